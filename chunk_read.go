@@ -199,12 +199,12 @@ func (w *lossWorker[T]) masked() error {
 // elsewhere.
 func (w *lossWorker[T]) checkSoft() error {
 	j, c := &w.e.job, &w.chunk
+	if c.Full && c.N > 0 && w.goodSoft() {
+		return nil
+	}
 	for i := range c.Rows {
 		_, part := c.Sides(i)
 		row := c.Soft[i*c.SoftStride:][:c.N]
-		if goodSoft(row, part) {
-			continue
-		}
 		for k, v := range row {
 			if v == 0 {
 				continue
@@ -225,28 +225,30 @@ func (w *lossWorker[T]) checkSoft() error {
 	return nil
 }
 
-// goodSoft reports, quickly, that a row's soft labels are in [0, 1] and all its
-// classes take part. It may miss it.
-func goodSoft[T Float](row []T, part []uint64) bool {
-	if len(row) == 0 {
-		return true
+// goodSoft reports, quickly, that all soft labels are in [0, 1]. It misses -0.
+func (w *lossWorker[T]) goodSoft() bool {
+	c := &w.chunk
+	one, below2 := uint64(math.Float32bits(1)), uint64(1<<30-1) // the bits of numbers from +0 to 2
+	if !kernel.IsFloat32[T]() {
+		one, below2 = math.Float64bits(1), 1<<62-1
 	}
-	all := ^uint64(0)
-	for _, v := range part[:len(part)-1] {
-		all &= v
-	}
-	if all&(part[len(part)-1]|^kernel.LastWord(len(row))) != ^uint64(0) {
+	w.bits = kernel.Resize(w.bits, c.Rows*c.Words)
+	if !kernel.PackWords(w.bits, c.Soft, c.SoftStride, c.Rows, c.N, one, below2) {
 		return false
 	}
-	if kernel.IsFloat32[T]() {
-		return allAtMost(kernel.Cast[uint32](row), math.Float32bits(1))
+	w.highest = kernel.Resize(w.highest, c.Rows)
+	kernel.Maximum(w.highest, c.Soft, c.SoftStride, c.Rows, c.N)
+	for _, top := range w.highest {
+		if top > 1 {
+			return false
+		}
 	}
-	return allAtMost(kernel.Cast[uint64](row), math.Float64bits(1))
+	return true
 }
 
 // allAtMost reports whether all b are at most top, as integers. Of the bits of
 // floats, those of numbers from +0 to that with the bits top are.
-func allAtMost[U uint32 | uint64](b []U, top U) bool {
+func allAtMost(b []uint64, top uint64) bool {
 	var x, y int64 // their signs
 	for ; len(b) >= 4; b = b[4:] {
 		b0, b1, b2, b3 := int64(b[0]), int64(b[1]), int64(b[2]), int64(b[3])

@@ -41,16 +41,17 @@ type Work[T kernel.Float] struct {
 	stride int
 	saved  []T
 
-	args    kernel.BCEArgs[T]
-	focal   kernel.FocalArgs[T]
-	weights classWeights[T]
-	pos     []uint64 // positives whose weight is not 0
-	product []float64
-	params  []kernel.BCEParams[T]
-	ones    []T // weights
-	flat    flatRows[T]
-	slow    []slowness
-	grad    []T // where only the thresholds' derivatives are wanted
+	args        kernel.BCEArgs[T]
+	focal       kernel.FocalArgs[T]
+	weights     classWeights[T]
+	pos         []uint64 // positives whose weight is not 0
+	product     []float64
+	params      []kernel.BCEParams[T]
+	ones        []T // weights
+	softFactors []T // of the gradients of rows with soft labels
+	flat        flatRows[T]
+	slow        []slowness
+	grad        []T // where only the thresholds' derivatives are wanted
 
 	short[T]
 
@@ -81,8 +82,10 @@ func (w *Work[T]) eval() {
 	c := w.c
 	w.x, w.stride = c.X, c.Stride
 	if c.Soft != nil {
-		for i := range c.Rows {
-			w.row(i)
+		if !w.softRows() {
+			for i := range c.Rows {
+				w.row(i)
+			}
 		}
 	} else if w.isShort() {
 		w.shortRows()

@@ -107,13 +107,7 @@ func (w *Work[T]) kernelRows() bool {
 	if c.Derivatives() {
 		w.slopes(a)
 	}
-	// What exponentials below the smallest normal number leave out must not count.
-	low := float64(c.N) * weights.most
-	if kernel.IsFloat32[T]() {
-		low *= 0x1p-102
-	} else {
-		low *= 0x1p-960
-	}
+	low := w.leastLoss(weights.most)
 	for i, v := range c.Loss[:c.Rows] {
 		switch {
 		case !(v >= low && v <= math.MaxFloat64) || anySlow && w.slow[i] == all:
@@ -128,28 +122,15 @@ func (w *Work[T]) kernelRows() bool {
 
 // evaluate has the kernels evaluate the rows of args.
 func (w *Work[T]) evaluate() {
-	a, c := &w.args, w.c
+	a := &w.args
 	if !kernel.IsFloat32[T]() || a.Weighted() {
 		kernel.BCE(a)
 		return
 	}
-	w.product = kernel.Resize(w.product, c.Rows*a.Blocks())
+	w.product = kernel.Resize(w.product, w.c.Rows*a.Blocks())
 	a.Product = w.product
 	kernel.BCE(a)
-	kernel.Log1p64(a.Product, a.Product)
-	if blocks := a.Blocks(); blocks == 1 {
-		for i, v := range a.Product {
-			c.Loss[i] += v
-		}
-	} else {
-		for i := range c.Rows {
-			var sum float64
-			for _, v := range a.Product[i*blocks:][:blocks] {
-				sum += v
-			}
-			c.Loss[i] += sum
-		}
-	}
+	w.addLogarithms(a.Blocks())
 }
 
 // weightyPos returns the positives whose weight is not 0: the others take no part.
@@ -165,15 +146,9 @@ func (w *Work[T]) weightyPos() []uint64 {
 	return w.pos
 }
 
-// saveScores keeps the scores, which the gradient will overwrite, for the rows that
-// are evaluated again.
+// saveScores is keepScores for the kernels of args.
 func (w *Work[T]) saveScores() {
-	c := w.c
-	w.saved = kernel.Resize(w.saved, c.Rows*c.N)
-	for i := range c.Rows {
-		copy(w.saved[i*c.N:][:c.N], c.Row(i))
-	}
-	w.x, w.stride = w.saved, c.N
+	w.keepScores()
 	w.args.X, w.args.Stride = w.x, w.stride
 }
 

@@ -85,6 +85,8 @@ func TestInstructionCounts(t *testing.T) {
 		{"focal64", "group", 16, 16},
 		{"focalWeighted32", "group", 32, 32},
 		{"focalWeighted64", "group", 16, 16},
+		{"softBCE32", "group", 64, 64},
+		{"softBCE64", "group", 32, 32},
 		{"sideMax32", "group", 32, 32},
 		{"sideMax64", "group", 16, 16},
 		{"sideSums32", "group", 32, 32},

@@ -20,6 +20,7 @@ var packages = []*pkg{
 		{"finish", finishKernels},
 		{"bce", bceKernels},
 		{"focal", focalKernels},
+		{"soft", softKernels},
 		{"side", sideKernels},
 		{"subset", subsetKernels},
 		{"above", aboveKernels},
@@ -397,6 +398,20 @@ var bceKernels = []*kernel{
 	},
 }
 
+// softKernels are the kernels of soft labels.
+var softKernels = []*kernel{
+	{
+		name: "SoftBCE", types: elems,
+		params: "sum, product []float64, dst []T, dstStride int, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, f []T",
+		doc: `writes the sums of BCE of every row with the soft labels t over the elements of part,
+			and unless dst is nil the derivatives times f[i], 0 where an element takes no part, to
+			dst[i·dstStride+j]: as those of BCE (see BCEArgs) product takes logarithms to come.
+			dst may be x.`,
+		optional: "product, dst, f",
+		forms:    both(emitSoftBCE, emitNeonSoftBCE),
+	},
+}
+
 // focalKernels are the kernels of focal binary cross-entropy.
 var focalKernels = []*kernel{
 	{
@@ -470,24 +485,12 @@ var sideKernels = []*kernel{
 	},
 	{
 		name: "SideGrad", types: elems,
-		params: "dst []T, dstStride int, r *SideRows[T], p []SideParams[T], add []T, addStride int",
+		params: "dst []T, dstStride int, r *SideRows[T], p []SideParams[T]",
 		doc: `writes to dst[i·dstStride+j], with the magic number of c and the factor in p[i][0],
 			[2] for the classes of neg, y = x, and p[i][3], [5] for those of pos, y = -x:
 			m·2^e·e^(γy)·2^-c·factor, or 0 where that without the factor is below the smallest
-			normal number and for other classes; and, unless add is nil, plus
-			add[i·addStride+j]. dst may be add.`,
-		optional: "add",
-		forms: []form{
-			{
-				name: "Add", when: "add != nil",
-				x86:  func(v *vec) { sideGrad(v, true) },
-				neon: func(v *neonVec) { neonSideGrad(v, true) },
-			},
-			{
-				x86:  func(v *vec) { sideGrad(v, false) },
-				neon: func(v *neonVec) { neonSideGrad(v, false) },
-			},
-		},
+			normal number and for other classes.`,
+		forms: both(sideGrad, neonSideGrad),
 	},
 	{
 		name: "softWeights", types: elems,

@@ -19,6 +19,9 @@ type stream struct {
 	// A padded stream has room for whole groups: the rest of its row is read and
 	// written in place.
 	padded bool
+	// An optional output with base nil, and stride 0, is not written: neither are the
+	// turns to write it.
+	optional bool
 }
 
 // input and output load the arguments of a stream.
@@ -59,7 +62,9 @@ type neonLoop struct {
 	sides   []*neonSide
 	joined  bool             // the first side has the bits of both
 	each    func(whole bool) // follows every turn
-	fill    *vecReg          // what the rest is padded with
+	// allWhole has every rest take a whole turn: its bits tell what takes part.
+	allWhole bool
+	fill     *vecReg // what the rest is padded with
 
 	rows   genReg // rows left, unless there is only one
 	single bool
@@ -67,6 +72,7 @@ type neonLoop struct {
 	rest   genReg // bytes after them
 	left   genReg // halves or turns after this one; negative in the rest's
 	buffer genReg
+	room   int      // bytes of the buffer
 	acc    address  // the accumulators of the half
 	masks  genReg   // their table, once it is needed
 	late   []string // code that follows the loop
@@ -103,12 +109,19 @@ func newNeonLoop(v *neonVec, vectors int, streams ...*stream) *neonLoop {
 func newNeonVectorLoop(v *neonVec, vectors int, streams ...*stream) *neonLoop {
 	l := &neonLoop{neonVec: v, vectors: vectors, streams: streams, single: true}
 	l.groups, l.left, l.buffer = v.gp(), v.gp(), v.gp()
-	v.frame = neonFrame
+	inputs := 0
+	for _, s := range streams {
+		if !s.output && !s.padded {
+			inputs++
+		}
+	}
+	l.room = max(neonBuffer, inputs*l.bytes())
+	v.frame = l.room + neonFrame - neonBuffer
 	l.rest = v.param("n")
 	v.op("LSR", imm(log2(l.bytes()/v.size)), l.rest, l.groups)
 	v.op("LSL", imm(log2(v.size)), l.rest)
 	v.op("AND", imm(l.bytes()-1), l.rest)
-	v.op("MOVD", fmt.Sprintf("$frame-%d(SP)", neonFrame), l.buffer)
+	v.op("MOVD", fmt.Sprintf("$frame-%d(SP)", v.frame), l.buffer)
 	return l
 }
 
@@ -125,7 +138,7 @@ func (l *neonLoop) halves(step int) {
 // accumulators gives the loop accumulators in the frame, 32 bytes for a half.
 func (l *neonLoop) accumulators() {
 	l.acc = address{l.gp(), 0}
-	l.op("ADD", imm(neonBuffer), l.buffer, l.acc.base)
+	l.op("ADD", imm(l.room), l.buffer, l.acc.base)
 }
 
 // withSides loads the arguments of the sides, negatives and unless there is but one
@@ -219,6 +232,9 @@ func (l *neonLoop) row(body func(t neonTurn)) {
 	l.copyIn()
 	l.op("MOVD", imm(-last), l.left)
 	short := make([]string, max(1, log2(l.vectors)))
+	if l.allWhole {
+		short = nil
+	}
 	bytes := l.bytes() >> len(short) // the shortest
 	for i := range short {
 		short[i] = l.newLabel("short")
@@ -336,13 +352,18 @@ func (l *neonLoop) copyIn() {
 			disp += l.bytes()
 		}
 	}
-	if disp > neonBuffer {
+	if disp > l.room {
 		l.fail("the frame has no room for %d bytes", disp)
 	}
 }
 
 // copyOut copies the rest of an output from the buffer.
 func (l *neonLoop) copyOut(s *stream) {
+	if s.optional {
+		none := l.newLabel("none")
+		l.op("CBZ", s.base, none)
+		defer l.label(none)
+	}
 	src, dst := l.gp(), l.gp()
 	l.op("MOVD", l.buffer, src)
 	l.op("ADD", fmt.Sprintf("%v<<%d", l.groups, log2(l.bytes())), s.base, dst)

@@ -262,17 +262,10 @@ func neonSideSums(v *neonVec) {
 	})
 }
 
-// neonSideGrad emits the terms of rows times the factors of their sides, added
-// to something else or not.
-func neonSideGrad(v *neonVec, more bool) {
+// neonSideGrad emits the terms of rows times the factors of their sides.
+func neonSideGrad(v *neonVec) {
 	dst := v.output("dst", "dstStride")
-	streams := []*stream{dst}
-	var add *stream
-	if more {
-		add = v.input("add", "addStride")
-		streams = append(streams, add)
-	}
-	l := newNeonSideLoop(v, 32, streams...)
+	l := newNeonSideLoop(v, 32, dst)
 	l.eitherSide()
 	p := v.param("p")
 	e := newNeonSideExponential(l)
@@ -290,14 +283,9 @@ func neonSideGrad(v *neonVec, more bool) {
 				v.free(test)
 				return factor
 			})
-			for i, number := range numbers {
+			for i := range numbers {
 				v.and(w[i], keep[i], w[i])
 				v.free(keep[i])
-				if more {
-					r := v.inRegister(add.place(number))
-					v.add(w[i], r, w[i])
-					v.free(r)
-				}
 			}
 			v.storePair(w[0], w[1], dst.place(numbers[0]))
 			v.free(w...)

@@ -474,18 +474,12 @@ func (a *sideSum) store(out operand.Mem) {
 	a.VMOVSD(r[0], out)
 }
 
-// sideGrad emits the terms of rows times the factors of their sides, added to
-// something else or not.
-func sideGrad(v *vec, more bool) {
+// sideGrad emits the terms of rows times the factors of their sides.
+func sideGrad(v *vec) {
 	dst := v.param("dst")
 	l := newSideLoop(v)
 	l.advance(v, dst, "dstStride", log2(v.size))
 	p := v.param("p")
-	var add gpreg
-	if more {
-		add = v.param("add")
-		l.advance(v, add, "addStride", log2(v.size))
-	}
 	e := newSideExponential(l)
 	factor := [2]op{}
 	for i := range factor {
@@ -516,13 +510,6 @@ func sideGrad(v *vec, more bool) {
 			})
 			for i, t := range all[:step] {
 				place := operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes}
-				if more {
-					from := place
-					from.Base = add
-					r := v.reg()
-					v.load(t.mask, from, r)
-					v.add(w[i], r, w[i])
-				}
 				v.store(t.mask, w[i], place)
 			}
 		}

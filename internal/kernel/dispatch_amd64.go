@@ -691,6 +691,28 @@ func focal64(a *FocalArgs[float64]) {
 	}
 }
 
+func softBCE32(sum, product []float64, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, f []float32) {
+	switch Active {
+	case AVX512:
+		softBCE32AVX512(&sum[0], unsafe.SliceData(product), unsafe.SliceData(dst), dstStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, unsafe.SliceData(f))
+	case AVX2:
+		softBCE32AVX2(&sum[0], unsafe.SliceData(product), unsafe.SliceData(dst), dstStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, unsafe.SliceData(f))
+	default:
+		softBCE32Generic(sum, product, dst, dstStride, x, stride, t, tStride, rows, n, part, words, f)
+	}
+}
+
+func softBCE64(sum, product []float64, dst []float64, dstStride int, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, f []float64) {
+	switch Active {
+	case AVX512:
+		softBCE64AVX512(&sum[0], unsafe.SliceData(product), unsafe.SliceData(dst), dstStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, unsafe.SliceData(f))
+	case AVX2:
+		softBCE64AVX2(&sum[0], unsafe.SliceData(product), unsafe.SliceData(dst), dstStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, unsafe.SliceData(f))
+	default:
+		softBCE64Generic(sum, product, dst, dstStride, x, stride, t, tStride, rows, n, part, words, f)
+	}
+}
+
 func sideMax32(top []SideTop[float32], r *SideRows[float32]) {
 	switch Active {
 	case AVX512:
@@ -735,45 +757,25 @@ func sideSums64(sum [][2]float64, r *SideRows[float64], p []SideParams[float64],
 	}
 }
 
-func sideGrad32(dst []float32, dstStride int, r *SideRows[float32], p []SideParams[float32], add []float32, addStride int) {
+func sideGrad32(dst []float32, dstStride int, r *SideRows[float32], p []SideParams[float32]) {
 	switch Active {
 	case AVX512:
-		switch {
-		case add != nil:
-			sideGradAdd32AVX512(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float32)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		default:
-			sideGrad32AVX512(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float32)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		}
+		sideGrad32AVX512(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float32)(unsafe.Pointer(&p[0])))
 	case AVX2:
-		switch {
-		case add != nil:
-			sideGradAdd32AVX2(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float32)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		default:
-			sideGrad32AVX2(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float32)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		}
+		sideGrad32AVX2(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float32)(unsafe.Pointer(&p[0])))
 	default:
-		sideGrad32Generic(dst, dstStride, r, p, add, addStride)
+		sideGrad32Generic(dst, dstStride, r, p)
 	}
 }
 
-func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SideParams[float64], add []float64, addStride int) {
+func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SideParams[float64]) {
 	switch Active {
 	case AVX512:
-		switch {
-		case add != nil:
-			sideGradAdd64AVX512(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float64)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		default:
-			sideGrad64AVX512(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float64)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		}
+		sideGrad64AVX512(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float64)(unsafe.Pointer(&p[0])))
 	case AVX2:
-		switch {
-		case add != nil:
-			sideGradAdd64AVX2(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float64)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		default:
-			sideGrad64AVX2(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float64)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		}
+		sideGrad64AVX2(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float64)(unsafe.Pointer(&p[0])))
 	default:
-		sideGrad64Generic(dst, dstStride, r, p, add, addStride)
+		sideGrad64Generic(dst, dstStride, r, p)
 	}
 }
 
@@ -1424,6 +1426,18 @@ func focal64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x 
 func focal64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 
 //go:noescape
+func softBCE32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)
+
+//go:noescape
+func softBCE32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)
+
+//go:noescape
+func softBCE64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
+
+//go:noescape
+func softBCE64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
+
+//go:noescape
 func sideMax32AVX512(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)
 
 //go:noescape
@@ -1448,28 +1462,16 @@ func sideSums64AVX512(sum *[2]float64, x *float64, stride int, rows int, n int, 
 func sideSums64AVX2(sum *[2]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, pStep int)
 
 //go:noescape
-func sideGradAdd32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
+func sideGrad32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32)
 
 //go:noescape
-func sideGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
+func sideGrad32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32)
 
 //go:noescape
-func sideGrad32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
+func sideGrad64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
 
 //go:noescape
-func sideGrad32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
-
-//go:noescape
-func sideGradAdd64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
-
-//go:noescape
-func sideGradAdd64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
-
-//go:noescape
-func sideGrad64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
-
-//go:noescape
-func sideGrad64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
+func sideGrad64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
 
 //go:noescape
 func softWeights32AVX512(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float32)

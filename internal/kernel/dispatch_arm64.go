@@ -501,6 +501,24 @@ func focal64(a *FocalArgs[float64]) {
 	}
 }
 
+func softBCE32(sum, product []float64, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, f []float32) {
+	switch Active {
+	case NEON:
+		softBCE32NEON(&sum[0], unsafe.SliceData(product), unsafe.SliceData(dst), dstStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, unsafe.SliceData(f))
+	default:
+		softBCE32Generic(sum, product, dst, dstStride, x, stride, t, tStride, rows, n, part, words, f)
+	}
+}
+
+func softBCE64(sum, product []float64, dst []float64, dstStride int, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, f []float64) {
+	switch Active {
+	case NEON:
+		softBCE64NEON(&sum[0], unsafe.SliceData(product), unsafe.SliceData(dst), dstStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, unsafe.SliceData(f))
+	default:
+		softBCE64Generic(sum, product, dst, dstStride, x, stride, t, tStride, rows, n, part, words, f)
+	}
+}
+
 func sideMax32(top []SideTop[float32], r *SideRows[float32]) {
 	switch Active {
 	case NEON:
@@ -537,31 +555,21 @@ func sideSums64(sum [][2]float64, r *SideRows[float64], p []SideParams[float64],
 	}
 }
 
-func sideGrad32(dst []float32, dstStride int, r *SideRows[float32], p []SideParams[float32], add []float32, addStride int) {
+func sideGrad32(dst []float32, dstStride int, r *SideRows[float32], p []SideParams[float32]) {
 	switch Active {
 	case NEON:
-		switch {
-		case add != nil:
-			sideGradAdd32NEON(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float32)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		default:
-			sideGrad32NEON(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float32)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		}
+		sideGrad32NEON(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float32)(unsafe.Pointer(&p[0])))
 	default:
-		sideGrad32Generic(dst, dstStride, r, p, add, addStride)
+		sideGrad32Generic(dst, dstStride, r, p)
 	}
 }
 
-func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SideParams[float64], add []float64, addStride int) {
+func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SideParams[float64]) {
 	switch Active {
 	case NEON:
-		switch {
-		case add != nil:
-			sideGradAdd64NEON(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float64)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		default:
-			sideGrad64NEON(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float64)(unsafe.Pointer(&p[0])), unsafe.SliceData(add), addStride)
-		}
+		sideGrad64NEON(&dst[0], dstStride, &r.X[0], r.Stride, r.Rows, r.N, &r.Pos[0], &r.Neg[0], r.Words, &r.Weights[0], r.WeightStride, &r.Gamma, (*[6]float64)(unsafe.Pointer(&p[0])))
 	default:
-		sideGrad64Generic(dst, dstStride, r, p, add, addStride)
+		sideGrad64Generic(dst, dstStride, r, p)
 	}
 }
 
@@ -964,6 +972,12 @@ func focalWeighted64NEON(sum *float64, terms *float64, dst *float64, dstStride i
 func focal64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
 
 //go:noescape
+func softBCE32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)
+
+//go:noescape
+func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
+
+//go:noescape
 func sideMax32NEON(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)
 
 //go:noescape
@@ -976,16 +990,10 @@ func sideSums32NEON(sum *[2]float64, x *float32, stride int, rows int, n int, po
 func sideSums64NEON(sum *[2]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, pStep int)
 
 //go:noescape
-func sideGradAdd32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
+func sideGrad32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32)
 
 //go:noescape
-func sideGrad32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
-
-//go:noescape
-func sideGradAdd64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
-
-//go:noescape
-func sideGrad64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
+func sideGrad64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
 
 //go:noescape
 func softWeights32NEON(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float32)

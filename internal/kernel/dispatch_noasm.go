@@ -223,6 +223,16 @@ func focal64(a *FocalArgs[float64]) {
 }
 
 //go:noinline
+func softBCE32(sum, product []float64, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, f []float32) {
+	softBCE32Generic(sum, product, dst, dstStride, x, stride, t, tStride, rows, n, part, words, f)
+}
+
+//go:noinline
+func softBCE64(sum, product []float64, dst []float64, dstStride int, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, f []float64) {
+	softBCE64Generic(sum, product, dst, dstStride, x, stride, t, tStride, rows, n, part, words, f)
+}
+
+//go:noinline
 func sideMax32(top []SideTop[float32], r *SideRows[float32]) {
 	sideMax32Generic(top, r)
 }
@@ -243,13 +253,13 @@ func sideSums64(sum [][2]float64, r *SideRows[float64], p []SideParams[float64],
 }
 
 //go:noinline
-func sideGrad32(dst []float32, dstStride int, r *SideRows[float32], p []SideParams[float32], add []float32, addStride int) {
-	sideGrad32Generic(dst, dstStride, r, p, add, addStride)
+func sideGrad32(dst []float32, dstStride int, r *SideRows[float32], p []SideParams[float32]) {
+	sideGrad32Generic(dst, dstStride, r, p)
 }
 
 //go:noinline
-func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SideParams[float64], add []float64, addStride int) {
-	sideGrad64Generic(dst, dstStride, r, p, add, addStride)
+func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SideParams[float64]) {
+	sideGrad64Generic(dst, dstStride, r, p)
 }
 
 //go:noinline

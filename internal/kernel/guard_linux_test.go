@@ -126,8 +126,7 @@ func testGuardPagesOfSides[T Float](t *testing.T) {
 			p[0] = ZeroPivot[T]()
 			sums := unsafe.Slice((*[2]float64)(unsafe.Pointer(unsafe.SliceData(kerneltest.Touching(f[2], 2, atEnd)))), 1)
 			SideSums(sums, r, p, 0)
-			SideGrad(part(x[1]), n, r, p, nil, 0)
-			SideGrad(part(x[1]), n, r, p, part(x[2]), n)
+			SideGrad(part(x[1]), n, r, p)
 			class := kerneltest.Touching(f[2], n, atEnd)
 			for j := range class {
 				class[j] = 1

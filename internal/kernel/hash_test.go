@@ -44,12 +44,14 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("bce/float64", 0x527bd74ceb350bfa, 0xebfcb38c9cd9fa66, hashBCE[float64]),
 		kerneltest.Case("focal/float32", 0x9b6a22ef7e6177a9, 0xd158726c9d5dbc2d, hashFocal[float32]),
 		kerneltest.Case("focal/float64", 0xfe1cf0279fbbbb10, 0x175634852f984a2c, hashFocal[float64]),
+		kerneltest.Case("softBCE/float32", 0xfd9c2e2e234dea4f, 0x0e91d90fc8832add, hashSoftBCE[float32]),
+		kerneltest.Case("softBCE/float64", 0xcb505acf20757eca, 0x2d565e49657554c8, hashSoftBCE[float64]),
 		kerneltest.Case("sideMax/float32", 0xb63052c4470739e7, 0x513af16f0827285a, hashSideMax[float32]),
 		kerneltest.Case("sideMax/float64", 0x47216c32c4cd5c3b, 0xa705aa45e7befc45, hashSideMax[float64]),
 		kerneltest.Case("sideSums/float32", 0x65972d02e71f9423, 0x5cb423cbecfc6df8, hashSideSums[float32]),
 		kerneltest.Case("sideSums/float64", 0x873b6d6086adb0c7, 0x0291e01eb81800e9, hashSideSums[float64]),
-		kerneltest.Case("sideGrad/float32", 0xe5b2f93d2f8bfe89, 0x5f4ec4d1ceeef9da, hashSideGrad[float32]),
-		kerneltest.Case("sideGrad/float64", 0x26b6076a1e24f9a5, 0x2b931dfcf74d5496, hashSideGrad[float64]),
+		kerneltest.Case("sideGrad/float32", 0x0e811d29626737e9, 0x45fec45a3c16aac6, hashSideGrad[float32]),
+		kerneltest.Case("sideGrad/float64", 0x051854fce8d028b3, 0xbe0347af86102ee6, hashSideGrad[float64]),
 		kerneltest.Case("softWeights/float32", 0xa40f826384c66be2, 0x38723080e04479b6, hashSoftWeights[float32]),
 		kerneltest.Case("softWeights/float64", 0xd4a8ed4982a0a563, 0x1b012e74ef0a4f93, hashSoftWeights[float64]),
 		kerneltest.Case("softUnit", 0xa8bbd2d0986d2c83, 0xd1b5d404c4cd6290, hashSoftUnit),
@@ -618,13 +620,8 @@ func hashSideSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 
 func hashSideGrad[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	s, p := hashedSideRows[T](r)
-	dst, add := make([]T, len(s.X)), make([]T, len(s.X))
-	SideGrad(dst, s.Stride, s, p, nil, 0)
-	kerneltest.AddHash(h, dst...)
-	for i := range add {
-		add[i] = T(r.IntN(100) - 50)
-	}
-	SideGrad(dst, s.Stride, s, p, add, s.Stride)
+	dst := make([]T, len(s.X))
+	SideGrad(dst, s.Stride, s, p)
 	kerneltest.AddHash(h, dst...)
 }
 
@@ -664,6 +661,11 @@ func hashBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	kerneltest.AddHash(h, a.Sum...)
 	kerneltest.AddHash(h, a.Product...)
 	kerneltest.AddHash(h, a.Dst...)
+}
+
+func hashSoftBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	c := newSoftCase[T](r, 1+r.IntN(2), r.Length(), r.IntN(2) == 0)
+	kerneltest.AddHash(h, c.bce()...)
 }
 
 func hashCopyStream(h *kerneltest.Hash, r *kerneltest.Rand) {

@@ -156,6 +156,18 @@ func Focal[T Float](a *FocalArgs[T]) {
 	}
 }
 
+// SoftBCE writes the sums of BCE of every row with the soft labels t over the elements of part,
+// and unless dst is nil the derivatives times f[i], 0 where an element takes no part, to
+// dst[i·dstStride+j]: as those of BCE (see BCEArgs) product takes logarithms to come.
+// dst may be x.
+func SoftBCE[T Float](sum, product []float64, dst []T, dstStride int, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, f []T) {
+	if IsFloat32[T]() {
+		softBCE32(sum, product, As32(dst), dstStride, As32(x), stride, As32(t), tStride, rows, n, part, words, As32(f))
+	} else {
+		softBCE64(sum, product, As64(dst), dstStride, As64(x), stride, As64(t), tStride, rows, n, part, words, As64(f))
+	}
+}
+
 // SideMax writes to top[i] the maximum of y = x[i·stride+j] over neg, of y = -x over pos, and
 // those of γy·log2(e) + e: -Inf for none, the canonical NaN where there is one. The
 // sign of a zero is open.
@@ -180,13 +192,12 @@ func SideSums[T Float](sum [][2]float64, r *SideRows[T], p []SideParams[T], pSte
 // SideGrad writes to dst[i·dstStride+j], with the magic number of c and the factor in p[i][0],
 // [2] for the classes of neg, y = x, and p[i][3], [5] for those of pos, y = -x:
 // m·2^e·e^(γy)·2^-c·factor, or 0 where that without the factor is below the smallest
-// normal number and for other classes; and, unless add is nil, plus
-// add[i·addStride+j]. dst may be add.
-func SideGrad[T Float](dst []T, dstStride int, r *SideRows[T], p []SideParams[T], add []T, addStride int) {
+// normal number and for other classes.
+func SideGrad[T Float](dst []T, dstStride int, r *SideRows[T], p []SideParams[T]) {
 	if IsFloat32[T]() {
-		sideGrad32(As32(dst), dstStride, (*SideRows[float32])(unsafe.Pointer(r)), Cast[SideParams[float32]](p), As32(add), addStride)
+		sideGrad32(As32(dst), dstStride, (*SideRows[float32])(unsafe.Pointer(r)), Cast[SideParams[float32]](p))
 	} else {
-		sideGrad64(As64(dst), dstStride, (*SideRows[float64])(unsafe.Pointer(r)), Cast[SideParams[float64]](p), As64(add), addStride)
+		sideGrad64(As64(dst), dstStride, (*SideRows[float64])(unsafe.Pointer(r)), Cast[SideParams[float64]](p))
 	}
 }
 

@@ -297,27 +297,26 @@ func sideSums64Generic(sum [][2]float64, r *SideRows[float64], p []SideParams[fl
 }
 
 // sideGrad32Generic writes the terms of row i times p[i][2] over neg and times
-// p[i][5] over pos, 0 for other elements, to dst[i·dstStride+j]; with add, plus
-// add[i·addStride+j].
-func sideGrad32Generic(dst []float32, dstStride int, r *SideRows[float32], p []SideParams[float32], add []float32, addStride int) {
+// p[i][5] over pos, 0 for other elements, to dst[i·dstStride+j].
+func sideGrad32Generic(dst []float32, dstStride int, r *SideRows[float32], p []SideParams[float32]) {
 	for i := range r.Rows {
 		r.groups(i, func(from, m int, pos, neg uint64, w []float32) {
 			var g sideGroup[float32]
 			terms32(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float32{p[i][0], p[i][3]}, [2]float32{p[i][2], p[i][5]}, r.Gamma)
 			g.clear(m, pos|neg, w, coef.Lowest32)
-			writeTerms(dst[i*dstStride+from:][:m], &g, add, i*addStride+from)
+			copy(dst[i*dstStride+from:][:m], g.term[:])
 		})
 	}
 }
 
 // sideGrad64Generic is sideGrad32Generic for float64.
-func sideGrad64Generic(dst []float64, dstStride int, r *SideRows[float64], p []SideParams[float64], add []float64, addStride int) {
+func sideGrad64Generic(dst []float64, dstStride int, r *SideRows[float64], p []SideParams[float64]) {
 	for i := range r.Rows {
 		r.groups(i, func(from, m int, pos, neg uint64, w []float64) {
 			var g sideGroup[float64]
 			terms64(&g, r.X[i*r.Stride+from:][:m], pos, w, [2]float64{p[i][0], p[i][3]}, [2]float64{p[i][2], p[i][5]}, r.Gamma)
 			g.clear(m, pos|neg, w, coef.Lowest64)
-			writeTerms(dst[i*dstStride+from:][:m], &g, add, i*addStride+from)
+			copy(dst[i*dstStride+from:][:m], g.term[:])
 		})
 	}
 }
@@ -328,18 +327,6 @@ func (g *sideGroup[T]) clear(m int, in uint64, w []T, lowest T) {
 		if in>>j&1 == 0 || !(g.t[j] >= lowest) || w[WeightPlace[T](j)] == 0 {
 			g.term[j] = 0
 		}
-	}
-}
-
-// writeTerms writes the terms to dst, plus add from element at on unless that is
-// nil; dst may be there.
-func writeTerms[T Float](dst []T, g *sideGroup[T], add []T, at int) {
-	if add == nil {
-		copy(dst, g.term[:])
-		return
-	}
-	for j, v := range add[at:][:len(dst)] {
-		dst[j] = g.term[j] + v
 	}
 }
 

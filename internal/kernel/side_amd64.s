@@ -1364,9 +1364,9 @@ DATA f32_4b4000fe<>+24(SB)/4, $0x4b4000fe
 DATA f32_4b4000fe<>+28(SB)/4, $0x4b4000fe
 GLOBL f32_4b4000fe<>(SB), RODATA|NOPTR, $32
 
-// func sideGradAdd32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
+// func sideGrad32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sideGradAdd32AVX2(SB), NOSPLIT, $320-120
+TEXT ·sideGrad32AVX2(SB), NOSPLIT, $320-104
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         dst+0(FP), AX
@@ -1401,10 +1401,6 @@ TEXT ·sideGradAdd32AVX2(SB), NOSPLIT, $320-120
 	SHLQ         $0x02, SI
 	MOVQ         SI, 96(BP)
 	MOVQ         p+96(FP), R12
-	MOVQ         add+104(FP), R13
-	MOVQ         addStride+112(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 104(BP)
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
 	TESTQ        R11, R11
 	JZ           last20
@@ -1418,636 +1414,12 @@ row19:
 	VMOVUPS      Y1, 192(BP)
 	VBROADCASTSS 20(R12), Y1
 	VMOVUPS      Y1, 224(BP)
-	XORQ         R14, R14
-	MOVQ         R9, R15
-	TESTQ        R15, R15
-	JZ           rest24
-
-group23:
-	MOVQ         R14, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      (CX)(R14*1), Y1
-	VPBROADCASTB (DI)(SI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      128(BP), Y5
-	VBLENDVPS    Y2, 160(BP), Y5, Y5
-	VADDPS       64(DX)(R14*2), Y5, Y5
-	VMULPS       32(BP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  32(BP), Y1, Y4
-	VFMADD231PS  64(BP), Y1, Y4
-	VPBROADCASTB (BX)(SI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, (DX)(R14*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPBROADCASTB (DI)(SI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(BP), Y4
-	VBLENDVPS    Y6, 224(BP), Y4, Y4
-	VMULPS       (DX)(R14*2), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VFMADD213PS  Y4, Y3, Y5
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      (R13)(R14*1), Y1
-	VADDPS       Y1, Y5, Y5
-	VMOVUPS      Y5, (AX)(R14*1)
-	VMOVUPS      64(CX)(R14*1), Y1
-	VPBROADCASTB 2(DI)(SI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      128(BP), Y5
-	VBLENDVPS    Y2, 160(BP), Y5, Y5
-	VADDPS       192(DX)(R14*2), Y5, Y5
-	VMULPS       32(BP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  32(BP), Y1, Y4
-	VFMADD231PS  64(BP), Y1, Y4
-	VPBROADCASTB 2(BX)(SI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 128(DX)(R14*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPBROADCASTB 2(DI)(SI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(BP), Y4
-	VBLENDVPS    Y6, 224(BP), Y4, Y4
-	VMULPS       128(DX)(R14*2), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VFMADD213PS  Y4, Y3, Y5
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      64(R13)(R14*1), Y1
-	VADDPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 64(AX)(R14*1)
-	MOVQ         R14, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      32(CX)(R14*1), Y1
-	VPBROADCASTB 1(DI)(SI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      128(BP), Y5
-	VBLENDVPS    Y2, 160(BP), Y5, Y5
-	VADDPS       96(DX)(R14*2), Y5, Y5
-	VMULPS       32(BP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  32(BP), Y1, Y4
-	VFMADD231PS  64(BP), Y1, Y4
-	VPBROADCASTB 1(BX)(SI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 32(DX)(R14*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPBROADCASTB 1(DI)(SI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(BP), Y4
-	VBLENDVPS    Y6, 224(BP), Y4, Y4
-	VMULPS       32(DX)(R14*2), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VFMADD213PS  Y4, Y3, Y5
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      32(R13)(R14*1), Y1
-	VADDPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 32(AX)(R14*1)
-	VMOVUPS      96(CX)(R14*1), Y1
-	VPBROADCASTB 3(DI)(SI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      128(BP), Y5
-	VBLENDVPS    Y2, 160(BP), Y5, Y5
-	VADDPS       224(DX)(R14*2), Y5, Y5
-	VMULPS       32(BP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  32(BP), Y1, Y4
-	VFMADD231PS  64(BP), Y1, Y4
-	VPBROADCASTB 3(BX)(SI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 160(DX)(R14*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPBROADCASTB 3(DI)(SI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(BP), Y4
-	VBLENDVPS    Y6, 224(BP), Y4, Y4
-	VMULPS       160(DX)(R14*2), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VFMADD213PS  Y4, Y3, Y5
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      96(R13)(R14*1), Y1
-	VADDPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 96(AX)(R14*1)
-	ADDQ         $0x80, R14
-	DECQ         R15
-	JNZ          group23
-
-rest24:
-	TESTQ        R8, R8
-	JZ           done26
-	CMPQ         R8, $0x10
-	JBE          half25
-	MOVQ         R14, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      128(R10), Y1
-	VMASKMOVPS   (CX)(R14*1), Y1, Y1
-	VPBROADCASTB (DI)(SI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      128(BP), Y5
-	VBLENDVPS    Y2, 160(BP), Y5, Y5
-	VADDPS       64(DX)(R14*2), Y5, Y5
-	VMULPS       32(BP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  32(BP), Y1, Y4
-	VFMADD231PS  64(BP), Y1, Y4
-	VPBROADCASTB (BX)(SI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, (DX)(R14*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPBROADCASTB (DI)(SI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(BP), Y4
-	VBLENDVPS    Y6, 224(BP), Y4, Y4
-	VMULPS       (DX)(R14*2), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VFMADD213PS  Y4, Y3, Y5
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      128(R10), Y1
-	VMASKMOVPS   (R13)(R14*1), Y1, Y1
-	VADDPS       Y1, Y5, Y5
-	VMOVUPS      128(R10), Y1
-	VMASKMOVPS   Y5, Y1, (AX)(R14*1)
-	VMOVUPS      192(R10), Y1
-	VMASKMOVPS   64(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 2(DI)(SI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      128(BP), Y5
-	VBLENDVPS    Y2, 160(BP), Y5, Y5
-	VADDPS       192(DX)(R14*2), Y5, Y5
-	VMULPS       32(BP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  32(BP), Y1, Y4
-	VFMADD231PS  64(BP), Y1, Y4
-	VPBROADCASTB 2(BX)(SI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 128(DX)(R14*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPBROADCASTB 2(DI)(SI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(BP), Y4
-	VBLENDVPS    Y6, 224(BP), Y4, Y4
-	VMULPS       128(DX)(R14*2), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VFMADD213PS  Y4, Y3, Y5
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      192(R10), Y1
-	VMASKMOVPS   64(R13)(R14*1), Y1, Y1
-	VADDPS       Y1, Y5, Y5
-	VMOVUPS      192(R10), Y1
-	VMASKMOVPS   Y5, Y1, 64(AX)(R14*1)
-	MOVQ         R14, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      160(R10), Y1
-	VMASKMOVPS   32(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 1(DI)(SI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      128(BP), Y5
-	VBLENDVPS    Y2, 160(BP), Y5, Y5
-	VADDPS       96(DX)(R14*2), Y5, Y5
-	VMULPS       32(BP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  32(BP), Y1, Y4
-	VFMADD231PS  64(BP), Y1, Y4
-	VPBROADCASTB 1(BX)(SI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 32(DX)(R14*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPBROADCASTB 1(DI)(SI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(BP), Y4
-	VBLENDVPS    Y6, 224(BP), Y4, Y4
-	VMULPS       32(DX)(R14*2), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VFMADD213PS  Y4, Y3, Y5
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      160(R10), Y1
-	VMASKMOVPS   32(R13)(R14*1), Y1, Y1
-	VADDPS       Y1, Y5, Y5
-	VMOVUPS      160(R10), Y1
-	VMASKMOVPS   Y5, Y1, 32(AX)(R14*1)
-	VMOVUPS      224(R10), Y1
-	VMASKMOVPS   96(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 3(DI)(SI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      128(BP), Y5
-	VBLENDVPS    Y2, 160(BP), Y5, Y5
-	VADDPS       224(DX)(R14*2), Y5, Y5
-	VMULPS       32(BP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  32(BP), Y1, Y4
-	VFMADD231PS  64(BP), Y1, Y4
-	VPBROADCASTB 3(BX)(SI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 160(DX)(R14*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPBROADCASTB 3(DI)(SI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(BP), Y4
-	VBLENDVPS    Y6, 224(BP), Y4, Y4
-	VMULPS       160(DX)(R14*2), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VFMADD213PS  Y4, Y3, Y5
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      224(R10), Y1
-	VMASKMOVPS   96(R13)(R14*1), Y1, Y1
-	VADDPS       Y1, Y5, Y5
-	VMOVUPS      224(R10), Y1
-	VMASKMOVPS   Y5, Y1, 96(AX)(R14*1)
-	JMP          done26
-
-half25:
-	MOVQ         R14, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      128(R10), Y1
-	VMASKMOVPS   (CX)(R14*1), Y1, Y1
-	VPBROADCASTB (DI)(SI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      128(BP), Y5
-	VBLENDVPS    Y2, 160(BP), Y5, Y5
-	VADDPS       64(DX)(R14*2), Y5, Y5
-	VMULPS       32(BP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  32(BP), Y1, Y4
-	VFMADD231PS  64(BP), Y1, Y4
-	VPBROADCASTB (BX)(SI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, (DX)(R14*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPBROADCASTB (DI)(SI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(BP), Y4
-	VBLENDVPS    Y6, 224(BP), Y4, Y4
-	VMULPS       (DX)(R14*2), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VFMADD213PS  Y4, Y3, Y5
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      128(R10), Y1
-	VMASKMOVPS   (R13)(R14*1), Y1, Y1
-	VADDPS       Y1, Y5, Y5
-	VMOVUPS      128(R10), Y1
-	VMASKMOVPS   Y5, Y1, (AX)(R14*1)
-	MOVQ         R14, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      160(R10), Y1
-	VMASKMOVPS   32(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 1(DI)(SI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y1, Y1
-	VMOVUPS      128(BP), Y5
-	VBLENDVPS    Y2, 160(BP), Y5, Y5
-	VADDPS       96(DX)(R14*2), Y5, Y5
-	VMULPS       32(BP), Y1, Y3
-	VMOVUPS      Y3, Y4
-	VFMSUB231PS  32(BP), Y1, Y4
-	VFMADD231PS  64(BP), Y1, Y4
-	VPBROADCASTB 1(BX)(SI*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPS      f32_0<>+0(SB), Y2
-	VCMPPS       $0x04, 32(DX)(R14*2), Y2, Y2
-	VANDPS       Y2, Y1, Y1
-	VMOVUPS      Y3, Y2
-	VFMADD213PS  Y5, Y0, Y2
-	VMOVUPS      f32_4b4000fe<>+0(SB), Y6
-	VMINPS       Y2, Y6, Y2
-	VMOVUPS      f32_4b400001<>+0(SB), Y6
-	VCMPPS       $0x12, Y2, Y6, Y6
-	VANDPS       Y6, Y1, Y1
-	VSUBPS       Y5, Y2, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VADDPS       Y4, Y3, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y5
-	VPSLLD       $0x17, Y2, Y2
-	VPBROADCASTB 1(DI)(SI*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(BP), Y4
-	VBLENDVPS    Y6, 224(BP), Y4, Y4
-	VMULPS       32(DX)(R14*2), Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VFMADD213PS  Y4, Y3, Y5
-	VMULPS       Y2, Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VMOVUPS      160(R10), Y1
-	VMASKMOVPS   32(R13)(R14*1), Y1, Y1
-	VADDPS       Y1, Y5, Y5
-	VMOVUPS      160(R10), Y1
-	VMASKMOVPS   Y5, Y1, 32(AX)(R14*1)
-
-done26:
-	ADDQ (BP), CX
-	ADDQ 8(BP), DX
-	ADDQ 16(BP), DI
-	ADDQ 16(BP), BX
-	ADDQ 96(BP), AX
-	ADDQ 104(BP), R13
-	ADDQ $0x18, R12
-	DECQ R11
-	JNZ  row19
-
-last20:
-	VZEROUPPER
-	RET
-
-// func sideGrad32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·sideGrad32AVX2(SB), NOSPLIT, $320-120
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+16(FP), CX
-	MOVQ         w+72(FP), DX
-	MOVQ         stride+24(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         BX, (BP)
-	MOVQ         wStride+80(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         BX, 8(BP)
-	MOVQ         neg+56(FP), BX
-	MOVQ         words+64(FP), SI
-	MOVQ         pos+48(FP), DI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 16(BP)
-	MOVQ         gamma+88(FP), SI
-	VBROADCASTSS (SI), Y0
-	VMOVUPS      Y0, 32(BP)
-	VBROADCASTSS 4(SI), Y0
-	VMOVUPS      Y0, 64(BP)
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x05, R9
-	ANDQ         $0x1f, R8
-	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, SI
-	SHLQ         $0x02, SI
-	SUBQ         SI, R10
-	MOVQ         rows+32(FP), R11
-	MOVQ         dstStride+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 96(BP)
-	MOVQ         p+96(FP), R12
-	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ        R11, R11
-	JZ           last28
-
-row27:
-	VBROADCASTSS (R12), Y1
-	VMOVUPS      Y1, 128(BP)
-	VBROADCASTSS 12(R12), Y1
-	VMOVUPS      Y1, 160(BP)
-	VBROADCASTSS 8(R12), Y1
-	VMOVUPS      Y1, 192(BP)
-	VBROADCASTSS 20(R12), Y1
-	VMOVUPS      Y1, 224(BP)
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
-	JZ           rest32
+	JZ           rest24
 
-group31:
+group23:
 	MOVQ         R13, SI
 	SHRQ         $0x05, SI
 	VMOVUPS      (CX)(R13*1), Y1
@@ -2250,13 +1622,13 @@ group31:
 	VMOVUPS      Y5, 96(AX)(R13*1)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group31
+	JNZ          group23
 
-rest32:
+rest24:
 	TESTQ        R8, R8
-	JZ           done34
+	JZ           done26
 	CMPQ         R8, $0x10
-	JBE          half33
+	JBE          half25
 	MOVQ         R13, SI
 	SHRQ         $0x05, SI
 	VMOVUPS      128(R10), Y1
@@ -2465,9 +1837,9 @@ rest32:
 	VANDPS       Y1, Y5, Y5
 	VMOVUPS      224(R10), Y1
 	VMASKMOVPS   Y5, Y1, 96(AX)(R13*1)
-	JMP          done34
+	JMP          done26
 
-half33:
+half25:
 	MOVQ         R13, SI
 	SHRQ         $0x05, SI
 	VMOVUPS      128(R10), Y1
@@ -2575,7 +1947,7 @@ half33:
 	VMOVUPS      160(R10), Y1
 	VMASKMOVPS   Y5, Y1, 32(AX)(R13*1)
 
-done34:
+done26:
 	ADDQ (BP), CX
 	ADDQ 8(BP), DX
 	ADDQ 16(BP), DI
@@ -2583,9 +1955,9 @@ done34:
 	ADDQ 96(BP), AX
 	ADDQ $0x18, R12
 	DECQ R11
-	JNZ  row27
+	JNZ  row19
 
-last28:
+last20:
 	VZEROUPPER
 	RET
 
@@ -2613,10 +1985,10 @@ TEXT ·softWeights32AVX2(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R10
 	MOVQ R10, 24(SP)
 
-row35:
+row27:
 	XORQ R10, R10
 
-loop36:
+loop28:
 	MOVQ         R10, R11
 	SHRQ         $0x03, R11
 	MOVQ         R10, R12
@@ -2702,13 +2074,13 @@ loop36:
 	VMOVUPS      X0, 80(CX)(R12*4)
 	ADDQ         $0x08, R10
 	CMPQ         R10, R9
-	JB           loop36
+	JB           loop28
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R8
-	JNZ          row35
+	JNZ          row27
 	VZEROUPPER
 	RET
 
@@ -2791,10 +2163,10 @@ TEXT ·softUnitAVX2(SB), NOSPLIT, $32-72
 	VMOVUPS f32_4b00007f<>+0(SB), Y5
 	VMOVUPS f32_4b0000bf<>+0(SB), Y6
 
-row37:
+row29:
 	XORQ R8, R8
 
-loop38:
+loop30:
 	MOVQ         R8, R9
 	SHRQ         $0x03, R9
 	VMOVUPS      (DX)(R8*4), Y7
@@ -2855,13 +2227,13 @@ loop38:
 	VMOVUPS      Y8, 96(CX)(R8*8)
 	ADDQ         $0x10, R8
 	CMPQ         R8, DI
-	JB           loop38
+	JB           loop30
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         SI
-	JNZ          row37
+	JNZ          row29
 	VZEROUPPER
 	RET
 
@@ -2949,9 +2321,9 @@ TEXT ·sideMax32AVX512(SB), NOSPLIT, $24-88
 	VBROADCASTSS f32_0<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last40
+	JZ           last32
 
-row39:
+row31:
 	VMOVUPS Z1, Z4
 	VMOVUPS Z1, Z5
 	VMOVUPS Z1, Z6
@@ -2961,9 +2333,9 @@ row39:
 	XORQ    R11, R11
 	MOVQ    R9, R12
 	SUBQ    $0x02, R12
-	JB      one42
+	JB      one34
 
-two41:
+two33:
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R11*1), Z8
@@ -3036,13 +2408,13 @@ two41:
 	KORW        K5, K4, K4
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two41
+	JAE         two33
 
-one42:
+one34:
 	ADDQ $0x02, R12
-	JZ   rest44
+	JZ   rest36
 
-group43:
+group35:
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R11*1), Z8
@@ -3081,13 +2453,13 @@ group43:
 	KORW        K5, K4, K4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group43
+	JNZ         group35
 
-rest44:
+rest36:
 	TESTQ       R8, R8
-	JZ          done46
+	JZ          done38
 	CMPQ        R8, $0x10
-	JBE         half45
+	JBE         half37
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
@@ -3124,9 +2496,9 @@ rest44:
 	VMAXPS      Z7, Z9, K5, Z7
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
-	JMP         done46
+	JMP         done38
 
-half45:
+half37:
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
@@ -3147,7 +2519,7 @@ half45:
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 
-done46:
+done38:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -3190,22 +2562,22 @@ done46:
 	VMAXPS        X4, X7, X7
 	VMOVSS        X7, 12(AX)
 	KORTESTW      K3, K3
-	JZ            number47
+	JZ            number39
 	MOVL          SI, (AX)
 	MOVL          SI, 8(AX)
 
-number47:
+number39:
 	KORTESTW K4, K4
-	JZ       number48
+	JZ       number40
 	MOVL     SI, 4(AX)
 	MOVL     SI, 12(AX)
 
-number48:
+number40:
 	ADDQ $0x10, AX
 	DECQ R10
-	JNZ  row39
+	JNZ  row31
 
-last40:
+last32:
 	VZEROUPPER
 	RET
 
@@ -3256,9 +2628,9 @@ TEXT ·sideSums32AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSS f32_4b400001<>+0(SB), Z12
 	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last50
+	JZ           last42
 
-row49:
+row41:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VXORPS       Y16, Y16, Y16
@@ -3266,9 +2638,9 @@ row49:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one52
+	JB           one44
 
-two51:
+two43:
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS       (CX)(R12*1), Z18
@@ -3429,13 +2801,13 @@ two51:
 	VADDPD        Z18, Z17, Z17
 	ADDQ          $+256, R12
 	SUBQ          $0x02, R13
-	JAE           two51
+	JAE           two43
 
-one52:
+one44:
 	ADDQ $0x02, R13
-	JZ   rest54
+	JZ   rest46
 
-group53:
+group45:
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS       (CX)(R12*1), Z18
@@ -3518,13 +2890,13 @@ group53:
 	VADDPD        Z18, Z17, Z17
 	ADDQ          $0x80, R12
 	DECQ          R13
-	JNZ           group53
+	JNZ           group45
 
-rest54:
+rest46:
 	TESTQ         R8, R8
-	JZ            done56
+	JZ            done48
 	CMPQ          R8, $0x10
-	JBE           half55
+	JBE           half47
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
@@ -3605,9 +2977,9 @@ rest54:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z17, Z17
-	JMP           done56
+	JMP           done48
 
-half55:
+half47:
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
@@ -3654,7 +3026,7 @@ half55:
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z14, Z17, Z17
 
-done56:
+done48:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -3676,466 +3048,15 @@ done56:
 	VMOVSD        X17, 8(AX)
 	ADDQ          $0x10, AX
 	DECQ          R10
-	JNZ           row49
+	JNZ           row41
 
-last50:
+last42:
 	VZEROUPPER
 	RET
 
-// func sideGradAdd32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
+// func sideGrad32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·sideGradAdd32AVX512(SB), NOSPLIT, $40-120
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+16(FP), CX
-	MOVQ         w+72(FP), DX
-	MOVQ         stride+24(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         BX, (SP)
-	MOVQ         wStride+80(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         BX, 8(SP)
-	MOVQ         neg+56(FP), BX
-	MOVQ         words+64(FP), SI
-	MOVQ         pos+48(FP), DI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 16(SP)
-	MOVQ         gamma+88(FP), SI
-	VBROADCASTSS (SI), Z0
-	VBROADCASTSS 4(SI), Z1
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x05, R9
-	ANDQ         $0x1f, R8
-	MOVQ         $-1, SI
-	BZHIQ        R8, SI, SI
-	KMOVW        SI, K1
-	SHRQ         $0x10, SI
-	KMOVW        SI, K2
-	MOVQ         rows+32(FP), R10
-	MOVQ         dstStride+8(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 24(SP)
-	MOVQ         p+96(FP), R11
-	MOVQ         add+104(FP), R12
-	MOVQ         addStride+112(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 32(SP)
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z2
-	VBROADCASTSS f32_bf317218<>+0(SB), Z3
-	VBROADCASTSS f32_3102e308<>+0(SB), Z4
-	VBROADCASTSS f32_3ab52766<>+0(SB), Z5
-	VBROADCASTSS f32_3c091cce<>+0(SB), Z6
-	VBROADCASTSS f32_3d2aac58<>+0(SB), Z7
-	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z8
-	VBROADCASTSS f32_3efffffe<>+0(SB), Z9
-	VBROADCASTSS f32_3f800000<>+0(SB), Z10
-	VBROADCASTSS f32_0<>+0(SB), Z11
-	VBROADCASTSS f32_4b400001<>+0(SB), Z12
-	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
-	TESTQ        R10, R10
-	JZ           last58
-
-row57:
-	VBROADCASTSS (R11), Z14
-	VBROADCASTSS 12(R11), Z15
-	VBROADCASTSS 8(R11), Z16
-	VBROADCASTSS 20(R11), Z17
-	XORQ         R13, R13
-	MOVQ         R9, R14
-	SUBQ         $0x02, R14
-	JB           one60
-
-two59:
-	MOVQ        R13, SI
-	SHRQ        $0x05, SI
-	VMOVUPS     (CX)(R13*1), Z18
-	KMOVW       (DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z21
-	VMOVAPS     Z15, K3, Z21
-	VADDPS      64(DX)(R13*2), Z21, Z21
-	VMULPS      Z0, Z18, Z19
-	VMOVUPS     Z19, Z20
-	VFMSUB231PS Z0, Z18, Z20
-	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (BX)(SI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, (DX)(R13*2), Z11, K4, K4
-	VMOVUPS     64(CX)(R13*1), Z18
-	KMOVW       2(DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z24
-	VMOVAPS     Z15, K3, Z24
-	VADDPS      192(DX)(R13*2), Z24, Z24
-	VMULPS      Z0, Z18, Z22
-	VMOVUPS     Z22, Z23
-	VFMSUB231PS Z0, Z18, Z23
-	VFMADD231PS Z1, Z18, Z23
-	KMOVW       2(BX)(SI*1), K5
-	KORW        K3, K5, K5
-	VCMPPS      $0x04, 128(DX)(R13*2), Z11, K5, K5
-	VMOVUPS     Z19, Z18
-	VFMADD213PS Z21, Z2, Z18
-	VMOVUPS     Z22, Z25
-	VFMADD213PS Z24, Z2, Z25
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z21, Z18, Z21
-	VMINPS      Z25, Z13, Z25
-	VCMPPS      $0x12, Z25, Z12, K5, K5
-	VSUBPS      Z24, Z25, Z24
-	VFMADD231PS Z3, Z21, Z19
-	VFMADD231PS Z3, Z24, Z22
-	VADDPS      Z20, Z19, Z19
-	VADDPS      Z23, Z22, Z22
-	VFMADD231PS Z4, Z21, Z19
-	VFMADD231PS Z4, Z24, Z22
-	VMOVUPS     Z5, Z21
-	VMOVUPS     Z5, Z24
-	VFMADD213PS Z6, Z19, Z21
-	VFMADD213PS Z6, Z22, Z24
-	VFMADD213PS Z7, Z19, Z21
-	VFMADD213PS Z7, Z22, Z24
-	VFMADD213PS Z8, Z19, Z21
-	VFMADD213PS Z8, Z22, Z24
-	VFMADD213PS Z9, Z19, Z21
-	VFMADD213PS Z9, Z22, Z24
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z22, Z24
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z25, Z25
-	KMOVW       (DI)(SI*1), K3
-	VMOVUPS     Z16, Z20
-	VMOVAPS     Z17, K3, Z20
-	VMULPS      (DX)(R13*2), Z20, Z20
-	VMULPS      Z20, Z19, Z19
-	VFMADD213PS Z20, Z19, Z21
-	VMULPS.Z    Z18, Z21, K4, Z21
-	KMOVW       2(DI)(SI*1), K3
-	VMOVUPS     Z16, Z18
-	VMOVAPS     Z17, K3, Z18
-	VMULPS      128(DX)(R13*2), Z18, Z18
-	VMULPS      Z18, Z22, Z22
-	VFMADD213PS Z18, Z22, Z24
-	VMULPS.Z    Z25, Z24, K5, Z24
-	VMOVUPS     (R12)(R13*1), Z18
-	VADDPS      Z18, Z21, Z21
-	VMOVUPS     Z21, (AX)(R13*1)
-	VMOVUPS     64(R12)(R13*1), Z18
-	VADDPS      Z18, Z24, Z24
-	VMOVUPS     Z24, 64(AX)(R13*1)
-	VMOVUPS     128(CX)(R13*1), Z18
-	KMOVW       4(DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z21
-	VMOVAPS     Z15, K3, Z21
-	VADDPS      320(DX)(R13*2), Z21, Z21
-	VMULPS      Z0, Z18, Z19
-	VMOVUPS     Z19, Z20
-	VFMSUB231PS Z0, Z18, Z20
-	VFMADD231PS Z1, Z18, Z20
-	KMOVW       4(BX)(SI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, 256(DX)(R13*2), Z11, K4, K4
-	VMOVUPS     192(CX)(R13*1), Z18
-	KMOVW       6(DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z24
-	VMOVAPS     Z15, K3, Z24
-	VADDPS      448(DX)(R13*2), Z24, Z24
-	VMULPS      Z0, Z18, Z22
-	VMOVUPS     Z22, Z23
-	VFMSUB231PS Z0, Z18, Z23
-	VFMADD231PS Z1, Z18, Z23
-	KMOVW       6(BX)(SI*1), K5
-	KORW        K3, K5, K5
-	VCMPPS      $0x04, 384(DX)(R13*2), Z11, K5, K5
-	VMOVUPS     Z19, Z18
-	VFMADD213PS Z21, Z2, Z18
-	VMOVUPS     Z22, Z25
-	VFMADD213PS Z24, Z2, Z25
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z21, Z18, Z21
-	VMINPS      Z25, Z13, Z25
-	VCMPPS      $0x12, Z25, Z12, K5, K5
-	VSUBPS      Z24, Z25, Z24
-	VFMADD231PS Z3, Z21, Z19
-	VFMADD231PS Z3, Z24, Z22
-	VADDPS      Z20, Z19, Z19
-	VADDPS      Z23, Z22, Z22
-	VFMADD231PS Z4, Z21, Z19
-	VFMADD231PS Z4, Z24, Z22
-	VMOVUPS     Z5, Z21
-	VMOVUPS     Z5, Z24
-	VFMADD213PS Z6, Z19, Z21
-	VFMADD213PS Z6, Z22, Z24
-	VFMADD213PS Z7, Z19, Z21
-	VFMADD213PS Z7, Z22, Z24
-	VFMADD213PS Z8, Z19, Z21
-	VFMADD213PS Z8, Z22, Z24
-	VFMADD213PS Z9, Z19, Z21
-	VFMADD213PS Z9, Z22, Z24
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z22, Z24
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z25, Z25
-	KMOVW       4(DI)(SI*1), K3
-	VMOVUPS     Z16, Z20
-	VMOVAPS     Z17, K3, Z20
-	VMULPS      256(DX)(R13*2), Z20, Z20
-	VMULPS      Z20, Z19, Z19
-	VFMADD213PS Z20, Z19, Z21
-	VMULPS.Z    Z18, Z21, K4, Z21
-	KMOVW       6(DI)(SI*1), K3
-	VMOVUPS     Z16, Z18
-	VMOVAPS     Z17, K3, Z18
-	VMULPS      384(DX)(R13*2), Z18, Z18
-	VMULPS      Z18, Z22, Z22
-	VFMADD213PS Z18, Z22, Z24
-	VMULPS.Z    Z25, Z24, K5, Z24
-	VMOVUPS     128(R12)(R13*1), Z18
-	VADDPS      Z18, Z21, Z21
-	VMOVUPS     Z21, 128(AX)(R13*1)
-	VMOVUPS     192(R12)(R13*1), Z18
-	VADDPS      Z18, Z24, Z24
-	VMOVUPS     Z24, 192(AX)(R13*1)
-	ADDQ        $+256, R13
-	SUBQ        $0x02, R14
-	JAE         two59
-
-one60:
-	ADDQ $0x02, R14
-	JZ   rest62
-
-group61:
-	MOVQ        R13, SI
-	SHRQ        $0x05, SI
-	VMOVUPS     (CX)(R13*1), Z18
-	KMOVW       (DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z21
-	VMOVAPS     Z15, K3, Z21
-	VADDPS      64(DX)(R13*2), Z21, Z21
-	VMULPS      Z0, Z18, Z19
-	VMOVUPS     Z19, Z20
-	VFMSUB231PS Z0, Z18, Z20
-	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (BX)(SI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, (DX)(R13*2), Z11, K4, K4
-	VMOVUPS     64(CX)(R13*1), Z18
-	KMOVW       2(DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z24
-	VMOVAPS     Z15, K3, Z24
-	VADDPS      192(DX)(R13*2), Z24, Z24
-	VMULPS      Z0, Z18, Z22
-	VMOVUPS     Z22, Z23
-	VFMSUB231PS Z0, Z18, Z23
-	VFMADD231PS Z1, Z18, Z23
-	KMOVW       2(BX)(SI*1), K5
-	KORW        K3, K5, K5
-	VCMPPS      $0x04, 128(DX)(R13*2), Z11, K5, K5
-	VMOVUPS     Z19, Z18
-	VFMADD213PS Z21, Z2, Z18
-	VMOVUPS     Z22, Z25
-	VFMADD213PS Z24, Z2, Z25
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z21, Z18, Z21
-	VMINPS      Z25, Z13, Z25
-	VCMPPS      $0x12, Z25, Z12, K5, K5
-	VSUBPS      Z24, Z25, Z24
-	VFMADD231PS Z3, Z21, Z19
-	VFMADD231PS Z3, Z24, Z22
-	VADDPS      Z20, Z19, Z19
-	VADDPS      Z23, Z22, Z22
-	VFMADD231PS Z4, Z21, Z19
-	VFMADD231PS Z4, Z24, Z22
-	VMOVUPS     Z5, Z21
-	VMOVUPS     Z5, Z24
-	VFMADD213PS Z6, Z19, Z21
-	VFMADD213PS Z6, Z22, Z24
-	VFMADD213PS Z7, Z19, Z21
-	VFMADD213PS Z7, Z22, Z24
-	VFMADD213PS Z8, Z19, Z21
-	VFMADD213PS Z8, Z22, Z24
-	VFMADD213PS Z9, Z19, Z21
-	VFMADD213PS Z9, Z22, Z24
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z22, Z24
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z25, Z25
-	KMOVW       (DI)(SI*1), K3
-	VMOVUPS     Z16, Z20
-	VMOVAPS     Z17, K3, Z20
-	VMULPS      (DX)(R13*2), Z20, Z20
-	VMULPS      Z20, Z19, Z19
-	VFMADD213PS Z20, Z19, Z21
-	VMULPS.Z    Z18, Z21, K4, Z21
-	KMOVW       2(DI)(SI*1), K3
-	VMOVUPS     Z16, Z18
-	VMOVAPS     Z17, K3, Z18
-	VMULPS      128(DX)(R13*2), Z18, Z18
-	VMULPS      Z18, Z22, Z22
-	VFMADD213PS Z18, Z22, Z24
-	VMULPS.Z    Z25, Z24, K5, Z24
-	VMOVUPS     (R12)(R13*1), Z18
-	VADDPS      Z18, Z21, Z21
-	VMOVUPS     Z21, (AX)(R13*1)
-	VMOVUPS     64(R12)(R13*1), Z18
-	VADDPS      Z18, Z24, Z24
-	VMOVUPS     Z24, 64(AX)(R13*1)
-	ADDQ        $0x80, R13
-	DECQ        R14
-	JNZ         group61
-
-rest62:
-	TESTQ       R8, R8
-	JZ          done64
-	CMPQ        R8, $0x10
-	JBE         half63
-	MOVQ        R13, SI
-	SHRQ        $0x05, SI
-	VMOVUPS.Z   (CX)(R13*1), K1, Z18
-	KMOVW       (DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z21
-	VMOVAPS     Z15, K3, Z21
-	VADDPS      64(DX)(R13*2), Z21, Z21
-	VMULPS      Z0, Z18, Z19
-	VMOVUPS     Z19, Z20
-	VFMSUB231PS Z0, Z18, Z20
-	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (BX)(SI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, (DX)(R13*2), Z11, K4, K4
-	VMOVUPS.Z   64(CX)(R13*1), K2, Z18
-	KMOVW       2(DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z14
-	VMOVAPS     Z15, K3, Z14
-	VADDPS      192(DX)(R13*2), Z14, Z14
-	VMULPS      Z0, Z18, Z15
-	VMOVUPS     Z15, Z22
-	VFMSUB231PS Z0, Z18, Z22
-	VFMADD231PS Z1, Z18, Z22
-	KMOVW       2(BX)(SI*1), K5
-	KORW        K3, K5, K5
-	VCMPPS      $0x04, 128(DX)(R13*2), Z11, K5, K5
-	VMOVUPS     Z19, Z18
-	VFMADD213PS Z21, Z2, Z18
-	VMOVUPS     Z15, Z23
-	VFMADD213PS Z14, Z2, Z23
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z21, Z18, Z21
-	VMINPS      Z23, Z13, Z23
-	VCMPPS      $0x12, Z23, Z12, K5, K5
-	VSUBPS      Z14, Z23, Z14
-	VFMADD231PS Z3, Z21, Z19
-	VFMADD231PS Z3, Z14, Z15
-	VADDPS      Z20, Z19, Z19
-	VADDPS      Z22, Z15, Z15
-	VFMADD231PS Z4, Z21, Z19
-	VFMADD231PS Z4, Z14, Z15
-	VMOVUPS     Z5, Z21
-	VMOVUPS     Z5, Z14
-	VFMADD213PS Z6, Z19, Z21
-	VFMADD213PS Z6, Z15, Z14
-	VFMADD213PS Z7, Z19, Z21
-	VFMADD213PS Z7, Z15, Z14
-	VFMADD213PS Z8, Z19, Z21
-	VFMADD213PS Z8, Z15, Z14
-	VFMADD213PS Z9, Z19, Z21
-	VFMADD213PS Z9, Z15, Z14
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z15, Z14
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z23, Z23
-	KMOVW       (DI)(SI*1), K3
-	VMOVUPS     Z16, Z20
-	VMOVAPS     Z17, K3, Z20
-	VMULPS      (DX)(R13*2), Z20, Z20
-	VMULPS      Z20, Z19, Z19
-	VFMADD213PS Z20, Z19, Z21
-	VMULPS.Z    Z18, Z21, K4, Z21
-	KMOVW       2(DI)(SI*1), K3
-	VMOVUPS     Z16, Z16
-	VMOVAPS     Z17, K3, Z16
-	VMULPS      128(DX)(R13*2), Z16, Z16
-	VMULPS      Z16, Z15, Z15
-	VFMADD213PS Z16, Z15, Z14
-	VMULPS.Z    Z23, Z14, K5, Z14
-	VMOVUPS.Z   (R12)(R13*1), K1, Z15
-	VADDPS      Z15, Z21, Z21
-	VMOVUPS     Z21, K1, (AX)(R13*1)
-	VMOVUPS.Z   64(R12)(R13*1), K2, Z15
-	VADDPS      Z15, Z14, Z14
-	VMOVUPS     Z14, K2, 64(AX)(R13*1)
-	JMP         done64
-
-half63:
-	MOVQ        R13, SI
-	SHRQ        $0x05, SI
-	VMOVUPS.Z   (CX)(R13*1), K1, Z18
-	KMOVW       (DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z14
-	VMOVAPS     Z15, K3, Z14
-	VADDPS      64(DX)(R13*2), Z14, Z14
-	VMULPS      Z0, Z18, Z15
-	VMOVUPS     Z15, Z19
-	VFMSUB231PS Z0, Z18, Z19
-	VFMADD231PS Z1, Z18, Z19
-	KMOVW       (BX)(SI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, (DX)(R13*2), Z11, K4, K4
-	VMOVUPS     Z15, Z18
-	VFMADD213PS Z14, Z2, Z18
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z14, Z18, Z14
-	VFMADD231PS Z3, Z14, Z15
-	VADDPS      Z19, Z15, Z15
-	VFMADD231PS Z4, Z14, Z15
-	VMOVUPS     Z5, Z14
-	VFMADD213PS Z6, Z15, Z14
-	VFMADD213PS Z7, Z15, Z14
-	VFMADD213PS Z8, Z15, Z14
-	VFMADD213PS Z9, Z15, Z14
-	VFMADD213PS Z10, Z15, Z14
-	VPSLLD      $0x17, Z18, Z18
-	KMOVW       (DI)(SI*1), K3
-	VMOVUPS     Z16, Z16
-	VMOVAPS     Z17, K3, Z16
-	VMULPS      (DX)(R13*2), Z16, Z16
-	VMULPS      Z16, Z15, Z15
-	VFMADD213PS Z16, Z15, Z14
-	VMULPS.Z    Z18, Z14, K4, Z14
-	VMOVUPS.Z   (R12)(R13*1), K1, Z15
-	VADDPS      Z15, Z14, Z14
-	VMOVUPS     Z14, K1, (AX)(R13*1)
-
-done64:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), DI
-	ADDQ 16(SP), BX
-	ADDQ 24(SP), AX
-	ADDQ 32(SP), R12
-	ADDQ $0x18, R11
-	DECQ R10
-	JNZ  row57
-
-last58:
-	VZEROUPPER
-	RET
-
-// func sideGrad32AVX512(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·sideGrad32AVX512(SB), NOSPLIT, $32-120
+TEXT ·sideGrad32AVX512(SB), NOSPLIT, $32-104
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         w+72(FP), DX
@@ -4180,9 +3101,9 @@ TEXT ·sideGrad32AVX512(SB), NOSPLIT, $32-120
 	VBROADCASTSS f32_4b400001<>+0(SB), Z12
 	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last66
+	JZ           last50
 
-row65:
+row49:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VBROADCASTSS 8(R11), Z16
@@ -4190,9 +3111,9 @@ row65:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one68
+	JB           one52
 
-two67:
+two51:
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R12*1), Z18
@@ -4341,13 +3262,13 @@ two67:
 	VMOVUPS     Z24, 192(AX)(R12*1)
 	ADDQ        $+256, R12
 	SUBQ        $0x02, R13
-	JAE         two67
+	JAE         two51
 
-one68:
+one52:
 	ADDQ $0x02, R13
-	JZ   rest70
+	JZ   rest54
 
-group69:
+group53:
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R12*1), Z18
@@ -4424,13 +3345,13 @@ group69:
 	VMOVUPS     Z24, 64(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group69
+	JNZ         group53
 
-rest70:
+rest54:
 	TESTQ       R8, R8
-	JZ          done72
+	JZ          done56
 	CMPQ        R8, $0x10
-	JBE         half71
+	JBE         half55
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
@@ -4505,9 +3426,9 @@ rest70:
 	VMULPS.Z    Z23, Z14, K5, Z14
 	VMOVUPS     Z21, K1, (AX)(R12*1)
 	VMOVUPS     Z14, K2, 64(AX)(R12*1)
-	JMP         done72
+	JMP         done56
 
-half71:
+half55:
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
@@ -4547,7 +3468,7 @@ half71:
 	VMULPS.Z    Z18, Z14, K4, Z14
 	VMOVUPS     Z14, K1, (AX)(R12*1)
 
-done72:
+done56:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), DI
@@ -4555,9 +3476,9 @@ done72:
 	ADDQ 24(SP), AX
 	ADDQ $0x18, R11
 	DECQ R10
-	JNZ  row65
+	JNZ  row49
 
-last66:
+last50:
 	VZEROUPPER
 	RET
 
@@ -4585,10 +3506,10 @@ TEXT ·softWeights32AVX512(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R10
 	MOVQ R10, 24(SP)
 
-row73:
+row57:
 	XORQ R10, R10
 
-loop74:
+loop58:
 	MOVQ         R10, R11
 	SHRQ         $0x03, R11
 	MOVQ         R10, R12
@@ -4631,13 +3552,13 @@ loop74:
 	VMOVUPS      Y0, 64(CX)(R12*4)
 	ADDQ         $0x08, R10
 	CMPQ         R10, R9
-	JB           loop74
+	JB           loop58
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R8
-	JNZ          row73
+	JNZ          row57
 	VZEROUPPER
 	RET
 
@@ -4670,10 +3591,10 @@ TEXT ·softUnitAVX512(SB), NOSPLIT, $32-72
 	VBROADCASTSS f32_4b00007f<>+0(SB), Z5
 	VBROADCASTSS f32_4b0000bf<>+0(SB), Z6
 
-row75:
+row59:
 	XORQ R8, R8
 
-loop76:
+loop60:
 	MOVQ      R8, R9
 	SHRQ      $0x03, R9
 	VMOVUPS   (DX)(R8*4), Z7
@@ -4702,13 +3623,13 @@ loop76:
 	VMOVUPS   Z8, 64(CX)(R8*8)
 	ADDQ      $0x10, R8
 	CMPQ      R8, DI
-	JB        loop76
+	JB        loop60
 	ADDQ      (SP), AX
 	ADDQ      8(SP), CX
 	ADDQ      16(SP), DX
 	ADDQ      24(SP), BX
 	DECQ      SI
-	JNZ       row75
+	JNZ       row59
 	VZEROUPPER
 	RET
 
@@ -4746,9 +3667,9 @@ TEXT ·sideMax64AVX2(SB), NOSPLIT, $128-88
 	VMOVUPD      f64_fff0000000000000<>+0(SB), Y0
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
 	TESTQ        R11, R11
-	JZ           last78
+	JZ           last62
 
-row77:
+row61:
 	VMOVUPD Y0, Y2
 	VMOVUPD Y0, Y3
 	VMOVUPD Y0, Y4
@@ -4758,9 +3679,9 @@ row77:
 	XORQ    R12, R12
 	MOVQ    R9, R13
 	TESTQ   R13, R13
-	JZ      rest82
+	JZ      rest66
 
-group81:
+group65:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R12*1), Y8
@@ -4917,13 +3838,13 @@ group81:
 	VORPS        Y9, Y7, Y7
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group81
+	JNZ          group65
 
-rest82:
+rest66:
 	TESTQ        R8, R8
-	JZ           done84
+	JZ           done68
 	CMPQ         R8, $0x08
-	JBE          half83
+	JBE          half67
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y8
@@ -5082,9 +4003,9 @@ rest82:
 	VCMPPD       $0x03, Y8, Y10, Y10
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	JMP          done84
+	JMP          done68
 
-half83:
+half67:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y8
@@ -5167,7 +4088,7 @@ half83:
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
 
-done84:
+done68:
 	ADDQ         (BP), CX
 	ADDQ         8(BP), DX
 	ADDQ         16(BP), DI
@@ -5194,22 +4115,22 @@ done84:
 	VMAXPD       X2, X5, X5
 	VMOVSD       X5, 24(AX)
 	VPTEST       Y6, Y6
-	JZ           number85
+	JZ           number69
 	MOVQ         SI, (AX)
 	MOVQ         SI, 16(AX)
 
-number85:
+number69:
 	VPTEST Y7, Y7
-	JZ     number86
+	JZ     number70
 	MOVQ   SI, 8(AX)
 	MOVQ   SI, 24(AX)
 
-number86:
+number70:
 	ADDQ $0x20, AX
 	DECQ R11
-	JNZ  row77
+	JNZ  row61
 
-last78:
+last62:
 	VZEROUPPER
 	RET
 
@@ -5268,9 +4189,9 @@ TEXT ·sideSums64AVX2(SB), NOSPLIT, $480-104
 	MOVQ         SI, 64(BP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last88
+	JZ           last72
 
-row87:
+row71:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 96(BP)
 	VBROADCASTSD 24(R12), Y1
@@ -5288,9 +4209,9 @@ row87:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
-	JZ           rest92
+	JZ           rest76
 
-group91:
+group75:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R13*1), Y1
@@ -5561,13 +4482,13 @@ group91:
 	VMOVUPD      Y3, 384(BP)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group91
+	JNZ          group75
 
-rest92:
+rest76:
 	TESTQ        R8, R8
-	JZ           done94
+	JZ           done78
 	CMPQ         R8, $0x08
-	JBE          half93
+	JBE          half77
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y1
@@ -5840,9 +4761,9 @@ rest92:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y3, 384(BP)
-	JMP          done94
+	JMP          done78
 
-half93:
+half77:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y1
@@ -6002,7 +4923,7 @@ half93:
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y3, 384(BP)
 
-done94:
+done78:
 	ADDQ         (BP), CX
 	ADDQ         8(BP), DX
 	ADDQ         16(BP), DI
@@ -6078,9 +4999,9 @@ done94:
 	VMOVSD       X1, 8(AX)
 	ADDQ         $0x10, AX
 	DECQ         R11
-	JNZ          row87
+	JNZ          row71
 
-last88:
+last72:
 	VZEROUPPER
 	RET
 
@@ -6168,675 +5089,9 @@ DATA f64_43380000000007fe<>+16(SB)/8, $0x43380000000007fe
 DATA f64_43380000000007fe<>+24(SB)/8, $0x43380000000007fe
 GLOBL f64_43380000000007fe<>(SB), RODATA|NOPTR, $32
 
-// func sideGradAdd64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
+// func sideGrad64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sideGradAdd64AVX2(SB), NOSPLIT, $288-120
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+16(FP), CX
-	MOVQ         w+72(FP), DX
-	MOVQ         stride+24(FP), BX
-	SHLQ         $0x03, BX
-	MOVQ         BX, (BP)
-	MOVQ         wStride+80(FP), BX
-	SHLQ         $0x03, BX
-	MOVQ         BX, 8(BP)
-	MOVQ         neg+56(FP), BX
-	MOVQ         words+64(FP), SI
-	MOVQ         pos+48(FP), DI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 16(BP)
-	MOVQ         gamma+88(FP), SI
-	VBROADCASTSD (SI), Y0
-	VMOVUPD      Y0, 32(BP)
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x04, R9
-	ANDQ         $0x0f, R8
-	LEAQ         tail<>+0(SB), R10
-	MOVQ         R8, SI
-	SHLQ         $0x03, SI
-	SUBQ         SI, R10
-	MOVQ         rows+32(FP), R11
-	MOVQ         dstStride+8(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 64(BP)
-	MOVQ         p+96(FP), R12
-	MOVQ         add+104(FP), R13
-	MOVQ         addStride+112(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 72(BP)
-	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
-	TESTQ        R11, R11
-	JZ           last96
-
-row95:
-	VBROADCASTSD (R12), Y1
-	VMOVUPD      Y1, 96(BP)
-	VBROADCASTSD 24(R12), Y1
-	VMOVUPD      Y1, 128(BP)
-	VBROADCASTSD 16(R12), Y1
-	VMOVUPD      Y1, 160(BP)
-	VBROADCASTSD 40(R12), Y1
-	VMOVUPD      Y1, 192(BP)
-	XORQ         R14, R14
-	MOVQ         R9, R15
-	TESTQ        R15, R15
-	JZ           rest100
-
-group99:
-	MOVQ         R14, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      (CX)(R14*1), Y1
-	VPBROADCASTB (DI)(SI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      96(BP), Y5
-	VBLENDVPD    Y2, 128(BP), Y5, Y5
-	VADDPD       64(DX)(R14*2), Y5, Y5
-	VMULPD       32(BP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  32(BP), Y1, Y4
-	VPBROADCASTB (BX)(SI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, (DX)(R14*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VPBROADCASTB (DI)(SI*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      160(BP), Y4
-	VBLENDVPD    Y6, 192(BP), Y4, Y4
-	VMULPD       (DX)(R14*2), Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VFMADD213PD  Y4, Y3, Y5
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      (R13)(R14*1), Y1
-	VADDPD       Y1, Y5, Y5
-	VMOVUPD      Y5, (AX)(R14*1)
-	VMOVUPD      64(CX)(R14*1), Y1
-	VPBROADCASTB 1(DI)(SI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      96(BP), Y5
-	VBLENDVPD    Y2, 128(BP), Y5, Y5
-	VADDPD       192(DX)(R14*2), Y5, Y5
-	VMULPD       32(BP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  32(BP), Y1, Y4
-	VPBROADCASTB 1(BX)(SI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 128(DX)(R14*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VPBROADCASTB 1(DI)(SI*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      160(BP), Y4
-	VBLENDVPD    Y6, 192(BP), Y4, Y4
-	VMULPD       128(DX)(R14*2), Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VFMADD213PD  Y4, Y3, Y5
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      64(R13)(R14*1), Y1
-	VADDPD       Y1, Y5, Y5
-	VMOVUPD      Y5, 64(AX)(R14*1)
-	MOVQ         R14, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      32(CX)(R14*1), Y1
-	VPBROADCASTB (DI)(SI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      96(BP), Y5
-	VBLENDVPD    Y2, 128(BP), Y5, Y5
-	VADDPD       96(DX)(R14*2), Y5, Y5
-	VMULPD       32(BP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  32(BP), Y1, Y4
-	VPBROADCASTB (BX)(SI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 32(DX)(R14*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VPBROADCASTB (DI)(SI*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      160(BP), Y4
-	VBLENDVPD    Y6, 192(BP), Y4, Y4
-	VMULPD       32(DX)(R14*2), Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VFMADD213PD  Y4, Y3, Y5
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      32(R13)(R14*1), Y1
-	VADDPD       Y1, Y5, Y5
-	VMOVUPD      Y5, 32(AX)(R14*1)
-	VMOVUPD      96(CX)(R14*1), Y1
-	VPBROADCASTB 1(DI)(SI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      96(BP), Y5
-	VBLENDVPD    Y2, 128(BP), Y5, Y5
-	VADDPD       224(DX)(R14*2), Y5, Y5
-	VMULPD       32(BP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  32(BP), Y1, Y4
-	VPBROADCASTB 1(BX)(SI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 160(DX)(R14*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VPBROADCASTB 1(DI)(SI*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      160(BP), Y4
-	VBLENDVPD    Y6, 192(BP), Y4, Y4
-	VMULPD       160(DX)(R14*2), Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VFMADD213PD  Y4, Y3, Y5
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      96(R13)(R14*1), Y1
-	VADDPD       Y1, Y5, Y5
-	VMOVUPD      Y5, 96(AX)(R14*1)
-	ADDQ         $0x80, R14
-	DECQ         R15
-	JNZ          group99
-
-rest100:
-	TESTQ        R8, R8
-	JZ           done102
-	CMPQ         R8, $0x08
-	JBE          half101
-	MOVQ         R14, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      128(R10), Y1
-	VMASKMOVPD   (CX)(R14*1), Y1, Y1
-	VPBROADCASTB (DI)(SI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      96(BP), Y5
-	VBLENDVPD    Y2, 128(BP), Y5, Y5
-	VADDPD       64(DX)(R14*2), Y5, Y5
-	VMULPD       32(BP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  32(BP), Y1, Y4
-	VPBROADCASTB (BX)(SI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, (DX)(R14*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VPBROADCASTB (DI)(SI*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      160(BP), Y4
-	VBLENDVPD    Y6, 192(BP), Y4, Y4
-	VMULPD       (DX)(R14*2), Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VFMADD213PD  Y4, Y3, Y5
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      128(R10), Y1
-	VMASKMOVPD   (R13)(R14*1), Y1, Y1
-	VADDPD       Y1, Y5, Y5
-	VMOVUPD      128(R10), Y1
-	VMASKMOVPD   Y5, Y1, (AX)(R14*1)
-	VMOVUPD      192(R10), Y1
-	VMASKMOVPD   64(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 1(DI)(SI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      96(BP), Y5
-	VBLENDVPD    Y2, 128(BP), Y5, Y5
-	VADDPD       192(DX)(R14*2), Y5, Y5
-	VMULPD       32(BP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  32(BP), Y1, Y4
-	VPBROADCASTB 1(BX)(SI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 128(DX)(R14*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VPBROADCASTB 1(DI)(SI*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      160(BP), Y4
-	VBLENDVPD    Y6, 192(BP), Y4, Y4
-	VMULPD       128(DX)(R14*2), Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VFMADD213PD  Y4, Y3, Y5
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      192(R10), Y1
-	VMASKMOVPD   64(R13)(R14*1), Y1, Y1
-	VADDPD       Y1, Y5, Y5
-	VMOVUPD      192(R10), Y1
-	VMASKMOVPD   Y5, Y1, 64(AX)(R14*1)
-	MOVQ         R14, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      160(R10), Y1
-	VMASKMOVPD   32(CX)(R14*1), Y1, Y1
-	VPBROADCASTB (DI)(SI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      96(BP), Y5
-	VBLENDVPD    Y2, 128(BP), Y5, Y5
-	VADDPD       96(DX)(R14*2), Y5, Y5
-	VMULPD       32(BP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  32(BP), Y1, Y4
-	VPBROADCASTB (BX)(SI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 32(DX)(R14*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VPBROADCASTB (DI)(SI*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      160(BP), Y4
-	VBLENDVPD    Y6, 192(BP), Y4, Y4
-	VMULPD       32(DX)(R14*2), Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VFMADD213PD  Y4, Y3, Y5
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      160(R10), Y1
-	VMASKMOVPD   32(R13)(R14*1), Y1, Y1
-	VADDPD       Y1, Y5, Y5
-	VMOVUPD      160(R10), Y1
-	VMASKMOVPD   Y5, Y1, 32(AX)(R14*1)
-	VMOVUPD      224(R10), Y1
-	VMASKMOVPD   96(CX)(R14*1), Y1, Y1
-	VPBROADCASTB 1(DI)(SI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      96(BP), Y5
-	VBLENDVPD    Y2, 128(BP), Y5, Y5
-	VADDPD       224(DX)(R14*2), Y5, Y5
-	VMULPD       32(BP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  32(BP), Y1, Y4
-	VPBROADCASTB 1(BX)(SI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 160(DX)(R14*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VPBROADCASTB 1(DI)(SI*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      160(BP), Y4
-	VBLENDVPD    Y6, 192(BP), Y4, Y4
-	VMULPD       160(DX)(R14*2), Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VFMADD213PD  Y4, Y3, Y5
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      224(R10), Y1
-	VMASKMOVPD   96(R13)(R14*1), Y1, Y1
-	VADDPD       Y1, Y5, Y5
-	VMOVUPD      224(R10), Y1
-	VMASKMOVPD   Y5, Y1, 96(AX)(R14*1)
-	JMP          done102
-
-half101:
-	MOVQ         R14, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      128(R10), Y1
-	VMASKMOVPD   (CX)(R14*1), Y1, Y1
-	VPBROADCASTB (DI)(SI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      96(BP), Y5
-	VBLENDVPD    Y2, 128(BP), Y5, Y5
-	VADDPD       64(DX)(R14*2), Y5, Y5
-	VMULPD       32(BP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  32(BP), Y1, Y4
-	VPBROADCASTB (BX)(SI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, (DX)(R14*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VPBROADCASTB (DI)(SI*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      160(BP), Y4
-	VBLENDVPD    Y6, 192(BP), Y4, Y4
-	VMULPD       (DX)(R14*2), Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VFMADD213PD  Y4, Y3, Y5
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      128(R10), Y1
-	VMASKMOVPD   (R13)(R14*1), Y1, Y1
-	VADDPD       Y1, Y5, Y5
-	VMOVUPD      128(R10), Y1
-	VMASKMOVPD   Y5, Y1, (AX)(R14*1)
-	MOVQ         R14, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      160(R10), Y1
-	VMASKMOVPD   32(CX)(R14*1), Y1, Y1
-	VPBROADCASTB (DI)(SI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y3
-	VXORPD       Y3, Y1, Y1
-	VMOVUPD      96(BP), Y5
-	VBLENDVPD    Y2, 128(BP), Y5, Y5
-	VADDPD       96(DX)(R14*2), Y5, Y5
-	VMULPD       32(BP), Y1, Y3
-	VMOVUPD      Y3, Y4
-	VFMSUB231PD  32(BP), Y1, Y4
-	VPBROADCASTB (BX)(SI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y2, Y1, Y1
-	VMOVUPD      f64_0<>+0(SB), Y2
-	VCMPPD       $0x04, 32(DX)(R14*2), Y2, Y2
-	VANDPD       Y2, Y1, Y1
-	VMOVUPD      Y3, Y2
-	VFMADD213PD  Y5, Y0, Y2
-	VMOVUPD      f64_43380000000007fe<>+0(SB), Y6
-	VMINPD       Y2, Y6, Y2
-	VMOVUPD      f64_4338000000000001<>+0(SB), Y6
-	VCMPPD       $0x12, Y2, Y6, Y6
-	VANDPD       Y6, Y1, Y1
-	VSUBPD       Y5, Y2, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VADDPD       Y4, Y3, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VPSLLQ       $0x34, Y2, Y2
-	VPBROADCASTB (DI)(SI*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      160(BP), Y4
-	VBLENDVPD    Y6, 192(BP), Y4, Y4
-	VMULPD       32(DX)(R14*2), Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VFMADD213PD  Y4, Y3, Y5
-	VMULPD       Y2, Y5, Y5
-	VANDPD       Y1, Y5, Y5
-	VMOVUPD      160(R10), Y1
-	VMASKMOVPD   32(R13)(R14*1), Y1, Y1
-	VADDPD       Y1, Y5, Y5
-	VMOVUPD      160(R10), Y1
-	VMASKMOVPD   Y5, Y1, 32(AX)(R14*1)
-
-done102:
-	ADDQ (BP), CX
-	ADDQ 8(BP), DX
-	ADDQ 16(BP), DI
-	ADDQ 16(BP), BX
-	ADDQ 64(BP), AX
-	ADDQ 72(BP), R13
-	ADDQ $0x30, R12
-	DECQ R11
-	JNZ  row95
-
-last96:
-	VZEROUPPER
-	RET
-
-// func sideGrad64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
-// Requires: AVX, AVX2, FMA3
-TEXT ·sideGrad64AVX2(SB), NOSPLIT, $288-120
+TEXT ·sideGrad64AVX2(SB), NOSPLIT, $288-104
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         dst+0(FP), AX
@@ -6871,9 +5126,9 @@ TEXT ·sideGrad64AVX2(SB), NOSPLIT, $288-120
 	MOVQ         p+96(FP), R12
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last104
+	JZ           last80
 
-row103:
+row79:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 96(BP)
 	VBROADCASTSD 24(R12), Y1
@@ -6885,9 +5140,9 @@ row103:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
-	JZ           rest108
+	JZ           rest84
 
-group107:
+group83:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R13*1), Y1
@@ -7106,13 +5361,13 @@ group107:
 	VMOVUPD      Y5, 96(AX)(R13*1)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group107
+	JNZ          group83
 
-rest108:
+rest84:
 	TESTQ        R8, R8
-	JZ           done110
+	JZ           done86
 	CMPQ         R8, $0x08
-	JBE          half109
+	JBE          half85
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y1
@@ -7337,9 +5592,9 @@ rest108:
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      224(R10), Y1
 	VMASKMOVPD   Y5, Y1, 96(AX)(R13*1)
-	JMP          done110
+	JMP          done86
 
-half109:
+half85:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      128(R10), Y1
@@ -7455,7 +5710,7 @@ half109:
 	VMOVUPD      160(R10), Y1
 	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
 
-done110:
+done86:
 	ADDQ (BP), CX
 	ADDQ 8(BP), DX
 	ADDQ 16(BP), DI
@@ -7463,9 +5718,9 @@ done110:
 	ADDQ 64(BP), AX
 	ADDQ $0x30, R12
 	DECQ R11
-	JNZ  row103
+	JNZ  row79
 
-last104:
+last80:
 	VZEROUPPER
 	RET
 
@@ -7493,10 +5748,10 @@ TEXT ·softWeights64AVX2(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R10
 	MOVQ R10, 24(SP)
 
-row111:
+row87:
 	XORQ R10, R10
 
-loop112:
+loop88:
 	MOVQ         R10, R11
 	SHRQ         $0x03, R11
 	MOVQ         R10, R12
@@ -7572,13 +5827,13 @@ loop112:
 	VMOVUPD      Y1, 96(CX)(R12*8)
 	ADDQ         $0x08, R10
 	CMPQ         R10, R9
-	JB           loop112
+	JB           loop88
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R8
-	JNZ          row111
+	JNZ          row87
 	VZEROUPPER
 	RET
 
@@ -7627,9 +5882,9 @@ TEXT ·sideMax64AVX512(SB), NOSPLIT, $24-88
 	VBROADCASTSD f64_0<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last114
+	JZ           last90
 
-row113:
+row89:
 	VMOVUPD Z1, Z4
 	VMOVUPD Z1, Z5
 	VMOVUPD Z1, Z6
@@ -7639,9 +5894,9 @@ row113:
 	XORQ    R11, R11
 	MOVQ    R9, R12
 	SUBQ    $0x02, R12
-	JB      one116
+	JB      one92
 
-two115:
+two91:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD     (CX)(R11*1), Z8
@@ -7714,13 +5969,13 @@ two115:
 	KORW        K5, K4, K4
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two115
+	JAE         two91
 
-one116:
+one92:
 	ADDQ $0x02, R12
-	JZ   rest118
+	JZ   rest94
 
-group117:
+group93:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD     (CX)(R11*1), Z8
@@ -7759,13 +6014,13 @@ group117:
 	KORW        K5, K4, K4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group117
+	JNZ         group93
 
-rest118:
+rest94:
 	TESTQ       R8, R8
-	JZ          done120
+	JZ          done96
 	CMPQ        R8, $0x08
-	JBE         half119
+	JBE         half95
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
@@ -7802,9 +6057,9 @@ rest118:
 	VMAXPD      Z7, Z9, K5, Z7
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
-	JMP         done120
+	JMP         done96
 
-half119:
+half95:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
@@ -7825,7 +6080,7 @@ half119:
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 
-done120:
+done96:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -7860,22 +6115,22 @@ done120:
 	VMAXPD        X4, X7, X7
 	VMOVSD        X7, 24(AX)
 	KORTESTW      K3, K3
-	JZ            number121
+	JZ            number97
 	MOVQ          SI, (AX)
 	MOVQ          SI, 16(AX)
 
-number121:
+number97:
 	KORTESTW K4, K4
-	JZ       number122
+	JZ       number98
 	MOVQ     SI, 8(AX)
 	MOVQ     SI, 24(AX)
 
-number122:
+number98:
 	ADDQ $0x20, AX
 	DECQ R10
-	JNZ  row113
+	JNZ  row89
 
-last114:
+last90:
 	VZEROUPPER
 	RET
 
@@ -7917,9 +6172,9 @@ TEXT ·sideSums64AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
 	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last124
+	JZ           last100
 
-row123:
+row99:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VXORPS       Y7, Y7, Y7
@@ -7929,9 +6184,9 @@ row123:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one126
+	JB           one102
 
-two125:
+two101:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z11
@@ -8120,13 +6375,13 @@ two125:
 	VMOVAPD          Z12, Z9
 	ADDQ             $+256, R12
 	SUBQ             $0x02, R13
-	JAE              two125
+	JAE              two101
 
-one126:
+one102:
 	ADDQ $0x02, R13
-	JZ   rest128
+	JZ   rest104
 
-group127:
+group103:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z11
@@ -8223,13 +6478,13 @@ group127:
 	VMOVAPD          Z12, Z9
 	ADDQ             $0x80, R12
 	DECQ             R13
-	JNZ              group127
+	JNZ              group103
 
-rest128:
+rest104:
 	TESTQ            R8, R8
-	JZ               done130
+	JZ               done106
 	CMPQ             R8, $0x08
-	JBE              half129
+	JBE              half105
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z11
@@ -8324,9 +6579,9 @@ rest128:
 	VSUBPD           Z11, Z6, Z6
 	VADDPD           Z6, Z10, Z10
 	VMOVAPD          Z5, Z9
-	JMP              done130
+	JMP              done106
 
-half129:
+half105:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z11
@@ -8383,7 +6638,7 @@ half129:
 	VADDPD           Z5, Z10, Z10
 	VMOVAPD          Z6, Z9
 
-done130:
+done106:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -8455,493 +6710,15 @@ done130:
 	VMOVSD        X9, 8(AX)
 	ADDQ          $0x10, AX
 	DECQ          R10
-	JNZ           row123
+	JNZ           row99
 
-last124:
+last100:
 	VZEROUPPER
 	RET
 
-// func sideGradAdd64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
+// func sideGrad64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·sideGradAdd64AVX512(SB), NOSPLIT, $40-120
-	MOVQ         dst+0(FP), AX
-	MOVQ         x+16(FP), CX
-	MOVQ         w+72(FP), DX
-	MOVQ         stride+24(FP), BX
-	SHLQ         $0x03, BX
-	MOVQ         BX, (SP)
-	MOVQ         wStride+80(FP), BX
-	SHLQ         $0x03, BX
-	MOVQ         BX, 8(SP)
-	MOVQ         neg+56(FP), BX
-	MOVQ         words+64(FP), SI
-	MOVQ         pos+48(FP), DI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 16(SP)
-	MOVQ         gamma+88(FP), SI
-	VBROADCASTSD (SI), Z0
-	MOVQ         n+40(FP), R8
-	MOVQ         R8, R9
-	SHRQ         $0x04, R9
-	ANDQ         $0x0f, R8
-	MOVQ         $-1, SI
-	BZHIQ        R8, SI, SI
-	KMOVB        SI, K1
-	SHRQ         $0x08, SI
-	KMOVB        SI, K2
-	MOVQ         rows+32(FP), R10
-	MOVQ         dstStride+8(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 24(SP)
-	MOVQ         p+96(FP), R11
-	MOVQ         add+104(FP), R12
-	MOVQ         addStride+112(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 32(SP)
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
-	VBROADCASTSD f64_0<>+0(SB), Z2
-	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
-	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
-	TESTQ        R10, R10
-	JZ           last132
-
-row131:
-	VBROADCASTSD (R11), Z5
-	VBROADCASTSD 24(R11), Z6
-	VBROADCASTSD 16(R11), Z7
-	VBROADCASTSD 40(R11), Z8
-	XORQ         R13, R13
-	MOVQ         R9, R14
-	SUBQ         $0x02, R14
-	JB           one134
-
-two133:
-	MOVQ             R13, SI
-	SHRQ             $0x06, SI
-	VMOVUPD          (CX)(R13*1), Z9
-	KMOVB            (DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z12
-	VMOVAPD          Z6, K3, Z12
-	VADDPD           64(DX)(R13*2), Z12, Z12
-	VMULPD           Z0, Z9, Z10
-	VMOVUPD          Z10, Z11
-	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (BX)(SI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, (DX)(R13*2), Z2, K4, K4
-	VMOVUPD          64(CX)(R13*1), Z9
-	KMOVB            1(DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z15
-	VMOVAPD          Z6, K3, Z15
-	VADDPD           192(DX)(R13*2), Z15, Z15
-	VMULPD           Z0, Z9, Z13
-	VMOVUPD          Z13, Z14
-	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            1(BX)(SI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 128(DX)(R13*2), Z2, K5, K5
-	VMOVUPD          Z10, Z9
-	VFMADD213PD      Z12, Z1, Z9
-	VMOVUPD          Z13, Z16
-	VFMADD213PD      Z15, Z1, Z16
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z12, Z9, Z12
-	VMINPD           Z16, Z4, Z16
-	VCMPPD           $0x12, Z16, Z3, K5, K5
-	VSUBPD           Z15, Z16, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z14, Z13, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VPSLLQ           $0x34, Z9, Z9
-	VPSLLQ           $0x34, Z16, Z16
-	KMOVB            (DI)(SI*1), K3
-	VMOVUPD          Z7, Z11
-	VMOVAPD          Z8, K3, Z11
-	VMULPD           (DX)(R13*2), Z11, Z11
-	VMULPD           Z11, Z10, Z10
-	VFMADD213PD      Z11, Z10, Z12
-	VMULPD.Z         Z9, Z12, K4, Z12
-	KMOVB            1(DI)(SI*1), K3
-	VMOVUPD          Z7, Z9
-	VMOVAPD          Z8, K3, Z9
-	VMULPD           128(DX)(R13*2), Z9, Z9
-	VMULPD           Z9, Z13, Z13
-	VFMADD213PD      Z9, Z13, Z15
-	VMULPD.Z         Z16, Z15, K5, Z15
-	VMOVUPD          (R12)(R13*1), Z9
-	VADDPD           Z9, Z12, Z12
-	VMOVUPD          Z12, (AX)(R13*1)
-	VMOVUPD          64(R12)(R13*1), Z9
-	VADDPD           Z9, Z15, Z15
-	VMOVUPD          Z15, 64(AX)(R13*1)
-	VMOVUPD          128(CX)(R13*1), Z9
-	KMOVB            2(DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z12
-	VMOVAPD          Z6, K3, Z12
-	VADDPD           320(DX)(R13*2), Z12, Z12
-	VMULPD           Z0, Z9, Z10
-	VMOVUPD          Z10, Z11
-	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            2(BX)(SI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, 256(DX)(R13*2), Z2, K4, K4
-	VMOVUPD          192(CX)(R13*1), Z9
-	KMOVB            3(DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z15
-	VMOVAPD          Z6, K3, Z15
-	VADDPD           448(DX)(R13*2), Z15, Z15
-	VMULPD           Z0, Z9, Z13
-	VMOVUPD          Z13, Z14
-	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            3(BX)(SI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 384(DX)(R13*2), Z2, K5, K5
-	VMOVUPD          Z10, Z9
-	VFMADD213PD      Z12, Z1, Z9
-	VMOVUPD          Z13, Z16
-	VFMADD213PD      Z15, Z1, Z16
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z12, Z9, Z12
-	VMINPD           Z16, Z4, Z16
-	VCMPPD           $0x12, Z16, Z3, K5, K5
-	VSUBPD           Z15, Z16, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z14, Z13, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VPSLLQ           $0x34, Z9, Z9
-	VPSLLQ           $0x34, Z16, Z16
-	KMOVB            2(DI)(SI*1), K3
-	VMOVUPD          Z7, Z11
-	VMOVAPD          Z8, K3, Z11
-	VMULPD           256(DX)(R13*2), Z11, Z11
-	VMULPD           Z11, Z10, Z10
-	VFMADD213PD      Z11, Z10, Z12
-	VMULPD.Z         Z9, Z12, K4, Z12
-	KMOVB            3(DI)(SI*1), K3
-	VMOVUPD          Z7, Z9
-	VMOVAPD          Z8, K3, Z9
-	VMULPD           384(DX)(R13*2), Z9, Z9
-	VMULPD           Z9, Z13, Z13
-	VFMADD213PD      Z9, Z13, Z15
-	VMULPD.Z         Z16, Z15, K5, Z15
-	VMOVUPD          128(R12)(R13*1), Z9
-	VADDPD           Z9, Z12, Z12
-	VMOVUPD          Z12, 128(AX)(R13*1)
-	VMOVUPD          192(R12)(R13*1), Z9
-	VADDPD           Z9, Z15, Z15
-	VMOVUPD          Z15, 192(AX)(R13*1)
-	ADDQ             $+256, R13
-	SUBQ             $0x02, R14
-	JAE              two133
-
-one134:
-	ADDQ $0x02, R14
-	JZ   rest136
-
-group135:
-	MOVQ             R13, SI
-	SHRQ             $0x06, SI
-	VMOVUPD          (CX)(R13*1), Z9
-	KMOVB            (DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z12
-	VMOVAPD          Z6, K3, Z12
-	VADDPD           64(DX)(R13*2), Z12, Z12
-	VMULPD           Z0, Z9, Z10
-	VMOVUPD          Z10, Z11
-	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (BX)(SI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, (DX)(R13*2), Z2, K4, K4
-	VMOVUPD          64(CX)(R13*1), Z9
-	KMOVB            1(DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z15
-	VMOVAPD          Z6, K3, Z15
-	VADDPD           192(DX)(R13*2), Z15, Z15
-	VMULPD           Z0, Z9, Z13
-	VMOVUPD          Z13, Z14
-	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            1(BX)(SI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 128(DX)(R13*2), Z2, K5, K5
-	VMOVUPD          Z10, Z9
-	VFMADD213PD      Z12, Z1, Z9
-	VMOVUPD          Z13, Z16
-	VFMADD213PD      Z15, Z1, Z16
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z12, Z9, Z12
-	VMINPD           Z16, Z4, Z16
-	VCMPPD           $0x12, Z16, Z3, K5, K5
-	VSUBPD           Z15, Z16, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z14, Z13, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VPSLLQ           $0x34, Z9, Z9
-	VPSLLQ           $0x34, Z16, Z16
-	KMOVB            (DI)(SI*1), K3
-	VMOVUPD          Z7, Z11
-	VMOVAPD          Z8, K3, Z11
-	VMULPD           (DX)(R13*2), Z11, Z11
-	VMULPD           Z11, Z10, Z10
-	VFMADD213PD      Z11, Z10, Z12
-	VMULPD.Z         Z9, Z12, K4, Z12
-	KMOVB            1(DI)(SI*1), K3
-	VMOVUPD          Z7, Z9
-	VMOVAPD          Z8, K3, Z9
-	VMULPD           128(DX)(R13*2), Z9, Z9
-	VMULPD           Z9, Z13, Z13
-	VFMADD213PD      Z9, Z13, Z15
-	VMULPD.Z         Z16, Z15, K5, Z15
-	VMOVUPD          (R12)(R13*1), Z9
-	VADDPD           Z9, Z12, Z12
-	VMOVUPD          Z12, (AX)(R13*1)
-	VMOVUPD          64(R12)(R13*1), Z9
-	VADDPD           Z9, Z15, Z15
-	VMOVUPD          Z15, 64(AX)(R13*1)
-	ADDQ             $0x80, R13
-	DECQ             R14
-	JNZ              group135
-
-rest136:
-	TESTQ            R8, R8
-	JZ               done138
-	CMPQ             R8, $0x08
-	JBE              half137
-	MOVQ             R13, SI
-	SHRQ             $0x06, SI
-	VMOVUPD.Z        (CX)(R13*1), K1, Z9
-	KMOVB            (DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z12
-	VMOVAPD          Z6, K3, Z12
-	VADDPD           64(DX)(R13*2), Z12, Z12
-	VMULPD           Z0, Z9, Z10
-	VMOVUPD          Z10, Z11
-	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (BX)(SI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, (DX)(R13*2), Z2, K4, K4
-	VMOVUPD.Z        64(CX)(R13*1), K2, Z9
-	KMOVB            1(DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z5
-	VMOVAPD          Z6, K3, Z5
-	VADDPD           192(DX)(R13*2), Z5, Z5
-	VMULPD           Z0, Z9, Z6
-	VMOVUPD          Z6, Z13
-	VFMSUB231PD      Z0, Z9, Z13
-	KMOVB            1(BX)(SI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 128(DX)(R13*2), Z2, K5, K5
-	VMOVUPD          Z10, Z9
-	VFMADD213PD      Z12, Z1, Z9
-	VMOVUPD          Z6, Z14
-	VFMADD213PD      Z5, Z1, Z14
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z12, Z9, Z12
-	VMINPD           Z14, Z4, Z14
-	VCMPPD           $0x12, Z14, Z3, K5, K5
-	VSUBPD           Z5, Z14, Z5
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z5, Z6
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z13, Z6, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z5, Z6
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z5
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z5
-	VPSLLQ           $0x34, Z9, Z9
-	VPSLLQ           $0x34, Z14, Z14
-	KMOVB            (DI)(SI*1), K3
-	VMOVUPD          Z7, Z11
-	VMOVAPD          Z8, K3, Z11
-	VMULPD           (DX)(R13*2), Z11, Z11
-	VMULPD           Z11, Z10, Z10
-	VFMADD213PD      Z11, Z10, Z12
-	VMULPD.Z         Z9, Z12, K4, Z12
-	KMOVB            1(DI)(SI*1), K3
-	VMOVUPD          Z7, Z7
-	VMOVAPD          Z8, K3, Z7
-	VMULPD           128(DX)(R13*2), Z7, Z7
-	VMULPD           Z7, Z6, Z6
-	VFMADD213PD      Z7, Z6, Z5
-	VMULPD.Z         Z14, Z5, K5, Z5
-	VMOVUPD.Z        (R12)(R13*1), K1, Z6
-	VADDPD           Z6, Z12, Z12
-	VMOVUPD          Z12, K1, (AX)(R13*1)
-	VMOVUPD.Z        64(R12)(R13*1), K2, Z6
-	VADDPD           Z6, Z5, Z5
-	VMOVUPD          Z5, K2, 64(AX)(R13*1)
-	JMP              done138
-
-half137:
-	MOVQ             R13, SI
-	SHRQ             $0x06, SI
-	VMOVUPD.Z        (CX)(R13*1), K1, Z9
-	KMOVB            (DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z5
-	VMOVAPD          Z6, K3, Z5
-	VADDPD           64(DX)(R13*2), Z5, Z5
-	VMULPD           Z0, Z9, Z6
-	VMOVUPD          Z6, Z10
-	VFMSUB231PD      Z0, Z9, Z10
-	KMOVB            (BX)(SI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, (DX)(R13*2), Z2, K4, K4
-	VMOVUPD          Z6, Z9
-	VFMADD213PD      Z5, Z1, Z9
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z5, Z9, Z5
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z5, Z6
-	VADDPD           Z10, Z6, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z5, Z6
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z5
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z5
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z6, Z5
-	VPSLLQ           $0x34, Z9, Z9
-	KMOVB            (DI)(SI*1), K3
-	VMOVUPD          Z7, Z7
-	VMOVAPD          Z8, K3, Z7
-	VMULPD           (DX)(R13*2), Z7, Z7
-	VMULPD           Z7, Z6, Z6
-	VFMADD213PD      Z7, Z6, Z5
-	VMULPD.Z         Z9, Z5, K4, Z5
-	VMOVUPD.Z        (R12)(R13*1), K1, Z6
-	VADDPD           Z6, Z5, Z5
-	VMOVUPD          Z5, K1, (AX)(R13*1)
-
-done138:
-	ADDQ (SP), CX
-	ADDQ 8(SP), DX
-	ADDQ 16(SP), DI
-	ADDQ 16(SP), BX
-	ADDQ 24(SP), AX
-	ADDQ 32(SP), R12
-	ADDQ $0x30, R11
-	DECQ R10
-	JNZ  row131
-
-last132:
-	VZEROUPPER
-	RET
-
-// func sideGrad64AVX512(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·sideGrad64AVX512(SB), NOSPLIT, $32-120
+TEXT ·sideGrad64AVX512(SB), NOSPLIT, $32-104
 	MOVQ         dst+0(FP), AX
 	MOVQ         x+16(FP), CX
 	MOVQ         w+72(FP), DX
@@ -8977,9 +6754,9 @@ TEXT ·sideGrad64AVX512(SB), NOSPLIT, $32-120
 	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
 	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last140
+	JZ           last108
 
-row139:
+row107:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VBROADCASTSD 16(R11), Z7
@@ -8987,9 +6764,9 @@ row139:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one142
+	JB           one110
 
-two141:
+two109:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z9
@@ -9154,13 +6931,13 @@ two141:
 	VMOVUPD          Z15, 192(AX)(R12*1)
 	ADDQ             $+256, R12
 	SUBQ             $0x02, R13
-	JAE              two141
+	JAE              two109
 
-one142:
+one110:
 	ADDQ $0x02, R13
-	JZ   rest144
+	JZ   rest112
 
-group143:
+group111:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z9
@@ -9245,13 +7022,13 @@ group143:
 	VMOVUPD          Z15, 64(AX)(R12*1)
 	ADDQ             $0x80, R12
 	DECQ             R13
-	JNZ              group143
+	JNZ              group111
 
-rest144:
+rest112:
 	TESTQ            R8, R8
-	JZ               done146
+	JZ               done114
 	CMPQ             R8, $0x08
-	JBE              half145
+	JBE              half113
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z9
@@ -9334,9 +7111,9 @@ rest144:
 	VMULPD.Z         Z14, Z5, K5, Z5
 	VMOVUPD          Z12, K1, (AX)(R12*1)
 	VMOVUPD          Z5, K2, 64(AX)(R12*1)
-	JMP              done146
+	JMP              done114
 
-half145:
+half113:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z9
@@ -9380,7 +7157,7 @@ half145:
 	VMULPD.Z         Z9, Z5, K4, Z5
 	VMOVUPD          Z5, K1, (AX)(R12*1)
 
-done146:
+done114:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), DI
@@ -9388,9 +7165,9 @@ done146:
 	ADDQ 24(SP), AX
 	ADDQ $0x30, R11
 	DECQ R10
-	JNZ  row139
+	JNZ  row107
 
-last140:
+last108:
 	VZEROUPPER
 	RET
 
@@ -9418,10 +7195,10 @@ TEXT ·softWeights64AVX512(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R10
 	MOVQ R10, 24(SP)
 
-row147:
+row115:
 	XORQ R10, R10
 
-loop148:
+loop116:
 	MOVQ         R10, R11
 	SHRQ         $0x03, R11
 	MOVQ         R10, R12
@@ -9459,12 +7236,12 @@ loop148:
 	VMOVUPD      Z1, 64(CX)(R12*8)
 	ADDQ         $0x08, R10
 	CMPQ         R10, R9
-	JB           loop148
+	JB           loop116
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R8
-	JNZ          row147
+	JNZ          row115
 	VZEROUPPER
 	RET

@@ -996,490 +996,8 @@ done24:
 last20:
 	RET
 
-// func sideGradAdd32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
-TEXT ·sideGradAdd32NEON(SB), NOSPLIT, $512-120
-	MOVD    dst+0(FP), R0
-	MOVD    add+104(FP), R2
-	MOVD    x+16(FP), R4
-	MOVD    w+72(FP), R6
-	MOVD    n+40(FP), R11
-	LSR     $5, R11, R8
-	LSL     $2, R11
-	AND     $127, R11
-	MOVD    $frame-512(SP), R10
-	MOVD    rows+32(FP), R12
-	MOVD    neg+56(FP), R13
-	MOVD    pos+48(FP), R15
-	MOVD    $laneconstants32<>(SB), R20
-	MOVD    gamma+88(FP), R21
-	MOVD    R21, R22
-	VLD1R.P 4(R22), [V2.S4]
-	VLD1R.P 4(R22), [V3.S4]
-	MOVD    $constants32<>(SB), R21
-	MOVD    p+96(FP), R22
-	FMOVQ   64(R21), F4
-	FMOVQ   96(R21), F5
-	FMOVQ   128(R21), F6
-	FMOVQ   160(R21), F7
-	MOVD    stride+24(FP), R23
-	CBZ     R12, last34
-row33:
-	ADD     $0, R22, R24
-	VLD1R   (R24), [V8.S4]
-	ADD     $12, R22, R24
-	VLD1R   (R24), [V9.S4]
-	ADD     $8, R22, R24
-	VLD1R   (R24), [V10.S4]
-	ADD     $20, R22, R24
-	VLD1R   (R24), [V11.S4]
-	MOVD    R4, R5
-	MOVD    R6, R7
-	MOVD    R0, R1
-	MOVD    R2, R3
-	MOVD    R13, R14
-	MOVD    R15, R19
-	LSL     $1, R8, R9
-	SUBS    $2, R9
-	BMI     rest36
-group35:
-	VLD1R.P 4(R14), [V0.S4]
-	VLD1R.P 4(R19), [V1.S4]
-	VORR    V1.B16, V0.B16, V0.B16
-half39:
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R5), F12
-	FMOVQ   (R20), F15
-	VCMTST  V15.S4, V1.S4, V13.S4
-	VMOV    V13.B16, V14.B16
-	VSHL    $31, V14.S4, V14.S4
-	VEOR    V14.B16, V12.B16, V12.B16
-	FMOVQ   64(R7), F14
-	FMOVQ   (R20), F15
-	VCMTST  V15.S4, V0.S4, V16.S4
-	FMOVQ   (R7), F17
-	VEOR    V18.B16, V18.B16, V18.B16
-	WORD    $0x6eb2e631 // VFCMGT V18.S4, V17.S4, V17.S4
-	VAND    V17.B16, V16.B16, V16.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ce // VFADD V13.S4, V14.S4, V14.S4
-	WORD    $0x6e22dd92 // VFMUL V2.S4, V12.S4, V18.S4
-	VMOV    V18.B16, V19.B16
-	VFMLS   V2.S4, V12.S4, V19.S4
-	VFMLS   V3.S4, V12.S4, V19.S4
-	FMOVQ   16(R5), F12
-	FMOVQ   16(R20), F17
-	VCMTST  V17.S4, V1.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VSHL    $31, V15.S4, V15.S4
-	VEOR    V15.B16, V12.B16, V12.B16
-	FMOVQ   80(R7), F15
-	FMOVQ   16(R20), F17
-	VCMTST  V17.S4, V0.S4, V20.S4
-	FMOVQ   16(R7), F21
-	VEOR    V22.B16, V22.B16, V22.B16
-	WORD    $0x6eb6e6b5 // VFCMGT V22.S4, V21.S4, V21.S4
-	VAND    V21.B16, V20.B16, V20.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ef // VFADD V13.S4, V15.S4, V15.S4
-	WORD    $0x6e22dd96 // VFMUL V2.S4, V12.S4, V22.S4
-	VMOV    V22.B16, V23.B16
-	VFMLS   V2.S4, V12.S4, V23.S4
-	VFMLS   V3.S4, V12.S4, V23.S4
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   352(R21), F12
-	FMOVQ   384(R21), F13
-	VMOV    V14.B16, V17.B16
-	VFMLA   V4.S4, V18.S4, V17.S4
-	WORD    $0x4eadf631 // VFMIN V13.S4, V17.S4, V17.S4
-	WORD    $0x6e2ce635 // VFCMGE V12.S4, V17.S4, V21.S4
-	VAND    V21.B16, V16.B16, V16.B16
-	WORD    $0x4eaed62e // VFSUB V14.S4, V17.S4, V14.S4
-	VMOV    V15.B16, V21.B16
-	VFMLA   V4.S4, V22.S4, V21.S4
-	WORD    $0x4eadf6b5 // VFMIN V13.S4, V21.S4, V21.S4
-	WORD    $0x6e2ce6b8 // VFCMGE V12.S4, V21.S4, V24.S4
-	VAND    V24.B16, V20.B16, V20.B16
-	WORD    $0x4eafd6af // VFSUB V15.S4, V21.S4, V15.S4
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V5.S4, V14.S4, V18.S4
-	WORD    $0x4eb3d652 // VFSUB V19.S4, V18.S4, V18.S4
-	VFMLA   V6.S4, V14.S4, V18.S4
-	VFMLA   V5.S4, V15.S4, V22.S4
-	WORD    $0x4eb7d6d6 // VFSUB V23.S4, V22.S4, V22.S4
-	VFMLA   V6.S4, V15.S4, V22.S4
-	// q = (e^r - 1)/r
-	FLDPQ   192(R21), (F12, F13)
-	VFMLA   V18.S4, V7.S4, V12.S4
-	VFMLA   V22.S4, V7.S4, V13.S4
-	FLDPQ   224(R21), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   256(R21), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	FLDPQ   288(R21), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   320(R21), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	// s = 2^(n-c)
-	VSHL    $23, V17.S4, V17.S4
-	VSHL    $23, V21.S4, V21.S4
-	// (m + m·r·q)·s
-	FMOVQ   (R7), F14
-	FMOVQ   (R20), F19
-	VCMTST  V19.S4, V1.S4, V15.S4
-	VBSL    V10.B16, V11.B16, V15.B16
-	WORD    $0x6e2fddce // VFMUL V15.S4, V14.S4, V14.S4
-	WORD    $0x6e2ede52 // VFMUL V14.S4, V18.S4, V18.S4
-	VFMLA   V18.S4, V12.S4, V14.S4
-	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
-	FMOVQ   16(R7), F15
-	FMOVQ   16(R20), F23
-	VCMTST  V23.S4, V1.S4, V19.S4
-	VBSL    V10.B16, V11.B16, V19.B16
-	WORD    $0x6e33ddef // VFMUL V19.S4, V15.S4, V15.S4
-	WORD    $0x6e2fded6 // VFMUL V15.S4, V22.S4, V22.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
-	VAND    V16.B16, V14.B16, V14.B16
-	FMOVQ   (R3), F12
-	WORD    $0x4e2cd5ce // VFADD V12.S4, V14.S4, V14.S4
-	VAND    V20.B16, V15.B16, V15.B16
-	FMOVQ   16(R3), F12
-	WORD    $0x4e2cd5ef // VFADD V12.S4, V15.S4, V15.S4
-	FSTPQ   (F14, F15), (R1)
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   64(R5), F12
-	FMOVQ   64(R20), F15
-	VCMTST  V15.S4, V1.S4, V13.S4
-	VMOV    V13.B16, V14.B16
-	VSHL    $31, V14.S4, V14.S4
-	VEOR    V14.B16, V12.B16, V12.B16
-	FMOVQ   192(R7), F14
-	FMOVQ   64(R20), F15
-	VCMTST  V15.S4, V0.S4, V16.S4
-	FMOVQ   128(R7), F17
-	VEOR    V18.B16, V18.B16, V18.B16
-	WORD    $0x6eb2e631 // VFCMGT V18.S4, V17.S4, V17.S4
-	VAND    V17.B16, V16.B16, V16.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ce // VFADD V13.S4, V14.S4, V14.S4
-	WORD    $0x6e22dd92 // VFMUL V2.S4, V12.S4, V18.S4
-	VMOV    V18.B16, V19.B16
-	VFMLS   V2.S4, V12.S4, V19.S4
-	VFMLS   V3.S4, V12.S4, V19.S4
-	FMOVQ   80(R5), F12
-	FMOVQ   80(R20), F17
-	VCMTST  V17.S4, V1.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VSHL    $31, V15.S4, V15.S4
-	VEOR    V15.B16, V12.B16, V12.B16
-	FMOVQ   208(R7), F15
-	FMOVQ   80(R20), F17
-	VCMTST  V17.S4, V0.S4, V20.S4
-	FMOVQ   144(R7), F21
-	VEOR    V22.B16, V22.B16, V22.B16
-	WORD    $0x6eb6e6b5 // VFCMGT V22.S4, V21.S4, V21.S4
-	VAND    V21.B16, V20.B16, V20.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ef // VFADD V13.S4, V15.S4, V15.S4
-	WORD    $0x6e22dd96 // VFMUL V2.S4, V12.S4, V22.S4
-	VMOV    V22.B16, V23.B16
-	VFMLS   V2.S4, V12.S4, V23.S4
-	VFMLS   V3.S4, V12.S4, V23.S4
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   352(R21), F12
-	FMOVQ   384(R21), F13
-	VMOV    V14.B16, V17.B16
-	VFMLA   V4.S4, V18.S4, V17.S4
-	WORD    $0x4eadf631 // VFMIN V13.S4, V17.S4, V17.S4
-	WORD    $0x6e2ce635 // VFCMGE V12.S4, V17.S4, V21.S4
-	VAND    V21.B16, V16.B16, V16.B16
-	WORD    $0x4eaed62e // VFSUB V14.S4, V17.S4, V14.S4
-	VMOV    V15.B16, V21.B16
-	VFMLA   V4.S4, V22.S4, V21.S4
-	WORD    $0x4eadf6b5 // VFMIN V13.S4, V21.S4, V21.S4
-	WORD    $0x6e2ce6b8 // VFCMGE V12.S4, V21.S4, V24.S4
-	VAND    V24.B16, V20.B16, V20.B16
-	WORD    $0x4eafd6af // VFSUB V15.S4, V21.S4, V15.S4
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V5.S4, V14.S4, V18.S4
-	WORD    $0x4eb3d652 // VFSUB V19.S4, V18.S4, V18.S4
-	VFMLA   V6.S4, V14.S4, V18.S4
-	VFMLA   V5.S4, V15.S4, V22.S4
-	WORD    $0x4eb7d6d6 // VFSUB V23.S4, V22.S4, V22.S4
-	VFMLA   V6.S4, V15.S4, V22.S4
-	// q = (e^r - 1)/r
-	FLDPQ   192(R21), (F12, F13)
-	VFMLA   V18.S4, V7.S4, V12.S4
-	VFMLA   V22.S4, V7.S4, V13.S4
-	FLDPQ   224(R21), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   256(R21), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	FLDPQ   288(R21), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   320(R21), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	// s = 2^(n-c)
-	VSHL    $23, V17.S4, V17.S4
-	VSHL    $23, V21.S4, V21.S4
-	// (m + m·r·q)·s
-	FMOVQ   128(R7), F14
-	FMOVQ   64(R20), F19
-	VCMTST  V19.S4, V1.S4, V15.S4
-	VBSL    V10.B16, V11.B16, V15.B16
-	WORD    $0x6e2fddce // VFMUL V15.S4, V14.S4, V14.S4
-	WORD    $0x6e2ede52 // VFMUL V14.S4, V18.S4, V18.S4
-	VFMLA   V18.S4, V12.S4, V14.S4
-	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
-	FMOVQ   144(R7), F15
-	FMOVQ   80(R20), F23
-	VCMTST  V23.S4, V1.S4, V19.S4
-	VBSL    V10.B16, V11.B16, V19.B16
-	WORD    $0x6e33ddef // VFMUL V19.S4, V15.S4, V15.S4
-	WORD    $0x6e2fded6 // VFMUL V15.S4, V22.S4, V22.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
-	VAND    V16.B16, V14.B16, V14.B16
-	FMOVQ   64(R3), F12
-	WORD    $0x4e2cd5ce // VFADD V12.S4, V14.S4, V14.S4
-	VAND    V20.B16, V15.B16, V15.B16
-	FMOVQ   80(R3), F12
-	WORD    $0x4e2cd5ef // VFADD V12.S4, V15.S4, V15.S4
-	FSTPQ   (F14, F15), 64(R1)
-	ADD     $32, R5
-	ADD     $32, R7
-	ADD     $32, R1
-	ADD     $32, R3
-	ADD     $32, R20
-	SUB     $1, R9
-	TBNZ    $0, R9, half39
-	SUB     $64, R20
-	ADD     $64, R5
-	ADD     $192, R7
-	ADD     $64, R1
-	ADD     $64, R3
-	TBZ     $63, R9, group35
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R9, copied37
-rest36:
-	CBZ     R11, done38
-	ADD     $0, R10, R24
-	TBZ     $6, R11, skip40
-	VLD1.P  64(R5), [V12.B16, V13.B16, V14.B16, V15.B16]
-	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-skip40:
-	TBZ     $5, R11, skip41
-	VLD1.P  32(R5), [V12.B16, V13.B16]
-	VST1.P  [V12.B16, V13.B16], 32(R24)
-skip41:
-	TBZ     $4, R11, skip42
-	VLD1.P  16(R5), [V12.B16]
-	VST1.P  [V12.B16], 16(R24)
-skip42:
-	TBZ     $3, R11, skip43
-	FMOVD.P 8(R5), F12
-	FMOVD.P F12, 8(R24)
-skip43:
-	TBZ     $2, R11, skip44
-	FMOVS.P 4(R5), F12
-	FMOVS.P F12, 4(R24)
-skip44:
-	ADD     $0, R10, R5
-	MOVD    R10, R1
-	ADD     $128, R10, R24
-	TBZ     $6, R11, skip45
-	VLD1.P  64(R3), [V12.B16, V13.B16, V14.B16, V15.B16]
-	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-skip45:
-	TBZ     $5, R11, skip46
-	VLD1.P  32(R3), [V12.B16, V13.B16]
-	VST1.P  [V12.B16, V13.B16], 32(R24)
-skip46:
-	TBZ     $4, R11, skip47
-	VLD1.P  16(R3), [V12.B16]
-	VST1.P  [V12.B16], 16(R24)
-skip47:
-	TBZ     $3, R11, skip48
-	FMOVD.P 8(R3), F12
-	FMOVD.P F12, 8(R24)
-skip48:
-	TBZ     $2, R11, skip49
-	FMOVS.P 4(R3), F12
-	FMOVS.P F12, 4(R24)
-skip49:
-	ADD     $128, R10, R3
-	MOVD    $-2, R9
-	CMP     $64, R11
-	BLS     short50
-	B       group35
-short50:
-	VLD1R.P 4(R14), [V0.S4]
-	VLD1R.P 4(R19), [V1.S4]
-	VORR    V1.B16, V0.B16, V0.B16
-half51:
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R5), F12
-	FMOVQ   (R20), F15
-	VCMTST  V15.S4, V1.S4, V13.S4
-	VMOV    V13.B16, V14.B16
-	VSHL    $31, V14.S4, V14.S4
-	VEOR    V14.B16, V12.B16, V12.B16
-	FMOVQ   64(R7), F14
-	FMOVQ   (R20), F15
-	VCMTST  V15.S4, V0.S4, V16.S4
-	FMOVQ   (R7), F17
-	VEOR    V18.B16, V18.B16, V18.B16
-	WORD    $0x6eb2e631 // VFCMGT V18.S4, V17.S4, V17.S4
-	VAND    V17.B16, V16.B16, V16.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ce // VFADD V13.S4, V14.S4, V14.S4
-	WORD    $0x6e22dd92 // VFMUL V2.S4, V12.S4, V18.S4
-	VMOV    V18.B16, V19.B16
-	VFMLS   V2.S4, V12.S4, V19.S4
-	VFMLS   V3.S4, V12.S4, V19.S4
-	FMOVQ   16(R5), F12
-	FMOVQ   16(R20), F17
-	VCMTST  V17.S4, V1.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VSHL    $31, V15.S4, V15.S4
-	VEOR    V15.B16, V12.B16, V12.B16
-	FMOVQ   80(R7), F15
-	FMOVQ   16(R20), F17
-	VCMTST  V17.S4, V0.S4, V20.S4
-	FMOVQ   16(R7), F21
-	VEOR    V22.B16, V22.B16, V22.B16
-	WORD    $0x6eb6e6b5 // VFCMGT V22.S4, V21.S4, V21.S4
-	VAND    V21.B16, V20.B16, V20.B16
-	VBSL    V8.B16, V9.B16, V13.B16
-	WORD    $0x4e2dd5ef // VFADD V13.S4, V15.S4, V15.S4
-	WORD    $0x6e22dd96 // VFMUL V2.S4, V12.S4, V22.S4
-	VMOV    V22.B16, V23.B16
-	VFMLS   V2.S4, V12.S4, V23.S4
-	VFMLS   V3.S4, V12.S4, V23.S4
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   352(R21), F12
-	FMOVQ   384(R21), F13
-	VMOV    V14.B16, V17.B16
-	VFMLA   V4.S4, V18.S4, V17.S4
-	WORD    $0x4eadf631 // VFMIN V13.S4, V17.S4, V17.S4
-	WORD    $0x6e2ce635 // VFCMGE V12.S4, V17.S4, V21.S4
-	VAND    V21.B16, V16.B16, V16.B16
-	WORD    $0x4eaed62e // VFSUB V14.S4, V17.S4, V14.S4
-	VMOV    V15.B16, V21.B16
-	VFMLA   V4.S4, V22.S4, V21.S4
-	WORD    $0x4eadf6b5 // VFMIN V13.S4, V21.S4, V21.S4
-	WORD    $0x6e2ce6b8 // VFCMGE V12.S4, V21.S4, V24.S4
-	VAND    V24.B16, V20.B16, V20.B16
-	WORD    $0x4eafd6af // VFSUB V15.S4, V21.S4, V15.S4
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V5.S4, V14.S4, V18.S4
-	WORD    $0x4eb3d652 // VFSUB V19.S4, V18.S4, V18.S4
-	VFMLA   V6.S4, V14.S4, V18.S4
-	VFMLA   V5.S4, V15.S4, V22.S4
-	WORD    $0x4eb7d6d6 // VFSUB V23.S4, V22.S4, V22.S4
-	VFMLA   V6.S4, V15.S4, V22.S4
-	// q = (e^r - 1)/r
-	FLDPQ   192(R21), (F12, F13)
-	VFMLA   V18.S4, V7.S4, V12.S4
-	VFMLA   V22.S4, V7.S4, V13.S4
-	FLDPQ   224(R21), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   256(R21), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	FLDPQ   288(R21), (F14, F15)
-	VFMLA   V18.S4, V12.S4, V14.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	FLDPQ   320(R21), (F12, F13)
-	VFMLA   V18.S4, V14.S4, V12.S4
-	VFMLA   V22.S4, V15.S4, V13.S4
-	// s = 2^(n-c)
-	VSHL    $23, V17.S4, V17.S4
-	VSHL    $23, V21.S4, V21.S4
-	// (m + m·r·q)·s
-	FMOVQ   (R7), F14
-	FMOVQ   (R20), F19
-	VCMTST  V19.S4, V1.S4, V15.S4
-	VBSL    V10.B16, V11.B16, V15.B16
-	WORD    $0x6e2fddce // VFMUL V15.S4, V14.S4, V14.S4
-	WORD    $0x6e2ede52 // VFMUL V14.S4, V18.S4, V18.S4
-	VFMLA   V18.S4, V12.S4, V14.S4
-	WORD    $0x6e31ddce // VFMUL V17.S4, V14.S4, V14.S4
-	FMOVQ   16(R7), F15
-	FMOVQ   16(R20), F23
-	VCMTST  V23.S4, V1.S4, V19.S4
-	VBSL    V10.B16, V11.B16, V19.B16
-	WORD    $0x6e33ddef // VFMUL V19.S4, V15.S4, V15.S4
-	WORD    $0x6e2fded6 // VFMUL V15.S4, V22.S4, V22.S4
-	VFMLA   V22.S4, V13.S4, V15.S4
-	WORD    $0x6e35ddef // VFMUL V21.S4, V15.S4, V15.S4
-	VAND    V16.B16, V14.B16, V14.B16
-	FMOVQ   (R3), F12
-	WORD    $0x4e2cd5ce // VFADD V12.S4, V14.S4, V14.S4
-	VAND    V20.B16, V15.B16, V15.B16
-	FMOVQ   16(R3), F12
-	WORD    $0x4e2cd5ef // VFADD V12.S4, V15.S4, V15.S4
-	FSTPQ   (F14, F15), (R1)
-	ADD     $32, R5
-	ADD     $32, R7
-	ADD     $32, R1
-	ADD     $32, R3
-	ADD     $32, R20
-	SUB     $1, R9
-	TBNZ    $0, R9, half51
-	SUB     $64, R20
-copied37:
-	MOVD    R10, R24
-	ADD     R8<<7, R0, R25
-	TBZ     $6, R11, skip52
-	VLD1.P  64(R24), [V12.B16, V13.B16, V14.B16, V15.B16]
-	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R25)
-skip52:
-	TBZ     $5, R11, skip53
-	VLD1.P  32(R24), [V12.B16, V13.B16]
-	VST1.P  [V12.B16, V13.B16], 32(R25)
-skip53:
-	TBZ     $4, R11, skip54
-	VLD1.P  16(R24), [V12.B16]
-	VST1.P  [V12.B16], 16(R25)
-skip54:
-	TBZ     $3, R11, skip55
-	FMOVD.P 8(R24), F12
-	FMOVD.P F12, 8(R25)
-skip55:
-	TBZ     $2, R11, skip56
-	FMOVS.P 4(R24), F12
-	FMOVS.P F12, 4(R25)
-skip56:
-done38:
-	ADD     $24, R22
-	ADD     R23<<2, R4
-	MOVD    wStride+80(FP), R24
-	ADD     R24<<2, R6
-	MOVD    dstStride+8(FP), R24
-	ADD     R24<<2, R0
-	MOVD    addStride+112(FP), R24
-	ADD     R24<<2, R2
-	MOVD    words+64(FP), R24
-	ADD     R24<<3, R13
-	MOVD    words+64(FP), R24
-	ADD     R24<<3, R15
-	SUB     $1, R12
-	CBNZ    R12, row33
-last34:
-	RET
-
-// func sideGrad32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32, add *float32, addStride int)
-TEXT ·sideGrad32NEON(SB), NOSPLIT, $512-120
+// func sideGrad32NEON(dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32, p *[6]float32)
+TEXT ·sideGrad32NEON(SB), NOSPLIT, $512-104
 	MOVD    dst+0(FP), R0
 	MOVD    x+16(FP), R2
 	MOVD    w+72(FP), R4
@@ -1505,8 +1023,8 @@ TEXT ·sideGrad32NEON(SB), NOSPLIT, $512-120
 	MOVD    stride+24(FP), R21
 	MOVD    wStride+80(FP), R22
 	MOVD    dstStride+8(FP), R23
-	CBZ     R10, last58
-row57:
+	CBZ     R10, last34
+row33:
 	ADD     $0, R20, R24
 	VLD1R   (R24), [V8.S4]
 	ADD     $12, R20, R24
@@ -1522,12 +1040,12 @@ row57:
 	MOVD    R13, R14
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest60
-group59:
+	BMI     rest36
+group35:
 	VLD1R.P 4(R12), [V0.S4]
 	VLD1R.P 4(R14), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half63:
+half39:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F12
 	FMOVQ   (R15), F15
@@ -1733,48 +1251,48 @@ half63:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half63
+	TBNZ    $0, R7, half39
 	SUB     $64, R15
 	ADD     $64, R3
 	ADD     $192, R5
 	ADD     $64, R1
-	TBZ     $63, R7, group59
+	TBZ     $63, R7, group35
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied61
-rest60:
-	CBZ     R9, done62
+	TBZ     $1, R7, copied37
+rest36:
+	CBZ     R9, done38
 	ADD     $0, R8, R24
-	TBZ     $6, R9, skip64
+	TBZ     $6, R9, skip40
 	VLD1.P  64(R3), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-skip64:
-	TBZ     $5, R9, skip65
+skip40:
+	TBZ     $5, R9, skip41
 	VLD1.P  32(R3), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R24)
-skip65:
-	TBZ     $4, R9, skip66
+skip41:
+	TBZ     $4, R9, skip42
 	VLD1.P  16(R3), [V12.B16]
 	VST1.P  [V12.B16], 16(R24)
-skip66:
-	TBZ     $3, R9, skip67
+skip42:
+	TBZ     $3, R9, skip43
 	FMOVD.P 8(R3), F12
 	FMOVD.P F12, 8(R24)
-skip67:
-	TBZ     $2, R9, skip68
+skip43:
+	TBZ     $2, R9, skip44
 	FMOVS.P 4(R3), F12
 	FMOVS.P F12, 4(R24)
-skip68:
+skip44:
 	ADD     $0, R8, R3
 	MOVD    R8, R1
 	MOVD    $-2, R7
 	CMP     $64, R9
-	BLS     short69
-	B       group59
-short69:
+	BLS     short45
+	B       group35
+short45:
 	VLD1R.P 4(R12), [V0.S4]
 	VLD1R.P 4(R14), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half70:
+half46:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F12
 	FMOVQ   (R15), F15
@@ -1880,32 +1398,32 @@ half70:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half70
+	TBNZ    $0, R7, half46
 	SUB     $64, R15
-copied61:
+copied37:
 	MOVD    R8, R24
 	ADD     R6<<7, R0, R25
-	TBZ     $6, R9, skip71
+	TBZ     $6, R9, skip47
 	VLD1.P  64(R24), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R25)
-skip71:
-	TBZ     $5, R9, skip72
+skip47:
+	TBZ     $5, R9, skip48
 	VLD1.P  32(R24), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R25)
-skip72:
-	TBZ     $4, R9, skip73
+skip48:
+	TBZ     $4, R9, skip49
 	VLD1.P  16(R24), [V12.B16]
 	VST1.P  [V12.B16], 16(R25)
-skip73:
-	TBZ     $3, R9, skip74
+skip49:
+	TBZ     $3, R9, skip50
 	FMOVD.P 8(R24), F12
 	FMOVD.P F12, 8(R25)
-skip74:
-	TBZ     $2, R9, skip75
+skip50:
+	TBZ     $2, R9, skip51
 	FMOVS.P 4(R24), F12
 	FMOVS.P F12, 4(R25)
-skip75:
-done62:
+skip51:
+done38:
 	ADD     $24, R20
 	ADD     R21<<2, R2
 	ADD     R22<<2, R4
@@ -1915,8 +1433,8 @@ done62:
 	MOVD    words+64(FP), R24
 	ADD     R24<<3, R13
 	SUB     $1, R10
-	CBNZ    R10, row57
-last58:
+	CBNZ    R10, row33
+last34:
 	RET
 
 // func softWeights32NEON(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float32)
@@ -1933,9 +1451,9 @@ TEXT ·softWeights32NEON(SB), NOSPLIT, $0-88
 	FMOVQ   32(R8), F1
 	FMOVQ   64(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
-row76:
+row52:
 	MOVD    $0, R6
-loop77:
+loop53:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $4, R6, R10
@@ -2124,7 +1642,7 @@ loop77:
 	FMOVQ   F14, 16(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     loop77
+	BLT     loop53
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
 	MOVD    wStride+16(FP), R7
@@ -2134,7 +1652,7 @@ loop77:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row76
+	CBNZ    R5, row52
 	RET
 
 // func softUnitNEON(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
@@ -2154,9 +1672,9 @@ TEXT ·softUnitNEON(SB), NOSPLIT, $0-72
 	FMOVQ   480(R8), F4
 	FMOVQ   512(R8), F5
 	FMOVQ   544(R8), F6
-row78:
+row54:
 	MOVD    $0, R6
-loop79:
+loop55:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V7.H8]
 	ADD     R6<<2, R2, R7
@@ -2281,7 +1799,7 @@ loop79:
 	FSTPQ   (F12, F14), 96(R7)
 	ADD     $16, R6
 	CMP     R4, R6
-	BLT     loop79
+	BLT     loop55
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
 	MOVD    wStride+16(FP), R7
@@ -2291,7 +1809,7 @@ loop79:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row78
+	CBNZ    R5, row54
 	RET
 
 // func sideMax64NEON(top *[4]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64)
@@ -2317,8 +1835,8 @@ TEXT ·sideMax64NEON(SB), NOSPLIT, $512-88
 	FMOVQ   192(R15), F5
 	MOVD    stride+16(FP), R19
 	MOVD    wStride+72(FP), R20
-	CBZ     R9, last81
-row80:
+	CBZ     R9, last57
+row56:
 	VMOV    V3.B16, V6.B16
 	VMOV    V3.B16, V7.B16
 	VMOV    V3.B16, V8.B16
@@ -2329,11 +1847,11 @@ row80:
 	MOVD    R12, R13
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest83
-group82:
+	BMI     rest59
+group58:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half86:
+half62:
 	FMOVQ   (R2), F10
 	FMOVQ   (R14), F13
 	VCMTST  V13.D2, V1.D2, V11.D2
@@ -2450,41 +1968,41 @@ half86:
 	ADD     $32, R4
 	ADD     $32, R14
 	SUB     $1, R6
-	TBNZ    $0, R6, half86
+	TBNZ    $0, R6, half62
 	SUB     $64, R14
 	ADD     $64, R2
 	ADD     $192, R4
-	TBZ     $63, R6, group82
+	TBZ     $63, R6, group58
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied84
-rest83:
-	CBZ     R8, done85
+	TBZ     $1, R6, copied60
+rest59:
+	CBZ     R8, done61
 	ADD     $0, R7, R21
-	TBZ     $6, R8, skip87
+	TBZ     $6, R8, skip63
 	VLD1.P  64(R2), [V10.B16, V11.B16, V12.B16, V13.B16]
 	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R21)
-skip87:
-	TBZ     $5, R8, skip88
+skip63:
+	TBZ     $5, R8, skip64
 	VLD1.P  32(R2), [V10.B16, V11.B16]
 	VST1.P  [V10.B16, V11.B16], 32(R21)
-skip88:
-	TBZ     $4, R8, skip89
+skip64:
+	TBZ     $4, R8, skip65
 	VLD1.P  16(R2), [V10.B16]
 	VST1.P  [V10.B16], 16(R21)
-skip89:
-	TBZ     $3, R8, skip90
+skip65:
+	TBZ     $3, R8, skip66
 	FMOVD.P 8(R2), F10
 	FMOVD.P F10, 8(R21)
-skip90:
+skip66:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
-	BLS     short91
-	B       group82
-short91:
+	BLS     short67
+	B       group58
+short67:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half92:
+half68:
 	FMOVQ   (R2), F10
 	FMOVQ   (R14), F13
 	VCMTST  V13.D2, V1.D2, V11.D2
@@ -2545,33 +2063,33 @@ half92:
 	ADD     $32, R4
 	ADD     $32, R14
 	SUB     $1, R6
-	TBNZ    $0, R6, half92
+	TBNZ    $0, R6, half68
 	SUB     $64, R14
-copied84:
-done85:
+copied60:
+done61:
 	WORD    $0x7e70f8c6 // VFMAXP V6.D2, F6
 	FCMPD   F6, F6
-	BVC     number93
+	BVC     number69
 	VMOV    V4.B16, V6.B16
-number93:
+number69:
 	FMOVD.P F6, 8(R0)
 	WORD    $0x7e70f8e7 // VFMAXP V7.D2, F7
 	FCMPD   F7, F7
-	BVC     number94
+	BVC     number70
 	VMOV    V4.B16, V7.B16
-number94:
+number70:
 	FMOVD.P F7, 8(R0)
 	WORD    $0x7e70f908 // VFMAXP V8.D2, F8
 	FCMPD   F8, F8
-	BVC     number95
+	BVC     number71
 	VMOV    V4.B16, V8.B16
-number95:
+number71:
 	FMOVD.P F8, 8(R0)
 	WORD    $0x7e70f929 // VFMAXP V9.D2, F9
 	FCMPD   F9, F9
-	BVC     number96
+	BVC     number72
 	VMOV    V4.B16, V9.B16
-number96:
+number72:
 	FMOVD.P F9, 8(R0)
 	ADD     R19<<3, R1
 	ADD     R20<<3, R3
@@ -2580,8 +2098,8 @@ number96:
 	MOVD    words+56(FP), R21
 	ADD     R21<<3, R12
 	SUB     $1, R9
-	CBNZ    R9, row80
-last81:
+	CBNZ    R9, row56
+last57:
 	RET
 
 // func sideSums64NEON(sum *[2]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, pStep int)
@@ -2613,8 +2131,8 @@ TEXT ·sideSums64NEON(SB), NOSPLIT, $512-104
 	FMOVQ   288(R15), F6
 	MOVD    stride+16(FP), R22
 	MOVD    wStride+72(FP), R23
-	CBZ     R9, last98
-row97:
+	CBZ     R9, last74
+row73:
 	ADD     $0, R20, R24
 	VLD1R   (R24), [V7.D2]
 	ADD     $24, R20, R24
@@ -2635,11 +2153,11 @@ row97:
 	MOVD    R12, R13
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest100
-group99:
+	BMI     rest76
+group75:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half103:
+half79:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R2), F9
 	FMOVQ   (R14), F12
@@ -2913,42 +2431,42 @@ half103:
 	ADD     $16, R14
 	ADD     $32, R19
 	SUB     $1, R6
-	TBNZ    $0, R6, half103
+	TBNZ    $0, R6, half79
 	SUB     $32, R14
 	SUB     $64, R19
 	ADD     $96, R2
 	ADD     $224, R4
-	TBZ     $63, R6, group99
+	TBZ     $63, R6, group75
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied101
-rest100:
-	CBZ     R8, done102
+	TBZ     $1, R6, copied77
+rest76:
+	CBZ     R8, done78
 	ADD     $0, R7, R24
-	TBZ     $6, R8, skip104
+	TBZ     $6, R8, skip80
 	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R24)
-skip104:
-	TBZ     $5, R8, skip105
+skip80:
+	TBZ     $5, R8, skip81
 	VLD1.P  32(R2), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R24)
-skip105:
-	TBZ     $4, R8, skip106
+skip81:
+	TBZ     $4, R8, skip82
 	VLD1.P  16(R2), [V9.B16]
 	VST1.P  [V9.B16], 16(R24)
-skip106:
-	TBZ     $3, R8, skip107
+skip82:
+	TBZ     $3, R8, skip83
 	FMOVD.P 8(R2), F9
 	FMOVD.P F9, 8(R24)
-skip107:
+skip83:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
-	BLS     short108
-	B       group99
-short108:
+	BLS     short84
+	B       group75
+short84:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half109:
+half85:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R2), F9
 	FMOVQ   (R14), F12
@@ -3102,11 +2620,11 @@ half109:
 	ADD     $16, R14
 	ADD     $32, R19
 	SUB     $1, R6
-	TBNZ    $0, R6, half109
+	TBNZ    $0, R6, half85
 	SUB     $32, R14
 	SUB     $64, R19
-copied101:
-done102:
+copied77:
+done78:
 	ADD     R21, R20
 	FLDPQ   (R19), (F9, F10)
 	FLDPQ   32(R19), (F11, F12)
@@ -3187,520 +2705,12 @@ done102:
 	MOVD    words+56(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R9
-	CBNZ    R9, row97
-last98:
+	CBNZ    R9, row73
+last74:
 	RET
 
-// func sideGradAdd64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
-TEXT ·sideGradAdd64NEON(SB), NOSPLIT, $512-120
-	MOVD    dst+0(FP), R0
-	MOVD    add+104(FP), R2
-	MOVD    x+16(FP), R4
-	MOVD    w+72(FP), R6
-	MOVD    n+40(FP), R11
-	LSR     $4, R11, R8
-	LSL     $3, R11
-	AND     $127, R11
-	MOVD    $frame-512(SP), R10
-	MOVD    rows+32(FP), R12
-	MOVD    neg+56(FP), R13
-	MOVD    pos+48(FP), R15
-	MOVD    $laneconstants64<>(SB), R20
-	MOVD    gamma+88(FP), R21
-	MOVD    R21, R22
-	VLD1R.P 8(R22), [V2.D2]
-	MOVD    $constants64<>(SB), R21
-	MOVD    p+96(FP), R22
-	FMOVQ   192(R21), F3
-	FMOVQ   224(R21), F4
-	FMOVQ   256(R21), F5
-	FMOVQ   288(R21), F6
-	MOVD    stride+24(FP), R23
-	CBZ     R12, last111
-row110:
-	ADD     $0, R22, R24
-	VLD1R   (R24), [V7.D2]
-	ADD     $24, R22, R24
-	VLD1R   (R24), [V8.D2]
-	ADD     $16, R22, R24
-	VLD1R   (R24), [V9.D2]
-	ADD     $40, R22, R24
-	VLD1R   (R24), [V10.D2]
-	MOVD    R4, R5
-	MOVD    R6, R7
-	MOVD    R0, R1
-	MOVD    R2, R3
-	MOVD    R13, R14
-	MOVD    R15, R19
-	LSL     $1, R8, R9
-	SUBS    $2, R9
-	BMI     rest113
-group112:
-	VLD1R.P 2(R14), [V0.H8]
-	VLD1R.P 2(R19), [V1.H8]
-	VORR    V1.B16, V0.B16, V0.B16
-half116:
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R5), F11
-	FMOVQ   (R20), F14
-	VCMTST  V14.D2, V1.D2, V12.D2
-	VMOV    V12.B16, V13.B16
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V11.B16, V11.B16
-	FMOVQ   64(R7), F13
-	FMOVQ   (R20), F14
-	VCMTST  V14.D2, V0.D2, V15.D2
-	FMOVQ   (R7), F16
-	VEOR    V17.B16, V17.B16, V17.B16
-	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
-	VAND    V16.B16, V15.B16, V15.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
-	VMOV    V17.B16, V18.B16
-	VFMLS   V2.D2, V11.D2, V18.D2
-	FMOVQ   16(R5), F11
-	FMOVQ   16(R20), F16
-	VCMTST  V16.D2, V1.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	FMOVQ   80(R7), F14
-	FMOVQ   16(R20), F16
-	VCMTST  V16.D2, V0.D2, V19.D2
-	FMOVQ   16(R7), F20
-	VEOR    V21.B16, V21.B16, V21.B16
-	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
-	VAND    V20.B16, V19.B16, V19.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
-	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLS   V2.D2, V11.D2, V22.D2
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   608(R21), F11
-	FMOVQ   640(R21), F12
-	VMOV    V13.B16, V16.B16
-	VFMLA   V3.D2, V17.D2, V16.D2
-	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
-	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
-	VAND    V20.B16, V15.B16, V15.B16
-	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
-	VMOV    V14.B16, V20.B16
-	VFMLA   V3.D2, V21.D2, V20.D2
-	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
-	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
-	VAND    V23.B16, V19.B16, V19.B16
-	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V13.D2, V17.D2
-	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
-	VFMLA   V5.D2, V13.D2, V17.D2
-	VFMLA   V4.D2, V14.D2, V21.D2
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	VFMLA   V5.D2, V14.D2, V21.D2
-	// q = (e^r - 1)/r
-	FLDPQ   320(R21), (F11, F12)
-	VFMLA   V17.D2, V6.D2, V11.D2
-	VFMLA   V21.D2, V6.D2, V12.D2
-	FLDPQ   352(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   384(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   416(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   448(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   480(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   512(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   544(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   576(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   64(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	// s = 2^(n-c)
-	VSHL    $52, V16.D2, V16.D2
-	VSHL    $52, V20.D2, V20.D2
-	// (m + m·r·q)·s
-	FMOVQ   (R7), F11
-	FMOVQ   (R20), F18
-	VCMTST  V18.D2, V1.D2, V12.D2
-	VBSL    V9.B16, V10.B16, V12.B16
-	WORD    $0x6e6cdd6b // VFMUL V12.D2, V11.D2, V11.D2
-	WORD    $0x6e6bde31 // VFMUL V11.D2, V17.D2, V17.D2
-	VFMLA   V17.D2, V13.D2, V11.D2
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	FMOVQ   16(R7), F12
-	FMOVQ   16(R20), F22
-	VCMTST  V22.D2, V1.D2, V18.D2
-	VBSL    V9.B16, V10.B16, V18.B16
-	WORD    $0x6e72dd8c // VFMUL V18.D2, V12.D2, V12.D2
-	WORD    $0x6e6cdeb5 // VFMUL V12.D2, V21.D2, V21.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	FMOVQ   (R3), F13
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VAND    V19.B16, V12.B16, V12.B16
-	FMOVQ   16(R3), F13
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	FSTPQ   (F11, F12), (R1)
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   64(R5), F11
-	FMOVQ   64(R20), F14
-	VCMTST  V14.D2, V1.D2, V12.D2
-	VMOV    V12.B16, V13.B16
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V11.B16, V11.B16
-	FMOVQ   192(R7), F13
-	FMOVQ   64(R20), F14
-	VCMTST  V14.D2, V0.D2, V15.D2
-	FMOVQ   128(R7), F16
-	VEOR    V17.B16, V17.B16, V17.B16
-	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
-	VAND    V16.B16, V15.B16, V15.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
-	VMOV    V17.B16, V18.B16
-	VFMLS   V2.D2, V11.D2, V18.D2
-	FMOVQ   80(R5), F11
-	FMOVQ   80(R20), F16
-	VCMTST  V16.D2, V1.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	FMOVQ   208(R7), F14
-	FMOVQ   80(R20), F16
-	VCMTST  V16.D2, V0.D2, V19.D2
-	FMOVQ   144(R7), F20
-	VEOR    V21.B16, V21.B16, V21.B16
-	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
-	VAND    V20.B16, V19.B16, V19.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
-	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLS   V2.D2, V11.D2, V22.D2
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   608(R21), F11
-	FMOVQ   640(R21), F12
-	VMOV    V13.B16, V16.B16
-	VFMLA   V3.D2, V17.D2, V16.D2
-	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
-	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
-	VAND    V20.B16, V15.B16, V15.B16
-	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
-	VMOV    V14.B16, V20.B16
-	VFMLA   V3.D2, V21.D2, V20.D2
-	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
-	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
-	VAND    V23.B16, V19.B16, V19.B16
-	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V13.D2, V17.D2
-	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
-	VFMLA   V5.D2, V13.D2, V17.D2
-	VFMLA   V4.D2, V14.D2, V21.D2
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	VFMLA   V5.D2, V14.D2, V21.D2
-	// q = (e^r - 1)/r
-	FLDPQ   320(R21), (F11, F12)
-	VFMLA   V17.D2, V6.D2, V11.D2
-	VFMLA   V21.D2, V6.D2, V12.D2
-	FLDPQ   352(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   384(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   416(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   448(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   480(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   512(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   544(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   576(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   64(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	// s = 2^(n-c)
-	VSHL    $52, V16.D2, V16.D2
-	VSHL    $52, V20.D2, V20.D2
-	// (m + m·r·q)·s
-	FMOVQ   128(R7), F11
-	FMOVQ   64(R20), F18
-	VCMTST  V18.D2, V1.D2, V12.D2
-	VBSL    V9.B16, V10.B16, V12.B16
-	WORD    $0x6e6cdd6b // VFMUL V12.D2, V11.D2, V11.D2
-	WORD    $0x6e6bde31 // VFMUL V11.D2, V17.D2, V17.D2
-	VFMLA   V17.D2, V13.D2, V11.D2
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	FMOVQ   144(R7), F12
-	FMOVQ   80(R20), F22
-	VCMTST  V22.D2, V1.D2, V18.D2
-	VBSL    V9.B16, V10.B16, V18.B16
-	WORD    $0x6e72dd8c // VFMUL V18.D2, V12.D2, V12.D2
-	WORD    $0x6e6cdeb5 // VFMUL V12.D2, V21.D2, V21.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	FMOVQ   64(R3), F13
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VAND    V19.B16, V12.B16, V12.B16
-	FMOVQ   80(R3), F13
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	FSTPQ   (F11, F12), 64(R1)
-	ADD     $32, R5
-	ADD     $32, R7
-	ADD     $32, R1
-	ADD     $32, R3
-	ADD     $32, R20
-	SUB     $1, R9
-	TBNZ    $0, R9, half116
-	SUB     $64, R20
-	ADD     $64, R5
-	ADD     $192, R7
-	ADD     $64, R1
-	ADD     $64, R3
-	TBZ     $63, R9, group112
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R9, copied114
-rest113:
-	CBZ     R11, done115
-	ADD     $0, R10, R24
-	TBZ     $6, R11, skip117
-	VLD1.P  64(R5), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip117:
-	TBZ     $5, R11, skip118
-	VLD1.P  32(R5), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip118:
-	TBZ     $4, R11, skip119
-	VLD1.P  16(R5), [V11.B16]
-	VST1.P  [V11.B16], 16(R24)
-skip119:
-	TBZ     $3, R11, skip120
-	FMOVD.P 8(R5), F11
-	FMOVD.P F11, 8(R24)
-skip120:
-	ADD     $0, R10, R5
-	MOVD    R10, R1
-	ADD     $128, R10, R24
-	TBZ     $6, R11, skip121
-	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip121:
-	TBZ     $5, R11, skip122
-	VLD1.P  32(R3), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip122:
-	TBZ     $4, R11, skip123
-	VLD1.P  16(R3), [V11.B16]
-	VST1.P  [V11.B16], 16(R24)
-skip123:
-	TBZ     $3, R11, skip124
-	FMOVD.P 8(R3), F11
-	FMOVD.P F11, 8(R24)
-skip124:
-	ADD     $128, R10, R3
-	MOVD    $-2, R9
-	CMP     $64, R11
-	BLS     short125
-	B       group112
-short125:
-	VLD1R.P 2(R14), [V0.H8]
-	VLD1R.P 2(R19), [V1.H8]
-	VORR    V1.B16, V0.B16, V0.B16
-half126:
-	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
-	FMOVQ   (R5), F11
-	FMOVQ   (R20), F14
-	VCMTST  V14.D2, V1.D2, V12.D2
-	VMOV    V12.B16, V13.B16
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V11.B16, V11.B16
-	FMOVQ   64(R7), F13
-	FMOVQ   (R20), F14
-	VCMTST  V14.D2, V0.D2, V15.D2
-	FMOVQ   (R7), F16
-	VEOR    V17.B16, V17.B16, V17.B16
-	WORD    $0x6ef1e610 // VFCMGT V17.D2, V16.D2, V16.D2
-	VAND    V16.B16, V15.B16, V15.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	WORD    $0x6e62dd71 // VFMUL V2.D2, V11.D2, V17.D2
-	VMOV    V17.B16, V18.B16
-	VFMLS   V2.D2, V11.D2, V18.D2
-	FMOVQ   16(R5), F11
-	FMOVQ   16(R20), F16
-	VCMTST  V16.D2, V1.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	FMOVQ   80(R7), F14
-	FMOVQ   16(R20), F16
-	VCMTST  V16.D2, V0.D2, V19.D2
-	FMOVQ   16(R7), F20
-	VEOR    V21.B16, V21.B16, V21.B16
-	WORD    $0x6ef5e694 // VFCMGT V21.D2, V20.D2, V20.D2
-	VAND    V20.B16, V19.B16, V19.B16
-	VBSL    V7.B16, V8.B16, V12.B16
-	WORD    $0x4e6cd5ce // VFADD V12.D2, V14.D2, V14.D2
-	WORD    $0x6e62dd75 // VFMUL V2.D2, V11.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLS   V2.D2, V11.D2, V22.D2
-	// t = h·log2(e) + magic, not above the highest; n = t - magic
-	FMOVQ   608(R21), F11
-	FMOVQ   640(R21), F12
-	VMOV    V13.B16, V16.B16
-	VFMLA   V3.D2, V17.D2, V16.D2
-	WORD    $0x4eecf610 // VFMIN V12.D2, V16.D2, V16.D2
-	WORD    $0x6e6be614 // VFCMGE V11.D2, V16.D2, V20.D2
-	VAND    V20.B16, V15.B16, V15.B16
-	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
-	VMOV    V14.B16, V20.B16
-	VFMLA   V3.D2, V21.D2, V20.D2
-	WORD    $0x4eecf694 // VFMIN V12.D2, V20.D2, V20.D2
-	WORD    $0x6e6be697 // VFCMGE V11.D2, V20.D2, V23.D2
-	VAND    V23.B16, V19.B16, V19.B16
-	WORD    $0x4eeed68e // VFSUB V14.D2, V20.D2, V14.D2
-	// r = h - n·ln2Hi + l - n·ln2Lo
-	VFMLA   V4.D2, V13.D2, V17.D2
-	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
-	VFMLA   V5.D2, V13.D2, V17.D2
-	VFMLA   V4.D2, V14.D2, V21.D2
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	VFMLA   V5.D2, V14.D2, V21.D2
-	// q = (e^r - 1)/r
-	FLDPQ   320(R21), (F11, F12)
-	VFMLA   V17.D2, V6.D2, V11.D2
-	VFMLA   V21.D2, V6.D2, V12.D2
-	FLDPQ   352(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   384(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   416(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   448(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   480(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   512(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   544(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	FLDPQ   576(R21), (F11, F12)
-	VFMLA   V17.D2, V13.D2, V11.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	FLDPQ   64(R21), (F13, F14)
-	VFMLA   V17.D2, V11.D2, V13.D2
-	VFMLA   V21.D2, V12.D2, V14.D2
-	// s = 2^(n-c)
-	VSHL    $52, V16.D2, V16.D2
-	VSHL    $52, V20.D2, V20.D2
-	// (m + m·r·q)·s
-	FMOVQ   (R7), F11
-	FMOVQ   (R20), F18
-	VCMTST  V18.D2, V1.D2, V12.D2
-	VBSL    V9.B16, V10.B16, V12.B16
-	WORD    $0x6e6cdd6b // VFMUL V12.D2, V11.D2, V11.D2
-	WORD    $0x6e6bde31 // VFMUL V11.D2, V17.D2, V17.D2
-	VFMLA   V17.D2, V13.D2, V11.D2
-	WORD    $0x6e70dd6b // VFMUL V16.D2, V11.D2, V11.D2
-	FMOVQ   16(R7), F12
-	FMOVQ   16(R20), F22
-	VCMTST  V22.D2, V1.D2, V18.D2
-	VBSL    V9.B16, V10.B16, V18.B16
-	WORD    $0x6e72dd8c // VFMUL V18.D2, V12.D2, V12.D2
-	WORD    $0x6e6cdeb5 // VFMUL V12.D2, V21.D2, V21.D2
-	VFMLA   V21.D2, V14.D2, V12.D2
-	WORD    $0x6e74dd8c // VFMUL V20.D2, V12.D2, V12.D2
-	VAND    V15.B16, V11.B16, V11.B16
-	FMOVQ   (R3), F13
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VAND    V19.B16, V12.B16, V12.B16
-	FMOVQ   16(R3), F13
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	FSTPQ   (F11, F12), (R1)
-	ADD     $32, R5
-	ADD     $32, R7
-	ADD     $32, R1
-	ADD     $32, R3
-	ADD     $32, R20
-	SUB     $1, R9
-	TBNZ    $0, R9, half126
-	SUB     $64, R20
-copied114:
-	MOVD    R10, R24
-	ADD     R8<<7, R0, R25
-	TBZ     $6, R11, skip127
-	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip127:
-	TBZ     $5, R11, skip128
-	VLD1.P  32(R24), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip128:
-	TBZ     $4, R11, skip129
-	VLD1.P  16(R24), [V11.B16]
-	VST1.P  [V11.B16], 16(R25)
-skip129:
-	TBZ     $3, R11, skip130
-	FMOVD.P 8(R24), F11
-	FMOVD.P F11, 8(R25)
-skip130:
-done115:
-	ADD     $48, R22
-	ADD     R23<<3, R4
-	MOVD    wStride+80(FP), R24
-	ADD     R24<<3, R6
-	MOVD    dstStride+8(FP), R24
-	ADD     R24<<3, R0
-	MOVD    addStride+112(FP), R24
-	ADD     R24<<3, R2
-	MOVD    words+64(FP), R24
-	ADD     R24<<3, R13
-	MOVD    words+64(FP), R24
-	ADD     R24<<3, R15
-	SUB     $1, R12
-	CBNZ    R12, row110
-last111:
-	RET
-
-// func sideGrad64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, add *float64, addStride int)
-TEXT ·sideGrad64NEON(SB), NOSPLIT, $512-120
+// func sideGrad64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
+TEXT ·sideGrad64NEON(SB), NOSPLIT, $512-104
 	MOVD    dst+0(FP), R0
 	MOVD    x+16(FP), R2
 	MOVD    w+72(FP), R4
@@ -3725,8 +2735,8 @@ TEXT ·sideGrad64NEON(SB), NOSPLIT, $512-120
 	MOVD    stride+24(FP), R21
 	MOVD    wStride+80(FP), R22
 	MOVD    dstStride+8(FP), R23
-	CBZ     R10, last132
-row131:
+	CBZ     R10, last87
+row86:
 	ADD     $0, R20, R24
 	VLD1R   (R24), [V7.D2]
 	ADD     $24, R20, R24
@@ -3742,12 +2752,12 @@ row131:
 	MOVD    R13, R14
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest134
-group133:
+	BMI     rest89
+group88:
 	VLD1R.P 2(R12), [V0.H8]
 	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half137:
+half92:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F11
 	FMOVQ   (R15), F14
@@ -3979,44 +2989,44 @@ half137:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half137
+	TBNZ    $0, R7, half92
 	SUB     $64, R15
 	ADD     $64, R3
 	ADD     $192, R5
 	ADD     $64, R1
-	TBZ     $63, R7, group133
+	TBZ     $63, R7, group88
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied135
-rest134:
-	CBZ     R9, done136
+	TBZ     $1, R7, copied90
+rest89:
+	CBZ     R9, done91
 	ADD     $0, R8, R24
-	TBZ     $6, R9, skip138
+	TBZ     $6, R9, skip93
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip138:
-	TBZ     $5, R9, skip139
+skip93:
+	TBZ     $5, R9, skip94
 	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip139:
-	TBZ     $4, R9, skip140
+skip94:
+	TBZ     $4, R9, skip95
 	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R24)
-skip140:
-	TBZ     $3, R9, skip141
+skip95:
+	TBZ     $3, R9, skip96
 	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R24)
-skip141:
+skip96:
 	ADD     $0, R8, R3
 	MOVD    R8, R1
 	MOVD    $-2, R7
 	CMP     $64, R9
-	BLS     short142
-	B       group133
-short142:
+	BLS     short97
+	B       group88
+short97:
 	VLD1R.P 2(R12), [V0.H8]
 	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half143:
+half98:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F11
 	FMOVQ   (R15), F14
@@ -4135,28 +3145,28 @@ half143:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half143
+	TBNZ    $0, R7, half98
 	SUB     $64, R15
-copied135:
+copied90:
 	MOVD    R8, R24
 	ADD     R6<<7, R0, R25
-	TBZ     $6, R9, skip144
+	TBZ     $6, R9, skip99
 	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip144:
-	TBZ     $5, R9, skip145
+skip99:
+	TBZ     $5, R9, skip100
 	VLD1.P  32(R24), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip145:
-	TBZ     $4, R9, skip146
+skip100:
+	TBZ     $4, R9, skip101
 	VLD1.P  16(R24), [V11.B16]
 	VST1.P  [V11.B16], 16(R25)
-skip146:
-	TBZ     $3, R9, skip147
+skip101:
+	TBZ     $3, R9, skip102
 	FMOVD.P 8(R24), F11
 	FMOVD.P F11, 8(R25)
-skip147:
-done136:
+skip102:
+done91:
 	ADD     $48, R20
 	ADD     R21<<3, R2
 	ADD     R22<<3, R4
@@ -4166,8 +3176,8 @@ done136:
 	MOVD    words+64(FP), R24
 	ADD     R24<<3, R13
 	SUB     $1, R10
-	CBNZ    R10, row131
-last132:
+	CBNZ    R10, row86
+last87:
 	RET
 
 // func softWeights64NEON(neg *float64, pos *float64, wStride int, t *float64, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float64)
@@ -4184,9 +3194,9 @@ TEXT ·softWeights64NEON(SB), NOSPLIT, $0-88
 	FMOVQ   32(R8), F1
 	FMOVQ   64(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
-row148:
+row103:
 	MOVD    $0, R6
-loop149:
+loop104:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $3, R6, R10
@@ -4359,7 +3369,7 @@ loop149:
 	FSTPQ   (F13, F15), 32(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     loop149
+	BLT     loop104
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<3, R0
 	MOVD    wStride+16(FP), R7
@@ -4369,5 +3379,5 @@ loop149:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row148
+	CBNZ    R5, row103
 	RET

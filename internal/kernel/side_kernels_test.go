@@ -70,13 +70,8 @@ func (c *sideCase[T]) results() (all []T, sums []float64) {
 			sums = append(sums, v[0], v[1])
 		}
 	}
-	dst, add := make([]T, c.Rows*c.Stride), make([]T, c.Rows*c.N)
-	SideGrad(dst, c.Stride, &c.SideRows, c.params, nil, 0)
-	all = append(all, dst...)
-	for i := range add {
-		add[i] = T(i%5) - 2
-	}
-	SideGrad(dst, c.Stride, &c.SideRows, c.params, add, c.N)
+	dst := make([]T, c.Rows*c.Stride)
+	SideGrad(dst, c.Stride, &c.SideRows, c.params)
 	all = append(all, dst...)
 
 	soft, class, exponents := make([]T, c.Rows*c.N), make([]float64, c.N), make([]T, WeightsLen[T](c.N))

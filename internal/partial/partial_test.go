@@ -3,6 +3,7 @@ package partial
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 	"hash/crc32"
 	"math"
 	"strings"
@@ -80,7 +81,7 @@ func TestRefused(t *testing.T) {
 		"a bit":       {changed(15, 200), "cut off or damaged"},
 		"newer":       {changed(5, Version+1), "format version 2, newer than this program"},
 		"older":       {reseal(changed(5, 0)), "damaged"},
-		"other bits":  {reseal(changed(7, Specification+1)), "specification 2 of the kernels, this program has specification 1"},
+		"other bits":  {reseal(changed(7, Specification+1)), fmt.Sprintf("specification %d of the kernels, this program has specification %d", Specification+1, Specification)},
 		"other kind":  {reseal(changed(4, byte(Tuner))), "a tuner, not a total of losses"},
 		"no kind":     {reseal(changed(4, 99)), "results of kind 99, not"},
 		"longer":      {append(bytes.Clone(good), 0), "cut off or damaged"},

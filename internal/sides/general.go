@@ -303,7 +303,7 @@ func (w *Work[T]) sideGradients(i, end int, p []kernel.SideParams[T]) {
 	dst := w.c.Grad[i*w.c.GradStride:]
 	first := w.passes[0].From(i, end)
 	if len(w.passes) == 1 {
-		kernel.SideGrad(dst, w.c.GradStride, &first, p, nil, 0)
+		kernel.SideGrad(dst, w.c.GradStride, &first, p)
 		return
 	}
 	for j := range p {
@@ -311,8 +311,9 @@ func (w *Work[T]) sideGradients(i, end int, p []kernel.SideParams[T]) {
 	}
 	w.half = kernel.Resize(w.half, (end-i)*w.c.N)
 	second := w.passes[1].From(i, end)
-	kernel.SideGrad(w.half, w.c.N, &first, p, nil, 0)
-	kernel.SideGrad(dst, w.c.GradStride, &second, p, w.half, w.c.N)
+	kernel.SideGrad(w.half, w.c.N, &first, p)
+	kernel.SideGrad(dst, w.c.GradStride, &second, p)
+	kernel.Accumulate(dst, w.c.GradStride, w.half, w.c.N, end-i, w.c.N)
 }
 
 // deepen changes parameters so that terms which times the factor are below the

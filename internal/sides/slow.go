@@ -223,7 +223,9 @@ func (w *Work[T]) specialGradient(i int, v *[2]sideValue[T]) {
 			deepen(&p[0], w.c.Scale[i])
 		}
 		r := w.oneSide(i, side, &v[side])
-		kernel.SideGrad(w.row, w.c.N, &r, p[:], w.row, w.c.N)
+		w.half = kernel.Resize(w.half, w.c.N)
+		kernel.SideGrad(w.half, w.c.N, &r, p[:])
+		kernel.Accumulate(w.row, w.c.N, w.half, w.c.N, 1, w.c.N)
 	}
 	copy(w.c.GradRow(i), w.row)
 }

@@ -1,0 +1,174 @@
+package gen
+
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
+
+// A neonSoftBCE emits binary cross-entropy with soft labels, as a softBCE does.
+type neonSoftBCE struct {
+	*neonLoop
+	x, t, dst    *stream
+	part         *neonSide
+	low, factor  *vecReg
+	e            *neonExponential
+	log          *neonLogarithms  // float64
+	sum, product *neonAccumulator // product of float32
+}
+
+func emitNeonSoftBCE(v *neonVec) {
+	b := &neonSoftBCE{x: v.input("x", "stride"), t: v.input("t", "tStride"), dst: v.output("dst", "dstStride")}
+	b.dst.optional = true
+	l := newNeonLoop(v, 4, b.x, b.t, b.dst)
+	b.neonLoop = l
+	l.allWhole = true
+	l.halves(16)
+	l.accumulators()
+	l.sides = []*neonSide{l.newSide("part", max(1, l.bytes()/l.size/32))}
+	l.loadTests()
+	b.part = l.sides[0]
+	sum := v.param("sum")
+	b.sum = newNeonStackAccumulator(v, l.acc)
+	accumulators := []*neonAccumulator{b.sum}
+	var products, block genReg
+	const turns = coef.BCEBlock * 4 / 256 // of a block
+	if !v.double() {
+		products, block = v.param("product"), v.gp()
+		b.product = newNeonStackAccumulator(v, l.acc.offset(128))
+		b.product.product = true
+		accumulators = append(accumulators, b.product)
+		l.each = func(bool) {
+			more := v.newLabel("more")
+			v.op("SUB", imm(1), block)
+			v.op("CBNZ", block, more)
+			b.product.store(products)
+			b.product.clear()
+			v.op("MOVD", imm(turns), block)
+			v.label(more)
+		}
+	}
+	f := v.param("f")
+	v.loadConstants()
+	magic, low, high := v.naturalRange()
+	v.free(high)
+	b.low, b.factor = low, v.reg()
+	b.e = newNeonExponential(v, magic)
+	if v.double() {
+		b.log = newNeonLogarithms(v, false)
+	}
+
+	l.run(func() {
+		for _, a := range accumulators {
+			a.clear()
+		}
+		if b.product != nil {
+			v.op("MOVD", imm(turns), block)
+		}
+		none := v.newLabel("none")
+		v.op("CBZ", b.dst.base, none)
+		v.broadcasts(f, b.factor)
+		v.op("ADD", imm(v.size), f)
+		v.label(none)
+	}, b.terms, func() {
+		if b.product != nil {
+			complete := v.newLabel("complete") // the last block
+			v.op("CMP", imm(turns), block)
+			v.op("BEQ", complete)
+			b.product.store(products)
+			v.label(complete)
+		}
+		b.sum.store(sum)
+	})
+}
+
+// A neonSoftTerm is a register of elements: h-t and y·(h-t), the signs of the
+// gradient's quotient, and where an element takes part, and its exponential is not 0.
+type neonSoftTerm struct{ u, m, sign, part, keep *vecReg }
+
+// terms adds the elements of a half of a turn, and stores the gradient.
+func (b *neonSoftBCE) terms(turn neonTurn) {
+	maxima, joins := &laneTree[*vecReg]{}, &laneTree[*vecReg]{}
+	var logs []*vecReg
+	for numbers := turn.numbers(); len(numbers) > 0; numbers = numbers[2:] {
+		var two [2]neonSoftTerm
+		var a []*vecReg
+		for i, number := range numbers[:2] {
+			t, y := b.argument(number)
+			two[i], a = t, append(a, y)
+		}
+		p, s := b.e.evaluate(a)
+		for i, t := range two {
+			b.mul(p[i], s[i], p[i])
+			b.and(p[i], t.keep, p[i])
+			b.free(s[i], t.keep)
+		}
+		b.gradient(two, p, numbers)
+		for i, number := range numbers[:2] {
+			if number < neonRegs { // the first of its lanes
+				maxima = &laneTree[*vecReg]{join: func(x, y *vecReg) { b.add(x, y, x); b.free(y) }}
+				joins = &laneTree[*vecReg]{join: b.joinProducts}
+			}
+			maxima.push(two[i].m)
+			joins.push(p[i])
+			if number/neonRegs < turn.vectors-1 {
+				continue
+			}
+			h := number % neonRegs
+			b.sum.take(h, maxima.done())
+			if b.double() {
+				logs = append(logs, joins.done())
+			} else {
+				b.product.take(h, joins.done())
+			}
+		}
+	}
+	if b.double() {
+		for i, r := range b.log.log1p(logs) {
+			b.sum.take(turn.lanes[i], r)
+		}
+	}
+}
+
+// argument returns a term and -|y|.
+func (b *neonSoftBCE) argument(number int) (t neonSoftTerm, y *vecReg) {
+	b.comment("u = h - t, m = y·u")
+	y = b.inRegister(b.x.place(number))
+	label, test, zero := b.inRegister(b.t.place(number)), b.laneTest(number), b.cleared(1)[0]
+	t = neonSoftTerm{u: b.inRegister(b.constant(1)), m: b.reg(), sign: b.inRegister(b.constant(math.Copysign(0, -1))), part: b.reg(), keep: b.reg()}
+	b.part.selected(number, test, t.part)
+	b.above(zero, y, zero) // where y is down
+	b.keepOut(zero, t.u)
+	b.keepOut(zero, t.sign)
+	b.sub(t.u, label, t.u)
+	b.mul(y, t.u, t.m)
+	b.and(t.m, t.part, t.m)
+	b.load(b.constant(math.Copysign(0, -1)), label)
+	b.or(y, label, y)
+	b.copy(t.part, t.keep)
+	b.above(b.low, y, test)
+	b.keepOut(test, t.keep)
+	b.free(label, test, zero)
+	return t, y
+}
+
+// gradient stores the derivatives of two registers, unless none are wanted.
+func (b *neonSoftBCE) gradient(two [2]neonSoftTerm, e []*vecReg, numbers []int) {
+	none := b.newLabel("none")
+	b.op("CBZ", b.dst.base, none)
+	for i, t := range two {
+		q := b.inRegister(b.constant(1))
+		b.add(e[i], q, q)
+		b.div(e[i], q, q)
+		b.xor(q, t.sign, q)
+		b.add(q, t.u, q)
+		b.mul(q, b.factor, q)
+		b.and(q, t.part, q)
+		b.store(q, b.dst.place(numbers[i]))
+		b.free(q)
+	}
+	b.label(none)
+	for _, t := range two {
+		b.free(t.u, t.sign, t.part)
+	}
+}

@@ -1,0 +1,146 @@
+package kernel
+
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/coef"
+	"github.com/zlpr/zlpr/internal/scalar"
+)
+
+// This file is the specification of the kernels of soft labels: every tier gives the
+// bits of these functions.
+//
+// Binary cross-entropy with a soft label t, h being 1 where y ≥ 0, else 0, and
+// e = e^-|y|, is that of the hard label h and a product without cancellation:
+//
+//	(1-t)·softplus(y) + t·softplus(-y) = log1p(e) + y·(h-t)
+//	derivative by y: (h-t) - e/(1+e) where y ≥ 0, (h-t) + e/(1+e) else
+//
+// The products are added as the maxima of the hard loss are, and the logarithms are
+// its (see bce.go).
+
+// A softElements is some elements of a row: y, h-t, y·(h-t), and e, 0 where an
+// element takes no part, and whether y ≥ 0.
+type softElements[T Float] struct {
+	y, u, m, e [32]T
+	up         [32]bool
+}
+
+// arguments sets all but e of the elements of x.
+func (s *softElements[T]) arguments(x, t []T, part uint64) {
+	for j, y := range x {
+		s.up[j] = !(y < 0)
+		h := T(0)
+		if s.up[j] {
+			h = 1
+		}
+		s.u[j] = h - t[j]
+		s.m[j] = only(y*s.u[j], part>>j)
+		s.y[j] = -abs(y)
+	}
+}
+
+// finish clears the exponentials that do not count and, unless dst is nil, writes the
+// derivatives.
+func (s *softElements[T]) finish(n int, part uint64, low T, dst []T, f T) {
+	for j := range n {
+		e := only(s.e[j], part>>j)
+		if s.y[j] < low {
+			e = 0
+		}
+		s.e[j] = e
+		if dst == nil {
+			continue
+		}
+		q := e / (1 + e)
+		if s.up[j] {
+			q = -q
+		}
+		dst[j] = only((q+s.u[j])*f, part>>j)
+	}
+}
+
+func abs[T Float](x T) T { return T(math.Abs(float64(x))) }
+
+// softBCE32Generic evaluates rows.
+func softBCE32Generic(sum, product []float64, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, f []float32) {
+	limits := PivotParams[float32](0)
+	for i := range rows {
+		var acc, joined [8]float64
+		for g := range words {
+			in := part[i*words+g]
+			var m, e [64]float32
+			for k := 0; k < min(64, n-64*g); k += 32 {
+				at, count := 64*g+k, min(32, n-64*g-k)
+				var s softElements[float32]
+				s.arguments(x[i*stride+at:][:count], t[i*tStride+at:], in>>k)
+				exp32Shifted(&s.e, s.y[:count], nil, limits[0], limits[1], limits[2])
+				var out []float32
+				factor := float32(0)
+				if dst != nil {
+					out, factor = dst[i*dstStride+at:], f[i]
+				}
+				s.finish(count, in>>k, limits[1], out, factor)
+				copy(m[k:], s.m[:])
+				copy(e[k:], s.e[:])
+			}
+			for l := range acc {
+				sum := func(l int) float32 { return (m[l] + m[16+l]) + (m[32+l] + m[48+l]) }
+				join := func(l int) float32 { return join32(join32(e[l], e[16+l]), join32(e[32+l], e[48+l])) }
+				acc[l] += float64(sum(l) + sum(8+l))
+				joined[l] = join64(joined[l], float64(join32(join(l), join(8+l))))
+			}
+			if g%(coef.BCEBlock/64) == coef.BCEBlock/64-1 || g == words-1 {
+				product[0] = joinLanes(&joined)
+				product = product[1:]
+			}
+		}
+		sum[i] = eight(&acc)
+	}
+}
+
+// joinLanes joins 8 lanes in the order of eight, and clears them.
+func joinLanes(lanes *[8]float64) float64 {
+	for half := 4; half > 0; half /= 2 {
+		for l := range half {
+			lanes[l] = join64(lanes[l], lanes[half+l])
+		}
+	}
+	joined := lanes[0]
+	clear(lanes[:])
+	return joined
+}
+
+// softBCE64Generic evaluates rows; there are no products.
+func softBCE64Generic(sum, _ []float64, dst []float64, dstStride int, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, f []float64) {
+	limits := PivotParams[float64](0)
+	for i := range rows {
+		var acc, err [8]float64
+		for k := 0; k < n; k += 32 {
+			count, in := min(32, n-k), part[i*words+k/64]>>(k&32)
+			var s softElements[float64]
+			s.arguments(x[i*stride+k:][:count], t[i*tStride+k:], in)
+			for h := 0; h < count; h += 2 * Lanes64 {
+				exp64Shifted((*[2 * Lanes64]float64)(s.e[h:]), s.y[h:min(count, h+2*Lanes64)], nil, limits[0], limits[1], limits[2])
+			}
+			var out []float64
+			factor := 0.0
+			if dst != nil {
+				out, factor = dst[i*dstStride+k:], f[i]
+			}
+			s.finish(count, in, limits[1], out, factor)
+			m, e := &s.m, &s.e
+			for l := range acc {
+				acc[l], err[l] = TwoSum(acc[l], err[l], (m[l]+m[8+l])+(m[16+l]+m[24+l]))
+				q := join64(join64(e[l], e[8+l]), join64(e[16+l], e[24+l]))
+				acc[l], err[l] = TwoSum(acc[l], err[l], scalar.Log1pFinite(q))
+			}
+		}
+		for half := Lanes64 / 2; half > 0; half /= 2 {
+			for l := range half {
+				acc[l], err[l] = TwoSum(acc[l], err[l]+err[half+l], acc[half+l])
+			}
+		}
+		sum[i] = acc[0] + err[0]
+	}
+}

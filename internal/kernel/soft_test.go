@@ -1,0 +1,100 @@
+package kernel
+
+import (
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/zlpr/zlpr/internal/coef"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
+)
+
+// A softCase is arguments of the kernels of soft labels for rows of n elements.
+type softCase[T Float] struct {
+	x, t, dst, f               []T
+	stride, tStride, dstStride int
+	rows, n, words             int
+	pos, part                  []uint64
+	sum, product               []float64
+}
+
+func newSoftCase[T Float](r *kerneltest.Rand, rows, n int, gradient bool) *softCase[T] {
+	c := &softCase[T]{rows: rows, n: n, stride: n + r.IntN(3), tStride: n + r.IntN(3)}
+	c.pos, c.part, c.words = hashedSides(r, rows, n)
+	for i, p := range c.pos {
+		c.part[i] |= p
+	}
+	exp := r.IntN(12) - 4
+	c.x, c.t = make([]T, rows*c.stride), make([]T, rows*c.tStride)
+	for i := range c.x {
+		c.x[i] = kerneltest.Score[T](r, exp)
+	}
+	for i := range c.t {
+		c.t[i] = T(math.Ldexp(float64(r.IntN(1<<20+1)), -20-r.IntN(2)*r.IntN(128)))
+		if r.IntN(3) == 0 {
+			c.t[i] = T(r.IntN(2))
+		}
+	}
+	if gradient {
+		c.dstStride = n + r.IntN(3)
+		c.dst = make([]T, rows*c.dstStride)
+		for i := range c.dst {
+			c.dst[i] = 77
+		}
+		for range rows {
+			c.f = append(c.f, T(r.Positive(10)))
+		}
+	}
+	c.sum = make([]float64, rows)
+	if IsFloat32[T]() {
+		c.product = make([]float64, rows*((n+coef.BCEBlock-1)/coef.BCEBlock))
+	}
+	return c
+}
+
+func (c *softCase[T]) bce() (results []float64) {
+	SoftBCE(c.sum, c.product, c.dst, c.dstStride, c.x, c.stride, c.t, c.tStride, c.rows, c.n, c.part, c.words, c.f)
+	results = append(append(results, c.sum...), c.product...)
+	for _, g := range c.dst {
+		results = append(results, float64(g))
+	}
+	return results
+}
+
+// TestSoftKernels compares the kernels of every tier with the generic ones, for every
+// length and start of a row.
+func TestSoftKernels(t *testing.T) {
+	kerneltest.ForBothTypes(t, testSoftKernels[float32], testSoftKernels[float64])
+}
+
+func testSoftKernels[T Float](t *testing.T) {
+	r := &kerneltest.Rand{Rand: rand.New(rand.NewPCG(31, 32))}
+	for n := 1; n <= 1200; n++ {
+		if n == 200 {
+			n = 500
+		}
+		if n == 520 {
+			n = 1000
+		}
+		c := newSoftCase[T](r, 1+r.IntN(3), n, n%2 == 0 || n < 140)
+		offset := r.IntN(16)
+		c.x = append(make([]T, offset), c.x...)[offset:]
+		all := func(tier Tier) []float64 {
+			defer forceTier(tier)()
+			return c.bce()
+		}
+		want := all(Generic)
+		for _, tier := range Available()[1:] {
+			for i := range c.dst {
+				c.dst[i] = 77
+			}
+			got := all(tier)
+			canonicalNaNs(want)
+			canonicalNaNs(got)
+			kerneltest.SameBits(t, want, got, n)
+			if t.Failed() {
+				t.Fatalf("tier %s, n = %d", tier, n)
+			}
+		}
+	}
+}
