@@ -43,11 +43,16 @@ type Options struct {
 }
 
 // A Batch is what a loss is evaluated on. Labels are needed, but for SoftZLPR,
-// which needs Soft; BCE and SoftmaxCrossEntropy take either. The rest is optional.
+// which needs Soft, and Distillation, which needs Teacher; BCE and SoftmaxCrossEntropy
+// take Labels or Soft. The rest is optional.
 type Batch[T Score] struct {
 	Scores Matrix[T] // logits: no sigmoid or softmax before
 	Labels Bits      // the positive classes
 	Soft   Matrix[T] // labels in [0, 1]
+
+	// Teacher has a teacher's scores, for Distillation, which takes no labels. It may be
+	// the scores themselves.
+	Teacher Matrix[T]
 	Mask   Bits      // 1: takes part. 0: left out, its score is not read as a value
 
 	// Thresholds has one learned threshold a row; or ThresholdColumn-1 is the
@@ -215,6 +220,12 @@ func (b *Batch[T]) hasSoft() bool { return b.Soft.Data != nil || b.Soft.Rows != 
 
 func (b *Batch[T]) checkLabels(t *lossTraits) error {
 	switch {
+	case t.teacher && (b.Labels != nil || b.hasSoft()):
+		return fieldError("Batch.Labels", "there are some, but the loss takes Batch.Teacher alone")
+	case t.teacher:
+		return b.checkMatrix("Batch.Teacher", b.Teacher)
+	case b.Teacher.Data != nil:
+		return fieldError("Batch.Teacher", "there are some scores, but only Distillation takes them")
 	case t.softToo && b.Labels != nil && b.hasSoft():
 		return fieldError("Batch.Soft", "there are some beside Batch.Labels, want one of both")
 	case t.soft && b.Labels != nil:
@@ -322,6 +333,7 @@ func (b *Batch[T]) checkOverlaps(out *Output[T]) error {
 	inputs := [...]memory{
 		memoryOf("Batch.Scores", extent(b.Scores)),
 		memoryOf("Batch.Soft", extent(b.Soft)),
+		memoryOf("Batch.Teacher", extent(b.Teacher)),
 		memoryOf("Batch.Thresholds", b.Thresholds),
 		memoryOf("Batch.RowWeights", b.RowWeights),
 		memoryOf("Batch.ClassWeights", b.ClassWeights),

@@ -28,7 +28,7 @@ func (w *lossWorker[T]) read() error {
 		w.living = 0 // of the new ones
 	}
 	c.Live = kernel.Resize(c.Live, c.Rows)
-	c.Soft = nil
+	c.Soft, c.Teacher = nil, nil
 	if w.readFlat() {
 		return nil
 	}
@@ -39,6 +39,14 @@ func (w *lossWorker[T]) read() error {
 			w.soft = kernel.ResizeAligned(w.soft, c.Rows*c.N)
 			j.half.soft(kernel.As32(w.soft), r0, r1)
 			c.Soft, c.SoftStride = w.soft, c.N
+		}
+	} else if t.teacher {
+		clear(c.Pos)
+		c.Teacher, c.TeacherStride = b.Teacher.Data[min(r0*b.Teacher.Stride, len(b.Teacher.Data)):], b.Teacher.Stride
+		if j.half != nil {
+			w.soft = kernel.ResizeAligned(w.soft, c.Rows*c.N)
+			j.half.teacher(kernel.As32(w.soft), r0, r1)
+			c.Teacher, c.TeacherStride = w.soft, c.N
 		}
 	} else if err := b.Labels.ReadRows(c.Pos, r0, r1); err != nil {
 		return err
@@ -380,17 +388,12 @@ func (w *lossWorker[T]) thresholds() {
 func (w *lossWorker[T]) strict() error {
 	j, c := &w.e.job, &w.chunk
 	for i := range c.Rows {
-		row := c.Row(i)
-		var sum T // NaN where a score is not finite
-		for _, v := range row {
-			sum += v - v
+		if err := w.allFinite(i, c.Row(i), "score"); err != nil {
+			return err
 		}
-		if sum != 0 {
-			pos, neg := c.Sides(i)
-			for k, v := range row {
-				if v-v != 0 && (pos[k/64]|neg[k/64])>>(k%64)&1 != 0 {
-					return badScore(c.First+i, k, float64(v))
-				}
+		if c.Teacher != nil {
+			if err := w.allFinite(i, c.Teacher[i*c.TeacherStride:][:c.N], "teacher's score"); err != nil {
+				return err
 			}
 		}
 		if c.Live[i] && !finiteNumber(c.Threshold[i]) {
@@ -400,11 +403,30 @@ func (w *lossWorker[T]) strict() error {
 	return nil
 }
 
+// allFinite finds the first score of row i that is NaN or infinite and takes part.
+func (w *lossWorker[T]) allFinite(i int, row []T, what string) error {
+	c := &w.chunk
+	var sum T // NaN where a score is not finite
+	for _, v := range row {
+		sum += v - v
+	}
+	if sum == 0 {
+		return nil
+	}
+	pos, neg := c.Sides(i)
+	for k, v := range row {
+		if v-v != 0 && (pos[k/64]|neg[k/64])>>(k%64)&1 != 0 {
+			return badScore(c.First+i, k, float64(v), what)
+		}
+	}
+	return nil
+}
+
 // badScore is the error of a score that is NaN or infinite.
-func badScore(row, class int, value float64) *DataError {
+func badScore(row, class int, value float64, what string) *DataError {
 	kind := ScoreInfinite
 	if value != value {
 		kind = ScoreNaN
 	}
-	return &DataError{row, class, kind, "score is " + decimal(value)}
+	return &DataError{row, class, kind, what + " is " + decimal(value)}
 }

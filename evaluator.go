@@ -155,7 +155,7 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 	j := &e.job
 	j.batch, j.output = *b, *out
 	b, out = &j.batch, &j.output
-	for _, m := range [...]*Matrix[T]{&b.Scores, &b.Soft, &out.Grad} {
+	for _, m := range [...]*Matrix[T]{&b.Scores, &b.Soft, &b.Teacher, &out.Grad} {
 		*m = m.strided()
 	}
 	j.ctx, j.b, j.out, j.half = ctx, b, out, half
@@ -268,7 +268,7 @@ type lossWorker[T Float] struct {
 	work    work[T]
 	pending kernel.Copy[T] // of the last chunk's gradient to its place
 
-	scores, soft  []T       // places for widened scores and soft labels
+	scores, soft  []T       // places for widened scores, and soft labels or a teacher's scores
 	bits          []uint64  // of the check of soft labels
 	highest       []T       // soft labels of rows
 	grad          [2][]T    // places for gradients that are not written in place

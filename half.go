@@ -206,6 +206,7 @@ func valueAt[T Score](x []T, j int) float64 {
 type halfRows interface {
 	scores(dst []float32, r0, r1 int)
 	soft(dst []float32, r0, r1 int)
+	teacher(dst []float32, r0, r1 int)
 	gradient(g []float32, r0, r1 int)
 }
 
@@ -237,6 +238,9 @@ func (h *halfJob[T]) evaluate(e *engine[float32], ctx context.Context, b *Batch[
 	if b.hasSoft() {
 		h.batch.Soft = shape
 	}
+	if b.Teacher.Data != nil {
+		h.batch.Teacher = shape
+	}
 	h.output = Output[float32]{
 		Losses: out.Losses, ThresholdGrad: widenedInto(&h.thresholdGrad, out.ThresholdGrad),
 		Upstream: out.Upstream, RowUpstream: out.RowUpstream, Accumulate: out.Accumulate, Total: out.Total,
@@ -265,8 +269,9 @@ func widenedInto[T Score](room *[]float32, x []T) []float32 {
 	return *room
 }
 
-func (h *halfJob[T]) scores(dst []float32, r0, r1 int) { widenRows(dst, h.b.Scores, r0, r1) }
-func (h *halfJob[T]) soft(dst []float32, r0, r1 int)   { widenRows(dst, h.b.Soft, r0, r1) }
+func (h *halfJob[T]) scores(dst []float32, r0, r1 int)  { widenRows(dst, h.b.Scores, r0, r1) }
+func (h *halfJob[T]) soft(dst []float32, r0, r1 int)    { widenRows(dst, h.b.Soft, r0, r1) }
+func (h *halfJob[T]) teacher(dst []float32, r0, r1 int) { widenRows(dst, h.b.Teacher, r0, r1) }
 
 // gradient writes the gradient of rows, or adds it to what is there.
 func (h *halfJob[T]) gradient(g []float32, r0, r1 int) {

@@ -8,7 +8,8 @@ import (
 )
 
 // A Loss is a loss function with its parameters: SoftmaxCrossEntropy, BCE,
-// Pairwise, ZLPR, SoftZLPR, Subset, PaddedSubset, Asymmetric or TwoWay. An Evaluator evaluates it.
+// Pairwise, ZLPR, SoftZLPR, Subset, PaddedSubset, Asymmetric, TwoWay or Distillation. An
+// Evaluator evaluates it.
 type Loss interface {
 	// Name returns the name by which the command knows the loss.
 	Name() string
@@ -40,6 +41,7 @@ type lossTraits struct {
 	learned      bool    // thresholds may be scores
 	soft         bool    // labels are Batch.Soft
 	softToo      bool    // labels may be Batch.Soft
+	teacher      bool    // Batch.Teacher is in the labels' place
 	smooth       bool    // takes Batch.Smoothing
 	hardOnly     string  // why they may not, of a loss that else takes them
 	target       bool    // exactly one positive a row

@@ -42,7 +42,7 @@ var floors = [...][]string{
 	8: {"/cmd/...", "/examples/..."},
 	7: {"/metrics", "/report", "/internal/named"},
 	6: {""},
-	5: {"/internal/sides", "/internal/bce", "/internal/subset"},
+	5: {"/internal/sides", "/internal/bce", "/internal/subset", "/internal/divergence"},
 	4: {"/internal/chunk"},
 	3: {"/internal/kernel", "/internal/power"},
 	2: {"/internal/scalar"},

@@ -53,6 +53,9 @@ type Weights[T kernel.Float] struct {
 	Soft       []T // soft labels, nil for hard ones: then Neg has the classes that take part
 	SoftStride int
 
+	Teacher       []T // scores of a teacher, for losses of them: then Neg has the classes that take part
+	TeacherStride int
+
 	Smoothing float64 // ε: a hard label y is (1-ε)·y + ε/2; but of one target, Soft has what it becomes
 
 	MostPositives int // of a row of the whole batch, for losses that ask for it

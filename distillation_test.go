@@ -1,0 +1,278 @@
+package zlpr
+
+import (
+	"context"
+	"fmt"
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr/internal/ref"
+)
+
+// distillations are the three divergences and what they are exactly.
+var distillations = []struct {
+	loss  Loss
+	exact ref.Divergence
+}{
+	{SoftmaxCrossEntropy{}, ref.SoftmaxDivergence},
+	{BCE{}, ref.BCEDivergence},
+	{ZLPR{}, ref.ZLPRDivergence},
+}
+
+// TestDistillation compares with the reference: students near to and far from their
+// teachers, with masks, class and row weights.
+func TestDistillation(t *testing.T) {
+	t.Run("float32", testDistillation[float32])
+	t.Run("float64", testDistillation[float64])
+}
+
+func testDistillation[T Float](t *testing.T) {
+	r := rand.New(rand.NewPCG(101, 102))
+	ulp, smallest := unitsOf[T]()
+	bound := distillationULPs[T]()
+	worst := [2]float64{}
+	for _, of := range distillations {
+		for _, temperature := range []float64{0, 4, 0.7, 1.0 / 3} {
+			for _, n := range []int{1, 2, 3, 9, 70} {
+				for _, spread := range []float64{1, 6, 90, 2000} {
+					for _, distance := range []float64{1e-30, 1e-9, 1e-5, 1e-3, 0.05, 0.4, 1.5, 8, 60, 900} {
+						if r.IntN(16) > 0 { // of all, the reference takes a minute
+							continue
+						}
+						teacher, x := make([]T, n), make([]T, n)
+						for j := range x {
+							teacher[j] = T(spread * r.NormFloat64())
+							x[j] = T(float64(teacher[j]) + distance*r.NormFloat64())
+							if distance < 1e-9 {
+								teacher[j] = T(distance * r.NormFloat64())
+								x[j] = T(distance * r.NormFloat64())
+							}
+						}
+						b := &Batch[T]{Scores: Matrix[T]{1, n, x, n}, Teacher: Matrix[T]{1, n, teacher, n}}
+						row := ref.Row{Scores: wide(x)}
+						if r.IntN(3) == 0 {
+							mask := make([]bool, n)
+							for j := range mask {
+								mask[j] = j == 0 || r.IntN(3) > 0
+							}
+							b.Mask, row.Mask = &DenseLabels[bool]{1, n, mask, n}, mask
+						}
+						if of.exact != ref.SoftmaxDivergence && r.IntN(3) == 0 {
+							for range n {
+								b.ClassWeights = append(b.ClassWeights, math.Exp(2*r.NormFloat64()))
+							}
+							row.Weights = b.ClassWeights
+						}
+						loss := Distillation{of.loss, temperature}
+						_, losses, grad := evalBatch(t, loss, Options{}, b, Output[T]{})
+						want, terms := row.Distillation(of.exact, wide(teacher), loss.temperature())
+						what := func() string {
+							return fmt.Sprintf("%s T=%v n=%d weights=%v spread=%v distance=%v\n%v\n%v\n%v want %v", loss.Name(), temperature, n, b.ClassWeights, spread, distance, x, teacher, losses, want.Loss)
+						}
+						if l, _ := want.Loss.Float64(); l > 0x1p-1000 {
+							e := ref.RelError(losses[0], want.Loss, ulp)
+							worst[0] = max(worst[0], e)
+							require.LessOrEqual(t, e, bound, "loss %s", what())
+						}
+						for j, g := range grad {
+							a, _ := want.Grad[j].Float64()
+							if math.Abs(a) < smallest {
+								continue
+							}
+							scale := terms[j]
+							if of.exact == ref.BCEDivergence {
+								scale = want.Grad[j]
+							}
+							e := math.Abs(ref.AbsError(float64(g), want.Grad[j], scale, ulp))
+							worst[1] = max(worst[1], e)
+							require.LessOrEqual(t, e, bound, "class %d: %v want %v\n%s", j, g, a, what())
+						}
+					}
+				}
+			}
+		}
+	}
+	t.Logf("worst errors: %.3g ULP of the loss, %.3g ULP of derivatives", worst[0], worst[1])
+}
+
+// distillationULPs is the bound of Distillation's documentation.
+func distillationULPs[T Float]() float64 {
+	if _, bound := unitsOf[T](); bound > 0x1p-200 {
+		return 4
+	}
+	return 16
+}
+
+// TestDistillationOfItself: a student that is its teacher has loss 0 and gradient 0.
+func TestDistillationOfItself(t *testing.T) {
+	r := rand.New(rand.NewPCG(103, 104))
+	for _, of := range distillations {
+		for _, spread := range []float64{1, 1e3, 1e30} {
+			x := make([]float32, 40)
+			for j := range x {
+				x[j] = float32(spread * r.NormFloat64())
+			}
+			m := Matrix[float32]{2, 20, x, 20}
+			_, losses, grad := evalBatch(t, Distillation{of.loss, 3}, Options{}, &Batch[float32]{Scores: m, Teacher: m}, Output[float32]{})
+			require.Equal(t, []float64{0, 0}, losses)
+			for _, g := range grad {
+				require.Equal(t, uint32(0), math.Float32bits(g))
+			}
+		}
+	}
+}
+
+// TestDistillationLimits: infinite scores have their limits, NaN is NaN.
+func TestDistillationLimits(t *testing.T) {
+	inf, nan := math.Inf(1), math.NaN()
+	softplus := func(x float64) float64 { return math.Log1p(math.Exp(x)) }
+	for _, c := range []struct {
+		loss             Loss
+		teacher, student []float64
+		want             float64
+		grad             []float64
+	}{
+		{SoftmaxCrossEntropy{}, []float64{0, -inf}, []float64{1, -inf}, 0, []float64{0, 0}},
+		{SoftmaxCrossEntropy{}, []float64{0, -inf}, []float64{1, 3}, softplus(2), []float64{1/(1+math.Exp(2)) - 1, 1 / (1 + math.Exp(-2))}},
+		{SoftmaxCrossEntropy{}, []float64{inf, 0}, []float64{1, 3}, softplus(2), []float64{1/(1+math.Exp(2)) - 1, 1 / (1 + math.Exp(-2))}},
+		{SoftmaxCrossEntropy{}, []float64{0, 0}, []float64{1, -inf}, inf, []float64{0.5, -0.5}},
+		{SoftmaxCrossEntropy{}, []float64{0, 0}, []float64{1, inf}, inf, []float64{-0.5, 0.5}},
+		{SoftmaxCrossEntropy{}, []float64{0, inf}, []float64{1, inf}, 0, []float64{0, 0}},
+		{SoftmaxCrossEntropy{}, []float64{inf, inf}, []float64{1, 2}, nan, nil},
+		{SoftmaxCrossEntropy{}, []float64{-inf, -inf}, []float64{1, 2}, nan, nil},
+		{SoftmaxCrossEntropy{}, []float64{nan, 0}, []float64{1, 2}, nan, nil},
+		{SoftmaxCrossEntropy{}, []float64{1, 0}, []float64{1, nan}, nan, nil},
+		{BCE{}, []float64{inf, -inf}, []float64{2, 3}, softplus(-2) + softplus(3), []float64{-1 / (1 + math.Exp(2)), 1 / (1 + math.Exp(-3))}},
+		{BCE{}, []float64{inf, -inf}, []float64{inf, -inf}, 0, []float64{0, 0}},
+		{BCE{}, []float64{0, inf}, []float64{inf, inf}, inf, []float64{0.5, 0}},
+		{BCE{}, []float64{0, inf}, []float64{0, -inf}, inf, []float64{0, -1}},
+		{BCE{}, []float64{nan}, []float64{0}, nan, nil},
+		{ZLPR{}, []float64{inf, -inf}, []float64{2, 3}, softplus(-2) + softplus(3), []float64{-1 / (1 + math.Exp(2)), 1 / (1 + math.Exp(-3))}},
+		{ZLPR{}, []float64{inf, -inf}, []float64{inf, -inf}, 0, []float64{0, 0}},
+		{ZLPR{}, []float64{0}, []float64{inf}, inf, []float64{1}},
+		{ZLPR{}, []float64{inf}, []float64{-inf}, inf, []float64{-1}},
+		{ZLPR{}, []float64{0}, []float64{nan}, nan, nil},
+		// Finite, but beyond what the kernels take.
+		{SoftmaxCrossEntropy{}, []float64{0, -1e30}, []float64{1, 3}, softplus(2), []float64{1/(1+math.Exp(2)) - 1, 1 / (1 + math.Exp(-2))}},
+		{BCE{}, []float64{1e30, -1e30}, []float64{2, 3}, softplus(-2) + softplus(3), []float64{-1 / (1 + math.Exp(2)), 1 / (1 + math.Exp(-3))}},
+		{ZLPR{}, []float64{1e30, -1e30}, []float64{2, 3}, softplus(-2) + softplus(3), []float64{-1 / (1 + math.Exp(2)), 1 / (1 + math.Exp(-3))}},
+		{SoftmaxCrossEntropy{}, []float64{0, 0}, []float64{0, 1e30}, 5e29, []float64{-0.5, 0.5}},
+		{BCE{}, []float64{0}, []float64{1e30}, 5e29, []float64{0.5}},
+		{ZLPR{}, []float64{0}, []float64{1e30}, 1e30, []float64{1}},
+	} {
+		n := len(c.teacher)
+		b := &Batch[float64]{Scores: Matrix[float64]{1, n, c.student, n}, Teacher: Matrix[float64]{1, n, c.teacher, n}}
+		_, losses, grad := evalBatch(t, Distillation{Loss: c.loss}, Options{}, b, Output[float64]{})
+		if c.want != c.want {
+			require.True(t, losses[0] != losses[0], "%+v: %v", c, losses)
+			for _, g := range grad {
+				require.True(t, g != g, "%+v: %v", c, grad)
+			}
+			continue
+		}
+		if c.want > 1e300 || c.want == 0 {
+			require.Equal(t, c.want, losses[0], "%+v", c)
+		} else {
+			require.InEpsilon(t, c.want, losses[0], 1e-14, "%+v", c)
+		}
+		require.InDeltaSlice(t, c.grad, grad, 1e-14, "%+v", c)
+	}
+}
+
+// TestDistillationErrors: what is not taken is said.
+func TestDistillationErrors(t *testing.T) {
+	for _, loss := range []Distillation{
+		{}, {Loss: Pairwise{}}, {Loss: Subset{}}, {Loss: SoftZLPR{}}, {Loss: Distillation{}}, {Loss: BCE{Focal: 1}}, {Loss: BCE{PositiveWeight: []float64{2}}}, {Loss: ZLPR{Threshold: 1}},
+		{Loss: ZLPR{}, Temperature: -1}, {Loss: ZLPR{}, Temperature: math.NaN()}, {Loss: ZLPR{}, Temperature: math.Inf(1)},
+	} {
+		_, err := NewEvaluator[float32](loss, Options{})
+		require.ErrorContains(t, err, "Distillation.", "%+v", loss)
+	}
+	x := Matrix[float32]{2, 3, make([]float32, 6), 3}
+	for _, c := range []struct {
+		loss  Loss
+		batch Batch[float32]
+		opts  Options
+		want  string
+	}{
+		{Distillation{Loss: ZLPR{}}, Batch[float32]{Scores: x}, Options{}, "Batch.Teacher: 0 rows × 0 classes, want 2 × 3"},
+		{Distillation{Loss: ZLPR{}}, Batch[float32]{Scores: x, Teacher: Matrix[float32]{2, 2, make([]float32, 4), 2}}, Options{}, "Batch.Teacher: 2 rows × 2 classes, want 2 × 3"},
+		{Distillation{Loss: ZLPR{}}, Batch[float32]{Scores: x, Teacher: x, Soft: x}, Options{}, "the loss takes Batch.Teacher alone"},
+		{Distillation{Loss: ZLPR{}}, Batch[float32]{Scores: x, Teacher: x, Smoothing: 0.1}, Options{}, "Batch.Smoothing"},
+		{Distillation{Loss: ZLPR{}}, Batch[float32]{Scores: x, Teacher: x}, Options{TopNegatives: 1}, "hard negatives"},
+		{Distillation{Loss: ZLPR{}}, Batch[float32]{Scores: x, Teacher: x, Thresholds: make([]float32, 2)}, Options{}, "no threshold"},
+		{Distillation{Loss: SoftmaxCrossEntropy{}}, Batch[float32]{Scores: x, Teacher: x, ClassWeights: []float64{1, 1, 1}}, Options{}, "Batch.ClassWeights"},
+		{ZLPR{}, Batch[float32]{Scores: x, Teacher: x, Labels: &DenseLabels[bool]{2, 3, make([]bool, 6), 3}}, Options{}, "only Distillation takes them"},
+		{Distillation{Loss: BCE{}}, Batch[float32]{Scores: x, Teacher: Matrix[float32]{2, 3, []float32{0, 0, 0, 0, float32(math.NaN()), 0}, 3}}, Options{Strict: true}, "row 1, class 1: teacher's score is NaN"},
+	} {
+		e, err := NewEvaluator[float32](c.loss, c.opts)
+		if err == nil {
+			_, err = e.Evaluate(context.Background(), &c.batch, nil)
+		}
+		require.ErrorContains(t, err, c.want)
+	}
+}
+
+// TestDistillationBits: the same bits for any number of workers, whatever the scale of the
+// gradient, with it in place of the scores, of 16-bit scores as of float32 ones, and
+// everywhere.
+func TestDistillationBits(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
+		require.Equal(t, uint64(0x4833c1437690ad8), distillationHash[float32](t))
+		require.Equal(t, uint64(0xf3454cf2643acf19), distillationHash[float64](t))
+	})
+}
+
+func distillationHash[T Float](t *testing.T) uint64 {
+	r := rand.New(rand.NewPCG(105, 106))
+	h := fnv.New64a()
+	for _, of := range distillations {
+		for _, n := range []int{1, 5, 64, 70, 300} {
+			const rows = 40
+			x, teacher := make([]T, rows*n), make([]T, rows*n)
+			for j := range x {
+				x[j], teacher[j] = T(BFloat16Of(float32(3*r.NormFloat64())).Float32()), T(BFloat16Of(float32(3*r.NormFloat64())).Float32())
+				if r.IntN(500) == 0 {
+					x[j] *= 4096
+				}
+			}
+			loss := Distillation{of.loss, 2}
+			b := &Batch[T]{Scores: Matrix[T]{rows, n, x, n}, Teacher: Matrix[T]{rows, n, teacher, n}}
+			_, losses, grad := evalBatch(t, loss, Options{Workers: 1}, b, Output[T]{})
+			in := *b
+			in.Scores.Data = append([]T(nil), x...)
+			out := Output[T]{Losses: make([]float64, rows), Grad: in.Scores}
+			e, err := NewEvaluator[T](loss, Options{Workers: 3})
+			require.NoError(t, err)
+			_, err = e.Evaluate(context.Background(), &in, &out)
+			require.NoError(t, err)
+			_, large, _ := evalBatch(t, loss, Options{}, b, Output[T]{Upstream: 1e250})
+			require.Equal(t, losses, large)
+			half := &Batch[BFloat16]{Scores: Matrix[BFloat16]{rows, n, make([]BFloat16, rows*n), n}, Teacher: Matrix[BFloat16]{rows, n, make([]BFloat16, rows*n), n}}
+			for j := range x {
+				half.Scores.Data[j], half.Teacher.Data[j] = BFloat16Of(float32(x[j])), BFloat16Of(float32(teacher[j]))
+			}
+			if _, single := any(x).([]float32); single {
+				of16 := Output[BFloat16]{Losses: make([]float64, rows)}
+				e, err := NewEvaluator[BFloat16](loss, Options{})
+				require.NoError(t, err)
+				_, err = e.Evaluate(context.Background(), half, &of16)
+				require.NoError(t, err)
+				require.Equal(t, losses, of16.Losses)
+			}
+			for i, l := range losses {
+				require.Equal(t, math.Float64bits(l), math.Float64bits(out.Losses[i]), "n=%d", n)
+				fmt.Fprintf(h, "%x ", math.Float64bits(l))
+			}
+			for i, g := range grad {
+				require.Equal(t, math.Float64bits(float64(g)), math.Float64bits(float64(out.Grad.Data[i])), "n=%d", n)
+				fmt.Fprintf(h, "%x ", math.Float64bits(float64(g)))
+			}
+		}
+	}
+	return h.Sum64()
+}
