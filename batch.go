@@ -53,7 +53,7 @@ type Batch[T Score] struct {
 	// Teacher has a teacher's scores, for Distillation, which takes no labels. It may be
 	// the scores themselves.
 	Teacher Matrix[T]
-	Mask   Bits      // 1: takes part. 0: left out, its score is not read as a value
+	Mask    Bits // 1: takes part. 0: left out, its score is not read as a value
 
 	// Thresholds has one learned threshold a row; or ThresholdColumn-1 is the
 	// column of the scores that has it, which then is no class: its labels must

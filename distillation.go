@@ -33,7 +33,7 @@ import (
 //	  NaN where several are at +Inf or all at -Inf
 //
 // Nothing cancels: the relative error of the loss is below 4 ULP for float32 scores and
-// 16 ULP for float64 scores, of any size, however close s is to z. So is that of a derivative
+// 8 ULP for float64 scores, of any size, however close s is to z. So is that of a derivative
 // of BCE above 2^-120 (float64: 2^-1000); the others are differences of two terms, and their
 // error is below as many ULP of the larger one. Scores of float64 beyond ±2^900 are held to
 // no bound.

@@ -574,3 +574,25 @@ func ExampleClassBalancedWeights() {
 	fmt.Printf("%.3f\n", zlpr.ClassBalancedWeights([]int{1000, 10}, 0.99))
 	// Output: [0.175 1.825]
 }
+
+// A student that is its teacher, and one that is not.
+func ExampleDistillation() {
+	teacher := zlpr.MatrixOf([][]float64{{3, -1, 0.5}, {3, -1, 0.5}})
+	student := zlpr.MatrixOf([][]float64{{3, -1, 0.5}, {2, 0, 0.5}})
+	for _, loss := range []zlpr.Loss{zlpr.SoftmaxCrossEntropy{}, zlpr.BCE{}, zlpr.ZLPR{}} {
+		e, err := zlpr.NewEvaluator[float64](zlpr.Distillation{Loss: loss, Temperature: 2}, zlpr.Options{})
+		if err != nil {
+			panic(err)
+		}
+		losses := make([]float64, 2)
+		b := &zlpr.Batch[float64]{Scores: student, Teacher: teacher}
+		if _, err := e.Evaluate(context.Background(), b, &zlpr.Output[float64]{Losses: losses}); err != nil {
+			panic(err)
+		}
+		fmt.Printf("%.4f\n", losses)
+	}
+	// Output:
+	// [0.0000 0.2481]
+	// [0.0000 0.2037]
+	// [0.0000 0.2952]
+}

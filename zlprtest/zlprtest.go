@@ -13,6 +13,7 @@ type Row struct {
 	Scores       []float64 // not NaN where a class takes part
 	Positive     []bool    // hard labels, for all losses but zlpr-soft
 	Soft         []float64 // labels in [0, 1], for zlpr-soft; for softmax and bce in place of hard ones
+	Teacher      []float64 // a teacher's scores, finite: makes softmax, bce and zlpr distillations
 	Mask         []bool    // the classes that take part; nil: all
 	ClassWeights []float64 // ≥ 0; nil: ones. Weight 0 leaves a class out
 	Threshold    float64   // s0, for bce, zlpr, zlpr-soft and subset-padded
@@ -32,6 +33,9 @@ type Row struct {
 //	two-way        softplus(T- log Σ_N e^(s/T-) + T+ log Σ_P e^(-s/T+)); no class weights
 //	softmax, soft  Σ w_i t_i (log Σ e^s - s_i)
 //	bce, soft      Σ w_i ((1-t_i) softplus(s_i-s0) + p_i t_i softplus(s0-s_i)), p = PositiveWeight
+//	softmax, bce and zlpr with a teacher: T² times what the loss of the scores over T is
+//	               with the teacher's labels, softmax(z/T), sigmoid(z/T) or, of zlpr as
+//	               zlpr-soft, sigmoid(2z/T), above that of z/T
 //	subset         log Σ_j e_j(u) e_j(v), u = w e^(s-s0) in N, v = w e^(s0-s) in P
 //	subset-padded  log Σ_b e_b(v) Σ_(a ≤ K-k+b) e_a(u)
 //
@@ -47,7 +51,8 @@ type Loss struct {
 	GammaPositive, GammaNegative, Shift float64
 	// Of two-way: T+ and T-; 0 means 1.
 	PositiveTemperature, NegativeTemperature float64
-	K                                        int // of subset-padded; 0 means the number of positives
+	Temperature                              float64 // T of a distillation; 0 means 1
+	K                                        int     // of subset-padded; 0 means the number of positives
 }
 
 // Names returns the names of the losses.
@@ -104,6 +109,18 @@ func (l Loss) Evaluate(row Row) (Result, error) {
 	}
 	var result ref.Result
 	switch {
+	case row.Teacher != nil:
+		of := map[string]ref.Divergence{"softmax": ref.SoftmaxDivergence, "bce": ref.BCEDivergence, "zlpr": ref.ZLPRDivergence}
+		d, ok := of[l.Name]
+		if !ok || l.Focal != 0 || l.PositiveWeight != nil || row.Threshold != 0 || l.Name == "softmax" && row.ClassWeights != nil {
+			return Result{}, fmt.Errorf("zlprtest: no distillation of %s with these parameters", l.Name)
+		}
+		t := l.Temperature
+		if t == 0 {
+			t = 1
+		}
+		result, _ = r.Distillation(d, row.Teacher, t)
+		return Result{result.Loss, result.Grad, result.Threshold}, nil
 	case l.soft(row) && l.Name == "softmax":
 		result, _ = r.SoftSoftmax()
 		return Result{result.Loss, result.Grad, result.Threshold}, nil
@@ -175,7 +192,8 @@ func (l Loss) check(row Row) error {
 		length int
 		needed bool
 	}{
-		{"Positive", len(row.Positive), !l.soft(row)},
+		{"Positive", len(row.Positive), !l.soft(row) && row.Teacher == nil},
+		{"Teacher", len(row.Teacher), row.Teacher != nil},
 		{"Soft", len(row.Soft), l.soft(row)},
 		{"Mask", len(row.Mask), row.Mask != nil},
 		{"ClassWeights", len(row.ClassWeights), row.ClassWeights != nil},
@@ -193,6 +211,14 @@ func (l Loss) check(row Row) error {
 	if least := min(l.Focal, l.Gamma, l.GammaPositive, l.GammaNegative, l.Shift, l.PositiveTemperature, l.NegativeTemperature); least < 0 {
 		return fmt.Errorf("zlprtest: a parameter is %g", least)
 	}
+	if !finite(l.Temperature) || l.Temperature < 0 {
+		return fmt.Errorf("zlprtest: Temperature is %g", l.Temperature)
+	}
+	for i, z := range row.Teacher {
+		if (row.Mask == nil || row.Mask[i]) && !finite(z) {
+			return fmt.Errorf("zlprtest: the teacher's score of class %d is %g", i, z)
+		}
+	}
 	if l.Shift >= 1 {
 		return fmt.Errorf("zlprtest: Shift is %g", l.Shift)
 	}
@@ -201,7 +227,7 @@ func (l Loss) check(row Row) error {
 		switch {
 		case in && math.IsNaN(s):
 			return fmt.Errorf("zlprtest: class %d: score is %g", i, s)
-		case !in && !l.soft(row) && row.Positive[i]:
+		case !in && !l.soft(row) && row.Teacher == nil && row.Positive[i]:
 			return fmt.Errorf("zlprtest: class %d: positive, but masked out", i)
 		case row.ClassWeights != nil && !weight(row.ClassWeights[i]):
 			return fmt.Errorf("zlprtest: class %d: weight is %g", i, row.ClassWeights[i])

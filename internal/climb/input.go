@@ -25,6 +25,8 @@ type Input struct {
 	FocalPositive   float64   // of Asymmetric
 	Shift           float64   // of Asymmetric
 	Temperatures    []float64 // of TwoWay: T+ and T-
+	Teacher         []float64 // scores of the teacher, for Distillation
+	Temperature     float64   // of Distillation
 	Smoothing       float64   // of labels, a sum of few powers of two
 	RowWeight       float64   // 0 for none
 	OtherWeight     float64   // if not 0, that of a second, equal row; the gradient is that of the mean
@@ -58,6 +60,7 @@ func (in *Input) clone() Input {
 	c.Scores = slices.Clone(in.Scores)
 	c.Soft = slices.Clone(in.Soft)
 	c.Temperatures = slices.Clone(in.Temperatures)
+	c.Teacher = slices.Clone(in.Teacher)
 	c.Weights = slices.Clone(in.Weights)
 	c.PositiveWeights = slices.Clone(in.PositiveWeights)
 	return c
@@ -123,6 +126,7 @@ const (
 	hasAsymmetry // another focal exponent of the positives
 	hasShift
 	hasTemperatures
+	hasTeacher
 	hasScale // row weights and Upstream
 	hasPicks
 	hasHardNegatives
@@ -139,8 +143,15 @@ func (f *Function) numbers(in *Input) []number {
 	add := func(at *float64, low, high float64, single bool) {
 		n = append(n, number{at, low, high, single})
 	}
+	most := largest
+	if f.uses&hasTeacher != 0 {
+		most = min(largest, 0x1p900) // what the bound is for
+	}
 	for i := range in.Scores {
-		add(&in.Scores[i], -largest, largest, f.single)
+		add(&in.Scores[i], -most, most, f.single)
+	}
+	for i := range in.Teacher {
+		add(&in.Teacher[i], -min(largest, 0x1p900), min(largest, 0x1p900), f.single)
 	}
 	for i := range in.Soft {
 		add(&in.Soft[i], 0, 1, f.single)
@@ -165,6 +176,7 @@ func (f *Function) numbers(in *Input) []number {
 		{hasGamma, &in.Margin, -math.MaxFloat64, math.MaxFloat64, false},
 		{hasFocal, &in.Focal, 0, 0x1p900, false}, // times 1-q, a normal number, to 1
 		{hasAsymmetry, &in.FocalPositive, 0, 0x1p900, false},
+		{hasTeacher, &in.Temperature, 0x1p-10, 0x1p10, false},
 		{hasShift, &in.Shift, 0x1p-30, 1 - 0x1p-20, false},
 		{hasScale, &in.RowWeight, 0x1p-1022, math.MaxFloat64, false},
 		{hasScale, &in.Upstream, 0x1p-1022, math.MaxFloat64, false},
@@ -237,6 +249,7 @@ func (in *Input) setClasses(classes []int) {
 		return Flags(y.String())
 	}
 	in.Scores, in.Soft, in.Weights, in.PositiveWeights = take(in.Scores), take(in.Soft), take(in.Weights), take(in.PositiveWeights)
+	in.Teacher = take(in.Teacher)
 	in.Positive, in.Mask = flags(in.Positive), flags(in.Mask)
 }
 

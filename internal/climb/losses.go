@@ -200,6 +200,38 @@ func twoWayRule[T zlpr.Float](name string, uses options) lossRule {
 	return rule
 }
 
+// distillationRule is a divergence from a teacher. For float64 the bound is 8 ULP.
+func distillationRule[T zlpr.Float](loss zlpr.Loss, of ref.Divergence, uses options) lossRule {
+	exact := func(in *Input, r ref.Row) (ref.Result, []*big.Float) {
+		return r.Distillation(of, in.Teacher, in.Temperature)
+	}
+	excess := ref.New(1)
+	if !isSingle[T]() {
+		excess = ref.New(2)
+	}
+	rule := lossRule{name: zlpr.Distillation{Loss: loss}.Name(), uses: hasTeacher | uses,
+		loss: func(in *Input) zlpr.Loss {
+			return zlpr.Distillation{Loss: loss, Temperature: in.Temperature}
+		},
+		exact: func(in *Input, r ref.Row) ref.Result { result, _ := exact(in, r); return result },
+		terms: func(in *Input, r ref.Row, want ref.Result) (terms []*big.Float) {
+			_, larger := exact(in, r)
+			for i, g := range want.Grad {
+				if of == ref.BCEDivergence {
+					larger[i] = abs(g)
+				}
+				terms = append(terms, ref.Mul(larger[i], excess))
+			}
+			return terms
+		},
+		lossScale: func(in *Input, _ ref.Row, want ref.Result) *big.Float { return ref.Mul(want.Loss, excess) },
+	}
+	if uses != 0 {
+		rule.name += ", options"
+	}
+	return rule
+}
+
 // smoothed makes a rule that of smoothed labels: soft(r) is the loss of soft labels and
 // the terms of its derivatives.
 func smoothed(rule lossRule, soft func(in *Input, r ref.Row) (ref.Result, []*big.Float)) lossRule {
@@ -296,6 +328,12 @@ func lossFunctions[T zlpr.Float]() []*Function {
 		smoothed(softmaxRule("cross-entropy, mask and class weights", hasMask|hasWeights), func(_ *Input, r ref.Row) (ref.Result, []*big.Float) {
 			return r.SoftSoftmax()
 		}),
+		distillationRule[T](zlpr.SoftmaxCrossEntropy{}, ref.SoftmaxDivergence, 0),
+		distillationRule[T](zlpr.SoftmaxCrossEntropy{}, ref.SoftmaxDivergence, hasMask|hasScale),
+		distillationRule[T](zlpr.BCE{}, ref.BCEDivergence, 0),
+		distillationRule[T](zlpr.BCE{}, ref.BCEDivergence, hasWeights|hasMask|hasScale),
+		distillationRule[T](zlpr.ZLPR{}, ref.ZLPRDivergence, 0),
+		distillationRule[T](zlpr.ZLPR{}, ref.ZLPRDivergence, hasWeights|hasMask|hasScale),
 		twoWayRule[T]("two-way", 0),
 		twoWayRule[T]("two-way, mask and hard negatives", hasMask|hasScale|hasHardNegatives),
 		asymmetricRule("asymmetric", 0),
@@ -471,9 +509,12 @@ func evaluate[T zlpr.Float](rule lossRule, in *Input) (result evaluation[T], cou
 	if in.RowWeight != 0 {
 		b.RowWeights = weights
 	}
-	if rule.uses&hasSoft != 0 {
+	switch {
+	case rule.uses&hasTeacher != 0:
+		b.Teacher = matrix(in.Teacher)
+	case rule.uses&hasSoft != 0:
 		b.Soft = matrix(in.Soft)
-	} else {
+	default:
 		b.Labels = bits(in.Positive)
 	}
 	if in.Mask != "" {

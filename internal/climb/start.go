@@ -47,10 +47,31 @@ func (f *Function) random(rng *rand.Rand) Input {
 		in.Scores = append(in.Scores, 0)
 		f.numbers(&in)[len(in.Scores)-1].set(x)
 	}
+	if f.uses&hasTeacher != 0 {
+		f.randomTeacher(rng, &in)
+	}
 	f.randomClasses(rng, &in)
 	f.randomParameters(rng, &in, center)
 	f.repair(&in)
 	return in
+}
+
+// randomTeacher makes the scores those of a teacher, and those of a student at any distance
+// from them.
+func (f *Function) randomTeacher(rng *rand.Rand, in *Input) {
+	in.Teacher = make([]float64, len(in.Scores))
+	distance := one(rng, 1e-12, 1e-7, 1e-4, 0.01, 0.1, 0.5, 1, 1, 5, 30, 400)
+	all := one(rng, 0, 0, 0, 1.5, -700, 1e6) // a constant is none to the softmax
+	numbers := f.numbers(in)
+	n := len(in.Scores)
+	for i := range n {
+		numbers[i].set(in.Scores[i])
+		in.Teacher[i] = in.Scores[i]
+		if rng.IntN(5) > 0 {
+			numbers[i].set(in.Scores[i] + distance*rng.NormFloat64() + all)
+		}
+	}
+	in.Temperature = one(rng, 1, 1, 2, 4, 0.5, 0.1+5*rng.Float64())
 }
 
 // randomClasses fills what an input has for every class besides a score.

@@ -21,11 +21,12 @@ type slow struct {
 // An item is a class. Where the teacher excludes a label the law has no mass at
 // it, but a term e^δ of its own may count.
 type item struct {
-	d, short float64      // d of a class with mass
-	mass     power.Number // not normalized; 0 for none
-	own      [2]power.Number
-	share    [2]power.Number // of the sums E e^δ and E e^-δ, for the gradient
-	limit    [2]bool         // its term is infinite
+	d, short      float64      // d of a class with mass
+	mass          power.Number // not normalized; 0 for none
+	rel, relShort float64      // d less that of the largest mass
+	own           [2]power.Number
+	share         [2]power.Number // of the sums E e^δ and E e^-δ, for the gradient
+	limit         [2]bool         // its term is infinite
 }
 
 // slowRow evaluates a row. The gradient is multiplied by scale and T.
@@ -245,12 +246,12 @@ func (w *Work[T]) finish(factor power.Number, sides int, rest power.Number) powe
 	}
 	for k := range items {
 		it := &items[k]
-		it.d, it.short = lessPair(it.d, it.short, d0[0], d0[1])
+		it.rel, it.relShort = lessPair(it.d, it.short, d0[0], d0[1])
 	}
 	c := -float64(rest.Times(over).Float() * d0[0])
 	for k := range items {
 		if it := &items[k]; it.mass.Hi != 0 {
-			c += float64(it.mass.Times(over).Float() * it.d)
+			c += float64(it.mass.Times(over).Float() * it.rel)
 		}
 	}
 	// S and m, and 1+S+m = E.
@@ -265,7 +266,7 @@ func (w *Work[T]) finish(factor power.Number, sides int, rest power.Number) powe
 		it := &items[k]
 		if it.mass.Hi != 0 {
 			p := it.mass.Times(over)
-			x, short := lessPair(it.d, it.short, c, 0)
+			x, short := lessPair(it.rel, it.relShort, c, 0)
 			mean.add(float64(p.Float() * (x + short)))
 			for side := range sides {
 				s[side] = plus(s[side], term(p, signed(side, x), signed(side, short)))
@@ -293,21 +294,28 @@ func (w *Work[T]) finish(factor power.Number, sides int, rest power.Number) powe
 		}
 		e[side] = plus(unit, arg)
 	}
+	if max(l[0], l[1]) >= 1 {
+		if sides == 1 {
+			w.differences(factor, highest(w.s[:w.n]), 0)
+		} else {
+			w.limits(factor, [2]int{})
+		}
+		return d
+	}
 	shift, size := l[0], unit
 	if sides == 2 {
 		shift, size = (l[0]-l[1])/2, power.Exp(-(l[0]+l[1])/2)
 	}
-	small := max(l[0], l[1]) < 1
 	for k := range items {
 		it := &items[k]
 		var g power.Number
-		x, short := lessPair(it.d, it.short, c, 0)
+		x, short := lessPair(it.rel, it.relShort, c, 0)
 		y := (x - shift) + short
 		p := it.mass.Times(over)
 		switch {
-		case it.mass.Hi != 0 && small && math.Abs(y) < 1 && sides == 1:
+		case it.mass.Hi != 0 && math.Abs(y) < 1 && sides == 1:
 			g = p.Times(power.Number{Hi: y * exponentSeries(y, 1, 18)})
-		case it.mass.Hi != 0 && small && math.Abs(y) < 1:
+		case it.mass.Hi != 0 && math.Abs(y) < 1:
 			g = p.Times(size).Times(power.Number{Hi: 2 * y * sinhSeries(y, 18)})
 		default:
 			for side := range sides {
@@ -329,6 +337,17 @@ func (w *Work[T]) finish(factor power.Number, sides int, rest power.Number) powe
 		w.grad[k] = g.Times(factor).Float()
 	}
 	return d
+}
+
+// highest returns the place of the highest score.
+func highest(x []float64) int {
+	top := 0
+	for k, v := range x {
+		if v > x[top] {
+			top = k
+		}
+	}
+	return top
 }
 
 // signed returns x, or -x of the second side.
