@@ -29,6 +29,7 @@ func (w *lossWorker[T]) read() error {
 	}
 	c.Live = kernel.Resize(c.Live, c.Rows)
 	c.Soft, c.Teacher = nil, nil
+	c.Fresh()
 	if w.readFlat() {
 		return nil
 	}
@@ -114,24 +115,29 @@ func (w *lossWorker[T]) read() error {
 	return nil
 }
 
-// readFlat reads the labels of short rows of which all classes take part without
-// bits of every row, if loss and labels allow it and nothing is wrong with these.
+// readFlat reads labels without bits of every row, if all classes take part, loss and
+// labels allow it and nothing is wrong with these: of short rows as bits without gaps,
+// of others as targets.
 func (w *lossWorker[T]) readFlat() bool {
 	j, c, o := &w.e.job, &w.chunk, &w.e.opts
 	b := j.b
-	if !w.e.traits.flatLabels || b.Smoothing != 0 || c.N > kernel.ShortRow || !kernel.IsFloat32[T]() || b.Mask != nil || b.RowWeights != nil ||
+	if !w.e.traits.flatLabels || c.N == 0 || b.Smoothing != 0 || b.Mask != nil || b.RowWeights != nil ||
 		b.ThresholdColumn != 0 || len(j.off) > 0 || j.counting || o.Strict || o.TopNegatives > 0 || o.TopScores > 0 {
 		return false
 	}
-	l, ok := b.Labels.(interface {
-		readFlat(dst []uint64, r0, r1 int) bool
-	})
-	if w.e.traits.target {
-		// Of other labels it takes the bits of every row to see that one is set.
-		_, one := b.Labels.(*TargetLabels)
-		ok = ok && one && b.ClassWeights == nil
+	targets, one := b.Labels.(*TargetLabels)
+	if w.e.traits.target && (!one || b.ClassWeights != nil) {
+		return false // of other labels it takes the bits of every row to see that one is set
 	}
-	if !ok || c.N == 0 || !c.ReadFlat(func(dst []uint64) bool { return l.readFlat(dst, c.First, c.First+c.Rows) }) {
+	switch {
+	case c.N <= kernel.ShortRow && kernel.IsFloat32[T]():
+		l, ok := b.Labels.(interface {
+			readFlat(dst []uint64, r0, r1 int) bool
+		})
+		if !ok || !c.ReadFlat(func(dst []uint64) bool { return l.readFlat(dst, c.First, c.First+c.Rows) }) {
+			return false
+		}
+	case !w.e.traits.target || !c.ReadTargets(targets.Targets[c.First:]):
 		return false
 	}
 	c.Full, c.OneTarget = true, w.e.traits.target

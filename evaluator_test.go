@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"github.com/zlpr/zlpr/internal/exact"
+	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
 )
@@ -494,29 +495,64 @@ func TestFarFactors(t *testing.T) {
 	})
 }
 
-// TestReuseAfterErrors: an Evaluator gives the same results after batches that
-// failed, whatever their size.
-func TestReuseAfterErrors(t *testing.T) {
+// TestReuse: an Evaluator gives the same results after batches of other sizes, other
+// labels, masks and weights, and after batches that failed.
+func TestReuse(t *testing.T) { kerneltest.ForBothTypes(t, testReuse[float32], testReuse[float64]) }
+
+func testReuse[T Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
-	for _, loss := range []Loss{ZLPR{}, BCE{}, BCE{Focal: 2}, Pairwise{}} {
+	for _, loss := range []Loss{ZLPR{}, BCE{}, BCE{Focal: 2}, Pairwise{}, SoftmaxCrossEntropy{}} {
+		_, one := loss.(SoftmaxCrossEntropy)
 		for _, workers := range []int{1, 3} {
-			opts := Options{Workers: workers, Reduction: Mean}
-			used, err := NewEvaluator[float64](loss, opts)
+			opts := Options{Workers: workers, Reduction: Reduction(rng.IntN(2))}
+			used, err := NewEvaluator[T](loss, opts)
 			require.NoError(t, err)
 			for range 100 {
 				rows, n := 1+rng.IntN(600), 1+rng.IntN(100)
-				x, y := make([]float64, rows*n), make([]uint8, rows*n)
-				for i := range x {
-					x[i], y[i] = rng.NormFloat64(), uint8(rng.IntN(2))
-				}
-				batch := &Batch[float64]{Scores: Matrix[float64]{rows, n, x, n}, Labels: &DenseLabels[uint8]{rows, n, y, n}}
-				bad := -1
 				if rng.IntN(2) == 0 {
+					n = 1 + rng.IntN(kernel.ShortRow)
+				}
+				x, y := make([]T, rows*n), make([]uint8, rows*n)
+				targets := make([]int32, rows)
+				for i := range x {
+					x[i], y[i] = T(rng.NormFloat64()), uint8(rng.IntN(2))
+				}
+				if one {
+					clear(y)
+					for i := range targets {
+						targets[i] = int32(rng.IntN(n))
+						y[i*n+int(targets[i])] = 1
+					}
+				}
+				batch := &Batch[T]{Scores: Matrix[T]{rows, n, x, n}}
+				bad := -1
+				if rng.IntN(4) == 0 {
 					bad = rng.IntN(rows)
 					y[bad*n] = 7
 				}
-				out := func() *Output[float64] {
-					return &Output[float64]{Losses: make([]float64, rows), Grad: Matrix[float64]{rows, n, make([]float64, rows*n), n}}
+				batch.Labels = &DenseLabels[uint8]{rows, n, y, n}
+				if one && bad < 0 && rng.IntN(4) > 0 {
+					batch.Labels = &TargetLabels{n, targets}
+				}
+				if rng.IntN(3) == 0 {
+					batch.RowWeights = make([]float64, rows)
+					for i := range batch.RowWeights {
+						batch.RowWeights[i] = float64(rng.IntN(3))
+					}
+				}
+				if rng.IntN(3) == 0 {
+					ones := make([]uint8, rows*n)
+					for i := range ones {
+						ones[i] = 1
+					}
+					batch.Mask = &DenseLabels[uint8]{rows, n, ones, n}
+				}
+				out := func() *Output[T] {
+					o := &Output[T]{Losses: make([]float64, rows)}
+					if rng.IntN(2) == 0 {
+						o.Grad = Matrix[T]{rows, n, make([]T, rows*n), n}
+					}
+					return o
 				}
 				got := out()
 				result, err := used.Evaluate(context.Background(), batch, got)
@@ -525,9 +561,12 @@ func TestReuseAfterErrors(t *testing.T) {
 					continue
 				}
 				require.NoError(t, err)
-				fresh, err := NewEvaluator[float64](loss, opts)
+				fresh, err := NewEvaluator[T](loss, opts)
 				require.NoError(t, err)
-				want := out()
+				want := &Output[T]{Losses: make([]float64, rows), Grad: got.Grad}
+				if got.Grad.Data != nil {
+					want.Grad.Data = make([]T, rows*n)
+				}
 				wantResult, err := fresh.Evaluate(context.Background(), batch, want)
 				require.NoError(t, err)
 				require.Equal(t, wantResult, result)

@@ -416,31 +416,40 @@ func (l *TargetLabels) ReadRows(dst []uint64, r0, r1 int) error {
 	return nil
 }
 
-// readFlat is that of DenseLabels.
+// readFlat is that of DenseLabels, of at most 32 classes. Two rows at a time, and no
+// branch but for a word that is full.
 func (l *TargetLabels) readFlat(dst []uint64, r0, r1 int) bool {
 	if r0 < 0 || r1 > len(l.Targets) {
 		return false
 	}
-	n := uint(l.Classes)
+	n, targets := l.Classes, l.Targets[r0:r1]
 	var word uint64
-	filled, k := uint(0), 0
-	for _, j := range l.Targets[r0:r1] {
-		if uint(j) >= n {
-			return false // -1 among them
-		}
-		bit := uint64(1) << (j & 63)
-		word |= bit << (filled & 63)
-		if filled += n; filled >= 64 {
+	filled, k, bad := 0, 0, 0 // bad is negative where a target is no class
+	put := func(row uint64, length int) {
+		word |= row << (filled & 63)
+		if filled += length; filled >= 64 {
 			dst[k] = word
 			k++
 			filled -= 64
-			word = bit >> ((n - filled) & 63) // n is at most 32
+			word = row >> ((length - filled) & 63)
+			if filled == 0 {
+				word = 0
+			}
 		}
+	}
+	for ; len(targets) >= 2; targets = targets[2:] {
+		s, t := int(targets[0]), int(targets[1])
+		bad |= s | t | (n - 1 - s) | (n - 1 - t)
+		put(1<<(s&63)|1<<((n+t)&63), 2*n)
+	}
+	for _, t := range targets {
+		bad |= int(t) | (n - 1 - int(t))
+		put(1<<(t&63), n)
 	}
 	if filled > 0 {
 		dst[k] = word
 	}
-	return true
+	return bad >= 0
 }
 
 // ignores reports whether row r is left out.

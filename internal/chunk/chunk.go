@@ -29,7 +29,7 @@ type Scores[T kernel.Float] struct {
 // Live[i] false: its loss and its gradient are 0.
 type Bits struct {
 	Words    int      // of bits a row
-	Pos, Neg []uint64 // positives and negatives that take part; of short rows after Unpack
+	Pos, Neg []uint64 // positives and negatives that take part: after Unpack
 	Live     []bool   // whether the row counts
 	AllLive  bool     // every row does
 	Full     bool     // every class of every row takes part
@@ -37,7 +37,8 @@ type Bits struct {
 
 	flatPos, flatPart, part []uint64 // of FlatPos and FlatPart
 	onlyFlat                bool     // the positives are in flatPos alone
-	OneTarget               bool     // then: every row has one, which Unpack notes in Target
+	onlyTarget              bool     // the positives are in Target alone
+	OneTarget               bool     // with onlyFlat: every row has one, which Unpack notes in Target
 }
 
 // Weights are what else the losses of the rows depend on.

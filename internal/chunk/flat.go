@@ -25,8 +25,42 @@ func (c *Chunk[T]) ReadFlat(read func(dst []uint64) bool) bool {
 	return c.onlyFlat
 }
 
+// ReadTargets takes the positives from targets, one of each row: all other classes are
+// negatives. It reports whether all targets are classes; where not, there are none.
+//
+// Neg and Target are there then, Pos after Unpack.
+func (c *Chunk[T]) ReadTargets(targets []int32) bool {
+	c.Target = kernel.Resize(c.Target, c.Rows)
+	c.onlyTarget = true
+	for i := range c.Neg {
+		c.Neg[i] = ^uint64(0)
+	}
+	last, words := kernel.LastWord(c.N), c.Words
+	for i, t := range targets[:len(c.Target)] {
+		if uint(t) >= uint(c.N) {
+			c.onlyTarget = false
+			return false
+		}
+		c.Target[i] = int(t)
+		row := c.Neg[i*words:][:words]
+		row[words-1] = last
+		row[t/64] &^= 1 << (t % 64)
+	}
+	return true
+}
+
+// Fresh tells that new positives are read: into Pos and Neg, if by nothing else.
+func (b *Bits) Fresh() { b.onlyFlat, b.onlyTarget = false, false }
+
 // Unpack makes sure that Pos and Neg are there.
 func (c *Chunk[T]) Unpack() {
+	if c.onlyTarget {
+		c.onlyTarget = false
+		clear(c.Pos)
+		for i, t := range c.Target {
+			c.Pos[i*c.Words+t/64] = 1 << (t % 64)
+		}
+	}
 	if !c.onlyFlat {
 		return
 	}

@@ -13,7 +13,6 @@ import "github.com/zlpr/zlpr/internal/kernel"
 func (w *Work[T]) evalTarget() {
 	c := w.c
 	w.prepare(c.Rows)
-	c.Unpack()
 	keep := c.Grad != nil && (c.N <= keepLen || c.Buffered)
 	wStride := kernel.KeptStride[T](c.N)
 	if keep {
