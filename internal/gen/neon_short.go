@@ -75,10 +75,27 @@ func neonShortExp(v *neonVec, part bool) {
 func neonShortSides(v *neonVec) {
 	out := []genReg{v.param("a"), v.param("b")}
 	zero := v.cleared(1)[0]
-	add64 := newNeonVec(v.neonFile, float64s).addTo
-	v.shortTree(out, v.addTo, add64, func(sums []*vecReg) {
-		v.VFADDPV(sums[1].d2(), sums[0].d2(), sums[0].d2())
-		v.free(sums[1])
+	double := newNeonVec(v.neonFile, float64s)
+	v.shortTree(out, v.addTo, func(pairs int, rows [2][]*vecReg) *vecReg {
+		for _, lanes := range rows {
+			v.addTo(lanes[0], lanes[1])
+		}
+		x, y := rows[0][0], rows[1][0]
+		if pairs <= 2 {
+			second := v.reg()
+			v.op("VZIP2", y.d2(), x.d2(), second.d2())
+			v.op("VZIP1", y.d2(), x.d2(), x.d2())
+			v.free(y)
+			v.addTo(x, second)
+			low, high := v.widen(x)
+			v.free(x)
+			x, y = low, high
+		} else {
+			x, y = double.lanePairs(v, x), double.lanePairs(v, y)
+		}
+		v.VFADDPV(y.d2(), x.d2(), x.d2())
+		v.free(y)
+		return x
 	},
 		func(x *vecReg) []*vecReg {
 			n := v.reg()
@@ -88,18 +105,40 @@ func neonShortSides(v *neonVec) {
 		})
 }
 
+// lanePairs returns lanes l and l+2 of 4 of single's, added; it frees them.
+func (v *neonVec) lanePairs(single *neonVec, lanes *vecReg) *vecReg {
+	low, high := single.widen(lanes)
+	v.free(lanes)
+	v.addTo(low, high)
+	return low
+}
+
 // neonShortJoins emits shortJoins.
 func neonShortJoins(v *neonVec) {
 	v.loadConstants()
 	absolute := v.inRegister(v.constant(float64(math.Float32frombits(1<<31 - 1))))
 	join64 := newNeonVec(v.neonFile, float64s).joinProducts
-	v.shortTree([]genReg{v.param("u")}, v.joinProducts, join64, func(rows []*vecReg) {
+	v.shortTree([]genReg{v.param("u")}, v.joinProducts, func(_ int, rows [2][]*vecReg) *vecReg {
+		var first []*vecReg // lanes l, l+2, l+4 and so on joined, l = 0, 1
+		for _, lanes := range rows {
+			var d []*vecReg
+			for _, r := range lanes {
+				low, high := v.widen(r)
+				v.free(r)
+				d = append(d, low, high)
+			}
+			join64(d[0], d[2])
+			join64(d[1], d[3])
+			join64(d[0], d[1])
+			first = append(first, d[0])
+		}
 		// Lane 0 of both rows, lane 1 of both.
 		second := v.reg()
-		v.op("VZIP2", rows[1].d2(), rows[0].d2(), second.d2())
-		v.op("VZIP1", rows[1].d2(), rows[0].d2(), rows[0].d2())
-		v.free(rows[1])
-		join64(rows[0], second)
+		v.op("VZIP2", first[1].d2(), first[0].d2(), second.d2())
+		v.op("VZIP1", first[1].d2(), first[0].d2(), first[0].d2())
+		v.free(first[1])
+		join64(first[0], second)
+		return first[0]
 	}, func(x *vecReg) []*vecReg {
 		v.and(x, absolute, x)
 		return []*vecReg{x}
@@ -114,9 +153,9 @@ func (v *neonVec) addTo(x, y *vecReg) {
 
 // shortTree emits what brings short rows down to quantities, one for each of out,
 // two rows at a time, with a body for each number of pairs of registers that a row
-// takes: terms returns those of a register; last joins the two lanes that are left
-// of two rows, in the first, and frees the other.
-func (v *neonVec) shortTree(out []genReg, join, join64 func(x, y *vecReg), last func(rows []*vecReg), terms func(x *vecReg) []*vecReg) {
+// takes: terms returns those of a register; total brings two rows of 8 lanes each
+// down to one register, and frees what it takes.
+func (v *neonVec) shortTree(out []genReg, join func(x, y *vecReg), total func(pairs int, rows [2][]*vecReg) *vecReg, terms func(x *vecReg) []*vecReg) {
 	w, rows, n := v.param("w"), v.param("rows"), v.param("n")
 	stride, rest, table := v.gp(), v.gp(), v.gp()
 	done := v.newLabel("done")
@@ -139,17 +178,17 @@ func (v *neonVec) shortTree(out []genReg, join, join64 func(x, y *vecReg), last 
 			v.op("BGT", longer)
 		}
 		v.label(loop)
-		results := make([][]*vecReg, len(out)) // of the rows
-		for range 2 {
-			for k, r := range v.shortRow(w, pairs, tail, len(out), join, join64, terms) {
-				results[k] = append(results[k], r)
+		lanes := make([][2][]*vecReg, len(out)) // of both rows
+		for row := range 2 {
+			for k, r := range v.shortRow(w, pairs, tail, len(out), join, terms) {
+				lanes[k][row] = r
 			}
 			v.op("ADD", stride, w)
 		}
 		for k, p := range out {
-			last(results[k])
-			v.op("FMOVQ.P", results[k][0], address{p, 16})
-			v.free(results[k][0])
+			r := total(pairs, lanes[k])
+			v.op("FMOVQ.P", r, address{p, 16})
+			v.free(r)
 		}
 		v.op("SUB", imm(2), rows)
 		v.op("CBNZ", rows, loop)
@@ -163,8 +202,8 @@ func (v *neonVec) shortTree(out []genReg, join, join64 func(x, y *vecReg), last 
 }
 
 // shortRow returns of each quantity of the row at w, of so many pairs of registers,
-// lanes l, l+2, l+4 and so on joined, l = 0, 1.
-func (v *neonVec) shortRow(w genReg, pairs int, tail []*vecReg, quantities int, join, join64 func(x, y *vecReg), terms func(x *vecReg) []*vecReg) []*vecReg {
+// the 8 lanes l, l+8, l+16 and l+24 joined.
+func (v *neonVec) shortRow(w genReg, pairs int, tail []*vecReg, quantities int, join func(x, y *vecReg), terms func(x *vecReg) []*vecReg) (lanes [][]*vecReg) {
 	all := make([][2][]*vecReg, quantities) // the halves of 8 lanes
 	for pair := range pairs {
 		r := v.regs(2)
@@ -178,21 +217,10 @@ func (v *neonVec) shortRow(w genReg, pairs int, tail []*vecReg, quantities int, 
 			}
 		}
 	}
-	var results []*vecReg
 	for _, halves := range all {
-		var d []*vecReg
-		for _, r := range halves {
-			lanes := v.shortLanes(r, join)
-			low, high := v.widen(lanes)
-			v.free(lanes)
-			d = append(d, low, high)
-		}
-		join64(d[0], d[2])
-		join64(d[1], d[3])
-		join64(d[0], d[1])
-		results = append(results, d[0])
+		lanes = append(lanes, []*vecReg{v.shortLanes(halves[0], join), v.shortLanes(halves[1], join)})
 	}
-	return results
+	return lanes
 }
 
 // shortLanes joins lanes l and l+16, then these and l+8 and l+24, of the registers

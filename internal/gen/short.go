@@ -12,48 +12,75 @@ import (
 // This file emits the kernels of short rows (see kernel/short.go).
 
 // shortExp emits the exponentials of elements one after the other, with the signs
-// of their sides, 32 elements at a time.
+// of their sides.
 func shortExp(v *vec, part bool) {
 	w, x, n := v.param("w"), v.param("x"), v.param("n")
 	s := &shortBits{vec: v, pos: v.param("pos")}
 	if part {
 		s.part = v.param("part")
 	}
-	bias, least, most := pivot0(v.elem)
-	magic, low, high := v.inRegister(v.constant(bias)), v.inRegister(v.constant(least)), v.inRegister(v.constant(most))
+	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, true)
 	smallest := v.inRegister(v.constant(1))
-	loop, done := v.newLabel("group"), v.newLabel("done")
-	v.TESTQ(n, n)
-	v.JZ(operand.LabelRef(done))
-	v.Label(loop)
-	s.begin()
-	v.prefetch(at(x, 0), 0)
-	v.prefetch(at(x, 64), 0)
-	for first := 0; first < 128/v.bytes; first += 2 {
-		var y []vreg
-		var signs []mask
-		for i := first; i < first+2; i++ {
-			r := v.reg()
-			v.move(at(x, i*v.bytes), r)
-			k := s.sign(i)
-			s.change(k, r)
-			v.clamp(r, low, high)
-			y, signs = append(y, r), append(signs, k)
-		}
-		p, q := e.evaluate(y)
+	// finish writes the exponentials p·q of registers from number first on.
+	finish := func(p, q []vreg, first int) {
 		for i := range p {
 			v.mul(p[i], q[i], p[i])
 			v.min(p[i], smallest, smallest) // which stays where p is NaN
 			v.keep(s.exists(first+i), p[i], p[i])
-			s.change(signs[i], p[i])
+			s.change(s.sign(first+i), p[i])
 			v.move(p[i], at(w, (first+i)*v.bytes))
 		}
 	}
-	s.next()
-	v.ADDQ(operand.I32(128), x)
-	v.ADDQ(operand.I32(128), w)
-	v.SUBQ(operand.U8(32), n)
+	loop, done := v.newLabel("group"), v.newLabel("done")
+	v.TESTQ(n, n)
+	v.JZ(operand.LabelRef(done))
+	if v.wide() {
+		line, next, nextPos := newPipeline(e, low, high), v.GP64(), v.GP64()
+		group := func(x, pos gpreg) *registerGroup {
+			of := *s
+			of.pos = pos
+			return &registerGroup{x: func(i int) operand.Mem { return at(x, i*v.bytes) }, pos: of.sign}
+		}
+		line.begin(group(x, s.pos))
+		v.Label(loop)
+		// After the last group the same is loaded again.
+		v.LEAQ(at(x, 256), next)
+		v.LEAQ(at(s.pos, 8), nextPos)
+		v.SUBQ(operand.U8(64), n)
+		v.CMOVQEQ(x, next)
+		v.CMOVQEQ(s.pos, nextPos)
+		p, q := line.exponentials(group(next, nextPos), func() {})
+		finish(p, q, 0)
+		v.MOVQ(next, x)
+		v.MOVQ(nextPos, s.pos)
+		if part {
+			v.ADDQ(operand.U8(8), s.part)
+		}
+		v.ADDQ(operand.I32(256), w)
+		v.TESTQ(n, n)
+	} else {
+		v.Label(loop)
+		v.prefetch(at(x, 0), 0)
+		v.prefetch(at(x, 64), 0)
+		var y []vreg
+		for i := range 4 {
+			r := v.reg()
+			v.move(at(x, i*v.bytes), r)
+			s.change(s.sign(i), r)
+			y = append(y, r)
+		}
+		below, above := v.asRegister(low), v.asRegister(high)
+		for _, r := range y {
+			v.clamp(r, below, above)
+		}
+		p, q := e.evaluate(y)
+		finish(p, q, 0)
+		s.next()
+		v.ADDQ(operand.I32(128), x)
+		v.ADDQ(operand.I32(128), w)
+		v.SUBQ(operand.U8(32), n)
+	}
 	v.JNZ(operand.LabelRef(loop))
 	v.Label(done)
 	below, bits := v.newMask(), v.GP64()
@@ -71,21 +98,7 @@ func shortExp(v *vec, part bool) {
 // A shortBits has the sides of 32 elements, and which of them exist.
 type shortBits struct {
 	*vec
-	pos, part   gpreg // part is nil where all elements exist
-	sides, some vreg  // AVX2: the bits in every lane
-}
-
-// begin loads the bits, on AVX2.
-func (s *shortBits) begin() {
-	if s.wide() {
-		return
-	}
-	s.sides = s.reg()
-	s.VPBROADCASTD(at(s.pos, 0), s.sides)
-	if s.part != nil {
-		s.some = s.reg()
-		s.VPBROADCASTD(at(s.part, 0), s.some)
-	}
+	pos, part gpreg // part is nil where all elements exist
 }
 
 // next moves on.
@@ -97,7 +110,7 @@ func (s *shortBits) next() {
 }
 
 // leading brings the bits of register i to the highest bits of the lanes.
-func (s *shortBits) leading(bits vreg, i int) vreg {
+func (s *shortBits) leading(bits gpreg, i int) vreg {
 	shifts := s.data("leading", func() {
 		for j := range 16 {
 			// Of lanes 2j and 2j+1.
@@ -106,7 +119,8 @@ func (s *shortBits) leading(bits vreg, i int) vreg {
 	})
 	r := s.reg()
 	shifts.Disp = i * s.bytes
-	s.VPSLLVD(shifts, bits, r)
+	s.VPBROADCASTD(at(bits, 0), r)
+	s.VPSLLVD(shifts, r, r)
 	return r
 }
 
@@ -117,7 +131,7 @@ func (s *shortBits) sign(i int) mask {
 		s.KMOVW(at(s.pos, 2*i), k)
 		return k
 	}
-	r := s.leading(s.sides, i)
+	r := s.leading(s.pos, i)
 	s.and(r, s.constant(math.Copysign(0, -1)), r)
 	return r
 }
@@ -141,7 +155,7 @@ func (s *shortBits) exists(i int) mask {
 		s.KMOVW(at(s.part, 2*i), k)
 		return k
 	}
-	r := s.leading(s.some, i)
+	r := s.leading(s.part, i)
 	s.VPSRAD(operand.U8(31), r, r)
 	return r
 }
@@ -152,6 +166,8 @@ type shortLoop struct {
 	*vec
 	rows, n, stride gpreg
 	tail            mask // of the last register
+	halves          bool // AVX-512: a body of its own, of 0 registers, for rows of at most half of one
+	both            mask // of two such rows in one
 }
 
 func newShortLoop(v *vec) *shortLoop {
@@ -177,10 +193,15 @@ func (l *shortLoop) run(step int, body func(vectors int)) {
 	if !v.wide() {
 		l.tail = v.inRegister(l.tail.(operand.Mem))
 	}
-	for vectors := 1; vectors <= most; vectors++ {
+	least := 1
+	if l.halves {
+		least, l.both = 0, v.newMask()
+		v.KUNPCKBW(l.tail, l.tail, l.both)
+	}
+	for vectors := least; vectors <= most; vectors++ {
 		loop, longer := v.newLabel("rows"), v.newLabel("longer")
 		if vectors < most {
-			v.CMPQ(l.n, operand.U8(vectors*v.perReg()))
+			v.CMPQ(l.n, operand.U8(max(8, vectors*v.perReg())))
 			v.JG(operand.LabelRef(longer))
 		}
 		v.Label(loop)
@@ -212,17 +233,182 @@ func (l *shortLoop) load(mem operand.Mem, i, vectors int) vreg {
 	return r
 }
 
-// shortSides emits the sums of both signs of short rows.
+// shortSides emits the sums of both signs of short rows, as many rows at a time as a
+// register has float64 lanes: row i in lane i.
 func shortSides(v *vec) {
 	out := []gpreg{v.param("a"), v.param("b")}
-	zero := v.reg()
-	v.zero(zero)
-	shortTree(v, out, v.addTo, v.addTo64, func(r vreg) []vreg {
-		n := v.reg()
-		v.max(zero, r, n)
-		v.sub(n, r, r)
-		return []vreg{n, r}
+	s := &signedRows{shortLoop: newShortLoop(v), w: v.param("w")}
+	s.halves = v.wide()
+	s.zeros = v.reg()
+	v.zero(s.zeros)
+	four := v.GP64()
+	s.free = v.GP64()
+	s.run(v.bytes/8, func(vectors int) {
+		s.vectors = vectors
+		v.LEAQ(operand.Mem{Base: s.w, Index: s.stride, Scale: 4}, four)
+		s.base = [2]gpreg{s.w, four}
+		parts := s.parts()
+		for k, p := range out {
+			x, y := s.lanePairs(parts[0][k], parts[1][k])
+			d := v.reg()
+			v.VUNPCKLPD(y, x, d)
+			v.VUNPCKHPD(y, x, x)
+			v.VADDPD(x, d, d)
+			v.VMOVUPD(d, at(p, 0))
+			v.ADDQ(operand.U8(v.bytes), p)
+		}
+		if v.wide() {
+			v.LEAQ(operand.Mem{Base: four, Index: s.stride, Scale: 4}, s.w)
+		} else {
+			v.MOVQ(four, s.w)
+		}
 	})
+}
+
+// signedRows loads short rows by signs: the positive elements, and the negative ones
+// less their signs, 0 elsewhere.
+type signedRows struct {
+	*shortLoop
+	w       gpreg
+	base    [2]gpreg // rows 0 and 4
+	free    gpreg
+	zeros   vreg
+	vectors int // of a row
+}
+
+// inSingle reports whether lanes l and l+2 of 4 are added in float32.
+func (s *signedRows) inSingle() bool { return s.vectors*s.perReg() <= 16 }
+
+// parts returns for each sign lanes l and l+4 of 8 added, l < 4, of half of the rows
+// in a register and of the others in a second, in the order in which lanePairs wants
+// them.
+func (s *signedRows) parts() (sums [2][2]vreg) {
+	first, second, step := 0, 1, 2
+	switch {
+	case s.inSingle() && s.wide():
+		second, step = 2, 4
+	case s.inSingle():
+		second, step = 2, 1
+	}
+	for half, i := range []int{first, second} {
+		var x, y [2]vreg
+		switch {
+		case !s.wide():
+			x, y = s.eights(i), s.eights(i+step)
+		case s.inSingle():
+			x, y = s.pair(i, i+step), s.pair(i+1, i+1+step)
+		default:
+			x, y = s.pair(i, i+step), s.pair(i+2*step, i+3*step)
+		}
+		for k := range x {
+			sums[half][k] = s.addParts(x[k], y[k], 0x88, 0xdd)
+		}
+	}
+	return sums
+}
+
+// pair returns for each sign the 8 lanes of rows i and k, on AVX-512.
+func (s *signedRows) pair(i, k int) (sum [2]vreg) {
+	if s.vectors == 0 {
+		r := s.reg()
+		s.move(s.place(i), r.AsY())
+		s.VINSERTF64X4(operand.U8(1), s.place(k), r, r)
+		return s.signs(r, s.both)
+	}
+	x, y := s.eights(i), s.eights(k)
+	for side := range sum {
+		sum[side] = s.addParts(x[side], y[side], 0x44, 0xee)
+	}
+	return sum
+}
+
+// addParts adds two parts of x and y, by the order of their places: on AVX2 the lower
+// and the upper halves, of x and then of y.
+func (s *signedRows) addParts(x, y vreg, first, second uint8) vreg {
+	d := s.reg()
+	if s.wide() {
+		s.VSHUFF64X2(operand.U8(first), y, x, d)
+		s.VSHUFF64X2(operand.U8(second), y, x, x)
+	} else {
+		s.VBLENDPS(operand.U8(0xf0), y, x, d)
+		s.VPERM2F128(operand.U8(0x21), y, x, x)
+	}
+	s.add(x, d, d)
+	return d
+}
+
+// eights returns for each sign lanes l, l+8 and so on of row i added: in 8 lanes, on
+// AVX-512 l and l+16, in 16.
+func (s *signedRows) eights(i int) (sum [2]vreg) {
+	trees := [2]laneTree[vreg]{{join: s.addTo}, {join: s.addTo}}
+	for _, j := range shortOrder(s.vectors, s.perReg()) {
+		var terms [2]vreg
+		place := s.place(i)
+		place.Disp += j * s.bytes
+		r := s.reg()
+		switch {
+		case j < s.vectors-1:
+			s.move(place, r)
+			terms = s.signs(r, nil)
+		case s.wide():
+			s.move(place, r)
+			terms = s.signs(r, s.tail)
+		default:
+			s.and(s.tail, place, r) // what follows may be read
+			terms = s.signs(r, nil)
+		}
+		for k := range trees {
+			trees[k].push(terms[k])
+		}
+	}
+	for k := range trees {
+		sum[k] = trees[k].all()
+	}
+	return sum
+}
+
+// signs returns the elements of r by signs, of lanes that exist: a NaN is in both.
+func (s *signedRows) signs(r vreg, exist mask) [2]vreg {
+	n := s.reg()
+	if exist == nil {
+		s.max(s.zeros, r, n)
+		s.sub(n, r, r)
+	} else {
+		s.VMAXPS_Z(r, s.zeros, exist, n)
+		s.VSUBPS_Z(r, n, exist, r)
+	}
+	return [2]vreg{n, r}
+}
+
+// place is where row i begins.
+func (s *signedRows) place(i int) operand.Mem {
+	return s.rowPlace(s.base[i/4], s.stride, i%4, 0, s.free)
+}
+
+// lanePairs returns of parts of four lanes l and l+2 added, l < 2, as float64: the
+// first lanes of both registers, one from each in turn, are rows in their order.
+func (s *signedRows) lanePairs(x, y vreg) (vreg, vreg) {
+	if s.inSingle() {
+		low, high := s.reg(), s.reg()
+		s.VSHUFPS(operand.U8(0x44), y, x, low)
+		s.VSHUFPS(operand.U8(0xee), y, x, high)
+		s.add(low, high, low)
+		return s.widen(low)
+	}
+	sum := func(parts vreg) vreg {
+		x, y := s.widen(parts)
+		d := s.reg()
+		if s.wide() {
+			s.VSHUFF64X2(operand.U8(0x88), y, x, d)
+			s.VSHUFF64X2(operand.U8(0xdd), y, x, x)
+		} else {
+			s.VBLENDPD(operand.U8(0xc), y, x, d)
+			s.VPERM2F128(operand.U8(0x21), y, x, x)
+		}
+		s.VADDPD(x, d, d)
+		return d
+	}
+	return sum(x), sum(y)
 }
 
 // shortJoins emits the joins of the magnitudes of short rows.

@@ -8,14 +8,15 @@ import "math"
 // The elements of short rows without a gap are evaluated one after the other,
 // whatever the row: no lane is left empty where a row ends. Then the rows are
 // brought down to their sums, several side by side, a row in each lane of the
-// result. The sums are those of selectSums (see select.go): a row's lanes are
-// added in that order.
+// result. The lanes of a row are added in a fixed order: l and l+16, l and l+8, and so
+// on. At most three additions of a term are in float32, as in a group of longer rows
+// (see select.go): the others, and the last, are in float64.
 
 // ShortRow is the length of the longest short row, and ShortRows the number of
 // which there must be a multiple.
 const (
 	ShortRow  = 32
-	ShortRows = 32
+	ShortRows = 64
 )
 
 // ShortRoom is the number of elements that the place of as many exponentials of
@@ -63,15 +64,22 @@ func shortSumsGeneric(a, b []float64, w []float32, rows, n int) {
 		}
 		var sums [2]float64
 		for s := range e {
-			var acc [8]float64
-			for l := range acc {
-				acc[l] = float64((e[s][l] + e[s][16+l]) + (e[s][8+l] + e[s][24+l]))
+			var lanes [4]float32
+			for l := range lanes {
+				lanes[l] = four32(&e[s], l) + four32(&e[s], 4+l)
 			}
-			sums[s] = eight(&acc)
+			if n <= ShortRow/2 {
+				sums[s] = float64(lanes[0]+lanes[2]) + float64(lanes[1]+lanes[3])
+			} else {
+				sums[s] = (float64(lanes[0]) + float64(lanes[2])) + (float64(lanes[1]) + float64(lanes[3]))
+			}
 		}
 		a[i], b[i] = sums[0], sums[1]
 	}
 }
+
+// four32 returns the sum of lanes l, l+8, l+16 and l+24.
+func four32(e *[ShortRow]float32, l int) float32 { return (e[l] + e[16+l]) + (e[8+l] + e[24+l]) }
 
 // shortScaleGeneric is selectScaleGeneric for rows without a gap.
 func shortScaleGeneric(dst []float32, dstStride int, w []float32, rows, n int, fa, fb []float32) {
@@ -79,7 +87,7 @@ func shortScaleGeneric(dst []float32, dstStride int, w []float32, rows, n int, f
 }
 
 // shortJoinsGeneric writes Π (1+|w|) - 1 over every row to u. The lanes of a row are
-// joined in the order in which shortSums adds them (see bce.go).
+// joined in that order too, but those of l+4 in float64 (see bce.go).
 func shortJoinsGeneric(u []float64, w []float32, rows, n int) {
 	for i := range rows {
 		var e [ShortRow]float32
