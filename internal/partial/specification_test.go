@@ -27,7 +27,7 @@ func TestSpecification(t *testing.T) {
 	}
 	hashes := map[string]string{}
 	line := regexp.MustCompile(`kerneltest\.Case\("([^"]+)", (0x[0-9a-f]+), (0x[0-9a-f]+)`)
-	for _, file := range []string{"../../hash_test.go", "../kernel/hash_test.go"} {
+	for _, file := range []string{"../../tier_test.go", "../kernel/hash_test.go"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
 			t.Fatal(err)
