@@ -58,7 +58,7 @@ type classOptions struct {
 
 // chooseClasses says whether the labels allow results by class.
 func (f *evalFlags) chooseClasses(e *evaluation) error {
-	if e.byClass = f.asksClasses(); e.soft == nil {
+	if e.byClass = f.asksClasses(); e.labels != nil {
 		e.byClass = e.byClass || f.asksPage()
 	} else if e.byClass {
 		return fmt.Errorf("%s: results by class need hard labels; leave out --by-class, --classes and --names", quoted(f.labels))

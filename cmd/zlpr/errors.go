@@ -119,6 +119,9 @@ func explainAt(err error, where func(what string, row, class int) (file, place s
 	if a.file == "" {
 		a.file = "scores"
 	}
+	if strings.HasPrefix(e.Reason, "teacher") {
+		a.file = "teacher"
+	}
 	if e.Kind == zlpr.LabelNoClass {
 		class = -1 // the column would be the label itself
 	}

@@ -164,7 +164,7 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 
 // files says which file has what.
 func (f *evalFlags) files() map[string]string {
-	m := map[string]string{"scores": f.scores, "labels": f.labels, "mask": f.mask, "lengths": f.lengths,
+	m := map[string]string{"scores": f.scores, "teacher": f.teacher, "labels": f.labels, "mask": f.mask, "lengths": f.lengths,
 		"row-weights": f.rowWeights, "class-weights": f.classWeights,
 		"grad": f.grad, "per-row": f.perRow, "predictions": f.predictions, "by-class": f.byClass}
 	if f.scores == "" {
@@ -221,14 +221,21 @@ func (f *evalFlags) open(e *evaluation) error {
 	if rows == 0 && !f.isPart() || classes == 0 {
 		return fmt.Errorf("%s: empty: %d rows of %d classes; there is nothing to evaluate", f.scores, rows, classes)
 	}
-	if e.labels == nil {
+	if f.teacher != "" {
+		if err := f.openTeacher(e); err != nil {
+			return err
+		}
+	}
+	if e.labels == nil && f.labels != "" {
 		if e.labels, err = f.openBits(f.labels, "labels", e.scores); err != nil {
 			return err
 		}
 		e.shards["labels"] = shardsOf(e.labels, rows)
 	}
 	if d, ok := e.labels.(*denseBits); ok && d.Type.IsFloat() {
-		if e.firstSoft = firstSoft(d.Array); e.firstSoft >= 0 {
+		if e.firstSoft = firstSoft(d.Array); e.firstSoft >= 0 && e.teacher != nil {
+			return fmt.Errorf("%s: soft labels beside --teacher, which takes their place; leave one of both out", quoted(f.labels))
+		} else if e.firstSoft >= 0 {
 			e.labels, e.soft = nil, d.Array
 		}
 	}
@@ -312,7 +319,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	names, all := f.lossNames(), f.loss == "all"
 	rows, classes := e.scores.rows(), e.scores.classes()
 	weighs := slices.ContainsFunc(e.metrics, func(s string) bool { return strings.HasPrefix(s, "ps") })
-	padded := slices.Contains(names, "subset-padded") && f.K == 0
+	padded := slices.Contains(names, "subset-padded") && f.K == 0 && e.teacher == nil
 	mean := f.grad != "" && (f.reduction == "mean" || e.elements)
 	e.factor = 1
 	if err := f.needsScan(padded && e.soft == nil, weighs); err != nil {
@@ -332,8 +339,8 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 		}
 	}
 	k := f.K
-	counts := mean && (e.mask != nil || e.rowWeights != nil || e.labels != nil && names[0] == "softmax") // not all rows alike
-	if all && e.soft == nil || padded || weighs || counts {
+	counts := mean && (e.mask != nil || e.rowWeights != nil || e.labels != nil && e.teacher == nil && names[0] == "softmax") // not all rows alike
+	if all && e.soft == nil && e.teacher == nil || padded || weighs || counts {
 		s, err := e.scan(ctx, counts, all, names[0])
 		if err != nil {
 			return err
@@ -376,6 +383,13 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 		loss, err := flags.newLoss(name, positiveWeight)
 		if err != nil {
 			return err
+		}
+		if e.teacher != nil {
+			if !slices.Contains(distilled, name) {
+				report.Skipped[name] = "it has no form for a teacher"
+				continue
+			}
+			loss = f.distill(loss)
 		}
 		if name == "zlpr-soft" && e.soft == nil || e.soft != nil && !slices.Contains(named.SoftLosses, name) {
 			if all {
@@ -425,9 +439,12 @@ func (e *evaluation) accepts(loss zlpr.Loss) error {
 	}
 	row := zlpr.Matrix[float32]{Rows: 1, Cols: 2, Data: make([]float32, 2), Stride: 2}
 	b := zlpr.Batch[float32]{Scores: row, ThresholdColumn: min(e.thresholdColumn, 1) * 2, Smoothing: e.smoothing}
-	if e.soft != nil {
+	switch {
+	case e.teacher != nil:
+		b.Teacher = row
+	case e.soft != nil:
 		b.Soft = row
-	} else {
+	default:
 		b.Labels = &zlpr.TargetLabels{Classes: 2, Targets: []int32{0}}
 	}
 	if e.classWeights != nil {
@@ -439,6 +456,13 @@ func (e *evaluation) accepts(loss zlpr.Loss) error {
 
 func (f *evalFlags) chooseMetrics(e *evaluation, report *evalReport) error {
 	if f.metrics == "none" {
+		return nil
+	}
+	if e.labels == nil && e.soft == nil {
+		if f.metrics != "all" {
+			return usagef("metrics need labels; give them by --labels, or use --metrics none")
+		}
+		report.Warnings = append(report.Warnings, "no metrics: there are no labels")
 		return nil
 	}
 	if e.soft != nil {
@@ -464,7 +488,7 @@ func (f *evalFlags) create(s *session, e *evaluation) (err error) {
 		shape = e.scores.dense.Shape // span scores keep their axes
 	}
 	t := array.Float32
-	if e.scores.dtype == array.Float64 {
+	if e.double() {
 		t = array.Float64
 	}
 	if e.grad, err = s.out.createArray(f.grad, t, shape, classes); err != nil {

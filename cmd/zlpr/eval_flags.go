@@ -31,6 +31,7 @@ type evalFlags struct {
 	pageFlags
 	areaBits int
 	classFlags
+	teacherFlags
 	thresholdFlags
 	partialFlags
 }
@@ -90,7 +91,7 @@ func (f *evalFlags) table() flagTable {
 		{name: "reduction", to: &f.reduction, words: reductions,
 			uses: []use{withFlag("grad", &f.grad), {"--reduction " + meanClasses, func() bool { return f.reduction == meanClasses }}},
 			doc:  "what the gradient is of: none, sum, mean over the rows, or mean-classes, over\nthe elements that take part, which is reported too"},
-		{name: "grad", to: &f.grad, file: output, ends: npy, doc: "write the gradient to this .npy `file`: in the scores' type, float32 for 16 bits"},
+		{name: "grad", to: &f.grad, file: output, ends: npy, doc: "write the gradient to this .npy `file`: in the scores' type, or a teacher's if\nwider, float32 for 16 bits"},
 		{name: "per-row", to: &f.perRow, file: output, ends: npy, doc: "write the loss of every row to this .npy `file`"},
 		{name: "predictions", to: &f.predictions, file: output, ends: npy, doc: "write the predicted classes to this .npy `file`"},
 		{name: "metrics", to: &f.metrics, list: true, words: append(metrics.All(1, 3, 5), "all", "none"), doc: "all, none, or names separated by commas"},
@@ -105,7 +106,7 @@ func (f *evalFlags) table() flagTable {
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
 		{name: "hash", to: &f.hashes, uses: []use{{"--json", func() bool { return f.json }}, withFlag("html", &f.html), withFlag("markdown", &f.markdown)}, doc: "report the SHA-256 of every file that is read"},
-	}, f.partialFlags.table(f)...), append(f.pageFlags.table(), f.readFlags.table(true)...)...)
+	}, append(f.teacherFlags.table(f.ofLosses(distilled...)), f.partialFlags.table(f)...)...), append(f.pageFlags.table(), f.readFlags.table(true)...)...)
 }
 
 // ofLosses is the use of a flag that is for these losses.
@@ -203,6 +204,9 @@ func (f *evalFlags) checkShared() error {
 	return nil
 }
 
+// needsLabels tells whether there must be labels.
+func (f *evalFlags) needsLabels() bool { return f.teacher == "" }
+
 // check checks what can be checked without the files.
 func (f *evalFlags) check() error {
 	if err := f.fromManifest(); err != nil {
@@ -212,11 +216,15 @@ func (f *evalFlags) check() error {
 		return err
 	}
 	switch {
-	case f.scores != "" && f.labels == "" && source.IsManifest(f.scores):
+	case f.teacher != "" && f.scores == "":
+		return usagef("--teacher: give the scores of its student by --scores")
+	case f.teacher != "" && f.partial != "":
+		return usagef("--teacher and --partial exclude each other")
+	case f.needsLabels() && f.scores != "" && f.labels == "" && source.IsManifest(f.scores):
 		return usagef("%s lists no labels; add them to its shards, or give --labels", quoted(f.scores))
-	case f.scores != "" && f.labels == "":
+	case f.needsLabels() && f.scores != "" && f.labels == "":
 		return usagef("give both --scores and --labels: %s is alone; or zlpr eval SCORES LABELS", quoted(f.scores))
-	case (f.scores == "") != (f.labels == ""):
+	case f.needsLabels() && (f.scores == "") != (f.labels == ""):
 		return usagef("give both --scores and --labels, or none for the embedded sample")
 	case f.checkShared() != nil:
 		return f.checkShared()
@@ -271,6 +279,9 @@ func (f *evalFlags) check() error {
 			return err
 		}
 	}
+	if err := f.teacherFlags.check(names, f.loss == "all"); err != nil {
+		return err
+	}
 	if err := f.checkClasses(); err != nil {
 		return err
 	}
@@ -312,7 +323,7 @@ func (f *evalFlags) checkHash() error {
 			return err
 		}
 	}
-	for _, in := range []struct{ flag, name string }{{"scores", f.scores}, {"labels", f.labels}, {"mask", f.mask}, {"lengths", f.lengths},
+	for _, in := range []struct{ flag, name string }{{"teacher", f.teacher}, {"scores", f.scores}, {"labels", f.labels}, {"mask", f.mask}, {"lengths", f.lengths},
 		{"row-weights", f.rowWeights}, {"class-weights", f.classWeights}} {
 		if err := rereadable(in.flag, in.name); err != nil {
 			return err

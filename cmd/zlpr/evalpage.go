@@ -395,6 +395,9 @@ func (p *evalParameters) shown() (list [][2]string) {
 	if p.Smoothing != 0 {
 		add("smoothing", short(float64(p.Smoothing)))
 	}
+	if p.Temperature != nil {
+		add("temperature of the teacher", short(float64(*p.Temperature)))
+	}
 	if p.PositiveWeight != nil {
 		add("positive weight", short(float64(*p.PositiveWeight)))
 	}

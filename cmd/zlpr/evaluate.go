@@ -24,7 +24,8 @@ import (
 // and metrics, block by block.
 type evaluation struct {
 	scores       *scoreSource
-	labels       bitSource    // nil with soft labels
+	teacher      *scoreSource // or nil: the losses are divergences from it then, without labels
+	labels       bitSource    // nil with soft labels, and perhaps with a teacher
 	soft         *array.Array // soft labels
 	firstSoft    int          // place of the first one between 0 and 1
 	mask         bitSource    // or nil
@@ -144,10 +145,15 @@ func (e *evaluation) noRows(loss string) error {
 
 // run evaluates in the scores' precision; float16 is computed as float32.
 func (e *evaluation) run(ctx context.Context) (*evalResult, error) {
-	if e.scores.dtype == array.Float64 {
+	if e.double() {
 		return evaluate[float64](ctx, e)
 	}
 	return evaluate[float32](ctx, e)
+}
+
+// double tells whether it is computed in float64: scores, or a teacher's, are.
+func (e *evaluation) double() bool {
+	return e.scores.dtype == array.Float64 || e.teacher != nil && e.teacher.dtype == array.Float64
 }
 
 // An evalWorker evaluates blocks.
@@ -161,6 +167,7 @@ type evalWorker[T zlpr.Float] struct {
 	lost       int
 
 	scores, soft, grad []T
+	teacher            []T
 	losses             []float64
 	words, maskWords   []uint64
 	predicted          []uint8
@@ -379,6 +386,11 @@ func (w *evalWorker[T]) labels(b *zlpr.Batch[T], r0 int, x []T) error {
 func (w *evalWorker[T]) evaluate(b *zlpr.Batch[T], r0 int) error {
 	e, rows, n := w.e, b.Scores.Rows, b.Scores.Cols
 	w.losses = slices.Grow(w.losses[:0], rows)[:rows]
+	if e.teacher != nil {
+		of := *b
+		of.Labels, of.Teacher = nil, matrix(block(e.teacher, &w.teacher, r0, r0+rows), n)
+		b = &of
+	}
 	for k, v := range w.evaluators {
 		out := zlpr.Output[T]{Losses: w.losses, Total: &w.results[k].Total}
 		shares := w.shares != nil && k == e.sharesOf()

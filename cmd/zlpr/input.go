@@ -405,11 +405,16 @@ type scoreSource struct {
 }
 
 func (f *readFlags) openScores(name string) (*scoreSource, error) {
+	return f.openScoresAs("scores", name)
+}
+
+// openScoresAs is openScores of those of the student or the teacher.
+func (f *readFlags) openScoresAs(what, name string) (*scoreSource, error) {
 	opened, err := f.options.OpenPart(name, source.Scores, source.Numbers, -1)
 	if err != nil {
 		return nil, err
 	}
-	f.note("scores", name, opened)
+	f.note(what, name, opened)
 	s := &scoreSource{name: name, dtype: opened.DType()}
 	switch opened := opened.(type) {
 	case *sparse.Matrix:
@@ -453,6 +458,9 @@ func (s *scoreSource) Close() error {
 func (e *evaluation) describeLabels() string {
 	switch b := e.labels.(type) {
 	case nil:
+		if e.soft == nil {
+			return "none"
+		}
 		return e.soft.Describe() + ", soft"
 	case *denseBits:
 		return b.Describe()

@@ -9,6 +9,7 @@ type evalParameters struct {
 	Margin          number         `json:"margin"`
 	Focal           number         `json:"focal"`
 	Smoothing       number         `json:"smoothing"`
+	Temperature     *number        `json:"temperature"`     // of a teacher
 	PositiveWeight  *number        `json:"positive_weight"` // one for all classes
 	Reduction       string         `json:"reduction"`
 	Threshold       *number        `json:"predict_threshold"` // above which classes are predicted
@@ -53,6 +54,10 @@ func (f *evalFlags) parameters(e *evaluation) evalParameters {
 	if w, _ := f.positiveNumber(); w != nil {
 		v := number(*w)
 		p.PositiveWeight = &v
+	}
+	if f.teacher != "" {
+		v := number(f.temperature)
+		p.Temperature = &v
 	}
 	switch {
 	case f.byThreshold() && f.each != nil:

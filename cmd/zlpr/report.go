@@ -70,7 +70,7 @@ type lossReport struct {
 func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 	r.Rows, r.Classes = e.scores.rows(), e.scores.classes()
 	r.LabelsPerRow = number(float64(result.positives) / float64(r.Rows))
-	if e.soft != nil {
+	if e.labels == nil {
 		r.LabelsPerRow = number(math.NaN())
 	}
 	r.Losses = map[string]lossReport{}

@@ -40,16 +40,16 @@ func (e *evaluation) scan(ctx context.Context, counts, targets bool, name string
 	softmax, _ := zlpr.NewEvaluator[float32](zlpr.SoftmaxCrossEntropy{}, options)
 	counter := softmax
 	switch { // all losses but softmax count the same rows
-	case e.soft != nil:
+	case e.labels == nil:
 		counter, _ = zlpr.NewEvaluator[float32](zlpr.SoftZLPR{}, options)
-	case name != "softmax":
+	case name != "softmax" || e.teacher != nil:
 		counter, _ = zlpr.NewEvaluator[float32](zlpr.ZLPR{}, options)
 	}
-	targets = targets && e.soft == nil
+	targets = targets && e.labels != nil && e.teacher == nil
 	for r0 := 0; r0 < rows; r0 += size {
 		r1 := min(r0+size, rows)
 		b := zlpr.Batch[float32]{Scores: matrix(zeros[:(r1-r0)*n], n), ClassWeights: e.classWeights}
-		if e.soft != nil {
+		if e.labels == nil {
 			b.Soft = b.Scores
 		} else {
 			labels, err := e.readLabels(words[:(r1-r0)*width], r0, r1)
@@ -92,7 +92,11 @@ func (e *evaluation) scan(ctx context.Context, counts, targets bool, name string
 			if _, err := counter.Evaluate(ctx, &b, &zlpr.Output[float32]{Total: &s.total}); err != nil {
 				return nil, e.explain(err, r0)
 			}
-			if err := e.addElements(&s.elements, name, b.Labels, r0, r1); err != nil {
+			labels := b.Labels
+			if e.teacher != nil {
+				labels = nil // they leave no row out
+			}
+			if err := e.addElements(&s.elements, name, labels, r0, r1); err != nil {
 				return nil, err
 			}
 		}

@@ -1,0 +1,70 @@
+package main
+
+import (
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/array"
+)
+
+// distilled are the losses that have a divergence from a teacher.
+var distilled = []string{"softmax", "bce", "zlpr"}
+
+// teacherFlags make losses divergences from a teacher's scores.
+type teacherFlags struct {
+	teacher     string
+	temperature float64
+}
+
+// table is the flags, for losses that on tells.
+func (f *teacherFlags) table(losses []use) flagTable {
+	f.temperature = 1
+	return flagTable{
+		{name: "teacher", to: &f.teacher, file: input, uses: losses,
+			doc: "a teacher's scores `file`: softmax, bce and zlpr are T²·D(teacher ‖ scores) at\nscores over T; labels are for metrics alone then, and may be left out"},
+		{name: "temperature", to: &f.temperature, uses: []use{withFlag("teacher", &f.teacher)}, doc: "temperature `T` of --teacher"},
+	}
+}
+
+// check checks what can be checked without the files.
+func (f *teacherFlags) check(names []string, all bool) error {
+	if t := f.temperature; !(t > 0) || math.IsInf(t, 1) {
+		return usagef("--temperature %v: a number above 0", t)
+	}
+	if f.teacher == "" || all {
+		return nil
+	}
+	for _, name := range names {
+		if !slices.Contains(distilled, name) {
+			return usagef("--teacher: %s has no form for a teacher; choose --loss %s", name, strings.Join(distilled, ", "))
+		}
+	}
+	return nil
+}
+
+// distill returns the loss, of a teacher if there is one.
+func (f *teacherFlags) distill(loss zlpr.Loss) zlpr.Loss {
+	if f.teacher == "" {
+		return loss
+	}
+	return zlpr.Distillation{Loss: loss, Temperature: f.temperature}
+}
+
+// openTeacher opens the scores of the teacher of scores of those shapes.
+func (f *evalFlags) openTeacher(e *evaluation) error {
+	t, err := f.openScoresAs("teacher", f.teacher)
+	if err != nil {
+		return err
+	}
+	e.teacher = t
+	if f.lengths != "" && len(t.shape) == 4 {
+		t.flattenSpans()
+	}
+	if !slices.Equal(t.shape, e.scores.shape) {
+		return array.Faultf(f.teacher, "a teacher's scores of shape %s, scores of shape %s; they must agree", array.ShapeString(t.shape), array.ShapeString(e.scores.shape))
+	}
+	e.shards["teacher"] = shardsOf(t, t.rows())
+	return checkPairs("teacher", e.shards["teacher"], e.shards["scores"])
+}
