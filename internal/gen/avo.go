@@ -167,6 +167,7 @@ type context interface {
 	VPCMPEQD(ops ...operand.Op)
 	VPCMPEQQ(ops ...operand.Op)
 	VPERM2F128(i operand.Op, my operand.Op, y operand.Op, y1 operand.Op)
+	VPERMPS(ops ...operand.Op)
 	VPERMQ(ops ...operand.Op)
 	VPERMT2W(ops ...operand.Op)
 	VPMOVDW(ops ...operand.Op)

@@ -619,6 +619,9 @@ func (g *shortGradient) normal(r vreg) vreg {
 // run emits the loop; scaled returns the gradient of a register of terms.
 func (g *shortGradient) run(scaled func(r vreg) vreg) {
 	v := g.vec
+	if v.wide() {
+		g.twoRows(scaled)
+	}
 	g.shortLoop.run(1, func(vectors int) {
 		for k, p := range g.places {
 			v.broadcast(at(p, 0), g.factors[k])
@@ -643,6 +646,58 @@ func (g *shortGradient) run(scaled func(r vreg) vreg) {
 			v.ADDQ(operand.U8(v.size), p)
 		}
 	})
+}
+
+// twoRows emits, on AVX-512, the loop through rows of at most half a register, two of
+// them in each of two registers. It leaves what is less than four rows.
+func (g *shortGradient) twoRows(scaled func(r vreg) vreg) {
+	v := g.vec
+	loop, rest := v.newLabel("fours"), v.newLabel("rest")
+	exist, free := v.newMask(), v.GP64()
+	v.CMPQ(g.n, operand.U8(8))
+	v.JG(operand.LabelRef(rest))
+	v.CMPQ(g.rows, operand.U8(4))
+	v.JL(operand.LabelRef(rest))
+	v.firstMasks([]mask{exist}, g.n)
+	spread := v.data("spread", func() {
+		for row := range 4 {
+			for range 4 {
+				v.AppendDatum(operand.U64(uint64(row) | uint64(row)<<32))
+			}
+		}
+	})
+	var order [2]vreg // of the factors of two rows
+	for pair := range order {
+		m := spread
+		m.Disp = 64 * pair
+		order[pair] = v.inRegister(m)
+	}
+	v.Label(loop)
+	var four []vreg
+	for _, p := range g.places {
+		f := v.reg()
+		v.VMOVUPS(at(p, 0), f.AsX())
+		four = append(four, f)
+		v.ADDQ(operand.U8(4*v.size), p)
+	}
+	for pair := range order {
+		for k, f := range g.factors {
+			v.VPERMPS(four[k], order[pair], f)
+		}
+		r := v.reg()
+		v.move(v.rowPlace(g.w, g.stride, 2*pair, 0, free), r.AsY())
+		v.VINSERTF64X4(operand.U8(1), v.rowPlace(g.w, g.stride, 2*pair+1, 0, free), r, r)
+		low, high := v.split(scaled(r))
+		for i, half := range []vreg{low, high} {
+			v.VMOVUPS(half, exist, v.rowPlace(g.dst, g.dstStride, 2*pair+i, 0, free))
+		}
+	}
+	v.LEAQ(operand.Mem{Base: g.w, Index: g.stride, Scale: 4}, g.w)
+	v.LEAQ(operand.Mem{Base: g.dst, Index: g.dstStride, Scale: 4}, g.dst)
+	v.SUBQ(operand.U8(4), g.rows)
+	v.CMPQ(g.rows, operand.U8(4))
+	v.JGE(operand.LabelRef(loop))
+	v.Label(rest)
 }
 
 // each emits body for register i of so many of a row, to be written: with its

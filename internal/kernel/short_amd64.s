@@ -2298,7 +2298,7 @@ done49:
 	RET
 
 // func shortScaleAVX512(dst *float32, dstStride int, w *float32, rows int, n int, fa *float32, fb *float32)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512F, AVX512VL, BMI2
 TEXT ·shortScaleAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
@@ -2312,20 +2312,66 @@ TEXT ·shortScaleAVX512(SB), NOSPLIT, $0-56
 	SHLQ         $0x02, R9
 	VBROADCASTSS f32_b504f3<>+0(SB), Z2
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z3
-	TESTQ        DI, DI
-	JZ           done56
-	LEAQ         -1(R8), R10
-	ANDQ         $0x0f, R10
-	INCQ         R10
-	MOVQ         $-1, R11
-	BZHIQ        R10, R11, R11
-	KMOVW        R11, K1
-	SHRQ         $0x10, R11
-	KMOVW        R11, K2
-	CMPQ         R8, $0x10
-	JG           longer58
+	CMPQ         R8, $0x08
+	JG           rest57
+	CMPQ         DI, $0x04
+	JL           rest57
+	MOVQ         $-1, R10
+	BZHIQ        R8, R10, R10
+	KMOVW        R10, K1
+	VMOVUPS      spread<>+0(SB), Z4
+	VMOVUPS      spread<>+64(SB), Z5
 
-rows57:
+fours56:
+	VMOVUPS       (BX), X6
+	ADDQ          $0x10, BX
+	VMOVUPS       (SI), X7
+	ADDQ          $0x10, SI
+	VPERMPS       Z6, Z4, Z0
+	VPERMPS       Z7, Z4, Z1
+	VMOVUPS       (DX), Y8
+	VINSERTF64X4  $0x01, (DX)(R9*1), Z8, Z8
+	VCMPPS        $0x0d, Z2, Z8, K2
+	VCMPPS        $0x12, Z3, Z8, K3
+	VMULPS.Z      Z0, Z8, K2, Z0
+	VMULPS        Z1, Z8, K3, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMOVUPS       Y0, K1, (AX)
+	VMOVUPS       Y1, K1, (AX)(CX*1)
+	VPERMPS       Z6, Z5, Z0
+	VPERMPS       Z7, Z5, Z1
+	VMOVUPS       (DX)(R9*2), Y9
+	LEAQ          (DX)(R9*2), R10
+	VINSERTF64X4  $0x01, (R10)(R9*1), Z9, Z9
+	VCMPPS        $0x0d, Z2, Z9, K2
+	VCMPPS        $0x12, Z3, Z9, K3
+	VMULPS.Z      Z0, Z9, K2, Z0
+	VMULPS        Z1, Z9, K3, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMOVUPS       Y0, K1, (AX)(CX*2)
+	LEAQ          (AX)(CX*2), R10
+	VMOVUPS       Y1, K1, (R10)(CX*1)
+	LEAQ          (DX)(R9*4), DX
+	LEAQ          (AX)(CX*4), AX
+	SUBQ          $0x04, DI
+	CMPQ          DI, $0x04
+	JGE           fours56
+
+rest57:
+	TESTQ DI, DI
+	JZ    done58
+	LEAQ  -1(R8), R10
+	ANDQ  $0x0f, R10
+	INCQ  R10
+	MOVQ  $-1, R11
+	BZHIQ R10, R11, R11
+	KMOVW R11, K1
+	SHRQ  $0x10, R11
+	KMOVW R11, K2
+	CMPQ  R8, $0x10
+	JG    longer60
+
+rows59:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS (SI), Z1
 	VMOVUPS.Z    (DX), K1, Z4
@@ -2339,11 +2385,11 @@ rows57:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows57
-	JMP          done56
+	JNZ          rows59
+	JMP          done58
 
-longer58:
-rows59:
+longer60:
+rows61:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS (SI), Z1
 	VMOVUPS      (DX), Z4
@@ -2363,11 +2409,29 @@ rows59:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows59
+	JNZ          rows61
 
-done56:
+done58:
 	VZEROUPPER
 	RET
+
+DATA spread<>+0(SB)/8, $0x0000000000000000
+DATA spread<>+8(SB)/8, $0x0000000000000000
+DATA spread<>+16(SB)/8, $0x0000000000000000
+DATA spread<>+24(SB)/8, $0x0000000000000000
+DATA spread<>+32(SB)/8, $0x0000000100000001
+DATA spread<>+40(SB)/8, $0x0000000100000001
+DATA spread<>+48(SB)/8, $0x0000000100000001
+DATA spread<>+56(SB)/8, $0x0000000100000001
+DATA spread<>+64(SB)/8, $0x0000000200000002
+DATA spread<>+72(SB)/8, $0x0000000200000002
+DATA spread<>+80(SB)/8, $0x0000000200000002
+DATA spread<>+88(SB)/8, $0x0000000200000002
+DATA spread<>+96(SB)/8, $0x0000000300000003
+DATA spread<>+104(SB)/8, $0x0000000300000003
+DATA spread<>+112(SB)/8, $0x0000000300000003
+DATA spread<>+120(SB)/8, $0x0000000300000003
+GLOBL spread<>(SB), RODATA|NOPTR, $128
 
 // func shortJoinsAVX512(u *float64, w *float32, rows int, n int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
@@ -2379,7 +2443,7 @@ TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-32
 	MOVQ  BX, SI
 	SHLQ  $0x02, SI
 	TESTQ DX, DX
-	JZ    done61
+	JZ    done63
 	LEAQ  -1(BX), DI
 	ANDQ  $0x0f, DI
 	INCQ  DI
@@ -2389,9 +2453,9 @@ TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-32
 	SHRQ  $0x10, R8
 	KMOVW R8, K2
 	CMPQ  BX, $0x10
-	JG    longer63
+	JG    longer65
 
-rows62:
+rows64:
 	LEAQ          (CX)(SI*4), BX
 	VMOVUPS.Z     (CX), K1, Z0
 	VANDPS.BCST   f32_7fffffff<>+0(SB), Z0, Z0
@@ -2484,11 +2548,11 @@ rows62:
 	LEAQ          (CX)(SI*4), CX
 	LEAQ          (CX)(SI*4), CX
 	SUBQ          $0x08, DX
-	JNZ           rows62
-	JMP           done61
+	JNZ           rows64
+	JMP           done63
 
-longer63:
-rows64:
+longer65:
+rows66:
 	LEAQ          (CX)(SI*4), BX
 	VMOVUPS       (CX), Z0
 	VANDPS.BCST   f32_7fffffff<>+0(SB), Z0, Z0
@@ -2621,14 +2685,14 @@ rows64:
 	LEAQ          (CX)(SI*4), CX
 	LEAQ          (CX)(SI*4), CX
 	SUBQ          $0x08, DX
-	JNZ           rows64
+	JNZ           rows66
 
-done61:
+done63:
 	VZEROUPPER
 	RET
 
 // func shortSigmoidAVX512(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·shortSigmoidAVX512(SB), NOSPLIT, $0-48
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
@@ -2641,20 +2705,64 @@ TEXT ·shortSigmoidAVX512(SB), NOSPLIT, $0-48
 	SHLQ         $0x02, R8
 	VBROADCASTSS f32_b504f3<>+0(SB), Z1
 	VBROADCASTSS f32_3f800000<>+0(SB), Z2
-	TESTQ        SI, SI
-	JZ           done66
-	LEAQ         -1(DI), R9
-	ANDQ         $0x0f, R9
-	INCQ         R9
-	MOVQ         $-1, R10
-	BZHIQ        R9, R10, R10
-	KMOVW        R10, K1
-	SHRQ         $0x10, R10
-	KMOVW        R10, K2
-	CMPQ         DI, $0x10
-	JG           longer68
+	CMPQ         DI, $0x08
+	JG           rest69
+	CMPQ         SI, $0x04
+	JL           rest69
+	MOVQ         $-1, R9
+	BZHIQ        DI, R9, R9
+	KMOVW        R9, K1
+	VMOVUPS      spread<>+0(SB), Z3
+	VMOVUPS      spread<>+64(SB), Z4
 
-rows67:
+fours68:
+	VMOVUPS       (BX), X5
+	ADDQ          $0x10, BX
+	VPERMPS       Z5, Z3, Z0
+	VMOVUPS       (DX), Y6
+	VINSERTF64X4  $0x01, (DX)(R8*1), Z6, Z6
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z6, Z7
+	VCMPPS        $0x0d, Z1, Z7, K2
+	VADDPS        Z2, Z7, Z7
+	VDIVPS        Z7, Z6, Z7
+	VMULPS.Z      Z0, Z7, K2, Z7
+	VEXTRACTF64X4 $0x01, Z7, Y0
+	VMOVUPS       Y7, K1, (AX)
+	VMOVUPS       Y0, K1, (AX)(CX*1)
+	VPERMPS       Z5, Z4, Z0
+	VMOVUPS       (DX)(R8*2), Y8
+	LEAQ          (DX)(R8*2), R9
+	VINSERTF64X4  $0x01, (R9)(R8*1), Z8, Z8
+	VANDPS.BCST   f32_7fffffff<>+0(SB), Z8, Z7
+	VCMPPS        $0x0d, Z1, Z7, K2
+	VADDPS        Z2, Z7, Z7
+	VDIVPS        Z7, Z8, Z7
+	VMULPS.Z      Z0, Z7, K2, Z7
+	VEXTRACTF64X4 $0x01, Z7, Y0
+	VMOVUPS       Y7, K1, (AX)(CX*2)
+	LEAQ          (AX)(CX*2), R9
+	VMOVUPS       Y0, K1, (R9)(CX*1)
+	LEAQ          (DX)(R8*4), DX
+	LEAQ          (AX)(CX*4), AX
+	SUBQ          $0x04, SI
+	CMPQ          SI, $0x04
+	JGE           fours68
+
+rest69:
+	TESTQ SI, SI
+	JZ    done70
+	LEAQ  -1(DI), R9
+	ANDQ  $0x0f, R9
+	INCQ  R9
+	MOVQ  $-1, R10
+	BZHIQ R9, R10, R10
+	KMOVW R10, K1
+	SHRQ  $0x10, R10
+	KMOVW R10, K2
+	CMPQ  DI, $0x10
+	JG    longer72
+
+rows71:
 	VBROADCASTSS (BX), Z0
 	VMOVUPS.Z    (DX), K1, Z3
 	VANDPS.BCST  f32_7fffffff<>+0(SB), Z3, Z4
@@ -2667,11 +2775,11 @@ rows67:
 	ADDQ         R8, DX
 	ADDQ         $0x04, BX
 	SUBQ         $0x01, SI
-	JNZ          rows67
-	JMP          done66
+	JNZ          rows71
+	JMP          done70
 
-longer68:
-rows69:
+longer72:
+rows73:
 	VBROADCASTSS (BX), Z0
 	VMOVUPS      (DX), Z3
 	VANDPS.BCST  f32_7fffffff<>+0(SB), Z3, Z4
@@ -2691,8 +2799,8 @@ rows69:
 	ADDQ         R8, DX
 	ADDQ         $0x04, BX
 	SUBQ         $0x01, SI
-	JNZ          rows69
+	JNZ          rows73
 
-done66:
+done70:
 	VZEROUPPER
 	RET
