@@ -416,35 +416,39 @@ func (l *TargetLabels) ReadRows(dst []uint64, r0, r1 int) error {
 	return nil
 }
 
-// readFlat is that of DenseLabels, of at most 32 classes. Two rows at a time, and no
-// branch but for a word that is full.
+// readFlat is that of DenseLabels, of at most 32 classes.
 func (l *TargetLabels) readFlat(dst []uint64, r0, r1 int) bool {
 	if r0 < 0 || r1 > len(l.Targets) {
 		return false
 	}
 	n, targets := l.Classes, l.Targets[r0:r1]
+	bad := 0 // negative where a target is no class
 	var word uint64
-	filled, k, bad := 0, 0, 0 // bad is negative where a target is no class
-	put := func(row uint64, length int) {
-		word |= row << (filled & 63)
-		if filled += length; filled >= 64 {
-			dst[k] = word
-			k++
-			filled -= 64
-			word = row >> ((length - filled) & 63)
-			if filled == 0 {
-				word = 0
-			}
+	filled, k := 0, 0
+	for i := 0; i < len(targets); {
+		for ; filled+4*n <= 64 && i <= len(targets)-4; i += 4 {
+			s, t, u, v := int(targets[i]), int(targets[i+1]), int(targets[i+2]), int(targets[i+3])
+			bad |= s | t | u | v | (n - 1 - s) | (n - 1 - t) | (n - 1 - u) | (n - 1 - v)
+			four := uint64(1)<<(s&63) | 1<<((n+t)&63) | 1<<((2*n+u)&63) | 1<<((3*n+v)&63)
+			word |= four << (filled & 63)
+			filled += 4 * n
 		}
-	}
-	for ; len(targets) >= 2; targets = targets[2:] {
-		s, t := int(targets[0]), int(targets[1])
-		bad |= s | t | (n - 1 - s) | (n - 1 - t)
-		put(1<<(s&63)|1<<((n+t)&63), 2*n)
-	}
-	for _, t := range targets {
-		bad |= int(t) | (n - 1 - int(t))
-		put(1<<(t&63), n)
+		for ; filled+n <= 64 && i < len(targets); i++ {
+			t := int(targets[i])
+			bad |= t | (n - 1 - t)
+			word |= 1 << ((filled + t) & 63)
+			filled += n
+		}
+		if i == len(targets) {
+			break
+		}
+		// The row begins in this word and ends in the next.
+		t := int(targets[i])
+		bad |= t | (n - 1 - t)
+		dst[k] = word | 1<<uint(filled+t)
+		word = 1 << uint(filled+t-64)
+		filled += n - 64
+		k, i = k+1, i+1
 	}
 	if filled > 0 {
 		dst[k] = word
