@@ -13,6 +13,8 @@ import (
 //
 //	e = e^-b;  u = a·e;  loss = log1p(u);  r = 1/(1+u)
 //	fa = scale·(e·r);  fb = -((scale·u)·r)
+//
+// Of float32 the logarithm is that of 1+u rounded (see finishJoined).
 func finishTarget(v *vec, factors bool) {
 	f := newFinish(v, factors)
 	e := newExponential(f.vec, f.constant(coef.Magic64), false)
@@ -35,10 +37,17 @@ func finishTarget(v *vec, factors bool) {
 			f.mul(u, at(f.scale, 0), q)
 			f.atMost(q, magnitude, math.MaxFloat64)
 		}
-		log, r := f.log1p(u)
+		logarithm := f.log1p
+		if !v.double() {
+			logarithm = f.log1pSum
+		}
+		log, r := logarithm(u)
 		f.move(log, at(f.loss, 0))
 		if !factors {
 			return
+		}
+		if !v.double() {
+			f.VDIVPD(r, f.one, r)
 		}
 		f.mul(q, r, q)
 		f.xor(q, f.asRegister(sign), q)

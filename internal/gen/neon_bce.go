@@ -87,7 +87,7 @@ func emitNeonBCE(v *neonVec, form bceForm, grad bool) {
 	b.low = low
 	b.e = newNeonExponential(v, magic)
 	if v.double() {
-		b.log = newNeonLogarithms(v, false)
+		b.log = newNeonLogarithms(v, false, false)
 	}
 
 	l.run(func() {

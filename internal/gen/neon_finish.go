@@ -60,13 +60,7 @@ func neonFinishJoined(v *neonVec, product, factors bool) {
 			f.free(append(noA, noB...)...)
 		}
 		if factors {
-			inverse := f.regs(len(a))
-			for j := range u {
-				f.with(f.one, func(one *vecReg) {
-					f.add(u[j], one, inverse[j])
-					f.div(one, inverse[j], inverse[j])
-				})
-			}
+			inverse := f.inverses(u)
 			for i, other := range [][]*vecReg{b, a} {
 				none := [][]*vecReg{noB, noA}[i]
 				for j, x := range other {
@@ -91,6 +85,18 @@ func neonFinishJoined(v *neonVec, product, factors bool) {
 	})
 }
 
+// inverses returns 1/(1+u).
+func (f *neonFinish) inverses(u []*vecReg) []*vecReg {
+	inverse := f.regs(len(u))
+	for j := range u {
+		f.with(f.one, func(one *vecReg) {
+			f.add(u[j], one, inverse[j])
+			f.div(one, inverse[j], inverse[j])
+		})
+	}
+	return inverse
+}
+
 // neonFinishTarget emits finishTarget.
 func neonFinishTarget(v *neonVec, factors bool) {
 	f := newNeonFinish(v, factors, false)
@@ -105,16 +111,17 @@ func neonFinishTarget(v *neonVec, factors bool) {
 		d.op("ADD", imm(16*finishRegs), f.sums[1])
 		sign := d.inRegister(d.constant(math.Copysign(0, -1)))
 		for _, r := range y {
-			f.atMost(r, coef.TargetLimit)
 			d.xor(r, sign, r)
 		}
 		d.free(sign)
+		f.atMost(y, coef.TargetLimit)
 		b, s := e.evaluate(y)
 		u, q := d.regs(finishRegs), []*vecReg(nil)
 		for i := range b {
 			d.mul(b[i], s[i], b[i])
 			d.mul(a[i], b[i], u[i])
-			normal := d.within(u[i], coef.TermLow, coef.TermHigh)
+		}
+		for i, normal := range d.within(u, coef.TermLow, coef.TermHigh) {
 			d.or(normal, none[i], normal)
 			d.and(normal, f.good, f.good)
 			d.free(normal)
@@ -125,11 +132,20 @@ func neonFinishTarget(v *neonVec, factors bool) {
 			d.loadPair(address{f.scale, 0}, q[0], q[1])
 			for i := range q {
 				d.mul(q[i], u[i], q[i])
-				f.atMost(q[i], math.MaxFloat64)
 			}
+			f.atMost(q, math.MaxFloat64)
 		}
-		reduced := f.reduce1p(u)
-		r := reduced.inverse
+		var reduced neonReduced
+		var r []*vecReg
+		if v.double() {
+			reduced = f.reduce1p(u)
+			r = reduced.inverse
+		} else {
+			if factors {
+				r = f.inverses(u)
+			}
+			reduced = f.reduceSum(u)
+		}
 		if factors {
 			sign := d.inRegister(d.constant(math.Copysign(0, -1)))
 			for i := range q {
@@ -151,12 +167,21 @@ func neonFinishTarget(v *neonVec, factors bool) {
 }
 
 // atMost has lanes above a bound in magnitude, or NaN, be no good.
-func (f *neonFinish) atMost(x *vecReg, bound float64) {
-	clear, most := f.neonVec.inRegister(f.constant(math.Float64frombits(1<<63-1))), f.neonVec.inRegister(f.constant(bound))
-	f.and(x, clear, clear)
-	f.atLeast(most, clear, clear)
-	f.and(clear, f.good, f.good)
-	f.free(clear, most)
+func (f *neonFinish) atMost(x []*vecReg, bound float64) {
+	clear, most := f.both(math.Float64frombits(1<<63-1)), f.both(bound)
+	for i, c := range clear {
+		f.and(x[i], c, c)
+		f.atLeast(most[i], c, c)
+		f.and(c, f.good, f.good)
+	}
+	f.free(append(clear, most...)...)
+}
+
+// both returns a constant in two registers, by one load.
+func (v *neonVec) both(x float64) []*vecReg {
+	r := v.regs(2)
+	v.loadPair(v.constant(x), r[0], r[1])
+	return r
 }
 
 // neonFinishJoins emits finishJoins.
@@ -167,7 +192,7 @@ func neonFinishJoins(v *neonVec, factors bool) {
 	if factors {
 		f.out[0], f.scale = d.param("f"), d.param("scale")
 	}
-	f.neonLogarithms = newNeonLogarithms(d, true)
+	f.neonLogarithms = newNeonLogarithms(d, true, true)
 	f.good = d.reg()
 	d.op("VCMEQ", f.good.d2(), f.good.d2(), f.good.d2())
 	f.run(func() {
@@ -215,9 +240,9 @@ type neonFinish struct {
 
 const finishRegs = 2 // registers at a time
 
-// newNeonFinish returns a finish, with the constants of the logarithm in registers or
-// not.
-func newNeonFinish(v *neonVec, factors, inRegisters bool) *neonFinish {
+// newNeonFinish returns a finish, with all constants of the logarithm in registers, or
+// those of its reduction alone.
+func newNeonFinish(v *neonVec, factors, sumInRegisters bool) *neonFinish {
 	d := newNeonVec(v.neonFile, float64s)
 	d.set = "log"
 	f := &neonFinish{of: v.elem, loss: d.param("loss"), factors: factors}
@@ -226,7 +251,7 @@ func newNeonFinish(v *neonVec, factors, inRegisters bool) *neonFinish {
 		f.out = [2]genReg{d.param("fa"), d.param("fb")}
 		f.scale = d.param("scale")
 	}
-	f.neonLogarithms = newNeonLogarithms(d, inRegisters)
+	f.neonLogarithms = newNeonLogarithms(d, true, sumInRegisters)
 	f.most = v.pick(coef.FactorHigh32, coef.FactorHigh64)
 	f.good = d.reg()
 	d.op("VCMEQ", f.good.d2(), f.good.d2(), f.good.d2())
@@ -266,9 +291,8 @@ func (f *neonFinish) loadWithin(i int, low, high float64) (x, zero []*vecReg) {
 	x, zero = f.regs(finishRegs), f.cleared(finishRegs)
 	f.loadPair(address{f.sums[i], 0}, x[0], x[1])
 	f.op("ADD", imm(16*finishRegs), f.sums[i])
-	for j, r := range x {
-		natural := f.within(r, low, high)
-		f.op("VCMEQ", zero[j].d2(), r.d2(), zero[j].d2())
+	for j, natural := range f.within(x, low, high) {
+		f.op("VCMEQ", zero[j].d2(), x[j].d2(), zero[j].d2())
 		f.or(natural, zero[j], natural)
 		f.and(natural, f.good, f.good)
 		f.free(natural)
@@ -280,11 +304,13 @@ func (f *neonFinish) loadWithin(i int, low, high float64) (x, zero []*vecReg) {
 func (f *neonFinish) factor(i int, x, none []*vecReg) {
 	q := f.regs(finishRegs)
 	f.loadPair(address{f.scale, 0}, q[0], q[1])
+	clear := f.both(math.Float64frombits(1<<63 - 1))
 	for j := range x {
 		f.mul(x[j], q[j], x[j])
-		clear := f.neonVec.inRegister(f.constant(math.Float64frombits(1<<63 - 1)))
-		f.and(x[j], clear, q[j])
-		fits := f.within(q[j], f.of.pick(coef.FactorLow32, coef.FactorLow64), f.most)
+		f.and(x[j], clear[j], q[j])
+	}
+	f.free(clear...)
+	for j, fits := range f.within(q, f.of.pick(coef.FactorLow32, coef.FactorLow64), f.most) {
 		if none != nil {
 			zero := f.cleared(1)[0]
 			f.op("VCMEQ", zero.d2(), q[j].d2(), zero.d2())
@@ -293,19 +319,21 @@ func (f *neonFinish) factor(i int, x, none []*vecReg) {
 			f.free(zero)
 		}
 		f.and(fits, f.good, f.good)
-		f.free(fits, clear)
+		f.free(fits)
 	}
 	f.free(q...)
 	f.storeNarrow(f.of, x[0], x[1], f.out[i], 0)
 	f.op("ADD", imm(2*finishRegs*f.of.size), f.out[i])
 }
 
-// within returns the lanes in which low ≤ x ≤ high.
-func (v *neonVec) within(x *vecReg, low, high float64) *vecReg {
-	k, m := v.inRegister(v.constant(low)), v.inRegister(v.constant(high))
-	v.atLeast(x, k, k)
-	v.atLeast(m, x, m)
-	v.and(k, m, k)
-	v.free(m)
+// within returns the lanes in which low ≤ x ≤ high, of two registers.
+func (v *neonVec) within(x []*vecReg, low, high float64) []*vecReg {
+	k, m := v.both(low), v.both(high)
+	for i, r := range x {
+		v.atLeast(r, k[i], k[i])
+		v.atLeast(m[i], r, m[i])
+		v.and(k[i], m[i], k[i])
+	}
+	v.free(m...)
 	return k
 }

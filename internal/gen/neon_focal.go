@@ -118,7 +118,7 @@ func emitNeonFocal(v *neonVec, kind focalKind) {
 	row := v.regs(3)
 	f.factor, f.hi, f.lo = row[0], row[1], row[2]
 	if v.double() {
-		f.log = newNeonLogarithms(v, false)
+		f.log = newNeonLogarithms(v, false, false)
 	}
 
 	l.run(func() {

@@ -25,7 +25,7 @@ func neonLogarithm(v *neonVec, plus1, low bool) {
 		streams = append(streams, lo)
 	}
 	l := newNeonVectorLoop(v, 1, streams...)
-	g := newNeonLogarithms(v, true)
+	g := newNeonLogarithms(v, true, true)
 
 	l.run(func() {}, func(t neonTurn) {
 		var r neonReduced
@@ -84,12 +84,14 @@ type neonLogarithms struct {
 	sum                            *neonLogSum
 }
 
-func newNeonLogarithms(v *neonVec, inRegisters bool) *neonLogarithms {
+// newNeonLogarithms keeps the constants of the reduction, and those of the sum, in
+// registers or not.
+func newNeonLogarithms(v *neonVec, reduction, sum bool) *neonLogarithms {
 	v.loadConstants()
-	place := func(x float64) neonConstant { return v.place(x, inRegisters) }
+	place := func(x float64) neonConstant { return v.place(x, reduction) }
 	bits := func(b uint64) neonConstant { return place(math.Float64frombits(b)) }
 	return &neonLogarithms{v, place(1), bits(1<<52 - 1), bits(coef.SqrtHalfBits), bits(coef.LogOffset),
-		place(0x1p52), place(0x1p52 + 1023), newNeonLogSum(v, inRegisters)}
+		place(0x1p52), place(0x1p52 + 1023), newNeonLogSum(v, sum)}
 }
 
 // A neonReduced is numbers u·(1+c), u = 2^k·(1+f), and 1/u.

@@ -55,7 +55,7 @@ func emitNeonSoftBCE(v *neonVec) {
 	b.low, b.factor = low, v.reg()
 	b.e = newNeonExponential(v, magic)
 	if v.double() {
-		b.log = newNeonLogarithms(v, false)
+		b.log = newNeonLogarithms(v, false, false)
 	}
 
 	l.run(func() {

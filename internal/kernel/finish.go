@@ -166,15 +166,15 @@ func TargetFits[T Float](a, f, target float64) bool {
 // nil, the TargetFactors to fa[i] and fb[i]. It reports whether all rows are
 // TargetFast, and their factors TargetFits; where not, the row's results are open.
 func finishTarget32Generic(loss []float64, fa, fb []float32, a, b, scale []float64) bool {
-	return finishTarget(loss, fa, fb, a, b, scale)
+	return finishTarget(loss, fa, fb, a, b, scale, scalar.Log1pSum)
 }
 
 // finishTarget64Generic is finishTarget32Generic for float64.
 func finishTarget64Generic(loss []float64, fa, fb []float64, a, b, scale []float64) bool {
-	return finishTarget(loss, fa, fb, a, b, scale)
+	return finishTarget(loss, fa, fb, a, b, scale, scalar.Log1pFinite)
 }
 
-func finishTarget[T Float](loss []float64, fa, fb []T, a, b, scale []float64) bool {
+func finishTarget[T Float](loss []float64, fa, fb []T, a, b, scale []float64, log1p func(float64) float64) bool {
 	good := true
 	for i, x := range a {
 		e, u, fast := TargetFast[T](x, b[i])
@@ -182,7 +182,7 @@ func finishTarget[T Float](loss []float64, fa, fb []T, a, b, scale []float64) bo
 			good = false
 			continue
 		}
-		loss[i] = scalar.Log1pFinite(u)
+		loss[i] = log1p(u)
 		if fa != nil {
 			f, g := TargetFactors(e, u, scale[i])
 			good = good && TargetFits[T](x, f, g)
