@@ -207,7 +207,7 @@ func (b *Batch[T]) check(out *Output[T], t *lossTraits) error {
 		return err
 	}
 	if t.perClass > 0 && t.perClass != n {
-		return fieldError("BCE.PositiveWeight", "%d, want one, or one for each of %d classes", t.perClass, n)
+		return fieldError(t.perClassField, "%d, want one for each of %d classes", t.perClass, n)
 	}
 	if err := b.checkThresholds(out, t); err != nil {
 		return err

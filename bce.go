@@ -59,7 +59,7 @@ func (l BCE) traits() (lossTraits, error) {
 	}
 	t := lossTraits{threshold: l.Threshold, softToo: l.Focal == 0, smooth: l.Focal == 0, hardOnly: "BCE with a focal exponent takes Batch.Labels alone", learned: true, classWeights: true, hardNegative: true, flatLabels: true, sideCopies: true}
 	if n := len(l.PositiveWeight); n > 1 {
-		t.perClass = n
+		t.perClass, t.perClassField = n, "BCE.PositiveWeight"
 	}
 	return t, nil
 }

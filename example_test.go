@@ -596,3 +596,37 @@ func ExampleDistillation() {
 	// [0.0000 0.2037]
 	// [0.0000 0.2952]
 }
+
+// Negatives of the rare class weigh less.
+func ExampleDistributionBalanced() {
+	loss := zlpr.NewDistributionBalanced([]int{500, 10}, 1000)
+	for _, scores := range [][]float64{{2, -3}, {2, 0}} {
+		e, err := zlpr.NewEvaluator[float64](loss, zlpr.Options{})
+		if err != nil {
+			panic(err)
+		}
+		r, err := e.Evaluate(context.Background(), &zlpr.Batch[float64]{
+			Scores: zlpr.MatrixOf([][]float64{scores}),
+			Labels: &zlpr.DenseLabels[bool]{Rows: 1, Cols: 2, Data: []bool{true, false}, Stride: 2},
+		}, nil)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Printf("%.4f\n", r.Loss)
+	}
+	// Output:
+	// 0.1404
+	// 0.4088
+}
+
+func ExampleNewDistributionBalanced() {
+	loss := zlpr.NewDistributionBalanced([]int{500, 10}, 1000)
+	fmt.Println(loss.Alpha, loss.Beta, loss.Mu, loss.Kappa, loss.NegativeScale)
+	// Output: 0.1 10 0.3 0.05 2
+}
+
+// Thresholds of a frequent and of a rare class.
+func ExampleLogitAdjustment() {
+	fmt.Printf("%.3f\n", zlpr.LogitAdjustment([]int{900, 100}, 1))
+	// Output: [-0.105 -2.303]
+}

@@ -43,3 +43,30 @@ func ClassBalancedWeights(counts []int, beta float64) []float64 {
 	}
 	return w
 }
+
+// LogitAdjustment returns the shifts τ·log π_j, π_j = n_j / Σ n the frequencies of the
+// classes of which there are n_j. Trained on scores s + shift, or without it, classes are
+// predicted by s, or by s - shift: for labels of one class the highest, for any number of
+// labels those above the thresholds that the shifts are, as metrics.AboveEach takes them. A
+// class without positives counts as one with a single one. It panics unless τ is finite
+// and no count negative. The error is below 2^-50 of |shift| + |τ|.
+//
+// See Menon, Jayasumana, Rawat, Jain, Veit and Kumar, "Long-tail learning via logit
+// adjustment", ICLR 2021, arXiv 2007.07314.
+func LogitAdjustment(counts []int, tau float64) []float64 {
+	if !finiteNumber(tau) {
+		panic("zlpr: LogitAdjustment by no finite number")
+	}
+	sum := 0.0
+	for _, n := range counts {
+		if n < 0 {
+			panic("zlpr: LogitAdjustment of a negative count")
+		}
+		sum += float64(max(1, n))
+	}
+	shift := make([]float64, len(counts))
+	for j, n := range counts {
+		shift[j] = tau * scalar.Log(float64(max(1, n))/sum)
+	}
+	return shift
+}

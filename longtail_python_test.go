@@ -2,6 +2,7 @@ package zlpr
 
 import (
 	"fmt"
+	"math"
 	"math/rand/v2"
 	"os/exec"
 	"strconv"
@@ -26,6 +27,24 @@ for s, y in zip(lines[0::2], lines[1::2]):
     lse = lambda v: v.max() + np.log(np.exp(v - v.max()).sum())
     z = 4 * lse(-s[y == 1] / 4) + lse(s[y == 0])
     print(repr(float(np.logaddexp(0, z))))
+    # ResampleLoss(reweight_func="rebalance", focal off, logit_reg=dict(neg_scale=2, init_bias=0.05),
+    # map_param=dict(alpha=0.1, beta=10, gamma=0.3)), the mean over the classes as their sum
+    freq = np.arange(len(s)) * 3.0 + 1
+    bias = -np.log(1000 / freq - 1) * 0.05 / 2
+    rate = (y / freq).sum()
+    weight = 1 / (1 + np.exp(-10 * (1 / freq / rate - 0.3))) + 0.1
+    z = s + bias
+    z = z * (1 - y) * 2 + z * y
+    weight = weight / 2 * (1 - y) + weight * y
+    print(repr(float((weight * (np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z))))).sum())))
+    # kl_div(log_softmax(s/T), softmax(s'/T)) * T^2 with s' = 2 sin(s), T = 3; the loss of soft
+    # labels of ZLPR less its minimum
+    a, b = s / 3, 2 * np.sin(s) / 3
+    la, lb = a - lse(a), b - lse(b)
+    print(repr(float(9 * (np.exp(lb) * (lb - la)).sum())))
+    u = 1 / (1 + np.exp(-2 * b))
+    zlpr = lambda v: np.log1p(((1 - u) * np.exp(v)).sum()) + np.log1p((u * np.exp(-v)).sum())
+    print(repr(float(9 * (zlpr(a) - zlpr(b)))))
     # binary_cross_entropy_with_logits and cross_entropy of soft targets
     t = np.abs(np.sin(s))
     print(repr(float((np.maximum(s, 0) - s * t + np.log1p(np.exp(-np.abs(s)))).sum())))
@@ -62,7 +81,7 @@ func TestAuthorsFormulas(t *testing.T) {
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	want := strings.Fields(string(out))
-	require.Len(t, want, 4*rows+rows*n)
+	require.Len(t, want, 7*rows+rows*n)
 	number := func(k int) float64 {
 		v, err := strconv.ParseFloat(want[k], 64)
 		require.NoError(t, err)
@@ -71,20 +90,33 @@ func TestAuthorsFormulas(t *testing.T) {
 	hard := &Batch[float64]{Scores: Matrix[float64]{rows, n, x, n}, Labels: &DenseLabels[bool]{rows, n, positive, n}}
 	soft := &Batch[float64]{Scores: hard.Scores, Soft: newGrad(hard)}
 	for k := range soft.Soft.Data {
-		soft.Soft.Data[k] = number(4*rows + k)
+		soft.Soft.Data[k] = number(7*rows + k)
 	}
+	taught := &Batch[float64]{Scores: hard.Scores, Teacher: newGrad(hard)}
+	for k, v := range x {
+		taught.Teacher.Data[k] = 2 * math.Sin(v)
+	}
+	counts := make([]int, n)
+	for j := range counts {
+		counts[j] = 3*j + 1
+	}
+	balanced := NewDistributionBalanced(counts, 1000)
+	balanced.Kappa /= 2 // by λ, as the authors' code has it
 	for k, of := range []struct {
 		loss  Loss
 		batch *Batch[float64]
 	}{
 		{Asymmetric{GammaPositive: 1, GammaNegative: 4, Shift: 0.05}, hard},
 		{TwoWay{PositiveTemperature: 4}, hard},
+		{balanced, hard},
+		{Distillation{Loss: SoftmaxCrossEntropy{}, Temperature: 3}, taught},
+		{Distillation{Loss: ZLPR{}, Temperature: 3}, taught},
 		{BCE{}, soft},
 		{SoftmaxCrossEntropy{}, soft},
 	} {
 		_, losses, _ := evalBatch(t, of.loss, Options{}, of.batch, Output[float64]{})
 		for i, l := range losses {
-			require.InEpsilon(t, number(4*i+k), l, 1e-12, "%s row %d", of.loss.Name(), i)
+			require.InEpsilon(t, number(7*i+k), l, 1e-12, "%s row %d", of.loss.Name(), i)
 		}
 	}
 }

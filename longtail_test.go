@@ -1,10 +1,13 @@
 package zlpr
 
 import (
+	"math"
 	"math/big"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr/internal/ref"
 )
 
 // TestClassBalancedWeights compares with exact powers.
@@ -32,4 +35,19 @@ func TestClassBalancedWeights(t *testing.T) {
 	require.Panics(t, func() { ClassBalancedWeights(counts, 1) })
 	require.Panics(t, func() { ClassBalancedWeights([]int{-1}, 0.5) })
 	require.Empty(t, ClassBalancedWeights(nil, 0.5))
+}
+
+// TestLogitAdjustment compares with the formula in big.Float.
+func TestLogitAdjustment(t *testing.T) {
+	counts := []int{0, 1, 2, 10, 100000, 5}
+	for _, tau := range []float64{0, 1, -0.5, 1.7} {
+		for j, got := range LogitAdjustment(counts, tau) {
+			share := ref.Quo(ref.New(float64(max(1, counts[j]))), ref.New(100019))
+			want, _ := ref.Mul(ref.New(tau), ref.Log(share)).Float64()
+			require.InDelta(t, want, got, 0x1p-50*(math.Abs(want)+math.Abs(tau)), "tau %v class %d", tau, j)
+		}
+	}
+	require.Panics(t, func() { LogitAdjustment(counts, math.NaN()) })
+	require.Panics(t, func() { LogitAdjustment([]int{-1}, 1) })
+	require.Empty(t, LogitAdjustment(nil, 1))
 }

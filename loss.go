@@ -8,7 +8,7 @@ import (
 )
 
 // A Loss is a loss function with its parameters: SoftmaxCrossEntropy, BCE,
-// Pairwise, ZLPR, SoftZLPR, Subset, PaddedSubset, Asymmetric, TwoWay or Distillation. An
+// Pairwise, ZLPR, SoftZLPR, Subset, PaddedSubset, Asymmetric, TwoWay, DistributionBalanced or Distillation. An
 // Evaluator evaluates it.
 type Loss interface {
 	// Name returns the name by which the command knows the loss.
@@ -37,21 +37,22 @@ func workOf[T Float](loss Loss) work[T] {
 
 // lossTraits tell what a loss takes and needs.
 type lossTraits struct {
-	threshold    float64 // the fixed threshold
-	learned      bool    // thresholds may be scores
-	soft         bool    // labels are Batch.Soft
-	softToo      bool    // labels may be Batch.Soft
-	teacher      bool    // Batch.Teacher is in the labels' place
-	smooth       bool    // takes Batch.Smoothing
-	hardOnly     string  // why they may not, of a loss that else takes them
-	target       bool    // exactly one positive a row
-	classWeights bool
-	hardNegative bool // TopNegatives and TopScores
-	mostAsked    bool // needs Weights.MostPositives
-	mostAllowed  int  // of positives of a row; 0 for any number
-	perClass     int  // a parameter has one value for each of so many classes; 0 for none
-	flatLabels   bool // its work takes labels of short rows from chunk.FlatPos
-	sideCopies   bool // its kernels make Out.Pending while they compute
+	threshold     float64 // the fixed threshold
+	learned       bool    // thresholds may be scores
+	soft          bool    // labels are Batch.Soft
+	softToo       bool    // labels may be Batch.Soft
+	teacher       bool    // Batch.Teacher is in the labels' place
+	smooth        bool    // takes Batch.Smoothing
+	hardOnly      string  // why they may not, of a loss that else takes them
+	target        bool    // exactly one positive a row
+	classWeights  bool
+	hardNegative  bool   // TopNegatives and TopScores
+	mostAsked     bool   // needs Weights.MostPositives
+	mostAllowed   int    // of positives of a row; 0 for any number
+	perClassField string // of it
+	perClass      int    // a parameter has one value for each of so many classes; 0 for none
+	flatLabels    bool   // its work takes labels of short rows from chunk.FlatPos
+	sideCopies    bool   // its kernels make Out.Pending while they compute
 }
 
 // on returns the traits on soft or on hard labels, for a loss that takes both.

@@ -25,7 +25,7 @@ func BenchmarkEvaluate(b *testing.B) {
 							rows[i].ClassWeights = nil // it takes none
 						}
 					}
-					loss := Loss{Name: name, Focal: 0}
+					loss := Loss{Name: name, Counts: make([]int, 20), Rows: 1}
 					for i := 0; b.Loop(); i++ {
 						if _, err := loss.Evaluate(rows[i%len(rows)]); err != nil {
 							b.Fatal(err)

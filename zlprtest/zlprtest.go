@@ -30,6 +30,8 @@ type Row struct {
 //	zlpr           log(1 + Σ_N w_i e^(s_i-s0)) + log(1 + Σ_P w_j e^(s0-s_j))
 //	zlpr-soft      log(1 + Σ w_i (1-t_i) e^(s_i-s0)) + log(1 + Σ w_i t_i e^(s0-s_i))
 //	asymmetric     Σ_P w (1-p)^γ+ (-log p) + Σ_N w r^γ- (-log(1-r)), p = sigmoid(s), r = max(p-m, 0)
+//	distribution-balanced  Σ_P w r softplus(ν-s) + Σ_N w r softplus(λ(s-ν))/λ, r = α + sigmoid(β(q-μ)),
+//	               q = (1/n)/Σ_P 1/n_j, ν = κ log(N/n - 1), λ = NegativeScale, 0 meaning 1
 //	two-way        softplus(T- log Σ_N e^(s/T-) + T+ log Σ_P e^(-s/T+)); no class weights
 //	softmax, soft  Σ w_i t_i (log Σ e^s - s_i)
 //	bce, soft      Σ w_i ((1-t_i) softplus(s_i-s0) + p_i t_i softplus(s0-s_i)), p = PositiveWeight
@@ -52,12 +54,15 @@ type Loss struct {
 	// Of two-way: T+ and T-; 0 means 1.
 	PositiveTemperature, NegativeTemperature float64
 	Temperature                              float64 // T of a distillation; 0 means 1
+	Counts                                   []int   // of distribution-balanced, one a class
+	Rows                                     int     // of distribution-balanced
+	Alpha, Beta, Mu, Kappa, NegativeScale    float64 // of distribution-balanced
 	K                                        int     // of subset-padded; 0 means the number of positives
 }
 
 // Names returns the names of the losses.
 func Names() []string {
-	return []string{"softmax", "bce", "pairwise", "zlpr", "zlpr-soft", "subset", "subset-padded", "asymmetric", "two-way"}
+	return []string{"softmax", "bce", "pairwise", "zlpr", "zlpr-soft", "subset", "subset-padded", "asymmetric", "two-way", "distribution-balanced"}
 }
 
 // Result is the loss of a row and its derivatives, with relative errors below
@@ -160,6 +165,12 @@ func (l Loss) Evaluate(row Row) (Result, error) {
 			return t
 		}
 		result = r.TwoWay(temperature(l.PositiveTemperature), temperature(l.NegativeTemperature))
+	case "distribution-balanced":
+		lambda := l.NegativeScale
+		if lambda == 0 {
+			lambda = 1
+		}
+		result = r.DistributionBalanced(l.Counts, l.Rows, l.Alpha, l.Beta, l.Mu, l.Kappa, lambda)
 	case "zlpr-soft":
 		result = r.SoftZLPR()
 	case "subset":
@@ -193,6 +204,7 @@ func (l Loss) check(row Row) error {
 		needed bool
 	}{
 		{"Positive", len(row.Positive), !l.soft(row) && row.Teacher == nil},
+		{"Counts", len(l.Counts), l.Name == "distribution-balanced"},
 		{"Teacher", len(row.Teacher), row.Teacher != nil},
 		{"Soft", len(row.Soft), l.soft(row)},
 		{"Mask", len(row.Mask), row.Mask != nil},
@@ -203,12 +215,12 @@ func (l Loss) check(row Row) error {
 			return fmt.Errorf("zlprtest: %d scores, but %s has length %d", n, s.name, s.length)
 		}
 	}
-	for _, x := range []float64{row.Threshold, l.Focal, l.Gamma, l.Margin, l.GammaPositive, l.GammaNegative, l.Shift, l.PositiveTemperature, l.NegativeTemperature} {
+	for _, x := range []float64{row.Threshold, l.Focal, l.Gamma, l.Margin, l.GammaPositive, l.GammaNegative, l.Shift, l.PositiveTemperature, l.NegativeTemperature, l.Alpha, l.Beta, l.Mu, l.Kappa, l.NegativeScale} {
 		if !finite(x) {
 			return fmt.Errorf("zlprtest: a parameter is %g", x)
 		}
 	}
-	if least := min(l.Focal, l.Gamma, l.GammaPositive, l.GammaNegative, l.Shift, l.PositiveTemperature, l.NegativeTemperature); least < 0 {
+	if least := min(l.Focal, l.Gamma, l.GammaPositive, l.GammaNegative, l.Shift, l.PositiveTemperature, l.NegativeTemperature, l.Alpha, l.Beta, l.Kappa, l.NegativeScale); least < 0 {
 		return fmt.Errorf("zlprtest: a parameter is %g", least)
 	}
 	if !finite(l.Temperature) || l.Temperature < 0 {

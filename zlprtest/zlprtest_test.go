@@ -42,7 +42,7 @@ func TestLosses(t *testing.T) {
 		}
 	}
 	for _, name := range Names() {
-		if _, err := (Loss{Name: name}).Evaluate(two); err != nil {
+		if _, err := (Loss{Name: name, Counts: make([]int, len(two.Scores)), Rows: 1}).Evaluate(two); err != nil {
 			t.Error(err)
 		}
 	}

@@ -322,6 +322,10 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	padded := slices.Contains(names, "subset-padded") && f.K == 0 && e.teacher == nil
 	mean := f.grad != "" && (f.reduction == "mean" || e.elements)
 	e.factor = 1
+	balanced := slices.Contains(names, "distribution-balanced") && e.soft == nil && e.teacher == nil
+	if balanced && !all && f.isPart() && f.labelScan == "" {
+		return usagef("loss distribution-balanced: its counts are those of the labels of all shards; give what zlpr scan says of them by --scan")
+	}
 	if err := f.needsScan(padded && e.soft == nil, weighs); err != nil {
 		return err
 	}
@@ -340,7 +344,8 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	}
 	k := f.K
 	counts := mean && (e.mask != nil || e.rowWeights != nil || e.labels != nil && e.teacher == nil && names[0] == "softmax") // not all rows alike
-	if all && e.soft == nil && e.teacher == nil || padded || weighs || counts {
+	flags := f.lossFlags
+	if all && e.soft == nil && e.teacher == nil || padded || balanced || weighs || counts {
 		s, err := e.scan(ctx, counts, all, names[0])
 		if err != nil {
 			return err
@@ -357,6 +362,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 		if padded {
 			k = max(1, s.most)
 		}
+		flags.Counts, flags.Rows = s.positives, s.rows
 		if counts {
 			if e.factor, err = e.meanFactor(names[0], s); err != nil {
 				return err
@@ -371,7 +377,6 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	if err != nil {
 		return err
 	}
-	flags := f.lossFlags
 	flags.K = k
 	if slices.Contains(names, "subset-padded") {
 		e.k = k
@@ -429,6 +434,10 @@ func (f *evalFlags) tunes(names []string) bool {
 func (e *evaluation) accepts(loss zlpr.Loss) error {
 	if w, ok := loss.(zlpr.BCE); ok && len(w.PositiveWeight) > 0 {
 		w.PositiveWeight = w.PositiveWeight[:1] // they are one a class
+		loss = w
+	}
+	if w, ok := loss.(zlpr.DistributionBalanced); ok {
+		w.Counts = []int{1, 1} // so are its counts
 		loss = w
 	}
 	options := e.options

@@ -128,7 +128,7 @@ var jsonRuns = map[string][]string{
 		"S.npy Y.npy --metrics none --predict-top 2 --top-negatives 3 --predictions P.npy", "s-*.npy y.txt --hash", "S.npy T.npy --loss softmax", "S.npy soft.npy --loss zlpr-soft",
 		"S.npy Y.npy --zero-division nan --classes 1 --area-bits 8", "S.npy Y.npy --thresholds E.npy"},
 	"train":     {"--x S.npy --y Y.npy --l2 1", "--x S.npy --y Y.npy --l2 0 --iterations 5 --compare"},
-	"compare":   {"--data sets --l2 1"},
+	"compare":   {"--data sets --l2 1", "--data sets --l2 auto --losses zlpr,distribution-balanced --resamples 9"},
 	"tune":      {"S.npy Y.npy", "S.npy Y.npy --per-class --measure macro_recall --target 0.1"},
 	"version":   {""},
 	"scan":      {"S.npy Y.npy --out scan.zlpr"},

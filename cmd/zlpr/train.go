@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math/bits"
 	"math/rand/v2"
 	"runtime"
 	"slices"
@@ -43,7 +44,10 @@ type trainFlags struct {
 	standardMean, std []float64
 }
 
-var trainLosses = []string{"zlpr", "bce", "softmax", "pairwise", "subset-padded"}
+var (
+	trainLosses      = []string{"zlpr", "bce", "softmax", "pairwise", "subset-padded", "asymmetric", "two-way", "distribution-balanced"}
+	comparableLosses = []string{"bce", "zlpr", "pairwise", "subset-padded", "asymmetric", "two-way", "distribution-balanced"}
+)
 
 func newTrain(s *session) *cobra.Command {
 	var f trainFlags
@@ -86,7 +90,9 @@ b, class by class)
 
 or where float64 cannot lower it any further: when 20 iterations lower it by
 less than 1e-15 of it. With λ = 0 there is no gap, and training ends when 20
-iterations lower the objective by less than tolerance/100 of it.`,
+iterations lower the objective by less than tolerance/100 of it. The asymmetric loss is
+not convex: its end is a point where the gradient is as small as that, and the gap
+no bound.`,
 		Example: `  zlpr train
   zlpr train --compare --plot train.svg
   zlpr train --l2 auto --select macro_f1 --per-class --out model.npz
@@ -375,6 +381,16 @@ func (f *trainFlags) trainLoss(name string, d *dataset) (zlpr.Loss, metrics.Rule
 	flags.K = f.k
 	rule := metrics.Above(0)
 	switch name {
+	case "distribution-balanced":
+		flags.Rows = d.train.y.Rows
+		flags.Counts = make([]int, d.classes)
+		for i := range flags.Rows {
+			for k, word := range d.train.y.Words[i*d.train.y.Stride:][:d.train.y.Stride] {
+				for ; word != 0; word &= word - 1 {
+					flags.Counts[64*k+bits.TrailingZeros64(word)]++
+				}
+			}
+		}
 	case "softmax":
 		rule = metrics.Top(1)
 	case "subset-padded":

@@ -167,6 +167,24 @@ or without negatives have loss 0.`,
 			return zlpr.TwoWay{PositiveTemperature: f.PositiveTemperature, NegativeTemperature: f.NegativeTemperature}
 		},
 	},
+	{
+		Name: "distribution-balanced",
+		Line: "Σ_P r·softplus(ν-s) + Σ_N r·softplus(λ(s-ν))/λ: bce for labels with a long tail",
+		Formula: `L = Σ_P r_j·softplus(ν_j-s_j) + Σ_N r_i·softplus(λ·(s_i-ν_i))/λ
+r_i = α + sigmoid(β·(q_i-μ)), q_i = (1/n_i)/Σ_P 1/n_j, ν_i = κ·log(N/n_i - 1)
+n_j is how many of N rows have label j: of all labels at hand, in training of the train
+rows; α = 0.1, β = 10, μ = 0.3, κ = 0.05, λ = 2`,
+		Gradient: `∂L/∂s_j = -r_j·sigmoid(ν_j-s_j)         for positives
+∂L/∂s_i = r_i·sigmoid(λ·(s_i-ν_i))     for negatives`,
+		When: `A few classes are frequent and many are rare, and the rare ones come with the
+frequent ones: the weights undo what that does to rows sampled by class, and
+negatives of rare classes are let be.`,
+		Flags:  "--top-negatives, --top-scores",
+		Papers: []string{"Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020, arXiv 2007.09654"},
+		Make: func(f *Parameters, _ []float64) zlpr.Loss {
+			return zlpr.NewDistributionBalanced(f.Counts, f.Rows)
+		},
+	},
 }
 
 // LossNames are the names of the losses, in the order of the table.
@@ -190,6 +208,9 @@ type Parameters struct {
 
 	GammaPositive, GammaNegative, Shift      float64 // of asymmetric
 	PositiveTemperature, NegativeTemperature float64 // of two-way
+
+	Counts []int // of distribution-balanced: positives of every class,
+	Rows   int   // of so many rows
 }
 
 // Default has what the parameters are where nobody says otherwise.
