@@ -136,6 +136,11 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	if err := report.fill(e, result); err != nil {
 		return err
 	}
+	if travel != nil || f.asksPage() {
+		if err := e.look(report.worst); err != nil {
+			return err
+		}
+	}
 	if travel != nil {
 		if err := travel.write(e, result); err != nil {
 			return err
@@ -153,7 +158,7 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 		}
 	}
 	report.Inputs, report.Parameters = f.inputs, f.parameters(e)
-	if err := f.draw(e, report, plots, pages, s); err != nil {
+	if err := f.draw(e, report, result.bins, plots, pages, s); err != nil {
 		return err
 	}
 	if f.json {
@@ -316,6 +321,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 		return err
 	}
 	e.tunes = f.tunes(e.metrics)
+	e.pictures = f.asksPage() || len(f.plots) > 0
 	names, all := f.lossNames(), f.loss == "all"
 	rows, classes := e.scores.rows(), e.scores.classes()
 	weighs := slices.ContainsFunc(e.metrics, func(s string) bool { return strings.HasPrefix(s, "ps") })

@@ -12,10 +12,11 @@ import (
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/page"
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/atomicfile"
+	"github.com/zlpr/zlpr/metrics"
 )
 
 // draw draws the plots and writes the pages.
-func (f *evalFlags) draw(e *evaluation, report *evalReport, plots, pages map[string]*atomicfile.File, s *session) error {
+func (f *evalFlags) draw(e *evaluation, report *evalReport, bins []metrics.ScoreBin, plots, pages map[string]*atomicfile.File, s *session) error {
 	if len(f.plots) == 0 && !f.asksPage() {
 		return nil
 	}
@@ -23,57 +24,51 @@ func (f *evalFlags) draw(e *evaluation, report *evalReport, plots, pages map[str
 	if !f.asksClasses() {
 		report.ByClass = nil // is the page's alone
 	}
-	sample, err := sampleScores(e)
-	if err != nil {
-		return err
-	}
-	threshold := f.threshold
-	if f.thresholdColumn >= 0 || f.each != nil {
-		threshold = math.NaN() // every row, or class, has its own
-	}
-	histogram, err := sample.histogram(threshold)
-	if err != nil {
-		return err
-	}
-	if err := writePlots(plots, slices.Collect(maps.Keys(plots)), histogram); err != nil {
-		return err
+	if len(plots) > 0 {
+		histogram, err := histogramOf(bins, f.shownThreshold())
+		if err != nil {
+			return err
+		}
+		if err := writePlots(plots, slices.Collect(maps.Keys(plots)), histogram); err != nil {
+			return err
+		}
 	}
 	if !f.asksPage() {
 		return nil
 	}
-	p, err := f.page(e, report, byClass, sample, histogram)
+	p, err := f.page(e, report, byClass, bins)
 	if err != nil {
 		return err
 	}
 	return f.writePage(s, p, pages)
 }
 
-// page is the page of an evaluation; without a sample, of one whose scores are
-// elsewhere: it has no pictures then, and of the worst rows no more than which.
-func (f *evalFlags) page(e *evaluation, r *evalReport, byClass []classReport, sample *scoreSample, histogram *figure.Plot) (*page.Page, error) {
+// shownThreshold is that of all classes, NaN where every row, or class, has its own.
+func (f *evalFlags) shownThreshold() float64 {
+	if f.thresholdColumn >= 0 || f.each != nil || f.predictTop > 0 {
+		return math.NaN()
+	}
+	return f.threshold
+}
+
+// page is the page of an evaluation; without bins, of one that kept no scores, it
+// has no pictures.
+func (f *evalFlags) page(e *evaluation, r *evalReport, byClass []classReport, bins []metrics.ScoreBin) (*page.Page, error) {
 	p := &page.Page{Title: "Evaluation of " + quoted(e.files["scores"]), Warnings: r.Warnings, Inputs: pageInputs(r.Inputs),
 		Parameters: r.Parameters.shown(),
 		Time:       fmt.Sprintf("%s s for %s elements", short(float64(r.Seconds)), grouped(r.Rows*r.Classes))}
 	losses, measures := r.lossTable(), metricTables(r)
 	parts := page.Part{Title: "Losses and measures", Tables: append([]page.Table{losses}, measures...)}
 	p.Parts = append(p.Parts, parts)
-	if sample != nil {
-		pictures, err := f.pictures(r, sample, histogram)
+	if bins != nil {
+		pictures, err := f.pictures(e, r, bins)
 		if err != nil {
 			return nil, err
 		}
 		p.Parts = append(p.Parts, pictures)
 	}
-	switch {
-	case len(r.worst) == 0:
-	case sample == nil:
-		p.Parts = append(p.Parts, worstTable(r.worst))
-	default:
-		rows, err := e.worstPart(r.worst)
-		if err != nil {
-			return nil, err
-		}
-		p.Parts = append(p.Parts, rows)
+	if len(r.worst) > 0 {
+		p.Parts = append(p.Parts, e.worstPart(r.worst))
 	}
 	if len(byClass) > 0 {
 		p.Parts = append(p.Parts, classPart(byClass))
@@ -132,69 +127,81 @@ func (f *evalFlags) decision(r *evalReport, byClass []classReport) (lines []stri
 }
 
 // pictures are the scores, the precision by the recall and the reliability.
-func (f *evalFlags) pictures(r *evalReport, s *scoreSample, histogram *figure.Plot) (page.Part, error) {
+func (f *evalFlags) pictures(e *evaluation, r *evalReport, bins []metrics.ScoreBin) (page.Part, error) {
 	part := page.Part{Title: "Scores"}
-	if s.step > 1 {
-		part.Note = fmt.Sprintf("The pictures are of every %s row.", ordinal(s.step))
+	if e.microBits > 0 {
+		part.Note = fmt.Sprintf("The pictures are of scores in bins of %d bits.", e.microBits)
+	}
+	histogram, err := histogramOf(bins, f.shownThreshold())
+	if err != nil {
+		return part, err
 	}
 	if err := addFigure(&part, histogram, "Each histogram has area 1. Good scores lie apart, with the threshold between them."); err != nil {
 		return part, err
 	}
-	if len(s.positive) > 0 {
-		curve, err := figure.Lines("Precision by recall, over all labels", "recall", "precision", false, precisionRecall("all thresholds", s.negative, s.positive))
+	if curve := precisionRecall("all thresholds", bins); len(curve.X) > 0 {
+		plot, err := figure.Lines("Precision by recall, over all labels", "recall", "precision", false, curve)
 		if err != nil {
 			return part, err
 		}
-		curve.Unit()
+		plot.Unit()
+		caption := "Every threshold is a point."
 		precision, okP := r.Metrics["micro_precision"]
 		recall, okR := r.Metrics["micro_recall"]
 		if okP && okR && !math.IsNaN(float64(precision+recall)) {
-			if err := curve.Mark("as predicted", float64(recall), float64(precision)); err != nil {
+			caption = "Every threshold is a point; the dot is what is predicted now."
+			if err := plot.Mark("as predicted", float64(recall), float64(precision)); err != nil {
 				return part, err
 			}
 		}
-		if err := addFigure(&part, curve, "Every threshold is a point; the dot is what is predicted now."); err != nil {
+		if err := addFigure(&part, plot, caption); err != nil {
 			return part, err
 		}
 	}
-	if len(s.negative)+len(s.positive) == 0 || !slices.ContainsFunc(r.order, func(name string) bool { return name != "softmax" }) {
+	if len(bins) == 0 || !slices.ContainsFunc(r.order, func(name string) bool { return name != "softmax" }) {
 		return part, nil
 	}
-	one, eceOne := reliability("sigmoid(s)", 1, s.negative, s.positive)
-	two, eceTwo := reliability("sigmoid(2s)", 2, s.negative, s.positive)
+	one, eceOne := reliability("sigmoid(s)", 1, bins)
+	two, eceTwo := reliability("sigmoid(2s)", 2, bins)
 	plot, err := figure.Reliability("Reliability, if the scores are made probabilities", one, two)
 	if err != nil {
 		return part, err
 	}
-	caption := fmt.Sprintf("15 bins of equal width. Expected calibration error %.4f by sigmoid(s), %.4f by sigmoid(2s).", eceOne, eceTwo)
+	caption := fmt.Sprintf("15 bins of equal width. Expected calibration error %.4f by sigmoid(s), %.4f by sigmoid(2s); zlpr calibrate says more.", eceOne, eceTwo)
 	return part, addFigure(&part, plot, caption)
 }
 
 // reliability returns how often classes are positive by the probability
-// sigmoid(scale·s), in 15 bins of equal width, and the expected calibration error:
-// the mean distance of the two, weighted by the bins' sizes.
-func reliability(name string, scale float64, negative, positive []float64) (figure.Curve, float64) {
-	const bins = 15
-	var count, hits, sum [bins]float64
-	for i, list := range [][]float64{negative, positive} {
-		for _, s := range list {
-			p := 1 / (1 + math.Exp(-scale*s))
-			b := min(bins-1, int(p*bins))
-			count[b]++
-			hits[b] += float64(i)
-			sum[b] += p
+// sigmoid(scale·s), s being the middle of a bin of scores, in 15 bins of equal width,
+// and the expected calibration error: the mean distance of the two, weighted by the
+// bins' sizes.
+func reliability(name string, scale float64, bins []metrics.ScoreBin) (figure.Curve, float64) {
+	const width = 15
+	var count, hits, sum [width]float64
+	total := 0.0
+	for _, b := range bins {
+		s := b.Low
+		if b.Low < b.High {
+			s = b.Low/2 + b.High/2
 		}
+		p := 1 / (1 + math.Exp(-scale*s))
+		k := min(width-1, int(p*width))
+		weight := b.Negative + b.Positive
+		count[k] += weight
+		hits[k] += b.Positive
+		sum[k] += p * weight
+		total += weight
 	}
 	c := figure.Curve{Name: name}
 	apart := 0.0
-	for b := range bins {
-		if count[b] > 0 {
-			x, y := sum[b]/count[b], hits[b]/count[b]
+	for k := range width {
+		if count[k] > 0 {
+			x, y := sum[k]/count[k], hits[k]/count[k]
 			c.X, c.Y = append(c.X, x), append(c.Y, y)
-			apart += count[b] * math.Abs(x-y)
+			apart += count[k] * math.Abs(x-y)
 		}
 	}
-	return c, apart / float64(len(negative)+len(positive))
+	return c, apart / total
 }
 
 // classPart is the table by class, the worst first.
@@ -220,79 +227,36 @@ func classPart(byClass []classReport) page.Part {
 	return part
 }
 
-// How much of a row a page shows.
-const (
-	shownLabels = 20
-	shownScores = 8
-)
-
-// worstPart shows rows with their labels and highest scores.
-func (e *evaluation) worstPart(worst []worstRow) (page.Part, error) {
+// worstPart shows rows with their labels and highest scores, where these are known.
+func (e *evaluation) worstPart(worst []worstRow) page.Part {
+	t := page.Table{Head: []string{"row", "loss"}}
 	part := page.Part{Title: "Rows of the highest loss", Note: "The highest scores of each; what is a label has a tick."}
-	n := e.scores.classes()
-	words, mask := make([]uint64, (n+63)/64), make([]uint64, (n+63)/64)
-	var buffer, soft []float64
 	for _, w := range worst {
-		x := block(e.scores, &buffer, w.row, w.row+1)
-		if e.labels != nil {
-			if err := e.labels.block(w.row, w.row+1).ReadRows(words, 0, 1); err != nil {
-				return part, e.explain(err, w.row)
+		row := page.Row{Row: strconv.Itoa(w.row), Loss: short(w.loss)}
+		if e.scores.name != "" { // else it is in a partial result
+			file, place := e.where("scores", w.row, -1)
+			row.Row = strings.TrimPrefix(place, "row ")
+			if file != e.files["scores"] {
+				row.Row += " of " + quoted(file)
 			}
 		}
-		if e.mask != nil {
-			if err := e.mask.block(w.row, w.row+1).ReadRows(mask, 0, 1); err != nil {
-				return part, e.explain(err, w.row)
-			}
+		t.Rows = append(t.Rows, page.Texts(row.Row, row.Loss))
+		if w.seen == nil {
+			continue
 		}
-		file, place := e.where("scores", w.row, -1)
-		row := page.Row{Row: strings.TrimPrefix(place, "row "), Loss: short(w.loss)}
-		if file != e.files["scores"] {
-			row.Row += " of " + quoted(file)
+		row.More = w.seen.more
+		for _, j := range w.seen.labels {
+			row.Labels = append(row.Labels, e.className(j))
 		}
-		var order []int
-		is := make([]bool, n)
-		for j, v := range x {
-			if e.mask != nil && mask[j/64]>>(j%64)&1 == 0 || j == e.thresholdColumn-1 {
-				continue
-			}
-			if v == v {
-				order = append(order, j)
-			}
-			is[j] = words[j/64]>>(j%64)&1 == 1
-			if e.soft != nil {
-				is[j] = elements(e.soft, &soft, w.row*n+j, w.row*n+j+1)[0] > 0.5
-			}
-			switch {
-			case is[j] && len(row.Labels) < shownLabels:
-				row.Labels = append(row.Labels, e.className(j))
-			case is[j]:
-				row.More++
-			}
-		}
-		slices.SortStableFunc(order, func(a, b int) int {
-			switch {
-			case x[a] > x[b]:
-				return -1
-			case x[a] < x[b]:
-				return 1
-			}
-			return 0
-		})
-		for _, j := range order[:min(len(order), shownScores)] {
-			row.Top = append(row.Top, page.Score{Class: e.className(j), Score: short(x[j]), Positive: is[j]})
+		for _, v := range w.seen.top {
+			row.Top = append(row.Top, page.Score{Class: e.className(v.class), Score: short(v.score), Positive: v.positive})
 		}
 		part.Rows = append(part.Rows, row)
 	}
-	return part, nil
-}
-
-// worstTable is which rows have the highest loss.
-func worstTable(worst []worstRow) page.Part {
-	t := page.Table{Head: []string{"row", "loss"}}
-	for _, w := range worst {
-		t.Rows = append(t.Rows, page.Texts(strconv.Itoa(w.row), short(w.loss)))
+	if len(part.Rows) < len(worst) {
+		return page.Part{Title: part.Title, Tables: []page.Table{t}}
 	}
-	return page.Part{Title: "Rows of the highest loss", Tables: []page.Table{t}}
+	return part
 }
 
 // className is the name of a class, or its number.
@@ -419,20 +383,4 @@ func grouped(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
-}
-
-// ordinal is 2nd, 3rd, …
-func ordinal(n int) string {
-	suffix := "th"
-	if n%100/10 != 1 {
-		switch n % 10 {
-		case 1:
-			suffix = "st"
-		case 2:
-			suffix = "nd"
-		case 3:
-			suffix = "rd"
-		}
-	}
-	return strconv.Itoa(n) + suffix
 }

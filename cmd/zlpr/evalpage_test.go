@@ -3,17 +3,20 @@ package main
 import (
 	"fmt"
 	"html"
+	"maps"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/page"
+	"github.com/zlpr/zlpr/metrics"
 )
 
 // evalPage runs eval --html and returns the page.
@@ -90,6 +93,91 @@ func TestManyClasses(t *testing.T) {
 	require.Less(t, len(html), 2_000_000)
 }
 
+// eachScore has a bin for every score.
+func eachScore(negative, positive []float64) (bins []metrics.ScoreBin) {
+	count := map[float64]*metrics.ScoreBin{}
+	bin := func(s float64) *metrics.ScoreBin {
+		if count[s] == nil {
+			count[s] = &metrics.ScoreBin{Low: s, High: s}
+		}
+		return count[s]
+	}
+	for _, s := range negative {
+		bin(s).Negative++
+	}
+	for _, s := range positive {
+		bin(s).Positive++
+	}
+	for _, s := range slices.Sorted(maps.Keys(count)) {
+		bins = append(bins, *count[s])
+	}
+	return bins
+}
+
+// TestMergedPage: the page of merged parts is that of one run, pictures and worst rows
+// included, but for what was read and how; with row weights, bins and soft labels, too.
+func TestMergedPage(t *testing.T) {
+	dir := t.TempDir()
+	const rows, n = 300, 7
+	s, y, _ := example[float32](t, dir, rows, n)
+	weights, soft := make([]float64, rows), make([]float64, rows*n)
+	for i := range weights {
+		weights[i] = float64(i%4) / 3
+	}
+	for i := range soft {
+		soft[i] = float64(i%5) / 4
+	}
+	save(t, dir, "W.npy", []int{rows}, weights)
+	save(t, dir, "soft.npy", []int{rows, n}, soft)
+	cuts := []int{0, 120, 121, rows}
+	for k := range 3 {
+		a, b := cuts[k], cuts[k+1]
+		save(t, dir, fmt.Sprintf("S%d.npy", k), []int{b - a, n}, s[a*n:b*n])
+		save(t, dir, fmt.Sprintf("Y%d.npy", k), []int{b - a, n}, y[a*n:b*n])
+		save(t, dir, fmt.Sprintf("W%d.npy", k), []int{b - a}, weights[a:b])
+		save(t, dir, fmt.Sprintf("soft%d.npy", k), []int{b - a, n}, soft[a*n:b*n])
+	}
+	inner := func(text string) string { // from the first picture or table to the inputs
+		_, text, ok := strings.Cut(text, "<h2>Losses and measures</h2>")
+		require.True(t, ok)
+		text, _, ok = strings.Cut(text, "<h2>What was read")
+		require.True(t, ok)
+		return text
+	}
+	for _, c := range []struct{ labels, flags, each, part string }{
+		{"Y", "", "", "--classes 20"},
+		{"Y", "--area-bits 10", "", "--classes 20"},
+		{"Y", "", "--row-weights W", "--classes 20"},
+		{"Y", "--area-bits 12", "--row-weights W", "--classes 20"},
+		{"soft", "--loss bce,zlpr-soft", "", "--html q.html"},
+	} {
+		each := func(k string) (args []string) {
+			args = append(args, "S"+k+".npy", c.labels+k+".npy")
+			args = append(args, strings.Fields(c.flags)...)
+			if c.each != "" {
+				args = append(args, strings.Fields(c.each+k+".npy")...)
+			}
+			return args
+		}
+		whole := evalPage(t, dir, each("")...)
+		for k, first := range cuts[:3] {
+			args := append([]string{"eval"}, each(strconv.Itoa(k))...)
+			args = append(args, "--partial", fmt.Sprintf("p%d.zlpr", k), "--first-row", strconv.Itoa(first))
+			must(t, dir, append(args, strings.Fields(c.part)...)...)
+		}
+		must(t, dir, "merge", "p2.zlpr", "p0.zlpr", "p1.zlpr", "--html", "m.html")
+		text, err := os.ReadFile(filepath.Join(dir, "m.html"))
+		require.NoError(t, err)
+		require.Contains(t, inner(whole), "<svg", c)
+		require.Contains(t, inner(whole), "Rows of the highest loss", c)
+		require.Equal(t, inner(whole), inner(string(text)), c)
+	}
+	// Weights change the pictures as rows that are there so often do.
+	page := evalPage(t, dir, "S.npy", "Y.npy", "--row-weights", "W.npy")
+	require.NotEqual(t, inner(evalPage(t, dir, "S.npy", "Y.npy")), inner(page))
+	require.Regexp(t, `negatives \([0-9.]+\)`, page)
+}
+
 // TestPrecisionRecall compares the curve with scikit-learn's definition: for every
 // score that occurs the classes of at least that score, and (0, 1) at the end.
 func TestPrecisionRecall(t *testing.T) {
@@ -127,7 +215,7 @@ func TestPrecisionRecall(t *testing.T) {
 		x, y = append(x, 0), append(y, 1)
 		slices.Reverse(x)
 		slices.Reverse(y)
-		c := precisionRecall("c", slices.Clone(negative), slices.Clone(positive))
+		c := precisionRecall("c", eachScore(negative, positive))
 		require.Equal(t, x, c.X)
 		require.Equal(t, y, c.Y)
 	}
@@ -139,11 +227,11 @@ func TestPrecisionRecall(t *testing.T) {
 	for i := range positive {
 		positive[i] = rng.NormFloat64() + 1
 	}
-	c := precisionRecall("c", negative, positive)
+	c := precisionRecall("c", eachScore(negative, positive))
 	require.Less(t, len(c.X), 2500)
 	require.Equal(t, []float64{0, 1}, []float64{c.X[0], c.Y[0]})
 	require.Equal(t, []float64{1, 1. / 3}, []float64{c.X[len(c.X)-1], c.Y[len(c.Y)-1]})
-	require.Empty(t, precisionRecall("c", negative, nil).X)
+	require.Empty(t, precisionRecall("c", eachScore(negative, nil)).X)
 }
 
 // TestReliability: the bins by hand.
@@ -151,20 +239,17 @@ func TestReliability(t *testing.T) {
 	logit := func(p float64) float64 { return math.Log(p / (1 - p)) }
 	negative := []float64{logit(0.01), logit(0.02), logit(0.5)}
 	positive := []float64{logit(0.51), logit(0.999999), math.Inf(1)}
-	c, ece := reliability("c", 1, negative, positive)
+	c, ece := reliability("c", 1, eachScore(negative, positive))
 	require.InDeltaSlice(t, []float64{0.015, 0.505, 0.9999995}, c.X, 1e-12)
 	require.Equal(t, []float64{0, 0.5, 1}, c.Y)
 	require.InDelta(t, (2*0.015+2*0.005+2*0.0000005)/6, ece, 1e-12)
-	c, _ = reliability("c", 2, []float64{-1}, nil)
+	c, _ = reliability("c", 2, eachScore([]float64{-1}, nil))
 	require.InDelta(t, 1/(1+math.Exp(2)), c.X[0], 1e-15)
 }
 
 func TestGrouped(t *testing.T) {
 	for n, want := range map[int]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567"} {
 		require.Equal(t, want, grouped(n))
-	}
-	for n, want := range map[int]string{2: "2nd", 3: "3rd", 4: "4th", 11: "11th", 12: "12th", 13: "13th", 21: "21st", 112: "112th"} {
-		require.Equal(t, want, ordinal(n))
 	}
 }
 

@@ -46,6 +46,7 @@ type evaluation struct {
 	propensity []float64
 	classOptions
 	tunes       bool // whether another threshold is looked for
+	pictures    bool // whether the scores are shown
 	workers     int
 	files       map[string]string        // what is in which file, for messages
 	shards      map[string]*array.Shards // what is in several files, counted in rows
@@ -76,6 +77,7 @@ type lossResult struct {
 type worstRow struct {
 	row  int
 	loss float64
+	seen *seenRow // what is shown of it; nil where it was not looked at
 }
 
 // worstRows is how many rows of the highest loss are kept.
@@ -86,6 +88,7 @@ type measurer interface {
 	Results() ([]metrics.Result, error)
 	Classes() ([]metrics.ClassResult, error)
 	BestThreshold() (threshold, f1 float64, err error)
+	ScoreBins() ([]metrics.ScoreBin, error)
 	CountScores(microBits, classBits int) error
 	Bins() (microBits, classBits int)
 	encoding.BinaryMarshaler
@@ -96,6 +99,8 @@ type measurer interface {
 type evalResult struct {
 	losses    []lossResult
 	measured  measurer // what the metrics are of, or nil
+	pictured  measurer // what pictures are of where it is not the same, or nil
+	bins      []metrics.ScoreBin
 	metrics   []metrics.Result
 	classes   []metrics.ClassResult // by class, if that is asked for
 	shared    *metrics.GradientShares
@@ -118,7 +123,7 @@ func (r *lossResult) note(row int, loss float64) {
 		}
 		return 1
 	})
-	r.worst = slices.Insert(r.worst, i, worstRow{row, loss})
+	r.worst = slices.Insert(r.worst, i, worstRow{row: row, loss: loss})
 	r.worst = r.worst[:min(len(r.worst), worstRows)]
 }
 
@@ -161,6 +166,7 @@ type evalWorker[T zlpr.Float] struct {
 	e          *evaluation
 	evaluators []*zlpr.Evaluator[T]
 	metrics    *metrics.Accumulator[T]
+	pictured   *metrics.Accumulator[T] // or nil
 	results    []lossResult
 	shares     *metrics.GradientShares // or nil
 	positives  int
@@ -197,7 +203,19 @@ func newEvalWorker[T zlpr.Float](e *evaluation) (*evalWorker[T], error) {
 			return nil, usageError{err}
 		}
 	}
+	if e.pictures && !e.keepsScores() {
+		var err error
+		if w.pictured, err = metrics.NewAccumulator[T](e.scores.classes(), []string{"micro_auc"}, pictureOptions); err != nil {
+			return nil, err
+		}
+	}
 	return w, nil
+}
+
+// keepsScores tells whether metrics, or results by class, keep the scores or count them
+// in bins.
+func (e *evaluation) keepsScores() bool {
+	return e.byClass || slices.ContainsFunc(e.metrics, metrics.NeedsScores)
 }
 
 // evaluate shares the blocks among the workers. All results are sums that do
@@ -265,6 +283,11 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 				return nil, err
 			}
 		}
+		if i > 0 && w.pictured != nil {
+			if err := workers[0].pictured.Merge(w.pictured); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if s := workers[0].shares; s != nil {
 		for _, w := range workers[1:] {
@@ -276,6 +299,9 @@ func evaluate[T zlpr.Float](ctx context.Context, e *evaluation) (*evalResult, er
 	}
 	if m := workers[0].metrics; m != nil {
 		r.measured = m
+	}
+	if m := workers[0].pictured; m != nil {
+		r.pictured = m
 	}
 	if err := e.conclude(r); err != nil {
 		return nil, err
@@ -289,8 +315,18 @@ func (e *evaluation) conclude(r *evalResult) (err error) {
 	if r.shared != nil {
 		r.shares = r.shared.Shares()
 	}
+	if e.pictures && r.pictured != nil {
+		if r.bins, err = r.pictured.ScoreBins(); err != nil {
+			return err
+		}
+	}
 	if r.measured == nil {
 		return nil
+	}
+	if e.pictures && e.keepsScores() {
+		if r.bins, err = r.measured.ScoreBins(); err != nil {
+			return err
+		}
 	}
 	r.metrics, err = r.measured.Results()
 	if err == nil && e.byClass {
@@ -461,6 +497,11 @@ func (w *evalWorker[T]) measure(b *zlpr.Batch[T], r0 int) error {
 			return w.e.explain(err, r0)
 		}
 	}
+	if w.pictured != nil {
+		if err := w.picture(&batch, r0); err != nil {
+			return w.e.explain(err, r0)
+		}
+	}
 	if w.e.predictions == nil {
 		return nil
 	}
@@ -481,4 +522,22 @@ func (w *evalWorker[T]) measure(b *zlpr.Batch[T], r0 int) error {
 		}
 	}
 	return writeRows(w.e.predictions, w.e.files["predictions"], r0, w.predicted)
+}
+
+// picture adds a block to what pictures are of; a soft label counts as the one that it
+// is nearer to.
+func (w *evalWorker[T]) picture(b *metrics.Batch[T], r0 int) error {
+	if w.e.soft == nil {
+		return w.pictured.Add(b)
+	}
+	rows, n := b.Scores.Rows, b.Scores.Cols
+	width := (n + 63) / 64
+	hard := &zlpr.BitLabels{Rows: rows, Cols: n, Words: make([]uint64, rows*width), Stride: width}
+	for i, y := range elements(w.e.soft, &w.soft, r0*n, (r0+rows)*n) {
+		if y > 0.5 {
+			hard.Words[i/n*width+i%n/64] |= 1 << (i % n % 64)
+		}
+	}
+	b.Labels = hard
+	return w.pictured.Add(b)
 }

@@ -161,13 +161,14 @@ func expand(names []string) (files []string, err error) {
 
 // A merger merges partial results as they come.
 type merger struct {
-	parts  []*partialResult // without what is merged
-	shards []*shardInfo
-	sum    map[string]*lossResult // of losses that all have
-	whole  measurer
-	shares *metrics.GradientShares
-	k      int
-	seen   map[string]*shardInfo // by name, rows and fingerprint
+	parts    []*partialResult // without what is merged
+	shards   []*shardInfo
+	sum      map[string]*lossResult // of losses that all have
+	whole    measurer
+	pictured measurer
+	shares   *metrics.GradientShares
+	k        int
+	seen     map[string]*shardInfo // by name, rows and fingerprint
 
 	scan *metrics.LabelScan
 }
@@ -210,7 +211,7 @@ func (m *merger) add(file string, data []byte) error {
 			l.worst = nil
 			m.sum[p.losses[i].name] = &l
 		}
-		m.whole, m.shares = p.measured, p.shared
+		m.whole, m.pictured, m.shares = p.measured, p.pictured, p.shared
 	} else {
 		have := map[string]bool{}
 		for i := range p.losses {
@@ -225,6 +226,11 @@ func (m *merger) add(file string, data []byte) error {
 		if err := m.measure(p); err != nil {
 			return err
 		}
+		if m.pictured == nil || p.pictured == nil {
+			m.pictured = nil // pictures are of all rows, or not there
+		} else if err := mergeMeasurers(m.pictured, p.pictured); err != nil {
+			return err
+		}
 		if m.shares != nil && p.shared != nil {
 			if err := m.shares.Merge(p.shared); err != nil {
 				return err
@@ -233,7 +239,7 @@ func (m *merger) add(file string, data []byte) error {
 	}
 	m.k = max(m.k, p.k)
 	m.parts = append(m.parts, p)
-	p.measured, p.shared = nil, nil
+	p.measured, p.pictured, p.shared = nil, nil, nil
 	for i := range p.losses {
 		p.losses[i].lossResult = lossResult{worst: p.losses[i].worst}
 	}
@@ -259,13 +265,15 @@ func (m *merger) measure(p *partialResult) error {
 			return err
 		}
 	}
-	switch whole := m.whole.(type) {
-	case *metrics.Accumulator[float32]:
-		return whole.Merge(p.measured.(*metrics.Accumulator[float32]))
-	case *metrics.Accumulator[float64]:
-		return whole.Merge(p.measured.(*metrics.Accumulator[float64]))
+	return mergeMeasurers(m.whole, p.measured)
+}
+
+// mergeMeasurers merges the metrics of o, of the same type of scores, into m.
+func mergeMeasurers(m, o measurer) error {
+	if m, ok := m.(*metrics.Accumulator[float32]); ok {
+		return m.Merge(o.(*metrics.Accumulator[float32]))
 	}
-	return nil
+	return m.(*metrics.Accumulator[float64]).Merge(o.(*metrics.Accumulator[float64]))
 }
 
 // place gives every shard its first row: as it says, or, where none does, one
@@ -336,7 +344,7 @@ func (m *merger) gaps() (warnings []string) {
 func (m *merger) merged() *partialResult {
 	first := m.parts[0]
 	p := &partialResult{version: version(), options: first.options, k: m.k, weighs: first.weighs, classes: first.classes, double: first.double,
-		half: first.half, sparse: first.sparse, soft: first.soft, skipped: map[string]string{}, metrics: first.metrics, measured: m.whole,
+		half: first.half, sparse: first.sparse, soft: first.soft, skipped: map[string]string{}, metrics: first.metrics, measured: m.whole, pictured: m.pictured,
 		shared: m.shares, byClass: first.byClass, thresholdFlags: first.thresholdFlags}
 	for _, s := range m.shards {
 		p.shards = append(p.shards, *s)
@@ -409,6 +417,7 @@ func (f *mergeFlags) finish(s *session, m *merger) error {
 		}
 	}
 	e, result := p.evaluation(&flags)
+	e.pictures = f.asksPage()
 	flags.byClass, flags.names = f.byClass, f.names
 	if err := flags.openNames(e); err != nil {
 		return err
@@ -440,7 +449,7 @@ func (f *mergeFlags) finish(s *session, m *merger) error {
 	}
 	report.Parameters = flags.parameters(e)
 	if f.asksPage() {
-		p, err := flags.page(e, report, report.ByClass, nil, nil)
+		p, err := flags.page(e, report, report.ByClass, result.bins)
 		if err != nil {
 			return err
 		}
@@ -481,7 +490,7 @@ func (p *partialResult) evaluation(flags *evalFlags) (*evaluation, *evalResult) 
 	if p.weighs {
 		e.propensity = []float64{}
 	}
-	r := &evalResult{measured: p.measured, shared: p.shared, positives: p.positives, rows: p.rows(), logits: p.logits, lost: p.lost, seconds: p.seconds}
+	r := &evalResult{measured: p.measured, pictured: p.pictured, shared: p.shared, positives: p.positives, rows: p.rows(), logits: p.logits, lost: p.lost, seconds: p.seconds}
 	for _, l := range p.losses {
 		e.losses = append(e.losses, namedLoss{name: l.name})
 		r.losses = append(r.losses, l.lossResult)

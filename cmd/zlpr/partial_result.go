@@ -80,6 +80,7 @@ type partialResult struct {
 	softmax  *softmaxFault     // why softmax is
 	metrics  []string
 	measured measurer // of them, or nil
+	pictured measurer // what pictures are of, where that is not the same, or nil
 	shared   *metrics.GradientShares
 
 	positives, lost int
@@ -136,7 +137,7 @@ func (p *partialResult) write(e *evaluation, r *evalResult) error {
 	for i, l := range e.losses {
 		p.losses = append(p.losses, partialLoss{l.name, r.losses[i]})
 	}
-	p.measured, p.shared, p.positives, p.lost, p.logits, p.seconds = r.measured, r.shared, r.positives, r.lost, r.logits, r.seconds
+	p.measured, p.pictured, p.shared, p.positives, p.lost, p.logits, p.seconds = r.measured, r.pictured, r.shared, r.positives, r.lost, r.logits, r.seconds
 	p.shift(max(0, shard.first))
 	data, err := p.encode()
 	if err == nil {
@@ -203,11 +204,7 @@ func (p *partialResult) encode() ([]byte, error) {
 			return nil, err
 		}
 		l.elements.Encode(w)
-		w.Count(len(l.worst))
-		for _, v := range l.worst {
-			w.Count(v.row)
-			w.Float(v.loss)
-		}
+		encodeWorst(w, l.worst)
 	}
 	w.Count(len(p.skipped))
 	for _, name := range slices.Sorted(maps.Keys(p.skipped)) {
@@ -223,6 +220,12 @@ func (p *partialResult) encode() ([]byte, error) {
 	w.Bool(p.measured != nil)
 	if p.measured != nil {
 		if err := block(p.measured); err != nil {
+			return nil, err
+		}
+	}
+	w.Bool(p.pictured != nil)
+	if p.pictured != nil {
+		if err := block(p.pictured); err != nil {
 			return nil, err
 		}
 	}
@@ -274,10 +277,8 @@ func decodePartial(file string, data []byte) (*partialResult, error) {
 			}
 		}
 		l.elements.Decode(r)
-		for range r.Length(9) {
-			l.worst = append(l.worst, worstRow{r.Count(), r.Float()})
-		}
-		r.Check(len(l.worst) <= worstRows && l.elements.Weighs())
+		l.worst = decodeWorst(r, p.classes)
+		r.Check(l.elements.Weighs())
 		p.losses = append(p.losses, l)
 	}
 	for range r.Length(2) {
@@ -291,6 +292,14 @@ func decodePartial(file string, data []byte) (*partialResult, error) {
 		p.measured = newMeasurer(p.double)
 		if b := r.Block(); r.Check(b != nil) {
 			if err := p.measured.UnmarshalBinary(b); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if r.Bool() {
+		p.pictured = newMeasurer(p.double)
+		if b := r.Block(); r.Check(b != nil) {
+			if err := p.pictured.UnmarshalBinary(b); err != nil {
 				return nil, err
 			}
 		}

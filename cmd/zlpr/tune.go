@@ -180,7 +180,11 @@ func tune[T zlpr.Float](ctx context.Context, s *session, f *tuneFlags, e *evalua
 		}
 	}
 	if f.asksPage() {
-		p, err := f.page(e, report, points)
+		bins, err := t.ScoreBins()
+		if err != nil {
+			return err
+		}
+		p, err := f.page(e, report, points, bins)
 		if err != nil {
 			return err
 		}

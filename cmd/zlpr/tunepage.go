@@ -36,7 +36,7 @@ func tuneCurves(points []metrics.Point) []figure.Curve {
 
 // page is the page of thresholds that were tuned: the curve over all thresholds,
 // the scores, and the thresholds of the classes.
-func (f *tuneFlags) page(e *evaluation, r *tuneReport, points []metrics.Point) (*page.Page, error) {
+func (f *tuneFlags) page(e *evaluation, r *tuneReport, points []metrics.Point, bins []metrics.ScoreBin) (*page.Page, error) {
 	p := &page.Page{Title: "Thresholds for " + quoted(e.files["scores"]), Inputs: pageInputs(f.inputs), Warnings: f.warnings}
 	first := fmt.Sprintf("%s %.4f", r.what(), float64(r.Value))
 	line := math.NaN()
@@ -69,19 +69,11 @@ func (f *tuneFlags) page(e *evaluation, r *tuneReport, points []metrics.Point) (
 			return nil, err
 		}
 	}
-	sample, err := sampleScores(e)
+	histogram, err := histogramOf(bins, line)
 	if err != nil {
 		return nil, err
 	}
-	histogram, err := sample.histogram(line)
-	if err != nil {
-		return nil, err
-	}
-	caption := "Each histogram has area 1."
-	if sample.step > 1 {
-		caption += fmt.Sprintf(" Of every %s row.", ordinal(sample.step))
-	}
-	if err := addFigure(&part, histogram, caption); err != nil {
+	if err := addFigure(&part, histogram, "Each histogram has area 1."); err != nil {
 		return nil, err
 	}
 	p.Parts = append(p.Parts, part)

@@ -9,6 +9,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"gonum.org/v1/plot"
@@ -77,10 +78,14 @@ func Lines(title, x, y string, log bool, curves ...Curve) (*Plot, error) {
 
 func finite(x float64) bool { return x-x == 0 }
 
+// A Bar is scores from Low to High: what they weigh, by their labels.
+type Bar struct{ Low, High, Negative, Positive float64 }
+
 // Histogram returns the histograms of the scores of negatives and positives,
-// each of area 1, with the threshold. The scores are finite.
-func Histogram(title string, negative, positive []float64, threshold float64) (*Plot, error) {
-	lo, hi := bounds(negative, positive)
+// each of area 1, with the threshold, NaN for none. Bars rise; the scores of one are
+// taken to be spread evenly, and infinite ones are left out.
+func Histogram(title string, bars []Bar, threshold float64) (*Plot, error) {
+	lo, hi := bounds(bars)
 	// Numbers of a size that axes can show.
 	unit, label := 1.0, "score"
 	if size := max(math.Abs(lo), math.Abs(hi)); size > 1e6 || size > 0 && size < 1e-6 {
@@ -92,22 +97,25 @@ func Histogram(title string, negative, positive []float64, threshold float64) (*
 		lo, hi = lo-max(0.5, least), hi+max(0.5, least)
 	}
 	p := newPlot(title, label, "density")
-	const bins = 80
-	width := (hi - lo) / bins
+	const steps = 80
+	width := (hi - lo) / steps
 	top := 0.0
-	for i, scores := range [][]float64{negative, positive} {
-		if len(scores) == 0 {
-			continue
-		}
-		height := make([]float64, bins)
-		for _, s := range scores {
-			if s /= unit; s >= lo && s <= hi {
-				height[min(bins-1, int((s-lo)/width))] += 1 / (width * float64(len(scores)))
+	for i, name := range []string{"negatives", "positives"} {
+		var height [steps]float64
+		total := 0.0
+		for _, b := range bars {
+			if weight := b.weight(i); weight > 0 && finite(b.Low) && finite(b.High) {
+				total += weight
+				spread(&height, (b.Low/unit-lo)/width, (b.High/unit-lo)/width, weight)
 			}
+		}
+		if total == 0 {
+			continue
 		}
 		// An outline of steps, filled.
 		outline := plotter.XYs{{X: lo}}
 		for b, h := range height {
+			h /= total * width
 			top = max(top, h)
 			outline = append(outline, plotter.XY{X: lo + float64(b)*width, Y: h}, plotter.XY{X: lo + float64(b+1)*width, Y: h})
 		}
@@ -121,7 +129,7 @@ func Histogram(title string, negative, positive []float64, threshold float64) (*
 		c.A = 80
 		area.Color = c
 		p.Add(area)
-		p.legend.add(fmt.Sprintf("%s (%d)", []string{"negatives", "positives"}[i], len(scores)), area)
+		p.legend.add(fmt.Sprintf("%s (%s)", name, amount(total)), area)
 	}
 	if top == 0 { // no scores
 		p.X.Min, p.X.Max, top = lo, hi, 1
@@ -143,17 +151,65 @@ func Histogram(title string, negative, positive []float64, threshold float64) (*
 	return p, nil
 }
 
-// bounds is the range of the scores, without the outermost thousandths.
-func bounds(lists ...[]float64) (lo, hi float64) {
+// weight is that of the negatives, 0, or of the positives, 1.
+func (b *Bar) weight(kind int) float64 {
+	if kind == 0 {
+		return b.Negative
+	}
+	return b.Positive
+}
+
+// spread adds a weight that lies evenly from one place to another to steps of width 1,
+// as far as there are any.
+func spread(height *[80]float64, from, to, weight float64) {
+	n := float64(len(height))
+	if to < 0 || from > n {
+		return
+	}
+	if !(to-from > 1e-9) { // a point
+		height[min(len(height)-1, int(max(0, from)))] += weight
+		return
+	}
+	for at := max(0, math.Floor(from)); at < min(n, to); at++ {
+		height[int(at)] += weight * (min(to, at+1) - max(from, at)) / (to - from)
+	}
+}
+
+// amount is a weight: a number of scores, where these have none.
+func amount(x float64) string {
+	if x == math.Trunc(x) && x < 1e15 {
+		return strconv.FormatFloat(x, 'f', -1, 64)
+	}
+	return strconv.FormatFloat(x, 'g', 6, 64)
+}
+
+// bounds is the range of the finite scores, without the outermost thousandths.
+func bounds(bars []Bar) (lo, hi float64) {
 	first := true
-	for _, l := range lists {
-		if len(l) == 0 {
+	for kind := range 2 {
+		var shown []Bar
+		total := 0.0
+		for _, b := range bars {
+			if weight := b.weight(kind); weight > 0 && finite(b.Low) && finite(b.High) {
+				shown = append(shown, b)
+				total += weight
+			}
+		}
+		if len(shown) == 0 {
 			continue
 		}
-		s := slices.Clone(l)
-		slices.Sort(s)
-		cut := len(s) / 1000
-		a, b := s[cut], s[len(s)-1-cut]
+		// The first from one end that is not of the outermost thousandth.
+		end := func(each func(yield func(int, Bar) bool)) (at Bar) {
+			sum := 0.0
+			for _, b := range each {
+				at = b
+				if sum += b.weight(kind); sum > total/1000 {
+					break
+				}
+			}
+			return at
+		}
+		a, b := end(slices.All(shown)).Low, end(slices.Backward(shown)).High
 		if first {
 			lo, hi = a, b
 		}
