@@ -1,6 +1,7 @@
 package zlpr
 
 import (
+	"flag"
 	"fmt"
 	"go/ast"
 	"go/parser"
@@ -32,6 +33,8 @@ func goTool(t *testing.T, env []string, args ...string) string {
 	}
 	return string(out)
 }
+
+var listing = flag.Bool("listing", false, "compile for arm64 and look for fused arithmetic")
 
 const modulePath = "github.com/zlpr/zlpr"
 
@@ -194,6 +197,9 @@ func library(t *testing.T) (paths []string) {
 // where the product is exact; then the line has a comment that says "exact", or
 // the comment of its function says "products are exact".
 func TestNotFused(t *testing.T) {
+	if !*listing {
+		t.Skip("SKIPPED: compiles the library for arm64; -listing")
+	}
 	listing := goTool(t, []string{"GOARCH=arm64", "GOFLAGS="}, append([]string{"build", "-gcflags=-S"}, library(t)...)...)
 	fused := regexp.MustCompile(`\(([^()]*\.go):(\d+)\)\tF(?:N?MADD|N?MSUB)[SD]\t`)
 	files := map[string]*source{}

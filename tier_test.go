@@ -2,6 +2,8 @@ package zlpr
 
 import (
 	"math"
+	"os"
+	"runtime/debug"
 	"testing"
 
 	"github.com/zlpr/zlpr/internal/kernel"
@@ -54,6 +56,12 @@ func hashOffset[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	}
 	offset(dst, stride, x, stride, rows, n, m, l)
 	kerneltest.AddHash(h, dst...)
+}
+
+// TestMain lets garbage, of which the reference makes much, lie longer.
+func TestMain(m *testing.M) {
+	debug.SetGCPercent(800)
+	os.Exit(m.Run())
 }
 
 // forEachTier runs f as a subtest on every tier that this CPU has.
