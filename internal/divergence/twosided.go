@@ -57,7 +57,7 @@ func (w *Work[T]) twoSided(f float64, want bool) (loss float64, ok bool) {
 	small := la < limit && lb < limit
 	for k, x := range d {
 		var g float64
-		if y := (x - c) - shift; small && math.Abs(y) < limit {
+		if y := (x - c) - shift; small && math.Abs(y) < limit { // half a difference is exact
 			if !kernel.IsFloat32[T]() {
 				y += w.dShort[k]
 			}
