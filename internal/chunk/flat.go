@@ -31,21 +31,31 @@ func (c *Chunk[T]) ReadFlat(read func(dst []uint64) bool) bool {
 // Neg and Target are there then, Pos after Unpack.
 func (c *Chunk[T]) ReadTargets(targets []int32) bool {
 	c.Target = kernel.Resize(c.Target, c.Rows)
-	c.onlyTarget = true
-	for i := range c.Neg {
-		c.Neg[i] = ^uint64(0)
-	}
-	last, words := kernel.LastWord(c.N), c.Words
-	for i, t := range targets[:len(c.Target)] {
-		if uint(t) >= uint(c.N) {
-			c.onlyTarget = false
+	n, words, last := c.N, c.Words, kernel.LastWord(c.N)
+	neg, target := c.Neg, c.Target
+	targets = targets[:len(target)]
+	for i, t := range targets {
+		if uint(t) >= uint(n) {
 			return false
 		}
-		c.Target[i] = int(t)
-		row := c.Neg[i*words:][:words]
-		row[words-1] = last
-		row[t/64] &^= 1 << (t % 64)
+		target[i] = int(t)
 	}
+	if words == 1 {
+		neg = neg[:len(target)]
+		for i, t := range target {
+			neg[i] = last &^ (1 << (t & 63))
+		}
+	} else {
+		for i := range neg {
+			neg[i] = ^uint64(0)
+		}
+		for _, t := range target {
+			neg[words-1] = last
+			neg[t/64] &^= 1 << (t % 64)
+			neg = neg[words:]
+		}
+	}
+	c.onlyTarget = true
 	return true
 }
 

@@ -21,12 +21,7 @@ func (w *Work[T]) evalTarget() {
 	} else {
 		kernel.TargetSums(w.a, c.X, c.Stride, c.Rows, c.N, c.Neg, c.Words)
 	}
-	for i, t := range c.Target {
-		w.b[i] = 0
-		if t >= 0 {
-			w.b[i] = float64(c.X[i*c.Stride+t])
-		}
-	}
+	targetScores(w.b, c.X, c.Stride, c.Target)
 	anySlow := w.finishTarget()
 	if anySlow {
 		w.prepareSides()
@@ -50,11 +45,33 @@ func (w *Work[T]) evalTarget() {
 		} else {
 			w.longGradient(i)
 		}
-		for ; i < end; i++ {
-			if t := c.Target[i]; t >= 0 {
-				c.Grad[i*c.GradStride+t] = w.fb[i]
-			}
+		setTargets(c.Grad[i*c.GradStride:], c.GradStride, c.Target[i:end], w.fb[i:])
+		i = end
+	}
+}
+
+// targetScores sets b to the targets' scores, 0 where there is no target.
+func targetScores[T kernel.Float](b []float64, x []T, stride int, target []int) {
+	b = b[:len(target)]
+	at := 0
+	for i, t := range target {
+		b[i] = 0
+		if t >= 0 {
+			b[i] = float64(x[at+t])
 		}
+		at += stride
+	}
+}
+
+// setTargets sets the derivatives by the targets' scores.
+func setTargets[T kernel.Float](grad []T, stride int, target []int, d []T) {
+	d = d[:len(target)]
+	at := 0
+	for i, t := range target {
+		if t >= 0 {
+			grad[at+t] = d[i]
+		}
+		at += stride
 	}
 }
 
