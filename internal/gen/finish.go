@@ -56,6 +56,7 @@ func finishJoined(v *vec, product, factors bool) {
 	if product {
 		f.most = coef.ProductHigh32
 	}
+	f.zeros = product && factors
 	f.run(func() {
 		a, noA := f.load(0)
 		b, noB := f.load(1)
@@ -92,8 +93,7 @@ func finishJoins(v *vec, factors bool) {
 		f.out[0], f.scale = v.param("f"), v.param("scale")
 	}
 	f.logarithms = newLogarithms(d)
-	f.good = d.newMask()
-	d.fillMask(f.good)
+	f.begin()
 	f.run(func() {
 		u, _ := f.loadWithin(0, coef.JoinLow32, coef.JoinHigh32)
 		log, _ := f.log1pSum(u)
@@ -113,6 +113,78 @@ type finish struct {
 	sums, out   [2]gpreg // sums and factors of the negatives, of the positives
 	good        mask
 	most        float64 // of the factors
+	zeros       bool    // load tells where sums are 0
+
+	ofSums, ofFactors *extremes   // AVX-512
+	extremes          []*extremes // all
+}
+
+// An extremes accumulates, lane by lane, the extremes of numbers of at least 0 that are
+// to be within limits, as integers: NaN is greater than any. On AVX-512 masks take turns
+// in one unit of the processor.
+type extremes struct {
+	most  vreg
+	least vreg // of the numbers, but for those that may be 0
+	above vreg // of those less one: 0, which is allowed, becomes the greatest
+	low   float64
+	high  float64
+	used  [2]bool // least, above
+}
+
+func (f *finish) newExtremes() *extremes {
+	e := &extremes{most: f.reg(), least: f.reg(), above: f.reg()}
+	f.zero(e.most)
+	f.VPTERNLOGQ(operand.U8(0xff), e.least, e.least, e.least)
+	f.VPTERNLOGQ(operand.U8(0xff), e.above, e.above, e.above)
+	f.extremes = append(f.extremes, e)
+	return e
+}
+
+// allOnes is -1 as an integer.
+func (f *finish) allOnes() operand.Mem { return f.constant(math.Float64frombits(math.MaxUint64)) }
+
+// extend takes in x, which is to be within limits, the same ones for all numbers, or 0
+// in the lanes of zero; nil for none. It overwrites x.
+func (f *finish) extend(e *extremes, x vreg, low, high float64, zero mask) {
+	e.low, e.high, e.used[0] = low, high, true
+	f.VPMAXUQ(x, e.most, e.most)
+	if zero != nil {
+		f.aboveZero(e, x)
+		f.or(zero, x, x)
+	}
+	f.VPMINUQ(x, e.least, e.least)
+}
+
+// extendOrZero takes in x, which is to be within limits or 0, and returns x less one.
+func (f *finish) extendOrZero(e *extremes, x vreg, low, high float64) vreg {
+	e.low, e.high = low, high
+	f.VPMAXUQ(x, e.most, e.most)
+	return f.aboveZero(e, x)
+}
+
+func (f *finish) aboveZero(e *extremes, x vreg) vreg {
+	e.used[1] = true
+	less := f.reg()
+	f.VPADDQ(f.allOnes(), x, less)
+	f.VPMINUQ(less, e.above, e.above)
+	return less
+}
+
+// check leaves those lanes good whose extremes are within limits.
+func (f *finish) check(e *extremes) {
+	k := f.newMask()
+	also := func(predicate uint8, x vreg, limit uint64) {
+		f.VPCMPUQ(operand.U8(predicate), f.inRegister(f.constant(math.Float64frombits(limit))), x, k)
+		f.andMask(k, f.good)
+	}
+	const atLeast, atMost = 5, 2
+	also(atMost, e.most, math.Float64bits(e.high))
+	if e.used[0] {
+		also(atLeast, e.least, math.Float64bits(e.low))
+	}
+	if e.used[1] {
+		also(atLeast, e.above, math.Float64bits(e.low)-1)
+	}
 }
 
 func newFinish(v *vec, factors bool) *finish {
@@ -125,9 +197,20 @@ func newFinish(v *vec, factors bool) *finish {
 	}
 	f.logarithms = newLogarithms(d)
 	f.most = v.pick(coef.FactorHigh32, coef.FactorHigh64)
-	f.good = d.newMask()
-	d.fillMask(f.good)
+	f.begin()
 	return f
+}
+
+// begin has all lanes be good.
+func (f *finish) begin() {
+	f.good = f.newMask()
+	f.fillMask(f.good)
+	if f.wide() {
+		f.ofSums = f.newExtremes()
+		if f.scale != nil {
+			f.ofFactors = f.newExtremes()
+		}
+	}
 }
 
 // run emits the loop and the return; body moves on past what it reads, but for
@@ -145,6 +228,9 @@ func (f *finish) run(body func()) {
 	f.SUBQ(operand.U8(f.perReg()), rows)
 	f.JNZ(operand.LabelRef(loop))
 	f.Label(done)
+	for _, e := range f.extremes {
+		f.check(e)
+	}
 	bits := f.GP64()
 	f.maskBits(f.good, bits)
 	f.XORQ(operand.U32(1<<f.perReg()-1), bits)
@@ -153,16 +239,26 @@ func (f *finish) run(body func()) {
 	f.RET()
 }
 
-// load loads sums of side i, which are to be natural or 0, and where they are 0.
+// load loads sums of side i, which are to be natural or 0, and where they are 0: on
+// AVX-512 if that is wanted, as all ones.
 func (f *finish) load(i int) (x vreg, zero mask) {
 	return f.loadWithin(i, f.of.pick(coef.NaturalLow32, coef.NaturalLow64), f.of.pick(coef.NaturalHigh32, coef.NaturalHigh64))
 }
 
 // loadWithin is load of sums that are to be within limits or 0.
 func (f *finish) loadWithin(i int, low, high float64) (x vreg, zero mask) {
-	x, zero = f.reg(), f.newMask()
+	x = f.reg()
 	f.move(at(f.sums[i], 0), x)
 	f.ADDQ(operand.U8(f.bytes), f.sums[i])
+	if f.wide() {
+		less := f.extendOrZero(f.ofSums, x, low, high)
+		if !f.zeros {
+			return x, nil
+		}
+		f.VPSRAQ(operand.U8(63), less, less)
+		return x, less
+	}
+	zero = f.newMask()
 	natural := f.within(x, low, high)
 	f.compare(equal, x, f.constant(0), zero)
 	f.orMask(zero, natural)
@@ -177,7 +273,13 @@ func (f *finish) factor(i int, x vreg, none mask) {
 	f.mul(x, at(f.scale, 0), y)
 	x = y
 	f.and(x, f.constant(math.Float64frombits(1<<63-1)), q)
-	fits := f.within(q, f.of.pick(coef.FactorLow32, coef.FactorLow64), f.most)
+	low := f.of.pick(coef.FactorLow32, coef.FactorLow64)
+	if f.wide() {
+		f.extend(f.ofFactors, q, low, f.most, none)
+		f.putFactor(x, i)
+		return
+	}
+	fits := f.within(q, low, f.most)
 	if none != nil {
 		zero := f.newMask()
 		f.compare(equal, x, f.constant(0), zero)
@@ -185,6 +287,11 @@ func (f *finish) factor(i int, x vreg, none mask) {
 		f.orMask(zero, fits)
 	}
 	f.andMask(fits, f.good)
+	f.putFactor(x, i)
+}
+
+// putFactor writes the factors of side i.
+func (f *finish) putFactor(x vreg, i int) {
 	f.storeNarrow(f.of, x, f.out[i], 0)
 	f.ADDQ(operand.U8(f.of.size*f.perReg()), f.out[i])
 }

@@ -18,6 +18,11 @@ import (
 func finishTarget(v *vec, factors bool) {
 	f := newFinish(v, factors)
 	e := newExponential(f.vec, f.constant(coef.Magic64), false)
+	f.zeros = factors
+	var ofTerms *extremes
+	if v.wide() {
+		ofTerms = f.newExtremes()
+	}
 	magnitude, sign := f.constant(math.Float64frombits(1<<63-1)), f.constant(math.Copysign(0, -1))
 	f.run(func() {
 		a, none := f.load(0)
@@ -30,9 +35,13 @@ func finishTarget(v *vec, factors bool) {
 		b, u := p[0], f.reg()
 		f.mul(b, s[0], b)
 		f.mul(a, b, u)
-		normal := f.within(u, coef.TermLow, coef.TermHigh)
-		f.orMask(none, normal)
-		f.andMask(normal, f.good)
+		if v.wide() {
+			f.extendOrZero(ofTerms, u, coef.TermLow, coef.TermHigh)
+		} else {
+			normal := f.within(u, coef.TermLow, coef.TermHigh)
+			f.orMask(none, normal)
+			f.andMask(normal, f.good)
+		}
 		if factors {
 			f.mul(u, at(f.scale, 0), q)
 			f.atMost(q, magnitude, math.MaxFloat64)

@@ -1123,69 +1123,84 @@ TEXT ·finishSumsLoss32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         b+32(FP), DX
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
 	MOVQ         rows+48(FP), BX
 	TESTQ        BX, BX
 	JZ           done26
 
 rows25:
-	VMOVUPD          (CX), Z1
+	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMOVUPD          (DX), Z2
+	VPMAXUQ          Z2, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z2, Z5
+	VPMINUQ          Z5, Z3, Z3
+	VMOVUPD          (DX), Z5
 	ADDQ             $0x40, DX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VADDPD           Z2, Z1, Z3
-	VFMADD231PD      Z2, Z1, Z3
-	VADDPD           Z0, Z3, Z1
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z1, Z1
-	VPSRLQ           $0x34, Z1, Z2
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z2, Z2
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z2, Z2
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z1, Z1
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z1, Z1
-	VSUBPD           Z0, Z1, Z1
+	VPMAXUQ          Z5, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z5, Z6
+	VPMINUQ          Z6, Z3, Z3
+	VADDPD           Z5, Z2, Z6
+	VFMADD231PD      Z5, Z2, Z6
+	VADDPD           Z0, Z6, Z2
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z2, Z2
+	VPSRLQ           $0x34, Z2, Z5
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z5, Z5
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z5, Z5
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z2, Z2
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
+	VSUBPD           Z0, Z2, Z2
 	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x00, Z4, Z2, K2
-	VMOVAPD          Z3, K2, Z1
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z1, Z3
-	VDIVPD           Z3, Z1, Z3
-	VMULPD           Z3, Z3, Z5
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z6
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z5, Z6
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z1, Z7
-	VMULPD           Z1, Z7, Z7
-	VFMADD213PD      Z7, Z5, Z6
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z2, Z4
-	VFMADD231PD      Z6, Z3, Z4
-	VSUBPD           Z4, Z7, Z7
-	VSUBPD           Z7, Z1, Z1
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z2, Z1
-	VMOVUPD          Z1, (AX)
+	VCMPPD           $0x00, Z4, Z5, K2
+	VMOVAPD          Z6, K2, Z2
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z2, Z6
+	VDIVPD           Z6, Z2, Z6
+	VMULPD           Z6, Z6, Z7
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z8
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z7, Z8
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z2, Z9
+	VMULPD           Z2, Z9, Z9
+	VFMADD213PD      Z9, Z7, Z8
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z5, Z4
+	VFMADD231PD      Z8, Z6, Z4
+	VSUBPD           Z4, Z9, Z9
+	VSUBPD           Z9, Z2, Z2
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z5, Z2
+	VMOVUPD          Z2, (AX)
 	ADDQ             $0x40, AX
 	SUBQ             $0x08, BX
 	JNZ              rows25
 
 done26:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
+	VBROADCASTSD f64_4770000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_3c2fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+56(FP)
 	VZEROUPPER
 	RET
+
+DATA f64_ffffffffffffffff<>+0(SB)/8, $0xffffffffffffffff
+DATA f64_ffffffffffffffff<>+8(SB)/8, $0xffffffffffffffff
+DATA f64_ffffffffffffffff<>+16(SB)/8, $0xffffffffffffffff
+DATA f64_ffffffffffffffff<>+24(SB)/8, $0xffffffffffffffff
+GLOBL f64_ffffffffffffffff<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3c2fffffffffffff<>+0(SB)/8, $0x3c2fffffffffffff
+DATA f64_3c2fffffffffffff<>+8(SB)/8, $0x3c2fffffffffffff
+DATA f64_3c2fffffffffffff<>+16(SB)/8, $0x3c2fffffffffffff
+DATA f64_3c2fffffffffffff<>+24(SB)/8, $0x3c2fffffffffffff
+GLOBL f64_3c2fffffffffffff<>(SB), RODATA|NOPTR, $32
 
 // func finishSums32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -1198,81 +1213,77 @@ TEXT ·finishSums32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         scale+40(FP), DI
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
+	VXORPS       Y4, Y4, Y4
+	VPTERNLOGQ   $0xff, Z5, Z5, Z5
+	VPTERNLOGQ   $0xff, Z6, Z6, Z6
 	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
 	JZ           done28
 
 rows27:
-	VMOVUPD          (CX), Z1
+	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMOVUPD          (DX), Z2
+	VPMAXUQ          Z2, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z2, Z6
+	VPMINUQ          Z6, Z3, Z3
+	VMOVUPD          (DX), Z6
 	ADDQ             $0x40, DX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VADDPD           Z2, Z1, Z3
-	VFMADD231PD      Z2, Z1, Z3
-	VADDPD           Z0, Z3, Z4
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z4, Z5
-	VPSRLQ           $0x34, Z5, Z6
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z5, Z5
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z5, Z5
-	VSUBPD           Z0, Z5, Z5
+	VPMAXUQ          Z6, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z6, Z8
+	VPMINUQ          Z8, Z3, Z3
+	VADDPD           Z6, Z2, Z8
+	VFMADD231PD      Z6, Z2, Z8
+	VADDPD           Z0, Z8, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z9, Z10
+	VPSRLQ           $0x34, Z10, Z11
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
+	VSUBPD           Z0, Z10, Z10
 	VXORPS           Y7, Y7, Y7
-	VCMPPD           $0x00, Z7, Z6, K2
-	VMOVAPD          Z3, K2, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z3
-	VDIVPD           Z3, Z5, Z3
-	VMULPD           Z3, Z3, Z8
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z9
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z8, Z9
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z5, Z10
-	VMULPD           Z5, Z10, Z10
-	VFMADD213PD      Z10, Z8, Z9
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z7
-	VFMADD231PD      Z9, Z3, Z7
-	VSUBPD           Z7, Z10, Z10
-	VSUBPD           Z10, Z5, Z5
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z5
-	VMOVUPD          Z5, (AX)
-	VDIVPD           Z4, Z0, Z4
-	VADDPD           Z0, Z2, Z2
-	VMULPD           Z4, Z2, Z2
-	VMULPD           (DI), Z2, Z3
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z3, Z2
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z2, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K3
-	KANDB            K3, K2, K2
-	KANDB            K2, K1, K1
-	VCVTPD2PS        Z3, Y2
-	VMOVUPS          Y2, (BX)
+	VCMPPD           $0x00, Z7, Z11, K2
+	VMOVAPD          Z8, K2, Z10
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z8
+	VDIVPD           Z8, Z10, Z8
+	VMULPD           Z8, Z8, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z14
+	VMULPD           Z10, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z7
+	VFMADD231PD      Z13, Z8, Z7
+	VSUBPD           Z7, Z14, Z14
+	VSUBPD           Z14, Z10, Z10
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z10
+	VMOVUPD          Z10, (AX)
+	VDIVPD           Z9, Z0, Z9
+	VADDPD           Z0, Z6, Z6
+	VMULPD           Z9, Z6, Z6
+	VMULPD           (DI), Z6, Z8
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z8, Z6
+	VPMAXUQ          Z6, Z4, Z4
+	VPMINUQ          Z6, Z5, Z5
+	VCVTPD2PS        Z8, Y6
+	VMOVUPS          Y6, (BX)
 	ADDQ             $0x20, BX
-	VADDPD           Z0, Z1, Z1
-	VMULPD           Z4, Z1, Z1
-	VMULPD           (DI), Z1, Z2
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z1
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z1, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z1, K3
-	KANDB            K3, K2, K2
-	KANDB            K2, K1, K1
-	VCVTPD2PS        Z2, Y1
-	VMOVUPS          Y1, (SI)
+	VADDPD           Z0, Z2, Z2
+	VMULPD           Z9, Z2, Z2
+	VMULPD           (DI), Z2, Z6
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z6, Z2
+	VPMAXUQ          Z2, Z4, Z4
+	VPMINUQ          Z2, Z5, Z5
+	VCVTPD2PS        Z6, Y2
+	VMOVUPS          Y2, (SI)
 	ADDQ             $0x20, SI
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
@@ -1280,9 +1291,21 @@ rows27:
 	JNZ              rows27
 
 done28:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
+	VBROADCASTSD f64_4770000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_3c2fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_4040000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z4, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_3810000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z5, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+56(FP)
 	VZEROUPPER
 	RET
 
@@ -1294,66 +1317,69 @@ TEXT ·finishProductLossAVX512(SB), NOSPLIT, $0-64
 	MOVQ         b+32(FP), DX
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
 	MOVQ         rows+48(FP), BX
 	TESTQ        BX, BX
 	JZ           done30
 
 rows29:
-	VMOVUPD          (CX), Z1
+	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMOVUPD          (DX), Z2
+	VPMAXUQ          Z2, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z2, Z5
+	VPMINUQ          Z5, Z3, Z3
+	VMOVUPD          (DX), Z5
 	ADDQ             $0x40, DX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMULPD           Z2, Z1, Z1
-	VADDPD           Z0, Z1, Z2
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z2, Z2
-	VPSRLQ           $0x34, Z2, Z4
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z4, Z4
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z4, Z4
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z2, Z2
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
-	VSUBPD           Z0, Z2, Z2
-	VXORPS           Y3, Y3, Y3
-	VCMPPD           $0x00, Z3, Z4, K2
-	VMOVAPD          Z1, K2, Z2
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z2, Z1
-	VDIVPD           Z1, Z2, Z1
-	VMULPD           Z1, Z1, Z5
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z6
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z5, Z6
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z2, Z7
-	VMULPD           Z2, Z7, Z7
-	VFMADD213PD      Z7, Z5, Z6
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z4, Z3
-	VFMADD231PD      Z6, Z1, Z3
-	VSUBPD           Z3, Z7, Z7
-	VSUBPD           Z7, Z2, Z2
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z4, Z2
-	VMOVUPD          Z2, (AX)
+	VPMAXUQ          Z5, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z5, Z6
+	VPMINUQ          Z6, Z3, Z3
+	VMULPD           Z5, Z2, Z2
+	VADDPD           Z0, Z2, Z5
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z5, Z5
+	VPSRLQ           $0x34, Z5, Z6
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z5, Z5
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z5, Z5
+	VSUBPD           Z0, Z5, Z5
+	VXORPS           Y4, Y4, Y4
+	VCMPPD           $0x00, Z4, Z6, K2
+	VMOVAPD          Z2, K2, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z2
+	VDIVPD           Z2, Z5, Z2
+	VMULPD           Z2, Z2, Z7
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z8
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z7, Z8
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z5, Z9
+	VMULPD           Z5, Z9, Z9
+	VFMADD213PD      Z9, Z7, Z8
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z4
+	VFMADD231PD      Z8, Z2, Z4
+	VSUBPD           Z4, Z9, Z9
+	VSUBPD           Z9, Z5, Z5
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z5
+	VMOVUPD          Z5, (AX)
 	ADDQ             $0x40, AX
 	SUBQ             $0x08, BX
 	JNZ              rows29
 
 done30:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
+	VBROADCASTSD f64_4770000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_3c2fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+56(FP)
 	VZEROUPPER
 	RET
 
@@ -1368,84 +1394,82 @@ TEXT ·finishProductAVX512(SB), NOSPLIT, $0-64
 	MOVQ         scale+40(FP), DI
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
+	VXORPS       Y4, Y4, Y4
+	VPTERNLOGQ   $0xff, Z5, Z5, Z5
+	VPTERNLOGQ   $0xff, Z6, Z6, Z6
 	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
 	JZ           done32
 
 rows31:
-	VMOVUPD          (CX), Z1
+	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z1, K3
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMOVUPD          (DX), Z2
+	VPMAXUQ          Z2, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z2, Z8
+	VPMINUQ          Z8, Z3, Z3
+	VPSRAQ           $0x3f, Z8, Z8
+	VMOVUPD          (DX), Z9
 	ADDQ             $0x40, DX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K4
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K3
-	KANDB            K3, K4, K4
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K3
-	KORW             K3, K4, K4
-	KANDB            K4, K1, K1
-	VMULPD           Z2, Z1, Z3
-	VADDPD           Z0, Z3, Z4
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z4, Z5
-	VPSRLQ           $0x34, Z5, Z6
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z5, Z5
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z5, Z5
-	VSUBPD           Z0, Z5, Z5
+	VPMAXUQ          Z9, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z9, Z10
+	VPMINUQ          Z10, Z3, Z3
+	VPSRAQ           $0x3f, Z10, Z10
+	VMULPD           Z9, Z2, Z11
+	VADDPD           Z0, Z11, Z12
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z13
+	VPSRLQ           $0x34, Z13, Z14
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z13, Z13
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
+	VSUBPD           Z0, Z13, Z13
 	VXORPS           Y7, Y7, Y7
-	VCMPPD           $0x00, Z7, Z6, K4
-	VMOVAPD          Z3, K4, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z3
-	VDIVPD           Z3, Z5, Z3
-	VMULPD           Z3, Z3, Z8
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z9
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z8, Z9
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z5, Z10
-	VMULPD           Z5, Z10, Z10
-	VFMADD213PD      Z10, Z8, Z9
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z7
-	VFMADD231PD      Z9, Z3, Z7
-	VSUBPD           Z7, Z10, Z10
-	VSUBPD           Z10, Z5, Z5
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z5
-	VMOVUPD          Z5, (AX)
-	VDIVPD           Z4, Z0, Z4
-	VMULPD           Z4, Z2, Z2
-	VMULPD           (DI), Z2, Z3
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z3, Z2
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z2, K4
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K5
-	KANDB            K5, K4, K4
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z3, K5
-	KANDB            K3, K5, K5
-	KORW             K5, K4, K4
-	KANDB            K4, K1, K1
-	VCVTPD2PS        Z3, Y2
-	VMOVUPS          Y2, (BX)
+	VCMPPD           $0x00, Z7, Z14, K2
+	VMOVAPD          Z11, K2, Z13
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z11
+	VDIVPD           Z11, Z13, Z11
+	VMULPD           Z11, Z11, Z15
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z13, Z17
+	VMULPD           Z13, Z17, Z17
+	VFMADD213PD      Z17, Z15, Z16
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z7
+	VFMADD231PD      Z16, Z11, Z7
+	VSUBPD           Z7, Z17, Z17
+	VSUBPD           Z17, Z13, Z13
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z13
+	VMOVUPD          Z13, (AX)
+	VDIVPD           Z12, Z0, Z12
+	VMULPD           Z12, Z9, Z9
+	VMULPD           (DI), Z9, Z11
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z11, Z9
+	VPMAXUQ          Z9, Z4, Z4
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z9, Z13
+	VPMINUQ          Z13, Z6, Z6
+	VORPD            Z9, Z10, Z9
+	VPMINUQ          Z9, Z5, Z5
+	VCVTPD2PS        Z11, Y7
+	VMOVUPS          Y7, (BX)
 	ADDQ             $0x20, BX
-	VMULPD           Z4, Z1, Z1
-	VMULPD           (DI), Z1, Z2
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z1
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z1, K3
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z1, K4
-	KANDB            K4, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K4
-	KANDB            K2, K4, K4
-	KORW             K4, K3, K3
-	KANDB            K3, K1, K1
-	VCVTPD2PS        Z2, Y1
-	VMOVUPS          Y1, (SI)
+	VMULPD           Z12, Z2, Z2
+	VMULPD           (DI), Z2, Z9
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z9, Z2
+	VPMAXUQ          Z2, Z4, Z4
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z2, Z10
+	VPMINUQ          Z10, Z6, Z6
+	VORPD            Z2, Z8, Z2
+	VPMINUQ          Z2, Z5, Z5
+	VCVTPD2PS        Z9, Y2
+	VMOVUPS          Y2, (SI)
 	ADDQ             $0x20, SI
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
@@ -1453,11 +1477,32 @@ rows31:
 	JNZ              rows31
 
 done32:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
+	VBROADCASTSD f64_4770000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_3c2fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_4770000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z4, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_3810000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z5, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_380fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z6, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+56(FP)
 	VZEROUPPER
 	RET
+
+DATA f64_380fffffffffffff<>+0(SB)/8, $0x380fffffffffffff
+DATA f64_380fffffffffffff<>+8(SB)/8, $0x380fffffffffffff
+DATA f64_380fffffffffffff<>+16(SB)/8, $0x380fffffffffffff
+DATA f64_380fffffffffffff<>+24(SB)/8, $0x380fffffffffffff
+GLOBL f64_380fffffffffffff<>(SB), RODATA|NOPTR, $32
 
 // func finishTargetLoss32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -1467,93 +1512,112 @@ TEXT ·finishTargetLoss32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         b+32(FP), DX
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z2
+	VXORPS       Y4, Y4, Y4
+	VPTERNLOGQ   $0xff, Z5, Z5, Z5
+	VPTERNLOGQ   $0xff, Z6, Z6, Z6
 	MOVQ         rows+48(FP), BX
 	TESTQ        BX, BX
 	JZ           done34
 
 rows33:
-	VMOVUPD          (CX), Z2
+	VMOVUPD          (CX), Z5
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMOVUPD          (DX), Z3
+	VPMAXUQ          Z5, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z5, Z8
+	VPMINUQ          Z8, Z3, Z3
+	VMOVUPD          (DX), Z8
 	ADDQ             $0x40, DX
-	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z4
-	VANDPD           Z4, Z3, Z4
-	VCMPPD.BCST      $0x12, f64_4082c00000000000<>+0(SB), Z4, K3
-	KANDB            K3, K1, K1
-	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z4
-	VXORPD           Z4, Z3, Z3
-	VMOVUPD          Z3, Z6
-	VFMADD213PD.BCST f64_43380000000003ff<>+0(SB), Z1, Z6
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z4
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z4, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z4, Z3
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z4
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z3, Z4
-	VPSLLQ           $0x34, Z6, Z6
-	VMULPD           Z6, Z4, Z4
-	VMULPD           Z4, Z2, Z2
-	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z2, K4
-	KANDB            K4, K3, K3
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VADDPD           Z0, Z2, Z3
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z3, Z3
-	VPSRLQ           $0x34, Z3, Z4
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z4, Z4
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z4, Z4
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z3, Z3
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z3, Z3
-	VSUBPD           Z0, Z3, Z3
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z4, K2
-	VMOVAPD          Z2, K2, Z3
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z3, Z2
-	VDIVPD           Z2, Z3, Z2
-	VMULPD           Z2, Z2, Z6
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z7
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z6, Z7
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z6, Z7
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z6, Z7
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z6, Z7
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z6, Z7
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z6, Z7
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z3, Z8
-	VMULPD           Z3, Z8, Z8
-	VFMADD213PD      Z8, Z6, Z7
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z4, Z5
-	VFMADD231PD      Z7, Z2, Z5
-	VSUBPD           Z5, Z8, Z8
-	VSUBPD           Z8, Z3, Z3
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z4, Z3
-	VMOVUPD          Z3, (AX)
+	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z9
+	VANDPD           Z9, Z8, Z9
+	VCMPPD.BCST      $0x12, f64_4082c00000000000<>+0(SB), Z9, K2
+	KANDB            K2, K1, K1
+	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z9
+	VXORPD           Z9, Z8, Z8
+	VMOVUPD          Z8, Z10
+	VFMADD213PD.BCST f64_43380000000003ff<>+0(SB), Z2, Z10
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z10, Z9
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z9, Z8
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z9, Z8
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z9
+	VPSLLQ           $0x34, Z10, Z10
+	VMULPD           Z10, Z9, Z9
+	VMULPD           Z9, Z5, Z5
+	VPMAXUQ          Z5, Z4, Z4
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z5, Z8
+	VPMINUQ          Z8, Z6, Z6
+	VADDPD           Z0, Z5, Z8
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z8, Z8
+	VPSRLQ           $0x34, Z8, Z9
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z9, Z9
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z9, Z9
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z0, Z8, Z8
+	VXORPS           Y7, Y7, Y7
+	VCMPPD           $0x00, Z7, Z9, K2
+	VMOVAPD          Z5, K2, Z8
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z5
+	VDIVPD           Z5, Z8, Z5
+	VMULPD           Z5, Z5, Z10
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z11
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z10, Z11
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z10, Z11
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z12
+	VMULPD           Z8, Z12, Z12
+	VFMADD213PD      Z12, Z10, Z11
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z9, Z7
+	VFMADD231PD      Z11, Z5, Z7
+	VSUBPD           Z7, Z12, Z12
+	VSUBPD           Z12, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z9, Z8
+	VMOVUPD          Z8, (AX)
 	ADDQ             $0x40, AX
 	SUBQ             $0x08, BX
 	JNZ              rows33
 
 done34:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
+	VBROADCASTSD f64_4770000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_3c2fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z4, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_16fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z6, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+56(FP)
 	VZEROUPPER
 	RET
+
+DATA f64_16fffffffffffff<>+0(SB)/8, $0x016fffffffffffff
+DATA f64_16fffffffffffff<>+8(SB)/8, $0x016fffffffffffff
+DATA f64_16fffffffffffff<>+16(SB)/8, $0x016fffffffffffff
+DATA f64_16fffffffffffff<>+24(SB)/8, $0x016fffffffffffff
+GLOBL f64_16fffffffffffff<>(SB), RODATA|NOPTR, $32
 
 // func finishTarget32AVX512(loss *float64, fa *float32, fb *float32, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -1566,107 +1630,110 @@ TEXT ·finishTarget32AVX512(SB), NOSPLIT, $0-64
 	MOVQ         scale+40(FP), DI
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
+	VXORPS       Y4, Y4, Y4
+	VPTERNLOGQ   $0xff, Z5, Z5, Z5
+	VPTERNLOGQ   $0xff, Z6, Z6, Z6
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z2
+	VXORPS       Y7, Y7, Y7
+	VPTERNLOGQ   $0xff, Z8, Z8, Z8
+	VPTERNLOGQ   $0xff, Z9, Z9, Z9
 	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
 	JZ           done36
 
 rows35:
-	VMOVUPD          (CX), Z2
+	VMOVUPD          (CX), Z8
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_3c30000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_4770000000000000<>+0(SB), Z2, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMOVUPD          (DX), Z3
+	VPMAXUQ          Z8, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z8, Z11
+	VPMINUQ          Z11, Z3, Z3
+	VPSRAQ           $0x3f, Z11, Z11
+	VMOVUPD          (DX), Z12
 	ADDQ             $0x40, DX
-	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z4
-	VANDPD           Z4, Z3, Z4
-	VCMPPD.BCST      $0x12, f64_4082c00000000000<>+0(SB), Z4, K3
-	KANDB            K3, K1, K1
-	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z4
-	VXORPD           Z4, Z3, Z3
-	VMOVUPD          Z3, Z6
-	VFMADD213PD.BCST f64_43380000000003ff<>+0(SB), Z1, Z6
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z4
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z4, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z4, Z3
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z4
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z3, Z4
-	VPSLLQ           $0x34, Z6, Z6
-	VMULPD           Z6, Z4, Z4
-	VMULPD           Z4, Z2, Z3
-	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z3, K3
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z3, K4
-	KANDB            K4, K3, K3
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMULPD           (DI), Z3, Z2
-	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z6
-	VANDPD           Z6, Z2, Z6
-	VCMPPD.BCST      $0x12, f64_7fefffffffffffff<>+0(SB), Z6, K3
-	KANDB            K3, K1, K1
-	VADDPD           Z0, Z3, Z6
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z6, Z7
-	VPSRLQ           $0x34, Z7, Z8
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z8, Z8
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z8, Z8
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z7, Z7
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z7, Z7
-	VSUBPD           Z0, Z7, Z7
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z8, K3
-	VMOVAPD          Z3, K3, Z7
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z7, Z3
-	VDIVPD           Z3, Z7, Z3
-	VMULPD           Z3, Z3, Z9
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z10
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z9, Z10
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z7, Z11
-	VMULPD           Z7, Z11, Z11
-	VFMADD213PD      Z11, Z9, Z10
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z8, Z5
-	VFMADD231PD      Z10, Z3, Z5
-	VSUBPD           Z5, Z11, Z11
-	VSUBPD           Z11, Z7, Z7
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z8, Z7
-	VMOVUPD          Z7, (AX)
-	VDIVPD           Z6, Z0, Z6
-	VMULPD           Z6, Z2, Z2
-	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z3
-	VXORPD           Z3, Z2, Z2
-	VCVTPD2PS        Z2, Y2
-	VMOVUPS          Y2, (SI)
+	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z13
+	VANDPD           Z13, Z12, Z13
+	VCMPPD.BCST      $0x12, f64_4082c00000000000<>+0(SB), Z13, K2
+	KANDB            K2, K1, K1
+	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z13
+	VXORPD           Z13, Z12, Z12
+	VMOVUPD          Z12, Z14
+	VFMADD213PD.BCST f64_43380000000003ff<>+0(SB), Z2, Z14
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z14, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z13
+	VPSLLQ           $0x34, Z14, Z14
+	VMULPD           Z14, Z13, Z13
+	VMULPD           Z13, Z8, Z12
+	VPMAXUQ          Z12, Z7, Z7
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z12, Z8
+	VPMINUQ          Z8, Z9, Z9
+	VMULPD           (DI), Z12, Z8
+	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z14
+	VANDPD           Z14, Z8, Z14
+	VCMPPD.BCST      $0x12, f64_7fefffffffffffff<>+0(SB), Z14, K2
+	KANDB            K2, K1, K1
+	VADDPD           Z0, Z12, Z14
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z15
+	VPSRLQ           $0x34, Z15, Z16
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z16, Z16
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z16, Z16
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z15, Z15
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z15, Z15
+	VSUBPD           Z0, Z15, Z15
+	VXORPS           Y10, Y10, Y10
+	VCMPPD           $0x00, Z10, Z16, K2
+	VMOVAPD          Z12, K2, Z15
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z15, Z12
+	VDIVPD           Z12, Z15, Z12
+	VMULPD           Z12, Z12, Z17
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z15, Z19
+	VMULPD           Z15, Z19, Z19
+	VFMADD213PD      Z19, Z17, Z18
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z16, Z10
+	VFMADD231PD      Z18, Z12, Z10
+	VSUBPD           Z10, Z19, Z19
+	VSUBPD           Z19, Z15, Z15
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z15
+	VMOVUPD          Z15, (AX)
+	VDIVPD           Z14, Z0, Z14
+	VMULPD           Z14, Z8, Z8
+	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z12
+	VXORPD           Z12, Z8, Z8
+	VCVTPD2PS        Z8, Y8
+	VMOVUPS          Y8, (SI)
 	ADDQ             $0x20, SI
-	VMULPD           Z6, Z4, Z4
-	VMULPD           (DI), Z4, Z3
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z3, Z2
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K4
-	KANDB            K4, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z3, K4
-	KANDB            K2, K4, K4
-	KORW             K4, K3, K3
-	KANDB            K3, K1, K1
-	VCVTPD2PS        Z3, Y2
-	VMOVUPS          Y2, (BX)
+	VMULPD           Z14, Z13, Z13
+	VMULPD           (DI), Z13, Z12
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z12, Z8
+	VPMAXUQ          Z8, Z4, Z4
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z8, Z13
+	VPMINUQ          Z13, Z6, Z6
+	VORPD            Z8, Z11, Z8
+	VPMINUQ          Z8, Z5, Z5
+	VCVTPD2PS        Z12, Y8
+	VMOVUPS          Y8, (BX)
 	ADDQ             $0x20, BX
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
@@ -1674,9 +1741,30 @@ rows35:
 	JNZ              rows35
 
 done36:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
+	VBROADCASTSD f64_4770000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_3c2fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_4040000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z4, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_3810000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z5, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_380fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z6, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z7, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_16fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z9, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+56(FP)
 	VZEROUPPER
 	RET
 
@@ -1687,59 +1775,71 @@ TEXT ·finishJoinsLossAVX512(SB), NOSPLIT, $0-48
 	MOVQ         u+16(FP), CX
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
 	MOVQ         rows+32(FP), DX
 	TESTQ        DX, DX
 	JZ           done38
 
 rows37:
-	VMOVUPD          (CX), Z1
+	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_3a00000000000000<>+0(SB), Z1, K3
-	VCMPPD.BCST      $0x12, f64_47d0000000000000<>+0(SB), Z1, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VADDPD           Z0, Z1, Z2
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z2, Z2
-	VPSRLQ           $0x34, Z2, Z4
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z4, Z4
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z4, Z4
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z2, Z2
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
-	VSUBPD           Z0, Z2, Z2
-	VXORPS           Y3, Y3, Y3
-	VCMPPD           $0x00, Z3, Z4, K2
-	VMOVAPD          Z1, K2, Z2
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z2, Z1
-	VDIVPD           Z1, Z2, Z1
-	VMULPD           Z1, Z1, Z5
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z6
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z5, Z6
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z2, Z7
-	VMULPD           Z2, Z7, Z7
-	VFMADD213PD      Z7, Z5, Z6
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z4, Z3
-	VFMADD231PD      Z6, Z1, Z3
-	VSUBPD           Z3, Z7, Z7
-	VSUBPD           Z7, Z2, Z2
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z4, Z2
-	VMOVUPD          Z2, (AX)
+	VPMAXUQ          Z2, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z2, Z5
+	VPMINUQ          Z5, Z3, Z3
+	VADDPD           Z0, Z2, Z5
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z5, Z5
+	VPSRLQ           $0x34, Z5, Z6
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z5, Z5
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z5, Z5
+	VSUBPD           Z0, Z5, Z5
+	VXORPS           Y4, Y4, Y4
+	VCMPPD           $0x00, Z4, Z6, K2
+	VMOVAPD          Z2, K2, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z2
+	VDIVPD           Z2, Z5, Z2
+	VMULPD           Z2, Z2, Z7
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z8
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z7, Z8
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z5, Z9
+	VMULPD           Z5, Z9, Z9
+	VFMADD213PD      Z9, Z7, Z8
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z4
+	VFMADD231PD      Z8, Z2, Z4
+	VSUBPD           Z4, Z9, Z9
+	VSUBPD           Z9, Z5, Z5
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z5
+	VMOVUPD          Z5, (AX)
 	ADDQ             $0x40, AX
 	SUBQ             $0x08, DX
 	JNZ              rows37
 
 done38:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+40(FP)
+	VBROADCASTSD f64_47d0000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_39ffffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+40(FP)
 	VZEROUPPER
 	RET
+
+DATA f64_39ffffffffffffff<>+0(SB)/8, $0x39ffffffffffffff
+DATA f64_39ffffffffffffff<>+8(SB)/8, $0x39ffffffffffffff
+DATA f64_39ffffffffffffff<>+16(SB)/8, $0x39ffffffffffffff
+DATA f64_39ffffffffffffff<>+24(SB)/8, $0x39ffffffffffffff
+GLOBL f64_39ffffffffffffff<>(SB), RODATA|NOPTR, $32
 
 // func finishJoinsAVX512(loss *float64, f *float32, u *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -1750,57 +1850,58 @@ TEXT ·finishJoinsAVX512(SB), NOSPLIT, $0-48
 	MOVQ         scale+24(FP), BX
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
+	VXORPS       Y4, Y4, Y4
+	VPTERNLOGQ   $0xff, Z5, Z5, Z5
+	VPTERNLOGQ   $0xff, Z6, Z6, Z6
 	MOVQ         rows+32(FP), SI
 	TESTQ        SI, SI
 	JZ           done40
 
 rows39:
-	VMOVUPD          (CX), Z1
+	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_3a00000000000000<>+0(SB), Z1, K3
-	VCMPPD.BCST      $0x12, f64_47d0000000000000<>+0(SB), Z1, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VADDPD           Z0, Z1, Z2
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z2, Z2
-	VPSRLQ           $0x34, Z2, Z4
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z4, Z4
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z4, Z4
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z2, Z2
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z2, Z2
-	VSUBPD           Z0, Z2, Z2
-	VXORPS           Y3, Y3, Y3
-	VCMPPD           $0x00, Z3, Z4, K2
-	VMOVAPD          Z1, K2, Z2
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z2, Z1
-	VDIVPD           Z1, Z2, Z1
-	VMULPD           Z1, Z1, Z5
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z6
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z5, Z6
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z5, Z6
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z2, Z7
-	VMULPD           Z2, Z7, Z7
-	VFMADD213PD      Z7, Z5, Z6
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z4, Z3
-	VFMADD231PD      Z6, Z1, Z3
-	VSUBPD           Z3, Z7, Z7
-	VSUBPD           Z7, Z2, Z2
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z4, Z2
-	VMOVUPD          Z2, (AX)
-	VMULPD           (BX), Z0, Z2
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z2, Z1
-	VCMPPD.BCST      $0x0d, f64_3810000000000000<>+0(SB), Z1, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z1, K3
-	KANDB            K3, K2, K2
-	KANDB            K2, K1, K1
-	VCVTPD2PS        Z2, Y1
-	VMOVUPS          Y1, (DX)
+	VPMAXUQ          Z2, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z2, Z6
+	VPMINUQ          Z6, Z3, Z3
+	VADDPD           Z0, Z2, Z6
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z6, Z6
+	VPSRLQ           $0x34, Z6, Z8
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z8, Z8
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z8, Z8
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z6, Z6
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z6, Z6
+	VSUBPD           Z0, Z6, Z6
+	VXORPS           Y7, Y7, Y7
+	VCMPPD           $0x00, Z7, Z8, K2
+	VMOVAPD          Z2, K2, Z6
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z2
+	VDIVPD           Z2, Z6, Z2
+	VMULPD           Z2, Z2, Z9
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z10
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z9, Z10
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z6, Z11
+	VMULPD           Z6, Z11, Z11
+	VFMADD213PD      Z11, Z9, Z10
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z8, Z7
+	VFMADD231PD      Z10, Z2, Z7
+	VSUBPD           Z7, Z11, Z11
+	VSUBPD           Z11, Z6, Z6
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z8, Z6
+	VMOVUPD          Z6, (AX)
+	VMULPD           (BX), Z0, Z6
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z6, Z2
+	VPMAXUQ          Z2, Z4, Z4
+	VPMINUQ          Z2, Z5, Z5
+	VCVTPD2PS        Z6, Y2
+	VMOVUPS          Y2, (DX)
 	ADDQ             $0x20, DX
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, BX
@@ -1808,9 +1909,21 @@ rows39:
 	JNZ              rows39
 
 done40:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+40(FP)
+	VBROADCASTSD f64_47d0000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_39ffffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_4040000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z4, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_3810000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z5, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+40(FP)
 	VZEROUPPER
 	RET
 
@@ -2642,112 +2755,121 @@ TEXT ·finishSumsLoss64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         b+32(FP), DX
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
 	MOVQ         rows+48(FP), BX
 	TESTQ        BX, BX
 	JZ           done67
 
 rows66:
-	VMOVUPD          (CX), Z1
+	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K3
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z1, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMAXPD           Z0, Z1, Z3
-	VMINPD           Z0, Z1, Z4
-	VADDPD           Z4, Z3, Z5
-	VSUBPD           Z3, Z5, Z3
-	VSUBPD           Z3, Z4, Z4
-	VDIVPD           Z5, Z0, Z3
-	VMULPD           Z3, Z4, Z4
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z5, Z3
-	VPSRLQ           $0x34, Z3, Z5
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z5, Z5
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z5, Z5
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z3, Z3
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z3, Z3
-	VSUBPD           Z0, Z3, Z3
-	VXORPS           Y2, Y2, Y2
-	VCMPPD           $0x00, Z2, Z5, K2
-	VMOVAPD          Z1, K2, Z3
-	VMOVAPD          Z2, K2, Z4
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z3, Z1
-	VDIVPD           Z1, Z3, Z1
-	VMULPD           Z1, Z1, Z6
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z7
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z6, Z7
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z6, Z7
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z6, Z7
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z6, Z7
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z6, Z7
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z6, Z7
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z3, Z8
-	VMULPD           Z3, Z8, Z8
-	VFMADD213PD      Z8, Z6, Z7
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z5, Z4
-	VFMADD231PD      Z7, Z1, Z4
-	VSUBPD           Z4, Z8, Z8
-	VSUBPD           Z8, Z3, Z3
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z5, Z3
-	VMOVUPD          Z3, Z1
-	VMOVUPD          (DX), Z3
-	ADDQ             $0x40, DX
-	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z3, K3
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z3, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z3, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMAXPD           Z0, Z3, Z4
-	VMINPD           Z0, Z3, Z5
-	VADDPD           Z5, Z4, Z6
-	VSUBPD           Z4, Z6, Z4
-	VSUBPD           Z4, Z5, Z5
-	VDIVPD           Z6, Z0, Z4
-	VMULPD           Z4, Z5, Z5
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z6, Z4
-	VPSRLQ           $0x34, Z4, Z6
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z4, Z4
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z4, Z4
-	VSUBPD           Z0, Z4, Z4
-	VXORPS           Y2, Y2, Y2
-	VCMPPD           $0x00, Z2, Z6, K2
-	VMOVAPD          Z3, K2, Z4
+	VPMAXUQ          Z2, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z2, Z5
+	VPMINUQ          Z5, Z3, Z3
+	VMAXPD           Z0, Z2, Z5
+	VMINPD           Z0, Z2, Z6
+	VADDPD           Z6, Z5, Z7
+	VSUBPD           Z5, Z7, Z5
+	VSUBPD           Z5, Z6, Z6
+	VDIVPD           Z7, Z0, Z5
+	VMULPD           Z5, Z6, Z6
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z7, Z5
+	VPSRLQ           $0x34, Z5, Z7
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z7, Z7
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z7, Z7
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z5, Z5
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z5, Z5
+	VSUBPD           Z0, Z5, Z5
+	VXORPS           Y4, Y4, Y4
+	VCMPPD           $0x00, Z4, Z7, K2
 	VMOVAPD          Z2, K2, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z4, Z3
-	VDIVPD           Z3, Z4, Z3
-	VMULPD           Z3, Z3, Z7
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z8
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z7, Z8
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z4, Z9
-	VMULPD           Z4, Z9, Z9
-	VFMADD213PD      Z9, Z7, Z8
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z5
-	VFMADD231PD      Z8, Z3, Z5
-	VSUBPD           Z5, Z9, Z9
-	VSUBPD           Z9, Z4, Z4
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z4
-	VADDPD           Z4, Z1, Z1
-	VMOVUPD          Z1, (AX)
+	VMOVAPD          Z4, K2, Z6
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z2
+	VDIVPD           Z2, Z5, Z2
+	VMULPD           Z2, Z2, Z8
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z9
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z8, Z9
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z5, Z10
+	VMULPD           Z5, Z10, Z10
+	VFMADD213PD      Z10, Z8, Z9
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z7, Z6
+	VFMADD231PD      Z9, Z2, Z6
+	VSUBPD           Z6, Z10, Z10
+	VSUBPD           Z10, Z5, Z5
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z7, Z5
+	VMOVUPD          Z5, Z2
+	VMOVUPD          (DX), Z5
+	ADDQ             $0x40, DX
+	VPMAXUQ          Z5, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z5, Z6
+	VPMINUQ          Z6, Z3, Z3
+	VMAXPD           Z0, Z5, Z6
+	VMINPD           Z0, Z5, Z7
+	VADDPD           Z7, Z6, Z8
+	VSUBPD           Z6, Z8, Z6
+	VSUBPD           Z6, Z7, Z7
+	VDIVPD           Z8, Z0, Z6
+	VMULPD           Z6, Z7, Z7
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z8, Z6
+	VPSRLQ           $0x34, Z6, Z8
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z8, Z8
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z8, Z8
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z6, Z6
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z6, Z6
+	VSUBPD           Z0, Z6, Z6
+	VXORPS           Y4, Y4, Y4
+	VCMPPD           $0x00, Z4, Z8, K2
+	VMOVAPD          Z5, K2, Z6
+	VMOVAPD          Z4, K2, Z7
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z5
+	VDIVPD           Z5, Z6, Z5
+	VMULPD           Z5, Z5, Z9
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z10
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z9, Z10
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z9, Z10
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z6, Z11
+	VMULPD           Z6, Z11, Z11
+	VFMADD213PD      Z11, Z9, Z10
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z8, Z7
+	VFMADD231PD      Z10, Z5, Z7
+	VSUBPD           Z7, Z11, Z11
+	VSUBPD           Z11, Z6, Z6
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z8, Z6
+	VADDPD           Z6, Z2, Z2
+	VMOVUPD          Z2, (AX)
 	ADDQ             $0x40, AX
 	SUBQ             $0x08, BX
 	JNZ              rows66
 
 done67:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
+	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_7afffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+56(FP)
 	VZEROUPPER
 	RET
+
+DATA f64_7afffffffffffff<>+0(SB)/8, $0x07afffffffffffff
+DATA f64_7afffffffffffff<>+8(SB)/8, $0x07afffffffffffff
+DATA f64_7afffffffffffff<>+16(SB)/8, $0x07afffffffffffff
+DATA f64_7afffffffffffff<>+24(SB)/8, $0x07afffffffffffff
+GLOBL f64_7afffffffffffff<>(SB), RODATA|NOPTR, $32
 
 // func finishSums64AVX512(loss *float64, fa *float64, fb *float64, a *float64, b *float64, scale *float64, rows int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F
@@ -2760,127 +2882,135 @@ TEXT ·finishSums64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         scale+40(FP), DI
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
+	VXORPS       Y4, Y4, Y4
+	VPTERNLOGQ   $0xff, Z5, Z5, Z5
+	VPTERNLOGQ   $0xff, Z6, Z6, Z6
 	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
 	JZ           done69
 
 rows68:
-	VMOVUPD          (CX), Z1
+	VMOVUPD          (CX), Z2
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z1, K3
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z1, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z1, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMAXPD           Z0, Z1, Z3
-	VMINPD           Z0, Z1, Z4
-	VADDPD           Z4, Z3, Z5
-	VSUBPD           Z3, Z5, Z3
-	VSUBPD           Z3, Z4, Z4
-	VDIVPD           Z5, Z0, Z3
-	VMULPD           Z3, Z4, Z4
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z5, Z5
-	VPSRLQ           $0x34, Z5, Z6
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z5, Z5
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z5, Z5
-	VSUBPD           Z0, Z5, Z5
-	VXORPS           Y2, Y2, Y2
-	VCMPPD           $0x00, Z2, Z6, K2
-	VMOVAPD          Z1, K2, Z5
-	VMOVAPD          Z2, K2, Z4
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z1
-	VDIVPD           Z1, Z5, Z1
-	VMULPD           Z1, Z1, Z7
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z8
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z7, Z8
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z5, Z9
-	VMULPD           Z5, Z9, Z9
-	VFMADD213PD      Z9, Z7, Z8
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z4
-	VFMADD231PD      Z8, Z1, Z4
-	VSUBPD           Z4, Z9, Z9
-	VSUBPD           Z9, Z5, Z5
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z5
-	VMULPD           (DI), Z3, Z3
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z3, Z1
-	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z1, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z1, K3
-	KANDB            K3, K2, K2
-	KANDB            K2, K1, K1
-	VMOVUPD          Z3, (BX)
+	VPMAXUQ          Z2, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z2, Z6
+	VPMINUQ          Z6, Z3, Z3
+	VMAXPD           Z0, Z2, Z6
+	VMINPD           Z0, Z2, Z8
+	VADDPD           Z8, Z6, Z9
+	VSUBPD           Z6, Z9, Z6
+	VSUBPD           Z6, Z8, Z8
+	VDIVPD           Z9, Z0, Z6
+	VMULPD           Z6, Z8, Z8
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z9, Z9
+	VPSRLQ           $0x34, Z9, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
+	VSUBPD           Z0, Z9, Z9
+	VXORPS           Y7, Y7, Y7
+	VCMPPD           $0x00, Z7, Z10, K2
+	VMOVAPD          Z2, K2, Z9
+	VMOVAPD          Z7, K2, Z8
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z2
+	VDIVPD           Z2, Z9, Z2
+	VMULPD           Z2, Z2, Z11
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z12
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z11, Z12
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z13
+	VMULPD           Z9, Z13, Z13
+	VFMADD213PD      Z13, Z11, Z12
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z8
+	VFMADD231PD      Z12, Z2, Z8
+	VSUBPD           Z8, Z13, Z13
+	VSUBPD           Z13, Z9, Z9
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z9
+	VMULPD           (DI), Z6, Z6
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z6, Z2
+	VPMAXUQ          Z2, Z4, Z4
+	VPMINUQ          Z2, Z5, Z5
+	VMOVUPD          Z6, (BX)
 	ADDQ             $0x40, BX
-	VMOVUPD          Z5, Z1
-	VMOVUPD          (DX), Z3
+	VMOVUPD          Z9, Z2
+	VMOVUPD          (DX), Z6
 	ADDQ             $0x40, DX
-	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z3, K3
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z3, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z3, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMAXPD           Z0, Z3, Z4
-	VMINPD           Z0, Z3, Z5
-	VADDPD           Z5, Z4, Z6
-	VSUBPD           Z4, Z6, Z4
-	VSUBPD           Z4, Z5, Z5
-	VDIVPD           Z6, Z0, Z4
-	VMULPD           Z4, Z5, Z5
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z6, Z6
-	VPSRLQ           $0x34, Z6, Z7
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z7, Z7
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z7, Z7
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z6, Z6
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z6, Z6
-	VSUBPD           Z0, Z6, Z6
-	VXORPS           Y2, Y2, Y2
-	VCMPPD           $0x00, Z2, Z7, K2
-	VMOVAPD          Z3, K2, Z6
-	VMOVAPD          Z2, K2, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z3
-	VDIVPD           Z3, Z6, Z3
-	VMULPD           Z3, Z3, Z8
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z9
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z8, Z9
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z6, Z10
-	VMULPD           Z6, Z10, Z10
-	VFMADD213PD      Z10, Z8, Z9
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z7, Z5
-	VFMADD231PD      Z9, Z3, Z5
-	VSUBPD           Z5, Z10, Z10
-	VSUBPD           Z10, Z6, Z6
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z7, Z6
-	VMULPD           (DI), Z4, Z4
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z4, Z3
-	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z3, K2
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z3, K3
-	KANDB            K3, K2, K2
-	KANDB            K2, K1, K1
-	VMOVUPD          Z4, (SI)
+	VPMAXUQ          Z6, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z6, Z8
+	VPMINUQ          Z8, Z3, Z3
+	VMAXPD           Z0, Z6, Z8
+	VMINPD           Z0, Z6, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z0, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z10
+	VPSRLQ           $0x34, Z10, Z11
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
+	VSUBPD           Z0, Z10, Z10
+	VXORPS           Y7, Y7, Y7
+	VCMPPD           $0x00, Z7, Z11, K2
+	VMOVAPD          Z6, K2, Z10
+	VMOVAPD          Z7, K2, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z6
+	VDIVPD           Z6, Z10, Z6
+	VMULPD           Z6, Z6, Z12
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z14
+	VMULPD           Z10, Z14, Z14
+	VFMADD213PD      Z14, Z12, Z13
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z9
+	VFMADD231PD      Z13, Z6, Z9
+	VSUBPD           Z9, Z14, Z14
+	VSUBPD           Z14, Z10, Z10
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z10
+	VMULPD           (DI), Z8, Z8
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z8, Z6
+	VPMAXUQ          Z6, Z4, Z4
+	VPMINUQ          Z6, Z5, Z5
+	VMOVUPD          Z8, (SI)
 	ADDQ             $0x40, SI
-	VADDPD           Z6, Z1, Z1
-	VMOVUPD          Z1, (AX)
+	VADDPD           Z10, Z2, Z2
+	VMOVUPD          Z2, (AX)
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
 	SUBQ             $0x08, R8
 	JNZ              rows68
 
 done69:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
+	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_7afffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_4040000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z4, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_170000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z5, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+56(FP)
 	VZEROUPPER
 	RET
 
@@ -2892,98 +3022,111 @@ TEXT ·finishTargetLoss64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         b+32(FP), DX
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z2
+	VXORPS       Y4, Y4, Y4
+	VPTERNLOGQ   $0xff, Z5, Z5, Z5
+	VPTERNLOGQ   $0xff, Z6, Z6, Z6
 	MOVQ         rows+48(FP), BX
 	TESTQ        BX, BX
 	JZ           done71
 
 rows70:
-	VMOVUPD          (CX), Z2
+	VMOVUPD          (CX), Z5
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z2, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMOVUPD          (DX), Z3
+	VPMAXUQ          Z5, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z5, Z8
+	VPMINUQ          Z8, Z3, Z3
+	VMOVUPD          (DX), Z8
 	ADDQ             $0x40, DX
-	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z4
-	VANDPD           Z4, Z3, Z4
-	VCMPPD.BCST      $0x12, f64_4082c00000000000<>+0(SB), Z4, K3
-	KANDB            K3, K1, K1
-	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z4
-	VXORPD           Z4, Z3, Z3
-	VMOVUPD          Z3, Z6
-	VFMADD213PD.BCST f64_43380000000003ff<>+0(SB), Z1, Z6
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z4
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z4, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z4, Z3
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z4
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z3, Z4
-	VPSLLQ           $0x34, Z6, Z6
-	VMULPD           Z6, Z4, Z4
-	VMULPD           Z4, Z2, Z2
-	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z2, K4
-	KANDB            K4, K3, K3
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMAXPD           Z0, Z2, Z3
-	VMINPD           Z0, Z2, Z4
-	VADDPD           Z4, Z3, Z6
-	VSUBPD           Z3, Z6, Z3
-	VSUBPD           Z3, Z4, Z4
-	VDIVPD           Z6, Z0, Z3
-	VMULPD           Z3, Z4, Z4
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z6, Z3
-	VPSRLQ           $0x34, Z3, Z6
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z6, Z6
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z6, Z6
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z3, Z3
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z3, Z3
-	VSUBPD           Z0, Z3, Z3
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z6, K2
-	VMOVAPD          Z2, K2, Z3
-	VMOVAPD          Z5, K2, Z4
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z3, Z2
-	VDIVPD           Z2, Z3, Z2
-	VMULPD           Z2, Z2, Z7
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z8
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z7, Z8
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z3, Z9
-	VMULPD           Z3, Z9, Z9
-	VFMADD213PD      Z9, Z7, Z8
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z6, Z4
-	VFMADD231PD      Z8, Z2, Z4
-	VSUBPD           Z4, Z9, Z9
-	VSUBPD           Z9, Z3, Z3
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z6, Z3
-	VMOVUPD          Z3, (AX)
+	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z9
+	VANDPD           Z9, Z8, Z9
+	VCMPPD.BCST      $0x12, f64_4082c00000000000<>+0(SB), Z9, K2
+	KANDB            K2, K1, K1
+	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z9
+	VXORPD           Z9, Z8, Z8
+	VMOVUPD          Z8, Z10
+	VFMADD213PD.BCST f64_43380000000003ff<>+0(SB), Z2, Z10
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z10, Z9
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z9, Z8
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z9, Z8
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z8, Z9
+	VPSLLQ           $0x34, Z10, Z10
+	VMULPD           Z10, Z9, Z9
+	VMULPD           Z9, Z5, Z5
+	VPMAXUQ          Z5, Z4, Z4
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z5, Z8
+	VPMINUQ          Z8, Z6, Z6
+	VMAXPD           Z0, Z5, Z8
+	VMINPD           Z0, Z5, Z9
+	VADDPD           Z9, Z8, Z10
+	VSUBPD           Z8, Z10, Z8
+	VSUBPD           Z8, Z9, Z9
+	VDIVPD           Z10, Z0, Z8
+	VMULPD           Z8, Z9, Z9
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
+	VPSRLQ           $0x34, Z8, Z10
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
+	VSUBPD           Z0, Z8, Z8
+	VXORPS           Y7, Y7, Y7
+	VCMPPD           $0x00, Z7, Z10, K2
+	VMOVAPD          Z5, K2, Z8
+	VMOVAPD          Z7, K2, Z9
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z5
+	VDIVPD           Z5, Z8, Z5
+	VMULPD           Z5, Z5, Z11
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z12
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z11, Z12
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z11, Z12
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z13
+	VMULPD           Z8, Z13, Z13
+	VFMADD213PD      Z13, Z11, Z12
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
+	VFMADD231PD      Z12, Z5, Z9
+	VSUBPD           Z9, Z13, Z13
+	VSUBPD           Z13, Z8, Z8
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
+	VMOVUPD          Z8, (AX)
 	ADDQ             $0x40, AX
 	SUBQ             $0x08, BX
 	JNZ              rows70
 
 done71:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
+	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_7afffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z4, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_16fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z6, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+56(FP)
 	VZEROUPPER
 	RET
 
@@ -2998,111 +3141,114 @@ TEXT ·finishTarget64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         scale+40(FP), DI
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	KXNORB       K1, K1, K1
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z1
+	VXORPS       Y1, Y1, Y1
+	VPTERNLOGQ   $0xff, Z2, Z2, Z2
+	VPTERNLOGQ   $0xff, Z3, Z3, Z3
+	VXORPS       Y4, Y4, Y4
+	VPTERNLOGQ   $0xff, Z5, Z5, Z5
+	VPTERNLOGQ   $0xff, Z6, Z6, Z6
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z2
+	VXORPS       Y7, Y7, Y7
+	VPTERNLOGQ   $0xff, Z8, Z8, Z8
+	VPTERNLOGQ   $0xff, Z9, Z9, Z9
 	MOVQ         rows+48(FP), R8
 	TESTQ        R8, R8
 	JZ           done73
 
 rows72:
-	VMOVUPD          (CX), Z2
+	VMOVUPD          (CX), Z8
 	ADDQ             $0x40, CX
-	VCMPPD.BCST      $0x0d, f64_7b0000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z2, K2
-	KANDB            K2, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z2, K2
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMOVUPD          (DX), Z3
+	VPMAXUQ          Z8, Z1, Z1
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z8, Z11
+	VPMINUQ          Z11, Z3, Z3
+	VPSRAQ           $0x3f, Z11, Z11
+	VMOVUPD          (DX), Z12
 	ADDQ             $0x40, DX
-	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z4
-	VANDPD           Z4, Z3, Z4
-	VCMPPD.BCST      $0x12, f64_4082c00000000000<>+0(SB), Z4, K3
-	KANDB            K3, K1, K1
-	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z4
-	VXORPD           Z4, Z3, Z3
-	VMOVUPD          Z3, Z6
-	VFMADD213PD.BCST f64_43380000000003ff<>+0(SB), Z1, Z6
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z4
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z4, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z4, Z3
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z4
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z3, Z4
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z3, Z4
-	VPSLLQ           $0x34, Z6, Z6
-	VMULPD           Z6, Z4, Z4
-	VMULPD           Z4, Z2, Z3
-	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z3, K3
-	VCMPPD.BCST      $0x12, f64_7e70000000000000<>+0(SB), Z3, K4
-	KANDB            K4, K3, K3
-	KORW             K2, K3, K3
-	KANDB            K3, K1, K1
-	VMULPD           (DI), Z3, Z2
-	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z6
-	VANDPD           Z6, Z2, Z6
-	VCMPPD.BCST      $0x12, f64_7fefffffffffffff<>+0(SB), Z6, K3
-	KANDB            K3, K1, K1
-	VMAXPD           Z0, Z3, Z6
-	VMINPD           Z0, Z3, Z7
-	VADDPD           Z7, Z6, Z8
-	VSUBPD           Z6, Z8, Z6
-	VSUBPD           Z6, Z7, Z7
-	VDIVPD           Z8, Z0, Z6
-	VMULPD           Z6, Z7, Z7
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z8, Z8
-	VPSRLQ           $0x34, Z8, Z9
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z9, Z9
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z9, Z9
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD           Z0, Z8, Z8
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z9, K3
-	VMOVAPD          Z3, K3, Z8
-	VMOVAPD          Z5, K3, Z7
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z3
-	VDIVPD           Z3, Z8, Z3
-	VMULPD           Z3, Z3, Z10
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z11
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z10, Z11
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z12
-	VMULPD           Z8, Z12, Z12
-	VFMADD213PD      Z12, Z10, Z11
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z9, Z7
-	VFMADD231PD      Z11, Z3, Z7
-	VSUBPD           Z7, Z12, Z12
-	VSUBPD           Z12, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z9, Z8
-	VMOVUPD          Z8, (AX)
-	VMULPD           Z6, Z2, Z2
-	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z3
-	VXORPD           Z3, Z2, Z2
-	VMOVUPD          Z2, (SI)
+	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z13
+	VANDPD           Z13, Z12, Z13
+	VCMPPD.BCST      $0x12, f64_4082c00000000000<>+0(SB), Z13, K2
+	KANDB            K2, K1, K1
+	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z13
+	VXORPD           Z13, Z12, Z12
+	VMOVUPD          Z12, Z14
+	VFMADD213PD.BCST f64_43380000000003ff<>+0(SB), Z2, Z14
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z14, Z13
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z12
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z13
+	VPSLLQ           $0x34, Z14, Z14
+	VMULPD           Z14, Z13, Z13
+	VMULPD           Z13, Z8, Z12
+	VPMAXUQ          Z12, Z7, Z7
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z12, Z8
+	VPMINUQ          Z8, Z9, Z9
+	VMULPD           (DI), Z12, Z8
+	VBROADCASTSD     f64_7fffffffffffffff<>+0(SB), Z14
+	VANDPD           Z14, Z8, Z14
+	VCMPPD.BCST      $0x12, f64_7fefffffffffffff<>+0(SB), Z14, K2
+	KANDB            K2, K1, K1
+	VMAXPD           Z0, Z12, Z14
+	VMINPD           Z0, Z12, Z15
+	VADDPD           Z15, Z14, Z16
+	VSUBPD           Z14, Z16, Z14
+	VSUBPD           Z14, Z15, Z15
+	VDIVPD           Z16, Z0, Z14
+	VMULPD           Z14, Z15, Z15
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z16, Z16
+	VPSRLQ           $0x34, Z16, Z17
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z17, Z17
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z17, Z17
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z16, Z16
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z16, Z16
+	VSUBPD           Z0, Z16, Z16
+	VXORPS           Y10, Y10, Y10
+	VCMPPD           $0x00, Z10, Z17, K2
+	VMOVAPD          Z12, K2, Z16
+	VMOVAPD          Z10, K2, Z15
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z16, Z12
+	VDIVPD           Z12, Z16, Z12
+	VMULPD           Z12, Z12, Z18
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z18, Z19
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z16, Z20
+	VMULPD           Z16, Z20, Z20
+	VFMADD213PD      Z20, Z18, Z19
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z17, Z15
+	VFMADD231PD      Z19, Z12, Z15
+	VSUBPD           Z15, Z20, Z20
+	VSUBPD           Z20, Z16, Z16
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z17, Z16
+	VMOVUPD          Z16, (AX)
+	VMULPD           Z14, Z8, Z8
+	VBROADCASTSD     f64_8000000000000000<>+0(SB), Z12
+	VXORPD           Z12, Z8, Z8
+	VMOVUPD          Z8, (SI)
 	ADDQ             $0x40, SI
-	VMULPD           Z6, Z4, Z4
-	VMULPD           (DI), Z4, Z3
-	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z3, Z2
-	VCMPPD.BCST      $0x0d, f64_170000000000000<>+0(SB), Z2, K3
-	VCMPPD.BCST      $0x12, f64_4040000000000000<>+0(SB), Z2, K4
-	KANDB            K4, K3, K3
-	VCMPPD.BCST      $0x00, f64_0<>+0(SB), Z3, K4
-	KANDB            K2, K4, K4
-	KORW             K4, K3, K3
-	KANDB            K3, K1, K1
-	VMOVUPD          Z3, (BX)
+	VMULPD           Z14, Z13, Z13
+	VMULPD           (DI), Z13, Z12
+	VANDPD.BCST      f64_7fffffffffffffff<>+0(SB), Z12, Z8
+	VPMAXUQ          Z8, Z4, Z4
+	VPADDQ.BCST      f64_ffffffffffffffff<>+0(SB), Z8, Z13
+	VPMINUQ          Z13, Z6, Z6
+	VORPD            Z8, Z11, Z8
+	VPMINUQ          Z8, Z5, Z5
+	VMOVUPD          Z12, (BX)
 	ADDQ             $0x40, BX
 	ADDQ             $0x40, AX
 	ADDQ             $0x40, DI
@@ -3110,9 +3256,30 @@ rows72:
 	JNZ              rows72
 
 done73:
-	KMOVB K1, AX
-	XORQ  $0x000000ff, AX
-	MOVQ  AX, bad+56(FP)
+	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z1, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_7afffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z3, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_4040000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z4, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_170000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z5, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_16fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z6, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_7e70000000000000<>+0(SB), Z0
+	VPCMPUQ      $0x02, Z0, Z7, K2
+	KANDB        K2, K1, K1
+	VBROADCASTSD f64_16fffffffffffff<>+0(SB), Z0
+	VPCMPUQ      $0x05, Z0, Z9, K2
+	KANDB        K2, K1, K1
+	KMOVB        K1, AX
+	XORQ         $0x000000ff, AX
+	MOVQ         AX, bad+56(FP)
 	VZEROUPPER
 	RET
 
