@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/zlpr/zlpr/internal/kernel"
@@ -947,4 +948,109 @@ func benchForm[T Float](b *testing.B, loss Loss, form string, gradient bool, n i
 		}
 		perElement[T](b, rows*n)
 	})
+}
+
+// BenchmarkDistillation evaluates divergences from a teacher. impl=naive takes two maxima
+// and two sums of exponentials, by which it makes logarithms of probabilities, and one more
+// exponential an element for each law; of BCE it takes sigmoids.
+func BenchmarkDistillation(b *testing.B) {
+	for _, loss := range []Loss{SoftmaxCrossEntropy{}, BCE{}, ZLPR{}} {
+		b.Run("loss="+loss.Name(), func(b *testing.B) {
+			benchOps(b, func(b *testing.B, gradient bool) {
+				for _, n := range []int{64, 1000, 30522} {
+					b.Run(fmt.Sprintf("type=f32/n=%d", n), func(b *testing.B) { benchDistillation[float32](b, loss, gradient, n) })
+					b.Run(fmt.Sprintf("type=f64/n=%d", n), func(b *testing.B) { benchDistillation[float64](b, loss, gradient, n) })
+				}
+			})
+		})
+	}
+}
+
+func benchDistillation[T Float](b *testing.B, loss Loss, gradient bool, n int) {
+	rows := benchRows[T](n)
+	all := normalScores[T](2 * rows * n)
+	x, teacher := all[:rows*n], all[rows*n:]
+	for i, z := range teacher { // a student that has learned most
+		x[i] = z + x[i]/4
+	}
+	batch := &Batch[T]{Scores: Matrix[T]{rows, n, x, n}, Teacher: Matrix[T]{rows, n, teacher, n}}
+	out := &Output[T]{Losses: make([]float64, rows)}
+	g := make([]T, rows*n)
+	if gradient {
+		out.Grad = Matrix[T]{rows, n, g, n}
+	}
+	e, err := NewEvaluator[T](Distillation{Loss: loss, Temperature: 2}, Options{Workers: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	benchImpls(b, func(b *testing.B) {
+		for b.Loop() {
+			for i := range rows {
+				var grad []T
+				if gradient {
+					grad = g[i*n:][:n]
+				}
+				out.Losses[i] = naiveDistillation(loss, grad, x[i*n:][:n], teacher[i*n:][:n], 2)
+			}
+		}
+		perElement[T](b, rows*n)
+	}, func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := e.Evaluate(context.Background(), batch, out); err != nil {
+				b.Fatal(err)
+			}
+		}
+		perElement[T](b, rows*n)
+	})
+}
+
+// naiveDistillation is the divergence of a row, and its gradient.
+func naiveDistillation[T Float](loss Loss, grad, x, teacher []T, t float64) float64 {
+	sum := 0.0
+	switch loss.(type) {
+	case BCE:
+		for j := range x {
+			a, z := float64(x[j])/t, float64(teacher[j])/t
+			p, q := 1/(1+math.Exp(-z)), 1/(1+math.Exp(-a))
+			sum += p*math.Log(p/q) + (1-p)*math.Log((1-p)/(1-q))
+			if grad != nil {
+				grad[j] = T(t * (q - p))
+			}
+		}
+	case ZLPR:
+		var up, down, least float64
+		for j := range x {
+			a, z := float64(x[j])/t, float64(teacher[j])/t
+			label := 1 / (1 + math.Exp(-2*z))
+			up += (1 - label) * math.Exp(a)
+			down += label * math.Exp(-a)
+			least += (1 - label) * math.Exp(z)
+		}
+		sum = math.Log1p(up) + math.Log1p(down) - 2*math.Log1p(least)
+		for j := range grad {
+			a, z := float64(x[j])/t, float64(teacher[j])/t
+			label := 1 / (1 + math.Exp(-2*z))
+			grad[j] = T(t * ((1-label)*math.Exp(a)/(1+up) - label*math.Exp(-a)/(1+down)))
+		}
+	default:
+		lse := func(v []T) float64 {
+			top := slices.Max(v)
+			s := 0.0
+			for _, v := range v {
+				s += math.Exp(float64(v-top) / t)
+			}
+			return float64(top)/t + math.Log(s)
+		}
+		a, z := lse(x), lse(teacher)
+		for j := range x {
+			la, lz := float64(x[j])/t-a, float64(teacher[j])/t-z
+			p := math.Exp(lz)
+			sum += p * (lz - la)
+			if grad != nil {
+				grad[j] = T(t * (math.Exp(la) - p))
+			}
+		}
+	}
+	return t * t * sum
 }

@@ -23,12 +23,14 @@ func (w *Work[T]) bernoulli(f float64, want bool) (loss float64, ok bool) {
 	if w.least < -farthest || w.most > farthest {
 		return 0, false
 	}
-	w.low = kernel.Resize(w.low, 2*room)
 	below, apart := w.low[:room], w.low[room:2*room]
 	for k, x := range w.b[:room] {
 		below[k], apart[k] = -math.Abs(x), -math.Abs(w.d[k])
 	}
 	kernel.TiltExp(w.w[:room], below, 1, 0)
+	if w.isClose(0) {
+		return w.closeBernoulli(f, want), true
+	}
 	kernel.TiltExp(w.e[:room], apart, 1, 0)
 	var sum total
 	single := kernel.IsFloat32[T]()

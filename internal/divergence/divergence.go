@@ -57,7 +57,7 @@ type Work[T kernel.Float] struct {
 	dropped              bool    // classes of no mass
 	w                    []float64
 	e                    []float64 // e^(d-c)
-	low                  []float64 // of bernoulli, -|b| and -|d|
+	low, more            []float64 // numbers of every class
 	grad                 []float64
 	slow                 slow
 }
@@ -183,6 +183,7 @@ const (
 // float64 scores have their short parts. It reports whether b and d are numbers.
 func (w *Work[T]) quotients() bool {
 	n, room := w.n, len(w.z)
+	w.low = kernel.Resize(w.low, 2*room)
 	w.b, w.d, w.w, w.e = kernel.Resize(w.b, room), kernel.Resize(w.d, room), kernel.Resize(w.w, room), kernel.Resize(w.e, room)
 	z, s, b, d := w.z[:n], w.s[:n], w.b[:n], w.d[:n]
 	zTop, top, topShort := 0.0, 0.0, 0.0

@@ -22,6 +22,9 @@ func (w *Work[T]) softmax(f float64, want bool) (loss float64, ok bool) {
 	if w.most-c > farthest || w.least-c < -farthest {
 		return 0, false
 	}
+	if w.isClose(c) {
+		return w.closeSoftmax(weight, c, f, want), true
+	}
 	kernel.TiltExp(w.e[:room], w.d[:room], 1, c)
 	sum, rest := w.moments(p, c)
 	over := 1 / weight

@@ -33,6 +33,9 @@ func (w *Work[T]) twoSided(f float64, want bool) (loss float64, ok bool) {
 	if w.most-c > farthest || w.least-c < -farthest || math.Abs(c) > farthest {
 		return 0, false
 	}
+	if w.isClose(c) {
+		return w.closeTwoSided(weight, c, f, want), true
+	}
 	kernel.TiltExp(w.e[:room], w.d[:room], 1, c)
 	up, down, rest := w.bothMoments(h, c)
 	// The one that is no class, of d = 0.
