@@ -353,14 +353,24 @@ func (w *lossWorker[T]) smoothTargets() {
 		}
 		clear(pos)
 		row := w.soft[i*c.N:][:c.N]
-		clear(row)
 		if c.Target[i] < 0 {
+			clear(row)
 			continue
 		}
-		share := epsilon / float64(kernel.CountBits(neg))
-		for j := range row {
-			if neg[j/64]>>(j%64)&1 != 0 {
-				row[j] = T(share)
+		count := c.N
+		if !c.Full {
+			count = kernel.CountBits(neg)
+		}
+		share := epsilon / float64(count)
+		if c.Full && i > 0 {
+			copy(row, w.soft)
+			row[c.Target[0]] = T(share)
+		} else {
+			for j := range row {
+				row[j] = 0
+				if neg[j/64]>>(j%64)&1 != 0 {
+					row[j] = T(share)
+				}
 			}
 		}
 		row[c.Target[i]] = T((1 - epsilon) + share)

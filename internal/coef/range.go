@@ -110,3 +110,12 @@ const (
 	ShiftWeighted32 = 3200
 	ShiftWeighted64 = 4500
 )
+
+// A soft label of softmax cross-entropy of at least LeastLabel counts for more than
+// exponentials below the smallest normal number, in a gradient whose scale is at least
+// LeastScale.
+const (
+	LeastLabel32 = 0x1p-70
+	LeastLabel64 = 0x1p-900
+	LeastScale   = 0x1p-26
+)

@@ -410,6 +410,20 @@ var softKernels = []*kernel{
 		optional: "product, dst, f",
 		forms:    both(emitSoftBCE, emitNeonSoftBCE),
 	},
+	{
+		name: "SoftSums", types: elems,
+		params: "sums [][2]float64, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, top []T", results: "plain bool",
+		doc: `writes Σ t·(top[i]-x[i·stride+j]) over the elements of part, t = t[i·tStride+j], to
+			sums[i][0] and Σ t to sums[i][1]. It reports whether none of these t is between 0 and
+			the least label (2^-70, for float64 2^-900).`,
+		forms: both(softSums, neonSoftSums),
+	},
+	{
+		name: "LessLabels", types: elems,
+		params: "dst []T, dstStride int, t []T, tStride, rows, n int, f []T",
+		doc:    `takes f[i]·t[i·tStride+j] off dst[i·dstStride+j], with one rounding.`,
+		forms:  both(lessLabels, neonLessLabels),
+	},
 }
 
 // focalKernels are the kernels of focal binary cross-entropy.

@@ -4,6 +4,9 @@ import (
 	"math"
 
 	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+
+	"github.com/zlpr/zlpr/internal/coef"
 )
 
 // A softBCE emits binary cross-entropy with soft labels. Elements go through it as
@@ -333,4 +336,103 @@ func (b *softBCE) gradient(all []softTerm, e []vreg) {
 		b.move(q, place)
 	}
 	b.Label(none)
+}
+
+// softSums emits the sums of soft labels, and of these times the distances from the
+// highest score, in the order of sideSums.
+func softSums(v *vec) {
+	sum, top := v.param("sums"), v.param("top")
+	l := &sideLoop{x: v.param("x"), sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
+	t := v.param("t")
+	l.advance(v, l.x, "stride", log2(v.size))
+	l.advance(v, t, "tStride", log2(v.size))
+	l.advance(v, l.sides.neg, "words", 3)
+	l.sides.laneTests()
+	loop := newRowLoop(v)
+	l.rowLoop = loop
+	least := op(v.constant(v.pick(coef.LeastLabel32, coef.LeastLabel64)))
+	highest := v.kept(at(top, 0))
+	zero := v.reg()
+	v.zero(zero)
+	small := v.newMask()
+	v.clearMask(small)
+	result := v.result(0)
+	v.MOVQ(operand.U32(0), result)
+	acc := [2]*sideSum{newSideSum(v), newSideSum(v)}
+
+	loop.run(func() {
+		v.setKept(at(top, 0), highest)
+		for _, a := range acc {
+			a.clear()
+		}
+	}, func(off reg.Register, pairs []pair) {
+		l.sides.group(off)
+		for _, q := range pairs {
+			var of [2]vreg // the products and the labels of the pair, added
+			for i, r := range q {
+				y, label, in := v.reg(), v.reg(), l.sides.mask(l.sides.neg, r.reg)
+				exist := r.mask
+				if v.wide() {
+					exist = in
+				}
+				v.load(exist, l.place(r, off), y)
+				v.load(exist, operand.Mem{Base: t, Index: off, Scale: 1, Disp: r.reg * v.bytes}, label)
+				if !v.wide() {
+					v.and(label, in, label)
+				}
+				v.sub(v.asRegister(highest), y, y)
+				v.mulKeep(in, y, label, y)
+				few := v.newMask()
+				v.compare(less, label, least, few)
+				v.restrict(few, notEqual, label, zero)
+				v.orMask(few, small)
+				if i == 0 {
+					of = [2]vreg{y, label}
+				} else {
+					v.add(of[0], y, of[0])
+					v.add(of[1], label, of[1])
+				}
+			}
+			for i, a := range acc {
+				a.take(q[0].reg, of[i])
+			}
+		}
+	}, func() {
+		l.endRow()
+		v.ADDQ(operand.U8(v.size), top)
+		for i, a := range acc {
+			a.store(at(sum, 8*i))
+		}
+		v.ADDQ(operand.U8(16), sum)
+		none := v.newLabel("none")
+		v.jumpIfEmpty(small, none)
+		v.MOVQ(operand.U32(1), result)
+		v.Label(none)
+	})
+}
+
+// lessLabels emits gradients less a multiple of the labels.
+func lessLabels(v *vec) {
+	dst, dstStride := v.param("dst"), v.stride("dstStride")
+	t, stride := v.param("t"), v.stride("tStride")
+	f := v.param("f")
+	factor := v.reg()
+	newRowLoop(v).run(func() {
+		v.broadcast(at(f, 0), factor)
+		v.ADDQ(operand.U8(v.size), f)
+	}, func(off reg.Register, pairs []pair) {
+		for _, r := range terms(pairs) {
+			place := func(base gpreg) operand.Mem {
+				return operand.Mem{Base: base, Index: off, Scale: 1, Disp: r.reg * v.bytes}
+			}
+			g, label := v.reg(), v.reg()
+			v.load(r.mask, place(dst), g)
+			v.load(r.mask, place(t), label)
+			v.either(v.VFNMADD231PS, v.VFNMADD231PD, label, factor, g)
+			v.store(r.mask, g, place(dst))
+		}
+	}, func() {
+		v.ADDQ(dstStride, dst)
+		v.ADDQ(stride, t)
+	})
 }

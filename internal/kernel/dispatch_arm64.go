@@ -519,6 +519,40 @@ func softBCE64(sum, product []float64, dst []float64, dstStride int, x []float64
 	}
 }
 
+func softSums32(sums [][2]float64, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) (plain bool) {
+	switch Active {
+	case NEON:
+		return softSums32NEON(&sums[0], &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0]) == 0
+	}
+	return softSums32Generic(sums, x, stride, t, tStride, rows, n, part, words, top)
+}
+
+func softSums64(sums [][2]float64, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, top []float64) (plain bool) {
+	switch Active {
+	case NEON:
+		return softSums64NEON(&sums[0], &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0]) == 0
+	}
+	return softSums64Generic(sums, x, stride, t, tStride, rows, n, part, words, top)
+}
+
+func lessLabels32(dst []float32, dstStride int, t []float32, tStride, rows, n int, f []float32) {
+	switch Active {
+	case NEON:
+		lessLabels32NEON(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
+	default:
+		lessLabels32Generic(dst, dstStride, t, tStride, rows, n, f)
+	}
+}
+
+func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n int, f []float64) {
+	switch Active {
+	case NEON:
+		lessLabels64NEON(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
+	default:
+		lessLabels64Generic(dst, dstStride, t, tStride, rows, n, f)
+	}
+}
+
 func sideMax32(top []SideTop[float32], r *SideRows[float32]) {
 	switch Active {
 	case NEON:
@@ -976,6 +1010,18 @@ func softBCE32NEON(sum *float64, product *float64, dst *float32, dstStride int, 
 
 //go:noescape
 func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
+
+//go:noescape
+func softSums32NEON(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
+
+//go:noescape
+func softSums64NEON(sums *[2]float64, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64) (bad uint64)
+
+//go:noescape
+func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
+
+//go:noescape
+func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
 
 //go:noescape
 func sideMax32NEON(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)

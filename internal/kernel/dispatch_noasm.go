@@ -233,6 +233,26 @@ func softBCE64(sum, product []float64, dst []float64, dstStride int, x []float64
 }
 
 //go:noinline
+func softSums32(sums [][2]float64, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) (plain bool) {
+	return softSums32Generic(sums, x, stride, t, tStride, rows, n, part, words, top)
+}
+
+//go:noinline
+func softSums64(sums [][2]float64, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, top []float64) (plain bool) {
+	return softSums64Generic(sums, x, stride, t, tStride, rows, n, part, words, top)
+}
+
+//go:noinline
+func lessLabels32(dst []float32, dstStride int, t []float32, tStride, rows, n int, f []float32) {
+	lessLabels32Generic(dst, dstStride, t, tStride, rows, n, f)
+}
+
+//go:noinline
+func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n int, f []float64) {
+	lessLabels64Generic(dst, dstStride, t, tStride, rows, n, f)
+}
+
+//go:noinline
 func sideMax32(top []SideTop[float32], r *SideRows[float32]) {
 	sideMax32Generic(top, r)
 }

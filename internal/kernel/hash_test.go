@@ -46,6 +46,10 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("focal/float64", 0xfe1cf0279fbbbb10, 0x175634852f984a2c, hashFocal[float64]),
 		kerneltest.Case("softBCE/float32", 0xfd9c2e2e234dea4f, 0x0e91d90fc8832add, hashSoftBCE[float32]),
 		kerneltest.Case("softBCE/float64", 0xcb505acf20757eca, 0x2d565e49657554c8, hashSoftBCE[float64]),
+		kerneltest.Case("softSums/float32", 0xa99ee9bd8c4f2db0, 0x75fa7ad1bed2c735, hashSoftSums[float32]),
+		kerneltest.Case("softSums/float64", 0x5a7eaa03466a4edd, 0xeb8977cb9457439e, hashSoftSums[float64]),
+		kerneltest.Case("lessLabels/float32", 0x29a7eeddf8eab19c, 0x9ef9c06531c71d3b, hashLessLabels[float32]),
+		kerneltest.Case("lessLabels/float64", 0x94fa3c82b18cd86e, 0x89ffe024a2fed6a3, hashLessLabels[float64]),
 		kerneltest.Case("sideMax/float32", 0xb63052c4470739e7, 0x513af16f0827285a, hashSideMax[float32]),
 		kerneltest.Case("sideMax/float64", 0x47216c32c4cd5c3b, 0xa705aa45e7befc45, hashSideMax[float64]),
 		kerneltest.Case("sideSums/float32", 0x65972d02e71f9423, 0x5cb423cbecfc6df8, hashSideSums[float32]),
@@ -666,6 +670,20 @@ func hashBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 func hashSoftBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	c := newSoftCase[T](r, 1+r.IntN(2), r.Length(), r.IntN(2) == 0)
 	kerneltest.AddHash(h, c.bce()...)
+}
+
+func hashSoftSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	c := newSoftCase[T](r, 1+r.IntN(2), r.Length(), false)
+	results := c.sums()
+	canonicalNaNs(results)
+	kerneltest.AddHash(h, results...)
+}
+
+func hashLessLabels[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	c := newSoftCase[T](r, 1+r.IntN(2), r.Length(), false)
+	results := c.less()
+	canonicalNaNs(results)
+	kerneltest.AddHash(h, results...)
 }
 
 func hashCopyStream(h *kerneltest.Hash, r *kerneltest.Rand) {

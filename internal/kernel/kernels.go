@@ -168,6 +168,26 @@ func SoftBCE[T Float](sum, product []float64, dst []T, dstStride int, x []T, str
 	}
 }
 
+// SoftSums writes Σ t·(top[i]-x[i·stride+j]) over the elements of part, t = t[i·tStride+j], to
+// sums[i][0] and Σ t to sums[i][1]. It reports whether none of these t is between 0 and
+// the least label (2^-70, for float64 2^-900).
+func SoftSums[T Float](sums [][2]float64, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, top []T) (plain bool) {
+	if IsFloat32[T]() {
+		return softSums32(sums, As32(x), stride, As32(t), tStride, rows, n, part, words, As32(top))
+	} else {
+		return softSums64(sums, As64(x), stride, As64(t), tStride, rows, n, part, words, As64(top))
+	}
+}
+
+// LessLabels takes f[i]·t[i·tStride+j] off dst[i·dstStride+j], with one rounding.
+func LessLabels[T Float](dst []T, dstStride int, t []T, tStride, rows, n int, f []T) {
+	if IsFloat32[T]() {
+		lessLabels32(As32(dst), dstStride, As32(t), tStride, rows, n, As32(f))
+	} else {
+		lessLabels64(As64(dst), dstStride, As64(t), tStride, rows, n, As64(f))
+	}
+}
+
 // SideMax writes to top[i] the maximum of y = x[i·stride+j] over neg, of y = -x over pos, and
 // those of γy·log2(e) + e: -Inf for none, the canonical NaN where there is one. The
 // sign of a zero is open.

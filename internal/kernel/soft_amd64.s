@@ -654,6 +654,472 @@ DATA tail4<>+496(SB)/8, $0x0000000000000000
 DATA tail4<>+504(SB)/8, $0x0000000000000000
 GLOBL tail4<>(SB), RODATA|NOPTR, $512
 
+// func softSums32AVX2(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
+// Requires: AVX, AVX2
+TEXT ·softSums32AVX2(SB), NOSPLIT, $128-88
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         sums+0(FP), AX
+	MOVQ         top+72(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         part+56(FP), BX
+	MOVQ         t+24(FP), DI
+	MOVQ         stride+16(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, (BP)
+	MOVQ         tStride+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 8(BP)
+	MOVQ         words+64(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(BP)
+	MOVQ         n+48(FP), R8
+	MOVQ         R8, R9
+	SHRQ         $0x05, R9
+	ANDQ         $0x1f, R8
+	LEAQ         tail<>+0(SB), R10
+	MOVQ         R8, SI
+	SHLQ         $0x02, SI
+	SUBQ         SI, R10
+	MOVQ         rows+40(FP), R11
+	VBROADCASTSS (CX), Y0
+	VMOVUPS      Y0, 32(BP)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         $0x00000000, bad+80(FP)
+	TESTQ        R11, R11
+	JZ           last18
+
+row17:
+	VBROADCASTSS (CX), Y2
+	VMOVUPS      Y2, 32(BP)
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	XORQ         R12, R12
+	MOVQ         R9, R13
+	TESTQ        R13, R13
+	JZ           rest22
+
+group21:
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
+	VPBROADCASTB (BX)(SI*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      (DX)(R12*1), Y6
+	VMOVUPS      (DI)(R12*1), Y7
+	VANDPS       Y8, Y7, Y7
+	VMOVUPS      32(BP), Y9
+	VSUBPS       Y6, Y9, Y6
+	VMULPS       Y7, Y6, Y6
+	VANDPS       Y8, Y6, Y6
+	VCMPPS       $0x11, f32_1c800000<>+0(SB), Y7, Y8
+	VMOVUPS      Y7, Y9
+	VCMPPS       $0x04, Y0, Y9, Y9
+	VANDPS       Y9, Y8, Y8
+	VORPS        Y8, Y1, Y1
+	VPBROADCASTB 2(BX)(SI*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VMOVUPS      64(DX)(R12*1), Y8
+	VMOVUPS      64(DI)(R12*1), Y9
+	VANDPS       Y10, Y9, Y9
+	VMOVUPS      32(BP), Y11
+	VSUBPS       Y8, Y11, Y8
+	VMULPS       Y9, Y8, Y8
+	VANDPS       Y10, Y8, Y8
+	VCMPPS       $0x11, f32_1c800000<>+0(SB), Y9, Y10
+	VMOVUPS      Y9, Y11
+	VCMPPS       $0x04, Y0, Y11, Y11
+	VANDPS       Y11, Y10, Y10
+	VORPS        Y10, Y1, Y1
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y9, Y7, Y7
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
+	VPBROADCASTB 1(BX)(SI*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VMOVUPS      32(DX)(R12*1), Y8
+	VMOVUPS      32(DI)(R12*1), Y9
+	VANDPS       Y10, Y9, Y9
+	VMOVUPS      32(BP), Y11
+	VSUBPS       Y8, Y11, Y8
+	VMULPS       Y9, Y8, Y8
+	VANDPS       Y10, Y8, Y8
+	VCMPPS       $0x11, f32_1c800000<>+0(SB), Y9, Y10
+	VMOVUPS      Y9, Y11
+	VCMPPS       $0x04, Y0, Y11, Y11
+	VANDPS       Y11, Y10, Y10
+	VORPS        Y10, Y1, Y1
+	VPBROADCASTB 3(BX)(SI*1), Y12
+	VANDPS       bits32<>+0(SB), Y12, Y12
+	VPCMPEQD     bits32<>+0(SB), Y12, Y12
+	VMOVUPS      96(DX)(R12*1), Y10
+	VMOVUPS      96(DI)(R12*1), Y11
+	VANDPS       Y12, Y11, Y11
+	VMOVUPS      32(BP), Y13
+	VSUBPS       Y10, Y13, Y10
+	VMULPS       Y11, Y10, Y10
+	VANDPS       Y12, Y10, Y10
+	VCMPPS       $0x11, f32_1c800000<>+0(SB), Y11, Y12
+	VMOVUPS      Y11, Y13
+	VCMPPS       $0x04, Y0, Y13, Y13
+	VANDPS       Y13, Y12, Y12
+	VORPS        Y12, Y1, Y1
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y11, Y9, Y9
+	VADDPS       Y8, Y6, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y8, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	VADDPS       Y9, Y7, Y9
+	VEXTRACTF128 $0x01, Y9, X6
+	VCVTPS2PD    X9, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y4, Y4
+	VADDPD       Y6, Y5, Y5
+	ADDQ         $0x80, R12
+	DECQ         R13
+	JNZ          group21
+
+rest22:
+	TESTQ        R8, R8
+	JZ           done24
+	CMPQ         R8, $0x10
+	JBE          half23
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
+	VPBROADCASTB (BX)(SI*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      128(R10), Y6
+	VMASKMOVPS   (DX)(R12*1), Y6, Y6
+	VMOVUPS      128(R10), Y7
+	VMASKMOVPS   (DI)(R12*1), Y7, Y7
+	VANDPS       Y8, Y7, Y7
+	VMOVUPS      32(BP), Y9
+	VSUBPS       Y6, Y9, Y6
+	VMULPS       Y7, Y6, Y6
+	VANDPS       Y8, Y6, Y6
+	VCMPPS       $0x11, f32_1c800000<>+0(SB), Y7, Y8
+	VMOVUPS      Y7, Y9
+	VCMPPS       $0x04, Y0, Y9, Y9
+	VANDPS       Y9, Y8, Y8
+	VORPS        Y8, Y1, Y1
+	VPBROADCASTB 2(BX)(SI*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VMOVUPS      192(R10), Y8
+	VMASKMOVPS   64(DX)(R12*1), Y8, Y8
+	VMOVUPS      192(R10), Y9
+	VMASKMOVPS   64(DI)(R12*1), Y9, Y9
+	VANDPS       Y10, Y9, Y9
+	VMOVUPS      32(BP), Y11
+	VSUBPS       Y8, Y11, Y8
+	VMULPS       Y9, Y8, Y8
+	VANDPS       Y10, Y8, Y8
+	VCMPPS       $0x11, f32_1c800000<>+0(SB), Y9, Y10
+	VMOVUPS      Y9, Y11
+	VCMPPS       $0x04, Y0, Y11, Y11
+	VANDPS       Y11, Y10, Y10
+	VORPS        Y10, Y1, Y1
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y9, Y7, Y7
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
+	VPBROADCASTB 1(BX)(SI*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VMOVUPS      160(R10), Y8
+	VMASKMOVPS   32(DX)(R12*1), Y8, Y8
+	VMOVUPS      160(R10), Y9
+	VMASKMOVPS   32(DI)(R12*1), Y9, Y9
+	VANDPS       Y10, Y9, Y9
+	VMOVUPS      32(BP), Y11
+	VSUBPS       Y8, Y11, Y8
+	VMULPS       Y9, Y8, Y8
+	VANDPS       Y10, Y8, Y8
+	VCMPPS       $0x11, f32_1c800000<>+0(SB), Y9, Y10
+	VMOVUPS      Y9, Y11
+	VCMPPS       $0x04, Y0, Y11, Y11
+	VANDPS       Y11, Y10, Y10
+	VORPS        Y10, Y1, Y1
+	VPBROADCASTB 3(BX)(SI*1), Y12
+	VANDPS       bits32<>+0(SB), Y12, Y12
+	VPCMPEQD     bits32<>+0(SB), Y12, Y12
+	VMOVUPS      224(R10), Y10
+	VMASKMOVPS   96(DX)(R12*1), Y10, Y10
+	VMOVUPS      224(R10), Y11
+	VMASKMOVPS   96(DI)(R12*1), Y11, Y11
+	VANDPS       Y12, Y11, Y11
+	VMOVUPS      32(BP), Y13
+	VSUBPS       Y10, Y13, Y10
+	VMULPS       Y11, Y10, Y10
+	VANDPS       Y12, Y10, Y10
+	VCMPPS       $0x11, f32_1c800000<>+0(SB), Y11, Y12
+	VMOVUPS      Y11, Y13
+	VCMPPS       $0x04, Y0, Y13, Y13
+	VANDPS       Y13, Y12, Y12
+	VORPS        Y12, Y1, Y1
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y11, Y9, Y9
+	VADDPS       Y8, Y6, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y8, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	VADDPS       Y9, Y7, Y9
+	VEXTRACTF128 $0x01, Y9, X6
+	VCVTPS2PD    X9, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y4, Y4
+	VADDPD       Y6, Y5, Y5
+	JMP          done24
+
+half23:
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
+	VPBROADCASTB (BX)(SI*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      128(R10), Y6
+	VMASKMOVPS   (DX)(R12*1), Y6, Y6
+	VMOVUPS      128(R10), Y7
+	VMASKMOVPS   (DI)(R12*1), Y7, Y7
+	VANDPS       Y8, Y7, Y7
+	VMOVUPS      32(BP), Y9
+	VSUBPS       Y6, Y9, Y6
+	VMULPS       Y7, Y6, Y6
+	VANDPS       Y8, Y6, Y6
+	VCMPPS       $0x11, f32_1c800000<>+0(SB), Y7, Y8
+	VMOVUPS      Y7, Y9
+	VCMPPS       $0x04, Y0, Y9, Y9
+	VANDPS       Y9, Y8, Y8
+	VORPS        Y8, Y1, Y1
+	MOVQ         R12, SI
+	SHRQ         $0x05, SI
+	VPBROADCASTB 1(BX)(SI*1), Y10
+	VANDPS       bits32<>+0(SB), Y10, Y10
+	VPCMPEQD     bits32<>+0(SB), Y10, Y10
+	VMOVUPS      160(R10), Y8
+	VMASKMOVPS   32(DX)(R12*1), Y8, Y8
+	VMOVUPS      160(R10), Y9
+	VMASKMOVPS   32(DI)(R12*1), Y9, Y9
+	VANDPS       Y10, Y9, Y9
+	VMOVUPS      32(BP), Y11
+	VSUBPS       Y8, Y11, Y8
+	VMULPS       Y9, Y8, Y8
+	VANDPS       Y10, Y8, Y8
+	VCMPPS       $0x11, f32_1c800000<>+0(SB), Y9, Y10
+	VMOVUPS      Y9, Y11
+	VCMPPS       $0x04, Y0, Y11, Y11
+	VANDPS       Y11, Y10, Y10
+	VORPS        Y10, Y1, Y1
+	VADDPS       Y8, Y6, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y8, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	VADDPS       Y9, Y7, Y9
+	VEXTRACTF128 $0x01, Y9, X6
+	VCVTPS2PD    X9, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y4, Y4
+	VADDPD       Y6, Y5, Y5
+
+done24:
+	ADDQ         (BP), DX
+	ADDQ         8(BP), DI
+	ADDQ         16(BP), BX
+	ADDQ         $0x04, CX
+	VADDPD       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPD       X3, X2, X2
+	VUNPCKHPD    X2, X2, X3
+	VADDPD       X3, X2, X2
+	VMOVSD       X2, (AX)
+	VADDPD       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X2
+	VADDPD       X2, X4, X4
+	VUNPCKHPD    X4, X4, X2
+	VADDPD       X2, X4, X4
+	VMOVSD       X4, 8(AX)
+	ADDQ         $0x10, AX
+	VPTEST       Y1, Y1
+	JZ           none25
+	MOVQ         $0x00000001, bad+80(FP)
+
+none25:
+	DECQ R11
+	JNZ  row17
+
+last18:
+	VZEROUPPER
+	RET
+
+DATA tail<>+0(SB)/8, $0xffffffffffffffff
+DATA tail<>+8(SB)/8, $0xffffffffffffffff
+DATA tail<>+16(SB)/8, $0xffffffffffffffff
+DATA tail<>+24(SB)/8, $0xffffffffffffffff
+DATA tail<>+32(SB)/8, $0xffffffffffffffff
+DATA tail<>+40(SB)/8, $0xffffffffffffffff
+DATA tail<>+48(SB)/8, $0xffffffffffffffff
+DATA tail<>+56(SB)/8, $0xffffffffffffffff
+DATA tail<>+64(SB)/8, $0xffffffffffffffff
+DATA tail<>+72(SB)/8, $0xffffffffffffffff
+DATA tail<>+80(SB)/8, $0xffffffffffffffff
+DATA tail<>+88(SB)/8, $0xffffffffffffffff
+DATA tail<>+96(SB)/8, $0xffffffffffffffff
+DATA tail<>+104(SB)/8, $0xffffffffffffffff
+DATA tail<>+112(SB)/8, $0xffffffffffffffff
+DATA tail<>+120(SB)/8, $0xffffffffffffffff
+DATA tail<>+128(SB)/8, $0x0000000000000000
+DATA tail<>+136(SB)/8, $0x0000000000000000
+DATA tail<>+144(SB)/8, $0x0000000000000000
+DATA tail<>+152(SB)/8, $0x0000000000000000
+DATA tail<>+160(SB)/8, $0x0000000000000000
+DATA tail<>+168(SB)/8, $0x0000000000000000
+DATA tail<>+176(SB)/8, $0x0000000000000000
+DATA tail<>+184(SB)/8, $0x0000000000000000
+DATA tail<>+192(SB)/8, $0x0000000000000000
+DATA tail<>+200(SB)/8, $0x0000000000000000
+DATA tail<>+208(SB)/8, $0x0000000000000000
+DATA tail<>+216(SB)/8, $0x0000000000000000
+DATA tail<>+224(SB)/8, $0x0000000000000000
+DATA tail<>+232(SB)/8, $0x0000000000000000
+DATA tail<>+240(SB)/8, $0x0000000000000000
+DATA tail<>+248(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $256
+
+DATA f32_1c800000<>+0(SB)/4, $0x1c800000
+DATA f32_1c800000<>+4(SB)/4, $0x1c800000
+DATA f32_1c800000<>+8(SB)/4, $0x1c800000
+DATA f32_1c800000<>+12(SB)/4, $0x1c800000
+DATA f32_1c800000<>+16(SB)/4, $0x1c800000
+DATA f32_1c800000<>+20(SB)/4, $0x1c800000
+DATA f32_1c800000<>+24(SB)/4, $0x1c800000
+DATA f32_1c800000<>+28(SB)/4, $0x1c800000
+GLOBL f32_1c800000<>(SB), RODATA|NOPTR, $32
+
+// func lessLabels32AVX2(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
+// Requires: AVX, FMA3
+TEXT ·lessLabels32AVX2(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  t+16(FP), DX
+	MOVQ  tStride+24(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  f+48(FP), SI
+	MOVQ  n+40(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x05, R8
+	ANDQ  $0x1f, DI
+	LEAQ  tail<>+0(SB), R9
+	MOVQ  DI, R10
+	SHLQ  $0x02, R10
+	SUBQ  R10, R9
+	MOVQ  rows+32(FP), R10
+	TESTQ R10, R10
+	JZ    last27
+
+row26:
+	VBROADCASTSS (SI), Y0
+	ADDQ         $0x04, SI
+	XORQ         R11, R11
+	MOVQ         R8, R12
+	TESTQ        R12, R12
+	JZ           rest31
+
+group30:
+	VMOVUPS      (AX)(R11*1), Y1
+	VMOVUPS      (DX)(R11*1), Y2
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      Y1, (AX)(R11*1)
+	VMOVUPS      64(AX)(R11*1), Y1
+	VMOVUPS      64(DX)(R11*1), Y2
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      Y1, 64(AX)(R11*1)
+	VMOVUPS      32(AX)(R11*1), Y1
+	VMOVUPS      32(DX)(R11*1), Y2
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      Y1, 32(AX)(R11*1)
+	VMOVUPS      96(AX)(R11*1), Y1
+	VMOVUPS      96(DX)(R11*1), Y2
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      Y1, 96(AX)(R11*1)
+	ADDQ         $0x80, R11
+	DECQ         R12
+	JNZ          group30
+
+rest31:
+	TESTQ        DI, DI
+	JZ           done33
+	CMPQ         DI, $0x10
+	JBE          half32
+	VMOVUPS      128(R9), Y1
+	VMASKMOVPS   (AX)(R11*1), Y1, Y1
+	VMOVUPS      128(R9), Y2
+	VMASKMOVPS   (DX)(R11*1), Y2, Y2
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      128(R9), Y2
+	VMASKMOVPS   Y1, Y2, (AX)(R11*1)
+	VMOVUPS      192(R9), Y1
+	VMASKMOVPS   64(AX)(R11*1), Y1, Y1
+	VMOVUPS      192(R9), Y2
+	VMASKMOVPS   64(DX)(R11*1), Y2, Y2
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      192(R9), Y2
+	VMASKMOVPS   Y1, Y2, 64(AX)(R11*1)
+	VMOVUPS      160(R9), Y1
+	VMASKMOVPS   32(AX)(R11*1), Y1, Y1
+	VMOVUPS      160(R9), Y2
+	VMASKMOVPS   32(DX)(R11*1), Y2, Y2
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      160(R9), Y2
+	VMASKMOVPS   Y1, Y2, 32(AX)(R11*1)
+	VMOVUPS      224(R9), Y1
+	VMASKMOVPS   96(AX)(R11*1), Y1, Y1
+	VMOVUPS      224(R9), Y2
+	VMASKMOVPS   96(DX)(R11*1), Y2, Y2
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      224(R9), Y0
+	VMASKMOVPS   Y1, Y0, 96(AX)(R11*1)
+	JMP          done33
+
+half32:
+	VMOVUPS      128(R9), Y1
+	VMASKMOVPS   (AX)(R11*1), Y1, Y1
+	VMOVUPS      128(R9), Y2
+	VMASKMOVPS   (DX)(R11*1), Y2, Y2
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      128(R9), Y2
+	VMASKMOVPS   Y1, Y2, (AX)(R11*1)
+	VMOVUPS      160(R9), Y1
+	VMASKMOVPS   32(AX)(R11*1), Y1, Y1
+	VMOVUPS      160(R9), Y2
+	VMASKMOVPS   32(DX)(R11*1), Y2, Y2
+	VFNMADD231PS Y2, Y0, Y1
+	VMOVUPS      160(R9), Y0
+	VMASKMOVPS   Y1, Y0, 32(AX)(R11*1)
+
+done33:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ R10
+	JNZ  row26
+
+last27:
+	VZEROUPPER
+	RET
+
 // func softBCE32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
 TEXT ·softBCE32AVX512(SB), NOSPLIT, $8-104
@@ -668,30 +1134,30 @@ TEXT ·softBCE32AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSS f32_3f800000<>+0(SB), Z10
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z11
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last18
+	JEQ          last35
 
-row17:
+row34:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	TESTQ        DX, DX
-	JZ           without19
+	JZ           without36
 	MOVQ         f+96(FP), BX
 	VBROADCASTSS (BX), Z3
 	ADDQ         $0x04, f+96(FP)
 
-without19:
+without36:
 	XORQ  BX, BX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done21
+	JZ    done38
 
-group20:
+group37:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole23
+	JAE   whole40
 	BZHIQ R8, DI, DI
 
-whole23:
+whole40:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(AX)(BX*1)
 	PREFETCHT0       12288(CX)(BX*1)
@@ -753,7 +1219,7 @@ whole23:
 	VMULPS.Z         Z19, Z17, K2, Z17
 	VMULPS.Z         Z20, Z18, K5, Z18
 	TESTQ            DX, DX
-	JZ               none24
+	JZ               none41
 	VADDPS           Z10, Z17, Z12
 	VDIVPS           Z12, Z17, Z12
 	VXORPS           Z2, Z12, K1, Z12
@@ -769,7 +1235,7 @@ whole23:
 	KMOVW            2(SP), K1
 	VMOVUPS          Z12, K1, 64(DX)(BX*1)
 
-none24:
+none41:
 	VADDPS           Z18, Z17, Z12
 	VMULPS           Z18, Z17, Z17
 	VADDPS           Z12, Z17, Z17
@@ -824,7 +1290,7 @@ none24:
 	VMULPS.Z         Z20, Z15, K2, Z15
 	VMULPS.Z         Z21, Z19, K5, Z19
 	TESTQ            DX, DX
-	JZ               none25
+	JZ               none42
 	VADDPS           Z10, Z15, Z12
 	VDIVPS           Z12, Z15, Z12
 	VXORPS           Z2, Z12, K1, Z12
@@ -840,7 +1306,7 @@ none24:
 	KMOVW            6(SP), K1
 	VMOVUPS          Z12, K1, 192(DX)(BX*1)
 
-none25:
+none42:
 	VADDPS        Z19, Z15, Z12
 	VMULPS        Z19, Z15, Z15
 	VADDPS        Z12, Z15, Z15
@@ -860,7 +1326,7 @@ none25:
 	VFMADD213PD   Z13, Z12, Z5
 	ADDQ          $+256, BX
 	TESTQ         $0x000007ff, BX
-	JNZ           more26
+	JNZ           more43
 	MOVQ          product+8(FP), DI
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -875,13 +1341,13 @@ none25:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-more26:
+more43:
 	SUBQ $0x40, R8
-	JG   group20
+	JG   group37
 
-done21:
+done38:
 	TESTQ         $0x000007ff, BX
-	JZ            incomplete22
+	JZ            incomplete39
 	MOVQ          product+8(FP), AX
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -896,16 +1362,16 @@ done21:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-incomplete22:
+incomplete39:
 	TESTQ DX, DX
-	JZ    none27
+	JZ    none44
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x02, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none27:
+none44:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x02, AX
 	ADDQ          x+32(FP), AX
@@ -927,9 +1393,335 @@ none27:
 	VMOVSD        X4, (BX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row17
+	JNZ           row34
 
-last18:
+last35:
+	VZEROUPPER
+	RET
+
+// func softSums32AVX512(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·softSums32AVX512(SB), NOSPLIT, $24-88
+	MOVQ         sums+0(FP), AX
+	MOVQ         top+72(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         part+56(FP), BX
+	MOVQ         t+24(FP), DI
+	MOVQ         stride+16(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, (SP)
+	MOVQ         tStride+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 8(SP)
+	MOVQ         words+64(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         n+48(FP), R8
+	MOVQ         R8, R9
+	SHRQ         $0x05, R9
+	ANDQ         $0x1f, R8
+	MOVQ         $-1, SI
+	BZHIQ        R8, SI, SI
+	KMOVW        SI, K1
+	SHRQ         $0x10, SI
+	KMOVW        SI, K1
+	MOVQ         rows+40(FP), R10
+	VBROADCASTSS (CX), Z0
+	VXORPS       Y1, Y1, Y1
+	KXORW        K2, K2, K2
+	MOVQ         $0x00000000, bad+80(FP)
+	TESTQ        R10, R10
+	JZ           last46
+
+row45:
+	VBROADCASTSS (CX), Z0
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	XORQ         R11, R11
+	MOVQ         R9, R12
+	SUBQ         $0x02, R12
+	JB           one48
+
+two47:
+	MOVQ          R11, SI
+	SHRQ          $0x05, SI
+	KMOVW         (BX)(SI*1), K1
+	VMOVUPS.Z     (DX)(R11*1), K1, Z4
+	VMOVUPS.Z     (DI)(R11*1), K1, Z5
+	VSUBPS        Z4, Z0, Z4
+	VMULPS.Z      Z5, Z4, K1, Z4
+	VCMPPS.BCST   $0x11, f32_1c800000<>+0(SB), Z5, K1
+	VCMPPS        $0x04, Z1, Z5, K1, K1
+	KORW          K1, K2, K2
+	KMOVW         2(BX)(SI*1), K1
+	VMOVUPS.Z     64(DX)(R11*1), K1, Z6
+	VMOVUPS.Z     64(DI)(R11*1), K1, Z7
+	VSUBPS        Z6, Z0, Z6
+	VMULPS.Z      Z7, Z6, K1, Z6
+	VCMPPS.BCST   $0x11, f32_1c800000<>+0(SB), Z7, K1
+	VCMPPS        $0x04, Z1, Z7, K1, K1
+	KORW          K1, K2, K2
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z7, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VADDPS        Y6, Y4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z4, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z5, Y4
+	VADDPS        Y4, Y5, Y5
+	VCVTPS2PD     Y5, Z4
+	VADDPD        Z4, Z3, Z3
+	KMOVW         4(BX)(SI*1), K1
+	VMOVUPS.Z     128(DX)(R11*1), K1, Z4
+	VMOVUPS.Z     128(DI)(R11*1), K1, Z5
+	VSUBPS        Z4, Z0, Z4
+	VMULPS.Z      Z5, Z4, K1, Z4
+	VCMPPS.BCST   $0x11, f32_1c800000<>+0(SB), Z5, K1
+	VCMPPS        $0x04, Z1, Z5, K1, K1
+	KORW          K1, K2, K2
+	KMOVW         6(BX)(SI*1), K1
+	VMOVUPS.Z     192(DX)(R11*1), K1, Z6
+	VMOVUPS.Z     192(DI)(R11*1), K1, Z7
+	VSUBPS        Z6, Z0, Z6
+	VMULPS.Z      Z7, Z6, K1, Z6
+	VCMPPS.BCST   $0x11, f32_1c800000<>+0(SB), Z7, K1
+	VCMPPS        $0x04, Z1, Z7, K1, K1
+	KORW          K1, K2, K2
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z7, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VADDPS        Y6, Y4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z4, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z5, Y4
+	VADDPS        Y4, Y5, Y5
+	VCVTPS2PD     Y5, Z4
+	VADDPD        Z4, Z3, Z3
+	ADDQ          $+256, R11
+	SUBQ          $0x02, R12
+	JAE           two47
+
+one48:
+	ADDQ $0x02, R12
+	JZ   rest50
+
+group49:
+	MOVQ          R11, SI
+	SHRQ          $0x05, SI
+	KMOVW         (BX)(SI*1), K1
+	VMOVUPS.Z     (DX)(R11*1), K1, Z4
+	VMOVUPS.Z     (DI)(R11*1), K1, Z5
+	VSUBPS        Z4, Z0, Z4
+	VMULPS.Z      Z5, Z4, K1, Z4
+	VCMPPS.BCST   $0x11, f32_1c800000<>+0(SB), Z5, K1
+	VCMPPS        $0x04, Z1, Z5, K1, K1
+	KORW          K1, K2, K2
+	KMOVW         2(BX)(SI*1), K1
+	VMOVUPS.Z     64(DX)(R11*1), K1, Z6
+	VMOVUPS.Z     64(DI)(R11*1), K1, Z7
+	VSUBPS        Z6, Z0, Z6
+	VMULPS.Z      Z7, Z6, K1, Z6
+	VCMPPS.BCST   $0x11, f32_1c800000<>+0(SB), Z7, K1
+	VCMPPS        $0x04, Z1, Z7, K1, K1
+	KORW          K1, K2, K2
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z7, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VADDPS        Y6, Y4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z4, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z5, Y4
+	VADDPS        Y4, Y5, Y5
+	VCVTPS2PD     Y5, Z4
+	VADDPD        Z4, Z3, Z3
+	ADDQ          $0x80, R11
+	DECQ          R12
+	JNZ           group49
+
+rest50:
+	TESTQ         R8, R8
+	JZ            done52
+	CMPQ          R8, $0x10
+	JBE           half51
+	MOVQ          R11, SI
+	SHRQ          $0x05, SI
+	KMOVW         (BX)(SI*1), K1
+	VMOVUPS.Z     (DX)(R11*1), K1, Z4
+	VMOVUPS.Z     (DI)(R11*1), K1, Z5
+	VSUBPS        Z4, Z0, Z4
+	VMULPS.Z      Z5, Z4, K1, Z4
+	VCMPPS.BCST   $0x11, f32_1c800000<>+0(SB), Z5, K1
+	VCMPPS        $0x04, Z1, Z5, K1, K1
+	KORW          K1, K2, K2
+	KMOVW         2(BX)(SI*1), K1
+	VMOVUPS.Z     64(DX)(R11*1), K1, Z6
+	VMOVUPS.Z     64(DI)(R11*1), K1, Z7
+	VSUBPS        Z6, Z0, Z6
+	VMULPS.Z      Z7, Z6, K1, Z6
+	VCMPPS.BCST   $0x11, f32_1c800000<>+0(SB), Z7, K1
+	VCMPPS        $0x04, Z1, Z7, K1, K1
+	KORW          K1, K2, K2
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z7, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPS        Y0, Y4, Y4
+	VCVTPS2PD     Y4, Z0
+	VADDPD        Z0, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPS        Y0, Y5, Y5
+	VCVTPS2PD     Y5, Z0
+	VADDPD        Z0, Z3, Z3
+	JMP           done52
+
+half51:
+	MOVQ          R11, SI
+	SHRQ          $0x05, SI
+	KMOVW         (BX)(SI*1), K1
+	VMOVUPS.Z     (DX)(R11*1), K1, Z4
+	VMOVUPS.Z     (DI)(R11*1), K1, Z5
+	VSUBPS        Z4, Z0, Z4
+	VMULPS.Z      Z5, Z4, K1, Z4
+	VCMPPS.BCST   $0x11, f32_1c800000<>+0(SB), Z5, K1
+	VCMPPS        $0x04, Z1, Z5, K1, K1
+	KORW          K1, K2, K2
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VADDPS        Y0, Y4, Y4
+	VCVTPS2PD     Y4, Z0
+	VADDPD        Z0, Z2, Z2
+	VEXTRACTF64X4 $0x01, Z5, Y0
+	VADDPS        Y0, Y5, Y5
+	VCVTPS2PD     Y5, Z0
+	VADDPD        Z0, Z3, Z3
+
+done52:
+	ADDQ          (SP), DX
+	ADDQ          8(SP), DI
+	ADDQ          16(SP), BX
+	ADDQ          $0x04, CX
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VADDPD        Y0, Y2, Y2
+	VEXTRACTF64X2 $0x01, Y2, X0
+	VADDPD        X0, X2, X2
+	VUNPCKHPD     X2, X2, X0
+	VADDPD        X0, X2, X2
+	VMOVSD        X2, (AX)
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPD        Y0, Y3, Y3
+	VEXTRACTF64X2 $0x01, Y3, X0
+	VADDPD        X0, X3, X3
+	VUNPCKHPD     X3, X3, X0
+	VADDPD        X0, X3, X3
+	VMOVSD        X3, 8(AX)
+	ADDQ          $0x10, AX
+	KORTESTW      K2, K2
+	JZ            none53
+	MOVQ          $0x00000001, bad+80(FP)
+
+none53:
+	DECQ R10
+	JNZ  row45
+
+last46:
+	VZEROUPPER
+	RET
+
+// func lessLabels32AVX512(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·lessLabels32AVX512(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x02, CX
+	MOVQ  t+16(FP), DX
+	MOVQ  tStride+24(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  f+48(FP), SI
+	MOVQ  n+40(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x05, R8
+	ANDQ  $0x1f, DI
+	MOVQ  $-1, R9
+	BZHIQ DI, R9, R9
+	KMOVW R9, K1
+	SHRQ  $0x10, R9
+	KMOVW R9, K2
+	MOVQ  rows+32(FP), R9
+	TESTQ R9, R9
+	JZ    last55
+
+row54:
+	VBROADCASTSS (SI), Z0
+	ADDQ         $0x04, SI
+	XORQ         R10, R10
+	MOVQ         R8, R11
+	SUBQ         $0x02, R11
+	JB           one57
+
+two56:
+	VMOVUPS      (AX)(R10*1), Z1
+	VMOVUPS      (DX)(R10*1), Z2
+	VFNMADD231PS Z2, Z0, Z1
+	VMOVUPS      Z1, (AX)(R10*1)
+	VMOVUPS      64(AX)(R10*1), Z1
+	VMOVUPS      64(DX)(R10*1), Z2
+	VFNMADD231PS Z2, Z0, Z1
+	VMOVUPS      Z1, 64(AX)(R10*1)
+	VMOVUPS      128(AX)(R10*1), Z1
+	VMOVUPS      128(DX)(R10*1), Z2
+	VFNMADD231PS Z2, Z0, Z1
+	VMOVUPS      Z1, 128(AX)(R10*1)
+	VMOVUPS      192(AX)(R10*1), Z1
+	VMOVUPS      192(DX)(R10*1), Z2
+	VFNMADD231PS Z2, Z0, Z1
+	VMOVUPS      Z1, 192(AX)(R10*1)
+	ADDQ         $+256, R10
+	SUBQ         $0x02, R11
+	JAE          two56
+
+one57:
+	ADDQ $0x02, R11
+	JZ   rest59
+
+group58:
+	VMOVUPS      (AX)(R10*1), Z1
+	VMOVUPS      (DX)(R10*1), Z2
+	VFNMADD231PS Z2, Z0, Z1
+	VMOVUPS      Z1, (AX)(R10*1)
+	VMOVUPS      64(AX)(R10*1), Z1
+	VMOVUPS      64(DX)(R10*1), Z2
+	VFNMADD231PS Z2, Z0, Z1
+	VMOVUPS      Z1, 64(AX)(R10*1)
+	ADDQ         $0x80, R10
+	DECQ         R11
+	JNZ          group58
+
+rest59:
+	TESTQ        DI, DI
+	JZ           done61
+	CMPQ         DI, $0x10
+	JBE          half60
+	VMOVUPS.Z    (AX)(R10*1), K1, Z1
+	VMOVUPS.Z    (DX)(R10*1), K1, Z2
+	VFNMADD231PS Z2, Z0, Z1
+	VMOVUPS      Z1, K1, (AX)(R10*1)
+	VMOVUPS.Z    64(AX)(R10*1), K2, Z1
+	VMOVUPS.Z    64(DX)(R10*1), K2, Z2
+	VFNMADD231PS Z2, Z0, Z1
+	VMOVUPS      Z1, K2, 64(AX)(R10*1)
+	JMP          done61
+
+half60:
+	VMOVUPS.Z    (AX)(R10*1), K1, Z1
+	VMOVUPS.Z    (DX)(R10*1), K1, Z2
+	VFNMADD231PS Z2, Z0, Z1
+	VMOVUPS      Z1, K1, (AX)(R10*1)
+
+done61:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ R9
+	JNZ  row54
+
+last55:
 	VZEROUPPER
 	RET
 
@@ -945,28 +1737,28 @@ TEXT ·softBCE64AVX2(SB), $768-104
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+64(FP), $0x00
-	JEQ     last29
+	JEQ     last63
 
-row28:
+row62:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 640(BP)
 	VMOVUPD      Y2, 672(BP)
 	VMOVUPD      Y2, 576(BP)
 	VMOVUPD      Y2, 608(BP)
 	TESTQ        DX, DX
-	JZ           without30
+	JZ           without64
 	MOVQ         f+96(FP), BX
 	VBROADCASTSD (BX), Y2
 	VMOVUPD      Y2, 512(BP)
 	ADDQ         $0x08, f+96(FP)
 
-without30:
+without64:
 	XORQ BX, BX
 	MOVQ n+72(FP), R8
 	SUBQ $0x20, R8
-	JL   rest34
+	JL   rest68
 
-group31:
+group65:
 	PREFETCHT0 12288(AX)(BX*1)
 	PREFETCHT0 12288(CX)(BX*1)
 	PREFETCHT0 12352(AX)(BX*1)
@@ -976,7 +1768,7 @@ group31:
 	PREFETCHT0 12480(AX)(BX*1)
 	PREFETCHT0 12480(CX)(BX*1)
 
-half35:
+half69:
 	MOVQ         BX, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R9
@@ -1018,7 +1810,7 @@ half35:
 	VMULPD       Y9, Y8, Y8
 	VANDPD       Y6, Y8, Y8
 	TESTQ        DX, DX
-	JZ           none36
+	JZ           none70
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y2
 	VDIVPD       Y2, Y8, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y2
@@ -1028,7 +1820,7 @@ half35:
 	VANDPD       Y7, Y6, Y6
 	VMOVUPD      Y6, (DX)(BX*1)
 
-none36:
+none70:
 	VPBROADCASTB 1(SI)(DI*1), Y9
 	VANDPD       (R10), Y9, Y9
 	VPCMPEQQ     (R10), Y9, Y9
@@ -1065,7 +1857,7 @@ none36:
 	VMULPD       Y10, Y5, Y5
 	VANDPD       Y7, Y5, Y5
 	TESTQ        DX, DX
-	JZ           none37
+	JZ           none71
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -1075,7 +1867,7 @@ none36:
 	VANDPD       Y9, Y7, Y7
 	VMOVUPD      Y7, 64(DX)(BX*1)
 
-none37:
+none71:
 	VADDPD       Y5, Y8, Y2
 	VFMADD213PD  Y2, Y5, Y8
 	VPBROADCASTB 2(SI)(DI*1), Y9
@@ -1113,7 +1905,7 @@ none37:
 	VMULPD       Y11, Y10, Y10
 	VANDPD       Y7, Y10, Y10
 	TESTQ        DX, DX
-	JZ           none38
+	JZ           none72
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y2
 	VDIVPD       Y2, Y10, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -1123,7 +1915,7 @@ none37:
 	VANDPD       Y9, Y7, Y7
 	VMOVUPD      Y7, 128(DX)(BX*1)
 
-none38:
+none72:
 	VPBROADCASTB 3(SI)(DI*1), Y11
 	VANDPD       (R10), Y11, Y11
 	VPCMPEQQ     (R10), Y11, Y11
@@ -1161,7 +1953,7 @@ none38:
 	VMULPD       Y6, Y5, Y5
 	VANDPD       Y9, Y5, Y5
 	TESTQ        DX, DX
-	JZ           none39
+	JZ           none73
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y2
@@ -1171,7 +1963,7 @@ none38:
 	VANDPD       Y11, Y6, Y6
 	VMOVUPD      Y6, 192(DX)(BX*1)
 
-none39:
+none73:
 	VADDPD      Y5, Y10, Y2
 	VFMADD213PD Y2, Y5, Y10
 	VADDPD      Y10, Y8, Y2
@@ -1238,14 +2030,14 @@ none39:
 	VMOVUPD     Y4, 640(BP)(DI*1)
 	ADDQ        $0x20, BX
 	TESTQ       $0x00000020, BX
-	JNZ         half35
+	JNZ         half69
 	ADDQ        $+192, BX
 	SUBQ        $0x20, R8
-	JGE         group31
+	JGE         group65
 
-rest34:
+rest68:
 	ADDQ       $0x20, R8
-	JLE        done32
+	JLE        done66
 	LEAQ       tail4<>+0(SB), DI
 	SHLQ       $0x03, R8
 	SUBQ       R8, DI
@@ -1302,17 +2094,17 @@ rest34:
 	LEAQ       256(BP), CX
 	SUBQ       BX, CX
 	TESTQ      DX, DX
-	JZ         without40
+	JZ         without74
 	MOVQ       AX, DX
 
-without40:
+without74:
 	XORQ R8, R8
-	JMP  group31
+	JMP  group65
 
-done32:
+done66:
 	MOVQ       dst+16(FP), AX
 	CMPQ       AX, DX
-	JEQ        direct41
+	JEQ        direct75
 	MOVQ       n+72(FP), CX
 	ANDQ       $0x1f, CX
 	LEAQ       tail4<>+0(SB), DI
@@ -1343,16 +2135,16 @@ done32:
 	VMOVUPD    480(DI), Y3
 	VMASKMOVPD Y2, Y3, -32(AX)(BX*1)
 
-direct41:
+direct75:
 	TESTQ DX, DX
-	JZ    none42
+	JZ    none76
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none42:
+none76:
 	MOVQ         stride+40(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         x+32(FP), AX
@@ -1401,9 +2193,9 @@ none42:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
-	JNZ          row28
+	JNZ          row62
 
-last29:
+last63:
 	VZEROUPPER
 	RET
 
@@ -1641,6 +2433,592 @@ DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
 GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 
+// func softSums64AVX2(sums *[2]float64, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64) (bad uint64)
+// Requires: AVX, AVX2
+TEXT ·softSums64AVX2(SB), NOSPLIT, $384-88
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         sums+0(FP), AX
+	MOVQ         top+72(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         part+56(FP), BX
+	MOVQ         t+24(FP), DI
+	MOVQ         stride+16(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, (BP)
+	MOVQ         tStride+32(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 8(BP)
+	MOVQ         words+64(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(BP)
+	MOVQ         n+48(FP), R8
+	MOVQ         R8, R9
+	SHRQ         $0x04, R9
+	ANDQ         $0x0f, R8
+	LEAQ         tail<>+0(SB), R10
+	MOVQ         R8, SI
+	SHLQ         $0x03, SI
+	SUBQ         SI, R10
+	MOVQ         rows+40(FP), R11
+	VBROADCASTSD (CX), Y0
+	VMOVUPD      Y0, 32(BP)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         $0x00000000, bad+80(FP)
+	TESTQ        R11, R11
+	JZ           last78
+
+row77:
+	VBROADCASTSD (CX), Y2
+	VMOVUPD      Y2, 32(BP)
+	VXORPS       Y2, Y2, Y2
+	VMOVUPD      Y2, 64(BP)
+	VMOVUPD      Y2, 96(BP)
+	VMOVUPD      Y2, 128(BP)
+	VMOVUPD      Y2, 160(BP)
+	VXORPS       Y2, Y2, Y2
+	VMOVUPD      Y2, 192(BP)
+	VMOVUPD      Y2, 224(BP)
+	VMOVUPD      Y2, 256(BP)
+	VMOVUPD      Y2, 288(BP)
+	XORQ         R12, R12
+	MOVQ         R9, R13
+	TESTQ        R13, R13
+	JZ           rest82
+
+group81:
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
+	VPBROADCASTB (BX)(SI*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMOVUPD      (DX)(R12*1), Y2
+	VMOVUPD      (DI)(R12*1), Y3
+	VANDPD       Y4, Y3, Y3
+	VMOVUPD      32(BP), Y5
+	VSUBPD       Y2, Y5, Y2
+	VMULPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VCMPPD       $0x11, f64_7b0000000000000<>+0(SB), Y3, Y4
+	VMOVUPD      Y3, Y5
+	VCMPPD       $0x04, Y0, Y5, Y5
+	VANDPD       Y5, Y4, Y4
+	VORPS        Y4, Y1, Y1
+	VPBROADCASTB 1(BX)(SI*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VMOVUPD      64(DX)(R12*1), Y4
+	VMOVUPD      64(DI)(R12*1), Y5
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      32(BP), Y7
+	VSUBPD       Y4, Y7, Y4
+	VMULPD       Y5, Y4, Y4
+	VANDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, f64_7b0000000000000<>+0(SB), Y5, Y6
+	VMOVUPD      Y5, Y7
+	VCMPPD       $0x04, Y0, Y7, Y7
+	VANDPD       Y7, Y6, Y6
+	VORPS        Y6, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      64(BP), Y4
+	VMOVUPD      96(BP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 64(BP)
+	VMOVUPD      Y5, 96(BP)
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      224(BP), Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VMOVUPD      Y2, 192(BP)
+	VMOVUPD      Y4, 224(BP)
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
+	VPBROADCASTB (BX)(SI*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMOVUPD      32(DX)(R12*1), Y2
+	VMOVUPD      32(DI)(R12*1), Y3
+	VANDPD       Y4, Y3, Y3
+	VMOVUPD      32(BP), Y5
+	VSUBPD       Y2, Y5, Y2
+	VMULPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VCMPPD       $0x11, f64_7b0000000000000<>+0(SB), Y3, Y4
+	VMOVUPD      Y3, Y5
+	VCMPPD       $0x04, Y0, Y5, Y5
+	VANDPD       Y5, Y4, Y4
+	VORPS        Y4, Y1, Y1
+	VPBROADCASTB 1(BX)(SI*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VMOVUPD      96(DX)(R12*1), Y4
+	VMOVUPD      96(DI)(R12*1), Y5
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      32(BP), Y7
+	VSUBPD       Y4, Y7, Y4
+	VMULPD       Y5, Y4, Y4
+	VANDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, f64_7b0000000000000<>+0(SB), Y5, Y6
+	VMOVUPD      Y5, Y7
+	VCMPPD       $0x04, Y0, Y7, Y7
+	VANDPD       Y7, Y6, Y6
+	VORPS        Y6, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      128(BP), Y4
+	VMOVUPD      160(BP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 128(BP)
+	VMOVUPD      Y5, 160(BP)
+	VMOVUPD      256(BP), Y2
+	VMOVUPD      288(BP), Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VMOVUPD      Y2, 256(BP)
+	VMOVUPD      Y4, 288(BP)
+	ADDQ         $0x80, R12
+	DECQ         R13
+	JNZ          group81
+
+rest82:
+	TESTQ        R8, R8
+	JZ           done84
+	CMPQ         R8, $0x08
+	JBE          half83
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
+	VPBROADCASTB (BX)(SI*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMOVUPD      128(R10), Y2
+	VMASKMOVPD   (DX)(R12*1), Y2, Y2
+	VMOVUPD      128(R10), Y3
+	VMASKMOVPD   (DI)(R12*1), Y3, Y3
+	VANDPD       Y4, Y3, Y3
+	VMOVUPD      32(BP), Y5
+	VSUBPD       Y2, Y5, Y2
+	VMULPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VCMPPD       $0x11, f64_7b0000000000000<>+0(SB), Y3, Y4
+	VMOVUPD      Y3, Y5
+	VCMPPD       $0x04, Y0, Y5, Y5
+	VANDPD       Y5, Y4, Y4
+	VORPS        Y4, Y1, Y1
+	VPBROADCASTB 1(BX)(SI*1), Y6
+	VANDPD       bits64<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
+	VMOVUPD      192(R10), Y4
+	VMASKMOVPD   64(DX)(R12*1), Y4, Y4
+	VMOVUPD      192(R10), Y5
+	VMASKMOVPD   64(DI)(R12*1), Y5, Y5
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      32(BP), Y7
+	VSUBPD       Y4, Y7, Y4
+	VMULPD       Y5, Y4, Y4
+	VANDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, f64_7b0000000000000<>+0(SB), Y5, Y6
+	VMOVUPD      Y5, Y7
+	VCMPPD       $0x04, Y0, Y7, Y7
+	VANDPD       Y7, Y6, Y6
+	VORPS        Y6, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      64(BP), Y4
+	VMOVUPD      96(BP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 64(BP)
+	VMOVUPD      Y5, 96(BP)
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      224(BP), Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VMOVUPD      Y2, 192(BP)
+	VMOVUPD      Y4, 224(BP)
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
+	VPBROADCASTB (BX)(SI*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMOVUPD      160(R10), Y2
+	VMASKMOVPD   32(DX)(R12*1), Y2, Y2
+	VMOVUPD      160(R10), Y3
+	VMASKMOVPD   32(DI)(R12*1), Y3, Y3
+	VANDPD       Y4, Y3, Y3
+	VMOVUPD      32(BP), Y5
+	VSUBPD       Y2, Y5, Y2
+	VMULPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VCMPPD       $0x11, f64_7b0000000000000<>+0(SB), Y3, Y4
+	VMOVUPD      Y3, Y5
+	VCMPPD       $0x04, Y0, Y5, Y5
+	VANDPD       Y5, Y4, Y4
+	VORPS        Y4, Y1, Y1
+	VPBROADCASTB 1(BX)(SI*1), Y6
+	VANDPD       bits64odd<>+0(SB), Y6, Y6
+	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
+	VMOVUPD      224(R10), Y4
+	VMASKMOVPD   96(DX)(R12*1), Y4, Y4
+	VMOVUPD      224(R10), Y5
+	VMASKMOVPD   96(DI)(R12*1), Y5, Y5
+	VANDPD       Y6, Y5, Y5
+	VMOVUPD      32(BP), Y7
+	VSUBPD       Y4, Y7, Y4
+	VMULPD       Y5, Y4, Y4
+	VANDPD       Y6, Y4, Y4
+	VCMPPD       $0x11, f64_7b0000000000000<>+0(SB), Y5, Y6
+	VMOVUPD      Y5, Y7
+	VCMPPD       $0x04, Y0, Y7, Y7
+	VANDPD       Y7, Y6, Y6
+	VORPS        Y6, Y1, Y1
+	VADDPD       Y4, Y2, Y2
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      128(BP), Y4
+	VMOVUPD      160(BP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 128(BP)
+	VMOVUPD      Y5, 160(BP)
+	VMOVUPD      256(BP), Y2
+	VMOVUPD      288(BP), Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VMOVUPD      Y2, 256(BP)
+	VMOVUPD      Y4, 288(BP)
+	JMP          done84
+
+half83:
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
+	VPBROADCASTB (BX)(SI*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VMOVUPD      128(R10), Y2
+	VMASKMOVPD   (DX)(R12*1), Y2, Y2
+	VMOVUPD      128(R10), Y3
+	VMASKMOVPD   (DI)(R12*1), Y3, Y3
+	VANDPD       Y4, Y3, Y3
+	VMOVUPD      32(BP), Y5
+	VSUBPD       Y2, Y5, Y2
+	VMULPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VCMPPD       $0x11, f64_7b0000000000000<>+0(SB), Y3, Y4
+	VMOVUPD      Y3, Y5
+	VCMPPD       $0x04, Y0, Y5, Y5
+	VANDPD       Y5, Y4, Y4
+	VORPS        Y4, Y1, Y1
+	VMOVUPD      64(BP), Y4
+	VMOVUPD      96(BP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 64(BP)
+	VMOVUPD      Y5, 96(BP)
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      224(BP), Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VMOVUPD      Y2, 192(BP)
+	VMOVUPD      Y4, 224(BP)
+	MOVQ         R12, SI
+	SHRQ         $0x06, SI
+	VPBROADCASTB (BX)(SI*1), Y4
+	VANDPD       bits64odd<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
+	VMOVUPD      160(R10), Y2
+	VMASKMOVPD   32(DX)(R12*1), Y2, Y2
+	VMOVUPD      160(R10), Y3
+	VMASKMOVPD   32(DI)(R12*1), Y3, Y3
+	VANDPD       Y4, Y3, Y3
+	VMOVUPD      32(BP), Y5
+	VSUBPD       Y2, Y5, Y2
+	VMULPD       Y3, Y2, Y2
+	VANDPD       Y4, Y2, Y2
+	VCMPPD       $0x11, f64_7b0000000000000<>+0(SB), Y3, Y4
+	VMOVUPD      Y3, Y5
+	VCMPPD       $0x04, Y0, Y5, Y5
+	VANDPD       Y5, Y4, Y4
+	VORPS        Y4, Y1, Y1
+	VMOVUPD      128(BP), Y4
+	VMOVUPD      160(BP), Y5
+	VADDPD       Y2, Y4, Y6
+	VMAXPD       Y2, Y4, Y7
+	VMINPD       Y2, Y4, Y2
+	VSUBPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y2, Y2
+	VADDPD       Y2, Y5, Y5
+	VMOVAPD      Y6, Y4
+	VMOVUPD      Y4, 128(BP)
+	VMOVUPD      Y5, 160(BP)
+	VMOVUPD      256(BP), Y2
+	VMOVUPD      288(BP), Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VMOVUPD      Y2, 256(BP)
+	VMOVUPD      Y4, 288(BP)
+
+done84:
+	ADDQ         (BP), DX
+	ADDQ         8(BP), DI
+	ADDQ         16(BP), BX
+	ADDQ         $0x08, CX
+	VMOVUPD      64(BP), Y2
+	VMOVUPD      96(BP), Y3
+	VMOVUPD      128(BP), Y4
+	VMOVUPD      160(BP), Y5
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y4, Y2, Y5
+	VMAXPD       Y4, Y2, Y6
+	VMINPD       Y4, Y2, Y4
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVAPD      Y5, Y2
+	VEXTRACTF128 $0x01, Y2, X4
+	VEXTRACTF128 $0x01, Y3, X5
+	VADDPD       X5, X3, X3
+	VADDPD       X4, X2, X5
+	VMAXPD       X4, X2, X6
+	VMINPD       X4, X2, X4
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X4, X4
+	VADDPD       X4, X3, X3
+	VMOVAPD      X5, X2
+	VUNPCKHPD    X2, X2, X4
+	VUNPCKHPD    X3, X3, X5
+	VADDPD       X5, X3, X3
+	VADDPD       X4, X2, X5
+	VMAXPD       X4, X2, X6
+	VMINPD       X4, X2, X4
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X4, X4
+	VADDPD       X4, X3, X3
+	VMOVAPD      X5, X2
+	VADDPD       X3, X2, X2
+	VMOVSD       X2, (AX)
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      224(BP), Y3
+	VMOVUPD      256(BP), Y4
+	VMOVUPD      288(BP), Y5
+	VADDPD       Y5, Y3, Y3
+	VADDPD       Y4, Y2, Y5
+	VMAXPD       Y4, Y2, Y6
+	VMINPD       Y4, Y2, Y4
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y4, Y4
+	VADDPD       Y4, Y3, Y3
+	VMOVAPD      Y5, Y2
+	VEXTRACTF128 $0x01, Y2, X4
+	VEXTRACTF128 $0x01, Y3, X5
+	VADDPD       X5, X3, X3
+	VADDPD       X4, X2, X5
+	VMAXPD       X4, X2, X6
+	VMINPD       X4, X2, X4
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X4, X4
+	VADDPD       X4, X3, X3
+	VMOVAPD      X5, X2
+	VUNPCKHPD    X2, X2, X4
+	VUNPCKHPD    X3, X3, X5
+	VADDPD       X5, X3, X3
+	VADDPD       X4, X2, X5
+	VMAXPD       X4, X2, X6
+	VMINPD       X4, X2, X4
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X4, X4
+	VADDPD       X4, X3, X3
+	VMOVAPD      X5, X2
+	VADDPD       X3, X2, X2
+	VMOVSD       X2, 8(AX)
+	ADDQ         $0x10, AX
+	VPTEST       Y1, Y1
+	JZ           none85
+	MOVQ         $0x00000001, bad+80(FP)
+
+none85:
+	DECQ R11
+	JNZ  row77
+
+last78:
+	VZEROUPPER
+	RET
+
+DATA f64_7b0000000000000<>+0(SB)/8, $0x07b0000000000000
+DATA f64_7b0000000000000<>+8(SB)/8, $0x07b0000000000000
+DATA f64_7b0000000000000<>+16(SB)/8, $0x07b0000000000000
+DATA f64_7b0000000000000<>+24(SB)/8, $0x07b0000000000000
+GLOBL f64_7b0000000000000<>(SB), RODATA|NOPTR, $32
+
+// func lessLabels64AVX2(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
+// Requires: AVX, FMA3
+TEXT ·lessLabels64AVX2(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x03, CX
+	MOVQ  t+16(FP), DX
+	MOVQ  tStride+24(FP), BX
+	SHLQ  $0x03, BX
+	MOVQ  f+48(FP), SI
+	MOVQ  n+40(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x04, R8
+	ANDQ  $0x0f, DI
+	LEAQ  tail<>+0(SB), R9
+	MOVQ  DI, R10
+	SHLQ  $0x03, R10
+	SUBQ  R10, R9
+	MOVQ  rows+32(FP), R10
+	TESTQ R10, R10
+	JZ    last87
+
+row86:
+	VBROADCASTSD (SI), Y0
+	ADDQ         $0x08, SI
+	XORQ         R11, R11
+	MOVQ         R8, R12
+	TESTQ        R12, R12
+	JZ           rest91
+
+group90:
+	VMOVUPD      (AX)(R11*1), Y1
+	VMOVUPD      (DX)(R11*1), Y2
+	VFNMADD231PD Y2, Y0, Y1
+	VMOVUPD      Y1, (AX)(R11*1)
+	VMOVUPD      64(AX)(R11*1), Y1
+	VMOVUPD      64(DX)(R11*1), Y2
+	VFNMADD231PD Y2, Y0, Y1
+	VMOVUPD      Y1, 64(AX)(R11*1)
+	VMOVUPD      32(AX)(R11*1), Y1
+	VMOVUPD      32(DX)(R11*1), Y2
+	VFNMADD231PD Y2, Y0, Y1
+	VMOVUPD      Y1, 32(AX)(R11*1)
+	VMOVUPD      96(AX)(R11*1), Y1
+	VMOVUPD      96(DX)(R11*1), Y2
+	VFNMADD231PD Y2, Y0, Y1
+	VMOVUPD      Y1, 96(AX)(R11*1)
+	ADDQ         $0x80, R11
+	DECQ         R12
+	JNZ          group90
+
+rest91:
+	TESTQ        DI, DI
+	JZ           done93
+	CMPQ         DI, $0x08
+	JBE          half92
+	VMOVUPD      128(R9), Y1
+	VMASKMOVPD   (AX)(R11*1), Y1, Y1
+	VMOVUPD      128(R9), Y2
+	VMASKMOVPD   (DX)(R11*1), Y2, Y2
+	VFNMADD231PD Y2, Y0, Y1
+	VMOVUPD      128(R9), Y2
+	VMASKMOVPD   Y1, Y2, (AX)(R11*1)
+	VMOVUPD      192(R9), Y1
+	VMASKMOVPD   64(AX)(R11*1), Y1, Y1
+	VMOVUPD      192(R9), Y2
+	VMASKMOVPD   64(DX)(R11*1), Y2, Y2
+	VFNMADD231PD Y2, Y0, Y1
+	VMOVUPD      192(R9), Y2
+	VMASKMOVPD   Y1, Y2, 64(AX)(R11*1)
+	VMOVUPD      160(R9), Y1
+	VMASKMOVPD   32(AX)(R11*1), Y1, Y1
+	VMOVUPD      160(R9), Y2
+	VMASKMOVPD   32(DX)(R11*1), Y2, Y2
+	VFNMADD231PD Y2, Y0, Y1
+	VMOVUPD      160(R9), Y2
+	VMASKMOVPD   Y1, Y2, 32(AX)(R11*1)
+	VMOVUPD      224(R9), Y1
+	VMASKMOVPD   96(AX)(R11*1), Y1, Y1
+	VMOVUPD      224(R9), Y2
+	VMASKMOVPD   96(DX)(R11*1), Y2, Y2
+	VFNMADD231PD Y2, Y0, Y1
+	VMOVUPD      224(R9), Y0
+	VMASKMOVPD   Y1, Y0, 96(AX)(R11*1)
+	JMP          done93
+
+half92:
+	VMOVUPD      128(R9), Y1
+	VMASKMOVPD   (AX)(R11*1), Y1, Y1
+	VMOVUPD      128(R9), Y2
+	VMASKMOVPD   (DX)(R11*1), Y2, Y2
+	VFNMADD231PD Y2, Y0, Y1
+	VMOVUPD      128(R9), Y2
+	VMASKMOVPD   Y1, Y2, (AX)(R11*1)
+	VMOVUPD      160(R9), Y1
+	VMASKMOVPD   32(AX)(R11*1), Y1, Y1
+	VMOVUPD      160(R9), Y2
+	VMASKMOVPD   32(DX)(R11*1), Y2, Y2
+	VFNMADD231PD Y2, Y0, Y1
+	VMOVUPD      160(R9), Y0
+	VMASKMOVPD   Y1, Y0, 32(AX)(R11*1)
+
+done93:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ R10
+	JNZ  row86
+
+last87:
+	VZEROUPPER
+	RET
+
 // func softBCE64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·softBCE64AVX512(SB), NOSPLIT, $8-104
@@ -1656,30 +3034,30 @@ TEXT ·softBCE64AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z12
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last44
+	JEQ          last95
 
-row43:
+row94:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	TESTQ        DX, DX
-	JZ           without45
+	JZ           without96
 	MOVQ         f+96(FP), BX
 	VBROADCASTSD (BX), Z3
 	ADDQ         $0x08, f+96(FP)
 
-without45:
+without96:
 	XORQ  BX, BX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done47
+	JZ    done98
 
-group46:
+group97:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole49
+	JAE   whole100
 	BZHIQ R8, DI, DI
 
-whole49:
+whole100:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(AX)(BX*1)
 	PREFETCHT0       12288(CX)(BX*1)
@@ -1751,7 +3129,7 @@ whole49:
 	VMULPD.Z         Z21, Z19, K2, Z19
 	VMULPD.Z         Z22, Z20, K5, Z20
 	TESTQ            DX, DX
-	JZ               none50
+	JZ               none101
 	VADDPD           Z11, Z19, Z14
 	VDIVPD           Z14, Z19, Z14
 	VXORPD           Z2, Z14, K1, Z14
@@ -1767,7 +3145,7 @@ whole49:
 	KMOVB            1(SP), K1
 	VMOVUPD          Z14, K1, 64(DX)(BX*1)
 
-none50:
+none101:
 	VADDPD           Z20, Z19, Z14
 	VFMADD213PD      Z14, Z20, Z19
 	KMOVB            2(SI)(DI*1), K3
@@ -1831,7 +3209,7 @@ none50:
 	VMULPD.Z         Z22, Z17, K2, Z17
 	VMULPD.Z         Z23, Z21, K5, Z21
 	TESTQ            DX, DX
-	JZ               none51
+	JZ               none102
 	VADDPD           Z11, Z17, Z14
 	VDIVPD           Z14, Z17, Z14
 	VXORPD           Z2, Z14, K1, Z14
@@ -1847,7 +3225,7 @@ none50:
 	KMOVB            3(SP), K1
 	VMOVUPD          Z14, K1, 192(DX)(BX*1)
 
-none51:
+none102:
 	VADDPD           Z21, Z17, Z14
 	VFMADD213PD      Z14, Z21, Z17
 	VADDPD           Z17, Z19, Z14
@@ -1904,18 +3282,18 @@ none51:
 	VMOVAPD          Z15, Z4
 	ADDQ             $+256, BX
 	SUBQ             $0x20, R8
-	JG               group46
+	JG               group97
 
-done47:
+done98:
 	TESTQ DX, DX
-	JZ    none52
+	JZ    none103
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none52:
+none103:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          x+32(FP), AX
@@ -1962,8 +3340,416 @@ none52:
 	VMOVSD        X4, (BX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row43
+	JNZ           row94
 
-last44:
+last95:
+	VZEROUPPER
+	RET
+
+// func softSums64AVX512(sums *[2]float64, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64) (bad uint64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·softSums64AVX512(SB), NOSPLIT, $24-88
+	MOVQ         sums+0(FP), AX
+	MOVQ         top+72(FP), CX
+	MOVQ         x+8(FP), DX
+	MOVQ         part+56(FP), BX
+	MOVQ         t+24(FP), DI
+	MOVQ         stride+16(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, (SP)
+	MOVQ         tStride+32(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 8(SP)
+	MOVQ         words+64(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         n+48(FP), R8
+	MOVQ         R8, R9
+	SHRQ         $0x04, R9
+	ANDQ         $0x0f, R8
+	MOVQ         $-1, SI
+	BZHIQ        R8, SI, SI
+	KMOVB        SI, K1
+	SHRQ         $0x08, SI
+	KMOVB        SI, K1
+	MOVQ         rows+40(FP), R10
+	VBROADCASTSD (CX), Z0
+	VXORPS       Y1, Y1, Y1
+	KXORW        K2, K2, K2
+	MOVQ         $0x00000000, bad+80(FP)
+	TESTQ        R10, R10
+	JZ           last105
+
+row104:
+	VBROADCASTSD (CX), Z0
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	XORQ         R11, R11
+	MOVQ         R9, R12
+	SUBQ         $0x02, R12
+	JB           one107
+
+two106:
+	MOVQ        R11, SI
+	SHRQ        $0x06, SI
+	KMOVB       (BX)(SI*1), K1
+	VMOVUPD.Z   (DX)(R11*1), K1, Z6
+	VMOVUPD.Z   (DI)(R11*1), K1, Z7
+	VSUBPD      Z6, Z0, Z6
+	VMULPD.Z    Z7, Z6, K1, Z6
+	VCMPPD.BCST $0x11, f64_7b0000000000000<>+0(SB), Z7, K1
+	VCMPPD      $0x04, Z1, Z7, K1, K1
+	KORW        K1, K2, K2
+	KMOVB       1(BX)(SI*1), K1
+	VMOVUPD.Z   64(DX)(R11*1), K1, Z8
+	VMOVUPD.Z   64(DI)(R11*1), K1, Z9
+	VSUBPD      Z8, Z0, Z8
+	VMULPD.Z    Z9, Z8, K1, Z8
+	VCMPPD.BCST $0x11, f64_7b0000000000000<>+0(SB), Z9, K1
+	VCMPPD      $0x04, Z1, Z9, K1, K1
+	KORW        K1, K2, K2
+	VADDPD      Z8, Z6, Z6
+	VADDPD      Z9, Z7, Z7
+	VADDPD      Z6, Z2, Z8
+	VMAXPD      Z6, Z2, Z9
+	VMINPD      Z6, Z2, Z6
+	VSUBPD      Z9, Z8, Z9
+	VSUBPD      Z9, Z6, Z6
+	VADDPD      Z6, Z3, Z3
+	VMOVAPD     Z8, Z2
+	VADDPD      Z7, Z4, Z6
+	VMAXPD      Z7, Z4, Z8
+	VMINPD      Z7, Z4, Z7
+	VSUBPD      Z8, Z6, Z8
+	VSUBPD      Z8, Z7, Z7
+	VADDPD      Z7, Z5, Z5
+	VMOVAPD     Z6, Z4
+	KMOVB       2(BX)(SI*1), K1
+	VMOVUPD.Z   128(DX)(R11*1), K1, Z6
+	VMOVUPD.Z   128(DI)(R11*1), K1, Z7
+	VSUBPD      Z6, Z0, Z6
+	VMULPD.Z    Z7, Z6, K1, Z6
+	VCMPPD.BCST $0x11, f64_7b0000000000000<>+0(SB), Z7, K1
+	VCMPPD      $0x04, Z1, Z7, K1, K1
+	KORW        K1, K2, K2
+	KMOVB       3(BX)(SI*1), K1
+	VMOVUPD.Z   192(DX)(R11*1), K1, Z8
+	VMOVUPD.Z   192(DI)(R11*1), K1, Z9
+	VSUBPD      Z8, Z0, Z8
+	VMULPD.Z    Z9, Z8, K1, Z8
+	VCMPPD.BCST $0x11, f64_7b0000000000000<>+0(SB), Z9, K1
+	VCMPPD      $0x04, Z1, Z9, K1, K1
+	KORW        K1, K2, K2
+	VADDPD      Z8, Z6, Z6
+	VADDPD      Z9, Z7, Z7
+	VADDPD      Z6, Z2, Z8
+	VMAXPD      Z6, Z2, Z9
+	VMINPD      Z6, Z2, Z6
+	VSUBPD      Z9, Z8, Z9
+	VSUBPD      Z9, Z6, Z6
+	VADDPD      Z6, Z3, Z3
+	VMOVAPD     Z8, Z2
+	VADDPD      Z7, Z4, Z6
+	VMAXPD      Z7, Z4, Z8
+	VMINPD      Z7, Z4, Z7
+	VSUBPD      Z8, Z6, Z8
+	VSUBPD      Z8, Z7, Z7
+	VADDPD      Z7, Z5, Z5
+	VMOVAPD     Z6, Z4
+	ADDQ        $+256, R11
+	SUBQ        $0x02, R12
+	JAE         two106
+
+one107:
+	ADDQ $0x02, R12
+	JZ   rest109
+
+group108:
+	MOVQ        R11, SI
+	SHRQ        $0x06, SI
+	KMOVB       (BX)(SI*1), K1
+	VMOVUPD.Z   (DX)(R11*1), K1, Z6
+	VMOVUPD.Z   (DI)(R11*1), K1, Z7
+	VSUBPD      Z6, Z0, Z6
+	VMULPD.Z    Z7, Z6, K1, Z6
+	VCMPPD.BCST $0x11, f64_7b0000000000000<>+0(SB), Z7, K1
+	VCMPPD      $0x04, Z1, Z7, K1, K1
+	KORW        K1, K2, K2
+	KMOVB       1(BX)(SI*1), K1
+	VMOVUPD.Z   64(DX)(R11*1), K1, Z8
+	VMOVUPD.Z   64(DI)(R11*1), K1, Z9
+	VSUBPD      Z8, Z0, Z8
+	VMULPD.Z    Z9, Z8, K1, Z8
+	VCMPPD.BCST $0x11, f64_7b0000000000000<>+0(SB), Z9, K1
+	VCMPPD      $0x04, Z1, Z9, K1, K1
+	KORW        K1, K2, K2
+	VADDPD      Z8, Z6, Z6
+	VADDPD      Z9, Z7, Z7
+	VADDPD      Z6, Z2, Z8
+	VMAXPD      Z6, Z2, Z9
+	VMINPD      Z6, Z2, Z6
+	VSUBPD      Z9, Z8, Z9
+	VSUBPD      Z9, Z6, Z6
+	VADDPD      Z6, Z3, Z3
+	VMOVAPD     Z8, Z2
+	VADDPD      Z7, Z4, Z6
+	VMAXPD      Z7, Z4, Z8
+	VMINPD      Z7, Z4, Z7
+	VSUBPD      Z8, Z6, Z8
+	VSUBPD      Z8, Z7, Z7
+	VADDPD      Z7, Z5, Z5
+	VMOVAPD     Z6, Z4
+	ADDQ        $0x80, R11
+	DECQ        R12
+	JNZ         group108
+
+rest109:
+	TESTQ       R8, R8
+	JZ          done111
+	CMPQ        R8, $0x08
+	JBE         half110
+	MOVQ        R11, SI
+	SHRQ        $0x06, SI
+	KMOVB       (BX)(SI*1), K1
+	VMOVUPD.Z   (DX)(R11*1), K1, Z6
+	VMOVUPD.Z   (DI)(R11*1), K1, Z7
+	VSUBPD      Z6, Z0, Z6
+	VMULPD.Z    Z7, Z6, K1, Z6
+	VCMPPD.BCST $0x11, f64_7b0000000000000<>+0(SB), Z7, K1
+	VCMPPD      $0x04, Z1, Z7, K1, K1
+	KORW        K1, K2, K2
+	KMOVB       1(BX)(SI*1), K1
+	VMOVUPD.Z   64(DX)(R11*1), K1, Z8
+	VMOVUPD.Z   64(DI)(R11*1), K1, Z9
+	VSUBPD      Z8, Z0, Z8
+	VMULPD.Z    Z9, Z8, K1, Z8
+	VCMPPD.BCST $0x11, f64_7b0000000000000<>+0(SB), Z9, K1
+	VCMPPD      $0x04, Z1, Z9, K1, K1
+	KORW        K1, K2, K2
+	VADDPD      Z8, Z6, Z6
+	VADDPD      Z9, Z7, Z7
+	VADDPD      Z6, Z2, Z0
+	VMAXPD      Z6, Z2, Z8
+	VMINPD      Z6, Z2, Z6
+	VSUBPD      Z8, Z0, Z8
+	VSUBPD      Z8, Z6, Z6
+	VADDPD      Z6, Z3, Z3
+	VMOVAPD     Z0, Z2
+	VADDPD      Z7, Z4, Z0
+	VMAXPD      Z7, Z4, Z6
+	VMINPD      Z7, Z4, Z7
+	VSUBPD      Z6, Z0, Z6
+	VSUBPD      Z6, Z7, Z7
+	VADDPD      Z7, Z5, Z5
+	VMOVAPD     Z0, Z4
+	JMP         done111
+
+half110:
+	MOVQ        R11, SI
+	SHRQ        $0x06, SI
+	KMOVB       (BX)(SI*1), K1
+	VMOVUPD.Z   (DX)(R11*1), K1, Z6
+	VMOVUPD.Z   (DI)(R11*1), K1, Z7
+	VSUBPD      Z6, Z0, Z6
+	VMULPD.Z    Z7, Z6, K1, Z6
+	VCMPPD.BCST $0x11, f64_7b0000000000000<>+0(SB), Z7, K1
+	VCMPPD      $0x04, Z1, Z7, K1, K1
+	KORW        K1, K2, K2
+	VADDPD      Z6, Z2, Z0
+	VMAXPD      Z6, Z2, Z8
+	VMINPD      Z6, Z2, Z6
+	VSUBPD      Z8, Z0, Z8
+	VSUBPD      Z8, Z6, Z6
+	VADDPD      Z6, Z3, Z3
+	VMOVAPD     Z0, Z2
+	VADDPD      Z7, Z4, Z0
+	VMAXPD      Z7, Z4, Z6
+	VMINPD      Z7, Z4, Z7
+	VSUBPD      Z6, Z0, Z6
+	VSUBPD      Z6, Z7, Z7
+	VADDPD      Z7, Z5, Z5
+	VMOVAPD     Z0, Z4
+
+done111:
+	ADDQ          (SP), DX
+	ADDQ          8(SP), DI
+	ADDQ          16(SP), BX
+	ADDQ          $0x08, CX
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VEXTRACTF64X4 $0x01, Z3, Y6
+	VADDPD        Y6, Y3, Y3
+	VADDPD        Y0, Y2, Y6
+	VMAXPD        Y0, Y2, Y7
+	VMINPD        Y0, Y2, Y0
+	VSUBPD        Y7, Y6, Y7
+	VSUBPD        Y7, Y0, Y0
+	VADDPD        Y0, Y3, Y3
+	VMOVAPD       Y6, Y2
+	VEXTRACTF64X2 $0x01, Y2, X0
+	VEXTRACTF64X2 $0x01, Y3, X6
+	VADDPD        X6, X3, X3
+	VADDPD        X0, X2, X6
+	VMAXPD        X0, X2, X7
+	VMINPD        X0, X2, X0
+	VSUBPD        X7, X6, X7
+	VSUBPD        X7, X0, X0
+	VADDPD        X0, X3, X3
+	VMOVAPD       X6, X2
+	VUNPCKHPD     X2, X2, X0
+	VUNPCKHPD     X3, X3, X6
+	VADDPD        X6, X3, X3
+	VADDPD        X0, X2, X6
+	VMAXPD        X0, X2, X7
+	VMINPD        X0, X2, X0
+	VSUBPD        X7, X6, X7
+	VSUBPD        X7, X0, X0
+	VADDPD        X0, X3, X3
+	VMOVAPD       X6, X2
+	VADDPD        X3, X2, X2
+	VMOVSD        X2, (AX)
+	VEXTRACTF64X4 $0x01, Z4, Y0
+	VEXTRACTF64X4 $0x01, Z5, Y2
+	VADDPD        Y2, Y5, Y5
+	VADDPD        Y0, Y4, Y2
+	VMAXPD        Y0, Y4, Y3
+	VMINPD        Y0, Y4, Y0
+	VSUBPD        Y3, Y2, Y3
+	VSUBPD        Y3, Y0, Y0
+	VADDPD        Y0, Y5, Y5
+	VMOVAPD       Y2, Y4
+	VEXTRACTF64X2 $0x01, Y4, X0
+	VEXTRACTF64X2 $0x01, Y5, X2
+	VADDPD        X2, X5, X5
+	VADDPD        X0, X4, X2
+	VMAXPD        X0, X4, X3
+	VMINPD        X0, X4, X0
+	VSUBPD        X3, X2, X3
+	VSUBPD        X3, X0, X0
+	VADDPD        X0, X5, X5
+	VMOVAPD       X2, X4
+	VUNPCKHPD     X4, X4, X0
+	VUNPCKHPD     X5, X5, X2
+	VADDPD        X2, X5, X5
+	VADDPD        X0, X4, X2
+	VMAXPD        X0, X4, X3
+	VMINPD        X0, X4, X0
+	VSUBPD        X3, X2, X3
+	VSUBPD        X3, X0, X0
+	VADDPD        X0, X5, X5
+	VMOVAPD       X2, X4
+	VADDPD        X5, X4, X4
+	VMOVSD        X4, 8(AX)
+	ADDQ          $0x10, AX
+	KORTESTW      K2, K2
+	JZ            none112
+	MOVQ          $0x00000001, bad+80(FP)
+
+none112:
+	DECQ R10
+	JNZ  row104
+
+last105:
+	VZEROUPPER
+	RET
+
+// func lessLabels64AVX512(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·lessLabels64AVX512(SB), NOSPLIT, $0-56
+	MOVQ  dst+0(FP), AX
+	MOVQ  dstStride+8(FP), CX
+	SHLQ  $0x03, CX
+	MOVQ  t+16(FP), DX
+	MOVQ  tStride+24(FP), BX
+	SHLQ  $0x03, BX
+	MOVQ  f+48(FP), SI
+	MOVQ  n+40(FP), DI
+	MOVQ  DI, R8
+	SHRQ  $0x04, R8
+	ANDQ  $0x0f, DI
+	MOVQ  $-1, R9
+	BZHIQ DI, R9, R9
+	KMOVB R9, K1
+	SHRQ  $0x08, R9
+	KMOVB R9, K2
+	MOVQ  rows+32(FP), R9
+	TESTQ R9, R9
+	JZ    last114
+
+row113:
+	VBROADCASTSD (SI), Z0
+	ADDQ         $0x08, SI
+	XORQ         R10, R10
+	MOVQ         R8, R11
+	SUBQ         $0x02, R11
+	JB           one116
+
+two115:
+	VMOVUPD      (AX)(R10*1), Z1
+	VMOVUPD      (DX)(R10*1), Z2
+	VFNMADD231PD Z2, Z0, Z1
+	VMOVUPD      Z1, (AX)(R10*1)
+	VMOVUPD      64(AX)(R10*1), Z1
+	VMOVUPD      64(DX)(R10*1), Z2
+	VFNMADD231PD Z2, Z0, Z1
+	VMOVUPD      Z1, 64(AX)(R10*1)
+	VMOVUPD      128(AX)(R10*1), Z1
+	VMOVUPD      128(DX)(R10*1), Z2
+	VFNMADD231PD Z2, Z0, Z1
+	VMOVUPD      Z1, 128(AX)(R10*1)
+	VMOVUPD      192(AX)(R10*1), Z1
+	VMOVUPD      192(DX)(R10*1), Z2
+	VFNMADD231PD Z2, Z0, Z1
+	VMOVUPD      Z1, 192(AX)(R10*1)
+	ADDQ         $+256, R10
+	SUBQ         $0x02, R11
+	JAE          two115
+
+one116:
+	ADDQ $0x02, R11
+	JZ   rest118
+
+group117:
+	VMOVUPD      (AX)(R10*1), Z1
+	VMOVUPD      (DX)(R10*1), Z2
+	VFNMADD231PD Z2, Z0, Z1
+	VMOVUPD      Z1, (AX)(R10*1)
+	VMOVUPD      64(AX)(R10*1), Z1
+	VMOVUPD      64(DX)(R10*1), Z2
+	VFNMADD231PD Z2, Z0, Z1
+	VMOVUPD      Z1, 64(AX)(R10*1)
+	ADDQ         $0x80, R10
+	DECQ         R11
+	JNZ          group117
+
+rest118:
+	TESTQ        DI, DI
+	JZ           done120
+	CMPQ         DI, $0x08
+	JBE          half119
+	VMOVUPD.Z    (AX)(R10*1), K1, Z1
+	VMOVUPD.Z    (DX)(R10*1), K1, Z2
+	VFNMADD231PD Z2, Z0, Z1
+	VMOVUPD      Z1, K1, (AX)(R10*1)
+	VMOVUPD.Z    64(AX)(R10*1), K2, Z1
+	VMOVUPD.Z    64(DX)(R10*1), K2, Z2
+	VFNMADD231PD Z2, Z0, Z1
+	VMOVUPD      Z1, K2, 64(AX)(R10*1)
+	JMP          done120
+
+half119:
+	VMOVUPD.Z    (AX)(R10*1), K1, Z1
+	VMOVUPD.Z    (DX)(R10*1), K1, Z2
+	VFNMADD231PD Z2, Z0, Z1
+	VMOVUPD      Z1, K1, (AX)(R10*1)
+
+done120:
+	ADDQ CX, AX
+	ADDQ BX, DX
+	DECQ R9
+	JNZ  row113
+
+last114:
 	VZEROUPPER
 	RET

@@ -74,7 +74,11 @@ DATA constants32<>+384(SB)/8, $0x8000000080000000
 DATA constants32<>+392(SB)/8, $0x8000000080000000
 DATA constants32<>+400(SB)/8, $0x8000000080000000
 DATA constants32<>+408(SB)/8, $0x8000000080000000
-GLOBL constants32<>(SB), RODATA|NOPTR, $416
+DATA constants32<>+416(SB)/8, $0x1c8000001c800000
+DATA constants32<>+424(SB)/8, $0x1c8000001c800000
+DATA constants32<>+432(SB)/8, $0x1c8000001c800000
+DATA constants32<>+440(SB)/8, $0x1c8000001c800000
+GLOBL constants32<>(SB), RODATA|NOPTR, $448
 
 DATA laneconstants64<>+0(SB)/8, $0x0000000000000001
 DATA laneconstants64<>+8(SB)/8, $0x0000000000000002
@@ -246,7 +250,11 @@ DATA constants64<>+1056(SB)/8, $0x8000000000000000
 DATA constants64<>+1064(SB)/8, $0x8000000000000000
 DATA constants64<>+1072(SB)/8, $0x8000000000000000
 DATA constants64<>+1080(SB)/8, $0x8000000000000000
-GLOBL constants64<>(SB), RODATA|NOPTR, $1088
+DATA constants64<>+1088(SB)/8, $0x07b0000000000000
+DATA constants64<>+1096(SB)/8, $0x07b0000000000000
+DATA constants64<>+1104(SB)/8, $0x07b0000000000000
+DATA constants64<>+1112(SB)/8, $0x07b0000000000000
+GLOBL constants64<>(SB), RODATA|NOPTR, $1120
 
 // func softBCE32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)
 TEXT ·softBCE32NEON(SB), NOSPLIT, $768-104
@@ -889,6 +897,354 @@ complete33:
 last2:
 	RET
 
+// func softSums32NEON(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
+TEXT ·softSums32NEON(SB), NOSPLIT, $512-88
+	MOVD    sums+0(FP), R0
+	MOVD    top+72(FP), R1
+	MOVD    x+8(FP), R2
+	MOVD    t+24(FP), R4
+	MOVD    n+48(FP), R9
+	LSR     $5, R9, R6
+	LSL     $2, R9
+	AND     $127, R9
+	MOVD    $frame-512(SP), R8
+	MOVD    rows+40(FP), R10
+	ADD     $256, R8, R11
+	MOVD    part+56(FP), R12
+	MOVD    $laneconstants32<>(SB), R14
+	MOVD    $constants32<>(SB), R15
+	FMOVQ   416(R15), F1
+	VEOR    V2.B16, V2.B16, V2.B16
+	VEOR    V3.B16, V3.B16, V3.B16
+	MOVD    stride+16(FP), R19
+	MOVD    tStride+32(FP), R20
+	CBZ     R10, last35
+row34:
+	MOVD    R1, R21
+	VLD1R.P 4(R21), [V4.S4]
+	ADD     $4, R1
+	VEOR    V5.B16, V5.B16, V5.B16
+	FSTPQ   (F5, F5), (R11)
+	FSTPQ   (F5, F5), 32(R11)
+	VEOR    V5.B16, V5.B16, V5.B16
+	FSTPQ   (F5, F5), 128(R11)
+	FSTPQ   (F5, F5), 160(R11)
+	MOVD    R2, R3
+	MOVD    R4, R5
+	MOVD    R12, R13
+	LSL     $1, R6, R7
+	SUBS    $2, R7
+	BMI     rest37
+group36:
+	VLD1R.P 4(R13), [V0.S4]
+half40:
+	FMOVQ   (R3), F5
+	FMOVQ   (R5), F6
+	FMOVQ   (R14), F8
+	VCMTST  V8.S4, V0.S4, V7.S4
+	VAND    V7.B16, V6.B16, V6.B16
+	WORD    $0x4ea5d485 // VFSUB V5.S4, V4.S4, V5.S4
+	WORD    $0x6e26dca5 // VFMUL V6.S4, V5.S4, V5.S4
+	VAND    V7.B16, V5.B16, V5.B16
+	WORD    $0x6ea6e427 // VFCMGT V6.S4, V1.S4, V7.S4
+	WORD    $0x6ea2e4c8 // VFCMGT V2.S4, V6.S4, V8.S4
+	VAND    V8.B16, V7.B16, V7.B16
+	VORR    V7.B16, V3.B16, V3.B16
+	FMOVQ   64(R3), F7
+	FMOVQ   64(R5), F8
+	FMOVQ   64(R14), F10
+	VCMTST  V10.S4, V0.S4, V9.S4
+	VAND    V9.B16, V8.B16, V8.B16
+	WORD    $0x4ea7d487 // VFSUB V7.S4, V4.S4, V7.S4
+	WORD    $0x6e28dce7 // VFMUL V8.S4, V7.S4, V7.S4
+	VAND    V9.B16, V7.B16, V7.B16
+	WORD    $0x6ea8e429 // VFCMGT V8.S4, V1.S4, V9.S4
+	WORD    $0x6ea2e50a // VFCMGT V2.S4, V8.S4, V10.S4
+	VAND    V10.B16, V9.B16, V9.B16
+	VORR    V9.B16, V3.B16, V3.B16
+	WORD    $0x4e27d4a5 // VFADD V7.S4, V5.S4, V5.S4
+	WORD    $0x4e28d4c6 // VFADD V8.S4, V6.S4, V6.S4
+	FMOVQ   32(R3), F7
+	FMOVQ   32(R5), F8
+	FMOVQ   32(R14), F10
+	VCMTST  V10.S4, V0.S4, V9.S4
+	VAND    V9.B16, V8.B16, V8.B16
+	WORD    $0x4ea7d487 // VFSUB V7.S4, V4.S4, V7.S4
+	WORD    $0x6e28dce7 // VFMUL V8.S4, V7.S4, V7.S4
+	VAND    V9.B16, V7.B16, V7.B16
+	WORD    $0x6ea8e429 // VFCMGT V8.S4, V1.S4, V9.S4
+	WORD    $0x6ea2e50a // VFCMGT V2.S4, V8.S4, V10.S4
+	VAND    V10.B16, V9.B16, V9.B16
+	VORR    V9.B16, V3.B16, V3.B16
+	FMOVQ   96(R3), F9
+	FMOVQ   96(R5), F10
+	FMOVQ   96(R14), F12
+	VCMTST  V12.S4, V0.S4, V11.S4
+	VAND    V11.B16, V10.B16, V10.B16
+	WORD    $0x4ea9d489 // VFSUB V9.S4, V4.S4, V9.S4
+	WORD    $0x6e2add29 // VFMUL V10.S4, V9.S4, V9.S4
+	VAND    V11.B16, V9.B16, V9.B16
+	WORD    $0x6eaae42b // VFCMGT V10.S4, V1.S4, V11.S4
+	WORD    $0x6ea2e54c // VFCMGT V2.S4, V10.S4, V12.S4
+	VAND    V12.B16, V11.B16, V11.B16
+	VORR    V11.B16, V3.B16, V3.B16
+	WORD    $0x4e29d4e7 // VFADD V9.S4, V7.S4, V7.S4
+	WORD    $0x4e2ad508 // VFADD V10.S4, V8.S4, V8.S4
+	WORD    $0x4e27d4a5 // VFADD V7.S4, V5.S4, V5.S4
+	WORD    $0x0e6178a7 // VFCVTL V5.S2, V7.D2
+	WORD    $0x4e6178a9 // VFCVTL2 V5.S4, V9.D2
+	FLDPQ   (R11), (F10, F11)
+	WORD    $0x4e67d54a // VFADD V7.D2, V10.D2, V10.D2
+	WORD    $0x4e69d56b // VFADD V9.D2, V11.D2, V11.D2
+	FSTPQ   (F10, F11), (R11)
+	WORD    $0x4e28d4c6 // VFADD V8.S4, V6.S4, V6.S4
+	WORD    $0x0e6178c5 // VFCVTL V6.S2, V5.D2
+	WORD    $0x4e6178c7 // VFCVTL2 V6.S4, V7.D2
+	FLDPQ   128(R11), (F8, F9)
+	WORD    $0x4e65d508 // VFADD V5.D2, V8.D2, V8.D2
+	WORD    $0x4e67d529 // VFADD V7.D2, V9.D2, V9.D2
+	FSTPQ   (F8, F9), 128(R11)
+	ADD     $16, R3
+	ADD     $16, R5
+	ADD     $16, R14
+	ADD     $32, R11
+	SUB     $1, R7
+	TBNZ    $0, R7, half40
+	SUB     $32, R14
+	SUB     $64, R11
+	ADD     $96, R3
+	ADD     $96, R5
+	TBZ     $63, R7, group36
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R7, copied38
+rest37:
+	CBZ     R9, done39
+	ADD     $0, R8, R21
+	TBZ     $6, R9, skip41
+	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
+	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
+skip41:
+	TBZ     $5, R9, skip42
+	VLD1.P  32(R3), [V5.B16, V6.B16]
+	VST1.P  [V5.B16, V6.B16], 32(R21)
+skip42:
+	TBZ     $4, R9, skip43
+	VLD1.P  16(R3), [V5.B16]
+	VST1.P  [V5.B16], 16(R21)
+skip43:
+	TBZ     $3, R9, skip44
+	FMOVD.P 8(R3), F5
+	FMOVD.P F5, 8(R21)
+skip44:
+	TBZ     $2, R9, skip45
+	FMOVS.P 4(R3), F5
+	FMOVS.P F5, 4(R21)
+skip45:
+	ADD     $0, R8, R3
+	ADD     $128, R8, R21
+	TBZ     $6, R9, skip46
+	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
+	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
+skip46:
+	TBZ     $5, R9, skip47
+	VLD1.P  32(R5), [V5.B16, V6.B16]
+	VST1.P  [V5.B16, V6.B16], 32(R21)
+skip47:
+	TBZ     $4, R9, skip48
+	VLD1.P  16(R5), [V5.B16]
+	VST1.P  [V5.B16], 16(R21)
+skip48:
+	TBZ     $3, R9, skip49
+	FMOVD.P 8(R5), F5
+	FMOVD.P F5, 8(R21)
+skip49:
+	TBZ     $2, R9, skip50
+	FMOVS.P 4(R5), F5
+	FMOVS.P F5, 4(R21)
+skip50:
+	ADD     $128, R8, R5
+	MOVD    $-2, R7
+	B       group36
+copied38:
+done39:
+	FLDPQ   (R11), (F5, F6)
+	FLDPQ   32(R11), (F7, F8)
+	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
+	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
+	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
+	VDUP    V5.D[1], V6.D2
+	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
+	FMOVD.P F5, 8(R0)
+	FLDPQ   128(R11), (F5, F6)
+	FLDPQ   160(R11), (F7, F8)
+	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
+	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
+	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
+	VDUP    V5.D[1], V6.D2
+	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
+	FMOVD.P F5, 8(R0)
+	VMOV    V3.D[0], R21
+	VMOV    V3.D[1], R22
+	ORR     R21, R22
+	MOVD    R22, bad+80(FP)
+	ADD     R19<<2, R2
+	ADD     R20<<2, R4
+	MOVD    words+64(FP), R21
+	ADD     R21<<3, R12
+	SUB     $1, R10
+	CBNZ    R10, row34
+last35:
+	RET
+
+// func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
+TEXT ·lessLabels32NEON(SB), NOSPLIT, $512-56
+	MOVD    dst+0(FP), R0
+	MOVD    dst+0(FP), R2
+	MOVD    t+16(FP), R4
+	MOVD    f+48(FP), R6
+	MOVD    n+40(FP), R10
+	LSR     $5, R10, R7
+	LSL     $2, R10
+	AND     $127, R10
+	MOVD    $frame-512(SP), R9
+	MOVD    rows+32(FP), R11
+	MOVD    dstStride+8(FP), R12
+	MOVD    dstStride+8(FP), R13
+	MOVD    tStride+24(FP), R14
+	CBZ     R11, last52
+row51:
+	MOVD    R6, R15
+	VLD1R.P 4(R15), [V0.S4]
+	ADD     $4, R6
+	MOVD    R0, R1
+	MOVD    R2, R3
+	MOVD    R4, R5
+	SUBS    $1, R7, R8
+	BMI     rest54
+group53:
+	FLDPQ   (R3), (F1, F3)
+	FLDPQ   64(R3), (F2, F4)
+	FLDPQ   (R5), (F5, F7)
+	FLDPQ   64(R5), (F6, F8)
+	VFMLS   V0.S4, V5.S4, V1.S4
+	VFMLS   V0.S4, V6.S4, V2.S4
+	VFMLS   V0.S4, V7.S4, V3.S4
+	VFMLS   V0.S4, V8.S4, V4.S4
+	FSTPQ   (F1, F3), (R1)
+	FSTPQ   (F2, F4), 64(R1)
+	FLDPQ   32(R3), (F1, F3)
+	FLDPQ   96(R3), (F2, F4)
+	FLDPQ   32(R5), (F5, F7)
+	FLDPQ   96(R5), (F6, F8)
+	VFMLS   V0.S4, V5.S4, V1.S4
+	VFMLS   V0.S4, V6.S4, V2.S4
+	VFMLS   V0.S4, V7.S4, V3.S4
+	VFMLS   V0.S4, V8.S4, V4.S4
+	FSTPQ   (F1, F3), 32(R1)
+	FSTPQ   (F2, F4), 96(R1)
+	SUB     $1, R8
+	ADD     $128, R1
+	ADD     $128, R3
+	ADD     $128, R5
+	TBZ     $63, R8, group53
+	// -1 after the groups, -2 after the rest
+	TBZ     $0, R8, copied55
+rest54:
+	CBZ     R10, done56
+	MOVD    R9, R1
+	ADD     $0, R9, R15
+	TBZ     $6, R10, skip57
+	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
+skip57:
+	TBZ     $5, R10, skip58
+	VLD1.P  32(R3), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R15)
+skip58:
+	TBZ     $4, R10, skip59
+	VLD1.P  16(R3), [V1.B16]
+	VST1.P  [V1.B16], 16(R15)
+skip59:
+	TBZ     $3, R10, skip60
+	FMOVD.P 8(R3), F1
+	FMOVD.P F1, 8(R15)
+skip60:
+	TBZ     $2, R10, skip61
+	FMOVS.P 4(R3), F1
+	FMOVS.P F1, 4(R15)
+skip61:
+	ADD     $0, R9, R3
+	ADD     $128, R9, R15
+	TBZ     $6, R10, skip62
+	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
+skip62:
+	TBZ     $5, R10, skip63
+	VLD1.P  32(R5), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R15)
+skip63:
+	TBZ     $4, R10, skip64
+	VLD1.P  16(R5), [V1.B16]
+	VST1.P  [V1.B16], 16(R15)
+skip64:
+	TBZ     $3, R10, skip65
+	FMOVD.P 8(R5), F1
+	FMOVD.P F1, 8(R15)
+skip65:
+	TBZ     $2, R10, skip66
+	FMOVS.P 4(R5), F1
+	FMOVS.P F1, 4(R15)
+skip66:
+	ADD     $128, R9, R5
+	MOVD    $-1, R8
+	CMP     $64, R10
+	BLS     short67
+	B       group53
+short67:
+	FLDPQ   (R3), (F1, F2)
+	FLDPQ   (R5), (F3, F4)
+	VFMLS   V0.S4, V3.S4, V1.S4
+	VFMLS   V0.S4, V4.S4, V2.S4
+	FSTPQ   (F1, F2), (R1)
+	CMP     $32, R10
+	BLS     copied55
+	FLDPQ   32(R3), (F1, F2)
+	FLDPQ   32(R5), (F3, F4)
+	VFMLS   V0.S4, V3.S4, V1.S4
+	VFMLS   V0.S4, V4.S4, V2.S4
+	FSTPQ   (F1, F2), 32(R1)
+copied55:
+	MOVD    R9, R15
+	ADD     R7<<7, R0, R19
+	TBZ     $6, R10, skip68
+	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
+skip68:
+	TBZ     $5, R10, skip69
+	VLD1.P  32(R15), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R19)
+skip69:
+	TBZ     $4, R10, skip70
+	VLD1.P  16(R15), [V1.B16]
+	VST1.P  [V1.B16], 16(R19)
+skip70:
+	TBZ     $3, R10, skip71
+	FMOVD.P 8(R15), F1
+	FMOVD.P F1, 8(R19)
+skip71:
+	TBZ     $2, R10, skip72
+	FMOVS.P 4(R15), F1
+	FMOVS.P F1, 4(R19)
+skip72:
+done56:
+	ADD     R13<<2, R0
+	ADD     R13<<2, R2
+	ADD     R14<<2, R4
+	SUB     $1, R11
+	CBNZ    R11, row51
+last52:
+	RET
+
 // func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
 TEXT ·softBCE64NEON(SB), NOSPLIT, $768-104
 	MOVD    x+32(FP), R0
@@ -916,28 +1272,28 @@ TEXT ·softBCE64NEON(SB), NOSPLIT, $768-104
 	MOVD    stride+40(FP), R21
 	MOVD    tStride+56(FP), R22
 	MOVD    dstStride+24(FP), R23
-	CBZ     R10, last35
-row34:
+	CBZ     R10, last74
+row73:
 	VEOR    V8.B16, V8.B16, V8.B16
 	FSTPQ   (F8, F8), (R11)
 	FSTPQ   (F8, F8), 32(R11)
 	FSTPQ   (F8, F8), 64(R11)
 	FSTPQ   (F8, F8), 96(R11)
-	CBZ     R4, none36
+	CBZ     R4, none75
 	MOVD    R19, R24
 	VLD1R.P 8(R24), [V3.D2]
 	ADD     $8, R19
-none36:
+none75:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest38
-group37:
+	BMI     rest77
+group76:
 	VLD1R.P 4(R13), [V0.S4]
-half41:
+half80:
 	// u = h - t, m = y·u
 	FMOVQ   (R1), F8
 	FMOVQ   (R3), F9
@@ -1029,7 +1385,7 @@ half41:
 	VAND    V16.B16, V17.B16, V17.B16
 	WORD    $0x6e6bdef7 // VFMUL V11.D2, V23.D2, V23.D2
 	VAND    V22.B16, V23.B16, V23.B16
-	CBZ     R4, none42
+	CBZ     R4, none81
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d628 // VFADD V8.D2, V17.D2, V8.D2
 	WORD    $0x6e68fe28 // VFDIV V8.D2, V17.D2, V8.D2
@@ -1046,7 +1402,7 @@ half41:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V21.B16, V8.B16, V8.B16
 	FMOVQ   F8, 64(R5)
-none42:
+none81:
 	WORD    $0x4e73d5ad // VFADD V19.D2, V13.D2, V13.D2
 	WORD    $0x4e77d628 // VFADD V23.D2, V17.D2, V8.D2
 	VFMLA   V23.D2, V17.D2, V8.D2
@@ -1142,7 +1498,7 @@ none42:
 	VAND    V18.B16, V19.B16, V19.B16
 	WORD    $0x6e6bdf39 // VFMUL V11.D2, V25.D2, V25.D2
 	VAND    V24.B16, V25.B16, V25.B16
-	CBZ     R4, none43
+	CBZ     R4, none82
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d668 // VFADD V8.D2, V19.D2, V8.D2
 	WORD    $0x6e68fe68 // VFDIV V8.D2, V19.D2, V8.D2
@@ -1159,7 +1515,7 @@ none42:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V23.B16, V8.B16, V8.B16
 	FMOVQ   F8, 192(R5)
-none43:
+none82:
 	WORD    $0x4e75d5ce // VFADD V21.D2, V14.D2, V14.D2
 	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
 	WORD    $0x4e79d668 // VFADD V25.D2, V19.D2, V8.D2
@@ -1267,7 +1623,7 @@ none43:
 	VAND    V16.B16, V18.B16, V18.B16
 	WORD    $0x6e6bdf18 // VFMUL V11.D2, V24.D2, V24.D2
 	VAND    V23.B16, V24.B16, V24.B16
-	CBZ     R4, none44
+	CBZ     R4, none83
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d648 // VFADD V8.D2, V18.D2, V8.D2
 	WORD    $0x6e68fe48 // VFDIV V8.D2, V18.D2, V8.D2
@@ -1284,7 +1640,7 @@ none43:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V22.B16, V8.B16, V8.B16
 	FMOVQ   F8, 96(R5)
-none44:
+none83:
 	WORD    $0x4e74d5ad // VFADD V20.D2, V13.D2, V13.D2
 	WORD    $0x4e78d648 // VFADD V24.D2, V18.D2, V8.D2
 	VFMLA   V24.D2, V18.D2, V8.D2
@@ -1380,7 +1736,7 @@ none44:
 	VAND    V19.B16, V20.B16, V20.B16
 	WORD    $0x6e6bdf5a // VFMUL V11.D2, V26.D2, V26.D2
 	VAND    V25.B16, V26.B16, V26.B16
-	CBZ     R4, none45
+	CBZ     R4, none84
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d688 // VFADD V8.D2, V20.D2, V8.D2
 	WORD    $0x6e68fe88 // VFDIV V8.D2, V20.D2, V8.D2
@@ -1397,7 +1753,7 @@ none44:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V24.B16, V8.B16, V8.B16
 	FMOVQ   F8, 224(R5)
-none45:
+none84:
 	WORD    $0x4e76d5ce // VFADD V22.D2, V14.D2, V14.D2
 	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
 	WORD    $0x4e7ad688 // VFADD V26.D2, V20.D2, V8.D2
@@ -1546,96 +1902,96 @@ none45:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half41
+	TBNZ    $0, R7, half80
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $224, R1
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group37
+	TBZ     $63, R7, group76
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied39
-rest38:
-	CBZ     R9, done40
+	TBZ     $1, R7, copied78
+rest77:
+	CBZ     R9, done79
 	ADD     $0, R8, R24
-	TBZ     $7, R9, skip46
+	TBZ     $7, R9, skip85
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip46:
-	TBZ     $6, R9, skip47
+skip85:
+	TBZ     $6, R9, skip86
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip47:
-	TBZ     $5, R9, skip48
+skip86:
+	TBZ     $5, R9, skip87
 	VLD1.P  32(R1), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip48:
-	TBZ     $4, R9, skip49
+skip87:
+	TBZ     $4, R9, skip88
 	VLD1.P  16(R1), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip49:
-	TBZ     $3, R9, skip50
+skip88:
+	TBZ     $3, R9, skip89
 	FMOVD.P 8(R1), F8
 	FMOVD.P F8, 8(R24)
-skip50:
+skip89:
 	ADD     $0, R8, R1
 	ADD     $256, R8, R24
-	TBZ     $7, R9, skip51
+	TBZ     $7, R9, skip90
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip51:
-	TBZ     $6, R9, skip52
+skip90:
+	TBZ     $6, R9, skip91
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip52:
-	TBZ     $5, R9, skip53
+skip91:
+	TBZ     $5, R9, skip92
 	VLD1.P  32(R3), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip53:
-	TBZ     $4, R9, skip54
+skip92:
+	TBZ     $4, R9, skip93
 	VLD1.P  16(R3), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip54:
-	TBZ     $3, R9, skip55
+skip93:
+	TBZ     $3, R9, skip94
 	FMOVD.P 8(R3), F8
 	FMOVD.P F8, 8(R24)
-skip55:
+skip94:
 	ADD     $256, R8, R3
 	MOVD    R8, R5
 	MOVD    $-2, R7
-	B       group37
-copied39:
-	CBZ     R4, none56
+	B       group76
+copied78:
+	CBZ     R4, none95
 	MOVD    R8, R24
 	ADD     R6<<8, R4, R25
-	TBZ     $7, R9, skip57
+	TBZ     $7, R9, skip96
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip57:
-	TBZ     $6, R9, skip58
+skip96:
+	TBZ     $6, R9, skip97
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip58:
-	TBZ     $5, R9, skip59
+skip97:
+	TBZ     $5, R9, skip98
 	VLD1.P  32(R24), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R25)
-skip59:
-	TBZ     $4, R9, skip60
+skip98:
+	TBZ     $4, R9, skip99
 	VLD1.P  16(R24), [V8.B16]
 	VST1.P  [V8.B16], 16(R25)
-skip60:
-	TBZ     $3, R9, skip61
+skip99:
+	TBZ     $3, R9, skip100
 	FMOVD.P 8(R24), F8
 	FMOVD.P F8, 8(R25)
-skip61:
-none56:
-done40:
+skip100:
+none95:
+done79:
 	FLDPQ   (R11), (F8, F9)
 	FLDPQ   32(R11), (F10, F11)
 	FLDPQ   64(R11), (F12, F13)
@@ -1678,6 +2034,412 @@ done40:
 	MOVD    words+88(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row34
-last35:
+	CBNZ    R10, row73
+last74:
+	RET
+
+// func softSums64NEON(sums *[2]float64, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64) (bad uint64)
+TEXT ·softSums64NEON(SB), NOSPLIT, $512-88
+	MOVD    sums+0(FP), R0
+	MOVD    top+72(FP), R1
+	MOVD    x+8(FP), R2
+	MOVD    t+24(FP), R4
+	MOVD    n+48(FP), R9
+	LSR     $4, R9, R6
+	LSL     $3, R9
+	AND     $127, R9
+	MOVD    $frame-512(SP), R8
+	MOVD    rows+40(FP), R10
+	ADD     $256, R8, R11
+	MOVD    part+56(FP), R12
+	MOVD    $laneconstants64<>(SB), R14
+	MOVD    $constants64<>(SB), R15
+	FMOVQ   1088(R15), F1
+	VEOR    V2.B16, V2.B16, V2.B16
+	VEOR    V3.B16, V3.B16, V3.B16
+	MOVD    stride+16(FP), R19
+	MOVD    tStride+32(FP), R20
+	CBZ     R10, last102
+row101:
+	MOVD    R1, R21
+	VLD1R.P 8(R21), [V4.D2]
+	ADD     $8, R1
+	VEOR    V5.B16, V5.B16, V5.B16
+	FSTPQ   (F5, F5), (R11)
+	FSTPQ   (F5, F5), 32(R11)
+	FSTPQ   (F5, F5), 64(R11)
+	FSTPQ   (F5, F5), 96(R11)
+	VEOR    V5.B16, V5.B16, V5.B16
+	FSTPQ   (F5, F5), 128(R11)
+	FSTPQ   (F5, F5), 160(R11)
+	FSTPQ   (F5, F5), 192(R11)
+	FSTPQ   (F5, F5), 224(R11)
+	MOVD    R2, R3
+	MOVD    R4, R5
+	MOVD    R12, R13
+	LSL     $1, R6, R7
+	SUBS    $2, R7
+	BMI     rest104
+group103:
+	VLD1R.P 2(R13), [V0.H8]
+half107:
+	FMOVQ   (R3), F5
+	FMOVQ   (R5), F6
+	FMOVQ   (R14), F8
+	VCMTST  V8.D2, V0.D2, V7.D2
+	VAND    V7.B16, V6.B16, V6.B16
+	WORD    $0x4ee5d485 // VFSUB V5.D2, V4.D2, V5.D2
+	WORD    $0x6e66dca5 // VFMUL V6.D2, V5.D2, V5.D2
+	VAND    V7.B16, V5.B16, V5.B16
+	WORD    $0x6ee6e427 // VFCMGT V6.D2, V1.D2, V7.D2
+	WORD    $0x6ee2e4c8 // VFCMGT V2.D2, V6.D2, V8.D2
+	VAND    V8.B16, V7.B16, V7.B16
+	VORR    V7.B16, V3.B16, V3.B16
+	FMOVQ   64(R3), F7
+	FMOVQ   64(R5), F8
+	FMOVQ   64(R14), F10
+	VCMTST  V10.D2, V0.D2, V9.D2
+	VAND    V9.B16, V8.B16, V8.B16
+	WORD    $0x4ee7d487 // VFSUB V7.D2, V4.D2, V7.D2
+	WORD    $0x6e68dce7 // VFMUL V8.D2, V7.D2, V7.D2
+	VAND    V9.B16, V7.B16, V7.B16
+	WORD    $0x6ee8e429 // VFCMGT V8.D2, V1.D2, V9.D2
+	WORD    $0x6ee2e50a // VFCMGT V2.D2, V8.D2, V10.D2
+	VAND    V10.B16, V9.B16, V9.B16
+	VORR    V9.B16, V3.B16, V3.B16
+	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
+	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
+	FLDPQ   (R11), (F7, F8)
+	WORD    $0x4e65f4e9 // VFMAX V5.D2, V7.D2, V9.D2
+	WORD    $0x4ee5f4e5 // VFMIN V5.D2, V7.D2, V5.D2
+	WORD    $0x4e65d527 // VFADD V5.D2, V9.D2, V7.D2
+	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
+	WORD    $0x4ee9d4a5 // VFSUB V9.D2, V5.D2, V5.D2
+	WORD    $0x4e65d508 // VFADD V5.D2, V8.D2, V8.D2
+	FSTPQ   (F7, F8), (R11)
+	FLDPQ   128(R11), (F5, F7)
+	WORD    $0x4e66f4a8 // VFMAX V6.D2, V5.D2, V8.D2
+	WORD    $0x4ee6f4a6 // VFMIN V6.D2, V5.D2, V6.D2
+	WORD    $0x4e66d505 // VFADD V6.D2, V8.D2, V5.D2
+	WORD    $0x4ee8d4a8 // VFSUB V8.D2, V5.D2, V8.D2
+	WORD    $0x4ee8d4c6 // VFSUB V8.D2, V6.D2, V6.D2
+	WORD    $0x4e66d4e7 // VFADD V6.D2, V7.D2, V7.D2
+	FSTPQ   (F5, F7), 128(R11)
+	FMOVQ   32(R3), F5
+	FMOVQ   32(R5), F6
+	FMOVQ   32(R14), F8
+	VCMTST  V8.D2, V0.D2, V7.D2
+	VAND    V7.B16, V6.B16, V6.B16
+	WORD    $0x4ee5d485 // VFSUB V5.D2, V4.D2, V5.D2
+	WORD    $0x6e66dca5 // VFMUL V6.D2, V5.D2, V5.D2
+	VAND    V7.B16, V5.B16, V5.B16
+	WORD    $0x6ee6e427 // VFCMGT V6.D2, V1.D2, V7.D2
+	WORD    $0x6ee2e4c8 // VFCMGT V2.D2, V6.D2, V8.D2
+	VAND    V8.B16, V7.B16, V7.B16
+	VORR    V7.B16, V3.B16, V3.B16
+	FMOVQ   96(R3), F7
+	FMOVQ   96(R5), F8
+	FMOVQ   96(R14), F10
+	VCMTST  V10.D2, V0.D2, V9.D2
+	VAND    V9.B16, V8.B16, V8.B16
+	WORD    $0x4ee7d487 // VFSUB V7.D2, V4.D2, V7.D2
+	WORD    $0x6e68dce7 // VFMUL V8.D2, V7.D2, V7.D2
+	VAND    V9.B16, V7.B16, V7.B16
+	WORD    $0x6ee8e429 // VFCMGT V8.D2, V1.D2, V9.D2
+	WORD    $0x6ee2e50a // VFCMGT V2.D2, V8.D2, V10.D2
+	VAND    V10.B16, V9.B16, V9.B16
+	VORR    V9.B16, V3.B16, V3.B16
+	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
+	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
+	FLDPQ   64(R11), (F7, F8)
+	WORD    $0x4e65f4e9 // VFMAX V5.D2, V7.D2, V9.D2
+	WORD    $0x4ee5f4e5 // VFMIN V5.D2, V7.D2, V5.D2
+	WORD    $0x4e65d527 // VFADD V5.D2, V9.D2, V7.D2
+	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
+	WORD    $0x4ee9d4a5 // VFSUB V9.D2, V5.D2, V5.D2
+	WORD    $0x4e65d508 // VFADD V5.D2, V8.D2, V8.D2
+	FSTPQ   (F7, F8), 64(R11)
+	FLDPQ   192(R11), (F5, F7)
+	WORD    $0x4e66f4a8 // VFMAX V6.D2, V5.D2, V8.D2
+	WORD    $0x4ee6f4a6 // VFMIN V6.D2, V5.D2, V6.D2
+	WORD    $0x4e66d505 // VFADD V6.D2, V8.D2, V5.D2
+	WORD    $0x4ee8d4a8 // VFSUB V8.D2, V5.D2, V8.D2
+	WORD    $0x4ee8d4c6 // VFSUB V8.D2, V6.D2, V6.D2
+	WORD    $0x4e66d4e7 // VFADD V6.D2, V7.D2, V7.D2
+	FSTPQ   (F5, F7), 192(R11)
+	ADD     $16, R3
+	ADD     $16, R5
+	ADD     $16, R14
+	ADD     $32, R11
+	SUB     $1, R7
+	TBNZ    $0, R7, half107
+	SUB     $32, R14
+	SUB     $64, R11
+	ADD     $96, R3
+	ADD     $96, R5
+	TBZ     $63, R7, group103
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R7, copied105
+rest104:
+	CBZ     R9, done106
+	ADD     $0, R8, R21
+	TBZ     $6, R9, skip108
+	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
+	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
+skip108:
+	TBZ     $5, R9, skip109
+	VLD1.P  32(R3), [V5.B16, V6.B16]
+	VST1.P  [V5.B16, V6.B16], 32(R21)
+skip109:
+	TBZ     $4, R9, skip110
+	VLD1.P  16(R3), [V5.B16]
+	VST1.P  [V5.B16], 16(R21)
+skip110:
+	TBZ     $3, R9, skip111
+	FMOVD.P 8(R3), F5
+	FMOVD.P F5, 8(R21)
+skip111:
+	ADD     $0, R8, R3
+	ADD     $128, R8, R21
+	TBZ     $6, R9, skip112
+	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
+	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
+skip112:
+	TBZ     $5, R9, skip113
+	VLD1.P  32(R5), [V5.B16, V6.B16]
+	VST1.P  [V5.B16, V6.B16], 32(R21)
+skip113:
+	TBZ     $4, R9, skip114
+	VLD1.P  16(R5), [V5.B16]
+	VST1.P  [V5.B16], 16(R21)
+skip114:
+	TBZ     $3, R9, skip115
+	FMOVD.P 8(R5), F5
+	FMOVD.P F5, 8(R21)
+skip115:
+	ADD     $128, R8, R5
+	MOVD    $-2, R7
+	B       group103
+copied105:
+done106:
+	FLDPQ   (R11), (F5, F6)
+	FLDPQ   32(R11), (F7, F8)
+	FLDPQ   64(R11), (F9, F10)
+	FLDPQ   96(R11), (F11, F12)
+	WORD    $0x4e6ad4c6 // VFADD V10.D2, V6.D2, V6.D2
+	WORD    $0x4e69f4ad // VFMAX V9.D2, V5.D2, V13.D2
+	WORD    $0x4ee9f4a9 // VFMIN V9.D2, V5.D2, V9.D2
+	WORD    $0x4e69d5a5 // VFADD V9.D2, V13.D2, V5.D2
+	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
+	WORD    $0x4eedd529 // VFSUB V13.D2, V9.D2, V9.D2
+	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
+	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
+	WORD    $0x4e6bf4ed // VFMAX V11.D2, V7.D2, V13.D2
+	WORD    $0x4eebf4eb // VFMIN V11.D2, V7.D2, V11.D2
+	WORD    $0x4e6bd5a7 // VFADD V11.D2, V13.D2, V7.D2
+	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
+	WORD    $0x4eedd56b // VFSUB V13.D2, V11.D2, V11.D2
+	WORD    $0x4e6bd508 // VFADD V11.D2, V8.D2, V8.D2
+	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
+	WORD    $0x4e67f4ad // VFMAX V7.D2, V5.D2, V13.D2
+	WORD    $0x4ee7f4a7 // VFMIN V7.D2, V5.D2, V7.D2
+	WORD    $0x4e67d5a5 // VFADD V7.D2, V13.D2, V5.D2
+	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
+	WORD    $0x4eedd4e7 // VFSUB V13.D2, V7.D2, V7.D2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	VDUP    V5.D[1], V7.D2
+	VDUP    V6.D[1], V8.D2
+	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
+	WORD    $0x4e67f4ad // VFMAX V7.D2, V5.D2, V13.D2
+	WORD    $0x4ee7f4a7 // VFMIN V7.D2, V5.D2, V7.D2
+	WORD    $0x4e67d5a5 // VFADD V7.D2, V13.D2, V5.D2
+	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
+	WORD    $0x4eedd4e7 // VFSUB V13.D2, V7.D2, V7.D2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
+	FMOVD.P F5, 8(R0)
+	FLDPQ   128(R11), (F5, F6)
+	FLDPQ   160(R11), (F7, F8)
+	FLDPQ   192(R11), (F9, F10)
+	FLDPQ   224(R11), (F11, F12)
+	WORD    $0x4e6ad4c6 // VFADD V10.D2, V6.D2, V6.D2
+	WORD    $0x4e69f4ad // VFMAX V9.D2, V5.D2, V13.D2
+	WORD    $0x4ee9f4a9 // VFMIN V9.D2, V5.D2, V9.D2
+	WORD    $0x4e69d5a5 // VFADD V9.D2, V13.D2, V5.D2
+	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
+	WORD    $0x4eedd529 // VFSUB V13.D2, V9.D2, V9.D2
+	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
+	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
+	WORD    $0x4e6bf4ed // VFMAX V11.D2, V7.D2, V13.D2
+	WORD    $0x4eebf4eb // VFMIN V11.D2, V7.D2, V11.D2
+	WORD    $0x4e6bd5a7 // VFADD V11.D2, V13.D2, V7.D2
+	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
+	WORD    $0x4eedd56b // VFSUB V13.D2, V11.D2, V11.D2
+	WORD    $0x4e6bd508 // VFADD V11.D2, V8.D2, V8.D2
+	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
+	WORD    $0x4e67f4ad // VFMAX V7.D2, V5.D2, V13.D2
+	WORD    $0x4ee7f4a7 // VFMIN V7.D2, V5.D2, V7.D2
+	WORD    $0x4e67d5a5 // VFADD V7.D2, V13.D2, V5.D2
+	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
+	WORD    $0x4eedd4e7 // VFSUB V13.D2, V7.D2, V7.D2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	VDUP    V5.D[1], V7.D2
+	VDUP    V6.D[1], V8.D2
+	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
+	WORD    $0x4e67f4ad // VFMAX V7.D2, V5.D2, V13.D2
+	WORD    $0x4ee7f4a7 // VFMIN V7.D2, V5.D2, V7.D2
+	WORD    $0x4e67d5a5 // VFADD V7.D2, V13.D2, V5.D2
+	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
+	WORD    $0x4eedd4e7 // VFSUB V13.D2, V7.D2, V7.D2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
+	FMOVD.P F5, 8(R0)
+	VMOV    V3.D[0], R21
+	VMOV    V3.D[1], R22
+	ORR     R21, R22
+	MOVD    R22, bad+80(FP)
+	ADD     R19<<3, R2
+	ADD     R20<<3, R4
+	MOVD    words+64(FP), R21
+	ADD     R21<<3, R12
+	SUB     $1, R10
+	CBNZ    R10, row101
+last102:
+	RET
+
+// func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
+TEXT ·lessLabels64NEON(SB), NOSPLIT, $512-56
+	MOVD    dst+0(FP), R0
+	MOVD    dst+0(FP), R2
+	MOVD    t+16(FP), R4
+	MOVD    f+48(FP), R6
+	MOVD    n+40(FP), R10
+	LSR     $4, R10, R7
+	LSL     $3, R10
+	AND     $127, R10
+	MOVD    $frame-512(SP), R9
+	MOVD    rows+32(FP), R11
+	MOVD    dstStride+8(FP), R12
+	MOVD    dstStride+8(FP), R13
+	MOVD    tStride+24(FP), R14
+	CBZ     R11, last117
+row116:
+	MOVD    R6, R15
+	VLD1R.P 8(R15), [V0.D2]
+	ADD     $8, R6
+	MOVD    R0, R1
+	MOVD    R2, R3
+	MOVD    R4, R5
+	SUBS    $1, R7, R8
+	BMI     rest119
+group118:
+	FLDPQ   (R3), (F1, F3)
+	FLDPQ   64(R3), (F2, F4)
+	FLDPQ   (R5), (F5, F7)
+	FLDPQ   64(R5), (F6, F8)
+	VFMLS   V0.D2, V5.D2, V1.D2
+	VFMLS   V0.D2, V6.D2, V2.D2
+	VFMLS   V0.D2, V7.D2, V3.D2
+	VFMLS   V0.D2, V8.D2, V4.D2
+	FSTPQ   (F1, F3), (R1)
+	FSTPQ   (F2, F4), 64(R1)
+	FLDPQ   32(R3), (F1, F3)
+	FLDPQ   96(R3), (F2, F4)
+	FLDPQ   32(R5), (F5, F7)
+	FLDPQ   96(R5), (F6, F8)
+	VFMLS   V0.D2, V5.D2, V1.D2
+	VFMLS   V0.D2, V6.D2, V2.D2
+	VFMLS   V0.D2, V7.D2, V3.D2
+	VFMLS   V0.D2, V8.D2, V4.D2
+	FSTPQ   (F1, F3), 32(R1)
+	FSTPQ   (F2, F4), 96(R1)
+	SUB     $1, R8
+	ADD     $128, R1
+	ADD     $128, R3
+	ADD     $128, R5
+	TBZ     $63, R8, group118
+	// -1 after the groups, -2 after the rest
+	TBZ     $0, R8, copied120
+rest119:
+	CBZ     R10, done121
+	MOVD    R9, R1
+	ADD     $0, R9, R15
+	TBZ     $6, R10, skip122
+	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
+skip122:
+	TBZ     $5, R10, skip123
+	VLD1.P  32(R3), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R15)
+skip123:
+	TBZ     $4, R10, skip124
+	VLD1.P  16(R3), [V1.B16]
+	VST1.P  [V1.B16], 16(R15)
+skip124:
+	TBZ     $3, R10, skip125
+	FMOVD.P 8(R3), F1
+	FMOVD.P F1, 8(R15)
+skip125:
+	ADD     $0, R9, R3
+	ADD     $128, R9, R15
+	TBZ     $6, R10, skip126
+	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
+skip126:
+	TBZ     $5, R10, skip127
+	VLD1.P  32(R5), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R15)
+skip127:
+	TBZ     $4, R10, skip128
+	VLD1.P  16(R5), [V1.B16]
+	VST1.P  [V1.B16], 16(R15)
+skip128:
+	TBZ     $3, R10, skip129
+	FMOVD.P 8(R5), F1
+	FMOVD.P F1, 8(R15)
+skip129:
+	ADD     $128, R9, R5
+	MOVD    $-1, R8
+	CMP     $64, R10
+	BLS     short130
+	B       group118
+short130:
+	FLDPQ   (R3), (F1, F2)
+	FLDPQ   (R5), (F3, F4)
+	VFMLS   V0.D2, V3.D2, V1.D2
+	VFMLS   V0.D2, V4.D2, V2.D2
+	FSTPQ   (F1, F2), (R1)
+	CMP     $32, R10
+	BLS     copied120
+	FLDPQ   32(R3), (F1, F2)
+	FLDPQ   32(R5), (F3, F4)
+	VFMLS   V0.D2, V3.D2, V1.D2
+	VFMLS   V0.D2, V4.D2, V2.D2
+	FSTPQ   (F1, F2), 32(R1)
+copied120:
+	MOVD    R9, R15
+	ADD     R7<<7, R0, R19
+	TBZ     $6, R10, skip131
+	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
+skip131:
+	TBZ     $5, R10, skip132
+	VLD1.P  32(R15), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R19)
+skip132:
+	TBZ     $4, R10, skip133
+	VLD1.P  16(R15), [V1.B16]
+	VST1.P  [V1.B16], 16(R19)
+skip133:
+	TBZ     $3, R10, skip134
+	FMOVD.P 8(R15), F1
+	FMOVD.P F1, 8(R19)
+skip134:
+done121:
+	ADD     R13<<3, R0
+	ADD     R13<<3, R2
+	ADD     R14<<3, R4
+	SUB     $1, R11
+	CBNZ    R11, row116
+last117:
 	RET

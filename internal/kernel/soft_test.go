@@ -3,6 +3,7 @@ package kernel
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/zlpr/zlpr/internal/coef"
@@ -61,6 +62,35 @@ func (c *softCase[T]) bce() (results []float64) {
 	return results
 }
 
+// sums returns the results of SoftSums; less those of LessLabels.
+func (c *softCase[T]) sums() (results []float64) {
+	top := make([]T, c.rows)
+	Maximum(top, c.x, c.stride, c.rows, c.n)
+	sums := make([][2]float64, c.rows)
+	plain := 0.0
+	if SoftSums(sums, c.x, c.stride, c.t, c.tStride, c.rows, c.n, c.part, c.words, top) {
+		plain = 1
+	}
+	results = append(results, plain)
+	for _, s := range sums {
+		results = append(results, s[0], s[1])
+	}
+	return results
+}
+
+func (c *softCase[T]) less() (results []float64) {
+	dst := append([]T(nil), c.x...)
+	f := make([]T, c.rows)
+	for i := range f {
+		f[i] = 1.25 + T(i)
+	}
+	LessLabels(dst, c.stride, c.t, c.tStride, c.rows, c.n, f)
+	for _, g := range dst {
+		results = append(results, float64(g))
+	}
+	return results
+}
+
 // TestSoftKernels compares the kernels of every tier with the generic ones, for every
 // length and start of a row.
 func TestSoftKernels(t *testing.T) {
@@ -81,7 +111,7 @@ func testSoftKernels[T Float](t *testing.T) {
 		c.x = append(make([]T, offset), c.x...)[offset:]
 		all := func(tier Tier) []float64 {
 			defer forceTier(tier)()
-			return c.bce()
+			return slices.Concat(c.bce(), c.sums(), c.less())
 		}
 		want := all(Generic)
 		for _, tier := range Available()[1:] {

@@ -4,8 +4,11 @@ import (
 	"math"
 	"unsafe"
 
+	"github.com/zlpr/zlpr/internal/chunk"
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // This file evaluates softmax cross-entropy with soft labels t, class weights
@@ -30,6 +33,11 @@ type softTarget[T kernel.Float] struct {
 	factor   []softFactor
 	peak     []power.Number // of slow rows, p_m
 	x        []T            // the scores, where the gradient takes their place
+
+	sums  [][2]float64 // of the kernel: distance and others
+	top   []T          // the highest scores
+	scale []T          // of the labels' part of the gradient
+	plain bool         // the kernels serve, as far as labels and weights decide
 }
 
 // evalSoftTarget evaluates the rows of the chunk.
@@ -46,16 +54,15 @@ func (w *Work[T]) evalSoftTarget() {
 		s.factor, s.peak = kernel.Resize(s.factor, c.Rows), kernel.Resize(s.peak, c.Rows)
 		w.keepScores()
 	}
-	for i := range c.Rows {
-		m := w.highest(i)
-		c.Target[i] = m
+	w.findHighest()
+	for i, m := range c.Target {
 		if m >= 0 {
 			p, n := c.Sides(i)
 			p[m/64] |= 1 << (m % 64)
 			n[m/64] &^= 1 << (m % 64)
-			w.distances(i, m)
 		}
 	}
+	w.softSums()
 	w.eval()
 	for i, m := range c.Target {
 		if m < 0 {
@@ -66,11 +73,126 @@ func (w *Work[T]) evalSoftTarget() {
 		if s.mass[i] != 0 {
 			c.Loss[i] = math.Ldexp(l*s.mass[i], s.down[i]) + s.distance[i]
 		}
-		if c.Grad != nil {
+		switch {
+		case c.Grad == nil:
+		case w.isPlain(i):
+			s.top[i] = w.peakGradient(i, m, l)
+		default:
 			w.lessLabels(i, m, l)
 		}
 	}
+	if c.Grad != nil {
+		w.lessPlainLabels()
+	}
 	c.Pos, c.Neg = pos, neg
+}
+
+// findHighest sets the classes of the highest scores, the lowest where there are
+// several.
+func (w *Work[T]) findHighest() {
+	c, s := w.c, &w.target
+	s.top = kernel.Resize(s.top, c.Rows)
+	for i := range c.Rows {
+		m := -1
+		if c.Full && c.N > 0 {
+			m = placeOfMaximum(c.Row(i))
+		}
+		if m < 0 {
+			m = w.highest(i)
+		}
+		c.Target[i], s.top[i] = m, 0
+		if m >= 0 {
+			s.top[i] = c.Row(i)[m]
+		}
+	}
+}
+
+// placeOfMaximum returns the place of the first highest number of row, -1 if there is a
+// NaN.
+func placeOfMaximum[T kernel.Float](row []T) int {
+	const block, most = 64, 64
+	var tops [most]T
+	best, at := T(math.Inf(-1)), 0
+	for from := 0; from < len(row); from += most * block {
+		part := row[from:min(len(row), from+most*block)]
+		blocks := len(part) / block
+		if blocks > 0 {
+			kernel.Maximum(tops[:blocks], part, block, blocks, block)
+		}
+		if rest := part[blocks*block:]; len(rest) > 0 {
+			kernel.Maximum(tops[blocks:], rest, len(rest), 1, len(rest))
+			blocks++
+		}
+		for k, top := range tops[:blocks] {
+			if top != top {
+				return -1
+			}
+			if top > best {
+				best, at = top, from+k*block
+			}
+		}
+	}
+	for row[at] != best {
+		at++
+	}
+	return at
+}
+
+// softSums sets what depends on the labels: by the kernel, where that serves.
+func (w *Work[T]) softSums() {
+	c, s := w.c, &w.target
+	s.sums = kernel.Resize(s.sums, c.Rows)
+	s.plain = c.Class == nil && c.N > 0 &&
+		kernel.SoftSums(s.sums, c.X, c.Stride, c.Soft, c.SoftStride, c.Rows, c.N, c.Neg, c.Words, s.top)
+	for i, m := range c.Target {
+		if m < 0 {
+			continue
+		}
+		if !s.plain || !(s.sums[i][0] <= math.MaxFloat64) {
+			w.distances(i, m)
+			continue
+		}
+		s.distance[i], s.others[i], s.down[i] = s.sums[i][0], s.sums[i][1], 0
+		mass, err := kernel.TwoSum(s.others[i], 0, float64(c.Soft[i*c.SoftStride+m]))
+		s.setMass(i, mass, err, c)
+	}
+}
+
+// setMass sets T of row i, a sum and its error, and what the gradient takes of it.
+func (s *softTarget[T]) setMass(i int, sum, err float64, c *chunk.Chunk[T]) {
+	s.mass[i] = sum + err
+	if c.Grad != nil {
+		s.factor[i] = softFactorOf(c.Scale[i], s.mass[i], err-(s.mass[i]-sum))
+		if s.down[i] != 0 {
+			s.factor[i].raise(s.down[i])
+		}
+	}
+}
+
+// isPlain reports whether the labels' part is taken off the gradient of row i by the
+// kernel: no exponential below the smallest normal number counts beside them.
+func (w *Work[T]) isPlain(i int) bool {
+	s, scale := &w.target, math.Abs(w.c.Scale[i])
+	return s.plain && s.sums[i][0] <= math.MaxFloat64 && s.factor[i].exp == 0 && coef.LeastScale <= scale && scale <= 0x1p60
+}
+
+// lessPlainLabels takes the labels' part off the gradients of plain rows.
+func (w *Work[T]) lessPlainLabels() {
+	c, s := w.c, &w.target
+	s.scale = kernel.Resize(s.scale, c.Rows)
+	for i := 0; i < c.Rows; i++ {
+		from := i
+		for ; i < c.Rows && c.Target[i] >= 0 && w.isPlain(i); i++ {
+			s.scale[i] = T(c.Scale[i])
+		}
+		if from == i {
+			continue
+		}
+		kernel.LessLabels(c.Grad[from*c.GradStride:], c.GradStride, c.Soft[from*c.SoftStride:], c.SoftStride, i-from, c.N, s.scale[from:])
+		for k := from; k < i; k++ {
+			c.Grad[k*c.GradStride+c.Target[k]] = s.top[k]
+		}
+	}
 }
 
 // keepScores keeps the scores, which the gradient may overwrite.
@@ -152,13 +274,7 @@ func (w *Work[T]) masses(i, m int) {
 	}
 	s.others[i] = others + err
 	mass, err := kernel.TwoSum(others, err, float64(scale*w.label(labels, m)))
-	s.mass[i] = mass + err
-	if c.Grad != nil {
-		s.factor[i] = softFactorOf(c.Scale[i], s.mass[i], err-(s.mass[i]-mass))
-		if s.down[i] != 0 {
-			s.factor[i].raise(s.down[i])
-		}
-	}
+	s.setMass(i, mass, err, c)
 }
 
 // distanceOf returns t·(a-b), a ≥ b.
@@ -174,24 +290,13 @@ func distanceOf(t, a, b float64) float64 {
 func (w *Work[T]) lessLabels(i, m int, l float64) {
 	c, s := w.c, &w.target
 	labels, grad, row, scale := c.Soft[i*c.SoftStride:][:c.N], c.GradRow(i), w.scores(i), c.Scale[i]
-	low := 0x1p-970
-	if kernel.IsFloat32[T]() {
-		low = 0x1p-100
-	}
-	f := &s.factor[i]
+	f, low := &s.factor[i], lowShare[T]()
+	grad[m] = w.peakGradient(i, m, l)
 	for j, g := range grad {
-		t, g, scale := w.label(labels, j), float64(g), scale
+		t, g := w.label(labels, j), float64(g)
 		switch {
 		case j == m:
-			switch {
-			case l > math.Ln2: // T·p - t
-				g = w.peak(i, l).Times(power.Number{Hi: f.value}).Float()
-			default: // (T - t) - T·(1-p)
-				t, scale = -s.others[i], math.Ldexp(scale, s.down[i])
-				if math.Abs(g) < low {
-					g = -float64(f.value * l) // l is 1-p, being that small
-				}
-			}
+			continue
 		case t == 0:
 			if f.exp != 0 {
 				grad[j] = T(math.Ldexp(g, f.exp))
@@ -202,6 +307,34 @@ func (w *Work[T]) lessLabels(i, m int, l float64) {
 		}
 		grad[j] = T(f.less(g, scale, t))
 	}
+}
+
+// lowShare is below what a share of the gradient may have lost digits.
+func lowShare[T kernel.Float]() float64 {
+	if kernel.IsFloat32[T]() {
+		return 0x1p-100
+	}
+	return 0x1p-970
+}
+
+// peakGradient returns the derivative of row i by the highest score, that of class m,
+// where that of the target m is in the gradient, and the loss is l.
+func (w *Work[T]) peakGradient(i, m int, l float64) T {
+	c, s := w.c, &w.target
+	f, g := &s.factor[i], float64(c.GradRow(i)[m])
+	if l > math.Ln2 { // T·p - t
+		if p := w.peak(i, l); p.Exp == 0 && p.Lo == 0 && middling(p.Hi*f.value) {
+			g = float64(p.Hi * f.value)
+		} else {
+			g = p.Times(power.Number{Hi: f.value}).Float()
+		}
+		return T(f.less(g, c.Scale[i], w.label(c.Soft[i*c.SoftStride:], m)))
+	}
+	// (T - t) - T·(1-p)
+	if math.Abs(g) < lowShare[T]() {
+		g = -float64(f.value * l) // l is 1-p, being that small
+	}
+	return T(f.less(g, math.Ldexp(c.Scale[i], s.down[i]), -s.others[i]))
 }
 
 // share returns the softmax of the score x, where that of the highest score has the
@@ -217,6 +350,9 @@ func (w *Work[T]) share(x, top, l float64) power.Number {
 // peak returns the softmax of the highest score of row i, whose loss is l.
 func (w *Work[T]) peak(i int, l float64) power.Number {
 	if kernel.IsFloat32[T]() {
+		if l < 600 {
+			return power.Number{Hi: scalar.Exp(-l)}
+		}
 		return power.ExpPair(-l, 0)
 	}
 	if _, u, ok := kernel.TargetFast[T](w.a[i], w.b[i]); ok {
