@@ -74,6 +74,9 @@ func (e *evaluation) sharesOf() int {
 
 // openNames reads the names of the classes.
 func (f *evalFlags) openNames(e *evaluation) (err error) {
+	if f.scores == "" && e.files["scores"] == sampleName {
+		e.names = strings.Fields(sampleNames)
+	}
 	if f.names != "" {
 		e.names, err = readNames(f.names, e.scores.classes())
 	}
@@ -144,9 +147,9 @@ func readNames(path string, classes int) ([]string, error) {
 	case err != nil:
 		return nil, array.Faultf(path, "%v; write one name a line, or a JSON list", err)
 	case len(names) > classes:
-		return nil, array.Faultf(path, "more names than the %d classes; write one for each class, in their order", classes)
+		return nil, array.Faultf(path, "more names than the %s; write one for each class, in their order", array.Counted(classes, "class"))
 	case len(names) < classes:
-		return nil, array.Faultf(path, "%d names for %d classes; write one for each class, in their order", len(names), classes)
+		return nil, array.Faultf(path, "%s for %s; write one for each class, in their order", array.Counted(len(names), "name"), array.Counted(classes, "class"))
 	}
 	return names, nil
 }

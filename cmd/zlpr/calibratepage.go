@@ -44,7 +44,7 @@ func (r *calibrateReport) page(scores string) (*page.Page, error) {
 		}
 		curves = append(curves, c)
 	}
-	part := page.Part{Title: "Errors of the probabilities", Note: "Over " + grouped(r.Rows) + " rows; ECE is the expected calibration error in 15 bins of equal width, or of equal mass, and what it would be of right probabilities by chance.",
+	part := page.Part{Title: "Errors of the probabilities", Note: "Over " + groupedOf(r.Rows, "row") + "; ECE is the expected calibration error in 15 bins of equal width, or of equal mass, and what it would be of right probabilities by chance.",
 		Tables: []page.Table{t}}
 	plot, err := figure.Reliability("Reliability", curves...)
 	if err != nil {

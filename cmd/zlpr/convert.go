@@ -115,10 +115,10 @@ func runConvert(s *session, f *convertFlags) error {
 		return usagef("--columns goes with text, bits and class numbers; it has no effect here")
 	}
 	if m.rows == 0 || m.cols == 0 {
-		return array.Faultf(f.in, "empty: %d rows of %d columns; there is nothing to convert", m.rows, m.cols)
+		return array.Faultf(f.in, "empty: %s of %s; there is nothing to convert", array.Counted(m.rows, "row"), array.Counted(m.cols, "column"))
 	}
 	if m.cols > math.MaxInt32 {
-		return array.Faultf(f.in, "%d columns are more than an index of 32 bits holds", m.cols)
+		return array.Faultf(f.in, "%s are more than an index of 32 bits holds", array.Counted(m.cols, "column"))
 	}
 	if m.key = f.key; m.key == "" {
 		m.key = map[bool]string{true: "labels", false: "scores"}[m.labels]
@@ -399,7 +399,7 @@ func newPackedBits(a *array.Array, name string, classes int) (*packedBits, error
 	width := (classes + 63) / 64
 	rows, words := a.Rows()
 	if a.Type != array.Uint64 && a.Type != array.Int64 || words != width {
-		return nil, array.Faultf(name, "%s, where bits of %d columns are uint64 of %d to a row", a.Describe(), classes, width)
+		return nil, array.Faultf(name, "%s, where bits of %s are uint64 of %d to a row", a.Describe(), array.Counted(classes, "column"), width)
 	}
 	b := &packedBits{a, rows, classes}
 	if classes%64 == 0 {

@@ -185,8 +185,8 @@ func TestConvertLabels(t *testing.T) {
 	text, err = os.ReadFile(filepath.Join(dir, "wide2.txt"))
 	require.NoError(t, err)
 	require.Equal(t, "2 2000000000\n7:1 1999999999:1\n\n", string(text))
-	fails(t, dir, 1, `wide.txt: 2000000000 columns, of which only 2 entries are listed, are too many`, "convert", "wide.txt", "w.npy")
-	fails(t, dir, 1, `w.npz: 2000000000 columns, of which only 2 entries are listed, are too many for CSC`, "convert", "wide.txt", "w.npz", "--to", "csc")
+	fails(t, dir, 1, `wide.txt: 2000000000 columns with only 2 entries listed are too many`, "convert", "wide.txt", "w.npy")
+	fails(t, dir, 1, `w.npz: 2000000000 columns with only 2 entries listed are too many for CSC`, "convert", "wide.txt", "w.npz", "--to", "csc")
 
 	y[3*n+5] = 2
 	split(t, dir, "Y", []int{rows, n}, y)

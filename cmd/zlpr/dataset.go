@@ -164,7 +164,7 @@ func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
 	defer x.Close()
 	rows, cols := x.Dims()
 	if rows == 0 || cols == 0 {
-		return nil, array.Faultf(x.name, "empty: %d rows of %d features; there is nothing to train on", rows, cols)
+		return nil, array.Faultf(x.name, "empty: %s of %s; there is nothing to train on", array.Counted(rows, "row"), array.Counted(cols, "feature"))
 	}
 	bits, name, err := f.openLabels(x)
 	if err != nil {
@@ -172,7 +172,7 @@ func (f *trainFlags) openDataset(ctx context.Context) (*dataset, error) {
 	}
 	defer bits.Close()
 	if r, classes := bits.dims(); r != rows {
-		return nil, array.Faultf(name, "%d rows of labels, %d rows of features; they must agree", r, rows)
+		return nil, array.Faultf(name, "%s of labels, %s of features; they must agree", array.Counted(r, "row"), array.Counted(rows, "row"))
 	} else if classes == 0 {
 		return nil, array.Faultf(name, "empty: no classes; there is nothing to train")
 	} else if err := checkSize(x, name, classes); err != nil {
@@ -230,12 +230,10 @@ func checkSize(x *features, labels string, classes int) error {
 		if classes > cols {
 			name = labels
 		}
-		return array.Faultf(name, "%d features and %d classes make a model of %.3g weights, too many for what its %.3g entries can tell; leave out features and classes that do not occur",
-			cols, classes, n, entries)
+		return array.Faultf(name, "%s and %s make a model of %.3g weights, too many for what its %.3g entries can tell; leave out features and classes that do not occur", array.Counted(cols, "feature"), array.Counted(classes, "class"), n, entries)
 	}
 	if n := float64(rows) * float64(classes); !array.Justified(n, entries) {
-		return array.Faultf(labels, "%d rows and %d classes make %.3g scores, too many for %.3g entries of features; leave out classes that do not occur",
-			rows, classes, n, entries)
+		return array.Faultf(labels, "%s and %s make %.3g scores, too many for %.3g entries of features; leave out classes that do not occur", array.Counted(rows, "row"), array.Counted(classes, "class"), n, entries)
 	}
 	return nil
 }

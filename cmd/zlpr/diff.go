@@ -178,7 +178,7 @@ func runDiff(ctx context.Context, s *session, f *diffFlags) error {
 	}
 	warnings := append(slices.Clone(f.warnings), chosen.Warnings...)
 	if ignored := e.leaveOutIgnored(); ignored > 0 {
-		warnings = append(warnings, fmt.Sprintf("%d rows whose class number is ignored are left out", ignored))
+		warnings = append(warnings, fmt.Sprintf("left out: %s whose class number is ignored", array.Counted(ignored, "row")))
 	}
 	if f.measure != "" && !slices.Contains(e.metrics, f.measure) && !slices.ContainsFunc(e.losses, func(l namedLoss) bool { return l.name == f.measure }) {
 		return usagef("--measure %s is none of the losses and metrics that are compared%s", f.measure, didYouMean(f.measure, "", e.metrics))
@@ -235,8 +235,7 @@ func (f *diffFlags) another(e *evaluation, name string) (*evaluation, error) {
 	rows, classes := e.scores.rows(), e.scores.classes()
 	if scores.rows() != rows || scores.classes() != classes {
 		scores.Close()
-		return nil, array.Faultf(name, "%d rows of %d classes, but %s has %d rows of %d; diff compares scores of the same rows and classes",
-			scores.rows(), scores.classes(), quoted(e.files["scores"]), rows, classes)
+		return nil, array.Faultf(name, "%s of %s, but %s has %s of %d; diff compares scores of the same rows and classes", array.Counted(scores.rows(), "row"), array.Counted(scores.classes(), "class"), quoted(e.files["scores"]), array.Counted(rows, "row"), classes)
 	}
 	m := *e
 	m.scores = scores
@@ -259,7 +258,7 @@ func (f *diffFlags) openGroups(rows int) ([]int, error) {
 	}
 	defer a.Close()
 	if a.Len() != rows {
-		return nil, array.Faultf(f.groups, "%d groups, but %d rows; give the number of the group of every row", a.Len(), rows)
+		return nil, array.Faultf(f.groups, "%s, but %s; give the number of the group of every row", array.Counted(a.Len(), "group"), array.Counted(rows, "row"))
 	}
 	groups := make([]int, rows)
 	none := func(row int, value string) error {
@@ -349,7 +348,7 @@ func (f *diffFlags) keep(ctx context.Context, s *session, e *evaluation, rows, c
 		warnings = append(warnings, fmt.Sprintf("%s: all scores lie in [0, 1]: are they probabilities? The losses take logits", quoted(e.files["scores"])))
 	}
 	if result.lost > 0 {
-		warnings = append(warnings, fmt.Sprintf("%s: %d positive labels have no listed score: it counts as -Inf, their loss is infinite", quoted(e.files["scores"]), result.lost))
+		warnings = append(warnings, fmt.Sprintf("%s: %s", quoted(e.files["scores"]), unlisted(result.lost)))
 	}
 	return r, warnings, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"github.com/zlpr/zlpr/internal/array"
 	"io"
 	"math"
 	"os"
@@ -120,7 +121,7 @@ func (d *diffReport) writeText(w io.Writer) error {
 	t := newTable(w)
 	drawn := "rows"
 	if d.Units != d.Rows {
-		drawn = fmt.Sprintf("groups of %d rows", d.Rows)
+		drawn = fmt.Sprintf("groups of %s", array.Counted(d.Rows, "row"))
 	}
 	t.row("drawn", fmt.Sprintf("%d %s, %d times, seed %d", d.Units, drawn, d.Resamples, d.Seed))
 	t.row("time", fmt.Sprintf("%s s, %s kernels", short(float64(d.Seconds)), d.Tier))

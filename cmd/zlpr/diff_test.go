@@ -176,7 +176,7 @@ func TestDiffEdges(t *testing.T) {
 	require.EqualValues(t, 0, single.Metrics["micro_f1"].B)
 	save(t, dir, "t.npy", []int{30}, append(make([]int64, 29), -1))
 	targets := diffJSON(t, dir, "A.npy", "B.npy", "--labels", "t.npy", "--loss", "softmax,zlpr")
-	require.Contains(t, strings.Join(targets.Warnings, " "), "1 rows whose class number is ignored are left out")
+	require.Contains(t, strings.Join(targets.Warnings, " "), "left out: 1 row whose class number is ignored")
 	e := evalJSON(t, dir, "--scores", "B.npy", "--labels", "t.npy", "--loss", "softmax")
 	require.EqualValues(t, e.Losses["softmax"].Mean, targets.Losses["softmax"].B)
 	mask := make([]uint8, 150)
@@ -204,7 +204,7 @@ func TestDiffEdges(t *testing.T) {
 		fails(t, dir, status, pattern, append([]string{"diff"}, strings.Fields(args)...)...)
 	}
 	diff(1, `nan.npy: row 7, column 2: score is NaN`, "A.npy nan.npy --labels Y.npy")
-	diff(1, `a1.npy: 1 rows of 5 classes, but A.npy has 30 rows of 5`, "A.npy a1.npy --labels Y.npy")
+	diff(1, `a1.npy: 1 row of 5 classes, but A.npy has 30 rows of 5`, "A.npy a1.npy --labels Y.npy")
 	diff(1, `G.npy: 29 groups, but 30 rows; give the number`, "A.npy B.npy --labels Y.npy --groups G.npy")
 	diff(1, `half.npy: row 29: group 0.5 is no integer`, "A.npy B.npy --labels Y.npy --groups half.npy")
 	diff(1, `soft.npy: labels are soft`, "A.npy B.npy --labels soft.npy")

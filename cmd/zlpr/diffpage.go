@@ -41,9 +41,9 @@ func (d *diffReport) page() (*page.Page, error) {
 			break // one table that is sorted and searched
 		}
 	}
-	drawn := grouped(d.Units) + " rows"
+	drawn := groupedOf(d.Units, "row")
 	if d.Units != d.Rows {
-		drawn = fmt.Sprintf("%s groups of %s rows", grouped(d.Units), grouped(d.Rows))
+		drawn = groupedOf(d.Units, "group") + " of " + groupedOf(d.Rows, "row")
 	}
 	p.Parameters = [][2]string{{"drawn", drawn}, {"resamples", grouped(d.Resamples)}, {"seed", fmt.Sprint(d.Seed)}, {"confidence", short(float64(d.Confidence))}}
 	for name, why := range d.Skipped {

@@ -141,8 +141,8 @@ func TestErrorsByPlace(t *testing.T) {
 		t.Helper()
 		fails(t, dir, status, pattern, append([]string{"sample", "--scores", "I.npy", "--out", "D.npy"}, args...)...)
 	}
-	sample(1, `I.npy: row 0: 1 scores are above -Inf, too few for 2 classes`, "--k", "2")
-	sample(1, `I.npy: row 1: 2 scores are \+Inf, a subset has 1 classes`, "--k", "1")
+	sample(1, `I.npy: row 0: above -Inf: 1 score, too few for 2 classes`, "--k", "2")
+	sample(1, `I.npy: row 1: \+Inf: 2 scores, a subset has 1 class`, "--k", "1")
 	sample(1, `I.npy: row 1, column 0: score is \+Inf; .*--law subset`, "--k", "1", "--law", "plackett-luce")
 	sample(2, `--s0 NaN: a finite number`, "--k", "1", "--padded", "--s0", "nan")
 	sample(2, `--s0 goes with --padded`, "--k", "1", "--s0", "1")

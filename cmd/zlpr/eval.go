@@ -80,6 +80,11 @@ That is PyTorch's mean where there are no weights.`,
 //go:embed internal/sample/sample.npz
 var sampleData []byte
 
+// sampleNames are the names of its classes.
+//
+//go:embed internal/sample/names.txt
+var sampleNames string
+
 const sampleName = "embedded sample"
 
 func runEval(ctx context.Context, s *session, f *evalFlags) error {
@@ -224,7 +229,7 @@ func (f *evalFlags) open(e *evaluation) error {
 		e.shards["mask"] = s.Rows(rows)
 	}
 	if rows == 0 && !f.isPart() || classes == 0 {
-		return fmt.Errorf("%s: empty: %d rows of %d classes; there is nothing to evaluate", f.scores, rows, classes)
+		return fmt.Errorf("%s: empty: %s of %s; there is nothing to evaluate", f.scores, array.Counted(rows, "row"), array.Counted(classes, "class"))
 	}
 	if f.teacher != "" {
 		if err := f.openTeacher(e); err != nil {
@@ -271,10 +276,10 @@ func (f *evalFlags) open(e *evaluation) error {
 		return fmt.Errorf("%s: the scores that a sparse matrix does not list are -Inf, which --strict forbids; leave it out", f.scores)
 	}
 	if f.thresholdColumn >= classes {
-		return fmt.Errorf("%s: --threshold-column %d: there are %d columns, counted from 0", quoted(f.scores), f.thresholdColumn, classes)
+		return fmt.Errorf("%s: --threshold-column %d: there are %s, counted from 0", quoted(f.scores), f.thresholdColumn, array.Counted(classes, "column"))
 	}
 	if f.K > classes {
-		return fmt.Errorf("%s: --k %d is more than the %d classes; choose at most %d", f.scores, f.K, classes, classes)
+		return fmt.Errorf("%s: --k %d is more than the %s; choose at most %d", f.scores, f.K, array.Counted(classes, "class"), classes)
 	}
 	return nil
 }
@@ -321,7 +326,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 		return err
 	}
 	e.tunes = f.tunes(e.metrics)
-	e.pictures = f.asksPage() || len(f.plots) > 0
+	e.pictures = (f.asksPage() || len(f.plots) > 0) && (e.labels != nil || e.soft != nil)
 	names, all := f.lossNames(), f.loss == "all"
 	rows, classes := e.scores.rows(), e.scores.classes()
 	weighs := slices.ContainsFunc(e.metrics, func(s string) bool { return strings.HasPrefix(s, "ps") })

@@ -79,7 +79,7 @@ func (f *evalFlags) page(e *evaluation, r *evalReport, byClass []classReport, bi
 
 // decision says what follows from the numbers.
 func (f *evalFlags) decision(r *evalReport, byClass []classReport) (lines []string) {
-	size := fmt.Sprintf("%s rows of %s classes", grouped(r.Rows), grouped(r.Classes))
+	size := groupedOf(r.Rows, "row") + " of " + groupedOf(r.Classes, "class")
 	value := func(name string) (float64, bool) {
 		v, ok := r.Metrics[name]
 		return float64(v), ok && float64(v) == float64(v)
@@ -121,7 +121,7 @@ func (f *evalFlags) decision(r *evalReport, byClass []classReport) (lines []stri
 		}
 	}
 	if never > 0 {
-		lines = append(lines, fmt.Sprintf("%s of the %s classes with positives are never found.", grouped(never), grouped(positives)))
+		lines = append(lines, fmt.Sprintf("Of %s with positives %s %s never found.", groupedOf(positives, "class"), grouped(never), map[bool]string{true: "is", false: "are"}[never == 1]))
 	}
 	return lines
 }
@@ -323,7 +323,7 @@ func pageInputs(inputs []inputReport) (list []page.Input) {
 		}
 		list = append(list, v)
 		for _, file := range in.Files {
-			list = append(list, page.Input{Name: file.Name, Format: file.Format, Shape: grouped(file.Rows) + " rows", SHA256: file.SHA256})
+			list = append(list, page.Input{Name: file.Name, Format: file.Format, Shape: groupedOf(file.Rows, "row"), SHA256: file.SHA256})
 		}
 	}
 	return list
@@ -383,4 +383,10 @@ func grouped(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+// groupedOf is a number of things: "1 row", "12,000 rows".
+func groupedOf(n int, thing string) string {
+	_, what, _ := strings.Cut(array.Counted(n, thing), " ")
+	return grouped(n) + " " + what
 }

@@ -236,8 +236,7 @@ func (f *readFlags) openBits(name, what string, scores *scoreSource) (bitSource,
 		bits = &denseBits{a, rows, classes}
 	}
 	if r, c := bits.dims(); r != rows || c != classes {
-		return nil, array.Faultf(name, "%s of %d rows and %d classes, scores of %d rows and %d classes; they must agree",
-			what, r, c, rows, classes)
+		return nil, array.Faultf(name, "%s of %s and %s, scores of %s and %s; they must agree", what, array.Counted(r, "row"), array.Counted(c, "class"), array.Counted(rows, "row"), array.Counted(classes, "class"))
 	}
 	return bits, nil
 }

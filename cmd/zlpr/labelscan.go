@@ -237,7 +237,7 @@ func (f *evalFlags) takeScan(s *scan, classes int) error {
 		return err
 	}
 	if n := len(labels.Positives()); n != classes {
-		return array.Faultf(f.labelScan, "of %d classes, the scores have %d; scan the labels of these shards", n, classes)
+		return array.Faultf(f.labelScan, "of %s, the scores have %d; scan the labels of these shards", array.Counted(n, "class"), classes)
 	}
 	s.rows, s.most, s.positives = labels.Rows(), labels.Most(), labels.Positives()
 	return nil

@@ -387,7 +387,7 @@ func (m *merger) merged() *partialResult {
 		}
 	}
 	slices.Sort(p.tiers)
-	p.scores = fmt.Sprintf("%d partial results of %d shards", len(m.parts), len(m.shards))
+	p.scores = fmt.Sprintf("%s of %s", array.Counted(len(m.parts), "partial result"), array.Counted(len(m.shards), "shard"))
 	p.labels = "as evaluated"
 	return p
 }
@@ -455,7 +455,7 @@ func (f *mergeFlags) finish(s *session, m *merger) error {
 		}
 		p.Title = "Evaluation of " + m.parts[0].path
 		if n := len(m.parts); n > 1 {
-			p.Title = fmt.Sprintf("Evaluation of %d parts", n)
+			p.Title = fmt.Sprintf("Evaluation of %s", array.Counted(n, "part"))
 		}
 		if err := f.writePage(s, p, out); err != nil {
 			return err
@@ -484,8 +484,9 @@ func (p *partialResult) evaluation(flags *evalFlags) (*evaluation, *evalResult) 
 	if p.sparse {
 		e.scores.csr = &sparse.Matrix{Rows: p.rows(), Cols: p.classes}
 	}
+	e.labels = &denseBits{} // hard ones, which are elsewhere
 	if p.soft {
-		e.soft = array.New("", []int{0}, []float32{})
+		e.labels, e.soft = nil, array.New("", []int{0}, []float32{})
 	}
 	if p.weighs {
 		e.propensity = []float64{}
@@ -525,7 +526,7 @@ func (f *mergeFlags) listMissing(s *session, shards []*shardInfo) error {
 			return array.Faultf(shard.file, "%s is not in %s; it lists other shards", shard, quoted(f.missing))
 		}
 		if _, rows := manifest.Entries(k); rows >= 0 && rows != shard.rows && (rows == 0 || shard.rows%rows != 0) {
-			return array.Faultf(shard.file, "%s, of which %s says that it has %d rows; mend the manifest, or evaluate it again", shard, quoted(f.missing), rows)
+			return array.Faultf(shard.file, "%s, of which %s says that it has %s; mend the manifest, or evaluate it again", shard, quoted(f.missing), array.Counted(rows, "row"))
 		}
 		found[k] = true
 	}
@@ -565,7 +566,7 @@ func (f *evalFlags) divisor(e *evaluation, loss string) (float64, error) {
 		return 0, array.Named(f.divisorFrom, err)
 	}
 	if n := e.scores.classes(); p.classes != n {
-		return 0, array.Faultf(f.divisorFrom, "of %d classes, the scores have %d; give the result of these shards", p.classes, n)
+		return 0, array.Faultf(f.divisorFrom, "of %s, the scores have %d; give the result of these shards", array.Counted(p.classes, "class"), n)
 	}
 	for i := range p.losses {
 		l := &p.losses[i]

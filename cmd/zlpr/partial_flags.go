@@ -72,7 +72,7 @@ func (f *evalFlags) fromShard() error {
 		return err
 	}
 	if f.shard < 0 || f.shard >= m.Len() {
-		return usagef("--shard %d: %s lists %d shards, counted from 0", f.shard, quoted(f.scores), m.Len())
+		return usagef("--shard %d: %s lists %s, counted from 0", f.shard, quoted(f.scores), array.Counted(m.Len(), "shard"))
 	}
 	manifest, files := f.scores, m.Shard(f.shard)
 	for part, to := range map[source.Part]*string{source.Scores: &f.scores, source.LabelsPart: &f.labels, source.Mask: &f.mask,
@@ -96,7 +96,7 @@ func (f *evalFlags) begins(e *evaluation) (int, error) {
 	}
 	switch {
 	case f.shardRows >= 0 && f.shardRows != entries:
-		return 0, array.Faultf(f.scores, "%d rows, but the manifest says %d; mend the manifest or the file", entries, f.shardRows)
+		return 0, array.Faultf(f.scores, "%s, but the manifest says %d; mend the manifest or the file", array.Counted(entries, "row"), f.shardRows)
 	case f.firstRow >= 0:
 		return f.firstRow, nil
 	case f.firstEntry >= 0 && entries > 0:

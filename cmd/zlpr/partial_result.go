@@ -25,7 +25,7 @@ type shardInfo struct {
 
 func (s *shardInfo) String() string {
 	if s.first < 0 || s.rows == 0 {
-		return fmt.Sprintf("%s (%d rows)", quoted(s.name), s.rows)
+		return fmt.Sprintf("%s (%s)", quoted(s.name), array.Counted(s.rows, "row"))
 	}
 	return fmt.Sprintf("%s (rows %d to %d)", quoted(s.name), s.first, s.first+s.rows-1)
 }
@@ -111,7 +111,7 @@ func (f *evalFlags) createPartial(s *session, e *evaluation) (*partialResult, er
 	}
 	e.values = new(fingerprint)
 	p := &partialResult{version: version(), k: e.k, byClass: f.asksClasses(), thresholdFlags: f.thresholdFlags, weighs: e.propensity != nil, classes: e.scores.classes(), double: e.scores.dtype == array.Float64, half: e.scores.dtype == array.Float16,
-		sparse: e.scores.csr != nil, soft: e.soft != nil, metrics: e.metrics, softmax: e.softmaxFault, path: f.partial,
+		sparse: e.scores.csr != nil, soft: e.labels == nil, metrics: e.metrics, softmax: e.softmaxFault, path: f.partial,
 		shards: []shardInfo{{name: f.scores, first: first, rows: e.scores.rows()}}, tiers: []string{zlpr.Tier()}}
 	if p.options, err = f.describe(); err != nil {
 		return nil, err
@@ -351,7 +351,7 @@ func (p *partialResult) differs(o *partialResult) string {
 	}
 	switch {
 	case p.classes != o.classes:
-		return fmt.Sprintf("%d and %d classes", p.classes, o.classes)
+		return fmt.Sprintf("%d and %s", p.classes, array.Counted(o.classes, "class"))
 	case p.double != o.double:
 		return kind(p.double, "float64", "float32") + " and " + kind(o.double, "float64", "float32") + " scores"
 	case p.half != o.half:

@@ -152,7 +152,7 @@ func runPredict(s *session, f *predictFlags) error {
 	s.warnings = f.warnings
 	rows, cols := x.Dims()
 	if cols != m.features {
-		return array.Faultf(x.name, "%d features, the model %s has %d; they must agree", cols, quoted(f.model), m.features)
+		return array.Faultf(x.name, "%s, the model %s has %d; they must agree", array.Counted(cols, "feature"), quoted(f.model), m.features)
 	}
 	if rows == 0 {
 		return array.Faultf(x.name, "empty: no rows of features; there is nothing to predict")
@@ -184,7 +184,7 @@ func (f *predictFlags) fromScores(s *session) error {
 	}
 	s.warnings = f.warnings
 	if rows, n := scores.rows(), scores.classes(); rows == 0 || n == 0 {
-		return array.Faultf(f.scores, "empty: %d rows of %d classes; there is nothing to predict", rows, n)
+		return array.Faultf(f.scores, "empty: %s of %s; there is nothing to predict", array.Counted(rows, "row"), array.Counted(n, "class"))
 	}
 	if scores.dtype == array.Float64 {
 		return predictScores[float64](s, f, scores)
@@ -241,7 +241,7 @@ func newPredictor[T zlpr.Float](s *session, f *predictFlags, name string, shape 
 		f.by, f.calibrated = c.Link.String(), &c
 	}
 	if f.top > n {
-		return nil, array.Faultf(name, "--top %d is more than the %d classes; choose at most %d", f.top, n, n)
+		return nil, array.Faultf(name, "--top %d is more than the %s; choose at most %d", f.top, array.Counted(n, "class"), n)
 	}
 	info := matrixInfo{rows: product(shape[:len(shape)-1]), cols: n, shape: shape, dtype: array.Float32, missing: math.Inf(-1), key: f.key}
 	var t T
@@ -484,7 +484,7 @@ func openModel(path string) (*model, error) {
 		m.mean, m.scale = read("mean", m.features), read("scale", m.features)
 	}
 	if err == nil && (m.features == 0 || m.classes == 0) {
-		err = array.Faultf(path, "a model of %d features and %d classes; write it by zlpr train", m.features, m.classes)
+		err = array.Faultf(path, "a model of %s and %s; write it by zlpr train", array.Counted(m.features, "feature"), array.Counted(m.classes, "class"))
 	}
 	return m, err
 }

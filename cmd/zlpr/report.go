@@ -15,6 +15,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/metrics"
 )
 
@@ -118,7 +119,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 		r.Warnings = append(r.Warnings, "all scores lie in [0, 1]: are they probabilities? The losses take logits, before any sigmoid or softmax")
 	}
 	if result.lost > 0 {
-		r.Warnings = append(r.Warnings, fmt.Sprintf("%d positive labels have no listed score: it counts as -Inf, their loss is infinite", result.lost))
+		r.Warnings = append(r.Warnings, unlisted(result.lost))
 	}
 	if r.Warnings == nil {
 		r.Warnings = []string{}
@@ -126,6 +127,11 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 	r.Seconds = number(result.seconds)
 	r.ElementsPerSecond = number(float64(r.Rows) * float64(r.Classes) / result.seconds)
 	return nil
+}
+
+// unlisted is the warning of positive labels whose scores a sparse matrix does not list.
+func unlisted(n int) string {
+	return array.Counted(n, "positive label") + " without a listed score: that counts as -Inf, the loss of the row is infinite"
 }
 
 func (r *evalReport) writeJSON(w io.Writer) error { return writeJSON(w, r) }

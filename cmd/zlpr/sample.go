@@ -106,13 +106,13 @@ func runSample(s *session, f *sampleFlags) error {
 	s.warnings = f.warnings
 	n := e.scores.classes()
 	if rows == 0 || n == 0 {
-		return fmt.Errorf("%s: empty: %d rows of %d classes; there is nothing to draw from", quoted(e.scores.name), rows, n)
+		return fmt.Errorf("%s: empty: %s of %s; there is nothing to draw from", quoted(e.scores.name), array.Counted(rows, "row"), array.Counted(n, "class"))
 	}
 	if f.k > n {
-		return fmt.Errorf("%s: --k %d is more than the %d classes; choose at most %d", quoted(e.scores.name), f.k, n, n)
+		return fmt.Errorf("%s: --k %d is more than the %s; choose at most %d", quoted(e.scores.name), f.k, array.Counted(n, "class"), n)
 	}
 	if f.out != "" && f.draws > math.MaxInt/rows/f.k {
-		return fmt.Errorf("%s: --draws %d of %d rows are more subsets than a file can hold", quoted(e.scores.name), f.draws, rows)
+		return fmt.Errorf("%s: --draws %d of %s are more subsets than a file can hold", quoted(e.scores.name), f.draws, array.Counted(rows, "row"))
 	}
 	if f.out == "" {
 		return s.finish(func(w io.Writer) error {
@@ -210,9 +210,9 @@ func (f *sampleFlags) checkRow(x []float64) error {
 	}
 	switch {
 	case certain > f.k:
-		return fmt.Errorf(": %d scores are +Inf, a subset has %d classes; raise --k", certain, f.k)
+		return fmt.Errorf(": +Inf: %s, a subset has %s; raise --k", array.Counted(certain, "score"), array.Counted(f.k, "class"))
 	case possible < f.k && !f.padded:
-		return fmt.Errorf(": %d scores are above -Inf, too few for %d classes; lower --k", possible, f.k)
+		return fmt.Errorf(": above -Inf: %s, too few for %s; lower --k", array.Counted(possible, "score"), array.Counted(f.k, "class"))
 	}
 	return nil
 }

@@ -46,10 +46,9 @@ func checkPairs(what string, s, scores *array.Shards) error {
 	case k < 0:
 		return nil
 	case k == len(s.Names) || k == len(scores.Names):
-		return array.Faultf(s.Names[len(s.Names)-1], "%d shards of %s, %d of scores; they must pair", len(s.Names), what, len(scores.Names))
+		return array.Faultf(s.Names[len(s.Names)-1], "%s of %s, %d of scores; they must pair", array.Counted(len(s.Names), "shard"), what, len(scores.Names))
 	}
-	return array.Faultf(s.Names[k], "%d rows of %s, but its shard of scores, %s, has %d; they must pair",
-		s.Ends[k]-s.Start(k), what, array.Quote(scores.Names[k]), scores.Ends[k]-scores.Start(k))
+	return array.Faultf(s.Names[k], "%s of %s, but its shard of scores, %s, has %d; they must pair", array.Counted(s.Ends[k]-s.Start(k), "row"), what, array.Quote(scores.Names[k]), scores.Ends[k]-scores.Start(k))
 }
 
 // inShard returns the file that has a row, the row's number there, and words for

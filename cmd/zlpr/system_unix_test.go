@@ -194,7 +194,7 @@ func TestNumpy(t *testing.T) {
 	fails(t, dir, 1, `y_tiny.npz: row \d+ \(batch \d, position \d+\), column \d+: label \S+ is neither 0 nor 1`, "eval", "--scores", "f4.npy", "--labels", "y_tiny.npz")
 	fails(t, dir, 1, `y_nan.npz: row \d+ \(batch \d, position \d+\), column \d+: label is NaN`, "eval", "--scores", "f4.npy", "--labels", "y_nan.npz")
 	top := evalJSON(t, dir, "--scores", "top.npz", "--labels", "y_csr.npz", "--loss", "zlpr")
-	require.Contains(t, strings.Join(top.Warnings, " "), "have no listed score")
+	require.Contains(t, strings.Join(top.Warnings, " "), "without a listed score")
 	_, stderr, status := run(t, dir, "train", "--x", "top.npz", "--y", "y_csr.npz", "--l2", "0.1", "--out", "model.npz", "--test-scores", "test.npz")
 	require.Equal(t, 0, status, stderr)
 	script(numpyReads)

@@ -89,7 +89,7 @@ func (f *readFlags) openThresholdArray(name string, classes int) ([]float64, err
 
 // otherClasses is the error of thresholds of other classes.
 func otherClasses(name, count string, classes int) error {
-	return array.Faultf(name, "%s thresholds, but scores of %d classes; give one for all, or one for each: tune on scores of these classes", count, classes)
+	return array.Faultf(name, "%s thresholds, but scores of %s; give one for all, or one for each: tune on scores of these classes", count, array.Counted(classes, "class"))
 }
 
 // isJSON reports whether a file is JSON by its name, or an object by its first

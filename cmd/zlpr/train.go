@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"github.com/zlpr/zlpr/internal/array"
 	"io"
 	"math/bits"
 	"math/rand/v2"
@@ -21,7 +22,7 @@ import (
 	"github.com/zlpr/zlpr/metrics"
 )
 
-//go:generate go run . train --test-scores internal/sample/sample.npz
+//go:generate go run . train --test-scores internal/sample/sample.npz --class-names internal/sample/names.txt
 //go:generate go run . eval --plot ../../docs/sample.svg
 
 type trainFlags struct {
@@ -398,7 +399,7 @@ func (f *trainFlags) trainLoss(name string, d *dataset) (zlpr.Loss, metrics.Rule
 			flags.K = mostPositives(d.train.y)
 		}
 		if flags.K > d.classes {
-			return nil, rule, fmt.Errorf("--k %d is more than the %d classes; choose at most %d", flags.K, d.classes, d.classes)
+			return nil, rule, fmt.Errorf("--k %d is more than the %s; choose at most %d", flags.K, array.Counted(d.classes, "class"), d.classes)
 		}
 		rule = rule.AtMost(max(1, flags.K))
 	}

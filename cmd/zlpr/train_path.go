@@ -121,7 +121,7 @@ func (f *trainFlags) holdOut(d *dataset) (fitted, held part, err error) {
 	}
 	switch {
 	case len(held.rows) == 0:
-		return held, held, array.Faultf(name, "no validation row of %d train rows; --l2 auto needs some to choose by", len(which))
+		return held, held, array.Faultf(name, "no validation row among %s; --l2 auto needs some to choose by", array.Counted(len(which), "train row"))
 	case len(fitted.rows) == 0:
 		return held, held, array.Faultf(name, "all %d train rows are validation rows; leave some to train on", len(which))
 	case countPositives(held.y) == 0:

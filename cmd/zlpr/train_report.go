@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"github.com/zlpr/zlpr/internal/array"
 	"io"
 	"math"
 
@@ -78,8 +79,7 @@ func writeTrainTable(w io.Writer, d *dataset, reports []*trainReport) error {
 	t := newTable(w)
 	t.row("data", d.describe)
 	t.row("rows", fmt.Sprintf("%d train, %d test", d.train.x.Rows, d.test.x.Rows))
-	t.row("size", fmt.Sprintf("%d features, %d classes, %s labels a train row", d.features, d.classes,
-		short(float64(countPositives(d.train.y))/float64(d.train.x.Rows))))
+	t.row("size", fmt.Sprintf("%s, %s, %s labels a train row", array.Counted(d.features, "feature"), array.Counted(d.classes, "class"), short(float64(countPositives(d.train.y))/float64(d.train.x.Rows))))
 	t.gap()
 	column := func(name string, cell func(*trainReport) string) {
 		row := []string{name}

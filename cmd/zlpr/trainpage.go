@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"github.com/zlpr/zlpr/internal/array"
 	"strconv"
 	"strings"
 
@@ -13,8 +14,8 @@ import (
 // and their scores.
 func (f *trainFlags) page(d *dataset, main *trainReport, reports []*trainReport, plots [3]*figure.Plot) (*page.Page, error) {
 	p := &page.Page{Title: "Training on " + quoted(d.describe), Inputs: pageInputs(f.inputs), Warnings: f.warnings}
-	p.Decision = append(p.Decision, fmt.Sprintf("%s: micro F1 %.4f, macro F1 %.4f on %s %s rows of %s classes", main.Loss,
-		float64(main.Metrics["micro_f1"]), float64(main.Metrics["macro_f1"]), grouped(d.measured().x.Rows), main.MetricsRows, grouped(d.classes)))
+	p.Decision = append(p.Decision, fmt.Sprintf("%s: micro F1 %.4f, macro F1 %.4f on %s of %s", main.Loss,
+		float64(main.Metrics["micro_f1"]), float64(main.Metrics["macro_f1"]), groupedOf(d.measured().x.Rows, main.MetricsRows+" row"), groupedOf(d.classes, "class")))
 	if main.MetricsRows == "train" {
 		p.Warnings = append(p.Warnings, "There are no test rows: the measures are of the rows that the model was trained on, and say little of new ones.")
 	}
@@ -23,7 +24,7 @@ func (f *trainFlags) page(d *dataset, main *trainReport, reports []*trainReport,
 	}
 	for _, r := range reports {
 		if !r.Converged {
-			p.Warnings = append(p.Warnings, fmt.Sprintf("%s has not converged in %d iterations", r.Loss, r.Iterations))
+			p.Warnings = append(p.Warnings, fmt.Sprintf("%s has not converged in %s", r.Loss, array.Counted(r.Iterations, "iteration")))
 		}
 	}
 	start := ""
@@ -31,7 +32,7 @@ func (f *trainFlags) page(d *dataset, main *trainReport, reports []*trainReport,
 		start = ", start from seed " + strconv.FormatUint(f.seed, 10)
 	}
 	p.Parts = []page.Part{{Title: "Measures of the " + main.MetricsRows + " rows", Tables: []page.Table{trainTable(reports)}}, {Title: "Training",
-		Note: fmt.Sprintf("%s train rows, %s features, λ = %s%s", grouped(d.train.x.Rows), grouped(d.features), short(float64(main.L2)), start)}}
+		Note: fmt.Sprintf("%s, %s, λ = %s%s", groupedOf(d.train.x.Rows, "train row"), groupedOf(d.features, "feature"), short(float64(main.L2)), start)}}
 	t := page.Table{Head: []string{"loss", "objective", "gradient norm", "above the minimum", "iterations", "seconds"}}
 	for _, r := range reports {
 		t.Rows = append(t.Rows, page.Texts(r.Loss, fmt.Sprintf("%.10g", float64(r.Objective)), fmt.Sprintf("%.3g", float64(r.GradientNorm)), r.aboveMinimum(),

@@ -271,6 +271,14 @@ func newTuneReport(f *tuneFlags, e *evaluation, t metrics.Tuning) *tuneReport {
 	return r
 }
 
+// neverReached is the warning of classes that do not reach the target.
+func (r *tuneReport) neverReached() string {
+	if *r.Unmet == 1 {
+		return "1 class does not reach the target: it is never predicted"
+	}
+	return fmt.Sprintf("%d classes do not reach the target: they are never predicted", *r.Unmet)
+}
+
 // what is the measure, with its target.
 func (r *tuneReport) what() string {
 	if r.Target == nil {
@@ -306,7 +314,7 @@ func (r *tuneReport) writeTable(w io.Writer) error {
 	t.row("thresholds", "lowest", "median", "highest")
 	t.row(strconv.Itoa(n), short(sorted[0]), short(sorted[n/2]), short(sorted[n-1]))
 	if r.Unmet != nil && *r.Unmet > 0 {
-		t.row("warning", fmt.Sprintf("%d classes do not reach the target: they are never predicted", *r.Unmet))
+		t.row("warning", r.neverReached())
 	}
 	return t.flush()
 }

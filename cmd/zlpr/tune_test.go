@@ -138,7 +138,7 @@ func TestTuneEdges(t *testing.T) {
 	require.Equal(t, 1, *r.Unmet)
 	require.Equal(t, 1., *r.Value)
 	stdout, _, _ := run(t, dir, "tune", "S.npy", "Y.npy", "--per-class", "--measure", "micro_recall", "--target", "0.6")
-	require.Contains(t, stdout, "1 classes do not reach the target")
+	require.Contains(t, stdout, "1 class does not reach the target: it is never predicted")
 	fails(t, dir, 1, `S.npy: micro_recall: no threshold reaches the target`, "tune", "S.npy", "Y.npy", "--measure", "micro_recall", "--target", "0.6")
 	fails(t, dir, 1, `S.npy: micro_f1: no scores`, "tune", "S.npy", "zero.npy", "--mask", "M.npy")
 	fails(t, dir, 1, `nan.npy.*row 1, column 1: score is NaN`, "tune", "nan.npy", "Y.npy", "--out", "t.json")

@@ -54,11 +54,11 @@ func (f *tuneFlags) page(e *evaluation, r *tuneReport, points []metrics.Point, b
 		p.Decision = append(p.Decision, "To use them: zlpr eval or predict, with --thresholds "+page.Shell([]string{f.out}))
 	}
 	if r.Unmet != nil && *r.Unmet > 0 {
-		p.Warnings = append(p.Warnings, fmt.Sprintf("%d classes do not reach the target: they are never predicted", *r.Unmet))
+		p.Warnings = append(p.Warnings, r.neverReached())
 	}
 	values := page.Table{Head: []string{r.what(), "value"}, Rows: [][]page.Cell{page.Texts("threshold 0", short(float64(r.Untuned))),
 		page.Texts("tuned", short(float64(r.Value))), page.Texts("cross-fitted", page.Short(float64(r.CrossFitted)))}}
-	part := page.Part{Title: "The measure", Note: fmt.Sprintf("Over %s rows of %s classes.", grouped(r.Rows), grouped(r.Classes)), Tables: []page.Table{values}}
+	part := page.Part{Title: "The measure", Note: fmt.Sprintf("Over %s of %s.", groupedOf(r.Rows, "row"), groupedOf(r.Classes, "class")), Tables: []page.Table{values}}
 	if len(points) > 0 {
 		plot, err := figure.Lines("One threshold for all classes", "threshold", "", false, tuneCurves(points)...)
 		if err != nil {

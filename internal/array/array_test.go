@@ -209,7 +209,7 @@ func TestCSV(t *testing.T) {
 	_, err = read("1,2\n3,x\n")
 	require.ErrorContains(t, err, "row 1, column 1: \"x\" is not a number")
 	_, err = read("1,2\n3\n")
-	require.ErrorContains(t, err, "row 1 has 1 columns, the rows above 2")
+	require.ErrorContains(t, err, "row 1 has 1 column, the rows above 2")
 }
 
 func FuzzHeader(f *testing.F) {

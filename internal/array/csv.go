@@ -165,7 +165,7 @@ func (c *csvReader) row() error {
 		if c.heading && c.rows == 0 {
 			above = "the heading"
 		}
-		return fmt.Errorf("row %d has %d columns, %s %d (line %d)", c.rows, col, above, c.cols, line)
+		return fmt.Errorf("row %d has %s, %s %d (line %d)", c.rows, Counted(col, "column"), above, c.cols, line)
 	}
 	c.rows++
 	return nil

@@ -111,7 +111,7 @@ func TestIndex(t *testing.T) {
 func TestCSVErrors(t *testing.T) {
 	for text, want := range map[string]string{
 		"1,2\n3,4,5\n":                           "row 1 has 3 columns, the rows above 2 (line 2)",
-		"a,b\n\n1\n":                             "row 0 has 1 columns, the heading 2 (line 3)",
+		"a,b\n\n1\n":                             "row 0 has 1 column, the heading 2 (line 3)",
 		"1,2\n3,\n":                              `row 1, column 1: "" is not a number; fill it in`,
 		"1;2\n3;0,5\n":                           `row 1, column 1: "0,5" is not a number; write decimal points`,
 		"1,2\n3,1e400\n":                         `row 1, column 1: "1e400" is beyond the range of float64`,

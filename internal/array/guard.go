@@ -99,5 +99,5 @@ func faultError(addr uintptr) error {
 // errShorter is the error of a stream that ends before the file did when it was
 // opened.
 func errShorter(have, size int64) error {
-	return fmt.Errorf("ends after %d of %d bytes: the file became shorter; start again when it is complete", have, size)
+	return fmt.Errorf("ends after %d of %s: the file became shorter; start again when it is complete", have, Counted(size, "byte"))
 }

@@ -35,7 +35,7 @@ func Justified(elements, entries float64) bool {
 // toInt returns a size in a file as an int, which on some machines has 32 bits.
 func toInt(n int64) (int, error) {
 	if n < 0 || int64(int(n)) != n {
-		return 0, fmt.Errorf("%d bytes are more than this machine can address", n)
+		return 0, fmt.Errorf("%s are more than this machine can address", Counted(n, "byte"))
 	}
 	return int(n), nil
 }

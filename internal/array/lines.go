@@ -168,7 +168,7 @@ func (l *Lines) Until(set *Set) ([]byte, error) {
 			return l.scratch, err
 		}
 		if len(l.scratch) > maxField {
-			return nil, fmt.Errorf("line %d: a field of more than %d bytes", l.Line, maxField)
+			return nil, fmt.Errorf("line %d: a field of more than %s", l.Line, Counted(maxField, "byte"))
 		}
 	}
 }
@@ -312,7 +312,7 @@ func (l *Lines) quoted() ([]byte, error) {
 			}
 		}
 		if field = append(field, b); len(field) > maxField {
-			return nil, fmt.Errorf("line %d: a field of more than %d bytes", begin, maxField)
+			return nil, fmt.Errorf("line %d: a field of more than %s", begin, Counted(maxField, "byte"))
 		}
 	}
 }

@@ -49,7 +49,7 @@ func dictionary(b []byte) (at, length int, err error) {
 		return 0, 0, fmt.Errorf(".npy format version %d.%d is unknown; write the file again with numpy.save", b[6], b[7])
 	}
 	if n > maxHeader {
-		return 0, 0, fmt.Errorf("an .npy header of %d bytes, more than %d; write the file again with numpy.save", n, maxHeader)
+		return 0, 0, fmt.Errorf("an .npy header of %s, more than %d; write the file again with numpy.save", Counted(n, "byte"), maxHeader)
 	}
 	return at, int(n), nil
 }
@@ -242,7 +242,7 @@ func (h *header) checkLength(want, have int64) error {
 	what := h.dtype.String() + " " + ShapeString(h.shape)
 	switch {
 	case have < want:
-		return fmt.Errorf("truncated: the header says %s, %d bytes, but only %d are there; write the file again", what, want, have)
+		return fmt.Errorf("truncated: the header says %s, %s, but only %d are there; write the file again", what, Counted(want, "byte"), have)
 	case have > want:
 		return fmt.Errorf("more bytes follow the array that the header describes (%s); write the file again", what)
 	}

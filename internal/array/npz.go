@@ -79,7 +79,7 @@ type limitedReaderAt struct {
 	left int64
 }
 
-var errDirectory = fmt.Errorf("an archive whose directory is longer than %d bytes; write fewer arrays to a file", maxDirectory)
+var errDirectory = fmt.Errorf("an archive whose directory is longer than %s; write fewer arrays to a file", Counted(maxDirectory, "byte"))
 
 func (r *limitedReaderAt) ReadAt(p []byte, at int64) (int, error) {
 	if r.left >= 0 {
@@ -208,7 +208,7 @@ func (z *Archive) Text(key string) (string, error) {
 	const most = maxHeader + 1<<10
 	name := z.path + ":" + key
 	if f.UncompressedSize64 > most {
-		return "", Faultf(name, "%d bytes are too many for a name; write the file again", f.UncompressedSize64)
+		return "", Faultf(name, "%s are too many for a name; write the file again", Counted(f.UncompressedSize64, "byte"))
 	}
 	r, err := f.Open()
 	if err != nil {

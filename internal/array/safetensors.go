@@ -63,14 +63,14 @@ func (f *tensorFile) readHeader() error {
 	}
 	n := binary.LittleEndian.Uint64(length[:])
 	if n > maxHeader {
-		return fmt.Errorf("a safetensors header of %d bytes, more than %d; write fewer tensors to a file", n, maxHeader)
+		return fmt.Errorf("a safetensors header of %s, more than %d; write fewer tensors to a file", Counted(n, "byte"), maxHeader)
 	}
 	text, err := io.ReadAll(io.LimitReader(f.in, int64(n)))
 	if err != nil {
 		return err
 	}
 	if uint64(len(text)) < n {
-		return fmt.Errorf("truncated: a header of %d bytes, but only %d are there; write the file again", n, len(text))
+		return fmt.Errorf("truncated: a header of %s, but only %d are there; write the file again", Counted(n, "byte"), len(text))
 	}
 	if err := f.parse(text); err != nil {
 		return err
@@ -89,7 +89,7 @@ func (f *tensorFile) readHeader() error {
 func (f *tensorFile) checkSize(have int64) error {
 	switch {
 	case have < f.size:
-		return fmt.Errorf("truncated: the header says %d bytes of tensors, but only %d are there; write the file again", f.size, have)
+		return fmt.Errorf("truncated: the header says %s of tensors, but only %d are there; write the file again", Counted(f.size, "byte"), have)
 	case have > f.size:
 		return errors.New("more bytes follow the tensors that the header describes; write the file again")
 	}
@@ -175,7 +175,7 @@ func (t *tensor) parse(p *jsonReader) error {
 	}
 	want, err := t.length()
 	if err == nil && t.end-t.begin != int64(want) {
-		err = fmt.Errorf("%d bytes for %s %s, which takes %d; write the file again", t.end-t.begin, t.header.dtype, ShapeString(t.shape), want)
+		err = fmt.Errorf("%s for %s %s, which takes %d; write the file again", Counted(t.end-t.begin, "byte"), t.header.dtype, ShapeString(t.shape), want)
 	}
 	return err
 }
@@ -200,7 +200,7 @@ func (f *tensorFile) place() error {
 		case t.begin < f.size:
 			return fmt.Errorf("the data of %s and %s overlap; write the file again", Quote(short(list[i-1].name)), Quote(short(t.name)))
 		case t.begin > f.size:
-			return fmt.Errorf("%d bytes before the data of %s belong to no tensor; write the file again", t.begin-f.size, Quote(short(t.name)))
+			return fmt.Errorf("before the data of %s: %s of no tensor; write the file again", Quote(short(t.name)), Counted(t.begin-f.size, "byte"))
 		}
 		f.size = t.end
 	}

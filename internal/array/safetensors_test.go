@@ -208,7 +208,7 @@ func TestSafetensors(t *testing.T) {
 		{header(`{"a":{"dtype":"F32","shape":[1],"data_offsets":[0,4],"x":1}}`), "damaged"},
 		{header(`{"a":{"dtype":"F32","shape":[1]}}`), "damaged"},
 		{append(header(`{"a":{"dtype":"U8","shape":[3],"data_offsets":[0,3]},"b":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}}`), 1, 2, 3, 4), "the data of a and b overlap"},
-		{append(header(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}}`), 1, 2, 3, 4), "1 bytes before the data of b belong to no tensor"},
+		{append(header(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[2],"data_offsets":[2,4]}}`), 1, 2, 3, 4), "before the data of b: 1 byte of no tensor"},
 		{append(header(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`), 1, 2), "two tensors of the name a"},
 		{append(header(`{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"b":{"dtype":"U8","shape":[1],"data_offsets":[1,2]}}`), 1, 2), `several arrays: a, b; choose one by its name`},
 		{append(header(`{"a":{"dtype":"F8_E4M3","shape":[1],"data_offsets":[0,1]}}`), 1), `tensor type F8_E4M3 is not supported`},

@@ -218,5 +218,5 @@ func (s *Shards) describe() string {
 	if s == nil {
 		return ""
 	}
-	return fmt.Sprintf(", %d shards", len(s.Names))
+	return fmt.Sprintf(", %s", Counted(len(s.Names), "shard"))
 }

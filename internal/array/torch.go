@@ -82,7 +82,7 @@ func readMember(f *zip.File, most uint64) ([]byte, error) {
 		return nil, nil
 	}
 	if f.UncompressedSize64 > most {
-		return nil, fmt.Errorf("%s is of %d bytes, more than %d; write fewer tensors to a file", Quote(short(f.Name)), f.UncompressedSize64, most)
+		return nil, fmt.Errorf("%s is of %s, more than %d; write fewer tensors to a file", Quote(short(f.Name)), Counted(f.UncompressedSize64, "byte"), most)
 	}
 	r, err := f.Open()
 	if err != nil {
@@ -185,7 +185,7 @@ func (t *torchFile) open(name string, v *pyTensor) (*Array, error) {
 	case f == nil:
 		return nil, fmt.Errorf("its numbers are missing: there is no member %s; write the file again with torch.save", Quote(short("data/"+v.key)))
 	case f.UncompressedSize64 != uint64(size):
-		return nil, fmt.Errorf("damaged: %d bytes, where %d %s should be; write the file again with torch.save", f.UncompressedSize64, v.size, v.dtype)
+		return nil, fmt.Errorf("damaged: %s, where %d %s should be; write the file again with torch.save", Counted(f.UncompressedSize64, "byte"), v.size, v.dtype)
 	}
 	h := &header{dtype: v.dtype, bigEndian: t.bigEndian, shape: v.shape, strides: v.strides}
 	show := func(a *Array, data []byte) error {

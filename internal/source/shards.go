@@ -47,7 +47,7 @@ func (o *Options) openShards(name string, files []string, rows []int, use Use, c
 			besides = append(besides, labels)
 		}
 		if rows != nil && rows[k] >= 0 && entries(s) != rows[k] {
-			return nil, nil, array.Faultf(file, "%d rows, but %s says %d; mend the manifest or the file", entries(s), array.Quote(name), rows[k])
+			return nil, nil, array.Faultf(file, "%s, but %s says %d; mend the manifest or the file", array.Counted(entries(s), "row"), array.Quote(name), rows[k])
 		}
 		if len(besides) > 0 && len(besides) <= k {
 			file, how := file, "none"

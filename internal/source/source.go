@@ -221,5 +221,5 @@ func Check(name string, s Source) error {
 	if !ok || array.Justified(float64(m.Cols), float64(len(m.Indices)+m.Rows)) {
 		return nil
 	}
-	return array.Faultf(name, "%d columns, of which only %d entries are listed, are too many; leave out columns that no row lists", m.Cols, len(m.Indices))
+	return array.Faultf(name, "%s with only %s listed are too many; leave out columns that no row lists", array.Counted(m.Cols, "column"), array.Counted(len(m.Indices), "entry"))
 }

@@ -119,7 +119,7 @@ func TestWarnings(t *testing.T) {
 func TestCheck(t *testing.T) {
 	s, err := new(Options).Open(write(t, "s.txt", "1 2147483646\n0:1\n"), Numbers, -1)
 	require.NoError(t, err)
-	require.ErrorContains(t, Check("s.txt", s), "s.txt: 2147483646 columns, of which only 1 entries are listed")
+	require.ErrorContains(t, Check("s.txt", s), "s.txt: 2147483646 columns with only 1 entry listed are too many")
 	s, err = new(Options).Open(write(t, "s.txt", "1 3000000\n0:1\n"), Numbers, -1)
 	require.NoError(t, err)
 	require.NoError(t, Check("s.txt", s))

@@ -105,17 +105,17 @@ func (m *Matrix) convert(z *array.Archive, format string, rows, cols int, repeat
 			return err
 		}
 		if len(l.ptr)-1 != cols {
-			return fmt.Errorf("indptr is of %d columns, the shape of %d; write the file again", len(l.ptr)-1, cols)
+			return fmt.Errorf("indptr is of %s, the shape of %d; write the file again", array.Counted(len(l.ptr)-1, "column"), cols)
 		}
 		l.n = int(l.ptr[cols])
 	} else {
 		l.row, l.col, l.first, l.n = files[0], files[1], "row", values.Len()
 		if l.row.Len() != l.n || l.col.Len() != l.n {
-			return fmt.Errorf("%d rows, %d columns and %d values; the file is truncated or mixed up", l.row.Len(), l.col.Len(), l.n)
+			return fmt.Errorf("%s, %s and %s; the file is truncated or mixed up", array.Counted(l.row.Len(), "row"), array.Counted(l.col.Len(), "column"), array.Counted(l.n, "value"))
 		}
 	}
 	if rows > max(array.Free, 16*l.n) {
-		return fmt.Errorf("%d rows, of which only %d entries are listed, are too many; leave out rows that list nothing", rows, l.n)
+		return fmt.Errorf("%s with only %s listed are too many; leave out rows that list nothing", array.Counted(rows, "row"), array.Counted(l.n, "entry"))
 	}
 	return m.sort(l, values, repeated)
 }

@@ -51,7 +51,7 @@ func TestSizes(t *testing.T) {
 		{[]int64{0, 2, 1}, []int64{0, 1, 2}, 2, 3, "row 1: indptr decreases"},
 		{[]int64{1, 2}, []int64{0, 1, 2}, 1, 3, "indptr does not begin with 0"},
 		{[]int64{}, []int64{0, 1, 2}, 0, 3, "indptr does not begin with 0"},
-		{[]int64{0, 3}, []int64{0, 1, 2}, 2, 3, "indptr is of 1 rows, the shape of 2"},
+		{[]int64{0, 3}, []int64{0, 1, 2}, 2, 3, "indptr is of 1 row, the shape of 2"},
 		{[]int64{0, 3}, []int64{0, 1, 2}, 1, -3, "shape 1×-3: a size is negative"},
 		{[]int64{0, 0, 1, 3}, []int64{0, 1, 3}, 3, 3, "row 2: column 3, but there are 3, counted from 0"},
 		{[]int64{0, 0, 1, 3}, []int64{0, 1, 1<<32 + 1}, 3, 3, "row 2: column 4294967297, but there are 3"},

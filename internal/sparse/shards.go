@@ -19,7 +19,7 @@ func Concat(name string, parts []*Matrix) (*Matrix, error) {
 		case p.Counted && m.Counted:
 			m.Cols = max(m.Cols, p.Cols)
 		case p.Cols != m.Cols:
-			return nil, array.Faultf(p.Name, "a shard of %d columns, the first one, %s, has %d; they must agree", p.Cols, array.Quote(first.Name), m.Cols)
+			return nil, array.Faultf(p.Name, "a shard of %s, the first one, %s, has %d; they must agree", array.Counted(p.Cols, "column"), array.Quote(first.Name), m.Cols)
 		}
 		names, rows = append(names, p.Name), append(rows, p.Rows)
 	}

@@ -60,7 +60,7 @@ func (m *Matrix) DType() array.DType {
 func (m *Matrix) Describe() string {
 	shards := ""
 	if m.Shards != nil {
-		shards = fmt.Sprintf(", %d shards", len(m.Shards.Names))
+		shards = fmt.Sprintf(", %s", array.Counted(len(m.Shards.Names), "shard"))
 	}
 	return fmt.Sprintf("%s %d×%d, %d listed%s", m.DType(), m.Rows, m.Cols, len(m.Indices), shards)
 }
@@ -123,7 +123,7 @@ func Open(path string, z *array.Archive, repeated Repeated) (*Matrix, error) {
 		err = m.open(z.Open, names, cols, repeated)
 	}
 	if err == nil && m.Rows != rows {
-		err = fmt.Errorf("indptr is of %d rows, the shape of %d; write the file again", m.Rows, rows)
+		err = fmt.Errorf("indptr is of %s, the shape of %d; write the file again", array.Counted(m.Rows, "row"), rows)
 	}
 	if err != nil {
 		m.Close()
@@ -232,7 +232,7 @@ func checkPointers(what string, ptr []int64, indices, values int) error {
 	}
 	n := ptr[len(ptr)-1]
 	if n > int64(indices) || indices != values {
-		return fmt.Errorf("indptr ends at %d, but there are %d indices and %d values; the file is truncated or mixed up", n, indices, values)
+		return fmt.Errorf("indptr ends at %d, but there are %d indices and %s; the file is truncated or mixed up", n, indices, array.Counted(values, "value"))
 	}
 	return nil
 }

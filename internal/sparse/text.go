@@ -316,7 +316,7 @@ var errLong = errors.New("more than 2^31-1 columns")
 func (r *textReader) finish(name string) (*Text, error) {
 	t := r.text
 	if rows := r.rows(); t.Sizes > 0 && rows != r.header[0] {
-		return nil, fmt.Errorf("the first line says %d rows, but %d are there; the file is truncated or its first line wrong", r.header[0], rows)
+		return nil, fmt.Errorf("the first line says %s, but %d are there; the file is truncated or its first line wrong", array.Counted(r.header[0], "row"), rows)
 	}
 	if t.Sizes == 2 && r.maxX >= 0 && r.maxY >= 0 {
 		return nil, errors.New("a first line of two numbers, rows and columns, but both labels and features below; write rows, features and labels")

@@ -27,7 +27,7 @@ type Writer struct {
 // float32 or float64. Errors name the file of that name.
 func NewWriter(name string, cols int, dtype array.DType) (*Writer, error) {
 	if cols > math.MaxInt32 {
-		return nil, array.Faultf(name, "%d columns are more than an index of 32 bits holds", cols)
+		return nil, array.Faultf(name, "%s are more than an index of 32 bits holds", array.Counted(cols, "column"))
 	}
 	w := &Writer{cols: cols, dtype: dtype, ptr: array.NewBuilder[int64](name), indices: array.NewBuilder[int32](name),
 		bytes: array.NewBuilder[uint8](name), singles: array.NewBuilder[float32](name), doubles: array.NewBuilder[float64](name)}
@@ -140,10 +140,10 @@ func narrow[T uint8 | float32 | float64](a *array.Array) []T {
 func writeColumns[T uint8 | float32 | float64](z *zip.Writer, ptr, indices, values *array.Array, cols int) error {
 	n := indices.Len()
 	if !array.Justified(float64(cols), float64(n+ptr.Len())) {
-		return fmt.Errorf("%d columns, of which only %d entries are listed, are too many for CSC; write CSR", cols, n)
+		return fmt.Errorf("%s with only %s listed are too many for CSC; write CSR", array.Counted(cols, "column"), array.Counted(n, "entry"))
 	}
 	if ptr.Len()-1 > math.MaxInt32 {
-		return fmt.Errorf("%d rows are more than an index of 32 bits holds", ptr.Len()-1)
+		return fmt.Errorf("%s are more than an index of 32 bits holds", array.Counted(ptr.Len()-1, "row"))
 	}
 	all := array.All[int32](indices)
 	start := make([]int64, cols+1)
