@@ -162,6 +162,7 @@ func expand(names []string) (files []string, err error) {
 // A merger merges partial results as they come.
 type merger struct {
 	parts    []*partialResult // without what is merged
+	first    *partialResult   // the first of them that has rows, if one has
 	shards   []*shardInfo
 	sum      map[string]*lossResult // of losses that all have
 	whole    measurer
@@ -196,15 +197,17 @@ func (m *merger) add(file string, data []byte) error {
 	if err != nil {
 		return err
 	}
-	if len(m.parts) > 0 {
-		if what := m.parts[0].differs(p); what != "" {
-			return fmt.Errorf("cannot be merged with %s: %s", quoted(m.parts[0].path), what)
+	if m.first != nil {
+		if what := m.first.differs(p); what != "" {
+			return fmt.Errorf("cannot be merged with %s: %s", quoted(m.first.path), what)
 		}
 	}
 	if err := m.know(p.shards); err != nil {
 		return err
 	}
-	if m.parts == nil {
+	switch {
+	case m.first == nil || m.first.rows() == 0: // then nothing is merged yet
+		m.first = p
 		m.sum = map[string]*lossResult{}
 		for i := range p.losses {
 			l := p.losses[i].lossResult
@@ -212,7 +215,7 @@ func (m *merger) add(file string, data []byte) error {
 			m.sum[p.losses[i].name] = &l
 		}
 		m.whole, m.pictured, m.shares = p.measured, p.pictured, p.shared
-	} else {
+	case p.rows() > 0:
 		have := map[string]bool{}
 		for i := range p.losses {
 			l := &p.losses[i]
@@ -342,7 +345,7 @@ func (m *merger) gaps() (warnings []string) {
 
 // merged is the partial result of all.
 func (m *merger) merged() *partialResult {
-	first := m.parts[0]
+	first := m.first
 	p := &partialResult{version: version(), options: first.options, k: m.k, weighs: first.weighs, classes: first.classes, double: first.double,
 		half: first.half, sparse: first.sparse, soft: first.soft, skipped: map[string]string{}, metrics: first.metrics, measured: m.whole, pictured: m.pictured,
 		shared: m.shares, byClass: first.byClass, thresholdFlags: first.thresholdFlags}
@@ -357,6 +360,9 @@ func (m *merger) merged() *partialResult {
 		}
 	}
 	for _, o := range m.parts {
+		if o.rows() == 0 && o != first { // of no rows, labels are neither hard nor soft
+			continue
+		}
 		for _, l := range o.losses {
 			if sum := m.sum[l.name]; sum != nil {
 				sum.merge(&lossResult{worst: l.worst})

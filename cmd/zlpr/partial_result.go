@@ -360,13 +360,13 @@ func (p *partialResult) differs(o *partialResult) string {
 		return kind(p.sparse, "sparse", "dense") + " and " + kind(o.sparse, "sparse", "dense") + " scores"
 	case p.byClass != o.byClass:
 		return kind(p.byClass, "results by class", "none") + " and " + kind(o.byClass, "results by class", "none")
-	case p.soft != o.soft:
+	case p.soft != o.soft && p.rows() > 0 && o.rows() > 0: // of no rows, labels are neither
 		return kind(p.soft, "soft", "hard") + " and " + kind(o.soft, "soft", "hard") + " labels"
 	case p.k != o.k && p.k > 0 && o.k > 0:
 		return fmt.Sprintf("--k %d and %d", p.k, o.k)
 	case !all && !slices.Equal(names(p), names(o)):
 		return fmt.Sprintf("losses %v and %v", names(p), names(o))
-	case !slices.Equal(p.metrics, o.metrics):
+	case !slices.Equal(p.metrics, o.metrics) && p.rows() > 0 && o.rows() > 0:
 		return fmt.Sprintf("metrics %v and %v", p.metrics, o.metrics)
 	}
 	return ""

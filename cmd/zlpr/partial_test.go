@@ -104,6 +104,7 @@ func TestPartial(t *testing.T) {
 		{"S Y --loss zlpr,bce --class-weights C.npy --pos-weight 2 --reduction mean-classes --row-weights W", ""},
 		{"S F --loss zlpr-soft", ""},
 		{"S F --loss all", ""},
+		{"S F --loss bce", ""},
 		{"U Y --loss zlpr --metrics psp_at_3,micro_f1,psndcg_at_1", "Y.scan"},
 		{"S Y --loss subset-padded --metrics macro_f1,lrap,macro_auc --predict-top 3", "Y.scan"},
 		{"S Y --loss subset-padded --k 25 --s0 0.5 --metrics samples_f1", ""},
@@ -140,7 +141,7 @@ func TestPartial(t *testing.T) {
 		var parts []string
 		for k := range cuts[1:] {
 			if cuts[k] == cuts[k+1] && strings.Contains(c.args, "F ") && strings.Contains(c.args, "all") {
-				continue // no label of no rows is soft
+				continue // no label of no rows is soft, and hard ones need a scan
 			}
 			part := fmt.Sprintf("%d.zlpr", k)
 			add := []string{"--partial", part, "--workers", fmt.Sprint(1 + k%3)}

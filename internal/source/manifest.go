@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -84,8 +85,25 @@ func ReadManifest(name string) (*Manifest, error) {
 	if err != nil {
 		return nil, array.Named(name, err)
 	}
+	return ParseManifest(name, text)
+}
+
+// ParseManifest reads the text of a manifest of that name, of a file or, as in
+// gs://bucket/folder/manifest.json, of an object of a store.
+func ParseManifest(name string, text []byte) (*Manifest, error) {
 	m, err := parseManifest(name, text)
 	return m, array.Named(name, err)
+}
+
+// beside returns the name of a file that is relative to the folder of another.
+func beside(other, file string) string {
+	if filepath.IsAbs(file) || strings.Contains(file, "://") {
+		return file
+	}
+	if scheme, rest, ok := strings.Cut(other, "://"); ok {
+		return scheme + "://" + path.Join(path.Dir(rest), file)
+	}
+	return filepath.Join(filepath.Dir(other), file)
 }
 
 // parseManifest reads the text of a manifest of that name.
@@ -153,13 +171,10 @@ func (r *manifestReader) shard() error {
 			return unknownKey(key, "scores, labels, mask, lengths, row_weights or rows")
 		}
 		file, ok := value.(string)
-		if path, _ := array.Split(file); !ok || file == "" || path == array.Stdin {
+		if base, _ := array.Split(file); !ok || file == "" || base == array.Stdin {
 			return fmt.Errorf("%s %v: give the name of a file", key, shortValue(value))
 		}
-		if !filepath.IsAbs(file) {
-			file = filepath.Join(filepath.Dir(r.m.Name), file)
-		}
-		s.files[Part(key)] = file
+		s.files[Part(key)] = beside(r.m.Name, file)
 		return nil
 	})
 	r.m.shards = append(r.m.shards, s)

@@ -165,6 +165,21 @@ func FuzzManifest(f *testing.F) {
 }
 
 // TestManifest: what manifests may say, and what is wrong with others.
+func TestBeside(t *testing.T) {
+	for _, c := range [][3]string{
+		{"m.json", "s.npy", "s.npy"},
+		{"d/m.json", "../s.npy", "s.npy"},
+		{"d/m.json", "/s.npy", "/s.npy"},
+		{"d/m.json", "gs://bucket/s.npy", "gs://bucket/s.npy"},
+		{"gs://bucket/d/m.json", "e/s.npy", "gs://bucket/d/e/s.npy"},
+		{"s3://bucket/d/m.json", "../s.safetensors:key", "s3://bucket/s.safetensors:key"},
+		{"memfs://m.json", "/s.npy", "/s.npy"},
+		{"gs://bucket/m.json", "s3://other/s.npy", "s3://other/s.npy"},
+	} {
+		require.Equal(t, filepath.FromSlash(c[2]), filepath.FromSlash(beside(c[0], c[1])), c)
+	}
+}
+
 func TestManifest(t *testing.T) {
 	m, err := parseManifest("d/m.json", []byte(`{"shards": [{"scores": "s.npz:k", "rows": 7}, {"scores": "/abs.npy"}]}`))
 	require.NoError(t, err)

@@ -1,0 +1,575 @@
+package zlprbeam
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/apache/beam/sdks/v2/go/pkg/beam"
+	_ "github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem/local"
+	"github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem/memfs"
+	_ "github.com/apache/beam/sdks/v2/go/pkg/beam/runners/prism"
+
+	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/named"
+)
+
+// command is the command zlpr, built from this tree.
+var command string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	beam.Init()
+	slog.SetDefault(slog.New(slog.NewTextHandler(io.Discard, nil))) // of Prism
+	os.Exit(build(m.Run))
+}
+
+func build(run func() int) int {
+	dir, err := os.MkdirTemp("", "zlpr-beam-*")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	command = filepath.Join(dir, "zlpr")
+	cmd := exec.Command("go", "build", "-o", command, "./cmd/zlpr")
+	cmd.Dir = ".."
+	if out, err := cmd.CombinedOutput(); err != nil {
+		panic(fmt.Sprintf("%v: %s", err, out))
+	}
+	return run()
+}
+
+// runCommand runs the command in a folder and returns what it prints.
+func runCommand(t *testing.T, dir string, args ...string) []byte {
+	t.Helper()
+	cmd := exec.Command(command, args...)
+	cmd.Dir = dir
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("zlpr %v: %v: %s", args, err, &stderr)
+	}
+	return out
+}
+
+// A table is a matrix of test data, or several rows of numbers.
+type table struct {
+	dtype array.DType
+	shape []int // of a row
+	data  []float64
+	file  string // its ending
+}
+
+// write writes rows r0 to r1-1.
+func (x *table) write(t *testing.T, name string, r0, r1 int) string {
+	t.Helper()
+	cols := 1
+	for _, n := range x.shape {
+		cols *= n
+	}
+	shape := append([]int{r1 - r0}, x.shape...)
+	header := array.Header(x.dtype, shape)
+	if x.file == ".safetensors" {
+		header = array.TensorHeader("x", x.dtype, shape)
+	}
+	b := header
+	for _, v := range x.data[r0*cols : r1*cols] {
+		switch x.dtype {
+		case array.BFloat16: // the data are such numbers
+			u := math.Float32bits(float32(v)) >> 16
+			b = append(b, byte(u), byte(u>>8))
+		case array.Float16:
+			u := half(v)
+			b = append(b, byte(u), byte(u>>8))
+		case array.Int32:
+			b = append(b, byte(int32(v)), byte(int32(v)>>8), byte(int32(v)>>16), byte(int32(v)>>24))
+		default:
+			b = array.AppendElements(b, x.dtype, []float64{v})
+		}
+	}
+	name += x.file
+	if err := os.WriteFile(name, b, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Base(name)
+}
+
+// half returns the bits of a normal float16.
+func half(v float64) uint16 {
+	u := math.Float32bits(float32(v))
+	return uint16(u>>16&0x8000) | uint16((u>>23&255-112)<<10) | uint16(u>>13&0x3ff)
+}
+
+// A dataset is what a test evaluates.
+type dataset struct {
+	name    string
+	rows    int
+	parts   map[string]*table
+	options Options
+	flags   []string // that say the same to the command
+}
+
+// cut are the rows at which shards begin, unequal ones, and none of one.
+func cut(rows, shards int) (at []int) {
+	for k := range shards {
+		at = append(at, rows*k*k/(shards*shards))
+	}
+	if shards == 7 {
+		at[2] = at[1] // an empty shard
+	}
+	return append(at, rows)
+}
+
+// write writes the shards and a manifest, whose name it returns.
+func (d *dataset) write(t *testing.T, dir string, shards int) string {
+	t.Helper()
+	at := cut(d.rows, shards)
+	var list []map[string]any
+	for k := range shards {
+		shard := map[string]any{"rows": at[k+1] - at[k]}
+		for part, x := range d.parts {
+			shard[part] = x.write(t, filepath.Join(dir, fmt.Sprintf("%s-%d-%d", part, shards, k)), at[k], at[k+1])
+		}
+		list = append(list, shard)
+	}
+	text, err := json.Marshal(map[string]any{"shards": list})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := filepath.Join(dir, fmt.Sprintf("m-%d.json", shards))
+	if err := os.WriteFile(name, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return name
+}
+
+// numbers returns n numbers that float16 and bfloat16 have.
+func numbers(r *rand.Rand, n int) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		x[i] = float64(math.Float32frombits(math.Float32bits(float32(r.NormFloat64()*2)) &^ 0xffff))
+		if math.Abs(x[i]) < 0x1p-10 {
+			x[i] = 0x1p-10
+		}
+	}
+	return x
+}
+
+// labels returns n labels; one in ten is positive.
+func labels(r *rand.Rand, n int) []float64 {
+	x := make([]float64, n)
+	for i := range x {
+		if r.Float64() < 0.1 {
+			x[i] = 1
+		}
+	}
+	return x
+}
+
+func all(metrics ...string) Options {
+	if metrics == nil {
+		metrics = []string{"all"}
+	}
+	return Options{Losses: []string{"all"}, Parameters: DefaultParameters, Metrics: metrics}
+}
+
+func datasets() []dataset {
+	r := rand.New(rand.NewPCG(1, 2))
+	const rows, classes = 601, 37
+	n := rows * classes
+	some := func(t array.DType, data []float64) *table { return &table{t, []int{classes}, data, ".npy"} }
+	scores, hard := numbers(r, n), labels(r, n)
+	for i := range scores {
+		if i%classes == 0 && i/classes%50 == 0 {
+			clear(hard[i : i+classes]) // rows without a label
+		}
+	}
+	fine := make([]float64, n)
+	for i := range fine {
+		fine[i] = r.NormFloat64()
+	}
+	mask, weights := make([]float64, n), make([]float64, rows)
+	for i := range mask {
+		if mask[i] = 1; hard[i] == 0 && r.Float64() < 0.2 {
+			mask[i] = 0
+		}
+	}
+	for i := range weights {
+		weights[i] = math.Floor(r.Float64()*4) * 0.7
+	}
+	soft := make([]float64, n)
+	for i := range soft {
+		soft[i] = float64(i%classes) / (classes * (classes - 1) / 2) // their sum in a row is 1
+	}
+	targets := make([]float64, rows)
+	for i := range targets {
+		targets[i] = float64(r.IntN(classes+1) - 1)
+	}
+	fixed := all()
+	fixed.Parameters.K, fixed.Parameters.S0, fixed.Parameters.Gamma, fixed.Parameters.Focal = 30, 0.5, 2, 1.5
+	weight, threshold := 3.0, 0.25
+	fixed.PosWeight, fixed.PredictThreshold, fixed.PredictTop = &weight, &threshold, 4
+	bins := all("micro_auc", "macro_average_precision", "micro_f1")
+	bins.AreaBits = 12
+	softOptions := all()
+	softOptions.Soft = true
+	return []dataset{
+		{"float32", rows, map[string]*table{"scores": some(array.Float32, scores), "labels": some(array.Uint8, hard)}, all(), nil},
+		{"float64", rows, map[string]*table{"scores": some(array.Float64, fine), "labels": some(array.Float32, hard)}, fixed,
+			[]string{"--k", "30", "--s0", "0.5", "--gamma", "2", "--focal", "1.5", "--pos-weight", "3", "--predict-threshold", "0.25", "--predict-top", "4"}},
+		{"float16", rows, map[string]*table{"scores": some(array.Float16, scores), "labels": some(array.Int32, hard)}, bins,
+			[]string{"--area-bits", "12", "--metrics", "micro_auc,macro_average_precision,micro_f1"}},
+		{"bfloat16", rows, map[string]*table{"scores": {array.BFloat16, []int{classes}, scores, ".safetensors"}, "labels": {array.Uint8, []int{classes}, hard, ".safetensors"}},
+			all("psp_at_3", "psndcg_at_5", "lrap"), []string{"--metrics", "psp_at_3,psndcg_at_5,lrap"}},
+		{"mask and weights", rows, map[string]*table{"scores": some(array.Float32, scores), "labels": some(array.Uint8, hard), "mask": some(array.Uint8, mask),
+			"row_weights": {array.Float64, nil, weights, ".npy"}}, all(), nil},
+		{"class numbers", rows, map[string]*table{"scores": some(array.Float32, scores), "labels": {array.Int32, nil, targets, ".npy"}}, all(), nil},
+		{"soft", rows, map[string]*table{"scores": some(array.Float32, scores), "labels": some(array.Float32, soft)}, softOptions, nil},
+		{"three axes", 100, map[string]*table{"scores": {array.Float32, []int{3, 50}, scores[:15000], ".npy"}, "labels": {array.Uint8, []int{3, 50}, hard[:15000], ".npy"}}, all(), nil},
+	}
+}
+
+// evaluate runs a pipeline on Prism.
+func evaluate1(manifest, out, grad string, o Options) error {
+	p, s := beam.NewPipelineWithRoot()
+	r := Evaluate(s, beam.Create(s, manifest), o)
+	Write(s, out, Report(s, r, o))
+	if grad != "" {
+		Gradients(s, grad, r, o)
+	}
+	_, err := beam.Run(context.Background(), "prism", p)
+	return err
+}
+
+// parse reads a report.
+func parse(t *testing.T, text []byte) (keys map[string]json.RawMessage) {
+	t.Helper()
+	if err := json.Unmarshal(text, &keys); err != nil {
+		t.Fatalf("%v: %s", err, text)
+	}
+	for key, v := range keys {
+		var b bytes.Buffer
+		if err := json.Compact(&b, v); err != nil {
+			t.Fatal(err)
+		}
+		keys[key] = b.Bytes()
+	}
+	return keys
+}
+
+// TestSameAsCommand: of 1, 2 and 7 unequal shards the losses, the measures and what
+// is said of them are those of the command on all rows, to the last digit.
+func TestSameAsCommand(t *testing.T) {
+	for _, d := range datasets() {
+		t.Run(d.name, func(t *testing.T) {
+			dir := t.TempDir()
+			for _, shards := range []int{1, 2, 7} {
+				manifest := d.write(t, dir, shards)
+				want := parse(t, runCommand(t, dir, append([]string{"eval", manifest, "--loss", "all", "--json"}, d.flags...)...))
+				out := filepath.Join(dir, "report.json")
+				if err := evaluate1(manifest, out, "", d.options); err != nil {
+					t.Fatal(err)
+				}
+				text, err := os.ReadFile(out)
+				if err != nil {
+					t.Fatal(err)
+				}
+				got := parse(t, text)
+				for _, key := range []string{"rows", "classes", "labels_per_row", "losses", "skipped", "metrics", "warnings", "tier"} {
+					if !bytes.Equal(want[key], got[key]) {
+						t.Errorf("%d shards: %s:\n%s\nthe command has\n%s", shards, key, got[key], want[key])
+					}
+				}
+			}
+		})
+	}
+}
+
+// TestGradients: the gradient of a shard has the bytes of the command's, whose
+// divisor is that of the merged results, for every loss.
+func TestGradients(t *testing.T) {
+	data := map[string]dataset{}
+	for _, d := range datasets() {
+		data[d.name] = d
+	}
+	for _, loss := range named.LossNames {
+		for _, name := range []string{"float32", "float64", "bfloat16", "mask and weights", "class numbers", "soft"} {
+			d := data[name]
+			takes := name == "soft" == (loss == "zlpr-soft") || loss == "bce"
+			if loss == "softmax" {
+				takes = name == "class numbers" || name == "soft"
+			}
+			if !takes {
+				continue
+			}
+			t.Run(loss+" "+name, func(t *testing.T) {
+				dir := t.TempDir()
+				o := d.options
+				o.Losses, o.Metrics = []string{loss}, nil
+				o.PosWeight, o.Parameters = nil, DefaultParameters
+				o.Parameters.K = 37
+				for _, shards := range []int{1, 7} {
+					manifest := d.write(t, dir, shards)
+					flags := []string{"--loss", loss, "--metrics", "none"}
+					if loss == "subset-padded" {
+						flags = append(flags, "--k", "37")
+					}
+					var parts []string
+					for k := range shards {
+						part := fmt.Sprintf("p-%d-%d.zlpr", shards, k)
+						runCommand(t, dir, append([]string{"eval", manifest, "--shard", fmt.Sprint(k), "--partial", part}, flags...)...)
+						parts = append(parts, part)
+					}
+					runCommand(t, dir, append([]string{"merge", "--out", "all.zlpr"}, parts...)...)
+					if err := evaluate1(manifest, filepath.Join(dir, "report.json"), filepath.Join(dir, "g"), o); err != nil {
+						t.Fatal(err)
+					}
+					for k := range shards {
+						runCommand(t, dir, append([]string{"eval", manifest, "--shard", fmt.Sprint(k), "--grad", "want.npy", "--divisor-from", "all.zlpr"}, flags...)...)
+						want, err := os.ReadFile(filepath.Join(dir, "want.npy"))
+						if err != nil {
+							t.Fatal(err)
+						}
+						got, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("g/gradient-%05d-of-%05d.npy", k, shards)))
+						if err != nil {
+							t.Fatal(err)
+						}
+						if !bytes.Equal(want, got) {
+							t.Errorf("shard %d of %d: %d bytes differ from the command's %d", k, shards, len(got), len(want))
+						}
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestMemory evaluates shards of Beam's file system in memory: names are of it.
+func TestMemory(t *testing.T) {
+	d := datasets()[0]
+	dir := t.TempDir()
+	manifest := d.write(t, dir, 7)
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(filepath.Join(dir, f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		memfs.Write("memfs://d/"+f.Name(), b)
+	}
+	if err := evaluate1("memfs://d/m-7.json", "memfs://d/report.json", "", d.options); err != nil {
+		t.Fatal(err)
+	}
+	got, err := read("memfs://d/report.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := parse(t, runCommand(t, dir, "eval", manifest, "--loss", "all", "--json"))
+	if keys := parse(t, got); !bytes.Equal(keys["losses"], want["losses"]) || !bytes.Equal(keys["metrics"], want["metrics"]) {
+		t.Errorf("%s\nthe command has\n%s %s", got, want["losses"], want["metrics"])
+	}
+	if !strings.Contains(string(got), `"scores": "memfs://d/scores-7-0.npy"`) {
+		t.Errorf("%s", got)
+	}
+}
+
+func read(name string) ([]byte, error) {
+	f, err := open(context.Background(), name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(f)
+}
+
+// TestFailures: what is wrong with a shard fails the pipeline with the shard's name,
+// and no output is there.
+func TestFailures(t *testing.T) {
+	d := datasets()[4]
+	d.options.Metrics = nil
+	rewrite := func(name string, change func([]byte) []byte) func(*testing.T, string) {
+		return func(t *testing.T, dir string) {
+			path := filepath.Join(dir, name)
+			b, err := os.ReadFile(path)
+			if err == nil {
+				err = os.WriteFile(path, change(b), 0o600)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	at := func(i int, v ...byte) func([]byte) []byte {
+		return func(b []byte) []byte { copy(b[i:], v); return b }
+	}
+	for what, c := range map[string]struct {
+		change func(*testing.T, string)
+		want   string
+	}{
+		"truncated": {rewrite("labels-7-5.npy", func(b []byte) []byte { return b[:len(b)-1] }), "labels-7-5.npy: truncated: the header says uint8"},
+		"too long":  {rewrite("scores-7-5.npy", func(b []byte) []byte { return append(b, 0) }), "scores-7-5.npy: more bytes follow"},
+		"label":     {rewrite("labels-7-5.npy", at(128+37*2+3, 2)), "labels-7-5.npy: row 2, column 3: label 2"},
+		"mask":      {rewrite("mask-7-5.npy", at(128+37+1, 7)), "mask-7-5.npy: row 1, column 1: mask"},
+		"weight":    {rewrite("row_weights-7-5.npy", at(128+8*3, 0, 0, 0, 0, 0, 0, 0xf0, 0xbf)), "row_weights-7-5.npy: row 3: "},
+		"score":     {rewrite("scores-7-5.npy", at(128+4*37*2, bytes.Repeat([]byte{0, 0, 0xc0, 0x7f}, 37*9)...)), "scores-7-5.npy: row "},
+		"foreign":   {rewrite("scores-7-5.npy", func([]byte) []byte { return []byte("1,2\n3,4\n") }), "not an .npy file"},
+		"missing":   {func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "mask-7-5.npy")) }, "mask-7-5.npy: no such file"},
+		"rows":      {rewrite("m-7.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"rows":135`), []byte(`"rows":136`), 1) }), "but the manifest says 136"},
+		"other shapes": {func(t *testing.T, dir string) {
+			(&table{array.Uint8, []int{36}, make([]float64, 135*36), ".npy"}).write(t, filepath.Join(dir, "labels-7-5"), 0, 135)
+		}, "labels of shape 135×36, scores of shape 135×37"},
+		"other classes": {func(t *testing.T, dir string) {
+			for part, x := range map[string]*table{"scores": {array.Float32, []int{5}, make([]float64, 135*5), ".npy"}, "labels": {array.Uint8, []int{5}, make([]float64, 135*5), ".npy"}, "mask": {array.Uint8, []int{5}, make([]float64, 135*5), ".npy"}} {
+				x.write(t, filepath.Join(dir, part+"-7-5"), 0, 135)
+			}
+		}, "37 and 5 classes"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			manifest := d.write(t, dir, 7)
+			o := d.options
+			o.Losses, o.Strict = []string{"zlpr"}, true
+			if at := cut(601, 7); at[6]-at[5] != 135 {
+				t.Fatalf("shard 5 has %d rows", at[6]-at[5])
+			}
+			c.change(t, dir)
+			err := evaluate1(manifest, filepath.Join(dir, "report.json"), filepath.Join(dir, "g"), o)
+			if err == nil {
+				t.Fatal("no error")
+			}
+			name := "shard 5 of 7, " + filepath.Join(dir, "scores-7-5.npy") + ": "
+			if what == "other classes" {
+				name = "cannot be shards of one whole"
+			}
+			if !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v\nhas not %q and %q", err, name, c.want)
+			}
+			for _, pattern := range []string{"report.json*", "g/*"} {
+				if there, _ := filepath.Glob(filepath.Join(dir, pattern)); len(there) > 0 {
+					t.Errorf("there is %v", there)
+				}
+			}
+		})
+	}
+}
+
+// TestManyScores: beyond the scores that are kept, areas are of bins whatever the
+// split, those of the command's bits.
+func TestManyScores(t *testing.T) {
+	defer func(n int) { most = n }(most)
+	most = 5000
+	d := datasets()[1]
+	dir := t.TempDir()
+	want := ""
+	for _, shards := range []int{1, 2, 7} {
+		if err := evaluate1(d.write(t, dir, shards), filepath.Join(dir, "report.json"), "", d.options); err != nil {
+			t.Fatal(err)
+		}
+		text, err := os.ReadFile(filepath.Join(dir, "report.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := string(parse(t, text)["metrics"])
+		if !strings.Contains(got, `"micro_auc":{"low":`) {
+			t.Fatalf("no bounds: %s", got)
+		}
+		if want == "" {
+			want = got
+		} else if got != want {
+			t.Errorf("%d shards: %s, not %s", shards, got, want)
+		}
+	}
+}
+
+// TestCoder: a result comes back as it went, and merging leaves what is merged as it
+// is.
+func TestCoder(t *testing.T) {
+	d := datasets()[1]
+	dir := t.TempDir()
+	m, err := readManifest(t.Context(), d.write(t, dir, 2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := d.options
+	merge := &mergeAll{o}
+	sum := merge.CreateAccumulator()
+	for _, shard := range shardsOf(m) {
+		s, err := evaluateShard(t.Context(), shard, &o, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		before, err := encodeResult(Result{s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if sum, err = merge.MergeAccumulators(sum, Result{s}); err != nil {
+			t.Fatal(err)
+		}
+		again, err := decodeResult(before)
+		if err != nil {
+			t.Fatal(err)
+		}
+		after, err := encodeResult(Result{s})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if b, err := encodeResult(again); err != nil || len(b) != len(before) || len(after) != len(before) {
+			t.Errorf("%d bytes, then %d, then %d: %v", len(before), len(after), len(b), err)
+		}
+	}
+	if sum.rows != d.rows || len(sum.shards) != 2 {
+		t.Errorf("%d rows of %v", sum.rows, sum.shards)
+	}
+	for _, bad := range []string{"x", "\x03\xff\x82\x00"} {
+		if _, err := decodeResult([]byte(bad)); err == nil {
+			t.Errorf("%q is a result", bad)
+		}
+	}
+}
+
+// TestCheck: what is wrong with options is said before anything runs.
+func TestCheck(t *testing.T) {
+	nan := math.NaN()
+	for want, change := range map[string]func(*Options){
+		"no loss and no metric": func(o *Options) { o.Losses, o.Metrics = nil, nil },
+		"unknown loss":          func(o *Options) { o.Losses = []string{"zlrp"} },
+		"stands alone":          func(o *Options) { o.Losses = []string{"all", "bce"} },
+		"named twice":           func(o *Options) { o.Losses = []string{"bce", "bce"} },
+		"takes no soft labels":  func(o *Options) { o.Losses, o.Soft = []string{"subset"}, true },
+		"takes soft labels":     func(o *Options) { o.Losses = []string{"zlpr-soft"} },
+		"need hard labels":      func(o *Options) { o.Soft, o.Metrics = true, []string{"micro_f1"} },
+		"8 to 22":               func(o *Options) { o.AreaBits = 23 },
+		"reduction":             func(o *Options) { o.Reduction = "median" },
+		"at least 1":            func(o *Options) { o.PredictTop = -1 },
+		"positive weight":       func(o *Options) { o.PosWeight = &nan },
+		"NaN":                   func(o *Options) { o.PredictThreshold = &nan },
+		"finite":                func(o *Options) { o.Parameters.S0 = nan },
+		"loss pairwise":         func(o *Options) { o.Parameters.Gamma = -1 },
+		"metric":                func(o *Options) { o.Metrics = []string{"no_such"} },
+	} {
+		o := all()
+		change(&o)
+		if err := o.Check(); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, not %q", err, want)
+		}
+	}
+	o := all()
+	if err := o.Check(); err != nil {
+		t.Error(err)
+	}
+}

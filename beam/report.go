@@ -1,0 +1,133 @@
+package zlprbeam
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/named"
+	"github.com/zlpr/zlpr/metrics"
+)
+
+// A number is a float64 in JSON: in as many digits as it takes to read the same
+// bits back, null where JSON has no name for it.
+type number float64
+
+func (x number) MarshalJSON() ([]byte, error) {
+	if v := float64(x); !math.IsNaN(v) && !math.IsInf(v, 0) {
+		return strconv.AppendFloat(nil, v, 'g', -1, 64), nil
+	}
+	return []byte("null"), nil
+}
+
+// An area is a number in JSON, or the bounds between which it lies.
+type area metrics.Result
+
+func (a area) MarshalJSON() ([]byte, error) {
+	if low, high := a.Bounds.Low, a.Bounds.High; low < high {
+		return json.Marshal(struct {
+			Low  number `json:"low"`
+			High number `json:"high"`
+		}{number(low), number(high)})
+	}
+	return number(a.Value).MarshalJSON()
+}
+
+// A lossReport is what the report says of a loss.
+type lossReport struct {
+	Mean number `json:"mean"`
+	Sum  number `json:"sum"`
+	Min  number `json:"min"`
+	Max  number `json:"max"`
+}
+
+// A jsonReport is what Report makes: the keys that zlpr eval --json has, too, mean
+// what they mean there.
+type jsonReport struct {
+	Rows         int                   `json:"rows"`
+	Classes      int                   `json:"classes"`
+	LabelsPerRow number                `json:"labels_per_row"`
+	Losses       map[string]lossReport `json:"losses"`
+	Skipped      map[string]string     `json:"skipped"`
+	Metrics      map[string]area       `json:"metrics"`
+	Warnings     []string              `json:"warnings"`
+	Tier         string                `json:"tier"`
+	Shards       []shardReport         `json:"shards"`
+}
+
+type shardReport struct {
+	Scores string `json:"scores"`
+	Rows   int    `json:"rows"`
+}
+
+// report is the report of all rows, in JSON.
+func (s *state) report(o *Options) ([]byte, error) {
+	if s == nil || s.rows == 0 {
+		return nil, errors.New("no rows: all shards are empty; there is nothing to evaluate")
+	}
+	r := &jsonReport{Rows: s.rows, Classes: s.classes, LabelsPerRow: number(float64(s.positives) / float64(s.rows)),
+		Losses: map[string]lossReport{}, Skipped: s.skipped, Metrics: map[string]area{}, Warnings: []string{}}
+	if o.Soft {
+		r.LabelsPerRow = number(math.NaN())
+		if len(o.Metrics) > 0 {
+			r.Warnings = append(r.Warnings, "no metrics: labels are soft")
+		}
+	}
+	if s.softmax != nil {
+		r.Skipped["softmax"] = s.softmax.reason()
+	}
+	for _, name := range named.LossNames {
+		total := s.totals[name]
+		if total == nil {
+			continue
+		}
+		loss, err := total.Result(zlpr.Mean)
+		switch {
+		case errors.Is(err, zlpr.ErrNoRows) && o.all():
+			r.Skipped[name] = "no row counts"
+			continue
+		case errors.Is(err, zlpr.ErrNoRows):
+			return nil, fmt.Errorf("no row counts for %s: all are masked out, ignored or of weight 0", name)
+		case err != nil:
+			return nil, err
+		}
+		r.Losses[name] = lossReport{Mean: number(loss.Loss), Sum: number(loss.Sum), Min: number(loss.Min), Max: number(loss.Max)}
+		if sum := loss.Sum; math.IsNaN(sum) || math.IsInf(sum, 0) {
+			r.Warnings = append(r.Warnings, fmt.Sprintf("%s is %v; strict names the first score that is NaN or infinite", name, sum))
+		}
+	}
+	if s.measured != nil {
+		results, err := s.measured.Results()
+		switch {
+		case errors.Is(err, metrics.ErrNoRows) && o.all():
+			r.Warnings = append(r.Warnings, "no metrics: no row counts")
+		case errors.Is(err, metrics.ErrNoRows):
+			return nil, errors.New("no row counts for the metrics: all are masked out, ignored or of weight 0")
+		case err != nil:
+			return nil, err
+		}
+		for _, m := range results {
+			r.Metrics[m.Name] = area(m)
+		}
+	}
+	if o.weighs() {
+		r.Warnings = append(r.Warnings, "propensities are from all labels, with A = 0.55 and B = 1.5")
+	}
+	if !s.logits {
+		r.Warnings = append(r.Warnings, "all scores lie in [0, 1]: are they probabilities? The losses take logits, before any sigmoid or softmax")
+	}
+	slices.Sort(s.tiers)
+	r.Tier = strings.Join(s.tiers, ", ")
+	slices.SortFunc(s.shards, func(a, b shardRows) int { return array.Natural(a.Name, b.Name) })
+	for _, shard := range s.shards {
+		r.Shards = append(r.Shards, shardReport{shard.Name, shard.Rows})
+	}
+	text, err := json.MarshalIndent(r, "", "  ")
+	return append(text, '\n'), err
+}
