@@ -323,6 +323,10 @@ func TestGradients(t *testing.T) {
 				for _, shards := range []int{1, 7} {
 					manifest := d.write(t, dir, shards)
 					flags := []string{"--loss", loss, "--metrics", "none"}
+					if loss == "distribution-balanced" {
+						runCommand(t, dir, "scan", manifest, "--out", "labels.scan")
+						flags = append(flags, "--scan", "labels.scan")
+					}
 					if loss == "subset-padded" {
 						flags = append(flags, "--k", "37")
 					}
@@ -506,6 +510,7 @@ func TestCoder(t *testing.T) {
 		t.Fatal(err)
 	}
 	o := d.options
+	o.Losses = []string{"bce", "subset-padded"}
 	merge := &mergeAll{o}
 	sum := merge.CreateAccumulator()
 	for _, shard := range shardsOf(m) {

@@ -61,6 +61,9 @@ func newEvaluation[T float](o *Options, r *reader, scan *metrics.LabelScan) (*ev
 	if o.countsK() {
 		parameters.K = max(1, scan.Most())
 	}
+	if o.balances() {
+		parameters.Counts, parameters.Rows = scan.Positives(), scan.Rows()
+	}
 	var positive []float64
 	if o.PosWeight != nil {
 		positive = slices.Repeat([]float64{*o.PosWeight}, r.classes)

@@ -105,8 +105,10 @@ func (o *Options) Check() error {
 	case p.K < 0:
 		return fmt.Errorf("k %d: at least 1, or 0", p.K)
 	}
+	known := o.Parameters // as of two classes, of which the labels say nothing yet
+	known.K, known.Counts, known.Rows = max(1, p.K), []int{1, 1}, 2
 	for _, name := range o.lossNames() {
-		if _, err := zlpr.NewEvaluator[float32](named.FindLoss(name).Make(&o.Parameters, nil), zlpr.Options{Workers: 1}); err != nil && (name != "subset-padded" || p.K > 0) {
+		if _, err := zlpr.NewEvaluator[float32](named.FindLoss(name).Make(&known, nil), zlpr.Options{Workers: 1}); err != nil {
 			return fmt.Errorf("loss %s: %w", name, err)
 		}
 	}
@@ -118,9 +120,13 @@ func (o *Options) Check() error {
 	return nil
 }
 
-// needsScan tells whether something depends on all labels: propensities, or K of
-// subset-padded.
-func (o *Options) needsScan() bool { return o.weighs() || o.countsK() }
+// needsScan tells whether something depends on all labels: propensities, K of
+// subset-padded, the counts of distribution-balanced.
+func (o *Options) needsScan() bool { return o.weighs() || o.countsK() || o.balances() }
+
+func (o *Options) balances() bool {
+	return !o.Soft && slices.Contains(o.lossNames(), "distribution-balanced")
+}
 
 func (o *Options) weighs() bool {
 	return slices.ContainsFunc(o.metricNames(), func(name string) bool { return strings.HasPrefix(name, "ps") })
