@@ -19,9 +19,12 @@ func finishTarget(v *vec, factors bool) {
 	f := newFinish(v, factors)
 	e := newExponential(f.vec, f.constant(coef.Magic64), false)
 	f.zeros = factors
-	var ofTerms *extremes
+	var ofTerms, ofScores, ofTargets *extremes
 	if v.wide() {
-		ofTerms = f.newExtremes()
+		ofTerms, ofScores = f.newExtremes(), f.newExtremes()
+		if factors {
+			ofTargets = f.newExtremes()
+		}
 	}
 	magnitude, sign := f.constant(math.Float64frombits(1<<63-1)), f.constant(math.Copysign(0, -1))
 	f.run(func() {
@@ -29,7 +32,7 @@ func finishTarget(v *vec, factors bool) {
 		y, q := f.reg(), f.reg()
 		f.move(at(f.sums[1], 0), y)
 		f.ADDQ(operand.U8(f.bytes), f.sums[1])
-		f.atMost(y, magnitude, coef.TargetLimit)
+		f.atMost(y, magnitude, coef.TargetLimit, ofScores)
 		f.xor(y, f.asRegister(sign), y)
 		p, s := e.evaluate([]vreg{y})
 		b, u := p[0], f.reg()
@@ -44,7 +47,7 @@ func finishTarget(v *vec, factors bool) {
 		}
 		if factors {
 			f.mul(u, at(f.scale, 0), q)
-			f.atMost(q, magnitude, math.MaxFloat64)
+			f.atMost(q, magnitude, math.MaxFloat64, ofTargets)
 		}
 		logarithm := f.log1p
 		if !v.double() {
@@ -67,10 +70,17 @@ func finishTarget(v *vec, factors bool) {
 	})
 }
 
-// atMost has lanes above a bound in magnitude, or NaN, be no good.
-func (f *finish) atMost(x vreg, magnitude op, bound float64) {
-	q, k := f.reg(), f.newMask()
+// atMost has lanes above a bound in magnitude, or NaN, be no good: on AVX-512 by the
+// extremes e.
+func (f *finish) atMost(x vreg, magnitude op, bound float64, e *extremes) {
+	q := f.reg()
 	f.and(x, f.asRegister(magnitude), q)
+	if e != nil {
+		e.high = bound
+		f.VPMAXUQ(q, e.most, e.most)
+		return
+	}
+	k := f.newMask()
 	f.compare(lessOrEqual, q, f.constant(bound), k)
 	f.andMask(k, f.good)
 }
