@@ -308,7 +308,7 @@ func metricTables(r *evalReport) []page.Table {
 	if len(averages.Rows) > 0 {
 		tables = append(tables, averages)
 	}
-	for rows := range slices.Chunk(others.Rows, 8) { // side by side
+	for rows := range slices.Chunk(others.Rows, 16) { // side by side
 		tables = append(tables, page.Table{Head: others.Head, Rows: rows})
 	}
 	return tables
