@@ -1,6 +1,8 @@
 package zlpr
 
 import (
+	"fmt"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -98,4 +100,22 @@ func testDistributionBalanced[T Float](t *testing.T) {
 			}
 		}
 	}
+}
+
+// TestDistributionBalancedBits: the same bits everywhere.
+func TestDistributionBalancedBits(t *testing.T) {
+	r := rand.New(rand.NewPCG(113, 114))
+	h := fnv.New64a()
+	for _, n := range []int{1, 5, 64, 70} {
+		x, positive := pathRows[float64](r, 40, n)
+		loss := NewDistributionBalanced(make([]int, n), 1000)
+		for j := range loss.Counts {
+			loss.Counts[j] = r.IntN(1000)
+		}
+		_, losses, grad := evalBatch(t, loss, Options{}, &Batch[float64]{Scores: Matrix[float64]{40, n, x, n}, Labels: &DenseLabels[bool]{40, n, positive, n}}, Output[float64]{})
+		for _, v := range append(losses, grad...) {
+			fmt.Fprintf(h, "%x ", math.Float64bits(v))
+		}
+	}
+	require.Equal(t, uint64(0xb33fca0c6e24608d), h.Sum64())
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
@@ -536,4 +538,109 @@ func fuzzRange[T Float](t *testing.T, rng *rand.Rand) {
 			t.Errorf("%s: %g at %s", kind, worst, found.at[kind])
 		}
 	}
+}
+
+// FuzzDistillation compares the divergences of the first half of the scores from the second
+// with the reference, and any scores on every tier with those of the generic one.
+func FuzzDistillation(f *testing.F) {
+	seeds(f)
+	f.Add(kerneltest.FuzzBytes(1, 2, 3, 1.0000001, 2, 3.5))
+	f.Add(kerneltest.FuzzBytes(500, -500, 0, -500, 500, 1e-9))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		fuzzDistillation[float32](t, data)
+		fuzzDistillation[float64](t, data)
+	})
+}
+
+func fuzzDistillation[T Float](t *testing.T, data []byte) {
+	x := kerneltest.FuzzFloats[T](data)
+	n := min(len(x)/2, 16)
+	if n == 0 {
+		return
+	}
+	s, z := x[:n], x[len(x)-n:]
+	finite := true
+	for _, v := range append(slices.Clone(s), z...) {
+		finite = finite && math.Abs(float64(v)) <= 1e4 // beyond, the reference takes long
+	}
+	ulp, smallest := unitsOf[T]()
+	for _, of := range distillations {
+		b := &Batch[T]{Scores: Matrix[T]{1, n, s, n}, Teacher: Matrix[T]{1, n, z, n}}
+		loss := Distillation{of.loss, 2}
+		restore := forceTier(kernel.Generic)
+		want := runOnce(t, loss, Options{}, b)
+		restore()
+		for _, tier := range kernel.Available() {
+			restore := forceTier(tier)
+			requireSame(t, want, runOnce(t, loss, Options{}, b), loss.Name()+" "+tier.String())
+			restore()
+		}
+		if !finite {
+			continue
+		}
+		exact, terms := (ref.Row{Scores: wide(s)}).Distillation(of.exact, wide(z), 2)
+		_, losses, grad := evalBatch(t, loss, Options{}, b, Output[T]{})
+		if l, _ := exact.Loss.Float64(); l > 0x1p-1000 {
+			require.LessOrEqual(t, ref.RelError(losses[0], exact.Loss, ulp), distillationULPs[T](), "%s: %v from %v", loss.Name(), s, z)
+		}
+		for j, g := range grad {
+			if a, _ := exact.Grad[j].Float64(); math.Abs(a) >= smallest {
+				require.LessOrEqual(t, ref.AbsError(float64(g), exact.Grad[j], terms[j], ulp), distillationULPs[T](), "%s: %v from %v", loss.Name(), s, z)
+			}
+		}
+	}
+}
+
+// FuzzLongTail compares the asymmetric, two-way and distribution-balanced losses with the
+// reference, and smoothed labels.
+func FuzzLongTail(f *testing.F) {
+	lossSeeds(f)
+	f.Fuzz(func(t *testing.T, data []byte, labels, mask uint64) {
+		fuzzLongTail[float32](t, data, labels, mask)
+		fuzzLongTail[float64](t, data, labels, mask)
+	})
+}
+
+func fuzzLongTail[T Float](t *testing.T, data []byte, labels, mask uint64) {
+	c, ok := fuzzRow[T](data, labels, mask)
+	if !ok {
+		return
+	}
+	n := len(c.scores)
+	balanced := NewDistributionBalanced(make([]int, n), 1000)
+	for j := range balanced.Counts {
+		balanced.Counts[j] = j*j%999 + 1
+	}
+	asymmetric, _ := c.row().Asymmetric(1, 4, 0)
+	for _, l := range []struct {
+		loss  Loss
+		want  ref.Result
+		bound float64 // of float64 scores
+	}{
+		{Asymmetric{GammaPositive: 1, GammaNegative: 4}, asymmetric, 4},
+		{TwoWay{PositiveTemperature: 4}, c.row().TwoWay(4, 1), 24},
+		{balanced, c.row().DistributionBalanced(balanced.Counts, 1000, 0.1, 10, 0.3, 0.05, 2), 56},
+	} {
+		bound := 4.0
+		if ulp, _ := unitsOf[T](); ulp == 0x1p-52 {
+			bound = l.bound
+		}
+		_, losses, grad := evalBatch(t, l.loss, Options{}, c.batch(), Output[T]{})
+		checkRow(t, l.loss.Name(), losses[0], grad, l.want, bound, bound)
+	}
+	b := c.batch()
+	b.Smoothing = 0.25
+	_, losses, _ := evalBatch(t, ZLPR{}, Options{}, b, Output[T]{})
+	row := c.row()
+	row.Soft = make([]float64, n)
+	for j := range row.Soft {
+		if row.Mask == nil || row.Mask[j] {
+			row.Soft[j] = 0.125
+			if row.Positive[j] {
+				row.Soft[j] = 0.875
+			}
+		}
+	}
+	ulp, _ := unitsOf[T]()
+	require.LessOrEqual(t, ref.RelError(losses[0], row.SoftZLPR().Loss, ulp), 4.0)
 }

@@ -20,6 +20,7 @@ type dataset struct {
 	labels      string        // name of the file
 	shards      *array.Shards // that the labels are in, if there are several
 	train, test part
+	leftOut     int    // so many rows of the files are
 	held        []bool // of the files' rows: those of --validation
 	features    int
 	classes     int
@@ -31,6 +32,8 @@ type part struct {
 	x    *linear.Matrix
 	y    *zlpr.BitLabels
 	rows []int // of the files
+
+	teacher []float64 // a teacher's scores, rows × classes; or nil
 }
 
 // featureFlags say where features are.
@@ -365,6 +368,7 @@ func newDataset(describe string, x *linear.Matrix, y *zlpr.BitLabels, which []in
 		return p
 	}
 	d := &dataset{describe: describe, features: x.Cols, classes: y.Cols, train: take(trainRow), test: take(testRow)}
+	d.leftOut = len(which) - len(d.train.rows) - len(d.test.rows)
 	if d.train.x.Rows == 0 {
 		return nil, array.Faultf(describe, "no train row is left: all are test rows or left out")
 	}

@@ -68,3 +68,28 @@ func (f *evalFlags) openTeacher(e *evaluation) error {
 	e.shards["teacher"] = shardsOf(t, t.rows())
 	return checkPairs("teacher", e.shards["teacher"], e.shards["scores"])
 }
+
+// openTeacher returns the scores that the teacher has for the train rows. The file has
+// those of all rows.
+func (f *trainFlags) openTeacher(d *dataset) ([]float64, error) {
+	t, err := f.openScoresAs("teacher", f.teacher)
+	if err != nil {
+		return nil, err
+	}
+	defer t.Close()
+	rows := d.train.x.Rows + d.test.x.Rows + d.leftOut
+	if t.rows() != rows || t.classes() != d.classes {
+		return nil, array.Faultf(f.teacher, "a teacher's scores of shape %s; %d×%d are needed, those of all rows", array.ShapeString(t.shape), rows, d.classes)
+	}
+	var buffer []float64
+	scores := make([]float64, 0, len(d.train.rows)*d.classes)
+	for _, row := range d.train.rows {
+		scores = append(scores, block(t, &buffer, row, row+1)...)
+		for j, v := range scores[len(scores)-d.classes:] {
+			if v-v != 0 {
+				return nil, array.Faultf(f.teacher, "row %d, column %d: teacher's score is %v; training takes finite ones", row, j, v)
+			}
+		}
+	}
+	return scores, nil
+}

@@ -2,7 +2,9 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"math"
+	"math/rand/v2"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -87,4 +89,59 @@ func TestTeacher(t *testing.T) {
 	} {
 		fails(t, dir, c.status, c.pattern, c.args...)
 	}
+}
+
+// TestTrainTeacher: a student with the teacher's features learns the teacher, of BCE and of
+// ZLPR; λ can be chosen; what is wrong is said.
+func TestTrainTeacher(t *testing.T) {
+	dir := t.TempDir()
+	const rows, features, classes = 60, 3, 4
+	r := rand.New(rand.NewPCG(5, 6))
+	x, y, split := make([]float64, rows*features), make([]uint8, rows*classes), make([]uint8, rows)
+	teacher := make([]float64, rows*classes)
+	for i := range rows {
+		split[i] = uint8(i % 3 / 2)
+		for j := range features {
+			x[i*features+j] = r.NormFloat64()
+		}
+		for j := range classes {
+			z := x[i*features+j%features] - 0.5*x[i*features] + 0.3
+			teacher[i*classes+j] = z
+			if z > 0 {
+				y[i*classes+j] = 1
+			}
+		}
+	}
+	save(t, dir, "X.npy", []int{rows, features}, x)
+	save(t, dir, "Y.npy", []int{rows, classes}, y)
+	save(t, dir, "T.npy", []int{rows, classes}, teacher)
+	save(t, dir, "split.npy", []int{rows}, split)
+	base := []string{"train", "--x", "X.npy", "--y", "Y.npy", "--split", "split.npy", "--teacher", "T.npy", "--temperature", "2"}
+	for _, loss := range []string{"bce", "zlpr", "softmax"} {
+		stdout, stderr, status := run(t, dir, append(base, "--loss", loss, "--l2", "1e-9", "--json")...)
+		require.Equal(t, 0, status, stderr)
+		var of struct {
+			Objective float64
+			Converged bool
+			Metrics   map[string]float64
+		}
+		require.NoError(t, json.Unmarshal([]byte(stdout), &of))
+		require.Less(t, of.Objective, 1e-7, loss) // the teacher is linear: the least divergence is 0
+		if loss != "softmax" {
+			require.Greater(t, of.Metrics["micro_f1"], 0.99, loss)
+		}
+	}
+	stdout, stderr, status := run(t, dir, append(base, "--loss", "zlpr", "--l2", "auto", "--json")...)
+	require.Equal(t, 0, status, stderr)
+	require.Contains(t, stdout, `"path"`)
+	teacher[2] = math.Inf(1)
+	save(t, dir, "inf.npy", []int{rows, classes}, teacher)
+	save(t, dir, "short.npy", []int{rows - 1, classes}, teacher[classes:])
+	with := func(file string) []string {
+		return []string{"train", "--x", "X.npy", "--y", "Y.npy", "--teacher", file}
+	}
+	fails(t, dir, 1, `inf.npy: row 0, column 2: teacher's score is \+Inf`, with("inf.npy")...)
+	fails(t, dir, 1, `short.npy: a teacher's scores of shape 59×4; 60×4 are needed`, with("short.npy")...)
+	fails(t, dir, 2, `--teacher: pairwise has no form`, append(with("T.npy"), "--loss", "pairwise")...)
+	fails(t, dir, 2, `--temperature 0: a number above 0`, append(with("T.npy"), "--temperature", "0")...)
 }

@@ -27,6 +27,7 @@ import (
 
 type trainFlags struct {
 	featureFlags
+	teacherFlags
 	pageFlags
 	pathFlags
 	y, split, source  string
@@ -74,6 +75,9 @@ three arrays of one (--x-csr), or libsvm text, which has the labels as well;
 gzip and bzip2 are unpacked. Labels are rows × classes in the same formats; for
 --loss softmax also one class number a row, -1 for a row that is left out.
 
+With --teacher the loss is the divergence from a teacher's scores of the same rows, at
+--temperature, and labels are for the metrics, and for the choices of --l2 auto.
+
 --l2 auto chooses λ and one threshold, or one for every class (--per-class), on
 validation rows held out of the train rows: a third of them, by --seed, or those
 that have the number N of --validation in the split file. A path of λ goes from
@@ -111,6 +115,7 @@ func (f *trainFlags) table() flagTable {
 	f.lambda, f.measure = "1e-5", "micro_f1"
 	f.loss, f.tolerance, f.iterations, f.workers = "zlpr", defaultTolerance, defaultIterations, runtime.GOMAXPROCS(0)
 	features := []use{withFlag("x", &f.x), withFlag("x-csr", &f.csr)}
+	distills := []use{{"--loss " + strings.Join(distilled, ", "), func() bool { return slices.Contains(distilled, f.loss) }}}
 	npz := []string{".npz"}
 	auto := []use{{"--l2 auto", func() bool { return f.auto }}}
 	return slices.Concat(f.featureFlags.table(), flagTable{
@@ -139,7 +144,7 @@ func (f *trainFlags) table() flagTable {
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw objective, precision-recall and scores to this .svg or .png `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}, f.pageFlags.table(), f.readFlags.table(true))
+	}, f.teacherFlags.table(distills), f.pageFlags.table(), f.readFlags.table(true))
 }
 
 // table is the flags that say where features are.
@@ -177,6 +182,11 @@ func runTrain(ctx context.Context, s *session, f *trainFlags) error {
 	d, err := f.openDataset(ctx)
 	if err != nil {
 		return err
+	}
+	if f.teacher != "" {
+		if d.train.teacher, err = f.openTeacher(d); err != nil {
+			return err
+		}
 	}
 	if err := f.end(); err != nil {
 		return err
@@ -261,6 +271,9 @@ func (f *trainFlags) check() error {
 	if err := f.checkPath(); err != nil {
 		return err
 	}
+	if err := f.teacherFlags.check([]string{f.loss}, false); err != nil {
+		return err
+	}
 	switch {
 	case !slices.Contains(trainLosses, f.loss):
 		return unknownLoss(f.loss, trainLosses)
@@ -299,7 +312,7 @@ func (f *trainFlags) fit(ctx context.Context, s *session, d *dataset, name strin
 		}
 		l2, o.Start = chosen.l2, chosen.start
 	}
-	o.L2 = l2
+	o.L2, o.Teacher = l2, d.train.teacher
 	bar := s.progress("train "+name, f.iterations)
 	o.Progress = func(iteration int, _, _ float64) { bar.set(iteration) }
 	model, err := linear.Fit(ctx, d.train.x, d.train.y, loss, o)
@@ -404,5 +417,5 @@ func (f *trainFlags) trainLoss(name string, d *dataset) (zlpr.Loss, metrics.Rule
 		rule = rule.AtMost(max(1, flags.K))
 	}
 	loss, err := flags.newLoss(name, nil)
-	return loss, rule, err
+	return f.distill(loss), rule, err
 }

@@ -93,6 +93,9 @@ func (p part) take(keep func(row int) bool) part {
 		if keep(i) {
 			t.y.Rows++
 			t.rows = append(t.rows, row)
+			if p.teacher != nil {
+				t.teacher = append(t.teacher, p.teacher[i*p.y.Cols:][:p.y.Cols]...)
+			}
 			t.y.Words = append(t.y.Words, p.y.Words[i*p.y.Stride:][:p.y.Stride]...)
 		}
 	}
@@ -174,6 +177,7 @@ func (f *trainFlags) choose(ctx context.Context, s *session, d *dataset, loss zl
 			break
 		}
 		o.L2 = l2
+		o.Teacher = fitted.teacher
 		model, err := linear.Fit(ctx, fitted.x, fitted.y, loss, o)
 		if err != nil {
 			return nil, f.explainFit(d, fitted, err)

@@ -46,6 +46,9 @@ func newProblem(ctx context.Context, x *Matrix, labels zlpr.Bits, loss zlpr.Loss
 		weights: make([]float64, size), gradient: make([]float64, size), scores: make([]float64, x.Rows*classes)}
 	p.batch = zlpr.Batch[float64]{Labels: labels,
 		Scores: zlpr.Matrix[float64]{Rows: x.Rows, Cols: classes, Data: p.scores, Stride: classes}}
+	if o.Teacher != nil {
+		p.batch.Labels, p.batch.Teacher = nil, zlpr.Matrix[float64]{Rows: x.Rows, Cols: classes, Data: o.Teacher, Stride: classes}
+	}
 	return p, nil
 }
 
