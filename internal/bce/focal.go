@@ -13,6 +13,7 @@ func (w *Work[T]) evaluateFocal(steps, root int) {
 		Exponent: [1]T{T(w.rule.Focal)}, Steps: steps, Root: root,
 		Shifted: b.Shifted, NegWeight: b.NegWeight, PosWeight: b.PosWeight,
 	}
+	w.flat.powers.exponent = kernel.ExponentParts[T](w.rule.Focal)
 	if w.flat.evaluate(a) {
 		return
 	}
@@ -26,6 +27,26 @@ func (w *Work[T]) evaluateFocal(steps, root int) {
 		}
 		a.NegWeight, a.PosWeight = w.ones[:size], w.ones[:size]
 	}
+	w.flat.powers.evaluate(a)
+}
+
+// focalPowers is memory for powers of the sigmoid.
+type focalPowers[T kernel.Float] struct {
+	powers   []T
+	exponent [2]T
+}
+
+// evaluate evaluates the rows, with powers where the exponent takes these.
+func (f *focalPowers[T]) evaluate(a *kernel.FocalArgs[T]) {
+	if a.Root == 2 {
+		size := 64 * a.Words
+		f.powers = kernel.Resize(f.powers, a.Rows*size)
+		for i := range a.Rows {
+			clear(f.powers[i*size+a.N : (i+1)*size])
+		}
+		kernel.SigmoidPowers(f.powers, a.X, a.Stride, a.Rows, a.N, a.Pos, a.Neg, a.Words, a.Params, f.exponent[:])
+		a.Powers = f.powers
+	}
 	kernel.Focal(a)
 }
 
@@ -33,6 +54,7 @@ func (w *Work[T]) evaluateFocal(steps, root int) {
 type flatRows[T kernel.Float] struct {
 	pos, neg []uint64
 	terms    []T
+	powers   focalPowers[T]
 }
 
 // evaluate reports whether it has evaluated the rows: rows of at most a group, without
@@ -53,7 +75,7 @@ func (f *flatRows[T]) evaluate(a *kernel.FocalArgs[T]) bool {
 	f.pos, f.neg = join(f.pos, a.Pos, a.Rows, n), join(f.neg, a.Neg, a.Rows, n)
 	f.terms = kernel.Resize(f.terms, 64*all.Words)
 	all.Pos, all.Neg, all.Terms = f.pos, f.neg, f.terms
-	kernel.Focal(&all)
+	f.powers.evaluate(&all)
 	kernel.FocalRows(a.Sum[:a.Rows], f.terms, n)
 	return true
 }

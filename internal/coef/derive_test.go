@@ -106,6 +106,7 @@ func TestDeriveLog(t *testing.T) {
 		t.Skip("needs -derive")
 	}
 	show(t, "Log64", logProblem(LogSquare, len(Log64)), 1, toFloat64)
+	show(t, "LogWide64", logProblem(LogWideSquare, len(LogWide64)), 1, toFloat64)
 	show(t, "Log1pRest32", log1pProblem(len(Log1pRest32)-1), 0, toFloat32)
 	show(t, "Log1pUnit32", logProblem(Log1pSquare, len(Log1pUnit32)), 1, toFloat32)
 }

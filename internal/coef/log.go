@@ -19,6 +19,22 @@ var Log64 = [7]float64{
 	0x1.2f03ba7b2af25p-3,
 }
 
+// LogWide64 are L1 … L8 for z ≤ LogWideSquare. Minimised as Log64; the error of R is
+// 2^-61.65.
+var LogWide64 = [8]float64{
+	0x1.555555555554fp-1,
+	0x1.999999999c175p-2,
+	0x1.24924921e4c26p-2,
+	0x1.c71c748f337fep-3,
+	0x1.745c4b02b18bp-3,
+	0x1.3b35bb36fd0b8p-3,
+	0x1.0dcbfb1280514p-3,
+	0x1.1b7ebe5a198aap-3,
+}
+
+// LogWideSquare is z for f = 1/2.
+const LogWideSquare = 0.04
+
 // Log1pUnit32 are L1 … L4 of R for z ≤ Log1pSquare, which is log(1+e) for e in
 // [0, 1]. Minimised as Log64, rounded to float32; the error of R is
 // 2^-26.70. (The logarithm itself is at least 2s.)

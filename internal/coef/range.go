@@ -18,6 +18,13 @@ const (
 	ClampLow64, ClampHigh64 = -1021.9, 1022.9
 )
 
+// ScaleLow is an argument of an exponential at pivot 0 whose scale has the exponent field
+// 0: the exponential is 0.
+const (
+	ScaleLow32 = -127 * math.Ln2
+	ScaleLow64 = -1023 * math.Ln2
+)
+
 // Exponentials that count in a softmax or a gradient are 2^Least or more:
 // smaller ones, which may have been clamped, are 0. LeastExp is that number for
 // the gradients, whose pivot is 0.

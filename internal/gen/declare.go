@@ -102,7 +102,7 @@ var structs = map[string][]field{
 		{"Sum", "sum", "[]float64"}, {"Terms", "terms", "[]T"}, {"Dst", "dst", "[]T"}, {"DstStride", "dstStride", "int"},
 		{"X", "x", "[]T"}, {"Stride", "stride", "int"}, {"Rows", "rows", "int"}, {"N", "n", "int"},
 		{"Pos", "pos", "[]uint64"}, {"Neg", "neg", "[]uint64"}, {"Words", "words", "int"},
-		{"Params", "p", "[]BCEParams[T]"}, {"Exponent", "exponent", "[1]T"}, {"Steps", "steps", "int"}, {"Root", "root", "int"},
+		{"Params", "p", "[]BCEParams[T]"}, {"Exponent", "exponent", "[1]T"}, {"Steps", "steps", "int"}, {"Root", "root", "int"}, {"Powers", "powers", "[]T"},
 		{"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
 	},
 }

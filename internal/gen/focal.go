@@ -26,7 +26,8 @@ type arithmetic[R any] interface {
 	subProduct(a, b, d R) // d -= a·b, one rounding
 	exponentOf(t R)       // of the low bits
 
-	productLess(a, b, d R) // d = a·b - d, one rounding
+	// productError returns a·b - p, one rounding, in a new register.
+	productError(a, b, p R) R
 
 	plusConstant(a R, c float64, d R)
 	minusConstant(a R, c float64, d R)
@@ -35,7 +36,17 @@ type arithmetic[R any] interface {
 	// fmaConstant is p = p·a + c, one rounding; the result may be another register.
 	fmaConstant(p, a R, c float64) R
 
-	repeat(argument string, body func()) // as many times as an argument says
+	positive(a R) R // max(a, 0), NaN where a is; a new register
+	negative(a R) R // min(a, 0)
+	// choose returns new registers: b, a, c where y is negative, else a, b, 0. It
+	// drops a, b and c.
+	choose(y, a, b, c R) (q, p, excess R)
+	// whereHalf returns new registers: where e is 1/2 or more a, head and tail, else e
+	// and 0. It drops a.
+	whereHalf(e, a R, head, tail float64) (f, h, t R)
+
+	repeat(argument string, body func())               // as many times as an argument says
+	ifAtLeast(argument string, least int, body func()) // only if an argument is
 }
 
 // A focal emits the arithmetic that kernel.focalElement specifies, in three stages.
@@ -44,10 +55,8 @@ type arithmetic[R any] interface {
 type focal[R any] struct {
 	arithmetic[R]
 	elem
-	exponent func(a, d R) // d += a·f
-	// down returns new registers: e, 1, c where m is 0, else 1, e, 0.
-	down func(e, c, m R) (x, z, less R)
-	log  func(e R) R // float64: log(1+e); a new register
+	exponent, exponentLow func() R  // f in a new register, and what it lacks
+	powers                func(d R) // loads the powers of the register's elements
 }
 
 func (f focal[R]) double() bool { return f.elem == float64s }
@@ -64,11 +73,12 @@ func (f focal[R]) evenOdd(c []float64, x, square R) R {
 	return q
 }
 
-// power is the first stage: e^(y+short) as e and c, in the lanes that keep leaves.
-// It drops y and short, nil for none.
-func (f focal[R]) power(y R, short *R, scale func(a, s R)) (e, c R) {
+// power is the first stage: e^(y+short) as e and, unless only that is wanted, c. It
+// drops y and short, nil for none.
+func (f focal[R]) power(y R, short *R, alone bool) (e, c R) {
 	log2e, ln2Hi, ln2Lo, coefs := expConstants(f.elem)
 	magic, _, _ := pivot0(f.elem)
+	f.maxConstant(y, f.scaleLow(), y)
 	s := f.constantIn(magic)
 	f.addProductConstant(y, log2e, s)
 	n := f.temp()
@@ -89,103 +99,201 @@ func (f focal[R]) power(y R, short *R, scale func(a, s R)) (e, c R) {
 	p := f.evenOdd(coefs, r, square)
 	f.addProduct(square, p, low)
 	f.plus(one, low, p)
-	f.minus(p, one, one)
-	f.minus(low, one, low)
 	f.exponentOf(s)
-	scale(p, s)
-	scale(low, s)
+	if !alone {
+		f.minus(p, one, one)
+		f.minus(low, one, low)
+		f.times(low, s, low)
+	}
+	f.times(p, s, p)
 	f.drop(s, r, square, one)
+	if alone {
+		f.drop(low)
+	}
 	return p, low
 }
 
-// logarithm is the second stage: what log1p of e needs of e alone.
+// scaleLow is the argument at which the scale of an exponential is 0.
+func (e elem) scaleLow() float64 {
+	if e == float64s {
+		return coef.ScaleLow64
+	}
+	return coef.ScaleLow32
+}
+
+// logarithm is the second stage: what log1p of e + c needs of e alone.
 func (f focal[R]) logarithm(e R) R {
 	if f.double() {
-		return f.log(e)
+		g, head, tail := f.reduce(e)
+		h, low := f.logParts(g, tail)
+		f.minus(h, low, h)
+		f.minus(g, h, g)
+		f.plus(g, head, g)
+		f.drop(h, low, head)
+		return g
 	}
 	square := f.temp()
 	f.times(e, e, square)
-	k := f.evenOdd(coefficients(coef.Log1pRest32[:]), e, square)
+	minus := coefficients(coef.Log1pRest32[:])
+	for i := range minus {
+		minus[i] = -minus[i]
+	}
+	k := f.evenOdd(minus, e, square)
 	f.times(square, k, k)
 	f.drop(square)
 	return k
 }
 
-// element is the third stage: the term and the derivative. It drops e, c, m and v,
-// which is from the second.
-func (f focal[R]) element(e, c, m, v R) (term, derivative R) {
-	d, w, rest := f.temp(), f.temp(), f.temp()
-	f.plusConstant(e, 1, d)
-	rho := f.constantIn(1)
-	f.over(rho, d, w)
-	f.minusConstant(d, 1, rest)
-	f.minus(e, rest, rest)
-	f.plus(rest, c, rest)
-	f.subProduct(d, w, rho)
-	f.subProduct(rest, w, rho)
-	f.drop(d, rest)
-	// s = m + log(1+e)
-	s := v
+// reduce is kernel.focalReduce.
+func (f focal[R]) reduce(e R) (g, head, tail R) {
+	above := f.constantIn(0.5)
+	half := f.constantIn(-0.5)
+	f.addProduct(e, above, half)
+	f.drop(above)
 	if f.double() {
-		f.addProduct(w, c, s)
-	} else {
-		f.productLess(w, c, s)
-		f.plus(e, s, s)
+		return f.whereHalf(e, half, coef.Ln2Head, coef.Ln2Tail)
 	}
-	f.plus(m, s, s)
-	// x, z, less = e, 1, c where y is down, else 1, e, 0
-	x, z, less := f.down(e, c, m)
-	f.drop(e, c, m)
-	q, excess := f.temp(), f.temp()
-	f.times(x, w, q)
-	f.copyTo(q, excess)
-	f.subProduct(x, w, excess)
-	f.subProduct(q, rho, excess)
-	f.subProduct(w, less, excess)
-	f.drop(less)
-	// z = w·(f·(z·s) + x)
-	f.times(z, s, z)
-	f.exponent(z, x)
-	f.times(w, x, z)
-	f.times(z, rho, rho)
-	f.drop(x, w)
-	// h - k, the power
-	h, k, p := f.temp(), f.temp(), f.temp()
-	f.copyTo(q, h)
-	f.copyTo(excess, k)
-	f.repeat("root", func() {
-		f.rootOf(q, h)
-		f.copyTo(q, p)
-		f.subProduct(h, h, p)
-		f.minus(excess, p, k)
-		f.plus(h, h, p)
-		f.maxConstant(p, leastFocalRoot, p)
-		f.over(k, p, k)
-	})
-	f.repeat("steps", func() {
-		f.times(h, q, p)
-		rest := f.temp()
-		f.copyTo(p, rest)
-		f.subProduct(h, q, rest)
-		f.addProduct(h, excess, rest)
-		f.addProduct(k, q, rest)
-		f.copyTo(rest, k)
-		f.copyTo(p, h)
-		f.drop(rest)
-	})
-	f.drop(q, excess)
-	// term = h·s - k·s; derivative = h·z - (k·z - h·z·rho)
-	f.times(k, s, p)
-	f.productLess(h, s, p)
-	f.times(k, z, k)
-	f.subProduct(h, rho, k)
-	f.productLess(h, z, k)
-	f.drop(h, s, z, rho)
-	return p, k
+	return f.whereHalf(e, half, coef.Ln2Hi32, coef.Ln2Lo32)
 }
 
-// leastFocalRoot is the least divisor of the error of a root.
-const leastFocalRoot = 0x1p-100
+// logParts is kernel.focalLogParts; low is c.
+func (f focal[R]) logParts(g, c R) (h, low R) {
+	s, z := f.temp(), f.temp()
+	f.plusConstant(g, 2, s)
+	f.over(g, s, s)
+	f.times(s, s, z)
+	l := coef.LogWide64[:]
+	if !f.double() {
+		l = coefficients(coef.Log1pUnit32[:])
+	}
+	r := f.constantIn(l[len(l)-1])
+	for i := len(l) - 2; i >= 0; i-- {
+		r = f.fmaConstant(r, z, l[i])
+	}
+	h = f.constantIn(0.5)
+	f.times(g, h, h)
+	f.times(h, g, h)
+	t := f.temp()
+	f.copyTo(h, t)
+	f.addProduct(r, z, t)
+	f.addProduct(s, t, c)
+	f.drop(s, z, r, t)
+	return h, c
+}
+
+// element is the third stage: the term and the derivative. It drops y, e, c and v,
+// which is from the second.
+func (f focal[R]) element(y, e, c, v R) (term, derivative R) {
+	one := f.constantIn(1)
+	w, rho := f.temp(), f.temp()
+	f.plus(e, one, w)
+	f.over(one, w, w)
+	f.minus(one, w, rho)
+	f.drop(one)
+	f.subProduct(e, w, rho)
+	f.subProduct(c, w, rho)
+	// s = max(y, 0) + log(1+e)
+	s := v
+	f.addProduct(w, c, s)
+	if !f.double() {
+		f.plus(e, s, s)
+	}
+	m := f.positive(y)
+	f.plus(m, s, s)
+	f.drop(m)
+	b := f.temp()
+	f.times(e, w, b)
+	excess := f.productError(e, w, b)
+	f.addProduct(c, w, excess)
+	f.drop(e, c)
+	q, p, excess := f.choose(y, w, b, excess)
+	f.drop(y)
+	f.addProduct(q, rho, excess)
+	f.drop(rho)
+	corrected, h := f.temp(), f.temp()
+	f.plus(q, excess, corrected)
+	f.copyTo(corrected, h)
+	f.ifAtLeast("root", 1, func() {
+		f.rootOf(h, h)
+		f.ifAtLeast("root", 2, func() { f.powers(h) })
+	})
+	f.repeat("steps", func() {
+		t := f.temp()
+		f.times(h, excess, t)
+		f.addProduct(h, q, t)
+		f.copyTo(t, h)
+		f.drop(t)
+	})
+	f.drop(q, excess)
+	// term = h·s; derivative = h·(f·p·s + σ)
+	f.times(p, s, p)
+	x := f.exponent()
+	f.addProduct(p, x, corrected)
+	f.times(h, s, s)
+	f.times(h, corrected, corrected)
+	f.drop(p, h, x)
+	return s, corrected
+}
+
+// sigmoidPower is kernel.sigmoidPower, y being of the sign of its argument. down is -|y|
+// and short what it is short of; shortDown is that where y is negative, else 0. It drops
+// all of them.
+func (f focal[R]) sigmoidPower(y, down, short, shortDown R) R {
+	e, c := f.power(down, &short, false)
+	one := f.constantIn(1)
+	w := f.temp()
+	f.plus(e, one, w)
+	f.over(one, w, w)
+	g, head, low := f.reduce(e)
+	f.addProduct(w, c, low)
+	f.drop(one, w, e, c)
+	h, low := f.logParts(g, low)
+	// low less what h lacks of g²/2
+	half := f.constantIn(0.5)
+	f.times(half, g, half)
+	lack := f.productError(half, g, h)
+	f.minus(low, lack, low)
+	f.drop(half, lack)
+	t, u := f.temp(), f.temp()
+	f.minus(g, h, t)
+	f.plus(head, t, u)
+	// rest = ((u - head) - t) + ((t - g) + h) - low
+	rest := f.temp()
+	f.minus(u, head, rest)
+	f.minus(rest, t, rest)
+	f.minus(t, g, t)
+	f.plus(t, h, t)
+	f.plus(rest, t, rest)
+	f.minus(rest, low, rest)
+	f.drop(head, t, g, h, low)
+	// a = m - u, and its error
+	m := f.negative(y)
+	f.drop(y)
+	f.maxConstant(m, f.scaleLow(), m)
+	a, v, d := f.temp(), f.temp(), f.temp()
+	f.minus(m, u, a)
+	f.minus(a, m, v)
+	f.minus(a, v, d)
+	f.minus(m, d, d)
+	f.plus(u, v, v)
+	f.minus(d, v, d)
+	f.plus(d, shortDown, d)
+	f.plus(d, rest, rest)
+	f.drop(m, v, d, shortDown)
+	// f·a and what that lacks
+	f.plus(a, rest, u)
+	f.minus(u, a, a)
+	f.minus(rest, a, rest)
+	x, product := f.exponent(), f.temp()
+	f.times(x, u, product)
+	more := f.productError(x, u, product)
+	lo := f.exponentLow()
+	f.addProduct(lo, u, more)
+	f.addProduct(x, rest, more)
+	f.drop(x, lo, a, u, rest)
+	power, _ := f.power(product, &more, true)
+	return power
+}
 
 // x86Arithmetic is the arithmetic of vec.
 type x86Arithmetic struct{ *vec }
@@ -209,7 +317,73 @@ func (a x86Arithmetic) addProductConstant(x vreg, c float64, d vreg) {
 	a.fmaAcc(x, a.constant(c), d)
 }
 
-func (a x86Arithmetic) productLess(x, y, d vreg) { a.either(a.VFMSUB231PS, a.VFMSUB231PD, y, x, d) }
+func (a x86Arithmetic) productError(x, y, p vreg) vreg {
+	d := a.reg()
+	a.move(p, d)
+	a.either(a.VFMSUB231PS, a.VFMSUB231PD, y, x, d)
+	return d
+}
+
+func (a x86Arithmetic) positive(x vreg) vreg {
+	zero := a.reg()
+	a.zero(zero)
+	a.max(zero, x, zero)
+	return zero
+}
+
+func (a x86Arithmetic) negative(x vreg) vreg {
+	zero := a.reg()
+	a.zero(zero)
+	a.min(zero, x, zero)
+	return zero
+}
+
+func (a x86Arithmetic) choose(y, b, c, e vreg) (q, p, excess vreg) {
+	q, p, excess = a.reg(), a.reg(), a.reg()
+	zero := a.reg()
+	a.zero(zero)
+	k := a.signs(y, zero)
+	a.blend(k, c, b, q)
+	a.blend(k, b, c, p)
+	if a.wide() {
+		a.keep(k, e, excess)
+	} else {
+		a.blend(k, e, zero, excess)
+	}
+	return q, p, excess
+}
+
+// signs is the lanes in which y is negative, -0 or not, as a mask of blend.
+func (a x86Arithmetic) signs(y, zero vreg) mask {
+	if !a.wide() {
+		return y
+	}
+	k := a.newMask()
+	a.compare(less, y, zero, k)
+	return k
+}
+
+// blend is d = x in the lanes of k, on AVX2 where it has a sign, y elsewhere.
+func (a x86Arithmetic) blend(k mask, x, y, d vreg) {
+	switch {
+	case a.wide():
+		a.either(a.VBLENDMPS, a.VBLENDMPD, x, y, k, d)
+	case a.double():
+		a.VBLENDVPD(k, x, y, d)
+	default:
+		a.VBLENDVPS(k, x, y, d)
+	}
+}
+
+func (a x86Arithmetic) whereHalf(e, f vreg, head, tail float64) (g, h, t vreg) {
+	k := a.newMask()
+	a.compare(notLess, e, a.constantIn(0.5), k)
+	g, h, t = a.reg(), a.reg(), a.reg()
+	a.blend(k, f, e, g)
+	a.keep(k, a.constantIn(head), h)
+	a.keep(k, a.constantIn(tail), t)
+	return g, h, t
+}
 
 func (a x86Arithmetic) fmaConstant(p, x vreg, c float64) vreg {
 	a.fmaMul(x, a.constant(c), p)
@@ -228,6 +402,14 @@ func (a x86Arithmetic) repeat(argument string, body func()) {
 	a.Label(done)
 }
 
+func (a x86Arithmetic) ifAtLeast(argument string, least int, body func()) {
+	done := a.newLabel("less")
+	a.CMPQ(a.argument(argument), operand.U8(least))
+	a.JL(operand.LabelRef(done))
+	body()
+	a.Label(done)
+}
+
 // A focalKind is a form of the kernel: with thresholds and weights, or one that
 // writes terms in place of their sum.
 type focalKind struct{ weighted, terms bool }
@@ -241,10 +423,9 @@ type x86Focal struct {
 	sides            *sides
 	x, dst, out, off gpreg
 	factor, f        op
-	low              op
 	exist            operand.Mem        // AVX-512: the elements that exist, as bits
 	buffer           operand.Mem        // AVX2: of a rest
-	kept             [3 * 4]operand.Mem // e, c and m of four registers; nowhere for what stays in registers
+	kept             [4 * 3]operand.Mem // e, c and y of four registers; nowhere for what stays in registers
 	factors          []operand.Mem      // of their derivatives
 }
 
@@ -258,7 +439,6 @@ func emitFocal(v *vec, kind focalKind) {
 	f.sides = &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
 	f.sides.laneTests()
 	f.f = v.kept(at(v.param("exponent"), 0))
-	_, f.low, _ = v.naturalRange()
 	f.factor = v.kept(at(v.param("p"), 0))
 	for range 4 {
 		if !v.wide() && !v.double() { // else the frame is too large
@@ -271,19 +451,12 @@ func emitFocal(v *vec, kind focalKind) {
 		f.buffer = v.AllocLocal(128)
 	}
 	for i := range f.kept {
-		if !v.wide() || v.double() && i%3 > 0 || i%3 == 2 {
+		if !v.wide() || i%3 > 0 {
 			f.kept[i] = v.AllocLocal(v.bytes)
 		}
 	}
-	f.focal = focal[vreg]{arithmetic: x86Arithmetic{v}, elem: v.elem, down: f.down}
-	f.focal.exponent = func(a, d vreg) { v.fmaAcc(a, f.f, d) }
-	if v.double() {
-		log := newLogarithms(v)
-		f.focal.log = func(e vreg) vreg {
-			y, _ := log.log1p(e)
-			return y
-		}
-	}
+	f.focal = focal[vreg]{arithmetic: x86Arithmetic{v}, elem: v.elem}
+	f.focal.exponent = func() vreg { return v.inRegisterOf(f.f) }
 	var sum *sideSum
 	if !f.terms {
 		sum = newSideSum(v)
@@ -304,6 +477,8 @@ func emitFocal(v *vec, kind focalKind) {
 	v.SHLQ(operand.U8(3), words)
 	v.ADDQ(words, f.sides.pos)
 	v.ADDQ(words, f.sides.neg)
+	v.SHLQ(operand.U8(3+log2(v.size)), words)
+	v.ADDQ(words, f.file.argument("powers"))
 	v.ADDQ(operand.U8(3*v.size), f.file.argument("p"))
 	if sum != nil {
 		out := v.param("sum")
@@ -407,7 +582,7 @@ func (f *x86Focal) place(base gpreg, i int) operand.Mem {
 // stores the terms.
 func (f *x86Focal) four(sum *sideSum) {
 	f.sides.group(f.off)
-	var e, c, m, v, terms [4]vreg
+	var e, c, y, v, terms [4]vreg
 	keep := func(i, j int, r *vreg) {
 		if f.kept[3*i+j].Base != nil {
 			f.move(*r, f.kept[3*i+j])
@@ -420,10 +595,13 @@ func (f *x86Focal) four(sum *sideSum) {
 		return f.inRegister(f.kept[3*i+j])
 	}
 	for i := range e {
-		e[i], c[i], m[i] = f.powers(i)
+		var down vreg
+		var short *vreg
+		y[i], down, short = f.argument(i)
+		keep(i, 2, &y[i])
+		e[i], c[i] = f.focal.power(down, short, false)
 		keep(i, 0, &e[i])
 		keep(i, 1, &c[i])
-		keep(i, 2, &m[i])
 	}
 	for i := range e {
 		// On AVX2 it waits where the derivative will be.
@@ -435,7 +613,8 @@ func (f *x86Focal) four(sum *sideSum) {
 		if !f.wide() {
 			v[i] = f.inRegister(f.place(f.dst, i))
 		}
-		term, g := f.focal.element(again(i, 0, e[i]), again(i, 1, c[i]), again(i, 2, m[i]), v[i])
+		f.focal.powers = func(d vreg) { f.move(f.place(f.param("powers"), i), d) }
+		term, g := f.focal.element(again(i, 2, y[i]), again(i, 0, e[i]), again(i, 1, c[i]), v[i])
 		f.finish(i, term, g)
 		if f.terms {
 			f.move(term, f.place(f.out, i))
@@ -450,77 +629,73 @@ func (f *x86Focal) four(sum *sideSum) {
 	}
 }
 
-// powers is the first stage of register i: e, c and m.
-func (f *x86Focal) powers(i int) (e, c, m vreg) {
-	y := f.reg()
-	if f.wide() {
-		f.load(f.sides.maskAt(f.exist, i), f.place(f.x, i), y)
-	} else {
-		f.move(f.place(f.x, i), y)
-	}
+// argument returns y of register i, -|y| and, with thresholds, what it is short of.
+func (f *x86Focal) argument(i int) (y, down vreg, short *vreg) {
 	f.prefetch(f.place(f.x, i), i)
 	pos := f.sides.mask(f.sides.pos, i)
 	part := f.union(f.sides.mask(f.sides.neg, i), pos)
 	if f.factors != nil {
 		f.move(f.signedFactor(i, pos, part), f.factors[i])
 	}
-	var short *vreg
-	if f.weighted {
-		p, hi, lo := f.param("p"), f.reg(), f.reg()
-		f.broadcast(at(p, f.size), hi)
-		f.broadcast(at(p, 2*f.size), lo)
-		var s vreg
-		y, s = f.difference(y, hi, lo)
-		f.flip(pos, s)
-		short = &s
+	y = f.partOf(part, f.place(f.x, i))
+	if !f.weighted {
+		f.flip(pos, y)
+		return y, f.minusMagnitude(y), nil
 	}
-	f.flip(pos, y)
-	zero := f.reg()
-	f.zero(zero)
-	m = f.reg()
-	if f.weighted {
-		// m = y + short where y is up; there -|y| is short of -short.
-		down := f.newMask()
-		f.compare(less, y, zero, down)
-		f.add(y, *short, m)
-		f.flipOthers(down, *short)
-		f.clearWhere(down, m)
-	} else {
-		f.max(zero, y, m)
-	}
-	f.keep(part, m, m)
-	f.or(y, f.constant(math.Copysign(0, -1)), y)
-	k := f.newMask()
-	if f.wide() {
-		f.either(f.VCMPPS, f.VCMPPD, operand.U8(notLess), f.low, y, part, k)
-	} else {
-		f.compare(notLess, y, f.low, k)
-		f.and(k, part, k)
-	}
-	e, c = f.focal.power(y, short, func(a, s vreg) { f.mulKeep(k, a, s, a) })
-	return e, c, m
+	y, down, s := f.sigmoidArgument(y, pos, f.param("p"))
+	return y, down, &s
 }
 
-// down exchanges e and 1 where m is not 0, and clears c there.
-func (f *x86Focal) down(e, c, m vreg) (x, z, less vreg) {
-	x, z, less = f.reg(), f.reg(), c
-	zero, k := f.reg(), f.newMask()
-	f.zero(zero)
-	f.compare(equal, m, zero, k)
-	one := f.inRegister(f.constant(1))
-	switch {
-	case f.wide():
-		f.either(f.VBLENDMPS, f.VBLENDMPD, e, one, k, x)
-		f.either(f.VBLENDMPS, f.VBLENDMPD, one, e, k, z)
-	case f.double():
-		f.VBLENDVPD(k, e, one, x)
-		f.VBLENDVPD(k, one, e, z)
-	default:
-		f.VBLENDVPS(k, e, one, x)
-		f.VBLENDVPS(k, one, e, z)
+// minusMagnitude returns -|y|.
+func (v *vec) minusMagnitude(y vreg) vreg {
+	d := v.reg()
+	v.or(y, v.constant(math.Copysign(0, -1)), d)
+	return d
+}
+
+// partOf returns x in the lanes of part, else the least number.
+func (v *vec) partOf(part mask, x op) vreg {
+	least := -math.MaxFloat64
+	if !v.double() {
+		least = -math.MaxFloat32
 	}
-	f.keep(k, c, less)
-	return x, z, less
+	y := v.inRegister(v.constant(least))
+	if v.wide() {
+		v.either(v.VMOVUPS, v.VMOVUPD, x, part, y)
+	} else {
+		v.choose(part, x, y, y)
+	}
+	return y
+}
+
+// sigmoidArgument returns y = ±(x - threshold), its sign that of the side, -|y| and what
+// this is short of, as kernel.focalArgument; x is overwritten. The threshold is at p.
+func (v *vec) sigmoidArgument(x vreg, pos mask, p gpreg) (y, down, short vreg) {
+	hi, lo := v.reg(), v.reg()
+	v.broadcast(at(p, v.size), hi)
+	v.broadcast(at(p, 2*v.size), lo)
+	y, short = v.difference(x, hi, lo)
+	v.flip(pos, y)
+	v.flip(pos, short)
+	k, s := v.newMask(), v.reg()
+	v.compare(greater, v.minusMagnitude(y), v.constant(v.scaleLow()), k)
+	v.keep(k, short, short)
+	v.add(y, short, s)
+	v.sub(s, y, y)
+	v.sub(short, y, short)
+	v.keep(k, short, short)
+	// That of -|y| has the other sign where y is up.
+	v.andNot(s, v.constant(math.Copysign(0, -1)), y)
+	v.xor(short, y, y)
+	return s, v.minusMagnitude(s), y
+}
+
+// inRegisterOf is a itself, or what it holds in a new register.
+func (v *vec) inRegisterOf(a op) vreg {
+	if m, ok := a.(operand.Mem); ok {
+		return v.inRegister(m)
+	}
+	return a.(vreg)
 }
 
 // signedFactor is the factor of the derivatives of register i, less where y = -x, and
@@ -563,25 +738,64 @@ func (f *x86Focal) weight(i int, pos mask) vreg {
 	return w
 }
 
-// clearWhere clears r in the lanes of k.
-func (v *vec) clearWhere(k mask, r vreg) {
-	if v.wide() {
-		v.either(v.VXORPS, v.VXORPD, r, r, k, r)
-		return
+// sigmoidPowers emits the kernel, which takes two registers at a time.
+func sigmoidPowers(v *vec) {
+	h, x, p := v.param("h"), v.param("x"), v.param("p")
+	s := &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
+	s.laneTests()
+	exponent := v.kept(at(v.param("f"), 0))
+	a := x86Arithmetic{v}
+	low := v.kept(at(v.param("f"), v.size))
+	f := focal[vreg]{
+		arithmetic: a, elem: v.elem,
+		exponent: func() vreg { return v.inRegisterOf(exponent) }, exponentLow: func() vreg { return v.inRegisterOf(low) },
 	}
-	v.andNot(k, r, r)
-}
-
-// flipOthers changes the sign of r outside of the lanes of k.
-func (v *vec) flipOthers(k mask, r vreg) {
-	sign := v.constant(math.Copysign(0, -1))
-	if v.wide() {
-		// All, then those of k back.
-		v.either(v.VXORPS, v.VXORPD, sign, r, r)
-		v.either(v.VXORPS, v.VXORPD, sign, r, k, r)
-		return
+	off, left := v.GP64(), v.GP64()
+	row, group := v.newLabel("row"), v.newLabel("group")
+	last, done := v.newLabel("last"), v.newLabel("done")
+	rows := v.argument("rows")
+	v.CMPQ(rows, operand.U8(0))
+	v.JEQ(operand.LabelRef(last))
+	v.Label(row)
+	v.XORQ(off, off)
+	v.Load(v.Param("n"), left)
+	v.TESTQ(left, left)
+	v.JZ(operand.LabelRef(done))
+	v.Label(group)
+	s.group(off)
+	for i := range 2 {
+		place := func(base gpreg) operand.Mem {
+			return operand.Mem{Base: base, Index: off, Scale: 1, Disp: i * v.bytes}
+		}
+		pos := s.mask(s.pos, i)
+		part := v.union(s.mask(s.neg, i), pos)
+		y := v.reg()
+		v.load(part, place(x), y) // nothing beyond the row
+		y, down, short := v.sigmoidArgument(v.partOf(part, y), pos, p)
+		shortDown, zero := v.reg(), v.reg()
+		v.zero(zero)
+		if k := a.signs(y, zero); v.wide() {
+			v.keep(k, short, shortDown)
+		} else {
+			a.blend(k, short, zero, shortDown)
+		}
+		v.move(f.sigmoidPower(y, down, short, shortDown), place(h))
 	}
-	t := v.reg()
-	v.andNot(k, sign, t)
-	v.xor(r, t, r)
+	v.ADDQ(operand.I32(2*v.bytes), off)
+	v.SUBQ(operand.U8(2*v.perReg()), left)
+	v.JG(operand.LabelRef(group))
+	v.Label(done)
+	v.ADDQ(v.stride("stride"), x)
+	words := v.param("words")
+	v.SHLQ(operand.U8(3), words)
+	v.ADDQ(words, s.pos)
+	v.ADDQ(words, s.neg)
+	v.SHLQ(operand.U8(3+log2(v.size)), words)
+	v.ADDQ(words, h)
+	v.ADDQ(operand.U8(3*v.size), p)
+	v.DECQ(rows)
+	v.JNZ(operand.LabelRef(row))
+	v.Label(last)
+	v.VZEROUPPER()
+	v.RET()
 }

@@ -432,12 +432,20 @@ var focalKernels = []*kernel{
 		name: "Focal", types: elems,
 		params:   "a *FocalArgs[T]",
 		doc:      `writes the sums of the focal terms of every row, or the terms, and the gradient.`,
-		optional: "sum, terms, negWeight, posWeight",
+		optional: "sum, terms, powers, negWeight, posWeight",
 		forms: []form{
 			focalForm("Terms", "a.Terms != nil", focalKind{terms: true}),
 			focalForm("Weighted", "a.Shifted", focalKind{weighted: true}),
 			focalForm("", "", focalKind{}),
 		},
+	},
+	{
+		name: "SigmoidPowers", types: elems,
+		params: "h, x []T, stride, rows, n int, pos, neg []uint64, words int, p []BCEParams[T], f []T",
+		doc: `writes sigmoid(y)^f of rows to h, for the elements of pos and neg, row i from
+			64·i·words on: y = x - s0, of pos s0 - x, s0 = p[i][1] + p[i][2]; f = f[0] + f[1], at most
+			MostFocalExponent. Other elements of a group are open, but no NaN; where x is NaN they may be.`,
+		forms: both(sigmoidPowers, neonSigmoidPowers),
 	},
 }
 

@@ -37,9 +37,51 @@ func (a neonArithmetic) addProductConstant(x *vecReg, c float64, d *vecReg) {
 	a.constantly(c, func(r *vecReg) { a.fmaAcc(x, r, d) })
 }
 
-func (a neonArithmetic) productLess(x, y, d *vecReg) {
-	a.VFNEG(a.lanes(d), a.lanes(d))
+func (a neonArithmetic) productError(x, y, p *vecReg) *vecReg {
+	d := a.reg()
+	a.VFNEG(a.lanes(p), a.lanes(d))
 	a.fmaAcc(x, y, d)
+	return d
+}
+
+func (a neonArithmetic) positive(x *vecReg) *vecReg {
+	zero := a.cleared(1)[0]
+	a.max(zero, x, zero)
+	return zero
+}
+
+func (a neonArithmetic) negative(x *vecReg) *vecReg {
+	zero := a.cleared(1)[0]
+	a.min(zero, x, zero)
+	return zero
+}
+
+func (a neonArithmetic) choose(y, b, c, e *vecReg) (q, p, excess *vecReg) {
+	q, p = a.below(y), a.reg()
+	a.copy(q, p)
+	a.and(q, e, e)
+	a.neonVec.choose(q, c, b)
+	a.neonVec.choose(p, b, c)
+	a.free(b, c)
+	return q, p, e
+}
+
+// below returns the lanes in which y is negative.
+func (v *neonVec) below(y *vecReg) *vecReg {
+	k := v.cleared(1)[0]
+	v.above(k, y, k)
+	return k
+}
+
+func (a neonArithmetic) whereHalf(e, f *vecReg, head, tail float64) (g, h, t *vecReg) {
+	g = a.constantIn(0.5)
+	a.atLeast(e, g, g)
+	h, t = a.constantIn(head), a.constantIn(tail)
+	a.and(h, g, h)
+	a.and(t, g, t)
+	a.neonVec.choose(g, f, e)
+	a.free(f)
+	return g, h, t
 }
 
 func (a neonArithmetic) fmaConstant(p, x *vecReg, c float64) *vecReg {
@@ -61,25 +103,35 @@ func (a neonArithmetic) repeat(argument string, body func()) {
 	a.release(count)
 }
 
+func (a neonArithmetic) ifAtLeast(argument string, least int, body func()) {
+	done := a.newLabel("less")
+	count := a.param(argument)
+	a.op("CMP", imm(least), count)
+	a.op("BLT", done)
+	a.release(count)
+	body()
+	a.label(done)
+}
+
 // A neonFocal emits the kernel of focal binary cross-entropy, as an x86Focal.
 type neonFocal struct {
 	*neonLoop
 	focalKind
 	focal          focal[*vecReg]
-	x, dst         *stream
+	x, dst, powers *stream
 	weights        [2]*stream // of negatives, of positives
 	pos, either    *neonSide
-	exponent, low  *vecReg
+	exponent       *vecReg
 	factor, hi, lo *vecReg
-	log            *neonLogarithms
 }
 
 func emitNeonFocal(v *neonVec, kind focalKind) {
 	f := &neonFocal{focalKind: kind}
 	f.x, f.dst = v.input("x", "stride"), v.output("dst", "dstStride")
-	streams := []*stream{f.x, f.dst}
+	f.powers = v.remote("powers")
+	streams := []*stream{f.x, f.dst, f.powers}
 	if f.weighted {
-		f.weights = [2]*stream{v.padded("negWeight", ""), v.padded("posWeight", "")}
+		f.weights = [2]*stream{v.remote("negWeight"), v.remote("posWeight")}
 		streams = append(streams, f.weights[:]...)
 	}
 	var out *stream
@@ -104,22 +156,13 @@ func emitNeonFocal(v *neonVec, kind focalKind) {
 		acc = newNeonStackAccumulator(v, l.acc)
 	}
 	v.loadConstants()
-	exponent := v.param("exponent")
-	f.exponent = v.reg()
-	v.broadcasts(exponent, f.exponent)
-	v.release(exponent)
+	f.exponent = v.broadcastOf("exponent", 1)[0]
 	f.focal = focal[*vecReg]{
-		arithmetic: neonArithmetic{v}, elem: v.elem, down: f.down, log: f.logarithm,
-		exponent: func(a, d *vecReg) { v.fmaAcc(a, f.exponent, d) },
+		arithmetic: neonArithmetic{v}, elem: v.elem,
+		exponent: func() *vecReg { return v.copied(f.exponent) },
 	}
-	magic, low, high := v.naturalRange()
-	v.free(magic, high)
-	f.low = low
 	row := v.regs(3)
 	f.factor, f.hi, f.lo = row[0], row[1], row[2]
-	if v.double() {
-		f.log = newNeonLogarithms(v, false, false)
-	}
 
 	l.run(func() {
 		v.broadcasts(p, row...)
@@ -152,102 +195,170 @@ func emitNeonFocal(v *neonVec, kind focalKind) {
 		if acc != nil {
 			acc.store(sum)
 		}
+		base := v.param("powers")
+		v.advanceWords(base)
+		v.op("MOVD", base, v.argument("powers"))
+		v.release(base)
 	})
+}
+
+// advanceWords moves the base of numbers of a row on by 64 for each of its words.
+func (v *neonVec) advanceWords(base genReg) {
+	free := v.gp()
+	v.advance(free, base, "words", 64*v.size)
+	v.release(free)
+}
+
+// broadcastOf returns registers of the n numbers that an argument points to.
+func (v *neonVec) broadcastOf(name string, n int) []*vecReg {
+	p, r := v.param(name), v.regs(n)
+	v.broadcasts(p, r...)
+	v.release(p)
+	return r
+}
+
+// copied returns a new register like r.
+func (v *neonVec) copied(r *vecReg) *vecReg {
+	c := v.reg()
+	v.copy(r, c)
+	return c
 }
 
 // register evaluates a register of elements, stores the derivatives and returns the
 // terms.
 func (f *neonFocal) register(number int) *vecReg {
 	v := f.neonVec
-	y := v.inRegister(f.x.place(number))
 	test, pos, part := v.laneTest(number), v.reg(), v.reg()
 	f.pos.selected(number, test, pos)
 	f.either.selected(number, test, part)
 	v.free(test)
+	y := v.partOf(v.copied(part), f.x.place(number))
+	sign := v.copied(pos)
+	v.op("VSHL", imm(8*v.size-1), v.lanes(sign), v.lanes(sign))
+	factor := v.reg()
+	v.xor(f.factor, sign, factor)
+	v.and(factor, part, factor)
+	v.free(part)
+	var down *vecReg
 	var short *vecReg
-	if f.weighted {
-		y, short = v.difference(y, f.hi, f.lo)
-	}
-	v.flip(pos, y) // pos has signs then
-	if f.weighted {
-		v.xor(short, pos, short)
-	}
-	v.free(pos)
-	m, sign := v.reg(), v.inRegister(v.constant(math.Copysign(0, -1)))
-	zero := v.cleared(1)[0]
-	if f.weighted {
-		// m = y + short where y is up; there -|y| is short of -short.
-		down := v.reg()
-		v.above(zero, y, down)
-		v.add(y, short, m)
-		v.keepOut(down, m)
-		v.copy(sign, zero)
-		v.keepOut(down, zero)
-		v.xor(short, zero, short)
-		v.free(down)
-	} else {
-		v.max(zero, y, m)
-	}
-	v.and(m, part, m)
-	v.or(y, sign, y)
-	v.above(f.low, y, zero)
-	v.keepOut(zero, part)
-	v.free(zero, sign)
 	shift := &short
-	if !f.weighted {
-		shift = nil
-	}
-	e, c := f.focal.power(y, shift, func(a, s *vecReg) {
-		v.mul(a, s, a)
-		v.and(a, part, a)
-	})
-	result, g := f.focal.element(e, c, m, f.focal.logarithm(e))
-
-	factor, pos := v.reg(), v.reg()
-	v.copy(f.factor, factor)
-	test = v.laneTest(number)
-	f.pos.selected(number, test, pos)
-	f.either.selected(number, test, part)
-	v.free(test)
 	if f.weighted {
-		w := v.reg()
-		v.copy(pos, w)
+		y, down, short = v.sigmoidArgument(y, sign, f.hi, f.lo)
 		n, p := v.inRegister(f.weights[0].place(number)), v.inRegister(f.weights[1].place(number))
-		v.choose(w, p, n)
-		v.mul(factor, w, factor)
-		v.mul(result, w, result)
-		v.free(w, n, p)
+		v.choose(pos, p, n)
+		v.free(n, p)
+		v.mul(factor, pos, factor)
+	} else {
+		v.xor(y, sign, y)
+		down, shift = v.minusMagnitude(y), nil
+		v.free(pos)
 	}
-	v.flip(pos, factor)
+	v.free(sign)
+	e, c := f.focal.power(down, shift, false)
+	f.focal.powers = func(d *vecReg) { v.load(f.powers.place(number), d) }
+	result, g := f.focal.element(y, e, c, f.focal.logarithm(e))
 	v.mul(g, factor, g)
-	v.and(g, part, g)
 	v.store(g, f.dst.place(number))
-	v.and(result, part, result)
-	v.free(factor, pos, part, g)
+	v.free(factor, g)
+	if f.weighted {
+		v.mul(result, pos, result)
+		v.free(pos)
+	}
 	return result
 }
 
-// down exchanges e and 1 where m is not 0, and clears c there.
-func (f *neonFocal) down(e, c, m *vecReg) (x, z, less *vecReg) {
-	v := f.neonVec
-	k, one := v.cleared(1)[0], v.inRegister(v.constant(1))
-	v.VFCMEQ(v.lanes(m), v.lanes(k), v.lanes(k))
-	x, z, less = v.reg(), v.reg(), k
-	v.copy(k, x)
-	v.choose(x, e, one)
-	v.copy(k, z)
-	v.choose(z, one, e)
-	v.and(k, c, less)
-	v.free(one)
-	return x, z, less
+// partOf returns the elements at a in the lanes of part, which it overwrites, else the
+// least number.
+func (v *neonVec) partOf(part *vecReg, a address) *vecReg {
+	least := -math.MaxFloat64
+	if !v.double() {
+		least = -math.MaxFloat32
+	}
+	x, no := v.inRegister(a), v.inRegister(v.constant(least))
+	v.choose(part, x, no)
+	v.free(x, no)
+	return part
 }
 
-// logarithm returns log(1+e).
-func (f *neonFocal) logarithm(e *vecReg) *vecReg {
-	two := f.regs(2) // the logarithms go two registers at a time
-	f.copy(e, two[0])
-	f.copy(e, two[1])
-	r := f.log.log1p(two)
-	f.free(r[1])
-	return r[0]
+// minusMagnitude returns -|y|.
+func (v *neonVec) minusMagnitude(y *vecReg) *vecReg {
+	d := v.inRegister(v.constant(math.Copysign(0, -1)))
+	v.or(y, d, d)
+	return d
+}
+
+// sigmoidArgument is that of vec; sign is the sign of the positives. It overwrites x.
+func (v *neonVec) sigmoidArgument(x, sign, hi, lo *vecReg) (y, down, short *vecReg) {
+	y, short = v.difference(x, hi, lo)
+	v.xor(y, sign, y)
+	v.xor(short, sign, short)
+	far, s := v.minusMagnitude(y), v.reg()
+	low := v.inRegister(v.constant(v.scaleLow()))
+	v.above(far, low, far)
+	v.and(short, far, short)
+	v.add(y, short, s)
+	v.sub(s, y, y)
+	v.sub(short, y, short)
+	v.and(short, far, short)
+	v.free(far, low, y)
+	// That of -|y| has the other sign where y is up.
+	down = v.minusMagnitude(s)
+	other := v.reg()
+	v.xor(down, s, other)
+	v.xor(short, other, short)
+	v.free(other)
+	return s, down, short
+}
+
+// neonSigmoidPowers emits the kernel, two registers at a time.
+func neonSigmoidPowers(v *neonVec) {
+	h, x := v.padded("h", ""), v.input("x", "stride")
+	l := newNeonLoop(v, 2, x, h)
+	l.halves(16)
+	l.withSides(false)
+	pos, either := l.sides[1], l.eitherSide()
+	p, again := v.param("p"), v.gp()
+	v.loadConstants()
+	exponent := v.broadcastOf("f", 2)
+	f := focal[*vecReg]{
+		arithmetic: neonArithmetic{v}, elem: v.elem,
+		exponent: func() *vecReg { return v.copied(exponent[0]) }, exponentLow: func() *vecReg { return v.copied(exponent[1]) },
+	}
+	row := v.regs(2)
+	move := func(op string) {
+		for _, r := range []genReg{x.at, h.at, v.tests} {
+			v.op(op, imm(32), r)
+		}
+	}
+	l.run(func() {
+		v.op("ADD", imm(v.size), p)
+		v.broadcasts(p, row...)
+		v.op("ADD", imm(2*v.size), p)
+	}, func(t neonTurn) {
+		// The registers 0 and 4, of each virtual vector, then 2 and 6.
+		label := v.newLabel("registers")
+		v.op("MOVD", imm(2), again)
+		v.label(label)
+		for k := range t.vectors {
+			number := t.lanes[0] + k*neonRegs
+			test, sign, part := v.laneTest(number), v.reg(), v.reg()
+			pos.selected(number, test, sign)
+			either.selected(number, test, part)
+			v.free(test)
+			v.op("VSHL", imm(8*v.size-1), v.lanes(sign), v.lanes(sign))
+			y, down, short := v.sigmoidArgument(v.partOf(part, x.place(number)), sign, row[0], row[1])
+			v.free(sign)
+			shortDown := v.below(y)
+			v.and(shortDown, short, shortDown)
+			r := f.sigmoidPower(y, down, short, shortDown)
+			v.store(r, h.place(number))
+			v.free(r)
+		}
+		move("ADD")
+		v.op("SUB", imm(1), again)
+		v.op("CBNZ", again, label)
+		for range 2 {
+			move("SUB")
+		}
+	}, func() { v.advanceWords(h.base) })
 }

@@ -22,6 +22,8 @@ type stream struct {
 	// An optional output with base nil, and stride 0, is not written: neither are the
 	// turns to write it.
 	optional bool
+	// The base of an argument stays in memory where its name is here.
+	argument string
 }
 
 // input and output load the arguments of a stream.
@@ -39,6 +41,11 @@ func (v *neonVec) padded(base, stride string) *stream {
 	s := v.input(base, stride)
 	s.padded = true
 	return s
+}
+
+// remote is padded with the base in memory.
+func (v *neonVec) remote(base string) *stream {
+	return &stream{at: v.gp(), ratio: 1, padded: true, argument: base}
 }
 
 // place returns the address of a register of the group.
@@ -208,6 +215,10 @@ func (l *neonLoop) row(body func(t neonTurn)) {
 		last         = 1 // the steps of left in a turn
 	)
 	for _, s := range l.streams {
+		if s.argument != "" {
+			l.op("MOVD", l.neonFile.argument(s.argument), s.at)
+			continue
+		}
 		l.op("MOVD", s.base, s.at)
 	}
 	for _, s := range l.sides {

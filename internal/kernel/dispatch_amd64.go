@@ -646,20 +646,20 @@ func focal32(a *FocalArgs[float32]) {
 	case AVX512:
 		switch {
 		case a.Terms != nil:
-			focalTerms32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalTerms32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalWeighted32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focal32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	case AVX2:
 		switch {
 		case a.Terms != nil:
-			focalTerms32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalTerms32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalWeighted32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focal32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
 		focal32Generic(a)
@@ -671,23 +671,45 @@ func focal64(a *FocalArgs[float64]) {
 	case AVX512:
 		switch {
 		case a.Terms != nil:
-			focalTerms64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalTerms64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalWeighted64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focal64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	case AVX2:
 		switch {
 		case a.Terms != nil:
-			focalTerms64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalTerms64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalWeighted64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focal64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
 		focal64Generic(a)
+	}
+}
+
+func sigmoidPowers32(h, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []BCEParams[float32], f []float32) {
+	switch Active {
+	case AVX512:
+		sigmoidPowers32AVX512(&h[0], &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[3]float32)(unsafe.Pointer(&p[0])), &f[0])
+	case AVX2:
+		sigmoidPowers32AVX2(&h[0], &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[3]float32)(unsafe.Pointer(&p[0])), &f[0])
+	default:
+		sigmoidPowers32Generic(h, x, stride, rows, n, pos, neg, words, p, f)
+	}
+}
+
+func sigmoidPowers64(h, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []BCEParams[float64], f []float64) {
+	switch Active {
+	case AVX512:
+		sigmoidPowers64AVX512(&h[0], &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[3]float64)(unsafe.Pointer(&p[0])), &f[0])
+	case AVX2:
+		sigmoidPowers64AVX2(&h[0], &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[3]float64)(unsafe.Pointer(&p[0])), &f[0])
+	default:
+		sigmoidPowers64Generic(h, x, stride, rows, n, pos, neg, words, p, f)
 	}
 }
 
@@ -1432,40 +1454,52 @@ func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int
 func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalTerms32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+func focalTerms32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalTerms32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+func focalTerms32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalWeighted32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+func focalWeighted32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalWeighted32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+func focalWeighted32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focal32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+func focal32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focal32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+func focal32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalTerms64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+func focalTerms64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalTerms64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+func focalTerms64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalWeighted64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+func focalWeighted64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalWeighted64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+func focalWeighted64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focal64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+func focal64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focal64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+func focal64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+
+//go:noescape
+func sigmoidPowers32AVX512(h *float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, f *float32)
+
+//go:noescape
+func sigmoidPowers32AVX2(h *float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, f *float32)
+
+//go:noescape
+func sigmoidPowers64AVX512(h *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, f *float64)
+
+//go:noescape
+func sigmoidPowers64AVX2(h *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, f *float64)
 
 //go:noescape
 func softBCE32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)

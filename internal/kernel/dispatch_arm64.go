@@ -474,11 +474,11 @@ func focal32(a *FocalArgs[float32]) {
 	case NEON:
 		switch {
 		case a.Terms != nil:
-			focalTerms32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalTerms32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalWeighted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focal32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
 		focal32Generic(a)
@@ -490,14 +490,32 @@ func focal64(a *FocalArgs[float64]) {
 	case NEON:
 		switch {
 		case a.Terms != nil:
-			focalTerms64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalTerms64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalWeighted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focal64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
 		focal64Generic(a)
+	}
+}
+
+func sigmoidPowers32(h, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []BCEParams[float32], f []float32) {
+	switch Active {
+	case NEON:
+		sigmoidPowers32NEON(&h[0], &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[3]float32)(unsafe.Pointer(&p[0])), &f[0])
+	default:
+		sigmoidPowers32Generic(h, x, stride, rows, n, pos, neg, words, p, f)
+	}
+}
+
+func sigmoidPowers64(h, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []BCEParams[float64], f []float64) {
+	switch Active {
+	case NEON:
+		sigmoidPowers64NEON(&h[0], &x[0], stride, rows, n, &pos[0], &neg[0], words, (*[3]float64)(unsafe.Pointer(&p[0])), &f[0])
+	default:
+		sigmoidPowers64Generic(h, x, stride, rows, n, pos, neg, words, p, f)
 	}
 }
 
@@ -988,22 +1006,28 @@ func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStrid
 func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalTerms32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+func focalTerms32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalWeighted32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+func focalWeighted32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focal32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+func focal32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalTerms64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+func focalTerms64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalWeighted64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+func focalWeighted64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focal64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+func focal64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+
+//go:noescape
+func sigmoidPowers32NEON(h *float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, f *float32)
+
+//go:noescape
+func sigmoidPowers64NEON(h *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, f *float64)
 
 //go:noescape
 func softBCE32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)

@@ -223,6 +223,16 @@ func focal64(a *FocalArgs[float64]) {
 }
 
 //go:noinline
+func sigmoidPowers32(h, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []BCEParams[float32], f []float32) {
+	sigmoidPowers32Generic(h, x, stride, rows, n, pos, neg, words, p, f)
+}
+
+//go:noinline
+func sigmoidPowers64(h, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []BCEParams[float64], f []float64) {
+	sigmoidPowers64Generic(h, x, stride, rows, n, pos, neg, words, p, f)
+}
+
+//go:noinline
 func softBCE32(sum, product []float64, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, f []float32) {
 	softBCE32Generic(sum, product, dst, dstStride, x, stride, t, tStride, rows, n, part, words, f)
 }

@@ -4,25 +4,28 @@ import (
 	"math"
 
 	"github.com/zlpr/zlpr/internal/coef"
-	"github.com/zlpr/zlpr/internal/scalar"
 )
 
-// This file is the specification of the kernels of focal binary cross-entropy
-// with exponents f = 1/2, 1, 3/2, …: every tier gives the bits of these functions.
+// This file is the specification of the kernels of focal binary cross-entropy with
+// an exponent f: every tier gives the bits of these functions.
 //
-// With y, up and m = max(y, 0) as in bce.go, e = e^-|y| and w = 1/(1+e), the term of
-// an element and its derivative are
+// With y as in bce.go, e = e^-|y| and w = 1/(1+e), the term of an element and its
+// derivative are
 //
-//	σ^f·S,  σ^f·w·(f·Y·S + X),  S = softplus(y) = m + log1p(e)
-//	X, Y = 1, e where y is up, and e, 1 else;  σ = sigmoid(y) = X·w
+//	σ^f·S,  σ^f·(f·π·S + σ),  S = softplus(y) = max(y, 0) + log1p(e)
+//	σ = sigmoid(y) = w where y is up, and e·w else;  π = sigmoid(-y) is the other
 //
-// A power has f times the relative error of σ. So e, w and σ are carried as a
-// number and what it lacks or exceeds, to first order: e + c, w·(1+rho), q - l. The
-// product of h - k and q - l is that of h and q, rounded to p, less
-// (p - h·q) + h·l + k·q.
+// A power has f times the relative error of σ. So e and w are carried to first order
+// with what they lack, e + c and w·(1+ρ), and σ as a number q and its error. Of the
+// exponents f = 1/2, 1, 3/2, 2, 5/2, 3 the power is a product of the corrected q and
+// its root, every step with the correction of the factor. Other exponents take their
+// powers from SigmoidPowers.
+//
+// Where y is far down the argument of the exponential is clamped to where its scale
+// is 0: e, q, the term and the derivative are 0. An element that takes no part is
+// taken to be there.
 
-// FocalArgs are the arguments of a kernel. Exponent is f = Steps + 1/2 with Root
-// 1, else Steps + 1 with Root 0.
+// FocalArgs are the arguments of a kernel.
 type FocalArgs[T Float] struct {
 	Sum []float64 // of the terms of every row
 
@@ -39,35 +42,64 @@ type FocalArgs[T Float] struct {
 	Pos, Neg        []uint64
 	Words           int
 
-	Params      []BCEParams[T]
-	Exponent    [1]T
+	Params   []BCEParams[T] // finite
+	Exponent [1]T
+
+	// Steps is how many factors σ follow the first, which is σ, with Root 1 √σ, and
+	// with Root 2 that of Powers: of rows of 64·Words numbers, without a NaN beyond
+	// the elements that take part.
 	Steps, Root int
-	Shifted     bool // there are thresholds
+	Powers      []T
+
+	Shifted bool // there are thresholds
 
 	// weights are factors of the classes as negatives and as positives; nil for
 	// none. With them there are thresholds.
 	NegWeight, PosWeight []T
 }
 
-// MostFocalSteps bounds the time of the powers.
-const MostFocalSteps = 8
+// MostFocalExponent is the largest exponent that the kernels take: the error of a
+// logarithm counts as often.
+const MostFocalExponent = 32
 
 // FocalExponent returns the Steps and the Root of an exponent f > 0, and whether
 // the kernels serve for it.
 func FocalExponent(f float64) (steps, root int, ok bool) {
+	const mostProducts = 3
 	twice := 2 * f
-	if !(twice >= 1 && twice <= 2*MostFocalSteps) || twice != math.Trunc(twice) {
+	switch {
+	case !(f <= MostFocalExponent):
 		return 0, 0, false
+	case f > mostProducts || twice != math.Trunc(twice) || twice == 0:
+		return 0, 2, true
+	case int(twice)%2 == 0:
+		return int(twice)/2 - 1, 0, true
 	}
-	if n := int(twice); n%2 == 0 {
-		return n/2 - 1, 0, true
-	} else {
-		return n / 2, 1, true
-	}
+	return int(twice) / 2, 1, true
 }
 
-// leastRoot is the least divisor of the error of a root: that of 0 has none.
-const leastRoot = 0x1p-100
+// ExponentParts returns an exponent as the argument of SigmoidPowers.
+func ExponentParts[T Float](f float64) [2]T {
+	hi := T(f)
+	return [2]T{hi, T(f - float64(hi))}
+}
+
+// most returns the largest number.
+func most[T Float]() T {
+	v := math.MaxFloat64
+	if IsFloat32[T]() {
+		v = math.MaxFloat32
+	}
+	return T(v)
+}
+
+// focalLowest returns the argument at which the scale of an exponential is 0.
+func focalLowest[T Float]() T {
+	if IsFloat32[T]() {
+		return T(coef.ScaleLow32)
+	}
+	return T(coef.ScaleLow64)
+}
 
 func focal32Generic(a *FocalArgs[float32]) { focalGeneric(a) }
 
@@ -77,39 +109,41 @@ func focal64Generic(a *FocalArgs[float64]) { focalGeneric(a) }
 // group are added; of float32 then lane l+8 to lane l, and these 8 to the row's in
 // float64; of float64 the sum to the row's lane exactly, and the errors apart.
 func focalGeneric[T Float](a *FocalArgs[T]) {
-	low := PivotParams[T](0)[1]
 	lanes := LanesOf[T]()
-	rows := &BCEArgs[T]{
-		X: a.X, Stride: a.Stride, N: a.N, Params: a.Params, Shifted: a.Shifted,
-		NegWeight: a.NegWeight, PosWeight: a.PosWeight,
-	}
 	for i := range a.Rows {
 		var sum, err [8]float64
 		for k := 0; k < a.N; k += 2 * lanes {
 			n := min(2*lanes, a.N-k)
 			pos, neg := a.Pos[i*a.Words+k/64]>>(k%64), a.Neg[i*a.Words+k/64]>>(k%64)
 			part := pos | neg
-			var b bceElements[T]
 			var terms [32]T
-			b.arguments(rows, i, k, n, pos, part)
 			for j := range n {
-				e, c := T(0), T(0)
-				if part>>j&1 != 0 && !(b.y[j] < low) {
-					e, c = focalExp(b.y[j], b.short[j])
+				hi, lo := T(0), T(0)
+				if a.Shifted {
+					hi, lo = a.Params[i][1], a.Params[i][2]
 				}
-				term, g := focalElement(e, c, b.m[j], a)
+				y, short := focalArgument(a.X[i*a.Stride+k+j], hi, lo, pos>>j, part>>j, a.Shifted)
+				e, c := focalExp(y, short)
+				power := T(0)
+				if a.Root == 2 {
+					power = a.Powers[64*i*a.Words+k+j]
+				}
+				term, g := focalElement(y, e, c, power, a)
 				factor := a.Params[i][0]
 				if a.NegWeight != nil {
-					w := rows.weight(k+j, pos>>j)
+					w := a.NegWeight[k+j]
+					if pos>>j&1 != 0 {
+						w = a.PosWeight[k+j]
+					}
 					factor *= w
 					term *= w
 				}
 				if pos>>j&1 != 0 {
 					factor = -factor
 				}
-				terms[j] = only(term, part>>j)
+				terms[j] = term
 				if a.Terms != nil {
-					a.Terms[k+j] = terms[j]
+					a.Terms[k+j] = term
 				}
 				a.Dst[i*a.DstStride+k+j] = only(g*factor, part>>j)
 			}
@@ -168,41 +202,57 @@ func FocalRows[T Float](sum []float64, terms []T, n int) {
 	}
 }
 
-// focalElement returns the term and the derivative of e + c and m. y is taken to be
-// up where m is not 0: where y is 0 there is no difference.
-func focalElement[T Float](e, c, m T, a *FocalArgs[T]) (term, derivative T) {
-	d := 1 + e
-	w := 1 / d
-	rest := (e - (d - 1)) + c // of 1 + e
-	rho := fma(-rest, w, shortOf(d, w, 1))
-	s := m + focalLog1p(e, c, w)
-	x, y := e, T(1)
-	if m != 0 {
-		x, y, c = 1, e, 0
+// focalArgument returns y and what it is short of, at most half a place; far down
+// nothing. Elements that take no part are as far down as there is.
+func focalArgument[T Float](x, hi, lo T, pos, part uint64, shifted bool) (y, short T) {
+	if y = x; part&1 == 0 {
+		y = -most[T]()
 	}
-	q := T(x * w)
-	excess := fma(-w, c, fma(-q, rho, shortOf(x, w, q)))
-	h, k := q, excess
-	if a.Root != 0 {
-		h = T(math.Sqrt(float64(q)))
-		k = (excess - shortOf(h, h, q)) / max(h+h, leastRoot)
+	if shifted {
+		x = y
+		y = x - hi
+		t := y - x
+		short = (x - (y - t)) - (hi + t)
+		short -= lo
 	}
-	for range a.Steps {
-		p := T(h * q)
-		k = fma(k, q, fma(h, excess, shortOf(h, q, p)))
-		h = p
+	if pos&1 != 0 {
+		y, short = -y, -short
 	}
-	term = fma(h, s, -T(k*s))
-	z := T(w * fma(T(y*s), a.Exponent[0], x))
-	return term, fma(h, z, -fma(-h, T(z*rho), T(k*z)))
+	if shifted {
+		if !(-T(math.Abs(float64(y))) > focalLowest[T]()) {
+			return y, 0
+		}
+		s := y + short
+		short -= s - y
+		y = s
+	}
+	return y, short
 }
 
-// shortOf returns p - x·y, rounded once, for p near x·y.
-func shortOf[T Float](x, y, p T) T {
-	if IsFloat32[T]() {
-		return T(float64(p) - float64(x)*float64(y)) // exact in float64
+// focalElement returns the term and the derivative of an element, given e + c; of
+// Root 2 also the power.
+func focalElement[T Float](y, e, c, power T, a *FocalArgs[T]) (term, derivative T) {
+	w := 1 / (1 + e)
+	rho := fma(-c, w, fma(-e, w, 1-w)) // 1/(1+e+c) is w·(1+rho)
+	s := max(y, 0) + focalLog1p(e, c, w)
+	b := T(e * w)
+	q, p, excess := w, b, T(0)
+	if y < 0 {
+		q, p, excess = b, w, fma(c, w, fma(e, w, -b))
 	}
-	return T(math.FMA(-float64(x), float64(y), float64(p)))
+	excess = fma(q, rho, excess)
+	corrected := q + excess
+	h := corrected
+	switch a.Root {
+	case 1:
+		h = T(math.Sqrt(float64(h)))
+	case 2:
+		h = power
+	}
+	for range a.Steps {
+		h = fma(h, q, T(h*excess))
+	}
+	return h * s, h * fma(T(p*s), a.Exponent[0], corrected)
 }
 
 // fma returns x·y + z, rounded once.
@@ -213,22 +263,39 @@ func fma[T Float](x, y, z T) T {
 	return T(math.FMA(float64(x), float64(y), float64(z)))
 }
 
-// focalExp returns e^(y+short) as e and what that is short of:
+// focalExp returns e^-|y+short| as e and what that is short of.
+func focalExp[T Float](y, short T) (e, c T) {
+	if !(y < 0) {
+		y, short = -y, -short
+	}
+	return focalPower(y, short)
+}
+
+// focalPower returns e^(y+short) as e and what that is short of, y being clamped:
 //
 //	r = fma(n, -ln2Lo, fma(n, -ln2Hi, y)) + short
 //	e^r = 1 + r + r²·(c2 + c3·r + …)
-func focalExp[T Float](y, short T) (e, c T) {
+func focalPower[T Float](y, short T) (e, c T) {
+	if low := focalLowest[T](); y < low {
+		y = low
+	}
+	if y != y {
+		return y, y
+	}
 	if IsFloat32[T]() {
 		const magic = coef.Magic32
 		sum := float64(y)*coef.Log2E32 + (magic + round23) // the product is exact
 		n := sum - round23 - magic
 		r := T((float64(y)-n*coef.Ln2Hi32)-n*coef.Ln2Lo32) + short // products and differences are exact
 		s := T(math.Float64frombits((math.Float64bits(sum) + 1023 - 127) << 52))
+		if n == -127 {
+			s = 0
+		}
 		a := &coef.Exp32
 		square := T(r * r)
 		p := fma(fma(T(a[4]), square, T(a[2])), square, T(a[0]))
 		p = fma(fma(T(a[3]), square, T(a[1])), r, p)
-		return focalPower(r, square, p, s)
+		return focalScaled(r, square, p, s)
 	}
 	t := math.FMA(float64(y), coef.Log2E64, coef.Magic64)
 	n := t - coef.Magic64
@@ -239,11 +306,11 @@ func focalExp[T Float](y, short T) (e, c T) {
 	for i := 6; i >= 0; i -= 2 {
 		even, odd = fma(even, square, T(a[i])), fma(odd, square, T(a[i+1]))
 	}
-	return focalPower(r, square, fma(odd, r, even), T(math.Float64frombits(math.Float64bits(t)<<52)))
+	return focalScaled(r, square, fma(odd, r, even), T(math.Float64frombits(math.Float64bits(t)<<52)))
 }
 
-// focalPower returns s·(1 + r + square·p).
-func focalPower[T Float](r, square, p, s T) (e, c T) {
+// focalScaled returns s·(1 + r + square·p).
+func focalScaled[T Float](r, square, p, s T) (e, c T) {
 	one := 1 + r
 	low := fma(square, p, r-(one-1))
 	power := one + low
@@ -254,7 +321,7 @@ func focalPower[T Float](r, square, p, s T) (e, c T) {
 //
 //	e + (w·c - e²·K(e)), for float64 log(1+e) + w·c
 //
-// The even and the odd powers of polynomials go by Horner's rule apart.
+// The even and the odd powers of K go by Horner's rule apart.
 func focalLog1p[T Float](e, c, w T) T {
 	if IsFloat32[T]() {
 		k := &coef.Log1pRest32
@@ -266,5 +333,96 @@ func focalLog1p[T Float](e, c, w T) T {
 		even = fma(even, square, T(k[0]))
 		return e + fma(w, c, -T(square*fma(odd, e, even)))
 	}
-	return fma(w, c, T(scalar.Log1pFinite(float64(e))))
+	f, head, tail := focalReduce(e)
+	h, low := focalLogParts(f, tail)
+	return fma(w, c, (f-(h-low))+head)
+}
+
+// focalReduce returns f and ln(2) in two parts for log(1+e) = log(1+f) + ln(2): where e
+// is below 1/2, f is e and there is no ln(2).
+func focalReduce[T Float](e T) (f, head, tail T) {
+	if e < 0.5 {
+		return e, 0, 0
+	}
+	if IsFloat32[T]() {
+		return fma(e, 0.5, -0.5), T(float32(coef.Ln2Hi32)), T(float32(coef.Ln2Lo32))
+	}
+	return fma(e, 0.5, -0.5), T(coef.Ln2Head), T(coef.Ln2Tail)
+}
+
+// focalLogParts returns h and low of log(1+f) = f - (h - low), h = f²/2, and adds c to
+// low (see scalar.LogPair).
+func focalLogParts[T Float](f, c T) (h, low T) {
+	s := f / (2 + f)
+	z := T(s * s)
+	l := coef.LogWide64[:]
+	if IsFloat32[T]() {
+		l = logUnit32
+	}
+	r := T(l[len(l)-1])
+	for i := len(l) - 2; i >= 0; i-- {
+		r = fma(r, z, T(l[i]))
+	}
+	h = T(T(0.5*f) * f)
+	return h, fma(s, fma(r, z, h), c)
+}
+
+// logUnit32 is coef.Log1pUnit32.
+var logUnit32 = func() (l []float64) {
+	for _, v := range coef.Log1pUnit32 {
+		l = append(l, float64(v))
+	}
+	return l
+}()
+
+func sigmoidPowers32Generic(h, x []float32, stride, rows, n int, pos, neg []uint64, words int, p []BCEParams[float32], f []float32) {
+	sigmoidPowersGeneric(h, x, stride, rows, n, pos, neg, words, p, f)
+}
+
+func sigmoidPowers64Generic(h, x []float64, stride, rows, n int, pos, neg []uint64, words int, p []BCEParams[float64], f []float64) {
+	sigmoidPowersGeneric(h, x, stride, rows, n, pos, neg, words, p, f)
+}
+
+// sigmoidPowersGeneric writes sigmoid(y)^f, f = f[0] + f[1], of rows to h, row i from 64·i·words on, as
+// e^(f·log(sigmoid)), with the logarithm and its product as two numbers:
+//
+//	log(sigmoid(y)) = min(y, 0) - log1p(e)
+func sigmoidPowersGeneric[T Float](h, x []T, stride, rows, n int, pos, neg []uint64, words int, p []BCEParams[T], f []T) {
+	for i := range rows {
+		for j, v := range x[i*stride:][:n] {
+			pos, neg := pos[i*words+j/64]>>(j%64), neg[i*words+j/64]>>(j%64)
+			y, short := focalArgument(v, p[i][1], p[i][2], pos, pos|neg, true)
+			h[64*i*words+j] = sigmoidPower(y, short, f[0], f[1])
+		}
+	}
+}
+
+// sigmoidPower is the power hi + lo.
+func sigmoidPower[T Float](y, short, hi, lo T) T {
+	e, c := focalExp(y, short)
+	w := 1 / (1 + e)
+	f, head, tail := focalReduce(e)
+	h, low := focalLogParts(f, fma(w, c, tail))
+	// log(1+e+c) = u - rest
+	low -= fma(T(0.5*f), f, -h)
+	t := f - h
+	u := head + t
+	rest := ((u - head) - t) + ((t - f) + h) - low
+	if !(y < 0) {
+		short = 0
+	}
+	m := min(y, 0)
+	if low := focalLowest[T](); m < low {
+		m = low
+	}
+	// a + rest = m - u + rest + short
+	a := m - u
+	v := a - m
+	rest = (((m - (a - v)) - (u + v)) + short) + rest
+	v = a + rest
+	rest -= v - a
+	a = v
+	product := T(hi * a)
+	power, _ := focalPower(product, fma(hi, rest, fma(lo, a, fma(hi, a, -product))))
+	return power
 }

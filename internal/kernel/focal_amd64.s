@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func focalTerms32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// func focalTerms32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalTerms32AVX2(SB), NOSPLIT, $768-136
+TEXT ·focalTerms32AVX2(SB), NOSPLIT, $768-144
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
@@ -35,547 +35,463 @@ row1:
 group3:
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
-	VMOVUPS      (CX)(AX*1), Y0
 	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (SI)(R8*1), Y1
+	VPBROADCASTB (SI)(R8*1), Y0
+	VANDPS       bits32<>+0(SB), Y0, Y0
+	VPCMPEQD     bits32<>+0(SB), Y0, Y0
+	VPBROADCASTB (DI)(R8*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VPBROADCASTB (DI)(R8*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPS      32(BP), Y3
-	VANDPS       f32_80000000<>+0(SB), Y1, Y4
-	VXORPS       Y4, Y3, Y3
-	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 64(BP)
-	VANDPS       f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       Y1, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPS       Y0, Y1, Y1
-	VANDPS       Y2, Y1, Y1
-	VORPS        f32_80000000<>+0(SB), Y0, Y0
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y0, Y3
-	VANDPS       Y2, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y2
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
-	VSUBPS       f32_4b40007f<>+0(SB), Y2, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y0
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y0
-	VMULPS       Y0, Y0, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y0, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y0, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y0, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y7, Y7
-	VANDPS       Y3, Y7, Y7
-	VMULPS       Y2, Y6, Y6
-	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y7, 320(BP)
-	VMOVUPS      Y6, 352(BP)
-	VMOVUPS      Y1, 384(BP)
-	VMOVUPS      32(CX)(AX*1), Y0
-	VPBROADCASTB 1(SI)(R8*1), Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPS      32(BP), Y2
+	VANDPS       f32_80000000<>+0(SB), Y0, Y3
+	VXORPS       Y3, Y2, Y2
+	VANDPS       Y1, Y2, Y2
+	VMOVUPS      Y2, 64(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y1, (CX)(AX*1), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       Y0, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y0
+	VMOVUPS      Y2, 384(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
+	VMOVUPS      f32_4b40007f<>+0(SB), Y1
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
+	VMULPS       Y0, Y0, Y2
+	VADDPS       f32_3f800000<>+0(SB), Y0, Y3
+	VSUBPS       f32_3f800000<>+0(SB), Y3, Y4
+	VSUBPS       Y4, Y0, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y5
+	VFMADD231PS  Y0, Y6, Y5
+	VFMADD231PS  Y5, Y2, Y4
+	VADDPS       Y4, Y3, Y5
+	VPSLLD       $0x17, Y1, Y1
+	VSUBPS       Y3, Y5, Y3
+	VSUBPS       Y3, Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 320(BP)
+	VMOVUPS      Y4, 352(BP)
+	VPBROADCASTB 1(SI)(R8*1), Y0
+	VANDPS       bits32<>+0(SB), Y0, Y0
+	VPCMPEQD     bits32<>+0(SB), Y0, Y0
+	VPBROADCASTB 1(DI)(R8*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VPBROADCASTB 1(DI)(R8*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPS      32(BP), Y3
-	VANDPS       f32_80000000<>+0(SB), Y1, Y4
-	VXORPS       Y4, Y3, Y3
-	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 96(BP)
-	VANDPS       f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       Y1, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPS       Y0, Y1, Y1
-	VANDPS       Y2, Y1, Y1
-	VORPS        f32_80000000<>+0(SB), Y0, Y0
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y0, Y3
-	VANDPS       Y2, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y2
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
-	VSUBPS       f32_4b40007f<>+0(SB), Y2, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y0
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y0
-	VMULPS       Y0, Y0, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y0, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y0, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y0, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y7, Y7
-	VANDPS       Y3, Y7, Y7
-	VMULPS       Y2, Y6, Y6
-	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y7, 416(BP)
-	VMOVUPS      Y6, 448(BP)
-	VMOVUPS      Y1, 480(BP)
-	VMOVUPS      64(CX)(AX*1), Y0
+	VORPS        Y0, Y1, Y1
+	VMOVUPS      32(BP), Y2
+	VANDPS       f32_80000000<>+0(SB), Y0, Y3
+	VXORPS       Y3, Y2, Y2
+	VANDPS       Y1, Y2, Y2
+	VMOVUPS      Y2, 96(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y1, 32(CX)(AX*1), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       Y0, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y0
+	VMOVUPS      Y2, 480(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
+	VMOVUPS      f32_4b40007f<>+0(SB), Y1
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
+	VMULPS       Y0, Y0, Y2
+	VADDPS       f32_3f800000<>+0(SB), Y0, Y3
+	VSUBPS       f32_3f800000<>+0(SB), Y3, Y4
+	VSUBPS       Y4, Y0, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y5
+	VFMADD231PS  Y0, Y6, Y5
+	VFMADD231PS  Y5, Y2, Y4
+	VADDPS       Y4, Y3, Y5
+	VPSLLD       $0x17, Y1, Y1
+	VSUBPS       Y3, Y5, Y3
+	VSUBPS       Y3, Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 416(BP)
+	VMOVUPS      Y4, 448(BP)
 	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 2(SI)(R8*1), Y1
+	VPBROADCASTB 2(SI)(R8*1), Y0
+	VANDPS       bits32<>+0(SB), Y0, Y0
+	VPCMPEQD     bits32<>+0(SB), Y0, Y0
+	VPBROADCASTB 2(DI)(R8*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VPBROADCASTB 2(DI)(R8*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPS      32(BP), Y3
-	VANDPS       f32_80000000<>+0(SB), Y1, Y4
-	VXORPS       Y4, Y3, Y3
-	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 128(BP)
-	VANDPS       f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       Y1, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPS       Y0, Y1, Y1
-	VANDPS       Y2, Y1, Y1
-	VORPS        f32_80000000<>+0(SB), Y0, Y0
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y0, Y3
-	VANDPS       Y2, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y2
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
-	VSUBPS       f32_4b40007f<>+0(SB), Y2, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y0
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y0
-	VMULPS       Y0, Y0, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y0, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y0, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y0, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y7, Y7
-	VANDPS       Y3, Y7, Y7
-	VMULPS       Y2, Y6, Y6
-	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y7, 512(BP)
-	VMOVUPS      Y6, 544(BP)
-	VMOVUPS      Y1, 576(BP)
-	VMOVUPS      96(CX)(AX*1), Y0
-	VPBROADCASTB 3(SI)(R8*1), Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPS      32(BP), Y2
+	VANDPS       f32_80000000<>+0(SB), Y0, Y3
+	VXORPS       Y3, Y2, Y2
+	VANDPS       Y1, Y2, Y2
+	VMOVUPS      Y2, 128(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y1, 64(CX)(AX*1), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       Y0, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y0
+	VMOVUPS      Y2, 576(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
+	VMOVUPS      f32_4b40007f<>+0(SB), Y1
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
+	VMULPS       Y0, Y0, Y2
+	VADDPS       f32_3f800000<>+0(SB), Y0, Y3
+	VSUBPS       f32_3f800000<>+0(SB), Y3, Y4
+	VSUBPS       Y4, Y0, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y5
+	VFMADD231PS  Y0, Y6, Y5
+	VFMADD231PS  Y5, Y2, Y4
+	VADDPS       Y4, Y3, Y5
+	VPSLLD       $0x17, Y1, Y1
+	VSUBPS       Y3, Y5, Y3
+	VSUBPS       Y3, Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 512(BP)
+	VMOVUPS      Y4, 544(BP)
+	VPBROADCASTB 3(SI)(R8*1), Y0
+	VANDPS       bits32<>+0(SB), Y0, Y0
+	VPCMPEQD     bits32<>+0(SB), Y0, Y0
+	VPBROADCASTB 3(DI)(R8*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VPBROADCASTB 3(DI)(R8*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPS      32(BP), Y3
-	VANDPS       f32_80000000<>+0(SB), Y1, Y4
-	VXORPS       Y4, Y3, Y3
-	VANDPS       Y2, Y3, Y3
-	VMOVUPS      Y3, 160(BP)
-	VANDPS       f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       Y1, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPS       Y0, Y1, Y1
-	VANDPS       Y2, Y1, Y1
-	VORPS        f32_80000000<>+0(SB), Y0, Y0
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y0, Y3
-	VANDPS       Y2, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y2
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
-	VSUBPS       f32_4b40007f<>+0(SB), Y2, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y0
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y0
-	VMULPS       Y0, Y0, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y0, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y0, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y0, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VPSLLD       $0x17, Y2, Y2
-	VMULPS       Y2, Y7, Y7
-	VANDPS       Y3, Y7, Y7
-	VMULPS       Y2, Y6, Y6
-	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y7, 608(BP)
-	VMOVUPS      Y6, 640(BP)
-	VMOVUPS      Y1, 672(BP)
+	VORPS        Y0, Y1, Y1
+	VMOVUPS      32(BP), Y2
+	VANDPS       f32_80000000<>+0(SB), Y0, Y3
+	VXORPS       Y3, Y2, Y2
+	VANDPS       Y1, Y2, Y2
+	VMOVUPS      Y2, 160(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y1, 96(CX)(AX*1), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       Y0, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y0
+	VMOVUPS      Y2, 672(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
+	VMOVUPS      f32_4b40007f<>+0(SB), Y1
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
+	VMULPS       Y0, Y0, Y2
+	VADDPS       f32_3f800000<>+0(SB), Y0, Y3
+	VSUBPS       f32_3f800000<>+0(SB), Y3, Y4
+	VSUBPS       Y4, Y0, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y5
+	VFMADD231PS  Y0, Y6, Y5
+	VFMADD231PS  Y5, Y2, Y4
+	VADDPS       Y4, Y3, Y5
+	VPSLLD       $0x17, Y1, Y1
+	VSUBPS       Y3, Y5, Y3
+	VSUBPS       Y3, Y4, Y4
+	VMULPS       Y1, Y4, Y4
+	VMULPS       Y1, Y5, Y5
+	VMOVUPS      Y5, 608(BP)
+	VMOVUPS      Y4, 640(BP)
 	VMOVUPS      320(BP), Y0
 	VMULPS       Y0, Y0, Y1
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
-	VMOVUPS      f32_bca48be7<>+0(SB), Y3
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y1, Y2
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y2
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y3
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y1, Y2
 	VFMADD231PS  Y0, Y3, Y2
 	VMULPS       Y2, Y1, Y2
 	VMOVUPS      Y2, (DX)(AX*1)
 	VMOVUPS      416(BP), Y0
 	VMULPS       Y0, Y0, Y1
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
-	VMOVUPS      f32_bca48be7<>+0(SB), Y3
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y1, Y2
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y2
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y3
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y1, Y2
 	VFMADD231PS  Y0, Y3, Y2
 	VMULPS       Y2, Y1, Y2
 	VMOVUPS      Y2, 32(DX)(AX*1)
 	VMOVUPS      512(BP), Y0
 	VMULPS       Y0, Y0, Y1
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
-	VMOVUPS      f32_bca48be7<>+0(SB), Y3
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y1, Y2
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y2
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y3
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y1, Y2
 	VFMADD231PS  Y0, Y3, Y2
 	VMULPS       Y2, Y1, Y2
 	VMOVUPS      Y2, 64(DX)(AX*1)
 	VMOVUPS      608(BP), Y0
 	VMULPS       Y0, Y0, Y1
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y2
-	VMOVUPS      f32_bca48be7<>+0(SB), Y3
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y1, Y2
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y2
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y3
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y1, Y2
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y1, Y3
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y1, Y2
 	VFMADD231PS  Y0, Y3, Y2
 	VMULPS       Y2, Y1, Y2
 	VMOVUPS      Y2, 96(DX)(AX*1)
 	VMOVUPS      (DX)(AX*1), Y0
-	VMOVUPS      320(BP), Y1
-	VMOVUPS      352(BP), Y2
-	VMOVUPS      384(BP), Y3
-	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
-	VMOVUPS      f32_3f800000<>+0(SB), Y7
-	VDIVPS       Y4, Y7, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
-	VSUBPS       Y6, Y1, Y6
-	VADDPS       Y2, Y6, Y6
-	VFNMADD231PS Y5, Y4, Y7
-	VFNMADD231PS Y5, Y6, Y7
-	VFMSUB231PS  Y2, Y5, Y0
-	VADDPS       Y0, Y1, Y0
-	VADDPS       Y0, Y3, Y0
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x00, Y4, Y3, Y4
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VBLENDVPS    Y4, Y1, Y6, Y3
-	VBLENDVPS    Y4, Y6, Y1, Y1
-	VANDPS       Y4, Y2, Y2
-	VMULPS       Y5, Y3, Y4
-	VMOVUPS      Y4, Y6
-	VFNMADD231PS Y5, Y3, Y6
-	VFNMADD231PS Y7, Y4, Y6
-	VFNMADD231PS Y2, Y5, Y6
-	VMULPS       Y0, Y1, Y1
-	VFMADD231PS  (BP), Y1, Y3
-	VMULPS       Y3, Y5, Y1
-	VMULPS       Y7, Y1, Y7
-	VMOVUPS      Y4, Y2
-	VMOVUPS      Y6, Y3
-	MOVQ         root+112(FP), R8
-	TESTQ        R8, R8
-	JZ           enough7
+	VMOVUPS      384(BP), Y1
+	VMOVUPS      320(BP), Y2
+	VMOVUPS      352(BP), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VADDPS       Y4, Y2, Y5
+	VDIVPS       Y5, Y4, Y5
+	VSUBPS       Y5, Y4, Y4
+	VFNMADD231PS Y5, Y2, Y4
+	VFNMADD231PS Y5, Y3, Y4
+	VFMADD231PS  Y3, Y5, Y0
+	VADDPS       Y0, Y2, Y0
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y1, Y6, Y6
+	VADDPS       Y0, Y6, Y0
+	VMULPS       Y5, Y2, Y6
+	VMOVUPS      Y6, Y7
+	VFMSUB231PS  Y5, Y2, Y7
+	VFMADD231PS  Y5, Y3, Y7
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPS    Y1, Y6, Y5, Y2
+	VBLENDVPS    Y1, Y5, Y6, Y5
+	VBLENDVPS    Y1, Y7, Y3, Y1
+	VFMADD231PS  Y4, Y2, Y1
+	VADDPS       Y1, Y2, Y3
+	VMOVUPS      Y3, Y4
+	CMPQ         root+112(FP), $0x01
+	JL           less6
+	VSQRTPS      Y4, Y4
+	CMPQ         root+112(FP), $0x02
+	JL           less7
+	MOVQ         powers+120(FP), R8
+	VMOVUPS      (R8)(AX*1), Y4
 
-again6:
-	VSQRTPS      Y4, Y2
-	VMOVUPS      Y4, Y5
-	VFNMADD231PS Y2, Y2, Y5
-	VSUBPS       Y5, Y6, Y3
-	VADDPS       Y2, Y2, Y5
-	VMAXPS       f32_d800000<>+0(SB), Y5, Y5
-	VDIVPS       Y5, Y3, Y3
-	DECQ         R8
-	JNZ          again6
-
-enough7:
+less7:
+less6:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
 	JZ    enough9
 
 again8:
-	VMULPS       Y4, Y2, Y5
-	VMOVUPS      Y5, Y8
-	VFNMADD231PS Y4, Y2, Y8
-	VFMADD231PS  Y6, Y2, Y8
-	VFMADD231PS  Y4, Y3, Y8
-	VMOVUPS      Y8, Y3
-	VMOVUPS      Y5, Y2
-	DECQ         R8
-	JNZ          again8
+	VMULPS      Y1, Y4, Y6
+	VFMADD231PS Y2, Y4, Y6
+	VMOVUPS     Y6, Y4
+	DECQ        R8
+	JNZ         again8
 
 enough9:
-	VMULPS       Y0, Y3, Y5
-	VFMSUB231PS  Y0, Y2, Y5
-	VMULPS       Y1, Y3, Y3
-	VFNMADD231PS Y7, Y2, Y3
-	VFMSUB231PS  Y1, Y2, Y3
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      (BP), Y1
+	VFMADD231PS  Y1, Y5, Y3
+	VMULPS       Y0, Y4, Y0
+	VMULPS       Y3, Y4, Y3
 	VMULPS       64(BP), Y3, Y3
 	VMOVUPS      Y3, (DX)(AX*1)
-	VMOVUPS      Y5, (BX)(AX*1)
+	VMOVUPS      Y0, (BX)(AX*1)
 	VMOVUPS      32(DX)(AX*1), Y0
-	VMOVUPS      416(BP), Y1
-	VMOVUPS      448(BP), Y2
-	VMOVUPS      480(BP), Y3
-	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
-	VMOVUPS      f32_3f800000<>+0(SB), Y7
-	VDIVPS       Y4, Y7, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
-	VSUBPS       Y6, Y1, Y6
-	VADDPS       Y2, Y6, Y6
-	VFNMADD231PS Y5, Y4, Y7
-	VFNMADD231PS Y5, Y6, Y7
-	VFMSUB231PS  Y2, Y5, Y0
-	VADDPS       Y0, Y1, Y0
-	VADDPS       Y0, Y3, Y0
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x00, Y4, Y3, Y4
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VBLENDVPS    Y4, Y1, Y6, Y3
-	VBLENDVPS    Y4, Y6, Y1, Y1
-	VANDPS       Y4, Y2, Y2
-	VMULPS       Y5, Y3, Y4
-	VMOVUPS      Y4, Y6
-	VFNMADD231PS Y5, Y3, Y6
-	VFNMADD231PS Y7, Y4, Y6
-	VFNMADD231PS Y2, Y5, Y6
-	VMULPS       Y0, Y1, Y1
-	VFMADD231PS  (BP), Y1, Y3
-	VMULPS       Y3, Y5, Y1
-	VMULPS       Y7, Y1, Y7
-	VMOVUPS      Y4, Y2
-	VMOVUPS      Y6, Y3
-	MOVQ         root+112(FP), R8
-	TESTQ        R8, R8
-	JZ           enough11
+	VMOVUPS      480(BP), Y1
+	VMOVUPS      416(BP), Y2
+	VMOVUPS      448(BP), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VADDPS       Y4, Y2, Y5
+	VDIVPS       Y5, Y4, Y5
+	VSUBPS       Y5, Y4, Y4
+	VFNMADD231PS Y5, Y2, Y4
+	VFNMADD231PS Y5, Y3, Y4
+	VFMADD231PS  Y3, Y5, Y0
+	VADDPS       Y0, Y2, Y0
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y1, Y6, Y6
+	VADDPS       Y0, Y6, Y0
+	VMULPS       Y5, Y2, Y6
+	VMOVUPS      Y6, Y7
+	VFMSUB231PS  Y5, Y2, Y7
+	VFMADD231PS  Y5, Y3, Y7
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPS    Y1, Y6, Y5, Y2
+	VBLENDVPS    Y1, Y5, Y6, Y5
+	VBLENDVPS    Y1, Y7, Y3, Y1
+	VFMADD231PS  Y4, Y2, Y1
+	VADDPS       Y1, Y2, Y3
+	VMOVUPS      Y3, Y4
+	CMPQ         root+112(FP), $0x01
+	JL           less10
+	VSQRTPS      Y4, Y4
+	CMPQ         root+112(FP), $0x02
+	JL           less11
+	MOVQ         powers+120(FP), R8
+	VMOVUPS      32(R8)(AX*1), Y4
 
-again10:
-	VSQRTPS      Y4, Y2
-	VMOVUPS      Y4, Y5
-	VFNMADD231PS Y2, Y2, Y5
-	VSUBPS       Y5, Y6, Y3
-	VADDPS       Y2, Y2, Y5
-	VMAXPS       f32_d800000<>+0(SB), Y5, Y5
-	VDIVPS       Y5, Y3, Y3
-	DECQ         R8
-	JNZ          again10
-
-enough11:
+less11:
+less10:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
 	JZ    enough13
 
 again12:
-	VMULPS       Y4, Y2, Y5
-	VMOVUPS      Y5, Y8
-	VFNMADD231PS Y4, Y2, Y8
-	VFMADD231PS  Y6, Y2, Y8
-	VFMADD231PS  Y4, Y3, Y8
-	VMOVUPS      Y8, Y3
-	VMOVUPS      Y5, Y2
-	DECQ         R8
-	JNZ          again12
+	VMULPS      Y1, Y4, Y6
+	VFMADD231PS Y2, Y4, Y6
+	VMOVUPS     Y6, Y4
+	DECQ        R8
+	JNZ         again12
 
 enough13:
-	VMULPS       Y0, Y3, Y5
-	VFMSUB231PS  Y0, Y2, Y5
-	VMULPS       Y1, Y3, Y3
-	VFNMADD231PS Y7, Y2, Y3
-	VFMSUB231PS  Y1, Y2, Y3
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      (BP), Y1
+	VFMADD231PS  Y1, Y5, Y3
+	VMULPS       Y0, Y4, Y0
+	VMULPS       Y3, Y4, Y3
 	VMULPS       96(BP), Y3, Y3
 	VMOVUPS      Y3, 32(DX)(AX*1)
-	VMOVUPS      Y5, 32(BX)(AX*1)
+	VMOVUPS      Y0, 32(BX)(AX*1)
 	VMOVUPS      64(DX)(AX*1), Y0
-	VMOVUPS      512(BP), Y1
-	VMOVUPS      544(BP), Y2
-	VMOVUPS      576(BP), Y3
-	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
-	VMOVUPS      f32_3f800000<>+0(SB), Y7
-	VDIVPS       Y4, Y7, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
-	VSUBPS       Y6, Y1, Y6
-	VADDPS       Y2, Y6, Y6
-	VFNMADD231PS Y5, Y4, Y7
-	VFNMADD231PS Y5, Y6, Y7
-	VFMSUB231PS  Y2, Y5, Y0
-	VADDPS       Y0, Y1, Y0
-	VADDPS       Y0, Y3, Y0
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x00, Y4, Y3, Y4
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VBLENDVPS    Y4, Y1, Y6, Y3
-	VBLENDVPS    Y4, Y6, Y1, Y1
-	VANDPS       Y4, Y2, Y2
-	VMULPS       Y5, Y3, Y4
-	VMOVUPS      Y4, Y6
-	VFNMADD231PS Y5, Y3, Y6
-	VFNMADD231PS Y7, Y4, Y6
-	VFNMADD231PS Y2, Y5, Y6
-	VMULPS       Y0, Y1, Y1
-	VFMADD231PS  (BP), Y1, Y3
-	VMULPS       Y3, Y5, Y1
-	VMULPS       Y7, Y1, Y7
-	VMOVUPS      Y4, Y2
-	VMOVUPS      Y6, Y3
-	MOVQ         root+112(FP), R8
-	TESTQ        R8, R8
-	JZ           enough15
+	VMOVUPS      576(BP), Y1
+	VMOVUPS      512(BP), Y2
+	VMOVUPS      544(BP), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VADDPS       Y4, Y2, Y5
+	VDIVPS       Y5, Y4, Y5
+	VSUBPS       Y5, Y4, Y4
+	VFNMADD231PS Y5, Y2, Y4
+	VFNMADD231PS Y5, Y3, Y4
+	VFMADD231PS  Y3, Y5, Y0
+	VADDPS       Y0, Y2, Y0
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y1, Y6, Y6
+	VADDPS       Y0, Y6, Y0
+	VMULPS       Y5, Y2, Y6
+	VMOVUPS      Y6, Y7
+	VFMSUB231PS  Y5, Y2, Y7
+	VFMADD231PS  Y5, Y3, Y7
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPS    Y1, Y6, Y5, Y2
+	VBLENDVPS    Y1, Y5, Y6, Y5
+	VBLENDVPS    Y1, Y7, Y3, Y1
+	VFMADD231PS  Y4, Y2, Y1
+	VADDPS       Y1, Y2, Y3
+	VMOVUPS      Y3, Y4
+	CMPQ         root+112(FP), $0x01
+	JL           less14
+	VSQRTPS      Y4, Y4
+	CMPQ         root+112(FP), $0x02
+	JL           less15
+	MOVQ         powers+120(FP), R8
+	VMOVUPS      64(R8)(AX*1), Y4
 
-again14:
-	VSQRTPS      Y4, Y2
-	VMOVUPS      Y4, Y5
-	VFNMADD231PS Y2, Y2, Y5
-	VSUBPS       Y5, Y6, Y3
-	VADDPS       Y2, Y2, Y5
-	VMAXPS       f32_d800000<>+0(SB), Y5, Y5
-	VDIVPS       Y5, Y3, Y3
-	DECQ         R8
-	JNZ          again14
-
-enough15:
+less15:
+less14:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
 	JZ    enough17
 
 again16:
-	VMULPS       Y4, Y2, Y5
-	VMOVUPS      Y5, Y8
-	VFNMADD231PS Y4, Y2, Y8
-	VFMADD231PS  Y6, Y2, Y8
-	VFMADD231PS  Y4, Y3, Y8
-	VMOVUPS      Y8, Y3
-	VMOVUPS      Y5, Y2
-	DECQ         R8
-	JNZ          again16
+	VMULPS      Y1, Y4, Y6
+	VFMADD231PS Y2, Y4, Y6
+	VMOVUPS     Y6, Y4
+	DECQ        R8
+	JNZ         again16
 
 enough17:
-	VMULPS       Y0, Y3, Y5
-	VFMSUB231PS  Y0, Y2, Y5
-	VMULPS       Y1, Y3, Y3
-	VFNMADD231PS Y7, Y2, Y3
-	VFMSUB231PS  Y1, Y2, Y3
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      (BP), Y1
+	VFMADD231PS  Y1, Y5, Y3
+	VMULPS       Y0, Y4, Y0
+	VMULPS       Y3, Y4, Y3
 	VMULPS       128(BP), Y3, Y3
 	VMOVUPS      Y3, 64(DX)(AX*1)
-	VMOVUPS      Y5, 64(BX)(AX*1)
+	VMOVUPS      Y0, 64(BX)(AX*1)
 	VMOVUPS      96(DX)(AX*1), Y0
-	VMOVUPS      608(BP), Y1
-	VMOVUPS      640(BP), Y2
-	VMOVUPS      672(BP), Y3
-	VADDPS       f32_3f800000<>+0(SB), Y1, Y4
-	VMOVUPS      f32_3f800000<>+0(SB), Y7
-	VDIVPS       Y4, Y7, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
-	VSUBPS       Y6, Y1, Y6
-	VADDPS       Y2, Y6, Y6
-	VFNMADD231PS Y5, Y4, Y7
-	VFNMADD231PS Y5, Y6, Y7
-	VFMSUB231PS  Y2, Y5, Y0
-	VADDPS       Y0, Y1, Y0
-	VADDPS       Y0, Y3, Y0
-	VXORPS       Y4, Y4, Y4
-	VCMPPS       $0x00, Y4, Y3, Y4
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VBLENDVPS    Y4, Y1, Y6, Y3
-	VBLENDVPS    Y4, Y6, Y1, Y1
-	VANDPS       Y4, Y2, Y2
-	VMULPS       Y5, Y3, Y4
-	VMOVUPS      Y4, Y6
-	VFNMADD231PS Y5, Y3, Y6
-	VFNMADD231PS Y7, Y4, Y6
-	VFNMADD231PS Y2, Y5, Y6
-	VMULPS       Y0, Y1, Y1
-	VFMADD231PS  (BP), Y1, Y3
-	VMULPS       Y3, Y5, Y1
-	VMULPS       Y7, Y1, Y7
-	VMOVUPS      Y4, Y2
-	VMOVUPS      Y6, Y3
-	MOVQ         root+112(FP), R8
-	TESTQ        R8, R8
-	JZ           enough19
+	VMOVUPS      672(BP), Y1
+	VMOVUPS      608(BP), Y2
+	VMOVUPS      640(BP), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VADDPS       Y4, Y2, Y5
+	VDIVPS       Y5, Y4, Y5
+	VSUBPS       Y5, Y4, Y4
+	VFNMADD231PS Y5, Y2, Y4
+	VFNMADD231PS Y5, Y3, Y4
+	VFMADD231PS  Y3, Y5, Y0
+	VADDPS       Y0, Y2, Y0
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y1, Y6, Y6
+	VADDPS       Y0, Y6, Y0
+	VMULPS       Y5, Y2, Y6
+	VMOVUPS      Y6, Y7
+	VFMSUB231PS  Y5, Y2, Y7
+	VFMADD231PS  Y5, Y3, Y7
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPS    Y1, Y6, Y5, Y2
+	VBLENDVPS    Y1, Y5, Y6, Y5
+	VBLENDVPS    Y1, Y7, Y3, Y1
+	VFMADD231PS  Y4, Y2, Y1
+	VADDPS       Y1, Y2, Y3
+	VMOVUPS      Y3, Y4
+	CMPQ         root+112(FP), $0x01
+	JL           less18
+	VSQRTPS      Y4, Y4
+	CMPQ         root+112(FP), $0x02
+	JL           less19
+	MOVQ         powers+120(FP), R8
+	VMOVUPS      96(R8)(AX*1), Y4
 
-again18:
-	VSQRTPS      Y4, Y2
-	VMOVUPS      Y4, Y5
-	VFNMADD231PS Y2, Y2, Y5
-	VSUBPS       Y5, Y6, Y3
-	VADDPS       Y2, Y2, Y5
-	VMAXPS       f32_d800000<>+0(SB), Y5, Y5
-	VDIVPS       Y5, Y3, Y3
-	DECQ         R8
-	JNZ          again18
-
-enough19:
+less19:
+less18:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
 	JZ    enough21
 
 again20:
-	VMULPS       Y4, Y2, Y5
-	VMOVUPS      Y5, Y8
-	VFNMADD231PS Y4, Y2, Y8
-	VFMADD231PS  Y6, Y2, Y8
-	VFMADD231PS  Y4, Y3, Y8
-	VMOVUPS      Y8, Y3
-	VMOVUPS      Y5, Y2
-	DECQ         R8
-	JNZ          again20
+	VMULPS      Y1, Y4, Y6
+	VFMADD231PS Y2, Y4, Y6
+	VMOVUPS     Y6, Y4
+	DECQ        R8
+	JNZ         again20
 
 enough21:
-	VMULPS       Y0, Y3, Y5
-	VFMSUB231PS  Y0, Y2, Y5
-	VMULPS       Y1, Y3, Y3
-	VFNMADD231PS Y7, Y2, Y3
-	VFMSUB231PS  Y1, Y2, Y3
-	VMULPS       160(BP), Y3, Y3
-	VMOVUPS      Y3, 96(DX)(AX*1)
-	VMOVUPS      Y5, 96(BX)(AX*1)
-	ADDQ         $+128, AX
-	SUBQ         $0x20, R9
-	JGE          group3
+	VMULPS      Y0, Y5, Y5
+	VMOVUPS     (BP), Y1
+	VFMADD231PS Y1, Y5, Y3
+	VMULPS      Y0, Y4, Y0
+	VMULPS      Y3, Y4, Y3
+	VMULPS      160(BP), Y3, Y3
+	VMOVUPS     Y3, 96(DX)(AX*1)
+	VMOVUPS     Y0, 96(BX)(AX*1)
+	ADDQ        $+128, AX
+	SUBQ        $0x20, R9
+	JGE         group3
 
 rest5:
 	ADDQ       $0x20, R9
@@ -639,6 +555,8 @@ direct22:
 	SHLQ $0x03, AX
 	ADDQ AX, SI
 	ADDQ AX, DI
+	SHLQ $0x05, AX
+	ADDQ AX, powers+120(FP)
 	ADDQ $0x0c, p+88(FP)
 	DECQ rows+48(FP)
 	JNZ  row1
@@ -665,36 +583,6 @@ DATA bits32<>+56(SB)/4, $0x00000040
 DATA bits32<>+60(SB)/4, $0x00000080
 GLOBL bits32<>(SB), RODATA|NOPTR, $64
 
-DATA f32_4b40007f<>+0(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+4(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+8(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+12(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+16(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+20(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+24(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+28(SB)/4, $0x4b40007f
-GLOBL f32_4b40007f<>(SB), RODATA|NOPTR, $32
-
-DATA f32_c2ae88d2<>+0(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+4(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+8(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+12(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+16(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+20(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+24(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+28(SB)/4, $0xc2ae88d2
-GLOBL f32_c2ae88d2<>(SB), RODATA|NOPTR, $32
-
-DATA f32_42afebb7<>+0(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+4(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+8(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+12(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+16(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+20(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+24(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+28(SB)/4, $0x42afebb7
-GLOBL f32_42afebb7<>(SB), RODATA|NOPTR, $32
-
 DATA f32_80000000<>+0(SB)/4, $0x80000000
 DATA f32_80000000<>+4(SB)/4, $0x80000000
 DATA f32_80000000<>+8(SB)/4, $0x80000000
@@ -704,6 +592,36 @@ DATA f32_80000000<>+20(SB)/4, $0x80000000
 DATA f32_80000000<>+24(SB)/4, $0x80000000
 DATA f32_80000000<>+28(SB)/4, $0x80000000
 GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
+
+DATA f32_ff7fffff<>+0(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+4(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+8(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+12(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+16(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+20(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+24(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+28(SB)/4, $0xff7fffff
+GLOBL f32_ff7fffff<>(SB), RODATA|NOPTR, $32
+
+DATA f32_c2b00f34<>+0(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+4(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+8(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+12(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+16(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+20(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+24(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+28(SB)/4, $0xc2b00f34
+GLOBL f32_c2b00f34<>(SB), RODATA|NOPTR, $32
+
+DATA f32_4b40007f<>+0(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+4(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+8(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+12(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+16(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+20(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+24(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+28(SB)/4, $0x4b40007f
+GLOBL f32_4b40007f<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA f32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
@@ -795,105 +713,95 @@ DATA f32_3efffffe<>+24(SB)/4, $0x3efffffe
 DATA f32_3efffffe<>+28(SB)/4, $0x3efffffe
 GLOBL f32_3efffffe<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3b57a4e7<>+0(SB)/4, $0x3b57a4e7
-DATA f32_3b57a4e7<>+4(SB)/4, $0x3b57a4e7
-DATA f32_3b57a4e7<>+8(SB)/4, $0x3b57a4e7
-DATA f32_3b57a4e7<>+12(SB)/4, $0x3b57a4e7
-DATA f32_3b57a4e7<>+16(SB)/4, $0x3b57a4e7
-DATA f32_3b57a4e7<>+20(SB)/4, $0x3b57a4e7
-DATA f32_3b57a4e7<>+24(SB)/4, $0x3b57a4e7
-DATA f32_3b57a4e7<>+28(SB)/4, $0x3b57a4e7
-GLOBL f32_3b57a4e7<>(SB), RODATA|NOPTR, $32
+DATA f32_bb57a4e7<>+0(SB)/4, $0xbb57a4e7
+DATA f32_bb57a4e7<>+4(SB)/4, $0xbb57a4e7
+DATA f32_bb57a4e7<>+8(SB)/4, $0xbb57a4e7
+DATA f32_bb57a4e7<>+12(SB)/4, $0xbb57a4e7
+DATA f32_bb57a4e7<>+16(SB)/4, $0xbb57a4e7
+DATA f32_bb57a4e7<>+20(SB)/4, $0xbb57a4e7
+DATA f32_bb57a4e7<>+24(SB)/4, $0xbb57a4e7
+DATA f32_bb57a4e7<>+28(SB)/4, $0xbb57a4e7
+GLOBL f32_bb57a4e7<>(SB), RODATA|NOPTR, $32
 
-DATA f32_bca48be7<>+0(SB)/4, $0xbca48be7
-DATA f32_bca48be7<>+4(SB)/4, $0xbca48be7
-DATA f32_bca48be7<>+8(SB)/4, $0xbca48be7
-DATA f32_bca48be7<>+12(SB)/4, $0xbca48be7
-DATA f32_bca48be7<>+16(SB)/4, $0xbca48be7
-DATA f32_bca48be7<>+20(SB)/4, $0xbca48be7
-DATA f32_bca48be7<>+24(SB)/4, $0xbca48be7
-DATA f32_bca48be7<>+28(SB)/4, $0xbca48be7
-GLOBL f32_bca48be7<>(SB), RODATA|NOPTR, $32
+DATA f32_3ca48be7<>+0(SB)/4, $0x3ca48be7
+DATA f32_3ca48be7<>+4(SB)/4, $0x3ca48be7
+DATA f32_3ca48be7<>+8(SB)/4, $0x3ca48be7
+DATA f32_3ca48be7<>+12(SB)/4, $0x3ca48be7
+DATA f32_3ca48be7<>+16(SB)/4, $0x3ca48be7
+DATA f32_3ca48be7<>+20(SB)/4, $0x3ca48be7
+DATA f32_3ca48be7<>+24(SB)/4, $0x3ca48be7
+DATA f32_3ca48be7<>+28(SB)/4, $0x3ca48be7
+GLOBL f32_3ca48be7<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3d6b5846<>+0(SB)/4, $0x3d6b5846
-DATA f32_3d6b5846<>+4(SB)/4, $0x3d6b5846
-DATA f32_3d6b5846<>+8(SB)/4, $0x3d6b5846
-DATA f32_3d6b5846<>+12(SB)/4, $0x3d6b5846
-DATA f32_3d6b5846<>+16(SB)/4, $0x3d6b5846
-DATA f32_3d6b5846<>+20(SB)/4, $0x3d6b5846
-DATA f32_3d6b5846<>+24(SB)/4, $0x3d6b5846
-DATA f32_3d6b5846<>+28(SB)/4, $0x3d6b5846
-GLOBL f32_3d6b5846<>(SB), RODATA|NOPTR, $32
+DATA f32_bd6b5846<>+0(SB)/4, $0xbd6b5846
+DATA f32_bd6b5846<>+4(SB)/4, $0xbd6b5846
+DATA f32_bd6b5846<>+8(SB)/4, $0xbd6b5846
+DATA f32_bd6b5846<>+12(SB)/4, $0xbd6b5846
+DATA f32_bd6b5846<>+16(SB)/4, $0xbd6b5846
+DATA f32_bd6b5846<>+20(SB)/4, $0xbd6b5846
+DATA f32_bd6b5846<>+24(SB)/4, $0xbd6b5846
+DATA f32_bd6b5846<>+28(SB)/4, $0xbd6b5846
+GLOBL f32_bd6b5846<>(SB), RODATA|NOPTR, $32
 
-DATA f32_bdda5704<>+0(SB)/4, $0xbdda5704
-DATA f32_bdda5704<>+4(SB)/4, $0xbdda5704
-DATA f32_bdda5704<>+8(SB)/4, $0xbdda5704
-DATA f32_bdda5704<>+12(SB)/4, $0xbdda5704
-DATA f32_bdda5704<>+16(SB)/4, $0xbdda5704
-DATA f32_bdda5704<>+20(SB)/4, $0xbdda5704
-DATA f32_bdda5704<>+24(SB)/4, $0xbdda5704
-DATA f32_bdda5704<>+28(SB)/4, $0xbdda5704
-GLOBL f32_bdda5704<>(SB), RODATA|NOPTR, $32
+DATA f32_3dda5704<>+0(SB)/4, $0x3dda5704
+DATA f32_3dda5704<>+4(SB)/4, $0x3dda5704
+DATA f32_3dda5704<>+8(SB)/4, $0x3dda5704
+DATA f32_3dda5704<>+12(SB)/4, $0x3dda5704
+DATA f32_3dda5704<>+16(SB)/4, $0x3dda5704
+DATA f32_3dda5704<>+20(SB)/4, $0x3dda5704
+DATA f32_3dda5704<>+24(SB)/4, $0x3dda5704
+DATA f32_3dda5704<>+28(SB)/4, $0x3dda5704
+GLOBL f32_3dda5704<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3e1d21af<>+0(SB)/4, $0x3e1d21af
-DATA f32_3e1d21af<>+4(SB)/4, $0x3e1d21af
-DATA f32_3e1d21af<>+8(SB)/4, $0x3e1d21af
-DATA f32_3e1d21af<>+12(SB)/4, $0x3e1d21af
-DATA f32_3e1d21af<>+16(SB)/4, $0x3e1d21af
-DATA f32_3e1d21af<>+20(SB)/4, $0x3e1d21af
-DATA f32_3e1d21af<>+24(SB)/4, $0x3e1d21af
-DATA f32_3e1d21af<>+28(SB)/4, $0x3e1d21af
-GLOBL f32_3e1d21af<>(SB), RODATA|NOPTR, $32
+DATA f32_be1d21af<>+0(SB)/4, $0xbe1d21af
+DATA f32_be1d21af<>+4(SB)/4, $0xbe1d21af
+DATA f32_be1d21af<>+8(SB)/4, $0xbe1d21af
+DATA f32_be1d21af<>+12(SB)/4, $0xbe1d21af
+DATA f32_be1d21af<>+16(SB)/4, $0xbe1d21af
+DATA f32_be1d21af<>+20(SB)/4, $0xbe1d21af
+DATA f32_be1d21af<>+24(SB)/4, $0xbe1d21af
+DATA f32_be1d21af<>+28(SB)/4, $0xbe1d21af
+GLOBL f32_be1d21af<>(SB), RODATA|NOPTR, $32
 
-DATA f32_be49a5aa<>+0(SB)/4, $0xbe49a5aa
-DATA f32_be49a5aa<>+4(SB)/4, $0xbe49a5aa
-DATA f32_be49a5aa<>+8(SB)/4, $0xbe49a5aa
-DATA f32_be49a5aa<>+12(SB)/4, $0xbe49a5aa
-DATA f32_be49a5aa<>+16(SB)/4, $0xbe49a5aa
-DATA f32_be49a5aa<>+20(SB)/4, $0xbe49a5aa
-DATA f32_be49a5aa<>+24(SB)/4, $0xbe49a5aa
-DATA f32_be49a5aa<>+28(SB)/4, $0xbe49a5aa
-GLOBL f32_be49a5aa<>(SB), RODATA|NOPTR, $32
+DATA f32_3e49a5aa<>+0(SB)/4, $0x3e49a5aa
+DATA f32_3e49a5aa<>+4(SB)/4, $0x3e49a5aa
+DATA f32_3e49a5aa<>+8(SB)/4, $0x3e49a5aa
+DATA f32_3e49a5aa<>+12(SB)/4, $0x3e49a5aa
+DATA f32_3e49a5aa<>+16(SB)/4, $0x3e49a5aa
+DATA f32_3e49a5aa<>+20(SB)/4, $0x3e49a5aa
+DATA f32_3e49a5aa<>+24(SB)/4, $0x3e49a5aa
+DATA f32_3e49a5aa<>+28(SB)/4, $0x3e49a5aa
+GLOBL f32_3e49a5aa<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3e7f91f3<>+0(SB)/4, $0x3e7f91f3
-DATA f32_3e7f91f3<>+4(SB)/4, $0x3e7f91f3
-DATA f32_3e7f91f3<>+8(SB)/4, $0x3e7f91f3
-DATA f32_3e7f91f3<>+12(SB)/4, $0x3e7f91f3
-DATA f32_3e7f91f3<>+16(SB)/4, $0x3e7f91f3
-DATA f32_3e7f91f3<>+20(SB)/4, $0x3e7f91f3
-DATA f32_3e7f91f3<>+24(SB)/4, $0x3e7f91f3
-DATA f32_3e7f91f3<>+28(SB)/4, $0x3e7f91f3
-GLOBL f32_3e7f91f3<>(SB), RODATA|NOPTR, $32
+DATA f32_be7f91f3<>+0(SB)/4, $0xbe7f91f3
+DATA f32_be7f91f3<>+4(SB)/4, $0xbe7f91f3
+DATA f32_be7f91f3<>+8(SB)/4, $0xbe7f91f3
+DATA f32_be7f91f3<>+12(SB)/4, $0xbe7f91f3
+DATA f32_be7f91f3<>+16(SB)/4, $0xbe7f91f3
+DATA f32_be7f91f3<>+20(SB)/4, $0xbe7f91f3
+DATA f32_be7f91f3<>+24(SB)/4, $0xbe7f91f3
+DATA f32_be7f91f3<>+28(SB)/4, $0xbe7f91f3
+GLOBL f32_be7f91f3<>(SB), RODATA|NOPTR, $32
 
-DATA f32_beaaa6e8<>+0(SB)/4, $0xbeaaa6e8
-DATA f32_beaaa6e8<>+4(SB)/4, $0xbeaaa6e8
-DATA f32_beaaa6e8<>+8(SB)/4, $0xbeaaa6e8
-DATA f32_beaaa6e8<>+12(SB)/4, $0xbeaaa6e8
-DATA f32_beaaa6e8<>+16(SB)/4, $0xbeaaa6e8
-DATA f32_beaaa6e8<>+20(SB)/4, $0xbeaaa6e8
-DATA f32_beaaa6e8<>+24(SB)/4, $0xbeaaa6e8
-DATA f32_beaaa6e8<>+28(SB)/4, $0xbeaaa6e8
-GLOBL f32_beaaa6e8<>(SB), RODATA|NOPTR, $32
+DATA f32_3eaaa6e8<>+0(SB)/4, $0x3eaaa6e8
+DATA f32_3eaaa6e8<>+4(SB)/4, $0x3eaaa6e8
+DATA f32_3eaaa6e8<>+8(SB)/4, $0x3eaaa6e8
+DATA f32_3eaaa6e8<>+12(SB)/4, $0x3eaaa6e8
+DATA f32_3eaaa6e8<>+16(SB)/4, $0x3eaaa6e8
+DATA f32_3eaaa6e8<>+20(SB)/4, $0x3eaaa6e8
+DATA f32_3eaaa6e8<>+24(SB)/4, $0x3eaaa6e8
+DATA f32_3eaaa6e8<>+28(SB)/4, $0x3eaaa6e8
+GLOBL f32_3eaaa6e8<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3effffe9<>+0(SB)/4, $0x3effffe9
-DATA f32_3effffe9<>+4(SB)/4, $0x3effffe9
-DATA f32_3effffe9<>+8(SB)/4, $0x3effffe9
-DATA f32_3effffe9<>+12(SB)/4, $0x3effffe9
-DATA f32_3effffe9<>+16(SB)/4, $0x3effffe9
-DATA f32_3effffe9<>+20(SB)/4, $0x3effffe9
-DATA f32_3effffe9<>+24(SB)/4, $0x3effffe9
-DATA f32_3effffe9<>+28(SB)/4, $0x3effffe9
-GLOBL f32_3effffe9<>(SB), RODATA|NOPTR, $32
-
-DATA f32_d800000<>+0(SB)/4, $0x0d800000
-DATA f32_d800000<>+4(SB)/4, $0x0d800000
-DATA f32_d800000<>+8(SB)/4, $0x0d800000
-DATA f32_d800000<>+12(SB)/4, $0x0d800000
-DATA f32_d800000<>+16(SB)/4, $0x0d800000
-DATA f32_d800000<>+20(SB)/4, $0x0d800000
-DATA f32_d800000<>+24(SB)/4, $0x0d800000
-DATA f32_d800000<>+28(SB)/4, $0x0d800000
-GLOBL f32_d800000<>(SB), RODATA|NOPTR, $32
+DATA f32_beffffe9<>+0(SB)/4, $0xbeffffe9
+DATA f32_beffffe9<>+4(SB)/4, $0xbeffffe9
+DATA f32_beffffe9<>+8(SB)/4, $0xbeffffe9
+DATA f32_beffffe9<>+12(SB)/4, $0xbeffffe9
+DATA f32_beffffe9<>+16(SB)/4, $0xbeffffe9
+DATA f32_beffffe9<>+20(SB)/4, $0xbeffffe9
+DATA f32_beffffe9<>+24(SB)/4, $0xbeffffe9
+DATA f32_beffffe9<>+28(SB)/4, $0xbeffffe9
+GLOBL f32_beffffe9<>(SB), RODATA|NOPTR, $32
 
 DATA tail<>+0(SB)/8, $0xffffffffffffffff
 DATA tail<>+8(SB)/8, $0xffffffffffffffff
@@ -929,9 +837,9 @@ DATA tail<>+240(SB)/8, $0x0000000000000000
 DATA tail<>+248(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $256
 
-// func focalWeighted32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// func focalWeighted32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalWeighted32AVX2(SB), NOSPLIT, $768-136
+TEXT ·focalWeighted32AVX2(SB), NOSPLIT, $768-144
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
@@ -961,673 +869,609 @@ row23:
 group25:
 	MOVQ         AX, DI
 	SHRQ         $0x05, DI
-	VMOVUPS      (CX)(AX*1), Y2
 	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB (SI)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(BP), Y5
-	MOVQ         negWeight+120(FP), R9
+	VORPS        Y2, Y3, Y3
+	VMOVUPS      32(BP), Y4
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      (R9)(AX*1), Y5
+	MOVQ         posWeight+136(FP), R9
 	VMOVUPS      (R9)(AX*1), Y6
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPS      (R9)(AX*1), Y7
-	VBLENDVPS    Y3, Y7, Y6, Y6
-	VMULPS       Y6, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 64(BP)
+	VBLENDVPS    Y2, Y6, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y5
+	VXORPS       Y5, Y4, Y4
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, 64(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
+	VBLENDVPS    Y3, (CX)(AX*1), Y4, Y4
 	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y2, Y7
-	VSUBPS       Y2, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y2, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y7, Y7
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x11, Y2, Y7, Y3
-	VADDPS       Y9, Y7, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDNPS      Y2, Y3, Y2
-	VANDPS       Y4, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
-	VADDPS       Y9, Y7, Y7
-	VMULPS       Y7, Y7, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y7, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD231PS  Y7, Y10, Y9
-	VFMADD231PS  Y9, Y5, Y8
-	VADDPS       Y8, Y6, Y9
-	VSUBPS       Y6, Y9, Y6
+	VBROADCASTSS 4(R9), Y3
+	VBROADCASTSS 8(R9), Y5
+	VSUBPS       Y3, Y4, Y6
+	VSUBPS       Y4, Y6, Y7
+	VSUBPS       Y7, Y6, Y8
+	VSUBPS       Y8, Y4, Y8
+	VADDPS       Y3, Y7, Y7
+	VSUBPS       Y7, Y8, Y8
+	VSUBPS       Y5, Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y8, Y8
+	VORPS        f32_80000000<>+0(SB), Y6, Y2
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y2, Y2
+	VANDPS       Y2, Y8, Y8
+	VADDPS       Y8, Y6, Y3
+	VSUBPS       Y6, Y3, Y6
 	VSUBPS       Y6, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 320(BP)
-	VMOVUPS      Y8, 352(BP)
-	VMOVUPS      Y2, 384(BP)
-	VMOVUPS      32(CX)(AX*1), Y2
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPS       Y2, Y8, Y8
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y6
+	VXORPS       Y6, Y8, Y6
+	VORPS        f32_80000000<>+0(SB), Y3, Y2
+	VMOVUPS      Y3, 384(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
+	VADDPS       Y6, Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y2, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y2, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VPSLLD       $0x17, Y3, Y3
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y7, 320(BP)
+	VMOVUPS      Y6, 352(BP)
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB 1(SI)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(BP), Y5
-	MOVQ         negWeight+120(FP), R9
+	VORPS        Y2, Y3, Y3
+	VMOVUPS      32(BP), Y4
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      32(R9)(AX*1), Y5
+	MOVQ         posWeight+136(FP), R9
 	VMOVUPS      32(R9)(AX*1), Y6
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y7
-	VBLENDVPS    Y3, Y7, Y6, Y6
-	VMULPS       Y6, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 96(BP)
+	VBLENDVPS    Y2, Y6, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y5
+	VXORPS       Y5, Y4, Y4
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, 96(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
+	VBLENDVPS    Y3, 32(CX)(AX*1), Y4, Y4
 	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y2, Y7
-	VSUBPS       Y2, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y2, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y7, Y7
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x11, Y2, Y7, Y3
-	VADDPS       Y9, Y7, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDNPS      Y2, Y3, Y2
-	VANDPS       Y4, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
-	VADDPS       Y9, Y7, Y7
-	VMULPS       Y7, Y7, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y7, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD231PS  Y7, Y10, Y9
-	VFMADD231PS  Y9, Y5, Y8
-	VADDPS       Y8, Y6, Y9
-	VSUBPS       Y6, Y9, Y6
+	VBROADCASTSS 4(R9), Y3
+	VBROADCASTSS 8(R9), Y5
+	VSUBPS       Y3, Y4, Y6
+	VSUBPS       Y4, Y6, Y7
+	VSUBPS       Y7, Y6, Y8
+	VSUBPS       Y8, Y4, Y8
+	VADDPS       Y3, Y7, Y7
+	VSUBPS       Y7, Y8, Y8
+	VSUBPS       Y5, Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y8, Y8
+	VORPS        f32_80000000<>+0(SB), Y6, Y2
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y2, Y2
+	VANDPS       Y2, Y8, Y8
+	VADDPS       Y8, Y6, Y3
+	VSUBPS       Y6, Y3, Y6
 	VSUBPS       Y6, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 416(BP)
-	VMOVUPS      Y8, 448(BP)
-	VMOVUPS      Y2, 480(BP)
-	VMOVUPS      64(CX)(AX*1), Y2
+	VANDPS       Y2, Y8, Y8
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y6
+	VXORPS       Y6, Y8, Y6
+	VORPS        f32_80000000<>+0(SB), Y3, Y2
+	VMOVUPS      Y3, 480(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
+	VADDPS       Y6, Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y2, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y2, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VPSLLD       $0x17, Y3, Y3
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y7, 416(BP)
+	VMOVUPS      Y6, 448(BP)
 	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 2(BX)(DI*1), Y3
+	VPBROADCASTB 2(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB 2(SI)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(BP), Y5
-	MOVQ         negWeight+120(FP), R9
+	VORPS        Y2, Y3, Y3
+	VMOVUPS      32(BP), Y4
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      64(R9)(AX*1), Y5
+	MOVQ         posWeight+136(FP), R9
 	VMOVUPS      64(R9)(AX*1), Y6
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y7
-	VBLENDVPS    Y3, Y7, Y6, Y6
-	VMULPS       Y6, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 128(BP)
+	VBLENDVPS    Y2, Y6, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y5
+	VXORPS       Y5, Y4, Y4
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, 128(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
+	VBLENDVPS    Y3, 64(CX)(AX*1), Y4, Y4
 	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y2, Y7
-	VSUBPS       Y2, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y2, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y7, Y7
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x11, Y2, Y7, Y3
-	VADDPS       Y9, Y7, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDNPS      Y2, Y3, Y2
-	VANDPS       Y4, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
-	VADDPS       Y9, Y7, Y7
-	VMULPS       Y7, Y7, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y7, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD231PS  Y7, Y10, Y9
-	VFMADD231PS  Y9, Y5, Y8
-	VADDPS       Y8, Y6, Y9
-	VSUBPS       Y6, Y9, Y6
+	VBROADCASTSS 4(R9), Y3
+	VBROADCASTSS 8(R9), Y5
+	VSUBPS       Y3, Y4, Y6
+	VSUBPS       Y4, Y6, Y7
+	VSUBPS       Y7, Y6, Y8
+	VSUBPS       Y8, Y4, Y8
+	VADDPS       Y3, Y7, Y7
+	VSUBPS       Y7, Y8, Y8
+	VSUBPS       Y5, Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y8, Y8
+	VORPS        f32_80000000<>+0(SB), Y6, Y2
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y2, Y2
+	VANDPS       Y2, Y8, Y8
+	VADDPS       Y8, Y6, Y3
+	VSUBPS       Y6, Y3, Y6
 	VSUBPS       Y6, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 512(BP)
-	VMOVUPS      Y8, 544(BP)
-	VMOVUPS      Y2, 576(BP)
-	VMOVUPS      96(CX)(AX*1), Y2
-	VPBROADCASTB 3(BX)(DI*1), Y3
+	VANDPS       Y2, Y8, Y8
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y6
+	VXORPS       Y6, Y8, Y6
+	VORPS        f32_80000000<>+0(SB), Y3, Y2
+	VMOVUPS      Y3, 576(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
+	VADDPS       Y6, Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y2, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y2, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VPSLLD       $0x17, Y3, Y3
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y7, 512(BP)
+	VMOVUPS      Y6, 544(BP)
+	VPBROADCASTB 3(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB 3(SI)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 3(SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(BP), Y5
-	MOVQ         negWeight+120(FP), R9
+	VORPS        Y2, Y3, Y3
+	VMOVUPS      32(BP), Y4
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      96(R9)(AX*1), Y5
+	MOVQ         posWeight+136(FP), R9
 	VMOVUPS      96(R9)(AX*1), Y6
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPS      96(R9)(AX*1), Y7
-	VBLENDVPS    Y3, Y7, Y6, Y6
-	VMULPS       Y6, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 160(BP)
+	VBLENDVPS    Y2, Y6, Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y5
+	VXORPS       Y5, Y4, Y4
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, 160(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
+	VBLENDVPS    Y3, 96(CX)(AX*1), Y4, Y4
 	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y2, Y7
-	VSUBPS       Y2, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y2, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y7, Y7
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x11, Y2, Y7, Y3
-	VADDPS       Y9, Y7, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y9, Y9
-	VANDNPS      Y2, Y3, Y2
-	VANDPS       Y4, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y7, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y7
-	VADDPS       Y9, Y7, Y7
-	VMULPS       Y7, Y7, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y7, Y6
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y7, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
-	VFMADD231PS  Y7, Y10, Y9
-	VFMADD231PS  Y9, Y5, Y8
-	VADDPS       Y8, Y6, Y9
-	VSUBPS       Y6, Y9, Y6
+	VBROADCASTSS 4(R9), Y3
+	VBROADCASTSS 8(R9), Y5
+	VSUBPS       Y3, Y4, Y6
+	VSUBPS       Y4, Y6, Y7
+	VSUBPS       Y7, Y6, Y8
+	VSUBPS       Y8, Y4, Y8
+	VADDPS       Y3, Y7, Y7
+	VSUBPS       Y7, Y8, Y8
+	VSUBPS       Y5, Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y8, Y8
+	VORPS        f32_80000000<>+0(SB), Y6, Y2
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y2, Y2
+	VANDPS       Y2, Y8, Y8
+	VADDPS       Y8, Y6, Y3
+	VSUBPS       Y6, Y3, Y6
 	VSUBPS       Y6, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y3, Y8, Y8
-	VMOVUPS      Y9, 608(BP)
-	VMOVUPS      Y8, 640(BP)
-	VMOVUPS      Y2, 672(BP)
+	VANDPS       Y2, Y8, Y8
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y6
+	VXORPS       Y6, Y8, Y6
+	VORPS        f32_80000000<>+0(SB), Y3, Y2
+	VMOVUPS      Y3, 672(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
+	VADDPS       Y6, Y2, Y2
+	VMULPS       Y2, Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y2, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y2, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VPSLLD       $0x17, Y3, Y3
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y7, 608(BP)
+	VMOVUPS      Y6, 640(BP)
 	VMOVUPS      320(BP), Y2
 	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, (DX)(AX*1)
 	VMOVUPS      416(BP), Y2
 	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 32(DX)(AX*1)
 	VMOVUPS      512(BP), Y2
 	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 64(DX)(AX*1)
 	VMOVUPS      608(BP), Y2
 	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 96(DX)(AX*1)
 	VMOVUPS      (DX)(AX*1), Y2
-	VMOVUPS      320(BP), Y3
-	VMOVUPS      352(BP), Y4
-	VMOVUPS      384(BP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y9
-	VDIVPS       Y6, Y9, Y7
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y3, Y8
-	VADDPS       Y4, Y8, Y8
-	VFNMADD231PS Y7, Y6, Y9
-	VFNMADD231PS Y7, Y8, Y9
-	VFMSUB231PS  Y4, Y7, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VBLENDVPS    Y6, Y3, Y8, Y5
-	VBLENDVPS    Y6, Y8, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y7, Y5, Y6
-	VMOVUPS      Y6, Y8
-	VFNMADD231PS Y7, Y5, Y8
-	VFNMADD231PS Y9, Y6, Y8
-	VFNMADD231PS Y4, Y7, Y8
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (BP), Y3, Y5
-	VMULPS       Y5, Y7, Y3
-	VMULPS       Y9, Y3, Y9
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y8, Y5
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough29
+	VMOVUPS      384(BP), Y3
+	VMOVUPS      320(BP), Y4
+	VMOVUPS      352(BP), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VADDPS       Y6, Y4, Y7
+	VDIVPS       Y7, Y6, Y7
+	VSUBPS       Y7, Y6, Y6
+	VFNMADD231PS Y7, Y4, Y6
+	VFNMADD231PS Y7, Y5, Y6
+	VFMADD231PS  Y5, Y7, Y2
+	VADDPS       Y2, Y4, Y2
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y3, Y8, Y8
+	VADDPS       Y2, Y8, Y2
+	VMULPS       Y7, Y4, Y8
+	VMOVUPS      Y8, Y9
+	VFMSUB231PS  Y7, Y4, Y9
+	VFMADD231PS  Y7, Y5, Y9
+	VXORPS       Y5, Y5, Y5
+	VBLENDVPS    Y3, Y8, Y7, Y4
+	VBLENDVPS    Y3, Y7, Y8, Y7
+	VBLENDVPS    Y3, Y9, Y5, Y3
+	VFMADD231PS  Y6, Y4, Y3
+	VADDPS       Y3, Y4, Y5
+	VMOVUPS      Y5, Y6
+	CMPQ         root+112(FP), $0x01
+	JL           less28
+	VSQRTPS      Y6, Y6
+	CMPQ         root+112(FP), $0x02
+	JL           less29
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      (R9)(AX*1), Y6
 
-again28:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y7
-	VFNMADD231PS Y4, Y4, Y7
-	VSUBPS       Y7, Y8, Y5
-	VADDPS       Y4, Y4, Y7
-	VMAXPS       f32_d800000<>+0(SB), Y7, Y7
-	VDIVPS       Y7, Y5, Y5
-	DECQ         R9
-	JNZ          again28
-
-enough29:
+less29:
+less28:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough31
 
 again30:
-	VMULPS       Y6, Y4, Y7
-	VMOVUPS      Y7, Y10
-	VFNMADD231PS Y6, Y4, Y10
-	VFMADD231PS  Y8, Y4, Y10
-	VFMADD231PS  Y6, Y5, Y10
-	VMOVUPS      Y10, Y5
-	VMOVUPS      Y7, Y4
-	DECQ         R9
-	JNZ          again30
+	VMULPS      Y3, Y6, Y8
+	VFMADD231PS Y4, Y6, Y8
+	VMOVUPS     Y8, Y6
+	DECQ        R9
+	JNZ         again30
 
 enough31:
-	VMULPS       Y2, Y5, Y7
-	VFMSUB231PS  Y2, Y4, Y7
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y9, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
+	VMULPS       Y2, Y7, Y7
+	VMOVUPS      (BP), Y3
+	VFMADD231PS  Y3, Y7, Y5
+	VMULPS       Y2, Y6, Y2
+	VMULPS       Y5, Y6, Y5
 	VMULPS       64(BP), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPS      (R9)(AX*1), Y3
-	MOVQ         posWeight+128(FP), R9
+	VPBROADCASTB (BX)(DI*1), Y3
+	VANDPS       bits32<>+0(SB), Y3, Y3
+	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+	MOVQ         negWeight+128(FP), R9
 	VMOVUPS      (R9)(AX*1), Y4
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y3, Y7, Y7
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPS      (R9)(AX*1), Y6
+	VBLENDVPS    Y3, Y6, Y4, Y4
+	VMULPS       Y4, Y2, Y2
 	VMOVUPS      Y5, (DX)(AX*1)
-	VMOVUPS      32(DX)(AX*1), Y2
-	VMOVUPS      416(BP), Y3
-	VMOVUPS      448(BP), Y4
-	VMOVUPS      480(BP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y10
-	VDIVPS       Y6, Y10, Y8
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y9
-	VSUBPS       Y9, Y3, Y9
-	VADDPS       Y4, Y9, Y9
-	VFNMADD231PS Y8, Y6, Y10
-	VFNMADD231PS Y8, Y9, Y10
-	VFMSUB231PS  Y4, Y8, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
+	VMOVUPS      32(DX)(AX*1), Y3
+	VMOVUPS      480(BP), Y4
+	VMOVUPS      416(BP), Y5
+	VMOVUPS      448(BP), Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y7
+	VADDPS       Y7, Y5, Y8
+	VDIVPS       Y8, Y7, Y8
+	VSUBPS       Y8, Y7, Y7
+	VFNMADD231PS Y8, Y5, Y7
+	VFNMADD231PS Y8, Y6, Y7
+	VFMADD231PS  Y6, Y8, Y3
+	VADDPS       Y3, Y5, Y3
+	VXORPS       Y9, Y9, Y9
+	VMAXPS       Y4, Y9, Y9
+	VADDPS       Y3, Y9, Y3
+	VMULPS       Y8, Y5, Y9
+	VMOVUPS      Y9, Y10
+	VFMSUB231PS  Y8, Y5, Y10
+	VFMADD231PS  Y8, Y6, Y10
 	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y9
-	VBLENDVPS    Y6, Y3, Y9, Y5
-	VBLENDVPS    Y6, Y9, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y8, Y5, Y6
-	VMOVUPS      Y6, Y9
-	VFNMADD231PS Y8, Y5, Y9
-	VFNMADD231PS Y10, Y6, Y9
-	VFNMADD231PS Y4, Y8, Y9
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (BP), Y3, Y5
-	VMULPS       Y5, Y8, Y3
-	VMULPS       Y10, Y3, Y10
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y9, Y5
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough33
+	VBLENDVPS    Y4, Y9, Y8, Y5
+	VBLENDVPS    Y4, Y8, Y9, Y8
+	VBLENDVPS    Y4, Y10, Y6, Y4
+	VFMADD231PS  Y7, Y5, Y4
+	VADDPS       Y4, Y5, Y6
+	VMOVUPS      Y6, Y7
+	CMPQ         root+112(FP), $0x01
+	JL           less32
+	VSQRTPS      Y7, Y7
+	CMPQ         root+112(FP), $0x02
+	JL           less33
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      32(R9)(AX*1), Y7
 
-again32:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y8
-	VFNMADD231PS Y4, Y4, Y8
-	VSUBPS       Y8, Y9, Y5
-	VADDPS       Y4, Y4, Y8
-	VMAXPS       f32_d800000<>+0(SB), Y8, Y8
-	VDIVPS       Y8, Y5, Y5
-	DECQ         R9
-	JNZ          again32
-
-enough33:
+less33:
+less32:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough35
 
 again34:
-	VMULPS       Y6, Y4, Y8
-	VMOVUPS      Y8, Y11
-	VFNMADD231PS Y6, Y4, Y11
-	VFMADD231PS  Y9, Y4, Y11
-	VFMADD231PS  Y6, Y5, Y11
-	VMOVUPS      Y11, Y5
-	VMOVUPS      Y8, Y4
-	DECQ         R9
-	JNZ          again34
+	VMULPS      Y4, Y7, Y9
+	VFMADD231PS Y5, Y7, Y9
+	VMOVUPS     Y9, Y7
+	DECQ        R9
+	JNZ         again34
 
 enough35:
-	VMULPS       Y2, Y5, Y8
-	VFMSUB231PS  Y2, Y4, Y8
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y10, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       96(BP), Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y3
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y4
-	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y3, Y8, Y8
-	VMOVUPS      Y5, 32(DX)(AX*1)
-	VMOVUPS      64(DX)(AX*1), Y2
-	VMOVUPS      512(BP), Y3
-	VMOVUPS      544(BP), Y4
+	VMOVUPS      (BP), Y4
+	VFMADD231PS  Y4, Y8, Y6
+	VMULPS       Y3, Y7, Y3
+	VMULPS       Y6, Y7, Y6
+	VMULPS       96(BP), Y6, Y6
+	VPBROADCASTB 1(BX)(DI*1), Y4
+	VANDPS       bits32<>+0(SB), Y4, Y4
+	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      32(R9)(AX*1), Y5
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPS      32(R9)(AX*1), Y7
+	VBLENDVPS    Y4, Y7, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y6, 32(DX)(AX*1)
+	VMOVUPS      64(DX)(AX*1), Y4
 	VMOVUPS      576(BP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y11
-	VDIVPS       Y6, Y11, Y9
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y10
-	VSUBPS       Y10, Y3, Y10
-	VADDPS       Y4, Y10, Y10
-	VFNMADD231PS Y9, Y6, Y11
-	VFNMADD231PS Y9, Y10, Y11
-	VFMSUB231PS  Y4, Y9, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y10
-	VBLENDVPS    Y6, Y3, Y10, Y5
-	VBLENDVPS    Y6, Y10, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y9, Y5, Y6
-	VMOVUPS      Y6, Y10
-	VFNMADD231PS Y9, Y5, Y10
-	VFNMADD231PS Y11, Y6, Y10
-	VFNMADD231PS Y4, Y9, Y10
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (BP), Y3, Y5
-	VMULPS       Y5, Y9, Y3
-	VMULPS       Y11, Y3, Y11
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y10, Y5
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough37
+	VMOVUPS      512(BP), Y6
+	VMOVUPS      544(BP), Y7
+	VMOVUPS      f32_3f800000<>+0(SB), Y8
+	VADDPS       Y8, Y6, Y9
+	VDIVPS       Y9, Y8, Y9
+	VSUBPS       Y9, Y8, Y8
+	VFNMADD231PS Y9, Y6, Y8
+	VFNMADD231PS Y9, Y7, Y8
+	VFMADD231PS  Y7, Y9, Y4
+	VADDPS       Y4, Y6, Y4
+	VXORPS       Y10, Y10, Y10
+	VMAXPS       Y5, Y10, Y10
+	VADDPS       Y4, Y10, Y4
+	VMULPS       Y9, Y6, Y10
+	VMOVUPS      Y10, Y11
+	VFMSUB231PS  Y9, Y6, Y11
+	VFMADD231PS  Y9, Y7, Y11
+	VXORPS       Y7, Y7, Y7
+	VBLENDVPS    Y5, Y10, Y9, Y6
+	VBLENDVPS    Y5, Y9, Y10, Y9
+	VBLENDVPS    Y5, Y11, Y7, Y5
+	VFMADD231PS  Y8, Y6, Y5
+	VADDPS       Y5, Y6, Y7
+	VMOVUPS      Y7, Y8
+	CMPQ         root+112(FP), $0x01
+	JL           less36
+	VSQRTPS      Y8, Y8
+	CMPQ         root+112(FP), $0x02
+	JL           less37
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      64(R9)(AX*1), Y8
 
-again36:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y9
-	VFNMADD231PS Y4, Y4, Y9
-	VSUBPS       Y9, Y10, Y5
-	VADDPS       Y4, Y4, Y9
-	VMAXPS       f32_d800000<>+0(SB), Y9, Y9
-	VDIVPS       Y9, Y5, Y5
-	DECQ         R9
-	JNZ          again36
-
-enough37:
+less37:
+less36:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough39
 
 again38:
-	VMULPS       Y6, Y4, Y9
-	VMOVUPS      Y9, Y12
-	VFNMADD231PS Y6, Y4, Y12
-	VFMADD231PS  Y10, Y4, Y12
-	VFMADD231PS  Y6, Y5, Y12
-	VMOVUPS      Y12, Y5
-	VMOVUPS      Y9, Y4
-	DECQ         R9
-	JNZ          again38
+	VMULPS      Y5, Y8, Y10
+	VFMADD231PS Y6, Y8, Y10
+	VMOVUPS     Y10, Y8
+	DECQ        R9
+	JNZ         again38
 
 enough39:
-	VMULPS       Y2, Y5, Y9
-	VFMSUB231PS  Y2, Y4, Y9
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y11, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       128(BP), Y5, Y5
-	VPBROADCASTB 2(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y3
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y4
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y3, Y9, Y9
-	VMOVUPS      Y5, 64(DX)(AX*1)
-	VADDPS       Y9, Y7, Y7
-	VMOVUPS      96(DX)(AX*1), Y2
-	VMOVUPS      608(BP), Y3
-	VMOVUPS      640(BP), Y4
+	VMULPS       Y4, Y9, Y9
+	VMOVUPS      (BP), Y5
+	VFMADD231PS  Y5, Y9, Y7
+	VMULPS       Y4, Y8, Y4
+	VMULPS       Y7, Y8, Y7
+	VMULPS       128(BP), Y7, Y7
+	VPBROADCASTB 2(BX)(DI*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      64(R9)(AX*1), Y6
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPS      64(R9)(AX*1), Y8
+	VBLENDVPS    Y5, Y8, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y7, 64(DX)(AX*1)
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      96(DX)(AX*1), Y4
 	VMOVUPS      672(BP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y11
-	VDIVPS       Y6, Y11, Y9
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y10
-	VSUBPS       Y10, Y3, Y10
-	VADDPS       Y4, Y10, Y10
-	VFNMADD231PS Y9, Y6, Y11
-	VFNMADD231PS Y9, Y10, Y11
-	VFMSUB231PS  Y4, Y9, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y10
-	VBLENDVPS    Y6, Y3, Y10, Y5
-	VBLENDVPS    Y6, Y10, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y9, Y5, Y6
-	VMOVUPS      Y6, Y10
-	VFNMADD231PS Y9, Y5, Y10
-	VFNMADD231PS Y11, Y6, Y10
-	VFNMADD231PS Y4, Y9, Y10
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (BP), Y3, Y5
-	VMULPS       Y5, Y9, Y3
-	VMULPS       Y11, Y3, Y11
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y10, Y5
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough41
+	VMOVUPS      608(BP), Y6
+	VMOVUPS      640(BP), Y7
+	VMOVUPS      f32_3f800000<>+0(SB), Y8
+	VADDPS       Y8, Y6, Y9
+	VDIVPS       Y9, Y8, Y9
+	VSUBPS       Y9, Y8, Y8
+	VFNMADD231PS Y9, Y6, Y8
+	VFNMADD231PS Y9, Y7, Y8
+	VFMADD231PS  Y7, Y9, Y4
+	VADDPS       Y4, Y6, Y4
+	VXORPS       Y10, Y10, Y10
+	VMAXPS       Y5, Y10, Y10
+	VADDPS       Y4, Y10, Y4
+	VMULPS       Y9, Y6, Y10
+	VMOVUPS      Y10, Y11
+	VFMSUB231PS  Y9, Y6, Y11
+	VFMADD231PS  Y9, Y7, Y11
+	VXORPS       Y7, Y7, Y7
+	VBLENDVPS    Y5, Y10, Y9, Y6
+	VBLENDVPS    Y5, Y9, Y10, Y9
+	VBLENDVPS    Y5, Y11, Y7, Y5
+	VFMADD231PS  Y8, Y6, Y5
+	VADDPS       Y5, Y6, Y7
+	VMOVUPS      Y7, Y8
+	CMPQ         root+112(FP), $0x01
+	JL           less40
+	VSQRTPS      Y8, Y8
+	CMPQ         root+112(FP), $0x02
+	JL           less41
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      96(R9)(AX*1), Y8
 
-again40:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y9
-	VFNMADD231PS Y4, Y4, Y9
-	VSUBPS       Y9, Y10, Y5
-	VADDPS       Y4, Y4, Y9
-	VMAXPS       f32_d800000<>+0(SB), Y9, Y9
-	VDIVPS       Y9, Y5, Y5
-	DECQ         R9
-	JNZ          again40
-
-enough41:
+less41:
+less40:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough43
 
 again42:
-	VMULPS       Y6, Y4, Y9
-	VMOVUPS      Y9, Y12
-	VFNMADD231PS Y6, Y4, Y12
-	VFMADD231PS  Y10, Y4, Y12
-	VFMADD231PS  Y6, Y5, Y12
-	VMOVUPS      Y12, Y5
-	VMOVUPS      Y9, Y4
-	DECQ         R9
-	JNZ          again42
+	VMULPS      Y5, Y8, Y10
+	VFMADD231PS Y6, Y8, Y10
+	VMOVUPS     Y10, Y8
+	DECQ        R9
+	JNZ         again42
 
 enough43:
-	VMULPS       Y2, Y5, Y9
-	VFMSUB231PS  Y2, Y4, Y9
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y11, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       160(BP), Y5, Y5
-	VPBROADCASTB 3(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+120(FP), DI
-	VMOVUPS      96(DI)(AX*1), Y3
-	MOVQ         posWeight+128(FP), DI
-	VMOVUPS      96(DI)(AX*1), Y4
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y3, Y9, Y9
-	VMOVUPS      Y5, 96(DX)(AX*1)
-	VADDPS       Y9, Y8, Y8
-	VADDPS       Y8, Y7, Y8
-	VEXTRACTF128 $0x01, Y8, X2
-	VCVTPS2PD    X8, Y3
+	VMULPS       Y4, Y9, Y9
+	VMOVUPS      (BP), Y5
+	VFMADD231PS  Y5, Y9, Y7
+	VMULPS       Y4, Y8, Y4
+	VMULPS       Y7, Y8, Y7
+	VMULPS       160(BP), Y7, Y7
+	VPBROADCASTB 3(BX)(DI*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	MOVQ         negWeight+128(FP), DI
+	VMOVUPS      96(DI)(AX*1), Y6
+	MOVQ         posWeight+136(FP), DI
+	VMOVUPS      96(DI)(AX*1), Y8
+	VBLENDVPS    Y5, Y8, Y6, Y6
+	VMULPS       Y6, Y4, Y4
+	VMOVUPS      Y7, 96(DX)(AX*1)
+	VADDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y3
+	VEXTRACTF128 $0x01, Y3, X2
+	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X2, Y2
 	VADDPD       Y3, Y0, Y0
 	VADDPD       Y2, Y1, Y1
@@ -1697,6 +1541,8 @@ direct44:
 	SHLQ         $0x03, AX
 	ADDQ         AX, BX
 	ADDQ         AX, SI
+	SHLQ         $0x05, AX
+	ADDQ         AX, powers+120(FP)
 	ADDQ         $0x0c, p+88(FP)
 	MOVQ         sum+0(FP), AX
 	VADDPD       Y1, Y0, Y0
@@ -1713,9 +1559,9 @@ last24:
 	VZEROUPPER
 	RET
 
-// func focal32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// func focal32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focal32AVX2(SB), NOSPLIT, $768-136
+TEXT ·focal32AVX2(SB), NOSPLIT, $768-144
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
@@ -1745,545 +1591,461 @@ row45:
 group47:
 	MOVQ         AX, DI
 	SHRQ         $0x05, DI
-	VMOVUPS      (CX)(AX*1), Y2
 	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB (SI)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(BP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 64(BP)
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y2, Y3, Y3
-	VANDPS       Y4, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y2, Y2
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y2
-	VMULPS       Y2, Y2, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y7
-	VSUBPS       f32_3f800000<>+0(SB), Y7, Y8
-	VSUBPS       Y8, Y2, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD231PS  Y2, Y10, Y9
-	VFMADD231PS  Y9, Y6, Y8
-	VADDPS       Y8, Y7, Y9
-	VSUBPS       Y7, Y9, Y7
-	VSUBPS       Y7, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y5, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y9, 320(BP)
-	VMOVUPS      Y8, 352(BP)
-	VMOVUPS      Y3, 384(BP)
-	VMOVUPS      32(CX)(AX*1), Y2
-	VPBROADCASTB 1(BX)(DI*1), Y3
+	VORPS        Y2, Y3, Y3
+	VMOVUPS      32(BP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y5
+	VXORPS       Y5, Y4, Y4
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, 64(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
+	VBLENDVPS    Y3, (CX)(AX*1), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y4, Y2
+	VMOVUPS      Y4, 384(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y2, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y2, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VPSLLD       $0x17, Y3, Y3
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y7, 320(BP)
+	VMOVUPS      Y6, 352(BP)
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB 1(SI)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(BP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 96(BP)
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y2, Y3, Y3
-	VANDPS       Y4, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y2, Y2
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y2
-	VMULPS       Y2, Y2, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y7
-	VSUBPS       f32_3f800000<>+0(SB), Y7, Y8
-	VSUBPS       Y8, Y2, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD231PS  Y2, Y10, Y9
-	VFMADD231PS  Y9, Y6, Y8
-	VADDPS       Y8, Y7, Y9
-	VSUBPS       Y7, Y9, Y7
-	VSUBPS       Y7, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y5, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y9, 416(BP)
-	VMOVUPS      Y8, 448(BP)
-	VMOVUPS      Y3, 480(BP)
-	VMOVUPS      64(CX)(AX*1), Y2
+	VORPS        Y2, Y3, Y3
+	VMOVUPS      32(BP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y5
+	VXORPS       Y5, Y4, Y4
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, 96(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
+	VBLENDVPS    Y3, 32(CX)(AX*1), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y4, Y2
+	VMOVUPS      Y4, 480(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y2, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y2, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VPSLLD       $0x17, Y3, Y3
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y7, 416(BP)
+	VMOVUPS      Y6, 448(BP)
 	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 2(BX)(DI*1), Y3
+	VPBROADCASTB 2(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB 2(SI)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 2(SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(BP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 128(BP)
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y2, Y3, Y3
-	VANDPS       Y4, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y2, Y2
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y2
-	VMULPS       Y2, Y2, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y7
-	VSUBPS       f32_3f800000<>+0(SB), Y7, Y8
-	VSUBPS       Y8, Y2, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD231PS  Y2, Y10, Y9
-	VFMADD231PS  Y9, Y6, Y8
-	VADDPS       Y8, Y7, Y9
-	VSUBPS       Y7, Y9, Y7
-	VSUBPS       Y7, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y5, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y9, 512(BP)
-	VMOVUPS      Y8, 544(BP)
-	VMOVUPS      Y3, 576(BP)
-	VMOVUPS      96(CX)(AX*1), Y2
-	VPBROADCASTB 3(BX)(DI*1), Y3
+	VORPS        Y2, Y3, Y3
+	VMOVUPS      32(BP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y5
+	VXORPS       Y5, Y4, Y4
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, 128(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
+	VBLENDVPS    Y3, 64(CX)(AX*1), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y4, Y2
+	VMOVUPS      Y4, 576(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y2, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y2, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VPSLLD       $0x17, Y3, Y3
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y7, 512(BP)
+	VMOVUPS      Y6, 544(BP)
+	VPBROADCASTB 3(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
+	VPBROADCASTB 3(SI)(DI*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 3(SI)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPS      32(BP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y5, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      Y5, 160(BP)
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y2, Y2
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y2, Y3, Y3
-	VANDPS       Y4, Y3, Y3
-	VORPS        f32_80000000<>+0(SB), Y2, Y2
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y5
-	VANDPS       Y4, Y5, Y5
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y2
-	VMULPS       Y2, Y2, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y7
-	VSUBPS       f32_3f800000<>+0(SB), Y7, Y8
-	VSUBPS       Y8, Y2, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y10
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y9
-	VFMADD231PS  Y2, Y10, Y9
-	VFMADD231PS  Y9, Y6, Y8
-	VADDPS       Y8, Y7, Y9
-	VSUBPS       Y7, Y9, Y7
-	VSUBPS       Y7, Y8, Y8
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y9, Y9
-	VANDPS       Y5, Y9, Y9
-	VMULPS       Y4, Y8, Y8
-	VANDPS       Y5, Y8, Y8
-	VMOVUPS      Y9, 608(BP)
-	VMOVUPS      Y8, 640(BP)
-	VMOVUPS      Y3, 672(BP)
+	VORPS        Y2, Y3, Y3
+	VMOVUPS      32(BP), Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y5
+	VXORPS       Y5, Y4, Y4
+	VANDPS       Y3, Y4, Y4
+	VMOVUPS      Y4, 160(BP)
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
+	VBLENDVPS    Y3, 96(CX)(AX*1), Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y4, Y4
+	VORPS        f32_80000000<>+0(SB), Y4, Y2
+	VMOVUPS      Y4, 672(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
+	VMULPS       Y2, Y2, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
+	VSUBPS       Y6, Y2, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
+	VFMADD231PS  Y2, Y8, Y7
+	VFMADD231PS  Y7, Y4, Y6
+	VADDPS       Y6, Y5, Y7
+	VPSLLD       $0x17, Y3, Y3
+	VSUBPS       Y5, Y7, Y5
+	VSUBPS       Y5, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      Y7, 608(BP)
+	VMOVUPS      Y6, 640(BP)
 	VMOVUPS      320(BP), Y2
 	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, (DX)(AX*1)
 	VMOVUPS      416(BP), Y2
 	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 32(DX)(AX*1)
 	VMOVUPS      512(BP), Y2
 	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 64(DX)(AX*1)
 	VMOVUPS      608(BP), Y2
 	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_3b57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_bca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_3d6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_bdda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_be49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3e7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_beaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_3effffe9<>+0(SB), Y3, Y4
+	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
+	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
+	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
+	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
 	VFMADD231PS  Y2, Y5, Y4
 	VMULPS       Y4, Y3, Y4
 	VMOVUPS      Y4, 96(DX)(AX*1)
 	VMOVUPS      (DX)(AX*1), Y2
-	VMOVUPS      320(BP), Y3
-	VMOVUPS      352(BP), Y4
-	VMOVUPS      384(BP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y9
-	VDIVPS       Y6, Y9, Y7
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y8
-	VSUBPS       Y8, Y3, Y8
-	VADDPS       Y4, Y8, Y8
-	VFNMADD231PS Y7, Y6, Y9
-	VFNMADD231PS Y7, Y8, Y9
-	VFMSUB231PS  Y4, Y7, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VBLENDVPS    Y6, Y3, Y8, Y5
-	VBLENDVPS    Y6, Y8, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y7, Y5, Y6
-	VMOVUPS      Y6, Y8
-	VFNMADD231PS Y7, Y5, Y8
-	VFNMADD231PS Y9, Y6, Y8
-	VFNMADD231PS Y4, Y7, Y8
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (BP), Y3, Y5
-	VMULPS       Y5, Y7, Y3
-	VMULPS       Y9, Y3, Y9
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y8, Y5
-	MOVQ         root+112(FP), DI
-	TESTQ        DI, DI
-	JZ           enough51
+	VMOVUPS      384(BP), Y3
+	VMOVUPS      320(BP), Y4
+	VMOVUPS      352(BP), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VADDPS       Y6, Y4, Y7
+	VDIVPS       Y7, Y6, Y7
+	VSUBPS       Y7, Y6, Y6
+	VFNMADD231PS Y7, Y4, Y6
+	VFNMADD231PS Y7, Y5, Y6
+	VFMADD231PS  Y5, Y7, Y2
+	VADDPS       Y2, Y4, Y2
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y3, Y8, Y8
+	VADDPS       Y2, Y8, Y2
+	VMULPS       Y7, Y4, Y8
+	VMOVUPS      Y8, Y9
+	VFMSUB231PS  Y7, Y4, Y9
+	VFMADD231PS  Y7, Y5, Y9
+	VXORPS       Y5, Y5, Y5
+	VBLENDVPS    Y3, Y8, Y7, Y4
+	VBLENDVPS    Y3, Y7, Y8, Y7
+	VBLENDVPS    Y3, Y9, Y5, Y3
+	VFMADD231PS  Y6, Y4, Y3
+	VADDPS       Y3, Y4, Y5
+	VMOVUPS      Y5, Y6
+	CMPQ         root+112(FP), $0x01
+	JL           less50
+	VSQRTPS      Y6, Y6
+	CMPQ         root+112(FP), $0x02
+	JL           less51
+	MOVQ         powers+120(FP), DI
+	VMOVUPS      (DI)(AX*1), Y6
 
-again50:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y7
-	VFNMADD231PS Y4, Y4, Y7
-	VSUBPS       Y7, Y8, Y5
-	VADDPS       Y4, Y4, Y7
-	VMAXPS       f32_d800000<>+0(SB), Y7, Y7
-	VDIVPS       Y7, Y5, Y5
-	DECQ         DI
-	JNZ          again50
-
-enough51:
+less51:
+less50:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
 	JZ    enough53
 
 again52:
-	VMULPS       Y6, Y4, Y7
-	VMOVUPS      Y7, Y10
-	VFNMADD231PS Y6, Y4, Y10
-	VFMADD231PS  Y8, Y4, Y10
-	VFMADD231PS  Y6, Y5, Y10
-	VMOVUPS      Y10, Y5
-	VMOVUPS      Y7, Y4
-	DECQ         DI
-	JNZ          again52
+	VMULPS      Y3, Y6, Y8
+	VFMADD231PS Y4, Y6, Y8
+	VMOVUPS     Y8, Y6
+	DECQ        DI
+	JNZ         again52
 
 enough53:
-	VMULPS       Y2, Y5, Y7
-	VFMSUB231PS  Y2, Y4, Y7
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y9, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
+	VMULPS       Y2, Y7, Y7
+	VMOVUPS      (BP), Y3
+	VFMADD231PS  Y3, Y7, Y5
+	VMULPS       Y2, Y6, Y2
+	VMULPS       Y5, Y6, Y5
 	VMULPS       64(BP), Y5, Y5
 	VMOVUPS      Y5, (DX)(AX*1)
-	VMOVUPS      32(DX)(AX*1), Y2
-	VMOVUPS      416(BP), Y3
-	VMOVUPS      448(BP), Y4
-	VMOVUPS      480(BP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y10
-	VDIVPS       Y6, Y10, Y8
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y9
-	VSUBPS       Y9, Y3, Y9
-	VADDPS       Y4, Y9, Y9
-	VFNMADD231PS Y8, Y6, Y10
-	VFNMADD231PS Y8, Y9, Y10
-	VFMSUB231PS  Y4, Y8, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
+	VMOVUPS      32(DX)(AX*1), Y3
+	VMOVUPS      480(BP), Y4
+	VMOVUPS      416(BP), Y5
+	VMOVUPS      448(BP), Y6
+	VMOVUPS      f32_3f800000<>+0(SB), Y7
+	VADDPS       Y7, Y5, Y8
+	VDIVPS       Y8, Y7, Y8
+	VSUBPS       Y8, Y7, Y7
+	VFNMADD231PS Y8, Y5, Y7
+	VFNMADD231PS Y8, Y6, Y7
+	VFMADD231PS  Y6, Y8, Y3
+	VADDPS       Y3, Y5, Y3
+	VXORPS       Y9, Y9, Y9
+	VMAXPS       Y4, Y9, Y9
+	VADDPS       Y3, Y9, Y3
+	VMULPS       Y8, Y5, Y9
+	VMOVUPS      Y9, Y10
+	VFMSUB231PS  Y8, Y5, Y10
+	VFMADD231PS  Y8, Y6, Y10
 	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y9
-	VBLENDVPS    Y6, Y3, Y9, Y5
-	VBLENDVPS    Y6, Y9, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y8, Y5, Y6
-	VMOVUPS      Y6, Y9
-	VFNMADD231PS Y8, Y5, Y9
-	VFNMADD231PS Y10, Y6, Y9
-	VFNMADD231PS Y4, Y8, Y9
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (BP), Y3, Y5
-	VMULPS       Y5, Y8, Y3
-	VMULPS       Y10, Y3, Y10
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y9, Y5
-	MOVQ         root+112(FP), DI
-	TESTQ        DI, DI
-	JZ           enough55
+	VBLENDVPS    Y4, Y9, Y8, Y5
+	VBLENDVPS    Y4, Y8, Y9, Y8
+	VBLENDVPS    Y4, Y10, Y6, Y4
+	VFMADD231PS  Y7, Y5, Y4
+	VADDPS       Y4, Y5, Y6
+	VMOVUPS      Y6, Y7
+	CMPQ         root+112(FP), $0x01
+	JL           less54
+	VSQRTPS      Y7, Y7
+	CMPQ         root+112(FP), $0x02
+	JL           less55
+	MOVQ         powers+120(FP), DI
+	VMOVUPS      32(DI)(AX*1), Y7
 
-again54:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y8
-	VFNMADD231PS Y4, Y4, Y8
-	VSUBPS       Y8, Y9, Y5
-	VADDPS       Y4, Y4, Y8
-	VMAXPS       f32_d800000<>+0(SB), Y8, Y8
-	VDIVPS       Y8, Y5, Y5
-	DECQ         DI
-	JNZ          again54
-
-enough55:
+less55:
+less54:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
 	JZ    enough57
 
 again56:
-	VMULPS       Y6, Y4, Y8
-	VMOVUPS      Y8, Y11
-	VFNMADD231PS Y6, Y4, Y11
-	VFMADD231PS  Y9, Y4, Y11
-	VFMADD231PS  Y6, Y5, Y11
-	VMOVUPS      Y11, Y5
-	VMOVUPS      Y8, Y4
-	DECQ         DI
-	JNZ          again56
+	VMULPS      Y4, Y7, Y9
+	VFMADD231PS Y5, Y7, Y9
+	VMOVUPS     Y9, Y7
+	DECQ        DI
+	JNZ         again56
 
 enough57:
-	VMULPS       Y2, Y5, Y8
-	VFMSUB231PS  Y2, Y4, Y8
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y10, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       96(BP), Y5, Y5
-	VMOVUPS      Y5, 32(DX)(AX*1)
-	VMOVUPS      64(DX)(AX*1), Y2
-	VMOVUPS      512(BP), Y3
-	VMOVUPS      544(BP), Y4
+	VMULPS       Y3, Y8, Y8
+	VMOVUPS      (BP), Y4
+	VFMADD231PS  Y4, Y8, Y6
+	VMULPS       Y3, Y7, Y3
+	VMULPS       Y6, Y7, Y6
+	VMULPS       96(BP), Y6, Y6
+	VMOVUPS      Y6, 32(DX)(AX*1)
+	VMOVUPS      64(DX)(AX*1), Y4
 	VMOVUPS      576(BP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y11
-	VDIVPS       Y6, Y11, Y9
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y10
-	VSUBPS       Y10, Y3, Y10
-	VADDPS       Y4, Y10, Y10
-	VFNMADD231PS Y9, Y6, Y11
-	VFNMADD231PS Y9, Y10, Y11
-	VFMSUB231PS  Y4, Y9, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y10
-	VBLENDVPS    Y6, Y3, Y10, Y5
-	VBLENDVPS    Y6, Y10, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y9, Y5, Y6
-	VMOVUPS      Y6, Y10
-	VFNMADD231PS Y9, Y5, Y10
-	VFNMADD231PS Y11, Y6, Y10
-	VFNMADD231PS Y4, Y9, Y10
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (BP), Y3, Y5
-	VMULPS       Y5, Y9, Y3
-	VMULPS       Y11, Y3, Y11
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y10, Y5
-	MOVQ         root+112(FP), DI
-	TESTQ        DI, DI
-	JZ           enough59
+	VMOVUPS      512(BP), Y6
+	VMOVUPS      544(BP), Y7
+	VMOVUPS      f32_3f800000<>+0(SB), Y8
+	VADDPS       Y8, Y6, Y9
+	VDIVPS       Y9, Y8, Y9
+	VSUBPS       Y9, Y8, Y8
+	VFNMADD231PS Y9, Y6, Y8
+	VFNMADD231PS Y9, Y7, Y8
+	VFMADD231PS  Y7, Y9, Y4
+	VADDPS       Y4, Y6, Y4
+	VXORPS       Y10, Y10, Y10
+	VMAXPS       Y5, Y10, Y10
+	VADDPS       Y4, Y10, Y4
+	VMULPS       Y9, Y6, Y10
+	VMOVUPS      Y10, Y11
+	VFMSUB231PS  Y9, Y6, Y11
+	VFMADD231PS  Y9, Y7, Y11
+	VXORPS       Y7, Y7, Y7
+	VBLENDVPS    Y5, Y10, Y9, Y6
+	VBLENDVPS    Y5, Y9, Y10, Y9
+	VBLENDVPS    Y5, Y11, Y7, Y5
+	VFMADD231PS  Y8, Y6, Y5
+	VADDPS       Y5, Y6, Y7
+	VMOVUPS      Y7, Y8
+	CMPQ         root+112(FP), $0x01
+	JL           less58
+	VSQRTPS      Y8, Y8
+	CMPQ         root+112(FP), $0x02
+	JL           less59
+	MOVQ         powers+120(FP), DI
+	VMOVUPS      64(DI)(AX*1), Y8
 
-again58:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y9
-	VFNMADD231PS Y4, Y4, Y9
-	VSUBPS       Y9, Y10, Y5
-	VADDPS       Y4, Y4, Y9
-	VMAXPS       f32_d800000<>+0(SB), Y9, Y9
-	VDIVPS       Y9, Y5, Y5
-	DECQ         DI
-	JNZ          again58
-
-enough59:
+less59:
+less58:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
 	JZ    enough61
 
 again60:
-	VMULPS       Y6, Y4, Y9
-	VMOVUPS      Y9, Y12
-	VFNMADD231PS Y6, Y4, Y12
-	VFMADD231PS  Y10, Y4, Y12
-	VFMADD231PS  Y6, Y5, Y12
-	VMOVUPS      Y12, Y5
-	VMOVUPS      Y9, Y4
-	DECQ         DI
-	JNZ          again60
+	VMULPS      Y5, Y8, Y10
+	VFMADD231PS Y6, Y8, Y10
+	VMOVUPS     Y10, Y8
+	DECQ        DI
+	JNZ         again60
 
 enough61:
-	VMULPS       Y2, Y5, Y9
-	VFMSUB231PS  Y2, Y4, Y9
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y11, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       128(BP), Y5, Y5
-	VMOVUPS      Y5, 64(DX)(AX*1)
-	VADDPS       Y9, Y7, Y7
-	VMOVUPS      96(DX)(AX*1), Y2
-	VMOVUPS      608(BP), Y3
-	VMOVUPS      640(BP), Y4
+	VMULPS       Y4, Y9, Y9
+	VMOVUPS      (BP), Y5
+	VFMADD231PS  Y5, Y9, Y7
+	VMULPS       Y4, Y8, Y4
+	VMULPS       Y7, Y8, Y7
+	VMULPS       128(BP), Y7, Y7
+	VMOVUPS      Y7, 64(DX)(AX*1)
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      96(DX)(AX*1), Y4
 	VMOVUPS      672(BP), Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y11
-	VDIVPS       Y6, Y11, Y9
-	VSUBPS       f32_3f800000<>+0(SB), Y6, Y10
-	VSUBPS       Y10, Y3, Y10
-	VADDPS       Y4, Y10, Y10
-	VFNMADD231PS Y9, Y6, Y11
-	VFNMADD231PS Y9, Y10, Y11
-	VFMSUB231PS  Y4, Y9, Y2
-	VADDPS       Y2, Y3, Y2
-	VADDPS       Y2, Y5, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPS       $0x00, Y6, Y5, Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y10
-	VBLENDVPS    Y6, Y3, Y10, Y5
-	VBLENDVPS    Y6, Y10, Y3, Y3
-	VANDPS       Y6, Y4, Y4
-	VMULPS       Y9, Y5, Y6
-	VMOVUPS      Y6, Y10
-	VFNMADD231PS Y9, Y5, Y10
-	VFNMADD231PS Y11, Y6, Y10
-	VFNMADD231PS Y4, Y9, Y10
-	VMULPS       Y2, Y3, Y3
-	VFMADD231PS  (BP), Y3, Y5
-	VMULPS       Y5, Y9, Y3
-	VMULPS       Y11, Y3, Y11
-	VMOVUPS      Y6, Y4
-	VMOVUPS      Y10, Y5
-	MOVQ         root+112(FP), DI
-	TESTQ        DI, DI
-	JZ           enough63
+	VMOVUPS      608(BP), Y6
+	VMOVUPS      640(BP), Y7
+	VMOVUPS      f32_3f800000<>+0(SB), Y8
+	VADDPS       Y8, Y6, Y9
+	VDIVPS       Y9, Y8, Y9
+	VSUBPS       Y9, Y8, Y8
+	VFNMADD231PS Y9, Y6, Y8
+	VFNMADD231PS Y9, Y7, Y8
+	VFMADD231PS  Y7, Y9, Y4
+	VADDPS       Y4, Y6, Y4
+	VXORPS       Y10, Y10, Y10
+	VMAXPS       Y5, Y10, Y10
+	VADDPS       Y4, Y10, Y4
+	VMULPS       Y9, Y6, Y10
+	VMOVUPS      Y10, Y11
+	VFMSUB231PS  Y9, Y6, Y11
+	VFMADD231PS  Y9, Y7, Y11
+	VXORPS       Y7, Y7, Y7
+	VBLENDVPS    Y5, Y10, Y9, Y6
+	VBLENDVPS    Y5, Y9, Y10, Y9
+	VBLENDVPS    Y5, Y11, Y7, Y5
+	VFMADD231PS  Y8, Y6, Y5
+	VADDPS       Y5, Y6, Y7
+	VMOVUPS      Y7, Y8
+	CMPQ         root+112(FP), $0x01
+	JL           less62
+	VSQRTPS      Y8, Y8
+	CMPQ         root+112(FP), $0x02
+	JL           less63
+	MOVQ         powers+120(FP), DI
+	VMOVUPS      96(DI)(AX*1), Y8
 
-again62:
-	VSQRTPS      Y6, Y4
-	VMOVUPS      Y6, Y9
-	VFNMADD231PS Y4, Y4, Y9
-	VSUBPS       Y9, Y10, Y5
-	VADDPS       Y4, Y4, Y9
-	VMAXPS       f32_d800000<>+0(SB), Y9, Y9
-	VDIVPS       Y9, Y5, Y5
-	DECQ         DI
-	JNZ          again62
-
-enough63:
+less63:
+less62:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
 	JZ    enough65
 
 again64:
-	VMULPS       Y6, Y4, Y9
-	VMOVUPS      Y9, Y12
-	VFNMADD231PS Y6, Y4, Y12
-	VFMADD231PS  Y10, Y4, Y12
-	VFMADD231PS  Y6, Y5, Y12
-	VMOVUPS      Y12, Y5
-	VMOVUPS      Y9, Y4
-	DECQ         DI
-	JNZ          again64
+	VMULPS      Y5, Y8, Y10
+	VFMADD231PS Y6, Y8, Y10
+	VMOVUPS     Y10, Y8
+	DECQ        DI
+	JNZ         again64
 
 enough65:
-	VMULPS       Y2, Y5, Y9
-	VFMSUB231PS  Y2, Y4, Y9
-	VMULPS       Y3, Y5, Y5
-	VFNMADD231PS Y11, Y4, Y5
-	VFMSUB231PS  Y3, Y4, Y5
-	VMULPS       160(BP), Y5, Y5
-	VMOVUPS      Y5, 96(DX)(AX*1)
-	VADDPS       Y9, Y8, Y8
-	VADDPS       Y8, Y7, Y8
-	VEXTRACTF128 $0x01, Y8, X2
-	VCVTPS2PD    X8, Y3
+	VMULPS       Y4, Y9, Y9
+	VMOVUPS      (BP), Y5
+	VFMADD231PS  Y5, Y9, Y7
+	VMULPS       Y4, Y8, Y4
+	VMULPS       Y7, Y8, Y7
+	VMULPS       160(BP), Y7, Y7
+	VMOVUPS      Y7, 96(DX)(AX*1)
+	VADDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y3
+	VEXTRACTF128 $0x01, Y3, X2
+	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X2, Y2
 	VADDPD       Y3, Y0, Y0
 	VADDPD       Y2, Y1, Y1
@@ -2353,6 +2115,8 @@ direct66:
 	SHLQ         $0x03, AX
 	ADDQ         AX, BX
 	ADDQ         AX, SI
+	SHLQ         $0x05, AX
+	ADDQ         AX, powers+120(FP)
 	ADDQ         $0x0c, p+88(FP)
 	MOVQ         sum+0(FP), AX
 	VADDPD       Y1, Y0, Y0
@@ -2369,9 +2133,433 @@ last46:
 	VZEROUPPER
 	RET
 
-// func focalTerms32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// func sigmoidPowers32AVX2(h *float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, f *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidPowers32AVX2(SB), NOSPLIT, $128-80
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         h+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         p+64(FP), DX
+	MOVQ         pos+40(FP), BX
+	MOVQ         neg+48(FP), SI
+	MOVQ         f+72(FP), DI
+	VBROADCASTSS (DI), Y0
+	VMOVUPS      Y0, (BP)
+	MOVQ         f+72(FP), DI
+	VBROADCASTSS 4(DI), Y0
+	VMOVUPS      Y0, 32(BP)
+	CMPQ         rows+24(FP), $0x00
+	JEQ          last69
+
+row67:
+	XORQ  R8, R8
+	MOVQ  n+32(FP), R9
+	TESTQ R9, R9
+	JZ    done70
+
+group68:
+	MOVQ         R8, DI
+	SHRQ         $0x05, DI
+	VPBROADCASTB (BX)(DI*1), Y0
+	VANDPS       bits32<>+0(SB), Y0, Y0
+	VPCMPEQD     bits32<>+0(SB), Y0, Y0
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMASKMOVPS   (CX)(R8*1), Y1, Y2
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y3
+	VBLENDVPS    Y1, Y2, Y3, Y3
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VSUBPS       Y1, Y3, Y4
+	VSUBPS       Y3, Y4, Y5
+	VSUBPS       Y5, Y4, Y6
+	VSUBPS       Y6, Y3, Y6
+	VADDPS       Y1, Y5, Y5
+	VSUBPS       Y5, Y6, Y6
+	VSUBPS       Y2, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y0, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       Y0, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y4, Y0
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y0, Y0
+	VANDPS       Y0, Y6, Y6
+	VADDPS       Y6, Y4, Y1
+	VSUBPS       Y4, Y1, Y4
+	VSUBPS       Y4, Y6, Y6
+	VANDPS       Y0, Y6, Y6
+	VANDNPS      f32_80000000<>+0(SB), Y1, Y4
+	VXORPS       Y4, Y6, Y4
+	VORPS        f32_80000000<>+0(SB), Y1, Y0
+	VXORPS       Y2, Y2, Y2
+	VBLENDVPS    Y1, Y4, Y2, Y2
+	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y0
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y0
+	VADDPS       Y4, Y0, Y0
+	VMULPS       Y0, Y0, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y0, Y4
+	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
+	VSUBPS       Y6, Y0, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
+	VFMADD231PS  Y0, Y8, Y7
+	VFMADD231PS  Y7, Y5, Y6
+	VADDPS       Y6, Y4, Y7
+	VPSLLD       $0x17, Y3, Y3
+	VSUBPS       Y4, Y7, Y4
+	VSUBPS       Y4, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      f32_3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y7, Y3
+	VDIVPS       Y3, Y0, Y3
+	VMOVUPS      f32_3f000000<>+0(SB), Y0
+	VMOVUPS      f32_bf000000<>+0(SB), Y4
+	VFMADD231PS  Y0, Y7, Y4
+	VMOVUPS      f32_3f000000<>+0(SB), Y0
+	VCMPPS       $0x15, Y0, Y7, Y0
+	VBLENDVPS    Y0, Y4, Y7, Y4
+	VMOVUPS      f32_3f317218<>+0(SB), Y5
+	VANDPS       Y0, Y5, Y5
+	VMOVUPS      f32_b102e308<>+0(SB), Y7
+	VANDPS       Y0, Y7, Y0
+	VFMADD231PS  Y6, Y3, Y0
+	VADDPS       f32_40000000<>+0(SB), Y4, Y3
+	VDIVPS       Y3, Y4, Y3
+	VMULPS       Y3, Y3, Y6
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
+	VFMADD213PS  f32_3e8f59d1<>+0(SB), Y6, Y7
+	VFMADD213PS  f32_3ecce94f<>+0(SB), Y6, Y7
+	VFMADD213PS  f32_3f2aaa80<>+0(SB), Y6, Y7
+	VMOVUPS      f32_3f000000<>+0(SB), Y8
+	VMULPS       Y8, Y4, Y8
+	VMULPS       Y4, Y8, Y8
+	VMOVUPS      Y8, Y9
+	VFMADD231PS  Y6, Y7, Y9
+	VFMADD231PS  Y9, Y3, Y0
+	VMOVUPS      f32_3f000000<>+0(SB), Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y8, Y6
+	VFMSUB231PS  Y4, Y3, Y6
+	VSUBPS       Y6, Y0, Y0
+	VSUBPS       Y8, Y4, Y3
+	VADDPS       Y3, Y5, Y6
+	VSUBPS       Y5, Y6, Y5
+	VSUBPS       Y3, Y5, Y5
+	VSUBPS       Y4, Y3, Y3
+	VADDPS       Y8, Y3, Y3
+	VADDPS       Y3, Y5, Y5
+	VSUBPS       Y0, Y5, Y5
+	VXORPS       Y0, Y0, Y0
+	VMINPS       Y1, Y0, Y0
+	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
+	VSUBPS       Y6, Y0, Y1
+	VSUBPS       Y0, Y1, Y3
+	VSUBPS       Y3, Y1, Y4
+	VSUBPS       Y4, Y0, Y4
+	VADDPS       Y3, Y6, Y3
+	VSUBPS       Y3, Y4, Y4
+	VADDPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y5
+	VADDPS       Y5, Y1, Y6
+	VSUBPS       Y1, Y6, Y1
+	VSUBPS       Y1, Y5, Y5
+	VMOVUPS      (BP), Y0
+	VMULPS       Y6, Y0, Y1
+	VMOVUPS      Y1, Y2
+	VFMSUB231PS  Y6, Y0, Y2
+	VMOVUPS      32(BP), Y3
+	VFMADD231PS  Y6, Y3, Y2
+	VFMADD231PS  Y5, Y0, Y2
+	VMAXPS       f32_c2b00f34<>+0(SB), Y1, Y1
+	VMOVUPS      f32_4b40007f<>+0(SB), Y0
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y1, Y0
+	VSUBPS       f32_4b40007f<>+0(SB), Y0, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y1
+	VADDPS       Y2, Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VADDPS       f32_3f800000<>+0(SB), Y1, Y2
+	VSUBPS       f32_3f800000<>+0(SB), Y2, Y4
+	VSUBPS       Y4, Y1, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD231PS  Y1, Y6, Y5
+	VFMADD231PS  Y5, Y3, Y4
+	VADDPS       Y4, Y2, Y5
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, (AX)(R8*1)
+	VPBROADCASTB 1(BX)(DI*1), Y0
+	VANDPS       bits32<>+0(SB), Y0, Y0
+	VPCMPEQD     bits32<>+0(SB), Y0, Y0
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMASKMOVPS   32(CX)(R8*1), Y1, Y2
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y3
+	VBLENDVPS    Y1, Y2, Y3, Y3
+	VBROADCASTSS 4(DX), Y1
+	VBROADCASTSS 8(DX), Y2
+	VSUBPS       Y1, Y3, Y4
+	VSUBPS       Y3, Y4, Y5
+	VSUBPS       Y5, Y4, Y6
+	VSUBPS       Y6, Y3, Y6
+	VADDPS       Y1, Y5, Y5
+	VSUBPS       Y5, Y6, Y6
+	VSUBPS       Y2, Y6, Y6
+	VANDPS       f32_80000000<>+0(SB), Y0, Y1
+	VXORPS       Y1, Y4, Y4
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       Y0, Y6, Y6
+	VORPS        f32_80000000<>+0(SB), Y4, Y0
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y0, Y0
+	VANDPS       Y0, Y6, Y6
+	VADDPS       Y6, Y4, Y1
+	VSUBPS       Y4, Y1, Y4
+	VSUBPS       Y4, Y6, Y6
+	VANDPS       Y0, Y6, Y6
+	VANDNPS      f32_80000000<>+0(SB), Y1, Y4
+	VXORPS       Y4, Y6, Y4
+	VORPS        f32_80000000<>+0(SB), Y1, Y0
+	VXORPS       Y2, Y2, Y2
+	VBLENDVPS    Y1, Y4, Y2, Y2
+	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y0
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y0
+	VADDPS       Y4, Y0, Y0
+	VMULPS       Y0, Y0, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y0, Y4
+	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
+	VSUBPS       Y6, Y0, Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
+	VFMADD231PS  Y0, Y8, Y7
+	VFMADD231PS  Y7, Y5, Y6
+	VADDPS       Y6, Y4, Y7
+	VPSLLD       $0x17, Y3, Y3
+	VSUBPS       Y4, Y7, Y4
+	VSUBPS       Y4, Y6, Y6
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMOVUPS      f32_3f800000<>+0(SB), Y0
+	VADDPS       Y0, Y7, Y3
+	VDIVPS       Y3, Y0, Y3
+	VMOVUPS      f32_3f000000<>+0(SB), Y0
+	VMOVUPS      f32_bf000000<>+0(SB), Y4
+	VFMADD231PS  Y0, Y7, Y4
+	VMOVUPS      f32_3f000000<>+0(SB), Y0
+	VCMPPS       $0x15, Y0, Y7, Y0
+	VBLENDVPS    Y0, Y4, Y7, Y4
+	VMOVUPS      f32_3f317218<>+0(SB), Y5
+	VANDPS       Y0, Y5, Y5
+	VMOVUPS      f32_b102e308<>+0(SB), Y7
+	VANDPS       Y0, Y7, Y0
+	VFMADD231PS  Y6, Y3, Y0
+	VADDPS       f32_40000000<>+0(SB), Y4, Y3
+	VDIVPS       Y3, Y4, Y3
+	VMULPS       Y3, Y3, Y6
+	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
+	VFMADD213PS  f32_3e8f59d1<>+0(SB), Y6, Y7
+	VFMADD213PS  f32_3ecce94f<>+0(SB), Y6, Y7
+	VFMADD213PS  f32_3f2aaa80<>+0(SB), Y6, Y7
+	VMOVUPS      f32_3f000000<>+0(SB), Y8
+	VMULPS       Y8, Y4, Y8
+	VMULPS       Y4, Y8, Y8
+	VMOVUPS      Y8, Y9
+	VFMADD231PS  Y6, Y7, Y9
+	VFMADD231PS  Y9, Y3, Y0
+	VMOVUPS      f32_3f000000<>+0(SB), Y3
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y8, Y6
+	VFMSUB231PS  Y4, Y3, Y6
+	VSUBPS       Y6, Y0, Y0
+	VSUBPS       Y8, Y4, Y3
+	VADDPS       Y3, Y5, Y6
+	VSUBPS       Y5, Y6, Y5
+	VSUBPS       Y3, Y5, Y5
+	VSUBPS       Y4, Y3, Y3
+	VADDPS       Y8, Y3, Y3
+	VADDPS       Y3, Y5, Y5
+	VSUBPS       Y0, Y5, Y5
+	VXORPS       Y0, Y0, Y0
+	VMINPS       Y1, Y0, Y0
+	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
+	VSUBPS       Y6, Y0, Y1
+	VSUBPS       Y0, Y1, Y3
+	VSUBPS       Y3, Y1, Y4
+	VSUBPS       Y4, Y0, Y4
+	VADDPS       Y3, Y6, Y3
+	VSUBPS       Y3, Y4, Y4
+	VADDPS       Y2, Y4, Y4
+	VADDPS       Y5, Y4, Y5
+	VADDPS       Y5, Y1, Y6
+	VSUBPS       Y1, Y6, Y1
+	VSUBPS       Y1, Y5, Y5
+	VMOVUPS      (BP), Y0
+	VMULPS       Y6, Y0, Y1
+	VMOVUPS      Y1, Y2
+	VFMSUB231PS  Y6, Y0, Y2
+	VMOVUPS      32(BP), Y3
+	VFMADD231PS  Y6, Y3, Y2
+	VFMADD231PS  Y5, Y0, Y2
+	VMAXPS       f32_c2b00f34<>+0(SB), Y1, Y1
+	VMOVUPS      f32_4b40007f<>+0(SB), Y0
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y1, Y0
+	VSUBPS       f32_4b40007f<>+0(SB), Y0, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y1
+	VADDPS       Y2, Y1, Y1
+	VMULPS       Y1, Y1, Y3
+	VADDPS       f32_3f800000<>+0(SB), Y1, Y2
+	VSUBPS       f32_3f800000<>+0(SB), Y2, Y4
+	VSUBPS       Y4, Y1, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y5
+	VFMADD231PS  Y1, Y6, Y5
+	VFMADD231PS  Y5, Y3, Y4
+	VADDPS       Y4, Y2, Y5
+	VPSLLD       $0x17, Y0, Y0
+	VMULPS       Y0, Y5, Y5
+	VMOVUPS      Y5, 32(AX)(R8*1)
+	ADDQ         $+64, R8
+	SUBQ         $0x10, R9
+	JG           group68
+
+done70:
+	MOVQ stride+16(FP), DI
+	SHLQ $0x02, DI
+	ADDQ DI, CX
+	MOVQ words+56(FP), DI
+	SHLQ $0x03, DI
+	ADDQ DI, BX
+	ADDQ DI, SI
+	SHLQ $0x05, DI
+	ADDQ DI, AX
+	ADDQ $0x0c, DX
+	DECQ rows+24(FP)
+	JNZ  row67
+
+last69:
+	VZEROUPPER
+	RET
+
+DATA f32_3f000000<>+0(SB)/4, $0x3f000000
+DATA f32_3f000000<>+4(SB)/4, $0x3f000000
+DATA f32_3f000000<>+8(SB)/4, $0x3f000000
+DATA f32_3f000000<>+12(SB)/4, $0x3f000000
+DATA f32_3f000000<>+16(SB)/4, $0x3f000000
+DATA f32_3f000000<>+20(SB)/4, $0x3f000000
+DATA f32_3f000000<>+24(SB)/4, $0x3f000000
+DATA f32_3f000000<>+28(SB)/4, $0x3f000000
+GLOBL f32_3f000000<>(SB), RODATA|NOPTR, $32
+
+DATA f32_bf000000<>+0(SB)/4, $0xbf000000
+DATA f32_bf000000<>+4(SB)/4, $0xbf000000
+DATA f32_bf000000<>+8(SB)/4, $0xbf000000
+DATA f32_bf000000<>+12(SB)/4, $0xbf000000
+DATA f32_bf000000<>+16(SB)/4, $0xbf000000
+DATA f32_bf000000<>+20(SB)/4, $0xbf000000
+DATA f32_bf000000<>+24(SB)/4, $0xbf000000
+DATA f32_bf000000<>+28(SB)/4, $0xbf000000
+GLOBL f32_bf000000<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3f317218<>+0(SB)/4, $0x3f317218
+DATA f32_3f317218<>+4(SB)/4, $0x3f317218
+DATA f32_3f317218<>+8(SB)/4, $0x3f317218
+DATA f32_3f317218<>+12(SB)/4, $0x3f317218
+DATA f32_3f317218<>+16(SB)/4, $0x3f317218
+DATA f32_3f317218<>+20(SB)/4, $0x3f317218
+DATA f32_3f317218<>+24(SB)/4, $0x3f317218
+DATA f32_3f317218<>+28(SB)/4, $0x3f317218
+GLOBL f32_3f317218<>(SB), RODATA|NOPTR, $32
+
+DATA f32_b102e308<>+0(SB)/4, $0xb102e308
+DATA f32_b102e308<>+4(SB)/4, $0xb102e308
+DATA f32_b102e308<>+8(SB)/4, $0xb102e308
+DATA f32_b102e308<>+12(SB)/4, $0xb102e308
+DATA f32_b102e308<>+16(SB)/4, $0xb102e308
+DATA f32_b102e308<>+20(SB)/4, $0xb102e308
+DATA f32_b102e308<>+24(SB)/4, $0xb102e308
+DATA f32_b102e308<>+28(SB)/4, $0xb102e308
+GLOBL f32_b102e308<>(SB), RODATA|NOPTR, $32
+
+DATA f32_40000000<>+0(SB)/4, $0x40000000
+DATA f32_40000000<>+4(SB)/4, $0x40000000
+DATA f32_40000000<>+8(SB)/4, $0x40000000
+DATA f32_40000000<>+12(SB)/4, $0x40000000
+DATA f32_40000000<>+16(SB)/4, $0x40000000
+DATA f32_40000000<>+20(SB)/4, $0x40000000
+DATA f32_40000000<>+24(SB)/4, $0x40000000
+DATA f32_40000000<>+28(SB)/4, $0x40000000
+GLOBL f32_40000000<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3e8f82bc<>+0(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+4(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+8(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+12(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+16(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+20(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+24(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+28(SB)/4, $0x3e8f82bc
+GLOBL f32_3e8f82bc<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3e8f59d1<>+0(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+4(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+8(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+12(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+16(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+20(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+24(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+28(SB)/4, $0x3e8f59d1
+GLOBL f32_3e8f59d1<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3ecce94f<>+0(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+4(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+8(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+12(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+16(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+20(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+24(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+28(SB)/4, $0x3ecce94f
+GLOBL f32_3ecce94f<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3f2aaa80<>+0(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+4(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+8(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+12(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+16(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+20(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+24(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+28(SB)/4, $0x3f2aaa80
+GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
+
+// func focalTerms32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·focalTerms32AVX512(SB), NOSPLIT, $320-136
+TEXT ·focalTerms32AVX512(SB), NOSPLIT, $576-144
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         terms+8(FP), BX
@@ -2379,529 +2567,458 @@ TEXT ·focalTerms32AVX512(SB), NOSPLIT, $320-136
 	MOVQ         neg+72(FP), DI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Z0
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z11
 	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z11
+	VBROADCASTSS (AX), Z1
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last68
+	JEQ          last72
 
-row67:
+row71:
 	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z11
+	VBROADCASTSS (AX), Z1
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	TESTQ        R9, R9
-	JZ           done70
+	JZ           done74
 
-group69:
+group73:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x40
-	JAE   whole71
+	JAE   whole75
 	BZHIQ R9, R8, R8
 
-whole71:
+whole75:
 	MOVQ             R8, (SP)
 	MOVQ             AX, R8
 	SHRQ             $0x05, R8
-	KMOVW            (SP), K1
-	VMOVUPS.Z        (CX)(AX*1), K1, Z12
 	PREFETCHT0       12288(CX)(AX*1)
 	KMOVW            (SI)(R8*1), K1
 	KMOVW            (DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y2, Y2, Y2
-	VMAXPS           Z12, Z2, Z13
-	VMOVAPS.Z        Z13, K2, Z13
-	VORPS.BCST       f32_80000000<>+0(SB), Z12, Z12
-	VCMPPS           $0x15, Z1, Z12, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z12, Z14
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z12
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z12
-	VMULPS           Z12, Z12, Z15
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z16
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z16, Z17
-	VSUBPS           Z17, Z12, Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z18
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z18
-	VFMADD231PS      Z12, Z19, Z18
-	VFMADD231PS      Z18, Z15, Z17
-	VADDPS           Z17, Z16, Z18
-	VSUBPS           Z16, Z18, Z16
-	VSUBPS           Z16, Z17, Z17
-	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z14, Z18, K1, Z18
-	VMULPS.Z         Z14, Z17, K1, Z17
-	VMOVUPS          Z13, 64(SP)
-	KMOVW            2(SP), K1
-	VMOVUPS.Z        64(CX)(AX*1), K1, Z12
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
+	VMOVUPS          (CX)(AX*1), K2, Z2
+	VXORPS.BCST      f32_80000000<>+0(SB), Z2, K1, Z2
+	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
+	VMOVUPS          Z2, 128(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z3
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z3
+	VMULPS           Z3, Z3, Z17
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z18
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z18, Z19
+	VSUBPS           Z19, Z3, Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z20
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z20
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z20
+	VFMADD231PS      Z3, Z21, Z20
+	VFMADD231PS      Z20, Z17, Z19
+	VADDPS           Z19, Z18, Z20
+	VPSLLD           $0x17, Z2, Z2
+	VSUBPS           Z18, Z20, Z18
+	VSUBPS           Z18, Z19, Z19
+	VMULPS           Z2, Z19, Z19
+	VMULPS           Z2, Z20, Z20
+	VMOVUPS          Z19, 64(SP)
 	PREFETCHT0       12352(CX)(AX*1)
 	KMOVW            2(SI)(R8*1), K1
 	KMOVW            2(DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y2, Y2, Y2
-	VMAXPS           Z12, Z2, Z13
-	VMOVAPS.Z        Z13, K2, Z13
-	VORPS.BCST       f32_80000000<>+0(SB), Z12, Z12
-	VCMPPS           $0x15, Z1, Z12, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z12, Z14
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z12
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z12
-	VMULPS           Z12, Z12, Z15
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z16
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z16, Z19
-	VSUBPS           Z19, Z12, Z19
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z20
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z21
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z20
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z20
-	VFMADD231PS      Z12, Z21, Z20
-	VFMADD231PS      Z20, Z15, Z19
-	VADDPS           Z19, Z16, Z20
-	VSUBPS           Z16, Z20, Z16
-	VSUBPS           Z16, Z19, Z19
-	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z14, Z20, K1, Z20
-	VMULPS.Z         Z14, Z19, K1, Z19
-	VMOVUPS          Z13, 128(SP)
-	KMOVW            4(SP), K1
-	VMOVUPS.Z        128(CX)(AX*1), K1, Z12
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
+	VMOVUPS          64(CX)(AX*1), K2, Z2
+	VXORPS.BCST      f32_80000000<>+0(SB), Z2, K1, Z2
+	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
+	VMOVUPS          Z2, 256(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z3
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z3
+	VMULPS           Z3, Z3, Z17
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z18
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z18, Z19
+	VSUBPS           Z19, Z3, Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z22
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z21
+	VFMADD231PS      Z3, Z22, Z21
+	VFMADD231PS      Z21, Z17, Z19
+	VADDPS           Z19, Z18, Z21
+	VPSLLD           $0x17, Z2, Z2
+	VSUBPS           Z18, Z21, Z18
+	VSUBPS           Z18, Z19, Z19
+	VMULPS           Z2, Z19, Z19
+	VMULPS           Z2, Z21, Z21
+	VMOVUPS          Z19, 192(SP)
 	PREFETCHT0       12416(CX)(AX*1)
 	KMOVW            4(SI)(R8*1), K1
 	KMOVW            4(DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y2, Y2, Y2
-	VMAXPS           Z12, Z2, Z13
-	VMOVAPS.Z        Z13, K2, Z13
-	VORPS.BCST       f32_80000000<>+0(SB), Z12, Z12
-	VCMPPS           $0x15, Z1, Z12, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z12, Z14
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z12
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z12
-	VMULPS           Z12, Z12, Z15
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z16
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z16, Z21
-	VSUBPS           Z21, Z12, Z21
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
+	VMOVUPS          128(CX)(AX*1), K2, Z2
+	VXORPS.BCST      f32_80000000<>+0(SB), Z2, K1, Z2
+	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
+	VMOVUPS          Z2, 384(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z3
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z3
+	VMULPS           Z3, Z3, Z17
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z18
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z18, Z19
+	VSUBPS           Z19, Z3, Z19
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z22
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z22
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z22
-	VFMADD231PS      Z12, Z23, Z22
-	VFMADD231PS      Z22, Z15, Z21
-	VADDPS           Z21, Z16, Z22
-	VSUBPS           Z16, Z22, Z16
-	VSUBPS           Z16, Z21, Z21
-	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z14, Z22, K1, Z22
-	VMULPS.Z         Z14, Z21, K1, Z21
-	VMOVUPS          Z13, 192(SP)
-	KMOVW            6(SP), K1
-	VMOVUPS.Z        192(CX)(AX*1), K1, Z12
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z22
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z22
+	VFMADD231PS      Z3, Z23, Z22
+	VFMADD231PS      Z22, Z17, Z19
+	VADDPS           Z19, Z18, Z22
+	VPSLLD           $0x17, Z2, Z2
+	VSUBPS           Z18, Z22, Z18
+	VSUBPS           Z18, Z19, Z19
+	VMULPS           Z2, Z19, Z19
+	VMULPS           Z2, Z22, Z22
+	VMOVUPS          Z19, 320(SP)
 	PREFETCHT0       12480(CX)(AX*1)
 	KMOVW            6(SI)(R8*1), K1
 	KMOVW            6(DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y2, Y2, Y2
-	VMAXPS           Z12, Z2, Z13
-	VMOVAPS.Z        Z13, K2, Z13
-	VORPS.BCST       f32_80000000<>+0(SB), Z12, Z12
-	VCMPPS           $0x15, Z1, Z12, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z12, Z14
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z12
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z12
-	VMULPS           Z12, Z12, Z15
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z16
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z16, Z23
-	VSUBPS           Z23, Z12, Z23
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z24
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z25
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z24
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z25
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z24
-	VFMADD231PS      Z12, Z25, Z24
-	VFMADD231PS      Z24, Z15, Z23
-	VADDPS           Z23, Z16, Z24
-	VSUBPS           Z16, Z24, Z16
-	VSUBPS           Z16, Z23, Z23
-	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z14, Z24, K1, Z24
-	VMULPS.Z         Z14, Z23, K1, Z23
-	VMOVUPS          Z13, 256(SP)
-	VMULPS           Z18, Z18, Z12
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z13
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z14
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z12, Z13
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z12, Z14
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z12, Z13
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z12, Z14
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z12, Z13
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z12, Z14
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z12, Z13
-	VFMADD231PS      Z18, Z14, Z13
-	VMULPS           Z13, Z12, Z13
-	VMULPS           Z20, Z20, Z12
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z14
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z15
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z12, Z14
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z12, Z15
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z12, Z14
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z12, Z15
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z12, Z14
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z12, Z15
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z12, Z14
-	VFMADD231PS      Z20, Z15, Z14
-	VMULPS           Z14, Z12, Z14
-	VMULPS           Z22, Z22, Z12
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z15
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z16
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z12, Z15
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z12, Z16
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z12, Z15
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z12, Z16
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z12, Z15
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z12, Z16
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z12, Z15
-	VFMADD231PS      Z22, Z16, Z15
-	VMULPS           Z15, Z12, Z15
-	VMULPS           Z24, Z24, Z12
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z16
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z25
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z12, Z16
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z12, Z25
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z12, Z16
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z12, Z25
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z12, Z16
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z12, Z25
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z12, Z16
-	VFMADD231PS      Z24, Z25, Z16
-	VMULPS           Z16, Z12, Z16
-	VMOVUPS          64(SP), Z12
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z25
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z28
-	VDIVPS           Z25, Z28, Z26
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z25, Z27
-	VSUBPS           Z27, Z18, Z27
-	VADDPS           Z17, Z27, Z27
-	VFNMADD231PS     Z26, Z25, Z28
-	VFNMADD231PS     Z26, Z27, Z28
-	VFMSUB231PS      Z17, Z26, Z13
-	VADDPS           Z13, Z18, Z13
-	VADDPS           Z13, Z12, Z13
-	VXORPS           Y2, Y2, Y2
-	VCMPPS           $0x00, Z2, Z12, K1
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z12
-	VBLENDMPS        Z18, Z12, K1, Z3
-	VBLENDMPS        Z12, Z18, K1, Z4
-	VMOVAPS.Z        Z17, K1, Z17
-	VMULPS           Z26, Z3, Z12
-	VMOVUPS          Z12, Z18
-	VFNMADD231PS     Z26, Z3, Z18
-	VFNMADD231PS     Z28, Z12, Z18
-	VFNMADD231PS     Z17, Z26, Z18
-	VMULPS           Z13, Z4, Z4
-	VFMADD231PS      Z0, Z4, Z3
-	VMULPS           Z3, Z26, Z4
-	VMULPS           Z28, Z4, Z28
-	VMOVUPS          Z12, Z17
-	VMOVUPS          Z18, Z25
-	MOVQ             root+112(FP), R10
-	TESTQ            R10, R10
-	JZ               enough73
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
+	VMOVUPS          192(CX)(AX*1), K2, Z2
+	VXORPS.BCST      f32_80000000<>+0(SB), Z2, K1, Z2
+	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
+	VMOVUPS          Z2, 512(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z3
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z3
+	VMULPS           Z3, Z3, Z17
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z18
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z18, Z19
+	VSUBPS           Z19, Z3, Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z24
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z23
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z24
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z23
+	VFMADD231PS      Z3, Z24, Z23
+	VFMADD231PS      Z23, Z17, Z19
+	VADDPS           Z19, Z18, Z23
+	VPSLLD           $0x17, Z2, Z2
+	VSUBPS           Z18, Z23, Z18
+	VSUBPS           Z18, Z19, Z19
+	VMULPS           Z2, Z19, Z19
+	VMULPS           Z2, Z23, Z23
+	VMOVUPS          Z19, 448(SP)
+	VMULPS           Z20, Z20, Z2
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z3
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z17
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z2, Z17
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z2, Z17
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z2, Z3
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z2, Z17
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z2, Z3
+	VFMADD231PS      Z20, Z17, Z3
+	VMULPS           Z3, Z2, Z3
+	VMULPS           Z21, Z21, Z2
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z17
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z18
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z2, Z17
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z2, Z18
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z2, Z17
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z2, Z18
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z2, Z17
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z2, Z18
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z2, Z17
+	VFMADD231PS      Z21, Z18, Z17
+	VMULPS           Z17, Z2, Z17
+	VMULPS           Z22, Z22, Z2
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z18
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z19
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z2, Z18
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z2, Z19
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z2, Z18
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z2, Z19
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z2, Z18
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z2, Z19
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z2, Z18
+	VFMADD231PS      Z22, Z19, Z18
+	VMULPS           Z18, Z2, Z18
+	VMULPS           Z23, Z23, Z2
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z19
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z24
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z2, Z19
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z2, Z24
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z2, Z19
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z2, Z24
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z2, Z19
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z2, Z24
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z2, Z19
+	VFMADD231PS      Z23, Z24, Z19
+	VMULPS           Z19, Z2, Z19
+	VMOVUPS          128(SP), Z2
+	VMOVUPS          64(SP), Z24
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z25
+	VADDPS           Z25, Z20, Z26
+	VDIVPS           Z26, Z25, Z26
+	VSUBPS           Z26, Z25, Z25
+	VFNMADD231PS     Z26, Z20, Z25
+	VFNMADD231PS     Z26, Z24, Z25
+	VFMADD231PS      Z24, Z26, Z3
+	VADDPS           Z3, Z20, Z3
+	VXORPS           Y4, Y4, Y4
+	VMAXPS           Z2, Z4, Z4
+	VADDPS           Z3, Z4, Z3
+	VMULPS           Z26, Z20, Z27
+	VMOVUPS          Z27, Z28
+	VFMSUB231PS      Z26, Z20, Z28
+	VFMADD231PS      Z26, Z24, Z28
+	VXORPS           Y7, Y7, Y7
+	VCMPPS           $0x11, Z7, Z2, K1
+	VBLENDMPS        Z27, Z26, K1, Z5
+	VBLENDMPS        Z26, Z27, K1, Z6
+	VMOVAPS.Z        Z28, K1, Z2
+	VFMADD231PS      Z25, Z5, Z2
+	VADDPS           Z2, Z5, Z20
+	VMOVUPS          Z20, Z24
+	CMPQ             root+112(FP), $0x01
+	JL               less76
+	VSQRTPS          Z24, Z24
+	CMPQ             root+112(FP), $0x02
+	JL               less77
+	MOVQ             powers+120(FP), R10
+	VMOVUPS          (R10)(AX*1), Z24
 
-again72:
-	VSQRTPS      Z12, Z17
-	VMOVUPS      Z12, Z26
-	VFNMADD231PS Z17, Z17, Z26
-	VSUBPS       Z26, Z18, Z25
-	VADDPS       Z17, Z17, Z26
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z26, Z26
-	VDIVPS       Z26, Z25, Z25
-	DECQ         R10
-	JNZ          again72
-
-enough73:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough75
-
-again74:
-	VMULPS       Z12, Z17, Z26
-	VMOVUPS      Z26, Z27
-	VFNMADD231PS Z12, Z17, Z27
-	VFMADD231PS  Z18, Z17, Z27
-	VFMADD231PS  Z12, Z25, Z27
-	VMOVUPS      Z27, Z25
-	VMOVUPS      Z26, Z17
-	DECQ         R10
-	JNZ          again74
-
-enough75:
-	VMULPS       Z13, Z25, Z26
-	VFMSUB231PS  Z13, Z17, Z26
-	VMULPS       Z4, Z25, Z25
-	VFNMADD231PS Z28, Z17, Z25
-	VFMSUB231PS  Z4, Z17, Z25
-	KMOVW        (SI)(R8*1), K1
-	KMOVW        (DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z11, Z12
-	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
-	VMOVAPS.Z    Z12, K2, Z12
-	VMULPS       Z12, Z25, Z25
-	KMOVW        (SP), K1
-	VMOVUPS      Z25, K1, (DX)(AX*1)
-	VMOVUPS      Z26, (BX)(AX*1)
-	VMOVUPS      128(SP), Z12
-	VADDPS.BCST  f32_3f800000<>+0(SB), Z20, Z13
-	VBROADCASTSS f32_3f800000<>+0(SB), Z25
-	VDIVPS       Z13, Z25, Z17
-	VSUBPS.BCST  f32_3f800000<>+0(SB), Z13, Z18
-	VSUBPS       Z18, Z20, Z18
-	VADDPS       Z19, Z18, Z18
-	VFNMADD231PS Z17, Z13, Z25
-	VFNMADD231PS Z17, Z18, Z25
-	VFMSUB231PS  Z19, Z17, Z14
-	VADDPS       Z14, Z20, Z14
-	VADDPS       Z14, Z12, Z14
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x00, Z2, Z12, K1
-	VBROADCASTSS f32_3f800000<>+0(SB), Z12
-	VBLENDMPS    Z20, Z12, K1, Z5
-	VBLENDMPS    Z12, Z20, K1, Z6
-	VMOVAPS.Z    Z19, K1, Z19
-	VMULPS       Z17, Z5, Z12
-	VMOVUPS      Z12, Z13
-	VFNMADD231PS Z17, Z5, Z13
-	VFNMADD231PS Z25, Z12, Z13
-	VFNMADD231PS Z19, Z17, Z13
-	VMULPS       Z14, Z6, Z6
-	VFMADD231PS  Z0, Z6, Z5
-	VMULPS       Z5, Z17, Z6
-	VMULPS       Z25, Z6, Z25
-	VMOVUPS      Z12, Z17
-	VMOVUPS      Z13, Z18
-	MOVQ         root+112(FP), R10
-	TESTQ        R10, R10
-	JZ           enough77
-
-again76:
-	VSQRTPS      Z12, Z17
-	VMOVUPS      Z12, Z19
-	VFNMADD231PS Z17, Z17, Z19
-	VSUBPS       Z19, Z13, Z18
-	VADDPS       Z17, Z17, Z19
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z19, Z19
-	VDIVPS       Z19, Z18, Z18
-	DECQ         R10
-	JNZ          again76
-
-enough77:
+less77:
+less76:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
 	JZ    enough79
 
 again78:
-	VMULPS       Z12, Z17, Z19
-	VMOVUPS      Z19, Z20
-	VFNMADD231PS Z12, Z17, Z20
-	VFMADD231PS  Z13, Z17, Z20
-	VFMADD231PS  Z12, Z18, Z20
-	VMOVUPS      Z20, Z18
-	VMOVUPS      Z19, Z17
-	DECQ         R10
-	JNZ          again78
+	VMULPS      Z2, Z24, Z25
+	VFMADD231PS Z5, Z24, Z25
+	VMOVUPS     Z25, Z24
+	DECQ        R10
+	JNZ         again78
 
 enough79:
-	VMULPS       Z14, Z18, Z19
-	VFMSUB231PS  Z14, Z17, Z19
-	VMULPS       Z6, Z18, Z18
-	VFNMADD231PS Z25, Z17, Z18
-	VFMSUB231PS  Z6, Z17, Z18
-	KMOVW        2(SI)(R8*1), K1
-	KMOVW        2(DI)(R8*1), K2
+	VMULPS       Z3, Z6, Z6
+	VFMADD231PS  Z0, Z6, Z20
+	VMULPS       Z3, Z24, Z3
+	VMULPS       Z20, Z24, Z20
+	KMOVW        (SI)(R8*1), K1
+	KMOVW        (DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPS      Z11, Z12
-	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
-	VMOVAPS.Z    Z12, K2, Z12
-	VMULPS       Z12, Z18, Z18
-	KMOVW        2(SP), K1
-	VMOVUPS      Z18, K1, 64(DX)(AX*1)
-	VMOVUPS      Z19, 64(BX)(AX*1)
-	VMOVUPS      192(SP), Z12
-	VADDPS.BCST  f32_3f800000<>+0(SB), Z22, Z13
-	VBROADCASTSS f32_3f800000<>+0(SB), Z18
-	VDIVPS       Z13, Z18, Z14
-	VSUBPS.BCST  f32_3f800000<>+0(SB), Z13, Z17
-	VSUBPS       Z17, Z22, Z17
-	VADDPS       Z21, Z17, Z17
-	VFNMADD231PS Z14, Z13, Z18
-	VFNMADD231PS Z14, Z17, Z18
-	VFMSUB231PS  Z21, Z14, Z15
-	VADDPS       Z15, Z22, Z15
-	VADDPS       Z15, Z12, Z15
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x00, Z2, Z12, K1
-	VBROADCASTSS f32_3f800000<>+0(SB), Z12
-	VBLENDMPS    Z22, Z12, K1, Z7
-	VBLENDMPS    Z12, Z22, K1, Z8
-	VMOVAPS.Z    Z21, K1, Z21
-	VMULPS       Z14, Z7, Z12
-	VMOVUPS      Z12, Z13
-	VFNMADD231PS Z14, Z7, Z13
-	VFNMADD231PS Z18, Z12, Z13
-	VFNMADD231PS Z21, Z14, Z13
-	VMULPS       Z15, Z8, Z8
-	VFMADD231PS  Z0, Z8, Z7
-	VMULPS       Z7, Z14, Z8
-	VMULPS       Z18, Z8, Z18
-	VMOVUPS      Z12, Z14
-	VMOVUPS      Z13, Z17
-	MOVQ         root+112(FP), R10
-	TESTQ        R10, R10
-	JZ           enough81
+	VMOVUPS      Z1, Z2
+	VXORPS.BCST  f32_80000000<>+0(SB), Z2, K1, Z2
+	VMOVAPS.Z    Z2, K2, Z2
+	VMULPS       Z2, Z20, Z20
+	KMOVW        (SP), K1
+	VMOVUPS      Z20, K1, (DX)(AX*1)
+	VMOVUPS      Z3, (BX)(AX*1)
+	VMOVUPS      256(SP), Z2
+	VMOVUPS      192(SP), Z3
+	VBROADCASTSS f32_3f800000<>+0(SB), Z20
+	VADDPS       Z20, Z21, Z24
+	VDIVPS       Z24, Z20, Z24
+	VSUBPS       Z24, Z20, Z20
+	VFNMADD231PS Z24, Z21, Z20
+	VFNMADD231PS Z24, Z3, Z20
+	VFMADD231PS  Z3, Z24, Z17
+	VADDPS       Z17, Z21, Z17
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Z2, Z8, Z8
+	VADDPS       Z17, Z8, Z17
+	VMULPS       Z24, Z21, Z25
+	VMOVUPS      Z25, Z26
+	VFMSUB231PS  Z24, Z21, Z26
+	VFMADD231PS  Z24, Z3, Z26
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x11, Z7, Z2, K1
+	VBLENDMPS    Z25, Z24, K1, Z9
+	VBLENDMPS    Z24, Z25, K1, Z10
+	VMOVAPS.Z    Z26, K1, Z2
+	VFMADD231PS  Z20, Z9, Z2
+	VADDPS       Z2, Z9, Z3
+	VMOVUPS      Z3, Z20
+	CMPQ         root+112(FP), $0x01
+	JL           less80
+	VSQRTPS      Z20, Z20
+	CMPQ         root+112(FP), $0x02
+	JL           less81
+	MOVQ         powers+120(FP), R10
+	VMOVUPS      64(R10)(AX*1), Z20
 
-again80:
-	VSQRTPS      Z12, Z14
-	VMOVUPS      Z12, Z19
-	VFNMADD231PS Z14, Z14, Z19
-	VSUBPS       Z19, Z13, Z17
-	VADDPS       Z14, Z14, Z19
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z19, Z19
-	VDIVPS       Z19, Z17, Z17
-	DECQ         R10
-	JNZ          again80
-
-enough81:
+less81:
+less80:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
 	JZ    enough83
 
 again82:
-	VMULPS       Z12, Z14, Z19
-	VMOVUPS      Z19, Z20
-	VFNMADD231PS Z12, Z14, Z20
-	VFMADD231PS  Z13, Z14, Z20
-	VFMADD231PS  Z12, Z17, Z20
-	VMOVUPS      Z20, Z17
-	VMOVUPS      Z19, Z14
-	DECQ         R10
-	JNZ          again82
+	VMULPS      Z2, Z20, Z21
+	VFMADD231PS Z9, Z20, Z21
+	VMOVUPS     Z21, Z20
+	DECQ        R10
+	JNZ         again82
 
 enough83:
-	VMULPS       Z15, Z17, Z19
-	VFMSUB231PS  Z15, Z14, Z19
-	VMULPS       Z8, Z17, Z17
-	VFNMADD231PS Z18, Z14, Z17
-	VFMSUB231PS  Z8, Z14, Z17
-	KMOVW        4(SI)(R8*1), K1
-	KMOVW        4(DI)(R8*1), K2
+	VMULPS       Z17, Z10, Z10
+	VFMADD231PS  Z0, Z10, Z3
+	VMULPS       Z17, Z20, Z17
+	VMULPS       Z3, Z20, Z3
+	KMOVW        2(SI)(R8*1), K1
+	KMOVW        2(DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPS      Z11, Z12
-	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
-	VMOVAPS.Z    Z12, K2, Z12
-	VMULPS       Z12, Z17, Z17
-	KMOVW        4(SP), K1
-	VMOVUPS      Z17, K1, 128(DX)(AX*1)
-	VMOVUPS      Z19, 128(BX)(AX*1)
-	VMOVUPS      256(SP), Z12
-	VADDPS.BCST  f32_3f800000<>+0(SB), Z24, Z13
+	VMOVUPS      Z1, Z2
+	VXORPS.BCST  f32_80000000<>+0(SB), Z2, K1, Z2
+	VMOVAPS.Z    Z2, K2, Z2
+	VMULPS       Z2, Z3, Z3
+	KMOVW        2(SP), K1
+	VMOVUPS      Z3, K1, 64(DX)(AX*1)
+	VMOVUPS      Z17, 64(BX)(AX*1)
+	VMOVUPS      384(SP), Z2
+	VMOVUPS      320(SP), Z3
 	VBROADCASTSS f32_3f800000<>+0(SB), Z17
-	VDIVPS       Z13, Z17, Z14
-	VSUBPS.BCST  f32_3f800000<>+0(SB), Z13, Z15
-	VSUBPS       Z15, Z24, Z15
-	VADDPS       Z23, Z15, Z15
-	VFNMADD231PS Z14, Z13, Z17
-	VFNMADD231PS Z14, Z15, Z17
-	VFMSUB231PS  Z23, Z14, Z16
-	VADDPS       Z16, Z24, Z16
-	VADDPS       Z16, Z12, Z16
-	VXORPS       Y2, Y2, Y2
-	VCMPPS       $0x00, Z2, Z12, K1
-	VBROADCASTSS f32_3f800000<>+0(SB), Z12
-	VBLENDMPS    Z24, Z12, K1, Z9
-	VBLENDMPS    Z12, Z24, K1, Z10
-	VMOVAPS.Z    Z23, K1, Z23
-	VMULPS       Z14, Z9, Z12
-	VMOVUPS      Z12, Z13
-	VFNMADD231PS Z14, Z9, Z13
-	VFNMADD231PS Z17, Z12, Z13
-	VFNMADD231PS Z23, Z14, Z13
-	VMULPS       Z16, Z10, Z10
-	VFMADD231PS  Z0, Z10, Z9
-	VMULPS       Z9, Z14, Z10
-	VMULPS       Z17, Z10, Z17
-	VMOVUPS      Z12, Z14
-	VMOVUPS      Z13, Z15
-	MOVQ         root+112(FP), R10
-	TESTQ        R10, R10
-	JZ           enough85
+	VADDPS       Z17, Z22, Z20
+	VDIVPS       Z20, Z17, Z20
+	VSUBPS       Z20, Z17, Z17
+	VFNMADD231PS Z20, Z22, Z17
+	VFNMADD231PS Z20, Z3, Z17
+	VFMADD231PS  Z3, Z20, Z18
+	VADDPS       Z18, Z22, Z18
+	VXORPS       Y11, Y11, Y11
+	VMAXPS       Z2, Z11, Z11
+	VADDPS       Z18, Z11, Z18
+	VMULPS       Z20, Z22, Z21
+	VMOVUPS      Z21, Z24
+	VFMSUB231PS  Z20, Z22, Z24
+	VFMADD231PS  Z20, Z3, Z24
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x11, Z7, Z2, K1
+	VBLENDMPS    Z21, Z20, K1, Z12
+	VBLENDMPS    Z20, Z21, K1, Z13
+	VMOVAPS.Z    Z24, K1, Z2
+	VFMADD231PS  Z17, Z12, Z2
+	VADDPS       Z2, Z12, Z3
+	VMOVUPS      Z3, Z17
+	CMPQ         root+112(FP), $0x01
+	JL           less84
+	VSQRTPS      Z17, Z17
+	CMPQ         root+112(FP), $0x02
+	JL           less85
+	MOVQ         powers+120(FP), R10
+	VMOVUPS      128(R10)(AX*1), Z17
 
-again84:
-	VSQRTPS      Z12, Z14
-	VMOVUPS      Z12, Z18
-	VFNMADD231PS Z14, Z14, Z18
-	VSUBPS       Z18, Z13, Z15
-	VADDPS       Z14, Z14, Z18
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z18, Z18
-	VDIVPS       Z18, Z15, Z15
-	DECQ         R10
-	JNZ          again84
-
-enough85:
+less85:
+less84:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
 	JZ    enough87
 
 again86:
-	VMULPS       Z12, Z14, Z18
-	VMOVUPS      Z18, Z19
-	VFNMADD231PS Z12, Z14, Z19
-	VFMADD231PS  Z13, Z14, Z19
-	VFMADD231PS  Z12, Z15, Z19
-	VMOVUPS      Z19, Z15
-	VMOVUPS      Z18, Z14
-	DECQ         R10
-	JNZ          again86
+	VMULPS      Z2, Z17, Z20
+	VFMADD231PS Z12, Z17, Z20
+	VMOVUPS     Z20, Z17
+	DECQ        R10
+	JNZ         again86
 
 enough87:
-	VMULPS       Z16, Z15, Z18
-	VFMSUB231PS  Z16, Z14, Z18
-	VMULPS       Z10, Z15, Z15
-	VFNMADD231PS Z17, Z14, Z15
-	VFMSUB231PS  Z10, Z14, Z15
-	KMOVW        6(SI)(R8*1), K1
-	KMOVW        6(DI)(R8*1), K2
+	VMULPS       Z18, Z13, Z13
+	VFMADD231PS  Z0, Z13, Z3
+	VMULPS       Z18, Z17, Z18
+	VMULPS       Z3, Z17, Z3
+	KMOVW        4(SI)(R8*1), K1
+	KMOVW        4(DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPS      Z11, Z12
-	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
-	VMOVAPS.Z    Z12, K2, Z12
-	VMULPS       Z12, Z15, Z15
-	KMOVW        6(SP), K1
-	VMOVUPS      Z15, K1, 192(DX)(AX*1)
-	VMOVUPS      Z18, 192(BX)(AX*1)
-	ADDQ         $+256, AX
-	SUBQ         $0x40, R9
-	JG           group69
+	VMOVUPS      Z1, Z2
+	VXORPS.BCST  f32_80000000<>+0(SB), Z2, K1, Z2
+	VMOVAPS.Z    Z2, K2, Z2
+	VMULPS       Z2, Z3, Z3
+	KMOVW        4(SP), K1
+	VMOVUPS      Z3, K1, 128(DX)(AX*1)
+	VMOVUPS      Z18, 128(BX)(AX*1)
+	VMOVUPS      512(SP), Z2
+	VMOVUPS      448(SP), Z3
+	VBROADCASTSS f32_3f800000<>+0(SB), Z17
+	VADDPS       Z17, Z23, Z18
+	VDIVPS       Z18, Z17, Z18
+	VSUBPS       Z18, Z17, Z17
+	VFNMADD231PS Z18, Z23, Z17
+	VFNMADD231PS Z18, Z3, Z17
+	VFMADD231PS  Z3, Z18, Z19
+	VADDPS       Z19, Z23, Z19
+	VXORPS       Y14, Y14, Y14
+	VMAXPS       Z2, Z14, Z14
+	VADDPS       Z19, Z14, Z19
+	VMULPS       Z18, Z23, Z20
+	VMOVUPS      Z20, Z21
+	VFMSUB231PS  Z18, Z23, Z21
+	VFMADD231PS  Z18, Z3, Z21
+	VXORPS       Y7, Y7, Y7
+	VCMPPS       $0x11, Z7, Z2, K1
+	VBLENDMPS    Z20, Z18, K1, Z15
+	VBLENDMPS    Z18, Z20, K1, Z16
+	VMOVAPS.Z    Z21, K1, Z2
+	VFMADD231PS  Z17, Z15, Z2
+	VADDPS       Z2, Z15, Z3
+	VMOVUPS      Z3, Z17
+	CMPQ         root+112(FP), $0x01
+	JL           less88
+	VSQRTPS      Z17, Z17
+	CMPQ         root+112(FP), $0x02
+	JL           less89
+	MOVQ         powers+120(FP), R10
+	VMOVUPS      192(R10)(AX*1), Z17
 
-done70:
+less89:
+less88:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough91
+
+again90:
+	VMULPS      Z2, Z17, Z18
+	VFMADD231PS Z15, Z17, Z18
+	VMOVUPS     Z18, Z17
+	DECQ        R10
+	JNZ         again90
+
+enough91:
+	VMULPS      Z19, Z16, Z16
+	VFMADD231PS Z0, Z16, Z3
+	VMULPS      Z19, Z17, Z19
+	VMULPS      Z3, Z17, Z3
+	KMOVW       6(SI)(R8*1), K1
+	KMOVW       6(DI)(R8*1), K2
+	KORW        K1, K2, K2
+	VMOVUPS     Z1, Z2
+	VXORPS.BCST f32_80000000<>+0(SB), Z2, K1, Z2
+	VMOVAPS.Z   Z2, K2, Z2
+	VMULPS      Z2, Z3, Z3
+	KMOVW       6(SP), K1
+	VMOVUPS     Z3, K1, 192(DX)(AX*1)
+	VMOVUPS     Z19, 192(BX)(AX*1)
+	ADDQ        $+256, AX
+	SUBQ        $0x40, R9
+	JG          group73
+
+done74:
 	MOVQ stride+40(FP), AX
 	SHLQ $0x02, AX
 	MOVQ AX, CX
@@ -2916,669 +3033,620 @@ done70:
 	SHLQ $0x03, AX
 	ADDQ AX, SI
 	ADDQ AX, DI
+	SHLQ $0x05, AX
+	ADDQ AX, powers+120(FP)
 	ADDQ $0x0c, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row67
+	JNZ  row71
 
-last68:
+last72:
 	VZEROUPPER
 	RET
 
-// func focalWeighted32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// func focalWeighted32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focalWeighted32AVX512(SB), NOSPLIT, $320-136
+TEXT ·focalWeighted32AVX512(SB), NOSPLIT, $576-144
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Z0
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z12
 	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z12
+	VBROADCASTSS (AX), Z1
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last89
+	JEQ          last93
 
-row88:
+row92:
 	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z12
+	VBROADCASTSS (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done91
+	JZ           done95
 
-group90:
+group94:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole92
+	JAE   whole96
 	BZHIQ R8, DI, DI
 
-whole92:
+whole96:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x05, DI
-	KMOVW            (SP), K1
-	VMOVUPS.Z        (CX)(AX*1), K1, Z13
 	PREFETCHT0       12288(CX)(AX*1)
 	KMOVW            (BX)(DI*1), K1
 	KMOVW            (SI)(DI*1), K2
 	KORW             K1, K2, K2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          (CX)(AX*1), K2, Z3
 	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z14
-	VBROADCASTSS     8(R9), Z15
-	VSUBPS           Z14, Z13, Z16
-	VSUBPS           Z13, Z16, Z17
-	VSUBPS           Z17, Z16, Z18
-	VSUBPS           Z18, Z13, Z18
-	VADDPS           Z14, Z17, Z17
-	VSUBPS           Z17, Z18, Z18
-	VSUBPS           Z15, Z18, Z18
-	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K1, Z16
-	VXORPS           Y3, Y3, Y3
-	VCMPPS           $0x11, Z3, Z16, K1
-	VADDPS           Z18, Z16, Z13
-	VXORPS.BCST      f32_80000000<>+0(SB), Z18, Z18
-	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS           Z13, Z13, K1, Z13
-	VMOVAPS.Z        Z13, K2, Z13
-	VORPS.BCST       f32_80000000<>+0(SB), Z16, Z16
-	VCMPPS           $0x15, Z1, Z16, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z16, Z14
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z16
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z16
-	VADDPS           Z18, Z16, Z16
-	VMULPS           Z16, Z16, Z15
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z17
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z17, Z18
-	VSUBPS           Z18, Z16, Z18
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z20
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z20
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z19
-	VFMADD231PS      Z16, Z20, Z19
-	VFMADD231PS      Z19, Z15, Z18
-	VADDPS           Z18, Z17, Z19
-	VSUBPS           Z17, Z19, Z17
-	VSUBPS           Z17, Z18, Z18
-	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z14, Z19, K1, Z19
-	VMULPS.Z         Z14, Z18, K1, Z18
-	VMOVUPS          Z13, 64(SP)
-	KMOVW            2(SP), K1
-	VMOVUPS.Z        64(CX)(AX*1), K1, Z13
+	VBROADCASTSS     4(R9), Z4
+	VBROADCASTSS     8(R9), Z5
+	VSUBPS           Z4, Z3, Z6
+	VSUBPS           Z3, Z6, Z7
+	VSUBPS           Z7, Z6, Z8
+	VSUBPS           Z8, Z3, Z8
+	VADDPS           Z4, Z7, Z7
+	VSUBPS           Z7, Z8, Z8
+	VSUBPS           Z5, Z8, Z8
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
+	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K1, Z8
+	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z3
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
+	VMOVAPS.Z        Z8, K1, Z8
+	VADDPS           Z8, Z6, Z3
+	VSUBPS           Z6, Z3, Z6
+	VSUBPS           Z6, Z8, Z8
+	VMOVAPS.Z        Z8, K1, Z8
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z6
+	VXORPS           Z6, Z8, Z6
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 128(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z4
+	VADDPS           Z6, Z4, Z4
+	VMULPS           Z4, Z4, Z5
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z6, Z7
+	VSUBPS           Z7, Z4, Z7
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z8
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z8
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z22
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z8
+	VFMADD231PS      Z4, Z22, Z8
+	VFMADD231PS      Z8, Z5, Z7
+	VADDPS           Z7, Z6, Z8
+	VPSLLD           $0x17, Z3, Z3
+	VSUBPS           Z6, Z8, Z6
+	VSUBPS           Z6, Z7, Z7
+	VMULPS           Z3, Z7, Z7
+	VMULPS           Z3, Z8, Z8
+	VMOVUPS          Z7, 64(SP)
 	PREFETCHT0       12352(CX)(AX*1)
 	KMOVW            2(BX)(DI*1), K1
 	KMOVW            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          64(CX)(AX*1), K2, Z3
 	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z14
-	VBROADCASTSS     8(R9), Z15
-	VSUBPS           Z14, Z13, Z16
-	VSUBPS           Z13, Z16, Z17
-	VSUBPS           Z17, Z16, Z20
-	VSUBPS           Z20, Z13, Z20
-	VADDPS           Z14, Z17, Z17
-	VSUBPS           Z17, Z20, Z20
-	VSUBPS           Z15, Z20, Z20
-	VXORPS.BCST      f32_80000000<>+0(SB), Z20, K1, Z20
-	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K1, Z16
-	VXORPS           Y3, Y3, Y3
-	VCMPPS           $0x11, Z3, Z16, K1
-	VADDPS           Z20, Z16, Z13
-	VXORPS.BCST      f32_80000000<>+0(SB), Z20, Z20
-	VXORPS.BCST      f32_80000000<>+0(SB), Z20, K1, Z20
-	VXORPS           Z13, Z13, K1, Z13
-	VMOVAPS.Z        Z13, K2, Z13
-	VORPS.BCST       f32_80000000<>+0(SB), Z16, Z16
-	VCMPPS           $0x15, Z1, Z16, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z16, Z14
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z16
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z16
-	VADDPS           Z20, Z16, Z16
-	VMULPS           Z16, Z16, Z15
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z17
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z17, Z20
-	VSUBPS           Z20, Z16, Z20
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z22
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z21
-	VFMADD231PS      Z16, Z22, Z21
-	VFMADD231PS      Z21, Z15, Z20
-	VADDPS           Z20, Z17, Z21
-	VSUBPS           Z17, Z21, Z17
-	VSUBPS           Z17, Z20, Z20
-	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z14, Z21, K1, Z21
-	VMULPS.Z         Z14, Z20, K1, Z20
-	VMOVUPS          Z13, 128(SP)
-	KMOVW            4(SP), K1
-	VMOVUPS.Z        128(CX)(AX*1), K1, Z13
+	VBROADCASTSS     4(R9), Z4
+	VBROADCASTSS     8(R9), Z5
+	VSUBPS           Z4, Z3, Z6
+	VSUBPS           Z3, Z6, Z7
+	VSUBPS           Z7, Z6, Z22
+	VSUBPS           Z22, Z3, Z22
+	VADDPS           Z4, Z7, Z7
+	VSUBPS           Z7, Z22, Z22
+	VSUBPS           Z5, Z22, Z22
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
+	VXORPS.BCST      f32_80000000<>+0(SB), Z22, K1, Z22
+	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z3
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
+	VMOVAPS.Z        Z22, K1, Z22
+	VADDPS           Z22, Z6, Z3
+	VSUBPS           Z6, Z3, Z6
+	VSUBPS           Z6, Z22, Z22
+	VMOVAPS.Z        Z22, K1, Z22
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z6
+	VXORPS           Z6, Z22, Z6
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 256(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z4
+	VADDPS           Z6, Z4, Z4
+	VMULPS           Z4, Z4, Z5
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z6, Z7
+	VSUBPS           Z7, Z4, Z7
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z22
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z22
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z22
+	VFMADD231PS      Z4, Z23, Z22
+	VFMADD231PS      Z22, Z5, Z7
+	VADDPS           Z7, Z6, Z22
+	VPSLLD           $0x17, Z3, Z3
+	VSUBPS           Z6, Z22, Z6
+	VSUBPS           Z6, Z7, Z7
+	VMULPS           Z3, Z7, Z7
+	VMULPS           Z3, Z22, Z22
+	VMOVUPS          Z7, 192(SP)
 	PREFETCHT0       12416(CX)(AX*1)
 	KMOVW            4(BX)(DI*1), K1
 	KMOVW            4(SI)(DI*1), K2
 	KORW             K1, K2, K2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          128(CX)(AX*1), K2, Z3
 	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z14
-	VBROADCASTSS     8(R9), Z15
-	VSUBPS           Z14, Z13, Z16
-	VSUBPS           Z13, Z16, Z17
-	VSUBPS           Z17, Z16, Z22
-	VSUBPS           Z22, Z13, Z22
-	VADDPS           Z14, Z17, Z17
-	VSUBPS           Z17, Z22, Z22
-	VSUBPS           Z15, Z22, Z22
-	VXORPS.BCST      f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K1, Z16
-	VXORPS           Y3, Y3, Y3
-	VCMPPS           $0x11, Z3, Z16, K1
-	VADDPS           Z22, Z16, Z13
-	VXORPS.BCST      f32_80000000<>+0(SB), Z22, Z22
-	VXORPS.BCST      f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS           Z13, Z13, K1, Z13
-	VMOVAPS.Z        Z13, K2, Z13
-	VORPS.BCST       f32_80000000<>+0(SB), Z16, Z16
-	VCMPPS           $0x15, Z1, Z16, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z16, Z14
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z16
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z16
-	VADDPS           Z22, Z16, Z16
-	VMULPS           Z16, Z16, Z15
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z17
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z17, Z22
-	VSUBPS           Z22, Z16, Z22
+	VBROADCASTSS     4(R9), Z4
+	VBROADCASTSS     8(R9), Z5
+	VSUBPS           Z4, Z3, Z6
+	VSUBPS           Z3, Z6, Z7
+	VSUBPS           Z7, Z6, Z23
+	VSUBPS           Z23, Z3, Z23
+	VADDPS           Z4, Z7, Z7
+	VSUBPS           Z7, Z23, Z23
+	VSUBPS           Z5, Z23, Z23
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
+	VXORPS.BCST      f32_80000000<>+0(SB), Z23, K1, Z23
+	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z3
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
+	VMOVAPS.Z        Z23, K1, Z23
+	VADDPS           Z23, Z6, Z3
+	VSUBPS           Z6, Z3, Z6
+	VSUBPS           Z6, Z23, Z23
+	VMOVAPS.Z        Z23, K1, Z23
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z6
+	VXORPS           Z6, Z23, Z6
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 384(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z4
+	VADDPS           Z6, Z4, Z4
+	VMULPS           Z4, Z4, Z5
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z6, Z7
+	VSUBPS           Z7, Z4, Z7
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z24
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z23
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z24
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z23
-	VFMADD231PS      Z16, Z24, Z23
-	VFMADD231PS      Z23, Z15, Z22
-	VADDPS           Z22, Z17, Z23
-	VSUBPS           Z17, Z23, Z17
-	VSUBPS           Z17, Z22, Z22
-	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z14, Z23, K1, Z23
-	VMULPS.Z         Z14, Z22, K1, Z22
-	VMOVUPS          Z13, 192(SP)
-	KMOVW            6(SP), K1
-	VMOVUPS.Z        192(CX)(AX*1), K1, Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z23
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z24
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z23
+	VFMADD231PS      Z4, Z24, Z23
+	VFMADD231PS      Z23, Z5, Z7
+	VADDPS           Z7, Z6, Z23
+	VPSLLD           $0x17, Z3, Z3
+	VSUBPS           Z6, Z23, Z6
+	VSUBPS           Z6, Z7, Z7
+	VMULPS           Z3, Z7, Z7
+	VMULPS           Z3, Z23, Z23
+	VMOVUPS          Z7, 320(SP)
 	PREFETCHT0       12480(CX)(AX*1)
 	KMOVW            6(BX)(DI*1), K1
 	KMOVW            6(SI)(DI*1), K2
 	KORW             K1, K2, K2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          192(CX)(AX*1), K2, Z3
 	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z14
-	VBROADCASTSS     8(R9), Z15
-	VSUBPS           Z14, Z13, Z16
-	VSUBPS           Z13, Z16, Z17
-	VSUBPS           Z17, Z16, Z24
-	VSUBPS           Z24, Z13, Z24
-	VADDPS           Z14, Z17, Z17
-	VSUBPS           Z17, Z24, Z24
-	VSUBPS           Z15, Z24, Z24
+	VBROADCASTSS     4(R9), Z4
+	VBROADCASTSS     8(R9), Z5
+	VSUBPS           Z4, Z3, Z6
+	VSUBPS           Z3, Z6, Z7
+	VSUBPS           Z7, Z6, Z24
+	VSUBPS           Z24, Z3, Z24
+	VADDPS           Z4, Z7, Z7
+	VSUBPS           Z7, Z24, Z24
+	VSUBPS           Z5, Z24, Z24
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
 	VXORPS.BCST      f32_80000000<>+0(SB), Z24, K1, Z24
-	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K1, Z16
-	VXORPS           Y3, Y3, Y3
-	VCMPPS           $0x11, Z3, Z16, K1
-	VADDPS           Z24, Z16, Z13
-	VXORPS.BCST      f32_80000000<>+0(SB), Z24, Z24
-	VXORPS.BCST      f32_80000000<>+0(SB), Z24, K1, Z24
-	VXORPS           Z13, Z13, K1, Z13
-	VMOVAPS.Z        Z13, K2, Z13
-	VORPS.BCST       f32_80000000<>+0(SB), Z16, Z16
-	VCMPPS           $0x15, Z1, Z16, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z14
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z16, Z14
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z14, Z15
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z16
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z16
-	VADDPS           Z24, Z16, Z16
-	VMULPS           Z16, Z16, Z15
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z17
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z17, Z24
-	VSUBPS           Z24, Z16, Z24
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z25
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z26
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z25
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z26
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z25
-	VFMADD231PS      Z16, Z26, Z25
-	VFMADD231PS      Z25, Z15, Z24
-	VADDPS           Z24, Z17, Z25
-	VSUBPS           Z17, Z25, Z17
-	VSUBPS           Z17, Z24, Z24
-	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z14, Z25, K1, Z25
-	VMULPS.Z         Z14, Z24, K1, Z24
-	VMOVUPS          Z13, 256(SP)
-	VMULPS           Z19, Z19, Z13
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z14
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z15
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z13, Z14
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z13, Z14
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z13, Z14
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z13, Z14
-	VFMADD231PS      Z19, Z15, Z14
-	VMULPS           Z14, Z13, Z14
-	VMULPS           Z21, Z21, Z13
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z15
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z16
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z13, Z15
-	VFMADD231PS      Z21, Z16, Z15
-	VMULPS           Z15, Z13, Z15
-	VMULPS           Z23, Z23, Z13
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z16
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z17
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z13, Z16
-	VFMADD231PS      Z23, Z17, Z16
-	VMULPS           Z16, Z13, Z16
-	VMULPS           Z25, Z25, Z13
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z17
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z26
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z13, Z26
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z13, Z26
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z13, Z26
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z13, Z17
-	VFMADD231PS      Z25, Z26, Z17
-	VMULPS           Z17, Z13, Z17
-	VMOVUPS          64(SP), Z13
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z26
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z29
-	VDIVPS           Z26, Z29, Z27
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z26, Z28
-	VSUBPS           Z28, Z19, Z28
-	VADDPS           Z18, Z28, Z28
-	VFNMADD231PS     Z27, Z26, Z29
-	VFNMADD231PS     Z27, Z28, Z29
-	VFMSUB231PS      Z18, Z27, Z14
-	VADDPS           Z14, Z19, Z14
-	VADDPS           Z14, Z13, Z14
-	VXORPS           Y3, Y3, Y3
-	VCMPPS           $0x00, Z3, Z13, K1
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z13
-	VBLENDMPS        Z19, Z13, K1, Z4
-	VBLENDMPS        Z13, Z19, K1, Z5
-	VMOVAPS.Z        Z18, K1, Z18
-	VMULPS           Z27, Z4, Z13
-	VMOVUPS          Z13, Z19
-	VFNMADD231PS     Z27, Z4, Z19
-	VFNMADD231PS     Z29, Z13, Z19
-	VFNMADD231PS     Z18, Z27, Z19
-	VMULPS           Z14, Z5, Z5
-	VFMADD231PS      Z0, Z5, Z4
-	VMULPS           Z4, Z27, Z5
-	VMULPS           Z29, Z5, Z29
-	VMOVUPS          Z13, Z18
-	VMOVUPS          Z19, Z26
-	MOVQ             root+112(FP), R9
-	TESTQ            R9, R9
-	JZ               enough94
+	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z3
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
+	VMOVAPS.Z        Z24, K1, Z24
+	VADDPS           Z24, Z6, Z3
+	VSUBPS           Z6, Z3, Z6
+	VSUBPS           Z6, Z24, Z24
+	VMOVAPS.Z        Z24, K1, Z24
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z6
+	VXORPS           Z6, Z24, Z6
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 512(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z5
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z4
+	VADDPS           Z6, Z4, Z4
+	VMULPS           Z4, Z4, Z5
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z6, Z7
+	VSUBPS           Z7, Z4, Z7
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z24
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z25
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z24
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z25
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z24
+	VFMADD231PS      Z4, Z25, Z24
+	VFMADD231PS      Z24, Z5, Z7
+	VADDPS           Z7, Z6, Z24
+	VPSLLD           $0x17, Z3, Z3
+	VSUBPS           Z6, Z24, Z6
+	VSUBPS           Z6, Z7, Z7
+	VMULPS           Z3, Z7, Z7
+	VMULPS           Z3, Z24, Z24
+	VMOVUPS          Z7, 448(SP)
+	VMULPS           Z8, Z8, Z3
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z4
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z5
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z4
+	VFMADD231PS      Z8, Z5, Z4
+	VMULPS           Z4, Z3, Z4
+	VMULPS           Z22, Z22, Z3
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z5
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z6
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z5
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z5
+	VFMADD231PS      Z22, Z6, Z5
+	VMULPS           Z5, Z3, Z5
+	VMULPS           Z23, Z23, Z3
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z6
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z7
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z6
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z6
+	VFMADD231PS      Z23, Z7, Z6
+	VMULPS           Z6, Z3, Z6
+	VMULPS           Z24, Z24, Z3
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z7
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z25
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z25
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z25
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z7
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z25
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z7
+	VFMADD231PS      Z24, Z25, Z7
+	VMULPS           Z7, Z3, Z7
+	VMOVUPS          128(SP), Z3
+	VMOVUPS          64(SP), Z25
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z26
+	VADDPS           Z26, Z8, Z27
+	VDIVPS           Z27, Z26, Z27
+	VSUBPS           Z27, Z26, Z26
+	VFNMADD231PS     Z27, Z8, Z26
+	VFNMADD231PS     Z27, Z25, Z26
+	VFMADD231PS      Z25, Z27, Z4
+	VADDPS           Z4, Z8, Z4
+	VXORPS           Y9, Y9, Y9
+	VMAXPS           Z3, Z9, Z9
+	VADDPS           Z4, Z9, Z4
+	VMULPS           Z27, Z8, Z28
+	VMOVUPS          Z28, Z29
+	VFMSUB231PS      Z27, Z8, Z29
+	VFMADD231PS      Z27, Z25, Z29
+	VXORPS           Y12, Y12, Y12
+	VCMPPS           $0x11, Z12, Z3, K1
+	VBLENDMPS        Z28, Z27, K1, Z10
+	VBLENDMPS        Z27, Z28, K1, Z11
+	VMOVAPS.Z        Z29, K1, Z3
+	VFMADD231PS      Z26, Z10, Z3
+	VADDPS           Z3, Z10, Z8
+	VMOVUPS          Z8, Z25
+	CMPQ             root+112(FP), $0x01
+	JL               less97
+	VSQRTPS          Z25, Z25
+	CMPQ             root+112(FP), $0x02
+	JL               less98
+	MOVQ             powers+120(FP), R9
+	VMOVUPS          (R9)(AX*1), Z25
 
-again93:
-	VSQRTPS      Z13, Z18
-	VMOVUPS      Z13, Z27
-	VFNMADD231PS Z18, Z18, Z27
-	VSUBPS       Z27, Z19, Z26
-	VADDPS       Z18, Z18, Z27
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z27, Z27
-	VDIVPS       Z27, Z26, Z26
-	DECQ         R9
-	JNZ          again93
-
-enough94:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough96
-
-again95:
-	VMULPS       Z13, Z18, Z27
-	VMOVUPS      Z27, Z28
-	VFNMADD231PS Z13, Z18, Z28
-	VFMADD231PS  Z19, Z18, Z28
-	VFMADD231PS  Z13, Z26, Z28
-	VMOVUPS      Z28, Z26
-	VMOVUPS      Z27, Z18
-	DECQ         R9
-	JNZ          again95
-
-enough96:
-	VMULPS       Z14, Z26, Z27
-	VFMSUB231PS  Z14, Z18, Z27
-	VMULPS       Z5, Z26, Z26
-	VFNMADD231PS Z29, Z18, Z26
-	VFMSUB231PS  Z5, Z18, Z26
-	KMOVW        (BX)(DI*1), K1
-	KMOVW        (SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z12, Z13
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPS      (R9)(AX*1), Z14
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPS      (R9)(AX*1), Z18
-	VMOVAPS      Z18, K1, Z14
-	VMULPS       Z14, Z13, Z13
-	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
-	VMOVAPS.Z    Z13, K2, Z13
-	VMULPS       Z13, Z26, Z26
-	KMOVW        (BX)(DI*1), K1
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPS      (R9)(AX*1), Z13
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPS      (R9)(AX*1), Z14
-	VMOVAPS      Z14, K1, Z13
-	VMULPS       Z13, Z27, Z27
-	KMOVW        (SP), K1
-	VMOVUPS      Z26, K1, (DX)(AX*1)
-	VMOVUPS      128(SP), Z13
-	VADDPS.BCST  f32_3f800000<>+0(SB), Z21, Z14
-	VBROADCASTSS f32_3f800000<>+0(SB), Z26
-	VDIVPS       Z14, Z26, Z18
-	VSUBPS.BCST  f32_3f800000<>+0(SB), Z14, Z19
-	VSUBPS       Z19, Z21, Z19
-	VADDPS       Z20, Z19, Z19
-	VFNMADD231PS Z18, Z14, Z26
-	VFNMADD231PS Z18, Z19, Z26
-	VFMSUB231PS  Z20, Z18, Z15
-	VADDPS       Z15, Z21, Z15
-	VADDPS       Z15, Z13, Z15
-	VXORPS       Y3, Y3, Y3
-	VCMPPS       $0x00, Z3, Z13, K1
-	VBROADCASTSS f32_3f800000<>+0(SB), Z13
-	VBLENDMPS    Z21, Z13, K1, Z6
-	VBLENDMPS    Z13, Z21, K1, Z7
-	VMOVAPS.Z    Z20, K1, Z20
-	VMULPS       Z18, Z6, Z13
-	VMOVUPS      Z13, Z14
-	VFNMADD231PS Z18, Z6, Z14
-	VFNMADD231PS Z26, Z13, Z14
-	VFNMADD231PS Z20, Z18, Z14
-	VMULPS       Z15, Z7, Z7
-	VFMADD231PS  Z0, Z7, Z6
-	VMULPS       Z6, Z18, Z7
-	VMULPS       Z26, Z7, Z26
-	VMOVUPS      Z13, Z18
-	VMOVUPS      Z14, Z19
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough98
-
-again97:
-	VSQRTPS      Z13, Z18
-	VMOVUPS      Z13, Z20
-	VFNMADD231PS Z18, Z18, Z20
-	VSUBPS       Z20, Z14, Z19
-	VADDPS       Z18, Z18, Z20
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z20, Z20
-	VDIVPS       Z20, Z19, Z19
-	DECQ         R9
-	JNZ          again97
-
-enough98:
+less98:
+less97:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough100
 
 again99:
-	VMULPS       Z13, Z18, Z20
-	VMOVUPS      Z20, Z21
-	VFNMADD231PS Z13, Z18, Z21
-	VFMADD231PS  Z14, Z18, Z21
-	VFMADD231PS  Z13, Z19, Z21
-	VMOVUPS      Z21, Z19
-	VMOVUPS      Z20, Z18
-	DECQ         R9
-	JNZ          again99
+	VMULPS      Z3, Z25, Z26
+	VFMADD231PS Z10, Z25, Z26
+	VMOVUPS     Z26, Z25
+	DECQ        R9
+	JNZ         again99
 
 enough100:
-	VMULPS        Z15, Z19, Z20
-	VFMSUB231PS   Z15, Z18, Z20
-	VMULPS        Z7, Z19, Z19
-	VFNMADD231PS  Z26, Z18, Z19
-	VFMSUB231PS   Z7, Z18, Z19
-	KMOVW         2(BX)(DI*1), K1
-	KMOVW         2(SI)(DI*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       Z12, Z13
-	MOVQ          negWeight+120(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z14
-	MOVQ          posWeight+128(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z15
-	VMOVAPS       Z15, K1, Z14
-	VMULPS        Z14, Z13, Z13
-	VXORPS.BCST   f32_80000000<>+0(SB), Z13, K1, Z13
-	VMOVAPS.Z     Z13, K2, Z13
-	VMULPS        Z13, Z19, Z19
-	KMOVW         2(BX)(DI*1), K1
-	MOVQ          negWeight+120(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z13
-	MOVQ          posWeight+128(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z14
-	VMOVAPS       Z14, K1, Z13
-	VMULPS        Z13, Z20, Z20
-	KMOVW         2(SP), K1
-	VMOVUPS       Z19, K1, 64(DX)(AX*1)
-	VADDPS        Z20, Z27, Z27
-	VEXTRACTF64X4 $0x01, Z27, Y3
-	VADDPS        Y3, Y27, Y27
-	VCVTPS2PD     Y27, Z13
-	VADDPD        Z13, Z2, Z2
-	VMOVUPS       192(SP), Z13
-	VADDPS.BCST   f32_3f800000<>+0(SB), Z23, Z14
-	VBROADCASTSS  f32_3f800000<>+0(SB), Z19
-	VDIVPS        Z14, Z19, Z15
-	VSUBPS.BCST   f32_3f800000<>+0(SB), Z14, Z18
-	VSUBPS        Z18, Z23, Z18
-	VADDPS        Z22, Z18, Z18
-	VFNMADD231PS  Z15, Z14, Z19
-	VFNMADD231PS  Z15, Z18, Z19
-	VFMSUB231PS   Z22, Z15, Z16
-	VADDPS        Z16, Z23, Z16
-	VADDPS        Z16, Z13, Z16
-	VXORPS        Y3, Y3, Y3
-	VCMPPS        $0x00, Z3, Z13, K1
-	VBROADCASTSS  f32_3f800000<>+0(SB), Z13
-	VBLENDMPS     Z23, Z13, K1, Z8
-	VBLENDMPS     Z13, Z23, K1, Z9
-	VMOVAPS.Z     Z22, K1, Z22
-	VMULPS        Z15, Z8, Z13
-	VMOVUPS       Z13, Z14
-	VFNMADD231PS  Z15, Z8, Z14
-	VFNMADD231PS  Z19, Z13, Z14
-	VFNMADD231PS  Z22, Z15, Z14
-	VMULPS        Z16, Z9, Z9
-	VFMADD231PS   Z0, Z9, Z8
-	VMULPS        Z8, Z15, Z9
-	VMULPS        Z19, Z9, Z19
-	VMOVUPS       Z13, Z15
-	VMOVUPS       Z14, Z18
-	MOVQ          root+112(FP), R9
-	TESTQ         R9, R9
-	JZ            enough102
+	VMULPS       Z4, Z11, Z11
+	VFMADD231PS  Z0, Z11, Z8
+	VMULPS       Z4, Z25, Z4
+	VMULPS       Z8, Z25, Z8
+	KMOVW        (BX)(DI*1), K1
+	KMOVW        (SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z1, Z3
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      (R9)(AX*1), Z25
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPS      (R9)(AX*1), Z26
+	VMOVAPS      Z26, K1, Z25
+	VMULPS       Z25, Z3, Z3
+	VXORPS.BCST  f32_80000000<>+0(SB), Z3, K1, Z3
+	VMOVAPS.Z    Z3, K2, Z3
+	VMULPS       Z3, Z8, Z8
+	KMOVW        (BX)(DI*1), K1
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      (R9)(AX*1), Z3
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPS      (R9)(AX*1), Z25
+	VMOVAPS      Z25, K1, Z3
+	VMULPS       Z3, Z4, Z4
+	KMOVW        (SP), K1
+	VMOVUPS      Z8, K1, (DX)(AX*1)
+	VMOVUPS      256(SP), Z3
+	VMOVUPS      192(SP), Z8
+	VBROADCASTSS f32_3f800000<>+0(SB), Z25
+	VADDPS       Z25, Z22, Z26
+	VDIVPS       Z26, Z25, Z26
+	VSUBPS       Z26, Z25, Z25
+	VFNMADD231PS Z26, Z22, Z25
+	VFNMADD231PS Z26, Z8, Z25
+	VFMADD231PS  Z8, Z26, Z5
+	VADDPS       Z5, Z22, Z5
+	VXORPS       Y13, Y13, Y13
+	VMAXPS       Z3, Z13, Z13
+	VADDPS       Z5, Z13, Z5
+	VMULPS       Z26, Z22, Z27
+	VMOVUPS      Z27, Z28
+	VFMSUB231PS  Z26, Z22, Z28
+	VFMADD231PS  Z26, Z8, Z28
+	VXORPS       Y12, Y12, Y12
+	VCMPPS       $0x11, Z12, Z3, K1
+	VBLENDMPS    Z27, Z26, K1, Z14
+	VBLENDMPS    Z26, Z27, K1, Z15
+	VMOVAPS.Z    Z28, K1, Z3
+	VFMADD231PS  Z25, Z14, Z3
+	VADDPS       Z3, Z14, Z8
+	VMOVUPS      Z8, Z22
+	CMPQ         root+112(FP), $0x01
+	JL           less101
+	VSQRTPS      Z22, Z22
+	CMPQ         root+112(FP), $0x02
+	JL           less102
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      64(R9)(AX*1), Z22
 
-again101:
-	VSQRTPS      Z13, Z15
-	VMOVUPS      Z13, Z20
-	VFNMADD231PS Z15, Z15, Z20
-	VSUBPS       Z20, Z14, Z18
-	VADDPS       Z15, Z15, Z20
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z20, Z20
-	VDIVPS       Z20, Z18, Z18
-	DECQ         R9
-	JNZ          again101
-
-enough102:
+less102:
+less101:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough104
 
 again103:
-	VMULPS       Z13, Z15, Z20
-	VMOVUPS      Z20, Z21
-	VFNMADD231PS Z13, Z15, Z21
-	VFMADD231PS  Z14, Z15, Z21
-	VFMADD231PS  Z13, Z18, Z21
-	VMOVUPS      Z21, Z18
-	VMOVUPS      Z20, Z15
-	DECQ         R9
-	JNZ          again103
+	VMULPS      Z3, Z22, Z25
+	VFMADD231PS Z14, Z22, Z25
+	VMOVUPS     Z25, Z22
+	DECQ        R9
+	JNZ         again103
 
 enough104:
-	VMULPS       Z16, Z18, Z20
-	VFMSUB231PS  Z16, Z15, Z20
-	VMULPS       Z9, Z18, Z18
-	VFNMADD231PS Z19, Z15, Z18
-	VFMSUB231PS  Z9, Z15, Z18
-	KMOVW        4(BX)(DI*1), K1
-	KMOVW        4(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z12, Z13
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z14
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z15
-	VMOVAPS      Z15, K1, Z14
-	VMULPS       Z14, Z13, Z13
-	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
-	VMOVAPS.Z    Z13, K2, Z13
-	VMULPS       Z13, Z18, Z18
-	KMOVW        4(BX)(DI*1), K1
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z13
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z14
-	VMOVAPS      Z14, K1, Z13
-	VMULPS       Z13, Z20, Z20
-	KMOVW        4(SP), K1
-	VMOVUPS      Z18, K1, 128(DX)(AX*1)
-	VMOVUPS      256(SP), Z13
-	VADDPS.BCST  f32_3f800000<>+0(SB), Z25, Z14
-	VBROADCASTSS f32_3f800000<>+0(SB), Z18
-	VDIVPS       Z14, Z18, Z15
-	VSUBPS.BCST  f32_3f800000<>+0(SB), Z14, Z16
-	VSUBPS       Z16, Z25, Z16
-	VADDPS       Z24, Z16, Z16
-	VFNMADD231PS Z15, Z14, Z18
-	VFNMADD231PS Z15, Z16, Z18
-	VFMSUB231PS  Z24, Z15, Z17
-	VADDPS       Z17, Z25, Z17
-	VADDPS       Z17, Z13, Z17
-	VXORPS       Y3, Y3, Y3
-	VCMPPS       $0x00, Z3, Z13, K1
-	VBROADCASTSS f32_3f800000<>+0(SB), Z13
-	VBLENDMPS    Z25, Z13, K1, Z10
-	VBLENDMPS    Z13, Z25, K1, Z11
-	VMOVAPS.Z    Z24, K1, Z24
-	VMULPS       Z15, Z10, Z13
-	VMOVUPS      Z13, Z14
-	VFNMADD231PS Z15, Z10, Z14
-	VFNMADD231PS Z18, Z13, Z14
-	VFNMADD231PS Z24, Z15, Z14
-	VMULPS       Z17, Z11, Z11
-	VFMADD231PS  Z0, Z11, Z10
-	VMULPS       Z10, Z15, Z11
-	VMULPS       Z18, Z11, Z18
-	VMOVUPS      Z13, Z15
-	VMOVUPS      Z14, Z16
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough106
+	VMULPS        Z5, Z15, Z15
+	VFMADD231PS   Z0, Z15, Z8
+	VMULPS        Z5, Z22, Z5
+	VMULPS        Z8, Z22, Z8
+	KMOVW         2(BX)(DI*1), K1
+	KMOVW         2(SI)(DI*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS       Z1, Z3
+	MOVQ          negWeight+128(FP), R9
+	VMOVUPS       64(R9)(AX*1), Z22
+	MOVQ          posWeight+136(FP), R9
+	VMOVUPS       64(R9)(AX*1), Z25
+	VMOVAPS       Z25, K1, Z22
+	VMULPS        Z22, Z3, Z3
+	VXORPS.BCST   f32_80000000<>+0(SB), Z3, K1, Z3
+	VMOVAPS.Z     Z3, K2, Z3
+	VMULPS        Z3, Z8, Z8
+	KMOVW         2(BX)(DI*1), K1
+	MOVQ          negWeight+128(FP), R9
+	VMOVUPS       64(R9)(AX*1), Z3
+	MOVQ          posWeight+136(FP), R9
+	VMOVUPS       64(R9)(AX*1), Z22
+	VMOVAPS       Z22, K1, Z3
+	VMULPS        Z3, Z5, Z5
+	KMOVW         2(SP), K1
+	VMOVUPS       Z8, K1, 64(DX)(AX*1)
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y4
+	VCVTPS2PD     Y4, Z3
+	VADDPD        Z3, Z2, Z2
+	VMOVUPS       384(SP), Z3
+	VMOVUPS       320(SP), Z4
+	VBROADCASTSS  f32_3f800000<>+0(SB), Z5
+	VADDPS        Z5, Z23, Z8
+	VDIVPS        Z8, Z5, Z8
+	VSUBPS        Z8, Z5, Z5
+	VFNMADD231PS  Z8, Z23, Z5
+	VFNMADD231PS  Z8, Z4, Z5
+	VFMADD231PS   Z4, Z8, Z6
+	VADDPS        Z6, Z23, Z6
+	VXORPS        Y16, Y16, Y16
+	VMAXPS        Z3, Z16, Z16
+	VADDPS        Z6, Z16, Z6
+	VMULPS        Z8, Z23, Z22
+	VMOVUPS       Z22, Z25
+	VFMSUB231PS   Z8, Z23, Z25
+	VFMADD231PS   Z8, Z4, Z25
+	VXORPS        Y12, Y12, Y12
+	VCMPPS        $0x11, Z12, Z3, K1
+	VBLENDMPS     Z22, Z8, K1, Z17
+	VBLENDMPS     Z8, Z22, K1, Z18
+	VMOVAPS.Z     Z25, K1, Z3
+	VFMADD231PS   Z5, Z17, Z3
+	VADDPS        Z3, Z17, Z4
+	VMOVUPS       Z4, Z5
+	CMPQ          root+112(FP), $0x01
+	JL            less105
+	VSQRTPS       Z5, Z5
+	CMPQ          root+112(FP), $0x02
+	JL            less106
+	MOVQ          powers+120(FP), R9
+	VMOVUPS       128(R9)(AX*1), Z5
 
-again105:
-	VSQRTPS      Z13, Z15
-	VMOVUPS      Z13, Z19
-	VFNMADD231PS Z15, Z15, Z19
-	VSUBPS       Z19, Z14, Z16
-	VADDPS       Z15, Z15, Z19
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z19, Z19
-	VDIVPS       Z19, Z16, Z16
-	DECQ         R9
-	JNZ          again105
-
-enough106:
+less106:
+less105:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough108
 
 again107:
-	VMULPS       Z13, Z15, Z19
-	VMOVUPS      Z19, Z21
-	VFNMADD231PS Z13, Z15, Z21
-	VFMADD231PS  Z14, Z15, Z21
-	VFMADD231PS  Z13, Z16, Z21
-	VMOVUPS      Z21, Z16
-	VMOVUPS      Z19, Z15
-	DECQ         R9
-	JNZ          again107
+	VMULPS      Z3, Z5, Z8
+	VFMADD231PS Z17, Z5, Z8
+	VMOVUPS     Z8, Z5
+	DECQ        R9
+	JNZ         again107
 
 enough108:
-	VMULPS        Z17, Z16, Z19
-	VFMSUB231PS   Z17, Z15, Z19
-	VMULPS        Z11, Z16, Z16
-	VFNMADD231PS  Z18, Z15, Z16
-	VFMSUB231PS   Z11, Z15, Z16
+	VMULPS       Z6, Z18, Z18
+	VFMADD231PS  Z0, Z18, Z4
+	VMULPS       Z6, Z5, Z6
+	VMULPS       Z4, Z5, Z4
+	KMOVW        4(BX)(DI*1), K1
+	KMOVW        4(SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z1, Z3
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      128(R9)(AX*1), Z5
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPS      128(R9)(AX*1), Z8
+	VMOVAPS      Z8, K1, Z5
+	VMULPS       Z5, Z3, Z3
+	VXORPS.BCST  f32_80000000<>+0(SB), Z3, K1, Z3
+	VMOVAPS.Z    Z3, K2, Z3
+	VMULPS       Z3, Z4, Z4
+	KMOVW        4(BX)(DI*1), K1
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      128(R9)(AX*1), Z3
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPS      128(R9)(AX*1), Z5
+	VMOVAPS      Z5, K1, Z3
+	VMULPS       Z3, Z6, Z6
+	KMOVW        4(SP), K1
+	VMOVUPS      Z4, K1, 128(DX)(AX*1)
+	VMOVUPS      512(SP), Z3
+	VMOVUPS      448(SP), Z4
+	VBROADCASTSS f32_3f800000<>+0(SB), Z5
+	VADDPS       Z5, Z24, Z8
+	VDIVPS       Z8, Z5, Z8
+	VSUBPS       Z8, Z5, Z5
+	VFNMADD231PS Z8, Z24, Z5
+	VFNMADD231PS Z8, Z4, Z5
+	VFMADD231PS  Z4, Z8, Z7
+	VADDPS       Z7, Z24, Z7
+	VXORPS       Y19, Y19, Y19
+	VMAXPS       Z3, Z19, Z19
+	VADDPS       Z7, Z19, Z7
+	VMULPS       Z8, Z24, Z22
+	VMOVUPS      Z22, Z23
+	VFMSUB231PS  Z8, Z24, Z23
+	VFMADD231PS  Z8, Z4, Z23
+	VXORPS       Y12, Y12, Y12
+	VCMPPS       $0x11, Z12, Z3, K1
+	VBLENDMPS    Z22, Z8, K1, Z20
+	VBLENDMPS    Z8, Z22, K1, Z21
+	VMOVAPS.Z    Z23, K1, Z3
+	VFMADD231PS  Z5, Z20, Z3
+	VADDPS       Z3, Z20, Z4
+	VMOVUPS      Z4, Z5
+	CMPQ         root+112(FP), $0x01
+	JL           less109
+	VSQRTPS      Z5, Z5
+	CMPQ         root+112(FP), $0x02
+	JL           less110
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      192(R9)(AX*1), Z5
+
+less110:
+less109:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough112
+
+again111:
+	VMULPS      Z3, Z5, Z8
+	VFMADD231PS Z20, Z5, Z8
+	VMOVUPS     Z8, Z5
+	DECQ        R9
+	JNZ         again111
+
+enough112:
+	VMULPS        Z7, Z21, Z21
+	VFMADD231PS   Z0, Z21, Z4
+	VMULPS        Z7, Z5, Z7
+	VMULPS        Z4, Z5, Z4
 	KMOVW         6(BX)(DI*1), K1
 	KMOVW         6(SI)(DI*1), K2
 	KORW          K1, K2, K2
-	VMOVUPS       Z12, Z13
-	MOVQ          negWeight+120(FP), R9
-	VMOVUPS       192(R9)(AX*1), Z14
-	MOVQ          posWeight+128(FP), R9
-	VMOVUPS       192(R9)(AX*1), Z15
-	VMOVAPS       Z15, K1, Z14
-	VMULPS        Z14, Z13, Z13
-	VXORPS.BCST   f32_80000000<>+0(SB), Z13, K1, Z13
-	VMOVAPS.Z     Z13, K2, Z13
-	VMULPS        Z13, Z16, Z16
+	VMOVUPS       Z1, Z3
+	MOVQ          negWeight+128(FP), R9
+	VMOVUPS       192(R9)(AX*1), Z5
+	MOVQ          posWeight+136(FP), R9
+	VMOVUPS       192(R9)(AX*1), Z8
+	VMOVAPS       Z8, K1, Z5
+	VMULPS        Z5, Z3, Z3
+	VXORPS.BCST   f32_80000000<>+0(SB), Z3, K1, Z3
+	VMOVAPS.Z     Z3, K2, Z3
+	VMULPS        Z3, Z4, Z4
 	KMOVW         6(BX)(DI*1), K1
-	MOVQ          negWeight+120(FP), DI
-	VMOVUPS       192(DI)(AX*1), Z13
-	MOVQ          posWeight+128(FP), DI
-	VMOVUPS       192(DI)(AX*1), Z14
-	VMOVAPS       Z14, K1, Z13
-	VMULPS        Z13, Z19, Z19
+	MOVQ          negWeight+128(FP), DI
+	VMOVUPS       192(DI)(AX*1), Z3
+	MOVQ          posWeight+136(FP), DI
+	VMOVUPS       192(DI)(AX*1), Z5
+	VMOVAPS       Z5, K1, Z3
+	VMULPS        Z3, Z7, Z7
 	KMOVW         6(SP), K1
-	VMOVUPS       Z16, K1, 192(DX)(AX*1)
-	VADDPS        Z19, Z20, Z20
-	VEXTRACTF64X4 $0x01, Z20, Y3
-	VADDPS        Y3, Y20, Y20
-	VCVTPS2PD     Y20, Z13
-	VADDPD        Z13, Z2, Z2
+	VMOVUPS       Z4, K1, 192(DX)(AX*1)
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y3
+	VADDPS        Y3, Y6, Y6
+	VCVTPS2PD     Y6, Z3
+	VADDPD        Z3, Z2, Z2
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R8
-	JG            group90
+	JG            group94
 
-done91:
+done95:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, CX
@@ -3593,562 +3661,493 @@ done91:
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
 	ADDQ          AX, SI
+	SHLQ          $0x05, AX
+	ADDQ          AX, powers+120(FP)
 	ADDQ          $0x0c, p+88(FP)
 	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VADDPD        Y3, Y2, Y2
-	VEXTRACTF64X2 $0x01, Y2, X3
-	VADDPD        X3, X2, X2
-	VUNPCKHPD     X2, X2, X3
-	VADDPD        X3, X2, X2
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPD        Y1, Y2, Y2
+	VEXTRACTF64X2 $0x01, Y2, X1
+	VADDPD        X1, X2, X2
+	VUNPCKHPD     X2, X2, X1
+	VADDPD        X1, X2, X2
 	VMOVSD        X2, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row88
+	JNZ           row92
 
-last89:
+last93:
 	VZEROUPPER
 	RET
 
-// func focal32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
+// func focal32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focal32AVX512(SB), NOSPLIT, $320-136
+TEXT ·focal32AVX512(SB), NOSPLIT, $576-144
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Z0
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z12
 	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z12
+	VBROADCASTSS (AX), Z1
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last110
+	JEQ          last114
 
-row109:
+row113:
 	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z12
+	VBROADCASTSS (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done112
+	JZ           done116
 
-group111:
+group115:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole113
+	JAE   whole117
 	BZHIQ R8, DI, DI
 
-whole113:
+whole117:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x05, DI
-	KMOVW            (SP), K1
-	VMOVUPS.Z        (CX)(AX*1), K1, Z13
 	PREFETCHT0       12288(CX)(AX*1)
 	KMOVW            (BX)(DI*1), K1
 	KMOVW            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y3, Y3, Y3
-	VMAXPS           Z13, Z3, Z14
-	VMOVAPS.Z        Z14, K2, Z14
-	VORPS.BCST       f32_80000000<>+0(SB), Z13, Z13
-	VCMPPS           $0x15, Z1, Z13, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z15
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z13, Z15
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z15, Z16
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z13
-	VMULPS           Z13, Z13, Z16
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z17
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z17, Z18
-	VSUBPS           Z18, Z13, Z18
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z20
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z16, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z16, Z20
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z16, Z19
-	VFMADD231PS      Z13, Z20, Z19
-	VFMADD231PS      Z19, Z16, Z18
-	VADDPS           Z18, Z17, Z19
-	VSUBPS           Z17, Z19, Z17
-	VSUBPS           Z17, Z18, Z18
-	VPSLLD           $0x17, Z15, Z15
-	VMULPS.Z         Z15, Z19, K1, Z19
-	VMULPS.Z         Z15, Z18, K1, Z18
-	VMOVUPS          Z14, 64(SP)
-	KMOVW            2(SP), K1
-	VMOVUPS.Z        64(CX)(AX*1), K1, Z13
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          (CX)(AX*1), K2, Z3
+	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 128(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z4
+	VMULPS           Z4, Z4, Z18
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z19
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z20
+	VSUBPS           Z20, Z4, Z20
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z22
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z21
+	VFMADD231PS      Z4, Z22, Z21
+	VFMADD231PS      Z21, Z18, Z20
+	VADDPS           Z20, Z19, Z21
+	VPSLLD           $0x17, Z3, Z3
+	VSUBPS           Z19, Z21, Z19
+	VSUBPS           Z19, Z20, Z20
+	VMULPS           Z3, Z20, Z20
+	VMULPS           Z3, Z21, Z21
+	VMOVUPS          Z20, 64(SP)
 	PREFETCHT0       12352(CX)(AX*1)
 	KMOVW            2(BX)(DI*1), K1
 	KMOVW            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y3, Y3, Y3
-	VMAXPS           Z13, Z3, Z14
-	VMOVAPS.Z        Z14, K2, Z14
-	VORPS.BCST       f32_80000000<>+0(SB), Z13, Z13
-	VCMPPS           $0x15, Z1, Z13, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z15
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z13, Z15
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z15, Z16
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z13
-	VMULPS           Z13, Z13, Z16
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z17
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z17, Z20
-	VSUBPS           Z20, Z13, Z20
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z16, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z16, Z22
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z16, Z21
-	VFMADD231PS      Z13, Z22, Z21
-	VFMADD231PS      Z21, Z16, Z20
-	VADDPS           Z20, Z17, Z21
-	VSUBPS           Z17, Z21, Z17
-	VSUBPS           Z17, Z20, Z20
-	VPSLLD           $0x17, Z15, Z15
-	VMULPS.Z         Z15, Z21, K1, Z21
-	VMULPS.Z         Z15, Z20, K1, Z20
-	VMOVUPS          Z14, 128(SP)
-	KMOVW            4(SP), K1
-	VMOVUPS.Z        128(CX)(AX*1), K1, Z13
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          64(CX)(AX*1), K2, Z3
+	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 256(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z4
+	VMULPS           Z4, Z4, Z18
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z19
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z20
+	VSUBPS           Z20, Z4, Z20
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z22
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z22
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z22
+	VFMADD231PS      Z4, Z23, Z22
+	VFMADD231PS      Z22, Z18, Z20
+	VADDPS           Z20, Z19, Z22
+	VPSLLD           $0x17, Z3, Z3
+	VSUBPS           Z19, Z22, Z19
+	VSUBPS           Z19, Z20, Z20
+	VMULPS           Z3, Z20, Z20
+	VMULPS           Z3, Z22, Z22
+	VMOVUPS          Z20, 192(SP)
 	PREFETCHT0       12416(CX)(AX*1)
 	KMOVW            4(BX)(DI*1), K1
 	KMOVW            4(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y3, Y3, Y3
-	VMAXPS           Z13, Z3, Z14
-	VMOVAPS.Z        Z14, K2, Z14
-	VORPS.BCST       f32_80000000<>+0(SB), Z13, Z13
-	VCMPPS           $0x15, Z1, Z13, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z15
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z13, Z15
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z15, Z16
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z13
-	VMULPS           Z13, Z13, Z16
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z17
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z17, Z22
-	VSUBPS           Z22, Z13, Z22
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          128(CX)(AX*1), K2, Z3
+	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 384(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z4
+	VMULPS           Z4, Z4, Z18
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z19
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z20
+	VSUBPS           Z20, Z4, Z20
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z24
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z16, Z23
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z16, Z24
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z16, Z23
-	VFMADD231PS      Z13, Z24, Z23
-	VFMADD231PS      Z23, Z16, Z22
-	VADDPS           Z22, Z17, Z23
-	VSUBPS           Z17, Z23, Z17
-	VSUBPS           Z17, Z22, Z22
-	VPSLLD           $0x17, Z15, Z15
-	VMULPS.Z         Z15, Z23, K1, Z23
-	VMULPS.Z         Z15, Z22, K1, Z22
-	VMOVUPS          Z14, 192(SP)
-	KMOVW            6(SP), K1
-	VMOVUPS.Z        192(CX)(AX*1), K1, Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z23
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z24
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z23
+	VFMADD231PS      Z4, Z24, Z23
+	VFMADD231PS      Z23, Z18, Z20
+	VADDPS           Z20, Z19, Z23
+	VPSLLD           $0x17, Z3, Z3
+	VSUBPS           Z19, Z23, Z19
+	VSUBPS           Z19, Z20, Z20
+	VMULPS           Z3, Z20, Z20
+	VMULPS           Z3, Z23, Z23
+	VMOVUPS          Z20, 320(SP)
 	PREFETCHT0       12480(CX)(AX*1)
 	KMOVW            6(BX)(DI*1), K1
 	KMOVW            6(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y3, Y3, Y3
-	VMAXPS           Z13, Z3, Z14
-	VMOVAPS.Z        Z14, K2, Z14
-	VORPS.BCST       f32_80000000<>+0(SB), Z13, Z13
-	VCMPPS           $0x15, Z1, Z13, K2, K1
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z15
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z13, Z15
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z15, Z16
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z13
-	VMULPS           Z13, Z13, Z16
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z17
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z17, Z24
-	VSUBPS           Z24, Z13, Z24
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z25
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z26
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z16, Z25
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z16, Z26
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z16, Z25
-	VFMADD231PS      Z13, Z26, Z25
-	VFMADD231PS      Z25, Z16, Z24
-	VADDPS           Z24, Z17, Z25
-	VSUBPS           Z17, Z25, Z17
-	VSUBPS           Z17, Z24, Z24
-	VPSLLD           $0x17, Z15, Z15
-	VMULPS.Z         Z15, Z25, K1, Z25
-	VMULPS.Z         Z15, Z24, K1, Z24
-	VMOVUPS          Z14, 256(SP)
-	VMULPS           Z19, Z19, Z13
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z14
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z15
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z13, Z14
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z13, Z14
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z13, Z14
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z13, Z14
-	VFMADD231PS      Z19, Z15, Z14
-	VMULPS           Z14, Z13, Z14
-	VMULPS           Z21, Z21, Z13
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z15
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z16
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z13, Z15
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z13, Z15
-	VFMADD231PS      Z21, Z16, Z15
-	VMULPS           Z15, Z13, Z15
-	VMULPS           Z23, Z23, Z13
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z16
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z17
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z13, Z16
-	VFMADD231PS      Z23, Z17, Z16
-	VMULPS           Z16, Z13, Z16
-	VMULPS           Z25, Z25, Z13
-	VBROADCASTSS     f32_3b57a4e7<>+0(SB), Z17
-	VBROADCASTSS     f32_bca48be7<>+0(SB), Z26
-	VFMADD213PS.BCST f32_3d6b5846<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_bdda5704<>+0(SB), Z13, Z26
-	VFMADD213PS.BCST f32_3e1d21af<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_be49a5aa<>+0(SB), Z13, Z26
-	VFMADD213PS.BCST f32_3e7f91f3<>+0(SB), Z13, Z17
-	VFMADD213PS.BCST f32_beaaa6e8<>+0(SB), Z13, Z26
-	VFMADD213PS.BCST f32_3effffe9<>+0(SB), Z13, Z17
-	VFMADD231PS      Z25, Z26, Z17
-	VMULPS           Z17, Z13, Z17
-	VMOVUPS          64(SP), Z13
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z26
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z29
-	VDIVPS           Z26, Z29, Z27
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z26, Z28
-	VSUBPS           Z28, Z19, Z28
-	VADDPS           Z18, Z28, Z28
-	VFNMADD231PS     Z27, Z26, Z29
-	VFNMADD231PS     Z27, Z28, Z29
-	VFMSUB231PS      Z18, Z27, Z14
-	VADDPS           Z14, Z19, Z14
-	VADDPS           Z14, Z13, Z14
-	VXORPS           Y3, Y3, Y3
-	VCMPPS           $0x00, Z3, Z13, K1
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z13
-	VBLENDMPS        Z19, Z13, K1, Z4
-	VBLENDMPS        Z13, Z19, K1, Z5
-	VMOVAPS.Z        Z18, K1, Z18
-	VMULPS           Z27, Z4, Z13
-	VMOVUPS          Z13, Z19
-	VFNMADD231PS     Z27, Z4, Z19
-	VFNMADD231PS     Z29, Z13, Z19
-	VFNMADD231PS     Z18, Z27, Z19
-	VMULPS           Z14, Z5, Z5
-	VFMADD231PS      Z0, Z5, Z4
-	VMULPS           Z4, Z27, Z5
-	VMULPS           Z29, Z5, Z29
-	VMOVUPS          Z13, Z18
-	VMOVUPS          Z19, Z26
-	MOVQ             root+112(FP), R9
-	TESTQ            R9, R9
-	JZ               enough115
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          192(CX)(AX*1), K2, Z3
+	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 512(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z4
+	VMULPS           Z4, Z4, Z18
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z19
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z20
+	VSUBPS           Z20, Z4, Z20
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z24
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z25
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z24
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z25
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z24
+	VFMADD231PS      Z4, Z25, Z24
+	VFMADD231PS      Z24, Z18, Z20
+	VADDPS           Z20, Z19, Z24
+	VPSLLD           $0x17, Z3, Z3
+	VSUBPS           Z19, Z24, Z19
+	VSUBPS           Z19, Z20, Z20
+	VMULPS           Z3, Z20, Z20
+	VMULPS           Z3, Z24, Z24
+	VMOVUPS          Z20, 448(SP)
+	VMULPS           Z21, Z21, Z3
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z4
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z18
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z18
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z18
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z4
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z18
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z4
+	VFMADD231PS      Z21, Z18, Z4
+	VMULPS           Z4, Z3, Z4
+	VMULPS           Z22, Z22, Z3
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z18
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z19
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z18
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z19
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z18
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z19
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z18
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z19
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z18
+	VFMADD231PS      Z22, Z19, Z18
+	VMULPS           Z18, Z3, Z18
+	VMULPS           Z23, Z23, Z3
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z19
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z20
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z19
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z20
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z19
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z20
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z19
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z20
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z19
+	VFMADD231PS      Z23, Z20, Z19
+	VMULPS           Z19, Z3, Z19
+	VMULPS           Z24, Z24, Z3
+	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z20
+	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z25
+	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z20
+	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z25
+	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z20
+	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z25
+	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z20
+	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z25
+	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z20
+	VFMADD231PS      Z24, Z25, Z20
+	VMULPS           Z20, Z3, Z20
+	VMOVUPS          128(SP), Z3
+	VMOVUPS          64(SP), Z25
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z26
+	VADDPS           Z26, Z21, Z27
+	VDIVPS           Z27, Z26, Z27
+	VSUBPS           Z27, Z26, Z26
+	VFNMADD231PS     Z27, Z21, Z26
+	VFNMADD231PS     Z27, Z25, Z26
+	VFMADD231PS      Z25, Z27, Z4
+	VADDPS           Z4, Z21, Z4
+	VXORPS           Y5, Y5, Y5
+	VMAXPS           Z3, Z5, Z5
+	VADDPS           Z4, Z5, Z4
+	VMULPS           Z27, Z21, Z28
+	VMOVUPS          Z28, Z29
+	VFMSUB231PS      Z27, Z21, Z29
+	VFMADD231PS      Z27, Z25, Z29
+	VXORPS           Y8, Y8, Y8
+	VCMPPS           $0x11, Z8, Z3, K1
+	VBLENDMPS        Z28, Z27, K1, Z6
+	VBLENDMPS        Z27, Z28, K1, Z7
+	VMOVAPS.Z        Z29, K1, Z3
+	VFMADD231PS      Z26, Z6, Z3
+	VADDPS           Z3, Z6, Z21
+	VMOVUPS          Z21, Z25
+	CMPQ             root+112(FP), $0x01
+	JL               less118
+	VSQRTPS          Z25, Z25
+	CMPQ             root+112(FP), $0x02
+	JL               less119
+	MOVQ             powers+120(FP), R9
+	VMOVUPS          (R9)(AX*1), Z25
 
-again114:
-	VSQRTPS      Z13, Z18
-	VMOVUPS      Z13, Z27
-	VFNMADD231PS Z18, Z18, Z27
-	VSUBPS       Z27, Z19, Z26
-	VADDPS       Z18, Z18, Z27
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z27, Z27
-	VDIVPS       Z27, Z26, Z26
-	DECQ         R9
-	JNZ          again114
-
-enough115:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough117
-
-again116:
-	VMULPS       Z13, Z18, Z27
-	VMOVUPS      Z27, Z28
-	VFNMADD231PS Z13, Z18, Z28
-	VFMADD231PS  Z19, Z18, Z28
-	VFMADD231PS  Z13, Z26, Z28
-	VMOVUPS      Z28, Z26
-	VMOVUPS      Z27, Z18
-	DECQ         R9
-	JNZ          again116
-
-enough117:
-	VMULPS       Z14, Z26, Z27
-	VFMSUB231PS  Z14, Z18, Z27
-	VMULPS       Z5, Z26, Z26
-	VFNMADD231PS Z29, Z18, Z26
-	VFMSUB231PS  Z5, Z18, Z26
-	KMOVW        (BX)(DI*1), K1
-	KMOVW        (SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z12, Z13
-	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
-	VMOVAPS.Z    Z13, K2, Z13
-	VMULPS       Z13, Z26, Z26
-	KMOVW        (SP), K1
-	VMOVUPS      Z26, K1, (DX)(AX*1)
-	VMOVUPS      128(SP), Z13
-	VADDPS.BCST  f32_3f800000<>+0(SB), Z21, Z14
-	VBROADCASTSS f32_3f800000<>+0(SB), Z26
-	VDIVPS       Z14, Z26, Z18
-	VSUBPS.BCST  f32_3f800000<>+0(SB), Z14, Z19
-	VSUBPS       Z19, Z21, Z19
-	VADDPS       Z20, Z19, Z19
-	VFNMADD231PS Z18, Z14, Z26
-	VFNMADD231PS Z18, Z19, Z26
-	VFMSUB231PS  Z20, Z18, Z15
-	VADDPS       Z15, Z21, Z15
-	VADDPS       Z15, Z13, Z15
-	VXORPS       Y3, Y3, Y3
-	VCMPPS       $0x00, Z3, Z13, K1
-	VBROADCASTSS f32_3f800000<>+0(SB), Z13
-	VBLENDMPS    Z21, Z13, K1, Z6
-	VBLENDMPS    Z13, Z21, K1, Z7
-	VMOVAPS.Z    Z20, K1, Z20
-	VMULPS       Z18, Z6, Z13
-	VMOVUPS      Z13, Z14
-	VFNMADD231PS Z18, Z6, Z14
-	VFNMADD231PS Z26, Z13, Z14
-	VFNMADD231PS Z20, Z18, Z14
-	VMULPS       Z15, Z7, Z7
-	VFMADD231PS  Z0, Z7, Z6
-	VMULPS       Z6, Z18, Z7
-	VMULPS       Z26, Z7, Z26
-	VMOVUPS      Z13, Z18
-	VMOVUPS      Z14, Z19
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough119
-
-again118:
-	VSQRTPS      Z13, Z18
-	VMOVUPS      Z13, Z20
-	VFNMADD231PS Z18, Z18, Z20
-	VSUBPS       Z20, Z14, Z19
-	VADDPS       Z18, Z18, Z20
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z20, Z20
-	VDIVPS       Z20, Z19, Z19
-	DECQ         R9
-	JNZ          again118
-
-enough119:
+less119:
+less118:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough121
 
 again120:
-	VMULPS       Z13, Z18, Z20
-	VMOVUPS      Z20, Z21
-	VFNMADD231PS Z13, Z18, Z21
-	VFMADD231PS  Z14, Z18, Z21
-	VFMADD231PS  Z13, Z19, Z21
-	VMOVUPS      Z21, Z19
-	VMOVUPS      Z20, Z18
-	DECQ         R9
-	JNZ          again120
+	VMULPS      Z3, Z25, Z26
+	VFMADD231PS Z6, Z25, Z26
+	VMOVUPS     Z26, Z25
+	DECQ        R9
+	JNZ         again120
 
 enough121:
-	VMULPS        Z15, Z19, Z20
-	VFMSUB231PS   Z15, Z18, Z20
-	VMULPS        Z7, Z19, Z19
-	VFNMADD231PS  Z26, Z18, Z19
-	VFMSUB231PS   Z7, Z18, Z19
-	KMOVW         2(BX)(DI*1), K1
-	KMOVW         2(SI)(DI*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       Z12, Z13
-	VXORPS.BCST   f32_80000000<>+0(SB), Z13, K1, Z13
-	VMOVAPS.Z     Z13, K2, Z13
-	VMULPS        Z13, Z19, Z19
-	KMOVW         2(SP), K1
-	VMOVUPS       Z19, K1, 64(DX)(AX*1)
-	VADDPS        Z20, Z27, Z27
-	VEXTRACTF64X4 $0x01, Z27, Y3
-	VADDPS        Y3, Y27, Y27
-	VCVTPS2PD     Y27, Z13
-	VADDPD        Z13, Z2, Z2
-	VMOVUPS       192(SP), Z13
-	VADDPS.BCST   f32_3f800000<>+0(SB), Z23, Z14
-	VBROADCASTSS  f32_3f800000<>+0(SB), Z19
-	VDIVPS        Z14, Z19, Z15
-	VSUBPS.BCST   f32_3f800000<>+0(SB), Z14, Z18
-	VSUBPS        Z18, Z23, Z18
-	VADDPS        Z22, Z18, Z18
-	VFNMADD231PS  Z15, Z14, Z19
-	VFNMADD231PS  Z15, Z18, Z19
-	VFMSUB231PS   Z22, Z15, Z16
-	VADDPS        Z16, Z23, Z16
-	VADDPS        Z16, Z13, Z16
-	VXORPS        Y3, Y3, Y3
-	VCMPPS        $0x00, Z3, Z13, K1
-	VBROADCASTSS  f32_3f800000<>+0(SB), Z13
-	VBLENDMPS     Z23, Z13, K1, Z8
-	VBLENDMPS     Z13, Z23, K1, Z9
-	VMOVAPS.Z     Z22, K1, Z22
-	VMULPS        Z15, Z8, Z13
-	VMOVUPS       Z13, Z14
-	VFNMADD231PS  Z15, Z8, Z14
-	VFNMADD231PS  Z19, Z13, Z14
-	VFNMADD231PS  Z22, Z15, Z14
-	VMULPS        Z16, Z9, Z9
-	VFMADD231PS   Z0, Z9, Z8
-	VMULPS        Z8, Z15, Z9
-	VMULPS        Z19, Z9, Z19
-	VMOVUPS       Z13, Z15
-	VMOVUPS       Z14, Z18
-	MOVQ          root+112(FP), R9
-	TESTQ         R9, R9
-	JZ            enough123
+	VMULPS       Z4, Z7, Z7
+	VFMADD231PS  Z0, Z7, Z21
+	VMULPS       Z4, Z25, Z4
+	VMULPS       Z21, Z25, Z21
+	KMOVW        (BX)(DI*1), K1
+	KMOVW        (SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z1, Z3
+	VXORPS.BCST  f32_80000000<>+0(SB), Z3, K1, Z3
+	VMOVAPS.Z    Z3, K2, Z3
+	VMULPS       Z3, Z21, Z21
+	KMOVW        (SP), K1
+	VMOVUPS      Z21, K1, (DX)(AX*1)
+	VMOVUPS      256(SP), Z3
+	VMOVUPS      192(SP), Z21
+	VBROADCASTSS f32_3f800000<>+0(SB), Z25
+	VADDPS       Z25, Z22, Z26
+	VDIVPS       Z26, Z25, Z26
+	VSUBPS       Z26, Z25, Z25
+	VFNMADD231PS Z26, Z22, Z25
+	VFNMADD231PS Z26, Z21, Z25
+	VFMADD231PS  Z21, Z26, Z18
+	VADDPS       Z18, Z22, Z18
+	VXORPS       Y9, Y9, Y9
+	VMAXPS       Z3, Z9, Z9
+	VADDPS       Z18, Z9, Z18
+	VMULPS       Z26, Z22, Z27
+	VMOVUPS      Z27, Z28
+	VFMSUB231PS  Z26, Z22, Z28
+	VFMADD231PS  Z26, Z21, Z28
+	VXORPS       Y8, Y8, Y8
+	VCMPPS       $0x11, Z8, Z3, K1
+	VBLENDMPS    Z27, Z26, K1, Z10
+	VBLENDMPS    Z26, Z27, K1, Z11
+	VMOVAPS.Z    Z28, K1, Z3
+	VFMADD231PS  Z25, Z10, Z3
+	VADDPS       Z3, Z10, Z21
+	VMOVUPS      Z21, Z22
+	CMPQ         root+112(FP), $0x01
+	JL           less122
+	VSQRTPS      Z22, Z22
+	CMPQ         root+112(FP), $0x02
+	JL           less123
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      64(R9)(AX*1), Z22
 
-again122:
-	VSQRTPS      Z13, Z15
-	VMOVUPS      Z13, Z20
-	VFNMADD231PS Z15, Z15, Z20
-	VSUBPS       Z20, Z14, Z18
-	VADDPS       Z15, Z15, Z20
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z20, Z20
-	VDIVPS       Z20, Z18, Z18
-	DECQ         R9
-	JNZ          again122
-
-enough123:
+less123:
+less122:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough125
 
 again124:
-	VMULPS       Z13, Z15, Z20
-	VMOVUPS      Z20, Z21
-	VFNMADD231PS Z13, Z15, Z21
-	VFMADD231PS  Z14, Z15, Z21
-	VFMADD231PS  Z13, Z18, Z21
-	VMOVUPS      Z21, Z18
-	VMOVUPS      Z20, Z15
-	DECQ         R9
-	JNZ          again124
+	VMULPS      Z3, Z22, Z25
+	VFMADD231PS Z10, Z22, Z25
+	VMOVUPS     Z25, Z22
+	DECQ        R9
+	JNZ         again124
 
 enough125:
-	VMULPS       Z16, Z18, Z20
-	VFMSUB231PS  Z16, Z15, Z20
-	VMULPS       Z9, Z18, Z18
-	VFNMADD231PS Z19, Z15, Z18
-	VFMSUB231PS  Z9, Z15, Z18
-	KMOVW        4(BX)(DI*1), K1
-	KMOVW        4(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z12, Z13
-	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
-	VMOVAPS.Z    Z13, K2, Z13
-	VMULPS       Z13, Z18, Z18
-	KMOVW        4(SP), K1
-	VMOVUPS      Z18, K1, 128(DX)(AX*1)
-	VMOVUPS      256(SP), Z13
-	VADDPS.BCST  f32_3f800000<>+0(SB), Z25, Z14
-	VBROADCASTSS f32_3f800000<>+0(SB), Z18
-	VDIVPS       Z14, Z18, Z15
-	VSUBPS.BCST  f32_3f800000<>+0(SB), Z14, Z16
-	VSUBPS       Z16, Z25, Z16
-	VADDPS       Z24, Z16, Z16
-	VFNMADD231PS Z15, Z14, Z18
-	VFNMADD231PS Z15, Z16, Z18
-	VFMSUB231PS  Z24, Z15, Z17
-	VADDPS       Z17, Z25, Z17
-	VADDPS       Z17, Z13, Z17
-	VXORPS       Y3, Y3, Y3
-	VCMPPS       $0x00, Z3, Z13, K1
-	VBROADCASTSS f32_3f800000<>+0(SB), Z13
-	VBLENDMPS    Z25, Z13, K1, Z10
-	VBLENDMPS    Z13, Z25, K1, Z11
-	VMOVAPS.Z    Z24, K1, Z24
-	VMULPS       Z15, Z10, Z13
-	VMOVUPS      Z13, Z14
-	VFNMADD231PS Z15, Z10, Z14
-	VFNMADD231PS Z18, Z13, Z14
-	VFNMADD231PS Z24, Z15, Z14
-	VMULPS       Z17, Z11, Z11
-	VFMADD231PS  Z0, Z11, Z10
-	VMULPS       Z10, Z15, Z11
-	VMULPS       Z18, Z11, Z18
-	VMOVUPS      Z13, Z15
-	VMOVUPS      Z14, Z16
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough127
+	VMULPS        Z18, Z11, Z11
+	VFMADD231PS   Z0, Z11, Z21
+	VMULPS        Z18, Z22, Z18
+	VMULPS        Z21, Z22, Z21
+	KMOVW         2(BX)(DI*1), K1
+	KMOVW         2(SI)(DI*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS       Z1, Z3
+	VXORPS.BCST   f32_80000000<>+0(SB), Z3, K1, Z3
+	VMOVAPS.Z     Z3, K2, Z3
+	VMULPS        Z3, Z21, Z21
+	KMOVW         2(SP), K1
+	VMOVUPS       Z21, K1, 64(DX)(AX*1)
+	VADDPS        Z18, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y3
+	VADDPS        Y3, Y4, Y4
+	VCVTPS2PD     Y4, Z3
+	VADDPD        Z3, Z2, Z2
+	VMOVUPS       384(SP), Z3
+	VMOVUPS       320(SP), Z4
+	VBROADCASTSS  f32_3f800000<>+0(SB), Z18
+	VADDPS        Z18, Z23, Z21
+	VDIVPS        Z21, Z18, Z21
+	VSUBPS        Z21, Z18, Z18
+	VFNMADD231PS  Z21, Z23, Z18
+	VFNMADD231PS  Z21, Z4, Z18
+	VFMADD231PS   Z4, Z21, Z19
+	VADDPS        Z19, Z23, Z19
+	VXORPS        Y12, Y12, Y12
+	VMAXPS        Z3, Z12, Z12
+	VADDPS        Z19, Z12, Z19
+	VMULPS        Z21, Z23, Z22
+	VMOVUPS       Z22, Z25
+	VFMSUB231PS   Z21, Z23, Z25
+	VFMADD231PS   Z21, Z4, Z25
+	VXORPS        Y8, Y8, Y8
+	VCMPPS        $0x11, Z8, Z3, K1
+	VBLENDMPS     Z22, Z21, K1, Z13
+	VBLENDMPS     Z21, Z22, K1, Z14
+	VMOVAPS.Z     Z25, K1, Z3
+	VFMADD231PS   Z18, Z13, Z3
+	VADDPS        Z3, Z13, Z4
+	VMOVUPS       Z4, Z18
+	CMPQ          root+112(FP), $0x01
+	JL            less126
+	VSQRTPS       Z18, Z18
+	CMPQ          root+112(FP), $0x02
+	JL            less127
+	MOVQ          powers+120(FP), R9
+	VMOVUPS       128(R9)(AX*1), Z18
 
-again126:
-	VSQRTPS      Z13, Z15
-	VMOVUPS      Z13, Z19
-	VFNMADD231PS Z15, Z15, Z19
-	VSUBPS       Z19, Z14, Z16
-	VADDPS       Z15, Z15, Z19
-	VMAXPS.BCST  f32_d800000<>+0(SB), Z19, Z19
-	VDIVPS       Z19, Z16, Z16
-	DECQ         R9
-	JNZ          again126
-
-enough127:
+less127:
+less126:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough129
 
 again128:
-	VMULPS       Z13, Z15, Z19
-	VMOVUPS      Z19, Z21
-	VFNMADD231PS Z13, Z15, Z21
-	VFMADD231PS  Z14, Z15, Z21
-	VFMADD231PS  Z13, Z16, Z21
-	VMOVUPS      Z21, Z16
-	VMOVUPS      Z19, Z15
-	DECQ         R9
-	JNZ          again128
+	VMULPS      Z3, Z18, Z21
+	VFMADD231PS Z13, Z18, Z21
+	VMOVUPS     Z21, Z18
+	DECQ        R9
+	JNZ         again128
 
 enough129:
-	VMULPS        Z17, Z16, Z19
-	VFMSUB231PS   Z17, Z15, Z19
-	VMULPS        Z11, Z16, Z16
-	VFNMADD231PS  Z18, Z15, Z16
-	VFMSUB231PS   Z11, Z15, Z16
+	VMULPS       Z19, Z14, Z14
+	VFMADD231PS  Z0, Z14, Z4
+	VMULPS       Z19, Z18, Z19
+	VMULPS       Z4, Z18, Z4
+	KMOVW        4(BX)(DI*1), K1
+	KMOVW        4(SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z1, Z3
+	VXORPS.BCST  f32_80000000<>+0(SB), Z3, K1, Z3
+	VMOVAPS.Z    Z3, K2, Z3
+	VMULPS       Z3, Z4, Z4
+	KMOVW        4(SP), K1
+	VMOVUPS      Z4, K1, 128(DX)(AX*1)
+	VMOVUPS      512(SP), Z3
+	VMOVUPS      448(SP), Z4
+	VBROADCASTSS f32_3f800000<>+0(SB), Z18
+	VADDPS       Z18, Z24, Z21
+	VDIVPS       Z21, Z18, Z21
+	VSUBPS       Z21, Z18, Z18
+	VFNMADD231PS Z21, Z24, Z18
+	VFNMADD231PS Z21, Z4, Z18
+	VFMADD231PS  Z4, Z21, Z20
+	VADDPS       Z20, Z24, Z20
+	VXORPS       Y15, Y15, Y15
+	VMAXPS       Z3, Z15, Z15
+	VADDPS       Z20, Z15, Z20
+	VMULPS       Z21, Z24, Z22
+	VMOVUPS      Z22, Z23
+	VFMSUB231PS  Z21, Z24, Z23
+	VFMADD231PS  Z21, Z4, Z23
+	VXORPS       Y8, Y8, Y8
+	VCMPPS       $0x11, Z8, Z3, K1
+	VBLENDMPS    Z22, Z21, K1, Z16
+	VBLENDMPS    Z21, Z22, K1, Z17
+	VMOVAPS.Z    Z23, K1, Z3
+	VFMADD231PS  Z18, Z16, Z3
+	VADDPS       Z3, Z16, Z4
+	VMOVUPS      Z4, Z18
+	CMPQ         root+112(FP), $0x01
+	JL           less130
+	VSQRTPS      Z18, Z18
+	CMPQ         root+112(FP), $0x02
+	JL           less131
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      192(R9)(AX*1), Z18
+
+less131:
+less130:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough133
+
+again132:
+	VMULPS      Z3, Z18, Z21
+	VFMADD231PS Z16, Z18, Z21
+	VMOVUPS     Z21, Z18
+	DECQ        R9
+	JNZ         again132
+
+enough133:
+	VMULPS        Z20, Z17, Z17
+	VFMADD231PS   Z0, Z17, Z4
+	VMULPS        Z20, Z18, Z20
+	VMULPS        Z4, Z18, Z4
 	KMOVW         6(BX)(DI*1), K1
 	KMOVW         6(SI)(DI*1), K2
 	KORW          K1, K2, K2
-	VMOVUPS       Z12, Z13
-	VXORPS.BCST   f32_80000000<>+0(SB), Z13, K1, Z13
-	VMOVAPS.Z     Z13, K2, Z13
-	VMULPS        Z13, Z16, Z16
+	VMOVUPS       Z1, Z3
+	VXORPS.BCST   f32_80000000<>+0(SB), Z3, K1, Z3
+	VMOVAPS.Z     Z3, K2, Z3
+	VMULPS        Z3, Z4, Z4
 	KMOVW         6(SP), K1
-	VMOVUPS       Z16, K1, 192(DX)(AX*1)
-	VADDPS        Z19, Z20, Z20
-	VEXTRACTF64X4 $0x01, Z20, Y3
-	VADDPS        Y3, Y20, Y20
-	VCVTPS2PD     Y20, Z13
-	VADDPD        Z13, Z2, Z2
+	VMOVUPS       Z4, K1, 192(DX)(AX*1)
+	VADDPS        Z20, Z19, Z19
+	VEXTRACTF64X4 $0x01, Z19, Y3
+	VADDPS        Y3, Y19, Y19
+	VCVTPS2PD     Y19, Z3
+	VADDPD        Z3, Z2, Z2
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R8
-	JG            group111
+	JG            group115
 
-done112:
+done116:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, CX
@@ -4163,26 +4162,344 @@ done112:
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
 	ADDQ          AX, SI
+	SHLQ          $0x05, AX
+	ADDQ          AX, powers+120(FP)
 	ADDQ          $0x0c, p+88(FP)
 	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VADDPD        Y3, Y2, Y2
-	VEXTRACTF64X2 $0x01, Y2, X3
-	VADDPD        X3, X2, X2
-	VUNPCKHPD     X2, X2, X3
-	VADDPD        X3, X2, X2
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPD        Y1, Y2, Y2
+	VEXTRACTF64X2 $0x01, Y2, X1
+	VADDPD        X1, X2, X2
+	VUNPCKHPD     X2, X2, X1
+	VADDPD        X1, X2, X2
 	VMOVSD        X2, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row109
+	JNZ           row113
 
-last110:
+last114:
 	VZEROUPPER
 	RET
 
-// func focalTerms64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+// func sigmoidPowers32AVX512(h *float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, f *float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sigmoidPowers32AVX512(SB), NOSPLIT, $0-80
+	MOVQ         h+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         p+64(FP), DX
+	MOVQ         pos+40(FP), BX
+	MOVQ         neg+48(FP), SI
+	MOVQ         f+72(FP), DI
+	VBROADCASTSS (DI), Z0
+	MOVQ         f+72(FP), DI
+	VBROADCASTSS 4(DI), Z1
+	CMPQ         rows+24(FP), $0x00
+	JEQ          last136
+
+row134:
+	XORQ  R8, R8
+	MOVQ  n+32(FP), R9
+	TESTQ R9, R9
+	JZ    done137
+
+group135:
+	MOVQ             R8, DI
+	SHRQ             $0x05, DI
+	KMOVW            (BX)(DI*1), K1
+	KMOVW            (SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (CX)(R8*1), K2, Z2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          Z2, K2, Z3
+	VBROADCASTSS     4(DX), Z2
+	VBROADCASTSS     8(DX), Z9
+	VSUBPS           Z2, Z3, Z10
+	VSUBPS           Z3, Z10, Z11
+	VSUBPS           Z11, Z10, Z12
+	VSUBPS           Z12, Z3, Z12
+	VADDPS           Z2, Z11, Z11
+	VSUBPS           Z11, Z12, Z12
+	VSUBPS           Z9, Z12, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VORPS.BCST       f32_80000000<>+0(SB), Z10, Z2
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z2, K1
+	VMOVAPS.Z        Z12, K1, Z12
+	VADDPS           Z12, Z10, Z2
+	VSUBPS           Z10, Z2, Z10
+	VSUBPS           Z10, Z12, Z12
+	VMOVAPS.Z        Z12, K1, Z12
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z2, Z10
+	VXORPS           Z10, Z12, Z10
+	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x11, Z4, Z2, K1
+	VMOVAPS.Z        Z10, K1, Z9
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z11
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z11
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z11, Z12
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z3
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z3
+	VADDPS           Z10, Z3, Z3
+	VMULPS           Z3, Z3, Z12
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z10
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z10, Z13
+	VSUBPS           Z13, Z3, Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z15
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z12, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z12, Z14
+	VFMADD231PS      Z3, Z15, Z14
+	VFMADD231PS      Z14, Z12, Z13
+	VADDPS           Z13, Z10, Z14
+	VPSLLD           $0x17, Z11, Z11
+	VSUBPS           Z10, Z14, Z10
+	VSUBPS           Z10, Z13, Z13
+	VMULPS           Z11, Z13, Z13
+	VMULPS           Z11, Z14, Z14
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z3
+	VADDPS           Z3, Z14, Z10
+	VDIVPS           Z10, Z3, Z10
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
+	VBROADCASTSS     f32_bf000000<>+0(SB), Z11
+	VFMADD231PS      Z3, Z14, Z11
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
+	VCMPPS           $0x15, Z3, Z14, K1
+	VBLENDMPS        Z11, Z14, K1, Z5
+	VBROADCASTSS     f32_3f317218<>+0(SB), Z3
+	VMOVAPS.Z        Z3, K1, Z3
+	VBROADCASTSS     f32_b102e308<>+0(SB), Z11
+	VMOVAPS.Z        Z11, K1, Z11
+	VFMADD231PS      Z13, Z10, Z11
+	VADDPS.BCST      f32_40000000<>+0(SB), Z5, Z10
+	VDIVPS           Z10, Z5, Z10
+	VMULPS           Z10, Z10, Z12
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
+	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z12, Z13
+	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z12, Z13
+	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z12, Z13
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z14
+	VMULPS           Z14, Z5, Z14
+	VMULPS           Z5, Z14, Z14
+	VMOVUPS          Z14, Z15
+	VFMADD231PS      Z12, Z13, Z15
+	VFMADD231PS      Z15, Z10, Z11
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z10
+	VMULPS           Z5, Z10, Z10
+	VMOVUPS          Z14, Z12
+	VFMSUB231PS      Z5, Z10, Z12
+	VSUBPS           Z12, Z11, Z11
+	VSUBPS           Z14, Z5, Z10
+	VADDPS           Z10, Z3, Z12
+	VSUBPS           Z3, Z12, Z3
+	VSUBPS           Z10, Z3, Z3
+	VSUBPS           Z5, Z10, Z10
+	VADDPS           Z14, Z10, Z10
+	VADDPS           Z10, Z3, Z3
+	VSUBPS           Z11, Z3, Z3
+	VXORPS           Y6, Y6, Y6
+	VMINPS           Z2, Z6, Z6
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z6, Z6
+	VSUBPS           Z12, Z6, Z2
+	VSUBPS           Z6, Z2, Z10
+	VSUBPS           Z10, Z2, Z11
+	VSUBPS           Z11, Z6, Z11
+	VADDPS           Z10, Z12, Z10
+	VSUBPS           Z10, Z11, Z11
+	VADDPS           Z9, Z11, Z11
+	VADDPS           Z3, Z11, Z3
+	VADDPS           Z3, Z2, Z12
+	VSUBPS           Z2, Z12, Z2
+	VSUBPS           Z2, Z3, Z3
+	VMULPS           Z12, Z0, Z2
+	VMOVUPS          Z2, Z9
+	VFMSUB231PS      Z12, Z0, Z9
+	VFMADD231PS      Z12, Z1, Z9
+	VFMADD231PS      Z3, Z0, Z9
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z2, Z2
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z2, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z10
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z10, Z2
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z10, Z2
+	VADDPS           Z9, Z2, Z2
+	VMULPS           Z2, Z2, Z10
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z2, Z9
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z9, Z11
+	VSUBPS           Z11, Z2, Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z12
+	VFMADD231PS      Z2, Z13, Z12
+	VFMADD231PS      Z12, Z10, Z11
+	VADDPS           Z11, Z9, Z12
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z12, Z12
+	VMOVUPS          Z12, (AX)(R8*1)
+	KMOVW            2(BX)(DI*1), K1
+	KMOVW            2(SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        64(CX)(R8*1), K2, Z2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          Z2, K2, Z3
+	VBROADCASTSS     4(DX), Z2
+	VBROADCASTSS     8(DX), Z9
+	VSUBPS           Z2, Z3, Z10
+	VSUBPS           Z3, Z10, Z11
+	VSUBPS           Z11, Z10, Z12
+	VSUBPS           Z12, Z3, Z12
+	VADDPS           Z2, Z11, Z11
+	VSUBPS           Z11, Z12, Z12
+	VSUBPS           Z9, Z12, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VORPS.BCST       f32_80000000<>+0(SB), Z10, Z2
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z2, K1
+	VMOVAPS.Z        Z12, K1, Z12
+	VADDPS           Z12, Z10, Z2
+	VSUBPS           Z10, Z2, Z10
+	VSUBPS           Z10, Z12, Z12
+	VMOVAPS.Z        Z12, K1, Z12
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z2, Z10
+	VXORPS           Z10, Z12, Z10
+	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
+	VXORPS           Y4, Y4, Y4
+	VCMPPS           $0x11, Z4, Z2, K1
+	VMOVAPS.Z        Z10, K1, Z9
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z11
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z11
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z11, Z12
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z3
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z3
+	VADDPS           Z10, Z3, Z3
+	VMULPS           Z3, Z3, Z12
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z10
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z10, Z13
+	VSUBPS           Z13, Z3, Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z15
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z12, Z14
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z12, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z12, Z14
+	VFMADD231PS      Z3, Z15, Z14
+	VFMADD231PS      Z14, Z12, Z13
+	VADDPS           Z13, Z10, Z14
+	VPSLLD           $0x17, Z11, Z11
+	VSUBPS           Z10, Z14, Z10
+	VSUBPS           Z10, Z13, Z13
+	VMULPS           Z11, Z13, Z13
+	VMULPS           Z11, Z14, Z14
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z3
+	VADDPS           Z3, Z14, Z10
+	VDIVPS           Z10, Z3, Z10
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
+	VBROADCASTSS     f32_bf000000<>+0(SB), Z11
+	VFMADD231PS      Z3, Z14, Z11
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
+	VCMPPS           $0x15, Z3, Z14, K1
+	VBLENDMPS        Z11, Z14, K1, Z7
+	VBROADCASTSS     f32_3f317218<>+0(SB), Z3
+	VMOVAPS.Z        Z3, K1, Z3
+	VBROADCASTSS     f32_b102e308<>+0(SB), Z11
+	VMOVAPS.Z        Z11, K1, Z11
+	VFMADD231PS      Z13, Z10, Z11
+	VADDPS.BCST      f32_40000000<>+0(SB), Z7, Z10
+	VDIVPS           Z10, Z7, Z10
+	VMULPS           Z10, Z10, Z12
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
+	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z12, Z13
+	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z12, Z13
+	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z12, Z13
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z14
+	VMULPS           Z14, Z7, Z14
+	VMULPS           Z7, Z14, Z14
+	VMOVUPS          Z14, Z15
+	VFMADD231PS      Z12, Z13, Z15
+	VFMADD231PS      Z15, Z10, Z11
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z10
+	VMULPS           Z7, Z10, Z10
+	VMOVUPS          Z14, Z12
+	VFMSUB231PS      Z7, Z10, Z12
+	VSUBPS           Z12, Z11, Z11
+	VSUBPS           Z14, Z7, Z10
+	VADDPS           Z10, Z3, Z12
+	VSUBPS           Z3, Z12, Z3
+	VSUBPS           Z10, Z3, Z3
+	VSUBPS           Z7, Z10, Z10
+	VADDPS           Z14, Z10, Z10
+	VADDPS           Z10, Z3, Z3
+	VSUBPS           Z11, Z3, Z3
+	VXORPS           Y8, Y8, Y8
+	VMINPS           Z2, Z8, Z8
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z8, Z8
+	VSUBPS           Z12, Z8, Z2
+	VSUBPS           Z8, Z2, Z10
+	VSUBPS           Z10, Z2, Z11
+	VSUBPS           Z11, Z8, Z11
+	VADDPS           Z10, Z12, Z10
+	VSUBPS           Z10, Z11, Z11
+	VADDPS           Z9, Z11, Z11
+	VADDPS           Z3, Z11, Z3
+	VADDPS           Z3, Z2, Z12
+	VSUBPS           Z2, Z12, Z2
+	VSUBPS           Z2, Z3, Z3
+	VMULPS           Z12, Z0, Z2
+	VMOVUPS          Z2, Z9
+	VFMSUB231PS      Z12, Z0, Z9
+	VFMADD231PS      Z12, Z1, Z9
+	VFMADD231PS      Z3, Z0, Z9
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z2, Z2
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z2, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z10
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z10, Z2
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z10, Z2
+	VADDPS           Z9, Z2, Z2
+	VMULPS           Z2, Z2, Z10
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z2, Z9
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z9, Z11
+	VSUBPS           Z11, Z2, Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z12
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z12
+	VFMADD231PS      Z2, Z13, Z12
+	VFMADD231PS      Z12, Z10, Z11
+	VADDPS           Z11, Z9, Z12
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z3, Z12, Z12
+	VMOVUPS          Z12, 64(AX)(R8*1)
+	ADDQ             $+128, R8
+	SUBQ             $0x20, R9
+	JG               group135
+
+done137:
+	MOVQ stride+16(FP), DI
+	SHLQ $0x02, DI
+	ADDQ DI, CX
+	MOVQ words+56(FP), DI
+	SHLQ $0x03, DI
+	ADDQ DI, BX
+	ADDQ DI, SI
+	SHLQ $0x05, DI
+	ADDQ DI, AX
+	ADDQ $0x0c, DX
+	DECQ rows+24(FP)
+	JNZ  row134
+
+last136:
+	VZEROUPPER
+	RET
+
+// func focalTerms64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalTerms64AVX2(SB), NOSPLIT, $640-136
+TEXT ·focalTerms64AVX2(SB), NOSPLIT, $640-144
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
@@ -4196,600 +4513,507 @@ TEXT ·focalTerms64AVX2(SB), NOSPLIT, $640-136
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 32(BP)
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last131
+	JEQ          last139
 
-row130:
+row138:
 	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Y1
-	VMOVUPD      Y1, 32(BP)
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 32(BP)
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x10, R9
-	JL           rest134
+	JL           rest142
 
-group132:
+group140:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
-	VMOVUPD      (CX)(AX*1), Y1
 	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (SI)(R8*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (DI)(R8*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
-	VMULPD       Y1, Y1, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y1, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD231PD  Y1, Y8, Y9
-	VFMADD231PD  Y9, Y5, Y7
-	VADDPD       Y7, Y6, Y9
-	VSUBPD       Y6, Y9, Y6
-	VSUBPD       Y6, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y4, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 192(BP)
-	VMOVUPD      Y7, 224(BP)
-	VMOVUPD      Y2, 256(BP)
-	VMOVUPD      32(CX)(AX*1), Y1
-	VPBROADCASTB (SI)(R8*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (DI)(R8*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
-	VMULPD       Y1, Y1, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y1, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD231PD  Y1, Y8, Y9
-	VFMADD231PD  Y9, Y5, Y7
-	VADDPD       Y7, Y6, Y9
-	VSUBPD       Y6, Y9, Y6
-	VSUBPD       Y6, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y4, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 288(BP)
-	VMOVUPD      Y7, 320(BP)
-	VMOVUPD      Y2, 352(BP)
-	VMOVUPD      64(CX)(AX*1), Y1
-	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 1(SI)(R8*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(DI)(R8*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
-	VMULPD       Y1, Y1, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y1, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD231PD  Y1, Y8, Y9
-	VFMADD231PD  Y9, Y5, Y7
-	VADDPD       Y7, Y6, Y9
-	VSUBPD       Y6, Y9, Y6
-	VSUBPD       Y6, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y4, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 384(BP)
-	VMOVUPD      Y7, 416(BP)
-	VMOVUPD      Y2, 448(BP)
-	VMOVUPD      96(CX)(AX*1), Y1
-	VPBROADCASTB 1(SI)(R8*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(DI)(R8*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
-	VMULPD       Y1, Y1, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y1, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD231PD  Y1, Y8, Y9
-	VFMADD231PD  Y9, Y5, Y7
-	VADDPD       Y7, Y6, Y9
-	VSUBPD       Y6, Y9, Y6
-	VSUBPD       Y6, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y4, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 480(BP)
-	VMOVUPD      Y7, 512(BP)
-	VMOVUPD      Y2, 544(BP)
-	VMOVUPD      192(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, (DX)(AX*1)
-	VMOVUPD      288(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, 32(DX)(AX*1)
-	VMOVUPD      384(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, 64(DX)(AX*1)
-	VMOVUPD      480(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, 96(DX)(AX*1)
-	VMOVUPD      (DX)(AX*1), Y1
-	VMOVUPD      192(BP), Y2
-	VMOVUPD      224(BP), Y3
-	VMOVUPD      256(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
-	VDIVPD       Y5, Y8, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VSUBPD       Y7, Y2, Y7
-	VADDPD       Y3, Y7, Y7
-	VFNMADD231PD Y6, Y5, Y8
-	VFNMADD231PD Y6, Y7, Y8
-	VFMADD231PD  Y3, Y6, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y7
-	VBLENDVPD    Y5, Y2, Y7, Y4
-	VBLENDVPD    Y5, Y7, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y6, Y4, Y5
-	VMOVUPD      Y5, Y7
-	VFNMADD231PD Y6, Y4, Y7
-	VFNMADD231PD Y8, Y5, Y7
-	VFNMADD231PD Y3, Y6, Y7
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y6, Y2
-	VMULPD       Y8, Y2, Y8
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y7, Y4
-	MOVQ         root+112(FP), R10
-	TESTQ        R10, R10
-	JZ           enough136
-
-again135:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y6
-	VFNMADD231PD Y3, Y3, Y6
-	VSUBPD       Y6, Y7, Y4
-	VADDPD       Y3, Y3, Y6
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
-	VDIVPD       Y6, Y4, Y4
-	DECQ         R10
-	JNZ          again135
-
-enough136:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough138
-
-again137:
-	VMULPD       Y5, Y3, Y6
-	VMOVUPD      Y6, Y9
-	VFNMADD231PD Y5, Y3, Y9
-	VFMADD231PD  Y7, Y3, Y9
-	VFMADD231PD  Y5, Y4, Y9
-	VMOVUPD      Y9, Y4
-	VMOVUPD      Y6, Y3
-	DECQ         R10
-	JNZ          again137
-
-enough138:
-	VMULPD       Y1, Y4, Y6
-	VFMSUB231PD  Y1, Y3, Y6
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y8, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
-	VPBROADCASTB (SI)(R8*1), Y1
+	VPBROADCASTB (SI)(R8*1), Y0
+	VANDPD       bits64<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
+	VPBROADCASTB (DI)(R8*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VPBROADCASTB (DI)(R8*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VMOVUPD      Y4, (DX)(AX*1)
-	VMOVUPD      Y6, (BX)(AX*1)
-	VMOVUPD      32(DX)(AX*1), Y1
-	VMOVUPD      288(BP), Y2
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      352(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
-	VDIVPD       Y5, Y8, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VSUBPD       Y7, Y2, Y7
-	VADDPD       Y3, Y7, Y7
-	VFNMADD231PD Y6, Y5, Y8
-	VFNMADD231PD Y6, Y7, Y8
-	VFMADD231PD  Y3, Y6, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y7
-	VBLENDVPD    Y5, Y2, Y7, Y4
-	VBLENDVPD    Y5, Y7, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y6, Y4, Y5
-	VMOVUPD      Y5, Y7
-	VFNMADD231PD Y6, Y4, Y7
-	VFNMADD231PD Y8, Y5, Y7
-	VFNMADD231PD Y3, Y6, Y7
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y6, Y2
-	VMULPD       Y8, Y2, Y8
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y7, Y4
-	MOVQ         root+112(FP), R10
-	TESTQ        R10, R10
-	JZ           enough140
-
-again139:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y6
-	VFNMADD231PD Y3, Y3, Y6
-	VSUBPD       Y6, Y7, Y4
-	VADDPD       Y3, Y3, Y6
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
-	VDIVPD       Y6, Y4, Y4
-	DECQ         R10
-	JNZ          again139
-
-enough140:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough142
-
-again141:
-	VMULPD       Y5, Y3, Y6
-	VMOVUPD      Y6, Y9
-	VFNMADD231PD Y5, Y3, Y9
-	VFMADD231PD  Y7, Y3, Y9
-	VFMADD231PD  Y5, Y4, Y9
-	VMOVUPD      Y9, Y4
-	VMOVUPD      Y6, Y3
-	DECQ         R10
-	JNZ          again141
-
-enough142:
-	VMULPD       Y1, Y4, Y6
-	VFMSUB231PD  Y1, Y3, Y6
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y8, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
-	VPBROADCASTB (SI)(R8*1), Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, (CX)(AX*1), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
+	VMOVUPD      Y2, 256(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 192(BP)
+	VMOVUPD      Y4, 224(BP)
+	VPBROADCASTB (SI)(R8*1), Y0
+	VANDPD       bits64odd<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
+	VPBROADCASTB (DI)(R8*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VPBROADCASTB (DI)(R8*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VMOVUPD      Y4, 32(DX)(AX*1)
-	VMOVUPD      Y6, 32(BX)(AX*1)
-	VMOVUPD      64(DX)(AX*1), Y1
-	VMOVUPD      384(BP), Y2
-	VMOVUPD      416(BP), Y3
-	VMOVUPD      448(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
-	VDIVPD       Y5, Y8, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VSUBPD       Y7, Y2, Y7
-	VADDPD       Y3, Y7, Y7
-	VFNMADD231PD Y6, Y5, Y8
-	VFNMADD231PD Y6, Y7, Y8
-	VFMADD231PD  Y3, Y6, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y7
-	VBLENDVPD    Y5, Y2, Y7, Y4
-	VBLENDVPD    Y5, Y7, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y6, Y4, Y5
-	VMOVUPD      Y5, Y7
-	VFNMADD231PD Y6, Y4, Y7
-	VFNMADD231PD Y8, Y5, Y7
-	VFNMADD231PD Y3, Y6, Y7
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y6, Y2
-	VMULPD       Y8, Y2, Y8
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y7, Y4
-	MOVQ         root+112(FP), R10
-	TESTQ        R10, R10
-	JZ           enough144
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, 32(CX)(AX*1), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
+	VMOVUPD      Y2, 352(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 288(BP)
+	VMOVUPD      Y4, 320(BP)
+	PREFETCHT0   12352(CX)(AX*1)
+	VPBROADCASTB 1(SI)(R8*1), Y0
+	VANDPD       bits64<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
+	VPBROADCASTB 1(DI)(R8*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, 64(CX)(AX*1), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
+	VMOVUPD      Y2, 448(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 384(BP)
+	VMOVUPD      Y4, 416(BP)
+	VPBROADCASTB 1(SI)(R8*1), Y0
+	VANDPD       bits64odd<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
+	VPBROADCASTB 1(DI)(R8*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, 96(CX)(AX*1), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
+	VMOVUPD      Y2, 544(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 480(BP)
+	VMOVUPD      Y4, 512(BP)
+	VMOVUPD      192(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, (DX)(AX*1)
+	VMOVUPD      288(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 32(DX)(AX*1)
+	VMOVUPD      384(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 64(DX)(AX*1)
+	VMOVUPD      480(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 96(DX)(AX*1)
+	VMOVUPD      (DX)(AX*1), Y0
+	VMOVUPD      256(BP), Y1
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      224(BP), Y3
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y2, Y5
+	VDIVPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y4, Y4
+	VFNMADD231PD Y5, Y2, Y4
+	VFNMADD231PD Y5, Y3, Y4
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y6, Y6, Y6
+	VMAXPD       Y1, Y6, Y6
+	VADDPD       Y0, Y6, Y0
+	VMULPD       Y5, Y2, Y6
+	VMOVUPD      Y6, Y7
+	VFMSUB231PD  Y5, Y2, Y7
+	VFMADD231PD  Y5, Y3, Y7
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPD    Y1, Y6, Y5, Y2
+	VBLENDVPD    Y1, Y5, Y6, Y5
+	VBLENDVPD    Y1, Y7, Y3, Y1
+	VFMADD231PD  Y4, Y2, Y1
+	VADDPD       Y1, Y2, Y3
+	VMOVUPD      Y3, Y4
+	CMPQ         root+112(FP), $0x01
+	JL           less143
+	VSQRTPD      Y4, Y4
+	CMPQ         root+112(FP), $0x02
+	JL           less144
+	MOVQ         powers+120(FP), R10
+	VMOVUPD      (R10)(AX*1), Y4
 
-again143:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y6
-	VFNMADD231PD Y3, Y3, Y6
-	VSUBPD       Y6, Y7, Y4
-	VADDPD       Y3, Y3, Y6
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
-	VDIVPD       Y6, Y4, Y4
-	DECQ         R10
-	JNZ          again143
-
-enough144:
+less144:
+less143:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
 	JZ    enough146
 
 again145:
-	VMULPD       Y5, Y3, Y6
-	VMOVUPD      Y6, Y9
-	VFNMADD231PD Y5, Y3, Y9
-	VFMADD231PD  Y7, Y3, Y9
-	VFMADD231PD  Y5, Y4, Y9
-	VMOVUPD      Y9, Y4
-	VMOVUPD      Y6, Y3
-	DECQ         R10
-	JNZ          again145
+	VMULPD      Y1, Y4, Y6
+	VFMADD231PD Y2, Y4, Y6
+	VMOVUPD     Y6, Y4
+	DECQ        R10
+	JNZ         again145
 
 enough146:
-	VMULPD       Y1, Y4, Y6
-	VFMSUB231PD  Y1, Y3, Y6
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y8, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
+	VMULPD       Y0, Y5, Y5
+	VMOVUPD      (BP), Y1
+	VFMADD231PD  Y1, Y5, Y3
+	VMULPD       Y0, Y4, Y0
+	VMULPD       Y3, Y4, Y3
+	VPBROADCASTB (SI)(R8*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VPBROADCASTB (DI)(R8*1), Y2
+	VANDPD       bits64<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
+	VORPS        Y1, Y2, Y2
+	VMOVUPD      32(BP), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y4, Y4
+	VANDPD       Y2, Y4, Y4
+	VMULPD       Y4, Y3, Y3
+	VMOVUPD      Y3, (DX)(AX*1)
+	VMOVUPD      Y0, (BX)(AX*1)
+	VMOVUPD      32(DX)(AX*1), Y0
+	VMOVUPD      352(BP), Y1
+	VMOVUPD      288(BP), Y2
+	VMOVUPD      320(BP), Y3
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y2, Y5
+	VDIVPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y4, Y4
+	VFNMADD231PD Y5, Y2, Y4
+	VFNMADD231PD Y5, Y3, Y4
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y6, Y6, Y6
+	VMAXPD       Y1, Y6, Y6
+	VADDPD       Y0, Y6, Y0
+	VMULPD       Y5, Y2, Y6
+	VMOVUPD      Y6, Y7
+	VFMSUB231PD  Y5, Y2, Y7
+	VFMADD231PD  Y5, Y3, Y7
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPD    Y1, Y6, Y5, Y2
+	VBLENDVPD    Y1, Y5, Y6, Y5
+	VBLENDVPD    Y1, Y7, Y3, Y1
+	VFMADD231PD  Y4, Y2, Y1
+	VADDPD       Y1, Y2, Y3
+	VMOVUPD      Y3, Y4
+	CMPQ         root+112(FP), $0x01
+	JL           less147
+	VSQRTPD      Y4, Y4
+	CMPQ         root+112(FP), $0x02
+	JL           less148
+	MOVQ         powers+120(FP), R10
+	VMOVUPD      32(R10)(AX*1), Y4
+
+less148:
+less147:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough150
+
+again149:
+	VMULPD      Y1, Y4, Y6
+	VFMADD231PD Y2, Y4, Y6
+	VMOVUPD     Y6, Y4
+	DECQ        R10
+	JNZ         again149
+
+enough150:
+	VMULPD       Y0, Y5, Y5
+	VMOVUPD      (BP), Y1
+	VFMADD231PD  Y1, Y5, Y3
+	VMULPD       Y0, Y4, Y0
+	VMULPD       Y3, Y4, Y3
+	VPBROADCASTB (SI)(R8*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VPBROADCASTB (DI)(R8*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VORPS        Y1, Y2, Y2
+	VMOVUPD      32(BP), Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y4, Y4
+	VANDPD       Y2, Y4, Y4
+	VMULPD       Y4, Y3, Y3
+	VMOVUPD      Y3, 32(DX)(AX*1)
+	VMOVUPD      Y0, 32(BX)(AX*1)
+	VMOVUPD      64(DX)(AX*1), Y0
+	VMOVUPD      448(BP), Y1
+	VMOVUPD      384(BP), Y2
+	VMOVUPD      416(BP), Y3
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y2, Y5
+	VDIVPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y4, Y4
+	VFNMADD231PD Y5, Y2, Y4
+	VFNMADD231PD Y5, Y3, Y4
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y6, Y6, Y6
+	VMAXPD       Y1, Y6, Y6
+	VADDPD       Y0, Y6, Y0
+	VMULPD       Y5, Y2, Y6
+	VMOVUPD      Y6, Y7
+	VFMSUB231PD  Y5, Y2, Y7
+	VFMADD231PD  Y5, Y3, Y7
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPD    Y1, Y6, Y5, Y2
+	VBLENDVPD    Y1, Y5, Y6, Y5
+	VBLENDVPD    Y1, Y7, Y3, Y1
+	VFMADD231PD  Y4, Y2, Y1
+	VADDPD       Y1, Y2, Y3
+	VMOVUPD      Y3, Y4
+	CMPQ         root+112(FP), $0x01
+	JL           less151
+	VSQRTPD      Y4, Y4
+	CMPQ         root+112(FP), $0x02
+	JL           less152
+	MOVQ         powers+120(FP), R10
+	VMOVUPD      64(R10)(AX*1), Y4
+
+less152:
+less151:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough154
+
+again153:
+	VMULPD      Y1, Y4, Y6
+	VFMADD231PD Y2, Y4, Y6
+	VMOVUPD     Y6, Y4
+	DECQ        R10
+	JNZ         again153
+
+enough154:
+	VMULPD       Y0, Y5, Y5
+	VMOVUPD      (BP), Y1
+	VFMADD231PD  Y1, Y5, Y3
+	VMULPD       Y0, Y4, Y0
+	VMULPD       Y3, Y4, Y3
 	VPBROADCASTB 1(SI)(R8*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -4797,81 +5021,65 @@ enough146:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
+	VMOVUPD      32(BP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VMOVUPD      Y4, 64(DX)(AX*1)
-	VMOVUPD      Y6, 64(BX)(AX*1)
-	VMOVUPD      96(DX)(AX*1), Y1
+	VXORPD       Y1, Y4, Y4
+	VANDPD       Y2, Y4, Y4
+	VMULPD       Y4, Y3, Y3
+	VMOVUPD      Y3, 64(DX)(AX*1)
+	VMOVUPD      Y0, 64(BX)(AX*1)
+	VMOVUPD      96(DX)(AX*1), Y0
+	VMOVUPD      544(BP), Y1
 	VMOVUPD      480(BP), Y2
 	VMOVUPD      512(BP), Y3
-	VMOVUPD      544(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
-	VDIVPD       Y5, Y8, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VSUBPD       Y7, Y2, Y7
-	VADDPD       Y3, Y7, Y7
-	VFNMADD231PD Y6, Y5, Y8
-	VFNMADD231PD Y6, Y7, Y8
-	VFMADD231PD  Y3, Y6, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y7
-	VBLENDVPD    Y5, Y2, Y7, Y4
-	VBLENDVPD    Y5, Y7, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y6, Y4, Y5
-	VMOVUPD      Y5, Y7
-	VFNMADD231PD Y6, Y4, Y7
-	VFNMADD231PD Y8, Y5, Y7
-	VFNMADD231PD Y3, Y6, Y7
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y6, Y2
-	VMULPD       Y8, Y2, Y8
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y7, Y4
-	MOVQ         root+112(FP), R10
-	TESTQ        R10, R10
-	JZ           enough148
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y2, Y5
+	VDIVPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y4, Y4
+	VFNMADD231PD Y5, Y2, Y4
+	VFNMADD231PD Y5, Y3, Y4
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y6, Y6, Y6
+	VMAXPD       Y1, Y6, Y6
+	VADDPD       Y0, Y6, Y0
+	VMULPD       Y5, Y2, Y6
+	VMOVUPD      Y6, Y7
+	VFMSUB231PD  Y5, Y2, Y7
+	VFMADD231PD  Y5, Y3, Y7
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPD    Y1, Y6, Y5, Y2
+	VBLENDVPD    Y1, Y5, Y6, Y5
+	VBLENDVPD    Y1, Y7, Y3, Y1
+	VFMADD231PD  Y4, Y2, Y1
+	VADDPD       Y1, Y2, Y3
+	VMOVUPD      Y3, Y4
+	CMPQ         root+112(FP), $0x01
+	JL           less155
+	VSQRTPD      Y4, Y4
+	CMPQ         root+112(FP), $0x02
+	JL           less156
+	MOVQ         powers+120(FP), R10
+	VMOVUPD      96(R10)(AX*1), Y4
 
-again147:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y6
-	VFNMADD231PD Y3, Y3, Y6
-	VSUBPD       Y6, Y7, Y4
-	VADDPD       Y3, Y3, Y6
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
-	VDIVPD       Y6, Y4, Y4
-	DECQ         R10
-	JNZ          again147
-
-enough148:
+less156:
+less155:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough150
+	JZ    enough158
 
-again149:
-	VMULPD       Y5, Y3, Y6
-	VMOVUPD      Y6, Y9
-	VFNMADD231PD Y5, Y3, Y9
-	VFMADD231PD  Y7, Y3, Y9
-	VFMADD231PD  Y5, Y4, Y9
-	VMOVUPD      Y9, Y4
-	VMOVUPD      Y6, Y3
-	DECQ         R10
-	JNZ          again149
+again157:
+	VMULPD      Y1, Y4, Y6
+	VFMADD231PD Y2, Y4, Y6
+	VMOVUPD     Y6, Y4
+	DECQ        R10
+	JNZ         again157
 
-enough150:
-	VMULPD       Y1, Y4, Y6
-	VFMSUB231PD  Y1, Y3, Y6
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y8, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
+enough158:
+	VMULPD       Y0, Y5, Y5
+	VMOVUPD      (BP), Y1
+	VFMADD231PD  Y1, Y5, Y3
+	VMULPD       Y0, Y4, Y0
+	VMULPD       Y3, Y4, Y3
 	VPBROADCASTB 1(SI)(R8*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -4879,65 +5087,65 @@ enough150:
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
+	VMOVUPD      32(BP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VMOVUPD      Y4, 96(DX)(AX*1)
-	VMOVUPD      Y6, 96(BX)(AX*1)
+	VXORPD       Y1, Y4, Y4
+	VANDPD       Y2, Y4, Y4
+	VMULPD       Y4, Y3, Y3
+	VMOVUPD      Y3, 96(DX)(AX*1)
+	VMOVUPD      Y0, 96(BX)(AX*1)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R9
-	JGE          group132
+	JGE          group140
 
-rest134:
+rest142:
 	ADDQ       $0x10, R9
-	JLE        done133
+	JLE        done141
 	LEAQ       tail<>+0(SB), DX
 	MOVQ       R9, R8
 	SHLQ       $0x03, R8
 	SUBQ       R8, DX
-	VMOVUPD    128(DX), Y1
-	VMASKMOVPD (CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 64(BP)
-	VMOVUPD    160(DX), Y1
-	VMASKMOVPD 32(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 96(BP)
-	VMOVUPD    192(DX), Y1
-	VMASKMOVPD 64(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 128(BP)
-	VMOVUPD    224(DX), Y1
-	VMASKMOVPD 96(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 160(BP)
+	VMOVUPD    128(DX), Y0
+	VMASKMOVPD (CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 64(BP)
+	VMOVUPD    160(DX), Y0
+	VMASKMOVPD 32(CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 96(BP)
+	VMOVUPD    192(DX), Y0
+	VMASKMOVPD 64(CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 128(BP)
+	VMOVUPD    224(DX), Y0
+	VMASKMOVPD 96(CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 160(BP)
 	LEAQ       64(BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R9, R9
-	JMP        group132
+	JMP        group140
 
-done133:
+done141:
 	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct151
+	JEQ        direct159
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
 	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x03, DX
 	SUBQ       DX, R8
-	VMOVUPD    64(BP), Y1
-	VMOVUPD    128(R8), Y2
-	VMASKMOVPD Y1, Y2, -128(CX)(AX*1)
-	VMOVUPD    96(BP), Y1
-	VMOVUPD    160(R8), Y2
-	VMASKMOVPD Y1, Y2, -96(CX)(AX*1)
-	VMOVUPD    128(BP), Y1
-	VMOVUPD    192(R8), Y2
-	VMASKMOVPD Y1, Y2, -64(CX)(AX*1)
-	VMOVUPD    160(BP), Y1
-	VMOVUPD    224(R8), Y2
-	VMASKMOVPD Y1, Y2, -32(CX)(AX*1)
+	VMOVUPD    64(BP), Y0
+	VMOVUPD    128(R8), Y1
+	VMASKMOVPD Y0, Y1, -128(CX)(AX*1)
+	VMOVUPD    96(BP), Y0
+	VMOVUPD    160(R8), Y1
+	VMASKMOVPD Y0, Y1, -96(CX)(AX*1)
+	VMOVUPD    128(BP), Y0
+	VMOVUPD    192(R8), Y1
+	VMASKMOVPD Y0, Y1, -64(CX)(AX*1)
+	VMOVUPD    160(BP), Y0
+	VMOVUPD    224(R8), Y1
+	VMASKMOVPD Y0, Y1, -32(CX)(AX*1)
 
-direct151:
+direct159:
 	MOVQ stride+40(FP), AX
 	SHLQ $0x03, AX
 	MOVQ AX, CX
@@ -4952,11 +5160,13 @@ direct151:
 	SHLQ $0x03, AX
 	ADDQ AX, SI
 	ADDQ AX, DI
+	SHLQ $0x06, AX
+	ADDQ AX, powers+120(FP)
 	ADDQ $0x18, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row130
+	JNZ  row138
 
-last131:
+last139:
 	VZEROUPPER
 	RET
 
@@ -4980,53 +5190,29 @@ DATA bits64odd<>+48(SB)/8, $0x0000000000000040
 DATA bits64odd<>+56(SB)/8, $0x0000000000000080
 GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
 
-DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
-GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_c086229de89ac35d<>+0(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+8(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+16(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+24(SB)/8, $0xc086229de89ac35d
-GLOBL f64_c086229de89ac35d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_40862829795a81ec<>+0(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+8(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+24(SB)/8, $0x40862829795a81ec
-GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
-GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
-GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
-GLOBL f64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $32
-
-DATA f64_95f619980c433<>+0(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+8(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+16(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+24(SB)/8, $0x00095f619980c433
-GLOBL f64_95f619980c433<>(SB), RODATA|NOPTR, $32
+DATA f64_ffefffffffffffff<>+0(SB)/8, $0xffefffffffffffff
+DATA f64_ffefffffffffffff<>+8(SB)/8, $0xffefffffffffffff
+DATA f64_ffefffffffffffff<>+16(SB)/8, $0xffefffffffffffff
+DATA f64_ffefffffffffffff<>+24(SB)/8, $0xffefffffffffffff
+GLOBL f64_ffefffffffffffff<>(SB), RODATA|NOPTR, $32
 
 DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
 GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_c08628b76e3a7b61<>+0(SB)/8, $0xc08628b76e3a7b61
+DATA f64_c08628b76e3a7b61<>+8(SB)/8, $0xc08628b76e3a7b61
+DATA f64_c08628b76e3a7b61<>+16(SB)/8, $0xc08628b76e3a7b61
+DATA f64_c08628b76e3a7b61<>+24(SB)/8, $0xc08628b76e3a7b61
+GLOBL f64_c08628b76e3a7b61<>(SB), RODATA|NOPTR, $32
+
+DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
+GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
 DATA f64_3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
@@ -5045,6 +5231,12 @@ DATA f64_bc7abc9e3b39803f<>+8(SB)/8, $0xbc7abc9e3b39803f
 DATA f64_bc7abc9e3b39803f<>+16(SB)/8, $0xbc7abc9e3b39803f
 DATA f64_bc7abc9e3b39803f<>+24(SB)/8, $0xbc7abc9e3b39803f
 GLOBL f64_bc7abc9e3b39803f<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3e5ad9ef35de5e88<>+0(SB)/8, $0x3e5ad9ef35de5e88
 DATA f64_3e5ad9ef35de5e88<>+8(SB)/8, $0x3e5ad9ef35de5e88
@@ -5106,77 +5298,17 @@ DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
 DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
 GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
 
-DATA f64_4330000000000000<>+0(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+8(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+16(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+24(SB)/8, $0x4330000000000000
-GLOBL f64_4330000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_43300000000003ff<>+0(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+8(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+16(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+24(SB)/8, $0x43300000000003ff
-GLOBL f64_43300000000003ff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
-GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc2f03ba7b2af25<>+0(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+8(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+16(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+24(SB)/8, $0x3fc2f03ba7b2af25
-GLOBL f64_3fc2f03ba7b2af25<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc39a1e8c406a7b<>+0(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+8(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+16(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+24(SB)/8, $0x3fc39a1e8c406a7b
-GLOBL f64_3fc39a1e8c406a7b<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc74663ced88dd5<>+0(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+8(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+16(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+24(SB)/8, $0x3fc74663ced88dd5
-GLOBL f64_3fc74663ced88dd5<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fcc71c521450bde<>+0(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+8(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+16(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+24(SB)/8, $0x3fcc71c521450bde
-GLOBL f64_3fcc71c521450bde<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd24924941e155d<>+0(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+8(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+16(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+24(SB)/8, $0x3fd24924941e155d
-GLOBL f64_3fd24924941e155d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd999999997ff19<>+0(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+8(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+16(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+24(SB)/8, $0x3fd999999997ff19
-GLOBL f64_3fd999999997ff19<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe5555555555592<>+0(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+8(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+16(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+24(SB)/8, $0x3fe5555555555592
-GLOBL f64_3fe5555555555592<>(SB), RODATA|NOPTR, $32
-
 DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
 GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
 
-DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
-GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
+DATA f64_bfe0000000000000<>+0(SB)/8, $0xbfe0000000000000
+DATA f64_bfe0000000000000<>+8(SB)/8, $0xbfe0000000000000
+DATA f64_bfe0000000000000<>+16(SB)/8, $0xbfe0000000000000
+DATA f64_bfe0000000000000<>+24(SB)/8, $0xbfe0000000000000
+GLOBL f64_bfe0000000000000<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
@@ -5184,15 +5316,69 @@ DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
 GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 
-DATA f64_39b0000000000000<>+0(SB)/8, $0x39b0000000000000
-DATA f64_39b0000000000000<>+8(SB)/8, $0x39b0000000000000
-DATA f64_39b0000000000000<>+16(SB)/8, $0x39b0000000000000
-DATA f64_39b0000000000000<>+24(SB)/8, $0x39b0000000000000
-GLOBL f64_39b0000000000000<>(SB), RODATA|NOPTR, $32
+DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
+GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
 
-// func focalWeighted64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
+GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc1b7ebe5a198aa<>+0(SB)/8, $0x3fc1b7ebe5a198aa
+DATA f64_3fc1b7ebe5a198aa<>+8(SB)/8, $0x3fc1b7ebe5a198aa
+DATA f64_3fc1b7ebe5a198aa<>+16(SB)/8, $0x3fc1b7ebe5a198aa
+DATA f64_3fc1b7ebe5a198aa<>+24(SB)/8, $0x3fc1b7ebe5a198aa
+GLOBL f64_3fc1b7ebe5a198aa<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc0dcbfb1280514<>+0(SB)/8, $0x3fc0dcbfb1280514
+DATA f64_3fc0dcbfb1280514<>+8(SB)/8, $0x3fc0dcbfb1280514
+DATA f64_3fc0dcbfb1280514<>+16(SB)/8, $0x3fc0dcbfb1280514
+DATA f64_3fc0dcbfb1280514<>+24(SB)/8, $0x3fc0dcbfb1280514
+GLOBL f64_3fc0dcbfb1280514<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc3b35bb36fd0b8<>+0(SB)/8, $0x3fc3b35bb36fd0b8
+DATA f64_3fc3b35bb36fd0b8<>+8(SB)/8, $0x3fc3b35bb36fd0b8
+DATA f64_3fc3b35bb36fd0b8<>+16(SB)/8, $0x3fc3b35bb36fd0b8
+DATA f64_3fc3b35bb36fd0b8<>+24(SB)/8, $0x3fc3b35bb36fd0b8
+GLOBL f64_3fc3b35bb36fd0b8<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc745c4b02b18b0<>+0(SB)/8, $0x3fc745c4b02b18b0
+DATA f64_3fc745c4b02b18b0<>+8(SB)/8, $0x3fc745c4b02b18b0
+DATA f64_3fc745c4b02b18b0<>+16(SB)/8, $0x3fc745c4b02b18b0
+DATA f64_3fc745c4b02b18b0<>+24(SB)/8, $0x3fc745c4b02b18b0
+GLOBL f64_3fc745c4b02b18b0<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fcc71c748f337fe<>+0(SB)/8, $0x3fcc71c748f337fe
+DATA f64_3fcc71c748f337fe<>+8(SB)/8, $0x3fcc71c748f337fe
+DATA f64_3fcc71c748f337fe<>+16(SB)/8, $0x3fcc71c748f337fe
+DATA f64_3fcc71c748f337fe<>+24(SB)/8, $0x3fcc71c748f337fe
+GLOBL f64_3fcc71c748f337fe<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fd24924921e4c26<>+0(SB)/8, $0x3fd24924921e4c26
+DATA f64_3fd24924921e4c26<>+8(SB)/8, $0x3fd24924921e4c26
+DATA f64_3fd24924921e4c26<>+16(SB)/8, $0x3fd24924921e4c26
+DATA f64_3fd24924921e4c26<>+24(SB)/8, $0x3fd24924921e4c26
+GLOBL f64_3fd24924921e4c26<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fd999999999c175<>+0(SB)/8, $0x3fd999999999c175
+DATA f64_3fd999999999c175<>+8(SB)/8, $0x3fd999999999c175
+DATA f64_3fd999999999c175<>+16(SB)/8, $0x3fd999999999c175
+DATA f64_3fd999999999c175<>+24(SB)/8, $0x3fd999999999c175
+GLOBL f64_3fd999999999c175<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe555555555554f<>+0(SB)/8, $0x3fe555555555554f
+DATA f64_3fe555555555554f<>+8(SB)/8, $0x3fe555555555554f
+DATA f64_3fe555555555554f<>+16(SB)/8, $0x3fe555555555554f
+DATA f64_3fe555555555554f<>+24(SB)/8, $0x3fe555555555554f
+GLOBL f64_3fe555555555554f<>(SB), RODATA|NOPTR, $32
+
+// func focalWeighted64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $768-136
+TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $768-144
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
@@ -5205,901 +5391,812 @@ TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $768-136
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 32(BP)
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last153
+	JEQ          last161
 
-row152:
+row160:
 	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Y1
-	VMOVUPD      Y1, 32(BP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPD      Y1, 576(BP)
-	VMOVUPD      Y1, 608(BP)
-	VMOVUPD      Y1, 640(BP)
-	VMOVUPD      Y1, 672(BP)
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 32(BP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPD      Y0, 576(BP)
+	VMOVUPD      Y0, 608(BP)
+	VMOVUPD      Y0, 640(BP)
+	VMOVUPD      Y0, 672(BP)
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
-	JL           rest156
+	JL           rest164
 
-group154:
+group162:
 	MOVQ         AX, DI
 	SHRQ         $0x06, DI
-	VMOVUPD      (CX)(AX*1), Y1
 	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (SI)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
+	VPBROADCASTB (BX)(DI*1), Y0
+	VANDPD       bits64<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, (CX)(AX*1), Y2, Y2
 	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y4
-	VBROADCASTSD 16(R9), Y5
-	VSUBPD       Y4, Y1, Y6
-	VSUBPD       Y1, Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VSUBPD       Y8, Y1, Y8
-	VADDPD       Y4, Y7, Y7
-	VSUBPD       Y7, Y8, Y8
-	VSUBPD       Y5, Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	VXORPD       Y1, Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	VXORPD       Y1, Y6, Y6
-	VXORPS       Y1, Y1, Y1
-	VCMPPD       $0x11, Y1, Y6, Y2
-	VADDPD       Y8, Y6, Y1
-	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y4
-	VXORPD       Y4, Y8, Y8
-	VANDNPD      Y1, Y2, Y1
-	VANDPD       Y3, Y1, Y1
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y6, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y6
-	VADDPD       Y8, Y6, Y6
-	VMULPD       Y6, Y6, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y5
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VSUBPD       Y7, Y6, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y9
-	VFMADD231PD  Y6, Y8, Y9
-	VFMADD231PD  Y9, Y4, Y7
-	VADDPD       Y7, Y5, Y9
-	VSUBPD       Y5, Y9, Y5
-	VSUBPD       Y5, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y2, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y2, Y7, Y7
-	VMOVUPD      Y9, 192(BP)
-	VMOVUPD      Y7, 224(BP)
+	VBROADCASTSD 8(R9), Y1
+	VBROADCASTSD 16(R9), Y3
+	VSUBPD       Y1, Y2, Y4
+	VSUBPD       Y2, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y2, Y6
+	VADDPD       Y1, Y5, Y5
+	VSUBPD       Y5, Y6, Y6
+	VSUBPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
+	VXORPD       Y1, Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VANDPD       Y0, Y6, Y6
+	VADDPD       Y6, Y4, Y1
+	VSUBPD       Y4, Y1, Y4
+	VSUBPD       Y4, Y6, Y6
+	VANDPD       Y0, Y6, Y6
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
+	VXORPD       Y4, Y6, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
 	VMOVUPD      Y1, 256(BP)
-	VMOVUPD      32(CX)(AX*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (SI)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VADDPD       Y4, Y0, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 192(BP)
+	VMOVUPD      Y4, 224(BP)
+	VPBROADCASTB (BX)(DI*1), Y0
+	VANDPD       bits64odd<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, 32(CX)(AX*1), Y2, Y2
 	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y4
-	VBROADCASTSD 16(R9), Y5
-	VSUBPD       Y4, Y1, Y6
-	VSUBPD       Y1, Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VSUBPD       Y8, Y1, Y8
-	VADDPD       Y4, Y7, Y7
-	VSUBPD       Y7, Y8, Y8
-	VSUBPD       Y5, Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	VXORPD       Y1, Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	VXORPD       Y1, Y6, Y6
-	VXORPS       Y1, Y1, Y1
-	VCMPPD       $0x11, Y1, Y6, Y2
-	VADDPD       Y8, Y6, Y1
-	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y4
-	VXORPD       Y4, Y8, Y8
-	VANDNPD      Y1, Y2, Y1
-	VANDPD       Y3, Y1, Y1
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y6, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y6
-	VADDPD       Y8, Y6, Y6
-	VMULPD       Y6, Y6, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y5
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VSUBPD       Y7, Y6, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y9
-	VFMADD231PD  Y6, Y8, Y9
-	VFMADD231PD  Y9, Y4, Y7
-	VADDPD       Y7, Y5, Y9
-	VSUBPD       Y5, Y9, Y5
-	VSUBPD       Y5, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y2, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y2, Y7, Y7
-	VMOVUPD      Y9, 288(BP)
-	VMOVUPD      Y7, 320(BP)
+	VBROADCASTSD 8(R9), Y1
+	VBROADCASTSD 16(R9), Y3
+	VSUBPD       Y1, Y2, Y4
+	VSUBPD       Y2, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y2, Y6
+	VADDPD       Y1, Y5, Y5
+	VSUBPD       Y5, Y6, Y6
+	VSUBPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
+	VXORPD       Y1, Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VANDPD       Y0, Y6, Y6
+	VADDPD       Y6, Y4, Y1
+	VSUBPD       Y4, Y1, Y4
+	VSUBPD       Y4, Y6, Y6
+	VANDPD       Y0, Y6, Y6
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
+	VXORPD       Y4, Y6, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
 	VMOVUPD      Y1, 352(BP)
-	VMOVUPD      64(CX)(AX*1), Y1
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VADDPD       Y4, Y0, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 288(BP)
+	VMOVUPD      Y4, 320(BP)
 	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(SI)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
+	VPBROADCASTB 1(BX)(DI*1), Y0
+	VANDPD       bits64<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, 64(CX)(AX*1), Y2, Y2
 	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y4
-	VBROADCASTSD 16(R9), Y5
-	VSUBPD       Y4, Y1, Y6
-	VSUBPD       Y1, Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VSUBPD       Y8, Y1, Y8
-	VADDPD       Y4, Y7, Y7
-	VSUBPD       Y7, Y8, Y8
-	VSUBPD       Y5, Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	VXORPD       Y1, Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	VXORPD       Y1, Y6, Y6
-	VXORPS       Y1, Y1, Y1
-	VCMPPD       $0x11, Y1, Y6, Y2
-	VADDPD       Y8, Y6, Y1
-	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y4
-	VXORPD       Y4, Y8, Y8
-	VANDNPD      Y1, Y2, Y1
-	VANDPD       Y3, Y1, Y1
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y6, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y6
-	VADDPD       Y8, Y6, Y6
-	VMULPD       Y6, Y6, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y5
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VSUBPD       Y7, Y6, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y9
-	VFMADD231PD  Y6, Y8, Y9
-	VFMADD231PD  Y9, Y4, Y7
-	VADDPD       Y7, Y5, Y9
-	VSUBPD       Y5, Y9, Y5
-	VSUBPD       Y5, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y2, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y2, Y7, Y7
-	VMOVUPD      Y9, 384(BP)
-	VMOVUPD      Y7, 416(BP)
+	VBROADCASTSD 8(R9), Y1
+	VBROADCASTSD 16(R9), Y3
+	VSUBPD       Y1, Y2, Y4
+	VSUBPD       Y2, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y2, Y6
+	VADDPD       Y1, Y5, Y5
+	VSUBPD       Y5, Y6, Y6
+	VSUBPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
+	VXORPD       Y1, Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VANDPD       Y0, Y6, Y6
+	VADDPD       Y6, Y4, Y1
+	VSUBPD       Y4, Y1, Y4
+	VSUBPD       Y4, Y6, Y6
+	VANDPD       Y0, Y6, Y6
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
+	VXORPD       Y4, Y6, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
 	VMOVUPD      Y1, 448(BP)
-	VMOVUPD      96(CX)(AX*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(SI)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VADDPD       Y4, Y0, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 384(BP)
+	VMOVUPD      Y4, 416(BP)
+	VPBROADCASTB 1(BX)(DI*1), Y0
+	VANDPD       bits64odd<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, 96(CX)(AX*1), Y2, Y2
 	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y4
-	VBROADCASTSD 16(R9), Y5
-	VSUBPD       Y4, Y1, Y6
-	VSUBPD       Y1, Y6, Y7
-	VSUBPD       Y7, Y6, Y8
-	VSUBPD       Y8, Y1, Y8
-	VADDPD       Y4, Y7, Y7
-	VSUBPD       Y7, Y8, Y8
-	VSUBPD       Y5, Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	VXORPD       Y1, Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	VXORPD       Y1, Y6, Y6
-	VXORPS       Y1, Y1, Y1
-	VCMPPD       $0x11, Y1, Y6, Y2
-	VADDPD       Y8, Y6, Y1
-	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y4
-	VXORPD       Y4, Y8, Y8
-	VANDNPD      Y1, Y2, Y1
-	VANDPD       Y3, Y1, Y1
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y6, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y6
-	VADDPD       Y8, Y6, Y6
-	VMULPD       Y6, Y6, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y5
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VSUBPD       Y7, Y6, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y9
-	VFMADD231PD  Y6, Y8, Y9
-	VFMADD231PD  Y9, Y4, Y7
-	VADDPD       Y7, Y5, Y9
-	VSUBPD       Y5, Y9, Y5
-	VSUBPD       Y5, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y2, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y2, Y7, Y7
-	VMOVUPD      Y9, 480(BP)
-	VMOVUPD      Y7, 512(BP)
+	VBROADCASTSD 8(R9), Y1
+	VBROADCASTSD 16(R9), Y3
+	VSUBPD       Y1, Y2, Y4
+	VSUBPD       Y2, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y2, Y6
+	VADDPD       Y1, Y5, Y5
+	VSUBPD       Y5, Y6, Y6
+	VSUBPD       Y3, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
+	VXORPD       Y1, Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VANDPD       Y0, Y6, Y6
+	VADDPD       Y6, Y4, Y1
+	VSUBPD       Y4, Y1, Y4
+	VSUBPD       Y4, Y6, Y6
+	VANDPD       Y0, Y6, Y6
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
+	VXORPD       Y4, Y6, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
 	VMOVUPD      Y1, 544(BP)
-	VMOVUPD      192(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, (DX)(AX*1)
-	VMOVUPD      288(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, 32(DX)(AX*1)
-	VMOVUPD      384(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, 64(DX)(AX*1)
-	VMOVUPD      480(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, 96(DX)(AX*1)
-	VMOVUPD      (DX)(AX*1), Y1
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VADDPD       Y4, Y0, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 480(BP)
+	VMOVUPD      Y4, 512(BP)
+	VMOVUPD      192(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, (DX)(AX*1)
+	VMOVUPD      288(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 32(DX)(AX*1)
+	VMOVUPD      384(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 64(DX)(AX*1)
+	VMOVUPD      480(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 96(DX)(AX*1)
+	VMOVUPD      (DX)(AX*1), Y0
+	VMOVUPD      256(BP), Y1
 	VMOVUPD      192(BP), Y2
 	VMOVUPD      224(BP), Y3
-	VMOVUPD      256(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
-	VDIVPD       Y5, Y8, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VSUBPD       Y7, Y2, Y7
-	VADDPD       Y3, Y7, Y7
-	VFNMADD231PD Y6, Y5, Y8
-	VFNMADD231PD Y6, Y7, Y8
-	VFMADD231PD  Y3, Y6, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y7
-	VBLENDVPD    Y5, Y2, Y7, Y4
-	VBLENDVPD    Y5, Y7, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y6, Y4, Y5
-	VMOVUPD      Y5, Y7
-	VFNMADD231PD Y6, Y4, Y7
-	VFNMADD231PD Y8, Y5, Y7
-	VFNMADD231PD Y3, Y6, Y7
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y6, Y2
-	VMULPD       Y8, Y2, Y8
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y7, Y4
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough158
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y2, Y5
+	VDIVPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y4, Y4
+	VFNMADD231PD Y5, Y2, Y4
+	VFNMADD231PD Y5, Y3, Y4
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y6, Y6, Y6
+	VMAXPD       Y1, Y6, Y6
+	VADDPD       Y0, Y6, Y0
+	VMULPD       Y5, Y2, Y6
+	VMOVUPD      Y6, Y7
+	VFMSUB231PD  Y5, Y2, Y7
+	VFMADD231PD  Y5, Y3, Y7
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPD    Y1, Y6, Y5, Y2
+	VBLENDVPD    Y1, Y5, Y6, Y5
+	VBLENDVPD    Y1, Y7, Y3, Y1
+	VFMADD231PD  Y4, Y2, Y1
+	VADDPD       Y1, Y2, Y3
+	VMOVUPD      Y3, Y4
+	CMPQ         root+112(FP), $0x01
+	JL           less165
+	VSQRTPD      Y4, Y4
+	CMPQ         root+112(FP), $0x02
+	JL           less166
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      (R9)(AX*1), Y4
 
-again157:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y6
-	VFNMADD231PD Y3, Y3, Y6
-	VSUBPD       Y6, Y7, Y4
-	VADDPD       Y3, Y3, Y6
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
-	VDIVPD       Y6, Y4, Y4
-	DECQ         R9
-	JNZ          again157
-
-enough158:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough160
-
-again159:
-	VMULPD       Y5, Y3, Y6
-	VMOVUPD      Y6, Y9
-	VFNMADD231PD Y5, Y3, Y9
-	VFMADD231PD  Y7, Y3, Y9
-	VFMADD231PD  Y5, Y4, Y9
-	VMOVUPD      Y9, Y4
-	VMOVUPD      Y6, Y3
-	DECQ         R9
-	JNZ          again159
-
-enough160:
-	VMULPD       Y1, Y4, Y6
-	VFMSUB231PD  Y1, Y3, Y6
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y8, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
-	VPBROADCASTB (BX)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VPBROADCASTB (SI)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      (R9)(AX*1), Y5
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      (R9)(AX*1), Y7
-	VBLENDVPD    Y1, Y7, Y5, Y5
-	VMULPD       Y5, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VPBROADCASTB (BX)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      (R9)(AX*1), Y2
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      (R9)(AX*1), Y3
-	VBLENDVPD    Y1, Y3, Y2, Y2
-	VMULPD       Y2, Y6, Y6
-	VMOVUPD      Y4, (DX)(AX*1)
-	VMOVUPD      32(DX)(AX*1), Y1
-	VMOVUPD      288(BP), Y2
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      352(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
-	VDIVPD       Y5, Y9, Y7
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VSUBPD       Y8, Y2, Y8
-	VADDPD       Y3, Y8, Y8
-	VFNMADD231PD Y7, Y5, Y9
-	VFNMADD231PD Y7, Y8, Y9
-	VFMADD231PD  Y3, Y7, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
-	VBLENDVPD    Y5, Y2, Y8, Y4
-	VBLENDVPD    Y5, Y8, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y7, Y4, Y5
-	VMOVUPD      Y5, Y8
-	VFNMADD231PD Y7, Y4, Y8
-	VFNMADD231PD Y9, Y5, Y8
-	VFNMADD231PD Y3, Y7, Y8
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y7, Y2
-	VMULPD       Y9, Y2, Y9
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y8, Y4
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough162
-
-again161:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y7
-	VFNMADD231PD Y3, Y3, Y7
-	VSUBPD       Y7, Y8, Y4
-	VADDPD       Y3, Y3, Y7
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y7, Y7
-	VDIVPD       Y7, Y4, Y4
-	DECQ         R9
-	JNZ          again161
-
-enough162:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough164
-
-again163:
-	VMULPD       Y5, Y3, Y7
-	VMOVUPD      Y7, Y10
-	VFNMADD231PD Y5, Y3, Y10
-	VFMADD231PD  Y8, Y3, Y10
-	VFMADD231PD  Y5, Y4, Y10
-	VMOVUPD      Y10, Y4
-	VMOVUPD      Y7, Y3
-	DECQ         R9
-	JNZ          again163
-
-enough164:
-	VMULPD       Y1, Y4, Y7
-	VFMSUB231PD  Y1, Y3, Y7
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y9, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
-	VPBROADCASTB (BX)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VPBROADCASTB (SI)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y5
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y8
-	VBLENDVPD    Y1, Y8, Y5, Y5
-	VMULPD       Y5, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VPBROADCASTB (BX)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y2
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y3
-	VBLENDVPD    Y1, Y3, Y2, Y2
-	VMULPD       Y2, Y7, Y7
-	VMOVUPD      Y4, 32(DX)(AX*1)
-	VMOVUPD      64(DX)(AX*1), Y1
-	VMOVUPD      384(BP), Y2
-	VMOVUPD      416(BP), Y3
-	VMOVUPD      448(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y10
-	VDIVPD       Y5, Y10, Y8
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VSUBPD       Y9, Y2, Y9
-	VADDPD       Y3, Y9, Y9
-	VFNMADD231PD Y8, Y5, Y10
-	VFNMADD231PD Y8, Y9, Y10
-	VFMADD231PD  Y3, Y8, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
-	VBLENDVPD    Y5, Y2, Y9, Y4
-	VBLENDVPD    Y5, Y9, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y8, Y4, Y5
-	VMOVUPD      Y5, Y9
-	VFNMADD231PD Y8, Y4, Y9
-	VFNMADD231PD Y10, Y5, Y9
-	VFNMADD231PD Y3, Y8, Y9
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y8, Y2
-	VMULPD       Y10, Y2, Y10
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y9, Y4
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough166
-
-again165:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y8
-	VFNMADD231PD Y3, Y3, Y8
-	VSUBPD       Y8, Y9, Y4
-	VADDPD       Y3, Y3, Y8
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y8, Y8
-	VDIVPD       Y8, Y4, Y4
-	DECQ         R9
-	JNZ          again165
-
-enough166:
+less166:
+less165:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough168
 
 again167:
-	VMULPD       Y5, Y3, Y8
-	VMOVUPD      Y8, Y11
-	VFNMADD231PD Y5, Y3, Y11
-	VFMADD231PD  Y9, Y3, Y11
-	VFMADD231PD  Y5, Y4, Y11
-	VMOVUPD      Y11, Y4
-	VMOVUPD      Y8, Y3
-	DECQ         R9
-	JNZ          again167
+	VMULPD      Y1, Y4, Y6
+	VFMADD231PD Y2, Y4, Y6
+	VMOVUPD     Y6, Y4
+	DECQ        R9
+	JNZ         again167
 
 enough168:
-	VMULPD       Y1, Y4, Y8
-	VFMSUB231PD  Y1, Y3, Y8
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y10, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
-	VPBROADCASTB 1(BX)(DI*1), Y1
+	VMULPD       Y0, Y5, Y5
+	VMOVUPD      (BP), Y1
+	VFMADD231PD  Y1, Y5, Y3
+	VMULPD       Y0, Y4, Y0
+	VMULPD       Y3, Y4, Y3
+	VPBROADCASTB (BX)(DI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VPBROADCASTB 1(SI)(DI*1), Y2
+	VPBROADCASTB (SI)(DI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y5
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y9
-	VBLENDVPD    Y1, Y9, Y5, Y5
-	VMULPD       Y5, Y3, Y3
+	VMOVUPD      32(BP), Y4
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      (R9)(AX*1), Y5
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      (R9)(AX*1), Y6
+	VBLENDVPD    Y1, Y6, Y5, Y5
+	VMULPD       Y5, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VPBROADCASTB 1(BX)(DI*1), Y1
+	VXORPD       Y1, Y4, Y4
+	VANDPD       Y2, Y4, Y4
+	VMULPD       Y4, Y3, Y3
+	VPBROADCASTB (BX)(DI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y2
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y3
-	VBLENDVPD    Y1, Y3, Y2, Y2
-	VMULPD       Y2, Y8, Y8
-	VMOVUPD      Y4, 64(DX)(AX*1)
-	VADDPD       Y8, Y6, Y6
-	VMOVUPD      576(BP), Y1
-	VMOVUPD      608(BP), Y2
-	VADDPD       Y6, Y1, Y3
-	VMAXPD       Y6, Y1, Y4
-	VMINPD       Y6, Y1, Y6
-	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y6, Y6
-	VADDPD       Y6, Y2, Y2
-	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 576(BP)
-	VMOVUPD      Y2, 608(BP)
-	VMOVUPD      96(DX)(AX*1), Y1
-	VMOVUPD      480(BP), Y2
-	VMOVUPD      512(BP), Y3
-	VMOVUPD      544(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
-	VDIVPD       Y5, Y9, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VSUBPD       Y8, Y2, Y8
-	VADDPD       Y3, Y8, Y8
-	VFNMADD231PD Y6, Y5, Y9
-	VFNMADD231PD Y6, Y8, Y9
-	VFMADD231PD  Y3, Y6, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
-	VBLENDVPD    Y5, Y2, Y8, Y4
-	VBLENDVPD    Y5, Y8, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y6, Y4, Y5
-	VMOVUPD      Y5, Y8
-	VFNMADD231PD Y6, Y4, Y8
-	VFNMADD231PD Y9, Y5, Y8
-	VFNMADD231PD Y3, Y6, Y8
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y6, Y2
-	VMULPD       Y9, Y2, Y9
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y8, Y4
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough170
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      (R9)(AX*1), Y2
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      (R9)(AX*1), Y4
+	VBLENDVPD    Y1, Y4, Y2, Y2
+	VMULPD       Y2, Y0, Y0
+	VMOVUPD      Y3, (DX)(AX*1)
+	VMOVUPD      32(DX)(AX*1), Y1
+	VMOVUPD      352(BP), Y2
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      320(BP), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VADDPD       Y5, Y3, Y6
+	VDIVPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y5, Y5
+	VFNMADD231PD Y6, Y3, Y5
+	VFNMADD231PD Y6, Y4, Y5
+	VFMADD231PD  Y4, Y6, Y1
+	VXORPS       Y7, Y7, Y7
+	VMAXPD       Y2, Y7, Y7
+	VADDPD       Y1, Y7, Y1
+	VMULPD       Y6, Y3, Y7
+	VMOVUPD      Y7, Y8
+	VFMSUB231PD  Y6, Y3, Y8
+	VFMADD231PD  Y6, Y4, Y8
+	VXORPS       Y4, Y4, Y4
+	VBLENDVPD    Y2, Y7, Y6, Y3
+	VBLENDVPD    Y2, Y6, Y7, Y6
+	VBLENDVPD    Y2, Y8, Y4, Y2
+	VFMADD231PD  Y5, Y3, Y2
+	VADDPD       Y2, Y3, Y4
+	VMOVUPD      Y4, Y5
+	CMPQ         root+112(FP), $0x01
+	JL           less169
+	VSQRTPD      Y5, Y5
+	CMPQ         root+112(FP), $0x02
+	JL           less170
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      32(R9)(AX*1), Y5
 
-again169:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y6
-	VFNMADD231PD Y3, Y3, Y6
-	VSUBPD       Y6, Y8, Y4
-	VADDPD       Y3, Y3, Y6
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
-	VDIVPD       Y6, Y4, Y4
-	DECQ         R9
-	JNZ          again169
-
-enough170:
+less170:
+less169:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough172
 
 again171:
-	VMULPD       Y5, Y3, Y6
-	VMOVUPD      Y6, Y10
-	VFNMADD231PD Y5, Y3, Y10
-	VFMADD231PD  Y8, Y3, Y10
-	VFMADD231PD  Y5, Y4, Y10
-	VMOVUPD      Y10, Y4
-	VMOVUPD      Y6, Y3
-	DECQ         R9
-	JNZ          again171
+	VMULPD      Y2, Y5, Y7
+	VFMADD231PD Y3, Y5, Y7
+	VMOVUPD     Y7, Y5
+	DECQ        R9
+	JNZ         again171
 
 enough172:
-	VMULPD       Y1, Y4, Y6
-	VFMSUB231PD  Y1, Y3, Y6
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y9, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
-	VPBROADCASTB 1(BX)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VPBROADCASTB 1(SI)(DI*1), Y2
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      (BP), Y2
+	VFMADD231PD  Y2, Y6, Y4
+	VMULPD       Y1, Y5, Y1
+	VMULPD       Y4, Y5, Y4
+	VPBROADCASTB (BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
-	MOVQ         negWeight+120(FP), R9
+	VPBROADCASTB (SI)(DI*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VORPS        Y2, Y3, Y3
+	VMOVUPD      32(BP), Y5
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      32(R9)(AX*1), Y6
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      32(R9)(AX*1), Y7
+	VBLENDVPD    Y2, Y7, Y6, Y6
+	VMULPD       Y6, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       Y3, Y5, Y5
+	VMULPD       Y5, Y4, Y4
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      32(R9)(AX*1), Y3
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      32(R9)(AX*1), Y5
+	VBLENDVPD    Y2, Y5, Y3, Y3
+	VMULPD       Y3, Y1, Y1
+	VMOVUPD      Y4, 32(DX)(AX*1)
+	VMOVUPD      64(DX)(AX*1), Y2
+	VMOVUPD      448(BP), Y3
+	VMOVUPD      384(BP), Y4
+	VMOVUPD      416(BP), Y5
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y6
+	VADDPD       Y6, Y4, Y7
+	VDIVPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y6, Y6
+	VFNMADD231PD Y7, Y4, Y6
+	VFNMADD231PD Y7, Y5, Y6
+	VFMADD231PD  Y5, Y7, Y2
+	VXORPS       Y8, Y8, Y8
+	VMAXPD       Y3, Y8, Y8
+	VADDPD       Y2, Y8, Y2
+	VMULPD       Y7, Y4, Y8
+	VMOVUPD      Y8, Y9
+	VFMSUB231PD  Y7, Y4, Y9
+	VFMADD231PD  Y7, Y5, Y9
+	VXORPS       Y5, Y5, Y5
+	VBLENDVPD    Y3, Y8, Y7, Y4
+	VBLENDVPD    Y3, Y7, Y8, Y7
+	VBLENDVPD    Y3, Y9, Y5, Y3
+	VFMADD231PD  Y6, Y4, Y3
+	VADDPD       Y3, Y4, Y5
+	VMOVUPD      Y5, Y6
+	CMPQ         root+112(FP), $0x01
+	JL           less173
+	VSQRTPD      Y6, Y6
+	CMPQ         root+112(FP), $0x02
+	JL           less174
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      64(R9)(AX*1), Y6
+
+less174:
+less173:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough176
+
+again175:
+	VMULPD      Y3, Y6, Y8
+	VFMADD231PD Y4, Y6, Y8
+	VMOVUPD     Y8, Y6
+	DECQ        R9
+	JNZ         again175
+
+enough176:
+	VMULPD       Y2, Y7, Y7
+	VMOVUPD      (BP), Y3
+	VFMADD231PD  Y3, Y7, Y5
+	VMULPD       Y2, Y6, Y2
+	VMULPD       Y5, Y6, Y5
+	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VPBROADCASTB 1(SI)(DI*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VORPS        Y3, Y4, Y4
+	VMOVUPD      32(BP), Y6
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      64(R9)(AX*1), Y7
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      64(R9)(AX*1), Y8
+	VBLENDVPD    Y3, Y8, Y7, Y7
+	VMULPD       Y7, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
+	VXORPD       Y3, Y6, Y6
+	VANDPD       Y4, Y6, Y6
+	VMULPD       Y6, Y5, Y5
+	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      64(R9)(AX*1), Y4
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      64(R9)(AX*1), Y6
+	VBLENDVPD    Y3, Y6, Y4, Y4
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      Y5, 64(DX)(AX*1)
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      576(BP), Y2
+	VMOVUPD      608(BP), Y3
+	VADDPD       Y0, Y2, Y4
+	VMAXPD       Y0, Y2, Y5
+	VMINPD       Y0, Y2, Y0
+	VSUBPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y0, Y0
+	VADDPD       Y0, Y3, Y3
+	VMOVAPD      Y4, Y2
+	VMOVUPD      Y2, 576(BP)
+	VMOVUPD      Y3, 608(BP)
+	VMOVUPD      96(DX)(AX*1), Y0
+	VMOVUPD      544(BP), Y2
+	VMOVUPD      480(BP), Y3
+	VMOVUPD      512(BP), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VADDPD       Y5, Y3, Y6
+	VDIVPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y5, Y5
+	VFNMADD231PD Y6, Y3, Y5
+	VFNMADD231PD Y6, Y4, Y5
+	VFMADD231PD  Y4, Y6, Y0
+	VXORPS       Y7, Y7, Y7
+	VMAXPD       Y2, Y7, Y7
+	VADDPD       Y0, Y7, Y0
+	VMULPD       Y6, Y3, Y7
+	VMOVUPD      Y7, Y8
+	VFMSUB231PD  Y6, Y3, Y8
+	VFMADD231PD  Y6, Y4, Y8
+	VXORPS       Y4, Y4, Y4
+	VBLENDVPD    Y2, Y7, Y6, Y3
+	VBLENDVPD    Y2, Y6, Y7, Y6
+	VBLENDVPD    Y2, Y8, Y4, Y2
+	VFMADD231PD  Y5, Y3, Y2
+	VADDPD       Y2, Y3, Y4
+	VMOVUPD      Y4, Y5
+	CMPQ         root+112(FP), $0x01
+	JL           less177
+	VSQRTPD      Y5, Y5
+	CMPQ         root+112(FP), $0x02
+	JL           less178
+	MOVQ         powers+120(FP), R9
 	VMOVUPD      96(R9)(AX*1), Y5
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      96(R9)(AX*1), Y8
-	VBLENDVPD    Y1, Y8, Y5, Y5
-	VMULPD       Y5, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VPBROADCASTB 1(BX)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	MOVQ         negWeight+120(FP), DI
-	VMOVUPD      96(DI)(AX*1), Y2
-	MOVQ         posWeight+128(FP), DI
+
+less178:
+less177:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough180
+
+again179:
+	VMULPD      Y2, Y5, Y7
+	VFMADD231PD Y3, Y5, Y7
+	VMOVUPD     Y7, Y5
+	DECQ        R9
+	JNZ         again179
+
+enough180:
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      (BP), Y2
+	VFMADD231PD  Y2, Y6, Y4
+	VMULPD       Y0, Y5, Y0
+	VMULPD       Y4, Y5, Y4
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VPBROADCASTB 1(SI)(DI*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VORPS        Y2, Y3, Y3
+	VMOVUPD      32(BP), Y5
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      96(R9)(AX*1), Y6
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      96(R9)(AX*1), Y7
+	VBLENDVPD    Y2, Y7, Y6, Y6
+	VMULPD       Y6, Y5, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       Y3, Y5, Y5
+	VMULPD       Y5, Y4, Y4
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	MOVQ         negWeight+128(FP), DI
 	VMOVUPD      96(DI)(AX*1), Y3
-	VBLENDVPD    Y1, Y3, Y2, Y2
-	VMULPD       Y2, Y6, Y6
+	MOVQ         posWeight+136(FP), DI
+	VMOVUPD      96(DI)(AX*1), Y5
+	VBLENDVPD    Y2, Y5, Y3, Y3
+	VMULPD       Y3, Y0, Y0
 	VMOVUPD      Y4, 96(DX)(AX*1)
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      640(BP), Y1
+	VADDPD       Y0, Y1, Y1
+	VMOVUPD      640(BP), Y0
 	VMOVUPD      672(BP), Y2
-	VADDPD       Y7, Y1, Y3
-	VMAXPD       Y7, Y1, Y4
-	VMINPD       Y7, Y1, Y7
+	VADDPD       Y1, Y0, Y3
+	VMAXPD       Y1, Y0, Y4
+	VMINPD       Y1, Y0, Y1
 	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y7, Y7
-	VADDPD       Y7, Y2, Y2
-	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 640(BP)
+	VSUBPD       Y4, Y1, Y1
+	VADDPD       Y1, Y2, Y2
+	VMOVAPD      Y3, Y0
+	VMOVUPD      Y0, 640(BP)
 	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
-	JGE          group154
+	JGE          group162
 
-rest156:
+rest164:
 	ADDQ       $0x10, R8
-	JLE        done155
+	JLE        done163
 	LEAQ       tail<>+0(SB), DX
 	MOVQ       R8, DI
 	SHLQ       $0x03, DI
 	SUBQ       DI, DX
-	VMOVUPD    128(DX), Y1
-	VMASKMOVPD (CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 64(BP)
-	VMOVUPD    160(DX), Y1
-	VMASKMOVPD 32(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 96(BP)
-	VMOVUPD    192(DX), Y1
-	VMASKMOVPD 64(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 128(BP)
-	VMOVUPD    224(DX), Y1
-	VMASKMOVPD 96(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 160(BP)
+	VMOVUPD    128(DX), Y0
+	VMASKMOVPD (CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 64(BP)
+	VMOVUPD    160(DX), Y0
+	VMASKMOVPD 32(CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 96(BP)
+	VMOVUPD    192(DX), Y0
+	VMASKMOVPD 64(CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 128(BP)
+	VMOVUPD    224(DX), Y0
+	VMASKMOVPD 96(CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 160(BP)
 	LEAQ       64(BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group154
+	JMP        group162
 
-done155:
+done163:
 	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct173
+	JEQ        direct181
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, DX
 	SUBQ       DX, DI
-	VMOVUPD    64(BP), Y1
-	VMOVUPD    128(DI), Y2
-	VMASKMOVPD Y1, Y2, -128(CX)(AX*1)
-	VMOVUPD    96(BP), Y1
-	VMOVUPD    160(DI), Y2
-	VMASKMOVPD Y1, Y2, -96(CX)(AX*1)
-	VMOVUPD    128(BP), Y1
-	VMOVUPD    192(DI), Y2
-	VMASKMOVPD Y1, Y2, -64(CX)(AX*1)
-	VMOVUPD    160(BP), Y1
-	VMOVUPD    224(DI), Y2
-	VMASKMOVPD Y1, Y2, -32(CX)(AX*1)
+	VMOVUPD    64(BP), Y0
+	VMOVUPD    128(DI), Y1
+	VMASKMOVPD Y0, Y1, -128(CX)(AX*1)
+	VMOVUPD    96(BP), Y0
+	VMOVUPD    160(DI), Y1
+	VMASKMOVPD Y0, Y1, -96(CX)(AX*1)
+	VMOVUPD    128(BP), Y0
+	VMOVUPD    192(DI), Y1
+	VMASKMOVPD Y0, Y1, -64(CX)(AX*1)
+	VMOVUPD    160(BP), Y0
+	VMOVUPD    224(DI), Y1
+	VMASKMOVPD Y0, Y1, -32(CX)(AX*1)
 
-direct173:
+direct181:
 	MOVQ         stride+40(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, CX
@@ -6114,53 +6211,55 @@ direct173:
 	SHLQ         $0x03, AX
 	ADDQ         AX, BX
 	ADDQ         AX, SI
+	SHLQ         $0x06, AX
+	ADDQ         AX, powers+120(FP)
 	ADDQ         $0x18, p+88(FP)
 	MOVQ         sum+0(FP), AX
-	VMOVUPD      576(BP), Y1
-	VMOVUPD      608(BP), Y2
-	VMOVUPD      640(BP), Y3
-	VMOVUPD      672(BP), Y4
-	VADDPD       Y4, Y2, Y2
-	VADDPD       Y3, Y1, Y4
-	VMAXPD       Y3, Y1, Y5
-	VMINPD       Y3, Y1, Y3
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVAPD      Y4, Y1
+	VMOVUPD      576(BP), Y0
+	VMOVUPD      608(BP), Y1
+	VMOVUPD      640(BP), Y2
+	VMOVUPD      672(BP), Y3
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y2, Y0, Y3
+	VMAXPD       Y2, Y0, Y4
+	VMINPD       Y2, Y0, Y2
+	VSUBPD       Y4, Y3, Y4
+	VSUBPD       Y4, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	VMOVAPD      Y3, Y0
+	VEXTRACTF128 $0x01, Y0, X2
 	VEXTRACTF128 $0x01, Y1, X3
-	VEXTRACTF128 $0x01, Y2, X4
-	VADDPD       X4, X2, X2
-	VADDPD       X3, X1, X4
-	VMAXPD       X3, X1, X5
-	VMINPD       X3, X1, X3
-	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X3, X3
-	VADDPD       X3, X2, X2
-	VMOVAPD      X4, X1
-	VUNPCKHPD    X1, X1, X3
-	VUNPCKHPD    X2, X2, X4
-	VADDPD       X4, X2, X2
-	VADDPD       X3, X1, X4
-	VMAXPD       X3, X1, X5
-	VMINPD       X3, X1, X3
-	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X3, X3
-	VADDPD       X3, X2, X2
-	VMOVAPD      X4, X1
+	VADDPD       X3, X1, X1
+	VADDPD       X2, X0, X3
+	VMAXPD       X2, X0, X4
+	VMINPD       X2, X0, X2
+	VSUBPD       X4, X3, X4
+	VSUBPD       X4, X2, X2
 	VADDPD       X2, X1, X1
-	VMOVSD       X1, (AX)
+	VMOVAPD      X3, X0
+	VUNPCKHPD    X0, X0, X2
+	VUNPCKHPD    X1, X1, X3
+	VADDPD       X3, X1, X1
+	VADDPD       X2, X0, X3
+	VMAXPD       X2, X0, X4
+	VMINPD       X2, X0, X2
+	VSUBPD       X4, X3, X4
+	VSUBPD       X4, X2, X2
+	VADDPD       X2, X1, X1
+	VMOVAPD      X3, X0
+	VADDPD       X1, X0, X0
+	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row152
+	JNZ          row160
 
-last153:
+last161:
 	VZEROUPPER
 	RET
 
-// func focal64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+// func focal64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focal64AVX2(SB), NOSPLIT, $768-136
+TEXT ·focal64AVX2(SB), NOSPLIT, $768-144
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         x+32(FP), CX
@@ -6173,773 +6272,664 @@ TEXT ·focal64AVX2(SB), NOSPLIT, $768-136
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 32(BP)
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last175
+	JEQ          last183
 
-row174:
+row182:
 	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Y1
-	VMOVUPD      Y1, 32(BP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPD      Y1, 576(BP)
-	VMOVUPD      Y1, 608(BP)
-	VMOVUPD      Y1, 640(BP)
-	VMOVUPD      Y1, 672(BP)
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 32(BP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPD      Y0, 576(BP)
+	VMOVUPD      Y0, 608(BP)
+	VMOVUPD      Y0, 640(BP)
+	VMOVUPD      Y0, 672(BP)
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
-	JL           rest178
+	JL           rest186
 
-group176:
+group184:
 	MOVQ         AX, DI
 	SHRQ         $0x06, DI
-	VMOVUPD      (CX)(AX*1), Y1
 	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (SI)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
-	VMULPD       Y1, Y1, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y1, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD231PD  Y1, Y8, Y9
-	VFMADD231PD  Y9, Y5, Y7
-	VADDPD       Y7, Y6, Y9
-	VSUBPD       Y6, Y9, Y6
-	VSUBPD       Y6, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y4, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 192(BP)
-	VMOVUPD      Y7, 224(BP)
-	VMOVUPD      Y2, 256(BP)
-	VMOVUPD      32(CX)(AX*1), Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (SI)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
-	VMULPD       Y1, Y1, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y1, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD231PD  Y1, Y8, Y9
-	VFMADD231PD  Y9, Y5, Y7
-	VADDPD       Y7, Y6, Y9
-	VSUBPD       Y6, Y9, Y6
-	VSUBPD       Y6, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y4, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 288(BP)
-	VMOVUPD      Y7, 320(BP)
-	VMOVUPD      Y2, 352(BP)
-	VMOVUPD      64(CX)(AX*1), Y1
-	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(SI)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
-	VMULPD       Y1, Y1, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y1, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD231PD  Y1, Y8, Y9
-	VFMADD231PD  Y9, Y5, Y7
-	VADDPD       Y7, Y6, Y9
-	VSUBPD       Y6, Y9, Y6
-	VSUBPD       Y6, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y4, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 384(BP)
-	VMOVUPD      Y7, 416(BP)
-	VMOVUPD      Y2, 448(BP)
-	VMOVUPD      96(CX)(AX*1), Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(SI)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y1, Y1
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y1
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y1, Y4
-	VANDPD       Y3, Y4, Y4
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
-	VMULPD       Y1, Y1, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VSUBPD       Y7, Y1, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y9
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y9
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y9
-	VFMADD231PD  Y1, Y8, Y9
-	VFMADD231PD  Y9, Y5, Y7
-	VADDPD       Y7, Y6, Y9
-	VSUBPD       Y6, Y9, Y6
-	VSUBPD       Y6, Y7, Y7
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y3, Y9, Y9
-	VANDPD       Y4, Y9, Y9
-	VMULPD       Y3, Y7, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y9, 480(BP)
-	VMOVUPD      Y7, 512(BP)
-	VMOVUPD      Y2, 544(BP)
-	VMOVUPD      192(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, (DX)(AX*1)
-	VMOVUPD      288(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, 32(DX)(AX*1)
-	VMOVUPD      384(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, 64(DX)(AX*1)
-	VMOVUPD      480(BP), Y1
-	VMAXPD       Y0, Y1, Y2
-	VMINPD       Y0, Y1, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y0, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y0, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y6
-	VBLENDVPD    Y6, Y1, Y2, Y2
-	VBLENDVPD    Y6, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y1
-	VDIVPD       Y1, Y2, Y1
-	VMULPD       Y1, Y1, Y5
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y6
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y5, Y6
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y7
-	VMULPD       Y2, Y7, Y7
-	VFMADD213PD  Y7, Y5, Y6
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y6, Y1, Y3
-	VSUBPD       Y3, Y7, Y7
-	VSUBPD       Y7, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      Y2, 96(DX)(AX*1)
-	VMOVUPD      (DX)(AX*1), Y1
-	VMOVUPD      192(BP), Y2
-	VMOVUPD      224(BP), Y3
-	VMOVUPD      256(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
-	VDIVPD       Y5, Y8, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y7
-	VSUBPD       Y7, Y2, Y7
-	VADDPD       Y3, Y7, Y7
-	VFNMADD231PD Y6, Y5, Y8
-	VFNMADD231PD Y6, Y7, Y8
-	VFMADD231PD  Y3, Y6, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y7
-	VBLENDVPD    Y5, Y2, Y7, Y4
-	VBLENDVPD    Y5, Y7, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y6, Y4, Y5
-	VMOVUPD      Y5, Y7
-	VFNMADD231PD Y6, Y4, Y7
-	VFNMADD231PD Y8, Y5, Y7
-	VFNMADD231PD Y3, Y6, Y7
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y6, Y2
-	VMULPD       Y8, Y2, Y8
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y7, Y4
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough180
-
-again179:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y6
-	VFNMADD231PD Y3, Y3, Y6
-	VSUBPD       Y6, Y7, Y4
-	VADDPD       Y3, Y3, Y6
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
-	VDIVPD       Y6, Y4, Y4
-	DECQ         R9
-	JNZ          again179
-
-enough180:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough182
-
-again181:
-	VMULPD       Y5, Y3, Y6
-	VMOVUPD      Y6, Y9
-	VFNMADD231PD Y5, Y3, Y9
-	VFMADD231PD  Y7, Y3, Y9
-	VFMADD231PD  Y5, Y4, Y9
-	VMOVUPD      Y9, Y4
-	VMOVUPD      Y6, Y3
-	DECQ         R9
-	JNZ          again181
-
-enough182:
-	VMULPD       Y1, Y4, Y6
-	VFMSUB231PD  Y1, Y3, Y6
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y8, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
-	VPBROADCASTB (BX)(DI*1), Y1
+	VPBROADCASTB (BX)(DI*1), Y0
+	VANDPD       bits64<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
+	VPBROADCASTB (SI)(DI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VPBROADCASTB (SI)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VMOVUPD      Y4, (DX)(AX*1)
-	VMOVUPD      32(DX)(AX*1), Y1
-	VMOVUPD      288(BP), Y2
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      352(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
-	VDIVPD       Y5, Y9, Y7
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VSUBPD       Y8, Y2, Y8
-	VADDPD       Y3, Y8, Y8
-	VFNMADD231PD Y7, Y5, Y9
-	VFNMADD231PD Y7, Y8, Y9
-	VFMADD231PD  Y3, Y7, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
-	VBLENDVPD    Y5, Y2, Y8, Y4
-	VBLENDVPD    Y5, Y8, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y7, Y4, Y5
-	VMOVUPD      Y5, Y8
-	VFNMADD231PD Y7, Y4, Y8
-	VFNMADD231PD Y9, Y5, Y8
-	VFNMADD231PD Y3, Y7, Y8
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y7, Y2
-	VMULPD       Y9, Y2, Y9
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y8, Y4
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough184
-
-again183:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y7
-	VFNMADD231PD Y3, Y3, Y7
-	VSUBPD       Y7, Y8, Y4
-	VADDPD       Y3, Y3, Y7
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y7, Y7
-	VDIVPD       Y7, Y4, Y4
-	DECQ         R9
-	JNZ          again183
-
-enough184:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough186
-
-again185:
-	VMULPD       Y5, Y3, Y7
-	VMOVUPD      Y7, Y10
-	VFNMADD231PD Y5, Y3, Y10
-	VFMADD231PD  Y8, Y3, Y10
-	VFMADD231PD  Y5, Y4, Y10
-	VMOVUPD      Y10, Y4
-	VMOVUPD      Y7, Y3
-	DECQ         R9
-	JNZ          again185
-
-enough186:
-	VMULPD       Y1, Y4, Y7
-	VFMSUB231PD  Y1, Y3, Y7
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y9, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
-	VPBROADCASTB (BX)(DI*1), Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, (CX)(AX*1), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
+	VMOVUPD      Y2, 256(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 192(BP)
+	VMOVUPD      Y4, 224(BP)
+	VPBROADCASTB (BX)(DI*1), Y0
+	VANDPD       bits64odd<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
+	VPBROADCASTB (SI)(DI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VPBROADCASTB (SI)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VMOVUPD      Y4, 32(DX)(AX*1)
-	VMOVUPD      64(DX)(AX*1), Y1
-	VMOVUPD      384(BP), Y2
-	VMOVUPD      416(BP), Y3
-	VMOVUPD      448(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y10
-	VDIVPD       Y5, Y10, Y8
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y9
-	VSUBPD       Y9, Y2, Y9
-	VADDPD       Y3, Y9, Y9
-	VFNMADD231PD Y8, Y5, Y10
-	VFNMADD231PD Y8, Y9, Y10
-	VFMADD231PD  Y3, Y8, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
-	VBLENDVPD    Y5, Y2, Y9, Y4
-	VBLENDVPD    Y5, Y9, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y8, Y4, Y5
-	VMOVUPD      Y5, Y9
-	VFNMADD231PD Y8, Y4, Y9
-	VFNMADD231PD Y10, Y5, Y9
-	VFNMADD231PD Y3, Y8, Y9
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y8, Y2
-	VMULPD       Y10, Y2, Y10
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y9, Y4
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough188
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, 32(CX)(AX*1), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
+	VMOVUPD      Y2, 352(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 288(BP)
+	VMOVUPD      Y4, 320(BP)
+	PREFETCHT0   12352(CX)(AX*1)
+	VPBROADCASTB 1(BX)(DI*1), Y0
+	VANDPD       bits64<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, 64(CX)(AX*1), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
+	VMOVUPD      Y2, 448(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 384(BP)
+	VMOVUPD      Y4, 416(BP)
+	VPBROADCASTB 1(BX)(DI*1), Y0
+	VANDPD       bits64odd<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
+	VPBROADCASTB 1(SI)(DI*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, 96(CX)(AX*1), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
+	VMOVUPD      Y2, 544(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VPSLLQ       $0x34, Y1, Y1
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 480(BP)
+	VMOVUPD      Y4, 512(BP)
+	VMOVUPD      192(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, (DX)(AX*1)
+	VMOVUPD      288(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 32(DX)(AX*1)
+	VMOVUPD      384(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 64(DX)(AX*1)
+	VMOVUPD      480(BP), Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
+	VFMADD231PD  Y1, Y0, Y2
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VCMPPD       $0x15, Y1, Y0, Y1
+	VBLENDVPD    Y1, Y2, Y0, Y0
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
+	VANDPD       Y1, Y2, Y2
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
+	VANDPD       Y1, Y3, Y1
+	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMULPD       Y3, Y3, Y4
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
+	VMULPD       Y6, Y0, Y6
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, Y7
+	VFMADD231PD  Y4, Y5, Y7
+	VFMADD231PD  Y7, Y3, Y1
+	VSUBPD       Y1, Y6, Y6
+	VSUBPD       Y6, Y0, Y0
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 96(DX)(AX*1)
+	VMOVUPD      (DX)(AX*1), Y0
+	VMOVUPD      256(BP), Y1
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      224(BP), Y3
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y2, Y5
+	VDIVPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y4, Y4
+	VFNMADD231PD Y5, Y2, Y4
+	VFNMADD231PD Y5, Y3, Y4
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y6, Y6, Y6
+	VMAXPD       Y1, Y6, Y6
+	VADDPD       Y0, Y6, Y0
+	VMULPD       Y5, Y2, Y6
+	VMOVUPD      Y6, Y7
+	VFMSUB231PD  Y5, Y2, Y7
+	VFMADD231PD  Y5, Y3, Y7
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPD    Y1, Y6, Y5, Y2
+	VBLENDVPD    Y1, Y5, Y6, Y5
+	VBLENDVPD    Y1, Y7, Y3, Y1
+	VFMADD231PD  Y4, Y2, Y1
+	VADDPD       Y1, Y2, Y3
+	VMOVUPD      Y3, Y4
+	CMPQ         root+112(FP), $0x01
+	JL           less187
+	VSQRTPD      Y4, Y4
+	CMPQ         root+112(FP), $0x02
+	JL           less188
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      (R9)(AX*1), Y4
 
-again187:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y8
-	VFNMADD231PD Y3, Y3, Y8
-	VSUBPD       Y8, Y9, Y4
-	VADDPD       Y3, Y3, Y8
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y8, Y8
-	VDIVPD       Y8, Y4, Y4
-	DECQ         R9
-	JNZ          again187
-
-enough188:
+less188:
+less187:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough190
 
 again189:
-	VMULPD       Y5, Y3, Y8
-	VMOVUPD      Y8, Y11
-	VFNMADD231PD Y5, Y3, Y11
-	VFMADD231PD  Y9, Y3, Y11
-	VFMADD231PD  Y5, Y4, Y11
-	VMOVUPD      Y11, Y4
-	VMOVUPD      Y8, Y3
-	DECQ         R9
-	JNZ          again189
+	VMULPD      Y1, Y4, Y6
+	VFMADD231PD Y2, Y4, Y6
+	VMOVUPD     Y6, Y4
+	DECQ        R9
+	JNZ         again189
 
 enough190:
-	VMULPD       Y1, Y4, Y8
-	VFMSUB231PD  Y1, Y3, Y8
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y10, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
-	VPBROADCASTB 1(BX)(DI*1), Y1
+	VMULPD       Y0, Y5, Y5
+	VMOVUPD      (BP), Y1
+	VFMADD231PD  Y1, Y5, Y3
+	VMULPD       Y0, Y4, Y0
+	VMULPD       Y3, Y4, Y3
+	VPBROADCASTB (BX)(DI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VPBROADCASTB 1(SI)(DI*1), Y2
+	VPBROADCASTB (SI)(DI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
+	VMOVUPD      32(BP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VMOVUPD      Y4, 64(DX)(AX*1)
-	VADDPD       Y8, Y6, Y6
-	VMOVUPD      576(BP), Y1
-	VMOVUPD      608(BP), Y2
-	VADDPD       Y6, Y1, Y3
-	VMAXPD       Y6, Y1, Y4
-	VMINPD       Y6, Y1, Y6
-	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y6, Y6
-	VADDPD       Y6, Y2, Y2
-	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 576(BP)
-	VMOVUPD      Y2, 608(BP)
-	VMOVUPD      96(DX)(AX*1), Y1
-	VMOVUPD      480(BP), Y2
-	VMOVUPD      512(BP), Y3
-	VMOVUPD      544(BP), Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y9
-	VDIVPD       Y5, Y9, Y6
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VSUBPD       Y8, Y2, Y8
-	VADDPD       Y3, Y8, Y8
-	VFNMADD231PD Y6, Y5, Y9
-	VFNMADD231PD Y6, Y8, Y9
-	VFMADD231PD  Y3, Y6, Y1
-	VADDPD       Y1, Y4, Y1
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y8
-	VBLENDVPD    Y5, Y2, Y8, Y4
-	VBLENDVPD    Y5, Y8, Y2, Y2
-	VANDPD       Y5, Y3, Y3
-	VMULPD       Y6, Y4, Y5
-	VMOVUPD      Y5, Y8
-	VFNMADD231PD Y6, Y4, Y8
-	VFNMADD231PD Y9, Y5, Y8
-	VFNMADD231PD Y3, Y6, Y8
-	VMULPD       Y1, Y2, Y2
-	VFMADD231PD  (BP), Y2, Y4
-	VMULPD       Y4, Y6, Y2
-	VMULPD       Y9, Y2, Y9
-	VMOVUPD      Y5, Y3
-	VMOVUPD      Y8, Y4
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough192
+	VXORPD       Y1, Y4, Y4
+	VANDPD       Y2, Y4, Y4
+	VMULPD       Y4, Y3, Y3
+	VMOVUPD      Y3, (DX)(AX*1)
+	VMOVUPD      32(DX)(AX*1), Y1
+	VMOVUPD      352(BP), Y2
+	VMOVUPD      288(BP), Y3
+	VMOVUPD      320(BP), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VADDPD       Y5, Y3, Y6
+	VDIVPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y5, Y5
+	VFNMADD231PD Y6, Y3, Y5
+	VFNMADD231PD Y6, Y4, Y5
+	VFMADD231PD  Y4, Y6, Y1
+	VXORPS       Y7, Y7, Y7
+	VMAXPD       Y2, Y7, Y7
+	VADDPD       Y1, Y7, Y1
+	VMULPD       Y6, Y3, Y7
+	VMOVUPD      Y7, Y8
+	VFMSUB231PD  Y6, Y3, Y8
+	VFMADD231PD  Y6, Y4, Y8
+	VXORPS       Y4, Y4, Y4
+	VBLENDVPD    Y2, Y7, Y6, Y3
+	VBLENDVPD    Y2, Y6, Y7, Y6
+	VBLENDVPD    Y2, Y8, Y4, Y2
+	VFMADD231PD  Y5, Y3, Y2
+	VADDPD       Y2, Y3, Y4
+	VMOVUPD      Y4, Y5
+	CMPQ         root+112(FP), $0x01
+	JL           less191
+	VSQRTPD      Y5, Y5
+	CMPQ         root+112(FP), $0x02
+	JL           less192
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      32(R9)(AX*1), Y5
 
-again191:
-	VSQRTPD      Y5, Y3
-	VMOVUPD      Y5, Y6
-	VFNMADD231PD Y3, Y3, Y6
-	VSUBPD       Y6, Y8, Y4
-	VADDPD       Y3, Y3, Y6
-	VMAXPD       f64_39b0000000000000<>+0(SB), Y6, Y6
-	VDIVPD       Y6, Y4, Y4
-	DECQ         R9
-	JNZ          again191
-
-enough192:
+less192:
+less191:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough194
 
 again193:
-	VMULPD       Y5, Y3, Y6
-	VMOVUPD      Y6, Y10
-	VFNMADD231PD Y5, Y3, Y10
-	VFMADD231PD  Y8, Y3, Y10
-	VFMADD231PD  Y5, Y4, Y10
-	VMOVUPD      Y10, Y4
-	VMOVUPD      Y6, Y3
-	DECQ         R9
-	JNZ          again193
+	VMULPD      Y2, Y5, Y7
+	VFMADD231PD Y3, Y5, Y7
+	VMOVUPD     Y7, Y5
+	DECQ        R9
+	JNZ         again193
 
 enough194:
-	VMULPD       Y1, Y4, Y6
-	VFMSUB231PD  Y1, Y3, Y6
-	VMULPD       Y2, Y4, Y4
-	VFNMADD231PD Y9, Y3, Y4
-	VFMSUB231PD  Y2, Y3, Y4
-	VPBROADCASTB 1(BX)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VPBROADCASTB 1(SI)(DI*1), Y2
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      (BP), Y2
+	VFMADD231PD  Y2, Y6, Y4
+	VMULPD       Y1, Y5, Y1
+	VMULPD       Y4, Y5, Y4
+	VPBROADCASTB (BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
+	VPBROADCASTB (SI)(DI*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VORPS        Y2, Y3, Y3
+	VMOVUPD      32(BP), Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       Y3, Y5, Y5
+	VMULPD       Y5, Y4, Y4
+	VMOVUPD      Y4, 32(DX)(AX*1)
+	VMOVUPD      64(DX)(AX*1), Y2
+	VMOVUPD      448(BP), Y3
+	VMOVUPD      384(BP), Y4
+	VMOVUPD      416(BP), Y5
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y6
+	VADDPD       Y6, Y4, Y7
+	VDIVPD       Y7, Y6, Y7
+	VSUBPD       Y7, Y6, Y6
+	VFNMADD231PD Y7, Y4, Y6
+	VFNMADD231PD Y7, Y5, Y6
+	VFMADD231PD  Y5, Y7, Y2
+	VXORPS       Y8, Y8, Y8
+	VMAXPD       Y3, Y8, Y8
+	VADDPD       Y2, Y8, Y2
+	VMULPD       Y7, Y4, Y8
+	VMOVUPD      Y8, Y9
+	VFMSUB231PD  Y7, Y4, Y9
+	VFMADD231PD  Y7, Y5, Y9
+	VXORPS       Y5, Y5, Y5
+	VBLENDVPD    Y3, Y8, Y7, Y4
+	VBLENDVPD    Y3, Y7, Y8, Y7
+	VBLENDVPD    Y3, Y9, Y5, Y3
+	VFMADD231PD  Y6, Y4, Y3
+	VADDPD       Y3, Y4, Y5
+	VMOVUPD      Y5, Y6
+	CMPQ         root+112(FP), $0x01
+	JL           less195
+	VSQRTPD      Y6, Y6
+	CMPQ         root+112(FP), $0x02
+	JL           less196
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      64(R9)(AX*1), Y6
+
+less196:
+less195:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough198
+
+again197:
+	VMULPD      Y3, Y6, Y8
+	VFMADD231PD Y4, Y6, Y8
+	VMOVUPD     Y8, Y6
+	DECQ        R9
+	JNZ         again197
+
+enough198:
+	VMULPD       Y2, Y7, Y7
+	VMOVUPD      (BP), Y3
+	VFMADD231PD  Y3, Y7, Y5
+	VMULPD       Y2, Y6, Y2
+	VMULPD       Y5, Y6, Y5
+	VPBROADCASTB 1(BX)(DI*1), Y3
+	VANDPD       bits64<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
+	VPBROADCASTB 1(SI)(DI*1), Y4
+	VANDPD       bits64<>+0(SB), Y4, Y4
+	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
+	VORPS        Y3, Y4, Y4
+	VMOVUPD      32(BP), Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
+	VXORPD       Y3, Y6, Y6
+	VANDPD       Y4, Y6, Y6
+	VMULPD       Y6, Y5, Y5
+	VMOVUPD      Y5, 64(DX)(AX*1)
+	VADDPD       Y2, Y0, Y0
+	VMOVUPD      576(BP), Y2
+	VMOVUPD      608(BP), Y3
+	VADDPD       Y0, Y2, Y4
+	VMAXPD       Y0, Y2, Y5
+	VMINPD       Y0, Y2, Y0
+	VSUBPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y0, Y0
+	VADDPD       Y0, Y3, Y3
+	VMOVAPD      Y4, Y2
+	VMOVUPD      Y2, 576(BP)
+	VMOVUPD      Y3, 608(BP)
+	VMOVUPD      96(DX)(AX*1), Y0
+	VMOVUPD      544(BP), Y2
+	VMOVUPD      480(BP), Y3
+	VMOVUPD      512(BP), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VADDPD       Y5, Y3, Y6
+	VDIVPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y5, Y5
+	VFNMADD231PD Y6, Y3, Y5
+	VFNMADD231PD Y6, Y4, Y5
+	VFMADD231PD  Y4, Y6, Y0
+	VXORPS       Y7, Y7, Y7
+	VMAXPD       Y2, Y7, Y7
+	VADDPD       Y0, Y7, Y0
+	VMULPD       Y6, Y3, Y7
+	VMOVUPD      Y7, Y8
+	VFMSUB231PD  Y6, Y3, Y8
+	VFMADD231PD  Y6, Y4, Y8
+	VXORPS       Y4, Y4, Y4
+	VBLENDVPD    Y2, Y7, Y6, Y3
+	VBLENDVPD    Y2, Y6, Y7, Y6
+	VBLENDVPD    Y2, Y8, Y4, Y2
+	VFMADD231PD  Y5, Y3, Y2
+	VADDPD       Y2, Y3, Y4
+	VMOVUPD      Y4, Y5
+	CMPQ         root+112(FP), $0x01
+	JL           less199
+	VSQRTPD      Y5, Y5
+	CMPQ         root+112(FP), $0x02
+	JL           less200
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      96(R9)(AX*1), Y5
+
+less200:
+less199:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough202
+
+again201:
+	VMULPD      Y2, Y5, Y7
+	VFMADD231PD Y3, Y5, Y7
+	VMOVUPD     Y7, Y5
+	DECQ        R9
+	JNZ         again201
+
+enough202:
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      (BP), Y2
+	VFMADD231PD  Y2, Y6, Y4
+	VMULPD       Y0, Y5, Y0
+	VMULPD       Y4, Y5, Y4
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPD       bits64odd<>+0(SB), Y2, Y2
+	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
+	VPBROADCASTB 1(SI)(DI*1), Y3
+	VANDPD       bits64odd<>+0(SB), Y3, Y3
+	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
+	VORPS        Y2, Y3, Y3
+	VMOVUPD      32(BP), Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y5, Y5
+	VANDPD       Y3, Y5, Y5
+	VMULPD       Y5, Y4, Y4
 	VMOVUPD      Y4, 96(DX)(AX*1)
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      640(BP), Y1
+	VADDPD       Y0, Y1, Y1
+	VMOVUPD      640(BP), Y0
 	VMOVUPD      672(BP), Y2
-	VADDPD       Y7, Y1, Y3
-	VMAXPD       Y7, Y1, Y4
-	VMINPD       Y7, Y1, Y7
+	VADDPD       Y1, Y0, Y3
+	VMAXPD       Y1, Y0, Y4
+	VMINPD       Y1, Y0, Y1
 	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y7, Y7
-	VADDPD       Y7, Y2, Y2
-	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 640(BP)
+	VSUBPD       Y4, Y1, Y1
+	VADDPD       Y1, Y2, Y2
+	VMOVAPD      Y3, Y0
+	VMOVUPD      Y0, 640(BP)
 	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
-	JGE          group176
+	JGE          group184
 
-rest178:
+rest186:
 	ADDQ       $0x10, R8
-	JLE        done177
+	JLE        done185
 	LEAQ       tail<>+0(SB), DX
 	MOVQ       R8, DI
 	SHLQ       $0x03, DI
 	SUBQ       DI, DX
-	VMOVUPD    128(DX), Y1
-	VMASKMOVPD (CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 64(BP)
-	VMOVUPD    160(DX), Y1
-	VMASKMOVPD 32(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 96(BP)
-	VMOVUPD    192(DX), Y1
-	VMASKMOVPD 64(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 128(BP)
-	VMOVUPD    224(DX), Y1
-	VMASKMOVPD 96(CX)(AX*1), Y1, Y1
-	VMOVUPD    Y1, 160(BP)
+	VMOVUPD    128(DX), Y0
+	VMASKMOVPD (CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 64(BP)
+	VMOVUPD    160(DX), Y0
+	VMASKMOVPD 32(CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 96(BP)
+	VMOVUPD    192(DX), Y0
+	VMASKMOVPD 64(CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 128(BP)
+	VMOVUPD    224(DX), Y0
+	VMASKMOVPD 96(CX)(AX*1), Y0, Y0
+	VMOVUPD    Y0, 160(BP)
 	LEAQ       64(BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group176
+	JMP        group184
 
-done177:
+done185:
 	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct195
+	JEQ        direct203
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, DX
 	SUBQ       DX, DI
-	VMOVUPD    64(BP), Y1
-	VMOVUPD    128(DI), Y2
-	VMASKMOVPD Y1, Y2, -128(CX)(AX*1)
-	VMOVUPD    96(BP), Y1
-	VMOVUPD    160(DI), Y2
-	VMASKMOVPD Y1, Y2, -96(CX)(AX*1)
-	VMOVUPD    128(BP), Y1
-	VMOVUPD    192(DI), Y2
-	VMASKMOVPD Y1, Y2, -64(CX)(AX*1)
-	VMOVUPD    160(BP), Y1
-	VMOVUPD    224(DI), Y2
-	VMASKMOVPD Y1, Y2, -32(CX)(AX*1)
+	VMOVUPD    64(BP), Y0
+	VMOVUPD    128(DI), Y1
+	VMASKMOVPD Y0, Y1, -128(CX)(AX*1)
+	VMOVUPD    96(BP), Y0
+	VMOVUPD    160(DI), Y1
+	VMASKMOVPD Y0, Y1, -96(CX)(AX*1)
+	VMOVUPD    128(BP), Y0
+	VMOVUPD    192(DI), Y1
+	VMASKMOVPD Y0, Y1, -64(CX)(AX*1)
+	VMOVUPD    160(BP), Y0
+	VMOVUPD    224(DI), Y1
+	VMASKMOVPD Y0, Y1, -32(CX)(AX*1)
 
-direct195:
+direct203:
 	MOVQ         stride+40(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, CX
@@ -6954,53 +6944,417 @@ direct195:
 	SHLQ         $0x03, AX
 	ADDQ         AX, BX
 	ADDQ         AX, SI
+	SHLQ         $0x06, AX
+	ADDQ         AX, powers+120(FP)
 	ADDQ         $0x18, p+88(FP)
 	MOVQ         sum+0(FP), AX
-	VMOVUPD      576(BP), Y1
-	VMOVUPD      608(BP), Y2
-	VMOVUPD      640(BP), Y3
-	VMOVUPD      672(BP), Y4
-	VADDPD       Y4, Y2, Y2
-	VADDPD       Y3, Y1, Y4
-	VMAXPD       Y3, Y1, Y5
-	VMINPD       Y3, Y1, Y3
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVAPD      Y4, Y1
+	VMOVUPD      576(BP), Y0
+	VMOVUPD      608(BP), Y1
+	VMOVUPD      640(BP), Y2
+	VMOVUPD      672(BP), Y3
+	VADDPD       Y3, Y1, Y1
+	VADDPD       Y2, Y0, Y3
+	VMAXPD       Y2, Y0, Y4
+	VMINPD       Y2, Y0, Y2
+	VSUBPD       Y4, Y3, Y4
+	VSUBPD       Y4, Y2, Y2
+	VADDPD       Y2, Y1, Y1
+	VMOVAPD      Y3, Y0
+	VEXTRACTF128 $0x01, Y0, X2
 	VEXTRACTF128 $0x01, Y1, X3
-	VEXTRACTF128 $0x01, Y2, X4
-	VADDPD       X4, X2, X2
-	VADDPD       X3, X1, X4
-	VMAXPD       X3, X1, X5
-	VMINPD       X3, X1, X3
-	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X3, X3
-	VADDPD       X3, X2, X2
-	VMOVAPD      X4, X1
-	VUNPCKHPD    X1, X1, X3
-	VUNPCKHPD    X2, X2, X4
-	VADDPD       X4, X2, X2
-	VADDPD       X3, X1, X4
-	VMAXPD       X3, X1, X5
-	VMINPD       X3, X1, X3
-	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X3, X3
-	VADDPD       X3, X2, X2
-	VMOVAPD      X4, X1
+	VADDPD       X3, X1, X1
+	VADDPD       X2, X0, X3
+	VMAXPD       X2, X0, X4
+	VMINPD       X2, X0, X2
+	VSUBPD       X4, X3, X4
+	VSUBPD       X4, X2, X2
 	VADDPD       X2, X1, X1
-	VMOVSD       X1, (AX)
+	VMOVAPD      X3, X0
+	VUNPCKHPD    X0, X0, X2
+	VUNPCKHPD    X1, X1, X3
+	VADDPD       X3, X1, X1
+	VADDPD       X2, X0, X3
+	VMAXPD       X2, X0, X4
+	VMINPD       X2, X0, X2
+	VSUBPD       X4, X3, X4
+	VSUBPD       X4, X2, X2
+	VADDPD       X2, X1, X1
+	VMOVAPD      X3, X0
+	VADDPD       X1, X0, X0
+	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row174
+	JNZ          row182
 
-last175:
+last183:
 	VZEROUPPER
 	RET
 
-// func focalTerms64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+// func sigmoidPowers64AVX2(h *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, f *float64)
+// Requires: AVX, AVX2, FMA3
+TEXT ·sigmoidPowers64AVX2(SB), NOSPLIT, $128-80
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         h+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         p+64(FP), DX
+	MOVQ         pos+40(FP), BX
+	MOVQ         neg+48(FP), SI
+	MOVQ         f+72(FP), DI
+	VBROADCASTSD (DI), Y0
+	VMOVUPD      Y0, (BP)
+	MOVQ         f+72(FP), DI
+	VBROADCASTSD 8(DI), Y0
+	VMOVUPD      Y0, 32(BP)
+	CMPQ         rows+24(FP), $0x00
+	JEQ          last206
+
+row204:
+	XORQ  R8, R8
+	MOVQ  n+32(FP), R9
+	TESTQ R9, R9
+	JZ    done207
+
+group205:
+	MOVQ         R8, DI
+	SHRQ         $0x06, DI
+	VPBROADCASTB (BX)(DI*1), Y0
+	VANDPD       bits64<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPD       bits64<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMASKMOVPD   (CX)(R8*1), Y1, Y2
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
+	VBLENDVPD    Y1, Y2, Y3, Y3
+	VBROADCASTSD 8(DX), Y1
+	VBROADCASTSD 16(DX), Y2
+	VSUBPD       Y1, Y3, Y4
+	VSUBPD       Y3, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       Y1, Y5, Y5
+	VSUBPD       Y5, Y6, Y6
+	VSUBPD       Y2, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
+	VXORPD       Y1, Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VANDPD       Y0, Y6, Y6
+	VADDPD       Y6, Y4, Y1
+	VSUBPD       Y4, Y1, Y4
+	VSUBPD       Y4, Y6, Y6
+	VANDPD       Y0, Y6, Y6
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
+	VXORPD       Y4, Y6, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
+	VXORPS       Y2, Y2, Y2
+	VBLENDVPD    Y1, Y4, Y2, Y2
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y0
+	VADDPD       Y4, Y0, Y0
+	VMULPD       Y0, Y0, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
+	VSUBPD       Y6, Y0, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y8
+	VFMADD231PD  Y0, Y7, Y8
+	VFMADD231PD  Y8, Y5, Y6
+	VADDPD       Y6, Y4, Y8
+	VPSLLQ       $0x34, Y3, Y3
+	VSUBPD       Y4, Y8, Y4
+	VSUBPD       Y4, Y6, Y6
+	VMULPD       Y3, Y6, Y6
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
+	VADDPD       Y0, Y8, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y0
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y4
+	VFMADD231PD  Y0, Y8, Y4
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y0
+	VCMPPD       $0x15, Y0, Y8, Y0
+	VBLENDVPD    Y0, Y4, Y8, Y4
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y5
+	VANDPD       Y0, Y5, Y5
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y7
+	VANDPD       Y0, Y7, Y0
+	VFMADD231PD  Y6, Y3, Y0
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y4, Y8
+	VMULPD       Y4, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y3, Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y3
+	VMULPD       Y4, Y3, Y3
+	VMOVUPD      Y8, Y6
+	VFMSUB231PD  Y4, Y3, Y6
+	VSUBPD       Y6, Y0, Y0
+	VSUBPD       Y8, Y4, Y3
+	VADDPD       Y3, Y5, Y6
+	VSUBPD       Y5, Y6, Y5
+	VSUBPD       Y3, Y5, Y5
+	VSUBPD       Y4, Y3, Y3
+	VADDPD       Y8, Y3, Y3
+	VADDPD       Y3, Y5, Y5
+	VSUBPD       Y0, Y5, Y5
+	VXORPS       Y0, Y0, Y0
+	VMINPD       Y1, Y0, Y0
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VSUBPD       Y6, Y0, Y1
+	VSUBPD       Y0, Y1, Y3
+	VSUBPD       Y3, Y1, Y4
+	VSUBPD       Y4, Y0, Y4
+	VADDPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y2, Y4, Y4
+	VADDPD       Y5, Y4, Y5
+	VADDPD       Y5, Y1, Y6
+	VSUBPD       Y1, Y6, Y1
+	VSUBPD       Y1, Y5, Y5
+	VMOVUPD      (BP), Y0
+	VMULPD       Y6, Y0, Y1
+	VMOVUPD      Y1, Y2
+	VFMSUB231PD  Y6, Y0, Y2
+	VMOVUPD      32(BP), Y3
+	VFMADD231PD  Y6, Y3, Y2
+	VFMADD231PD  Y5, Y0, Y2
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y0
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y0
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y0, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VADDPD       Y2, Y1, Y1
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y4
+	VSUBPD       Y4, Y1, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD231PD  Y1, Y5, Y6
+	VFMADD231PD  Y6, Y3, Y4
+	VADDPD       Y4, Y2, Y6
+	VPSLLQ       $0x34, Y0, Y0
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, (AX)(R8*1)
+	VPBROADCASTB (BX)(DI*1), Y0
+	VANDPD       bits64odd<>+0(SB), Y0, Y0
+	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
+	VPBROADCASTB (SI)(DI*1), Y1
+	VANDPD       bits64odd<>+0(SB), Y1, Y1
+	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
+	VORPS        Y0, Y1, Y1
+	VMASKMOVPD   32(CX)(R8*1), Y1, Y2
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
+	VBLENDVPD    Y1, Y2, Y3, Y3
+	VBROADCASTSD 8(DX), Y1
+	VBROADCASTSD 16(DX), Y2
+	VSUBPD       Y1, Y3, Y4
+	VSUBPD       Y3, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       Y1, Y5, Y5
+	VSUBPD       Y5, Y6, Y6
+	VSUBPD       Y2, Y6, Y6
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
+	VXORPD       Y1, Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y6, Y6
+	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VANDPD       Y0, Y6, Y6
+	VADDPD       Y6, Y4, Y1
+	VSUBPD       Y4, Y1, Y4
+	VSUBPD       Y4, Y6, Y6
+	VANDPD       Y0, Y6, Y6
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
+	VXORPD       Y4, Y6, Y4
+	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
+	VXORPS       Y2, Y2, Y2
+	VBLENDVPD    Y1, Y4, Y2, Y2
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y0
+	VADDPD       Y4, Y0, Y0
+	VMULPD       Y0, Y0, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
+	VSUBPD       Y6, Y0, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y8
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y8
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y8
+	VFMADD231PD  Y0, Y7, Y8
+	VFMADD231PD  Y8, Y5, Y6
+	VADDPD       Y6, Y4, Y8
+	VPSLLQ       $0x34, Y3, Y3
+	VSUBPD       Y4, Y8, Y4
+	VSUBPD       Y4, Y6, Y6
+	VMULPD       Y3, Y6, Y6
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
+	VADDPD       Y0, Y8, Y3
+	VDIVPD       Y3, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y0
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y4
+	VFMADD231PD  Y0, Y8, Y4
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y0
+	VCMPPD       $0x15, Y0, Y8, Y0
+	VBLENDVPD    Y0, Y4, Y8, Y4
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y5
+	VANDPD       Y0, Y5, Y5
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y7
+	VANDPD       Y0, Y7, Y0
+	VFMADD231PD  Y6, Y3, Y0
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
+	VDIVPD       Y3, Y4, Y3
+	VMULPD       Y3, Y3, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y4, Y8
+	VMULPD       Y4, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y3, Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y3
+	VMULPD       Y4, Y3, Y3
+	VMOVUPD      Y8, Y6
+	VFMSUB231PD  Y4, Y3, Y6
+	VSUBPD       Y6, Y0, Y0
+	VSUBPD       Y8, Y4, Y3
+	VADDPD       Y3, Y5, Y6
+	VSUBPD       Y5, Y6, Y5
+	VSUBPD       Y3, Y5, Y5
+	VSUBPD       Y4, Y3, Y3
+	VADDPD       Y8, Y3, Y3
+	VADDPD       Y3, Y5, Y5
+	VSUBPD       Y0, Y5, Y5
+	VXORPS       Y0, Y0, Y0
+	VMINPD       Y1, Y0, Y0
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VSUBPD       Y6, Y0, Y1
+	VSUBPD       Y0, Y1, Y3
+	VSUBPD       Y3, Y1, Y4
+	VSUBPD       Y4, Y0, Y4
+	VADDPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y2, Y4, Y4
+	VADDPD       Y5, Y4, Y5
+	VADDPD       Y5, Y1, Y6
+	VSUBPD       Y1, Y6, Y1
+	VSUBPD       Y1, Y5, Y5
+	VMOVUPD      (BP), Y0
+	VMULPD       Y6, Y0, Y1
+	VMOVUPD      Y1, Y2
+	VFMSUB231PD  Y6, Y0, Y2
+	VMOVUPD      32(BP), Y3
+	VFMADD231PD  Y6, Y3, Y2
+	VFMADD231PD  Y5, Y0, Y2
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y0
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y0
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y0, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VADDPD       Y2, Y1, Y1
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y4
+	VSUBPD       Y4, Y1, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD231PD  Y1, Y5, Y6
+	VFMADD231PD  Y6, Y3, Y4
+	VADDPD       Y4, Y2, Y6
+	VPSLLQ       $0x34, Y0, Y0
+	VMULPD       Y0, Y6, Y6
+	VMOVUPD      Y6, 32(AX)(R8*1)
+	ADDQ         $+64, R8
+	SUBQ         $0x08, R9
+	JG           group205
+
+done207:
+	MOVQ stride+16(FP), DI
+	SHLQ $0x03, DI
+	ADDQ DI, CX
+	MOVQ words+56(FP), DI
+	SHLQ $0x03, DI
+	ADDQ DI, BX
+	ADDQ DI, SI
+	SHLQ $0x06, DI
+	ADDQ DI, AX
+	ADDQ $0x18, DX
+	DECQ rows+24(FP)
+	JNZ  row204
+
+last206:
+	VZEROUPPER
+	RET
+
+// func focalTerms64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·focalTerms64AVX512(SB), NOSPLIT, $576-136
+TEXT ·focalTerms64AVX512(SB), NOSPLIT, $576-144
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         terms+8(FP), BX
@@ -7008,650 +7362,546 @@ TEXT ·focalTerms64AVX512(SB), NOSPLIT, $576-136
 	MOVQ         neg+72(FP), DI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Z0
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z1
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z11
 	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z11
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
+	VBROADCASTSD (AX), Z1
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last197
+	JEQ          last209
 
-row196:
+row208:
 	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z11
+	VBROADCASTSD (AX), Z1
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	TESTQ        R9, R9
-	JZ           done199
+	JZ           done211
 
-group198:
+group210:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x20
-	JAE   whole200
+	JAE   whole212
 	BZHIQ R9, R8, R8
 
-whole200:
+whole212:
 	MOVQ             R8, (SP)
 	MOVQ             AX, R8
 	SHRQ             $0x06, R8
-	KMOVB            (SP), K1
-	VMOVUPD.Z        (CX)(AX*1), K1, Z13
 	PREFETCHT0       12288(CX)(AX*1)
 	KMOVB            (SI)(R8*1), K1
 	KMOVB            (DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y2, Y2, Y2
-	VMAXPD           Z13, Z2, Z14
-	VMOVAPD.Z        Z14, K2, Z14
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z13, Z13
-	VCMPPD           $0x15, Z1, Z13, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z15
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z13, Z15
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z15, Z16
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z13
-	VMULPD           Z13, Z13, Z16
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z13, Z17
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z18
-	VSUBPD           Z18, Z13, Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z20
-	VFMADD231PD      Z13, Z19, Z20
-	VFMADD231PD      Z20, Z16, Z18
-	VADDPD           Z18, Z17, Z20
-	VSUBPD           Z17, Z20, Z17
-	VSUBPD           Z17, Z18, Z18
-	VPSLLQ           $0x34, Z15, Z15
-	VMULPD.Z         Z15, Z20, K1, Z20
-	VMULPD.Z         Z15, Z18, K1, Z18
-	VMOVUPD          Z18, 64(SP)
-	VMOVUPD          Z14, 128(SP)
-	KMOVB            1(SP), K1
-	VMOVUPD.Z        64(CX)(AX*1), K1, Z13
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
+	VMOVUPD          (CX)(AX*1), K2, Z2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z2, K1, Z2
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
+	VMOVUPD          Z2, 128(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z3
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z3
+	VMULPD           Z3, Z3, Z21
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z22
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
+	VSUBPD           Z23, Z3, Z23
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z25
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z25
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z25
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z25
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z25
+	VFMADD231PD      Z3, Z24, Z25
+	VFMADD231PD      Z25, Z21, Z23
+	VADDPD           Z23, Z22, Z25
+	VPSLLQ           $0x34, Z2, Z2
+	VSUBPD           Z22, Z25, Z22
+	VSUBPD           Z22, Z23, Z23
+	VMULPD           Z2, Z23, Z23
+	VMULPD           Z2, Z25, Z25
+	VMOVUPD          Z23, 64(SP)
 	PREFETCHT0       12352(CX)(AX*1)
 	KMOVB            1(SI)(R8*1), K1
 	KMOVB            1(DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y2, Y2, Y2
-	VMAXPD           Z13, Z2, Z14
-	VMOVAPD.Z        Z14, K2, Z14
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z13, Z13
-	VCMPPD           $0x15, Z1, Z13, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z15
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z13, Z15
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z15, Z16
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z13
-	VMULPD           Z13, Z13, Z16
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z13, Z17
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z18
-	VSUBPD           Z18, Z13, Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z21
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z21
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z21
-	VFMADD231PD      Z13, Z19, Z21
-	VFMADD231PD      Z21, Z16, Z18
-	VADDPD           Z18, Z17, Z21
-	VSUBPD           Z17, Z21, Z17
-	VSUBPD           Z17, Z18, Z18
-	VPSLLQ           $0x34, Z15, Z15
-	VMULPD.Z         Z15, Z21, K1, Z21
-	VMULPD.Z         Z15, Z18, K1, Z18
-	VMOVUPD          Z18, 192(SP)
-	VMOVUPD          Z14, 256(SP)
-	KMOVB            2(SP), K1
-	VMOVUPD.Z        128(CX)(AX*1), K1, Z13
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
+	VMOVUPD          64(CX)(AX*1), K2, Z2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z2, K1, Z2
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
+	VMOVUPD          Z2, 256(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z3
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z3
+	VMULPD           Z3, Z3, Z21
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z22
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
+	VSUBPD           Z23, Z3, Z23
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z26
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z26
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z26
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z26
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z26
+	VFMADD231PD      Z3, Z24, Z26
+	VFMADD231PD      Z26, Z21, Z23
+	VADDPD           Z23, Z22, Z26
+	VPSLLQ           $0x34, Z2, Z2
+	VSUBPD           Z22, Z26, Z22
+	VSUBPD           Z22, Z23, Z23
+	VMULPD           Z2, Z23, Z23
+	VMULPD           Z2, Z26, Z26
+	VMOVUPD          Z23, 192(SP)
 	PREFETCHT0       12416(CX)(AX*1)
 	KMOVB            2(SI)(R8*1), K1
 	KMOVB            2(DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y2, Y2, Y2
-	VMAXPD           Z13, Z2, Z14
-	VMOVAPD.Z        Z14, K2, Z14
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z13, Z13
-	VCMPPD           $0x15, Z1, Z13, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z15
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z13, Z15
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z15, Z16
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z13
-	VMULPD           Z13, Z13, Z16
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z13, Z17
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z18
-	VSUBPD           Z18, Z13, Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z22
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z22
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z22
-	VFMADD231PD      Z13, Z19, Z22
-	VFMADD231PD      Z22, Z16, Z18
-	VADDPD           Z18, Z17, Z22
-	VSUBPD           Z17, Z22, Z17
-	VSUBPD           Z17, Z18, Z18
-	VPSLLQ           $0x34, Z15, Z15
-	VMULPD.Z         Z15, Z22, K1, Z22
-	VMULPD.Z         Z15, Z18, K1, Z18
-	VMOVUPD          Z18, 320(SP)
-	VMOVUPD          Z14, 384(SP)
-	KMOVB            3(SP), K1
-	VMOVUPD.Z        192(CX)(AX*1), K1, Z13
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
+	VMOVUPD          128(CX)(AX*1), K2, Z2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z2, K1, Z2
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
+	VMOVUPD          Z2, 384(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z3
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z3
+	VMULPD           Z3, Z3, Z21
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z22
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
+	VSUBPD           Z23, Z3, Z23
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z27
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z27
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z27
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z27
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z27
+	VFMADD231PD      Z3, Z24, Z27
+	VFMADD231PD      Z27, Z21, Z23
+	VADDPD           Z23, Z22, Z27
+	VPSLLQ           $0x34, Z2, Z2
+	VSUBPD           Z22, Z27, Z22
+	VSUBPD           Z22, Z23, Z23
+	VMULPD           Z2, Z23, Z23
+	VMULPD           Z2, Z27, Z27
+	VMOVUPD          Z23, 320(SP)
 	PREFETCHT0       12480(CX)(AX*1)
 	KMOVB            3(SI)(R8*1), K1
 	KMOVB            3(DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y2, Y2, Y2
-	VMAXPD           Z13, Z2, Z14
-	VMOVAPD.Z        Z14, K2, Z14
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z13, Z13
-	VCMPPD           $0x15, Z1, Z13, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z15
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z13, Z15
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z15, Z16
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z13
-	VMULPD           Z13, Z13, Z16
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z13, Z17
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z18
-	VSUBPD           Z18, Z13, Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z23
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z23
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z23
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z23
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z23
-	VFMADD231PD      Z13, Z19, Z23
-	VFMADD231PD      Z23, Z16, Z18
-	VADDPD           Z18, Z17, Z23
-	VSUBPD           Z17, Z23, Z17
-	VSUBPD           Z17, Z18, Z18
-	VPSLLQ           $0x34, Z15, Z15
-	VMULPD.Z         Z15, Z23, K1, Z23
-	VMULPD.Z         Z15, Z18, K1, Z18
-	VMOVUPD          Z18, 448(SP)
-	VMOVUPD          Z14, 512(SP)
-	VMAXPD           Z12, Z20, Z13
-	VMINPD           Z12, Z20, Z14
-	VADDPD           Z14, Z13, Z15
-	VSUBPD           Z13, Z15, Z13
-	VSUBPD           Z13, Z14, Z14
-	VDIVPD           Z15, Z12, Z13
-	VMULPD           Z13, Z14, Z14
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z13
-	VPSRLQ           $0x34, Z13, Z15
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z13, Z13
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
-	VSUBPD           Z12, Z13, Z13
-	VXORPS           Y2, Y2, Y2
-	VCMPPD           $0x00, Z2, Z15, K1
-	VMOVAPD          Z20, K1, Z13
-	VMOVAPD          Z2, K1, Z14
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z16
-	VDIVPD           Z16, Z13, Z16
-	VMULPD           Z16, Z16, Z17
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z13, Z19
-	VMULPD           Z13, Z19, Z19
-	VFMADD213PD      Z19, Z17, Z18
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z14
-	VFMADD231PD      Z18, Z16, Z14
-	VSUBPD           Z14, Z19, Z19
-	VSUBPD           Z19, Z13, Z13
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z13
-	VMAXPD           Z12, Z21, Z14
-	VMINPD           Z12, Z21, Z15
-	VADDPD           Z15, Z14, Z16
-	VSUBPD           Z14, Z16, Z14
-	VSUBPD           Z14, Z15, Z15
-	VDIVPD           Z16, Z12, Z14
-	VMULPD           Z14, Z15, Z15
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z16, Z14
-	VPSRLQ           $0x34, Z14, Z16
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z16, Z16
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z16, Z16
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z14, Z14
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z14, Z14
-	VSUBPD           Z12, Z14, Z14
-	VXORPS           Y2, Y2, Y2
-	VCMPPD           $0x00, Z2, Z16, K1
-	VMOVAPD          Z21, K1, Z14
-	VMOVAPD          Z2, K1, Z15
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z14, Z17
-	VDIVPD           Z17, Z14, Z17
-	VMULPD           Z17, Z17, Z18
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z18, Z19
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z14, Z24
-	VMULPD           Z14, Z24, Z24
-	VFMADD213PD      Z24, Z18, Z19
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z16, Z15
-	VFMADD231PD      Z19, Z17, Z15
-	VSUBPD           Z15, Z24, Z24
-	VSUBPD           Z24, Z14, Z14
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z14
-	VMAXPD           Z12, Z22, Z15
-	VMINPD           Z12, Z22, Z16
-	VADDPD           Z16, Z15, Z17
-	VSUBPD           Z15, Z17, Z15
-	VSUBPD           Z15, Z16, Z16
-	VDIVPD           Z17, Z12, Z15
-	VMULPD           Z15, Z16, Z16
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z17, Z15
-	VPSRLQ           $0x34, Z15, Z17
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z17, Z17
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z17, Z17
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z15, Z15
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z15, Z15
-	VSUBPD           Z12, Z15, Z15
-	VXORPS           Y2, Y2, Y2
-	VCMPPD           $0x00, Z2, Z17, K1
-	VMOVAPD          Z22, K1, Z15
-	VMOVAPD          Z2, K1, Z16
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z15, Z18
-	VDIVPD           Z18, Z15, Z18
-	VMULPD           Z18, Z18, Z19
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z24
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z19, Z24
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z19, Z24
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z19, Z24
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z19, Z24
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z19, Z24
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z19, Z24
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z15, Z25
-	VMULPD           Z15, Z25, Z25
-	VFMADD213PD      Z25, Z19, Z24
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z17, Z16
-	VFMADD231PD      Z24, Z18, Z16
-	VSUBPD           Z16, Z25, Z25
-	VSUBPD           Z25, Z15, Z15
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z17, Z15
-	VMAXPD           Z12, Z23, Z16
-	VMINPD           Z12, Z23, Z17
-	VADDPD           Z17, Z16, Z18
-	VSUBPD           Z16, Z18, Z16
-	VSUBPD           Z16, Z17, Z17
-	VDIVPD           Z18, Z12, Z16
-	VMULPD           Z16, Z17, Z17
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z18, Z16
-	VPSRLQ           $0x34, Z16, Z18
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z18, Z18
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z18, Z18
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z16, Z16
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z16, Z16
-	VSUBPD           Z12, Z16, Z16
-	VXORPS           Y2, Y2, Y2
-	VCMPPD           $0x00, Z2, Z18, K1
-	VMOVAPD          Z23, K1, Z16
-	VMOVAPD          Z2, K1, Z17
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z16, Z19
-	VDIVPD           Z19, Z16, Z19
-	VMULPD           Z19, Z19, Z24
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z25
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z24, Z25
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z16, Z26
-	VMULPD           Z16, Z26, Z26
-	VFMADD213PD      Z26, Z24, Z25
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z18, Z17
-	VFMADD231PD      Z25, Z19, Z17
-	VSUBPD           Z17, Z26, Z26
-	VSUBPD           Z26, Z16, Z16
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z18, Z16
-	VMOVUPD          64(SP), Z17
-	VMOVUPD          128(SP), Z18
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z19
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z26
-	VDIVPD           Z19, Z26, Z24
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z25
-	VSUBPD           Z25, Z20, Z25
-	VADDPD           Z17, Z25, Z25
-	VFNMADD231PD     Z24, Z19, Z26
-	VFNMADD231PD     Z24, Z25, Z26
-	VFMADD231PD      Z17, Z24, Z13
-	VADDPD           Z13, Z18, Z13
-	VXORPS           Y2, Y2, Y2
-	VCMPPD           $0x00, Z2, Z18, K1
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z18
-	VBLENDMPD        Z20, Z18, K1, Z3
-	VBLENDMPD        Z18, Z20, K1, Z4
-	VMOVAPD.Z        Z17, K1, Z17
-	VMULPD           Z24, Z3, Z18
-	VMOVUPD          Z18, Z19
-	VFNMADD231PD     Z24, Z3, Z19
-	VFNMADD231PD     Z26, Z18, Z19
-	VFNMADD231PD     Z17, Z24, Z19
-	VMULPD           Z13, Z4, Z4
-	VFMADD231PD      Z0, Z4, Z3
-	VMULPD           Z3, Z24, Z4
-	VMULPD           Z26, Z4, Z26
-	VMOVUPD          Z18, Z17
-	VMOVUPD          Z19, Z20
-	MOVQ             root+112(FP), R10
-	TESTQ            R10, R10
-	JZ               enough202
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
+	VMOVUPD          192(CX)(AX*1), K2, Z2
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z2, K1, Z2
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
+	VMOVUPD          Z2, 512(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z3
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z3
+	VMULPD           Z3, Z3, Z21
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z22
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
+	VSUBPD           Z23, Z3, Z23
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z28
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z28
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z28
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z28
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z28
+	VFMADD231PD      Z3, Z24, Z28
+	VFMADD231PD      Z28, Z21, Z23
+	VADDPD           Z23, Z22, Z28
+	VPSLLQ           $0x34, Z2, Z2
+	VSUBPD           Z22, Z28, Z22
+	VSUBPD           Z22, Z23, Z23
+	VMULPD           Z2, Z23, Z23
+	VMULPD           Z2, Z28, Z28
+	VMOVUPD          Z23, 448(SP)
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z3
+	VFMADD231PD      Z2, Z25, Z3
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VCMPPD           $0x15, Z2, Z25, K1
+	VBLENDMPD        Z3, Z25, K1, Z4
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
+	VMOVAPD.Z        Z2, K1, Z2
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z3
+	VMOVAPD.Z        Z3, K1, Z3
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z4, Z21
+	VDIVPD           Z21, Z4, Z21
+	VMULPD           Z21, Z21, Z22
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z23
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z22, Z23
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z24
+	VMULPD           Z24, Z4, Z24
+	VMULPD           Z4, Z24, Z24
+	VMOVUPD          Z24, Z29
+	VFMADD231PD      Z22, Z23, Z29
+	VFMADD231PD      Z29, Z21, Z3
+	VSUBPD           Z3, Z24, Z24
+	VSUBPD           Z24, Z4, Z4
+	VADDPD           Z2, Z4, Z4
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z3
+	VFMADD231PD      Z2, Z26, Z3
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VCMPPD           $0x15, Z2, Z26, K1
+	VBLENDMPD        Z3, Z26, K1, Z5
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
+	VMOVAPD.Z        Z2, K1, Z2
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z3
+	VMOVAPD.Z        Z3, K1, Z3
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z21
+	VDIVPD           Z21, Z5, Z21
+	VMULPD           Z21, Z21, Z22
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z23
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z22, Z23
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z24
+	VMULPD           Z24, Z5, Z24
+	VMULPD           Z5, Z24, Z24
+	VMOVUPD          Z24, Z29
+	VFMADD231PD      Z22, Z23, Z29
+	VFMADD231PD      Z29, Z21, Z3
+	VSUBPD           Z3, Z24, Z24
+	VSUBPD           Z24, Z5, Z5
+	VADDPD           Z2, Z5, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z3
+	VFMADD231PD      Z2, Z27, Z3
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VCMPPD           $0x15, Z2, Z27, K1
+	VBLENDMPD        Z3, Z27, K1, Z6
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
+	VMOVAPD.Z        Z2, K1, Z2
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z3
+	VMOVAPD.Z        Z3, K1, Z3
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z21
+	VDIVPD           Z21, Z6, Z21
+	VMULPD           Z21, Z21, Z22
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z23
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z22, Z23
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z24
+	VMULPD           Z24, Z6, Z24
+	VMULPD           Z6, Z24, Z24
+	VMOVUPD          Z24, Z29
+	VFMADD231PD      Z22, Z23, Z29
+	VFMADD231PD      Z29, Z21, Z3
+	VSUBPD           Z3, Z24, Z24
+	VSUBPD           Z24, Z6, Z6
+	VADDPD           Z2, Z6, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z3
+	VFMADD231PD      Z2, Z28, Z3
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VCMPPD           $0x15, Z2, Z28, K1
+	VBLENDMPD        Z3, Z28, K1, Z7
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
+	VMOVAPD.Z        Z2, K1, Z2
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z3
+	VMOVAPD.Z        Z3, K1, Z3
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z7, Z21
+	VDIVPD           Z21, Z7, Z21
+	VMULPD           Z21, Z21, Z22
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z23
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z22, Z23
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z24
+	VMULPD           Z24, Z7, Z24
+	VMULPD           Z7, Z24, Z24
+	VMOVUPD          Z24, Z29
+	VFMADD231PD      Z22, Z23, Z29
+	VFMADD231PD      Z29, Z21, Z3
+	VSUBPD           Z3, Z24, Z24
+	VSUBPD           Z24, Z7, Z7
+	VADDPD           Z2, Z7, Z7
+	VMOVUPD          128(SP), Z2
+	VMOVUPD          64(SP), Z3
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z21
+	VADDPD           Z21, Z25, Z22
+	VDIVPD           Z22, Z21, Z22
+	VSUBPD           Z22, Z21, Z21
+	VFNMADD231PD     Z22, Z25, Z21
+	VFNMADD231PD     Z22, Z3, Z21
+	VFMADD231PD      Z3, Z22, Z4
+	VXORPS           Y8, Y8, Y8
+	VMAXPD           Z2, Z8, Z8
+	VADDPD           Z4, Z8, Z4
+	VMULPD           Z22, Z25, Z23
+	VMOVUPD          Z23, Z24
+	VFMSUB231PD      Z22, Z25, Z24
+	VFMADD231PD      Z22, Z3, Z24
+	VXORPS           Y11, Y11, Y11
+	VCMPPD           $0x11, Z11, Z2, K1
+	VBLENDMPD        Z23, Z22, K1, Z9
+	VBLENDMPD        Z22, Z23, K1, Z10
+	VMOVAPD.Z        Z24, K1, Z2
+	VFMADD231PD      Z21, Z9, Z2
+	VADDPD           Z2, Z9, Z3
+	VMOVUPD          Z3, Z21
+	CMPQ             root+112(FP), $0x01
+	JL               less213
+	VSQRTPD          Z21, Z21
+	CMPQ             root+112(FP), $0x02
+	JL               less214
+	MOVQ             powers+120(FP), R10
+	VMOVUPD          (R10)(AX*1), Z21
 
-again201:
-	VSQRTPD      Z18, Z17
-	VMOVUPD      Z18, Z24
-	VFNMADD231PD Z17, Z17, Z24
-	VSUBPD       Z24, Z19, Z20
-	VADDPD       Z17, Z17, Z24
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z24, Z24
-	VDIVPD       Z24, Z20, Z20
-	DECQ         R10
-	JNZ          again201
-
-enough202:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough204
-
-again203:
-	VMULPD       Z18, Z17, Z24
-	VMOVUPD      Z24, Z25
-	VFNMADD231PD Z18, Z17, Z25
-	VFMADD231PD  Z19, Z17, Z25
-	VFMADD231PD  Z18, Z20, Z25
-	VMOVUPD      Z25, Z20
-	VMOVUPD      Z24, Z17
-	DECQ         R10
-	JNZ          again203
-
-enough204:
-	VMULPD       Z13, Z20, Z24
-	VFMSUB231PD  Z13, Z17, Z24
-	VMULPD       Z4, Z20, Z20
-	VFNMADD231PD Z26, Z17, Z20
-	VFMSUB231PD  Z4, Z17, Z20
-	KMOVB        (SI)(R8*1), K1
-	KMOVB        (DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z11, Z13
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VMOVAPD.Z    Z13, K2, Z13
-	VMULPD       Z13, Z20, Z20
-	KMOVB        (SP), K1
-	VMOVUPD      Z20, K1, (DX)(AX*1)
-	VMOVUPD      Z24, (BX)(AX*1)
-	VMOVUPD      192(SP), Z13
-	VMOVUPD      256(SP), Z17
-	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z21, Z18
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z24
-	VDIVPD       Z18, Z24, Z19
-	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z18, Z20
-	VSUBPD       Z20, Z21, Z20
-	VADDPD       Z13, Z20, Z20
-	VFNMADD231PD Z19, Z18, Z24
-	VFNMADD231PD Z19, Z20, Z24
-	VFMADD231PD  Z13, Z19, Z14
-	VADDPD       Z14, Z17, Z14
-	VXORPS       Y2, Y2, Y2
-	VCMPPD       $0x00, Z2, Z17, K1
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z17
-	VBLENDMPD    Z21, Z17, K1, Z5
-	VBLENDMPD    Z17, Z21, K1, Z6
-	VMOVAPD.Z    Z13, K1, Z13
-	VMULPD       Z19, Z5, Z17
-	VMOVUPD      Z17, Z18
-	VFNMADD231PD Z19, Z5, Z18
-	VFNMADD231PD Z24, Z17, Z18
-	VFNMADD231PD Z13, Z19, Z18
-	VMULPD       Z14, Z6, Z6
-	VFMADD231PD  Z0, Z6, Z5
-	VMULPD       Z5, Z19, Z6
-	VMULPD       Z24, Z6, Z24
-	VMOVUPD      Z17, Z13
-	VMOVUPD      Z18, Z19
-	MOVQ         root+112(FP), R10
-	TESTQ        R10, R10
-	JZ           enough206
-
-again205:
-	VSQRTPD      Z17, Z13
-	VMOVUPD      Z17, Z20
-	VFNMADD231PD Z13, Z13, Z20
-	VSUBPD       Z20, Z18, Z19
-	VADDPD       Z13, Z13, Z20
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z20, Z20
-	VDIVPD       Z20, Z19, Z19
-	DECQ         R10
-	JNZ          again205
-
-enough206:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough208
-
-again207:
-	VMULPD       Z17, Z13, Z20
-	VMOVUPD      Z20, Z21
-	VFNMADD231PD Z17, Z13, Z21
-	VFMADD231PD  Z18, Z13, Z21
-	VFMADD231PD  Z17, Z19, Z21
-	VMOVUPD      Z21, Z19
-	VMOVUPD      Z20, Z13
-	DECQ         R10
-	JNZ          again207
-
-enough208:
-	VMULPD       Z14, Z19, Z20
-	VFMSUB231PD  Z14, Z13, Z20
-	VMULPD       Z6, Z19, Z19
-	VFNMADD231PD Z24, Z13, Z19
-	VFMSUB231PD  Z6, Z13, Z19
-	KMOVB        1(SI)(R8*1), K1
-	KMOVB        1(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z11, Z13
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VMOVAPD.Z    Z13, K2, Z13
-	VMULPD       Z13, Z19, Z19
-	KMOVB        1(SP), K1
-	VMOVUPD      Z19, K1, 64(DX)(AX*1)
-	VMOVUPD      Z20, 64(BX)(AX*1)
-	VMOVUPD      320(SP), Z13
-	VMOVUPD      384(SP), Z14
-	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z22, Z17
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z20
-	VDIVPD       Z17, Z20, Z18
-	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z17, Z19
-	VSUBPD       Z19, Z22, Z19
-	VADDPD       Z13, Z19, Z19
-	VFNMADD231PD Z18, Z17, Z20
-	VFNMADD231PD Z18, Z19, Z20
-	VFMADD231PD  Z13, Z18, Z15
-	VADDPD       Z15, Z14, Z15
-	VXORPS       Y2, Y2, Y2
-	VCMPPD       $0x00, Z2, Z14, K1
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
-	VBLENDMPD    Z22, Z14, K1, Z7
-	VBLENDMPD    Z14, Z22, K1, Z8
-	VMOVAPD.Z    Z13, K1, Z13
-	VMULPD       Z18, Z7, Z14
-	VMOVUPD      Z14, Z17
-	VFNMADD231PD Z18, Z7, Z17
-	VFNMADD231PD Z20, Z14, Z17
-	VFNMADD231PD Z13, Z18, Z17
-	VMULPD       Z15, Z8, Z8
-	VFMADD231PD  Z0, Z8, Z7
-	VMULPD       Z7, Z18, Z8
-	VMULPD       Z20, Z8, Z20
-	VMOVUPD      Z14, Z13
-	VMOVUPD      Z17, Z18
-	MOVQ         root+112(FP), R10
-	TESTQ        R10, R10
-	JZ           enough210
-
-again209:
-	VSQRTPD      Z14, Z13
-	VMOVUPD      Z14, Z19
-	VFNMADD231PD Z13, Z13, Z19
-	VSUBPD       Z19, Z17, Z18
-	VADDPD       Z13, Z13, Z19
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z19, Z19
-	VDIVPD       Z19, Z18, Z18
-	DECQ         R10
-	JNZ          again209
-
-enough210:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough212
-
-again211:
-	VMULPD       Z14, Z13, Z19
-	VMOVUPD      Z19, Z21
-	VFNMADD231PD Z14, Z13, Z21
-	VFMADD231PD  Z17, Z13, Z21
-	VFMADD231PD  Z14, Z18, Z21
-	VMOVUPD      Z21, Z18
-	VMOVUPD      Z19, Z13
-	DECQ         R10
-	JNZ          again211
-
-enough212:
-	VMULPD       Z15, Z18, Z19
-	VFMSUB231PD  Z15, Z13, Z19
-	VMULPD       Z8, Z18, Z18
-	VFNMADD231PD Z20, Z13, Z18
-	VFMSUB231PD  Z8, Z13, Z18
-	KMOVB        2(SI)(R8*1), K1
-	KMOVB        2(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z11, Z13
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VMOVAPD.Z    Z13, K2, Z13
-	VMULPD       Z13, Z18, Z18
-	KMOVB        2(SP), K1
-	VMOVUPD      Z18, K1, 128(DX)(AX*1)
-	VMOVUPD      Z19, 128(BX)(AX*1)
-	VMOVUPD      448(SP), Z13
-	VMOVUPD      512(SP), Z14
-	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z23, Z15
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z19
-	VDIVPD       Z15, Z19, Z17
-	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VSUBPD       Z18, Z23, Z18
-	VADDPD       Z13, Z18, Z18
-	VFNMADD231PD Z17, Z15, Z19
-	VFNMADD231PD Z17, Z18, Z19
-	VFMADD231PD  Z13, Z17, Z16
-	VADDPD       Z16, Z14, Z16
-	VXORPS       Y2, Y2, Y2
-	VCMPPD       $0x00, Z2, Z14, K1
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
-	VBLENDMPD    Z23, Z14, K1, Z9
-	VBLENDMPD    Z14, Z23, K1, Z10
-	VMOVAPD.Z    Z13, K1, Z13
-	VMULPD       Z17, Z9, Z14
-	VMOVUPD      Z14, Z15
-	VFNMADD231PD Z17, Z9, Z15
-	VFNMADD231PD Z19, Z14, Z15
-	VFNMADD231PD Z13, Z17, Z15
-	VMULPD       Z16, Z10, Z10
-	VFMADD231PD  Z0, Z10, Z9
-	VMULPD       Z9, Z17, Z10
-	VMULPD       Z19, Z10, Z19
-	VMOVUPD      Z14, Z13
-	VMOVUPD      Z15, Z17
-	MOVQ         root+112(FP), R10
-	TESTQ        R10, R10
-	JZ           enough214
-
-again213:
-	VSQRTPD      Z14, Z13
-	VMOVUPD      Z14, Z18
-	VFNMADD231PD Z13, Z13, Z18
-	VSUBPD       Z18, Z15, Z17
-	VADDPD       Z13, Z13, Z18
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z18, Z18
-	VDIVPD       Z18, Z17, Z17
-	DECQ         R10
-	JNZ          again213
-
-enough214:
+less214:
+less213:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
 	JZ    enough216
 
 again215:
-	VMULPD       Z14, Z13, Z18
-	VMOVUPD      Z18, Z20
-	VFNMADD231PD Z14, Z13, Z20
-	VFMADD231PD  Z15, Z13, Z20
-	VFMADD231PD  Z14, Z17, Z20
-	VMOVUPD      Z20, Z17
-	VMOVUPD      Z18, Z13
-	DECQ         R10
-	JNZ          again215
+	VMULPD      Z2, Z21, Z22
+	VFMADD231PD Z9, Z21, Z22
+	VMOVUPD     Z22, Z21
+	DECQ        R10
+	JNZ         again215
 
 enough216:
-	VMULPD       Z16, Z17, Z18
-	VFMSUB231PD  Z16, Z13, Z18
-	VMULPD       Z10, Z17, Z17
-	VFNMADD231PD Z19, Z13, Z17
-	VFMSUB231PD  Z10, Z13, Z17
-	KMOVB        3(SI)(R8*1), K1
-	KMOVB        3(DI)(R8*1), K2
+	VMULPD       Z4, Z10, Z10
+	VFMADD231PD  Z0, Z10, Z3
+	VMULPD       Z4, Z21, Z4
+	VMULPD       Z3, Z21, Z3
+	KMOVB        (SI)(R8*1), K1
+	KMOVB        (DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z11, Z13
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VMOVAPD.Z    Z13, K2, Z13
-	VMULPD       Z13, Z17, Z17
-	KMOVB        3(SP), K1
-	VMOVUPD      Z17, K1, 192(DX)(AX*1)
-	VMOVUPD      Z18, 192(BX)(AX*1)
-	ADDQ         $+256, AX
-	SUBQ         $0x20, R9
-	JG           group198
+	VMOVUPD      Z1, Z2
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z2, K1, Z2
+	VMOVAPD.Z    Z2, K2, Z2
+	VMULPD       Z2, Z3, Z3
+	KMOVB        (SP), K1
+	VMOVUPD      Z3, K1, (DX)(AX*1)
+	VMOVUPD      Z4, (BX)(AX*1)
+	VMOVUPD      256(SP), Z2
+	VMOVUPD      192(SP), Z3
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z21
+	VADDPD       Z21, Z26, Z22
+	VDIVPD       Z22, Z21, Z22
+	VSUBPD       Z22, Z21, Z21
+	VFNMADD231PD Z22, Z26, Z21
+	VFNMADD231PD Z22, Z3, Z21
+	VFMADD231PD  Z3, Z22, Z5
+	VXORPS       Y12, Y12, Y12
+	VMAXPD       Z2, Z12, Z12
+	VADDPD       Z5, Z12, Z5
+	VMULPD       Z22, Z26, Z23
+	VMOVUPD      Z23, Z24
+	VFMSUB231PD  Z22, Z26, Z24
+	VFMADD231PD  Z22, Z3, Z24
+	VXORPS       Y11, Y11, Y11
+	VCMPPD       $0x11, Z11, Z2, K1
+	VBLENDMPD    Z23, Z22, K1, Z13
+	VBLENDMPD    Z22, Z23, K1, Z14
+	VMOVAPD.Z    Z24, K1, Z2
+	VFMADD231PD  Z21, Z13, Z2
+	VADDPD       Z2, Z13, Z3
+	VMOVUPD      Z3, Z21
+	CMPQ         root+112(FP), $0x01
+	JL           less217
+	VSQRTPD      Z21, Z21
+	CMPQ         root+112(FP), $0x02
+	JL           less218
+	MOVQ         powers+120(FP), R10
+	VMOVUPD      64(R10)(AX*1), Z21
 
-done199:
+less218:
+less217:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough220
+
+again219:
+	VMULPD      Z2, Z21, Z22
+	VFMADD231PD Z13, Z21, Z22
+	VMOVUPD     Z22, Z21
+	DECQ        R10
+	JNZ         again219
+
+enough220:
+	VMULPD       Z5, Z14, Z14
+	VFMADD231PD  Z0, Z14, Z3
+	VMULPD       Z5, Z21, Z5
+	VMULPD       Z3, Z21, Z3
+	KMOVB        1(SI)(R8*1), K1
+	KMOVB        1(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD      Z1, Z2
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z2, K1, Z2
+	VMOVAPD.Z    Z2, K2, Z2
+	VMULPD       Z2, Z3, Z3
+	KMOVB        1(SP), K1
+	VMOVUPD      Z3, K1, 64(DX)(AX*1)
+	VMOVUPD      Z5, 64(BX)(AX*1)
+	VMOVUPD      384(SP), Z2
+	VMOVUPD      320(SP), Z3
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z21
+	VADDPD       Z21, Z27, Z22
+	VDIVPD       Z22, Z21, Z22
+	VSUBPD       Z22, Z21, Z21
+	VFNMADD231PD Z22, Z27, Z21
+	VFNMADD231PD Z22, Z3, Z21
+	VFMADD231PD  Z3, Z22, Z6
+	VXORPS       Y15, Y15, Y15
+	VMAXPD       Z2, Z15, Z15
+	VADDPD       Z6, Z15, Z6
+	VMULPD       Z22, Z27, Z23
+	VMOVUPD      Z23, Z24
+	VFMSUB231PD  Z22, Z27, Z24
+	VFMADD231PD  Z22, Z3, Z24
+	VXORPS       Y11, Y11, Y11
+	VCMPPD       $0x11, Z11, Z2, K1
+	VBLENDMPD    Z23, Z22, K1, Z16
+	VBLENDMPD    Z22, Z23, K1, Z17
+	VMOVAPD.Z    Z24, K1, Z2
+	VFMADD231PD  Z21, Z16, Z2
+	VADDPD       Z2, Z16, Z3
+	VMOVUPD      Z3, Z21
+	CMPQ         root+112(FP), $0x01
+	JL           less221
+	VSQRTPD      Z21, Z21
+	CMPQ         root+112(FP), $0x02
+	JL           less222
+	MOVQ         powers+120(FP), R10
+	VMOVUPD      128(R10)(AX*1), Z21
+
+less222:
+less221:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough224
+
+again223:
+	VMULPD      Z2, Z21, Z22
+	VFMADD231PD Z16, Z21, Z22
+	VMOVUPD     Z22, Z21
+	DECQ        R10
+	JNZ         again223
+
+enough224:
+	VMULPD       Z6, Z17, Z17
+	VFMADD231PD  Z0, Z17, Z3
+	VMULPD       Z6, Z21, Z6
+	VMULPD       Z3, Z21, Z3
+	KMOVB        2(SI)(R8*1), K1
+	KMOVB        2(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD      Z1, Z2
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z2, K1, Z2
+	VMOVAPD.Z    Z2, K2, Z2
+	VMULPD       Z2, Z3, Z3
+	KMOVB        2(SP), K1
+	VMOVUPD      Z3, K1, 128(DX)(AX*1)
+	VMOVUPD      Z6, 128(BX)(AX*1)
+	VMOVUPD      512(SP), Z2
+	VMOVUPD      448(SP), Z3
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z21
+	VADDPD       Z21, Z28, Z22
+	VDIVPD       Z22, Z21, Z22
+	VSUBPD       Z22, Z21, Z21
+	VFNMADD231PD Z22, Z28, Z21
+	VFNMADD231PD Z22, Z3, Z21
+	VFMADD231PD  Z3, Z22, Z7
+	VXORPS       Y18, Y18, Y18
+	VMAXPD       Z2, Z18, Z18
+	VADDPD       Z7, Z18, Z7
+	VMULPD       Z22, Z28, Z23
+	VMOVUPD      Z23, Z24
+	VFMSUB231PD  Z22, Z28, Z24
+	VFMADD231PD  Z22, Z3, Z24
+	VXORPS       Y11, Y11, Y11
+	VCMPPD       $0x11, Z11, Z2, K1
+	VBLENDMPD    Z23, Z22, K1, Z19
+	VBLENDMPD    Z22, Z23, K1, Z20
+	VMOVAPD.Z    Z24, K1, Z2
+	VFMADD231PD  Z21, Z19, Z2
+	VADDPD       Z2, Z19, Z3
+	VMOVUPD      Z3, Z21
+	CMPQ         root+112(FP), $0x01
+	JL           less225
+	VSQRTPD      Z21, Z21
+	CMPQ         root+112(FP), $0x02
+	JL           less226
+	MOVQ         powers+120(FP), R10
+	VMOVUPD      192(R10)(AX*1), Z21
+
+less226:
+less225:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough228
+
+again227:
+	VMULPD      Z2, Z21, Z22
+	VFMADD231PD Z19, Z21, Z22
+	VMOVUPD     Z22, Z21
+	DECQ        R10
+	JNZ         again227
+
+enough228:
+	VMULPD      Z7, Z20, Z20
+	VFMADD231PD Z0, Z20, Z3
+	VMULPD      Z7, Z21, Z7
+	VMULPD      Z3, Z21, Z3
+	KMOVB       3(SI)(R8*1), K1
+	KMOVB       3(DI)(R8*1), K2
+	KORW        K1, K2, K2
+	VMOVUPD     Z1, Z2
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z2, K1, Z2
+	VMOVAPD.Z   Z2, K2, Z2
+	VMULPD      Z2, Z3, Z3
+	KMOVB       3(SP), K1
+	VMOVUPD     Z3, K1, 192(DX)(AX*1)
+	VMOVUPD     Z7, 192(BX)(AX*1)
+	ADDQ        $+256, AX
+	SUBQ        $0x20, R9
+	JG          group210
+
+done211:
 	MOVQ stride+40(FP), AX
 	SHLQ $0x03, AX
 	MOVQ AX, CX
@@ -7666,797 +7916,715 @@ done199:
 	SHLQ $0x03, AX
 	ADDQ AX, SI
 	ADDQ AX, DI
+	SHLQ $0x06, AX
+	ADDQ AX, powers+120(FP)
 	ADDQ $0x18, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row196
+	JNZ  row208
 
-last197:
+last209:
 	VZEROUPPER
 	RET
 
-// func focalWeighted64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+// func focalWeighted64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focalWeighted64AVX512(SB), NOSPLIT, $576-136
+TEXT ·focalWeighted64AVX512(SB), NOSPLIT, $576-144
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Z0
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z1
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z13
 	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z13
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
+	VBROADCASTSD (AX), Z1
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last218
+	JEQ          last230
 
-row217:
+row229:
 	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z13
+	VBROADCASTSD (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done220
+	JZ           done232
 
-group219:
+group231:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole221
+	JAE   whole233
 	BZHIQ R8, DI, DI
 
-whole221:
+whole233:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x06, DI
-	KMOVB            (SP), K1
-	VMOVUPD.Z        (CX)(AX*1), K1, Z15
 	PREFETCHT0       12288(CX)(AX*1)
 	KMOVB            (BX)(DI*1), K1
 	KMOVB            (SI)(DI*1), K2
 	KORW             K1, K2, K2
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          (CX)(AX*1), K2, Z4
 	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z16
-	VBROADCASTSD     16(R9), Z17
-	VSUBPD           Z16, Z15, Z18
-	VSUBPD           Z15, Z18, Z19
-	VSUBPD           Z19, Z18, Z20
-	VSUBPD           Z20, Z15, Z20
-	VADDPD           Z16, Z19, Z19
-	VSUBPD           Z19, Z20, Z20
-	VSUBPD           Z17, Z20, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, K1, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z18, K1, Z18
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x11, Z4, Z18, K1
-	VADDPD           Z20, Z18, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, K1, Z20
-	VXORPD           Z15, Z15, K1, Z15
-	VMOVAPD.Z        Z15, K2, Z15
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z18, Z18
-	VCMPPD           $0x15, Z1, Z18, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z16
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z18, Z16
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z16, Z17
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z18
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z18
-	VADDPD           Z20, Z18, Z18
-	VMULPD           Z18, Z18, Z17
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z19
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z20
-	VSUBPD           Z20, Z18, Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z22
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z17, Z22
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z17, Z22
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z17, Z22
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z17, Z22
-	VFMADD231PD      Z18, Z21, Z22
-	VFMADD231PD      Z22, Z17, Z20
-	VADDPD           Z20, Z19, Z22
-	VSUBPD           Z19, Z22, Z19
-	VSUBPD           Z19, Z20, Z20
-	VPSLLQ           $0x34, Z16, Z16
-	VMULPD.Z         Z16, Z22, K1, Z22
-	VMULPD.Z         Z16, Z20, K1, Z20
-	VMOVUPD          Z20, 64(SP)
-	VMOVUPD          Z15, 128(SP)
-	KMOVB            1(SP), K1
-	VMOVUPD.Z        64(CX)(AX*1), K1, Z15
+	VBROADCASTSD     8(R9), Z5
+	VBROADCASTSD     16(R9), Z6
+	VSUBPD           Z5, Z4, Z7
+	VSUBPD           Z4, Z7, Z8
+	VSUBPD           Z8, Z7, Z9
+	VSUBPD           Z9, Z4, Z9
+	VADDPD           Z5, Z8, Z8
+	VSUBPD           Z8, Z9, Z9
+	VSUBPD           Z6, Z9, Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z4
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z4, K1
+	VMOVAPD.Z        Z9, K1, Z9
+	VADDPD           Z9, Z7, Z4
+	VSUBPD           Z7, Z4, Z7
+	VSUBPD           Z7, Z9, Z9
+	VMOVAPD.Z        Z9, K1, Z9
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z4, Z7
+	VXORPD           Z7, Z9, Z7
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
+	VMOVUPD          Z4, 128(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z6
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z6, Z5
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z6, Z5
+	VADDPD           Z7, Z5, Z5
+	VMULPD           Z5, Z5, Z6
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z7
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z8
+	VSUBPD           Z8, Z5, Z8
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z27
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z27
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z27
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z27
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z27
+	VFMADD231PD      Z5, Z9, Z27
+	VFMADD231PD      Z27, Z6, Z8
+	VADDPD           Z8, Z7, Z27
+	VPSLLQ           $0x34, Z4, Z4
+	VSUBPD           Z7, Z27, Z7
+	VSUBPD           Z7, Z8, Z8
+	VMULPD           Z4, Z8, Z8
+	VMULPD           Z4, Z27, Z27
+	VMOVUPD          Z8, 64(SP)
 	PREFETCHT0       12352(CX)(AX*1)
 	KMOVB            1(BX)(DI*1), K1
 	KMOVB            1(SI)(DI*1), K2
 	KORW             K1, K2, K2
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          64(CX)(AX*1), K2, Z4
 	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z16
-	VBROADCASTSD     16(R9), Z17
-	VSUBPD           Z16, Z15, Z18
-	VSUBPD           Z15, Z18, Z19
-	VSUBPD           Z19, Z18, Z20
-	VSUBPD           Z20, Z15, Z20
-	VADDPD           Z16, Z19, Z19
-	VSUBPD           Z19, Z20, Z20
-	VSUBPD           Z17, Z20, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, K1, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z18, K1, Z18
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x11, Z4, Z18, K1
-	VADDPD           Z20, Z18, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, K1, Z20
-	VXORPD           Z15, Z15, K1, Z15
-	VMOVAPD.Z        Z15, K2, Z15
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z18, Z18
-	VCMPPD           $0x15, Z1, Z18, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z16
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z18, Z16
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z16, Z17
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z18
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z18
-	VADDPD           Z20, Z18, Z18
-	VMULPD           Z18, Z18, Z17
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z19
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z20
-	VSUBPD           Z20, Z18, Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z23
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z17, Z23
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z17, Z23
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z17, Z23
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z17, Z23
-	VFMADD231PD      Z18, Z21, Z23
-	VFMADD231PD      Z23, Z17, Z20
-	VADDPD           Z20, Z19, Z23
-	VSUBPD           Z19, Z23, Z19
-	VSUBPD           Z19, Z20, Z20
-	VPSLLQ           $0x34, Z16, Z16
-	VMULPD.Z         Z16, Z23, K1, Z23
-	VMULPD.Z         Z16, Z20, K1, Z20
-	VMOVUPD          Z20, 192(SP)
-	VMOVUPD          Z15, 256(SP)
-	KMOVB            2(SP), K1
-	VMOVUPD.Z        128(CX)(AX*1), K1, Z15
+	VBROADCASTSD     8(R9), Z5
+	VBROADCASTSD     16(R9), Z6
+	VSUBPD           Z5, Z4, Z7
+	VSUBPD           Z4, Z7, Z8
+	VSUBPD           Z8, Z7, Z9
+	VSUBPD           Z9, Z4, Z9
+	VADDPD           Z5, Z8, Z8
+	VSUBPD           Z8, Z9, Z9
+	VSUBPD           Z6, Z9, Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z4
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z4, K1
+	VMOVAPD.Z        Z9, K1, Z9
+	VADDPD           Z9, Z7, Z4
+	VSUBPD           Z7, Z4, Z7
+	VSUBPD           Z7, Z9, Z9
+	VMOVAPD.Z        Z9, K1, Z9
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z4, Z7
+	VXORPD           Z7, Z9, Z7
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
+	VMOVUPD          Z4, 256(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z6
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z6, Z5
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z6, Z5
+	VADDPD           Z7, Z5, Z5
+	VMULPD           Z5, Z5, Z6
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z7
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z8
+	VSUBPD           Z8, Z5, Z8
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z28
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z28
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z28
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z28
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z28
+	VFMADD231PD      Z5, Z9, Z28
+	VFMADD231PD      Z28, Z6, Z8
+	VADDPD           Z8, Z7, Z28
+	VPSLLQ           $0x34, Z4, Z4
+	VSUBPD           Z7, Z28, Z7
+	VSUBPD           Z7, Z8, Z8
+	VMULPD           Z4, Z8, Z8
+	VMULPD           Z4, Z28, Z28
+	VMOVUPD          Z8, 192(SP)
 	PREFETCHT0       12416(CX)(AX*1)
 	KMOVB            2(BX)(DI*1), K1
 	KMOVB            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          128(CX)(AX*1), K2, Z4
 	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z16
-	VBROADCASTSD     16(R9), Z17
-	VSUBPD           Z16, Z15, Z18
-	VSUBPD           Z15, Z18, Z19
-	VSUBPD           Z19, Z18, Z20
-	VSUBPD           Z20, Z15, Z20
-	VADDPD           Z16, Z19, Z19
-	VSUBPD           Z19, Z20, Z20
-	VSUBPD           Z17, Z20, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, K1, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z18, K1, Z18
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x11, Z4, Z18, K1
-	VADDPD           Z20, Z18, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, K1, Z20
-	VXORPD           Z15, Z15, K1, Z15
-	VMOVAPD.Z        Z15, K2, Z15
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z18, Z18
-	VCMPPD           $0x15, Z1, Z18, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z16
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z18, Z16
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z16, Z17
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z18
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z18
-	VADDPD           Z20, Z18, Z18
-	VMULPD           Z18, Z18, Z17
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z19
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z20
-	VSUBPD           Z20, Z18, Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z24
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z17, Z24
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z17, Z24
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z17, Z24
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z17, Z24
-	VFMADD231PD      Z18, Z21, Z24
-	VFMADD231PD      Z24, Z17, Z20
-	VADDPD           Z20, Z19, Z24
-	VSUBPD           Z19, Z24, Z19
-	VSUBPD           Z19, Z20, Z20
-	VPSLLQ           $0x34, Z16, Z16
-	VMULPD.Z         Z16, Z24, K1, Z24
-	VMULPD.Z         Z16, Z20, K1, Z20
-	VMOVUPD          Z20, 320(SP)
-	VMOVUPD          Z15, 384(SP)
-	KMOVB            3(SP), K1
-	VMOVUPD.Z        192(CX)(AX*1), K1, Z15
+	VBROADCASTSD     8(R9), Z5
+	VBROADCASTSD     16(R9), Z6
+	VSUBPD           Z5, Z4, Z7
+	VSUBPD           Z4, Z7, Z8
+	VSUBPD           Z8, Z7, Z9
+	VSUBPD           Z9, Z4, Z9
+	VADDPD           Z5, Z8, Z8
+	VSUBPD           Z8, Z9, Z9
+	VSUBPD           Z6, Z9, Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z4
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z4, K1
+	VMOVAPD.Z        Z9, K1, Z9
+	VADDPD           Z9, Z7, Z4
+	VSUBPD           Z7, Z4, Z7
+	VSUBPD           Z7, Z9, Z9
+	VMOVAPD.Z        Z9, K1, Z9
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z4, Z7
+	VXORPD           Z7, Z9, Z7
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
+	VMOVUPD          Z4, 384(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z6
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z6, Z5
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z6, Z5
+	VADDPD           Z7, Z5, Z5
+	VMULPD           Z5, Z5, Z6
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z7
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z8
+	VSUBPD           Z8, Z5, Z8
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z29
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z29
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z29
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z29
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z29
+	VFMADD231PD      Z5, Z9, Z29
+	VFMADD231PD      Z29, Z6, Z8
+	VADDPD           Z8, Z7, Z29
+	VPSLLQ           $0x34, Z4, Z4
+	VSUBPD           Z7, Z29, Z7
+	VSUBPD           Z7, Z8, Z8
+	VMULPD           Z4, Z8, Z8
+	VMULPD           Z4, Z29, Z29
+	VMOVUPD          Z8, 320(SP)
 	PREFETCHT0       12480(CX)(AX*1)
 	KMOVB            3(BX)(DI*1), K1
 	KMOVB            3(SI)(DI*1), K2
 	KORW             K1, K2, K2
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          192(CX)(AX*1), K2, Z4
 	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z16
-	VBROADCASTSD     16(R9), Z17
-	VSUBPD           Z16, Z15, Z18
-	VSUBPD           Z15, Z18, Z19
-	VSUBPD           Z19, Z18, Z20
-	VSUBPD           Z20, Z15, Z20
-	VADDPD           Z16, Z19, Z19
-	VSUBPD           Z19, Z20, Z20
-	VSUBPD           Z17, Z20, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, K1, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z18, K1, Z18
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x11, Z4, Z18, K1
-	VADDPD           Z20, Z18, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, Z20
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z20, K1, Z20
-	VXORPD           Z15, Z15, K1, Z15
-	VMOVAPD.Z        Z15, K2, Z15
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z18, Z18
-	VCMPPD           $0x15, Z1, Z18, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z16
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z18, Z16
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z16, Z17
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z18
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z18
-	VADDPD           Z20, Z18, Z18
-	VMULPD           Z18, Z18, Z17
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z19
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z20
-	VSUBPD           Z20, Z18, Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z25
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z17, Z25
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z17, Z25
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z17, Z25
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z17, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z17, Z25
-	VFMADD231PD      Z18, Z21, Z25
-	VFMADD231PD      Z25, Z17, Z20
-	VADDPD           Z20, Z19, Z25
-	VSUBPD           Z19, Z25, Z19
-	VSUBPD           Z19, Z20, Z20
-	VPSLLQ           $0x34, Z16, Z16
-	VMULPD.Z         Z16, Z25, K1, Z25
-	VMULPD.Z         Z16, Z20, K1, Z20
-	VMOVUPD          Z20, 448(SP)
-	VMOVUPD          Z15, 512(SP)
-	VMAXPD           Z14, Z22, Z15
-	VMINPD           Z14, Z22, Z16
-	VADDPD           Z16, Z15, Z17
-	VSUBPD           Z15, Z17, Z15
-	VSUBPD           Z15, Z16, Z16
-	VDIVPD           Z17, Z14, Z15
-	VMULPD           Z15, Z16, Z16
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z17, Z15
-	VPSRLQ           $0x34, Z15, Z17
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z17, Z17
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z17, Z17
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z15, Z15
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z15, Z15
-	VSUBPD           Z14, Z15, Z15
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x00, Z4, Z17, K1
-	VMOVAPD          Z22, K1, Z15
-	VMOVAPD          Z4, K1, Z16
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z15, Z18
-	VDIVPD           Z18, Z15, Z18
-	VMULPD           Z18, Z18, Z19
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z19, Z20
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z19, Z20
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z19, Z20
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z19, Z20
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z19, Z20
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z19, Z20
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z15, Z21
-	VMULPD           Z15, Z21, Z21
-	VFMADD213PD      Z21, Z19, Z20
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z17, Z16
-	VFMADD231PD      Z20, Z18, Z16
-	VSUBPD           Z16, Z21, Z21
-	VSUBPD           Z21, Z15, Z15
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z17, Z15
-	VMAXPD           Z14, Z23, Z16
-	VMINPD           Z14, Z23, Z17
-	VADDPD           Z17, Z16, Z18
-	VSUBPD           Z16, Z18, Z16
-	VSUBPD           Z16, Z17, Z17
-	VDIVPD           Z18, Z14, Z16
-	VMULPD           Z16, Z17, Z17
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z18, Z16
-	VPSRLQ           $0x34, Z16, Z18
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z18, Z18
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z18, Z18
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z16, Z16
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z16, Z16
-	VSUBPD           Z14, Z16, Z16
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x00, Z4, Z18, K1
-	VMOVAPD          Z23, K1, Z16
-	VMOVAPD          Z4, K1, Z17
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z16, Z19
-	VDIVPD           Z19, Z16, Z19
-	VMULPD           Z19, Z19, Z20
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z21
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z20, Z21
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z16, Z26
-	VMULPD           Z16, Z26, Z26
-	VFMADD213PD      Z26, Z20, Z21
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z18, Z17
-	VFMADD231PD      Z21, Z19, Z17
-	VSUBPD           Z17, Z26, Z26
-	VSUBPD           Z26, Z16, Z16
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z18, Z16
-	VMAXPD           Z14, Z24, Z17
-	VMINPD           Z14, Z24, Z18
-	VADDPD           Z18, Z17, Z19
-	VSUBPD           Z17, Z19, Z17
-	VSUBPD           Z17, Z18, Z18
-	VDIVPD           Z19, Z14, Z17
-	VMULPD           Z17, Z18, Z18
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z19, Z17
-	VPSRLQ           $0x34, Z17, Z19
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z19, Z19
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z19, Z19
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z17, Z17
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z17, Z17
-	VSUBPD           Z14, Z17, Z17
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x00, Z4, Z19, K1
-	VMOVAPD          Z24, K1, Z17
-	VMOVAPD          Z4, K1, Z18
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z17, Z20
-	VDIVPD           Z20, Z17, Z20
-	VMULPD           Z20, Z20, Z21
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z26
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z21, Z26
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z17, Z27
-	VMULPD           Z17, Z27, Z27
-	VFMADD213PD      Z27, Z21, Z26
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z19, Z18
-	VFMADD231PD      Z26, Z20, Z18
-	VSUBPD           Z18, Z27, Z27
-	VSUBPD           Z27, Z17, Z17
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z19, Z17
-	VMAXPD           Z14, Z25, Z18
-	VMINPD           Z14, Z25, Z19
-	VADDPD           Z19, Z18, Z20
-	VSUBPD           Z18, Z20, Z18
-	VSUBPD           Z18, Z19, Z19
-	VDIVPD           Z20, Z14, Z18
-	VMULPD           Z18, Z19, Z19
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z20, Z18
-	VPSRLQ           $0x34, Z18, Z20
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z20, Z20
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z20, Z20
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z18, Z18
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z18, Z18
-	VSUBPD           Z14, Z18, Z18
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x00, Z4, Z20, K1
-	VMOVAPD          Z25, K1, Z18
-	VMOVAPD          Z4, K1, Z19
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z18, Z21
-	VDIVPD           Z21, Z18, Z21
-	VMULPD           Z21, Z21, Z26
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z27
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z26, Z27
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z26, Z27
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z26, Z27
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z26, Z27
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z26, Z27
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z26, Z27
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z18, Z28
-	VMULPD           Z18, Z28, Z28
-	VFMADD213PD      Z28, Z26, Z27
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z20, Z19
-	VFMADD231PD      Z27, Z21, Z19
-	VSUBPD           Z19, Z28, Z28
-	VSUBPD           Z28, Z18, Z18
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z20, Z18
-	VMOVUPD          64(SP), Z19
-	VMOVUPD          128(SP), Z20
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z21
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z28
-	VDIVPD           Z21, Z28, Z26
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z21, Z27
-	VSUBPD           Z27, Z22, Z27
-	VADDPD           Z19, Z27, Z27
-	VFNMADD231PD     Z26, Z21, Z28
-	VFNMADD231PD     Z26, Z27, Z28
-	VFMADD231PD      Z19, Z26, Z15
-	VADDPD           Z15, Z20, Z15
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x00, Z4, Z20, K1
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z20
-	VBLENDMPD        Z22, Z20, K1, Z5
-	VBLENDMPD        Z20, Z22, K1, Z6
-	VMOVAPD.Z        Z19, K1, Z19
-	VMULPD           Z26, Z5, Z20
-	VMOVUPD          Z20, Z21
-	VFNMADD231PD     Z26, Z5, Z21
-	VFNMADD231PD     Z28, Z20, Z21
-	VFNMADD231PD     Z19, Z26, Z21
-	VMULPD           Z15, Z6, Z6
-	VFMADD231PD      Z0, Z6, Z5
-	VMULPD           Z5, Z26, Z6
-	VMULPD           Z28, Z6, Z28
-	VMOVUPD          Z20, Z19
-	VMOVUPD          Z21, Z22
-	MOVQ             root+112(FP), R9
-	TESTQ            R9, R9
-	JZ               enough223
+	VBROADCASTSD     8(R9), Z5
+	VBROADCASTSD     16(R9), Z6
+	VSUBPD           Z5, Z4, Z7
+	VSUBPD           Z4, Z7, Z8
+	VSUBPD           Z8, Z7, Z9
+	VSUBPD           Z9, Z4, Z9
+	VADDPD           Z5, Z8, Z8
+	VSUBPD           Z8, Z9, Z9
+	VSUBPD           Z6, Z9, Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z4
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z4, K1
+	VMOVAPD.Z        Z9, K1, Z9
+	VADDPD           Z9, Z7, Z4
+	VSUBPD           Z7, Z4, Z7
+	VSUBPD           Z7, Z9, Z9
+	VMOVAPD.Z        Z9, K1, Z9
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z4, Z7
+	VXORPD           Z7, Z9, Z7
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
+	VMOVUPD          Z4, 512(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z6
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z6, Z5
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z6, Z5
+	VADDPD           Z7, Z5, Z5
+	VMULPD           Z5, Z5, Z6
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z7
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z8
+	VSUBPD           Z8, Z5, Z8
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z30
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z30
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z30
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z30
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z9
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z30
+	VFMADD231PD      Z5, Z9, Z30
+	VFMADD231PD      Z30, Z6, Z8
+	VADDPD           Z8, Z7, Z30
+	VPSLLQ           $0x34, Z4, Z4
+	VSUBPD           Z7, Z30, Z7
+	VSUBPD           Z7, Z8, Z8
+	VMULPD           Z4, Z8, Z8
+	VMULPD           Z4, Z30, Z30
+	VMOVUPD          Z8, 448(SP)
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
+	VFMADD231PD      Z4, Z27, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VCMPPD           $0x15, Z4, Z27, K1
+	VBLENDMPD        Z5, Z27, K1, Z10
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VMOVAPD.Z        Z5, K1, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z6
+	VDIVPD           Z6, Z10, Z6
+	VMULPD           Z6, Z6, Z7
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z8
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z8
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z9
+	VMULPD           Z9, Z10, Z9
+	VMULPD           Z10, Z9, Z9
+	VMOVUPD          Z9, Z31
+	VFMADD231PD      Z7, Z8, Z31
+	VFMADD231PD      Z31, Z6, Z5
+	VSUBPD           Z5, Z9, Z9
+	VSUBPD           Z9, Z10, Z10
+	VADDPD           Z4, Z10, Z10
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
+	VFMADD231PD      Z4, Z28, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VCMPPD           $0x15, Z4, Z28, K1
+	VBLENDMPD        Z5, Z28, K1, Z11
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VMOVAPD.Z        Z5, K1, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z6
+	VDIVPD           Z6, Z11, Z6
+	VMULPD           Z6, Z6, Z7
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z8
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z8
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z9
+	VMULPD           Z9, Z11, Z9
+	VMULPD           Z11, Z9, Z9
+	VMOVUPD          Z9, Z31
+	VFMADD231PD      Z7, Z8, Z31
+	VFMADD231PD      Z31, Z6, Z5
+	VSUBPD           Z5, Z9, Z9
+	VSUBPD           Z9, Z11, Z11
+	VADDPD           Z4, Z11, Z11
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
+	VFMADD231PD      Z4, Z29, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VCMPPD           $0x15, Z4, Z29, K1
+	VBLENDMPD        Z5, Z29, K1, Z12
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VMOVAPD.Z        Z5, K1, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z6
+	VDIVPD           Z6, Z12, Z6
+	VMULPD           Z6, Z6, Z7
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z8
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z8
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z9
+	VMULPD           Z9, Z12, Z9
+	VMULPD           Z12, Z9, Z9
+	VMOVUPD          Z9, Z31
+	VFMADD231PD      Z7, Z8, Z31
+	VFMADD231PD      Z31, Z6, Z5
+	VSUBPD           Z5, Z9, Z9
+	VSUBPD           Z9, Z12, Z12
+	VADDPD           Z4, Z12, Z12
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
+	VFMADD231PD      Z4, Z30, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VCMPPD           $0x15, Z4, Z30, K1
+	VBLENDMPD        Z5, Z30, K1, Z13
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VMOVAPD.Z        Z5, K1, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z6
+	VDIVPD           Z6, Z13, Z6
+	VMULPD           Z6, Z6, Z7
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z8
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z8
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z8
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z9
+	VMULPD           Z9, Z13, Z9
+	VMULPD           Z13, Z9, Z9
+	VMOVUPD          Z9, Z31
+	VFMADD231PD      Z7, Z8, Z31
+	VFMADD231PD      Z31, Z6, Z5
+	VSUBPD           Z5, Z9, Z9
+	VSUBPD           Z9, Z13, Z13
+	VADDPD           Z4, Z13, Z13
+	VMOVUPD          128(SP), Z4
+	VMOVUPD          64(SP), Z5
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z6
+	VADDPD           Z6, Z27, Z7
+	VDIVPD           Z7, Z6, Z7
+	VSUBPD           Z7, Z6, Z6
+	VFNMADD231PD     Z7, Z27, Z6
+	VFNMADD231PD     Z7, Z5, Z6
+	VFMADD231PD      Z5, Z7, Z10
+	VXORPS           Y14, Y14, Y14
+	VMAXPD           Z4, Z14, Z14
+	VADDPD           Z10, Z14, Z10
+	VMULPD           Z7, Z27, Z8
+	VMOVUPD          Z8, Z9
+	VFMSUB231PD      Z7, Z27, Z9
+	VFMADD231PD      Z7, Z5, Z9
+	VXORPS           Y17, Y17, Y17
+	VCMPPD           $0x11, Z17, Z4, K1
+	VBLENDMPD        Z8, Z7, K1, Z15
+	VBLENDMPD        Z7, Z8, K1, Z16
+	VMOVAPD.Z        Z9, K1, Z4
+	VFMADD231PD      Z6, Z15, Z4
+	VADDPD           Z4, Z15, Z5
+	VMOVUPD          Z5, Z6
+	CMPQ             root+112(FP), $0x01
+	JL               less234
+	VSQRTPD          Z6, Z6
+	CMPQ             root+112(FP), $0x02
+	JL               less235
+	MOVQ             powers+120(FP), R9
+	VMOVUPD          (R9)(AX*1), Z6
 
-again222:
-	VSQRTPD      Z20, Z19
-	VMOVUPD      Z20, Z26
-	VFNMADD231PD Z19, Z19, Z26
-	VSUBPD       Z26, Z21, Z22
-	VADDPD       Z19, Z19, Z26
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z26, Z26
-	VDIVPD       Z26, Z22, Z22
-	DECQ         R9
-	JNZ          again222
-
-enough223:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough225
-
-again224:
-	VMULPD       Z20, Z19, Z26
-	VMOVUPD      Z26, Z27
-	VFNMADD231PD Z20, Z19, Z27
-	VFMADD231PD  Z21, Z19, Z27
-	VFMADD231PD  Z20, Z22, Z27
-	VMOVUPD      Z27, Z22
-	VMOVUPD      Z26, Z19
-	DECQ         R9
-	JNZ          again224
-
-enough225:
-	VMULPD       Z15, Z22, Z26
-	VFMSUB231PD  Z15, Z19, Z26
-	VMULPD       Z6, Z22, Z22
-	VFNMADD231PD Z28, Z19, Z22
-	VFMSUB231PD  Z6, Z19, Z22
-	KMOVB        (BX)(DI*1), K1
-	KMOVB        (SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z13, Z15
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      (R9)(AX*1), Z19
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      (R9)(AX*1), Z20
-	VMOVAPD      Z20, K1, Z19
-	VMULPD       Z19, Z15, Z15
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VMOVAPD.Z    Z15, K2, Z15
-	VMULPD       Z15, Z22, Z22
-	KMOVB        (BX)(DI*1), K1
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      (R9)(AX*1), Z15
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      (R9)(AX*1), Z19
-	VMOVAPD      Z19, K1, Z15
-	VMULPD       Z15, Z26, Z26
-	KMOVB        (SP), K1
-	VMOVUPD      Z22, K1, (DX)(AX*1)
-	VMOVUPD      192(SP), Z15
-	VMOVUPD      256(SP), Z19
-	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z23, Z20
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z27
-	VDIVPD       Z20, Z27, Z21
-	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z20, Z22
-	VSUBPD       Z22, Z23, Z22
-	VADDPD       Z15, Z22, Z22
-	VFNMADD231PD Z21, Z20, Z27
-	VFNMADD231PD Z21, Z22, Z27
-	VFMADD231PD  Z15, Z21, Z16
-	VADDPD       Z16, Z19, Z16
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x00, Z4, Z19, K1
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z19
-	VBLENDMPD    Z23, Z19, K1, Z7
-	VBLENDMPD    Z19, Z23, K1, Z8
-	VMOVAPD.Z    Z15, K1, Z15
-	VMULPD       Z21, Z7, Z19
-	VMOVUPD      Z19, Z20
-	VFNMADD231PD Z21, Z7, Z20
-	VFNMADD231PD Z27, Z19, Z20
-	VFNMADD231PD Z15, Z21, Z20
-	VMULPD       Z16, Z8, Z8
-	VFMADD231PD  Z0, Z8, Z7
-	VMULPD       Z7, Z21, Z8
-	VMULPD       Z27, Z8, Z27
-	VMOVUPD      Z19, Z15
-	VMOVUPD      Z20, Z21
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough227
-
-again226:
-	VSQRTPD      Z19, Z15
-	VMOVUPD      Z19, Z22
-	VFNMADD231PD Z15, Z15, Z22
-	VSUBPD       Z22, Z20, Z21
-	VADDPD       Z15, Z15, Z22
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z22, Z22
-	VDIVPD       Z22, Z21, Z21
-	DECQ         R9
-	JNZ          again226
-
-enough227:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough229
-
-again228:
-	VMULPD       Z19, Z15, Z22
-	VMOVUPD      Z22, Z23
-	VFNMADD231PD Z19, Z15, Z23
-	VFMADD231PD  Z20, Z15, Z23
-	VFMADD231PD  Z19, Z21, Z23
-	VMOVUPD      Z23, Z21
-	VMOVUPD      Z22, Z15
-	DECQ         R9
-	JNZ          again228
-
-enough229:
-	VMULPD       Z16, Z21, Z22
-	VFMSUB231PD  Z16, Z15, Z22
-	VMULPD       Z8, Z21, Z21
-	VFNMADD231PD Z27, Z15, Z21
-	VFMSUB231PD  Z8, Z15, Z21
-	KMOVB        1(BX)(DI*1), K1
-	KMOVB        1(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z13, Z15
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z16
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z19
-	VMOVAPD      Z19, K1, Z16
-	VMULPD       Z16, Z15, Z15
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VMOVAPD.Z    Z15, K2, Z15
-	VMULPD       Z15, Z21, Z21
-	KMOVB        1(BX)(DI*1), K1
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z15
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z16
-	VMOVAPD      Z16, K1, Z15
-	VMULPD       Z15, Z22, Z22
-	KMOVB        1(SP), K1
-	VMOVUPD      Z21, K1, 64(DX)(AX*1)
-	VADDPD       Z22, Z26, Z26
-	VADDPD       Z26, Z2, Z15
-	VMAXPD       Z26, Z2, Z16
-	VMINPD       Z26, Z2, Z26
-	VSUBPD       Z16, Z15, Z16
-	VSUBPD       Z16, Z26, Z26
-	VADDPD       Z26, Z3, Z3
-	VMOVAPD      Z15, Z2
-	VMOVUPD      320(SP), Z15
-	VMOVUPD      384(SP), Z16
-	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z24, Z19
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z22
-	VDIVPD       Z19, Z22, Z20
-	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z19, Z21
-	VSUBPD       Z21, Z24, Z21
-	VADDPD       Z15, Z21, Z21
-	VFNMADD231PD Z20, Z19, Z22
-	VFNMADD231PD Z20, Z21, Z22
-	VFMADD231PD  Z15, Z20, Z17
-	VADDPD       Z17, Z16, Z17
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x00, Z4, Z16, K1
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z16
-	VBLENDMPD    Z24, Z16, K1, Z9
-	VBLENDMPD    Z16, Z24, K1, Z10
-	VMOVAPD.Z    Z15, K1, Z15
-	VMULPD       Z20, Z9, Z16
-	VMOVUPD      Z16, Z19
-	VFNMADD231PD Z20, Z9, Z19
-	VFNMADD231PD Z22, Z16, Z19
-	VFNMADD231PD Z15, Z20, Z19
-	VMULPD       Z17, Z10, Z10
-	VFMADD231PD  Z0, Z10, Z9
-	VMULPD       Z9, Z20, Z10
-	VMULPD       Z22, Z10, Z22
-	VMOVUPD      Z16, Z15
-	VMOVUPD      Z19, Z20
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough231
-
-again230:
-	VSQRTPD      Z16, Z15
-	VMOVUPD      Z16, Z21
-	VFNMADD231PD Z15, Z15, Z21
-	VSUBPD       Z21, Z19, Z20
-	VADDPD       Z15, Z15, Z21
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z21, Z21
-	VDIVPD       Z21, Z20, Z20
-	DECQ         R9
-	JNZ          again230
-
-enough231:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough233
-
-again232:
-	VMULPD       Z16, Z15, Z21
-	VMOVUPD      Z21, Z23
-	VFNMADD231PD Z16, Z15, Z23
-	VFMADD231PD  Z19, Z15, Z23
-	VFMADD231PD  Z16, Z20, Z23
-	VMOVUPD      Z23, Z20
-	VMOVUPD      Z21, Z15
-	DECQ         R9
-	JNZ          again232
-
-enough233:
-	VMULPD       Z17, Z20, Z21
-	VFMSUB231PD  Z17, Z15, Z21
-	VMULPD       Z10, Z20, Z20
-	VFNMADD231PD Z22, Z15, Z20
-	VFMSUB231PD  Z10, Z15, Z20
-	KMOVB        2(BX)(DI*1), K1
-	KMOVB        2(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z13, Z15
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z16
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z17
-	VMOVAPD      Z17, K1, Z16
-	VMULPD       Z16, Z15, Z15
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VMOVAPD.Z    Z15, K2, Z15
-	VMULPD       Z15, Z20, Z20
-	KMOVB        2(BX)(DI*1), K1
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z15
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z16
-	VMOVAPD      Z16, K1, Z15
-	VMULPD       Z15, Z21, Z21
-	KMOVB        2(SP), K1
-	VMOVUPD      Z20, K1, 128(DX)(AX*1)
-	VMOVUPD      448(SP), Z15
-	VMOVUPD      512(SP), Z16
-	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z25, Z17
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z22
-	VDIVPD       Z17, Z22, Z19
-	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z17, Z20
-	VSUBPD       Z20, Z25, Z20
-	VADDPD       Z15, Z20, Z20
-	VFNMADD231PD Z19, Z17, Z22
-	VFNMADD231PD Z19, Z20, Z22
-	VFMADD231PD  Z15, Z19, Z18
-	VADDPD       Z18, Z16, Z18
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x00, Z4, Z16, K1
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z16
-	VBLENDMPD    Z25, Z16, K1, Z11
-	VBLENDMPD    Z16, Z25, K1, Z12
-	VMOVAPD.Z    Z15, K1, Z15
-	VMULPD       Z19, Z11, Z16
-	VMOVUPD      Z16, Z17
-	VFNMADD231PD Z19, Z11, Z17
-	VFNMADD231PD Z22, Z16, Z17
-	VFNMADD231PD Z15, Z19, Z17
-	VMULPD       Z18, Z12, Z12
-	VFMADD231PD  Z0, Z12, Z11
-	VMULPD       Z11, Z19, Z12
-	VMULPD       Z22, Z12, Z22
-	VMOVUPD      Z16, Z15
-	VMOVUPD      Z17, Z19
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough235
-
-again234:
-	VSQRTPD      Z16, Z15
-	VMOVUPD      Z16, Z20
-	VFNMADD231PD Z15, Z15, Z20
-	VSUBPD       Z20, Z17, Z19
-	VADDPD       Z15, Z15, Z20
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z20, Z20
-	VDIVPD       Z20, Z19, Z19
-	DECQ         R9
-	JNZ          again234
-
-enough235:
+less235:
+less234:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough237
 
 again236:
-	VMULPD       Z16, Z15, Z20
-	VMOVUPD      Z20, Z23
-	VFNMADD231PD Z16, Z15, Z23
-	VFMADD231PD  Z17, Z15, Z23
-	VFMADD231PD  Z16, Z19, Z23
-	VMOVUPD      Z23, Z19
-	VMOVUPD      Z20, Z15
-	DECQ         R9
-	JNZ          again236
+	VMULPD      Z4, Z6, Z7
+	VFMADD231PD Z15, Z6, Z7
+	VMOVUPD     Z7, Z6
+	DECQ        R9
+	JNZ         again236
 
 enough237:
-	VMULPD       Z18, Z19, Z20
-	VFMSUB231PD  Z18, Z15, Z20
-	VMULPD       Z12, Z19, Z19
-	VFNMADD231PD Z22, Z15, Z19
-	VFMSUB231PD  Z12, Z15, Z19
-	KMOVB        3(BX)(DI*1), K1
-	KMOVB        3(SI)(DI*1), K2
+	VMULPD       Z10, Z16, Z16
+	VFMADD231PD  Z0, Z16, Z5
+	VMULPD       Z10, Z6, Z10
+	VMULPD       Z5, Z6, Z5
+	KMOVB        (BX)(DI*1), K1
+	KMOVB        (SI)(DI*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z13, Z15
-	MOVQ         negWeight+120(FP), R9
-	VMOVUPD      192(R9)(AX*1), Z16
-	MOVQ         posWeight+128(FP), R9
-	VMOVUPD      192(R9)(AX*1), Z17
-	VMOVAPD      Z17, K1, Z16
-	VMULPD       Z16, Z15, Z15
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VMOVAPD.Z    Z15, K2, Z15
-	VMULPD       Z15, Z19, Z19
-	KMOVB        3(BX)(DI*1), K1
-	MOVQ         negWeight+120(FP), DI
-	VMOVUPD      192(DI)(AX*1), Z15
-	MOVQ         posWeight+128(FP), DI
-	VMOVUPD      192(DI)(AX*1), Z16
-	VMOVAPD      Z16, K1, Z15
-	VMULPD       Z15, Z20, Z20
-	KMOVB        3(SP), K1
-	VMOVUPD      Z19, K1, 192(DX)(AX*1)
-	VADDPD       Z20, Z21, Z21
-	VADDPD       Z21, Z2, Z15
-	VMAXPD       Z21, Z2, Z16
-	VMINPD       Z21, Z2, Z21
-	VSUBPD       Z16, Z15, Z16
-	VSUBPD       Z16, Z21, Z21
-	VADDPD       Z21, Z3, Z3
-	VMOVAPD      Z15, Z2
-	ADDQ         $+256, AX
-	SUBQ         $0x20, R8
-	JG           group219
+	VMOVUPD      Z1, Z4
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      (R9)(AX*1), Z6
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      (R9)(AX*1), Z7
+	VMOVAPD      Z7, K1, Z6
+	VMULPD       Z6, Z4, Z4
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z    Z4, K2, Z4
+	VMULPD       Z4, Z5, Z5
+	KMOVB        (BX)(DI*1), K1
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      (R9)(AX*1), Z4
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      (R9)(AX*1), Z6
+	VMOVAPD      Z6, K1, Z4
+	VMULPD       Z4, Z10, Z10
+	KMOVB        (SP), K1
+	VMOVUPD      Z5, K1, (DX)(AX*1)
+	VMOVUPD      256(SP), Z4
+	VMOVUPD      192(SP), Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z6
+	VADDPD       Z6, Z28, Z7
+	VDIVPD       Z7, Z6, Z7
+	VSUBPD       Z7, Z6, Z6
+	VFNMADD231PD Z7, Z28, Z6
+	VFNMADD231PD Z7, Z5, Z6
+	VFMADD231PD  Z5, Z7, Z11
+	VXORPS       Y18, Y18, Y18
+	VMAXPD       Z4, Z18, Z18
+	VADDPD       Z11, Z18, Z11
+	VMULPD       Z7, Z28, Z8
+	VMOVUPD      Z8, Z9
+	VFMSUB231PD  Z7, Z28, Z9
+	VFMADD231PD  Z7, Z5, Z9
+	VXORPS       Y17, Y17, Y17
+	VCMPPD       $0x11, Z17, Z4, K1
+	VBLENDMPD    Z8, Z7, K1, Z19
+	VBLENDMPD    Z7, Z8, K1, Z20
+	VMOVAPD.Z    Z9, K1, Z4
+	VFMADD231PD  Z6, Z19, Z4
+	VADDPD       Z4, Z19, Z5
+	VMOVUPD      Z5, Z6
+	CMPQ         root+112(FP), $0x01
+	JL           less238
+	VSQRTPD      Z6, Z6
+	CMPQ         root+112(FP), $0x02
+	JL           less239
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      64(R9)(AX*1), Z6
 
-done220:
+less239:
+less238:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough241
+
+again240:
+	VMULPD      Z4, Z6, Z7
+	VFMADD231PD Z19, Z6, Z7
+	VMOVUPD     Z7, Z6
+	DECQ        R9
+	JNZ         again240
+
+enough241:
+	VMULPD       Z11, Z20, Z20
+	VFMADD231PD  Z0, Z20, Z5
+	VMULPD       Z11, Z6, Z11
+	VMULPD       Z5, Z6, Z5
+	KMOVB        1(BX)(DI*1), K1
+	KMOVB        1(SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD      Z1, Z4
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      64(R9)(AX*1), Z6
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      64(R9)(AX*1), Z7
+	VMOVAPD      Z7, K1, Z6
+	VMULPD       Z6, Z4, Z4
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z    Z4, K2, Z4
+	VMULPD       Z4, Z5, Z5
+	KMOVB        1(BX)(DI*1), K1
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      64(R9)(AX*1), Z4
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      64(R9)(AX*1), Z6
+	VMOVAPD      Z6, K1, Z4
+	VMULPD       Z4, Z11, Z11
+	KMOVB        1(SP), K1
+	VMOVUPD      Z5, K1, 64(DX)(AX*1)
+	VADDPD       Z11, Z10, Z10
+	VADDPD       Z10, Z2, Z4
+	VMAXPD       Z10, Z2, Z5
+	VMINPD       Z10, Z2, Z10
+	VSUBPD       Z5, Z4, Z5
+	VSUBPD       Z5, Z10, Z10
+	VADDPD       Z10, Z3, Z3
+	VMOVAPD      Z4, Z2
+	VMOVUPD      384(SP), Z4
+	VMOVUPD      320(SP), Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z6
+	VADDPD       Z6, Z29, Z7
+	VDIVPD       Z7, Z6, Z7
+	VSUBPD       Z7, Z6, Z6
+	VFNMADD231PD Z7, Z29, Z6
+	VFNMADD231PD Z7, Z5, Z6
+	VFMADD231PD  Z5, Z7, Z12
+	VXORPS       Y21, Y21, Y21
+	VMAXPD       Z4, Z21, Z21
+	VADDPD       Z12, Z21, Z12
+	VMULPD       Z7, Z29, Z8
+	VMOVUPD      Z8, Z9
+	VFMSUB231PD  Z7, Z29, Z9
+	VFMADD231PD  Z7, Z5, Z9
+	VXORPS       Y17, Y17, Y17
+	VCMPPD       $0x11, Z17, Z4, K1
+	VBLENDMPD    Z8, Z7, K1, Z22
+	VBLENDMPD    Z7, Z8, K1, Z23
+	VMOVAPD.Z    Z9, K1, Z4
+	VFMADD231PD  Z6, Z22, Z4
+	VADDPD       Z4, Z22, Z5
+	VMOVUPD      Z5, Z6
+	CMPQ         root+112(FP), $0x01
+	JL           less242
+	VSQRTPD      Z6, Z6
+	CMPQ         root+112(FP), $0x02
+	JL           less243
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      128(R9)(AX*1), Z6
+
+less243:
+less242:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough245
+
+again244:
+	VMULPD      Z4, Z6, Z7
+	VFMADD231PD Z22, Z6, Z7
+	VMOVUPD     Z7, Z6
+	DECQ        R9
+	JNZ         again244
+
+enough245:
+	VMULPD       Z12, Z23, Z23
+	VFMADD231PD  Z0, Z23, Z5
+	VMULPD       Z12, Z6, Z12
+	VMULPD       Z5, Z6, Z5
+	KMOVB        2(BX)(DI*1), K1
+	KMOVB        2(SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD      Z1, Z4
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      128(R9)(AX*1), Z6
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      128(R9)(AX*1), Z7
+	VMOVAPD      Z7, K1, Z6
+	VMULPD       Z6, Z4, Z4
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z    Z4, K2, Z4
+	VMULPD       Z4, Z5, Z5
+	KMOVB        2(BX)(DI*1), K1
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      128(R9)(AX*1), Z4
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      128(R9)(AX*1), Z6
+	VMOVAPD      Z6, K1, Z4
+	VMULPD       Z4, Z12, Z12
+	KMOVB        2(SP), K1
+	VMOVUPD      Z5, K1, 128(DX)(AX*1)
+	VMOVUPD      512(SP), Z4
+	VMOVUPD      448(SP), Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z6
+	VADDPD       Z6, Z30, Z7
+	VDIVPD       Z7, Z6, Z7
+	VSUBPD       Z7, Z6, Z6
+	VFNMADD231PD Z7, Z30, Z6
+	VFNMADD231PD Z7, Z5, Z6
+	VFMADD231PD  Z5, Z7, Z13
+	VXORPS       Y24, Y24, Y24
+	VMAXPD       Z4, Z24, Z24
+	VADDPD       Z13, Z24, Z13
+	VMULPD       Z7, Z30, Z8
+	VMOVUPD      Z8, Z9
+	VFMSUB231PD  Z7, Z30, Z9
+	VFMADD231PD  Z7, Z5, Z9
+	VXORPS       Y17, Y17, Y17
+	VCMPPD       $0x11, Z17, Z4, K1
+	VBLENDMPD    Z8, Z7, K1, Z25
+	VBLENDMPD    Z7, Z8, K1, Z26
+	VMOVAPD.Z    Z9, K1, Z4
+	VFMADD231PD  Z6, Z25, Z4
+	VADDPD       Z4, Z25, Z5
+	VMOVUPD      Z5, Z6
+	CMPQ         root+112(FP), $0x01
+	JL           less246
+	VSQRTPD      Z6, Z6
+	CMPQ         root+112(FP), $0x02
+	JL           less247
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      192(R9)(AX*1), Z6
+
+less247:
+less246:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough249
+
+again248:
+	VMULPD      Z4, Z6, Z7
+	VFMADD231PD Z25, Z6, Z7
+	VMOVUPD     Z7, Z6
+	DECQ        R9
+	JNZ         again248
+
+enough249:
+	VMULPD      Z13, Z26, Z26
+	VFMADD231PD Z0, Z26, Z5
+	VMULPD      Z13, Z6, Z13
+	VMULPD      Z5, Z6, Z5
+	KMOVB       3(BX)(DI*1), K1
+	KMOVB       3(SI)(DI*1), K2
+	KORW        K1, K2, K2
+	VMOVUPD     Z1, Z4
+	MOVQ        negWeight+128(FP), R9
+	VMOVUPD     192(R9)(AX*1), Z6
+	MOVQ        posWeight+136(FP), R9
+	VMOVUPD     192(R9)(AX*1), Z7
+	VMOVAPD     Z7, K1, Z6
+	VMULPD      Z6, Z4, Z4
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z   Z4, K2, Z4
+	VMULPD      Z4, Z5, Z5
+	KMOVB       3(BX)(DI*1), K1
+	MOVQ        negWeight+128(FP), DI
+	VMOVUPD     192(DI)(AX*1), Z4
+	MOVQ        posWeight+136(FP), DI
+	VMOVUPD     192(DI)(AX*1), Z6
+	VMOVAPD     Z6, K1, Z4
+	VMULPD      Z4, Z13, Z13
+	KMOVB       3(SP), K1
+	VMOVUPD     Z5, K1, 192(DX)(AX*1)
+	VADDPD      Z13, Z12, Z12
+	VADDPD      Z12, Z2, Z4
+	VMAXPD      Z12, Z2, Z5
+	VMINPD      Z12, Z2, Z12
+	VSUBPD      Z5, Z4, Z5
+	VSUBPD      Z5, Z12, Z12
+	VADDPD      Z12, Z3, Z3
+	VMOVAPD     Z4, Z2
+	ADDQ        $+256, AX
+	SUBQ        $0x20, R8
+	JG          group231
+
+done232:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, CX
@@ -8471,715 +8639,613 @@ done220:
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
 	ADDQ          AX, SI
+	SHLQ          $0x06, AX
+	ADDQ          AX, powers+120(FP)
 	ADDQ          $0x18, p+88(FP)
 	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VEXTRACTF64X4 $0x01, Z3, Y13
-	VADDPD        Y13, Y3, Y3
-	VADDPD        Y4, Y2, Y13
-	VMAXPD        Y4, Y2, Y15
-	VMINPD        Y4, Y2, Y4
-	VSUBPD        Y15, Y13, Y15
-	VSUBPD        Y15, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
-	VMOVAPD       Y13, Y2
-	VEXTRACTF64X2 $0x01, Y2, X4
-	VEXTRACTF64X2 $0x01, Y3, X13
-	VADDPD        X13, X3, X3
-	VADDPD        X4, X2, X13
-	VMAXPD        X4, X2, X15
-	VMINPD        X4, X2, X4
-	VSUBPD        X15, X13, X15
-	VSUBPD        X15, X4, X4
+	VADDPD        Y1, Y2, Y4
+	VMAXPD        Y1, Y2, Y5
+	VMINPD        Y1, Y2, Y1
+	VSUBPD        Y5, Y4, Y5
+	VSUBPD        Y5, Y1, Y1
+	VADDPD        Y1, Y3, Y3
+	VMOVAPD       Y4, Y2
+	VEXTRACTF64X2 $0x01, Y2, X1
+	VEXTRACTF64X2 $0x01, Y3, X4
 	VADDPD        X4, X3, X3
-	VMOVAPD       X13, X2
-	VUNPCKHPD     X2, X2, X4
-	VUNPCKHPD     X3, X3, X13
-	VADDPD        X13, X3, X3
-	VADDPD        X4, X2, X13
-	VMAXPD        X4, X2, X15
-	VMINPD        X4, X2, X4
-	VSUBPD        X15, X13, X15
-	VSUBPD        X15, X4, X4
+	VADDPD        X1, X2, X4
+	VMAXPD        X1, X2, X5
+	VMINPD        X1, X2, X1
+	VSUBPD        X5, X4, X5
+	VSUBPD        X5, X1, X1
+	VADDPD        X1, X3, X3
+	VMOVAPD       X4, X2
+	VUNPCKHPD     X2, X2, X1
+	VUNPCKHPD     X3, X3, X4
 	VADDPD        X4, X3, X3
-	VMOVAPD       X13, X2
+	VADDPD        X1, X2, X4
+	VMAXPD        X1, X2, X5
+	VMINPD        X1, X2, X1
+	VSUBPD        X5, X4, X5
+	VSUBPD        X5, X1, X1
+	VADDPD        X1, X3, X3
+	VMOVAPD       X4, X2
 	VADDPD        X3, X2, X2
 	VMOVSD        X2, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row217
+	JNZ           row229
 
-last218:
+last230:
 	VZEROUPPER
 	RET
 
-// func focal64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
+// func focal64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focal64AVX512(SB), NOSPLIT, $576-136
+TEXT ·focal64AVX512(SB), NOSPLIT, $576-144
 	MOVQ         x+32(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         pos+64(FP), BX
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Z0
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z1
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z13
 	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z13
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
+	VBROADCASTSD (AX), Z1
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last239
+	JEQ          last251
 
-row238:
+row250:
 	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z13
+	VBROADCASTSD (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done241
+	JZ           done253
 
-group240:
+group252:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole242
+	JAE   whole254
 	BZHIQ R8, DI, DI
 
-whole242:
+whole254:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x06, DI
-	KMOVB            (SP), K1
-	VMOVUPD.Z        (CX)(AX*1), K1, Z15
 	PREFETCHT0       12288(CX)(AX*1)
 	KMOVB            (BX)(DI*1), K1
 	KMOVB            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y4, Y4, Y4
-	VMAXPD           Z15, Z4, Z16
-	VMOVAPD.Z        Z16, K2, Z16
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z17
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z15, Z17
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z17, Z18
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VMULPD           Z15, Z15, Z18
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z19
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z20
-	VSUBPD           Z20, Z15, Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z22
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z18, Z22
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z18, Z22
-	VFMADD231PD      Z15, Z21, Z22
-	VFMADD231PD      Z22, Z18, Z20
-	VADDPD           Z20, Z19, Z22
-	VSUBPD           Z19, Z22, Z19
-	VSUBPD           Z19, Z20, Z20
-	VPSLLQ           $0x34, Z17, Z17
-	VMULPD.Z         Z17, Z22, K1, Z22
-	VMULPD.Z         Z17, Z20, K1, Z20
-	VMOVUPD          Z20, 64(SP)
-	VMOVUPD          Z16, 128(SP)
-	KMOVB            1(SP), K1
-	VMOVUPD.Z        64(CX)(AX*1), K1, Z15
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          (CX)(AX*1), K2, Z4
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
+	VMOVUPD          Z4, 128(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z5
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z5
+	VMULPD           Z5, Z5, Z23
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z24
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
+	VSUBPD           Z25, Z5, Z25
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z27
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z27
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z27
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z27
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z27
+	VFMADD231PD      Z5, Z26, Z27
+	VFMADD231PD      Z27, Z23, Z25
+	VADDPD           Z25, Z24, Z27
+	VPSLLQ           $0x34, Z4, Z4
+	VSUBPD           Z24, Z27, Z24
+	VSUBPD           Z24, Z25, Z25
+	VMULPD           Z4, Z25, Z25
+	VMULPD           Z4, Z27, Z27
+	VMOVUPD          Z25, 64(SP)
 	PREFETCHT0       12352(CX)(AX*1)
 	KMOVB            1(BX)(DI*1), K1
 	KMOVB            1(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y4, Y4, Y4
-	VMAXPD           Z15, Z4, Z16
-	VMOVAPD.Z        Z16, K2, Z16
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z17
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z15, Z17
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z17, Z18
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VMULPD           Z15, Z15, Z18
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z19
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z20
-	VSUBPD           Z20, Z15, Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z23
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z18, Z23
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z18, Z23
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z18, Z23
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z18, Z23
-	VFMADD231PD      Z15, Z21, Z23
-	VFMADD231PD      Z23, Z18, Z20
-	VADDPD           Z20, Z19, Z23
-	VSUBPD           Z19, Z23, Z19
-	VSUBPD           Z19, Z20, Z20
-	VPSLLQ           $0x34, Z17, Z17
-	VMULPD.Z         Z17, Z23, K1, Z23
-	VMULPD.Z         Z17, Z20, K1, Z20
-	VMOVUPD          Z20, 192(SP)
-	VMOVUPD          Z16, 256(SP)
-	KMOVB            2(SP), K1
-	VMOVUPD.Z        128(CX)(AX*1), K1, Z15
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          64(CX)(AX*1), K2, Z4
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
+	VMOVUPD          Z4, 256(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z5
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z5
+	VMULPD           Z5, Z5, Z23
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z24
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
+	VSUBPD           Z25, Z5, Z25
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z28
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z28
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z28
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z28
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z28
+	VFMADD231PD      Z5, Z26, Z28
+	VFMADD231PD      Z28, Z23, Z25
+	VADDPD           Z25, Z24, Z28
+	VPSLLQ           $0x34, Z4, Z4
+	VSUBPD           Z24, Z28, Z24
+	VSUBPD           Z24, Z25, Z25
+	VMULPD           Z4, Z25, Z25
+	VMULPD           Z4, Z28, Z28
+	VMOVUPD          Z25, 192(SP)
 	PREFETCHT0       12416(CX)(AX*1)
 	KMOVB            2(BX)(DI*1), K1
 	KMOVB            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y4, Y4, Y4
-	VMAXPD           Z15, Z4, Z16
-	VMOVAPD.Z        Z16, K2, Z16
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z17
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z15, Z17
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z17, Z18
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VMULPD           Z15, Z15, Z18
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z19
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z20
-	VSUBPD           Z20, Z15, Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z24
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z18, Z24
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z18, Z24
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z18, Z24
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z18, Z24
-	VFMADD231PD      Z15, Z21, Z24
-	VFMADD231PD      Z24, Z18, Z20
-	VADDPD           Z20, Z19, Z24
-	VSUBPD           Z19, Z24, Z19
-	VSUBPD           Z19, Z20, Z20
-	VPSLLQ           $0x34, Z17, Z17
-	VMULPD.Z         Z17, Z24, K1, Z24
-	VMULPD.Z         Z17, Z20, K1, Z20
-	VMOVUPD          Z20, 320(SP)
-	VMOVUPD          Z16, 384(SP)
-	KMOVB            3(SP), K1
-	VMOVUPD.Z        192(CX)(AX*1), K1, Z15
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          128(CX)(AX*1), K2, Z4
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
+	VMOVUPD          Z4, 384(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z5
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z5
+	VMULPD           Z5, Z5, Z23
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z24
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
+	VSUBPD           Z25, Z5, Z25
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z29
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z29
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z29
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z29
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z29
+	VFMADD231PD      Z5, Z26, Z29
+	VFMADD231PD      Z29, Z23, Z25
+	VADDPD           Z25, Z24, Z29
+	VPSLLQ           $0x34, Z4, Z4
+	VSUBPD           Z24, Z29, Z24
+	VSUBPD           Z24, Z25, Z25
+	VMULPD           Z4, Z25, Z25
+	VMULPD           Z4, Z29, Z29
+	VMOVUPD          Z25, 320(SP)
 	PREFETCHT0       12480(CX)(AX*1)
 	KMOVB            3(BX)(DI*1), K1
 	KMOVB            3(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y4, Y4, Y4
-	VMAXPD           Z15, Z4, Z16
-	VMOVAPD.Z        Z16, K2, Z16
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K2, K1
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z17
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z15, Z17
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z17, Z18
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VMULPD           Z15, Z15, Z18
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z19
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z20
-	VSUBPD           Z20, Z15, Z20
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z21
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z25
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z18, Z25
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z18, Z25
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z18, Z25
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z18, Z21
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z18, Z25
-	VFMADD231PD      Z15, Z21, Z25
-	VFMADD231PD      Z25, Z18, Z20
-	VADDPD           Z20, Z19, Z25
-	VSUBPD           Z19, Z25, Z19
-	VSUBPD           Z19, Z20, Z20
-	VPSLLQ           $0x34, Z17, Z17
-	VMULPD.Z         Z17, Z25, K1, Z25
-	VMULPD.Z         Z17, Z20, K1, Z20
-	VMOVUPD          Z20, 448(SP)
-	VMOVUPD          Z16, 512(SP)
-	VMAXPD           Z14, Z22, Z15
-	VMINPD           Z14, Z22, Z16
-	VADDPD           Z16, Z15, Z17
-	VSUBPD           Z15, Z17, Z15
-	VSUBPD           Z15, Z16, Z16
-	VDIVPD           Z17, Z14, Z15
-	VMULPD           Z15, Z16, Z16
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z17, Z15
-	VPSRLQ           $0x34, Z15, Z17
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z17, Z17
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z17, Z17
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z15, Z15
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z15, Z15
-	VSUBPD           Z14, Z15, Z15
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x00, Z4, Z17, K1
-	VMOVAPD          Z22, K1, Z15
-	VMOVAPD          Z4, K1, Z16
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z15, Z18
-	VDIVPD           Z18, Z15, Z18
-	VMULPD           Z18, Z18, Z19
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z19, Z20
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z19, Z20
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z19, Z20
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z19, Z20
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z19, Z20
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z19, Z20
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z15, Z21
-	VMULPD           Z15, Z21, Z21
-	VFMADD213PD      Z21, Z19, Z20
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z17, Z16
-	VFMADD231PD      Z20, Z18, Z16
-	VSUBPD           Z16, Z21, Z21
-	VSUBPD           Z21, Z15, Z15
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z17, Z15
-	VMAXPD           Z14, Z23, Z16
-	VMINPD           Z14, Z23, Z17
-	VADDPD           Z17, Z16, Z18
-	VSUBPD           Z16, Z18, Z16
-	VSUBPD           Z16, Z17, Z17
-	VDIVPD           Z18, Z14, Z16
-	VMULPD           Z16, Z17, Z17
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z18, Z16
-	VPSRLQ           $0x34, Z16, Z18
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z18, Z18
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z18, Z18
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z16, Z16
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z16, Z16
-	VSUBPD           Z14, Z16, Z16
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x00, Z4, Z18, K1
-	VMOVAPD          Z23, K1, Z16
-	VMOVAPD          Z4, K1, Z17
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z16, Z19
-	VDIVPD           Z19, Z16, Z19
-	VMULPD           Z19, Z19, Z20
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z21
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z20, Z21
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z20, Z21
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z16, Z26
-	VMULPD           Z16, Z26, Z26
-	VFMADD213PD      Z26, Z20, Z21
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z18, Z17
-	VFMADD231PD      Z21, Z19, Z17
-	VSUBPD           Z17, Z26, Z26
-	VSUBPD           Z26, Z16, Z16
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z18, Z16
-	VMAXPD           Z14, Z24, Z17
-	VMINPD           Z14, Z24, Z18
-	VADDPD           Z18, Z17, Z19
-	VSUBPD           Z17, Z19, Z17
-	VSUBPD           Z17, Z18, Z18
-	VDIVPD           Z19, Z14, Z17
-	VMULPD           Z17, Z18, Z18
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z19, Z17
-	VPSRLQ           $0x34, Z17, Z19
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z19, Z19
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z19, Z19
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z17, Z17
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z17, Z17
-	VSUBPD           Z14, Z17, Z17
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x00, Z4, Z19, K1
-	VMOVAPD          Z24, K1, Z17
-	VMOVAPD          Z4, K1, Z18
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z17, Z20
-	VDIVPD           Z20, Z17, Z20
-	VMULPD           Z20, Z20, Z21
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z26
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z21, Z26
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z17, Z27
-	VMULPD           Z17, Z27, Z27
-	VFMADD213PD      Z27, Z21, Z26
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z19, Z18
-	VFMADD231PD      Z26, Z20, Z18
-	VSUBPD           Z18, Z27, Z27
-	VSUBPD           Z27, Z17, Z17
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z19, Z17
-	VMAXPD           Z14, Z25, Z18
-	VMINPD           Z14, Z25, Z19
-	VADDPD           Z19, Z18, Z20
-	VSUBPD           Z18, Z20, Z18
-	VSUBPD           Z18, Z19, Z19
-	VDIVPD           Z20, Z14, Z18
-	VMULPD           Z18, Z19, Z19
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z20, Z18
-	VPSRLQ           $0x34, Z18, Z20
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z20, Z20
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z20, Z20
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z18, Z18
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z18, Z18
-	VSUBPD           Z14, Z18, Z18
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x00, Z4, Z20, K1
-	VMOVAPD          Z25, K1, Z18
-	VMOVAPD          Z4, K1, Z19
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z18, Z21
-	VDIVPD           Z21, Z18, Z21
-	VMULPD           Z21, Z21, Z26
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z27
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z26, Z27
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z26, Z27
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z26, Z27
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z26, Z27
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z26, Z27
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z26, Z27
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z18, Z28
-	VMULPD           Z18, Z28, Z28
-	VFMADD213PD      Z28, Z26, Z27
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z20, Z19
-	VFMADD231PD      Z27, Z21, Z19
-	VSUBPD           Z19, Z28, Z28
-	VSUBPD           Z28, Z18, Z18
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z20, Z18
-	VMOVUPD          64(SP), Z19
-	VMOVUPD          128(SP), Z20
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z21
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z28
-	VDIVPD           Z21, Z28, Z26
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z21, Z27
-	VSUBPD           Z27, Z22, Z27
-	VADDPD           Z19, Z27, Z27
-	VFNMADD231PD     Z26, Z21, Z28
-	VFNMADD231PD     Z26, Z27, Z28
-	VFMADD231PD      Z19, Z26, Z15
-	VADDPD           Z15, Z20, Z15
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x00, Z4, Z20, K1
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z20
-	VBLENDMPD        Z22, Z20, K1, Z5
-	VBLENDMPD        Z20, Z22, K1, Z6
-	VMOVAPD.Z        Z19, K1, Z19
-	VMULPD           Z26, Z5, Z20
-	VMOVUPD          Z20, Z21
-	VFNMADD231PD     Z26, Z5, Z21
-	VFNMADD231PD     Z28, Z20, Z21
-	VFNMADD231PD     Z19, Z26, Z21
-	VMULPD           Z15, Z6, Z6
-	VFMADD231PD      Z0, Z6, Z5
-	VMULPD           Z5, Z26, Z6
-	VMULPD           Z28, Z6, Z28
-	VMOVUPD          Z20, Z19
-	VMOVUPD          Z21, Z22
-	MOVQ             root+112(FP), R9
-	TESTQ            R9, R9
-	JZ               enough244
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          192(CX)(AX*1), K2, Z4
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
+	VMOVUPD          Z4, 512(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z5
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z5
+	VMULPD           Z5, Z5, Z23
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z24
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
+	VSUBPD           Z25, Z5, Z25
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z30
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z30
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z30
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z30
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z30
+	VFMADD231PD      Z5, Z26, Z30
+	VFMADD231PD      Z30, Z23, Z25
+	VADDPD           Z25, Z24, Z30
+	VPSLLQ           $0x34, Z4, Z4
+	VSUBPD           Z24, Z30, Z24
+	VSUBPD           Z24, Z25, Z25
+	VMULPD           Z4, Z25, Z25
+	VMULPD           Z4, Z30, Z30
+	VMOVUPD          Z25, 448(SP)
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
+	VFMADD231PD      Z4, Z27, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VCMPPD           $0x15, Z4, Z27, K1
+	VBLENDMPD        Z5, Z27, K1, Z6
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VMOVAPD.Z        Z5, K1, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z23
+	VDIVPD           Z23, Z6, Z23
+	VMULPD           Z23, Z23, Z24
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z25
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z24, Z25
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z26
+	VMULPD           Z26, Z6, Z26
+	VMULPD           Z6, Z26, Z26
+	VMOVUPD          Z26, Z31
+	VFMADD231PD      Z24, Z25, Z31
+	VFMADD231PD      Z31, Z23, Z5
+	VSUBPD           Z5, Z26, Z26
+	VSUBPD           Z26, Z6, Z6
+	VADDPD           Z4, Z6, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
+	VFMADD231PD      Z4, Z28, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VCMPPD           $0x15, Z4, Z28, K1
+	VBLENDMPD        Z5, Z28, K1, Z7
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VMOVAPD.Z        Z5, K1, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z7, Z23
+	VDIVPD           Z23, Z7, Z23
+	VMULPD           Z23, Z23, Z24
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z25
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z24, Z25
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z26
+	VMULPD           Z26, Z7, Z26
+	VMULPD           Z7, Z26, Z26
+	VMOVUPD          Z26, Z31
+	VFMADD231PD      Z24, Z25, Z31
+	VFMADD231PD      Z31, Z23, Z5
+	VSUBPD           Z5, Z26, Z26
+	VSUBPD           Z26, Z7, Z7
+	VADDPD           Z4, Z7, Z7
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
+	VFMADD231PD      Z4, Z29, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VCMPPD           $0x15, Z4, Z29, K1
+	VBLENDMPD        Z5, Z29, K1, Z8
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VMOVAPD.Z        Z5, K1, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z23
+	VDIVPD           Z23, Z8, Z23
+	VMULPD           Z23, Z23, Z24
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z25
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z24, Z25
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z26
+	VMULPD           Z26, Z8, Z26
+	VMULPD           Z8, Z26, Z26
+	VMOVUPD          Z26, Z31
+	VFMADD231PD      Z24, Z25, Z31
+	VFMADD231PD      Z31, Z23, Z5
+	VSUBPD           Z5, Z26, Z26
+	VSUBPD           Z26, Z8, Z8
+	VADDPD           Z4, Z8, Z8
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
+	VFMADD231PD      Z4, Z30, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VCMPPD           $0x15, Z4, Z30, K1
+	VBLENDMPD        Z5, Z30, K1, Z9
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VMOVAPD.Z        Z5, K1, Z5
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z23
+	VDIVPD           Z23, Z9, Z23
+	VMULPD           Z23, Z23, Z24
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z25
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z24, Z25
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z26
+	VMULPD           Z26, Z9, Z26
+	VMULPD           Z9, Z26, Z26
+	VMOVUPD          Z26, Z31
+	VFMADD231PD      Z24, Z25, Z31
+	VFMADD231PD      Z31, Z23, Z5
+	VSUBPD           Z5, Z26, Z26
+	VSUBPD           Z26, Z9, Z9
+	VADDPD           Z4, Z9, Z9
+	VMOVUPD          128(SP), Z4
+	VMOVUPD          64(SP), Z5
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z23
+	VADDPD           Z23, Z27, Z24
+	VDIVPD           Z24, Z23, Z24
+	VSUBPD           Z24, Z23, Z23
+	VFNMADD231PD     Z24, Z27, Z23
+	VFNMADD231PD     Z24, Z5, Z23
+	VFMADD231PD      Z5, Z24, Z6
+	VXORPS           Y10, Y10, Y10
+	VMAXPD           Z4, Z10, Z10
+	VADDPD           Z6, Z10, Z6
+	VMULPD           Z24, Z27, Z25
+	VMOVUPD          Z25, Z26
+	VFMSUB231PD      Z24, Z27, Z26
+	VFMADD231PD      Z24, Z5, Z26
+	VXORPS           Y13, Y13, Y13
+	VCMPPD           $0x11, Z13, Z4, K1
+	VBLENDMPD        Z25, Z24, K1, Z11
+	VBLENDMPD        Z24, Z25, K1, Z12
+	VMOVAPD.Z        Z26, K1, Z4
+	VFMADD231PD      Z23, Z11, Z4
+	VADDPD           Z4, Z11, Z5
+	VMOVUPD          Z5, Z23
+	CMPQ             root+112(FP), $0x01
+	JL               less255
+	VSQRTPD          Z23, Z23
+	CMPQ             root+112(FP), $0x02
+	JL               less256
+	MOVQ             powers+120(FP), R9
+	VMOVUPD          (R9)(AX*1), Z23
 
-again243:
-	VSQRTPD      Z20, Z19
-	VMOVUPD      Z20, Z26
-	VFNMADD231PD Z19, Z19, Z26
-	VSUBPD       Z26, Z21, Z22
-	VADDPD       Z19, Z19, Z26
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z26, Z26
-	VDIVPD       Z26, Z22, Z22
-	DECQ         R9
-	JNZ          again243
-
-enough244:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough246
-
-again245:
-	VMULPD       Z20, Z19, Z26
-	VMOVUPD      Z26, Z27
-	VFNMADD231PD Z20, Z19, Z27
-	VFMADD231PD  Z21, Z19, Z27
-	VFMADD231PD  Z20, Z22, Z27
-	VMOVUPD      Z27, Z22
-	VMOVUPD      Z26, Z19
-	DECQ         R9
-	JNZ          again245
-
-enough246:
-	VMULPD       Z15, Z22, Z26
-	VFMSUB231PD  Z15, Z19, Z26
-	VMULPD       Z6, Z22, Z22
-	VFNMADD231PD Z28, Z19, Z22
-	VFMSUB231PD  Z6, Z19, Z22
-	KMOVB        (BX)(DI*1), K1
-	KMOVB        (SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z13, Z15
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VMOVAPD.Z    Z15, K2, Z15
-	VMULPD       Z15, Z22, Z22
-	KMOVB        (SP), K1
-	VMOVUPD      Z22, K1, (DX)(AX*1)
-	VMOVUPD      192(SP), Z15
-	VMOVUPD      256(SP), Z19
-	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z23, Z20
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z27
-	VDIVPD       Z20, Z27, Z21
-	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z20, Z22
-	VSUBPD       Z22, Z23, Z22
-	VADDPD       Z15, Z22, Z22
-	VFNMADD231PD Z21, Z20, Z27
-	VFNMADD231PD Z21, Z22, Z27
-	VFMADD231PD  Z15, Z21, Z16
-	VADDPD       Z16, Z19, Z16
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x00, Z4, Z19, K1
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z19
-	VBLENDMPD    Z23, Z19, K1, Z7
-	VBLENDMPD    Z19, Z23, K1, Z8
-	VMOVAPD.Z    Z15, K1, Z15
-	VMULPD       Z21, Z7, Z19
-	VMOVUPD      Z19, Z20
-	VFNMADD231PD Z21, Z7, Z20
-	VFNMADD231PD Z27, Z19, Z20
-	VFNMADD231PD Z15, Z21, Z20
-	VMULPD       Z16, Z8, Z8
-	VFMADD231PD  Z0, Z8, Z7
-	VMULPD       Z7, Z21, Z8
-	VMULPD       Z27, Z8, Z27
-	VMOVUPD      Z19, Z15
-	VMOVUPD      Z20, Z21
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough248
-
-again247:
-	VSQRTPD      Z19, Z15
-	VMOVUPD      Z19, Z22
-	VFNMADD231PD Z15, Z15, Z22
-	VSUBPD       Z22, Z20, Z21
-	VADDPD       Z15, Z15, Z22
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z22, Z22
-	VDIVPD       Z22, Z21, Z21
-	DECQ         R9
-	JNZ          again247
-
-enough248:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough250
-
-again249:
-	VMULPD       Z19, Z15, Z22
-	VMOVUPD      Z22, Z23
-	VFNMADD231PD Z19, Z15, Z23
-	VFMADD231PD  Z20, Z15, Z23
-	VFMADD231PD  Z19, Z21, Z23
-	VMOVUPD      Z23, Z21
-	VMOVUPD      Z22, Z15
-	DECQ         R9
-	JNZ          again249
-
-enough250:
-	VMULPD       Z16, Z21, Z22
-	VFMSUB231PD  Z16, Z15, Z22
-	VMULPD       Z8, Z21, Z21
-	VFNMADD231PD Z27, Z15, Z21
-	VFMSUB231PD  Z8, Z15, Z21
-	KMOVB        1(BX)(DI*1), K1
-	KMOVB        1(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z13, Z15
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VMOVAPD.Z    Z15, K2, Z15
-	VMULPD       Z15, Z21, Z21
-	KMOVB        1(SP), K1
-	VMOVUPD      Z21, K1, 64(DX)(AX*1)
-	VADDPD       Z22, Z26, Z26
-	VADDPD       Z26, Z2, Z15
-	VMAXPD       Z26, Z2, Z16
-	VMINPD       Z26, Z2, Z26
-	VSUBPD       Z16, Z15, Z16
-	VSUBPD       Z16, Z26, Z26
-	VADDPD       Z26, Z3, Z3
-	VMOVAPD      Z15, Z2
-	VMOVUPD      320(SP), Z15
-	VMOVUPD      384(SP), Z16
-	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z24, Z19
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z22
-	VDIVPD       Z19, Z22, Z20
-	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z19, Z21
-	VSUBPD       Z21, Z24, Z21
-	VADDPD       Z15, Z21, Z21
-	VFNMADD231PD Z20, Z19, Z22
-	VFNMADD231PD Z20, Z21, Z22
-	VFMADD231PD  Z15, Z20, Z17
-	VADDPD       Z17, Z16, Z17
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x00, Z4, Z16, K1
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z16
-	VBLENDMPD    Z24, Z16, K1, Z9
-	VBLENDMPD    Z16, Z24, K1, Z10
-	VMOVAPD.Z    Z15, K1, Z15
-	VMULPD       Z20, Z9, Z16
-	VMOVUPD      Z16, Z19
-	VFNMADD231PD Z20, Z9, Z19
-	VFNMADD231PD Z22, Z16, Z19
-	VFNMADD231PD Z15, Z20, Z19
-	VMULPD       Z17, Z10, Z10
-	VFMADD231PD  Z0, Z10, Z9
-	VMULPD       Z9, Z20, Z10
-	VMULPD       Z22, Z10, Z22
-	VMOVUPD      Z16, Z15
-	VMOVUPD      Z19, Z20
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough252
-
-again251:
-	VSQRTPD      Z16, Z15
-	VMOVUPD      Z16, Z21
-	VFNMADD231PD Z15, Z15, Z21
-	VSUBPD       Z21, Z19, Z20
-	VADDPD       Z15, Z15, Z21
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z21, Z21
-	VDIVPD       Z21, Z20, Z20
-	DECQ         R9
-	JNZ          again251
-
-enough252:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough254
-
-again253:
-	VMULPD       Z16, Z15, Z21
-	VMOVUPD      Z21, Z23
-	VFNMADD231PD Z16, Z15, Z23
-	VFMADD231PD  Z19, Z15, Z23
-	VFMADD231PD  Z16, Z20, Z23
-	VMOVUPD      Z23, Z20
-	VMOVUPD      Z21, Z15
-	DECQ         R9
-	JNZ          again253
-
-enough254:
-	VMULPD       Z17, Z20, Z21
-	VFMSUB231PD  Z17, Z15, Z21
-	VMULPD       Z10, Z20, Z20
-	VFNMADD231PD Z22, Z15, Z20
-	VFMSUB231PD  Z10, Z15, Z20
-	KMOVB        2(BX)(DI*1), K1
-	KMOVB        2(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z13, Z15
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VMOVAPD.Z    Z15, K2, Z15
-	VMULPD       Z15, Z20, Z20
-	KMOVB        2(SP), K1
-	VMOVUPD      Z20, K1, 128(DX)(AX*1)
-	VMOVUPD      448(SP), Z15
-	VMOVUPD      512(SP), Z16
-	VADDPD.BCST  f64_3ff0000000000000<>+0(SB), Z25, Z17
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z22
-	VDIVPD       Z17, Z22, Z19
-	VSUBPD.BCST  f64_3ff0000000000000<>+0(SB), Z17, Z20
-	VSUBPD       Z20, Z25, Z20
-	VADDPD       Z15, Z20, Z20
-	VFNMADD231PD Z19, Z17, Z22
-	VFNMADD231PD Z19, Z20, Z22
-	VFMADD231PD  Z15, Z19, Z18
-	VADDPD       Z18, Z16, Z18
-	VXORPS       Y4, Y4, Y4
-	VCMPPD       $0x00, Z4, Z16, K1
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z16
-	VBLENDMPD    Z25, Z16, K1, Z11
-	VBLENDMPD    Z16, Z25, K1, Z12
-	VMOVAPD.Z    Z15, K1, Z15
-	VMULPD       Z19, Z11, Z16
-	VMOVUPD      Z16, Z17
-	VFNMADD231PD Z19, Z11, Z17
-	VFNMADD231PD Z22, Z16, Z17
-	VFNMADD231PD Z15, Z19, Z17
-	VMULPD       Z18, Z12, Z12
-	VFMADD231PD  Z0, Z12, Z11
-	VMULPD       Z11, Z19, Z12
-	VMULPD       Z22, Z12, Z22
-	VMOVUPD      Z16, Z15
-	VMOVUPD      Z17, Z19
-	MOVQ         root+112(FP), R9
-	TESTQ        R9, R9
-	JZ           enough256
-
-again255:
-	VSQRTPD      Z16, Z15
-	VMOVUPD      Z16, Z20
-	VFNMADD231PD Z15, Z15, Z20
-	VSUBPD       Z20, Z17, Z19
-	VADDPD       Z15, Z15, Z20
-	VMAXPD.BCST  f64_39b0000000000000<>+0(SB), Z20, Z20
-	VDIVPD       Z20, Z19, Z19
-	DECQ         R9
-	JNZ          again255
-
-enough256:
+less256:
+less255:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
 	JZ    enough258
 
 again257:
-	VMULPD       Z16, Z15, Z20
-	VMOVUPD      Z20, Z23
-	VFNMADD231PD Z16, Z15, Z23
-	VFMADD231PD  Z17, Z15, Z23
-	VFMADD231PD  Z16, Z19, Z23
-	VMOVUPD      Z23, Z19
-	VMOVUPD      Z20, Z15
-	DECQ         R9
-	JNZ          again257
+	VMULPD      Z4, Z23, Z24
+	VFMADD231PD Z11, Z23, Z24
+	VMOVUPD     Z24, Z23
+	DECQ        R9
+	JNZ         again257
 
 enough258:
-	VMULPD       Z18, Z19, Z20
-	VFMSUB231PD  Z18, Z15, Z20
-	VMULPD       Z12, Z19, Z19
-	VFNMADD231PD Z22, Z15, Z19
-	VFMSUB231PD  Z12, Z15, Z19
-	KMOVB        3(BX)(DI*1), K1
-	KMOVB        3(SI)(DI*1), K2
+	VMULPD       Z6, Z12, Z12
+	VFMADD231PD  Z0, Z12, Z5
+	VMULPD       Z6, Z23, Z6
+	VMULPD       Z5, Z23, Z5
+	KMOVB        (BX)(DI*1), K1
+	KMOVB        (SI)(DI*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z13, Z15
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VMOVAPD.Z    Z15, K2, Z15
-	VMULPD       Z15, Z19, Z19
-	KMOVB        3(SP), K1
-	VMOVUPD      Z19, K1, 192(DX)(AX*1)
-	VADDPD       Z20, Z21, Z21
-	VADDPD       Z21, Z2, Z15
-	VMAXPD       Z21, Z2, Z16
-	VMINPD       Z21, Z2, Z21
-	VSUBPD       Z16, Z15, Z16
-	VSUBPD       Z16, Z21, Z21
-	VADDPD       Z21, Z3, Z3
-	VMOVAPD      Z15, Z2
-	ADDQ         $+256, AX
-	SUBQ         $0x20, R8
-	JG           group240
+	VMOVUPD      Z1, Z4
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z    Z4, K2, Z4
+	VMULPD       Z4, Z5, Z5
+	KMOVB        (SP), K1
+	VMOVUPD      Z5, K1, (DX)(AX*1)
+	VMOVUPD      256(SP), Z4
+	VMOVUPD      192(SP), Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z23
+	VADDPD       Z23, Z28, Z24
+	VDIVPD       Z24, Z23, Z24
+	VSUBPD       Z24, Z23, Z23
+	VFNMADD231PD Z24, Z28, Z23
+	VFNMADD231PD Z24, Z5, Z23
+	VFMADD231PD  Z5, Z24, Z7
+	VXORPS       Y14, Y14, Y14
+	VMAXPD       Z4, Z14, Z14
+	VADDPD       Z7, Z14, Z7
+	VMULPD       Z24, Z28, Z25
+	VMOVUPD      Z25, Z26
+	VFMSUB231PD  Z24, Z28, Z26
+	VFMADD231PD  Z24, Z5, Z26
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x11, Z13, Z4, K1
+	VBLENDMPD    Z25, Z24, K1, Z15
+	VBLENDMPD    Z24, Z25, K1, Z16
+	VMOVAPD.Z    Z26, K1, Z4
+	VFMADD231PD  Z23, Z15, Z4
+	VADDPD       Z4, Z15, Z5
+	VMOVUPD      Z5, Z23
+	CMPQ         root+112(FP), $0x01
+	JL           less259
+	VSQRTPD      Z23, Z23
+	CMPQ         root+112(FP), $0x02
+	JL           less260
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      64(R9)(AX*1), Z23
 
-done241:
+less260:
+less259:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough262
+
+again261:
+	VMULPD      Z4, Z23, Z24
+	VFMADD231PD Z15, Z23, Z24
+	VMOVUPD     Z24, Z23
+	DECQ        R9
+	JNZ         again261
+
+enough262:
+	VMULPD       Z7, Z16, Z16
+	VFMADD231PD  Z0, Z16, Z5
+	VMULPD       Z7, Z23, Z7
+	VMULPD       Z5, Z23, Z5
+	KMOVB        1(BX)(DI*1), K1
+	KMOVB        1(SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD      Z1, Z4
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z    Z4, K2, Z4
+	VMULPD       Z4, Z5, Z5
+	KMOVB        1(SP), K1
+	VMOVUPD      Z5, K1, 64(DX)(AX*1)
+	VADDPD       Z7, Z6, Z6
+	VADDPD       Z6, Z2, Z4
+	VMAXPD       Z6, Z2, Z5
+	VMINPD       Z6, Z2, Z6
+	VSUBPD       Z5, Z4, Z5
+	VSUBPD       Z5, Z6, Z6
+	VADDPD       Z6, Z3, Z3
+	VMOVAPD      Z4, Z2
+	VMOVUPD      384(SP), Z4
+	VMOVUPD      320(SP), Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z23
+	VADDPD       Z23, Z29, Z24
+	VDIVPD       Z24, Z23, Z24
+	VSUBPD       Z24, Z23, Z23
+	VFNMADD231PD Z24, Z29, Z23
+	VFNMADD231PD Z24, Z5, Z23
+	VFMADD231PD  Z5, Z24, Z8
+	VXORPS       Y17, Y17, Y17
+	VMAXPD       Z4, Z17, Z17
+	VADDPD       Z8, Z17, Z8
+	VMULPD       Z24, Z29, Z25
+	VMOVUPD      Z25, Z26
+	VFMSUB231PD  Z24, Z29, Z26
+	VFMADD231PD  Z24, Z5, Z26
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x11, Z13, Z4, K1
+	VBLENDMPD    Z25, Z24, K1, Z18
+	VBLENDMPD    Z24, Z25, K1, Z19
+	VMOVAPD.Z    Z26, K1, Z4
+	VFMADD231PD  Z23, Z18, Z4
+	VADDPD       Z4, Z18, Z5
+	VMOVUPD      Z5, Z23
+	CMPQ         root+112(FP), $0x01
+	JL           less263
+	VSQRTPD      Z23, Z23
+	CMPQ         root+112(FP), $0x02
+	JL           less264
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      128(R9)(AX*1), Z23
+
+less264:
+less263:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough266
+
+again265:
+	VMULPD      Z4, Z23, Z24
+	VFMADD231PD Z18, Z23, Z24
+	VMOVUPD     Z24, Z23
+	DECQ        R9
+	JNZ         again265
+
+enough266:
+	VMULPD       Z8, Z19, Z19
+	VFMADD231PD  Z0, Z19, Z5
+	VMULPD       Z8, Z23, Z8
+	VMULPD       Z5, Z23, Z5
+	KMOVB        2(BX)(DI*1), K1
+	KMOVB        2(SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD      Z1, Z4
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z    Z4, K2, Z4
+	VMULPD       Z4, Z5, Z5
+	KMOVB        2(SP), K1
+	VMOVUPD      Z5, K1, 128(DX)(AX*1)
+	VMOVUPD      512(SP), Z4
+	VMOVUPD      448(SP), Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z23
+	VADDPD       Z23, Z30, Z24
+	VDIVPD       Z24, Z23, Z24
+	VSUBPD       Z24, Z23, Z23
+	VFNMADD231PD Z24, Z30, Z23
+	VFNMADD231PD Z24, Z5, Z23
+	VFMADD231PD  Z5, Z24, Z9
+	VXORPS       Y20, Y20, Y20
+	VMAXPD       Z4, Z20, Z20
+	VADDPD       Z9, Z20, Z9
+	VMULPD       Z24, Z30, Z25
+	VMOVUPD      Z25, Z26
+	VFMSUB231PD  Z24, Z30, Z26
+	VFMADD231PD  Z24, Z5, Z26
+	VXORPS       Y13, Y13, Y13
+	VCMPPD       $0x11, Z13, Z4, K1
+	VBLENDMPD    Z25, Z24, K1, Z21
+	VBLENDMPD    Z24, Z25, K1, Z22
+	VMOVAPD.Z    Z26, K1, Z4
+	VFMADD231PD  Z23, Z21, Z4
+	VADDPD       Z4, Z21, Z5
+	VMOVUPD      Z5, Z23
+	CMPQ         root+112(FP), $0x01
+	JL           less267
+	VSQRTPD      Z23, Z23
+	CMPQ         root+112(FP), $0x02
+	JL           less268
+	MOVQ         powers+120(FP), R9
+	VMOVUPD      192(R9)(AX*1), Z23
+
+less268:
+less267:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough270
+
+again269:
+	VMULPD      Z4, Z23, Z24
+	VFMADD231PD Z21, Z23, Z24
+	VMOVUPD     Z24, Z23
+	DECQ        R9
+	JNZ         again269
+
+enough270:
+	VMULPD      Z9, Z22, Z22
+	VFMADD231PD Z0, Z22, Z5
+	VMULPD      Z9, Z23, Z9
+	VMULPD      Z5, Z23, Z5
+	KMOVB       3(BX)(DI*1), K1
+	KMOVB       3(SI)(DI*1), K2
+	KORW        K1, K2, K2
+	VMOVUPD     Z1, Z4
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z   Z4, K2, Z4
+	VMULPD      Z4, Z5, Z5
+	KMOVB       3(SP), K1
+	VMOVUPD     Z5, K1, 192(DX)(AX*1)
+	VADDPD      Z9, Z8, Z8
+	VADDPD      Z8, Z2, Z4
+	VMAXPD      Z8, Z2, Z5
+	VMINPD      Z8, Z2, Z8
+	VSUBPD      Z5, Z4, Z5
+	VSUBPD      Z5, Z8, Z8
+	VADDPD      Z8, Z3, Z3
+	VMOVAPD     Z4, Z2
+	ADDQ        $+256, AX
+	SUBQ        $0x20, R8
+	JG          group252
+
+done253:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, CX
@@ -9194,44 +9260,390 @@ done241:
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
 	ADDQ          AX, SI
+	SHLQ          $0x06, AX
+	ADDQ          AX, powers+120(FP)
 	ADDQ          $0x18, p+88(FP)
 	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z2, Y4
-	VEXTRACTF64X4 $0x01, Z3, Y13
-	VADDPD        Y13, Y3, Y3
-	VADDPD        Y4, Y2, Y13
-	VMAXPD        Y4, Y2, Y15
-	VMINPD        Y4, Y2, Y4
-	VSUBPD        Y15, Y13, Y15
-	VSUBPD        Y15, Y4, Y4
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
-	VMOVAPD       Y13, Y2
-	VEXTRACTF64X2 $0x01, Y2, X4
-	VEXTRACTF64X2 $0x01, Y3, X13
-	VADDPD        X13, X3, X3
-	VADDPD        X4, X2, X13
-	VMAXPD        X4, X2, X15
-	VMINPD        X4, X2, X4
-	VSUBPD        X15, X13, X15
-	VSUBPD        X15, X4, X4
+	VADDPD        Y1, Y2, Y4
+	VMAXPD        Y1, Y2, Y5
+	VMINPD        Y1, Y2, Y1
+	VSUBPD        Y5, Y4, Y5
+	VSUBPD        Y5, Y1, Y1
+	VADDPD        Y1, Y3, Y3
+	VMOVAPD       Y4, Y2
+	VEXTRACTF64X2 $0x01, Y2, X1
+	VEXTRACTF64X2 $0x01, Y3, X4
 	VADDPD        X4, X3, X3
-	VMOVAPD       X13, X2
-	VUNPCKHPD     X2, X2, X4
-	VUNPCKHPD     X3, X3, X13
-	VADDPD        X13, X3, X3
-	VADDPD        X4, X2, X13
-	VMAXPD        X4, X2, X15
-	VMINPD        X4, X2, X4
-	VSUBPD        X15, X13, X15
-	VSUBPD        X15, X4, X4
+	VADDPD        X1, X2, X4
+	VMAXPD        X1, X2, X5
+	VMINPD        X1, X2, X1
+	VSUBPD        X5, X4, X5
+	VSUBPD        X5, X1, X1
+	VADDPD        X1, X3, X3
+	VMOVAPD       X4, X2
+	VUNPCKHPD     X2, X2, X1
+	VUNPCKHPD     X3, X3, X4
 	VADDPD        X4, X3, X3
-	VMOVAPD       X13, X2
+	VADDPD        X1, X2, X4
+	VMAXPD        X1, X2, X5
+	VMINPD        X1, X2, X1
+	VSUBPD        X5, X4, X5
+	VSUBPD        X5, X1, X1
+	VADDPD        X1, X3, X3
+	VMOVAPD       X4, X2
 	VADDPD        X3, X2, X2
 	VMOVSD        X2, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row238
+	JNZ           row250
 
-last239:
+last251:
+	VZEROUPPER
+	RET
+
+// func sigmoidPowers64AVX512(h *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, f *float64)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sigmoidPowers64AVX512(SB), NOSPLIT, $0-80
+	MOVQ         h+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         p+64(FP), DX
+	MOVQ         pos+40(FP), BX
+	MOVQ         neg+48(FP), SI
+	MOVQ         f+72(FP), DI
+	VBROADCASTSD (DI), Z0
+	MOVQ         f+72(FP), DI
+	VBROADCASTSD 8(DI), Z1
+	CMPQ         rows+24(FP), $0x00
+	JEQ          last273
+
+row271:
+	XORQ  R8, R8
+	MOVQ  n+32(FP), R9
+	TESTQ R9, R9
+	JZ    done274
+
+group272:
+	MOVQ             R8, DI
+	SHRQ             $0x06, DI
+	KMOVB            (BX)(DI*1), K1
+	KMOVB            (SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        (CX)(R8*1), K2, Z2
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
+	VMOVUPD          Z2, K2, Z3
+	VBROADCASTSD     8(DX), Z2
+	VBROADCASTSD     16(DX), Z9
+	VSUBPD           Z2, Z3, Z10
+	VSUBPD           Z3, Z10, Z11
+	VSUBPD           Z11, Z10, Z12
+	VSUBPD           Z12, Z3, Z12
+	VADDPD           Z2, Z11, Z11
+	VSUBPD           Z11, Z12, Z12
+	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z10, Z2
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z2, K1
+	VMOVAPD.Z        Z12, K1, Z12
+	VADDPD           Z12, Z10, Z2
+	VSUBPD           Z10, Z2, Z10
+	VSUBPD           Z10, Z12, Z12
+	VMOVAPD.Z        Z12, K1, Z12
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z2, Z10
+	VXORPD           Z10, Z12, Z10
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
+	VXORPS           Y4, Y4, Y4
+	VCMPPD           $0x11, Z4, Z2, K1
+	VMOVAPD.Z        Z10, K1, Z9
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z11
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z11
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z11, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z3
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z3
+	VADDPD           Z10, Z3, Z3
+	VMULPD           Z3, Z3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z10
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z10, Z13
+	VSUBPD           Z13, Z3, Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z15
+	VFMADD231PD      Z3, Z14, Z15
+	VFMADD231PD      Z15, Z12, Z13
+	VADDPD           Z13, Z10, Z15
+	VPSLLQ           $0x34, Z11, Z11
+	VSUBPD           Z10, Z15, Z10
+	VSUBPD           Z10, Z13, Z13
+	VMULPD           Z11, Z13, Z13
+	VMULPD           Z11, Z15, Z15
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z3
+	VADDPD           Z3, Z15, Z10
+	VDIVPD           Z10, Z3, Z10
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z11
+	VFMADD231PD      Z3, Z15, Z11
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VCMPPD           $0x15, Z3, Z15, K1
+	VBLENDMPD        Z11, Z15, K1, Z5
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
+	VMOVAPD.Z        Z3, K1, Z3
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z11
+	VMOVAPD.Z        Z11, K1, Z11
+	VFMADD231PD      Z13, Z10, Z11
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z10
+	VDIVPD           Z10, Z5, Z10
+	VMULPD           Z10, Z10, Z12
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z12, Z13
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z14
+	VMULPD           Z14, Z5, Z14
+	VMULPD           Z5, Z14, Z14
+	VMOVUPD          Z14, Z15
+	VFMADD231PD      Z12, Z13, Z15
+	VFMADD231PD      Z15, Z10, Z11
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
+	VMULPD           Z5, Z10, Z10
+	VMOVUPD          Z14, Z12
+	VFMSUB231PD      Z5, Z10, Z12
+	VSUBPD           Z12, Z11, Z11
+	VSUBPD           Z14, Z5, Z10
+	VADDPD           Z10, Z3, Z12
+	VSUBPD           Z3, Z12, Z3
+	VSUBPD           Z10, Z3, Z3
+	VSUBPD           Z5, Z10, Z10
+	VADDPD           Z14, Z10, Z10
+	VADDPD           Z10, Z3, Z3
+	VSUBPD           Z11, Z3, Z3
+	VXORPS           Y6, Y6, Y6
+	VMINPD           Z2, Z6, Z6
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
+	VSUBPD           Z12, Z6, Z2
+	VSUBPD           Z6, Z2, Z10
+	VSUBPD           Z10, Z2, Z11
+	VSUBPD           Z11, Z6, Z11
+	VADDPD           Z10, Z12, Z10
+	VSUBPD           Z10, Z11, Z11
+	VADDPD           Z9, Z11, Z11
+	VADDPD           Z3, Z11, Z3
+	VADDPD           Z3, Z2, Z12
+	VSUBPD           Z2, Z12, Z2
+	VSUBPD           Z2, Z3, Z3
+	VMULPD           Z12, Z0, Z2
+	VMOVUPD          Z2, Z9
+	VFMSUB231PD      Z12, Z0, Z9
+	VFMADD231PD      Z12, Z1, Z9
+	VFMADD231PD      Z3, Z0, Z9
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z2, Z2
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z2, Z3
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z2
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z2
+	VADDPD           Z9, Z2, Z2
+	VMULPD           Z2, Z2, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z2, Z9
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z9, Z11
+	VSUBPD           Z11, Z2, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z13
+	VFMADD231PD      Z2, Z12, Z13
+	VFMADD231PD      Z13, Z10, Z11
+	VADDPD           Z11, Z9, Z13
+	VPSLLQ           $0x34, Z3, Z3
+	VMULPD           Z3, Z13, Z13
+	VMOVUPD          Z13, (AX)(R8*1)
+	KMOVB            1(BX)(DI*1), K1
+	KMOVB            1(SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPD.Z        64(CX)(R8*1), K2, Z2
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
+	VMOVUPD          Z2, K2, Z3
+	VBROADCASTSD     8(DX), Z2
+	VBROADCASTSD     16(DX), Z9
+	VSUBPD           Z2, Z3, Z10
+	VSUBPD           Z3, Z10, Z11
+	VSUBPD           Z11, Z10, Z12
+	VSUBPD           Z12, Z3, Z12
+	VADDPD           Z2, Z11, Z11
+	VSUBPD           Z11, Z12, Z12
+	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z10, Z2
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z2, K1
+	VMOVAPD.Z        Z12, K1, Z12
+	VADDPD           Z12, Z10, Z2
+	VSUBPD           Z10, Z2, Z10
+	VSUBPD           Z10, Z12, Z12
+	VMOVAPD.Z        Z12, K1, Z12
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z2, Z10
+	VXORPD           Z10, Z12, Z10
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
+	VXORPS           Y4, Y4, Y4
+	VCMPPD           $0x11, Z4, Z2, K1
+	VMOVAPD.Z        Z10, K1, Z9
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z11
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z11
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z11, Z12
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z3
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z3
+	VADDPD           Z10, Z3, Z3
+	VMULPD           Z3, Z3, Z12
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z10
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z10, Z13
+	VSUBPD           Z13, Z3, Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z15
+	VFMADD231PD      Z3, Z14, Z15
+	VFMADD231PD      Z15, Z12, Z13
+	VADDPD           Z13, Z10, Z15
+	VPSLLQ           $0x34, Z11, Z11
+	VSUBPD           Z10, Z15, Z10
+	VSUBPD           Z10, Z13, Z13
+	VMULPD           Z11, Z13, Z13
+	VMULPD           Z11, Z15, Z15
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z3
+	VADDPD           Z3, Z15, Z10
+	VDIVPD           Z10, Z3, Z10
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z11
+	VFMADD231PD      Z3, Z15, Z11
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VCMPPD           $0x15, Z3, Z15, K1
+	VBLENDMPD        Z11, Z15, K1, Z7
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
+	VMOVAPD.Z        Z3, K1, Z3
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z11
+	VMOVAPD.Z        Z11, K1, Z11
+	VFMADD231PD      Z13, Z10, Z11
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z7, Z10
+	VDIVPD           Z10, Z7, Z10
+	VMULPD           Z10, Z10, Z12
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z12, Z13
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z14
+	VMULPD           Z14, Z7, Z14
+	VMULPD           Z7, Z14, Z14
+	VMOVUPD          Z14, Z15
+	VFMADD231PD      Z12, Z13, Z15
+	VFMADD231PD      Z15, Z10, Z11
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
+	VMULPD           Z7, Z10, Z10
+	VMOVUPD          Z14, Z12
+	VFMSUB231PD      Z7, Z10, Z12
+	VSUBPD           Z12, Z11, Z11
+	VSUBPD           Z14, Z7, Z10
+	VADDPD           Z10, Z3, Z12
+	VSUBPD           Z3, Z12, Z3
+	VSUBPD           Z10, Z3, Z3
+	VSUBPD           Z7, Z10, Z10
+	VADDPD           Z14, Z10, Z10
+	VADDPD           Z10, Z3, Z3
+	VSUBPD           Z11, Z3, Z3
+	VXORPS           Y8, Y8, Y8
+	VMINPD           Z2, Z8, Z8
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z8, Z8
+	VSUBPD           Z12, Z8, Z2
+	VSUBPD           Z8, Z2, Z10
+	VSUBPD           Z10, Z2, Z11
+	VSUBPD           Z11, Z8, Z11
+	VADDPD           Z10, Z12, Z10
+	VSUBPD           Z10, Z11, Z11
+	VADDPD           Z9, Z11, Z11
+	VADDPD           Z3, Z11, Z3
+	VADDPD           Z3, Z2, Z12
+	VSUBPD           Z2, Z12, Z2
+	VSUBPD           Z2, Z3, Z3
+	VMULPD           Z12, Z0, Z2
+	VMOVUPD          Z2, Z9
+	VFMSUB231PD      Z12, Z0, Z9
+	VFMADD231PD      Z12, Z1, Z9
+	VFMADD231PD      Z3, Z0, Z9
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z2, Z2
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z2, Z3
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z10
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z2
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z2
+	VADDPD           Z9, Z2, Z2
+	VMULPD           Z2, Z2, Z10
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z2, Z9
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z9, Z11
+	VSUBPD           Z11, Z2, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z13
+	VFMADD231PD      Z2, Z12, Z13
+	VFMADD231PD      Z13, Z10, Z11
+	VADDPD           Z11, Z9, Z13
+	VPSLLQ           $0x34, Z3, Z3
+	VMULPD           Z3, Z13, Z13
+	VMOVUPD          Z13, 64(AX)(R8*1)
+	ADDQ             $+128, R8
+	SUBQ             $0x10, R9
+	JG               group272
+
+done274:
+	MOVQ stride+16(FP), DI
+	SHLQ $0x03, DI
+	ADDQ DI, CX
+	MOVQ words+56(FP), DI
+	SHLQ $0x03, DI
+	ADDQ DI, BX
+	ADDQ DI, SI
+	SHLQ $0x06, DI
+	ADDQ DI, AX
+	ADDQ $0x18, DX
+	DECQ rows+24(FP)
+	JNZ  row271
+
+last273:
 	VZEROUPPER
 	RET

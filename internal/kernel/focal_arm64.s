@@ -22,22 +22,22 @@ DATA laneconstants32<>+112(SB)/8, $0x2000000010000000
 DATA laneconstants32<>+120(SB)/8, $0x8000000040000000
 GLOBL laneconstants32<>(SB), RODATA|NOPTR, $128
 
-DATA constants32<>+0(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+8(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+16(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+24(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+32(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+40(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+48(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+56(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+64(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+72(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+80(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+88(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+96(SB)/8, $0x8000000080000000
-DATA constants32<>+104(SB)/8, $0x8000000080000000
-DATA constants32<>+112(SB)/8, $0x8000000080000000
-DATA constants32<>+120(SB)/8, $0x8000000080000000
+DATA constants32<>+0(SB)/8, $0xff7fffffff7fffff
+DATA constants32<>+8(SB)/8, $0xff7fffffff7fffff
+DATA constants32<>+16(SB)/8, $0xff7fffffff7fffff
+DATA constants32<>+24(SB)/8, $0xff7fffffff7fffff
+DATA constants32<>+32(SB)/8, $0x8000000080000000
+DATA constants32<>+40(SB)/8, $0x8000000080000000
+DATA constants32<>+48(SB)/8, $0x8000000080000000
+DATA constants32<>+56(SB)/8, $0x8000000080000000
+DATA constants32<>+64(SB)/8, $0xc2b00f34c2b00f34
+DATA constants32<>+72(SB)/8, $0xc2b00f34c2b00f34
+DATA constants32<>+80(SB)/8, $0xc2b00f34c2b00f34
+DATA constants32<>+88(SB)/8, $0xc2b00f34c2b00f34
+DATA constants32<>+96(SB)/8, $0x4b40007f4b40007f
+DATA constants32<>+104(SB)/8, $0x4b40007f4b40007f
+DATA constants32<>+112(SB)/8, $0x4b40007f4b40007f
+DATA constants32<>+120(SB)/8, $0x4b40007f4b40007f
 DATA constants32<>+128(SB)/8, $0x3fb8aa3b3fb8aa3b
 DATA constants32<>+136(SB)/8, $0x3fb8aa3b3fb8aa3b
 DATA constants32<>+144(SB)/8, $0x3fb8aa3b3fb8aa3b
@@ -74,47 +74,79 @@ DATA constants32<>+384(SB)/8, $0x3efffffe3efffffe
 DATA constants32<>+392(SB)/8, $0x3efffffe3efffffe
 DATA constants32<>+400(SB)/8, $0x3efffffe3efffffe
 DATA constants32<>+408(SB)/8, $0x3efffffe3efffffe
-DATA constants32<>+416(SB)/8, $0x3b57a4e73b57a4e7
-DATA constants32<>+424(SB)/8, $0x3b57a4e73b57a4e7
-DATA constants32<>+432(SB)/8, $0x3b57a4e73b57a4e7
-DATA constants32<>+440(SB)/8, $0x3b57a4e73b57a4e7
-DATA constants32<>+448(SB)/8, $0xbca48be7bca48be7
-DATA constants32<>+456(SB)/8, $0xbca48be7bca48be7
-DATA constants32<>+464(SB)/8, $0xbca48be7bca48be7
-DATA constants32<>+472(SB)/8, $0xbca48be7bca48be7
-DATA constants32<>+480(SB)/8, $0x3d6b58463d6b5846
-DATA constants32<>+488(SB)/8, $0x3d6b58463d6b5846
-DATA constants32<>+496(SB)/8, $0x3d6b58463d6b5846
-DATA constants32<>+504(SB)/8, $0x3d6b58463d6b5846
-DATA constants32<>+512(SB)/8, $0xbdda5704bdda5704
-DATA constants32<>+520(SB)/8, $0xbdda5704bdda5704
-DATA constants32<>+528(SB)/8, $0xbdda5704bdda5704
-DATA constants32<>+536(SB)/8, $0xbdda5704bdda5704
-DATA constants32<>+544(SB)/8, $0x3e1d21af3e1d21af
-DATA constants32<>+552(SB)/8, $0x3e1d21af3e1d21af
-DATA constants32<>+560(SB)/8, $0x3e1d21af3e1d21af
-DATA constants32<>+568(SB)/8, $0x3e1d21af3e1d21af
-DATA constants32<>+576(SB)/8, $0xbe49a5aabe49a5aa
-DATA constants32<>+584(SB)/8, $0xbe49a5aabe49a5aa
-DATA constants32<>+592(SB)/8, $0xbe49a5aabe49a5aa
-DATA constants32<>+600(SB)/8, $0xbe49a5aabe49a5aa
-DATA constants32<>+608(SB)/8, $0x3e7f91f33e7f91f3
-DATA constants32<>+616(SB)/8, $0x3e7f91f33e7f91f3
-DATA constants32<>+624(SB)/8, $0x3e7f91f33e7f91f3
-DATA constants32<>+632(SB)/8, $0x3e7f91f33e7f91f3
-DATA constants32<>+640(SB)/8, $0xbeaaa6e8beaaa6e8
-DATA constants32<>+648(SB)/8, $0xbeaaa6e8beaaa6e8
-DATA constants32<>+656(SB)/8, $0xbeaaa6e8beaaa6e8
-DATA constants32<>+664(SB)/8, $0xbeaaa6e8beaaa6e8
-DATA constants32<>+672(SB)/8, $0x3effffe93effffe9
-DATA constants32<>+680(SB)/8, $0x3effffe93effffe9
-DATA constants32<>+688(SB)/8, $0x3effffe93effffe9
-DATA constants32<>+696(SB)/8, $0x3effffe93effffe9
-DATA constants32<>+704(SB)/8, $0x0d8000000d800000
-DATA constants32<>+712(SB)/8, $0x0d8000000d800000
-DATA constants32<>+720(SB)/8, $0x0d8000000d800000
-DATA constants32<>+728(SB)/8, $0x0d8000000d800000
-GLOBL constants32<>(SB), RODATA|NOPTR, $736
+DATA constants32<>+416(SB)/8, $0xbb57a4e7bb57a4e7
+DATA constants32<>+424(SB)/8, $0xbb57a4e7bb57a4e7
+DATA constants32<>+432(SB)/8, $0xbb57a4e7bb57a4e7
+DATA constants32<>+440(SB)/8, $0xbb57a4e7bb57a4e7
+DATA constants32<>+448(SB)/8, $0x3ca48be73ca48be7
+DATA constants32<>+456(SB)/8, $0x3ca48be73ca48be7
+DATA constants32<>+464(SB)/8, $0x3ca48be73ca48be7
+DATA constants32<>+472(SB)/8, $0x3ca48be73ca48be7
+DATA constants32<>+480(SB)/8, $0xbd6b5846bd6b5846
+DATA constants32<>+488(SB)/8, $0xbd6b5846bd6b5846
+DATA constants32<>+496(SB)/8, $0xbd6b5846bd6b5846
+DATA constants32<>+504(SB)/8, $0xbd6b5846bd6b5846
+DATA constants32<>+512(SB)/8, $0x3dda57043dda5704
+DATA constants32<>+520(SB)/8, $0x3dda57043dda5704
+DATA constants32<>+528(SB)/8, $0x3dda57043dda5704
+DATA constants32<>+536(SB)/8, $0x3dda57043dda5704
+DATA constants32<>+544(SB)/8, $0xbe1d21afbe1d21af
+DATA constants32<>+552(SB)/8, $0xbe1d21afbe1d21af
+DATA constants32<>+560(SB)/8, $0xbe1d21afbe1d21af
+DATA constants32<>+568(SB)/8, $0xbe1d21afbe1d21af
+DATA constants32<>+576(SB)/8, $0x3e49a5aa3e49a5aa
+DATA constants32<>+584(SB)/8, $0x3e49a5aa3e49a5aa
+DATA constants32<>+592(SB)/8, $0x3e49a5aa3e49a5aa
+DATA constants32<>+600(SB)/8, $0x3e49a5aa3e49a5aa
+DATA constants32<>+608(SB)/8, $0xbe7f91f3be7f91f3
+DATA constants32<>+616(SB)/8, $0xbe7f91f3be7f91f3
+DATA constants32<>+624(SB)/8, $0xbe7f91f3be7f91f3
+DATA constants32<>+632(SB)/8, $0xbe7f91f3be7f91f3
+DATA constants32<>+640(SB)/8, $0x3eaaa6e83eaaa6e8
+DATA constants32<>+648(SB)/8, $0x3eaaa6e83eaaa6e8
+DATA constants32<>+656(SB)/8, $0x3eaaa6e83eaaa6e8
+DATA constants32<>+664(SB)/8, $0x3eaaa6e83eaaa6e8
+DATA constants32<>+672(SB)/8, $0xbeffffe9beffffe9
+DATA constants32<>+680(SB)/8, $0xbeffffe9beffffe9
+DATA constants32<>+688(SB)/8, $0xbeffffe9beffffe9
+DATA constants32<>+696(SB)/8, $0xbeffffe9beffffe9
+DATA constants32<>+704(SB)/8, $0x3f0000003f000000
+DATA constants32<>+712(SB)/8, $0x3f0000003f000000
+DATA constants32<>+720(SB)/8, $0x3f0000003f000000
+DATA constants32<>+728(SB)/8, $0x3f0000003f000000
+DATA constants32<>+736(SB)/8, $0xbf000000bf000000
+DATA constants32<>+744(SB)/8, $0xbf000000bf000000
+DATA constants32<>+752(SB)/8, $0xbf000000bf000000
+DATA constants32<>+760(SB)/8, $0xbf000000bf000000
+DATA constants32<>+768(SB)/8, $0x3f3172183f317218
+DATA constants32<>+776(SB)/8, $0x3f3172183f317218
+DATA constants32<>+784(SB)/8, $0x3f3172183f317218
+DATA constants32<>+792(SB)/8, $0x3f3172183f317218
+DATA constants32<>+800(SB)/8, $0xb102e308b102e308
+DATA constants32<>+808(SB)/8, $0xb102e308b102e308
+DATA constants32<>+816(SB)/8, $0xb102e308b102e308
+DATA constants32<>+824(SB)/8, $0xb102e308b102e308
+DATA constants32<>+832(SB)/8, $0x4000000040000000
+DATA constants32<>+840(SB)/8, $0x4000000040000000
+DATA constants32<>+848(SB)/8, $0x4000000040000000
+DATA constants32<>+856(SB)/8, $0x4000000040000000
+DATA constants32<>+864(SB)/8, $0x3e8f82bc3e8f82bc
+DATA constants32<>+872(SB)/8, $0x3e8f82bc3e8f82bc
+DATA constants32<>+880(SB)/8, $0x3e8f82bc3e8f82bc
+DATA constants32<>+888(SB)/8, $0x3e8f82bc3e8f82bc
+DATA constants32<>+896(SB)/8, $0x3e8f59d13e8f59d1
+DATA constants32<>+904(SB)/8, $0x3e8f59d13e8f59d1
+DATA constants32<>+912(SB)/8, $0x3e8f59d13e8f59d1
+DATA constants32<>+920(SB)/8, $0x3e8f59d13e8f59d1
+DATA constants32<>+928(SB)/8, $0x3ecce94f3ecce94f
+DATA constants32<>+936(SB)/8, $0x3ecce94f3ecce94f
+DATA constants32<>+944(SB)/8, $0x3ecce94f3ecce94f
+DATA constants32<>+952(SB)/8, $0x3ecce94f3ecce94f
+DATA constants32<>+960(SB)/8, $0x3f2aaa803f2aaa80
+DATA constants32<>+968(SB)/8, $0x3f2aaa803f2aaa80
+DATA constants32<>+976(SB)/8, $0x3f2aaa803f2aaa80
+DATA constants32<>+984(SB)/8, $0x3f2aaa803f2aaa80
+GLOBL constants32<>(SB), RODATA|NOPTR, $992
 
 DATA laneconstants64<>+0(SB)/8, $0x0000000000000001
 DATA laneconstants64<>+8(SB)/8, $0x0000000000000002
@@ -150,8328 +182,7470 @@ DATA laneconstants64<>+240(SB)/8, $0x0000000040000000
 DATA laneconstants64<>+248(SB)/8, $0x0000000080000000
 GLOBL laneconstants64<>(SB), RODATA|NOPTR, $256
 
-DATA constants64<>+0(SB)/8, $0x43380000000003ff
-DATA constants64<>+8(SB)/8, $0x43380000000003ff
-DATA constants64<>+16(SB)/8, $0x43380000000003ff
-DATA constants64<>+24(SB)/8, $0x43380000000003ff
-DATA constants64<>+32(SB)/8, $0xc086229de89ac35d
-DATA constants64<>+40(SB)/8, $0xc086229de89ac35d
-DATA constants64<>+48(SB)/8, $0xc086229de89ac35d
-DATA constants64<>+56(SB)/8, $0xc086229de89ac35d
-DATA constants64<>+64(SB)/8, $0x40862829795a81ec
-DATA constants64<>+72(SB)/8, $0x40862829795a81ec
-DATA constants64<>+80(SB)/8, $0x40862829795a81ec
-DATA constants64<>+88(SB)/8, $0x40862829795a81ec
-DATA constants64<>+96(SB)/8, $0x3ff0000000000000
-DATA constants64<>+104(SB)/8, $0x3ff0000000000000
-DATA constants64<>+112(SB)/8, $0x3ff0000000000000
-DATA constants64<>+120(SB)/8, $0x3ff0000000000000
-DATA constants64<>+128(SB)/8, $0x000fffffffffffff
-DATA constants64<>+136(SB)/8, $0x000fffffffffffff
-DATA constants64<>+144(SB)/8, $0x000fffffffffffff
-DATA constants64<>+152(SB)/8, $0x000fffffffffffff
-DATA constants64<>+160(SB)/8, $0x3fe6a09e667f3bcd
-DATA constants64<>+168(SB)/8, $0x3fe6a09e667f3bcd
-DATA constants64<>+176(SB)/8, $0x3fe6a09e667f3bcd
-DATA constants64<>+184(SB)/8, $0x3fe6a09e667f3bcd
-DATA constants64<>+192(SB)/8, $0x00095f619980c433
-DATA constants64<>+200(SB)/8, $0x00095f619980c433
-DATA constants64<>+208(SB)/8, $0x00095f619980c433
-DATA constants64<>+216(SB)/8, $0x00095f619980c433
-DATA constants64<>+224(SB)/8, $0x4330000000000000
-DATA constants64<>+232(SB)/8, $0x4330000000000000
-DATA constants64<>+240(SB)/8, $0x4330000000000000
-DATA constants64<>+248(SB)/8, $0x4330000000000000
-DATA constants64<>+256(SB)/8, $0x43300000000003ff
-DATA constants64<>+264(SB)/8, $0x43300000000003ff
-DATA constants64<>+272(SB)/8, $0x43300000000003ff
-DATA constants64<>+280(SB)/8, $0x43300000000003ff
-DATA constants64<>+288(SB)/8, $0x3fc39a1e8c406a7b
-DATA constants64<>+296(SB)/8, $0x3fc39a1e8c406a7b
-DATA constants64<>+304(SB)/8, $0x3fc39a1e8c406a7b
-DATA constants64<>+312(SB)/8, $0x3fc39a1e8c406a7b
-DATA constants64<>+320(SB)/8, $0x3fc74663ced88dd5
-DATA constants64<>+328(SB)/8, $0x3fc74663ced88dd5
-DATA constants64<>+336(SB)/8, $0x3fc74663ced88dd5
-DATA constants64<>+344(SB)/8, $0x3fc74663ced88dd5
-DATA constants64<>+352(SB)/8, $0x3fcc71c521450bde
-DATA constants64<>+360(SB)/8, $0x3fcc71c521450bde
-DATA constants64<>+368(SB)/8, $0x3fcc71c521450bde
-DATA constants64<>+376(SB)/8, $0x3fcc71c521450bde
-DATA constants64<>+384(SB)/8, $0x3fd24924941e155d
-DATA constants64<>+392(SB)/8, $0x3fd24924941e155d
-DATA constants64<>+400(SB)/8, $0x3fd24924941e155d
-DATA constants64<>+408(SB)/8, $0x3fd24924941e155d
-DATA constants64<>+416(SB)/8, $0x3fd999999997ff19
-DATA constants64<>+424(SB)/8, $0x3fd999999997ff19
-DATA constants64<>+432(SB)/8, $0x3fd999999997ff19
-DATA constants64<>+440(SB)/8, $0x3fd999999997ff19
-DATA constants64<>+448(SB)/8, $0x3fe5555555555592
-DATA constants64<>+456(SB)/8, $0x3fe5555555555592
-DATA constants64<>+464(SB)/8, $0x3fe5555555555592
-DATA constants64<>+472(SB)/8, $0x3fe5555555555592
-DATA constants64<>+480(SB)/8, $0x3fc2f03ba7b2af25
-DATA constants64<>+488(SB)/8, $0x3fc2f03ba7b2af25
-DATA constants64<>+496(SB)/8, $0x3fc2f03ba7b2af25
-DATA constants64<>+504(SB)/8, $0x3fc2f03ba7b2af25
-DATA constants64<>+512(SB)/8, $0x4000000000000000
-DATA constants64<>+520(SB)/8, $0x4000000000000000
-DATA constants64<>+528(SB)/8, $0x4000000000000000
-DATA constants64<>+536(SB)/8, $0x4000000000000000
-DATA constants64<>+544(SB)/8, $0x3fe0000000000000
-DATA constants64<>+552(SB)/8, $0x3fe0000000000000
-DATA constants64<>+560(SB)/8, $0x3fe0000000000000
-DATA constants64<>+568(SB)/8, $0x3fe0000000000000
-DATA constants64<>+576(SB)/8, $0x3dea39ef35793c76
-DATA constants64<>+584(SB)/8, $0x3dea39ef35793c76
-DATA constants64<>+592(SB)/8, $0x3dea39ef35793c76
-DATA constants64<>+600(SB)/8, $0x3dea39ef35793c76
-DATA constants64<>+608(SB)/8, $0x3fe62e42fee00000
-DATA constants64<>+616(SB)/8, $0x3fe62e42fee00000
-DATA constants64<>+624(SB)/8, $0x3fe62e42fee00000
-DATA constants64<>+632(SB)/8, $0x3fe62e42fee00000
-DATA constants64<>+640(SB)/8, $0x8000000000000000
-DATA constants64<>+648(SB)/8, $0x8000000000000000
-DATA constants64<>+656(SB)/8, $0x8000000000000000
-DATA constants64<>+664(SB)/8, $0x8000000000000000
-DATA constants64<>+672(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+680(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+688(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+696(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+704(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+712(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+720(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+728(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+736(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+744(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+752(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+760(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+768(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+776(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+784(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+792(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+800(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+808(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+816(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+824(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+832(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+840(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+848(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+856(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+864(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+872(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+880(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+888(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+896(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+904(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+912(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+920(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+928(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+936(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+944(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+952(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+960(SB)/8, $0x3f8111111112453e
-DATA constants64<>+968(SB)/8, $0x3f8111111112453e
-DATA constants64<>+976(SB)/8, $0x3f8111111112453e
-DATA constants64<>+984(SB)/8, $0x3f8111111112453e
-DATA constants64<>+992(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+1000(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+1008(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+1016(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+1024(SB)/8, $0x3fc555555555550d
-DATA constants64<>+1032(SB)/8, $0x3fc555555555550d
-DATA constants64<>+1040(SB)/8, $0x3fc555555555550d
-DATA constants64<>+1048(SB)/8, $0x3fc555555555550d
-DATA constants64<>+1056(SB)/8, $0x3fe000000000000a
-DATA constants64<>+1064(SB)/8, $0x3fe000000000000a
-DATA constants64<>+1072(SB)/8, $0x3fe000000000000a
-DATA constants64<>+1080(SB)/8, $0x3fe000000000000a
-DATA constants64<>+1088(SB)/8, $0x39b0000000000000
-DATA constants64<>+1096(SB)/8, $0x39b0000000000000
-DATA constants64<>+1104(SB)/8, $0x39b0000000000000
-DATA constants64<>+1112(SB)/8, $0x39b0000000000000
-GLOBL constants64<>(SB), RODATA|NOPTR, $1120
+DATA constants64<>+0(SB)/8, $0xffefffffffffffff
+DATA constants64<>+8(SB)/8, $0xffefffffffffffff
+DATA constants64<>+16(SB)/8, $0xffefffffffffffff
+DATA constants64<>+24(SB)/8, $0xffefffffffffffff
+DATA constants64<>+32(SB)/8, $0x8000000000000000
+DATA constants64<>+40(SB)/8, $0x8000000000000000
+DATA constants64<>+48(SB)/8, $0x8000000000000000
+DATA constants64<>+56(SB)/8, $0x8000000000000000
+DATA constants64<>+64(SB)/8, $0xc08628b76e3a7b61
+DATA constants64<>+72(SB)/8, $0xc08628b76e3a7b61
+DATA constants64<>+80(SB)/8, $0xc08628b76e3a7b61
+DATA constants64<>+88(SB)/8, $0xc08628b76e3a7b61
+DATA constants64<>+96(SB)/8, $0x43380000000003ff
+DATA constants64<>+104(SB)/8, $0x43380000000003ff
+DATA constants64<>+112(SB)/8, $0x43380000000003ff
+DATA constants64<>+120(SB)/8, $0x43380000000003ff
+DATA constants64<>+128(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+136(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+144(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+152(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+160(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+168(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+176(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+184(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+192(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+200(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+208(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+216(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+224(SB)/8, $0x3ff0000000000000
+DATA constants64<>+232(SB)/8, $0x3ff0000000000000
+DATA constants64<>+240(SB)/8, $0x3ff0000000000000
+DATA constants64<>+248(SB)/8, $0x3ff0000000000000
+DATA constants64<>+256(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+264(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+272(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+280(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+288(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+296(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+304(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+312(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+320(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+328(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+336(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+344(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+352(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+360(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+368(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+376(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+384(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+392(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+400(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+408(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+416(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+424(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+432(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+440(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+448(SB)/8, $0x3f8111111112453e
+DATA constants64<>+456(SB)/8, $0x3f8111111112453e
+DATA constants64<>+464(SB)/8, $0x3f8111111112453e
+DATA constants64<>+472(SB)/8, $0x3f8111111112453e
+DATA constants64<>+480(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+488(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+496(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+504(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+512(SB)/8, $0x3fc555555555550d
+DATA constants64<>+520(SB)/8, $0x3fc555555555550d
+DATA constants64<>+528(SB)/8, $0x3fc555555555550d
+DATA constants64<>+536(SB)/8, $0x3fc555555555550d
+DATA constants64<>+544(SB)/8, $0x3fe000000000000a
+DATA constants64<>+552(SB)/8, $0x3fe000000000000a
+DATA constants64<>+560(SB)/8, $0x3fe000000000000a
+DATA constants64<>+568(SB)/8, $0x3fe000000000000a
+DATA constants64<>+576(SB)/8, $0x3fe0000000000000
+DATA constants64<>+584(SB)/8, $0x3fe0000000000000
+DATA constants64<>+592(SB)/8, $0x3fe0000000000000
+DATA constants64<>+600(SB)/8, $0x3fe0000000000000
+DATA constants64<>+608(SB)/8, $0xbfe0000000000000
+DATA constants64<>+616(SB)/8, $0xbfe0000000000000
+DATA constants64<>+624(SB)/8, $0xbfe0000000000000
+DATA constants64<>+632(SB)/8, $0xbfe0000000000000
+DATA constants64<>+640(SB)/8, $0x3fe62e42fee00000
+DATA constants64<>+648(SB)/8, $0x3fe62e42fee00000
+DATA constants64<>+656(SB)/8, $0x3fe62e42fee00000
+DATA constants64<>+664(SB)/8, $0x3fe62e42fee00000
+DATA constants64<>+672(SB)/8, $0x3dea39ef35793c76
+DATA constants64<>+680(SB)/8, $0x3dea39ef35793c76
+DATA constants64<>+688(SB)/8, $0x3dea39ef35793c76
+DATA constants64<>+696(SB)/8, $0x3dea39ef35793c76
+DATA constants64<>+704(SB)/8, $0x4000000000000000
+DATA constants64<>+712(SB)/8, $0x4000000000000000
+DATA constants64<>+720(SB)/8, $0x4000000000000000
+DATA constants64<>+728(SB)/8, $0x4000000000000000
+DATA constants64<>+736(SB)/8, $0x3fc1b7ebe5a198aa
+DATA constants64<>+744(SB)/8, $0x3fc1b7ebe5a198aa
+DATA constants64<>+752(SB)/8, $0x3fc1b7ebe5a198aa
+DATA constants64<>+760(SB)/8, $0x3fc1b7ebe5a198aa
+DATA constants64<>+768(SB)/8, $0x3fc0dcbfb1280514
+DATA constants64<>+776(SB)/8, $0x3fc0dcbfb1280514
+DATA constants64<>+784(SB)/8, $0x3fc0dcbfb1280514
+DATA constants64<>+792(SB)/8, $0x3fc0dcbfb1280514
+DATA constants64<>+800(SB)/8, $0x3fc3b35bb36fd0b8
+DATA constants64<>+808(SB)/8, $0x3fc3b35bb36fd0b8
+DATA constants64<>+816(SB)/8, $0x3fc3b35bb36fd0b8
+DATA constants64<>+824(SB)/8, $0x3fc3b35bb36fd0b8
+DATA constants64<>+832(SB)/8, $0x3fc745c4b02b18b0
+DATA constants64<>+840(SB)/8, $0x3fc745c4b02b18b0
+DATA constants64<>+848(SB)/8, $0x3fc745c4b02b18b0
+DATA constants64<>+856(SB)/8, $0x3fc745c4b02b18b0
+DATA constants64<>+864(SB)/8, $0x3fcc71c748f337fe
+DATA constants64<>+872(SB)/8, $0x3fcc71c748f337fe
+DATA constants64<>+880(SB)/8, $0x3fcc71c748f337fe
+DATA constants64<>+888(SB)/8, $0x3fcc71c748f337fe
+DATA constants64<>+896(SB)/8, $0x3fd24924921e4c26
+DATA constants64<>+904(SB)/8, $0x3fd24924921e4c26
+DATA constants64<>+912(SB)/8, $0x3fd24924921e4c26
+DATA constants64<>+920(SB)/8, $0x3fd24924921e4c26
+DATA constants64<>+928(SB)/8, $0x3fd999999999c175
+DATA constants64<>+936(SB)/8, $0x3fd999999999c175
+DATA constants64<>+944(SB)/8, $0x3fd999999999c175
+DATA constants64<>+952(SB)/8, $0x3fd999999999c175
+DATA constants64<>+960(SB)/8, $0x3fe555555555554f
+DATA constants64<>+968(SB)/8, $0x3fe555555555554f
+DATA constants64<>+976(SB)/8, $0x3fe555555555554f
+DATA constants64<>+984(SB)/8, $0x3fe555555555554f
+GLOBL constants64<>(SB), RODATA|NOPTR, $992
 
-// func focalTerms32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
-TEXT ·focalTerms32NEON(SB), NOSPLIT, $512-136
+// func focalTerms32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+TEXT ·focalTerms32NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    dst+16(FP), R2
-	MOVD    terms+8(FP), R4
-	MOVD    n+56(FP), R9
-	LSR     $5, R9, R6
-	LSL     $2, R9
-	AND     $127, R9
-	MOVD    $frame-512(SP), R8
-	MOVD    rows+48(FP), R10
+	MOVD    terms+8(FP), R5
+	MOVD    n+56(FP), R10
+	LSR     $5, R10, R7
+	LSL     $2, R10
+	AND     $127, R10
+	MOVD    $frame-512(SP), R9
+	MOVD    rows+48(FP), R11
+	MOVD    neg+72(FP), R12
+	MOVD    pos+64(FP), R14
+	MOVD    $laneconstants32<>(SB), R19
+	MOVD    p+88(FP), R20
+	MOVD    $constants32<>(SB), R21
+	MOVD    exponent+96(FP), R22
+	MOVD    R22, R23
+	VLD1R.P 4(R23), [V2.S4]
+	MOVD    stride+40(FP), R22
+	MOVD    dstStride+24(FP), R23
+	CBZ     R11, last2
+row1:
+	MOVD    R20, R24
+	VLD1R.P 4(R24), [V3.S4]
+	VLD1R.P 4(R24), [V4.S4]
+	VLD1R.P 4(R24), [V5.S4]
+	ADD     $12, R20
+	MOVD    R0, R1
+	MOVD    R2, R3
+	MOVD    powers+120(FP), R4
+	MOVD    R5, R6
+	MOVD    R12, R13
+	MOVD    R14, R15
+	LSL     $1, R7, R8
+	SUBS    $2, R8
+	BMI     rest4
+group3:
+	VLD1R.P 4(R13), [V0.S4]
+	VLD1R.P 4(R15), [V1.S4]
+	VORR    V1.B16, V0.B16, V0.B16
+half7:
+	FMOVQ   (R19), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   96(R21), F11
+	WORD    $0x4eabd4e9 // VFSUB V11.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4e2dd50b // VFADD V13.S4, V8.S4, V11.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4eadd56c // VFSUB V13.S4, V11.S4, V12.S4
+	WORD    $0x4eacd50c // VFSUB V12.S4, V8.S4, V12.S4
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.S4, V13.S4, V15.S4
+	FMOVQ   352(R21), F13
+	VFMLA   V9.S4, V14.S4, V13.S4
+	FMOVQ   384(R21), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VFMLA   V14.S4, V9.S4, V12.S4
+	WORD    $0x4e2cd56e // VFADD V12.S4, V11.S4, V14.S4
+	VSHL    $23, V7.S4, V7.S4
+	WORD    $0x4eabd5cb // VFSUB V11.S4, V14.S4, V11.S4
+	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
+	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	WORD    $0x6e27ddce // VFMUL V7.S4, V14.S4, V14.S4
+	WORD    $0x6e2eddc7 // VFMUL V14.S4, V14.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   576(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   672(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	VFMLA   V14.S4, V9.S4, V11.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d5c8 // VFADD V7.S4, V14.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	VFMLA   V12.S4, V8.S4, V11.S4
+	WORD    $0x4e2bd5cb // VFADD V11.S4, V14.S4, V11.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	WORD    $0x4e2bd4eb // VFADD V11.S4, V7.S4, V11.S4
+	WORD    $0x6e28ddc7 // VFMUL V8.S4, V14.S4, V7.S4
+	WORD    $0x6ea0f8ed // VFNEG V7.S4, V13.S4
+	VFMLA   V8.S4, V14.S4, V13.S4
+	VFMLA   V8.S4, V12.S4, V13.S4
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ea6e58c // VFCMGT V6.S4, V12.S4, V12.S4
+	VMOV    V12.B16, V14.B16
+	VAND    V13.B16, V12.B16, V13.B16
+	VBSL    V8.B16, V7.B16, V12.B16
+	VBSL    V7.B16, V8.B16, V14.B16
+	VFMLA   V9.S4, V12.S4, V13.S4
+	WORD    $0x4e2dd586 // VFADD V13.S4, V12.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less8
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less9
+	FMOVQ   (R4), F7
+less9:
+less8:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough11
+again10:
+	WORD    $0x6e2ddce8 // VFMUL V13.S4, V7.S4, V8.S4
+	VFMLA   V12.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again10
+enough11:
+	WORD    $0x6e2bddce // VFMUL V11.S4, V14.S4, V14.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V14.S4, V6.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, (R3)
+	FMOVQ   F11, (R6)
+	FMOVQ   64(R19), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   64(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   96(R21), F11
+	WORD    $0x4eabd4e9 // VFSUB V11.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4e2dd50b // VFADD V13.S4, V8.S4, V11.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4eadd56c // VFSUB V13.S4, V11.S4, V12.S4
+	WORD    $0x4eacd50c // VFSUB V12.S4, V8.S4, V12.S4
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.S4, V13.S4, V15.S4
+	FMOVQ   352(R21), F13
+	VFMLA   V9.S4, V14.S4, V13.S4
+	FMOVQ   384(R21), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VFMLA   V14.S4, V9.S4, V12.S4
+	WORD    $0x4e2cd56e // VFADD V12.S4, V11.S4, V14.S4
+	VSHL    $23, V7.S4, V7.S4
+	WORD    $0x4eabd5cb // VFSUB V11.S4, V14.S4, V11.S4
+	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
+	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	WORD    $0x6e27ddce // VFMUL V7.S4, V14.S4, V14.S4
+	WORD    $0x6e2eddc7 // VFMUL V14.S4, V14.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   576(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   672(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	VFMLA   V14.S4, V9.S4, V11.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d5c8 // VFADD V7.S4, V14.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	VFMLA   V12.S4, V8.S4, V11.S4
+	WORD    $0x4e2bd5cb // VFADD V11.S4, V14.S4, V11.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	WORD    $0x4e2bd4eb // VFADD V11.S4, V7.S4, V11.S4
+	WORD    $0x6e28ddc7 // VFMUL V8.S4, V14.S4, V7.S4
+	WORD    $0x6ea0f8ed // VFNEG V7.S4, V13.S4
+	VFMLA   V8.S4, V14.S4, V13.S4
+	VFMLA   V8.S4, V12.S4, V13.S4
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ea6e58c // VFCMGT V6.S4, V12.S4, V12.S4
+	VMOV    V12.B16, V14.B16
+	VAND    V13.B16, V12.B16, V13.B16
+	VBSL    V8.B16, V7.B16, V12.B16
+	VBSL    V7.B16, V8.B16, V14.B16
+	VFMLA   V9.S4, V12.S4, V13.S4
+	WORD    $0x4e2dd586 // VFADD V13.S4, V12.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less12
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less13
+	FMOVQ   64(R4), F7
+less13:
+less12:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough15
+again14:
+	WORD    $0x6e2ddce8 // VFMUL V13.S4, V7.S4, V8.S4
+	VFMLA   V12.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again14
+enough15:
+	WORD    $0x6e2bddce // VFMUL V11.S4, V14.S4, V14.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V14.S4, V6.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 64(R3)
+	FMOVQ   F11, 64(R6)
+	FMOVQ   32(R19), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   96(R21), F11
+	WORD    $0x4eabd4e9 // VFSUB V11.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4e2dd50b // VFADD V13.S4, V8.S4, V11.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4eadd56c // VFSUB V13.S4, V11.S4, V12.S4
+	WORD    $0x4eacd50c // VFSUB V12.S4, V8.S4, V12.S4
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.S4, V13.S4, V15.S4
+	FMOVQ   352(R21), F13
+	VFMLA   V9.S4, V14.S4, V13.S4
+	FMOVQ   384(R21), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VFMLA   V14.S4, V9.S4, V12.S4
+	WORD    $0x4e2cd56e // VFADD V12.S4, V11.S4, V14.S4
+	VSHL    $23, V7.S4, V7.S4
+	WORD    $0x4eabd5cb // VFSUB V11.S4, V14.S4, V11.S4
+	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
+	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	WORD    $0x6e27ddce // VFMUL V7.S4, V14.S4, V14.S4
+	WORD    $0x6e2eddc7 // VFMUL V14.S4, V14.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   576(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   672(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	VFMLA   V14.S4, V9.S4, V11.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d5c8 // VFADD V7.S4, V14.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	VFMLA   V12.S4, V8.S4, V11.S4
+	WORD    $0x4e2bd5cb // VFADD V11.S4, V14.S4, V11.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	WORD    $0x4e2bd4eb // VFADD V11.S4, V7.S4, V11.S4
+	WORD    $0x6e28ddc7 // VFMUL V8.S4, V14.S4, V7.S4
+	WORD    $0x6ea0f8ed // VFNEG V7.S4, V13.S4
+	VFMLA   V8.S4, V14.S4, V13.S4
+	VFMLA   V8.S4, V12.S4, V13.S4
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ea6e58c // VFCMGT V6.S4, V12.S4, V12.S4
+	VMOV    V12.B16, V14.B16
+	VAND    V13.B16, V12.B16, V13.B16
+	VBSL    V8.B16, V7.B16, V12.B16
+	VBSL    V7.B16, V8.B16, V14.B16
+	VFMLA   V9.S4, V12.S4, V13.S4
+	WORD    $0x4e2dd586 // VFADD V13.S4, V12.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less16
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less17
+	FMOVQ   32(R4), F7
+less17:
+less16:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough19
+again18:
+	WORD    $0x6e2ddce8 // VFMUL V13.S4, V7.S4, V8.S4
+	VFMLA   V12.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again18
+enough19:
+	WORD    $0x6e2bddce // VFMUL V11.S4, V14.S4, V14.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V14.S4, V6.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 32(R3)
+	FMOVQ   F11, 32(R6)
+	FMOVQ   96(R19), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   96(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   96(R21), F11
+	WORD    $0x4eabd4e9 // VFSUB V11.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4e2dd50b // VFADD V13.S4, V8.S4, V11.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4eadd56c // VFSUB V13.S4, V11.S4, V12.S4
+	WORD    $0x4eacd50c // VFSUB V12.S4, V8.S4, V12.S4
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.S4, V13.S4, V15.S4
+	FMOVQ   352(R21), F13
+	VFMLA   V9.S4, V14.S4, V13.S4
+	FMOVQ   384(R21), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VFMLA   V14.S4, V9.S4, V12.S4
+	WORD    $0x4e2cd56e // VFADD V12.S4, V11.S4, V14.S4
+	VSHL    $23, V7.S4, V7.S4
+	WORD    $0x4eabd5cb // VFSUB V11.S4, V14.S4, V11.S4
+	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
+	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	WORD    $0x6e27ddce // VFMUL V7.S4, V14.S4, V14.S4
+	WORD    $0x6e2eddc7 // VFMUL V14.S4, V14.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   576(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   672(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	VFMLA   V14.S4, V9.S4, V11.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d5c8 // VFADD V7.S4, V14.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	VFMLA   V12.S4, V8.S4, V11.S4
+	WORD    $0x4e2bd5cb // VFADD V11.S4, V14.S4, V11.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	WORD    $0x4e2bd4eb // VFADD V11.S4, V7.S4, V11.S4
+	WORD    $0x6e28ddc7 // VFMUL V8.S4, V14.S4, V7.S4
+	WORD    $0x6ea0f8ed // VFNEG V7.S4, V13.S4
+	VFMLA   V8.S4, V14.S4, V13.S4
+	VFMLA   V8.S4, V12.S4, V13.S4
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ea6e58c // VFCMGT V6.S4, V12.S4, V12.S4
+	VMOV    V12.B16, V14.B16
+	VAND    V13.B16, V12.B16, V13.B16
+	VBSL    V8.B16, V7.B16, V12.B16
+	VBSL    V7.B16, V8.B16, V14.B16
+	VFMLA   V9.S4, V12.S4, V13.S4
+	WORD    $0x4e2dd586 // VFADD V13.S4, V12.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less20
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less21
+	FMOVQ   96(R4), F7
+less21:
+less20:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough23
+again22:
+	WORD    $0x6e2ddce8 // VFMUL V13.S4, V7.S4, V8.S4
+	VFMLA   V12.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again22
+enough23:
+	WORD    $0x6e2bddce // VFMUL V11.S4, V14.S4, V14.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V14.S4, V6.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 96(R3)
+	FMOVQ   F11, 96(R6)
+	ADD     $16, R1
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $16, R6
+	ADD     $16, R19
+	SUB     $1, R8
+	TBNZ    $0, R8, half7
+	SUB     $32, R19
+	ADD     $96, R1
+	ADD     $96, R3
+	ADD     $96, R4
+	ADD     $96, R6
+	TBZ     $63, R8, group3
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R8, copied5
+rest4:
+	CBZ     R10, done6
+	ADD     $0, R9, R24
+	TBZ     $6, R10, skip24
+	VLD1.P  64(R1), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R24)
+skip24:
+	TBZ     $5, R10, skip25
+	VLD1.P  32(R1), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R24)
+skip25:
+	TBZ     $4, R10, skip26
+	VLD1.P  16(R1), [V6.B16]
+	VST1.P  [V6.B16], 16(R24)
+skip26:
+	TBZ     $3, R10, skip27
+	FMOVD.P 8(R1), F6
+	FMOVD.P F6, 8(R24)
+skip27:
+	TBZ     $2, R10, skip28
+	FMOVS.P 4(R1), F6
+	FMOVS.P F6, 4(R24)
+skip28:
+	ADD     $0, R9, R1
+	MOVD    R9, R3
+	MOVD    $-2, R8
+	CMP     $64, R10
+	BLS     short29
+	B       group3
+short29:
+	VLD1R.P 4(R13), [V0.S4]
+	VLD1R.P 4(R15), [V1.S4]
+	VORR    V1.B16, V0.B16, V0.B16
+half30:
+	FMOVQ   (R19), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   96(R21), F11
+	WORD    $0x4eabd4e9 // VFSUB V11.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4e2dd50b // VFADD V13.S4, V8.S4, V11.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4eadd56c // VFSUB V13.S4, V11.S4, V12.S4
+	WORD    $0x4eacd50c // VFSUB V12.S4, V8.S4, V12.S4
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.S4, V13.S4, V15.S4
+	FMOVQ   352(R21), F13
+	VFMLA   V9.S4, V14.S4, V13.S4
+	FMOVQ   384(R21), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VFMLA   V14.S4, V9.S4, V12.S4
+	WORD    $0x4e2cd56e // VFADD V12.S4, V11.S4, V14.S4
+	VSHL    $23, V7.S4, V7.S4
+	WORD    $0x4eabd5cb // VFSUB V11.S4, V14.S4, V11.S4
+	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
+	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	WORD    $0x6e27ddce // VFMUL V7.S4, V14.S4, V14.S4
+	WORD    $0x6e2eddc7 // VFMUL V14.S4, V14.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   576(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   672(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	VFMLA   V14.S4, V9.S4, V11.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d5c8 // VFADD V7.S4, V14.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	VFMLA   V12.S4, V8.S4, V11.S4
+	WORD    $0x4e2bd5cb // VFADD V11.S4, V14.S4, V11.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	WORD    $0x4e2bd4eb // VFADD V11.S4, V7.S4, V11.S4
+	WORD    $0x6e28ddc7 // VFMUL V8.S4, V14.S4, V7.S4
+	WORD    $0x6ea0f8ed // VFNEG V7.S4, V13.S4
+	VFMLA   V8.S4, V14.S4, V13.S4
+	VFMLA   V8.S4, V12.S4, V13.S4
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ea6e58c // VFCMGT V6.S4, V12.S4, V12.S4
+	VMOV    V12.B16, V14.B16
+	VAND    V13.B16, V12.B16, V13.B16
+	VBSL    V8.B16, V7.B16, V12.B16
+	VBSL    V7.B16, V8.B16, V14.B16
+	VFMLA   V9.S4, V12.S4, V13.S4
+	WORD    $0x4e2dd586 // VFADD V13.S4, V12.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less31
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less32
+	FMOVQ   (R4), F7
+less32:
+less31:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough34
+again33:
+	WORD    $0x6e2ddce8 // VFMUL V13.S4, V7.S4, V8.S4
+	VFMLA   V12.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again33
+enough34:
+	WORD    $0x6e2bddce // VFMUL V11.S4, V14.S4, V14.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V14.S4, V6.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, (R3)
+	FMOVQ   F11, (R6)
+	FMOVQ   32(R19), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   96(R21), F11
+	WORD    $0x4eabd4e9 // VFSUB V11.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4e2dd50b // VFADD V13.S4, V8.S4, V11.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4eadd56c // VFSUB V13.S4, V11.S4, V12.S4
+	WORD    $0x4eacd50c // VFSUB V12.S4, V8.S4, V12.S4
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.S4, V13.S4, V15.S4
+	FMOVQ   352(R21), F13
+	VFMLA   V9.S4, V14.S4, V13.S4
+	FMOVQ   384(R21), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VFMLA   V14.S4, V9.S4, V12.S4
+	WORD    $0x4e2cd56e // VFADD V12.S4, V11.S4, V14.S4
+	VSHL    $23, V7.S4, V7.S4
+	WORD    $0x4eabd5cb // VFSUB V11.S4, V14.S4, V11.S4
+	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
+	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	WORD    $0x6e27ddce // VFMUL V7.S4, V14.S4, V14.S4
+	WORD    $0x6e2eddc7 // VFMUL V14.S4, V14.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   576(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   672(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	VFMLA   V14.S4, V9.S4, V11.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d5c8 // VFADD V7.S4, V14.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	VFMLA   V12.S4, V8.S4, V11.S4
+	WORD    $0x4e2bd5cb // VFADD V11.S4, V14.S4, V11.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	WORD    $0x4e2bd4eb // VFADD V11.S4, V7.S4, V11.S4
+	WORD    $0x6e28ddc7 // VFMUL V8.S4, V14.S4, V7.S4
+	WORD    $0x6ea0f8ed // VFNEG V7.S4, V13.S4
+	VFMLA   V8.S4, V14.S4, V13.S4
+	VFMLA   V8.S4, V12.S4, V13.S4
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ea6e58c // VFCMGT V6.S4, V12.S4, V12.S4
+	VMOV    V12.B16, V14.B16
+	VAND    V13.B16, V12.B16, V13.B16
+	VBSL    V8.B16, V7.B16, V12.B16
+	VBSL    V7.B16, V8.B16, V14.B16
+	VFMLA   V9.S4, V12.S4, V13.S4
+	WORD    $0x4e2dd586 // VFADD V13.S4, V12.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less35
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less36
+	FMOVQ   32(R4), F7
+less36:
+less35:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough38
+again37:
+	WORD    $0x6e2ddce8 // VFMUL V13.S4, V7.S4, V8.S4
+	VFMLA   V12.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again37
+enough38:
+	WORD    $0x6e2bddce // VFMUL V11.S4, V14.S4, V14.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V14.S4, V6.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 32(R3)
+	FMOVQ   F11, 32(R6)
+	ADD     $16, R1
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $16, R6
+	ADD     $16, R19
+	SUB     $1, R8
+	TBNZ    $0, R8, half30
+	SUB     $32, R19
+copied5:
+	MOVD    R9, R24
+	ADD     R7<<7, R2, R25
+	TBZ     $6, R10, skip39
+	VLD1.P  64(R24), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R25)
+skip39:
+	TBZ     $5, R10, skip40
+	VLD1.P  32(R24), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R25)
+skip40:
+	TBZ     $4, R10, skip41
+	VLD1.P  16(R24), [V6.B16]
+	VST1.P  [V6.B16], 16(R25)
+skip41:
+	TBZ     $3, R10, skip42
+	FMOVD.P 8(R24), F6
+	FMOVD.P F6, 8(R25)
+skip42:
+	TBZ     $2, R10, skip43
+	FMOVS.P 4(R24), F6
+	FMOVS.P F6, 4(R25)
+skip43:
+done6:
+	MOVD    powers+120(FP), R24
+	MOVD    words+80(FP), R25
+	ADD     R25<<8, R24
+	MOVD    R24, powers+120(FP)
+	ADD     R22<<2, R0
+	ADD     R23<<2, R2
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R12
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R14
+	SUB     $1, R11
+	CBNZ    R11, row1
+last2:
+	RET
+
+// func focalWeighted32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+TEXT ·focalWeighted32NEON(SB), NOSPLIT, $512-144
+	MOVD    x+32(FP), R0
+	MOVD    dst+16(FP), R2
+	MOVD    n+56(FP), R10
+	LSR     $5, R10, R7
+	LSL     $2, R10
+	AND     $127, R10
+	MOVD    $frame-512(SP), R9
+	MOVD    rows+48(FP), R11
+	ADD     $256, R9, R12
+	MOVD    neg+72(FP), R13
+	MOVD    pos+64(FP), R15
+	MOVD    $laneconstants32<>(SB), R20
+	MOVD    p+88(FP), R21
+	MOVD    sum+0(FP), R22
+	MOVD    $constants32<>(SB), R23
+	MOVD    exponent+96(FP), R24
+	MOVD    R24, R25
+	VLD1R.P 4(R25), [V2.S4]
+	CBZ     R11, last45
+row44:
+	MOVD    R21, R24
+	VLD1R.P 4(R24), [V3.S4]
+	VLD1R.P 4(R24), [V4.S4]
+	VLD1R.P 4(R24), [V5.S4]
+	ADD     $12, R21
+	VEOR    V6.B16, V6.B16, V6.B16
+	FSTPQ   (F6, F6), (R12)
+	FSTPQ   (F6, F6), 32(R12)
+	MOVD    R0, R1
+	MOVD    R2, R3
+	MOVD    powers+120(FP), R4
+	MOVD    negWeight+128(FP), R5
+	MOVD    posWeight+136(FP), R6
+	MOVD    R13, R14
+	MOVD    R15, R19
+	LSL     $1, R7, R8
+	SUBS    $2, R8
+	BMI     rest47
+group46:
+	VLD1R.P 4(R14), [V0.S4]
+	VLD1R.P 4(R19), [V1.S4]
+	VORR    V1.B16, V0.B16, V0.B16
+half50:
+	FMOVQ   (R20), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R23), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ea4d4c8 // VFSUB V4.S4, V6.S4, V8.S4
+	WORD    $0x4ea6d50b // VFSUB V6.S4, V8.S4, V11.S4
+	WORD    $0x4eabd50c // VFSUB V11.S4, V8.S4, V12.S4
+	WORD    $0x4eacd4cc // VFSUB V12.S4, V6.S4, V12.S4
+	WORD    $0x4e24d56b // VFADD V4.S4, V11.S4, V11.S4
+	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
+	WORD    $0x4ea5d58c // VFSUB V5.S4, V12.S4, V12.S4
+	VEOR    V9.B16, V8.B16, V8.B16
+	VEOR    V9.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V8.B16, V6.B16
+	FMOVQ   64(R23), F13
+	WORD    $0x6eade4c6 // VFCMGT V13.S4, V6.S4, V6.S4
+	VAND    V6.B16, V12.B16, V12.B16
+	WORD    $0x4e2cd50b // VFADD V12.S4, V8.S4, V11.S4
+	WORD    $0x4ea8d568 // VFSUB V8.S4, V11.S4, V8.S4
+	WORD    $0x4ea8d58c // VFSUB V8.S4, V12.S4, V12.S4
+	VAND    V6.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V11.B16, V6.B16
+	VEOR    V11.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V12.B16, V12.B16
+	FMOVQ   (R5), F8
+	FMOVQ   (R6), F13
+	VBSL    V8.B16, V13.B16, V7.B16
+	WORD    $0x6e27dd4a // VFMUL V7.S4, V10.S4, V10.S4
+	FMOVQ   64(R23), F8
+	WORD    $0x4e28f4c6 // VFMAX V8.S4, V6.S4, V6.S4
+	FMOVQ   96(R23), F8
+	FMOVQ   128(R23), F9
+	VFMLA   V9.S4, V6.S4, V8.S4
+	FMOVQ   96(R23), F13
+	WORD    $0x4eadd509 // VFSUB V13.S4, V8.S4, V9.S4
+	FMOVQ   160(R23), F13
+	VFMLA   V13.S4, V9.S4, V6.S4
+	FMOVQ   192(R23), F13
+	VFMLA   V13.S4, V9.S4, V6.S4
+	WORD    $0x4e2cd4c6 // VFADD V12.S4, V6.S4, V6.S4
+	WORD    $0x6e26dcc9 // VFMUL V6.S4, V6.S4, V9.S4
+	FMOVQ   224(R23), F14
+	WORD    $0x4e2ed4cc // VFADD V14.S4, V6.S4, V12.S4
+	FMOVQ   224(R23), F14
+	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
+	WORD    $0x4eadd4cd // VFSUB V13.S4, V6.S4, V13.S4
+	FMOVQ   256(R23), F14
+	FMOVQ   288(R23), F15
+	FMOVQ   320(R23), F16
+	VFMLA   V9.S4, V14.S4, V16.S4
+	FMOVQ   352(R23), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	FMOVQ   384(R23), F15
+	VFMLA   V9.S4, V16.S4, V15.S4
+	VFMLA   V6.S4, V14.S4, V15.S4
+	VFMLA   V15.S4, V9.S4, V13.S4
+	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
+	VSHL    $23, V8.S4, V8.S4
+	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
+	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
+	WORD    $0x6e28ddad // VFMUL V8.S4, V13.S4, V13.S4
+	WORD    $0x6e28ddef // VFMUL V8.S4, V15.S4, V15.S4
+	WORD    $0x6e2fdde6 // VFMUL V15.S4, V15.S4, V6.S4
+	FMOVQ   416(R23), F8
+	FMOVQ   448(R23), F9
+	FMOVQ   480(R23), F12
+	VFMLA   V6.S4, V8.S4, V12.S4
+	FMOVQ   512(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   544(R23), F9
+	VFMLA   V6.S4, V12.S4, V9.S4
+	FMOVQ   576(R23), F12
+	VFMLA   V6.S4, V8.S4, V12.S4
+	FMOVQ   608(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   640(R23), F9
+	VFMLA   V6.S4, V12.S4, V9.S4
+	FMOVQ   672(R23), F12
+	VFMLA   V6.S4, V8.S4, V12.S4
+	VFMLA   V15.S4, V9.S4, V12.S4
+	WORD    $0x6e2cdccc // VFMUL V12.S4, V6.S4, V12.S4
+	FMOVQ   224(R23), F6
+	WORD    $0x4e26d5e8 // VFADD V6.S4, V15.S4, V8.S4
+	WORD    $0x6e28fcc8 // VFDIV V8.S4, V6.S4, V8.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	VFMLS   V8.S4, V15.S4, V9.S4
+	VFMLS   V8.S4, V13.S4, V9.S4
+	VFMLA   V13.S4, V8.S4, V12.S4
+	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e2cd4cc // VFADD V12.S4, V6.S4, V12.S4
+	WORD    $0x6e28dde6 // VFMUL V8.S4, V15.S4, V6.S4
+	WORD    $0x6ea0f8ce // VFNEG V6.S4, V14.S4
+	VFMLA   V8.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x6eabe5ad // VFCMGT V11.S4, V13.S4, V13.S4
+	VMOV    V13.B16, V15.B16
+	VAND    V14.B16, V13.B16, V14.B16
+	VBSL    V8.B16, V6.B16, V13.B16
+	VBSL    V6.B16, V8.B16, V15.B16
+	VFMLA   V9.S4, V13.S4, V14.S4
+	WORD    $0x4e2ed5a6 // VFADD V14.S4, V13.S4, V6.S4
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less51
+	WORD    $0x6ea1f908 // VFSQRT V8.S4, V8.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less52
+	FMOVQ   (R4), F8
+less52:
+less51:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough54
+again53:
+	WORD    $0x6e2edd09 // VFMUL V14.S4, V8.S4, V9.S4
+	VFMLA   V13.S4, V8.S4, V9.S4
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again53
+enough54:
+	WORD    $0x6e2cddef // VFMUL V12.S4, V15.S4, V15.S4
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.S4, V15.S4, V6.S4
+	WORD    $0x6e2cdd0c // VFMUL V12.S4, V8.S4, V12.S4
+	WORD    $0x6e26dd06 // VFMUL V6.S4, V8.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, (R3)
+	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   64(R20), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   64(R1), F9
+	FMOVQ   (R23), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ea4d4c8 // VFSUB V4.S4, V6.S4, V8.S4
+	WORD    $0x4ea6d50b // VFSUB V6.S4, V8.S4, V11.S4
+	WORD    $0x4eabd50d // VFSUB V11.S4, V8.S4, V13.S4
+	WORD    $0x4eadd4cd // VFSUB V13.S4, V6.S4, V13.S4
+	WORD    $0x4e24d56b // VFADD V4.S4, V11.S4, V11.S4
+	WORD    $0x4eabd5ad // VFSUB V11.S4, V13.S4, V13.S4
+	WORD    $0x4ea5d5ad // VFSUB V5.S4, V13.S4, V13.S4
+	VEOR    V9.B16, V8.B16, V8.B16
+	VEOR    V9.B16, V13.B16, V13.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V8.B16, V6.B16
+	FMOVQ   64(R23), F14
+	WORD    $0x6eaee4c6 // VFCMGT V14.S4, V6.S4, V6.S4
+	VAND    V6.B16, V13.B16, V13.B16
+	WORD    $0x4e2dd50b // VFADD V13.S4, V8.S4, V11.S4
+	WORD    $0x4ea8d568 // VFSUB V8.S4, V11.S4, V8.S4
+	WORD    $0x4ea8d5ad // VFSUB V8.S4, V13.S4, V13.S4
+	VAND    V6.B16, V13.B16, V13.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V11.B16, V6.B16
+	VEOR    V11.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V13.B16, V13.B16
+	FMOVQ   64(R5), F8
+	FMOVQ   64(R6), F14
+	VBSL    V8.B16, V14.B16, V7.B16
+	WORD    $0x6e27dd4a // VFMUL V7.S4, V10.S4, V10.S4
+	FMOVQ   64(R23), F8
+	WORD    $0x4e28f4c6 // VFMAX V8.S4, V6.S4, V6.S4
+	FMOVQ   96(R23), F8
+	FMOVQ   128(R23), F9
+	VFMLA   V9.S4, V6.S4, V8.S4
+	FMOVQ   96(R23), F14
+	WORD    $0x4eaed509 // VFSUB V14.S4, V8.S4, V9.S4
+	FMOVQ   160(R23), F14
+	VFMLA   V14.S4, V9.S4, V6.S4
+	FMOVQ   192(R23), F14
+	VFMLA   V14.S4, V9.S4, V6.S4
+	WORD    $0x4e2dd4c6 // VFADD V13.S4, V6.S4, V6.S4
+	WORD    $0x6e26dcc9 // VFMUL V6.S4, V6.S4, V9.S4
+	FMOVQ   224(R23), F15
+	WORD    $0x4e2fd4cd // VFADD V15.S4, V6.S4, V13.S4
+	FMOVQ   224(R23), F15
+	WORD    $0x4eafd5ae // VFSUB V15.S4, V13.S4, V14.S4
+	WORD    $0x4eaed4ce // VFSUB V14.S4, V6.S4, V14.S4
+	FMOVQ   256(R23), F15
+	FMOVQ   288(R23), F16
+	FMOVQ   320(R23), F17
+	VFMLA   V9.S4, V15.S4, V17.S4
+	FMOVQ   352(R23), F15
+	VFMLA   V9.S4, V16.S4, V15.S4
+	FMOVQ   384(R23), F16
+	VFMLA   V9.S4, V17.S4, V16.S4
+	VFMLA   V6.S4, V15.S4, V16.S4
+	VFMLA   V16.S4, V9.S4, V14.S4
+	WORD    $0x4e2ed5b0 // VFADD V14.S4, V13.S4, V16.S4
+	VSHL    $23, V8.S4, V8.S4
+	WORD    $0x4eadd60d // VFSUB V13.S4, V16.S4, V13.S4
+	WORD    $0x4eadd5ce // VFSUB V13.S4, V14.S4, V14.S4
+	WORD    $0x6e28ddce // VFMUL V8.S4, V14.S4, V14.S4
+	WORD    $0x6e28de10 // VFMUL V8.S4, V16.S4, V16.S4
+	WORD    $0x6e30de06 // VFMUL V16.S4, V16.S4, V6.S4
+	FMOVQ   416(R23), F8
+	FMOVQ   448(R23), F9
+	FMOVQ   480(R23), F13
+	VFMLA   V6.S4, V8.S4, V13.S4
+	FMOVQ   512(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   544(R23), F9
+	VFMLA   V6.S4, V13.S4, V9.S4
+	FMOVQ   576(R23), F13
+	VFMLA   V6.S4, V8.S4, V13.S4
+	FMOVQ   608(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   640(R23), F9
+	VFMLA   V6.S4, V13.S4, V9.S4
+	FMOVQ   672(R23), F13
+	VFMLA   V6.S4, V8.S4, V13.S4
+	VFMLA   V16.S4, V9.S4, V13.S4
+	WORD    $0x6e2ddccd // VFMUL V13.S4, V6.S4, V13.S4
+	FMOVQ   224(R23), F6
+	WORD    $0x4e26d608 // VFADD V6.S4, V16.S4, V8.S4
+	WORD    $0x6e28fcc8 // VFDIV V8.S4, V6.S4, V8.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	VFMLS   V8.S4, V16.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLA   V14.S4, V8.S4, V13.S4
+	WORD    $0x4e2dd60d // VFADD V13.S4, V16.S4, V13.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e2dd4cd // VFADD V13.S4, V6.S4, V13.S4
+	WORD    $0x6e28de06 // VFMUL V8.S4, V16.S4, V6.S4
+	WORD    $0x6ea0f8cf // VFNEG V6.S4, V15.S4
+	VFMLA   V8.S4, V16.S4, V15.S4
+	VFMLA   V8.S4, V14.S4, V15.S4
+	VEOR    V14.B16, V14.B16, V14.B16
+	WORD    $0x6eabe5ce // VFCMGT V11.S4, V14.S4, V14.S4
+	VMOV    V14.B16, V16.B16
+	VAND    V15.B16, V14.B16, V15.B16
+	VBSL    V8.B16, V6.B16, V14.B16
+	VBSL    V6.B16, V8.B16, V16.B16
+	VFMLA   V9.S4, V14.S4, V15.S4
+	WORD    $0x4e2fd5c6 // VFADD V15.S4, V14.S4, V6.S4
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less55
+	WORD    $0x6ea1f908 // VFSQRT V8.S4, V8.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less56
+	FMOVQ   64(R4), F8
+less56:
+less55:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough58
+again57:
+	WORD    $0x6e2fdd09 // VFMUL V15.S4, V8.S4, V9.S4
+	VFMLA   V14.S4, V8.S4, V9.S4
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again57
+enough58:
+	WORD    $0x6e2dde10 // VFMUL V13.S4, V16.S4, V16.S4
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.S4, V16.S4, V6.S4
+	WORD    $0x6e2ddd0d // VFMUL V13.S4, V8.S4, V13.S4
+	WORD    $0x6e26dd06 // VFMUL V6.S4, V8.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 64(R3)
+	WORD    $0x6e27ddad // VFMUL V7.S4, V13.S4, V13.S4
+	WORD    $0x4e2dd58c // VFADD V13.S4, V12.S4, V12.S4
+	FMOVQ   32(R20), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R23), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ea4d4c8 // VFSUB V4.S4, V6.S4, V8.S4
+	WORD    $0x4ea6d50b // VFSUB V6.S4, V8.S4, V11.S4
+	WORD    $0x4eabd50d // VFSUB V11.S4, V8.S4, V13.S4
+	WORD    $0x4eadd4cd // VFSUB V13.S4, V6.S4, V13.S4
+	WORD    $0x4e24d56b // VFADD V4.S4, V11.S4, V11.S4
+	WORD    $0x4eabd5ad // VFSUB V11.S4, V13.S4, V13.S4
+	WORD    $0x4ea5d5ad // VFSUB V5.S4, V13.S4, V13.S4
+	VEOR    V9.B16, V8.B16, V8.B16
+	VEOR    V9.B16, V13.B16, V13.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V8.B16, V6.B16
+	FMOVQ   64(R23), F14
+	WORD    $0x6eaee4c6 // VFCMGT V14.S4, V6.S4, V6.S4
+	VAND    V6.B16, V13.B16, V13.B16
+	WORD    $0x4e2dd50b // VFADD V13.S4, V8.S4, V11.S4
+	WORD    $0x4ea8d568 // VFSUB V8.S4, V11.S4, V8.S4
+	WORD    $0x4ea8d5ad // VFSUB V8.S4, V13.S4, V13.S4
+	VAND    V6.B16, V13.B16, V13.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V11.B16, V6.B16
+	VEOR    V11.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V13.B16, V13.B16
+	FMOVQ   32(R5), F8
+	FMOVQ   32(R6), F14
+	VBSL    V8.B16, V14.B16, V7.B16
+	WORD    $0x6e27dd4a // VFMUL V7.S4, V10.S4, V10.S4
+	FMOVQ   64(R23), F8
+	WORD    $0x4e28f4c6 // VFMAX V8.S4, V6.S4, V6.S4
+	FMOVQ   96(R23), F8
+	FMOVQ   128(R23), F9
+	VFMLA   V9.S4, V6.S4, V8.S4
+	FMOVQ   96(R23), F14
+	WORD    $0x4eaed509 // VFSUB V14.S4, V8.S4, V9.S4
+	FMOVQ   160(R23), F14
+	VFMLA   V14.S4, V9.S4, V6.S4
+	FMOVQ   192(R23), F14
+	VFMLA   V14.S4, V9.S4, V6.S4
+	WORD    $0x4e2dd4c6 // VFADD V13.S4, V6.S4, V6.S4
+	WORD    $0x6e26dcc9 // VFMUL V6.S4, V6.S4, V9.S4
+	FMOVQ   224(R23), F15
+	WORD    $0x4e2fd4cd // VFADD V15.S4, V6.S4, V13.S4
+	FMOVQ   224(R23), F15
+	WORD    $0x4eafd5ae // VFSUB V15.S4, V13.S4, V14.S4
+	WORD    $0x4eaed4ce // VFSUB V14.S4, V6.S4, V14.S4
+	FMOVQ   256(R23), F15
+	FMOVQ   288(R23), F16
+	FMOVQ   320(R23), F17
+	VFMLA   V9.S4, V15.S4, V17.S4
+	FMOVQ   352(R23), F15
+	VFMLA   V9.S4, V16.S4, V15.S4
+	FMOVQ   384(R23), F16
+	VFMLA   V9.S4, V17.S4, V16.S4
+	VFMLA   V6.S4, V15.S4, V16.S4
+	VFMLA   V16.S4, V9.S4, V14.S4
+	WORD    $0x4e2ed5b0 // VFADD V14.S4, V13.S4, V16.S4
+	VSHL    $23, V8.S4, V8.S4
+	WORD    $0x4eadd60d // VFSUB V13.S4, V16.S4, V13.S4
+	WORD    $0x4eadd5ce // VFSUB V13.S4, V14.S4, V14.S4
+	WORD    $0x6e28ddce // VFMUL V8.S4, V14.S4, V14.S4
+	WORD    $0x6e28de10 // VFMUL V8.S4, V16.S4, V16.S4
+	WORD    $0x6e30de06 // VFMUL V16.S4, V16.S4, V6.S4
+	FMOVQ   416(R23), F8
+	FMOVQ   448(R23), F9
+	FMOVQ   480(R23), F13
+	VFMLA   V6.S4, V8.S4, V13.S4
+	FMOVQ   512(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   544(R23), F9
+	VFMLA   V6.S4, V13.S4, V9.S4
+	FMOVQ   576(R23), F13
+	VFMLA   V6.S4, V8.S4, V13.S4
+	FMOVQ   608(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   640(R23), F9
+	VFMLA   V6.S4, V13.S4, V9.S4
+	FMOVQ   672(R23), F13
+	VFMLA   V6.S4, V8.S4, V13.S4
+	VFMLA   V16.S4, V9.S4, V13.S4
+	WORD    $0x6e2ddccd // VFMUL V13.S4, V6.S4, V13.S4
+	FMOVQ   224(R23), F6
+	WORD    $0x4e26d608 // VFADD V6.S4, V16.S4, V8.S4
+	WORD    $0x6e28fcc8 // VFDIV V8.S4, V6.S4, V8.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	VFMLS   V8.S4, V16.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLA   V14.S4, V8.S4, V13.S4
+	WORD    $0x4e2dd60d // VFADD V13.S4, V16.S4, V13.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e2dd4cd // VFADD V13.S4, V6.S4, V13.S4
+	WORD    $0x6e28de06 // VFMUL V8.S4, V16.S4, V6.S4
+	WORD    $0x6ea0f8cf // VFNEG V6.S4, V15.S4
+	VFMLA   V8.S4, V16.S4, V15.S4
+	VFMLA   V8.S4, V14.S4, V15.S4
+	VEOR    V14.B16, V14.B16, V14.B16
+	WORD    $0x6eabe5ce // VFCMGT V11.S4, V14.S4, V14.S4
+	VMOV    V14.B16, V16.B16
+	VAND    V15.B16, V14.B16, V15.B16
+	VBSL    V8.B16, V6.B16, V14.B16
+	VBSL    V6.B16, V8.B16, V16.B16
+	VFMLA   V9.S4, V14.S4, V15.S4
+	WORD    $0x4e2fd5c6 // VFADD V15.S4, V14.S4, V6.S4
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less59
+	WORD    $0x6ea1f908 // VFSQRT V8.S4, V8.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less60
+	FMOVQ   32(R4), F8
+less60:
+less59:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough62
+again61:
+	WORD    $0x6e2fdd09 // VFMUL V15.S4, V8.S4, V9.S4
+	VFMLA   V14.S4, V8.S4, V9.S4
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again61
+enough62:
+	WORD    $0x6e2dde10 // VFMUL V13.S4, V16.S4, V16.S4
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.S4, V16.S4, V6.S4
+	WORD    $0x6e2ddd0d // VFMUL V13.S4, V8.S4, V13.S4
+	WORD    $0x6e26dd06 // VFMUL V6.S4, V8.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 32(R3)
+	WORD    $0x6e27ddad // VFMUL V7.S4, V13.S4, V13.S4
+	FMOVQ   96(R20), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   96(R1), F9
+	FMOVQ   (R23), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ea4d4c8 // VFSUB V4.S4, V6.S4, V8.S4
+	WORD    $0x4ea6d50b // VFSUB V6.S4, V8.S4, V11.S4
+	WORD    $0x4eabd50e // VFSUB V11.S4, V8.S4, V14.S4
+	WORD    $0x4eaed4ce // VFSUB V14.S4, V6.S4, V14.S4
+	WORD    $0x4e24d56b // VFADD V4.S4, V11.S4, V11.S4
+	WORD    $0x4eabd5ce // VFSUB V11.S4, V14.S4, V14.S4
+	WORD    $0x4ea5d5ce // VFSUB V5.S4, V14.S4, V14.S4
+	VEOR    V9.B16, V8.B16, V8.B16
+	VEOR    V9.B16, V14.B16, V14.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V8.B16, V6.B16
+	FMOVQ   64(R23), F15
+	WORD    $0x6eafe4c6 // VFCMGT V15.S4, V6.S4, V6.S4
+	VAND    V6.B16, V14.B16, V14.B16
+	WORD    $0x4e2ed50b // VFADD V14.S4, V8.S4, V11.S4
+	WORD    $0x4ea8d568 // VFSUB V8.S4, V11.S4, V8.S4
+	WORD    $0x4ea8d5ce // VFSUB V8.S4, V14.S4, V14.S4
+	VAND    V6.B16, V14.B16, V14.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V11.B16, V6.B16
+	VEOR    V11.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V14.B16, V14.B16
+	FMOVQ   96(R5), F8
+	FMOVQ   96(R6), F15
+	VBSL    V8.B16, V15.B16, V7.B16
+	WORD    $0x6e27dd4a // VFMUL V7.S4, V10.S4, V10.S4
+	FMOVQ   64(R23), F8
+	WORD    $0x4e28f4c6 // VFMAX V8.S4, V6.S4, V6.S4
+	FMOVQ   96(R23), F8
+	FMOVQ   128(R23), F9
+	VFMLA   V9.S4, V6.S4, V8.S4
+	FMOVQ   96(R23), F15
+	WORD    $0x4eafd509 // VFSUB V15.S4, V8.S4, V9.S4
+	FMOVQ   160(R23), F15
+	VFMLA   V15.S4, V9.S4, V6.S4
+	FMOVQ   192(R23), F15
+	VFMLA   V15.S4, V9.S4, V6.S4
+	WORD    $0x4e2ed4c6 // VFADD V14.S4, V6.S4, V6.S4
+	WORD    $0x6e26dcc9 // VFMUL V6.S4, V6.S4, V9.S4
+	FMOVQ   224(R23), F16
+	WORD    $0x4e30d4ce // VFADD V16.S4, V6.S4, V14.S4
+	FMOVQ   224(R23), F16
+	WORD    $0x4eb0d5cf // VFSUB V16.S4, V14.S4, V15.S4
+	WORD    $0x4eafd4cf // VFSUB V15.S4, V6.S4, V15.S4
+	FMOVQ   256(R23), F16
+	FMOVQ   288(R23), F17
+	FMOVQ   320(R23), F18
+	VFMLA   V9.S4, V16.S4, V18.S4
+	FMOVQ   352(R23), F16
+	VFMLA   V9.S4, V17.S4, V16.S4
+	FMOVQ   384(R23), F17
+	VFMLA   V9.S4, V18.S4, V17.S4
+	VFMLA   V6.S4, V16.S4, V17.S4
+	VFMLA   V17.S4, V9.S4, V15.S4
+	WORD    $0x4e2fd5d1 // VFADD V15.S4, V14.S4, V17.S4
+	VSHL    $23, V8.S4, V8.S4
+	WORD    $0x4eaed62e // VFSUB V14.S4, V17.S4, V14.S4
+	WORD    $0x4eaed5ef // VFSUB V14.S4, V15.S4, V15.S4
+	WORD    $0x6e28ddef // VFMUL V8.S4, V15.S4, V15.S4
+	WORD    $0x6e28de31 // VFMUL V8.S4, V17.S4, V17.S4
+	WORD    $0x6e31de26 // VFMUL V17.S4, V17.S4, V6.S4
+	FMOVQ   416(R23), F8
+	FMOVQ   448(R23), F9
+	FMOVQ   480(R23), F14
+	VFMLA   V6.S4, V8.S4, V14.S4
+	FMOVQ   512(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   544(R23), F9
+	VFMLA   V6.S4, V14.S4, V9.S4
+	FMOVQ   576(R23), F14
+	VFMLA   V6.S4, V8.S4, V14.S4
+	FMOVQ   608(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   640(R23), F9
+	VFMLA   V6.S4, V14.S4, V9.S4
+	FMOVQ   672(R23), F14
+	VFMLA   V6.S4, V8.S4, V14.S4
+	VFMLA   V17.S4, V9.S4, V14.S4
+	WORD    $0x6e2edcce // VFMUL V14.S4, V6.S4, V14.S4
+	FMOVQ   224(R23), F6
+	WORD    $0x4e26d628 // VFADD V6.S4, V17.S4, V8.S4
+	WORD    $0x6e28fcc8 // VFDIV V8.S4, V6.S4, V8.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	VFMLS   V8.S4, V17.S4, V9.S4
+	VFMLS   V8.S4, V15.S4, V9.S4
+	VFMLA   V15.S4, V8.S4, V14.S4
+	WORD    $0x4e2ed62e // VFADD V14.S4, V17.S4, V14.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e2ed4ce // VFADD V14.S4, V6.S4, V14.S4
+	WORD    $0x6e28de26 // VFMUL V8.S4, V17.S4, V6.S4
+	WORD    $0x6ea0f8d0 // VFNEG V6.S4, V16.S4
+	VFMLA   V8.S4, V17.S4, V16.S4
+	VFMLA   V8.S4, V15.S4, V16.S4
+	VEOR    V15.B16, V15.B16, V15.B16
+	WORD    $0x6eabe5ef // VFCMGT V11.S4, V15.S4, V15.S4
+	VMOV    V15.B16, V17.B16
+	VAND    V16.B16, V15.B16, V16.B16
+	VBSL    V8.B16, V6.B16, V15.B16
+	VBSL    V6.B16, V8.B16, V17.B16
+	VFMLA   V9.S4, V15.S4, V16.S4
+	WORD    $0x4e30d5e6 // VFADD V16.S4, V15.S4, V6.S4
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less63
+	WORD    $0x6ea1f908 // VFSQRT V8.S4, V8.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less64
+	FMOVQ   96(R4), F8
+less64:
+less63:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough66
+again65:
+	WORD    $0x6e30dd09 // VFMUL V16.S4, V8.S4, V9.S4
+	VFMLA   V15.S4, V8.S4, V9.S4
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again65
+enough66:
+	WORD    $0x6e2ede31 // VFMUL V14.S4, V17.S4, V17.S4
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.S4, V17.S4, V6.S4
+	WORD    $0x6e2edd0e // VFMUL V14.S4, V8.S4, V14.S4
+	WORD    $0x6e26dd06 // VFMUL V6.S4, V8.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 96(R3)
+	WORD    $0x6e27ddce // VFMUL V7.S4, V14.S4, V14.S4
+	WORD    $0x4e2ed5ad // VFADD V14.S4, V13.S4, V13.S4
+	WORD    $0x4e2dd58c // VFADD V13.S4, V12.S4, V12.S4
+	WORD    $0x0e617986 // VFCVTL V12.S2, V6.D2
+	WORD    $0x4e617987 // VFCVTL2 V12.S4, V7.D2
+	FLDPQ   (R12), (F8, F9)
+	WORD    $0x4e66d508 // VFADD V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d529 // VFADD V7.D2, V9.D2, V9.D2
+	FSTPQ   (F8, F9), (R12)
+	ADD     $16, R1
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $16, R5
+	ADD     $16, R6
+	ADD     $16, R20
+	ADD     $32, R12
+	SUB     $1, R8
+	TBNZ    $0, R8, half50
+	SUB     $32, R20
+	SUB     $64, R12
+	ADD     $96, R1
+	ADD     $96, R3
+	ADD     $96, R4
+	ADD     $96, R5
+	ADD     $96, R6
+	TBZ     $63, R8, group46
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R8, copied48
+rest47:
+	CBZ     R10, done49
+	ADD     $0, R9, R24
+	TBZ     $6, R10, skip67
+	VLD1.P  64(R1), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R24)
+skip67:
+	TBZ     $5, R10, skip68
+	VLD1.P  32(R1), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R24)
+skip68:
+	TBZ     $4, R10, skip69
+	VLD1.P  16(R1), [V6.B16]
+	VST1.P  [V6.B16], 16(R24)
+skip69:
+	TBZ     $3, R10, skip70
+	FMOVD.P 8(R1), F6
+	FMOVD.P F6, 8(R24)
+skip70:
+	TBZ     $2, R10, skip71
+	FMOVS.P 4(R1), F6
+	FMOVS.P F6, 4(R24)
+skip71:
+	ADD     $0, R9, R1
+	MOVD    R9, R3
+	MOVD    $-2, R8
+	CMP     $64, R10
+	BLS     short72
+	B       group46
+short72:
+	VLD1R.P 4(R14), [V0.S4]
+	VLD1R.P 4(R19), [V1.S4]
+	VORR    V1.B16, V0.B16, V0.B16
+half73:
+	FMOVQ   (R20), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R23), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ea4d4c8 // VFSUB V4.S4, V6.S4, V8.S4
+	WORD    $0x4ea6d50b // VFSUB V6.S4, V8.S4, V11.S4
+	WORD    $0x4eabd50c // VFSUB V11.S4, V8.S4, V12.S4
+	WORD    $0x4eacd4cc // VFSUB V12.S4, V6.S4, V12.S4
+	WORD    $0x4e24d56b // VFADD V4.S4, V11.S4, V11.S4
+	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
+	WORD    $0x4ea5d58c // VFSUB V5.S4, V12.S4, V12.S4
+	VEOR    V9.B16, V8.B16, V8.B16
+	VEOR    V9.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V8.B16, V6.B16
+	FMOVQ   64(R23), F13
+	WORD    $0x6eade4c6 // VFCMGT V13.S4, V6.S4, V6.S4
+	VAND    V6.B16, V12.B16, V12.B16
+	WORD    $0x4e2cd50b // VFADD V12.S4, V8.S4, V11.S4
+	WORD    $0x4ea8d568 // VFSUB V8.S4, V11.S4, V8.S4
+	WORD    $0x4ea8d58c // VFSUB V8.S4, V12.S4, V12.S4
+	VAND    V6.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V11.B16, V6.B16
+	VEOR    V11.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V12.B16, V12.B16
+	FMOVQ   (R5), F8
+	FMOVQ   (R6), F13
+	VBSL    V8.B16, V13.B16, V7.B16
+	WORD    $0x6e27dd4a // VFMUL V7.S4, V10.S4, V10.S4
+	FMOVQ   64(R23), F8
+	WORD    $0x4e28f4c6 // VFMAX V8.S4, V6.S4, V6.S4
+	FMOVQ   96(R23), F8
+	FMOVQ   128(R23), F9
+	VFMLA   V9.S4, V6.S4, V8.S4
+	FMOVQ   96(R23), F13
+	WORD    $0x4eadd509 // VFSUB V13.S4, V8.S4, V9.S4
+	FMOVQ   160(R23), F13
+	VFMLA   V13.S4, V9.S4, V6.S4
+	FMOVQ   192(R23), F13
+	VFMLA   V13.S4, V9.S4, V6.S4
+	WORD    $0x4e2cd4c6 // VFADD V12.S4, V6.S4, V6.S4
+	WORD    $0x6e26dcc9 // VFMUL V6.S4, V6.S4, V9.S4
+	FMOVQ   224(R23), F14
+	WORD    $0x4e2ed4cc // VFADD V14.S4, V6.S4, V12.S4
+	FMOVQ   224(R23), F14
+	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
+	WORD    $0x4eadd4cd // VFSUB V13.S4, V6.S4, V13.S4
+	FMOVQ   256(R23), F14
+	FMOVQ   288(R23), F15
+	FMOVQ   320(R23), F16
+	VFMLA   V9.S4, V14.S4, V16.S4
+	FMOVQ   352(R23), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	FMOVQ   384(R23), F15
+	VFMLA   V9.S4, V16.S4, V15.S4
+	VFMLA   V6.S4, V14.S4, V15.S4
+	VFMLA   V15.S4, V9.S4, V13.S4
+	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
+	VSHL    $23, V8.S4, V8.S4
+	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
+	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
+	WORD    $0x6e28ddad // VFMUL V8.S4, V13.S4, V13.S4
+	WORD    $0x6e28ddef // VFMUL V8.S4, V15.S4, V15.S4
+	WORD    $0x6e2fdde6 // VFMUL V15.S4, V15.S4, V6.S4
+	FMOVQ   416(R23), F8
+	FMOVQ   448(R23), F9
+	FMOVQ   480(R23), F12
+	VFMLA   V6.S4, V8.S4, V12.S4
+	FMOVQ   512(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   544(R23), F9
+	VFMLA   V6.S4, V12.S4, V9.S4
+	FMOVQ   576(R23), F12
+	VFMLA   V6.S4, V8.S4, V12.S4
+	FMOVQ   608(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   640(R23), F9
+	VFMLA   V6.S4, V12.S4, V9.S4
+	FMOVQ   672(R23), F12
+	VFMLA   V6.S4, V8.S4, V12.S4
+	VFMLA   V15.S4, V9.S4, V12.S4
+	WORD    $0x6e2cdccc // VFMUL V12.S4, V6.S4, V12.S4
+	FMOVQ   224(R23), F6
+	WORD    $0x4e26d5e8 // VFADD V6.S4, V15.S4, V8.S4
+	WORD    $0x6e28fcc8 // VFDIV V8.S4, V6.S4, V8.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	VFMLS   V8.S4, V15.S4, V9.S4
+	VFMLS   V8.S4, V13.S4, V9.S4
+	VFMLA   V13.S4, V8.S4, V12.S4
+	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e2cd4cc // VFADD V12.S4, V6.S4, V12.S4
+	WORD    $0x6e28dde6 // VFMUL V8.S4, V15.S4, V6.S4
+	WORD    $0x6ea0f8ce // VFNEG V6.S4, V14.S4
+	VFMLA   V8.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x6eabe5ad // VFCMGT V11.S4, V13.S4, V13.S4
+	VMOV    V13.B16, V15.B16
+	VAND    V14.B16, V13.B16, V14.B16
+	VBSL    V8.B16, V6.B16, V13.B16
+	VBSL    V6.B16, V8.B16, V15.B16
+	VFMLA   V9.S4, V13.S4, V14.S4
+	WORD    $0x4e2ed5a6 // VFADD V14.S4, V13.S4, V6.S4
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less74
+	WORD    $0x6ea1f908 // VFSQRT V8.S4, V8.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less75
+	FMOVQ   (R4), F8
+less75:
+less74:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough77
+again76:
+	WORD    $0x6e2edd09 // VFMUL V14.S4, V8.S4, V9.S4
+	VFMLA   V13.S4, V8.S4, V9.S4
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again76
+enough77:
+	WORD    $0x6e2cddef // VFMUL V12.S4, V15.S4, V15.S4
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.S4, V15.S4, V6.S4
+	WORD    $0x6e2cdd0c // VFMUL V12.S4, V8.S4, V12.S4
+	WORD    $0x6e26dd06 // VFMUL V6.S4, V8.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, (R3)
+	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   32(R20), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R23), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ea4d4c8 // VFSUB V4.S4, V6.S4, V8.S4
+	WORD    $0x4ea6d50b // VFSUB V6.S4, V8.S4, V11.S4
+	WORD    $0x4eabd50d // VFSUB V11.S4, V8.S4, V13.S4
+	WORD    $0x4eadd4cd // VFSUB V13.S4, V6.S4, V13.S4
+	WORD    $0x4e24d56b // VFADD V4.S4, V11.S4, V11.S4
+	WORD    $0x4eabd5ad // VFSUB V11.S4, V13.S4, V13.S4
+	WORD    $0x4ea5d5ad // VFSUB V5.S4, V13.S4, V13.S4
+	VEOR    V9.B16, V8.B16, V8.B16
+	VEOR    V9.B16, V13.B16, V13.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V8.B16, V6.B16
+	FMOVQ   64(R23), F14
+	WORD    $0x6eaee4c6 // VFCMGT V14.S4, V6.S4, V6.S4
+	VAND    V6.B16, V13.B16, V13.B16
+	WORD    $0x4e2dd50b // VFADD V13.S4, V8.S4, V11.S4
+	WORD    $0x4ea8d568 // VFSUB V8.S4, V11.S4, V8.S4
+	WORD    $0x4ea8d5ad // VFSUB V8.S4, V13.S4, V13.S4
+	VAND    V6.B16, V13.B16, V13.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V11.B16, V6.B16
+	VEOR    V11.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V13.B16, V13.B16
+	FMOVQ   32(R5), F8
+	FMOVQ   32(R6), F14
+	VBSL    V8.B16, V14.B16, V7.B16
+	WORD    $0x6e27dd4a // VFMUL V7.S4, V10.S4, V10.S4
+	FMOVQ   64(R23), F8
+	WORD    $0x4e28f4c6 // VFMAX V8.S4, V6.S4, V6.S4
+	FMOVQ   96(R23), F8
+	FMOVQ   128(R23), F9
+	VFMLA   V9.S4, V6.S4, V8.S4
+	FMOVQ   96(R23), F14
+	WORD    $0x4eaed509 // VFSUB V14.S4, V8.S4, V9.S4
+	FMOVQ   160(R23), F14
+	VFMLA   V14.S4, V9.S4, V6.S4
+	FMOVQ   192(R23), F14
+	VFMLA   V14.S4, V9.S4, V6.S4
+	WORD    $0x4e2dd4c6 // VFADD V13.S4, V6.S4, V6.S4
+	WORD    $0x6e26dcc9 // VFMUL V6.S4, V6.S4, V9.S4
+	FMOVQ   224(R23), F15
+	WORD    $0x4e2fd4cd // VFADD V15.S4, V6.S4, V13.S4
+	FMOVQ   224(R23), F15
+	WORD    $0x4eafd5ae // VFSUB V15.S4, V13.S4, V14.S4
+	WORD    $0x4eaed4ce // VFSUB V14.S4, V6.S4, V14.S4
+	FMOVQ   256(R23), F15
+	FMOVQ   288(R23), F16
+	FMOVQ   320(R23), F17
+	VFMLA   V9.S4, V15.S4, V17.S4
+	FMOVQ   352(R23), F15
+	VFMLA   V9.S4, V16.S4, V15.S4
+	FMOVQ   384(R23), F16
+	VFMLA   V9.S4, V17.S4, V16.S4
+	VFMLA   V6.S4, V15.S4, V16.S4
+	VFMLA   V16.S4, V9.S4, V14.S4
+	WORD    $0x4e2ed5b0 // VFADD V14.S4, V13.S4, V16.S4
+	VSHL    $23, V8.S4, V8.S4
+	WORD    $0x4eadd60d // VFSUB V13.S4, V16.S4, V13.S4
+	WORD    $0x4eadd5ce // VFSUB V13.S4, V14.S4, V14.S4
+	WORD    $0x6e28ddce // VFMUL V8.S4, V14.S4, V14.S4
+	WORD    $0x6e28de10 // VFMUL V8.S4, V16.S4, V16.S4
+	WORD    $0x6e30de06 // VFMUL V16.S4, V16.S4, V6.S4
+	FMOVQ   416(R23), F8
+	FMOVQ   448(R23), F9
+	FMOVQ   480(R23), F13
+	VFMLA   V6.S4, V8.S4, V13.S4
+	FMOVQ   512(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   544(R23), F9
+	VFMLA   V6.S4, V13.S4, V9.S4
+	FMOVQ   576(R23), F13
+	VFMLA   V6.S4, V8.S4, V13.S4
+	FMOVQ   608(R23), F8
+	VFMLA   V6.S4, V9.S4, V8.S4
+	FMOVQ   640(R23), F9
+	VFMLA   V6.S4, V13.S4, V9.S4
+	FMOVQ   672(R23), F13
+	VFMLA   V6.S4, V8.S4, V13.S4
+	VFMLA   V16.S4, V9.S4, V13.S4
+	WORD    $0x6e2ddccd // VFMUL V13.S4, V6.S4, V13.S4
+	FMOVQ   224(R23), F6
+	WORD    $0x4e26d608 // VFADD V6.S4, V16.S4, V8.S4
+	WORD    $0x6e28fcc8 // VFDIV V8.S4, V6.S4, V8.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	VFMLS   V8.S4, V16.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLA   V14.S4, V8.S4, V13.S4
+	WORD    $0x4e2dd60d // VFADD V13.S4, V16.S4, V13.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e2dd4cd // VFADD V13.S4, V6.S4, V13.S4
+	WORD    $0x6e28de06 // VFMUL V8.S4, V16.S4, V6.S4
+	WORD    $0x6ea0f8cf // VFNEG V6.S4, V15.S4
+	VFMLA   V8.S4, V16.S4, V15.S4
+	VFMLA   V8.S4, V14.S4, V15.S4
+	VEOR    V14.B16, V14.B16, V14.B16
+	WORD    $0x6eabe5ce // VFCMGT V11.S4, V14.S4, V14.S4
+	VMOV    V14.B16, V16.B16
+	VAND    V15.B16, V14.B16, V15.B16
+	VBSL    V8.B16, V6.B16, V14.B16
+	VBSL    V6.B16, V8.B16, V16.B16
+	VFMLA   V9.S4, V14.S4, V15.S4
+	WORD    $0x4e2fd5c6 // VFADD V15.S4, V14.S4, V6.S4
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less78
+	WORD    $0x6ea1f908 // VFSQRT V8.S4, V8.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less79
+	FMOVQ   32(R4), F8
+less79:
+less78:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough81
+again80:
+	WORD    $0x6e2fdd09 // VFMUL V15.S4, V8.S4, V9.S4
+	VFMLA   V14.S4, V8.S4, V9.S4
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again80
+enough81:
+	WORD    $0x6e2dde10 // VFMUL V13.S4, V16.S4, V16.S4
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.S4, V16.S4, V6.S4
+	WORD    $0x6e2ddd0d // VFMUL V13.S4, V8.S4, V13.S4
+	WORD    $0x6e26dd06 // VFMUL V6.S4, V8.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 32(R3)
+	WORD    $0x6e27ddad // VFMUL V7.S4, V13.S4, V13.S4
+	WORD    $0x4e2dd58c // VFADD V13.S4, V12.S4, V12.S4
+	WORD    $0x0e617986 // VFCVTL V12.S2, V6.D2
+	WORD    $0x4e617987 // VFCVTL2 V12.S4, V7.D2
+	FLDPQ   (R12), (F8, F9)
+	WORD    $0x4e66d508 // VFADD V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d529 // VFADD V7.D2, V9.D2, V9.D2
+	FSTPQ   (F8, F9), (R12)
+	ADD     $16, R1
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $16, R5
+	ADD     $16, R6
+	ADD     $16, R20
+	ADD     $32, R12
+	SUB     $1, R8
+	TBNZ    $0, R8, half73
+	SUB     $32, R20
+	SUB     $64, R12
+copied48:
+	MOVD    R9, R24
+	ADD     R7<<7, R2, R25
+	TBZ     $6, R10, skip82
+	VLD1.P  64(R24), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R25)
+skip82:
+	TBZ     $5, R10, skip83
+	VLD1.P  32(R24), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R25)
+skip83:
+	TBZ     $4, R10, skip84
+	VLD1.P  16(R24), [V6.B16]
+	VST1.P  [V6.B16], 16(R25)
+skip84:
+	TBZ     $3, R10, skip85
+	FMOVD.P 8(R24), F6
+	FMOVD.P F6, 8(R25)
+skip85:
+	TBZ     $2, R10, skip86
+	FMOVS.P 4(R24), F6
+	FMOVS.P F6, 4(R25)
+skip86:
+done49:
+	FLDPQ   (R12), (F6, F7)
+	FLDPQ   32(R12), (F8, F9)
+	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	VDUP    V6.D[1], V7.D2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	FMOVD.P F6, 8(R22)
+	MOVD    powers+120(FP), R24
+	MOVD    words+80(FP), R25
+	ADD     R25<<8, R24
+	MOVD    R24, powers+120(FP)
+	MOVD    stride+40(FP), R24
+	ADD     R24<<2, R0
+	MOVD    dstStride+24(FP), R24
+	ADD     R24<<2, R2
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R13
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R15
+	SUB     $1, R11
+	CBNZ    R11, row44
+last45:
+	RET
+
+// func focal32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+TEXT ·focal32NEON(SB), NOSPLIT, $512-144
+	MOVD    x+32(FP), R0
+	MOVD    dst+16(FP), R2
+	MOVD    n+56(FP), R8
+	LSR     $5, R8, R5
+	LSL     $2, R8
+	AND     $127, R8
+	MOVD    $frame-512(SP), R7
+	MOVD    rows+48(FP), R9
+	ADD     $256, R7, R10
 	MOVD    neg+72(FP), R11
 	MOVD    pos+64(FP), R13
 	MOVD    $laneconstants32<>(SB), R15
 	MOVD    p+88(FP), R19
-	MOVD    $constants32<>(SB), R20
-	MOVD    exponent+96(FP), R21
-	MOVD    R21, R22
-	VLD1R.P 4(R22), [V2.S4]
-	FMOVQ   (R20), F3
-	FMOVQ   32(R20), F4
-	FMOVQ   64(R20), F5
-	MOVD    stride+40(FP), R21
-	MOVD    dstStride+24(FP), R22
-	CBZ     R10, last2
-row1:
-	MOVD    R19, R23
-	VLD1R.P 4(R23), [V3.S4]
-	VLD1R.P 4(R23), [V5.S4]
-	VLD1R.P 4(R23), [V6.S4]
+	MOVD    sum+0(FP), R20
+	MOVD    $constants32<>(SB), R21
+	MOVD    exponent+96(FP), R22
+	MOVD    R22, R23
+	VLD1R.P 4(R23), [V2.S4]
+	MOVD    stride+40(FP), R22
+	MOVD    dstStride+24(FP), R23
+	CBZ     R9, last88
+row87:
+	MOVD    R19, R24
+	VLD1R.P 4(R24), [V3.S4]
+	VLD1R.P 4(R24), [V4.S4]
+	VLD1R.P 4(R24), [V5.S4]
 	ADD     $12, R19
+	VEOR    V6.B16, V6.B16, V6.B16
+	FSTPQ   (F6, F6), (R10)
+	FSTPQ   (F6, F6), 32(R10)
 	MOVD    R0, R1
 	MOVD    R2, R3
-	MOVD    R4, R5
+	MOVD    powers+120(FP), R4
 	MOVD    R11, R12
 	MOVD    R13, R14
-	LSL     $1, R6, R7
-	SUBS    $2, R7
-	BMI     rest4
-group3:
+	LSL     $1, R5, R6
+	SUBS    $2, R6
+	BMI     rest90
+group89:
 	VLD1R.P 4(R12), [V0.S4]
 	VLD1R.P 4(R14), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half7:
-	FMOVQ   (R1), F7
-	FMOVQ   (R15), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
+half93:
+	FMOVQ   (R15), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
 	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed4ec // VFADD V14.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
-	WORD    $0x4eadd4ed // VFSUB V13.S4, V7.S4, V13.S4
-	FMOVQ   256(R20), F14
-	FMOVQ   288(R20), F15
-	FMOVQ   320(R20), F16
-	VFMLA   V11.S4, V14.S4, V16.S4
-	FMOVQ   352(R20), F14
-	VFMLA   V11.S4, V15.S4, V14.S4
-	FMOVQ   384(R20), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	VFMLA   V7.S4, V14.S4, V15.S4
-	VFMLA   V15.S4, V11.S4, V13.S4
-	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
-	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
-	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e29ddad // VFMUL V9.S4, V13.S4, V13.S4
-	VAND    V10.B16, V13.B16, V13.B16
-	WORD    $0x6e2fdde7 // VFMUL V15.S4, V15.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V15.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed5e7 // VFADD V14.S4, V15.S4, V7.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x6e27fdc9 // VFDIV V7.S4, V14.S4, V9.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x4eb0d4eb // VFSUB V16.S4, V7.S4, V11.S4
-	WORD    $0x4eabd5eb // VFSUB V11.S4, V15.S4, V11.S4
-	WORD    $0x4e2dd56b // VFADD V13.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V14.S4
-	VFMLS   V9.S4, V11.S4, V14.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V13.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V7.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e29de08 // VFMUL V9.S4, V16.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V16.S4, V11.S4
-	VFMLS   V14.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde31 // VFMUL V12.S4, V17.S4, V17.S4
-	VFMLA   V2.S4, V17.S4, V16.S4
-	WORD    $0x6e30dd31 // VFMUL V16.S4, V9.S4, V17.S4
-	WORD    $0x6e2ede2e // VFMUL V14.S4, V17.S4, V14.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough9
-again8:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.S4, V7.S4, V13.S4
-	WORD    $0x4eadd569 // VFSUB V13.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ed // VFADD V7.S4, V7.S4, V13.S4
-	FMOVQ   704(R20), F15
-	WORD    $0x4e2ff5ad // VFMAX V15.S4, V13.S4, V13.S4
-	WORD    $0x6e2dfd29 // VFDIV V13.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again8
-enough9:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough11
-again10:
-	WORD    $0x6e28dced // VFMUL V8.S4, V7.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VFMLS   V8.S4, V7.S4, V15.S4
-	VFMLA   V11.S4, V7.S4, V15.S4
-	VFMLA   V8.S4, V9.S4, V15.S4
-	VMOV    V15.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again10
-enough11:
-	WORD    $0x6e2cdd2d // VFMUL V12.S4, V9.S4, V13.S4
-	WORD    $0x6ea0f9ad // VFNEG V13.S4, V13.S4
-	VFMLA   V12.S4, V7.S4, V13.S4
-	WORD    $0x6e31dd29 // VFMUL V17.S4, V9.S4, V9.S4
-	VFMLS   V14.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V17.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R15), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, (R5)
-	FMOVQ   64(R1), F7
-	FMOVQ   64(R15), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed4ec // VFADD V14.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
-	WORD    $0x4eadd4ed // VFSUB V13.S4, V7.S4, V13.S4
-	FMOVQ   256(R20), F14
-	FMOVQ   288(R20), F15
-	FMOVQ   320(R20), F16
-	VFMLA   V11.S4, V14.S4, V16.S4
-	FMOVQ   352(R20), F14
-	VFMLA   V11.S4, V15.S4, V14.S4
-	FMOVQ   384(R20), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	VFMLA   V7.S4, V14.S4, V15.S4
-	VFMLA   V15.S4, V11.S4, V13.S4
-	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
-	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
-	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e29ddad // VFMUL V9.S4, V13.S4, V13.S4
-	VAND    V10.B16, V13.B16, V13.B16
-	WORD    $0x6e2fdde7 // VFMUL V15.S4, V15.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V15.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed5e7 // VFADD V14.S4, V15.S4, V7.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x6e27fdc9 // VFDIV V7.S4, V14.S4, V9.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x4eb0d4eb // VFSUB V16.S4, V7.S4, V11.S4
-	WORD    $0x4eabd5eb // VFSUB V11.S4, V15.S4, V11.S4
-	WORD    $0x4e2dd56b // VFADD V13.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V14.S4
-	VFMLS   V9.S4, V11.S4, V14.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V13.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V7.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e29de08 // VFMUL V9.S4, V16.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V16.S4, V11.S4
-	VFMLS   V14.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde31 // VFMUL V12.S4, V17.S4, V17.S4
-	VFMLA   V2.S4, V17.S4, V16.S4
-	WORD    $0x6e30dd31 // VFMUL V16.S4, V9.S4, V17.S4
-	WORD    $0x6e2ede2e // VFMUL V14.S4, V17.S4, V14.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough13
-again12:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.S4, V7.S4, V13.S4
-	WORD    $0x4eadd569 // VFSUB V13.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ed // VFADD V7.S4, V7.S4, V13.S4
-	FMOVQ   704(R20), F15
-	WORD    $0x4e2ff5ad // VFMAX V15.S4, V13.S4, V13.S4
-	WORD    $0x6e2dfd29 // VFDIV V13.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again12
-enough13:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough15
-again14:
-	WORD    $0x6e28dced // VFMUL V8.S4, V7.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VFMLS   V8.S4, V7.S4, V15.S4
-	VFMLA   V11.S4, V7.S4, V15.S4
-	VFMLA   V8.S4, V9.S4, V15.S4
-	VMOV    V15.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again14
-enough15:
-	WORD    $0x6e2cdd2d // VFMUL V12.S4, V9.S4, V13.S4
-	WORD    $0x6ea0f9ad // VFNEG V13.S4, V13.S4
-	VFMLA   V12.S4, V7.S4, V13.S4
-	WORD    $0x6e31dd29 // VFMUL V17.S4, V9.S4, V9.S4
-	VFMLS   V14.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V17.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   64(R15), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 64(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, 64(R5)
-	FMOVQ   32(R1), F7
-	FMOVQ   32(R15), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed4ec // VFADD V14.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
-	WORD    $0x4eadd4ed // VFSUB V13.S4, V7.S4, V13.S4
-	FMOVQ   256(R20), F14
-	FMOVQ   288(R20), F15
-	FMOVQ   320(R20), F16
-	VFMLA   V11.S4, V14.S4, V16.S4
-	FMOVQ   352(R20), F14
-	VFMLA   V11.S4, V15.S4, V14.S4
-	FMOVQ   384(R20), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	VFMLA   V7.S4, V14.S4, V15.S4
-	VFMLA   V15.S4, V11.S4, V13.S4
-	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
-	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
-	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e29ddad // VFMUL V9.S4, V13.S4, V13.S4
-	VAND    V10.B16, V13.B16, V13.B16
-	WORD    $0x6e2fdde7 // VFMUL V15.S4, V15.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V15.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed5e7 // VFADD V14.S4, V15.S4, V7.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x6e27fdc9 // VFDIV V7.S4, V14.S4, V9.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x4eb0d4eb // VFSUB V16.S4, V7.S4, V11.S4
-	WORD    $0x4eabd5eb // VFSUB V11.S4, V15.S4, V11.S4
-	WORD    $0x4e2dd56b // VFADD V13.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V14.S4
-	VFMLS   V9.S4, V11.S4, V14.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V13.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V7.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e29de08 // VFMUL V9.S4, V16.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V16.S4, V11.S4
-	VFMLS   V14.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde31 // VFMUL V12.S4, V17.S4, V17.S4
-	VFMLA   V2.S4, V17.S4, V16.S4
-	WORD    $0x6e30dd31 // VFMUL V16.S4, V9.S4, V17.S4
-	WORD    $0x6e2ede2e // VFMUL V14.S4, V17.S4, V14.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough17
-again16:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.S4, V7.S4, V13.S4
-	WORD    $0x4eadd569 // VFSUB V13.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ed // VFADD V7.S4, V7.S4, V13.S4
-	FMOVQ   704(R20), F15
-	WORD    $0x4e2ff5ad // VFMAX V15.S4, V13.S4, V13.S4
-	WORD    $0x6e2dfd29 // VFDIV V13.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again16
-enough17:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough19
-again18:
-	WORD    $0x6e28dced // VFMUL V8.S4, V7.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VFMLS   V8.S4, V7.S4, V15.S4
-	VFMLA   V11.S4, V7.S4, V15.S4
-	VFMLA   V8.S4, V9.S4, V15.S4
-	VMOV    V15.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again18
-enough19:
-	WORD    $0x6e2cdd2d // VFMUL V12.S4, V9.S4, V13.S4
-	WORD    $0x6ea0f9ad // VFNEG V13.S4, V13.S4
-	VFMLA   V12.S4, V7.S4, V13.S4
-	WORD    $0x6e31dd29 // VFMUL V17.S4, V9.S4, V9.S4
-	VFMLS   V14.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V17.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R15), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, 32(R5)
-	FMOVQ   96(R1), F7
-	FMOVQ   96(R15), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed4ec // VFADD V14.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
-	WORD    $0x4eadd4ed // VFSUB V13.S4, V7.S4, V13.S4
-	FMOVQ   256(R20), F14
-	FMOVQ   288(R20), F15
-	FMOVQ   320(R20), F16
-	VFMLA   V11.S4, V14.S4, V16.S4
-	FMOVQ   352(R20), F14
-	VFMLA   V11.S4, V15.S4, V14.S4
-	FMOVQ   384(R20), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	VFMLA   V7.S4, V14.S4, V15.S4
-	VFMLA   V15.S4, V11.S4, V13.S4
-	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
-	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
-	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e29ddad // VFMUL V9.S4, V13.S4, V13.S4
-	VAND    V10.B16, V13.B16, V13.B16
-	WORD    $0x6e2fdde7 // VFMUL V15.S4, V15.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V15.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed5e7 // VFADD V14.S4, V15.S4, V7.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x6e27fdc9 // VFDIV V7.S4, V14.S4, V9.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x4eb0d4eb // VFSUB V16.S4, V7.S4, V11.S4
-	WORD    $0x4eabd5eb // VFSUB V11.S4, V15.S4, V11.S4
-	WORD    $0x4e2dd56b // VFADD V13.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V14.S4
-	VFMLS   V9.S4, V11.S4, V14.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V13.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V7.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e29de08 // VFMUL V9.S4, V16.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V16.S4, V11.S4
-	VFMLS   V14.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde31 // VFMUL V12.S4, V17.S4, V17.S4
-	VFMLA   V2.S4, V17.S4, V16.S4
-	WORD    $0x6e30dd31 // VFMUL V16.S4, V9.S4, V17.S4
-	WORD    $0x6e2ede2e // VFMUL V14.S4, V17.S4, V14.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough21
-again20:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.S4, V7.S4, V13.S4
-	WORD    $0x4eadd569 // VFSUB V13.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ed // VFADD V7.S4, V7.S4, V13.S4
-	FMOVQ   704(R20), F15
-	WORD    $0x4e2ff5ad // VFMAX V15.S4, V13.S4, V13.S4
-	WORD    $0x6e2dfd29 // VFDIV V13.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again20
-enough21:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough23
-again22:
-	WORD    $0x6e28dced // VFMUL V8.S4, V7.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VFMLS   V8.S4, V7.S4, V15.S4
-	VFMLA   V11.S4, V7.S4, V15.S4
-	VFMLA   V8.S4, V9.S4, V15.S4
-	VMOV    V15.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again22
-enough23:
-	WORD    $0x6e2cdd2d // VFMUL V12.S4, V9.S4, V13.S4
-	WORD    $0x6ea0f9ad // VFNEG V13.S4, V13.S4
-	VFMLA   V12.S4, V7.S4, V13.S4
-	WORD    $0x6e31dd29 // VFMUL V17.S4, V9.S4, V9.S4
-	VFMLS   V14.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V17.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   96(R15), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 96(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, 96(R5)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R15
-	SUB     $1, R7
-	TBNZ    $0, R7, half7
-	SUB     $32, R15
-	ADD     $96, R1
-	ADD     $96, R3
-	ADD     $96, R5
-	TBZ     $63, R7, group3
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied5
-rest4:
-	CBZ     R9, done6
-	ADD     $0, R8, R23
-	TBZ     $6, R9, skip24
-	VLD1.P  64(R1), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R23)
-skip24:
-	TBZ     $5, R9, skip25
-	VLD1.P  32(R1), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R23)
-skip25:
-	TBZ     $4, R9, skip26
-	VLD1.P  16(R1), [V7.B16]
-	VST1.P  [V7.B16], 16(R23)
-skip26:
-	TBZ     $3, R9, skip27
-	FMOVD.P 8(R1), F7
-	FMOVD.P F7, 8(R23)
-skip27:
-	TBZ     $2, R9, skip28
-	FMOVS.P 4(R1), F7
-	FMOVS.P F7, 4(R23)
-skip28:
-	ADD     $0, R8, R1
-	MOVD    R8, R3
-	MOVD    $-2, R7
-	CMP     $64, R9
-	BLS     short29
-	B       group3
-short29:
-	VLD1R.P 4(R12), [V0.S4]
-	VLD1R.P 4(R14), [V1.S4]
-	VORR    V1.B16, V0.B16, V0.B16
-half30:
-	FMOVQ   (R1), F7
-	FMOVQ   (R15), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed4ec // VFADD V14.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
-	WORD    $0x4eadd4ed // VFSUB V13.S4, V7.S4, V13.S4
-	FMOVQ   256(R20), F14
-	FMOVQ   288(R20), F15
-	FMOVQ   320(R20), F16
-	VFMLA   V11.S4, V14.S4, V16.S4
-	FMOVQ   352(R20), F14
-	VFMLA   V11.S4, V15.S4, V14.S4
-	FMOVQ   384(R20), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	VFMLA   V7.S4, V14.S4, V15.S4
-	VFMLA   V15.S4, V11.S4, V13.S4
-	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
-	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
-	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e29ddad // VFMUL V9.S4, V13.S4, V13.S4
-	VAND    V10.B16, V13.B16, V13.B16
-	WORD    $0x6e2fdde7 // VFMUL V15.S4, V15.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V15.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed5e7 // VFADD V14.S4, V15.S4, V7.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x6e27fdc9 // VFDIV V7.S4, V14.S4, V9.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x4eb0d4eb // VFSUB V16.S4, V7.S4, V11.S4
-	WORD    $0x4eabd5eb // VFSUB V11.S4, V15.S4, V11.S4
-	WORD    $0x4e2dd56b // VFADD V13.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V14.S4
-	VFMLS   V9.S4, V11.S4, V14.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V13.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V7.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e29de08 // VFMUL V9.S4, V16.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V16.S4, V11.S4
-	VFMLS   V14.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde31 // VFMUL V12.S4, V17.S4, V17.S4
-	VFMLA   V2.S4, V17.S4, V16.S4
-	WORD    $0x6e30dd31 // VFMUL V16.S4, V9.S4, V17.S4
-	WORD    $0x6e2ede2e // VFMUL V14.S4, V17.S4, V14.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough32
-again31:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.S4, V7.S4, V13.S4
-	WORD    $0x4eadd569 // VFSUB V13.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ed // VFADD V7.S4, V7.S4, V13.S4
-	FMOVQ   704(R20), F15
-	WORD    $0x4e2ff5ad // VFMAX V15.S4, V13.S4, V13.S4
-	WORD    $0x6e2dfd29 // VFDIV V13.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again31
-enough32:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough34
-again33:
-	WORD    $0x6e28dced // VFMUL V8.S4, V7.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VFMLS   V8.S4, V7.S4, V15.S4
-	VFMLA   V11.S4, V7.S4, V15.S4
-	VFMLA   V8.S4, V9.S4, V15.S4
-	VMOV    V15.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again33
-enough34:
-	WORD    $0x6e2cdd2d // VFMUL V12.S4, V9.S4, V13.S4
-	WORD    $0x6ea0f9ad // VFNEG V13.S4, V13.S4
-	VFMLA   V12.S4, V7.S4, V13.S4
-	WORD    $0x6e31dd29 // VFMUL V17.S4, V9.S4, V9.S4
-	VFMLS   V14.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V17.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R15), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, (R5)
-	FMOVQ   32(R1), F7
-	FMOVQ   32(R15), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed4ec // VFADD V14.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
-	WORD    $0x4eadd4ed // VFSUB V13.S4, V7.S4, V13.S4
-	FMOVQ   256(R20), F14
-	FMOVQ   288(R20), F15
-	FMOVQ   320(R20), F16
-	VFMLA   V11.S4, V14.S4, V16.S4
-	FMOVQ   352(R20), F14
-	VFMLA   V11.S4, V15.S4, V14.S4
-	FMOVQ   384(R20), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	VFMLA   V7.S4, V14.S4, V15.S4
-	VFMLA   V15.S4, V11.S4, V13.S4
-	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
-	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
-	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e29ddad // VFMUL V9.S4, V13.S4, V13.S4
-	VAND    V10.B16, V13.B16, V13.B16
-	WORD    $0x6e2fdde7 // VFMUL V15.S4, V15.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V15.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed5e7 // VFADD V14.S4, V15.S4, V7.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x6e27fdc9 // VFDIV V7.S4, V14.S4, V9.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x4eb0d4eb // VFSUB V16.S4, V7.S4, V11.S4
-	WORD    $0x4eabd5eb // VFSUB V11.S4, V15.S4, V11.S4
-	WORD    $0x4e2dd56b // VFADD V13.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V14.S4
-	VFMLS   V9.S4, V11.S4, V14.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V13.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V7.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e29de08 // VFMUL V9.S4, V16.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V16.S4, V11.S4
-	VFMLS   V14.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde31 // VFMUL V12.S4, V17.S4, V17.S4
-	VFMLA   V2.S4, V17.S4, V16.S4
-	WORD    $0x6e30dd31 // VFMUL V16.S4, V9.S4, V17.S4
-	WORD    $0x6e2ede2e // VFMUL V14.S4, V17.S4, V14.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough36
-again35:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.S4, V7.S4, V13.S4
-	WORD    $0x4eadd569 // VFSUB V13.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ed // VFADD V7.S4, V7.S4, V13.S4
-	FMOVQ   704(R20), F15
-	WORD    $0x4e2ff5ad // VFMAX V15.S4, V13.S4, V13.S4
-	WORD    $0x6e2dfd29 // VFDIV V13.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again35
-enough36:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough38
-again37:
-	WORD    $0x6e28dced // VFMUL V8.S4, V7.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VFMLS   V8.S4, V7.S4, V15.S4
-	VFMLA   V11.S4, V7.S4, V15.S4
-	VFMLA   V8.S4, V9.S4, V15.S4
-	VMOV    V15.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again37
-enough38:
-	WORD    $0x6e2cdd2d // VFMUL V12.S4, V9.S4, V13.S4
-	WORD    $0x6ea0f9ad // VFNEG V13.S4, V13.S4
-	VFMLA   V12.S4, V7.S4, V13.S4
-	WORD    $0x6e31dd29 // VFMUL V17.S4, V9.S4, V9.S4
-	VFMLS   V14.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V17.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R15), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, 32(R5)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R15
-	SUB     $1, R7
-	TBNZ    $0, R7, half30
-	SUB     $32, R15
-copied5:
-	MOVD    R8, R23
-	ADD     R6<<7, R2, R24
-	TBZ     $6, R9, skip39
-	VLD1.P  64(R23), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R24)
-skip39:
-	TBZ     $5, R9, skip40
-	VLD1.P  32(R23), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R24)
-skip40:
-	TBZ     $4, R9, skip41
-	VLD1.P  16(R23), [V7.B16]
-	VST1.P  [V7.B16], 16(R24)
-skip41:
-	TBZ     $3, R9, skip42
-	FMOVD.P 8(R23), F7
-	FMOVD.P F7, 8(R24)
-skip42:
-	TBZ     $2, R9, skip43
-	FMOVS.P 4(R23), F7
-	FMOVS.P F7, 4(R24)
-skip43:
-done6:
-	ADD     R21<<2, R0
-	ADD     R22<<2, R2
-	MOVD    words+80(FP), R23
-	ADD     R23<<3, R11
-	MOVD    words+80(FP), R23
-	ADD     R23<<3, R13
-	SUB     $1, R10
-	CBNZ    R10, row1
-last2:
-	RET
-
-// func focalWeighted32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
-TEXT ·focalWeighted32NEON(SB), NOSPLIT, $512-136
-	MOVD    x+32(FP), R0
-	MOVD    dst+16(FP), R2
-	MOVD    negWeight+120(FP), R4
-	MOVD    posWeight+128(FP), R6
-	MOVD    n+56(FP), R11
-	LSR     $5, R11, R8
-	LSL     $2, R11
-	AND     $127, R11
-	MOVD    $frame-512(SP), R10
-	MOVD    rows+48(FP), R12
-	ADD     $256, R10, R13
-	MOVD    neg+72(FP), R14
-	MOVD    pos+64(FP), R19
-	MOVD    $laneconstants32<>(SB), R21
-	MOVD    p+88(FP), R22
-	MOVD    sum+0(FP), R23
-	MOVD    $constants32<>(SB), R24
-	MOVD    exponent+96(FP), R25
-	MOVD    R25, R26
-	VLD1R.P 4(R26), [V2.S4]
-	FMOVQ   (R24), F3
-	FMOVQ   32(R24), F4
-	FMOVQ   64(R24), F5
-	CBZ     R12, last45
-row44:
-	MOVD    R22, R25
-	VLD1R.P 4(R25), [V3.S4]
-	VLD1R.P 4(R25), [V5.S4]
-	VLD1R.P 4(R25), [V6.S4]
-	ADD     $12, R22
-	VEOR    V7.B16, V7.B16, V7.B16
-	FSTPQ   (F7, F7), (R13)
-	FSTPQ   (F7, F7), 32(R13)
-	MOVD    R0, R1
-	MOVD    R2, R3
-	MOVD    R4, R5
-	MOVD    R6, R7
-	MOVD    R14, R15
-	MOVD    R19, R20
-	LSL     $1, R8, R9
-	SUBS    $2, R9
-	BMI     rest47
-group46:
-	VLD1R.P 4(R15), [V0.S4]
-	VLD1R.P 4(R20), [V1.S4]
-	VORR    V1.B16, V0.B16, V0.B16
-half50:
-	FMOVQ   (R1), F7
-	FMOVQ   (R21), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	WORD    $0x4ea5d4e8 // VFSUB V5.S4, V7.S4, V8.S4
-	WORD    $0x4ea7d50b // VFSUB V7.S4, V8.S4, V11.S4
-	WORD    $0x4eabd50c // VFSUB V11.S4, V8.S4, V12.S4
-	WORD    $0x4eacd4ec // VFSUB V12.S4, V7.S4, V12.S4
-	WORD    $0x4e25d56b // VFADD V5.S4, V11.S4, V11.S4
-	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
-	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   96(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ea8e56d // VFCMGT V8.S4, V11.S4, V13.S4
-	WORD    $0x4e2cd507 // VFADD V12.S4, V8.S4, V7.S4
-	WORD    $0x4e6d1ce7 // VBIC V13.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6d1d6b // VBIC V13.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ea8e48b // VFCMGT V8.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   128(R24), F11
-	VFMLA   V11.S4, V8.S4, V9.S4
-	FMOVQ   (R24), F13
-	WORD    $0x4eadd52b // VFSUB V13.S4, V9.S4, V11.S4
-	FMOVQ   160(R24), F13
-	VFMLA   V13.S4, V11.S4, V8.S4
-	FMOVQ   192(R24), F13
-	VFMLA   V13.S4, V11.S4, V8.S4
-	WORD    $0x4e2cd508 // VFADD V12.S4, V8.S4, V8.S4
-	WORD    $0x6e28dd0b // VFMUL V8.S4, V8.S4, V11.S4
-	FMOVQ   224(R24), F14
-	WORD    $0x4e2ed50c // VFADD V14.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F14
-	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
-	WORD    $0x4eadd50d // VFSUB V13.S4, V8.S4, V13.S4
-	FMOVQ   256(R24), F14
-	FMOVQ   288(R24), F15
-	FMOVQ   320(R24), F16
-	VFMLA   V11.S4, V14.S4, V16.S4
-	FMOVQ   352(R24), F14
-	VFMLA   V11.S4, V15.S4, V14.S4
-	FMOVQ   384(R24), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	VFMLA   V8.S4, V14.S4, V15.S4
-	VFMLA   V15.S4, V11.S4, V13.S4
-	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
-	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
-	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e29ddad // VFMUL V9.S4, V13.S4, V13.S4
-	VAND    V10.B16, V13.B16, V13.B16
-	WORD    $0x6e2fdde8 // VFMUL V15.S4, V15.S4, V8.S4
-	FMOVQ   416(R24), F9
-	FMOVQ   448(R24), F11
-	FMOVQ   480(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   512(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   544(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   576(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   608(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   640(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   672(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	VFMLA   V15.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdd0c // VFMUL V12.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F14
-	WORD    $0x4e2ed5e8 // VFADD V14.S4, V15.S4, V8.S4
-	FMOVQ   224(R24), F14
-	WORD    $0x6e28fdc9 // VFDIV V8.S4, V14.S4, V9.S4
-	FMOVQ   224(R24), F16
-	WORD    $0x4eb0d50b // VFSUB V16.S4, V8.S4, V11.S4
-	WORD    $0x4eabd5eb // VFSUB V11.S4, V15.S4, V11.S4
-	WORD    $0x4e2dd56b // VFADD V13.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V8.S4, V14.S4
-	VFMLS   V9.S4, V11.S4, V14.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V13.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
-	WORD    $0x4e2cd4ec // VFADD V12.S4, V7.S4, V12.S4
-	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   224(R24), F11
-	WORD    $0x4e27e508 // VFCMEQ V7.S4, V8.S4, V8.S4
-	VMOV    V8.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V8.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V13.B16, V8.B16, V8.B16
-	WORD    $0x6e29de07 // VFMUL V9.S4, V16.S4, V7.S4
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.S4, V16.S4, V11.S4
-	VFMLS   V14.S4, V7.S4, V11.S4
-	VFMLS   V8.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde31 // VFMUL V12.S4, V17.S4, V17.S4
-	VFMLA   V2.S4, V17.S4, V16.S4
-	WORD    $0x6e30dd31 // VFMUL V16.S4, V9.S4, V17.S4
-	WORD    $0x6e2ede2e // VFMUL V14.S4, V17.S4, V14.S4
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough52
-again51:
-	WORD    $0x6ea1f8e8 // VFSQRT V7.S4, V8.S4
-	VMOV    V7.B16, V13.B16
-	VFMLS   V8.S4, V8.S4, V13.S4
-	WORD    $0x4eadd569 // VFSUB V13.S4, V11.S4, V9.S4
-	WORD    $0x4e28d50d // VFADD V8.S4, V8.S4, V13.S4
-	FMOVQ   704(R24), F15
-	WORD    $0x4e2ff5ad // VFMAX V15.S4, V13.S4, V13.S4
-	WORD    $0x6e2dfd29 // VFDIV V13.S4, V9.S4, V9.S4
-	SUB     $1, R25
-	CBNZ    R25, again51
-enough52:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough54
-again53:
-	WORD    $0x6e27dd0d // VFMUL V7.S4, V8.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VFMLS   V7.S4, V8.S4, V15.S4
-	VFMLA   V11.S4, V8.S4, V15.S4
-	VFMLA   V7.S4, V9.S4, V15.S4
-	VMOV    V15.B16, V9.B16
-	VMOV    V13.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again53
-enough54:
-	WORD    $0x6e2cdd2d // VFMUL V12.S4, V9.S4, V13.S4
-	WORD    $0x6ea0f9ad // VFNEG V13.S4, V13.S4
-	VFMLA   V12.S4, V8.S4, V13.S4
-	WORD    $0x6e31dd29 // VFMUL V17.S4, V9.S4, V9.S4
-	VFMLS   V14.S4, V8.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V17.S4, V8.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R21), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VMOV    V8.B16, V11.B16
-	FMOVQ   (R5), F12
-	FMOVQ   (R7), F14
-	VBSL    V12.B16, V14.B16, V11.B16
-	WORD    $0x6e2bdce7 // VFMUL V11.S4, V7.S4, V7.S4
-	WORD    $0x6e2bddad // VFMUL V11.S4, V13.S4, V13.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   64(R1), F7
-	FMOVQ   64(R21), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	WORD    $0x4ea5d4e8 // VFSUB V5.S4, V7.S4, V8.S4
-	WORD    $0x4ea7d50b // VFSUB V7.S4, V8.S4, V11.S4
-	WORD    $0x4eabd50c // VFSUB V11.S4, V8.S4, V12.S4
-	WORD    $0x4eacd4ec // VFSUB V12.S4, V7.S4, V12.S4
-	WORD    $0x4e25d56b // VFADD V5.S4, V11.S4, V11.S4
-	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
-	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   96(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ea8e56e // VFCMGT V8.S4, V11.S4, V14.S4
-	WORD    $0x4e2cd507 // VFADD V12.S4, V8.S4, V7.S4
-	WORD    $0x4e6e1ce7 // VBIC V14.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6e1d6b // VBIC V14.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ea8e48b // VFCMGT V8.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   128(R24), F11
-	VFMLA   V11.S4, V8.S4, V9.S4
-	FMOVQ   (R24), F14
-	WORD    $0x4eaed52b // VFSUB V14.S4, V9.S4, V11.S4
-	FMOVQ   160(R24), F14
-	VFMLA   V14.S4, V11.S4, V8.S4
-	FMOVQ   192(R24), F14
-	VFMLA   V14.S4, V11.S4, V8.S4
-	WORD    $0x4e2cd508 // VFADD V12.S4, V8.S4, V8.S4
-	WORD    $0x6e28dd0b // VFMUL V8.S4, V8.S4, V11.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x4e2fd50c // VFADD V15.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x4eafd58e // VFSUB V15.S4, V12.S4, V14.S4
-	WORD    $0x4eaed50e // VFSUB V14.S4, V8.S4, V14.S4
-	FMOVQ   256(R24), F15
-	FMOVQ   288(R24), F16
-	FMOVQ   320(R24), F17
-	VFMLA   V11.S4, V15.S4, V17.S4
-	FMOVQ   352(R24), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	FMOVQ   384(R24), F16
-	VFMLA   V11.S4, V17.S4, V16.S4
-	VFMLA   V8.S4, V15.S4, V16.S4
-	VFMLA   V16.S4, V11.S4, V14.S4
-	WORD    $0x4e2ed590 // VFADD V14.S4, V12.S4, V16.S4
-	WORD    $0x4eacd60c // VFSUB V12.S4, V16.S4, V12.S4
-	WORD    $0x4eacd5ce // VFSUB V12.S4, V14.S4, V14.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29de10 // VFMUL V9.S4, V16.S4, V16.S4
-	VAND    V10.B16, V16.B16, V16.B16
-	WORD    $0x6e29ddce // VFMUL V9.S4, V14.S4, V14.S4
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e30de08 // VFMUL V16.S4, V16.S4, V8.S4
-	FMOVQ   416(R24), F9
-	FMOVQ   448(R24), F11
-	FMOVQ   480(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   512(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   544(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   576(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   608(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   640(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   672(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	VFMLA   V16.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdd0c // VFMUL V12.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x4e2fd608 // VFADD V15.S4, V16.S4, V8.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x6e28fde9 // VFDIV V8.S4, V15.S4, V9.S4
-	FMOVQ   224(R24), F17
-	WORD    $0x4eb1d50b // VFSUB V17.S4, V8.S4, V11.S4
-	WORD    $0x4eabd60b // VFSUB V11.S4, V16.S4, V11.S4
-	WORD    $0x4e2ed56b // VFADD V14.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V8.S4, V15.S4
-	VFMLS   V9.S4, V11.S4, V15.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V14.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd60c // VFADD V12.S4, V16.S4, V12.S4
-	WORD    $0x4e2cd4ec // VFADD V12.S4, V7.S4, V12.S4
-	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   224(R24), F11
-	WORD    $0x4e27e508 // VFCMEQ V7.S4, V8.S4, V8.S4
-	VMOV    V8.B16, V17.B16
-	VBSL    V11.B16, V16.B16, V17.B16
-	VMOV    V8.B16, V18.B16
-	VBSL    V16.B16, V11.B16, V18.B16
-	VAND    V14.B16, V8.B16, V8.B16
-	WORD    $0x6e29de27 // VFMUL V9.S4, V17.S4, V7.S4
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.S4, V17.S4, V11.S4
-	VFMLS   V15.S4, V7.S4, V11.S4
-	VFMLS   V8.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde52 // VFMUL V12.S4, V18.S4, V18.S4
-	VFMLA   V2.S4, V18.S4, V17.S4
-	WORD    $0x6e31dd32 // VFMUL V17.S4, V9.S4, V18.S4
-	WORD    $0x6e2fde4f // VFMUL V15.S4, V18.S4, V15.S4
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough56
-again55:
-	WORD    $0x6ea1f8e8 // VFSQRT V7.S4, V8.S4
-	VMOV    V7.B16, V14.B16
-	VFMLS   V8.S4, V8.S4, V14.S4
-	WORD    $0x4eaed569 // VFSUB V14.S4, V11.S4, V9.S4
-	WORD    $0x4e28d50e // VFADD V8.S4, V8.S4, V14.S4
-	FMOVQ   704(R24), F16
-	WORD    $0x4e30f5ce // VFMAX V16.S4, V14.S4, V14.S4
-	WORD    $0x6e2efd29 // VFDIV V14.S4, V9.S4, V9.S4
-	SUB     $1, R25
-	CBNZ    R25, again55
-enough56:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough58
-again57:
-	WORD    $0x6e27dd0e // VFMUL V7.S4, V8.S4, V14.S4
-	VMOV    V14.B16, V16.B16
-	VFMLS   V7.S4, V8.S4, V16.S4
-	VFMLA   V11.S4, V8.S4, V16.S4
-	VFMLA   V7.S4, V9.S4, V16.S4
-	VMOV    V16.B16, V9.B16
-	VMOV    V14.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again57
-enough58:
-	WORD    $0x6e2cdd2e // VFMUL V12.S4, V9.S4, V14.S4
-	WORD    $0x6ea0f9ce // VFNEG V14.S4, V14.S4
-	VFMLA   V12.S4, V8.S4, V14.S4
-	WORD    $0x6e32dd29 // VFMUL V18.S4, V9.S4, V9.S4
-	VFMLS   V15.S4, V8.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V18.S4, V8.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   64(R21), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VMOV    V8.B16, V11.B16
-	FMOVQ   64(R5), F12
-	FMOVQ   64(R7), F15
-	VBSL    V12.B16, V15.B16, V11.B16
-	WORD    $0x6e2bdce7 // VFMUL V11.S4, V7.S4, V7.S4
-	WORD    $0x6e2bddce // VFMUL V11.S4, V14.S4, V14.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 64(R3)
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x4e2ed5ad // VFADD V14.S4, V13.S4, V13.S4
-	FMOVQ   32(R1), F7
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
 	FMOVQ   32(R21), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	WORD    $0x4ea5d4e8 // VFSUB V5.S4, V7.S4, V8.S4
-	WORD    $0x4ea7d50b // VFSUB V7.S4, V8.S4, V11.S4
-	WORD    $0x4eabd50c // VFSUB V11.S4, V8.S4, V12.S4
-	WORD    $0x4eacd4ec // VFSUB V12.S4, V7.S4, V12.S4
-	WORD    $0x4e25d56b // VFADD V5.S4, V11.S4, V11.S4
-	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
-	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   96(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ea8e56e // VFCMGT V8.S4, V11.S4, V14.S4
-	WORD    $0x4e2cd507 // VFADD V12.S4, V8.S4, V7.S4
-	WORD    $0x4e6e1ce7 // VBIC V14.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6e1d6b // VBIC V14.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ea8e48b // VFCMGT V8.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   128(R24), F11
-	VFMLA   V11.S4, V8.S4, V9.S4
-	FMOVQ   (R24), F14
-	WORD    $0x4eaed52b // VFSUB V14.S4, V9.S4, V11.S4
-	FMOVQ   160(R24), F14
-	VFMLA   V14.S4, V11.S4, V8.S4
-	FMOVQ   192(R24), F14
-	VFMLA   V14.S4, V11.S4, V8.S4
-	WORD    $0x4e2cd508 // VFADD V12.S4, V8.S4, V8.S4
-	WORD    $0x6e28dd0b // VFMUL V8.S4, V8.S4, V11.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x4e2fd50c // VFADD V15.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x4eafd58e // VFSUB V15.S4, V12.S4, V14.S4
-	WORD    $0x4eaed50e // VFSUB V14.S4, V8.S4, V14.S4
-	FMOVQ   256(R24), F15
-	FMOVQ   288(R24), F16
-	FMOVQ   320(R24), F17
-	VFMLA   V11.S4, V15.S4, V17.S4
-	FMOVQ   352(R24), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	FMOVQ   384(R24), F16
-	VFMLA   V11.S4, V17.S4, V16.S4
-	VFMLA   V8.S4, V15.S4, V16.S4
-	VFMLA   V16.S4, V11.S4, V14.S4
-	WORD    $0x4e2ed590 // VFADD V14.S4, V12.S4, V16.S4
-	WORD    $0x4eacd60c // VFSUB V12.S4, V16.S4, V12.S4
-	WORD    $0x4eacd5ce // VFSUB V12.S4, V14.S4, V14.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29de10 // VFMUL V9.S4, V16.S4, V16.S4
-	VAND    V10.B16, V16.B16, V16.B16
-	WORD    $0x6e29ddce // VFMUL V9.S4, V14.S4, V14.S4
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e30de08 // VFMUL V16.S4, V16.S4, V8.S4
-	FMOVQ   416(R24), F9
-	FMOVQ   448(R24), F11
-	FMOVQ   480(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   512(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   544(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   576(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   608(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   640(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   672(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	VFMLA   V16.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdd0c // VFMUL V12.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x4e2fd608 // VFADD V15.S4, V16.S4, V8.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x6e28fde9 // VFDIV V8.S4, V15.S4, V9.S4
-	FMOVQ   224(R24), F17
-	WORD    $0x4eb1d50b // VFSUB V17.S4, V8.S4, V11.S4
-	WORD    $0x4eabd60b // VFSUB V11.S4, V16.S4, V11.S4
-	WORD    $0x4e2ed56b // VFADD V14.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V8.S4, V15.S4
-	VFMLS   V9.S4, V11.S4, V15.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V14.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd60c // VFADD V12.S4, V16.S4, V12.S4
-	WORD    $0x4e2cd4ec // VFADD V12.S4, V7.S4, V12.S4
-	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   224(R24), F11
-	WORD    $0x4e27e508 // VFCMEQ V7.S4, V8.S4, V8.S4
-	VMOV    V8.B16, V17.B16
-	VBSL    V11.B16, V16.B16, V17.B16
-	VMOV    V8.B16, V18.B16
-	VBSL    V16.B16, V11.B16, V18.B16
-	VAND    V14.B16, V8.B16, V8.B16
-	WORD    $0x6e29de27 // VFMUL V9.S4, V17.S4, V7.S4
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.S4, V17.S4, V11.S4
-	VFMLS   V15.S4, V7.S4, V11.S4
-	VFMLS   V8.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde52 // VFMUL V12.S4, V18.S4, V18.S4
-	VFMLA   V2.S4, V18.S4, V17.S4
-	WORD    $0x6e31dd32 // VFMUL V17.S4, V9.S4, V18.S4
-	WORD    $0x6e2fde4f // VFMUL V15.S4, V18.S4, V15.S4
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough60
-again59:
-	WORD    $0x6ea1f8e8 // VFSQRT V7.S4, V8.S4
-	VMOV    V7.B16, V14.B16
-	VFMLS   V8.S4, V8.S4, V14.S4
-	WORD    $0x4eaed569 // VFSUB V14.S4, V11.S4, V9.S4
-	WORD    $0x4e28d50e // VFADD V8.S4, V8.S4, V14.S4
-	FMOVQ   704(R24), F16
-	WORD    $0x4e30f5ce // VFMAX V16.S4, V14.S4, V14.S4
-	WORD    $0x6e2efd29 // VFDIV V14.S4, V9.S4, V9.S4
-	SUB     $1, R25
-	CBNZ    R25, again59
-enough60:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough62
-again61:
-	WORD    $0x6e27dd0e // VFMUL V7.S4, V8.S4, V14.S4
-	VMOV    V14.B16, V16.B16
-	VFMLS   V7.S4, V8.S4, V16.S4
-	VFMLA   V11.S4, V8.S4, V16.S4
-	VFMLA   V7.S4, V9.S4, V16.S4
-	VMOV    V16.B16, V9.B16
-	VMOV    V14.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again61
-enough62:
-	WORD    $0x6e2cdd2e // VFMUL V12.S4, V9.S4, V14.S4
-	WORD    $0x6ea0f9ce // VFNEG V14.S4, V14.S4
-	VFMLA   V12.S4, V8.S4, V14.S4
-	WORD    $0x6e32dd29 // VFMUL V18.S4, V9.S4, V9.S4
-	VFMLS   V15.S4, V8.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V18.S4, V8.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R21), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VMOV    V8.B16, V11.B16
-	FMOVQ   32(R5), F12
-	FMOVQ   32(R7), F15
-	VBSL    V12.B16, V15.B16, V11.B16
-	WORD    $0x6e2bdce7 // VFMUL V11.S4, V7.S4, V7.S4
-	WORD    $0x6e2bddce // VFMUL V11.S4, V14.S4, V14.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V14.B16, V14.B16
-	FMOVQ   96(R1), F7
-	FMOVQ   96(R21), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	WORD    $0x4ea5d4e8 // VFSUB V5.S4, V7.S4, V8.S4
-	WORD    $0x4ea7d50b // VFSUB V7.S4, V8.S4, V11.S4
-	WORD    $0x4eabd50c // VFSUB V11.S4, V8.S4, V12.S4
-	WORD    $0x4eacd4ec // VFSUB V12.S4, V7.S4, V12.S4
-	WORD    $0x4e25d56b // VFADD V5.S4, V11.S4, V11.S4
-	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
-	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   96(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ea8e56f // VFCMGT V8.S4, V11.S4, V15.S4
-	WORD    $0x4e2cd507 // VFADD V12.S4, V8.S4, V7.S4
-	WORD    $0x4e6f1ce7 // VBIC V15.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6f1d6b // VBIC V15.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ea8e48b // VFCMGT V8.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   128(R24), F11
-	VFMLA   V11.S4, V8.S4, V9.S4
-	FMOVQ   (R24), F15
-	WORD    $0x4eafd52b // VFSUB V15.S4, V9.S4, V11.S4
-	FMOVQ   160(R24), F15
-	VFMLA   V15.S4, V11.S4, V8.S4
-	FMOVQ   192(R24), F15
-	VFMLA   V15.S4, V11.S4, V8.S4
-	WORD    $0x4e2cd508 // VFADD V12.S4, V8.S4, V8.S4
-	WORD    $0x6e28dd0b // VFMUL V8.S4, V8.S4, V11.S4
-	FMOVQ   224(R24), F16
-	WORD    $0x4e30d50c // VFADD V16.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F16
-	WORD    $0x4eb0d58f // VFSUB V16.S4, V12.S4, V15.S4
-	WORD    $0x4eafd50f // VFSUB V15.S4, V8.S4, V15.S4
-	FMOVQ   256(R24), F16
-	FMOVQ   288(R24), F17
-	FMOVQ   320(R24), F18
-	VFMLA   V11.S4, V16.S4, V18.S4
-	FMOVQ   352(R24), F16
-	VFMLA   V11.S4, V17.S4, V16.S4
-	FMOVQ   384(R24), F17
-	VFMLA   V11.S4, V18.S4, V17.S4
-	VFMLA   V8.S4, V16.S4, V17.S4
-	VFMLA   V17.S4, V11.S4, V15.S4
-	WORD    $0x4e2fd591 // VFADD V15.S4, V12.S4, V17.S4
-	WORD    $0x4eacd62c // VFSUB V12.S4, V17.S4, V12.S4
-	WORD    $0x4eacd5ef // VFSUB V12.S4, V15.S4, V15.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29de31 // VFMUL V9.S4, V17.S4, V17.S4
-	VAND    V10.B16, V17.B16, V17.B16
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e31de28 // VFMUL V17.S4, V17.S4, V8.S4
-	FMOVQ   416(R24), F9
-	FMOVQ   448(R24), F11
-	FMOVQ   480(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   512(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   544(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   576(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   608(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   640(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   672(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	VFMLA   V17.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdd0c // VFMUL V12.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F16
-	WORD    $0x4e30d628 // VFADD V16.S4, V17.S4, V8.S4
-	FMOVQ   224(R24), F16
-	WORD    $0x6e28fe09 // VFDIV V8.S4, V16.S4, V9.S4
-	FMOVQ   224(R24), F18
-	WORD    $0x4eb2d50b // VFSUB V18.S4, V8.S4, V11.S4
-	WORD    $0x4eabd62b // VFSUB V11.S4, V17.S4, V11.S4
-	WORD    $0x4e2fd56b // VFADD V15.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V8.S4, V16.S4
-	VFMLS   V9.S4, V11.S4, V16.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V15.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd62c // VFADD V12.S4, V17.S4, V12.S4
-	WORD    $0x4e2cd4ec // VFADD V12.S4, V7.S4, V12.S4
-	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   224(R24), F11
-	WORD    $0x4e27e508 // VFCMEQ V7.S4, V8.S4, V8.S4
-	VMOV    V8.B16, V18.B16
-	VBSL    V11.B16, V17.B16, V18.B16
-	VMOV    V8.B16, V19.B16
-	VBSL    V17.B16, V11.B16, V19.B16
-	VAND    V15.B16, V8.B16, V8.B16
-	WORD    $0x6e29de47 // VFMUL V9.S4, V18.S4, V7.S4
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.S4, V18.S4, V11.S4
-	VFMLS   V16.S4, V7.S4, V11.S4
-	VFMLS   V8.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde73 // VFMUL V12.S4, V19.S4, V19.S4
-	VFMLA   V2.S4, V19.S4, V18.S4
-	WORD    $0x6e32dd33 // VFMUL V18.S4, V9.S4, V19.S4
-	WORD    $0x6e30de70 // VFMUL V16.S4, V19.S4, V16.S4
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough64
-again63:
-	WORD    $0x6ea1f8e8 // VFSQRT V7.S4, V8.S4
-	VMOV    V7.B16, V15.B16
-	VFMLS   V8.S4, V8.S4, V15.S4
-	WORD    $0x4eafd569 // VFSUB V15.S4, V11.S4, V9.S4
-	WORD    $0x4e28d50f // VFADD V8.S4, V8.S4, V15.S4
-	FMOVQ   704(R24), F17
-	WORD    $0x4e31f5ef // VFMAX V17.S4, V15.S4, V15.S4
-	WORD    $0x6e2ffd29 // VFDIV V15.S4, V9.S4, V9.S4
-	SUB     $1, R25
-	CBNZ    R25, again63
-enough64:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough66
-again65:
-	WORD    $0x6e27dd0f // VFMUL V7.S4, V8.S4, V15.S4
-	VMOV    V15.B16, V17.B16
-	VFMLS   V7.S4, V8.S4, V17.S4
-	VFMLA   V11.S4, V8.S4, V17.S4
-	VFMLA   V7.S4, V9.S4, V17.S4
-	VMOV    V17.B16, V9.B16
-	VMOV    V15.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again65
-enough66:
-	WORD    $0x6e2cdd2f // VFMUL V12.S4, V9.S4, V15.S4
-	WORD    $0x6ea0f9ef // VFNEG V15.S4, V15.S4
-	VFMLA   V12.S4, V8.S4, V15.S4
-	WORD    $0x6e33dd29 // VFMUL V19.S4, V9.S4, V9.S4
-	VFMLS   V16.S4, V8.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V19.S4, V8.S4, V9.S4
-	VMOV    V3.B16, V7.B16
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
 	FMOVQ   96(R21), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VMOV    V8.B16, V11.B16
-	FMOVQ   96(R5), F12
-	FMOVQ   96(R7), F16
-	VBSL    V12.B16, V16.B16, V11.B16
-	WORD    $0x6e2bdce7 // VFMUL V11.S4, V7.S4, V7.S4
-	WORD    $0x6e2bddef // VFMUL V11.S4, V15.S4, V15.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 96(R3)
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x4e2fd5ce // VFADD V15.S4, V14.S4, V14.S4
-	WORD    $0x4e2ed5ad // VFADD V14.S4, V13.S4, V13.S4
-	WORD    $0x0e6179a7 // VFCVTL V13.S2, V7.D2
-	WORD    $0x4e6179a8 // VFCVTL2 V13.S4, V8.D2
-	FLDPQ   (R13), (F9, F10)
-	WORD    $0x4e67d529 // VFADD V7.D2, V9.D2, V9.D2
-	WORD    $0x4e68d54a // VFADD V8.D2, V10.D2, V10.D2
-	FSTPQ   (F9, F10), (R13)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R7
-	ADD     $16, R21
-	ADD     $32, R13
-	SUB     $1, R9
-	TBNZ    $0, R9, half50
-	SUB     $32, R21
-	SUB     $64, R13
-	ADD     $96, R1
-	ADD     $96, R3
-	ADD     $96, R5
-	ADD     $96, R7
-	TBZ     $63, R9, group46
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R9, copied48
-rest47:
-	CBZ     R11, done49
-	ADD     $0, R10, R25
-	TBZ     $6, R11, skip67
-	VLD1.P  64(R1), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R25)
-skip67:
-	TBZ     $5, R11, skip68
-	VLD1.P  32(R1), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R25)
-skip68:
-	TBZ     $4, R11, skip69
-	VLD1.P  16(R1), [V7.B16]
-	VST1.P  [V7.B16], 16(R25)
-skip69:
-	TBZ     $3, R11, skip70
-	FMOVD.P 8(R1), F7
-	FMOVD.P F7, 8(R25)
-skip70:
-	TBZ     $2, R11, skip71
-	FMOVS.P 4(R1), F7
-	FMOVS.P F7, 4(R25)
-skip71:
-	ADD     $0, R10, R1
-	MOVD    R10, R3
-	MOVD    $-2, R9
-	CMP     $64, R11
-	BLS     short72
-	B       group46
-short72:
-	VLD1R.P 4(R15), [V0.S4]
-	VLD1R.P 4(R20), [V1.S4]
-	VORR    V1.B16, V0.B16, V0.B16
-half73:
-	FMOVQ   (R1), F7
-	FMOVQ   (R21), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	WORD    $0x4ea5d4e8 // VFSUB V5.S4, V7.S4, V8.S4
-	WORD    $0x4ea7d50b // VFSUB V7.S4, V8.S4, V11.S4
-	WORD    $0x4eabd50c // VFSUB V11.S4, V8.S4, V12.S4
-	WORD    $0x4eacd4ec // VFSUB V12.S4, V7.S4, V12.S4
-	WORD    $0x4e25d56b // VFADD V5.S4, V11.S4, V11.S4
+	WORD    $0x4eabd4e9 // VFSUB V11.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4e2dd50b // VFADD V13.S4, V8.S4, V11.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4eadd56c // VFSUB V13.S4, V11.S4, V12.S4
+	WORD    $0x4eacd50c // VFSUB V12.S4, V8.S4, V12.S4
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.S4, V13.S4, V15.S4
+	FMOVQ   352(R21), F13
+	VFMLA   V9.S4, V14.S4, V13.S4
+	FMOVQ   384(R21), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VFMLA   V14.S4, V9.S4, V12.S4
+	WORD    $0x4e2cd56e // VFADD V12.S4, V11.S4, V14.S4
+	VSHL    $23, V7.S4, V7.S4
+	WORD    $0x4eabd5cb // VFSUB V11.S4, V14.S4, V11.S4
 	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
-	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
+	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	WORD    $0x6e27ddce // VFMUL V7.S4, V14.S4, V14.S4
+	WORD    $0x6e2eddc7 // VFMUL V14.S4, V14.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   576(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   672(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	VFMLA   V14.S4, V9.S4, V11.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d5c8 // VFADD V7.S4, V14.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	VFMLA   V12.S4, V8.S4, V11.S4
+	WORD    $0x4e2bd5cb // VFADD V11.S4, V14.S4, V11.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	WORD    $0x4e2bd4eb // VFADD V11.S4, V7.S4, V11.S4
+	WORD    $0x6e28ddc7 // VFMUL V8.S4, V14.S4, V7.S4
+	WORD    $0x6ea0f8ed // VFNEG V7.S4, V13.S4
+	VFMLA   V8.S4, V14.S4, V13.S4
+	VFMLA   V8.S4, V12.S4, V13.S4
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ea6e58c // VFCMGT V6.S4, V12.S4, V12.S4
+	VMOV    V12.B16, V14.B16
+	VAND    V13.B16, V12.B16, V13.B16
+	VBSL    V8.B16, V7.B16, V12.B16
+	VBSL    V7.B16, V8.B16, V14.B16
+	VFMLA   V9.S4, V12.S4, V13.S4
+	WORD    $0x4e2dd586 // VFADD V13.S4, V12.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less94
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less95
+	FMOVQ   (R4), F7
+less95:
+less94:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough97
+again96:
+	WORD    $0x6e2ddce8 // VFMUL V13.S4, V7.S4, V8.S4
+	VFMLA   V12.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again96
+enough97:
+	WORD    $0x6e2bddce // VFMUL V11.S4, V14.S4, V14.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V14.S4, V6.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, (R3)
+	FMOVQ   64(R15), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   64(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
 	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   96(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ea8e56d // VFCMGT V8.S4, V11.S4, V13.S4
-	WORD    $0x4e2cd507 // VFADD V12.S4, V8.S4, V7.S4
-	WORD    $0x4e6d1ce7 // VBIC V13.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6d1d6b // VBIC V13.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ea8e48b // VFCMGT V8.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   128(R24), F11
-	VFMLA   V11.S4, V8.S4, V9.S4
-	FMOVQ   (R24), F13
-	WORD    $0x4eadd52b // VFSUB V13.S4, V9.S4, V11.S4
-	FMOVQ   160(R24), F13
-	VFMLA   V13.S4, V11.S4, V8.S4
-	FMOVQ   192(R24), F13
-	VFMLA   V13.S4, V11.S4, V8.S4
-	WORD    $0x4e2cd508 // VFADD V12.S4, V8.S4, V8.S4
-	WORD    $0x6e28dd0b // VFMUL V8.S4, V8.S4, V11.S4
-	FMOVQ   224(R24), F14
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   96(R21), F12
+	WORD    $0x4eacd4e9 // VFSUB V12.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F12
+	VFMLA   V12.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F12
+	VFMLA   V12.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F14
 	WORD    $0x4e2ed50c // VFADD V14.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F14
+	FMOVQ   224(R21), F14
 	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
 	WORD    $0x4eadd50d // VFSUB V13.S4, V8.S4, V13.S4
-	FMOVQ   256(R24), F14
-	FMOVQ   288(R24), F15
-	FMOVQ   320(R24), F16
-	VFMLA   V11.S4, V14.S4, V16.S4
-	FMOVQ   352(R24), F14
-	VFMLA   V11.S4, V15.S4, V14.S4
-	FMOVQ   384(R24), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
+	FMOVQ   256(R21), F14
+	FMOVQ   288(R21), F15
+	FMOVQ   320(R21), F16
+	VFMLA   V9.S4, V14.S4, V16.S4
+	FMOVQ   352(R21), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	FMOVQ   384(R21), F15
+	VFMLA   V9.S4, V16.S4, V15.S4
 	VFMLA   V8.S4, V14.S4, V15.S4
-	VFMLA   V15.S4, V11.S4, V13.S4
+	VFMLA   V15.S4, V9.S4, V13.S4
 	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
+	VSHL    $23, V7.S4, V7.S4
 	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
 	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e29ddad // VFMUL V9.S4, V13.S4, V13.S4
-	VAND    V10.B16, V13.B16, V13.B16
-	WORD    $0x6e2fdde8 // VFMUL V15.S4, V15.S4, V8.S4
-	FMOVQ   416(R24), F9
-	FMOVQ   448(R24), F11
-	FMOVQ   480(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   512(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   544(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   576(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   608(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   640(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   672(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	VFMLA   V15.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdd0c // VFMUL V12.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F14
-	WORD    $0x4e2ed5e8 // VFADD V14.S4, V15.S4, V8.S4
-	FMOVQ   224(R24), F14
-	WORD    $0x6e28fdc9 // VFDIV V8.S4, V14.S4, V9.S4
-	FMOVQ   224(R24), F16
-	WORD    $0x4eb0d50b // VFSUB V16.S4, V8.S4, V11.S4
-	WORD    $0x4eabd5eb // VFSUB V11.S4, V15.S4, V11.S4
-	WORD    $0x4e2dd56b // VFADD V13.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V8.S4, V14.S4
-	VFMLS   V9.S4, V11.S4, V14.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V13.S4, V9.S4, V12.S4
+	WORD    $0x6e27ddad // VFMUL V7.S4, V13.S4, V13.S4
+	WORD    $0x6e27ddef // VFMUL V7.S4, V15.S4, V15.S4
+	WORD    $0x6e2fdde7 // VFMUL V15.S4, V15.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F12
+	VFMLA   V7.S4, V8.S4, V12.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V12.S4, V9.S4
+	FMOVQ   576(R21), F12
+	VFMLA   V7.S4, V8.S4, V12.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V12.S4, V9.S4
+	FMOVQ   672(R21), F12
+	VFMLA   V7.S4, V8.S4, V12.S4
+	VFMLA   V15.S4, V9.S4, V12.S4
+	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d5e8 // VFADD V7.S4, V15.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V15.S4, V9.S4
+	VFMLS   V8.S4, V13.S4, V9.S4
+	VFMLA   V13.S4, V8.S4, V12.S4
 	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
 	WORD    $0x4e2cd4ec // VFADD V12.S4, V7.S4, V12.S4
-	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   224(R24), F11
-	WORD    $0x4e27e508 // VFCMEQ V7.S4, V8.S4, V8.S4
-	VMOV    V8.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V8.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V13.B16, V8.B16, V8.B16
-	WORD    $0x6e29de07 // VFMUL V9.S4, V16.S4, V7.S4
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.S4, V16.S4, V11.S4
-	VFMLS   V14.S4, V7.S4, V11.S4
-	VFMLS   V8.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde31 // VFMUL V12.S4, V17.S4, V17.S4
-	VFMLA   V2.S4, V17.S4, V16.S4
-	WORD    $0x6e30dd31 // VFMUL V16.S4, V9.S4, V17.S4
-	WORD    $0x6e2ede2e // VFMUL V14.S4, V17.S4, V14.S4
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough75
-again74:
-	WORD    $0x6ea1f8e8 // VFSQRT V7.S4, V8.S4
-	VMOV    V7.B16, V13.B16
-	VFMLS   V8.S4, V8.S4, V13.S4
-	WORD    $0x4eadd569 // VFSUB V13.S4, V11.S4, V9.S4
-	WORD    $0x4e28d50d // VFADD V8.S4, V8.S4, V13.S4
-	FMOVQ   704(R24), F15
-	WORD    $0x4e2ff5ad // VFMAX V15.S4, V13.S4, V13.S4
-	WORD    $0x6e2dfd29 // VFDIV V13.S4, V9.S4, V9.S4
-	SUB     $1, R25
-	CBNZ    R25, again74
-enough75:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough77
-again76:
-	WORD    $0x6e27dd0d // VFMUL V7.S4, V8.S4, V13.S4
+	WORD    $0x6e28dde7 // VFMUL V8.S4, V15.S4, V7.S4
+	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
+	VFMLA   V8.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x6ea6e5ad // VFCMGT V6.S4, V13.S4, V13.S4
 	VMOV    V13.B16, V15.B16
-	VFMLS   V7.S4, V8.S4, V15.S4
-	VFMLA   V11.S4, V8.S4, V15.S4
-	VFMLA   V7.S4, V9.S4, V15.S4
-	VMOV    V15.B16, V9.B16
-	VMOV    V13.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again76
-enough77:
-	WORD    $0x6e2cdd2d // VFMUL V12.S4, V9.S4, V13.S4
-	WORD    $0x6ea0f9ad // VFNEG V13.S4, V13.S4
-	VFMLA   V12.S4, V8.S4, V13.S4
-	WORD    $0x6e31dd29 // VFMUL V17.S4, V9.S4, V9.S4
-	VFMLS   V14.S4, V8.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V17.S4, V8.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R21), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VMOV    V8.B16, V11.B16
-	FMOVQ   (R5), F12
-	FMOVQ   (R7), F14
-	VBSL    V12.B16, V14.B16, V11.B16
-	WORD    $0x6e2bdce7 // VFMUL V11.S4, V7.S4, V7.S4
-	WORD    $0x6e2bddad // VFMUL V11.S4, V13.S4, V13.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   32(R1), F7
-	FMOVQ   32(R21), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	WORD    $0x4ea5d4e8 // VFSUB V5.S4, V7.S4, V8.S4
-	WORD    $0x4ea7d50b // VFSUB V7.S4, V8.S4, V11.S4
-	WORD    $0x4eabd50c // VFSUB V11.S4, V8.S4, V12.S4
-	WORD    $0x4eacd4ec // VFSUB V12.S4, V7.S4, V12.S4
-	WORD    $0x4e25d56b // VFADD V5.S4, V11.S4, V11.S4
-	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
-	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
+	VAND    V14.B16, V13.B16, V14.B16
+	VBSL    V8.B16, V7.B16, V13.B16
+	VBSL    V7.B16, V8.B16, V15.B16
+	VFMLA   V9.S4, V13.S4, V14.S4
+	WORD    $0x4e2ed5a6 // VFADD V14.S4, V13.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less98
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less99
+	FMOVQ   64(R4), F7
+less99:
+less98:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough101
+again100:
+	WORD    $0x6e2edce8 // VFMUL V14.S4, V7.S4, V8.S4
+	VFMLA   V13.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again100
+enough101:
+	WORD    $0x6e2cddef // VFMUL V12.S4, V15.S4, V15.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V15.S4, V6.S4
+	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 64(R3)
+	WORD    $0x4e2cd56b // VFADD V12.S4, V11.S4, V11.S4
+	FMOVQ   32(R15), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
 	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   96(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ea8e56e // VFCMGT V8.S4, V11.S4, V14.S4
-	WORD    $0x4e2cd507 // VFADD V12.S4, V8.S4, V7.S4
-	WORD    $0x4e6e1ce7 // VBIC V14.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6e1d6b // VBIC V14.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ea8e48b // VFCMGT V8.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   128(R24), F11
-	VFMLA   V11.S4, V8.S4, V9.S4
-	FMOVQ   (R24), F14
-	WORD    $0x4eaed52b // VFSUB V14.S4, V9.S4, V11.S4
-	FMOVQ   160(R24), F14
-	VFMLA   V14.S4, V11.S4, V8.S4
-	FMOVQ   192(R24), F14
-	VFMLA   V14.S4, V11.S4, V8.S4
-	WORD    $0x4e2cd508 // VFADD V12.S4, V8.S4, V8.S4
-	WORD    $0x6e28dd0b // VFMUL V8.S4, V8.S4, V11.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x4e2fd50c // VFADD V15.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x4eafd58e // VFSUB V15.S4, V12.S4, V14.S4
-	WORD    $0x4eaed50e // VFSUB V14.S4, V8.S4, V14.S4
-	FMOVQ   256(R24), F15
-	FMOVQ   288(R24), F16
-	FMOVQ   320(R24), F17
-	VFMLA   V11.S4, V15.S4, V17.S4
-	FMOVQ   352(R24), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	FMOVQ   384(R24), F16
-	VFMLA   V11.S4, V17.S4, V16.S4
-	VFMLA   V8.S4, V15.S4, V16.S4
-	VFMLA   V16.S4, V11.S4, V14.S4
-	WORD    $0x4e2ed590 // VFADD V14.S4, V12.S4, V16.S4
-	WORD    $0x4eacd60c // VFSUB V12.S4, V16.S4, V12.S4
-	WORD    $0x4eacd5ce // VFSUB V12.S4, V14.S4, V14.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29de10 // VFMUL V9.S4, V16.S4, V16.S4
-	VAND    V10.B16, V16.B16, V16.B16
-	WORD    $0x6e29ddce // VFMUL V9.S4, V14.S4, V14.S4
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e30de08 // VFMUL V16.S4, V16.S4, V8.S4
-	FMOVQ   416(R24), F9
-	FMOVQ   448(R24), F11
-	FMOVQ   480(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   512(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   544(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   576(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	FMOVQ   608(R24), F9
-	VFMLA   V8.S4, V11.S4, V9.S4
-	FMOVQ   640(R24), F11
-	VFMLA   V8.S4, V12.S4, V11.S4
-	FMOVQ   672(R24), F12
-	VFMLA   V8.S4, V9.S4, V12.S4
-	VFMLA   V16.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdd0c // VFMUL V12.S4, V8.S4, V12.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x4e2fd608 // VFADD V15.S4, V16.S4, V8.S4
-	FMOVQ   224(R24), F15
-	WORD    $0x6e28fde9 // VFDIV V8.S4, V15.S4, V9.S4
-	FMOVQ   224(R24), F17
-	WORD    $0x4eb1d50b // VFSUB V17.S4, V8.S4, V11.S4
-	WORD    $0x4eabd60b // VFSUB V11.S4, V16.S4, V11.S4
-	WORD    $0x4e2ed56b // VFADD V14.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V8.S4, V15.S4
-	VFMLS   V9.S4, V11.S4, V15.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V14.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd60c // VFADD V12.S4, V16.S4, V12.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   96(R21), F12
+	WORD    $0x4eacd4e9 // VFSUB V12.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F12
+	VFMLA   V12.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F12
+	VFMLA   V12.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F14
+	WORD    $0x4e2ed50c // VFADD V14.S4, V8.S4, V12.S4
+	FMOVQ   224(R21), F14
+	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
+	WORD    $0x4eadd50d // VFSUB V13.S4, V8.S4, V13.S4
+	FMOVQ   256(R21), F14
+	FMOVQ   288(R21), F15
+	FMOVQ   320(R21), F16
+	VFMLA   V9.S4, V14.S4, V16.S4
+	FMOVQ   352(R21), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	FMOVQ   384(R21), F15
+	VFMLA   V9.S4, V16.S4, V15.S4
+	VFMLA   V8.S4, V14.S4, V15.S4
+	VFMLA   V15.S4, V9.S4, V13.S4
+	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
+	VSHL    $23, V7.S4, V7.S4
+	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
+	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
+	WORD    $0x6e27ddad // VFMUL V7.S4, V13.S4, V13.S4
+	WORD    $0x6e27ddef // VFMUL V7.S4, V15.S4, V15.S4
+	WORD    $0x6e2fdde7 // VFMUL V15.S4, V15.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F12
+	VFMLA   V7.S4, V8.S4, V12.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V12.S4, V9.S4
+	FMOVQ   576(R21), F12
+	VFMLA   V7.S4, V8.S4, V12.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V12.S4, V9.S4
+	FMOVQ   672(R21), F12
+	VFMLA   V7.S4, V8.S4, V12.S4
+	VFMLA   V15.S4, V9.S4, V12.S4
+	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d5e8 // VFADD V7.S4, V15.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V15.S4, V9.S4
+	VFMLS   V8.S4, V13.S4, V9.S4
+	VFMLA   V13.S4, V8.S4, V12.S4
+	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
 	WORD    $0x4e2cd4ec // VFADD V12.S4, V7.S4, V12.S4
-	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   224(R24), F11
-	WORD    $0x4e27e508 // VFCMEQ V7.S4, V8.S4, V8.S4
-	VMOV    V8.B16, V17.B16
-	VBSL    V11.B16, V16.B16, V17.B16
-	VMOV    V8.B16, V18.B16
-	VBSL    V16.B16, V11.B16, V18.B16
-	VAND    V14.B16, V8.B16, V8.B16
-	WORD    $0x6e29de27 // VFMUL V9.S4, V17.S4, V7.S4
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.S4, V17.S4, V11.S4
-	VFMLS   V15.S4, V7.S4, V11.S4
-	VFMLS   V8.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde52 // VFMUL V12.S4, V18.S4, V18.S4
-	VFMLA   V2.S4, V18.S4, V17.S4
-	WORD    $0x6e31dd32 // VFMUL V17.S4, V9.S4, V18.S4
-	WORD    $0x6e2fde4f // VFMUL V15.S4, V18.S4, V15.S4
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough79
-again78:
-	WORD    $0x6ea1f8e8 // VFSQRT V7.S4, V8.S4
-	VMOV    V7.B16, V14.B16
-	VFMLS   V8.S4, V8.S4, V14.S4
-	WORD    $0x4eaed569 // VFSUB V14.S4, V11.S4, V9.S4
-	WORD    $0x4e28d50e // VFADD V8.S4, V8.S4, V14.S4
-	FMOVQ   704(R24), F16
-	WORD    $0x4e30f5ce // VFMAX V16.S4, V14.S4, V14.S4
-	WORD    $0x6e2efd29 // VFDIV V14.S4, V9.S4, V9.S4
-	SUB     $1, R25
-	CBNZ    R25, again78
-enough79:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough81
-again80:
-	WORD    $0x6e27dd0e // VFMUL V7.S4, V8.S4, V14.S4
+	WORD    $0x6e28dde7 // VFMUL V8.S4, V15.S4, V7.S4
+	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
+	VFMLA   V8.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x6ea6e5ad // VFCMGT V6.S4, V13.S4, V13.S4
+	VMOV    V13.B16, V15.B16
+	VAND    V14.B16, V13.B16, V14.B16
+	VBSL    V8.B16, V7.B16, V13.B16
+	VBSL    V7.B16, V8.B16, V15.B16
+	VFMLA   V9.S4, V13.S4, V14.S4
+	WORD    $0x4e2ed5a6 // VFADD V14.S4, V13.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less102
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less103
+	FMOVQ   32(R4), F7
+less103:
+less102:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough105
+again104:
+	WORD    $0x6e2edce8 // VFMUL V14.S4, V7.S4, V8.S4
+	VFMLA   V13.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again104
+enough105:
+	WORD    $0x6e2cddef // VFMUL V12.S4, V15.S4, V15.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V15.S4, V6.S4
+	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 32(R3)
+	FMOVQ   96(R15), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   96(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   96(R21), F13
+	WORD    $0x4eadd4e9 // VFSUB V13.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F13
+	VFMLA   V13.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F13
+	VFMLA   V13.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F15
+	WORD    $0x4e2fd50d // VFADD V15.S4, V8.S4, V13.S4
+	FMOVQ   224(R21), F15
+	WORD    $0x4eafd5ae // VFSUB V15.S4, V13.S4, V14.S4
+	WORD    $0x4eaed50e // VFSUB V14.S4, V8.S4, V14.S4
+	FMOVQ   256(R21), F15
+	FMOVQ   288(R21), F16
+	FMOVQ   320(R21), F17
+	VFMLA   V9.S4, V15.S4, V17.S4
+	FMOVQ   352(R21), F15
+	VFMLA   V9.S4, V16.S4, V15.S4
+	FMOVQ   384(R21), F16
+	VFMLA   V9.S4, V17.S4, V16.S4
+	VFMLA   V8.S4, V15.S4, V16.S4
+	VFMLA   V16.S4, V9.S4, V14.S4
+	WORD    $0x4e2ed5b0 // VFADD V14.S4, V13.S4, V16.S4
+	VSHL    $23, V7.S4, V7.S4
+	WORD    $0x4eadd60d // VFSUB V13.S4, V16.S4, V13.S4
+	WORD    $0x4eadd5ce // VFSUB V13.S4, V14.S4, V14.S4
+	WORD    $0x6e27ddce // VFMUL V7.S4, V14.S4, V14.S4
+	WORD    $0x6e27de10 // VFMUL V7.S4, V16.S4, V16.S4
+	WORD    $0x6e30de07 // VFMUL V16.S4, V16.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F13
+	VFMLA   V7.S4, V8.S4, V13.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V13.S4, V9.S4
+	FMOVQ   576(R21), F13
+	VFMLA   V7.S4, V8.S4, V13.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V13.S4, V9.S4
+	FMOVQ   672(R21), F13
+	VFMLA   V7.S4, V8.S4, V13.S4
+	VFMLA   V16.S4, V9.S4, V13.S4
+	WORD    $0x6e2ddced // VFMUL V13.S4, V7.S4, V13.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d608 // VFADD V7.S4, V16.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V16.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLA   V14.S4, V8.S4, V13.S4
+	WORD    $0x4e2dd60d // VFADD V13.S4, V16.S4, V13.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	WORD    $0x4e2dd4ed // VFADD V13.S4, V7.S4, V13.S4
+	WORD    $0x6e28de07 // VFMUL V8.S4, V16.S4, V7.S4
+	WORD    $0x6ea0f8ef // VFNEG V7.S4, V15.S4
+	VFMLA   V8.S4, V16.S4, V15.S4
+	VFMLA   V8.S4, V14.S4, V15.S4
+	VEOR    V14.B16, V14.B16, V14.B16
+	WORD    $0x6ea6e5ce // VFCMGT V6.S4, V14.S4, V14.S4
 	VMOV    V14.B16, V16.B16
-	VFMLS   V7.S4, V8.S4, V16.S4
-	VFMLA   V11.S4, V8.S4, V16.S4
-	VFMLA   V7.S4, V9.S4, V16.S4
-	VMOV    V16.B16, V9.B16
-	VMOV    V14.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again80
-enough81:
-	WORD    $0x6e2cdd2e // VFMUL V12.S4, V9.S4, V14.S4
-	WORD    $0x6ea0f9ce // VFNEG V14.S4, V14.S4
-	VFMLA   V12.S4, V8.S4, V14.S4
-	WORD    $0x6e32dd29 // VFMUL V18.S4, V9.S4, V9.S4
-	VFMLS   V15.S4, V8.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V18.S4, V8.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R21), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VMOV    V8.B16, V11.B16
-	FMOVQ   32(R5), F12
-	FMOVQ   32(R7), F15
-	VBSL    V12.B16, V15.B16, V11.B16
-	WORD    $0x6e2bdce7 // VFMUL V11.S4, V7.S4, V7.S4
-	WORD    $0x6e2bddce // VFMUL V11.S4, V14.S4, V14.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x4e2ed5ad // VFADD V14.S4, V13.S4, V13.S4
-	WORD    $0x0e6179a7 // VFCVTL V13.S2, V7.D2
-	WORD    $0x4e6179a8 // VFCVTL2 V13.S4, V8.D2
-	FLDPQ   (R13), (F9, F10)
+	VAND    V15.B16, V14.B16, V15.B16
+	VBSL    V8.B16, V7.B16, V14.B16
+	VBSL    V7.B16, V8.B16, V16.B16
+	VFMLA   V9.S4, V14.S4, V15.S4
+	WORD    $0x4e2fd5c6 // VFADD V15.S4, V14.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less106
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less107
+	FMOVQ   96(R4), F7
+less107:
+less106:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough109
+again108:
+	WORD    $0x6e2fdce8 // VFMUL V15.S4, V7.S4, V8.S4
+	VFMLA   V14.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again108
+enough109:
+	WORD    $0x6e2dde10 // VFMUL V13.S4, V16.S4, V16.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V16.S4, V6.S4
+	WORD    $0x6e2ddced // VFMUL V13.S4, V7.S4, V13.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 96(R3)
+	WORD    $0x4e2dd58c // VFADD V13.S4, V12.S4, V12.S4
+	WORD    $0x4e2cd56b // VFADD V12.S4, V11.S4, V11.S4
+	WORD    $0x0e617966 // VFCVTL V11.S2, V6.D2
+	WORD    $0x4e617967 // VFCVTL2 V11.S4, V7.D2
+	FLDPQ   (R10), (F8, F9)
+	WORD    $0x4e66d508 // VFADD V6.D2, V8.D2, V8.D2
 	WORD    $0x4e67d529 // VFADD V7.D2, V9.D2, V9.D2
-	WORD    $0x4e68d54a // VFADD V8.D2, V10.D2, V10.D2
-	FSTPQ   (F9, F10), (R13)
+	FSTPQ   (F8, F9), (R10)
 	ADD     $16, R1
 	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R7
-	ADD     $16, R21
-	ADD     $32, R13
-	SUB     $1, R9
-	TBNZ    $0, R9, half73
-	SUB     $32, R21
-	SUB     $64, R13
-copied48:
-	MOVD    R10, R25
-	ADD     R8<<7, R2, R26
-	TBZ     $6, R11, skip82
-	VLD1.P  64(R25), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R26)
-skip82:
-	TBZ     $5, R11, skip83
-	VLD1.P  32(R25), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R26)
-skip83:
-	TBZ     $4, R11, skip84
-	VLD1.P  16(R25), [V7.B16]
-	VST1.P  [V7.B16], 16(R26)
-skip84:
-	TBZ     $3, R11, skip85
-	FMOVD.P 8(R25), F7
-	FMOVD.P F7, 8(R26)
-skip85:
-	TBZ     $2, R11, skip86
-	FMOVS.P 4(R25), F7
-	FMOVS.P F7, 4(R26)
-skip86:
-done49:
-	FLDPQ   (R13), (F7, F8)
-	FLDPQ   32(R13), (F9, F10)
+	ADD     $16, R4
+	ADD     $16, R15
+	ADD     $32, R10
+	SUB     $1, R6
+	TBNZ    $0, R6, half93
+	SUB     $32, R15
+	SUB     $64, R10
+	ADD     $96, R1
+	ADD     $96, R3
+	ADD     $96, R4
+	TBZ     $63, R6, group89
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R6, copied91
+rest90:
+	CBZ     R8, done92
+	ADD     $0, R7, R24
+	TBZ     $6, R8, skip110
+	VLD1.P  64(R1), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R24)
+skip110:
+	TBZ     $5, R8, skip111
+	VLD1.P  32(R1), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R24)
+skip111:
+	TBZ     $4, R8, skip112
+	VLD1.P  16(R1), [V6.B16]
+	VST1.P  [V6.B16], 16(R24)
+skip112:
+	TBZ     $3, R8, skip113
+	FMOVD.P 8(R1), F6
+	FMOVD.P F6, 8(R24)
+skip113:
+	TBZ     $2, R8, skip114
+	FMOVS.P 4(R1), F6
+	FMOVS.P F6, 4(R24)
+skip114:
+	ADD     $0, R7, R1
+	MOVD    R7, R3
+	MOVD    $-2, R6
+	CMP     $64, R8
+	BLS     short115
+	B       group89
+short115:
+	VLD1R.P 4(R12), [V0.S4]
+	VLD1R.P 4(R14), [V1.S4]
+	VORR    V1.B16, V0.B16, V0.B16
+half116:
+	FMOVQ   (R15), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   96(R21), F11
+	WORD    $0x4eabd4e9 // VFSUB V11.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F11
+	VFMLA   V11.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4e2dd50b // VFADD V13.S4, V8.S4, V11.S4
+	FMOVQ   224(R21), F13
+	WORD    $0x4eadd56c // VFSUB V13.S4, V11.S4, V12.S4
+	WORD    $0x4eacd50c // VFSUB V12.S4, V8.S4, V12.S4
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.S4, V13.S4, V15.S4
+	FMOVQ   352(R21), F13
+	VFMLA   V9.S4, V14.S4, V13.S4
+	FMOVQ   384(R21), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VFMLA   V14.S4, V9.S4, V12.S4
+	WORD    $0x4e2cd56e // VFADD V12.S4, V11.S4, V14.S4
+	VSHL    $23, V7.S4, V7.S4
+	WORD    $0x4eabd5cb // VFSUB V11.S4, V14.S4, V11.S4
+	WORD    $0x4eabd58c // VFSUB V11.S4, V12.S4, V12.S4
+	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	WORD    $0x6e27ddce // VFMUL V7.S4, V14.S4, V14.S4
+	WORD    $0x6e2eddc7 // VFMUL V14.S4, V14.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   576(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V11.S4, V9.S4
+	FMOVQ   672(R21), F11
+	VFMLA   V7.S4, V8.S4, V11.S4
+	VFMLA   V14.S4, V9.S4, V11.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d5c8 // VFADD V7.S4, V14.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V14.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	VFMLA   V12.S4, V8.S4, V11.S4
+	WORD    $0x4e2bd5cb // VFADD V11.S4, V14.S4, V11.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	WORD    $0x4e2bd4eb // VFADD V11.S4, V7.S4, V11.S4
+	WORD    $0x6e28ddc7 // VFMUL V8.S4, V14.S4, V7.S4
+	WORD    $0x6ea0f8ed // VFNEG V7.S4, V13.S4
+	VFMLA   V8.S4, V14.S4, V13.S4
+	VFMLA   V8.S4, V12.S4, V13.S4
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ea6e58c // VFCMGT V6.S4, V12.S4, V12.S4
+	VMOV    V12.B16, V14.B16
+	VAND    V13.B16, V12.B16, V13.B16
+	VBSL    V8.B16, V7.B16, V12.B16
+	VBSL    V7.B16, V8.B16, V14.B16
+	VFMLA   V9.S4, V12.S4, V13.S4
+	WORD    $0x4e2dd586 // VFADD V13.S4, V12.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less117
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less118
+	FMOVQ   (R4), F7
+less118:
+less117:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough120
+again119:
+	WORD    $0x6e2ddce8 // VFMUL V13.S4, V7.S4, V8.S4
+	VFMLA   V12.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again119
+enough120:
+	WORD    $0x6e2bddce // VFMUL V11.S4, V14.S4, V14.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V14.S4, V6.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, (R3)
+	FMOVQ   32(R15), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $31, V9.S4, V9.S4
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e27f508 // VFMAX V7.S4, V8.S4, V8.S4
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   96(R21), F12
+	WORD    $0x4eacd4e9 // VFSUB V12.S4, V7.S4, V9.S4
+	FMOVQ   160(R21), F12
+	VFMLA   V12.S4, V9.S4, V8.S4
+	FMOVQ   192(R21), F12
+	VFMLA   V12.S4, V9.S4, V8.S4
+	WORD    $0x6e28dd09 // VFMUL V8.S4, V8.S4, V9.S4
+	FMOVQ   224(R21), F14
+	WORD    $0x4e2ed50c // VFADD V14.S4, V8.S4, V12.S4
+	FMOVQ   224(R21), F14
+	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
+	WORD    $0x4eadd50d // VFSUB V13.S4, V8.S4, V13.S4
+	FMOVQ   256(R21), F14
+	FMOVQ   288(R21), F15
+	FMOVQ   320(R21), F16
+	VFMLA   V9.S4, V14.S4, V16.S4
+	FMOVQ   352(R21), F14
+	VFMLA   V9.S4, V15.S4, V14.S4
+	FMOVQ   384(R21), F15
+	VFMLA   V9.S4, V16.S4, V15.S4
+	VFMLA   V8.S4, V14.S4, V15.S4
+	VFMLA   V15.S4, V9.S4, V13.S4
+	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
+	VSHL    $23, V7.S4, V7.S4
+	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
+	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
+	WORD    $0x6e27ddad // VFMUL V7.S4, V13.S4, V13.S4
+	WORD    $0x6e27ddef // VFMUL V7.S4, V15.S4, V15.S4
+	WORD    $0x6e2fdde7 // VFMUL V15.S4, V15.S4, V7.S4
+	FMOVQ   416(R21), F8
+	FMOVQ   448(R21), F9
+	FMOVQ   480(R21), F12
+	VFMLA   V7.S4, V8.S4, V12.S4
+	FMOVQ   512(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   544(R21), F9
+	VFMLA   V7.S4, V12.S4, V9.S4
+	FMOVQ   576(R21), F12
+	VFMLA   V7.S4, V8.S4, V12.S4
+	FMOVQ   608(R21), F8
+	VFMLA   V7.S4, V9.S4, V8.S4
+	FMOVQ   640(R21), F9
+	VFMLA   V7.S4, V12.S4, V9.S4
+	FMOVQ   672(R21), F12
+	VFMLA   V7.S4, V8.S4, V12.S4
+	VFMLA   V15.S4, V9.S4, V12.S4
+	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
+	FMOVQ   224(R21), F7
+	WORD    $0x4e27d5e8 // VFADD V7.S4, V15.S4, V8.S4
+	WORD    $0x6e28fce8 // VFDIV V8.S4, V7.S4, V8.S4
+	WORD    $0x4ea8d4e9 // VFSUB V8.S4, V7.S4, V9.S4
+	VFMLS   V8.S4, V15.S4, V9.S4
+	VFMLS   V8.S4, V13.S4, V9.S4
+	VFMLA   V13.S4, V8.S4, V12.S4
+	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	WORD    $0x4e2cd4ec // VFADD V12.S4, V7.S4, V12.S4
+	WORD    $0x6e28dde7 // VFMUL V8.S4, V15.S4, V7.S4
+	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
+	VFMLA   V8.S4, V15.S4, V14.S4
+	VFMLA   V8.S4, V13.S4, V14.S4
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x6ea6e5ad // VFCMGT V6.S4, V13.S4, V13.S4
+	VMOV    V13.B16, V15.B16
+	VAND    V14.B16, V13.B16, V14.B16
+	VBSL    V8.B16, V7.B16, V13.B16
+	VBSL    V7.B16, V8.B16, V15.B16
+	VFMLA   V9.S4, V13.S4, V14.S4
+	WORD    $0x4e2ed5a6 // VFADD V14.S4, V13.S4, V6.S4
+	VMOV    V6.B16, V7.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less121
+	WORD    $0x6ea1f8e7 // VFSQRT V7.S4, V7.S4
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less122
+	FMOVQ   32(R4), F7
+less122:
+less121:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough124
+again123:
+	WORD    $0x6e2edce8 // VFMUL V14.S4, V7.S4, V8.S4
+	VFMLA   V13.S4, V7.S4, V8.S4
+	VMOV    V8.B16, V7.B16
+	SUB     $1, R24
+	CBNZ    R24, again123
+enough124:
+	WORD    $0x6e2cddef // VFMUL V12.S4, V15.S4, V15.S4
+	VMOV    V2.B16, V8.B16
+	VFMLA   V8.S4, V15.S4, V6.S4
+	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
+	WORD    $0x6e26dce6 // VFMUL V6.S4, V7.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	FMOVQ   F6, 32(R3)
+	WORD    $0x4e2cd56b // VFADD V12.S4, V11.S4, V11.S4
+	WORD    $0x0e617966 // VFCVTL V11.S2, V6.D2
+	WORD    $0x4e617967 // VFCVTL2 V11.S4, V7.D2
+	FLDPQ   (R10), (F8, F9)
+	WORD    $0x4e66d508 // VFADD V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d529 // VFADD V7.D2, V9.D2, V9.D2
+	FSTPQ   (F8, F9), (R10)
+	ADD     $16, R1
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $16, R15
+	ADD     $32, R10
+	SUB     $1, R6
+	TBNZ    $0, R6, half116
+	SUB     $32, R15
+	SUB     $64, R10
+copied91:
+	MOVD    R7, R24
+	ADD     R5<<7, R2, R25
+	TBZ     $6, R8, skip125
+	VLD1.P  64(R24), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R25)
+skip125:
+	TBZ     $5, R8, skip126
+	VLD1.P  32(R24), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R25)
+skip126:
+	TBZ     $4, R8, skip127
+	VLD1.P  16(R24), [V6.B16]
+	VST1.P  [V6.B16], 16(R25)
+skip127:
+	TBZ     $3, R8, skip128
+	FMOVD.P 8(R24), F6
+	FMOVD.P F6, 8(R25)
+skip128:
+	TBZ     $2, R8, skip129
+	FMOVS.P 4(R24), F6
+	FMOVS.P F6, 4(R25)
+skip129:
+done92:
+	FLDPQ   (R10), (F6, F7)
+	FLDPQ   32(R10), (F8, F9)
+	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
 	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
-	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
-	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
-	VDUP    V7.D[1], V8.D2
-	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
-	FMOVD.P F7, 8(R23)
-	MOVD    stride+40(FP), R25
-	ADD     R25<<2, R0
-	MOVD    dstStride+24(FP), R25
-	ADD     R25<<2, R2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	VDUP    V6.D[1], V7.D2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	FMOVD.P F6, 8(R20)
+	MOVD    powers+120(FP), R24
 	MOVD    words+80(FP), R25
-	ADD     R25<<3, R14
-	MOVD    words+80(FP), R25
-	ADD     R25<<3, R19
-	SUB     $1, R12
-	CBNZ    R12, row44
-last45:
+	ADD     R25<<8, R24
+	MOVD    R24, powers+120(FP)
+	ADD     R22<<2, R0
+	ADD     R23<<2, R2
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R11
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R13
+	SUB     $1, R9
+	CBNZ    R9, row87
+last88:
 	RET
 
-// func focal32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, negWeight *float32, posWeight *float32)
-TEXT ·focal32NEON(SB), NOSPLIT, $512-136
-	MOVD    x+32(FP), R0
-	MOVD    dst+16(FP), R2
-	MOVD    n+56(FP), R7
+// func sigmoidPowers32NEON(h *float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, f *float32)
+TEXT ·sigmoidPowers32NEON(SB), NOSPLIT, $512-80
+	MOVD    h+0(FP), R0
+	MOVD    x+8(FP), R2
+	MOVD    n+32(FP), R7
 	LSR     $5, R7, R4
 	LSL     $2, R7
 	AND     $127, R7
 	MOVD    $frame-512(SP), R6
-	MOVD    rows+48(FP), R8
-	ADD     $256, R6, R9
-	MOVD    neg+72(FP), R10
-	MOVD    pos+64(FP), R12
-	MOVD    $laneconstants32<>(SB), R14
-	MOVD    p+88(FP), R15
-	MOVD    sum+0(FP), R19
-	MOVD    $constants32<>(SB), R20
-	MOVD    exponent+96(FP), R21
-	MOVD    R21, R22
-	VLD1R.P 4(R22), [V2.S4]
-	FMOVQ   (R20), F3
-	FMOVQ   32(R20), F4
-	FMOVQ   64(R20), F5
-	MOVD    stride+40(FP), R21
-	MOVD    dstStride+24(FP), R22
-	CBZ     R8, last88
-row87:
-	MOVD    R15, R23
-	VLD1R.P 4(R23), [V3.S4]
-	VLD1R.P 4(R23), [V5.S4]
-	VLD1R.P 4(R23), [V6.S4]
-	ADD     $12, R15
-	VEOR    V7.B16, V7.B16, V7.B16
-	FSTPQ   (F7, F7), (R9)
-	FSTPQ   (F7, F7), 32(R9)
-	MOVD    R0, R1
+	MOVD    rows+24(FP), R8
+	MOVD    neg+48(FP), R9
+	MOVD    pos+40(FP), R11
+	MOVD    $laneconstants32<>(SB), R13
+	MOVD    p+64(FP), R14
+	MOVD    $constants32<>(SB), R19
+	MOVD    f+72(FP), R20
+	MOVD    R20, R21
+	VLD1R.P 4(R21), [V2.S4]
+	VLD1R.P 4(R21), [V3.S4]
+	MOVD    stride+16(FP), R20
+	CBZ     R8, last131
+row130:
+	ADD     $4, R14
+	MOVD    R14, R21
+	VLD1R.P 4(R21), [V4.S4]
+	VLD1R.P 4(R21), [V5.S4]
+	ADD     $8, R14
 	MOVD    R2, R3
-	MOVD    R10, R11
-	MOVD    R12, R13
+	MOVD    R0, R1
+	MOVD    R9, R10
+	MOVD    R11, R12
 	LSL     $1, R4, R5
 	SUBS    $2, R5
-	BMI     rest90
-group89:
-	VLD1R.P 4(R11), [V0.S4]
-	VLD1R.P 4(R13), [V1.S4]
+	BMI     rest133
+group132:
+	VLD1R.P 4(R10), [V0.S4]
+	VLD1R.P 4(R12), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half93:
-	FMOVQ   (R1), F7
-	FMOVQ   (R14), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed4ec // VFADD V14.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
-	WORD    $0x4eadd4ed // VFSUB V13.S4, V7.S4, V13.S4
-	FMOVQ   256(R20), F14
-	FMOVQ   288(R20), F15
-	FMOVQ   320(R20), F16
-	VFMLA   V11.S4, V14.S4, V16.S4
-	FMOVQ   352(R20), F14
+half136:
+	MOVD    $2, R15
+registers137:
+	FMOVQ   (R13), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VSHL    $31, V7.S4, V7.S4
+	FMOVQ   (R3), F6
+	FMOVQ   (R19), F9
+	VBSL    V9.B16, V6.B16, V8.B16
+	WORD    $0x4ea4d506 // VFSUB V4.S4, V8.S4, V6.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	WORD    $0x4ea9d4ca // VFSUB V9.S4, V6.S4, V10.S4
+	WORD    $0x4eaad50a // VFSUB V10.S4, V8.S4, V10.S4
+	WORD    $0x4e24d529 // VFADD V4.S4, V9.S4, V9.S4
+	WORD    $0x4ea9d54a // VFSUB V9.S4, V10.S4, V10.S4
+	WORD    $0x4ea5d54a // VFSUB V5.S4, V10.S4, V10.S4
+	VEOR    V7.B16, V6.B16, V6.B16
+	VEOR    V7.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R19), F11
+	WORD    $0x6eabe508 // VFCMGT V11.S4, V8.S4, V8.S4
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4e2ad4c9 // VFADD V10.S4, V6.S4, V9.S4
+	WORD    $0x4ea6d526 // VFSUB V6.S4, V9.S4, V6.S4
+	WORD    $0x4ea6d54a // VFSUB V6.S4, V10.S4, V10.S4
+	VAND    V8.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F6
+	VORR    V6.B16, V9.B16, V6.B16
+	VEOR    V9.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V10.B16, V10.B16
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x6ea9e4e7 // VFCMGT V9.S4, V7.S4, V7.S4
+	VAND    V10.B16, V7.B16, V7.B16
+	FMOVQ   64(R19), F8
+	WORD    $0x4e28f4c6 // VFMAX V8.S4, V6.S4, V6.S4
+	FMOVQ   96(R19), F8
+	FMOVQ   128(R19), F11
+	VFMLA   V11.S4, V6.S4, V8.S4
+	FMOVQ   96(R19), F12
+	WORD    $0x4eacd50b // VFSUB V12.S4, V8.S4, V11.S4
+	FMOVQ   160(R19), F12
+	VFMLA   V12.S4, V11.S4, V6.S4
+	FMOVQ   192(R19), F12
+	VFMLA   V12.S4, V11.S4, V6.S4
+	WORD    $0x4e2ad4c6 // VFADD V10.S4, V6.S4, V6.S4
+	WORD    $0x6e26dccb // VFMUL V6.S4, V6.S4, V11.S4
+	FMOVQ   224(R19), F13
+	WORD    $0x4e2dd4ca // VFADD V13.S4, V6.S4, V10.S4
+	FMOVQ   224(R19), F13
+	WORD    $0x4eadd54c // VFSUB V13.S4, V10.S4, V12.S4
+	WORD    $0x4eacd4cc // VFSUB V12.S4, V6.S4, V12.S4
+	FMOVQ   256(R19), F13
+	FMOVQ   288(R19), F14
+	FMOVQ   320(R19), F15
+	VFMLA   V11.S4, V13.S4, V15.S4
+	FMOVQ   352(R19), F13
+	VFMLA   V11.S4, V14.S4, V13.S4
+	FMOVQ   384(R19), F14
 	VFMLA   V11.S4, V15.S4, V14.S4
-	FMOVQ   384(R20), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	VFMLA   V7.S4, V14.S4, V15.S4
-	VFMLA   V15.S4, V11.S4, V13.S4
-	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
-	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
-	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e29ddad // VFMUL V9.S4, V13.S4, V13.S4
+	VFMLA   V6.S4, V13.S4, V14.S4
+	VFMLA   V14.S4, V11.S4, V12.S4
+	WORD    $0x4e2cd54e // VFADD V12.S4, V10.S4, V14.S4
+	VSHL    $23, V8.S4, V8.S4
+	WORD    $0x4eaad5ca // VFSUB V10.S4, V14.S4, V10.S4
+	WORD    $0x4eaad58c // VFSUB V10.S4, V12.S4, V12.S4
+	WORD    $0x6e28dd8c // VFMUL V8.S4, V12.S4, V12.S4
+	WORD    $0x6e28ddce // VFMUL V8.S4, V14.S4, V14.S4
+	FMOVQ   224(R19), F6
+	WORD    $0x4e26d5c8 // VFADD V6.S4, V14.S4, V8.S4
+	WORD    $0x6e28fcc8 // VFDIV V8.S4, V6.S4, V8.S4
+	FMOVQ   704(R19), F10
+	FMOVQ   736(R19), F11
+	VFMLA   V10.S4, V14.S4, V11.S4
+	FMOVQ   704(R19), F10
+	WORD    $0x6e2ae5ca // VFCMGE V10.S4, V14.S4, V10.S4
+	FMOVQ   768(R19), F13
+	FMOVQ   800(R19), F15
 	VAND    V10.B16, V13.B16, V13.B16
-	WORD    $0x6e2fdde7 // VFMUL V15.S4, V15.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V15.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed5e7 // VFADD V14.S4, V15.S4, V7.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x6e27fdc9 // VFDIV V7.S4, V14.S4, V9.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x4eb0d4eb // VFSUB V16.S4, V7.S4, V11.S4
-	WORD    $0x4eabd5eb // VFSUB V11.S4, V15.S4, V11.S4
-	WORD    $0x4e2dd56b // VFADD V13.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V14.S4
-	VFMLS   V9.S4, V11.S4, V14.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V13.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
+	VAND    V10.B16, V15.B16, V15.B16
+	VBSL    V14.B16, V11.B16, V10.B16
+	VFMLA   V12.S4, V8.S4, V15.S4
+	FMOVQ   832(R19), F11
+	WORD    $0x4e2bd546 // VFADD V11.S4, V10.S4, V6.S4
+	WORD    $0x6e26fd46 // VFDIV V6.S4, V10.S4, V6.S4
+	WORD    $0x6e26dcc8 // VFMUL V6.S4, V6.S4, V8.S4
+	FMOVQ   864(R19), F11
+	FMOVQ   896(R19), F12
+	VFMLA   V8.S4, V11.S4, V12.S4
+	FMOVQ   928(R19), F11
+	VFMLA   V8.S4, V12.S4, V11.S4
+	FMOVQ   960(R19), F12
+	VFMLA   V8.S4, V11.S4, V12.S4
+	FMOVQ   704(R19), F11
+	WORD    $0x6e2bdd4b // VFMUL V11.S4, V10.S4, V11.S4
+	WORD    $0x6e2add6b // VFMUL V10.S4, V11.S4, V11.S4
+	VMOV    V11.B16, V14.B16
+	VFMLA   V8.S4, V12.S4, V14.S4
+	VFMLA   V14.S4, V6.S4, V15.S4
+	FMOVQ   704(R19), F6
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	WORD    $0x6ea0f968 // VFNEG V11.S4, V8.S4
+	VFMLA   V10.S4, V6.S4, V8.S4
+	WORD    $0x4ea8d5ef // VFSUB V8.S4, V15.S4, V15.S4
+	WORD    $0x4eabd546 // VFSUB V11.S4, V10.S4, V6.S4
+	WORD    $0x4e26d5a8 // VFADD V6.S4, V13.S4, V8.S4
+	WORD    $0x4eadd50c // VFSUB V13.S4, V8.S4, V12.S4
+	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
+	WORD    $0x4eaad4c6 // VFSUB V10.S4, V6.S4, V6.S4
+	WORD    $0x4e2bd4c6 // VFADD V11.S4, V6.S4, V6.S4
+	WORD    $0x4e26d58c // VFADD V6.S4, V12.S4, V12.S4
+	WORD    $0x4eafd58c // VFSUB V15.S4, V12.S4, V12.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4ea9f4c6 // VFMIN V9.S4, V6.S4, V6.S4
+	FMOVQ   64(R19), F9
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	WORD    $0x4ea6d52a // VFSUB V6.S4, V9.S4, V10.S4
+	WORD    $0x4eaad52b // VFSUB V10.S4, V9.S4, V11.S4
+	WORD    $0x4eabd4cb // VFSUB V11.S4, V6.S4, V11.S4
+	WORD    $0x4e2ad50a // VFADD V10.S4, V8.S4, V10.S4
+	WORD    $0x4eaad56b // VFSUB V10.S4, V11.S4, V11.S4
+	WORD    $0x4e27d56b // VFADD V7.S4, V11.S4, V11.S4
+	WORD    $0x4e2cd56c // VFADD V12.S4, V11.S4, V12.S4
+	WORD    $0x4e2cd528 // VFADD V12.S4, V9.S4, V8.S4
+	WORD    $0x4ea9d509 // VFSUB V9.S4, V8.S4, V9.S4
+	WORD    $0x4ea9d58c // VFSUB V9.S4, V12.S4, V12.S4
+	VMOV    V2.B16, V6.B16
+	WORD    $0x6e28dcc7 // VFMUL V8.S4, V6.S4, V7.S4
+	WORD    $0x6ea0f8ea // VFNEG V7.S4, V10.S4
+	VFMLA   V8.S4, V6.S4, V10.S4
+	VMOV    V3.B16, V11.B16
+	VFMLA   V8.S4, V11.S4, V10.S4
+	VFMLA   V12.S4, V6.S4, V10.S4
+	FMOVQ   64(R19), F6
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	FMOVQ   96(R19), F6
+	FMOVQ   128(R19), F8
+	VFMLA   V8.S4, V7.S4, V6.S4
+	FMOVQ   96(R19), F9
+	WORD    $0x4ea9d4c8 // VFSUB V9.S4, V6.S4, V8.S4
+	FMOVQ   160(R19), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   192(R19), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	WORD    $0x4e2ad4e7 // VFADD V10.S4, V7.S4, V7.S4
+	WORD    $0x6e27dce8 // VFMUL V7.S4, V7.S4, V8.S4
+	FMOVQ   224(R19), F11
+	WORD    $0x4e2bd4e9 // VFADD V11.S4, V7.S4, V9.S4
+	FMOVQ   224(R19), F11
+	WORD    $0x4eabd52a // VFSUB V11.S4, V9.S4, V10.S4
+	WORD    $0x4eaad4ea // VFSUB V10.S4, V7.S4, V10.S4
+	FMOVQ   256(R19), F11
+	FMOVQ   288(R19), F12
+	FMOVQ   320(R19), F13
+	VFMLA   V8.S4, V11.S4, V13.S4
+	FMOVQ   352(R19), F11
+	VFMLA   V8.S4, V12.S4, V11.S4
+	FMOVQ   384(R19), F12
+	VFMLA   V8.S4, V13.S4, V12.S4
+	VFMLA   V7.S4, V11.S4, V12.S4
+	VFMLA   V12.S4, V8.S4, V10.S4
+	WORD    $0x4e2ad52c // VFADD V10.S4, V9.S4, V12.S4
+	VSHL    $23, V6.S4, V6.S4
+	WORD    $0x6e26dd8c // VFMUL V6.S4, V12.S4, V12.S4
+	FMOVQ   F12, (R1)
+	FMOVQ   64(R13), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VSHL    $31, V7.S4, V7.S4
+	FMOVQ   64(R3), F6
+	FMOVQ   (R19), F9
+	VBSL    V9.B16, V6.B16, V8.B16
+	WORD    $0x4ea4d506 // VFSUB V4.S4, V8.S4, V6.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	WORD    $0x4ea9d4ca // VFSUB V9.S4, V6.S4, V10.S4
+	WORD    $0x4eaad50a // VFSUB V10.S4, V8.S4, V10.S4
+	WORD    $0x4e24d529 // VFADD V4.S4, V9.S4, V9.S4
+	WORD    $0x4ea9d54a // VFSUB V9.S4, V10.S4, V10.S4
+	WORD    $0x4ea5d54a // VFSUB V5.S4, V10.S4, V10.S4
+	VEOR    V7.B16, V6.B16, V6.B16
+	VEOR    V7.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R19), F11
+	WORD    $0x6eabe508 // VFCMGT V11.S4, V8.S4, V8.S4
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4e2ad4c9 // VFADD V10.S4, V6.S4, V9.S4
+	WORD    $0x4ea6d526 // VFSUB V6.S4, V9.S4, V6.S4
+	WORD    $0x4ea6d54a // VFSUB V6.S4, V10.S4, V10.S4
+	VAND    V8.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F6
+	VORR    V6.B16, V9.B16, V6.B16
+	VEOR    V9.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V10.B16, V10.B16
 	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V7.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e29de08 // VFMUL V9.S4, V16.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V16.S4, V11.S4
-	VFMLS   V14.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde31 // VFMUL V12.S4, V17.S4, V17.S4
-	VFMLA   V2.S4, V17.S4, V16.S4
-	WORD    $0x6e30dd31 // VFMUL V16.S4, V9.S4, V17.S4
-	WORD    $0x6e2ede2e // VFMUL V14.S4, V17.S4, V14.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough95
-again94:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.S4, V7.S4, V13.S4
-	WORD    $0x4eadd569 // VFSUB V13.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ed // VFADD V7.S4, V7.S4, V13.S4
-	FMOVQ   704(R20), F15
-	WORD    $0x4e2ff5ad // VFMAX V15.S4, V13.S4, V13.S4
-	WORD    $0x6e2dfd29 // VFDIV V13.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again94
-enough95:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough97
-again96:
-	WORD    $0x6e28dced // VFMUL V8.S4, V7.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VFMLS   V8.S4, V7.S4, V15.S4
-	VFMLA   V11.S4, V7.S4, V15.S4
-	VFMLA   V8.S4, V9.S4, V15.S4
-	VMOV    V15.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again96
-enough97:
-	WORD    $0x6e2cdd2d // VFMUL V12.S4, V9.S4, V13.S4
-	WORD    $0x6ea0f9ad // VFNEG V13.S4, V13.S4
-	VFMLA   V12.S4, V7.S4, V13.S4
-	WORD    $0x6e31dd29 // VFMUL V17.S4, V9.S4, V9.S4
-	VFMLS   V14.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V17.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R14), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
+	WORD    $0x6ea9e4e7 // VFCMGT V9.S4, V7.S4, V7.S4
+	VAND    V10.B16, V7.B16, V7.B16
+	FMOVQ   64(R19), F8
+	WORD    $0x4e28f4c6 // VFMAX V8.S4, V6.S4, V6.S4
+	FMOVQ   96(R19), F8
+	FMOVQ   128(R19), F11
+	VFMLA   V11.S4, V6.S4, V8.S4
+	FMOVQ   96(R19), F12
+	WORD    $0x4eacd50b // VFSUB V12.S4, V8.S4, V11.S4
+	FMOVQ   160(R19), F12
+	VFMLA   V12.S4, V11.S4, V6.S4
+	FMOVQ   192(R19), F12
+	VFMLA   V12.S4, V11.S4, V6.S4
+	WORD    $0x4e2ad4c6 // VFADD V10.S4, V6.S4, V6.S4
+	WORD    $0x6e26dccb // VFMUL V6.S4, V6.S4, V11.S4
+	FMOVQ   224(R19), F13
+	WORD    $0x4e2dd4ca // VFADD V13.S4, V6.S4, V10.S4
+	FMOVQ   224(R19), F13
+	WORD    $0x4eadd54c // VFSUB V13.S4, V10.S4, V12.S4
+	WORD    $0x4eacd4cc // VFSUB V12.S4, V6.S4, V12.S4
+	FMOVQ   256(R19), F13
+	FMOVQ   288(R19), F14
+	FMOVQ   320(R19), F15
+	VFMLA   V11.S4, V13.S4, V15.S4
+	FMOVQ   352(R19), F13
+	VFMLA   V11.S4, V14.S4, V13.S4
+	FMOVQ   384(R19), F14
+	VFMLA   V11.S4, V15.S4, V14.S4
+	VFMLA   V6.S4, V13.S4, V14.S4
+	VFMLA   V14.S4, V11.S4, V12.S4
+	WORD    $0x4e2cd54e // VFADD V12.S4, V10.S4, V14.S4
+	VSHL    $23, V8.S4, V8.S4
+	WORD    $0x4eaad5ca // VFSUB V10.S4, V14.S4, V10.S4
+	WORD    $0x4eaad58c // VFSUB V10.S4, V12.S4, V12.S4
+	WORD    $0x6e28dd8c // VFMUL V8.S4, V12.S4, V12.S4
+	WORD    $0x6e28ddce // VFMUL V8.S4, V14.S4, V14.S4
+	FMOVQ   224(R19), F6
+	WORD    $0x4e26d5c8 // VFADD V6.S4, V14.S4, V8.S4
+	WORD    $0x6e28fcc8 // VFDIV V8.S4, V6.S4, V8.S4
+	FMOVQ   704(R19), F10
+	FMOVQ   736(R19), F11
+	VFMLA   V10.S4, V14.S4, V11.S4
+	FMOVQ   704(R19), F10
+	WORD    $0x6e2ae5ca // VFCMGE V10.S4, V14.S4, V10.S4
+	FMOVQ   768(R19), F13
+	FMOVQ   800(R19), F15
 	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   64(R1), F7
-	FMOVQ   64(R14), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x4e2fd4ec // VFADD V15.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x4eafd58e // VFSUB V15.S4, V12.S4, V14.S4
-	WORD    $0x4eaed4ee // VFSUB V14.S4, V7.S4, V14.S4
-	FMOVQ   256(R20), F15
-	FMOVQ   288(R20), F16
-	FMOVQ   320(R20), F17
-	VFMLA   V11.S4, V15.S4, V17.S4
-	FMOVQ   352(R20), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	FMOVQ   384(R20), F16
-	VFMLA   V11.S4, V17.S4, V16.S4
-	VFMLA   V7.S4, V15.S4, V16.S4
-	VFMLA   V16.S4, V11.S4, V14.S4
-	WORD    $0x4e2ed590 // VFADD V14.S4, V12.S4, V16.S4
-	WORD    $0x4eacd60c // VFSUB V12.S4, V16.S4, V12.S4
-	WORD    $0x4eacd5ce // VFSUB V12.S4, V14.S4, V14.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29de10 // VFMUL V9.S4, V16.S4, V16.S4
-	VAND    V10.B16, V16.B16, V16.B16
-	WORD    $0x6e29ddce // VFMUL V9.S4, V14.S4, V14.S4
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e30de07 // VFMUL V16.S4, V16.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V16.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x4e2fd607 // VFADD V15.S4, V16.S4, V7.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x6e27fde9 // VFDIV V7.S4, V15.S4, V9.S4
-	FMOVQ   224(R20), F17
-	WORD    $0x4eb1d4eb // VFSUB V17.S4, V7.S4, V11.S4
-	WORD    $0x4eabd60b // VFSUB V11.S4, V16.S4, V11.S4
-	WORD    $0x4e2ed56b // VFADD V14.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V15.S4
-	VFMLS   V9.S4, V11.S4, V15.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V14.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd60c // VFADD V12.S4, V16.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V17.B16
-	VBSL    V11.B16, V16.B16, V17.B16
-	VMOV    V7.B16, V18.B16
-	VBSL    V16.B16, V11.B16, V18.B16
-	VAND    V14.B16, V7.B16, V7.B16
-	WORD    $0x6e29de28 // VFMUL V9.S4, V17.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V17.S4, V11.S4
-	VFMLS   V15.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde52 // VFMUL V12.S4, V18.S4, V18.S4
-	VFMLA   V2.S4, V18.S4, V17.S4
-	WORD    $0x6e31dd32 // VFMUL V17.S4, V9.S4, V18.S4
-	WORD    $0x6e2fde4f // VFMUL V15.S4, V18.S4, V15.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough99
-again98:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V14.B16
-	VFMLS   V7.S4, V7.S4, V14.S4
-	WORD    $0x4eaed569 // VFSUB V14.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ee // VFADD V7.S4, V7.S4, V14.S4
-	FMOVQ   704(R20), F16
-	WORD    $0x4e30f5ce // VFMAX V16.S4, V14.S4, V14.S4
-	WORD    $0x6e2efd29 // VFDIV V14.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again98
-enough99:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough101
-again100:
-	WORD    $0x6e28dcee // VFMUL V8.S4, V7.S4, V14.S4
-	VMOV    V14.B16, V16.B16
-	VFMLS   V8.S4, V7.S4, V16.S4
-	VFMLA   V11.S4, V7.S4, V16.S4
-	VFMLA   V8.S4, V9.S4, V16.S4
-	VMOV    V16.B16, V9.B16
-	VMOV    V14.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again100
-enough101:
-	WORD    $0x6e2cdd2e // VFMUL V12.S4, V9.S4, V14.S4
-	WORD    $0x6ea0f9ce // VFNEG V14.S4, V14.S4
-	VFMLA   V12.S4, V7.S4, V14.S4
-	WORD    $0x6e32dd29 // VFMUL V18.S4, V9.S4, V9.S4
-	VFMLS   V15.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V18.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   64(R14), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 64(R3)
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x4e2ed5ad // VFADD V14.S4, V13.S4, V13.S4
-	FMOVQ   32(R1), F7
-	FMOVQ   32(R14), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x4e2fd4ec // VFADD V15.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x4eafd58e // VFSUB V15.S4, V12.S4, V14.S4
-	WORD    $0x4eaed4ee // VFSUB V14.S4, V7.S4, V14.S4
-	FMOVQ   256(R20), F15
-	FMOVQ   288(R20), F16
-	FMOVQ   320(R20), F17
-	VFMLA   V11.S4, V15.S4, V17.S4
-	FMOVQ   352(R20), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	FMOVQ   384(R20), F16
-	VFMLA   V11.S4, V17.S4, V16.S4
-	VFMLA   V7.S4, V15.S4, V16.S4
-	VFMLA   V16.S4, V11.S4, V14.S4
-	WORD    $0x4e2ed590 // VFADD V14.S4, V12.S4, V16.S4
-	WORD    $0x4eacd60c // VFSUB V12.S4, V16.S4, V12.S4
-	WORD    $0x4eacd5ce // VFSUB V12.S4, V14.S4, V14.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29de10 // VFMUL V9.S4, V16.S4, V16.S4
-	VAND    V10.B16, V16.B16, V16.B16
-	WORD    $0x6e29ddce // VFMUL V9.S4, V14.S4, V14.S4
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e30de07 // VFMUL V16.S4, V16.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V16.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x4e2fd607 // VFADD V15.S4, V16.S4, V7.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x6e27fde9 // VFDIV V7.S4, V15.S4, V9.S4
-	FMOVQ   224(R20), F17
-	WORD    $0x4eb1d4eb // VFSUB V17.S4, V7.S4, V11.S4
-	WORD    $0x4eabd60b // VFSUB V11.S4, V16.S4, V11.S4
-	WORD    $0x4e2ed56b // VFADD V14.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V15.S4
-	VFMLS   V9.S4, V11.S4, V15.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V14.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd60c // VFADD V12.S4, V16.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V17.B16
-	VBSL    V11.B16, V16.B16, V17.B16
-	VMOV    V7.B16, V18.B16
-	VBSL    V16.B16, V11.B16, V18.B16
-	VAND    V14.B16, V7.B16, V7.B16
-	WORD    $0x6e29de28 // VFMUL V9.S4, V17.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V17.S4, V11.S4
-	VFMLS   V15.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde52 // VFMUL V12.S4, V18.S4, V18.S4
-	VFMLA   V2.S4, V18.S4, V17.S4
-	WORD    $0x6e31dd32 // VFMUL V17.S4, V9.S4, V18.S4
-	WORD    $0x6e2fde4f // VFMUL V15.S4, V18.S4, V15.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough103
-again102:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V14.B16
-	VFMLS   V7.S4, V7.S4, V14.S4
-	WORD    $0x4eaed569 // VFSUB V14.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ee // VFADD V7.S4, V7.S4, V14.S4
-	FMOVQ   704(R20), F16
-	WORD    $0x4e30f5ce // VFMAX V16.S4, V14.S4, V14.S4
-	WORD    $0x6e2efd29 // VFDIV V14.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again102
-enough103:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough105
-again104:
-	WORD    $0x6e28dcee // VFMUL V8.S4, V7.S4, V14.S4
-	VMOV    V14.B16, V16.B16
-	VFMLS   V8.S4, V7.S4, V16.S4
-	VFMLA   V11.S4, V7.S4, V16.S4
-	VFMLA   V8.S4, V9.S4, V16.S4
-	VMOV    V16.B16, V9.B16
-	VMOV    V14.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again104
-enough105:
-	WORD    $0x6e2cdd2e // VFMUL V12.S4, V9.S4, V14.S4
-	WORD    $0x6ea0f9ce // VFNEG V14.S4, V14.S4
-	VFMLA   V12.S4, V7.S4, V14.S4
-	WORD    $0x6e32dd29 // VFMUL V18.S4, V9.S4, V9.S4
-	VFMLS   V15.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V18.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R14), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V14.B16, V14.B16
-	FMOVQ   96(R1), F7
-	FMOVQ   96(R14), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x4e30d4ec // VFADD V16.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x4eb0d58f // VFSUB V16.S4, V12.S4, V15.S4
-	WORD    $0x4eafd4ef // VFSUB V15.S4, V7.S4, V15.S4
-	FMOVQ   256(R20), F16
-	FMOVQ   288(R20), F17
-	FMOVQ   320(R20), F18
-	VFMLA   V11.S4, V16.S4, V18.S4
-	FMOVQ   352(R20), F16
-	VFMLA   V11.S4, V17.S4, V16.S4
-	FMOVQ   384(R20), F17
-	VFMLA   V11.S4, V18.S4, V17.S4
-	VFMLA   V7.S4, V16.S4, V17.S4
-	VFMLA   V17.S4, V11.S4, V15.S4
-	WORD    $0x4e2fd591 // VFADD V15.S4, V12.S4, V17.S4
-	WORD    $0x4eacd62c // VFSUB V12.S4, V17.S4, V12.S4
-	WORD    $0x4eacd5ef // VFSUB V12.S4, V15.S4, V15.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29de31 // VFMUL V9.S4, V17.S4, V17.S4
-	VAND    V10.B16, V17.B16, V17.B16
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
 	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e31de27 // VFMUL V17.S4, V17.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V17.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x4e30d627 // VFADD V16.S4, V17.S4, V7.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x6e27fe09 // VFDIV V7.S4, V16.S4, V9.S4
-	FMOVQ   224(R20), F18
-	WORD    $0x4eb2d4eb // VFSUB V18.S4, V7.S4, V11.S4
-	WORD    $0x4eabd62b // VFSUB V11.S4, V17.S4, V11.S4
-	WORD    $0x4e2fd56b // VFADD V15.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V16.S4
-	VFMLS   V9.S4, V11.S4, V16.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V15.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd62c // VFADD V12.S4, V17.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V18.B16
-	VBSL    V11.B16, V17.B16, V18.B16
-	VMOV    V7.B16, V19.B16
-	VBSL    V17.B16, V11.B16, V19.B16
-	VAND    V15.B16, V7.B16, V7.B16
-	WORD    $0x6e29de48 // VFMUL V9.S4, V18.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V18.S4, V11.S4
-	VFMLS   V16.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde73 // VFMUL V12.S4, V19.S4, V19.S4
-	VFMLA   V2.S4, V19.S4, V18.S4
-	WORD    $0x6e32dd33 // VFMUL V18.S4, V9.S4, V19.S4
-	WORD    $0x6e30de70 // VFMUL V16.S4, V19.S4, V16.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough107
-again106:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V15.B16
-	VFMLS   V7.S4, V7.S4, V15.S4
-	WORD    $0x4eafd569 // VFSUB V15.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ef // VFADD V7.S4, V7.S4, V15.S4
-	FMOVQ   704(R20), F17
-	WORD    $0x4e31f5ef // VFMAX V17.S4, V15.S4, V15.S4
-	WORD    $0x6e2ffd29 // VFDIV V15.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again106
-enough107:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough109
-again108:
-	WORD    $0x6e28dcef // VFMUL V8.S4, V7.S4, V15.S4
-	VMOV    V15.B16, V17.B16
-	VFMLS   V8.S4, V7.S4, V17.S4
-	VFMLA   V11.S4, V7.S4, V17.S4
-	VFMLA   V8.S4, V9.S4, V17.S4
-	VMOV    V17.B16, V9.B16
-	VMOV    V15.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again108
-enough109:
-	WORD    $0x6e2cdd2f // VFMUL V12.S4, V9.S4, V15.S4
-	WORD    $0x6ea0f9ef // VFNEG V15.S4, V15.S4
-	VFMLA   V12.S4, V7.S4, V15.S4
-	WORD    $0x6e33dd29 // VFMUL V19.S4, V9.S4, V9.S4
-	VFMLS   V16.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V19.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   96(R14), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 96(R3)
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x4e2fd5ce // VFADD V15.S4, V14.S4, V14.S4
-	WORD    $0x4e2ed5ad // VFADD V14.S4, V13.S4, V13.S4
-	WORD    $0x0e6179a7 // VFCVTL V13.S2, V7.D2
-	WORD    $0x4e6179a8 // VFCVTL2 V13.S4, V8.D2
-	FLDPQ   (R9), (F9, F10)
-	WORD    $0x4e67d529 // VFADD V7.D2, V9.D2, V9.D2
-	WORD    $0x4e68d54a // VFADD V8.D2, V10.D2, V10.D2
-	FSTPQ   (F9, F10), (R9)
-	ADD     $16, R1
+	VBSL    V14.B16, V11.B16, V10.B16
+	VFMLA   V12.S4, V8.S4, V15.S4
+	FMOVQ   832(R19), F11
+	WORD    $0x4e2bd546 // VFADD V11.S4, V10.S4, V6.S4
+	WORD    $0x6e26fd46 // VFDIV V6.S4, V10.S4, V6.S4
+	WORD    $0x6e26dcc8 // VFMUL V6.S4, V6.S4, V8.S4
+	FMOVQ   864(R19), F11
+	FMOVQ   896(R19), F12
+	VFMLA   V8.S4, V11.S4, V12.S4
+	FMOVQ   928(R19), F11
+	VFMLA   V8.S4, V12.S4, V11.S4
+	FMOVQ   960(R19), F12
+	VFMLA   V8.S4, V11.S4, V12.S4
+	FMOVQ   704(R19), F11
+	WORD    $0x6e2bdd4b // VFMUL V11.S4, V10.S4, V11.S4
+	WORD    $0x6e2add6b // VFMUL V10.S4, V11.S4, V11.S4
+	VMOV    V11.B16, V14.B16
+	VFMLA   V8.S4, V12.S4, V14.S4
+	VFMLA   V14.S4, V6.S4, V15.S4
+	FMOVQ   704(R19), F6
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	WORD    $0x6ea0f968 // VFNEG V11.S4, V8.S4
+	VFMLA   V10.S4, V6.S4, V8.S4
+	WORD    $0x4ea8d5ef // VFSUB V8.S4, V15.S4, V15.S4
+	WORD    $0x4eabd546 // VFSUB V11.S4, V10.S4, V6.S4
+	WORD    $0x4e26d5a8 // VFADD V6.S4, V13.S4, V8.S4
+	WORD    $0x4eadd50c // VFSUB V13.S4, V8.S4, V12.S4
+	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
+	WORD    $0x4eaad4c6 // VFSUB V10.S4, V6.S4, V6.S4
+	WORD    $0x4e2bd4c6 // VFADD V11.S4, V6.S4, V6.S4
+	WORD    $0x4e26d58c // VFADD V6.S4, V12.S4, V12.S4
+	WORD    $0x4eafd58c // VFSUB V15.S4, V12.S4, V12.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4ea9f4c6 // VFMIN V9.S4, V6.S4, V6.S4
+	FMOVQ   64(R19), F9
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	WORD    $0x4ea6d52a // VFSUB V6.S4, V9.S4, V10.S4
+	WORD    $0x4eaad52b // VFSUB V10.S4, V9.S4, V11.S4
+	WORD    $0x4eabd4cb // VFSUB V11.S4, V6.S4, V11.S4
+	WORD    $0x4e2ad50a // VFADD V10.S4, V8.S4, V10.S4
+	WORD    $0x4eaad56b // VFSUB V10.S4, V11.S4, V11.S4
+	WORD    $0x4e27d56b // VFADD V7.S4, V11.S4, V11.S4
+	WORD    $0x4e2cd56c // VFADD V12.S4, V11.S4, V12.S4
+	WORD    $0x4e2cd528 // VFADD V12.S4, V9.S4, V8.S4
+	WORD    $0x4ea9d509 // VFSUB V9.S4, V8.S4, V9.S4
+	WORD    $0x4ea9d58c // VFSUB V9.S4, V12.S4, V12.S4
+	VMOV    V2.B16, V6.B16
+	WORD    $0x6e28dcc7 // VFMUL V8.S4, V6.S4, V7.S4
+	WORD    $0x6ea0f8ea // VFNEG V7.S4, V10.S4
+	VFMLA   V8.S4, V6.S4, V10.S4
+	VMOV    V3.B16, V11.B16
+	VFMLA   V8.S4, V11.S4, V10.S4
+	VFMLA   V12.S4, V6.S4, V10.S4
+	FMOVQ   64(R19), F6
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	FMOVQ   96(R19), F6
+	FMOVQ   128(R19), F8
+	VFMLA   V8.S4, V7.S4, V6.S4
+	FMOVQ   96(R19), F9
+	WORD    $0x4ea9d4c8 // VFSUB V9.S4, V6.S4, V8.S4
+	FMOVQ   160(R19), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   192(R19), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	WORD    $0x4e2ad4e7 // VFADD V10.S4, V7.S4, V7.S4
+	WORD    $0x6e27dce8 // VFMUL V7.S4, V7.S4, V8.S4
+	FMOVQ   224(R19), F11
+	WORD    $0x4e2bd4e9 // VFADD V11.S4, V7.S4, V9.S4
+	FMOVQ   224(R19), F11
+	WORD    $0x4eabd52a // VFSUB V11.S4, V9.S4, V10.S4
+	WORD    $0x4eaad4ea // VFSUB V10.S4, V7.S4, V10.S4
+	FMOVQ   256(R19), F11
+	FMOVQ   288(R19), F12
+	FMOVQ   320(R19), F13
+	VFMLA   V8.S4, V11.S4, V13.S4
+	FMOVQ   352(R19), F11
+	VFMLA   V8.S4, V12.S4, V11.S4
+	FMOVQ   384(R19), F12
+	VFMLA   V8.S4, V13.S4, V12.S4
+	VFMLA   V7.S4, V11.S4, V12.S4
+	VFMLA   V12.S4, V8.S4, V10.S4
+	WORD    $0x4e2ad52c // VFADD V10.S4, V9.S4, V12.S4
+	VSHL    $23, V6.S4, V6.S4
+	WORD    $0x6e26dd8c // VFMUL V6.S4, V12.S4, V12.S4
+	FMOVQ   F12, 64(R1)
+	ADD     $32, R3
+	ADD     $32, R1
+	ADD     $32, R13
+	SUB     $1, R15
+	CBNZ    R15, registers137
+	SUB     $32, R3
+	SUB     $32, R1
+	SUB     $32, R13
+	SUB     $32, R3
+	SUB     $32, R1
+	SUB     $32, R13
 	ADD     $16, R3
-	ADD     $16, R14
-	ADD     $32, R9
+	ADD     $16, R1
+	ADD     $16, R13
 	SUB     $1, R5
-	TBNZ    $0, R5, half93
-	SUB     $32, R14
-	SUB     $64, R9
-	ADD     $96, R1
+	TBNZ    $0, R5, half136
+	SUB     $32, R13
 	ADD     $96, R3
-	TBZ     $63, R5, group89
+	ADD     $96, R1
+	TBZ     $63, R5, group132
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R5, copied91
-rest90:
-	CBZ     R7, done92
-	ADD     $0, R6, R23
-	TBZ     $6, R7, skip110
-	VLD1.P  64(R1), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R23)
-skip110:
-	TBZ     $5, R7, skip111
-	VLD1.P  32(R1), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R23)
-skip111:
-	TBZ     $4, R7, skip112
-	VLD1.P  16(R1), [V7.B16]
-	VST1.P  [V7.B16], 16(R23)
-skip112:
-	TBZ     $3, R7, skip113
-	FMOVD.P 8(R1), F7
-	FMOVD.P F7, 8(R23)
-skip113:
-	TBZ     $2, R7, skip114
-	FMOVS.P 4(R1), F7
-	FMOVS.P F7, 4(R23)
-skip114:
-	ADD     $0, R6, R1
-	MOVD    R6, R3
+	TBZ     $1, R5, copied134
+rest133:
+	CBZ     R7, done135
+	ADD     $0, R6, R21
+	TBZ     $6, R7, skip138
+	VLD1.P  64(R3), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R21)
+skip138:
+	TBZ     $5, R7, skip139
+	VLD1.P  32(R3), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R21)
+skip139:
+	TBZ     $4, R7, skip140
+	VLD1.P  16(R3), [V6.B16]
+	VST1.P  [V6.B16], 16(R21)
+skip140:
+	TBZ     $3, R7, skip141
+	FMOVD.P 8(R3), F6
+	FMOVD.P F6, 8(R21)
+skip141:
+	TBZ     $2, R7, skip142
+	FMOVS.P 4(R3), F6
+	FMOVS.P F6, 4(R21)
+skip142:
+	ADD     $0, R6, R3
 	MOVD    $-2, R5
 	CMP     $64, R7
-	BLS     short115
-	B       group89
-short115:
-	VLD1R.P 4(R11), [V0.S4]
-	VLD1R.P 4(R13), [V1.S4]
+	BLS     short143
+	B       group132
+short143:
+	VLD1R.P 4(R10), [V0.S4]
+	VLD1R.P 4(R12), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half116:
-	FMOVQ   (R1), F7
-	FMOVQ   (R14), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed4ec // VFADD V14.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4eaed58d // VFSUB V14.S4, V12.S4, V13.S4
-	WORD    $0x4eadd4ed // VFSUB V13.S4, V7.S4, V13.S4
-	FMOVQ   256(R20), F14
-	FMOVQ   288(R20), F15
-	FMOVQ   320(R20), F16
-	VFMLA   V11.S4, V14.S4, V16.S4
-	FMOVQ   352(R20), F14
+half144:
+	MOVD    $2, R15
+registers145:
+	FMOVQ   (R13), F6
+	VCMTST  V6.S4, V1.S4, V7.S4
+	VCMTST  V6.S4, V0.S4, V8.S4
+	VSHL    $31, V7.S4, V7.S4
+	FMOVQ   (R3), F6
+	FMOVQ   (R19), F9
+	VBSL    V9.B16, V6.B16, V8.B16
+	WORD    $0x4ea4d506 // VFSUB V4.S4, V8.S4, V6.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	WORD    $0x4ea9d4ca // VFSUB V9.S4, V6.S4, V10.S4
+	WORD    $0x4eaad50a // VFSUB V10.S4, V8.S4, V10.S4
+	WORD    $0x4e24d529 // VFADD V4.S4, V9.S4, V9.S4
+	WORD    $0x4ea9d54a // VFSUB V9.S4, V10.S4, V10.S4
+	WORD    $0x4ea5d54a // VFSUB V5.S4, V10.S4, V10.S4
+	VEOR    V7.B16, V6.B16, V6.B16
+	VEOR    V7.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R19), F11
+	WORD    $0x6eabe508 // VFCMGT V11.S4, V8.S4, V8.S4
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4e2ad4c9 // VFADD V10.S4, V6.S4, V9.S4
+	WORD    $0x4ea6d526 // VFSUB V6.S4, V9.S4, V6.S4
+	WORD    $0x4ea6d54a // VFSUB V6.S4, V10.S4, V10.S4
+	VAND    V8.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F6
+	VORR    V6.B16, V9.B16, V6.B16
+	VEOR    V9.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V10.B16, V10.B16
+	VEOR    V7.B16, V7.B16, V7.B16
+	WORD    $0x6ea9e4e7 // VFCMGT V9.S4, V7.S4, V7.S4
+	VAND    V10.B16, V7.B16, V7.B16
+	FMOVQ   64(R19), F8
+	WORD    $0x4e28f4c6 // VFMAX V8.S4, V6.S4, V6.S4
+	FMOVQ   96(R19), F8
+	FMOVQ   128(R19), F11
+	VFMLA   V11.S4, V6.S4, V8.S4
+	FMOVQ   96(R19), F12
+	WORD    $0x4eacd50b // VFSUB V12.S4, V8.S4, V11.S4
+	FMOVQ   160(R19), F12
+	VFMLA   V12.S4, V11.S4, V6.S4
+	FMOVQ   192(R19), F12
+	VFMLA   V12.S4, V11.S4, V6.S4
+	WORD    $0x4e2ad4c6 // VFADD V10.S4, V6.S4, V6.S4
+	WORD    $0x6e26dccb // VFMUL V6.S4, V6.S4, V11.S4
+	FMOVQ   224(R19), F13
+	WORD    $0x4e2dd4ca // VFADD V13.S4, V6.S4, V10.S4
+	FMOVQ   224(R19), F13
+	WORD    $0x4eadd54c // VFSUB V13.S4, V10.S4, V12.S4
+	WORD    $0x4eacd4cc // VFSUB V12.S4, V6.S4, V12.S4
+	FMOVQ   256(R19), F13
+	FMOVQ   288(R19), F14
+	FMOVQ   320(R19), F15
+	VFMLA   V11.S4, V13.S4, V15.S4
+	FMOVQ   352(R19), F13
+	VFMLA   V11.S4, V14.S4, V13.S4
+	FMOVQ   384(R19), F14
 	VFMLA   V11.S4, V15.S4, V14.S4
-	FMOVQ   384(R20), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	VFMLA   V7.S4, V14.S4, V15.S4
-	VFMLA   V15.S4, V11.S4, V13.S4
-	WORD    $0x4e2dd58f // VFADD V13.S4, V12.S4, V15.S4
-	WORD    $0x4eacd5ec // VFSUB V12.S4, V15.S4, V12.S4
-	WORD    $0x4eacd5ad // VFSUB V12.S4, V13.S4, V13.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29ddef // VFMUL V9.S4, V15.S4, V15.S4
+	VFMLA   V6.S4, V13.S4, V14.S4
+	VFMLA   V14.S4, V11.S4, V12.S4
+	WORD    $0x4e2cd54e // VFADD V12.S4, V10.S4, V14.S4
+	VSHL    $23, V8.S4, V8.S4
+	WORD    $0x4eaad5ca // VFSUB V10.S4, V14.S4, V10.S4
+	WORD    $0x4eaad58c // VFSUB V10.S4, V12.S4, V12.S4
+	WORD    $0x6e28dd8c // VFMUL V8.S4, V12.S4, V12.S4
+	WORD    $0x6e28ddce // VFMUL V8.S4, V14.S4, V14.S4
+	FMOVQ   224(R19), F6
+	WORD    $0x4e26d5c8 // VFADD V6.S4, V14.S4, V8.S4
+	WORD    $0x6e28fcc8 // VFDIV V8.S4, V6.S4, V8.S4
+	FMOVQ   704(R19), F10
+	FMOVQ   736(R19), F11
+	VFMLA   V10.S4, V14.S4, V11.S4
+	FMOVQ   704(R19), F10
+	WORD    $0x6e2ae5ca // VFCMGE V10.S4, V14.S4, V10.S4
+	FMOVQ   768(R19), F13
+	FMOVQ   800(R19), F15
+	VAND    V10.B16, V13.B16, V13.B16
 	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e29ddad // VFMUL V9.S4, V13.S4, V13.S4
-	VAND    V10.B16, V13.B16, V13.B16
-	WORD    $0x6e2fdde7 // VFMUL V15.S4, V15.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V15.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x4e2ed5e7 // VFADD V14.S4, V15.S4, V7.S4
-	FMOVQ   224(R20), F14
-	WORD    $0x6e27fdc9 // VFDIV V7.S4, V14.S4, V9.S4
-	FMOVQ   224(R20), F16
-	WORD    $0x4eb0d4eb // VFSUB V16.S4, V7.S4, V11.S4
-	WORD    $0x4eabd5eb // VFSUB V11.S4, V15.S4, V11.S4
-	WORD    $0x4e2dd56b // VFADD V13.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V14.S4
-	VFMLS   V9.S4, V11.S4, V14.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V13.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd5ec // VFADD V12.S4, V15.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V7.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e29de08 // VFMUL V9.S4, V16.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V16.S4, V11.S4
-	VFMLS   V14.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde31 // VFMUL V12.S4, V17.S4, V17.S4
-	VFMLA   V2.S4, V17.S4, V16.S4
-	WORD    $0x6e30dd31 // VFMUL V16.S4, V9.S4, V17.S4
-	WORD    $0x6e2ede2e // VFMUL V14.S4, V17.S4, V14.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough118
-again117:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.S4, V7.S4, V13.S4
-	WORD    $0x4eadd569 // VFSUB V13.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ed // VFADD V7.S4, V7.S4, V13.S4
-	FMOVQ   704(R20), F15
-	WORD    $0x4e2ff5ad // VFMAX V15.S4, V13.S4, V13.S4
-	WORD    $0x6e2dfd29 // VFDIV V13.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again117
-enough118:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough120
-again119:
-	WORD    $0x6e28dced // VFMUL V8.S4, V7.S4, V13.S4
-	VMOV    V13.B16, V15.B16
-	VFMLS   V8.S4, V7.S4, V15.S4
-	VFMLA   V11.S4, V7.S4, V15.S4
-	VFMLA   V8.S4, V9.S4, V15.S4
-	VMOV    V15.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again119
-enough120:
-	WORD    $0x6e2cdd2d // VFMUL V12.S4, V9.S4, V13.S4
-	WORD    $0x6ea0f9ad // VFNEG V13.S4, V13.S4
-	VFMLA   V12.S4, V7.S4, V13.S4
-	WORD    $0x6e31dd29 // VFMUL V17.S4, V9.S4, V9.S4
-	VFMLS   V14.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V17.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R14), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   32(R1), F7
-	FMOVQ   32(R14), F8
-	VCMTST  V8.S4, V1.S4, V9.S4
-	VCMTST  V8.S4, V0.S4, V10.S4
-	VSHL    $31, V9.S4, V9.S4
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e27f568 // VFMAX V7.S4, V11.S4, V8.S4
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea7e48b // VFCMGT V7.S4, V4.S4, V11.S4
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   128(R20), F11
-	VFMLA   V11.S4, V7.S4, V9.S4
-	FMOVQ   (R20), F12
-	WORD    $0x4eacd52b // VFSUB V12.S4, V9.S4, V11.S4
-	FMOVQ   160(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	FMOVQ   192(R20), F12
-	VFMLA   V12.S4, V11.S4, V7.S4
-	WORD    $0x6e27dceb // VFMUL V7.S4, V7.S4, V11.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x4e2fd4ec // VFADD V15.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x4eafd58e // VFSUB V15.S4, V12.S4, V14.S4
-	WORD    $0x4eaed4ee // VFSUB V14.S4, V7.S4, V14.S4
-	FMOVQ   256(R20), F15
-	FMOVQ   288(R20), F16
-	FMOVQ   320(R20), F17
-	VFMLA   V11.S4, V15.S4, V17.S4
-	FMOVQ   352(R20), F15
-	VFMLA   V11.S4, V16.S4, V15.S4
-	FMOVQ   384(R20), F16
-	VFMLA   V11.S4, V17.S4, V16.S4
-	VFMLA   V7.S4, V15.S4, V16.S4
-	VFMLA   V16.S4, V11.S4, V14.S4
-	WORD    $0x4e2ed590 // VFADD V14.S4, V12.S4, V16.S4
-	WORD    $0x4eacd60c // VFSUB V12.S4, V16.S4, V12.S4
-	WORD    $0x4eacd5ce // VFSUB V12.S4, V14.S4, V14.S4
-	VSHL    $23, V9.S4, V9.S4
-	WORD    $0x6e29de10 // VFMUL V9.S4, V16.S4, V16.S4
-	VAND    V10.B16, V16.B16, V16.B16
-	WORD    $0x6e29ddce // VFMUL V9.S4, V14.S4, V14.S4
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e30de07 // VFMUL V16.S4, V16.S4, V7.S4
-	FMOVQ   416(R20), F9
-	FMOVQ   448(R20), F11
-	FMOVQ   480(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   512(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   544(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   576(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	FMOVQ   608(R20), F9
-	VFMLA   V7.S4, V11.S4, V9.S4
-	FMOVQ   640(R20), F11
-	VFMLA   V7.S4, V12.S4, V11.S4
-	FMOVQ   672(R20), F12
-	VFMLA   V7.S4, V9.S4, V12.S4
-	VFMLA   V16.S4, V11.S4, V12.S4
-	WORD    $0x6e2cdcec // VFMUL V12.S4, V7.S4, V12.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x4e2fd607 // VFADD V15.S4, V16.S4, V7.S4
-	FMOVQ   224(R20), F15
-	WORD    $0x6e27fde9 // VFDIV V7.S4, V15.S4, V9.S4
-	FMOVQ   224(R20), F17
-	WORD    $0x4eb1d4eb // VFSUB V17.S4, V7.S4, V11.S4
-	WORD    $0x4eabd60b // VFSUB V11.S4, V16.S4, V11.S4
-	WORD    $0x4e2ed56b // VFADD V14.S4, V11.S4, V11.S4
-	VFMLS   V9.S4, V7.S4, V15.S4
-	VFMLS   V9.S4, V11.S4, V15.S4
-	WORD    $0x6ea0f98c // VFNEG V12.S4, V12.S4
-	VFMLA   V14.S4, V9.S4, V12.S4
-	WORD    $0x4e2cd60c // VFADD V12.S4, V16.S4, V12.S4
-	WORD    $0x4e2cd50c // VFADD V12.S4, V8.S4, V12.S4
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   224(R20), F11
-	WORD    $0x4e28e4e7 // VFCMEQ V8.S4, V7.S4, V7.S4
-	VMOV    V7.B16, V17.B16
-	VBSL    V11.B16, V16.B16, V17.B16
-	VMOV    V7.B16, V18.B16
-	VBSL    V16.B16, V11.B16, V18.B16
-	VAND    V14.B16, V7.B16, V7.B16
-	WORD    $0x6e29de28 // VFMUL V9.S4, V17.S4, V8.S4
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.S4, V17.S4, V11.S4
-	VFMLS   V15.S4, V8.S4, V11.S4
-	VFMLS   V7.S4, V9.S4, V11.S4
-	WORD    $0x6e2cde52 // VFMUL V12.S4, V18.S4, V18.S4
-	VFMLA   V2.S4, V18.S4, V17.S4
-	WORD    $0x6e31dd32 // VFMUL V17.S4, V9.S4, V18.S4
-	WORD    $0x6e2fde4f // VFMUL V15.S4, V18.S4, V15.S4
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough122
-again121:
-	WORD    $0x6ea1f907 // VFSQRT V8.S4, V7.S4
-	VMOV    V8.B16, V14.B16
-	VFMLS   V7.S4, V7.S4, V14.S4
-	WORD    $0x4eaed569 // VFSUB V14.S4, V11.S4, V9.S4
-	WORD    $0x4e27d4ee // VFADD V7.S4, V7.S4, V14.S4
-	FMOVQ   704(R20), F16
-	WORD    $0x4e30f5ce // VFMAX V16.S4, V14.S4, V14.S4
-	WORD    $0x6e2efd29 // VFDIV V14.S4, V9.S4, V9.S4
-	SUB     $1, R23
-	CBNZ    R23, again121
-enough122:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough124
-again123:
-	WORD    $0x6e28dcee // VFMUL V8.S4, V7.S4, V14.S4
-	VMOV    V14.B16, V16.B16
-	VFMLS   V8.S4, V7.S4, V16.S4
-	VFMLA   V11.S4, V7.S4, V16.S4
-	VFMLA   V8.S4, V9.S4, V16.S4
-	VMOV    V16.B16, V9.B16
-	VMOV    V14.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again123
-enough124:
-	WORD    $0x6e2cdd2e // VFMUL V12.S4, V9.S4, V14.S4
-	WORD    $0x6ea0f9ce // VFNEG V14.S4, V14.S4
-	VFMLA   V12.S4, V7.S4, V14.S4
-	WORD    $0x6e32dd29 // VFMUL V18.S4, V9.S4, V9.S4
-	VFMLS   V15.S4, V7.S4, V9.S4
-	WORD    $0x6ea0f929 // VFNEG V9.S4, V9.S4
-	VFMLA   V18.S4, V7.S4, V9.S4
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R14), F11
-	VCMTST  V11.S4, V1.S4, V8.S4
-	VCMTST  V11.S4, V0.S4, V10.S4
-	VSHL    $31, V8.S4, V8.S4
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e27dd29 // VFMUL V7.S4, V9.S4, V9.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x4e2ed5ad // VFADD V14.S4, V13.S4, V13.S4
-	WORD    $0x0e6179a7 // VFCVTL V13.S2, V7.D2
-	WORD    $0x4e6179a8 // VFCVTL2 V13.S4, V8.D2
-	FLDPQ   (R9), (F9, F10)
-	WORD    $0x4e67d529 // VFADD V7.D2, V9.D2, V9.D2
-	WORD    $0x4e68d54a // VFADD V8.D2, V10.D2, V10.D2
-	FSTPQ   (F9, F10), (R9)
-	ADD     $16, R1
+	VBSL    V14.B16, V11.B16, V10.B16
+	VFMLA   V12.S4, V8.S4, V15.S4
+	FMOVQ   832(R19), F11
+	WORD    $0x4e2bd546 // VFADD V11.S4, V10.S4, V6.S4
+	WORD    $0x6e26fd46 // VFDIV V6.S4, V10.S4, V6.S4
+	WORD    $0x6e26dcc8 // VFMUL V6.S4, V6.S4, V8.S4
+	FMOVQ   864(R19), F11
+	FMOVQ   896(R19), F12
+	VFMLA   V8.S4, V11.S4, V12.S4
+	FMOVQ   928(R19), F11
+	VFMLA   V8.S4, V12.S4, V11.S4
+	FMOVQ   960(R19), F12
+	VFMLA   V8.S4, V11.S4, V12.S4
+	FMOVQ   704(R19), F11
+	WORD    $0x6e2bdd4b // VFMUL V11.S4, V10.S4, V11.S4
+	WORD    $0x6e2add6b // VFMUL V10.S4, V11.S4, V11.S4
+	VMOV    V11.B16, V14.B16
+	VFMLA   V8.S4, V12.S4, V14.S4
+	VFMLA   V14.S4, V6.S4, V15.S4
+	FMOVQ   704(R19), F6
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	WORD    $0x6ea0f968 // VFNEG V11.S4, V8.S4
+	VFMLA   V10.S4, V6.S4, V8.S4
+	WORD    $0x4ea8d5ef // VFSUB V8.S4, V15.S4, V15.S4
+	WORD    $0x4eabd546 // VFSUB V11.S4, V10.S4, V6.S4
+	WORD    $0x4e26d5a8 // VFADD V6.S4, V13.S4, V8.S4
+	WORD    $0x4eadd50c // VFSUB V13.S4, V8.S4, V12.S4
+	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
+	WORD    $0x4eaad4c6 // VFSUB V10.S4, V6.S4, V6.S4
+	WORD    $0x4e2bd4c6 // VFADD V11.S4, V6.S4, V6.S4
+	WORD    $0x4e26d58c // VFADD V6.S4, V12.S4, V12.S4
+	WORD    $0x4eafd58c // VFSUB V15.S4, V12.S4, V12.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4ea9f4c6 // VFMIN V9.S4, V6.S4, V6.S4
+	FMOVQ   64(R19), F9
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4ea8d4c9 // VFSUB V8.S4, V6.S4, V9.S4
+	WORD    $0x4ea6d52a // VFSUB V6.S4, V9.S4, V10.S4
+	WORD    $0x4eaad52b // VFSUB V10.S4, V9.S4, V11.S4
+	WORD    $0x4eabd4cb // VFSUB V11.S4, V6.S4, V11.S4
+	WORD    $0x4e2ad50a // VFADD V10.S4, V8.S4, V10.S4
+	WORD    $0x4eaad56b // VFSUB V10.S4, V11.S4, V11.S4
+	WORD    $0x4e27d56b // VFADD V7.S4, V11.S4, V11.S4
+	WORD    $0x4e2cd56c // VFADD V12.S4, V11.S4, V12.S4
+	WORD    $0x4e2cd528 // VFADD V12.S4, V9.S4, V8.S4
+	WORD    $0x4ea9d509 // VFSUB V9.S4, V8.S4, V9.S4
+	WORD    $0x4ea9d58c // VFSUB V9.S4, V12.S4, V12.S4
+	VMOV    V2.B16, V6.B16
+	WORD    $0x6e28dcc7 // VFMUL V8.S4, V6.S4, V7.S4
+	WORD    $0x6ea0f8ea // VFNEG V7.S4, V10.S4
+	VFMLA   V8.S4, V6.S4, V10.S4
+	VMOV    V3.B16, V11.B16
+	VFMLA   V8.S4, V11.S4, V10.S4
+	VFMLA   V12.S4, V6.S4, V10.S4
+	FMOVQ   64(R19), F6
+	WORD    $0x4e26f4e7 // VFMAX V6.S4, V7.S4, V7.S4
+	FMOVQ   96(R19), F6
+	FMOVQ   128(R19), F8
+	VFMLA   V8.S4, V7.S4, V6.S4
+	FMOVQ   96(R19), F9
+	WORD    $0x4ea9d4c8 // VFSUB V9.S4, V6.S4, V8.S4
+	FMOVQ   160(R19), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	FMOVQ   192(R19), F9
+	VFMLA   V9.S4, V8.S4, V7.S4
+	WORD    $0x4e2ad4e7 // VFADD V10.S4, V7.S4, V7.S4
+	WORD    $0x6e27dce8 // VFMUL V7.S4, V7.S4, V8.S4
+	FMOVQ   224(R19), F11
+	WORD    $0x4e2bd4e9 // VFADD V11.S4, V7.S4, V9.S4
+	FMOVQ   224(R19), F11
+	WORD    $0x4eabd52a // VFSUB V11.S4, V9.S4, V10.S4
+	WORD    $0x4eaad4ea // VFSUB V10.S4, V7.S4, V10.S4
+	FMOVQ   256(R19), F11
+	FMOVQ   288(R19), F12
+	FMOVQ   320(R19), F13
+	VFMLA   V8.S4, V11.S4, V13.S4
+	FMOVQ   352(R19), F11
+	VFMLA   V8.S4, V12.S4, V11.S4
+	FMOVQ   384(R19), F12
+	VFMLA   V8.S4, V13.S4, V12.S4
+	VFMLA   V7.S4, V11.S4, V12.S4
+	VFMLA   V12.S4, V8.S4, V10.S4
+	WORD    $0x4e2ad52c // VFADD V10.S4, V9.S4, V12.S4
+	VSHL    $23, V6.S4, V6.S4
+	WORD    $0x6e26dd8c // VFMUL V6.S4, V12.S4, V12.S4
+	FMOVQ   F12, (R1)
+	ADD     $32, R3
+	ADD     $32, R1
+	ADD     $32, R13
+	SUB     $1, R15
+	CBNZ    R15, registers145
+	SUB     $32, R3
+	SUB     $32, R1
+	SUB     $32, R13
+	SUB     $32, R3
+	SUB     $32, R1
+	SUB     $32, R13
 	ADD     $16, R3
-	ADD     $16, R14
-	ADD     $32, R9
+	ADD     $16, R1
+	ADD     $16, R13
 	SUB     $1, R5
-	TBNZ    $0, R5, half116
-	SUB     $32, R14
-	SUB     $64, R9
-copied91:
-	MOVD    R6, R23
-	ADD     R4<<7, R2, R24
-	TBZ     $6, R7, skip125
-	VLD1.P  64(R23), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R24)
-skip125:
-	TBZ     $5, R7, skip126
-	VLD1.P  32(R23), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R24)
-skip126:
-	TBZ     $4, R7, skip127
-	VLD1.P  16(R23), [V7.B16]
-	VST1.P  [V7.B16], 16(R24)
-skip127:
-	TBZ     $3, R7, skip128
-	FMOVD.P 8(R23), F7
-	FMOVD.P F7, 8(R24)
-skip128:
-	TBZ     $2, R7, skip129
-	FMOVS.P 4(R23), F7
-	FMOVS.P F7, 4(R24)
-skip129:
-done92:
-	FLDPQ   (R9), (F7, F8)
-	FLDPQ   32(R9), (F9, F10)
-	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
-	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
-	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
-	VDUP    V7.D[1], V8.D2
-	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
-	FMOVD.P F7, 8(R19)
-	ADD     R21<<2, R0
-	ADD     R22<<2, R2
-	MOVD    words+80(FP), R23
-	ADD     R23<<3, R10
-	MOVD    words+80(FP), R23
-	ADD     R23<<3, R12
+	TBNZ    $0, R5, half144
+	SUB     $32, R13
+copied134:
+done135:
+	MOVD    words+56(FP), R21
+	ADD     R21<<8, R0
+	ADD     R20<<2, R2
+	MOVD    words+56(FP), R21
+	ADD     R21<<3, R9
+	MOVD    words+56(FP), R21
+	ADD     R21<<3, R11
 	SUB     $1, R8
-	CBNZ    R8, row87
-last88:
+	CBNZ    R8, row130
+last131:
 	RET
 
-// func focalTerms64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
-TEXT ·focalTerms64NEON(SB), NOSPLIT, $512-136
+// func focalTerms64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+TEXT ·focalTerms64NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    dst+16(FP), R2
-	MOVD    terms+8(FP), R4
-	MOVD    n+56(FP), R9
-	LSR     $4, R9, R6
-	LSL     $3, R9
-	AND     $127, R9
-	MOVD    $frame-512(SP), R8
-	MOVD    rows+48(FP), R10
+	MOVD    terms+8(FP), R5
+	MOVD    n+56(FP), R10
+	LSR     $4, R10, R7
+	LSL     $3, R10
+	AND     $127, R10
+	MOVD    $frame-512(SP), R9
+	MOVD    rows+48(FP), R11
+	MOVD    neg+72(FP), R12
+	MOVD    pos+64(FP), R14
+	MOVD    $laneconstants64<>(SB), R19
+	MOVD    p+88(FP), R20
+	MOVD    $constants64<>(SB), R21
+	MOVD    exponent+96(FP), R22
+	MOVD    R22, R23
+	VLD1R.P 8(R23), [V2.D2]
+	MOVD    stride+40(FP), R22
+	MOVD    dstStride+24(FP), R23
+	CBZ     R11, last147
+row146:
+	MOVD    R20, R24
+	VLD1R.P 8(R24), [V3.D2]
+	VLD1R.P 8(R24), [V4.D2]
+	VLD1R.P 8(R24), [V5.D2]
+	ADD     $24, R20
+	MOVD    R0, R1
+	MOVD    R2, R3
+	MOVD    powers+120(FP), R4
+	MOVD    R5, R6
+	MOVD    R12, R13
+	MOVD    R14, R15
+	LSL     $1, R7, R8
+	SUBS    $2, R8
+	BMI     rest149
+group148:
+	VLD1R.P 2(R13), [V0.H8]
+	VLD1R.P 2(R15), [V1.H8]
+	VORR    V1.B16, V0.B16, V0.B16
+half152:
+	FMOVQ   (R19), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e67f508 // VFMAX V7.D2, V8.D2, V8.D2
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   96(R21), F11
+	WORD    $0x4eebd4e9 // VFSUB V11.D2, V7.D2, V9.D2
+	FMOVQ   160(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	FMOVQ   192(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	WORD    $0x6e68dd09 // VFMUL V8.D2, V8.D2, V9.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4e6dd50b // VFADD V13.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4eedd56c // VFSUB V13.D2, V11.D2, V12.D2
+	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   352(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   384(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   416(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   448(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   480(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   512(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   544(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	VFMLA   V8.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V9.D2, V12.D2
+	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
+	VSHL    $52, V7.D2, V7.D2
+	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x6e67dd8c // VFMUL V7.D2, V12.D2, V12.D2
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	FMOVQ   576(R21), F7
+	FMOVQ   608(R21), F8
+	VFMLA   V7.D2, V13.D2, V8.D2
+	FMOVQ   576(R21), F7
+	WORD    $0x6e67e5a7 // VFCMGE V7.D2, V13.D2, V7.D2
+	FMOVQ   640(R21), F9
+	FMOVQ   672(R21), F11
+	VAND    V7.B16, V9.B16, V9.B16
+	VAND    V7.B16, V11.B16, V11.B16
+	VBSL    V13.B16, V8.B16, V7.B16
+	FMOVQ   704(R21), F15
+	WORD    $0x4e6fd4e8 // VFADD V15.D2, V7.D2, V8.D2
+	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
+	WORD    $0x6e68dd0e // VFMUL V8.D2, V8.D2, V14.D2
+	FMOVQ   736(R21), F15
+	FMOVQ   768(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   800(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   832(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   864(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   896(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   928(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   960(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   576(R21), F15
+	WORD    $0x6e6fdcef // VFMUL V15.D2, V7.D2, V15.D2
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V15.B16, V17.B16
+	VFMLA   V14.D2, V16.D2, V17.D2
+	VFMLA   V17.D2, V8.D2, V11.D2
+	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
+	WORD    $0x4eefd4e7 // VFSUB V15.D2, V7.D2, V7.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a9 // VFADD V8.D2, V13.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50b // VFSUB V9.D2, V8.D2, V11.D2
+	VFMLS   V9.D2, V13.D2, V11.D2
+	VFMLS   V9.D2, V12.D2, V11.D2
+	VFMLA   V12.D2, V9.D2, V7.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e66f508 // VFMAX V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d507 // VFADD V7.D2, V8.D2, V7.D2
+	WORD    $0x6e69dda8 // VFMUL V9.D2, V13.D2, V8.D2
+	WORD    $0x6ee0f90e // VFNEG V8.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V14.D2
+	VFMLA   V9.D2, V12.D2, V14.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ee6e58c // VFCMGT V6.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VAND    V14.B16, V12.B16, V14.B16
+	VBSL    V9.B16, V8.B16, V12.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	VFMLA   V11.D2, V12.D2, V14.D2
+	WORD    $0x4e6ed586 // VFADD V14.D2, V12.D2, V6.D2
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less153
+	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less154
+	FMOVQ   (R4), F8
+less154:
+less153:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough156
+again155:
+	WORD    $0x6e6edd09 // VFMUL V14.D2, V8.D2, V9.D2
+	VFMLA   V12.D2, V8.D2, V9.D2
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again155
+enough156:
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.D2, V13.D2, V6.D2
+	WORD    $0x6e67dd07 // VFMUL V7.D2, V8.D2, V7.D2
+	WORD    $0x6e66dd06 // VFMUL V6.D2, V8.D2, V6.D2
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	FMOVQ   F6, (R3)
+	FMOVQ   F7, (R6)
+	FMOVQ   64(R19), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   64(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e67f508 // VFMAX V7.D2, V8.D2, V8.D2
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   96(R21), F11
+	WORD    $0x4eebd4e9 // VFSUB V11.D2, V7.D2, V9.D2
+	FMOVQ   160(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	FMOVQ   192(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	WORD    $0x6e68dd09 // VFMUL V8.D2, V8.D2, V9.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4e6dd50b // VFADD V13.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4eedd56c // VFSUB V13.D2, V11.D2, V12.D2
+	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   352(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   384(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   416(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   448(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   480(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   512(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   544(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	VFMLA   V8.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V9.D2, V12.D2
+	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
+	VSHL    $52, V7.D2, V7.D2
+	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x6e67dd8c // VFMUL V7.D2, V12.D2, V12.D2
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	FMOVQ   576(R21), F7
+	FMOVQ   608(R21), F8
+	VFMLA   V7.D2, V13.D2, V8.D2
+	FMOVQ   576(R21), F7
+	WORD    $0x6e67e5a7 // VFCMGE V7.D2, V13.D2, V7.D2
+	FMOVQ   640(R21), F9
+	FMOVQ   672(R21), F11
+	VAND    V7.B16, V9.B16, V9.B16
+	VAND    V7.B16, V11.B16, V11.B16
+	VBSL    V13.B16, V8.B16, V7.B16
+	FMOVQ   704(R21), F15
+	WORD    $0x4e6fd4e8 // VFADD V15.D2, V7.D2, V8.D2
+	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
+	WORD    $0x6e68dd0e // VFMUL V8.D2, V8.D2, V14.D2
+	FMOVQ   736(R21), F15
+	FMOVQ   768(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   800(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   832(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   864(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   896(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   928(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   960(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   576(R21), F15
+	WORD    $0x6e6fdcef // VFMUL V15.D2, V7.D2, V15.D2
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V15.B16, V17.B16
+	VFMLA   V14.D2, V16.D2, V17.D2
+	VFMLA   V17.D2, V8.D2, V11.D2
+	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
+	WORD    $0x4eefd4e7 // VFSUB V15.D2, V7.D2, V7.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a9 // VFADD V8.D2, V13.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50b // VFSUB V9.D2, V8.D2, V11.D2
+	VFMLS   V9.D2, V13.D2, V11.D2
+	VFMLS   V9.D2, V12.D2, V11.D2
+	VFMLA   V12.D2, V9.D2, V7.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e66f508 // VFMAX V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d507 // VFADD V7.D2, V8.D2, V7.D2
+	WORD    $0x6e69dda8 // VFMUL V9.D2, V13.D2, V8.D2
+	WORD    $0x6ee0f90e // VFNEG V8.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V14.D2
+	VFMLA   V9.D2, V12.D2, V14.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ee6e58c // VFCMGT V6.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VAND    V14.B16, V12.B16, V14.B16
+	VBSL    V9.B16, V8.B16, V12.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	VFMLA   V11.D2, V12.D2, V14.D2
+	WORD    $0x4e6ed586 // VFADD V14.D2, V12.D2, V6.D2
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less157
+	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less158
+	FMOVQ   64(R4), F8
+less158:
+less157:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough160
+again159:
+	WORD    $0x6e6edd09 // VFMUL V14.D2, V8.D2, V9.D2
+	VFMLA   V12.D2, V8.D2, V9.D2
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again159
+enough160:
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.D2, V13.D2, V6.D2
+	WORD    $0x6e67dd07 // VFMUL V7.D2, V8.D2, V7.D2
+	WORD    $0x6e66dd06 // VFMUL V6.D2, V8.D2, V6.D2
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	FMOVQ   F6, 64(R3)
+	FMOVQ   F7, 64(R6)
+	FMOVQ   32(R19), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e67f508 // VFMAX V7.D2, V8.D2, V8.D2
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   96(R21), F11
+	WORD    $0x4eebd4e9 // VFSUB V11.D2, V7.D2, V9.D2
+	FMOVQ   160(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	FMOVQ   192(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	WORD    $0x6e68dd09 // VFMUL V8.D2, V8.D2, V9.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4e6dd50b // VFADD V13.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4eedd56c // VFSUB V13.D2, V11.D2, V12.D2
+	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   352(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   384(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   416(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   448(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   480(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   512(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   544(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	VFMLA   V8.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V9.D2, V12.D2
+	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
+	VSHL    $52, V7.D2, V7.D2
+	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x6e67dd8c // VFMUL V7.D2, V12.D2, V12.D2
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	FMOVQ   576(R21), F7
+	FMOVQ   608(R21), F8
+	VFMLA   V7.D2, V13.D2, V8.D2
+	FMOVQ   576(R21), F7
+	WORD    $0x6e67e5a7 // VFCMGE V7.D2, V13.D2, V7.D2
+	FMOVQ   640(R21), F9
+	FMOVQ   672(R21), F11
+	VAND    V7.B16, V9.B16, V9.B16
+	VAND    V7.B16, V11.B16, V11.B16
+	VBSL    V13.B16, V8.B16, V7.B16
+	FMOVQ   704(R21), F15
+	WORD    $0x4e6fd4e8 // VFADD V15.D2, V7.D2, V8.D2
+	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
+	WORD    $0x6e68dd0e // VFMUL V8.D2, V8.D2, V14.D2
+	FMOVQ   736(R21), F15
+	FMOVQ   768(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   800(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   832(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   864(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   896(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   928(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   960(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   576(R21), F15
+	WORD    $0x6e6fdcef // VFMUL V15.D2, V7.D2, V15.D2
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V15.B16, V17.B16
+	VFMLA   V14.D2, V16.D2, V17.D2
+	VFMLA   V17.D2, V8.D2, V11.D2
+	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
+	WORD    $0x4eefd4e7 // VFSUB V15.D2, V7.D2, V7.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a9 // VFADD V8.D2, V13.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50b // VFSUB V9.D2, V8.D2, V11.D2
+	VFMLS   V9.D2, V13.D2, V11.D2
+	VFMLS   V9.D2, V12.D2, V11.D2
+	VFMLA   V12.D2, V9.D2, V7.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e66f508 // VFMAX V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d507 // VFADD V7.D2, V8.D2, V7.D2
+	WORD    $0x6e69dda8 // VFMUL V9.D2, V13.D2, V8.D2
+	WORD    $0x6ee0f90e // VFNEG V8.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V14.D2
+	VFMLA   V9.D2, V12.D2, V14.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ee6e58c // VFCMGT V6.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VAND    V14.B16, V12.B16, V14.B16
+	VBSL    V9.B16, V8.B16, V12.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	VFMLA   V11.D2, V12.D2, V14.D2
+	WORD    $0x4e6ed586 // VFADD V14.D2, V12.D2, V6.D2
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less161
+	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less162
+	FMOVQ   32(R4), F8
+less162:
+less161:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough164
+again163:
+	WORD    $0x6e6edd09 // VFMUL V14.D2, V8.D2, V9.D2
+	VFMLA   V12.D2, V8.D2, V9.D2
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again163
+enough164:
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.D2, V13.D2, V6.D2
+	WORD    $0x6e67dd07 // VFMUL V7.D2, V8.D2, V7.D2
+	WORD    $0x6e66dd06 // VFMUL V6.D2, V8.D2, V6.D2
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	FMOVQ   F6, 32(R3)
+	FMOVQ   F7, 32(R6)
+	FMOVQ   96(R19), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   96(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e67f508 // VFMAX V7.D2, V8.D2, V8.D2
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   96(R21), F11
+	WORD    $0x4eebd4e9 // VFSUB V11.D2, V7.D2, V9.D2
+	FMOVQ   160(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	FMOVQ   192(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	WORD    $0x6e68dd09 // VFMUL V8.D2, V8.D2, V9.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4e6dd50b // VFADD V13.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4eedd56c // VFSUB V13.D2, V11.D2, V12.D2
+	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   352(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   384(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   416(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   448(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   480(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   512(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   544(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	VFMLA   V8.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V9.D2, V12.D2
+	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
+	VSHL    $52, V7.D2, V7.D2
+	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x6e67dd8c // VFMUL V7.D2, V12.D2, V12.D2
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	FMOVQ   576(R21), F7
+	FMOVQ   608(R21), F8
+	VFMLA   V7.D2, V13.D2, V8.D2
+	FMOVQ   576(R21), F7
+	WORD    $0x6e67e5a7 // VFCMGE V7.D2, V13.D2, V7.D2
+	FMOVQ   640(R21), F9
+	FMOVQ   672(R21), F11
+	VAND    V7.B16, V9.B16, V9.B16
+	VAND    V7.B16, V11.B16, V11.B16
+	VBSL    V13.B16, V8.B16, V7.B16
+	FMOVQ   704(R21), F15
+	WORD    $0x4e6fd4e8 // VFADD V15.D2, V7.D2, V8.D2
+	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
+	WORD    $0x6e68dd0e // VFMUL V8.D2, V8.D2, V14.D2
+	FMOVQ   736(R21), F15
+	FMOVQ   768(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   800(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   832(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   864(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   896(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   928(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   960(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   576(R21), F15
+	WORD    $0x6e6fdcef // VFMUL V15.D2, V7.D2, V15.D2
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V15.B16, V17.B16
+	VFMLA   V14.D2, V16.D2, V17.D2
+	VFMLA   V17.D2, V8.D2, V11.D2
+	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
+	WORD    $0x4eefd4e7 // VFSUB V15.D2, V7.D2, V7.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a9 // VFADD V8.D2, V13.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50b // VFSUB V9.D2, V8.D2, V11.D2
+	VFMLS   V9.D2, V13.D2, V11.D2
+	VFMLS   V9.D2, V12.D2, V11.D2
+	VFMLA   V12.D2, V9.D2, V7.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e66f508 // VFMAX V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d507 // VFADD V7.D2, V8.D2, V7.D2
+	WORD    $0x6e69dda8 // VFMUL V9.D2, V13.D2, V8.D2
+	WORD    $0x6ee0f90e // VFNEG V8.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V14.D2
+	VFMLA   V9.D2, V12.D2, V14.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ee6e58c // VFCMGT V6.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VAND    V14.B16, V12.B16, V14.B16
+	VBSL    V9.B16, V8.B16, V12.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	VFMLA   V11.D2, V12.D2, V14.D2
+	WORD    $0x4e6ed586 // VFADD V14.D2, V12.D2, V6.D2
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less165
+	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less166
+	FMOVQ   96(R4), F8
+less166:
+less165:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough168
+again167:
+	WORD    $0x6e6edd09 // VFMUL V14.D2, V8.D2, V9.D2
+	VFMLA   V12.D2, V8.D2, V9.D2
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again167
+enough168:
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.D2, V13.D2, V6.D2
+	WORD    $0x6e67dd07 // VFMUL V7.D2, V8.D2, V7.D2
+	WORD    $0x6e66dd06 // VFMUL V6.D2, V8.D2, V6.D2
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	FMOVQ   F6, 96(R3)
+	FMOVQ   F7, 96(R6)
+	ADD     $16, R1
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $16, R6
+	ADD     $16, R19
+	SUB     $1, R8
+	TBNZ    $0, R8, half152
+	SUB     $32, R19
+	ADD     $96, R1
+	ADD     $96, R3
+	ADD     $96, R4
+	ADD     $96, R6
+	TBZ     $63, R8, group148
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R8, copied150
+rest149:
+	CBZ     R10, done151
+	ADD     $0, R9, R24
+	TBZ     $6, R10, skip169
+	VLD1.P  64(R1), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R24)
+skip169:
+	TBZ     $5, R10, skip170
+	VLD1.P  32(R1), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R24)
+skip170:
+	TBZ     $4, R10, skip171
+	VLD1.P  16(R1), [V6.B16]
+	VST1.P  [V6.B16], 16(R24)
+skip171:
+	TBZ     $3, R10, skip172
+	FMOVD.P 8(R1), F6
+	FMOVD.P F6, 8(R24)
+skip172:
+	ADD     $0, R9, R1
+	MOVD    R9, R3
+	MOVD    $-2, R8
+	CMP     $64, R10
+	BLS     short173
+	B       group148
+short173:
+	VLD1R.P 2(R13), [V0.H8]
+	VLD1R.P 2(R15), [V1.H8]
+	VORR    V1.B16, V0.B16, V0.B16
+half174:
+	FMOVQ   (R19), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e67f508 // VFMAX V7.D2, V8.D2, V8.D2
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   96(R21), F11
+	WORD    $0x4eebd4e9 // VFSUB V11.D2, V7.D2, V9.D2
+	FMOVQ   160(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	FMOVQ   192(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	WORD    $0x6e68dd09 // VFMUL V8.D2, V8.D2, V9.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4e6dd50b // VFADD V13.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4eedd56c // VFSUB V13.D2, V11.D2, V12.D2
+	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   352(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   384(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   416(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   448(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   480(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   512(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   544(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	VFMLA   V8.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V9.D2, V12.D2
+	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
+	VSHL    $52, V7.D2, V7.D2
+	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x6e67dd8c // VFMUL V7.D2, V12.D2, V12.D2
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	FMOVQ   576(R21), F7
+	FMOVQ   608(R21), F8
+	VFMLA   V7.D2, V13.D2, V8.D2
+	FMOVQ   576(R21), F7
+	WORD    $0x6e67e5a7 // VFCMGE V7.D2, V13.D2, V7.D2
+	FMOVQ   640(R21), F9
+	FMOVQ   672(R21), F11
+	VAND    V7.B16, V9.B16, V9.B16
+	VAND    V7.B16, V11.B16, V11.B16
+	VBSL    V13.B16, V8.B16, V7.B16
+	FMOVQ   704(R21), F15
+	WORD    $0x4e6fd4e8 // VFADD V15.D2, V7.D2, V8.D2
+	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
+	WORD    $0x6e68dd0e // VFMUL V8.D2, V8.D2, V14.D2
+	FMOVQ   736(R21), F15
+	FMOVQ   768(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   800(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   832(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   864(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   896(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   928(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   960(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   576(R21), F15
+	WORD    $0x6e6fdcef // VFMUL V15.D2, V7.D2, V15.D2
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V15.B16, V17.B16
+	VFMLA   V14.D2, V16.D2, V17.D2
+	VFMLA   V17.D2, V8.D2, V11.D2
+	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
+	WORD    $0x4eefd4e7 // VFSUB V15.D2, V7.D2, V7.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a9 // VFADD V8.D2, V13.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50b // VFSUB V9.D2, V8.D2, V11.D2
+	VFMLS   V9.D2, V13.D2, V11.D2
+	VFMLS   V9.D2, V12.D2, V11.D2
+	VFMLA   V12.D2, V9.D2, V7.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e66f508 // VFMAX V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d507 // VFADD V7.D2, V8.D2, V7.D2
+	WORD    $0x6e69dda8 // VFMUL V9.D2, V13.D2, V8.D2
+	WORD    $0x6ee0f90e // VFNEG V8.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V14.D2
+	VFMLA   V9.D2, V12.D2, V14.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ee6e58c // VFCMGT V6.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VAND    V14.B16, V12.B16, V14.B16
+	VBSL    V9.B16, V8.B16, V12.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	VFMLA   V11.D2, V12.D2, V14.D2
+	WORD    $0x4e6ed586 // VFADD V14.D2, V12.D2, V6.D2
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less175
+	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less176
+	FMOVQ   (R4), F8
+less176:
+less175:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough178
+again177:
+	WORD    $0x6e6edd09 // VFMUL V14.D2, V8.D2, V9.D2
+	VFMLA   V12.D2, V8.D2, V9.D2
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again177
+enough178:
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.D2, V13.D2, V6.D2
+	WORD    $0x6e67dd07 // VFMUL V7.D2, V8.D2, V7.D2
+	WORD    $0x6e66dd06 // VFMUL V6.D2, V8.D2, V6.D2
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	FMOVQ   F6, (R3)
+	FMOVQ   F7, (R6)
+	FMOVQ   32(R19), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e67f508 // VFMAX V7.D2, V8.D2, V8.D2
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   96(R21), F11
+	WORD    $0x4eebd4e9 // VFSUB V11.D2, V7.D2, V9.D2
+	FMOVQ   160(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	FMOVQ   192(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	WORD    $0x6e68dd09 // VFMUL V8.D2, V8.D2, V9.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4e6dd50b // VFADD V13.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4eedd56c // VFSUB V13.D2, V11.D2, V12.D2
+	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   352(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   384(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   416(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   448(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   480(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   512(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   544(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	VFMLA   V8.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V9.D2, V12.D2
+	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
+	VSHL    $52, V7.D2, V7.D2
+	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x6e67dd8c // VFMUL V7.D2, V12.D2, V12.D2
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	FMOVQ   576(R21), F7
+	FMOVQ   608(R21), F8
+	VFMLA   V7.D2, V13.D2, V8.D2
+	FMOVQ   576(R21), F7
+	WORD    $0x6e67e5a7 // VFCMGE V7.D2, V13.D2, V7.D2
+	FMOVQ   640(R21), F9
+	FMOVQ   672(R21), F11
+	VAND    V7.B16, V9.B16, V9.B16
+	VAND    V7.B16, V11.B16, V11.B16
+	VBSL    V13.B16, V8.B16, V7.B16
+	FMOVQ   704(R21), F15
+	WORD    $0x4e6fd4e8 // VFADD V15.D2, V7.D2, V8.D2
+	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
+	WORD    $0x6e68dd0e // VFMUL V8.D2, V8.D2, V14.D2
+	FMOVQ   736(R21), F15
+	FMOVQ   768(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   800(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   832(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   864(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   896(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   928(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   960(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   576(R21), F15
+	WORD    $0x6e6fdcef // VFMUL V15.D2, V7.D2, V15.D2
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V15.B16, V17.B16
+	VFMLA   V14.D2, V16.D2, V17.D2
+	VFMLA   V17.D2, V8.D2, V11.D2
+	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
+	WORD    $0x4eefd4e7 // VFSUB V15.D2, V7.D2, V7.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a9 // VFADD V8.D2, V13.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50b // VFSUB V9.D2, V8.D2, V11.D2
+	VFMLS   V9.D2, V13.D2, V11.D2
+	VFMLS   V9.D2, V12.D2, V11.D2
+	VFMLA   V12.D2, V9.D2, V7.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e66f508 // VFMAX V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d507 // VFADD V7.D2, V8.D2, V7.D2
+	WORD    $0x6e69dda8 // VFMUL V9.D2, V13.D2, V8.D2
+	WORD    $0x6ee0f90e // VFNEG V8.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V14.D2
+	VFMLA   V9.D2, V12.D2, V14.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ee6e58c // VFCMGT V6.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VAND    V14.B16, V12.B16, V14.B16
+	VBSL    V9.B16, V8.B16, V12.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	VFMLA   V11.D2, V12.D2, V14.D2
+	WORD    $0x4e6ed586 // VFADD V14.D2, V12.D2, V6.D2
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less179
+	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less180
+	FMOVQ   32(R4), F8
+less180:
+less179:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough182
+again181:
+	WORD    $0x6e6edd09 // VFMUL V14.D2, V8.D2, V9.D2
+	VFMLA   V12.D2, V8.D2, V9.D2
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again181
+enough182:
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.D2, V13.D2, V6.D2
+	WORD    $0x6e67dd07 // VFMUL V7.D2, V8.D2, V7.D2
+	WORD    $0x6e66dd06 // VFMUL V6.D2, V8.D2, V6.D2
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	FMOVQ   F6, 32(R3)
+	FMOVQ   F7, 32(R6)
+	ADD     $16, R1
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $16, R6
+	ADD     $16, R19
+	SUB     $1, R8
+	TBNZ    $0, R8, half174
+	SUB     $32, R19
+copied150:
+	MOVD    R9, R24
+	ADD     R7<<7, R2, R25
+	TBZ     $6, R10, skip183
+	VLD1.P  64(R24), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R25)
+skip183:
+	TBZ     $5, R10, skip184
+	VLD1.P  32(R24), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R25)
+skip184:
+	TBZ     $4, R10, skip185
+	VLD1.P  16(R24), [V6.B16]
+	VST1.P  [V6.B16], 16(R25)
+skip185:
+	TBZ     $3, R10, skip186
+	FMOVD.P 8(R24), F6
+	FMOVD.P F6, 8(R25)
+skip186:
+done151:
+	MOVD    powers+120(FP), R24
+	MOVD    words+80(FP), R25
+	ADD     R25<<9, R24
+	MOVD    R24, powers+120(FP)
+	ADD     R22<<3, R0
+	ADD     R23<<3, R2
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R12
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R14
+	SUB     $1, R11
+	CBNZ    R11, row146
+last147:
+	RET
+
+// func focalWeighted64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+TEXT ·focalWeighted64NEON(SB), NOSPLIT, $512-144
+	MOVD    x+32(FP), R0
+	MOVD    dst+16(FP), R2
+	MOVD    n+56(FP), R10
+	LSR     $4, R10, R7
+	LSL     $3, R10
+	AND     $127, R10
+	MOVD    $frame-512(SP), R9
+	MOVD    rows+48(FP), R11
+	ADD     $256, R9, R12
+	MOVD    neg+72(FP), R13
+	MOVD    pos+64(FP), R15
+	MOVD    $laneconstants64<>(SB), R20
+	MOVD    p+88(FP), R21
+	MOVD    sum+0(FP), R22
+	MOVD    $constants64<>(SB), R23
+	MOVD    exponent+96(FP), R24
+	MOVD    R24, R25
+	VLD1R.P 8(R25), [V2.D2]
+	CBZ     R11, last188
+row187:
+	MOVD    R21, R24
+	VLD1R.P 8(R24), [V3.D2]
+	VLD1R.P 8(R24), [V4.D2]
+	VLD1R.P 8(R24), [V5.D2]
+	ADD     $24, R21
+	VEOR    V6.B16, V6.B16, V6.B16
+	FSTPQ   (F6, F6), (R12)
+	FSTPQ   (F6, F6), 32(R12)
+	FSTPQ   (F6, F6), 64(R12)
+	FSTPQ   (F6, F6), 96(R12)
+	MOVD    R0, R1
+	MOVD    R2, R3
+	MOVD    powers+120(FP), R4
+	MOVD    negWeight+128(FP), R5
+	MOVD    posWeight+136(FP), R6
+	MOVD    R13, R14
+	MOVD    R15, R19
+	LSL     $1, R7, R8
+	SUBS    $2, R8
+	BMI     rest190
+group189:
+	VLD1R.P 2(R14), [V0.H8]
+	VLD1R.P 2(R19), [V1.H8]
+	VORR    V1.B16, V0.B16, V0.B16
+half193:
+	FMOVQ   (R20), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R23), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ee4d4c8 // VFSUB V4.D2, V6.D2, V8.D2
+	WORD    $0x4ee6d50b // VFSUB V6.D2, V8.D2, V11.D2
+	WORD    $0x4eebd50c // VFSUB V11.D2, V8.D2, V12.D2
+	WORD    $0x4eecd4cc // VFSUB V12.D2, V6.D2, V12.D2
+	WORD    $0x4e64d56b // VFADD V4.D2, V11.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x4ee5d58c // VFSUB V5.D2, V12.D2, V12.D2
+	VEOR    V9.B16, V8.B16, V8.B16
+	VEOR    V9.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V8.B16, V6.B16
+	FMOVQ   64(R23), F13
+	WORD    $0x6eede4c6 // VFCMGT V13.D2, V6.D2, V6.D2
+	VAND    V6.B16, V12.B16, V12.B16
+	WORD    $0x4e6cd50b // VFADD V12.D2, V8.D2, V11.D2
+	WORD    $0x4ee8d568 // VFSUB V8.D2, V11.D2, V8.D2
+	WORD    $0x4ee8d58c // VFSUB V8.D2, V12.D2, V12.D2
+	VAND    V6.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V11.B16, V6.B16
+	VEOR    V11.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V12.B16, V12.B16
+	FMOVQ   (R5), F8
+	FMOVQ   (R6), F13
+	VBSL    V8.B16, V13.B16, V7.B16
+	WORD    $0x6e67dd4a // VFMUL V7.D2, V10.D2, V10.D2
+	FMOVQ   64(R23), F8
+	WORD    $0x4e68f4c6 // VFMAX V8.D2, V6.D2, V6.D2
+	FMOVQ   96(R23), F8
+	FMOVQ   128(R23), F9
+	VFMLA   V9.D2, V6.D2, V8.D2
+	FMOVQ   96(R23), F13
+	WORD    $0x4eedd509 // VFSUB V13.D2, V8.D2, V9.D2
+	FMOVQ   160(R23), F13
+	VFMLA   V13.D2, V9.D2, V6.D2
+	FMOVQ   192(R23), F13
+	VFMLA   V13.D2, V9.D2, V6.D2
+	WORD    $0x4e6cd4c6 // VFADD V12.D2, V6.D2, V6.D2
+	WORD    $0x6e66dcc9 // VFMUL V6.D2, V6.D2, V9.D2
+	FMOVQ   224(R23), F14
+	WORD    $0x4e6ed4cc // VFADD V14.D2, V6.D2, V12.D2
+	FMOVQ   224(R23), F14
+	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
+	WORD    $0x4eedd4cd // VFSUB V13.D2, V6.D2, V13.D2
+	FMOVQ   256(R23), F14
+	FMOVQ   288(R23), F15
+	FMOVQ   320(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   352(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   384(R23), F15
+	VFMLA   V9.D2, V16.D2, V15.D2
+	FMOVQ   416(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   448(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   480(R23), F15
+	VFMLA   V9.D2, V16.D2, V15.D2
+	FMOVQ   512(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   544(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	VFMLA   V6.D2, V16.D2, V14.D2
+	VFMLA   V14.D2, V9.D2, V13.D2
+	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
+	VSHL    $52, V8.D2, V8.D2
+	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
+	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddad // VFMUL V8.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddce // VFMUL V8.D2, V14.D2, V14.D2
+	FMOVQ   576(R23), F6
+	FMOVQ   608(R23), F8
+	VFMLA   V6.D2, V14.D2, V8.D2
+	FMOVQ   576(R23), F6
+	WORD    $0x6e66e5c6 // VFCMGE V6.D2, V14.D2, V6.D2
+	FMOVQ   640(R23), F9
+	FMOVQ   672(R23), F12
+	VAND    V6.B16, V9.B16, V9.B16
+	VAND    V6.B16, V12.B16, V12.B16
+	VBSL    V14.B16, V8.B16, V6.B16
+	FMOVQ   704(R23), F16
+	WORD    $0x4e70d4c8 // VFADD V16.D2, V6.D2, V8.D2
+	WORD    $0x6e68fcc8 // VFDIV V8.D2, V6.D2, V8.D2
+	WORD    $0x6e68dd0f // VFMUL V8.D2, V8.D2, V15.D2
+	FMOVQ   736(R23), F16
+	FMOVQ   768(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   800(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   832(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   864(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   896(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   928(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   960(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   576(R23), F16
+	WORD    $0x6e70dcd0 // VFMUL V16.D2, V6.D2, V16.D2
+	WORD    $0x6e66de10 // VFMUL V6.D2, V16.D2, V16.D2
+	VMOV    V16.B16, V18.B16
+	VFMLA   V15.D2, V17.D2, V18.D2
+	VFMLA   V18.D2, V8.D2, V12.D2
+	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
+	WORD    $0x4ef0d4c6 // VFSUB V16.D2, V6.D2, V6.D2
+	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
+	FMOVQ   224(R23), F8
+	WORD    $0x4e68d5c9 // VFADD V8.D2, V14.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50c // VFSUB V9.D2, V8.D2, V12.D2
+	VFMLS   V9.D2, V14.D2, V12.D2
+	VFMLS   V9.D2, V13.D2, V12.D2
+	VFMLA   V13.D2, V9.D2, V6.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e6bf508 // VFMAX V11.D2, V8.D2, V8.D2
+	WORD    $0x4e66d506 // VFADD V6.D2, V8.D2, V6.D2
+	WORD    $0x6e69ddc8 // VFMUL V9.D2, V14.D2, V8.D2
+	WORD    $0x6ee0f90f // VFNEG V8.D2, V15.D2
+	VFMLA   V9.D2, V14.D2, V15.D2
+	VFMLA   V9.D2, V13.D2, V15.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x6eebe5ad // VFCMGT V11.D2, V13.D2, V13.D2
+	VMOV    V13.B16, V14.B16
+	VAND    V15.B16, V13.B16, V15.B16
+	VBSL    V9.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V9.B16, V14.B16
+	VFMLA   V12.D2, V13.D2, V15.D2
+	WORD    $0x4e6fd5a8 // VFADD V15.D2, V13.D2, V8.D2
+	VMOV    V8.B16, V9.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less194
+	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less195
+	FMOVQ   (R4), F9
+less195:
+less194:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough197
+again196:
+	WORD    $0x6e6fdd2b // VFMUL V15.D2, V9.D2, V11.D2
+	VFMLA   V13.D2, V9.D2, V11.D2
+	VMOV    V11.B16, V9.B16
+	SUB     $1, R24
+	CBNZ    R24, again196
+enough197:
+	WORD    $0x6e66ddce // VFMUL V6.D2, V14.D2, V14.D2
+	VMOV    V2.B16, V11.B16
+	VFMLA   V11.D2, V14.D2, V8.D2
+	WORD    $0x6e66dd26 // VFMUL V6.D2, V9.D2, V6.D2
+	WORD    $0x6e68dd28 // VFMUL V8.D2, V9.D2, V8.D2
+	WORD    $0x6e6add08 // VFMUL V10.D2, V8.D2, V8.D2
+	FMOVQ   F8, (R3)
+	WORD    $0x6e67dcc6 // VFMUL V7.D2, V6.D2, V6.D2
+	FMOVQ   64(R20), F7
+	VCMTST  V7.D2, V1.D2, V8.D2
+	VCMTST  V7.D2, V0.D2, V9.D2
+	VMOV    V9.B16, V7.B16
+	FMOVQ   64(R1), F10
+	FMOVQ   (R23), F11
+	VBSL    V11.B16, V10.B16, V7.B16
+	VMOV    V8.B16, V10.B16
+	VSHL    $63, V10.D2, V10.D2
+	VEOR    V10.B16, V3.B16, V11.B16
+	VAND    V9.B16, V11.B16, V11.B16
+	WORD    $0x4ee4d4e9 // VFSUB V4.D2, V7.D2, V9.D2
+	WORD    $0x4ee7d52c // VFSUB V7.D2, V9.D2, V12.D2
+	WORD    $0x4eecd52d // VFSUB V12.D2, V9.D2, V13.D2
+	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
+	WORD    $0x4e64d58c // VFADD V4.D2, V12.D2, V12.D2
+	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
+	WORD    $0x4ee5d5ad // VFSUB V5.D2, V13.D2, V13.D2
+	VEOR    V10.B16, V9.B16, V9.B16
+	VEOR    V10.B16, V13.B16, V13.B16
+	FMOVQ   32(R23), F7
+	VORR    V7.B16, V9.B16, V7.B16
+	FMOVQ   64(R23), F14
+	WORD    $0x6eeee4e7 // VFCMGT V14.D2, V7.D2, V7.D2
+	VAND    V7.B16, V13.B16, V13.B16
+	WORD    $0x4e6dd52c // VFADD V13.D2, V9.D2, V12.D2
+	WORD    $0x4ee9d589 // VFSUB V9.D2, V12.D2, V9.D2
+	WORD    $0x4ee9d5ad // VFSUB V9.D2, V13.D2, V13.D2
+	VAND    V7.B16, V13.B16, V13.B16
+	FMOVQ   32(R23), F7
+	VORR    V7.B16, V12.B16, V7.B16
+	VEOR    V12.B16, V7.B16, V9.B16
+	VEOR    V9.B16, V13.B16, V13.B16
+	FMOVQ   64(R5), F9
+	FMOVQ   64(R6), F14
+	VBSL    V9.B16, V14.B16, V8.B16
+	WORD    $0x6e68dd6b // VFMUL V8.D2, V11.D2, V11.D2
+	FMOVQ   64(R23), F9
+	WORD    $0x4e69f4e7 // VFMAX V9.D2, V7.D2, V7.D2
+	FMOVQ   96(R23), F9
+	FMOVQ   128(R23), F10
+	VFMLA   V10.D2, V7.D2, V9.D2
+	FMOVQ   96(R23), F14
+	WORD    $0x4eeed52a // VFSUB V14.D2, V9.D2, V10.D2
+	FMOVQ   160(R23), F14
+	VFMLA   V14.D2, V10.D2, V7.D2
+	FMOVQ   192(R23), F14
+	VFMLA   V14.D2, V10.D2, V7.D2
+	WORD    $0x4e6dd4e7 // VFADD V13.D2, V7.D2, V7.D2
+	WORD    $0x6e67dcea // VFMUL V7.D2, V7.D2, V10.D2
+	FMOVQ   224(R23), F15
+	WORD    $0x4e6fd4ed // VFADD V15.D2, V7.D2, V13.D2
+	FMOVQ   224(R23), F15
+	WORD    $0x4eefd5ae // VFSUB V15.D2, V13.D2, V14.D2
+	WORD    $0x4eeed4ee // VFSUB V14.D2, V7.D2, V14.D2
+	FMOVQ   256(R23), F15
+	FMOVQ   288(R23), F16
+	FMOVQ   320(R23), F17
+	VFMLA   V10.D2, V15.D2, V17.D2
+	FMOVQ   352(R23), F15
+	VFMLA   V10.D2, V16.D2, V15.D2
+	FMOVQ   384(R23), F16
+	VFMLA   V10.D2, V17.D2, V16.D2
+	FMOVQ   416(R23), F17
+	VFMLA   V10.D2, V15.D2, V17.D2
+	FMOVQ   448(R23), F15
+	VFMLA   V10.D2, V16.D2, V15.D2
+	FMOVQ   480(R23), F16
+	VFMLA   V10.D2, V17.D2, V16.D2
+	FMOVQ   512(R23), F17
+	VFMLA   V10.D2, V15.D2, V17.D2
+	FMOVQ   544(R23), F15
+	VFMLA   V10.D2, V16.D2, V15.D2
+	VFMLA   V7.D2, V17.D2, V15.D2
+	VFMLA   V15.D2, V10.D2, V14.D2
+	WORD    $0x4e6ed5af // VFADD V14.D2, V13.D2, V15.D2
+	VSHL    $52, V9.D2, V9.D2
+	WORD    $0x4eedd5ed // VFSUB V13.D2, V15.D2, V13.D2
+	WORD    $0x4eedd5ce // VFSUB V13.D2, V14.D2, V14.D2
+	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
+	WORD    $0x6e69ddef // VFMUL V9.D2, V15.D2, V15.D2
+	FMOVQ   576(R23), F7
+	FMOVQ   608(R23), F9
+	VFMLA   V7.D2, V15.D2, V9.D2
+	FMOVQ   576(R23), F7
+	WORD    $0x6e67e5e7 // VFCMGE V7.D2, V15.D2, V7.D2
+	FMOVQ   640(R23), F10
+	FMOVQ   672(R23), F13
+	VAND    V7.B16, V10.B16, V10.B16
+	VAND    V7.B16, V13.B16, V13.B16
+	VBSL    V15.B16, V9.B16, V7.B16
+	FMOVQ   704(R23), F17
+	WORD    $0x4e71d4e9 // VFADD V17.D2, V7.D2, V9.D2
+	WORD    $0x6e69fce9 // VFDIV V9.D2, V7.D2, V9.D2
+	WORD    $0x6e69dd30 // VFMUL V9.D2, V9.D2, V16.D2
+	FMOVQ   736(R23), F17
+	FMOVQ   768(R23), F18
+	VFMLA   V16.D2, V17.D2, V18.D2
+	FMOVQ   800(R23), F17
+	VFMLA   V16.D2, V18.D2, V17.D2
+	FMOVQ   832(R23), F18
+	VFMLA   V16.D2, V17.D2, V18.D2
+	FMOVQ   864(R23), F17
+	VFMLA   V16.D2, V18.D2, V17.D2
+	FMOVQ   896(R23), F18
+	VFMLA   V16.D2, V17.D2, V18.D2
+	FMOVQ   928(R23), F17
+	VFMLA   V16.D2, V18.D2, V17.D2
+	FMOVQ   960(R23), F18
+	VFMLA   V16.D2, V17.D2, V18.D2
+	FMOVQ   576(R23), F17
+	WORD    $0x6e71dcf1 // VFMUL V17.D2, V7.D2, V17.D2
+	WORD    $0x6e67de31 // VFMUL V7.D2, V17.D2, V17.D2
+	VMOV    V17.B16, V19.B16
+	VFMLA   V16.D2, V18.D2, V19.D2
+	VFMLA   V19.D2, V9.D2, V13.D2
+	WORD    $0x4eedd631 // VFSUB V13.D2, V17.D2, V17.D2
+	WORD    $0x4ef1d4e7 // VFSUB V17.D2, V7.D2, V7.D2
+	WORD    $0x4e6ad4e7 // VFADD V10.D2, V7.D2, V7.D2
+	FMOVQ   224(R23), F9
+	WORD    $0x4e69d5ea // VFADD V9.D2, V15.D2, V10.D2
+	WORD    $0x6e6afd2a // VFDIV V10.D2, V9.D2, V10.D2
+	WORD    $0x4eead52d // VFSUB V10.D2, V9.D2, V13.D2
+	VFMLS   V10.D2, V15.D2, V13.D2
+	VFMLS   V10.D2, V14.D2, V13.D2
+	VFMLA   V14.D2, V10.D2, V7.D2
+	VEOR    V9.B16, V9.B16, V9.B16
+	WORD    $0x4e6cf529 // VFMAX V12.D2, V9.D2, V9.D2
+	WORD    $0x4e67d527 // VFADD V7.D2, V9.D2, V7.D2
+	WORD    $0x6e6adde9 // VFMUL V10.D2, V15.D2, V9.D2
+	WORD    $0x6ee0f930 // VFNEG V9.D2, V16.D2
+	VFMLA   V10.D2, V15.D2, V16.D2
+	VFMLA   V10.D2, V14.D2, V16.D2
+	VEOR    V14.B16, V14.B16, V14.B16
+	WORD    $0x6eece5ce // VFCMGT V12.D2, V14.D2, V14.D2
+	VMOV    V14.B16, V15.B16
+	VAND    V16.B16, V14.B16, V16.B16
+	VBSL    V10.B16, V9.B16, V14.B16
+	VBSL    V9.B16, V10.B16, V15.B16
+	VFMLA   V13.D2, V14.D2, V16.D2
+	WORD    $0x4e70d5c9 // VFADD V16.D2, V14.D2, V9.D2
+	VMOV    V9.B16, V10.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less198
+	WORD    $0x6ee1f94a // VFSQRT V10.D2, V10.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less199
+	FMOVQ   64(R4), F10
+less199:
+less198:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough201
+again200:
+	WORD    $0x6e70dd4c // VFMUL V16.D2, V10.D2, V12.D2
+	VFMLA   V14.D2, V10.D2, V12.D2
+	VMOV    V12.B16, V10.B16
+	SUB     $1, R24
+	CBNZ    R24, again200
+enough201:
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V2.B16, V12.B16
+	VFMLA   V12.D2, V15.D2, V9.D2
+	WORD    $0x6e67dd47 // VFMUL V7.D2, V10.D2, V7.D2
+	WORD    $0x6e69dd49 // VFMUL V9.D2, V10.D2, V9.D2
+	WORD    $0x6e6bdd29 // VFMUL V11.D2, V9.D2, V9.D2
+	FMOVQ   F9, 64(R3)
+	WORD    $0x6e68dce7 // VFMUL V8.D2, V7.D2, V7.D2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	FLDPQ   (R12), (F7, F8)
+	WORD    $0x4e66f4e9 // VFMAX V6.D2, V7.D2, V9.D2
+	WORD    $0x4ee6f4e6 // VFMIN V6.D2, V7.D2, V6.D2
+	WORD    $0x4e66d527 // VFADD V6.D2, V9.D2, V7.D2
+	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
+	WORD    $0x4ee9d4c6 // VFSUB V9.D2, V6.D2, V6.D2
+	WORD    $0x4e66d508 // VFADD V6.D2, V8.D2, V8.D2
+	FSTPQ   (F7, F8), (R12)
+	FMOVQ   32(R20), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R23), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ee4d4c8 // VFSUB V4.D2, V6.D2, V8.D2
+	WORD    $0x4ee6d50b // VFSUB V6.D2, V8.D2, V11.D2
+	WORD    $0x4eebd50c // VFSUB V11.D2, V8.D2, V12.D2
+	WORD    $0x4eecd4cc // VFSUB V12.D2, V6.D2, V12.D2
+	WORD    $0x4e64d56b // VFADD V4.D2, V11.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x4ee5d58c // VFSUB V5.D2, V12.D2, V12.D2
+	VEOR    V9.B16, V8.B16, V8.B16
+	VEOR    V9.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V8.B16, V6.B16
+	FMOVQ   64(R23), F13
+	WORD    $0x6eede4c6 // VFCMGT V13.D2, V6.D2, V6.D2
+	VAND    V6.B16, V12.B16, V12.B16
+	WORD    $0x4e6cd50b // VFADD V12.D2, V8.D2, V11.D2
+	WORD    $0x4ee8d568 // VFSUB V8.D2, V11.D2, V8.D2
+	WORD    $0x4ee8d58c // VFSUB V8.D2, V12.D2, V12.D2
+	VAND    V6.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V11.B16, V6.B16
+	VEOR    V11.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V12.B16, V12.B16
+	FMOVQ   32(R5), F8
+	FMOVQ   32(R6), F13
+	VBSL    V8.B16, V13.B16, V7.B16
+	WORD    $0x6e67dd4a // VFMUL V7.D2, V10.D2, V10.D2
+	FMOVQ   64(R23), F8
+	WORD    $0x4e68f4c6 // VFMAX V8.D2, V6.D2, V6.D2
+	FMOVQ   96(R23), F8
+	FMOVQ   128(R23), F9
+	VFMLA   V9.D2, V6.D2, V8.D2
+	FMOVQ   96(R23), F13
+	WORD    $0x4eedd509 // VFSUB V13.D2, V8.D2, V9.D2
+	FMOVQ   160(R23), F13
+	VFMLA   V13.D2, V9.D2, V6.D2
+	FMOVQ   192(R23), F13
+	VFMLA   V13.D2, V9.D2, V6.D2
+	WORD    $0x4e6cd4c6 // VFADD V12.D2, V6.D2, V6.D2
+	WORD    $0x6e66dcc9 // VFMUL V6.D2, V6.D2, V9.D2
+	FMOVQ   224(R23), F14
+	WORD    $0x4e6ed4cc // VFADD V14.D2, V6.D2, V12.D2
+	FMOVQ   224(R23), F14
+	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
+	WORD    $0x4eedd4cd // VFSUB V13.D2, V6.D2, V13.D2
+	FMOVQ   256(R23), F14
+	FMOVQ   288(R23), F15
+	FMOVQ   320(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   352(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   384(R23), F15
+	VFMLA   V9.D2, V16.D2, V15.D2
+	FMOVQ   416(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   448(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   480(R23), F15
+	VFMLA   V9.D2, V16.D2, V15.D2
+	FMOVQ   512(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   544(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	VFMLA   V6.D2, V16.D2, V14.D2
+	VFMLA   V14.D2, V9.D2, V13.D2
+	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
+	VSHL    $52, V8.D2, V8.D2
+	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
+	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddad // VFMUL V8.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddce // VFMUL V8.D2, V14.D2, V14.D2
+	FMOVQ   576(R23), F6
+	FMOVQ   608(R23), F8
+	VFMLA   V6.D2, V14.D2, V8.D2
+	FMOVQ   576(R23), F6
+	WORD    $0x6e66e5c6 // VFCMGE V6.D2, V14.D2, V6.D2
+	FMOVQ   640(R23), F9
+	FMOVQ   672(R23), F12
+	VAND    V6.B16, V9.B16, V9.B16
+	VAND    V6.B16, V12.B16, V12.B16
+	VBSL    V14.B16, V8.B16, V6.B16
+	FMOVQ   704(R23), F16
+	WORD    $0x4e70d4c8 // VFADD V16.D2, V6.D2, V8.D2
+	WORD    $0x6e68fcc8 // VFDIV V8.D2, V6.D2, V8.D2
+	WORD    $0x6e68dd0f // VFMUL V8.D2, V8.D2, V15.D2
+	FMOVQ   736(R23), F16
+	FMOVQ   768(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   800(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   832(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   864(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   896(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   928(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   960(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   576(R23), F16
+	WORD    $0x6e70dcd0 // VFMUL V16.D2, V6.D2, V16.D2
+	WORD    $0x6e66de10 // VFMUL V6.D2, V16.D2, V16.D2
+	VMOV    V16.B16, V18.B16
+	VFMLA   V15.D2, V17.D2, V18.D2
+	VFMLA   V18.D2, V8.D2, V12.D2
+	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
+	WORD    $0x4ef0d4c6 // VFSUB V16.D2, V6.D2, V6.D2
+	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
+	FMOVQ   224(R23), F8
+	WORD    $0x4e68d5c9 // VFADD V8.D2, V14.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50c // VFSUB V9.D2, V8.D2, V12.D2
+	VFMLS   V9.D2, V14.D2, V12.D2
+	VFMLS   V9.D2, V13.D2, V12.D2
+	VFMLA   V13.D2, V9.D2, V6.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e6bf508 // VFMAX V11.D2, V8.D2, V8.D2
+	WORD    $0x4e66d506 // VFADD V6.D2, V8.D2, V6.D2
+	WORD    $0x6e69ddc8 // VFMUL V9.D2, V14.D2, V8.D2
+	WORD    $0x6ee0f90f // VFNEG V8.D2, V15.D2
+	VFMLA   V9.D2, V14.D2, V15.D2
+	VFMLA   V9.D2, V13.D2, V15.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x6eebe5ad // VFCMGT V11.D2, V13.D2, V13.D2
+	VMOV    V13.B16, V14.B16
+	VAND    V15.B16, V13.B16, V15.B16
+	VBSL    V9.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V9.B16, V14.B16
+	VFMLA   V12.D2, V13.D2, V15.D2
+	WORD    $0x4e6fd5a8 // VFADD V15.D2, V13.D2, V8.D2
+	VMOV    V8.B16, V9.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less202
+	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less203
+	FMOVQ   32(R4), F9
+less203:
+less202:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough205
+again204:
+	WORD    $0x6e6fdd2b // VFMUL V15.D2, V9.D2, V11.D2
+	VFMLA   V13.D2, V9.D2, V11.D2
+	VMOV    V11.B16, V9.B16
+	SUB     $1, R24
+	CBNZ    R24, again204
+enough205:
+	WORD    $0x6e66ddce // VFMUL V6.D2, V14.D2, V14.D2
+	VMOV    V2.B16, V11.B16
+	VFMLA   V11.D2, V14.D2, V8.D2
+	WORD    $0x6e66dd26 // VFMUL V6.D2, V9.D2, V6.D2
+	WORD    $0x6e68dd28 // VFMUL V8.D2, V9.D2, V8.D2
+	WORD    $0x6e6add08 // VFMUL V10.D2, V8.D2, V8.D2
+	FMOVQ   F8, 32(R3)
+	WORD    $0x6e67dcc6 // VFMUL V7.D2, V6.D2, V6.D2
+	FMOVQ   96(R20), F7
+	VCMTST  V7.D2, V1.D2, V8.D2
+	VCMTST  V7.D2, V0.D2, V9.D2
+	VMOV    V9.B16, V7.B16
+	FMOVQ   96(R1), F10
+	FMOVQ   (R23), F11
+	VBSL    V11.B16, V10.B16, V7.B16
+	VMOV    V8.B16, V10.B16
+	VSHL    $63, V10.D2, V10.D2
+	VEOR    V10.B16, V3.B16, V11.B16
+	VAND    V9.B16, V11.B16, V11.B16
+	WORD    $0x4ee4d4e9 // VFSUB V4.D2, V7.D2, V9.D2
+	WORD    $0x4ee7d52c // VFSUB V7.D2, V9.D2, V12.D2
+	WORD    $0x4eecd52d // VFSUB V12.D2, V9.D2, V13.D2
+	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
+	WORD    $0x4e64d58c // VFADD V4.D2, V12.D2, V12.D2
+	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
+	WORD    $0x4ee5d5ad // VFSUB V5.D2, V13.D2, V13.D2
+	VEOR    V10.B16, V9.B16, V9.B16
+	VEOR    V10.B16, V13.B16, V13.B16
+	FMOVQ   32(R23), F7
+	VORR    V7.B16, V9.B16, V7.B16
+	FMOVQ   64(R23), F14
+	WORD    $0x6eeee4e7 // VFCMGT V14.D2, V7.D2, V7.D2
+	VAND    V7.B16, V13.B16, V13.B16
+	WORD    $0x4e6dd52c // VFADD V13.D2, V9.D2, V12.D2
+	WORD    $0x4ee9d589 // VFSUB V9.D2, V12.D2, V9.D2
+	WORD    $0x4ee9d5ad // VFSUB V9.D2, V13.D2, V13.D2
+	VAND    V7.B16, V13.B16, V13.B16
+	FMOVQ   32(R23), F7
+	VORR    V7.B16, V12.B16, V7.B16
+	VEOR    V12.B16, V7.B16, V9.B16
+	VEOR    V9.B16, V13.B16, V13.B16
+	FMOVQ   96(R5), F9
+	FMOVQ   96(R6), F14
+	VBSL    V9.B16, V14.B16, V8.B16
+	WORD    $0x6e68dd6b // VFMUL V8.D2, V11.D2, V11.D2
+	FMOVQ   64(R23), F9
+	WORD    $0x4e69f4e7 // VFMAX V9.D2, V7.D2, V7.D2
+	FMOVQ   96(R23), F9
+	FMOVQ   128(R23), F10
+	VFMLA   V10.D2, V7.D2, V9.D2
+	FMOVQ   96(R23), F14
+	WORD    $0x4eeed52a // VFSUB V14.D2, V9.D2, V10.D2
+	FMOVQ   160(R23), F14
+	VFMLA   V14.D2, V10.D2, V7.D2
+	FMOVQ   192(R23), F14
+	VFMLA   V14.D2, V10.D2, V7.D2
+	WORD    $0x4e6dd4e7 // VFADD V13.D2, V7.D2, V7.D2
+	WORD    $0x6e67dcea // VFMUL V7.D2, V7.D2, V10.D2
+	FMOVQ   224(R23), F15
+	WORD    $0x4e6fd4ed // VFADD V15.D2, V7.D2, V13.D2
+	FMOVQ   224(R23), F15
+	WORD    $0x4eefd5ae // VFSUB V15.D2, V13.D2, V14.D2
+	WORD    $0x4eeed4ee // VFSUB V14.D2, V7.D2, V14.D2
+	FMOVQ   256(R23), F15
+	FMOVQ   288(R23), F16
+	FMOVQ   320(R23), F17
+	VFMLA   V10.D2, V15.D2, V17.D2
+	FMOVQ   352(R23), F15
+	VFMLA   V10.D2, V16.D2, V15.D2
+	FMOVQ   384(R23), F16
+	VFMLA   V10.D2, V17.D2, V16.D2
+	FMOVQ   416(R23), F17
+	VFMLA   V10.D2, V15.D2, V17.D2
+	FMOVQ   448(R23), F15
+	VFMLA   V10.D2, V16.D2, V15.D2
+	FMOVQ   480(R23), F16
+	VFMLA   V10.D2, V17.D2, V16.D2
+	FMOVQ   512(R23), F17
+	VFMLA   V10.D2, V15.D2, V17.D2
+	FMOVQ   544(R23), F15
+	VFMLA   V10.D2, V16.D2, V15.D2
+	VFMLA   V7.D2, V17.D2, V15.D2
+	VFMLA   V15.D2, V10.D2, V14.D2
+	WORD    $0x4e6ed5af // VFADD V14.D2, V13.D2, V15.D2
+	VSHL    $52, V9.D2, V9.D2
+	WORD    $0x4eedd5ed // VFSUB V13.D2, V15.D2, V13.D2
+	WORD    $0x4eedd5ce // VFSUB V13.D2, V14.D2, V14.D2
+	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
+	WORD    $0x6e69ddef // VFMUL V9.D2, V15.D2, V15.D2
+	FMOVQ   576(R23), F7
+	FMOVQ   608(R23), F9
+	VFMLA   V7.D2, V15.D2, V9.D2
+	FMOVQ   576(R23), F7
+	WORD    $0x6e67e5e7 // VFCMGE V7.D2, V15.D2, V7.D2
+	FMOVQ   640(R23), F10
+	FMOVQ   672(R23), F13
+	VAND    V7.B16, V10.B16, V10.B16
+	VAND    V7.B16, V13.B16, V13.B16
+	VBSL    V15.B16, V9.B16, V7.B16
+	FMOVQ   704(R23), F17
+	WORD    $0x4e71d4e9 // VFADD V17.D2, V7.D2, V9.D2
+	WORD    $0x6e69fce9 // VFDIV V9.D2, V7.D2, V9.D2
+	WORD    $0x6e69dd30 // VFMUL V9.D2, V9.D2, V16.D2
+	FMOVQ   736(R23), F17
+	FMOVQ   768(R23), F18
+	VFMLA   V16.D2, V17.D2, V18.D2
+	FMOVQ   800(R23), F17
+	VFMLA   V16.D2, V18.D2, V17.D2
+	FMOVQ   832(R23), F18
+	VFMLA   V16.D2, V17.D2, V18.D2
+	FMOVQ   864(R23), F17
+	VFMLA   V16.D2, V18.D2, V17.D2
+	FMOVQ   896(R23), F18
+	VFMLA   V16.D2, V17.D2, V18.D2
+	FMOVQ   928(R23), F17
+	VFMLA   V16.D2, V18.D2, V17.D2
+	FMOVQ   960(R23), F18
+	VFMLA   V16.D2, V17.D2, V18.D2
+	FMOVQ   576(R23), F17
+	WORD    $0x6e71dcf1 // VFMUL V17.D2, V7.D2, V17.D2
+	WORD    $0x6e67de31 // VFMUL V7.D2, V17.D2, V17.D2
+	VMOV    V17.B16, V19.B16
+	VFMLA   V16.D2, V18.D2, V19.D2
+	VFMLA   V19.D2, V9.D2, V13.D2
+	WORD    $0x4eedd631 // VFSUB V13.D2, V17.D2, V17.D2
+	WORD    $0x4ef1d4e7 // VFSUB V17.D2, V7.D2, V7.D2
+	WORD    $0x4e6ad4e7 // VFADD V10.D2, V7.D2, V7.D2
+	FMOVQ   224(R23), F9
+	WORD    $0x4e69d5ea // VFADD V9.D2, V15.D2, V10.D2
+	WORD    $0x6e6afd2a // VFDIV V10.D2, V9.D2, V10.D2
+	WORD    $0x4eead52d // VFSUB V10.D2, V9.D2, V13.D2
+	VFMLS   V10.D2, V15.D2, V13.D2
+	VFMLS   V10.D2, V14.D2, V13.D2
+	VFMLA   V14.D2, V10.D2, V7.D2
+	VEOR    V9.B16, V9.B16, V9.B16
+	WORD    $0x4e6cf529 // VFMAX V12.D2, V9.D2, V9.D2
+	WORD    $0x4e67d527 // VFADD V7.D2, V9.D2, V7.D2
+	WORD    $0x6e6adde9 // VFMUL V10.D2, V15.D2, V9.D2
+	WORD    $0x6ee0f930 // VFNEG V9.D2, V16.D2
+	VFMLA   V10.D2, V15.D2, V16.D2
+	VFMLA   V10.D2, V14.D2, V16.D2
+	VEOR    V14.B16, V14.B16, V14.B16
+	WORD    $0x6eece5ce // VFCMGT V12.D2, V14.D2, V14.D2
+	VMOV    V14.B16, V15.B16
+	VAND    V16.B16, V14.B16, V16.B16
+	VBSL    V10.B16, V9.B16, V14.B16
+	VBSL    V9.B16, V10.B16, V15.B16
+	VFMLA   V13.D2, V14.D2, V16.D2
+	WORD    $0x4e70d5c9 // VFADD V16.D2, V14.D2, V9.D2
+	VMOV    V9.B16, V10.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less206
+	WORD    $0x6ee1f94a // VFSQRT V10.D2, V10.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less207
+	FMOVQ   96(R4), F10
+less207:
+less206:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough209
+again208:
+	WORD    $0x6e70dd4c // VFMUL V16.D2, V10.D2, V12.D2
+	VFMLA   V14.D2, V10.D2, V12.D2
+	VMOV    V12.B16, V10.B16
+	SUB     $1, R24
+	CBNZ    R24, again208
+enough209:
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V2.B16, V12.B16
+	VFMLA   V12.D2, V15.D2, V9.D2
+	WORD    $0x6e67dd47 // VFMUL V7.D2, V10.D2, V7.D2
+	WORD    $0x6e69dd49 // VFMUL V9.D2, V10.D2, V9.D2
+	WORD    $0x6e6bdd29 // VFMUL V11.D2, V9.D2, V9.D2
+	FMOVQ   F9, 96(R3)
+	WORD    $0x6e68dce7 // VFMUL V8.D2, V7.D2, V7.D2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	FLDPQ   64(R12), (F7, F8)
+	WORD    $0x4e66f4e9 // VFMAX V6.D2, V7.D2, V9.D2
+	WORD    $0x4ee6f4e6 // VFMIN V6.D2, V7.D2, V6.D2
+	WORD    $0x4e66d527 // VFADD V6.D2, V9.D2, V7.D2
+	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
+	WORD    $0x4ee9d4c6 // VFSUB V9.D2, V6.D2, V6.D2
+	WORD    $0x4e66d508 // VFADD V6.D2, V8.D2, V8.D2
+	FSTPQ   (F7, F8), 64(R12)
+	ADD     $16, R1
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $16, R5
+	ADD     $16, R6
+	ADD     $16, R20
+	ADD     $32, R12
+	SUB     $1, R8
+	TBNZ    $0, R8, half193
+	SUB     $32, R20
+	SUB     $64, R12
+	ADD     $96, R1
+	ADD     $96, R3
+	ADD     $96, R4
+	ADD     $96, R5
+	ADD     $96, R6
+	TBZ     $63, R8, group189
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R8, copied191
+rest190:
+	CBZ     R10, done192
+	ADD     $0, R9, R24
+	TBZ     $6, R10, skip210
+	VLD1.P  64(R1), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R24)
+skip210:
+	TBZ     $5, R10, skip211
+	VLD1.P  32(R1), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R24)
+skip211:
+	TBZ     $4, R10, skip212
+	VLD1.P  16(R1), [V6.B16]
+	VST1.P  [V6.B16], 16(R24)
+skip212:
+	TBZ     $3, R10, skip213
+	FMOVD.P 8(R1), F6
+	FMOVD.P F6, 8(R24)
+skip213:
+	ADD     $0, R9, R1
+	MOVD    R9, R3
+	MOVD    $-2, R8
+	CMP     $64, R10
+	BLS     short214
+	B       group189
+short214:
+	VLD1R.P 2(R14), [V0.H8]
+	VLD1R.P 2(R19), [V1.H8]
+	VORR    V1.B16, V0.B16, V0.B16
+half215:
+	FMOVQ   (R20), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R23), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ee4d4c8 // VFSUB V4.D2, V6.D2, V8.D2
+	WORD    $0x4ee6d50b // VFSUB V6.D2, V8.D2, V11.D2
+	WORD    $0x4eebd50c // VFSUB V11.D2, V8.D2, V12.D2
+	WORD    $0x4eecd4cc // VFSUB V12.D2, V6.D2, V12.D2
+	WORD    $0x4e64d56b // VFADD V4.D2, V11.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x4ee5d58c // VFSUB V5.D2, V12.D2, V12.D2
+	VEOR    V9.B16, V8.B16, V8.B16
+	VEOR    V9.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V8.B16, V6.B16
+	FMOVQ   64(R23), F13
+	WORD    $0x6eede4c6 // VFCMGT V13.D2, V6.D2, V6.D2
+	VAND    V6.B16, V12.B16, V12.B16
+	WORD    $0x4e6cd50b // VFADD V12.D2, V8.D2, V11.D2
+	WORD    $0x4ee8d568 // VFSUB V8.D2, V11.D2, V8.D2
+	WORD    $0x4ee8d58c // VFSUB V8.D2, V12.D2, V12.D2
+	VAND    V6.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V11.B16, V6.B16
+	VEOR    V11.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V12.B16, V12.B16
+	FMOVQ   (R5), F8
+	FMOVQ   (R6), F13
+	VBSL    V8.B16, V13.B16, V7.B16
+	WORD    $0x6e67dd4a // VFMUL V7.D2, V10.D2, V10.D2
+	FMOVQ   64(R23), F8
+	WORD    $0x4e68f4c6 // VFMAX V8.D2, V6.D2, V6.D2
+	FMOVQ   96(R23), F8
+	FMOVQ   128(R23), F9
+	VFMLA   V9.D2, V6.D2, V8.D2
+	FMOVQ   96(R23), F13
+	WORD    $0x4eedd509 // VFSUB V13.D2, V8.D2, V9.D2
+	FMOVQ   160(R23), F13
+	VFMLA   V13.D2, V9.D2, V6.D2
+	FMOVQ   192(R23), F13
+	VFMLA   V13.D2, V9.D2, V6.D2
+	WORD    $0x4e6cd4c6 // VFADD V12.D2, V6.D2, V6.D2
+	WORD    $0x6e66dcc9 // VFMUL V6.D2, V6.D2, V9.D2
+	FMOVQ   224(R23), F14
+	WORD    $0x4e6ed4cc // VFADD V14.D2, V6.D2, V12.D2
+	FMOVQ   224(R23), F14
+	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
+	WORD    $0x4eedd4cd // VFSUB V13.D2, V6.D2, V13.D2
+	FMOVQ   256(R23), F14
+	FMOVQ   288(R23), F15
+	FMOVQ   320(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   352(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   384(R23), F15
+	VFMLA   V9.D2, V16.D2, V15.D2
+	FMOVQ   416(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   448(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   480(R23), F15
+	VFMLA   V9.D2, V16.D2, V15.D2
+	FMOVQ   512(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   544(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	VFMLA   V6.D2, V16.D2, V14.D2
+	VFMLA   V14.D2, V9.D2, V13.D2
+	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
+	VSHL    $52, V8.D2, V8.D2
+	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
+	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddad // VFMUL V8.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddce // VFMUL V8.D2, V14.D2, V14.D2
+	FMOVQ   576(R23), F6
+	FMOVQ   608(R23), F8
+	VFMLA   V6.D2, V14.D2, V8.D2
+	FMOVQ   576(R23), F6
+	WORD    $0x6e66e5c6 // VFCMGE V6.D2, V14.D2, V6.D2
+	FMOVQ   640(R23), F9
+	FMOVQ   672(R23), F12
+	VAND    V6.B16, V9.B16, V9.B16
+	VAND    V6.B16, V12.B16, V12.B16
+	VBSL    V14.B16, V8.B16, V6.B16
+	FMOVQ   704(R23), F16
+	WORD    $0x4e70d4c8 // VFADD V16.D2, V6.D2, V8.D2
+	WORD    $0x6e68fcc8 // VFDIV V8.D2, V6.D2, V8.D2
+	WORD    $0x6e68dd0f // VFMUL V8.D2, V8.D2, V15.D2
+	FMOVQ   736(R23), F16
+	FMOVQ   768(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   800(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   832(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   864(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   896(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   928(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   960(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   576(R23), F16
+	WORD    $0x6e70dcd0 // VFMUL V16.D2, V6.D2, V16.D2
+	WORD    $0x6e66de10 // VFMUL V6.D2, V16.D2, V16.D2
+	VMOV    V16.B16, V18.B16
+	VFMLA   V15.D2, V17.D2, V18.D2
+	VFMLA   V18.D2, V8.D2, V12.D2
+	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
+	WORD    $0x4ef0d4c6 // VFSUB V16.D2, V6.D2, V6.D2
+	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
+	FMOVQ   224(R23), F8
+	WORD    $0x4e68d5c9 // VFADD V8.D2, V14.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50c // VFSUB V9.D2, V8.D2, V12.D2
+	VFMLS   V9.D2, V14.D2, V12.D2
+	VFMLS   V9.D2, V13.D2, V12.D2
+	VFMLA   V13.D2, V9.D2, V6.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e6bf508 // VFMAX V11.D2, V8.D2, V8.D2
+	WORD    $0x4e66d506 // VFADD V6.D2, V8.D2, V6.D2
+	WORD    $0x6e69ddc8 // VFMUL V9.D2, V14.D2, V8.D2
+	WORD    $0x6ee0f90f // VFNEG V8.D2, V15.D2
+	VFMLA   V9.D2, V14.D2, V15.D2
+	VFMLA   V9.D2, V13.D2, V15.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x6eebe5ad // VFCMGT V11.D2, V13.D2, V13.D2
+	VMOV    V13.B16, V14.B16
+	VAND    V15.B16, V13.B16, V15.B16
+	VBSL    V9.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V9.B16, V14.B16
+	VFMLA   V12.D2, V13.D2, V15.D2
+	WORD    $0x4e6fd5a8 // VFADD V15.D2, V13.D2, V8.D2
+	VMOV    V8.B16, V9.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less216
+	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less217
+	FMOVQ   (R4), F9
+less217:
+less216:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough219
+again218:
+	WORD    $0x6e6fdd2b // VFMUL V15.D2, V9.D2, V11.D2
+	VFMLA   V13.D2, V9.D2, V11.D2
+	VMOV    V11.B16, V9.B16
+	SUB     $1, R24
+	CBNZ    R24, again218
+enough219:
+	WORD    $0x6e66ddce // VFMUL V6.D2, V14.D2, V14.D2
+	VMOV    V2.B16, V11.B16
+	VFMLA   V11.D2, V14.D2, V8.D2
+	WORD    $0x6e66dd26 // VFMUL V6.D2, V9.D2, V6.D2
+	WORD    $0x6e68dd28 // VFMUL V8.D2, V9.D2, V8.D2
+	WORD    $0x6e6add08 // VFMUL V10.D2, V8.D2, V8.D2
+	FMOVQ   F8, (R3)
+	WORD    $0x6e67dcc6 // VFMUL V7.D2, V6.D2, V6.D2
+	FLDPQ   (R12), (F7, F8)
+	WORD    $0x4e66f4e9 // VFMAX V6.D2, V7.D2, V9.D2
+	WORD    $0x4ee6f4e6 // VFMIN V6.D2, V7.D2, V6.D2
+	WORD    $0x4e66d527 // VFADD V6.D2, V9.D2, V7.D2
+	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
+	WORD    $0x4ee9d4c6 // VFSUB V9.D2, V6.D2, V6.D2
+	WORD    $0x4e66d508 // VFADD V6.D2, V8.D2, V8.D2
+	FSTPQ   (F7, F8), (R12)
+	FMOVQ   32(R20), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R23), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ee4d4c8 // VFSUB V4.D2, V6.D2, V8.D2
+	WORD    $0x4ee6d50b // VFSUB V6.D2, V8.D2, V11.D2
+	WORD    $0x4eebd50c // VFSUB V11.D2, V8.D2, V12.D2
+	WORD    $0x4eecd4cc // VFSUB V12.D2, V6.D2, V12.D2
+	WORD    $0x4e64d56b // VFADD V4.D2, V11.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x4ee5d58c // VFSUB V5.D2, V12.D2, V12.D2
+	VEOR    V9.B16, V8.B16, V8.B16
+	VEOR    V9.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V8.B16, V6.B16
+	FMOVQ   64(R23), F13
+	WORD    $0x6eede4c6 // VFCMGT V13.D2, V6.D2, V6.D2
+	VAND    V6.B16, V12.B16, V12.B16
+	WORD    $0x4e6cd50b // VFADD V12.D2, V8.D2, V11.D2
+	WORD    $0x4ee8d568 // VFSUB V8.D2, V11.D2, V8.D2
+	WORD    $0x4ee8d58c // VFSUB V8.D2, V12.D2, V12.D2
+	VAND    V6.B16, V12.B16, V12.B16
+	FMOVQ   32(R23), F6
+	VORR    V6.B16, V11.B16, V6.B16
+	VEOR    V11.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V12.B16, V12.B16
+	FMOVQ   32(R5), F8
+	FMOVQ   32(R6), F13
+	VBSL    V8.B16, V13.B16, V7.B16
+	WORD    $0x6e67dd4a // VFMUL V7.D2, V10.D2, V10.D2
+	FMOVQ   64(R23), F8
+	WORD    $0x4e68f4c6 // VFMAX V8.D2, V6.D2, V6.D2
+	FMOVQ   96(R23), F8
+	FMOVQ   128(R23), F9
+	VFMLA   V9.D2, V6.D2, V8.D2
+	FMOVQ   96(R23), F13
+	WORD    $0x4eedd509 // VFSUB V13.D2, V8.D2, V9.D2
+	FMOVQ   160(R23), F13
+	VFMLA   V13.D2, V9.D2, V6.D2
+	FMOVQ   192(R23), F13
+	VFMLA   V13.D2, V9.D2, V6.D2
+	WORD    $0x4e6cd4c6 // VFADD V12.D2, V6.D2, V6.D2
+	WORD    $0x6e66dcc9 // VFMUL V6.D2, V6.D2, V9.D2
+	FMOVQ   224(R23), F14
+	WORD    $0x4e6ed4cc // VFADD V14.D2, V6.D2, V12.D2
+	FMOVQ   224(R23), F14
+	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
+	WORD    $0x4eedd4cd // VFSUB V13.D2, V6.D2, V13.D2
+	FMOVQ   256(R23), F14
+	FMOVQ   288(R23), F15
+	FMOVQ   320(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   352(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   384(R23), F15
+	VFMLA   V9.D2, V16.D2, V15.D2
+	FMOVQ   416(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   448(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   480(R23), F15
+	VFMLA   V9.D2, V16.D2, V15.D2
+	FMOVQ   512(R23), F16
+	VFMLA   V9.D2, V14.D2, V16.D2
+	FMOVQ   544(R23), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	VFMLA   V6.D2, V16.D2, V14.D2
+	VFMLA   V14.D2, V9.D2, V13.D2
+	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
+	VSHL    $52, V8.D2, V8.D2
+	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
+	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddad // VFMUL V8.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddce // VFMUL V8.D2, V14.D2, V14.D2
+	FMOVQ   576(R23), F6
+	FMOVQ   608(R23), F8
+	VFMLA   V6.D2, V14.D2, V8.D2
+	FMOVQ   576(R23), F6
+	WORD    $0x6e66e5c6 // VFCMGE V6.D2, V14.D2, V6.D2
+	FMOVQ   640(R23), F9
+	FMOVQ   672(R23), F12
+	VAND    V6.B16, V9.B16, V9.B16
+	VAND    V6.B16, V12.B16, V12.B16
+	VBSL    V14.B16, V8.B16, V6.B16
+	FMOVQ   704(R23), F16
+	WORD    $0x4e70d4c8 // VFADD V16.D2, V6.D2, V8.D2
+	WORD    $0x6e68fcc8 // VFDIV V8.D2, V6.D2, V8.D2
+	WORD    $0x6e68dd0f // VFMUL V8.D2, V8.D2, V15.D2
+	FMOVQ   736(R23), F16
+	FMOVQ   768(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   800(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   832(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   864(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   896(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   928(R23), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   960(R23), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   576(R23), F16
+	WORD    $0x6e70dcd0 // VFMUL V16.D2, V6.D2, V16.D2
+	WORD    $0x6e66de10 // VFMUL V6.D2, V16.D2, V16.D2
+	VMOV    V16.B16, V18.B16
+	VFMLA   V15.D2, V17.D2, V18.D2
+	VFMLA   V18.D2, V8.D2, V12.D2
+	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
+	WORD    $0x4ef0d4c6 // VFSUB V16.D2, V6.D2, V6.D2
+	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
+	FMOVQ   224(R23), F8
+	WORD    $0x4e68d5c9 // VFADD V8.D2, V14.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50c // VFSUB V9.D2, V8.D2, V12.D2
+	VFMLS   V9.D2, V14.D2, V12.D2
+	VFMLS   V9.D2, V13.D2, V12.D2
+	VFMLA   V13.D2, V9.D2, V6.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e6bf508 // VFMAX V11.D2, V8.D2, V8.D2
+	WORD    $0x4e66d506 // VFADD V6.D2, V8.D2, V6.D2
+	WORD    $0x6e69ddc8 // VFMUL V9.D2, V14.D2, V8.D2
+	WORD    $0x6ee0f90f // VFNEG V8.D2, V15.D2
+	VFMLA   V9.D2, V14.D2, V15.D2
+	VFMLA   V9.D2, V13.D2, V15.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x6eebe5ad // VFCMGT V11.D2, V13.D2, V13.D2
+	VMOV    V13.B16, V14.B16
+	VAND    V15.B16, V13.B16, V15.B16
+	VBSL    V9.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V9.B16, V14.B16
+	VFMLA   V12.D2, V13.D2, V15.D2
+	WORD    $0x4e6fd5a8 // VFADD V15.D2, V13.D2, V8.D2
+	VMOV    V8.B16, V9.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less220
+	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less221
+	FMOVQ   32(R4), F9
+less221:
+less220:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough223
+again222:
+	WORD    $0x6e6fdd2b // VFMUL V15.D2, V9.D2, V11.D2
+	VFMLA   V13.D2, V9.D2, V11.D2
+	VMOV    V11.B16, V9.B16
+	SUB     $1, R24
+	CBNZ    R24, again222
+enough223:
+	WORD    $0x6e66ddce // VFMUL V6.D2, V14.D2, V14.D2
+	VMOV    V2.B16, V11.B16
+	VFMLA   V11.D2, V14.D2, V8.D2
+	WORD    $0x6e66dd26 // VFMUL V6.D2, V9.D2, V6.D2
+	WORD    $0x6e68dd28 // VFMUL V8.D2, V9.D2, V8.D2
+	WORD    $0x6e6add08 // VFMUL V10.D2, V8.D2, V8.D2
+	FMOVQ   F8, 32(R3)
+	WORD    $0x6e67dcc6 // VFMUL V7.D2, V6.D2, V6.D2
+	FLDPQ   64(R12), (F7, F8)
+	WORD    $0x4e66f4e9 // VFMAX V6.D2, V7.D2, V9.D2
+	WORD    $0x4ee6f4e6 // VFMIN V6.D2, V7.D2, V6.D2
+	WORD    $0x4e66d527 // VFADD V6.D2, V9.D2, V7.D2
+	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
+	WORD    $0x4ee9d4c6 // VFSUB V9.D2, V6.D2, V6.D2
+	WORD    $0x4e66d508 // VFADD V6.D2, V8.D2, V8.D2
+	FSTPQ   (F7, F8), 64(R12)
+	ADD     $16, R1
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $16, R5
+	ADD     $16, R6
+	ADD     $16, R20
+	ADD     $32, R12
+	SUB     $1, R8
+	TBNZ    $0, R8, half215
+	SUB     $32, R20
+	SUB     $64, R12
+copied191:
+	MOVD    R9, R24
+	ADD     R7<<7, R2, R25
+	TBZ     $6, R10, skip224
+	VLD1.P  64(R24), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R25)
+skip224:
+	TBZ     $5, R10, skip225
+	VLD1.P  32(R24), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R25)
+skip225:
+	TBZ     $4, R10, skip226
+	VLD1.P  16(R24), [V6.B16]
+	VST1.P  [V6.B16], 16(R25)
+skip226:
+	TBZ     $3, R10, skip227
+	FMOVD.P 8(R24), F6
+	FMOVD.P F6, 8(R25)
+skip227:
+done192:
+	FLDPQ   (R12), (F6, F7)
+	FLDPQ   32(R12), (F8, F9)
+	FLDPQ   64(R12), (F10, F11)
+	FLDPQ   96(R12), (F12, F13)
+	WORD    $0x4e6bd4e7 // VFADD V11.D2, V7.D2, V7.D2
+	WORD    $0x4e6af4ce // VFMAX V10.D2, V6.D2, V14.D2
+	WORD    $0x4eeaf4ca // VFMIN V10.D2, V6.D2, V10.D2
+	WORD    $0x4e6ad5c6 // VFADD V10.D2, V14.D2, V6.D2
+	WORD    $0x4eeed4ce // VFSUB V14.D2, V6.D2, V14.D2
+	WORD    $0x4eeed54a // VFSUB V14.D2, V10.D2, V10.D2
+	WORD    $0x4e6ad4e7 // VFADD V10.D2, V7.D2, V7.D2
+	WORD    $0x4e6dd529 // VFADD V13.D2, V9.D2, V9.D2
+	WORD    $0x4e6cf50e // VFMAX V12.D2, V8.D2, V14.D2
+	WORD    $0x4eecf50c // VFMIN V12.D2, V8.D2, V12.D2
+	WORD    $0x4e6cd5c8 // VFADD V12.D2, V14.D2, V8.D2
+	WORD    $0x4eeed50e // VFSUB V14.D2, V8.D2, V14.D2
+	WORD    $0x4eeed58c // VFSUB V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd529 // VFADD V12.D2, V9.D2, V9.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	WORD    $0x4e68f4ce // VFMAX V8.D2, V6.D2, V14.D2
+	WORD    $0x4ee8f4c8 // VFMIN V8.D2, V6.D2, V8.D2
+	WORD    $0x4e68d5c6 // VFADD V8.D2, V14.D2, V6.D2
+	WORD    $0x4eeed4ce // VFSUB V14.D2, V6.D2, V14.D2
+	WORD    $0x4eeed508 // VFSUB V14.D2, V8.D2, V8.D2
+	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
+	VDUP    V6.D[1], V8.D2
+	VDUP    V7.D[1], V9.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	WORD    $0x4e68f4ce // VFMAX V8.D2, V6.D2, V14.D2
+	WORD    $0x4ee8f4c8 // VFMIN V8.D2, V6.D2, V8.D2
+	WORD    $0x4e68d5c6 // VFADD V8.D2, V14.D2, V6.D2
+	WORD    $0x4eeed4ce // VFSUB V14.D2, V6.D2, V14.D2
+	WORD    $0x4eeed508 // VFSUB V14.D2, V8.D2, V8.D2
+	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	FMOVD.P F6, 8(R22)
+	MOVD    powers+120(FP), R24
+	MOVD    words+80(FP), R25
+	ADD     R25<<9, R24
+	MOVD    R24, powers+120(FP)
+	MOVD    stride+40(FP), R24
+	ADD     R24<<3, R0
+	MOVD    dstStride+24(FP), R24
+	ADD     R24<<3, R2
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R13
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R15
+	SUB     $1, R11
+	CBNZ    R11, row187
+last188:
+	RET
+
+// func focal64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+TEXT ·focal64NEON(SB), NOSPLIT, $512-144
+	MOVD    x+32(FP), R0
+	MOVD    dst+16(FP), R2
+	MOVD    n+56(FP), R8
+	LSR     $4, R8, R5
+	LSL     $3, R8
+	AND     $127, R8
+	MOVD    $frame-512(SP), R7
+	MOVD    rows+48(FP), R9
+	ADD     $256, R7, R10
 	MOVD    neg+72(FP), R11
 	MOVD    pos+64(FP), R13
 	MOVD    $laneconstants64<>(SB), R15
 	MOVD    p+88(FP), R19
-	MOVD    $constants64<>(SB), R20
-	MOVD    exponent+96(FP), R21
-	MOVD    R21, R22
-	VLD1R.P 8(R22), [V2.D2]
-	FMOVQ   (R20), F3
-	FMOVQ   32(R20), F4
-	FMOVQ   64(R20), F5
-	MOVD    stride+40(FP), R21
-	MOVD    dstStride+24(FP), R22
-	CBZ     R10, last131
-row130:
-	MOVD    R19, R23
-	VLD1R.P 8(R23), [V3.D2]
-	VLD1R.P 8(R23), [V5.D2]
-	VLD1R.P 8(R23), [V6.D2]
+	MOVD    sum+0(FP), R20
+	MOVD    $constants64<>(SB), R21
+	MOVD    exponent+96(FP), R22
+	MOVD    R22, R23
+	VLD1R.P 8(R23), [V2.D2]
+	MOVD    stride+40(FP), R22
+	MOVD    dstStride+24(FP), R23
+	CBZ     R9, last229
+row228:
+	MOVD    R19, R24
+	VLD1R.P 8(R24), [V3.D2]
+	VLD1R.P 8(R24), [V4.D2]
+	VLD1R.P 8(R24), [V5.D2]
 	ADD     $24, R19
+	VEOR    V6.B16, V6.B16, V6.B16
+	FSTPQ   (F6, F6), (R10)
+	FSTPQ   (F6, F6), 32(R10)
+	FSTPQ   (F6, F6), 64(R10)
+	FSTPQ   (F6, F6), 96(R10)
 	MOVD    R0, R1
 	MOVD    R2, R3
-	MOVD    R4, R5
+	MOVD    powers+120(FP), R4
 	MOVD    R11, R12
 	MOVD    R13, R14
-	LSL     $1, R6, R7
-	SUBS    $2, R7
-	BMI     rest133
-group132:
+	LSL     $1, R5, R6
+	SUBS    $2, R6
+	BMI     rest231
+group230:
 	VLD1R.P 2(R12), [V0.H8]
 	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half136:
-	FMOVQ   (R1), F7
-	FMOVQ   (R15), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
+half234:
+	FMOVQ   (R15), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
 	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4e6ed4ec // VFADD V14.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	FMOVQ   768(R20), F14
-	FMOVQ   800(R20), F15
-	FMOVQ   832(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V7.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V7.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R20), F17
-	WORD    $0x4e71f4eb // VFMAX V17.D2, V7.D2, V11.D2
-	WORD    $0x4ef1f4ef // VFMIN V17.D2, V7.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V7.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d587 // VFADD V16.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x6e67feac // VFDIV V7.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F21
-	VADD    V21.D2, V7.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V20.B16
-	VAND    V7.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d667 // VFADD V21.D2, V19.D2, V7.D2
-	WORD    $0x6e67fe67 // VFDIV V7.D2, V19.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F21
-	FLDPQ   288(R20), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R20), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V7.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R20), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R20), F15
-	WORD    $0x6e6fde87 // VFMUL V15.D2, V20.D2, V7.D2
-	WORD    $0x6e74dce7 // VFMUL V20.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R20), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d694 // VFSUB V7.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5c7 // VFADD V12.D2, V14.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd4eb // VFSUB V15.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d513 // VFADD V19.D2, V8.D2, V19.D2
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V7.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e69dde8 // VFMUL V9.D2, V15.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough138
-again137:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.D2, V7.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ed // VFADD V7.D2, V7.D2, V13.D2
-	FMOVQ   1088(R20), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again137
-enough138:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough140
-again139:
-	WORD    $0x6e68dced // VFMUL V8.D2, V7.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V8.D2, V7.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V8.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again139
-enough140:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V7.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R15), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, (R5)
-	FMOVQ   64(R1), F7
-	FMOVQ   64(R15), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4e6ed4ec // VFADD V14.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	FMOVQ   768(R20), F14
-	FMOVQ   800(R20), F15
-	FMOVQ   832(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V7.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V7.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R20), F17
-	WORD    $0x4e71f4eb // VFMAX V17.D2, V7.D2, V11.D2
-	WORD    $0x4ef1f4ef // VFMIN V17.D2, V7.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V7.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d587 // VFADD V16.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x6e67feac // VFDIV V7.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F21
-	VADD    V21.D2, V7.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V20.B16
-	VAND    V7.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d667 // VFADD V21.D2, V19.D2, V7.D2
-	WORD    $0x6e67fe67 // VFDIV V7.D2, V19.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F21
-	FLDPQ   288(R20), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R20), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V7.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R20), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R20), F15
-	WORD    $0x6e6fde87 // VFMUL V15.D2, V20.D2, V7.D2
-	WORD    $0x6e74dce7 // VFMUL V20.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R20), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d694 // VFSUB V7.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5c7 // VFADD V12.D2, V14.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd4eb // VFSUB V15.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d513 // VFADD V19.D2, V8.D2, V19.D2
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V7.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e69dde8 // VFMUL V9.D2, V15.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough142
-again141:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.D2, V7.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ed // VFADD V7.D2, V7.D2, V13.D2
-	FMOVQ   1088(R20), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again141
-enough142:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough144
-again143:
-	WORD    $0x6e68dced // VFMUL V8.D2, V7.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V8.D2, V7.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V8.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again143
-enough144:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V7.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   64(R15), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 64(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, 64(R5)
-	FMOVQ   32(R1), F7
-	FMOVQ   32(R15), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4e6ed4ec // VFADD V14.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	FMOVQ   768(R20), F14
-	FMOVQ   800(R20), F15
-	FMOVQ   832(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V7.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V7.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R20), F17
-	WORD    $0x4e71f4eb // VFMAX V17.D2, V7.D2, V11.D2
-	WORD    $0x4ef1f4ef // VFMIN V17.D2, V7.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V7.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d587 // VFADD V16.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x6e67feac // VFDIV V7.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F21
-	VADD    V21.D2, V7.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V20.B16
-	VAND    V7.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d667 // VFADD V21.D2, V19.D2, V7.D2
-	WORD    $0x6e67fe67 // VFDIV V7.D2, V19.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F21
-	FLDPQ   288(R20), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R20), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V7.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R20), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R20), F15
-	WORD    $0x6e6fde87 // VFMUL V15.D2, V20.D2, V7.D2
-	WORD    $0x6e74dce7 // VFMUL V20.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R20), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d694 // VFSUB V7.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5c7 // VFADD V12.D2, V14.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd4eb // VFSUB V15.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d513 // VFADD V19.D2, V8.D2, V19.D2
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V7.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e69dde8 // VFMUL V9.D2, V15.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough146
-again145:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.D2, V7.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ed // VFADD V7.D2, V7.D2, V13.D2
-	FMOVQ   1088(R20), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again145
-enough146:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough148
-again147:
-	WORD    $0x6e68dced // VFMUL V8.D2, V7.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V8.D2, V7.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V8.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again147
-enough148:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V7.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R15), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, 32(R5)
-	FMOVQ   96(R1), F7
-	FMOVQ   96(R15), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4e6ed4ec // VFADD V14.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	FMOVQ   768(R20), F14
-	FMOVQ   800(R20), F15
-	FMOVQ   832(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V7.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V7.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R20), F17
-	WORD    $0x4e71f4eb // VFMAX V17.D2, V7.D2, V11.D2
-	WORD    $0x4ef1f4ef // VFMIN V17.D2, V7.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V7.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d587 // VFADD V16.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x6e67feac // VFDIV V7.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F21
-	VADD    V21.D2, V7.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V20.B16
-	VAND    V7.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d667 // VFADD V21.D2, V19.D2, V7.D2
-	WORD    $0x6e67fe67 // VFDIV V7.D2, V19.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F21
-	FLDPQ   288(R20), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R20), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V7.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R20), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R20), F15
-	WORD    $0x6e6fde87 // VFMUL V15.D2, V20.D2, V7.D2
-	WORD    $0x6e74dce7 // VFMUL V20.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R20), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d694 // VFSUB V7.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5c7 // VFADD V12.D2, V14.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd4eb // VFSUB V15.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d513 // VFADD V19.D2, V8.D2, V19.D2
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V7.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e69dde8 // VFMUL V9.D2, V15.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough150
-again149:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.D2, V7.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ed // VFADD V7.D2, V7.D2, V13.D2
-	FMOVQ   1088(R20), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again149
-enough150:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough152
-again151:
-	WORD    $0x6e68dced // VFMUL V8.D2, V7.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V8.D2, V7.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V8.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again151
-enough152:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V7.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   96(R15), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 96(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, 96(R5)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R15
-	SUB     $1, R7
-	TBNZ    $0, R7, half136
-	SUB     $32, R15
-	ADD     $96, R1
-	ADD     $96, R3
-	ADD     $96, R5
-	TBZ     $63, R7, group132
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied134
-rest133:
-	CBZ     R9, done135
-	ADD     $0, R8, R23
-	TBZ     $6, R9, skip153
-	VLD1.P  64(R1), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R23)
-skip153:
-	TBZ     $5, R9, skip154
-	VLD1.P  32(R1), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R23)
-skip154:
-	TBZ     $4, R9, skip155
-	VLD1.P  16(R1), [V7.B16]
-	VST1.P  [V7.B16], 16(R23)
-skip155:
-	TBZ     $3, R9, skip156
-	FMOVD.P 8(R1), F7
-	FMOVD.P F7, 8(R23)
-skip156:
-	ADD     $0, R8, R1
-	MOVD    R8, R3
-	MOVD    $-2, R7
-	CMP     $64, R9
-	BLS     short157
-	B       group132
-short157:
-	VLD1R.P 2(R12), [V0.H8]
-	VLD1R.P 2(R14), [V1.H8]
-	VORR    V1.B16, V0.B16, V0.B16
-half158:
-	FMOVQ   (R1), F7
-	FMOVQ   (R15), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4e6ed4ec // VFADD V14.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	FMOVQ   768(R20), F14
-	FMOVQ   800(R20), F15
-	FMOVQ   832(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V7.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V7.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R20), F17
-	WORD    $0x4e71f4eb // VFMAX V17.D2, V7.D2, V11.D2
-	WORD    $0x4ef1f4ef // VFMIN V17.D2, V7.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V7.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d587 // VFADD V16.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x6e67feac // VFDIV V7.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F21
-	VADD    V21.D2, V7.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V20.B16
-	VAND    V7.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d667 // VFADD V21.D2, V19.D2, V7.D2
-	WORD    $0x6e67fe67 // VFDIV V7.D2, V19.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F21
-	FLDPQ   288(R20), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R20), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V7.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R20), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R20), F15
-	WORD    $0x6e6fde87 // VFMUL V15.D2, V20.D2, V7.D2
-	WORD    $0x6e74dce7 // VFMUL V20.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R20), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d694 // VFSUB V7.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5c7 // VFADD V12.D2, V14.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd4eb // VFSUB V15.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d513 // VFADD V19.D2, V8.D2, V19.D2
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V7.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e69dde8 // VFMUL V9.D2, V15.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough160
-again159:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.D2, V7.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ed // VFADD V7.D2, V7.D2, V13.D2
-	FMOVQ   1088(R20), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again159
-enough160:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough162
-again161:
-	WORD    $0x6e68dced // VFMUL V8.D2, V7.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V8.D2, V7.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V8.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again161
-enough162:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V7.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R15), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, (R5)
-	FMOVQ   32(R1), F7
-	FMOVQ   32(R15), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4e6ed4ec // VFADD V14.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	FMOVQ   768(R20), F14
-	FMOVQ   800(R20), F15
-	FMOVQ   832(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V7.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V7.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R20), F17
-	WORD    $0x4e71f4eb // VFMAX V17.D2, V7.D2, V11.D2
-	WORD    $0x4ef1f4ef // VFMIN V17.D2, V7.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V7.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d587 // VFADD V16.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x6e67feac // VFDIV V7.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F21
-	VADD    V21.D2, V7.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V20.B16
-	VAND    V7.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d667 // VFADD V21.D2, V19.D2, V7.D2
-	WORD    $0x6e67fe67 // VFDIV V7.D2, V19.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F21
-	FLDPQ   288(R20), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R20), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V7.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R20), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R20), F15
-	WORD    $0x6e6fde87 // VFMUL V15.D2, V20.D2, V7.D2
-	WORD    $0x6e74dce7 // VFMUL V20.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R20), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d694 // VFSUB V7.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5c7 // VFADD V12.D2, V14.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd4eb // VFSUB V15.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d513 // VFADD V19.D2, V8.D2, V19.D2
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V7.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e69dde8 // VFMUL V9.D2, V15.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough164
-again163:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.D2, V7.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ed // VFADD V7.D2, V7.D2, V13.D2
-	FMOVQ   1088(R20), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again163
-enough164:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough166
-again165:
-	WORD    $0x6e68dced // VFMUL V8.D2, V7.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V8.D2, V7.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V8.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again165
-enough166:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V7.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R15), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   F13, 32(R5)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R15
-	SUB     $1, R7
-	TBNZ    $0, R7, half158
-	SUB     $32, R15
-copied134:
-	MOVD    R8, R23
-	ADD     R6<<7, R2, R24
-	TBZ     $6, R9, skip167
-	VLD1.P  64(R23), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R24)
-skip167:
-	TBZ     $5, R9, skip168
-	VLD1.P  32(R23), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R24)
-skip168:
-	TBZ     $4, R9, skip169
-	VLD1.P  16(R23), [V7.B16]
-	VST1.P  [V7.B16], 16(R24)
-skip169:
-	TBZ     $3, R9, skip170
-	FMOVD.P 8(R23), F7
-	FMOVD.P F7, 8(R24)
-skip170:
-done135:
-	ADD     R21<<3, R0
-	ADD     R22<<3, R2
-	MOVD    words+80(FP), R23
-	ADD     R23<<3, R11
-	MOVD    words+80(FP), R23
-	ADD     R23<<3, R13
-	SUB     $1, R10
-	CBNZ    R10, row130
-last131:
-	RET
-
-// func focalWeighted64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
-TEXT ·focalWeighted64NEON(SB), NOSPLIT, $512-136
-	MOVD    x+32(FP), R0
-	MOVD    dst+16(FP), R2
-	MOVD    negWeight+120(FP), R4
-	MOVD    posWeight+128(FP), R6
-	MOVD    n+56(FP), R11
-	LSR     $4, R11, R8
-	LSL     $3, R11
-	AND     $127, R11
-	MOVD    $frame-512(SP), R10
-	MOVD    rows+48(FP), R12
-	ADD     $256, R10, R13
-	MOVD    neg+72(FP), R14
-	MOVD    pos+64(FP), R19
-	MOVD    $laneconstants64<>(SB), R21
-	MOVD    p+88(FP), R22
-	MOVD    sum+0(FP), R23
-	MOVD    $constants64<>(SB), R24
-	MOVD    exponent+96(FP), R25
-	MOVD    R25, R26
-	VLD1R.P 8(R26), [V2.D2]
-	FMOVQ   (R24), F3
-	FMOVQ   32(R24), F4
-	FMOVQ   64(R24), F5
-	CBZ     R12, last172
-row171:
-	MOVD    R22, R25
-	VLD1R.P 8(R25), [V3.D2]
-	VLD1R.P 8(R25), [V5.D2]
-	VLD1R.P 8(R25), [V6.D2]
-	ADD     $24, R22
-	VEOR    V7.B16, V7.B16, V7.B16
-	FSTPQ   (F7, F7), (R13)
-	FSTPQ   (F7, F7), 32(R13)
-	FSTPQ   (F7, F7), 64(R13)
-	FSTPQ   (F7, F7), 96(R13)
-	MOVD    R0, R1
-	MOVD    R2, R3
-	MOVD    R4, R5
-	MOVD    R6, R7
-	MOVD    R14, R15
-	MOVD    R19, R20
-	LSL     $1, R8, R9
-	SUBS    $2, R9
-	BMI     rest174
-group173:
-	VLD1R.P 2(R15), [V0.H8]
-	VLD1R.P 2(R20), [V1.H8]
-	VORR    V1.B16, V0.B16, V0.B16
-half177:
-	FMOVQ   (R1), F7
-	FMOVQ   (R21), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	WORD    $0x4ee5d4e8 // VFSUB V5.D2, V7.D2, V8.D2
-	WORD    $0x4ee7d50b // VFSUB V7.D2, V8.D2, V11.D2
-	WORD    $0x4eebd50c // VFSUB V11.D2, V8.D2, V12.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4e65d56b // VFADD V5.D2, V11.D2, V11.D2
-	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x4ee6d58c // VFSUB V6.D2, V12.D2, V12.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   640(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ee8e56d // VFCMGT V8.D2, V11.D2, V13.D2
-	WORD    $0x4e6cd507 // VFADD V12.D2, V8.D2, V7.D2
-	WORD    $0x4e6d1ce7 // VBIC V13.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6d1d6b // VBIC V13.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ee8e48b // VFCMGT V8.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   672(R24), F11
-	VFMLA   V11.D2, V8.D2, V9.D2
-	FMOVQ   (R24), F13
-	WORD    $0x4eedd52b // VFSUB V13.D2, V9.D2, V11.D2
-	FMOVQ   704(R24), F13
-	VFMLA   V13.D2, V11.D2, V8.D2
-	FMOVQ   736(R24), F13
-	VFMLA   V13.D2, V11.D2, V8.D2
-	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   96(R24), F14
-	WORD    $0x4e6ed50c // VFADD V14.D2, V8.D2, V12.D2
-	FMOVQ   96(R24), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd50d // VFSUB V13.D2, V8.D2, V13.D2
-	FMOVQ   768(R24), F14
-	FMOVQ   800(R24), F15
-	FMOVQ   832(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V8.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V8.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R24), F17
-	WORD    $0x4e71f50b // VFMAX V17.D2, V8.D2, V11.D2
-	WORD    $0x4ef1f50f // VFMIN V17.D2, V8.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R24), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R24), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R24), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R24), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V8.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d588 // VFADD V16.D2, V12.D2, V8.D2
-	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R24), F21
-	WORD    $0x6e68feac // VFDIV V8.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F21
-	VADD    V21.D2, V8.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R24), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R24), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R24), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R24), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R24), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V8.D2
-	VBIF    V8.B16, V9.B16, V20.B16
-	VAND    V8.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R24), F21
-	WORD    $0x4e75d668 // VFADD V21.D2, V19.D2, V8.D2
-	WORD    $0x6e68fe68 // VFDIV V8.D2, V19.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   512(R24), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R24), F21
-	FLDPQ   288(R24), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R24), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R24), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R24), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R24), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V8.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R24), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R24), F15
-	WORD    $0x6e6fde88 // VFMUL V15.D2, V20.D2, V8.D2
-	WORD    $0x6e74dd08 // VFMUL V20.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R24), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d508 // VFSUB V16.D2, V8.D2, V8.D2
-	WORD    $0x4ee8d694 // VFSUB V8.D2, V20.D2, V20.D2
-	FMOVQ   608(R24), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x4e6cd5c8 // VFADD V12.D2, V14.D2, V8.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x6e68fd89 // VFDIV V8.D2, V12.D2, V9.D2
-	FMOVQ   96(R24), F15
-	WORD    $0x4eefd50b // VFSUB V15.D2, V8.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d4f3 // VFADD V19.D2, V7.D2, V19.D2
-	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   96(R24), F11
-	WORD    $0x4e67e508 // VFCMEQ V7.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V8.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V8.B16, V8.B16
-	WORD    $0x6e69dde7 // VFMUL V9.D2, V15.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough179
-again178:
-	WORD    $0x6ee1f8e8 // VFSQRT V7.D2, V8.D2
-	VMOV    V7.B16, V13.B16
-	VFMLS   V8.D2, V8.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e68d50d // VFADD V8.D2, V8.D2, V13.D2
-	FMOVQ   1088(R24), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R25
-	CBNZ    R25, again178
-enough179:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough181
-again180:
-	WORD    $0x6e67dd0d // VFMUL V7.D2, V8.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V7.D2, V8.D2, V14.D2
-	VFMLA   V11.D2, V8.D2, V14.D2
-	VFMLA   V7.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again180
-enough181:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V8.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V8.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V8.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R21), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VMOV    V8.B16, V11.B16
-	FMOVQ   (R5), F12
-	FMOVQ   (R7), F14
-	VBSL    V12.B16, V14.B16, V11.B16
-	WORD    $0x6e6bdce7 // VFMUL V11.D2, V7.D2, V7.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   64(R1), F7
-	FMOVQ   64(R21), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	WORD    $0x4ee5d4e8 // VFSUB V5.D2, V7.D2, V8.D2
-	WORD    $0x4ee7d50b // VFSUB V7.D2, V8.D2, V11.D2
-	WORD    $0x4eebd50c // VFSUB V11.D2, V8.D2, V12.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4e65d56b // VFADD V5.D2, V11.D2, V11.D2
-	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x4ee6d58c // VFSUB V6.D2, V12.D2, V12.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   640(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ee8e56e // VFCMGT V8.D2, V11.D2, V14.D2
-	WORD    $0x4e6cd507 // VFADD V12.D2, V8.D2, V7.D2
-	WORD    $0x4e6e1ce7 // VBIC V14.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6e1d6b // VBIC V14.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ee8e48b // VFCMGT V8.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   672(R24), F11
-	VFMLA   V11.D2, V8.D2, V9.D2
-	FMOVQ   (R24), F14
-	WORD    $0x4eeed52b // VFSUB V14.D2, V9.D2, V11.D2
-	FMOVQ   704(R24), F14
-	VFMLA   V14.D2, V11.D2, V8.D2
-	FMOVQ   736(R24), F14
-	VFMLA   V14.D2, V11.D2, V8.D2
-	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   96(R24), F15
-	WORD    $0x4e6fd50c // VFADD V15.D2, V8.D2, V12.D2
-	FMOVQ   96(R24), F15
-	WORD    $0x4eefd58e // VFSUB V15.D2, V12.D2, V14.D2
-	WORD    $0x4eeed50e // VFSUB V14.D2, V8.D2, V14.D2
-	FMOVQ   768(R24), F15
-	FMOVQ   800(R24), F16
-	FMOVQ   832(R24), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   864(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   896(R24), F16
-	VFMLA   V11.D2, V17.D2, V16.D2
-	FMOVQ   928(R24), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   960(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   992(R24), F16
-	VFMLA   V11.D2, V17.D2, V16.D2
-	FMOVQ   1024(R24), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   1056(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	VFMLA   V8.D2, V17.D2, V15.D2
-	VFMLA   V15.D2, V11.D2, V14.D2
-	WORD    $0x4e6ed58f // VFADD V14.D2, V12.D2, V15.D2
-	WORD    $0x4eecd5ec // VFSUB V12.D2, V15.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddef // VFMUL V9.D2, V15.D2, V15.D2
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	VMOV    V15.B16, V8.B16
-	VMOV    V15.B16, V9.B16
-	FMOVQ   96(R24), F18
-	WORD    $0x4e72f50b // VFMAX V18.D2, V8.D2, V11.D2
-	WORD    $0x4ef2f510 // VFMIN V18.D2, V8.D2, V16.D2
-	WORD    $0x4e72f52c // VFMAX V18.D2, V9.D2, V12.D2
-	WORD    $0x4ef2f531 // VFMIN V18.D2, V9.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d576 // VFADD V16.D2, V11.D2, V22.D2
-	WORD    $0x4eebd6cb // VFSUB V11.D2, V22.D2, V11.D2
-	WORD    $0x4eebd610 // VFSUB V11.D2, V16.D2, V16.D2
-	FMOVQ   96(R24), F23
-	WORD    $0x6e76feeb // VFDIV V22.D2, V23.D2, V11.D2
-	WORD    $0x6e6bde10 // VFMUL V11.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F23
-	VADD    V23.D2, V22.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R24), F23
-	VORR    V23.B16, V18.B16, V18.B16
-	FMOVQ   256(R24), F23
-	WORD    $0x4ef7d652 // VFSUB V23.D2, V18.D2, V18.D2
-	FMOVQ   128(R24), F23
-	VAND    V23.B16, V20.B16, V20.B16
-	FMOVQ   160(R24), F23
-	VADD    V23.D2, V20.D2, V20.D2
-	FMOVQ   96(R24), F23
-	WORD    $0x4ef7d694 // VFSUB V23.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V22.D2
-	VBIF    V22.B16, V8.B16, V20.B16
-	VAND    V22.B16, V16.B16, V16.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e71d588 // VFADD V17.D2, V12.D2, V8.D2
-	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
-	WORD    $0x4eecd631 // VFSUB V12.D2, V17.D2, V17.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x6e68fecc // VFDIV V8.D2, V22.D2, V12.D2
-	WORD    $0x6e6cde31 // VFMUL V12.D2, V17.D2, V17.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F22
-	VADD    V22.D2, V8.D2, V21.D2
-	VUSHR   $52, V21.D2, V19.D2
-	FMOVQ   224(R24), F22
-	VORR    V22.B16, V19.B16, V19.B16
-	FMOVQ   256(R24), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	FMOVQ   128(R24), F22
-	VAND    V22.B16, V21.B16, V21.B16
-	FMOVQ   160(R24), F22
-	VADD    V22.D2, V21.D2, V21.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V19.D2, V19.D2, V8.D2
-	VBIF    V8.B16, V9.B16, V21.B16
-	VAND    V8.B16, V17.B16, V17.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R24), F22
-	WORD    $0x4e76d688 // VFADD V22.D2, V20.D2, V8.D2
-	WORD    $0x6e68fe88 // VFDIV V8.D2, V20.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   512(R24), F22
-	WORD    $0x4e76d6a9 // VFADD V22.D2, V21.D2, V9.D2
-	WORD    $0x6e69fea9 // VFDIV V9.D2, V21.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R24), F22
-	FLDPQ   288(R24), (F23, F24)
-	VFMLA   V11.D2, V22.D2, V23.D2
-	VFMLA   V12.D2, V22.D2, V24.D2
-	FLDPQ   320(R24), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	FLDPQ   352(R24), (F23, F24)
-	VFMLA   V11.D2, V25.D2, V23.D2
-	VFMLA   V12.D2, V26.D2, V24.D2
-	FLDPQ   384(R24), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	FLDPQ   416(R24), (F23, F24)
-	VFMLA   V11.D2, V25.D2, V23.D2
-	VFMLA   V12.D2, V26.D2, V24.D2
-	FLDPQ   448(R24), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R24), F24
-	WORD    $0x6e78de96 // VFMUL V24.D2, V20.D2, V22.D2
-	WORD    $0x6e74ded6 // VFMUL V20.D2, V22.D2, V22.D2
-	VMOV    V22.B16, V23.B16
-	VFMLA   V11.D2, V25.D2, V23.D2
-	FMOVQ   576(R24), F24
-	VFMLA   V24.D2, V18.D2, V16.D2
-	VFMLA   V23.D2, V8.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d6d6 // VFSUB V16.D2, V22.D2, V22.D2
-	WORD    $0x4ef6d694 // VFSUB V22.D2, V20.D2, V20.D2
-	FMOVQ   608(R24), F24
-	VFMLA   V24.D2, V18.D2, V20.D2
-	FMOVQ   544(R24), F16
-	WORD    $0x6e70dea8 // VFMUL V16.D2, V21.D2, V8.D2
-	WORD    $0x6e75dd08 // VFMUL V21.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLA   V12.D2, V26.D2, V11.D2
-	FMOVQ   576(R24), F16
-	VFMLA   V16.D2, V19.D2, V17.D2
-	VFMLA   V11.D2, V9.D2, V17.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef1d508 // VFSUB V17.D2, V8.D2, V8.D2
-	WORD    $0x4ee8d6b5 // VFSUB V8.D2, V21.D2, V21.D2
-	FMOVQ   608(R24), F16
-	VFMLA   V16.D2, V19.D2, V21.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x4e6cd5e8 // VFADD V12.D2, V15.D2, V8.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x6e68fd89 // VFDIV V8.D2, V12.D2, V9.D2
-	FMOVQ   96(R24), F16
-	WORD    $0x4ef0d50b // VFSUB V16.D2, V8.D2, V11.D2
-	WORD    $0x4eebd5eb // VFSUB V11.D2, V15.D2, V11.D2
-	WORD    $0x4e6ed56b // VFADD V14.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V14.D2, V9.D2, V20.D2
-	WORD    $0x4e74d4f4 // VFADD V20.D2, V7.D2, V20.D2
-	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   96(R24), F11
-	WORD    $0x4e67e508 // VFCMEQ V7.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V8.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V14.B16, V8.B16, V8.B16
-	WORD    $0x6e69de07 // VFMUL V9.D2, V16.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.D2, V16.D2, V11.D2
-	VFMLS   V12.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V9.D2, V11.D2
-	WORD    $0x6e74de31 // VFMUL V20.D2, V17.D2, V17.D2
-	VFMLA   V2.D2, V17.D2, V16.D2
-	WORD    $0x6e70dd31 // VFMUL V16.D2, V9.D2, V17.D2
-	WORD    $0x6e6cde2c // VFMUL V12.D2, V17.D2, V12.D2
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough183
-again182:
-	WORD    $0x6ee1f8e8 // VFSQRT V7.D2, V8.D2
-	VMOV    V7.B16, V14.B16
-	VFMLS   V8.D2, V8.D2, V14.D2
-	WORD    $0x4eeed569 // VFSUB V14.D2, V11.D2, V9.D2
-	WORD    $0x4e68d50e // VFADD V8.D2, V8.D2, V14.D2
-	FMOVQ   1088(R24), F15
-	WORD    $0x4e6ff5ce // VFMAX V15.D2, V14.D2, V14.D2
-	WORD    $0x6e6efd29 // VFDIV V14.D2, V9.D2, V9.D2
-	SUB     $1, R25
-	CBNZ    R25, again182
-enough183:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough185
-again184:
-	WORD    $0x6e67dd0e // VFMUL V7.D2, V8.D2, V14.D2
-	VMOV    V14.B16, V15.B16
-	VFMLS   V7.D2, V8.D2, V15.D2
-	VFMLA   V11.D2, V8.D2, V15.D2
-	VFMLA   V7.D2, V9.D2, V15.D2
-	VMOV    V15.B16, V9.B16
-	VMOV    V14.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again184
-enough185:
-	WORD    $0x6e74dd2e // VFMUL V20.D2, V9.D2, V14.D2
-	WORD    $0x6ee0f9ce // VFNEG V14.D2, V14.D2
-	VFMLA   V20.D2, V8.D2, V14.D2
-	WORD    $0x6e71dd29 // VFMUL V17.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V8.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V17.D2, V8.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   64(R21), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VMOV    V8.B16, V11.B16
-	FMOVQ   64(R5), F12
-	FMOVQ   64(R7), F15
-	VBSL    V12.B16, V15.B16, V11.B16
-	WORD    $0x6e6bdce7 // VFMUL V11.D2, V7.D2, V7.D2
-	WORD    $0x6e6bddce // VFMUL V11.D2, V14.D2, V14.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 64(R3)
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
-	FLDPQ   (R13), (F7, F8)
-	WORD    $0x4e6df4e9 // VFMAX V13.D2, V7.D2, V9.D2
-	WORD    $0x4eedf4ed // VFMIN V13.D2, V7.D2, V13.D2
-	WORD    $0x4e6dd527 // VFADD V13.D2, V9.D2, V7.D2
-	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
-	WORD    $0x4ee9d5ad // VFSUB V9.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd508 // VFADD V13.D2, V8.D2, V8.D2
-	FSTPQ   (F7, F8), (R13)
-	FMOVQ   32(R1), F7
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
 	FMOVQ   32(R21), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	WORD    $0x4ee5d4e8 // VFSUB V5.D2, V7.D2, V8.D2
-	WORD    $0x4ee7d50b // VFSUB V7.D2, V8.D2, V11.D2
-	WORD    $0x4eebd50c // VFSUB V11.D2, V8.D2, V12.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4e65d56b // VFADD V5.D2, V11.D2, V11.D2
-	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x4ee6d58c // VFSUB V6.D2, V12.D2, V12.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   640(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ee8e56d // VFCMGT V8.D2, V11.D2, V13.D2
-	WORD    $0x4e6cd507 // VFADD V12.D2, V8.D2, V7.D2
-	WORD    $0x4e6d1ce7 // VBIC V13.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6d1d6b // VBIC V13.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ee8e48b // VFCMGT V8.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   672(R24), F11
-	VFMLA   V11.D2, V8.D2, V9.D2
-	FMOVQ   (R24), F13
-	WORD    $0x4eedd52b // VFSUB V13.D2, V9.D2, V11.D2
-	FMOVQ   704(R24), F13
-	VFMLA   V13.D2, V11.D2, V8.D2
-	FMOVQ   736(R24), F13
-	VFMLA   V13.D2, V11.D2, V8.D2
-	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   96(R24), F14
-	WORD    $0x4e6ed50c // VFADD V14.D2, V8.D2, V12.D2
-	FMOVQ   96(R24), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd50d // VFSUB V13.D2, V8.D2, V13.D2
-	FMOVQ   768(R24), F14
-	FMOVQ   800(R24), F15
-	FMOVQ   832(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V8.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V8.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R24), F17
-	WORD    $0x4e71f50b // VFMAX V17.D2, V8.D2, V11.D2
-	WORD    $0x4ef1f50f // VFMIN V17.D2, V8.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R24), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R24), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R24), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R24), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V8.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d588 // VFADD V16.D2, V12.D2, V8.D2
-	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R24), F21
-	WORD    $0x6e68feac // VFDIV V8.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F21
-	VADD    V21.D2, V8.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R24), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R24), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R24), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R24), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R24), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V8.D2
-	VBIF    V8.B16, V9.B16, V20.B16
-	VAND    V8.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R24), F21
-	WORD    $0x4e75d668 // VFADD V21.D2, V19.D2, V8.D2
-	WORD    $0x6e68fe68 // VFDIV V8.D2, V19.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   512(R24), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R24), F21
-	FLDPQ   288(R24), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R24), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R24), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R24), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R24), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V8.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R24), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R24), F15
-	WORD    $0x6e6fde88 // VFMUL V15.D2, V20.D2, V8.D2
-	WORD    $0x6e74dd08 // VFMUL V20.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R24), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d508 // VFSUB V16.D2, V8.D2, V8.D2
-	WORD    $0x4ee8d694 // VFSUB V8.D2, V20.D2, V20.D2
-	FMOVQ   608(R24), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x4e6cd5c8 // VFADD V12.D2, V14.D2, V8.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x6e68fd89 // VFDIV V8.D2, V12.D2, V9.D2
-	FMOVQ   96(R24), F15
-	WORD    $0x4eefd50b // VFSUB V15.D2, V8.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d4f3 // VFADD V19.D2, V7.D2, V19.D2
-	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   96(R24), F11
-	WORD    $0x4e67e508 // VFCMEQ V7.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V8.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V8.B16, V8.B16
-	WORD    $0x6e69dde7 // VFMUL V9.D2, V15.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough187
-again186:
-	WORD    $0x6ee1f8e8 // VFSQRT V7.D2, V8.D2
-	VMOV    V7.B16, V13.B16
-	VFMLS   V8.D2, V8.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e68d50d // VFADD V8.D2, V8.D2, V13.D2
-	FMOVQ   1088(R24), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R25
-	CBNZ    R25, again186
-enough187:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough189
-again188:
-	WORD    $0x6e67dd0d // VFMUL V7.D2, V8.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V7.D2, V8.D2, V14.D2
-	VFMLA   V11.D2, V8.D2, V14.D2
-	VFMLA   V7.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again188
-enough189:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V8.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V8.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V8.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R21), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VMOV    V8.B16, V11.B16
-	FMOVQ   32(R5), F12
-	FMOVQ   32(R7), F14
-	VBSL    V12.B16, V14.B16, V11.B16
-	WORD    $0x6e6bdce7 // VFMUL V11.D2, V7.D2, V7.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   96(R1), F7
-	FMOVQ   96(R21), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	WORD    $0x4ee5d4e8 // VFSUB V5.D2, V7.D2, V8.D2
-	WORD    $0x4ee7d50b // VFSUB V7.D2, V8.D2, V11.D2
-	WORD    $0x4eebd50c // VFSUB V11.D2, V8.D2, V12.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4e65d56b // VFADD V5.D2, V11.D2, V11.D2
-	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x4ee6d58c // VFSUB V6.D2, V12.D2, V12.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   640(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ee8e56e // VFCMGT V8.D2, V11.D2, V14.D2
-	WORD    $0x4e6cd507 // VFADD V12.D2, V8.D2, V7.D2
-	WORD    $0x4e6e1ce7 // VBIC V14.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6e1d6b // VBIC V14.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ee8e48b // VFCMGT V8.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   672(R24), F11
-	VFMLA   V11.D2, V8.D2, V9.D2
-	FMOVQ   (R24), F14
-	WORD    $0x4eeed52b // VFSUB V14.D2, V9.D2, V11.D2
-	FMOVQ   704(R24), F14
-	VFMLA   V14.D2, V11.D2, V8.D2
-	FMOVQ   736(R24), F14
-	VFMLA   V14.D2, V11.D2, V8.D2
-	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   96(R24), F15
-	WORD    $0x4e6fd50c // VFADD V15.D2, V8.D2, V12.D2
-	FMOVQ   96(R24), F15
-	WORD    $0x4eefd58e // VFSUB V15.D2, V12.D2, V14.D2
-	WORD    $0x4eeed50e // VFSUB V14.D2, V8.D2, V14.D2
-	FMOVQ   768(R24), F15
-	FMOVQ   800(R24), F16
-	FMOVQ   832(R24), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   864(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   896(R24), F16
-	VFMLA   V11.D2, V17.D2, V16.D2
-	FMOVQ   928(R24), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   960(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   992(R24), F16
-	VFMLA   V11.D2, V17.D2, V16.D2
-	FMOVQ   1024(R24), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   1056(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	VFMLA   V8.D2, V17.D2, V15.D2
-	VFMLA   V15.D2, V11.D2, V14.D2
-	WORD    $0x4e6ed58f // VFADD V14.D2, V12.D2, V15.D2
-	WORD    $0x4eecd5ec // VFSUB V12.D2, V15.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddef // VFMUL V9.D2, V15.D2, V15.D2
-	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	VMOV    V15.B16, V8.B16
-	VMOV    V15.B16, V9.B16
-	FMOVQ   96(R24), F18
-	WORD    $0x4e72f50b // VFMAX V18.D2, V8.D2, V11.D2
-	WORD    $0x4ef2f510 // VFMIN V18.D2, V8.D2, V16.D2
-	WORD    $0x4e72f52c // VFMAX V18.D2, V9.D2, V12.D2
-	WORD    $0x4ef2f531 // VFMIN V18.D2, V9.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d576 // VFADD V16.D2, V11.D2, V22.D2
-	WORD    $0x4eebd6cb // VFSUB V11.D2, V22.D2, V11.D2
-	WORD    $0x4eebd610 // VFSUB V11.D2, V16.D2, V16.D2
-	FMOVQ   96(R24), F23
-	WORD    $0x6e76feeb // VFDIV V22.D2, V23.D2, V11.D2
-	WORD    $0x6e6bde10 // VFMUL V11.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F23
-	VADD    V23.D2, V22.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R24), F23
-	VORR    V23.B16, V18.B16, V18.B16
-	FMOVQ   256(R24), F23
-	WORD    $0x4ef7d652 // VFSUB V23.D2, V18.D2, V18.D2
-	FMOVQ   128(R24), F23
-	VAND    V23.B16, V20.B16, V20.B16
-	FMOVQ   160(R24), F23
-	VADD    V23.D2, V20.D2, V20.D2
-	FMOVQ   96(R24), F23
-	WORD    $0x4ef7d694 // VFSUB V23.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V22.D2
-	VBIF    V22.B16, V8.B16, V20.B16
-	VAND    V22.B16, V16.B16, V16.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e71d588 // VFADD V17.D2, V12.D2, V8.D2
-	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
-	WORD    $0x4eecd631 // VFSUB V12.D2, V17.D2, V17.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x6e68fecc // VFDIV V8.D2, V22.D2, V12.D2
-	WORD    $0x6e6cde31 // VFMUL V12.D2, V17.D2, V17.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F22
-	VADD    V22.D2, V8.D2, V21.D2
-	VUSHR   $52, V21.D2, V19.D2
-	FMOVQ   224(R24), F22
-	VORR    V22.B16, V19.B16, V19.B16
-	FMOVQ   256(R24), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	FMOVQ   128(R24), F22
-	VAND    V22.B16, V21.B16, V21.B16
-	FMOVQ   160(R24), F22
-	VADD    V22.D2, V21.D2, V21.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V19.D2, V19.D2, V8.D2
-	VBIF    V8.B16, V9.B16, V21.B16
-	VAND    V8.B16, V17.B16, V17.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R24), F22
-	WORD    $0x4e76d688 // VFADD V22.D2, V20.D2, V8.D2
-	WORD    $0x6e68fe88 // VFDIV V8.D2, V20.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   512(R24), F22
-	WORD    $0x4e76d6a9 // VFADD V22.D2, V21.D2, V9.D2
-	WORD    $0x6e69fea9 // VFDIV V9.D2, V21.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R24), F22
-	FLDPQ   288(R24), (F23, F24)
-	VFMLA   V11.D2, V22.D2, V23.D2
-	VFMLA   V12.D2, V22.D2, V24.D2
-	FLDPQ   320(R24), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	FLDPQ   352(R24), (F23, F24)
-	VFMLA   V11.D2, V25.D2, V23.D2
-	VFMLA   V12.D2, V26.D2, V24.D2
-	FLDPQ   384(R24), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	FLDPQ   416(R24), (F23, F24)
-	VFMLA   V11.D2, V25.D2, V23.D2
-	VFMLA   V12.D2, V26.D2, V24.D2
-	FLDPQ   448(R24), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R24), F24
-	WORD    $0x6e78de96 // VFMUL V24.D2, V20.D2, V22.D2
-	WORD    $0x6e74ded6 // VFMUL V20.D2, V22.D2, V22.D2
-	VMOV    V22.B16, V23.B16
-	VFMLA   V11.D2, V25.D2, V23.D2
-	FMOVQ   576(R24), F24
-	VFMLA   V24.D2, V18.D2, V16.D2
-	VFMLA   V23.D2, V8.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d6d6 // VFSUB V16.D2, V22.D2, V22.D2
-	WORD    $0x4ef6d694 // VFSUB V22.D2, V20.D2, V20.D2
-	FMOVQ   608(R24), F24
-	VFMLA   V24.D2, V18.D2, V20.D2
-	FMOVQ   544(R24), F16
-	WORD    $0x6e70dea8 // VFMUL V16.D2, V21.D2, V8.D2
-	WORD    $0x6e75dd08 // VFMUL V21.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLA   V12.D2, V26.D2, V11.D2
-	FMOVQ   576(R24), F16
-	VFMLA   V16.D2, V19.D2, V17.D2
-	VFMLA   V11.D2, V9.D2, V17.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef1d508 // VFSUB V17.D2, V8.D2, V8.D2
-	WORD    $0x4ee8d6b5 // VFSUB V8.D2, V21.D2, V21.D2
-	FMOVQ   608(R24), F16
-	VFMLA   V16.D2, V19.D2, V21.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x4e6cd5e8 // VFADD V12.D2, V15.D2, V8.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x6e68fd89 // VFDIV V8.D2, V12.D2, V9.D2
-	FMOVQ   96(R24), F16
-	WORD    $0x4ef0d50b // VFSUB V16.D2, V8.D2, V11.D2
-	WORD    $0x4eebd5eb // VFSUB V11.D2, V15.D2, V11.D2
-	WORD    $0x4e6ed56b // VFADD V14.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V14.D2, V9.D2, V20.D2
-	WORD    $0x4e74d4f4 // VFADD V20.D2, V7.D2, V20.D2
-	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   96(R24), F11
-	WORD    $0x4e67e508 // VFCMEQ V7.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V8.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V14.B16, V8.B16, V8.B16
-	WORD    $0x6e69de07 // VFMUL V9.D2, V16.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.D2, V16.D2, V11.D2
-	VFMLS   V12.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V9.D2, V11.D2
-	WORD    $0x6e74de31 // VFMUL V20.D2, V17.D2, V17.D2
-	VFMLA   V2.D2, V17.D2, V16.D2
-	WORD    $0x6e70dd31 // VFMUL V16.D2, V9.D2, V17.D2
-	WORD    $0x6e6cde2c // VFMUL V12.D2, V17.D2, V12.D2
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough191
-again190:
-	WORD    $0x6ee1f8e8 // VFSQRT V7.D2, V8.D2
-	VMOV    V7.B16, V14.B16
-	VFMLS   V8.D2, V8.D2, V14.D2
-	WORD    $0x4eeed569 // VFSUB V14.D2, V11.D2, V9.D2
-	WORD    $0x4e68d50e // VFADD V8.D2, V8.D2, V14.D2
-	FMOVQ   1088(R24), F15
-	WORD    $0x4e6ff5ce // VFMAX V15.D2, V14.D2, V14.D2
-	WORD    $0x6e6efd29 // VFDIV V14.D2, V9.D2, V9.D2
-	SUB     $1, R25
-	CBNZ    R25, again190
-enough191:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough193
-again192:
-	WORD    $0x6e67dd0e // VFMUL V7.D2, V8.D2, V14.D2
-	VMOV    V14.B16, V15.B16
-	VFMLS   V7.D2, V8.D2, V15.D2
-	VFMLA   V11.D2, V8.D2, V15.D2
-	VFMLA   V7.D2, V9.D2, V15.D2
-	VMOV    V15.B16, V9.B16
-	VMOV    V14.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again192
-enough193:
-	WORD    $0x6e74dd2e // VFMUL V20.D2, V9.D2, V14.D2
-	WORD    $0x6ee0f9ce // VFNEG V14.D2, V14.D2
-	VFMLA   V20.D2, V8.D2, V14.D2
-	WORD    $0x6e71dd29 // VFMUL V17.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V8.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V17.D2, V8.D2, V9.D2
-	VMOV    V3.B16, V7.B16
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e67f508 // VFMAX V7.D2, V8.D2, V8.D2
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
 	FMOVQ   96(R21), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VMOV    V8.B16, V11.B16
-	FMOVQ   96(R5), F12
-	FMOVQ   96(R7), F15
-	VBSL    V12.B16, V15.B16, V11.B16
-	WORD    $0x6e6bdce7 // VFMUL V11.D2, V7.D2, V7.D2
-	WORD    $0x6e6bddce // VFMUL V11.D2, V14.D2, V14.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 96(R3)
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
-	FLDPQ   64(R13), (F7, F8)
-	WORD    $0x4e6df4e9 // VFMAX V13.D2, V7.D2, V9.D2
-	WORD    $0x4eedf4ed // VFMIN V13.D2, V7.D2, V13.D2
-	WORD    $0x4e6dd527 // VFADD V13.D2, V9.D2, V7.D2
-	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
-	WORD    $0x4ee9d5ad // VFSUB V9.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd508 // VFADD V13.D2, V8.D2, V8.D2
-	FSTPQ   (F7, F8), 64(R13)
+	WORD    $0x4eebd4e9 // VFSUB V11.D2, V7.D2, V9.D2
+	FMOVQ   160(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	FMOVQ   192(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	WORD    $0x6e68dd09 // VFMUL V8.D2, V8.D2, V9.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4e6dd50b // VFADD V13.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4eedd56c // VFSUB V13.D2, V11.D2, V12.D2
+	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   352(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   384(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   416(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   448(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   480(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   512(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   544(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	VFMLA   V8.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V9.D2, V12.D2
+	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
+	VSHL    $52, V7.D2, V7.D2
+	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x6e67dd8c // VFMUL V7.D2, V12.D2, V12.D2
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	FMOVQ   576(R21), F7
+	FMOVQ   608(R21), F8
+	VFMLA   V7.D2, V13.D2, V8.D2
+	FMOVQ   576(R21), F7
+	WORD    $0x6e67e5a7 // VFCMGE V7.D2, V13.D2, V7.D2
+	FMOVQ   640(R21), F9
+	FMOVQ   672(R21), F11
+	VAND    V7.B16, V9.B16, V9.B16
+	VAND    V7.B16, V11.B16, V11.B16
+	VBSL    V13.B16, V8.B16, V7.B16
+	FMOVQ   704(R21), F15
+	WORD    $0x4e6fd4e8 // VFADD V15.D2, V7.D2, V8.D2
+	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
+	WORD    $0x6e68dd0e // VFMUL V8.D2, V8.D2, V14.D2
+	FMOVQ   736(R21), F15
+	FMOVQ   768(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   800(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   832(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   864(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   896(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   928(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   960(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   576(R21), F15
+	WORD    $0x6e6fdcef // VFMUL V15.D2, V7.D2, V15.D2
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V15.B16, V17.B16
+	VFMLA   V14.D2, V16.D2, V17.D2
+	VFMLA   V17.D2, V8.D2, V11.D2
+	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
+	WORD    $0x4eefd4e7 // VFSUB V15.D2, V7.D2, V7.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a9 // VFADD V8.D2, V13.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50b // VFSUB V9.D2, V8.D2, V11.D2
+	VFMLS   V9.D2, V13.D2, V11.D2
+	VFMLS   V9.D2, V12.D2, V11.D2
+	VFMLA   V12.D2, V9.D2, V7.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e66f508 // VFMAX V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d507 // VFADD V7.D2, V8.D2, V7.D2
+	WORD    $0x6e69dda8 // VFMUL V9.D2, V13.D2, V8.D2
+	WORD    $0x6ee0f90e // VFNEG V8.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V14.D2
+	VFMLA   V9.D2, V12.D2, V14.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ee6e58c // VFCMGT V6.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VAND    V14.B16, V12.B16, V14.B16
+	VBSL    V9.B16, V8.B16, V12.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	VFMLA   V11.D2, V12.D2, V14.D2
+	WORD    $0x4e6ed586 // VFADD V14.D2, V12.D2, V6.D2
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less235
+	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less236
+	FMOVQ   (R4), F8
+less236:
+less235:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough238
+again237:
+	WORD    $0x6e6edd09 // VFMUL V14.D2, V8.D2, V9.D2
+	VFMLA   V12.D2, V8.D2, V9.D2
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again237
+enough238:
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.D2, V13.D2, V6.D2
+	WORD    $0x6e67dd07 // VFMUL V7.D2, V8.D2, V7.D2
+	WORD    $0x6e66dd06 // VFMUL V6.D2, V8.D2, V6.D2
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	FMOVQ   F6, (R3)
+	FMOVQ   64(R15), F6
+	VCMTST  V6.D2, V1.D2, V8.D2
+	VCMTST  V6.D2, V0.D2, V9.D2
+	VMOV    V9.B16, V6.B16
+	FMOVQ   64(R1), F10
+	FMOVQ   (R21), F11
+	VBSL    V11.B16, V10.B16, V6.B16
+	VMOV    V8.B16, V10.B16
+	VSHL    $63, V10.D2, V10.D2
+	VEOR    V10.B16, V3.B16, V11.B16
+	VAND    V9.B16, V11.B16, V11.B16
+	VEOR    V10.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F9
+	VORR    V9.B16, V6.B16, V9.B16
+	FMOVQ   64(R21), F8
+	WORD    $0x4e68f529 // VFMAX V8.D2, V9.D2, V9.D2
+	FMOVQ   96(R21), F8
+	FMOVQ   128(R21), F10
+	VFMLA   V10.D2, V9.D2, V8.D2
+	FMOVQ   96(R21), F12
+	WORD    $0x4eecd50a // VFSUB V12.D2, V8.D2, V10.D2
+	FMOVQ   160(R21), F12
+	VFMLA   V12.D2, V10.D2, V9.D2
+	FMOVQ   192(R21), F12
+	VFMLA   V12.D2, V10.D2, V9.D2
+	WORD    $0x6e69dd2a // VFMUL V9.D2, V9.D2, V10.D2
+	FMOVQ   224(R21), F14
+	WORD    $0x4e6ed52c // VFADD V14.D2, V9.D2, V12.D2
+	FMOVQ   224(R21), F14
+	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
+	WORD    $0x4eedd52d // VFSUB V13.D2, V9.D2, V13.D2
+	FMOVQ   256(R21), F14
+	FMOVQ   288(R21), F15
+	FMOVQ   320(R21), F16
+	VFMLA   V10.D2, V14.D2, V16.D2
+	FMOVQ   352(R21), F14
+	VFMLA   V10.D2, V15.D2, V14.D2
+	FMOVQ   384(R21), F15
+	VFMLA   V10.D2, V16.D2, V15.D2
+	FMOVQ   416(R21), F16
+	VFMLA   V10.D2, V14.D2, V16.D2
+	FMOVQ   448(R21), F14
+	VFMLA   V10.D2, V15.D2, V14.D2
+	FMOVQ   480(R21), F15
+	VFMLA   V10.D2, V16.D2, V15.D2
+	FMOVQ   512(R21), F16
+	VFMLA   V10.D2, V14.D2, V16.D2
+	FMOVQ   544(R21), F14
+	VFMLA   V10.D2, V15.D2, V14.D2
+	VFMLA   V9.D2, V16.D2, V14.D2
+	VFMLA   V14.D2, V10.D2, V13.D2
+	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
+	VSHL    $52, V8.D2, V8.D2
+	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
+	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddad // VFMUL V8.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddce // VFMUL V8.D2, V14.D2, V14.D2
+	FMOVQ   576(R21), F8
+	FMOVQ   608(R21), F9
+	VFMLA   V8.D2, V14.D2, V9.D2
+	FMOVQ   576(R21), F8
+	WORD    $0x6e68e5c8 // VFCMGE V8.D2, V14.D2, V8.D2
+	FMOVQ   640(R21), F10
+	FMOVQ   672(R21), F12
+	VAND    V8.B16, V10.B16, V10.B16
+	VAND    V8.B16, V12.B16, V12.B16
+	VBSL    V14.B16, V9.B16, V8.B16
+	FMOVQ   704(R21), F16
+	WORD    $0x4e70d509 // VFADD V16.D2, V8.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x6e69dd2f // VFMUL V9.D2, V9.D2, V15.D2
+	FMOVQ   736(R21), F16
+	FMOVQ   768(R21), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   800(R21), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   832(R21), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   864(R21), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   896(R21), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   928(R21), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   960(R21), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   576(R21), F16
+	WORD    $0x6e70dd10 // VFMUL V16.D2, V8.D2, V16.D2
+	WORD    $0x6e68de10 // VFMUL V8.D2, V16.D2, V16.D2
+	VMOV    V16.B16, V18.B16
+	VFMLA   V15.D2, V17.D2, V18.D2
+	VFMLA   V18.D2, V9.D2, V12.D2
+	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
+	WORD    $0x4ef0d508 // VFSUB V16.D2, V8.D2, V8.D2
+	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
+	FMOVQ   224(R21), F9
+	WORD    $0x4e69d5ca // VFADD V9.D2, V14.D2, V10.D2
+	WORD    $0x6e6afd2a // VFDIV V10.D2, V9.D2, V10.D2
+	WORD    $0x4eead52c // VFSUB V10.D2, V9.D2, V12.D2
+	VFMLS   V10.D2, V14.D2, V12.D2
+	VFMLS   V10.D2, V13.D2, V12.D2
+	VFMLA   V13.D2, V10.D2, V8.D2
+	VEOR    V9.B16, V9.B16, V9.B16
+	WORD    $0x4e66f529 // VFMAX V6.D2, V9.D2, V9.D2
+	WORD    $0x4e68d528 // VFADD V8.D2, V9.D2, V8.D2
+	WORD    $0x6e6addc9 // VFMUL V10.D2, V14.D2, V9.D2
+	WORD    $0x6ee0f92f // VFNEG V9.D2, V15.D2
+	VFMLA   V10.D2, V14.D2, V15.D2
+	VFMLA   V10.D2, V13.D2, V15.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x6ee6e5ad // VFCMGT V6.D2, V13.D2, V13.D2
+	VMOV    V13.B16, V14.B16
+	VAND    V15.B16, V13.B16, V15.B16
+	VBSL    V10.B16, V9.B16, V13.B16
+	VBSL    V9.B16, V10.B16, V14.B16
+	VFMLA   V12.D2, V13.D2, V15.D2
+	WORD    $0x4e6fd5a6 // VFADD V15.D2, V13.D2, V6.D2
+	VMOV    V6.B16, V9.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less239
+	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less240
+	FMOVQ   64(R4), F9
+less240:
+less239:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough242
+again241:
+	WORD    $0x6e6fdd2a // VFMUL V15.D2, V9.D2, V10.D2
+	VFMLA   V13.D2, V9.D2, V10.D2
+	VMOV    V10.B16, V9.B16
+	SUB     $1, R24
+	CBNZ    R24, again241
+enough242:
+	WORD    $0x6e68ddce // VFMUL V8.D2, V14.D2, V14.D2
+	VMOV    V2.B16, V10.B16
+	VFMLA   V10.D2, V14.D2, V6.D2
+	WORD    $0x6e68dd28 // VFMUL V8.D2, V9.D2, V8.D2
+	WORD    $0x6e66dd26 // VFMUL V6.D2, V9.D2, V6.D2
+	WORD    $0x6e6bdcc6 // VFMUL V11.D2, V6.D2, V6.D2
+	FMOVQ   F6, 64(R3)
+	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
+	FLDPQ   (R10), (F6, F8)
+	WORD    $0x4e67f4c9 // VFMAX V7.D2, V6.D2, V9.D2
+	WORD    $0x4ee7f4c7 // VFMIN V7.D2, V6.D2, V7.D2
+	WORD    $0x4e67d526 // VFADD V7.D2, V9.D2, V6.D2
+	WORD    $0x4ee9d4c9 // VFSUB V9.D2, V6.D2, V9.D2
+	WORD    $0x4ee9d4e7 // VFSUB V9.D2, V7.D2, V7.D2
+	WORD    $0x4e67d508 // VFADD V7.D2, V8.D2, V8.D2
+	FSTPQ   (F6, F8), (R10)
+	FMOVQ   32(R15), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e67f508 // VFMAX V7.D2, V8.D2, V8.D2
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   96(R21), F11
+	WORD    $0x4eebd4e9 // VFSUB V11.D2, V7.D2, V9.D2
+	FMOVQ   160(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	FMOVQ   192(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	WORD    $0x6e68dd09 // VFMUL V8.D2, V8.D2, V9.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4e6dd50b // VFADD V13.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4eedd56c // VFSUB V13.D2, V11.D2, V12.D2
+	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   352(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   384(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   416(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   448(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   480(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   512(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   544(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	VFMLA   V8.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V9.D2, V12.D2
+	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
+	VSHL    $52, V7.D2, V7.D2
+	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x6e67dd8c // VFMUL V7.D2, V12.D2, V12.D2
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	FMOVQ   576(R21), F7
+	FMOVQ   608(R21), F8
+	VFMLA   V7.D2, V13.D2, V8.D2
+	FMOVQ   576(R21), F7
+	WORD    $0x6e67e5a7 // VFCMGE V7.D2, V13.D2, V7.D2
+	FMOVQ   640(R21), F9
+	FMOVQ   672(R21), F11
+	VAND    V7.B16, V9.B16, V9.B16
+	VAND    V7.B16, V11.B16, V11.B16
+	VBSL    V13.B16, V8.B16, V7.B16
+	FMOVQ   704(R21), F15
+	WORD    $0x4e6fd4e8 // VFADD V15.D2, V7.D2, V8.D2
+	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
+	WORD    $0x6e68dd0e // VFMUL V8.D2, V8.D2, V14.D2
+	FMOVQ   736(R21), F15
+	FMOVQ   768(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   800(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   832(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   864(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   896(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   928(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   960(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   576(R21), F15
+	WORD    $0x6e6fdcef // VFMUL V15.D2, V7.D2, V15.D2
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V15.B16, V17.B16
+	VFMLA   V14.D2, V16.D2, V17.D2
+	VFMLA   V17.D2, V8.D2, V11.D2
+	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
+	WORD    $0x4eefd4e7 // VFSUB V15.D2, V7.D2, V7.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a9 // VFADD V8.D2, V13.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50b // VFSUB V9.D2, V8.D2, V11.D2
+	VFMLS   V9.D2, V13.D2, V11.D2
+	VFMLS   V9.D2, V12.D2, V11.D2
+	VFMLA   V12.D2, V9.D2, V7.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e66f508 // VFMAX V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d507 // VFADD V7.D2, V8.D2, V7.D2
+	WORD    $0x6e69dda8 // VFMUL V9.D2, V13.D2, V8.D2
+	WORD    $0x6ee0f90e // VFNEG V8.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V14.D2
+	VFMLA   V9.D2, V12.D2, V14.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ee6e58c // VFCMGT V6.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VAND    V14.B16, V12.B16, V14.B16
+	VBSL    V9.B16, V8.B16, V12.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	VFMLA   V11.D2, V12.D2, V14.D2
+	WORD    $0x4e6ed586 // VFADD V14.D2, V12.D2, V6.D2
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less243
+	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less244
+	FMOVQ   32(R4), F8
+less244:
+less243:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough246
+again245:
+	WORD    $0x6e6edd09 // VFMUL V14.D2, V8.D2, V9.D2
+	VFMLA   V12.D2, V8.D2, V9.D2
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again245
+enough246:
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.D2, V13.D2, V6.D2
+	WORD    $0x6e67dd07 // VFMUL V7.D2, V8.D2, V7.D2
+	WORD    $0x6e66dd06 // VFMUL V6.D2, V8.D2, V6.D2
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	FMOVQ   F6, 32(R3)
+	FMOVQ   96(R15), F6
+	VCMTST  V6.D2, V1.D2, V8.D2
+	VCMTST  V6.D2, V0.D2, V9.D2
+	VMOV    V9.B16, V6.B16
+	FMOVQ   96(R1), F10
+	FMOVQ   (R21), F11
+	VBSL    V11.B16, V10.B16, V6.B16
+	VMOV    V8.B16, V10.B16
+	VSHL    $63, V10.D2, V10.D2
+	VEOR    V10.B16, V3.B16, V11.B16
+	VAND    V9.B16, V11.B16, V11.B16
+	VEOR    V10.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F9
+	VORR    V9.B16, V6.B16, V9.B16
+	FMOVQ   64(R21), F8
+	WORD    $0x4e68f529 // VFMAX V8.D2, V9.D2, V9.D2
+	FMOVQ   96(R21), F8
+	FMOVQ   128(R21), F10
+	VFMLA   V10.D2, V9.D2, V8.D2
+	FMOVQ   96(R21), F12
+	WORD    $0x4eecd50a // VFSUB V12.D2, V8.D2, V10.D2
+	FMOVQ   160(R21), F12
+	VFMLA   V12.D2, V10.D2, V9.D2
+	FMOVQ   192(R21), F12
+	VFMLA   V12.D2, V10.D2, V9.D2
+	WORD    $0x6e69dd2a // VFMUL V9.D2, V9.D2, V10.D2
+	FMOVQ   224(R21), F14
+	WORD    $0x4e6ed52c // VFADD V14.D2, V9.D2, V12.D2
+	FMOVQ   224(R21), F14
+	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
+	WORD    $0x4eedd52d // VFSUB V13.D2, V9.D2, V13.D2
+	FMOVQ   256(R21), F14
+	FMOVQ   288(R21), F15
+	FMOVQ   320(R21), F16
+	VFMLA   V10.D2, V14.D2, V16.D2
+	FMOVQ   352(R21), F14
+	VFMLA   V10.D2, V15.D2, V14.D2
+	FMOVQ   384(R21), F15
+	VFMLA   V10.D2, V16.D2, V15.D2
+	FMOVQ   416(R21), F16
+	VFMLA   V10.D2, V14.D2, V16.D2
+	FMOVQ   448(R21), F14
+	VFMLA   V10.D2, V15.D2, V14.D2
+	FMOVQ   480(R21), F15
+	VFMLA   V10.D2, V16.D2, V15.D2
+	FMOVQ   512(R21), F16
+	VFMLA   V10.D2, V14.D2, V16.D2
+	FMOVQ   544(R21), F14
+	VFMLA   V10.D2, V15.D2, V14.D2
+	VFMLA   V9.D2, V16.D2, V14.D2
+	VFMLA   V14.D2, V10.D2, V13.D2
+	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
+	VSHL    $52, V8.D2, V8.D2
+	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
+	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddad // VFMUL V8.D2, V13.D2, V13.D2
+	WORD    $0x6e68ddce // VFMUL V8.D2, V14.D2, V14.D2
+	FMOVQ   576(R21), F8
+	FMOVQ   608(R21), F9
+	VFMLA   V8.D2, V14.D2, V9.D2
+	FMOVQ   576(R21), F8
+	WORD    $0x6e68e5c8 // VFCMGE V8.D2, V14.D2, V8.D2
+	FMOVQ   640(R21), F10
+	FMOVQ   672(R21), F12
+	VAND    V8.B16, V10.B16, V10.B16
+	VAND    V8.B16, V12.B16, V12.B16
+	VBSL    V14.B16, V9.B16, V8.B16
+	FMOVQ   704(R21), F16
+	WORD    $0x4e70d509 // VFADD V16.D2, V8.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x6e69dd2f // VFMUL V9.D2, V9.D2, V15.D2
+	FMOVQ   736(R21), F16
+	FMOVQ   768(R21), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   800(R21), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   832(R21), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   864(R21), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   896(R21), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   928(R21), F16
+	VFMLA   V15.D2, V17.D2, V16.D2
+	FMOVQ   960(R21), F17
+	VFMLA   V15.D2, V16.D2, V17.D2
+	FMOVQ   576(R21), F16
+	WORD    $0x6e70dd10 // VFMUL V16.D2, V8.D2, V16.D2
+	WORD    $0x6e68de10 // VFMUL V8.D2, V16.D2, V16.D2
+	VMOV    V16.B16, V18.B16
+	VFMLA   V15.D2, V17.D2, V18.D2
+	VFMLA   V18.D2, V9.D2, V12.D2
+	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
+	WORD    $0x4ef0d508 // VFSUB V16.D2, V8.D2, V8.D2
+	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
+	FMOVQ   224(R21), F9
+	WORD    $0x4e69d5ca // VFADD V9.D2, V14.D2, V10.D2
+	WORD    $0x6e6afd2a // VFDIV V10.D2, V9.D2, V10.D2
+	WORD    $0x4eead52c // VFSUB V10.D2, V9.D2, V12.D2
+	VFMLS   V10.D2, V14.D2, V12.D2
+	VFMLS   V10.D2, V13.D2, V12.D2
+	VFMLA   V13.D2, V10.D2, V8.D2
+	VEOR    V9.B16, V9.B16, V9.B16
+	WORD    $0x4e66f529 // VFMAX V6.D2, V9.D2, V9.D2
+	WORD    $0x4e68d528 // VFADD V8.D2, V9.D2, V8.D2
+	WORD    $0x6e6addc9 // VFMUL V10.D2, V14.D2, V9.D2
+	WORD    $0x6ee0f92f // VFNEG V9.D2, V15.D2
+	VFMLA   V10.D2, V14.D2, V15.D2
+	VFMLA   V10.D2, V13.D2, V15.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x6ee6e5ad // VFCMGT V6.D2, V13.D2, V13.D2
+	VMOV    V13.B16, V14.B16
+	VAND    V15.B16, V13.B16, V15.B16
+	VBSL    V10.B16, V9.B16, V13.B16
+	VBSL    V9.B16, V10.B16, V14.B16
+	VFMLA   V12.D2, V13.D2, V15.D2
+	WORD    $0x4e6fd5a6 // VFADD V15.D2, V13.D2, V6.D2
+	VMOV    V6.B16, V9.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less247
+	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less248
+	FMOVQ   96(R4), F9
+less248:
+less247:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough250
+again249:
+	WORD    $0x6e6fdd2a // VFMUL V15.D2, V9.D2, V10.D2
+	VFMLA   V13.D2, V9.D2, V10.D2
+	VMOV    V10.B16, V9.B16
+	SUB     $1, R24
+	CBNZ    R24, again249
+enough250:
+	WORD    $0x6e68ddce // VFMUL V8.D2, V14.D2, V14.D2
+	VMOV    V2.B16, V10.B16
+	VFMLA   V10.D2, V14.D2, V6.D2
+	WORD    $0x6e68dd28 // VFMUL V8.D2, V9.D2, V8.D2
+	WORD    $0x6e66dd26 // VFMUL V6.D2, V9.D2, V6.D2
+	WORD    $0x6e6bdcc6 // VFMUL V11.D2, V6.D2, V6.D2
+	FMOVQ   F6, 96(R3)
+	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
+	FLDPQ   64(R10), (F6, F8)
+	WORD    $0x4e67f4c9 // VFMAX V7.D2, V6.D2, V9.D2
+	WORD    $0x4ee7f4c7 // VFMIN V7.D2, V6.D2, V7.D2
+	WORD    $0x4e67d526 // VFADD V7.D2, V9.D2, V6.D2
+	WORD    $0x4ee9d4c9 // VFSUB V9.D2, V6.D2, V9.D2
+	WORD    $0x4ee9d4e7 // VFSUB V9.D2, V7.D2, V7.D2
+	WORD    $0x4e67d508 // VFADD V7.D2, V8.D2, V8.D2
+	FSTPQ   (F6, F8), 64(R10)
 	ADD     $16, R1
 	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R7
-	ADD     $16, R21
-	ADD     $32, R13
-	SUB     $1, R9
-	TBNZ    $0, R9, half177
-	SUB     $32, R21
-	SUB     $64, R13
+	ADD     $16, R4
+	ADD     $16, R15
+	ADD     $32, R10
+	SUB     $1, R6
+	TBNZ    $0, R6, half234
+	SUB     $32, R15
+	SUB     $64, R10
 	ADD     $96, R1
 	ADD     $96, R3
-	ADD     $96, R5
-	ADD     $96, R7
-	TBZ     $63, R9, group173
+	ADD     $96, R4
+	TBZ     $63, R6, group230
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R9, copied175
-rest174:
-	CBZ     R11, done176
-	ADD     $0, R10, R25
-	TBZ     $6, R11, skip194
-	VLD1.P  64(R1), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R25)
-skip194:
-	TBZ     $5, R11, skip195
-	VLD1.P  32(R1), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R25)
-skip195:
-	TBZ     $4, R11, skip196
-	VLD1.P  16(R1), [V7.B16]
-	VST1.P  [V7.B16], 16(R25)
-skip196:
-	TBZ     $3, R11, skip197
-	FMOVD.P 8(R1), F7
-	FMOVD.P F7, 8(R25)
-skip197:
-	ADD     $0, R10, R1
-	MOVD    R10, R3
-	MOVD    $-2, R9
-	CMP     $64, R11
-	BLS     short198
-	B       group173
-short198:
-	VLD1R.P 2(R15), [V0.H8]
-	VLD1R.P 2(R20), [V1.H8]
+	TBZ     $1, R6, copied232
+rest231:
+	CBZ     R8, done233
+	ADD     $0, R7, R24
+	TBZ     $6, R8, skip251
+	VLD1.P  64(R1), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R24)
+skip251:
+	TBZ     $5, R8, skip252
+	VLD1.P  32(R1), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R24)
+skip252:
+	TBZ     $4, R8, skip253
+	VLD1.P  16(R1), [V6.B16]
+	VST1.P  [V6.B16], 16(R24)
+skip253:
+	TBZ     $3, R8, skip254
+	FMOVD.P 8(R1), F6
+	FMOVD.P F6, 8(R24)
+skip254:
+	ADD     $0, R7, R1
+	MOVD    R7, R3
+	MOVD    $-2, R6
+	CMP     $64, R8
+	BLS     short255
+	B       group230
+short255:
+	VLD1R.P 2(R12), [V0.H8]
+	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half199:
-	FMOVQ   (R1), F7
-	FMOVQ   (R21), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	WORD    $0x4ee5d4e8 // VFSUB V5.D2, V7.D2, V8.D2
-	WORD    $0x4ee7d50b // VFSUB V7.D2, V8.D2, V11.D2
-	WORD    $0x4eebd50c // VFSUB V11.D2, V8.D2, V12.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4e65d56b // VFADD V5.D2, V11.D2, V11.D2
-	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x4ee6d58c // VFSUB V6.D2, V12.D2, V12.D2
+half256:
+	FMOVQ   (R15), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   (R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
 	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   640(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ee8e56d // VFCMGT V8.D2, V11.D2, V13.D2
-	WORD    $0x4e6cd507 // VFADD V12.D2, V8.D2, V7.D2
-	WORD    $0x4e6d1ce7 // VBIC V13.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6d1d6b // VBIC V13.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ee8e48b // VFCMGT V8.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   672(R24), F11
-	VFMLA   V11.D2, V8.D2, V9.D2
-	FMOVQ   (R24), F13
-	WORD    $0x4eedd52b // VFSUB V13.D2, V9.D2, V11.D2
-	FMOVQ   704(R24), F13
-	VFMLA   V13.D2, V11.D2, V8.D2
-	FMOVQ   736(R24), F13
-	VFMLA   V13.D2, V11.D2, V8.D2
-	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   96(R24), F14
-	WORD    $0x4e6ed50c // VFADD V14.D2, V8.D2, V12.D2
-	FMOVQ   96(R24), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd50d // VFSUB V13.D2, V8.D2, V13.D2
-	FMOVQ   768(R24), F14
-	FMOVQ   800(R24), F15
-	FMOVQ   832(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V8.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V8.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R24), F17
-	WORD    $0x4e71f50b // VFMAX V17.D2, V8.D2, V11.D2
-	WORD    $0x4ef1f50f // VFMIN V17.D2, V8.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R24), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R24), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R24), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R24), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V8.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d588 // VFADD V16.D2, V12.D2, V8.D2
-	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R24), F21
-	WORD    $0x6e68feac // VFDIV V8.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F21
-	VADD    V21.D2, V8.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R24), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R24), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R24), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R24), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R24), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V8.D2
-	VBIF    V8.B16, V9.B16, V20.B16
-	VAND    V8.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R24), F21
-	WORD    $0x4e75d668 // VFADD V21.D2, V19.D2, V8.D2
-	WORD    $0x6e68fe68 // VFDIV V8.D2, V19.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   512(R24), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R24), F21
-	FLDPQ   288(R24), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R24), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R24), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R24), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R24), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V8.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R24), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R24), F15
-	WORD    $0x6e6fde88 // VFMUL V15.D2, V20.D2, V8.D2
-	WORD    $0x6e74dd08 // VFMUL V20.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R24), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d508 // VFSUB V16.D2, V8.D2, V8.D2
-	WORD    $0x4ee8d694 // VFSUB V8.D2, V20.D2, V20.D2
-	FMOVQ   608(R24), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x4e6cd5c8 // VFADD V12.D2, V14.D2, V8.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x6e68fd89 // VFDIV V8.D2, V12.D2, V9.D2
-	FMOVQ   96(R24), F15
-	WORD    $0x4eefd50b // VFSUB V15.D2, V8.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d4f3 // VFADD V19.D2, V7.D2, V19.D2
-	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   96(R24), F11
-	WORD    $0x4e67e508 // VFCMEQ V7.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V8.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V8.B16, V8.B16
-	WORD    $0x6e69dde7 // VFMUL V9.D2, V15.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough201
-again200:
-	WORD    $0x6ee1f8e8 // VFSQRT V7.D2, V8.D2
-	VMOV    V7.B16, V13.B16
-	VFMLS   V8.D2, V8.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e68d50d // VFADD V8.D2, V8.D2, V13.D2
-	FMOVQ   1088(R24), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R25
-	CBNZ    R25, again200
-enough201:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough203
-again202:
-	WORD    $0x6e67dd0d // VFMUL V7.D2, V8.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V7.D2, V8.D2, V14.D2
-	VFMLA   V11.D2, V8.D2, V14.D2
-	VFMLA   V7.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again202
-enough203:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V8.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V8.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V8.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R21), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VMOV    V8.B16, V11.B16
-	FMOVQ   (R5), F12
-	FMOVQ   (R7), F14
-	VBSL    V12.B16, V14.B16, V11.B16
-	WORD    $0x6e6bdce7 // VFMUL V11.D2, V7.D2, V7.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FLDPQ   (R13), (F7, F8)
-	WORD    $0x4e6df4e9 // VFMAX V13.D2, V7.D2, V9.D2
-	WORD    $0x4eedf4ed // VFMIN V13.D2, V7.D2, V13.D2
-	WORD    $0x4e6dd527 // VFADD V13.D2, V9.D2, V7.D2
-	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
-	WORD    $0x4ee9d5ad // VFSUB V9.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd508 // VFADD V13.D2, V8.D2, V8.D2
-	FSTPQ   (F7, F8), (R13)
-	FMOVQ   32(R1), F7
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
 	FMOVQ   32(R21), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	WORD    $0x4ee5d4e8 // VFSUB V5.D2, V7.D2, V8.D2
-	WORD    $0x4ee7d50b // VFSUB V7.D2, V8.D2, V11.D2
-	WORD    $0x4eebd50c // VFSUB V11.D2, V8.D2, V12.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4e65d56b // VFADD V5.D2, V11.D2, V11.D2
-	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
-	WORD    $0x4ee6d58c // VFSUB V6.D2, V12.D2, V12.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V8.B16, V8.B16
-	VEOR    V9.B16, V12.B16, V12.B16
-	FMOVQ   640(R24), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ee8e56d // VFCMGT V8.D2, V11.D2, V13.D2
-	WORD    $0x4e6cd507 // VFADD V12.D2, V8.D2, V7.D2
-	WORD    $0x4e6d1ce7 // VBIC V13.B16, V7.B16, V7.B16
-	VMOV    V9.B16, V11.B16
-	WORD    $0x4e6d1d6b // VBIC V13.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V12.B16, V12.B16
-	VAND    V10.B16, V7.B16, V7.B16
-	VORR    V9.B16, V8.B16, V8.B16
-	WORD    $0x6ee8e48b // VFCMGT V8.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R24), F9
-	FMOVQ   672(R24), F11
-	VFMLA   V11.D2, V8.D2, V9.D2
-	FMOVQ   (R24), F13
-	WORD    $0x4eedd52b // VFSUB V13.D2, V9.D2, V11.D2
-	FMOVQ   704(R24), F13
-	VFMLA   V13.D2, V11.D2, V8.D2
-	FMOVQ   736(R24), F13
-	VFMLA   V13.D2, V11.D2, V8.D2
-	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   96(R24), F14
-	WORD    $0x4e6ed50c // VFADD V14.D2, V8.D2, V12.D2
-	FMOVQ   96(R24), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd50d // VFSUB V13.D2, V8.D2, V13.D2
-	FMOVQ   768(R24), F14
-	FMOVQ   800(R24), F15
-	FMOVQ   832(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R24), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R24), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R24), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V8.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V8.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R24), F17
-	WORD    $0x4e71f50b // VFMAX V17.D2, V8.D2, V11.D2
-	WORD    $0x4ef1f50f // VFMIN V17.D2, V8.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R24), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R24), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R24), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R24), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R24), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V8.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d588 // VFADD V16.D2, V12.D2, V8.D2
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e67f508 // VFMAX V7.D2, V8.D2, V8.D2
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   96(R21), F11
+	WORD    $0x4eebd4e9 // VFSUB V11.D2, V7.D2, V9.D2
+	FMOVQ   160(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	FMOVQ   192(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	WORD    $0x6e68dd09 // VFMUL V8.D2, V8.D2, V9.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4e6dd50b // VFADD V13.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4eedd56c // VFSUB V13.D2, V11.D2, V12.D2
 	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R24), F21
-	WORD    $0x6e68feac // VFDIV V8.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R24), F21
-	VADD    V21.D2, V8.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R24), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R24), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R24), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R24), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R24), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V8.D2
-	VBIF    V8.B16, V9.B16, V20.B16
-	VAND    V8.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R24), F21
-	WORD    $0x4e75d668 // VFADD V21.D2, V19.D2, V8.D2
-	WORD    $0x6e68fe68 // VFDIV V8.D2, V19.D2, V8.D2
-	WORD    $0x6e68dd0b // VFMUL V8.D2, V8.D2, V11.D2
-	FMOVQ   512(R24), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R24), F21
-	FLDPQ   288(R24), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R24), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R24), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R24), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R24), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R24), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V8.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R24), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R24), F15
-	WORD    $0x6e6fde88 // VFMUL V15.D2, V20.D2, V8.D2
-	WORD    $0x6e74dd08 // VFMUL V20.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R24), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d508 // VFSUB V16.D2, V8.D2, V8.D2
-	WORD    $0x4ee8d694 // VFSUB V8.D2, V20.D2, V20.D2
-	FMOVQ   608(R24), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x4e6cd5c8 // VFADD V12.D2, V14.D2, V8.D2
-	FMOVQ   96(R24), F12
-	WORD    $0x6e68fd89 // VFDIV V8.D2, V12.D2, V9.D2
-	FMOVQ   96(R24), F15
-	WORD    $0x4eefd50b // VFSUB V15.D2, V8.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d4f3 // VFADD V19.D2, V7.D2, V19.D2
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   352(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   384(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   416(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   448(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   480(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   512(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   544(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	VFMLA   V8.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V9.D2, V12.D2
+	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
+	VSHL    $52, V7.D2, V7.D2
+	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x6e67dd8c // VFMUL V7.D2, V12.D2, V12.D2
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	FMOVQ   576(R21), F7
+	FMOVQ   608(R21), F8
+	VFMLA   V7.D2, V13.D2, V8.D2
+	FMOVQ   576(R21), F7
+	WORD    $0x6e67e5a7 // VFCMGE V7.D2, V13.D2, V7.D2
+	FMOVQ   640(R21), F9
+	FMOVQ   672(R21), F11
+	VAND    V7.B16, V9.B16, V9.B16
+	VAND    V7.B16, V11.B16, V11.B16
+	VBSL    V13.B16, V8.B16, V7.B16
+	FMOVQ   704(R21), F15
+	WORD    $0x4e6fd4e8 // VFADD V15.D2, V7.D2, V8.D2
+	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
+	WORD    $0x6e68dd0e // VFMUL V8.D2, V8.D2, V14.D2
+	FMOVQ   736(R21), F15
+	FMOVQ   768(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   800(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   832(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   864(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   896(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   928(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   960(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   576(R21), F15
+	WORD    $0x6e6fdcef // VFMUL V15.D2, V7.D2, V15.D2
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V15.B16, V17.B16
+	VFMLA   V14.D2, V16.D2, V17.D2
+	VFMLA   V17.D2, V8.D2, V11.D2
+	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
+	WORD    $0x4eefd4e7 // VFSUB V15.D2, V7.D2, V7.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a9 // VFADD V8.D2, V13.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50b // VFSUB V9.D2, V8.D2, V11.D2
+	VFMLS   V9.D2, V13.D2, V11.D2
+	VFMLS   V9.D2, V12.D2, V11.D2
+	VFMLA   V12.D2, V9.D2, V7.D2
 	VEOR    V8.B16, V8.B16, V8.B16
-	FMOVQ   96(R24), F11
-	WORD    $0x4e67e508 // VFCMEQ V7.D2, V8.D2, V8.D2
-	VMOV    V8.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V8.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V8.B16, V8.B16
-	WORD    $0x6e69dde7 // VFMUL V9.D2, V15.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V7.B16, V8.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R25
-	CBZ     R25, enough205
-again204:
-	WORD    $0x6ee1f8e8 // VFSQRT V7.D2, V8.D2
-	VMOV    V7.B16, V13.B16
-	VFMLS   V8.D2, V8.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e68d50d // VFADD V8.D2, V8.D2, V13.D2
-	FMOVQ   1088(R24), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R25
-	CBNZ    R25, again204
-enough205:
-	MOVD    steps+104(FP), R25
-	CBZ     R25, enough207
-again206:
-	WORD    $0x6e67dd0d // VFMUL V7.D2, V8.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V7.D2, V8.D2, V14.D2
-	VFMLA   V11.D2, V8.D2, V14.D2
-	VFMLA   V7.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V8.B16
-	SUB     $1, R25
-	CBNZ    R25, again206
-enough207:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V8.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V8.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V8.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R21), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VMOV    V8.B16, V11.B16
-	FMOVQ   32(R5), F12
-	FMOVQ   32(R7), F14
-	VBSL    V12.B16, V14.B16, V11.B16
-	WORD    $0x6e6bdce7 // VFMUL V11.D2, V7.D2, V7.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FLDPQ   64(R13), (F7, F8)
-	WORD    $0x4e6df4e9 // VFMAX V13.D2, V7.D2, V9.D2
-	WORD    $0x4eedf4ed // VFMIN V13.D2, V7.D2, V13.D2
-	WORD    $0x4e6dd527 // VFADD V13.D2, V9.D2, V7.D2
-	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
-	WORD    $0x4ee9d5ad // VFSUB V9.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd508 // VFADD V13.D2, V8.D2, V8.D2
-	FSTPQ   (F7, F8), 64(R13)
+	WORD    $0x4e66f508 // VFMAX V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d507 // VFADD V7.D2, V8.D2, V7.D2
+	WORD    $0x6e69dda8 // VFMUL V9.D2, V13.D2, V8.D2
+	WORD    $0x6ee0f90e // VFNEG V8.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V14.D2
+	VFMLA   V9.D2, V12.D2, V14.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ee6e58c // VFCMGT V6.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VAND    V14.B16, V12.B16, V14.B16
+	VBSL    V9.B16, V8.B16, V12.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	VFMLA   V11.D2, V12.D2, V14.D2
+	WORD    $0x4e6ed586 // VFADD V14.D2, V12.D2, V6.D2
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less257
+	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less258
+	FMOVQ   (R4), F8
+less258:
+less257:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough260
+again259:
+	WORD    $0x6e6edd09 // VFMUL V14.D2, V8.D2, V9.D2
+	VFMLA   V12.D2, V8.D2, V9.D2
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again259
+enough260:
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.D2, V13.D2, V6.D2
+	WORD    $0x6e67dd07 // VFMUL V7.D2, V8.D2, V7.D2
+	WORD    $0x6e66dd06 // VFMUL V6.D2, V8.D2, V6.D2
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	FMOVQ   F6, (R3)
+	FLDPQ   (R10), (F6, F8)
+	WORD    $0x4e67f4c9 // VFMAX V7.D2, V6.D2, V9.D2
+	WORD    $0x4ee7f4c7 // VFMIN V7.D2, V6.D2, V7.D2
+	WORD    $0x4e67d526 // VFADD V7.D2, V9.D2, V6.D2
+	WORD    $0x4ee9d4c9 // VFSUB V9.D2, V6.D2, V9.D2
+	WORD    $0x4ee9d4e7 // VFSUB V9.D2, V7.D2, V7.D2
+	WORD    $0x4e67d508 // VFADD V7.D2, V8.D2, V8.D2
+	FSTPQ   (F6, F8), (R10)
+	FMOVQ   32(R15), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VMOV    V8.B16, V6.B16
+	FMOVQ   32(R1), F9
+	FMOVQ   (R21), F10
+	VBSL    V10.B16, V9.B16, V6.B16
+	VMOV    V7.B16, V9.B16
+	VSHL    $63, V9.D2, V9.D2
+	VEOR    V9.B16, V3.B16, V10.B16
+	VAND    V8.B16, V10.B16, V10.B16
+	VEOR    V9.B16, V6.B16, V6.B16
+	FMOVQ   32(R21), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R21), F7
+	WORD    $0x4e67f508 // VFMAX V7.D2, V8.D2, V8.D2
+	FMOVQ   96(R21), F7
+	FMOVQ   128(R21), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   96(R21), F11
+	WORD    $0x4eebd4e9 // VFSUB V11.D2, V7.D2, V9.D2
+	FMOVQ   160(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	FMOVQ   192(R21), F11
+	VFMLA   V11.D2, V9.D2, V8.D2
+	WORD    $0x6e68dd09 // VFMUL V8.D2, V8.D2, V9.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4e6dd50b // VFADD V13.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F13
+	WORD    $0x4eedd56c // VFSUB V13.D2, V11.D2, V12.D2
+	WORD    $0x4eecd50c // VFSUB V12.D2, V8.D2, V12.D2
+	FMOVQ   256(R21), F13
+	FMOVQ   288(R21), F14
+	FMOVQ   320(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   352(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   384(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   416(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   448(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	FMOVQ   480(R21), F14
+	VFMLA   V9.D2, V15.D2, V14.D2
+	FMOVQ   512(R21), F15
+	VFMLA   V9.D2, V13.D2, V15.D2
+	FMOVQ   544(R21), F13
+	VFMLA   V9.D2, V14.D2, V13.D2
+	VFMLA   V8.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V9.D2, V12.D2
+	WORD    $0x4e6cd56d // VFADD V12.D2, V11.D2, V13.D2
+	VSHL    $52, V7.D2, V7.D2
+	WORD    $0x4eebd5ab // VFSUB V11.D2, V13.D2, V11.D2
+	WORD    $0x4eebd58c // VFSUB V11.D2, V12.D2, V12.D2
+	WORD    $0x6e67dd8c // VFMUL V7.D2, V12.D2, V12.D2
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	FMOVQ   576(R21), F7
+	FMOVQ   608(R21), F8
+	VFMLA   V7.D2, V13.D2, V8.D2
+	FMOVQ   576(R21), F7
+	WORD    $0x6e67e5a7 // VFCMGE V7.D2, V13.D2, V7.D2
+	FMOVQ   640(R21), F9
+	FMOVQ   672(R21), F11
+	VAND    V7.B16, V9.B16, V9.B16
+	VAND    V7.B16, V11.B16, V11.B16
+	VBSL    V13.B16, V8.B16, V7.B16
+	FMOVQ   704(R21), F15
+	WORD    $0x4e6fd4e8 // VFADD V15.D2, V7.D2, V8.D2
+	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
+	WORD    $0x6e68dd0e // VFMUL V8.D2, V8.D2, V14.D2
+	FMOVQ   736(R21), F15
+	FMOVQ   768(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   800(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   832(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   864(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   896(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   928(R21), F15
+	VFMLA   V14.D2, V16.D2, V15.D2
+	FMOVQ   960(R21), F16
+	VFMLA   V14.D2, V15.D2, V16.D2
+	FMOVQ   576(R21), F15
+	WORD    $0x6e6fdcef // VFMUL V15.D2, V7.D2, V15.D2
+	WORD    $0x6e67ddef // VFMUL V7.D2, V15.D2, V15.D2
+	VMOV    V15.B16, V17.B16
+	VFMLA   V14.D2, V16.D2, V17.D2
+	VFMLA   V17.D2, V8.D2, V11.D2
+	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
+	WORD    $0x4eefd4e7 // VFSUB V15.D2, V7.D2, V7.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a9 // VFADD V8.D2, V13.D2, V9.D2
+	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d50b // VFSUB V9.D2, V8.D2, V11.D2
+	VFMLS   V9.D2, V13.D2, V11.D2
+	VFMLS   V9.D2, V12.D2, V11.D2
+	VFMLA   V12.D2, V9.D2, V7.D2
+	VEOR    V8.B16, V8.B16, V8.B16
+	WORD    $0x4e66f508 // VFMAX V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d507 // VFADD V7.D2, V8.D2, V7.D2
+	WORD    $0x6e69dda8 // VFMUL V9.D2, V13.D2, V8.D2
+	WORD    $0x6ee0f90e // VFNEG V8.D2, V14.D2
+	VFMLA   V9.D2, V13.D2, V14.D2
+	VFMLA   V9.D2, V12.D2, V14.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6ee6e58c // VFCMGT V6.D2, V12.D2, V12.D2
+	VMOV    V12.B16, V13.B16
+	VAND    V14.B16, V12.B16, V14.B16
+	VBSL    V9.B16, V8.B16, V12.B16
+	VBSL    V8.B16, V9.B16, V13.B16
+	VFMLA   V11.D2, V12.D2, V14.D2
+	WORD    $0x4e6ed586 // VFADD V14.D2, V12.D2, V6.D2
+	VMOV    V6.B16, V8.B16
+	MOVD    root+112(FP), R24
+	CMP     $1, R24
+	BLT     less261
+	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
+	MOVD    root+112(FP), R24
+	CMP     $2, R24
+	BLT     less262
+	FMOVQ   32(R4), F8
+less262:
+less261:
+	MOVD    steps+104(FP), R24
+	CBZ     R24, enough264
+again263:
+	WORD    $0x6e6edd09 // VFMUL V14.D2, V8.D2, V9.D2
+	VFMLA   V12.D2, V8.D2, V9.D2
+	VMOV    V9.B16, V8.B16
+	SUB     $1, R24
+	CBNZ    R24, again263
+enough264:
+	WORD    $0x6e67ddad // VFMUL V7.D2, V13.D2, V13.D2
+	VMOV    V2.B16, V9.B16
+	VFMLA   V9.D2, V13.D2, V6.D2
+	WORD    $0x6e67dd07 // VFMUL V7.D2, V8.D2, V7.D2
+	WORD    $0x6e66dd06 // VFMUL V6.D2, V8.D2, V6.D2
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	FMOVQ   F6, 32(R3)
+	FLDPQ   64(R10), (F6, F8)
+	WORD    $0x4e67f4c9 // VFMAX V7.D2, V6.D2, V9.D2
+	WORD    $0x4ee7f4c7 // VFMIN V7.D2, V6.D2, V7.D2
+	WORD    $0x4e67d526 // VFADD V7.D2, V9.D2, V6.D2
+	WORD    $0x4ee9d4c9 // VFSUB V9.D2, V6.D2, V9.D2
+	WORD    $0x4ee9d4e7 // VFSUB V9.D2, V7.D2, V7.D2
+	WORD    $0x4e67d508 // VFADD V7.D2, V8.D2, V8.D2
+	FSTPQ   (F6, F8), 64(R10)
 	ADD     $16, R1
 	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R7
-	ADD     $16, R21
-	ADD     $32, R13
-	SUB     $1, R9
-	TBNZ    $0, R9, half199
-	SUB     $32, R21
-	SUB     $64, R13
-copied175:
-	MOVD    R10, R25
-	ADD     R8<<7, R2, R26
-	TBZ     $6, R11, skip208
-	VLD1.P  64(R25), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R26)
-skip208:
-	TBZ     $5, R11, skip209
-	VLD1.P  32(R25), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R26)
-skip209:
-	TBZ     $4, R11, skip210
-	VLD1.P  16(R25), [V7.B16]
-	VST1.P  [V7.B16], 16(R26)
-skip210:
-	TBZ     $3, R11, skip211
-	FMOVD.P 8(R25), F7
-	FMOVD.P F7, 8(R26)
-skip211:
-done176:
-	FLDPQ   (R13), (F7, F8)
-	FLDPQ   32(R13), (F9, F10)
-	FLDPQ   64(R13), (F11, F12)
-	FLDPQ   96(R13), (F13, F14)
-	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
-	WORD    $0x4e6bf4ef // VFMAX V11.D2, V7.D2, V15.D2
-	WORD    $0x4eebf4eb // VFMIN V11.D2, V7.D2, V11.D2
-	WORD    $0x4e6bd5e7 // VFADD V11.D2, V15.D2, V7.D2
-	WORD    $0x4eefd4ef // VFSUB V15.D2, V7.D2, V15.D2
-	WORD    $0x4eefd56b // VFSUB V15.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd508 // VFADD V11.D2, V8.D2, V8.D2
-	WORD    $0x4e6ed54a // VFADD V14.D2, V10.D2, V10.D2
-	WORD    $0x4e6df52f // VFMAX V13.D2, V9.D2, V15.D2
-	WORD    $0x4eedf52d // VFMIN V13.D2, V9.D2, V13.D2
-	WORD    $0x4e6dd5e9 // VFADD V13.D2, V15.D2, V9.D2
-	WORD    $0x4eefd52f // VFSUB V15.D2, V9.D2, V15.D2
-	WORD    $0x4eefd5ad // VFSUB V15.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd54a // VFADD V13.D2, V10.D2, V10.D2
-	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
-	WORD    $0x4e69f4ef // VFMAX V9.D2, V7.D2, V15.D2
-	WORD    $0x4ee9f4e9 // VFMIN V9.D2, V7.D2, V9.D2
-	WORD    $0x4e69d5e7 // VFADD V9.D2, V15.D2, V7.D2
-	WORD    $0x4eefd4ef // VFSUB V15.D2, V7.D2, V15.D2
-	WORD    $0x4eefd529 // VFSUB V15.D2, V9.D2, V9.D2
-	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
-	VDUP    V7.D[1], V9.D2
-	VDUP    V8.D[1], V10.D2
-	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
-	WORD    $0x4e69f4ef // VFMAX V9.D2, V7.D2, V15.D2
-	WORD    $0x4ee9f4e9 // VFMIN V9.D2, V7.D2, V9.D2
-	WORD    $0x4e69d5e7 // VFADD V9.D2, V15.D2, V7.D2
-	WORD    $0x4eefd4ef // VFSUB V15.D2, V7.D2, V15.D2
-	WORD    $0x4eefd529 // VFSUB V15.D2, V9.D2, V9.D2
-	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
+	ADD     $16, R4
+	ADD     $16, R15
+	ADD     $32, R10
+	SUB     $1, R6
+	TBNZ    $0, R6, half256
+	SUB     $32, R15
+	SUB     $64, R10
+copied232:
+	MOVD    R7, R24
+	ADD     R5<<7, R2, R25
+	TBZ     $6, R8, skip265
+	VLD1.P  64(R24), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R25)
+skip265:
+	TBZ     $5, R8, skip266
+	VLD1.P  32(R24), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R25)
+skip266:
+	TBZ     $4, R8, skip267
+	VLD1.P  16(R24), [V6.B16]
+	VST1.P  [V6.B16], 16(R25)
+skip267:
+	TBZ     $3, R8, skip268
+	FMOVD.P 8(R24), F6
+	FMOVD.P F6, 8(R25)
+skip268:
+done233:
+	FLDPQ   (R10), (F6, F7)
+	FLDPQ   32(R10), (F8, F9)
+	FLDPQ   64(R10), (F10, F11)
+	FLDPQ   96(R10), (F12, F13)
+	WORD    $0x4e6bd4e7 // VFADD V11.D2, V7.D2, V7.D2
+	WORD    $0x4e6af4ce // VFMAX V10.D2, V6.D2, V14.D2
+	WORD    $0x4eeaf4ca // VFMIN V10.D2, V6.D2, V10.D2
+	WORD    $0x4e6ad5c6 // VFADD V10.D2, V14.D2, V6.D2
+	WORD    $0x4eeed4ce // VFSUB V14.D2, V6.D2, V14.D2
+	WORD    $0x4eeed54a // VFSUB V14.D2, V10.D2, V10.D2
+	WORD    $0x4e6ad4e7 // VFADD V10.D2, V7.D2, V7.D2
+	WORD    $0x4e6dd529 // VFADD V13.D2, V9.D2, V9.D2
+	WORD    $0x4e6cf50e // VFMAX V12.D2, V8.D2, V14.D2
+	WORD    $0x4eecf50c // VFMIN V12.D2, V8.D2, V12.D2
+	WORD    $0x4e6cd5c8 // VFADD V12.D2, V14.D2, V8.D2
+	WORD    $0x4eeed50e // VFSUB V14.D2, V8.D2, V14.D2
+	WORD    $0x4eeed58c // VFSUB V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd529 // VFADD V12.D2, V9.D2, V9.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	WORD    $0x4e68f4ce // VFMAX V8.D2, V6.D2, V14.D2
+	WORD    $0x4ee8f4c8 // VFMIN V8.D2, V6.D2, V8.D2
+	WORD    $0x4e68d5c6 // VFADD V8.D2, V14.D2, V6.D2
+	WORD    $0x4eeed4ce // VFSUB V14.D2, V6.D2, V14.D2
+	WORD    $0x4eeed508 // VFSUB V14.D2, V8.D2, V8.D2
 	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
-	FMOVD.P F7, 8(R23)
-	MOVD    stride+40(FP), R25
-	ADD     R25<<3, R0
-	MOVD    dstStride+24(FP), R25
-	ADD     R25<<3, R2
+	VDUP    V6.D[1], V8.D2
+	VDUP    V7.D[1], V9.D2
+	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
+	WORD    $0x4e68f4ce // VFMAX V8.D2, V6.D2, V14.D2
+	WORD    $0x4ee8f4c8 // VFMIN V8.D2, V6.D2, V8.D2
+	WORD    $0x4e68d5c6 // VFADD V8.D2, V14.D2, V6.D2
+	WORD    $0x4eeed4ce // VFSUB V14.D2, V6.D2, V14.D2
+	WORD    $0x4eeed508 // VFSUB V14.D2, V8.D2, V8.D2
+	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
+	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
+	FMOVD.P F6, 8(R20)
+	MOVD    powers+120(FP), R24
 	MOVD    words+80(FP), R25
-	ADD     R25<<3, R14
-	MOVD    words+80(FP), R25
-	ADD     R25<<3, R19
-	SUB     $1, R12
-	CBNZ    R12, row171
-last172:
+	ADD     R25<<9, R24
+	MOVD    R24, powers+120(FP)
+	ADD     R22<<3, R0
+	ADD     R23<<3, R2
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R11
+	MOVD    words+80(FP), R24
+	ADD     R24<<3, R13
+	SUB     $1, R9
+	CBNZ    R9, row228
+last229:
 	RET
 
-// func focal64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, negWeight *float64, posWeight *float64)
-TEXT ·focal64NEON(SB), NOSPLIT, $512-136
-	MOVD    x+32(FP), R0
-	MOVD    dst+16(FP), R2
-	MOVD    n+56(FP), R7
+// func sigmoidPowers64NEON(h *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, f *float64)
+TEXT ·sigmoidPowers64NEON(SB), NOSPLIT, $512-80
+	MOVD    h+0(FP), R0
+	MOVD    x+8(FP), R2
+	MOVD    n+32(FP), R7
 	LSR     $4, R7, R4
 	LSL     $3, R7
 	AND     $127, R7
 	MOVD    $frame-512(SP), R6
-	MOVD    rows+48(FP), R8
-	ADD     $256, R6, R9
-	MOVD    neg+72(FP), R10
-	MOVD    pos+64(FP), R12
-	MOVD    $laneconstants64<>(SB), R14
-	MOVD    p+88(FP), R15
-	MOVD    sum+0(FP), R19
-	MOVD    $constants64<>(SB), R20
-	MOVD    exponent+96(FP), R21
-	MOVD    R21, R22
-	VLD1R.P 8(R22), [V2.D2]
-	FMOVQ   (R20), F3
-	FMOVQ   32(R20), F4
-	FMOVQ   64(R20), F5
-	MOVD    stride+40(FP), R21
-	MOVD    dstStride+24(FP), R22
-	CBZ     R8, last213
-row212:
-	MOVD    R15, R23
-	VLD1R.P 8(R23), [V3.D2]
-	VLD1R.P 8(R23), [V5.D2]
-	VLD1R.P 8(R23), [V6.D2]
-	ADD     $24, R15
-	VEOR    V7.B16, V7.B16, V7.B16
-	FSTPQ   (F7, F7), (R9)
-	FSTPQ   (F7, F7), 32(R9)
-	FSTPQ   (F7, F7), 64(R9)
-	FSTPQ   (F7, F7), 96(R9)
-	MOVD    R0, R1
+	MOVD    rows+24(FP), R8
+	MOVD    neg+48(FP), R9
+	MOVD    pos+40(FP), R11
+	MOVD    $laneconstants64<>(SB), R13
+	MOVD    p+64(FP), R14
+	MOVD    $constants64<>(SB), R19
+	MOVD    f+72(FP), R20
+	MOVD    R20, R21
+	VLD1R.P 8(R21), [V2.D2]
+	VLD1R.P 8(R21), [V3.D2]
+	MOVD    stride+16(FP), R20
+	CBZ     R8, last270
+row269:
+	ADD     $8, R14
+	MOVD    R14, R21
+	VLD1R.P 8(R21), [V4.D2]
+	VLD1R.P 8(R21), [V5.D2]
+	ADD     $16, R14
 	MOVD    R2, R3
-	MOVD    R10, R11
-	MOVD    R12, R13
+	MOVD    R0, R1
+	MOVD    R9, R10
+	MOVD    R11, R12
 	LSL     $1, R4, R5
 	SUBS    $2, R5
-	BMI     rest215
-group214:
-	VLD1R.P 2(R11), [V0.H8]
-	VLD1R.P 2(R13), [V1.H8]
+	BMI     rest272
+group271:
+	VLD1R.P 2(R10), [V0.H8]
+	VLD1R.P 2(R12), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half218:
-	FMOVQ   (R1), F7
-	FMOVQ   (R14), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4e6ed4ec // VFADD V14.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	FMOVQ   768(R20), F14
-	FMOVQ   800(R20), F15
-	FMOVQ   832(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V7.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V7.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R20), F17
-	WORD    $0x4e71f4eb // VFMAX V17.D2, V7.D2, V11.D2
-	WORD    $0x4ef1f4ef // VFMIN V17.D2, V7.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V7.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d587 // VFADD V16.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x6e67feac // VFDIV V7.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F21
-	VADD    V21.D2, V7.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V20.B16
-	VAND    V7.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d667 // VFADD V21.D2, V19.D2, V7.D2
-	WORD    $0x6e67fe67 // VFDIV V7.D2, V19.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F21
-	FLDPQ   288(R20), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R20), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V7.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R20), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R20), F15
-	WORD    $0x6e6fde87 // VFMUL V15.D2, V20.D2, V7.D2
-	WORD    $0x6e74dce7 // VFMUL V20.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R20), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d694 // VFSUB V7.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5c7 // VFADD V12.D2, V14.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd4eb // VFSUB V15.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d513 // VFADD V19.D2, V8.D2, V19.D2
+half275:
+	MOVD    $2, R15
+registers276:
+	FMOVQ   (R13), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VSHL    $63, V7.D2, V7.D2
+	FMOVQ   (R3), F6
+	FMOVQ   (R19), F9
+	VBSL    V9.B16, V6.B16, V8.B16
+	WORD    $0x4ee4d506 // VFSUB V4.D2, V8.D2, V6.D2
+	WORD    $0x4ee8d4c9 // VFSUB V8.D2, V6.D2, V9.D2
+	WORD    $0x4ee9d4ca // VFSUB V9.D2, V6.D2, V10.D2
+	WORD    $0x4eead50a // VFSUB V10.D2, V8.D2, V10.D2
+	WORD    $0x4e64d529 // VFADD V4.D2, V9.D2, V9.D2
+	WORD    $0x4ee9d54a // VFSUB V9.D2, V10.D2, V10.D2
+	WORD    $0x4ee5d54a // VFSUB V5.D2, V10.D2, V10.D2
+	VEOR    V7.B16, V6.B16, V6.B16
+	VEOR    V7.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R19), F11
+	WORD    $0x6eebe508 // VFCMGT V11.D2, V8.D2, V8.D2
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4e6ad4c9 // VFADD V10.D2, V6.D2, V9.D2
+	WORD    $0x4ee6d526 // VFSUB V6.D2, V9.D2, V6.D2
+	WORD    $0x4ee6d54a // VFSUB V6.D2, V10.D2, V10.D2
+	VAND    V8.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F6
+	VORR    V6.B16, V9.B16, V6.B16
+	VEOR    V9.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V10.B16, V10.B16
 	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V7.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e69dde8 // VFMUL V9.D2, V15.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough220
-again219:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.D2, V7.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ed // VFADD V7.D2, V7.D2, V13.D2
-	FMOVQ   1088(R20), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again219
-enough220:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough222
-again221:
-	WORD    $0x6e68dced // VFMUL V8.D2, V7.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V8.D2, V7.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V8.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again221
-enough222:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V7.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R14), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   64(R1), F7
-	FMOVQ   64(R14), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4e6fd4ec // VFADD V15.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd58e // VFSUB V15.D2, V12.D2, V14.D2
-	WORD    $0x4eeed4ee // VFSUB V14.D2, V7.D2, V14.D2
-	FMOVQ   768(R20), F15
-	FMOVQ   800(R20), F16
-	FMOVQ   832(R20), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   864(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   896(R20), F16
-	VFMLA   V11.D2, V17.D2, V16.D2
-	FMOVQ   928(R20), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   960(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   992(R20), F16
-	VFMLA   V11.D2, V17.D2, V16.D2
-	FMOVQ   1024(R20), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   1056(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	VFMLA   V7.D2, V17.D2, V15.D2
-	VFMLA   V15.D2, V11.D2, V14.D2
-	WORD    $0x4e6ed58f // VFADD V14.D2, V12.D2, V15.D2
-	WORD    $0x4eecd5ec // VFSUB V12.D2, V15.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddef // VFMUL V9.D2, V15.D2, V15.D2
+	WORD    $0x6ee9e4e7 // VFCMGT V9.D2, V7.D2, V7.D2
+	VAND    V10.B16, V7.B16, V7.B16
+	FMOVQ   64(R19), F8
+	WORD    $0x4e68f4c6 // VFMAX V8.D2, V6.D2, V6.D2
+	FMOVQ   96(R19), F8
+	FMOVQ   128(R19), F11
+	VFMLA   V11.D2, V6.D2, V8.D2
+	FMOVQ   96(R19), F12
+	WORD    $0x4eecd50b // VFSUB V12.D2, V8.D2, V11.D2
+	FMOVQ   160(R19), F12
+	VFMLA   V12.D2, V11.D2, V6.D2
+	FMOVQ   192(R19), F12
+	VFMLA   V12.D2, V11.D2, V6.D2
+	WORD    $0x4e6ad4c6 // VFADD V10.D2, V6.D2, V6.D2
+	WORD    $0x6e66dccb // VFMUL V6.D2, V6.D2, V11.D2
+	FMOVQ   224(R19), F13
+	WORD    $0x4e6dd4ca // VFADD V13.D2, V6.D2, V10.D2
+	FMOVQ   224(R19), F13
+	WORD    $0x4eedd54c // VFSUB V13.D2, V10.D2, V12.D2
+	WORD    $0x4eecd4cc // VFSUB V12.D2, V6.D2, V12.D2
+	FMOVQ   256(R19), F13
+	FMOVQ   288(R19), F14
+	FMOVQ   320(R19), F15
+	VFMLA   V11.D2, V13.D2, V15.D2
+	FMOVQ   352(R19), F13
+	VFMLA   V11.D2, V14.D2, V13.D2
+	FMOVQ   384(R19), F14
+	VFMLA   V11.D2, V15.D2, V14.D2
+	FMOVQ   416(R19), F15
+	VFMLA   V11.D2, V13.D2, V15.D2
+	FMOVQ   448(R19), F13
+	VFMLA   V11.D2, V14.D2, V13.D2
+	FMOVQ   480(R19), F14
+	VFMLA   V11.D2, V15.D2, V14.D2
+	FMOVQ   512(R19), F15
+	VFMLA   V11.D2, V13.D2, V15.D2
+	FMOVQ   544(R19), F13
+	VFMLA   V11.D2, V14.D2, V13.D2
+	VFMLA   V6.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V11.D2, V12.D2
+	WORD    $0x4e6cd54d // VFADD V12.D2, V10.D2, V13.D2
+	VSHL    $52, V8.D2, V8.D2
+	WORD    $0x4eead5aa // VFSUB V10.D2, V13.D2, V10.D2
+	WORD    $0x4eead58c // VFSUB V10.D2, V12.D2, V12.D2
+	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
+	WORD    $0x6e68ddad // VFMUL V8.D2, V13.D2, V13.D2
+	FMOVQ   224(R19), F6
+	WORD    $0x4e66d5a8 // VFADD V6.D2, V13.D2, V8.D2
+	WORD    $0x6e68fcc8 // VFDIV V8.D2, V6.D2, V8.D2
+	FMOVQ   576(R19), F10
+	FMOVQ   608(R19), F11
+	VFMLA   V10.D2, V13.D2, V11.D2
+	FMOVQ   576(R19), F10
+	WORD    $0x6e6ae5aa // VFCMGE V10.D2, V13.D2, V10.D2
+	FMOVQ   640(R19), F14
+	FMOVQ   672(R19), F15
+	VAND    V10.B16, V14.B16, V14.B16
 	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	VMOV    V15.B16, V7.B16
-	VMOV    V15.B16, V9.B16
-	FMOVQ   96(R20), F18
-	WORD    $0x4e72f4eb // VFMAX V18.D2, V7.D2, V11.D2
-	WORD    $0x4ef2f4f0 // VFMIN V18.D2, V7.D2, V16.D2
-	WORD    $0x4e72f52c // VFMAX V18.D2, V9.D2, V12.D2
-	WORD    $0x4ef2f531 // VFMIN V18.D2, V9.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d576 // VFADD V16.D2, V11.D2, V22.D2
-	WORD    $0x4eebd6cb // VFSUB V11.D2, V22.D2, V11.D2
-	WORD    $0x4eebd610 // VFSUB V11.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F23
-	WORD    $0x6e76feeb // VFDIV V22.D2, V23.D2, V11.D2
-	WORD    $0x6e6bde10 // VFMUL V11.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F23
-	VADD    V23.D2, V22.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F23
-	VORR    V23.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F23
-	WORD    $0x4ef7d652 // VFSUB V23.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F23
-	VAND    V23.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F23
-	VADD    V23.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F23
-	WORD    $0x4ef7d694 // VFSUB V23.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V22.D2
-	VBIF    V22.B16, V7.B16, V20.B16
-	VAND    V22.B16, V16.B16, V16.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e71d587 // VFADD V17.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd631 // VFSUB V12.D2, V17.D2, V17.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e67fecc // VFDIV V7.D2, V22.D2, V12.D2
-	WORD    $0x6e6cde31 // VFMUL V12.D2, V17.D2, V17.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V7.D2, V21.D2
-	VUSHR   $52, V21.D2, V19.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V19.B16, V19.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V21.B16, V21.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V21.D2, V21.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V19.D2, V19.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V21.B16
-	VAND    V7.B16, V17.B16, V17.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F22
-	WORD    $0x4e76d687 // VFADD V22.D2, V20.D2, V7.D2
-	WORD    $0x6e67fe87 // VFDIV V7.D2, V20.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F22
-	WORD    $0x4e76d6a9 // VFADD V22.D2, V21.D2, V9.D2
-	WORD    $0x6e69fea9 // VFDIV V9.D2, V21.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F22
-	FLDPQ   288(R20), (F23, F24)
-	VFMLA   V11.D2, V22.D2, V23.D2
-	VFMLA   V12.D2, V22.D2, V24.D2
-	FLDPQ   320(R20), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	FLDPQ   352(R20), (F23, F24)
-	VFMLA   V11.D2, V25.D2, V23.D2
-	VFMLA   V12.D2, V26.D2, V24.D2
-	FLDPQ   384(R20), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	FLDPQ   416(R20), (F23, F24)
-	VFMLA   V11.D2, V25.D2, V23.D2
-	VFMLA   V12.D2, V26.D2, V24.D2
-	FLDPQ   448(R20), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F24
-	WORD    $0x6e78de96 // VFMUL V24.D2, V20.D2, V22.D2
-	WORD    $0x6e74ded6 // VFMUL V20.D2, V22.D2, V22.D2
-	VMOV    V22.B16, V23.B16
-	VFMLA   V11.D2, V25.D2, V23.D2
-	FMOVQ   576(R20), F24
-	VFMLA   V24.D2, V18.D2, V16.D2
-	VFMLA   V23.D2, V7.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d6d6 // VFSUB V16.D2, V22.D2, V22.D2
-	WORD    $0x4ef6d694 // VFSUB V22.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F24
-	VFMLA   V24.D2, V18.D2, V20.D2
-	FMOVQ   544(R20), F16
-	WORD    $0x6e70dea7 // VFMUL V16.D2, V21.D2, V7.D2
-	WORD    $0x6e75dce7 // VFMUL V21.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V26.D2, V11.D2
-	FMOVQ   576(R20), F16
-	VFMLA   V16.D2, V19.D2, V17.D2
-	VFMLA   V11.D2, V9.D2, V17.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef1d4e7 // VFSUB V17.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d6b5 // VFSUB V7.D2, V21.D2, V21.D2
-	FMOVQ   608(R20), F16
-	VFMLA   V16.D2, V19.D2, V21.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5e7 // VFADD V12.D2, V15.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F16
-	WORD    $0x4ef0d4eb // VFSUB V16.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5eb // VFSUB V11.D2, V15.D2, V11.D2
-	WORD    $0x4e6ed56b // VFADD V14.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V14.D2, V9.D2, V20.D2
-	WORD    $0x4e74d514 // VFADD V20.D2, V8.D2, V20.D2
+	VBSL    V13.B16, V11.B16, V10.B16
+	VFMLA   V12.D2, V8.D2, V15.D2
+	FMOVQ   704(R19), F11
+	WORD    $0x4e6bd546 // VFADD V11.D2, V10.D2, V6.D2
+	WORD    $0x6e66fd46 // VFDIV V6.D2, V10.D2, V6.D2
+	WORD    $0x6e66dcc8 // VFMUL V6.D2, V6.D2, V8.D2
+	FMOVQ   736(R19), F11
+	FMOVQ   768(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   800(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   832(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   864(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   896(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   928(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   960(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   576(R19), F11
+	WORD    $0x6e6bdd4b // VFMUL V11.D2, V10.D2, V11.D2
+	WORD    $0x6e6add6b // VFMUL V10.D2, V11.D2, V11.D2
+	VMOV    V11.B16, V13.B16
+	VFMLA   V8.D2, V12.D2, V13.D2
+	VFMLA   V13.D2, V6.D2, V15.D2
+	FMOVQ   576(R19), F6
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	WORD    $0x6ee0f968 // VFNEG V11.D2, V8.D2
+	VFMLA   V10.D2, V6.D2, V8.D2
+	WORD    $0x4ee8d5ef // VFSUB V8.D2, V15.D2, V15.D2
+	WORD    $0x4eebd546 // VFSUB V11.D2, V10.D2, V6.D2
+	WORD    $0x4e66d5c8 // VFADD V6.D2, V14.D2, V8.D2
+	WORD    $0x4eeed50c // VFSUB V14.D2, V8.D2, V12.D2
+	WORD    $0x4ee6d58c // VFSUB V6.D2, V12.D2, V12.D2
+	WORD    $0x4eead4c6 // VFSUB V10.D2, V6.D2, V6.D2
+	WORD    $0x4e6bd4c6 // VFADD V11.D2, V6.D2, V6.D2
+	WORD    $0x4e66d58c // VFADD V6.D2, V12.D2, V12.D2
+	WORD    $0x4eefd58c // VFSUB V15.D2, V12.D2, V12.D2
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4ee9f4c6 // VFMIN V9.D2, V6.D2, V6.D2
+	FMOVQ   64(R19), F9
+	WORD    $0x4e69f4c6 // VFMAX V9.D2, V6.D2, V6.D2
+	WORD    $0x4ee8d4c9 // VFSUB V8.D2, V6.D2, V9.D2
+	WORD    $0x4ee6d52a // VFSUB V6.D2, V9.D2, V10.D2
+	WORD    $0x4eead52b // VFSUB V10.D2, V9.D2, V11.D2
+	WORD    $0x4eebd4cb // VFSUB V11.D2, V6.D2, V11.D2
+	WORD    $0x4e6ad50a // VFADD V10.D2, V8.D2, V10.D2
+	WORD    $0x4eead56b // VFSUB V10.D2, V11.D2, V11.D2
+	WORD    $0x4e67d56b // VFADD V7.D2, V11.D2, V11.D2
+	WORD    $0x4e6cd56c // VFADD V12.D2, V11.D2, V12.D2
+	WORD    $0x4e6cd528 // VFADD V12.D2, V9.D2, V8.D2
+	WORD    $0x4ee9d509 // VFSUB V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d58c // VFSUB V9.D2, V12.D2, V12.D2
+	VMOV    V2.B16, V6.B16
+	WORD    $0x6e68dcc7 // VFMUL V8.D2, V6.D2, V7.D2
+	WORD    $0x6ee0f8ea // VFNEG V7.D2, V10.D2
+	VFMLA   V8.D2, V6.D2, V10.D2
+	VMOV    V3.B16, V11.B16
+	VFMLA   V8.D2, V11.D2, V10.D2
+	VFMLA   V12.D2, V6.D2, V10.D2
+	FMOVQ   64(R19), F6
+	WORD    $0x4e66f4e7 // VFMAX V6.D2, V7.D2, V7.D2
+	FMOVQ   96(R19), F6
+	FMOVQ   128(R19), F8
+	VFMLA   V8.D2, V7.D2, V6.D2
+	FMOVQ   96(R19), F9
+	WORD    $0x4ee9d4c8 // VFSUB V9.D2, V6.D2, V8.D2
+	FMOVQ   160(R19), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   192(R19), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	WORD    $0x4e6ad4e7 // VFADD V10.D2, V7.D2, V7.D2
+	WORD    $0x6e67dce8 // VFMUL V7.D2, V7.D2, V8.D2
+	FMOVQ   224(R19), F11
+	WORD    $0x4e6bd4e9 // VFADD V11.D2, V7.D2, V9.D2
+	FMOVQ   224(R19), F11
+	WORD    $0x4eebd52a // VFSUB V11.D2, V9.D2, V10.D2
+	WORD    $0x4eead4ea // VFSUB V10.D2, V7.D2, V10.D2
+	FMOVQ   256(R19), F11
+	FMOVQ   288(R19), F12
+	FMOVQ   320(R19), F13
+	VFMLA   V8.D2, V11.D2, V13.D2
+	FMOVQ   352(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   384(R19), F12
+	VFMLA   V8.D2, V13.D2, V12.D2
+	FMOVQ   416(R19), F13
+	VFMLA   V8.D2, V11.D2, V13.D2
+	FMOVQ   448(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   480(R19), F12
+	VFMLA   V8.D2, V13.D2, V12.D2
+	FMOVQ   512(R19), F13
+	VFMLA   V8.D2, V11.D2, V13.D2
+	FMOVQ   544(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	VFMLA   V7.D2, V13.D2, V11.D2
+	VFMLA   V11.D2, V8.D2, V10.D2
+	WORD    $0x4e6ad52b // VFADD V10.D2, V9.D2, V11.D2
+	VSHL    $52, V6.D2, V6.D2
+	WORD    $0x6e66dd6b // VFMUL V6.D2, V11.D2, V11.D2
+	FMOVQ   F11, (R1)
+	FMOVQ   64(R13), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VSHL    $63, V7.D2, V7.D2
+	FMOVQ   64(R3), F6
+	FMOVQ   (R19), F9
+	VBSL    V9.B16, V6.B16, V8.B16
+	WORD    $0x4ee4d506 // VFSUB V4.D2, V8.D2, V6.D2
+	WORD    $0x4ee8d4c9 // VFSUB V8.D2, V6.D2, V9.D2
+	WORD    $0x4ee9d4ca // VFSUB V9.D2, V6.D2, V10.D2
+	WORD    $0x4eead50a // VFSUB V10.D2, V8.D2, V10.D2
+	WORD    $0x4e64d529 // VFADD V4.D2, V9.D2, V9.D2
+	WORD    $0x4ee9d54a // VFSUB V9.D2, V10.D2, V10.D2
+	WORD    $0x4ee5d54a // VFSUB V5.D2, V10.D2, V10.D2
+	VEOR    V7.B16, V6.B16, V6.B16
+	VEOR    V7.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R19), F11
+	WORD    $0x6eebe508 // VFCMGT V11.D2, V8.D2, V8.D2
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4e6ad4c9 // VFADD V10.D2, V6.D2, V9.D2
+	WORD    $0x4ee6d526 // VFSUB V6.D2, V9.D2, V6.D2
+	WORD    $0x4ee6d54a // VFSUB V6.D2, V10.D2, V10.D2
+	VAND    V8.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F6
+	VORR    V6.B16, V9.B16, V6.B16
+	VEOR    V9.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V10.B16, V10.B16
 	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V7.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V14.B16, V7.B16, V7.B16
-	WORD    $0x6e69de08 // VFMUL V9.D2, V16.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V16.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e74de31 // VFMUL V20.D2, V17.D2, V17.D2
-	VFMLA   V2.D2, V17.D2, V16.D2
-	WORD    $0x6e70dd31 // VFMUL V16.D2, V9.D2, V17.D2
-	WORD    $0x6e6cde2c // VFMUL V12.D2, V17.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough224
-again223:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V14.B16
-	VFMLS   V7.D2, V7.D2, V14.D2
-	WORD    $0x4eeed569 // VFSUB V14.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ee // VFADD V7.D2, V7.D2, V14.D2
-	FMOVQ   1088(R20), F15
-	WORD    $0x4e6ff5ce // VFMAX V15.D2, V14.D2, V14.D2
-	WORD    $0x6e6efd29 // VFDIV V14.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again223
-enough224:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough226
-again225:
-	WORD    $0x6e68dcee // VFMUL V8.D2, V7.D2, V14.D2
-	VMOV    V14.B16, V15.B16
-	VFMLS   V8.D2, V7.D2, V15.D2
-	VFMLA   V11.D2, V7.D2, V15.D2
-	VFMLA   V8.D2, V9.D2, V15.D2
-	VMOV    V15.B16, V9.B16
-	VMOV    V14.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again225
-enough226:
-	WORD    $0x6e74dd2e // VFMUL V20.D2, V9.D2, V14.D2
-	WORD    $0x6ee0f9ce // VFNEG V14.D2, V14.D2
-	VFMLA   V20.D2, V7.D2, V14.D2
-	WORD    $0x6e71dd29 // VFMUL V17.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V17.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   64(R14), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 64(R3)
+	WORD    $0x6ee9e4e7 // VFCMGT V9.D2, V7.D2, V7.D2
+	VAND    V10.B16, V7.B16, V7.B16
+	FMOVQ   64(R19), F8
+	WORD    $0x4e68f4c6 // VFMAX V8.D2, V6.D2, V6.D2
+	FMOVQ   96(R19), F8
+	FMOVQ   128(R19), F11
+	VFMLA   V11.D2, V6.D2, V8.D2
+	FMOVQ   96(R19), F12
+	WORD    $0x4eecd50b // VFSUB V12.D2, V8.D2, V11.D2
+	FMOVQ   160(R19), F12
+	VFMLA   V12.D2, V11.D2, V6.D2
+	FMOVQ   192(R19), F12
+	VFMLA   V12.D2, V11.D2, V6.D2
+	WORD    $0x4e6ad4c6 // VFADD V10.D2, V6.D2, V6.D2
+	WORD    $0x6e66dccb // VFMUL V6.D2, V6.D2, V11.D2
+	FMOVQ   224(R19), F13
+	WORD    $0x4e6dd4ca // VFADD V13.D2, V6.D2, V10.D2
+	FMOVQ   224(R19), F13
+	WORD    $0x4eedd54c // VFSUB V13.D2, V10.D2, V12.D2
+	WORD    $0x4eecd4cc // VFSUB V12.D2, V6.D2, V12.D2
+	FMOVQ   256(R19), F13
+	FMOVQ   288(R19), F14
+	FMOVQ   320(R19), F15
+	VFMLA   V11.D2, V13.D2, V15.D2
+	FMOVQ   352(R19), F13
+	VFMLA   V11.D2, V14.D2, V13.D2
+	FMOVQ   384(R19), F14
+	VFMLA   V11.D2, V15.D2, V14.D2
+	FMOVQ   416(R19), F15
+	VFMLA   V11.D2, V13.D2, V15.D2
+	FMOVQ   448(R19), F13
+	VFMLA   V11.D2, V14.D2, V13.D2
+	FMOVQ   480(R19), F14
+	VFMLA   V11.D2, V15.D2, V14.D2
+	FMOVQ   512(R19), F15
+	VFMLA   V11.D2, V13.D2, V15.D2
+	FMOVQ   544(R19), F13
+	VFMLA   V11.D2, V14.D2, V13.D2
+	VFMLA   V6.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V11.D2, V12.D2
+	WORD    $0x4e6cd54d // VFADD V12.D2, V10.D2, V13.D2
+	VSHL    $52, V8.D2, V8.D2
+	WORD    $0x4eead5aa // VFSUB V10.D2, V13.D2, V10.D2
+	WORD    $0x4eead58c // VFSUB V10.D2, V12.D2, V12.D2
+	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
+	WORD    $0x6e68ddad // VFMUL V8.D2, V13.D2, V13.D2
+	FMOVQ   224(R19), F6
+	WORD    $0x4e66d5a8 // VFADD V6.D2, V13.D2, V8.D2
+	WORD    $0x6e68fcc8 // VFDIV V8.D2, V6.D2, V8.D2
+	FMOVQ   576(R19), F10
+	FMOVQ   608(R19), F11
+	VFMLA   V10.D2, V13.D2, V11.D2
+	FMOVQ   576(R19), F10
+	WORD    $0x6e6ae5aa // VFCMGE V10.D2, V13.D2, V10.D2
+	FMOVQ   640(R19), F14
+	FMOVQ   672(R19), F15
 	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
-	FLDPQ   (R9), (F7, F8)
-	WORD    $0x4e6df4e9 // VFMAX V13.D2, V7.D2, V9.D2
-	WORD    $0x4eedf4ed // VFMIN V13.D2, V7.D2, V13.D2
-	WORD    $0x4e6dd527 // VFADD V13.D2, V9.D2, V7.D2
-	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
-	WORD    $0x4ee9d5ad // VFSUB V9.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd508 // VFADD V13.D2, V8.D2, V8.D2
-	FSTPQ   (F7, F8), (R9)
-	FMOVQ   32(R1), F7
-	FMOVQ   32(R14), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4e6ed4ec // VFADD V14.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	FMOVQ   768(R20), F14
-	FMOVQ   800(R20), F15
-	FMOVQ   832(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V7.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V7.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R20), F17
-	WORD    $0x4e71f4eb // VFMAX V17.D2, V7.D2, V11.D2
-	WORD    $0x4ef1f4ef // VFMIN V17.D2, V7.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V7.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d587 // VFADD V16.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x6e67feac // VFDIV V7.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F21
-	VADD    V21.D2, V7.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V20.B16
-	VAND    V7.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d667 // VFADD V21.D2, V19.D2, V7.D2
-	WORD    $0x6e67fe67 // VFDIV V7.D2, V19.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F21
-	FLDPQ   288(R20), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R20), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V7.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R20), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R20), F15
-	WORD    $0x6e6fde87 // VFMUL V15.D2, V20.D2, V7.D2
-	WORD    $0x6e74dce7 // VFMUL V20.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R20), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d694 // VFSUB V7.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5c7 // VFADD V12.D2, V14.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd4eb // VFSUB V15.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d513 // VFADD V19.D2, V8.D2, V19.D2
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V7.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e69dde8 // VFMUL V9.D2, V15.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough228
-again227:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.D2, V7.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ed // VFADD V7.D2, V7.D2, V13.D2
-	FMOVQ   1088(R20), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again227
-enough228:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough230
-again229:
-	WORD    $0x6e68dced // VFMUL V8.D2, V7.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V8.D2, V7.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V8.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again229
-enough230:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V7.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R14), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FMOVQ   96(R1), F7
-	FMOVQ   96(R14), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4e6fd4ec // VFADD V15.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd58e // VFSUB V15.D2, V12.D2, V14.D2
-	WORD    $0x4eeed4ee // VFSUB V14.D2, V7.D2, V14.D2
-	FMOVQ   768(R20), F15
-	FMOVQ   800(R20), F16
-	FMOVQ   832(R20), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   864(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   896(R20), F16
-	VFMLA   V11.D2, V17.D2, V16.D2
-	FMOVQ   928(R20), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   960(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   992(R20), F16
-	VFMLA   V11.D2, V17.D2, V16.D2
-	FMOVQ   1024(R20), F17
-	VFMLA   V11.D2, V15.D2, V17.D2
-	FMOVQ   1056(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	VFMLA   V7.D2, V17.D2, V15.D2
-	VFMLA   V15.D2, V11.D2, V14.D2
-	WORD    $0x4e6ed58f // VFADD V14.D2, V12.D2, V15.D2
-	WORD    $0x4eecd5ec // VFSUB V12.D2, V15.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddef // VFMUL V9.D2, V15.D2, V15.D2
 	VAND    V10.B16, V15.B16, V15.B16
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	VMOV    V15.B16, V7.B16
-	VMOV    V15.B16, V9.B16
-	FMOVQ   96(R20), F18
-	WORD    $0x4e72f4eb // VFMAX V18.D2, V7.D2, V11.D2
-	WORD    $0x4ef2f4f0 // VFMIN V18.D2, V7.D2, V16.D2
-	WORD    $0x4e72f52c // VFMAX V18.D2, V9.D2, V12.D2
-	WORD    $0x4ef2f531 // VFMIN V18.D2, V9.D2, V17.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d576 // VFADD V16.D2, V11.D2, V22.D2
-	WORD    $0x4eebd6cb // VFSUB V11.D2, V22.D2, V11.D2
-	WORD    $0x4eebd610 // VFSUB V11.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F23
-	WORD    $0x6e76feeb // VFDIV V22.D2, V23.D2, V11.D2
-	WORD    $0x6e6bde10 // VFMUL V11.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F23
-	VADD    V23.D2, V22.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F23
-	VORR    V23.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F23
-	WORD    $0x4ef7d652 // VFSUB V23.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F23
-	VAND    V23.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F23
-	VADD    V23.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F23
-	WORD    $0x4ef7d694 // VFSUB V23.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V22.D2
-	VBIF    V22.B16, V7.B16, V20.B16
-	VAND    V22.B16, V16.B16, V16.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e71d587 // VFADD V17.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd631 // VFSUB V12.D2, V17.D2, V17.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e67fecc // VFDIV V7.D2, V22.D2, V12.D2
-	WORD    $0x6e6cde31 // VFMUL V12.D2, V17.D2, V17.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V7.D2, V21.D2
-	VUSHR   $52, V21.D2, V19.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V19.B16, V19.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V21.B16, V21.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V21.D2, V21.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V19.D2, V19.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V21.B16
-	VAND    V7.B16, V17.B16, V17.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F22
-	WORD    $0x4e76d687 // VFADD V22.D2, V20.D2, V7.D2
-	WORD    $0x6e67fe87 // VFDIV V7.D2, V20.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F22
-	WORD    $0x4e76d6a9 // VFADD V22.D2, V21.D2, V9.D2
-	WORD    $0x6e69fea9 // VFDIV V9.D2, V21.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F22
-	FLDPQ   288(R20), (F23, F24)
-	VFMLA   V11.D2, V22.D2, V23.D2
-	VFMLA   V12.D2, V22.D2, V24.D2
-	FLDPQ   320(R20), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	FLDPQ   352(R20), (F23, F24)
-	VFMLA   V11.D2, V25.D2, V23.D2
-	VFMLA   V12.D2, V26.D2, V24.D2
-	FLDPQ   384(R20), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	FLDPQ   416(R20), (F23, F24)
-	VFMLA   V11.D2, V25.D2, V23.D2
-	VFMLA   V12.D2, V26.D2, V24.D2
-	FLDPQ   448(R20), (F25, F26)
-	VFMLA   V11.D2, V23.D2, V25.D2
-	VFMLA   V12.D2, V24.D2, V26.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F24
-	WORD    $0x6e78de96 // VFMUL V24.D2, V20.D2, V22.D2
-	WORD    $0x6e74ded6 // VFMUL V20.D2, V22.D2, V22.D2
-	VMOV    V22.B16, V23.B16
-	VFMLA   V11.D2, V25.D2, V23.D2
-	FMOVQ   576(R20), F24
-	VFMLA   V24.D2, V18.D2, V16.D2
-	VFMLA   V23.D2, V7.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d6d6 // VFSUB V16.D2, V22.D2, V22.D2
-	WORD    $0x4ef6d694 // VFSUB V22.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F24
-	VFMLA   V24.D2, V18.D2, V20.D2
-	FMOVQ   544(R20), F16
-	WORD    $0x6e70dea7 // VFMUL V16.D2, V21.D2, V7.D2
-	WORD    $0x6e75dce7 // VFMUL V21.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V26.D2, V11.D2
-	FMOVQ   576(R20), F16
-	VFMLA   V16.D2, V19.D2, V17.D2
-	VFMLA   V11.D2, V9.D2, V17.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef1d4e7 // VFSUB V17.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d6b5 // VFSUB V7.D2, V21.D2, V21.D2
-	FMOVQ   608(R20), F16
-	VFMLA   V16.D2, V19.D2, V21.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5e7 // VFADD V12.D2, V15.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F16
-	WORD    $0x4ef0d4eb // VFSUB V16.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5eb // VFSUB V11.D2, V15.D2, V11.D2
-	WORD    $0x4e6ed56b // VFADD V14.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V14.D2, V9.D2, V20.D2
-	WORD    $0x4e74d514 // VFADD V20.D2, V8.D2, V20.D2
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V16.B16
-	VBSL    V11.B16, V15.B16, V16.B16
-	VMOV    V7.B16, V17.B16
-	VBSL    V15.B16, V11.B16, V17.B16
-	VAND    V14.B16, V7.B16, V7.B16
-	WORD    $0x6e69de08 // VFMUL V9.D2, V16.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V16.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e74de31 // VFMUL V20.D2, V17.D2, V17.D2
-	VFMLA   V2.D2, V17.D2, V16.D2
-	WORD    $0x6e70dd31 // VFMUL V16.D2, V9.D2, V17.D2
-	WORD    $0x6e6cde2c // VFMUL V12.D2, V17.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough232
-again231:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V14.B16
-	VFMLS   V7.D2, V7.D2, V14.D2
-	WORD    $0x4eeed569 // VFSUB V14.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ee // VFADD V7.D2, V7.D2, V14.D2
-	FMOVQ   1088(R20), F15
-	WORD    $0x4e6ff5ce // VFMAX V15.D2, V14.D2, V14.D2
-	WORD    $0x6e6efd29 // VFDIV V14.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again231
-enough232:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough234
-again233:
-	WORD    $0x6e68dcee // VFMUL V8.D2, V7.D2, V14.D2
-	VMOV    V14.B16, V15.B16
-	VFMLS   V8.D2, V7.D2, V15.D2
-	VFMLA   V11.D2, V7.D2, V15.D2
-	VFMLA   V8.D2, V9.D2, V15.D2
-	VMOV    V15.B16, V9.B16
-	VMOV    V14.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again233
-enough234:
-	WORD    $0x6e74dd2e // VFMUL V20.D2, V9.D2, V14.D2
-	WORD    $0x6ee0f9ce // VFNEG V14.D2, V14.D2
-	VFMLA   V20.D2, V7.D2, V14.D2
-	WORD    $0x6e71dd29 // VFMUL V17.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V17.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   96(R14), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 96(R3)
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x4e6ed5ad // VFADD V14.D2, V13.D2, V13.D2
-	FLDPQ   64(R9), (F7, F8)
-	WORD    $0x4e6df4e9 // VFMAX V13.D2, V7.D2, V9.D2
-	WORD    $0x4eedf4ed // VFMIN V13.D2, V7.D2, V13.D2
-	WORD    $0x4e6dd527 // VFADD V13.D2, V9.D2, V7.D2
-	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
-	WORD    $0x4ee9d5ad // VFSUB V9.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd508 // VFADD V13.D2, V8.D2, V8.D2
-	FSTPQ   (F7, F8), 64(R9)
-	ADD     $16, R1
+	VBSL    V13.B16, V11.B16, V10.B16
+	VFMLA   V12.D2, V8.D2, V15.D2
+	FMOVQ   704(R19), F11
+	WORD    $0x4e6bd546 // VFADD V11.D2, V10.D2, V6.D2
+	WORD    $0x6e66fd46 // VFDIV V6.D2, V10.D2, V6.D2
+	WORD    $0x6e66dcc8 // VFMUL V6.D2, V6.D2, V8.D2
+	FMOVQ   736(R19), F11
+	FMOVQ   768(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   800(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   832(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   864(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   896(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   928(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   960(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   576(R19), F11
+	WORD    $0x6e6bdd4b // VFMUL V11.D2, V10.D2, V11.D2
+	WORD    $0x6e6add6b // VFMUL V10.D2, V11.D2, V11.D2
+	VMOV    V11.B16, V13.B16
+	VFMLA   V8.D2, V12.D2, V13.D2
+	VFMLA   V13.D2, V6.D2, V15.D2
+	FMOVQ   576(R19), F6
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	WORD    $0x6ee0f968 // VFNEG V11.D2, V8.D2
+	VFMLA   V10.D2, V6.D2, V8.D2
+	WORD    $0x4ee8d5ef // VFSUB V8.D2, V15.D2, V15.D2
+	WORD    $0x4eebd546 // VFSUB V11.D2, V10.D2, V6.D2
+	WORD    $0x4e66d5c8 // VFADD V6.D2, V14.D2, V8.D2
+	WORD    $0x4eeed50c // VFSUB V14.D2, V8.D2, V12.D2
+	WORD    $0x4ee6d58c // VFSUB V6.D2, V12.D2, V12.D2
+	WORD    $0x4eead4c6 // VFSUB V10.D2, V6.D2, V6.D2
+	WORD    $0x4e6bd4c6 // VFADD V11.D2, V6.D2, V6.D2
+	WORD    $0x4e66d58c // VFADD V6.D2, V12.D2, V12.D2
+	WORD    $0x4eefd58c // VFSUB V15.D2, V12.D2, V12.D2
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4ee9f4c6 // VFMIN V9.D2, V6.D2, V6.D2
+	FMOVQ   64(R19), F9
+	WORD    $0x4e69f4c6 // VFMAX V9.D2, V6.D2, V6.D2
+	WORD    $0x4ee8d4c9 // VFSUB V8.D2, V6.D2, V9.D2
+	WORD    $0x4ee6d52a // VFSUB V6.D2, V9.D2, V10.D2
+	WORD    $0x4eead52b // VFSUB V10.D2, V9.D2, V11.D2
+	WORD    $0x4eebd4cb // VFSUB V11.D2, V6.D2, V11.D2
+	WORD    $0x4e6ad50a // VFADD V10.D2, V8.D2, V10.D2
+	WORD    $0x4eead56b // VFSUB V10.D2, V11.D2, V11.D2
+	WORD    $0x4e67d56b // VFADD V7.D2, V11.D2, V11.D2
+	WORD    $0x4e6cd56c // VFADD V12.D2, V11.D2, V12.D2
+	WORD    $0x4e6cd528 // VFADD V12.D2, V9.D2, V8.D2
+	WORD    $0x4ee9d509 // VFSUB V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d58c // VFSUB V9.D2, V12.D2, V12.D2
+	VMOV    V2.B16, V6.B16
+	WORD    $0x6e68dcc7 // VFMUL V8.D2, V6.D2, V7.D2
+	WORD    $0x6ee0f8ea // VFNEG V7.D2, V10.D2
+	VFMLA   V8.D2, V6.D2, V10.D2
+	VMOV    V3.B16, V11.B16
+	VFMLA   V8.D2, V11.D2, V10.D2
+	VFMLA   V12.D2, V6.D2, V10.D2
+	FMOVQ   64(R19), F6
+	WORD    $0x4e66f4e7 // VFMAX V6.D2, V7.D2, V7.D2
+	FMOVQ   96(R19), F6
+	FMOVQ   128(R19), F8
+	VFMLA   V8.D2, V7.D2, V6.D2
+	FMOVQ   96(R19), F9
+	WORD    $0x4ee9d4c8 // VFSUB V9.D2, V6.D2, V8.D2
+	FMOVQ   160(R19), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   192(R19), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	WORD    $0x4e6ad4e7 // VFADD V10.D2, V7.D2, V7.D2
+	WORD    $0x6e67dce8 // VFMUL V7.D2, V7.D2, V8.D2
+	FMOVQ   224(R19), F11
+	WORD    $0x4e6bd4e9 // VFADD V11.D2, V7.D2, V9.D2
+	FMOVQ   224(R19), F11
+	WORD    $0x4eebd52a // VFSUB V11.D2, V9.D2, V10.D2
+	WORD    $0x4eead4ea // VFSUB V10.D2, V7.D2, V10.D2
+	FMOVQ   256(R19), F11
+	FMOVQ   288(R19), F12
+	FMOVQ   320(R19), F13
+	VFMLA   V8.D2, V11.D2, V13.D2
+	FMOVQ   352(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   384(R19), F12
+	VFMLA   V8.D2, V13.D2, V12.D2
+	FMOVQ   416(R19), F13
+	VFMLA   V8.D2, V11.D2, V13.D2
+	FMOVQ   448(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   480(R19), F12
+	VFMLA   V8.D2, V13.D2, V12.D2
+	FMOVQ   512(R19), F13
+	VFMLA   V8.D2, V11.D2, V13.D2
+	FMOVQ   544(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	VFMLA   V7.D2, V13.D2, V11.D2
+	VFMLA   V11.D2, V8.D2, V10.D2
+	WORD    $0x4e6ad52b // VFADD V10.D2, V9.D2, V11.D2
+	VSHL    $52, V6.D2, V6.D2
+	WORD    $0x6e66dd6b // VFMUL V6.D2, V11.D2, V11.D2
+	FMOVQ   F11, 64(R1)
+	ADD     $32, R3
+	ADD     $32, R1
+	ADD     $32, R13
+	SUB     $1, R15
+	CBNZ    R15, registers276
+	SUB     $32, R3
+	SUB     $32, R1
+	SUB     $32, R13
+	SUB     $32, R3
+	SUB     $32, R1
+	SUB     $32, R13
 	ADD     $16, R3
-	ADD     $16, R14
-	ADD     $32, R9
+	ADD     $16, R1
+	ADD     $16, R13
 	SUB     $1, R5
-	TBNZ    $0, R5, half218
-	SUB     $32, R14
-	SUB     $64, R9
-	ADD     $96, R1
+	TBNZ    $0, R5, half275
+	SUB     $32, R13
 	ADD     $96, R3
-	TBZ     $63, R5, group214
+	ADD     $96, R1
+	TBZ     $63, R5, group271
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R5, copied216
-rest215:
-	CBZ     R7, done217
-	ADD     $0, R6, R23
-	TBZ     $6, R7, skip235
-	VLD1.P  64(R1), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R23)
-skip235:
-	TBZ     $5, R7, skip236
-	VLD1.P  32(R1), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R23)
-skip236:
-	TBZ     $4, R7, skip237
-	VLD1.P  16(R1), [V7.B16]
-	VST1.P  [V7.B16], 16(R23)
-skip237:
-	TBZ     $3, R7, skip238
-	FMOVD.P 8(R1), F7
-	FMOVD.P F7, 8(R23)
-skip238:
-	ADD     $0, R6, R1
-	MOVD    R6, R3
+	TBZ     $1, R5, copied273
+rest272:
+	CBZ     R7, done274
+	ADD     $0, R6, R21
+	TBZ     $6, R7, skip277
+	VLD1.P  64(R3), [V6.B16, V7.B16, V8.B16, V9.B16]
+	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R21)
+skip277:
+	TBZ     $5, R7, skip278
+	VLD1.P  32(R3), [V6.B16, V7.B16]
+	VST1.P  [V6.B16, V7.B16], 32(R21)
+skip278:
+	TBZ     $4, R7, skip279
+	VLD1.P  16(R3), [V6.B16]
+	VST1.P  [V6.B16], 16(R21)
+skip279:
+	TBZ     $3, R7, skip280
+	FMOVD.P 8(R3), F6
+	FMOVD.P F6, 8(R21)
+skip280:
+	ADD     $0, R6, R3
 	MOVD    $-2, R5
 	CMP     $64, R7
-	BLS     short239
-	B       group214
-short239:
-	VLD1R.P 2(R11), [V0.H8]
-	VLD1R.P 2(R13), [V1.H8]
+	BLS     short281
+	B       group271
+short281:
+	VLD1R.P 2(R10), [V0.H8]
+	VLD1R.P 2(R12), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half240:
-	FMOVQ   (R1), F7
-	FMOVQ   (R14), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4e6ed4ec // VFADD V14.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	FMOVQ   768(R20), F14
-	FMOVQ   800(R20), F15
-	FMOVQ   832(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V7.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
-	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V7.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R20), F17
-	WORD    $0x4e71f4eb // VFMAX V17.D2, V7.D2, V11.D2
-	WORD    $0x4ef1f4ef // VFMIN V17.D2, V7.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V7.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d587 // VFADD V16.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x6e67feac // VFDIV V7.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F21
-	VADD    V21.D2, V7.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V20.B16
-	VAND    V7.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d667 // VFADD V21.D2, V19.D2, V7.D2
-	WORD    $0x6e67fe67 // VFDIV V7.D2, V19.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F21
-	FLDPQ   288(R20), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R20), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V7.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R20), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R20), F15
-	WORD    $0x6e6fde87 // VFMUL V15.D2, V20.D2, V7.D2
-	WORD    $0x6e74dce7 // VFMUL V20.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R20), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d694 // VFSUB V7.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5c7 // VFADD V12.D2, V14.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd4eb // VFSUB V15.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d513 // VFADD V19.D2, V8.D2, V19.D2
+half282:
+	MOVD    $2, R15
+registers283:
+	FMOVQ   (R13), F6
+	VCMTST  V6.D2, V1.D2, V7.D2
+	VCMTST  V6.D2, V0.D2, V8.D2
+	VSHL    $63, V7.D2, V7.D2
+	FMOVQ   (R3), F6
+	FMOVQ   (R19), F9
+	VBSL    V9.B16, V6.B16, V8.B16
+	WORD    $0x4ee4d506 // VFSUB V4.D2, V8.D2, V6.D2
+	WORD    $0x4ee8d4c9 // VFSUB V8.D2, V6.D2, V9.D2
+	WORD    $0x4ee9d4ca // VFSUB V9.D2, V6.D2, V10.D2
+	WORD    $0x4eead50a // VFSUB V10.D2, V8.D2, V10.D2
+	WORD    $0x4e64d529 // VFADD V4.D2, V9.D2, V9.D2
+	WORD    $0x4ee9d54a // VFSUB V9.D2, V10.D2, V10.D2
+	WORD    $0x4ee5d54a // VFSUB V5.D2, V10.D2, V10.D2
+	VEOR    V7.B16, V6.B16, V6.B16
+	VEOR    V7.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F8
+	VORR    V8.B16, V6.B16, V8.B16
+	FMOVQ   64(R19), F11
+	WORD    $0x6eebe508 // VFCMGT V11.D2, V8.D2, V8.D2
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4e6ad4c9 // VFADD V10.D2, V6.D2, V9.D2
+	WORD    $0x4ee6d526 // VFSUB V6.D2, V9.D2, V6.D2
+	WORD    $0x4ee6d54a // VFSUB V6.D2, V10.D2, V10.D2
+	VAND    V8.B16, V10.B16, V10.B16
+	FMOVQ   32(R19), F6
+	VORR    V6.B16, V9.B16, V6.B16
+	VEOR    V9.B16, V6.B16, V8.B16
+	VEOR    V8.B16, V10.B16, V10.B16
 	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V7.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e69dde8 // VFMUL V9.D2, V15.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough242
-again241:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.D2, V7.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ed // VFADD V7.D2, V7.D2, V13.D2
-	FMOVQ   1088(R20), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again241
-enough242:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough244
-again243:
-	WORD    $0x6e68dced // VFMUL V8.D2, V7.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V8.D2, V7.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V8.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again243
-enough244:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V7.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   (R14), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, (R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FLDPQ   (R9), (F7, F8)
-	WORD    $0x4e6df4e9 // VFMAX V13.D2, V7.D2, V9.D2
-	WORD    $0x4eedf4ed // VFMIN V13.D2, V7.D2, V13.D2
-	WORD    $0x4e6dd527 // VFADD V13.D2, V9.D2, V7.D2
-	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
-	WORD    $0x4ee9d5ad // VFSUB V9.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd508 // VFADD V13.D2, V8.D2, V8.D2
-	FSTPQ   (F7, F8), (R9)
-	FMOVQ   32(R1), F7
-	FMOVQ   32(R14), F8
-	VCMTST  V8.D2, V1.D2, V9.D2
-	VCMTST  V8.D2, V0.D2, V10.D2
-	VSHL    $63, V9.D2, V9.D2
-	VEOR    V9.B16, V7.B16, V7.B16
-	FMOVQ   640(R20), F9
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x4e67f568 // VFMAX V7.D2, V11.D2, V8.D2
-	VAND    V10.B16, V8.B16, V8.B16
-	VORR    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee7e48b // VFCMGT V7.D2, V4.D2, V11.D2
-	WORD    $0x4e6b1d4a // VBIC V11.B16, V10.B16, V10.B16
-	FMOVQ   (R20), F9
-	FMOVQ   672(R20), F11
-	VFMLA   V11.D2, V7.D2, V9.D2
-	FMOVQ   (R20), F12
-	WORD    $0x4eecd52b // VFSUB V12.D2, V9.D2, V11.D2
-	FMOVQ   704(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	FMOVQ   736(R20), F12
-	VFMLA   V12.D2, V11.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4e6ed4ec // VFADD V14.D2, V7.D2, V12.D2
-	FMOVQ   96(R20), F14
-	WORD    $0x4eeed58d // VFSUB V14.D2, V12.D2, V13.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	FMOVQ   768(R20), F14
-	FMOVQ   800(R20), F15
-	FMOVQ   832(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   864(R20), F14
+	WORD    $0x6ee9e4e7 // VFCMGT V9.D2, V7.D2, V7.D2
+	VAND    V10.B16, V7.B16, V7.B16
+	FMOVQ   64(R19), F8
+	WORD    $0x4e68f4c6 // VFMAX V8.D2, V6.D2, V6.D2
+	FMOVQ   96(R19), F8
+	FMOVQ   128(R19), F11
+	VFMLA   V11.D2, V6.D2, V8.D2
+	FMOVQ   96(R19), F12
+	WORD    $0x4eecd50b // VFSUB V12.D2, V8.D2, V11.D2
+	FMOVQ   160(R19), F12
+	VFMLA   V12.D2, V11.D2, V6.D2
+	FMOVQ   192(R19), F12
+	VFMLA   V12.D2, V11.D2, V6.D2
+	WORD    $0x4e6ad4c6 // VFADD V10.D2, V6.D2, V6.D2
+	WORD    $0x6e66dccb // VFMUL V6.D2, V6.D2, V11.D2
+	FMOVQ   224(R19), F13
+	WORD    $0x4e6dd4ca // VFADD V13.D2, V6.D2, V10.D2
+	FMOVQ   224(R19), F13
+	WORD    $0x4eedd54c // VFSUB V13.D2, V10.D2, V12.D2
+	WORD    $0x4eecd4cc // VFSUB V12.D2, V6.D2, V12.D2
+	FMOVQ   256(R19), F13
+	FMOVQ   288(R19), F14
+	FMOVQ   320(R19), F15
+	VFMLA   V11.D2, V13.D2, V15.D2
+	FMOVQ   352(R19), F13
+	VFMLA   V11.D2, V14.D2, V13.D2
+	FMOVQ   384(R19), F14
 	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   896(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   928(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   960(R20), F14
+	FMOVQ   416(R19), F15
+	VFMLA   V11.D2, V13.D2, V15.D2
+	FMOVQ   448(R19), F13
+	VFMLA   V11.D2, V14.D2, V13.D2
+	FMOVQ   480(R19), F14
 	VFMLA   V11.D2, V15.D2, V14.D2
-	FMOVQ   992(R20), F15
-	VFMLA   V11.D2, V16.D2, V15.D2
-	FMOVQ   1024(R20), F16
-	VFMLA   V11.D2, V14.D2, V16.D2
-	FMOVQ   1056(R20), F14
-	VFMLA   V11.D2, V15.D2, V14.D2
-	VFMLA   V7.D2, V16.D2, V14.D2
-	VFMLA   V14.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd58e // VFADD V13.D2, V12.D2, V14.D2
-	WORD    $0x4eecd5cc // VFSUB V12.D2, V14.D2, V12.D2
-	WORD    $0x4eecd5ad // VFSUB V12.D2, V13.D2, V13.D2
-	VSHL    $52, V9.D2, V9.D2
-	WORD    $0x6e69ddce // VFMUL V9.D2, V14.D2, V14.D2
+	FMOVQ   512(R19), F15
+	VFMLA   V11.D2, V13.D2, V15.D2
+	FMOVQ   544(R19), F13
+	VFMLA   V11.D2, V14.D2, V13.D2
+	VFMLA   V6.D2, V15.D2, V13.D2
+	VFMLA   V13.D2, V11.D2, V12.D2
+	WORD    $0x4e6cd54d // VFADD V12.D2, V10.D2, V13.D2
+	VSHL    $52, V8.D2, V8.D2
+	WORD    $0x4eead5aa // VFSUB V10.D2, V13.D2, V10.D2
+	WORD    $0x4eead58c // VFSUB V10.D2, V12.D2, V12.D2
+	WORD    $0x6e68dd8c // VFMUL V8.D2, V12.D2, V12.D2
+	WORD    $0x6e68ddad // VFMUL V8.D2, V13.D2, V13.D2
+	FMOVQ   224(R19), F6
+	WORD    $0x4e66d5a8 // VFADD V6.D2, V13.D2, V8.D2
+	WORD    $0x6e68fcc8 // VFDIV V8.D2, V6.D2, V8.D2
+	FMOVQ   576(R19), F10
+	FMOVQ   608(R19), F11
+	VFMLA   V10.D2, V13.D2, V11.D2
+	FMOVQ   576(R19), F10
+	WORD    $0x6e6ae5aa // VFCMGE V10.D2, V13.D2, V10.D2
+	FMOVQ   640(R19), F14
+	FMOVQ   672(R19), F15
 	VAND    V10.B16, V14.B16, V14.B16
-	WORD    $0x6e69ddad // VFMUL V9.D2, V13.D2, V13.D2
-	VAND    V10.B16, V13.B16, V13.B16
-	VMOV    V14.B16, V7.B16
-	VMOV    V14.B16, V9.B16
-	FMOVQ   96(R20), F17
-	WORD    $0x4e71f4eb // VFMAX V17.D2, V7.D2, V11.D2
-	WORD    $0x4ef1f4ef // VFMIN V17.D2, V7.D2, V15.D2
-	WORD    $0x4e71f52c // VFMAX V17.D2, V9.D2, V12.D2
-	WORD    $0x4ef1f530 // VFMIN V17.D2, V9.D2, V16.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd575 // VFADD V15.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddef // VFMUL V11.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   224(R20), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   256(R20), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   128(R20), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   160(R20), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   96(R20), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V7.B16, V19.B16
-	VAND    V21.B16, V15.B16, V15.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d587 // VFADD V16.D2, V12.D2, V7.D2
-	WORD    $0x4eecd4ec // VFSUB V12.D2, V7.D2, V12.D2
-	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x6e67feac // VFDIV V7.D2, V21.D2, V12.D2
-	WORD    $0x6e6cde10 // VFMUL V12.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   192(R20), F21
-	VADD    V21.D2, V7.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   224(R20), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   256(R20), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   128(R20), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   160(R20), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   96(R20), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V7.D2
-	VBIF    V7.B16, V9.B16, V20.B16
-	VAND    V7.B16, V16.B16, V16.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d667 // VFADD V21.D2, V19.D2, V7.D2
-	WORD    $0x6e67fe67 // VFDIV V7.D2, V19.D2, V7.D2
-	WORD    $0x6e67dceb // VFMUL V7.D2, V7.D2, V11.D2
-	FMOVQ   512(R20), F21
-	WORD    $0x4e75d689 // VFADD V21.D2, V20.D2, V9.D2
-	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
-	WORD    $0x6e69dd2c // VFMUL V9.D2, V9.D2, V12.D2
-	FMOVQ   480(R20), F21
-	FLDPQ   288(R20), (F22, F23)
-	VFMLA   V11.D2, V21.D2, V22.D2
-	VFMLA   V12.D2, V21.D2, V23.D2
-	FLDPQ   320(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   352(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   384(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	FLDPQ   416(R20), (F22, F23)
-	VFMLA   V11.D2, V24.D2, V22.D2
-	VFMLA   V12.D2, V25.D2, V23.D2
-	FLDPQ   448(R20), (F24, F25)
-	VFMLA   V11.D2, V22.D2, V24.D2
-	VFMLA   V12.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   544(R20), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V11.D2, V24.D2, V22.D2
-	FMOVQ   576(R20), F23
-	VFMLA   V23.D2, V17.D2, V15.D2
-	VFMLA   V22.D2, V7.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd6b5 // VFSUB V15.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   608(R20), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   544(R20), F15
-	WORD    $0x6e6fde87 // VFMUL V15.D2, V20.D2, V7.D2
-	WORD    $0x6e74dce7 // VFMUL V20.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V11.B16
-	VFMLA   V12.D2, V25.D2, V11.D2
-	FMOVQ   576(R20), F15
-	VFMLA   V15.D2, V18.D2, V16.D2
-	VFMLA   V11.D2, V9.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
-	WORD    $0x4ee7d694 // VFSUB V7.D2, V20.D2, V20.D2
-	FMOVQ   608(R20), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x4e6cd5c7 // VFADD V12.D2, V14.D2, V7.D2
-	FMOVQ   96(R20), F12
-	WORD    $0x6e67fd89 // VFDIV V7.D2, V12.D2, V9.D2
-	FMOVQ   96(R20), F15
-	WORD    $0x4eefd4eb // VFSUB V15.D2, V7.D2, V11.D2
-	WORD    $0x4eebd5cb // VFSUB V11.D2, V14.D2, V11.D2
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	VFMLS   V9.D2, V7.D2, V12.D2
-	VFMLS   V9.D2, V11.D2, V12.D2
-	VFMLA   V13.D2, V9.D2, V19.D2
-	WORD    $0x4e73d513 // VFADD V19.D2, V8.D2, V19.D2
-	VEOR    V7.B16, V7.B16, V7.B16
-	FMOVQ   96(R20), F11
-	WORD    $0x4e68e4e7 // VFCMEQ V8.D2, V7.D2, V7.D2
-	VMOV    V7.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VMOV    V7.B16, V16.B16
-	VBSL    V14.B16, V11.B16, V16.B16
-	VAND    V13.B16, V7.B16, V7.B16
-	WORD    $0x6e69dde8 // VFMUL V9.D2, V15.D2, V8.D2
-	VMOV    V8.B16, V11.B16
-	VFMLS   V9.D2, V15.D2, V11.D2
-	VFMLS   V12.D2, V8.D2, V11.D2
-	VFMLS   V7.D2, V9.D2, V11.D2
-	WORD    $0x6e73de10 // VFMUL V19.D2, V16.D2, V16.D2
-	VFMLA   V2.D2, V16.D2, V15.D2
-	WORD    $0x6e6fdd30 // VFMUL V15.D2, V9.D2, V16.D2
-	WORD    $0x6e6cde0c // VFMUL V12.D2, V16.D2, V12.D2
-	VMOV    V8.B16, V7.B16
-	VMOV    V11.B16, V9.B16
-	MOVD    root+112(FP), R23
-	CBZ     R23, enough246
-again245:
-	WORD    $0x6ee1f907 // VFSQRT V8.D2, V7.D2
-	VMOV    V8.B16, V13.B16
-	VFMLS   V7.D2, V7.D2, V13.D2
-	WORD    $0x4eedd569 // VFSUB V13.D2, V11.D2, V9.D2
-	WORD    $0x4e67d4ed // VFADD V7.D2, V7.D2, V13.D2
-	FMOVQ   1088(R20), F14
-	WORD    $0x4e6ef5ad // VFMAX V14.D2, V13.D2, V13.D2
-	WORD    $0x6e6dfd29 // VFDIV V13.D2, V9.D2, V9.D2
-	SUB     $1, R23
-	CBNZ    R23, again245
-enough246:
-	MOVD    steps+104(FP), R23
-	CBZ     R23, enough248
-again247:
-	WORD    $0x6e68dced // VFMUL V8.D2, V7.D2, V13.D2
-	VMOV    V13.B16, V14.B16
-	VFMLS   V8.D2, V7.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V8.D2, V9.D2, V14.D2
-	VMOV    V14.B16, V9.B16
-	VMOV    V13.B16, V7.B16
-	SUB     $1, R23
-	CBNZ    R23, again247
-enough248:
-	WORD    $0x6e73dd2d // VFMUL V19.D2, V9.D2, V13.D2
-	WORD    $0x6ee0f9ad // VFNEG V13.D2, V13.D2
-	VFMLA   V19.D2, V7.D2, V13.D2
-	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
-	VFMLS   V12.D2, V7.D2, V9.D2
-	WORD    $0x6ee0f929 // VFNEG V9.D2, V9.D2
-	VFMLA   V16.D2, V7.D2, V9.D2
-	VMOV    V3.B16, V7.B16
-	FMOVQ   32(R14), F11
-	VCMTST  V11.D2, V1.D2, V8.D2
-	VCMTST  V11.D2, V0.D2, V10.D2
-	VSHL    $63, V8.D2, V8.D2
-	VEOR    V8.B16, V7.B16, V7.B16
-	WORD    $0x6e67dd29 // VFMUL V7.D2, V9.D2, V9.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	FMOVQ   F9, 32(R3)
-	VAND    V10.B16, V13.B16, V13.B16
-	FLDPQ   64(R9), (F7, F8)
-	WORD    $0x4e6df4e9 // VFMAX V13.D2, V7.D2, V9.D2
-	WORD    $0x4eedf4ed // VFMIN V13.D2, V7.D2, V13.D2
-	WORD    $0x4e6dd527 // VFADD V13.D2, V9.D2, V7.D2
-	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
-	WORD    $0x4ee9d5ad // VFSUB V9.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd508 // VFADD V13.D2, V8.D2, V8.D2
-	FSTPQ   (F7, F8), 64(R9)
-	ADD     $16, R1
+	VAND    V10.B16, V15.B16, V15.B16
+	VBSL    V13.B16, V11.B16, V10.B16
+	VFMLA   V12.D2, V8.D2, V15.D2
+	FMOVQ   704(R19), F11
+	WORD    $0x4e6bd546 // VFADD V11.D2, V10.D2, V6.D2
+	WORD    $0x6e66fd46 // VFDIV V6.D2, V10.D2, V6.D2
+	WORD    $0x6e66dcc8 // VFMUL V6.D2, V6.D2, V8.D2
+	FMOVQ   736(R19), F11
+	FMOVQ   768(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   800(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   832(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   864(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   896(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   928(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   960(R19), F12
+	VFMLA   V8.D2, V11.D2, V12.D2
+	FMOVQ   576(R19), F11
+	WORD    $0x6e6bdd4b // VFMUL V11.D2, V10.D2, V11.D2
+	WORD    $0x6e6add6b // VFMUL V10.D2, V11.D2, V11.D2
+	VMOV    V11.B16, V13.B16
+	VFMLA   V8.D2, V12.D2, V13.D2
+	VFMLA   V13.D2, V6.D2, V15.D2
+	FMOVQ   576(R19), F6
+	WORD    $0x6e6adcc6 // VFMUL V10.D2, V6.D2, V6.D2
+	WORD    $0x6ee0f968 // VFNEG V11.D2, V8.D2
+	VFMLA   V10.D2, V6.D2, V8.D2
+	WORD    $0x4ee8d5ef // VFSUB V8.D2, V15.D2, V15.D2
+	WORD    $0x4eebd546 // VFSUB V11.D2, V10.D2, V6.D2
+	WORD    $0x4e66d5c8 // VFADD V6.D2, V14.D2, V8.D2
+	WORD    $0x4eeed50c // VFSUB V14.D2, V8.D2, V12.D2
+	WORD    $0x4ee6d58c // VFSUB V6.D2, V12.D2, V12.D2
+	WORD    $0x4eead4c6 // VFSUB V10.D2, V6.D2, V6.D2
+	WORD    $0x4e6bd4c6 // VFADD V11.D2, V6.D2, V6.D2
+	WORD    $0x4e66d58c // VFADD V6.D2, V12.D2, V12.D2
+	WORD    $0x4eefd58c // VFSUB V15.D2, V12.D2, V12.D2
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4ee9f4c6 // VFMIN V9.D2, V6.D2, V6.D2
+	FMOVQ   64(R19), F9
+	WORD    $0x4e69f4c6 // VFMAX V9.D2, V6.D2, V6.D2
+	WORD    $0x4ee8d4c9 // VFSUB V8.D2, V6.D2, V9.D2
+	WORD    $0x4ee6d52a // VFSUB V6.D2, V9.D2, V10.D2
+	WORD    $0x4eead52b // VFSUB V10.D2, V9.D2, V11.D2
+	WORD    $0x4eebd4cb // VFSUB V11.D2, V6.D2, V11.D2
+	WORD    $0x4e6ad50a // VFADD V10.D2, V8.D2, V10.D2
+	WORD    $0x4eead56b // VFSUB V10.D2, V11.D2, V11.D2
+	WORD    $0x4e67d56b // VFADD V7.D2, V11.D2, V11.D2
+	WORD    $0x4e6cd56c // VFADD V12.D2, V11.D2, V12.D2
+	WORD    $0x4e6cd528 // VFADD V12.D2, V9.D2, V8.D2
+	WORD    $0x4ee9d509 // VFSUB V9.D2, V8.D2, V9.D2
+	WORD    $0x4ee9d58c // VFSUB V9.D2, V12.D2, V12.D2
+	VMOV    V2.B16, V6.B16
+	WORD    $0x6e68dcc7 // VFMUL V8.D2, V6.D2, V7.D2
+	WORD    $0x6ee0f8ea // VFNEG V7.D2, V10.D2
+	VFMLA   V8.D2, V6.D2, V10.D2
+	VMOV    V3.B16, V11.B16
+	VFMLA   V8.D2, V11.D2, V10.D2
+	VFMLA   V12.D2, V6.D2, V10.D2
+	FMOVQ   64(R19), F6
+	WORD    $0x4e66f4e7 // VFMAX V6.D2, V7.D2, V7.D2
+	FMOVQ   96(R19), F6
+	FMOVQ   128(R19), F8
+	VFMLA   V8.D2, V7.D2, V6.D2
+	FMOVQ   96(R19), F9
+	WORD    $0x4ee9d4c8 // VFSUB V9.D2, V6.D2, V8.D2
+	FMOVQ   160(R19), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	FMOVQ   192(R19), F9
+	VFMLA   V9.D2, V8.D2, V7.D2
+	WORD    $0x4e6ad4e7 // VFADD V10.D2, V7.D2, V7.D2
+	WORD    $0x6e67dce8 // VFMUL V7.D2, V7.D2, V8.D2
+	FMOVQ   224(R19), F11
+	WORD    $0x4e6bd4e9 // VFADD V11.D2, V7.D2, V9.D2
+	FMOVQ   224(R19), F11
+	WORD    $0x4eebd52a // VFSUB V11.D2, V9.D2, V10.D2
+	WORD    $0x4eead4ea // VFSUB V10.D2, V7.D2, V10.D2
+	FMOVQ   256(R19), F11
+	FMOVQ   288(R19), F12
+	FMOVQ   320(R19), F13
+	VFMLA   V8.D2, V11.D2, V13.D2
+	FMOVQ   352(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   384(R19), F12
+	VFMLA   V8.D2, V13.D2, V12.D2
+	FMOVQ   416(R19), F13
+	VFMLA   V8.D2, V11.D2, V13.D2
+	FMOVQ   448(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	FMOVQ   480(R19), F12
+	VFMLA   V8.D2, V13.D2, V12.D2
+	FMOVQ   512(R19), F13
+	VFMLA   V8.D2, V11.D2, V13.D2
+	FMOVQ   544(R19), F11
+	VFMLA   V8.D2, V12.D2, V11.D2
+	VFMLA   V7.D2, V13.D2, V11.D2
+	VFMLA   V11.D2, V8.D2, V10.D2
+	WORD    $0x4e6ad52b // VFADD V10.D2, V9.D2, V11.D2
+	VSHL    $52, V6.D2, V6.D2
+	WORD    $0x6e66dd6b // VFMUL V6.D2, V11.D2, V11.D2
+	FMOVQ   F11, (R1)
+	ADD     $32, R3
+	ADD     $32, R1
+	ADD     $32, R13
+	SUB     $1, R15
+	CBNZ    R15, registers283
+	SUB     $32, R3
+	SUB     $32, R1
+	SUB     $32, R13
+	SUB     $32, R3
+	SUB     $32, R1
+	SUB     $32, R13
 	ADD     $16, R3
-	ADD     $16, R14
-	ADD     $32, R9
+	ADD     $16, R1
+	ADD     $16, R13
 	SUB     $1, R5
-	TBNZ    $0, R5, half240
-	SUB     $32, R14
-	SUB     $64, R9
-copied216:
-	MOVD    R6, R23
-	ADD     R4<<7, R2, R24
-	TBZ     $6, R7, skip249
-	VLD1.P  64(R23), [V7.B16, V8.B16, V9.B16, V10.B16]
-	VST1.P  [V7.B16, V8.B16, V9.B16, V10.B16], 64(R24)
-skip249:
-	TBZ     $5, R7, skip250
-	VLD1.P  32(R23), [V7.B16, V8.B16]
-	VST1.P  [V7.B16, V8.B16], 32(R24)
-skip250:
-	TBZ     $4, R7, skip251
-	VLD1.P  16(R23), [V7.B16]
-	VST1.P  [V7.B16], 16(R24)
-skip251:
-	TBZ     $3, R7, skip252
-	FMOVD.P 8(R23), F7
-	FMOVD.P F7, 8(R24)
-skip252:
-done217:
-	FLDPQ   (R9), (F7, F8)
-	FLDPQ   32(R9), (F9, F10)
-	FLDPQ   64(R9), (F11, F12)
-	FLDPQ   96(R9), (F13, F14)
-	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
-	WORD    $0x4e6bf4ef // VFMAX V11.D2, V7.D2, V15.D2
-	WORD    $0x4eebf4eb // VFMIN V11.D2, V7.D2, V11.D2
-	WORD    $0x4e6bd5e7 // VFADD V11.D2, V15.D2, V7.D2
-	WORD    $0x4eefd4ef // VFSUB V15.D2, V7.D2, V15.D2
-	WORD    $0x4eefd56b // VFSUB V15.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd508 // VFADD V11.D2, V8.D2, V8.D2
-	WORD    $0x4e6ed54a // VFADD V14.D2, V10.D2, V10.D2
-	WORD    $0x4e6df52f // VFMAX V13.D2, V9.D2, V15.D2
-	WORD    $0x4eedf52d // VFMIN V13.D2, V9.D2, V13.D2
-	WORD    $0x4e6dd5e9 // VFADD V13.D2, V15.D2, V9.D2
-	WORD    $0x4eefd52f // VFSUB V15.D2, V9.D2, V15.D2
-	WORD    $0x4eefd5ad // VFSUB V15.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd54a // VFADD V13.D2, V10.D2, V10.D2
-	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
-	WORD    $0x4e69f4ef // VFMAX V9.D2, V7.D2, V15.D2
-	WORD    $0x4ee9f4e9 // VFMIN V9.D2, V7.D2, V9.D2
-	WORD    $0x4e69d5e7 // VFADD V9.D2, V15.D2, V7.D2
-	WORD    $0x4eefd4ef // VFSUB V15.D2, V7.D2, V15.D2
-	WORD    $0x4eefd529 // VFSUB V15.D2, V9.D2, V9.D2
-	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
-	VDUP    V7.D[1], V9.D2
-	VDUP    V8.D[1], V10.D2
-	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
-	WORD    $0x4e69f4ef // VFMAX V9.D2, V7.D2, V15.D2
-	WORD    $0x4ee9f4e9 // VFMIN V9.D2, V7.D2, V9.D2
-	WORD    $0x4e69d5e7 // VFADD V9.D2, V15.D2, V7.D2
-	WORD    $0x4eefd4ef // VFSUB V15.D2, V7.D2, V15.D2
-	WORD    $0x4eefd529 // VFSUB V15.D2, V9.D2, V9.D2
-	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
-	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
-	FMOVD.P F7, 8(R19)
-	ADD     R21<<3, R0
-	ADD     R22<<3, R2
-	MOVD    words+80(FP), R23
-	ADD     R23<<3, R10
-	MOVD    words+80(FP), R23
-	ADD     R23<<3, R12
+	TBNZ    $0, R5, half282
+	SUB     $32, R13
+copied273:
+done274:
+	MOVD    words+56(FP), R21
+	ADD     R21<<9, R0
+	ADD     R20<<3, R2
+	MOVD    words+56(FP), R21
+	ADD     R21<<3, R9
+	MOVD    words+56(FP), R21
+	ADD     R21<<3, R11
 	SUB     $1, R8
-	CBNZ    R8, row212
-last213:
+	CBNZ    R8, row269
+last270:
 	RET

@@ -17,9 +17,19 @@ func focalCase[T Float](r *kerneltest.Rand, rows, n, kind int) *FocalArgs[T] {
 		Pos: b.Pos, Neg: b.Neg, Words: b.Words, Params: b.Params, Shifted: b.Shifted,
 		NegWeight: b.NegWeight, PosWeight: b.PosWeight,
 	}
-	f := float64(1+r.IntN(2*MostFocalSteps)) / 2
+	for i := range a.Params {
+		if p := &a.Params[i]; p[1]-p[1] != 0 {
+			p[1] = 0 // thresholds are finite
+		}
+	}
+	f := []float64{0.5, 1, 1.5, 2, 2.5, 3, 0.3, 4, 7.25, MostFocalExponent}[r.IntN(10)]
 	a.Steps, a.Root, _ = FocalExponent(f)
 	a.Exponent[0] = T(f)
+	if a.Root == 2 {
+		a.Powers = make([]T, 64*rows*a.Words)
+		f := ExponentParts[T](f)
+		SigmoidPowers(a.Powers, a.X, a.Stride, a.Rows, a.N, a.Pos, a.Neg, a.Words, a.Params, f[:])
+	}
 	return a
 }
 
@@ -40,6 +50,14 @@ func testFocalKernels[T Float](t *testing.T) {
 			a := focalCase[T](r, 1+r.IntN(3), n, kind)
 			if r.IntN(4) == 0 {
 				a.X[r.IntN(len(a.X))] = []T{T(math.Inf(1)), T(math.Inf(-1)), T(math.NaN()), 1e30, -1e30}[r.IntN(5)]
+			}
+			if a.Root == 2 {
+				for i := range a.X {
+					if a.X[i] != a.X[i] {
+						a.X[i] = 1
+					}
+				}
+				testSigmoidPowers(t, a)
 			}
 			offset := r.IntN(16)
 			a.X = append(make([]T, offset), a.X...)[offset:]
@@ -90,6 +108,37 @@ func testFocalKernels[T Float](t *testing.T) {
 					if math.Float64bits(v) != math.Float64bits(want[i]) && (v == v || want[i] == want[i]) {
 						t.Fatalf("%v, n=%d, kind %d, f=%v, number %d of %d: %v, generic %v", tier, n, kind, a.Exponent, i, len(want), v, want[i])
 					}
+				}
+			}
+		}
+	}
+}
+
+// testSigmoidPowers compares the powers of every tier with the generic ones, and sets
+// those of a.
+func testSigmoidPowers[T Float](t *testing.T, a *FocalArgs[T]) {
+	powers := func() []T {
+		h := make([]T, len(a.Powers))
+		SigmoidPowers(h, a.X, a.Stride, a.Rows, a.N, a.Pos, a.Neg, a.Words, a.Params, []T{a.Exponent[0], a.Exponent[0] / (1 << 25)})
+		return h
+	}
+	restore := forceTier(Generic)
+	a.Powers = powers()
+	restore()
+	for _, tier := range Available()[1:] {
+		restore := forceTier(tier)
+		got := powers()
+		restore()
+		for i := range a.Rows {
+			for j := range a.N {
+				at := 64*i*a.Words + j
+				if g, w := float64(got[at]), float64(a.Powers[at]); math.Float64bits(g) != math.Float64bits(w) {
+					t.Fatalf("%v, n=%d, f=%v: power of %v is %v, generic %v", tier, a.N, a.Exponent, a.X[i*a.Stride+j], g, w)
+				}
+			}
+			for _, v := range got[64*i*a.Words:][:64*a.Words] {
+				if v != v {
+					t.Fatalf("%v, n=%d: a power beyond the row is NaN", tier, a.N)
 				}
 			}
 		}

@@ -42,8 +42,10 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("finishProduct", 0xaae313724e4e1294, 0xe80ddfa32ff479ce, hashFinishProduct),
 		kerneltest.Case("bce/float32", 0x580c0c2b0f3c2e46, 0xf1d21f9618938995, hashBCE[float32]),
 		kerneltest.Case("bce/float64", 0x527bd74ceb350bfa, 0xebfcb38c9cd9fa66, hashBCE[float64]),
-		kerneltest.Case("focal/float32", 0x9b6a22ef7e6177a9, 0xd158726c9d5dbc2d, hashFocal[float32]),
-		kerneltest.Case("focal/float64", 0xfe1cf0279fbbbb10, 0x175634852f984a2c, hashFocal[float64]),
+		kerneltest.Case("focal/float32", 0x5d454dd8493c1c9b, 0x6884bd370ecf29cd, hashFocal[float32]),
+		kerneltest.Case("focal/float64", 0xb1ecbcd1bf08bd69, 0xd600aee5d0abd91b, hashFocal[float64]),
+		kerneltest.Case("sigmoidPowers/float32", 0xa0ba8649e1c124cf, 0x077b101980f99e87, hashSigmoidPowers[float32]),
+		kerneltest.Case("sigmoidPowers/float64", 0xa390970fc9c5a7a0, 0xcd4904cc54af899f, hashSigmoidPowers[float64]),
 		kerneltest.Case("softBCE/float32", 0xfd9c2e2e234dea4f, 0x0e91d90fc8832add, hashSoftBCE[float32]),
 		kerneltest.Case("softBCE/float64", 0xcb505acf20757eca, 0x2d565e49657554c8, hashSoftBCE[float64]),
 		kerneltest.Case("softSums/float32", 0xa99ee9bd8c4f2db0, 0x75fa7ad1bed2c735, hashSoftSums[float32]),
@@ -712,6 +714,21 @@ func hashAbove[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	}
 	for _, w := range dst {
 		h.Word(w)
+	}
+}
+
+func hashSigmoidPowers[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	a := focalCase[T](r, 1+r.IntN(3), 1+r.IntN(200), r.IntN(focalKinds))
+	for i, x := range a.X {
+		if x != x {
+			a.X[i] = 1
+		}
+	}
+	powers := make([]T, 64*a.Rows*a.Words)
+	f := ExponentParts[T](math.Ldexp(1+r.Float64(), r.IntN(15)-10))
+	SigmoidPowers(powers, a.X, a.Stride, a.Rows, a.N, a.Pos, a.Neg, a.Words, a.Params, f[:])
+	for i := range a.Rows {
+		kerneltest.AddHash(h, powers[64*i*a.Words:][:a.N]...)
 	}
 }
 

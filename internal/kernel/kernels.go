@@ -156,6 +156,17 @@ func Focal[T Float](a *FocalArgs[T]) {
 	}
 }
 
+// SigmoidPowers writes sigmoid(y)^f of rows to h, for the elements of pos and neg, row i from
+// 64·i·words on: y = x - s0, of pos s0 - x, s0 = p[i][1] + p[i][2]; f = f[0] + f[1], at most
+// MostFocalExponent. Other elements of a group are open, but no NaN; where x is NaN they may be.
+func SigmoidPowers[T Float](h, x []T, stride, rows, n int, pos, neg []uint64, words int, p []BCEParams[T], f []T) {
+	if IsFloat32[T]() {
+		sigmoidPowers32(As32(h), As32(x), stride, rows, n, pos, neg, words, Cast[BCEParams[float32]](p), As32(f))
+	} else {
+		sigmoidPowers64(As64(h), As64(x), stride, rows, n, pos, neg, words, Cast[BCEParams[float64]](p), As64(f))
+	}
+}
+
 // SoftBCE writes the sums of BCE of every row with the soft labels t over the elements of part,
 // and unless dst is nil the derivatives times f[i], 0 where an element takes no part, to
 // dst[i·dstStride+j]: as those of BCE (see BCEArgs) product takes logarithms to come.
