@@ -282,7 +282,7 @@ type lossWorker[T Float] struct {
 	weight        []float64 // row weights
 	living        int       // so many elements of chunk.Live are true while chunk.AllLive
 
-	top   topScratch
+	top   topScratch[T]
 	total lossTotal
 
 	err      error

@@ -175,13 +175,16 @@ func TestLearnedThreshold(t *testing.T) {
 func TestHardNegatives(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 5))
 	for range 300 {
-		n := 1 + r.IntN(90)
+		n, ties, most := 1+r.IntN(90), 12, 12
+		if r.IntN(3) == 0 { // as long as makes it worth while to narrow down
+			n, ties, most = 60+r.IntN(1100), 12<<r.IntN(12), 600
+		}
 		x, y := make([]float64, n), make([]uint8, n)
 		for j := range n {
-			x[j] = float64(r.IntN(12)) - 6 // ties
+			x[j] = float64(r.IntN(ties)) - 6
 			y[j] = uint8(r.IntN(4) / 3)
 		}
-		m, top := r.IntN(12), r.IntN(20)
+		m, top := r.IntN(most), r.IntN(most+8)
 		order := make([]int, n)
 		for j := range order {
 			order[j] = j
