@@ -284,6 +284,16 @@ func (in *Input) repeated(x []float64) []float64 {
 	return slices.Repeat(x, max(1, in.Repeat))
 }
 
+// smoothedZLPR returns ZLPR of the smoothed labels, and the sums of the magnitudes of the
+// terms of its derivatives.
+func smoothedZLPR(_ *Input, r ref.Row) (result ref.Result, terms []*big.Float) {
+	result = r.SoftZLPR()
+	for i, w := range result.Grad {
+		terms = append(terms, softScale(&r, i, w))
+	}
+	return result, terms
+}
+
 // lossFunctions returns the losses of one row with all their options.
 func lossFunctions[T zlpr.Float]() []*Function {
 	var all []*Function
@@ -318,13 +328,8 @@ func lossFunctions[T zlpr.Float]() []*Function {
 		smoothed(bceRule("BCE, learned threshold and weights", hasLearned|hasWeights|hasPositiveWeights|hasMask), func(in *Input, r ref.Row) (ref.Result, []*big.Float) {
 			return r.SoftBCE(in.PositiveWeights)
 		}),
-		smoothed(zlprRule("ZLPR, learned threshold and weights", hasLearned|hasWeights|hasMask), func(_ *Input, r ref.Row) (result ref.Result, terms []*big.Float) {
-			result = r.SoftZLPR()
-			for i, w := range result.Grad {
-				terms = append(terms, softScale(&r, i, w))
-			}
-			return result, terms
-		}),
+		smoothed(zlprRule("ZLPR", 0), smoothedZLPR),
+		smoothed(zlprRule("ZLPR, learned threshold and weights", hasLearned|hasWeights|hasMask), smoothedZLPR),
 		smoothed(softmaxRule("cross-entropy, mask and class weights", hasMask|hasWeights), func(_ *Input, r ref.Row) (ref.Result, []*big.Float) {
 			return r.SoftSoftmax()
 		}),

@@ -47,7 +47,7 @@ type Work[T kernel.Float] struct {
 	slow       []bool // rows that evalSlow evaluates
 	normal     bool   // no kept exponential of short rows is below the smallest normal number
 	apart      bool   // there are targets whose derivatives are set apart: their factor is 0
-	smooth     smooth
+	smooth     smooth[T]
 	target     softTarget[T] // of a loss of one target with soft labels
 	settled    []bool        // rows whose loss stands: it has the same bits whatever the gradient takes
 	none       []uint64      // no bits
