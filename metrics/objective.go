@@ -52,6 +52,9 @@ func NewObjective(name string, target float64) (Objective, error) {
 // Name returns the name of the metric.
 func (o Objective) Name() string { return o.m.name }
 
+// ErrTarget is the error of tuning where no threshold reaches the objective's target.
+var ErrTarget = errTarget
+
 var (
 	errObjective = errors.New("metrics: the Objective was not made by NewObjective")
 	errTarget    = errors.New("metrics: no threshold reaches the target")

@@ -15,7 +15,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zlpr/zlpr/internal/array"
-	"github.com/zlpr/zlpr/metrics"
 )
 
 type compareFlags struct {
@@ -103,8 +102,8 @@ func (f *compareFlags) check() error {
 	}
 	f.grid = nil
 	if f.auto = slices.Equal(f.l2, []string{"auto"}); f.auto {
-		if _, err := metrics.NewObjective(f.measure, 0); err != nil {
-			return usagef("--select %q: choose micro_f1, macro_f1, samples_f1 or another F-score%s", f.measure, didYouMean(f.measure, "", tuneMeasures[:3]))
+		if _, err := selection(f.measure, 0); err != nil {
+			return err
 		}
 		return f.resamplingFlags.check()
 	}

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -18,8 +19,9 @@ import (
 type pathFlags struct {
 	lambda     string // a number, or auto
 	auto       bool
-	measure    string // that is to be the highest
-	validation int    // of the split file
+	measure    string  // that is to be the highest
+	validation int     // of the split file
+	target     float64 // the least precision, or recall, where measure is the other
 	perClass   bool
 	objective  metrics.Objective
 }
@@ -79,11 +81,27 @@ func (f *trainFlags) checkPath() error {
 	case f.perClass && strings.HasPrefix(f.measure, "samples"):
 		return usagef("--select %s is tuned by one threshold for all classes; leave out --per-class", f.measure)
 	}
-	var err error
-	if f.objective, err = metrics.NewObjective(f.measure, 0); err != nil {
-		return usagef("--select %q: choose micro_f1, macro_f1, samples_f1 or another F-score%s", f.measure, didYouMean(f.measure, "", tuneMeasures[:3]))
+	if f.set("target") && !(f.target > 0 && f.target <= 1) {
+		return usagef("--target %v: a number above 0, at most 1", f.target)
 	}
-	return nil
+	var err error
+	f.objective, err = selection(f.measure, f.target)
+	return err
+}
+
+// selection returns the objective of --select and --target.
+func selection(measure string, target float64) (metrics.Objective, error) {
+	if strings.Contains(measure, "_f") {
+		target = 0 // which the uses of flags find
+	}
+	o, err := metrics.NewObjective(measure, target)
+	switch {
+	case err == nil:
+		return o, nil
+	case strings.HasSuffix(measure, "_recall"), strings.HasSuffix(measure, "_precision"):
+		return o, usagef("--select %s: give the least precision, or recall, by --target", measure)
+	}
+	return o, usagef("--select %q: choose micro_f1, macro_f1, samples_f1, another F-score, recall or precision%s", measure, didYouMean(measure, "", tuneMeasures))
 }
 
 // take returns the rows of which keep is true.
@@ -173,7 +191,7 @@ func (f *trainFlags) choose(ctx context.Context, s *session, d *dataset, loss zl
 	bar := s.progress("train "+name+", path of λ", mostSteps)
 	defer bar.close()
 	for k, l2 := range lambdas(fitted.x) {
-		if k >= leastSteps && k > best+patience {
+		if k >= leastSteps && k > best+patience && best >= 0 {
 			break
 		}
 		o.L2 = l2
@@ -192,6 +210,11 @@ func (f *trainFlags) choose(ctx context.Context, s *session, d *dataset, loss zl
 			return nil, err
 		}
 		found, err := tuner.Tune(f.perClass)
+		bar.add(1)
+		if errors.Is(err, metrics.ErrTarget) {
+			c.path = append(c.path, pathPoint{number(l2), number(math.NaN()), nil})
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -204,7 +227,9 @@ func (f *trainFlags) choose(ctx context.Context, s *session, d *dataset, loss zl
 			best, value = k, at
 			c.l2, c.tuning, c.start = l2, found, o.Start
 		}
-		bar.add(1)
+	}
+	if best < 0 {
+		return nil, fmt.Errorf("%s: %s: with no λ of the path a threshold reaches the target %v on the validation rows; lower --target", quoted(d.describe), f.measure, f.target)
 	}
 	return c, nil
 }
@@ -223,6 +248,9 @@ func writePath(w io.Writer, f *trainFlags, reports []*trainReport) error {
 		t.row(r.Loss+": λ", f.measure, "threshold")
 		for _, p := range r.choice.path {
 			threshold := "one a class"
+			if p.Threshold == nil {
+				threshold = "below the target"
+			}
 			if v, ok := p.Threshold.(number); ok {
 				threshold = fmt.Sprintf("%.4g", float64(v))
 			}

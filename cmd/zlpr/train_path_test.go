@@ -133,3 +133,44 @@ func TestTrainAuto(t *testing.T) {
 	fails(t, dir, 2, `--validation 1`, append(base, "--l2", "auto", "--validation", "1")...)
 	fails(t, dir, 2, `--l2 often: a number`, append(base, "--l2", "often")...)
 }
+
+// TestTrainTarget: --select micro_recall with a least precision has it on the rows that
+// chose, and says where nothing reaches it.
+func TestTrainTarget(t *testing.T) {
+	dir := t.TempDir()
+	const rows, n = 900, 3
+	r := rand.New(rand.NewPCG(21, 22))
+	x, y := make([]float64, rows*n), make([]uint8, rows*n)
+	for i := range x {
+		x[i] = r.NormFloat64()
+		if x[i]+0.5*r.NormFloat64() > 0.8 {
+			y[i] = 1
+		}
+	}
+	save(t, dir, "X.npy", []int{rows, n}, x)
+	save(t, dir, "Y.npy", []int{rows, n}, y)
+	base := []string{"train", "--x", "X.npy", "--y", "Y.npy", "--l2", "auto"}
+	recall := map[string]float64{}
+	for _, target := range []string{"0.3", "0.9"} {
+		stdout, stderr, status := run(t, dir, append(base, "--select", "micro_recall", "--target", target, "--json")...)
+		require.Equal(t, 0, status, stderr)
+		var of struct {
+			Threshold          float64
+			MetricsAtThreshold map[string]float64 `json:"metrics_at_threshold"`
+		}
+		require.NoError(t, json.Unmarshal([]byte(stdout), &of))
+		least, _ := strconv.ParseFloat(target, 64)
+		require.Greater(t, of.MetricsAtThreshold["micro_precision"], least-0.1)
+		recall[target] = of.MetricsAtThreshold["micro_recall"]
+	}
+	require.Greater(t, recall["0.3"], recall["0.9"])
+	fails(t, dir, 2, `--select micro_recall: give the least precision, or recall, by --target`, append(base, "--select", "micro_recall")...)
+	fails(t, dir, 2, `--target 1.5: a number above 0, at most 1`, append(base, "--select", "micro_recall", "--target", "1.5")...)
+	fails(t, dir, 2, `--target`, append(base, "--target", "0.5")...)
+	// Labels without a pattern: no precision of 1.
+	for i := range y {
+		x[i] = 0
+	}
+	save(t, dir, "X.npy", []int{rows, n}, x)
+	fails(t, dir, 1, `no λ of the path a threshold reaches the target`, append(base, "--select", "micro_recall", "--target", "1")...)
+}
