@@ -42,10 +42,13 @@ type Work[T kernel.Float] struct {
 	saved  []T
 
 	args        kernel.BCEArgs[T]
+	wide        kernel.BCEArgs[T] // of a row that is evaluated again
+	noCopy      kernel.Copy[T]
 	focal       kernel.FocalArgs[T]
 	weights     classWeights[T]
 	pos         []uint64 // positives whose weight is not 0
 	product     []float64
+	logs        []float64
 	params      []kernel.BCEParams[T]
 	ones        []T // weights
 	softFactors []T // of the gradients of rows with soft labels
@@ -74,7 +77,7 @@ func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	} else {
 		w.eval()
 	}
-	w.c, w.x, w.args, w.focal = nil, nil, kernel.BCEArgs[T]{}, kernel.FocalArgs[T]{}
+	w.c, w.x, w.args, w.wide, w.focal = nil, nil, kernel.BCEArgs[T]{}, kernel.BCEArgs[T]{}, kernel.FocalArgs[T]{}
 }
 
 // eval evaluates the rows of the chunk.

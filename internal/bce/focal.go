@@ -18,14 +18,7 @@ func (w *Work[T]) evaluateFocal(steps, root int) {
 		return
 	}
 	if a.Shifted && a.NegWeight == nil {
-		size := 64 * a.Words
-		if len(w.ones) < size {
-			w.ones = make([]T, size)
-			for i := range w.ones {
-				w.ones[i] = 1
-			}
-		}
-		a.NegWeight, a.PosWeight = w.ones[:size], w.ones[:size]
+		a.NegWeight, a.PosWeight = w.unitWeights()
 	}
 	w.flat.powers.evaluate(a)
 }

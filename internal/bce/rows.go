@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/zlpr/zlpr/internal/chunk"
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
 	"github.com/zlpr/zlpr/internal/scalar"
@@ -29,6 +30,14 @@ func gradientScale[T kernel.Float]() (plain, most float64) {
 		return 0x1p5, 0x1p100
 	}
 	return 0x1p20, 0x1p1000
+}
+
+// mostThreshold is the magnitude of thresholds up to which kernels take them.
+func mostThreshold[T kernel.Float]() float64 {
+	if kernel.IsFloat32[T]() {
+		return coef.MostThreshold32
+	}
+	return coef.MostThreshold64
 }
 
 // compute makes the weights of a batch.
@@ -87,8 +96,6 @@ func (w *Work[T]) kernelRows() bool {
 		a.NegWeight, a.PosWeight = weights.neg, weights.pos
 		a.Shifted = true
 	}
-	anySlow := w.setParams()
-	a.Params = w.params
 	switch {
 	case c.Grad != nil:
 		a.Dst, a.DstStride = c.Grad, c.GradStride
@@ -99,38 +106,150 @@ func (w *Work[T]) kernelRows() bool {
 		w.grad = kernel.Resize(w.grad, c.Rows*c.N)
 		a.Dst, a.DstStride = w.grad, c.N
 	}
-	if w.rule.Focal != 0 {
+	if a.Dst != nil {
+		a.Scale = c.Scale
+	}
+	plain, right := a.Plain() && w.rule.Focal == 0, false
+	if plain {
+		right = w.evaluate()
+		if right && c.ThresholdGrad == nil && (a.Dst == nil || w.scalesFit()) {
+			return true
+		}
+	}
+	anySlow := w.setParams()
+	a.Params = w.params
+	switch {
+	case w.rule.Focal != 0:
 		w.evaluateFocal(steps, root)
-	} else {
-		w.evaluate()
+	case !plain:
+		right = w.evaluate()
+	}
+	w.complete(anySlow, right)
+	return true
+}
+
+// complete evaluates rows again for which the kernels do not serve, unless all losses
+// are known to be right, and completes the derivatives.
+func (w *Work[T]) complete(anySlow, right bool) {
+	c, a := w.c, &w.args
+	low := w.leastLoss(w.weights.most)
+	inRange := func(v float64) bool { return v >= low && v <= math.MaxFloat64 }
+	if w.rule.Focal == 0 && !a.Weighted() && !right {
+		for i, v := range c.Loss[:c.Rows] {
+			if !inRange(v) {
+				w.wideRow(i)
+			}
+		}
 	}
 	if c.Derivatives() {
 		w.slopes(a)
 	}
-	low := w.leastLoss(weights.most)
 	for i, v := range c.Loss[:c.Rows] {
 		switch {
-		case !(v >= low && v <= math.MaxFloat64) || anySlow && w.slow[i] == all:
+		case !inRange(v) || anySlow && w.slow[i] == all:
 			w.row(i)
 		case anySlow && w.slow[i] == gradientOnly:
 			w.row(i)
 			c.Loss[i] = v // the same bits whatever the gradient takes
 		}
 	}
+}
+
+// wideRow evaluates row i again, by the kernel with weights: it takes scores of which
+// the others have no exponential.
+func (w *Work[T]) wideRow(i int) {
+	a := &w.wide
+	*a = w.args
+	a.NegWeight, a.PosWeight = w.unitWeights()
+	a.Shifted, a.Copy, a.Rows = true, &w.noCopy, 1
+	a.Sum, a.X = a.Sum[i:], a.X[i*a.Stride:]
+	a.Pos, a.Neg = a.Pos[i*a.Words:], a.Neg[i*a.Words:]
+	if a.Dst != nil {
+		a.Dst = a.Dst[i*a.DstStride:]
+	}
+	if len(w.params) == 0 {
+		w.params = append(w.params, kernel.BCEParams[T]{})
+		a.Params = w.params
+		w.params = w.params[:0]
+	} else {
+		a.Params = w.params[i:]
+	}
+	kernel.BCE(a)
+}
+
+// unitWeights returns weights of 1.
+func (w *Work[T]) unitWeights() (neg, pos []T) {
+	size := 64 * w.c.Words
+	if len(w.ones) < size {
+		w.ones = make([]T, size)
+		for i := range w.ones {
+			w.ones[i] = 1
+		}
+	}
+	return w.ones[:size], w.ones[:size]
+}
+
+// evaluate has the kernels evaluate the rows of args. It reports whether all losses are
+// known to be right as they stand.
+func (w *Work[T]) evaluate() bool {
+	a, c := &w.args, w.c
+	if !kernel.IsFloat32[T]() || a.Weighted() {
+		kernel.BCE(a)
+		return false
+	}
+	blocks := a.Blocks()
+	used := c.Rows * blocks
+	w.product, w.logs = kernel.Resize(w.product, chunk.Room(used)), kernel.Resize(w.logs, chunk.Room(used))
+	for i := used; i < len(w.product); i++ {
+		w.product[i] = 1
+	}
+	a.Product = w.product[:used]
+	kernel.BCE(a)
+	logs := w.logs
+	if blocks == 1 {
+		logs = c.Loss[:len(w.product)]
+	}
+	right := kernel.FinishJoins(logs, nil, w.product, nil)
+	if !right {
+		for i, u := range a.Product {
+			if !kernel.JoinRight(u) {
+				logs[i] = math.NaN()
+				if u >= 0 && u <= math.MaxFloat64 {
+					logs[i] = scalar.Log1pSum(u)
+				}
+			}
+		}
+	}
+	if blocks != 1 {
+		for i := range c.Rows {
+			c.Loss[i] = sumOfLogs(logs[i*blocks:][:blocks])
+		}
+	}
+	return right
+}
+
+// scalesFit reports whether the kernels take all factors of the gradient.
+func (w *Work[T]) scalesFit() bool {
+	for _, s := range w.c.Scale[:w.c.Rows] {
+		if !kernel.FactorFits[T](s) {
+			return false
+		}
+	}
 	return true
 }
 
-// evaluate has the kernels evaluate the rows of args.
-func (w *Work[T]) evaluate() {
-	a := &w.args
-	if !kernel.IsFloat32[T]() || a.Weighted() {
-		kernel.BCE(a)
-		return
+// sumOfLogs adds the logarithms of a row's blocks.
+func sumOfLogs(p []float64) float64 {
+	var sum [4]float64
+	for ; len(p) >= 4; p = p[4:] {
+		for l := range sum {
+			sum[l] += p[l]
+		}
 	}
-	w.product = kernel.Resize(w.product, w.c.Rows*a.Blocks())
-	a.Product = w.product
-	kernel.BCE(a)
-	w.addLogarithms(a.Blocks())
+	for l, v := range p {
+		sum[l] += v
+	}
+	return (sum[0] + sum[2]) + (sum[1] + sum[3])
 }
 
 // weightyPos returns the positives whose weight is not 0: the others take no part.
@@ -184,7 +303,7 @@ func (w *Work[T]) setParams() (anySlow bool) {
 				slow = gradientOnly
 			}
 		}
-		if !(math.Abs(lo) <= 0x1p-18) {
+		if !(math.Abs(lo) <= 0x1p-18 && math.Abs(s0) <= mostThreshold[T]()) {
 			// It would take the reduced argument out of the polynomial's range.
 			slow = all
 		}
@@ -207,19 +326,22 @@ func (w *Work[T]) slopes(a *kernel.BCEArgs[T]) {
 	}
 }
 
-// small computes derivatives again that are 0 because their exponential is
-// below the smallest normal number, or with a focal exponent so small that they have
-// lost digits, but count by their factor.
+// small computes derivatives again that are 0, or have lost digits, because their
+// exponential is below the smallest normal number, or with a focal exponent so small that
+// they have lost digits, but count by their factor.
 func (w *Work[T]) small(i int, g []T) {
 	pos, neg := w.c.Sides(i)
 	weights, row, s0, scale := &w.weights, w.scores(i), w.c.Threshold[i], w.c.Scale[i]
-	size := 0.0
-	if w.rule.Focal != 0 {
-		least, _ := gradientScale[T]()
-		size = math.Abs(scale) * weights.most * 0x1p-105
-		if least > 0x1p5 {
-			size *= 0x1p-850
-		}
+	size := math.Abs(scale) * weights.most
+	switch focal := w.rule.Focal != 0; {
+	case kernel.IsFloat32[T]() && focal:
+		size *= 0x1p-105
+	case kernel.IsFloat32[T]():
+		size *= 0x1p-125
+	case focal:
+		size *= 0x1p-955
+	default:
+		size *= 0x1p-1021
 	}
 	for j, v := range g {
 		if math.Abs(float64(v)) > size {

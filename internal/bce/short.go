@@ -1,28 +1,31 @@
 package bce
 
 import (
+	"math"
+	"unsafe"
+
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // This file evaluates short rows of float32 without weights and thresholds, all
-// rows of a chunk as one (see kernel/short.go). With w = e^y, the argument of the
-// logarithm is one product however large w is,
-//
-//	Σ softplus(y) = log1p(Π (1+w) - 1),  sigmoid(y) = w/(1+w)
-//
-// A row for which it is out of range goes the way of long rows.
+// rows of a chunk as one (see kernel/short.go): the exponentials and the gradient of
+// its elements, whatever the row, then the rows' products side by side. A row for which
+// that is out of range is evaluated again, as a long one.
 
 // short is memory for short rows.
 type short[T kernel.Float] struct {
-	kept, f          []T // exponentials of the chunk, factors of the rows
-	joins, shortLoss []float64
+	kept, f  []T // exponentials of the chunk, factors of the rows
+	sigmoids []T // where the gradient has no place without gaps or the rows have factors of their own
+	joins    []float64
+	all      []uint64
+	allLen   int
 }
 
 // isShort reports whether the chunk's rows are evaluated here.
 func (w *Work[T]) isShort() bool {
 	c := w.c
-	return kernel.IsFloat32[T]() && c.N <= kernel.ShortRow && w.rule.Focal == 0 && c.Class == nil && len(w.rule.PositiveWeight) == 0 &&
+	return kernel.IsFloat32[T]() && 0 < c.N && c.N <= kernel.ShortRow && w.rule.Focal == 0 && c.Class == nil && len(w.rule.PositiveWeight) == 0 &&
 		c.ZeroThreshold && c.ThresholdGrad == nil
 }
 
@@ -30,39 +33,79 @@ func (w *Work[T]) isShort() bool {
 func (w *Work[T]) shortRows() {
 	c := w.c
 	c.Pending.Finish()
-	rows := chunk.Room(c.Rows)
-	w.kept, _ = c.ShortExp(w.kept)
+	if c.Stride != c.N || c.Grad != nil && unsafe.SliceData(c.Grad) == unsafe.SliceData(c.X) {
+		w.keepScores()
+	}
+	rows, count := chunk.Room(c.Rows), c.Rows*c.N
+	part := c.FlatPart()
+	if part == nil {
+		part = w.allPart(count)
+	}
+	var dst []T
+	scale, apart := one[:], false
+	if c.Grad != nil {
+		if apart = c.GradStride != c.N || !same(c.Scale[:c.Rows]); apart {
+			w.sigmoids = kernel.ResizeAligned(w.sigmoids, kernel.ShortRoom(rows*c.N))
+			dst = w.sigmoids
+		} else {
+			dst, scale = c.Grad, c.Scale
+		}
+	}
+	w.kept = kernel.ResizeAligned(w.kept, kernel.ShortRoom(rows*c.N+64))
+	kernel.ShortOdds(kernel.As32(w.kept), kernel.As32(dst), kernel.As32(w.x[:count]), c.FlatPos(), part, scale)
 	w.joins = kernel.Resize(w.joins, rows)
 	kernel.ShortJoins(w.joins, kernel.As32(w.kept), rows, c.N)
-	clear(w.joins[c.Rows:])
-	var f []T
-	var scale []float64
-	if c.Grad != nil {
-		w.f = kernel.Resize(w.f, rows)
-		f, scale = w.f, c.Scale
+	for i := c.Rows; i < rows; i++ {
+		w.joins[i] = 1
 	}
-	if kernel.FinishJoins(c.Loss, kernel.As32(f), w.joins, scale) {
-		if c.Grad != nil {
-			w.shortGradient(0, c.Rows)
+	if apart {
+		w.f = kernel.Resize(w.f, c.Rows)
+		for i, v := range c.Scale[:c.Rows] {
+			w.f[i] = T(v)
 		}
+		f := kernel.As32(w.f)
+		kernel.ShortScale(kernel.As32(c.Grad), c.GradStride, kernel.As32(w.sigmoids), c.Rows, c.N, f, f)
+	}
+	right := kernel.FinishJoins(c.Loss, nil, w.joins, nil)
+	if right && (c.Grad == nil || w.scalesFit()) {
 		return
 	}
-	w.shortLoss = append(w.shortLoss[:0], c.Loss[:c.Rows]...)
-	c.Unpack()
-	w.longRows()
-	for i := 0; i < c.Rows; i++ {
-		if !kernel.JoinRight(w.joins[i]) {
-			continue
-		}
-		c.Loss[i] = w.shortLoss[i]
-		if c.Grad != nil && kernel.FactorFits[T](c.Scale[i]) {
-			w.shortGradient(i, i+1)
+	for i, u := range w.joins[:c.Rows] {
+		if !kernel.JoinRight(u) {
+			c.Loss[i] = math.NaN()
 		}
 	}
+	c.Unpack()
+	w.weights.most = 1
+	w.args = kernel.BCEArgs[T]{
+		Sum: c.Loss, X: w.x, Stride: w.stride, N: c.N, Pos: c.Pos, Neg: c.Neg, Words: c.Words,
+		Dst: c.Grad, DstStride: c.GradStride,
+	}
+	anySlow := w.setParams()
+	w.complete(anySlow, right)
 }
 
-// shortGradient writes the gradient of rows i to end-1.
-func (w *Work[T]) shortGradient(i, end int) {
-	c := w.c
-	kernel.ShortSigmoid(kernel.As32(c.Grad[i*c.GradStride:]), c.GradStride, kernel.As32(w.kept[i*c.N:]), end-i, c.N, kernel.As32(w.f[i:]))
+var one = [1]float64{1}
+
+// same reports whether all x are the same.
+func same(x []float64) bool {
+	for _, v := range x {
+		if v != x[0] {
+			return false
+		}
+	}
+	return true
+}
+
+// allPart returns the bits of so many elements, all of which take part.
+func (s *short[T]) allPart(count int) []uint64 {
+	if s.allLen != count {
+		s.allLen = count
+		s.all = kernel.Resize(s.all, kernel.BitWords(count))
+		for i := range s.all {
+			s.all[i] = math.MaxUint64
+		}
+		s.all[len(s.all)-1] = kernel.LastWord(count)
+	}
+	return s.all
 }

@@ -25,6 +25,21 @@ const (
 	ScaleLow64 = -1023 * math.Ln2
 )
 
+// Exponents of two from which on e^y is computed as 0, and as +Inf: the kernels of
+// binary cross-entropy clamp y to ZeroExp·ln(2) and InfExp·ln(2), where the exponent
+// field is 0 and all ones.
+const (
+	ZeroExp32, InfExp32 = -127, 128
+	ZeroExp64, InfExp64 = -1023, 1024
+)
+
+// NoScore is what a score is above the threshold if its exponential is to be 0, and
+// MostThreshold the magnitude up to which thresholds leave it that.
+const (
+	NoScore32, MostThreshold32 = -1024, 0x1p20
+	NoScore64, MostThreshold64 = -4096, 0x1p40
+)
+
 // Exponentials that count in a softmax or a gradient are 2^Least or more:
 // smaller ones, which may have been clamped, are 0. LeastExp is that number for
 // the gradients, whose pivot is 0.
@@ -67,9 +82,10 @@ const (
 	FactorLow64, FactorHigh64 = 0x1p-1000, 0x1p5
 )
 
-// A join of the exponentials of a short row of float32 is right as it stands from
-// JoinLow32 to JoinHigh32: one that was clamped is above that.
-const JoinLow32, JoinHigh32 = 0x1p-95, 0x1p126
+// A join of exponentials of at most JoinBlock elements of float32 is right as it stands
+// from JoinLow32 to JoinHigh32: those taken as 0 do not count beside the first, and one
+// that was taken as +Inf makes it no number.
+const JoinLow32, JoinHigh32 = 0x1p-95, 0x1p1000
 
 // ProductHigh32 is the highest factor of a loss of the product, for rows that have
 // no exponential below the smallest normal number.
@@ -105,6 +121,9 @@ var PartMagic = [3]float64{0x1.8p24, 0x1.8p-21, 0x1.8p-66}
 // BCEBlock is the number of float32 elements of a row whose binary
 // cross-entropies share a logarithm.
 const BCEBlock = 512
+
+// JoinBlock is BCEBlock of hard labels: the product of its 1 + e^y has to be a number.
+const JoinBlock = 128
 
 // ShiftFrom is the magnitude of arguments from which on the highest of a sum is
 // subtracted from them: there the difference is exact where the exponential of it

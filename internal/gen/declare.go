@@ -96,7 +96,7 @@ var structs = map[string][]field{
 		{"Dst", "dst", "[]T"}, {"DstStride", "dstStride", "int"}, {"Copy", "c", "*Copy[T]"},
 		{"X", "x", "[]T"}, {"Stride", "stride", "int"}, {"Rows", "rows", "int"}, {"N", "n", "int"},
 		{"Pos", "pos", "[]uint64"}, {"Neg", "neg", "[]uint64"}, {"Words", "words", "int"},
-		{"Params", "p", "[]BCEParams[T]"}, {"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
+		{"Scale", "scale", "[]float64"}, {"Params", "p", "[]BCEParams[T]"}, {"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
 	},
 	"FocalArgs": {
 		{"Sum", "sum", "[]float64"}, {"Terms", "terms", "[]T"}, {"Dst", "dst", "[]T"}, {"DstStride", "dstStride", "int"},

@@ -95,7 +95,10 @@ func finishJoins(v *vec, factors bool) {
 	f.logarithms = newLogarithms(d)
 	f.begin()
 	f.run(func() {
-		u, _ := f.loadWithin(0, coef.JoinLow32, coef.JoinHigh32)
+		u := f.reg()
+		f.move(at(f.sums[0], 0), u)
+		f.ADDQ(operand.U8(f.bytes), f.sums[0])
+		f.andMask(f.within(u, coef.JoinLow32, coef.JoinHigh32), f.good)
 		log, _ := f.log1pSum(u)
 		f.move(log, at(f.loss, 0))
 		if factors {

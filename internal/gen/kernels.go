@@ -273,16 +273,29 @@ var shortKernels = []*kernel{
 	{
 		name: "ShortJoins", types: single,
 		params: "u []float64, w []float32, rows, n int",
-		doc: `writes Π (1+|w|) - 1 over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
+		doc: `writes Π (1+w) - 1, w not below 0, over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
 			at most ShortRow, and w has ShortRoom.`,
 		forms: both(shortJoins, neonShortJoins),
 	},
 	{
-		name: "ShortSigmoid", types: single,
-		params: "dst []float32, dstStride int, w []float32, rows, n int, f []float32",
-		doc: `writes w/(1+|w|)·f[i], w = w[i·n+j], or 0 where |w| is below the least normal
-			exponential (see SelectScale), to dst[i·dstStride+j]. n is at most ShortRow.`,
-		forms: both(shortSigmoid, neonShortSigmoid),
+		name: "ShortOdds", types: single,
+		params: "w, dst, x []float32, pos, neg []uint64, scale []float64",
+		doc: `writes e^y, y = x[i] or where bit i of pos is set -x[i], to w[i], and unless dst is
+			nil scale[0]·w/(1+w), with the sign of y against x[i], to dst[i]; where bit i of neither
+			pos nor neg is set, 0. Below the least normal number e^y is 0 or subnormal. w has
+			ShortRoom.`,
+		args: "w, dst, x, n=len(x), pos, neg, scale", optional: "dst, scale",
+		forms: []form{
+			{
+				name: "Only", when: "dst == nil",
+				x86:  func(v *vec) { shortOdds(v, false) },
+				neon: func(v *neonVec) { neonShortOdds(v, false) },
+			},
+			{
+				x86:  func(v *vec) { shortOdds(v, true) },
+				neon: func(v *neonVec) { neonShortOdds(v, true) },
+			},
+		},
 	},
 }
 
@@ -393,7 +406,7 @@ var bceKernels = []*kernel{
 		name: "BCE", types: elems,
 		params:   "a *BCEArgs[T]",
 		doc:      `writes the sums of softplus of every row, and the gradient.`,
-		optional: "product, dst, p, negWeight, posWeight",
+		optional: "sum, product, dst, scale, p, negWeight, posWeight",
 		forms:    bceForms(),
 	},
 }
@@ -461,26 +474,29 @@ func focalForm(name, when string, kind focalKind) form {
 // the gradient, each plain, with thresholds, and with those and weights.
 func bceForms() (forms []form) {
 	for _, grad := range []bool{false, true} {
-		for _, b := range []struct {
-			bceForm
-			when string
-		}{
-			{bceForm{"Weighted", true, true}, "a.Weighted()"},
-			{bceForm{"Shifted", true, false}, "a.Shifted"},
-			{bceForm{"", false, false}, ""},
+		for _, f := range []form{
+			{
+				name: "Weighted", when: "a.Weighted()",
+				x86:  func(v *vec) { emitBCEWeighted(v, grad) },
+				neon: func(v *neonVec) { emitNeonBCEWeighted(v, grad) },
+			},
+			{
+				name: "Shifted", when: "a.Shifted",
+				x86:  func(v *vec) { emitBCEJoin(v, true, grad) },
+				neon: func(v *neonVec) { emitNeonBCEJoin(v, true, grad) },
+			},
+			{
+				x86:  func(v *vec) { emitBCEJoin(v, false, grad) },
+				neon: func(v *neonVec) { emitNeonBCEJoin(v, false, grad) },
+			},
 		} {
-			f := form{
-				name: "Sums" + b.name, when: b.when, copies: grad,
-				x86:  func(v *vec) { emitBCE(v, b.bceForm, grad) },
-				neon: func(v *neonVec) { emitNeonBCE(v, b.bceForm, grad) },
-			}
 			switch {
 			case grad:
-				f.name = "Grad" + b.name
+				f.name, f.copies = "Grad"+f.name, true
 			case f.when == "":
-				f.when = "a.Dst == nil"
+				f.name, f.when = "Sums", "a.Dst == nil"
 			default:
-				f.when = "a.Dst == nil && " + f.when
+				f.name, f.when = "Sums"+f.name, "a.Dst == nil && "+f.when
 			}
 			forms = append(forms, f)
 		}

@@ -8,7 +8,7 @@ import "github.com/mmcloughlin/avo/operand"
 // takes 9, a register on its way to its reduced argument 3, constants 3.
 type narrowPipeline struct {
 	*exponential
-	low, high vreg
+	low, high op // in registers, if there are enough
 	slots     [2]narrowSlots
 }
 
@@ -32,21 +32,30 @@ func (v *vec) register(m operand.Mem, i int) operand.Mem {
 // reduced returns the steps that fill a slot with four arguments. Each comes from
 // argument, with its magic number; both are overwritten where they are in registers.
 func (p *narrowPipeline) reduced(slot int, argument func(i int) (y, magic op)) (steps []func()) {
+	return p.reducedShifted(slot, func(i int) (y, magic op, shift vreg) {
+		y, magic = argument(i)
+		return y, magic, nil
+	})
+}
+
+// reducedShifted is reduced of arguments to which a small number is added, once they
+// are reduced; nil for none.
+func (p *narrowPipeline) reducedShifted(slot int, argument func(i int) (y, magic op, shift vreg)) (steps []func()) {
 	to := p.slots[slot]
 	for i := range 4 {
-		var y, t, n vreg
+		var y, t, n, shift vreg
 		var magic op
 		steps = append(steps,
 			func() {
 				var from op
-				from, magic = argument(i)
+				from, magic, shift = argument(i)
 				var ok bool
 				if y, ok = from.(vreg); !ok {
 					y = p.reg()
 				}
-				p.max(p.low, from, y)
+				p.max(p.asRegister(p.low), from, y)
 			},
-			func() { p.min(p.high, y, y) },
+			func() { p.min(p.asRegister(p.high), y, y) },
 			func() {
 				t = p.reg()
 				p.move(y, t)
@@ -60,7 +69,13 @@ func (p *narrowPipeline) reduced(slot int, argument func(i int) (y, magic op)) (
 				}
 				p.sub(t, magic, n)
 			},
-			func() { p.fmaAcc(n, p.minusLn2Hi, y); p.fmaAcc(n, p.minusLn2Lo, y) },
+			func() {
+				p.fmaAcc(n, p.minusLn2Hi, y)
+				p.fmaAcc(n, p.minusLn2Lo, y)
+				if shift != nil {
+					p.add(y, shift, y)
+				}
+			},
 			func() { p.move(y, p.register(to.r, i)); p.move(t, p.register(to.t, i)) },
 		)
 	}

@@ -6,11 +6,10 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// A neonBCE emits one kernel, as a bce does. Two registers go through the
+// A neonBCE emits a kernel with weights, as a bce does. Two registers go through the
 // exponential together; the accumulators lie on the stack.
 type neonBCE struct {
 	*neonLoop
-	bceForm
 	grad bool
 
 	x, dst               *stream
@@ -21,9 +20,8 @@ type neonBCE struct {
 	low            *vecReg
 	factor, hi, lo *vecReg // of the row
 	e              *neonExponential
-	log            *neonLogarithms  // float64
-	sum            *neonAccumulator // float32: of the maxima
-	product        *neonAccumulator // float32 without weights
+	log            *neonLogarithms // float64
+	sum            *neonAccumulator
 }
 
 // A neonBCETerm is one register of elements.
@@ -34,53 +32,25 @@ type neonBCETerm struct {
 	m, e      *vecReg // max(y, 0), e^-|y|
 }
 
-func emitNeonBCE(v *neonVec, form bceForm, grad bool) {
-	b := &neonBCE{bceForm: form, grad: grad, x: v.input("x", "stride")}
+func emitNeonBCEWeighted(v *neonVec, grad bool) {
+	b := &neonBCE{grad: grad, x: v.input("x", "stride")}
 	streams := []*stream{b.x}
 	if grad {
 		b.dst = v.output("dst", "dstStride")
 		streams = append(streams, b.dst)
 	}
-	if b.weighted {
-		b.negWeight, b.posWeight = v.padded("negWeight", ""), v.padded("posWeight", "")
-		streams = append(streams, b.negWeight, b.posWeight)
-	}
-	l := newNeonLoop(v, 4, streams...)
+	b.negWeight, b.posWeight = v.padded("negWeight", ""), v.padded("posWeight", "")
+	l := newNeonLoop(v, 4, append(streams, b.negWeight, b.posWeight)...)
 	b.neonLoop = l
 	l.halves(16)
 	l.accumulators()
 	l.withSides(false)
 	b.pos = l.sides[1]
 	b.either = l.eitherSide()
-	sum := v.param("sum")
+	sum, p := v.param("sum"), v.param("p")
 	b.sum = newNeonStackAccumulator(v, l.acc)
-	accumulators := []*neonAccumulator{b.sum}
-	var products, block genReg
-	const turns = coef.BCEBlock * 4 / 256 // of a block
-	if !v.double() && !b.weighted {
-		products, block = v.param("product"), v.gp()
-		b.product = newNeonStackAccumulator(v, l.acc.offset(128))
-		b.product.product = true
-		accumulators = append(accumulators, b.product)
-		l.each = func(whole bool) {
-			v.op("SUB", imm(1), block)
-			if whole {
-				more := v.newLabel("more")
-				v.op("CBNZ", block, more)
-				b.product.store(products)
-				b.product.clear()
-				v.op("MOVD", imm(turns), block)
-				v.label(more)
-			}
-		}
-	}
-	var p genReg
-	var params []*vecReg
-	if grad || b.shifted {
-		p = v.param("p")
-		params = v.regs(3)
-		b.factor, b.hi, b.lo = params[0], params[1], params[2]
-	}
+	params := v.regs(3)
+	b.factor, b.hi, b.lo = params[0], params[1], params[2]
 	v.loadConstants()
 	magic, low, high := v.naturalRange()
 	v.free(high)
@@ -89,28 +59,11 @@ func emitNeonBCE(v *neonVec, form bceForm, grad bool) {
 	if v.double() {
 		b.log = newNeonLogarithms(v, false, false)
 	}
-
 	l.run(func() {
-		for _, a := range accumulators {
-			a.clear()
-		}
-		if b.product != nil {
-			v.op("MOVD", imm(turns), block)
-		}
-		if params != nil {
-			v.broadcasts(p, params...)
-			v.op("ADD", imm(3*v.size), p)
-		}
-	}, b.terms, func() {
-		if b.product != nil {
-			complete := v.newLabel("complete") // the last block
-			v.op("CMP", imm(turns), block)
-			v.op("BEQ", complete)
-			b.product.store(products)
-			v.label(complete)
-		}
-		b.sum.store(sum)
-	})
+		b.sum.clear()
+		v.broadcasts(p, params...)
+		v.op("ADD", imm(3*v.size), p)
+	}, b.terms, func() { b.sum.store(sum) })
 }
 
 // terms adds the elements of a half of a turn, and stores the gradient.
@@ -119,17 +72,13 @@ func (b *neonBCE) terms(turn neonTurn) {
 	for _, i := range turn.numbers() {
 		order = append(order, neonBCETerm{h: i % neonRegs, number: i})
 	}
-	maxima, joins := &laneTree[*vecReg]{}, &laneTree[*vecReg]{}
-	var logs []neonBCETerm // of which the product's logarithm is wanted
+	maxima := &laneTree[*vecReg]{}
 	for ; len(order) > 0; order = order[2:] {
 		two := order[:2]
 		var y, short []*vecReg
 		for i := range two {
 			a, c := b.argument(&two[i])
-			y = append(y, a)
-			if b.shifted {
-				short = append(short, c)
-			}
+			y, short = append(y, a), append(short, c)
 		}
 		p, s := b.e.evaluateShifted(y, short)
 		for i := range two {
@@ -142,38 +91,16 @@ func (b *neonBCE) terms(turn neonTurn) {
 			if b.grad {
 				b.gradient(&two[i])
 			}
-			if two[i].down != nil {
-				b.free(two[i].down)
-			}
+			b.free(two[i].down)
 		}
-		if b.weighted {
-			b.weigh(two)
-		}
+		b.weigh(two)
 		for _, t := range two {
 			if t.number < neonRegs { // the first of its lanes
-				maxima = &laneTree[*vecReg]{join: func(x, y *vecReg) { b.add(x, y, x); b.free(y) }}
-				joins = &laneTree[*vecReg]{join: b.joinProducts}
+				maxima = &laneTree[*vecReg]{join: b.addTo}
 			}
 			maxima.push(t.m)
-			if !b.weighted {
-				joins.push(t.e)
-			}
-			if t.number/neonRegs < turn.vectors-1 {
-				continue
-			}
-			b.sum.take(t.h, maxima.done())
-			switch {
-			case b.weighted:
-			case b.double():
-				logs = append(logs, neonBCETerm{h: t.h, e: joins.done()})
-			default:
-				b.product.take(t.h, joins.done())
-			}
-		}
-		if len(logs) == 2 {
-			r := b.log.log1p([]*vecReg{logs[0].e, logs[1].e})
-			for i, t := range logs {
-				b.sum.take(t.h, r[i])
+			if t.number/neonRegs == turn.vectors-1 {
+				b.sum.take(t.h, maxima.done())
 			}
 		}
 	}
@@ -188,31 +115,20 @@ func (b *neonBCE) argument(t *neonBCETerm) (a, short *vecReg) {
 	b.pos.selected(t.number, test, pos)
 	b.either.selected(t.number, test, part)
 	b.free(test)
-	if b.shifted {
-		y, short = b.difference(y, b.hi, b.lo)
-	}
+	y, short = b.difference(y, b.hi, b.lo)
 	b.flip(pos, y) // pos has signs then
-	if b.shifted {
-		b.xor(short, pos, short)
-	}
+	b.xor(short, pos, short)
 	b.free(pos)
 	zero := b.cleared(1)[0]
-	t.m = b.reg()
-	if b.shifted || b.grad {
-		t.down = b.reg()
-		b.above(zero, y, t.down)
-	}
+	t.m, t.down = b.reg(), b.reg()
+	b.above(zero, y, t.down)
 	sign := b.inRegister(b.constant(math.Copysign(0, -1)))
-	if b.shifted {
-		b.add(y, short, t.m)
-		b.keepOut(t.down, t.m)
-		up := zero
-		b.copy(sign, up)
-		b.keepOut(t.down, up)
-		b.xor(short, up, short)
-	} else {
-		b.max(zero, y, t.m)
-	}
+	b.add(y, short, t.m)
+	b.keepOut(t.down, t.m)
+	up := zero
+	b.copy(sign, up)
+	b.keepOut(t.down, up)
+	b.xor(short, up, short)
 	b.and(t.m, part, t.m)
 	b.or(y, sign, y)
 	b.above(b.low, y, zero)
@@ -241,11 +157,9 @@ func (b *neonBCE) gradient(t *neonBCETerm) {
 	b.comment("the gradient")
 	g, d, k, test := b.reg(), b.reg(), b.reg(), b.laneTest(t.number)
 	b.copy(b.factor, g)
-	if b.weighted {
-		w := b.weight(t.number)
-		b.mul(g, w, g)
-		b.free(w)
-	}
+	w := b.weight(t.number)
+	b.mul(g, w, g)
+	b.free(w)
 	b.pos.selected(t.number, test, k)
 	b.either.selected(t.number, test, test)
 	b.flip(k, g)

@@ -196,8 +196,13 @@ func neonFinishJoins(v *neonVec, factors bool) {
 	f.good = d.reg()
 	d.op("VCMEQ", f.good.d2(), f.good.d2(), f.good.d2())
 	f.run(func() {
-		u, zero := f.loadWithin(0, coef.JoinLow32, coef.JoinHigh32)
-		f.free(zero...)
+		u := f.regs(finishRegs)
+		f.loadPair(address{f.sums[0], 0}, u[0], u[1])
+		f.op("ADD", imm(16*finishRegs), f.sums[0])
+		for _, right := range f.within(u, coef.JoinLow32, coef.JoinHigh32) {
+			f.and(right, f.good, f.good)
+			f.free(right)
+		}
 		log := f.log(f.reduceSum(u))
 		f.storePair(log[0], log[1], address{f.loss, 0})
 		f.free(log...)

@@ -2,7 +2,6 @@ package gen
 
 import (
 	"fmt"
-	"math"
 
 	"github.com/zlpr/zlpr/internal/coef"
 )
@@ -73,76 +72,59 @@ func neonShortExp(v *neonVec, part bool) {
 
 // neonShortSides emits shortSides.
 func neonShortSides(v *neonVec) {
-	out := []genReg{v.param("a"), v.param("b")}
 	zero := v.cleared(1)[0]
-	double := newNeonVec(v.neonFile, float64s)
-	v.shortTree(out, v.addTo, func(pairs int, rows [2][]*vecReg) *vecReg {
-		for _, lanes := range rows {
-			v.addTo(lanes[0], lanes[1])
-		}
-		x, y := rows[0][0], rows[1][0]
-		if pairs <= 2 {
-			second := v.reg()
-			v.op("VZIP2", y.d2(), x.d2(), second.d2())
-			v.op("VZIP1", y.d2(), x.d2(), x.d2())
-			v.free(y)
-			v.addTo(x, second)
-			low, high := v.widen(x)
-			v.free(x)
-			x, y = low, high
-		} else {
-			x, y = double.lanePairs(v, x), double.lanePairs(v, y)
-		}
+	add64 := newNeonVec(v.neonFile, float64s).addTo
+	v.shortTree([]genReg{v.param("a"), v.param("b")}, v.addTo, add64, func(x, y *vecReg) {
 		v.VFADDPV(y.d2(), x.d2(), x.d2())
 		v.free(y)
-		return x
-	},
-		func(x *vecReg) []*vecReg {
-			n := v.reg()
-			v.max(x, zero, n)
-			v.sub(n, x, x)
-			return []*vecReg{n, x}
-		})
-}
-
-// lanePairs returns lanes l and l+2 of 4 of single's, added; it frees them.
-func (v *neonVec) lanePairs(single *neonVec, lanes *vecReg) *vecReg {
-	low, high := single.widen(lanes)
-	v.free(lanes)
-	v.addTo(low, high)
-	return low
+	}, func(x *vecReg) []*vecReg {
+		n := v.reg()
+		v.max(x, zero, n)
+		v.sub(n, x, x)
+		return []*vecReg{n, x}
+	})
 }
 
 // neonShortJoins emits shortJoins.
 func neonShortJoins(v *neonVec) {
-	v.loadConstants()
-	absolute := v.inRegister(v.constant(float64(math.Float32frombits(1<<31 - 1))))
 	join64 := newNeonVec(v.neonFile, float64s).joinProducts
-	v.shortTree([]genReg{v.param("u")}, v.joinProducts, func(_ int, rows [2][]*vecReg) *vecReg {
-		var first []*vecReg // lanes l, l+2, l+4 and so on joined, l = 0, 1
-		for _, lanes := range rows {
-			var d []*vecReg
-			for _, r := range lanes {
-				low, high := v.widen(r)
-				v.free(r)
-				d = append(d, low, high)
-			}
-			join64(d[0], d[2])
-			join64(d[1], d[3])
-			join64(d[0], d[1])
-			first = append(first, d[0])
-		}
+	v.shortTree([]genReg{v.param("u")}, v.joinProducts, join64, func(x, y *vecReg) {
 		// Lane 0 of both rows, lane 1 of both.
 		second := v.reg()
-		v.op("VZIP2", first[1].d2(), first[0].d2(), second.d2())
-		v.op("VZIP1", first[1].d2(), first[0].d2(), first[0].d2())
-		v.free(first[1])
-		join64(first[0], second)
-		return first[0]
-	}, func(x *vecReg) []*vecReg {
-		v.and(x, absolute, x)
-		return []*vecReg{x}
-	})
+		v.op("VZIP2", y.d2(), x.d2(), second.d2())
+		v.op("VZIP1", y.d2(), x.d2(), x.d2())
+		v.free(y)
+		join64(x, second)
+	}, func(x *vecReg) []*vecReg { return []*vecReg{x} })
+}
+
+// shortTotal brings two rows of 8 lanes each down to one register, and frees what it
+// takes: last joins the two lanes that are left of two rows, in the first.
+func (v *neonVec) shortTotal(pairs int, rows [2][]*vecReg, join, join64, last func(x, y *vecReg)) *vecReg {
+	for _, lanes := range rows {
+		join(lanes[0], lanes[1])
+	}
+	x, y := rows[0][0], rows[1][0]
+	if pairs <= 2 {
+		second := v.reg()
+		v.op("VZIP2", y.d2(), x.d2(), second.d2())
+		v.op("VZIP1", y.d2(), x.d2(), x.d2())
+		v.free(y)
+		join(x, second)
+		low, high := v.widen(x)
+		v.free(x)
+		x, y = low, high
+	} else {
+		// Lanes l and l+2.
+		for _, r := range []**vecReg{&x, &y} {
+			low, high := v.widen(*r)
+			v.free(*r)
+			join64(low, high)
+			*r = low
+		}
+	}
+	last(x, y)
+	return x
 }
 
 // addTo is x += y; it frees y.
@@ -153,9 +135,8 @@ func (v *neonVec) addTo(x, y *vecReg) {
 
 // shortTree emits what brings short rows down to quantities, one for each of out,
 // two rows at a time, with a body for each number of pairs of registers that a row
-// takes: terms returns those of a register; total brings two rows of 8 lanes each
-// down to one register, and frees what it takes.
-func (v *neonVec) shortTree(out []genReg, join func(x, y *vecReg), total func(pairs int, rows [2][]*vecReg) *vecReg, terms func(x *vecReg) []*vecReg) {
+// takes: terms returns those of a register; join, join64 and last are as in shortTotal.
+func (v *neonVec) shortTree(out []genReg, join, join64, last func(x, y *vecReg), terms func(x *vecReg) []*vecReg) {
 	w, rows, n := v.param("w"), v.param("rows"), v.param("n")
 	stride, rest, table := v.gp(), v.gp(), v.gp()
 	done := v.newLabel("done")
@@ -186,7 +167,7 @@ func (v *neonVec) shortTree(out []genReg, join func(x, y *vecReg), total func(pa
 			v.op("ADD", stride, w)
 		}
 		for k, p := range out {
-			r := total(pairs, lanes[k])
+			r := v.shortTotal(pairs, lanes[k], join, join64, last)
 			v.op("FMOVQ.P", r, address{p, 16})
 			v.free(r)
 		}
@@ -251,22 +232,6 @@ func neonShortScale(v *neonVec) {
 		v.and(below, positive, below)
 		v.or(above, below, above)
 		v.mul(x, above, x)
-	})
-}
-
-// neonShortSigmoid emits shortSigmoid.
-func neonShortSigmoid(v *neonVec) {
-	v.loadConstants()
-	low, one := v.inRegister(v.constant(coef.LeastExp32)), v.inRegister(v.constant(1))
-	absolute := v.inRegister(v.constant(float64(math.Float32frombits(1<<31 - 1))))
-	v.shortGradient([]string{"f"}, func(x *vecReg, factors []*vecReg) {
-		a, k := v.reg(), v.reg()
-		v.and(x, absolute, a)
-		v.atLeast(a, low, k)
-		v.add(a, one, a)
-		v.div(x, a, x)
-		v.mul(x, factors[0], x)
-		v.and(x, k, x)
 	})
 }
 

@@ -102,22 +102,22 @@ func (a *neonAccumulator) join(x, y *vecReg) {
 	sum := a.reg()
 	a.VFADD(x.d2(), y.d2(), sum.d2())
 	a.op("VFMLA", x.d2(), y.d2(), sum.d2())
-	a.copy(sum, x)
-	a.free(sum)
+	a.become(x, sum)
 }
 
 // joinProducts is x = x·y + (x+y); it frees y.
 func (v *neonVec) joinProducts(x, y *vecReg) {
 	sum := v.reg()
 	v.add(x, y, sum)
-	if v.double() {
-		v.fmaAcc(x, y, sum)
-		v.copy(sum, x)
-	} else {
-		v.mul(x, y, x)
-		v.add(x, sum, x)
-	}
-	v.free(sum, y)
+	v.fmaAcc(x, y, sum)
+	v.become(x, sum)
+	v.free(y)
+}
+
+// become makes x the register of what is y, and frees that of x.
+func (v *neonVec) become(x, y *vecReg) {
+	x.n, y.n = y.n, x.n
+	v.free(y)
 }
 
 // twoSum is sum + err' = sum + x exactly, err += err', for sum ≥ 0 and x ≥ 0:

@@ -235,9 +235,13 @@ func (l *shortLoop) load(mem operand.Mem, i, vectors int) vreg {
 
 // shortSides emits the sums of both signs of short rows, as many rows at a time as a
 // register has float64 lanes: row i in lane i.
-func shortSides(v *vec) {
-	out := []gpreg{v.param("a"), v.param("b")}
-	s := &signedRows{shortLoop: newShortLoop(v), w: v.param("w")}
+func shortSides(v *vec) { shortTree(v, false, v.param("a"), v.param("b")) }
+
+// shortJoins emits the joins of short rows in the same way.
+func shortJoins(v *vec) { shortTree(v, true, v.param("u")) }
+
+func shortTree(v *vec, joins bool, out ...gpreg) {
+	s := &signedRows{shortLoop: newShortLoop(v), w: v.param("w"), sides: len(out), joins: joins}
 	s.halves = v.wide()
 	s.zeros = v.reg()
 	v.zero(s.zeros)
@@ -253,7 +257,7 @@ func shortSides(v *vec) {
 			d := v.reg()
 			v.VUNPCKLPD(y, x, d)
 			v.VUNPCKHPD(y, x, x)
-			v.VADDPD(x, d, d)
+			s.combine64(d, x)
 			v.VMOVUPD(d, at(p, 0))
 			v.ADDQ(operand.U8(v.bytes), p)
 		}
@@ -269,11 +273,30 @@ func shortSides(v *vec) {
 // less their signs, 0 elsewhere.
 type signedRows struct {
 	*shortLoop
+	sides   int  // 1 or 2
+	joins   bool // elements are joined, not added: none is negative
 	w       gpreg
 	base    [2]gpreg // rows 0 and 4
 	free    gpreg
 	zeros   vreg
 	vectors int // of a row
+}
+
+// combine and combine64 are x += y, or its join with y.
+func (s *signedRows) combine(x, y vreg) {
+	if s.joins {
+		s.joinProducts(x, y)
+	} else {
+		s.add(x, y, x)
+	}
+}
+
+func (s *signedRows) combine64(x, y vreg) {
+	if s.joins {
+		(&product{vec: s.vec}).join64(x, y)
+	} else {
+		s.VADDPD(y, x, x)
+	}
 }
 
 // inSingle reports whether lanes l and l+2 of 4 are added in float32.
@@ -300,7 +323,7 @@ func (s *signedRows) parts() (sums [2][2]vreg) {
 		default:
 			x, y = s.pair(i, i+step), s.pair(i+2*step, i+3*step)
 		}
-		for k := range x {
+		for k := range s.sides {
 			sums[half][k] = s.addParts(x[k], y[k], 0x88, 0xdd)
 		}
 	}
@@ -316,7 +339,7 @@ func (s *signedRows) pair(i, k int) (sum [2]vreg) {
 		return s.signs(r, s.both)
 	}
 	x, y := s.eights(i), s.eights(k)
-	for side := range sum {
+	for side := range s.sides {
 		sum[side] = s.addParts(x[side], y[side], 0x44, 0xee)
 	}
 	return sum
@@ -333,14 +356,14 @@ func (s *signedRows) addParts(x, y vreg, first, second uint8) vreg {
 		s.VBLENDPS(operand.U8(0xf0), y, x, d)
 		s.VPERM2F128(operand.U8(0x21), y, x, x)
 	}
-	s.add(x, d, d)
+	s.combine(d, x)
 	return d
 }
 
 // eights returns for each sign lanes l, l+8 and so on of row i added: in 8 lanes, on
 // AVX-512 l and l+16, in 16.
 func (s *signedRows) eights(i int) (sum [2]vreg) {
-	trees := [2]laneTree[vreg]{{join: s.addTo}, {join: s.addTo}}
+	trees := [2]laneTree[vreg]{{join: s.combine}, {join: s.combine}}
 	for _, j := range shortOrder(s.vectors, s.perReg()) {
 		var terms [2]vreg
 		place := s.place(i)
@@ -357,11 +380,11 @@ func (s *signedRows) eights(i int) (sum [2]vreg) {
 			s.and(s.tail, place, r) // what follows may be read
 			terms = s.signs(r, nil)
 		}
-		for k := range trees {
+		for k := range s.sides {
 			trees[k].push(terms[k])
 		}
 	}
-	for k := range trees {
+	for k := range s.sides {
 		sum[k] = trees[k].all()
 	}
 	return sum
@@ -369,6 +392,10 @@ func (s *signedRows) eights(i int) (sum [2]vreg) {
 
 // signs returns the elements of r by signs, of lanes that exist: a NaN is in both.
 func (s *signedRows) signs(r vreg, exist mask) [2]vreg {
+	if s.joins {
+		s.keep(exist, r, r)
+		return [2]vreg{r}
+	}
 	n := s.reg()
 	if exist == nil {
 		s.max(s.zeros, r, n)
@@ -392,7 +419,7 @@ func (s *signedRows) lanePairs(x, y vreg) (vreg, vreg) {
 		low, high := s.reg(), s.reg()
 		s.VSHUFPS(operand.U8(0x44), y, x, low)
 		s.VSHUFPS(operand.U8(0xee), y, x, high)
-		s.add(low, high, low)
+		s.combine(low, high)
 		return s.widen(low)
 	}
 	sum := func(parts vreg) vreg {
@@ -405,63 +432,10 @@ func (s *signedRows) lanePairs(x, y vreg) (vreg, vreg) {
 			s.VBLENDPD(operand.U8(0xc), y, x, d)
 			s.VPERM2F128(operand.U8(0x21), y, x, x)
 		}
-		s.VADDPD(x, d, d)
+		s.combine64(d, x)
 		return d
 	}
 	return sum(x), sum(y)
-}
-
-// shortJoins emits the joins of the magnitudes of short rows.
-func shortJoins(v *vec) {
-	p := &product{vec: v}
-	shortTree(v, []gpreg{v.param("u")}, v.joinProducts, p.join64, func(r vreg) []vreg {
-		v.and(r, v.constant(float64(math.Float32frombits(1<<31-1))), r)
-		return []vreg{r}
-	})
-}
-
-// shortTree emits what brings short rows down to quantities, one for each of out:
-// terms returns those of a register.
-func shortTree(v *vec, out []gpreg, join, join64 func(x, y vreg), terms func(r vreg) []vreg) {
-	w := v.param("w")
-	l := newShortLoop(v)
-	step := v.bytes / 8
-	four, free := v.GP64(), v.GP64()
-	l.run(step, func(vectors int) {
-		if v.wide() {
-			v.LEAQ(operand.Mem{Base: w, Index: l.stride, Scale: 4}, four)
-		}
-		results := v.rowTree(func(row int) []vreg {
-			base := w
-			if row >= 4 {
-				base = four
-			}
-			place := v.rowPlace(base, l.stride, row%4, 0, free)
-			trees := make([]*laneTree[vreg], len(out))
-			for k := range trees {
-				trees[k] = &laneTree[vreg]{join: join}
-			}
-			// Lanes l and l+16, then these and l+8 and l+24.
-			for _, i := range shortOrder(vectors, v.perReg()) {
-				for k, t := range terms(l.load(place, i, vectors)) {
-					trees[k].push(t)
-				}
-			}
-			var lanes []vreg
-			for _, t := range trees {
-				lanes = append(lanes, v.eightLanes(t.all(), join, join64))
-			}
-			return lanes
-		}, one(join64), one(join64))
-		for k, p := range out {
-			v.VMOVUPD(results[k], at(p, 0))
-			v.ADDQ(operand.U8(v.bytes), p)
-		}
-		v.LEAQ(operand.Mem{Base: w, Index: l.stride, Scale: 4}, w)
-		if v.wide() {
-			v.LEAQ(operand.Mem{Base: w, Index: l.stride, Scale: 4}, w)
-		}
-	})
 }
 
 // shortOrder is the order in which the registers of a short row are joined: those
@@ -569,21 +543,6 @@ func shortScale(v *vec) {
 		v.mul(f, r, f)
 		v.and(f, kept, f)
 		return f
-	})
-}
-
-// shortSigmoid emits the derivatives of softplus of short rows.
-func shortSigmoid(v *vec) {
-	g := newShortGradient(v, "f")
-	one := v.inRegister(v.constant(1))
-	g.run(func(r vreg) vreg {
-		a, k := v.reg(), v.newMask()
-		v.and(r, v.constant(float64(math.Float32frombits(1<<31-1))), a)
-		v.compare(greaterOrEqual, a, g.low, k)
-		v.add(a, one, a)
-		v.VDIVPS(a, r, a)
-		v.mulKeep(k, a, g.factors[0], a)
-		return a
 	})
 }
 

@@ -199,7 +199,7 @@ func (b *softBCE) group(incomplete string) {
 	b.halves(b.off, true, b.half)
 	b.sum.endGroup(true)
 	if b.product != nil {
-		b.product.endGroup(true)
+		b.product.endGroup()
 	}
 	b.endHalves(b.off)
 	if b.product != nil {
@@ -210,6 +210,9 @@ func (b *softBCE) group(incomplete string) {
 		b.Label(more)
 	}
 }
+
+// bceBlockBytes is the size of the elements of float32 that share a logarithm.
+const bceBlockBytes = 4 * coef.BCEBlock
 
 // endProduct writes the product of the last block, unless it was complete.
 func (b *softBCE) endProduct(complete string) {

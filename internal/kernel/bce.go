@@ -11,10 +11,10 @@ import (
 // tier gives the bits of these functions.
 //
 // The argument of an element's softplus is y = x - s0 for the classes of neg and
-// y = s0 - x for those of pos; the others take no part. With e = e^-|y|,
+// y = s0 - x for those of pos; the others take no part. With w = e^y,
 //
-//	softplus(y) = max(y, 0) + log1p(e)
-//	sigmoid(y) = 1/(1+e), or e/(1+e) where y < 0
+//	softplus(y) = log1p(w)
+//	sigmoid(y) = w/(1+w)
 //
 // The sum of the logarithms is that of a product, which is kept short of 1 so
 // that it keeps its digits however small it is:
@@ -22,25 +22,33 @@ import (
 //	log1p(a) + log1p(b) = log1p(join(a, b)),  join(a, b) = a·b + (a+b)
 //
 // A relative error of a or of a join is, at the most, one of the sum: log1p has
-// condition below 1. So there is one logarithm for 512 elements of float32,
-// and, since there nothing more precise is at hand, one for 4 of float64.
+// condition below 1. So there is one logarithm for a block of elements of float32,
+// and, since there nothing more precise is at hand, one for 4 of float64. What has no
+// exponential, or a product no number, is left to the kernels with weights: the product
+// or the loss is NaN or +Inf then, and the row's gradient is open.
 //
-// Groups are those of selectSums (see select.go). Lane by lane the maxima
-// of a group are added as (0+1)+(2+3), and so are the e joined.
+// Of 32 elements, those of lanes l and l+16, then these and l+8 and l+24 are joined in
+// float32, and the 8 joins with the row's in float64; of float64 the order is l and
+// l+8, l+16 and l+24, then these.
 //
 // The threshold is a pair, s0 = hi + lo. What rounding x - hi has lost, and lo,
-// are added to the reduced argument of the exponential and to the maximum. The
-// choice of max(y, 0) follows the rounded y: softplus(y) = y + softplus(-y).
+// are added to the reduced argument of the exponential.
+//
+// With weights, a term is the weight times
+//
+//	softplus(y) = max(y, 0) + log1p(e),  sigmoid(y) = 1/(1+e), or e/(1+e) where y < 0,
+//
+// e = e^-|y|. The choice of max(y, 0) follows the rounded y: softplus(y) = y +
+// softplus(-y). The terms are added lane by lane as selectSums adds its own.
 
-// BCEParams are a row's factor of the gradient, hi and lo.
+// BCEParams are a row's factor of the gradient, for kernels with weights, hi and lo.
 type BCEParams[T Float] [3]T
 
 // BCEArgs are the arguments of a kernel.
 type BCEArgs[T Float] struct {
-	Sum []float64 // float32: of the maxima of every row; float64: the loss
+	Sum []float64 // the loss of every row, but of float32 without weights
 
-	// Product takes, of float32 without weights, for every block of a row the
-	// product of 1 + e less 1.
+	// Product takes, of those, for every block of a row the product of 1 + w less 1.
 	Product []float64
 
 	Dst       []T // for the gradient; nil for none
@@ -52,70 +60,88 @@ type BCEArgs[T Float] struct {
 	Pos, Neg        []uint64
 	Words           int
 
-	Params  []BCEParams[T]
-	Shifted bool // there are thresholds
+	Scale   []float64      // factors of the gradient, for kernels without weights
+	Params  []BCEParams[T] // where there are thresholds
+	Shifted bool           // there are
 
-	// weights are factors of the classes as negatives and as positives; nil for
-	// none. With them the terms are added, not joined.
+	// Weights are factors of the classes as negatives and as positives; nil for
+	// none. With them there is always a threshold, be it 0.
 	NegWeight, PosWeight []T
 }
 
 func (a *BCEArgs[T]) Weighted() bool { return a.NegWeight != nil }
 
+// Plain reports whether there are neither weights nor thresholds.
+func (a *BCEArgs[T]) Plain() bool { return !a.Shifted && a.NegWeight == nil }
+
 // Blocks returns the number of products of a row.
-func (a *BCEArgs[T]) Blocks() int { return (a.N + coef.BCEBlock - 1) / coef.BCEBlock }
+func (a *BCEArgs[T]) Blocks() int { return (a.N + coef.JoinBlock - 1) / coef.JoinBlock }
 
-// A bceElements is some elements of a row: for the exponential -|y| and what it
-// is short of, then the maxima and exponentials, 0 where no part is taken.
-type bceElements[T Float] struct {
-	y, short, m, e [32]T
-	up             [32]bool // max(y, 0) is y
+// zeroToInf are the magic number of pivot 0 and the arguments between which e^y is
+// neither 0 nor +Inf.
+func zeroToInf[T Float]() RowParams[T] {
+	if IsFloat32[T]() {
+		return RowParams[T]{coef.Magic32, coef.ZeroExp32 * math.Ln2, coef.InfExp32 * math.Ln2}
+	}
+	return RowParams[T]{T(coef.Magic64), coef.ZeroExp64 * math.Ln2, coef.InfExp64 * math.Ln2}
 }
 
-// arguments sets y, short, m and up of the elements from k on of row i.
-func (b *bceElements[T]) arguments(a *BCEArgs[T], i, k, n int, pos, part uint64) {
-	hi, lo := T(0), T(0)
-	if a.Shifted {
-		hi, lo = a.Params[i][1], a.Params[i][2]
+// difference returns y, and what rounding has lost of it, of an element of row i, a
+// positive where bit 0 of pos is set.
+func (a *BCEArgs[T]) difference(i int, x T, pos uint64) (y, short T) {
+	if y = x; a.Shifted {
+		hi, lo := a.Params[i][1], a.Params[i][2]
+		y = x - hi
+		t := y - x
+		short = (x - (y - t)) - (hi + t)
+		short -= lo
 	}
+	if pos&1 != 0 {
+		y, short = -y, -short
+	}
+	return y, short
+}
+
+// powers writes w of the elements from k on of row i, at most 32: 0 of those of no side.
+// It writes their gradients, too.
+func (a *BCEArgs[T]) powers(w *[32]T, i, k int) {
+	n, shift := min(32, a.N-k), k%64
+	pos, neg := a.Pos[i*a.Words+k/64]>>shift, a.Neg[i*a.Words+k/64]>>shift
+	var y, short [32]T
 	for j, x := range a.X[i*a.Stride+k:][:n] {
-		y, l := x, T(0)
-		if a.Shifted {
-			y = x - hi
-			t := y - x
-			l = (x - (y - t)) - (hi + t)
-			l -= lo
-		}
-		if pos>>j&1 != 0 {
-			y, l = -y, -l
-		}
-		up := !(y < 0)
-		m := T(0)
-		if up {
-			m = y
-			if a.Shifted {
-				m = y + l
-			}
-			y, l = -y, -l
-		}
-		b.y[j], b.short[j], b.m[j], b.up[j] = y, l, only(m, part>>j), up
+		y[j], short[j] = a.difference(i, x, pos>>j)
+	}
+	exponentials(w, y[:n], &short, zeroToInf[T](), a.Shifted)
+	for j := range n {
+		w[j] = only(w[j], (pos|neg)>>j)
+	}
+	if a.Dst == nil {
+		return
+	}
+	factor := T(a.Scale[i])
+	for j, v := range w[:n] {
+		a.Dst[i*a.DstStride+k+j] = flip(v/(1+v), pos>>j) * factor
 	}
 }
 
-// gradient writes the derivatives.
-func (b *bceElements[T]) gradient(a *BCEArgs[T], i, k, n int, pos, part uint64) {
-	for j := range n {
-		g := a.Params[i][0]
-		if a.Weighted() {
-			g *= a.weight(k+j, pos>>j)
+// exponentials writes e^(y+short) to e, or e^y unless they are shifted.
+func exponentials[T Float](e *[32]T, y []T, short *[32]T, limits RowParams[T], shifted bool) {
+	magic, low, high := limits[0], limits[1], limits[2]
+	if IsFloat32[T]() {
+		s := (*[32]float32)(As32(short[:]))
+		if !shifted {
+			s = nil
 		}
-		if pos>>j&1 != 0 {
-			g = -g
+		exp32Shifted((*[32]float32)(As32(e[:])), As32(y), s, float32(magic), float32(low), float32(high))
+		return
+	}
+	for h := 0; h < len(y); h += 2 * Lanes64 {
+		s := (*[2 * Lanes64]float64)(As64(short[h:]))
+		if !shifted {
+			s = nil
 		}
-		if !b.up[j] {
-			g *= b.e[j]
-		}
-		a.Dst[i*a.DstStride+k+j] = only(g/(1+b.e[j]), part>>j)
+		end := min(len(y), h+2*Lanes64)
+		exp64Shifted((*[2 * Lanes64]float64)(As64(e[h:])), As64(y[h:end]), s, float64(magic), float64(low), float64(high))
 	}
 }
 
@@ -128,7 +154,7 @@ func (a *BCEArgs[T]) weight(k int, pos uint64) T {
 }
 
 // join32 is the join of two products, both of them less 1.
-func join32(a, b float32) float32 { return float32(a*b) + (a + b) }
+func join32(a, b float32) float32 { return fma32(a, b, a+b) }
 
 func join64(a, b float64) float64 { return math.FMA(a, b, a+b) }
 
@@ -144,118 +170,155 @@ func log1pUnit32(e float32) float32 {
 	return float32(float32(s*z)*r) + (s + s)
 }
 
-// bce32Generic makes the copy and evaluates rows. Lane l+8 of a group is added to and joined with
-// lane l in float32, and these 8 with the row's in float64.
+// bce32Generic makes the copy and evaluates rows.
 func bce32Generic(a *BCEArgs[float32]) {
 	a.Copy.Finish()
-	limits := PivotParams[float32](0)
+	if a.Weighted() {
+		weightedRows(a, func(w *weightedGroup[float32]) {
+			m := &w.m
+			for l := range w.sum {
+				t := func(l int) float32 { return (m[l] + m[16+l]) + (m[32+l] + m[48+l]) }
+				w.sum[l] += float64(t(l) + t(8+l))
+			}
+		}, func(w *weightedGroup[float32]) float64 { return eight(&w.sum) })
+		return
+	}
 	products := a.Product
 	for i := range a.Rows {
-		var sum, product [8]float64
-		for g := range a.Words {
-			pos, neg := a.Pos[i*a.Words+g], a.Neg[i*a.Words+g]
-			var m, e [64]float32
-			for k := 0; k < min(64, a.N-64*g); k += 32 {
-				n := min(32, a.N-64*g-k)
-				pos, part := pos>>k, (pos|neg)>>k
-				var b bceElements[float32]
-				b.arguments(a, i, 64*g+k, n, pos, part)
-				shift := &b.short
-				if !a.Shifted {
-					shift = nil
-				}
-				exp32Shifted(&b.e, b.y[:n], shift, limits[0], limits[1], limits[2])
-				for j := range n {
-					if b.y[j] < limits[1] {
-						b.e[j] = 0
-					}
-					b.e[j] = only(b.e[j], part>>j)
-					if a.Weighted() && part>>j&1 != 0 {
-						b.m[j] = float32(a.weight(64*g+k+j, pos>>j) * (b.m[j] + log1pUnit32(b.e[j])))
-					}
-				}
-				if a.Dst != nil {
-					b.gradient(a, i, 64*g+k, n, pos, part)
-				}
-				copy(m[k:], b.m[:])
-				copy(e[k:], b.e[:])
-			}
-			for l := range sum {
-				t := func(l int) float32 { return (m[l] + m[16+l]) + (m[32+l] + m[48+l]) }
-				sum[l] += float64(t(l) + t(8+l))
-			}
-			if a.Weighted() {
-				continue
-			}
+		var product [8]float64
+		for k := 0; k < a.N; k += 32 {
+			var w [32]float32
+			a.powers(&w, i, k)
 			for l := range product {
-				t := func(l int) float32 { return join32(join32(e[l], e[16+l]), join32(e[32+l], e[48+l])) }
-				product[l] = join64(product[l], float64(join32(t(l), t(8+l))))
+				t := join32(join32(w[l], w[16+l]), join32(w[8+l], w[24+l]))
+				product[l] = join64(product[l], float64(t))
 			}
-			if g%(coef.BCEBlock/64) == coef.BCEBlock/64-1 || g == a.Words-1 {
-				for half := 4; half > 0; half /= 2 {
-					for l := range half {
-						product[l] = join64(product[l], product[half+l])
-					}
-				}
-				products[0] = product[0]
+			if (k+32)%coef.JoinBlock == 0 || k+32 >= a.N {
+				products[0] = joinLanes(&product)
 				products = products[1:]
-				clear(product[:])
 			}
 		}
-		a.Sum[i] = eight(&sum)
 	}
 }
 
-// bce64Generic makes the copy and evaluates rows. The maxima and then the logarithm of a group are
-// added to the row's lanes exactly; the errors are added apart, and to the
-// result at the end.
+// bce64Generic makes the copy and evaluates rows. The logarithms of 32 elements are
+// added to the row's lanes exactly; the errors are added apart, and to the result at
+// the end.
 func bce64Generic(a *BCEArgs[float64]) {
 	a.Copy.Finish()
-	limits := PivotParams[float64](0)
+	if a.Weighted() {
+		weightedRows(a, func(w *weightedGroup[float64]) {
+			for h := 0; h < 64; h += 32 {
+				m := w.m[h:]
+				for l := range w.sum {
+					w.sum[l], w.err[l] = TwoSum(w.sum[l], w.err[l], (m[l]+m[8+l])+(m[16+l]+m[24+l]))
+				}
+			}
+		}, func(w *weightedGroup[float64]) float64 { return compensated(&w.sum, &w.err) })
+		return
+	}
 	for i := range a.Rows {
 		var sum, err [8]float64
 		for k := 0; k < a.N; k += 32 {
-			n := min(32, a.N-k)
-			pos, neg := a.Pos[i*a.Words+k/64]>>(k&32), a.Neg[i*a.Words+k/64]>>(k&32)
-			part := pos | neg
-			var b bceElements[float64]
-			b.arguments(a, i, k, n, pos, part)
-			for h := 0; h < n; h += 2 * Lanes64 {
-				shift := (*[2 * Lanes64]float64)(b.short[h:])
-				if !a.Shifted {
-					shift = nil
-				}
-				exp64Shifted((*[2 * Lanes64]float64)(b.e[h:]), b.y[h:min(n, h+2*Lanes64)], shift, limits[0], limits[1], limits[2])
-			}
-			for j := range n {
-				if b.y[j] < limits[1] {
-					b.e[j] = 0
-				}
-				b.e[j] = only(b.e[j], part>>j)
-				if a.Weighted() && part>>j&1 != 0 {
-					b.m[j] = a.weight(k+j, pos>>j) * float64(b.m[j]+scalar.Log1pFinite(b.e[j]))
-				}
-			}
-			if a.Dst != nil {
-				b.gradient(a, i, k, n, pos, part)
-			}
-			m, e := &b.m, &b.e
+			var w [32]float64
+			a.powers(&w, i, k)
 			for l := range sum {
-				sum[l], err[l] = TwoSum(sum[l], err[l], (m[l]+m[8+l])+(m[16+l]+m[24+l]))
-			}
-			if a.Weighted() {
-				continue
-			}
-			for l := range sum {
-				q := join64(join64(e[l], e[8+l]), join64(e[16+l], e[24+l]))
-				sum[l], err[l] = TwoSum(sum[l], err[l], scalar.Log1pFinite(q))
+				q := join64(join64(w[l], w[8+l]), join64(w[16+l], w[24+l]))
+				sum[l], err[l] = TwoSum(sum[l], err[l], scalar.Log1pFinite(q)+(q-q)) // NaN where q is no number
 			}
 		}
-		for half := Lanes64 / 2; half > 0; half /= 2 {
-			for l := range half {
-				sum[l], err[l] = TwoSum(sum[l], err[l]+err[half+l], sum[half+l])
-			}
+		a.Sum[i] = compensated(&sum, &err)
+	}
+}
+
+// compensated returns the sum of 8 lanes with their errors.
+func compensated(sum, err *[8]float64) float64 {
+	for half := Lanes64 / 2; half > 0; half /= 2 {
+		for l := range half {
+			sum[l], err[l] = TwoSum(sum[l], err[l]+err[half+l], sum[half+l])
 		}
-		a.Sum[i] = sum[0] + err[0]
+	}
+	return sum[0] + err[0]
+}
+
+// A weightedGroup is the terms of 64 elements of a row, and its sums so far.
+type weightedGroup[T Float] struct {
+	m        [64]T
+	sum, err [8]float64
+}
+
+// weightedRows evaluates rows with weights: add adds the terms of a group, and total
+// returns the row's sum.
+func weightedRows[T Float](a *BCEArgs[T], add func(w *weightedGroup[T]), total func(w *weightedGroup[T]) float64) {
+	for i := range a.Rows {
+		var w weightedGroup[T]
+		for k := 0; k < a.N; k += 64 {
+			clear(w.m[:])
+			for h := 0; h < min(64, a.N-k); h += 32 {
+				a.weighted(w.m[h:][:min(32, a.N-k-h)], i, k+h)
+			}
+			add(&w)
+		}
+		a.Sum[i] = total(&w)
+	}
+}
+
+// A bceElements is some elements of a row: for the exponential -|y| and what it
+// is short of, then the maxima and exponentials, 0 where no part is taken.
+type bceElements[T Float] struct {
+	y, short, m, e [32]T
+	up             [32]bool // max(y, 0) is y
+}
+
+// arguments sets y, short, m and up of the elements from k on of row i.
+func (b *bceElements[T]) arguments(a *BCEArgs[T], i, k, n int, pos, part uint64) {
+	for j, x := range a.X[i*a.Stride+k:][:n] {
+		y, l := a.difference(i, x, pos>>j)
+		up := !(y < 0)
+		m := T(0)
+		if up {
+			m = y
+			if a.Shifted {
+				m = y + l
+			}
+			y, l = -y, -l
+		}
+		b.y[j], b.short[j], b.m[j], b.up[j] = y, l, only(m, part>>j), up
+	}
+}
+
+// weighted writes the terms of the elements from k on of row i, 0 of those of no side,
+// and their gradients.
+func (a *BCEArgs[T]) weighted(m []T, i, k int) {
+	pos, part := a.Pos[i*a.Words+k/64]>>(k%64), a.Neg[i*a.Words+k/64]>>(k%64)
+	part |= pos
+	limits := PivotParams[T](0)
+	var b bceElements[T]
+	b.arguments(a, i, k, len(m), pos, part)
+	e := &b.e
+	exponentials(e, b.y[:len(m)], &b.short, limits, true)
+	for j := range m {
+		if b.y[j] < limits[1] {
+			e[j] = 0
+		}
+		e[j] = only(e[j], part>>j)
+		weight := a.weight(k+j, pos>>j)
+		if a.Dst != nil {
+			g := flip(a.Params[i][0]*weight, pos>>j)
+			if !b.up[j] {
+				g *= e[j]
+			}
+			a.Dst[i*a.DstStride+k+j] = only(g/(1+e[j]), part>>j)
+		}
+		if m[j] = 0; part>>j&1 == 0 {
+			continue
+		}
+		var l T
+		if IsFloat32[T]() {
+			l = T(log1pUnit32(float32(e[j])))
+		} else {
+			l = T(scalar.Log1pFinite(float64(e[j])))
+		}
+		m[j] = weight * T(b.m[j]+l)
 	}
 }

@@ -4,14 +4,14 @@
 
 #include "textflag.h"
 
-// func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $512-112
+TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $512-120
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+32(FP), AX
-	MOVQ    negWeight+96(FP), CX
-	MOVQ    posWeight+104(FP), DX
+	MOVQ    negWeight+104(FP), CX
+	MOVQ    posWeight+112(FP), DX
 	MOVQ    pos+64(FP), BX
 	MOVQ    neg+72(FP), SI
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
@@ -22,7 +22,7 @@ row1:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 256(BP)
 	VMOVUPS      Y1, 288(BP)
-	MOVQ         p+88(FP), DI
+	MOVQ         p+96(FP), DI
 	VBROADCASTSS 4(DI), Y1
 	VMOVUPS      Y1, 384(BP)
 	VBROADCASTSS 8(DI), Y1
@@ -38,7 +38,7 @@ group3:
 	PREFETCHT0 12416(AX)(R8*1)
 	PREFETCHT0 12480(AX)(R8*1)
 
-half9:
+half8:
 	MOVQ         R8, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (BX)(DI*1), Y5
@@ -321,7 +321,7 @@ half9:
 	VMOVUPS      Y1, 320(BP)(DI*1)
 	ADDQ         $0x20, R8
 	TESTQ        $0x00000020, R8
-	JNZ          half9
+	JNZ          half8
 	VMOVUPS      352(BP), Y1
 	VADDPS       320(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -339,7 +339,7 @@ added4:
 
 rest5:
 	ADDQ       $0x00000040, R9
-	JLE        done8
+	JLE        done7
 	CMPQ       R9, $0x20
 	JBE        short6
 	SUBQ       $0x20, R9
@@ -372,8 +372,6 @@ rest5:
 	JMP        group3
 
 short6:
-	CMPQ         R9, $0x10
-	JBE          one7
 	MOVQ         R8, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (BX)(DI*1), Y5
@@ -663,159 +661,7 @@ short6:
 	XORQ         R9, R9
 	JMP          added4
 
-one7:
-	MOVQ         R8, DI
-	SHRQ         $0x05, DI
-	VPBROADCASTB (BX)(DI*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (SI)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   (AX)(R8*1), Y2, Y1
-	VSUBPS       384(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       384(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       416(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
-	VANDPS       Y2, Y5, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y2, Y2
-	VANDPS       Y5, Y2, Y2
-	VADDPS       f32_40000000<>+0(SB), Y2, Y3
-	VDIVPS       Y3, Y2, Y3
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VADDPS       Y3, Y3, Y3
-	VADDPS       Y3, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      (DX)(R8*1), Y4
-	VMOVUPS      (CX)(R8*1), Y3
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VMOVUPS      Y1, 320(BP)
-	VPBROADCASTB 1(BX)(DI*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 1(SI)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   32(AX)(R8*1), Y2, Y1
-	VSUBPS       384(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       384(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       416(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
-	VANDPS       Y2, Y5, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y2, Y2
-	VANDPS       Y5, Y2, Y2
-	VADDPS       f32_40000000<>+0(SB), Y2, Y3
-	VDIVPS       Y3, Y2, Y3
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VADDPS       Y3, Y3, Y3
-	VADDPS       Y3, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      32(DX)(R8*1), Y4
-	VMOVUPS      32(CX)(R8*1), Y3
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VADDPS       320(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VADDPD       256(BP), Y1, Y1
-	VMOVUPD      Y1, 256(BP)
-	VADDPD       288(BP), Y2, Y2
-	VMOVUPD      Y2, 288(BP)
-	ADDQ         $0x40, R8
-	XORQ         R9, R9
-	JMP          added4
-
-done8:
+done7:
 	MOVQ         sum+0(FP), AX
 	VMOVUPS      256(BP), Y1
 	VMOVUPS      288(BP), Y2
@@ -834,7 +680,7 @@ done8:
 	SHLQ         $0x03, DI
 	ADDQ         DI, BX
 	ADDQ         DI, SI
-	ADDQ         $0x0c, p+88(FP)
+	ADDQ         $0x0c, p+96(FP)
 	DECQ         rows+48(FP)
 	JNZ          row1
 
@@ -1074,280 +920,402 @@ DATA tail<>+240(SB)/8, $0x0000000000000000
 DATA tail<>+248(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $256
 
-// func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX2(SB), NOSPLIT, $640-112
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    x+32(FP), AX
-	MOVQ    pos+64(FP), CX
-	MOVQ    neg+72(FP), DX
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last11
-
-row10:
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 384(BP)
-	VMOVUPS      Y1, 416(BP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (BP)
-	VMOVUPS      Y1, 32(BP)
-	MOVQ         p+88(FP), BX
+TEXT ·bceSumsShifted32AVX2(SB), $1472-120
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+64(FP), CX
+	MOVQ         neg+72(FP), DX
+	MOVQ         p+96(FP), BX
+	MOVQ         BX, 192(BP)
+	MOVQ         n+56(FP), BX
+	MOVQ         BX, 208(BP)
+	ADDQ         $0x1f, BX
+	ANDQ         $-32, BX
+	MOVQ         stride+40(FP), SI
+	SUBQ         BX, SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 216(BP)
+	MOVQ         words+80(FP), SI
+	SHLQ         $0x03, SI
+	SHRQ         $0x03, BX
+	SUBQ         BX, SI
+	MOVQ         SI, 224(BP)
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last9
+	CMPQ         208(BP), $0x00
+	JEQ          last9
+	MOVQ         rows+48(FP), BX
+	MOVQ         BX, 232(BP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      Y0, 256(BP)
+	VMOVUPS      Y0, 288(BP)
+	MOVQ         $0x00000000, DI
+	MOVQ         $0x00000200, R8
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
+	MOVQ         192(BP), BX
 	VBROADCASTSS 4(BX), Y1
-	VMOVUPS      Y1, 512(BP)
+	VMOVUPS      Y1, 128(BP)
 	VBROADCASTSS 8(BX), Y1
-	VMOVUPS      Y1, 544(BP)
-	XORQ         SI, SI
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000040, DI
-	JL           rest14
+	VMOVUPS      Y1, 160(BP)
+	MOVQ         n+56(FP), SI
+	CMPQ         208(BP), $0x00
+	JG           same11
+	LEAQ         (BP), BX
+	DECQ         232(BP)
+	JZ           nothing12
+	ADDQ         216(BP), AX
+	ADDQ         224(BP), CX
+	ADDQ         224(BP), DX
+	MOVQ         n+56(FP), R9
+	MOVQ         R9, 208(BP)
+	ADDQ         $0x0c, 192(BP)
+	MOVQ         192(BP), BX
+	VBROADCASTSS 4(BX), Y1
+	VMOVUPS      Y1, 128(BP)
+	VBROADCASTSS 8(BX), Y1
+	VMOVUPS      Y1, 160(BP)
 
-group12:
-	PREFETCHT0 12288(AX)(SI*1)
-	PREFETCHT0 12352(AX)(SI*1)
-	PREFETCHT0 12416(AX)(SI*1)
-	PREFETCHT0 12480(AX)(SI*1)
+same11:
+	MOVQ  AX, BX
+	MOVL  (CX), R9
+	MOVQ  R9, 640(BP)(R8*1)
+	ORL   (DX), R9
+	CMPL  R9, $-1
+	SETEQ R10
+	MOVB  R10, 648(BP)(R8*1)
+	JNE   some13
 
-half18:
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (DX)(BX*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMOVUPS      (AX)(SI*1), Y1
-	VSUBPS       512(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
+ready14:
+	ADDQ $+128, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 208(BP)
+
+nothing12:
+	PREFETCHT0   12288(BX)
+	VMOVUPS      (BX), Y1
+	VSUBPS       128(BP), Y1, Y2
+	VSUBPS       Y1, Y2, Y3
+	VSUBPS       Y3, Y2, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       512(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       544(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VADDPS       128(BP), Y3, Y3
+	VSUBPS       Y3, Y4, Y4
+	VSUBPS       160(BP), Y4, Y4
+	VPBROADCASTD 640(BP)(R8*1), Y1
+	VPSLLVD      signs32_0<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
 	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
-	VANDPS       Y2, Y5, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y2, Y2
-	VANDPS       Y5, Y2, Y2
-	VPBROADCASTB 2(CX)(BX*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(DX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPS      64(AX)(SI*1), Y3
-	VSUBPS       512(BP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       512(BP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       544(BP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y4, Y7, Y7
-	VADDPS       Y3, Y1, Y1
-	VMOVUPS      Y5, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y5
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y3
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
+	VXORPS       Y1, Y2, Y2
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y1
+	VMAXPS       Y2, Y1, Y2
+	VMOVUPS      f32_42b17218<>+0(SB), Y1
+	VMINPS       Y2, Y1, Y2
+	VMOVUPS      Y2, Y1
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y2
 	VADDPS       Y4, Y2, Y2
-	VPBROADCASTB 4(CX)(BX*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 4(DX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPS      128(AX)(SI*1), Y3
-	VSUBPS       512(BP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       512(BP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       544(BP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y4, Y7, Y7
-	VMOVUPS      Y5, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VPBROADCASTB 6(CX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 6(DX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y9, Y6, Y6
-	VMOVUPS      192(AX)(SI*1), Y5
-	VSUBPS       512(BP), Y5, Y7
-	VSUBPS       Y5, Y7, Y10
-	VSUBPS       Y10, Y7, Y8
-	VSUBPS       Y8, Y5, Y8
-	VADDPS       512(BP), Y10, Y10
-	VSUBPS       Y10, Y8, Y8
-	VSUBPS       544(BP), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y7, Y7
-	VCMPPS       $0x11, Y9, Y7, Y9
-	VADDPS       Y8, Y7, Y5
-	VANDNPS      Y5, Y9, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y6, Y9, Y9
-	VADDPS       Y5, Y3, Y3
-	VADDPS       Y3, Y1, Y1
-	VMOVUPS      Y7, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y7
-	VADDPS       Y8, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y3
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y3, Y3
-	VANDPS       Y9, Y3, Y3
-	VADDPS       Y3, Y4, Y5
-	VMULPS       Y3, Y4, Y4
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y2, Y3
-	VMULPS       Y4, Y2, Y2
-	VADDPS       Y3, Y2, Y2
-	MOVQ         SI, BX
-	ANDQ         $0x20, BX
-	VMOVUPS      Y1, 448(BP)(BX*1)
-	VMOVUPS      Y2, 64(BP)(BX*1)
-	ADDQ         $0x20, SI
-	TESTQ        $0x00000020, SI
-	JNZ          half18
-	VMOVUPS      480(BP), Y1
-	VADDPS       448(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
+	VMOVUPS      Y2, 384(BP)(R8*1)
+	VMOVUPS      Y1, 512(BP)(R8*1)
+	VMOVUPS      32(BX), Y1
+	VSUBPS       128(BP), Y1, Y2
+	VSUBPS       Y1, Y2, Y3
+	VSUBPS       Y3, Y2, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       128(BP), Y3, Y3
+	VSUBPS       Y3, Y4, Y4
+	VSUBPS       160(BP), Y4, Y4
+	VPBROADCASTD 640(BP)(R8*1), Y1
+	VPSLLVD      signs32_8<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y4, Y4
+	VXORPS       Y1, Y2, Y2
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y1
+	VMAXPS       Y2, Y1, Y2
+	VMOVUPS      f32_42b17218<>+0(SB), Y1
+	VMINPS       Y2, Y1, Y2
+	VMOVUPS      Y2, Y1
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y2
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 416(BP)(R8*1)
+	VMOVUPS      Y1, 544(BP)(R8*1)
+	PREFETCHT0   12352(BX)
+	VMOVUPS      64(BX), Y1
+	VSUBPS       128(BP), Y1, Y2
+	VSUBPS       Y1, Y2, Y3
+	VSUBPS       Y3, Y2, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       128(BP), Y3, Y3
+	VSUBPS       Y3, Y4, Y4
+	VSUBPS       160(BP), Y4, Y4
+	VPBROADCASTD 640(BP)(R8*1), Y1
+	VPSLLVD      signs32_16<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y4, Y4
+	VXORPS       Y1, Y2, Y2
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y1
+	VMAXPS       Y2, Y1, Y2
+	VMOVUPS      f32_42b17218<>+0(SB), Y1
+	VMINPS       Y2, Y1, Y2
+	VMOVUPS      Y2, Y1
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y2
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 448(BP)(R8*1)
+	VMOVUPS      Y1, 576(BP)(R8*1)
+	VMOVUPS      96(BX), Y1
+	VSUBPS       128(BP), Y1, Y2
+	VSUBPS       Y1, Y2, Y3
+	VSUBPS       Y3, Y2, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       128(BP), Y3, Y3
+	VSUBPS       Y3, Y4, Y4
+	VSUBPS       160(BP), Y4, Y4
+	VPBROADCASTD 640(BP)(R8*1), Y1
+	VPSLLVD      signs32_24<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y4, Y4
+	VXORPS       Y1, Y2, Y2
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y1
+	VMAXPS       Y2, Y1, Y2
+	VMOVUPS      f32_42b17218<>+0(SB), Y1
+	VMINPS       Y2, Y1, Y2
+	VMOVUPS      Y2, Y1
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y2
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 480(BP)(R8*1)
+	VMOVUPS      Y1, 608(BP)(R8*1)
+	XORQ         $+512, DI
+	XORQ         $+512, R8
+
+group10:
+	CMPQ         208(BP), $0x00
+	JG           same15
+	LEAQ         (BP), BX
+	DECQ         232(BP)
+	JZ           nothing16
+	ADDQ         216(BP), AX
+	ADDQ         224(BP), CX
+	ADDQ         224(BP), DX
+	MOVQ         n+56(FP), R9
+	MOVQ         R9, 208(BP)
+	ADDQ         $0x0c, 192(BP)
+	MOVQ         192(BP), BX
+	VBROADCASTSS 4(BX), Y1
+	VMOVUPS      Y1, 128(BP)
+	VBROADCASTSS 8(BX), Y1
+	VMOVUPS      Y1, 160(BP)
+
+same15:
+	MOVQ  AX, BX
+	MOVL  (CX), R9
+	MOVQ  R9, 640(BP)(R8*1)
+	ORL   (DX), R9
+	CMPL  R9, $-1
+	SETEQ R10
+	MOVB  R10, 648(BP)(R8*1)
+	JNE   some17
+
+ready18:
+	ADDQ $+128, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 208(BP)
+
+nothing16:
+	VMOVUPS      384(BP)(DI*1), Y1
+	VMOVUPS      416(BP)(DI*1), Y2
+	VMOVUPS      448(BP)(DI*1), Y3
+	VMOVUPS      480(BP)(DI*1), Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VMOVUPS      Y8, Y5
+	VMOVUPS      Y8, Y6
+	VMOVUPS      Y8, Y7
+	VMOVUPS      Y8, Y8
+	VMOVUPS      f32_3c091cce<>+0(SB), Y9
+	VFMADD213PS  Y9, Y1, Y5
+	VFMADD213PS  Y9, Y2, Y6
+	VFMADD213PS  Y9, Y3, Y7
+	VFMADD213PS  Y9, Y4, Y8
+	PREFETCHT0   12288(BX)
+	VMOVUPS      (BX), Y9
+	VSUBPS       128(BP), Y9, Y10
+	VSUBPS       Y9, Y10, Y11
+	VSUBPS       Y11, Y10, Y12
+	VSUBPS       Y12, Y9, Y12
+	VADDPS       128(BP), Y11, Y11
+	VSUBPS       Y11, Y12, Y12
+	VSUBPS       160(BP), Y12, Y12
+	VPBROADCASTD 640(BP)(R8*1), Y9
+	VPSLLVD      signs32_0<>+0(SB), Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y12, Y12
+	VXORPS       Y9, Y10, Y10
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y9
+	VMAXPS       Y10, Y9, Y10
+	VMOVUPS      f32_42b17218<>+0(SB), Y9
+	VMINPS       Y10, Y9, Y10
+	VMOVUPS      Y10, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y11
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y13
+	VFMADD213PS  Y13, Y1, Y5
+	VFMADD213PS  Y13, Y2, Y6
+	VFMADD213PS  Y13, Y3, Y7
+	VFMADD213PS  Y13, Y4, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y10
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      Y10, 384(BP)(R8*1)
+	VMOVUPS      Y9, 512(BP)(R8*1)
+	VMOVUPS      32(BX), Y9
+	VSUBPS       128(BP), Y9, Y10
+	VSUBPS       Y9, Y10, Y11
+	VSUBPS       Y11, Y10, Y12
+	VSUBPS       Y12, Y9, Y12
+	VADDPS       128(BP), Y11, Y11
+	VSUBPS       Y11, Y12, Y12
+	VSUBPS       160(BP), Y12, Y12
+	VPBROADCASTD 640(BP)(R8*1), Y9
+	VPSLLVD      signs32_8<>+0(SB), Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y12, Y12
+	VXORPS       Y9, Y10, Y10
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y9
+	VMAXPS       Y10, Y9, Y10
+	VMOVUPS      f32_42b17218<>+0(SB), Y9
+	VMINPS       Y10, Y9, Y10
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y9
+	VFMADD213PS  Y9, Y1, Y5
+	VFMADD213PS  Y9, Y2, Y6
+	VFMADD213PS  Y9, Y3, Y7
+	VFMADD213PS  Y9, Y4, Y8
+	VMOVUPS      Y10, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y11
+	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y10
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      Y10, 416(BP)(R8*1)
+	VMOVUPS      Y9, 544(BP)(R8*1)
+	VMOVUPS      f32_3efffffe<>+0(SB), Y9
+	VFMADD213PS  Y9, Y1, Y5
+	VFMADD213PS  Y9, Y2, Y6
+	VFMADD213PS  Y9, Y3, Y7
+	VFMADD213PS  Y9, Y4, Y8
+	PREFETCHT0   12352(BX)
+	VMOVUPS      64(BX), Y9
+	VSUBPS       128(BP), Y9, Y10
+	VSUBPS       Y9, Y10, Y11
+	VSUBPS       Y11, Y10, Y12
+	VSUBPS       Y12, Y9, Y12
+	VADDPS       128(BP), Y11, Y11
+	VSUBPS       Y11, Y12, Y12
+	VSUBPS       160(BP), Y12, Y12
+	VPBROADCASTD 640(BP)(R8*1), Y9
+	VPSLLVD      signs32_16<>+0(SB), Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y12, Y12
+	VXORPS       Y9, Y10, Y10
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y9
+	VMAXPS       Y10, Y9, Y10
+	VMOVUPS      f32_42b17218<>+0(SB), Y9
+	VMINPS       Y10, Y9, Y10
+	VMOVUPS      Y10, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y11
+	VMOVUPS      f32_3f800000<>+0(SB), Y13
+	VFMADD213PS  Y13, Y1, Y5
+	VFMADD213PS  Y13, Y2, Y6
+	VFMADD213PS  Y13, Y3, Y7
+	VFMADD213PS  Y13, Y4, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y10
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      Y10, 448(BP)(R8*1)
+	VMOVUPS      Y9, 576(BP)(R8*1)
+	VMOVUPS      96(BX), Y9
+	VSUBPS       128(BP), Y9, Y10
+	VSUBPS       Y9, Y10, Y11
+	VSUBPS       Y11, Y10, Y12
+	VSUBPS       Y12, Y9, Y12
+	VADDPS       128(BP), Y11, Y11
+	VSUBPS       Y11, Y12, Y12
+	VSUBPS       160(BP), Y12, Y12
+	VPBROADCASTD 640(BP)(R8*1), Y9
+	VPSLLVD      signs32_24<>+0(SB), Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y12, Y12
+	VXORPS       Y9, Y10, Y10
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y9
+	VMAXPS       Y10, Y9, Y10
+	VMOVUPS      f32_42b17218<>+0(SB), Y9
+	VMINPS       Y10, Y9, Y10
+	VMOVUPS      f32_3f800000<>+0(SB), Y9
+	VFMADD213PS  Y9, Y1, Y5
+	VFMADD213PS  Y9, Y2, Y6
+	VFMADD213PS  Y9, Y3, Y7
+	VFMADD213PS  Y9, Y4, Y8
+	VMOVUPS      Y10, Y1
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y10
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      Y10, 480(BP)(R8*1)
+	VMOVUPS      Y1, 608(BP)(R8*1)
+	VMOVUPS      512(BP)(DI*1), Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMOVUPS      544(BP)(DI*1), Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMOVUPS      576(BP)(DI*1), Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMOVUPS      608(BP)(DI*1), Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y1, Y5, Y5
+	VMULPS       Y2, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMULPS       Y4, Y8, Y8
+	VADDPS       Y7, Y5, Y1
+	VFMADD213PS  Y1, Y7, Y5
+	VADDPS       Y8, Y6, Y1
+	VFMADD213PS  Y1, Y8, Y6
+	VADDPS       Y6, Y5, Y1
+	VFMADD213PS  Y1, Y6, Y5
+	VEXTRACTF128 $0x01, Y5, X1
+	VCVTPS2PD    X5, Y2
 	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VADDPD       384(BP), Y1, Y1
-	VMOVUPD      Y1, 384(BP)
-	VADDPD       416(BP), Y2, Y2
-	VMOVUPD      Y2, 416(BP)
-	VMOVUPS      64(BP), Y1
-	VMOVUPS      96(BP), Y2
-	VADDPS       Y2, Y1, Y3
-	VMULPS       Y2, Y1, Y1
-	VADDPS       Y3, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VMOVUPS      (BP), Y3
-	VADDPD       Y3, Y1, Y4
-	VFMADD213PD  Y4, Y1, Y3
-	VMOVUPS      Y3, (BP)
-	VMOVUPS      32(BP), Y1
+	VMOVUPS      256(BP), Y3
+	VADDPD       Y2, Y3, Y4
+	VFMADD213PD  Y4, Y3, Y2
+	VMOVUPS      Y2, 256(BP)
+	VMOVUPS      288(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
-	VMOVUPS      Y1, 32(BP)
-
-added13:
-	ADDQ         $+192, SI
-	TESTQ        $0x000007ff, SI
-	JNZ          more19
+	VMOVUPS      Y1, 288(BP)
+	XORQ         $+512, DI
+	XORQ         $+512, R8
+	SUBQ         $0x20, SI
+	MOVQ         n+56(FP), BX
+	JLE          row19
+	SUBQ         SI, BX
+	TESTQ        $0x0000007f, BX
+	JNZ          group10
 	MOVQ         product+8(FP), BX
-	VMOVUPS      (BP), Y1
-	VMOVUPS      32(BP), Y2
+	VMOVUPS      256(BP), Y1
+	VMOVUPS      288(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -1358,400 +1326,15 @@ added13:
 	VFMADD213PD  X3, X2, X1
 	VMOVSD       X1, (BX)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (BP)
-	VMOVUPS      Y1, 32(BP)
+	VMOVUPS      Y1, 256(BP)
+	VMOVUPS      Y1, 288(BP)
 	ADDQ         $0x08, product+8(FP)
+	JMP          group10
 
-more19:
-	SUBQ $0x00000040, DI
-	JGE  group12
-
-rest14:
-	ADDQ       $0x00000040, DI
-	JLE        done17
-	CMPQ       DI, $0x20
-	JBE        short15
-	SUBQ       $0x20, DI
-	LEAQ       tail<>+0(SB), BX
-	SHLQ       $0x02, DI
-	SUBQ       DI, BX
-	VMOVUPS    (AX)(SI*1), Y1
-	VMOVUPS    Y1, 128(BP)
-	VMOVUPS    32(AX)(SI*1), Y1
-	VMOVUPS    Y1, 160(BP)
-	VMOVUPS    64(AX)(SI*1), Y1
-	VMOVUPS    Y1, 192(BP)
-	VMOVUPS    96(AX)(SI*1), Y1
-	VMOVUPS    Y1, 224(BP)
-	VMOVUPS    128(BX), Y1
-	VMASKMOVPS 128(AX)(SI*1), Y1, Y1
-	VMOVUPS    Y1, 256(BP)
-	VMOVUPS    160(BX), Y1
-	VMASKMOVPS 160(AX)(SI*1), Y1, Y1
-	VMOVUPS    Y1, 288(BP)
-	VMOVUPS    192(BX), Y1
-	VMASKMOVPS 192(AX)(SI*1), Y1, Y1
-	VMOVUPS    Y1, 320(BP)
-	VMOVUPS    224(BX), Y1
-	VMASKMOVPS 224(AX)(SI*1), Y1, Y1
-	VMOVUPS    Y1, 352(BP)
-	LEAQ       128(BP), AX
-	SUBQ       SI, AX
-	XORQ       DI, DI
-	JMP        group12
-
-short15:
-	CMPQ         DI, $0x10
-	JBE          one16
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (DX)(BX*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   (AX)(SI*1), Y2, Y1
-	VSUBPS       512(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       512(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       544(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
-	VANDPS       Y2, Y5, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y2, Y2
-	VANDPS       Y5, Y2, Y2
-	VPBROADCASTB 2(CX)(BX*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(DX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   64(AX)(SI*1), Y4, Y3
-	VSUBPS       512(BP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       512(BP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       544(BP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y4, Y7, Y7
-	VADDPS       Y3, Y1, Y1
-	VMOVUPS      Y5, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y5
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y3
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      Y1, 448(BP)
-	VPBROADCASTB 1(CX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 1(DX)(BX*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   32(AX)(SI*1), Y3, Y1
-	VSUBPS       512(BP), Y1, Y4
-	VSUBPS       Y1, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y1, Y5
-	VADDPS       512(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       544(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y1
-	VXORPS       Y1, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y1
-	VXORPS       Y1, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y1
-	VANDNPS      Y1, Y6, Y1
-	VANDPS       Y3, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y4, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VPBROADCASTB 3(CX)(BX*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 3(DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   96(AX)(SI*1), Y5, Y4
-	VSUBPS       512(BP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       512(BP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       544(BP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y8
-	VANDPS       Y5, Y8, Y8
-	VADDPS       Y4, Y1, Y1
-	VMOVUPS      Y6, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y6
-	VADDPS       Y7, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       Y8, Y4, Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VADDPS       448(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X4
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X4, Y4
-	VADDPD       384(BP), Y1, Y1
-	VMOVUPD      Y1, 384(BP)
-	VADDPD       416(BP), Y4, Y4
-	VMOVUPD      Y4, 416(BP)
-	VADDPS       Y3, Y2, Y1
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y1, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X1
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X1, Y1
-	VMOVUPS      (BP), Y3
-	VADDPD       Y3, Y2, Y4
-	VFMADD213PD  Y4, Y2, Y3
-	VMOVUPS      Y3, (BP)
-	VMOVUPS      32(BP), Y2
-	VADDPD       Y2, Y1, Y3
-	VFMADD213PD  Y3, Y1, Y2
-	VMOVUPS      Y2, 32(BP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added13
-
-one16:
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (DX)(BX*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   (AX)(SI*1), Y2, Y1
-	VSUBPS       512(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       512(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       544(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
-	VANDPS       Y2, Y5, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y2, Y2
-	VANDPS       Y5, Y2, Y2
-	VMOVUPS      Y1, 448(BP)
-	VPBROADCASTB 1(CX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 1(DX)(BX*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   32(AX)(SI*1), Y3, Y1
-	VSUBPS       512(BP), Y1, Y4
-	VSUBPS       Y1, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y1, Y5
-	VADDPS       512(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       544(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y1
-	VXORPS       Y1, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y1
-	VXORPS       Y1, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y1
-	VANDNPS      Y1, Y6, Y1
-	VANDPS       Y3, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y4, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VADDPS       448(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X4
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X4, Y4
-	VADDPD       384(BP), Y1, Y1
-	VMOVUPD      Y1, 384(BP)
-	VADDPD       416(BP), Y4, Y4
-	VMOVUPD      Y4, 416(BP)
-	VADDPS       Y3, Y2, Y1
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y1, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X1
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X1, Y1
-	VMOVUPS      (BP), Y3
-	VADDPD       Y3, Y2, Y4
-	VFMADD213PD  Y4, Y2, Y3
-	VMOVUPS      Y3, (BP)
-	VMOVUPS      32(BP), Y2
-	VADDPD       Y2, Y1, Y3
-	VFMADD213PD  Y3, Y1, Y2
-	VMOVUPS      Y2, 32(BP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added13
-
-done17:
-	TESTQ        $0x000007ff, SI
-	JZ           complete20
-	MOVQ         product+8(FP), AX
-	VMOVUPS      (BP), Y1
-	VMOVUPS      32(BP), Y2
+row19:
+	MOVQ         product+8(FP), BX
+	VMOVUPS      256(BP), Y1
+	VMOVUPS      288(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -1760,407 +1343,439 @@ done17:
 	VUNPCKHPD    X1, X1, X2
 	VADDPD       X1, X2, X3
 	VFMADD213PD  X3, X2, X1
-	VMOVSD       X1, (AX)
+	VMOVSD       X1, (BX)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (BP)
-	VMOVUPS      Y1, 32(BP)
+	VMOVUPS      Y1, 256(BP)
+	VMOVUPS      Y1, 288(BP)
 	ADDQ         $0x08, product+8(FP)
-
-complete20:
-	MOVQ         sum+0(FP), AX
-	VMOVUPS      384(BP), Y1
-	VMOVUPS      416(BP), Y2
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x02, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         words+80(FP), BX
-	SHLQ         $0x03, BX
-	ADDQ         BX, CX
-	ADDQ         BX, DX
-	ADDQ         $0x0c, p+88(FP)
 	DECQ         rows+48(FP)
-	JNZ          row10
+	JZ           done20
+	MOVQ         n+56(FP), SI
+	JMP          group10
 
-last11:
+done20:
+	JMP end21
+
+some13:
+	MOVQ         R9, 200(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y1
+	VADDPS       128(BP), Y1, Y1
+	VPBROADCASTD 200(BP), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VMASKMOVPS   (AX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, (BP)
+	VPBROADCASTD 200(BP), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VMASKMOVPS   32(AX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 32(BP)
+	VPBROADCASTD 200(BP), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VMASKMOVPS   64(AX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 64(BP)
+	VPBROADCASTD 200(BP), Y2
+	VPSLLVD      signs32_24<>+0(SB), Y2, Y2
+	VMASKMOVPS   96(AX), Y2, Y3
+	VMOVUPS      Y1, Y1
+	VBLENDVPS    Y2, Y3, Y1, Y1
+	VMOVUPS      Y1, 96(BP)
+	LEAQ         (BP), BX
+	JMP          ready14
+
+some17:
+	MOVQ         R9, 200(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y1
+	VADDPS       128(BP), Y1, Y1
+	VPBROADCASTD 200(BP), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VMASKMOVPS   (AX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, (BP)
+	VPBROADCASTD 200(BP), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VMASKMOVPS   32(AX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 32(BP)
+	VPBROADCASTD 200(BP), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VMASKMOVPS   64(AX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 64(BP)
+	VPBROADCASTD 200(BP), Y2
+	VPSLLVD      signs32_24<>+0(SB), Y2, Y2
+	VMASKMOVPS   96(AX), Y2, Y3
+	VMOVUPS      Y1, Y1
+	VBLENDVPS    Y2, Y3, Y1, Y1
+	VMOVUPS      Y1, 96(BP)
+	LEAQ         (BP), BX
+	JMP          ready18
+
+end21:
+last9:
 	VZEROUPPER
 	RET
 
-// func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+DATA f32_c2b00f34<>+0(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+4(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+8(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+12(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+16(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+20(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+24(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+28(SB)/4, $0xc2b00f34
+GLOBL f32_c2b00f34<>(SB), RODATA|NOPTR, $32
+
+DATA f32_42b17218<>+0(SB)/4, $0x42b17218
+DATA f32_42b17218<>+4(SB)/4, $0x42b17218
+DATA f32_42b17218<>+8(SB)/4, $0x42b17218
+DATA f32_42b17218<>+12(SB)/4, $0x42b17218
+DATA f32_42b17218<>+16(SB)/4, $0x42b17218
+DATA f32_42b17218<>+20(SB)/4, $0x42b17218
+DATA f32_42b17218<>+24(SB)/4, $0x42b17218
+DATA f32_42b17218<>+28(SB)/4, $0x42b17218
+GLOBL f32_42b17218<>(SB), RODATA|NOPTR, $32
+
+DATA signs32_0<>+0(SB)/4, $0x0000001f
+DATA signs32_0<>+4(SB)/4, $0x0000001e
+DATA signs32_0<>+8(SB)/4, $0x0000001d
+DATA signs32_0<>+12(SB)/4, $0x0000001c
+DATA signs32_0<>+16(SB)/4, $0x0000001b
+DATA signs32_0<>+20(SB)/4, $0x0000001a
+DATA signs32_0<>+24(SB)/4, $0x00000019
+DATA signs32_0<>+28(SB)/4, $0x00000018
+GLOBL signs32_0<>(SB), RODATA|NOPTR, $32
+
+DATA signs32_8<>+0(SB)/4, $0x00000017
+DATA signs32_8<>+4(SB)/4, $0x00000016
+DATA signs32_8<>+8(SB)/4, $0x00000015
+DATA signs32_8<>+12(SB)/4, $0x00000014
+DATA signs32_8<>+16(SB)/4, $0x00000013
+DATA signs32_8<>+20(SB)/4, $0x00000012
+DATA signs32_8<>+24(SB)/4, $0x00000011
+DATA signs32_8<>+28(SB)/4, $0x00000010
+GLOBL signs32_8<>(SB), RODATA|NOPTR, $32
+
+DATA signs32_16<>+0(SB)/4, $0x0000000f
+DATA signs32_16<>+4(SB)/4, $0x0000000e
+DATA signs32_16<>+8(SB)/4, $0x0000000d
+DATA signs32_16<>+12(SB)/4, $0x0000000c
+DATA signs32_16<>+16(SB)/4, $0x0000000b
+DATA signs32_16<>+20(SB)/4, $0x0000000a
+DATA signs32_16<>+24(SB)/4, $0x00000009
+DATA signs32_16<>+28(SB)/4, $0x00000008
+GLOBL signs32_16<>(SB), RODATA|NOPTR, $32
+
+DATA signs32_24<>+0(SB)/4, $0x00000007
+DATA signs32_24<>+4(SB)/4, $0x00000006
+DATA signs32_24<>+8(SB)/4, $0x00000005
+DATA signs32_24<>+12(SB)/4, $0x00000004
+DATA signs32_24<>+16(SB)/4, $0x00000003
+DATA signs32_24<>+20(SB)/4, $0x00000002
+DATA signs32_24<>+24(SB)/4, $0x00000001
+DATA signs32_24<>+28(SB)/4, $0x00000000
+GLOBL signs32_24<>(SB), RODATA|NOPTR, $32
+
+DATA f32_c4800000<>+0(SB)/4, $0xc4800000
+DATA f32_c4800000<>+4(SB)/4, $0xc4800000
+DATA f32_c4800000<>+8(SB)/4, $0xc4800000
+DATA f32_c4800000<>+12(SB)/4, $0xc4800000
+DATA f32_c4800000<>+16(SB)/4, $0xc4800000
+DATA f32_c4800000<>+20(SB)/4, $0xc4800000
+DATA f32_c4800000<>+24(SB)/4, $0xc4800000
+DATA f32_c4800000<>+28(SB)/4, $0xc4800000
+GLOBL f32_c4800000<>(SB), RODATA|NOPTR, $32
+
+// func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums32AVX2(SB), NOSPLIT, $576-112
+TEXT ·bceSums32AVX2(SB), $1408-120
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	VMOVUPS f32_80000000<>+0(SB), Y1
-	VMOVUPS f32_3f800000<>+0(SB), Y2
+	MOVQ    n+56(FP), BX
+	MOVQ    BX, 136(BP)
+	ADDQ    $0x1f, BX
+	ANDQ    $-32, BX
+	MOVQ    stride+40(FP), SI
+	SUBQ    BX, SI
+	SHLQ    $0x02, SI
+	MOVQ    SI, 144(BP)
+	MOVQ    words+80(FP), SI
+	SHLQ    $0x03, SI
+	SHRQ    $0x03, BX
+	SUBQ    BX, SI
+	MOVQ    SI, 152(BP)
 	CMPQ    rows+48(FP), $0x00
 	JEQ     last22
+	CMPQ    136(BP), $0x00
+	JEQ     last22
+	MOVQ    rows+48(FP), BX
+	MOVQ    BX, 160(BP)
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS Y0, 192(BP)
+	VMOVUPS Y0, 224(BP)
+	VMOVUPS f32_c2b00f34<>+0(SB), Y0
+	VMOVUPS f32_42b17218<>+0(SB), Y1
+	MOVQ    $0x00000000, DI
+	MOVQ    $0x00000200, R8
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y2
+	MOVQ    n+56(FP), SI
+	CMPQ    136(BP), $0x00
+	JG      same24
+	LEAQ    (BP), BX
+	DECQ    160(BP)
+	JZ      nothing25
+	ADDQ    144(BP), AX
+	ADDQ    152(BP), CX
+	ADDQ    152(BP), DX
+	MOVQ    n+56(FP), R9
+	MOVQ    R9, 136(BP)
 
-row21:
-	VXORPS  Y3, Y3, Y3
-	VMOVUPS Y3, 384(BP)
-	VMOVUPS Y3, 416(BP)
-	VXORPS  Y3, Y3, Y3
-	VMOVUPS Y3, (BP)
-	VMOVUPS Y3, 32(BP)
-	XORQ    SI, SI
-	MOVQ    n+56(FP), DI
-	SUBQ    $0x00000040, DI
-	JL      rest25
+same24:
+	MOVQ  AX, BX
+	MOVL  (CX), R9
+	MOVQ  R9, 576(BP)(R8*1)
+	ORL   (DX), R9
+	CMPL  R9, $-1
+	SETEQ R10
+	MOVB  R10, 584(BP)(R8*1)
+	JNE   some26
+
+ready27:
+	ADDQ $+128, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 136(BP)
+
+nothing25:
+	PREFETCHT0   12288(BX)
+	VPBROADCASTD 576(BP)(R8*1), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       (BX), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 320(BP)(R8*1)
+	VMOVUPS      Y4, 448(BP)(R8*1)
+	VPBROADCASTD 576(BP)(R8*1), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       32(BX), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 352(BP)(R8*1)
+	VMOVUPS      Y4, 480(BP)(R8*1)
+	PREFETCHT0   12352(BX)
+	VPBROADCASTD 576(BP)(R8*1), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       64(BX), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 384(BP)(R8*1)
+	VMOVUPS      Y4, 512(BP)(R8*1)
+	VPBROADCASTD 576(BP)(R8*1), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       96(BX), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 416(BP)(R8*1)
+	VMOVUPS      Y4, 544(BP)(R8*1)
+	XORQ         $+512, DI
+	XORQ         $+512, R8
 
 group23:
-	MOVQ       SI, BX
-	SHRQ       $0x05, BX
-	MOVQ       (DX)(BX*1), R8
-	ORQ        (CX)(BX*1), R8
-	CMPQ       R8, $-1
-	JNE        some29
-	PREFETCHT0 12288(AX)(SI*1)
-	PREFETCHT0 12352(AX)(SI*1)
-	PREFETCHT0 12416(AX)(SI*1)
-	PREFETCHT0 12480(AX)(SI*1)
+	CMPQ 136(BP), $0x00
+	JG   same28
+	LEAQ (BP), BX
+	DECQ 160(BP)
+	JZ   nothing29
+	ADDQ 144(BP), AX
+	ADDQ 152(BP), CX
+	ADDQ 152(BP), DX
+	MOVQ n+56(FP), R9
+	MOVQ R9, 136(BP)
 
-half30:
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VMOVUPS      (AX)(SI*1), Y4
-	VPBROADCASTB (CX)(BX*1), Y3
-	VPSLLVD      byteSigns<>+0(SB), Y3, Y3
-	VANDPS       Y1, Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VORPS        Y1, Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y5
-	VMOVUPS      64(AX)(SI*1), Y7
-	VPBROADCASTB 2(CX)(BX*1), Y6
-	VPSLLVD      byteSigns<>+0(SB), Y6, Y6
-	VANDPS       Y1, Y6, Y6
-	VXORPS       Y6, Y7, Y7
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y7, Y6, Y6
-	VORPS        Y1, Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VADDPS       Y6, Y3, Y3
-	VMOVUPS      Y4, Y10
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
-	VMOVUPS      Y7, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y9
-	VFMADD213PS  Y2, Y4, Y6
-	VFMADD213PS  Y2, Y7, Y9
-	VFMADD213PS  Y2, Y4, Y6
-	VFMADD213PS  Y2, Y7, Y9
-	VPSLLD       $0x17, Y10, Y10
-	VPSLLD       $0x17, Y11, Y11
-	VMULPS       Y10, Y6, Y6
-	VANDPS       Y5, Y6, Y6
-	VMULPS       Y11, Y9, Y9
-	VANDPS       Y8, Y9, Y9
-	VADDPS       Y9, Y6, Y4
-	VMULPS       Y9, Y6, Y6
-	VADDPS       Y4, Y6, Y6
-	VMOVUPS      128(AX)(SI*1), Y5
-	VPBROADCASTB 4(CX)(BX*1), Y4
-	VPSLLVD      byteSigns<>+0(SB), Y4, Y4
-	VANDPS       Y1, Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VORPS        Y1, Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VMOVUPS      192(AX)(SI*1), Y9
-	VPBROADCASTB 6(CX)(BX*1), Y8
-	VPSLLVD      byteSigns<>+0(SB), Y8, Y8
-	VANDPS       Y1, Y8, Y8
-	VXORPS       Y8, Y9, Y9
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Y9, Y8, Y8
-	VORPS        Y1, Y9, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y10
-	VADDPS       Y8, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      Y5, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VMOVUPS      Y9, Y12
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y12
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y8
-	VFMADD213PS  Y2, Y5, Y4
-	VFMADD213PS  Y2, Y9, Y8
-	VFMADD213PS  Y2, Y5, Y4
-	VFMADD213PS  Y2, Y9, Y8
-	VPSLLD       $0x17, Y11, Y11
-	VPSLLD       $0x17, Y12, Y12
-	VMULPS       Y11, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VMULPS       Y12, Y8, Y8
-	VANDPS       Y10, Y8, Y8
-	VADDPS       Y8, Y4, Y5
-	VMULPS       Y8, Y4, Y4
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y6, Y5
-	VMULPS       Y4, Y6, Y6
-	VADDPS       Y5, Y6, Y6
-	MOVQ         SI, BX
-	ANDQ         $0x20, BX
-	VMOVUPS      Y3, 448(BP)(BX*1)
-	VMOVUPS      Y6, 64(BP)(BX*1)
-	ADDQ         $0x20, SI
-	TESTQ        $0x00000020, SI
-	JNZ          half30
-	VMOVUPS      480(BP), Y3
-	VADDPS       448(BP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
+same28:
+	MOVQ  AX, BX
+	MOVL  (CX), R9
+	MOVQ  R9, 576(BP)(R8*1)
+	ORL   (DX), R9
+	CMPL  R9, $-1
+	SETEQ R10
+	MOVB  R10, 584(BP)(R8*1)
+	JNE   some30
+
+ready31:
+	ADDQ $+128, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 136(BP)
+
+nothing29:
+	VMOVUPS      320(BP)(DI*1), Y3
+	VMOVUPS      352(BP)(DI*1), Y4
+	VMOVUPS      384(BP)(DI*1), Y5
+	VMOVUPS      416(BP)(DI*1), Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VMOVUPS      Y10, Y7
+	VMOVUPS      Y10, Y8
+	VMOVUPS      Y10, Y9
+	VMOVUPS      Y10, Y10
+	VMOVUPS      f32_3c091cce<>+0(SB), Y11
+	VFMADD213PS  Y11, Y3, Y7
+	VFMADD213PS  Y11, Y4, Y8
+	VFMADD213PS  Y11, Y5, Y9
+	VFMADD213PS  Y11, Y6, Y10
+	PREFETCHT0   12288(BX)
+	VPBROADCASTD 576(BP)(R8*1), Y11
+	VPSLLVD      signs32_0<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       (BX), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 320(BP)(R8*1)
+	VMOVUPS      Y12, 448(BP)(R8*1)
+	VPBROADCASTD 576(BP)(R8*1), Y11
+	VPSLLVD      signs32_8<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       32(BX), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
+	VFMADD213PS  Y12, Y3, Y7
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 352(BP)(R8*1)
+	VMOVUPS      Y12, 480(BP)(R8*1)
+	VMOVUPS      f32_3efffffe<>+0(SB), Y11
+	VFMADD213PS  Y11, Y3, Y7
+	VFMADD213PS  Y11, Y4, Y8
+	VFMADD213PS  Y11, Y5, Y9
+	VFMADD213PS  Y11, Y6, Y10
+	PREFETCHT0   12352(BX)
+	VPBROADCASTD 576(BP)(R8*1), Y11
+	VPSLLVD      signs32_16<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       64(BX), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VMOVUPS      f32_3f800000<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 384(BP)(R8*1)
+	VMOVUPS      Y12, 512(BP)(R8*1)
+	VPBROADCASTD 576(BP)(R8*1), Y11
+	VPSLLVD      signs32_24<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       96(BX), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      f32_3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y3, Y7
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VMOVUPS      Y11, Y3
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y11
+	VMOVUPS      Y11, 416(BP)(R8*1)
+	VMOVUPS      Y3, 544(BP)(R8*1)
+	VMOVUPS      448(BP)(DI*1), Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMOVUPS      480(BP)(DI*1), Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMOVUPS      512(BP)(DI*1), Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMOVUPS      544(BP)(DI*1), Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VMULPS       Y6, Y10, Y10
+	VADDPS       Y9, Y7, Y3
+	VFMADD213PS  Y3, Y9, Y7
+	VADDPS       Y10, Y8, Y3
+	VFMADD213PS  Y3, Y10, Y8
+	VADDPS       Y8, Y7, Y3
+	VFMADD213PS  Y3, Y8, Y7
+	VEXTRACTF128 $0x01, Y7, X3
+	VCVTPS2PD    X7, Y4
 	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       384(BP), Y3, Y3
-	VMOVUPD      Y3, 384(BP)
-	VADDPD       416(BP), Y4, Y4
-	VMOVUPD      Y4, 416(BP)
-	VMOVUPS      64(BP), Y3
-	VMOVUPS      96(BP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (BP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (BP)
-	VMOVUPS      32(BP), Y3
+	VMOVUPS      192(BP), Y5
+	VADDPD       Y4, Y5, Y6
+	VFMADD213PD  Y6, Y5, Y4
+	VMOVUPS      Y4, 192(BP)
+	VMOVUPS      224(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(BP)
-	JMP          added24
-
-some29:
-	PREFETCHT0 12288(AX)(SI*1)
-	PREFETCHT0 12352(AX)(SI*1)
-	PREFETCHT0 12416(AX)(SI*1)
-	PREFETCHT0 12480(AX)(SI*1)
-
-half31:
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMOVUPS      (AX)(SI*1), Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        Y1, Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y5, Y6, Y6
-	VPBROADCASTB 2(CX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 2(DX)(BX*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y5, Y8, Y8
-	VMOVUPS      64(AX)(SI*1), Y7
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VORPS        Y1, Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y8, Y9, Y9
-	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y4, Y10
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
-	VMOVUPS      Y7, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y8
-	VFMADD213PS  Y2, Y4, Y5
-	VFMADD213PS  Y2, Y7, Y8
-	VFMADD213PS  Y2, Y4, Y5
-	VFMADD213PS  Y2, Y7, Y8
-	VPSLLD       $0x17, Y10, Y10
-	VPSLLD       $0x17, Y11, Y11
-	VMULPS       Y10, Y5, Y5
-	VANDPS       Y6, Y5, Y5
-	VMULPS       Y11, Y8, Y8
-	VANDPS       Y9, Y8, Y8
-	VADDPS       Y8, Y5, Y4
-	VMULPS       Y8, Y5, Y5
-	VADDPS       Y4, Y5, Y5
-	VPBROADCASTB 4(CX)(BX*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 4(DX)(BX*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y4, Y7, Y7
-	VMOVUPS      128(AX)(SI*1), Y6
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VORPS        Y1, Y6, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y8
-	VANDPS       Y7, Y8, Y8
-	VPBROADCASTB 6(CX)(BX*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 6(DX)(BX*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y7, Y10, Y10
-	VMOVUPS      192(AX)(SI*1), Y9
-	VANDPS       f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y9, Y9
-	VXORPS       Y7, Y7, Y7
-	VMAXPS       Y9, Y7, Y7
-	VANDPS       Y10, Y7, Y7
-	VORPS        Y1, Y9, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y11
-	VANDPS       Y10, Y11, Y11
-	VADDPS       Y7, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      Y6, Y10
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
-	VMOVUPS      Y9, Y12
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y12
-	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y7
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y7
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y7
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y7
-	VFMADD213PS  Y2, Y6, Y4
-	VFMADD213PS  Y2, Y9, Y7
-	VFMADD213PS  Y2, Y6, Y4
-	VFMADD213PS  Y2, Y9, Y7
-	VPSLLD       $0x17, Y10, Y10
-	VPSLLD       $0x17, Y12, Y12
-	VMULPS       Y10, Y4, Y4
-	VANDPS       Y8, Y4, Y4
-	VMULPS       Y12, Y7, Y7
-	VANDPS       Y11, Y7, Y7
-	VADDPS       Y7, Y4, Y6
-	VMULPS       Y7, Y4, Y4
-	VADDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y5, Y6
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y6, Y5, Y5
-	MOVQ         SI, BX
-	ANDQ         $0x20, BX
-	VMOVUPS      Y3, 448(BP)(BX*1)
-	VMOVUPS      Y5, 64(BP)(BX*1)
-	ADDQ         $0x20, SI
-	TESTQ        $0x00000020, SI
-	JNZ          half31
-	VMOVUPS      480(BP), Y3
-	VADDPS       448(BP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       384(BP), Y3, Y3
-	VMOVUPD      Y3, 384(BP)
-	VADDPD       416(BP), Y4, Y4
-	VMOVUPD      Y4, 416(BP)
-	VMOVUPS      64(BP), Y3
-	VMOVUPS      96(BP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (BP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (BP)
-	VMOVUPS      32(BP), Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(BP)
-
-added24:
-	ADDQ         $+192, SI
-	TESTQ        $0x000007ff, SI
-	JNZ          more32
+	VMOVUPS      Y3, 224(BP)
+	XORQ         $+512, DI
+	XORQ         $+512, R8
+	SUBQ         $0x20, SI
+	MOVQ         n+56(FP), BX
+	JLE          row32
+	SUBQ         SI, BX
+	TESTQ        $0x0000007f, BX
+	JNZ          group23
 	MOVQ         product+8(FP), BX
-	VMOVUPS      (BP), Y3
-	VMOVUPS      32(BP), Y4
+	VMOVUPS      192(BP), Y3
+	VMOVUPS      224(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -2171,310 +1786,15 @@ added24:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (BX)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (BP)
-	VMOVUPS      Y3, 32(BP)
+	VMOVUPS      Y3, 192(BP)
+	VMOVUPS      Y3, 224(BP)
 	ADDQ         $0x08, product+8(FP)
+	JMP          group23
 
-more32:
-	SUBQ $0x00000040, DI
-	JGE  group23
-
-rest25:
-	ADDQ       $0x00000040, DI
-	JLE        done28
-	CMPQ       DI, $0x20
-	JBE        short26
-	SUBQ       $0x20, DI
-	LEAQ       tail<>+0(SB), BX
-	SHLQ       $0x02, DI
-	SUBQ       DI, BX
-	VMOVUPS    (AX)(SI*1), Y3
-	VMOVUPS    Y3, 128(BP)
-	VMOVUPS    32(AX)(SI*1), Y3
-	VMOVUPS    Y3, 160(BP)
-	VMOVUPS    64(AX)(SI*1), Y3
-	VMOVUPS    Y3, 192(BP)
-	VMOVUPS    96(AX)(SI*1), Y3
-	VMOVUPS    Y3, 224(BP)
-	VMOVUPS    128(BX), Y3
-	VMASKMOVPS 128(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 256(BP)
-	VMOVUPS    160(BX), Y3
-	VMASKMOVPS 160(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 288(BP)
-	VMOVUPS    192(BX), Y3
-	VMASKMOVPS 192(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 320(BP)
-	VMOVUPS    224(BX), Y3
-	VMASKMOVPS 224(AX)(SI*1), Y3, Y3
-	VMOVUPS    Y3, 352(BP)
-	LEAQ       128(BP), AX
-	SUBQ       SI, AX
-	XORQ       DI, DI
-	JMP        group23
-
-short26:
-	CMPQ         DI, $0x10
-	JBE          one27
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (AX)(SI*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        Y1, Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y5, Y6, Y6
-	VPBROADCASTB 2(CX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 2(DX)(BX*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y5, Y8, Y8
-	VMASKMOVPS   64(AX)(SI*1), Y8, Y7
-	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y5, Y5, Y5
-	VMAXPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VORPS        Y1, Y7, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y9
-	VANDPS       Y8, Y9, Y9
-	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y4, Y10
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
-	VMOVUPS      Y7, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y8
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y8
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y8
-	VFMADD213PS  Y2, Y4, Y5
-	VFMADD213PS  Y2, Y7, Y8
-	VFMADD213PS  Y2, Y4, Y5
-	VFMADD213PS  Y2, Y7, Y8
-	VPSLLD       $0x17, Y10, Y10
-	VPSLLD       $0x17, Y11, Y11
-	VMULPS       Y10, Y5, Y5
-	VANDPS       Y6, Y5, Y5
-	VMULPS       Y11, Y8, Y8
-	VANDPS       Y9, Y8, Y8
-	VADDPS       Y8, Y5, Y4
-	VMULPS       Y8, Y5, Y5
-	VADDPS       Y4, Y5, Y5
-	VMOVUPS      Y3, 448(BP)
-	VPBROADCASTB 1(CX)(BX*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(DX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y3, Y6, Y6
-	VMASKMOVPS   32(AX)(SI*1), Y6, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VORPS        Y1, Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y7
-	VANDPS       Y6, Y7, Y7
-	VPBROADCASTB 3(CX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 3(DX)(BX*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y6, Y9, Y9
-	VMASKMOVPS   96(AX)(SI*1), Y9, Y8
-	VANDPS       f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y8, Y8
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y8, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VORPS        Y1, Y8, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
-	VANDPS       Y9, Y10, Y10
-	VADDPS       Y6, Y3, Y3
-	VMOVUPS      Y4, Y11
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
-	VMOVUPS      Y8, Y12
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y12
-	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y9
-	VFMADD213PS  Y2, Y4, Y6
-	VFMADD213PS  Y2, Y8, Y9
-	VFMADD213PS  Y2, Y4, Y6
-	VFMADD213PS  Y2, Y8, Y9
-	VPSLLD       $0x17, Y11, Y11
-	VPSLLD       $0x17, Y12, Y12
-	VMULPS       Y11, Y6, Y6
-	VANDPS       Y7, Y6, Y6
-	VMULPS       Y12, Y9, Y9
-	VANDPS       Y10, Y9, Y9
-	VADDPS       Y9, Y6, Y4
-	VMULPS       Y9, Y6, Y6
-	VADDPS       Y4, Y6, Y6
-	VADDPS       448(BP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       384(BP), Y3, Y3
-	VMOVUPD      Y3, 384(BP)
-	VADDPD       416(BP), Y4, Y4
-	VMOVUPD      Y4, 416(BP)
-	VADDPS       Y6, Y5, Y3
-	VMULPS       Y6, Y5, Y5
-	VADDPS       Y3, Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X3
-	VCVTPS2PD    X5, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (BP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (BP)
-	VMOVUPS      32(BP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(BP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added24
-
-one27:
-	MOVQ         SI, BX
-	SHRQ         $0x05, BX
-	VPBROADCASTB (CX)(BX*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (DX)(BX*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (AX)(SI*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        Y1, Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y5, Y6, Y6
-	VMOVUPS      Y4, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y5
-	VFMADD213PS  Y2, Y4, Y5
-	VFMADD213PS  Y2, Y4, Y5
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y5, Y5
-	VANDPS       Y6, Y5, Y5
-	VMOVUPS      Y3, 448(BP)
-	VPBROADCASTB 1(CX)(BX*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(DX)(BX*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y3, Y6, Y6
-	VMASKMOVPS   32(AX)(SI*1), Y6, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VORPS        Y1, Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y7
-	VANDPS       Y6, Y7, Y7
-	VMOVUPS      Y4, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y6
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y6
-	VFMADD213PS  Y2, Y4, Y6
-	VFMADD213PS  Y2, Y4, Y6
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y6, Y6
-	VANDPS       Y7, Y6, Y6
-	VADDPS       448(BP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       384(BP), Y3, Y3
-	VMOVUPD      Y3, 384(BP)
-	VADDPD       416(BP), Y4, Y4
-	VMOVUPD      Y4, 416(BP)
-	VADDPS       Y6, Y5, Y3
-	VMULPS       Y6, Y5, Y5
-	VADDPS       Y3, Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X3
-	VCVTPS2PD    X5, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (BP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (BP)
-	VMOVUPS      32(BP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(BP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added24
-
-done28:
-	TESTQ        $0x000007ff, SI
-	JZ           complete33
-	MOVQ         product+8(FP), AX
-	VMOVUPS      (BP), Y3
-	VMOVUPS      32(BP), Y4
+row32:
+	MOVQ         product+8(FP), BX
+	VMOVUPS      192(BP), Y3
+	VMOVUPS      224(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -2483,51 +1803,87 @@ done28:
 	VUNPCKHPD    X3, X3, X4
 	VADDPD       X3, X4, X5
 	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (AX)
+	VMOVSD       X3, (BX)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (BP)
-	VMOVUPS      Y3, 32(BP)
+	VMOVUPS      Y3, 192(BP)
+	VMOVUPS      Y3, 224(BP)
 	ADDQ         $0x08, product+8(FP)
-
-complete33:
-	MOVQ         sum+0(FP), AX
-	VMOVUPS      384(BP), Y3
-	VMOVUPS      416(BP), Y4
-	VADDPD       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X4, X3, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X4, X3, X3
-	VMOVSD       X3, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x02, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         words+80(FP), BX
-	SHLQ         $0x03, BX
-	ADDQ         BX, CX
-	ADDQ         BX, DX
 	DECQ         rows+48(FP)
-	JNZ          row21
+	JZ           done33
+	MOVQ         n+56(FP), SI
+	JMP          group23
 
+done33:
+	JMP end34
+
+some26:
+	MOVQ         R9, 128(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y3
+	VPBROADCASTD 128(BP), Y5
+	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
+	VMASKMOVPS   (AX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, (BP)
+	VPBROADCASTD 128(BP), Y5
+	VPSLLVD      signs32_8<>+0(SB), Y5, Y5
+	VMASKMOVPS   32(AX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 32(BP)
+	VPBROADCASTD 128(BP), Y5
+	VPSLLVD      signs32_16<>+0(SB), Y5, Y5
+	VMASKMOVPS   64(AX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 64(BP)
+	VPBROADCASTD 128(BP), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VMASKMOVPS   96(AX), Y4, Y5
+	VMOVUPS      Y3, Y3
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VMOVUPS      Y3, 96(BP)
+	LEAQ         (BP), BX
+	JMP          ready27
+
+some30:
+	MOVQ         R9, 128(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y3
+	VPBROADCASTD 128(BP), Y5
+	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
+	VMASKMOVPS   (AX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, (BP)
+	VPBROADCASTD 128(BP), Y5
+	VPSLLVD      signs32_8<>+0(SB), Y5, Y5
+	VMASKMOVPS   32(AX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 32(BP)
+	VPBROADCASTD 128(BP), Y5
+	VPSLLVD      signs32_16<>+0(SB), Y5, Y5
+	VMASKMOVPS   64(AX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 64(BP)
+	VPBROADCASTD 128(BP), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VMASKMOVPS   96(AX), Y4, Y5
+	VMOVUPS      Y3, Y3
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VMOVUPS      Y3, 96(BP)
+	LEAQ         (BP), BX
+	JMP          ready31
+
+end34:
 last22:
 	VZEROUPPER
 	RET
 
-DATA byteSigns<>+0(SB)/4, $0x00000007
-DATA byteSigns<>+4(SB)/4, $0x00000006
-DATA byteSigns<>+8(SB)/4, $0x00000005
-DATA byteSigns<>+12(SB)/4, $0x00000004
-DATA byteSigns<>+16(SB)/4, $0x00000003
-DATA byteSigns<>+20(SB)/4, $0x00000002
-DATA byteSigns<>+24(SB)/4, $0x00000001
-DATA byteSigns<>+28(SB)/4, $0x00000000
-GLOBL byteSigns<>(SB), RODATA|NOPTR, $32
-
-// func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $608-136
+TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $608-144
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    dst+16(FP), AX
@@ -2535,19 +1891,19 @@ TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $608-136
 	MOVQ    from+40(FP), DX
 	MOVQ    blocks+48(FP), BX
 	MOVQ    x+56(FP), SI
-	MOVQ    negWeight+120(FP), DI
-	MOVQ    posWeight+128(FP), R8
+	MOVQ    negWeight+128(FP), DI
+	MOVQ    posWeight+136(FP), R8
 	MOVQ    pos+88(FP), R9
 	MOVQ    neg+96(FP), R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+72(FP), $0x00
-	JEQ     last35
+	JEQ     last36
 
-row34:
+row35:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 320(BP)
 	VMOVUPS      Y1, 352(BP)
-	MOVQ         p+112(FP), R11
+	MOVQ         p+120(FP), R11
 	VBROADCASTSS (R11), Y1
 	VMOVUPS      Y1, 448(BP)
 	VBROADCASTSS 4(R11), Y1
@@ -2557,9 +1913,9 @@ row34:
 	XORQ         R12, R12
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000040, R13
-	JL           rest38
+	JL           rest39
 
-group36:
+group37:
 	TESTQ      BX, BX
 	JZ         none42
 	TESTQ      $0x00000f00, CX
@@ -2967,16 +2323,16 @@ half44:
 	VADDPD       352(BP), Y2, Y2
 	VMOVUPD      Y2, 352(BP)
 
-added37:
+added38:
 	ADDQ $+192, R12
 	SUBQ $0x00000040, R13
-	JGE  group36
+	JGE  group37
 
-rest38:
+rest39:
 	ADDQ       $0x00000040, R13
 	JLE        done41
 	CMPQ       R13, $0x20
-	JBE        short39
+	JBE        short40
 	SUBQ       $0x20, R13
 	LEAQ       tail<>+0(SB), AX
 	MOVQ       R13, R11
@@ -3006,9 +2362,9 @@ rest38:
 	SUBQ       R12, SI
 	MOVQ       SI, AX
 	XORQ       R13, R13
-	JMP        group36
+	JMP        group37
 
-short39:
+short40:
 	TESTQ      BX, BX
 	JZ         none45
 	TESTQ      $0x00000f00, CX
@@ -3040,8 +2396,6 @@ none45:
 	MOVQ         $-1, R11
 	BZHIQ        R13, R11, R11
 	MOVQ         R11, 256(BP)
-	CMPQ         R13, $0x10
-	JBE          one40
 	MOVQ         R12, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R9)(R11*1), Y5
@@ -3421,205 +2775,7 @@ none45:
 	VMOVUPD      Y2, 352(BP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
-	JMP          added37
-
-one40:
-	MOVQ         R12, R11
-	SHRQ         $0x05, R11
-	VPBROADCASTB (R9)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (R10)(R11*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   (SI)(R12*1), Y2, Y1
-	VSUBPS       480(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       480(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       512(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
-	VANDPS       Y2, Y6, Y6
-	VMOVUPS      Y5, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y2, Y2
-	VANDPS       Y6, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      448(BP), Y4
-	VMOVUPS      (R8)(R12*1), Y7
-	VMOVUPS      (DI)(R12*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y6, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y6
-	VXORPS       Y6, Y4, Y4
-	VPBROADCASTB (R10)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPS       Y2, Y4, Y5
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VDIVPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 256(BP), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMASKMOVPS   Y4, Y3, (AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y2, Y3
-	VDIVPS       Y3, Y2, Y3
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VADDPS       Y3, Y3, Y3
-	VADDPS       Y3, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB (R9)(R11*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      (R8)(R12*1), Y4
-	VMOVUPS      (DI)(R12*1), Y3
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VMOVUPS      Y1, 384(BP)
-	VPBROADCASTB 1(R9)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 1(R10)(R11*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   32(SI)(R12*1), Y2, Y1
-	VSUBPS       480(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       480(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       512(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
-	VANDPS       Y2, Y6, Y6
-	VMOVUPS      Y5, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y2, Y2
-	VANDPS       Y6, Y2, Y2
-	VPBROADCASTB 1(R9)(R11*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      448(BP), Y4
-	VMOVUPS      32(R8)(R12*1), Y7
-	VMOVUPS      32(DI)(R12*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y6, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y6
-	VXORPS       Y6, Y4, Y4
-	VPBROADCASTB 1(R10)(R11*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPS       Y2, Y4, Y5
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VDIVPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 257(BP), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMASKMOVPS   Y4, Y3, 32(AX)(R12*1)
-	VADDPS       f32_40000000<>+0(SB), Y2, Y3
-	VDIVPS       Y3, Y2, Y3
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VADDPS       Y3, Y3, Y3
-	VADDPS       Y3, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB 1(R9)(R11*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      32(R8)(R12*1), Y4
-	VMOVUPS      32(DI)(R12*1), Y3
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VADDPS       384(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VADDPD       320(BP), Y1, Y1
-	VMOVUPD      Y1, 320(BP)
-	VADDPD       352(BP), Y2, Y2
-	VMOVUPD      Y2, 352(BP)
-	ADDQ         $0x40, R12
-	XORQ         R13, R13
-	JMP          added37
+	JMP          added38
 
 done41:
 	MOVQ         sum+0(FP), SI
@@ -3675,11 +2831,11 @@ direct47:
 	SHLQ $0x03, R11
 	ADDQ R11, R9
 	ADDQ R11, R10
-	ADDQ $0x0c, p+112(FP)
+	ADDQ $0x0c, p+120(FP)
 	DECQ rows+72(FP)
-	JNZ  row34
+	JNZ  row35
 
-last35:
+last36:
 	TESTQ BX, BX
 	JZ    none49
 
@@ -3714,929 +2870,488 @@ none49:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted32AVX2(SB), NOSPLIT, $736-136
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    dst+16(FP), AX
-	MOVQ    to+32(FP), CX
-	MOVQ    from+40(FP), DX
-	MOVQ    blocks+48(FP), BX
-	MOVQ    x+56(FP), SI
-	MOVQ    pos+88(FP), DI
-	MOVQ    neg+96(FP), R8
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	CMPQ    rows+72(FP), $0x00
-	JEQ     last52
+// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·bceGradShifted32AVX2(SB), $1536-144
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         to+32(FP), AX
+	MOVQ         from+40(FP), CX
+	MOVQ         blocks+48(FP), DX
+	MOVQ         x+56(FP), BX
+	MOVQ         pos+88(FP), SI
+	MOVQ         neg+96(FP), DI
+	MOVQ         dst+16(FP), R10
+	MOVQ         p+120(FP), R8
+	MOVQ         R8, 256(BP)
+	MOVQ         n+80(FP), R8
+	MOVQ         R8, 272(BP)
+	ADDQ         $0x1f, R8
+	ANDQ         $-32, R8
+	MOVQ         stride+64(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x02, R9
+	MOVQ         R9, 280(BP)
+	MOVQ         dstStride+24(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x02, R9
+	MOVQ         R9, 288(BP)
+	MOVQ         words+104(FP), R9
+	SHLQ         $0x03, R9
+	SHRQ         $0x03, R8
+	SUBQ         R8, R9
+	MOVQ         R9, 296(BP)
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last51
+	CMPQ         272(BP), $0x00
+	JEQ          last51
+	MOVQ         rows+72(FP), R8
+	MOVQ         R8, 304(BP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      Y0, 320(BP)
+	VMOVUPS      Y0, 352(BP)
+	MOVQ         $0x00000000, R11
+	MOVQ         $0x00000200, R12
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
+	MOVQ         256(BP), R8
+	VBROADCASTSS 4(R8), Y1
+	VMOVUPS      Y1, 192(BP)
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      Y1, 224(BP)
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Y1
+	VCVTPD2PSY   Y1, X1
+	VBROADCASTSS X1, Y1
+	VMOVUPS      Y1, 160(BP)
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	CMPQ         272(BP), $0x00
+	JG           same53
+	LEAQ         (BP), R8
+	DECQ         304(BP)
+	JZ           nothing54
+	ADDQ         280(BP), BX
+	ADDQ         296(BP), SI
+	ADDQ         296(BP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 272(BP)
+	ADDQ         $0x0c, 256(BP)
+	MOVQ         256(BP), R8
+	VBROADCASTSS 4(R8), Y1
+	VMOVUPS      Y1, 192(BP)
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      Y1, 224(BP)
 
-row51:
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 448(BP)
-	VMOVUPS      Y1, 480(BP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (BP)
-	VMOVUPS      Y1, 32(BP)
-	MOVQ         p+112(FP), R9
-	VBROADCASTSS (R9), Y1
-	VMOVUPS      Y1, 576(BP)
-	VBROADCASTSS 4(R9), Y1
-	VMOVUPS      Y1, 608(BP)
-	VBROADCASTSS 8(R9), Y1
-	VMOVUPS      Y1, 640(BP)
-	XORQ         R10, R10
-	MOVQ         n+80(FP), R11
-	SUBQ         $0x00000040, R11
-	JL           rest55
+same53:
+	MOVQ  BX, R8
+	MOVL  (SI), R13
+	MOVQ  R13, 704(BP)(R12*1)
+	ORL   (DI), R13
+	CMPL  R13, $-1
+	SETEQ R14
+	MOVB  R14, 712(BP)(R12*1)
+	JNE   some55
 
-group53:
-	TESTQ      BX, BX
-	JZ         none59
-	TESTQ      $0x00000f00, CX
-	JNZ        same60
-	PREFETCHT0 16384(CX)
+ready56:
+	ADDQ $+128, BX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	SUBQ $0x20, 272(BP)
 
-same60:
-	VMOVUPS  (DX), Y1
-	VMOVNTPS Y1, (CX)
-	VMOVUPS  32(DX), Y1
-	VMOVNTPS Y1, 32(CX)
-	VMOVUPS  64(DX), Y1
-	VMOVNTPS Y1, 64(CX)
-	VMOVUPS  96(DX), Y1
-	VMOVNTPS Y1, 96(CX)
-	VMOVUPS  128(DX), Y1
-	VMOVNTPS Y1, 128(CX)
-	VMOVUPS  160(DX), Y1
-	VMOVNTPS Y1, 160(CX)
-	VMOVUPS  192(DX), Y1
-	VMOVNTPS Y1, 192(CX)
-	VMOVUPS  224(DX), Y1
-	VMOVNTPS Y1, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none59:
-	PREFETCHT0 12288(SI)(R10*1)
-	PREFETCHT0 12352(SI)(R10*1)
-	PREFETCHT0 12416(SI)(R10*1)
-	PREFETCHT0 12480(SI)(R10*1)
-
-half61:
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMOVUPS      (SI)(R10*1), Y1
-	VSUBPS       608(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
+nothing54:
+	PREFETCHT0   12288(R8)
+	VMOVUPS      (R8), Y1
+	VSUBPS       192(BP), Y1, Y2
+	VSUBPS       Y1, Y2, Y3
+	VSUBPS       Y3, Y2, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       608(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       640(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VADDPS       192(BP), Y3, Y3
+	VSUBPS       Y3, Y4, Y4
+	VSUBPS       224(BP), Y4, Y4
+	VPBROADCASTD 704(BP)(R12*1), Y1
+	VPSLLVD      signs32_0<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
 	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
-	VANDPS       Y2, Y6, Y6
-	VMOVUPS      Y5, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y2, Y2
-	VANDPS       Y6, Y2, Y2
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      576(BP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y6
-	VXORPS       Y6, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPS       Y2, Y4, Y5
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VDIVPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VMOVUPS      Y4, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPS      64(SI)(R10*1), Y3
-	VSUBPS       608(BP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       608(BP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       640(BP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y4, Y8, Y8
-	VADDPS       Y3, Y1, Y1
-	VMOVUPS      Y7, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y7
-	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y3
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y8, Y3, Y3
-	VPBROADCASTB 2(DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      576(BP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y3, Y4, Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VDIVPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VMOVUPS      Y4, 64(AX)(R10*1)
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
+	VXORPS       Y1, Y2, Y2
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y1
+	VMAXPS       Y2, Y1, Y2
+	VMOVUPS      f32_42b17218<>+0(SB), Y1
+	VMINPS       Y2, Y1, Y2
+	VMOVUPS      Y2, Y1
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y2
 	VADDPS       Y4, Y2, Y2
-	VPBROADCASTB 4(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 4(R8)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPS      128(SI)(R10*1), Y3
-	VSUBPS       608(BP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       608(BP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       640(BP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y7, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y7
-	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
-	VPSLLD       $0x17, Y9, Y9
-	VMULPS       Y9, Y4, Y4
-	VANDPS       Y8, Y4, Y4
-	VPBROADCASTB 4(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      576(BP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB 4(R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y4, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y4, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VMOVUPS      Y6, 128(AX)(R10*1)
-	VPBROADCASTB 6(DI)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VPBROADCASTB 6(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y9, Y6, Y6
-	VMOVUPS      192(SI)(R10*1), Y5
-	VSUBPS       608(BP), Y5, Y7
-	VSUBPS       Y5, Y7, Y10
-	VSUBPS       Y10, Y7, Y8
-	VSUBPS       Y8, Y5, Y8
-	VADDPS       608(BP), Y10, Y10
-	VSUBPS       Y10, Y8, Y8
-	VSUBPS       640(BP), Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y5
-	VXORPS       Y5, Y7, Y7
-	VXORPS       Y9, Y9, Y9
-	VADDPS       Y9, Y7, Y7
-	VCMPPS       $0x11, Y9, Y7, Y9
-	VADDPS       Y8, Y7, Y5
-	VANDNPS      Y5, Y9, Y5
-	VANDPS       Y6, Y5, Y5
-	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
-	VXORPS       Y9, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y7, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y10
-	VANDPS       Y6, Y10, Y10
-	VADDPS       Y5, Y3, Y3
-	VADDPS       Y3, Y1, Y1
-	VMOVUPS      Y9, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y9
-	VADDPS       Y8, Y9, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y3
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y3, Y3
-	VANDPS       Y10, Y3, Y3
-	VPBROADCASTB 6(DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      576(BP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 6(R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y6, Y8, Y8
-	VMULPS       Y3, Y5, Y6
-	VBLENDVPS    Y7, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VMOVUPS      Y5, 192(AX)(R10*1)
-	VADDPS       Y3, Y4, Y5
-	VMULPS       Y3, Y4, Y4
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y2, Y3
-	VMULPS       Y4, Y2, Y2
-	VADDPS       Y3, Y2, Y2
-	MOVQ         R10, R9
-	ANDQ         $0x20, R9
-	VMOVUPS      Y1, 512(BP)(R9*1)
-	VMOVUPS      Y2, 64(BP)(R9*1)
-	ADDQ         $0x20, R10
-	TESTQ        $0x00000020, R10
-	JNZ          half61
-	VMOVUPS      544(BP), Y1
-	VADDPS       512(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VADDPD       448(BP), Y1, Y1
-	VMOVUPD      Y1, 448(BP)
-	VADDPD       480(BP), Y2, Y2
-	VMOVUPD      Y2, 480(BP)
-	VMOVUPS      64(BP), Y1
-	VMOVUPS      96(BP), Y2
-	VADDPS       Y2, Y1, Y3
-	VMULPS       Y2, Y1, Y1
-	VADDPS       Y3, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VMOVUPS      (BP), Y3
-	VADDPD       Y3, Y1, Y4
-	VFMADD213PD  Y4, Y1, Y3
-	VMOVUPS      Y3, (BP)
-	VMOVUPS      32(BP), Y1
-	VADDPD       Y1, Y2, Y3
-	VFMADD213PD  Y3, Y2, Y1
-	VMOVUPS      Y1, 32(BP)
-
-added54:
-	ADDQ         $+192, R10
-	TESTQ        $0x000007ff, R10
-	JNZ          more62
-	MOVQ         product+8(FP), R9
-	VMOVUPS      (BP), Y1
-	VMOVUPS      32(BP), Y2
-	VADDPD       Y1, Y2, Y3
-	VFMADD213PD  Y3, Y2, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X1, X2, X3
-	VFMADD213PD  X3, X2, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X1, X2, X3
-	VFMADD213PD  X3, X2, X1
-	VMOVSD       X1, (R9)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (BP)
-	VMOVUPS      Y1, 32(BP)
-	ADDQ         $0x08, product+8(FP)
-
-more62:
-	SUBQ $0x00000040, R11
-	JGE  group53
-
-rest55:
-	ADDQ       $0x00000040, R11
-	JLE        done58
-	CMPQ       R11, $0x20
-	JBE        short56
-	SUBQ       $0x20, R11
-	LEAQ       tail<>+0(SB), AX
-	MOVQ       R11, R9
-	SHLQ       $0x02, R9
-	SUBQ       R9, AX
-	VMOVUPS    (SI)(R10*1), Y1
-	VMOVUPS    Y1, 128(BP)
-	VMOVUPS    32(SI)(R10*1), Y1
-	VMOVUPS    Y1, 160(BP)
-	VMOVUPS    64(SI)(R10*1), Y1
-	VMOVUPS    Y1, 192(BP)
-	VMOVUPS    96(SI)(R10*1), Y1
-	VMOVUPS    Y1, 224(BP)
-	VMOVUPS    128(AX), Y1
-	VMASKMOVPS 128(SI)(R10*1), Y1, Y1
-	VMOVUPS    Y1, 256(BP)
-	VMOVUPS    160(AX), Y1
-	VMASKMOVPS 160(SI)(R10*1), Y1, Y1
-	VMOVUPS    Y1, 288(BP)
-	VMOVUPS    192(AX), Y1
-	VMASKMOVPS 192(SI)(R10*1), Y1, Y1
-	VMOVUPS    Y1, 320(BP)
-	VMOVUPS    224(AX), Y1
-	VMASKMOVPS 224(SI)(R10*1), Y1, Y1
-	VMOVUPS    Y1, 352(BP)
-	LEAQ       128(BP), SI
-	SUBQ       R10, SI
-	MOVQ       SI, AX
-	XORQ       R11, R11
-	JMP        group53
-
-short56:
-	TESTQ      BX, BX
-	JZ         none63
-	TESTQ      $0x00000f00, CX
-	JNZ        same64
-	PREFETCHT0 16384(CX)
-
-same64:
-	VMOVUPS  (DX), Y1
-	VMOVNTPS Y1, (CX)
-	VMOVUPS  32(DX), Y1
-	VMOVNTPS Y1, 32(CX)
-	VMOVUPS  64(DX), Y1
-	VMOVNTPS Y1, 64(CX)
-	VMOVUPS  96(DX), Y1
-	VMOVNTPS Y1, 96(CX)
-	VMOVUPS  128(DX), Y1
-	VMOVNTPS Y1, 128(CX)
-	VMOVUPS  160(DX), Y1
-	VMOVNTPS Y1, 160(CX)
-	VMOVUPS  192(DX), Y1
-	VMOVNTPS Y1, 192(CX)
-	VMOVUPS  224(DX), Y1
-	VMOVNTPS Y1, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none63:
-	MOVQ         $-1, R9
-	BZHIQ        R11, R9, R9
-	MOVQ         R9, 384(BP)
-	CMPQ         R11, $0x10
-	JBE          one57
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   (SI)(R10*1), Y2, Y1
-	VSUBPS       608(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
+	VMOVUPS      Y2, 448(BP)(R12*1)
+	VMOVUPS      Y1, 576(BP)(R12*1)
+	VMOVUPS      32(R8), Y1
+	VSUBPS       192(BP), Y1, Y2
+	VSUBPS       Y1, Y2, Y3
+	VSUBPS       Y3, Y2, Y4
 	VSUBPS       Y4, Y1, Y4
-	VADDPS       608(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       640(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
+	VADDPS       192(BP), Y3, Y3
+	VSUBPS       Y3, Y4, Y4
+	VSUBPS       224(BP), Y4, Y4
+	VPBROADCASTD 704(BP)(R12*1), Y1
+	VPSLLVD      signs32_8<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
 	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
-	VANDPS       Y2, Y6, Y6
-	VMOVUPS      Y5, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y2, Y2
-	VANDPS       Y6, Y2, Y2
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      576(BP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y6
-	VXORPS       Y6, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPS       Y2, Y4, Y5
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VDIVPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 384(BP), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMASKMOVPS   Y4, Y3, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPS   64(SI)(R10*1), Y4, Y3
-	VSUBPS       608(BP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       608(BP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       640(BP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y4, Y8, Y8
-	VADDPS       Y3, Y1, Y1
-	VMOVUPS      Y7, Y4
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y7
-	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y3
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y8, Y3, Y3
-	VPBROADCASTB 2(DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      576(BP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y3, Y4, Y6
-	VBLENDVPS    Y5, Y6, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VDIVPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VPBROADCASTB 386(BP), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMASKMOVPS   Y4, Y5, 64(AX)(R10*1)
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
+	VXORPS       Y1, Y2, Y2
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y1
+	VMAXPS       Y2, Y1, Y2
+	VMOVUPS      f32_42b17218<>+0(SB), Y1
+	VMINPS       Y2, Y1, Y2
+	VMOVUPS      Y2, Y1
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y2
 	VADDPS       Y4, Y2, Y2
-	VMOVUPS      Y1, 512(BP)
-	VPBROADCASTB 1(DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 1(R8)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   32(SI)(R10*1), Y3, Y1
-	VSUBPS       608(BP), Y1, Y4
-	VSUBPS       Y1, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y1, Y5
-	VADDPS       608(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       640(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y1
-	VXORPS       Y1, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y1
+	VMOVUPS      Y2, 480(BP)(R12*1)
+	VMOVUPS      Y1, 608(BP)(R12*1)
+	PREFETCHT0   12352(R8)
+	VMOVUPS      64(R8), Y1
+	VSUBPS       192(BP), Y1, Y2
+	VSUBPS       Y1, Y2, Y3
+	VSUBPS       Y3, Y2, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       192(BP), Y3, Y3
+	VSUBPS       Y3, Y4, Y4
+	VSUBPS       224(BP), Y4, Y4
+	VPBROADCASTD 704(BP)(R12*1), Y1
+	VPSLLVD      signs32_16<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
 	VXORPS       Y1, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y1
-	VANDNPS      Y1, Y6, Y1
-	VANDPS       Y3, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y3, Y7, Y7
-	VMOVUPS      Y6, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
-	VADDPS       Y5, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      576(BP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB 1(R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y3, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 385(BP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, 32(AX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VPBROADCASTB 3(R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPS   96(SI)(R10*1), Y5, Y4
-	VSUBPS       608(BP), Y4, Y6
-	VSUBPS       Y4, Y6, Y9
-	VSUBPS       Y9, Y6, Y7
-	VSUBPS       Y7, Y4, Y7
-	VADDPS       608(BP), Y9, Y9
-	VSUBPS       Y9, Y7, Y7
-	VSUBPS       640(BP), Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPS       Y8, Y6, Y6
-	VCMPPS       $0x11, Y8, Y6, Y8
-	VADDPS       Y7, Y6, Y4
-	VANDNPS      Y4, Y8, Y4
-	VANDPS       Y5, Y4, Y4
-	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
-	VXORPS       Y8, Y7, Y7
-	VORPS        f32_80000000<>+0(SB), Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y9
-	VANDPS       Y5, Y9, Y9
-	VADDPS       Y4, Y1, Y1
+	VXORPS       Y1, Y2, Y2
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y1
+	VMAXPS       Y2, Y1, Y2
+	VMOVUPS      f32_42b17218<>+0(SB), Y1
+	VMINPS       Y2, Y1, Y2
+	VMOVUPS      Y2, Y1
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y2
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 512(BP)(R12*1)
+	VMOVUPS      Y1, 640(BP)(R12*1)
+	VMOVUPS      96(R8), Y1
+	VSUBPS       192(BP), Y1, Y2
+	VSUBPS       Y1, Y2, Y3
+	VSUBPS       Y3, Y2, Y4
+	VSUBPS       Y4, Y1, Y4
+	VADDPS       192(BP), Y3, Y3
+	VSUBPS       Y3, Y4, Y4
+	VSUBPS       224(BP), Y4, Y4
+	VPBROADCASTD 704(BP)(R12*1), Y1
+	VPSLLVD      signs32_24<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y1, Y4, Y4
+	VXORPS       Y1, Y2, Y2
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y1
+	VMAXPS       Y2, Y1, Y2
+	VMOVUPS      f32_42b17218<>+0(SB), Y1
+	VMINPS       Y2, Y1, Y2
+	VMOVUPS      Y2, Y1
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y3
+	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y2
+	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y2
+	VADDPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 544(BP)(R12*1)
+	VMOVUPS      Y1, 672(BP)(R12*1)
+	XORQ         $+512, R11
+	XORQ         $+512, R12
+
+group52:
+	TESTQ      DX, DX
+	JZ         none57
+	TESTQ      $0x00000f00, AX
+	JNZ        same58
+	PREFETCHT0 16384(AX)
+
+same58:
+	VMOVUPS  (CX), Y1
+	VMOVNTPS Y1, (AX)
+	VMOVUPS  32(CX), Y1
+	VMOVNTPS Y1, 32(AX)
+	VMOVUPS  64(CX), Y1
+	VMOVNTPS Y1, 64(AX)
+	VMOVUPS  96(CX), Y1
+	VMOVNTPS Y1, 96(AX)
+	VMOVUPS  128(CX), Y1
+	VMOVNTPS Y1, 128(AX)
+	VMOVUPS  160(CX), Y1
+	VMOVNTPS Y1, 160(AX)
+	VMOVUPS  192(CX), Y1
+	VMOVNTPS Y1, 192(AX)
+	VMOVUPS  224(CX), Y1
+	VMOVNTPS Y1, 224(AX)
+	ADDQ     $+256, CX
+	ADDQ     $+256, AX
+	DECQ     DX
+
+none57:
+	CMPQ         272(BP), $0x00
+	JG           same59
+	LEAQ         (BP), R8
+	DECQ         304(BP)
+	JZ           nothing60
+	ADDQ         280(BP), BX
+	ADDQ         296(BP), SI
+	ADDQ         296(BP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 272(BP)
+	ADDQ         $0x0c, 256(BP)
+	MOVQ         256(BP), R8
+	VBROADCASTSS 4(R8), Y1
+	VMOVUPS      Y1, 192(BP)
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      Y1, 224(BP)
+
+same59:
+	MOVQ  BX, R8
+	MOVL  (SI), R13
+	MOVQ  R13, 704(BP)(R12*1)
+	ORL   (DI), R13
+	CMPL  R13, $-1
+	SETEQ R14
+	MOVB  R14, 712(BP)(R12*1)
+	JNE   some61
+
+ready62:
+	ADDQ $+128, BX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	SUBQ $0x20, 272(BP)
+
+nothing60:
+	CMPB 712(BP)(R11*1), $0x00
+	JEQ  into63
+
+entered64:
+	VMOVUPS      448(BP)(R11*1), Y1
+	VMOVUPS      480(BP)(R11*1), Y2
+	VMOVUPS      512(BP)(R11*1), Y3
+	VMOVUPS      544(BP)(R11*1), Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
 	VMOVUPS      Y8, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y8
-	VADDPS       Y7, Y8, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       Y9, Y4, Y4
-	VPBROADCASTB 3(DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      576(BP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y4, Y5, Y7
-	VBLENDVPS    Y6, Y7, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y4, Y7
-	VDIVPS       Y7, Y5, Y5
-	VANDPS       Y8, Y5, Y5
-	VPBROADCASTB 387(BP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y5, Y6, 96(AX)(R10*1)
-	VADDPS       Y4, Y3, Y5
+	VMOVUPS      Y8, Y6
+	VMOVUPS      Y8, Y7
+	VMOVUPS      Y8, Y8
+	VMOVUPS      f32_3c091cce<>+0(SB), Y9
+	VFMADD213PS  Y9, Y1, Y5
+	VFMADD213PS  Y9, Y2, Y6
+	VFMADD213PS  Y9, Y3, Y7
+	VFMADD213PS  Y9, Y4, Y8
+	PREFETCHT0   12288(R8)
+	VMOVUPS      (R8), Y9
+	VSUBPS       192(BP), Y9, Y10
+	VSUBPS       Y9, Y10, Y11
+	VSUBPS       Y11, Y10, Y12
+	VSUBPS       Y12, Y9, Y12
+	VADDPS       192(BP), Y11, Y11
+	VSUBPS       Y11, Y12, Y12
+	VSUBPS       224(BP), Y12, Y12
+	VPBROADCASTD 704(BP)(R12*1), Y9
+	VPSLLVD      signs32_0<>+0(SB), Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y12, Y12
+	VXORPS       Y9, Y10, Y10
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y9
+	VMAXPS       Y10, Y9, Y10
+	VMOVUPS      f32_42b17218<>+0(SB), Y9
+	VMINPS       Y10, Y9, Y10
+	VMOVUPS      Y10, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y11
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y13
+	VFMADD213PS  Y13, Y1, Y5
+	VFMADD213PS  Y13, Y2, Y6
+	VFMADD213PS  Y13, Y3, Y7
+	VFMADD213PS  Y13, Y4, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y10
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      Y10, 448(BP)(R12*1)
+	VMOVUPS      Y9, 576(BP)(R12*1)
+	VMOVUPS      32(R8), Y9
+	VSUBPS       192(BP), Y9, Y10
+	VSUBPS       Y9, Y10, Y11
+	VSUBPS       Y11, Y10, Y12
+	VSUBPS       Y12, Y9, Y12
+	VADDPS       192(BP), Y11, Y11
+	VSUBPS       Y11, Y12, Y12
+	VSUBPS       224(BP), Y12, Y12
+	VPBROADCASTD 704(BP)(R12*1), Y9
+	VPSLLVD      signs32_8<>+0(SB), Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y12, Y12
+	VXORPS       Y9, Y10, Y10
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y9
+	VMAXPS       Y10, Y9, Y10
+	VMOVUPS      f32_42b17218<>+0(SB), Y9
+	VMINPS       Y10, Y9, Y10
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y9
+	VFMADD213PS  Y9, Y1, Y5
+	VFMADD213PS  Y9, Y2, Y6
+	VFMADD213PS  Y9, Y3, Y7
+	VFMADD213PS  Y9, Y4, Y8
+	VMOVUPS      Y10, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y11
+	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y10
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      Y10, 480(BP)(R12*1)
+	VMOVUPS      Y9, 608(BP)(R12*1)
+	VMOVUPS      f32_3efffffe<>+0(SB), Y9
+	VFMADD213PS  Y9, Y1, Y5
+	VFMADD213PS  Y9, Y2, Y6
+	VFMADD213PS  Y9, Y3, Y7
+	VFMADD213PS  Y9, Y4, Y8
+	PREFETCHT0   12352(R8)
+	VMOVUPS      64(R8), Y9
+	VSUBPS       192(BP), Y9, Y10
+	VSUBPS       Y9, Y10, Y11
+	VSUBPS       Y11, Y10, Y12
+	VSUBPS       Y12, Y9, Y12
+	VADDPS       192(BP), Y11, Y11
+	VSUBPS       Y11, Y12, Y12
+	VSUBPS       224(BP), Y12, Y12
+	VPBROADCASTD 704(BP)(R12*1), Y9
+	VPSLLVD      signs32_16<>+0(SB), Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y12, Y12
+	VXORPS       Y9, Y10, Y10
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y9
+	VMAXPS       Y10, Y9, Y10
+	VMOVUPS      f32_42b17218<>+0(SB), Y9
+	VMINPS       Y10, Y9, Y10
+	VMOVUPS      Y10, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y11
+	VMOVUPS      f32_3f800000<>+0(SB), Y13
+	VFMADD213PS  Y13, Y1, Y5
+	VFMADD213PS  Y13, Y2, Y6
+	VFMADD213PS  Y13, Y3, Y7
+	VFMADD213PS  Y13, Y4, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y10
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      Y10, 512(BP)(R12*1)
+	VMOVUPS      Y9, 640(BP)(R12*1)
+	VMOVUPS      96(R8), Y9
+	VSUBPS       192(BP), Y9, Y10
+	VSUBPS       Y9, Y10, Y11
+	VSUBPS       Y11, Y10, Y12
+	VSUBPS       Y12, Y9, Y12
+	VADDPS       192(BP), Y11, Y11
+	VSUBPS       Y11, Y12, Y12
+	VSUBPS       224(BP), Y12, Y12
+	VPBROADCASTD 704(BP)(R12*1), Y9
+	VPSLLVD      signs32_24<>+0(SB), Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y9, Y12, Y12
+	VXORPS       Y9, Y10, Y10
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y9
+	VMAXPS       Y10, Y9, Y10
+	VMOVUPS      f32_42b17218<>+0(SB), Y9
+	VMINPS       Y10, Y9, Y10
+	VMOVUPS      f32_3f800000<>+0(SB), Y9
+	VFMADD213PS  Y9, Y1, Y5
+	VFMADD213PS  Y9, Y2, Y6
+	VFMADD213PS  Y9, Y3, Y7
+	VFMADD213PS  Y9, Y4, Y8
+	VMOVUPS      Y10, Y1
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y1
+	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y10
+	VADDPS       Y12, Y10, Y10
+	VMOVUPS      Y10, 544(BP)(R12*1)
+	VMOVUPS      Y1, 672(BP)(R12*1)
+	VMOVUPS      576(BP)(R11*1), Y1
+	VPSLLD       $0x17, Y1, Y1
+	VMOVUPS      608(BP)(R11*1), Y2
+	VPSLLD       $0x17, Y2, Y2
+	VMOVUPS      640(BP)(R11*1), Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMOVUPS      672(BP)(R11*1), Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMULPS       Y1, Y5, Y5
+	VMULPS       Y2, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMULPS       Y4, Y8, Y8
+	VMOVUPS      f32_3f800000<>+0(SB), Y1
+	VMOVUPS      f32_80000000<>+0(SB), Y2
+	VXORPS       160(BP), Y2, Y2
+	VADDPS       Y1, Y5, Y3
+	VDIVPS       Y3, Y5, Y3
+	VMOVUPS      160(BP), Y4
+	VPBROADCASTD 704(BP)(R11*1), Y9
+	VPSLLVD      signs32_0<>+0(SB), Y9, Y9
+	VBLENDVPS    Y9, Y2, Y4, Y4
 	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VADDPS       512(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X4
+	VMOVUPS      Y3, (R10)
+	VADDPS       Y1, Y6, Y3
+	VDIVPS       Y3, Y6, Y3
+	VMOVUPS      160(BP), Y4
+	VPBROADCASTD 704(BP)(R11*1), Y9
+	VPSLLVD      signs32_8<>+0(SB), Y9, Y9
+	VBLENDVPS    Y9, Y2, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, 32(R10)
+	VADDPS       Y1, Y7, Y3
+	VDIVPS       Y3, Y7, Y3
+	VMOVUPS      160(BP), Y4
+	VPBROADCASTD 704(BP)(R11*1), Y9
+	VPSLLVD      signs32_16<>+0(SB), Y9, Y9
+	VBLENDVPS    Y9, Y2, Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VMOVUPS      Y3, 64(R10)
+	VADDPS       Y1, Y8, Y1
+	VDIVPS       Y1, Y8, Y1
+	VMOVUPS      160(BP), Y3
+	VPBROADCASTD 704(BP)(R11*1), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y1
+	VMOVUPS      Y1, 96(R10)
+	VADDPS       Y7, Y5, Y1
+	VFMADD213PS  Y1, Y7, Y5
+	VADDPS       Y8, Y6, Y1
+	VFMADD213PS  Y1, Y8, Y6
+	VADDPS       Y6, Y5, Y1
+	VFMADD213PS  Y1, Y6, Y5
+	VEXTRACTF128 $0x01, Y5, X1
+	VCVTPS2PD    X5, Y2
 	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X4, Y4
-	VADDPD       448(BP), Y1, Y1
-	VMOVUPD      Y1, 448(BP)
-	VADDPD       480(BP), Y4, Y4
-	VMOVUPD      Y4, 480(BP)
-	VADDPS       Y3, Y2, Y1
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y1, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X1
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X1, Y1
-	VMOVUPS      (BP), Y3
-	VADDPD       Y3, Y2, Y4
-	VFMADD213PD  Y4, Y2, Y3
-	VMOVUPS      Y3, (BP)
-	VMOVUPS      32(BP), Y2
-	VADDPD       Y2, Y1, Y3
-	VFMADD213PD  Y3, Y1, Y2
-	VMOVUPS      Y2, 32(BP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added54
+	VMOVUPS      320(BP), Y3
+	VADDPD       Y2, Y3, Y4
+	VFMADD213PD  Y4, Y3, Y2
+	VMOVUPS      Y2, 320(BP)
+	VMOVUPS      352(BP), Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VMOVUPS      Y1, 352(BP)
+	CMPB         712(BP)(R11*1), $0x00
+	JEQ          out65
 
-one57:
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   (SI)(R10*1), Y2, Y1
-	VSUBPS       608(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       608(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       640(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
-	VANDPS       Y2, Y6, Y6
-	VMOVUPS      Y5, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y2, Y2
-	VANDPS       Y6, Y2, Y2
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      576(BP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y6
-	VXORPS       Y6, Y4, Y4
-	VPBROADCASTB (R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPS       Y2, Y4, Y5
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VDIVPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 384(BP), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMASKMOVPS   Y4, Y3, (AX)(R10*1)
-	VMOVUPS      Y1, 512(BP)
-	VPBROADCASTB 1(DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 1(R8)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   32(SI)(R10*1), Y3, Y1
-	VSUBPS       608(BP), Y1, Y4
-	VSUBPS       Y1, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y1, Y5
-	VADDPS       608(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       640(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y1
-	VXORPS       Y1, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y1
-	VXORPS       Y1, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y1
-	VANDNPS      Y1, Y6, Y1
-	VANDPS       Y3, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y3, Y7, Y7
-	VMOVUPS      Y6, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
-	VADDPS       Y5, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VPBROADCASTB 1(DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      576(BP), Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB 1(R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y3, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 385(BP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, 32(AX)(R10*1)
-	VADDPS       512(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X4
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X4, Y4
-	VADDPD       448(BP), Y1, Y1
-	VMOVUPD      Y1, 448(BP)
-	VADDPD       480(BP), Y4, Y4
-	VMOVUPD      Y4, 480(BP)
-	VADDPS       Y3, Y2, Y1
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y1, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X1
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X1, Y1
-	VMOVUPS      (BP), Y3
-	VADDPD       Y3, Y2, Y4
-	VFMADD213PD  Y4, Y2, Y3
-	VMOVUPS      Y3, (BP)
-	VMOVUPS      32(BP), Y2
-	VADDPD       Y2, Y1, Y3
-	VFMADD213PD  Y3, Y1, Y2
-	VMOVUPS      Y2, 32(BP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added54
-
-done58:
-	TESTQ        $0x000007ff, R10
-	JZ           complete65
-	MOVQ         product+8(FP), SI
-	VMOVUPS      (BP), Y1
-	VMOVUPS      32(BP), Y2
+left66:
+	ADDQ         $+128, R10
+	XORQ         $+512, R11
+	XORQ         $+512, R12
+	SUBQ         $0x20, R9
+	MOVQ         n+80(FP), R8
+	JLE          row67
+	SUBQ         R9, R8
+	TESTQ        $0x0000007f, R8
+	JNZ          group52
+	MOVQ         product+8(FP), R8
+	VMOVUPS      320(BP), Y1
+	VMOVUPS      352(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -4645,1186 +3360,715 @@ done58:
 	VUNPCKHPD    X1, X1, X2
 	VADDPD       X1, X2, X3
 	VFMADD213PD  X3, X2, X1
-	VMOVSD       X1, (SI)
+	VMOVSD       X1, (R8)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, (BP)
-	VMOVUPS      Y1, 32(BP)
+	VMOVUPS      Y1, 320(BP)
+	VMOVUPS      Y1, 352(BP)
 	ADDQ         $0x08, product+8(FP)
+	JMP          group52
 
-complete65:
-	MOVQ         sum+0(FP), SI
-	VMOVUPS      448(BP), Y1
-	VMOVUPS      480(BP), Y2
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, (SI)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         dst+16(FP), SI
-	CMPQ         SI, AX
-	JEQ          direct66
-	MOVQ         n+80(FP), AX
-	ANDQ         $0x3f, AX
-	SUBQ         $0x20, AX
-	LEAQ         tail<>+0(SB), R9
-	SHLQ         $0x02, AX
-	SUBQ         AX, R9
-	VMOVUPS      128(BP), Y1
-	VMOVUPS      Y1, -256(SI)(R10*1)
-	VMOVUPS      160(BP), Y1
-	VMOVUPS      Y1, -224(SI)(R10*1)
-	VMOVUPS      192(BP), Y1
-	VMOVUPS      Y1, -192(SI)(R10*1)
-	VMOVUPS      224(BP), Y1
-	VMOVUPS      Y1, -160(SI)(R10*1)
-	VMOVUPS      256(BP), Y1
-	VMOVUPS      128(R9), Y2
-	VMASKMOVPS   Y1, Y2, -128(SI)(R10*1)
-	VMOVUPS      288(BP), Y1
-	VMOVUPS      160(R9), Y2
-	VMASKMOVPS   Y1, Y2, -96(SI)(R10*1)
+row67:
+	MOVQ         product+8(FP), R8
 	VMOVUPS      320(BP), Y1
-	VMOVUPS      192(R9), Y2
-	VMASKMOVPS   Y1, Y2, -64(SI)(R10*1)
-	VMOVUPS      352(BP), Y1
-	VMOVUPS      224(R9), Y2
-	VMASKMOVPS   Y1, Y2, -32(SI)(R10*1)
+	VMOVUPS      352(BP), Y2
+	VADDPD       Y1, Y2, Y3
+	VFMADD213PD  Y3, Y2, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X1, X2, X3
+	VFMADD213PD  X3, X2, X1
+	VMOVSD       X1, (R8)
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, 320(BP)
+	VMOVUPS      Y1, 352(BP)
+	ADDQ         $0x08, product+8(FP)
+	ADDQ         288(BP), R10
+	DECQ         rows+72(FP)
+	JZ           done68
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Y1
+	VCVTPD2PSY   Y1, X1
+	VBROADCASTSS X1, Y1
+	VMOVUPS      Y1, 160(BP)
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	JMP          group52
 
-direct66:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x02, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x0c, p+112(FP)
-	DECQ rows+72(FP)
-	JNZ  row51
+done68:
+	JMP end69
 
-last52:
-	TESTQ BX, BX
-	JZ    none68
+some55:
+	MOVQ         R13, 264(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y1
+	VADDPS       192(BP), Y1, Y1
+	VPBROADCASTD 264(BP), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VMASKMOVPS   (BX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, (BP)
+	VPBROADCASTD 264(BP), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VMASKMOVPS   32(BX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 32(BP)
+	VPBROADCASTD 264(BP), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VMASKMOVPS   64(BX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 64(BP)
+	VPBROADCASTD 264(BP), Y2
+	VPSLLVD      signs32_24<>+0(SB), Y2, Y2
+	VMASKMOVPS   96(BX), Y2, Y3
+	VMOVUPS      Y1, Y1
+	VBLENDVPS    Y2, Y3, Y1, Y1
+	VMOVUPS      Y1, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready56
 
-more67:
-	TESTQ      $0x00000f00, CX
-	JNZ        same69
-	PREFETCHT0 16384(CX)
+some61:
+	MOVQ         R13, 264(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y1
+	VADDPS       192(BP), Y1, Y1
+	VPBROADCASTD 264(BP), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VMASKMOVPS   (BX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, (BP)
+	VPBROADCASTD 264(BP), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VMASKMOVPS   32(BX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 32(BP)
+	VPBROADCASTD 264(BP), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VMASKMOVPS   64(BX), Y3, Y4
+	VMOVUPS      Y1, Y2
+	VBLENDVPS    Y3, Y4, Y2, Y2
+	VMOVUPS      Y2, 64(BP)
+	VPBROADCASTD 264(BP), Y2
+	VPSLLVD      signs32_24<>+0(SB), Y2, Y2
+	VMASKMOVPS   96(BX), Y2, Y3
+	VMOVUPS      Y1, Y1
+	VBLENDVPS    Y2, Y3, Y1, Y1
+	VMOVUPS      Y1, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready62
 
-same69:
-	VMOVUPS  (DX), Y0
-	VMOVNTPS Y0, (CX)
-	VMOVUPS  32(DX), Y0
-	VMOVNTPS Y0, 32(CX)
-	VMOVUPS  64(DX), Y0
-	VMOVNTPS Y0, 64(CX)
-	VMOVUPS  96(DX), Y0
-	VMOVNTPS Y0, 96(CX)
-	VMOVUPS  128(DX), Y0
-	VMOVNTPS Y0, 128(CX)
-	VMOVUPS  160(DX), Y0
-	VMOVNTPS Y0, 160(CX)
-	VMOVUPS  192(DX), Y0
-	VMOVNTPS Y0, 192(CX)
-	VMOVUPS  224(DX), Y0
-	VMOVNTPS Y0, 224(CX)
-	ADDQ     $+256, DX
+into63:
+	MOVQ R10, 128(BP)
+	LEAQ (BP), R10
+	JMP  entered64
+
+out65:
+	MOVQ       128(BP), R10
+	MOVQ       $0x00000020, R8
+	CMPQ       R9, R8
+	CMOVQLT    R9, R8
+	LEAQ       tail<>+0(SB), R13
+	SHLQ       $0x02, R8
+	SUBQ       R8, R13
+	VMOVUPS    (BP), Y1
+	VMOVUPS    128(R13), Y2
+	VMASKMOVPS Y1, Y2, (R10)
+	VMOVUPS    32(BP), Y1
+	VMOVUPS    160(R13), Y2
+	VMASKMOVPS Y1, Y2, 32(R10)
+	VMOVUPS    64(BP), Y1
+	VMOVUPS    192(R13), Y2
+	VMASKMOVPS Y1, Y2, 64(R10)
+	VMOVUPS    96(BP), Y1
+	VMOVUPS    224(R13), Y2
+	VMASKMOVPS Y1, Y2, 96(R10)
+	JMP        left66
+
+end69:
+last51:
+	TESTQ DX, DX
+	JZ    none71
+
+more70:
+	TESTQ      $0x00000f00, AX
+	JNZ        same72
+	PREFETCHT0 16384(AX)
+
+same72:
+	VMOVUPS  (CX), Y0
+	VMOVNTPS Y0, (AX)
+	VMOVUPS  32(CX), Y0
+	VMOVNTPS Y0, 32(AX)
+	VMOVUPS  64(CX), Y0
+	VMOVNTPS Y0, 64(AX)
+	VMOVUPS  96(CX), Y0
+	VMOVNTPS Y0, 96(AX)
+	VMOVUPS  128(CX), Y0
+	VMOVNTPS Y0, 128(AX)
+	VMOVUPS  160(CX), Y0
+	VMOVNTPS Y0, 160(AX)
+	VMOVUPS  192(CX), Y0
+	VMOVNTPS Y0, 192(AX)
+	VMOVUPS  224(CX), Y0
+	VMOVNTPS Y0, 224(AX)
 	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more67
+	ADDQ     $+256, AX
+	DECQ     DX
+	JNZ      more70
 
-none68:
+none71:
 	VZEROUPPER
 	RET
 
-// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGrad32AVX2(SB), NOSPLIT, $672-136
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    dst+16(FP), AX
-	MOVQ    to+32(FP), CX
-	MOVQ    from+40(FP), DX
-	MOVQ    blocks+48(FP), BX
-	MOVQ    x+56(FP), SI
-	MOVQ    pos+88(FP), DI
-	MOVQ    neg+96(FP), R8
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	VMOVUPS f32_80000000<>+0(SB), Y1
-	VMOVUPS f32_3f800000<>+0(SB), Y2
-	CMPQ    rows+72(FP), $0x00
-	JEQ     last71
+// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·bceGrad32AVX2(SB), $1472-144
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         to+32(FP), AX
+	MOVQ         from+40(FP), CX
+	MOVQ         blocks+48(FP), DX
+	MOVQ         x+56(FP), BX
+	MOVQ         pos+88(FP), SI
+	MOVQ         neg+96(FP), DI
+	MOVQ         dst+16(FP), R10
+	MOVQ         n+80(FP), R8
+	MOVQ         R8, 200(BP)
+	ADDQ         $0x1f, R8
+	ANDQ         $-32, R8
+	MOVQ         stride+64(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x02, R9
+	MOVQ         R9, 208(BP)
+	MOVQ         dstStride+24(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x02, R9
+	MOVQ         R9, 216(BP)
+	MOVQ         words+104(FP), R9
+	SHLQ         $0x03, R9
+	SHRQ         $0x03, R8
+	SUBQ         R8, R9
+	MOVQ         R9, 224(BP)
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last73
+	CMPQ         200(BP), $0x00
+	JEQ          last73
+	MOVQ         rows+72(FP), R8
+	MOVQ         R8, 232(BP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      Y0, 256(BP)
+	VMOVUPS      Y0, 288(BP)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
+	VMOVUPS      f32_42b17218<>+0(SB), Y1
+	MOVQ         $0x00000000, R11
+	MOVQ         $0x00000200, R12
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y2
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Y3
+	VCVTPD2PSY   Y3, X3
+	VBROADCASTSS X3, Y3
+	VMOVUPS      Y3, 160(BP)
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	CMPQ         200(BP), $0x00
+	JG           same75
+	LEAQ         (BP), R8
+	DECQ         232(BP)
+	JZ           nothing76
+	ADDQ         208(BP), BX
+	ADDQ         224(BP), SI
+	ADDQ         224(BP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 200(BP)
 
-row70:
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, 448(BP)
-	VMOVUPS      Y3, 480(BP)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (BP)
-	VMOVUPS      Y3, 32(BP)
-	MOVQ         p+112(FP), R9
-	VBROADCASTSS (R9), Y3
-	VMOVUPS      Y3, 576(BP)
-	XORQ         R10, R10
-	MOVQ         n+80(FP), R11
-	SUBQ         $0x00000040, R11
-	JL           rest74
+same75:
+	MOVQ  BX, R8
+	MOVL  (SI), R13
+	MOVQ  R13, 640(BP)(R12*1)
+	ORL   (DI), R13
+	CMPL  R13, $-1
+	SETEQ R14
+	MOVB  R14, 648(BP)(R12*1)
+	JNE   some77
 
-group72:
-	TESTQ      BX, BX
-	JZ         none78
-	TESTQ      $0x00000f00, CX
-	JNZ        same79
-	PREFETCHT0 16384(CX)
+ready78:
+	ADDQ $+128, BX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	SUBQ $0x20, 200(BP)
 
-same79:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none78:
-	MOVQ       R10, R9
-	SHRQ       $0x05, R9
-	MOVQ       (R8)(R9*1), R12
-	ORQ        (DI)(R9*1), R12
-	CMPQ       R12, $-1
-	JNE        some80
-	PREFETCHT0 12288(SI)(R10*1)
-	PREFETCHT0 12352(SI)(R10*1)
-	PREFETCHT0 12416(SI)(R10*1)
-	PREFETCHT0 12480(SI)(R10*1)
-
-half81:
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VMOVUPS      (SI)(R10*1), Y4
-	VPBROADCASTB (DI)(R9*1), Y3
-	VPSLLVD      byteSigns<>+0(SB), Y3, Y3
-	VANDPS       Y1, Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VORPS        Y1, Y4, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
-	VMOVUPS      64(SI)(R10*1), Y8
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VPSLLVD      byteSigns<>+0(SB), Y7, Y7
-	VANDPS       Y1, Y7, Y7
-	VXORPS       Y7, Y8, Y8
-	VXORPS       Y7, Y7, Y7
-	VMAXPS       Y8, Y7, Y7
-	VORPS        Y1, Y8, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y10
-	VADDPS       Y7, Y3, Y3
-	VMOVUPS      Y5, Y12
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y12
-	VMOVUPS      Y9, Y13
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
-	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y11
-	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y11, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y11, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y11
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y7
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y11
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y11
-	VFMADD213PS  Y2, Y5, Y7
-	VFMADD213PS  Y2, Y9, Y11
-	VFMADD213PS  Y2, Y5, Y7
-	VFMADD213PS  Y2, Y9, Y11
-	VPSLLD       $0x17, Y12, Y12
-	VPSLLD       $0x17, Y13, Y13
-	VMULPS       Y12, Y7, Y7
-	VANDPS       Y6, Y7, Y7
-	VMULPS       Y13, Y11, Y11
-	VANDPS       Y10, Y11, Y11
-	VMOVUPS      576(BP), Y5
-	VPBROADCASTB (DI)(R9*1), Y6
-	VPSLLVD      byteSigns<>+0(SB), Y6, Y6
-	VANDPS       Y1, Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VMULPS       Y7, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       Y2, Y7, Y6
-	VDIVPS       Y6, Y5, Y5
-	VMOVUPS      Y5, (AX)(R10*1)
-	VMOVUPS      576(BP), Y4
-	VPBROADCASTB 2(DI)(R9*1), Y5
-	VPSLLVD      byteSigns<>+0(SB), Y5, Y5
-	VANDPS       Y1, Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VMULPS       Y11, Y4, Y5
-	VBLENDVPS    Y8, Y5, Y4, Y4
-	VADDPS       Y2, Y11, Y5
-	VDIVPS       Y5, Y4, Y4
-	VMOVUPS      Y4, 64(AX)(R10*1)
-	VADDPS       Y11, Y7, Y4
-	VMULPS       Y11, Y7, Y7
-	VADDPS       Y4, Y7, Y7
-	VMOVUPS      128(SI)(R10*1), Y5
-	VPBROADCASTB 4(DI)(R9*1), Y4
-	VPSLLVD      byteSigns<>+0(SB), Y4, Y4
-	VANDPS       Y1, Y4, Y4
-	VXORPS       Y4, Y5, Y5
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y5, Y4, Y4
-	VORPS        Y1, Y5, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y8
-	VMOVUPS      192(SI)(R10*1), Y10
-	VPBROADCASTB 6(DI)(R9*1), Y9
-	VPSLLVD      byteSigns<>+0(SB), Y9, Y9
-	VANDPS       Y1, Y9, Y9
-	VXORPS       Y9, Y10, Y10
-	VXORPS       Y9, Y9, Y9
-	VMAXPS       Y10, Y9, Y9
-	VORPS        Y1, Y10, Y11
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y11, Y12
-	VADDPS       Y9, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      Y6, Y13
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
-	VMOVUPS      Y11, Y14
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y14
-	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y14, Y9
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y11
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y11
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y9
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y11, Y9
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y11, Y9
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y11, Y9
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y11, Y9
-	VFMADD213PS  Y2, Y6, Y4
-	VFMADD213PS  Y2, Y11, Y9
-	VFMADD213PS  Y2, Y6, Y4
-	VFMADD213PS  Y2, Y11, Y9
-	VPSLLD       $0x17, Y13, Y13
-	VPSLLD       $0x17, Y14, Y14
-	VMULPS       Y13, Y4, Y4
-	VANDPS       Y8, Y4, Y4
-	VMULPS       Y14, Y9, Y9
-	VANDPS       Y12, Y9, Y9
-	VMOVUPS      576(BP), Y6
-	VPBROADCASTB 4(DI)(R9*1), Y8
-	VPSLLVD      byteSigns<>+0(SB), Y8, Y8
-	VANDPS       Y1, Y8, Y8
-	VXORPS       Y8, Y6, Y6
-	VMULPS       Y4, Y6, Y8
-	VBLENDVPS    Y5, Y8, Y6, Y6
-	VADDPS       Y2, Y4, Y8
-	VDIVPS       Y8, Y6, Y6
-	VMOVUPS      Y6, 128(AX)(R10*1)
-	VMOVUPS      576(BP), Y5
-	VPBROADCASTB 6(DI)(R9*1), Y6
-	VPSLLVD      byteSigns<>+0(SB), Y6, Y6
-	VANDPS       Y1, Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VMULPS       Y9, Y5, Y6
-	VBLENDVPS    Y10, Y6, Y5, Y5
-	VADDPS       Y2, Y9, Y6
-	VDIVPS       Y6, Y5, Y5
-	VMOVUPS      Y5, 192(AX)(R10*1)
-	VADDPS       Y9, Y4, Y5
-	VMULPS       Y9, Y4, Y4
-	VADDPS       Y5, Y4, Y4
-	VADDPS       Y4, Y7, Y5
-	VMULPS       Y4, Y7, Y7
-	VADDPS       Y5, Y7, Y7
-	MOVQ         R10, R9
-	ANDQ         $0x20, R9
-	VMOVUPS      Y3, 512(BP)(R9*1)
-	VMOVUPS      Y7, 64(BP)(R9*1)
-	ADDQ         $0x20, R10
-	TESTQ        $0x00000020, R10
-	JNZ          half81
-	VMOVUPS      544(BP), Y3
-	VADDPS       512(BP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       448(BP), Y3, Y3
-	VMOVUPD      Y3, 448(BP)
-	VADDPD       480(BP), Y4, Y4
-	VMOVUPD      Y4, 480(BP)
-	VMOVUPS      64(BP), Y3
-	VMOVUPS      96(BP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (BP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (BP)
-	VMOVUPS      32(BP), Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(BP)
-	JMP          added73
-
-some80:
-	PREFETCHT0 12288(SI)(R10*1)
-	PREFETCHT0 12352(SI)(R10*1)
-	PREFETCHT0 12416(SI)(R10*1)
-	PREFETCHT0 12480(SI)(R10*1)
-
-half82:
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMOVUPS      (SI)(R10*1), Y4
+nothing76:
+	PREFETCHT0   12288(R8)
+	VPBROADCASTD 640(BP)(R12*1), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        Y1, Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y5
-	VFMADD213PS  Y2, Y6, Y5
-	VFMADD213PS  Y2, Y6, Y5
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB (DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      576(BP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y5, Y6, Y7
-	VBLENDVPS    Y4, Y7, Y6, Y6
-	VADDPS       Y2, Y5, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VMOVUPS      Y6, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y4, Y7, Y7
-	VMOVUPS      64(SI)(R10*1), Y6
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VORPS        Y1, Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y9
-	VANDPS       Y7, Y9, Y9
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      Y8, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y4
-	VFMADD213PS  Y2, Y8, Y4
-	VFMADD213PS  Y2, Y8, Y4
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y4, Y4
-	VANDPS       Y9, Y4, Y4
-	VPBROADCASTB 2(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      576(BP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y9
-	VXORPS       Y9, Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y8, Y9, Y9
-	VMULPS       Y4, Y7, Y8
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VADDPS       Y2, Y4, Y8
-	VDIVPS       Y8, Y7, Y7
-	VANDPS       Y9, Y7, Y7
-	VMOVUPS      Y7, 64(AX)(R10*1)
-	VADDPS       Y4, Y5, Y6
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y6, Y5, Y5
-	VPBROADCASTB 4(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 4(R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y4, Y7, Y7
-	VMOVUPS      128(SI)(R10*1), Y6
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VORPS        Y1, Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y9
-	VANDPS       Y7, Y9, Y9
-	VMOVUPS      Y8, Y10
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
-	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y7
-	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y7
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y7
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y7
-	VFMADD213PS  Y2, Y8, Y7
-	VFMADD213PS  Y2, Y8, Y7
-	VPSLLD       $0x17, Y10, Y10
-	VMULPS       Y10, Y7, Y7
-	VANDPS       Y9, Y7, Y7
-	VPBROADCASTB 4(DI)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      576(BP), Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y10
-	VXORPS       Y10, Y8, Y8
-	VPBROADCASTB 4(R8)(R9*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y9, Y10, Y10
-	VMULPS       Y7, Y8, Y9
-	VBLENDVPS    Y6, Y9, Y8, Y8
-	VADDPS       Y2, Y7, Y9
-	VDIVPS       Y9, Y8, Y8
-	VANDPS       Y10, Y8, Y8
-	VMOVUPS      Y8, 128(AX)(R10*1)
-	VPBROADCASTB 6(DI)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 6(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y6, Y9, Y9
-	VMOVUPS      192(SI)(R10*1), Y8
-	VANDPS       f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y8, Y8
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y8, Y6, Y6
-	VANDPS       Y9, Y6, Y6
-	VORPS        Y1, Y8, Y10
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y11
-	VANDPS       Y9, Y11, Y11
-	VADDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      Y10, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y10
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y10
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y4
-	VFMADD213PS  Y2, Y10, Y4
-	VFMADD213PS  Y2, Y10, Y4
+	VXORPS       (R8), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 384(BP)(R12*1)
+	VMOVUPS      Y4, 512(BP)(R12*1)
+	VPBROADCASTD 640(BP)(R12*1), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       32(R8), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 416(BP)(R12*1)
+	VMOVUPS      Y4, 544(BP)(R12*1)
+	PREFETCHT0   12352(R8)
+	VPBROADCASTD 640(BP)(R12*1), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       64(R8), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 448(BP)(R12*1)
+	VMOVUPS      Y4, 576(BP)(R12*1)
+	VPBROADCASTD 640(BP)(R12*1), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       96(R8), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 480(BP)(R12*1)
+	VMOVUPS      Y4, 608(BP)(R12*1)
+	XORQ         $+512, R11
+	XORQ         $+512, R12
+
+group74:
+	TESTQ      DX, DX
+	JZ         none79
+	TESTQ      $0x00000f00, AX
+	JNZ        same80
+	PREFETCHT0 16384(AX)
+
+same80:
+	VMOVUPS  (CX), Y3
+	VMOVNTPS Y3, (AX)
+	VMOVUPS  32(CX), Y3
+	VMOVNTPS Y3, 32(AX)
+	VMOVUPS  64(CX), Y3
+	VMOVNTPS Y3, 64(AX)
+	VMOVUPS  96(CX), Y3
+	VMOVNTPS Y3, 96(AX)
+	VMOVUPS  128(CX), Y3
+	VMOVNTPS Y3, 128(AX)
+	VMOVUPS  160(CX), Y3
+	VMOVNTPS Y3, 160(AX)
+	VMOVUPS  192(CX), Y3
+	VMOVNTPS Y3, 192(AX)
+	VMOVUPS  224(CX), Y3
+	VMOVNTPS Y3, 224(AX)
+	ADDQ     $+256, CX
+	ADDQ     $+256, AX
+	DECQ     DX
+
+none79:
+	CMPQ 200(BP), $0x00
+	JG   same81
+	LEAQ (BP), R8
+	DECQ 232(BP)
+	JZ   nothing82
+	ADDQ 208(BP), BX
+	ADDQ 224(BP), SI
+	ADDQ 224(BP), DI
+	MOVQ n+80(FP), R13
+	MOVQ R13, 200(BP)
+
+same81:
+	MOVQ  BX, R8
+	MOVL  (SI), R13
+	MOVQ  R13, 640(BP)(R12*1)
+	ORL   (DI), R13
+	CMPL  R13, $-1
+	SETEQ R14
+	MOVB  R14, 648(BP)(R12*1)
+	JNE   some83
+
+ready84:
+	ADDQ $+128, BX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	SUBQ $0x20, 200(BP)
+
+nothing82:
+	CMPB 648(BP)(R11*1), $0x00
+	JEQ  into85
+
+entered86:
+	VMOVUPS      384(BP)(R11*1), Y3
+	VMOVUPS      416(BP)(R11*1), Y4
+	VMOVUPS      448(BP)(R11*1), Y5
+	VMOVUPS      480(BP)(R11*1), Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VMOVUPS      Y10, Y7
+	VMOVUPS      Y10, Y8
+	VMOVUPS      Y10, Y9
+	VMOVUPS      Y10, Y10
+	VMOVUPS      f32_3c091cce<>+0(SB), Y11
+	VFMADD213PS  Y11, Y3, Y7
+	VFMADD213PS  Y11, Y4, Y8
+	VFMADD213PS  Y11, Y5, Y9
+	VFMADD213PS  Y11, Y6, Y10
+	PREFETCHT0   12288(R8)
+	VPBROADCASTD 640(BP)(R12*1), Y11
+	VPSLLVD      signs32_0<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       (R8), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 384(BP)(R12*1)
+	VMOVUPS      Y12, 512(BP)(R12*1)
+	VPBROADCASTD 640(BP)(R12*1), Y11
+	VPSLLVD      signs32_8<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       32(R8), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
+	VFMADD213PS  Y12, Y3, Y7
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 416(BP)(R12*1)
+	VMOVUPS      Y12, 544(BP)(R12*1)
+	VMOVUPS      f32_3efffffe<>+0(SB), Y11
+	VFMADD213PS  Y11, Y3, Y7
+	VFMADD213PS  Y11, Y4, Y8
+	VFMADD213PS  Y11, Y5, Y9
+	VFMADD213PS  Y11, Y6, Y10
+	PREFETCHT0   12352(R8)
+	VPBROADCASTD 640(BP)(R12*1), Y11
+	VPSLLVD      signs32_16<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       64(R8), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VMOVUPS      f32_3f800000<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 448(BP)(R12*1)
+	VMOVUPS      Y12, 576(BP)(R12*1)
+	VPBROADCASTD 640(BP)(R12*1), Y11
+	VPSLLVD      signs32_24<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       96(R8), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      f32_3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y3, Y7
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VMOVUPS      Y11, Y3
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y11
+	VMOVUPS      Y11, 480(BP)(R12*1)
+	VMOVUPS      Y3, 608(BP)(R12*1)
+	VMOVUPS      512(BP)(R11*1), Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMOVUPS      544(BP)(R11*1), Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMOVUPS      576(BP)(R11*1), Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMOVUPS      608(BP)(R11*1), Y6
 	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y4, Y4
-	VANDPS       Y11, Y4, Y4
-	VPBROADCASTB 6(DI)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      576(BP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y9, Y10
-	VXORPS       Y10, Y6, Y6
-	VPBROADCASTB 6(R8)(R9*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y9, Y10, Y10
-	VMULPS       Y4, Y6, Y9
-	VBLENDVPS    Y8, Y9, Y6, Y6
-	VADDPS       Y2, Y4, Y9
-	VDIVPS       Y9, Y6, Y6
-	VANDPS       Y10, Y6, Y6
-	VMOVUPS      Y6, 192(AX)(R10*1)
-	VADDPS       Y4, Y7, Y6
-	VMULPS       Y4, Y7, Y7
-	VADDPS       Y6, Y7, Y7
-	VADDPS       Y7, Y5, Y4
-	VMULPS       Y7, Y5, Y5
-	VADDPS       Y4, Y5, Y5
-	MOVQ         R10, R9
-	ANDQ         $0x20, R9
-	VMOVUPS      Y3, 512(BP)(R9*1)
-	VMOVUPS      Y5, 64(BP)(R9*1)
-	ADDQ         $0x20, R10
-	TESTQ        $0x00000020, R10
-	JNZ          half82
-	VMOVUPS      544(BP), Y3
-	VADDPS       512(BP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       448(BP), Y3, Y3
-	VMOVUPD      Y3, 448(BP)
-	VADDPD       480(BP), Y4, Y4
-	VMOVUPD      Y4, 480(BP)
-	VMOVUPS      64(BP), Y3
-	VMOVUPS      96(BP), Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VMOVUPS      (BP), Y5
-	VADDPD       Y5, Y3, Y6
-	VFMADD213PD  Y6, Y3, Y5
-	VMOVUPS      Y5, (BP)
-	VMOVUPS      32(BP), Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 32(BP)
-
-added73:
-	ADDQ         $+192, R10
-	TESTQ        $0x000007ff, R10
-	JNZ          more83
-	MOVQ         product+8(FP), R9
-	VMOVUPS      (BP), Y3
-	VMOVUPS      32(BP), Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (R9)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (BP)
-	VMOVUPS      Y3, 32(BP)
-	ADDQ         $0x08, product+8(FP)
-
-more83:
-	SUBQ $0x00000040, R11
-	JGE  group72
-
-rest74:
-	ADDQ       $0x00000040, R11
-	JLE        done77
-	CMPQ       R11, $0x20
-	JBE        short75
-	SUBQ       $0x20, R11
-	LEAQ       tail<>+0(SB), AX
-	MOVQ       R11, R9
-	SHLQ       $0x02, R9
-	SUBQ       R9, AX
-	VMOVUPS    (SI)(R10*1), Y3
-	VMOVUPS    Y3, 128(BP)
-	VMOVUPS    32(SI)(R10*1), Y3
-	VMOVUPS    Y3, 160(BP)
-	VMOVUPS    64(SI)(R10*1), Y3
-	VMOVUPS    Y3, 192(BP)
-	VMOVUPS    96(SI)(R10*1), Y3
-	VMOVUPS    Y3, 224(BP)
-	VMOVUPS    128(AX), Y3
-	VMASKMOVPS 128(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 256(BP)
-	VMOVUPS    160(AX), Y3
-	VMASKMOVPS 160(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 288(BP)
-	VMOVUPS    192(AX), Y3
-	VMASKMOVPS 192(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 320(BP)
-	VMOVUPS    224(AX), Y3
-	VMASKMOVPS 224(SI)(R10*1), Y3, Y3
-	VMOVUPS    Y3, 352(BP)
-	LEAQ       128(BP), SI
-	SUBQ       R10, SI
-	MOVQ       SI, AX
-	XORQ       R11, R11
-	JMP        group72
-
-short75:
-	TESTQ      BX, BX
-	JZ         none84
-	TESTQ      $0x00000f00, CX
-	JNZ        same85
-	PREFETCHT0 16384(CX)
-
-same85:
-	VMOVUPS  (DX), Y3
-	VMOVNTPS Y3, (CX)
-	VMOVUPS  32(DX), Y3
-	VMOVNTPS Y3, 32(CX)
-	VMOVUPS  64(DX), Y3
-	VMOVNTPS Y3, 64(CX)
-	VMOVUPS  96(DX), Y3
-	VMOVNTPS Y3, 96(CX)
-	VMOVUPS  128(DX), Y3
-	VMOVNTPS Y3, 128(CX)
-	VMOVUPS  160(DX), Y3
-	VMOVNTPS Y3, 160(CX)
-	VMOVUPS  192(DX), Y3
-	VMOVNTPS Y3, 192(CX)
-	VMOVUPS  224(DX), Y3
-	VMOVNTPS Y3, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none84:
-	MOVQ         $-1, R9
-	BZHIQ        R11, R9, R9
-	MOVQ         R9, 384(BP)
-	CMPQ         R11, $0x10
-	JBE          one76
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (SI)(R10*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        Y1, Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y5
-	VFMADD213PS  Y2, Y6, Y5
-	VFMADD213PS  Y2, Y6, Y5
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB (DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      576(BP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y5, Y6, Y7
-	VBLENDVPS    Y4, Y7, Y6, Y6
-	VADDPS       Y2, Y5, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VPBROADCASTB 384(BP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y6, Y4, (AX)(R10*1)
-	VPBROADCASTB 2(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 2(R8)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y4, Y7, Y7
-	VMASKMOVPS   64(SI)(R10*1), Y7, Y6
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y6, Y6
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y6, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VORPS        Y1, Y6, Y8
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y9
-	VANDPS       Y7, Y9, Y9
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      Y8, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y8
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y8
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y4
-	VFMADD213PS  Y2, Y8, Y4
-	VFMADD213PS  Y2, Y8, Y4
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y4, Y4
-	VANDPS       Y9, Y4, Y4
-	VPBROADCASTB 2(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      576(BP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y9
-	VXORPS       Y9, Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y8, Y9, Y9
-	VMULPS       Y4, Y7, Y8
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VADDPS       Y2, Y4, Y8
-	VDIVPS       Y8, Y7, Y7
-	VANDPS       Y9, Y7, Y7
-	VPBROADCASTB 386(BP), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMASKMOVPS   Y7, Y6, 64(AX)(R10*1)
-	VADDPS       Y4, Y5, Y6
-	VMULPS       Y4, Y5, Y5
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      Y3, 512(BP)
-	VPBROADCASTB 1(DI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y3, Y6, Y6
-	VMASKMOVPS   32(SI)(R10*1), Y6, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VORPS        Y1, Y4, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y6, Y8, Y8
-	VMOVUPS      Y7, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y6
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y6
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y6
-	VFMADD213PS  Y2, Y7, Y6
-	VFMADD213PS  Y2, Y7, Y6
-	VPSLLD       $0x17, Y9, Y9
-	VMULPS       Y9, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      576(BP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y9
-	VXORPS       Y9, Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y8, Y9, Y9
-	VMULPS       Y6, Y7, Y8
-	VBLENDVPS    Y4, Y8, Y7, Y7
-	VADDPS       Y2, Y6, Y8
-	VDIVPS       Y8, Y7, Y7
-	VANDPS       Y9, Y7, Y7
-	VPBROADCASTB 385(BP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y7, Y4, 32(AX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VPBROADCASTB 3(R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMASKMOVPS   96(SI)(R10*1), Y8, Y7
-	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y7, Y4, Y4
-	VANDPS       Y8, Y4, Y4
-	VORPS        Y1, Y7, Y9
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y10
-	VANDPS       Y8, Y10, Y10
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      Y9, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y9
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y4
-	VFMADD213PS  Y2, Y9, Y4
-	VFMADD213PS  Y2, Y9, Y4
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y4, Y4
-	VANDPS       Y10, Y4, Y4
-	VPBROADCASTB 3(DI)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VMOVUPS      576(BP), Y8
-	VANDPS       f32_80000000<>+0(SB), Y9, Y10
-	VXORPS       Y10, Y8, Y8
-	VPBROADCASTB 3(R8)(R9*1), Y10
-	VANDPS       bits32<>+0(SB), Y10, Y10
-	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VORPS        Y9, Y10, Y10
-	VMULPS       Y4, Y8, Y9
-	VBLENDVPS    Y7, Y9, Y8, Y8
-	VADDPS       Y2, Y4, Y9
-	VDIVPS       Y9, Y8, Y8
-	VANDPS       Y10, Y8, Y8
-	VPBROADCASTB 387(BP), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMASKMOVPS   Y8, Y7, 96(AX)(R10*1)
-	VADDPS       Y4, Y6, Y7
-	VMULPS       Y4, Y6, Y6
-	VADDPS       Y7, Y6, Y6
-	VADDPS       512(BP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       448(BP), Y3, Y3
-	VMOVUPD      Y3, 448(BP)
-	VADDPD       480(BP), Y4, Y4
-	VMOVUPD      Y4, 480(BP)
-	VADDPS       Y6, Y5, Y3
+	VMULPS       Y3, Y7, Y7
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VMULPS       Y6, Y10, Y10
+	VMOVUPS      f32_3f800000<>+0(SB), Y3
+	VMOVUPS      f32_80000000<>+0(SB), Y4
+	VXORPS       160(BP), Y4, Y4
+	VADDPS       Y3, Y7, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      160(BP), Y6
+	VPBROADCASTD 640(BP)(R11*1), Y11
+	VPSLLVD      signs32_0<>+0(SB), Y11, Y11
+	VBLENDVPS    Y11, Y4, Y6, Y6
 	VMULPS       Y6, Y5, Y5
-	VADDPS       Y3, Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X3
-	VCVTPS2PD    X5, Y4
-	VCVTPS2PD    X3, Y3
-	VMOVUPS      (BP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (BP)
-	VMOVUPS      32(BP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(BP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added73
-
-one76:
-	MOVQ         R10, R9
-	SHRQ         $0x05, R9
-	VPBROADCASTB (DI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB (R8)(R9*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VORPS        Y3, Y5, Y5
-	VMASKMOVPS   (SI)(R10*1), Y5, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y5, Y3, Y3
-	VORPS        Y1, Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y5, Y7, Y7
-	VMOVUPS      Y6, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y5
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y5
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y5
-	VFMADD213PS  Y2, Y6, Y5
-	VFMADD213PS  Y2, Y6, Y5
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB (DI)(R9*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      576(BP), Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y5, Y6, Y7
-	VBLENDVPS    Y4, Y7, Y6, Y6
-	VADDPS       Y2, Y5, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VPBROADCASTB 384(BP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y6, Y4, (AX)(R10*1)
-	VMOVUPS      Y3, 512(BP)
-	VPBROADCASTB 1(DI)(R9*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y3, Y6, Y6
-	VMASKMOVPS   32(SI)(R10*1), Y6, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPS       Y4, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VORPS        Y1, Y4, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y6, Y8, Y8
-	VMOVUPS      Y7, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y6
-	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y6
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y6
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y6
-	VFMADD213PS  Y2, Y7, Y6
-	VFMADD213PS  Y2, Y7, Y6
-	VPSLLD       $0x17, Y9, Y9
-	VMULPS       Y9, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      576(BP), Y7
-	VANDPS       f32_80000000<>+0(SB), Y8, Y9
-	VXORPS       Y9, Y7, Y7
-	VPBROADCASTB 1(R8)(R9*1), Y9
-	VANDPS       bits32<>+0(SB), Y9, Y9
-	VPCMPEQD     bits32<>+0(SB), Y9, Y9
-	VORPS        Y8, Y9, Y9
-	VMULPS       Y6, Y7, Y8
-	VBLENDVPS    Y4, Y8, Y7, Y7
-	VADDPS       Y2, Y6, Y8
-	VDIVPS       Y8, Y7, Y7
-	VANDPS       Y9, Y7, Y7
-	VPBROADCASTB 385(BP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y7, Y4, 32(AX)(R10*1)
-	VADDPS       512(BP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       448(BP), Y3, Y3
-	VMOVUPD      Y3, 448(BP)
-	VADDPD       480(BP), Y4, Y4
-	VMOVUPD      Y4, 480(BP)
-	VADDPS       Y6, Y5, Y3
+	VMOVUPS      Y5, (R10)
+	VADDPS       Y3, Y8, Y5
+	VDIVPS       Y5, Y8, Y5
+	VMOVUPS      160(BP), Y6
+	VPBROADCASTD 640(BP)(R11*1), Y11
+	VPSLLVD      signs32_8<>+0(SB), Y11, Y11
+	VBLENDVPS    Y11, Y4, Y6, Y6
 	VMULPS       Y6, Y5, Y5
-	VADDPS       Y3, Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X3
-	VCVTPS2PD    X5, Y4
+	VMOVUPS      Y5, 32(R10)
+	VADDPS       Y3, Y9, Y5
+	VDIVPS       Y5, Y9, Y5
+	VMOVUPS      160(BP), Y6
+	VPBROADCASTD 640(BP)(R11*1), Y11
+	VPSLLVD      signs32_16<>+0(SB), Y11, Y11
+	VBLENDVPS    Y11, Y4, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VMOVUPS      Y5, 64(R10)
+	VADDPS       Y3, Y10, Y3
+	VDIVPS       Y3, Y10, Y3
+	VMOVUPS      160(BP), Y5
+	VPBROADCASTD 640(BP)(R11*1), Y6
+	VPSLLVD      signs32_24<>+0(SB), Y6, Y6
+	VBLENDVPS    Y6, Y4, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y3, 96(R10)
+	VADDPS       Y9, Y7, Y3
+	VFMADD213PS  Y3, Y9, Y7
+	VADDPS       Y10, Y8, Y3
+	VFMADD213PS  Y3, Y10, Y8
+	VADDPS       Y8, Y7, Y3
+	VFMADD213PS  Y3, Y8, Y7
+	VEXTRACTF128 $0x01, Y7, X3
+	VCVTPS2PD    X7, Y4
 	VCVTPS2PD    X3, Y3
-	VMOVUPS      (BP), Y5
-	VADDPD       Y5, Y4, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VMOVUPS      Y5, (BP)
-	VMOVUPS      32(BP), Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	VMOVUPS      Y4, 32(BP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added73
-
-done77:
-	TESTQ        $0x000007ff, R10
-	JZ           complete86
-	MOVQ         product+8(FP), SI
-	VMOVUPS      (BP), Y3
-	VMOVUPS      32(BP), Y4
+	VMOVUPS      256(BP), Y5
+	VADDPD       Y4, Y5, Y6
+	VFMADD213PD  Y6, Y5, Y4
+	VMOVUPS      Y4, 256(BP)
+	VMOVUPS      288(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X3, X4, X5
-	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (SI)
-	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, (BP)
-	VMOVUPS      Y3, 32(BP)
-	ADDQ         $0x08, product+8(FP)
+	VMOVUPS      Y3, 288(BP)
+	CMPB         648(BP)(R11*1), $0x00
+	JEQ          out87
 
-complete86:
-	MOVQ         sum+0(FP), SI
-	VMOVUPS      448(BP), Y3
-	VMOVUPS      480(BP), Y4
-	VADDPD       Y4, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X4, X3, X3
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X4, X3, X3
-	VMOVSD       X3, (SI)
-	ADDQ         $0x08, sum+0(FP)
-	MOVQ         dst+16(FP), SI
-	CMPQ         SI, AX
-	JEQ          direct87
-	MOVQ         n+80(FP), AX
-	ANDQ         $0x3f, AX
-	SUBQ         $0x20, AX
-	LEAQ         tail<>+0(SB), R9
-	SHLQ         $0x02, AX
-	SUBQ         AX, R9
-	VMOVUPS      128(BP), Y3
-	VMOVUPS      Y3, -256(SI)(R10*1)
-	VMOVUPS      160(BP), Y3
-	VMOVUPS      Y3, -224(SI)(R10*1)
-	VMOVUPS      192(BP), Y3
-	VMOVUPS      Y3, -192(SI)(R10*1)
-	VMOVUPS      224(BP), Y3
-	VMOVUPS      Y3, -160(SI)(R10*1)
+left88:
+	ADDQ         $+128, R10
+	XORQ         $+512, R11
+	XORQ         $+512, R12
+	SUBQ         $0x20, R9
+	MOVQ         n+80(FP), R8
+	JLE          row89
+	SUBQ         R9, R8
+	TESTQ        $0x0000007f, R8
+	JNZ          group74
+	MOVQ         product+8(FP), R8
 	VMOVUPS      256(BP), Y3
-	VMOVUPS      128(R9), Y4
-	VMASKMOVPS   Y3, Y4, -128(SI)(R10*1)
-	VMOVUPS      288(BP), Y3
-	VMOVUPS      160(R9), Y4
-	VMASKMOVPS   Y3, Y4, -96(SI)(R10*1)
-	VMOVUPS      320(BP), Y3
-	VMOVUPS      192(R9), Y4
-	VMASKMOVPS   Y3, Y4, -64(SI)(R10*1)
-	VMOVUPS      352(BP), Y3
-	VMOVUPS      224(R9), Y4
-	VMASKMOVPS   Y3, Y4, -32(SI)(R10*1)
+	VMOVUPS      288(BP), Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VMOVSD       X3, (R8)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, 256(BP)
+	VMOVUPS      Y3, 288(BP)
+	ADDQ         $0x08, product+8(FP)
+	JMP          group74
 
-direct87:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x02, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x0c, p+112(FP)
-	DECQ rows+72(FP)
-	JNZ  row70
+row89:
+	MOVQ         product+8(FP), R8
+	VMOVUPS      256(BP), Y3
+	VMOVUPS      288(BP), Y4
+	VADDPD       Y3, Y4, Y5
+	VFMADD213PD  Y5, Y4, Y3
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X3, X4, X5
+	VFMADD213PD  X5, X4, X3
+	VMOVSD       X3, (R8)
+	VXORPS       Y3, Y3, Y3
+	VMOVUPS      Y3, 256(BP)
+	VMOVUPS      Y3, 288(BP)
+	ADDQ         $0x08, product+8(FP)
+	ADDQ         216(BP), R10
+	DECQ         rows+72(FP)
+	JZ           done90
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Y3
+	VCVTPD2PSY   Y3, X3
+	VBROADCASTSS X3, Y3
+	VMOVUPS      Y3, 160(BP)
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	JMP          group74
 
-last71:
-	TESTQ BX, BX
-	JZ    none89
+done90:
+	JMP end91
 
-more88:
-	TESTQ      $0x00000f00, CX
-	JNZ        same90
-	PREFETCHT0 16384(CX)
+some77:
+	MOVQ         R13, 192(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y3
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
+	VMASKMOVPS   (BX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, (BP)
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_8<>+0(SB), Y5, Y5
+	VMASKMOVPS   32(BX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 32(BP)
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_16<>+0(SB), Y5, Y5
+	VMASKMOVPS   64(BX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 64(BP)
+	VPBROADCASTD 192(BP), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VMASKMOVPS   96(BX), Y4, Y5
+	VMOVUPS      Y3, Y3
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VMOVUPS      Y3, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready78
 
-same90:
-	VMOVUPS  (DX), Y0
-	VMOVNTPS Y0, (CX)
-	VMOVUPS  32(DX), Y0
-	VMOVNTPS Y0, 32(CX)
-	VMOVUPS  64(DX), Y0
-	VMOVNTPS Y0, 64(CX)
-	VMOVUPS  96(DX), Y0
-	VMOVNTPS Y0, 96(CX)
-	VMOVUPS  128(DX), Y0
-	VMOVNTPS Y0, 128(CX)
-	VMOVUPS  160(DX), Y0
-	VMOVNTPS Y0, 160(CX)
-	VMOVUPS  192(DX), Y0
-	VMOVNTPS Y0, 192(CX)
-	VMOVUPS  224(DX), Y0
-	VMOVNTPS Y0, 224(CX)
-	ADDQ     $+256, DX
+some83:
+	MOVQ         R13, 192(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y3
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
+	VMASKMOVPS   (BX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, (BP)
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_8<>+0(SB), Y5, Y5
+	VMASKMOVPS   32(BX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 32(BP)
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_16<>+0(SB), Y5, Y5
+	VMASKMOVPS   64(BX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 64(BP)
+	VPBROADCASTD 192(BP), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VMASKMOVPS   96(BX), Y4, Y5
+	VMOVUPS      Y3, Y3
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VMOVUPS      Y3, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready84
+
+into85:
+	MOVQ R10, 128(BP)
+	LEAQ (BP), R10
+	JMP  entered86
+
+out87:
+	MOVQ       128(BP), R10
+	MOVQ       $0x00000020, R8
+	CMPQ       R9, R8
+	CMOVQLT    R9, R8
+	LEAQ       tail<>+0(SB), R13
+	SHLQ       $0x02, R8
+	SUBQ       R8, R13
+	VMOVUPS    (BP), Y3
+	VMOVUPS    128(R13), Y4
+	VMASKMOVPS Y3, Y4, (R10)
+	VMOVUPS    32(BP), Y3
+	VMOVUPS    160(R13), Y4
+	VMASKMOVPS Y3, Y4, 32(R10)
+	VMOVUPS    64(BP), Y3
+	VMOVUPS    192(R13), Y4
+	VMASKMOVPS Y3, Y4, 64(R10)
+	VMOVUPS    96(BP), Y3
+	VMOVUPS    224(R13), Y4
+	VMASKMOVPS Y3, Y4, 96(R10)
+	JMP        left88
+
+end91:
+last73:
+	TESTQ DX, DX
+	JZ    none93
+
+more92:
+	TESTQ      $0x00000f00, AX
+	JNZ        same94
+	PREFETCHT0 16384(AX)
+
+same94:
+	VMOVUPS  (CX), Y0
+	VMOVNTPS Y0, (AX)
+	VMOVUPS  32(CX), Y0
+	VMOVNTPS Y0, 32(AX)
+	VMOVUPS  64(CX), Y0
+	VMOVNTPS Y0, 64(AX)
+	VMOVUPS  96(CX), Y0
+	VMOVNTPS Y0, 96(AX)
+	VMOVUPS  128(CX), Y0
+	VMOVNTPS Y0, 128(AX)
+	VMOVUPS  160(CX), Y0
+	VMOVNTPS Y0, 160(AX)
+	VMOVUPS  192(CX), Y0
+	VMOVNTPS Y0, 192(AX)
+	VMOVUPS  224(CX), Y0
+	VMOVNTPS Y0, 224(AX)
 	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more88
+	ADDQ     $+256, AX
+	DECQ     DX
+	JNZ      more92
 
-none89:
+none93:
 	VZEROUPPER
 	RET
 
-// func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-112
+TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-120
 	MOVQ         x+32(FP), AX
-	MOVQ         negWeight+96(FP), CX
-	MOVQ         posWeight+104(FP), DX
+	MOVQ         negWeight+104(FP), CX
+	MOVQ         posWeight+112(FP), DX
 	MOVQ         pos+64(FP), BX
 	MOVQ         neg+72(FP), SI
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
@@ -5841,19 +4085,19 @@ TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z12
 	VBROADCASTSS f32_3f800000<>+0(SB), Z13
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last92
+	JEQ          last96
 
-row91:
+row95:
 	VXORPS       Y3, Y3, Y3
-	MOVQ         p+88(FP), DI
+	MOVQ         p+96(FP), DI
 	VBROADCASTSS 4(DI), Z14
 	VBROADCASTSS 8(DI), Z15
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000040, R9
-	JL           rest95
+	JL           rest99
 
-group93:
+group97:
 	PREFETCHT0    12288(AX)(R8*1)
 	PREFETCHT0    12352(AX)(R8*1)
 	PREFETCHT0    12416(AX)(R8*1)
@@ -6084,16 +4328,16 @@ group93:
 	VCVTPS2PD     Y16, Z16
 	VADDPD        Z16, Z3, Z3
 
-added94:
+added98:
 	ADDQ $+256, R8
 	SUBQ $0x00000040, R9
-	JGE  group93
+	JGE  group97
 
-rest95:
+rest99:
 	ADDQ      $0x00000040, R9
-	JLE       done98
+	JLE       done101
 	CMPQ      R9, $0x20
-	JBE       short96
+	JBE       short100
 	SUBQ      $0x20, R9
 	MOVQ      $-1, DI
 	BZHIQ     R9, DI, DI
@@ -6111,11 +4355,9 @@ rest95:
 	LEAQ      (SP), AX
 	SUBQ      R8, AX
 	XORQ      R9, R9
-	JMP       group93
+	JMP       group97
 
-short96:
-	CMPQ          R9, $0x10
-	JBE           one97
+short100:
 	MOVQ          R8, DI
 	SHRQ          $0x05, DI
 	KMOVW         (BX)(DI*1), K1
@@ -6232,73 +4474,9 @@ short96:
 	VCVTPS2PD     Y16, Z16
 	VADDPD        Z16, Z3, Z3
 	XORQ          R9, R9
-	JMP           added94
+	JMP           added98
 
-one97:
-	MOVQ          R8, DI
-	SHRQ          $0x05, DI
-	KMOVW         (BX)(DI*1), K1
-	KMOVW         (SI)(DI*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (AX)(R8*1), K2, Z16
-	VSUBPS        Z14, Z16, Z17
-	VSUBPS        Z16, Z17, Z19
-	VSUBPS        Z19, Z17, Z18
-	VSUBPS        Z18, Z16, Z18
-	VADDPS        Z14, Z19, Z19
-	VSUBPS        Z19, Z18, Z18
-	VSUBPS        Z15, Z18, Z18
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K1, Z17
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z17, K2, K1
-	VADDPS.Z      Z18, Z17, K1, Z16
-	VXORPS        Z2, Z18, K1, Z18
-	VORPS         Z2, Z17, Z17
-	VCMPPS        $0x15, Z1, Z17, K2, K2
-	VMOVUPS       Z17, Z20
-	VFMADD213PS   Z0, Z5, Z20
-	VSUBPS        Z0, Z20, Z19
-	VFMADD231PS   Z6, Z19, Z17
-	VFMADD231PS   Z7, Z19, Z17
-	VADDPS        Z18, Z17, Z17
-	VMOVUPS       Z8, Z19
-	VFMADD213PS   Z9, Z17, Z19
-	VFMADD213PS   Z10, Z17, Z19
-	VFMADD213PS   Z11, Z17, Z19
-	VFMADD213PS   Z12, Z17, Z19
-	VFMADD213PS   Z13, Z17, Z19
-	VFMADD213PS   Z13, Z17, Z19
-	VPSLLD        $0x17, Z20, Z20
-	VMULPS.Z      Z20, Z19, K2, Z19
-	VADDPS.BCST   f32_40000000<>+0(SB), Z19, Z17
-	VDIVPS        Z17, Z19, Z17
-	VMULPS        Z17, Z17, Z18
-	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z19
-	VMULPS        Z18, Z19, Z19
-	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z19, Z19
-	VMULPS        Z18, Z19, Z19
-	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z19, Z19
-	VMULPS        Z18, Z19, Z19
-	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z19, Z19
-	VMULPS        Z17, Z18, Z18
-	VMULPS        Z18, Z19, Z19
-	VADDPS        Z17, Z17, Z17
-	VADDPS        Z17, Z19, Z19
-	VADDPS        Z19, Z16, Z16
-	KMOVW         (BX)(DI*1), K1
-	VMOVUPS       (DX)(R8*1), Z18
-	VMOVUPS       (CX)(R8*1), Z17
-	VMOVAPS       Z18, K1, Z17
-	VMULPS        Z16, Z17, Z16
-	VEXTRACTF64X4 $0x01, Z16, Y4
-	VADDPS        Y4, Y16, Y16
-	VCVTPS2PD     Y16, Z16
-	VADDPD        Z16, Z3, Z3
-	XORQ          R9, R9
-	JMP           added94
-
-done98:
+done101:
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
@@ -6316,805 +4494,773 @@ done98:
 	SHLQ          $0x03, DI
 	ADDQ          DI, BX
 	ADDQ          DI, SI
-	ADDQ          $0x0c, p+88(FP)
+	ADDQ          $0x0c, p+96(FP)
 	DECQ          rows+48(FP)
-	JNZ           row91
+	JNZ           row95
 
-last92:
+last96:
 	VZEROUPPER
 	RET
 
-// func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX512(SB), NOSPLIT, $256-112
+// func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
+TEXT ·bceSumsShifted32AVX512(SB), $448-120
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
-	VBROADCASTSS f32_80000000<>+0(SB), Z3
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
-	VBROADCASTSS f32_bf317218<>+0(SB), Z7
-	VBROADCASTSS f32_3102e308<>+0(SB), Z8
-	VBROADCASTSS f32_3ab52766<>+0(SB), Z9
-	VBROADCASTSS f32_3c091cce<>+0(SB), Z10
-	VBROADCASTSS f32_3d2aac58<>+0(SB), Z11
-	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z12
-	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
-	VBROADCASTSS f32_3f800000<>+0(SB), Z14
+	MOVQ         p+96(FP), BX
+	MOVQ         BX, 256(SP)
+	MOVQ         n+56(FP), BX
+	MOVQ         BX, 272(SP)
+	ADDQ         $0x3f, BX
+	ANDQ         $-64, BX
+	MOVQ         stride+40(FP), SI
+	SUBQ         BX, SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 280(SP)
+	MOVQ         words+80(FP), SI
+	SHLQ         $0x03, SI
+	SHRQ         $0x03, BX
+	SUBQ         BX, SI
+	MOVQ         SI, 288(SP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last100
+	JEQ          last102
+	CMPQ         272(SP), $0x00
+	JEQ          last102
+	MOVQ         rows+48(FP), BX
+	MOVQ         BX, 296(SP)
+	VXORPS       Y2, Y2, Y2
+	MOVQ         $0x00000000, DI
+	MOVQ         $0x00000040, R8
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z4
+	MOVQ         256(SP), BX
+	VBROADCASTSS 4(BX), Z0
+	VBROADCASTSS 8(BX), Z1
+	MOVQ         n+56(FP), SI
+	CMPQ         272(SP), $0x00
+	JG           same104
+	LEAQ         (SP), BX
+	DECQ         296(SP)
+	JZ           nothing105
+	ADDQ         280(SP), AX
+	ADDQ         288(SP), CX
+	ADDQ         288(SP), DX
+	MOVQ         n+56(FP), R9
+	MOVQ         R9, 272(SP)
+	ADDQ         $0x0c, 256(SP)
+	MOVQ         256(SP), BX
+	VBROADCASTSS 4(BX), Z0
+	VBROADCASTSS 8(BX), Z1
 
-row99:
-	VXORPS       Y4, Y4, Y4
+same104:
+	MOVQ  AX, BX
+	MOVQ  (CX), R9
+	MOVQ  R9, 320(SP)(R8*1)
+	ORQ   (DX), R9
+	CMPQ  R9, $-1
+	SETEQ R10
+	MOVB  R10, 328(SP)(R8*1)
+	JNE   some106
+
+ready107:
+	ADDQ $+256, AX
+	ADDQ $0x08, CX
+	ADDQ $0x08, DX
+	SUBQ $0x40, 272(SP)
+
+nothing105:
+	KMOVW        320(SP)(R8*1), K1
+	PREFETCHT0   12288(BX)
+	VMOVUPS      (BX), Z5
+	VSUBPS       Z0, Z5, Z6
+	VSUBPS       Z5, Z6, Z7
+	VSUBPS       Z7, Z6, Z8
+	VSUBPS       Z8, Z5, Z8
+	VADDPS       Z0, Z7, Z7
+	VSUBPS       Z7, Z8, Z8
+	VSUBPS       Z1, Z8, Z8
+	VMOVUPS      Z6, Z5
+	VMOVUPS      Z8, Z9
+	VXORPS.BCST  f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS.BCST  f32_80000000<>+0(SB), Z5, K1, Z5
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z6
+	VMAXPS       Z5, Z6, Z5
+	VBROADCASTSS f32_42b17218<>+0(SB), Z6
+	VMINPS       Z5, Z6, Z5
+	KMOVW        322(SP)(R8*1), K1
+	PREFETCHT0   12352(BX)
+	VMOVUPS      64(BX), Z6
+	VSUBPS       Z0, Z6, Z7
+	VSUBPS       Z6, Z7, Z8
+	VSUBPS       Z8, Z7, Z10
+	VSUBPS       Z10, Z6, Z10
+	VADDPS       Z0, Z8, Z8
+	VSUBPS       Z8, Z10, Z10
+	VSUBPS       Z1, Z10, Z10
+	VMOVUPS      Z7, Z6
+	VMOVUPS      Z10, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z6, K1, Z6
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z7
+	VMAXPS       Z6, Z7, Z6
+	VBROADCASTSS f32_42b17218<>+0(SB), Z7
+	VMINPS       Z6, Z7, Z6
+	KMOVW        324(SP)(R8*1), K1
+	PREFETCHT0   12416(BX)
+	VMOVUPS      128(BX), Z7
+	VSUBPS       Z0, Z7, Z8
+	VSUBPS       Z7, Z8, Z11
+	VSUBPS       Z11, Z8, Z12
+	VSUBPS       Z12, Z7, Z12
+	VADDPS       Z0, Z11, Z11
+	VSUBPS       Z11, Z12, Z12
+	VSUBPS       Z1, Z12, Z12
+	VMOVUPS      Z8, Z7
+	VMOVUPS      Z12, Z11
+	VXORPS.BCST  f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS.BCST  f32_80000000<>+0(SB), Z7, K1, Z7
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z8
+	VMAXPS       Z7, Z8, Z7
+	VBROADCASTSS f32_42b17218<>+0(SB), Z8
+	VMINPS       Z7, Z8, Z7
+	KMOVW        326(SP)(R8*1), K1
+	PREFETCHT0   12480(BX)
+	VMOVUPS      192(BX), Z8
+	VSUBPS       Z0, Z8, Z12
+	VSUBPS       Z8, Z12, Z13
+	VSUBPS       Z13, Z12, Z14
+	VSUBPS       Z14, Z8, Z14
+	VADDPS       Z0, Z13, Z13
+	VSUBPS       Z13, Z14, Z14
+	VSUBPS       Z1, Z14, Z14
+	VMOVUPS      Z12, Z8
+	VMOVUPS      Z14, Z12
+	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST  f32_80000000<>+0(SB), Z8, K1, Z8
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z13
+	VMAXPS       Z8, Z13, Z8
+	VBROADCASTSS f32_42b17218<>+0(SB), Z13
+	VMINPS       Z8, Z13, Z8
+	XORQ         $+64, DI
+	XORQ         $+64, R8
+
+group103:
+	CMPQ         272(SP), $0x00
+	JG           same108
+	LEAQ         (SP), BX
+	DECQ         296(SP)
+	JZ           nothing109
+	ADDQ         280(SP), AX
+	ADDQ         288(SP), CX
+	ADDQ         288(SP), DX
+	MOVQ         n+56(FP), R9
+	MOVQ         R9, 272(SP)
+	ADDQ         $0x0c, 256(SP)
+	MOVQ         256(SP), BX
+	VBROADCASTSS 4(BX), Z0
+	VBROADCASTSS 8(BX), Z1
+
+same108:
+	MOVQ  AX, BX
+	MOVQ  (CX), R9
+	MOVQ  R9, 320(SP)(R8*1)
+	ORQ   (DX), R9
+	CMPQ  R9, $-1
+	SETEQ R10
+	MOVB  R10, 328(SP)(R8*1)
+	JNE   some110
+
+ready111:
+	ADDQ $+256, AX
+	ADDQ $0x08, CX
+	ADDQ $0x08, DX
+	SUBQ $0x40, 272(SP)
+
+nothing109:
+	VMOVUPS          Z5, Z17
+	VFMADD213PS      Z3, Z4, Z17
+	VMOVUPS          Z6, Z18
+	VFMADD213PS      Z3, Z4, Z18
+	VMOVUPS          Z7, Z19
+	VFMADD213PS      Z3, Z4, Z19
+	VMOVUPS          Z8, Z20
+	VFMADD213PS      Z3, Z4, Z20
+	VSUBPS           Z3, Z17, Z13
+	VSUBPS           Z3, Z18, Z14
+	VSUBPS           Z3, Z19, Z15
+	VSUBPS           Z3, Z20, Z16
+	VMOVUPS          Z5, Z21
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z21
+	VMOVUPS          Z6, Z22
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z14, Z22
+	VMOVUPS          Z7, Z23
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z23
+	VMOVUPS          Z8, Z24
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z24
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z21
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z14, Z22
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z23
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z24
+	VADDPS           Z9, Z21, Z21
+	VADDPS           Z10, Z22, Z22
+	VADDPS           Z11, Z23, Z23
+	VADDPS           Z12, Z24, Z24
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z24, Z16
+	KMOVW            320(SP)(R8*1), K1
+	PREFETCHT0       12288(BX)
+	VMOVUPS          (BX), Z5
+	VSUBPS           Z0, Z5, Z6
+	VSUBPS           Z5, Z6, Z7
+	VSUBPS           Z7, Z6, Z8
+	VSUBPS           Z8, Z5, Z8
+	VADDPS           Z0, Z7, Z7
+	VSUBPS           Z7, Z8, Z8
+	VSUBPS           Z1, Z8, Z8
+	VMOVUPS          Z6, Z5
+	VMOVUPS          Z8, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z5, K1, Z5
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z6
+	VMAXPS           Z5, Z6, Z5
+	VBROADCASTSS     f32_42b17218<>+0(SB), Z6
+	VMINPS           Z5, Z6, Z5
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z24, Z16
+	KMOVW            322(SP)(R8*1), K1
+	PREFETCHT0       12352(BX)
+	VMOVUPS          64(BX), Z6
+	VSUBPS           Z0, Z6, Z7
+	VSUBPS           Z6, Z7, Z8
+	VSUBPS           Z8, Z7, Z10
+	VSUBPS           Z10, Z6, Z10
+	VADDPS           Z0, Z8, Z8
+	VSUBPS           Z8, Z10, Z10
+	VSUBPS           Z1, Z10, Z10
+	VMOVUPS          Z7, Z6
+	VMOVUPS          Z10, Z10
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z7
+	VMAXPS           Z6, Z7, Z6
+	VBROADCASTSS     f32_42b17218<>+0(SB), Z7
+	VMINPS           Z6, Z7, Z6
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z24, Z16
+	KMOVW            324(SP)(R8*1), K1
+	PREFETCHT0       12416(BX)
+	VMOVUPS          128(BX), Z7
+	VSUBPS           Z0, Z7, Z8
+	VSUBPS           Z7, Z8, Z11
+	VSUBPS           Z11, Z8, Z12
+	VSUBPS           Z12, Z7, Z12
+	VADDPS           Z0, Z11, Z11
+	VSUBPS           Z11, Z12, Z12
+	VSUBPS           Z1, Z12, Z12
+	VMOVUPS          Z8, Z7
+	VMOVUPS          Z12, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z8
+	VMAXPS           Z7, Z8, Z7
+	VBROADCASTSS     f32_42b17218<>+0(SB), Z8
+	VMINPS           Z7, Z8, Z7
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z24, Z16
+	KMOVW            326(SP)(R8*1), K1
+	PREFETCHT0       12480(BX)
+	VMOVUPS          192(BX), Z8
+	VSUBPS           Z0, Z8, Z12
+	VSUBPS           Z8, Z12, Z25
+	VSUBPS           Z25, Z12, Z26
+	VSUBPS           Z26, Z8, Z26
+	VADDPS           Z0, Z25, Z25
+	VSUBPS           Z25, Z26, Z26
+	VSUBPS           Z1, Z26, Z26
+	VMOVUPS          Z12, Z8
+	VMOVUPS          Z26, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K1, Z8
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z25
+	VMAXPS           Z8, Z25, Z8
+	VBROADCASTSS     f32_42b17218<>+0(SB), Z25
+	VMINPS           Z8, Z25, Z8
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z24, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z24, Z16
+	VPSLLD           $0x17, Z17, Z17
+	VPSLLD           $0x17, Z18, Z18
+	VPSLLD           $0x17, Z19, Z19
+	VPSLLD           $0x17, Z20, Z20
+	VMULPS           Z17, Z13, Z13
+	VMULPS           Z18, Z14, Z14
+	VMULPS           Z19, Z15, Z15
+	VMULPS           Z20, Z16, Z16
+	VADDPS           Z14, Z13, Z17
+	VFMADD213PS      Z17, Z14, Z13
+	VADDPS           Z16, Z15, Z14
+	VFMADD213PS      Z14, Z16, Z15
+	VSHUFF64X2       $0x44, Z15, Z13, Z14
+	VSHUFF64X2       $0xee, Z15, Z13, Z16
+	VADDPS           Z16, Z14, Z13
+	VFMADD213PS      Z13, Z16, Z14
+	VEXTRACTF64X4    $0x01, Z14, Y13
+	VCVTPS2PD        Y14, Z14
+	VCVTPS2PD        Y13, Z13
+	VADDPD           Z2, Z14, Z15
+	VFMADD213PD      Z15, Z14, Z2
+	VADDPD           Z2, Z13, Z14
+	VFMADD213PD      Z14, Z13, Z2
+	XORQ             $+64, DI
+	XORQ             $+64, R8
+	SUBQ             $0x40, SI
+	MOVQ             n+56(FP), BX
+	JLE              row112
+	SUBQ             SI, BX
+	TESTQ            $0x0000007f, BX
+	JNZ              group103
+	MOVQ             product+8(FP), BX
+	VEXTRACTF64X4    $0x01, Z2, Y13
+	VADDPD           Y2, Y13, Y14
+	VFMADD213PD      Y14, Y13, Y2
+	VEXTRACTF64X2    $0x01, Y2, X13
+	VADDPD           X2, X13, X14
+	VFMADD213PD      X14, X13, X2
+	VUNPCKHPD        X2, X2, X13
+	VADDPD           X2, X13, X14
+	VFMADD213PD      X14, X13, X2
+	VMOVSD           X2, (BX)
+	VXORPS           Y2, Y2, Y2
+	ADDQ             $0x08, product+8(FP)
+	JMP              group103
+
+row112:
+	MOVQ          product+8(FP), BX
+	VEXTRACTF64X4 $0x01, Z2, Y13
+	VADDPD        Y2, Y13, Y14
+	VFMADD213PD   Y14, Y13, Y2
+	VEXTRACTF64X2 $0x01, Y2, X13
+	VADDPD        X2, X13, X14
+	VFMADD213PD   X14, X13, X2
+	VUNPCKHPD     X2, X2, X13
+	VADDPD        X2, X13, X14
+	VFMADD213PD   X14, X13, X2
+	VMOVSD        X2, (BX)
+	VXORPS        Y2, Y2, Y2
+	ADDQ          $0x08, product+8(FP)
+	DECQ          rows+48(FP)
+	JZ            done113
+	MOVQ          n+56(FP), SI
+	JMP           group103
+
+done113:
+	JMP end114
+
+some106:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z5
+	VADDPS       Z0, Z5, Z5
+	KMOVW        R9, K1
+	VMOVUPS      Z5, Z6
+	VMOVUPS      (AX), K1, Z6
+	VMOVUPS      Z6, (SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z5, Z6
+	VMOVUPS      64(AX), K1, Z6
+	VMOVUPS      Z6, 64(SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z5, Z6
+	VMOVUPS      128(AX), K1, Z6
+	VMOVUPS      Z6, 128(SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z5, Z5
+	VMOVUPS      192(AX), K1, Z5
+	VMOVUPS      Z5, 192(SP)
+	LEAQ         (SP), BX
+	JMP          ready107
+
+some110:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z13
+	VADDPS       Z0, Z13, Z13
+	KMOVW        R9, K1
+	VMOVUPS      Z13, Z14
+	VMOVUPS      (AX), K1, Z14
+	VMOVUPS      Z14, (SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z13, Z14
+	VMOVUPS      64(AX), K1, Z14
+	VMOVUPS      Z14, 64(SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z13, Z14
+	VMOVUPS      128(AX), K1, Z14
+	VMOVUPS      Z14, 128(SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z13, Z13
+	VMOVUPS      192(AX), K1, Z13
+	VMOVUPS      Z13, 192(SP)
+	LEAQ         (SP), BX
+	JMP          ready111
+
+end114:
+last102:
+	VZEROUPPER
+	RET
+
+// func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
+TEXT ·bceSums32AVX512(SB), $448-120
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+64(FP), CX
+	MOVQ         neg+72(FP), DX
+	MOVQ         n+56(FP), BX
+	MOVQ         BX, 264(SP)
+	ADDQ         $0x3f, BX
+	ANDQ         $-64, BX
+	MOVQ         stride+40(FP), SI
+	SUBQ         BX, SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 272(SP)
+	MOVQ         words+80(FP), SI
+	SHLQ         $0x03, SI
+	SHRQ         $0x03, BX
+	SUBQ         BX, SI
+	MOVQ         SI, 280(SP)
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last115
+	CMPQ         264(SP), $0x00
+	JEQ          last115
+	MOVQ         rows+48(FP), BX
+	MOVQ         BX, 288(SP)
 	VXORPS       Y0, Y0, Y0
-	MOVQ         p+88(FP), BX
-	VBROADCASTSS 4(BX), Z15
-	VBROADCASTSS 8(BX), Z16
-	XORQ         SI, SI
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000040, DI
-	JL           rest103
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
+	VBROADCASTSS f32_42b17218<>+0(SB), Z2
+	MOVQ         $0x00000000, DI
+	MOVQ         $0x00000040, R8
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z4
+	VBROADCASTSS f32_bf317218<>+0(SB), Z5
+	VBROADCASTSS f32_3102e308<>+0(SB), Z6
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z7
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z8
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z9
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z10
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z11
+	VBROADCASTSS f32_3f800000<>+0(SB), Z12
+	MOVQ         n+56(FP), SI
+	CMPQ         264(SP), $0x00
+	JG           same117
+	LEAQ         (SP), BX
+	DECQ         288(SP)
+	JZ           nothing118
+	ADDQ         272(SP), AX
+	ADDQ         280(SP), CX
+	ADDQ         280(SP), DX
+	MOVQ         n+56(FP), R9
+	MOVQ         R9, 264(SP)
 
-group101:
-	PREFETCHT0    12288(AX)(SI*1)
-	PREFETCHT0    12352(AX)(SI*1)
-	PREFETCHT0    12416(AX)(SI*1)
-	PREFETCHT0    12480(AX)(SI*1)
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       (AX)(SI*1), Z17
-	VSUBPS        Z15, Z17, Z18
-	VSUBPS        Z17, Z18, Z20
-	VSUBPS        Z20, Z18, Z19
-	VSUBPS        Z19, Z17, Z19
-	VADDPS        Z15, Z20, Z20
-	VSUBPS        Z20, Z19, Z19
-	VSUBPS        Z16, Z19, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z18, K2, K1
-	VADDPS.Z      Z19, Z18, K1, Z17
-	VXORPS        Z3, Z19, K1, Z19
-	VORPS         Z3, Z18, Z18
-	VCMPPS        $0x15, Z2, Z18, K2, K2
-	KMOVW         2(CX)(BX*1), K1
-	KMOVW         2(DX)(BX*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS       64(AX)(SI*1), Z20
-	VSUBPS        Z15, Z20, Z21
-	VSUBPS        Z20, Z21, Z23
-	VSUBPS        Z23, Z21, Z22
-	VSUBPS        Z22, Z20, Z22
-	VADDPS        Z15, Z23, Z23
-	VSUBPS        Z23, Z22, Z22
-	VSUBPS        Z16, Z22, Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z21, K3, K1
-	VADDPS.Z      Z22, Z21, K1, Z20
-	VXORPS        Z3, Z22, K1, Z22
-	VORPS         Z3, Z21, Z21
-	VCMPPS        $0x15, Z2, Z21, K3, K3
-	VMOVUPS       Z18, Z25
-	VFMADD213PS   Z1, Z6, Z25
-	VMOVUPS       Z21, Z26
-	VFMADD213PS   Z1, Z6, Z26
-	VSUBPS        Z1, Z25, Z23
-	VSUBPS        Z1, Z26, Z24
-	VFMADD231PS   Z7, Z23, Z18
-	VFMADD231PS   Z7, Z24, Z21
-	VFMADD231PS   Z8, Z23, Z18
-	VFMADD231PS   Z8, Z24, Z21
-	VADDPS        Z19, Z18, Z18
-	VADDPS        Z22, Z21, Z21
-	VMOVUPS       Z9, Z23
-	VMOVUPS       Z9, Z24
-	VFMADD213PS   Z10, Z18, Z23
-	VFMADD213PS   Z10, Z21, Z24
-	VFMADD213PS   Z11, Z18, Z23
-	VFMADD213PS   Z11, Z21, Z24
-	VFMADD213PS   Z12, Z18, Z23
-	VFMADD213PS   Z12, Z21, Z24
-	VFMADD213PS   Z13, Z18, Z23
-	VFMADD213PS   Z13, Z21, Z24
-	VFMADD213PS   Z14, Z18, Z23
-	VFMADD213PS   Z14, Z21, Z24
-	VFMADD213PS   Z14, Z18, Z23
-	VFMADD213PS   Z14, Z21, Z24
-	VPSLLD        $0x17, Z25, Z25
-	VPSLLD        $0x17, Z26, Z26
-	VMULPS.Z      Z25, Z23, K2, Z23
-	VMULPS.Z      Z26, Z24, K3, Z24
-	VADDPS        Z24, Z23, Z18
-	VMULPS        Z24, Z23, Z23
-	VADDPS        Z18, Z23, Z23
-	VADDPS        Z20, Z17, Z17
-	KMOVW         4(CX)(BX*1), K1
-	KMOVW         4(DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       128(AX)(SI*1), Z18
-	VSUBPS        Z15, Z18, Z19
-	VSUBPS        Z18, Z19, Z21
-	VSUBPS        Z21, Z19, Z20
-	VSUBPS        Z20, Z18, Z20
-	VADDPS        Z15, Z21, Z21
-	VSUBPS        Z21, Z20, Z20
-	VSUBPS        Z16, Z20, Z20
-	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
-	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z19, K2, K1
-	VADDPS.Z      Z20, Z19, K1, Z18
-	VXORPS        Z3, Z20, K1, Z20
-	VORPS         Z3, Z19, Z19
-	VCMPPS        $0x15, Z2, Z19, K2, K2
-	KMOVW         6(CX)(BX*1), K1
-	KMOVW         6(DX)(BX*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS       192(AX)(SI*1), Z21
-	VSUBPS        Z15, Z21, Z22
-	VSUBPS        Z21, Z22, Z25
-	VSUBPS        Z25, Z22, Z24
-	VSUBPS        Z24, Z21, Z24
-	VADDPS        Z15, Z25, Z25
-	VSUBPS        Z25, Z24, Z24
-	VSUBPS        Z16, Z24, Z24
-	VXORPS.BCST   f32_80000000<>+0(SB), Z24, K1, Z24
-	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z22, K3, K1
-	VADDPS.Z      Z24, Z22, K1, Z21
-	VXORPS        Z3, Z24, K1, Z24
-	VORPS         Z3, Z22, Z22
-	VCMPPS        $0x15, Z2, Z22, K3, K3
-	VMOVUPS       Z19, Z27
-	VFMADD213PS   Z1, Z6, Z27
-	VMOVUPS       Z22, Z28
-	VFMADD213PS   Z1, Z6, Z28
-	VSUBPS        Z1, Z27, Z25
-	VSUBPS        Z1, Z28, Z26
-	VFMADD231PS   Z7, Z25, Z19
-	VFMADD231PS   Z7, Z26, Z22
-	VFMADD231PS   Z8, Z25, Z19
-	VFMADD231PS   Z8, Z26, Z22
-	VADDPS        Z20, Z19, Z19
-	VADDPS        Z24, Z22, Z22
-	VMOVUPS       Z9, Z25
-	VMOVUPS       Z9, Z26
-	VFMADD213PS   Z10, Z19, Z25
-	VFMADD213PS   Z10, Z22, Z26
-	VFMADD213PS   Z11, Z19, Z25
-	VFMADD213PS   Z11, Z22, Z26
-	VFMADD213PS   Z12, Z19, Z25
-	VFMADD213PS   Z12, Z22, Z26
-	VFMADD213PS   Z13, Z19, Z25
-	VFMADD213PS   Z13, Z22, Z26
-	VFMADD213PS   Z14, Z19, Z25
-	VFMADD213PS   Z14, Z22, Z26
-	VFMADD213PS   Z14, Z19, Z25
-	VFMADD213PS   Z14, Z22, Z26
-	VPSLLD        $0x17, Z27, Z27
-	VPSLLD        $0x17, Z28, Z28
-	VMULPS.Z      Z27, Z25, K2, Z25
-	VMULPS.Z      Z28, Z26, K3, Z26
-	VADDPS        Z26, Z25, Z19
-	VMULPS        Z26, Z25, Z25
-	VADDPS        Z19, Z25, Z25
-	VADDPS        Z25, Z23, Z19
-	VMULPS        Z25, Z23, Z23
-	VADDPS        Z19, Z23, Z23
-	VADDPS        Z21, Z18, Z18
-	VADDPS        Z18, Z17, Z17
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y17
-	VCVTPS2PD     Y17, Z17
-	VADDPD        Z17, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z23, Y5
-	VADDPS        Y5, Y23, Y17
-	VMULPS        Y5, Y23, Y23
-	VADDPS        Y17, Y23, Y23
-	VCVTPS2PD     Y23, Z17
-	VADDPD        Z0, Z17, Z18
-	VFMADD213PD   Z18, Z17, Z0
+same117:
+	MOVQ  AX, BX
+	MOVQ  (CX), R9
+	MOVQ  R9, 320(SP)(R8*1)
+	ORQ   (DX), R9
+	CMPQ  R9, $-1
+	SETEQ R10
+	MOVB  R10, 328(SP)(R8*1)
+	JNE   some119
 
-added102:
-	ADDQ          $+256, SI
-	TESTQ         $0x000007ff, SI
-	JNZ           more107
-	MOVQ          product+8(FP), BX
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y17
-	VFMADD213PD   Y17, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X17
-	VFMADD213PD   X17, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X17
-	VFMADD213PD   X17, X5, X0
-	VMOVSD        X0, (BX)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
+ready120:
+	ADDQ $+256, AX
+	ADDQ $0x08, CX
+	ADDQ $0x08, DX
+	SUBQ $0x40, 264(SP)
 
-more107:
-	SUBQ $0x00000040, DI
-	JGE  group101
+nothing118:
+	KMOVW       320(SP)(R8*1), K1
+	PREFETCHT0  12288(BX)
+	VMOVUPS     (BX), Z13
+	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
+	VMAXPS      Z13, Z1, Z13
+	VMINPS      Z13, Z2, Z13
+	KMOVW       322(SP)(R8*1), K1
+	PREFETCHT0  12352(BX)
+	VMOVUPS     64(BX), Z14
+	VXORPS.BCST f32_80000000<>+0(SB), Z14, K1, Z14
+	VMAXPS      Z14, Z1, Z14
+	VMINPS      Z14, Z2, Z14
+	KMOVW       324(SP)(R8*1), K1
+	PREFETCHT0  12416(BX)
+	VMOVUPS     128(BX), Z15
+	VXORPS.BCST f32_80000000<>+0(SB), Z15, K1, Z15
+	VMAXPS      Z15, Z1, Z15
+	VMINPS      Z15, Z2, Z15
+	KMOVW       326(SP)(R8*1), K1
+	PREFETCHT0  12480(BX)
+	VMOVUPS     192(BX), Z16
+	VXORPS.BCST f32_80000000<>+0(SB), Z16, K1, Z16
+	VMAXPS      Z16, Z1, Z16
+	VMINPS      Z16, Z2, Z16
+	XORQ        $+64, DI
+	XORQ        $+64, R8
 
-rest103:
-	ADDQ      $0x00000040, DI
-	JLE       done106
-	CMPQ      DI, $0x20
-	JBE       short104
-	SUBQ      $0x20, DI
-	MOVQ      $-1, BX
-	BZHIQ     DI, BX, BX
-	KMOVW     BX, K1
-	SHRQ      $0x10, BX
-	KMOVW     BX, K2
-	VMOVUPS   (AX)(SI*1), Z17
-	VMOVUPS   Z17, (SP)
-	VMOVUPS   64(AX)(SI*1), Z17
-	VMOVUPS   Z17, 64(SP)
-	VMOVUPS.Z 128(AX)(SI*1), K1, Z17
-	VMOVUPS   Z17, 128(SP)
-	VMOVUPS.Z 192(AX)(SI*1), K2, Z17
-	VMOVUPS   Z17, 192(SP)
-	LEAQ      (SP), AX
-	SUBQ      SI, AX
-	XORQ      DI, DI
-	JMP       group101
+group116:
+	CMPQ 264(SP), $0x00
+	JG   same121
+	LEAQ (SP), BX
+	DECQ 288(SP)
+	JZ   nothing122
+	ADDQ 272(SP), AX
+	ADDQ 280(SP), CX
+	ADDQ 280(SP), DX
+	MOVQ n+56(FP), R9
+	MOVQ R9, 264(SP)
 
-short104:
-	CMPQ          DI, $0x10
-	JBE           one105
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (AX)(SI*1), K2, Z17
-	VSUBPS        Z15, Z17, Z18
-	VSUBPS        Z17, Z18, Z20
-	VSUBPS        Z20, Z18, Z19
-	VSUBPS        Z19, Z17, Z19
-	VADDPS        Z15, Z20, Z20
-	VSUBPS        Z20, Z19, Z19
-	VSUBPS        Z16, Z19, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z18, K2, K1
-	VADDPS.Z      Z19, Z18, K1, Z17
-	VXORPS        Z3, Z19, K1, Z19
-	VORPS         Z3, Z18, Z18
-	VCMPPS        $0x15, Z2, Z18, K2, K2
-	KMOVW         2(CX)(BX*1), K1
-	KMOVW         2(DX)(BX*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS.Z     64(AX)(SI*1), K3, Z20
-	VSUBPS        Z15, Z20, Z21
-	VSUBPS        Z20, Z21, Z23
-	VSUBPS        Z23, Z21, Z22
-	VSUBPS        Z22, Z20, Z22
-	VADDPS        Z15, Z23, Z23
-	VSUBPS        Z23, Z22, Z22
-	VSUBPS        Z16, Z22, Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z21, K3, K1
-	VADDPS.Z      Z22, Z21, K1, Z20
-	VXORPS        Z3, Z22, K1, Z22
-	VORPS         Z3, Z21, Z21
-	VCMPPS        $0x15, Z2, Z21, K3, K3
-	VMOVUPS       Z18, Z25
-	VFMADD213PS   Z1, Z6, Z25
-	VMOVUPS       Z21, Z26
-	VFMADD213PS   Z1, Z6, Z26
-	VSUBPS        Z1, Z25, Z23
-	VSUBPS        Z1, Z26, Z24
-	VFMADD231PS   Z7, Z23, Z18
-	VFMADD231PS   Z7, Z24, Z21
-	VFMADD231PS   Z8, Z23, Z18
-	VFMADD231PS   Z8, Z24, Z21
-	VADDPS        Z19, Z18, Z18
-	VADDPS        Z22, Z21, Z21
-	VMOVUPS       Z9, Z23
-	VMOVUPS       Z9, Z24
-	VFMADD213PS   Z10, Z18, Z23
-	VFMADD213PS   Z10, Z21, Z24
-	VFMADD213PS   Z11, Z18, Z23
-	VFMADD213PS   Z11, Z21, Z24
-	VFMADD213PS   Z12, Z18, Z23
-	VFMADD213PS   Z12, Z21, Z24
-	VFMADD213PS   Z13, Z18, Z23
-	VFMADD213PS   Z13, Z21, Z24
-	VFMADD213PS   Z14, Z18, Z23
-	VFMADD213PS   Z14, Z21, Z24
-	VFMADD213PS   Z14, Z18, Z23
-	VFMADD213PS   Z14, Z21, Z24
-	VPSLLD        $0x17, Z25, Z25
-	VPSLLD        $0x17, Z26, Z26
-	VMULPS.Z      Z25, Z23, K2, Z23
-	VMULPS.Z      Z26, Z24, K3, Z24
-	VADDPS        Z24, Z23, Z18
-	VMULPS        Z24, Z23, Z23
-	VADDPS        Z18, Z23, Z23
-	VADDPS        Z20, Z17, Z17
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y17
-	VCVTPS2PD     Y17, Z17
-	VADDPD        Z17, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z23, Y5
-	VADDPS        Y5, Y23, Y17
-	VMULPS        Y5, Y23, Y23
-	VADDPS        Y17, Y23, Y23
-	VCVTPS2PD     Y23, Z17
-	VADDPD        Z0, Z17, Z18
-	VFMADD213PD   Z18, Z17, Z0
-	XORQ          DI, DI
-	JMP           added102
+same121:
+	MOVQ  AX, BX
+	MOVQ  (CX), R9
+	MOVQ  R9, 320(SP)(R8*1)
+	ORQ   (DX), R9
+	CMPQ  R9, $-1
+	SETEQ R10
+	MOVB  R10, 328(SP)(R8*1)
+	JNE   some123
 
-one105:
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (AX)(SI*1), K2, Z17
-	VSUBPS        Z15, Z17, Z18
-	VSUBPS        Z17, Z18, Z20
-	VSUBPS        Z20, Z18, Z19
-	VSUBPS        Z19, Z17, Z19
-	VADDPS        Z15, Z20, Z20
-	VSUBPS        Z20, Z19, Z19
-	VSUBPS        Z16, Z19, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        Y5, Y5, Y5
-	VCMPPS        $0x15, Z5, Z18, K2, K1
-	VADDPS.Z      Z19, Z18, K1, Z17
-	VXORPS        Z3, Z19, K1, Z19
-	VORPS         Z3, Z18, Z18
-	VCMPPS        $0x15, Z2, Z18, K2, K2
-	VMOVUPS       Z18, Z21
-	VFMADD213PS   Z1, Z6, Z21
-	VSUBPS        Z1, Z21, Z20
-	VFMADD231PS   Z7, Z20, Z18
-	VFMADD231PS   Z8, Z20, Z18
-	VADDPS        Z19, Z18, Z18
-	VMOVUPS       Z9, Z20
-	VFMADD213PS   Z10, Z18, Z20
-	VFMADD213PS   Z11, Z18, Z20
-	VFMADD213PS   Z12, Z18, Z20
-	VFMADD213PS   Z13, Z18, Z20
-	VFMADD213PS   Z14, Z18, Z20
-	VFMADD213PS   Z14, Z18, Z20
-	VPSLLD        $0x17, Z21, Z21
-	VMULPS.Z      Z21, Z20, K2, Z20
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y17
-	VCVTPS2PD     Y17, Z17
-	VADDPD        Z17, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z20, Y5
-	VADDPS        Y5, Y20, Y17
-	VMULPS        Y5, Y20, Y20
-	VADDPS        Y17, Y20, Y20
-	VCVTPS2PD     Y20, Z17
-	VADDPD        Z0, Z17, Z18
-	VFMADD213PD   Z18, Z17, Z0
-	XORQ          DI, DI
-	JMP           added102
+ready124:
+	ADDQ $+256, AX
+	ADDQ $0x08, CX
+	ADDQ $0x08, DX
+	SUBQ $0x40, 264(SP)
 
-done106:
-	TESTQ         $0x000007ff, SI
-	JZ            complete108
-	MOVQ          product+8(FP), AX
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y15
-	VFMADD213PD   Y15, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VMOVSD        X0, (AX)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
-
-complete108:
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDPD        X0, X4, X4
-	VMOVSD        X4, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x02, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          words+80(FP), BX
-	SHLQ          $0x03, BX
-	ADDQ          BX, CX
-	ADDQ          BX, DX
-	ADDQ          $0x0c, p+88(FP)
-	DECQ          rows+48(FP)
-	JNZ           row99
-
-last100:
-	VZEROUPPER
-	RET
-
-// func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·bceSums32AVX512(SB), NOSPLIT, $256-112
-	MOVQ         x+32(FP), AX
-	MOVQ         pos+64(FP), CX
-	MOVQ         neg+72(FP), DX
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
-	VBROADCASTSS f32_80000000<>+0(SB), Z3
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
-	VBROADCASTSS f32_bf317218<>+0(SB), Z7
-	VBROADCASTSS f32_3102e308<>+0(SB), Z8
-	VBROADCASTSS f32_3ab52766<>+0(SB), Z9
-	VBROADCASTSS f32_3c091cce<>+0(SB), Z10
-	VBROADCASTSS f32_3d2aac58<>+0(SB), Z11
-	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z12
-	VBROADCASTSS f32_3efffffe<>+0(SB), Z13
-	VBROADCASTSS f32_3f800000<>+0(SB), Z14
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last110
-
-row109:
-	VXORPS Y4, Y4, Y4
-	VXORPS Y0, Y0, Y0
-	XORQ   SI, SI
-	MOVQ   n+56(FP), DI
-	SUBQ   $0x00000040, DI
-	JL     rest113
-
-group111:
-	PREFETCHT0    12288(AX)(SI*1)
-	PREFETCHT0    12352(AX)(SI*1)
-	PREFETCHT0    12416(AX)(SI*1)
-	PREFETCHT0    12480(AX)(SI*1)
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       (AX)(SI*1), Z16
+nothing122:
+	VMOVUPS       Z13, Z21
+	VFMADD213PS   Z3, Z4, Z21
+	VMOVUPS       Z14, Z22
+	VFMADD213PS   Z3, Z4, Z22
+	VMOVUPS       Z15, Z23
+	VFMADD213PS   Z3, Z4, Z23
+	VMOVUPS       Z16, Z24
+	VFMADD213PS   Z3, Z4, Z24
+	VSUBPS        Z3, Z21, Z17
+	VSUBPS        Z3, Z22, Z18
+	VSUBPS        Z3, Z23, Z19
+	VSUBPS        Z3, Z24, Z20
+	VMOVUPS       Z13, Z25
+	VFMADD231PS   Z5, Z17, Z25
+	VMOVUPS       Z14, Z26
+	VFMADD231PS   Z5, Z18, Z26
+	VMOVUPS       Z15, Z27
+	VFMADD231PS   Z5, Z19, Z27
+	VMOVUPS       Z16, Z28
+	VFMADD231PS   Z5, Z20, Z28
+	VFMADD231PS   Z6, Z17, Z25
+	VFMADD231PS   Z6, Z18, Z26
+	VFMADD231PS   Z6, Z19, Z27
+	VFMADD231PS   Z6, Z20, Z28
+	VMOVUPS       Z7, Z17
+	VMOVUPS       Z7, Z18
+	VMOVUPS       Z7, Z19
+	VMOVUPS       Z7, Z20
+	VFMADD213PS   Z8, Z25, Z17
+	VFMADD213PS   Z8, Z26, Z18
+	VFMADD213PS   Z8, Z27, Z19
+	VFMADD213PS   Z8, Z28, Z20
+	KMOVW         320(SP)(R8*1), K1
+	PREFETCHT0    12288(BX)
+	VMOVUPS       (BX), Z13
+	VXORPS.BCST   f32_80000000<>+0(SB), Z13, K1, Z13
+	VMAXPS        Z13, Z1, Z13
+	VMINPS        Z13, Z2, Z13
+	VFMADD213PS   Z9, Z25, Z17
+	VFMADD213PS   Z9, Z26, Z18
+	VFMADD213PS   Z9, Z27, Z19
+	VFMADD213PS   Z9, Z28, Z20
+	KMOVW         322(SP)(R8*1), K1
+	PREFETCHT0    12352(BX)
+	VMOVUPS       64(BX), Z14
+	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K1, Z14
+	VMAXPS        Z14, Z1, Z14
+	VMINPS        Z14, Z2, Z14
+	VFMADD213PS   Z10, Z25, Z17
+	VFMADD213PS   Z10, Z26, Z18
+	VFMADD213PS   Z10, Z27, Z19
+	VFMADD213PS   Z10, Z28, Z20
+	KMOVW         324(SP)(R8*1), K1
+	PREFETCHT0    12416(BX)
+	VMOVUPS       128(BX), Z15
+	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K1, Z15
+	VMAXPS        Z15, Z1, Z15
+	VMINPS        Z15, Z2, Z15
+	VFMADD213PS   Z11, Z25, Z17
+	VFMADD213PS   Z11, Z26, Z18
+	VFMADD213PS   Z11, Z27, Z19
+	VFMADD213PS   Z11, Z28, Z20
+	KMOVW         326(SP)(R8*1), K1
+	PREFETCHT0    12480(BX)
+	VMOVUPS       192(BX), Z16
 	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z16, Z5, K2, Z15
-	VORPS         Z3, Z16, Z16
-	VCMPPS        $0x15, Z2, Z16, K2, K2
-	KMOVW         2(CX)(BX*1), K1
-	KMOVW         2(DX)(BX*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS       64(AX)(SI*1), Z18
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z18, Z5, K3, Z17
-	VORPS         Z3, Z18, Z18
-	VCMPPS        $0x15, Z2, Z18, K3, K3
-	KMOVW         4(CX)(BX*1), K1
-	KMOVW         4(DX)(BX*1), K4
-	KORW          K1, K4, K4
-	VMOVUPS       128(AX)(SI*1), Z20
-	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z20, Z5, K4, Z19
-	VORPS         Z3, Z20, Z20
-	VCMPPS        $0x15, Z2, Z20, K4, K4
-	KMOVW         6(CX)(BX*1), K1
-	KMOVW         6(DX)(BX*1), K5
-	KORW          K1, K5, K5
-	VMOVUPS       192(AX)(SI*1), Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z22, Z5, K5, Z21
-	VORPS         Z3, Z22, Z22
-	VCMPPS        $0x15, Z2, Z22, K5, K5
-	VMOVUPS       Z16, Z27
-	VFMADD213PS   Z1, Z6, Z27
-	VMOVUPS       Z18, Z28
-	VFMADD213PS   Z1, Z6, Z28
-	VMOVUPS       Z20, Z29
-	VFMADD213PS   Z1, Z6, Z29
-	VMOVUPS       Z22, Z30
-	VFMADD213PS   Z1, Z6, Z30
-	VSUBPS        Z1, Z27, Z23
-	VSUBPS        Z1, Z28, Z24
-	VSUBPS        Z1, Z29, Z25
-	VSUBPS        Z1, Z30, Z26
-	VFMADD231PS   Z7, Z23, Z16
-	VFMADD231PS   Z7, Z24, Z18
-	VFMADD231PS   Z7, Z25, Z20
-	VFMADD231PS   Z7, Z26, Z22
-	VFMADD231PS   Z8, Z23, Z16
-	VFMADD231PS   Z8, Z24, Z18
-	VFMADD231PS   Z8, Z25, Z20
-	VFMADD231PS   Z8, Z26, Z22
-	VMOVUPS       Z9, Z23
-	VMOVUPS       Z9, Z24
-	VMOVUPS       Z9, Z25
-	VMOVUPS       Z9, Z26
-	VFMADD213PS   Z10, Z16, Z23
-	VFMADD213PS   Z10, Z18, Z24
-	VFMADD213PS   Z10, Z20, Z25
-	VFMADD213PS   Z10, Z22, Z26
-	VFMADD213PS   Z11, Z16, Z23
-	VFMADD213PS   Z11, Z18, Z24
-	VFMADD213PS   Z11, Z20, Z25
-	VFMADD213PS   Z11, Z22, Z26
-	VFMADD213PS   Z12, Z16, Z23
-	VFMADD213PS   Z12, Z18, Z24
-	VFMADD213PS   Z12, Z20, Z25
-	VFMADD213PS   Z12, Z22, Z26
-	VFMADD213PS   Z13, Z16, Z23
-	VFMADD213PS   Z13, Z18, Z24
-	VFMADD213PS   Z13, Z20, Z25
-	VFMADD213PS   Z13, Z22, Z26
-	VFMADD213PS   Z14, Z16, Z23
-	VFMADD213PS   Z14, Z18, Z24
-	VFMADD213PS   Z14, Z20, Z25
-	VFMADD213PS   Z14, Z22, Z26
-	VFMADD213PS   Z14, Z16, Z23
-	VFMADD213PS   Z14, Z18, Z24
-	VFMADD213PS   Z14, Z20, Z25
-	VFMADD213PS   Z14, Z22, Z26
-	VPSLLD        $0x17, Z27, Z27
-	VPSLLD        $0x17, Z28, Z28
-	VPSLLD        $0x17, Z29, Z29
-	VPSLLD        $0x17, Z30, Z30
-	VMULPS.Z      Z27, Z23, K2, Z23
-	VMULPS.Z      Z28, Z24, K3, Z24
-	VMULPS.Z      Z29, Z25, K4, Z25
-	VMULPS.Z      Z30, Z26, K5, Z26
-	VADDPS        Z24, Z23, Z16
-	VMULPS        Z24, Z23, Z23
-	VADDPS        Z16, Z23, Z23
-	VADDPS        Z17, Z15, Z15
-	VADDPS        Z26, Z25, Z16
-	VMULPS        Z26, Z25, Z25
-	VADDPS        Z16, Z25, Z25
-	VADDPS        Z25, Z23, Z16
-	VMULPS        Z25, Z23, Z23
-	VADDPS        Z16, Z23, Z23
-	VADDPS        Z21, Z19, Z19
-	VADDPS        Z19, Z15, Z15
-	VEXTRACTF64X4 $0x01, Z15, Y5
-	VADDPS        Y5, Y15, Y15
-	VCVTPS2PD     Y15, Z15
-	VADDPD        Z15, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z23, Y5
-	VADDPS        Y5, Y23, Y15
-	VMULPS        Y5, Y23, Y23
-	VADDPS        Y15, Y23, Y23
-	VCVTPS2PD     Y23, Z15
-	VADDPD        Z0, Z15, Z16
-	VFMADD213PD   Z16, Z15, Z0
-
-added112:
-	ADDQ          $+256, SI
-	TESTQ         $0x000007ff, SI
-	JNZ           more117
-	MOVQ          product+8(FP), BX
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y15
-	VFMADD213PD   Y15, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VMOVSD        X0, (BX)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
-
-more117:
-	SUBQ $0x00000040, DI
-	JGE  group111
-
-rest113:
-	ADDQ      $0x00000040, DI
-	JLE       done116
-	CMPQ      DI, $0x20
-	JBE       short114
-	SUBQ      $0x20, DI
-	MOVQ      $-1, BX
-	BZHIQ     DI, BX, BX
-	KMOVW     BX, K1
-	SHRQ      $0x10, BX
-	KMOVW     BX, K2
-	VMOVUPS   (AX)(SI*1), Z15
-	VMOVUPS   Z15, (SP)
-	VMOVUPS   64(AX)(SI*1), Z15
-	VMOVUPS   Z15, 64(SP)
-	VMOVUPS.Z 128(AX)(SI*1), K1, Z15
-	VMOVUPS   Z15, 128(SP)
-	VMOVUPS.Z 192(AX)(SI*1), K2, Z15
-	VMOVUPS   Z15, 192(SP)
-	LEAQ      (SP), AX
-	SUBQ      SI, AX
-	XORQ      DI, DI
-	JMP       group111
-
-short114:
-	CMPQ          DI, $0x10
-	JBE           one115
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (AX)(SI*1), K2, Z16
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z16, Z5, K2, Z15
-	VORPS         Z3, Z16, Z16
-	VCMPPS        $0x15, Z2, Z16, K2, K2
-	KMOVW         2(CX)(BX*1), K1
-	KMOVW         2(DX)(BX*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS.Z     64(AX)(SI*1), K3, Z18
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z18, Z5, K3, Z17
-	VORPS         Z3, Z18, Z18
-	VCMPPS        $0x15, Z2, Z18, K3, K3
-	VMOVUPS       Z16, Z21
-	VFMADD213PS   Z1, Z6, Z21
-	VMOVUPS       Z18, Z22
-	VFMADD213PS   Z1, Z6, Z22
-	VSUBPS        Z1, Z21, Z19
-	VSUBPS        Z1, Z22, Z20
-	VFMADD231PS   Z7, Z19, Z16
-	VFMADD231PS   Z7, Z20, Z18
-	VFMADD231PS   Z8, Z19, Z16
-	VFMADD231PS   Z8, Z20, Z18
-	VMOVUPS       Z9, Z19
-	VMOVUPS       Z9, Z20
-	VFMADD213PS   Z10, Z16, Z19
-	VFMADD213PS   Z10, Z18, Z20
-	VFMADD213PS   Z11, Z16, Z19
-	VFMADD213PS   Z11, Z18, Z20
-	VFMADD213PS   Z12, Z16, Z19
-	VFMADD213PS   Z12, Z18, Z20
-	VFMADD213PS   Z13, Z16, Z19
-	VFMADD213PS   Z13, Z18, Z20
-	VFMADD213PS   Z14, Z16, Z19
-	VFMADD213PS   Z14, Z18, Z20
-	VFMADD213PS   Z14, Z16, Z19
-	VFMADD213PS   Z14, Z18, Z20
+	VMAXPS        Z16, Z1, Z16
+	VMINPS        Z16, Z2, Z16
+	VFMADD213PS   Z12, Z25, Z17
+	VFMADD213PS   Z12, Z26, Z18
+	VFMADD213PS   Z12, Z27, Z19
+	VFMADD213PS   Z12, Z28, Z20
+	VFMADD213PS   Z12, Z25, Z17
+	VFMADD213PS   Z12, Z26, Z18
+	VFMADD213PS   Z12, Z27, Z19
+	VFMADD213PS   Z12, Z28, Z20
 	VPSLLD        $0x17, Z21, Z21
 	VPSLLD        $0x17, Z22, Z22
-	VMULPS.Z      Z21, Z19, K2, Z19
-	VMULPS.Z      Z22, Z20, K3, Z20
-	VADDPS        Z20, Z19, Z16
-	VMULPS        Z20, Z19, Z19
-	VADDPS        Z16, Z19, Z19
-	VADDPS        Z17, Z15, Z15
-	VEXTRACTF64X4 $0x01, Z15, Y5
-	VADDPS        Y5, Y15, Y15
-	VCVTPS2PD     Y15, Z15
-	VADDPD        Z15, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z19, Y5
-	VADDPS        Y5, Y19, Y15
-	VMULPS        Y5, Y19, Y19
-	VADDPS        Y15, Y19, Y19
-	VCVTPS2PD     Y19, Z15
-	VADDPD        Z0, Z15, Z16
-	VFMADD213PD   Z16, Z15, Z0
-	XORQ          DI, DI
-	JMP           added112
-
-one115:
-	MOVQ          SI, BX
-	SHRQ          $0x05, BX
-	KMOVW         (CX)(BX*1), K1
-	KMOVW         (DX)(BX*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (AX)(SI*1), K2, Z16
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
-	VXORPS        Y5, Y5, Y5
-	VMAXPS.Z      Z16, Z5, K2, Z15
-	VORPS         Z3, Z16, Z16
-	VCMPPS        $0x15, Z2, Z16, K2, K2
-	VMOVUPS       Z16, Z18
-	VFMADD213PS   Z1, Z6, Z18
-	VSUBPS        Z1, Z18, Z17
-	VFMADD231PS   Z7, Z17, Z16
-	VFMADD231PS   Z8, Z17, Z16
-	VMOVUPS       Z9, Z17
-	VFMADD213PS   Z10, Z16, Z17
-	VFMADD213PS   Z11, Z16, Z17
-	VFMADD213PS   Z12, Z16, Z17
-	VFMADD213PS   Z13, Z16, Z17
-	VFMADD213PS   Z14, Z16, Z17
-	VFMADD213PS   Z14, Z16, Z17
-	VPSLLD        $0x17, Z18, Z18
-	VMULPS.Z      Z18, Z17, K2, Z17
-	VEXTRACTF64X4 $0x01, Z15, Y5
-	VADDPS        Y5, Y15, Y15
-	VCVTPS2PD     Y15, Z15
-	VADDPD        Z15, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z17, Y5
-	VADDPS        Y5, Y17, Y15
-	VMULPS        Y5, Y17, Y17
-	VADDPS        Y15, Y17, Y17
-	VCVTPS2PD     Y17, Z15
-	VADDPD        Z0, Z15, Z16
-	VFMADD213PD   Z16, Z15, Z0
-	XORQ          DI, DI
-	JMP           added112
-
-done116:
-	TESTQ         $0x000007ff, SI
-	JZ            complete118
-	MOVQ          product+8(FP), AX
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y15
-	VFMADD213PD   Y15, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X15
-	VFMADD213PD   X15, X5, X0
-	VMOVSD        X0, (AX)
+	VPSLLD        $0x17, Z23, Z23
+	VPSLLD        $0x17, Z24, Z24
+	VMULPS        Z21, Z17, Z17
+	VMULPS        Z22, Z18, Z18
+	VMULPS        Z23, Z19, Z19
+	VMULPS        Z24, Z20, Z20
+	VADDPS        Z18, Z17, Z21
+	VFMADD213PS   Z21, Z18, Z17
+	VADDPS        Z20, Z19, Z18
+	VFMADD213PS   Z18, Z20, Z19
+	VSHUFF64X2    $0x44, Z19, Z17, Z18
+	VSHUFF64X2    $0xee, Z19, Z17, Z20
+	VADDPS        Z20, Z18, Z17
+	VFMADD213PS   Z17, Z20, Z18
+	VEXTRACTF64X4 $0x01, Z18, Y17
+	VCVTPS2PD     Y18, Z18
+	VCVTPS2PD     Y17, Z17
+	VADDPD        Z0, Z18, Z19
+	VFMADD213PD   Z19, Z18, Z0
+	VADDPD        Z0, Z17, Z18
+	VFMADD213PD   Z18, Z17, Z0
+	XORQ          $+64, DI
+	XORQ          $+64, R8
+	SUBQ          $0x40, SI
+	MOVQ          n+56(FP), BX
+	JLE           row125
+	SUBQ          SI, BX
+	TESTQ         $0x0000007f, BX
+	JNZ           group116
+	MOVQ          product+8(FP), BX
+	VEXTRACTF64X4 $0x01, Z0, Y17
+	VADDPD        Y0, Y17, Y18
+	VFMADD213PD   Y18, Y17, Y0
+	VEXTRACTF64X2 $0x01, Y0, X17
+	VADDPD        X0, X17, X18
+	VFMADD213PD   X18, X17, X0
+	VUNPCKHPD     X0, X0, X17
+	VADDPD        X0, X17, X18
+	VFMADD213PD   X18, X17, X0
+	VMOVSD        X0, (BX)
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
+	JMP           group116
 
-complete118:
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDPD        X0, X4, X4
-	VMOVSD        X4, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x02, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          words+80(FP), BX
-	SHLQ          $0x03, BX
-	ADDQ          BX, CX
-	ADDQ          BX, DX
+row125:
+	MOVQ          product+8(FP), BX
+	VEXTRACTF64X4 $0x01, Z0, Y17
+	VADDPD        Y0, Y17, Y18
+	VFMADD213PD   Y18, Y17, Y0
+	VEXTRACTF64X2 $0x01, Y0, X17
+	VADDPD        X0, X17, X18
+	VFMADD213PD   X18, X17, X0
+	VUNPCKHPD     X0, X0, X17
+	VADDPD        X0, X17, X18
+	VFMADD213PD   X18, X17, X0
+	VMOVSD        X0, (BX)
+	VXORPS        Y0, Y0, Y0
+	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JNZ           row109
+	JZ            done126
+	MOVQ          n+56(FP), SI
+	JMP           group116
 
-last110:
+done126:
+	JMP end127
+
+some119:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z13
+	KMOVW        R9, K1
+	VMOVUPS      Z13, Z14
+	VMOVUPS      (AX), K1, Z14
+	VMOVUPS      Z14, (SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z13, Z14
+	VMOVUPS      64(AX), K1, Z14
+	VMOVUPS      Z14, 64(SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z13, Z14
+	VMOVUPS      128(AX), K1, Z14
+	VMOVUPS      Z14, 128(SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z13, Z13
+	VMOVUPS      192(AX), K1, Z13
+	VMOVUPS      Z13, 192(SP)
+	LEAQ         (SP), BX
+	JMP          ready120
+
+some123:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z17
+	KMOVW        R9, K1
+	VMOVUPS      Z17, Z18
+	VMOVUPS      (AX), K1, Z18
+	VMOVUPS      Z18, (SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z17, Z18
+	VMOVUPS      64(AX), K1, Z18
+	VMOVUPS      Z18, 64(SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z17, Z18
+	VMOVUPS      128(AX), K1, Z18
+	VMOVUPS      Z18, 128(SP)
+	SHRQ         $0x10, R9
+	KMOVW        R9, K1
+	VMOVUPS      Z17, Z17
+	VMOVUPS      192(AX), K1, Z17
+	VMOVUPS      Z17, 192(SP)
+	LEAQ         (SP), BX
+	JMP          ready124
+
+end127:
+last115:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-136
+TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-144
 	MOVQ         dst+16(FP), AX
 	MOVQ         to+32(FP), CX
 	MOVQ         from+40(FP), DX
 	MOVQ         blocks+48(FP), BX
 	MOVQ         x+56(FP), SI
-	MOVQ         negWeight+120(FP), DI
-	MOVQ         posWeight+128(FP), R8
+	MOVQ         negWeight+128(FP), DI
+	MOVQ         posWeight+136(FP), R8
 	MOVQ         pos+88(FP), R9
 	MOVQ         neg+96(FP), R10
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
@@ -7123,27 +5269,27 @@ TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-136
 	VBROADCASTSS f32_80000000<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last120
+	JEQ          last129
 
-row119:
+row128:
 	VXORPS       Y3, Y3, Y3
-	MOVQ         p+112(FP), R11
+	MOVQ         p+120(FP), R11
 	VBROADCASTSS (R11), Z6
 	VBROADCASTSS 4(R11), Z7
 	VBROADCASTSS 8(R11), Z8
 	XORQ         R12, R12
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000040, R13
-	JL           rest123
+	JL           rest132
 
-group121:
+group130:
 	TESTQ      BX, BX
-	JZ         none127
+	JZ         none135
 	TESTQ      $0x00000f00, CX
-	JNZ        same128
+	JNZ        same136
 	PREFETCHT0 16384(CX)
 
-same128:
+same136:
 	VMOVUPS  (DX), Z9
 	VMOVNTPS Z9, (CX)
 	VMOVUPS  64(DX), Z9
@@ -7156,7 +5302,7 @@ same128:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none127:
+none135:
 	PREFETCHT0       12288(SI)(R12*1)
 	PREFETCHT0       12352(SI)(R12*1)
 	PREFETCHT0       12416(SI)(R12*1)
@@ -7443,16 +5589,16 @@ none127:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 
-added122:
+added131:
 	ADDQ $+256, R12
 	SUBQ $0x00000040, R13
-	JGE  group121
+	JGE  group130
 
-rest123:
+rest132:
 	ADDQ      $0x00000040, R13
-	JLE       done126
+	JLE       done134
 	CMPQ      R13, $0x20
-	JBE       short124
+	JBE       short133
 	SUBQ      $0x20, R13
 	MOVQ      $-1, AX
 	BZHIQ     R13, AX, AX
@@ -7471,16 +5617,16 @@ rest123:
 	SUBQ      R12, SI
 	MOVQ      SI, AX
 	XORQ      R13, R13
-	JMP       group121
+	JMP       group130
 
-short124:
+short133:
 	TESTQ      BX, BX
-	JZ         none129
+	JZ         none137
 	TESTQ      $0x00000f00, CX
-	JNZ        same130
+	JNZ        same138
 	PREFETCHT0 16384(CX)
 
-same130:
+same138:
 	VMOVUPS  (DX), Z9
 	VMOVNTPS Z9, (CX)
 	VMOVUPS  64(DX), Z9
@@ -7493,12 +5639,10 @@ same130:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none129:
+none137:
 	MOVQ             $-1, R11
 	BZHIQ            R13, R11, R11
 	MOVQ             R11, 256(SP)
-	CMPQ             R13, $0x10
-	JBE              one125
 	MOVQ             R12, R11
 	SHRQ             $0x05, R11
 	KMOVW            (R9)(R11*1), K1
@@ -7645,88 +5789,9 @@ none129:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 	XORQ             R13, R13
-	JMP              added122
+	JMP              added131
 
-one125:
-	MOVQ             R12, R11
-	SHRQ             $0x05, R11
-	KMOVW            (R9)(R11*1), K1
-	KMOVW            (R10)(R11*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (SI)(R12*1), K2, Z9
-	VSUBPS           Z7, Z9, Z10
-	VSUBPS           Z9, Z10, Z12
-	VSUBPS           Z12, Z10, Z11
-	VSUBPS           Z11, Z9, Z11
-	VADDPS           Z7, Z12, Z12
-	VSUBPS           Z12, Z11, Z11
-	VSUBPS           Z8, Z11, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y4, Y4, Y4
-	VCMPPS           $0x15, Z4, Z10, K2, K1
-	VADDPS.Z         Z11, Z10, K1, Z9
-	VXORPS           Z2, Z11, K1, Z11
-	VCMPPS           $0x11, Z4, Z10, K1
-	VORPS            Z2, Z10, Z10
-	VCMPPS           $0x15, Z1, Z10, K2, K2
-	VMOVUPS          Z10, Z13
-	VFMADD213PS      Z0, Z5, Z13
-	VSUBPS           Z0, Z13, Z12
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z10
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z10
-	VADDPS           Z11, Z10, Z10
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z12
-	VPSLLD           $0x17, Z13, Z13
-	VMULPS.Z         Z13, Z12, K2, Z12
-	KMOVW            (R9)(R11*1), K2
-	VMOVUPS          Z6, Z10
-	VMOVUPS          (R8)(R12*1), Z13
-	VMOVUPS          (DI)(R12*1), Z11
-	VMOVAPS          Z13, K2, Z11
-	VMULPS           Z11, Z10, Z10
-	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
-	KMOVW            (R10)(R11*1), K3
-	KORW             K2, K3, K3
-	VMULPS           Z12, Z10, K1, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z11
-	VDIVPS.Z         Z11, Z10, K3, Z10
-	KMOVW            256(SP), K1
-	VMOVUPS          Z10, K1, (AX)(R12*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z12, Z10
-	VDIVPS           Z10, Z12, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z12
-	VMULPS           Z11, Z12, Z12
-	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z12, Z12
-	VMULPS           Z11, Z12, Z12
-	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z12, Z12
-	VMULPS           Z11, Z12, Z12
-	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z12, Z12
-	VMULPS           Z10, Z11, Z11
-	VMULPS           Z11, Z12, Z12
-	VADDPS           Z10, Z10, Z10
-	VADDPS           Z10, Z12, Z12
-	VADDPS           Z12, Z9, Z9
-	KMOVW            (R9)(R11*1), K1
-	VMOVUPS          (R8)(R12*1), Z11
-	VMOVUPS          (DI)(R12*1), Z10
-	VMOVAPS          Z11, K1, Z10
-	VMULPS           Z9, Z10, Z9
-	VEXTRACTF64X4    $0x01, Z9, Y4
-	VADDPS           Y4, Y9, Y9
-	VCVTPS2PD        Y9, Z9
-	VADDPD           Z9, Z3, Z3
-	XORQ             R13, R13
-	JMP              added122
-
-done126:
+done134:
 	MOVQ          sum+0(FP), SI
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
@@ -7738,7 +5803,7 @@ done126:
 	ADDQ          $0x08, sum+0(FP)
 	MOVQ          dst+16(FP), SI
 	CMPQ          SI, AX
-	JEQ           direct131
+	JEQ           direct139
 	MOVQ          n+80(FP), AX
 	ANDQ          $0x3f, AX
 	SUBQ          $0x20, AX
@@ -7756,7 +5821,7 @@ done126:
 	VMOVUPS       192(SP), Z6
 	VMOVUPS       Z6, K2, -64(SI)(R12*1)
 
-direct131:
+direct139:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x02, AX
 	ADDQ dst+16(FP), AX
@@ -7769,20 +5834,20 @@ direct131:
 	SHLQ $0x03, R11
 	ADDQ R11, R9
 	ADDQ R11, R10
-	ADDQ $0x0c, p+112(FP)
+	ADDQ $0x0c, p+120(FP)
 	DECQ rows+72(FP)
-	JNZ  row119
+	JNZ  row128
 
-last120:
+last129:
 	TESTQ BX, BX
-	JZ    none133
+	JZ    none141
 
-more132:
+more140:
 	TESTQ      $0x00000f00, CX
-	JNZ        same134
+	JNZ        same142
 	PREFETCHT0 16384(CX)
 
-same134:
+same142:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -7794,1148 +5859,1027 @@ same134:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more132
+	JNZ      more140
 
-none133:
+none141:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted32AVX512(SB), NOSPLIT, $264-136
-	MOVQ         dst+16(FP), AX
-	MOVQ         to+32(FP), CX
-	MOVQ         from+40(FP), DX
-	MOVQ         blocks+48(FP), BX
-	MOVQ         x+56(FP), SI
-	MOVQ         pos+88(FP), DI
-	MOVQ         neg+96(FP), R8
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
-	VBROADCASTSS f32_80000000<>+0(SB), Z3
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
+// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, FMA3, MMX+
+TEXT ·bceGradShifted32AVX512(SB), $448-144
+	MOVQ         to+32(FP), AX
+	MOVQ         from+40(FP), CX
+	MOVQ         blocks+48(FP), DX
+	MOVQ         x+56(FP), BX
+	MOVQ         pos+88(FP), SI
+	MOVQ         neg+96(FP), DI
+	MOVQ         dst+16(FP), R10
+	MOVQ         p+120(FP), R8
+	MOVQ         R8, 264(SP)
+	MOVQ         n+80(FP), R8
+	MOVQ         R8, 280(SP)
+	ADDQ         $0x3f, R8
+	ANDQ         $-64, R8
+	MOVQ         stride+64(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x02, R9
+	MOVQ         R9, 288(SP)
+	MOVQ         dstStride+24(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x02, R9
+	MOVQ         R9, 296(SP)
+	MOVQ         words+104(FP), R9
+	SHLQ         $0x03, R9
+	SHRQ         $0x03, R8
+	SUBQ         R8, R9
+	MOVQ         R9, 304(SP)
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last136
+	JEQ          last143
+	CMPQ         280(SP), $0x00
+	JEQ          last143
+	MOVQ         rows+72(FP), R8
+	MOVQ         R8, 312(SP)
+	VXORPS       Y3, Y3, Y3
+	MOVQ         $0x00000000, R11
+	MOVQ         $0x00000040, R12
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z4
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
+	MOVQ         264(SP), R8
+	VBROADCASTSS 4(R8), Z1
+	VBROADCASTSS 8(R8), Z2
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Z0
+	VCVTPD2PS    Z0, Y0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      Z0, Z0
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	CMPQ         280(SP), $0x00
+	JG           same145
+	LEAQ         (SP), R8
+	DECQ         312(SP)
+	JZ           nothing146
+	ADDQ         288(SP), BX
+	ADDQ         304(SP), SI
+	ADDQ         304(SP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 280(SP)
+	ADDQ         $0x0c, 264(SP)
+	MOVQ         264(SP), R8
+	VBROADCASTSS 4(R8), Z1
+	VBROADCASTSS 8(R8), Z2
 
-row135:
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y0, Y0, Y0
-	MOVQ         p+112(FP), R9
-	VBROADCASTSS (R9), Z7
-	VBROADCASTSS 4(R9), Z8
-	VBROADCASTSS 8(R9), Z9
-	XORQ         R10, R10
-	MOVQ         n+80(FP), R11
-	SUBQ         $0x00000040, R11
-	JL           rest139
+same145:
+	MOVQ  BX, R8
+	MOVQ  (SI), R13
+	MOVQ  R13, 320(SP)(R12*1)
+	ORQ   (DI), R13
+	CMPQ  R13, $-1
+	SETEQ R14
+	MOVB  R14, 328(SP)(R12*1)
+	JNE   some147
 
-group137:
-	TESTQ      BX, BX
-	JZ         none143
-	TESTQ      $0x00000f00, CX
-	JNZ        same144
-	PREFETCHT0 16384(CX)
+ready148:
+	ADDQ $+256, BX
+	ADDQ $0x08, SI
+	ADDQ $0x08, DI
+	SUBQ $0x40, 280(SP)
 
-same144:
-	VMOVUPS  (DX), Z10
-	VMOVNTPS Z10, (CX)
-	VMOVUPS  64(DX), Z10
-	VMOVNTPS Z10, 64(CX)
-	VMOVUPS  128(DX), Z10
-	VMOVNTPS Z10, 128(CX)
-	VMOVUPS  192(DX), Z10
-	VMOVNTPS Z10, 192(CX)
-	ADDQ     $+256, DX
+nothing146:
+	KMOVW        320(SP)(R12*1), K1
+	PREFETCHT0   12288(R8)
+	VMOVUPS      (R8), Z6
+	VSUBPS       Z1, Z6, Z7
+	VSUBPS       Z6, Z7, Z8
+	VSUBPS       Z8, Z7, Z9
+	VSUBPS       Z9, Z6, Z9
+	VADDPS       Z1, Z8, Z8
+	VSUBPS       Z8, Z9, Z9
+	VSUBPS       Z2, Z9, Z9
+	VMOVUPS      Z7, Z6
+	VMOVUPS      Z9, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z6, K1, Z6
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z7
+	VMAXPS       Z6, Z7, Z6
+	VBROADCASTSS f32_42b17218<>+0(SB), Z7
+	VMINPS       Z6, Z7, Z6
+	KMOVW        322(SP)(R12*1), K1
+	PREFETCHT0   12352(R8)
+	VMOVUPS      64(R8), Z7
+	VSUBPS       Z1, Z7, Z8
+	VSUBPS       Z7, Z8, Z9
+	VSUBPS       Z9, Z8, Z11
+	VSUBPS       Z11, Z7, Z11
+	VADDPS       Z1, Z9, Z9
+	VSUBPS       Z9, Z11, Z11
+	VSUBPS       Z2, Z11, Z11
+	VMOVUPS      Z8, Z7
+	VMOVUPS      Z11, Z11
+	VXORPS.BCST  f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS.BCST  f32_80000000<>+0(SB), Z7, K1, Z7
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z8
+	VMAXPS       Z7, Z8, Z7
+	VBROADCASTSS f32_42b17218<>+0(SB), Z8
+	VMINPS       Z7, Z8, Z7
+	KMOVW        324(SP)(R12*1), K1
+	PREFETCHT0   12416(R8)
+	VMOVUPS      128(R8), Z8
+	VSUBPS       Z1, Z8, Z9
+	VSUBPS       Z8, Z9, Z12
+	VSUBPS       Z12, Z9, Z13
+	VSUBPS       Z13, Z8, Z13
+	VADDPS       Z1, Z12, Z12
+	VSUBPS       Z12, Z13, Z13
+	VSUBPS       Z2, Z13, Z13
+	VMOVUPS      Z9, Z8
+	VMOVUPS      Z13, Z12
+	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST  f32_80000000<>+0(SB), Z8, K1, Z8
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z9
+	VMAXPS       Z8, Z9, Z8
+	VBROADCASTSS f32_42b17218<>+0(SB), Z9
+	VMINPS       Z8, Z9, Z8
+	KMOVW        326(SP)(R12*1), K1
+	PREFETCHT0   12480(R8)
+	VMOVUPS      192(R8), Z9
+	VSUBPS       Z1, Z9, Z13
+	VSUBPS       Z9, Z13, Z14
+	VSUBPS       Z14, Z13, Z15
+	VSUBPS       Z15, Z9, Z15
+	VADDPS       Z1, Z14, Z14
+	VSUBPS       Z14, Z15, Z15
+	VSUBPS       Z2, Z15, Z15
+	VMOVUPS      Z13, Z9
+	VMOVUPS      Z15, Z13
+	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS.BCST  f32_80000000<>+0(SB), Z9, K1, Z9
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z14
+	VMAXPS       Z9, Z14, Z9
+	VBROADCASTSS f32_42b17218<>+0(SB), Z14
+	VMINPS       Z9, Z14, Z9
+	XORQ         $+64, R11
+	XORQ         $+64, R12
+
+group144:
+	TESTQ      DX, DX
+	JZ         none149
+	TESTQ      $0x00000f00, AX
+	JNZ        same150
+	PREFETCHT0 16384(AX)
+
+same150:
+	VMOVUPS  (CX), Z14
+	VMOVNTPS Z14, (AX)
+	VMOVUPS  64(CX), Z14
+	VMOVNTPS Z14, 64(AX)
+	VMOVUPS  128(CX), Z14
+	VMOVNTPS Z14, 128(AX)
+	VMOVUPS  192(CX), Z14
+	VMOVNTPS Z14, 192(AX)
 	ADDQ     $+256, CX
-	DECQ     BX
+	ADDQ     $+256, AX
+	DECQ     DX
 
-none143:
-	PREFETCHT0       12288(SI)(R10*1)
-	PREFETCHT0       12352(SI)(R10*1)
-	PREFETCHT0       12416(SI)(R10*1)
-	PREFETCHT0       12480(SI)(R10*1)
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS          (SI)(R10*1), Z10
-	VSUBPS           Z8, Z10, Z11
-	VSUBPS           Z10, Z11, Z13
-	VSUBPS           Z13, Z11, Z12
-	VSUBPS           Z12, Z10, Z12
-	VADDPS           Z8, Z13, Z13
-	VSUBPS           Z13, Z12, Z12
-	VSUBPS           Z9, Z12, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z11, K2, K1
-	VADDPS.Z         Z12, Z11, K1, Z10
-	VXORPS           Z3, Z12, K1, Z12
-	VCMPPS           $0x11, Z5, Z11, K1
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K2, K2
-	KMOVW            2(DI)(R9*1), K3
-	KMOVW            2(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPS          64(SI)(R10*1), Z13
-	VSUBPS           Z8, Z13, Z14
-	VSUBPS           Z13, Z14, Z16
-	VSUBPS           Z16, Z14, Z15
-	VSUBPS           Z15, Z13, Z15
-	VADDPS           Z8, Z16, Z16
-	VSUBPS           Z16, Z15, Z15
-	VSUBPS           Z9, Z15, Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z14, K4, K3
-	VADDPS.Z         Z15, Z14, K3, Z13
-	VXORPS           Z3, Z15, K3, Z15
-	VCMPPS           $0x11, Z5, Z14, K3
-	VORPS            Z3, Z14, Z14
-	VCMPPS           $0x15, Z2, Z14, K4, K4
-	VMOVUPS          Z11, Z18
-	VFMADD213PS      Z1, Z6, Z18
-	VMOVUPS          Z14, Z19
-	VFMADD213PS      Z1, Z6, Z19
-	VSUBPS           Z1, Z18, Z16
-	VSUBPS           Z1, Z19, Z17
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z14
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z14
-	VADDPS           Z12, Z11, Z11
-	VADDPS           Z15, Z14, Z14
+none149:
+	CMPQ         280(SP), $0x00
+	JG           same151
+	LEAQ         (SP), R8
+	DECQ         312(SP)
+	JZ           nothing152
+	ADDQ         288(SP), BX
+	ADDQ         304(SP), SI
+	ADDQ         304(SP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 280(SP)
+	ADDQ         $0x0c, 264(SP)
+	MOVQ         264(SP), R8
+	VBROADCASTSS 4(R8), Z1
+	VBROADCASTSS 8(R8), Z2
+
+same151:
+	MOVQ  BX, R8
+	MOVQ  (SI), R13
+	MOVQ  R13, 320(SP)(R12*1)
+	ORQ   (DI), R13
+	CMPQ  R13, $-1
+	SETEQ R14
+	MOVB  R14, 328(SP)(R12*1)
+	JNE   some153
+
+ready154:
+	ADDQ $+256, BX
+	ADDQ $0x08, SI
+	ADDQ $0x08, DI
+	SUBQ $0x40, 280(SP)
+
+nothing152:
+	CMPB 328(SP)(R11*1), $0x00
+	JEQ  into155
+
+entered156:
+	VMOVUPS          Z6, Z18
+	VFMADD213PS      Z4, Z5, Z18
+	VMOVUPS          Z7, Z19
+	VFMADD213PS      Z4, Z5, Z19
+	VMOVUPS          Z8, Z20
+	VFMADD213PS      Z4, Z5, Z20
+	VMOVUPS          Z9, Z21
+	VFMADD213PS      Z4, Z5, Z21
+	VSUBPS           Z4, Z18, Z14
+	VSUBPS           Z4, Z19, Z15
+	VSUBPS           Z4, Z20, Z16
+	VSUBPS           Z4, Z21, Z17
+	VMOVUPS          Z6, Z22
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z14, Z22
+	VMOVUPS          Z7, Z23
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z23
+	VMOVUPS          Z8, Z24
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z24
+	VMOVUPS          Z9, Z25
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z25
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z14, Z22
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z23
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z24
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z25
+	VADDPS           Z10, Z22, Z22
+	VADDPS           Z11, Z23, Z23
+	VADDPS           Z12, Z24, Z24
+	VADDPS           Z13, Z25, Z25
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z24, Z16
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z25, Z17
+	KMOVW            320(SP)(R12*1), K1
+	PREFETCHT0       12288(R8)
+	VMOVUPS          (R8), Z6
+	VSUBPS           Z1, Z6, Z7
+	VSUBPS           Z6, Z7, Z8
+	VSUBPS           Z8, Z7, Z9
+	VSUBPS           Z9, Z6, Z9
+	VADDPS           Z1, Z8, Z8
+	VSUBPS           Z8, Z9, Z9
+	VSUBPS           Z2, Z9, Z9
+	VMOVUPS          Z7, Z6
+	VMOVUPS          Z9, Z10
+	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z7
+	VMAXPS           Z6, Z7, Z6
+	VBROADCASTSS     f32_42b17218<>+0(SB), Z7
+	VMINPS           Z6, Z7, Z6
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z24, Z16
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z25, Z17
+	KMOVW            322(SP)(R12*1), K1
+	PREFETCHT0       12352(R8)
+	VMOVUPS          64(R8), Z7
+	VSUBPS           Z1, Z7, Z8
+	VSUBPS           Z7, Z8, Z9
+	VSUBPS           Z9, Z8, Z11
+	VSUBPS           Z11, Z7, Z11
+	VADDPS           Z1, Z9, Z9
+	VSUBPS           Z9, Z11, Z11
+	VSUBPS           Z2, Z11, Z11
+	VMOVUPS          Z8, Z7
+	VMOVUPS          Z11, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z8
+	VMAXPS           Z7, Z8, Z7
+	VBROADCASTSS     f32_42b17218<>+0(SB), Z8
+	VMINPS           Z7, Z8, Z7
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z24, Z16
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z25, Z17
+	KMOVW            324(SP)(R12*1), K1
+	PREFETCHT0       12416(R8)
+	VMOVUPS          128(R8), Z8
+	VSUBPS           Z1, Z8, Z9
+	VSUBPS           Z8, Z9, Z12
+	VSUBPS           Z12, Z9, Z13
+	VSUBPS           Z13, Z8, Z13
+	VADDPS           Z1, Z12, Z12
+	VSUBPS           Z12, Z13, Z13
+	VSUBPS           Z2, Z13, Z13
+	VMOVUPS          Z9, Z8
+	VMOVUPS          Z13, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
+	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K1, Z8
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z9
+	VMAXPS           Z8, Z9, Z8
+	VBROADCASTSS     f32_42b17218<>+0(SB), Z9
+	VMINPS           Z8, Z9, Z8
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z24, Z16
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z25, Z17
+	KMOVW            326(SP)(R12*1), K1
+	PREFETCHT0       12480(R8)
+	VMOVUPS          192(R8), Z9
+	VSUBPS           Z1, Z9, Z13
+	VSUBPS           Z9, Z13, Z26
+	VSUBPS           Z26, Z13, Z27
+	VSUBPS           Z27, Z9, Z27
+	VADDPS           Z1, Z26, Z26
+	VSUBPS           Z26, Z27, Z27
+	VSUBPS           Z2, Z27, Z27
+	VMOVUPS          Z13, Z9
+	VMOVUPS          Z27, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VBROADCASTSS     f32_c2b00f34<>+0(SB), Z26
+	VMAXPS           Z9, Z26, Z9
+	VBROADCASTSS     f32_42b17218<>+0(SB), Z26
+	VMINPS           Z9, Z26, Z9
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z24, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z25, Z17
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z22, Z14
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z23, Z15
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z24, Z16
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z25, Z17
 	VPSLLD           $0x17, Z18, Z18
 	VPSLLD           $0x17, Z19, Z19
-	VMULPS.Z         Z18, Z16, K2, Z16
-	VMULPS.Z         Z19, Z17, K4, Z17
-	KMOVW            (DI)(R9*1), K2
-	VMOVUPS          Z7, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW            (R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPS           Z16, Z11, K1, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z12
-	VDIVPS.Z         Z12, Z11, K4, Z11
-	VMOVUPS          Z11, (AX)(R10*1)
-	KMOVW            2(DI)(R9*1), K1
-	VMOVUPS          Z7, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPS           Z17, Z11, K3, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
-	VDIVPS.Z         Z12, Z11, K2, Z11
-	VMOVUPS          Z11, 64(AX)(R10*1)
-	VADDPS           Z17, Z16, Z11
-	VMULPS           Z17, Z16, Z16
-	VADDPS           Z11, Z16, Z16
-	VADDPS           Z13, Z10, Z10
-	KMOVW            4(DI)(R9*1), K1
-	KMOVW            4(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS          128(SI)(R10*1), Z11
-	VSUBPS           Z8, Z11, Z12
-	VSUBPS           Z11, Z12, Z14
-	VSUBPS           Z14, Z12, Z13
-	VSUBPS           Z13, Z11, Z13
-	VADDPS           Z8, Z14, Z14
-	VSUBPS           Z14, Z13, Z13
-	VSUBPS           Z9, Z13, Z13
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z12, K2, K1
-	VADDPS.Z         Z13, Z12, K1, Z11
-	VXORPS           Z3, Z13, K1, Z13
-	VCMPPS           $0x11, Z5, Z12, K1
-	VORPS            Z3, Z12, Z12
-	VCMPPS           $0x15, Z2, Z12, K2, K2
-	KMOVW            6(DI)(R9*1), K3
-	KMOVW            6(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPS          192(SI)(R10*1), Z14
-	VSUBPS           Z8, Z14, Z15
-	VSUBPS           Z14, Z15, Z18
-	VSUBPS           Z18, Z15, Z17
-	VSUBPS           Z17, Z14, Z17
-	VADDPS           Z8, Z18, Z18
-	VSUBPS           Z18, Z17, Z17
-	VSUBPS           Z9, Z17, Z17
-	VXORPS.BCST      f32_80000000<>+0(SB), Z17, K3, Z17
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z15, K4, K3
-	VADDPS.Z         Z17, Z15, K3, Z14
-	VXORPS           Z3, Z17, K3, Z17
-	VCMPPS           $0x11, Z5, Z15, K3
-	VORPS            Z3, Z15, Z15
-	VCMPPS           $0x15, Z2, Z15, K4, K4
-	VMOVUPS          Z12, Z20
-	VFMADD213PS      Z1, Z6, Z20
-	VMOVUPS          Z15, Z21
-	VFMADD213PS      Z1, Z6, Z21
-	VSUBPS           Z1, Z20, Z18
-	VSUBPS           Z1, Z21, Z19
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z12
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z15
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z12
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z15
-	VADDPS           Z13, Z12, Z12
-	VADDPS           Z17, Z15, Z15
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z12, Z18
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z12, Z18
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z12, Z18
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z12, Z18
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z18
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z12, Z18
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
 	VPSLLD           $0x17, Z20, Z20
 	VPSLLD           $0x17, Z21, Z21
-	VMULPS.Z         Z20, Z18, K2, Z18
-	VMULPS.Z         Z21, Z19, K4, Z19
-	KMOVW            4(DI)(R9*1), K2
-	VMOVUPS          Z7, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K2, Z12
-	KMOVW            4(R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPS           Z18, Z12, K1, Z12
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z13
-	VDIVPS.Z         Z13, Z12, K4, Z12
-	VMOVUPS          Z12, 128(AX)(R10*1)
-	KMOVW            6(DI)(R9*1), K1
-	VMOVUPS          Z7, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	KMOVW            6(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPS           Z19, Z12, K3, Z12
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z13
-	VDIVPS.Z         Z13, Z12, K2, Z12
-	VMOVUPS          Z12, 192(AX)(R10*1)
-	VADDPS           Z19, Z18, Z12
-	VMULPS           Z19, Z18, Z18
-	VADDPS           Z12, Z18, Z18
-	VADDPS           Z18, Z16, Z12
-	VMULPS           Z18, Z16, Z16
-	VADDPS           Z12, Z16, Z16
-	VADDPS           Z14, Z11, Z11
-	VADDPS           Z11, Z10, Z10
-	VEXTRACTF64X4    $0x01, Z10, Y5
-	VADDPS           Y5, Y10, Y10
-	VCVTPS2PD        Y10, Z10
-	VADDPD           Z10, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z16, Y5
-	VADDPS           Y5, Y16, Y10
-	VMULPS           Y5, Y16, Y16
-	VADDPS           Y10, Y16, Y16
-	VCVTPS2PD        Y16, Z10
-	VADDPD           Z0, Z10, Z11
-	VFMADD213PD      Z11, Z10, Z0
+	VMULPS           Z18, Z14, Z14
+	VMULPS           Z19, Z15, Z15
+	VMULPS           Z20, Z16, Z16
+	VMULPS           Z21, Z17, Z17
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z14, Z18
+	VDIVPS           Z18, Z14, Z18
+	KMOVW            320(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
+	VMULPS           Z0, Z18, Z18
+	VMOVUPS          Z18, (R10)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z18
+	VDIVPS           Z18, Z15, Z18
+	KMOVW            322(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
+	VMULPS           Z0, Z18, Z18
+	VMOVUPS          Z18, 64(R10)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z18
+	VDIVPS           Z18, Z16, Z18
+	KMOVW            324(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
+	VMULPS           Z0, Z18, Z18
+	VMOVUPS          Z18, 128(R10)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z18
+	VDIVPS           Z18, Z17, Z18
+	KMOVW            326(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
+	VMULPS           Z0, Z18, Z18
+	VMOVUPS          Z18, 192(R10)
+	VADDPS           Z15, Z14, Z18
+	VFMADD213PS      Z18, Z15, Z14
+	VADDPS           Z17, Z16, Z15
+	VFMADD213PS      Z15, Z17, Z16
+	VSHUFF64X2       $0x44, Z16, Z14, Z15
+	VSHUFF64X2       $0xee, Z16, Z14, Z17
+	VADDPS           Z17, Z15, Z14
+	VFMADD213PS      Z14, Z17, Z15
+	VEXTRACTF64X4    $0x01, Z15, Y14
+	VCVTPS2PD        Y15, Z15
+	VCVTPS2PD        Y14, Z14
+	VADDPD           Z3, Z15, Z16
+	VFMADD213PD      Z16, Z15, Z3
+	VADDPD           Z3, Z14, Z15
+	VFMADD213PD      Z15, Z14, Z3
+	CMPB             328(SP)(R11*1), $0x00
+	JEQ              out157
 
-added138:
+left158:
 	ADDQ          $+256, R10
-	TESTQ         $0x000007ff, R10
-	JNZ           more145
-	MOVQ          product+8(FP), R9
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y10
-	VFMADD213PD   Y10, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X10
-	VFMADD213PD   X10, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X10
-	VFMADD213PD   X10, X5, X0
-	VMOVSD        X0, (R9)
-	VXORPS        Y0, Y0, Y0
+	XORQ          $+64, R11
+	XORQ          $+64, R12
+	SUBQ          $0x40, R9
+	MOVQ          n+80(FP), R8
+	JLE           row159
+	SUBQ          R9, R8
+	TESTQ         $0x0000007f, R8
+	JNZ           group144
+	MOVQ          product+8(FP), R8
+	VEXTRACTF64X4 $0x01, Z3, Y14
+	VADDPD        Y3, Y14, Y15
+	VFMADD213PD   Y15, Y14, Y3
+	VEXTRACTF64X2 $0x01, Y3, X14
+	VADDPD        X3, X14, X15
+	VFMADD213PD   X15, X14, X3
+	VUNPCKHPD     X3, X3, X14
+	VADDPD        X3, X14, X15
+	VFMADD213PD   X15, X14, X3
+	VMOVSD        X3, (R8)
+	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
+	JMP           group144
 
-more145:
-	SUBQ $0x00000040, R11
-	JGE  group137
-
-rest139:
-	ADDQ      $0x00000040, R11
-	JLE       done142
-	CMPQ      R11, $0x20
-	JBE       short140
-	SUBQ      $0x20, R11
-	MOVQ      $-1, AX
-	BZHIQ     R11, AX, AX
-	KMOVW     AX, K1
-	SHRQ      $0x10, AX
-	KMOVW     AX, K2
-	VMOVUPS   (SI)(R10*1), Z10
-	VMOVUPS   Z10, (SP)
-	VMOVUPS   64(SI)(R10*1), Z10
-	VMOVUPS   Z10, 64(SP)
-	VMOVUPS.Z 128(SI)(R10*1), K1, Z10
-	VMOVUPS   Z10, 128(SP)
-	VMOVUPS.Z 192(SI)(R10*1), K2, Z10
-	VMOVUPS   Z10, 192(SP)
-	LEAQ      (SP), SI
-	SUBQ      R10, SI
-	MOVQ      SI, AX
-	XORQ      R11, R11
-	JMP       group137
-
-short140:
-	TESTQ      BX, BX
-	JZ         none146
-	TESTQ      $0x00000f00, CX
-	JNZ        same147
-	PREFETCHT0 16384(CX)
-
-same147:
-	VMOVUPS  (DX), Z10
-	VMOVNTPS Z10, (CX)
-	VMOVUPS  64(DX), Z10
-	VMOVNTPS Z10, 64(CX)
-	VMOVUPS  128(DX), Z10
-	VMOVNTPS Z10, 128(CX)
-	VMOVUPS  192(DX), Z10
-	VMOVNTPS Z10, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none146:
-	MOVQ             $-1, R9
-	BZHIQ            R11, R9, R9
-	MOVQ             R9, 256(SP)
-	CMPQ             R11, $0x10
-	JBE              one141
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (SI)(R10*1), K2, Z10
-	VSUBPS           Z8, Z10, Z11
-	VSUBPS           Z10, Z11, Z13
-	VSUBPS           Z13, Z11, Z12
-	VSUBPS           Z12, Z10, Z12
-	VADDPS           Z8, Z13, Z13
-	VSUBPS           Z13, Z12, Z12
-	VSUBPS           Z9, Z12, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z11, K2, K1
-	VADDPS.Z         Z12, Z11, K1, Z10
-	VXORPS           Z3, Z12, K1, Z12
-	VCMPPS           $0x11, Z5, Z11, K1
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K2, K2
-	KMOVW            2(DI)(R9*1), K3
-	KMOVW            2(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPS.Z        64(SI)(R10*1), K4, Z13
-	VSUBPS           Z8, Z13, Z14
-	VSUBPS           Z13, Z14, Z16
-	VSUBPS           Z16, Z14, Z15
-	VSUBPS           Z15, Z13, Z15
-	VADDPS           Z8, Z16, Z16
-	VSUBPS           Z16, Z15, Z15
-	VSUBPS           Z9, Z15, Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z14, K4, K3
-	VADDPS.Z         Z15, Z14, K3, Z13
-	VXORPS           Z3, Z15, K3, Z15
-	VCMPPS           $0x11, Z5, Z14, K3
-	VORPS            Z3, Z14, Z14
-	VCMPPS           $0x15, Z2, Z14, K4, K4
-	VMOVUPS          Z11, Z18
-	VFMADD213PS      Z1, Z6, Z18
-	VMOVUPS          Z14, Z19
-	VFMADD213PS      Z1, Z6, Z19
-	VSUBPS           Z1, Z18, Z16
-	VSUBPS           Z1, Z19, Z17
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z14
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z14
-	VADDPS           Z12, Z11, Z11
-	VADDPS           Z15, Z14, Z14
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
-	VPSLLD           $0x17, Z18, Z18
-	VPSLLD           $0x17, Z19, Z19
-	VMULPS.Z         Z18, Z16, K2, Z16
-	VMULPS.Z         Z19, Z17, K4, Z17
-	KMOVW            (DI)(R9*1), K2
-	VMOVUPS          Z7, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW            (R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPS           Z16, Z11, K1, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z12
-	VDIVPS.Z         Z12, Z11, K4, Z11
-	KMOVW            256(SP), K1
-	VMOVUPS          Z11, K1, (AX)(R10*1)
-	KMOVW            2(DI)(R9*1), K1
-	VMOVUPS          Z7, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPS           Z17, Z11, K3, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
-	VDIVPS.Z         Z12, Z11, K2, Z11
-	KMOVW            258(SP), K1
-	VMOVUPS          Z11, K1, 64(AX)(R10*1)
-	VADDPS           Z17, Z16, Z11
-	VMULPS           Z17, Z16, Z16
-	VADDPS           Z11, Z16, Z16
-	VADDPS           Z13, Z10, Z10
-	VEXTRACTF64X4    $0x01, Z10, Y5
-	VADDPS           Y5, Y10, Y10
-	VCVTPS2PD        Y10, Z10
-	VADDPD           Z10, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z16, Y5
-	VADDPS           Y5, Y16, Y10
-	VMULPS           Y5, Y16, Y16
-	VADDPS           Y10, Y16, Y16
-	VCVTPS2PD        Y16, Z10
-	VADDPD           Z0, Z10, Z11
-	VFMADD213PD      Z11, Z10, Z0
-	XORQ             R11, R11
-	JMP              added138
-
-one141:
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (SI)(R10*1), K2, Z10
-	VSUBPS           Z8, Z10, Z11
-	VSUBPS           Z10, Z11, Z13
-	VSUBPS           Z13, Z11, Z12
-	VSUBPS           Z12, Z10, Z12
-	VADDPS           Z8, Z13, Z13
-	VSUBPS           Z13, Z12, Z12
-	VSUBPS           Z9, Z12, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x15, Z5, Z11, K2, K1
-	VADDPS.Z         Z12, Z11, K1, Z10
-	VXORPS           Z3, Z12, K1, Z12
-	VCMPPS           $0x11, Z5, Z11, K1
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K2, K2
-	VMOVUPS          Z11, Z14
-	VFMADD213PS      Z1, Z6, Z14
-	VSUBPS           Z1, Z14, Z13
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z11
-	VADDPS           Z12, Z11, Z11
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z13
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z13
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z13
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
-	VPSLLD           $0x17, Z14, Z14
-	VMULPS.Z         Z14, Z13, K2, Z13
-	KMOVW            (DI)(R9*1), K2
-	VMOVUPS          Z7, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW            (R8)(R9*1), K3
-	KORW             K2, K3, K3
-	VMULPS           Z13, Z11, K1, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z12
-	VDIVPS.Z         Z12, Z11, K3, Z11
-	KMOVW            256(SP), K1
-	VMOVUPS          Z11, K1, (AX)(R10*1)
-	VEXTRACTF64X4    $0x01, Z10, Y5
-	VADDPS           Y5, Y10, Y10
-	VCVTPS2PD        Y10, Z10
-	VADDPD           Z10, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z13, Y5
-	VADDPS           Y5, Y13, Y10
-	VMULPS           Y5, Y13, Y13
-	VADDPS           Y10, Y13, Y13
-	VCVTPS2PD        Y13, Z10
-	VADDPD           Z0, Z10, Z11
-	VFMADD213PD      Z11, Z10, Z0
-	XORQ             R11, R11
-	JMP              added138
-
-done142:
-	TESTQ         $0x000007ff, R10
-	JZ            complete148
-	MOVQ          product+8(FP), SI
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y7
-	VFMADD213PD   Y7, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X7
-	VFMADD213PD   X7, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X7
-	VFMADD213PD   X7, X5, X0
-	VMOVSD        X0, (SI)
-	VXORPS        Y0, Y0, Y0
+row159:
+	MOVQ          product+8(FP), R8
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VADDPD        Y3, Y0, Y14
+	VFMADD213PD   Y14, Y0, Y3
+	VEXTRACTF64X2 $0x01, Y3, X0
+	VADDPD        X3, X0, X14
+	VFMADD213PD   X14, X0, X3
+	VUNPCKHPD     X3, X3, X0
+	VADDPD        X3, X0, X14
+	VFMADD213PD   X14, X0, X3
+	VMOVSD        X3, (R8)
+	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-
-complete148:
-	MOVQ          sum+0(FP), SI
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDPD        X0, X4, X4
-	VMOVSD        X4, (SI)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          dst+16(FP), SI
-	CMPQ          SI, AX
-	JEQ           direct149
-	MOVQ          n+80(FP), AX
-	ANDQ          $0x3f, AX
-	SUBQ          $0x20, AX
-	MOVQ          $-1, R9
-	BZHIQ         AX, R9, R9
-	KMOVW         R9, K1
-	SHRQ          $0x10, R9
-	KMOVW         R9, K2
-	VMOVUPS       (SP), Z7
-	VMOVUPS       Z7, -256(SI)(R10*1)
-	VMOVUPS       64(SP), Z7
-	VMOVUPS       Z7, -192(SI)(R10*1)
-	VMOVUPS       128(SP), Z7
-	VMOVUPS       Z7, K1, -128(SI)(R10*1)
-	VMOVUPS       192(SP), Z7
-	VMOVUPS       Z7, K2, -64(SI)(R10*1)
-
-direct149:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x02, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x0c, p+112(FP)
-	DECQ rows+72(FP)
-	JNZ  row135
-
-last136:
-	TESTQ BX, BX
-	JZ    none151
-
-more150:
-	TESTQ      $0x00000f00, CX
-	JNZ        same152
-	PREFETCHT0 16384(CX)
-
-same152:
-	VMOVUPS  (DX), Z0
-	VMOVNTPS Z0, (CX)
-	VMOVUPS  64(DX), Z0
-	VMOVNTPS Z0, 64(CX)
-	VMOVUPS  128(DX), Z0
-	VMOVNTPS Z0, 128(CX)
-	VMOVUPS  192(DX), Z0
-	VMOVNTPS Z0, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more150
-
-none151:
-	VZEROUPPER
-	RET
-
-// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
-TEXT ·bceGrad32AVX512(SB), NOSPLIT, $264-136
-	MOVQ         dst+16(FP), AX
-	MOVQ         to+32(FP), CX
-	MOVQ         from+40(FP), DX
-	MOVQ         blocks+48(FP), BX
-	MOVQ         x+56(FP), SI
-	MOVQ         pos+88(FP), DI
-	MOVQ         neg+96(FP), R8
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z1
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z2
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z3
-	VBROADCASTSS f32_80000000<>+0(SB), Z3
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z6
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last154
-
-row153:
-	VXORPS       Y4, Y4, Y4
-	VXORPS       Y0, Y0, Y0
-	MOVQ         p+112(FP), R9
-	VBROADCASTSS (R9), Z7
-	XORQ         R10, R10
-	MOVQ         n+80(FP), R11
-	SUBQ         $0x00000040, R11
-	JL           rest157
-
-group155:
-	TESTQ      BX, BX
-	JZ         none161
-	TESTQ      $0x00000f00, CX
-	JNZ        same162
-	PREFETCHT0 16384(CX)
-
-same162:
-	VMOVUPS  (DX), Z8
-	VMOVNTPS Z8, (CX)
-	VMOVUPS  64(DX), Z8
-	VMOVNTPS Z8, 64(CX)
-	VMOVUPS  128(DX), Z8
-	VMOVNTPS Z8, 128(CX)
-	VMOVUPS  192(DX), Z8
-	VMOVNTPS Z8, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none161:
-	PREFETCHT0       12288(SI)(R10*1)
-	PREFETCHT0       12352(SI)(R10*1)
-	PREFETCHT0       12416(SI)(R10*1)
-	PREFETCHT0       12480(SI)(R10*1)
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS          (SI)(R10*1), Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z9, Z5, K2, Z8
-	VORPS            Z3, Z9, Z9
-	VCMPPS           $0x15, Z2, Z9, K2, K2
-	KMOVW            2(DI)(R9*1), K1
-	KMOVW            2(R8)(R9*1), K3
-	KORW             K1, K3, K3
-	VMOVUPS          64(SI)(R10*1), Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z11, Z5, K3, Z10
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K3, K3
-	KMOVW            4(DI)(R9*1), K1
-	KMOVW            4(R8)(R9*1), K4
-	KORW             K1, K4, K4
-	VMOVUPS          128(SI)(R10*1), Z13
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z13, Z5, K4, Z12
-	VORPS            Z3, Z13, Z13
-	VCMPPS           $0x15, Z2, Z13, K4, K4
-	KMOVW            6(DI)(R9*1), K1
-	KMOVW            6(R8)(R9*1), K5
-	KORW             K1, K5, K5
-	VMOVUPS          192(SI)(R10*1), Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z15, Z5, K5, Z14
-	VORPS            Z3, Z15, Z15
-	VCMPPS           $0x15, Z2, Z15, K5, K5
-	VMOVUPS          Z9, Z20
-	VFMADD213PS      Z1, Z6, Z20
-	VMOVUPS          Z11, Z21
-	VFMADD213PS      Z1, Z6, Z21
-	VMOVUPS          Z13, Z22
-	VFMADD213PS      Z1, Z6, Z22
-	VMOVUPS          Z15, Z23
-	VFMADD213PS      Z1, Z6, Z23
-	VSUBPS           Z1, Z20, Z16
-	VSUBPS           Z1, Z21, Z17
-	VSUBPS           Z1, Z22, Z18
-	VSUBPS           Z1, Z23, Z19
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z9
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z13
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z19, Z15
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z19, Z15
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z16
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z16
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z16
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z16
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z18
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z15, Z19
-	VPSLLD           $0x17, Z20, Z20
-	VPSLLD           $0x17, Z21, Z21
-	VPSLLD           $0x17, Z22, Z22
-	VPSLLD           $0x17, Z23, Z23
-	VMULPS.Z         Z20, Z16, K2, Z16
-	VMULPS.Z         Z21, Z17, K3, Z17
-	VMULPS.Z         Z22, Z18, K4, Z18
-	VMULPS.Z         Z23, Z19, K5, Z19
-	KMOVW            (DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z16, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	VMOVUPS          Z9, (AX)(R10*1)
-	KMOVW            2(DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z10, K1
-	VMULPS           Z17, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	VMOVUPS          Z9, 64(AX)(R10*1)
-	VADDPS           Z17, Z16, Z9
-	VMULPS           Z17, Z16, Z16
-	VADDPS           Z9, Z16, Z16
-	VADDPS           Z10, Z8, Z8
-	KMOVW            4(DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            4(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z12, K1
-	VMULPS           Z18, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z10
-	VDIVPS.Z         Z10, Z9, K2, Z9
-	VMOVUPS          Z9, 128(AX)(R10*1)
-	KMOVW            6(DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            6(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z14, K1
-	VMULPS           Z19, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z19, Z10
-	VDIVPS.Z         Z10, Z9, K2, Z9
-	VMOVUPS          Z9, 192(AX)(R10*1)
-	VADDPS           Z19, Z18, Z9
-	VMULPS           Z19, Z18, Z18
-	VADDPS           Z9, Z18, Z18
-	VADDPS           Z18, Z16, Z9
-	VMULPS           Z18, Z16, Z16
-	VADDPS           Z9, Z16, Z16
-	VADDPS           Z14, Z12, Z12
-	VADDPS           Z12, Z8, Z8
-	VEXTRACTF64X4    $0x01, Z8, Y5
-	VADDPS           Y5, Y8, Y8
-	VCVTPS2PD        Y8, Z8
-	VADDPD           Z8, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z16, Y5
-	VADDPS           Y5, Y16, Y8
-	VMULPS           Y5, Y16, Y16
-	VADDPS           Y8, Y16, Y16
-	VCVTPS2PD        Y16, Z8
-	VADDPD           Z0, Z8, Z9
-	VFMADD213PD      Z9, Z8, Z0
-
-added156:
-	ADDQ          $+256, R10
-	TESTQ         $0x000007ff, R10
-	JNZ           more163
-	MOVQ          product+8(FP), R9
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y8
-	VFMADD213PD   Y8, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X8
-	VFMADD213PD   X8, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X8
-	VFMADD213PD   X8, X5, X0
-	VMOVSD        X0, (R9)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
-
-more163:
-	SUBQ $0x00000040, R11
-	JGE  group155
-
-rest157:
-	ADDQ      $0x00000040, R11
-	JLE       done160
-	CMPQ      R11, $0x20
-	JBE       short158
-	SUBQ      $0x20, R11
-	MOVQ      $-1, AX
-	BZHIQ     R11, AX, AX
-	KMOVW     AX, K1
-	SHRQ      $0x10, AX
-	KMOVW     AX, K2
-	VMOVUPS   (SI)(R10*1), Z8
-	VMOVUPS   Z8, (SP)
-	VMOVUPS   64(SI)(R10*1), Z8
-	VMOVUPS   Z8, 64(SP)
-	VMOVUPS.Z 128(SI)(R10*1), K1, Z8
-	VMOVUPS   Z8, 128(SP)
-	VMOVUPS.Z 192(SI)(R10*1), K2, Z8
-	VMOVUPS   Z8, 192(SP)
-	LEAQ      (SP), SI
-	SUBQ      R10, SI
-	MOVQ      SI, AX
-	XORQ      R11, R11
-	JMP       group155
-
-short158:
-	TESTQ      BX, BX
-	JZ         none164
-	TESTQ      $0x00000f00, CX
-	JNZ        same165
-	PREFETCHT0 16384(CX)
-
-same165:
-	VMOVUPS  (DX), Z8
-	VMOVNTPS Z8, (CX)
-	VMOVUPS  64(DX), Z8
-	VMOVNTPS Z8, 64(CX)
-	VMOVUPS  128(DX), Z8
-	VMOVNTPS Z8, 128(CX)
-	VMOVUPS  192(DX), Z8
-	VMOVNTPS Z8, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none164:
-	MOVQ             $-1, R9
-	BZHIQ            R11, R9, R9
-	MOVQ             R9, 256(SP)
-	CMPQ             R11, $0x10
-	JBE              one159
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (SI)(R10*1), K2, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z9, Z5, K2, Z8
-	VORPS            Z3, Z9, Z9
-	VCMPPS           $0x15, Z2, Z9, K2, K2
-	KMOVW            2(DI)(R9*1), K1
-	KMOVW            2(R8)(R9*1), K3
-	KORW             K1, K3, K3
-	VMOVUPS.Z        64(SI)(R10*1), K3, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z11, Z5, K3, Z10
-	VORPS            Z3, Z11, Z11
-	VCMPPS           $0x15, Z2, Z11, K3, K3
-	VMOVUPS          Z9, Z14
-	VFMADD213PS      Z1, Z6, Z14
-	VMOVUPS          Z11, Z15
-	VFMADD213PS      Z1, Z6, Z15
-	VSUBPS           Z1, Z14, Z12
-	VSUBPS           Z1, Z15, Z13
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z9
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z11
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z12
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z13
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z12
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z13
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z12
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z13
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z12
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z12
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z12
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z13
-	VPSLLD           $0x17, Z14, Z14
-	VPSLLD           $0x17, Z15, Z15
-	VMULPS.Z         Z14, Z12, K2, Z12
-	VMULPS.Z         Z15, Z13, K3, Z13
-	KMOVW            (DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z12, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	KMOVW            256(SP), K1
-	VMOVUPS          Z9, K1, (AX)(R10*1)
-	KMOVW            2(DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z10, K1
-	VMULPS           Z13, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	KMOVW            258(SP), K1
-	VMOVUPS          Z9, K1, 64(AX)(R10*1)
-	VADDPS           Z13, Z12, Z9
-	VMULPS           Z13, Z12, Z12
-	VADDPS           Z9, Z12, Z12
-	VADDPS           Z10, Z8, Z8
-	VEXTRACTF64X4    $0x01, Z8, Y5
-	VADDPS           Y5, Y8, Y8
-	VCVTPS2PD        Y8, Z8
-	VADDPD           Z8, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z12, Y5
-	VADDPS           Y5, Y12, Y8
-	VMULPS           Y5, Y12, Y12
-	VADDPS           Y8, Y12, Y12
-	VCVTPS2PD        Y12, Z8
-	VADDPD           Z0, Z8, Z9
-	VFMADD213PD      Z9, Z8, Z0
-	XORQ             R11, R11
-	JMP              added156
-
-one159:
-	MOVQ             R10, R9
-	SHRQ             $0x05, R9
-	KMOVW            (DI)(R9*1), K1
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (SI)(R10*1), K2, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPS.Z         Z9, Z5, K2, Z8
-	VORPS            Z3, Z9, Z9
-	VCMPPS           $0x15, Z2, Z9, K2, K2
-	VMOVUPS          Z9, Z11
-	VFMADD213PS      Z1, Z6, Z11
-	VSUBPS           Z1, Z11, Z10
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z10, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z10, Z9
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z10
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z10
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z9, Z10
-	VPSLLD           $0x17, Z11, Z11
-	VMULPS.Z         Z11, Z10, K2, Z10
-	KMOVW            (DI)(R9*1), K1
-	VMOVUPS          Z7, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPS           $0x00, Z5, Z8, K1
-	VMULPS           Z10, Z9, K1, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z10, Z11
-	VDIVPS.Z         Z11, Z9, K2, Z9
-	KMOVW            256(SP), K1
-	VMOVUPS          Z9, K1, (AX)(R10*1)
-	VEXTRACTF64X4    $0x01, Z8, Y5
-	VADDPS           Y5, Y8, Y8
-	VCVTPS2PD        Y8, Z8
-	VADDPD           Z8, Z4, Z4
-	VEXTRACTF64X4    $0x01, Z10, Y5
-	VADDPS           Y5, Y10, Y8
-	VMULPS           Y5, Y10, Y10
-	VADDPS           Y8, Y10, Y10
-	VCVTPS2PD        Y10, Z8
-	VADDPD           Z0, Z8, Z9
-	VFMADD213PD      Z9, Z8, Z0
-	XORQ             R11, R11
-	JMP              added156
+	ADDQ          296(SP), R10
+	DECQ          rows+72(FP)
+	JZ            done160
+	MOVQ          scale+112(FP), R8
+	VBROADCASTSD  (R8), Z0
+	VCVTPD2PS     Z0, Y0
+	VBROADCASTSS  X0, Z0
+	VMOVUPS       Z0, Z0
+	ADDQ          $0x08, scale+112(FP)
+	MOVQ          n+80(FP), R9
+	JMP           group144
 
 done160:
-	TESTQ         $0x000007ff, R10
-	JZ            complete166
-	MOVQ          product+8(FP), SI
-	VEXTRACTF64X4 $0x01, Z0, Y5
-	VADDPD        Y0, Y5, Y7
-	VFMADD213PD   Y7, Y5, Y0
-	VEXTRACTF64X2 $0x01, Y0, X5
-	VADDPD        X0, X5, X7
-	VFMADD213PD   X7, X5, X0
-	VUNPCKHPD     X0, X0, X5
-	VADDPD        X0, X5, X7
-	VFMADD213PD   X7, X5, X0
-	VMOVSD        X0, (SI)
-	VXORPS        Y0, Y0, Y0
-	ADDQ          $0x08, product+8(FP)
+	JMP end161
 
-complete166:
-	MOVQ          sum+0(FP), SI
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPD        Y0, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X0
-	VADDPD        X0, X4, X4
-	VUNPCKHPD     X4, X4, X0
-	VADDPD        X0, X4, X4
-	VMOVSD        X4, (SI)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          dst+16(FP), SI
-	CMPQ          SI, AX
-	JEQ           direct167
-	MOVQ          n+80(FP), AX
-	ANDQ          $0x3f, AX
-	SUBQ          $0x20, AX
-	MOVQ          $-1, R9
-	BZHIQ         AX, R9, R9
-	KMOVW         R9, K1
-	SHRQ          $0x10, R9
-	KMOVW         R9, K2
-	VMOVUPS       (SP), Z7
-	VMOVUPS       Z7, -256(SI)(R10*1)
-	VMOVUPS       64(SP), Z7
-	VMOVUPS       Z7, -192(SI)(R10*1)
-	VMOVUPS       128(SP), Z7
-	VMOVUPS       Z7, K1, -128(SI)(R10*1)
-	VMOVUPS       192(SP), Z7
-	VMOVUPS       Z7, K2, -64(SI)(R10*1)
+some147:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z6
+	VADDPS       Z1, Z6, Z6
+	KMOVW        R13, K1
+	VMOVUPS      Z6, Z7
+	VMOVUPS      (BX), K1, Z7
+	VMOVUPS      Z7, (SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z6, Z7
+	VMOVUPS      64(BX), K1, Z7
+	VMOVUPS      Z7, 64(SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z6, Z7
+	VMOVUPS      128(BX), K1, Z7
+	VMOVUPS      Z7, 128(SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z6, Z6
+	VMOVUPS      192(BX), K1, Z6
+	VMOVUPS      Z6, 192(SP)
+	LEAQ         (SP), R8
+	JMP          ready148
 
-direct167:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x02, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x0c, p+112(FP)
-	DECQ rows+72(FP)
-	JNZ  row153
+some153:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z14
+	VADDPS       Z1, Z14, Z14
+	KMOVW        R13, K1
+	VMOVUPS      Z14, Z15
+	VMOVUPS      (BX), K1, Z15
+	VMOVUPS      Z15, (SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z14, Z15
+	VMOVUPS      64(BX), K1, Z15
+	VMOVUPS      Z15, 64(SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z14, Z15
+	VMOVUPS      128(BX), K1, Z15
+	VMOVUPS      Z15, 128(SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z14, Z14
+	VMOVUPS      192(BX), K1, Z14
+	VMOVUPS      Z14, 192(SP)
+	LEAQ         (SP), R8
+	JMP          ready154
 
-last154:
-	TESTQ BX, BX
-	JZ    none169
+into155:
+	MOVQ R10, 256(SP)
+	LEAQ (SP), R10
+	JMP  entered156
 
-more168:
-	TESTQ      $0x00000f00, CX
-	JNZ        same170
-	PREFETCHT0 16384(CX)
+out157:
+	MOVQ    256(SP), R10
+	MOVQ    $0x00000040, R8
+	CMPQ    R9, R8
+	CMOVQLT R9, R8
+	MOVQ    $-1, R13
+	BZHIQ   R8, R13, R13
+	KMOVW   R13, K1
+	SHRQ    $0x10, R13
+	KMOVW   R13, K2
+	SHRQ    $0x10, R13
+	KMOVW   R13, K3
+	SHRQ    $0x10, R13
+	KMOVW   R13, K4
+	VMOVUPS (SP), Z14
+	VMOVUPS Z14, K1, (R10)
+	VMOVUPS 64(SP), Z14
+	VMOVUPS Z14, K2, 64(R10)
+	VMOVUPS 128(SP), Z14
+	VMOVUPS Z14, K3, 128(R10)
+	VMOVUPS 192(SP), Z14
+	VMOVUPS Z14, K4, 192(R10)
+	JMP     left158
 
-same170:
-	VMOVUPS  (DX), Z0
-	VMOVNTPS Z0, (CX)
-	VMOVUPS  64(DX), Z0
-	VMOVNTPS Z0, 64(CX)
-	VMOVUPS  128(DX), Z0
-	VMOVNTPS Z0, 128(CX)
-	VMOVUPS  192(DX), Z0
-	VMOVNTPS Z0, 192(CX)
-	ADDQ     $+256, DX
+end161:
+last143:
+	TESTQ DX, DX
+	JZ    none163
+
+more162:
+	TESTQ      $0x00000f00, AX
+	JNZ        same164
+	PREFETCHT0 16384(AX)
+
+same164:
+	VMOVUPS  (CX), Z0
+	VMOVNTPS Z0, (AX)
+	VMOVUPS  64(CX), Z0
+	VMOVNTPS Z0, 64(AX)
+	VMOVUPS  128(CX), Z0
+	VMOVNTPS Z0, 128(AX)
+	VMOVUPS  192(CX), Z0
+	VMOVNTPS Z0, 192(AX)
 	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more168
+	ADDQ     $+256, AX
+	DECQ     DX
+	JNZ      more162
 
-none169:
+none163:
 	VZEROUPPER
 	RET
 
-// func bceSumsWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, FMA3, MMX+
+TEXT ·bceGrad32AVX512(SB), $448-144
+	MOVQ         to+32(FP), AX
+	MOVQ         from+40(FP), CX
+	MOVQ         blocks+48(FP), DX
+	MOVQ         x+56(FP), BX
+	MOVQ         pos+88(FP), SI
+	MOVQ         neg+96(FP), DI
+	MOVQ         dst+16(FP), R10
+	MOVQ         n+80(FP), R8
+	MOVQ         R8, 272(SP)
+	ADDQ         $0x3f, R8
+	ANDQ         $-64, R8
+	MOVQ         stride+64(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x02, R9
+	MOVQ         R9, 280(SP)
+	MOVQ         dstStride+24(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x02, R9
+	MOVQ         R9, 288(SP)
+	MOVQ         words+104(FP), R9
+	SHLQ         $0x03, R9
+	SHRQ         $0x03, R8
+	SUBQ         R8, R9
+	MOVQ         R9, 296(SP)
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last165
+	CMPQ         272(SP), $0x00
+	JEQ          last165
+	MOVQ         rows+72(FP), R8
+	MOVQ         R8, 304(SP)
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
+	VBROADCASTSS f32_42b17218<>+0(SB), Z3
+	MOVQ         $0x00000000, R11
+	MOVQ         $0x00000040, R12
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z4
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Z0
+	VCVTPD2PS    Z0, Y0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      Z0, Z0
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	CMPQ         272(SP), $0x00
+	JG           same167
+	LEAQ         (SP), R8
+	DECQ         304(SP)
+	JZ           nothing168
+	ADDQ         280(SP), BX
+	ADDQ         296(SP), SI
+	ADDQ         296(SP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 272(SP)
+
+same167:
+	MOVQ  BX, R8
+	MOVQ  (SI), R13
+	MOVQ  R13, 320(SP)(R12*1)
+	ORQ   (DI), R13
+	CMPQ  R13, $-1
+	SETEQ R14
+	MOVB  R14, 328(SP)(R12*1)
+	JNE   some169
+
+ready170:
+	ADDQ $+256, BX
+	ADDQ $0x08, SI
+	ADDQ $0x08, DI
+	SUBQ $0x40, 272(SP)
+
+nothing168:
+	KMOVW       320(SP)(R12*1), K1
+	PREFETCHT0  12288(R8)
+	VMOVUPS     (R8), Z6
+	VXORPS.BCST f32_80000000<>+0(SB), Z6, K1, Z6
+	VMAXPS      Z6, Z2, Z6
+	VMINPS      Z6, Z3, Z6
+	KMOVW       322(SP)(R12*1), K1
+	PREFETCHT0  12352(R8)
+	VMOVUPS     64(R8), Z7
+	VXORPS.BCST f32_80000000<>+0(SB), Z7, K1, Z7
+	VMAXPS      Z7, Z2, Z7
+	VMINPS      Z7, Z3, Z7
+	KMOVW       324(SP)(R12*1), K1
+	PREFETCHT0  12416(R8)
+	VMOVUPS     128(R8), Z8
+	VXORPS.BCST f32_80000000<>+0(SB), Z8, K1, Z8
+	VMAXPS      Z8, Z2, Z8
+	VMINPS      Z8, Z3, Z8
+	KMOVW       326(SP)(R12*1), K1
+	PREFETCHT0  12480(R8)
+	VMOVUPS     192(R8), Z9
+	VXORPS.BCST f32_80000000<>+0(SB), Z9, K1, Z9
+	VMAXPS      Z9, Z2, Z9
+	VMINPS      Z9, Z3, Z9
+	XORQ        $+64, R11
+	XORQ        $+64, R12
+
+group166:
+	TESTQ      DX, DX
+	JZ         none171
+	TESTQ      $0x00000f00, AX
+	JNZ        same172
+	PREFETCHT0 16384(AX)
+
+same172:
+	VMOVUPS  (CX), Z10
+	VMOVNTPS Z10, (AX)
+	VMOVUPS  64(CX), Z10
+	VMOVNTPS Z10, 64(AX)
+	VMOVUPS  128(CX), Z10
+	VMOVNTPS Z10, 128(AX)
+	VMOVUPS  192(CX), Z10
+	VMOVNTPS Z10, 192(AX)
+	ADDQ     $+256, CX
+	ADDQ     $+256, AX
+	DECQ     DX
+
+none171:
+	CMPQ 272(SP), $0x00
+	JG   same173
+	LEAQ (SP), R8
+	DECQ 304(SP)
+	JZ   nothing174
+	ADDQ 280(SP), BX
+	ADDQ 296(SP), SI
+	ADDQ 296(SP), DI
+	MOVQ n+80(FP), R13
+	MOVQ R13, 272(SP)
+
+same173:
+	MOVQ  BX, R8
+	MOVQ  (SI), R13
+	MOVQ  R13, 320(SP)(R12*1)
+	ORQ   (DI), R13
+	CMPQ  R13, $-1
+	SETEQ R14
+	MOVB  R14, 328(SP)(R12*1)
+	JNE   some175
+
+ready176:
+	ADDQ $+256, BX
+	ADDQ $0x08, SI
+	ADDQ $0x08, DI
+	SUBQ $0x40, 272(SP)
+
+nothing174:
+	CMPB 328(SP)(R11*1), $0x00
+	JEQ  into177
+
+entered178:
+	VMOVUPS          Z6, Z14
+	VFMADD213PS      Z4, Z5, Z14
+	VMOVUPS          Z7, Z15
+	VFMADD213PS      Z4, Z5, Z15
+	VMOVUPS          Z8, Z16
+	VFMADD213PS      Z4, Z5, Z16
+	VMOVUPS          Z9, Z17
+	VFMADD213PS      Z4, Z5, Z17
+	VSUBPS           Z4, Z14, Z10
+	VSUBPS           Z4, Z15, Z11
+	VSUBPS           Z4, Z16, Z12
+	VSUBPS           Z4, Z17, Z13
+	VMOVUPS          Z6, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z10, Z18
+	VMOVUPS          Z7, Z19
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z11, Z19
+	VMOVUPS          Z8, Z20
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z20
+	VMOVUPS          Z9, Z21
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z13, Z21
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z10, Z18
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z11, Z19
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z20
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z13, Z21
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z10
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z13
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z21, Z13
+	KMOVW            320(SP)(R12*1), K1
+	PREFETCHT0       12288(R8)
+	VMOVUPS          (R8), Z6
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
+	VMAXPS           Z6, Z2, Z6
+	VMINPS           Z6, Z3, Z6
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z21, Z13
+	KMOVW            322(SP)(R12*1), K1
+	PREFETCHT0       12352(R8)
+	VMOVUPS          64(R8), Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	VMAXPS           Z7, Z2, Z7
+	VMINPS           Z7, Z3, Z7
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z21, Z13
+	KMOVW            324(SP)(R12*1), K1
+	PREFETCHT0       12416(R8)
+	VMOVUPS          128(R8), Z8
+	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K1, Z8
+	VMAXPS           Z8, Z2, Z8
+	VMINPS           Z8, Z3, Z8
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z21, Z13
+	KMOVW            326(SP)(R12*1), K1
+	PREFETCHT0       12480(R8)
+	VMOVUPS          192(R8), Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VMAXPS           Z9, Z2, Z9
+	VMINPS           Z9, Z3, Z9
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z21, Z13
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z21, Z13
+	VPSLLD           $0x17, Z14, Z14
+	VPSLLD           $0x17, Z15, Z15
+	VPSLLD           $0x17, Z16, Z16
+	VPSLLD           $0x17, Z17, Z17
+	VMULPS           Z14, Z10, Z10
+	VMULPS           Z15, Z11, Z11
+	VMULPS           Z16, Z12, Z12
+	VMULPS           Z17, Z13, Z13
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z10, Z14
+	VDIVPS           Z14, Z10, Z14
+	KMOVW            320(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
+	VMULPS           Z0, Z14, Z14
+	VMOVUPS          Z14, (R10)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z14
+	VDIVPS           Z14, Z11, Z14
+	KMOVW            322(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
+	VMULPS           Z0, Z14, Z14
+	VMOVUPS          Z14, 64(R10)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z14
+	VDIVPS           Z14, Z12, Z14
+	KMOVW            324(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
+	VMULPS           Z0, Z14, Z14
+	VMOVUPS          Z14, 128(R10)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z14
+	VDIVPS           Z14, Z13, Z14
+	KMOVW            326(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
+	VMULPS           Z0, Z14, Z14
+	VMOVUPS          Z14, 192(R10)
+	VADDPS           Z11, Z10, Z14
+	VFMADD213PS      Z14, Z11, Z10
+	VADDPS           Z13, Z12, Z11
+	VFMADD213PS      Z11, Z13, Z12
+	VSHUFF64X2       $0x44, Z12, Z10, Z11
+	VSHUFF64X2       $0xee, Z12, Z10, Z13
+	VADDPS           Z13, Z11, Z10
+	VFMADD213PS      Z10, Z13, Z11
+	VEXTRACTF64X4    $0x01, Z11, Y10
+	VCVTPS2PD        Y11, Z11
+	VCVTPS2PD        Y10, Z10
+	VADDPD           Z1, Z11, Z12
+	VFMADD213PD      Z12, Z11, Z1
+	VADDPD           Z1, Z10, Z11
+	VFMADD213PD      Z11, Z10, Z1
+	CMPB             328(SP)(R11*1), $0x00
+	JEQ              out179
+
+left180:
+	ADDQ          $+256, R10
+	XORQ          $+64, R11
+	XORQ          $+64, R12
+	SUBQ          $0x40, R9
+	MOVQ          n+80(FP), R8
+	JLE           row181
+	SUBQ          R9, R8
+	TESTQ         $0x0000007f, R8
+	JNZ           group166
+	MOVQ          product+8(FP), R8
+	VEXTRACTF64X4 $0x01, Z1, Y10
+	VADDPD        Y1, Y10, Y11
+	VFMADD213PD   Y11, Y10, Y1
+	VEXTRACTF64X2 $0x01, Y1, X10
+	VADDPD        X1, X10, X11
+	VFMADD213PD   X11, X10, X1
+	VUNPCKHPD     X1, X1, X10
+	VADDPD        X1, X10, X11
+	VFMADD213PD   X11, X10, X1
+	VMOVSD        X1, (R8)
+	VXORPS        Y1, Y1, Y1
+	ADDQ          $0x08, product+8(FP)
+	JMP           group166
+
+row181:
+	MOVQ          product+8(FP), R8
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VADDPD        Y1, Y0, Y10
+	VFMADD213PD   Y10, Y0, Y1
+	VEXTRACTF64X2 $0x01, Y1, X0
+	VADDPD        X1, X0, X10
+	VFMADD213PD   X10, X0, X1
+	VUNPCKHPD     X1, X1, X0
+	VADDPD        X1, X0, X10
+	VFMADD213PD   X10, X0, X1
+	VMOVSD        X1, (R8)
+	VXORPS        Y1, Y1, Y1
+	ADDQ          $0x08, product+8(FP)
+	ADDQ          288(SP), R10
+	DECQ          rows+72(FP)
+	JZ            done182
+	MOVQ          scale+112(FP), R8
+	VBROADCASTSD  (R8), Z0
+	VCVTPD2PS     Z0, Y0
+	VBROADCASTSS  X0, Z0
+	VMOVUPS       Z0, Z0
+	ADDQ          $0x08, scale+112(FP)
+	MOVQ          n+80(FP), R9
+	JMP           group166
+
+done182:
+	JMP end183
+
+some169:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z6
+	KMOVW        R13, K1
+	VMOVUPS      Z6, Z7
+	VMOVUPS      (BX), K1, Z7
+	VMOVUPS      Z7, (SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z6, Z7
+	VMOVUPS      64(BX), K1, Z7
+	VMOVUPS      Z7, 64(SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z6, Z7
+	VMOVUPS      128(BX), K1, Z7
+	VMOVUPS      Z7, 128(SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z6, Z6
+	VMOVUPS      192(BX), K1, Z6
+	VMOVUPS      Z6, 192(SP)
+	LEAQ         (SP), R8
+	JMP          ready170
+
+some175:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z10
+	KMOVW        R13, K1
+	VMOVUPS      Z10, Z11
+	VMOVUPS      (BX), K1, Z11
+	VMOVUPS      Z11, (SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z10, Z11
+	VMOVUPS      64(BX), K1, Z11
+	VMOVUPS      Z11, 64(SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z10, Z11
+	VMOVUPS      128(BX), K1, Z11
+	VMOVUPS      Z11, 128(SP)
+	SHRQ         $0x10, R13
+	KMOVW        R13, K1
+	VMOVUPS      Z10, Z10
+	VMOVUPS      192(BX), K1, Z10
+	VMOVUPS      Z10, 192(SP)
+	LEAQ         (SP), R8
+	JMP          ready176
+
+into177:
+	MOVQ R10, 256(SP)
+	LEAQ (SP), R10
+	JMP  entered178
+
+out179:
+	MOVQ    256(SP), R10
+	MOVQ    $0x00000040, R8
+	CMPQ    R9, R8
+	CMOVQLT R9, R8
+	MOVQ    $-1, R13
+	BZHIQ   R8, R13, R13
+	KMOVW   R13, K1
+	SHRQ    $0x10, R13
+	KMOVW   R13, K2
+	SHRQ    $0x10, R13
+	KMOVW   R13, K3
+	SHRQ    $0x10, R13
+	KMOVW   R13, K4
+	VMOVUPS (SP), Z10
+	VMOVUPS Z10, K1, (R10)
+	VMOVUPS 64(SP), Z10
+	VMOVUPS Z10, K2, 64(R10)
+	VMOVUPS 128(SP), Z10
+	VMOVUPS Z10, K3, 128(R10)
+	VMOVUPS 192(SP), Z10
+	VMOVUPS Z10, K4, 192(R10)
+	JMP     left180
+
+end183:
+last165:
+	TESTQ DX, DX
+	JZ    none185
+
+more184:
+	TESTQ      $0x00000f00, AX
+	JNZ        same186
+	PREFETCHT0 16384(AX)
+
+same186:
+	VMOVUPS  (CX), Z0
+	VMOVNTPS Z0, (AX)
+	VMOVUPS  64(CX), Z0
+	VMOVNTPS Z0, 64(AX)
+	VMOVUPS  128(CX), Z0
+	VMOVNTPS Z0, 128(AX)
+	VMOVUPS  192(CX), Z0
+	VMOVNTPS Z0, 192(AX)
+	ADDQ     $+256, CX
+	ADDQ     $+256, AX
+	DECQ     DX
+	JNZ      more184
+
+none185:
+	VZEROUPPER
+	RET
+
+// func bceSumsWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $512-112
+TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $512-120
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+32(FP), AX
-	MOVQ    negWeight+96(FP), CX
-	MOVQ    posWeight+104(FP), DX
+	MOVQ    negWeight+104(FP), CX
+	MOVQ    posWeight+112(FP), DX
 	MOVQ    pos+64(FP), BX
 	MOVQ    neg+72(FP), SI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last172
+	JEQ     last188
 
-row171:
+row187:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y2, 288(BP)
-	MOVQ         p+88(FP), DI
+	MOVQ         p+96(FP), DI
 	VBROADCASTSD 8(DI), Y2
 	VMOVUPD      Y2, 384(BP)
 	VBROADCASTSD 16(DI), Y2
@@ -8943,15 +6887,15 @@ row171:
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000020, R9
-	JL           rest175
+	JL           rest191
 
-group173:
+group189:
 	PREFETCHT0 12288(AX)(R8*1)
 	PREFETCHT0 12352(AX)(R8*1)
 	PREFETCHT0 12416(AX)(R8*1)
 	PREFETCHT0 12480(AX)(R8*1)
 
-half179:
+half194:
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R10
@@ -9356,18 +7300,18 @@ half179:
 	VMOVUPD      Y4, 320(BP)(DI*1)
 	ADDQ         $0x20, R8
 	TESTQ        $0x00000020, R8
-	JNZ          half179
+	JNZ          half194
 
-added174:
+added190:
 	ADDQ $+192, R8
 	SUBQ $0x00000020, R9
-	JGE  group173
+	JGE  group189
 
-rest175:
+rest191:
 	ADDQ       $0x00000020, R9
-	JLE        done178
+	JLE        done193
 	CMPQ       R9, $0x10
-	JBE        short176
+	JBE        short192
 	SUBQ       $0x10, R9
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, R9
@@ -9395,11 +7339,9 @@ rest175:
 	LEAQ       (BP), AX
 	SUBQ       R8, AX
 	XORQ       R9, R9
-	JMP        group173
+	JMP        group189
 
-short176:
-	CMPQ         R9, $0x08
-	JBE          one177
+short192:
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (BX)(DI*1), Y6
@@ -9808,228 +7750,9 @@ short176:
 	VMOVUPD      Y4, 352(BP)
 	ADDQ         $0x40, R8
 	XORQ         R9, R9
-	JMP          added174
+	JMP          added190
 
-one177:
-	MOVQ         R8, DI
-	SHRQ         $0x06, DI
-	VPBROADCASTB (BX)(DI*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (SI)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (AX)(R8*1), Y3, Y2
-	VSUBPD       384(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMAXPD       Y1, Y3, Y4
-	VMINPD       Y1, Y3, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y3, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y7
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
-	VMULPD       Y4, Y9, Y9
-	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y8, Y3, Y5
-	VSUBPD       Y5, Y9, Y9
-	VSUBPD       Y9, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      (DX)(R8*1), Y5
-	VMOVUPD      (CX)(R8*1), Y4
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VMULPD       Y2, Y4, Y2
-	VMOVUPD      256(BP), Y3
-	VMOVUPD      320(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(BP)
-	VMOVUPD      Y4, 320(BP)
-	VPBROADCASTB (BX)(DI*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (SI)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(AX)(R8*1), Y3, Y2
-	VSUBPD       384(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMAXPD       Y1, Y3, Y4
-	VMINPD       Y1, Y3, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y3, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y7
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
-	VMULPD       Y4, Y9, Y9
-	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y8, Y3, Y5
-	VSUBPD       Y5, Y9, Y9
-	VSUBPD       Y9, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      32(DX)(R8*1), Y5
-	VMOVUPD      32(CX)(R8*1), Y4
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VMULPD       Y2, Y4, Y2
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      352(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(BP)
-	VMOVUPD      Y4, 352(BP)
-	ADDQ         $0x40, R8
-	XORQ         R9, R9
-	JMP          added174
-
-done178:
+done193:
 	MOVQ         sum+0(FP), AX
 	VMOVUPD      256(BP), Y2
 	VMOVUPD      288(BP), Y3
@@ -10074,11 +7797,11 @@ done178:
 	SHLQ         $0x03, DI
 	ADDQ         DI, BX
 	ADDQ         DI, SI
-	ADDQ         $0x18, p+88(FP)
+	ADDQ         $0x18, p+96(FP)
 	DECQ         rows+48(FP)
-	JNZ          row171
+	JNZ          row187
 
-last172:
+last188:
 	VZEROUPPER
 	RET
 
@@ -10316,926 +8039,530 @@ DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
 GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 
-// func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted64AVX2(SB), NOSPLIT, $512-112
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    x+32(FP), AX
-	MOVQ    pos+64(FP), CX
-	MOVQ    neg+72(FP), DX
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last181
-
-row180:
+TEXT ·bceSumsShifted64AVX2(SB), $1536-120
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+64(FP), CX
+	MOVQ         neg+72(FP), DX
+	MOVQ         p+96(FP), BX
+	MOVQ         BX, 192(BP)
+	MOVQ         n+56(FP), BX
+	MOVQ         BX, 208(BP)
+	ADDQ         $0x0f, BX
+	ANDQ         $-16, BX
+	MOVQ         stride+40(FP), SI
+	SUBQ         BX, SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 216(BP)
+	MOVQ         words+80(FP), SI
+	SHLQ         $0x03, SI
+	SHRQ         $0x03, BX
+	SUBQ         BX, SI
+	MOVQ         SI, 224(BP)
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last195
+	CMPQ         208(BP), $0x00
+	JEQ          last195
+	MOVQ         rows+48(FP), BX
+	MOVQ         BX, 232(BP)
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
+	MOVQ         $0x00000000, DI
+	MOVQ         $0x00000200, R8
+	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
+	MOVQ         192(BP), BX
+	VBROADCASTSD 8(BX), Y2
+	VMOVUPD      Y2, 128(BP)
+	VBROADCASTSD 16(BX), Y2
+	VMOVUPD      Y2, 160(BP)
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y2, 288(BP)
-	MOVQ         p+88(FP), BX
+	MOVQ         n+56(FP), SI
+	CMPQ         208(BP), $0x00
+	JG           same197
+	LEAQ         (BP), BX
+	DECQ         232(BP)
+	JZ           nothing198
+	ADDQ         216(BP), AX
+	ADDQ         224(BP), CX
+	ADDQ         224(BP), DX
+	MOVQ         n+56(FP), R9
+	MOVQ         R9, 208(BP)
+	ADDQ         $0x18, 192(BP)
+	MOVQ         192(BP), BX
 	VBROADCASTSD 8(BX), Y2
-	VMOVUPD      Y2, 384(BP)
+	VMOVUPD      Y2, 128(BP)
 	VBROADCASTSD 16(BX), Y2
-	VMOVUPD      Y2, 416(BP)
-	XORQ         SI, SI
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000020, DI
-	JL           rest184
+	VMOVUPD      Y2, 160(BP)
 
-group182:
-	PREFETCHT0 12288(AX)(SI*1)
-	PREFETCHT0 12352(AX)(SI*1)
-	PREFETCHT0 12416(AX)(SI*1)
-	PREFETCHT0 12480(AX)(SI*1)
+same197:
+	MOVQ    AX, BX
+	MOVWLZX (CX), R9
+	MOVQ    R9, 640(BP)(R8*1)
+	ORW     (DX), R9
+	CMPL    R9, $0x0000ffff
+	SETEQ   R10
+	MOVB    R10, 648(BP)(R8*1)
+	JNE     some199
 
-half188:
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	LEAQ         bits64both<>+0(SB), R8
-	MOVQ         SI, R9
-	ANDQ         $0x20, R9
-	ADDQ         R8, R9
-	VPBROADCASTB (CX)(BX*1), Y6
-	VANDPD       (R9), Y6, Y6
-	VPCMPEQQ     (R9), Y6, Y6
-	VPBROADCASTB (DX)(BX*1), Y3
-	VANDPD       (R9), Y3, Y3
-	VPCMPEQQ     (R9), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMOVUPD      (AX)(SI*1), Y2
-	VSUBPD       384(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
+ready200:
+	ADDQ $+128, AX
+	ADDQ $0x02, CX
+	ADDQ $0x02, DX
+	SUBQ $0x10, 208(BP)
+
+nothing198:
+	PREFETCHT0   12288(BX)
+	VMOVUPD      (BX), Y2
+	VSUBPD       128(BP), Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
 	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
+	VADDPD       128(BP), Y4, Y4
+	VSUBPD       Y4, Y5, Y5
+	VSUBPD       160(BP), Y5, Y5
+	VPBROADCASTW 640(BP)(R8*1), Y2
+	VPSLLVQ      signs64_0<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 1(CX)(BX*1), Y8
-	VANDPD       (R9), Y8, Y8
-	VPCMPEQQ     (R9), Y8, Y8
-	VPBROADCASTB 1(DX)(BX*1), Y5
-	VANDPD       (R9), Y5, Y5
-	VPCMPEQQ     (R9), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPD      64(AX)(SI*1), Y4
-	VSUBPD       384(BP), Y4, Y6
-	VSUBPD       Y4, Y6, Y9
-	VSUBPD       Y9, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       384(BP), Y9, Y9
-	VSUBPD       Y9, Y7, Y7
-	VSUBPD       416(BP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y6, Y6
-	VCMPPD       $0x11, Y8, Y6, Y8
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y8, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
-	VANDPD       Y5, Y8, Y8
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y6, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y4
+	VXORPD       Y2, Y3, Y3
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y2
+	VMAXPD       Y3, Y2, Y3
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      Y3, 384(BP)(R8*1)
+	VMOVUPD      Y2, 512(BP)(R8*1)
+	VMOVUPD      32(BX), Y2
+	VSUBPD       128(BP), Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       128(BP), Y4, Y4
+	VSUBPD       Y4, Y5, Y5
+	VSUBPD       160(BP), Y5, Y5
+	VPBROADCASTW 640(BP)(R8*1), Y2
+	VPSLLVQ      signs64_4<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y5, Y5
+	VXORPD       Y2, Y3, Y3
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y2
+	VMAXPD       Y3, Y2, Y3
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      Y3, 416(BP)(R8*1)
+	VMOVUPD      Y2, 544(BP)(R8*1)
+	PREFETCHT0   12352(BX)
+	VMOVUPD      64(BX), Y2
+	VSUBPD       128(BP), Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       128(BP), Y4, Y4
+	VSUBPD       Y4, Y5, Y5
+	VSUBPD       160(BP), Y5, Y5
+	VPBROADCASTW 640(BP)(R8*1), Y2
+	VPSLLVQ      signs64_8<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y5, Y5
+	VXORPD       Y2, Y3, Y3
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y2
+	VMAXPD       Y3, Y2, Y3
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      Y3, 448(BP)(R8*1)
+	VMOVUPD      Y2, 576(BP)(R8*1)
+	VMOVUPD      96(BX), Y2
+	VSUBPD       128(BP), Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       128(BP), Y4, Y4
+	VSUBPD       Y4, Y5, Y5
+	VSUBPD       160(BP), Y5, Y5
+	VPBROADCASTW 640(BP)(R8*1), Y2
+	VPSLLVQ      signs64_12<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y5, Y5
+	VXORPD       Y2, Y3, Y3
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y2
+	VMAXPD       Y3, Y2, Y3
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      Y3, 480(BP)(R8*1)
+	VMOVUPD      Y2, 608(BP)(R8*1)
+	XORQ         $+512, DI
+	XORQ         $+512, R8
+
+group196:
+	CMPQ         208(BP), $0x00
+	JG           same201
+	LEAQ         (BP), BX
+	DECQ         232(BP)
+	JZ           nothing202
+	ADDQ         216(BP), AX
+	ADDQ         224(BP), CX
+	ADDQ         224(BP), DX
+	MOVQ         n+56(FP), R9
+	MOVQ         R9, 208(BP)
+	ADDQ         $0x18, 192(BP)
+	MOVQ         192(BP), BX
+	VBROADCASTSD 8(BX), Y2
+	VMOVUPD      Y2, 128(BP)
+	VBROADCASTSD 16(BX), Y2
+	VMOVUPD      Y2, 160(BP)
+
+same201:
+	MOVQ    AX, BX
+	MOVWLZX (CX), R9
+	MOVQ    R9, 640(BP)(R8*1)
+	ORW     (DX), R9
+	CMPL    R9, $0x0000ffff
+	SETEQ   R10
+	MOVB    R10, 648(BP)(R8*1)
+	JNE     some203
+
+ready204:
+	ADDQ $+128, AX
+	ADDQ $0x02, CX
+	ADDQ $0x02, DX
+	SUBQ $0x10, 208(BP)
+
+nothing202:
+	VMOVUPD      384(BP)(DI*1), Y2
+	VMOVUPD      416(BP)(DI*1), Y3
+	VMOVUPD      448(BP)(DI*1), Y4
+	VMOVUPD      480(BP)(DI*1), Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
+	VMOVUPD      Y9, Y6
+	VMOVUPD      Y9, Y7
+	VMOVUPD      Y9, Y8
+	VMOVUPD      Y9, Y9
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	PREFETCHT0   12288(BX)
+	VMOVUPD      (BX), Y10
+	VSUBPD       128(BP), Y10, Y11
+	VSUBPD       Y10, Y11, Y12
+	VSUBPD       Y12, Y11, Y13
+	VSUBPD       Y13, Y10, Y13
+	VADDPD       128(BP), Y12, Y12
+	VSUBPD       Y12, Y13, Y13
+	VSUBPD       160(BP), Y13, Y13
+	VPBROADCASTW 640(BP)(R8*1), Y10
+	VPSLLVQ      signs64_0<>+0(SB), Y10, Y10
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y13, Y13
+	VXORPD       Y10, Y11, Y11
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y10
+	VMAXPD       Y11, Y10, Y11
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y10
+	VMINPD       Y11, Y10, Y11
+	VMOVUPD      Y11, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y10
+	VMOVUPD      f64_3ec71df0cc01f5d1<>+0(SB), Y12
+	VFMADD213PD  Y12, Y2, Y6
+	VFMADD213PD  Y12, Y3, Y7
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y12
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y11
+	VADDPD       Y13, Y11, Y11
+	VMOVUPD      Y11, 384(BP)(R8*1)
+	VMOVUPD      Y10, 512(BP)(R8*1)
+	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	VMOVUPD      32(BX), Y10
+	VSUBPD       128(BP), Y10, Y11
+	VSUBPD       Y10, Y11, Y12
+	VSUBPD       Y12, Y11, Y13
+	VSUBPD       Y13, Y10, Y13
+	VADDPD       128(BP), Y12, Y12
+	VSUBPD       Y12, Y13, Y13
+	VSUBPD       160(BP), Y13, Y13
+	VPBROADCASTW 640(BP)(R8*1), Y10
+	VPSLLVQ      signs64_4<>+0(SB), Y10, Y10
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y13, Y13
+	VXORPD       Y10, Y11, Y11
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y10
+	VMAXPD       Y11, Y10, Y11
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y10
+	VMINPD       Y11, Y10, Y11
+	VMOVUPD      Y11, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y10
+	VMOVUPD      f64_3f2a01a013850def<>+0(SB), Y12
+	VFMADD213PD  Y12, Y2, Y6
+	VFMADD213PD  Y12, Y3, Y7
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y12
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y11
+	VADDPD       Y13, Y11, Y11
+	VMOVUPD      Y11, 416(BP)(R8*1)
+	VMOVUPD      Y10, 544(BP)(R8*1)
+	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	PREFETCHT0   12352(BX)
+	VMOVUPD      64(BX), Y10
+	VSUBPD       128(BP), Y10, Y11
+	VSUBPD       Y10, Y11, Y12
+	VSUBPD       Y12, Y11, Y13
+	VSUBPD       Y13, Y10, Y13
+	VADDPD       128(BP), Y12, Y12
+	VSUBPD       Y12, Y13, Y13
+	VSUBPD       160(BP), Y13, Y13
+	VPBROADCASTW 640(BP)(R8*1), Y10
+	VPSLLVQ      signs64_8<>+0(SB), Y10, Y10
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y13, Y13
+	VXORPD       Y10, Y11, Y11
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y10
+	VMAXPD       Y11, Y10, Y11
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y10
+	VMINPD       Y11, Y10, Y11
+	VMOVUPD      Y11, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y10
+	VMOVUPD      f64_3f8111111112453e<>+0(SB), Y12
+	VFMADD213PD  Y12, Y2, Y6
+	VFMADD213PD  Y12, Y3, Y7
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y12
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y11
+	VADDPD       Y13, Y11, Y11
+	VMOVUPD      Y11, 448(BP)(R8*1)
+	VMOVUPD      Y10, 576(BP)(R8*1)
+	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	VMOVUPD      96(BX), Y10
+	VSUBPD       128(BP), Y10, Y11
+	VSUBPD       Y10, Y11, Y12
+	VSUBPD       Y12, Y11, Y13
+	VSUBPD       Y13, Y10, Y13
+	VADDPD       128(BP), Y12, Y12
+	VSUBPD       Y12, Y13, Y13
+	VSUBPD       160(BP), Y13, Y13
+	VPBROADCASTW 640(BP)(R8*1), Y10
+	VPSLLVQ      signs64_12<>+0(SB), Y10, Y10
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y13, Y13
+	VXORPD       Y10, Y11, Y11
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y10
+	VMAXPD       Y11, Y10, Y11
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y10
+	VMINPD       Y11, Y10, Y11
+	VMOVUPD      Y11, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y10
+	VMOVUPD      f64_3fc555555555550d<>+0(SB), Y12
+	VFMADD213PD  Y12, Y2, Y6
+	VFMADD213PD  Y12, Y3, Y7
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y12
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y11
+	VADDPD       Y13, Y11, Y11
+	VMOVUPD      Y11, 480(BP)(R8*1)
+	VMOVUPD      Y10, 608(BP)(R8*1)
+	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	VMOVUPD      512(BP)(DI*1), Y2
+	VPSLLQ       $0x34, Y2, Y2
+	VMOVUPD      544(BP)(DI*1), Y3
+	VPSLLQ       $0x34, Y3, Y3
+	VMOVUPD      576(BP)(DI*1), Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VMOVUPD      608(BP)(DI*1), Y5
 	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y5, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VPBROADCASTB 2(CX)(BX*1), Y8
-	VANDPD       (R9), Y8, Y8
-	VPCMPEQQ     (R9), Y8, Y8
-	VPBROADCASTB 2(DX)(BX*1), Y5
-	VANDPD       (R9), Y5, Y5
-	VPCMPEQQ     (R9), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPD      128(AX)(SI*1), Y4
-	VSUBPD       384(BP), Y4, Y6
-	VSUBPD       Y4, Y6, Y9
-	VSUBPD       Y9, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       384(BP), Y9, Y9
-	VSUBPD       Y9, Y7, Y7
-	VSUBPD       416(BP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y6, Y6
-	VCMPPD       $0x11, Y8, Y6, Y8
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y8, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
-	VANDPD       Y5, Y8, Y8
-	VMOVUPD      Y6, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
-	VPSLLQ       $0x34, Y9, Y9
-	VMULPD       Y9, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VPBROADCASTB 3(CX)(BX*1), Y10
-	VANDPD       (R9), Y10, Y10
-	VPCMPEQQ     (R9), Y10, Y10
-	VPBROADCASTB 3(DX)(BX*1), Y7
-	VANDPD       (R9), Y7, Y7
-	VPCMPEQQ     (R9), Y7, Y7
-	VORPS        Y10, Y7, Y7
-	VMOVUPD      192(AX)(SI*1), Y6
-	VSUBPD       384(BP), Y6, Y8
-	VSUBPD       Y6, Y8, Y11
-	VSUBPD       Y11, Y8, Y9
-	VSUBPD       Y9, Y6, Y9
-	VADDPD       384(BP), Y11, Y11
-	VSUBPD       Y11, Y9, Y9
-	VSUBPD       416(BP), Y9, Y9
-	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
-	VXORPD       Y6, Y9, Y9
-	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
-	VXORPD       Y6, Y8, Y8
-	VXORPS       Y10, Y10, Y10
-	VADDPD       Y10, Y8, Y8
-	VCMPPD       $0x11, Y10, Y8, Y10
-	VADDPD       Y9, Y8, Y6
-	VANDNPD      Y6, Y10, Y6
-	VANDPD       Y7, Y6, Y6
-	VANDNPD      f64_8000000000000000<>+0(SB), Y10, Y10
-	VXORPD       Y10, Y9, Y9
-	VORPD        f64_8000000000000000<>+0(SB), Y8, Y8
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y10
-	VANDPD       Y7, Y10, Y10
-	VADDPD       Y6, Y4, Y4
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y8, Y6
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y6, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y8
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y8
-	VADDPD       Y9, Y8, Y8
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y4
-	VPSLLQ       $0x34, Y6, Y6
-	VMULPD       Y6, Y4, Y4
-	VANDPD       Y10, Y4, Y4
-	VADDPD       Y4, Y5, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VADDPD       Y5, Y3, Y4
-	VFMADD213PD  Y4, Y5, Y3
-	MOVQ         SI, BX
-	ANDQ         $0x20, BX
-	VMOVUPD      256(BP)(BX*1), Y4
-	VMOVUPD      320(BP)(BX*1), Y5
-	VADDPD       Y2, Y4, Y6
-	VMAXPD       Y2, Y4, Y7
-	VMINPD       Y2, Y4, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 256(BP)(BX*1)
-	VMOVUPD      Y5, 320(BP)(BX*1)
-	VMAXPD       Y1, Y3, Y2
-	VMINPD       Y1, Y3, Y4
-	VADDPD       Y4, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y4, Y4
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y3, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
-	VDIVPD       Y3, Y2, Y3
-	VMULPD       Y3, Y3, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y7, Y3, Y4
-	VSUBPD       Y4, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(BP)(BX*1), Y3
-	VMOVUPD      320(BP)(BX*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(BP)(BX*1)
-	VMOVUPD      Y4, 320(BP)(BX*1)
-	ADDQ         $0x20, SI
-	TESTQ        $0x00000020, SI
-	JNZ          half188
+	VMULPD       Y2, Y6, Y6
+	VMULPD       Y3, Y7, Y7
+	VMULPD       Y4, Y8, Y8
+	VMULPD       Y5, Y9, Y9
+	VADDPD       Y8, Y6, Y2
+	VFMADD213PD  Y2, Y8, Y6
+	VADDPD       Y9, Y7, Y2
+	VFMADD213PD  Y2, Y9, Y7
+	MOVQ         n+56(FP), BX
+	SUBQ         SI, BX
+	TESTQ        $0x00000010, BX
+	JNZ          second206
+	CMPQ         SI, $0x10
+	JLE          both207
+	VMOVUPD      Y6, 1408(BP)
+	VMOVUPD      Y7, 1440(BP)
+	JMP          added205
 
-added183:
-	ADDQ $+192, SI
-	SUBQ $0x00000020, DI
-	JGE  group182
+second206:
+	VMOVUPD     1408(BP), Y2
+	VADDPD      Y2, Y6, Y3
+	VFMADD213PD Y3, Y2, Y6
+	VMOVUPD     1440(BP), Y2
+	VADDPD      Y2, Y7, Y3
+	VFMADD213PD Y3, Y2, Y7
 
-rest184:
-	ADDQ       $0x00000020, DI
-	JLE        done187
-	CMPQ       DI, $0x10
-	JBE        short185
-	SUBQ       $0x10, DI
-	LEAQ       tail<>+0(SB), BX
-	SHLQ       $0x03, DI
-	SUBQ       DI, BX
-	VMOVUPD    (AX)(SI*1), Y2
-	VMOVUPD    Y2, (BP)
-	VMOVUPD    32(AX)(SI*1), Y2
-	VMOVUPD    Y2, 32(BP)
-	VMOVUPD    64(AX)(SI*1), Y2
-	VMOVUPD    Y2, 64(BP)
-	VMOVUPD    96(AX)(SI*1), Y2
-	VMOVUPD    Y2, 96(BP)
-	VMOVUPD    128(BX), Y2
-	VMASKMOVPD 128(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 128(BP)
-	VMOVUPD    160(BX), Y2
-	VMASKMOVPD 160(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 160(BP)
-	VMOVUPD    192(BX), Y2
-	VMASKMOVPD 192(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 192(BP)
-	VMOVUPD    224(BX), Y2
-	VMASKMOVPD 224(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 224(BP)
-	LEAQ       (BP), AX
-	SUBQ       SI, AX
-	XORQ       DI, DI
-	JMP        group182
+both207:
+	VSUBPD      Y6, Y6, Y2
+	VMAXPD      Y0, Y6, Y3
+	VMINPD      Y0, Y6, Y4
+	VADDPD      Y4, Y3, Y5
+	VSUBPD      Y3, Y5, Y3
+	VSUBPD      Y3, Y4, Y4
+	VDIVPD      Y5, Y0, Y3
+	VMULPD      Y3, Y4, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y5, Y3
+	VPSRLQ      $0x34, Y3, Y5
+	VORPD       f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y5, Y5
+	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VSUBPD      Y0, Y3, Y3
+	VXORPS      Y8, Y8, Y8
+	VCMPPD      $0x00, Y8, Y5, Y9
+	VBLENDVPD   Y9, Y6, Y3, Y3
+	VBLENDVPD   Y9, Y8, Y4, Y4
+	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y6
+	VDIVPD      Y6, Y3, Y6
+	VMULPD      Y6, Y6, Y8
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y9
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y8, Y9
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y8, Y9
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y8, Y9
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y8, Y9
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y10
+	VMULPD      Y3, Y10, Y10
+	VFMADD213PD Y10, Y8, Y9
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD Y9, Y6, Y4
+	VSUBPD      Y4, Y10, Y10
+	VSUBPD      Y10, Y3, Y3
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y5, Y3
+	VADDPD      Y2, Y3, Y3
+	VMOVUPD     256(BP), Y2
+	VMOVUPD     320(BP), Y4
+	VADDPD      Y3, Y2, Y5
+	VMAXPD      Y3, Y2, Y6
+	VMINPD      Y3, Y2, Y3
+	VSUBPD      Y6, Y5, Y6
+	VSUBPD      Y6, Y3, Y3
+	VADDPD      Y3, Y4, Y4
+	VMOVAPD     Y5, Y2
+	VMOVUPD     Y2, 256(BP)
+	VMOVUPD     Y4, 320(BP)
+	VSUBPD      Y7, Y7, Y2
+	VMAXPD      Y0, Y7, Y3
+	VMINPD      Y0, Y7, Y4
+	VADDPD      Y4, Y3, Y5
+	VSUBPD      Y3, Y5, Y3
+	VSUBPD      Y3, Y4, Y4
+	VDIVPD      Y5, Y0, Y3
+	VMULPD      Y3, Y4, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y5, Y3
+	VPSRLQ      $0x34, Y3, Y5
+	VORPD       f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y5, Y5
+	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VSUBPD      Y0, Y3, Y3
+	VXORPS      Y6, Y6, Y6
+	VCMPPD      $0x00, Y6, Y5, Y8
+	VBLENDVPD   Y8, Y7, Y3, Y3
+	VBLENDVPD   Y8, Y6, Y4, Y4
+	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y6
+	VDIVPD      Y6, Y3, Y6
+	VMULPD      Y6, Y6, Y7
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y8
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y7, Y8
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y9
+	VMULPD      Y3, Y9, Y9
+	VFMADD213PD Y9, Y7, Y8
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD Y8, Y6, Y4
+	VSUBPD      Y4, Y9, Y9
+	VSUBPD      Y9, Y3, Y3
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y5, Y3
+	VADDPD      Y2, Y3, Y3
+	VMOVUPD     288(BP), Y2
+	VMOVUPD     352(BP), Y4
+	VADDPD      Y3, Y2, Y5
+	VMAXPD      Y3, Y2, Y6
+	VMINPD      Y3, Y2, Y3
+	VSUBPD      Y6, Y5, Y6
+	VSUBPD      Y6, Y3, Y3
+	VADDPD      Y3, Y4, Y4
+	VMOVAPD     Y5, Y2
+	VMOVUPD     Y2, 288(BP)
+	VMOVUPD     Y4, 352(BP)
 
-short185:
-	CMPQ         DI, $0x08
-	JBE          one186
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	VPBROADCASTB (CX)(BX*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (DX)(BX*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (AX)(SI*1), Y3, Y2
-	VSUBPD       384(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 1(CX)(BX*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(DX)(BX*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPD   64(AX)(SI*1), Y5, Y4
-	VSUBPD       384(BP), Y4, Y6
-	VSUBPD       Y4, Y6, Y9
-	VSUBPD       Y9, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       384(BP), Y9, Y9
-	VSUBPD       Y9, Y7, Y7
-	VSUBPD       416(BP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y6, Y6
-	VCMPPD       $0x11, Y8, Y6, Y8
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y8, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
-	VANDPD       Y5, Y8, Y8
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y6, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y4
-	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y5, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      256(BP), Y4
-	VMOVUPD      320(BP), Y5
-	VADDPD       Y2, Y4, Y6
-	VMAXPD       Y2, Y4, Y7
-	VMINPD       Y2, Y4, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 256(BP)
-	VMOVUPD      Y5, 320(BP)
-	VMAXPD       Y1, Y3, Y2
-	VMINPD       Y1, Y3, Y4
-	VADDPD       Y4, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y4, Y4
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y3, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
-	VDIVPD       Y3, Y2, Y3
-	VMULPD       Y3, Y3, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y7, Y3, Y4
-	VSUBPD       Y4, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(BP), Y3
-	VMOVUPD      320(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(BP)
-	VMOVUPD      Y4, 320(BP)
-	VPBROADCASTB (CX)(BX*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (DX)(BX*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(AX)(SI*1), Y3, Y2
-	VSUBPD       384(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 1(CX)(BX*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(DX)(BX*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPD   96(AX)(SI*1), Y5, Y4
-	VSUBPD       384(BP), Y4, Y6
-	VSUBPD       Y4, Y6, Y9
-	VSUBPD       Y9, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       384(BP), Y9, Y9
-	VSUBPD       Y9, Y7, Y7
-	VSUBPD       416(BP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y6, Y6
-	VCMPPD       $0x11, Y8, Y6, Y8
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y8, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
-	VANDPD       Y5, Y8, Y8
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y6, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y4
-	VPSLLQ       $0x34, Y5, Y5
-	VMULPD       Y5, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      288(BP), Y4
-	VMOVUPD      352(BP), Y5
-	VADDPD       Y2, Y4, Y6
-	VMAXPD       Y2, Y4, Y7
-	VMINPD       Y2, Y4, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 288(BP)
-	VMOVUPD      Y5, 352(BP)
-	VMAXPD       Y1, Y3, Y2
-	VMINPD       Y1, Y3, Y4
-	VADDPD       Y4, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y4, Y4
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y3, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
-	VDIVPD       Y3, Y2, Y3
-	VMULPD       Y3, Y3, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y7, Y3, Y4
-	VSUBPD       Y4, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      352(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(BP)
-	VMOVUPD      Y4, 352(BP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added183
-
-one186:
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	VPBROADCASTB (CX)(BX*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (DX)(BX*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (AX)(SI*1), Y3, Y2
-	VSUBPD       384(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMOVUPD      256(BP), Y4
-	VMOVUPD      320(BP), Y5
-	VADDPD       Y2, Y4, Y6
-	VMAXPD       Y2, Y4, Y7
-	VMINPD       Y2, Y4, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 256(BP)
-	VMOVUPD      Y5, 320(BP)
-	VMAXPD       Y1, Y3, Y2
-	VMINPD       Y1, Y3, Y4
-	VADDPD       Y4, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y4, Y4
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y3, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
-	VDIVPD       Y3, Y2, Y3
-	VMULPD       Y3, Y3, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y7, Y3, Y4
-	VSUBPD       Y4, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(BP), Y3
-	VMOVUPD      320(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(BP)
-	VMOVUPD      Y4, 320(BP)
-	VPBROADCASTB (CX)(BX*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (DX)(BX*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(AX)(SI*1), Y3, Y2
-	VSUBPD       384(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMOVUPD      288(BP), Y4
-	VMOVUPD      352(BP), Y5
-	VADDPD       Y2, Y4, Y6
-	VMAXPD       Y2, Y4, Y7
-	VMINPD       Y2, Y4, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 288(BP)
-	VMOVUPD      Y5, 352(BP)
-	VMAXPD       Y1, Y3, Y2
-	VMINPD       Y1, Y3, Y4
-	VADDPD       Y4, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y4, Y4
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y3, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
-	VDIVPD       Y3, Y2, Y3
-	VMULPD       Y3, Y3, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y7, Y3, Y4
-	VSUBPD       Y4, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      352(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(BP)
-	VMOVUPD      Y4, 352(BP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added183
-
-done187:
-	MOVQ         sum+0(FP), AX
+added205:
+	XORQ         $+512, DI
+	XORQ         $+512, R8
+	SUBQ         $0x10, SI
+	JG           group196
+	MOVQ         sum+0(FP), BX
 	VMOVUPD      256(BP), Y2
 	VMOVUPD      288(BP), Y3
 	VMOVUPD      320(BP), Y4
@@ -11269,1055 +8596,657 @@ done187:
 	VADDPD       X3, X4, X4
 	VMOVAPD      X5, X2
 	VADDPD       X4, X2, X2
-	VMOVSD       X2, (AX)
+	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         words+80(FP), BX
-	SHLQ         $0x03, BX
-	ADDQ         BX, CX
-	ADDQ         BX, DX
-	ADDQ         $0x18, p+88(FP)
 	DECQ         rows+48(FP)
-	JNZ          row180
+	JZ           done209
+	VXORPS       Y2, Y2, Y2
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y2, 352(BP)
+	VMOVUPD      Y2, 256(BP)
+	VMOVUPD      Y2, 288(BP)
+	MOVQ         n+56(FP), SI
+	JMP          group196
 
-last181:
+done209:
+	JMP end210
+
+some199:
+	MOVQ         R9, 200(BP)
+	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y2
+	VADDPD       128(BP), Y2, Y2
+	VPBROADCASTW 200(BP), Y4
+	VPSLLVQ      signs64_0<>+0(SB), Y4, Y4
+	VMASKMOVPD   (AX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, (BP)
+	VPBROADCASTW 200(BP), Y4
+	VPSLLVQ      signs64_4<>+0(SB), Y4, Y4
+	VMASKMOVPD   32(AX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, 32(BP)
+	VPBROADCASTW 200(BP), Y4
+	VPSLLVQ      signs64_8<>+0(SB), Y4, Y4
+	VMASKMOVPD   64(AX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, 64(BP)
+	VPBROADCASTW 200(BP), Y3
+	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
+	VMASKMOVPD   96(AX), Y3, Y4
+	VMOVUPD      Y2, Y2
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, 96(BP)
+	LEAQ         (BP), BX
+	JMP          ready200
+
+some203:
+	MOVQ         R9, 200(BP)
+	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y2
+	VADDPD       128(BP), Y2, Y2
+	VPBROADCASTW 200(BP), Y4
+	VPSLLVQ      signs64_0<>+0(SB), Y4, Y4
+	VMASKMOVPD   (AX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, (BP)
+	VPBROADCASTW 200(BP), Y4
+	VPSLLVQ      signs64_4<>+0(SB), Y4, Y4
+	VMASKMOVPD   32(AX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, 32(BP)
+	VPBROADCASTW 200(BP), Y4
+	VPSLLVQ      signs64_8<>+0(SB), Y4, Y4
+	VMASKMOVPD   64(AX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, 64(BP)
+	VPBROADCASTW 200(BP), Y3
+	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
+	VMASKMOVPD   96(AX), Y3, Y4
+	VMOVUPD      Y2, Y2
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, 96(BP)
+	LEAQ         (BP), BX
+	JMP          ready204
+
+end210:
+last195:
 	VZEROUPPER
 	RET
 
-// func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+DATA f64_c08628b76e3a7b61<>+0(SB)/8, $0xc08628b76e3a7b61
+DATA f64_c08628b76e3a7b61<>+8(SB)/8, $0xc08628b76e3a7b61
+DATA f64_c08628b76e3a7b61<>+16(SB)/8, $0xc08628b76e3a7b61
+DATA f64_c08628b76e3a7b61<>+24(SB)/8, $0xc08628b76e3a7b61
+GLOBL f64_c08628b76e3a7b61<>(SB), RODATA|NOPTR, $32
+
+DATA f64_40862e42fefa39ef<>+0(SB)/8, $0x40862e42fefa39ef
+DATA f64_40862e42fefa39ef<>+8(SB)/8, $0x40862e42fefa39ef
+DATA f64_40862e42fefa39ef<>+16(SB)/8, $0x40862e42fefa39ef
+DATA f64_40862e42fefa39ef<>+24(SB)/8, $0x40862e42fefa39ef
+GLOBL f64_40862e42fefa39ef<>(SB), RODATA|NOPTR, $32
+
+DATA signs64_0<>+0(SB)/8, $0x000000000000003f
+DATA signs64_0<>+8(SB)/8, $0x000000000000003e
+DATA signs64_0<>+16(SB)/8, $0x000000000000003d
+DATA signs64_0<>+24(SB)/8, $0x000000000000003c
+GLOBL signs64_0<>(SB), RODATA|NOPTR, $32
+
+DATA signs64_4<>+0(SB)/8, $0x000000000000003b
+DATA signs64_4<>+8(SB)/8, $0x000000000000003a
+DATA signs64_4<>+16(SB)/8, $0x0000000000000039
+DATA signs64_4<>+24(SB)/8, $0x0000000000000038
+GLOBL signs64_4<>(SB), RODATA|NOPTR, $32
+
+DATA signs64_8<>+0(SB)/8, $0x0000000000000037
+DATA signs64_8<>+8(SB)/8, $0x0000000000000036
+DATA signs64_8<>+16(SB)/8, $0x0000000000000035
+DATA signs64_8<>+24(SB)/8, $0x0000000000000034
+GLOBL signs64_8<>(SB), RODATA|NOPTR, $32
+
+DATA signs64_12<>+0(SB)/8, $0x0000000000000033
+DATA signs64_12<>+8(SB)/8, $0x0000000000000032
+DATA signs64_12<>+16(SB)/8, $0x0000000000000031
+DATA signs64_12<>+24(SB)/8, $0x0000000000000030
+GLOBL signs64_12<>(SB), RODATA|NOPTR, $32
+
+DATA f64_c0b0000000000000<>+0(SB)/8, $0xc0b0000000000000
+DATA f64_c0b0000000000000<>+8(SB)/8, $0xc0b0000000000000
+DATA f64_c0b0000000000000<>+16(SB)/8, $0xc0b0000000000000
+DATA f64_c0b0000000000000<>+24(SB)/8, $0xc0b0000000000000
+GLOBL f64_c0b0000000000000<>(SB), RODATA|NOPTR, $32
+
+// func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums64AVX2(SB), NOSPLIT, $448-112
+TEXT ·bceSums64AVX2(SB), $1472-120
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
+	MOVQ    n+56(FP), BX
+	MOVQ    BX, 136(BP)
+	ADDQ    $0x0f, BX
+	ANDQ    $-16, BX
+	MOVQ    stride+40(FP), SI
+	SUBQ    BX, SI
+	SHLQ    $0x03, SI
+	MOVQ    SI, 144(BP)
+	MOVQ    words+80(FP), SI
+	SHLQ    $0x03, SI
+	SHRQ    $0x03, BX
+	SUBQ    BX, SI
+	MOVQ    SI, 152(BP)
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last190
+	JEQ     last211
+	CMPQ    136(BP), $0x00
+	JEQ     last211
+	MOVQ    rows+48(FP), BX
+	MOVQ    BX, 160(BP)
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Y0
+	VMOVUPD f64_c08628b76e3a7b61<>+0(SB), Y1
+	VMOVUPD f64_40862e42fefa39ef<>+0(SB), Y2
+	MOVQ    $0x00000000, DI
+	MOVQ    $0x00000200, R8
+	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPD Y4, 256(BP)
+	VMOVUPD Y4, 288(BP)
+	VMOVUPD Y4, 192(BP)
+	VMOVUPD Y4, 224(BP)
+	MOVQ    n+56(FP), SI
+	CMPQ    136(BP), $0x00
+	JG      same213
+	LEAQ    (BP), BX
+	DECQ    160(BP)
+	JZ      nothing214
+	ADDQ    144(BP), AX
+	ADDQ    152(BP), CX
+	ADDQ    152(BP), DX
+	MOVQ    n+56(FP), R9
+	MOVQ    R9, 136(BP)
 
-row189:
-	VXORPS  Y2, Y2, Y2
-	VMOVUPD Y2, 320(BP)
-	VMOVUPD Y2, 352(BP)
-	VMOVUPD Y2, 256(BP)
-	VMOVUPD Y2, 288(BP)
-	XORQ    SI, SI
-	MOVQ    n+56(FP), DI
-	SUBQ    $0x00000020, DI
-	JL      rest193
+same213:
+	MOVQ    AX, BX
+	MOVWLZX (CX), R9
+	MOVQ    R9, 576(BP)(R8*1)
+	ORW     (DX), R9
+	CMPL    R9, $0x0000ffff
+	SETEQ   R10
+	MOVB    R10, 584(BP)(R8*1)
+	JNE     some215
 
-group191:
-	MOVQ       SI, BX
-	SHRQ       $0x06, BX
-	MOVL       (DX)(BX*1), R8
-	ORL        (CX)(BX*1), R8
-	CMPL       R8, $-1
-	JNE        some197
-	PREFETCHT0 12288(AX)(SI*1)
-	PREFETCHT0 12352(AX)(SI*1)
-	PREFETCHT0 12416(AX)(SI*1)
-	PREFETCHT0 12480(AX)(SI*1)
+ready216:
+	ADDQ $+128, AX
+	ADDQ $0x02, CX
+	ADDQ $0x02, DX
+	SUBQ $0x10, 136(BP)
 
-half198:
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	LEAQ         bits64both<>+0(SB), R8
-	MOVQ         SI, R9
-	ANDQ         $0x20, R9
-	ADDQ         R8, R9
-	VMOVUPD      (AX)(SI*1), Y3
-	VPBROADCASTB (CX)(BX*1), Y2
-	VANDPD       (R9), Y2, Y2
-	VPCMPEQQ     (R9), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y4
-	VMOVUPD      64(AX)(SI*1), Y6
-	VPBROADCASTB 1(CX)(BX*1), Y5
-	VANDPD       (R9), Y5, Y5
-	VPCMPEQQ     (R9), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y6, Y6
-	VXORPS       Y5, Y5, Y5
-	VMAXPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VADDPD       Y5, Y2, Y2
-	VMOVUPD      Y3, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VMOVUPD      Y6, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y8
-	VPSLLQ       $0x34, Y9, Y9
-	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y9, Y5, Y5
-	VANDPD       Y4, Y5, Y5
-	VMULPD       Y10, Y8, Y8
-	VANDPD       Y7, Y8, Y8
-	VADDPD       Y8, Y5, Y3
-	VFMADD213PD  Y3, Y8, Y5
-	VMOVUPD      128(AX)(SI*1), Y4
-	VPBROADCASTB 2(CX)(BX*1), Y3
-	VANDPD       (R9), Y3, Y3
-	VPCMPEQQ     (R9), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y4, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VMOVUPD      192(AX)(SI*1), Y8
-	VPBROADCASTB 3(CX)(BX*1), Y7
-	VANDPD       (R9), Y7, Y7
-	VPCMPEQQ     (R9), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y8, Y8
-	VXORPS       Y7, Y7, Y7
-	VMAXPD       Y8, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y8, Y8
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
-	VADDPD       Y7, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      Y4, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VMOVUPD      Y8, Y11
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y8
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y8
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y7
-	VPSLLQ       $0x34, Y10, Y10
-	VPSLLQ       $0x34, Y11, Y11
-	VMULPD       Y10, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMULPD       Y11, Y7, Y7
-	VANDPD       Y9, Y7, Y7
-	VADDPD       Y7, Y3, Y4
-	VFMADD213PD  Y4, Y7, Y3
-	VADDPD       Y3, Y5, Y4
-	VFMADD213PD  Y4, Y3, Y5
-	MOVQ         SI, BX
-	ANDQ         $0x20, BX
-	VMOVUPD      256(BP)(BX*1), Y3
-	VMOVUPD      320(BP)(BX*1), Y4
-	VADDPD       Y2, Y3, Y6
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 256(BP)(BX*1)
-	VMOVUPD      Y4, 320(BP)(BX*1)
-	VMAXPD       Y1, Y5, Y2
-	VMINPD       Y1, Y5, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y4, Y7
-	VBLENDVPD    Y7, Y5, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      256(BP)(BX*1), Y3
-	VMOVUPD      320(BP)(BX*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(BP)(BX*1)
-	VMOVUPD      Y4, 320(BP)(BX*1)
-	ADDQ         $0x20, SI
-	TESTQ        $0x00000020, SI
-	JNZ          half198
-	JMP          added192
-
-some197:
-	PREFETCHT0 12288(AX)(SI*1)
-	PREFETCHT0 12352(AX)(SI*1)
-	PREFETCHT0 12416(AX)(SI*1)
-	PREFETCHT0 12480(AX)(SI*1)
-
-half199:
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	LEAQ         bits64both<>+0(SB), R8
-	MOVQ         SI, R9
-	ANDQ         $0x20, R9
-	ADDQ         R8, R9
-	VPBROADCASTB (CX)(BX*1), Y2
-	VANDPD       (R9), Y2, Y2
-	VPCMPEQQ     (R9), Y2, Y2
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPD       (R9), Y4, Y4
-	VPCMPEQQ     (R9), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMOVUPD      (AX)(SI*1), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
-	VANDPD       Y4, Y5, Y5
-	VPBROADCASTB 1(CX)(BX*1), Y4
-	VANDPD       (R9), Y4, Y4
-	VPCMPEQQ     (R9), Y4, Y4
-	VPBROADCASTB 1(DX)(BX*1), Y7
-	VANDPD       (R9), Y7, Y7
-	VPCMPEQQ     (R9), Y7, Y7
-	VORPS        Y4, Y7, Y7
-	VMOVUPD      64(AX)(SI*1), Y6
+nothing214:
+	PREFETCHT0   12288(BX)
+	VPBROADCASTW 576(BP)(R8*1), Y4
+	VPSLLVQ      signs64_0<>+0(SB), Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
-	VANDPD       Y7, Y8, Y8
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y3, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VMOVUPD      Y6, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VPSLLQ       $0x34, Y9, Y9
-	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y9, Y4, Y4
-	VANDPD       Y5, Y4, Y4
-	VMULPD       Y10, Y7, Y7
-	VANDPD       Y8, Y7, Y7
-	VADDPD       Y7, Y4, Y3
-	VFMADD213PD  Y3, Y7, Y4
-	VPBROADCASTB 2(CX)(BX*1), Y3
-	VANDPD       (R9), Y3, Y3
-	VPCMPEQQ     (R9), Y3, Y3
-	VPBROADCASTB 2(DX)(BX*1), Y6
-	VANDPD       (R9), Y6, Y6
-	VPCMPEQQ     (R9), Y6, Y6
-	VORPS        Y3, Y6, Y6
-	VMOVUPD      128(AX)(SI*1), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y7
-	VANDPD       Y6, Y7, Y7
-	VPBROADCASTB 3(CX)(BX*1), Y6
-	VANDPD       (R9), Y6, Y6
-	VPCMPEQQ     (R9), Y6, Y6
-	VPBROADCASTB 3(DX)(BX*1), Y9
-	VANDPD       (R9), Y9, Y9
-	VPCMPEQQ     (R9), Y9, Y9
-	VORPS        Y6, Y9, Y9
-	VMOVUPD      192(AX)(SI*1), Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y8, Y8
-	VXORPS       Y6, Y6, Y6
-	VMAXPD       Y8, Y6, Y6
-	VANDPD       Y9, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y8, Y8
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y10
-	VANDPD       Y9, Y10, Y10
-	VADDPD       Y6, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      Y5, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VMOVUPD      Y8, Y11
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y8
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y8
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y6
-	VPSLLQ       $0x34, Y9, Y9
-	VPSLLQ       $0x34, Y11, Y11
-	VMULPD       Y9, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VMULPD       Y11, Y6, Y6
-	VANDPD       Y10, Y6, Y6
-	VADDPD       Y6, Y3, Y5
-	VFMADD213PD  Y5, Y6, Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	MOVQ         SI, BX
-	ANDQ         $0x20, BX
-	VMOVUPD      256(BP)(BX*1), Y3
-	VMOVUPD      320(BP)(BX*1), Y5
-	VADDPD       Y2, Y3, Y6
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 256(BP)(BX*1)
-	VMOVUPD      Y5, 320(BP)(BX*1)
-	VMAXPD       Y1, Y4, Y2
-	VMINPD       Y1, Y4, Y3
-	VADDPD       Y3, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y4, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
-	VDIVPD       Y4, Y2, Y4
-	VMULPD       Y4, Y4, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
-	VFMADD231PD  Y7, Y4, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(BP)(BX*1), Y3
-	VMOVUPD      320(BP)(BX*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(BP)(BX*1)
-	VMOVUPD      Y4, 320(BP)(BX*1)
-	ADDQ         $0x20, SI
-	TESTQ        $0x00000020, SI
-	JNZ          half199
-
-added192:
-	ADDQ $+192, SI
-	SUBQ $0x00000020, DI
-	JGE  group191
-
-rest193:
-	ADDQ       $0x00000020, DI
-	JLE        done196
-	CMPQ       DI, $0x10
-	JBE        short194
-	SUBQ       $0x10, DI
-	LEAQ       tail<>+0(SB), BX
-	SHLQ       $0x03, DI
-	SUBQ       DI, BX
-	VMOVUPD    (AX)(SI*1), Y2
-	VMOVUPD    Y2, (BP)
-	VMOVUPD    32(AX)(SI*1), Y2
-	VMOVUPD    Y2, 32(BP)
-	VMOVUPD    64(AX)(SI*1), Y2
-	VMOVUPD    Y2, 64(BP)
-	VMOVUPD    96(AX)(SI*1), Y2
-	VMOVUPD    Y2, 96(BP)
-	VMOVUPD    128(BX), Y2
-	VMASKMOVPD 128(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 128(BP)
-	VMOVUPD    160(BX), Y2
-	VMASKMOVPD 160(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 160(BP)
-	VMOVUPD    192(BX), Y2
-	VMASKMOVPD 192(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 192(BP)
-	VMOVUPD    224(BX), Y2
-	VMASKMOVPD 224(AX)(SI*1), Y2, Y2
-	VMOVUPD    Y2, 224(BP)
-	LEAQ       (BP), AX
-	SUBQ       SI, AX
-	XORQ       DI, DI
-	JMP        group191
-
-short194:
-	CMPQ         DI, $0x08
-	JBE          one195
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	VPBROADCASTB (CX)(BX*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (AX)(SI*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
-	VANDPD       Y4, Y5, Y5
-	VPBROADCASTB 1(CX)(BX*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(DX)(BX*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VORPS        Y4, Y7, Y7
-	VMASKMOVPD   64(AX)(SI*1), Y7, Y6
+	VXORPD       (BX), Y4, Y4
+	VMAXPD       Y4, Y1, Y4
+	VMINPD       Y4, Y2, Y4
+	VMOVUPD      Y4, Y5
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y5
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
+	VMOVUPD      Y4, 320(BP)(R8*1)
+	VMOVUPD      Y5, 448(BP)(R8*1)
+	VPBROADCASTW 576(BP)(R8*1), Y4
+	VPSLLVQ      signs64_4<>+0(SB), Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
-	VANDPD       Y7, Y8, Y8
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y3, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VMOVUPD      Y6, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VPSLLQ       $0x34, Y9, Y9
-	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y9, Y4, Y4
-	VANDPD       Y5, Y4, Y4
-	VMULPD       Y10, Y7, Y7
-	VANDPD       Y8, Y7, Y7
-	VADDPD       Y7, Y4, Y3
-	VFMADD213PD  Y3, Y7, Y4
-	VMOVUPD      256(BP), Y3
-	VMOVUPD      320(BP), Y5
-	VADDPD       Y2, Y3, Y6
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 256(BP)
-	VMOVUPD      Y5, 320(BP)
-	VMAXPD       Y1, Y4, Y2
-	VMINPD       Y1, Y4, Y3
-	VADDPD       Y3, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y4, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
-	VDIVPD       Y4, Y2, Y4
-	VMULPD       Y4, Y4, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
-	VFMADD231PD  Y7, Y4, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(BP), Y3
-	VMOVUPD      320(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(BP)
-	VMOVUPD      Y4, 320(BP)
-	VPBROADCASTB (CX)(BX*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(AX)(SI*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
-	VANDPD       Y4, Y5, Y5
-	VPBROADCASTB 1(CX)(BX*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(DX)(BX*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VORPS        Y4, Y7, Y7
-	VMASKMOVPD   96(AX)(SI*1), Y7, Y6
+	VXORPD       32(BX), Y4, Y4
+	VMAXPD       Y4, Y1, Y4
+	VMINPD       Y4, Y2, Y4
+	VMOVUPD      Y4, Y5
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y5
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
+	VMOVUPD      Y4, 352(BP)(R8*1)
+	VMOVUPD      Y5, 480(BP)(R8*1)
+	PREFETCHT0   12352(BX)
+	VPBROADCASTW 576(BP)(R8*1), Y4
+	VPSLLVQ      signs64_8<>+0(SB), Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y6, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
-	VANDPD       Y7, Y8, Y8
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y3, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VMOVUPD      Y6, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VPSLLQ       $0x34, Y9, Y9
-	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y9, Y4, Y4
-	VANDPD       Y5, Y4, Y4
-	VMULPD       Y10, Y7, Y7
-	VANDPD       Y8, Y7, Y7
-	VADDPD       Y7, Y4, Y3
-	VFMADD213PD  Y3, Y7, Y4
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      352(BP), Y5
-	VADDPD       Y2, Y3, Y6
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 288(BP)
-	VMOVUPD      Y5, 352(BP)
-	VMAXPD       Y1, Y4, Y2
-	VMINPD       Y1, Y4, Y3
-	VADDPD       Y3, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y4, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
-	VDIVPD       Y4, Y2, Y4
-	VMULPD       Y4, Y4, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
-	VFMADD231PD  Y7, Y4, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      352(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(BP)
-	VMOVUPD      Y4, 352(BP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added192
+	VXORPD       64(BX), Y4, Y4
+	VMAXPD       Y4, Y1, Y4
+	VMINPD       Y4, Y2, Y4
+	VMOVUPD      Y4, Y5
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y5
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
+	VMOVUPD      Y4, 384(BP)(R8*1)
+	VMOVUPD      Y5, 512(BP)(R8*1)
+	VPBROADCASTW 576(BP)(R8*1), Y4
+	VPSLLVQ      signs64_12<>+0(SB), Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       96(BX), Y4, Y4
+	VMAXPD       Y4, Y1, Y4
+	VMINPD       Y4, Y2, Y4
+	VMOVUPD      Y4, Y5
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y5
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
+	VMOVUPD      Y4, 416(BP)(R8*1)
+	VMOVUPD      Y5, 544(BP)(R8*1)
+	XORQ         $+512, DI
+	XORQ         $+512, R8
 
-one195:
-	MOVQ         SI, BX
-	SHRQ         $0x06, BX
-	VPBROADCASTB (CX)(BX*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (AX)(SI*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
-	VANDPD       Y4, Y5, Y5
-	VMOVUPD      Y3, Y6
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y6, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
+group212:
+	CMPQ 136(BP), $0x00
+	JG   same217
+	LEAQ (BP), BX
+	DECQ 160(BP)
+	JZ   nothing218
+	ADDQ 144(BP), AX
+	ADDQ 152(BP), CX
+	ADDQ 152(BP), DX
+	MOVQ n+56(FP), R9
+	MOVQ R9, 136(BP)
+
+same217:
+	MOVQ    AX, BX
+	MOVWLZX (CX), R9
+	MOVQ    R9, 576(BP)(R8*1)
+	ORW     (DX), R9
+	CMPL    R9, $0x0000ffff
+	SETEQ   R10
+	MOVB    R10, 584(BP)(R8*1)
+	JNE     some219
+
+ready220:
+	ADDQ $+128, AX
+	ADDQ $0x02, CX
+	ADDQ $0x02, DX
+	SUBQ $0x10, 136(BP)
+
+nothing218:
+	VMOVUPD      320(BP)(DI*1), Y4
+	VMOVUPD      352(BP)(DI*1), Y5
+	VMOVUPD      384(BP)(DI*1), Y6
+	VMOVUPD      416(BP)(DI*1), Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VMOVUPD      Y11, Y8
+	VMOVUPD      Y11, Y9
+	VMOVUPD      Y11, Y10
+	VMOVUPD      Y11, Y11
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	PREFETCHT0   12288(BX)
+	VPBROADCASTW 576(BP)(R8*1), Y12
+	VPSLLVQ      signs64_0<>+0(SB), Y12, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	VXORPD       (BX), Y12, Y12
+	VMAXPD       Y12, Y1, Y12
+	VMINPD       Y12, Y2, Y12
+	VMOVUPD      Y12, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y13
+	VMOVUPD      f64_3ec71df0cc01f5d1<>+0(SB), Y14
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y6, Y10
+	VFMADD213PD  Y14, Y7, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y14, Y12
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y14, Y12
+	VMOVUPD      Y12, 320(BP)(R8*1)
+	VMOVUPD      Y13, 448(BP)(R8*1)
+	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	VPBROADCASTW 576(BP)(R8*1), Y12
+	VPSLLVQ      signs64_4<>+0(SB), Y12, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	VXORPD       32(BX), Y12, Y12
+	VMAXPD       Y12, Y1, Y12
+	VMINPD       Y12, Y2, Y12
+	VMOVUPD      Y12, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y13
+	VMOVUPD      f64_3f2a01a013850def<>+0(SB), Y14
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y6, Y10
+	VFMADD213PD  Y14, Y7, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y14, Y12
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y14, Y12
+	VMOVUPD      Y12, 352(BP)(R8*1)
+	VMOVUPD      Y13, 480(BP)(R8*1)
+	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	PREFETCHT0   12352(BX)
+	VPBROADCASTW 576(BP)(R8*1), Y12
+	VPSLLVQ      signs64_8<>+0(SB), Y12, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	VXORPD       64(BX), Y12, Y12
+	VMAXPD       Y12, Y1, Y12
+	VMINPD       Y12, Y2, Y12
+	VMOVUPD      Y12, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y13
+	VMOVUPD      f64_3f8111111112453e<>+0(SB), Y14
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y6, Y10
+	VFMADD213PD  Y14, Y7, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y14, Y12
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y14, Y12
+	VMOVUPD      Y12, 384(BP)(R8*1)
+	VMOVUPD      Y13, 512(BP)(R8*1)
+	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	VPBROADCASTW 576(BP)(R8*1), Y12
+	VPSLLVQ      signs64_12<>+0(SB), Y12, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	VXORPD       96(BX), Y12, Y12
+	VMAXPD       Y12, Y1, Y12
+	VMINPD       Y12, Y2, Y12
+	VMOVUPD      Y12, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y13
+	VMOVUPD      f64_3fc555555555550d<>+0(SB), Y14
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y6, Y10
+	VFMADD213PD  Y14, Y7, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y14, Y12
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y14, Y12
+	VMOVUPD      Y12, 416(BP)(R8*1)
+	VMOVUPD      Y13, 544(BP)(R8*1)
+	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	VMOVUPD      448(BP)(DI*1), Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VMOVUPD      480(BP)(DI*1), Y5
+	VPSLLQ       $0x34, Y5, Y5
+	VMOVUPD      512(BP)(DI*1), Y6
 	VPSLLQ       $0x34, Y6, Y6
-	VMULPD       Y6, Y4, Y4
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      256(BP), Y3
-	VMOVUPD      320(BP), Y5
-	VADDPD       Y2, Y3, Y6
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 256(BP)
-	VMOVUPD      Y5, 320(BP)
-	VMAXPD       Y1, Y4, Y2
-	VMINPD       Y1, Y4, Y3
-	VADDPD       Y3, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y4, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
-	VDIVPD       Y4, Y2, Y4
-	VMULPD       Y4, Y4, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
-	VFMADD231PD  Y7, Y4, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      256(BP), Y3
-	VMOVUPD      320(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(BP)
-	VMOVUPD      Y4, 320(BP)
-	VPBROADCASTB (CX)(BX*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (DX)(BX*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(AX)(SI*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y5
-	VANDPD       Y4, Y5, Y5
-	VMOVUPD      Y3, Y6
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y6, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VPSLLQ       $0x34, Y6, Y6
-	VMULPD       Y6, Y4, Y4
-	VANDPD       Y5, Y4, Y4
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      352(BP), Y5
-	VADDPD       Y2, Y3, Y6
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 288(BP)
-	VMOVUPD      Y5, 352(BP)
-	VMAXPD       Y1, Y4, Y2
-	VMINPD       Y1, Y4, Y3
-	VADDPD       Y3, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y4, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
-	VDIVPD       Y4, Y2, Y4
-	VMULPD       Y4, Y4, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
-	VFMADD231PD  Y7, Y4, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      352(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(BP)
-	VMOVUPD      Y4, 352(BP)
-	ADDQ         $0x40, SI
-	XORQ         DI, DI
-	JMP          added192
+	VMOVUPD      544(BP)(DI*1), Y7
+	VPSLLQ       $0x34, Y7, Y7
+	VMULPD       Y4, Y8, Y8
+	VMULPD       Y5, Y9, Y9
+	VMULPD       Y6, Y10, Y10
+	VMULPD       Y7, Y11, Y11
+	VADDPD       Y10, Y8, Y4
+	VFMADD213PD  Y4, Y10, Y8
+	VADDPD       Y11, Y9, Y4
+	VFMADD213PD  Y4, Y11, Y9
+	MOVQ         n+56(FP), BX
+	SUBQ         SI, BX
+	TESTQ        $0x00000010, BX
+	JNZ          second222
+	CMPQ         SI, $0x10
+	JLE          both223
+	VMOVUPD      Y8, 1344(BP)
+	VMOVUPD      Y9, 1376(BP)
+	JMP          added221
 
-done196:
-	MOVQ         sum+0(FP), AX
-	VMOVUPD      256(BP), Y2
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      320(BP), Y4
-	VMOVUPD      352(BP), Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y3, Y2, Y5
-	VMAXPD       Y3, Y2, Y6
-	VMINPD       Y3, Y2, Y3
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y3, Y3
-	VADDPD       Y3, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X3
+second222:
+	VMOVUPD     1344(BP), Y4
+	VADDPD      Y4, Y8, Y5
+	VFMADD213PD Y5, Y4, Y8
+	VMOVUPD     1376(BP), Y4
+	VADDPD      Y4, Y9, Y5
+	VFMADD213PD Y5, Y4, Y9
+
+both223:
+	VSUBPD      Y8, Y8, Y4
+	VMAXPD      Y0, Y8, Y5
+	VMINPD      Y0, Y8, Y6
+	VADDPD      Y6, Y5, Y7
+	VSUBPD      Y5, Y7, Y5
+	VSUBPD      Y5, Y6, Y6
+	VDIVPD      Y7, Y0, Y5
+	VMULPD      Y5, Y6, Y6
+	VPADDQ      f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ      $0x34, Y5, Y7
+	VORPD       f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD      f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD      Y0, Y5, Y5
+	VXORPS      Y10, Y10, Y10
+	VCMPPD      $0x00, Y10, Y7, Y11
+	VBLENDVPD   Y11, Y8, Y5, Y5
+	VBLENDVPD   Y11, Y10, Y6, Y6
+	VADDPD      f64_4000000000000000<>+0(SB), Y5, Y8
+	VDIVPD      Y8, Y5, Y8
+	VMULPD      Y8, Y8, Y10
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y11
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y10, Y11
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y5, Y12
+	VMULPD      Y5, Y12, Y12
+	VFMADD213PD Y12, Y10, Y11
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD Y11, Y8, Y6
+	VSUBPD      Y6, Y12, Y12
+	VSUBPD      Y12, Y5, Y5
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD      Y4, Y5, Y5
+	VMOVUPD     192(BP), Y4
+	VMOVUPD     256(BP), Y6
+	VADDPD      Y5, Y4, Y7
+	VMAXPD      Y5, Y4, Y8
+	VMINPD      Y5, Y4, Y5
+	VSUBPD      Y8, Y7, Y8
+	VSUBPD      Y8, Y5, Y5
+	VADDPD      Y5, Y6, Y6
+	VMOVAPD     Y7, Y4
+	VMOVUPD     Y4, 192(BP)
+	VMOVUPD     Y6, 256(BP)
+	VSUBPD      Y9, Y9, Y4
+	VMAXPD      Y0, Y9, Y5
+	VMINPD      Y0, Y9, Y6
+	VADDPD      Y6, Y5, Y7
+	VSUBPD      Y5, Y7, Y5
+	VSUBPD      Y5, Y6, Y6
+	VDIVPD      Y7, Y0, Y5
+	VMULPD      Y5, Y6, Y6
+	VPADDQ      f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ      $0x34, Y5, Y7
+	VORPD       f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD      f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD      Y0, Y5, Y5
+	VXORPS      Y8, Y8, Y8
+	VCMPPD      $0x00, Y8, Y7, Y10
+	VBLENDVPD   Y10, Y9, Y5, Y5
+	VBLENDVPD   Y10, Y8, Y6, Y6
+	VADDPD      f64_4000000000000000<>+0(SB), Y5, Y8
+	VDIVPD      Y8, Y5, Y8
+	VMULPD      Y8, Y8, Y9
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y10
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y9, Y10
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y5, Y11
+	VMULPD      Y5, Y11, Y11
+	VFMADD213PD Y11, Y9, Y10
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD Y10, Y8, Y6
+	VSUBPD      Y6, Y11, Y11
+	VSUBPD      Y11, Y5, Y5
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD      Y4, Y5, Y5
+	VMOVUPD     224(BP), Y4
+	VMOVUPD     288(BP), Y6
+	VADDPD      Y5, Y4, Y7
+	VMAXPD      Y5, Y4, Y8
+	VMINPD      Y5, Y4, Y5
+	VSUBPD      Y8, Y7, Y8
+	VSUBPD      Y8, Y5, Y5
+	VADDPD      Y5, Y6, Y6
+	VMOVAPD     Y7, Y4
+	VMOVUPD     Y4, 224(BP)
+	VMOVUPD     Y6, 288(BP)
+
+added221:
+	XORQ         $+512, DI
+	XORQ         $+512, R8
+	SUBQ         $0x10, SI
+	JG           group212
+	MOVQ         sum+0(FP), BX
+	VMOVUPD      192(BP), Y4
+	VMOVUPD      224(BP), Y5
+	VMOVUPD      256(BP), Y6
+	VMOVUPD      288(BP), Y7
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y5, Y4, Y7
+	VMAXPD       Y5, Y4, Y8
+	VMINPD       Y5, Y4, Y5
+	VSUBPD       Y8, Y7, Y8
+	VSUBPD       Y8, Y5, Y5
+	VADDPD       Y5, Y6, Y6
+	VMOVAPD      Y7, Y4
 	VEXTRACTF128 $0x01, Y4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X3
+	VEXTRACTF128 $0x01, Y6, X7
+	VADDPD       X7, X6, X6
+	VADDPD       X5, X4, X7
+	VMAXPD       X5, X4, X8
+	VMINPD       X5, X4, X5
+	VSUBPD       X8, X7, X8
+	VSUBPD       X8, X5, X5
+	VADDPD       X5, X6, X6
+	VMOVAPD      X7, X4
 	VUNPCKHPD    X4, X4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VADDPD       X4, X2, X2
-	VMOVSD       X2, (AX)
+	VUNPCKHPD    X6, X6, X7
+	VADDPD       X7, X6, X6
+	VADDPD       X5, X4, X7
+	VMAXPD       X5, X4, X8
+	VMINPD       X5, X4, X5
+	VSUBPD       X8, X7, X8
+	VSUBPD       X8, X5, X5
+	VADDPD       X5, X6, X6
+	VMOVAPD      X7, X4
+	VADDPD       X6, X4, X4
+	VMOVSD       X4, (BX)
 	ADDQ         $0x08, sum+0(FP)
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         words+80(FP), BX
-	SHLQ         $0x03, BX
-	ADDQ         BX, CX
-	ADDQ         BX, DX
 	DECQ         rows+48(FP)
-	JNZ          row189
+	JZ           done225
+	VXORPS       Y4, Y4, Y4
+	VMOVUPD      Y4, 256(BP)
+	VMOVUPD      Y4, 288(BP)
+	VMOVUPD      Y4, 192(BP)
+	VMOVUPD      Y4, 224(BP)
+	MOVQ         n+56(FP), SI
+	JMP          group212
 
-last190:
+done225:
+	JMP end226
+
+some215:
+	MOVQ         R9, 128(BP)
+	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y4
+	VPBROADCASTW 128(BP), Y6
+	VPSLLVQ      signs64_0<>+0(SB), Y6, Y6
+	VMASKMOVPD   (AX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, (BP)
+	VPBROADCASTW 128(BP), Y6
+	VPSLLVQ      signs64_4<>+0(SB), Y6, Y6
+	VMASKMOVPD   32(AX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, 32(BP)
+	VPBROADCASTW 128(BP), Y6
+	VPSLLVQ      signs64_8<>+0(SB), Y6, Y6
+	VMASKMOVPD   64(AX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, 64(BP)
+	VPBROADCASTW 128(BP), Y5
+	VPSLLVQ      signs64_12<>+0(SB), Y5, Y5
+	VMASKMOVPD   96(AX), Y5, Y6
+	VMOVUPD      Y4, Y4
+	VBLENDVPD    Y5, Y6, Y4, Y4
+	VMOVUPD      Y4, 96(BP)
+	LEAQ         (BP), BX
+	JMP          ready216
+
+some219:
+	MOVQ         R9, 128(BP)
+	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y4
+	VPBROADCASTW 128(BP), Y6
+	VPSLLVQ      signs64_0<>+0(SB), Y6, Y6
+	VMASKMOVPD   (AX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, (BP)
+	VPBROADCASTW 128(BP), Y6
+	VPSLLVQ      signs64_4<>+0(SB), Y6, Y6
+	VMASKMOVPD   32(AX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, 32(BP)
+	VPBROADCASTW 128(BP), Y6
+	VPSLLVQ      signs64_8<>+0(SB), Y6, Y6
+	VMASKMOVPD   64(AX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, 64(BP)
+	VPBROADCASTW 128(BP), Y5
+	VPSLLVQ      signs64_12<>+0(SB), Y5, Y5
+	VMASKMOVPD   96(AX), Y5, Y6
+	VMOVUPD      Y4, Y4
+	VBLENDVPD    Y5, Y6, Y4, Y4
+	VMOVUPD      Y4, 96(BP)
+	LEAQ         (BP), BX
+	JMP          ready220
+
+end226:
+last211:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-136
+TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-144
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    dst+16(FP), AX
@@ -12325,22 +9254,22 @@ TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-136
 	MOVQ    from+40(FP), DX
 	MOVQ    blocks+48(FP), BX
 	MOVQ    x+56(FP), SI
-	MOVQ    negWeight+120(FP), DI
-	MOVQ    posWeight+128(FP), R8
+	MOVQ    negWeight+128(FP), DI
+	MOVQ    posWeight+136(FP), R8
 	MOVQ    pos+88(FP), R9
 	MOVQ    neg+96(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+72(FP), $0x00
-	JEQ     last201
+	JEQ     last228
 
-row200:
+row227:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
-	MOVQ         p+112(FP), R11
+	MOVQ         p+120(FP), R11
 	VBROADCASTSD (R11), Y2
 	VMOVUPD      Y2, 448(BP)
 	VBROADCASTSD 8(R11), Y2
@@ -12350,16 +9279,16 @@ row200:
 	XORQ         R12, R12
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000020, R13
-	JL           rest204
+	JL           rest231
 
-group202:
+group229:
 	TESTQ      BX, BX
-	JZ         none208
+	JZ         none234
 	TESTQ      $0x00000f00, CX
-	JNZ        same209
+	JNZ        same235
 	PREFETCHT0 16384(CX)
 
-same209:
+same235:
 	VMOVUPD  (DX), Y2
 	VMOVNTPD Y2, (CX)
 	VMOVUPD  32(DX), Y2
@@ -12380,13 +9309,13 @@ same209:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none208:
+none234:
 	PREFETCHT0 12288(SI)(R12*1)
 	PREFETCHT0 12352(SI)(R12*1)
 	PREFETCHT0 12416(SI)(R12*1)
 	PREFETCHT0 12480(SI)(R12*1)
 
-half210:
+half236:
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	LEAQ         bits64both<>+0(SB), R14
@@ -12871,18 +9800,18 @@ half210:
 	VMOVUPD      Y4, 384(BP)(R11*1)
 	ADDQ         $0x20, R12
 	TESTQ        $0x00000020, R12
-	JNZ          half210
+	JNZ          half236
 
-added203:
+added230:
 	ADDQ $+192, R12
 	SUBQ $0x00000020, R13
-	JGE  group202
+	JGE  group229
 
-rest204:
+rest231:
 	ADDQ       $0x00000020, R13
-	JLE        done207
+	JLE        done233
 	CMPQ       R13, $0x10
-	JBE        short205
+	JBE        short232
 	SUBQ       $0x10, R13
 	LEAQ       tail<>+0(SB), AX
 	MOVQ       R13, R11
@@ -12912,16 +9841,16 @@ rest204:
 	SUBQ       R12, SI
 	MOVQ       SI, AX
 	XORQ       R13, R13
-	JMP        group202
+	JMP        group229
 
-short205:
+short232:
 	TESTQ      BX, BX
-	JZ         none211
+	JZ         none237
 	TESTQ      $0x00000f00, CX
-	JNZ        same212
+	JNZ        same238
 	PREFETCHT0 16384(CX)
 
-same212:
+same238:
 	VMOVUPD  (DX), Y2
 	VMOVNTPD Y2, (CX)
 	VMOVUPD  32(DX), Y2
@@ -12942,12 +9871,10 @@ same212:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none211:
+none237:
 	MOVQ         $-1, R11
 	BZHIQ        R13, R11, R11
 	MOVQ         R11, 256(BP)
-	CMPQ         R13, $0x08
-	JBE          one206
 	MOVQ         R12, R11
 	SHRQ         $0x06, R11
 	VPBROADCASTB (R9)(R11*1), Y6
@@ -13448,274 +10375,9 @@ none211:
 	VMOVUPD      Y4, 416(BP)
 	ADDQ         $0x40, R12
 	XORQ         R13, R13
-	JMP          added203
+	JMP          added230
 
-one206:
-	MOVQ         R12, R11
-	SHRQ         $0x06, R11
-	VPBROADCASTB (R9)(R11*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (SI)(R12*1), Y3, Y2
-	VSUBPD       480(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       480(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       512(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VMOVUPD      (R8)(R12*1), Y8
-	VMOVUPD      (DI)(R12*1), Y7
-	VBLENDVPD    Y6, Y8, Y7, Y7
-	VMULPD       Y7, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R10)(R11*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y3, Y5, Y6
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(BP), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y5, Y4, (AX)(R12*1)
-	VMAXPD       Y1, Y3, Y4
-	VMINPD       Y1, Y3, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y3, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y7
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
-	VMULPD       Y4, Y9, Y9
-	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y8, Y3, Y5
-	VSUBPD       Y5, Y9, Y9
-	VSUBPD       Y9, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      (R8)(R12*1), Y5
-	VMOVUPD      (DI)(R12*1), Y4
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VMULPD       Y2, Y4, Y2
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)
-	VMOVUPD      Y4, 384(BP)
-	VPBROADCASTB (R9)(R11*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(SI)(R12*1), Y3, Y2
-	VSUBPD       480(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       480(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       512(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VMOVUPD      32(R8)(R12*1), Y8
-	VMOVUPD      32(DI)(R12*1), Y7
-	VBLENDVPD    Y6, Y8, Y7, Y7
-	VMULPD       Y7, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R10)(R11*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y3, Y5, Y6
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(BP), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y5, Y4, 32(AX)(R12*1)
-	VMAXPD       Y1, Y3, Y4
-	VMINPD       Y1, Y3, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y3, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y7
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
-	VMULPD       Y4, Y9, Y9
-	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y8, Y3, Y5
-	VSUBPD       Y5, Y9, Y9
-	VSUBPD       Y9, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      32(R8)(R12*1), Y5
-	VMOVUPD      32(DI)(R12*1), Y4
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VMULPD       Y2, Y4, Y2
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      416(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 352(BP)
-	VMOVUPD      Y4, 416(BP)
-	ADDQ         $0x40, R12
-	XORQ         R13, R13
-	JMP          added203
-
-done207:
+done233:
 	MOVQ         sum+0(FP), SI
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
@@ -13754,7 +10416,7 @@ done207:
 	ADDQ         $0x08, sum+0(FP)
 	MOVQ         dst+16(FP), SI
 	CMPQ         SI, AX
-	JEQ          direct213
+	JEQ          direct239
 	MOVQ         n+80(FP), AX
 	ANDQ         $0x1f, AX
 	SUBQ         $0x10, AX
@@ -13782,7 +10444,7 @@ done207:
 	VMOVUPD      224(R11), Y3
 	VMASKMOVPD   Y2, Y3, -32(SI)(R12*1)
 
-direct213:
+direct239:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x03, AX
 	ADDQ dst+16(FP), AX
@@ -13795,20 +10457,20 @@ direct213:
 	SHLQ $0x03, R11
 	ADDQ R11, R9
 	ADDQ R11, R10
-	ADDQ $0x18, p+112(FP)
+	ADDQ $0x18, p+120(FP)
 	DECQ rows+72(FP)
-	JNZ  row200
+	JNZ  row227
 
-last201:
+last228:
 	TESTQ BX, BX
-	JZ    none215
+	JZ    none241
 
-more214:
+more240:
 	TESTQ      $0x00000f00, CX
-	JNZ        same216
+	JNZ        same242
 	PREFETCHT0 16384(CX)
 
-same216:
+same242:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -13828,1177 +10490,620 @@ same216:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more214
+	JNZ      more240
 
-none215:
+none241:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradShifted64AVX2(SB), NOSPLIT, $608-136
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    dst+16(FP), AX
-	MOVQ    to+32(FP), CX
-	MOVQ    from+40(FP), DX
-	MOVQ    blocks+48(FP), BX
-	MOVQ    x+56(FP), SI
-	MOVQ    pos+88(FP), DI
-	MOVQ    neg+96(FP), R8
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	CMPQ    rows+72(FP), $0x00
-	JEQ     last218
-
-row217:
+// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·bceGradShifted64AVX2(SB), $1600-144
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         to+32(FP), AX
+	MOVQ         from+40(FP), CX
+	MOVQ         blocks+48(FP), DX
+	MOVQ         x+56(FP), BX
+	MOVQ         pos+88(FP), SI
+	MOVQ         neg+96(FP), DI
+	MOVQ         dst+16(FP), R10
+	MOVQ         p+120(FP), R8
+	MOVQ         R8, 256(BP)
+	MOVQ         n+80(FP), R8
+	MOVQ         R8, 272(BP)
+	ADDQ         $0x0f, R8
+	ANDQ         $-16, R8
+	MOVQ         stride+64(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x03, R9
+	MOVQ         R9, 280(BP)
+	MOVQ         dstStride+24(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x03, R9
+	MOVQ         R9, 288(BP)
+	MOVQ         words+104(FP), R9
+	SHLQ         $0x03, R9
+	SHRQ         $0x03, R8
+	SUBQ         R8, R9
+	MOVQ         R9, 296(BP)
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last243
+	CMPQ         272(BP), $0x00
+	JEQ          last243
+	MOVQ         rows+72(FP), R8
+	MOVQ         R8, 304(BP)
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
+	MOVQ         $0x00000000, R11
+	MOVQ         $0x00000200, R12
+	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
+	MOVQ         256(BP), R8
+	VBROADCASTSD 8(R8), Y2
+	VMOVUPD      Y2, 192(BP)
+	VBROADCASTSD 16(R8), Y2
+	VMOVUPD      Y2, 224(BP)
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
-	MOVQ         p+112(FP), R9
-	VBROADCASTSD (R9), Y2
-	VMOVUPD      Y2, 448(BP)
-	VBROADCASTSD 8(R9), Y2
-	VMOVUPD      Y2, 480(BP)
-	VBROADCASTSD 16(R9), Y2
-	VMOVUPD      Y2, 512(BP)
-	XORQ         R10, R10
-	MOVQ         n+80(FP), R11
-	SUBQ         $0x00000020, R11
-	JL           rest221
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Y2
+	VMOVUPD      Y2, 160(BP)
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	CMPQ         272(BP), $0x00
+	JG           same245
+	LEAQ         (BP), R8
+	DECQ         304(BP)
+	JZ           nothing246
+	ADDQ         280(BP), BX
+	ADDQ         296(BP), SI
+	ADDQ         296(BP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 272(BP)
+	ADDQ         $0x18, 256(BP)
+	MOVQ         256(BP), R8
+	VBROADCASTSD 8(R8), Y2
+	VMOVUPD      Y2, 192(BP)
+	VBROADCASTSD 16(R8), Y2
+	VMOVUPD      Y2, 224(BP)
 
-group219:
-	TESTQ      BX, BX
-	JZ         none225
-	TESTQ      $0x00000f00, CX
-	JNZ        same226
-	PREFETCHT0 16384(CX)
+same245:
+	MOVQ    BX, R8
+	MOVWLZX (SI), R13
+	MOVQ    R13, 704(BP)(R12*1)
+	ORW     (DI), R13
+	CMPL    R13, $0x0000ffff
+	SETEQ   R14
+	MOVB    R14, 712(BP)(R12*1)
+	JNE     some247
 
-same226:
-	VMOVUPD  (DX), Y2
-	VMOVNTPD Y2, (CX)
-	VMOVUPD  32(DX), Y2
-	VMOVNTPD Y2, 32(CX)
-	VMOVUPD  64(DX), Y2
-	VMOVNTPD Y2, 64(CX)
-	VMOVUPD  96(DX), Y2
-	VMOVNTPD Y2, 96(CX)
-	VMOVUPD  128(DX), Y2
-	VMOVNTPD Y2, 128(CX)
-	VMOVUPD  160(DX), Y2
-	VMOVNTPD Y2, 160(CX)
-	VMOVUPD  192(DX), Y2
-	VMOVNTPD Y2, 192(CX)
-	VMOVUPD  224(DX), Y2
-	VMOVNTPD Y2, 224(CX)
-	ADDQ     $+256, DX
+ready248:
+	ADDQ $+128, BX
+	ADDQ $0x02, SI
+	ADDQ $0x02, DI
+	SUBQ $0x10, 272(BP)
+
+nothing246:
+	PREFETCHT0   12288(R8)
+	VMOVUPD      (R8), Y2
+	VSUBPD       192(BP), Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       192(BP), Y4, Y4
+	VSUBPD       Y4, Y5, Y5
+	VSUBPD       224(BP), Y5, Y5
+	VPBROADCASTW 704(BP)(R12*1), Y2
+	VPSLLVQ      signs64_0<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y5, Y5
+	VXORPD       Y2, Y3, Y3
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y2
+	VMAXPD       Y3, Y2, Y3
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      Y3, 448(BP)(R12*1)
+	VMOVUPD      Y2, 576(BP)(R12*1)
+	VMOVUPD      32(R8), Y2
+	VSUBPD       192(BP), Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       192(BP), Y4, Y4
+	VSUBPD       Y4, Y5, Y5
+	VSUBPD       224(BP), Y5, Y5
+	VPBROADCASTW 704(BP)(R12*1), Y2
+	VPSLLVQ      signs64_4<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y5, Y5
+	VXORPD       Y2, Y3, Y3
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y2
+	VMAXPD       Y3, Y2, Y3
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      Y3, 480(BP)(R12*1)
+	VMOVUPD      Y2, 608(BP)(R12*1)
+	PREFETCHT0   12352(R8)
+	VMOVUPD      64(R8), Y2
+	VSUBPD       192(BP), Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       192(BP), Y4, Y4
+	VSUBPD       Y4, Y5, Y5
+	VSUBPD       224(BP), Y5, Y5
+	VPBROADCASTW 704(BP)(R12*1), Y2
+	VPSLLVQ      signs64_8<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y5, Y5
+	VXORPD       Y2, Y3, Y3
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y2
+	VMAXPD       Y3, Y2, Y3
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      Y3, 512(BP)(R12*1)
+	VMOVUPD      Y2, 640(BP)(R12*1)
+	VMOVUPD      96(R8), Y2
+	VSUBPD       192(BP), Y2, Y3
+	VSUBPD       Y2, Y3, Y4
+	VSUBPD       Y4, Y3, Y5
+	VSUBPD       Y5, Y2, Y5
+	VADDPD       192(BP), Y4, Y4
+	VSUBPD       Y4, Y5, Y5
+	VSUBPD       224(BP), Y5, Y5
+	VPBROADCASTW 704(BP)(R12*1), Y2
+	VPSLLVQ      signs64_12<>+0(SB), Y2, Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
+	VXORPD       Y2, Y5, Y5
+	VXORPD       Y2, Y3, Y3
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y2
+	VMAXPD       Y3, Y2, Y3
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y2
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VADDPD       Y5, Y3, Y3
+	VMOVUPD      Y3, 544(BP)(R12*1)
+	VMOVUPD      Y2, 672(BP)(R12*1)
+	XORQ         $+512, R11
+	XORQ         $+512, R12
+
+group244:
+	TESTQ      DX, DX
+	JZ         none249
+	TESTQ      $0x00000f00, AX
+	JNZ        same250
+	PREFETCHT0 16384(AX)
+
+same250:
+	VMOVUPD  (CX), Y2
+	VMOVNTPD Y2, (AX)
+	VMOVUPD  32(CX), Y2
+	VMOVNTPD Y2, 32(AX)
+	VMOVUPD  64(CX), Y2
+	VMOVNTPD Y2, 64(AX)
+	VMOVUPD  96(CX), Y2
+	VMOVNTPD Y2, 96(AX)
+	VMOVUPD  128(CX), Y2
+	VMOVNTPD Y2, 128(AX)
+	VMOVUPD  160(CX), Y2
+	VMOVNTPD Y2, 160(AX)
+	VMOVUPD  192(CX), Y2
+	VMOVNTPD Y2, 192(AX)
+	VMOVUPD  224(CX), Y2
+	VMOVNTPD Y2, 224(AX)
 	ADDQ     $+256, CX
-	DECQ     BX
+	ADDQ     $+256, AX
+	DECQ     DX
 
-none225:
-	PREFETCHT0 12288(SI)(R10*1)
-	PREFETCHT0 12352(SI)(R10*1)
-	PREFETCHT0 12416(SI)(R10*1)
-	PREFETCHT0 12480(SI)(R10*1)
+none249:
+	CMPQ         272(BP), $0x00
+	JG           same251
+	LEAQ         (BP), R8
+	DECQ         304(BP)
+	JZ           nothing252
+	ADDQ         280(BP), BX
+	ADDQ         296(BP), SI
+	ADDQ         296(BP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 272(BP)
+	ADDQ         $0x18, 256(BP)
+	MOVQ         256(BP), R8
+	VBROADCASTSD 8(R8), Y2
+	VMOVUPD      Y2, 192(BP)
+	VBROADCASTSD 16(R8), Y2
+	VMOVUPD      Y2, 224(BP)
 
-half227:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	LEAQ         bits64both<>+0(SB), R12
-	MOVQ         R10, R13
-	ANDQ         $0x20, R13
-	ADDQ         R12, R13
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
-	VANDPD       (R13), Y3, Y3
-	VPCMPEQQ     (R13), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMOVUPD      (SI)(R10*1), Y2
-	VSUBPD       480(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       480(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       512(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y3, Y5, Y6
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VMOVUPD      Y5, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y8
-	VANDPD       (R13), Y8, Y8
-	VPCMPEQQ     (R13), Y8, Y8
-	VPBROADCASTB 1(R8)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPD      64(SI)(R10*1), Y4
-	VSUBPD       480(BP), Y4, Y6
-	VSUBPD       Y4, Y6, Y9
-	VSUBPD       Y9, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       480(BP), Y9, Y9
-	VSUBPD       Y9, Y7, Y7
-	VSUBPD       512(BP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y6, Y6
-	VCMPPD       $0x11, Y8, Y6, Y8
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y8, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y8
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
-	VANDPD       Y5, Y9, Y9
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y8, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y8
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y8
-	VADDPD       Y7, Y8, Y8
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y4
+same251:
+	MOVQ    BX, R8
+	MOVWLZX (SI), R13
+	MOVQ    R13, 704(BP)(R12*1)
+	ORW     (DI), R13
+	CMPL    R13, $0x0000ffff
+	SETEQ   R14
+	MOVB    R14, 712(BP)(R12*1)
+	JNE     some253
+
+ready254:
+	ADDQ $+128, BX
+	ADDQ $0x02, SI
+	ADDQ $0x02, DI
+	SUBQ $0x10, 272(BP)
+
+nothing252:
+	CMPB 712(BP)(R11*1), $0x00
+	JEQ  into255
+
+entered256:
+	VMOVUPD      448(BP)(R11*1), Y2
+	VMOVUPD      480(BP)(R11*1), Y3
+	VMOVUPD      512(BP)(R11*1), Y4
+	VMOVUPD      544(BP)(R11*1), Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
+	VMOVUPD      Y9, Y6
+	VMOVUPD      Y9, Y7
+	VMOVUPD      Y9, Y8
+	VMOVUPD      Y9, Y9
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	PREFETCHT0   12288(R8)
+	VMOVUPD      (R8), Y10
+	VSUBPD       192(BP), Y10, Y11
+	VSUBPD       Y10, Y11, Y12
+	VSUBPD       Y12, Y11, Y13
+	VSUBPD       Y13, Y10, Y13
+	VADDPD       192(BP), Y12, Y12
+	VSUBPD       Y12, Y13, Y13
+	VSUBPD       224(BP), Y13, Y13
+	VPBROADCASTW 704(BP)(R12*1), Y10
+	VPSLLVQ      signs64_0<>+0(SB), Y10, Y10
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y13, Y13
+	VXORPD       Y10, Y11, Y11
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y10
+	VMAXPD       Y11, Y10, Y11
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y10
+	VMINPD       Y11, Y10, Y11
+	VMOVUPD      Y11, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y10
+	VMOVUPD      f64_3ec71df0cc01f5d1<>+0(SB), Y12
+	VFMADD213PD  Y12, Y2, Y6
+	VFMADD213PD  Y12, Y3, Y7
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y12
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y11
+	VADDPD       Y13, Y11, Y11
+	VMOVUPD      Y11, 448(BP)(R12*1)
+	VMOVUPD      Y10, 576(BP)(R12*1)
+	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	VMOVUPD      32(R8), Y10
+	VSUBPD       192(BP), Y10, Y11
+	VSUBPD       Y10, Y11, Y12
+	VSUBPD       Y12, Y11, Y13
+	VSUBPD       Y13, Y10, Y13
+	VADDPD       192(BP), Y12, Y12
+	VSUBPD       Y12, Y13, Y13
+	VSUBPD       224(BP), Y13, Y13
+	VPBROADCASTW 704(BP)(R12*1), Y10
+	VPSLLVQ      signs64_4<>+0(SB), Y10, Y10
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y13, Y13
+	VXORPD       Y10, Y11, Y11
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y10
+	VMAXPD       Y11, Y10, Y11
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y10
+	VMINPD       Y11, Y10, Y11
+	VMOVUPD      Y11, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y10
+	VMOVUPD      f64_3f2a01a013850def<>+0(SB), Y12
+	VFMADD213PD  Y12, Y2, Y6
+	VFMADD213PD  Y12, Y3, Y7
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y12
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y11
+	VADDPD       Y13, Y11, Y11
+	VMOVUPD      Y11, 480(BP)(R12*1)
+	VMOVUPD      Y10, 608(BP)(R12*1)
+	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	PREFETCHT0   12352(R8)
+	VMOVUPD      64(R8), Y10
+	VSUBPD       192(BP), Y10, Y11
+	VSUBPD       Y10, Y11, Y12
+	VSUBPD       Y12, Y11, Y13
+	VSUBPD       Y13, Y10, Y13
+	VADDPD       192(BP), Y12, Y12
+	VSUBPD       Y12, Y13, Y13
+	VSUBPD       224(BP), Y13, Y13
+	VPBROADCASTW 704(BP)(R12*1), Y10
+	VPSLLVQ      signs64_8<>+0(SB), Y10, Y10
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y13, Y13
+	VXORPD       Y10, Y11, Y11
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y10
+	VMAXPD       Y11, Y10, Y11
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y10
+	VMINPD       Y11, Y10, Y11
+	VMOVUPD      Y11, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y10
+	VMOVUPD      f64_3f8111111112453e<>+0(SB), Y12
+	VFMADD213PD  Y12, Y2, Y6
+	VFMADD213PD  Y12, Y3, Y7
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y12
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y11
+	VADDPD       Y13, Y11, Y11
+	VMOVUPD      Y11, 512(BP)(R12*1)
+	VMOVUPD      Y10, 640(BP)(R12*1)
+	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	VMOVUPD      96(R8), Y10
+	VSUBPD       192(BP), Y10, Y11
+	VSUBPD       Y10, Y11, Y12
+	VSUBPD       Y12, Y11, Y13
+	VSUBPD       Y13, Y10, Y13
+	VADDPD       192(BP), Y12, Y12
+	VSUBPD       Y12, Y13, Y13
+	VSUBPD       224(BP), Y13, Y13
+	VPBROADCASTW 704(BP)(R12*1), Y10
+	VPSLLVQ      signs64_12<>+0(SB), Y10, Y10
+	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y10
+	VXORPD       Y10, Y13, Y13
+	VXORPD       Y10, Y11, Y11
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y10
+	VMAXPD       Y11, Y10, Y11
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y10
+	VMINPD       Y11, Y10, Y11
+	VMOVUPD      Y11, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y1, Y10
+	VMOVUPD      f64_3fc555555555550d<>+0(SB), Y12
+	VFMADD213PD  Y12, Y2, Y6
+	VFMADD213PD  Y12, Y3, Y7
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y12
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y11
+	VADDPD       Y13, Y11, Y11
+	VMOVUPD      Y11, 544(BP)(R12*1)
+	VMOVUPD      Y10, 672(BP)(R12*1)
+	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y10
+	VFMADD213PD  Y10, Y2, Y6
+	VFMADD213PD  Y10, Y3, Y7
+	VFMADD213PD  Y10, Y4, Y8
+	VFMADD213PD  Y10, Y5, Y9
+	VMOVUPD      576(BP)(R11*1), Y2
+	VPSLLQ       $0x34, Y2, Y2
+	VMOVUPD      608(BP)(R11*1), Y3
+	VPSLLQ       $0x34, Y3, Y3
+	VMOVUPD      640(BP)(R11*1), Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VMOVUPD      672(BP)(R11*1), Y5
 	VPSLLQ       $0x34, Y5, Y5
+	VMULPD       Y2, Y6, Y6
+	VMULPD       Y3, Y7, Y7
+	VMULPD       Y4, Y8, Y8
+	VMULPD       Y5, Y9, Y9
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_8000000000000000<>+0(SB), Y3
+	VXORPD       160(BP), Y3, Y3
+	VADDPD       Y2, Y6, Y4
+	VDIVPD       Y4, Y6, Y4
+	VMOVUPD      160(BP), Y5
+	VPBROADCASTW 704(BP)(R11*1), Y10
+	VPSLLVQ      signs64_0<>+0(SB), Y10, Y10
+	VBLENDVPD    Y10, Y3, Y5, Y5
 	VMULPD       Y5, Y4, Y4
-	VANDPD       Y9, Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       (R13), Y8, Y8
-	VPCMPEQQ     (R13), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPD       Y4, Y5, Y7
-	VBLENDVPD    Y6, Y7, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      Y5, 64(AX)(R10*1)
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VPBROADCASTB 2(DI)(R9*1), Y8
-	VANDPD       (R13), Y8, Y8
-	VPCMPEQQ     (R13), Y8, Y8
-	VPBROADCASTB 2(R8)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPD      128(SI)(R10*1), Y4
-	VSUBPD       480(BP), Y4, Y6
-	VSUBPD       Y4, Y6, Y9
-	VSUBPD       Y9, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       480(BP), Y9, Y9
-	VSUBPD       Y9, Y7, Y7
-	VSUBPD       512(BP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y6, Y6
-	VCMPPD       $0x11, Y8, Y6, Y8
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y8, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y8
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
-	VANDPD       Y5, Y9, Y9
-	VMOVUPD      Y8, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y8
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y8
-	VADDPD       Y7, Y8, Y8
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y10, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VPBROADCASTB 2(DI)(R9*1), Y8
-	VANDPD       (R13), Y8, Y8
-	VPCMPEQQ     (R13), Y8, Y8
-	VMOVUPD      448(BP), Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y9
-	VXORPD       Y9, Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y9
-	VANDPD       (R13), Y9, Y9
-	VPCMPEQQ     (R13), Y9, Y9
-	VORPS        Y8, Y9, Y9
-	VMULPD       Y5, Y7, Y8
-	VBLENDVPD    Y6, Y8, Y7, Y7
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VDIVPD       Y8, Y7, Y7
-	VANDPD       Y9, Y7, Y7
-	VMOVUPD      Y7, 128(AX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y10
-	VANDPD       (R13), Y10, Y10
-	VPCMPEQQ     (R13), Y10, Y10
-	VPBROADCASTB 3(R8)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VORPS        Y10, Y7, Y7
-	VMOVUPD      192(SI)(R10*1), Y6
-	VSUBPD       480(BP), Y6, Y8
-	VSUBPD       Y6, Y8, Y11
-	VSUBPD       Y11, Y8, Y9
-	VSUBPD       Y9, Y6, Y9
-	VADDPD       480(BP), Y11, Y11
-	VSUBPD       Y11, Y9, Y9
-	VSUBPD       512(BP), Y9, Y9
-	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
-	VXORPD       Y6, Y9, Y9
-	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y6
-	VXORPD       Y6, Y8, Y8
-	VXORPS       Y10, Y10, Y10
-	VADDPD       Y10, Y8, Y8
-	VCMPPD       $0x11, Y10, Y8, Y10
-	VADDPD       Y9, Y8, Y6
-	VANDNPD      Y6, Y10, Y6
-	VANDPD       Y7, Y6, Y6
-	VANDNPD      f64_8000000000000000<>+0(SB), Y10, Y10
-	VXORPD       Y10, Y9, Y9
-	VORPD        f64_8000000000000000<>+0(SB), Y8, Y10
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y10, Y11
-	VANDPD       Y7, Y11, Y11
-	VADDPD       Y6, Y4, Y4
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y10, Y6
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y6, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y10
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y10
-	VADDPD       Y9, Y10, Y10
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y10, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y10, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y10, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y10, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y10, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y10, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y10, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y10, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y10, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y4
-	VPSLLQ       $0x34, Y6, Y6
-	VMULPD       Y6, Y4, Y4
-	VANDPD       Y11, Y4, Y4
-	VPBROADCASTB 3(DI)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VMOVUPD      448(BP), Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y9
-	VXORPD       Y9, Y6, Y6
-	VPBROADCASTB 3(R8)(R9*1), Y9
-	VANDPD       (R13), Y9, Y9
-	VPCMPEQQ     (R13), Y9, Y9
-	VORPS        Y7, Y9, Y9
-	VMULPD       Y4, Y6, Y7
-	VBLENDVPD    Y8, Y7, Y6, Y6
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y6, Y6
-	VANDPD       Y9, Y6, Y6
-	VMOVUPD      Y6, 192(AX)(R10*1)
-	VADDPD       Y4, Y5, Y6
-	VFMADD213PD  Y6, Y4, Y5
-	VADDPD       Y5, Y3, Y4
-	VFMADD213PD  Y4, Y5, Y3
-	MOVQ         R10, R9
-	ANDQ         $0x20, R9
-	VMOVUPD      320(BP)(R9*1), Y4
-	VMOVUPD      384(BP)(R9*1), Y5
-	VADDPD       Y2, Y4, Y6
-	VMAXPD       Y2, Y4, Y7
-	VMINPD       Y2, Y4, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 320(BP)(R9*1)
-	VMOVUPD      Y5, 384(BP)(R9*1)
-	VMAXPD       Y1, Y3, Y2
-	VMINPD       Y1, Y3, Y4
-	VADDPD       Y4, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y4, Y4
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y3, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
-	VDIVPD       Y3, Y2, Y3
-	VMULPD       Y3, Y3, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y7, Y3, Y4
-	VSUBPD       Y4, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      320(BP)(R9*1), Y3
-	VMOVUPD      384(BP)(R9*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)(R9*1)
-	VMOVUPD      Y4, 384(BP)(R9*1)
-	ADDQ         $0x20, R10
-	TESTQ        $0x00000020, R10
-	JNZ          half227
-
-added220:
-	ADDQ $+192, R10
-	SUBQ $0x00000020, R11
-	JGE  group219
-
-rest221:
-	ADDQ       $0x00000020, R11
-	JLE        done224
-	CMPQ       R11, $0x10
-	JBE        short222
-	SUBQ       $0x10, R11
-	LEAQ       tail<>+0(SB), AX
-	MOVQ       R11, R9
-	SHLQ       $0x03, R9
-	SUBQ       R9, AX
-	VMOVUPD    (SI)(R10*1), Y2
-	VMOVUPD    Y2, (BP)
-	VMOVUPD    32(SI)(R10*1), Y2
-	VMOVUPD    Y2, 32(BP)
-	VMOVUPD    64(SI)(R10*1), Y2
-	VMOVUPD    Y2, 64(BP)
-	VMOVUPD    96(SI)(R10*1), Y2
-	VMOVUPD    Y2, 96(BP)
-	VMOVUPD    128(AX), Y2
-	VMASKMOVPD 128(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 128(BP)
-	VMOVUPD    160(AX), Y2
-	VMASKMOVPD 160(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 160(BP)
-	VMOVUPD    192(AX), Y2
-	VMASKMOVPD 192(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 192(BP)
-	VMOVUPD    224(AX), Y2
-	VMASKMOVPD 224(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 224(BP)
-	LEAQ       (BP), SI
-	SUBQ       R10, SI
-	MOVQ       SI, AX
-	XORQ       R11, R11
-	JMP        group219
-
-short222:
-	TESTQ      BX, BX
-	JZ         none228
-	TESTQ      $0x00000f00, CX
-	JNZ        same229
-	PREFETCHT0 16384(CX)
-
-same229:
-	VMOVUPD  (DX), Y2
-	VMOVNTPD Y2, (CX)
-	VMOVUPD  32(DX), Y2
-	VMOVNTPD Y2, 32(CX)
-	VMOVUPD  64(DX), Y2
-	VMOVNTPD Y2, 64(CX)
-	VMOVUPD  96(DX), Y2
-	VMOVNTPD Y2, 96(CX)
-	VMOVUPD  128(DX), Y2
-	VMOVNTPD Y2, 128(CX)
-	VMOVUPD  160(DX), Y2
-	VMOVNTPD Y2, 160(CX)
-	VMOVUPD  192(DX), Y2
-	VMOVNTPD Y2, 192(CX)
-	VMOVUPD  224(DX), Y2
-	VMOVNTPD Y2, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none228:
-	MOVQ         $-1, R9
-	BZHIQ        R11, R9, R9
-	MOVQ         R9, 256(BP)
-	CMPQ         R11, $0x08
-	JBE          one223
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (SI)(R10*1), Y3, Y2
-	VSUBPD       480(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       480(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       512(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y3, Y5, Y6
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(BP), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y5, Y4, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R8)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPD   64(SI)(R10*1), Y5, Y4
-	VSUBPD       480(BP), Y4, Y6
-	VSUBPD       Y4, Y6, Y9
-	VSUBPD       Y9, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       480(BP), Y9, Y9
-	VSUBPD       Y9, Y7, Y7
-	VSUBPD       512(BP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y6, Y6
-	VCMPPD       $0x11, Y8, Y6, Y8
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y8, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y8
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
-	VANDPD       Y5, Y9, Y9
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y8, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y8
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y8
-	VADDPD       Y7, Y8, Y8
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y4
-	VPSLLQ       $0x34, Y5, Y5
+	VMOVUPD      Y4, (R10)
+	VADDPD       Y2, Y7, Y4
+	VDIVPD       Y4, Y7, Y4
+	VMOVUPD      160(BP), Y5
+	VPBROADCASTW 704(BP)(R11*1), Y10
+	VPSLLVQ      signs64_4<>+0(SB), Y10, Y10
+	VBLENDVPD    Y10, Y3, Y5, Y5
 	VMULPD       Y5, Y4, Y4
-	VANDPD       Y9, Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPD       Y4, Y5, Y7
-	VBLENDVPD    Y6, Y7, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VPBROADCASTB 257(BP), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMASKMOVPD   Y5, Y6, 64(AX)(R10*1)
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      320(BP), Y4
-	VMOVUPD      384(BP), Y5
-	VADDPD       Y2, Y4, Y6
-	VMAXPD       Y2, Y4, Y7
-	VMINPD       Y2, Y4, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 320(BP)
-	VMOVUPD      Y5, 384(BP)
-	VMAXPD       Y1, Y3, Y2
-	VMINPD       Y1, Y3, Y4
-	VADDPD       Y4, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y4, Y4
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y3, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
-	VDIVPD       Y3, Y2, Y3
-	VMULPD       Y3, Y3, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y7, Y3, Y4
-	VSUBPD       Y4, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)
-	VMOVUPD      Y4, 384(BP)
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(SI)(R10*1), Y3, Y2
-	VSUBPD       480(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       480(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       512(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y3, Y5, Y6
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(BP), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y5, Y4, 32(AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VPBROADCASTB 1(R8)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMASKMOVPD   96(SI)(R10*1), Y5, Y4
-	VSUBPD       480(BP), Y4, Y6
-	VSUBPD       Y4, Y6, Y9
-	VSUBPD       Y9, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       480(BP), Y9, Y9
-	VSUBPD       Y9, Y7, Y7
-	VSUBPD       512(BP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y6, Y6
-	VCMPPD       $0x11, Y8, Y6, Y8
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y8, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y8
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
-	VANDPD       Y5, Y9, Y9
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y8, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y8
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y8
-	VADDPD       Y7, Y8, Y8
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y4
-	VPSLLQ       $0x34, Y5, Y5
+	VMOVUPD      Y4, 32(R10)
+	VADDPD       Y2, Y8, Y4
+	VDIVPD       Y4, Y8, Y4
+	VMOVUPD      160(BP), Y5
+	VPBROADCASTW 704(BP)(R11*1), Y10
+	VPSLLVQ      signs64_8<>+0(SB), Y10, Y10
+	VBLENDVPD    Y10, Y3, Y5, Y5
 	VMULPD       Y5, Y4, Y4
-	VANDPD       Y9, Y4, Y4
-	VPBROADCASTB 1(DI)(R9*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPD       Y4, Y5, Y7
-	VBLENDVPD    Y6, Y7, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VPBROADCASTB 257(BP), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMASKMOVPD   Y5, Y6, 96(AX)(R10*1)
-	VADDPD       Y4, Y3, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      352(BP), Y4
-	VMOVUPD      416(BP), Y5
-	VADDPD       Y2, Y4, Y6
-	VMAXPD       Y2, Y4, Y7
-	VMINPD       Y2, Y4, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 352(BP)
-	VMOVUPD      Y5, 416(BP)
-	VMAXPD       Y1, Y3, Y2
-	VMINPD       Y1, Y3, Y4
-	VADDPD       Y4, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y4, Y4
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y3, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
-	VDIVPD       Y3, Y2, Y3
-	VMULPD       Y3, Y3, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y7, Y3, Y4
-	VSUBPD       Y4, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      416(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 352(BP)
-	VMOVUPD      Y4, 416(BP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added220
+	VMOVUPD      Y4, 64(R10)
+	VADDPD       Y2, Y9, Y2
+	VDIVPD       Y2, Y9, Y2
+	VMOVUPD      160(BP), Y4
+	VPBROADCASTW 704(BP)(R11*1), Y5
+	VPSLLVQ      signs64_12<>+0(SB), Y5, Y5
+	VBLENDVPD    Y5, Y3, Y4, Y4
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      Y2, 96(R10)
+	VADDPD       Y8, Y6, Y2
+	VFMADD213PD  Y2, Y8, Y6
+	VADDPD       Y9, Y7, Y2
+	VFMADD213PD  Y2, Y9, Y7
+	MOVQ         n+80(FP), R8
+	SUBQ         R9, R8
+	TESTQ        $0x00000010, R8
+	JNZ          second258
+	CMPQ         R9, $0x10
+	JLE          both259
+	VMOVUPD      Y6, 1472(BP)
+	VMOVUPD      Y7, 1504(BP)
+	JMP          added257
 
-one223:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (SI)(R10*1), Y3, Y2
-	VSUBPD       480(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       480(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       512(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y3, Y5, Y6
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(BP), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y5, Y4, (AX)(R10*1)
-	VMOVUPD      320(BP), Y4
-	VMOVUPD      384(BP), Y5
-	VADDPD       Y2, Y4, Y6
-	VMAXPD       Y2, Y4, Y7
-	VMINPD       Y2, Y4, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 320(BP)
-	VMOVUPD      Y5, 384(BP)
-	VMAXPD       Y1, Y3, Y2
-	VMINPD       Y1, Y3, Y4
-	VADDPD       Y4, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y4, Y4
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y3, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
-	VDIVPD       Y3, Y2, Y3
-	VMULPD       Y3, Y3, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y7, Y3, Y4
-	VSUBPD       Y4, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)
-	VMOVUPD      Y4, 384(BP)
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R8)(R9*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(SI)(R10*1), Y3, Y2
-	VSUBPD       480(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       480(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       512(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y3, Y5, Y6
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(BP), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y5, Y4, 32(AX)(R10*1)
-	VMOVUPD      352(BP), Y4
-	VMOVUPD      416(BP), Y5
-	VADDPD       Y2, Y4, Y6
-	VMAXPD       Y2, Y4, Y7
-	VMINPD       Y2, Y4, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 352(BP)
-	VMOVUPD      Y5, 416(BP)
-	VMAXPD       Y1, Y3, Y2
-	VMINPD       Y1, Y3, Y4
-	VADDPD       Y4, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y4, Y4
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y4, Y4
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y3, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y4, Y4
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y3
-	VDIVPD       Y3, Y2, Y3
-	VMULPD       Y3, Y3, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y4
-	VFMADD231PD  Y7, Y3, Y4
-	VSUBPD       Y4, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      416(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 352(BP)
-	VMOVUPD      Y4, 416(BP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added220
+second258:
+	VMOVUPD     1472(BP), Y2
+	VADDPD      Y2, Y6, Y3
+	VFMADD213PD Y3, Y2, Y6
+	VMOVUPD     1504(BP), Y2
+	VADDPD      Y2, Y7, Y3
+	VFMADD213PD Y3, Y2, Y7
 
-done224:
-	MOVQ         sum+0(FP), SI
+both259:
+	VSUBPD      Y6, Y6, Y2
+	VMAXPD      Y0, Y6, Y3
+	VMINPD      Y0, Y6, Y4
+	VADDPD      Y4, Y3, Y5
+	VSUBPD      Y3, Y5, Y3
+	VSUBPD      Y3, Y4, Y4
+	VDIVPD      Y5, Y0, Y3
+	VMULPD      Y3, Y4, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y5, Y3
+	VPSRLQ      $0x34, Y3, Y5
+	VORPD       f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y5, Y5
+	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VSUBPD      Y0, Y3, Y3
+	VXORPS      Y8, Y8, Y8
+	VCMPPD      $0x00, Y8, Y5, Y9
+	VBLENDVPD   Y9, Y6, Y3, Y3
+	VBLENDVPD   Y9, Y8, Y4, Y4
+	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y6
+	VDIVPD      Y6, Y3, Y6
+	VMULPD      Y6, Y6, Y8
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y9
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y8, Y9
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y8, Y9
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y8, Y9
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y8, Y9
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y10
+	VMULPD      Y3, Y10, Y10
+	VFMADD213PD Y10, Y8, Y9
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD Y9, Y6, Y4
+	VSUBPD      Y4, Y10, Y10
+	VSUBPD      Y10, Y3, Y3
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y5, Y3
+	VADDPD      Y2, Y3, Y3
+	VMOVUPD     320(BP), Y2
+	VMOVUPD     384(BP), Y4
+	VADDPD      Y3, Y2, Y5
+	VMAXPD      Y3, Y2, Y6
+	VMINPD      Y3, Y2, Y3
+	VSUBPD      Y6, Y5, Y6
+	VSUBPD      Y6, Y3, Y3
+	VADDPD      Y3, Y4, Y4
+	VMOVAPD     Y5, Y2
+	VMOVUPD     Y2, 320(BP)
+	VMOVUPD     Y4, 384(BP)
+	VSUBPD      Y7, Y7, Y2
+	VMAXPD      Y0, Y7, Y3
+	VMINPD      Y0, Y7, Y4
+	VADDPD      Y4, Y3, Y5
+	VSUBPD      Y3, Y5, Y3
+	VSUBPD      Y3, Y4, Y4
+	VDIVPD      Y5, Y0, Y3
+	VMULPD      Y3, Y4, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y5, Y3
+	VPSRLQ      $0x34, Y3, Y5
+	VORPD       f64_4330000000000000<>+0(SB), Y5, Y5
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y5, Y5
+	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VSUBPD      Y0, Y3, Y3
+	VXORPS      Y6, Y6, Y6
+	VCMPPD      $0x00, Y6, Y5, Y8
+	VBLENDVPD   Y8, Y7, Y3, Y3
+	VBLENDVPD   Y8, Y6, Y4, Y4
+	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y6
+	VDIVPD      Y6, Y3, Y6
+	VMULPD      Y6, Y6, Y7
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y8
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y7, Y8
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y7, Y8
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y9
+	VMULPD      Y3, Y9, Y9
+	VFMADD213PD Y9, Y7, Y8
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y5, Y4
+	VFMADD231PD Y8, Y6, Y4
+	VSUBPD      Y4, Y9, Y9
+	VSUBPD      Y9, Y3, Y3
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y5, Y3
+	VADDPD      Y2, Y3, Y3
+	VMOVUPD     352(BP), Y2
+	VMOVUPD     416(BP), Y4
+	VADDPD      Y3, Y2, Y5
+	VMAXPD      Y3, Y2, Y6
+	VMINPD      Y3, Y2, Y3
+	VSUBPD      Y6, Y5, Y6
+	VSUBPD      Y6, Y3, Y3
+	VADDPD      Y3, Y4, Y4
+	VMOVAPD     Y5, Y2
+	VMOVUPD     Y2, 352(BP)
+	VMOVUPD     Y4, 416(BP)
+
+added257:
+	CMPB 712(BP)(R11*1), $0x00
+	JEQ  out260
+
+left261:
+	ADDQ         $+128, R10
+	XORQ         $+512, R11
+	XORQ         $+512, R12
+	SUBQ         $0x10, R9
+	JG           group244
+	MOVQ         sum+0(FP), R8
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
 	VMOVUPD      384(BP), Y4
@@ -15032,1481 +11137,828 @@ done224:
 	VADDPD       X3, X4, X4
 	VMOVAPD      X5, X2
 	VADDPD       X4, X2, X2
-	VMOVSD       X2, (SI)
+	VMOVSD       X2, (R8)
 	ADDQ         $0x08, sum+0(FP)
-	MOVQ         dst+16(FP), SI
-	CMPQ         SI, AX
-	JEQ          direct230
-	MOVQ         n+80(FP), AX
-	ANDQ         $0x1f, AX
-	SUBQ         $0x10, AX
-	LEAQ         tail<>+0(SB), R9
-	SHLQ         $0x03, AX
-	SUBQ         AX, R9
-	VMOVUPD      (BP), Y2
-	VMOVUPD      Y2, -256(SI)(R10*1)
-	VMOVUPD      32(BP), Y2
-	VMOVUPD      Y2, -224(SI)(R10*1)
-	VMOVUPD      64(BP), Y2
-	VMOVUPD      Y2, -192(SI)(R10*1)
-	VMOVUPD      96(BP), Y2
-	VMOVUPD      Y2, -160(SI)(R10*1)
-	VMOVUPD      128(BP), Y2
-	VMOVUPD      128(R9), Y3
-	VMASKMOVPD   Y2, Y3, -128(SI)(R10*1)
-	VMOVUPD      160(BP), Y2
-	VMOVUPD      160(R9), Y3
-	VMASKMOVPD   Y2, Y3, -96(SI)(R10*1)
-	VMOVUPD      192(BP), Y2
-	VMOVUPD      192(R9), Y3
-	VMASKMOVPD   Y2, Y3, -64(SI)(R10*1)
-	VMOVUPD      224(BP), Y2
-	VMOVUPD      224(R9), Y3
-	VMASKMOVPD   Y2, Y3, -32(SI)(R10*1)
-
-direct230:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x03, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x18, p+112(FP)
-	DECQ rows+72(FP)
-	JNZ  row217
-
-last218:
-	TESTQ BX, BX
-	JZ    none232
-
-more231:
-	TESTQ      $0x00000f00, CX
-	JNZ        same233
-	PREFETCHT0 16384(CX)
-
-same233:
-	VMOVUPD  (DX), Y0
-	VMOVNTPD Y0, (CX)
-	VMOVUPD  32(DX), Y0
-	VMOVNTPD Y0, 32(CX)
-	VMOVUPD  64(DX), Y0
-	VMOVNTPD Y0, 64(CX)
-	VMOVUPD  96(DX), Y0
-	VMOVNTPD Y0, 96(CX)
-	VMOVUPD  128(DX), Y0
-	VMOVNTPD Y0, 128(CX)
-	VMOVUPD  160(DX), Y0
-	VMOVNTPD Y0, 160(CX)
-	VMOVUPD  192(DX), Y0
-	VMOVNTPD Y0, 192(CX)
-	VMOVUPD  224(DX), Y0
-	VMOVNTPD Y0, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more231
-
-none232:
-	VZEROUPPER
-	RET
-
-// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGrad64AVX2(SB), NOSPLIT, $544-136
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    dst+16(FP), AX
-	MOVQ    to+32(FP), CX
-	MOVQ    from+40(FP), DX
-	MOVQ    blocks+48(FP), BX
-	MOVQ    x+56(FP), SI
-	MOVQ    pos+88(FP), DI
-	MOVQ    neg+96(FP), R8
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	CMPQ    rows+72(FP), $0x00
-	JEQ     last235
-
-row234:
+	ADDQ         288(BP), R10
+	DECQ         rows+72(FP)
+	JZ           done263
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
-	MOVQ         p+112(FP), R9
-	VBROADCASTSD (R9), Y2
-	VMOVUPD      Y2, 448(BP)
-	XORQ         R10, R10
-	MOVQ         n+80(FP), R11
-	SUBQ         $0x00000020, R11
-	JL           rest238
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Y2
+	VMOVUPD      Y2, 160(BP)
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	JMP          group244
 
-group236:
-	TESTQ      BX, BX
-	JZ         none242
-	TESTQ      $0x00000f00, CX
-	JNZ        same243
-	PREFETCHT0 16384(CX)
+done263:
+	JMP end264
 
-same243:
-	VMOVUPD  (DX), Y2
-	VMOVNTPD Y2, (CX)
-	VMOVUPD  32(DX), Y2
-	VMOVNTPD Y2, 32(CX)
-	VMOVUPD  64(DX), Y2
-	VMOVNTPD Y2, 64(CX)
-	VMOVUPD  96(DX), Y2
-	VMOVNTPD Y2, 96(CX)
-	VMOVUPD  128(DX), Y2
-	VMOVNTPD Y2, 128(CX)
-	VMOVUPD  160(DX), Y2
-	VMOVNTPD Y2, 160(CX)
-	VMOVUPD  192(DX), Y2
-	VMOVNTPD Y2, 192(CX)
-	VMOVUPD  224(DX), Y2
-	VMOVNTPD Y2, 224(CX)
-	ADDQ     $+256, DX
+some247:
+	MOVQ         R13, 264(BP)
+	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y2
+	VADDPD       192(BP), Y2, Y2
+	VPBROADCASTW 264(BP), Y4
+	VPSLLVQ      signs64_0<>+0(SB), Y4, Y4
+	VMASKMOVPD   (BX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, (BP)
+	VPBROADCASTW 264(BP), Y4
+	VPSLLVQ      signs64_4<>+0(SB), Y4, Y4
+	VMASKMOVPD   32(BX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, 32(BP)
+	VPBROADCASTW 264(BP), Y4
+	VPSLLVQ      signs64_8<>+0(SB), Y4, Y4
+	VMASKMOVPD   64(BX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, 64(BP)
+	VPBROADCASTW 264(BP), Y3
+	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
+	VMASKMOVPD   96(BX), Y3, Y4
+	VMOVUPD      Y2, Y2
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready248
+
+some253:
+	MOVQ         R13, 264(BP)
+	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y2
+	VADDPD       192(BP), Y2, Y2
+	VPBROADCASTW 264(BP), Y4
+	VPSLLVQ      signs64_0<>+0(SB), Y4, Y4
+	VMASKMOVPD   (BX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, (BP)
+	VPBROADCASTW 264(BP), Y4
+	VPSLLVQ      signs64_4<>+0(SB), Y4, Y4
+	VMASKMOVPD   32(BX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, 32(BP)
+	VPBROADCASTW 264(BP), Y4
+	VPSLLVQ      signs64_8<>+0(SB), Y4, Y4
+	VMASKMOVPD   64(BX), Y4, Y5
+	VMOVUPD      Y2, Y3
+	VBLENDVPD    Y4, Y5, Y3, Y3
+	VMOVUPD      Y3, 64(BP)
+	VPBROADCASTW 264(BP), Y3
+	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
+	VMASKMOVPD   96(BX), Y3, Y4
+	VMOVUPD      Y2, Y2
+	VBLENDVPD    Y3, Y4, Y2, Y2
+	VMOVUPD      Y2, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready254
+
+into255:
+	MOVQ R10, 128(BP)
+	LEAQ (BP), R10
+	JMP  entered256
+
+out260:
+	MOVQ       128(BP), R10
+	MOVQ       $0x00000010, R8
+	CMPQ       R9, R8
+	CMOVQLT    R9, R8
+	LEAQ       tail<>+0(SB), R13
+	SHLQ       $0x03, R8
+	SUBQ       R8, R13
+	VMOVUPD    (BP), Y2
+	VMOVUPD    128(R13), Y3
+	VMASKMOVPD Y2, Y3, (R10)
+	VMOVUPD    32(BP), Y2
+	VMOVUPD    160(R13), Y3
+	VMASKMOVPD Y2, Y3, 32(R10)
+	VMOVUPD    64(BP), Y2
+	VMOVUPD    192(R13), Y3
+	VMASKMOVPD Y2, Y3, 64(R10)
+	VMOVUPD    96(BP), Y2
+	VMOVUPD    224(R13), Y3
+	VMASKMOVPD Y2, Y3, 96(R10)
+	JMP        left261
+
+end264:
+last243:
+	TESTQ DX, DX
+	JZ    none266
+
+more265:
+	TESTQ      $0x00000f00, AX
+	JNZ        same267
+	PREFETCHT0 16384(AX)
+
+same267:
+	VMOVUPD  (CX), Y0
+	VMOVNTPD Y0, (AX)
+	VMOVUPD  32(CX), Y0
+	VMOVNTPD Y0, 32(AX)
+	VMOVUPD  64(CX), Y0
+	VMOVNTPD Y0, 64(AX)
+	VMOVUPD  96(CX), Y0
+	VMOVNTPD Y0, 96(AX)
+	VMOVUPD  128(CX), Y0
+	VMOVNTPD Y0, 128(AX)
+	VMOVUPD  160(CX), Y0
+	VMOVNTPD Y0, 160(AX)
+	VMOVUPD  192(CX), Y0
+	VMOVNTPD Y0, 192(AX)
+	VMOVUPD  224(CX), Y0
+	VMOVNTPD Y0, 224(AX)
 	ADDQ     $+256, CX
-	DECQ     BX
+	ADDQ     $+256, AX
+	DECQ     DX
+	JNZ      more265
 
-none242:
-	MOVQ       R10, R9
-	SHRQ       $0x06, R9
-	MOVL       (R8)(R9*1), R12
-	ORL        (DI)(R9*1), R12
-	CMPL       R12, $-1
-	JNE        some244
-	PREFETCHT0 12288(SI)(R10*1)
-	PREFETCHT0 12352(SI)(R10*1)
-	PREFETCHT0 12416(SI)(R10*1)
-	PREFETCHT0 12480(SI)(R10*1)
+none266:
+	VZEROUPPER
+	RET
 
-half245:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	LEAQ         bits64both<>+0(SB), R12
-	MOVQ         R10, R13
-	ANDQ         $0x20, R13
-	ADDQ         R12, R13
-	VMOVUPD      (SI)(R10*1), Y3
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       (R13), Y2, Y2
-	VPCMPEQQ     (R13), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y5
-	VMOVUPD      64(SI)(R10*1), Y7
-	VPBROADCASTB 1(DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y7, Y7
-	VXORPS       Y6, Y6, Y6
-	VMAXPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y8
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
-	VADDPD       Y6, Y2, Y2
-	VMOVUPD      Y4, Y11
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
-	VMOVUPD      Y8, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y10
+// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·bceGrad64AVX2(SB), $1536-144
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         to+32(FP), AX
+	MOVQ         from+40(FP), CX
+	MOVQ         blocks+48(FP), DX
+	MOVQ         x+56(FP), BX
+	MOVQ         pos+88(FP), SI
+	MOVQ         neg+96(FP), DI
+	MOVQ         dst+16(FP), R10
+	MOVQ         n+80(FP), R8
+	MOVQ         R8, 200(BP)
+	ADDQ         $0x0f, R8
+	ANDQ         $-16, R8
+	MOVQ         stride+64(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x03, R9
+	MOVQ         R9, 208(BP)
+	MOVQ         dstStride+24(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x03, R9
+	MOVQ         R9, 216(BP)
+	MOVQ         words+104(FP), R9
+	SHLQ         $0x03, R9
+	SHRQ         $0x03, R8
+	SUBQ         R8, R9
+	MOVQ         R9, 224(BP)
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last268
+	CMPQ         200(BP), $0x00
+	JEQ          last268
+	MOVQ         rows+72(FP), R8
+	MOVQ         R8, 232(BP)
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y1
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
+	MOVQ         $0x00000000, R11
+	MOVQ         $0x00000200, R12
+	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y3
+	VXORPS       Y4, Y4, Y4
+	VMOVUPD      Y4, 320(BP)
+	VMOVUPD      Y4, 352(BP)
+	VMOVUPD      Y4, 256(BP)
+	VMOVUPD      Y4, 288(BP)
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Y4
+	VMOVUPD      Y4, 160(BP)
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	CMPQ         200(BP), $0x00
+	JG           same270
+	LEAQ         (BP), R8
+	DECQ         232(BP)
+	JZ           nothing271
+	ADDQ         208(BP), BX
+	ADDQ         224(BP), SI
+	ADDQ         224(BP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 200(BP)
+
+same270:
+	MOVQ    BX, R8
+	MOVWLZX (SI), R13
+	MOVQ    R13, 640(BP)(R12*1)
+	ORW     (DI), R13
+	CMPL    R13, $0x0000ffff
+	SETEQ   R14
+	MOVB    R14, 648(BP)(R12*1)
+	JNE     some272
+
+ready273:
+	ADDQ $+128, BX
+	ADDQ $0x02, SI
+	ADDQ $0x02, DI
+	SUBQ $0x10, 200(BP)
+
+nothing271:
+	PREFETCHT0   12288(R8)
+	VPBROADCASTW 640(BP)(R12*1), Y4
+	VPSLLVQ      signs64_0<>+0(SB), Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       (R8), Y4, Y4
+	VMAXPD       Y4, Y1, Y4
+	VMINPD       Y4, Y2, Y4
+	VMOVUPD      Y4, Y5
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y5
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y8
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y8
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y10
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y10
-	VPSLLQ       $0x34, Y11, Y11
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y11, Y6, Y6
-	VANDPD       Y5, Y6, Y6
-	VMULPD       Y12, Y10, Y10
-	VANDPD       Y9, Y10, Y10
-	VMOVUPD      448(BP), Y4
-	VPBROADCASTB (DI)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y4, Y4
-	VMULPD       Y6, Y4, Y5
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y5
-	VDIVPD       Y5, Y4, Y4
-	VMOVUPD      Y4, (AX)(R10*1)
-	VMOVUPD      448(BP), Y3
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       (R13), Y4, Y4
-	VPCMPEQQ     (R13), Y4, Y4
+	VMOVUPD      Y4, 384(BP)(R12*1)
+	VMOVUPD      Y5, 512(BP)(R12*1)
+	VPBROADCASTW 640(BP)(R12*1), Y4
+	VPSLLVQ      signs64_4<>+0(SB), Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y3, Y3
-	VMULPD       Y10, Y3, Y4
-	VBLENDVPD    Y7, Y4, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y4
-	VDIVPD       Y4, Y3, Y3
-	VMOVUPD      Y3, 64(AX)(R10*1)
-	VADDPD       Y10, Y6, Y3
-	VFMADD213PD  Y3, Y10, Y6
-	VMOVUPD      128(SI)(R10*1), Y4
-	VPBROADCASTB 2(DI)(R9*1), Y3
-	VANDPD       (R13), Y3, Y3
-	VPCMPEQQ     (R13), Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y4, Y4
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y4, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y7
-	VMOVUPD      192(SI)(R10*1), Y9
-	VPBROADCASTB 3(DI)(R9*1), Y8
-	VANDPD       (R13), Y8, Y8
-	VPCMPEQQ     (R13), Y8, Y8
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y9, Y9
-	VXORPS       Y8, Y8, Y8
-	VMAXPD       Y9, Y8, Y8
-	VORPD        f64_8000000000000000<>+0(SB), Y9, Y10
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y10, Y11
-	VADDPD       Y8, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      Y5, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VMOVUPD      Y10, Y13
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y13
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y10
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y10
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y10, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y10, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y10, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y10, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y10, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y10, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y10, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y10, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y10, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y10, Y8
-	VPSLLQ       $0x34, Y12, Y12
-	VPSLLQ       $0x34, Y13, Y13
-	VMULPD       Y12, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VMULPD       Y13, Y8, Y8
-	VANDPD       Y11, Y8, Y8
-	VMOVUPD      448(BP), Y5
-	VPBROADCASTB 2(DI)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y5, Y5
-	VMULPD       Y3, Y5, Y7
-	VBLENDVPD    Y4, Y7, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y7
-	VDIVPD       Y7, Y5, Y5
-	VMOVUPD      Y5, 128(AX)(R10*1)
-	VMOVUPD      448(BP), Y4
-	VPBROADCASTB 3(DI)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       Y5, Y4, Y4
-	VMULPD       Y8, Y4, Y5
-	VBLENDVPD    Y9, Y5, Y4, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y4, Y4
-	VMOVUPD      Y4, 192(AX)(R10*1)
-	VADDPD       Y8, Y3, Y4
-	VFMADD213PD  Y4, Y8, Y3
-	VADDPD       Y3, Y6, Y4
-	VFMADD213PD  Y4, Y3, Y6
-	MOVQ         R10, R9
-	ANDQ         $0x20, R9
-	VMOVUPD      320(BP)(R9*1), Y3
-	VMOVUPD      384(BP)(R9*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y5, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)(R9*1)
-	VMOVUPD      Y4, 384(BP)(R9*1)
-	VMAXPD       Y1, Y6, Y2
-	VMINPD       Y1, Y6, Y3
-	VADDPD       Y3, Y2, Y4
-	VSUBPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y4, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y4, Y2
-	VPSRLQ       $0x34, Y2, Y4
-	VORPD        f64_4330000000000000<>+0(SB), Y4, Y4
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y4, Y4
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y5, Y5, Y5
-	VCMPPD       $0x00, Y5, Y4, Y7
-	VBLENDVPD    Y7, Y6, Y2, Y2
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y5
-	VDIVPD       Y5, Y2, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y4, Y3
-	VFMADD231PD  Y7, Y5, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y4, Y2
-	VMOVUPD      320(BP)(R9*1), Y3
-	VMOVUPD      384(BP)(R9*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)(R9*1)
-	VMOVUPD      Y4, 384(BP)(R9*1)
-	ADDQ         $0x20, R10
-	TESTQ        $0x00000020, R10
-	JNZ          half245
-	JMP          added237
-
-some244:
-	PREFETCHT0 12288(SI)(R10*1)
-	PREFETCHT0 12352(SI)(R10*1)
-	PREFETCHT0 12416(SI)(R10*1)
-	PREFETCHT0 12480(SI)(R10*1)
-
-half246:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	LEAQ         bits64both<>+0(SB), R12
-	MOVQ         R10, R13
-	ANDQ         $0x20, R13
-	ADDQ         R12, R13
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       (R13), Y2, Y2
-	VPCMPEQQ     (R13), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       (R13), Y4, Y4
-	VPCMPEQQ     (R13), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMOVUPD      (SI)(R10*1), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       (R13), Y4, Y4
-	VPCMPEQQ     (R13), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       (R13), Y8, Y8
-	VPCMPEQQ     (R13), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMOVUPD      64(SI)(R10*1), Y7
+	VXORPD       32(R8), Y4, Y4
+	VMAXPD       Y4, Y1, Y4
+	VMINPD       Y4, Y2, Y4
+	VMOVUPD      Y4, Y5
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y5
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
+	VMOVUPD      Y4, 416(BP)(R12*1)
+	VMOVUPD      Y5, 544(BP)(R12*1)
+	PREFETCHT0   12352(R8)
+	VPBROADCASTW 640(BP)(R12*1), Y4
+	VPSLLVQ      signs64_8<>+0(SB), Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y5, Y11
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y8
-	VPSLLQ       $0x34, Y11, Y11
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y11, Y4, Y4
-	VANDPD       Y6, Y4, Y4
-	VMULPD       Y12, Y8, Y8
-	VANDPD       Y10, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y9
-	VXORPD       Y9, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y9
-	VANDPD       (R13), Y9, Y9
-	VPCMPEQQ     (R13), Y9, Y9
-	VORPS        Y6, Y9, Y9
-	VMULPD       Y4, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VMOVUPD      Y5, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       (R13), Y5, Y5
-	VPCMPEQQ     (R13), Y5, Y5
-	VMOVUPD      448(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMOVUPD      Y3, 64(AX)(R10*1)
-	VADDPD       Y8, Y4, Y3
-	VFMADD213PD  Y3, Y8, Y4
-	VPBROADCASTB 2(DI)(R9*1), Y3
-	VANDPD       (R13), Y3, Y3
-	VPCMPEQQ     (R13), Y3, Y3
-	VPBROADCASTB 2(R8)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VORPS        Y3, Y6, Y6
-	VMOVUPD      128(SI)(R10*1), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y8
-	VANDPD       Y6, Y8, Y8
-	VPBROADCASTB 3(DI)(R9*1), Y6
-	VANDPD       (R13), Y6, Y6
-	VPCMPEQQ     (R13), Y6, Y6
-	VPBROADCASTB 3(R8)(R9*1), Y10
-	VANDPD       (R13), Y10, Y10
-	VPCMPEQQ     (R13), Y10, Y10
-	VORPS        Y6, Y10, Y10
-	VMOVUPD      192(SI)(R10*1), Y9
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y9, Y9
-	VXORPS       Y6, Y6, Y6
-	VMAXPD       Y9, Y6, Y6
-	VANDPD       Y10, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y9, Y11
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y11, Y12
-	VANDPD       Y10, Y12, Y12
-	VADDPD       Y6, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      Y7, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VMOVUPD      Y11, Y13
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y13
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y11
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y11
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y11, Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y11, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y11, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y11, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y11, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y11, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y11, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y11, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y11, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y11, Y6
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y11, Y6
-	VPSLLQ       $0x34, Y10, Y10
-	VPSLLQ       $0x34, Y13, Y13
-	VMULPD       Y10, Y3, Y3
-	VANDPD       Y8, Y3, Y3
-	VMULPD       Y13, Y6, Y6
-	VANDPD       Y12, Y6, Y6
-	VPBROADCASTB 2(DI)(R9*1), Y8
-	VANDPD       (R13), Y8, Y8
-	VPCMPEQQ     (R13), Y8, Y8
-	VMOVUPD      448(BP), Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y10
-	VXORPD       Y10, Y7, Y7
-	VPBROADCASTB 2(R8)(R9*1), Y10
-	VANDPD       (R13), Y10, Y10
-	VPCMPEQQ     (R13), Y10, Y10
-	VORPS        Y8, Y10, Y10
-	VMULPD       Y3, Y7, Y8
-	VBLENDVPD    Y5, Y8, Y7, Y7
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y8
-	VDIVPD       Y8, Y7, Y7
-	VANDPD       Y10, Y7, Y7
-	VMOVUPD      Y7, 128(AX)(R10*1)
-	VPBROADCASTB 3(DI)(R9*1), Y7
-	VANDPD       (R13), Y7, Y7
-	VPCMPEQQ     (R13), Y7, Y7
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
-	VXORPD       Y8, Y5, Y5
-	VPBROADCASTB 3(R8)(R9*1), Y8
-	VANDPD       (R13), Y8, Y8
-	VPCMPEQQ     (R13), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPD       Y6, Y5, Y7
-	VBLENDVPD    Y9, Y7, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y6, Y7
-	VDIVPD       Y7, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VMOVUPD      Y5, 192(AX)(R10*1)
-	VADDPD       Y6, Y3, Y5
-	VFMADD213PD  Y5, Y6, Y3
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y3, Y4
-	MOVQ         R10, R9
-	ANDQ         $0x20, R9
-	VMOVUPD      320(BP)(R9*1), Y3
-	VMOVUPD      384(BP)(R9*1), Y5
-	VADDPD       Y2, Y3, Y6
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 320(BP)(R9*1)
-	VMOVUPD      Y5, 384(BP)(R9*1)
-	VMAXPD       Y1, Y4, Y2
-	VMINPD       Y1, Y4, Y3
-	VADDPD       Y3, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y4, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
-	VDIVPD       Y4, Y2, Y4
-	VMULPD       Y4, Y4, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
-	VFMADD231PD  Y7, Y4, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      320(BP)(R9*1), Y3
-	VMOVUPD      384(BP)(R9*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)(R9*1)
-	VMOVUPD      Y4, 384(BP)(R9*1)
-	ADDQ         $0x20, R10
-	TESTQ        $0x00000020, R10
-	JNZ          half246
+	VXORPD       64(R8), Y4, Y4
+	VMAXPD       Y4, Y1, Y4
+	VMINPD       Y4, Y2, Y4
+	VMOVUPD      Y4, Y5
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y5
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
+	VMOVUPD      Y4, 448(BP)(R12*1)
+	VMOVUPD      Y5, 576(BP)(R12*1)
+	VPBROADCASTW 640(BP)(R12*1), Y4
+	VPSLLVQ      signs64_12<>+0(SB), Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       96(R8), Y4, Y4
+	VMAXPD       Y4, Y1, Y4
+	VMINPD       Y4, Y2, Y4
+	VMOVUPD      Y4, Y5
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y5
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
+	VMOVUPD      Y4, 480(BP)(R12*1)
+	VMOVUPD      Y5, 608(BP)(R12*1)
+	XORQ         $+512, R11
+	XORQ         $+512, R12
 
-added237:
-	ADDQ $+192, R10
-	SUBQ $0x00000020, R11
-	JGE  group236
+group269:
+	TESTQ      DX, DX
+	JZ         none274
+	TESTQ      $0x00000f00, AX
+	JNZ        same275
+	PREFETCHT0 16384(AX)
 
-rest238:
-	ADDQ       $0x00000020, R11
-	JLE        done241
-	CMPQ       R11, $0x10
-	JBE        short239
-	SUBQ       $0x10, R11
-	LEAQ       tail<>+0(SB), AX
-	MOVQ       R11, R9
-	SHLQ       $0x03, R9
-	SUBQ       R9, AX
-	VMOVUPD    (SI)(R10*1), Y2
-	VMOVUPD    Y2, (BP)
-	VMOVUPD    32(SI)(R10*1), Y2
-	VMOVUPD    Y2, 32(BP)
-	VMOVUPD    64(SI)(R10*1), Y2
-	VMOVUPD    Y2, 64(BP)
-	VMOVUPD    96(SI)(R10*1), Y2
-	VMOVUPD    Y2, 96(BP)
-	VMOVUPD    128(AX), Y2
-	VMASKMOVPD 128(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 128(BP)
-	VMOVUPD    160(AX), Y2
-	VMASKMOVPD 160(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 160(BP)
-	VMOVUPD    192(AX), Y2
-	VMASKMOVPD 192(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 192(BP)
-	VMOVUPD    224(AX), Y2
-	VMASKMOVPD 224(SI)(R10*1), Y2, Y2
-	VMOVUPD    Y2, 224(BP)
-	LEAQ       (BP), SI
-	SUBQ       R10, SI
-	MOVQ       SI, AX
-	XORQ       R11, R11
-	JMP        group236
-
-short239:
-	TESTQ      BX, BX
-	JZ         none247
-	TESTQ      $0x00000f00, CX
-	JNZ        same248
-	PREFETCHT0 16384(CX)
-
-same248:
-	VMOVUPD  (DX), Y2
-	VMOVNTPD Y2, (CX)
-	VMOVUPD  32(DX), Y2
-	VMOVNTPD Y2, 32(CX)
-	VMOVUPD  64(DX), Y2
-	VMOVNTPD Y2, 64(CX)
-	VMOVUPD  96(DX), Y2
-	VMOVNTPD Y2, 96(CX)
-	VMOVUPD  128(DX), Y2
-	VMOVNTPD Y2, 128(CX)
-	VMOVUPD  160(DX), Y2
-	VMOVNTPD Y2, 160(CX)
-	VMOVUPD  192(DX), Y2
-	VMOVNTPD Y2, 192(CX)
-	VMOVUPD  224(DX), Y2
-	VMOVNTPD Y2, 224(CX)
-	ADDQ     $+256, DX
+same275:
+	VMOVUPD  (CX), Y4
+	VMOVNTPD Y4, (AX)
+	VMOVUPD  32(CX), Y4
+	VMOVNTPD Y4, 32(AX)
+	VMOVUPD  64(CX), Y4
+	VMOVNTPD Y4, 64(AX)
+	VMOVUPD  96(CX), Y4
+	VMOVNTPD Y4, 96(AX)
+	VMOVUPD  128(CX), Y4
+	VMOVNTPD Y4, 128(AX)
+	VMOVUPD  160(CX), Y4
+	VMOVNTPD Y4, 160(AX)
+	VMOVUPD  192(CX), Y4
+	VMOVNTPD Y4, 192(AX)
+	VMOVUPD  224(CX), Y4
+	VMOVNTPD Y4, 224(AX)
 	ADDQ     $+256, CX
-	DECQ     BX
+	ADDQ     $+256, AX
+	DECQ     DX
 
-none247:
-	MOVQ         $-1, R9
-	BZHIQ        R11, R9, R9
-	MOVQ         R9, 256(BP)
-	CMPQ         R11, $0x08
-	JBE          one240
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (SI)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   64(SI)(R10*1), Y8, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y5, Y11
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y8
-	VPSLLQ       $0x34, Y11, Y11
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y11, Y4, Y4
-	VANDPD       Y6, Y4, Y4
-	VMULPD       Y12, Y8, Y8
-	VANDPD       Y10, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y9
-	VXORPD       Y9, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y9
-	VANDPD       bits64<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64<>+0(SB), Y9, Y9
-	VORPS        Y6, Y9, Y9
-	VMULPD       Y4, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VPBROADCASTB 256(BP), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, (AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMOVUPD      448(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 257(BP), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 64(AX)(R10*1)
-	VADDPD       Y8, Y4, Y3
-	VFMADD213PD  Y3, Y8, Y4
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      384(BP), Y5
-	VADDPD       Y2, Y3, Y6
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 320(BP)
-	VMOVUPD      Y5, 384(BP)
-	VMAXPD       Y1, Y4, Y2
-	VMINPD       Y1, Y4, Y3
-	VADDPD       Y3, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y4, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
-	VDIVPD       Y4, Y2, Y4
-	VMULPD       Y4, Y4, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
-	VFMADD231PD  Y7, Y4, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)
-	VMOVUPD      Y4, 384(BP)
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(SI)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VPBROADCASTB 1(DI)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VPBROADCASTB 1(R8)(R9*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y4, Y8, Y8
-	VMASKMOVPD   96(SI)(R10*1), Y8, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       Y4, Y7, Y7
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y7, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y7, Y9
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y9, Y10
-	VANDPD       Y8, Y10, Y10
-	VADDPD       Y4, Y2, Y2
-	VMOVUPD      Y5, Y11
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
-	VMOVUPD      Y9, Y12
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y4
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y8
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y8, Y9
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y8, Y9
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y8
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y8
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y9, Y8
-	VPSLLQ       $0x34, Y11, Y11
-	VPSLLQ       $0x34, Y12, Y12
-	VMULPD       Y11, Y4, Y4
-	VANDPD       Y6, Y4, Y4
-	VMULPD       Y12, Y8, Y8
-	VANDPD       Y10, Y8, Y8
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y9
-	VXORPD       Y9, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y9
-	VANDPD       bits64odd<>+0(SB), Y9, Y9
-	VPCMPEQQ     bits64odd<>+0(SB), Y9, Y9
-	VORPS        Y6, Y9, Y9
-	VMULPD       Y4, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VPBROADCASTB 256(BP), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, 32(AX)(R10*1)
-	VPBROADCASTB 1(DI)(R9*1), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMOVUPD      448(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
-	VXORPD       Y6, Y3, Y3
-	VPBROADCASTB 1(R8)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPD       Y8, Y3, Y5
-	VBLENDVPD    Y7, Y5, Y3, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VDIVPD       Y5, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VPBROADCASTB 257(BP), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y3, Y5, 96(AX)(R10*1)
-	VADDPD       Y8, Y4, Y3
-	VFMADD213PD  Y3, Y8, Y4
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      416(BP), Y5
-	VADDPD       Y2, Y3, Y6
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 352(BP)
-	VMOVUPD      Y5, 416(BP)
-	VMAXPD       Y1, Y4, Y2
-	VMINPD       Y1, Y4, Y3
-	VADDPD       Y3, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y4, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
-	VDIVPD       Y4, Y2, Y4
-	VMULPD       Y4, Y4, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
-	VFMADD231PD  Y7, Y4, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      416(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 352(BP)
-	VMOVUPD      Y4, 416(BP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added237
+none274:
+	CMPQ 200(BP), $0x00
+	JG   same276
+	LEAQ (BP), R8
+	DECQ 232(BP)
+	JZ   nothing277
+	ADDQ 208(BP), BX
+	ADDQ 224(BP), SI
+	ADDQ 224(BP), DI
+	MOVQ n+80(FP), R13
+	MOVQ R13, 200(BP)
 
-one240:
-	MOVQ         R10, R9
-	SHRQ         $0x06, R9
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   (SI)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VMOVUPD      Y5, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
+same276:
+	MOVQ    BX, R8
+	MOVWLZX (SI), R13
+	MOVQ    R13, 640(BP)(R12*1)
+	ORW     (DI), R13
+	CMPL    R13, $0x0000ffff
+	SETEQ   R14
+	MOVB    R14, 648(BP)(R12*1)
+	JNE     some278
+
+ready279:
+	ADDQ $+128, BX
+	ADDQ $0x02, SI
+	ADDQ $0x02, DI
+	SUBQ $0x10, 200(BP)
+
+nothing277:
+	CMPB 648(BP)(R11*1), $0x00
+	JEQ  into280
+
+entered281:
+	VMOVUPD      384(BP)(R11*1), Y4
+	VMOVUPD      416(BP)(R11*1), Y5
+	VMOVUPD      448(BP)(R11*1), Y6
+	VMOVUPD      480(BP)(R11*1), Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VMOVUPD      Y11, Y8
+	VMOVUPD      Y11, Y9
+	VMOVUPD      Y11, Y10
+	VMOVUPD      Y11, Y11
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	PREFETCHT0   12288(R8)
+	VPBROADCASTW 640(BP)(R12*1), Y12
+	VPSLLVQ      signs64_0<>+0(SB), Y12, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	VXORPD       (R8), Y12, Y12
+	VMAXPD       Y12, Y1, Y12
+	VMINPD       Y12, Y2, Y12
+	VMOVUPD      Y12, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y13
+	VMOVUPD      f64_3ec71df0cc01f5d1<>+0(SB), Y14
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y6, Y10
+	VFMADD213PD  Y14, Y7, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y14, Y12
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y14, Y12
+	VMOVUPD      Y12, 384(BP)(R12*1)
+	VMOVUPD      Y13, 512(BP)(R12*1)
+	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	VPBROADCASTW 640(BP)(R12*1), Y12
+	VPSLLVQ      signs64_4<>+0(SB), Y12, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	VXORPD       32(R8), Y12, Y12
+	VMAXPD       Y12, Y1, Y12
+	VMINPD       Y12, Y2, Y12
+	VMOVUPD      Y12, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y13
+	VMOVUPD      f64_3f2a01a013850def<>+0(SB), Y14
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y6, Y10
+	VFMADD213PD  Y14, Y7, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y14, Y12
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y14, Y12
+	VMOVUPD      Y12, 416(BP)(R12*1)
+	VMOVUPD      Y13, 544(BP)(R12*1)
+	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	PREFETCHT0   12352(R8)
+	VPBROADCASTW 640(BP)(R12*1), Y12
+	VPSLLVQ      signs64_8<>+0(SB), Y12, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	VXORPD       64(R8), Y12, Y12
+	VMAXPD       Y12, Y1, Y12
+	VMINPD       Y12, Y2, Y12
+	VMOVUPD      Y12, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y13
+	VMOVUPD      f64_3f8111111112453e<>+0(SB), Y14
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y6, Y10
+	VFMADD213PD  Y14, Y7, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y14, Y12
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y14, Y12
+	VMOVUPD      Y12, 448(BP)(R12*1)
+	VMOVUPD      Y13, 576(BP)(R12*1)
+	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	VPBROADCASTW 640(BP)(R12*1), Y12
+	VPSLLVQ      signs64_12<>+0(SB), Y12, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	VXORPD       96(R8), Y12, Y12
+	VMAXPD       Y12, Y1, Y12
+	VMINPD       Y12, Y2, Y12
+	VMOVUPD      Y12, Y13
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y3, Y13
+	VMOVUPD      f64_3fc555555555550d<>+0(SB), Y14
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y6, Y10
+	VFMADD213PD  Y14, Y7, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y13, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y14, Y12
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y14, Y12
+	VMOVUPD      Y12, 480(BP)(R12*1)
+	VMOVUPD      Y13, 608(BP)(R12*1)
+	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y12
+	VFMADD213PD  Y12, Y4, Y8
+	VFMADD213PD  Y12, Y5, Y9
+	VFMADD213PD  Y12, Y6, Y10
+	VFMADD213PD  Y12, Y7, Y11
+	VMOVUPD      512(BP)(R11*1), Y4
+	VPSLLQ       $0x34, Y4, Y4
+	VMOVUPD      544(BP)(R11*1), Y5
+	VPSLLQ       $0x34, Y5, Y5
+	VMOVUPD      576(BP)(R11*1), Y6
+	VPSLLQ       $0x34, Y6, Y6
+	VMOVUPD      608(BP)(R11*1), Y7
 	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y4, Y4
-	VANDPD       Y6, Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y4, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(BP), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, (AX)(R10*1)
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      384(BP), Y5
-	VADDPD       Y2, Y3, Y6
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 320(BP)
-	VMOVUPD      Y5, 384(BP)
-	VMAXPD       Y1, Y4, Y2
-	VMINPD       Y1, Y4, Y3
-	VADDPD       Y3, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y4, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
-	VDIVPD       Y4, Y2, Y4
-	VMULPD       Y4, Y4, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
-	VFMADD231PD  Y7, Y4, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)
-	VMOVUPD      Y4, 384(BP)
-	VPBROADCASTB (DI)(R9*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (R8)(R9*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y2, Y4, Y4
-	VMASKMOVPD   32(SI)(R10*1), Y4, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y3, Y3
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y3, Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y6
-	VANDPD       Y4, Y6, Y6
-	VMOVUPD      Y5, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y4, Y4
-	VANDPD       Y6, Y4, Y4
-	VPBROADCASTB (DI)(R9*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R8)(R9*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y4, Y5, Y6
-	VBLENDVPD    Y3, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(BP), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMASKMOVPD   Y5, Y3, 32(AX)(R10*1)
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      416(BP), Y5
-	VADDPD       Y2, Y3, Y6
-	VMAXPD       Y2, Y3, Y7
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y2, Y2
-	VADDPD       Y2, Y5, Y5
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 352(BP)
-	VMOVUPD      Y5, 416(BP)
-	VMAXPD       Y1, Y4, Y2
-	VMINPD       Y1, Y4, Y3
-	VADDPD       Y3, Y2, Y5
-	VSUBPD       Y2, Y5, Y2
-	VSUBPD       Y2, Y3, Y3
-	VDIVPD       Y5, Y1, Y2
-	VMULPD       Y2, Y3, Y3
-	VPADDQ       f64_95f619980c433<>+0(SB), Y5, Y2
-	VPSRLQ       $0x34, Y2, Y5
-	VORPD        f64_4330000000000000<>+0(SB), Y5, Y5
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y5, Y5
-	VANDPD       f64_fffffffffffff<>+0(SB), Y2, Y2
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
-	VSUBPD       Y1, Y2, Y2
-	VXORPS       Y6, Y6, Y6
-	VCMPPD       $0x00, Y6, Y5, Y7
-	VBLENDVPD    Y7, Y4, Y2, Y2
-	VBLENDVPD    Y7, Y6, Y3, Y3
-	VADDPD       f64_4000000000000000<>+0(SB), Y2, Y4
-	VDIVPD       Y4, Y2, Y4
-	VMULPD       Y4, Y4, Y6
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y7
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y6, Y7
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y2, Y8
-	VMULPD       Y2, Y8, Y8
-	VFMADD213PD  Y8, Y6, Y7
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y5, Y3
-	VFMADD231PD  Y7, Y4, Y3
-	VSUBPD       Y3, Y8, Y8
-	VSUBPD       Y8, Y2, Y2
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y5, Y2
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      416(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 352(BP)
-	VMOVUPD      Y4, 416(BP)
-	ADDQ         $0x40, R10
-	XORQ         R11, R11
-	JMP          added237
+	VMULPD       Y4, Y8, Y8
+	VMULPD       Y5, Y9, Y9
+	VMULPD       Y6, Y10, Y10
+	VMULPD       Y7, Y11, Y11
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VMOVUPD      f64_8000000000000000<>+0(SB), Y5
+	VXORPD       160(BP), Y5, Y5
+	VADDPD       Y4, Y8, Y6
+	VDIVPD       Y6, Y8, Y6
+	VMOVUPD      160(BP), Y7
+	VPBROADCASTW 640(BP)(R11*1), Y12
+	VPSLLVQ      signs64_0<>+0(SB), Y12, Y12
+	VBLENDVPD    Y12, Y5, Y7, Y7
+	VMULPD       Y7, Y6, Y6
+	VMOVUPD      Y6, (R10)
+	VADDPD       Y4, Y9, Y6
+	VDIVPD       Y6, Y9, Y6
+	VMOVUPD      160(BP), Y7
+	VPBROADCASTW 640(BP)(R11*1), Y12
+	VPSLLVQ      signs64_4<>+0(SB), Y12, Y12
+	VBLENDVPD    Y12, Y5, Y7, Y7
+	VMULPD       Y7, Y6, Y6
+	VMOVUPD      Y6, 32(R10)
+	VADDPD       Y4, Y10, Y6
+	VDIVPD       Y6, Y10, Y6
+	VMOVUPD      160(BP), Y7
+	VPBROADCASTW 640(BP)(R11*1), Y12
+	VPSLLVQ      signs64_8<>+0(SB), Y12, Y12
+	VBLENDVPD    Y12, Y5, Y7, Y7
+	VMULPD       Y7, Y6, Y6
+	VMOVUPD      Y6, 64(R10)
+	VADDPD       Y4, Y11, Y4
+	VDIVPD       Y4, Y11, Y4
+	VMOVUPD      160(BP), Y6
+	VPBROADCASTW 640(BP)(R11*1), Y7
+	VPSLLVQ      signs64_12<>+0(SB), Y7, Y7
+	VBLENDVPD    Y7, Y5, Y6, Y6
+	VMULPD       Y6, Y4, Y4
+	VMOVUPD      Y4, 96(R10)
+	VADDPD       Y10, Y8, Y4
+	VFMADD213PD  Y4, Y10, Y8
+	VADDPD       Y11, Y9, Y4
+	VFMADD213PD  Y4, Y11, Y9
+	MOVQ         n+80(FP), R8
+	SUBQ         R9, R8
+	TESTQ        $0x00000010, R8
+	JNZ          second283
+	CMPQ         R9, $0x10
+	JLE          both284
+	VMOVUPD      Y8, 1408(BP)
+	VMOVUPD      Y9, 1440(BP)
+	JMP          added282
 
-done241:
-	MOVQ         sum+0(FP), SI
-	VMOVUPD      320(BP), Y2
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VMOVUPD      416(BP), Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y3, Y2, Y5
-	VMAXPD       Y3, Y2, Y6
-	VMINPD       Y3, Y2, Y3
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y3, Y3
-	VADDPD       Y3, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X3
+second283:
+	VMOVUPD     1408(BP), Y4
+	VADDPD      Y4, Y8, Y5
+	VFMADD213PD Y5, Y4, Y8
+	VMOVUPD     1440(BP), Y4
+	VADDPD      Y4, Y9, Y5
+	VFMADD213PD Y5, Y4, Y9
+
+both284:
+	VSUBPD      Y8, Y8, Y4
+	VMAXPD      Y0, Y8, Y5
+	VMINPD      Y0, Y8, Y6
+	VADDPD      Y6, Y5, Y7
+	VSUBPD      Y5, Y7, Y5
+	VSUBPD      Y5, Y6, Y6
+	VDIVPD      Y7, Y0, Y5
+	VMULPD      Y5, Y6, Y6
+	VPADDQ      f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ      $0x34, Y5, Y7
+	VORPD       f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD      f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD      Y0, Y5, Y5
+	VXORPS      Y10, Y10, Y10
+	VCMPPD      $0x00, Y10, Y7, Y11
+	VBLENDVPD   Y11, Y8, Y5, Y5
+	VBLENDVPD   Y11, Y10, Y6, Y6
+	VADDPD      f64_4000000000000000<>+0(SB), Y5, Y8
+	VDIVPD      Y8, Y5, Y8
+	VMULPD      Y8, Y8, Y10
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y11
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y10, Y11
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y5, Y12
+	VMULPD      Y5, Y12, Y12
+	VFMADD213PD Y12, Y10, Y11
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD Y11, Y8, Y6
+	VSUBPD      Y6, Y12, Y12
+	VSUBPD      Y12, Y5, Y5
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD      Y4, Y5, Y5
+	VMOVUPD     256(BP), Y4
+	VMOVUPD     320(BP), Y6
+	VADDPD      Y5, Y4, Y7
+	VMAXPD      Y5, Y4, Y8
+	VMINPD      Y5, Y4, Y5
+	VSUBPD      Y8, Y7, Y8
+	VSUBPD      Y8, Y5, Y5
+	VADDPD      Y5, Y6, Y6
+	VMOVAPD     Y7, Y4
+	VMOVUPD     Y4, 256(BP)
+	VMOVUPD     Y6, 320(BP)
+	VSUBPD      Y9, Y9, Y4
+	VMAXPD      Y0, Y9, Y5
+	VMINPD      Y0, Y9, Y6
+	VADDPD      Y6, Y5, Y7
+	VSUBPD      Y5, Y7, Y5
+	VSUBPD      Y5, Y6, Y6
+	VDIVPD      Y7, Y0, Y5
+	VMULPD      Y5, Y6, Y6
+	VPADDQ      f64_95f619980c433<>+0(SB), Y7, Y5
+	VPSRLQ      $0x34, Y5, Y7
+	VORPD       f64_4330000000000000<>+0(SB), Y7, Y7
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y7, Y7
+	VANDPD      f64_fffffffffffff<>+0(SB), Y5, Y5
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
+	VSUBPD      Y0, Y5, Y5
+	VXORPS      Y8, Y8, Y8
+	VCMPPD      $0x00, Y8, Y7, Y10
+	VBLENDVPD   Y10, Y9, Y5, Y5
+	VBLENDVPD   Y10, Y8, Y6, Y6
+	VADDPD      f64_4000000000000000<>+0(SB), Y5, Y8
+	VDIVPD      Y8, Y5, Y8
+	VMULPD      Y8, Y8, Y9
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y10
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y9, Y10
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y9, Y10
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y5, Y11
+	VMULPD      Y5, Y11, Y11
+	VFMADD213PD Y11, Y9, Y10
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y7, Y6
+	VFMADD231PD Y10, Y8, Y6
+	VSUBPD      Y6, Y11, Y11
+	VSUBPD      Y11, Y5, Y5
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y5
+	VADDPD      Y4, Y5, Y5
+	VMOVUPD     288(BP), Y4
+	VMOVUPD     352(BP), Y6
+	VADDPD      Y5, Y4, Y7
+	VMAXPD      Y5, Y4, Y8
+	VMINPD      Y5, Y4, Y5
+	VSUBPD      Y8, Y7, Y8
+	VSUBPD      Y8, Y5, Y5
+	VADDPD      Y5, Y6, Y6
+	VMOVAPD     Y7, Y4
+	VMOVUPD     Y4, 288(BP)
+	VMOVUPD     Y6, 352(BP)
+
+added282:
+	CMPB 648(BP)(R11*1), $0x00
+	JEQ  out285
+
+left286:
+	ADDQ         $+128, R10
+	XORQ         $+512, R11
+	XORQ         $+512, R12
+	SUBQ         $0x10, R9
+	JG           group269
+	MOVQ         sum+0(FP), R8
+	VMOVUPD      256(BP), Y4
+	VMOVUPD      288(BP), Y5
+	VMOVUPD      320(BP), Y6
+	VMOVUPD      352(BP), Y7
+	VADDPD       Y7, Y6, Y6
+	VADDPD       Y5, Y4, Y7
+	VMAXPD       Y5, Y4, Y8
+	VMINPD       Y5, Y4, Y5
+	VSUBPD       Y8, Y7, Y8
+	VSUBPD       Y8, Y5, Y5
+	VADDPD       Y5, Y6, Y6
+	VMOVAPD      Y7, Y4
 	VEXTRACTF128 $0x01, Y4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X3
+	VEXTRACTF128 $0x01, Y6, X7
+	VADDPD       X7, X6, X6
+	VADDPD       X5, X4, X7
+	VMAXPD       X5, X4, X8
+	VMINPD       X5, X4, X5
+	VSUBPD       X8, X7, X8
+	VSUBPD       X8, X5, X5
+	VADDPD       X5, X6, X6
+	VMOVAPD      X7, X4
 	VUNPCKHPD    X4, X4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VADDPD       X4, X2, X2
-	VMOVSD       X2, (SI)
+	VUNPCKHPD    X6, X6, X7
+	VADDPD       X7, X6, X6
+	VADDPD       X5, X4, X7
+	VMAXPD       X5, X4, X8
+	VMINPD       X5, X4, X5
+	VSUBPD       X8, X7, X8
+	VSUBPD       X8, X5, X5
+	VADDPD       X5, X6, X6
+	VMOVAPD      X7, X4
+	VADDPD       X6, X4, X4
+	VMOVSD       X4, (R8)
 	ADDQ         $0x08, sum+0(FP)
-	MOVQ         dst+16(FP), SI
-	CMPQ         SI, AX
-	JEQ          direct249
-	MOVQ         n+80(FP), AX
-	ANDQ         $0x1f, AX
-	SUBQ         $0x10, AX
-	LEAQ         tail<>+0(SB), R9
-	SHLQ         $0x03, AX
-	SUBQ         AX, R9
-	VMOVUPD      (BP), Y2
-	VMOVUPD      Y2, -256(SI)(R10*1)
-	VMOVUPD      32(BP), Y2
-	VMOVUPD      Y2, -224(SI)(R10*1)
-	VMOVUPD      64(BP), Y2
-	VMOVUPD      Y2, -192(SI)(R10*1)
-	VMOVUPD      96(BP), Y2
-	VMOVUPD      Y2, -160(SI)(R10*1)
-	VMOVUPD      128(BP), Y2
-	VMOVUPD      128(R9), Y3
-	VMASKMOVPD   Y2, Y3, -128(SI)(R10*1)
-	VMOVUPD      160(BP), Y2
-	VMOVUPD      160(R9), Y3
-	VMASKMOVPD   Y2, Y3, -96(SI)(R10*1)
-	VMOVUPD      192(BP), Y2
-	VMOVUPD      192(R9), Y3
-	VMASKMOVPD   Y2, Y3, -64(SI)(R10*1)
-	VMOVUPD      224(BP), Y2
-	VMOVUPD      224(R9), Y3
-	VMASKMOVPD   Y2, Y3, -32(SI)(R10*1)
+	ADDQ         216(BP), R10
+	DECQ         rows+72(FP)
+	JZ           done288
+	VXORPS       Y4, Y4, Y4
+	VMOVUPD      Y4, 320(BP)
+	VMOVUPD      Y4, 352(BP)
+	VMOVUPD      Y4, 256(BP)
+	VMOVUPD      Y4, 288(BP)
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Y4
+	VMOVUPD      Y4, 160(BP)
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	JMP          group269
 
-direct249:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x03, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x18, p+112(FP)
-	DECQ rows+72(FP)
-	JNZ  row234
+done288:
+	JMP end289
 
-last235:
-	TESTQ BX, BX
-	JZ    none251
+some272:
+	MOVQ         R13, 192(BP)
+	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y4
+	VPBROADCASTW 192(BP), Y6
+	VPSLLVQ      signs64_0<>+0(SB), Y6, Y6
+	VMASKMOVPD   (BX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, (BP)
+	VPBROADCASTW 192(BP), Y6
+	VPSLLVQ      signs64_4<>+0(SB), Y6, Y6
+	VMASKMOVPD   32(BX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, 32(BP)
+	VPBROADCASTW 192(BP), Y6
+	VPSLLVQ      signs64_8<>+0(SB), Y6, Y6
+	VMASKMOVPD   64(BX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, 64(BP)
+	VPBROADCASTW 192(BP), Y5
+	VPSLLVQ      signs64_12<>+0(SB), Y5, Y5
+	VMASKMOVPD   96(BX), Y5, Y6
+	VMOVUPD      Y4, Y4
+	VBLENDVPD    Y5, Y6, Y4, Y4
+	VMOVUPD      Y4, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready273
 
-more250:
-	TESTQ      $0x00000f00, CX
-	JNZ        same252
-	PREFETCHT0 16384(CX)
+some278:
+	MOVQ         R13, 192(BP)
+	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y4
+	VPBROADCASTW 192(BP), Y6
+	VPSLLVQ      signs64_0<>+0(SB), Y6, Y6
+	VMASKMOVPD   (BX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, (BP)
+	VPBROADCASTW 192(BP), Y6
+	VPSLLVQ      signs64_4<>+0(SB), Y6, Y6
+	VMASKMOVPD   32(BX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, 32(BP)
+	VPBROADCASTW 192(BP), Y6
+	VPSLLVQ      signs64_8<>+0(SB), Y6, Y6
+	VMASKMOVPD   64(BX), Y6, Y7
+	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y6, Y7, Y5, Y5
+	VMOVUPD      Y5, 64(BP)
+	VPBROADCASTW 192(BP), Y5
+	VPSLLVQ      signs64_12<>+0(SB), Y5, Y5
+	VMASKMOVPD   96(BX), Y5, Y6
+	VMOVUPD      Y4, Y4
+	VBLENDVPD    Y5, Y6, Y4, Y4
+	VMOVUPD      Y4, 96(BP)
+	LEAQ         (BP), R8
+	JMP          ready279
 
-same252:
-	VMOVUPD  (DX), Y0
-	VMOVNTPD Y0, (CX)
-	VMOVUPD  32(DX), Y0
-	VMOVNTPD Y0, 32(CX)
-	VMOVUPD  64(DX), Y0
-	VMOVNTPD Y0, 64(CX)
-	VMOVUPD  96(DX), Y0
-	VMOVNTPD Y0, 96(CX)
-	VMOVUPD  128(DX), Y0
-	VMOVNTPD Y0, 128(CX)
-	VMOVUPD  160(DX), Y0
-	VMOVNTPD Y0, 160(CX)
-	VMOVUPD  192(DX), Y0
-	VMOVNTPD Y0, 192(CX)
-	VMOVUPD  224(DX), Y0
-	VMOVNTPD Y0, 224(CX)
-	ADDQ     $+256, DX
+into280:
+	MOVQ R10, 128(BP)
+	LEAQ (BP), R10
+	JMP  entered281
+
+out285:
+	MOVQ       128(BP), R10
+	MOVQ       $0x00000010, R8
+	CMPQ       R9, R8
+	CMOVQLT    R9, R8
+	LEAQ       tail<>+0(SB), R13
+	SHLQ       $0x03, R8
+	SUBQ       R8, R13
+	VMOVUPD    (BP), Y4
+	VMOVUPD    128(R13), Y5
+	VMASKMOVPD Y4, Y5, (R10)
+	VMOVUPD    32(BP), Y4
+	VMOVUPD    160(R13), Y5
+	VMASKMOVPD Y4, Y5, 32(R10)
+	VMOVUPD    64(BP), Y4
+	VMOVUPD    192(R13), Y5
+	VMASKMOVPD Y4, Y5, 64(R10)
+	VMOVUPD    96(BP), Y4
+	VMOVUPD    224(R13), Y5
+	VMASKMOVPD Y4, Y5, 96(R10)
+	JMP        left286
+
+end289:
+last268:
+	TESTQ DX, DX
+	JZ    none291
+
+more290:
+	TESTQ      $0x00000f00, AX
+	JNZ        same292
+	PREFETCHT0 16384(AX)
+
+same292:
+	VMOVUPD  (CX), Y0
+	VMOVNTPD Y0, (AX)
+	VMOVUPD  32(CX), Y0
+	VMOVNTPD Y0, 32(AX)
+	VMOVUPD  64(CX), Y0
+	VMOVNTPD Y0, 64(AX)
+	VMOVUPD  96(CX), Y0
+	VMOVNTPD Y0, 96(AX)
+	VMOVUPD  128(CX), Y0
+	VMOVNTPD Y0, 128(AX)
+	VMOVUPD  160(CX), Y0
+	VMOVNTPD Y0, 160(AX)
+	VMOVUPD  192(CX), Y0
+	VMOVNTPD Y0, 192(AX)
+	VMOVUPD  224(CX), Y0
+	VMOVNTPD Y0, 224(AX)
 	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more250
+	ADDQ     $+256, AX
+	DECQ     DX
+	JNZ      more290
 
-none251:
+none291:
 	VZEROUPPER
 	RET
 
-// func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-112
+TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-120
 	MOVQ         x+32(FP), AX
-	MOVQ         negWeight+96(FP), CX
-	MOVQ         posWeight+104(FP), DX
+	MOVQ         negWeight+104(FP), CX
+	MOVQ         posWeight+112(FP), DX
 	MOVQ         pos+64(FP), BX
 	MOVQ         neg+72(FP), SI
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
@@ -16516,20 +11968,20 @@ TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-112
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last254
+	JEQ          last294
 
-row253:
+row293:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	MOVQ         p+88(FP), DI
+	MOVQ         p+96(FP), DI
 	VBROADCASTSD 8(DI), Z8
 	VBROADCASTSD 16(DI), Z9
 	XORQ         R8, R8
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x00000020, R9
-	JL           rest257
+	JL           rest297
 
-group255:
+group295:
 	PREFETCHT0       12288(AX)(R8*1)
 	PREFETCHT0       12352(AX)(R8*1)
 	PREFETCHT0       12416(AX)(R8*1)
@@ -16871,16 +12323,16 @@ group255:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 
-added256:
+added296:
 	ADDQ $+256, R8
 	SUBQ $0x00000020, R9
-	JGE  group255
+	JGE  group295
 
-rest257:
+rest297:
 	ADDQ      $0x00000020, R9
-	JLE       done260
+	JLE       done299
 	CMPQ      R9, $0x10
-	JBE       short258
+	JBE       short298
 	SUBQ      $0x10, R9
 	MOVQ      $-1, DI
 	BZHIQ     R9, DI, DI
@@ -16898,11 +12350,9 @@ rest257:
 	LEAQ      (SP), AX
 	SUBQ      R8, AX
 	XORQ      R9, R9
-	JMP       group255
+	JMP       group295
 
-short258:
-	CMPQ             R9, $0x08
-	JBE              one259
+short298:
 	MOVQ             R8, DI
 	SHRQ             $0x06, DI
 	KMOVB            (BX)(DI*1), K1
@@ -17076,103 +12526,9 @@ short258:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 	XORQ             R9, R9
-	JMP              added256
+	JMP              added296
 
-one259:
-	MOVQ             R8, DI
-	SHRQ             $0x06, DI
-	KMOVB            (BX)(DI*1), K1
-	KMOVB            (SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (AX)(R8*1), K2, Z10
-	VSUBPD           Z8, Z10, Z11
-	VSUBPD           Z10, Z11, Z13
-	VSUBPD           Z13, Z11, Z12
-	VSUBPD           Z12, Z10, Z12
-	VADDPD           Z8, Z13, Z13
-	VSUBPD           Z13, Z12, Z12
-	VSUBPD           Z9, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z11, K2, K1
-	VADDPD.Z         Z12, Z11, K1, Z10
-	VXORPD           Z2, Z12, K1, Z12
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K2, K2
-	VMOVUPD          Z11, Z14
-	VFMADD213PD      Z0, Z6, Z14
-	VSUBPD           Z0, Z14, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z11
-	VADDPD           Z12, Z11, Z11
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
-	VPSLLQ           $0x34, Z14, Z14
-	VMULPD.Z         Z14, Z13, K2, Z13
-	VMAXPD           Z7, Z13, Z11
-	VMINPD           Z7, Z13, Z12
-	VADDPD           Z12, Z11, Z14
-	VSUBPD           Z11, Z14, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z14, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
-	VPSRLQ           $0x34, Z11, Z14
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z14, K1
-	VMOVAPD          Z13, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z13
-	VDIVPD           Z13, Z11, Z13
-	VMULPD           Z13, Z13, Z15
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
-	VMULPD           Z11, Z17, Z17
-	VFMADD213PD      Z17, Z15, Z16
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
-	VFMADD231PD      Z16, Z13, Z12
-	VSUBPD           Z12, Z17, Z17
-	VSUBPD           Z17, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
-	VADDPD           Z11, Z10, Z10
-	KMOVB            (BX)(DI*1), K1
-	VMOVUPD          (DX)(R8*1), Z12
-	VMOVUPD          (CX)(R8*1), Z11
-	VMOVAPD          Z12, K1, Z11
-	VMULPD           Z10, Z11, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	XORQ             R9, R9
-	JMP              added256
-
-done260:
+done299:
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
@@ -17215,1069 +12571,887 @@ done260:
 	SHLQ          $0x03, DI
 	ADDQ          DI, BX
 	ADDQ          DI, SI
-	ADDQ          $0x18, p+88(FP)
+	ADDQ          $0x18, p+96(FP)
 	DECQ          rows+48(FP)
-	JNZ           row253
+	JNZ           row293
 
-last254:
+last294:
 	VZEROUPPER
 	RET
 
-// func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceSumsShifted64AVX512(SB), NOSPLIT, $256-112
+// func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
+TEXT ·bceSumsShifted64AVX512(SB), $448-120
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	MOVQ         p+96(FP), BX
+	MOVQ         BX, 256(SP)
+	MOVQ         n+56(FP), BX
+	MOVQ         BX, 272(SP)
+	ADDQ         $0x1f, BX
+	ANDQ         $-32, BX
+	MOVQ         stride+40(FP), SI
+	SUBQ         BX, SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 280(SP)
+	MOVQ         words+80(FP), SI
+	SHLQ         $0x03, SI
+	SHRQ         $0x03, BX
+	SUBQ         BX, SI
+	MOVQ         SI, 288(SP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last262
-
-row261:
+	JEQ          last300
+	CMPQ         272(SP), $0x00
+	JEQ          last300
+	MOVQ         rows+48(FP), BX
+	MOVQ         BX, 296(SP)
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z4
+	MOVQ         $0x00000000, DI
+	MOVQ         $0x00000040, R8
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z5
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	MOVQ         256(SP), BX
+	VBROADCASTSD 8(BX), Z0
+	VBROADCASTSD 16(BX), Z1
+	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	MOVQ         p+88(FP), BX
-	VBROADCASTSD 8(BX), Z8
-	VBROADCASTSD 16(BX), Z9
-	XORQ         SI, SI
-	MOVQ         n+56(FP), DI
-	SUBQ         $0x00000020, DI
-	JL           rest265
+	MOVQ         n+56(FP), SI
+	CMPQ         272(SP), $0x00
+	JG           same302
+	LEAQ         (SP), BX
+	DECQ         296(SP)
+	JZ           nothing303
+	ADDQ         280(SP), AX
+	ADDQ         288(SP), CX
+	ADDQ         288(SP), DX
+	MOVQ         n+56(FP), R9
+	MOVQ         R9, 272(SP)
+	ADDQ         $0x18, 256(SP)
+	MOVQ         256(SP), BX
+	VBROADCASTSD 8(BX), Z0
+	VBROADCASTSD 16(BX), Z1
 
-group263:
-	PREFETCHT0       12288(AX)(SI*1)
-	PREFETCHT0       12352(AX)(SI*1)
-	PREFETCHT0       12416(AX)(SI*1)
-	PREFETCHT0       12480(AX)(SI*1)
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          (AX)(SI*1), Z10
-	VSUBPD           Z8, Z10, Z11
-	VSUBPD           Z10, Z11, Z13
-	VSUBPD           Z13, Z11, Z12
-	VSUBPD           Z12, Z10, Z12
-	VADDPD           Z8, Z13, Z13
-	VSUBPD           Z13, Z12, Z12
-	VSUBPD           Z9, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z11, K2, K1
-	VADDPD.Z         Z12, Z11, K1, Z10
-	VXORPD           Z2, Z12, K1, Z12
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K2, K2
-	KMOVB            1(CX)(BX*1), K1
-	KMOVB            1(DX)(BX*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD          64(AX)(SI*1), Z13
-	VSUBPD           Z8, Z13, Z14
-	VSUBPD           Z13, Z14, Z16
-	VSUBPD           Z16, Z14, Z15
-	VSUBPD           Z15, Z13, Z15
-	VADDPD           Z8, Z16, Z16
-	VSUBPD           Z16, Z15, Z15
-	VSUBPD           Z9, Z15, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z14, K3, K1
-	VADDPD.Z         Z15, Z14, K1, Z13
-	VXORPD           Z2, Z15, K1, Z15
-	VORPD            Z2, Z14, Z14
-	VCMPPD           $0x15, Z1, Z14, K3, K3
-	VMOVUPD          Z11, Z18
-	VFMADD213PD      Z0, Z6, Z18
-	VMOVUPD          Z14, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VSUBPD           Z0, Z18, Z16
-	VSUBPD           Z0, Z19, Z17
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
-	VADDPD           Z12, Z11, Z11
-	VADDPD           Z15, Z14, Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
+same302:
+	MOVQ  AX, BX
+	MOVL  (CX), R9
+	MOVQ  R9, 320(SP)(R8*1)
+	ORL   (DX), R9
+	CMPL  R9, $-1
+	SETEQ R10
+	MOVB  R10, 328(SP)(R8*1)
+	JNE   some304
+
+ready305:
+	ADDQ $+256, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 272(SP)
+
+nothing303:
+	KMOVB        320(SP)(R8*1), K1
+	PREFETCHT0   12288(BX)
+	VMOVUPD      (BX), Z7
+	VSUBPD       Z0, Z7, Z8
+	VSUBPD       Z7, Z8, Z9
+	VSUBPD       Z9, Z8, Z10
+	VSUBPD       Z10, Z7, Z10
+	VADDPD       Z0, Z9, Z9
+	VSUBPD       Z9, Z10, Z10
+	VSUBPD       Z1, Z10, Z10
+	VMOVUPD      Z8, Z7
+	VMOVUPD      Z10, Z11
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z8
+	VMAXPD       Z7, Z8, Z7
+	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z8
+	VMINPD       Z7, Z8, Z7
+	KMOVB        321(SP)(R8*1), K1
+	PREFETCHT0   12352(BX)
+	VMOVUPD      64(BX), Z8
+	VSUBPD       Z0, Z8, Z9
+	VSUBPD       Z8, Z9, Z10
+	VSUBPD       Z10, Z9, Z12
+	VSUBPD       Z12, Z8, Z12
+	VADDPD       Z0, Z10, Z10
+	VSUBPD       Z10, Z12, Z12
+	VSUBPD       Z1, Z12, Z12
+	VMOVUPD      Z9, Z8
+	VMOVUPD      Z12, Z12
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z9
+	VMAXPD       Z8, Z9, Z8
+	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z9
+	VMINPD       Z8, Z9, Z8
+	KMOVB        322(SP)(R8*1), K1
+	PREFETCHT0   12416(BX)
+	VMOVUPD      128(BX), Z9
+	VSUBPD       Z0, Z9, Z10
+	VSUBPD       Z9, Z10, Z13
+	VSUBPD       Z13, Z10, Z14
+	VSUBPD       Z14, Z9, Z14
+	VADDPD       Z0, Z13, Z13
+	VSUBPD       Z13, Z14, Z14
+	VSUBPD       Z1, Z14, Z14
+	VMOVUPD      Z10, Z9
+	VMOVUPD      Z14, Z13
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z10
+	VMAXPD       Z9, Z10, Z9
+	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z10
+	VMINPD       Z9, Z10, Z9
+	KMOVB        323(SP)(R8*1), K1
+	PREFETCHT0   12480(BX)
+	VMOVUPD      192(BX), Z10
+	VSUBPD       Z0, Z10, Z14
+	VSUBPD       Z10, Z14, Z15
+	VSUBPD       Z15, Z14, Z17
+	VSUBPD       Z17, Z10, Z17
+	VADDPD       Z0, Z15, Z15
+	VSUBPD       Z15, Z17, Z17
+	VSUBPD       Z1, Z17, Z17
+	VMOVUPD      Z14, Z10
+	VMOVUPD      Z17, Z14
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z15
+	VMAXPD       Z10, Z15, Z10
+	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z15
+	VMINPD       Z10, Z15, Z10
+	XORQ         $+64, DI
+	XORQ         $+64, R8
+
+group301:
+	CMPQ         272(SP), $0x00
+	JG           same306
+	LEAQ         (SP), BX
+	DECQ         296(SP)
+	JZ           nothing307
+	ADDQ         280(SP), AX
+	ADDQ         288(SP), CX
+	ADDQ         288(SP), DX
+	MOVQ         n+56(FP), R9
+	MOVQ         R9, 272(SP)
+	ADDQ         $0x18, 256(SP)
+	MOVQ         256(SP), BX
+	VBROADCASTSD 8(BX), Z0
+	VBROADCASTSD 16(BX), Z1
+
+same306:
+	MOVQ  AX, BX
+	MOVL  (CX), R9
+	MOVQ  R9, 320(SP)(R8*1)
+	ORL   (DX), R9
+	CMPL  R9, $-1
+	SETEQ R10
+	MOVB  R10, 328(SP)(R8*1)
+	JNE   some308
+
+ready309:
+	ADDQ $+256, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 272(SP)
+
+nothing307:
+	VMOVUPD          Z7, Z20
+	VFMADD213PD      Z5, Z6, Z20
+	VMOVUPD          Z8, Z21
+	VFMADD213PD      Z5, Z6, Z21
+	VMOVUPD          Z9, Z22
+	VFMADD213PD      Z5, Z6, Z22
+	VMOVUPD          Z10, Z23
+	VFMADD213PD      Z5, Z6, Z23
+	VSUBPD           Z5, Z20, Z15
+	VSUBPD           Z5, Z21, Z17
+	VSUBPD           Z5, Z22, Z18
+	VSUBPD           Z5, Z23, Z19
+	VMOVUPD          Z7, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z24
+	VMOVUPD          Z8, Z25
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z25
+	VMOVUPD          Z9, Z26
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z26
+	VMOVUPD          Z10, Z27
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z27
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z24
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z25
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z26
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z27
+	VADDPD           Z11, Z24, Z24
+	VADDPD           Z12, Z25, Z25
+	VADDPD           Z13, Z26, Z26
+	VADDPD           Z14, Z27, Z27
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VPSLLQ           $0x34, Z18, Z18
-	VPSLLQ           $0x34, Z19, Z19
-	VMULPD.Z         Z18, Z16, K2, Z16
-	VMULPD.Z         Z19, Z17, K3, Z17
-	VADDPD           Z17, Z16, Z11
-	VFMADD213PD      Z11, Z17, Z16
-	VADDPD           Z13, Z10, Z10
-	KMOVB            2(CX)(BX*1), K1
-	KMOVB            2(DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          128(AX)(SI*1), Z11
-	VSUBPD           Z8, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z8, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z9, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            3(CX)(BX*1), K1
-	KMOVB            3(DX)(BX*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD          192(AX)(SI*1), Z14
-	VSUBPD           Z8, Z14, Z15
-	VSUBPD           Z14, Z15, Z18
-	VSUBPD           Z18, Z15, Z17
-	VSUBPD           Z17, Z14, Z17
-	VADDPD           Z8, Z18, Z18
-	VSUBPD           Z18, Z17, Z17
-	VSUBPD           Z9, Z17, Z17
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z15, K3, K1
-	VADDPD.Z         Z17, Z15, K1, Z14
-	VXORPD           Z2, Z17, K1, Z17
-	VORPD            Z2, Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K3, K3
-	VMOVUPD          Z12, Z20
-	VFMADD213PD      Z0, Z6, Z20
-	VMOVUPD          Z15, Z21
-	VFMADD213PD      Z0, Z6, Z21
-	VSUBPD           Z0, Z20, Z18
-	VSUBPD           Z0, Z21, Z19
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z15
-	VADDPD           Z13, Z12, Z12
-	VADDPD           Z17, Z15, Z15
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z19
-	VPSLLQ           $0x34, Z20, Z20
-	VPSLLQ           $0x34, Z21, Z21
-	VMULPD.Z         Z20, Z18, K2, Z18
-	VMULPD.Z         Z21, Z19, K3, Z19
-	VADDPD           Z19, Z18, Z12
-	VFMADD213PD      Z12, Z19, Z18
-	VADDPD           Z18, Z16, Z12
-	VFMADD213PD      Z12, Z18, Z16
-	VADDPD           Z14, Z11, Z11
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	VMAXPD           Z7, Z16, Z10
-	VMINPD           Z7, Z16, Z11
-	VADDPD           Z11, Z10, Z12
-	VSUBPD           Z10, Z12, Z10
-	VSUBPD           Z10, Z11, Z11
-	VDIVPD           Z12, Z7, Z10
-	VMULPD           Z10, Z11, Z11
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z10
-	VPSRLQ           $0x34, Z10, Z12
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
-	VSUBPD           Z7, Z10, Z10
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z12, K1
-	VMOVAPD          Z16, K1, Z10
-	VMOVAPD          Z5, K1, Z11
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
-	VDIVPD           Z13, Z10, Z13
-	VMULPD           Z13, Z13, Z14
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z16
-	VMULPD           Z10, Z16, Z16
-	VFMADD213PD      Z16, Z14, Z15
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
-	VFMADD231PD      Z15, Z13, Z11
-	VSUBPD           Z11, Z16, Z16
-	VSUBPD           Z16, Z10, Z10
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-
-added264:
-	ADDQ $+256, SI
-	SUBQ $0x00000020, DI
-	JGE  group263
-
-rest265:
-	ADDQ      $0x00000020, DI
-	JLE       done268
-	CMPQ      DI, $0x10
-	JBE       short266
-	SUBQ      $0x10, DI
-	MOVQ      $-1, BX
-	BZHIQ     DI, BX, BX
-	KMOVB     BX, K1
-	SHRQ      $0x08, BX
-	KMOVB     BX, K2
-	VMOVUPD   (AX)(SI*1), Z10
-	VMOVUPD   Z10, (SP)
-	VMOVUPD   64(AX)(SI*1), Z10
-	VMOVUPD   Z10, 64(SP)
-	VMOVUPD.Z 128(AX)(SI*1), K1, Z10
-	VMOVUPD   Z10, 128(SP)
-	VMOVUPD.Z 192(AX)(SI*1), K2, Z10
-	VMOVUPD   Z10, 192(SP)
-	LEAQ      (SP), AX
-	SUBQ      SI, AX
-	XORQ      DI, DI
-	JMP       group263
-
-short266:
-	CMPQ             DI, $0x08
-	JBE              one267
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (AX)(SI*1), K2, Z10
-	VSUBPD           Z8, Z10, Z11
-	VSUBPD           Z10, Z11, Z13
-	VSUBPD           Z13, Z11, Z12
-	VSUBPD           Z12, Z10, Z12
-	VADDPD           Z8, Z13, Z13
-	VSUBPD           Z13, Z12, Z12
-	VSUBPD           Z9, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z17
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z27, Z19
+	KMOVB            320(SP)(R8*1), K1
+	PREFETCHT0       12288(BX)
+	VMOVUPD          (BX), Z7
+	VSUBPD           Z0, Z7, Z8
+	VSUBPD           Z7, Z8, Z9
+	VSUBPD           Z9, Z8, Z10
+	VSUBPD           Z10, Z7, Z10
+	VADDPD           Z0, Z9, Z9
+	VSUBPD           Z9, Z10, Z10
+	VSUBPD           Z1, Z10, Z10
+	VMOVUPD          Z8, Z7
+	VMOVUPD          Z10, Z11
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z11, K2, K1
-	VADDPD.Z         Z12, Z11, K1, Z10
-	VXORPD           Z2, Z12, K1, Z12
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K2, K2
-	KMOVB            1(CX)(BX*1), K1
-	KMOVB            1(DX)(BX*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD.Z        64(AX)(SI*1), K3, Z13
-	VSUBPD           Z8, Z13, Z14
-	VSUBPD           Z13, Z14, Z16
-	VSUBPD           Z16, Z14, Z15
-	VSUBPD           Z15, Z13, Z15
-	VADDPD           Z8, Z16, Z16
-	VSUBPD           Z16, Z15, Z15
-	VSUBPD           Z9, Z15, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z14, K3, K1
-	VADDPD.Z         Z15, Z14, K1, Z13
-	VXORPD           Z2, Z15, K1, Z15
-	VORPD            Z2, Z14, Z14
-	VCMPPD           $0x15, Z1, Z14, K3, K3
-	VMOVUPD          Z11, Z18
-	VFMADD213PD      Z0, Z6, Z18
-	VMOVUPD          Z14, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VSUBPD           Z0, Z18, Z16
-	VSUBPD           Z0, Z19, Z17
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
-	VADDPD           Z12, Z11, Z11
-	VADDPD           Z15, Z14, Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VPSLLQ           $0x34, Z18, Z18
-	VPSLLQ           $0x34, Z19, Z19
-	VMULPD.Z         Z18, Z16, K2, Z16
-	VMULPD.Z         Z19, Z17, K3, Z17
-	VADDPD           Z17, Z16, Z11
-	VFMADD213PD      Z11, Z17, Z16
-	VADDPD           Z13, Z10, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	VMAXPD           Z7, Z16, Z10
-	VMINPD           Z7, Z16, Z11
-	VADDPD           Z11, Z10, Z12
-	VSUBPD           Z10, Z12, Z10
-	VSUBPD           Z10, Z11, Z11
-	VDIVPD           Z12, Z7, Z10
-	VMULPD           Z10, Z11, Z11
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z10
-	VPSRLQ           $0x34, Z10, Z12
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
-	VSUBPD           Z7, Z10, Z10
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z12, K1
-	VMOVAPD          Z16, K1, Z10
-	VMOVAPD          Z5, K1, Z11
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
-	VDIVPD           Z13, Z10, Z13
-	VMULPD           Z13, Z13, Z14
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z16
-	VMULPD           Z10, Z16, Z16
-	VFMADD213PD      Z16, Z14, Z15
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
-	VFMADD231PD      Z15, Z13, Z11
-	VSUBPD           Z11, Z16, Z16
-	VSUBPD           Z16, Z10, Z10
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	XORQ             DI, DI
-	JMP              added264
-
-one267:
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (AX)(SI*1), K2, Z10
-	VSUBPD           Z8, Z10, Z11
-	VSUBPD           Z10, Z11, Z13
-	VSUBPD           Z13, Z11, Z12
-	VSUBPD           Z12, Z10, Z12
-	VADDPD           Z8, Z13, Z13
-	VSUBPD           Z13, Z12, Z12
-	VSUBPD           Z9, Z12, Z12
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z17
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z27, Z19
+	VBROADCASTSD     f64_c08628b76e3a7b61<>+0(SB), Z8
+	VMAXPD           Z7, Z8, Z7
+	VBROADCASTSD     f64_40862e42fefa39ef<>+0(SB), Z8
+	VMINPD           Z7, Z8, Z7
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z25, Z17
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z27, Z19
+	KMOVB            321(SP)(R8*1), K1
+	PREFETCHT0       12352(BX)
+	VMOVUPD          64(BX), Z8
+	VSUBPD           Z0, Z8, Z9
+	VSUBPD           Z8, Z9, Z10
+	VSUBPD           Z10, Z9, Z12
+	VSUBPD           Z12, Z8, Z12
+	VADDPD           Z0, Z10, Z10
+	VSUBPD           Z10, Z12, Z12
+	VSUBPD           Z1, Z12, Z12
+	VMOVUPD          Z9, Z8
+	VMOVUPD          Z12, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z11, K2, K1
-	VADDPD.Z         Z12, Z11, K1, Z10
-	VXORPD           Z2, Z12, K1, Z12
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K2, K2
-	VMOVUPD          Z11, Z14
-	VFMADD213PD      Z0, Z6, Z14
-	VSUBPD           Z0, Z14, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z11
-	VADDPD           Z12, Z11, Z11
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
-	VPSLLQ           $0x34, Z14, Z14
-	VMULPD.Z         Z14, Z13, K2, Z13
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	VMAXPD           Z7, Z13, Z10
-	VMINPD           Z7, Z13, Z11
-	VADDPD           Z11, Z10, Z12
-	VSUBPD           Z10, Z12, Z10
-	VSUBPD           Z10, Z11, Z11
-	VDIVPD           Z12, Z7, Z10
-	VMULPD           Z10, Z11, Z11
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z10
-	VPSRLQ           $0x34, Z10, Z12
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z10, Z10
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z10, Z10
-	VSUBPD           Z7, Z10, Z10
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z12, K1
-	VMOVAPD          Z13, K1, Z10
-	VMOVAPD          Z5, K1, Z11
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z13
-	VDIVPD           Z13, Z10, Z13
-	VMULPD           Z13, Z13, Z14
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z14, Z15
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z14, Z15
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z10, Z16
-	VMULPD           Z10, Z16, Z16
-	VFMADD213PD      Z16, Z14, Z15
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z11
-	VFMADD231PD      Z15, Z13, Z11
-	VSUBPD           Z11, Z16, Z16
-	VSUBPD           Z16, Z10, Z10
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	XORQ             DI, DI
-	JMP              added264
-
-done268:
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VADDPD        Y5, Y3, Y8
-	VMAXPD        Y5, Y3, Y9
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y9, Y8, Y9
-	VSUBPD        Y9, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y8, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          words+80(FP), BX
-	SHLQ          $0x03, BX
-	ADDQ          BX, CX
-	ADDQ          BX, DX
-	ADDQ          $0x18, p+88(FP)
-	DECQ          rows+48(FP)
-	JNZ           row261
-
-last262:
-	VZEROUPPER
-	RET
-
-// func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceSums64AVX512(SB), NOSPLIT, $256-112
-	MOVQ         x+32(FP), AX
-	MOVQ         pos+64(FP), CX
-	MOVQ         neg+72(FP), DX
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last270
-
-row269:
-	VXORPS Y3, Y3, Y3
-	VXORPS Y4, Y4, Y4
-	XORQ   SI, SI
-	MOVQ   n+56(FP), DI
-	SUBQ   $0x00000020, DI
-	JL     rest273
-
-group271:
-	PREFETCHT0       12288(AX)(SI*1)
-	PREFETCHT0       12352(AX)(SI*1)
-	PREFETCHT0       12416(AX)(SI*1)
-	PREFETCHT0       12480(AX)(SI*1)
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          (AX)(SI*1), Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z24, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z25, Z17
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z27, Z19
+	VBROADCASTSD     f64_c08628b76e3a7b61<>+0(SB), Z9
+	VMAXPD           Z8, Z9, Z8
+	VBROADCASTSD     f64_40862e42fefa39ef<>+0(SB), Z9
+	VMINPD           Z8, Z9, Z8
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z25, Z17
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z27, Z19
+	KMOVB            322(SP)(R8*1), K1
+	PREFETCHT0       12416(BX)
+	VMOVUPD          128(BX), Z9
+	VSUBPD           Z0, Z9, Z10
+	VSUBPD           Z9, Z10, Z13
+	VSUBPD           Z13, Z10, Z14
+	VSUBPD           Z14, Z9, Z14
+	VADDPD           Z0, Z13, Z13
+	VSUBPD           Z13, Z14, Z14
+	VSUBPD           Z1, Z14, Z14
+	VMOVUPD          Z10, Z9
+	VMOVUPD          Z14, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z9, Z5, K2, Z8
-	VORPD            Z2, Z9, Z9
-	VCMPPD           $0x15, Z1, Z9, K2, K2
-	KMOVB            1(CX)(BX*1), K1
-	KMOVB            1(DX)(BX*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD          64(AX)(SI*1), Z11
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z11, Z5, K3, Z10
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K3, K3
-	KMOVB            2(CX)(BX*1), K1
-	KMOVB            2(DX)(BX*1), K4
-	KORW             K1, K4, K4
-	VMOVUPD          128(AX)(SI*1), Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z13, Z5, K4, Z12
-	VORPD            Z2, Z13, Z13
-	VCMPPD           $0x15, Z1, Z13, K4, K4
-	KMOVB            3(CX)(BX*1), K1
-	KMOVB            3(DX)(BX*1), K5
-	KORW             K1, K5, K5
-	VMOVUPD          192(AX)(SI*1), Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z15, Z5, K5, Z14
-	VORPD            Z2, Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K5, K5
-	VMOVUPD          Z9, Z20
-	VFMADD213PD      Z0, Z6, Z20
-	VMOVUPD          Z11, Z21
-	VFMADD213PD      Z0, Z6, Z21
-	VMOVUPD          Z13, Z22
-	VFMADD213PD      Z0, Z6, Z22
-	VMOVUPD          Z15, Z23
-	VFMADD213PD      Z0, Z6, Z23
-	VSUBPD           Z0, Z20, Z16
-	VSUBPD           Z0, Z21, Z17
-	VSUBPD           Z0, Z22, Z18
-	VSUBPD           Z0, Z23, Z19
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z9
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z9
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z16
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z16
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z16
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z16
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z16
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z16
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z16
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z16
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z16
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z24, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z25, Z17
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z27, Z19
+	VBROADCASTSD     f64_c08628b76e3a7b61<>+0(SB), Z10
+	VMAXPD           Z9, Z10, Z9
+	VBROADCASTSD     f64_40862e42fefa39ef<>+0(SB), Z10
+	VMINPD           Z9, Z10, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z25, Z17
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z27, Z19
+	KMOVB            323(SP)(R8*1), K1
+	PREFETCHT0       12480(BX)
+	VMOVUPD          192(BX), Z10
+	VSUBPD           Z0, Z10, Z14
+	VSUBPD           Z10, Z14, Z28
+	VSUBPD           Z28, Z14, Z29
+	VSUBPD           Z29, Z10, Z29
+	VADDPD           Z0, Z28, Z28
+	VSUBPD           Z28, Z29, Z29
+	VSUBPD           Z1, Z29, Z29
+	VMOVUPD          Z14, Z10
+	VMOVUPD          Z29, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z24, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z25, Z17
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z27, Z19
+	VBROADCASTSD     f64_c08628b76e3a7b61<>+0(SB), Z28
+	VMAXPD           Z10, Z28, Z10
+	VBROADCASTSD     f64_40862e42fefa39ef<>+0(SB), Z28
+	VMINPD           Z10, Z28, Z10
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z24, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z25, Z17
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z17
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z27, Z19
 	VPSLLQ           $0x34, Z20, Z20
 	VPSLLQ           $0x34, Z21, Z21
 	VPSLLQ           $0x34, Z22, Z22
 	VPSLLQ           $0x34, Z23, Z23
-	VMULPD.Z         Z20, Z16, K2, Z16
-	VMULPD.Z         Z21, Z17, K3, Z17
-	VMULPD.Z         Z22, Z18, K4, Z18
-	VMULPD.Z         Z23, Z19, K5, Z19
-	VADDPD           Z17, Z16, Z9
-	VFMADD213PD      Z9, Z17, Z16
-	VADDPD           Z10, Z8, Z8
-	VADDPD           Z19, Z18, Z9
-	VFMADD213PD      Z9, Z19, Z18
-	VADDPD           Z18, Z16, Z9
-	VFMADD213PD      Z9, Z18, Z16
-	VADDPD           Z14, Z12, Z12
-	VADDPD           Z12, Z8, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	VMAXPD           Z7, Z16, Z8
-	VMINPD           Z7, Z16, Z9
-	VADDPD           Z9, Z8, Z10
-	VSUBPD           Z8, Z10, Z8
-	VSUBPD           Z8, Z9, Z9
-	VDIVPD           Z10, Z7, Z8
-	VMULPD           Z8, Z9, Z9
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ           $0x34, Z8, Z10
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD           Z7, Z8, Z8
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z10, K1
-	VMOVAPD          Z16, K1, Z8
-	VMOVAPD          Z5, K1, Z9
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD           Z11, Z8, Z11
-	VMULPD           Z11, Z11, Z12
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD           Z8, Z14, Z14
-	VFMADD213PD      Z14, Z12, Z13
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD      Z13, Z11, Z9
-	VSUBPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
+	VMULPD           Z20, Z15, Z15
+	VMULPD           Z21, Z17, Z17
+	VMULPD           Z22, Z18, Z18
+	VMULPD           Z23, Z19, Z19
+	VADDPD           Z17, Z15, Z20
+	VFMADD213PD      Z20, Z17, Z15
+	VADDPD           Z19, Z18, Z17
+	VFMADD213PD      Z17, Z19, Z18
+	VADDPD           Z18, Z15, Z17
+	VFMADD213PD      Z17, Z18, Z15
+	VSUBPD           Z15, Z15, Z17
+	VMAXPD           Z4, Z15, Z18
+	VMINPD           Z4, Z15, Z19
+	VADDPD           Z19, Z18, Z20
+	VSUBPD           Z18, Z20, Z18
+	VSUBPD           Z18, Z19, Z19
+	VDIVPD           Z20, Z4, Z18
+	VMULPD           Z18, Z19, Z19
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z20, Z18
+	VPSRLQ           $0x34, Z18, Z20
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z20, Z20
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z20, Z20
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z18, Z18
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z18, Z18
+	VSUBPD           Z4, Z18, Z18
+	VXORPS           Y16, Y16, Y16
+	VCMPPD           $0x00, Z16, Z20, K1
+	VMOVAPD          Z15, K1, Z18
+	VMOVAPD          Z16, K1, Z19
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z18, Z15
+	VDIVPD           Z15, Z18, Z15
+	VMULPD           Z15, Z15, Z21
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z22
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z21, Z22
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z21, Z22
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z21, Z22
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z21, Z22
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z21, Z22
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z21, Z22
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z18, Z23
+	VMULPD           Z18, Z23, Z23
+	VFMADD213PD      Z23, Z21, Z22
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z20, Z19
+	VFMADD231PD      Z22, Z15, Z19
+	VSUBPD           Z19, Z23, Z23
+	VSUBPD           Z23, Z18, Z18
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z20, Z18
+	VADDPD           Z17, Z18, Z18
+	VADDPD           Z18, Z2, Z15
+	VMAXPD           Z18, Z2, Z17
+	VMINPD           Z18, Z2, Z18
+	VSUBPD           Z17, Z15, Z17
+	VSUBPD           Z17, Z18, Z18
+	VADDPD           Z18, Z3, Z3
+	VMOVAPD          Z15, Z2
+	XORQ             $+64, DI
+	XORQ             $+64, R8
+	SUBQ             $0x20, SI
+	JG               group301
+	MOVQ             sum+0(FP), BX
+	VEXTRACTF64X4    $0x01, Z2, Y15
+	VEXTRACTF64X4    $0x01, Z3, Y16
+	VADDPD           Y16, Y3, Y3
+	VADDPD           Y15, Y2, Y16
+	VMAXPD           Y15, Y2, Y17
+	VMINPD           Y15, Y2, Y15
+	VSUBPD           Y17, Y16, Y17
+	VSUBPD           Y17, Y15, Y15
+	VADDPD           Y15, Y3, Y3
+	VMOVAPD          Y16, Y2
+	VEXTRACTF64X2    $0x01, Y2, X15
+	VEXTRACTF64X2    $0x01, Y3, X16
+	VADDPD           X16, X3, X3
+	VADDPD           X15, X2, X16
+	VMAXPD           X15, X2, X17
+	VMINPD           X15, X2, X15
+	VSUBPD           X17, X16, X17
+	VSUBPD           X17, X15, X15
+	VADDPD           X15, X3, X3
+	VMOVAPD          X16, X2
+	VUNPCKHPD        X2, X2, X15
+	VUNPCKHPD        X3, X3, X16
+	VADDPD           X16, X3, X3
+	VADDPD           X15, X2, X16
+	VMAXPD           X15, X2, X17
+	VMINPD           X15, X2, X15
+	VSUBPD           X17, X16, X17
+	VSUBPD           X17, X15, X15
+	VADDPD           X15, X3, X3
+	VMOVAPD          X16, X2
+	VADDPD           X3, X2, X2
+	VMOVSD           X2, (BX)
+	ADDQ             $0x08, sum+0(FP)
+	DECQ             rows+48(FP)
+	JZ               done312
+	VXORPS           Y2, Y2, Y2
+	VXORPS           Y3, Y3, Y3
+	MOVQ             n+56(FP), SI
+	JMP              group301
 
-added272:
-	ADDQ $+256, SI
-	SUBQ $0x00000020, DI
-	JGE  group271
+done312:
+	JMP end313
 
-rest273:
-	ADDQ      $0x00000020, DI
-	JLE       done276
-	CMPQ      DI, $0x10
-	JBE       short274
-	SUBQ      $0x10, DI
-	MOVQ      $-1, BX
-	BZHIQ     DI, BX, BX
-	KMOVB     BX, K1
-	SHRQ      $0x08, BX
-	KMOVB     BX, K2
-	VMOVUPD   (AX)(SI*1), Z8
-	VMOVUPD   Z8, (SP)
-	VMOVUPD   64(AX)(SI*1), Z8
-	VMOVUPD   Z8, 64(SP)
-	VMOVUPD.Z 128(AX)(SI*1), K1, Z8
-	VMOVUPD   Z8, 128(SP)
-	VMOVUPD.Z 192(AX)(SI*1), K2, Z8
-	VMOVUPD   Z8, 192(SP)
-	LEAQ      (SP), AX
-	SUBQ      SI, AX
-	XORQ      DI, DI
-	JMP       group271
+some304:
+	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
+	VADDPD       Z0, Z7, Z7
+	KMOVB        R9, K1
+	VMOVUPD      Z7, Z8
+	VMOVUPD      (AX), K1, Z8
+	VMOVUPD      Z8, (SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z7, Z8
+	VMOVUPD      64(AX), K1, Z8
+	VMOVUPD      Z8, 64(SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z7, Z8
+	VMOVUPD      128(AX), K1, Z8
+	VMOVUPD      Z8, 128(SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z7, Z7
+	VMOVUPD      192(AX), K1, Z7
+	VMOVUPD      Z7, 192(SP)
+	LEAQ         (SP), BX
+	JMP          ready305
 
-short274:
-	CMPQ             DI, $0x08
-	JBE              one275
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (AX)(SI*1), K2, Z9
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z9, Z5, K2, Z8
-	VORPD            Z2, Z9, Z9
-	VCMPPD           $0x15, Z1, Z9, K2, K2
-	KMOVB            1(CX)(BX*1), K1
-	KMOVB            1(DX)(BX*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD.Z        64(AX)(SI*1), K3, Z11
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z11, Z5, K3, Z10
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K3, K3
-	VMOVUPD          Z9, Z14
-	VFMADD213PD      Z0, Z6, Z14
-	VMOVUPD          Z11, Z15
-	VFMADD213PD      Z0, Z6, Z15
-	VSUBPD           Z0, Z14, Z12
-	VSUBPD           Z0, Z15, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z9
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z9
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z11
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z13
-	VPSLLQ           $0x34, Z14, Z14
-	VPSLLQ           $0x34, Z15, Z15
-	VMULPD.Z         Z14, Z12, K2, Z12
-	VMULPD.Z         Z15, Z13, K3, Z13
-	VADDPD           Z13, Z12, Z9
-	VFMADD213PD      Z9, Z13, Z12
-	VADDPD           Z10, Z8, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	VMAXPD           Z7, Z12, Z8
-	VMINPD           Z7, Z12, Z9
-	VADDPD           Z9, Z8, Z10
-	VSUBPD           Z8, Z10, Z8
-	VSUBPD           Z8, Z9, Z9
-	VDIVPD           Z10, Z7, Z8
-	VMULPD           Z8, Z9, Z9
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z10, Z8
-	VPSRLQ           $0x34, Z8, Z10
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z10, Z10
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z10, Z10
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD           Z7, Z8, Z8
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z10, K1
-	VMOVAPD          Z12, K1, Z8
-	VMOVAPD          Z5, K1, Z9
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z11
-	VDIVPD           Z11, Z8, Z11
-	VMULPD           Z11, Z11, Z12
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD           Z8, Z14, Z14
-	VFMADD213PD      Z14, Z12, Z13
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z10, Z9
-	VFMADD231PD      Z13, Z11, Z9
-	VSUBPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z10, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	XORQ             DI, DI
-	JMP              added272
+some308:
+	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
+	VADDPD       Z0, Z15, Z15
+	KMOVB        R9, K1
+	VMOVUPD      Z15, Z17
+	VMOVUPD      (AX), K1, Z17
+	VMOVUPD      Z17, (SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z15, Z17
+	VMOVUPD      64(AX), K1, Z17
+	VMOVUPD      Z17, 64(SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z15, Z17
+	VMOVUPD      128(AX), K1, Z17
+	VMOVUPD      Z17, 128(SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z15, Z15
+	VMOVUPD      192(AX), K1, Z15
+	VMOVUPD      Z15, 192(SP)
+	LEAQ         (SP), BX
+	JMP          ready309
 
-one275:
-	MOVQ             SI, BX
-	SHRQ             $0x06, BX
-	KMOVB            (CX)(BX*1), K1
-	KMOVB            (DX)(BX*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (AX)(SI*1), K2, Z9
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z9, Z5, K2, Z8
-	VORPD            Z2, Z9, Z9
-	VCMPPD           $0x15, Z1, Z9, K2, K2
-	VMOVUPD          Z9, Z11
-	VFMADD213PD      Z0, Z6, Z11
-	VSUBPD           Z0, Z11, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z9
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z9
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z10
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z9, Z10
-	VPSLLQ           $0x34, Z11, Z11
-	VMULPD.Z         Z11, Z10, K2, Z10
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z11
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z11, Z9, Z11
-	VSUBPD           Z11, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	VMAXPD           Z7, Z10, Z8
-	VMINPD           Z7, Z10, Z9
-	VADDPD           Z9, Z8, Z11
-	VSUBPD           Z8, Z11, Z8
-	VSUBPD           Z8, Z9, Z9
-	VDIVPD           Z11, Z7, Z8
-	VMULPD           Z8, Z9, Z9
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z8
-	VPSRLQ           $0x34, Z8, Z11
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z8, Z8
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z8, Z8
-	VSUBPD           Z7, Z8, Z8
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMOVAPD          Z10, K1, Z8
-	VMOVAPD          Z5, K1, Z9
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z10
-	VDIVPD           Z10, Z8, Z10
-	VMULPD           Z10, Z10, Z12
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z12, Z13
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z8, Z14
-	VMULPD           Z8, Z14, Z14
-	VFMADD213PD      Z14, Z12, Z13
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z9
-	VFMADD231PD      Z13, Z10, Z9
-	VSUBPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z8, Z8
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z8
-	VADDPD           Z8, Z3, Z9
-	VMAXPD           Z8, Z3, Z10
-	VMINPD           Z8, Z3, Z8
-	VSUBPD           Z10, Z9, Z10
-	VSUBPD           Z10, Z8, Z8
-	VADDPD           Z8, Z4, Z4
-	VMOVAPD          Z9, Z3
-	XORQ             DI, DI
-	JMP              added272
-
-done276:
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VADDPD        Y5, Y3, Y8
-	VMAXPD        Y5, Y3, Y9
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y9, Y8, Y9
-	VSUBPD        Y9, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y8, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          words+80(FP), BX
-	SHLQ          $0x03, BX
-	ADDQ          BX, CX
-	ADDQ          BX, DX
-	DECQ          rows+48(FP)
-	JNZ           row269
-
-last270:
+end313:
+last300:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
+TEXT ·bceSums64AVX512(SB), $448-120
+	MOVQ         x+32(FP), AX
+	MOVQ         pos+64(FP), CX
+	MOVQ         neg+72(FP), DX
+	MOVQ         n+56(FP), BX
+	MOVQ         BX, 264(SP)
+	ADDQ         $0x1f, BX
+	ANDQ         $-32, BX
+	MOVQ         stride+40(FP), SI
+	SUBQ         BX, SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 272(SP)
+	MOVQ         words+80(FP), SI
+	SHLQ         $0x03, SI
+	SHRQ         $0x03, BX
+	SUBQ         BX, SI
+	MOVQ         SI, 280(SP)
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last314
+	CMPQ         264(SP), $0x00
+	JEQ          last314
+	MOVQ         rows+48(FP), BX
+	MOVQ         BX, 288(SP)
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z3
+	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z4
+	MOVQ         $0x00000000, DI
+	MOVQ         $0x00000040, R8
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z5
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         n+56(FP), SI
+	CMPQ         264(SP), $0x00
+	JG           same316
+	LEAQ         (SP), BX
+	DECQ         288(SP)
+	JZ           nothing317
+	ADDQ         272(SP), AX
+	ADDQ         280(SP), CX
+	ADDQ         280(SP), DX
+	MOVQ         n+56(FP), R9
+	MOVQ         R9, 264(SP)
+
+same316:
+	MOVQ  AX, BX
+	MOVL  (CX), R9
+	MOVQ  R9, 320(SP)(R8*1)
+	ORL   (DX), R9
+	CMPL  R9, $-1
+	SETEQ R10
+	MOVB  R10, 328(SP)(R8*1)
+	JNE   some318
+
+ready319:
+	ADDQ $+256, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 264(SP)
+
+nothing317:
+	KMOVB       320(SP)(R8*1), K1
+	PREFETCHT0  12288(BX)
+	VMOVUPD     (BX), Z7
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VMAXPD      Z7, Z3, Z7
+	VMINPD      Z7, Z4, Z7
+	KMOVB       321(SP)(R8*1), K1
+	PREFETCHT0  12352(BX)
+	VMOVUPD     64(BX), Z8
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VMAXPD      Z8, Z3, Z8
+	VMINPD      Z8, Z4, Z8
+	KMOVB       322(SP)(R8*1), K1
+	PREFETCHT0  12416(BX)
+	VMOVUPD     128(BX), Z9
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VMAXPD      Z9, Z3, Z9
+	VMINPD      Z9, Z4, Z9
+	KMOVB       323(SP)(R8*1), K1
+	PREFETCHT0  12480(BX)
+	VMOVUPD     192(BX), Z10
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VMAXPD      Z10, Z3, Z10
+	VMINPD      Z10, Z4, Z10
+	XORQ        $+64, DI
+	XORQ        $+64, R8
+
+group315:
+	CMPQ 264(SP), $0x00
+	JG   same320
+	LEAQ (SP), BX
+	DECQ 288(SP)
+	JZ   nothing321
+	ADDQ 272(SP), AX
+	ADDQ 280(SP), CX
+	ADDQ 280(SP), DX
+	MOVQ n+56(FP), R9
+	MOVQ R9, 264(SP)
+
+same320:
+	MOVQ  AX, BX
+	MOVL  (CX), R9
+	MOVQ  R9, 320(SP)(R8*1)
+	ORL   (DX), R9
+	CMPL  R9, $-1
+	SETEQ R10
+	MOVB  R10, 328(SP)(R8*1)
+	JNE   some322
+
+ready323:
+	ADDQ $+256, AX
+	ADDQ $0x04, CX
+	ADDQ $0x04, DX
+	SUBQ $0x20, 264(SP)
+
+nothing321:
+	VMOVUPD          Z7, Z15
+	VFMADD213PD      Z5, Z6, Z15
+	VMOVUPD          Z8, Z16
+	VFMADD213PD      Z5, Z6, Z16
+	VMOVUPD          Z9, Z17
+	VFMADD213PD      Z5, Z6, Z17
+	VMOVUPD          Z10, Z18
+	VFMADD213PD      Z5, Z6, Z18
+	VSUBPD           Z5, Z15, Z11
+	VSUBPD           Z5, Z16, Z12
+	VSUBPD           Z5, Z17, Z13
+	VSUBPD           Z5, Z18, Z14
+	VMOVUPD          Z7, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z19
+	VMOVUPD          Z8, Z20
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z20
+	VMOVUPD          Z9, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z21
+	VMOVUPD          Z10, Z22
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z22
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z19
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z20
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z21
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z22
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z14
+	KMOVB            320(SP)(R8*1), K1
+	PREFETCHT0       12288(BX)
+	VMOVUPD          (BX), Z7
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z14
+	VMAXPD           Z7, Z3, Z7
+	VMINPD           Z7, Z4, Z7
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z14
+	KMOVB            321(SP)(R8*1), K1
+	PREFETCHT0       12352(BX)
+	VMOVUPD          64(BX), Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z14
+	VMAXPD           Z8, Z3, Z8
+	VMINPD           Z8, Z4, Z8
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z14
+	KMOVB            322(SP)(R8*1), K1
+	PREFETCHT0       12416(BX)
+	VMOVUPD          128(BX), Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z14
+	VMAXPD           Z9, Z3, Z9
+	VMINPD           Z9, Z4, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z14
+	KMOVB            323(SP)(R8*1), K1
+	PREFETCHT0       12480(BX)
+	VMOVUPD          192(BX), Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z14
+	VMAXPD           Z10, Z3, Z10
+	VMINPD           Z10, Z4, Z10
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z19, Z11
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z20, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z13
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z14
+	VPSLLQ           $0x34, Z15, Z15
+	VPSLLQ           $0x34, Z16, Z16
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z18, Z18
+	VMULPD           Z15, Z11, Z11
+	VMULPD           Z16, Z12, Z12
+	VMULPD           Z17, Z13, Z13
+	VMULPD           Z18, Z14, Z14
+	VADDPD           Z12, Z11, Z15
+	VFMADD213PD      Z15, Z12, Z11
+	VADDPD           Z14, Z13, Z12
+	VFMADD213PD      Z12, Z14, Z13
+	VADDPD           Z13, Z11, Z12
+	VFMADD213PD      Z12, Z13, Z11
+	VSUBPD           Z11, Z11, Z12
+	VMAXPD           Z2, Z11, Z13
+	VMINPD           Z2, Z11, Z14
+	VADDPD           Z14, Z13, Z15
+	VSUBPD           Z13, Z15, Z13
+	VSUBPD           Z13, Z14, Z14
+	VDIVPD           Z15, Z2, Z13
+	VMULPD           Z13, Z14, Z14
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z13
+	VPSRLQ           $0x34, Z13, Z15
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z13, Z13
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
+	VSUBPD           Z2, Z13, Z13
+	VXORPS           Y23, Y23, Y23
+	VCMPPD           $0x00, Z23, Z15, K1
+	VMOVAPD          Z11, K1, Z13
+	VMOVAPD          Z23, K1, Z14
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z11
+	VDIVPD           Z11, Z13, Z11
+	VMULPD           Z11, Z11, Z16
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z17
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z17
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z13, Z18
+	VMULPD           Z13, Z18, Z18
+	VFMADD213PD      Z18, Z16, Z17
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z14
+	VFMADD231PD      Z17, Z11, Z14
+	VSUBPD           Z14, Z18, Z18
+	VSUBPD           Z18, Z13, Z13
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z13
+	VADDPD           Z12, Z13, Z13
+	VADDPD           Z13, Z0, Z11
+	VMAXPD           Z13, Z0, Z12
+	VMINPD           Z13, Z0, Z13
+	VSUBPD           Z12, Z11, Z12
+	VSUBPD           Z12, Z13, Z13
+	VADDPD           Z13, Z1, Z1
+	VMOVAPD          Z11, Z0
+	XORQ             $+64, DI
+	XORQ             $+64, R8
+	SUBQ             $0x20, SI
+	JG               group315
+	MOVQ             sum+0(FP), BX
+	VEXTRACTF64X4    $0x01, Z0, Y11
+	VEXTRACTF64X4    $0x01, Z1, Y12
+	VADDPD           Y12, Y1, Y1
+	VADDPD           Y11, Y0, Y12
+	VMAXPD           Y11, Y0, Y13
+	VMINPD           Y11, Y0, Y11
+	VSUBPD           Y13, Y12, Y13
+	VSUBPD           Y13, Y11, Y11
+	VADDPD           Y11, Y1, Y1
+	VMOVAPD          Y12, Y0
+	VEXTRACTF64X2    $0x01, Y0, X11
+	VEXTRACTF64X2    $0x01, Y1, X12
+	VADDPD           X12, X1, X1
+	VADDPD           X11, X0, X12
+	VMAXPD           X11, X0, X13
+	VMINPD           X11, X0, X11
+	VSUBPD           X13, X12, X13
+	VSUBPD           X13, X11, X11
+	VADDPD           X11, X1, X1
+	VMOVAPD          X12, X0
+	VUNPCKHPD        X0, X0, X11
+	VUNPCKHPD        X1, X1, X12
+	VADDPD           X12, X1, X1
+	VADDPD           X11, X0, X12
+	VMAXPD           X11, X0, X13
+	VMINPD           X11, X0, X11
+	VSUBPD           X13, X12, X13
+	VSUBPD           X13, X11, X11
+	VADDPD           X11, X1, X1
+	VMOVAPD          X12, X0
+	VADDPD           X1, X0, X0
+	VMOVSD           X0, (BX)
+	ADDQ             $0x08, sum+0(FP)
+	DECQ             rows+48(FP)
+	JZ               done326
+	VXORPS           Y0, Y0, Y0
+	VXORPS           Y1, Y1, Y1
+	MOVQ             n+56(FP), SI
+	JMP              group315
+
+done326:
+	JMP end327
+
+some318:
+	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
+	KMOVB        R9, K1
+	VMOVUPD      Z7, Z8
+	VMOVUPD      (AX), K1, Z8
+	VMOVUPD      Z8, (SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z7, Z8
+	VMOVUPD      64(AX), K1, Z8
+	VMOVUPD      Z8, 64(SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z7, Z8
+	VMOVUPD      128(AX), K1, Z8
+	VMOVUPD      Z8, 128(SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z7, Z7
+	VMOVUPD      192(AX), K1, Z7
+	VMOVUPD      Z7, 192(SP)
+	LEAQ         (SP), BX
+	JMP          ready319
+
+some322:
+	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
+	KMOVB        R9, K1
+	VMOVUPD      Z11, Z12
+	VMOVUPD      (AX), K1, Z12
+	VMOVUPD      Z12, (SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z11, Z12
+	VMOVUPD      64(AX), K1, Z12
+	VMOVUPD      Z12, 64(SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z11, Z12
+	VMOVUPD      128(AX), K1, Z12
+	VMOVUPD      Z12, 128(SP)
+	SHRQ         $0x08, R9
+	KMOVB        R9, K1
+	VMOVUPD      Z11, Z11
+	VMOVUPD      192(AX), K1, Z11
+	VMOVUPD      Z11, 192(SP)
+	LEAQ         (SP), BX
+	JMP          ready323
+
+end327:
+last314:
+	VZEROUPPER
+	RET
+
+// func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-136
+TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-144
 	MOVQ         dst+16(FP), AX
 	MOVQ         to+32(FP), CX
 	MOVQ         from+40(FP), DX
 	MOVQ         blocks+48(FP), BX
 	MOVQ         x+56(FP), SI
-	MOVQ         negWeight+120(FP), DI
-	MOVQ         posWeight+128(FP), R8
+	MOVQ         negWeight+128(FP), DI
+	MOVQ         posWeight+136(FP), R8
 	MOVQ         pos+88(FP), R9
 	MOVQ         neg+96(FP), R10
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
@@ -18287,28 +13461,28 @@ TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-136
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last278
+	JEQ          last329
 
-row277:
+row328:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	MOVQ         p+112(FP), R11
+	MOVQ         p+120(FP), R11
 	VBROADCASTSD (R11), Z8
 	VBROADCASTSD 8(R11), Z9
 	VBROADCASTSD 16(R11), Z10
 	XORQ         R12, R12
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x00000020, R13
-	JL           rest281
+	JL           rest332
 
-group279:
+group330:
 	TESTQ      BX, BX
-	JZ         none285
+	JZ         none335
 	TESTQ      $0x00000f00, CX
-	JNZ        same286
+	JNZ        same336
 	PREFETCHT0 16384(CX)
 
-same286:
+same336:
 	VMOVUPD  (DX), Z11
 	VMOVNTPD Z11, (CX)
 	VMOVUPD  64(DX), Z11
@@ -18321,7 +13495,7 @@ same286:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none285:
+none335:
 	PREFETCHT0       12288(SI)(R12*1)
 	PREFETCHT0       12352(SI)(R12*1)
 	PREFETCHT0       12416(SI)(R12*1)
@@ -18719,16 +13893,16 @@ none285:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 
-added280:
+added331:
 	ADDQ $+256, R12
 	SUBQ $0x00000020, R13
-	JGE  group279
+	JGE  group330
 
-rest281:
+rest332:
 	ADDQ      $0x00000020, R13
-	JLE       done284
+	JLE       done334
 	CMPQ      R13, $0x10
-	JBE       short282
+	JBE       short333
 	SUBQ      $0x10, R13
 	MOVQ      $-1, AX
 	BZHIQ     R13, AX, AX
@@ -18747,16 +13921,16 @@ rest281:
 	SUBQ      R12, SI
 	MOVQ      SI, AX
 	XORQ      R13, R13
-	JMP       group279
+	JMP       group330
 
-short282:
+short333:
 	TESTQ      BX, BX
-	JZ         none287
+	JZ         none337
 	TESTQ      $0x00000f00, CX
-	JNZ        same288
+	JNZ        same338
 	PREFETCHT0 16384(CX)
 
-same288:
+same338:
 	VMOVUPD  (DX), Z11
 	VMOVNTPD Z11, (CX)
 	VMOVUPD  64(DX), Z11
@@ -18769,12 +13943,10 @@ same288:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none287:
+none337:
 	MOVQ             $-1, R11
 	BZHIQ            R13, R11, R11
 	MOVQ             R11, 256(SP)
-	CMPQ             R13, $0x08
-	JBE              one283
 	MOVQ             R12, R11
 	SHRQ             $0x06, R11
 	KMOVB            (R9)(R11*1), K1
@@ -18978,118 +14150,9 @@ none287:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 	XORQ             R13, R13
-	JMP              added280
+	JMP              added331
 
-one283:
-	MOVQ             R12, R11
-	SHRQ             $0x06, R11
-	KMOVB            (R9)(R11*1), K1
-	KMOVB            (R10)(R11*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (SI)(R12*1), K2, Z11
-	VSUBPD           Z9, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z10, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VCMPPD           $0x11, Z5, Z12, K1
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	VMOVUPD          Z12, Z15
-	VFMADD213PD      Z0, Z6, Z15
-	VSUBPD           Z0, Z15, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
-	VADDPD           Z13, Z12, Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VPSLLQ           $0x34, Z15, Z15
-	VMULPD.Z         Z15, Z14, K2, Z14
-	KMOVB            (R9)(R11*1), K2
-	VMOVUPD          Z8, Z12
-	VMOVUPD          (R8)(R12*1), Z15
-	VMOVUPD          (DI)(R12*1), Z13
-	VMOVAPD          Z15, K2, Z13
-	VMULPD           Z13, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R10)(R11*1), K3
-	KORW             K2, K3, K3
-	VMULPD           Z14, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z13
-	VDIVPD.Z         Z13, Z12, K3, Z12
-	KMOVB            256(SP), K1
-	VMOVUPD          Z12, K1, (AX)(R12*1)
-	VMAXPD           Z7, Z14, Z12
-	VMINPD           Z7, Z14, Z13
-	VADDPD           Z13, Z12, Z15
-	VSUBPD           Z12, Z15, Z12
-	VSUBPD           Z12, Z13, Z13
-	VDIVPD           Z15, Z7, Z12
-	VMULPD           Z12, Z13, Z13
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ           $0x34, Z12, Z15
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD           Z7, Z12, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMOVAPD          Z14, K1, Z12
-	VMOVAPD          Z5, K1, Z13
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z14
-	VDIVPD           Z14, Z12, Z14
-	VMULPD           Z14, Z14, Z16
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z17
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z18
-	VMULPD           Z12, Z18, Z18
-	VFMADD213PD      Z18, Z16, Z17
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD      Z17, Z14, Z13
-	VSUBPD           Z13, Z18, Z18
-	VSUBPD           Z18, Z12, Z12
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD           Z12, Z11, Z11
-	KMOVB            (R9)(R11*1), K1
-	VMOVUPD          (R8)(R12*1), Z13
-	VMOVUPD          (DI)(R12*1), Z12
-	VMOVAPD          Z13, K1, Z12
-	VMULPD           Z11, Z12, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	XORQ             R13, R13
-	JMP              added280
-
-done284:
+done334:
 	MOVQ          sum+0(FP), SI
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
@@ -19126,7 +14189,7 @@ done284:
 	ADDQ          $0x08, sum+0(FP)
 	MOVQ          dst+16(FP), SI
 	CMPQ          SI, AX
-	JEQ           direct289
+	JEQ           direct339
 	MOVQ          n+80(FP), AX
 	ANDQ          $0x1f, AX
 	SUBQ          $0x10, AX
@@ -19144,7 +14207,7 @@ done284:
 	VMOVUPD       192(SP), Z8
 	VMOVUPD       Z8, K2, -64(SI)(R12*1)
 
-direct289:
+direct339:
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x03, AX
 	ADDQ dst+16(FP), AX
@@ -19157,20 +14220,20 @@ direct289:
 	SHLQ $0x03, R11
 	ADDQ R11, R9
 	ADDQ R11, R10
-	ADDQ $0x18, p+112(FP)
+	ADDQ $0x18, p+120(FP)
 	DECQ rows+72(FP)
-	JNZ  row277
+	JNZ  row328
 
-last278:
+last329:
 	TESTQ BX, BX
-	JZ    none291
+	JZ    none341
 
-more290:
+more340:
 	TESTQ      $0x00000f00, CX
-	JNZ        same292
+	JNZ        same342
 	PREFETCHT0 16384(CX)
 
-same292:
+same342:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -19182,1402 +14245,1115 @@ same292:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more290
+	JNZ      more340
 
-none291:
+none341:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradShifted64AVX512(SB), NOSPLIT, $264-136
-	MOVQ         dst+16(FP), AX
-	MOVQ         to+32(FP), CX
-	MOVQ         from+40(FP), DX
-	MOVQ         blocks+48(FP), BX
-	MOVQ         x+56(FP), SI
-	MOVQ         pos+88(FP), DI
-	MOVQ         neg+96(FP), R8
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·bceGradShifted64AVX512(SB), $448-144
+	MOVQ         to+32(FP), AX
+	MOVQ         from+40(FP), CX
+	MOVQ         blocks+48(FP), DX
+	MOVQ         x+56(FP), BX
+	MOVQ         pos+88(FP), SI
+	MOVQ         neg+96(FP), DI
+	MOVQ         dst+16(FP), R10
+	MOVQ         p+120(FP), R8
+	MOVQ         R8, 264(SP)
+	MOVQ         n+80(FP), R8
+	MOVQ         R8, 280(SP)
+	ADDQ         $0x1f, R8
+	ANDQ         $-32, R8
+	MOVQ         stride+64(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x03, R9
+	MOVQ         R9, 288(SP)
+	MOVQ         dstStride+24(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x03, R9
+	MOVQ         R9, 296(SP)
+	MOVQ         words+104(FP), R9
+	SHLQ         $0x03, R9
+	SHRQ         $0x03, R8
+	SUBQ         R8, R9
+	MOVQ         R9, 304(SP)
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last294
-
-row293:
+	JEQ          last343
+	CMPQ         280(SP), $0x00
+	JEQ          last343
+	MOVQ         rows+72(FP), R8
+	MOVQ         R8, 312(SP)
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z5
+	MOVQ         $0x00000000, R11
+	MOVQ         $0x00000040, R12
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z6
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z7
+	MOVQ         264(SP), R8
+	VBROADCASTSD 8(R8), Z1
+	VBROADCASTSD 16(R8), Z2
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	MOVQ         p+112(FP), R9
-	VBROADCASTSD (R9), Z8
-	VBROADCASTSD 8(R9), Z9
-	VBROADCASTSD 16(R9), Z10
-	XORQ         R10, R10
-	MOVQ         n+80(FP), R11
-	SUBQ         $0x00000020, R11
-	JL           rest297
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Z0
+	VMOVUPD      Z0, Z0
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	CMPQ         280(SP), $0x00
+	JG           same345
+	LEAQ         (SP), R8
+	DECQ         312(SP)
+	JZ           nothing346
+	ADDQ         288(SP), BX
+	ADDQ         304(SP), SI
+	ADDQ         304(SP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 280(SP)
+	ADDQ         $0x18, 264(SP)
+	MOVQ         264(SP), R8
+	VBROADCASTSD 8(R8), Z1
+	VBROADCASTSD 16(R8), Z2
 
-group295:
-	TESTQ      BX, BX
-	JZ         none301
-	TESTQ      $0x00000f00, CX
-	JNZ        same302
-	PREFETCHT0 16384(CX)
+same345:
+	MOVQ  BX, R8
+	MOVL  (SI), R13
+	MOVQ  R13, 320(SP)(R12*1)
+	ORL   (DI), R13
+	CMPL  R13, $-1
+	SETEQ R14
+	MOVB  R14, 328(SP)(R12*1)
+	JNE   some347
 
-same302:
-	VMOVUPD  (DX), Z11
-	VMOVNTPD Z11, (CX)
-	VMOVUPD  64(DX), Z11
-	VMOVNTPD Z11, 64(CX)
-	VMOVUPD  128(DX), Z11
-	VMOVNTPD Z11, 128(CX)
-	VMOVUPD  192(DX), Z11
-	VMOVNTPD Z11, 192(CX)
-	ADDQ     $+256, DX
+ready348:
+	ADDQ $+256, BX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	SUBQ $0x20, 280(SP)
+
+nothing346:
+	KMOVB        320(SP)(R12*1), K1
+	PREFETCHT0   12288(R8)
+	VMOVUPD      (R8), Z8
+	VSUBPD       Z1, Z8, Z9
+	VSUBPD       Z8, Z9, Z10
+	VSUBPD       Z10, Z9, Z11
+	VSUBPD       Z11, Z8, Z11
+	VADDPD       Z1, Z10, Z10
+	VSUBPD       Z10, Z11, Z11
+	VSUBPD       Z2, Z11, Z11
+	VMOVUPD      Z9, Z8
+	VMOVUPD      Z11, Z12
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z12, K1, Z12
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z9
+	VMAXPD       Z8, Z9, Z8
+	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z9
+	VMINPD       Z8, Z9, Z8
+	KMOVB        321(SP)(R12*1), K1
+	PREFETCHT0   12352(R8)
+	VMOVUPD      64(R8), Z9
+	VSUBPD       Z1, Z9, Z10
+	VSUBPD       Z9, Z10, Z11
+	VSUBPD       Z11, Z10, Z13
+	VSUBPD       Z13, Z9, Z13
+	VADDPD       Z1, Z11, Z11
+	VSUBPD       Z11, Z13, Z13
+	VSUBPD       Z2, Z13, Z13
+	VMOVUPD      Z10, Z9
+	VMOVUPD      Z13, Z13
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z10
+	VMAXPD       Z9, Z10, Z9
+	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z10
+	VMINPD       Z9, Z10, Z9
+	KMOVB        322(SP)(R12*1), K1
+	PREFETCHT0   12416(R8)
+	VMOVUPD      128(R8), Z10
+	VSUBPD       Z1, Z10, Z11
+	VSUBPD       Z10, Z11, Z14
+	VSUBPD       Z14, Z11, Z15
+	VSUBPD       Z15, Z10, Z15
+	VADDPD       Z1, Z14, Z14
+	VSUBPD       Z14, Z15, Z15
+	VSUBPD       Z2, Z15, Z15
+	VMOVUPD      Z11, Z10
+	VMOVUPD      Z15, Z14
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z11
+	VMAXPD       Z10, Z11, Z10
+	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z11
+	VMINPD       Z10, Z11, Z10
+	KMOVB        323(SP)(R12*1), K1
+	PREFETCHT0   12480(R8)
+	VMOVUPD      192(R8), Z11
+	VSUBPD       Z1, Z11, Z15
+	VSUBPD       Z11, Z15, Z16
+	VSUBPD       Z16, Z15, Z18
+	VSUBPD       Z18, Z11, Z18
+	VADDPD       Z1, Z16, Z16
+	VSUBPD       Z16, Z18, Z18
+	VSUBPD       Z2, Z18, Z18
+	VMOVUPD      Z15, Z11
+	VMOVUPD      Z18, Z15
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z16
+	VMAXPD       Z11, Z16, Z11
+	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z16
+	VMINPD       Z11, Z16, Z11
+	XORQ         $+64, R11
+	XORQ         $+64, R12
+
+group344:
+	TESTQ      DX, DX
+	JZ         none349
+	TESTQ      $0x00000f00, AX
+	JNZ        same350
+	PREFETCHT0 16384(AX)
+
+same350:
+	VMOVUPD  (CX), Z16
+	VMOVNTPD Z16, (AX)
+	VMOVUPD  64(CX), Z16
+	VMOVNTPD Z16, 64(AX)
+	VMOVUPD  128(CX), Z16
+	VMOVNTPD Z16, 128(AX)
+	VMOVUPD  192(CX), Z16
+	VMOVNTPD Z16, 192(AX)
 	ADDQ     $+256, CX
-	DECQ     BX
+	ADDQ     $+256, AX
+	DECQ     DX
 
-none301:
-	PREFETCHT0       12288(SI)(R10*1)
-	PREFETCHT0       12352(SI)(R10*1)
-	PREFETCHT0       12416(SI)(R10*1)
-	PREFETCHT0       12480(SI)(R10*1)
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          (SI)(R10*1), Z11
-	VSUBPD           Z9, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z10, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VCMPPD           $0x11, Z5, Z12, K1
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(DI)(R9*1), K3
-	KMOVB            1(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPD          64(SI)(R10*1), Z14
-	VSUBPD           Z9, Z14, Z15
-	VSUBPD           Z14, Z15, Z17
-	VSUBPD           Z17, Z15, Z16
-	VSUBPD           Z16, Z14, Z16
-	VADDPD           Z9, Z17, Z17
-	VSUBPD           Z17, Z16, Z16
-	VSUBPD           Z10, Z16, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z15, K4, K3
-	VADDPD.Z         Z16, Z15, K3, Z14
-	VXORPD           Z2, Z16, K3, Z16
-	VCMPPD           $0x11, Z5, Z15, K3
-	VORPD            Z2, Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K4, K4
-	VMOVUPD          Z12, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VMOVUPD          Z15, Z20
-	VFMADD213PD      Z0, Z6, Z20
-	VSUBPD           Z0, Z19, Z17
-	VSUBPD           Z0, Z20, Z18
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VADDPD           Z13, Z12, Z12
-	VADDPD           Z16, Z15, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
+none349:
+	CMPQ         280(SP), $0x00
+	JG           same351
+	LEAQ         (SP), R8
+	DECQ         312(SP)
+	JZ           nothing352
+	ADDQ         288(SP), BX
+	ADDQ         304(SP), SI
+	ADDQ         304(SP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 280(SP)
+	ADDQ         $0x18, 264(SP)
+	MOVQ         264(SP), R8
+	VBROADCASTSD 8(R8), Z1
+	VBROADCASTSD 16(R8), Z2
+
+same351:
+	MOVQ  BX, R8
+	MOVL  (SI), R13
+	MOVQ  R13, 320(SP)(R12*1)
+	ORL   (DI), R13
+	CMPL  R13, $-1
+	SETEQ R14
+	MOVB  R14, 328(SP)(R12*1)
+	JNE   some353
+
+ready354:
+	ADDQ $+256, BX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	SUBQ $0x20, 280(SP)
+
+nothing352:
+	CMPB 328(SP)(R11*1), $0x00
+	JEQ  into355
+
+entered356:
+	VMOVUPD          Z8, Z21
+	VFMADD213PD      Z6, Z7, Z21
+	VMOVUPD          Z9, Z22
+	VFMADD213PD      Z6, Z7, Z22
+	VMOVUPD          Z10, Z23
+	VFMADD213PD      Z6, Z7, Z23
+	VMOVUPD          Z11, Z24
+	VFMADD213PD      Z6, Z7, Z24
+	VSUBPD           Z6, Z21, Z16
+	VSUBPD           Z6, Z22, Z18
+	VSUBPD           Z6, Z23, Z19
+	VSUBPD           Z6, Z24, Z20
+	VMOVUPD          Z8, Z25
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z25
+	VMOVUPD          Z9, Z26
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z26
+	VMOVUPD          Z10, Z27
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z27
+	VMOVUPD          Z11, Z28
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z28
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z25
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z26
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z27
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z28
+	VADDPD           Z12, Z25, Z25
+	VADDPD           Z13, Z26, Z26
+	VADDPD           Z14, Z27, Z27
+	VADDPD           Z15, Z28, Z28
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VPSLLQ           $0x34, Z19, Z19
-	VPSLLQ           $0x34, Z20, Z20
-	VMULPD.Z         Z19, Z17, K2, Z17
-	VMULPD.Z         Z20, Z18, K4, Z18
-	KMOVB            (DI)(R9*1), K2
-	VMOVUPD          Z8, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPD           Z17, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z13
-	VDIVPD.Z         Z13, Z12, K4, Z12
-	VMOVUPD          Z12, (AX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
-	VMOVUPD          Z8, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z18, Z12, K3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
-	VDIVPD.Z         Z13, Z12, K2, Z12
-	VMOVUPD          Z12, 64(AX)(R10*1)
-	VADDPD           Z18, Z17, Z12
-	VFMADD213PD      Z12, Z18, Z17
-	VADDPD           Z14, Z11, Z11
-	KMOVB            2(DI)(R9*1), K1
-	KMOVB            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          128(SI)(R10*1), Z12
-	VSUBPD           Z9, Z12, Z13
-	VSUBPD           Z12, Z13, Z15
-	VSUBPD           Z15, Z13, Z14
-	VSUBPD           Z14, Z12, Z14
-	VADDPD           Z9, Z15, Z15
-	VSUBPD           Z15, Z14, Z14
-	VSUBPD           Z10, Z14, Z14
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z13, K2, K1
-	VADDPD.Z         Z14, Z13, K1, Z12
-	VXORPD           Z2, Z14, K1, Z14
-	VCMPPD           $0x11, Z5, Z13, K1
-	VORPD            Z2, Z13, Z13
-	VCMPPD           $0x15, Z1, Z13, K2, K2
-	KMOVB            3(DI)(R9*1), K3
-	KMOVB            3(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPD          192(SI)(R10*1), Z15
-	VSUBPD           Z9, Z15, Z16
-	VSUBPD           Z15, Z16, Z19
-	VSUBPD           Z19, Z16, Z18
-	VSUBPD           Z18, Z15, Z18
-	VADDPD           Z9, Z19, Z19
-	VSUBPD           Z19, Z18, Z18
-	VSUBPD           Z10, Z18, Z18
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z18, K3, Z18
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z16, K4, K3
-	VADDPD.Z         Z18, Z16, K3, Z15
-	VXORPD           Z2, Z18, K3, Z18
-	VCMPPD           $0x11, Z5, Z16, K3
-	VORPD            Z2, Z16, Z16
-	VCMPPD           $0x15, Z1, Z16, K4, K4
-	VMOVUPD          Z13, Z21
-	VFMADD213PD      Z0, Z6, Z21
-	VMOVUPD          Z16, Z22
-	VFMADD213PD      Z0, Z6, Z22
-	VSUBPD           Z0, Z21, Z19
-	VSUBPD           Z0, Z22, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z16
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z16
-	VADDPD           Z14, Z13, Z13
-	VADDPD           Z18, Z16, Z16
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z20
-	VPSLLQ           $0x34, Z21, Z21
-	VPSLLQ           $0x34, Z22, Z22
-	VMULPD.Z         Z21, Z19, K2, Z19
-	VMULPD.Z         Z22, Z20, K4, Z20
-	KMOVB            2(DI)(R9*1), K2
-	VMOVUPD          Z8, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K2, Z13
-	KMOVB            2(R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPD           Z19, Z13, K1, Z13
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z14
-	VDIVPD.Z         Z14, Z13, K4, Z13
-	VMOVUPD          Z13, 128(AX)(R10*1)
-	KMOVB            3(DI)(R9*1), K1
-	VMOVUPD          Z8, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	KMOVB            3(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z20, Z13, K3, Z13
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z14
-	VDIVPD.Z         Z14, Z13, K2, Z13
-	VMOVUPD          Z13, 192(AX)(R10*1)
-	VADDPD           Z20, Z19, Z13
-	VFMADD213PD      Z13, Z20, Z19
-	VADDPD           Z19, Z17, Z13
-	VFMADD213PD      Z13, Z19, Z17
-	VADDPD           Z15, Z12, Z12
-	VADDPD           Z12, Z11, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	VMAXPD           Z7, Z17, Z11
-	VMINPD           Z7, Z17, Z12
-	VADDPD           Z12, Z11, Z13
-	VSUBPD           Z11, Z13, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z13, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z11
-	VPSRLQ           $0x34, Z11, Z13
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z13, K1
-	VMOVAPD          Z17, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
-	VDIVPD           Z14, Z11, Z14
-	VMULPD           Z14, Z14, Z15
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
-	VMULPD           Z11, Z17, Z17
-	VFMADD213PD      Z17, Z15, Z16
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
-	VFMADD231PD      Z16, Z14, Z12
-	VSUBPD           Z12, Z17, Z17
-	VSUBPD           Z17, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-
-added296:
-	ADDQ $+256, R10
-	SUBQ $0x00000020, R11
-	JGE  group295
-
-rest297:
-	ADDQ      $0x00000020, R11
-	JLE       done300
-	CMPQ      R11, $0x10
-	JBE       short298
-	SUBQ      $0x10, R11
-	MOVQ      $-1, AX
-	BZHIQ     R11, AX, AX
-	KMOVB     AX, K1
-	SHRQ      $0x08, AX
-	KMOVB     AX, K2
-	VMOVUPD   (SI)(R10*1), Z11
-	VMOVUPD   Z11, (SP)
-	VMOVUPD   64(SI)(R10*1), Z11
-	VMOVUPD   Z11, 64(SP)
-	VMOVUPD.Z 128(SI)(R10*1), K1, Z11
-	VMOVUPD   Z11, 128(SP)
-	VMOVUPD.Z 192(SI)(R10*1), K2, Z11
-	VMOVUPD   Z11, 192(SP)
-	LEAQ      (SP), SI
-	SUBQ      R10, SI
-	MOVQ      SI, AX
-	XORQ      R11, R11
-	JMP       group295
-
-short298:
-	TESTQ      BX, BX
-	JZ         none303
-	TESTQ      $0x00000f00, CX
-	JNZ        same304
-	PREFETCHT0 16384(CX)
-
-same304:
-	VMOVUPD  (DX), Z11
-	VMOVNTPD Z11, (CX)
-	VMOVUPD  64(DX), Z11
-	VMOVNTPD Z11, 64(CX)
-	VMOVUPD  128(DX), Z11
-	VMOVNTPD Z11, 128(CX)
-	VMOVUPD  192(DX), Z11
-	VMOVNTPD Z11, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none303:
-	MOVQ             $-1, R9
-	BZHIQ            R11, R9, R9
-	MOVQ             R9, 256(SP)
-	CMPQ             R11, $0x08
-	JBE              one299
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (SI)(R10*1), K2, Z11
-	VSUBPD           Z9, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z10, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z28, Z20
+	KMOVB            320(SP)(R12*1), K1
+	PREFETCHT0       12288(R8)
+	VMOVUPD          (R8), Z8
+	VSUBPD           Z1, Z8, Z9
+	VSUBPD           Z8, Z9, Z10
+	VSUBPD           Z10, Z9, Z11
+	VSUBPD           Z11, Z8, Z11
+	VADDPD           Z1, Z10, Z10
+	VSUBPD           Z10, Z11, Z11
+	VSUBPD           Z2, Z11, Z11
+	VMOVUPD          Z9, Z8
+	VMOVUPD          Z11, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VCMPPD           $0x11, Z5, Z12, K1
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(DI)(R9*1), K3
-	KMOVB            1(R8)(R9*1), K4
-	KORW             K3, K4, K4
-	VMOVUPD.Z        64(SI)(R10*1), K4, Z14
-	VSUBPD           Z9, Z14, Z15
-	VSUBPD           Z14, Z15, Z17
-	VSUBPD           Z17, Z15, Z16
-	VSUBPD           Z16, Z14, Z16
-	VADDPD           Z9, Z17, Z17
-	VSUBPD           Z17, Z16, Z16
-	VSUBPD           Z10, Z16, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z15, K4, K3
-	VADDPD.Z         Z16, Z15, K3, Z14
-	VXORPD           Z2, Z16, K3, Z16
-	VCMPPD           $0x11, Z5, Z15, K3
-	VORPD            Z2, Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K4, K4
-	VMOVUPD          Z12, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VMOVUPD          Z15, Z20
-	VFMADD213PD      Z0, Z6, Z20
-	VSUBPD           Z0, Z19, Z17
-	VSUBPD           Z0, Z20, Z18
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VADDPD           Z13, Z12, Z12
-	VADDPD           Z16, Z15, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VPSLLQ           $0x34, Z19, Z19
-	VPSLLQ           $0x34, Z20, Z20
-	VMULPD.Z         Z19, Z17, K2, Z17
-	VMULPD.Z         Z20, Z18, K4, Z18
-	KMOVB            (DI)(R9*1), K2
-	VMOVUPD          Z8, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R8)(R9*1), K4
-	KORW             K2, K4, K4
-	VMULPD           Z17, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z13
-	VDIVPD.Z         Z13, Z12, K4, Z12
-	KMOVB            256(SP), K1
-	VMOVUPD          Z12, K1, (AX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
-	VMOVUPD          Z8, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z18, Z12, K3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
-	VDIVPD.Z         Z13, Z12, K2, Z12
-	KMOVB            257(SP), K1
-	VMOVUPD          Z12, K1, 64(AX)(R10*1)
-	VADDPD           Z18, Z17, Z12
-	VFMADD213PD      Z12, Z18, Z17
-	VADDPD           Z14, Z11, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	VMAXPD           Z7, Z17, Z11
-	VMINPD           Z7, Z17, Z12
-	VADDPD           Z12, Z11, Z13
-	VSUBPD           Z11, Z13, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z13, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z11
-	VPSRLQ           $0x34, Z11, Z13
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z13, K1
-	VMOVAPD          Z17, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
-	VDIVPD           Z14, Z11, Z14
-	VMULPD           Z14, Z14, Z15
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
-	VMULPD           Z11, Z17, Z17
-	VFMADD213PD      Z17, Z15, Z16
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
-	VFMADD231PD      Z16, Z14, Z12
-	VSUBPD           Z12, Z17, Z17
-	VSUBPD           Z17, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	XORQ             R11, R11
-	JMP              added296
-
-one299:
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (SI)(R10*1), K2, Z11
-	VSUBPD           Z9, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z10, Z13, Z13
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z16
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z28, Z20
+	VBROADCASTSD     f64_c08628b76e3a7b61<>+0(SB), Z9
+	VMAXPD           Z8, Z9, Z8
+	VBROADCASTSD     f64_40862e42fefa39ef<>+0(SB), Z9
+	VMINPD           Z8, Z9, Z8
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z25, Z16
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z28, Z20
+	KMOVB            321(SP)(R12*1), K1
+	PREFETCHT0       12352(R8)
+	VMOVUPD          64(R8), Z9
+	VSUBPD           Z1, Z9, Z10
+	VSUBPD           Z9, Z10, Z11
+	VSUBPD           Z11, Z10, Z13
+	VSUBPD           Z13, Z9, Z13
+	VADDPD           Z1, Z11, Z11
+	VSUBPD           Z11, Z13, Z13
+	VSUBPD           Z2, Z13, Z13
+	VMOVUPD          Z10, Z9
+	VMOVUPD          Z13, Z13
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VCMPPD           $0x11, Z5, Z12, K1
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	VMOVUPD          Z12, Z15
-	VFMADD213PD      Z0, Z6, Z15
-	VSUBPD           Z0, Z15, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
-	VADDPD           Z13, Z12, Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VPSLLQ           $0x34, Z15, Z15
-	VMULPD.Z         Z15, Z14, K2, Z14
-	KMOVB            (DI)(R9*1), K2
-	VMOVUPD          Z8, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R8)(R9*1), K3
-	KORW             K2, K3, K3
-	VMULPD           Z14, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z13
-	VDIVPD.Z         Z13, Z12, K3, Z12
-	KMOVB            256(SP), K1
-	VMOVUPD          Z12, K1, (AX)(R10*1)
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	VMAXPD           Z7, Z14, Z11
-	VMINPD           Z7, Z14, Z12
-	VADDPD           Z12, Z11, Z13
-	VSUBPD           Z11, Z13, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z13, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z13, Z11
-	VPSRLQ           $0x34, Z11, Z13
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z13, Z13
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z13, Z13
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z13, K1
-	VMOVAPD          Z14, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z14
-	VDIVPD           Z14, Z11, Z14
-	VMULPD           Z14, Z14, Z15
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z15, Z16
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z15, Z16
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z17
-	VMULPD           Z11, Z17, Z17
-	VFMADD213PD      Z17, Z15, Z16
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z13, Z12
-	VFMADD231PD      Z16, Z14, Z12
-	VSUBPD           Z12, Z17, Z17
-	VSUBPD           Z17, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z13, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	XORQ             R11, R11
-	JMP              added296
-
-done300:
-	MOVQ          sum+0(FP), SI
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VADDPD        Y5, Y3, Y8
-	VMAXPD        Y5, Y3, Y9
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y9, Y8, Y9
-	VSUBPD        Y9, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y8, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (SI)
-	ADDQ          $0x08, sum+0(FP)
-	MOVQ          dst+16(FP), SI
-	CMPQ          SI, AX
-	JEQ           direct305
-	MOVQ          n+80(FP), AX
-	ANDQ          $0x1f, AX
-	SUBQ          $0x10, AX
-	MOVQ          $-1, R9
-	BZHIQ         AX, R9, R9
-	KMOVB         R9, K1
-	SHRQ          $0x08, R9
-	KMOVB         R9, K2
-	VMOVUPD       (SP), Z8
-	VMOVUPD       Z8, -256(SI)(R10*1)
-	VMOVUPD       64(SP), Z8
-	VMOVUPD       Z8, -192(SI)(R10*1)
-	VMOVUPD       128(SP), Z8
-	VMOVUPD       Z8, K1, -128(SI)(R10*1)
-	VMOVUPD       192(SP), Z8
-	VMOVUPD       Z8, K2, -64(SI)(R10*1)
-
-direct305:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x03, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x18, p+112(FP)
-	DECQ rows+72(FP)
-	JNZ  row293
-
-last294:
-	TESTQ BX, BX
-	JZ    none307
-
-more306:
-	TESTQ      $0x00000f00, CX
-	JNZ        same308
-	PREFETCHT0 16384(CX)
-
-same308:
-	VMOVUPD  (DX), Z0
-	VMOVNTPD Z0, (CX)
-	VMOVUPD  64(DX), Z0
-	VMOVNTPD Z0, 64(CX)
-	VMOVUPD  128(DX), Z0
-	VMOVNTPD Z0, 128(CX)
-	VMOVUPD  192(DX), Z0
-	VMOVNTPD Z0, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more306
-
-none307:
-	VZEROUPPER
-	RET
-
-// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGrad64AVX512(SB), NOSPLIT, $264-136
-	MOVQ         dst+16(FP), AX
-	MOVQ         to+32(FP), CX
-	MOVQ         from+40(FP), DX
-	MOVQ         blocks+48(FP), BX
-	MOVQ         x+56(FP), SI
-	MOVQ         pos+88(FP), DI
-	MOVQ         neg+96(FP), R8
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last310
-
-row309:
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	MOVQ         p+112(FP), R9
-	VBROADCASTSD (R9), Z8
-	XORQ         R10, R10
-	MOVQ         n+80(FP), R11
-	SUBQ         $0x00000020, R11
-	JL           rest313
-
-group311:
-	TESTQ      BX, BX
-	JZ         none317
-	TESTQ      $0x00000f00, CX
-	JNZ        same318
-	PREFETCHT0 16384(CX)
-
-same318:
-	VMOVUPD  (DX), Z9
-	VMOVNTPD Z9, (CX)
-	VMOVUPD  64(DX), Z9
-	VMOVNTPD Z9, 64(CX)
-	VMOVUPD  128(DX), Z9
-	VMOVNTPD Z9, 128(CX)
-	VMOVUPD  192(DX), Z9
-	VMOVNTPD Z9, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none317:
-	PREFETCHT0       12288(SI)(R10*1)
-	PREFETCHT0       12352(SI)(R10*1)
-	PREFETCHT0       12416(SI)(R10*1)
-	PREFETCHT0       12480(SI)(R10*1)
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          (SI)(R10*1), Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z25, Z16
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z28, Z20
+	VBROADCASTSD     f64_c08628b76e3a7b61<>+0(SB), Z10
+	VMAXPD           Z9, Z10, Z9
+	VBROADCASTSD     f64_40862e42fefa39ef<>+0(SB), Z10
+	VMINPD           Z9, Z10, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z25, Z16
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z28, Z20
+	KMOVB            322(SP)(R12*1), K1
+	PREFETCHT0       12416(R8)
+	VMOVUPD          128(R8), Z10
+	VSUBPD           Z1, Z10, Z11
+	VSUBPD           Z10, Z11, Z14
+	VSUBPD           Z14, Z11, Z15
+	VSUBPD           Z15, Z10, Z15
+	VADDPD           Z1, Z14, Z14
+	VSUBPD           Z14, Z15, Z15
+	VSUBPD           Z2, Z15, Z15
+	VMOVUPD          Z11, Z10
+	VMOVUPD          Z15, Z14
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z10, Z5, K2, Z9
-	VORPD            Z2, Z10, Z10
-	VCMPPD           $0x15, Z1, Z10, K2, K2
-	KMOVB            1(DI)(R9*1), K1
-	KMOVB            1(R8)(R9*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD          64(SI)(R10*1), Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z12, Z5, K3, Z11
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K3, K3
-	KMOVB            2(DI)(R9*1), K1
-	KMOVB            2(R8)(R9*1), K4
-	KORW             K1, K4, K4
-	VMOVUPD          128(SI)(R10*1), Z14
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z14, Z5, K4, Z13
-	VORPD            Z2, Z14, Z14
-	VCMPPD           $0x15, Z1, Z14, K4, K4
-	KMOVB            3(DI)(R9*1), K1
-	KMOVB            3(R8)(R9*1), K5
-	KORW             K1, K5, K5
-	VMOVUPD          192(SI)(R10*1), Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z16, Z5, K5, Z15
-	VORPD            Z2, Z16, Z16
-	VCMPPD           $0x15, Z1, Z16, K5, K5
-	VMOVUPD          Z10, Z21
-	VFMADD213PD      Z0, Z6, Z21
-	VMOVUPD          Z12, Z22
-	VFMADD213PD      Z0, Z6, Z22
-	VMOVUPD          Z14, Z23
-	VFMADD213PD      Z0, Z6, Z23
-	VMOVUPD          Z16, Z24
-	VFMADD213PD      Z0, Z6, Z24
-	VSUBPD           Z0, Z21, Z17
-	VSUBPD           Z0, Z22, Z18
-	VSUBPD           Z0, Z23, Z19
-	VSUBPD           Z0, Z24, Z20
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z20, Z16
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z20, Z16
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z20
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z20
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z25, Z16
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z28, Z20
+	VBROADCASTSD     f64_c08628b76e3a7b61<>+0(SB), Z11
+	VMAXPD           Z10, Z11, Z10
+	VBROADCASTSD     f64_40862e42fefa39ef<>+0(SB), Z11
+	VMINPD           Z10, Z11, Z10
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z25, Z16
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z28, Z20
+	KMOVB            323(SP)(R12*1), K1
+	PREFETCHT0       12480(R8)
+	VMOVUPD          192(R8), Z11
+	VSUBPD           Z1, Z11, Z15
+	VSUBPD           Z11, Z15, Z29
+	VSUBPD           Z29, Z15, Z30
+	VSUBPD           Z30, Z11, Z30
+	VADDPD           Z1, Z29, Z29
+	VSUBPD           Z29, Z30, Z30
+	VSUBPD           Z2, Z30, Z30
+	VMOVUPD          Z15, Z11
+	VMOVUPD          Z30, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z25, Z16
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z28, Z20
+	VBROADCASTSD     f64_c08628b76e3a7b61<>+0(SB), Z29
+	VMAXPD           Z11, Z29, Z11
+	VBROADCASTSD     f64_40862e42fefa39ef<>+0(SB), Z29
+	VMINPD           Z11, Z29, Z11
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z25, Z16
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z28, Z20
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z25, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z26, Z18
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z27, Z19
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z28, Z20
 	VPSLLQ           $0x34, Z21, Z21
 	VPSLLQ           $0x34, Z22, Z22
 	VPSLLQ           $0x34, Z23, Z23
 	VPSLLQ           $0x34, Z24, Z24
-	VMULPD.Z         Z21, Z17, K2, Z17
-	VMULPD.Z         Z22, Z18, K3, Z18
-	VMULPD.Z         Z23, Z19, K4, Z19
-	VMULPD.Z         Z24, Z20, K5, Z20
-	KMOVB            (DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z17, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	VMOVUPD          Z10, (AX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            1(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMULPD           Z18, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	VMOVUPD          Z10, 64(AX)(R10*1)
-	VADDPD           Z18, Z17, Z10
-	VFMADD213PD      Z10, Z18, Z17
-	VADDPD           Z11, Z9, Z9
-	KMOVB            2(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            2(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z13, K1
-	VMULPD           Z19, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z11
-	VDIVPD.Z         Z11, Z10, K2, Z10
-	VMOVUPD          Z10, 128(AX)(R10*1)
-	KMOVB            3(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            3(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMULPD           Z20, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z11
-	VDIVPD.Z         Z11, Z10, K2, Z10
-	VMOVUPD          Z10, 192(AX)(R10*1)
-	VADDPD           Z20, Z19, Z10
-	VFMADD213PD      Z10, Z20, Z19
-	VADDPD           Z19, Z17, Z10
-	VFMADD213PD      Z10, Z19, Z17
-	VADDPD           Z15, Z13, Z13
-	VADDPD           Z13, Z9, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	VMAXPD           Z7, Z17, Z9
-	VMINPD           Z7, Z17, Z10
-	VADDPD           Z10, Z9, Z11
-	VSUBPD           Z9, Z11, Z9
-	VSUBPD           Z9, Z10, Z10
-	VDIVPD           Z11, Z7, Z9
-	VMULPD           Z9, Z10, Z10
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
-	VPSRLQ           $0x34, Z9, Z11
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD           Z7, Z9, Z9
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMOVAPD          Z17, K1, Z9
-	VMOVAPD          Z5, K1, Z10
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
-	VDIVPD           Z12, Z9, Z12
-	VMULPD           Z12, Z12, Z13
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
-	VMULPD           Z9, Z15, Z15
-	VFMADD213PD      Z15, Z13, Z14
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
-	VFMADD231PD      Z14, Z12, Z10
-	VSUBPD           Z10, Z15, Z15
-	VSUBPD           Z15, Z9, Z9
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
+	VMULPD           Z21, Z16, Z16
+	VMULPD           Z22, Z18, Z18
+	VMULPD           Z23, Z19, Z19
+	VMULPD           Z24, Z20, Z20
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z21
+	VDIVPD           Z21, Z16, Z21
+	KMOVB            320(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
+	VMULPD           Z0, Z21, Z21
+	VMOVUPD          Z21, (R10)
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z21
+	VDIVPD           Z21, Z18, Z21
+	KMOVB            321(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
+	VMULPD           Z0, Z21, Z21
+	VMOVUPD          Z21, 64(R10)
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z21
+	VDIVPD           Z21, Z19, Z21
+	KMOVB            322(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
+	VMULPD           Z0, Z21, Z21
+	VMOVUPD          Z21, 128(R10)
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z21
+	VDIVPD           Z21, Z20, Z21
+	KMOVB            323(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
+	VMULPD           Z0, Z21, Z21
+	VMOVUPD          Z21, 192(R10)
+	VADDPD           Z18, Z16, Z21
+	VFMADD213PD      Z21, Z18, Z16
+	VADDPD           Z20, Z19, Z18
+	VFMADD213PD      Z18, Z20, Z19
+	VADDPD           Z19, Z16, Z18
+	VFMADD213PD      Z18, Z19, Z16
+	VSUBPD           Z16, Z16, Z18
+	VMAXPD           Z5, Z16, Z19
+	VMINPD           Z5, Z16, Z20
+	VADDPD           Z20, Z19, Z21
+	VSUBPD           Z19, Z21, Z19
+	VSUBPD           Z19, Z20, Z20
+	VDIVPD           Z21, Z5, Z19
+	VMULPD           Z19, Z20, Z20
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z21, Z19
+	VPSRLQ           $0x34, Z19, Z21
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z21, Z21
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z21, Z21
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z19, Z19
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z19, Z19
+	VSUBPD           Z5, Z19, Z19
+	VXORPS           Y17, Y17, Y17
+	VCMPPD           $0x00, Z17, Z21, K1
+	VMOVAPD          Z16, K1, Z19
+	VMOVAPD          Z17, K1, Z20
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z19, Z16
+	VDIVPD           Z16, Z19, Z16
+	VMULPD           Z16, Z16, Z22
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z23
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z22, Z23
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z19, Z24
+	VMULPD           Z19, Z24, Z24
+	VFMADD213PD      Z24, Z22, Z23
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z21, Z20
+	VFMADD231PD      Z23, Z16, Z20
+	VSUBPD           Z20, Z24, Z24
+	VSUBPD           Z24, Z19, Z19
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z21, Z19
+	VADDPD           Z18, Z19, Z19
+	VADDPD           Z19, Z3, Z16
+	VMAXPD           Z19, Z3, Z18
+	VMINPD           Z19, Z3, Z19
+	VSUBPD           Z18, Z16, Z18
+	VSUBPD           Z18, Z19, Z19
+	VADDPD           Z19, Z4, Z4
+	VMOVAPD          Z16, Z3
+	CMPB             328(SP)(R11*1), $0x00
+	JEQ              out358
 
-added312:
-	ADDQ $+256, R10
-	SUBQ $0x00000020, R11
-	JGE  group311
-
-rest313:
-	ADDQ      $0x00000020, R11
-	JLE       done316
-	CMPQ      R11, $0x10
-	JBE       short314
-	SUBQ      $0x10, R11
-	MOVQ      $-1, AX
-	BZHIQ     R11, AX, AX
-	KMOVB     AX, K1
-	SHRQ      $0x08, AX
-	KMOVB     AX, K2
-	VMOVUPD   (SI)(R10*1), Z9
-	VMOVUPD   Z9, (SP)
-	VMOVUPD   64(SI)(R10*1), Z9
-	VMOVUPD   Z9, 64(SP)
-	VMOVUPD.Z 128(SI)(R10*1), K1, Z9
-	VMOVUPD   Z9, 128(SP)
-	VMOVUPD.Z 192(SI)(R10*1), K2, Z9
-	VMOVUPD   Z9, 192(SP)
-	LEAQ      (SP), SI
-	SUBQ      R10, SI
-	MOVQ      SI, AX
-	XORQ      R11, R11
-	JMP       group311
-
-short314:
-	TESTQ      BX, BX
-	JZ         none319
-	TESTQ      $0x00000f00, CX
-	JNZ        same320
-	PREFETCHT0 16384(CX)
-
-same320:
-	VMOVUPD  (DX), Z9
-	VMOVNTPD Z9, (CX)
-	VMOVUPD  64(DX), Z9
-	VMOVNTPD Z9, 64(CX)
-	VMOVUPD  128(DX), Z9
-	VMOVNTPD Z9, 128(CX)
-	VMOVUPD  192(DX), Z9
-	VMOVNTPD Z9, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
-
-none319:
-	MOVQ             $-1, R9
-	BZHIQ            R11, R9, R9
-	MOVQ             R9, 256(SP)
-	CMPQ             R11, $0x08
-	JBE              one315
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (SI)(R10*1), K2, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z10, Z5, K2, Z9
-	VORPD            Z2, Z10, Z10
-	VCMPPD           $0x15, Z1, Z10, K2, K2
-	KMOVB            1(DI)(R9*1), K1
-	KMOVB            1(R8)(R9*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD.Z        64(SI)(R10*1), K3, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z12, Z5, K3, Z11
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K3, K3
-	VMOVUPD          Z10, Z15
-	VFMADD213PD      Z0, Z6, Z15
-	VMOVUPD          Z12, Z16
-	VFMADD213PD      Z0, Z6, Z16
-	VSUBPD           Z0, Z15, Z13
-	VSUBPD           Z0, Z16, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z13, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z13, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VPSLLQ           $0x34, Z15, Z15
-	VPSLLQ           $0x34, Z16, Z16
-	VMULPD.Z         Z15, Z13, K2, Z13
-	VMULPD.Z         Z16, Z14, K3, Z14
-	KMOVB            (DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z13, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z13, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	KMOVB            256(SP), K1
-	VMOVUPD          Z10, K1, (AX)(R10*1)
-	KMOVB            1(DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            1(R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMULPD           Z14, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	KMOVB            257(SP), K1
-	VMOVUPD          Z10, K1, 64(AX)(R10*1)
-	VADDPD           Z14, Z13, Z10
-	VFMADD213PD      Z10, Z14, Z13
-	VADDPD           Z11, Z9, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	VMAXPD           Z7, Z13, Z9
-	VMINPD           Z7, Z13, Z10
-	VADDPD           Z10, Z9, Z11
-	VSUBPD           Z9, Z11, Z9
-	VSUBPD           Z9, Z10, Z10
-	VDIVPD           Z11, Z7, Z9
-	VMULPD           Z9, Z10, Z10
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z11, Z9
-	VPSRLQ           $0x34, Z9, Z11
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z11, Z11
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z11, Z11
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD           Z7, Z9, Z9
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z11, K1
-	VMOVAPD          Z13, K1, Z9
-	VMOVAPD          Z5, K1, Z10
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z12
-	VDIVPD           Z12, Z9, Z12
-	VMULPD           Z12, Z12, Z13
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
-	VMULPD           Z9, Z15, Z15
-	VFMADD213PD      Z15, Z13, Z14
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z11, Z10
-	VFMADD231PD      Z14, Z12, Z10
-	VSUBPD           Z10, Z15, Z15
-	VSUBPD           Z15, Z9, Z9
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z11, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	XORQ             R11, R11
-	JMP              added312
-
-one315:
-	MOVQ             R10, R9
-	SHRQ             $0x06, R9
-	KMOVB            (DI)(R9*1), K1
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (SI)(R10*1), K2, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y5, Y5, Y5
-	VMAXPD.Z         Z10, Z5, K2, Z9
-	VORPD            Z2, Z10, Z10
-	VCMPPD           $0x15, Z1, Z10, K2, K2
-	VMOVUPD          Z10, Z12
-	VFMADD213PD      Z0, Z6, Z12
-	VSUBPD           Z0, Z12, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z11, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z11, Z10
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z11
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z11
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z11
-	VPSLLQ           $0x34, Z12, Z12
-	VMULPD.Z         Z12, Z11, K2, Z11
-	KMOVB            (DI)(R9*1), K1
-	VMOVUPD          Z8, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	KMOVB            (R8)(R9*1), K2
-	KORW             K1, K2, K2
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z9, K1
-	VMULPD           Z11, Z10, K1, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z11, Z12
-	VDIVPD.Z         Z12, Z10, K2, Z10
-	KMOVB            256(SP), K1
-	VMOVUPD          Z10, K1, (AX)(R10*1)
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z12
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z12, Z10, Z12
-	VSUBPD           Z12, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	VMAXPD           Z7, Z11, Z9
-	VMINPD           Z7, Z11, Z10
-	VADDPD           Z10, Z9, Z12
-	VSUBPD           Z9, Z12, Z9
-	VSUBPD           Z9, Z10, Z10
-	VDIVPD           Z12, Z7, Z9
-	VMULPD           Z9, Z10, Z10
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z12, Z9
-	VPSRLQ           $0x34, Z9, Z12
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z12, Z12
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z12, Z12
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z9, Z9
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z9, Z9
-	VSUBPD           Z7, Z9, Z9
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z12, K1
-	VMOVAPD          Z11, K1, Z9
-	VMOVAPD          Z5, K1, Z10
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z11
-	VDIVPD           Z11, Z9, Z11
-	VMULPD           Z11, Z11, Z13
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z13, Z14
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z9, Z15
-	VMULPD           Z9, Z15, Z15
-	VFMADD213PD      Z15, Z13, Z14
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z12, Z10
-	VFMADD231PD      Z14, Z11, Z10
-	VSUBPD           Z10, Z15, Z15
-	VSUBPD           Z15, Z9, Z9
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z12, Z9
-	VADDPD           Z9, Z3, Z10
-	VMAXPD           Z9, Z3, Z11
-	VMINPD           Z9, Z3, Z9
-	VSUBPD           Z11, Z10, Z11
-	VSUBPD           Z11, Z9, Z9
-	VADDPD           Z9, Z4, Z4
-	VMOVAPD          Z10, Z3
-	XORQ             R11, R11
-	JMP              added312
-
-done316:
-	MOVQ          sum+0(FP), SI
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VADDPD        Y5, Y3, Y8
-	VMAXPD        Y5, Y3, Y9
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y9, Y8, Y9
-	VSUBPD        Y9, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y8, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
+left359:
+	ADDQ          $+256, R10
+	XORQ          $+64, R11
+	XORQ          $+64, R12
+	SUBQ          $0x20, R9
+	JG            group344
+	MOVQ          sum+0(FP), R8
+	VEXTRACTF64X4 $0x01, Z3, Y0
+	VEXTRACTF64X4 $0x01, Z4, Y16
+	VADDPD        Y16, Y4, Y4
+	VADDPD        Y0, Y3, Y16
+	VMAXPD        Y0, Y3, Y17
+	VMINPD        Y0, Y3, Y0
+	VSUBPD        Y17, Y16, Y17
+	VSUBPD        Y17, Y0, Y0
+	VADDPD        Y0, Y4, Y4
+	VMOVAPD       Y16, Y3
+	VEXTRACTF64X2 $0x01, Y3, X0
+	VEXTRACTF64X2 $0x01, Y4, X16
+	VADDPD        X16, X4, X4
+	VADDPD        X0, X3, X16
+	VMAXPD        X0, X3, X17
+	VMINPD        X0, X3, X0
+	VSUBPD        X17, X16, X17
+	VSUBPD        X17, X0, X0
+	VADDPD        X0, X4, X4
+	VMOVAPD       X16, X3
+	VUNPCKHPD     X3, X3, X0
+	VUNPCKHPD     X4, X4, X16
+	VADDPD        X16, X4, X4
+	VADDPD        X0, X3, X16
+	VMAXPD        X0, X3, X17
+	VMINPD        X0, X3, X0
+	VSUBPD        X17, X16, X17
+	VSUBPD        X17, X0, X0
+	VADDPD        X0, X4, X4
+	VMOVAPD       X16, X3
 	VADDPD        X4, X3, X3
-	VMOVSD        X3, (SI)
+	VMOVSD        X3, (R8)
 	ADDQ          $0x08, sum+0(FP)
-	MOVQ          dst+16(FP), SI
-	CMPQ          SI, AX
-	JEQ           direct321
-	MOVQ          n+80(FP), AX
-	ANDQ          $0x1f, AX
-	SUBQ          $0x10, AX
-	MOVQ          $-1, R9
-	BZHIQ         AX, R9, R9
-	KMOVB         R9, K1
-	SHRQ          $0x08, R9
-	KMOVB         R9, K2
-	VMOVUPD       (SP), Z8
-	VMOVUPD       Z8, -256(SI)(R10*1)
-	VMOVUPD       64(SP), Z8
-	VMOVUPD       Z8, -192(SI)(R10*1)
-	VMOVUPD       128(SP), Z8
-	VMOVUPD       Z8, K1, -128(SI)(R10*1)
-	VMOVUPD       192(SP), Z8
-	VMOVUPD       Z8, K2, -64(SI)(R10*1)
+	ADDQ          296(SP), R10
+	DECQ          rows+72(FP)
+	JZ            done361
+	VXORPS        Y3, Y3, Y3
+	VXORPS        Y4, Y4, Y4
+	MOVQ          scale+112(FP), R8
+	VBROADCASTSD  (R8), Z0
+	VMOVUPD       Z0, Z0
+	ADDQ          $0x08, scale+112(FP)
+	MOVQ          n+80(FP), R9
+	JMP           group344
 
-direct321:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x03, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R9
-	SHLQ $0x03, R9
-	ADDQ R9, DI
-	ADDQ R9, R8
-	ADDQ $0x18, p+112(FP)
-	DECQ rows+72(FP)
-	JNZ  row309
+done361:
+	JMP end362
 
-last310:
-	TESTQ BX, BX
-	JZ    none323
+some347:
+	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
+	VADDPD       Z1, Z8, Z8
+	KMOVB        R13, K1
+	VMOVUPD      Z8, Z9
+	VMOVUPD      (BX), K1, Z9
+	VMOVUPD      Z9, (SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z8, Z9
+	VMOVUPD      64(BX), K1, Z9
+	VMOVUPD      Z9, 64(SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z8, Z9
+	VMOVUPD      128(BX), K1, Z9
+	VMOVUPD      Z9, 128(SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z8, Z8
+	VMOVUPD      192(BX), K1, Z8
+	VMOVUPD      Z8, 192(SP)
+	LEAQ         (SP), R8
+	JMP          ready348
 
-more322:
-	TESTQ      $0x00000f00, CX
-	JNZ        same324
-	PREFETCHT0 16384(CX)
+some353:
+	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
+	VADDPD       Z1, Z16, Z16
+	KMOVB        R13, K1
+	VMOVUPD      Z16, Z18
+	VMOVUPD      (BX), K1, Z18
+	VMOVUPD      Z18, (SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z16, Z18
+	VMOVUPD      64(BX), K1, Z18
+	VMOVUPD      Z18, 64(SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z16, Z18
+	VMOVUPD      128(BX), K1, Z18
+	VMOVUPD      Z18, 128(SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z16, Z16
+	VMOVUPD      192(BX), K1, Z16
+	VMOVUPD      Z16, 192(SP)
+	LEAQ         (SP), R8
+	JMP          ready354
 
-same324:
-	VMOVUPD  (DX), Z0
-	VMOVNTPD Z0, (CX)
-	VMOVUPD  64(DX), Z0
-	VMOVNTPD Z0, 64(CX)
-	VMOVUPD  128(DX), Z0
-	VMOVNTPD Z0, 128(CX)
-	VMOVUPD  192(DX), Z0
-	VMOVNTPD Z0, 192(CX)
-	ADDQ     $+256, DX
+into355:
+	MOVQ R10, 256(SP)
+	LEAQ (SP), R10
+	JMP  entered356
+
+out358:
+	MOVQ    256(SP), R10
+	MOVQ    $0x00000020, R8
+	CMPQ    R9, R8
+	CMOVQLT R9, R8
+	MOVQ    $-1, R13
+	BZHIQ   R8, R13, R13
+	KMOVB   R13, K1
+	SHRQ    $0x08, R13
+	KMOVB   R13, K2
+	SHRQ    $0x08, R13
+	KMOVB   R13, K3
+	SHRQ    $0x08, R13
+	KMOVB   R13, K4
+	VMOVUPD (SP), Z16
+	VMOVUPD Z16, K1, (R10)
+	VMOVUPD 64(SP), Z16
+	VMOVUPD Z16, K2, 64(R10)
+	VMOVUPD 128(SP), Z16
+	VMOVUPD Z16, K3, 128(R10)
+	VMOVUPD 192(SP), Z16
+	VMOVUPD Z16, K4, 192(R10)
+	JMP     left359
+
+end362:
+last343:
+	TESTQ DX, DX
+	JZ    none364
+
+more363:
+	TESTQ      $0x00000f00, AX
+	JNZ        same365
+	PREFETCHT0 16384(AX)
+
+same365:
+	VMOVUPD  (CX), Z0
+	VMOVNTPD Z0, (AX)
+	VMOVUPD  64(CX), Z0
+	VMOVNTPD Z0, 64(AX)
+	VMOVUPD  128(CX), Z0
+	VMOVNTPD Z0, 128(AX)
+	VMOVUPD  192(CX), Z0
+	VMOVNTPD Z0, 192(AX)
 	ADDQ     $+256, CX
-	DECQ     BX
-	JNZ      more322
+	ADDQ     $+256, AX
+	DECQ     DX
+	JNZ      more363
 
-none323:
+none364:
+	VZEROUPPER
+	RET
+
+// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
+TEXT ·bceGrad64AVX512(SB), $448-144
+	MOVQ         to+32(FP), AX
+	MOVQ         from+40(FP), CX
+	MOVQ         blocks+48(FP), DX
+	MOVQ         x+56(FP), BX
+	MOVQ         pos+88(FP), SI
+	MOVQ         neg+96(FP), DI
+	MOVQ         dst+16(FP), R10
+	MOVQ         n+80(FP), R8
+	MOVQ         R8, 272(SP)
+	ADDQ         $0x1f, R8
+	ANDQ         $-32, R8
+	MOVQ         stride+64(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x03, R9
+	MOVQ         R9, 280(SP)
+	MOVQ         dstStride+24(FP), R9
+	SUBQ         R8, R9
+	SHLQ         $0x03, R9
+	MOVQ         R9, 288(SP)
+	MOVQ         words+104(FP), R9
+	SHLQ         $0x03, R9
+	SHRQ         $0x03, R8
+	SUBQ         R8, R9
+	MOVQ         R9, 296(SP)
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last366
+	CMPQ         272(SP), $0x00
+	JEQ          last366
+	MOVQ         rows+72(FP), R8
+	MOVQ         R8, 304(SP)
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z3
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z4
+	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z5
+	MOVQ         $0x00000000, R11
+	MOVQ         $0x00000040, R12
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z6
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z7
+	VXORPS       Y1, Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	MOVQ         scale+112(FP), R8
+	VBROADCASTSD (R8), Z0
+	VMOVUPD      Z0, Z0
+	ADDQ         $0x08, scale+112(FP)
+	MOVQ         n+80(FP), R9
+	CMPQ         272(SP), $0x00
+	JG           same368
+	LEAQ         (SP), R8
+	DECQ         304(SP)
+	JZ           nothing369
+	ADDQ         280(SP), BX
+	ADDQ         296(SP), SI
+	ADDQ         296(SP), DI
+	MOVQ         n+80(FP), R13
+	MOVQ         R13, 272(SP)
+
+same368:
+	MOVQ  BX, R8
+	MOVL  (SI), R13
+	MOVQ  R13, 320(SP)(R12*1)
+	ORL   (DI), R13
+	CMPL  R13, $-1
+	SETEQ R14
+	MOVB  R14, 328(SP)(R12*1)
+	JNE   some370
+
+ready371:
+	ADDQ $+256, BX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	SUBQ $0x20, 272(SP)
+
+nothing369:
+	KMOVB       320(SP)(R12*1), K1
+	PREFETCHT0  12288(R8)
+	VMOVUPD     (R8), Z8
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VMAXPD      Z8, Z4, Z8
+	VMINPD      Z8, Z5, Z8
+	KMOVB       321(SP)(R12*1), K1
+	PREFETCHT0  12352(R8)
+	VMOVUPD     64(R8), Z9
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VMAXPD      Z9, Z4, Z9
+	VMINPD      Z9, Z5, Z9
+	KMOVB       322(SP)(R12*1), K1
+	PREFETCHT0  12416(R8)
+	VMOVUPD     128(R8), Z10
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VMAXPD      Z10, Z4, Z10
+	VMINPD      Z10, Z5, Z10
+	KMOVB       323(SP)(R12*1), K1
+	PREFETCHT0  12480(R8)
+	VMOVUPD     192(R8), Z11
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VMAXPD      Z11, Z4, Z11
+	VMINPD      Z11, Z5, Z11
+	XORQ        $+64, R11
+	XORQ        $+64, R12
+
+group367:
+	TESTQ      DX, DX
+	JZ         none372
+	TESTQ      $0x00000f00, AX
+	JNZ        same373
+	PREFETCHT0 16384(AX)
+
+same373:
+	VMOVUPD  (CX), Z12
+	VMOVNTPD Z12, (AX)
+	VMOVUPD  64(CX), Z12
+	VMOVNTPD Z12, 64(AX)
+	VMOVUPD  128(CX), Z12
+	VMOVNTPD Z12, 128(AX)
+	VMOVUPD  192(CX), Z12
+	VMOVNTPD Z12, 192(AX)
+	ADDQ     $+256, CX
+	ADDQ     $+256, AX
+	DECQ     DX
+
+none372:
+	CMPQ 272(SP), $0x00
+	JG   same374
+	LEAQ (SP), R8
+	DECQ 304(SP)
+	JZ   nothing375
+	ADDQ 280(SP), BX
+	ADDQ 296(SP), SI
+	ADDQ 296(SP), DI
+	MOVQ n+80(FP), R13
+	MOVQ R13, 272(SP)
+
+same374:
+	MOVQ  BX, R8
+	MOVL  (SI), R13
+	MOVQ  R13, 320(SP)(R12*1)
+	ORL   (DI), R13
+	CMPL  R13, $-1
+	SETEQ R14
+	MOVB  R14, 328(SP)(R12*1)
+	JNE   some376
+
+ready377:
+	ADDQ $+256, BX
+	ADDQ $0x04, SI
+	ADDQ $0x04, DI
+	SUBQ $0x20, 272(SP)
+
+nothing375:
+	CMPB 328(SP)(R11*1), $0x00
+	JEQ  into378
+
+entered379:
+	VMOVUPD          Z8, Z17
+	VFMADD213PD      Z6, Z7, Z17
+	VMOVUPD          Z9, Z18
+	VFMADD213PD      Z6, Z7, Z18
+	VMOVUPD          Z10, Z19
+	VFMADD213PD      Z6, Z7, Z19
+	VMOVUPD          Z11, Z20
+	VFMADD213PD      Z6, Z7, Z20
+	VSUBPD           Z6, Z17, Z12
+	VSUBPD           Z6, Z18, Z14
+	VSUBPD           Z6, Z19, Z15
+	VSUBPD           Z6, Z20, Z16
+	VMOVUPD          Z8, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z21
+	VMOVUPD          Z9, Z22
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z22
+	VMOVUPD          Z10, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z23
+	VMOVUPD          Z11, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z24
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z21
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z22
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z23
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z24
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z12
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z15
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z16
+	KMOVB            320(SP)(R12*1), K1
+	PREFETCHT0       12288(R8)
+	VMOVUPD          (R8), Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z15
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z16
+	VMAXPD           Z8, Z4, Z8
+	VMINPD           Z8, Z5, Z8
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z15
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z16
+	KMOVB            321(SP)(R12*1), K1
+	PREFETCHT0       12352(R8)
+	VMOVUPD          64(R8), Z9
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z12
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z24, Z16
+	VMAXPD           Z9, Z4, Z9
+	VMINPD           Z9, Z5, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z15
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z16
+	KMOVB            322(SP)(R12*1), K1
+	PREFETCHT0       12416(R8)
+	VMOVUPD          128(R8), Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z12
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z24, Z16
+	VMAXPD           Z10, Z4, Z10
+	VMINPD           Z10, Z5, Z10
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z15
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z16
+	KMOVB            323(SP)(R12*1), K1
+	PREFETCHT0       12480(R8)
+	VMOVUPD          192(R8), Z11
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z12
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z24, Z16
+	VMAXPD           Z11, Z4, Z11
+	VMINPD           Z11, Z5, Z11
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z15
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z24, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z16
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z12
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z14
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z23, Z15
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z24, Z16
+	VPSLLQ           $0x34, Z17, Z17
+	VPSLLQ           $0x34, Z18, Z18
+	VPSLLQ           $0x34, Z19, Z19
+	VPSLLQ           $0x34, Z20, Z20
+	VMULPD           Z17, Z12, Z12
+	VMULPD           Z18, Z14, Z14
+	VMULPD           Z19, Z15, Z15
+	VMULPD           Z20, Z16, Z16
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z12, Z17
+	VDIVPD           Z17, Z12, Z17
+	KMOVB            320(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
+	VMULPD           Z0, Z17, Z17
+	VMOVUPD          Z17, (R10)
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z17
+	VDIVPD           Z17, Z14, Z17
+	KMOVB            321(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
+	VMULPD           Z0, Z17, Z17
+	VMOVUPD          Z17, 64(R10)
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z17
+	VDIVPD           Z17, Z15, Z17
+	KMOVB            322(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
+	VMULPD           Z0, Z17, Z17
+	VMOVUPD          Z17, 128(R10)
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z17
+	VDIVPD           Z17, Z16, Z17
+	KMOVB            323(SP)(R11*1), K1
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
+	VMULPD           Z0, Z17, Z17
+	VMOVUPD          Z17, 192(R10)
+	VADDPD           Z14, Z12, Z17
+	VFMADD213PD      Z17, Z14, Z12
+	VADDPD           Z16, Z15, Z14
+	VFMADD213PD      Z14, Z16, Z15
+	VADDPD           Z15, Z12, Z14
+	VFMADD213PD      Z14, Z15, Z12
+	VSUBPD           Z12, Z12, Z14
+	VMAXPD           Z3, Z12, Z15
+	VMINPD           Z3, Z12, Z16
+	VADDPD           Z16, Z15, Z17
+	VSUBPD           Z15, Z17, Z15
+	VSUBPD           Z15, Z16, Z16
+	VDIVPD           Z17, Z3, Z15
+	VMULPD           Z15, Z16, Z16
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z17, Z15
+	VPSRLQ           $0x34, Z15, Z17
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z17, Z17
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z17, Z17
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z15, Z15
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z15, Z15
+	VSUBPD           Z3, Z15, Z15
+	VXORPS           Y13, Y13, Y13
+	VCMPPD           $0x00, Z13, Z17, K1
+	VMOVAPD          Z12, K1, Z15
+	VMOVAPD          Z13, K1, Z16
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z15, Z12
+	VDIVPD           Z12, Z15, Z12
+	VMULPD           Z12, Z12, Z18
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z18, Z19
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z18, Z19
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z15, Z20
+	VMULPD           Z15, Z20, Z20
+	VFMADD213PD      Z20, Z18, Z19
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z17, Z16
+	VFMADD231PD      Z19, Z12, Z16
+	VSUBPD           Z16, Z20, Z20
+	VSUBPD           Z20, Z15, Z15
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z17, Z15
+	VADDPD           Z14, Z15, Z15
+	VADDPD           Z15, Z1, Z12
+	VMAXPD           Z15, Z1, Z14
+	VMINPD           Z15, Z1, Z15
+	VSUBPD           Z14, Z12, Z14
+	VSUBPD           Z14, Z15, Z15
+	VADDPD           Z15, Z2, Z2
+	VMOVAPD          Z12, Z1
+	CMPB             328(SP)(R11*1), $0x00
+	JEQ              out381
+
+left382:
+	ADDQ          $+256, R10
+	XORQ          $+64, R11
+	XORQ          $+64, R12
+	SUBQ          $0x20, R9
+	JG            group367
+	MOVQ          sum+0(FP), R8
+	VEXTRACTF64X4 $0x01, Z1, Y0
+	VEXTRACTF64X4 $0x01, Z2, Y12
+	VADDPD        Y12, Y2, Y2
+	VADDPD        Y0, Y1, Y12
+	VMAXPD        Y0, Y1, Y13
+	VMINPD        Y0, Y1, Y0
+	VSUBPD        Y13, Y12, Y13
+	VSUBPD        Y13, Y0, Y0
+	VADDPD        Y0, Y2, Y2
+	VMOVAPD       Y12, Y1
+	VEXTRACTF64X2 $0x01, Y1, X0
+	VEXTRACTF64X2 $0x01, Y2, X12
+	VADDPD        X12, X2, X2
+	VADDPD        X0, X1, X12
+	VMAXPD        X0, X1, X13
+	VMINPD        X0, X1, X0
+	VSUBPD        X13, X12, X13
+	VSUBPD        X13, X0, X0
+	VADDPD        X0, X2, X2
+	VMOVAPD       X12, X1
+	VUNPCKHPD     X1, X1, X0
+	VUNPCKHPD     X2, X2, X12
+	VADDPD        X12, X2, X2
+	VADDPD        X0, X1, X12
+	VMAXPD        X0, X1, X13
+	VMINPD        X0, X1, X0
+	VSUBPD        X13, X12, X13
+	VSUBPD        X13, X0, X0
+	VADDPD        X0, X2, X2
+	VMOVAPD       X12, X1
+	VADDPD        X2, X1, X1
+	VMOVSD        X1, (R8)
+	ADDQ          $0x08, sum+0(FP)
+	ADDQ          288(SP), R10
+	DECQ          rows+72(FP)
+	JZ            done384
+	VXORPS        Y1, Y1, Y1
+	VXORPS        Y2, Y2, Y2
+	MOVQ          scale+112(FP), R8
+	VBROADCASTSD  (R8), Z0
+	VMOVUPD       Z0, Z0
+	ADDQ          $0x08, scale+112(FP)
+	MOVQ          n+80(FP), R9
+	JMP           group367
+
+done384:
+	JMP end385
+
+some370:
+	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
+	KMOVB        R13, K1
+	VMOVUPD      Z8, Z9
+	VMOVUPD      (BX), K1, Z9
+	VMOVUPD      Z9, (SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z8, Z9
+	VMOVUPD      64(BX), K1, Z9
+	VMOVUPD      Z9, 64(SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z8, Z9
+	VMOVUPD      128(BX), K1, Z9
+	VMOVUPD      Z9, 128(SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z8, Z8
+	VMOVUPD      192(BX), K1, Z8
+	VMOVUPD      Z8, 192(SP)
+	LEAQ         (SP), R8
+	JMP          ready371
+
+some376:
+	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
+	KMOVB        R13, K1
+	VMOVUPD      Z12, Z14
+	VMOVUPD      (BX), K1, Z14
+	VMOVUPD      Z14, (SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z12, Z14
+	VMOVUPD      64(BX), K1, Z14
+	VMOVUPD      Z14, 64(SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z12, Z14
+	VMOVUPD      128(BX), K1, Z14
+	VMOVUPD      Z14, 128(SP)
+	SHRQ         $0x08, R13
+	KMOVB        R13, K1
+	VMOVUPD      Z12, Z12
+	VMOVUPD      192(BX), K1, Z12
+	VMOVUPD      Z12, 192(SP)
+	LEAQ         (SP), R8
+	JMP          ready377
+
+into378:
+	MOVQ R10, 256(SP)
+	LEAQ (SP), R10
+	JMP  entered379
+
+out381:
+	MOVQ    256(SP), R10
+	MOVQ    $0x00000020, R8
+	CMPQ    R9, R8
+	CMOVQLT R9, R8
+	MOVQ    $-1, R13
+	BZHIQ   R8, R13, R13
+	KMOVB   R13, K1
+	SHRQ    $0x08, R13
+	KMOVB   R13, K2
+	SHRQ    $0x08, R13
+	KMOVB   R13, K3
+	SHRQ    $0x08, R13
+	KMOVB   R13, K4
+	VMOVUPD (SP), Z12
+	VMOVUPD Z12, K1, (R10)
+	VMOVUPD 64(SP), Z12
+	VMOVUPD Z12, K2, 64(R10)
+	VMOVUPD 128(SP), Z12
+	VMOVUPD Z12, K3, 128(R10)
+	VMOVUPD 192(SP), Z12
+	VMOVUPD Z12, K4, 192(R10)
+	JMP     left382
+
+end385:
+last366:
+	TESTQ DX, DX
+	JZ    none387
+
+more386:
+	TESTQ      $0x00000f00, AX
+	JNZ        same388
+	PREFETCHT0 16384(AX)
+
+same388:
+	VMOVUPD  (CX), Z0
+	VMOVNTPD Z0, (AX)
+	VMOVUPD  64(CX), Z0
+	VMOVNTPD Z0, 64(AX)
+	VMOVUPD  128(CX), Z0
+	VMOVNTPD Z0, 128(AX)
+	VMOVUPD  192(CX), Z0
+	VMOVNTPD Z0, 192(AX)
+	ADDQ     $+256, CX
+	ADDQ     $+256, AX
+	DECQ     DX
+	JNZ      more386
+
+none387:
 	VZEROUPPER
 	RET

@@ -20,7 +20,7 @@ func testGuardPagesOfBCE[T Float](t *testing.T) {
 	const longest = 330
 	r := &kerneltest.Rand{Rand: rand.New(rand.NewPCG(23, 24))}
 	for _, atEnd := range []bool{false, true} {
-		var f [4][]float64
+		var f [5][]float64
 		for i := range f {
 			f[i] = kerneltest.Guarded[float64](t, longest, atEnd)
 		}
@@ -55,6 +55,8 @@ func testGuardPagesOfBCE[T Float](t *testing.T) {
 				if a.Product != nil {
 					a.Product = kerneltest.Touching(f[3], len(a.Product), atEnd)
 				}
+				a.Scale = kerneltest.Touching(f[4], 1, atEnd)
+				a.Scale[0] = 1
 				params := part(4, a.Params[0][:])
 				a.Params = unsafe.Slice((*BCEParams[T])(unsafe.Pointer(unsafe.SliceData(params))), 1)
 				BCE(a)

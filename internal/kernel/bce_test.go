@@ -6,12 +6,24 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 )
 
 // bceCase is arguments of the kernels for rows of n random elements; kind counts
-// the forms, with and without gradient.
+// the forms, with and without gradient. Thresholds are within the kernels' range.
 func bceCase[T Float](r *kerneltest.Rand, rows, n, kind int) *BCEArgs[T] {
+	a := elementCase[T](r, rows, n, kind)
+	for i, p := range a.Params {
+		if !(math.Abs(float64(p[1])) <= coef.MostThreshold32) {
+			a.Params[i][1] = 3
+		}
+	}
+	return a
+}
+
+// elementCase is bceCase with any thresholds.
+func elementCase[T Float](r *kerneltest.Rand, rows, n, kind int) *BCEArgs[T] {
 	stride := n + r.IntN(3)
 	a := &BCEArgs[T]{X: make([]T, rows*stride), Stride: stride, Rows: rows, N: n, Copy: &Copy[T]{}}
 	a.Pos, a.Neg, a.Words = hashedSides(r, rows, n)
@@ -28,6 +40,7 @@ func bceCase[T Float](r *kerneltest.Rand, rows, n, kind int) *BCEArgs[T] {
 			}
 		}
 		a.Params = append(a.Params, p)
+		a.Scale = append(a.Scale, float64(p[0]))
 	}
 	if kind/2 > 0 {
 		// Scores at the threshold, but for its low part.
@@ -55,6 +68,18 @@ func bceCase[T Float](r *kerneltest.Rand, rows, n, kind int) *BCEArgs[T] {
 		a.Product = make([]float64, rows*a.Blocks())
 	}
 	return a
+}
+
+// numbers returns x with NaN for what is no number: which of NaN and +Inf that is, is
+// open.
+func numbers(x []float64) []float64 {
+	x = slices.Clone(x)
+	for i, v := range x {
+		if v-v != 0 {
+			x[i] = math.NaN()
+		}
+	}
+	return x
 }
 
 // bceKinds is the number of kinds of bceCase.
@@ -89,7 +114,7 @@ func testBCEKernels[T Float](t *testing.T) {
 			}
 			dst := append([]T(nil), a.Dst...)
 			results := func() (all []float64) {
-				all = append(append(all, a.Sum...), a.Product...)
+				all = append(append(all, numbers(a.Sum)...), numbers(a.Product)...)
 				for _, v := range a.Dst {
 					all = append(all, float64(v))
 				}

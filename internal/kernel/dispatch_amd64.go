@@ -311,7 +311,7 @@ func ShortScale(dst []float32, dstStride int, w []float32, rows, n int, fa, fb [
 	}
 }
 
-// ShortJoins writes Π (1+|w|) - 1 over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
+// ShortJoins writes Π (1+w) - 1, w not below 0, over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
 // at most ShortRow, and w has ShortRoom.
 func ShortJoins(u []float64, w []float32, rows, n int) {
 	switch Active {
@@ -324,16 +324,28 @@ func ShortJoins(u []float64, w []float32, rows, n int) {
 	}
 }
 
-// ShortSigmoid writes w/(1+|w|)·f[i], w = w[i·n+j], or 0 where |w| is below the least normal
-// exponential (see SelectScale), to dst[i·dstStride+j]. n is at most ShortRow.
-func ShortSigmoid(dst []float32, dstStride int, w []float32, rows, n int, f []float32) {
+// ShortOdds writes e^y, y = x[i] or where bit i of pos is set -x[i], to w[i], and unless dst is
+// nil scale[0]·w/(1+w), with the sign of y against x[i], to dst[i]; where bit i of neither
+// pos nor neg is set, 0. Below the least normal number e^y is 0 or subnormal. w has
+// ShortRoom.
+func ShortOdds(w, dst, x []float32, pos, neg []uint64, scale []float64) {
 	switch Active {
 	case AVX512:
-		shortSigmoidAVX512(&dst[0], dstStride, &w[0], rows, n, &f[0])
+		switch {
+		case dst == nil:
+			shortOddsOnlyAVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &neg[0], unsafe.SliceData(scale))
+		default:
+			shortOddsAVX512(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &neg[0], unsafe.SliceData(scale))
+		}
 	case AVX2:
-		shortSigmoidAVX2(&dst[0], dstStride, &w[0], rows, n, &f[0])
+		switch {
+		case dst == nil:
+			shortOddsOnlyAVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &neg[0], unsafe.SliceData(scale))
+		default:
+			shortOddsAVX2(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &neg[0], unsafe.SliceData(scale))
+		}
 	default:
-		shortSigmoidGeneric(dst, dstStride, w, rows, n, f)
+		shortOddsGeneric(w, dst, x, pos, neg, scale)
 	}
 }
 
@@ -549,42 +561,42 @@ func bce32(a *BCEArgs[float32]) {
 		switch {
 		case a.Dst == nil && a.Weighted():
 			a.Copy.Finish()
-			bceSumsWeighted32AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsWeighted32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted32AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsShifted32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil:
 			a.Copy.Finish()
-			bceSums32AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSums32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Weighted():
-			bceGradWeighted32AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradWeighted32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		case a.Shifted:
-			bceGradShifted32AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradShifted32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		default:
-			bceGrad32AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGrad32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		}
 	case AVX2:
 		switch {
 		case a.Dst == nil && a.Weighted():
 			a.Copy.Finish()
-			bceSumsWeighted32AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsWeighted32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted32AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsShifted32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil:
 			a.Copy.Finish()
-			bceSums32AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSums32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Weighted():
-			bceGradWeighted32AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradWeighted32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		case a.Shifted:
-			bceGradShifted32AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradShifted32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		default:
-			bceGrad32AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGrad32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		}
 	default:
@@ -598,42 +610,42 @@ func bce64(a *BCEArgs[float64]) {
 		switch {
 		case a.Dst == nil && a.Weighted():
 			a.Copy.Finish()
-			bceSumsWeighted64AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsWeighted64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted64AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsShifted64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil:
 			a.Copy.Finish()
-			bceSums64AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSums64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Weighted():
-			bceGradWeighted64AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradWeighted64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		case a.Shifted:
-			bceGradShifted64AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradShifted64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		default:
-			bceGrad64AVX512(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGrad64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		}
 	case AVX2:
 		switch {
 		case a.Dst == nil && a.Weighted():
 			a.Copy.Finish()
-			bceSumsWeighted64AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsWeighted64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted64AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsShifted64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil:
 			a.Copy.Finish()
-			bceSums64AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSums64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Weighted():
-			bceGradWeighted64AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradWeighted64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		case a.Shifted:
-			bceGradShifted64AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradShifted64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		default:
-			bceGrad64AVX2(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGrad64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.Copy.to), unsafe.SliceData(a.Copy.from), a.Copy.blocks(), &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 			a.Copy.done()
 		}
 	default:
@@ -1262,10 +1274,16 @@ func shortJoinsAVX512(u *float64, w *float32, rows int, n int)
 func shortJoinsAVX2(u *float64, w *float32, rows int, n int)
 
 //go:noescape
-func shortSigmoidAVX512(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
+func shortOddsOnlyAVX512(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
 
 //go:noescape
-func shortSigmoidAVX2(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
+func shortOddsOnlyAVX2(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
+
+//go:noescape
+func shortOddsAVX512(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
+
+//go:noescape
+func shortOddsAVX2(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
 
 //go:noescape
 func shortPowers32AVX512(w *float32, x *float32, n int)
@@ -1382,76 +1400,76 @@ func addPartsAVX512(out *[6]float64, x *float64, n int)
 func addPartsAVX2(out *[6]float64, x *float64, n int)
 
 //go:noescape
-func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceSumsWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceSumsWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
 func focalTerms32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)

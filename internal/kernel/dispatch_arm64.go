@@ -241,7 +241,7 @@ func ShortScale(dst []float32, dstStride int, w []float32, rows, n int, fa, fb [
 	}
 }
 
-// ShortJoins writes Π (1+|w|) - 1 over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
+// ShortJoins writes Π (1+w) - 1, w not below 0, over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
 // at most ShortRow, and w has ShortRoom.
 func ShortJoins(u []float64, w []float32, rows, n int) {
 	switch Active {
@@ -252,14 +252,21 @@ func ShortJoins(u []float64, w []float32, rows, n int) {
 	}
 }
 
-// ShortSigmoid writes w/(1+|w|)·f[i], w = w[i·n+j], or 0 where |w| is below the least normal
-// exponential (see SelectScale), to dst[i·dstStride+j]. n is at most ShortRow.
-func ShortSigmoid(dst []float32, dstStride int, w []float32, rows, n int, f []float32) {
+// ShortOdds writes e^y, y = x[i] or where bit i of pos is set -x[i], to w[i], and unless dst is
+// nil scale[0]·w/(1+w), with the sign of y against x[i], to dst[i]; where bit i of neither
+// pos nor neg is set, 0. Below the least normal number e^y is 0 or subnormal. w has
+// ShortRoom.
+func ShortOdds(w, dst, x []float32, pos, neg []uint64, scale []float64) {
 	switch Active {
 	case NEON:
-		shortSigmoidNEON(&dst[0], dstStride, &w[0], rows, n, &f[0])
+		switch {
+		case dst == nil:
+			shortOddsOnlyNEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &neg[0], unsafe.SliceData(scale))
+		default:
+			shortOddsNEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &neg[0], unsafe.SliceData(scale))
+		}
 	default:
-		shortSigmoidGeneric(dst, dstStride, w, rows, n, f)
+		shortOddsGeneric(w, dst, x, pos, neg, scale)
 	}
 }
 
@@ -419,22 +426,22 @@ func bce32(a *BCEArgs[float32]) {
 		switch {
 		case a.Dst == nil && a.Weighted():
 			a.Copy.Finish()
-			bceSumsWeighted32NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsWeighted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted32NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsShifted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil:
 			a.Copy.Finish()
-			bceSums32NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSums32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Weighted():
 			a.Copy.Finish()
-			bceGradWeighted32NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradWeighted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
 			a.Copy.Finish()
-			bceGradShifted32NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradShifted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
 			a.Copy.Finish()
-			bceGrad32NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGrad32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
 		bce32Generic(a)
@@ -447,22 +454,22 @@ func bce64(a *BCEArgs[float64]) {
 		switch {
 		case a.Dst == nil && a.Weighted():
 			a.Copy.Finish()
-			bceSumsWeighted64NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsWeighted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted64NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSumsShifted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Dst == nil:
 			a.Copy.Finish()
-			bceSums64NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceSums64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Weighted():
 			a.Copy.Finish()
-			bceGradWeighted64NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradWeighted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
 			a.Copy.Finish()
-			bceGradShifted64NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGradShifted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
 			a.Copy.Finish()
-			bceGrad64NEON(&a.Sum[0], unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			bceGrad64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
 		bce64Generic(a)
@@ -910,7 +917,10 @@ func shortScaleNEON(dst *float32, dstStride int, w *float32, rows int, n int, fa
 func shortJoinsNEON(u *float64, w *float32, rows int, n int)
 
 //go:noescape
-func shortSigmoidNEON(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
+func shortOddsOnlyNEON(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
+
+//go:noescape
+func shortOddsNEON(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
 
 //go:noescape
 func shortPowers32NEON(w *float32, x *float32, n int)
@@ -970,40 +980,40 @@ func accumulate64NEON(dst *float64, dstStride int, x *float64, stride int, rows 
 func addPartsNEON(out *[6]float64, x *float64, n int)
 
 //go:noescape
-func bceSumsWeighted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceSumsWeighted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceSumsShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceSumsShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceSums32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceSums32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceGradWeighted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGradWeighted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceGradShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGradShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceGrad32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, negWeight *float32, posWeight *float32)
+func bceGrad32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceSumsWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceSumsWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceSumsShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceSumsShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceSums64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceSums64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceGradWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGradWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, negWeight *float64, posWeight *float64)
+func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
 func focalTerms32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)

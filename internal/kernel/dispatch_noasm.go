@@ -117,16 +117,18 @@ func ShortScale(dst []float32, dstStride int, w []float32, rows, n int, fa, fb [
 	shortScaleGeneric(dst, dstStride, w, rows, n, fa, fb)
 }
 
-// ShortJoins writes Π (1+|w|) - 1 over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
+// ShortJoins writes Π (1+w) - 1, w not below 0, over row i, w[i·n:][:n], to u[i]. Rows are a multiple of 8, n is
 // at most ShortRow, and w has ShortRoom.
 func ShortJoins(u []float64, w []float32, rows, n int) {
 	shortJoinsGeneric(u, w, rows, n)
 }
 
-// ShortSigmoid writes w/(1+|w|)·f[i], w = w[i·n+j], or 0 where |w| is below the least normal
-// exponential (see SelectScale), to dst[i·dstStride+j]. n is at most ShortRow.
-func ShortSigmoid(dst []float32, dstStride int, w []float32, rows, n int, f []float32) {
-	shortSigmoidGeneric(dst, dstStride, w, rows, n, f)
+// ShortOdds writes e^y, y = x[i] or where bit i of pos is set -x[i], to w[i], and unless dst is
+// nil scale[0]·w/(1+w), with the sign of y against x[i], to dst[i]; where bit i of neither
+// pos nor neg is set, 0. Below the least normal number e^y is 0 or subnormal. w has
+// ShortRoom.
+func ShortOdds(w, dst, x []float32, pos, neg []uint64, scale []float64) {
+	shortOddsGeneric(w, dst, x, pos, neg, scale)
 }
 
 //go:noinline

@@ -75,8 +75,8 @@ func exp32Shifted(w *[2 * Lanes32]float32, x []float32, shift *[2 * Lanes32]floa
 	}
 	expPolynomials(&p, r[:len(x)])
 	for i := range x {
-		s := math.Float64frombits((math.Float64bits(sum[i]) + 1023 - 127) << 52)
-		w[i] = float32(p[i] * s)
+		s := math.Float32frombits(uint32(math.Float64bits(sum[i])) << 23)
+		w[i] = float32(math.Abs(p[i]) * float64(s)) // of a large shift p is open, but not below 0
 	}
 }
 

@@ -92,7 +92,7 @@ func finishProductGeneric(loss []float64, fa, fb []float32, a, b, scale []float6
 }
 
 // finishJoinsGeneric writes log1p(u[i]) to loss[i] and, unless f is nil, scale[i] to
-// f[i]. It reports whether all u are right or 0 (see JoinRight) and all scales fit;
+// f[i]. It reports whether all u are right (see JoinRight) and all scales fit;
 // where not, the row's results are open.
 func finishJoinsGeneric(loss []float64, f []float32, u, scale []float64) bool {
 	good := true
@@ -110,10 +110,10 @@ func finishJoinsGeneric(loss []float64, f []float32, u, scale []float64) bool {
 	return good
 }
 
-// JoinRight reports whether a join of the exponentials of a short row is right as it
-// stands: none of them was too large, and those that are below the smallest normal
-// number do not count. That of no terms is 0.
-func JoinRight(u float64) bool { return u >= coef.JoinLow32 && u <= coef.JoinHigh32 || u == 0 }
+// JoinRight reports whether a join of exponentials of float32 is right as it stands:
+// none of them was too large, and those that are below the smallest normal number do
+// not count.
+func JoinRight(u float64) bool { return u >= coef.JoinLow32 && u <= coef.JoinHigh32 }
 
 // ProductFits reports whether the exponentials of a side, none of them below the
 // smallest normal number, may be multiplied by the factor f of a loss of the product,

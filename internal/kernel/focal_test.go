@@ -11,7 +11,7 @@ import (
 // focalCase is arguments of the kernels for rows of n random elements; kind counts
 // the forms.
 func focalCase[T Float](r *kerneltest.Rand, rows, n, kind int) *FocalArgs[T] {
-	b := bceCase[T](r, rows, n, 2*kind*2+1)
+	b := elementCase[T](r, rows, n, 2*kind*2+1)
 	a := &FocalArgs[T]{
 		Sum: b.Sum, Dst: b.Dst, DstStride: b.DstStride, X: b.X, Stride: b.Stride, Rows: b.Rows, N: b.N,
 		Pos: b.Pos, Neg: b.Neg, Words: b.Words, Params: b.Params, Shifted: b.Shifted,

@@ -36,17 +36,17 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("targetScale/float64", 0x2edde90a68dd351e, 0x51106de6358ccedc, hashTargetScale[float64]),
 		kerneltest.Case("finishTarget/float32", 0x83159cdda52566a5, 0xd9e6b29e1b401d1e, hashFinishTarget[float32]),
 		kerneltest.Case("finishTarget/float64", 0x4b2afdf48e5cbe9e, 0x2945bc8f5a06e014, hashFinishTarget[float64]),
-		kerneltest.Case("shortJoins", 0xa2f25c8867f7cbc4, 0x4844e4680dea13bc, hashShortJoins),
-		kerneltest.Case("shortSigmoid", 0x9e06b4067931b03c, 0xd2a19b85fb22764c, hashShortSigmoid),
-		kerneltest.Case("finishJoins", 0xb377910bd93897f8, 0x54ba5158d4d997f1, hashFinishJoins),
+		kerneltest.Case("shortJoins", 0x37d4f2e606be0940, 0xfaa103eb6a1d402d, hashShortJoins),
+		kerneltest.Case("shortOdds", 0x052fde566d98126b, 0x4a5e417172cbac55, hashShortOdds),
+		kerneltest.Case("finishJoins", 0x0d823a20ae28fad2, 0x0a9c6b18a0d5f9fe, hashFinishJoins),
 		kerneltest.Case("finishProduct", 0xaae313724e4e1294, 0xe80ddfa32ff479ce, hashFinishProduct),
-		kerneltest.Case("bce/float32", 0x580c0c2b0f3c2e46, 0xf1d21f9618938995, hashBCE[float32]),
-		kerneltest.Case("bce/float64", 0x527bd74ceb350bfa, 0xebfcb38c9cd9fa66, hashBCE[float64]),
+		kerneltest.Case("bce/float32", 0x548816676a0dbb68, 0xad08738a20cd350e, hashBCE[float32]),
+		kerneltest.Case("bce/float64", 0x7540eddc3d797e17, 0x21ef29b1d8531f82, hashBCE[float64]),
 		kerneltest.Case("focal/float32", 0x5d454dd8493c1c9b, 0x6884bd370ecf29cd, hashFocal[float32]),
 		kerneltest.Case("focal/float64", 0xb1ecbcd1bf08bd69, 0xd600aee5d0abd91b, hashFocal[float64]),
 		kerneltest.Case("sigmoidPowers/float32", 0xa0ba8649e1c124cf, 0x077b101980f99e87, hashSigmoidPowers[float32]),
 		kerneltest.Case("sigmoidPowers/float64", 0xa390970fc9c5a7a0, 0xcd4904cc54af899f, hashSigmoidPowers[float64]),
-		kerneltest.Case("softBCE/float32", 0xfd9c2e2e234dea4f, 0x0e91d90fc8832add, hashSoftBCE[float32]),
+		kerneltest.Case("softBCE/float32", 0x3d27275712d645e3, 0x9cba40a5a96a22db, hashSoftBCE[float32]),
 		kerneltest.Case("softBCE/float64", 0xcb505acf20757eca, 0x2d565e49657554c8, hashSoftBCE[float64]),
 		kerneltest.Case("softSums/float32", 0xa99ee9bd8c4f2db0, 0x75fa7ad1bed2c735, hashSoftSums[float32]),
 		kerneltest.Case("softSums/float64", 0x5a7eaa03466a4edd, 0xeb8977cb9457439e, hashSoftSums[float64]),
@@ -389,20 +389,33 @@ func hashFinishTarget[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 
 func hashShortJoins(h *kerneltest.Hash, r *kerneltest.Rand) {
 	w, rows, n := hashedShortRows(r)
+	for i, v := range w {
+		w[i] = max(v, -v)
+	}
 	u := make([]float64, rows)
 	ShortJoins(u, w, rows, n)
-	kerneltest.AddHash(h, u...)
+	kerneltest.AddHash(h, numbers(u)...)
 }
 
-func hashShortSigmoid(h *kerneltest.Hash, r *kerneltest.Rand) {
-	w, rows, n := hashedShortRows(r)
-	rows -= r.IntN(8)
-	stride := n + r.IntN(3)
-	dst, f := make([]float32, rows*stride), make([]float32, rows)
-	for i := range f {
-		f[i] = float32(r.Positive(20))
+func hashShortOdds(h *kerneltest.Hash, r *kerneltest.Rand) {
+	n := 1 + r.IntN(700)
+	x, pos, neg := make([]float32, n), make([]uint64, BitWords(n)), make([]uint64, BitWords(n))
+	for i := range x {
+		x[i] = kerneltest.Score[float32](r, 3)
 	}
-	ShortSigmoid(dst, stride, w, rows, n, f)
+	for i := range pos {
+		pos[i], neg[i] = r.Uint64(), math.MaxUint64
+		if r.IntN(2) == 0 {
+			neg[i] = r.Uint64()
+		}
+	}
+	pos[len(pos)-1] &= LastWord(n)
+	neg[len(neg)-1] &= LastWord(n)
+	w, dst := make([]float32, ShortRoom(n+64)), make([]float32, n)
+	ShortOdds(w, nil, x, pos, neg, nil)
+	kerneltest.AddHash(h, w[:n]...)
+	ShortOdds(w, dst, x, pos, neg, []float64{r.Positive(10)})
+	kerneltest.AddHash(h, w[:n]...)
 	kerneltest.AddHash(h, dst...)
 }
 
@@ -664,8 +677,8 @@ func hashSoftUnit(h *kerneltest.Hash, r *kerneltest.Rand) {
 func hashBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	a := bceCase[T](r, 1+r.IntN(2), r.Length(), r.IntN(bceKinds))
 	BCE(a)
-	kerneltest.AddHash(h, a.Sum...)
-	kerneltest.AddHash(h, a.Product...)
+	kerneltest.AddHash(h, numbers(a.Sum)...)
+	kerneltest.AddHash(h, numbers(a.Product)...)
 	kerneltest.AddHash(h, a.Dst...)
 }
 

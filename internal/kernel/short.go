@@ -1,7 +1,5 @@
 package kernel
 
-import "math"
-
 // This file is the specification of the kernels of short rows: every tier gives
 // the bits of these functions.
 //
@@ -86,38 +84,34 @@ func shortScaleGeneric(dst []float32, dstStride int, w []float32, rows, n int, f
 	selectScaleGeneric(dst, dstStride, w, n, rows, n, fa, fb)
 }
 
-// shortJoinsGeneric writes Π (1+|w|) - 1 over every row to u. The lanes of a row are
-// joined in that order too, but those of l+4 in float64 (see bce.go).
+// shortJoinsGeneric writes Π (1+w) - 1 over every row to u. Lanes are joined in that
+// order too (see bce.go).
 func shortJoinsGeneric(u []float64, w []float32, rows, n int) {
 	for i := range rows {
 		var e [ShortRow]float32
-		for j, v := range w[i*n:][:n] {
-			e[j] = float32(math.Abs(float64(v)))
+		copy(e[:], w[i*n:][:n])
+		eight := func(l int) float32 { return join32(join32(e[l], e[16+l]), join32(e[8+l], e[24+l])) }
+		var lanes [4]float32
+		for l := range lanes {
+			lanes[l] = join32(eight(l), eight(4+l))
 		}
-		var product [8]float64
-		for l := range product {
-			product[l] = float64(join32(join32(e[l], e[16+l]), join32(e[8+l], e[24+l])))
+		if n <= ShortRow/2 {
+			u[i] = join64(float64(join32(lanes[0], lanes[2])), float64(join32(lanes[1], lanes[3])))
+		} else {
+			even, odd := join64(float64(lanes[0]), float64(lanes[2])), join64(float64(lanes[1]), float64(lanes[3]))
+			u[i] = join64(even, odd)
 		}
-		for half := 4; half > 0; half /= 2 {
-			for l := range half {
-				product[l] = join64(product[l], product[half+l])
-			}
-		}
-		u[i] = product[0]
 	}
 }
 
-// shortSigmoidGeneric writes w/(1+|w|)·f[i], w = w[i·n+j], or 0 where |w| is below
-// normalExp, to dst[i·dstStride+j].
-func shortSigmoidGeneric(dst []float32, dstStride int, w []float32, rows, n int, f []float32) {
-	low := normalExp[float32]()
-	for i := range rows {
-		out := dst[i*dstStride:][:n]
-		for j, v := range w[i*n:][:n] {
-			out[j] = 0
-			if a := float32(math.Abs(float64(v))); a >= low {
-				out[j] = v / (1 + a) * f[i]
-			}
-		}
+// shortOddsGeneric writes w = e^y, y = x[i] or -x[i] where bit i of pos is set, to w[i],
+// and w/(1+w)·scale[0], of the sign of y against x[i], to dst[i] unless that is nil; 0
+// where bit i of neither pos nor neg is set.
+func shortOddsGeneric(w, dst, x []float32, pos, neg []uint64, scale []float64) {
+	a := BCEArgs[float32]{X: x, Rows: 1, N: len(x), Pos: pos, Neg: neg, Words: len(pos), Dst: dst, Scale: scale}
+	for k := 0; k < len(x); k += 32 {
+		var e [32]float32
+		a.powers(&e, 0, k)
+		copy(w[k:min(k+32, len(x))], e[:])
 	}
 }

@@ -509,10 +509,10 @@ rows6:
 	VSUBPS       Y4, Y5, Y4
 	VBLENDPS     $0xf0, Y5, Y3, Y6
 	VPERM2F128   $0x21, Y5, Y3, Y3
-	VADDPS       Y6, Y3, Y6
+	VADDPS       Y3, Y6, Y6
 	VBLENDPS     $0xf0, Y4, Y2, Y3
 	VPERM2F128   $0x21, Y4, Y2, Y2
-	VADDPS       Y3, Y2, Y3
+	VADDPS       Y2, Y3, Y3
 	VANDPS       (DI)(SI*2), Y1, Y2
 	VMAXPS       Y2, Y0, Y4
 	VSUBPS       Y2, Y4, Y2
@@ -522,10 +522,10 @@ rows6:
 	VSUBPS       Y5, Y7, Y5
 	VBLENDPS     $0xf0, Y7, Y4, Y8
 	VPERM2F128   $0x21, Y7, Y4, Y4
-	VADDPS       Y8, Y4, Y8
+	VADDPS       Y4, Y8, Y8
 	VBLENDPS     $0xf0, Y5, Y2, Y4
 	VPERM2F128   $0x21, Y5, Y2, Y2
-	VADDPS       Y4, Y2, Y4
+	VADDPS       Y2, Y4, Y4
 	VSHUFPS      $0x44, Y8, Y6, Y2
 	VSHUFPS      $0xee, Y8, Y6, Y5
 	VADDPS       Y5, Y2, Y2
@@ -577,10 +577,10 @@ rows8:
 	VADDPS       Y6, Y4, Y4
 	VBLENDPS     $0xf0, Y5, Y3, Y6
 	VPERM2F128   $0x21, Y5, Y3, Y3
-	VADDPS       Y6, Y3, Y6
+	VADDPS       Y3, Y6, Y6
 	VBLENDPS     $0xf0, Y4, Y2, Y3
 	VPERM2F128   $0x21, Y4, Y2, Y2
-	VADDPS       Y3, Y2, Y3
+	VADDPS       Y2, Y3, Y3
 	VMOVUPS      (DI)(SI*2), Y2
 	VMAXPS       Y2, Y0, Y4
 	VSUBPS       Y2, Y4, Y2
@@ -601,10 +601,10 @@ rows8:
 	VADDPS       Y8, Y5, Y5
 	VBLENDPS     $0xf0, Y7, Y4, Y8
 	VPERM2F128   $0x21, Y7, Y4, Y4
-	VADDPS       Y8, Y4, Y8
+	VADDPS       Y4, Y8, Y8
 	VBLENDPS     $0xf0, Y5, Y2, Y4
 	VPERM2F128   $0x21, Y5, Y2, Y2
-	VADDPS       Y4, Y2, Y4
+	VADDPS       Y2, Y4, Y4
 	VSHUFPS      $0x44, Y8, Y6, Y2
 	VSHUFPS      $0xee, Y8, Y6, Y5
 	VADDPS       Y5, Y2, Y2
@@ -666,10 +666,10 @@ rows10:
 	VADDPS       Y6, Y4, Y4
 	VBLENDPS     $0xf0, Y5, Y3, Y6
 	VPERM2F128   $0x21, Y5, Y3, Y3
-	VADDPS       Y6, Y3, Y6
+	VADDPS       Y3, Y6, Y6
 	VBLENDPS     $0xf0, Y4, Y2, Y3
 	VPERM2F128   $0x21, Y4, Y2, Y2
-	VADDPS       Y3, Y2, Y3
+	VADDPS       Y2, Y3, Y3
 	VMOVUPS      (DI)(SI*1), Y2
 	VMAXPS       Y2, Y0, Y4
 	VSUBPS       Y2, Y4, Y2
@@ -701,10 +701,10 @@ rows10:
 	VADDPS       Y8, Y5, Y5
 	VBLENDPS     $0xf0, Y7, Y4, Y8
 	VPERM2F128   $0x21, Y7, Y4, Y4
-	VADDPS       Y8, Y4, Y8
+	VADDPS       Y4, Y8, Y8
 	VBLENDPS     $0xf0, Y5, Y2, Y4
 	VPERM2F128   $0x21, Y5, Y2, Y2
-	VADDPS       Y4, Y2, Y4
+	VADDPS       Y2, Y4, Y4
 	VEXTRACTF128 $0x01, Y6, X2
 	VCVTPS2PD    X6, Y5
 	VCVTPS2PD    X2, Y2
@@ -785,10 +785,10 @@ rows12:
 	VADDPS       Y6, Y4, Y4
 	VBLENDPS     $0xf0, Y5, Y3, Y6
 	VPERM2F128   $0x21, Y5, Y3, Y3
-	VADDPS       Y6, Y3, Y6
+	VADDPS       Y3, Y6, Y6
 	VBLENDPS     $0xf0, Y4, Y2, Y3
 	VPERM2F128   $0x21, Y4, Y2, Y2
-	VADDPS       Y3, Y2, Y3
+	VADDPS       Y2, Y3, Y3
 	VMOVUPS      (DI)(SI*1), Y2
 	VMAXPS       Y2, Y0, Y4
 	VSUBPS       Y2, Y4, Y2
@@ -831,10 +831,10 @@ rows12:
 	VADDPS       Y8, Y5, Y5
 	VBLENDPS     $0xf0, Y7, Y4, Y8
 	VPERM2F128   $0x21, Y7, Y4, Y4
-	VADDPS       Y8, Y4, Y8
+	VADDPS       Y4, Y8, Y8
 	VBLENDPS     $0xf0, Y5, Y2, Y4
 	VPERM2F128   $0x21, Y5, Y2, Y2
-	VADDPS       Y4, Y2, Y4
+	VADDPS       Y2, Y4, Y4
 	VEXTRACTF128 $0x01, Y6, X2
 	VCVTPS2PD    X6, Y5
 	VCVTPS2PD    X2, Y2
@@ -1113,517 +1113,1019 @@ GLOBL f32_7fffffff<>(SB), RODATA|NOPTR, $32
 // Requires: AVX, FMA3
 TEXT ·shortJoinsAVX2(SB), NOSPLIT, $0-32
 	MOVQ    u+0(FP), AX
-	MOVQ    w+8(FP), CX
-	MOVQ    rows+16(FP), DX
-	MOVQ    n+24(FP), BX
-	MOVQ    BX, SI
-	SHLQ    $0x02, SI
-	TESTQ   DX, DX
+	MOVQ    rows+16(FP), CX
+	MOVQ    n+24(FP), DX
+	MOVQ    DX, BX
+	SHLQ    $0x02, BX
+	MOVQ    w+8(FP), SI
+	VXORPS  Y0, Y0, Y0
+	TESTQ   CX, CX
 	JZ      done25
-	LEAQ    -1(BX), DI
+	LEAQ    -1(DX), DI
 	ANDQ    $0x07, DI
 	INCQ    DI
 	LEAQ    tail<>+0(SB), R8
 	SHLQ    $0x02, DI
 	SUBQ    DI, R8
 	VMOVUPS 128(R8), Y0
-	CMPQ    BX, $0x08
+	CMPQ    DX, $0x08
 	JG      longer27
 
 rows26:
-	VANDPS       (CX), Y0, Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	LEAQ         (SI)(BX*4), DX
+	VANDPS       (SI), Y0, Y1
+	VANDPS       (SI)(BX*1), Y0, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y3
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y3, Y2
+	VFMADD213PS  Y2, Y1, Y3
+	VANDPS       (SI)(BX*2), Y0, Y1
+	LEAQ         (SI)(BX*2), DI
+	VANDPS       (DI)(BX*1), Y0, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y4
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y4, Y2
+	VFMADD213PS  Y2, Y1, Y4
+	VSHUFPS      $0x44, Y4, Y3, Y1
+	VSHUFPS      $0xee, Y4, Y3, Y2
+	VADDPS       Y2, Y1, Y3
+	VFMADD213PS  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VADDPD       Y1, Y2, Y3
-	VFMADD213PD  Y3, Y2, Y1
-	VANDPS       (CX)(SI*2), Y0, Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X3, Y3
-	VADDPD       Y2, Y3, Y4
-	VFMADD213PD  Y4, Y3, Y2
-	VPERM2F128   $0x31, Y2, Y1, Y3
-	VPERM2F128   $0x20, Y2, Y1, Y1
-	VADDPD       Y1, Y3, Y2
-	VFMADD213PD  Y2, Y3, Y1
-	VANDPS       (CX)(SI*1), Y0, Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X3, Y3
-	VADDPD       Y2, Y3, Y4
-	VFMADD213PD  Y4, Y3, Y2
-	LEAQ         (CX)(SI*2), BX
-	VANDPS       (BX)(SI*1), Y0, Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VPERM2F128   $0x31, Y3, Y2, Y4
-	VPERM2F128   $0x20, Y3, Y2, Y2
-	VADDPD       Y2, Y4, Y3
-	VFMADD213PD  Y3, Y4, Y2
-	VUNPCKHPD    Y2, Y1, Y3
-	VUNPCKLPD    Y2, Y1, Y1
-	VADDPD       Y1, Y3, Y2
-	VFMADD213PD  Y2, Y3, Y1
-	VMOVUPD      Y1, (AX)
+	VUNPCKLPD    Y2, Y1, Y3
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPD       Y3, Y1, Y2
+	VFMADD213PD  Y2, Y1, Y3
+	VMOVUPD      Y3, (AX)
 	ADDQ         $0x20, AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x04, DX
+	MOVQ         DX, SI
+	SUBQ         $0x04, CX
 	JNZ          rows26
 	JMP          done25
 
 longer27:
-	CMPQ BX, $0x10
+	CMPQ DX, $0x10
 	JG   longer29
 
 rows28:
-	VMOVUPS      (CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VANDPS       32(CX), Y0, Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	LEAQ         (SI)(BX*4), DX
+	VMOVUPS      (SI), Y1
+	VANDPS       32(SI), Y0, Y2
 	VADDPS       Y2, Y1, Y3
-	VMULPS       Y2, Y1, Y1
-	VADDPS       Y3, Y1, Y1
+	VFMADD213PS  Y3, Y2, Y1
+	VMOVUPS      (SI)(BX*1), Y2
+	VANDPS       32(SI)(BX*1), Y0, Y3
+	VADDPS       Y3, Y2, Y4
+	VFMADD213PS  Y4, Y3, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y3
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y3, Y2
+	VFMADD213PS  Y2, Y1, Y3
+	VMOVUPS      (SI)(BX*2), Y1
+	VANDPS       32(SI)(BX*2), Y0, Y2
+	VADDPS       Y2, Y1, Y4
+	VFMADD213PS  Y4, Y2, Y1
+	LEAQ         (SI)(BX*2), DI
+	VMOVUPS      (DI)(BX*1), Y2
+	LEAQ         (SI)(BX*2), DI
+	VANDPS       32(DI)(BX*1), Y0, Y4
+	VADDPS       Y4, Y2, Y5
+	VFMADD213PS  Y5, Y4, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y4
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y4, Y2
+	VFMADD213PS  Y2, Y1, Y4
+	VSHUFPS      $0x44, Y4, Y3, Y1
+	VSHUFPS      $0xee, Y4, Y3, Y2
+	VADDPS       Y2, Y1, Y3
+	VFMADD213PS  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
 	VCVTPS2PD    X1, Y1
 	VCVTPS2PD    X2, Y2
-	VADDPD       Y1, Y2, Y3
-	VFMADD213PD  Y3, Y2, Y1
-	VMOVUPS      (CX)(SI*2), Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
-	VANDPS       32(CX)(SI*2), Y0, Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X3, Y3
-	VADDPD       Y2, Y3, Y4
-	VFMADD213PD  Y4, Y3, Y2
-	VPERM2F128   $0x31, Y2, Y1, Y3
-	VPERM2F128   $0x20, Y2, Y1, Y1
-	VADDPD       Y1, Y3, Y2
-	VFMADD213PD  Y2, Y3, Y1
-	VMOVUPS      (CX)(SI*1), Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
-	VANDPS       32(CX)(SI*1), Y0, Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X3, Y3
-	VADDPD       Y2, Y3, Y4
-	VFMADD213PD  Y4, Y3, Y2
-	LEAQ         (CX)(SI*2), BX
-	VMOVUPS      (BX)(SI*1), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VANDPS       32(BX)(SI*1), Y0, Y4
-	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VPERM2F128   $0x31, Y3, Y2, Y4
-	VPERM2F128   $0x20, Y3, Y2, Y2
-	VADDPD       Y2, Y4, Y3
-	VFMADD213PD  Y3, Y4, Y2
-	VUNPCKHPD    Y2, Y1, Y3
-	VUNPCKLPD    Y2, Y1, Y1
-	VADDPD       Y1, Y3, Y2
-	VFMADD213PD  Y2, Y3, Y1
-	VMOVUPD      Y1, (AX)
+	VUNPCKLPD    Y2, Y1, Y3
+	VUNPCKHPD    Y2, Y1, Y1
+	VADDPD       Y3, Y1, Y2
+	VFMADD213PD  Y2, Y1, Y3
+	VMOVUPD      Y3, (AX)
 	ADDQ         $0x20, AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x04, DX
+	MOVQ         DX, SI
+	SUBQ         $0x04, CX
 	JNZ          rows28
 	JMP          done25
 
 longer29:
-	CMPQ BX, $0x18
+	CMPQ DX, $0x18
 	JG   longer31
 
 rows30:
-	VMOVUPS      (CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VANDPS       64(CX), Y0, Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	LEAQ         (SI)(BX*4), DX
+	VMOVUPS      (SI), Y1
+	VANDPS       64(SI), Y0, Y2
 	VADDPS       Y2, Y1, Y3
-	VMULPS       Y2, Y1, Y1
-	VADDPS       Y3, Y1, Y1
-	VMOVUPS      32(CX), Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	VFMADD213PS  Y3, Y2, Y1
+	VMOVUPS      32(SI), Y2
 	VADDPS       Y2, Y1, Y3
-	VMULPS       Y2, Y1, Y1
-	VADDPS       Y3, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
+	VFMADD213PS  Y3, Y2, Y1
+	VMOVUPS      (SI)(BX*2), Y2
+	VANDPS       64(SI)(BX*2), Y0, Y3
+	VADDPS       Y3, Y2, Y4
+	VFMADD213PS  Y4, Y3, Y2
+	VMOVUPS      32(SI)(BX*2), Y3
+	VADDPS       Y3, Y2, Y4
+	VFMADD213PS  Y4, Y3, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y3
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y3, Y2
+	VFMADD213PS  Y2, Y1, Y3
+	VMOVUPS      (SI)(BX*1), Y1
+	VANDPS       64(SI)(BX*1), Y0, Y2
+	VADDPS       Y2, Y1, Y4
+	VFMADD213PS  Y4, Y2, Y1
+	VMOVUPS      32(SI)(BX*1), Y2
+	VADDPS       Y2, Y1, Y4
+	VFMADD213PS  Y4, Y2, Y1
+	LEAQ         (SI)(BX*2), DI
+	VMOVUPS      (DI)(BX*1), Y2
+	LEAQ         (SI)(BX*2), DI
+	VANDPS       64(DI)(BX*1), Y0, Y4
+	VADDPS       Y4, Y2, Y5
+	VFMADD213PS  Y5, Y4, Y2
+	LEAQ         (SI)(BX*2), DI
+	VMOVUPS      32(DI)(BX*1), Y4
+	VADDPS       Y4, Y2, Y5
+	VFMADD213PS  Y5, Y4, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y4
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y4, Y2
+	VFMADD213PS  Y2, Y1, Y4
+	VEXTRACTF128 $0x01, Y3, X1
+	VCVTPS2PD    X3, Y2
 	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VADDPD       Y1, Y2, Y3
-	VFMADD213PD  Y3, Y2, Y1
-	VMOVUPS      (CX)(SI*2), Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
-	VANDPS       64(CX)(SI*2), Y0, Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(CX)(SI*2), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X3, Y3
-	VADDPD       Y2, Y3, Y4
-	VFMADD213PD  Y4, Y3, Y2
-	VPERM2F128   $0x31, Y2, Y1, Y3
-	VPERM2F128   $0x20, Y2, Y1, Y1
-	VADDPD       Y1, Y3, Y2
-	VFMADD213PD  Y2, Y3, Y1
-	VMOVUPS      (CX)(SI*1), Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
-	VANDPS       64(CX)(SI*1), Y0, Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(CX)(SI*1), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X3, Y3
-	VADDPD       Y2, Y3, Y4
-	VFMADD213PD  Y4, Y3, Y2
-	LEAQ         (CX)(SI*2), BX
-	VMOVUPS      (BX)(SI*1), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VANDPS       64(BX)(SI*1), Y0, Y4
-	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VMOVUPS      32(BX)(SI*1), Y4
-	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VPERM2F128   $0x31, Y3, Y2, Y4
-	VPERM2F128   $0x20, Y3, Y2, Y2
-	VADDPD       Y2, Y4, Y3
-	VFMADD213PD  Y3, Y4, Y2
-	VUNPCKHPD    Y2, Y1, Y3
-	VUNPCKLPD    Y2, Y1, Y1
+	VBLENDPD     $0x0c, Y1, Y2, Y3
+	VPERM2F128   $0x21, Y1, Y2, Y2
+	VADDPD       Y3, Y2, Y1
+	VFMADD213PD  Y1, Y2, Y3
+	VEXTRACTF128 $0x01, Y4, X1
+	VCVTPS2PD    X4, Y2
+	VCVTPS2PD    X1, Y1
+	VBLENDPD     $0x0c, Y1, Y2, Y4
+	VPERM2F128   $0x21, Y1, Y2, Y2
+	VADDPD       Y4, Y2, Y1
+	VFMADD213PD  Y1, Y2, Y4
+	VUNPCKLPD    Y4, Y3, Y1
+	VUNPCKHPD    Y4, Y3, Y3
 	VADDPD       Y1, Y3, Y2
 	VFMADD213PD  Y2, Y3, Y1
 	VMOVUPD      Y1, (AX)
 	ADDQ         $0x20, AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x04, DX
+	MOVQ         DX, SI
+	SUBQ         $0x04, CX
 	JNZ          rows30
 	JMP          done25
 
 longer31:
 rows32:
-	VMOVUPS      (CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      64(CX), Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
+	LEAQ         (SI)(BX*4), DX
+	VMOVUPS      (SI), Y1
+	VMOVUPS      64(SI), Y2
 	VADDPS       Y2, Y1, Y3
-	VMULPS       Y2, Y1, Y1
-	VADDPS       Y3, Y1, Y1
-	VMOVUPS      32(CX), Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
-	VANDPS       96(CX), Y0, Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VFMADD213PS  Y3, Y2, Y1
+	VMOVUPS      32(SI), Y2
+	VANDPS       96(SI), Y0, Y3
 	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
+	VFMADD213PS  Y4, Y3, Y2
 	VADDPS       Y2, Y1, Y3
-	VMULPS       Y2, Y1, Y1
-	VADDPS       Y3, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VADDPD       Y1, Y2, Y3
-	VFMADD213PD  Y3, Y2, Y1
-	VMOVUPS      (CX)(SI*2), Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
-	VMOVUPS      64(CX)(SI*2), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
+	VFMADD213PS  Y3, Y2, Y1
+	VMOVUPS      (SI)(BX*2), Y2
+	VMOVUPS      64(SI)(BX*2), Y3
 	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(CX)(SI*2), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VANDPS       96(CX)(SI*2), Y0, Y4
-	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
+	VFMADD213PS  Y4, Y3, Y2
+	VMOVUPS      32(SI)(BX*2), Y3
+	VANDPS       96(SI)(BX*2), Y0, Y4
 	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
+	VFMADD213PS  Y5, Y4, Y3
 	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X3, Y3
-	VADDPD       Y2, Y3, Y4
-	VFMADD213PD  Y4, Y3, Y2
-	VPERM2F128   $0x31, Y2, Y1, Y3
-	VPERM2F128   $0x20, Y2, Y1, Y1
-	VADDPD       Y1, Y3, Y2
-	VFMADD213PD  Y2, Y3, Y1
-	VMOVUPS      (CX)(SI*1), Y2
-	VANDPS       f32_7fffffff<>+0(SB), Y2, Y2
-	VMOVUPS      64(CX)(SI*1), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      32(CX)(SI*1), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VANDPS       96(CX)(SI*1), Y0, Y4
-	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VADDPS       Y3, Y2, Y4
-	VMULPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X3, Y3
-	VADDPD       Y2, Y3, Y4
-	VFMADD213PD  Y4, Y3, Y2
-	LEAQ         (CX)(SI*2), BX
-	VMOVUPS      (BX)(SI*1), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y3
-	VMOVUPS      64(BX)(SI*1), Y4
-	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VMOVUPS      32(BX)(SI*1), Y4
-	VANDPS       f32_7fffffff<>+0(SB), Y4, Y4
-	VANDPS       96(BX)(SI*1), Y0, Y5
-	VANDPS       f32_7fffffff<>+0(SB), Y5, Y5
+	VFMADD213PS  Y4, Y3, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y3
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y3, Y2
+	VFMADD213PS  Y2, Y1, Y3
+	VMOVUPS      (SI)(BX*1), Y1
+	VMOVUPS      64(SI)(BX*1), Y2
+	VADDPS       Y2, Y1, Y4
+	VFMADD213PS  Y4, Y2, Y1
+	VMOVUPS      32(SI)(BX*1), Y2
+	VANDPS       96(SI)(BX*1), Y0, Y4
+	VADDPS       Y4, Y2, Y5
+	VFMADD213PS  Y5, Y4, Y2
+	VADDPS       Y2, Y1, Y4
+	VFMADD213PS  Y4, Y2, Y1
+	LEAQ         (SI)(BX*2), DI
+	VMOVUPS      (DI)(BX*1), Y2
+	LEAQ         (SI)(BX*2), DI
+	VMOVUPS      64(DI)(BX*1), Y4
+	VADDPS       Y4, Y2, Y5
+	VFMADD213PS  Y5, Y4, Y2
+	LEAQ         (SI)(BX*2), DI
+	VMOVUPS      32(DI)(BX*1), Y4
+	LEAQ         (SI)(BX*2), DI
+	VANDPS       96(DI)(BX*1), Y0, Y5
 	VADDPS       Y5, Y4, Y6
-	VMULPS       Y5, Y4, Y4
-	VADDPS       Y6, Y4, Y4
-	VADDPS       Y4, Y3, Y5
-	VMULPS       Y4, Y3, Y3
-	VADDPS       Y5, Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X4
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X4, Y4
-	VADDPD       Y3, Y4, Y5
-	VFMADD213PD  Y5, Y4, Y3
-	VPERM2F128   $0x31, Y3, Y2, Y4
-	VPERM2F128   $0x20, Y3, Y2, Y2
-	VADDPD       Y2, Y4, Y3
-	VFMADD213PD  Y3, Y4, Y2
-	VUNPCKHPD    Y2, Y1, Y3
-	VUNPCKLPD    Y2, Y1, Y1
+	VFMADD213PS  Y6, Y5, Y4
+	VADDPS       Y4, Y2, Y5
+	VFMADD213PS  Y5, Y4, Y2
+	VBLENDPS     $0xf0, Y2, Y1, Y4
+	VPERM2F128   $0x21, Y2, Y1, Y1
+	VADDPS       Y1, Y4, Y2
+	VFMADD213PS  Y2, Y1, Y4
+	VEXTRACTF128 $0x01, Y3, X1
+	VCVTPS2PD    X3, Y2
+	VCVTPS2PD    X1, Y1
+	VBLENDPD     $0x0c, Y1, Y2, Y3
+	VPERM2F128   $0x21, Y1, Y2, Y2
+	VADDPD       Y3, Y2, Y1
+	VFMADD213PD  Y1, Y2, Y3
+	VEXTRACTF128 $0x01, Y4, X1
+	VCVTPS2PD    X4, Y2
+	VCVTPS2PD    X1, Y1
+	VBLENDPD     $0x0c, Y1, Y2, Y4
+	VPERM2F128   $0x21, Y1, Y2, Y2
+	VADDPD       Y4, Y2, Y1
+	VFMADD213PD  Y1, Y2, Y4
+	VUNPCKLPD    Y4, Y3, Y1
+	VUNPCKHPD    Y4, Y3, Y3
 	VADDPD       Y1, Y3, Y2
 	VFMADD213PD  Y2, Y3, Y1
 	VMOVUPD      Y1, (AX)
 	ADDQ         $0x20, AX
-	LEAQ         (CX)(SI*4), CX
-	SUBQ         $0x04, DX
+	MOVQ         DX, SI
+	SUBQ         $0x04, CX
 	JNZ          rows32
 
 done25:
 	VZEROUPPER
 	RET
 
-// func shortSigmoidAVX2(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
-// Requires: AVX
-TEXT ·shortSigmoidAVX2(SB), NOSPLIT, $0-48
-	MOVQ    dst+0(FP), AX
-	MOVQ    dstStride+8(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    w+16(FP), DX
-	MOVQ    f+40(FP), BX
-	MOVQ    rows+24(FP), SI
-	MOVQ    n+32(FP), DI
-	MOVQ    DI, R8
-	SHLQ    $0x02, R8
-	VMOVUPS f32_b504f3<>+0(SB), Y1
-	VMOVUPS f32_3f800000<>+0(SB), Y2
-	TESTQ   SI, SI
-	JZ      done34
-	LEAQ    -1(DI), R9
-	ANDQ    $0x07, R9
-	INCQ    R9
-	LEAQ    tail<>+0(SB), R10
-	SHLQ    $0x02, R9
-	SUBQ    R9, R10
-	VMOVUPS 128(R10), Y3
-	CMPQ    DI, $0x08
-	JG      longer36
+// func shortOddsOnlyAVX2(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·shortOddsOnlyAVX2(SB), $1344-56
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
+	MOVQ    w+0(FP), AX
+	MOVQ    $0x00000001, (BP)
+	MOVQ    x+16(FP), CX
+	MOVQ    pos+32(FP), DX
+	MOVQ    neg+40(FP), BX
+	MOVQ    n+24(FP), SI
+	MOVQ    SI, 200(BP)
+	CMPQ    (BP), $0x00
+	JEQ     last34
+	CMPQ    200(BP), $0x00
+	JEQ     last34
+	MOVQ    (BP), SI
+	MOVQ    SI, 208(BP)
+	VMOVUPS f32_c2b00f34<>+0(SB), Y0
+	VMOVUPS f32_42b17218<>+0(SB), Y1
+	MOVQ    $0x00000000, R8
+	MOVQ    $0x00000200, R9
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y2
+	MOVQ    n+24(FP), DI
+	CMPQ    200(BP), $0x00
+	JG      same36
+	LEAQ    64(BP), SI
+	JMP     nothing37
 
-rows35:
-	VBROADCASTSS (BX), Y0
-	CMPQ         DI, $0x08
-	JE           whole37
-	VMASKMOVPS   (DX), Y3, Y4
-	VANDPS       f32_7fffffff<>+0(SB), Y4, Y5
-	VCMPPS       $0x0d, Y1, Y5, Y6
-	VADDPS       Y2, Y5, Y5
-	VDIVPS       Y5, Y4, Y5
-	VMULPS       Y0, Y5, Y5
-	VANDPS       Y6, Y5, Y5
-	VMASKMOVPS   Y5, Y3, (AX)
-	JMP          written38
+same36:
+	MOVQ  CX, SI
+	MOVL  (DX), R10
+	MOVQ  R10, 512(BP)(R9*1)
+	ORL   (BX), R10
+	CMPL  R10, $-1
+	SETEQ R11
+	MOVB  R11, 520(BP)(R9*1)
+	JNE   some38
 
-whole37:
-	VMOVUPS (DX), Y4
-	VANDPS  f32_7fffffff<>+0(SB), Y4, Y5
-	VCMPPS  $0x0d, Y1, Y5, Y6
-	VADDPS  Y2, Y5, Y5
-	VDIVPS  Y5, Y4, Y5
-	VMULPS  Y0, Y5, Y5
-	VANDPS  Y6, Y5, Y5
-	VMOVUPS Y5, (AX)
-
-written38:
-	ADDQ CX, AX
-	ADDQ R8, DX
+ready39:
+	ADDQ $+128, CX
+	ADDQ $0x04, DX
 	ADDQ $0x04, BX
-	SUBQ $0x01, SI
-	JNZ  rows35
-	JMP  done34
+	SUBQ $0x20, 200(BP)
 
-longer36:
-	CMPQ DI, $0x10
-	JG   longer40
+nothing37:
+	PREFETCHT0   12288(SI)
+	VPBROADCASTD 512(BP)(R9*1), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       (SI), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 256(BP)(R9*1)
+	VMOVUPS      Y4, 384(BP)(R9*1)
+	VPBROADCASTD 512(BP)(R9*1), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       32(SI), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 288(BP)(R9*1)
+	VMOVUPS      Y4, 416(BP)(R9*1)
+	PREFETCHT0   12352(SI)
+	VPBROADCASTD 512(BP)(R9*1), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       64(SI), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 320(BP)(R9*1)
+	VMOVUPS      Y4, 448(BP)(R9*1)
+	VPBROADCASTD 512(BP)(R9*1), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       96(SI), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 352(BP)(R9*1)
+	VMOVUPS      Y4, 480(BP)(R9*1)
+	XORQ         $+512, R8
+	XORQ         $+512, R9
 
-rows39:
-	VBROADCASTSS (BX), Y0
-	VMOVUPS      (DX), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
-	VCMPPS       $0x0d, Y1, Y4, Y5
-	VADDPS       Y2, Y4, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y0, Y4, Y4
-	VANDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      -32(DX)(R8*1), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
-	VCMPPS       $0x0d, Y1, Y4, Y5
-	VADDPS       Y2, Y4, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y0, Y4, Y4
-	VANDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, -32(AX)(R8*1)
-	ADDQ         CX, AX
-	ADDQ         R8, DX
-	ADDQ         $0x04, BX
-	SUBQ         $0x01, SI
-	JNZ          rows39
-	JMP          done34
+group35:
+	CMPQ 200(BP), $0x00
+	JG   same40
+	LEAQ 64(BP), SI
+	JMP  nothing41
 
-longer40:
-	CMPQ DI, $0x18
-	JG   longer42
+same40:
+	MOVQ  CX, SI
+	MOVL  (DX), R10
+	MOVQ  R10, 512(BP)(R9*1)
+	ORL   (BX), R10
+	CMPL  R10, $-1
+	SETEQ R11
+	MOVB  R11, 520(BP)(R9*1)
+	JNE   some42
 
-rows41:
-	VBROADCASTSS (BX), Y0
-	VMOVUPS      (DX), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
-	VCMPPS       $0x0d, Y1, Y4, Y5
-	VADDPS       Y2, Y4, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y0, Y4, Y4
-	VANDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      32(DX), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
-	VCMPPS       $0x0d, Y1, Y4, Y5
-	VADDPS       Y2, Y4, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y0, Y4, Y4
-	VANDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, 32(AX)
-	VMOVUPS      -32(DX)(R8*1), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
-	VCMPPS       $0x0d, Y1, Y4, Y5
-	VADDPS       Y2, Y4, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y0, Y4, Y4
-	VANDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, -32(AX)(R8*1)
-	ADDQ         CX, AX
-	ADDQ         R8, DX
-	ADDQ         $0x04, BX
-	SUBQ         $0x01, SI
-	JNZ          rows41
-	JMP          done34
+ready43:
+	ADDQ $+128, CX
+	ADDQ $0x04, DX
+	ADDQ $0x04, BX
+	SUBQ $0x20, 200(BP)
 
-longer42:
-rows43:
-	VBROADCASTSS (BX), Y0
-	VMOVUPS      (DX), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
-	VCMPPS       $0x0d, Y1, Y4, Y5
-	VADDPS       Y2, Y4, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y0, Y4, Y4
-	VANDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, (AX)
-	VMOVUPS      32(DX), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
-	VCMPPS       $0x0d, Y1, Y4, Y5
-	VADDPS       Y2, Y4, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y0, Y4, Y4
-	VANDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, 32(AX)
-	VMOVUPS      64(DX), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
-	VCMPPS       $0x0d, Y1, Y4, Y5
-	VADDPS       Y2, Y4, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y0, Y4, Y4
-	VANDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, 64(AX)
-	VMOVUPS      -32(DX)(R8*1), Y3
-	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
-	VCMPPS       $0x0d, Y1, Y4, Y5
-	VADDPS       Y2, Y4, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y0, Y4, Y4
-	VANDPS       Y5, Y4, Y4
-	VMOVUPS      Y4, -32(AX)(R8*1)
-	ADDQ         CX, AX
-	ADDQ         R8, DX
-	ADDQ         $0x04, BX
-	SUBQ         $0x01, SI
-	JNZ          rows43
+nothing41:
+	VMOVUPS      256(BP)(R8*1), Y3
+	VMOVUPS      288(BP)(R8*1), Y4
+	VMOVUPS      320(BP)(R8*1), Y5
+	VMOVUPS      352(BP)(R8*1), Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VMOVUPS      Y10, Y7
+	VMOVUPS      Y10, Y8
+	VMOVUPS      Y10, Y9
+	VMOVUPS      Y10, Y10
+	VMOVUPS      f32_3c091cce<>+0(SB), Y11
+	VFMADD213PS  Y11, Y3, Y7
+	VFMADD213PS  Y11, Y4, Y8
+	VFMADD213PS  Y11, Y5, Y9
+	VFMADD213PS  Y11, Y6, Y10
+	PREFETCHT0   12288(SI)
+	VPBROADCASTD 512(BP)(R9*1), Y11
+	VPSLLVD      signs32_0<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       (SI), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 256(BP)(R9*1)
+	VMOVUPS      Y12, 384(BP)(R9*1)
+	VPBROADCASTD 512(BP)(R9*1), Y11
+	VPSLLVD      signs32_8<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       32(SI), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
+	VFMADD213PS  Y12, Y3, Y7
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 288(BP)(R9*1)
+	VMOVUPS      Y12, 416(BP)(R9*1)
+	VMOVUPS      f32_3efffffe<>+0(SB), Y11
+	VFMADD213PS  Y11, Y3, Y7
+	VFMADD213PS  Y11, Y4, Y8
+	VFMADD213PS  Y11, Y5, Y9
+	VFMADD213PS  Y11, Y6, Y10
+	PREFETCHT0   12352(SI)
+	VPBROADCASTD 512(BP)(R9*1), Y11
+	VPSLLVD      signs32_16<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       64(SI), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VMOVUPS      f32_3f800000<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 320(BP)(R9*1)
+	VMOVUPS      Y12, 448(BP)(R9*1)
+	VPBROADCASTD 512(BP)(R9*1), Y11
+	VPSLLVD      signs32_24<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       96(SI), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      f32_3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y3, Y7
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VMOVUPS      Y11, Y3
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y11
+	VMOVUPS      Y11, 352(BP)(R9*1)
+	VMOVUPS      Y3, 480(BP)(R9*1)
+	VMOVUPS      384(BP)(R8*1), Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMOVUPS      416(BP)(R8*1), Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMOVUPS      448(BP)(R8*1), Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMOVUPS      480(BP)(R8*1), Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VMULPS       Y6, Y10, Y10
+	VMOVUPS      Y7, (AX)
+	VMOVUPS      Y8, 32(AX)
+	VMOVUPS      Y9, 64(AX)
+	VMOVUPS      Y10, 96(AX)
+	ADDQ         $+128, AX
+	XORQ         $+512, R8
+	XORQ         $+512, R9
+	SUBQ         $0x20, DI
+	JG           group35
+	JMP          end46
 
-done34:
+some38:
+	MOVQ         R10, 192(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y3
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
+	VMASKMOVPS   (CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 64(BP)
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_8<>+0(SB), Y5, Y5
+	VMASKMOVPS   32(CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 96(BP)
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_16<>+0(SB), Y5, Y5
+	VMASKMOVPS   64(CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 128(BP)
+	VPBROADCASTD 192(BP), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VMASKMOVPS   96(CX), Y4, Y5
+	VMOVUPS      Y3, Y3
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VMOVUPS      Y3, 160(BP)
+	LEAQ         64(BP), SI
+	JMP          ready39
+
+some42:
+	MOVQ         R10, 192(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y3
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
+	VMASKMOVPS   (CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 64(BP)
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_8<>+0(SB), Y5, Y5
+	VMASKMOVPS   32(CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 96(BP)
+	VPBROADCASTD 192(BP), Y5
+	VPSLLVD      signs32_16<>+0(SB), Y5, Y5
+	VMASKMOVPS   64(CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 128(BP)
+	VPBROADCASTD 192(BP), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VMASKMOVPS   96(CX), Y4, Y5
+	VMOVUPS      Y3, Y3
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VMOVUPS      Y3, 160(BP)
+	LEAQ         64(BP), SI
+	JMP          ready43
+
+end46:
+last34:
+	VZEROUPPER
+	RET
+
+DATA f32_c2b00f34<>+0(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+4(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+8(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+12(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+16(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+20(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+24(SB)/4, $0xc2b00f34
+DATA f32_c2b00f34<>+28(SB)/4, $0xc2b00f34
+GLOBL f32_c2b00f34<>(SB), RODATA|NOPTR, $32
+
+DATA f32_42b17218<>+0(SB)/4, $0x42b17218
+DATA f32_42b17218<>+4(SB)/4, $0x42b17218
+DATA f32_42b17218<>+8(SB)/4, $0x42b17218
+DATA f32_42b17218<>+12(SB)/4, $0x42b17218
+DATA f32_42b17218<>+16(SB)/4, $0x42b17218
+DATA f32_42b17218<>+20(SB)/4, $0x42b17218
+DATA f32_42b17218<>+24(SB)/4, $0x42b17218
+DATA f32_42b17218<>+28(SB)/4, $0x42b17218
+GLOBL f32_42b17218<>(SB), RODATA|NOPTR, $32
+
+DATA signs32_0<>+0(SB)/4, $0x0000001f
+DATA signs32_0<>+4(SB)/4, $0x0000001e
+DATA signs32_0<>+8(SB)/4, $0x0000001d
+DATA signs32_0<>+12(SB)/4, $0x0000001c
+DATA signs32_0<>+16(SB)/4, $0x0000001b
+DATA signs32_0<>+20(SB)/4, $0x0000001a
+DATA signs32_0<>+24(SB)/4, $0x00000019
+DATA signs32_0<>+28(SB)/4, $0x00000018
+GLOBL signs32_0<>(SB), RODATA|NOPTR, $32
+
+DATA signs32_8<>+0(SB)/4, $0x00000017
+DATA signs32_8<>+4(SB)/4, $0x00000016
+DATA signs32_8<>+8(SB)/4, $0x00000015
+DATA signs32_8<>+12(SB)/4, $0x00000014
+DATA signs32_8<>+16(SB)/4, $0x00000013
+DATA signs32_8<>+20(SB)/4, $0x00000012
+DATA signs32_8<>+24(SB)/4, $0x00000011
+DATA signs32_8<>+28(SB)/4, $0x00000010
+GLOBL signs32_8<>(SB), RODATA|NOPTR, $32
+
+DATA signs32_16<>+0(SB)/4, $0x0000000f
+DATA signs32_16<>+4(SB)/4, $0x0000000e
+DATA signs32_16<>+8(SB)/4, $0x0000000d
+DATA signs32_16<>+12(SB)/4, $0x0000000c
+DATA signs32_16<>+16(SB)/4, $0x0000000b
+DATA signs32_16<>+20(SB)/4, $0x0000000a
+DATA signs32_16<>+24(SB)/4, $0x00000009
+DATA signs32_16<>+28(SB)/4, $0x00000008
+GLOBL signs32_16<>(SB), RODATA|NOPTR, $32
+
+DATA signs32_24<>+0(SB)/4, $0x00000007
+DATA signs32_24<>+4(SB)/4, $0x00000006
+DATA signs32_24<>+8(SB)/4, $0x00000005
+DATA signs32_24<>+12(SB)/4, $0x00000004
+DATA signs32_24<>+16(SB)/4, $0x00000003
+DATA signs32_24<>+20(SB)/4, $0x00000002
+DATA signs32_24<>+24(SB)/4, $0x00000001
+DATA signs32_24<>+28(SB)/4, $0x00000000
+GLOBL signs32_24<>(SB), RODATA|NOPTR, $32
+
+DATA f32_c4800000<>+0(SB)/4, $0xc4800000
+DATA f32_c4800000<>+4(SB)/4, $0xc4800000
+DATA f32_c4800000<>+8(SB)/4, $0xc4800000
+DATA f32_c4800000<>+12(SB)/4, $0xc4800000
+DATA f32_c4800000<>+16(SB)/4, $0xc4800000
+DATA f32_c4800000<>+20(SB)/4, $0xc4800000
+DATA f32_c4800000<>+24(SB)/4, $0xc4800000
+DATA f32_c4800000<>+28(SB)/4, $0xc4800000
+GLOBL f32_c4800000<>(SB), RODATA|NOPTR, $32
+
+// func shortOddsAVX2(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
+// Requires: AVX, AVX2, CMOV, FMA3, MMX+
+TEXT ·shortOddsAVX2(SB), $1408-56
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         w+0(FP), AX
+	MOVQ         $0x00000001, (BP)
+	MOVQ         x+16(FP), CX
+	MOVQ         pos+32(FP), DX
+	MOVQ         neg+40(FP), BX
+	MOVQ         dst+8(FP), R8
+	MOVQ         n+24(FP), SI
+	MOVQ         SI, 264(BP)
+	CMPQ         (BP), $0x00
+	JEQ          last47
+	CMPQ         264(BP), $0x00
+	JEQ          last47
+	MOVQ         (BP), SI
+	MOVQ         SI, 272(BP)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
+	VMOVUPS      f32_42b17218<>+0(SB), Y1
+	MOVQ         $0x00000000, R9
+	MOVQ         $0x00000200, R10
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y2
+	MOVQ         scale+48(FP), SI
+	VBROADCASTSD (SI), Y3
+	VCVTPD2PSY   Y3, X3
+	VBROADCASTSS X3, Y3
+	VMOVUPS      Y3, 224(BP)
+	ADDQ         $0x08, scale+48(FP)
+	MOVQ         n+24(FP), DI
+	CMPQ         264(BP), $0x00
+	JG           same49
+	LEAQ         64(BP), SI
+	JMP          nothing50
+
+same49:
+	MOVQ  CX, SI
+	MOVL  (DX), R11
+	MOVQ  R11, 576(BP)(R10*1)
+	ORL   (BX), R11
+	CMPL  R11, $-1
+	SETEQ R12
+	MOVB  R12, 584(BP)(R10*1)
+	JNE   some51
+
+ready52:
+	ADDQ $+128, CX
+	ADDQ $0x04, DX
+	ADDQ $0x04, BX
+	SUBQ $0x20, 264(BP)
+
+nothing50:
+	PREFETCHT0   12288(SI)
+	VPBROADCASTD 576(BP)(R10*1), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       (SI), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 320(BP)(R10*1)
+	VMOVUPS      Y4, 448(BP)(R10*1)
+	VPBROADCASTD 576(BP)(R10*1), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       32(SI), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 352(BP)(R10*1)
+	VMOVUPS      Y4, 480(BP)(R10*1)
+	PREFETCHT0   12352(SI)
+	VPBROADCASTD 576(BP)(R10*1), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       64(SI), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 384(BP)(R10*1)
+	VMOVUPS      Y4, 512(BP)(R10*1)
+	VPBROADCASTD 576(BP)(R10*1), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       96(SI), Y3, Y3
+	VMAXPS       Y3, Y0, Y3
+	VMINPS       Y3, Y1, Y3
+	VMOVUPS      Y3, Y4
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VMOVUPS      Y3, 416(BP)(R10*1)
+	VMOVUPS      Y4, 544(BP)(R10*1)
+	XORQ         $+512, R9
+	XORQ         $+512, R10
+
+group48:
+	CMPQ 264(BP), $0x00
+	JG   same53
+	LEAQ 64(BP), SI
+	JMP  nothing54
+
+same53:
+	MOVQ  CX, SI
+	MOVL  (DX), R11
+	MOVQ  R11, 576(BP)(R10*1)
+	ORL   (BX), R11
+	CMPL  R11, $-1
+	SETEQ R12
+	MOVB  R12, 584(BP)(R10*1)
+	JNE   some55
+
+ready56:
+	ADDQ $+128, CX
+	ADDQ $0x04, DX
+	ADDQ $0x04, BX
+	SUBQ $0x20, 264(BP)
+
+nothing54:
+	CMPB 584(BP)(R9*1), $0x00
+	JEQ  into57
+
+entered58:
+	VMOVUPS      320(BP)(R9*1), Y3
+	VMOVUPS      352(BP)(R9*1), Y4
+	VMOVUPS      384(BP)(R9*1), Y5
+	VMOVUPS      416(BP)(R9*1), Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VMOVUPS      Y10, Y7
+	VMOVUPS      Y10, Y8
+	VMOVUPS      Y10, Y9
+	VMOVUPS      Y10, Y10
+	VMOVUPS      f32_3c091cce<>+0(SB), Y11
+	VFMADD213PS  Y11, Y3, Y7
+	VFMADD213PS  Y11, Y4, Y8
+	VFMADD213PS  Y11, Y5, Y9
+	VFMADD213PS  Y11, Y6, Y10
+	PREFETCHT0   12288(SI)
+	VPBROADCASTD 576(BP)(R10*1), Y11
+	VPSLLVD      signs32_0<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       (SI), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 320(BP)(R10*1)
+	VMOVUPS      Y12, 448(BP)(R10*1)
+	VPBROADCASTD 576(BP)(R10*1), Y11
+	VPSLLVD      signs32_8<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       32(SI), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
+	VFMADD213PS  Y12, Y3, Y7
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 352(BP)(R10*1)
+	VMOVUPS      Y12, 480(BP)(R10*1)
+	VMOVUPS      f32_3efffffe<>+0(SB), Y11
+	VFMADD213PS  Y11, Y3, Y7
+	VFMADD213PS  Y11, Y4, Y8
+	VFMADD213PS  Y11, Y5, Y9
+	VFMADD213PS  Y11, Y6, Y10
+	PREFETCHT0   12352(SI)
+	VPBROADCASTD 576(BP)(R10*1), Y11
+	VPSLLVD      signs32_16<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       64(SI), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      Y11, Y12
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y12
+	VSUBPS       f32_4b40007f<>+0(SB), Y12, Y13
+	VMOVUPS      f32_3f800000<>+0(SB), Y14
+	VFMADD213PS  Y14, Y3, Y7
+	VFMADD213PS  Y14, Y4, Y8
+	VFMADD213PS  Y14, Y5, Y9
+	VFMADD213PS  Y14, Y6, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
+	VMOVUPS      Y11, 384(BP)(R10*1)
+	VMOVUPS      Y12, 512(BP)(R10*1)
+	VPBROADCASTD 576(BP)(R10*1), Y11
+	VPSLLVD      signs32_24<>+0(SB), Y11, Y11
+	VANDPS       f32_80000000<>+0(SB), Y11, Y11
+	VXORPS       96(SI), Y11, Y11
+	VMAXPS       Y11, Y0, Y11
+	VMINPS       Y11, Y1, Y11
+	VMOVUPS      f32_3f800000<>+0(SB), Y12
+	VFMADD213PS  Y12, Y3, Y7
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VMOVUPS      Y11, Y3
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y2, Y3
+	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y11
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y11
+	VMOVUPS      Y11, 416(BP)(R10*1)
+	VMOVUPS      Y3, 544(BP)(R10*1)
+	VMOVUPS      448(BP)(R9*1), Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMOVUPS      480(BP)(R9*1), Y4
+	VPSLLD       $0x17, Y4, Y4
+	VMOVUPS      512(BP)(R9*1), Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMOVUPS      544(BP)(R9*1), Y6
+	VPSLLD       $0x17, Y6, Y6
+	VMULPS       Y3, Y7, Y7
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VMULPS       Y6, Y10, Y10
+	VMOVUPS      f32_3f800000<>+0(SB), Y3
+	VMOVUPS      f32_80000000<>+0(SB), Y4
+	VXORPS       224(BP), Y4, Y4
+	VADDPS       Y3, Y7, Y5
+	VDIVPS       Y5, Y7, Y5
+	VMOVUPS      224(BP), Y6
+	VPBROADCASTD 576(BP)(R9*1), Y11
+	VPSLLVD      signs32_0<>+0(SB), Y11, Y11
+	VBLENDVPS    Y11, Y4, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VMOVUPS      Y5, (R8)
+	VADDPS       Y3, Y8, Y5
+	VDIVPS       Y5, Y8, Y5
+	VMOVUPS      224(BP), Y6
+	VPBROADCASTD 576(BP)(R9*1), Y11
+	VPSLLVD      signs32_8<>+0(SB), Y11, Y11
+	VBLENDVPS    Y11, Y4, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VMOVUPS      Y5, 32(R8)
+	VADDPS       Y3, Y9, Y5
+	VDIVPS       Y5, Y9, Y5
+	VMOVUPS      224(BP), Y6
+	VPBROADCASTD 576(BP)(R9*1), Y11
+	VPSLLVD      signs32_16<>+0(SB), Y11, Y11
+	VBLENDVPS    Y11, Y4, Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VMOVUPS      Y5, 64(R8)
+	VADDPS       Y3, Y10, Y3
+	VDIVPS       Y3, Y10, Y3
+	VMOVUPS      224(BP), Y5
+	VPBROADCASTD 576(BP)(R9*1), Y6
+	VPSLLVD      signs32_24<>+0(SB), Y6, Y6
+	VBLENDVPS    Y6, Y4, Y5, Y5
+	VMULPS       Y5, Y3, Y3
+	VMOVUPS      Y3, 96(R8)
+	VMOVUPS      Y7, (AX)
+	VMOVUPS      Y8, 32(AX)
+	VMOVUPS      Y9, 64(AX)
+	VMOVUPS      Y10, 96(AX)
+	ADDQ         $+128, AX
+	CMPB         584(BP)(R9*1), $0x00
+	JEQ          out59
+
+left60:
+	ADDQ $+128, R8
+	XORQ $+512, R9
+	XORQ $+512, R10
+	SUBQ $0x20, DI
+	JG   group48
+	JMP  end63
+
+some51:
+	MOVQ         R11, 256(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y3
+	VPBROADCASTD 256(BP), Y5
+	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
+	VMASKMOVPS   (CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 64(BP)
+	VPBROADCASTD 256(BP), Y5
+	VPSLLVD      signs32_8<>+0(SB), Y5, Y5
+	VMASKMOVPS   32(CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 96(BP)
+	VPBROADCASTD 256(BP), Y5
+	VPSLLVD      signs32_16<>+0(SB), Y5, Y5
+	VMASKMOVPS   64(CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 128(BP)
+	VPBROADCASTD 256(BP), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VMASKMOVPS   96(CX), Y4, Y5
+	VMOVUPS      Y3, Y3
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VMOVUPS      Y3, 160(BP)
+	LEAQ         64(BP), SI
+	JMP          ready52
+
+some55:
+	MOVQ         R11, 256(BP)
+	VMOVUPS      f32_c4800000<>+0(SB), Y3
+	VPBROADCASTD 256(BP), Y5
+	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
+	VMASKMOVPS   (CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 64(BP)
+	VPBROADCASTD 256(BP), Y5
+	VPSLLVD      signs32_8<>+0(SB), Y5, Y5
+	VMASKMOVPS   32(CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 96(BP)
+	VPBROADCASTD 256(BP), Y5
+	VPSLLVD      signs32_16<>+0(SB), Y5, Y5
+	VMASKMOVPS   64(CX), Y5, Y6
+	VMOVUPS      Y3, Y4
+	VBLENDVPS    Y5, Y6, Y4, Y4
+	VMOVUPS      Y4, 128(BP)
+	VPBROADCASTD 256(BP), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VMASKMOVPS   96(CX), Y4, Y5
+	VMOVUPS      Y3, Y3
+	VBLENDVPS    Y4, Y5, Y3, Y3
+	VMOVUPS      Y3, 160(BP)
+	LEAQ         64(BP), SI
+	JMP          ready56
+
+into57:
+	MOVQ R8, 192(BP)
+	LEAQ 64(BP), R8
+	JMP  entered58
+
+out59:
+	MOVQ       192(BP), R8
+	MOVQ       $0x00000020, SI
+	CMPQ       DI, SI
+	CMOVQLT    DI, SI
+	LEAQ       tail<>+0(SB), R11
+	SHLQ       $0x02, SI
+	SUBQ       SI, R11
+	VMOVUPS    64(BP), Y3
+	VMOVUPS    128(R11), Y4
+	VMASKMOVPS Y3, Y4, (R8)
+	VMOVUPS    96(BP), Y3
+	VMOVUPS    160(R11), Y4
+	VMASKMOVPS Y3, Y4, 32(R8)
+	VMOVUPS    128(BP), Y3
+	VMOVUPS    192(R11), Y4
+	VMASKMOVPS Y3, Y4, 64(R8)
+	VMOVUPS    160(BP), Y3
+	VMOVUPS    224(R11), Y4
+	VMASKMOVPS Y3, Y4, 96(R8)
+	JMP        left60
+
+end63:
+last47:
 	VZEROUPPER
 	RET
 
@@ -1649,7 +2151,7 @@ TEXT ·shortExpPartAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done46
+	JZ           done65
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z13
 	PREFETCHT0   12288(CX)
@@ -1675,7 +2177,7 @@ TEXT ·shortExpPartAVX512(SB), NOSPLIT, $0-48
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group45:
+group64:
 	LEAQ        256(CX), DI
 	LEAQ        8(BX), R8
 	SUBQ        $0x40, DX
@@ -1794,9 +2296,9 @@ group45:
 	ADDQ        $0x08, SI
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group45
+	JNZ         group64
 
-done46:
+done65:
 	VCMPPS.BCST $0x11, f32_b504f3<>+0(SB), Z12, K1
 	KMOVW       K1, AX
 	MOVQ        AX, bad+40(FP)
@@ -1824,7 +2326,7 @@ TEXT ·shortExpAVX512(SB), NOSPLIT, $0-48
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	TESTQ        DX, DX
-	JZ           done48
+	JZ           done67
 	KMOVW        (BX), K1
 	VMOVUPS      (CX), Z13
 	PREFETCHT0   12288(CX)
@@ -1850,7 +2352,7 @@ TEXT ·shortExpAVX512(SB), NOSPLIT, $0-48
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group47:
+group66:
 	LEAQ        256(CX), SI
 	LEAQ        8(BX), DI
 	SUBQ        $0x40, DX
@@ -1960,9 +2462,9 @@ group47:
 	MOVQ        DI, BX
 	ADDQ        $+256, AX
 	TESTQ       DX, DX
-	JNZ         group47
+	JNZ         group66
 
-done48:
+done67:
 	VCMPPS.BCST $0x11, f32_b504f3<>+0(SB), Z12, K1
 	KMOVW       K1, AX
 	MOVQ        AX, bad+40(FP)
@@ -1981,7 +2483,7 @@ TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	MOVQ     w+16(FP), DI
 	VXORPS   Y0, Y0, Y0
 	TESTQ    DX, DX
-	JZ       done49
+	JZ       done68
 	LEAQ     -1(BX), R8
 	ANDQ     $0x0f, R8
 	INCQ     R8
@@ -1992,9 +2494,9 @@ TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	KMOVW    R9, K2
 	KUNPCKBW K1, K1, K2
 	CMPQ     BX, $0x08
-	JG       longer51
+	JG       longer70
 
-rows50:
+rows69:
 	LEAQ          (DI)(SI*4), BX
 	VMOVUPS       (DI), Y1
 	VINSERTF64X4  $0x01, (BX), Z1, Z1
@@ -2006,10 +2508,10 @@ rows50:
 	VSUBPS.Z      Z3, Z4, K2, Z3
 	VSHUFF64X2    $0x88, Z4, Z2, Z5
 	VSHUFF64X2    $0xdd, Z4, Z2, Z2
-	VADDPS        Z5, Z2, Z5
+	VADDPS        Z2, Z5, Z5
 	VSHUFF64X2    $0x88, Z3, Z1, Z2
 	VSHUFF64X2    $0xdd, Z3, Z1, Z1
-	VADDPS        Z2, Z1, Z2
+	VADDPS        Z1, Z2, Z2
 	VMOVUPS       (DI)(SI*2), Y6
 	VINSERTF64X4  $0x01, (BX)(SI*2), Z6, Z6
 	VMAXPS.Z      Z6, Z0, K2, Z4
@@ -2022,10 +2524,10 @@ rows50:
 	VSUBPS.Z      Z7, Z8, K2, Z7
 	VSHUFF64X2    $0x88, Z8, Z4, Z9
 	VSHUFF64X2    $0xdd, Z8, Z4, Z4
-	VADDPS        Z9, Z4, Z9
+	VADDPS        Z4, Z9, Z9
 	VSHUFF64X2    $0x88, Z7, Z6, Z4
 	VSHUFF64X2    $0xdd, Z7, Z6, Z6
-	VADDPS        Z4, Z6, Z4
+	VADDPS        Z6, Z4, Z4
 	VSHUFPS       $0x44, Z9, Z5, Z8
 	VSHUFPS       $0xee, Z9, Z5, Z5
 	VADDPS        Z5, Z8, Z8
@@ -2050,14 +2552,14 @@ rows50:
 	ADDQ          $0x40, CX
 	LEAQ          (BX)(SI*4), DI
 	SUBQ          $0x08, DX
-	JNZ           rows50
-	JMP           done49
+	JNZ           rows69
+	JMP           done68
 
-longer51:
+longer70:
 	CMPQ BX, $0x10
-	JG   longer53
+	JG   longer72
 
-rows52:
+rows71:
 	LEAQ          (DI)(SI*4), BX
 	VMOVUPS       (DI), Z1
 	VMAXPS.Z      Z1, Z0, K1, Z2
@@ -2067,10 +2569,10 @@ rows52:
 	VSUBPS.Z      Z3, Z4, K1, Z3
 	VSHUFF64X2    $0x44, Z4, Z2, Z5
 	VSHUFF64X2    $0xee, Z4, Z2, Z2
-	VADDPS        Z5, Z2, Z5
+	VADDPS        Z2, Z5, Z5
 	VSHUFF64X2    $0x44, Z3, Z1, Z2
 	VSHUFF64X2    $0xee, Z3, Z1, Z1
-	VADDPS        Z2, Z1, Z2
+	VADDPS        Z1, Z2, Z2
 	VMOVUPS       (DI)(SI*1), Z1
 	VMAXPS.Z      Z1, Z0, K1, Z3
 	VSUBPS.Z      Z1, Z3, K1, Z1
@@ -2079,16 +2581,16 @@ rows52:
 	VSUBPS.Z      Z4, Z6, K1, Z4
 	VSHUFF64X2    $0x44, Z6, Z3, Z7
 	VSHUFF64X2    $0xee, Z6, Z3, Z3
-	VADDPS        Z7, Z3, Z7
+	VADDPS        Z3, Z7, Z7
 	VSHUFF64X2    $0x44, Z4, Z1, Z3
 	VSHUFF64X2    $0xee, Z4, Z1, Z1
-	VADDPS        Z3, Z1, Z3
+	VADDPS        Z1, Z3, Z3
 	VSHUFF64X2    $0x88, Z7, Z5, Z1
 	VSHUFF64X2    $0xdd, Z7, Z5, Z5
-	VADDPS        Z1, Z5, Z1
+	VADDPS        Z5, Z1, Z1
 	VSHUFF64X2    $0x88, Z3, Z2, Z4
 	VSHUFF64X2    $0xdd, Z3, Z2, Z2
-	VADDPS        Z4, Z2, Z4
+	VADDPS        Z2, Z4, Z4
 	VMOVUPS       (DI)(SI*2), Z2
 	VMAXPS.Z      Z2, Z0, K1, Z3
 	VSUBPS.Z      Z2, Z3, K1, Z2
@@ -2097,10 +2599,10 @@ rows52:
 	VSUBPS.Z      Z5, Z6, K1, Z5
 	VSHUFF64X2    $0x44, Z6, Z3, Z7
 	VSHUFF64X2    $0xee, Z6, Z3, Z3
-	VADDPS        Z7, Z3, Z7
+	VADDPS        Z3, Z7, Z7
 	VSHUFF64X2    $0x44, Z5, Z2, Z3
 	VSHUFF64X2    $0xee, Z5, Z2, Z2
-	VADDPS        Z3, Z2, Z3
+	VADDPS        Z2, Z3, Z3
 	LEAQ          (DI)(SI*2), R8
 	VMOVUPS       (R8)(SI*1), Z2
 	VMAXPS.Z      Z2, Z0, K1, Z5
@@ -2111,16 +2613,16 @@ rows52:
 	VSUBPS.Z      Z6, Z8, K1, Z6
 	VSHUFF64X2    $0x44, Z8, Z5, Z9
 	VSHUFF64X2    $0xee, Z8, Z5, Z5
-	VADDPS        Z9, Z5, Z9
+	VADDPS        Z5, Z9, Z9
 	VSHUFF64X2    $0x44, Z6, Z2, Z5
 	VSHUFF64X2    $0xee, Z6, Z2, Z2
-	VADDPS        Z5, Z2, Z5
+	VADDPS        Z2, Z5, Z5
 	VSHUFF64X2    $0x88, Z9, Z7, Z2
 	VSHUFF64X2    $0xdd, Z9, Z7, Z7
-	VADDPS        Z2, Z7, Z2
+	VADDPS        Z7, Z2, Z2
 	VSHUFF64X2    $0x88, Z5, Z3, Z6
 	VSHUFF64X2    $0xdd, Z5, Z3, Z3
-	VADDPS        Z6, Z3, Z6
+	VADDPS        Z3, Z6, Z6
 	VSHUFPS       $0x44, Z2, Z1, Z3
 	VSHUFPS       $0xee, Z2, Z1, Z1
 	VADDPS        Z1, Z3, Z3
@@ -2145,11 +2647,11 @@ rows52:
 	ADDQ          $0x40, CX
 	LEAQ          (BX)(SI*4), DI
 	SUBQ          $0x08, DX
-	JNZ           rows52
-	JMP           done49
+	JNZ           rows71
+	JMP           done68
 
-longer53:
-rows54:
+longer72:
+rows73:
 	LEAQ          (DI)(SI*4), BX
 	VMOVUPS       (DI), Z1
 	VMAXPS        Z1, Z0, Z2
@@ -2169,10 +2671,10 @@ rows54:
 	VADDPS        Z5, Z3, Z3
 	VSHUFF64X2    $0x44, Z4, Z2, Z5
 	VSHUFF64X2    $0xee, Z4, Z2, Z2
-	VADDPS        Z5, Z2, Z5
+	VADDPS        Z2, Z5, Z5
 	VSHUFF64X2    $0x44, Z3, Z1, Z2
 	VSHUFF64X2    $0xee, Z3, Z1, Z1
-	VADDPS        Z2, Z1, Z2
+	VADDPS        Z1, Z2, Z2
 	VMOVUPS       (BX), Z1
 	VMAXPS        Z1, Z0, Z3
 	VSUBPS        Z1, Z3, Z1
@@ -2191,16 +2693,16 @@ rows54:
 	VADDPS        Z7, Z4, Z4
 	VSHUFF64X2    $0x44, Z6, Z3, Z7
 	VSHUFF64X2    $0xee, Z6, Z3, Z3
-	VADDPS        Z7, Z3, Z7
+	VADDPS        Z3, Z7, Z7
 	VSHUFF64X2    $0x44, Z4, Z1, Z3
 	VSHUFF64X2    $0xee, Z4, Z1, Z1
-	VADDPS        Z3, Z1, Z3
+	VADDPS        Z1, Z3, Z3
 	VSHUFF64X2    $0x88, Z7, Z5, Z1
 	VSHUFF64X2    $0xdd, Z7, Z5, Z5
-	VADDPS        Z1, Z5, Z1
+	VADDPS        Z5, Z1, Z1
 	VSHUFF64X2    $0x88, Z3, Z2, Z4
 	VSHUFF64X2    $0xdd, Z3, Z2, Z2
-	VADDPS        Z4, Z2, Z4
+	VADDPS        Z2, Z4, Z4
 	VMOVUPS       (DI)(SI*1), Z2
 	VMAXPS        Z2, Z0, Z3
 	VSUBPS        Z2, Z3, Z2
@@ -2221,10 +2723,10 @@ rows54:
 	VADDPS        Z7, Z5, Z5
 	VSHUFF64X2    $0x44, Z6, Z3, Z7
 	VSHUFF64X2    $0xee, Z6, Z3, Z3
-	VADDPS        Z7, Z3, Z7
+	VADDPS        Z3, Z7, Z7
 	VSHUFF64X2    $0x44, Z5, Z2, Z3
 	VSHUFF64X2    $0xee, Z5, Z2, Z2
-	VADDPS        Z3, Z2, Z3
+	VADDPS        Z2, Z3, Z3
 	VMOVUPS       (BX)(SI*1), Z2
 	VMAXPS        Z2, Z0, Z5
 	VSUBPS        Z2, Z5, Z2
@@ -2245,16 +2747,16 @@ rows54:
 	VADDPS        Z9, Z6, Z6
 	VSHUFF64X2    $0x44, Z8, Z5, Z9
 	VSHUFF64X2    $0xee, Z8, Z5, Z5
-	VADDPS        Z9, Z5, Z9
+	VADDPS        Z5, Z9, Z9
 	VSHUFF64X2    $0x44, Z6, Z2, Z5
 	VSHUFF64X2    $0xee, Z6, Z2, Z2
-	VADDPS        Z5, Z2, Z5
+	VADDPS        Z2, Z5, Z5
 	VSHUFF64X2    $0x88, Z9, Z7, Z2
 	VSHUFF64X2    $0xdd, Z9, Z7, Z7
-	VADDPS        Z2, Z7, Z2
+	VADDPS        Z7, Z2, Z2
 	VSHUFF64X2    $0x88, Z5, Z3, Z6
 	VSHUFF64X2    $0xdd, Z5, Z3, Z3
-	VADDPS        Z6, Z3, Z6
+	VADDPS        Z3, Z6, Z6
 	VEXTRACTF64X4 $0x01, Z1, Y3
 	VCVTPS2PD     Y1, Z1
 	VCVTPS2PD     Y3, Z3
@@ -2291,9 +2793,9 @@ rows54:
 	ADDQ          $0x40, CX
 	LEAQ          (BX)(SI*4), DI
 	SUBQ          $0x08, DX
-	JNZ           rows54
+	JNZ           rows73
 
-done49:
+done68:
 	VZEROUPPER
 	RET
 
@@ -2313,16 +2815,16 @@ TEXT ·shortScaleAVX512(SB), NOSPLIT, $0-56
 	VBROADCASTSS f32_b504f3<>+0(SB), Z2
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z3
 	CMPQ         R8, $0x08
-	JG           rest57
+	JG           rest76
 	CMPQ         DI, $0x04
-	JL           rest57
+	JL           rest76
 	MOVQ         $-1, R10
 	BZHIQ        R8, R10, R10
 	KMOVW        R10, K1
 	VMOVUPS      spread<>+0(SB), Z4
 	VMOVUPS      spread<>+64(SB), Z5
 
-fours56:
+fours75:
 	VMOVUPS       (BX), X6
 	ADDQ          $0x10, BX
 	VMOVUPS       (SI), X7
@@ -2355,11 +2857,11 @@ fours56:
 	LEAQ          (AX)(CX*4), AX
 	SUBQ          $0x04, DI
 	CMPQ          DI, $0x04
-	JGE           fours56
+	JGE           fours75
 
-rest57:
+rest76:
 	TESTQ DI, DI
-	JZ    done58
+	JZ    done77
 	LEAQ  -1(R8), R10
 	ANDQ  $0x0f, R10
 	INCQ  R10
@@ -2369,9 +2871,9 @@ rest57:
 	SHRQ  $0x10, R11
 	KMOVW R11, K2
 	CMPQ  R8, $0x10
-	JG    longer60
+	JG    longer79
 
-rows59:
+rows78:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS (SI), Z1
 	VMOVUPS.Z    (DX), K1, Z4
@@ -2385,11 +2887,11 @@ rows59:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows59
-	JMP          done58
+	JNZ          rows78
+	JMP          done77
 
-longer60:
-rows61:
+longer79:
+rows80:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS (SI), Z1
 	VMOVUPS      (DX), Z4
@@ -2409,9 +2911,9 @@ rows61:
 	ADDQ         $0x04, BX
 	ADDQ         $0x04, SI
 	SUBQ         $0x01, DI
-	JNZ          rows61
+	JNZ          rows80
 
-done58:
+done77:
 	VZEROUPPER
 	RET
 
@@ -2434,373 +2936,795 @@ DATA spread<>+120(SB)/8, $0x0000000300000003
 GLOBL spread<>(SB), RODATA|NOPTR, $128
 
 // func shortJoinsAVX512(u *float64, w *float32, rows int, n int)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
+// Requires: AVX, AVX512F, BMI2
 TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-32
-	MOVQ  u+0(FP), AX
-	MOVQ  w+8(FP), CX
-	MOVQ  rows+16(FP), DX
-	MOVQ  n+24(FP), BX
-	MOVQ  BX, SI
-	SHLQ  $0x02, SI
-	TESTQ DX, DX
-	JZ    done63
-	LEAQ  -1(BX), DI
-	ANDQ  $0x0f, DI
-	INCQ  DI
-	MOVQ  $-1, R8
-	BZHIQ DI, R8, R8
-	KMOVW R8, K1
-	SHRQ  $0x10, R8
-	KMOVW R8, K2
-	CMPQ  BX, $0x10
-	JG    longer65
+	MOVQ     u+0(FP), AX
+	MOVQ     rows+16(FP), CX
+	MOVQ     n+24(FP), DX
+	MOVQ     DX, BX
+	SHLQ     $0x02, BX
+	MOVQ     w+8(FP), SI
+	VXORPS   Y0, Y0, Y0
+	TESTQ    CX, CX
+	JZ       done82
+	LEAQ     -1(DX), DI
+	ANDQ     $0x0f, DI
+	INCQ     DI
+	MOVQ     $-1, R8
+	BZHIQ    DI, R8, R8
+	KMOVW    R8, K1
+	SHRQ     $0x10, R8
+	KMOVW    R8, K2
+	KUNPCKBW K1, K1, K2
+	CMPQ     DX, $0x08
+	JG       longer84
 
-rows64:
-	LEAQ          (CX)(SI*4), BX
-	VMOVUPS.Z     (CX), K1, Z0
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y2
-	VMULPS        Y1, Y0, Y0
-	VADDPS        Y2, Y0, Y0
-	VCVTPS2PD     Y0, Z0
-	VMOVUPS.Z     (CX)(SI*2), K1, Z1
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VADDPS        Y2, Y1, Y3
-	VMULPS        Y2, Y1, Y1
-	VADDPS        Y3, Y1, Y1
-	VCVTPS2PD     Y1, Z1
-	VSHUFF64X2    $0xee, Z1, Z0, Z2
-	VSHUFF64X2    $0x44, Z1, Z0, Z0
-	VADDPD        Z0, Z2, Z1
-	VFMADD213PD   Z1, Z2, Z0
-	VMOVUPS.Z     (BX), K1, Z1
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VADDPS        Y2, Y1, Y3
-	VMULPS        Y2, Y1, Y1
-	VADDPS        Y3, Y1, Y1
-	VCVTPS2PD     Y1, Z1
-	VMOVUPS.Z     (BX)(SI*2), K1, Z2
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VADDPS        Y3, Y2, Y4
-	VMULPS        Y3, Y2, Y2
-	VADDPS        Y4, Y2, Y2
-	VCVTPS2PD     Y2, Z2
-	VSHUFF64X2    $0xee, Z2, Z1, Z3
-	VSHUFF64X2    $0x44, Z2, Z1, Z1
-	VADDPD        Z1, Z3, Z2
-	VFMADD213PD   Z2, Z3, Z1
-	VSHUFF64X2    $0xdd, Z1, Z0, Z2
-	VSHUFF64X2    $0x88, Z1, Z0, Z0
-	VADDPD        Z0, Z2, Z1
-	VFMADD213PD   Z1, Z2, Z0
-	VMOVUPS.Z     (CX)(SI*1), K1, Z1
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VADDPS        Y2, Y1, Y3
-	VMULPS        Y2, Y1, Y1
-	VADDPS        Y3, Y1, Y1
-	VCVTPS2PD     Y1, Z1
-	LEAQ          (CX)(SI*2), DI
-	VMOVUPS.Z     (DI)(SI*1), K1, Z2
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VADDPS        Y3, Y2, Y4
-	VMULPS        Y3, Y2, Y2
-	VADDPS        Y4, Y2, Y2
-	VCVTPS2PD     Y2, Z2
-	VSHUFF64X2    $0xee, Z2, Z1, Z3
-	VSHUFF64X2    $0x44, Z2, Z1, Z1
-	VADDPD        Z1, Z3, Z2
-	VFMADD213PD   Z2, Z3, Z1
-	VMOVUPS.Z     (BX)(SI*1), K1, Z2
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VADDPS        Y3, Y2, Y4
-	VMULPS        Y3, Y2, Y2
-	VADDPS        Y4, Y2, Y2
-	VCVTPS2PD     Y2, Z2
-	LEAQ          (BX)(SI*2), DI
-	VMOVUPS.Z     (DI)(SI*1), K1, Z3
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z3, Z3
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y4, Y3, Y5
-	VMULPS        Y4, Y3, Y3
-	VADDPS        Y5, Y3, Y3
-	VCVTPS2PD     Y3, Z3
-	VSHUFF64X2    $0xee, Z3, Z2, Z4
-	VSHUFF64X2    $0x44, Z3, Z2, Z2
-	VADDPD        Z2, Z4, Z3
-	VFMADD213PD   Z3, Z4, Z2
-	VSHUFF64X2    $0xdd, Z2, Z1, Z3
-	VSHUFF64X2    $0x88, Z2, Z1, Z1
-	VADDPD        Z1, Z3, Z2
-	VFMADD213PD   Z2, Z3, Z1
-	VUNPCKHPD     Z1, Z0, Z2
-	VUNPCKLPD     Z1, Z0, Z0
-	VADDPD        Z0, Z2, Z1
-	VFMADD213PD   Z1, Z2, Z0
-	VMOVUPD       Z0, (AX)
+rows83:
+	LEAQ          (SI)(BX*4), DX
+	VMOVUPS       (SI), Y0
+	VINSERTF64X4  $0x01, (DX), Z0, Z0
+	VMOVAPS.Z     Z0, K2, Z0
+	VMOVUPS       (SI)(BX*1), Y1
+	VINSERTF64X4  $0x01, (DX)(BX*1), Z1, Z1
+	VMOVAPS.Z     Z1, K2, Z1
+	VSHUFF64X2    $0x88, Z1, Z0, Z2
+	VSHUFF64X2    $0xdd, Z1, Z0, Z0
+	VADDPS        Z0, Z2, Z3
+	VFMADD213PS   Z3, Z0, Z2
+	VMOVUPS       (SI)(BX*2), Y4
+	VINSERTF64X4  $0x01, (DX)(BX*2), Z4, Z4
+	VMOVAPS.Z     Z4, K2, Z4
+	LEAQ          (SI)(BX*2), DI
+	VMOVUPS       (DI)(BX*1), Y5
+	LEAQ          (DX)(BX*2), DI
+	VINSERTF64X4  $0x01, (DI)(BX*1), Z5, Z5
+	VMOVAPS.Z     Z5, K2, Z5
+	VSHUFF64X2    $0x88, Z5, Z4, Z3
+	VSHUFF64X2    $0xdd, Z5, Z4, Z4
+	VADDPS        Z4, Z3, Z6
+	VFMADD213PS   Z6, Z4, Z3
+	VSHUFPS       $0x44, Z3, Z2, Z6
+	VSHUFPS       $0xee, Z3, Z2, Z2
+	VADDPS        Z2, Z6, Z3
+	VFMADD213PS   Z3, Z2, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VCVTPS2PD     Y6, Z2
+	VCVTPS2PD     Y0, Z3
+	VUNPCKLPD     Z3, Z2, Z6
+	VUNPCKHPD     Z3, Z2, Z2
+	VADDPD        Z6, Z2, Z3
+	VFMADD213PD   Z3, Z2, Z6
+	VMOVUPD       Z6, (AX)
 	ADDQ          $0x40, AX
-	LEAQ          (CX)(SI*4), CX
-	LEAQ          (CX)(SI*4), CX
-	SUBQ          $0x08, DX
-	JNZ           rows64
-	JMP           done63
+	LEAQ          (DX)(BX*4), SI
+	SUBQ          $0x08, CX
+	JNZ           rows83
+	JMP           done82
 
-longer65:
-rows66:
-	LEAQ          (CX)(SI*4), BX
-	VMOVUPS       (CX), Z0
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z0, Z0
-	VMOVUPS.Z     64(CX), K1, Z1
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
+longer84:
+	CMPQ DX, $0x10
+	JG   longer86
+
+rows85:
+	LEAQ          (SI)(BX*4), DX
+	VMOVUPS       (SI), Z0
+	VMOVAPS.Z     Z0, K1, Z0
+	VMOVUPS       (DX), Z1
+	VMOVAPS.Z     Z1, K1, Z1
+	VSHUFF64X2    $0x44, Z1, Z0, Z2
+	VSHUFF64X2    $0xee, Z1, Z0, Z0
+	VADDPS        Z0, Z2, Z1
+	VFMADD213PS   Z1, Z0, Z2
+	VMOVUPS       (SI)(BX*1), Z0
+	VMOVAPS.Z     Z0, K1, Z0
+	VMOVUPS       (DX)(BX*1), Z1
+	VMOVAPS.Z     Z1, K1, Z1
+	VSHUFF64X2    $0x44, Z1, Z0, Z3
+	VSHUFF64X2    $0xee, Z1, Z0, Z0
+	VADDPS        Z0, Z3, Z1
+	VFMADD213PS   Z1, Z0, Z3
+	VSHUFF64X2    $0x88, Z3, Z2, Z0
+	VSHUFF64X2    $0xdd, Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z1
+	VFMADD213PS   Z1, Z2, Z0
+	VMOVUPS       (SI)(BX*2), Z1
+	VMOVAPS.Z     Z1, K1, Z1
+	VMOVUPS       (DX)(BX*2), Z2
+	VMOVAPS.Z     Z2, K1, Z2
+	VSHUFF64X2    $0x44, Z2, Z1, Z3
+	VSHUFF64X2    $0xee, Z2, Z1, Z1
+	VADDPS        Z1, Z3, Z2
+	VFMADD213PS   Z2, Z1, Z3
+	LEAQ          (SI)(BX*2), DI
+	VMOVUPS       (DI)(BX*1), Z1
+	VMOVAPS.Z     Z1, K1, Z1
+	LEAQ          (DX)(BX*2), DI
+	VMOVUPS       (DI)(BX*1), Z2
+	VMOVAPS.Z     Z2, K1, Z2
+	VSHUFF64X2    $0x44, Z2, Z1, Z4
+	VSHUFF64X2    $0xee, Z2, Z1, Z1
+	VADDPS        Z1, Z4, Z2
+	VFMADD213PS   Z2, Z1, Z4
+	VSHUFF64X2    $0x88, Z4, Z3, Z1
+	VSHUFF64X2    $0xdd, Z4, Z3, Z3
+	VADDPS        Z3, Z1, Z2
+	VFMADD213PS   Z2, Z3, Z1
+	VSHUFPS       $0x44, Z1, Z0, Z2
+	VSHUFPS       $0xee, Z1, Z0, Z0
+	VADDPS        Z0, Z2, Z1
+	VFMADD213PS   Z1, Z0, Z2
+	VEXTRACTF64X4 $0x01, Z2, Y0
+	VCVTPS2PD     Y2, Z1
+	VCVTPS2PD     Y0, Z0
+	VUNPCKLPD     Z0, Z1, Z2
+	VUNPCKHPD     Z0, Z1, Z1
+	VADDPD        Z2, Z1, Z0
+	VFMADD213PD   Z0, Z1, Z2
+	VMOVUPD       Z2, (AX)
+	ADDQ          $0x40, AX
+	LEAQ          (DX)(BX*4), SI
+	SUBQ          $0x08, CX
+	JNZ           rows85
+	JMP           done82
+
+longer86:
+rows87:
+	LEAQ          (SI)(BX*4), DX
+	VMOVUPS       (SI), Z0
+	VMOVUPS       64(SI), Z1
+	VMOVAPS.Z     Z1, K1, Z1
 	VADDPS        Z1, Z0, Z2
-	VMULPS        Z1, Z0, Z0
-	VADDPS        Z2, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y2
-	VMULPS        Y1, Y0, Y0
-	VADDPS        Y2, Y0, Y0
+	VFMADD213PS   Z2, Z1, Z0
+	VMOVUPS       (SI)(BX*2), Z1
+	VMOVUPS       64(SI)(BX*2), Z2
+	VMOVAPS.Z     Z2, K1, Z2
+	VADDPS        Z2, Z1, Z3
+	VFMADD213PS   Z3, Z2, Z1
+	VSHUFF64X2    $0x44, Z1, Z0, Z2
+	VSHUFF64X2    $0xee, Z1, Z0, Z0
+	VADDPS        Z0, Z2, Z1
+	VFMADD213PS   Z1, Z0, Z2
+	VMOVUPS       (DX), Z0
+	VMOVUPS       64(DX), Z1
+	VMOVAPS.Z     Z1, K1, Z1
+	VADDPS        Z1, Z0, Z3
+	VFMADD213PS   Z3, Z1, Z0
+	VMOVUPS       (DX)(BX*2), Z1
+	VMOVUPS       64(DX)(BX*2), Z3
+	VMOVAPS.Z     Z3, K1, Z3
+	VADDPS        Z3, Z1, Z4
+	VFMADD213PS   Z4, Z3, Z1
+	VSHUFF64X2    $0x44, Z1, Z0, Z3
+	VSHUFF64X2    $0xee, Z1, Z0, Z0
+	VADDPS        Z0, Z3, Z1
+	VFMADD213PS   Z1, Z0, Z3
+	VSHUFF64X2    $0x88, Z3, Z2, Z0
+	VSHUFF64X2    $0xdd, Z3, Z2, Z2
+	VADDPS        Z2, Z0, Z1
+	VFMADD213PS   Z1, Z2, Z0
+	VMOVUPS       (SI)(BX*1), Z1
+	VMOVUPS       64(SI)(BX*1), Z2
+	VMOVAPS.Z     Z2, K1, Z2
+	VADDPS        Z2, Z1, Z3
+	VFMADD213PS   Z3, Z2, Z1
+	LEAQ          (SI)(BX*2), DI
+	VMOVUPS       (DI)(BX*1), Z2
+	LEAQ          (SI)(BX*2), DI
+	VMOVUPS       64(DI)(BX*1), Z3
+	VMOVAPS.Z     Z3, K1, Z3
+	VADDPS        Z3, Z2, Z4
+	VFMADD213PS   Z4, Z3, Z2
+	VSHUFF64X2    $0x44, Z2, Z1, Z3
+	VSHUFF64X2    $0xee, Z2, Z1, Z1
+	VADDPS        Z1, Z3, Z2
+	VFMADD213PS   Z2, Z1, Z3
+	VMOVUPS       (DX)(BX*1), Z1
+	VMOVUPS       64(DX)(BX*1), Z2
+	VMOVAPS.Z     Z2, K1, Z2
+	VADDPS        Z2, Z1, Z4
+	VFMADD213PS   Z4, Z2, Z1
+	LEAQ          (DX)(BX*2), DI
+	VMOVUPS       (DI)(BX*1), Z2
+	LEAQ          (DX)(BX*2), DI
+	VMOVUPS       64(DI)(BX*1), Z4
+	VMOVAPS.Z     Z4, K1, Z4
+	VADDPS        Z4, Z2, Z5
+	VFMADD213PS   Z5, Z4, Z2
+	VSHUFF64X2    $0x44, Z2, Z1, Z4
+	VSHUFF64X2    $0xee, Z2, Z1, Z1
+	VADDPS        Z1, Z4, Z2
+	VFMADD213PS   Z2, Z1, Z4
+	VSHUFF64X2    $0x88, Z4, Z3, Z1
+	VSHUFF64X2    $0xdd, Z4, Z3, Z3
+	VADDPS        Z3, Z1, Z2
+	VFMADD213PS   Z2, Z3, Z1
+	VEXTRACTF64X4 $0x01, Z0, Y2
 	VCVTPS2PD     Y0, Z0
-	VMOVUPS       (CX)(SI*2), Z1
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
-	VMOVUPS.Z     64(CX)(SI*2), K1, Z2
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
-	VADDPS        Z2, Z1, Z3
-	VMULPS        Z2, Z1, Z1
-	VADDPS        Z3, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VADDPS        Y2, Y1, Y3
-	VMULPS        Y2, Y1, Y1
-	VADDPS        Y3, Y1, Y1
-	VCVTPS2PD     Y1, Z1
-	VSHUFF64X2    $0xee, Z1, Z0, Z2
-	VSHUFF64X2    $0x44, Z1, Z0, Z0
-	VADDPD        Z0, Z2, Z1
-	VFMADD213PD   Z1, Z2, Z0
-	VMOVUPS       (BX), Z1
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
-	VMOVUPS.Z     64(BX), K1, Z2
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
-	VADDPS        Z2, Z1, Z3
-	VMULPS        Z2, Z1, Z1
-	VADDPS        Z3, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VADDPS        Y2, Y1, Y3
-	VMULPS        Y2, Y1, Y1
-	VADDPS        Y3, Y1, Y1
-	VCVTPS2PD     Y1, Z1
-	VMOVUPS       (BX)(SI*2), Z2
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
-	VMOVUPS.Z     64(BX)(SI*2), K1, Z3
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z3, Z3
-	VADDPS        Z3, Z2, Z4
-	VMULPS        Z3, Z2, Z2
-	VADDPS        Z4, Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VADDPS        Y3, Y2, Y4
-	VMULPS        Y3, Y2, Y2
-	VADDPS        Y4, Y2, Y2
 	VCVTPS2PD     Y2, Z2
-	VSHUFF64X2    $0xee, Z2, Z1, Z3
-	VSHUFF64X2    $0x44, Z2, Z1, Z1
-	VADDPD        Z1, Z3, Z2
-	VFMADD213PD   Z2, Z3, Z1
-	VSHUFF64X2    $0xdd, Z1, Z0, Z2
-	VSHUFF64X2    $0x88, Z1, Z0, Z0
-	VADDPD        Z0, Z2, Z1
-	VFMADD213PD   Z1, Z2, Z0
-	VMOVUPS       (CX)(SI*1), Z1
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z1, Z1
-	VMOVUPS.Z     64(CX)(SI*1), K1, Z2
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
-	VADDPS        Z2, Z1, Z3
-	VMULPS        Z2, Z1, Z1
-	VADDPS        Z3, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VADDPS        Y2, Y1, Y3
-	VMULPS        Y2, Y1, Y1
-	VADDPS        Y3, Y1, Y1
+	VSHUFF64X2    $0x88, Z2, Z0, Z3
+	VSHUFF64X2    $0xdd, Z2, Z0, Z0
+	VADDPD        Z3, Z0, Z2
+	VFMADD213PD   Z2, Z0, Z3
+	VEXTRACTF64X4 $0x01, Z1, Y0
 	VCVTPS2PD     Y1, Z1
-	LEAQ          (CX)(SI*2), DI
-	VMOVUPS       (DI)(SI*1), Z2
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
-	VMOVUPS.Z     64(DI)(SI*1), K1, Z3
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z3, Z3
-	VADDPS        Z3, Z2, Z4
-	VMULPS        Z3, Z2, Z2
-	VADDPS        Z4, Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VADDPS        Y3, Y2, Y4
-	VMULPS        Y3, Y2, Y2
-	VADDPS        Y4, Y2, Y2
-	VCVTPS2PD     Y2, Z2
-	VSHUFF64X2    $0xee, Z2, Z1, Z3
-	VSHUFF64X2    $0x44, Z2, Z1, Z1
-	VADDPD        Z1, Z3, Z2
-	VFMADD213PD   Z2, Z3, Z1
-	VMOVUPS       (BX)(SI*1), Z2
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z2, Z2
-	VMOVUPS.Z     64(BX)(SI*1), K1, Z3
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z3, Z3
-	VADDPS        Z3, Z2, Z4
-	VMULPS        Z3, Z2, Z2
-	VADDPS        Z4, Z2, Z2
-	VEXTRACTF64X4 $0x01, Z2, Y3
-	VADDPS        Y3, Y2, Y4
-	VMULPS        Y3, Y2, Y2
-	VADDPS        Y4, Y2, Y2
-	VCVTPS2PD     Y2, Z2
-	LEAQ          (BX)(SI*2), DI
-	VMOVUPS       (DI)(SI*1), Z3
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z3, Z3
-	VMOVUPS.Z     64(DI)(SI*1), K1, Z4
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z4, Z4
-	VADDPS        Z4, Z3, Z5
-	VMULPS        Z4, Z3, Z3
-	VADDPS        Z5, Z3, Z3
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPS        Y4, Y3, Y5
-	VMULPS        Y4, Y3, Y3
-	VADDPS        Y5, Y3, Y3
-	VCVTPS2PD     Y3, Z3
-	VSHUFF64X2    $0xee, Z3, Z2, Z4
-	VSHUFF64X2    $0x44, Z3, Z2, Z2
-	VADDPD        Z2, Z4, Z3
-	VFMADD213PD   Z3, Z4, Z2
-	VSHUFF64X2    $0xdd, Z2, Z1, Z3
-	VSHUFF64X2    $0x88, Z2, Z1, Z1
-	VADDPD        Z1, Z3, Z2
-	VFMADD213PD   Z2, Z3, Z1
-	VUNPCKHPD     Z1, Z0, Z2
-	VUNPCKLPD     Z1, Z0, Z0
-	VADDPD        Z0, Z2, Z1
-	VFMADD213PD   Z1, Z2, Z0
+	VCVTPS2PD     Y0, Z0
+	VSHUFF64X2    $0x88, Z0, Z1, Z2
+	VSHUFF64X2    $0xdd, Z0, Z1, Z1
+	VADDPD        Z2, Z1, Z0
+	VFMADD213PD   Z0, Z1, Z2
+	VUNPCKLPD     Z2, Z3, Z0
+	VUNPCKHPD     Z2, Z3, Z3
+	VADDPD        Z0, Z3, Z1
+	VFMADD213PD   Z1, Z3, Z0
 	VMOVUPD       Z0, (AX)
 	ADDQ          $0x40, AX
-	LEAQ          (CX)(SI*4), CX
-	LEAQ          (CX)(SI*4), CX
-	SUBQ          $0x08, DX
-	JNZ           rows66
+	LEAQ          (DX)(BX*4), SI
+	SUBQ          $0x08, CX
+	JNZ           rows87
 
-done63:
+done82:
 	VZEROUPPER
 	RET
 
-// func shortSigmoidAVX512(dst *float32, dstStride int, w *float32, rows int, n int, f *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
-TEXT ·shortSigmoidAVX512(SB), NOSPLIT, $0-48
-	MOVQ         dst+0(FP), AX
-	MOVQ         dstStride+8(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         w+16(FP), DX
-	MOVQ         f+40(FP), BX
-	MOVQ         rows+24(FP), SI
-	MOVQ         n+32(FP), DI
-	MOVQ         DI, R8
-	SHLQ         $0x02, R8
-	VBROADCASTSS f32_b504f3<>+0(SB), Z1
-	VBROADCASTSS f32_3f800000<>+0(SB), Z2
-	CMPQ         DI, $0x08
-	JG           rest69
-	CMPQ         SI, $0x04
-	JL           rest69
-	MOVQ         $-1, R9
-	BZHIQ        DI, R9, R9
-	KMOVW        R9, K1
-	VMOVUPS      spread<>+0(SB), Z3
-	VMOVUPS      spread<>+64(SB), Z4
+// func shortOddsOnlyAVX512(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
+// Requires: AVX, AVX512DQ, AVX512F, MMX+
+TEXT ·shortOddsOnlyAVX512(SB), $512-56
+	MOVQ         w+0(FP), AX
+	MOVQ         $0x00000001, (SP)
+	MOVQ         x+16(FP), CX
+	MOVQ         pos+32(FP), DX
+	MOVQ         neg+40(FP), BX
+	MOVQ         n+24(FP), SI
+	MOVQ         SI, 328(SP)
+	CMPQ         (SP), $0x00
+	JEQ          last89
+	CMPQ         328(SP), $0x00
+	JEQ          last89
+	MOVQ         (SP), SI
+	MOVQ         SI, 336(SP)
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z0
+	VBROADCASTSS f32_42b17218<>+0(SB), Z1
+	MOVQ         $0x00000000, R8
+	MOVQ         $0x00000040, R9
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z2
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
+	VBROADCASTSS f32_bf317218<>+0(SB), Z4
+	VBROADCASTSS f32_3102e308<>+0(SB), Z5
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z6
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z7
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z8
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z9
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
+	VBROADCASTSS f32_3f800000<>+0(SB), Z11
+	MOVQ         n+24(FP), DI
+	CMPQ         328(SP), $0x00
+	JG           same91
+	LEAQ         64(SP), SI
+	JMP          nothing92
 
-fours68:
-	VMOVUPS       (BX), X5
-	ADDQ          $0x10, BX
-	VPERMPS       Z5, Z3, Z0
-	VMOVUPS       (DX), Y6
-	VINSERTF64X4  $0x01, (DX)(R8*1), Z6, Z6
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z6, Z7
-	VCMPPS        $0x0d, Z1, Z7, K2
-	VADDPS        Z2, Z7, Z7
-	VDIVPS        Z7, Z6, Z7
-	VMULPS.Z      Z0, Z7, K2, Z7
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VMOVUPS       Y7, K1, (AX)
-	VMOVUPS       Y0, K1, (AX)(CX*1)
-	VPERMPS       Z5, Z4, Z0
-	VMOVUPS       (DX)(R8*2), Y8
-	LEAQ          (DX)(R8*2), R9
-	VINSERTF64X4  $0x01, (R9)(R8*1), Z8, Z8
-	VANDPS.BCST   f32_7fffffff<>+0(SB), Z8, Z7
-	VCMPPS        $0x0d, Z1, Z7, K2
-	VADDPS        Z2, Z7, Z7
-	VDIVPS        Z7, Z8, Z7
-	VMULPS.Z      Z0, Z7, K2, Z7
-	VEXTRACTF64X4 $0x01, Z7, Y0
-	VMOVUPS       Y7, K1, (AX)(CX*2)
-	LEAQ          (AX)(CX*2), R9
-	VMOVUPS       Y0, K1, (R9)(CX*1)
-	LEAQ          (DX)(R8*4), DX
-	LEAQ          (AX)(CX*4), AX
-	SUBQ          $0x04, SI
-	CMPQ          SI, $0x04
-	JGE           fours68
+same91:
+	MOVQ  CX, SI
+	MOVQ  (DX), R10
+	MOVQ  R10, 384(SP)(R9*1)
+	ORQ   (BX), R10
+	CMPQ  R10, $-1
+	SETEQ R11
+	MOVB  R11, 392(SP)(R9*1)
+	JNE   some93
 
-rest69:
-	TESTQ SI, SI
-	JZ    done70
-	LEAQ  -1(DI), R9
-	ANDQ  $0x0f, R9
-	INCQ  R9
-	MOVQ  $-1, R10
-	BZHIQ R9, R10, R10
-	KMOVW R10, K1
-	SHRQ  $0x10, R10
-	KMOVW R10, K2
-	CMPQ  DI, $0x10
-	JG    longer72
+ready94:
+	ADDQ $+256, CX
+	ADDQ $0x08, DX
+	ADDQ $0x08, BX
+	SUBQ $0x40, 328(SP)
 
-rows71:
-	VBROADCASTSS (BX), Z0
-	VMOVUPS.Z    (DX), K1, Z3
-	VANDPS.BCST  f32_7fffffff<>+0(SB), Z3, Z4
-	VCMPPS       $0x0d, Z1, Z4, K2
-	VADDPS       Z2, Z4, Z4
-	VDIVPS       Z4, Z3, Z4
-	VMULPS.Z     Z0, Z4, K2, Z4
-	VMOVUPS      Z4, K1, (AX)
-	ADDQ         CX, AX
-	ADDQ         R8, DX
-	ADDQ         $0x04, BX
-	SUBQ         $0x01, SI
-	JNZ          rows71
-	JMP          done70
+nothing92:
+	KMOVW       384(SP)(R9*1), K1
+	PREFETCHT0  12288(SI)
+	VMOVUPS     (SI), Z12
+	VXORPS.BCST f32_80000000<>+0(SB), Z12, K1, Z12
+	VMAXPS      Z12, Z0, Z12
+	VMINPS      Z12, Z1, Z12
+	KMOVW       386(SP)(R9*1), K1
+	PREFETCHT0  12352(SI)
+	VMOVUPS     64(SI), Z13
+	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
+	VMAXPS      Z13, Z0, Z13
+	VMINPS      Z13, Z1, Z13
+	KMOVW       388(SP)(R9*1), K1
+	PREFETCHT0  12416(SI)
+	VMOVUPS     128(SI), Z14
+	VXORPS.BCST f32_80000000<>+0(SB), Z14, K1, Z14
+	VMAXPS      Z14, Z0, Z14
+	VMINPS      Z14, Z1, Z14
+	KMOVW       390(SP)(R9*1), K1
+	PREFETCHT0  12480(SI)
+	VMOVUPS     192(SI), Z15
+	VXORPS.BCST f32_80000000<>+0(SB), Z15, K1, Z15
+	VMAXPS      Z15, Z0, Z15
+	VMINPS      Z15, Z1, Z15
+	XORQ        $+64, R8
+	XORQ        $+64, R9
 
-longer72:
-rows73:
-	VBROADCASTSS (BX), Z0
-	VMOVUPS      (DX), Z3
-	VANDPS.BCST  f32_7fffffff<>+0(SB), Z3, Z4
-	VCMPPS       $0x0d, Z1, Z4, K2
-	VADDPS       Z2, Z4, Z4
-	VDIVPS       Z4, Z3, Z4
-	VMULPS.Z     Z0, Z4, K2, Z4
-	VMOVUPS      Z4, (AX)
-	VMOVUPS.Z    64(DX), K1, Z3
-	VANDPS.BCST  f32_7fffffff<>+0(SB), Z3, Z4
-	VCMPPS       $0x0d, Z1, Z4, K2
-	VADDPS       Z2, Z4, Z4
-	VDIVPS       Z4, Z3, Z4
-	VMULPS.Z     Z0, Z4, K2, Z4
-	VMOVUPS      Z4, K1, 64(AX)
-	ADDQ         CX, AX
-	ADDQ         R8, DX
-	ADDQ         $0x04, BX
-	SUBQ         $0x01, SI
-	JNZ          rows73
+group90:
+	CMPQ 328(SP), $0x00
+	JG   same95
+	LEAQ 64(SP), SI
+	JMP  nothing96
 
-done70:
+same95:
+	MOVQ  CX, SI
+	MOVQ  (DX), R10
+	MOVQ  R10, 384(SP)(R9*1)
+	ORQ   (BX), R10
+	CMPQ  R10, $-1
+	SETEQ R11
+	MOVB  R11, 392(SP)(R9*1)
+	JNE   some97
+
+ready98:
+	ADDQ $+256, CX
+	ADDQ $0x08, DX
+	ADDQ $0x08, BX
+	SUBQ $0x40, 328(SP)
+
+nothing96:
+	VMOVUPS     Z12, Z20
+	VFMADD213PS Z2, Z3, Z20
+	VMOVUPS     Z13, Z21
+	VFMADD213PS Z2, Z3, Z21
+	VMOVUPS     Z14, Z22
+	VFMADD213PS Z2, Z3, Z22
+	VMOVUPS     Z15, Z23
+	VFMADD213PS Z2, Z3, Z23
+	VSUBPS      Z2, Z20, Z16
+	VSUBPS      Z2, Z21, Z17
+	VSUBPS      Z2, Z22, Z18
+	VSUBPS      Z2, Z23, Z19
+	VMOVUPS     Z12, Z24
+	VFMADD231PS Z4, Z16, Z24
+	VMOVUPS     Z13, Z25
+	VFMADD231PS Z4, Z17, Z25
+	VMOVUPS     Z14, Z26
+	VFMADD231PS Z4, Z18, Z26
+	VMOVUPS     Z15, Z27
+	VFMADD231PS Z4, Z19, Z27
+	VFMADD231PS Z5, Z16, Z24
+	VFMADD231PS Z5, Z17, Z25
+	VFMADD231PS Z5, Z18, Z26
+	VFMADD231PS Z5, Z19, Z27
+	VMOVUPS     Z6, Z16
+	VMOVUPS     Z6, Z17
+	VMOVUPS     Z6, Z18
+	VMOVUPS     Z6, Z19
+	VFMADD213PS Z7, Z24, Z16
+	VFMADD213PS Z7, Z25, Z17
+	VFMADD213PS Z7, Z26, Z18
+	VFMADD213PS Z7, Z27, Z19
+	KMOVW       384(SP)(R9*1), K1
+	PREFETCHT0  12288(SI)
+	VMOVUPS     (SI), Z12
+	VXORPS.BCST f32_80000000<>+0(SB), Z12, K1, Z12
+	VMAXPS      Z12, Z0, Z12
+	VMINPS      Z12, Z1, Z12
+	VFMADD213PS Z8, Z24, Z16
+	VFMADD213PS Z8, Z25, Z17
+	VFMADD213PS Z8, Z26, Z18
+	VFMADD213PS Z8, Z27, Z19
+	KMOVW       386(SP)(R9*1), K1
+	PREFETCHT0  12352(SI)
+	VMOVUPS     64(SI), Z13
+	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
+	VMAXPS      Z13, Z0, Z13
+	VMINPS      Z13, Z1, Z13
+	VFMADD213PS Z9, Z24, Z16
+	VFMADD213PS Z9, Z25, Z17
+	VFMADD213PS Z9, Z26, Z18
+	VFMADD213PS Z9, Z27, Z19
+	KMOVW       388(SP)(R9*1), K1
+	PREFETCHT0  12416(SI)
+	VMOVUPS     128(SI), Z14
+	VXORPS.BCST f32_80000000<>+0(SB), Z14, K1, Z14
+	VMAXPS      Z14, Z0, Z14
+	VMINPS      Z14, Z1, Z14
+	VFMADD213PS Z10, Z24, Z16
+	VFMADD213PS Z10, Z25, Z17
+	VFMADD213PS Z10, Z26, Z18
+	VFMADD213PS Z10, Z27, Z19
+	KMOVW       390(SP)(R9*1), K1
+	PREFETCHT0  12480(SI)
+	VMOVUPS     192(SI), Z15
+	VXORPS.BCST f32_80000000<>+0(SB), Z15, K1, Z15
+	VMAXPS      Z15, Z0, Z15
+	VMINPS      Z15, Z1, Z15
+	VFMADD213PS Z11, Z24, Z16
+	VFMADD213PS Z11, Z25, Z17
+	VFMADD213PS Z11, Z26, Z18
+	VFMADD213PS Z11, Z27, Z19
+	VFMADD213PS Z11, Z24, Z16
+	VFMADD213PS Z11, Z25, Z17
+	VFMADD213PS Z11, Z26, Z18
+	VFMADD213PS Z11, Z27, Z19
+	VPSLLD      $0x17, Z20, Z20
+	VPSLLD      $0x17, Z21, Z21
+	VPSLLD      $0x17, Z22, Z22
+	VPSLLD      $0x17, Z23, Z23
+	VMULPS      Z20, Z16, Z16
+	VMULPS      Z21, Z17, Z17
+	VMULPS      Z22, Z18, Z18
+	VMULPS      Z23, Z19, Z19
+	VMOVUPS     Z16, (AX)
+	VMOVUPS     Z17, 64(AX)
+	VMOVUPS     Z18, 128(AX)
+	VMOVUPS     Z19, 192(AX)
+	ADDQ        $+256, AX
+	XORQ        $+64, R8
+	XORQ        $+64, R9
+	SUBQ        $0x40, DI
+	JG          group90
+	JMP         end101
+
+some93:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z12
+	KMOVW        R10, K1
+	VMOVUPS      Z12, Z13
+	VMOVUPS      (CX), K1, Z13
+	VMOVUPS      Z13, 64(SP)
+	SHRQ         $0x10, R10
+	KMOVW        R10, K1
+	VMOVUPS      Z12, Z13
+	VMOVUPS      64(CX), K1, Z13
+	VMOVUPS      Z13, 128(SP)
+	SHRQ         $0x10, R10
+	KMOVW        R10, K1
+	VMOVUPS      Z12, Z13
+	VMOVUPS      128(CX), K1, Z13
+	VMOVUPS      Z13, 192(SP)
+	SHRQ         $0x10, R10
+	KMOVW        R10, K1
+	VMOVUPS      Z12, Z12
+	VMOVUPS      192(CX), K1, Z12
+	VMOVUPS      Z12, 256(SP)
+	LEAQ         64(SP), SI
+	JMP          ready94
+
+some97:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z16
+	KMOVW        R10, K1
+	VMOVUPS      Z16, Z17
+	VMOVUPS      (CX), K1, Z17
+	VMOVUPS      Z17, 64(SP)
+	SHRQ         $0x10, R10
+	KMOVW        R10, K1
+	VMOVUPS      Z16, Z17
+	VMOVUPS      64(CX), K1, Z17
+	VMOVUPS      Z17, 128(SP)
+	SHRQ         $0x10, R10
+	KMOVW        R10, K1
+	VMOVUPS      Z16, Z17
+	VMOVUPS      128(CX), K1, Z17
+	VMOVUPS      Z17, 192(SP)
+	SHRQ         $0x10, R10
+	KMOVW        R10, K1
+	VMOVUPS      Z16, Z16
+	VMOVUPS      192(CX), K1, Z16
+	VMOVUPS      Z16, 256(SP)
+	LEAQ         64(SP), SI
+	JMP          ready98
+
+end101:
+last89:
+	VZEROUPPER
+	RET
+
+// func shortOddsAVX512(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
+TEXT ·shortOddsAVX512(SB), $512-56
+	MOVQ         w+0(FP), AX
+	MOVQ         $0x00000001, (SP)
+	MOVQ         x+16(FP), CX
+	MOVQ         pos+32(FP), DX
+	MOVQ         neg+40(FP), BX
+	MOVQ         dst+8(FP), R8
+	MOVQ         n+24(FP), SI
+	MOVQ         SI, 336(SP)
+	CMPQ         (SP), $0x00
+	JEQ          last102
+	CMPQ         336(SP), $0x00
+	JEQ          last102
+	MOVQ         (SP), SI
+	MOVQ         SI, 344(SP)
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
+	VBROADCASTSS f32_42b17218<>+0(SB), Z2
+	MOVQ         $0x00000000, R9
+	MOVQ         $0x00000040, R10
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z3
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z4
+	MOVQ         scale+48(FP), SI
+	VBROADCASTSD (SI), Z0
+	VCVTPD2PS    Z0, Y0
+	VBROADCASTSS X0, Z0
+	VMOVUPS      Z0, Z0
+	ADDQ         $0x08, scale+48(FP)
+	MOVQ         n+24(FP), DI
+	CMPQ         336(SP), $0x00
+	JG           same104
+	LEAQ         64(SP), SI
+	JMP          nothing105
+
+same104:
+	MOVQ  CX, SI
+	MOVQ  (DX), R11
+	MOVQ  R11, 384(SP)(R10*1)
+	ORQ   (BX), R11
+	CMPQ  R11, $-1
+	SETEQ R12
+	MOVB  R12, 392(SP)(R10*1)
+	JNE   some106
+
+ready107:
+	ADDQ $+256, CX
+	ADDQ $0x08, DX
+	ADDQ $0x08, BX
+	SUBQ $0x40, 336(SP)
+
+nothing105:
+	KMOVW       384(SP)(R10*1), K1
+	PREFETCHT0  12288(SI)
+	VMOVUPS     (SI), Z5
+	VXORPS.BCST f32_80000000<>+0(SB), Z5, K1, Z5
+	VMAXPS      Z5, Z1, Z5
+	VMINPS      Z5, Z2, Z5
+	KMOVW       386(SP)(R10*1), K1
+	PREFETCHT0  12352(SI)
+	VMOVUPS     64(SI), Z6
+	VXORPS.BCST f32_80000000<>+0(SB), Z6, K1, Z6
+	VMAXPS      Z6, Z1, Z6
+	VMINPS      Z6, Z2, Z6
+	KMOVW       388(SP)(R10*1), K1
+	PREFETCHT0  12416(SI)
+	VMOVUPS     128(SI), Z7
+	VXORPS.BCST f32_80000000<>+0(SB), Z7, K1, Z7
+	VMAXPS      Z7, Z1, Z7
+	VMINPS      Z7, Z2, Z7
+	KMOVW       390(SP)(R10*1), K1
+	PREFETCHT0  12480(SI)
+	VMOVUPS     192(SI), Z8
+	VXORPS.BCST f32_80000000<>+0(SB), Z8, K1, Z8
+	VMAXPS      Z8, Z1, Z8
+	VMINPS      Z8, Z2, Z8
+	XORQ        $+64, R9
+	XORQ        $+64, R10
+
+group103:
+	CMPQ 336(SP), $0x00
+	JG   same108
+	LEAQ 64(SP), SI
+	JMP  nothing109
+
+same108:
+	MOVQ  CX, SI
+	MOVQ  (DX), R11
+	MOVQ  R11, 384(SP)(R10*1)
+	ORQ   (BX), R11
+	CMPQ  R11, $-1
+	SETEQ R12
+	MOVB  R12, 392(SP)(R10*1)
+	JNE   some110
+
+ready111:
+	ADDQ $+256, CX
+	ADDQ $0x08, DX
+	ADDQ $0x08, BX
+	SUBQ $0x40, 336(SP)
+
+nothing109:
+	CMPB 392(SP)(R9*1), $0x00
+	JEQ  into112
+
+entered113:
+	VMOVUPS          Z5, Z13
+	VFMADD213PS      Z3, Z4, Z13
+	VMOVUPS          Z6, Z14
+	VFMADD213PS      Z3, Z4, Z14
+	VMOVUPS          Z7, Z15
+	VFMADD213PS      Z3, Z4, Z15
+	VMOVUPS          Z8, Z16
+	VFMADD213PS      Z3, Z4, Z16
+	VSUBPS           Z3, Z13, Z9
+	VSUBPS           Z3, Z14, Z10
+	VSUBPS           Z3, Z15, Z11
+	VSUBPS           Z3, Z16, Z12
+	VMOVUPS          Z5, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z9, Z17
+	VMOVUPS          Z6, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z10, Z18
+	VMOVUPS          Z7, Z19
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z11, Z19
+	VMOVUPS          Z8, Z20
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z20
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z9, Z17
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z10, Z18
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z11, Z19
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z20
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z9
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z10
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z17, Z9
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z20, Z12
+	KMOVW            384(SP)(R10*1), K1
+	PREFETCHT0       12288(SI)
+	VMOVUPS          (SI), Z5
+	VXORPS.BCST      f32_80000000<>+0(SB), Z5, K1, Z5
+	VMAXPS           Z5, Z1, Z5
+	VMINPS           Z5, Z2, Z5
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z9
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z20, Z12
+	KMOVW            386(SP)(R10*1), K1
+	PREFETCHT0       12352(SI)
+	VMOVUPS          64(SI), Z6
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
+	VMAXPS           Z6, Z1, Z6
+	VMINPS           Z6, Z2, Z6
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z9
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z20, Z12
+	KMOVW            388(SP)(R10*1), K1
+	PREFETCHT0       12416(SI)
+	VMOVUPS          128(SI), Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	VMAXPS           Z7, Z1, Z7
+	VMINPS           Z7, Z2, Z7
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z9
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z20, Z12
+	KMOVW            390(SP)(R10*1), K1
+	PREFETCHT0       12480(SI)
+	VMOVUPS          192(SI), Z8
+	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K1, Z8
+	VMAXPS           Z8, Z1, Z8
+	VMINPS           Z8, Z2, Z8
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z17, Z9
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z20, Z12
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z17, Z9
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z18, Z10
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z11
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z20, Z12
+	VPSLLD           $0x17, Z13, Z13
+	VPSLLD           $0x17, Z14, Z14
+	VPSLLD           $0x17, Z15, Z15
+	VPSLLD           $0x17, Z16, Z16
+	VMULPS           Z13, Z9, Z9
+	VMULPS           Z14, Z10, Z10
+	VMULPS           Z15, Z11, Z11
+	VMULPS           Z16, Z12, Z12
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z9, Z13
+	VDIVPS           Z13, Z9, Z13
+	KMOVW            384(SP)(R9*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VMULPS           Z0, Z13, Z13
+	VMOVUPS          Z13, (R8)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z10, Z13
+	VDIVPS           Z13, Z10, Z13
+	KMOVW            386(SP)(R9*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VMULPS           Z0, Z13, Z13
+	VMOVUPS          Z13, 64(R8)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z13
+	VDIVPS           Z13, Z11, Z13
+	KMOVW            388(SP)(R9*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VMULPS           Z0, Z13, Z13
+	VMOVUPS          Z13, 128(R8)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z13
+	VDIVPS           Z13, Z12, Z13
+	KMOVW            390(SP)(R9*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K1, Z13
+	VMULPS           Z0, Z13, Z13
+	VMOVUPS          Z13, 192(R8)
+	VMOVUPS          Z9, (AX)
+	VMOVUPS          Z10, 64(AX)
+	VMOVUPS          Z11, 128(AX)
+	VMOVUPS          Z12, 192(AX)
+	ADDQ             $+256, AX
+	CMPB             392(SP)(R9*1), $0x00
+	JEQ              out114
+
+left115:
+	ADDQ $+256, R8
+	XORQ $+64, R9
+	XORQ $+64, R10
+	SUBQ $0x40, DI
+	JG   group103
+	JMP  end118
+
+some106:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z5
+	KMOVW        R11, K1
+	VMOVUPS      Z5, Z6
+	VMOVUPS      (CX), K1, Z6
+	VMOVUPS      Z6, 64(SP)
+	SHRQ         $0x10, R11
+	KMOVW        R11, K1
+	VMOVUPS      Z5, Z6
+	VMOVUPS      64(CX), K1, Z6
+	VMOVUPS      Z6, 128(SP)
+	SHRQ         $0x10, R11
+	KMOVW        R11, K1
+	VMOVUPS      Z5, Z6
+	VMOVUPS      128(CX), K1, Z6
+	VMOVUPS      Z6, 192(SP)
+	SHRQ         $0x10, R11
+	KMOVW        R11, K1
+	VMOVUPS      Z5, Z5
+	VMOVUPS      192(CX), K1, Z5
+	VMOVUPS      Z5, 256(SP)
+	LEAQ         64(SP), SI
+	JMP          ready107
+
+some110:
+	VBROADCASTSS f32_c4800000<>+0(SB), Z9
+	KMOVW        R11, K1
+	VMOVUPS      Z9, Z10
+	VMOVUPS      (CX), K1, Z10
+	VMOVUPS      Z10, 64(SP)
+	SHRQ         $0x10, R11
+	KMOVW        R11, K1
+	VMOVUPS      Z9, Z10
+	VMOVUPS      64(CX), K1, Z10
+	VMOVUPS      Z10, 128(SP)
+	SHRQ         $0x10, R11
+	KMOVW        R11, K1
+	VMOVUPS      Z9, Z10
+	VMOVUPS      128(CX), K1, Z10
+	VMOVUPS      Z10, 192(SP)
+	SHRQ         $0x10, R11
+	KMOVW        R11, K1
+	VMOVUPS      Z9, Z9
+	VMOVUPS      192(CX), K1, Z9
+	VMOVUPS      Z9, 256(SP)
+	LEAQ         64(SP), SI
+	JMP          ready111
+
+into112:
+	MOVQ R8, 320(SP)
+	LEAQ 64(SP), R8
+	JMP  entered113
+
+out114:
+	MOVQ    320(SP), R8
+	MOVQ    $0x00000040, SI
+	CMPQ    DI, SI
+	CMOVQLT DI, SI
+	MOVQ    $-1, R11
+	BZHIQ   SI, R11, R11
+	KMOVW   R11, K1
+	SHRQ    $0x10, R11
+	KMOVW   R11, K2
+	SHRQ    $0x10, R11
+	KMOVW   R11, K3
+	SHRQ    $0x10, R11
+	KMOVW   R11, K4
+	VMOVUPS 64(SP), Z9
+	VMOVUPS Z9, K1, (R8)
+	VMOVUPS 128(SP), Z9
+	VMOVUPS Z9, K2, 64(R8)
+	VMOVUPS 192(SP), Z9
+	VMOVUPS Z9, K3, 128(R8)
+	VMOVUPS 256(SP), Z9
+	VMOVUPS Z9, K4, 192(R8)
+	JMP     left115
+
+end118:
+last102:
 	VZEROUPPER
 	RET

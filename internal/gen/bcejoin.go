@@ -1,0 +1,739 @@
+package gen
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+
+	"github.com/zlpr/zlpr/internal/coef"
+)
+
+// A bceJoin emits a kernel of binary cross-entropy without weights. It runs through
+// all rows by stages of four registers: while one is in the polynomial, the arguments
+// of the next are loaded, of the same row or of the next. A stage of which not every
+// element takes part, the end of a row among them, goes through a buffer, in which the
+// others have a score whose exponential is 0.
+type bceJoin struct {
+	*vec
+	shifted, grad bool
+	kept          gpreg // where the exponentials go; nil for the joins of rows
+
+	// Of the next stage:
+	x, pos, neg, src gpreg       // scores and bits of what follows it; its scores
+	toLoad           operand.Mem // elements of the row from it on
+	rowsToLoad       operand.Mem // rows with those of its row
+	hi, lo           op          // of its row
+	params           operand.Mem // of its row
+
+	// Of this stage:
+	dst, left gpreg       // the gradient's place; elements of the row with those of the stage
+	saved     operand.Mem // of dst, while that is the buffer
+	factor    op          // of its row
+	copy      *sideCopy   // with the gradient
+
+	slots  [2]gpreg    // offsets of the places of this stage and of the next
+	bits   operand.Mem // in a place: the positives
+	whole  operand.Mem // whether the stage is not in the buffer
+	part   operand.Mem // the bits of the elements in the buffer
+	buffer operand.Mem
+	aside  []func()       // what lies behind the loop
+	skip   [3]operand.Mem // bytes from a row's last stage to the next row, of x, dst and the bits
+
+	low, high op // between which arguments are clamped
+	e         *exponential
+	line      *narrowPipeline // AVX2
+	args, rem []vreg          // AVX-512: the next arguments, and what they are short of
+
+	product *product // float32
+	sum     *selected
+	log     *logarithms
+	half    operand.Mem // AVX2, float64: the joins of the stage before, where that is the first of 32 elements
+}
+
+// stage is the number of elements of a stage.
+func (b *bceJoin) stage() int { return 4 * b.perReg() }
+
+// placeBytes is the distance of the places of stages.
+func (b *bceJoin) placeBytes() int {
+	if b.wide() {
+		return 64
+	}
+	return 512
+}
+
+func emitBCEJoin(v *vec, shifted, grad bool) {
+	b := &bceJoin{vec: v, shifted: shifted, grad: grad}
+	if grad {
+		b.copy = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
+	}
+	b.emit(v.argument("rows"))
+}
+
+// shortOdds emits the exponentials, and with grad the gradient, of elements one after
+// the other, as those of one row.
+func shortOdds(v *vec, grad bool) {
+	b := &bceJoin{vec: v, grad: grad, kept: v.param("w")}
+	rows := v.AllocLocal(8)
+	v.MOVQ(operand.U32(1), rows)
+	b.emit(rows)
+}
+
+func (b *bceJoin) emit(rows operand.Mem) {
+	v := b.vec
+	v.Attributes(0) // the frame is too large for NOSPLIT
+	b.buffer = v.AllocLocal(4 * v.bytes)
+	last := v.newLabel("last")
+	b.begin()
+	for _, m := range []operand.Mem{rows, b.toLoad} {
+		b.CMPQ(m, operand.U8(0))
+		b.JEQ(operand.LabelRef(last))
+	}
+	b.MOVQ(rows, b.src)
+	b.rowsToLoad = b.slot(b.src)
+	b.constants()
+	b.run(rows)
+	v.Label(last)
+	b.copy.rest()
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// begin loads the arguments.
+func (b *bceJoin) begin() {
+	v := b.vec
+	b.x, b.pos, b.neg, b.src = v.param("x"), v.param("pos"), v.param("neg"), v.GP64()
+	b.left = v.GP64()
+	if b.grad {
+		b.dst, b.saved = v.param("dst"), v.AllocLocal(8)
+		b.factor = v.place()
+	}
+	if b.shifted {
+		b.hi, b.lo = v.place(), v.place()
+		b.params = v.slot(v.param("p"))
+	}
+	b.part = v.AllocLocal(8)
+	// The bytes of a row's stages, and what follows them up to the next row.
+	n, t := v.param("n"), v.GP64()
+	b.toLoad = v.slot(n)
+	if b.kept != nil {
+		return
+	}
+	v.ADDQ(operand.U8(b.stage()-1), n)
+	v.ANDQ(operand.I32(-b.stage()), n)
+	for i, stride := range []string{"stride", "dstStride"} {
+		if i == 1 && !b.grad {
+			break
+		}
+		v.Load(v.Param(stride), t)
+		v.SUBQ(n, t)
+		v.SHLQ(operand.U8(log2(v.size)), t)
+		b.skip[i] = v.slot(t)
+	}
+	v.Load(v.Param("words"), t)
+	v.SHLQ(operand.U8(3), t)
+	v.SHRQ(operand.U8(3), n)
+	v.SUBQ(n, t)
+	b.skip[2] = v.slot(t)
+}
+
+// constants loads what stays.
+func (b *bceJoin) constants() {
+	v := b.vec
+	switch {
+	case b.kept != nil:
+	case v.double():
+		b.sum, b.log = newSelected(v), newLogarithms(v)
+	default:
+		b.product = newProduct(v)
+		b.product.clear()
+	}
+	bias, least, most := zeroToInf(v.elem)
+	b.low, b.high = v.constant(least), v.constant(most)
+	if !b.shifted {
+		b.low, b.high = v.inRegister(v.constant(least)), v.inRegister(v.constant(most))
+	}
+	place := v.AllocLocal(2 * b.placeBytes())
+	var index [2]operand.Mem
+	for i := range b.slots {
+		b.slots[i] = v.GP64()
+		v.MOVQ(operand.U32(b.placeBytes()*i), b.slots[i])
+		index[i] = place
+		index[i].Index, index[i].Scale = b.slots[i], 1
+	}
+	b.bits, b.whole = index[0], index[0]
+	if v.wide() {
+		b.e = newExponential(v, v.inRegister(v.constant(bias)), !v.double() && !b.grad && !b.shifted)
+		b.args = v.newRegs(4)
+		if b.shifted {
+			b.rem = v.newRegs(4)
+		}
+	} else {
+		if v.double() {
+			b.half = v.AllocLocal(2 * v.bytes)
+		}
+		b.e = newExponential(v, v.constant(bias), false)
+		b.line = &narrowPipeline{exponential: b.e, low: b.low, high: b.high}
+		for i, m := range index {
+			b.line.slots[i] = narrowSlots{m, v.register(m, 4)}
+		}
+		b.bits = v.register(b.bits, 8)
+		b.whole = b.bits
+	}
+	b.whole.Disp += 8
+}
+
+// zeroToInf returns the magic number of pivot 0, and the arguments between which e^y
+// is neither 0 nor +Inf.
+func zeroToInf(e elem) (bias, least, most float64) {
+	return e.pick(coef.Magic32, coef.Magic64), e.pick(coef.ZeroExp32, coef.ZeroExp64) * math.Ln2, e.pick(coef.InfExp32, coef.InfExp64) * math.Ln2
+}
+
+// of returns a place of this stage for that of this one or of the next.
+func (b *bceJoin) of(stage int, m operand.Mem) operand.Mem {
+	m.Index = b.slots[stage]
+	return m
+}
+
+// run emits the loop through the stages.
+func (b *bceJoin) run(rows operand.Mem) {
+	var (
+		group = b.newLabel("group")
+		goTo  = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		size  = b.stage()
+	)
+	if b.shifted {
+		b.threshold()
+	}
+	b.beginRow()
+	b.prepare()
+	emit(b.arguments())
+	b.swapSlots()
+	b.Label(group)
+	b.copy.block()
+	b.prepare()
+	b.enterBuffer()
+	b.terms()
+	b.leaveBuffer()
+	if b.grad {
+		b.ADDQ(operand.I32(4*b.bytes), b.dst)
+	}
+	b.swapSlots()
+	b.SUBQ(operand.U8(size), b.left)
+	row, done, end := b.newLabel("row"), b.newLabel("done"), b.newLabel("end")
+	switch {
+	case b.kept != nil:
+		b.JG(goTo(group))
+		b.JMP(goTo(end))
+	case b.product != nil:
+		// Of a block that is complete.
+		count := b.param("n")
+		b.JLE(goTo(row))
+		b.SUBQ(b.left, count)
+		b.TESTQ(operand.U32(coef.JoinBlock-1), count)
+		b.JNZ(goTo(group))
+		b.storeProduct()
+		b.JMP(goTo(group))
+		b.Label(row)
+		b.storeProduct()
+	default:
+		b.JG(goTo(group))
+		out := b.param("sum")
+		b.sum.store(at(out, 0))
+		b.ADDQ(operand.U8(8), b.file.argument("sum"))
+	}
+	if b.kept == nil {
+		if b.grad {
+			b.ADDQ(b.skip[1], b.dst)
+		}
+		b.DECQ(rows)
+		b.JZ(goTo(done))
+		b.beginRow()
+		b.JMP(goTo(group))
+		b.Label(done)
+		b.JMP(goTo(end))
+	}
+	for _, f := range b.aside {
+		f()
+	}
+	b.Label(end)
+}
+
+// beginRow clears the sums and loads what is the row's.
+func (b *bceJoin) beginRow() {
+	if b.sum != nil {
+		b.sum.clear()
+	}
+	if b.grad {
+		b.setFactor()
+	}
+	b.Load(b.Param("n"), b.left)
+}
+
+// setFactor loads that of a row, and moves on.
+func (b *bceJoin) setFactor() {
+	r := b.reg()
+	b.VBROADCASTSD(at(b.param("scale"), 0), r)
+	if !b.double() {
+		if b.wide() {
+			b.VCVTPD2PS(r, r.AsY())
+		} else {
+			b.VCVTPD2PSY(r, r.AsX())
+		}
+		b.VBROADCASTSS(r.AsX(), r)
+	}
+	b.move(r, b.factor)
+	b.ADDQ(operand.U8(8), b.file.argument("scale"))
+}
+
+// threshold loads that of the row of the next stage.
+func (b *bceJoin) threshold() {
+	p := b.GP64()
+	b.MOVQ(b.params, p)
+	b.setKept(at(p, b.size), b.hi)
+	b.setKept(at(p, 2*b.size), b.lo)
+}
+
+// swapSlots makes the next stage this one.
+func (b *bceJoin) swapSlots() {
+	for _, s := range b.slots {
+		b.XORQ(operand.I32(b.placeBytes()), s)
+	}
+}
+
+// prepare finds the next stage: where its scores are, the bits of its positives, and
+// whether it is whole. After the last one it is the buffer.
+func (b *bceJoin) prepare() {
+	var (
+		same, last  = b.newLabel("same"), b.newLabel("nothing")
+		some, ready = b.newLabel("some"), b.newLabel("ready")
+		goTo        = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		bits, t     = b.GP64(), b.GP64()
+	)
+	b.CMPQ(b.toLoad, operand.U8(0))
+	b.JG(goTo(same))
+	b.LEAQ(b.buffer, b.src)
+	if b.kept != nil {
+		b.JMP(goTo(last))
+	} else {
+		b.DECQ(b.rowsToLoad)
+		b.JZ(goTo(last))
+		b.ADDQ(b.skip[0], b.x)
+		b.ADDQ(b.skip[2], b.pos)
+		b.ADDQ(b.skip[2], b.neg)
+		b.Load(b.Param("n"), bits)
+		b.MOVQ(bits, b.toLoad)
+	}
+	if b.shifted {
+		b.ADDQ(operand.U8(3*b.size), b.params)
+		b.threshold()
+	}
+	b.Label(same)
+	b.MOVQ(b.x, b.src)
+	full := operand.Op(operand.I8(-1))
+	switch b.stage() {
+	case 64:
+		b.MOVQ(at(b.pos, 0), bits)
+		b.MOVQ(bits, b.of(1, b.bits))
+		b.ORQ(at(b.neg, 0), bits)
+		b.CMPQ(bits, full)
+	case 32:
+		b.MOVL(at(b.pos, 0), bits.As32())
+		b.MOVQ(bits, b.of(1, b.bits))
+		b.ORL(at(b.neg, 0), bits.As32())
+		b.CMPL(bits.As32(), full)
+	default:
+		b.MOVWLZX(at(b.pos, 0), bits.As32())
+		b.MOVQ(bits, b.of(1, b.bits))
+		b.ORW(at(b.neg, 0), bits.As16())
+		b.CMPL(bits.As32(), operand.U32(0xffff))
+	}
+	b.SETEQ(t.As8())
+	b.MOVB(t.As8(), b.of(1, b.whole))
+	b.JNE(goTo(some))
+	b.Label(ready)
+	b.ADDQ(operand.I32(4*b.bytes), b.x)
+	b.ADDQ(operand.U8(b.stage()/8), b.pos)
+	b.ADDQ(operand.U8(b.stage()/8), b.neg)
+	b.SUBQ(operand.U8(b.stage()), b.toLoad)
+	b.Label(last)
+	b.aside = append(b.aside, func() {
+		b.Label(some)
+		b.readPart(bits)
+		b.LEAQ(b.buffer, b.src)
+		b.JMP(goTo(ready))
+	})
+}
+
+// readPart fills the buffer with those elements at x whose bits are set.
+func (b *bceJoin) readPart(bits gpreg) {
+	if !b.wide() {
+		b.MOVQ(bits, b.part)
+	}
+	none := b.inRegister(b.constant(b.pick(coef.NoScore32, coef.NoScore64)))
+	if b.shifted {
+		b.add(none, b.hi, none)
+	}
+	for i := range 4 {
+		r, from := b.reg(), at(b.x, i*b.bytes)
+		if b.wide() {
+			k := b.K()
+			if i > 0 {
+				b.SHRQ(operand.U8(b.lanes), bits)
+			}
+			b.loadMask(bits.As32(), k)
+			b.move(none, r)
+			b.either(b.VMOVUPS, b.VMOVUPD, from, k, r)
+		} else {
+			k, read := b.leadingBits(b.part, i), b.reg()
+			b.load(k, from, read)
+			b.choose(k, read, none, r)
+		}
+		b.move(r, b.register(b.buffer, i))
+	}
+}
+
+// enterBuffer has the gradient of a stage that is not whole go to the buffer, and
+// leaveBuffer writes it, as far as the row goes.
+func (b *bceJoin) enterBuffer() {
+	if !b.grad {
+		return
+	}
+	some, ready := b.newLabel("into"), b.newLabel("entered")
+	b.CMPB(b.of(0, b.whole), operand.U8(0))
+	b.JEQ(operand.LabelRef(some))
+	b.Label(ready)
+	b.aside = append(b.aside, func() {
+		b.Label(some)
+		b.MOVQ(b.dst, b.saved)
+		b.LEAQ(b.buffer, b.dst)
+		b.JMP(operand.LabelRef(ready))
+	})
+}
+
+func (b *bceJoin) leaveBuffer() {
+	if !b.grad {
+		return
+	}
+	some, ready := b.newLabel("out"), b.newLabel("left")
+	b.CMPB(b.of(0, b.whole), operand.U8(0))
+	b.JEQ(operand.LabelRef(some))
+	b.Label(ready)
+	b.aside = append(b.aside, func() {
+		b.Label(some)
+		b.MOVQ(b.saved, b.dst)
+		count := b.GP64()
+		b.MOVQ(operand.U32(b.stage()), count)
+		b.CMPQ(b.left, count)
+		b.CMOVQLT(b.left, count)
+		masks := make([]mask, 4)
+		if b.wide() {
+			for i := range masks {
+				masks[i] = b.newMask()
+			}
+			b.firstMasks(masks, count)
+		} else {
+			masks = b.tailMasks(count)
+		}
+		for i, k := range masks {
+			b.store(k, b.inRegister(b.register(b.buffer, i)), at(b.dst, i*b.bytes))
+		}
+		b.JMP(operand.LabelRef(ready))
+	})
+}
+
+// leadingBits returns a register whose signs are, on AVX2, the bits of register i of
+// the stage whose bits are at mem; what else is in it is open.
+func (b *bceJoin) leadingBits(mem operand.Mem, i int) vreg {
+	r := b.reg()
+	if b.double() {
+		b.VPBROADCASTW(mem, r)
+	} else {
+		b.VPBROADCASTD(mem, r)
+	}
+	b.either(b.VPSLLVD, b.VPSLLVQ, b.signShifts(i*b.perReg()), r, r)
+	return r
+}
+
+// arguments returns the steps that load the arguments of the next stage.
+func (b *bceJoin) arguments() (steps []func()) {
+	from := func(i int) operand.Mem { return at(b.src, i*b.bytes) }
+	if !b.wide() {
+		return b.line.reducedShifted(1, func(i int) (y, magic op, short vreg) {
+			r := b.reg()
+			b.prefetch(from(i), i)
+			if b.shifted {
+				b.move(from(i), r)
+				r, short = b.difference(r, b.hi, b.lo)
+				sign := b.sign(i)
+				b.xor(short, sign, short)
+				b.xor(r, sign, r)
+			} else {
+				b.xor(b.sign(i), from(i), r)
+			}
+			return r, b.e.magic, short
+		})
+	}
+	for i, y := range b.args {
+		steps = append(steps, func() {
+			k := b.positives(1, i)
+			b.prefetch(from(i), i)
+			b.move(from(i), y)
+			if b.shifted {
+				d, short := b.difference(y, b.hi, b.lo)
+				b.move(d, y)
+				b.move(short, b.rem[i])
+				b.flip(k, b.rem[i])
+			}
+			b.flip(k, y)
+		}, func() { b.clamp(y, b.low, b.high) })
+	}
+	return steps
+}
+
+// positives returns, on AVX-512, those of register i of this stage or of the next.
+func (b *bceJoin) positives(stage, i int) mask {
+	k, m := b.newMask(), b.of(stage, b.bits)
+	m.Disp += i * b.perReg() / 8
+	b.loadMask(m, k)
+	return k
+}
+
+// sign returns, on AVX2, the signs of register i of the next stage.
+func (b *bceJoin) sign(i int) vreg {
+	r := b.leadingBits(b.of(1, b.bits), i)
+	b.and(r, b.constant(math.Copysign(0, -1)), r)
+	return r
+}
+
+// terms adds the stage, and stores its gradient, while the arguments of the next are
+// loaded.
+func (b *bceJoin) terms() {
+	steps := b.arguments()
+	var w, s []vreg
+	if b.wide() {
+		r, k, free := b.e.reduce(b.args, true)
+		for i := range b.rem {
+			b.add(r[i], b.rem[i], r[i])
+		}
+		each := (len(steps) + len(b.e.rest) - 1) / len(b.e.rest)
+		w, s = b.e.powersWith(r, k, free, func() {
+			count := min(len(steps), each)
+			emit(steps[:count])
+			steps = steps[count:]
+		})
+	} else {
+		w, s = b.line.powersOf(0, steps)
+	}
+	for i := range w {
+		b.mul(w[i], s[i], w[i])
+	}
+	if b.grad {
+		b.gradient(w)
+	}
+	switch {
+	case b.kept != nil:
+		for i, x := range w {
+			b.move(x, at(b.kept, i*b.bytes))
+		}
+		b.ADDQ(operand.I32(4*b.bytes), b.kept)
+	case b.product != nil:
+		b.product.stage(w)
+	default:
+		b.logs(w)
+	}
+}
+
+// gradient stores the derivatives ±factor·(w/(1+w)).
+func (b *bceJoin) gradient(w []vreg) {
+	one := b.shared(b.constant(1), len(w))
+	var minus vreg
+	if !b.wide() {
+		minus = b.inRegister(b.constant(math.Copysign(0, -1)))
+		b.xor(minus, b.factor, minus)
+	}
+	for i, x := range w {
+		g := b.reg()
+		b.add(x, one, g)
+		b.either(b.VDIVPS, b.VDIVPD, g, x, g)
+		if b.wide() {
+			b.flip(b.positives(0, i), g)
+			b.mul(g, b.factor, g)
+		} else {
+			f := b.inRegister(b.factor.(operand.Mem))
+			b.choose(b.leadingBits(b.of(0, b.bits), i), minus, f, f)
+			b.mul(g, f, g)
+		}
+		b.move(g, at(b.dst, i*b.bytes))
+	}
+}
+
+// logs adds the terms of float64: the logarithms of the joins of 32 elements, which on
+// AVX2 are two stages. One of no number is NaN.
+func (b *bceJoin) logs(w []vreg) {
+	added := b.newLabel("added")
+	if b.wide() {
+		b.joinProducts(w[0], w[1])
+		b.joinProducts(w[2], w[3])
+		b.joinProducts(w[0], w[2])
+		w = w[:1]
+	} else {
+		b.joinProducts(w[0], w[2])
+		b.joinProducts(w[1], w[3])
+		w = w[:2]
+		second, both := b.newLabel("second"), b.newLabel("both")
+		done := b.param("n")
+		b.SUBQ(b.left, done)
+		b.TESTQ(operand.U32(b.stage()), done)
+		b.JNZ(operand.LabelRef(second))
+		b.CMPQ(b.left, operand.U8(b.stage()))
+		b.JLE(operand.LabelRef(both))
+		for i, x := range w {
+			b.move(x, b.register(b.half, i))
+		}
+		b.JMP(operand.LabelRef(added))
+		b.Label(second)
+		for i, x := range w {
+			b.joinProducts(x, b.inRegister(b.register(b.half, i)))
+		}
+		b.Label(both)
+	}
+	for i, x := range w {
+		none := b.reg()
+		b.sub(x, x, none) // 0, or NaN
+		log, _ := b.log.log1p(x)
+		b.add(log, none, log)
+		b.sum.group = log
+		b.sum.lanes(&half{number: i})
+	}
+	b.Label(added)
+}
+
+// storeProduct writes a block's product.
+func (b *bceJoin) storeProduct() {
+	out := b.param("product")
+	b.product.store(at(out, 0))
+	b.ADDQ(operand.U8(8), b.file.argument("product"))
+}
+
+// joinProducts is x = x·y + (x+y).
+func (v *vec) joinProducts(x, y vreg) {
+	sum := v.like(x)
+	v.add(x, y, sum)
+	v.fmaMul(y, sum, x)
+}
+
+// A product is the products of 1 + w of a block of a row less 1, in 8 float64
+// lanes: on AVX2 on the stack.
+type product struct {
+	*vec
+	lane   vreg          // AVX-512
+	mem    []operand.Mem // AVX2: lanes 0-3, 4-7
+	halves operand.Mem   // AVX2: the group's joins of lanes 0-7 and 8-15, in a loop of halves
+}
+
+func newProduct(v *vec) *product {
+	if v.wide() {
+		return &product{vec: v, lane: v.reg()}
+	}
+	return &product{vec: v, mem: []operand.Mem{v.AllocLocal(32), v.AllocLocal(32)}, halves: v.AllocLocal(64)}
+}
+
+func (a *product) clear() {
+	if a.wide() {
+		a.clearLanes(nil, []vreg{a.lane})
+	} else {
+		a.clearLanes(a.mem)
+	}
+}
+
+// join64 is x = x·y + (x+y).
+func (a *product) join64(x, y vreg) {
+	sum := a.like(x)
+	a.VADDPD(x, y, sum)
+	a.VFMADD213PD(sum, y, x)
+}
+
+// stage joins four registers, of 32 elements or on AVX-512 twice as many, to the
+// lanes: of 32, lane l and l+16, then these and l+8 and l+24.
+func (a *product) stage(w []vreg) {
+	if !a.wide() {
+		a.joinProducts(w[0], w[2])
+		a.joinProducts(w[1], w[3])
+		a.joinProducts(w[0], w[1])
+		a.add8(w[0])
+		return
+	}
+	a.joinProducts(w[0], w[1])
+	a.joinProducts(w[2], w[3])
+	a.VSHUFF64X2(operand.U8(0x44), w[2], w[0], w[1])
+	a.VSHUFF64X2(operand.U8(0xee), w[2], w[0], w[3])
+	a.joinProducts(w[1], w[3])
+	low, high := a.widen(w[1])
+	a.join64(a.lane, low)
+	a.join64(a.lane, high)
+}
+
+// lanes joins the group's lanes of a half. On AVX2 those of both halves are joined
+// first: after a loop through them, by endGroup.
+func (a *product) lanes(h *half, group vreg) {
+	if !a.wide() {
+		a.move(group, h.at(a.halves))
+		return
+	}
+	low, high := a.split(group)
+	a.joinProducts(low, high)
+	r := a.reg()
+	a.VCVTPS2PD(low, r)
+	a.join64(a.lane, r)
+}
+
+// endGroup completes what lanes began in a loop through the halves.
+func (a *product) endGroup() {
+	if !a.wide() {
+		second := half{number: 1}
+		first := a.inRegister(a.halves)
+		a.joinProducts(first, a.inRegister(second.at(a.halves)))
+		a.add8(first)
+	}
+}
+
+// add8 joins 8 lanes, on AVX2.
+func (a *product) add8(x vreg) {
+	low, high := a.widen(x)
+	for i, r := range []vreg{low, high} {
+		a.join64(r, a.inRegister(a.mem[i]))
+		a.move(r, a.mem[i])
+	}
+}
+
+// store writes the block's product and begins the next one.
+func (a *product) store(out operand.Mem) {
+	lanes := []vreg{a.lane}
+	if !a.wide() {
+		lanes = []vreg{a.inRegister(a.mem[0]), a.inRegister(a.mem[1])}
+	}
+	r := a.eight([][]vreg{lanes}, func(x, y []vreg) { a.join64(x[0], y[0]) })
+	a.VMOVSD(r[0], out)
+	a.clear()
+}
+
+// A laneTree joins registers as (0, 1), (2, 3), then these.
+type laneTree[R any] struct {
+	join    func(x, y R) // x is the result
+	pending []R
+	levels  []int
+}
+
+func (t *laneTree[R]) push(x R) {
+	level := 0
+	for n := len(t.pending); n > 0 && t.levels[n-1] == level; n-- {
+		t.join(t.pending[n-1], x)
+		x = t.pending[n-1]
+		t.pending, t.levels = t.pending[:n-1], t.levels[:n-1]
+		level++
+	}
+	t.pending, t.levels = append(t.pending, x), append(t.levels, level)
+}
+
+// done returns what 1, 2 or 4 registers make.
+func (t *laneTree[R]) done() R { return t.pending[0] }
