@@ -178,12 +178,16 @@ type mergeAll struct{ Options Options }
 func (*mergeAll) CreateAccumulator() Result { return Result{} }
 
 func (f *mergeAll) MergeAccumulators(a, b Result) (Result, error) {
-	b, err := b.clone() // others may see it, too
 	switch {
-	case err != nil || b.state == nil:
-		return a, err
+	case b.state == nil:
+		return a, nil
 	case a.state == nil:
-		return b, nil
+		return b.clone() // it will be changed, and others may see it, too
+	case a.rows+b.rows > most/a.classes: // its scores are counted in bins
+		var err error
+		if b, err = b.clone(); err != nil {
+			return a, err
+		}
 	}
 	return a, a.merge(b.state, &f.Options)
 }
@@ -201,10 +205,6 @@ func (r Result) clone() (Result, error) {
 type reportFn struct{ Options Options }
 
 func (f *reportFn) ProcessElement(r Result, emit func(string)) error {
-	r, err := r.clone()
-	if err != nil {
-		return err
-	}
 	text, err := r.report(&f.Options)
 	if err == nil {
 		emit(string(text))

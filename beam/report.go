@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -72,7 +73,7 @@ func (s *state) report(o *Options) ([]byte, error) {
 		return nil, errors.New("no rows: all shards are empty; there is nothing to evaluate")
 	}
 	r := &jsonReport{Rows: s.rows, Classes: s.classes, LabelsPerRow: number(float64(s.positives) / float64(s.rows)),
-		Losses: map[string]lossReport{}, Skipped: s.skipped, Metrics: map[string]area{}, Warnings: []string{}}
+		Losses: map[string]lossReport{}, Skipped: maps.Clone(s.skipped), Metrics: map[string]area{}, Warnings: []string{}}
 	if o.Soft {
 		r.LabelsPerRow = number(math.NaN())
 		if len(o.Metrics) > 0 {
@@ -122,10 +123,8 @@ func (s *state) report(o *Options) ([]byte, error) {
 	if !s.logits {
 		r.Warnings = append(r.Warnings, "all scores lie in [0, 1]: are they probabilities? The losses take logits, before any sigmoid or softmax")
 	}
-	slices.Sort(s.tiers)
-	r.Tier = strings.Join(s.tiers, ", ")
-	slices.SortFunc(s.shards, func(a, b shardRows) int { return array.Natural(a.Name, b.Name) })
-	for _, shard := range s.shards {
+	r.Tier = strings.Join(slices.Sorted(slices.Values(s.tiers)), ", ")
+	for _, shard := range slices.SortedFunc(slices.Values(s.shards), func(a, b shardRows) int { return array.Natural(a.Name, b.Name) }) {
 		r.Shards = append(r.Shards, shardReport{shard.Name, shard.Rows})
 	}
 	text, err := json.MarshalIndent(r, "", "  ")
