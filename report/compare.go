@@ -110,7 +110,7 @@ var ErrNoRows = errors.New("report: no row counts")
 // weighted and per-class metrics the first 1,000 of them; the areas, which are made
 // of all scores, have a value and no interval. Where more than 4,096 classes are
 // compared, those with the largest differences have intervals. A difference that
-// is not finite has neither interval nor P.
+// is not finite has neither interval nor P, nor has any where there is one unit alone.
 //
 // All of it is the same, bit for bit, for any number of workers and on every
 // machine. Sums over resamples are exact, of losses and terms that are rounded to a
@@ -138,6 +138,16 @@ func Compare(ctx context.Context, a, b *Rows, options Options) (*Comparison, err
 	if a.byClass {
 		if err := c.byClasses(ctx, r); err != nil {
 			return nil, err
+		}
+	}
+	if c.n < 2 { // one unit is drawn the same every time
+		nan := math.NaN()
+		for k := range len(r.Losses) + len(r.Metrics) {
+			d := r.at(k)
+			d.Low, d.High, d.P = nan, nan, nan
+		}
+		for j := range r.Classes {
+			r.Classes[j].Low, r.Classes[j].High = nan, nan
 		}
 	}
 	return r, nil

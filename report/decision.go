@@ -64,7 +64,11 @@ func (c *Comparison) Decision(a, b, name string) string {
 		signed(d.Difference), digits(100*c.Confidence), signed(d.Low), signed(d.High), digits(d.P))
 	switch better := d.Better(); {
 	case math.IsNaN(d.Low):
-		fmt.Fprintf(&text, "%s has %s %s; there is no interval.", b, what, values)
+		fmt.Fprintf(&text, "%s has %s %s; there is no interval", b, what, values)
+		if c.Units == 1 {
+			text.WriteString(" of one row, or group, alone")
+		}
+		text.WriteByte('.')
 	case better > 0:
 		fmt.Fprintf(&text, "%s is better than %s: %s %s (%s).", b, a, what, values, interval)
 	case better < 0:

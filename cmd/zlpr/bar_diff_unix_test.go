@@ -35,7 +35,7 @@ func TestDiffBar(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			return
 		}
-		file, err := os.Create(filepath.Join(dir, name))
+		file, err := os.Create(filepath.Join(dir, name+".part"))
 		require.NoError(t, err)
 		w := bufio.NewWriterSize(file, 1<<20)
 		_, err = w.Write(npyOf(describe(descr, "100000, 1000"), nil))
@@ -48,6 +48,7 @@ func TestDiffBar(t *testing.T) {
 		}
 		require.NoError(t, w.Flush())
 		require.NoError(t, file.Close())
+		require.NoError(t, os.Rename(filepath.Join(dir, name+".part"), filepath.Join(dir, name)))
 	}
 	positive := func(r, j int) bool { return (r*31+j*17)%21 == 0 } // 48 of 1,000
 	write("Ydiff.npy", "'|u1'", 1, func(_ *rand.Rand, r int, b []byte) {

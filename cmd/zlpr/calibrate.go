@@ -350,12 +350,17 @@ func passOver[T zlpr.Float](ctx context.Context, c *calibration, s *session, wha
 	return ctx.Err()
 }
 
-// explainFinite is explain; what to do about a score is another thing here.
+// explainFinite is explain; what to do about a score, or about labels that the softmax
+// does not take, is another thing here.
 func (c *calibration) explainFinite(err error, first int) error {
 	var e *zlpr.DataError
 	if errors.As(err, &e) && (e.Kind == zlpr.ScoreNaN || e.Kind == zlpr.ScoreInfinite) {
 		file, place := c.where("scores", e.Row+first, e.Class)
 		return array.Faultf(file, "%s: %s; mend the score, or leave it out by --mask", place, e.Reason)
+	}
+	if errors.As(err, &e) && (e.Kind == zlpr.LabelMissing || e.Kind == zlpr.LabelsTooMany) {
+		file, place := c.where("labels", e.Row+first, -1)
+		return array.Faultf(file, "%s: %s; choose --by sigmoid", place, e.Reason)
 	}
 	return c.explain(err, first)
 }

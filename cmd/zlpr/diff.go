@@ -81,7 +81,8 @@ func (f *diffFlags) table() flagTable {
 		{name: "mask", to: &f.mask, file: input, doc: "mask `file`: 1 takes part, 0 is left out"},
 		{name: "lengths", to: &f.lengths, file: input, doc: "lengths `file`, for padded scores"},
 		{name: "s0", to: &f.S0, uses: append(f.ofLosses("zlpr", "bce", "subset-padded"), above...), doc: "threshold of zlpr, bce and subset-padded"},
-		{name: "predict-threshold", to: &f.threshold, uses: above, doc: "a class is predicted above this score (default: s0)"},
+		{name: "predict-threshold", to: &f.predictThreshold, uses: above, doc: "a class is predicted above this score (default: s0); or a file, as --thresholds"},
+		{name: "thresholds", to: &f.thresholds, file: input, uses: above, doc: "a class is predicted above its score in this `file`, by all models: what zlpr\ntune wrote, or an array of one number or one a class"},
 		{name: "predict-top", to: &f.predictTop, uses: []use{{"metrics of predicted classes", f.predicts}}, doc: "the `K` highest classes of a row are predicted"},
 		{name: "k", to: &f.K, uses: f.ofLosses("subset-padded"), doc: "K of subset-padded (default: the most positives of a row)"},
 		{name: "gamma", to: &f.Gamma, uses: f.ofLosses("pairwise"), doc: "scale of pairwise"},
@@ -126,7 +127,7 @@ func (f *diffFlags) check() error {
 
 func runDiff(ctx context.Context, s *session, f *diffFlags) error {
 	start := time.Now()
-	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}, rule: f.rule()}
+	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}}
 	chosen := &evalReport{Skipped: map[string]string{}}
 	if err := f.begin(); err != nil {
 		return err
@@ -135,6 +136,10 @@ func runDiff(ctx context.Context, s *session, f *diffFlags) error {
 		return err
 	}
 	defer e.scores.Close()
+	if err := f.openThresholds(&f.readFlags, e.scores.classes()); err != nil {
+		return err
+	}
+	e.rule = f.rule()
 	if e.soft != nil {
 		return fmt.Errorf("%s: labels are soft; diff compares by labels 0 and 1", quoted(f.labels))
 	}

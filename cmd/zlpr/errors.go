@@ -91,7 +91,7 @@ var advice = map[zlpr.DataKind]struct{ file, text string }{
 	zlpr.MaskInvalid:        {"mask", "a mask is 1 where a class takes part, else 0"},
 	zlpr.LengthRange:        {"mask", "lengths lie between 0 and the number of positions"},
 	zlpr.WeightRange:        {"row-weights", "mend the weight"},
-	zlpr.ScoreNaN:           {"scores", "mend the score, or leave out what needs it: --strict, metrics and predictions (--metrics none)"},
+	zlpr.ScoreNaN:           {"scores", "mend the score, leave it out by --mask, or leave out what needs it: --strict, metrics and predictions (--metrics none)"},
 	zlpr.ScoreInfinite:      {"scores", "mend the score, or leave --strict out"},
 	zlpr.ThresholdNotFinite: {"scores", "mend the threshold"},
 }
