@@ -637,12 +637,18 @@ func (f *x86Focal) argument(i int) (y, down vreg, short *vreg) {
 	if f.factors != nil {
 		f.move(f.signedFactor(i, pos, part), f.factors[i])
 	}
-	y = f.partOf(part, f.place(f.x, i))
 	if !f.weighted {
+		y = f.partOf(part, f.place(f.x, i))
 		f.flip(pos, y)
 		return y, f.minusMagnitude(y), nil
 	}
-	y, down, s := f.sigmoidArgument(y, pos, f.param("p"))
+	y = f.reg()
+	if f.wide() {
+		f.load(part, f.place(f.x, i), y)
+	} else {
+		f.move(f.place(f.x, i), y)
+	}
+	y, down, s := f.sigmoidArgument(y, pos, part, f.param("p"))
 	return y, down, &s
 }
 
@@ -670,13 +676,14 @@ func (v *vec) partOf(part mask, x op) vreg {
 
 // sigmoidArgument returns y = ±(x - threshold), its sign that of the side, -|y| and what
 // this is short of, as kernel.focalArgument; x is overwritten. The threshold is at p.
-func (v *vec) sigmoidArgument(x vreg, pos mask, p gpreg) (y, down, short vreg) {
+func (v *vec) sigmoidArgument(x vreg, pos, part mask, p gpreg) (y, down, short vreg) {
 	hi, lo := v.reg(), v.reg()
 	v.broadcast(at(p, v.size), hi)
 	v.broadcast(at(p, 2*v.size), lo)
 	y, short = v.difference(x, hi, lo)
 	v.flip(pos, y)
 	v.flip(pos, short)
+	y = v.partOf(part, y)
 	k, s := v.newMask(), v.reg()
 	v.compare(greater, v.minusMagnitude(y), v.constant(v.scaleLow()), k)
 	v.keep(k, short, short)
@@ -771,7 +778,7 @@ func sigmoidPowers(v *vec) {
 		part := v.union(s.mask(s.neg, i), pos)
 		y := v.reg()
 		v.load(part, place(x), y) // nothing beyond the row
-		y, down, short := v.sigmoidArgument(v.partOf(part, y), pos, p)
+		y, down, short := v.sigmoidArgument(y, pos, part, p)
 		shortDown, zero := v.reg(), v.reg()
 		v.zero(zero)
 		if k := a.signs(y, zero); v.wide() {

@@ -232,18 +232,20 @@ func (f *neonFocal) register(number int) *vecReg {
 	f.pos.selected(number, test, pos)
 	f.either.selected(number, test, part)
 	v.free(test)
-	y := v.partOf(v.copied(part), f.x.place(number))
+	y := v.inRegister(f.x.place(number))
+	if !f.weighted {
+		y = v.partOf(v.copied(part), y)
+	}
 	sign := v.copied(pos)
 	v.op("VSHL", imm(8*v.size-1), v.lanes(sign), v.lanes(sign))
 	factor := v.reg()
 	v.xor(f.factor, sign, factor)
 	v.and(factor, part, factor)
-	v.free(part)
 	var down *vecReg
 	var short *vecReg
 	shift := &short
 	if f.weighted {
-		y, down, short = v.sigmoidArgument(y, sign, f.hi, f.lo)
+		y, down, short = v.sigmoidArgument(y, sign, part, f.hi, f.lo)
 		n, p := v.inRegister(f.weights[0].place(number)), v.inRegister(f.weights[1].place(number))
 		v.choose(pos, p, n)
 		v.free(n, p)
@@ -251,7 +253,7 @@ func (f *neonFocal) register(number int) *vecReg {
 	} else {
 		v.xor(y, sign, y)
 		down, shift = v.minusMagnitude(y), nil
-		v.free(pos)
+		v.free(pos, part)
 	}
 	v.free(sign)
 	e, c := f.focal.power(down, shift, false)
@@ -267,14 +269,14 @@ func (f *neonFocal) register(number int) *vecReg {
 	return result
 }
 
-// partOf returns the elements at a in the lanes of part, which it overwrites, else the
-// least number.
-func (v *neonVec) partOf(part *vecReg, a address) *vecReg {
+// partOf returns x in the lanes of part, which it overwrites, else the least number; it
+// frees x.
+func (v *neonVec) partOf(part, x *vecReg) *vecReg {
 	least := -math.MaxFloat64
 	if !v.double() {
 		least = -math.MaxFloat32
 	}
-	x, no := v.inRegister(a), v.inRegister(v.constant(least))
+	no := v.inRegister(v.constant(least))
 	v.choose(part, x, no)
 	v.free(x, no)
 	return part
@@ -288,10 +290,11 @@ func (v *neonVec) minusMagnitude(y *vecReg) *vecReg {
 }
 
 // sigmoidArgument is that of vec; sign is the sign of the positives. It overwrites x.
-func (v *neonVec) sigmoidArgument(x, sign, hi, lo *vecReg) (y, down, short *vecReg) {
+func (v *neonVec) sigmoidArgument(x, sign, part, hi, lo *vecReg) (y, down, short *vecReg) {
 	y, short = v.difference(x, hi, lo)
 	v.xor(y, sign, y)
 	v.xor(short, sign, short)
+	y = v.partOf(part, y)
 	far, s := v.minusMagnitude(y), v.reg()
 	low := v.inRegister(v.constant(v.scaleLow()))
 	v.above(far, low, far)
@@ -346,7 +349,7 @@ func neonSigmoidPowers(v *neonVec) {
 			either.selected(number, test, part)
 			v.free(test)
 			v.op("VSHL", imm(8*v.size-1), v.lanes(sign), v.lanes(sign))
-			y, down, short := v.sigmoidArgument(v.partOf(part, x.place(number)), sign, row[0], row[1])
+			y, down, short := v.sigmoidArgument(v.inRegister(x.place(number)), sign, part, row[0], row[1])
 			v.free(sign)
 			shortDown := v.below(y)
 			v.and(shortDown, short, shortDown)

@@ -60,7 +60,7 @@ type FocalArgs[T Float] struct {
 
 // MostFocalExponent is the largest exponent that the kernels take: the error of a
 // logarithm counts as often.
-const MostFocalExponent = 32
+const MostFocalExponent = 16
 
 // FocalExponent returns the Steps and the Root of an exponent f > 0, and whether
 // the kernels serve for it.
@@ -205,11 +205,8 @@ func FocalRows[T Float](sum []float64, terms []T, n int) {
 // focalArgument returns y and what it is short of, at most half a place; far down
 // nothing. Elements that take no part are as far down as there is.
 func focalArgument[T Float](x, hi, lo T, pos, part uint64, shifted bool) (y, short T) {
-	if y = x; part&1 == 0 {
-		y = -most[T]()
-	}
+	y = x
 	if shifted {
-		x = y
 		y = x - hi
 		t := y - x
 		short = (x - (y - t)) - (hi + t)
@@ -217,6 +214,9 @@ func focalArgument[T Float](x, hi, lo T, pos, part uint64, shifted bool) (y, sho
 	}
 	if pos&1 != 0 {
 		y, short = -y, -short
+	}
+	if part&1 == 0 {
+		y = -most[T]()
 	}
 	if shifted {
 		if !(-T(math.Abs(float64(y))) > focalLowest[T]()) {

@@ -888,57 +888,58 @@ group25:
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
 	VMOVUPS      Y4, 64(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
-	VBLENDVPS    Y3, (CX)(AX*1), Y4, Y4
+	VMOVUPS      (CX)(AX*1), Y4
 	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y3
-	VBROADCASTSS 8(R9), Y5
-	VSUBPS       Y3, Y4, Y6
-	VSUBPS       Y4, Y6, Y7
-	VSUBPS       Y7, Y6, Y8
-	VSUBPS       Y8, Y4, Y8
-	VADDPS       Y3, Y7, Y7
-	VSUBPS       Y7, Y8, Y8
-	VSUBPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y6, Y6
+	VBROADCASTSS 4(R9), Y5
+	VBROADCASTSS 8(R9), Y6
+	VSUBPS       Y5, Y4, Y7
+	VSUBPS       Y4, Y7, Y8
+	VSUBPS       Y8, Y7, Y9
+	VSUBPS       Y9, Y4, Y9
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y9, Y9
+	VSUBPS       Y6, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y2, Y4
+	VXORPS       Y4, Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y6, Y2
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y2, Y2
-	VANDPS       Y2, Y8, Y8
-	VADDPS       Y8, Y6, Y3
+	VXORPS       Y2, Y9, Y9
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y3, Y7, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y3
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y9, Y9
+	VADDPS       Y9, Y2, Y4
+	VSUBPS       Y2, Y4, Y2
+	VSUBPS       Y2, Y9, Y9
+	VANDPS       Y3, Y9, Y9
+	VANDNPS      f32_80000000<>+0(SB), Y4, Y2
+	VXORPS       Y2, Y9, Y2
+	VORPS        f32_80000000<>+0(SB), Y4, Y3
+	VMOVUPS      Y4, 384(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y3, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y2
+	VSUBPS       f32_3f800000<>+0(SB), Y2, Y6
 	VSUBPS       Y6, Y3, Y6
-	VSUBPS       Y6, Y8, Y8
-	VANDPS       Y2, Y8, Y8
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y8, Y6
-	VORPS        f32_80000000<>+0(SB), Y3, Y2
-	VMOVUPS      Y3, 384(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VADDPS       Y6, Y2, Y2
-	VMULPS       Y2, Y2, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y2, Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y7
 	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y2, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
-	VPSLLD       $0x17, Y3, Y3
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y3, Y7, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
+	VFMADD231PS  Y3, Y8, Y7
+	VFMADD231PS  Y7, Y5, Y6
+	VADDPS       Y6, Y2, Y7
+	VPSLLD       $0x17, Y4, Y4
+	VSUBPS       Y2, Y7, Y2
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y4, Y7, Y7
 	VMOVUPS      Y7, 320(BP)
 	VMOVUPS      Y6, 352(BP)
 	VPBROADCASTB 1(BX)(DI*1), Y2
@@ -959,57 +960,58 @@ group25:
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
 	VMOVUPS      Y4, 96(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
-	VBLENDVPS    Y3, 32(CX)(AX*1), Y4, Y4
+	VMOVUPS      32(CX)(AX*1), Y4
 	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y3
-	VBROADCASTSS 8(R9), Y5
-	VSUBPS       Y3, Y4, Y6
-	VSUBPS       Y4, Y6, Y7
-	VSUBPS       Y7, Y6, Y8
-	VSUBPS       Y8, Y4, Y8
-	VADDPS       Y3, Y7, Y7
-	VSUBPS       Y7, Y8, Y8
-	VSUBPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y6, Y6
+	VBROADCASTSS 4(R9), Y5
+	VBROADCASTSS 8(R9), Y6
+	VSUBPS       Y5, Y4, Y7
+	VSUBPS       Y4, Y7, Y8
+	VSUBPS       Y8, Y7, Y9
+	VSUBPS       Y9, Y4, Y9
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y9, Y9
+	VSUBPS       Y6, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y2, Y4
+	VXORPS       Y4, Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y6, Y2
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y2, Y2
-	VANDPS       Y2, Y8, Y8
-	VADDPS       Y8, Y6, Y3
+	VXORPS       Y2, Y9, Y9
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y3, Y7, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y3
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y9, Y9
+	VADDPS       Y9, Y2, Y4
+	VSUBPS       Y2, Y4, Y2
+	VSUBPS       Y2, Y9, Y9
+	VANDPS       Y3, Y9, Y9
+	VANDNPS      f32_80000000<>+0(SB), Y4, Y2
+	VXORPS       Y2, Y9, Y2
+	VORPS        f32_80000000<>+0(SB), Y4, Y3
+	VMOVUPS      Y4, 480(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y3, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y2
+	VSUBPS       f32_3f800000<>+0(SB), Y2, Y6
 	VSUBPS       Y6, Y3, Y6
-	VSUBPS       Y6, Y8, Y8
-	VANDPS       Y2, Y8, Y8
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y8, Y6
-	VORPS        f32_80000000<>+0(SB), Y3, Y2
-	VMOVUPS      Y3, 480(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VADDPS       Y6, Y2, Y2
-	VMULPS       Y2, Y2, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y2, Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y7
 	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y2, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
-	VPSLLD       $0x17, Y3, Y3
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y3, Y7, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
+	VFMADD231PS  Y3, Y8, Y7
+	VFMADD231PS  Y7, Y5, Y6
+	VADDPS       Y6, Y2, Y7
+	VPSLLD       $0x17, Y4, Y4
+	VSUBPS       Y2, Y7, Y2
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y4, Y7, Y7
 	VMOVUPS      Y7, 416(BP)
 	VMOVUPS      Y6, 448(BP)
 	PREFETCHT0   12352(CX)(AX*1)
@@ -1031,57 +1033,58 @@ group25:
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
 	VMOVUPS      Y4, 128(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
-	VBLENDVPS    Y3, 64(CX)(AX*1), Y4, Y4
+	VMOVUPS      64(CX)(AX*1), Y4
 	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y3
-	VBROADCASTSS 8(R9), Y5
-	VSUBPS       Y3, Y4, Y6
-	VSUBPS       Y4, Y6, Y7
-	VSUBPS       Y7, Y6, Y8
-	VSUBPS       Y8, Y4, Y8
-	VADDPS       Y3, Y7, Y7
-	VSUBPS       Y7, Y8, Y8
-	VSUBPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y6, Y6
+	VBROADCASTSS 4(R9), Y5
+	VBROADCASTSS 8(R9), Y6
+	VSUBPS       Y5, Y4, Y7
+	VSUBPS       Y4, Y7, Y8
+	VSUBPS       Y8, Y7, Y9
+	VSUBPS       Y9, Y4, Y9
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y9, Y9
+	VSUBPS       Y6, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y2, Y4
+	VXORPS       Y4, Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y6, Y2
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y2, Y2
-	VANDPS       Y2, Y8, Y8
-	VADDPS       Y8, Y6, Y3
+	VXORPS       Y2, Y9, Y9
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y3, Y7, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y3
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y9, Y9
+	VADDPS       Y9, Y2, Y4
+	VSUBPS       Y2, Y4, Y2
+	VSUBPS       Y2, Y9, Y9
+	VANDPS       Y3, Y9, Y9
+	VANDNPS      f32_80000000<>+0(SB), Y4, Y2
+	VXORPS       Y2, Y9, Y2
+	VORPS        f32_80000000<>+0(SB), Y4, Y3
+	VMOVUPS      Y4, 576(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y3, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y2
+	VSUBPS       f32_3f800000<>+0(SB), Y2, Y6
 	VSUBPS       Y6, Y3, Y6
-	VSUBPS       Y6, Y8, Y8
-	VANDPS       Y2, Y8, Y8
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y8, Y6
-	VORPS        f32_80000000<>+0(SB), Y3, Y2
-	VMOVUPS      Y3, 576(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VADDPS       Y6, Y2, Y2
-	VMULPS       Y2, Y2, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y2, Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y7
 	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y2, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
-	VPSLLD       $0x17, Y3, Y3
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y3, Y7, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
+	VFMADD231PS  Y3, Y8, Y7
+	VFMADD231PS  Y7, Y5, Y6
+	VADDPS       Y6, Y2, Y7
+	VPSLLD       $0x17, Y4, Y4
+	VSUBPS       Y2, Y7, Y2
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y4, Y7, Y7
 	VMOVUPS      Y7, 512(BP)
 	VMOVUPS      Y6, 544(BP)
 	VPBROADCASTB 3(BX)(DI*1), Y2
@@ -1102,57 +1105,58 @@ group25:
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
 	VMOVUPS      Y4, 160(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
-	VBLENDVPS    Y3, 96(CX)(AX*1), Y4, Y4
+	VMOVUPS      96(CX)(AX*1), Y4
 	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y3
-	VBROADCASTSS 8(R9), Y5
-	VSUBPS       Y3, Y4, Y6
-	VSUBPS       Y4, Y6, Y7
-	VSUBPS       Y7, Y6, Y8
-	VSUBPS       Y8, Y4, Y8
-	VADDPS       Y3, Y7, Y7
-	VSUBPS       Y7, Y8, Y8
-	VSUBPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y2, Y3
-	VXORPS       Y3, Y6, Y6
+	VBROADCASTSS 4(R9), Y5
+	VBROADCASTSS 8(R9), Y6
+	VSUBPS       Y5, Y4, Y7
+	VSUBPS       Y4, Y7, Y8
+	VSUBPS       Y8, Y7, Y9
+	VSUBPS       Y9, Y4, Y9
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y9, Y9
+	VSUBPS       Y6, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y2, Y4
+	VXORPS       Y4, Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y8, Y8
-	VORPS        f32_80000000<>+0(SB), Y6, Y2
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y2, Y2
-	VANDPS       Y2, Y8, Y8
-	VADDPS       Y8, Y6, Y3
+	VXORPS       Y2, Y9, Y9
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y3, Y7, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y3
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y9, Y9
+	VADDPS       Y9, Y2, Y4
+	VSUBPS       Y2, Y4, Y2
+	VSUBPS       Y2, Y9, Y9
+	VANDPS       Y3, Y9, Y9
+	VANDNPS      f32_80000000<>+0(SB), Y4, Y2
+	VXORPS       Y2, Y9, Y2
+	VORPS        f32_80000000<>+0(SB), Y4, Y3
+	VMOVUPS      Y4, 672(BP)
+	VMAXPS       f32_c2b00f34<>+0(SB), Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y3, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
+	VADDPS       Y2, Y3, Y3
+	VMULPS       Y3, Y3, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y3, Y2
+	VSUBPS       f32_3f800000<>+0(SB), Y2, Y6
 	VSUBPS       Y6, Y3, Y6
-	VSUBPS       Y6, Y8, Y8
-	VANDPS       Y2, Y8, Y8
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y6
-	VXORPS       Y6, Y8, Y6
-	VORPS        f32_80000000<>+0(SB), Y3, Y2
-	VMOVUPS      Y3, 672(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VADDPS       Y6, Y2, Y2
-	VMULPS       Y2, Y2, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y2, Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y7
 	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y2, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
-	VPSLLD       $0x17, Y3, Y3
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y3, Y7, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
+	VFMADD231PS  Y3, Y8, Y7
+	VFMADD231PS  Y7, Y5, Y6
+	VADDPS       Y6, Y2, Y7
+	VPSLLD       $0x17, Y4, Y4
+	VSUBPS       Y2, Y7, Y2
+	VSUBPS       Y2, Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y4, Y7, Y7
 	VMOVUPS      Y7, 608(BP)
 	VMOVUPS      Y6, 640(BP)
 	VMOVUPS      320(BP), Y2
@@ -2169,60 +2173,60 @@ group68:
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
 	VMASKMOVPS   (CX)(R8*1), Y1, Y2
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y3
-	VBLENDVPS    Y1, Y2, Y3, Y3
-	VBROADCASTSS 4(DX), Y1
-	VBROADCASTSS 8(DX), Y2
-	VSUBPS       Y1, Y3, Y4
-	VSUBPS       Y3, Y4, Y5
-	VSUBPS       Y5, Y4, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       Y1, Y5, Y5
-	VSUBPS       Y5, Y6, Y6
-	VSUBPS       Y2, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y0, Y1
-	VXORPS       Y1, Y4, Y4
+	VBROADCASTSS 4(DX), Y3
+	VBROADCASTSS 8(DX), Y4
+	VSUBPS       Y3, Y2, Y5
+	VSUBPS       Y2, Y5, Y6
+	VSUBPS       Y6, Y5, Y7
+	VSUBPS       Y7, Y2, Y7
+	VADDPS       Y3, Y6, Y6
+	VSUBPS       Y6, Y7, Y7
+	VSUBPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y0, Y2
+	VXORPS       Y2, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	VXORPS       Y0, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y4, Y0
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y0, Y0
-	VANDPS       Y0, Y6, Y6
-	VADDPS       Y6, Y4, Y1
-	VSUBPS       Y4, Y1, Y4
-	VSUBPS       Y4, Y6, Y6
-	VANDPS       Y0, Y6, Y6
-	VANDNPS      f32_80000000<>+0(SB), Y1, Y4
-	VXORPS       Y4, Y6, Y4
-	VORPS        f32_80000000<>+0(SB), Y1, Y0
-	VXORPS       Y2, Y2, Y2
-	VBLENDVPS    Y1, Y4, Y2, Y2
-	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y0
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y0
-	VADDPS       Y4, Y0, Y0
-	VMULPS       Y0, Y0, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y0, Y4
-	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
-	VSUBPS       Y6, Y0, Y6
+	VXORPS       Y0, Y7, Y7
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y0
+	VBLENDVPS    Y1, Y5, Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y1
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y1, Y1
+	VANDPS       Y1, Y7, Y7
+	VADDPS       Y7, Y0, Y2
+	VSUBPS       Y0, Y2, Y0
+	VSUBPS       Y0, Y7, Y7
+	VANDPS       Y1, Y7, Y7
+	VANDNPS      f32_80000000<>+0(SB), Y2, Y0
+	VXORPS       Y0, Y7, Y0
+	VORPS        f32_80000000<>+0(SB), Y2, Y1
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPS    Y2, Y0, Y3, Y3
+	VMAXPS       f32_c2b00f34<>+0(SB), Y1, Y1
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y1, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y1
+	VADDPS       Y0, Y1, Y1
+	VMULPS       Y1, Y1, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y1, Y0
+	VSUBPS       f32_3f800000<>+0(SB), Y0, Y6
+	VSUBPS       Y6, Y1, Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y7
 	VMOVUPS      f32_3c091cce<>+0(SB), Y8
 	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
 	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
 	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
-	VFMADD231PS  Y0, Y8, Y7
+	VFMADD231PS  Y1, Y8, Y7
 	VFMADD231PS  Y7, Y5, Y6
-	VADDPS       Y6, Y4, Y7
-	VPSLLD       $0x17, Y3, Y3
-	VSUBPS       Y4, Y7, Y4
-	VSUBPS       Y4, Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y3, Y7, Y7
+	VADDPS       Y6, Y0, Y7
+	VPSLLD       $0x17, Y4, Y4
+	VSUBPS       Y0, Y7, Y0
+	VSUBPS       Y0, Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y4, Y7, Y7
 	VMOVUPS      f32_3f800000<>+0(SB), Y0
-	VADDPS       Y0, Y7, Y3
-	VDIVPS       Y3, Y0, Y3
+	VADDPS       Y0, Y7, Y1
+	VDIVPS       Y1, Y0, Y1
 	VMOVUPS      f32_3f000000<>+0(SB), Y0
 	VMOVUPS      f32_bf000000<>+0(SB), Y4
 	VFMADD231PS  Y0, Y7, Y4
@@ -2233,10 +2237,10 @@ group68:
 	VANDPS       Y0, Y5, Y5
 	VMOVUPS      f32_b102e308<>+0(SB), Y7
 	VANDPS       Y0, Y7, Y0
-	VFMADD231PS  Y6, Y3, Y0
-	VADDPS       f32_40000000<>+0(SB), Y4, Y3
-	VDIVPS       Y3, Y4, Y3
-	VMULPS       Y3, Y3, Y6
+	VFMADD231PS  Y6, Y1, Y0
+	VADDPS       f32_40000000<>+0(SB), Y4, Y1
+	VDIVPS       Y1, Y4, Y1
+	VMULPS       Y1, Y1, Y6
 	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
 	VFMADD213PS  f32_3e8f59d1<>+0(SB), Y6, Y7
 	VFMADD213PS  f32_3ecce94f<>+0(SB), Y6, Y7
@@ -2246,30 +2250,30 @@ group68:
 	VMULPS       Y4, Y8, Y8
 	VMOVUPS      Y8, Y9
 	VFMADD231PS  Y6, Y7, Y9
-	VFMADD231PS  Y9, Y3, Y0
-	VMOVUPS      f32_3f000000<>+0(SB), Y3
-	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y9, Y1, Y0
+	VMOVUPS      f32_3f000000<>+0(SB), Y1
+	VMULPS       Y4, Y1, Y1
 	VMOVUPS      Y8, Y6
-	VFMSUB231PS  Y4, Y3, Y6
+	VFMSUB231PS  Y4, Y1, Y6
 	VSUBPS       Y6, Y0, Y0
-	VSUBPS       Y8, Y4, Y3
-	VADDPS       Y3, Y5, Y6
+	VSUBPS       Y8, Y4, Y1
+	VADDPS       Y1, Y5, Y6
 	VSUBPS       Y5, Y6, Y5
-	VSUBPS       Y3, Y5, Y5
-	VSUBPS       Y4, Y3, Y3
-	VADDPS       Y8, Y3, Y3
-	VADDPS       Y3, Y5, Y5
+	VSUBPS       Y1, Y5, Y5
+	VSUBPS       Y4, Y1, Y1
+	VADDPS       Y8, Y1, Y1
+	VADDPS       Y1, Y5, Y5
 	VSUBPS       Y0, Y5, Y5
 	VXORPS       Y0, Y0, Y0
-	VMINPS       Y1, Y0, Y0
+	VMINPS       Y2, Y0, Y0
 	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
 	VSUBPS       Y6, Y0, Y1
-	VSUBPS       Y0, Y1, Y3
-	VSUBPS       Y3, Y1, Y4
+	VSUBPS       Y0, Y1, Y2
+	VSUBPS       Y2, Y1, Y4
 	VSUBPS       Y4, Y0, Y4
-	VADDPS       Y3, Y6, Y3
-	VSUBPS       Y3, Y4, Y4
-	VADDPS       Y2, Y4, Y4
+	VADDPS       Y2, Y6, Y2
+	VSUBPS       Y2, Y4, Y4
+	VADDPS       Y3, Y4, Y4
 	VADDPS       Y5, Y4, Y5
 	VADDPS       Y5, Y1, Y6
 	VSUBPS       Y1, Y6, Y1
@@ -2311,60 +2315,60 @@ group68:
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
 	VMASKMOVPS   32(CX)(R8*1), Y1, Y2
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y3
-	VBLENDVPS    Y1, Y2, Y3, Y3
-	VBROADCASTSS 4(DX), Y1
-	VBROADCASTSS 8(DX), Y2
-	VSUBPS       Y1, Y3, Y4
-	VSUBPS       Y3, Y4, Y5
-	VSUBPS       Y5, Y4, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       Y1, Y5, Y5
-	VSUBPS       Y5, Y6, Y6
-	VSUBPS       Y2, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y0, Y1
-	VXORPS       Y1, Y4, Y4
+	VBROADCASTSS 4(DX), Y3
+	VBROADCASTSS 8(DX), Y4
+	VSUBPS       Y3, Y2, Y5
+	VSUBPS       Y2, Y5, Y6
+	VSUBPS       Y6, Y5, Y7
+	VSUBPS       Y7, Y2, Y7
+	VADDPS       Y3, Y6, Y6
+	VSUBPS       Y6, Y7, Y7
+	VSUBPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y0, Y2
+	VXORPS       Y2, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	VXORPS       Y0, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y4, Y0
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y0, Y0
-	VANDPS       Y0, Y6, Y6
-	VADDPS       Y6, Y4, Y1
-	VSUBPS       Y4, Y1, Y4
-	VSUBPS       Y4, Y6, Y6
-	VANDPS       Y0, Y6, Y6
-	VANDNPS      f32_80000000<>+0(SB), Y1, Y4
-	VXORPS       Y4, Y6, Y4
-	VORPS        f32_80000000<>+0(SB), Y1, Y0
-	VXORPS       Y2, Y2, Y2
-	VBLENDVPS    Y1, Y4, Y2, Y2
-	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y0
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y0
-	VADDPS       Y4, Y0, Y0
-	VMULPS       Y0, Y0, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y0, Y4
-	VSUBPS       f32_3f800000<>+0(SB), Y4, Y6
-	VSUBPS       Y6, Y0, Y6
+	VXORPS       Y0, Y7, Y7
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y0
+	VBLENDVPS    Y1, Y5, Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y1
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y1, Y1
+	VANDPS       Y1, Y7, Y7
+	VADDPS       Y7, Y0, Y2
+	VSUBPS       Y0, Y2, Y0
+	VSUBPS       Y0, Y7, Y7
+	VANDPS       Y1, Y7, Y7
+	VANDNPS      f32_80000000<>+0(SB), Y2, Y0
+	VXORPS       Y0, Y7, Y0
+	VORPS        f32_80000000<>+0(SB), Y2, Y1
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPS    Y2, Y0, Y3, Y3
+	VMAXPS       f32_c2b00f34<>+0(SB), Y1, Y1
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y1, Y4
+	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y1
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y1
+	VADDPS       Y0, Y1, Y1
+	VMULPS       Y1, Y1, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y1, Y0
+	VSUBPS       f32_3f800000<>+0(SB), Y0, Y6
+	VSUBPS       Y6, Y1, Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y7
 	VMOVUPS      f32_3c091cce<>+0(SB), Y8
 	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
 	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
 	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
-	VFMADD231PS  Y0, Y8, Y7
+	VFMADD231PS  Y1, Y8, Y7
 	VFMADD231PS  Y7, Y5, Y6
-	VADDPS       Y6, Y4, Y7
-	VPSLLD       $0x17, Y3, Y3
-	VSUBPS       Y4, Y7, Y4
-	VSUBPS       Y4, Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y3, Y7, Y7
+	VADDPS       Y6, Y0, Y7
+	VPSLLD       $0x17, Y4, Y4
+	VSUBPS       Y0, Y7, Y0
+	VSUBPS       Y0, Y6, Y6
+	VMULPS       Y4, Y6, Y6
+	VMULPS       Y4, Y7, Y7
 	VMOVUPS      f32_3f800000<>+0(SB), Y0
-	VADDPS       Y0, Y7, Y3
-	VDIVPS       Y3, Y0, Y3
+	VADDPS       Y0, Y7, Y1
+	VDIVPS       Y1, Y0, Y1
 	VMOVUPS      f32_3f000000<>+0(SB), Y0
 	VMOVUPS      f32_bf000000<>+0(SB), Y4
 	VFMADD231PS  Y0, Y7, Y4
@@ -2375,10 +2379,10 @@ group68:
 	VANDPS       Y0, Y5, Y5
 	VMOVUPS      f32_b102e308<>+0(SB), Y7
 	VANDPS       Y0, Y7, Y0
-	VFMADD231PS  Y6, Y3, Y0
-	VADDPS       f32_40000000<>+0(SB), Y4, Y3
-	VDIVPS       Y3, Y4, Y3
-	VMULPS       Y3, Y3, Y6
+	VFMADD231PS  Y6, Y1, Y0
+	VADDPS       f32_40000000<>+0(SB), Y4, Y1
+	VDIVPS       Y1, Y4, Y1
+	VMULPS       Y1, Y1, Y6
 	VMOVUPS      f32_3e8f82bc<>+0(SB), Y7
 	VFMADD213PS  f32_3e8f59d1<>+0(SB), Y6, Y7
 	VFMADD213PS  f32_3ecce94f<>+0(SB), Y6, Y7
@@ -2388,30 +2392,30 @@ group68:
 	VMULPS       Y4, Y8, Y8
 	VMOVUPS      Y8, Y9
 	VFMADD231PS  Y6, Y7, Y9
-	VFMADD231PS  Y9, Y3, Y0
-	VMOVUPS      f32_3f000000<>+0(SB), Y3
-	VMULPS       Y4, Y3, Y3
+	VFMADD231PS  Y9, Y1, Y0
+	VMOVUPS      f32_3f000000<>+0(SB), Y1
+	VMULPS       Y4, Y1, Y1
 	VMOVUPS      Y8, Y6
-	VFMSUB231PS  Y4, Y3, Y6
+	VFMSUB231PS  Y4, Y1, Y6
 	VSUBPS       Y6, Y0, Y0
-	VSUBPS       Y8, Y4, Y3
-	VADDPS       Y3, Y5, Y6
+	VSUBPS       Y8, Y4, Y1
+	VADDPS       Y1, Y5, Y6
 	VSUBPS       Y5, Y6, Y5
-	VSUBPS       Y3, Y5, Y5
-	VSUBPS       Y4, Y3, Y3
-	VADDPS       Y8, Y3, Y3
-	VADDPS       Y3, Y5, Y5
+	VSUBPS       Y1, Y5, Y5
+	VSUBPS       Y4, Y1, Y1
+	VADDPS       Y8, Y1, Y1
+	VADDPS       Y1, Y5, Y5
 	VSUBPS       Y0, Y5, Y5
 	VXORPS       Y0, Y0, Y0
-	VMINPS       Y1, Y0, Y0
+	VMINPS       Y2, Y0, Y0
 	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
 	VSUBPS       Y6, Y0, Y1
-	VSUBPS       Y0, Y1, Y3
-	VSUBPS       Y3, Y1, Y4
+	VSUBPS       Y0, Y1, Y2
+	VSUBPS       Y2, Y1, Y4
 	VSUBPS       Y4, Y0, Y4
-	VADDPS       Y3, Y6, Y3
-	VSUBPS       Y3, Y4, Y4
-	VADDPS       Y2, Y4, Y4
+	VADDPS       Y2, Y6, Y2
+	VSUBPS       Y2, Y4, Y4
+	VADDPS       Y3, Y4, Y4
 	VADDPS       Y5, Y4, Y5
 	VADDPS       Y5, Y1, Y6
 	VSUBPS       Y1, Y6, Y1
@@ -3080,8 +3084,7 @@ whole96:
 	KMOVW            (BX)(DI*1), K1
 	KMOVW            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          (CX)(AX*1), K2, Z3
+	VMOVUPS.Z        (CX)(AX*1), K2, Z3
 	MOVQ             p+88(FP), R9
 	VBROADCASTSS     4(R9), Z4
 	VBROADCASTSS     8(R9), Z5
@@ -3094,48 +3097,49 @@ whole96:
 	VSUBPS           Z5, Z8, Z8
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
 	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K1, Z8
-	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z3
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
-	VMOVAPS.Z        Z8, K1, Z8
-	VADDPS           Z8, Z6, Z3
-	VSUBPS           Z6, Z3, Z6
-	VSUBPS           Z6, Z8, Z8
-	VMOVAPS.Z        Z8, K1, Z8
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z6
-	VXORPS           Z6, Z8, Z6
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          Z6, K2, Z3
 	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 128(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z5
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z4
-	VADDPS           Z6, Z4, Z4
-	VMULPS           Z4, Z4, Z5
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z6, Z7
-	VSUBPS           Z7, Z4, Z7
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z4, K1
+	VMOVAPS.Z        Z8, K1, Z8
+	VADDPS           Z8, Z3, Z4
+	VSUBPS           Z3, Z4, Z3
+	VSUBPS           Z3, Z8, Z8
+	VMOVAPS.Z        Z8, K1, Z8
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z4, Z3
+	VXORPS           Z3, Z8, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
+	VMOVUPS          Z4, 128(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z6
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z6, Z5
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z6, Z5
+	VADDPS           Z3, Z5, Z5
+	VMULPS           Z5, Z5, Z6
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z5, Z3
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z3, Z7
+	VSUBPS           Z7, Z5, Z7
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z8
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z8
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z22
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z8
-	VFMADD231PS      Z4, Z22, Z8
-	VFMADD231PS      Z8, Z5, Z7
-	VADDPS           Z7, Z6, Z8
-	VPSLLD           $0x17, Z3, Z3
-	VSUBPS           Z6, Z8, Z6
-	VSUBPS           Z6, Z7, Z7
-	VMULPS           Z3, Z7, Z7
-	VMULPS           Z3, Z8, Z8
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z6, Z22
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z6, Z8
+	VFMADD231PS      Z5, Z22, Z8
+	VFMADD231PS      Z8, Z6, Z7
+	VADDPS           Z7, Z3, Z8
+	VPSLLD           $0x17, Z4, Z4
+	VSUBPS           Z3, Z8, Z3
+	VSUBPS           Z3, Z7, Z7
+	VMULPS           Z4, Z7, Z7
+	VMULPS           Z4, Z8, Z8
 	VMOVUPS          Z7, 64(SP)
 	PREFETCHT0       12352(CX)(AX*1)
 	KMOVW            2(BX)(DI*1), K1
 	KMOVW            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          64(CX)(AX*1), K2, Z3
+	VMOVUPS.Z        64(CX)(AX*1), K2, Z3
 	MOVQ             p+88(FP), R9
 	VBROADCASTSS     4(R9), Z4
 	VBROADCASTSS     8(R9), Z5
@@ -3148,48 +3152,49 @@ whole96:
 	VSUBPS           Z5, Z22, Z22
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
 	VXORPS.BCST      f32_80000000<>+0(SB), Z22, K1, Z22
-	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z3
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
-	VMOVAPS.Z        Z22, K1, Z22
-	VADDPS           Z22, Z6, Z3
-	VSUBPS           Z6, Z3, Z6
-	VSUBPS           Z6, Z22, Z22
-	VMOVAPS.Z        Z22, K1, Z22
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z6
-	VXORPS           Z6, Z22, Z6
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          Z6, K2, Z3
 	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 256(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z5
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z4
-	VADDPS           Z6, Z4, Z4
-	VMULPS           Z4, Z4, Z5
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z6, Z7
-	VSUBPS           Z7, Z4, Z7
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z4, K1
+	VMOVAPS.Z        Z22, K1, Z22
+	VADDPS           Z22, Z3, Z4
+	VSUBPS           Z3, Z4, Z3
+	VSUBPS           Z3, Z22, Z22
+	VMOVAPS.Z        Z22, K1, Z22
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z4, Z3
+	VXORPS           Z3, Z22, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
+	VMOVUPS          Z4, 256(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z6
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z6, Z5
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z6, Z5
+	VADDPS           Z3, Z5, Z5
+	VMULPS           Z5, Z5, Z6
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z5, Z3
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z3, Z7
+	VSUBPS           Z7, Z5, Z7
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z22
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z22
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z23
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z22
-	VFMADD231PS      Z4, Z23, Z22
-	VFMADD231PS      Z22, Z5, Z7
-	VADDPS           Z7, Z6, Z22
-	VPSLLD           $0x17, Z3, Z3
-	VSUBPS           Z6, Z22, Z6
-	VSUBPS           Z6, Z7, Z7
-	VMULPS           Z3, Z7, Z7
-	VMULPS           Z3, Z22, Z22
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z6, Z22
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z6, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z6, Z22
+	VFMADD231PS      Z5, Z23, Z22
+	VFMADD231PS      Z22, Z6, Z7
+	VADDPS           Z7, Z3, Z22
+	VPSLLD           $0x17, Z4, Z4
+	VSUBPS           Z3, Z22, Z3
+	VSUBPS           Z3, Z7, Z7
+	VMULPS           Z4, Z7, Z7
+	VMULPS           Z4, Z22, Z22
 	VMOVUPS          Z7, 192(SP)
 	PREFETCHT0       12416(CX)(AX*1)
 	KMOVW            4(BX)(DI*1), K1
 	KMOVW            4(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          128(CX)(AX*1), K2, Z3
+	VMOVUPS.Z        128(CX)(AX*1), K2, Z3
 	MOVQ             p+88(FP), R9
 	VBROADCASTSS     4(R9), Z4
 	VBROADCASTSS     8(R9), Z5
@@ -3202,48 +3207,49 @@ whole96:
 	VSUBPS           Z5, Z23, Z23
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
 	VXORPS.BCST      f32_80000000<>+0(SB), Z23, K1, Z23
-	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z3
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
-	VMOVAPS.Z        Z23, K1, Z23
-	VADDPS           Z23, Z6, Z3
-	VSUBPS           Z6, Z3, Z6
-	VSUBPS           Z6, Z23, Z23
-	VMOVAPS.Z        Z23, K1, Z23
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z6
-	VXORPS           Z6, Z23, Z6
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          Z6, K2, Z3
 	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 384(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z5
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z4
-	VADDPS           Z6, Z4, Z4
-	VMULPS           Z4, Z4, Z5
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z6, Z7
-	VSUBPS           Z7, Z4, Z7
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z4, K1
+	VMOVAPS.Z        Z23, K1, Z23
+	VADDPS           Z23, Z3, Z4
+	VSUBPS           Z3, Z4, Z3
+	VSUBPS           Z3, Z23, Z23
+	VMOVAPS.Z        Z23, K1, Z23
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z4, Z3
+	VXORPS           Z3, Z23, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
+	VMOVUPS          Z4, 384(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z6
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z6, Z5
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z6, Z5
+	VADDPS           Z3, Z5, Z5
+	VMULPS           Z5, Z5, Z6
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z5, Z3
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z3, Z7
+	VSUBPS           Z7, Z5, Z7
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z24
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z23
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z24
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z23
-	VFMADD231PS      Z4, Z24, Z23
-	VFMADD231PS      Z23, Z5, Z7
-	VADDPS           Z7, Z6, Z23
-	VPSLLD           $0x17, Z3, Z3
-	VSUBPS           Z6, Z23, Z6
-	VSUBPS           Z6, Z7, Z7
-	VMULPS           Z3, Z7, Z7
-	VMULPS           Z3, Z23, Z23
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z6, Z23
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z6, Z24
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z6, Z23
+	VFMADD231PS      Z5, Z24, Z23
+	VFMADD231PS      Z23, Z6, Z7
+	VADDPS           Z7, Z3, Z23
+	VPSLLD           $0x17, Z4, Z4
+	VSUBPS           Z3, Z23, Z3
+	VSUBPS           Z3, Z7, Z7
+	VMULPS           Z4, Z7, Z7
+	VMULPS           Z4, Z23, Z23
 	VMOVUPS          Z7, 320(SP)
 	PREFETCHT0       12480(CX)(AX*1)
 	KMOVW            6(BX)(DI*1), K1
 	KMOVW            6(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          192(CX)(AX*1), K2, Z3
+	VMOVUPS.Z        192(CX)(AX*1), K2, Z3
 	MOVQ             p+88(FP), R9
 	VBROADCASTSS     4(R9), Z4
 	VBROADCASTSS     8(R9), Z5
@@ -3256,41 +3262,43 @@ whole96:
 	VSUBPS           Z5, Z24, Z24
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
 	VXORPS.BCST      f32_80000000<>+0(SB), Z24, K1, Z24
-	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z3
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
-	VMOVAPS.Z        Z24, K1, Z24
-	VADDPS           Z24, Z6, Z3
-	VSUBPS           Z6, Z3, Z6
-	VSUBPS           Z6, Z24, Z24
-	VMOVAPS.Z        Z24, K1, Z24
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z6
-	VXORPS           Z6, Z24, Z6
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          Z6, K2, Z3
 	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 512(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z5
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z4
-	VADDPS           Z6, Z4, Z4
-	VMULPS           Z4, Z4, Z5
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z6, Z7
-	VSUBPS           Z7, Z4, Z7
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z4, K1
+	VMOVAPS.Z        Z24, K1, Z24
+	VADDPS           Z24, Z3, Z4
+	VSUBPS           Z3, Z4, Z3
+	VSUBPS           Z3, Z24, Z24
+	VMOVAPS.Z        Z24, K1, Z24
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z4, Z3
+	VXORPS           Z3, Z24, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
+	VMOVUPS          Z4, 512(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z6
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z6, Z5
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z6, Z5
+	VADDPS           Z3, Z5, Z5
+	VMULPS           Z5, Z5, Z6
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z5, Z3
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z3, Z7
+	VSUBPS           Z7, Z5, Z7
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z24
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z25
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z24
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z25
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z24
-	VFMADD231PS      Z4, Z25, Z24
-	VFMADD231PS      Z24, Z5, Z7
-	VADDPS           Z7, Z6, Z24
-	VPSLLD           $0x17, Z3, Z3
-	VSUBPS           Z6, Z24, Z6
-	VSUBPS           Z6, Z7, Z7
-	VMULPS           Z3, Z7, Z7
-	VMULPS           Z3, Z24, Z24
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z6, Z24
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z6, Z25
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z6, Z24
+	VFMADD231PS      Z5, Z25, Z24
+	VFMADD231PS      Z24, Z6, Z7
+	VADDPS           Z7, Z3, Z24
+	VPSLLD           $0x17, Z4, Z4
+	VSUBPS           Z3, Z24, Z3
+	VSUBPS           Z3, Z7, Z7
+	VMULPS           Z4, Z7, Z7
+	VMULPS           Z4, Z24, Z24
 	VMOVUPS          Z7, 448(SP)
 	VMULPS           Z8, Z8, Z3
 	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z4
@@ -4209,272 +4217,272 @@ group135:
 	KMOVW            (SI)(DI*1), K2
 	KORW             K1, K2, K2
 	VMOVUPS.Z        (CX)(R8*1), K2, Z2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          Z2, K2, Z3
-	VBROADCASTSS     4(DX), Z2
-	VBROADCASTSS     8(DX), Z9
-	VSUBPS           Z2, Z3, Z10
-	VSUBPS           Z3, Z10, Z11
-	VSUBPS           Z11, Z10, Z12
-	VSUBPS           Z12, Z3, Z12
-	VADDPS           Z2, Z11, Z11
-	VSUBPS           Z11, Z12, Z12
-	VSUBPS           Z9, Z12, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VORPS.BCST       f32_80000000<>+0(SB), Z10, Z2
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z2, K1
-	VMOVAPS.Z        Z12, K1, Z12
-	VADDPS           Z12, Z10, Z2
-	VSUBPS           Z10, Z2, Z10
-	VSUBPS           Z10, Z12, Z12
-	VMOVAPS.Z        Z12, K1, Z12
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z2, Z10
-	VXORPS           Z10, Z12, Z10
+	VBROADCASTSS     4(DX), Z3
+	VBROADCASTSS     8(DX), Z4
+	VSUBPS           Z3, Z2, Z5
+	VSUBPS           Z2, Z5, Z6
+	VSUBPS           Z6, Z5, Z7
+	VSUBPS           Z7, Z2, Z7
+	VADDPS           Z3, Z6, Z6
+	VSUBPS           Z6, Z7, Z7
+	VSUBPS           Z4, Z7, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z5, K1, Z5
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
+	VMOVUPS          Z5, K2, Z2
 	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
-	VXORPS           Y4, Y4, Y4
-	VCMPPS           $0x11, Z4, Z2, K1
-	VMOVAPS.Z        Z10, K1, Z9
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z11
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z11
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z11, Z12
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z3
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z3
-	VADDPS           Z10, Z3, Z3
-	VMULPS           Z3, Z3, Z12
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z10
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z10, Z13
-	VSUBPS           Z13, Z3, Z13
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
+	VMOVAPS.Z        Z7, K1, Z7
+	VADDPS           Z7, Z2, Z3
+	VSUBPS           Z2, Z3, Z2
+	VSUBPS           Z2, Z7, Z7
+	VMOVAPS.Z        Z7, K1, Z7
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z2
+	VXORPS           Z2, Z7, Z2
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VXORPS           Y8, Y8, Y8
+	VCMPPS           $0x11, Z8, Z3, K1
+	VMOVAPS.Z        Z2, K1, Z5
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z6
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z6
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z6, Z7
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z7, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z7, Z4
+	VADDPS           Z2, Z4, Z4
+	VMULPS           Z4, Z4, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z2
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z2, Z13
+	VSUBPS           Z13, Z4, Z13
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z15
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z12, Z14
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z12, Z15
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z12, Z14
-	VFMADD231PS      Z3, Z15, Z14
-	VFMADD231PS      Z14, Z12, Z13
-	VADDPS           Z13, Z10, Z14
-	VPSLLD           $0x17, Z11, Z11
-	VSUBPS           Z10, Z14, Z10
-	VSUBPS           Z10, Z13, Z13
-	VMULPS           Z11, Z13, Z13
-	VMULPS           Z11, Z14, Z14
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z3
-	VADDPS           Z3, Z14, Z10
-	VDIVPS           Z10, Z3, Z10
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
-	VBROADCASTSS     f32_bf000000<>+0(SB), Z11
-	VFMADD231PS      Z3, Z14, Z11
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
-	VCMPPS           $0x15, Z3, Z14, K1
-	VBLENDMPS        Z11, Z14, K1, Z5
-	VBROADCASTSS     f32_3f317218<>+0(SB), Z3
-	VMOVAPS.Z        Z3, K1, Z3
-	VBROADCASTSS     f32_b102e308<>+0(SB), Z11
-	VMOVAPS.Z        Z11, K1, Z11
-	VFMADD231PS      Z13, Z10, Z11
-	VADDPS.BCST      f32_40000000<>+0(SB), Z5, Z10
-	VDIVPS           Z10, Z5, Z10
-	VMULPS           Z10, Z10, Z12
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z7, Z14
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z7, Z14
+	VFMADD231PS      Z4, Z15, Z14
+	VFMADD231PS      Z14, Z7, Z13
+	VADDPS           Z13, Z2, Z14
+	VPSLLD           $0x17, Z6, Z6
+	VSUBPS           Z2, Z14, Z2
+	VSUBPS           Z2, Z13, Z13
+	VMULPS           Z6, Z13, Z13
+	VMULPS           Z6, Z14, Z14
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z2
+	VADDPS           Z2, Z14, Z4
+	VDIVPS           Z4, Z2, Z4
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z2
+	VBROADCASTSS     f32_bf000000<>+0(SB), Z6
+	VFMADD231PS      Z2, Z14, Z6
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z2
+	VCMPPS           $0x15, Z2, Z14, K1
+	VBLENDMPS        Z6, Z14, K1, Z9
+	VBROADCASTSS     f32_3f317218<>+0(SB), Z2
+	VMOVAPS.Z        Z2, K1, Z2
+	VBROADCASTSS     f32_b102e308<>+0(SB), Z6
+	VMOVAPS.Z        Z6, K1, Z6
+	VFMADD231PS      Z13, Z4, Z6
+	VADDPS.BCST      f32_40000000<>+0(SB), Z9, Z4
+	VDIVPS           Z4, Z9, Z4
+	VMULPS           Z4, Z4, Z7
 	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
-	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z12, Z13
-	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z12, Z13
-	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z12, Z13
+	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z7, Z13
+	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z7, Z13
+	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z7, Z13
 	VBROADCASTSS     f32_3f000000<>+0(SB), Z14
-	VMULPS           Z14, Z5, Z14
-	VMULPS           Z5, Z14, Z14
+	VMULPS           Z14, Z9, Z14
+	VMULPS           Z9, Z14, Z14
 	VMOVUPS          Z14, Z15
-	VFMADD231PS      Z12, Z13, Z15
-	VFMADD231PS      Z15, Z10, Z11
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z10
-	VMULPS           Z5, Z10, Z10
-	VMOVUPS          Z14, Z12
-	VFMSUB231PS      Z5, Z10, Z12
-	VSUBPS           Z12, Z11, Z11
-	VSUBPS           Z14, Z5, Z10
-	VADDPS           Z10, Z3, Z12
-	VSUBPS           Z3, Z12, Z3
-	VSUBPS           Z10, Z3, Z3
-	VSUBPS           Z5, Z10, Z10
-	VADDPS           Z14, Z10, Z10
-	VADDPS           Z10, Z3, Z3
-	VSUBPS           Z11, Z3, Z3
-	VXORPS           Y6, Y6, Y6
-	VMINPS           Z2, Z6, Z6
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z6, Z6
-	VSUBPS           Z12, Z6, Z2
-	VSUBPS           Z6, Z2, Z10
-	VSUBPS           Z10, Z2, Z11
-	VSUBPS           Z11, Z6, Z11
-	VADDPS           Z10, Z12, Z10
-	VSUBPS           Z10, Z11, Z11
-	VADDPS           Z9, Z11, Z11
-	VADDPS           Z3, Z11, Z3
-	VADDPS           Z3, Z2, Z12
-	VSUBPS           Z2, Z12, Z2
-	VSUBPS           Z2, Z3, Z3
-	VMULPS           Z12, Z0, Z2
-	VMOVUPS          Z2, Z9
-	VFMSUB231PS      Z12, Z0, Z9
-	VFMADD231PS      Z12, Z1, Z9
-	VFMADD231PS      Z3, Z0, Z9
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z2, Z2
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z2, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z10
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z10, Z2
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z10, Z2
-	VADDPS           Z9, Z2, Z2
-	VMULPS           Z2, Z2, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z2, Z9
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z9, Z11
-	VSUBPS           Z11, Z2, Z11
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
+	VFMADD231PS      Z7, Z13, Z15
+	VFMADD231PS      Z15, Z4, Z6
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z4
+	VMULPS           Z9, Z4, Z4
+	VMOVUPS          Z14, Z7
+	VFMSUB231PS      Z9, Z4, Z7
+	VSUBPS           Z7, Z6, Z6
+	VSUBPS           Z14, Z9, Z4
+	VADDPS           Z4, Z2, Z7
+	VSUBPS           Z2, Z7, Z2
+	VSUBPS           Z4, Z2, Z2
+	VSUBPS           Z9, Z4, Z4
+	VADDPS           Z14, Z4, Z4
+	VADDPS           Z4, Z2, Z2
+	VSUBPS           Z6, Z2, Z2
+	VXORPS           Y10, Y10, Y10
+	VMINPS           Z3, Z10, Z10
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z10, Z10
+	VSUBPS           Z7, Z10, Z3
+	VSUBPS           Z10, Z3, Z4
+	VSUBPS           Z4, Z3, Z6
+	VSUBPS           Z6, Z10, Z6
+	VADDPS           Z4, Z7, Z4
+	VSUBPS           Z4, Z6, Z6
+	VADDPS           Z5, Z6, Z6
+	VADDPS           Z2, Z6, Z2
+	VADDPS           Z2, Z3, Z7
+	VSUBPS           Z3, Z7, Z3
+	VSUBPS           Z3, Z2, Z2
+	VMULPS           Z7, Z0, Z3
+	VMOVUPS          Z3, Z4
+	VFMSUB231PS      Z7, Z0, Z4
+	VFMADD231PS      Z7, Z1, Z4
+	VFMADD231PS      Z2, Z0, Z4
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z3
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z3
+	VADDPS           Z4, Z3, Z3
+	VMULPS           Z3, Z3, Z5
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z4
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
+	VSUBPS           Z6, Z3, Z6
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z7
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z13
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z13
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z12
-	VFMADD231PS      Z2, Z13, Z12
-	VFMADD231PS      Z12, Z10, Z11
-	VADDPS           Z11, Z9, Z12
-	VPSLLD           $0x17, Z3, Z3
-	VMULPS           Z3, Z12, Z12
-	VMOVUPS          Z12, (AX)(R8*1)
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z7
+	VFMADD231PS      Z3, Z13, Z7
+	VFMADD231PS      Z7, Z5, Z6
+	VADDPS           Z6, Z4, Z7
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z7, Z7
+	VMOVUPS          Z7, (AX)(R8*1)
 	KMOVW            2(BX)(DI*1), K1
 	KMOVW            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
 	VMOVUPS.Z        64(CX)(R8*1), K2, Z2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          Z2, K2, Z3
-	VBROADCASTSS     4(DX), Z2
-	VBROADCASTSS     8(DX), Z9
-	VSUBPS           Z2, Z3, Z10
-	VSUBPS           Z3, Z10, Z11
-	VSUBPS           Z11, Z10, Z12
-	VSUBPS           Z12, Z3, Z12
-	VADDPS           Z2, Z11, Z11
-	VSUBPS           Z11, Z12, Z12
-	VSUBPS           Z9, Z12, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VORPS.BCST       f32_80000000<>+0(SB), Z10, Z2
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z2, K1
-	VMOVAPS.Z        Z12, K1, Z12
-	VADDPS           Z12, Z10, Z2
-	VSUBPS           Z10, Z2, Z10
-	VSUBPS           Z10, Z12, Z12
-	VMOVAPS.Z        Z12, K1, Z12
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z2, Z10
-	VXORPS           Z10, Z12, Z10
+	VBROADCASTSS     4(DX), Z3
+	VBROADCASTSS     8(DX), Z4
+	VSUBPS           Z3, Z2, Z5
+	VSUBPS           Z2, Z5, Z6
+	VSUBPS           Z6, Z5, Z7
+	VSUBPS           Z7, Z2, Z7
+	VADDPS           Z3, Z6, Z6
+	VSUBPS           Z6, Z7, Z7
+	VSUBPS           Z4, Z7, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z5, K1, Z5
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
+	VMOVUPS          Z5, K2, Z2
 	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
-	VXORPS           Y4, Y4, Y4
-	VCMPPS           $0x11, Z4, Z2, K1
-	VMOVAPS.Z        Z10, K1, Z9
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z11
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z11
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z11, Z12
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z12, Z3
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z12, Z3
-	VADDPS           Z10, Z3, Z3
-	VMULPS           Z3, Z3, Z12
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z10
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z10, Z13
-	VSUBPS           Z13, Z3, Z13
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
+	VMOVAPS.Z        Z7, K1, Z7
+	VADDPS           Z7, Z2, Z3
+	VSUBPS           Z2, Z3, Z2
+	VSUBPS           Z2, Z7, Z7
+	VMOVAPS.Z        Z7, K1, Z7
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z2
+	VXORPS           Z2, Z7, Z2
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VXORPS           Y8, Y8, Y8
+	VCMPPS           $0x11, Z8, Z3, K1
+	VMOVAPS.Z        Z2, K1, Z5
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z6
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z6
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z6, Z7
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z7, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z7, Z4
+	VADDPS           Z2, Z4, Z4
+	VMULPS           Z4, Z4, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z2
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z2, Z13
+	VSUBPS           Z13, Z4, Z13
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z15
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z12, Z14
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z12, Z15
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z12, Z14
-	VFMADD231PS      Z3, Z15, Z14
-	VFMADD231PS      Z14, Z12, Z13
-	VADDPS           Z13, Z10, Z14
-	VPSLLD           $0x17, Z11, Z11
-	VSUBPS           Z10, Z14, Z10
-	VSUBPS           Z10, Z13, Z13
-	VMULPS           Z11, Z13, Z13
-	VMULPS           Z11, Z14, Z14
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z3
-	VADDPS           Z3, Z14, Z10
-	VDIVPS           Z10, Z3, Z10
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
-	VBROADCASTSS     f32_bf000000<>+0(SB), Z11
-	VFMADD231PS      Z3, Z14, Z11
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
-	VCMPPS           $0x15, Z3, Z14, K1
-	VBLENDMPS        Z11, Z14, K1, Z7
-	VBROADCASTSS     f32_3f317218<>+0(SB), Z3
-	VMOVAPS.Z        Z3, K1, Z3
-	VBROADCASTSS     f32_b102e308<>+0(SB), Z11
-	VMOVAPS.Z        Z11, K1, Z11
-	VFMADD231PS      Z13, Z10, Z11
-	VADDPS.BCST      f32_40000000<>+0(SB), Z7, Z10
-	VDIVPS           Z10, Z7, Z10
-	VMULPS           Z10, Z10, Z12
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z7, Z14
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z7, Z15
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z7, Z14
+	VFMADD231PS      Z4, Z15, Z14
+	VFMADD231PS      Z14, Z7, Z13
+	VADDPS           Z13, Z2, Z14
+	VPSLLD           $0x17, Z6, Z6
+	VSUBPS           Z2, Z14, Z2
+	VSUBPS           Z2, Z13, Z13
+	VMULPS           Z6, Z13, Z13
+	VMULPS           Z6, Z14, Z14
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z2
+	VADDPS           Z2, Z14, Z4
+	VDIVPS           Z4, Z2, Z4
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z2
+	VBROADCASTSS     f32_bf000000<>+0(SB), Z6
+	VFMADD231PS      Z2, Z14, Z6
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z2
+	VCMPPS           $0x15, Z2, Z14, K1
+	VBLENDMPS        Z6, Z14, K1, Z11
+	VBROADCASTSS     f32_3f317218<>+0(SB), Z2
+	VMOVAPS.Z        Z2, K1, Z2
+	VBROADCASTSS     f32_b102e308<>+0(SB), Z6
+	VMOVAPS.Z        Z6, K1, Z6
+	VFMADD231PS      Z13, Z4, Z6
+	VADDPS.BCST      f32_40000000<>+0(SB), Z11, Z4
+	VDIVPS           Z4, Z11, Z4
+	VMULPS           Z4, Z4, Z7
 	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
-	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z12, Z13
-	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z12, Z13
-	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z12, Z13
+	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z7, Z13
+	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z7, Z13
+	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z7, Z13
 	VBROADCASTSS     f32_3f000000<>+0(SB), Z14
-	VMULPS           Z14, Z7, Z14
-	VMULPS           Z7, Z14, Z14
+	VMULPS           Z14, Z11, Z14
+	VMULPS           Z11, Z14, Z14
 	VMOVUPS          Z14, Z15
-	VFMADD231PS      Z12, Z13, Z15
-	VFMADD231PS      Z15, Z10, Z11
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z10
-	VMULPS           Z7, Z10, Z10
-	VMOVUPS          Z14, Z12
-	VFMSUB231PS      Z7, Z10, Z12
-	VSUBPS           Z12, Z11, Z11
-	VSUBPS           Z14, Z7, Z10
-	VADDPS           Z10, Z3, Z12
-	VSUBPS           Z3, Z12, Z3
-	VSUBPS           Z10, Z3, Z3
-	VSUBPS           Z7, Z10, Z10
-	VADDPS           Z14, Z10, Z10
-	VADDPS           Z10, Z3, Z3
-	VSUBPS           Z11, Z3, Z3
-	VXORPS           Y8, Y8, Y8
-	VMINPS           Z2, Z8, Z8
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z8, Z8
-	VSUBPS           Z12, Z8, Z2
-	VSUBPS           Z8, Z2, Z10
-	VSUBPS           Z10, Z2, Z11
-	VSUBPS           Z11, Z8, Z11
-	VADDPS           Z10, Z12, Z10
-	VSUBPS           Z10, Z11, Z11
-	VADDPS           Z9, Z11, Z11
-	VADDPS           Z3, Z11, Z3
-	VADDPS           Z3, Z2, Z12
-	VSUBPS           Z2, Z12, Z2
-	VSUBPS           Z2, Z3, Z3
-	VMULPS           Z12, Z0, Z2
-	VMOVUPS          Z2, Z9
-	VFMSUB231PS      Z12, Z0, Z9
-	VFMADD231PS      Z12, Z1, Z9
-	VFMADD231PS      Z3, Z0, Z9
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z2, Z2
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z2, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z10
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z10, Z2
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z10, Z2
-	VADDPS           Z9, Z2, Z2
-	VMULPS           Z2, Z2, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z2, Z9
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z9, Z11
-	VSUBPS           Z11, Z2, Z11
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
+	VFMADD231PS      Z7, Z13, Z15
+	VFMADD231PS      Z15, Z4, Z6
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z4
+	VMULPS           Z11, Z4, Z4
+	VMOVUPS          Z14, Z7
+	VFMSUB231PS      Z11, Z4, Z7
+	VSUBPS           Z7, Z6, Z6
+	VSUBPS           Z14, Z11, Z4
+	VADDPS           Z4, Z2, Z7
+	VSUBPS           Z2, Z7, Z2
+	VSUBPS           Z4, Z2, Z2
+	VSUBPS           Z11, Z4, Z4
+	VADDPS           Z14, Z4, Z4
+	VADDPS           Z4, Z2, Z2
+	VSUBPS           Z6, Z2, Z2
+	VXORPS           Y12, Y12, Y12
+	VMINPS           Z3, Z12, Z12
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z12, Z12
+	VSUBPS           Z7, Z12, Z3
+	VSUBPS           Z12, Z3, Z4
+	VSUBPS           Z4, Z3, Z6
+	VSUBPS           Z6, Z12, Z6
+	VADDPS           Z4, Z7, Z4
+	VSUBPS           Z4, Z6, Z6
+	VADDPS           Z5, Z6, Z6
+	VADDPS           Z2, Z6, Z2
+	VADDPS           Z2, Z3, Z7
+	VSUBPS           Z3, Z7, Z3
+	VSUBPS           Z3, Z2, Z2
+	VMULPS           Z7, Z0, Z3
+	VMOVUPS          Z3, Z4
+	VFMSUB231PS      Z7, Z0, Z4
+	VFMADD231PS      Z7, Z1, Z4
+	VFMADD231PS      Z2, Z0, Z4
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z5
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z3
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z3
+	VADDPS           Z4, Z3, Z3
+	VMULPS           Z3, Z3, Z5
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z4
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
+	VSUBPS           Z6, Z3, Z6
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z7
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z13
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z12
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z13
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z12
-	VFMADD231PS      Z2, Z13, Z12
-	VFMADD231PS      Z12, Z10, Z11
-	VADDPS           Z11, Z9, Z12
-	VPSLLD           $0x17, Z3, Z3
-	VMULPS           Z3, Z12, Z12
-	VMOVUPS          Z12, 64(AX)(R8*1)
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z7
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z7
+	VFMADD231PS      Z3, Z13, Z7
+	VFMADD231PS      Z7, Z5, Z6
+	VADDPS           Z6, Z4, Z7
+	VPSLLD           $0x17, Z2, Z2
+	VMULPS           Z2, Z7, Z7
+	VMOVUPS          Z7, 64(AX)(R8*1)
 	ADDQ             $+128, R8
 	SUBQ             $0x20, R9
 	JG               group135
@@ -5419,62 +5427,63 @@ group162:
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, (CX)(AX*1), Y2, Y2
+	VMOVUPD      (CX)(AX*1), Y2
 	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y1
-	VBROADCASTSD 16(R9), Y3
-	VSUBPD       Y1, Y2, Y4
-	VSUBPD       Y2, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y2, Y6
-	VADDPD       Y1, Y5, Y5
-	VSUBPD       Y5, Y6, Y6
-	VSUBPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
-	VXORPD       Y1, Y4, Y4
+	VBROADCASTSD 8(R9), Y3
+	VBROADCASTSD 16(R9), Y4
+	VSUBPD       Y3, Y2, Y5
+	VSUBPD       Y2, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y2, Y7
+	VADDPD       Y3, Y6, Y6
+	VSUBPD       Y6, Y7, Y7
+	VSUBPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
+	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
-	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VANDPD       Y0, Y6, Y6
-	VADDPD       Y6, Y4, Y1
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
+	VBLENDVPD    Y1, Y5, Y0, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VANDPD       Y1, Y7, Y7
+	VADDPD       Y7, Y0, Y2
+	VSUBPD       Y0, Y2, Y0
+	VSUBPD       Y0, Y7, Y7
+	VANDPD       Y1, Y7, Y7
+	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
+	VXORPD       Y0, Y7, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VMOVUPD      Y2, 256(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VADDPD       Y0, Y1, Y1
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
 	VSUBPD       Y4, Y1, Y4
-	VSUBPD       Y4, Y6, Y6
-	VANDPD       Y0, Y6, Y6
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
-	VXORPD       Y4, Y6, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
-	VMOVUPD      Y1, 256(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VADDPD       Y4, Y0, Y0
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
 	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD231PD  Y1, Y5, Y6
+	VFMADD231PD  Y6, Y3, Y4
+	VADDPD       Y4, Y0, Y6
+	VPSLLQ       $0x34, Y2, Y2
+	VSUBPD       Y0, Y6, Y0
+	VSUBPD       Y0, Y4, Y4
+	VMULPD       Y2, Y4, Y4
+	VMULPD       Y2, Y6, Y6
 	VMOVUPD      Y6, 192(BP)
 	VMOVUPD      Y4, 224(BP)
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -5484,62 +5493,63 @@ group162:
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, 32(CX)(AX*1), Y2, Y2
+	VMOVUPD      32(CX)(AX*1), Y2
 	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y1
-	VBROADCASTSD 16(R9), Y3
-	VSUBPD       Y1, Y2, Y4
-	VSUBPD       Y2, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y2, Y6
-	VADDPD       Y1, Y5, Y5
-	VSUBPD       Y5, Y6, Y6
-	VSUBPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
-	VXORPD       Y1, Y4, Y4
+	VBROADCASTSD 8(R9), Y3
+	VBROADCASTSD 16(R9), Y4
+	VSUBPD       Y3, Y2, Y5
+	VSUBPD       Y2, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y2, Y7
+	VADDPD       Y3, Y6, Y6
+	VSUBPD       Y6, Y7, Y7
+	VSUBPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
+	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
-	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VANDPD       Y0, Y6, Y6
-	VADDPD       Y6, Y4, Y1
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
+	VBLENDVPD    Y1, Y5, Y0, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VANDPD       Y1, Y7, Y7
+	VADDPD       Y7, Y0, Y2
+	VSUBPD       Y0, Y2, Y0
+	VSUBPD       Y0, Y7, Y7
+	VANDPD       Y1, Y7, Y7
+	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
+	VXORPD       Y0, Y7, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VMOVUPD      Y2, 352(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VADDPD       Y0, Y1, Y1
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
 	VSUBPD       Y4, Y1, Y4
-	VSUBPD       Y4, Y6, Y6
-	VANDPD       Y0, Y6, Y6
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
-	VXORPD       Y4, Y6, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
-	VMOVUPD      Y1, 352(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VADDPD       Y4, Y0, Y0
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
 	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD231PD  Y1, Y5, Y6
+	VFMADD231PD  Y6, Y3, Y4
+	VADDPD       Y4, Y0, Y6
+	VPSLLQ       $0x34, Y2, Y2
+	VSUBPD       Y0, Y6, Y0
+	VSUBPD       Y0, Y4, Y4
+	VMULPD       Y2, Y4, Y4
+	VMULPD       Y2, Y6, Y6
 	VMOVUPD      Y6, 288(BP)
 	VMOVUPD      Y4, 320(BP)
 	PREFETCHT0   12352(CX)(AX*1)
@@ -5550,62 +5560,63 @@ group162:
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, 64(CX)(AX*1), Y2, Y2
+	VMOVUPD      64(CX)(AX*1), Y2
 	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y1
-	VBROADCASTSD 16(R9), Y3
-	VSUBPD       Y1, Y2, Y4
-	VSUBPD       Y2, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y2, Y6
-	VADDPD       Y1, Y5, Y5
-	VSUBPD       Y5, Y6, Y6
-	VSUBPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
-	VXORPD       Y1, Y4, Y4
+	VBROADCASTSD 8(R9), Y3
+	VBROADCASTSD 16(R9), Y4
+	VSUBPD       Y3, Y2, Y5
+	VSUBPD       Y2, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y2, Y7
+	VADDPD       Y3, Y6, Y6
+	VSUBPD       Y6, Y7, Y7
+	VSUBPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
+	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
-	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VANDPD       Y0, Y6, Y6
-	VADDPD       Y6, Y4, Y1
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
+	VBLENDVPD    Y1, Y5, Y0, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VANDPD       Y1, Y7, Y7
+	VADDPD       Y7, Y0, Y2
+	VSUBPD       Y0, Y2, Y0
+	VSUBPD       Y0, Y7, Y7
+	VANDPD       Y1, Y7, Y7
+	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
+	VXORPD       Y0, Y7, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VMOVUPD      Y2, 448(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VADDPD       Y0, Y1, Y1
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
 	VSUBPD       Y4, Y1, Y4
-	VSUBPD       Y4, Y6, Y6
-	VANDPD       Y0, Y6, Y6
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
-	VXORPD       Y4, Y6, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
-	VMOVUPD      Y1, 448(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VADDPD       Y4, Y0, Y0
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
 	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD231PD  Y1, Y5, Y6
+	VFMADD231PD  Y6, Y3, Y4
+	VADDPD       Y4, Y0, Y6
+	VPSLLQ       $0x34, Y2, Y2
+	VSUBPD       Y0, Y6, Y0
+	VSUBPD       Y0, Y4, Y4
+	VMULPD       Y2, Y4, Y4
+	VMULPD       Y2, Y6, Y6
 	VMOVUPD      Y6, 384(BP)
 	VMOVUPD      Y4, 416(BP)
 	VPBROADCASTB 1(BX)(DI*1), Y0
@@ -5615,62 +5626,63 @@ group162:
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, 96(CX)(AX*1), Y2, Y2
+	VMOVUPD      96(CX)(AX*1), Y2
 	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y1
-	VBROADCASTSD 16(R9), Y3
-	VSUBPD       Y1, Y2, Y4
-	VSUBPD       Y2, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y2, Y6
-	VADDPD       Y1, Y5, Y5
-	VSUBPD       Y5, Y6, Y6
-	VSUBPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
-	VXORPD       Y1, Y4, Y4
+	VBROADCASTSD 8(R9), Y3
+	VBROADCASTSD 16(R9), Y4
+	VSUBPD       Y3, Y2, Y5
+	VSUBPD       Y2, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y2, Y7
+	VADDPD       Y3, Y6, Y6
+	VSUBPD       Y6, Y7, Y7
+	VSUBPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
+	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
-	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VANDPD       Y0, Y6, Y6
-	VADDPD       Y6, Y4, Y1
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
+	VBLENDVPD    Y1, Y5, Y0, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VANDPD       Y1, Y7, Y7
+	VADDPD       Y7, Y0, Y2
+	VSUBPD       Y0, Y2, Y0
+	VSUBPD       Y0, Y7, Y7
+	VANDPD       Y1, Y7, Y7
+	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
+	VXORPD       Y0, Y7, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VMOVUPD      Y2, 544(BP)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VADDPD       Y0, Y1, Y1
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
 	VSUBPD       Y4, Y1, Y4
-	VSUBPD       Y4, Y6, Y6
-	VANDPD       Y0, Y6, Y6
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
-	VXORPD       Y4, Y6, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
-	VMOVUPD      Y1, 544(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VADDPD       Y4, Y0, Y0
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
 	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD231PD  Y1, Y5, Y6
+	VFMADD231PD  Y6, Y3, Y4
+	VADDPD       Y4, Y0, Y6
+	VPSLLQ       $0x34, Y2, Y2
+	VSUBPD       Y0, Y6, Y0
+	VSUBPD       Y0, Y4, Y4
+	VMULPD       Y2, Y4, Y4
+	VMULPD       Y2, Y6, Y6
 	VMOVUPD      Y6, 480(BP)
 	VMOVUPD      Y4, 512(BP)
 	VMOVUPD      192(BP), Y0
@@ -7026,44 +7038,44 @@ group205:
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
 	VMASKMOVPD   (CX)(R8*1), Y1, Y2
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
-	VBLENDVPD    Y1, Y2, Y3, Y3
-	VBROADCASTSD 8(DX), Y1
-	VBROADCASTSD 16(DX), Y2
-	VSUBPD       Y1, Y3, Y4
-	VSUBPD       Y3, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       Y1, Y5, Y5
-	VSUBPD       Y5, Y6, Y6
-	VSUBPD       Y2, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
-	VXORPD       Y1, Y4, Y4
+	VBROADCASTSD 8(DX), Y3
+	VBROADCASTSD 16(DX), Y4
+	VSUBPD       Y3, Y2, Y5
+	VSUBPD       Y2, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y2, Y7
+	VADDPD       Y3, Y6, Y6
+	VSUBPD       Y6, Y7, Y7
+	VSUBPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
+	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
-	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VANDPD       Y0, Y6, Y6
-	VADDPD       Y6, Y4, Y1
-	VSUBPD       Y4, Y1, Y4
-	VSUBPD       Y4, Y6, Y6
-	VANDPD       Y0, Y6, Y6
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
-	VXORPD       Y4, Y6, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
-	VXORPS       Y2, Y2, Y2
-	VBLENDVPD    Y1, Y4, Y2, Y2
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y0
-	VADDPD       Y4, Y0, Y0
-	VMULPD       Y0, Y0, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
-	VSUBPD       Y6, Y0, Y6
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
+	VBLENDVPD    Y1, Y5, Y0, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VANDPD       Y1, Y7, Y7
+	VADDPD       Y7, Y0, Y2
+	VSUBPD       Y0, Y2, Y0
+	VSUBPD       Y0, Y7, Y7
+	VANDPD       Y1, Y7, Y7
+	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
+	VXORPD       Y0, Y7, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPD    Y2, Y0, Y3, Y3
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y4
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
+	VADDPD       Y0, Y1, Y1
+	VMULPD       Y1, Y1, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y6
+	VSUBPD       Y6, Y1, Y6
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
 	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y8
 	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
@@ -7074,17 +7086,17 @@ group205:
 	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y8
 	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
 	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y8
-	VFMADD231PD  Y0, Y7, Y8
+	VFMADD231PD  Y1, Y7, Y8
 	VFMADD231PD  Y8, Y5, Y6
-	VADDPD       Y6, Y4, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VSUBPD       Y4, Y8, Y4
-	VSUBPD       Y4, Y6, Y6
-	VMULPD       Y3, Y6, Y6
-	VMULPD       Y3, Y8, Y8
+	VADDPD       Y6, Y0, Y8
+	VPSLLQ       $0x34, Y4, Y4
+	VSUBPD       Y0, Y8, Y0
+	VSUBPD       Y0, Y6, Y6
+	VMULPD       Y4, Y6, Y6
+	VMULPD       Y4, Y8, Y8
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
-	VADDPD       Y0, Y8, Y3
-	VDIVPD       Y3, Y0, Y3
+	VADDPD       Y0, Y8, Y1
+	VDIVPD       Y1, Y0, Y1
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y0
 	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y4
 	VFMADD231PD  Y0, Y8, Y4
@@ -7095,10 +7107,10 @@ group205:
 	VANDPD       Y0, Y5, Y5
 	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y7
 	VANDPD       Y0, Y7, Y0
-	VFMADD231PD  Y6, Y3, Y0
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y6
+	VFMADD231PD  Y6, Y1, Y0
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y1
+	VDIVPD       Y1, Y4, Y1
+	VMULPD       Y1, Y1, Y6
 	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
 	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
@@ -7112,30 +7124,30 @@ group205:
 	VMULPD       Y4, Y8, Y8
 	VMOVUPD      Y8, Y9
 	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y3, Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y3
-	VMULPD       Y4, Y3, Y3
+	VFMADD231PD  Y9, Y1, Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMULPD       Y4, Y1, Y1
 	VMOVUPD      Y8, Y6
-	VFMSUB231PD  Y4, Y3, Y6
+	VFMSUB231PD  Y4, Y1, Y6
 	VSUBPD       Y6, Y0, Y0
-	VSUBPD       Y8, Y4, Y3
-	VADDPD       Y3, Y5, Y6
+	VSUBPD       Y8, Y4, Y1
+	VADDPD       Y1, Y5, Y6
 	VSUBPD       Y5, Y6, Y5
-	VSUBPD       Y3, Y5, Y5
-	VSUBPD       Y4, Y3, Y3
-	VADDPD       Y8, Y3, Y3
-	VADDPD       Y3, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VSUBPD       Y4, Y1, Y1
+	VADDPD       Y8, Y1, Y1
+	VADDPD       Y1, Y5, Y5
 	VSUBPD       Y0, Y5, Y5
 	VXORPS       Y0, Y0, Y0
-	VMINPD       Y1, Y0, Y0
+	VMINPD       Y2, Y0, Y0
 	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
 	VSUBPD       Y6, Y0, Y1
-	VSUBPD       Y0, Y1, Y3
-	VSUBPD       Y3, Y1, Y4
+	VSUBPD       Y0, Y1, Y2
+	VSUBPD       Y2, Y1, Y4
 	VSUBPD       Y4, Y0, Y4
-	VADDPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VADDPD       Y2, Y4, Y4
+	VADDPD       Y2, Y6, Y2
+	VSUBPD       Y2, Y4, Y4
+	VADDPD       Y3, Y4, Y4
 	VADDPD       Y5, Y4, Y5
 	VADDPD       Y5, Y1, Y6
 	VSUBPD       Y1, Y6, Y1
@@ -7182,44 +7194,44 @@ group205:
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
 	VMASKMOVPD   32(CX)(R8*1), Y1, Y2
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
-	VBLENDVPD    Y1, Y2, Y3, Y3
-	VBROADCASTSD 8(DX), Y1
-	VBROADCASTSD 16(DX), Y2
-	VSUBPD       Y1, Y3, Y4
-	VSUBPD       Y3, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       Y1, Y5, Y5
-	VSUBPD       Y5, Y6, Y6
-	VSUBPD       Y2, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y1
-	VXORPD       Y1, Y4, Y4
+	VBROADCASTSD 8(DX), Y3
+	VBROADCASTSD 16(DX), Y4
+	VSUBPD       Y3, Y2, Y5
+	VSUBPD       Y2, Y5, Y6
+	VSUBPD       Y6, Y5, Y7
+	VSUBPD       Y7, Y2, Y7
+	VADDPD       Y3, Y6, Y6
+	VSUBPD       Y6, Y7, Y7
+	VSUBPD       Y4, Y7, Y7
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
+	VXORPD       Y2, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y0
-	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VANDPD       Y0, Y6, Y6
-	VADDPD       Y6, Y4, Y1
-	VSUBPD       Y4, Y1, Y4
-	VSUBPD       Y4, Y6, Y6
-	VANDPD       Y0, Y6, Y6
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y4
-	VXORPD       Y4, Y6, Y4
-	VORPD        f64_8000000000000000<>+0(SB), Y1, Y0
-	VXORPS       Y2, Y2, Y2
-	VBLENDVPD    Y1, Y4, Y2, Y2
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y0
-	VADDPD       Y4, Y0, Y0
-	VMULPD       Y0, Y0, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y6
-	VSUBPD       Y6, Y0, Y6
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
+	VBLENDVPD    Y1, Y5, Y0, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
+	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VANDPD       Y1, Y7, Y7
+	VADDPD       Y7, Y0, Y2
+	VSUBPD       Y0, Y2, Y0
+	VSUBPD       Y0, Y7, Y7
+	VANDPD       Y1, Y7, Y7
+	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
+	VXORPD       Y0, Y7, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VXORPS       Y3, Y3, Y3
+	VBLENDVPD    Y2, Y0, Y3, Y3
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y4
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y4
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y4, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
+	VADDPD       Y0, Y1, Y1
+	VMULPD       Y1, Y1, Y5
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y6
+	VSUBPD       Y6, Y1, Y6
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y7
 	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y8
 	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y7
@@ -7230,17 +7242,17 @@ group205:
 	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y8
 	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y7
 	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y8
-	VFMADD231PD  Y0, Y7, Y8
+	VFMADD231PD  Y1, Y7, Y8
 	VFMADD231PD  Y8, Y5, Y6
-	VADDPD       Y6, Y4, Y8
-	VPSLLQ       $0x34, Y3, Y3
-	VSUBPD       Y4, Y8, Y4
-	VSUBPD       Y4, Y6, Y6
-	VMULPD       Y3, Y6, Y6
-	VMULPD       Y3, Y8, Y8
+	VADDPD       Y6, Y0, Y8
+	VPSLLQ       $0x34, Y4, Y4
+	VSUBPD       Y0, Y8, Y0
+	VSUBPD       Y0, Y6, Y6
+	VMULPD       Y4, Y6, Y6
+	VMULPD       Y4, Y8, Y8
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
-	VADDPD       Y0, Y8, Y3
-	VDIVPD       Y3, Y0, Y3
+	VADDPD       Y0, Y8, Y1
+	VDIVPD       Y1, Y0, Y1
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y0
 	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y4
 	VFMADD231PD  Y0, Y8, Y4
@@ -7251,10 +7263,10 @@ group205:
 	VANDPD       Y0, Y5, Y5
 	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y7
 	VANDPD       Y0, Y7, Y0
-	VFMADD231PD  Y6, Y3, Y0
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y6
+	VFMADD231PD  Y6, Y1, Y0
+	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y1
+	VDIVPD       Y1, Y4, Y1
+	VMULPD       Y1, Y1, Y6
 	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
 	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
 	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
@@ -7268,30 +7280,30 @@ group205:
 	VMULPD       Y4, Y8, Y8
 	VMOVUPD      Y8, Y9
 	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y3, Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y3
-	VMULPD       Y4, Y3, Y3
+	VFMADD231PD  Y9, Y1, Y0
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
+	VMULPD       Y4, Y1, Y1
 	VMOVUPD      Y8, Y6
-	VFMSUB231PD  Y4, Y3, Y6
+	VFMSUB231PD  Y4, Y1, Y6
 	VSUBPD       Y6, Y0, Y0
-	VSUBPD       Y8, Y4, Y3
-	VADDPD       Y3, Y5, Y6
+	VSUBPD       Y8, Y4, Y1
+	VADDPD       Y1, Y5, Y6
 	VSUBPD       Y5, Y6, Y5
-	VSUBPD       Y3, Y5, Y5
-	VSUBPD       Y4, Y3, Y3
-	VADDPD       Y8, Y3, Y3
-	VADDPD       Y3, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VSUBPD       Y4, Y1, Y1
+	VADDPD       Y8, Y1, Y1
+	VADDPD       Y1, Y5, Y5
 	VSUBPD       Y0, Y5, Y5
 	VXORPS       Y0, Y0, Y0
-	VMINPD       Y1, Y0, Y0
+	VMINPD       Y2, Y0, Y0
 	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
 	VSUBPD       Y6, Y0, Y1
-	VSUBPD       Y0, Y1, Y3
-	VSUBPD       Y3, Y1, Y4
+	VSUBPD       Y0, Y1, Y2
+	VSUBPD       Y2, Y1, Y4
 	VSUBPD       Y4, Y0, Y4
-	VADDPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VADDPD       Y2, Y4, Y4
+	VADDPD       Y2, Y6, Y2
+	VSUBPD       Y2, Y4, Y4
+	VADDPD       Y3, Y4, Y4
 	VADDPD       Y5, Y4, Y5
 	VADDPD       Y5, Y1, Y6
 	VSUBPD       Y1, Y6, Y1
@@ -7964,8 +7976,7 @@ whole233:
 	KMOVB            (BX)(DI*1), K1
 	KMOVB            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          (CX)(AX*1), K2, Z4
+	VMOVUPD.Z        (CX)(AX*1), K2, Z4
 	MOVQ             p+88(FP), R9
 	VBROADCASTSD     8(R9), Z5
 	VBROADCASTSD     16(R9), Z6
@@ -7978,53 +7989,54 @@ whole233:
 	VSUBPD           Z6, Z9, Z9
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z4
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z4, K1
-	VMOVAPD.Z        Z9, K1, Z9
-	VADDPD           Z9, Z7, Z4
-	VSUBPD           Z7, Z4, Z7
-	VSUBPD           Z7, Z9, Z9
-	VMOVAPD.Z        Z9, K1, Z9
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z4, Z7
-	VXORPD           Z7, Z9, Z7
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          Z7, K2, Z4
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VMOVUPD          Z4, 128(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z6
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z6, Z5
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z6, Z5
-	VADDPD           Z7, Z5, Z5
-	VMULPD           Z5, Z5, Z6
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z7
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z8
-	VSUBPD           Z8, Z5, Z8
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z5, K1
+	VMOVAPD.Z        Z9, K1, Z9
+	VADDPD           Z9, Z4, Z5
+	VSUBPD           Z4, Z5, Z4
+	VSUBPD           Z4, Z9, Z9
+	VMOVAPD.Z        Z9, K1, Z9
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z5, Z4
+	VXORPD           Z4, Z9, Z4
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
+	VMOVUPD          Z5, 128(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z7
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z6
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z6
+	VADDPD           Z4, Z6, Z6
+	VMULPD           Z6, Z6, Z7
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z4
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z8
+	VSUBPD           Z8, Z6, Z8
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z27
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z27
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z27
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z27
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z27
-	VFMADD231PD      Z5, Z9, Z27
-	VFMADD231PD      Z27, Z6, Z8
-	VADDPD           Z8, Z7, Z27
-	VPSLLQ           $0x34, Z4, Z4
-	VSUBPD           Z7, Z27, Z7
-	VSUBPD           Z7, Z8, Z8
-	VMULPD           Z4, Z8, Z8
-	VMULPD           Z4, Z27, Z27
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z27
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z27
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z27
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z27
+	VFMADD231PD      Z6, Z9, Z27
+	VFMADD231PD      Z27, Z7, Z8
+	VADDPD           Z8, Z4, Z27
+	VPSLLQ           $0x34, Z5, Z5
+	VSUBPD           Z4, Z27, Z4
+	VSUBPD           Z4, Z8, Z8
+	VMULPD           Z5, Z8, Z8
+	VMULPD           Z5, Z27, Z27
 	VMOVUPD          Z8, 64(SP)
 	PREFETCHT0       12352(CX)(AX*1)
 	KMOVB            1(BX)(DI*1), K1
 	KMOVB            1(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          64(CX)(AX*1), K2, Z4
+	VMOVUPD.Z        64(CX)(AX*1), K2, Z4
 	MOVQ             p+88(FP), R9
 	VBROADCASTSD     8(R9), Z5
 	VBROADCASTSD     16(R9), Z6
@@ -8037,53 +8049,54 @@ whole233:
 	VSUBPD           Z6, Z9, Z9
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z4
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z4, K1
-	VMOVAPD.Z        Z9, K1, Z9
-	VADDPD           Z9, Z7, Z4
-	VSUBPD           Z7, Z4, Z7
-	VSUBPD           Z7, Z9, Z9
-	VMOVAPD.Z        Z9, K1, Z9
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z4, Z7
-	VXORPD           Z7, Z9, Z7
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          Z7, K2, Z4
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VMOVUPD          Z4, 256(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z6
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z6, Z5
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z6, Z5
-	VADDPD           Z7, Z5, Z5
-	VMULPD           Z5, Z5, Z6
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z7
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z8
-	VSUBPD           Z8, Z5, Z8
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z5, K1
+	VMOVAPD.Z        Z9, K1, Z9
+	VADDPD           Z9, Z4, Z5
+	VSUBPD           Z4, Z5, Z4
+	VSUBPD           Z4, Z9, Z9
+	VMOVAPD.Z        Z9, K1, Z9
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z5, Z4
+	VXORPD           Z4, Z9, Z4
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
+	VMOVUPD          Z5, 256(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z7
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z6
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z6
+	VADDPD           Z4, Z6, Z6
+	VMULPD           Z6, Z6, Z7
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z4
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z8
+	VSUBPD           Z8, Z6, Z8
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z28
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z28
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z28
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z28
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z28
-	VFMADD231PD      Z5, Z9, Z28
-	VFMADD231PD      Z28, Z6, Z8
-	VADDPD           Z8, Z7, Z28
-	VPSLLQ           $0x34, Z4, Z4
-	VSUBPD           Z7, Z28, Z7
-	VSUBPD           Z7, Z8, Z8
-	VMULPD           Z4, Z8, Z8
-	VMULPD           Z4, Z28, Z28
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z28
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z28
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z28
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z28
+	VFMADD231PD      Z6, Z9, Z28
+	VFMADD231PD      Z28, Z7, Z8
+	VADDPD           Z8, Z4, Z28
+	VPSLLQ           $0x34, Z5, Z5
+	VSUBPD           Z4, Z28, Z4
+	VSUBPD           Z4, Z8, Z8
+	VMULPD           Z5, Z8, Z8
+	VMULPD           Z5, Z28, Z28
 	VMOVUPD          Z8, 192(SP)
 	PREFETCHT0       12416(CX)(AX*1)
 	KMOVB            2(BX)(DI*1), K1
 	KMOVB            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          128(CX)(AX*1), K2, Z4
+	VMOVUPD.Z        128(CX)(AX*1), K2, Z4
 	MOVQ             p+88(FP), R9
 	VBROADCASTSD     8(R9), Z5
 	VBROADCASTSD     16(R9), Z6
@@ -8096,53 +8109,54 @@ whole233:
 	VSUBPD           Z6, Z9, Z9
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z4
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z4, K1
-	VMOVAPD.Z        Z9, K1, Z9
-	VADDPD           Z9, Z7, Z4
-	VSUBPD           Z7, Z4, Z7
-	VSUBPD           Z7, Z9, Z9
-	VMOVAPD.Z        Z9, K1, Z9
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z4, Z7
-	VXORPD           Z7, Z9, Z7
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          Z7, K2, Z4
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VMOVUPD          Z4, 384(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z6
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z6, Z5
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z6, Z5
-	VADDPD           Z7, Z5, Z5
-	VMULPD           Z5, Z5, Z6
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z7
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z8
-	VSUBPD           Z8, Z5, Z8
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z5, K1
+	VMOVAPD.Z        Z9, K1, Z9
+	VADDPD           Z9, Z4, Z5
+	VSUBPD           Z4, Z5, Z4
+	VSUBPD           Z4, Z9, Z9
+	VMOVAPD.Z        Z9, K1, Z9
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z5, Z4
+	VXORPD           Z4, Z9, Z4
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
+	VMOVUPD          Z5, 384(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z7
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z6
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z6
+	VADDPD           Z4, Z6, Z6
+	VMULPD           Z6, Z6, Z7
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z4
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z8
+	VSUBPD           Z8, Z6, Z8
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z29
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z29
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z29
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z29
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z29
-	VFMADD231PD      Z5, Z9, Z29
-	VFMADD231PD      Z29, Z6, Z8
-	VADDPD           Z8, Z7, Z29
-	VPSLLQ           $0x34, Z4, Z4
-	VSUBPD           Z7, Z29, Z7
-	VSUBPD           Z7, Z8, Z8
-	VMULPD           Z4, Z8, Z8
-	VMULPD           Z4, Z29, Z29
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z29
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z29
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z29
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z29
+	VFMADD231PD      Z6, Z9, Z29
+	VFMADD231PD      Z29, Z7, Z8
+	VADDPD           Z8, Z4, Z29
+	VPSLLQ           $0x34, Z5, Z5
+	VSUBPD           Z4, Z29, Z4
+	VSUBPD           Z4, Z8, Z8
+	VMULPD           Z5, Z8, Z8
+	VMULPD           Z5, Z29, Z29
 	VMOVUPD          Z8, 320(SP)
 	PREFETCHT0       12480(CX)(AX*1)
 	KMOVB            3(BX)(DI*1), K1
 	KMOVB            3(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          192(CX)(AX*1), K2, Z4
+	VMOVUPD.Z        192(CX)(AX*1), K2, Z4
 	MOVQ             p+88(FP), R9
 	VBROADCASTSD     8(R9), Z5
 	VBROADCASTSD     16(R9), Z6
@@ -8155,46 +8169,48 @@ whole233:
 	VSUBPD           Z6, Z9, Z9
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z7, Z4
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z4, K1
-	VMOVAPD.Z        Z9, K1, Z9
-	VADDPD           Z9, Z7, Z4
-	VSUBPD           Z7, Z4, Z7
-	VSUBPD           Z7, Z9, Z9
-	VMOVAPD.Z        Z9, K1, Z9
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z4, Z7
-	VXORPD           Z7, Z9, Z7
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
+	VMOVUPD          Z7, K2, Z4
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VMOVUPD          Z4, 512(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z6
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z6, Z5
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z6, Z5
-	VADDPD           Z7, Z5, Z5
-	VMULPD           Z5, Z5, Z6
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z7
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z8
-	VSUBPD           Z8, Z5, Z8
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z5, K1
+	VMOVAPD.Z        Z9, K1, Z9
+	VADDPD           Z9, Z4, Z5
+	VSUBPD           Z4, Z5, Z4
+	VSUBPD           Z4, Z9, Z9
+	VMOVAPD.Z        Z9, K1, Z9
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z5, Z4
+	VXORPD           Z4, Z9, Z4
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
+	VMOVUPD          Z5, 512(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z7
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z6
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z6
+	VADDPD           Z4, Z6, Z6
+	VMULPD           Z6, Z6, Z7
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z4
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z8
+	VSUBPD           Z8, Z6, Z8
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z30
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z30
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z30
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z30
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z30
-	VFMADD231PD      Z5, Z9, Z30
-	VFMADD231PD      Z30, Z6, Z8
-	VADDPD           Z8, Z7, Z30
-	VPSLLQ           $0x34, Z4, Z4
-	VSUBPD           Z7, Z30, Z7
-	VSUBPD           Z7, Z8, Z8
-	VMULPD           Z4, Z8, Z8
-	VMULPD           Z4, Z30, Z30
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z30
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z30
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z30
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z9
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z30
+	VFMADD231PD      Z6, Z9, Z30
+	VFMADD231PD      Z30, Z7, Z8
+	VADDPD           Z8, Z4, Z30
+	VPSLLQ           $0x34, Z5, Z5
+	VSUBPD           Z4, Z30, Z4
+	VSUBPD           Z4, Z8, Z8
+	VMULPD           Z5, Z8, Z8
+	VMULPD           Z5, Z30, Z30
 	VMOVUPD          Z8, 448(SP)
 	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
 	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
@@ -9332,299 +9348,299 @@ group272:
 	KMOVB            (SI)(DI*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD.Z        (CX)(R8*1), K2, Z2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
-	VMOVUPD          Z2, K2, Z3
-	VBROADCASTSD     8(DX), Z2
-	VBROADCASTSD     16(DX), Z9
-	VSUBPD           Z2, Z3, Z10
-	VSUBPD           Z3, Z10, Z11
-	VSUBPD           Z11, Z10, Z12
-	VSUBPD           Z12, Z3, Z12
-	VADDPD           Z2, Z11, Z11
-	VSUBPD           Z11, Z12, Z12
-	VSUBPD           Z9, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z10, Z2
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z2, K1
-	VMOVAPD.Z        Z12, K1, Z12
-	VADDPD           Z12, Z10, Z2
-	VSUBPD           Z10, Z2, Z10
-	VSUBPD           Z10, Z12, Z12
-	VMOVAPD.Z        Z12, K1, Z12
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z2, Z10
-	VXORPD           Z10, Z12, Z10
+	VBROADCASTSD     8(DX), Z3
+	VBROADCASTSD     16(DX), Z4
+	VSUBPD           Z3, Z2, Z5
+	VSUBPD           Z2, Z5, Z6
+	VSUBPD           Z6, Z5, Z7
+	VSUBPD           Z7, Z2, Z7
+	VADDPD           Z3, Z6, Z6
+	VSUBPD           Z6, Z7, Z7
+	VSUBPD           Z4, Z7, Z7
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
+	VMOVUPD          Z5, K2, Z2
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x11, Z4, Z2, K1
-	VMOVAPD.Z        Z10, K1, Z9
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z11
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z11
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z11, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z3
-	VADDPD           Z10, Z3, Z3
-	VMULPD           Z3, Z3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z10
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z10, Z13
-	VSUBPD           Z13, Z3, Z13
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z3, K1
+	VMOVAPD.Z        Z7, K1, Z7
+	VADDPD           Z7, Z2, Z3
+	VSUBPD           Z2, Z3, Z2
+	VSUBPD           Z2, Z7, Z7
+	VMOVAPD.Z        Z7, K1, Z7
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z3, Z2
+	VXORPD           Z2, Z7, Z2
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
+	VXORPS           Y8, Y8, Y8
+	VCMPPD           $0x11, Z8, Z3, K1
+	VMOVAPD.Z        Z2, K1, Z5
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z6
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z7
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z4
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z4
+	VADDPD           Z2, Z4, Z4
+	VMULPD           Z4, Z4, Z7
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z2
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z2, Z13
+	VSUBPD           Z13, Z4, Z13
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z15
-	VFMADD231PD      Z3, Z14, Z15
-	VFMADD231PD      Z15, Z12, Z13
-	VADDPD           Z13, Z10, Z15
-	VPSLLQ           $0x34, Z11, Z11
-	VSUBPD           Z10, Z15, Z10
-	VSUBPD           Z10, Z13, Z13
-	VMULPD           Z11, Z13, Z13
-	VMULPD           Z11, Z15, Z15
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z3
-	VADDPD           Z3, Z15, Z10
-	VDIVPD           Z10, Z3, Z10
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z11
-	VFMADD231PD      Z3, Z15, Z11
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VCMPPD           $0x15, Z3, Z15, K1
-	VBLENDMPD        Z11, Z15, K1, Z5
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
-	VMOVAPD.Z        Z3, K1, Z3
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z11
-	VMOVAPD.Z        Z11, K1, Z11
-	VFMADD231PD      Z13, Z10, Z11
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z10
-	VDIVPD           Z10, Z5, Z10
-	VMULPD           Z10, Z10, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z15
+	VFMADD231PD      Z4, Z14, Z15
+	VFMADD231PD      Z15, Z7, Z13
+	VADDPD           Z13, Z2, Z15
+	VPSLLQ           $0x34, Z6, Z6
+	VSUBPD           Z2, Z15, Z2
+	VSUBPD           Z2, Z13, Z13
+	VMULPD           Z6, Z13, Z13
+	VMULPD           Z6, Z15, Z15
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z2
+	VADDPD           Z2, Z15, Z4
+	VDIVPD           Z4, Z2, Z4
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
+	VFMADD231PD      Z2, Z15, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VCMPPD           $0x15, Z2, Z15, K1
+	VBLENDMPD        Z6, Z15, K1, Z9
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
+	VMOVAPD.Z        Z2, K1, Z2
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
+	VMOVAPD.Z        Z6, K1, Z6
+	VFMADD231PD      Z13, Z4, Z6
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z4
+	VDIVPD           Z4, Z9, Z4
+	VMULPD           Z4, Z4, Z7
 	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z13
 	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z14
-	VMULPD           Z14, Z5, Z14
-	VMULPD           Z5, Z14, Z14
+	VMULPD           Z14, Z9, Z14
+	VMULPD           Z9, Z14, Z14
 	VMOVUPD          Z14, Z15
-	VFMADD231PD      Z12, Z13, Z15
-	VFMADD231PD      Z15, Z10, Z11
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
-	VMULPD           Z5, Z10, Z10
-	VMOVUPD          Z14, Z12
-	VFMSUB231PD      Z5, Z10, Z12
-	VSUBPD           Z12, Z11, Z11
-	VSUBPD           Z14, Z5, Z10
-	VADDPD           Z10, Z3, Z12
-	VSUBPD           Z3, Z12, Z3
-	VSUBPD           Z10, Z3, Z3
-	VSUBPD           Z5, Z10, Z10
-	VADDPD           Z14, Z10, Z10
-	VADDPD           Z10, Z3, Z3
-	VSUBPD           Z11, Z3, Z3
-	VXORPS           Y6, Y6, Y6
-	VMINPD           Z2, Z6, Z6
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
-	VSUBPD           Z12, Z6, Z2
-	VSUBPD           Z6, Z2, Z10
-	VSUBPD           Z10, Z2, Z11
-	VSUBPD           Z11, Z6, Z11
-	VADDPD           Z10, Z12, Z10
-	VSUBPD           Z10, Z11, Z11
-	VADDPD           Z9, Z11, Z11
-	VADDPD           Z3, Z11, Z3
-	VADDPD           Z3, Z2, Z12
-	VSUBPD           Z2, Z12, Z2
-	VSUBPD           Z2, Z3, Z3
-	VMULPD           Z12, Z0, Z2
-	VMOVUPD          Z2, Z9
-	VFMSUB231PD      Z12, Z0, Z9
-	VFMADD231PD      Z12, Z1, Z9
-	VFMADD231PD      Z3, Z0, Z9
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z2, Z2
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z2, Z3
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z2
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z2
-	VADDPD           Z9, Z2, Z2
-	VMULPD           Z2, Z2, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z2, Z9
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z9, Z11
-	VSUBPD           Z11, Z2, Z11
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VFMADD231PD      Z7, Z13, Z15
+	VFMADD231PD      Z15, Z4, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VMULPD           Z9, Z4, Z4
+	VMOVUPD          Z14, Z7
+	VFMSUB231PD      Z9, Z4, Z7
+	VSUBPD           Z7, Z6, Z6
+	VSUBPD           Z14, Z9, Z4
+	VADDPD           Z4, Z2, Z7
+	VSUBPD           Z2, Z7, Z2
+	VSUBPD           Z4, Z2, Z2
+	VSUBPD           Z9, Z4, Z4
+	VADDPD           Z14, Z4, Z4
+	VADDPD           Z4, Z2, Z2
+	VSUBPD           Z6, Z2, Z2
+	VXORPS           Y10, Y10, Y10
+	VMINPD           Z3, Z10, Z10
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z10, Z10
+	VSUBPD           Z7, Z10, Z3
+	VSUBPD           Z10, Z3, Z4
+	VSUBPD           Z4, Z3, Z6
+	VSUBPD           Z6, Z10, Z6
+	VADDPD           Z4, Z7, Z4
+	VSUBPD           Z4, Z6, Z6
+	VADDPD           Z5, Z6, Z6
+	VADDPD           Z2, Z6, Z2
+	VADDPD           Z2, Z3, Z7
+	VSUBPD           Z3, Z7, Z3
+	VSUBPD           Z3, Z2, Z2
+	VMULPD           Z7, Z0, Z3
+	VMOVUPD          Z3, Z4
+	VFMSUB231PD      Z7, Z0, Z4
+	VFMADD231PD      Z7, Z1, Z4
+	VFMADD231PD      Z2, Z0, Z4
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z5
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z5, Z3
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z5, Z3
+	VADDPD           Z4, Z3, Z3
+	VMULPD           Z3, Z3, Z5
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z4
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z6
+	VSUBPD           Z6, Z3, Z6
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z7
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z13
-	VFMADD231PD      Z2, Z12, Z13
-	VFMADD231PD      Z13, Z10, Z11
-	VADDPD           Z11, Z9, Z13
-	VPSLLQ           $0x34, Z3, Z3
-	VMULPD           Z3, Z13, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z5, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z5, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z5, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z5, Z13
+	VFMADD231PD      Z3, Z7, Z13
+	VFMADD231PD      Z13, Z5, Z6
+	VADDPD           Z6, Z4, Z13
+	VPSLLQ           $0x34, Z2, Z2
+	VMULPD           Z2, Z13, Z13
 	VMOVUPD          Z13, (AX)(R8*1)
 	KMOVB            1(BX)(DI*1), K1
 	KMOVB            1(SI)(DI*1), K2
 	KORW             K1, K2, K2
 	VMOVUPD.Z        64(CX)(R8*1), K2, Z2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
-	VMOVUPD          Z2, K2, Z3
-	VBROADCASTSD     8(DX), Z2
-	VBROADCASTSD     16(DX), Z9
-	VSUBPD           Z2, Z3, Z10
-	VSUBPD           Z3, Z10, Z11
-	VSUBPD           Z11, Z10, Z12
-	VSUBPD           Z12, Z3, Z12
-	VADDPD           Z2, Z11, Z11
-	VSUBPD           Z11, Z12, Z12
-	VSUBPD           Z9, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z10, Z2
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z2, K1
-	VMOVAPD.Z        Z12, K1, Z12
-	VADDPD           Z12, Z10, Z2
-	VSUBPD           Z10, Z2, Z10
-	VSUBPD           Z10, Z12, Z12
-	VMOVAPD.Z        Z12, K1, Z12
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z2, Z10
-	VXORPD           Z10, Z12, Z10
+	VBROADCASTSD     8(DX), Z3
+	VBROADCASTSD     16(DX), Z4
+	VSUBPD           Z3, Z2, Z5
+	VSUBPD           Z2, Z5, Z6
+	VSUBPD           Z6, Z5, Z7
+	VSUBPD           Z7, Z2, Z7
+	VADDPD           Z3, Z6, Z6
+	VSUBPD           Z6, Z7, Z7
+	VSUBPD           Z4, Z7, Z7
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
+	VMOVUPD          Z5, K2, Z2
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
-	VXORPS           Y4, Y4, Y4
-	VCMPPD           $0x11, Z4, Z2, K1
-	VMOVAPD.Z        Z10, K1, Z9
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z11
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z11
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z11, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z3
-	VADDPD           Z10, Z3, Z3
-	VMULPD           Z3, Z3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z10
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z10, Z13
-	VSUBPD           Z13, Z3, Z13
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z3, K1
+	VMOVAPD.Z        Z7, K1, Z7
+	VADDPD           Z7, Z2, Z3
+	VSUBPD           Z2, Z3, Z2
+	VSUBPD           Z2, Z7, Z7
+	VMOVAPD.Z        Z7, K1, Z7
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z3, Z2
+	VXORPD           Z2, Z7, Z2
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
+	VXORPS           Y8, Y8, Y8
+	VCMPPD           $0x11, Z8, Z3, K1
+	VMOVAPD.Z        Z2, K1, Z5
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z6
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z7
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z4
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z4
+	VADDPD           Z2, Z4, Z4
+	VMULPD           Z4, Z4, Z7
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z2
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z2, Z13
+	VSUBPD           Z13, Z4, Z13
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z15
-	VFMADD231PD      Z3, Z14, Z15
-	VFMADD231PD      Z15, Z12, Z13
-	VADDPD           Z13, Z10, Z15
-	VPSLLQ           $0x34, Z11, Z11
-	VSUBPD           Z10, Z15, Z10
-	VSUBPD           Z10, Z13, Z13
-	VMULPD           Z11, Z13, Z13
-	VMULPD           Z11, Z15, Z15
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z3
-	VADDPD           Z3, Z15, Z10
-	VDIVPD           Z10, Z3, Z10
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z11
-	VFMADD231PD      Z3, Z15, Z11
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VCMPPD           $0x15, Z3, Z15, K1
-	VBLENDMPD        Z11, Z15, K1, Z7
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
-	VMOVAPD.Z        Z3, K1, Z3
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z11
-	VMOVAPD.Z        Z11, K1, Z11
-	VFMADD231PD      Z13, Z10, Z11
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z7, Z10
-	VDIVPD           Z10, Z7, Z10
-	VMULPD           Z10, Z10, Z12
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z14
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z15
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z14
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z15
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z14
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z15
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z14
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z15
+	VFMADD231PD      Z4, Z14, Z15
+	VFMADD231PD      Z15, Z7, Z13
+	VADDPD           Z13, Z2, Z15
+	VPSLLQ           $0x34, Z6, Z6
+	VSUBPD           Z2, Z15, Z2
+	VSUBPD           Z2, Z13, Z13
+	VMULPD           Z6, Z13, Z13
+	VMULPD           Z6, Z15, Z15
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z2
+	VADDPD           Z2, Z15, Z4
+	VDIVPD           Z4, Z2, Z4
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
+	VFMADD231PD      Z2, Z15, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
+	VCMPPD           $0x15, Z2, Z15, K1
+	VBLENDMPD        Z6, Z15, K1, Z11
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
+	VMOVAPD.Z        Z2, K1, Z2
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
+	VMOVAPD.Z        Z6, K1, Z6
+	VFMADD231PD      Z13, Z4, Z6
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z4
+	VDIVPD           Z4, Z11, Z4
+	VMULPD           Z4, Z4, Z7
 	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z12, Z13
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z12, Z13
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z13
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z13
 	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z14
-	VMULPD           Z14, Z7, Z14
-	VMULPD           Z7, Z14, Z14
+	VMULPD           Z14, Z11, Z14
+	VMULPD           Z11, Z14, Z14
 	VMOVUPD          Z14, Z15
-	VFMADD231PD      Z12, Z13, Z15
-	VFMADD231PD      Z15, Z10, Z11
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
-	VMULPD           Z7, Z10, Z10
-	VMOVUPD          Z14, Z12
-	VFMSUB231PD      Z7, Z10, Z12
-	VSUBPD           Z12, Z11, Z11
-	VSUBPD           Z14, Z7, Z10
-	VADDPD           Z10, Z3, Z12
-	VSUBPD           Z3, Z12, Z3
-	VSUBPD           Z10, Z3, Z3
-	VSUBPD           Z7, Z10, Z10
-	VADDPD           Z14, Z10, Z10
-	VADDPD           Z10, Z3, Z3
-	VSUBPD           Z11, Z3, Z3
-	VXORPS           Y8, Y8, Y8
-	VMINPD           Z2, Z8, Z8
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z8, Z8
-	VSUBPD           Z12, Z8, Z2
-	VSUBPD           Z8, Z2, Z10
-	VSUBPD           Z10, Z2, Z11
-	VSUBPD           Z11, Z8, Z11
-	VADDPD           Z10, Z12, Z10
-	VSUBPD           Z10, Z11, Z11
-	VADDPD           Z9, Z11, Z11
-	VADDPD           Z3, Z11, Z3
-	VADDPD           Z3, Z2, Z12
-	VSUBPD           Z2, Z12, Z2
-	VSUBPD           Z2, Z3, Z3
-	VMULPD           Z12, Z0, Z2
-	VMOVUPD          Z2, Z9
-	VFMSUB231PD      Z12, Z0, Z9
-	VFMADD231PD      Z12, Z1, Z9
-	VFMADD231PD      Z3, Z0, Z9
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z2, Z2
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z2, Z3
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z10, Z2
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z10, Z2
-	VADDPD           Z9, Z2, Z2
-	VMULPD           Z2, Z2, Z10
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z2, Z9
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z9, Z11
-	VSUBPD           Z11, Z2, Z11
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
+	VFMADD231PD      Z7, Z13, Z15
+	VFMADD231PD      Z15, Z4, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
+	VMULPD           Z11, Z4, Z4
+	VMOVUPD          Z14, Z7
+	VFMSUB231PD      Z11, Z4, Z7
+	VSUBPD           Z7, Z6, Z6
+	VSUBPD           Z14, Z11, Z4
+	VADDPD           Z4, Z2, Z7
+	VSUBPD           Z2, Z7, Z2
+	VSUBPD           Z4, Z2, Z2
+	VSUBPD           Z11, Z4, Z4
+	VADDPD           Z14, Z4, Z4
+	VADDPD           Z4, Z2, Z2
+	VSUBPD           Z6, Z2, Z2
+	VXORPS           Y12, Y12, Y12
+	VMINPD           Z3, Z12, Z12
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z12, Z12
+	VSUBPD           Z7, Z12, Z3
+	VSUBPD           Z12, Z3, Z4
+	VSUBPD           Z4, Z3, Z6
+	VSUBPD           Z6, Z12, Z6
+	VADDPD           Z4, Z7, Z4
+	VSUBPD           Z4, Z6, Z6
+	VADDPD           Z5, Z6, Z6
+	VADDPD           Z2, Z6, Z2
+	VADDPD           Z2, Z3, Z7
+	VSUBPD           Z3, Z7, Z3
+	VSUBPD           Z3, Z2, Z2
+	VMULPD           Z7, Z0, Z3
+	VMOVUPD          Z3, Z4
+	VFMSUB231PD      Z7, Z0, Z4
+	VFMADD231PD      Z7, Z1, Z4
+	VFMADD231PD      Z2, Z0, Z4
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z5
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z5, Z3
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z5, Z3
+	VADDPD           Z4, Z3, Z3
+	VMULPD           Z3, Z3, Z5
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z4
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z6
+	VSUBPD           Z6, Z3, Z6
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z7
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z13
-	VFMADD231PD      Z2, Z12, Z13
-	VFMADD231PD      Z13, Z10, Z11
-	VADDPD           Z11, Z9, Z13
-	VPSLLQ           $0x34, Z3, Z3
-	VMULPD           Z3, Z13, Z13
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z5, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z5, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z5, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z5, Z7
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z5, Z13
+	VFMADD231PD      Z3, Z7, Z13
+	VFMADD231PD      Z13, Z5, Z6
+	VADDPD           Z6, Z4, Z13
+	VPSLLQ           $0x34, Z2, Z2
+	VMULPD           Z2, Z13, Z13
 	VMOVUPD          Z13, 64(AX)(R8*1)
 	ADDQ             $+128, R8
 	SUBQ             $0x10, R9
