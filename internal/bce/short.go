@@ -67,7 +67,7 @@ func (w *Work[T]) shortRows() {
 		kernel.ShortScale(kernel.As32(c.Grad), c.GradStride, kernel.As32(w.sigmoids), c.Rows, c.N, f, f)
 	}
 	right := kernel.FinishJoins(c.Loss, nil, w.joins, nil)
-	if right && (c.Grad == nil || w.scalesFit()) {
+	if right && (c.Grad == nil || !apart && kernel.FactorFits[T](c.Scale[0]) || w.scalesFit()) {
 		return
 	}
 	for i, u := range w.joins[:c.Rows] {
