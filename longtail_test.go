@@ -1,12 +1,16 @@
 package zlpr
 
 import (
+	"fmt"
 	"math"
 	"math/big"
+	"math/rand/v2"
+	"os/exec"
+	"strconv"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
-
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
@@ -51,3 +55,119 @@ func TestLogitAdjustment(t *testing.T) {
 	require.Panics(t, func() { LogitAdjustment([]int{-1}, 1) })
 	require.Empty(t, LogitAdjustment(nil, 1))
 }
+
+// authors are the authors' formulas of one row, in numpy and float64.
+const authors = `
+import sys, numpy as np
+lines = [np.array([float(v) for v in l.split()]) for l in sys.stdin.read().splitlines()]
+for s, y in zip(lines[0::2], lines[1::2]):
+    x = 1 / (1 + np.exp(-s))
+    # AsymmetricLoss(gamma_neg=4, gamma_pos=1, clip=0.05)
+    neg = np.minimum(1 - x + 0.05, 1)
+    loss = y * np.log(x) + (1 - y) * np.log(neg)
+    pt = x * y + neg * (1 - y)
+    print(repr(float(-(loss * (1 - pt) ** (1 * y + 4 * (1 - y))).sum())))
+    # TwoWayLoss(Tp=4, Tn=1), sample-wise
+    lse = lambda v: v.max() + np.log(np.exp(v - v.max()).sum())
+    z = 4 * lse(-s[y == 1] / 4) + lse(s[y == 0])
+    print(repr(float(np.logaddexp(0, z))))
+    # ResampleLoss(reweight_func="rebalance", focal off, logit_reg=dict(neg_scale=2, init_bias=0.05),
+    # map_param=dict(alpha=0.1, beta=10, gamma=0.3)), the mean over the classes as their sum
+    freq = np.arange(len(s)) * 3.0 + 1
+    bias = -np.log(1000 / freq - 1) * 0.05 / 2
+    rate = (y / freq).sum()
+    weight = 1 / (1 + np.exp(-10 * (1 / freq / rate - 0.3))) + 0.1
+    z = s + bias
+    z = z * (1 - y) * 2 + z * y
+    weight = weight / 2 * (1 - y) + weight * y
+    print(repr(float((weight * (np.maximum(z, 0) - z * y + np.log1p(np.exp(-np.abs(z))))).sum())))
+    # kl_div(log_softmax(s/T), softmax(s'/T)) * T^2 with s' = 2 sin(s), T = 3; the loss of soft
+    # labels of ZLPR less its minimum
+    a, b = s / 3, 2 * np.sin(s) / 3
+    la, lb = a - lse(a), b - lse(b)
+    print(repr(float(9 * (np.exp(lb) * (lb - la)).sum())))
+    u = 1 / (1 + np.exp(-2 * b))
+    zlpr = lambda v: np.log1p(((1 - u) * np.exp(v)).sum()) + np.log1p((u * np.exp(-v)).sum())
+    print(repr(float(9 * (zlpr(a) - zlpr(b)))))
+    # binary_cross_entropy_with_logits and cross_entropy of soft targets
+    t = np.abs(np.sin(s))
+    print(repr(float((np.maximum(s, 0) - s * t + np.log1p(np.exp(-np.abs(s)))).sum())))
+    print(repr(float((t * (lse(s) - s)).sum())))
+`
+
+// TestAuthorsFormulas compares losses with the formulas of their papers in numpy.
+func TestAuthorsFormulas(t *testing.T) {
+	python := ""
+	for _, p := range []string{"python3", "/usr/bin/python3"} {
+		if exec.Command(p, "-c", "import numpy").Run() == nil {
+			python = p
+			break
+		}
+	}
+	if python == "" {
+		t.Skip("SKIPPED: no python3 with numpy; the authors' formulas are not compared with")
+	}
+	r := rand.New(rand.NewPCG(91, 92))
+	const rows, n = 20, 30
+	var in strings.Builder
+	x, positive := make([]float64, rows*n), make([]bool, rows*n)
+	for i := range rows {
+		var labels strings.Builder
+		for j := range n {
+			x[i*n+j], positive[i*n+j] = 3*r.NormFloat64(), j == 0 || j > 1 && r.IntN(5) == 0
+			fmt.Fprintf(&in, "%s ", strconv.FormatFloat(x[i*n+j], 'g', -1, 64))
+			fmt.Fprintf(&labels, "%d ", map[bool]int{true: 1}[positive[i*n+j]])
+		}
+		fmt.Fprintf(&in, "\n%s\n", labels.String())
+	}
+	command := exec.Command(python, "-c", authors+softTargets)
+	command.Stdin = strings.NewReader(in.String())
+	out, err := command.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	want := strings.Fields(string(out))
+	require.Len(t, want, 7*rows+rows*n)
+	number := func(k int) float64 {
+		v, err := strconv.ParseFloat(want[k], 64)
+		require.NoError(t, err)
+		return v
+	}
+	hard := &Batch[float64]{Scores: Matrix[float64]{rows, n, x, n}, Labels: &DenseLabels[bool]{rows, n, positive, n}}
+	soft := &Batch[float64]{Scores: hard.Scores, Soft: newGrad(hard)}
+	for k := range soft.Soft.Data {
+		soft.Soft.Data[k] = number(7*rows + k)
+	}
+	taught := &Batch[float64]{Scores: hard.Scores, Teacher: newGrad(hard)}
+	for k, v := range x {
+		taught.Teacher.Data[k] = 2 * math.Sin(v)
+	}
+	counts := make([]int, n)
+	for j := range counts {
+		counts[j] = 3*j + 1
+	}
+	balanced := NewDistributionBalanced(counts, 1000)
+	balanced.Kappa /= 2 // by λ, as the authors' code has it
+	for k, of := range []struct {
+		loss  Loss
+		batch *Batch[float64]
+	}{
+		{Asymmetric{GammaPositive: 1, GammaNegative: 4, Shift: 0.05}, hard},
+		{TwoWay{PositiveTemperature: 4}, hard},
+		{balanced, hard},
+		{Distillation{Loss: SoftmaxCrossEntropy{}, Temperature: 3}, taught},
+		{Distillation{Loss: ZLPR{}, Temperature: 3}, taught},
+		{BCE{}, soft},
+		{SoftmaxCrossEntropy{}, soft},
+	} {
+		_, losses, _ := evalBatch(t, of.loss, Options{}, of.batch, Output[float64]{})
+		for i, l := range losses {
+			require.InEpsilon(t, number(7*i+k), l, 1e-12, "%s row %d", of.loss.Name(), i)
+		}
+	}
+}
+
+// softTargets prints the targets that the formulas have taken.
+const softTargets = `
+for s in lines[0::2]:
+    for v in np.abs(np.sin(s)):
+        print(repr(float(v)))
+`
