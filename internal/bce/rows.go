@@ -332,17 +332,16 @@ func (w *Work[T]) slopes(a *kernel.BCEArgs[T]) {
 func (w *Work[T]) small(i int, g []T) {
 	pos, neg := w.c.Sides(i)
 	weights, row, s0, scale := &w.weights, w.scores(i), w.c.Threshold[i], w.c.Scale[i]
-	size := math.Abs(scale) * weights.most
+	least := 0x1p-1021
 	switch focal := w.rule.Focal != 0; {
 	case kernel.IsFloat32[T]() && focal:
-		size *= 0x1p-105
+		least = 0x1p-105
 	case kernel.IsFloat32[T]():
-		size *= 0x1p-125
+		least = 0x1p-125
 	case focal:
-		size *= 0x1p-955
-	default:
-		size *= 0x1p-1021
+		least = 0x1p-955
 	}
+	size := math.Abs(scale) * weights.most * least
 	for j, v := range g {
 		if math.Abs(float64(v)) > size {
 			continue
@@ -365,6 +364,9 @@ func (w *Work[T]) small(i int, g []T) {
 			continue
 		}
 		if w.rule.Focal == 0 {
+			if math.Abs(float64(v)) > least*math.Abs(factor)*math.Abs(scale) {
+				continue // small by its weight alone
+			}
 			// sigmoid(y) = e^y, where e^y is that small.
 			e := power.Exp(y).Times(power.Number{Hi: factor}).Times(power.Number{Hi: scale})
 			g[j] = T(e.Float() * (1 + short))

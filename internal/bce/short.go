@@ -15,7 +15,7 @@ import (
 
 // short is memory for short rows.
 type short[T kernel.Float] struct {
-	kept, f  []T // exponentials of the chunk, factors of the rows
+	kept     []T // exponentials of the chunk
 	sigmoids []T // where the gradient has no place without gaps or the rows have factors of their own
 	joins    []float64
 	all      []uint64
@@ -59,12 +59,12 @@ func (w *Work[T]) shortRows() {
 		w.joins[i] = 1
 	}
 	if apart {
-		w.f = kernel.Resize(w.f, c.Rows)
 		for i, v := range c.Scale[:c.Rows] {
-			w.f[i] = T(v)
+			out, f := c.GradRow(i), T(v)
+			for j, g := range w.sigmoids[i*c.N:][:len(out)] {
+				out[j] = g * f // zeros have the signs that ShortOdds gives them
+			}
 		}
-		f := kernel.As32(w.f)
-		kernel.ShortScale(kernel.As32(c.Grad), c.GradStride, kernel.As32(w.sigmoids), c.Rows, c.N, f, f)
 	}
 	right := kernel.FinishJoins(c.Loss, nil, w.joins, nil)
 	if right && (c.Grad == nil || !apart && kernel.FactorFits[T](c.Scale[0]) || w.scalesFit()) {
