@@ -144,7 +144,13 @@ func (a *Asymmetric[T]) term(s float64) (t, d power.Number) {
 	}
 	d = d.Times(power.Number{Hi: p.hi * (float64(gamma*(l/r.hi)) + 1/rest.hi)})
 	if gamma != 0 {
-		y := logPair(r).times(pair{gamma, 0})
+		var logR pair
+		if r.hi > 0.5 {
+			logR = log1pPair(pair{-rest.hi, -rest.lo}) // relative to it, however near 1 r is
+		} else {
+			logR = logPair(r)
+		}
+		y := logR.times(pair{gamma, 0})
 		y = normal(y.hi, y.lo)
 		w := power.ExpPair(y.hi, y.lo)
 		t, d = t.Times(w), d.Times(w)
@@ -179,7 +185,13 @@ func (a *Asymmetric[T]) term32(s float64) (t, d power.Number) {
 	t = power.Number{Hi: l}
 	d = dq.Times(power.Number{Hi: p * (float64(gamma*(l/r)) + 1/rest)})
 	if gamma != 0 {
-		w := power.Exp(gamma * scalar.Log(r))
+		logR := 0.0
+		if r > 0.5 {
+			logR = scalar.Log1p(-rest)
+		} else {
+			logR = scalar.Log(r)
+		}
+		w := power.Exp(gamma * logR)
 		t, d = t.Times(w), d.Times(w)
 	}
 	return t, d

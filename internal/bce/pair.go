@@ -80,7 +80,7 @@ func expPair(x, short float64) pair {
 	return pair{float64(p.hi * scale), float64(p.lo * scale)}
 }
 
-// log1pPair returns log(1+e), 0 ≤ e ≤ 1, with a relative error below 2^-64:
+// log1pPair returns log(1+e), -1/2 ≤ e ≤ 1, with a relative error below 2^-64:
 //
 //	2s·(1 + z/3 + z²/5 + …),  s = e/(2+e),  z = s² ≤ 1/9
 //
