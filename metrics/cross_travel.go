@@ -54,7 +54,7 @@ func (t *CrossTuner[T]) StartAt(row int) error {
 		return err
 	}
 	defer t.turn.Give()
-	if row < 0 || row >= 1<<48 {
+	if row < 0 || int64(row) >= 1<<48 {
 		return errRowNumber
 	}
 	t.rows = row
@@ -234,14 +234,14 @@ func decodeCrossTuner[T zlpr.Float](data []byte) (*CrossTuner[T], error) {
 	at := 0
 	for range r.Length(2) {
 		s := span{r.Count(), r.Count()}
-		if !r.Check(s.Begin <= 1<<49 && s.End <= 1<<49 && s.End > 0 && (s.Begin > 0 || at == 0)) {
+		if !r.Check(int64(s.Begin) <= 1<<49 && int64(s.End) <= 1<<49 && s.End > 0 && (s.Begin > 0 || at == 0)) {
 			break
 		}
 		s = span{at + s.Begin, at + s.Begin + s.End}
 		x.seen, at = append(x.seen, s), s.End
-		r.Check(at <= 1<<49)
+		r.Check(at >= 0 && int64(at) <= 1<<49)
 	}
-	if !r.Check(x.rows <= 1<<49 && x.classes <= mostClasses && !math.IsNaN(target)) {
+	if !r.Check(int64(x.rows) <= 1<<49 && x.classes <= mostClasses && !math.IsNaN(target)) {
 		return nil, r.End()
 	}
 	if x.objective, err = NewObjective(name, target); err != nil {
