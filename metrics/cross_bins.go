@@ -14,12 +14,11 @@ import (
 // memory: of every fold and every bin of scores, how much the sums over the rows of
 // weight × measure rise, and how much they fall, where the bin is predicted, too.
 type sampleBins[T zlpr.Float] struct {
-	bins    bins // of all folds together
-	room    binScratch
-	folds   [Folds]sampleFold
-	scratch []sampleStep
-	sums    keyedSums
-	row     []sampleEntry[T]
+	bins  bins // of all folds together
+	room  binScratch
+	folds [Folds]sampleFold
+	sums  keyedSums
+	row   []sampleEntry[T]
 }
 
 // A sampleFold is that of a fold.

@@ -218,21 +218,6 @@ func (l *shortLoop) run(step int, body func(vectors int)) {
 	v.RET()
 }
 
-// load loads register i of so many of the row at mem, 0 beyond the row.
-func (l *shortLoop) load(mem operand.Mem, i, vectors int) vreg {
-	r := l.reg()
-	mem.Disp += i * l.bytes
-	switch {
-	case i < vectors-1:
-		l.move(mem, r)
-	case l.wide():
-		l.vec.load(l.tail, mem, r)
-	default:
-		l.and(l.tail, mem, r) // what follows may be read
-	}
-	return r
-}
-
 // shortSides emits the sums of both signs of short rows, as many rows at a time as a
 // register has float64 lanes: row i in lane i.
 func shortSides(v *vec) { shortTree(v, false, v.param("a"), v.param("b")) }
@@ -454,36 +439,6 @@ func (t *laneTree[R]) all() R {
 		t.pending = t.pending[:n-1]
 	}
 	return t.pending[0]
-}
-
-// addTo and addTo64 are x += y.
-func (v *vec) addTo(x, y vreg)   { v.add(x, y, x) }
-func (v *vec) addTo64(x, y vreg) { v.VADDPD(y, x, x) }
-
-// eightLanes returns the 8 lanes of a row, as float64, of the 16 or 8 of r: on
-// AVX2 lanes l and l+4 are joined.
-func (v *vec) eightLanes(r vreg, join, join64 func(x, y vreg)) vreg {
-	low, high := v.split(r)
-	d := v.reg()
-	if v.wide() {
-		join(low, high)
-		v.VCVTPS2PD(low, d)
-		return d
-	}
-	h := v.reg()
-	v.VCVTPS2PD(low, d)
-	v.VCVTPS2PD(high, h)
-	join64(d, h)
-	return d
-}
-
-// one is the join of quantities that know nothing of each other.
-func one(join func(x, y vreg)) func(x, y []vreg) {
-	return func(x, y []vreg) {
-		for i := range x {
-			join(x[i], y[i])
-		}
-	}
 }
 
 // rowTree brings as many rows as a register has float64 lanes down to their sums
