@@ -105,7 +105,12 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	e.zeroDivision = f.zero
 	report.Warnings = append(report.Warnings, f.warnings...)
 	report.read = fmt.Sprintf("%s (%s)", quoted(e.files["scores"]), e.scores.describe())
-	report.labels = fmt.Sprintf("%s (%s)", quoted(e.files["labels"]), e.describeLabels())
+	if name := e.files["labels"]; name != "" {
+		report.labels = fmt.Sprintf("%s (%s)", quoted(name), e.describeLabels())
+	}
+	if name := e.files["teacher"]; name != "" {
+		report.teacher = quoted(name)
+	}
 	if err := f.choose(ctx, e, report); err != nil {
 		return err
 	}

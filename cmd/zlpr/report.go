@@ -50,7 +50,8 @@ type evalReport struct {
 	Parameters        evalParameters        `json:"parameters"`
 
 	read     string // what the scores are
-	labels   string
+	labels   string // what the labels are, and the file of the teacher; "" without
+	teacher  string
 	order    []string // of the losses
 	elements bool     // whether losses have means over elements
 	results  []metrics.Result
@@ -146,7 +147,12 @@ func writeJSON(w io.Writer, v any) error {
 func (r *evalReport) writeTable(w io.Writer) error {
 	t := newTable(w)
 	t.row("scores", r.read)
-	t.row("labels", r.labels)
+	if r.labels != "" {
+		t.row("labels", r.labels)
+	}
+	if r.teacher != "" {
+		t.row("teacher", r.teacher)
+	}
 	t.row("rows × classes", fmt.Sprintf("%d × %d", r.Rows, r.Classes))
 	if v := float64(r.LabelsPerRow); !math.IsNaN(v) {
 		t.row("labels a row", short(v))
