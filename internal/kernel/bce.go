@@ -174,13 +174,18 @@ func log1pUnit32(e float32) float32 {
 func bce32Generic(a *BCEArgs[float32]) {
 	a.Copy.Finish()
 	if a.Weighted() {
-		weightedRows(a, func(w *weightedGroup[float32]) {
-			m := &w.m
-			for l := range w.sum {
-				t := func(l int) float32 { return (m[l] + m[16+l]) + (m[32+l] + m[48+l]) }
-				w.sum[l] += float64(t(l) + t(8+l))
+		for i := range a.Rows {
+			var sum [8]float64
+			for k := 0; k < a.N; k += 64 {
+				var m [64]float32
+				a.weightedGroup(&m, i, k)
+				for l := range sum {
+					t := func(l int) float32 { return (m[l] + m[16+l]) + (m[32+l] + m[48+l]) }
+					sum[l] += float64(t(l) + t(8+l))
+				}
 			}
-		}, func(w *weightedGroup[float32]) float64 { return eight(&w.sum) })
+			a.Sum[i] = eight(&sum)
+		}
 		return
 	}
 	products := a.Product
@@ -207,14 +212,20 @@ func bce32Generic(a *BCEArgs[float32]) {
 func bce64Generic(a *BCEArgs[float64]) {
 	a.Copy.Finish()
 	if a.Weighted() {
-		weightedRows(a, func(w *weightedGroup[float64]) {
-			for h := 0; h < 64; h += 32 {
-				m := w.m[h:]
-				for l := range w.sum {
-					w.sum[l], w.err[l] = TwoSum(w.sum[l], w.err[l], (m[l]+m[8+l])+(m[16+l]+m[24+l]))
+		for i := range a.Rows {
+			var sum, err [8]float64
+			for k := 0; k < a.N; k += 64 {
+				var m [64]float64
+				a.weightedGroup(&m, i, k)
+				for h := 0; h < len(m); h += 32 {
+					m := m[h:]
+					for l := range sum {
+						sum[l], err[l] = TwoSum(sum[l], err[l], (m[l]+m[8+l])+(m[16+l]+m[24+l]))
+					}
 				}
 			}
-		}, func(w *weightedGroup[float64]) float64 { return compensated(&w.sum, &w.err) })
+			a.Sum[i] = compensated(&sum, &err)
+		}
 		return
 	}
 	for i := range a.Rows {
@@ -241,25 +252,11 @@ func compensated(sum, err *[8]float64) float64 {
 	return sum[0] + err[0]
 }
 
-// A weightedGroup is the terms of 64 elements of a row, and its sums so far.
-type weightedGroup[T Float] struct {
-	m        [64]T
-	sum, err [8]float64
-}
-
-// weightedRows evaluates rows with weights: add adds the terms of a group, and total
-// returns the row's sum.
-func weightedRows[T Float](a *BCEArgs[T], add func(w *weightedGroup[T]), total func(w *weightedGroup[T]) float64) {
-	for i := range a.Rows {
-		var w weightedGroup[T]
-		for k := 0; k < a.N; k += 64 {
-			clear(w.m[:])
-			for h := 0; h < min(64, a.N-k); h += 32 {
-				a.weighted(w.m[h:][:min(32, a.N-k-h)], i, k+h)
-			}
-			add(&w)
-		}
-		a.Sum[i] = total(&w)
+// weightedGroup writes the weighted terms of the elements from k on of row i to m, of which
+// the others stay 0.
+func (a *BCEArgs[T]) weightedGroup(m *[64]T, i, k int) {
+	for h := 0; h < min(len(m), a.N-k); h += 32 {
+		a.weighted(m[h:][:min(32, a.N-k-h)], i, k+h)
 	}
 }
 
