@@ -12,7 +12,8 @@ import (
 // scores chosen for d ≥ 0,
 //
 //	D = log(q + p·e^d) - p·d = q·φ(-d) - ψ(-q·(1-e^-d))    for q ≤ 1/2
-//	                         = p·φ(d) - ψ(p·(e^d-1))       for p < 1/2, d small
+//	                         = p·φ(d) - ψ(p·(e^d-1))       for p < 1/2, d small, of float32 scores
+//	                         = log(1 + p·φ(q·d) + q·φ(-p·d))  for that of float64 scores
 //	∂D/∂a = p·q·(1-e^-d)/(p + q·e^-d)
 //
 // The second terms are at most 2/3 of the first ones.
@@ -33,9 +34,9 @@ func (w *Work[T]) bernoulli(f float64, want bool) (loss float64, ok bool) {
 	}
 	kernel.TiltExp(w.e[:room], apart, 1, 0)
 	var sum total
-	single := kernel.IsFloat32[T]()
-	for from := 0; from < n; from += blockLen {
-		to := min(from+blockLen, n)
+	single, block := kernel.IsFloat32[T](), blockLen[T]()
+	for from := 0; from < n; from += block {
+		to := min(from+block, n)
 		lanes := 0.0
 		for k := from; k < to; k++ {
 			b, d, u, e, short := w.b[k], w.d[k], w.w[k], w.e[k], 0.0
@@ -61,7 +62,11 @@ func (w *Work[T]) bernoulli(f float64, want bool) (loss float64, ok bool) {
 			if w.class != nil {
 				t, g = float64(t*w.class[k]), float64(g*w.class[k])
 			}
-			lanes += t
+			if single {
+				lanes += t
+			} else {
+				sum.add(t)
+			}
 			if want {
 				if !up {
 					g = 0 - g // not -0
@@ -69,7 +74,9 @@ func (w *Work[T]) bernoulli(f float64, want bool) (loss float64, ok bool) {
 				w.grad[k] = float64(f * g)
 			}
 		}
-		sum.add(lanes)
+		if single {
+			sum.add(lanes)
+		}
 	}
 	loss = sum.value()
 	return loss, loss <= math.MaxFloat64
@@ -83,14 +90,18 @@ func bernoulliTerm[T kernel.Float](p, q, d, short, e float64) (t, g float64) {
 	switch {
 	case q <= 0.5:
 		return float64(q*phi[T](-d, -short, e)) - psi[T](-float64(q*lost)), g
+	case d <= 4 && !kernel.IsFloat32[T]():
+		// Around the mean p·d, with two terms of one sign.
+		x, y := float64(q*d), -float64(p*d)
+		ex, ey := 1.0, 1.0 // below 1 there are series
+		if d >= 1 {
+			ex, ey = scalar.Exp(x), scalar.Exp(y)
+		}
+		s := float64(p*phi[T](x, 0, ex)) + float64(q*phi[T](y, 0, ey))
+		return divergenceOf[T](s, 0) + float64(g*short), g
 	case d <= 1:
 		e = 1 / e
 		return float64(p*phi[T](d, short, e)) - psi[T](float64(p*expm1[T](d, short, e))), g
-	case d <= 4 && !kernel.IsFloat32[T]():
-		// Around the mean p·d.
-		x, y := float64(q*d), -float64(p*d)
-		s := float64(p*phi[T](x, 0, scalar.Exp(x))) + float64(q*phi[T](y, 0, scalar.Exp(y)))
-		return divergenceOf[T](s, 0) + float64(g*short), g
 	}
 	return scalar.Log1pFinite(float64(p*(1/e-1))) - float64(p*(d+short)), g
 }

@@ -43,9 +43,9 @@ func (w *Work[T]) isClose(c float64) bool {
 // take those of d.
 func (w *Work[T]) centred(x, p []float64, c float64) float64 {
 	var m total
-	single := kernel.IsFloat32[T]()
-	for from := 0; from < len(p); from += blockLen {
-		to := min(from+blockLen, len(p))
+	single, block := kernel.IsFloat32[T](), blockLen[T]()
+	for from := 0; from < len(p); from += block {
+		to := min(from+block, len(p))
 		d, y, q := w.d[from:to], x[from:to], p[from:to]
 		var m0, m1 float64
 		if single {
@@ -86,10 +86,11 @@ func polynomial(dst, x, h, short []float64, sign float64) {
 }
 
 // dot returns Σ p·f.
-func dot(p, f []float64) float64 {
+func dot[T kernel.Float](p, f []float64) float64 {
 	var sum total
+	block := blockLen[T]()
 	for len(p) > 0 {
-		n := min(len(p), blockLen)
+		n := min(len(p), block)
 		q, g := p[:n], f[:n]
 		var a, b, c, d float64
 		for len(q) >= 4 && len(g) >= 4 {
@@ -126,7 +127,7 @@ func (w *Work[T]) closeSoftmax(weight, c, f float64, want bool) float64 {
 	over := 1 / weight
 	m := float64(w.centred(x, p, c) * over)
 	polynomial(e, x, plus, w.shorts(), 1)
-	s := float64(dot(p, e[:n]) * over)
+	s := float64(dot[T](p, e[:n]) * over)
 	if want {
 		excess := s + m
 		f = float64(f*over) / (1 + excess)
@@ -151,8 +152,8 @@ func (w *Work[T]) closeTwoSided(weight, c, f float64, want bool) float64 {
 	polynomial(e, x, plus, w.shorts(), 1)
 	polynomial(back, x, minus, w.shorts(), -1)
 	g := scalar.Exp(-c)
-	up := dot(h, e[:n]) + phi[T](-c, 0, g)
-	down := dot(h, back[:n]) + phi[T](c, 0, 1/g)
+	up := dot[T](h, e[:n]) + phi[T](-c, 0, g)
+	down := dot[T](h, back[:n]) + phi[T](c, 0, 1/g)
 	up, down, rest = float64(up*over), float64(down*over), float64(rest*over)
 	if want {
 		above, below := up+rest, down-rest
@@ -215,16 +216,17 @@ func (w *Work[T]) closeBernoulli(f float64, want bool) float64 {
 	}
 	kernel.Log1p64(e, e)
 	if w.class != nil {
-		return dot(w.class[:n], e[:n])
+		return dot[T](w.class[:n], e[:n])
 	}
-	return sum(e[:n])
+	return sum[T](e[:n])
 }
 
 // sum returns Σ x.
-func sum(x []float64) float64 {
+func sum[T kernel.Float](x []float64) float64 {
 	var sum total
+	block := blockLen[T]()
 	for len(x) > 0 {
-		n := min(len(x), blockLen)
+		n := min(len(x), block)
 		var a, b float64
 		y := x[:n]
 		for ; len(y) >= 2; y = y[2:] {

@@ -17,7 +17,7 @@ func (w *Work[T]) softmax(f float64, want bool) (loss float64, ok bool) {
 			p[k] = math.FMA(p[k], short, p[k])
 		}
 	}
-	weight, mean := weighted(p, d)
+	weight, mean := weighted[T](p, d)
 	c := mean / weight
 	if w.most-c > farthest || w.least-c < -farthest {
 		return 0, false
@@ -54,10 +54,11 @@ func (w *Work[T]) softmax(f float64, want bool) (loss float64, ok bool) {
 }
 
 // weighted returns Σ p and Σ p·x.
-func weighted(p, x []float64) (weight, mean float64) {
+func weighted[T kernel.Float](p, x []float64) (weight, mean float64) {
 	var a, m total
+	block := blockLen[T]()
 	for len(p) > 0 {
-		n := min(len(p), blockLen)
+		n := min(len(p), block)
 		q, y := p[:n], x[:n]
 		var a0, a1, m0, m1 float64
 		for len(q) >= 2 && len(y) >= 2 {
@@ -81,9 +82,9 @@ func weighted(p, x []float64) (weight, mean float64) {
 // moments returns Σ p·φ(δ) and Σ p·δ, δ = d - c, and completes e.
 func (w *Work[T]) moments(p []float64, c float64) (sum, mean float64) {
 	var a, m total
-	single := kernel.IsFloat32[T]()
-	for from := 0; from < len(p); from += blockLen {
-		to := min(from+blockLen, len(p))
+	single, block := kernel.IsFloat32[T](), blockLen[T]()
+	for from := 0; from < len(p); from += block {
+		to := min(from+block, len(p))
 		q, d, e := p[from:to], w.d[from:to], w.e[from:to]
 		var a0, m0 [2]float64
 		for k, v := range q {

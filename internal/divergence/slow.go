@@ -25,6 +25,8 @@ type item struct {
 	mass          power.Number // not normalized; 0 for none
 	rel, relShort float64      // d less that of the largest mass
 	own           [2]power.Number
+	far, farShort [2]float64      // of ZLPR: its terms are e^(far/T)
+	weight        power.Number    // times this: its weight and max(t, 1-t)
 	share         [2]power.Number // of the sums E e^δ and E e^-δ, for the gradient
 	limit         [2]bool         // its term is infinite
 }
@@ -78,15 +80,23 @@ var (
 
 // over returns (a - b)/T as two numbers.
 func (w *Work[T]) over(a, b float64) (q, short float64) {
-	d := a - b
-	t := w.rule.Temperature
+	return w.overPair(differencePair(a, b))
+}
+
+// differencePair returns a - b and what it lacks, 0 of an infinite one.
+func differencePair(a, b float64) (d, short float64) {
+	d = a - b
 	if math.IsInf(d, 0) {
-		return d / t, 0
+		return d, 0
 	}
-	back := d - a
-	rest := (a - (d - back)) - (b + back)
+	return d, differenceShort(a, b, d)
+}
+
+// overPair returns (d + rest)/T as two numbers.
+func (w *Work[T]) overPair(d, rest float64) (q, short float64) {
+	t := w.rule.Temperature
 	q = d / t
-	if math.Abs(q) < 0x1p-900 || math.Abs(q) > 0x1p900 {
+	if math.IsInf(d, 0) || math.Abs(q) < 0x1p-900 || math.Abs(q) > 0x1p900 {
 		return q, 0
 	}
 	return q, (math.FMA(-q, t, d) + rest) / t
@@ -94,7 +104,12 @@ func (w *Work[T]) over(a, b float64) (q, short float64) {
 
 // exponential returns e^((a-b)/T).
 func (w *Work[T]) exponential(a, b float64) power.Number {
-	q, short := w.over(a, b)
+	return w.exponentialPair(differencePair(a, b))
+}
+
+// exponentialPair returns e^((d+rest)/T).
+func (w *Work[T]) exponentialPair(d, rest float64) power.Number {
+	q, short := w.overPair(d, rest)
 	if math.IsInf(q, -1) {
 		return power.Number{}
 	}
@@ -387,6 +402,20 @@ func (w *Work[T]) slowTwoSided(factor power.Number) power.Number {
 			weight = power.Number{Hi: w.class[k]}
 		}
 		it.d, it.short = w.over(s, z)
+		it.far, it.farShort = [2]float64{s, -s}, [2]float64{}
+		if z != 0 {
+			// (1-t)·e^a = e^(a-2b)/(1+e^-2b) for b > 0, t·e^-a = e^(2b-a)/(1+e^2b) for b < 0.
+			side := 0
+			if z < 0 {
+				side = 1
+			}
+			if it.far[side] = math.Inf(-1); !math.IsInf(z, 0) {
+				it.far[side], it.farShort[side] = differencePair(signed(side, s), 2*math.Abs(z))
+			}
+		}
+		e := w.exponential(-math.Abs(z), 0)
+		over := e.Times(e).Over1p()
+		it.weight = weight.Times(over)
 		if b, _ := w.over(z, 0); math.Abs(b) > remote || math.IsInf(it.d, 0) {
 			// t is 0 or 1, or almost: one side is left, and what its remote rest multiplies.
 			side := 0
@@ -399,8 +428,7 @@ func (w *Work[T]) slowTwoSided(factor power.Number) power.Number {
 			} else {
 				it.own[side] = weight.Times(w.exponential(y, 0))
 				if !math.IsInf(z, 0) && !math.IsInf(s, 0) {
-					low := -math.Abs(z)
-					it.own[1-side] = weight.Times(w.exponential(low, y)).Times(w.exponential(low, 0))
+					it.own[1-side] = weight.Times(w.exponentialPair(it.far[1-side], it.farShort[1-side]))
 				}
 			}
 			if math.IsInf(s, 0) && !math.IsInf(z, 0) && !it.limit[side] {
@@ -409,9 +437,7 @@ func (w *Work[T]) slowTwoSided(factor power.Number) power.Number {
 			}
 			continue
 		}
-		low := -math.Abs(z)
-		e := w.exponential(low, 0)
-		it.mass = weight.Times(e).Times(e.Times(e).Over1p())
+		it.mass = weight.Times(e).Times(over)
 	}
 	if endless[0]+endless[1] > 0 {
 		w.limits(factor, endless)
@@ -424,13 +450,22 @@ func (w *Work[T]) slowTwoSided(factor power.Number) power.Number {
 func (w *Work[T]) limits(factor power.Number, endless [2]int) {
 	items := w.slow.items
 	for side := range 2 {
-		sum := unit
+		// The terms over the farthest exponential: none is larger than its weight, and
+		// those that count together have all their digits. That of no class is 1.
+		most, mostShort := 0.0, 0.0
 		for k := range items {
 			it := &items[k]
-			it.share[side] = it.own[side]
-			if it.mass.Hi != 0 {
-				it.share[side] = it.mass.Times(power.ExpPair(signed(side, it.d), signed(side, it.short)))
+			if d, _ := lessPair(it.far[side], it.farShort[side], most, mostShort); d > 0 && !it.limit[side] && it.weight.Hi != 0 {
+				most, mostShort = it.far[side], it.farShort[side]
 			}
+		}
+		sum := w.exponentialPair(-most, -mostShort)
+		for k := range items {
+			it := &items[k]
+			if it.limit[side] {
+				continue
+			}
+			it.share[side] = it.weight.Times(w.exponentialPair(lessPair(it.far[side], it.farShort[side], most, mostShort)))
 			sum = plus(sum, it.share[side])
 		}
 		for k := range items {
@@ -500,6 +535,7 @@ func (w *Work[T]) anyBernoulli(z, s float64) (d, g power.Number) {
 	default:
 		g = p.Times(q).Times(lost).Times(plus(p, q.Times(e)).Inverse())
 	}
+	slope := g
 	g = g.Times(power.Number{Hi: sign})
 	distance := minus(power.Number{Hi: s}, power.Number{Hi: z}).Times(power.Number{Hi: w.rule.Temperature}.Inverse())
 	switch {
@@ -513,6 +549,15 @@ func (w *Work[T]) anyBernoulli(z, s float64) (d, g power.Number) {
 		d = minus(q.Times(rest), power.Number{Hi: psi[float64](-q.Times(lost).Float())})
 	case x > 50:
 		d = minus(minus(w.softplus(s), w.softplus(z)), p.Times(distance))
+	case x <= 4:
+		// Around the mean p·x, with two terms of one sign.
+		s := plus(term(p, float64(q.Float()*x), 0), term(q, -float64(p.Float()*x), 0))
+		if v := s.Float(); v < 0.5 {
+			d = minus(s, power.Number{Hi: psi[float64](v)})
+		} else {
+			d = power.Number{Hi: scalar.Log1p(v)}
+		}
+		d = plus(d, slope.Times(power.Number{Hi: short}))
 	default:
 		y := p.Times(minus(e.Inverse(), unit)).Float()
 		if y < 0.25 {

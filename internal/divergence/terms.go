@@ -118,5 +118,11 @@ func (t *total) add(x float64) {
 
 func (t *total) value() float64 { return t.sum + t.err }
 
-// blockLen is the number of terms that are added up in four lanes.
-const blockLen = 64
+// blockLen is the number of terms that are added up without their errors, in lanes: 64, of
+// which as many half ULP of float64 are nothing to float32, and 8 of float64 scores.
+func blockLen[T kernel.Float]() int {
+	if kernel.IsFloat32[T]() {
+		return 64
+	}
+	return 8
+}

@@ -24,7 +24,7 @@ func (w *Work[T]) twoSided(f float64, want bool) (loss float64, ok bool) {
 			h[k] = float64(h[k] * w.class[k])
 		}
 	}
-	weight, mean := weighted(h, d)
+	weight, mean := weighted[T](h, d)
 	weight++
 	if !(weight <= 0x1p60) { // the share of what is no class, with d = 0, is to count
 		return 0, false
@@ -87,9 +87,9 @@ func sinhSeries(y float64, terms int) float64 {
 // bothMoments is moments with Σ h·φ(-δ), too.
 func (w *Work[T]) bothMoments(h []float64, c float64) (up, down, mean float64) {
 	var a, b, m total
-	single := kernel.IsFloat32[T]()
-	for from := 0; from < len(h); from += blockLen {
-		to := min(from+blockLen, len(h))
+	single, block := kernel.IsFloat32[T](), blockLen[T]()
+	for from := 0; from < len(h); from += block {
+		to := min(from+block, len(h))
 		q, d, e := h[from:to], w.d[from:to], w.e[from:to]
 		var a0, b0, m0 [2]float64
 		for k, v := range q {
