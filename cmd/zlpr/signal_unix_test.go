@@ -109,7 +109,7 @@ func TestSignals(t *testing.T) {
 		{"predicting by one long row", "predict --scores wide.npy --as probabilities --by softmax --out P.csv"},
 		{"converting", "convert many.npy P.csv"},
 		{"converting labels by columns", "convert manyY1.npy P.npz --to csc"},
-		{"converting one long row", "convert wide.npy P.txt"},
+		{"converting one long row", "convert wide.npy P.txt --as scores"},
 		{"converting text", "convert long.csv P.safetensors"},
 		{"drawing from two models", "diff many50.npy many50.npy --labels many50Y.npy --metrics micro_f1 --resamples 10000000"},
 		{"calibrating", "calibrate many.npy manyY.npy --fit none --out c.json"},
