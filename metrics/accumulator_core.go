@@ -168,6 +168,28 @@ func (a *accumulator[T]) enter() error {
 	return nil
 }
 
+func (a *accumulator[T]) leave() { a.turn.Give() }
+
+// enterBoth enters what is merged, once where both are the same, and returns the way
+// out.
+func enterBoth[E interface {
+	comparable
+	enter() error
+	leave()
+}](t, o E) (leave func(), err error) {
+	if err := t.enter(); err != nil {
+		return nil, err
+	}
+	if t == o {
+		return t.leave, nil
+	}
+	if err := o.enter(); err != nil {
+		t.leave()
+		return nil, err
+	}
+	return func() { o.leave(); t.leave() }, nil
+}
+
 // add is AddRows of the batch that prepare returns for the number of classes.
 func (a *accumulator[T]) add(prepare func(classes int) (Batch[T], halfScores, error), out *RowOutput) error {
 	if err := a.enter(); err != nil {
@@ -246,16 +268,11 @@ func (s *state[T]) mergeWeighed(w *weighed) {
 }
 
 func (a *accumulator[T]) merge(o *accumulator[T]) error {
-	if err := a.enter(); err != nil {
+	leave, err := enterBoth(a, o)
+	if err != nil {
 		return err
 	}
-	defer a.turn.Give()
-	if a != o {
-		if err := o.enter(); err != nil {
-			return err
-		}
-		defer o.turn.Give()
-	}
+	defer leave()
 	if what := a.differs(&o.state); what != "" {
 		return errors.New("metrics: merge of " + what)
 	}

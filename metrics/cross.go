@@ -100,6 +100,8 @@ func (t *CrossTuner[T]) enter() error {
 	return nil
 }
 
+func (t *CrossTuner[T]) leave() { t.turn.Give() }
+
 // Add takes in the rows of b, which follow those before and have no thresholds of
 // their own. After an error the CrossTuner is as it was before.
 func (t *CrossTuner[T]) Add(b *Batch[T]) error {

@@ -105,16 +105,11 @@ func (t *CrossTuner[T]) CountScores(microBits, classBits int) error {
 // are numbered, for the folds, by StartAt; rows of the same numbers are an error. The
 // next rows to be added follow the last of all.
 func (t *CrossTuner[T]) Merge(o *CrossTuner[T]) error {
-	if err := t.enter(); err != nil {
+	leave, err := enterBoth(t, o)
+	if err != nil {
 		return err
 	}
-	defer t.turn.Give()
-	if t != o {
-		if err := o.enter(); err != nil {
-			return err
-		}
-		defer o.turn.Give()
-	}
+	defer leave()
 	if what := t.differs(o); what != "" {
 		return errors.New("metrics: merge of " + what)
 	}

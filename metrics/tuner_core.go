@@ -46,6 +46,8 @@ func (t *tuner[T]) enter() error {
 	return nil
 }
 
+func (t *tuner[T]) leave() { t.turn.Give() }
+
 // add is Add of the batch that prepare returns for the number of classes.
 func (t *tuner[T]) add(prepare func(classes int) (Batch[T], halfScores, error)) error {
 	if err := t.enter(); err != nil {
@@ -88,16 +90,11 @@ func (t *tuner[T]) add(prepare func(classes int) (Batch[T], halfScores, error)) 
 }
 
 func (t *tuner[T]) merge(o *tuner[T]) error {
-	if err := t.enter(); err != nil {
+	leave, err := enterBoth(t, o)
+	if err != nil {
 		return err
 	}
-	defer t.turn.Give()
-	if t != o {
-		if err := o.enter(); err != nil {
-			return err
-		}
-		defer o.turn.Give()
-	}
+	defer leave()
 	if t.classes != o.classes {
 		return fmt.Errorf("metrics: merge of %d and %d classes", t.classes, o.classes)
 	}
