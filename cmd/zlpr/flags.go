@@ -10,6 +10,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/zlpr/zlpr/internal/array"
 )
 
 // A flag is a line of a command's table of flags. Parsing, help, completion,
@@ -174,7 +176,8 @@ func (f *flag) values() []string {
 }
 
 // checkNames checks that no file that the user named has an empty name, as an
-// unset variable of a shell gives, and how the names of outputs end.
+// unset variable of a shell gives, that no output is named as standard input is,
+// and how the names of outputs end.
 func (t flagTable) checkNames(set *pflag.FlagSet) error {
 	for _, f := range t {
 		if f.file == noFile || !set.Changed(f.name) {
@@ -185,7 +188,13 @@ func (t flagTable) checkNames(set *pflag.FlagSet) error {
 			return usagef("--%s: the name of a file is empty", f.name)
 		}
 		for _, name := range names {
-			if f.file == output && f.ends != nil && !slices.Contains(f.ends, strings.ToLower(filepath.Ext(name))) {
+			if f.file != output {
+				break
+			}
+			if path, _ := array.Split(name); path == array.Stdin {
+				return usagef("--%s %s: - is standard input, and no file to write; for a file of that name write ./-", f.name, name)
+			}
+			if f.ends != nil && !slices.Contains(f.ends, strings.ToLower(filepath.Ext(name))) {
 				return usagef("--%s %s: the name must end in %s", f.name, quoted(name), strings.Join(f.ends, " or "))
 			}
 		}

@@ -72,6 +72,11 @@ func TestFlagNames(t *testing.T) {
 		{"predict", "--model", ""}, {"sample", "--k", "1", "--out", ""}, {"compare", "--data", ""}, {"compare", "--data", ".", "--sets", "a,"}} {
 		fails(t, dir, 2, `the name of a file is empty`, args...)
 	}
+	for _, args := range [][]string{{"eval", "--grad", "-"}, {"eval", "--partial", "-"}, {"eval", "--plot", "a.svg,-"}, {"eval", "--html", "-"},
+		{"predict", "--scores", "S.npy", "--out", "-"}, {"predict", "--scores", "S.npy", "--to", "npz", "--out", "-:x"}, {"scan", "S.npy", "Y.npy", "--out", "-"},
+		{"convert", "S.npy", "-"}, {"convert", "S.npy", "-", "--to", "csv"}, {"tune", "S.npy", "Y.npy", "--html", "-"}, {"sample", "--k", "1", "--out", "-"}} {
+		fails(t, dir, 2, `- is standard input, and no file to write; for a file of that name write ./-`, args...)
+	}
 }
 
 // TestSameFiles: an output that is an input, another output or standard output,
