@@ -35,12 +35,16 @@ func testDistillation[T Float](t *testing.T) {
 	ulp, smallest := unitsOf[T]()
 	bound := distillationULPs[T]()
 	worst := [2]float64{}
+	each := 16 // of all, the reference takes a minute
+	if testing.Short() {
+		each = 64
+	}
 	for _, of := range distillations {
 		for _, temperature := range []float64{0, 4, 0.7, 1.0 / 3} {
 			for _, n := range []int{1, 2, 3, 9, 70} {
 				for _, spread := range []float64{1, 6, 90, 2000} {
 					for _, distance := range []float64{1e-30, 1e-9, 1e-5, 1e-3, 0.05, 0.4, 1.5, 8, 60, 900} {
-						if r.IntN(16) > 0 { // of all, the reference takes a minute
+						if r.IntN(each) > 0 {
 							continue
 						}
 						teacher, x := make([]T, n), make([]T, n)

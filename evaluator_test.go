@@ -504,13 +504,17 @@ func TestReuse(t *testing.T) { kerneltest.ForBothTypes(t, testReuse[float32], te
 
 func testReuse[T Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
+	batches := 100
+	if testing.Short() {
+		batches = 30
+	}
 	for _, loss := range []Loss{ZLPR{}, BCE{}, BCE{Focal: 2}, Pairwise{}, SoftmaxCrossEntropy{}} {
 		_, one := loss.(SoftmaxCrossEntropy)
 		for _, workers := range []int{1, 3} {
 			opts := Options{Workers: workers, Reduction: Reduction(rng.IntN(2))}
 			used, err := NewEvaluator[T](loss, opts)
 			require.NoError(t, err)
-			for range 100 {
+			for range batches {
 				rows, n := 1+rng.IntN(600), 1+rng.IntN(100)
 				if rng.IntN(2) == 0 {
 					n = 1 + rng.IntN(kernel.ShortRow)

@@ -306,7 +306,11 @@ func TestAccumulator(t *testing.T) {
 
 func testAccumulator[T Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
-	for range 200 {
+	rounds := 200
+	if testing.Short() {
+		rounds = 50
+	}
+	for range rounds {
 		n := rng.IntN(8 * BlockLen)
 		x := wildScores[T](rng, n)
 		if rng.IntN(2) == 0 {

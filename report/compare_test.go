@@ -316,7 +316,9 @@ func TestDraw(t *testing.T) {
 		for r := range resamples {
 			counted(counts, 9, swapping, r)
 			for _, c := range counts {
-				require.LessOrEqual(t, c, uint8(1))
+				if c > 1 { // require takes long two million times
+					t.Fatalf("%d", c)
+				}
 				ones += int(c)
 			}
 		}

@@ -118,6 +118,10 @@ func TestStandardization(t *testing.T) {
 func TestAnyStart(t *testing.T) {
 	rng := rand.New(rand.NewPCG(5, 6))
 	x, y := problemOf(rng, 200, 10, 12)
+	deviations := []float64{0.1, 3, 30}
+	if testing.Short() {
+		deviations = deviations[2:]
+	}
 	for i := range y.Rows {
 		y.Data[i*12+3], y.Data[i*12+4] = 0, 1
 		y.Data[i*12+6] = y.Data[i*12+5]
@@ -132,7 +136,7 @@ func TestAnyStart(t *testing.T) {
 				first, err := Fit(context.Background(), m, y, loss, o)
 				require.NoError(t, err)
 				require.True(t, first.Converged)
-				for _, deviation := range []float64{0.1, 3, 30} {
+				for _, deviation := range deviations {
 					o.Start = make([]float64, 11*12)
 					for i := range o.Start {
 						o.Start[i] = deviation * rng.NormFloat64()
