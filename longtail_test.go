@@ -93,6 +93,16 @@ for s, y in zip(lines[0::2], lines[1::2]):
     t = np.abs(np.sin(s))
     print(repr(float((np.maximum(s, 0) - s * t + np.log1p(np.exp(-np.abs(s)))).sum())))
     print(repr(float((t * (lse(s) - s)).sum())))
+    # CB_loss(…, loss_type="sigmoid" and "focal", beta=0.99, gamma=2), every term with its class's
+    # weight, and "softmax", the target being class 0
+    v = (1 - 0.99) / (1 - 0.99 ** freq)
+    v = v / v.sum() * len(s)
+    bce = np.logaddexp(0, -s) * y + np.logaddexp(0, s) * (1 - y)
+    print(repr(float((v * bce).sum())))
+    print(repr(float((v * bce * (1 - np.exp(-bce)) ** 2).sum())))
+    print(repr(float(v[0] * (lse(s) - s[0]))))
+    # cross_entropy(…, label_smoothing=0.1)
+    print(repr(float(0.9 * (lse(s) - s[0]) + 0.1 * (lse(s) - s).mean())))
 `
 
 // TestAuthorsFormulas compares losses with the formulas of their papers in numpy.
@@ -108,7 +118,7 @@ func TestAuthorsFormulas(t *testing.T) {
 		t.Skip("SKIPPED: no python3 with numpy; the authors' formulas are not compared with")
 	}
 	r := rand.New(rand.NewPCG(91, 92))
-	const rows, n = 20, 30
+	const rows, n, each = 20, 30, 11
 	var in strings.Builder
 	x, positive := make([]float64, rows*n), make([]bool, rows*n)
 	for i := range rows {
@@ -125,7 +135,7 @@ func TestAuthorsFormulas(t *testing.T) {
 	out, err := command.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	want := strings.Fields(string(out))
-	require.Len(t, want, 7*rows+rows*n)
+	require.Len(t, want, each*rows+rows*n)
 	number := func(k int) float64 {
 		v, err := strconv.ParseFloat(want[k], 64)
 		require.NoError(t, err)
@@ -134,12 +144,15 @@ func TestAuthorsFormulas(t *testing.T) {
 	hard := &Batch[float64]{Scores: Matrix[float64]{rows, n, x, n}, Labels: &DenseLabels[bool]{rows, n, positive, n}}
 	soft := &Batch[float64]{Scores: hard.Scores, Soft: newGrad(hard)}
 	for k := range soft.Soft.Data {
-		soft.Soft.Data[k] = number(7*rows + k)
+		soft.Soft.Data[k] = number(each*rows + k)
 	}
 	taught := &Batch[float64]{Scores: hard.Scores, Teacher: newGrad(hard)}
 	for k, v := range x {
 		taught.Teacher.Data[k] = 2 * math.Sin(v)
 	}
+	target := &Batch[float64]{Scores: hard.Scores, Labels: &TargetLabels{Classes: n, Targets: make([]int32, rows)}}
+	smooth := *target
+	smooth.Smoothing = 0.1
 	counts := make([]int, n)
 	for j := range counts {
 		counts[j] = 3*j + 1
@@ -157,10 +170,14 @@ func TestAuthorsFormulas(t *testing.T) {
 		{Distillation{Loss: ZLPR{}, Temperature: 3}, taught},
 		{BCE{}, soft},
 		{SoftmaxCrossEntropy{}, soft},
+		{ClassBalanced{Loss: BCE{}, Counts: counts, Beta: 0.99}, hard},
+		{ClassBalanced{Loss: BCE{Focal: 2}, Counts: counts, Beta: 0.99}, hard},
+		{ClassBalanced{Loss: SoftmaxCrossEntropy{}, Counts: counts, Beta: 0.99}, target},
+		{SoftmaxCrossEntropy{}, &smooth},
 	} {
 		_, losses, _ := evalBatch(t, of.loss, Options{}, of.batch, Output[float64]{})
 		for i, l := range losses {
-			require.InEpsilon(t, number(7*i+k), l, 1e-12, "%s row %d", of.loss.Name(), i)
+			require.InEpsilon(t, number(each*i+k), l, 1e-12, "%s row %d", of.loss.Name(), i)
 		}
 	}
 }

@@ -8,7 +8,8 @@ import (
 )
 
 // A Loss is a loss function with its parameters: SoftmaxCrossEntropy, BCE,
-// Pairwise, ZLPR, SoftZLPR, Subset, PaddedSubset, Asymmetric, TwoWay, DistributionBalanced or Distillation. An
+// Pairwise, ZLPR, SoftZLPR, Subset, PaddedSubset, Asymmetric, TwoWay, DistributionBalanced, ClassBalanced or
+// Distillation. An
 // Evaluator evaluates it.
 type Loss interface {
 	// Name returns the name by which the command knows the loss.

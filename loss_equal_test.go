@@ -18,7 +18,14 @@ func testLossesOf(n int) map[string]Loss {
 	for i := range w {
 		w[i] = float64(i%3) + 0.5
 	}
+	counts := make([]int, n)
+	for j := range counts {
+		counts[j] = j * j % 97
+	}
 	return map[string]Loss{
+		"class-balanced":        ClassBalanced{Loss: BCE{Threshold: 0.7}, Counts: counts, Beta: 0.99},
+		"distribution-balanced": NewDistributionBalanced(counts, 100),
+
 		"zlpr":       ZLPR{},
 		"zlpr s0":    ZLPR{Threshold: -1.25},
 		"pairwise":   Pairwise{},

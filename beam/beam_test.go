@@ -308,8 +308,8 @@ func TestGradients(t *testing.T) {
 		for _, name := range []string{"float32", "float64", "bfloat16", "mask and weights", "class numbers", "soft"} {
 			d := data[name]
 			takes := name == "soft" == (loss == "zlpr-soft") || loss == "bce"
-			if loss == "softmax" {
-				takes = name == "class numbers" || name == "soft"
+			if named.OneTarget(loss) {
+				takes = name == "class numbers" || name == "soft" && loss == "softmax"
 			}
 			if !takes {
 				continue
@@ -323,7 +323,7 @@ func TestGradients(t *testing.T) {
 				for _, shards := range []int{1, 7} {
 					manifest := d.write(t, dir, shards)
 					flags := []string{"--loss", loss, "--metrics", "none"}
-					if loss == "distribution-balanced" {
+					if named.Balance([]string{loss}) {
 						runCommand(t, dir, "scan", manifest, "--out", "labels.scan")
 						flags = append(flags, "--scan", "labels.scan")
 					}

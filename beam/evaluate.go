@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
 	"runtime"
 	"slices"
@@ -139,9 +140,8 @@ func (e *evaluation[T]) add(ctx context.Context, b *block) error {
 		var fault *zlpr.DataError
 		switch {
 		case err == nil:
-		case e.all() && l.name == "softmax" && errors.As(err, &fault) && (fault.Kind == zlpr.LabelMissing || fault.Kind == zlpr.LabelsTooMany):
-			e.skipSoftmax(b, fault.Row)
-			e.losses = slices.Delete(e.losses, k, k+1)
+		case e.all() && named.OneTarget(l.name) && errors.As(err, &fault) && (fault.Kind == zlpr.LabelMissing || fault.Kind == zlpr.LabelsTooMany):
+			e.skipTarget(b, fault.Row)
 			k--
 			continue
 		default:
@@ -161,10 +161,11 @@ func (e *evaluation[T]) add(ctx context.Context, b *block) error {
 	return nil
 }
 
-// skipSoftmax leaves softmax out, because of a row that has not one positive label.
-func (e *evaluation[T]) skipSoftmax(b *block, row int) {
+// skipTarget leaves losses of one target out, because of a row that has not one positive label.
+func (e *evaluation[T]) skipTarget(b *block, row int) {
 	width := (e.r.classes + 63) / 64
-	delete(e.result.totals, "softmax")
+	e.losses = slices.DeleteFunc(e.losses, func(l lossEvaluator[T]) bool { return named.OneTarget(l.name) })
+	maps.DeleteFunc(e.result.totals, func(name string, _ *zlpr.Total) bool { return named.OneTarget(name) })
 	e.result.softmax = &softmaxFault{Shard: e.r.shard.Scores, First: e.r.first, Row: b.first + row, Positives: ones(e.words[row*width:][:width])}
 }
 

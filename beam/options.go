@@ -121,11 +121,11 @@ func (o *Options) Check() error {
 }
 
 // needsScan tells whether something depends on all labels: propensities, K of
-// subset-padded, the counts of distribution-balanced.
+// subset-padded, the counts of losses that balance.
 func (o *Options) needsScan() bool { return o.weighs() || o.countsK() || o.balances() }
 
 func (o *Options) balances() bool {
-	return !o.Soft && slices.Contains(o.lossNames(), "distribution-balanced")
+	return !o.Soft && named.Balance(o.lossNames())
 }
 
 func (o *Options) weighs() bool {
@@ -147,7 +147,7 @@ func (o *Options) rule() metrics.Rule {
 		return above.AtMost(o.PredictTop)
 	case o.PredictTop > 0:
 		return metrics.Top(o.PredictTop)
-	case len(o.Losses) == 1 && o.Losses[0] == "softmax":
+	case len(o.Losses) == 1 && named.OneTarget(o.Losses[0]):
 		return metrics.Top(1)
 	}
 	return above

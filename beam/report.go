@@ -81,7 +81,11 @@ func (s *state) report(o *Options) ([]byte, error) {
 		}
 	}
 	if s.softmax != nil {
-		r.Skipped["softmax"] = s.softmax.reason()
+		for _, name := range named.LossNames {
+			if named.OneTarget(name) {
+				r.Skipped[name] = s.softmax.reason()
+			}
+		}
 	}
 	for _, name := range named.LossNames {
 		total := s.totals[name]

@@ -53,7 +53,7 @@ func ExampleSpacings() {
 
 func ExampleNames() {
 	fmt.Println(zlprtest.Names())
-	// Output: [softmax bce pairwise zlpr zlpr-soft subset subset-padded asymmetric two-way distribution-balanced]
+	// Output: [softmax bce pairwise zlpr zlpr-soft subset subset-padded asymmetric two-way distribution-balanced class-balanced class-balanced-softmax]
 }
 
 func ExampleResult_Float64() {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/big"
+	"strings"
 
 	"github.com/zlpr/zlpr/internal/ref"
 )
@@ -32,6 +33,8 @@ type Row struct {
 //	asymmetric     Σ_P w (1-p)^γ+ (-log p) + Σ_N w r^γ- (-log(1-r)), p = sigmoid(s), r = max(p-m, 0)
 //	distribution-balanced  Σ_P w r softplus(ν-s) + Σ_N w r softplus(λ(s-ν))/λ, r = α + sigmoid(β(q-μ)),
 //	               q = (1/n)/Σ_P 1/n_j, ν = κ log(N/n - 1), λ = NegativeScale, 0 meaning 1
+//	class-balanced, class-balanced-softmax  bce, and softmax, with the class weights w times
+//	               v = c (1-β)/(1-β^n), Σ v being the number of classes
 //	two-way        softplus(T- log Σ_N e^(s/T-) + T+ log Σ_P e^(-s/T+)); no class weights
 //	softmax, soft  Σ w_i t_i (log Σ e^s - s_i)
 //	bce, soft      Σ w_i ((1-t_i) softplus(s_i-s0) + p_i t_i softplus(s0-s_i)), p = PositiveWeight
@@ -46,23 +49,23 @@ type Row struct {
 // arXiv 2208.02955.
 type Loss struct {
 	Name           string
-	PositiveWeight []float64 // of bce, one a class; nil: ones
-	Focal          float64   // exponent of bce
+	PositiveWeight []float64 // of bce and class-balanced, one a class; nil: ones
+	Focal          float64   // exponent of bce and class-balanced
 	Gamma, Margin  float64   // γ and m of pairwise; γ = 0 means 1
 	// Of asymmetric: the exponents of positives (γ+) and negatives (γ-), and m.
 	GammaPositive, GammaNegative, Shift float64
 	// Of two-way: T+ and T-; 0 means 1.
 	PositiveTemperature, NegativeTemperature float64
 	Temperature                              float64 // T of a distillation; 0 means 1
-	Counts                                   []int   // of distribution-balanced, one a class
+	Counts                                   []int   // of distribution-balanced and class-balanced, one a class
 	Rows                                     int     // of distribution-balanced
-	Alpha, Beta, Mu, Kappa, NegativeScale    float64 // of distribution-balanced
+	Alpha, Beta, Mu, Kappa, NegativeScale    float64 // of distribution-balanced; Beta also of class-balanced, below 1
 	K                                        int     // of subset-padded; 0 means the number of positives
 }
 
 // Names returns the names of the losses.
 func Names() []string {
-	return []string{"softmax", "bce", "pairwise", "zlpr", "zlpr-soft", "subset", "subset-padded", "asymmetric", "two-way", "distribution-balanced"}
+	return []string{"softmax", "bce", "pairwise", "zlpr", "zlpr-soft", "subset", "subset-padded", "asymmetric", "two-way", "distribution-balanced", "class-balanced", "class-balanced-softmax"}
 }
 
 // Result is the loss of a row and its derivatives, with relative errors below
@@ -171,6 +174,13 @@ func (l Loss) Evaluate(row Row) (Result, error) {
 			lambda = 1
 		}
 		result = r.DistributionBalanced(l.Counts, l.Rows, l.Alpha, l.Beta, l.Mu, l.Kappa, lambda)
+	case "class-balanced":
+		result = r.ClassBalanced(l.Counts, l.Beta, func(r ref.Row) ref.Result { return r.BCE(l.PositiveWeight, l.Focal) })
+	case "class-balanced-softmax":
+		if positives != 1 {
+			return Result{}, fmt.Errorf("zlprtest: softmax with %d positive classes", positives)
+		}
+		result = r.ClassBalancedSoftmax(l.Counts, l.Beta)
 	case "zlpr-soft":
 		result = r.SoftZLPR()
 	case "subset":
@@ -190,6 +200,8 @@ func (l Loss) Evaluate(row Row) (Result, error) {
 	return Result{result.Loss, result.Grad, result.Threshold}, nil
 }
 
+func (l Loss) classBalanced() bool { return strings.HasPrefix(l.Name, "class-balanced") }
+
 // soft reports whether the labels are soft.
 func (l Loss) soft(row Row) bool {
 	return l.Name == "zlpr-soft" || row.Soft != nil && (l.Name == "softmax" || l.Name == "bce") && row.Positive == nil
@@ -204,7 +216,7 @@ func (l Loss) check(row Row) error {
 		needed bool
 	}{
 		{"Positive", len(row.Positive), !l.soft(row) && row.Teacher == nil},
-		{"Counts", len(l.Counts), l.Name == "distribution-balanced"},
+		{"Counts", len(l.Counts), l.Name == "distribution-balanced" || l.classBalanced()},
 		{"Teacher", len(row.Teacher), row.Teacher != nil},
 		{"Soft", len(row.Soft), l.soft(row)},
 		{"Mask", len(row.Mask), row.Mask != nil},
@@ -222,6 +234,14 @@ func (l Loss) check(row Row) error {
 	}
 	if least := min(l.Focal, l.Gamma, l.GammaPositive, l.GammaNegative, l.Shift, l.PositiveTemperature, l.NegativeTemperature, l.Alpha, l.Beta, l.Kappa, l.NegativeScale); least < 0 {
 		return fmt.Errorf("zlprtest: a parameter is %g", least)
+	}
+	if l.classBalanced() && l.Beta >= 1 {
+		return fmt.Errorf("zlprtest: Beta is %g", l.Beta)
+	}
+	for _, n := range l.Counts {
+		if n < 0 {
+			return fmt.Errorf("zlprtest: a count is %d", n)
+		}
 	}
 	if !finite(l.Temperature) || l.Temperature < 0 {
 		return fmt.Errorf("zlprtest: Temperature is %g", l.Temperature)

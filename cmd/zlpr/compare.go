@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/named"
 )
 
 type compareFlags struct {
@@ -26,6 +27,7 @@ type compareFlags struct {
 	grid    []float64 // of l2
 	auto    bool      // λ and threshold are chosen by measure
 	measure string
+	lossFlags
 	resamplingFlags
 	workers int
 	json    bool
@@ -60,10 +62,10 @@ or X_indptr.npy, X_indices.npy and X_data.npy, which are taken as they are.`,
 
 // table is the flags of compare.
 func (f *compareFlags) table() flagTable {
-	*f = compareFlags{losses: []string{"bce", "zlpr"}, measure: "micro_f1", resamplingFlags: resamplingFlags{resamples: 10000, seed: 1, confidence: 0.95}, l2: []string{"1e-1", "1e-2", "1e-3", "1e-4"}, tolerance: defaultTolerance, iterations: defaultIterations,
+	*f = compareFlags{lossFlags: lossFlags{Parameters: named.Default}, losses: []string{"bce", "zlpr"}, measure: "micro_f1", resamplingFlags: resamplingFlags{resamples: 10000, seed: 1, confidence: 0.95}, l2: []string{"1e-1", "1e-2", "1e-3", "1e-4"}, tolerance: defaultTolerance, iterations: defaultIterations,
 		workers: runtime.GOMAXPROCS(0)}
 	auto := []use{{"--l2 auto", func() bool { return slices.Equal(f.l2, []string{"auto"}) }}}
-	return flagTable{
+	return append(flagTable{
 		{name: "data", to: &f.data, file: input, doc: "`directory` of the data sets"},
 		{name: "source", to: &f.source, file: input, doc: "`directory` of Go's source: the data set of zlpr train without files, as the set go"},
 		{name: "sets", to: &f.sets, file: input, doc: "names of data sets (default: all, by size)"},
@@ -77,7 +79,7 @@ func (f *compareFlags) table() flagTable {
 		{name: "iterations", to: &f.iterations, doc: "at most this many"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}
+	}, f.lossFlags.table(func(names ...string) []use { return ofTrained(names, func() []string { return f.losses }) })...)
 }
 
 // check checks what can be checked without the files.
@@ -89,6 +91,9 @@ func (f *compareFlags) check() error {
 		return usagef("--workers and --iterations: at least 1")
 	case !(f.tolerance > 0 && f.tolerance < 1):
 		return usagef("--tolerance %v: between 0 and 1", f.tolerance)
+	}
+	if err := f.lossFlags.check(); err != nil {
+		return err
 	}
 	if len(f.losses) == 0 {
 		return usagef("--losses: give at least one loss")
@@ -183,7 +188,7 @@ func (f *compareFlags) each(ctx context.Context, s *session, sets []string, resu
 		sets = append(slices.Clone(sets), goSet)
 	}
 	for _, set := range sets {
-		t := trainFlags{tolerance: f.tolerance, iterations: f.iterations, workers: f.workers}
+		t := trainFlags{lossFlags: f.lossFlags, tolerance: f.tolerance, iterations: f.iterations, workers: f.workers}
 		if f.source != "" && set == goSet {
 			t.source = f.source
 		} else {

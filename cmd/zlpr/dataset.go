@@ -10,6 +10,7 @@ import (
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/corpus"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/linear"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/named"
 	"github.com/zlpr/zlpr/internal/source"
 	"github.com/zlpr/zlpr/internal/sparse"
 )
@@ -268,7 +269,7 @@ func (f *trainFlags) openLabels(x *features) (bits closableBits, name string, er
 		switch {
 		case len(a.Shape) == 2:
 			return &denseBits{a, a.Shape[0], a.Shape[1]}, f.y, nil
-		case len(a.Shape) == 1 && f.loss == "softmax" && !a.Type.IsFloat() && a.Type != array.Bool:
+		case len(a.Shape) == 1 && named.OneTarget(f.loss) && !a.Type.IsFloat() && a.Type != array.Bool:
 			f.targets = true
 			if bits, err = newTargets(a, -1, int64(f.ignore), func(row int) (file, place string) {
 				file, at, of := inShard(f.y, shardsOf(a, a.Len()), row)

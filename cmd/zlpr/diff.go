@@ -68,7 +68,7 @@ func (f *diffFlags) table() flagTable {
 	f.evalFlags.table() // for its defaults
 	above := []use{{"metrics of predicted classes by threshold", func() bool { return f.predicts() && f.byThreshold() }}}
 	classes := []use{{"macro or weighted metrics", f.comparesClasses}}
-	return append(flagTable{
+	return slices.Concat(flagTable{
 		{name: "scores", to: &f.dumps, file: input, arg: true, doc: "scores `files`, patterns or manifests, two or more"},
 		{name: "labels", to: &f.labels, file: input, doc: "labels `file`, pattern or manifest"},
 		{name: "loss", to: &f.loss, list: true, words: append(slices.Clone(lossNames), "all"), doc: "losses, separated by commas: " + strings.Join(lossNames, ", ") + ", all"},
@@ -80,19 +80,17 @@ func (f *diffFlags) table() flagTable {
 		{name: "groups", to: &f.groups, file: input, doc: "`file` with the number of the group of every row: rows of one are drawn together"},
 		{name: "mask", to: &f.mask, file: input, doc: "mask `file`: 1 takes part, 0 is left out"},
 		{name: "lengths", to: &f.lengths, file: input, doc: "lengths `file`, for padded scores"},
-		{name: "s0", to: &f.S0, uses: append(f.ofLosses("zlpr", "bce", "subset-padded"), above...), doc: "threshold of zlpr, bce and subset-padded"},
+		{name: "s0", to: &f.S0, uses: append(f.ofLosses(thresholdLosses...), above...), doc: "threshold of zlpr, bce, subset-padded and class-balanced"},
 		{name: "predict-threshold", to: &f.predictThreshold, uses: above, doc: "a class is predicted above this score (default: s0); or a file, as --thresholds"},
 		{name: "thresholds", to: &f.thresholds, file: input, uses: above, doc: "a class is predicted above its score in this `file`, by all models: what zlpr\ntune wrote, or an array of one number or one a class"},
 		{name: "predict-top", to: &f.predictTop, uses: []use{{"metrics of predicted classes", f.predicts}}, doc: "the `K` highest classes of a row are predicted"},
 		{name: "k", to: &f.K, uses: f.ofLosses("subset-padded"), doc: "K of subset-padded (default: the most positives of a row)"},
-		{name: "gamma", to: &f.Gamma, uses: f.ofLosses("pairwise"), doc: "scale of pairwise"},
-		{name: "margin", to: &f.Margin, uses: f.ofLosses("pairwise"), doc: "margin of pairwise"},
-		{name: "focal", to: &f.Focal, uses: f.ofLosses("bce"), doc: "focal exponent of bce"},
+	}, f.lossFlags.table(f.ofLosses), flagTable{
 		{name: "names", to: &f.names, file: input, uses: classes, doc: "`file` with the names of the classes: one a line, or a JSON list"},
 		{name: "classes", to: &f.show, uses: classes, doc: "print the `N` classes that gained, and that lost, most"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}, append(f.pageFlags.table(), f.readFlags.table(true)...)...)
+	}, f.pageFlags.table(), f.readFlags.table(true))
 }
 
 // comparesClasses tells whether there is a metric by class.

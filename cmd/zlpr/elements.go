@@ -6,6 +6,7 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/exact"
+	"github.com/zlpr/zlpr/internal/named"
 )
 
 // addElements adds Σ row weight × classes that take part, over the rows of a
@@ -15,7 +16,7 @@ import (
 func (e *evaluation) addElements(sum *exact.Sum, loss string, labels zlpr.Bits, r0, r1 int) error {
 	n := e.scores.classes()
 	var targets []int32
-	if t, ok := labels.(*zlpr.TargetLabels); ok && loss == "softmax" {
+	if t, ok := labels.(*zlpr.TargetLabels); ok && named.OneTarget(loss) {
 		targets = t.Targets // softmax leaves rows without one out
 	}
 	all := n

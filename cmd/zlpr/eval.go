@@ -338,9 +338,9 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	padded := slices.Contains(names, "subset-padded") && f.K == 0 && e.teacher == nil
 	mean := f.grad != "" && (f.reduction == "mean" || e.elements)
 	e.factor = 1
-	balanced := slices.Contains(names, "distribution-balanced") && e.soft == nil && e.teacher == nil
+	balanced := named.Balance(names) && e.soft == nil && e.teacher == nil
 	if balanced && !all && f.isPart() && f.labelScan == "" {
-		return usagef("loss distribution-balanced: its counts are those of the labels of all shards; give what zlpr scan says of them by --scan")
+		return usagef("loss %s: its counts are those of the labels of all shards; give what zlpr scan says of them by --scan", f.loss)
 	}
 	if err := f.needsScan(padded && e.soft == nil, weighs); err != nil {
 		return err
@@ -359,7 +359,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 		}
 	}
 	k := f.K
-	counts := mean && (e.mask != nil || e.rowWeights != nil || e.labels != nil && e.teacher == nil && names[0] == "softmax") // not all rows alike
+	counts := mean && (e.mask != nil || e.rowWeights != nil || e.labels != nil && e.teacher == nil && named.OneTarget(names[0])) // not all rows alike
 	flags := f.lossFlags
 	if all && e.soft == nil && e.teacher == nil || padded || balanced || weighs || counts {
 		s, err := e.scan(ctx, counts, all, names[0])
@@ -367,7 +367,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 			return err
 		}
 		if s.fault.positives != 1 {
-			report.Skipped["softmax"] = s.fault.reason()
+			s.fault.skip(report.Skipped)
 			e.softmaxFault = &s.fault
 		}
 		if f.labelScan != "" {
@@ -448,13 +448,23 @@ func (f *evalFlags) tunes(names []string) bool {
 // accepts asks the library, by a row of two classes, whether a loss goes with
 // the options.
 func (e *evaluation) accepts(loss zlpr.Loss) error {
-	if w, ok := loss.(zlpr.BCE); ok && len(w.PositiveWeight) > 0 {
-		w.PositiveWeight = w.PositiveWeight[:1] // they are one a class
-		loss = w
+	// Positive weights are one a class, and so are counts.
+	one := func(loss zlpr.Loss) zlpr.Loss {
+		if w, ok := loss.(zlpr.BCE); ok && len(w.PositiveWeight) > 0 {
+			w.PositiveWeight = w.PositiveWeight[:1]
+			return w
+		}
+		return loss
 	}
-	if w, ok := loss.(zlpr.DistributionBalanced); ok {
-		w.Counts = []int{1, 1} // so are its counts
+	switch w := loss.(type) {
+	case zlpr.DistributionBalanced:
+		w.Counts = []int{1, 1}
 		loss = w
+	case zlpr.ClassBalanced:
+		w.Loss, w.Counts = one(w.Loss), []int{1, 1}
+		loss = w
+	default:
+		loss = one(loss)
 	}
 	options := e.options
 	options.Workers = 1

@@ -22,7 +22,6 @@ type evalFlags struct {
 	predictTop                    int
 	thresholdColumn               int
 	topNegatives, topScores       int
-	smoothing                     float64
 	strict                        bool
 	grad, perRow, predictions     string
 	plots                         []string
@@ -53,7 +52,7 @@ func (f *evalFlags) table() flagTable {
 	above := append(predictions(" by threshold", f.byThreshold), plots)
 	aboveS0 := append(predictions(" by s0", func() bool { return f.byThreshold() && !f.given() }), plots)
 	npy := []string{".npy"}
-	return append(append(flagTable{
+	return slices.Concat(flagTable{
 		{name: "scores", to: &f.scores, file: input, arg: true, doc: "scores `file`, pattern or manifest"},
 		{name: "labels", to: &f.labels, file: input, arg: true, doc: "labels `file`, pattern or manifest"},
 		{name: "loss", to: &f.loss, list: true, words: append(slices.Clone(lossNames), "all"),
@@ -61,32 +60,23 @@ func (f *evalFlags) table() flagTable {
 		{name: "mask", to: &f.mask, file: input, uses: scores, doc: "mask `file`: 1 takes part, 0 is left out"},
 		{name: "lengths", to: &f.lengths, file: input, uses: scores,
 			doc: "lengths `file`, for padded scores: of rows×classes, batch×L×classes or\nspans batch×heads×L×L"},
-		{name: "s0", to: &f.S0, uses: append(f.ofLosses("zlpr", "zlpr-soft", "bce", "subset-padded"), aboveS0...),
-			doc: "threshold of zlpr, zlpr-soft, bce and subset-padded"},
-		{name: "threshold-column", to: &f.thresholdColumn, none: true, uses: f.ofLosses("zlpr", "zlpr-soft", "bce", "subset-padded"),
+		{name: "s0", to: &f.S0, uses: append(f.ofLosses(thresholdLosses...), aboveS0...),
+			doc: "threshold of zlpr, zlpr-soft, bce, subset-padded and class-balanced"},
+		{name: "threshold-column", to: &f.thresholdColumn, none: true, uses: f.ofLosses(thresholdLosses...),
 			doc: "the `column` of the scores that is the threshold of its row, and no class"},
 		{name: "predict-threshold", to: &f.predictThreshold, file: input, uses: above, doc: "a class is predicted above this score (default: s0), or a `file` as of\n--thresholds"},
 		{name: "thresholds", to: &f.thresholds, file: input, uses: above, doc: "a class is predicted above its score in this `file`: what zlpr tune wrote, or\nan array of one number or one a class"},
 		{name: "predict-top", to: &f.predictTop, uses: predictions("", func() bool { return true }),
 			doc: "the `K` highest classes of a row are predicted; with --predict-threshold at\nmost K of those above it"},
 		{name: "k", to: &f.K, uses: f.ofLosses("subset-padded"), doc: "K of subset-padded (default: the most positives of a row)"},
-		{name: "gamma", to: &f.Gamma, uses: f.ofLosses("pairwise"), doc: "scale of pairwise"},
-		{name: "margin", to: &f.Margin, uses: f.ofLosses("pairwise"), doc: "margin of pairwise"},
-		{name: "focal", to: &f.Focal, uses: f.ofLosses("bce"), doc: "focal exponent of bce"},
-		{name: "pos-weight", to: &f.PosWeight, file: input, uses: f.ofLosses("bce"),
-			doc: "weight of the positives in bce: a number, or a `file` with one a class"},
+	}, f.lossFlags.table(f.ofLosses), flagTable{
+		{name: "pos-weight", to: &f.PosWeight, file: input, uses: f.ofLosses("bce", "class-balanced"),
+			doc: "weight of the positives in bce and class-balanced: a number, or a `file` with one a class"},
 		{name: "row-weights", to: &f.rowWeights, file: input, uses: scores, doc: "weights `file`, one a row"},
 		{name: "class-weights", to: &f.classWeights, file: input, uses: scores, doc: "weights `file`, one a class"},
-		{name: "top-negatives", to: &f.topNegatives, uses: f.ofLosses("zlpr", "pairwise", "bce", "asymmetric", "two-way", "distribution-balanced"), doc: "only the `m` highest negatives of a row count"},
-		{name: "top-scores", to: &f.topScores, uses: f.ofLosses("zlpr", "pairwise", "bce", "asymmetric", "two-way", "distribution-balanced"),
+		{name: "top-negatives", to: &f.topNegatives, uses: f.ofLosses(hardNegativeLosses...), doc: "only the `m` highest negatives of a row count"},
+		{name: "top-scores", to: &f.topScores, uses: f.ofLosses(hardNegativeLosses...),
 			doc: "only negatives among the `m` highest scores of a row count"},
-		{name: "gamma-positive", to: &f.GammaPositive, uses: f.ofLosses("asymmetric"), doc: "exponent of the positives of asymmetric"},
-		{name: "gamma-negative", to: &f.GammaNegative, uses: f.ofLosses("asymmetric"), doc: "exponent of the negatives of asymmetric"},
-		{name: "shift", to: &f.Shift, uses: f.ofLosses("asymmetric"), doc: "probability below which negatives of asymmetric count for nothing"},
-		{name: "positive-temperature", to: &f.PositiveTemperature, uses: f.ofLosses("two-way"), doc: "temperature of the positives of two-way"},
-		{name: "negative-temperature", to: &f.NegativeTemperature, uses: f.ofLosses("two-way"), doc: "temperature of the negatives of two-way"},
-		{name: "smoothing", to: &f.smoothing, uses: f.ofLosses("softmax", "bce", "zlpr"),
-			doc: "ε of label smoothing: softmax (1-ε)·y + ε/m over m classes, else (1-ε)·y + ε/2"},
 		{name: "strict", to: &f.strict, doc: "a score that is NaN or infinite is an error"},
 		{name: "reduction", to: &f.reduction, words: reductions,
 			uses: []use{withFlag("grad", &f.grad), {"--reduction " + meanClasses, func() bool { return f.reduction == meanClasses }}},
@@ -106,7 +96,7 @@ func (f *evalFlags) table() flagTable {
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
 		{name: "hash", to: &f.hashes, uses: []use{{"--json", func() bool { return f.json }}, withFlag("html", &f.html), withFlag("markdown", &f.markdown)}, doc: "report the SHA-256 of every file that is read"},
-	}, append(f.teacherFlags.table(f.ofLosses(distilled...)), f.partialFlags.table(f)...)...), append(f.pageFlags.table(), f.readFlags.table(true)...)...)
+	}, f.teacherFlags.table(f.ofLosses(distilled...)), f.partialFlags.table(f), f.pageFlags.table(), f.readFlags.table(true))
 }
 
 // ofLosses is the use of a flag that is for these losses.
@@ -124,7 +114,7 @@ func (f *evalFlags) predicts() bool {
 
 // byThreshold tells whether a class is predicted by its score alone.
 func (f *evalFlags) byThreshold() bool {
-	return f.given() && f.predictTop > 0 || f.predictTop == 0 && f.loss != "softmax"
+	return f.given() && f.predictTop > 0 || f.predictTop == 0 && !named.OneTarget(f.loss)
 }
 
 // rule is which classes are predicted.
@@ -137,7 +127,7 @@ func (f *evalFlags) rule() metrics.Rule {
 	case f.byThreshold():
 		return f.above()
 	}
-	return metrics.Top(1) // softmax
+	return metrics.Top(1) // of one target
 }
 
 // lossNames are the losses that are asked for.
@@ -244,28 +234,16 @@ func (f *evalFlags) check() error {
 		return usagef("--threshold-column %d: columns are counted from 0", f.thresholdColumn)
 	case f.S0-f.S0 != 0:
 		return usagef("--s0 %v: a finite number", f.S0)
-	case f.Margin-f.Margin != 0:
-		return usagef("--margin %v: a finite number", f.Margin)
-	case !(f.Gamma > 0) || math.IsInf(f.Gamma, 1):
-		return usagef("--gamma %v: a number above 0", f.Gamma)
-	case !(f.Focal >= 0) || math.IsInf(f.Focal, 1):
-		return usagef("--focal %v: a number of at least 0", f.Focal)
-	case !(f.GammaPositive >= 0) || math.IsInf(f.GammaPositive, 1):
-		return usagef("--gamma-positive %v: a number of at least 0", f.GammaPositive)
-	case !(f.GammaNegative >= 0) || math.IsInf(f.GammaNegative, 1):
-		return usagef("--gamma-negative %v: a number of at least 0", f.GammaNegative)
-	case !(f.Shift >= 0 && f.Shift < 1):
-		return usagef("--shift %v: at least 0 and below 1", f.Shift)
-	case !(f.PositiveTemperature > 0) || math.IsInf(f.PositiveTemperature, 1):
-		return usagef("--positive-temperature %v: a number above 0", f.PositiveTemperature)
-	case !(f.NegativeTemperature > 0) || math.IsInf(f.NegativeTemperature, 1):
-		return usagef("--negative-temperature %v: a number above 0", f.NegativeTemperature)
-	case !(f.smoothing >= 0 && f.smoothing < 1):
-		return usagef("--smoothing %v: at least 0 and below 1", f.smoothing)
 	case f.thresholdColumn >= 0 && (f.set("s0") || f.given()):
 		return usagef("--threshold-column takes the place of --s0, --predict-threshold and --thresholds; leave these out")
 	case !slices.Contains(reductions, f.reduction):
 		return usagef("--reduction %q: choose none, sum, mean or mean-classes%s", f.reduction, didYouMean(f.reduction, "", reductions))
+	}
+	if err := f.lossFlags.check(); err != nil {
+		return err
+	}
+	if err := f.checkSmoothing(f.smoothing); err != nil {
+		return err
 	}
 	if err := f.checkThresholds(f.S0); err != nil {
 		return err

@@ -12,6 +12,7 @@ import (
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/page"
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/atomicfile"
+	"github.com/zlpr/zlpr/internal/named"
 	"github.com/zlpr/zlpr/metrics"
 )
 
@@ -158,7 +159,7 @@ func (f *evalFlags) pictures(e *evaluation, r *evalReport, bins []metrics.ScoreB
 			return part, err
 		}
 	}
-	if len(bins) == 0 || !slices.ContainsFunc(r.order, func(name string) bool { return name != "softmax" }) {
+	if len(bins) == 0 || !slices.ContainsFunc(r.order, func(name string) bool { return !named.OneTarget(name) }) {
 		return part, nil
 	}
 	one, eceOne := reliability("sigmoid(s)", 1, bins)
@@ -355,6 +356,15 @@ func (p *evalParameters) shown() (list [][2]string) {
 	}
 	if p.Focal != 0 {
 		add("focal exponent", short(float64(p.Focal)))
+	}
+	for _, o := range []struct {
+		name  string
+		value *number
+	}{{"γ of the positives", p.GammaPositive}, {"γ of the negatives", p.GammaNegative}, {"shift", p.Shift},
+		{"temperature of the positives", p.PositiveTemperature}, {"temperature of the negatives", p.NegativeTemperature}, {"β", p.Beta}} {
+		if o.value != nil {
+			add(o.name, short(float64(*o.value)))
+		}
 	}
 	if p.Smoothing != 0 {
 		add("smoothing", short(float64(p.Smoothing)))

@@ -385,7 +385,7 @@ func (m *merger) merged() *partialResult {
 		add(&p.chosen, o.chosen)
 	}
 	if p.softmax != nil {
-		p.skipped["softmax"] = p.softmax.reason()
+		p.softmax.skip(p.skipped)
 	}
 	for _, l := range first.losses {
 		if sum := m.sum[l.name]; sum != nil {

@@ -1,13 +1,26 @@
 package main
 
+import (
+	"slices"
+	"strings"
+)
+
 // evalParameters are the options that an evaluation was made with: JSON's
 // parameters. What no option says is null.
 type evalParameters struct {
-	S0              number         `json:"s0"`
-	K               *int           `json:"k"` // of subset-padded
-	Gamma           number         `json:"gamma"`
-	Margin          number         `json:"margin"`
-	Focal           number         `json:"focal"`
+	S0     number `json:"s0"`
+	K      *int   `json:"k"` // of subset-padded
+	Gamma  number `json:"gamma"`
+	Margin number `json:"margin"`
+	Focal  number `json:"focal"`
+
+	GammaPositive       *number `json:"gamma_positive"` // of asymmetric, where it is evaluated
+	GammaNegative       *number `json:"gamma_negative"`
+	Shift               *number `json:"shift"`
+	PositiveTemperature *number `json:"positive_temperature"` // of two-way
+	NegativeTemperature *number `json:"negative_temperature"`
+	Beta                *number `json:"beta"` // of class-balanced
+
 	Smoothing       number         `json:"smoothing"`
 	Temperature     *number        `json:"temperature"`     // of a teacher
 	PositiveWeight  *number        `json:"positive_weight"` // one for all classes
@@ -51,6 +64,16 @@ func (f *evalFlags) parameters(e *evaluation) evalParameters {
 		Reduction: f.reduction, ThresholdColumn: given(f.thresholdColumn, f.thresholdColumn >= 0),
 		TopNegatives: given(f.topNegatives, f.topNegatives > 0), TopScores: given(f.topScores, f.topScores > 0), Strict: f.strict,
 		Top: given(f.predictTop, f.predictTop > 0)}
+	of := func(name string, value float64) *number {
+		v := number(value)
+		if !slices.ContainsFunc(e.losses, func(l namedLoss) bool { return strings.HasPrefix(l.name, name) }) {
+			return nil
+		}
+		return &v
+	}
+	p.GammaPositive, p.GammaNegative, p.Shift = of("asymmetric", f.GammaPositive), of("asymmetric", f.GammaNegative), of("asymmetric", f.Shift)
+	p.PositiveTemperature, p.NegativeTemperature = of("two-way", f.PositiveTemperature), of("two-way", f.NegativeTemperature)
+	p.Beta = of("class-balanced", f.Beta)
 	if w, _ := f.positiveNumber(); w != nil {
 		v := number(*w)
 		p.PositiveWeight = &v

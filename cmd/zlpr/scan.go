@@ -9,6 +9,7 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/exact"
+	"github.com/zlpr/zlpr/internal/named"
 )
 
 // A scan is what must be known of the labels before the scores are read.
@@ -23,6 +24,15 @@ type scan struct {
 
 // A softmaxFault is a row that has not one positive label.
 type softmaxFault struct{ row, positives int }
+
+// skip notes it as the reason why losses of one target are left out.
+func (f softmaxFault) skip(skipped map[string]string) {
+	for _, name := range lossNames {
+		if named.OneTarget(name) {
+			skipped[name] = f.reason()
+		}
+	}
+}
 
 func (f softmaxFault) reason() string {
 	return fmt.Sprintf("row %d has %d positive labels, softmax takes one", f.row, f.positives)
@@ -42,7 +52,7 @@ func (e *evaluation) scan(ctx context.Context, counts, targets bool, name string
 	switch { // all losses but softmax count the same rows
 	case e.labels == nil:
 		counter, _ = zlpr.NewEvaluator[float32](zlpr.SoftZLPR{}, options)
-	case name != "softmax" || e.teacher != nil:
+	case !named.OneTarget(name) || e.teacher != nil:
 		counter, _ = zlpr.NewEvaluator[float32](zlpr.ZLPR{}, options)
 	}
 	targets = targets && e.labels != nil && e.teacher == nil
@@ -86,7 +96,7 @@ func (e *evaluation) scan(ctx context.Context, counts, targets bool, name string
 			if e.rowWeights != nil {
 				b.RowWeights = e.rowWeights[r0:r1]
 			}
-			if name != "softmax" {
+			if !named.OneTarget(name) {
 				b.ThresholdColumn = e.thresholdColumn
 			}
 			if _, err := counter.Evaluate(ctx, &b, &zlpr.Output[float32]{Total: &s.total}); err != nil {

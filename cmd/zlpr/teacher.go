@@ -44,6 +44,14 @@ func (f *teacherFlags) check(names []string, all bool) error {
 	return nil
 }
 
+// checkSmoothing checks that there is no teacher beside smoothed labels.
+func (f *teacherFlags) checkSmoothing(smoothing float64) error {
+	if f.teacher != "" && smoothing != 0 {
+		return usagef("--smoothing and --teacher exclude each other: a teacher takes the place of labels")
+	}
+	return nil
+}
+
 // distill returns the loss, of a teacher if there is one.
 func (f *teacherFlags) distill(loss zlpr.Loss) zlpr.Loss {
 	if f.teacher == "" {

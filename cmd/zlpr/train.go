@@ -27,12 +27,12 @@ import (
 
 type trainFlags struct {
 	featureFlags
+	lossFlags
 	teacherFlags
 	pageFlags
 	pathFlags
 	y, split, source  string
 	loss              string
-	k                 int
 	l2, tolerance     float64
 	iterations        int
 	standardize       bool
@@ -47,8 +47,8 @@ type trainFlags struct {
 }
 
 var (
-	trainLosses      = []string{"zlpr", "bce", "softmax", "pairwise", "subset-padded", "asymmetric", "two-way", "distribution-balanced"}
-	comparableLosses = []string{"bce", "zlpr", "pairwise", "subset-padded", "asymmetric", "two-way", "distribution-balanced"}
+	trainLosses      = []string{"zlpr", "bce", "softmax", "pairwise", "subset-padded", "asymmetric", "two-way", "distribution-balanced", "class-balanced", "class-balanced-softmax"}
+	comparableLosses = []string{"bce", "zlpr", "pairwise", "subset-padded", "asymmetric", "two-way", "distribution-balanced", "class-balanced"}
 )
 
 func newTrain(s *session) *cobra.Command {
@@ -112,7 +112,7 @@ no bound.`,
 
 // table is the flags of train.
 func (f *trainFlags) table() flagTable {
-	f.lambda, f.measure = "1e-5", "micro_f1"
+	f.lambda, f.measure, f.Parameters = "1e-5", "micro_f1", named.Default
 	f.loss, f.tolerance, f.iterations, f.workers = "zlpr", defaultTolerance, defaultIterations, runtime.GOMAXPROCS(0)
 	features := []use{withFlag("x", &f.x), withFlag("x-csr", &f.csr)}
 	distills := []use{{"--loss " + strings.Join(distilled, ", "), func() bool { return slices.Contains(distilled, f.loss) }}}
@@ -124,7 +124,7 @@ func (f *trainFlags) table() flagTable {
 		{name: "source", to: &f.source, file: input, uses: []use{{"training without --x", func() bool { return f.x == "" && f.csr == "" }}},
 			doc: "`directory` of Go's source, without --x (default: GOROOT/src)"},
 		{name: "loss", to: &f.loss, words: trainLosses, doc: strings.Join(trainLosses, ", ")},
-		{name: "k", to: &f.k, uses: []use{{"--loss subset-padded", func() bool { return f.loss == "subset-padded" }}},
+		{name: "k", to: &f.K, uses: []use{{"--loss subset-padded", func() bool { return f.loss == "subset-padded" }}},
 			doc: "K of subset-padded (default: the most positives of a train row)"},
 		{name: "l2", to: &f.lambda, words: []string{"auto"}, doc: "λ, the weight of Σ W²/2; or auto: chosen, with a threshold, on validation rows"},
 		{name: "select", to: &f.measure, words: tuneMeasures, uses: auto, doc: "the measure that is to be the highest on the validation rows"},
@@ -146,7 +146,8 @@ func (f *trainFlags) table() flagTable {
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw objective, precision-recall and scores to this .svg or .png `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
 		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}, f.teacherFlags.table(distills), f.pageFlags.table(), f.readFlags.table(true))
+	}, f.lossFlags.table(func(names ...string) []use { return ofTrained(names, func() []string { return f.trained() }) }),
+		f.teacherFlags.table(distills), f.pageFlags.table(), f.readFlags.table(true))
 }
 
 // table is the flags that say where features are.
@@ -199,13 +200,7 @@ func runTrain(ctx context.Context, s *session, f *trainFlags) error {
 		d.train.x.Standardize(f.standardMean, f.std)
 		d.test.x.Standardize(f.standardMean, f.std)
 	}
-	names := []string{f.loss}
-	if f.compare {
-		names = []string{"bce", "zlpr"}
-		if f.loss != "bce" && f.loss != "zlpr" {
-			names = append(names, f.loss)
-		}
-	}
+	names := f.trained()
 	var reports []*trainReport
 	for _, name := range names {
 		r, err := f.fit(ctx, s, d, name)
@@ -261,6 +256,25 @@ func runTrain(ctx context.Context, s *session, f *trainFlags) error {
 	})
 }
 
+// trained are the losses that are trained by.
+func (f *trainFlags) trained() []string {
+	switch {
+	case !f.compare:
+		return []string{f.loss}
+	case f.loss == "bce" || f.loss == "zlpr":
+		return []string{"bce", "zlpr"}
+	}
+	return []string{"bce", "zlpr", f.loss}
+}
+
+// ofTrained is the use of a flag that is for losses of these names, where some are
+// trained by.
+func ofTrained(names []string, trained func() []string) []use {
+	return []use{{"--loss " + strings.Join(names, ", "), func() bool {
+		return slices.ContainsFunc(trained(), func(name string) bool { return slices.Contains(names, name) })
+	}}}
+}
+
 // check checks what can be checked without the files.
 func (f *trainFlags) check() error {
 	if f.auto = f.lambda == "auto"; !f.auto {
@@ -271,6 +285,12 @@ func (f *trainFlags) check() error {
 		f.l2 = v
 	}
 	if err := f.checkPath(); err != nil {
+		return err
+	}
+	if err := f.lossFlags.check(); err != nil {
+		return err
+	}
+	if err := f.checkSmoothing(f.smoothing); err != nil {
 		return err
 	}
 	if err := f.teacherFlags.check([]string{f.loss}, false); err != nil {
@@ -285,7 +305,7 @@ func (f *trainFlags) check() error {
 		return usagef("give the labels of the features by --y")
 	case !(f.tolerance > 0 && f.tolerance < 1):
 		return usagef("--tolerance %v: between 0 and 1", f.tolerance)
-	case f.iterations < 1 || f.workers < 1 || f.set("k") && f.k < 1:
+	case f.iterations < 1 || f.workers < 1 || f.set("k") && f.K < 1:
 		return usagef("--iterations, --workers and --k: at least 1")
 	}
 	return f.featureFlags.check()
@@ -305,7 +325,7 @@ func (f *trainFlags) fit(ctx context.Context, s *session, d *dataset, name strin
 	if err != nil {
 		return nil, err
 	}
-	o, l2 := f.fitting(d), f.l2
+	o, l2 := f.fitting(d, name), f.l2
 	start := time.Now()
 	var chosen *choice
 	if f.auto {
@@ -344,8 +364,11 @@ func (f *trainFlags) fit(ctx context.Context, s *session, d *dataset, name strin
 }
 
 // fitting is what a fit is asked for, but λ.
-func (f *trainFlags) fitting(d *dataset) linear.Options {
+func (f *trainFlags) fitting(d *dataset, name string) linear.Options {
 	o := linear.Options{Tolerance: f.tolerance, Iterations: f.iterations, Workers: f.workers}
+	if slices.Contains(named.SmoothLosses, name) {
+		o.Smoothing = f.smoothing
+	}
 	if f.seed != 0 {
 		rng := rand.New(rand.NewPCG(f.seed, 1))
 		o.Start = make([]float64, (d.features+1)*d.classes)
@@ -393,11 +416,12 @@ func matrix[T zlpr.Float](data []T, cols int) zlpr.Matrix[T] {
 
 // trainLoss returns the loss of that name and the rule that belongs to it.
 func (f *trainFlags) trainLoss(name string, d *dataset) (zlpr.Loss, metrics.Rule, error) {
-	flags := lossFlags{Parameters: named.Default}
-	flags.K = f.k
+	flags := f.lossFlags
 	rule := metrics.Above(0)
-	switch name {
-	case "distribution-balanced":
+	if named.OneTarget(name) {
+		rule = metrics.Top(1)
+	}
+	if named.Balance([]string{name}) {
 		flags.Rows = d.train.y.Rows
 		flags.Counts = make([]int, d.classes)
 		for i := range flags.Rows {
@@ -407,9 +431,8 @@ func (f *trainFlags) trainLoss(name string, d *dataset) (zlpr.Loss, metrics.Rule
 				}
 			}
 		}
-	case "softmax":
-		rule = metrics.Top(1)
-	case "subset-padded":
+	}
+	if name == "subset-padded" {
 		if flags.K == 0 {
 			flags.K = mostPositives(d.train.y)
 		}

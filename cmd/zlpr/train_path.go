@@ -12,6 +12,7 @@ import (
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/cmd/zlpr/internal/linear"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/named"
 	"github.com/zlpr/zlpr/metrics"
 )
 
@@ -76,8 +77,8 @@ func (f *trainFlags) checkPath() error {
 		return usagef("--validation %d: a number of the split file, at least 2; 0 and 1 are train and test rows", f.validation)
 	case !f.auto:
 		return nil
-	case f.loss == "softmax":
-		return usagef("--l2 auto chooses a threshold, and softmax predicts the highest class; give a number")
+	case named.OneTarget(f.loss):
+		return usagef("--l2 auto chooses a threshold, and %s predicts the highest class; give a number", f.loss)
 	case f.perClass && strings.HasPrefix(f.measure, "samples"):
 		return usagef("--select %s is tuned by one threshold for all classes; leave out --per-class", f.measure)
 	}
@@ -184,7 +185,7 @@ func (f *trainFlags) choose(ctx context.Context, s *session, d *dataset, loss zl
 	if err != nil {
 		return nil, err
 	}
-	o := f.fitting(d)
+	o := f.fitting(d, name)
 	o.Tolerance = max(o.Tolerance, pathTolerance)
 	c, best, value := &choice{}, -1, 0.0
 	scores := make([]float64, len(held.rows)*d.classes)

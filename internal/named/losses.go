@@ -20,6 +20,9 @@ type Loss struct {
 	Flags    string // of eval and train that go with it, "" if none do
 	Papers   []string
 
+	Target   bool // exactly one class of a row is right
+	Balances bool // it depends on how many rows have a label, Counts and Rows of the parameters
+
 	Make func(f *Parameters, positiveWeight []float64) zlpr.Loss
 }
 
@@ -38,7 +41,8 @@ is an error: take zlpr, bce or pairwise. A row without one counts only as
 class number -1, which leaves it out. The prediction is the highest score.`,
 		Papers: []string{"Milakov and Gimelshein, Online normalizer calculation for softmax, arXiv 1805.02867",
 			"Blanchard, Higham and Higham, Accurately computing the log-sum-exp and softmax functions, IMA J. Numer. Anal. 41(4), 2021"},
-		Make: func(*Parameters, []float64) zlpr.Loss { return zlpr.SoftmaxCrossEntropy{} },
+		Target: true,
+		Make:   func(*Parameters, []float64) zlpr.Loss { return zlpr.SoftmaxCrossEntropy{} },
 	},
 	{
 		Name: "bce",
@@ -179,13 +183,50 @@ rows; α = 0.1, β = 10, μ = 0.3, κ = 0.05, λ = 2`,
 		When: `A few classes are frequent and many are rare, and the rare ones come with the
 frequent ones: the weights undo what that does to rows sampled by class, and
 negatives of rare classes are let be.`,
-		Flags:  "--top-negatives, --top-scores",
-		Papers: []string{"Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020, arXiv 2007.09654"},
+		Flags:    "--top-negatives, --top-scores",
+		Papers:   []string{"Wu et al., Distribution-Balanced Loss for Multi-Label Classification in Long-Tailed Datasets, ECCV 2020, arXiv 2007.09654"},
+		Balances: true,
 		Make: func(f *Parameters, _ []float64) zlpr.Loss {
 			return zlpr.NewDistributionBalanced(f.Counts, f.Rows)
 		},
 	},
+	{
+		Name: "class-balanced",
+		Line: "Σ_N v·softplus(s) + Σ_P v·softplus(-s), v ∝ (1-β)/(1-β^n): bce by effective numbers",
+		Formula: `L = Σ_N v_i·softplus(s_i-s0) + Σ_P v_j·w_j·softplus(s0-s_j)
+v_j = (1-β)/(1-β^n_j), times what makes their sum the number of classes; (1-β^n)/(1-β) is
+the effective number of samples. n_j is how many rows have label j: of all labels at hand,
+in training of the train rows; β = 0.999 where no flag says otherwise. With the focal
+exponent f each softplus(x) is multiplied by sigmoid(x)^f: the class-balanced focal loss.`,
+		Gradient: `that of bce, times v_i`,
+		When: `Classes are of very different sizes, and each is to count for what its samples tell:
+β = 0 weighs all alike, β near 1 by 1/n.`,
+		Flags:    "--beta, --s0, --pos-weight, --focal, --threshold-column, --top-negatives, --top-scores",
+		Papers:   []string{classBalancedPaper},
+		Balances: true,
+		Make: func(f *Parameters, w []float64) zlpr.Loss {
+			return zlpr.ClassBalanced{Loss: zlpr.BCE{Threshold: f.S0, PositiveWeight: w, Focal: f.Focal}, Counts: f.Counts, Beta: f.Beta}
+		},
+	},
+	{
+		Name: "class-balanced-softmax",
+		Line: "v_t·log(1 + Σ_{i≠t} e^(s_i-s_t)), v ∝ (1-β)/(1-β^n): softmax by effective numbers",
+		Formula: `L = v_t·log(1 + Σ_{i≠t} e^(s_i-s_t))
+t is the row's target, its one positive class; v is that of class-balanced.`,
+		Gradient: `that of softmax, times v_t`,
+		When: `Exactly one class of a row is right, and the classes are of very different sizes. What is
+said of softmax holds.`,
+		Flags:    "--beta",
+		Papers:   []string{classBalancedPaper},
+		Target:   true,
+		Balances: true,
+		Make: func(f *Parameters, _ []float64) zlpr.Loss {
+			return zlpr.ClassBalanced{Loss: zlpr.SoftmaxCrossEntropy{}, Counts: f.Counts, Beta: f.Beta}
+		},
+	},
 }
+
+const classBalancedPaper = "Cui, Jia, Lin, Song and Belongie, Class-Balanced Loss Based on Effective Number of Samples, CVPR 2019, arXiv 1901.05555"
 
 // LossNames are the names of the losses, in the order of the table.
 var LossNames = func() (names []string) {
@@ -195,8 +236,26 @@ var LossNames = func() (names []string) {
 	return names
 }()
 
-// SoftLosses are the names of those that take soft labels.
-var SoftLosses = []string{"softmax", "bce", "zlpr-soft"}
+// SoftLosses are the names of those that take soft labels, SmoothLosses of those that
+// smooth hard ones.
+var (
+	SoftLosses   = []string{"softmax", "bce", "zlpr-soft"}
+	SmoothLosses = []string{"softmax", "bce", "zlpr"}
+)
+
+// OneTarget reports whether exactly one class of a row is right for the loss of that name.
+func OneTarget(name string) bool {
+	e := FindLoss(name)
+	return e != nil && e.Target
+}
+
+// Balance reports whether one of these losses depends on how many rows have a label.
+func Balance(names []string) bool {
+	return slices.ContainsFunc(names, func(name string) bool {
+		e := FindLoss(name)
+		return e != nil && e.Balances
+	})
+}
 
 // Parameters are those of the losses.
 type Parameters struct {
@@ -209,12 +268,14 @@ type Parameters struct {
 	GammaPositive, GammaNegative, Shift      float64 // of asymmetric
 	PositiveTemperature, NegativeTemperature float64 // of two-way
 
-	Counts []int // of distribution-balanced: positives of every class,
+	Beta float64 // of class-balanced
+
+	Counts []int // of losses that balance: positives of every class,
 	Rows   int   // of so many rows
 }
 
 // Default has what the parameters are where nobody says otherwise.
-var Default = Parameters{Gamma: 1, GammaNegative: 4, Shift: 0.05, PositiveTemperature: 4, NegativeTemperature: 1}
+var Default = Parameters{Gamma: 1, GammaNegative: 4, Shift: 0.05, PositiveTemperature: 4, NegativeTemperature: 1, Beta: 0.999}
 
 // FindLoss returns the loss of that name, nil if there is none.
 func FindLoss(name string) *Loss {

@@ -40,16 +40,17 @@ var (
 
 func init() {
 	p := &options.Parameters
-	flag.Float64Var(&p.S0, "s0", p.S0, "threshold of zlpr, zlpr-soft, bce and subset-padded")
+	flag.Float64Var(&p.S0, "s0", p.S0, "threshold of zlpr, zlpr-soft, bce, subset-padded and class-balanced")
 	flag.IntVar(&p.K, "k", p.K, "K of subset-padded (default: the most positives of a row)")
 	flag.Float64Var(&p.Gamma, "gamma", p.Gamma, "scale of pairwise")
 	flag.Float64Var(&p.Margin, "margin", p.Margin, "margin of pairwise")
-	flag.Float64Var(&p.Focal, "focal", p.Focal, "focal exponent of bce")
+	flag.Float64Var(&p.Focal, "focal", p.Focal, "focal exponent of bce and class-balanced")
 	flag.Float64Var(&p.GammaPositive, "gamma-positive", p.GammaPositive, "exponent of the positives of asymmetric")
 	flag.Float64Var(&p.GammaNegative, "gamma-negative", p.GammaNegative, "exponent of the negatives of asymmetric")
 	flag.Float64Var(&p.Shift, "shift", p.Shift, "probability below which negatives of asymmetric count for nothing")
 	flag.Float64Var(&p.PositiveTemperature, "positive-temperature", p.PositiveTemperature, "temperature of the positives of two-way")
 	flag.Float64Var(&p.NegativeTemperature, "negative-temperature", p.NegativeTemperature, "temperature of the negatives of two-way")
+	flag.Float64Var(&p.Beta, "beta", p.Beta, "β of the effective numbers of samples of class-balanced")
 	flag.BoolVar(&options.Soft, "soft", false, "labels lie between 0 and 1")
 	flag.BoolVar(&options.Strict, "strict", false, "a score that is NaN or infinite is an error")
 	flag.IntVar(&options.PredictTop, "predict-top", 0, "the `K` highest classes of a row are predicted")

@@ -19,6 +19,7 @@ type Options struct {
 	Iterations int       // at most
 	Workers    int       // threads
 	Start      []float64 // W, then b; nil: zeros
+	Smoothing  float64   // ε of the labels, of a loss that smooths them
 	Teacher    []float64 // a teacher's scores of the rows, for a loss that takes no labels; or nil
 	Progress   func(iteration int, objective, gradient float64)
 }

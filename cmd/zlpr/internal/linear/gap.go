@@ -33,7 +33,9 @@ import (
 // The bias of a class that no row has runs off to -Inf: there g_c ≈ h_c ≈ what
 // F can still fall.
 //
-// A separable loss has such a bound for every class, and their sum is that of F.
+// A separable loss has such a bound for every class, and their sum is that of F. With a
+// class weight w the term is w times that of a; with smoothed labels t, p = a + t (see
+// hessian), and the divergence is that of p - d and p.
 //
 // enough ends the computation early: a result above it is no more than that.
 func (p *problem) gap(enough float64) float64 {
@@ -42,7 +44,7 @@ func (p *problem) gap(enough float64) float64 {
 	if gap == 0 || gap > enough {
 		return gap
 	}
-	for c, h := range biasCurvature(p.scores, p.x.Rows, p.classes) {
+	for c, h := range p.biases() {
 		if g := p.gradient[cut+c] / p.scale[cut+c]; g != 0 {
 			gap += g * g / h
 		}
@@ -92,13 +94,29 @@ func (p *problem) norms() (weights, biases float64) {
 	return math.Sqrt(weights), math.Sqrt(biases)
 }
 
-// biasCurvature returns h, by the gradient a/n of the mean loss by the scores.
-func biasCurvature(slopes []float64, rows, classes int) []float64 {
-	h, n := make([]float64, classes), float64(rows)
-	for i := range rows {
-		for c, a := range slopes[i*classes:][:classes] {
-			a = math.Abs(a)
-			h[c] += a * max(0, 1-float64(n*a)) // n·a may be rounded to above 1
+// biases returns h, by the gradient of the mean loss by the scores.
+func (p *problem) biases() []float64 {
+	return p.hessian.columns(p.scores, p.classes, func(i, c int) bool { return isSet(p.words, p.stride, i, c) })
+}
+
+// biases returns h of the classes.
+func (o *byClass) biases(slopes []float64) []float64 {
+	return o.hessian.columns(slopes, o.labels.Rows, func(i, c int) bool { return isSet(o.labels.Words, o.labels.Stride, c, i) })
+}
+
+// columns returns the sums of the columns of the second derivatives.
+func (c *hessian) columns(slopes []float64, classes int, positive func(row, class int) bool) []float64 {
+	h := make([]float64, classes)
+	for i := 0; i*classes < len(slopes); i++ {
+		row := slopes[i*classes:][:classes]
+		if c.plain() {
+			for k, a := range row {
+				h[k] += c.plainly(a)
+			}
+			continue
+		}
+		for k, a := range row {
+			h[k] += c.at(a, k, positive(i, k))
 		}
 	}
 	return h

@@ -176,7 +176,7 @@ func (n *newton) gaps() []float64 {
 	cut := n.x.Cols * columns
 	weights, biases := n.dots(n.gradient[:cut], n.gradient[:cut]), n.dots(n.gradient[cut:], n.gradient[cut:])
 	gaps := make([]float64, columns)
-	for c, h := range biasCurvature(n.slopes, n.x.Rows, columns) {
+	for c, h := range n.loss.biases(n.slopes) {
 		if g := n.gradient[cut+c]; g != 0 {
 			gaps[c] = g * g / h
 		}

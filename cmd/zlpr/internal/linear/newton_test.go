@@ -37,8 +37,15 @@ func TestCurvature(t *testing.T) {
 	for j := range classes { // rows of one side
 		y.Data[j], y.Data[classes+j] = 0, 1
 	}
-	for _, loss := range []zlpr.Loss{zlpr.BCE{}, zlpr.BCE{Threshold: 1}} {
-		labels := bitsOf(t, y)
+	balanced := zlpr.ClassBalanced{Loss: zlpr.BCE{}, Counts: make([]int, classes), Beta: 0.9}
+	for j := range classes {
+		balanced.Counts[j] = j * j
+	}
+	for _, c := range []struct {
+		loss      zlpr.Loss
+		smoothing float64
+	}{{zlpr.BCE{}, 0}, {zlpr.BCE{Threshold: 1}, 0}, {zlpr.BCE{}, 0.3}, {balanced, 0}, {balanced, 0.2}} {
+		loss, labels := c.loss, bitsOf(t, y)
 		e, err := zlpr.NewEvaluator[float64](loss, zlpr.Options{Reduction: zlpr.Mean, Workers: 1})
 		require.NoError(t, err)
 		turned := &zlpr.BitLabels{Rows: classes, Cols: rows, Stride: 1, Words: make([]uint64, classes)}
@@ -47,7 +54,9 @@ func TestCurvature(t *testing.T) {
 				turned.Words[c] |= labels.Words[i*2+c/64] >> (c % 64) & 1 << i
 			}
 		}
-		o, err := newByClass(context.Background(), loss, turned)
+		of, weights, ok := separable(loss)
+		require.True(t, ok)
+		o, err := newByClass(context.Background(), of, turned, hessianOf(loss, weights, rows, classes, c.smoothing), c.smoothing)
 		require.NoError(t, err)
 		s, v, moved := make([]float64, rows*classes), make([]float64, rows*classes), make([]float64, rows*classes)
 		for i := range s {
@@ -64,7 +73,7 @@ func TestCurvature(t *testing.T) {
 		}
 		require.NoError(t, o.evaluate(down, moved, losses))
 		require.NoError(t, o.evaluate(slopes, s, losses))
-		r, err := e.Evaluate(context.Background(), &zlpr.Batch[float64]{Labels: labels, Scores: zlpr.Matrix[float64]{Rows: rows, Cols: classes, Data: s}}, &zlpr.Output[float64]{})
+		r, err := e.Evaluate(context.Background(), &zlpr.Batch[float64]{Labels: labels, Smoothing: c.smoothing, Scores: zlpr.Matrix[float64]{Rows: rows, Cols: classes, Data: s}}, &zlpr.Output[float64]{})
 		require.NoError(t, err)
 		sum := 0.0
 		for _, l := range losses {

@@ -18,8 +18,11 @@ type problem struct {
 	batch     zlpr.Batch[float64]
 	evaluator *zlpr.Evaluator[float64]
 	o         Options
-	loss      zlpr.Loss
-	separable bool // the loss is a sum over the classes
+	separable bool     // the loss is a sum over the classes,
+	terms     zlpr.BCE // of these
+	hessian   hessian
+	words     []uint64 // of the labels
+	stride    int
 
 	radius   float64 // largest norm of a row
 	scale    []float64
@@ -42,9 +45,16 @@ func newProblem(ctx context.Context, x *Matrix, labels zlpr.Bits, loss zlpr.Loss
 	}
 	_, classes := labels.Dims()
 	size := len(scale)
-	p := &problem{ctx: ctx, x: x, classes: classes, evaluator: e, o: o, loss: loss, separable: separable(loss), scale: scale, radius: x.largestNorm(),
+	terms, weights, separates := separable(loss)
+	p := &problem{ctx: ctx, x: x, classes: classes, evaluator: e, o: o, separable: separates, terms: terms, scale: scale, radius: x.largestNorm(),
 		weights: make([]float64, size), gradient: make([]float64, size), scores: make([]float64, x.Rows*classes)}
-	p.batch = zlpr.Batch[float64]{Labels: labels,
+	p.hessian = hessianOf(loss, weights, x.Rows, classes, o.Smoothing)
+	p.stride = (classes + 63) / 64
+	p.words = make([]uint64, x.Rows*p.stride)
+	if err := labels.ReadRows(p.words, 0, x.Rows); err != nil {
+		return nil, err
+	}
+	p.batch = zlpr.Batch[float64]{Labels: labels, Smoothing: o.Smoothing,
 		Scores: zlpr.Matrix[float64]{Rows: x.Rows, Cols: classes, Data: p.scores, Stride: classes}}
 	if o.Teacher != nil {
 		p.batch.Labels, p.batch.Teacher = nil, zlpr.Matrix[float64]{Rows: x.Rows, Cols: classes, Data: o.Teacher, Stride: classes}

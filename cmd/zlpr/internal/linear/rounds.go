@@ -22,11 +22,7 @@ func (p *problem) newton(at []float64, r *Result) (reached bool, err error) {
 		return false, nil // there is no gap to stop at
 	}
 	rows, classes := p.batch.Labels.Dims()
-	stride := (classes + 63) / 64
-	labels := &zlpr.BitLabels{Rows: rows, Cols: classes, Stride: stride, Words: make([]uint64, rows*stride)}
-	if err := p.batch.Labels.ReadRows(labels.Words, 0, rows); err != nil {
-		return false, err
-	}
+	labels := &zlpr.BitLabels{Rows: rows, Cols: classes, Stride: p.stride, Words: p.words}
 	blocks := blocksOf(labels)
 	value := p.Func(at)
 	if p.err != nil {
@@ -136,7 +132,11 @@ func (p *problem) byBlocks(at []float64, labels *zlpr.BitLabels, blocks [][]int,
 						turned.Words[r*stride+i/64] |= labels.Words[i*labels.Stride+c/64] >> (c % 64) & 1 << (i % 64)
 					}
 				}
-				loss, err := newByClass(p.ctx, p.loss, turned)
+				h := p.hessian
+				if h.weights != nil {
+					h.weights = pick(h.weights, blocks[k])
+				}
+				loss, err := newByClass(p.ctx, p.terms, turned, h, p.o.Smoothing)
 				if err != nil {
 					errs[k] = err
 					continue
