@@ -236,21 +236,21 @@ func (w *lossWorker[T]) sumUp() {
 	}
 }
 
-// addParts adds as many losses of live rows as a kernel can add at once, and
-// returns their number.
+// addParts adds losses of live rows as far as a kernel can, and returns their
+// number.
 func (t *lossTotal) addParts(loss []float64) (done int) {
-	n := len(loss) &^ 7
-	if n == 0 {
-		return 0
-	}
 	var p kernel.LossParts
-	kernel.AddParts(&p, loss[:n])
-	if !p.Right() {
-		return 0
+	for len(loss)-done >= 8 {
+		n := min(len(loss)-done, kernel.MostParts) &^ 7
+		kernel.AddParts(&p, loss[done:][:n])
+		if !p.Right() {
+			break
+		}
+		for _, v := range p.Sum {
+			t.sum.Add(v)
+		}
+		t.span(p.Min, p.Max)
+		done += n
 	}
-	for _, v := range p.Sum {
-		t.sum.Add(v)
-	}
-	t.span(p.Min, p.Max)
-	return n
+	return done
 }

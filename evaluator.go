@@ -167,6 +167,9 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 	}()
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen/max(n, 1)))
+	if n <= kernel.ShortRow {
+		j.chunkRows = (j.chunkRows + 63) &^ 63 // the bits of all rows are whole words
+	}
 	j.chunks = (rows + j.chunkRows - 1) / j.chunkRows
 	active := max(1, min(e.opts.Workers, j.chunks))
 	for i := len(e.workers); i < active; i++ {
@@ -210,7 +213,7 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 // rows: the gradient finds scores and bits in the nearest caches.
 const (
 	lossChunkLen  = 16384
-	lossChunkRows = kernel.MostParts
+	lossChunkRows = 1 << 11
 )
 
 // setClassesOff notes the classes of weight 0.

@@ -8,16 +8,20 @@ import (
 	"github.com/zlpr/zlpr/internal/kernel"
 )
 
-// This file evaluates short rows of float32 without weights and thresholds, all
-// rows of a chunk as one (see kernel/short.go): the exponentials and the gradient of
-// its elements, whatever the row, then the rows' products side by side. A row for which
-// that is out of range is evaluated again, as a long one.
+// This file evaluates short rows without weights and thresholds, many rows as one (see
+// kernel/short.go): the exponentials and the gradient of their elements, whatever the row,
+// then the rows' products, or logarithms, side by side. A row for which that is out of
+// range is evaluated again, as a long one.
 
 // short is memory for short rows.
 type short[T kernel.Float] struct {
-	kept     []T // exponentials of the chunk
-	sigmoids []T // where the gradient has no place without gaps or the rows have factors of their own
-	joins    []float64
+	kept     []T                 // exponentials
+	sigmoids []T                 // where the gradient has no place without gaps or the rows have factors of their own
+	joins    []float64           // of float32
+	logs8    []float64           // of float64: 8 of each row
+	sum, err []float64           // of these
+	last     [kernel.ShortRows]T // the elements that make no whole group
+	lastGrad [kernel.ShortRows]T
 	all      []uint64
 	allLen   int
 }
@@ -25,7 +29,7 @@ type short[T kernel.Float] struct {
 // isShort reports whether the chunk's rows are evaluated here.
 func (w *Work[T]) isShort() bool {
 	c := w.c
-	return kernel.IsFloat32[T]() && 0 < c.N && c.N <= kernel.ShortRow && w.rule.Focal == 0 && c.Class == nil && len(w.rule.PositiveWeight) == 0 &&
+	return 0 < c.N && c.N <= kernel.ShortRow && w.rule.Focal == 0 && c.Class == nil && len(w.rule.PositiveWeight) == 0 &&
 		c.ZeroThreshold && c.ThresholdGrad == nil
 }
 
@@ -51,12 +55,13 @@ func (w *Work[T]) shortRows() {
 			dst, scale = c.Grad, c.Scale
 		}
 	}
-	w.kept = kernel.ResizeAligned(w.kept, kernel.ShortRoom(rows*c.N+64))
-	kernel.ShortOdds(kernel.As32(w.kept), kernel.As32(dst), kernel.As32(w.x[:count]), c.FlatPos(), part, scale)
-	w.joins = kernel.Resize(w.joins, rows)
-	kernel.ShortJoins(w.joins, kernel.As32(w.kept), rows, c.N)
-	for i := c.Rows; i < rows; i++ {
-		w.joins[i] = 1
+	right := true
+	w.kept = kernel.ResizeAligned(w.kept, kernel.ShortRoom(rows*c.N+kernel.ShortRows))
+	w.odds(w.kept, dst, w.x[:count], c.FlatPos(), part, scale)
+	if kernel.IsFloat32[T]() {
+		right = w.joinRows(rows)
+	} else {
+		right = w.addLogs(rows)
 	}
 	if apart {
 		for i, v := range c.Scale[:c.Rows] {
@@ -66,14 +71,8 @@ func (w *Work[T]) shortRows() {
 			}
 		}
 	}
-	right := kernel.FinishJoins(c.Loss, nil, w.joins, nil)
 	if right && (c.Grad == nil || !apart && kernel.FactorFits[T](c.Scale[0]) || w.scalesFit()) {
 		return
-	}
-	for i, u := range w.joins[:c.Rows] {
-		if !kernel.JoinRight(u) {
-			c.Loss[i] = math.NaN()
-		}
 	}
 	c.Unpack()
 	w.weights.most = 1
@@ -86,6 +85,68 @@ func (w *Work[T]) shortRows() {
 }
 
 var one = [1]float64{1}
+
+// odds is kernel.ShortOdds of any number of elements.
+func (s *short[T]) odds(w, dst, x []T, pos, part []uint64, scale []float64) {
+	whole := len(x) &^ (kernel.ShortRows - 1)
+	var out []T
+	if whole > 0 {
+		if dst != nil {
+			out = dst[:whole]
+		}
+		kernel.ShortOdds(w, out, x[:whole], pos, part, scale)
+	}
+	if whole == len(x) {
+		return
+	}
+	// What is left, as a whole group.
+	copy(s.last[:], x[whole:])
+	k := whole / 64
+	if out = nil; dst != nil {
+		out = s.lastGrad[:]
+	}
+	kernel.ShortOdds(w[whole:], out, s.last[:], pos[k:], part[k:], scale)
+	copy(dst[min(whole, len(dst)):], out)
+}
+
+// joinRows sets the losses of float32, which are logarithms of joins, NaN where such a one
+// is not right, and reports whether all are.
+func (w *Work[T]) joinRows(rows int) bool {
+	c := w.c
+	w.joins = kernel.Resize(w.joins, rows)
+	kernel.ShortJoins(w.joins, kernel.As32(w.kept), rows, c.N)
+	for i := c.Rows; i < rows; i++ {
+		w.joins[i] = 1
+	}
+	if kernel.FinishJoins(c.Loss, nil, w.joins, nil) {
+		return true
+	}
+	for i, u := range w.joins[:c.Rows] {
+		if !kernel.JoinRight(u) {
+			c.Loss[i] = math.NaN()
+		}
+	}
+	return false
+}
+
+// addLogs sets the losses of float64, which are sums of logarithms, and reports whether
+// all are right.
+func (w *Work[T]) addLogs(rows int) bool {
+	c := w.c
+	w.logs8 = kernel.Resize(w.logs8, kernel.ShortRoom(8*rows))
+	w.sum, w.err = kernel.Resize(w.sum, rows), kernel.Resize(w.err, rows)
+	kernel.ShortLogs(w.logs8, kernel.As64(w.kept), c.Rows, c.N)
+	clear(w.logs8[8*c.Rows : 8*rows])
+	kernel.ShortTotals(w.sum, w.err, w.logs8, rows, 8)
+	low, right := w.leastLoss(1), true
+	loss, err := c.Loss[:c.Rows], w.err[:c.Rows]
+	for i, v := range w.sum[:c.Rows] {
+		v += err[i]
+		right = right && v >= low && v <= math.MaxFloat64
+		loss[i] = v
+	}
+	return right
+}
 
 // same reports whether all x are the same.
 func same(x []float64) bool {

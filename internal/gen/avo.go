@@ -25,6 +25,7 @@ type context interface {
 	CMOVQLT(mr operand.Op, r operand.Op)
 	CMPB(mr operand.Op, imr operand.Op)
 	CMPL(mr operand.Op, imr operand.Op)
+	CMPW(mr operand.Op, imr operand.Op)
 	CMPQ(mr operand.Op, imr operand.Op)
 	ConstraintExpr(expr string)
 	DECQ(mr operand.Op)

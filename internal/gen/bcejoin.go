@@ -16,7 +16,6 @@ import (
 type bceJoin struct {
 	*vec
 	shifted, grad bool
-	kept          gpreg // where the exponentials go; nil for the joins of rows
 
 	// Of the next stage:
 	x, pos, neg, src gpreg       // scores and bits of what follows it; its scores
@@ -69,15 +68,6 @@ func emitBCEJoin(v *vec, shifted, grad bool) {
 	b.emit(v.argument("rows"))
 }
 
-// shortOdds emits the exponentials, and with grad the gradient, of elements one after
-// the other, as those of one row.
-func shortOdds(v *vec, grad bool) {
-	b := &bceJoin{vec: v, grad: grad, kept: v.param("w")}
-	rows := v.AllocLocal(8)
-	v.MOVQ(operand.U32(1), rows)
-	b.emit(rows)
-}
-
 func (b *bceJoin) emit(rows operand.Mem) {
 	v := b.vec
 	v.Attributes(0) // the frame is too large for NOSPLIT
@@ -115,9 +105,6 @@ func (b *bceJoin) begin() {
 	// The bytes of a row's stages, and what follows them up to the next row.
 	n, t := v.param("n"), v.GP64()
 	b.toLoad = v.slot(n)
-	if b.kept != nil {
-		return
-	}
 	v.ADDQ(operand.U8(b.stage()-1), n)
 	v.ANDQ(operand.I32(-b.stage()), n)
 	for i, stride := range []string{"stride", "dstStride"} {
@@ -139,11 +126,9 @@ func (b *bceJoin) begin() {
 // constants loads what stays.
 func (b *bceJoin) constants() {
 	v := b.vec
-	switch {
-	case b.kept != nil:
-	case v.double():
+	if v.double() {
 		b.sum, b.log = newSelected(v), newLogarithms(v)
-	default:
+	} else {
 		b.product = newProduct(v)
 		b.product.clear()
 	}
@@ -220,11 +205,7 @@ func (b *bceJoin) run(rows operand.Mem) {
 	b.swapSlots()
 	b.SUBQ(operand.U8(size), b.left)
 	row, done, end := b.newLabel("row"), b.newLabel("done"), b.newLabel("end")
-	switch {
-	case b.kept != nil:
-		b.JG(goTo(group))
-		b.JMP(goTo(end))
-	case b.product != nil:
+	if b.product != nil {
 		// Of a block that is complete.
 		count := b.param("n")
 		b.JLE(goTo(row))
@@ -235,23 +216,21 @@ func (b *bceJoin) run(rows operand.Mem) {
 		b.JMP(goTo(group))
 		b.Label(row)
 		b.storeProduct()
-	default:
+	} else {
 		b.JG(goTo(group))
 		out := b.param("sum")
 		b.sum.store(at(out, 0))
 		b.ADDQ(operand.U8(8), b.file.argument("sum"))
 	}
-	if b.kept == nil {
-		if b.grad {
-			b.ADDQ(b.skip[1], b.dst)
-		}
-		b.DECQ(rows)
-		b.JZ(goTo(done))
-		b.beginRow()
-		b.JMP(goTo(group))
-		b.Label(done)
-		b.JMP(goTo(end))
+	if b.grad {
+		b.ADDQ(b.skip[1], b.dst)
 	}
+	b.DECQ(rows)
+	b.JZ(goTo(done))
+	b.beginRow()
+	b.JMP(goTo(group))
+	b.Label(done)
+	b.JMP(goTo(end))
 	for _, f := range b.aside {
 		f()
 	}
@@ -312,17 +291,13 @@ func (b *bceJoin) prepare() {
 	b.CMPQ(b.toLoad, operand.U8(0))
 	b.JG(goTo(same))
 	b.LEAQ(b.buffer, b.src)
-	if b.kept != nil {
-		b.JMP(goTo(last))
-	} else {
-		b.DECQ(b.rowsToLoad)
-		b.JZ(goTo(last))
-		b.ADDQ(b.skip[0], b.x)
-		b.ADDQ(b.skip[2], b.pos)
-		b.ADDQ(b.skip[2], b.neg)
-		b.Load(b.Param("n"), bits)
-		b.MOVQ(bits, b.toLoad)
-	}
+	b.DECQ(b.rowsToLoad)
+	b.JZ(goTo(last))
+	b.ADDQ(b.skip[0], b.x)
+	b.ADDQ(b.skip[2], b.pos)
+	b.ADDQ(b.skip[2], b.neg)
+	b.Load(b.Param("n"), bits)
+	b.MOVQ(bits, b.toLoad)
 	if b.shifted {
 		b.ADDQ(operand.U8(3*b.size), b.params)
 		b.threshold()
@@ -443,14 +418,14 @@ func (b *bceJoin) leaveBuffer() {
 
 // leadingBits returns a register whose signs are, on AVX2, the bits of register i of
 // the stage whose bits are at mem; what else is in it is open.
-func (b *bceJoin) leadingBits(mem operand.Mem, i int) vreg {
-	r := b.reg()
-	if b.double() {
-		b.VPBROADCASTW(mem, r)
+func (v *vec) leadingBits(mem operand.Mem, i int) vreg {
+	r := v.reg()
+	if v.double() {
+		v.VPBROADCASTW(mem, r)
 	} else {
-		b.VPBROADCASTD(mem, r)
+		v.VPBROADCASTD(mem, r)
 	}
-	b.either(b.VPSLLVD, b.VPSLLVQ, b.signShifts(i*b.perReg()), r, r)
+	v.either(v.VPSLLVD, v.VPSLLVQ, v.signShifts(i*v.perReg()), r, r)
 	return r
 }
 
@@ -530,15 +505,9 @@ func (b *bceJoin) terms() {
 	if b.grad {
 		b.gradient(w)
 	}
-	switch {
-	case b.kept != nil:
-		for i, x := range w {
-			b.move(x, at(b.kept, i*b.bytes))
-		}
-		b.ADDQ(operand.I32(4*b.bytes), b.kept)
-	case b.product != nil:
+	if b.product != nil {
 		b.product.stage(w)
-	default:
+	} else {
 		b.logs(w)
 	}
 }

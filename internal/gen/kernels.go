@@ -278,13 +278,13 @@ var shortKernels = []*kernel{
 		forms: both(shortJoins, neonShortJoins),
 	},
 	{
-		name: "ShortOdds", types: single,
-		params: "w, dst, x []float32, pos, neg []uint64, scale []float64",
+		name: "ShortOdds", types: elems, oneTwin: true,
+		params: "w, dst, x []T, pos, part []uint64, scale []float64",
 		doc: `writes e^y, y = x[i] or where bit i of pos is set -x[i], to w[i], and unless dst is
-			nil scale[0]·w/(1+w), with the sign of y against x[i], to dst[i]; where bit i of neither
-			pos nor neg is set, 0. Below the least normal number e^y is 0 or subnormal. w has
-			ShortRoom.`,
-		args: "w, dst, x, n=len(x), pos, neg, scale", optional: "dst, scale",
+			nil scale[0]·w/(1+w), with the sign of y against x[i], to dst[i]; 0 where bit i of part
+			is not set, which pos then has not either. Below the least normal number e^y is 0 or
+			subnormal. It takes a multiple of ShortRows elements.`,
+		args: "w, dst, x, n=len(x), pos, part, scale", optional: "dst, scale",
 		forms: []form{
 			{
 				name: "Only", when: "dst == nil",
@@ -296,6 +296,14 @@ var shortKernels = []*kernel{
 				neon: func(v *neonVec) { neonShortOdds(v, true) },
 			},
 		},
+	},
+	{
+		name: "ShortLogs", types: double,
+		params: "q, w []float64, rows, n int",
+		doc: `writes the logarithms of the joins of the elements l, l+8, l+16 and l+24 of row i,
+			w[i·n:][:n], to q[8·i+l], l < 8: log(Π (1+w)), w not below 0, or NaN where that is no
+			number. n is at most ShortRow, and w has ShortRoom.`,
+		forms: both(shortLogs, neonShortLogs),
 	},
 }
 

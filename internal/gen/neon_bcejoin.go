@@ -11,7 +11,6 @@ type neonBCEJoin struct {
 	shifted, grad bool
 
 	x, dst      *stream
-	kept        *stream // where the exponentials go; nil for the joins of rows
 	pos, either *neonSide
 	others      genReg // not 0 if elements take no part
 
@@ -82,7 +81,7 @@ func emitNeonBCEJoin(v *neonVec, shifted, grad bool) {
 			v.op("ADD", imm(3*v.size), p)
 		}
 		if grad {
-			b.setFactor(scale)
+			v.setFactor(scale, b.factor)
 		}
 	}, b.terms, func() {
 		if v.double() {
@@ -95,25 +94,6 @@ func emitNeonBCEJoin(v *neonVec, shifted, grad bool) {
 		b.total.store(out)
 		v.label(complete)
 	})
-}
-
-// neonShortOdds emits shortOdds.
-func neonShortOdds(v *neonVec, grad bool) {
-	b := &neonBCEJoin{grad: grad, x: v.input("x", ""), kept: v.padded("w", "")}
-	streams := []*stream{b.x, b.kept}
-	if grad {
-		b.dst = v.output("dst", "")
-		streams = append(streams, b.dst)
-	}
-	l := newNeonVectorLoop(v, 4, streams...)
-	b.neonLoop = l
-	b.begin()
-	b.constants()
-	if grad {
-		b.factor = v.reg()
-		b.setFactor(v.param("scale"))
-	}
-	l.run(func() {}, b.terms, func() {})
 }
 
 // begin has the bits of the sides loaded.
@@ -134,15 +114,15 @@ func (b *neonBCEJoin) constants() {
 	b.e = newNeonExponential(b.neonVec, b.inRegister(b.magic))
 }
 
-// setFactor loads that of a row, and moves on.
-func (b *neonBCEJoin) setFactor(scale genReg) {
-	b.op("FMOVD.P", address{scale, 8}, b.factor)
-	if !b.double() {
-		b.op("FCVTDS", b.factor, b.factor)
-		b.op("VDUP", b.factor.as("S").String()+"[0]", b.lanes(b.factor))
+// setFactor loads that of a row from scale, and moves on.
+func (v *neonVec) setFactor(scale genReg, factor *vecReg) {
+	v.op("FMOVD.P", address{scale, 8}, factor)
+	if !v.double() {
+		v.op("FCVTDS", factor, factor)
+		v.op("VDUP", factor.as("S").String()+"[0]", v.lanes(factor))
 		return
 	}
-	b.op("VDUP", b.factor.as("D").String()+"[0]", b.lanes(b.factor))
+	v.op("VDUP", factor.as("D").String()+"[0]", v.lanes(factor))
 }
 
 // terms adds the elements of a half of a turn, and stores the gradient.
@@ -192,11 +172,6 @@ func (b *neonBCEJoin) terms(turn neonTurn) {
 		}
 		for _, t := range two {
 			b.free(t.sign)
-			if b.kept != nil {
-				b.store(t.w, b.kept.place(t.number))
-				b.free(t.w)
-				continue
-			}
 			if t.number/neonRegs%2 == 1 {
 				last := joins[t.h][len(joins[t.h])-1]
 				b.joinProducts(last, t.w)
@@ -206,10 +181,7 @@ func (b *neonBCEJoin) terms(turn neonTurn) {
 		}
 	}
 	first, second := joins[turn.lanes[0]], joins[turn.lanes[1]]
-	switch {
-	case b.kept != nil:
-		return
-	case b.double():
+	if b.double() {
 		b.logs(turn.lanes, first, second)
 		return
 	}

@@ -17,7 +17,7 @@ func (v *neonVec) newSide(name string, n int) *neonSide {
 
 // load fills the registers with the next elements' bits, bytes of them each.
 func (s *neonSide) load(bytes int) {
-	form := map[int]string{2: "H8", 4: "S4"}[bytes]
+	form := map[int]string{1: "B16", 2: "H8", 4: "S4"}[bytes]
 	for _, w := range s.words {
 		s.op("VLD1R.P", address{s.at, bytes}, "["+w.as(form).String()+"]")
 	}

@@ -70,6 +70,165 @@ func neonShortExp(v *neonVec, part bool) {
 	v.op("RET")
 }
 
+// neonShortOdds emits shortOdds, four registers at a time, two of them together.
+func neonShortOdds(v *neonVec, grad bool) {
+	w, x, n := v.param("w"), v.param("x"), v.param("n")
+	pos, part := v.newSide("pos", 1), v.newSide("part", 1)
+	for _, s := range []*neonSide{pos, part} {
+		v.op("MOVD", s.base, s.at)
+	}
+	v.loadTests()
+	v.loadConstants()
+	bias, least, most := zeroToInf(v.elem)
+	low, high := v.inRegister(v.constant(least)), v.inRegister(v.constant(most))
+	e := newNeonExponential(v, v.inRegister(v.constant(bias)))
+	var dst genReg
+	var one, factor *vecReg
+	if grad {
+		dst, one, factor = v.param("dst"), v.inRegister(v.constant(1)), v.reg()
+		v.setFactor(v.param("scale"), factor)
+	}
+	loop, done := v.newLabel("group"), v.newLabel("done")
+	v.op("CBZ", n, done)
+	v.label(loop)
+	pos.load(8 / v.size)
+	part.load(8 / v.size)
+	for first := 0; first < 4; first += 2 {
+		y, signs, exist := v.regs(2), v.regs(2), v.regs(2)
+		v.loadPair(address{x, 16 * first}, y[0], y[1])
+		for i := range y {
+			test := v.laneTest(first + i)
+			pos.selected(first+i, test, signs[i])
+			v.flip(signs[i], y[i]) // which has signs then
+			part.selected(first+i, test, exist[i])
+			v.free(test)
+			v.max(low, y[i], y[i])
+			v.min(high, y[i], y[i])
+		}
+		p, s := e.evaluate(y)
+		for i := range p {
+			v.mul(p[i], s[i], p[i])
+			v.and(p[i], exist[i], p[i])
+		}
+		v.storePair(p[0], p[1], address{w, 16 * first})
+		if grad {
+			for i := range p {
+				v.add(p[i], one, s[i])
+				v.div(p[i], s[i], s[i])
+				v.xor(s[i], signs[i], s[i])
+				v.mul(s[i], factor, s[i])
+			}
+			v.storePair(s[0], s[1], address{dst, 16 * first})
+		}
+		v.free(append(append(append(p, s...), signs...), exist...)...)
+	}
+	v.op("ADD", imm(64), x)
+	v.op("ADD", imm(64), w)
+	if grad {
+		v.op("ADD", imm(64), dst)
+	}
+	v.op("SUB", imm(64/v.size), n)
+	v.op("CBNZ", n, loop)
+	v.label(done)
+	v.op("RET")
+}
+
+// neonShortLogs emits shortLogs.
+func neonShortLogs(v *neonVec) {
+	q, w, rows, n := v.param("q"), v.param("w"), v.param("rows"), v.param("n")
+	stride, table := v.gp(), v.gp()
+	g := newNeonLogarithms(v, false, false)
+	loop, joined, done := v.newLabel("rows"), v.newLabel("joined"), v.newLabel("done")
+	v.op("CBZ", rows, done)
+	v.op("LSL", imm(3), n, stride)
+	tail := v.tailOf(n, table, 4)
+	v.label(loop)
+	sum := v.regs(4)
+	// unit loads 8 elements.
+	unit := func(u int, last bool, r []*vecReg) []*vecReg {
+		for i := 0; i < len(r); i += 2 {
+			v.loadPair(address{w, 64*u + 16*i}, r[i], r[i+1])
+		}
+		if last {
+			for i := range r {
+				v.and(r[i], tail[i], r[i])
+			}
+		}
+		return r
+	}
+	join := func(x, y []*vecReg) {
+		for i := range x {
+			v.joinProducts(x[i], y[i])
+		}
+	}
+	for units := 1; units <= 4; units++ {
+		more := v.newLabel("more")
+		if units < 4 {
+			v.op("CMP", imm(8*units), n)
+			v.op("BGT", more)
+		}
+		if units == 1 {
+			unit(0, true, sum)
+		} else {
+			x, y := unit(0, false, v.regs(4)), unit(1, units == 2, v.regs(4))
+			if units > 2 {
+				join(x, y)
+				y = unit(2, units == 3, v.regs(4))
+			}
+			if units > 3 {
+				join(y, unit(3, true, v.regs(4)))
+			}
+			for i := range sum {
+				v.add(x[i], y[i], sum[i])
+				v.fmaAcc(x[i], y[i], sum[i])
+			}
+			v.free(append(x, y...)...)
+		}
+		if units < 4 {
+			v.op("B", joined)
+			v.label(more)
+		}
+	}
+	v.label(joined)
+	for i := 0; i < 4; i += 2 {
+		none := v.regs(2)
+		for j, r := range none {
+			v.sub(sum[i+j], sum[i+j], r) // 0, or NaN
+		}
+		logs := g.log1p(sum[i:][:2])
+		for j, r := range logs {
+			v.add(r, none[j], r)
+		}
+		v.storePair(logs[0], logs[1], address{q, 16 * i})
+		v.free(append(logs, none...)...)
+	}
+	v.op("ADD", imm(64), q)
+	v.op("ADD", stride, w)
+	v.op("SUB", imm(1), rows)
+	v.op("CBNZ", rows, loop)
+	v.label(done)
+	v.op("RET")
+}
+
+// tailOf returns the masks of the elements of the last 8 of rows of n, in so many
+// registers; it overwrites table.
+func (v *neonVec) tailOf(n, table genReg, registers int) []*vecReg {
+	rest := v.gp()
+	v.op("SUB", imm(1), n, rest)
+	v.op("AND", imm(7), rest)
+	v.op("ADD", imm(1), rest)
+	v.tailTable = true
+	v.op("MOVD", "$tail<>(SB)", table)
+	v.op("SUB", fmt.Sprintf("%v<<%d", rest, log2(v.size)), table)
+	v.op("ADD", imm(128), table)
+	v.release(rest)
+	tail := v.regs(registers)
+	for i := 0; i < registers; i += 2 {
+		v.loadPair(address{table, 16 * i}, tail[i], tail[i+1])
+	}
+	return tail
+}
+
 // neonShortSides emits shortSides.
 func neonShortSides(v *neonVec) {
 	zero := v.cleared(1)[0]
@@ -138,20 +297,11 @@ func (v *neonVec) addTo(x, y *vecReg) {
 // takes: terms returns those of a register; join, join64 and last are as in shortTotal.
 func (v *neonVec) shortTree(out []genReg, join, join64, last func(x, y *vecReg), terms func(x *vecReg) []*vecReg) {
 	w, rows, n := v.param("w"), v.param("rows"), v.param("n")
-	stride, rest, table := v.gp(), v.gp(), v.gp()
+	stride, table := v.gp(), v.gp()
 	done := v.newLabel("done")
 	v.op("CBZ", rows, done)
 	v.op("LSL", imm(2), n, stride)
-	v.comment("masks of the elements of the last pair")
-	v.op("SUB", imm(1), n, rest)
-	v.op("AND", imm(7), rest)
-	v.op("ADD", imm(1), rest)
-	v.tailTable = true
-	v.op("MOVD", "$tail<>(SB)", table)
-	v.op("SUB", fmt.Sprintf("%v<<2", rest), table)
-	v.op("ADD", imm(128), table)
-	tail := v.regs(2)
-	v.loadPair(address{table, 0}, tail[0], tail[1])
+	tail := v.tailOf(n, table, 2)
 	for pairs := 1; pairs <= 4; pairs++ {
 		loop, longer := v.newLabel("rows"), v.newLabel("longer")
 		if pairs < 4 {

@@ -1,8 +1,6 @@
 package gen
 
 import (
-	"fmt"
-
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
@@ -58,7 +56,7 @@ func neonShortTotals(v *neonVec) {
 	if v.double() {
 		out = append(out, v.param("err"))
 	}
-	stride, rest, table := v.gp(), v.gp(), v.gp()
+	stride, table := v.gp(), v.gp()
 	d := newNeonVec(v.neonFile, float64s)
 	d.loadConstants()
 	s.ratio = d.inRegister(d.constant(v.pick(coef.PlainRatio32, coef.PlainRatio64)))
@@ -69,18 +67,7 @@ func neonShortTotals(v *neonVec) {
 	done := v.newLabel("done")
 	v.op("CBZ", rows, done)
 	v.op("LSL", imm(log2(v.size)), n, stride)
-	v.comment("masks of the elements of the last 8")
-	v.op("SUB", imm(1), n, rest)
-	v.op("AND", imm(7), rest)
-	v.op("ADD", imm(1), rest)
-	v.tailTable = true
-	v.op("MOVD", "$tail<>(SB)", table)
-	v.op("SUB", fmt.Sprintf("%v<<%d", rest, log2(v.size)), table)
-	v.op("ADD", imm(128), table)
-	s.tail = v.regs(v.size / 2)
-	for i := 0; i < len(s.tail); i += 2 {
-		v.loadPair(address{table, 16 * i}, s.tail[i], s.tail[i+1])
-	}
+	s.tail = v.tailOf(n, table, v.size/2)
 	for units := 1; units <= 4; units++ {
 		loop, longer := v.newLabel("rows"), v.newLabel("longer")
 		if units < 4 {

@@ -72,11 +72,11 @@ func elementCase[T Float](r *kerneltest.Rand, rows, n, kind int) *BCEArgs[T] {
 
 // numbers returns x with NaN for what is no number: which of NaN and +Inf that is, is
 // open.
-func numbers(x []float64) []float64 {
+func numbers[T Float](x []T) []T {
 	x = slices.Clone(x)
 	for i, v := range x {
 		if v-v != 0 {
-			x[i] = math.NaN()
+			x[i] = CanonicalNaN[T]()
 		}
 	}
 	return x

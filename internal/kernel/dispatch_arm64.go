@@ -252,21 +252,43 @@ func ShortJoins(u []float64, w []float32, rows, n int) {
 	}
 }
 
-// ShortOdds writes e^y, y = x[i] or where bit i of pos is set -x[i], to w[i], and unless dst is
-// nil scale[0]·w/(1+w), with the sign of y against x[i], to dst[i]; where bit i of neither
-// pos nor neg is set, 0. Below the least normal number e^y is 0 or subnormal. w has
-// ShortRoom.
-func ShortOdds(w, dst, x []float32, pos, neg []uint64, scale []float64) {
+func shortOdds32(w, dst, x []float32, pos, part []uint64, scale []float64) {
 	switch Active {
 	case NEON:
 		switch {
 		case dst == nil:
-			shortOddsOnlyNEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &neg[0], unsafe.SliceData(scale))
+			shortOddsOnly32NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
 		default:
-			shortOddsNEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &neg[0], unsafe.SliceData(scale))
+			shortOdds32NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
 		}
 	default:
-		shortOddsGeneric(w, dst, x, pos, neg, scale)
+		shortOddsGeneric(w, dst, x, pos, part, scale)
+	}
+}
+
+func shortOdds64(w, dst, x []float64, pos, part []uint64, scale []float64) {
+	switch Active {
+	case NEON:
+		switch {
+		case dst == nil:
+			shortOddsOnly64NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
+		default:
+			shortOdds64NEON(&w[0], unsafe.SliceData(dst), &x[0], len(x), &pos[0], &part[0], unsafe.SliceData(scale))
+		}
+	default:
+		shortOddsGeneric(w, dst, x, pos, part, scale)
+	}
+}
+
+// ShortLogs writes the logarithms of the joins of the elements l, l+8, l+16 and l+24 of row i,
+// w[i·n:][:n], to q[8·i+l], l < 8: log(Π (1+w)), w not below 0, or NaN where that is no
+// number. n is at most ShortRow, and w has ShortRoom.
+func ShortLogs(q, w []float64, rows, n int) {
+	switch Active {
+	case NEON:
+		shortLogsNEON(&q[0], &w[0], rows, n)
+	default:
+		shortLogsGeneric(q, w, rows, n)
 	}
 }
 
@@ -917,10 +939,19 @@ func shortScaleNEON(dst *float32, dstStride int, w *float32, rows int, n int, fa
 func shortJoinsNEON(u *float64, w *float32, rows int, n int)
 
 //go:noescape
-func shortOddsOnlyNEON(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
+func shortOddsOnly32NEON(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
 
 //go:noescape
-func shortOddsNEON(w *float32, dst *float32, x *float32, n int, pos *uint64, neg *uint64, scale *float64)
+func shortOdds32NEON(w *float32, dst *float32, x *float32, n int, pos *uint64, part *uint64, scale *float64)
+
+//go:noescape
+func shortOddsOnly64NEON(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+
+//go:noescape
+func shortOdds64NEON(w *float64, dst *float64, x *float64, n int, pos *uint64, part *uint64, scale *float64)
+
+//go:noescape
+func shortLogsNEON(q *float64, w *float64, rows int, n int)
 
 //go:noescape
 func shortPowers32NEON(w *float32, x *float32, n int)

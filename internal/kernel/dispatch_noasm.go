@@ -123,12 +123,21 @@ func ShortJoins(u []float64, w []float32, rows, n int) {
 	shortJoinsGeneric(u, w, rows, n)
 }
 
-// ShortOdds writes e^y, y = x[i] or where bit i of pos is set -x[i], to w[i], and unless dst is
-// nil scale[0]·w/(1+w), with the sign of y against x[i], to dst[i]; where bit i of neither
-// pos nor neg is set, 0. Below the least normal number e^y is 0 or subnormal. w has
-// ShortRoom.
-func ShortOdds(w, dst, x []float32, pos, neg []uint64, scale []float64) {
-	shortOddsGeneric(w, dst, x, pos, neg, scale)
+//go:noinline
+func shortOdds32(w, dst, x []float32, pos, part []uint64, scale []float64) {
+	shortOddsGeneric(w, dst, x, pos, part, scale)
+}
+
+//go:noinline
+func shortOdds64(w, dst, x []float64, pos, part []uint64, scale []float64) {
+	shortOddsGeneric(w, dst, x, pos, part, scale)
+}
+
+// ShortLogs writes the logarithms of the joins of the elements l, l+8, l+16 and l+24 of row i,
+// w[i·n:][:n], to q[8·i+l], l < 8: log(Π (1+w)), w not below 0, or NaN where that is no
+// number. n is at most ShortRow, and w has ShortRoom.
+func ShortLogs(q, w []float64, rows, n int) {
+	shortLogsGeneric(q, w, rows, n)
 }
 
 //go:noinline

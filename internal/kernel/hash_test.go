@@ -37,7 +37,9 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("finishTarget/float32", 0x83159cdda52566a5, 0xd9e6b29e1b401d1e, hashFinishTarget[float32]),
 		kerneltest.Case("finishTarget/float64", 0x4b2afdf48e5cbe9e, 0x2945bc8f5a06e014, hashFinishTarget[float64]),
 		kerneltest.Case("shortJoins", 0x37d4f2e606be0940, 0xfaa103eb6a1d402d, hashShortJoins),
-		kerneltest.Case("shortOdds", 0x052fde566d98126b, 0x4a5e417172cbac55, hashShortOdds),
+		kerneltest.Case("shortOdds/float32", 0x777fb7c2c5c0ee87, 0x5d6b8c0e6900bb5e, hashShortOdds[float32]),
+		kerneltest.Case("shortOdds/float64", 0x812d71130bf1ac1c, 0xe3015a3de7e8e978, hashShortOdds[float64]),
+		kerneltest.Case("shortLogs", 0x3fc9e191e6b91822, 0xae0744ffb81c8b61, hashShortLogs),
 		kerneltest.Case("finishJoins", 0x0d823a20ae28fad2, 0x0a9c6b18a0d5f9fe, hashFinishJoins),
 		kerneltest.Case("finishProduct", 0xaae313724e4e1294, 0xe80ddfa32ff479ce, hashFinishProduct),
 		kerneltest.Case("bce/float32", 0x548816676a0dbb68, 0xad08738a20cd350e, hashBCE[float32]),
@@ -397,26 +399,39 @@ func hashShortJoins(h *kerneltest.Hash, r *kerneltest.Rand) {
 	kerneltest.AddHash(h, numbers(u)...)
 }
 
-func hashShortOdds(h *kerneltest.Hash, r *kerneltest.Rand) {
-	n := 1 + r.IntN(700)
-	x, pos, neg := make([]float32, n), make([]uint64, BitWords(n)), make([]uint64, BitWords(n))
+func hashShortOdds[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	x := make([]T, ShortRows*(1+r.IntN(3)))
+	exp := r.IntN(10) - 3
 	for i := range x {
-		x[i] = kerneltest.Score[float32](r, 3)
+		x[i] = kerneltest.Score[T](r, exp)
 	}
+	pos, part := make([]uint64, BitWords(len(x))), make([]uint64, BitWords(len(x)))
 	for i := range pos {
-		pos[i], neg[i] = r.Uint64(), math.MaxUint64
+		part[i] = math.MaxUint64
 		if r.IntN(2) == 0 {
-			neg[i] = r.Uint64()
+			part[i] = r.Uint64()
+		}
+		pos[i] = r.Uint64() & part[i]
+	}
+	w, dst := make([]T, len(x)), make([]T, len(x))
+	ShortOdds(w, nil, x, pos, part, nil)
+	kerneltest.AddHash(h, numbers(w)...)
+	ShortOdds(w, dst, x, pos, part, []float64{r.Positive(10)})
+	kerneltest.AddHash(h, numbers(w)...)
+	kerneltest.AddHash(h, numbers(dst)...)
+}
+
+func hashShortLogs(h *kerneltest.Hash, r *kerneltest.Rand) {
+	rows, n := 1+r.IntN(20), 1+r.IntN(ShortRow)
+	w, q := make([]float64, ShortRoom(rows*n)), make([]float64, 8*rows)
+	for i := range w {
+		w[i] = r.Positive(300)
+		if r.IntN(50) == 0 {
+			w[i] = []float64{0, math.Inf(1), kerneltest.NaN[float64]()}[r.IntN(3)]
 		}
 	}
-	pos[len(pos)-1] &= LastWord(n)
-	neg[len(neg)-1] &= LastWord(n)
-	w, dst := make([]float32, ShortRoom(n+64)), make([]float32, n)
-	ShortOdds(w, nil, x, pos, neg, nil)
-	kerneltest.AddHash(h, w[:n]...)
-	ShortOdds(w, dst, x, pos, neg, []float64{r.Positive(10)})
-	kerneltest.AddHash(h, w[:n]...)
-	kerneltest.AddHash(h, dst...)
+	ShortLogs(q, w, rows, n)
+	kerneltest.AddHash(h, numbers(q)...)
 }
 
 func hashFinishJoins(h *kerneltest.Hash, r *kerneltest.Rand) {

@@ -76,6 +76,18 @@ func SelectScale[T Float](dst []T, dstStride int, w []T, wStride, rows, n int, f
 	}
 }
 
+// ShortOdds writes e^y, y = x[i] or where bit i of pos is set -x[i], to w[i], and unless dst is
+// nil scale[0]·w/(1+w), with the sign of y against x[i], to dst[i]; 0 where bit i of part
+// is not set, which pos then has not either. Below the least normal number e^y is 0 or
+// subnormal. It takes a multiple of ShortRows elements.
+func ShortOdds[T Float](w, dst, x []T, pos, part []uint64, scale []float64) {
+	if IsFloat32[T]() {
+		shortOdds32(As32(w), As32(dst), As32(x), pos, part, scale)
+	} else {
+		shortOdds64(As64(w), As64(dst), As64(x), pos, part, scale)
+	}
+}
+
 // ShortPowers writes e^y, y = x[i] clamped to the range of pivot 0, to w[i]. It takes a multiple of
 // 64 elements; w may be x.
 func ShortPowers[T Float](w, x []T) {

@@ -1,5 +1,7 @@
 package kernel
 
+import "github.com/zlpr/zlpr/internal/scalar"
+
 // This file is the specification of the kernels of short rows: every tier gives
 // the bits of these functions.
 //
@@ -106,12 +108,25 @@ func shortJoinsGeneric(u []float64, w []float32, rows, n int) {
 
 // shortOddsGeneric writes w = e^y, y = x[i] or -x[i] where bit i of pos is set, to w[i],
 // and w/(1+w)·scale[0], of the sign of y against x[i], to dst[i] unless that is nil; 0
-// where bit i of neither pos nor neg is set.
-func shortOddsGeneric(w, dst, x []float32, pos, neg []uint64, scale []float64) {
-	a := BCEArgs[float32]{X: x, Rows: 1, N: len(x), Pos: pos, Neg: neg, Words: len(pos), Dst: dst, Scale: scale}
+// where bit i of part is not set.
+func shortOddsGeneric[T Float](w, dst, x []T, pos, part []uint64, scale []float64) {
+	a := BCEArgs[T]{X: x, Rows: 1, N: len(x), Pos: pos, Neg: part, Words: len(pos), Dst: dst, Scale: scale}
 	for k := 0; k < len(x); k += 32 {
-		var e [32]float32
+		var e [32]T
 		a.powers(&e, 0, k)
-		copy(w[k:min(k+32, len(x))], e[:])
+		copy(w[k:], e[:])
+	}
+}
+
+// shortLogsGeneric writes log(Π (1+w)), or NaN where that is no number, over the elements
+// l, l+8, l+16 and l+24 of every row to q, l < 8.
+func shortLogsGeneric(q, w []float64, rows, n int) {
+	for i := range rows {
+		var e [ShortRow]float64
+		copy(e[:], w[i*n:][:n])
+		for l := range Lanes64 {
+			p := join64(join64(e[l], e[8+l]), join64(e[16+l], e[24+l]))
+			q[Lanes64*i+l] = scalar.Log1pFinite(p) + (p - p)
+		}
 	}
 }

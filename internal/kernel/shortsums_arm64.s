@@ -370,21 +370,20 @@ TEXT ·shortTotals32NEON(SB), NOSPLIT, $0-48
 	MOVD    rows+24(FP), R1
 	MOVD    n+32(FP), R2
 	MOVD    sum+0(FP), R3
-	MOVD    $constants64<>(SB), R7
-	FMOVQ   (R7), F0
-	FMOVQ   32(R7), F1
-	FMOVQ   64(R7), F2
+	MOVD    $constants64<>(SB), R6
+	FMOVQ   (R6), F0
+	FMOVQ   32(R6), F1
+	FMOVQ   64(R6), F2
 	VCMEQ   V3.B16, V3.B16, V3.B16
 	CBZ     R1, done3
 	LSL     $2, R2, R4
-	// masks of the elements of the last 8
-	SUB     $1, R2, R5
-	AND     $7, R5
-	ADD     $1, R5
-	MOVD    $tail<>(SB), R6
-	SUB     R5<<2, R6
-	ADD     $128, R6
-	FLDPQ   (R6), (F4, F5)
+	SUB     $1, R2, R7
+	AND     $7, R7
+	ADD     $1, R7
+	MOVD    $tail<>(SB), R5
+	SUB     R7<<2, R5
+	ADD     $128, R5
+	FLDPQ   (R5), (F4, F5)
 	CMP     $8, R2
 	BGT     longer5
 rows4:
@@ -618,11 +617,11 @@ rows10:
 	SUB     $2, R1
 	CBNZ    R1, rows10
 done3:
-	VMOV    V3.D[0], R8
-	VMOV    V3.D[1], R9
-	AND     R8, R9
-	MVN     R9, R9
-	MOVD    R9, bad+40(FP)
+	VMOV    V3.D[0], R7
+	VMOV    V3.D[1], R8
+	AND     R7, R8
+	MVN     R8, R8
+	MOVD    R8, bad+40(FP)
 	RET
 
 // func shortPowers64NEON(w *float64, x *float64, n int)
@@ -874,22 +873,21 @@ TEXT ·shortTotals64NEON(SB), NOSPLIT, $0-48
 	MOVD    n+32(FP), R2
 	MOVD    sum+0(FP), R3
 	MOVD    err+8(FP), R4
-	MOVD    $constants64<>(SB), R8
-	FMOVQ   640(R8), F0
-	FMOVQ   672(R8), F1
-	FMOVQ   704(R8), F2
+	MOVD    $constants64<>(SB), R7
+	FMOVQ   640(R7), F0
+	FMOVQ   672(R7), F1
+	FMOVQ   704(R7), F2
 	VCMEQ   V3.B16, V3.B16, V3.B16
 	CBZ     R1, done14
 	LSL     $3, R2, R5
-	// masks of the elements of the last 8
-	SUB     $1, R2, R6
-	AND     $7, R6
-	ADD     $1, R6
-	MOVD    $tail<>(SB), R7
-	SUB     R6<<3, R7
-	ADD     $128, R7
-	FLDPQ   (R7), (F4, F5)
-	FLDPQ   32(R7), (F6, F7)
+	SUB     $1, R2, R8
+	AND     $7, R8
+	ADD     $1, R8
+	MOVD    $tail<>(SB), R6
+	SUB     R8<<3, R6
+	ADD     $128, R6
+	FLDPQ   (R6), (F4, F5)
+	FLDPQ   32(R6), (F6, F7)
 	CMP     $8, R2
 	BGT     longer16
 rows15:
@@ -1407,9 +1405,9 @@ rows21:
 	SUB     $2, R1
 	CBNZ    R1, rows21
 done14:
-	VMOV    V3.D[0], R9
-	VMOV    V3.D[1], R10
-	AND     R9, R10
-	MVN     R10, R10
-	MOVD    R10, bad+40(FP)
+	VMOV    V3.D[0], R8
+	VMOV    V3.D[1], R9
+	AND     R8, R9
+	MVN     R9, R9
+	MOVD    R9, bad+40(FP)
 	RET
