@@ -41,6 +41,7 @@ type bceJoin struct {
 	low, high op // between which arguments are clamped
 	e         *exponential
 	line      *narrowPipeline // AVX2
+	next      vreg            // AVX2: the bits of the next stage
 	args, rem []vreg          // AVX-512: the next arguments, and what they are short of
 
 	product *product // float32
@@ -156,7 +157,7 @@ func (b *bceJoin) constants() {
 		if v.double() {
 			b.half = v.AllocLocal(2 * v.bytes)
 		}
-		b.e = newExponential(v, v.constant(bias), false)
+		b.e = newExponentialBy(v, v.log2e(), v.inRegister(v.constant(bias)), false)
 		b.line = &narrowPipeline{exponential: b.e, low: b.low, high: b.high}
 		for i, m := range index {
 			b.line.slots[i] = narrowSlots{m, v.register(m, 4)}
@@ -341,8 +342,10 @@ func (b *bceJoin) prepare() {
 
 // readPart fills the buffer with those elements at x whose bits are set.
 func (b *bceJoin) readPart(bits gpreg) {
+	var part vreg
 	if !b.wide() {
 		b.MOVQ(bits, b.part)
+		part = b.lanesBits(b.part)
 	}
 	none := b.inRegister(b.constant(b.pick(coef.NoScore32, coef.NoScore64)))
 	if b.shifted {
@@ -359,7 +362,7 @@ func (b *bceJoin) readPart(bits gpreg) {
 			b.move(none, r)
 			b.either(b.VMOVUPS, b.VMOVUPD, from, k, r)
 		} else {
-			k, read := b.leadingBits(b.part, i), b.reg()
+			k, read := b.bitsSigns(part, i), b.reg()
 			b.load(k, from, read)
 			b.choose(k, read, none, r)
 		}
@@ -434,6 +437,9 @@ func (b *bceJoin) arguments() (steps []func()) {
 	from := func(i int) operand.Mem { return at(b.src, i*b.bytes) }
 	if !b.wide() {
 		return b.line.reducedShifted(1, func(i int) (y, magic op, short vreg) {
+			if i == 0 {
+				b.next = b.lanesBits(b.of(1, b.bits))
+			}
 			r := b.reg()
 			b.prefetch(from(i), i)
 			if b.shifted {
@@ -475,7 +481,7 @@ func (b *bceJoin) positives(stage, i int) mask {
 
 // sign returns, on AVX2, the signs of register i of the next stage.
 func (b *bceJoin) sign(i int) vreg {
-	r := b.leadingBits(b.of(1, b.bits), i)
+	r := b.bitsSigns(b.next, i)
 	b.and(r, b.constant(math.Copysign(0, -1)), r)
 	return r
 }
@@ -484,18 +490,21 @@ func (b *bceJoin) sign(i int) vreg {
 // loaded.
 func (b *bceJoin) terms() {
 	steps := b.arguments()
-	var w, s []vreg
+	var w []vreg
+	var s []op
 	if b.wide() {
 		r, k, free := b.e.reduce(b.args, true)
 		for i := range b.rem {
 			b.add(r[i], b.rem[i], r[i])
 		}
 		each := (len(steps) + len(b.e.rest) - 1) / len(b.e.rest)
-		w, s = b.e.powersWith(r, k, free, func() {
+		var powers []vreg
+		w, powers = b.e.powersWith(r, k, free, func() {
 			count := min(len(steps), each)
 			emit(steps[:count])
 			steps = steps[count:]
 		})
+		s = operands(powers)
 	} else {
 		w, s = b.line.powersOf(0, steps)
 	}
@@ -515,10 +524,9 @@ func (b *bceJoin) terms() {
 // gradient stores the derivatives ±factor·(w/(1+w)).
 func (b *bceJoin) gradient(w []vreg) {
 	one := b.shared(b.constant(1), len(w))
-	var minus vreg
+	var bits, sign vreg
 	if !b.wide() {
-		minus = b.inRegister(b.constant(math.Copysign(0, -1)))
-		b.xor(minus, b.factor, minus)
+		bits, sign = b.lanesBits(b.of(0, b.bits)), b.inRegister(b.constant(math.Copysign(0, -1)))
 	}
 	for i, x := range w {
 		g := b.reg()
@@ -528,8 +536,9 @@ func (b *bceJoin) gradient(w []vreg) {
 			b.flip(b.positives(0, i), g)
 			b.mul(g, b.factor, g)
 		} else {
-			f := b.inRegister(b.factor.(operand.Mem))
-			b.choose(b.leadingBits(b.of(0, b.bits), i), minus, f, f)
+			f := b.bitsSigns(bits, i)
+			b.and(f, sign, f)
+			b.xor(f, b.factor, f)
 			b.mul(g, f, g)
 		}
 		b.move(g, at(b.dst, i*b.bytes))

@@ -27,13 +27,24 @@ type exponential struct {
 // newExponential leaves all constants but one in memory; on AVX-512 it brings
 // them into registers where enough are spare.
 func newExponential(v *vec, magic op, spare bool) *exponential {
+	return newExponentialBy(v, v.inRegister(v.log2e()), magic, spare)
+}
+
+// log2e is the place of that constant.
+func (v *vec) log2e() operand.Mem {
+	log2e, _, _, _ := expConstants(v.elem)
+	return v.constant(log2e)
+}
+
+// newExponentialBy is newExponential with log2(e) where it is; where that is memory,
+// the magic number is in a register.
+func newExponentialBy(v *vec, log2e, magic op, spare bool) *exponential {
 	constant := func(x float64) op { return v.constant(x) }
 	if v.wide() && spare {
 		constant = func(x float64) op { return v.inRegister(v.constant(x)) }
 	}
-	log2e, ln2Hi, ln2Lo, c := expConstants(v.elem)
-	e := &exponential{vec: v, magic: magic}
-	e.log2e = v.inRegister(v.constant(log2e))
+	_, ln2Hi, ln2Lo, c := expConstants(v.elem)
+	e := &exponential{vec: v, log2e: log2e, magic: magic}
 	e.minusLn2Hi, e.minusLn2Lo = constant(-ln2Hi), constant(-ln2Lo)
 	e.highest = constant(c[len(c)-1])
 	for i := len(c) - 2; i >= 0; i-- {

@@ -5,15 +5,15 @@ import "github.com/mmcloughlin/avo/operand"
 // A narrowPipeline evaluates e^y on AVX2, four registers at a time. While four are
 // in the polynomial the arguments of the next four are reduced, one register after
 // the other; they go through memory, for there are 16 registers: the polynomial
-// takes 9, a register on its way to its reduced argument 3, constants 3.
+// takes 9, a register on its way to its reduced argument 3, constants or bits 4.
 type narrowPipeline struct {
 	*exponential
 	low, high op // in registers, if there are enough
 	slots     [2]narrowSlots
 }
 
-// narrowSlots are places of four reduced arguments and of their n.
-type narrowSlots struct{ r, t operand.Mem }
+// narrowSlots are places of four reduced arguments and of their 2^n.
+type narrowSlots struct{ r, s operand.Mem }
 
 func newNarrowPipeline(e *exponential, low, high op) *narrowPipeline {
 	p := &narrowPipeline{exponential: e, low: e.asRegister(low), high: e.asRegister(high)}
@@ -30,7 +30,8 @@ func (v *vec) register(m operand.Mem, i int) operand.Mem {
 }
 
 // reduced returns the steps that fill a slot with four arguments. Each comes from
-// argument, with its magic number; both are overwritten where they are in registers.
+// argument, with its magic number; both are overwritten where they are in registers,
+// but not the magic number of all.
 func (p *narrowPipeline) reduced(slot int, argument func(i int) (y, magic op)) (steps []func()) {
 	return p.reducedShifted(slot, func(i int) (y, magic op, shift vreg) {
 		y, magic = argument(i)
@@ -59,15 +60,20 @@ func (p *narrowPipeline) reducedShifted(slot int, argument func(i int) (y, magic
 			func() {
 				t = p.reg()
 				p.move(y, t)
-				p.fmaMul(p.log2e, magic, t)
+				if _, ok := p.log2e.(operand.Mem); ok {
+					p.fmaFactor(p.log2e, magic, t)
+				} else {
+					p.fmaMul(p.log2e, magic, t)
+				}
 			},
 			func() {
-				if r, ok := magic.(vreg); ok {
+				if r, ok := magic.(vreg); ok && magic != p.magic {
 					n = r
 				} else {
 					n = p.reg()
 				}
 				p.sub(t, magic, n)
+				p.shiftToExponent(t, t)
 			},
 			func() {
 				p.fmaAcc(n, p.minusLn2Hi, y)
@@ -76,15 +82,15 @@ func (p *narrowPipeline) reducedShifted(slot int, argument func(i int) (y, magic
 					p.add(y, shift, y)
 				}
 			},
-			func() { p.move(y, p.register(to.r, i)); p.move(t, p.register(to.t, i)) },
+			func() { p.move(y, p.register(to.r, i)); p.move(t, p.register(to.s, i)) },
 		)
 	}
 	return steps
 }
 
-// powersOf returns the exponentials of a slot as factors. Meanwhile it takes the
-// steps.
-func (p *narrowPipeline) powersOf(slot int, steps []func()) (a, s []vreg) {
+// powersOf returns the exponentials of a slot as factors, the second ones in memory.
+// Meanwhile it takes the steps.
+func (p *narrowPipeline) powersOf(slot int, steps []func()) (a []vreg, s []op) {
 	from, r := p.slots[slot], p.newRegs(4)
 	for i := range r {
 		p.move(p.register(from.r, i), r[i])
@@ -96,9 +102,7 @@ func (p *narrowPipeline) powersOf(slot int, steps []func()) (a, s []vreg) {
 		steps = steps[count:]
 	})
 	for i := range a {
-		t := p.inRegister(p.register(from.t, i))
-		p.shiftToExponent(t, t)
-		s = append(s, t)
+		s = append(s, p.register(from.s, i))
 	}
 	return a, s
 }

@@ -190,11 +190,11 @@ func (g *narrowGroup) half(h *half, numbers []int) {
 		g.clamp(r, g.low, g.high)
 	}
 	p, s := g.e.evaluateAt(y, magic)
-	g.terms(h, numbers, p, s, false)
+	g.terms(h, numbers, p, operands(s), false)
 }
 
 // terms adds the terms w·s, the sign telling the side.
-func (g *narrowGroup) terms(h *half, numbers []int, w, s []vreg, whole bool) {
+func (g *narrowGroup) terms(h *half, numbers []int, w []vreg, s []op, whole bool) {
 	for i := range w {
 		g.mul(w[i], s[i], w[i])
 	}
@@ -254,6 +254,39 @@ func (v *vec) expanded(mem operand.Mem, numbers []int) (r []vreg) {
 		r = append(r, d)
 	}
 	return r
+}
+
+// lanesBits returns the bits at mem, in lane l moved down by l.
+func (v *vec) lanesBits(mem operand.Mem) vreg {
+	r := v.reg()
+	if v.double() {
+		v.VPBROADCASTQ(mem, r)
+	} else {
+		v.VPBROADCASTD(mem, r)
+	}
+	v.either(v.VPSRLVD, v.VPSRLVQ, v.laneNumbers(), r, r)
+	return r
+}
+
+// bitsSigns returns a register whose signs are the bits of register i, from those of
+// lanesBits; what else is in it is open.
+func (v *vec) bitsSigns(bits vreg, i int) vreg {
+	r := v.reg()
+	v.either(v.VPSLLD, v.VPSLLQ, operand.U8(8*v.size-1-i*v.perReg()), bits, r)
+	return r
+}
+
+// laneNumbers is the constant whose lane l holds l.
+func (v *vec) laneNumbers() operand.Mem {
+	return v.data("lanes"+v.bits, func() {
+		for l := range v.perReg() {
+			if v.double() {
+				v.AppendDatum(operand.U64(l))
+			} else {
+				v.AppendDatum(operand.U32(l))
+			}
+		}
+	})
 }
 
 // signShifts is how far the bits from first on are from the sign.

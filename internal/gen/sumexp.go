@@ -62,7 +62,7 @@ func sumExp(v *vec) {
 				v.min(high, r, r)
 			}
 			p, s := e.evaluate(y)
-			acc.add(pairs, p, s)
+			acc.add(pairs, p, operands(s))
 		},
 		func() {
 			v.ADDQ(stride, x)
@@ -89,7 +89,8 @@ func narrowSums(p *narrowPipeline, acc *accumulator, x, off, left gpreg) {
 	}
 	group := func(number int, meanwhile []func()) {
 		w, s := p.powersOf(number, meanwhile)
-		var a, b []vreg // in the order of pairs
+		var a []vreg // in the order of pairs
+		var b []op
 		for _, pair := range v.pairs(0, none) {
 			for _, t := range pair {
 				a, b = append(a, w[t.reg]), append(b, s[t.reg])
@@ -250,7 +251,7 @@ func (a *accumulator) count() int {
 func (a *accumulator) clear() { a.clearLanes(a.stack, a.sum, a.err) }
 
 // add adds the terms p·s of the pairs.
-func (a *accumulator) add(pairs []pair, p, s []vreg) {
+func (a *accumulator) add(pairs []pair, p []vreg, s []op) {
 	for _, q := range pairs {
 		sum := p[0]
 		a.mulKeep(q[0].mask, p[0], s[0], sum)

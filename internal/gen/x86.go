@@ -66,6 +66,14 @@ func (v *vec) reg() vreg {
 	return v.YMM()
 }
 
+// operands are registers as operands.
+func operands(registers []vreg) (all []op) {
+	for _, r := range registers {
+		all = append(all, r)
+	}
+	return all
+}
+
 func at(base reg.Register, disp int) operand.Mem {
 	return operand.Mem{Base: base, Disp: disp}
 }
@@ -97,6 +105,9 @@ func (v *vec) fmaAcc(a, m, d op) { v.either(v.VFMADD231PS, v.VFMADD231PD, m, a, 
 
 // fmaMul is d = d·a + m, one rounding.
 func (v *vec) fmaMul(a, m, d op) { v.either(v.VFMADD213PS, v.VFMADD213PD, m, a, d) }
+
+// fmaFactor is d = d·m + a, one rounding.
+func (v *vec) fmaFactor(m, a, d op) { v.either(v.VFMADD132PS, v.VFMADD132PD, m, a, d) }
 
 // and, or and xor act on bits.
 func (v *vec) and(a, m, d op) { v.either(v.VANDPS, v.VANDPD, m, a, d) }
@@ -419,7 +430,7 @@ func (v *vec) mulKeep(k mask, a, m, d op) {
 }
 
 // addProduct is d += a·m in the lanes of k, where the product is exact.
-func (v *vec) addProduct(k mask, a, m vreg, d op) {
+func (v *vec) addProduct(k mask, a vreg, m, d op) {
 	switch {
 	case k == nil:
 		v.fmaAcc(a, m, d)
