@@ -77,12 +77,12 @@ func TestInstructionCounts(t *testing.T) {
 		{"finishSums32", "rows", 4, 4},
 		{"finishSums64", "rows", 4, 4},
 		{"addParts", "loop", 8, 8},
-		{"bceSums32", "group", 64, 64},
-		{"bceSums64", "group", 32, 32},
-		{"bceGrad32", "group", 64, 64},
-		{"bceGrad64", "group", 32, 32},
-		{"bceGradShifted32", "group", 64, 64},
-		{"bceGradShifted64", "group", 32, 32},
+		{"bceSums32", "group", 32, 64},
+		{"bceSums64", "group", 16, 32},
+		{"bceGrad32", "group", 32, 64},
+		{"bceGrad64", "group", 16, 32},
+		{"bceGradShifted32", "group", 32, 64},
+		{"bceGradShifted64", "group", 16, 32},
 		{"bceGradWeighted32", "group", 64, 64},
 		{"bceGradWeighted64", "group", 32, 32},
 		{"focal32", "group", 32, 32},
@@ -127,10 +127,14 @@ func TestInstructionCounts(t *testing.T) {
 		}
 		a, n := float64(avx2)/float64(k.avx2), float64(neon)/float64(k.neon)
 		fmt.Fprintf(&table, "%-14s %8.2f %8.2f %8.2f\n", k.name, a, n, n/a)
-		// Twice the instructions for the registers, and half as many again for
-		// what AVX2 takes from memory in passing and for addends that NEON
-		// overwrites.
-		if n > 3*a {
+		// Twice the instructions for the registers, and some more for what AVX2
+		// takes from memory in passing and for addends that NEON overwrites; of
+		// the k-subset's inclusion and correlate these are most.
+		most := 2.3
+		if strings.HasPrefix(k.name, "inclusion") || k.name == "correlate" {
+			most = 3
+		}
+		if n > most*a {
 			t.Errorf("%s: %.2f instructions for an element, AVX2 %.2f", k.name, n, a)
 		}
 	}

@@ -40,6 +40,10 @@ type kernel struct {
 	// the rest. Its zero value is for kernels that take all.
 	whole lengths
 
+	// more says that where whole is above 1 for AVX2 it takes rows of that length or
+	// more as they are.
+	more bool
+
 	forms []form // of the assembly; the first whose condition is true
 
 	noHash string // why TestHashes has no row of it

@@ -262,7 +262,9 @@ func (d *printed) wholeAndRest(k *kernel, e elem, forms []form) {
 	d.line("switch %s {", d.of("Active"))
 	for _, t := range d.tiers {
 		d.line("case %s:", d.of(t))
-		if m := k.whole.of(t); m > 1 {
+		if m := k.whole.of(t); m > 1 && k.more && t == avx2.name {
+			d.line("if n >= %d {\nwhole = n\n}", m)
+		} else if m > 1 {
 			d.line("whole = n &^ %d", m-1)
 		} else {
 			d.line("whole = n")

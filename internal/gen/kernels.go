@@ -157,7 +157,7 @@ var bitsKernels = []*kernel{
 			bytes are 0 or 1.`,
 		args: "dst, dstStride=BitWords(n), src, stride, rows, n",
 		// Masked loads of bytes are of AVX-512.
-		whole: lengths{avx2: 64, avx512: 1, neon: 64},
+		whole: lengths{avx2: 64, avx512: 1, neon: 64}, more: true,
 		forms: both(packBytes, neonPackBytes),
 	},
 	{

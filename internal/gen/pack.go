@@ -5,7 +5,8 @@ import (
 )
 
 // packBytes emits the packing of rows of bytes, each 0 or 1, into bits. AVX2
-// has no masked load of bytes: there it takes whole words only.
+// has no masked load of bytes: there it takes rows of a word or more, and the last
+// word from the row's last 64 bytes.
 func packBytes(v *vec) {
 	dst, dstStride := v.param("dst"), v.param("dstStride")
 	src, stride := v.param("src"), v.param("stride")
@@ -47,26 +48,21 @@ func packBytes(v *vec) {
 		v.VPORQ(r, seen, seen)
 		v.KMOVQ(k, at(out, 0))
 	} else {
-		// Bit 0 of every byte moves to its bit 7.
-		var half [2]gpreg
-		for i := range half {
-			r := v.reg()
-			half[i] = v.GP64()
-			v.VMOVDQU(at(in, 32*i), r)
-			v.VPOR(r, seen, seen)
-			v.VPSLLW(operand.U8(7), r, r)
-			v.VPMOVMSKB(r, half[i].As32())
-		}
-		v.SHLQ(operand.U8(32), half[1])
-		v.ORQ(half[0], half[1])
-		v.MOVQ(half[1], at(out, 0))
+		v.MOVQ(v.packWord(operand.Mem{Base: in}, seen), at(out, 0))
 	}
 	v.ADDQ(operand.U8(64), in)
 	v.ADDQ(operand.U8(8), out)
 	v.SUBQ(operand.U8(64), left)
 	v.JGE(goTo(word))
 	v.Label(rest)
-	if v.wide() {
+	if !v.wide() {
+		v.CMPQ(left, operand.I8(-64))
+		v.JEQ(goTo(next))
+		bits := v.packWord(operand.Mem{Base: in, Index: left, Scale: 1}, seen)
+		v.NEGQ(left)
+		v.SHRXQ(left, bits, bits)
+		v.MOVQ(bits, at(out, 0))
+	} else {
 		v.ADDQ(operand.U8(64), left)
 		v.JZ(goTo(next))
 		r, k := v.reg(), v.K()
@@ -97,4 +93,22 @@ func packBytes(v *vec) {
 	v.Store(bad, v.ReturnIndex(0))
 	v.VZEROUPPER()
 	v.RET()
+}
+
+// packWord returns the bits of 64 bytes, on AVX2: bit 0 of every byte moves to its
+// bit 7.
+func (v *vec) packWord(from operand.Mem, seen vreg) gpreg {
+	var half [2]gpreg
+	for i := range half {
+		r := v.reg()
+		half[i] = v.GP64()
+		from.Disp = 32 * i
+		v.VMOVDQU(from, r)
+		v.VPOR(r, seen, seen)
+		v.VPSLLW(operand.U8(7), r, r)
+		v.VPMOVMSKB(r, half[i].As32())
+	}
+	v.SHLQ(operand.U8(32), half[1])
+	v.ORQ(half[0], half[1])
+	return half[1]
 }

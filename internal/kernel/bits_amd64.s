@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func packBytesAVX2(dst *uint64, dstStride int, src *uint8, stride int, rows int, n int) (bad uint64)
-// Requires: AVX, AVX2, MMX+
+// Requires: AVX, AVX2, BMI2, MMX+
 TEXT ·packBytesAVX2(SB), NOSPLIT, $0-56
 	MOVQ    dst+0(FP), AX
 	MOVQ    dstStride+8(FP), CX
@@ -43,6 +43,23 @@ word2:
 	JGE        word2
 
 rest3:
+	CMPQ      R10, $-64
+	JEQ       next4
+	VMOVDQU   (R8)(R10*1), Y2
+	VPOR      Y2, Y0, Y0
+	VPSLLW    $0x07, Y2, Y2
+	VPMOVMSKB Y2, R11
+	VMOVDQU   32(R8)(R10*1), Y2
+	VPOR      Y2, Y0, Y0
+	VPSLLW    $0x07, Y2, Y2
+	VPMOVMSKB Y2, R8
+	SHLQ      $0x20, R8
+	ORQ       R11, R8
+	NEGQ      R10
+	SHRXQ     R10, R8, R8
+	MOVQ      R8, (R9)
+
+next4:
 	ADDQ   BX, DX
 	ADDQ   CX, AX
 	DECQ   SI

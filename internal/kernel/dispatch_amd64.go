@@ -56,7 +56,9 @@ func PackBytes(dst []uint64, src []uint8, stride, rows, n int) (good bool) {
 			good = packBytesAVX512(&dst[0], BitWords(n), &src[0], stride, rows, whole) == 0
 		}
 	case AVX2:
-		whole = n &^ 63
+		if n >= 64 {
+			whole = n
+		}
 		if whole > 0 {
 			good = packBytesAVX2(&dst[0], BitWords(n), &src[0], stride, rows, whole) == 0
 		}
