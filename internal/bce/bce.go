@@ -52,7 +52,7 @@ type Work[T kernel.Float] struct {
 	params      []kernel.BCEParams[T]
 	ones        []T // weights
 	softFactors []T // of the gradients of rows with soft labels
-	flat        flatRows[T]
+	powers      focalPowers[T]
 	slow        []slowness
 	grad        []T // where only the thresholds' derivatives are wanted
 

@@ -1,6 +1,11 @@
 package bce
 
-import "github.com/zlpr/zlpr/internal/kernel"
+import (
+	"math"
+
+	"github.com/zlpr/zlpr/internal/chunk"
+	"github.com/zlpr/zlpr/internal/kernel"
+)
 
 // evaluateFocal is evaluate with a focal exponent that the kernels take.
 func (w *Work[T]) evaluateFocal(steps, root int) {
@@ -13,14 +18,11 @@ func (w *Work[T]) evaluateFocal(steps, root int) {
 		Exponent: [1]T{T(w.rule.Focal)}, Steps: steps, Root: root,
 		Shifted: b.Shifted, NegWeight: b.NegWeight, PosWeight: b.PosWeight,
 	}
-	w.flat.powers.exponent = kernel.ExponentParts[T](w.rule.Focal)
-	if w.flat.evaluate(a) {
-		return
-	}
 	if a.Shifted && a.NegWeight == nil {
 		a.NegWeight, a.PosWeight = w.unitWeights()
 	}
-	w.flat.powers.evaluate(a)
+	w.powers.exponent = kernel.ExponentParts[T](w.rule.Focal)
+	w.powers.evaluate(a)
 }
 
 // focalPowers is memory for powers of the sigmoid.
@@ -43,53 +45,41 @@ func (f *focalPowers[T]) evaluate(a *kernel.FocalArgs[T]) {
 	kernel.Focal(a)
 }
 
-// flatRows evaluates short rows, which lie one behind the other, as one long row.
-type flatRows[T kernel.Float] struct {
-	pos, neg []uint64
-	terms    []T
-	powers   focalPowers[T]
-}
-
-// evaluate reports whether it has evaluated the rows: rows of at most a group, without
-// thresholds and weights, whose derivatives have the same factor.
-func (f *flatRows[T]) evaluate(a *kernel.FocalArgs[T]) bool {
-	n := a.N
-	if n > 2*kernel.LanesOf[T]() || n == 0 || a.Rows < 2 || a.Shifted || a.Stride != n || a.DstStride != n {
-		return false
+// focalRows evaluates short rows with a focal exponent, their gradient times scale to
+// dst, and reports whether all losses are right.
+func (w *Work[T]) focalRows(dst []T, part []uint64, scale float64) (right bool) {
+	c, a := w.c, &w.focal
+	count, rows := c.Rows*c.N, chunk.Room(c.Rows)
+	if dst == nil {
+		w.grad = kernel.Resize(w.grad, count)
+		dst = w.grad
 	}
-	for _, p := range a.Params[:a.Rows] {
-		if p != a.Params[0] {
-			return false
+	w.one[0][0] = T(scale)
+	pos := c.FlatPos()
+	*a = kernel.FocalArgs[T]{
+		Terms: w.kept, Dst: dst, DstStride: count, X: w.x, Stride: count, Rows: 1, N: count,
+		Pos: pos, Neg: part, Words: len(pos), Params: w.one[:], Exponent: [1]T{T(w.rule.Focal)},
+	}
+	a.Steps, a.Root, _ = kernel.FocalExponent(w.rule.Focal)
+	w.powers.exponent = kernel.ExponentParts[T](w.rule.Focal)
+	w.powers.evaluate(a)
+	for i := range w.kept[count:] {
+		w.kept[count+i] = 1 // sums that are right
+	}
+	w.sum, w.err = kernel.Resize(w.sum, rows), kernel.Resize(w.err, rows)
+	right = kernel.ShortTotals(w.sum, w.err, w.kept, rows, c.N)
+	copy(c.Loss, w.sum[:c.Rows])
+	if !kernel.IsFloat32[T]() {
+		for i, e := range w.err[:c.Rows] {
+			c.Loss[i] += e
 		}
 	}
-	all := *a
-	all.Rows, all.N = 1, a.Rows*n
-	all.Words = kernel.BitWords(all.N)
-	f.pos, f.neg = join(f.pos, a.Pos, a.Rows, n), join(f.neg, a.Neg, a.Rows, n)
-	f.terms = kernel.Resize(f.terms, 64*all.Words)
-	all.Pos, all.Neg, all.Terms = f.pos, f.neg, f.terms
-	f.powers.evaluate(&all)
-	kernel.FocalRows(a.Sum[:a.Rows], f.terms, n)
-	return true
-}
-
-// join returns the bits of rows of n ≤ 32 of them, each in a word of its own, one
-// behind the other, in the memory of dst.
-func join(dst, words []uint64, rows, n int) []uint64 {
-	dst = kernel.Resize(dst, kernel.BitWords(rows*n))
-	var word uint64
-	at, filled := 0, uint(0)
-	for _, bits := range words[:rows] {
-		word |= bits << filled
-		if filled += uint(n); filled >= 64 {
-			dst[at] = word
-			at++
-			filled -= 64
-			word = bits >> (uint(n) - filled) // of which 0 to n-1 are left
+	if !right {
+		low := w.leastLoss(1)
+		right = true
+		for _, v := range c.Loss[:c.Rows] {
+			right = right && v >= low && v <= math.MaxFloat64
 		}
 	}
-	if filled > 0 {
-		dst[at] = word
-	}
-	return dst
+	return right
 }

@@ -9,13 +9,13 @@ import (
 )
 
 // This file evaluates short rows without weights and thresholds, many rows as one (see
-// kernel/short.go): the exponentials and the gradient of their elements, whatever the row,
-// then the rows' products, or logarithms, side by side. A row for which that is out of
+// kernel/short.go): the exponentials, or the focal terms, and the gradient of their
+// elements, whatever the row, then the rows' products, logarithms or sums side by side. A row for which that is out of
 // range is evaluated again, as a long one.
 
 // short is memory for short rows.
 type short[T kernel.Float] struct {
-	kept     []T                 // exponentials
+	kept     []T                 // exponentials, or focal terms
 	sigmoids []T                 // where the gradient has no place without gaps or the rows have factors of their own
 	joins    []float64           // of float32
 	logs8    []float64           // of float64: 8 of each row
@@ -24,12 +24,16 @@ type short[T kernel.Float] struct {
 	lastGrad [kernel.ShortRows]T
 	all      []uint64
 	allLen   int
+	one      [1]kernel.BCEParams[T]
 }
 
 // isShort reports whether the chunk's rows are evaluated here.
 func (w *Work[T]) isShort() bool {
 	c := w.c
-	return 0 < c.N && c.N <= kernel.ShortRow && w.rule.Focal == 0 && c.Class == nil && len(w.rule.PositiveWeight) == 0 &&
+	if _, _, ok := kernel.FocalExponent(w.rule.Focal); !ok && w.rule.Focal != 0 {
+		return false
+	}
+	return 0 < c.N && c.N <= kernel.ShortRow && c.Class == nil && len(w.rule.PositiveWeight) == 0 &&
 		c.ZeroThreshold && c.ThresholdGrad == nil
 }
 
@@ -57,17 +61,21 @@ func (w *Work[T]) shortRows() {
 	}
 	right := true
 	w.kept = kernel.ResizeAligned(w.kept, kernel.ShortRoom(rows*c.N+kernel.ShortRows))
-	w.odds(w.kept, dst, w.x[:count], c.FlatPos(), part, scale)
-	if kernel.IsFloat32[T]() {
-		right = w.joinRows(rows)
+	if w.rule.Focal != 0 {
+		right = w.focalRows(dst, part, scale[0])
 	} else {
-		right = w.addLogs(rows)
+		w.odds(w.kept, dst, w.x[:count], c.FlatPos(), part, scale)
+		if kernel.IsFloat32[T]() {
+			right = w.joinRows(rows)
+		} else {
+			right = w.addLogs(rows)
+		}
 	}
 	if apart {
 		for i, v := range c.Scale[:c.Rows] {
 			out, f := c.GradRow(i), T(v)
 			for j, g := range w.sigmoids[i*c.N:][:len(out)] {
-				out[j] = g * f // zeros have the signs that ShortOdds gives them
+				out[j] = g * f // zeros have the signs that the kernels give them
 			}
 		}
 	}

@@ -174,34 +174,6 @@ func focalSum[T Float](sum, err *[8]float64) float64 {
 	return sum[0] + err[0]
 }
 
-// FocalRows writes the sums of rows of n terms, at most a group, one behind the
-// other, as Focal adds them up.
-func FocalRows[T Float](sum []float64, terms []T, n int) {
-	var group [32]T // 0 from n on
-	for i := range sum {
-		var s, err [8]float64
-		if t := terms[i*n:][:n]; n <= 8 {
-			for l, v := range t {
-				s[l&7] = float64(v)
-			}
-		} else {
-			copy(group[:], t)
-			for l := range s {
-				if IsFloat32[T]() {
-					s[l] = float64((group[l] + group[16+l]) + (group[8+l] + group[24+l]))
-				} else {
-					s[l] = float64(group[l] + group[8+l])
-				}
-			}
-		}
-		if IsFloat32[T]() {
-			sum[i] = ((s[0] + s[4]) + (s[2] + s[6])) + ((s[1] + s[5]) + (s[3] + s[7]))
-		} else {
-			sum[i] = focalSum[T](&s, &err)
-		}
-	}
-}
-
 // focalArgument returns y and what it is short of, at most half a place; far down
 // nothing. Elements that take no part are as far down as there is.
 func focalArgument[T Float](x, hi, lo T, pos, part uint64, shifted bool) (y, short T) {

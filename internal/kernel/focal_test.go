@@ -85,12 +85,6 @@ func testFocalKernels[T Float](t *testing.T) {
 				Focal(&flat)
 				restore()
 				terms = append(terms, flat.Terms[:n]...)
-				if n <= 2*LanesOf[T]() {
-					sum := make([]float64, 1)
-					if FocalRows(sum, terms, n); math.Float64bits(sum[0]) != math.Float64bits(want[0]) && want[0] == want[0] {
-						t.Fatalf("n=%d: terms add up to %v, not %v", n, sum[0], want[0])
-					}
-				}
 			}
 			for _, tier := range Available()[1:] {
 				if kind == 0 {
