@@ -446,3 +446,26 @@ func testFocalShortRows[T Float](t *testing.T) {
 		}
 	}
 }
+
+// TestBCEInfiniteWeighted: with large factors the derivatives of infinite scores are their
+// limits, too.
+func TestBCEInfiniteWeighted(t *testing.T) {
+	t.Run("float32", testBCEInfiniteWeighted[float32])
+	t.Run("float64", testBCEInfiniteWeighted[float64])
+}
+
+func testBCEInfiniteWeighted[T Float](t *testing.T) {
+	inf := T(math.Inf(1))
+	x := []T{-inf, inf, 0, inf, -inf}
+	y := []bool{false, true, false, false, true}
+	for _, n := range []int{3, 5} {
+		b := &Batch[T]{Scores: Matrix[T]{1, n, x[:n], n}, Labels: &DenseLabels[bool]{1, n, y[:n], n}, ClassWeights: []float64{1e9, 1e9, 1, 1e9, 1e9}[:n]}
+		_, losses, grad := evalBatch(t, BCE{}, Options{}, b, Output[T]{})
+		require.Equal(t, []T{0, 0, 0.5, 1e9, -1e9}[:n], grad)
+		if n == 3 {
+			require.InDelta(t, math.Ln2, losses[0], 1e-6)
+		} else {
+			require.Equal(t, math.Inf(1), losses[0])
+		}
+	}
+}

@@ -14,13 +14,15 @@ import (
 //
 // The weights undo what sampling rows by their rare classes does to the classes that come
 // with them; λ and ν let negatives of rare classes be. A row without positives has
-// q = ∞, r = α + 1. Class weights multiply the terms. The gradient is
+// q = ∞, r = α + 1; with β = 0 all rows have r = α + 1/2. Class weights multiply the terms. The
+// gradient is
 //
 //	∂L/∂s_j = -r_j·sigmoid(ν_j-s_j),  ∂L/∂s_i = r_i·sigmoid(λ·(s_i-ν_i))
 //
 // Special cases are those of BCE. The error of losses and of gradients above 2^-120
-// (float64: 2^-1000) is below 4 ULP for float32 scores, and for float64 scores, whose
-// weights and shifts are rounded as well, below 16 + 4β + 8·λ·max|ν| ULP.
+// (float64: 2^-1000) is below 4 ULP for float32 scores, of parameters up to 2^10 and λ ≥ 2^-10, and for
+// float64 scores, whose weights and shifts are rounded as well, below
+// 16 + 4·β·max(1, |μ|) + 8·max(1, λ)·max|ν| ULP.
 //
 // See Wu, Huang, Liu, Wang and Lin, "Distribution-Balanced Loss for Multi-Label
 // Classification in Long-Tailed Datasets", ECCV 2020, arXiv 2007.09654. The authors' code
@@ -78,9 +80,10 @@ func (l DistributionBalanced) rule() bce.DistributionRule {
 	for j, n := range l.Counts {
 		n := float64(max(1, n))
 		r.Inverse[j] = 1 / n
-		if rest := max(1, float64(l.Rows)-n); l.Kappa != 0 {
-			r.Shift[j] = l.Kappa * scalar.Log(rest/n)
-		}
+		rest := max(1, float64(l.Rows)-n)
+		// Near 1 the quotient has not the digits that its logarithm needs.
+		logarithm := scalar.Log1p(max(0, rest-n)/n) - scalar.Log1p(max(0, n-rest)/rest)
+		r.Shift[j] = float64(l.Kappa * logarithm)
 	}
 	return r
 }

@@ -37,6 +37,17 @@ func TestDistributionBalanced(t *testing.T) {
 			require.InDeltaSlice(t, c.grad, grad, 1e-14)
 		}
 	})
+	t.Run("β = 0", func(t *testing.T) { // all weights are α + 1/2, of rows without positives, too
+		loss := NewDistributionBalanced([]int{5, 50}, 100)
+		loss.Beta = 0
+		for _, positive := range [][]bool{{true, false}, {false, false}} {
+			b := &Batch[float64]{Scores: MatrixOf([][]float64{{1, -0.5}}), Labels: &DenseLabels[bool]{1, 2, positive, 2}}
+			_, losses, _ := evalBatch(t, loss, Options{}, b, Output[float64]{})
+			c := lossCase[float64]{scores: []float64{1, -0.5}, positive: positive}
+			want, _ := c.row().DistributionBalanced(loss.Counts, 100, 0.1, 0, 0.3, 0.05, 2).Loss.Float64()
+			require.InEpsilon(t, want, losses[0], 1e-14)
+		}
+	})
 	good := NewDistributionBalanced([]int{5, 50}, 100)
 	for _, change := range []func(l *DistributionBalanced){
 		func(l *DistributionBalanced) { l.Counts = nil },
@@ -81,7 +92,7 @@ func testDistributionBalanced[T Float](t *testing.T) {
 			if ulp == 0x1p-52 {
 				bound = 16 + 4*loss.Beta
 				for _, v := range loss.rule().Shift {
-					bound = max(bound, 16+4*loss.Beta+8*loss.NegativeScale*math.Abs(v))
+					bound = max(bound, 16+4*loss.Beta+8*max(1, loss.NegativeScale)*math.Abs(v))
 				}
 			}
 			b := &Batch[T]{Scores: Matrix[T]{2, n, x, n}, Labels: &DenseLabels[bool]{2, n, positive, n}}
@@ -117,5 +128,5 @@ func TestDistributionBalancedBits(t *testing.T) {
 			fmt.Fprintf(h, "%x ", math.Float64bits(v))
 		}
 	}
-	require.Equal(t, uint64(0xb33fca0c6e24608d), h.Sum64())
+	require.Equal(t, uint64(0x1af33a5680a2045a), h.Sum64())
 }

@@ -950,6 +950,53 @@ func benchForm[T Float](b *testing.B, loss Loss, form string, gradient bool, n i
 	})
 }
 
+// BenchmarkDistributionBalanced evaluates the distribution-balanced loss, of class sizes that
+// fall off as 1/k. impl=naive is the formula: of an element two sigmoids and a softplus.
+func BenchmarkDistributionBalanced(b *testing.B) {
+	benchOps(b, func(b *testing.B, gradient bool) {
+		for _, n := range []int{8, 64, 1000, 30522} {
+			b.Run(fmt.Sprintf("type=f32/n=%d", n), func(b *testing.B) { benchDistributionBalanced[float32](b, gradient, n) })
+			b.Run(fmt.Sprintf("type=f64/n=%d", n), func(b *testing.B) { benchDistributionBalanced[float64](b, gradient, n) })
+		}
+	})
+}
+
+func benchDistributionBalanced[T Float](b *testing.B, gradient bool, n int) {
+	rows := benchRows[T](n)
+	y := benchLabels(rows, n, 0.1)
+	counts := make([]int, n)
+	for j := range counts {
+		counts[j] = 1 + 50000/(j+1)
+	}
+	loss := NewDistributionBalanced(counts, 100000)
+	shift := loss.rule().Shift
+	benchLoss(b, loss, gradient, rows, n, labelFormat("u8", rows, n, y), func(grad, x []T, i int) float64 {
+		y, mass, sum := y[i*n:][:n], 0.0, 0.0
+		for j, label := range y {
+			if label != 0 {
+				mass += 1 / float64(counts[j])
+			}
+		}
+		for j, s := range x {
+			r := loss.Alpha + 1/(1+math.Exp(-loss.Beta*(1/float64(counts[j])/mass-loss.Mu)))
+			v, scale, sign := loss.NegativeScale*(float64(s)-shift[j]), loss.NegativeScale, 1.0
+			if y[j] != 0 {
+				v, scale, sign = shift[j]-float64(s), 1, -1
+			}
+			e := math.Exp(-math.Abs(v))
+			sum += r * (max(v, 0) + math.Log1p(e)) / scale
+			if grad != nil {
+				p := 1 / (1 + e)
+				if v < 0 {
+					p *= e
+				}
+				grad[j] = T(sign * r * p)
+			}
+		}
+		return sum
+	})
+}
+
 // BenchmarkDistillation evaluates divergences from a teacher. impl=naive takes two maxima
 // and two sums of exponentials, by which it makes logarithms of probabilities, and one more
 // exponential an element for each law; of BCE it takes sigmoids.

@@ -25,6 +25,8 @@ type Input struct {
 	FocalPositive   float64   // of Asymmetric
 	Shift           float64   // of Asymmetric
 	Temperatures    []float64 // of TwoWay: T+ and T-
+	Counts          []float64 // of DistributionBalanced: whole parts, of countedRows rows
+	Balance         []float64 // of DistributionBalanced: α, β, μ, κ and λ
 	Teacher         []float64 // scores of the teacher, for Distillation
 	Temperature     float64   // of Distillation
 	Smoothing       float64   // of labels, a sum of few powers of two
@@ -60,6 +62,7 @@ func (in *Input) clone() Input {
 	c.Scores = slices.Clone(in.Scores)
 	c.Soft = slices.Clone(in.Soft)
 	c.Temperatures = slices.Clone(in.Temperatures)
+	c.Counts, c.Balance = slices.Clone(in.Counts), slices.Clone(in.Balance)
 	c.Teacher = slices.Clone(in.Teacher)
 	c.Weights = slices.Clone(in.Weights)
 	c.PositiveWeights = slices.Clone(in.PositiveWeights)
@@ -126,6 +129,7 @@ const (
 	hasAsymmetry // another focal exponent of the positives
 	hasShift
 	hasTemperatures
+	hasBalance // Counts and Balance
 	hasTeacher
 	hasScale // row weights and Upstream
 	hasPicks
@@ -161,6 +165,12 @@ func (f *Function) numbers(in *Input) []number {
 			add(&w[i], 0, math.MaxFloat64, false)
 		}
 	}
+	for i := range in.Counts {
+		add(&in.Counts[i], 0, countedRows, false)
+	}
+	for i := range in.Balance {
+		add(&in.Balance[i], [...]float64{0, 0, -8, 0, 0x1p-10}[i], [...]float64{0x1p10, 0x1p8, 8, 0x1p8, 0x1p10}[i], false)
+	}
 	for i := range in.Temperatures {
 		add(&in.Temperatures[i], 0x1p-10, 0x1p20, false)
 	}
@@ -190,6 +200,9 @@ func (f *Function) numbers(in *Input) []number {
 	}
 	return n
 }
+
+// countedRows is of how many rows Counts are.
+const countedRows = 1000
 
 // maxClasses is the number of classes of an input.
 const maxClasses = 24
@@ -249,7 +262,7 @@ func (in *Input) setClasses(classes []int) {
 		return Flags(y.String())
 	}
 	in.Scores, in.Soft, in.Weights, in.PositiveWeights = take(in.Scores), take(in.Soft), take(in.Weights), take(in.PositiveWeights)
-	in.Teacher = take(in.Teacher)
+	in.Teacher, in.Counts = take(in.Teacher), take(in.Counts)
 	in.Positive, in.Mask = flags(in.Positive), flags(in.Mask)
 }
 

@@ -200,6 +200,44 @@ func twoWayRule[T zlpr.Float](name string, uses options) lossRule {
 	return rule
 }
 
+// distributionRule is the distribution-balanced loss. For float64 the bound is
+// 16 + 4·β·max(1, |μ|) + 8·max(1, λ)·max |ν| ULP.
+func distributionRule[T zlpr.Float](name string, uses options) lossRule {
+	of := func(in *Input) zlpr.DistributionBalanced {
+		l := zlpr.DistributionBalanced{Rows: countedRows, Alpha: in.Balance[0], Beta: in.Balance[1], Mu: in.Balance[2], Kappa: in.Balance[3], NegativeScale: in.Balance[4]}
+		for _, n := range in.Counts {
+			l.Counts = append(l.Counts, int(n))
+		}
+		return l
+	}
+	rule := lossRule{name: name, uses: hasLabels | hasBalance | uses,
+		loss: func(in *Input) zlpr.Loss { return of(in) },
+		exact: func(in *Input, r ref.Row) ref.Result {
+			l := of(in)
+			return r.DistributionBalanced(l.Counts, l.Rows, l.Alpha, l.Beta, l.Mu, l.Kappa, l.NegativeScale)
+		},
+	}
+	if isSingle[T]() {
+		return rule
+	}
+	excess := func(in *Input) *big.Float {
+		l, most := of(in), 0.0
+		for _, n := range l.Counts {
+			count := float64(max(1, n))
+			most = max(most, l.Kappa*math.Abs(math.Log(max(1, countedRows-count)/count)))
+		}
+		return ref.New((16 + 4*l.Beta*max(1, math.Abs(l.Mu)) + 8*max(1, l.NegativeScale)*most) / ulps)
+	}
+	rule.terms = func(in *Input, r ref.Row, want ref.Result) (terms []*big.Float) {
+		for _, g := range want.Grad {
+			terms = append(terms, ref.Mul(abs(g), excess(in)))
+		}
+		return terms
+	}
+	rule.lossScale = func(in *Input, _ ref.Row, want ref.Result) *big.Float { return ref.Mul(want.Loss, excess(in)) }
+	return rule
+}
+
 // distillationRule is a divergence from a teacher. For float64 the bound is 8 ULP.
 func distillationRule[T zlpr.Float](loss zlpr.Loss, of ref.Divergence, uses options) lossRule {
 	exact := func(in *Input, r ref.Row) (ref.Result, []*big.Float) {
@@ -345,6 +383,8 @@ func lossFunctions[T zlpr.Float]() []*Function {
 		asymmetricRule("asymmetric, weights, mask and hard negatives", hasWeights|hasMask|hasScale|hasHardNegatives),
 		asymmetricRule("asymmetric, shift", hasShift),
 		asymmetricRule("asymmetric, shift, weights and mask", hasShift|hasWeights|hasMask|hasScale),
+		distributionRule[T]("distribution-balanced", 0),
+		distributionRule[T]("distribution-balanced, weights, mask and hard negatives", hasWeights|hasMask|hasScale|hasHardNegatives),
 		subsetRule("subset loss", 0),
 		subsetRule("subset loss, all", hasMask|hasWeights|hasScale),
 		paddedRule("padded subset loss", hasThreshold),

@@ -144,6 +144,15 @@ func (f *Function) randomParameters(rng *rand.Rand, in *Input, center float64) {
 		in.FocalPositive = one(rng, 0, 0, 1, 2, 5*rng.Float64())
 		in.Focal = one(rng, 0, 4, 4, 1, 2.5, 5*rng.Float64())
 	}
+	if f.uses&hasBalance != 0 {
+		in.Balance = []float64{0.1, 10, 0.3, 0.05, 2}
+		if rng.IntN(2) == 0 {
+			in.Balance = []float64{one(rng, 0, 0.1, rng.Float64()), one(rng, 0, 1, 10, 30*rng.Float64()), 2*rng.Float64() - 0.5, one(rng, 0, 0.05, 3*rng.Float64()), one(rng, 1, 2, 5*rng.Float64()+0.1)}
+		}
+		for range in.Scores {
+			in.Counts = append(in.Counts, one(rng, 0, 1, 500, 999, countedRows, countedRows*rng.Float64()))
+		}
+	}
 	if f.uses&hasTemperatures != 0 {
 		in.Temperatures = []float64{one(rng, 1, 4, 4, 0.5, 10*rng.Float64()+0.01), one(rng, 1, 1, 2, 5*rng.Float64()+0.01)}
 	}

@@ -3,7 +3,7 @@ package ref
 import "math/big"
 
 // DistributionBalanced returns Σ r_i (y_i softplus(ν_i-s_i) + (1-y_i) softplus(λ (s_i-ν_i))/λ), r
-// being α + sigmoid(β (q_i-μ)) and q_i = (1/n_i)/Σ_P 1/n_j, +Inf of no positives, and
+// being α + sigmoid(β (q_i-μ)), of β = 0 α + 1/2, and q_i = (1/n_i)/Σ_P 1/n_j, +Inf of no positives, and
 // ν_i = κ log(N/n_i - 1), n_i from 1 to N-1.
 func (r Row) DistributionBalanced(counts []int, rows int, alpha, beta, mu, kappa, lambda float64) Result {
 	result := r.newResult()
@@ -21,7 +21,9 @@ func (r Row) DistributionBalanced(counts []int, rows int, alpha, beta, mu, kappa
 	for side, label := range []bool{false, true} {
 		for _, j := range r.classes(label) {
 			weight := Add(New(alpha), one)
-			if mass.Sign() != 0 {
+			if beta == 0 {
+				weight = Add(New(alpha), New(0.5))
+			} else if mass.Sign() != 0 {
 				weight = Add(New(alpha), Sigmoid(Mul(New(beta), Sub(Quo(inverse[j], mass), New(mu)))))
 			}
 			weight = Mul(weight, r.weight(j))
