@@ -173,13 +173,14 @@ func addChords[C count](sum []uint64, tp, p, fp *C) {
 // does not fall.
 func leastPrecisions(tp, p, fp uint64) (sum fixed) {
 	f := func(x uint64) fixed { return ratio(x, x+fp) }
-	const chords = 64
-	for k := range uint64(chords) {
-		// From a+1 to e, of p.
-		a, e := part64(p, k, chords), part64(p, k+1, chords)
-		if a == e {
-			continue
+	if p <= 64 {
+		for i := range p {
+			sum.add(f(tp + i + 1))
 		}
+		return sum
+	}
+	for k := range uint64(64) {
+		a, e := part64(p, k), part64(p, k+1) // the terms from a+1 to e
 		if e-a == 1 {
 			sum.add(f(tp + e))
 			continue
@@ -192,9 +193,8 @@ func leastPrecisions(tp, p, fp uint64) (sum fixed) {
 	return sum
 }
 
-// part64 is p·k/n, rounded down.
-func part64(p, k, n uint64) uint64 {
+// part64 is p·k/64, rounded down.
+func part64(p, k uint64) uint64 {
 	h, l := bits.Mul64(p, k)
-	q, _ := bits.Div64(h, l, n)
-	return q
+	return h<<58 | l>>6
 }

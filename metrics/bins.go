@@ -39,7 +39,10 @@ type bins struct {
 	Rest uint64
 	Bin  []bin // by rising keys
 
-	pending []uint32 // 2·key, and 1 for a positive: not in Bin yet
+	// Not in Bin yet: labelled keys in any order, and those in pages where there are
+	// enough of them.
+	pending []uint32
+	pages   *pages // nil where there were few
 
 	weighed *weighedBins // of rows with weights; nil before the first
 }
@@ -85,7 +88,9 @@ type bin struct {
 // A binned is the bins of all classes together and of every class.
 type binned struct {
 	micro   bins
-	class   []bins // empty where no metric needs them
+	class   []bins  // empty where no metric needs them
+	keys    binKeys // of scores that are not counted yet
+	counted bool    // whether there may be others
 	scratch *binScratch
 }
 
@@ -129,40 +134,20 @@ func represent[T zlpr.Float](s T) (key, bits uint64) {
 
 // addBinned takes in every step-th row of a chunk, from one on.
 func addBinned[T zlpr.Float](b *binned, c *chunk[T], from, step int) {
-	micro, weights := &b.micro, c.batch.RowWeights
-	for j := range c.batch.Scores.Cols {
-		var class *bins
-		if len(b.class) > 0 {
-			class = &b.class[j]
-		}
-		i, bit := j/64, uint64(1)<<(j%64)
-		for r := from; r < c.rows; r += step {
-			at := r*c.w + i
-			if c.part[at]&bit == 0 {
-				continue
-			}
-			positive := uint32(0)
-			if c.positive[at]&bit != 0 {
-				positive = 1
-			}
-			key, rep := represent(c.x[r*c.stride+j])
-			if weights != nil {
-				micro.weigh(key, rep, positive, weights[c.r0+r])
-				if class != nil {
-					class.weigh(key, rep, positive, weights[c.r0+r])
-				}
-				continue
-			}
-			micro.add(key, rep, positive)
-			if class != nil {
-				class.add(key, rep, positive)
-			}
-		}
-		if class != nil {
-			class.settle(b.scratch)
-		}
-		micro.settle(b.scratch)
+	if b.keys.width == 0 {
+		b.keys = newBinKeys(c.batch.Scores.Cols)
 	}
+	if b.keys.isFull(c.rows) {
+		b.count()
+	}
+	addKeys(&b.keys, c, from, step)
+}
+
+// count counts the scores that are not counted yet.
+func (b *binned) count() {
+	b.keys.count(b, &b.micro, b.scratch)
+	b.counted = b.counted || len(b.keys.key) > 0
+	b.keys.clear()
 }
 
 // addKept takes in scores that were kept, all of one class or of all classes.
@@ -230,8 +215,26 @@ func (a *accumulator[T]) Bins() (microBits, classBits int) {
 // add takes in a score.
 func (b *bins) add(key, rep uint64, positive uint32) {
 	b.Rest |= rep << b.Bits
-	b.pending = append(b.pending, uint32(key>>(64-b.Bits))<<1|positive)
+	b.pending = append(b.pending, labelled(key, positive))
 }
+
+// count counts labelled keys, every step-th from the first one on, but for those that are
+// absent.
+func (b *bins) count(keys []uint32, step int, s *binScratch) {
+	if b.pages != nil {
+		b.pages.add(keys, step)
+	} else {
+		for i := 0; i < len(keys); i += step {
+			if k := keys[i]; k != absent {
+				b.pending = append(b.pending, k)
+			}
+		}
+	}
+	b.settle(s)
+}
+
+// key is that of a labelled key.
+func (b *bins) key(k uint32) uint32 { return k &^ (1 << 31) >> (31 - b.Bits) }
 
 // weigh takes in a score of a row with a weight.
 func (b *bins) weigh(key, rep uint64, positive uint32, weight float64) {
@@ -251,11 +254,25 @@ func (b *bins) weights() *weighedBins {
 	return b.weighed
 }
 
-// settle counts the pending scores where there are many, as they are to the bins
-// in use.
+// settle counts the pending scores where there are many: in pages, or where these would
+// have too few scores for their room, in Bin.
 func (b *bins) settle(s *binScratch) {
-	if len(b.pending) >= max(1<<(b.Bits-5), len(b.Bin)) {
+	if n := len(b.pending); n >= 1<<(b.Bits-5) && (b.pages != nil || n >= len(b.Bin)) {
+		if b.pages == nil && pageKeys(b.pending, b.Bits) <= pageRoom*n {
+			b.pages = newPages(b.Bits)
+		}
+		if b.pages == nil {
+			b.finishCounts(s)
+		} else {
+			b.pages.add(b.pending, 1)
+			b.pending = b.pending[:0]
+		}
+	}
+	if p := b.pages; p != nil && (p.fresh >= 1<<31 || p.sparse()) {
 		b.finishCounts(s)
+		if p.sparse() {
+			b.pages = nil
+		}
 	}
 	if w := b.weighed; w != nil && len(w.pending) >= max(1<<(b.Bits-5), len(w.Key)) {
 		w.finish(s)
@@ -303,37 +320,47 @@ func (w *weighedBins) finish(s *binScratch) {
 	w.merge(sum)
 }
 
-// finishCounts counts the pending scores of rows without weights.
+// finishCounts counts all scores of rows without weights.
 func (b *bins) finishCounts(s *binScratch) {
+	if p := b.pages; p != nil {
+		p.add(b.pending, 1)
+		b.pending = b.pending[:0]
+		if p.fresh > 0 {
+			s.bins = p.empty(s.bins[:0])
+			b.merge(s.bins)
+		}
+	}
 	if len(b.pending) == 0 {
 		return
 	}
 	s.bins = s.bins[:0]
 	if len(b.pending) < 64 {
-		slices.Sort(b.pending)
-		for _, p := range b.pending {
-			if n := len(s.bins); n == 0 || s.bins[n-1].Key != p>>1 {
-				s.bins = append(s.bins, bin{Key: p >> 1})
+		slices.SortFunc(b.pending, func(x, y uint32) int { return cmp.Compare(b.key(x), b.key(y)) })
+		for _, k := range b.pending {
+			if n := len(s.bins); n == 0 || s.bins[n-1].Key != b.key(k) {
+				s.bins = append(s.bins, bin{Key: b.key(k)})
 			}
 			last := &s.bins[len(s.bins)-1]
-			last.Pos += uint64(p & 1)
-			last.Neg += uint64(p&1 ^ 1)
+			last.Pos += uint64(k >> 31)
+			last.Neg += uint64(k>>31 ^ 1)
 		}
 	} else {
-		s.sort(b.pending, b.Bits)
+		s.sort(b)
 	}
 	b.pending = b.pending[:0]
 	b.merge(s.bins)
 }
 
-// sort makes bins of the pending scores of that many bits.
-func (s *binScratch) sort(pending []uint32, digits int) {
+// sort makes bins of the pending scores of b.
+func (s *binScratch) sort(b *bins) {
+	digits := b.Bits
 	if len(s.count) < 1<<digits {
 		s.count, s.used = make([][2]uint32, 1<<digits), make([]uint64, 1<<digits/64)
 	}
-	for _, p := range pending {
-		s.count[p>>1][p&1]++
-		s.used[p>>7] |= 1 << (p >> 1 % 64)
+	for _, k := range b.pending {
+		key := b.key(k)
+		s.count[key][k>>31]++
+		s.used[key/64] |= 1 << (key % 64)
 	}
 	for i, word := range s.used[:1<<digits/64] {
 		for ; word != 0; word &= word - 1 {
@@ -348,6 +375,10 @@ func (s *binScratch) sort(pending []uint32, digits int) {
 // merge adds bins of rising keys, from the highest down, so that they take their
 // places within the slice.
 func (b *bins) merge(o []bin) {
+	if len(b.Bin) == 0 {
+		b.Bin = append(b.Bin, o...)
+		return
+	}
 	fresh := 0
 	for i, k := 0, 0; k < len(o); k++ {
 		for i < len(b.Bin) && b.Bin[i].Key < o[k].Key {
@@ -377,30 +408,49 @@ func (b *bins) merge(o []bin) {
 
 // take adds the scores of o, which gives them away.
 func (b *binned) take(o *binned) {
-	move := func(to, from *bins) {
-		to.Rest |= from.Rest
-		from.Rest = 0
-		to.merge(from.Bin)
-		from.Bin = from.Bin[:0]
-		to.pending = append(to.pending, from.pending...)
-		from.pending = from.pending[:0]
-		if w := from.weighed; w != nil && len(w.Key)+len(w.pending) > 0 {
-			own := to.weights()
-			own.merge(&w.keyedSums)
-			own.pending = append(own.pending, w.pending...)
-			w.reset(window{}, 0)
-			w.pending = w.pending[:0]
+	if o.counted {
+		b.micro.take(&o.micro, b.scratch)
+		for j := range b.class {
+			b.class[j].take(&o.class[j], b.scratch)
 		}
-		to.settle(b.scratch)
+		o.counted = false
 	}
-	move(&b.micro, &o.micro)
-	for j := range b.class {
-		move(&b.class[j], &o.class[j])
+	o.keys.count(b, &b.micro, b.scratch)
+	o.keys.clear()
+	b.counted = true
+}
+
+// take adds the scores of o, which gives them away.
+func (b *bins) take(o *bins, s *binScratch) {
+	b.Rest |= o.Rest
+	o.Rest = 0
+	b.merge(o.Bin)
+	o.Bin = o.Bin[:0]
+	switch {
+	case o.pages == nil:
+	case b.pages == nil:
+		b.pages, o.pages = o.pages, nil
+	default:
+		b.pages.take(o.pages)
 	}
+	b.pending = append(b.pending, o.pending...)
+	o.pending = o.pending[:0]
+	if w := o.weighed; w != nil && len(w.Key)+len(w.pending) > 0 {
+		own := b.weights()
+		own.merge(&w.keyedSums)
+		own.pending = append(own.pending, w.pending...)
+		w.reset(window{}, 0)
+		w.pending = w.pending[:0]
+	}
+	b.settle(s)
 }
 
 // finish counts all that is pending.
 func (b *binned) finish() {
+	if b.scratch == nil {
+		return // there are no bins
+	}
+	b.count()
 	b.micro.finish(b.scratch)
 	for j := range b.class {
 		b.class[j].finish(b.scratch)
@@ -418,6 +468,7 @@ func (b *binned) merge(o *binned) {
 		}
 	}
 	b.finish()
+	b.counted = true
 	add(&b.micro, &o.micro)
 	for j := range b.class {
 		add(&b.class[j], &o.class[j])

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -393,28 +394,121 @@ func TestLeastPrecisions(t *testing.T) {
 	}
 }
 
-// BenchmarkBins counts 2^20 scores in bins, and keeps them.
-func BenchmarkBins(b *testing.B) {
-	for _, n := range []int{30, 1000} {
-		d := newBenchData(n)
-		batch := &Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: d.rows, Cols: n, Stride: n, Data: d.scores}, Labels: d.bits}
-		for name, options := range map[string]Options{"bins": {MicroBits: 20, ClassBits: 16, Workers: 1}, "kept": {Workers: 1}} {
-			b.Run(fmt.Sprintf("by=%s/n=%d", name, n), func(b *testing.B) {
-				b.SetBytes(int64(4 * d.rows * n))
-				for b.Loop() {
-					a, err := NewAccumulator[float32](n, areaNames, options)
-					if err != nil {
-						b.Fatal(err)
+// TestBinsCounts compares the counts of bins with a map's: of few and many scores, of
+// one value thousands of times, of scores all over the range, for which there are no
+// pages at first, and of parts that are given away.
+func TestBinsCounts(t *testing.T) {
+	rng := rand.New(rand.NewPCG(12, 19))
+	draws := map[string]func() float32{
+		"normal": func() float32 { return float32(2 * rng.NormFloat64()) },
+		"few":    func() float32 { return float32(rng.IntN(3)) - 1 },
+		"wild":   func() float32 { return math.Float32frombits(rng.Uint32() &^ (1 << 23)) },
+		"both": func() float32 {
+			if rng.IntN(100) == 0 {
+				return math.Float32frombits(rng.Uint32() &^ (1 << 23))
+			}
+			return float32(rng.NormFloat64())
+		},
+	}
+	for name, draw := range draws {
+		for _, digits := range []int{8, 9, 16, 22} {
+			whole, part := newBinned(digits, 0, 1, false), newBinned(digits, 0, 1, false)
+			want := map[uint32]bin{}
+			for step := range 30 {
+				to := []*binned{&whole, &part}[step%2]
+				keys := make([]uint32, 3*rng.IntN(20_000))
+				for i := range keys {
+					s, y := draw(), uint32(rng.IntN(2))
+					place, _ := represent(s)
+					if keys[i] = labelled(place, y); i%3 > 0 || rng.IntN(9) == 0 {
+						keys[i] = absent
+						continue
 					}
-					if err := a.Add(batch); err != nil {
-						b.Fatal(err)
-					}
-					if _, err := a.Results(); err != nil {
-						b.Fatal(err)
-					}
+					v := want[uint32(place>>(64-digits))]
+					v.Key = uint32(place >> (64 - digits))
+					v.Pos += uint64(y)
+					v.Neg += uint64(1 - y)
+					want[v.Key] = v
 				}
-				perElement(b, d)
-			})
+				to.micro.count(keys, 3, to.scratch)
+				if part.counted = true; step%7 == 6 {
+					whole.take(&part)
+				}
+				if step%11 == 10 {
+					whole.finish()
+				}
+			}
+			whole.take(&part)
+			whole.finish()
+			require.Equal(t, len(want), len(whole.micro.Bin), "%s, %d bits", name, digits)
+			for i, v := range whole.micro.Bin {
+				require.Equal(t, want[v.Key], v)
+				require.True(t, i == 0 || whole.micro.Bin[i-1].Key < v.Key)
+			}
+			require.True(t, part.micro.pages == nil || part.micro.pages.fresh == 0)
+			if name == "normal" && digits <= 16 {
+				require.NotNil(t, whole.micro.pages)
+			}
+		}
+	}
+}
+
+// BenchmarkBins adds 48 times 2^20 scores, in batches as the command has them: every
+// measure but the areas, these and the areas of bins, and the areas of 2^20 scores alone,
+// in bins and of scores that are kept.
+func BenchmarkBins(b *testing.B) {
+	const times = 48
+	counted := slices.DeleteFunc(All(1, 3, 5), NeedsScores)
+	inBins := Options{MicroBits: 20, ClassBits: 16, Workers: 1}
+	for _, n := range []int{30, 256, 1000, 10000} {
+		d := newBenchData(n)
+		weights := make([]float64, d.rows)
+		rng := rand.New(rand.NewPCG(5, 6))
+		for r := range weights {
+			weights[r] = 0.1 + rng.Float64()
+		}
+		for _, weighted := range []bool{false, true} {
+			var batches []Batch[float32]
+			step := max(8, 1<<18/n)
+			for r := 0; r < d.rows; r += step {
+				r1 := min(d.rows, r+step)
+				w := (n + 63) / 64
+				batch := Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: r1 - r, Cols: n, Stride: n, Data: d.scores[r*n : r1*n]}, Labels: &words{r1 - r, n, d.bits.bits[r*w : r1*w]}}
+				if weighted {
+					batch.RowWeights = weights[r:r1]
+				}
+				batches = append(batches, batch)
+			}
+			for _, run := range []struct {
+				by      string
+				names   []string
+				options Options
+				repeat  int
+			}{
+				{"counts", counted, inBins, times}, {"counts+bins", append(counted[:len(counted):len(counted)], areaNames...), inBins, times},
+				{"bins", areaNames, inBins, 1}, {"kept", areaNames, Options{Workers: 1}, 1},
+			} {
+				b.Run(fmt.Sprintf("by=%s/n=%d/weights=%v", run.by, n, weighted), func(b *testing.B) {
+					b.SetBytes(int64(4 * d.rows * n * run.repeat))
+					for b.Loop() {
+						a, err := NewAccumulator[float32](n, run.names, run.options)
+						if err != nil {
+							b.Fatal(err)
+						}
+						for range run.repeat {
+							for i := range batches {
+								if err := a.Add(&batches[i]); err != nil {
+									b.Fatal(err)
+								}
+							}
+						}
+						if _, err := a.Results(); err != nil {
+							b.Fatal(err)
+						}
+					}
+					b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(len(d.scores)*run.repeat), "ns/element")
+				})
+			}
 		}
 	}
 }
