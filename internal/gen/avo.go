@@ -173,7 +173,6 @@ type context interface {
 	VPANDNQ(ops ...operand.Op)
 	VPBROADCASTB(ops ...operand.Op)
 	VPBROADCASTD(ops ...operand.Op)
-	VPBROADCASTQ(ops ...operand.Op)
 	VPBROADCASTW(ops ...operand.Op)
 	VPCMPEQD(ops ...operand.Op)
 	VPCMPEQQ(ops ...operand.Op)

@@ -7,211 +7,232 @@ import (
 	"github.com/mmcloughlin/avo/operand"
 )
 
-// narrowRows emits the loop through the rows on AVX2. Groups that are whole, every
-// element being of a side, follow each other through a pipeline; others, the rest
-// of a row among them, are masked.
+// A narrowRows runs through the groups of all rows on AVX2. While one half of a group
+// is in the polynomial the arguments of the other are reduced, or those of the next
+// group's first half; that may be of the next row.
+type narrowRows struct {
+	*selectKernel
+	e    *exponential
+	line *narrowPipeline
+
+	src                gpreg       // the group whose arguments are reduced
+	buffer             operand.Mem // its place where it is not all in the row
+	toLoad, rowsToLoad operand.Mem // elements of its row that follow it; rows with its own
+	part               [2]operand.Mem
+	skip               struct{ x, bits, w operand.Mem } // bytes from a row's last group to the next row
+	aside              []func()                         // what lies behind the loop
+}
+
+// size is the number of elements of a group.
+func (g *narrowRows) size() int { return 4 * g.lanes }
+
 func (k *selectKernel) narrowRows(e *exponential, low, high op) {
+	g := &narrowRows{selectKernel: k, e: e, line: newNarrowPipeline(e, low, high)}
+	g.begin()
 	var (
-		row, enter  = k.newLabel("row"), k.newLabel("enter")
-		group, last = k.newLabel("group"), k.newLabel("next")
-		some, done  = k.newLabel("some"), k.newLabel("done")
-		alone       = k.newLabel("alone")
-		size        = 4 * k.lanes // of a group
-		goTo        = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		n           = &narrowGroup{selectKernel: k, e: e, low: low, high: high, part: k.AllocLocal(8)}
-		line        = newNarrowPipeline(e, low, high)
-		next        = k.GP64() // the next group's offset, if that is whole, else this one's
+		group, row    = k.newLabel("group"), k.newLabel("row")
+		more, last    = k.newLabel("more"), k.newLabel("last")
+		part          = k.GP64()
+		this, next    = g.part[0], g.part[1]
+		goTo          = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		clearSelected = func() {
+			for _, s := range k.selected {
+				s.clear()
+			}
+		}
 	)
-	n.low, n.high = line.low, line.high
-	k.Label(row)
-	for _, s := range k.selected {
-		s.clear()
-	}
-	k.XORQ(k.off, k.off)
+	clearSelected()
 	k.MOVQ(k.length, k.left)
-	k.Label(enter)
 	k.TESTQ(k.left, k.left)
-	k.JLE(goTo(done))
-	k.group(k.off)
-	n.ifNotWhole(0, some)
-	emit(line.reduced(0, n.argument(k.off, 0)))
+	k.JZ(goTo(row))
+	g.prepare()
+	k.MOVQ(next, part)
+	k.MOVQ(part, this)
+	emit(g.reduced(0))
 	k.Label(group)
 	k.copy.block()
-	k.MOVQ(k.off, next)
-	k.CMPQ(k.left, operand.U32(2*size))
-	k.JL(goTo(last))
-	k.group(k.off)
-	n.ifNotWhole(1, last)
-	k.ADDQ(operand.I32(256), next)
-	k.Label(last)
-	steps := func(off gpreg, h int) []func() {
-		return append([]func(){func() { k.group(off) }}, line.reduced(h, n.argument(off, h))...)
+	g.half(0, g.reduced(1))
+	g.prepare()
+	g.half(1, g.reduced(0))
+	k.MOVQ(next, part)
+	k.MOVQ(part, this)
+	if k.w != nil {
+		k.ADDQ(operand.I32(256), k.w)
 	}
-	half := func(h int, meanwhile []func()) {
-		p, s := line.powersOf(h, meanwhile)
-		n.terms(&half{number: h}, n.numbers(4, h), p, s, true)
+	k.SUBQ(operand.U8(g.size()), k.left)
+	k.JG(goTo(group))
+	if k.w != nil {
+		k.ADDQ(g.skip.w, k.w)
 	}
-	half(0, steps(k.off, 1))
-	k.SUBQ(operand.U32(size), k.left)
-	k.CMPQ(k.off, next)
-	k.JEQ(goTo(alone))
-	half(1, steps(next, 0))
-	k.MOVQ(next, k.off)
+	k.Label(row)
+	for i, s := range k.selected {
+		k.sums.put(i, 0, s.quantities())
+	}
+	clearSelected()
+	k.sums.next(1, k.rows)
+	k.JNE(goTo(more))
+	k.sums.write(k.out...)
+	k.CMPQ(k.rows, operand.U8(0))
+	k.JEQ(goTo(last))
+	k.Label(more)
+	k.MOVQ(k.length, k.left)
 	k.TESTQ(k.left, k.left)
-	k.JNZ(goTo(group)) // always: the next one is whole
-	k.Label(alone)
-	half(1, nil)
-	k.ADDQ(operand.I32(256), k.off)
-	k.JMP(goTo(enter))
-	k.Label(done)
-	k.nextRow(row)
-	k.writeSums(func() { k.JMP(operand.LabelRef(row)) })
-	end := k.newLabel("end")
-	k.JMP(goTo(end))
-
-	k.Label(some)
-	k.copy.block()
-	for vectors := 1; vectors <= 4; vectors *= 2 {
-		more := k.newLabel("more")
-		if vectors < 4 {
-			k.CMPQ(k.left, operand.U8(vectors*k.lanes))
-			k.JG(goTo(more))
-		}
-		n.add(vectors)
-		k.ADDQ(operand.I32(256), k.off)
-		k.SUBQ(operand.U32(size), k.left)
-		k.JMP(goTo(enter))
-		k.Label(more)
+	k.JZ(goTo(row))
+	k.JMP(goTo(group))
+	for _, f := range g.aside {
+		f()
 	}
-	k.Label(end)
+	k.Label(last)
 }
 
-// A narrowGroup adds a group of selectSums on AVX2.
-type narrowGroup struct {
-	*selectKernel
-	e         *exponential
-	low, high op
-	part      operand.Mem // the bits of both sides, where the group is not whole
+// begin finds the bytes from row to row, and the first group to load.
+func (g *narrowRows) begin() {
+	groups, t := g.GP64(), g.GP64()
+	g.MOVQ(g.length, groups)
+	g.toLoad = g.slot(groups)
+	g.ADDQ(operand.U8(g.size()-1), groups)
+	g.ANDQ(operand.I32(-g.size()), groups)
+	g.SHRQ(operand.U8(3), groups)
+	g.SUBQ(groups, g.step)
+	g.skip.bits = g.slot(g.step)
+	g.SHLQ(operand.U8(3+log2(g.elem.size)), groups)
+	g.SUBQ(groups, g.stride)
+	g.skip.x = g.slot(g.stride)
+	if g.w != nil {
+		g.MOVQ(g.wStride, t)
+		g.SUBQ(groups, t)
+		g.skip.w = g.slot(t)
+	}
+	g.MOVQ(g.selectKernel.rows, t)
+	g.rowsToLoad = g.slot(t)
+	g.src, g.buffer = g.GP64(), g.AllocLocal(256)
+	g.part = [2]operand.Mem{g.AllocLocal(8), g.AllocLocal(8)}
 }
 
-// ifNotWhole leaves the bits of both sides of the group, or of the one after so
-// many, in part and jumps if they are not all set.
-func (g *narrowGroup) ifNotWhole(after int, label string) {
-	bits := g.GP64()
-	side := func(base gpreg) operand.Mem {
-		return operand.Mem{Base: base, Index: g.at, Scale: 1, Disp: after * g.lanes / 2}
+// prepare goes to the next group: it leaves its bits of either side in part[1]. After
+// the last one there is the buffer.
+func (g *narrowRows) prepare() {
+	var (
+		same, none = g.newLabel("same"), g.newLabel("none")
+		cut, ready = g.newLabel("cut"), g.newLabel("ready")
+		goTo       = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		bits       = g.GP64()
+	)
+	g.CMPQ(g.toLoad, operand.U8(0))
+	g.JG(goTo(same))
+	g.LEAQ(g.buffer, g.src)
+	g.DECQ(g.rowsToLoad)
+	g.JZ(goTo(none))
+	g.ADDQ(g.skip.x, g.x)
+	for _, side := range g.bitSides() {
+		g.ADDQ(g.skip.bits, side)
 	}
+	g.MOVQ(g.length, bits)
+	g.MOVQ(bits, g.toLoad)
+	g.Label(same)
+	g.MOVQ(g.x, g.src)
 	if g.double() {
-		g.MOVL(side(g.neg), bits.As32())
+		g.MOVL(at(g.neg, 0), bits.As32())
 		if g.pos != nil {
-			g.ORL(side(g.pos), bits.As32())
+			g.ORL(at(g.pos, 0), bits.As32())
 		}
-		g.MOVL(bits.As32(), g.part)
-		g.CMPL(bits.As32(), operand.I8(-1))
 	} else {
-		g.MOVQ(side(g.neg), bits)
+		g.MOVQ(at(g.neg, 0), bits)
 		if g.pos != nil {
-			g.ORQ(side(g.pos), bits)
+			g.ORQ(at(g.pos, 0), bits)
 		}
-		g.MOVQ(bits, g.part)
-		g.CMPQ(bits, operand.I8(-1))
 	}
-	g.JNE(operand.LabelRef(label))
-}
-
-// numbers returns those of the registers of a half of so many vectors.
-func (g *narrowGroup) numbers(vectors, h int) (numbers []int) {
-	for i := range vectors {
-		numbers = append(numbers, i*g.regs()+h)
+	g.MOVQ(bits, g.part[1])
+	g.CMPQ(g.toLoad, operand.U8(g.size()))
+	g.JL(goTo(cut))
+	g.Label(ready)
+	g.ADDQ(operand.I32(256), g.x)
+	for _, side := range g.bitSides() {
+		g.ADDQ(operand.U8(g.size()/8), side)
 	}
-	return numbers
-}
-
-// place is that of the register of that number of the group at off.
-func (g *narrowGroup) place(base, off gpreg, number int) operand.Mem {
-	return operand.Mem{Base: base, Index: off, Scale: 1, Disp: number * g.bytes}
-}
-
-// argument returns what loads the argument and the magic number of a register of
-// the whole group at off, of one of its halves.
-func (g *narrowGroup) argument(off gpreg, h int) func(i int) (op, op) {
-	numbers := g.numbers(4, h)
-	return func(i int) (_, magic op) {
-		from := g.place(g.x, off, numbers[i])
-		if h == 0 {
-			g.prefetch(from, numbers[i])
+	g.SUBQ(operand.U8(g.size()), g.toLoad)
+	g.Label(none)
+	g.aside = append(g.aside, func() {
+		g.Label(cut)
+		sign := [2]func(int) vreg{g.signs(g.part[1], 0), g.signs(g.part[1], 1)}
+		for h, sign := range sign {
+			for i := range 4 {
+				r := g.reg()
+				g.load(sign(i), at(g.x, (2*i+h)*g.bytes), r)
+				g.move(r, g.register(g.buffer, 2*i+h))
+			}
 		}
-		if g.pos == nil {
+		g.LEAQ(g.buffer, g.src)
+		g.JMP(goTo(ready))
+	})
+}
+
+// bitSides are the pointers to the bits.
+func (g *narrowRows) bitSides() []gpreg {
+	if g.pos == nil {
+		return []gpreg{g.neg}
+	}
+	return []gpreg{g.pos, g.neg}
+}
+
+// signs returns what makes registers whose signs are the bits at mem of the registers
+// of a half of the group, one after the other; what else is in them is open.
+func (g *narrowRows) signs(mem operand.Mem, half int) func(i int) vreg {
+	var bits vreg
+	return func(i int) vreg {
+		first := (2*i + half) * g.perReg()
+		if i == 0 || first%32 < 2*g.perReg() && !g.double() {
+			m := mem
+			m.Disp += first / 32 * 4
+			bits = g.lanesBits(m)
+		}
+		return g.bitsSigns(bits, first%32/g.perReg())
+	}
+}
+
+// reduced returns the steps that reduce the arguments of a half of the group at src.
+func (g *narrowRows) reduced(half int) []func() {
+	var sign func(i int) vreg
+	if g.pos != nil {
+		sign = g.signs(at(g.pos, -g.size()/8), half)
+	}
+	return g.line.reduced(half, func(i int) (_, magic op) {
+		from := at(g.src, (2*i+half)*g.bytes)
+		if half == 0 {
+			g.prefetch(from, 2*i)
+		}
+		if sign == nil {
 			return from, g.e.magic
 		}
-		y := g.reg()
-		sign := g.expanded(g.positives(), numbers[i:i+1])[0]
-		g.and(sign, g.constant(math.Copysign(0, -1)), sign)
-		g.xor(sign, from, y)
-		g.signedMagic(sign)
-		return y, sign
-	}
+		y, s := g.reg(), sign(i)
+		g.and(s, g.constant(math.Copysign(0, -1)), s)
+		g.xor(s, from, y)
+		g.signedMagic(s)
+		return y, s
+	})
 }
-
-// positives is the place of the group's bits.
-func (g *narrowGroup) positives() operand.Mem { return operand.Mem{Base: g.pos, Index: g.at, Scale: 1} }
 
 // signedMagic makes a sign, all that is set, a magic number: that of the exponential
 // plus the bit before the exponent of 2^n, which will be its sign.
-func (g *narrowGroup) signedMagic(sign vreg) {
+func (g *narrowRows) signedMagic(sign vreg) {
 	g.shiftFromSign(sign)
 	g.addInteger(sign, g.e.magic, sign)
 }
 
-// add adds the first vectors of a group that is not whole, a half of all of them at
-// a time.
-func (g *narrowGroup) add(vectors int) {
-	for h := range g.regs() {
-		g.half(&half{number: h}, g.numbers(vectors, h))
-	}
-}
-
-// half adds the registers of those numbers.
-func (g *narrowGroup) half(h *half, numbers []int) {
-	y, magic := g.newRegs(len(numbers)), []op(nil)
-	for i, part := range g.expanded(g.part, numbers) {
-		g.load(part, g.place(g.x, g.off, numbers[i]), y[i])
-	}
-	if g.pos != nil {
-		sign := g.inRegister(g.constant(math.Copysign(0, -1)))
-		for i, s := range g.expanded(g.positives(), numbers) {
-			g.and(s, sign, s)
-			g.xor(y[i], s, y[i])
-			g.signedMagic(s)
-			magic = append(magic, s)
-		}
-	}
-	for _, r := range y {
-		g.clamp(r, g.low, g.high)
-	}
-	p, s := g.e.evaluateAt(y, magic)
-	g.terms(h, numbers, p, operands(s), false)
-}
-
-// terms adds the terms w·s, the sign telling the side.
-func (g *narrowGroup) terms(h *half, numbers []int, w []vreg, s []op, whole bool) {
+// half adds the terms of a half of the group, 0 for elements of no side; the sign of
+// an exponential tells its side. Meanwhile it takes the steps.
+func (g *narrowRows) half(number int, steps []func()) {
+	w, s := g.line.powersOf(number, steps)
 	for i := range w {
 		g.mul(w[i], s[i], w[i])
 	}
-	if !whole {
-		zero := g.reg()
-		g.zero(zero)
-		for i, part := range g.expanded(g.part, numbers) {
-			kept := g.reg()
-			g.choose(part, w[i], zero, kept)
-			w[i] = kept
-		}
-	}
+	g.onlyParts(number, w)
 	if g.w != nil {
-		for i, number := range numbers {
-			g.move(w[i], g.place(g.w, g.off, number))
+		for i, r := range w {
+			g.move(r, at(g.w, (2*i+number)*g.bytes))
 		}
 	}
+	h := &half{number: number}
 	if g.pos == nil {
 		g.selected[0].group = g.groupSum(w)
 		g.selected[0].lanes(h)
@@ -237,33 +258,32 @@ func (g *narrowGroup) terms(h *half, numbers []int, w []vreg, s []op, whole bool
 	}
 }
 
-// expanded returns registers whose signs are the bits of the registers of those
-// numbers of the group whose bits are at mem; what else is in them is open.
-func (v *vec) expanded(mem operand.Mem, numbers []int) (r []vreg) {
-	var word vreg
-	for i, number := range numbers {
-		first := number * v.perReg()
-		if i == 0 || first%32 == 0 || first/32 != numbers[i-1]*v.perReg()/32 {
-			m := mem
-			m.Disp += first / 32 * 4
-			word = v.reg()
-			v.VPBROADCASTD(m, word)
-		}
-		d := v.reg()
-		v.either(v.VPSLLVD, v.VPSLLVQ, v.signShifts(first%32), word, d)
-		r = append(r, d)
+// onlyParts sets the exponentials of elements of no side to 0, if there are any in the
+// group.
+func (g *narrowRows) onlyParts(half int, w []vreg) {
+	some, ready := g.newLabel("some"), g.newLabel("all")
+	if g.double() {
+		g.CMPL(g.part[0], operand.I8(-1))
+	} else {
+		g.CMPQ(g.part[0], operand.I8(-1))
 	}
-	return r
+	g.JNE(operand.LabelRef(some))
+	g.Label(ready)
+	g.aside = append(g.aside, func() {
+		g.Label(some)
+		sign, zero := g.signs(g.part[0], half), g.reg()
+		g.zero(zero)
+		for i, r := range w {
+			g.choose(sign(i), r, zero, r)
+		}
+		g.JMP(operand.LabelRef(ready))
+	})
 }
 
-// lanesBits returns the bits at mem, in lane l moved down by l.
+// lanesBits returns the 32 bits at mem, in lane l moved down by l.
 func (v *vec) lanesBits(mem operand.Mem) vreg {
 	r := v.reg()
-	if v.double() {
-		v.VPBROADCASTQ(mem, r)
-	} else {
-		v.VPBROADCASTD(mem, r)
-	}
+	v.VPBROADCASTD(mem, r)
 	v.either(v.VPSRLVD, v.VPSRLVQ, v.laneNumbers(), r, r)
 	return r
 }

@@ -30,10 +30,6 @@ func selectSums(v *vec, one, keep bool) {
 	}
 	k.x, k.stride = v.param("x"), v.stride("stride")
 	k.sides = newSides(v, one)
-	k.steps = [2]op{k.stride, k.step}
-	if !v.wide() {
-		k.steps = [2]op{v.slot(k.stride), v.slot(k.step)}
-	}
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, !v.double())
 	for range k.out {
@@ -41,13 +37,14 @@ func selectSums(v *vec, one, keep bool) {
 	}
 	v.Attributes(0) // the frame is too large for NOSPLIT
 	k.sums = newRowSums(v, len(k.out))
-	k.off, k.left = v.GP64(), v.GP64()
+	k.left = v.GP64()
 
 	last := v.newLabel("last")
 	v.CMPQ(k.rows, operand.U8(0))
 	v.JEQ(operand.LabelRef(last))
 	k.sums.begin()
 	if v.wide() {
+		k.off = v.GP64()
 		k.wideRows(newPipeline(e, low, high))
 	} else {
 		k.narrowRows(e, low, high)
@@ -64,13 +61,12 @@ type selectKernel struct {
 	length, rows operand.Mem   // arguments
 	out          []operand.Mem // arguments: where the sums go
 	x, stride    gpreg
-	steps        [2]op // from row to row: stride, and of the bits; on AVX2 in memory
 	w            gpreg // nil where the exponentials are not kept
 	wStride      operand.Mem
 	copy         *sideCopy
 	selected     []*selected // negatives, positives
 	sums         *rowSums
-	off, left    gpreg   // of the row: bytes done, elements left
+	off, left    gpreg   // of the row: bytes done, on AVX-512; elements left
 	cut          [2]mask // AVX-512: of the last vectors of short rows
 }
 
@@ -84,8 +80,8 @@ func (k *selectKernel) nextRow(again string) {
 			}
 		}
 	}
-	move(k.steps[0], k.x)
-	move(k.steps[1], k.pos, k.neg)
+	move(k.stride, k.x)
+	move(k.step, k.pos, k.neg)
 	if k.w != nil {
 		k.ADDQ(k.wStride, k.w)
 	}

@@ -188,18 +188,20 @@ func (v *vec) keep(k mask, a, d op) {
 	}
 }
 
-// choose is d = a in the lanes of k, b elsewhere; d is not a.
+// choose is d = a in the lanes of k, b elsewhere; where b is memory or on AVX-512 d is
+// not a.
 func (v *vec) choose(k mask, a, b op, d vreg) {
-	if b != op(d) {
+	if _, ok := b.(vreg); !ok || v.wide() && b != op(d) {
 		v.move(b, d)
+		b = d
 	}
 	switch {
 	case v.wide():
 		v.either(v.VMOVAPS, v.VMOVAPD, a, k, d)
 	case v.double():
-		v.VBLENDVPD(k, a, d, d)
+		v.VBLENDVPD(k, a, b, d)
 	default:
-		v.VBLENDVPS(k, a, d, d)
+		v.VBLENDVPS(k, a, b, d)
 	}
 }
 

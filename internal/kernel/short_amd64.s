@@ -968,7 +968,6 @@ rows15:
 	VMASKMOVPS   (DX), Y3, Y4
 	VANDPS       f32_7fffffff<>+0(SB), Y4, Y5
 	VCMPPS       $0x0d, Y2, Y5, Y5
-	VMOVUPS      Y0, Y0
 	VBLENDVPS    Y4, Y1, Y0, Y0
 	VMULPS       Y4, Y0, Y0
 	VANDPS       Y5, Y0, Y0
@@ -979,7 +978,6 @@ whole17:
 	VMOVUPS   (DX), Y4
 	VANDPS    f32_7fffffff<>+0(SB), Y4, Y5
 	VCMPPS    $0x0d, Y2, Y5, Y5
-	VMOVUPS   Y0, Y0
 	VBLENDVPS Y4, Y1, Y0, Y0
 	VMULPS    Y4, Y0, Y0
 	VANDPS    Y5, Y0, Y0
@@ -1004,15 +1002,13 @@ rows19:
 	VMOVUPS      (DX), Y3
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
 	VCMPPS       $0x0d, Y2, Y5, Y5
-	VMOVUPS      Y0, Y4
-	VBLENDVPS    Y3, Y1, Y4, Y4
+	VBLENDVPS    Y3, Y1, Y0, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (AX)
 	VMOVUPS      -32(DX)(R9*1), Y3
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
 	VCMPPS       $0x0d, Y2, Y4, Y4
-	VMOVUPS      Y0, Y0
 	VBLENDVPS    Y3, Y1, Y0, Y0
 	VMULPS       Y3, Y0, Y0
 	VANDPS       Y4, Y0, Y0
@@ -1035,23 +1031,20 @@ rows21:
 	VMOVUPS      (DX), Y3
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
 	VCMPPS       $0x0d, Y2, Y5, Y5
-	VMOVUPS      Y0, Y4
-	VBLENDVPS    Y3, Y1, Y4, Y4
+	VBLENDVPS    Y3, Y1, Y0, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (AX)
 	VMOVUPS      32(DX), Y3
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
 	VCMPPS       $0x0d, Y2, Y5, Y5
-	VMOVUPS      Y0, Y4
-	VBLENDVPS    Y3, Y1, Y4, Y4
+	VBLENDVPS    Y3, Y1, Y0, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(AX)
 	VMOVUPS      -32(DX)(R9*1), Y3
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
 	VCMPPS       $0x0d, Y2, Y4, Y4
-	VMOVUPS      Y0, Y0
 	VBLENDVPS    Y3, Y1, Y0, Y0
 	VMULPS       Y3, Y0, Y0
 	VANDPS       Y4, Y0, Y0
@@ -1071,31 +1064,27 @@ rows23:
 	VMOVUPS      (DX), Y3
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
 	VCMPPS       $0x0d, Y2, Y5, Y5
-	VMOVUPS      Y0, Y4
-	VBLENDVPS    Y3, Y1, Y4, Y4
+	VBLENDVPS    Y3, Y1, Y0, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (AX)
 	VMOVUPS      32(DX), Y3
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
 	VCMPPS       $0x0d, Y2, Y5, Y5
-	VMOVUPS      Y0, Y4
-	VBLENDVPS    Y3, Y1, Y4, Y4
+	VBLENDVPS    Y3, Y1, Y0, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(AX)
 	VMOVUPS      64(DX), Y3
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y5
 	VCMPPS       $0x0d, Y2, Y5, Y5
-	VMOVUPS      Y0, Y4
-	VBLENDVPS    Y3, Y1, Y4, Y4
+	VBLENDVPS    Y3, Y1, Y0, Y4
 	VMULPS       Y3, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 64(AX)
 	VMOVUPS      -32(DX)(R9*1), Y3
 	VANDPS       f32_7fffffff<>+0(SB), Y3, Y4
 	VCMPPS       $0x0d, Y2, Y4, Y4
-	VMOVUPS      Y0, Y0
 	VBLENDVPS    Y3, Y1, Y0, Y0
 	VMULPS       Y3, Y0, Y0
 	VANDPS       Y4, Y0, Y0
@@ -1517,24 +1506,20 @@ done35:
 
 some36:
 	VXORPS       Y1, Y1, Y1
-	VPBROADCASTD (SI), Y3
-	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
-	VMOVUPS      Y1, Y2
-	VBLENDVPS    Y3, Y6, Y2, Y2
+	VPBROADCASTD (SI), Y2
+	VPSLLVD      signs32_0<>+0(SB), Y2, Y2
+	VBLENDVPS    Y2, Y6, Y1, Y2
 	VMOVUPS      Y2, Y6
-	VPBROADCASTD (SI), Y3
-	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
-	VMOVUPS      Y1, Y2
-	VBLENDVPS    Y3, Y7, Y2, Y2
+	VPBROADCASTD (SI), Y2
+	VPSLLVD      signs32_8<>+0(SB), Y2, Y2
+	VBLENDVPS    Y2, Y7, Y1, Y2
 	VMOVUPS      Y2, Y7
-	VPBROADCASTD (SI), Y3
-	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
-	VMOVUPS      Y1, Y2
-	VBLENDVPS    Y3, Y8, Y2, Y2
+	VPBROADCASTD (SI), Y2
+	VPSLLVD      signs32_16<>+0(SB), Y2, Y2
+	VBLENDVPS    Y2, Y8, Y1, Y2
 	VMOVUPS      Y2, Y8
 	VPBROADCASTD (SI), Y2
 	VPSLLVD      signs32_24<>+0(SB), Y2, Y2
-	VMOVUPS      Y1, Y1
 	VBLENDVPS    Y2, Y5, Y1, Y1
 	VMOVUPS      Y1, Y5
 	JMP          ready37
@@ -1684,34 +1669,30 @@ ready41:
 	VMOVUPS      f32_3f800000<>+0(SB), Y3
 	VADDPS       Y3, Y8, Y4
 	VDIVPS       Y4, Y8, Y4
-	VPBROADCASTD (BX), Y6
-	VPSLLVD      signs32_0<>+0(SB), Y6, Y6
-	VMOVUPS      Y0, Y5
-	VBLENDVPS    Y6, Y1, Y5, Y5
+	VPBROADCASTD (BX), Y5
+	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
+	VBLENDVPS    Y5, Y1, Y0, Y5
 	VMULPS       Y5, Y4, Y4
 	VMOVUPS      Y4, (DI)
 	VADDPS       Y3, Y9, Y4
 	VDIVPS       Y4, Y9, Y4
-	VPBROADCASTD (BX), Y6
-	VPSLLVD      signs32_8<>+0(SB), Y6, Y6
-	VMOVUPS      Y0, Y5
-	VBLENDVPS    Y6, Y1, Y5, Y5
+	VPBROADCASTD (BX), Y5
+	VPSLLVD      signs32_8<>+0(SB), Y5, Y5
+	VBLENDVPS    Y5, Y1, Y0, Y5
 	VMULPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 32(DI)
 	VADDPS       Y3, Y10, Y4
 	VDIVPS       Y4, Y10, Y4
-	VPBROADCASTD (BX), Y6
-	VPSLLVD      signs32_16<>+0(SB), Y6, Y6
-	VMOVUPS      Y0, Y5
-	VBLENDVPS    Y6, Y1, Y5, Y5
+	VPBROADCASTD (BX), Y5
+	VPSLLVD      signs32_16<>+0(SB), Y5, Y5
+	VBLENDVPS    Y5, Y1, Y0, Y5
 	VMULPS       Y5, Y4, Y4
 	VMOVUPS      Y4, 64(DI)
 	VADDPS       Y3, Y7, Y3
 	VDIVPS       Y3, Y7, Y3
-	VPBROADCASTD (BX), Y5
-	VPSLLVD      signs32_24<>+0(SB), Y5, Y5
-	VMOVUPS      Y0, Y4
-	VBLENDVPS    Y5, Y1, Y4, Y4
+	VPBROADCASTD (BX), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y1, Y0, Y4
 	VMULPS       Y4, Y3, Y3
 	VMOVUPS      Y3, 96(DI)
 	ADDQ         $+128, DI
@@ -1728,24 +1709,20 @@ done39:
 
 some40:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD (SI), Y5
-	VPSLLVD      signs32_0<>+0(SB), Y5, Y5
-	VMOVUPS      Y3, Y4
-	VBLENDVPS    Y5, Y8, Y4, Y4
+	VPBROADCASTD (SI), Y4
+	VPSLLVD      signs32_0<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y8, Y3, Y4
 	VMOVUPS      Y4, Y8
-	VPBROADCASTD (SI), Y5
-	VPSLLVD      signs32_8<>+0(SB), Y5, Y5
-	VMOVUPS      Y3, Y4
-	VBLENDVPS    Y5, Y9, Y4, Y4
+	VPBROADCASTD (SI), Y4
+	VPSLLVD      signs32_8<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y9, Y3, Y4
 	VMOVUPS      Y4, Y9
-	VPBROADCASTD (SI), Y5
-	VPSLLVD      signs32_16<>+0(SB), Y5, Y5
-	VMOVUPS      Y3, Y4
-	VBLENDVPS    Y5, Y10, Y4, Y4
+	VPBROADCASTD (SI), Y4
+	VPSLLVD      signs32_16<>+0(SB), Y4, Y4
+	VBLENDVPS    Y4, Y10, Y3, Y4
 	VMOVUPS      Y4, Y10
 	VPBROADCASTD (SI), Y4
 	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
-	VMOVUPS      Y3, Y3
 	VBLENDVPS    Y4, Y7, Y3, Y3
 	VMOVUPS      Y3, Y7
 	JMP          ready41
@@ -3304,24 +3281,20 @@ done76:
 
 some77:
 	VXORPS       Y1, Y1, Y1
-	VPBROADCASTW (SI), Y3
-	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
-	VMOVUPD      Y1, Y2
-	VBLENDVPD    Y3, Y6, Y2, Y2
+	VPBROADCASTW (SI), Y2
+	VPSLLVQ      signs64_0<>+0(SB), Y2, Y2
+	VBLENDVPD    Y2, Y6, Y1, Y2
 	VMOVUPD      Y2, Y6
-	VPBROADCASTW (SI), Y3
-	VPSLLVQ      signs64_4<>+0(SB), Y3, Y3
-	VMOVUPD      Y1, Y2
-	VBLENDVPD    Y3, Y7, Y2, Y2
+	VPBROADCASTW (SI), Y2
+	VPSLLVQ      signs64_4<>+0(SB), Y2, Y2
+	VBLENDVPD    Y2, Y7, Y1, Y2
 	VMOVUPD      Y2, Y7
-	VPBROADCASTW (SI), Y3
-	VPSLLVQ      signs64_8<>+0(SB), Y3, Y3
-	VMOVUPD      Y1, Y2
-	VBLENDVPD    Y3, Y8, Y2, Y2
+	VPBROADCASTW (SI), Y2
+	VPSLLVQ      signs64_8<>+0(SB), Y2, Y2
+	VBLENDVPD    Y2, Y8, Y1, Y2
 	VMOVUPD      Y2, Y8
 	VPBROADCASTW (SI), Y2
 	VPSLLVQ      signs64_12<>+0(SB), Y2, Y2
-	VMOVUPD      Y1, Y1
 	VBLENDVPD    Y2, Y5, Y1, Y1
 	VMOVUPD      Y1, Y5
 	JMP          ready78
@@ -3606,34 +3579,30 @@ ready82:
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
 	VADDPD       Y3, Y8, Y4
 	VDIVPD       Y4, Y8, Y4
-	VPBROADCASTW (BX), Y6
-	VPSLLVQ      signs64_0<>+0(SB), Y6, Y6
-	VMOVUPD      Y0, Y5
-	VBLENDVPD    Y6, Y1, Y5, Y5
+	VPBROADCASTW (BX), Y5
+	VPSLLVQ      signs64_0<>+0(SB), Y5, Y5
+	VBLENDVPD    Y5, Y1, Y0, Y5
 	VMULPD       Y5, Y4, Y4
 	VMOVUPD      Y4, (DI)
 	VADDPD       Y3, Y9, Y4
 	VDIVPD       Y4, Y9, Y4
-	VPBROADCASTW (BX), Y6
-	VPSLLVQ      signs64_4<>+0(SB), Y6, Y6
-	VMOVUPD      Y0, Y5
-	VBLENDVPD    Y6, Y1, Y5, Y5
+	VPBROADCASTW (BX), Y5
+	VPSLLVQ      signs64_4<>+0(SB), Y5, Y5
+	VBLENDVPD    Y5, Y1, Y0, Y5
 	VMULPD       Y5, Y4, Y4
 	VMOVUPD      Y4, 32(DI)
 	VADDPD       Y3, Y10, Y4
 	VDIVPD       Y4, Y10, Y4
-	VPBROADCASTW (BX), Y6
-	VPSLLVQ      signs64_8<>+0(SB), Y6, Y6
-	VMOVUPD      Y0, Y5
-	VBLENDVPD    Y6, Y1, Y5, Y5
+	VPBROADCASTW (BX), Y5
+	VPSLLVQ      signs64_8<>+0(SB), Y5, Y5
+	VBLENDVPD    Y5, Y1, Y0, Y5
 	VMULPD       Y5, Y4, Y4
 	VMOVUPD      Y4, 64(DI)
 	VADDPD       Y3, Y7, Y3
 	VDIVPD       Y3, Y7, Y3
-	VPBROADCASTW (BX), Y5
-	VPSLLVQ      signs64_12<>+0(SB), Y5, Y5
-	VMOVUPD      Y0, Y4
-	VBLENDVPD    Y5, Y1, Y4, Y4
+	VPBROADCASTW (BX), Y4
+	VPSLLVQ      signs64_12<>+0(SB), Y4, Y4
+	VBLENDVPD    Y4, Y1, Y0, Y4
 	VMULPD       Y4, Y3, Y3
 	VMOVUPD      Y3, 96(DI)
 	ADDQ         $+128, DI
@@ -3650,24 +3619,20 @@ done80:
 
 some81:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTW (SI), Y5
-	VPSLLVQ      signs64_0<>+0(SB), Y5, Y5
-	VMOVUPD      Y3, Y4
-	VBLENDVPD    Y5, Y8, Y4, Y4
+	VPBROADCASTW (SI), Y4
+	VPSLLVQ      signs64_0<>+0(SB), Y4, Y4
+	VBLENDVPD    Y4, Y8, Y3, Y4
 	VMOVUPD      Y4, Y8
-	VPBROADCASTW (SI), Y5
-	VPSLLVQ      signs64_4<>+0(SB), Y5, Y5
-	VMOVUPD      Y3, Y4
-	VBLENDVPD    Y5, Y9, Y4, Y4
+	VPBROADCASTW (SI), Y4
+	VPSLLVQ      signs64_4<>+0(SB), Y4, Y4
+	VBLENDVPD    Y4, Y9, Y3, Y4
 	VMOVUPD      Y4, Y9
-	VPBROADCASTW (SI), Y5
-	VPSLLVQ      signs64_8<>+0(SB), Y5, Y5
-	VMOVUPD      Y3, Y4
-	VBLENDVPD    Y5, Y10, Y4, Y4
+	VPBROADCASTW (SI), Y4
+	VPSLLVQ      signs64_8<>+0(SB), Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y4
 	VMOVUPD      Y4, Y10
 	VPBROADCASTW (SI), Y4
 	VPSLLVQ      signs64_12<>+0(SB), Y4, Y4
-	VMOVUPD      Y3, Y3
 	VBLENDVPD    Y4, Y7, Y3, Y3
 	VMOVUPD      Y3, Y7
 	JMP          ready82
