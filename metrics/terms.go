@@ -78,12 +78,21 @@ type Formula struct{ m metric }
 // terms that AddRows of an Accumulator of the same names in the same order writes
 // for a row.
 func Formulas(names []string) (formulas []Formula, terms int, err error) {
+	return FormulasZeroDivision(names, ZeroDivisionZero)
+}
+
+// FormulasZeroDivision is Formulas of an Accumulator whose Options have that ZeroDivision.
+func FormulasZeroDivision(names []string, zero ZeroDivision) (formulas []Formula, terms int, err error) {
+	if err := zero.check(); err != nil {
+		return nil, 0, err
+	}
 	var n needs
 	for _, name := range names {
 		m, err := parse(name)
 		if err != nil {
 			return nil, 0, err
 		}
+		m.zero = zero
 		formulas = append(formulas, Formula{n.include(m)})
 	}
 	return formulas, numSlots + n.slots, nil
@@ -144,7 +153,7 @@ func (f Formula) OfSums(sums []float64) float64 {
 		n, d = float64((1+b)*both), float64(b*positive)+predicted
 	}
 	if d == 0 {
-		return 0
+		return [...]float64{0, 1, nan}[f.m.zero]
 	}
 	return n / d
 }

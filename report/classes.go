@@ -3,6 +3,7 @@ package report
 import (
 	"context"
 	"math"
+	"math/bits"
 	"slices"
 
 	"github.com/zlpr/zlpr/metrics"
@@ -15,8 +16,30 @@ type pair struct {
 	entries  [][]uint32 // of every row: class·8 + 4 if it is positive + 2 if A + 1 if B predicts it
 	unit     []uint32   // of every row; nil: its number
 	units    int
+	weights  []uint64 // of every row; nil: 1
+	zero     metrics.ZeroDivision
 	formulas []metrics.Formula // those by class
 	each     []int             // the classes whose F1 is wanted for every resample
+}
+
+// weigh sets the weights of the rows, as integers: multiples of their largest one M times
+// 2^-62·rows·classes, at most 2^-52·M, so that no sum of a resample is beyond 64 bits. Weights
+// of 0 and 1 alone are none: the lists of rows of weight 0 are empty.
+func (p *pair) weigh(of func(row int) float64) {
+	most, plain := 0.0, true
+	for i := range p.entries {
+		w := of(i)
+		most, plain = max(most, w), plain && (w == 0 || w == 1)
+	}
+	if plain {
+		return
+	}
+	_, exponent := math.Frexp(most)
+	room := min(52, 61-bits.Len(uint(len(p.entries)))-bits.Len(uint(p.classes)))
+	p.weights = make([]uint64, len(p.entries))
+	for i := range p.weights {
+		p.weights[i] = uint64(math.RoundToEven(math.Ldexp(of(i), room-exponent)))
+	}
 }
 
 // join makes a pair of the lists of two models.
@@ -61,18 +84,21 @@ func union(a, b []uint32, visit func(uint32)) (n int) {
 	return n
 }
 
+// A count is of entries: of 32 bits, or of 64 where rows have weights.
+type count interface{ uint32 | uint64 }
+
 // A counter counts, for both models, what the metrics by class are made of.
-type counter struct {
+type counter[C count] struct {
 	*pair
-	all                        []uint32 // of every entry, when each row counts once
+	all                        []C // of every entry, when each row counts once
 	times                      []uint8
-	seen                       []uint32 // how often each entry came
+	seen                       []C // how often each entry came, times the rows' weights
 	positive, predicted, both  []uint64
 	positive2, predicted2, hit []uint64
 }
 
-func (p *pair) newCounter(all []uint32) *counter {
-	c := &counter{pair: p, all: all, times: make([]uint8, p.units), seen: make([]uint32, 8*p.classes)}
+func newCounter[C count](p *pair, all []C) *counter[C] {
+	c := &counter[C]{pair: p, all: all, times: make([]uint8, p.units), seen: make([]C, 8*p.classes)}
 	for _, to := range []*[]uint64{&c.positive, &c.predicted, &c.both, &c.positive2, &c.predicted2, &c.hit} {
 		*to = make([]uint64, p.classes)
 	}
@@ -80,7 +106,7 @@ func (p *pair) newCounter(all []uint32) *counter {
 }
 
 // count counts the entries of the rows, each as often as its unit came.
-func (c *counter) count() {
+func (c *counter[C]) count() {
 	clear(c.seen)
 	seen := c.seen
 	for i, row := range c.entries {
@@ -88,7 +114,11 @@ func (c *counter) count() {
 		if c.unit != nil {
 			u = int(c.unit[i])
 		}
-		if times := uint32(c.times[u]); times != 0 {
+		times := C(c.times[u])
+		if c.weights != nil {
+			times *= C(c.weights[i])
+		}
+		if times != 0 {
 			for _, e := range row {
 				seen[e] += times
 			}
@@ -98,7 +128,7 @@ func (c *counter) count() {
 
 // swapped makes of the counts of what is swapped those of all, swapped: an entry
 // that one model alone predicts becomes the other's.
-func (c *counter) swapped() {
+func (c *counter[C]) swapped() {
 	for e := 0; e < len(c.seen); e += 4 {
 		s, all := c.seen[e:][:4], c.all[e:][:4]
 		s[1], s[2] = all[1]-s[1]+s[2], all[2]-s[2]+s[1]
@@ -111,9 +141,9 @@ func (c *counter) swapped() {
 }
 
 // split makes the counts of both models of those of the entries.
-func (c *counter) split() {
+func (c *counter[C]) split() {
 	for j := range c.classes {
-		s := (*[8]uint32)(c.seen[8*j:])
+		s := (*[8]C)(c.seen[8*j:])
 		y := uint64(s[4]) + uint64(s[5]) + uint64(s[6]) + uint64(s[7])
 		c.positive[j], c.positive2[j] = y, y
 		c.both[j] = uint64(s[6]) + uint64(s[7])
@@ -124,16 +154,17 @@ func (c *counter) split() {
 }
 
 // values writes metric k of both models.
-func (c *counter) values(k int) (a, b float64) {
+func (c *counter[C]) values(k int) (a, b float64) {
 	f := c.formulas[k]
 	return f.OfClasses(c.positive, c.predicted, c.both), f.OfClasses(c.positive2, c.predicted2, c.hit)
 }
 
-// f1 returns F1 of class j by both models; 0 without positives and predictions.
-func (c *counter) f1(j int) (a, b float64) {
+// f1 returns F1 of class j by both models; without positives and predictions what
+// divisions by zero give.
+func (c *counter[C]) f1(j int) (a, b float64) {
 	of := func(positive, predicted, both uint64) float64 {
 		if positive+predicted == 0 {
-			return 0
+			return [...]float64{0, 1, math.NaN()}[c.zero]
 		}
 		return float64(2*both) / float64(positive+predicted)
 	}
@@ -141,8 +172,8 @@ func (c *counter) f1(j int) (a, b float64) {
 }
 
 // total counts every row once.
-func (p *pair) total() *counter {
-	c := p.newCounter(nil)
+func total[C count](p *pair) *counter[C] {
+	c := newCounter[C](p, nil)
 	for i := range c.times {
 		c.times[i] = 1
 	}
@@ -154,14 +185,14 @@ func (p *pair) total() *counter {
 
 // resample returns of every resample the differences of the metrics, resamples ×
 // metrics, and those of the F1 of the classes that are wanted, class by class.
-func (p *pair) resample(ctx context.Context, kind int, seed uint64, all []uint32, resamples, workers int) (metrics, f1 []float64, err error) {
+func resample[C count](ctx context.Context, p *pair, kind int, seed uint64, all []C, resamples, workers int) (metrics, f1 []float64, err error) {
 	n := len(p.formulas)
 	metrics = make([]float64, resamples*n)
 	if kind == drawing {
 		f1 = make([]float64, len(p.each)*resamples)
 	}
 	err = share(ctx, resamples, workers, func() func(int) {
-		c := p.newCounter(all)
+		c := newCounter(p, all)
 		return func(r int) {
 			counted(c.times, seed, kind, r)
 			c.count()

@@ -115,7 +115,8 @@ var ErrNoRows = errors.New("report: no row counts")
 // All of it is the same, bit for bit, for any number of workers and on every
 // machine. Sums over resamples are exact, of losses and terms that are rounded to a
 // multiple of 2^-50·n·M at most, n being the number of units and M the largest of
-// them; a mean is within that of its definition.
+// them; a mean is within that of its definition. Metrics by class take weights of rows, other
+// than 0 and 1, rounded to a multiple of M times 2^-61·rows·classes, or 2^-52.
 func Compare(ctx context.Context, a, b *Rows, options Options) (*Comparison, error) {
 	if err := a.alike(b); err != nil {
 		return nil, err
@@ -366,7 +367,17 @@ func (c *comparer) byClasses(ctx context.Context, r *Comparison) error {
 	if err != nil {
 		return err
 	}
-	p := &pair{classes: c.a.classes, entries: entries, unit: c.unit, units: c.n}
+	p := &pair{classes: c.a.classes, entries: entries, unit: c.unit, units: c.n, zero: c.a.zero}
+	w := c.a.width()
+	p.weigh(func(row int) float64 { return c.a.x[row*w+len(c.a.losses)] })
+	if p.weights != nil {
+		return compareClasses[uint64](ctx, c, p, r)
+	}
+	return compareClasses[uint32](ctx, c, p, r)
+}
+
+// compareClasses is byClasses of a pair.
+func compareClasses[C count](ctx context.Context, c *comparer, p *pair, r *Comparison) error {
 	var which []*Difference
 	for k, f := range c.a.formulas {
 		if f.ByClass() {
@@ -374,7 +385,7 @@ func (c *comparer) byClasses(ctx context.Context, r *Comparison) error {
 			which = append(which, &r.Metrics[k])
 		}
 	}
-	total := p.total()
+	total := total[C](p)
 	nan := math.NaN()
 	for j := range p.classes {
 		a, b := total.f1(j)
@@ -390,11 +401,11 @@ func (c *comparer) byClasses(ctx context.Context, r *Comparison) error {
 	}
 	p.each = farthest(r.Classes, mostIntervals)
 	n := min(c.Resamples, classResamples)
-	drawn, f1, err := p.resample(ctx, drawing, c.Seed, total.all, n, c.Workers)
+	drawn, f1, err := resample(ctx, p, drawing, c.Seed, total.all, n, c.Workers)
 	if err != nil {
 		return err
 	}
-	swapped, _, err := p.resample(ctx, swapping, c.Seed, total.all, n, c.Workers)
+	swapped, _, err := resample(ctx, p, swapping, c.Seed, total.all, n, c.Workers)
 	if err != nil {
 		return err
 	}

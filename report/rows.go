@@ -25,6 +25,7 @@ type Rows struct {
 	rows, classes int
 	losses        []string
 	formulas      []metrics.Formula
+	zero          metrics.ZeroDivision
 	terms         int       // of an Accumulator's row
 	columns       []int     // the terms that are kept
 	x             []float64 // rows × (losses and columns)
@@ -36,19 +37,26 @@ type Rows struct {
 // counted by 32 bits.
 const mostClasses = 1 << 29
 
-// NewRows returns Rows of losses and metrics of these names.
+// NewRows returns Rows of losses and metrics of these names, whose divisions by zero give
+// 0. Rows may have weights: losses are those that an Evaluator hands out, weighted.
 func NewRows(rows, classes int, losses, names []string) (*Rows, error) {
+	return NewRowsZeroDivision(rows, classes, losses, names, metrics.ZeroDivisionZero)
+}
+
+// NewRowsZeroDivision is NewRows of metrics whose divisions by zero give what zero says, as
+// metrics.Options of the Accumulator of the rows have it.
+func NewRowsZeroDivision(rows, classes int, losses, names []string, zero metrics.ZeroDivision) (*Rows, error) {
 	if rows < 0 || int64(rows) >= 1<<31 {
 		return nil, fmt.Errorf("report: %d rows, not in 0..2^31-1", rows)
 	}
 	if classes < 0 || classes > mostClasses {
 		return nil, fmt.Errorf("report: %d classes, not in 0..%d", classes, mostClasses)
 	}
-	formulas, terms, err := metrics.Formulas(names)
+	formulas, terms, err := metrics.FormulasZeroDivision(names, zero)
 	if err != nil {
 		return nil, err
 	}
-	r := &Rows{rows: rows, classes: classes, losses: slices.Clone(losses), formulas: formulas, terms: terms, columns: []int{metrics.RowsTerm}}
+	r := &Rows{rows: rows, classes: classes, losses: slices.Clone(losses), formulas: formulas, zero: zero, terms: terms, columns: []int{metrics.RowsTerm}}
 	for _, f := range formulas {
 		r.byClass = r.byClass || f.ByClass()
 		for _, t := range f.Terms() {
@@ -160,6 +168,8 @@ func (r *Rows) alike(o *Rows) error {
 	switch {
 	case r.rows != o.rows || r.classes != o.classes:
 		return fmt.Errorf("report: %d rows of %d classes beside %d of %d", r.rows, r.classes, o.rows, o.classes)
+	case r.zero != o.zero:
+		return fmt.Errorf("report: other divisions by zero")
 	case !slices.Equal(r.losses, o.losses) || !slices.EqualFunc(r.formulas, o.formulas, same):
 		return fmt.Errorf("report: other losses or metrics")
 	}

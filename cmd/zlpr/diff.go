@@ -80,6 +80,9 @@ func (f *diffFlags) table() flagTable {
 		{name: "groups", to: &f.groups, file: input, doc: "`file` with the number of the group of every row: rows of one are drawn together"},
 		{name: "mask", to: &f.mask, file: input, doc: "mask `file`: 1 takes part, 0 is left out"},
 		{name: "lengths", to: &f.lengths, file: input, doc: "lengths `file`, for padded scores"},
+		{name: "row-weights", to: &f.rowWeights, file: input, doc: "weights `file`, one a row"},
+		{name: "zero-division", to: &f.zeroDivision, words: zeroDivisions, uses: []use{{"metrics of predicted classes", f.predicts}},
+			doc: "what precision, recall, F1 and Jaccard are where the denominator is 0:\n0, 1 or nan, which averages leave out"},
 		{name: "s0", to: &f.S0, uses: append(f.ofLosses(thresholdLosses...), above...), doc: "threshold of zlpr, bce, subset-padded and class-balanced"},
 		{name: "predict-threshold", to: &f.predictThreshold, uses: above, doc: "a class is predicted above this score (default: s0); or a file, as --thresholds"},
 		{name: "thresholds", to: &f.thresholds, file: input, uses: above, doc: "a class is predicted above its score in this `file`, by all models: what zlpr\ntune wrote, or an array of one number or one a class"},
@@ -137,7 +140,7 @@ func runDiff(ctx context.Context, s *session, f *diffFlags) error {
 	if err := f.openThresholds(&f.readFlags, e.scores.classes()); err != nil {
 		return err
 	}
-	e.rule = f.rule()
+	e.rule, e.zeroDivision = f.rule(), f.zero
 	if e.soft != nil {
 		return fmt.Errorf("%s: labels are soft; diff compares by labels 0 and 1", quoted(f.labels))
 	}
@@ -302,9 +305,12 @@ func (e *evaluation) leaveOutIgnored() (ignored int) {
 	}
 	weights := make([]float64, b.Len())
 	for i, v := range array.Read[int64](b.Array, nil, 0, b.Len()) {
-		if v == zlpr.Ignore || v == b.ignore {
+		switch {
+		case v == zlpr.Ignore || v == b.ignore:
 			ignored++
-		} else {
+		case e.rowWeights != nil:
+			weights[i] = e.rowWeights[i]
+		default:
 			weights[i] = 1
 		}
 	}
@@ -320,7 +326,7 @@ func (f *diffFlags) keep(ctx context.Context, s *session, e *evaluation, rows, c
 	for _, l := range e.losses {
 		losses = append(losses, l.name)
 	}
-	if r, err = reports.NewRows(rows, classes, losses, e.metrics); err != nil {
+	if r, err = reports.NewRowsZeroDivision(rows, classes, losses, e.metrics, e.zeroDivision); err != nil {
 		return nil, nil, array.Faultf(e.files["scores"], "%v", err)
 	}
 	e.kept = r

@@ -231,3 +231,73 @@ func TestSigned(t *testing.T) {
 		require.Equal(t, want, signed(x))
 	}
 }
+
+// TestDiffWeights: with row weights and --zero-division losses, metrics and classes are those
+// of eval with the same flags.
+func TestDiffWeights(t *testing.T) {
+	dir := t.TempDir()
+	const rows, n = 40, 5
+	s, y, _ := example[float32](t, dir, rows, n)
+	r := rand.New(rand.NewPCG(71, 72))
+	other, weights := make([]float32, len(s)), make([]float64, rows)
+	for i := range s {
+		if i%n == 2 { // a class that nobody has or predicts
+			s[i], y[i] = -5, 0
+		}
+		other[i] = s[i] + float32(r.NormFloat64()/4)
+	}
+	for i := range weights {
+		weights[i] = 2 * r.Float64()
+	}
+	weights[4] = 0
+	save(t, dir, "A.npy", []int{rows, n}, s)
+	save(t, dir, "B.npy", []int{rows, n}, other)
+	save(t, dir, "L.npy", []int{rows, n}, y)
+	save(t, dir, "W.npy", []int{rows}, weights)
+	read := func(to any, args ...string) {
+		stdout, stderr, status := run(t, dir, args...)
+		require.Equal(t, 0, status, stderr)
+		require.NoError(t, json.Unmarshal([]byte(stdout), to))
+	}
+	for _, zero := range []string{"0", "1", "nan"} {
+		flags := []string{"--row-weights", "W.npy", "--zero-division", zero, "--json"}
+		var d struct {
+			Losses, Metrics map[string]struct{ A, B *float64 }
+			Classes         []struct {
+				Class int
+				A, B  *float64
+			}
+		}
+		read(&d, append([]string{"diff", "A.npy", "B.npy", "--labels", "L.npy", "--resamples", "20"}, flags...)...)
+		for m, file := range []string{"A.npy", "B.npy"} {
+			var e struct {
+				Losses  map[string]struct{ Mean float64 }
+				Metrics map[string]*float64
+				Classes []struct{ F1 *float64 } `json:"by_class"`
+			}
+			read(&e, append([]string{"eval", file, "L.npy", "--classes", "5"}, flags...)...)
+			require.NotEmpty(t, d.Metrics)
+			for name, v := range d.Metrics {
+				require.Equal(t, e.Metrics[name], []*float64{v.A, v.B}[m], "%s, %s", name, zero)
+			}
+			require.Equal(t, e.Losses["zlpr"].Mean, *[]*float64{d.Losses["zlpr"].A, d.Losses["zlpr"].B}[m])
+			require.Len(t, d.Classes, n)
+			for _, c := range d.Classes {
+				want, got := e.Classes[c.Class].F1, []*float64{c.A, c.B}[m]
+				if want == nil {
+					require.Nil(t, got)
+					require.Equal(t, "nan", zero)
+					continue
+				}
+				require.InDelta(t, *want, *got, 1e-13, "class %d, %s", c.Class, zero)
+			}
+		}
+	}
+	weights[7] = -1
+	save(t, dir, "W.npy", []int{rows}, weights)
+	fails(t, dir, 1, `W.npy: row 7: weight -1 is not finite and at least 0`, "diff", "A.npy", "B.npy", "--labels", "L.npy", "--row-weights", "W.npy")
+	save(t, dir, "W.npy", []int{3}, weights[:3])
+	fails(t, dir, 1, `W.npy: 3 row weights, but 40 are needed`, "diff", "A.npy", "B.npy", "--labels", "L.npy", "--row-weights", "W.npy")
+	fails(t, dir, 2, `--zero-division "2": choose 0, 1, nan`, "diff", "A.npy", "B.npy", "--labels", "L.npy", "--zero-division", "2")
+	fails(t, dir, 2, `--zero-division goes with metrics of predicted classes`, "diff", "A.npy", "B.npy", "--labels", "L.npy", "--zero-division", "1", "--metrics", "none")
+}
