@@ -33,7 +33,7 @@ type focalPowers[T kernel.Float] struct {
 
 // evaluate evaluates the rows, with powers where the exponent takes these.
 func (f *focalPowers[T]) evaluate(a *kernel.FocalArgs[T]) {
-	if a.Root == 2 {
+	if a.Root == kernel.FromPower {
 		size := 64 * a.Words
 		f.powers = kernel.Resize(f.powers, a.Rows*size)
 		for i := range a.Rows {

@@ -84,15 +84,15 @@ func logProblem(end float64, degree int) problem {
 	return p
 }
 
-// log1pProblem: minimise |(e - e²·K(e))/log(1+e) - 1| for 0 < e ≤ 1, K = Σ c_i e^i,
-// i ≤ degree.
-func log1pProblem(degree int) problem {
+// log1pQuotientProblem: minimise |b·(1 + e·H(e))/log(1+e) - 1| for 0 < e ≤ 1,
+// b = e/(1+e), H = Σ c_i e^i, i ≤ degree.
+func log1pQuotientProblem(degree int) problem {
 	p := problem{basis: make([][]*big.Float, degree+1)}
 	for _, e := range chebyshev(0, 1, grid)[1:] {
 		e := number(e)
-		log := ref.Log1p(e)
-		p.target = append(p.target, sub(quo(e, log), number(1)))
-		power := quo(mul(e, e), log)
+		share := quo(quo(e, add(number(1), e)), ref.Log1p(e))
+		p.target = append(p.target, sub(number(1), share))
+		power := mul(share, e)
 		for i := range p.basis {
 			p.basis[i] = append(p.basis[i], power)
 			power = mul(power, e)
@@ -107,7 +107,7 @@ func TestDeriveLog(t *testing.T) {
 	}
 	show(t, "Log64", logProblem(LogSquare, len(Log64)), 1, toFloat64)
 	show(t, "LogWide64", logProblem(LogWideSquare, len(LogWide64)), 1, toFloat64)
-	show(t, "Log1pRest32", log1pProblem(len(Log1pRest32)-1), 0, toFloat32)
+	show(t, "Log1pQuotient32", log1pQuotientProblem(len(Log1pQuotient32)-1), 0, toFloat32)
 	show(t, "Log1pUnit32", logProblem(Log1pSquare, len(Log1pUnit32)), 1, toFloat32)
 }
 

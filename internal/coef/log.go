@@ -62,17 +62,15 @@ const (
 	LogOffset    = 0x3ff0000000000000 - SqrtHalfBits
 )
 
-// Log1pRest32 are c0 … c8 of K in log(1+e) ≈ e - e²·K(e) for e in [0, 1].
-// Minimised: the largest relative error of the logarithm, one coefficient after the
-// other being rounded to float32; it is 2^-27.498.
-var Log1pRest32 = [9]float32{
-	0x1.ffffd2p-02,
-	-0x1.554ddp-02,
-	0x1.ff23e6p-03,
-	-0x1.934b54p-03,
-	0x1.3a435ep-03,
-	-0x1.b4ae08p-04,
-	0x1.d6b08cp-05,
-	-0x1.4917cep-06,
-	0x1.af49cep-09,
+// Log1pQuotient32 are c0 … c6 of H in log(1+e) ≈ b·(1 + e·H(e)), b = e/(1+e), for e in
+// [0, 1]. Minimised: the largest relative error of the logarithm, one coefficient after
+// the other being rounded to float32; it is 2^-25.178.
+var Log1pQuotient32 = [7]float32{
+	0x1.ffff5ep-02,
+	-0x1.5531p-03,
+	0x1.528f0ap-04,
+	-0x1.7f3a8ep-05,
+	0x1.946c8ap-06,
+	-0x1.35789cp-07,
+	0x1.d26faep-10,
 }

@@ -38,9 +38,12 @@ type arithmetic[R any] interface {
 
 	positive(a R) R // max(a, 0), NaN where a is; a new register
 	negative(a R) R // min(a, 0)
-	// choose returns new registers: b, a, c where y is negative, else a, b, 0. It
-	// drops a, b and c.
-	choose(y, a, b, c R) (q, p, excess R)
+	// productPlus returns a·b + c, one rounding, in another register. It drops a.
+	productPlus(a, b, c R) R
+
+	// choose returns new registers: b, a, c where y is negative, else a, b, d. It
+	// drops a, b, c and d.
+	choose(y, a, b, c, d R) (q, p, excess R)
 	// whereHalf returns new registers: where e is 1/2 or more a, head and tail, else e
 	// and 0. It drops a.
 	whereHalf(e, a R, head, tail float64) (f, h, t R)
@@ -73,25 +76,34 @@ func (f focal[R]) evenOdd(c []float64, x, square R) R {
 	return q
 }
 
-// power is the first stage: e^(y+short) as e and, unless only that is wanted, c. It
-// drops y and short, nil for none.
-func (f focal[R]) power(y R, short *R, alone bool) (e, c R) {
-	log2e, ln2Hi, ln2Lo, coefs := expConstants(f.elem)
+// reduced returns r and s of e^(y+short) = s·e^r, and r². It drops y and short, nil for
+// none.
+func (f focal[R]) reduced(y R, short *R) (r, s, square R) {
+	log2e, ln2Hi, ln2Lo, _ := expConstants(f.elem)
 	magic, _, _ := pivot0(f.elem)
 	f.maxConstant(y, f.scaleLow(), y)
-	s := f.constantIn(magic)
+	s = f.constantIn(magic)
 	f.addProductConstant(y, log2e, s)
 	n := f.temp()
 	f.minusConstant(s, magic, n)
-	r := y
+	r = y
 	f.addProductConstant(n, -ln2Hi, r)
 	f.addProductConstant(n, -ln2Lo, r)
 	if short != nil {
 		f.plus(r, *short, r)
 		f.drop(*short)
 	}
-	square := n
+	f.exponentOf(s)
+	square = n
 	f.times(r, r, square)
+	return r, s, square
+}
+
+// power is kernel.focalPower: e^(y+short) as e and, unless only that is wanted, c. It
+// drops y and short, nil for none.
+func (f focal[R]) power(y R, short *R, alone bool) (e, c R) {
+	_, _, _, coefs := expConstants(f.elem)
+	r, s, square := f.reduced(y, short)
 	one, low := f.temp(), f.temp()
 	f.plusConstant(r, 1, one)
 	f.minusConstant(one, 1, low)
@@ -99,7 +111,6 @@ func (f focal[R]) power(y R, short *R, alone bool) (e, c R) {
 	p := f.evenOdd(coefs, r, square)
 	f.addProduct(square, p, low)
 	f.plus(one, low, p)
-	f.exponentOf(s)
 	if !alone {
 		f.minus(p, one, one)
 		f.minus(low, one, low)
@@ -111,6 +122,25 @@ func (f focal[R]) power(y R, short *R, alone bool) (e, c R) {
 		f.drop(low)
 	}
 	return p, low
+}
+
+// exponential is the first stage, which gives e and c as power does: of float32 in fewer
+// steps.
+func (f focal[R]) exponential(y R, short *R) (e, c R) {
+	if f.double() {
+		return f.power(y, short, false)
+	}
+	_, _, _, coefs := expConstants(f.elem)
+	r, s, square := f.reduced(y, short)
+	p := f.evenOdd(coefs, r, square)
+	c = f.productPlus(square, p, r)
+	f.plusConstant(c, 1, p)
+	f.minusConstant(p, 1, r)
+	f.minus(c, r, c)
+	f.times(c, s, c)
+	f.times(p, s, p)
+	f.drop(r, s)
+	return p, c
 }
 
 // scaleLow is the argument at which the scale of an exponential is 0.
@@ -132,16 +162,12 @@ func (f focal[R]) logarithm(e R) R {
 		f.drop(h, low, head)
 		return g
 	}
-	square := f.temp()
-	f.times(e, e, square)
-	minus := coefficients(coef.Log1pRest32[:])
-	for i := range minus {
-		minus[i] = -minus[i]
+	l := coefficients(coef.Log1pQuotient32[:])
+	h := f.constantIn(l[len(l)-1])
+	for i := len(l) - 2; i >= 0; i-- {
+		h = f.fmaConstant(h, e, l[i])
 	}
-	k := f.evenOdd(minus, e, square)
-	f.times(square, k, k)
-	f.drop(square)
-	return k
+	return h
 }
 
 // reduce is kernel.focalReduce.
@@ -192,30 +218,38 @@ func (f focal[R]) element(y, e, c, v R) (term, derivative R) {
 	f.drop(one)
 	f.subProduct(e, w, rho)
 	f.subProduct(c, w, rho)
-	// s = max(y, 0) + log(1+e)
-	s := v
-	f.addProduct(w, c, s)
-	if !f.double() {
-		f.plus(e, s, s)
-	}
-	m := f.positive(y)
-	f.plus(m, s, s)
-	f.drop(m)
 	b := f.temp()
 	f.times(e, w, b)
 	excess := f.productError(e, w, b)
 	f.addProduct(c, w, excess)
-	f.drop(e, c)
-	q, p, excess := f.choose(y, w, b, excess)
+	f.addProduct(b, rho, excess)
+	// s = max(y, 0) + log(1+e)
+	s := v
+	if f.double() {
+		f.addProduct(w, c, s)
+	} else {
+		f.times(e, b, e)
+		s = f.productPlus(e, v, excess)
+		e = v
+		f.plus(b, s, s)
+	}
+	m := f.positive(y)
+	f.plus(m, s, s)
+	f.drop(m, e, c)
+	f.times(w, rho, rho)
+	q, p, excess := f.choose(y, w, b, excess, rho)
 	f.drop(y)
-	f.addProduct(q, rho, excess)
-	f.drop(rho)
 	corrected, h := f.temp(), f.temp()
 	f.plus(q, excess, corrected)
-	f.copyTo(corrected, h)
+	f.plus(q, q, h)
+	f.times(h, excess, h)
+	f.addProduct(q, q, h)
 	f.ifAtLeast("root", 1, func() {
-		f.rootOf(h, h)
-		f.ifAtLeast("root", 2, func() { f.powers(h) })
+		f.copyTo(corrected, h)
+		f.ifAtLeast("root", 2, func() {
+			f.rootOf(h, h)
+			f.ifAtLeast("root", 3, func() { f.powers(h) })
+		})
 	})
 	f.repeat("steps", func() {
 		t := f.temp()
@@ -296,7 +330,29 @@ func (f focal[R]) sigmoidPower(y, down, short, shortDown R) R {
 }
 
 // x86Arithmetic is the arithmetic of vec.
-type x86Arithmetic struct{ *vec }
+type x86Arithmetic struct {
+	*vec
+	zeros vreg // AVX-512
+}
+
+func newX86Arithmetic(v *vec) x86Arithmetic {
+	a := x86Arithmetic{vec: v}
+	if v.wide() {
+		a.zeros = v.reg()
+		v.zero(a.zeros)
+	}
+	return a
+}
+
+// zeroed returns zeros in a register that may not be written.
+func (a x86Arithmetic) zeroed() vreg {
+	if a.wide() {
+		return a.zeros
+	}
+	r := a.reg()
+	a.zero(r)
+	return r
+}
 
 func (a x86Arithmetic) temp() vreg                              { return a.reg() }
 func (a x86Arithmetic) drop(...vreg)                            {}
@@ -325,41 +381,38 @@ func (a x86Arithmetic) productError(x, y, p vreg) vreg {
 }
 
 func (a x86Arithmetic) positive(x vreg) vreg {
-	zero := a.reg()
-	a.zero(zero)
-	a.max(zero, x, zero)
-	return zero
+	m := a.reg()
+	a.max(a.zeroed(), x, m)
+	return m
 }
 
 func (a x86Arithmetic) negative(x vreg) vreg {
-	zero := a.reg()
-	a.zero(zero)
-	a.min(zero, x, zero)
-	return zero
+	m := a.reg()
+	a.min(a.zeroed(), x, m)
+	return m
 }
 
-func (a x86Arithmetic) choose(y, b, c, e vreg) (q, p, excess vreg) {
+func (a x86Arithmetic) productPlus(x, y, z vreg) vreg {
+	a.fmaMul(y, z, x)
+	return x
+}
+
+func (a x86Arithmetic) choose(y, b, c, d, e vreg) (q, p, excess vreg) {
 	q, p, excess = a.reg(), a.reg(), a.reg()
-	zero := a.reg()
-	a.zero(zero)
-	k := a.signs(y, zero)
+	k := a.signs(y)
 	a.blend(k, c, b, q)
 	a.blend(k, b, c, p)
-	if a.wide() {
-		a.keep(k, e, excess)
-	} else {
-		a.blend(k, e, zero, excess)
-	}
+	a.blend(k, d, e, excess)
 	return q, p, excess
 }
 
 // signs is the lanes in which y is negative, -0 or not, as a mask of blend.
-func (a x86Arithmetic) signs(y, zero vreg) mask {
+func (a x86Arithmetic) signs(y vreg) mask {
 	if !a.wide() {
 		return y
 	}
 	k := a.newMask()
-	a.compare(less, y, zero, k)
+	a.compare(less, y, a.zeros, k)
 	return k
 }
 
@@ -455,7 +508,7 @@ func emitFocal(v *vec, kind focalKind) {
 			f.kept[i] = v.AllocLocal(v.bytes)
 		}
 	}
-	f.focal = focal[vreg]{arithmetic: x86Arithmetic{v}, elem: v.elem}
+	f.focal = focal[vreg]{arithmetic: newX86Arithmetic(v), elem: v.elem}
 	f.focal.exponent = func() vreg { return v.inRegisterOf(f.f) }
 	var sum *sideSum
 	if !f.terms {
@@ -599,7 +652,7 @@ func (f *x86Focal) four(sum *sideSum) {
 		var short *vreg
 		y[i], down, short = f.argument(i)
 		keep(i, 2, &y[i])
-		e[i], c[i] = f.focal.power(down, short, false)
+		e[i], c[i] = f.focal.exponential(down, short)
 		keep(i, 0, &e[i])
 		keep(i, 1, &c[i])
 	}
@@ -751,7 +804,7 @@ func sigmoidPowers(v *vec) {
 	s := &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
 	s.laneTests()
 	exponent := v.kept(at(v.param("f"), 0))
-	a := x86Arithmetic{v}
+	a := newX86Arithmetic(v)
 	low := v.kept(at(v.param("f"), v.size))
 	f := focal[vreg]{
 		arithmetic: a, elem: v.elem,
@@ -779,12 +832,11 @@ func sigmoidPowers(v *vec) {
 		y := v.reg()
 		v.load(part, place(x), y) // nothing beyond the row
 		y, down, short := v.sigmoidArgument(y, pos, part, p)
-		shortDown, zero := v.reg(), v.reg()
-		v.zero(zero)
-		if k := a.signs(y, zero); v.wide() {
+		shortDown := v.reg()
+		if k := a.signs(y); v.wide() {
 			v.keep(k, short, shortDown)
 		} else {
-			a.blend(k, short, zero, shortDown)
+			a.blend(k, short, a.zeroed(), shortDown)
 		}
 		v.move(f.sigmoidPower(y, down, short, shortDown), place(h))
 	}

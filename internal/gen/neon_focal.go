@@ -56,14 +56,22 @@ func (a neonArithmetic) negative(x *vecReg) *vecReg {
 	return zero
 }
 
-func (a neonArithmetic) choose(y, b, c, e *vecReg) (q, p, excess *vecReg) {
+func (a neonArithmetic) productPlus(x, y, z *vecReg) *vecReg {
+	d := a.copied(z)
+	a.fmaAcc(x, y, d)
+	a.free(x)
+	return d
+}
+
+func (a neonArithmetic) choose(y, b, c, d, e *vecReg) (q, p, excess *vecReg) {
 	q, p = a.below(y), a.reg()
 	a.copy(q, p)
-	a.and(q, e, e)
+	excess = a.copied(q)
+	a.neonVec.choose(excess, d, e)
 	a.neonVec.choose(q, c, b)
 	a.neonVec.choose(p, b, c)
-	a.free(b, c)
-	return q, p, e
+	a.free(b, c, d, e)
+	return q, p, excess
 }
 
 // below returns the lanes in which y is negative.
@@ -256,7 +264,7 @@ func (f *neonFocal) register(number int) *vecReg {
 		v.free(pos, part)
 	}
 	v.free(sign)
-	e, c := f.focal.power(down, shift, false)
+	e, c := f.focal.exponential(down, shift)
 	f.focal.powers = func(d *vecReg) { v.load(f.powers.place(number), d) }
 	result, g := f.focal.element(y, e, c, f.focal.logarithm(e))
 	v.mul(g, factor, g)

@@ -45,9 +45,9 @@ type FocalArgs[T Float] struct {
 	Params   []BCEParams[T] // finite
 	Exponent [1]T
 
-	// Steps is how many factors σ follow the first, which is σ, with Root 1 √σ, and
-	// with Root 2 that of Powers: of rows of 64·Words numbers, without a NaN beyond
-	// the elements that take part.
+	// Steps is how many factors σ follow the first, which Root tells: σ², σ, √σ, or
+	// that of Powers: of rows of 64·Words numbers, without a NaN beyond the elements that
+	// take part.
 	Steps, Root int
 	Powers      []T
 
@@ -57,6 +57,14 @@ type FocalArgs[T Float] struct {
 	// none. With them there are thresholds.
 	NegWeight, PosWeight []T
 }
+
+// The first factor of a power.
+const (
+	FromSquare = iota
+	FromSigmoid
+	FromRoot
+	FromPower
+)
 
 // MostFocalExponent is the largest exponent that the kernels take: the error of a
 // logarithm counts as often.
@@ -71,11 +79,13 @@ func FocalExponent(f float64) (steps, root int, ok bool) {
 	case !(f <= MostFocalExponent):
 		return 0, 0, false
 	case f > mostProducts || twice != math.Trunc(twice) || twice == 0:
-		return 0, 2, true
+		return 0, FromPower, true
+	case twice == 2:
+		return 0, FromSigmoid, true
 	case int(twice)%2 == 0:
-		return int(twice)/2 - 1, 0, true
+		return int(twice)/2 - 2, FromSquare, true
 	}
-	return int(twice) / 2, 1, true
+	return int(twice) / 2, FromRoot, true
 }
 
 // ExponentParts returns an exponent as the argument of SigmoidPowers.
@@ -123,9 +133,9 @@ func focalGeneric[T Float](a *FocalArgs[T]) {
 					hi, lo = a.Params[i][1], a.Params[i][2]
 				}
 				y, short := focalArgument(a.X[i*a.Stride+k+j], hi, lo, pos>>j, part>>j, a.Shifted)
-				e, c := focalExp(y, short)
+				e, c := focalExp(y, short, IsFloat32[T]())
 				power := T(0)
-				if a.Root == 2 {
+				if a.Root == FromPower {
 					power = a.Powers[64*i*a.Words+k+j]
 				}
 				term, g := focalElement(y, e, c, power, a)
@@ -202,23 +212,27 @@ func focalArgument[T Float](x, hi, lo T, pos, part uint64, shifted bool) (y, sho
 }
 
 // focalElement returns the term and the derivative of an element, given e + c; of
-// Root 2 also the power.
+// FromPower also the power.
 func focalElement[T Float](y, e, c, power T, a *FocalArgs[T]) (term, derivative T) {
 	w := 1 / (1 + e)
 	rho := fma(-c, w, fma(-e, w, 1-w)) // 1/(1+e+c) is w·(1+rho)
-	s := max(y, 0) + focalLog1p(e, c, w)
 	b := T(e * w)
-	q, p, excess := w, b, T(0)
-	if y < 0 {
-		q, p, excess = b, w, fma(c, w, fma(e, w, -b))
+	excess := fma(b, rho, fma(c, w, fma(e, w, -b)))
+	s := max(y, 0) + focalLog1p(e, c, w, b, excess)
+	q, p := b, w
+	if !(y < 0) {
+		q, p, excess = w, b, T(w*rho)
 	}
-	excess = fma(q, rho, excess)
 	corrected := q + excess
-	h := corrected
+	var h T
 	switch a.Root {
-	case 1:
-		h = T(math.Sqrt(float64(h)))
-	case 2:
+	case FromSquare:
+		h = fma(q, q, T((q+q)*excess))
+	case FromSigmoid:
+		h = corrected
+	case FromRoot:
+		h = T(math.Sqrt(float64(corrected)))
+	case FromPower:
 		h = power
 	}
 	for range a.Steps {
@@ -236,18 +250,20 @@ func fma[T Float](x, y, z T) T {
 }
 
 // focalExp returns e^-|y+short| as e and what that is short of.
-func focalExp[T Float](y, short T) (e, c T) {
+func focalExp[T Float](y, short T, quick bool) (e, c T) {
 	if !(y < 0) {
 		y, short = -y, -short
 	}
-	return focalPower(y, short)
+	return focalPower(y, short, quick)
 }
 
 // focalPower returns e^(y+short) as e and what that is short of, y being clamped:
 //
 //	r = fma(n, -ln2Lo, fma(n, -ln2Hi, y)) + short
 //	e^r = 1 + r + r²·(c2 + c3·r + …)
-func focalPower[T Float](y, short T) (e, c T) {
+//
+// What is added to 1 is two numbers, or where that will do one.
+func focalPower[T Float](y, short T, quick bool) (e, c T) {
 	if low := focalLowest[T](); y < low {
 		y = low
 	}
@@ -267,7 +283,7 @@ func focalPower[T Float](y, short T) (e, c T) {
 		square := T(r * r)
 		p := fma(fma(T(a[4]), square, T(a[2])), square, T(a[0]))
 		p = fma(fma(T(a[3]), square, T(a[1])), r, p)
-		return focalScaled(r, square, p, s)
+		return focalScaled(r, square, p, s, quick)
 	}
 	t := math.FMA(float64(y), coef.Log2E64, coef.Magic64)
 	n := t - coef.Magic64
@@ -278,32 +294,34 @@ func focalPower[T Float](y, short T) (e, c T) {
 	for i := 6; i >= 0; i -= 2 {
 		even, odd = fma(even, square, T(a[i])), fma(odd, square, T(a[i+1]))
 	}
-	return focalScaled(r, square, fma(odd, r, even), T(math.Float64frombits(math.Float64bits(t)<<52)))
+	return focalScaled(r, square, fma(odd, r, even), T(math.Float64frombits(math.Float64bits(t)<<52)), quick)
 }
 
 // focalScaled returns s·(1 + r + square·p).
-func focalScaled[T Float](r, square, p, s T) (e, c T) {
+func focalScaled[T Float](r, square, p, s T, quick bool) (e, c T) {
 	one := 1 + r
 	low := fma(square, p, r-(one-1))
+	if quick {
+		one, low = 1, fma(square, p, r)
+	}
 	power := one + low
 	return T(power * s), T((low - (power - one)) * s)
 }
 
-// focalLog1p returns log(1+e+c), 1/(1+e) being w:
+// focalLog1p returns log(1+e+c), 1/(1+e) being w and e·w being b, which is short of
+// excess. Of float32 that is
 //
-//	e + (w·c - e²·K(e)), for float64 log(1+e) + w·c
+//	b + (b·e·H(e) + excess)
 //
-// The even and the odd powers of K go by Horner's rule apart.
-func focalLog1p[T Float](e, c, w T) T {
+// and of float64 log(1+e) + w·c.
+func focalLog1p[T Float](e, c, w, b, excess T) T {
 	if IsFloat32[T]() {
-		k := &coef.Log1pRest32
-		square := T(e * e)
-		even, odd := T(k[8]), T(k[7])
-		for i := 5; i >= 1; i -= 2 {
-			even, odd = fma(even, square, T(k[i+1])), fma(odd, square, T(k[i]))
+		l := &coef.Log1pQuotient32
+		h := T(l[len(l)-1])
+		for i := len(l) - 2; i >= 0; i-- {
+			h = fma(h, e, T(l[i]))
 		}
-		even = fma(even, square, T(k[0]))
-		return e + fma(w, c, -T(square*fma(odd, e, even)))
+		return b + fma(T(e*b), h, excess)
 	}
 	f, head, tail := focalReduce(e)
 	h, low := focalLogParts(f, tail)
@@ -371,7 +389,7 @@ func sigmoidPowersGeneric[T Float](h, x []T, stride, rows, n int, pos, neg []uin
 
 // sigmoidPower is the power hi + lo.
 func sigmoidPower[T Float](y, short, hi, lo T) T {
-	e, c := focalExp(y, short)
+	e, c := focalExp(y, short, false)
 	w := 1 / (1 + e)
 	f, head, tail := focalReduce(e)
 	h, low := focalLogParts(f, fma(w, c, tail))
@@ -395,6 +413,6 @@ func sigmoidPower[T Float](y, short, hi, lo T) T {
 	rest -= v - a
 	a = v
 	product := T(hi * a)
-	power, _ := focalPower(product, fma(hi, rest, fma(lo, a, fma(hi, a, -product))))
+	power, _ := focalPower(product, fma(hi, rest, fma(lo, a, fma(hi, a, -product))), false)
 	return power
 }

@@ -60,25 +60,22 @@ group3:
 	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
 	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
 	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
-	VMULPS       Y0, Y0, Y2
-	VADDPS       f32_3f800000<>+0(SB), Y0, Y3
-	VSUBPS       f32_3f800000<>+0(SB), Y3, Y4
-	VSUBPS       Y4, Y0, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y5
-	VFMADD231PS  Y0, Y6, Y5
-	VFMADD231PS  Y5, Y2, Y4
-	VADDPS       Y4, Y3, Y5
 	VPSLLD       $0x17, Y1, Y1
-	VSUBPS       Y3, Y5, Y3
-	VSUBPS       Y3, Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 320(BP)
-	VMOVUPS      Y4, 352(BP)
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VMOVUPS      f32_3c091cce<>+0(SB), Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y3
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y3
+	VSUBPS       f32_3f800000<>+0(SB), Y3, Y0
+	VSUBPS       Y0, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 320(BP)
+	VMOVUPS      Y2, 352(BP)
 	VPBROADCASTB 1(SI)(R8*1), Y0
 	VANDPS       bits32<>+0(SB), Y0, Y0
 	VPCMPEQD     bits32<>+0(SB), Y0, Y0
@@ -103,25 +100,22 @@ group3:
 	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
 	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
 	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
-	VMULPS       Y0, Y0, Y2
-	VADDPS       f32_3f800000<>+0(SB), Y0, Y3
-	VSUBPS       f32_3f800000<>+0(SB), Y3, Y4
-	VSUBPS       Y4, Y0, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y5
-	VFMADD231PS  Y0, Y6, Y5
-	VFMADD231PS  Y5, Y2, Y4
-	VADDPS       Y4, Y3, Y5
 	VPSLLD       $0x17, Y1, Y1
-	VSUBPS       Y3, Y5, Y3
-	VSUBPS       Y3, Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 416(BP)
-	VMOVUPS      Y4, 448(BP)
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VMOVUPS      f32_3c091cce<>+0(SB), Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y3
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y3
+	VSUBPS       f32_3f800000<>+0(SB), Y3, Y0
+	VSUBPS       Y0, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 416(BP)
+	VMOVUPS      Y2, 448(BP)
 	PREFETCHT0   12352(CX)(AX*1)
 	VPBROADCASTB 2(SI)(R8*1), Y0
 	VANDPS       bits32<>+0(SB), Y0, Y0
@@ -147,25 +141,22 @@ group3:
 	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
 	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
 	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
-	VMULPS       Y0, Y0, Y2
-	VADDPS       f32_3f800000<>+0(SB), Y0, Y3
-	VSUBPS       f32_3f800000<>+0(SB), Y3, Y4
-	VSUBPS       Y4, Y0, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y5
-	VFMADD231PS  Y0, Y6, Y5
-	VFMADD231PS  Y5, Y2, Y4
-	VADDPS       Y4, Y3, Y5
 	VPSLLD       $0x17, Y1, Y1
-	VSUBPS       Y3, Y5, Y3
-	VSUBPS       Y3, Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 512(BP)
-	VMOVUPS      Y4, 544(BP)
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VMOVUPS      f32_3c091cce<>+0(SB), Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y3
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y3
+	VSUBPS       f32_3f800000<>+0(SB), Y3, Y0
+	VSUBPS       Y0, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 512(BP)
+	VMOVUPS      Y2, 544(BP)
 	VPBROADCASTB 3(SI)(R8*1), Y0
 	VANDPS       bits32<>+0(SB), Y0, Y0
 	VPCMPEQD     bits32<>+0(SB), Y0, Y0
@@ -190,81 +181,58 @@ group3:
 	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
 	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
 	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
-	VMULPS       Y0, Y0, Y2
-	VADDPS       f32_3f800000<>+0(SB), Y0, Y3
-	VSUBPS       f32_3f800000<>+0(SB), Y3, Y4
-	VSUBPS       Y4, Y0, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y5
-	VFMADD231PS  Y0, Y6, Y5
-	VFMADD231PS  Y5, Y2, Y4
-	VADDPS       Y4, Y3, Y5
 	VPSLLD       $0x17, Y1, Y1
-	VSUBPS       Y3, Y5, Y3
-	VSUBPS       Y3, Y4, Y4
-	VMULPS       Y1, Y4, Y4
-	VMULPS       Y1, Y5, Y5
-	VMOVUPS      Y5, 608(BP)
-	VMOVUPS      Y4, 640(BP)
+	VMULPS       Y0, Y0, Y2
+	VMOVUPS      f32_3ab52766<>+0(SB), Y3
+	VMOVUPS      f32_3c091cce<>+0(SB), Y4
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y4
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y3
+	VFMADD231PS  Y0, Y4, Y3
+	VFMADD213PS  Y0, Y3, Y2
+	VADDPS       f32_3f800000<>+0(SB), Y2, Y3
+	VSUBPS       f32_3f800000<>+0(SB), Y3, Y0
+	VSUBPS       Y0, Y2, Y2
+	VMULPS       Y1, Y2, Y2
+	VMULPS       Y1, Y3, Y3
+	VMOVUPS      Y3, 608(BP)
+	VMOVUPS      Y2, 640(BP)
 	VMOVUPS      320(BP), Y0
-	VMULPS       Y0, Y0, Y1
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y2
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y3
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y1, Y2
-	VFMADD231PS  Y0, Y3, Y2
-	VMULPS       Y2, Y1, Y2
-	VMOVUPS      Y2, (DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y1
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3da94785<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y0, Y1
+	VMOVUPS      Y1, (DX)(AX*1)
 	VMOVUPS      416(BP), Y0
-	VMULPS       Y0, Y0, Y1
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y2
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y3
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y1, Y2
-	VFMADD231PS  Y0, Y3, Y2
-	VMULPS       Y2, Y1, Y2
-	VMOVUPS      Y2, 32(DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y1
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3da94785<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y0, Y1
+	VMOVUPS      Y1, 32(DX)(AX*1)
 	VMOVUPS      512(BP), Y0
-	VMULPS       Y0, Y0, Y1
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y2
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y3
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y1, Y2
-	VFMADD231PS  Y0, Y3, Y2
-	VMULPS       Y2, Y1, Y2
-	VMOVUPS      Y2, 64(DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y1
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3da94785<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y0, Y1
+	VMOVUPS      Y1, 64(DX)(AX*1)
 	VMOVUPS      608(BP), Y0
-	VMULPS       Y0, Y0, Y1
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y2
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y3
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y1, Y2
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y1, Y3
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y1, Y2
-	VFMADD231PS  Y0, Y3, Y2
-	VMULPS       Y2, Y1, Y2
-	VMOVUPS      Y2, 96(DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y1
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3da94785<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y0, Y1
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y0, Y1
+	VMOVUPS      Y1, 96(DX)(AX*1)
 	VMOVUPS      (DX)(AX*1), Y0
 	VMOVUPS      384(BP), Y1
 	VMOVUPS      320(BP), Y2
@@ -275,52 +243,59 @@ group3:
 	VSUBPS       Y5, Y4, Y4
 	VFNMADD231PS Y5, Y2, Y4
 	VFNMADD231PS Y5, Y3, Y4
-	VFMADD231PS  Y3, Y5, Y0
-	VADDPS       Y0, Y2, Y0
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y1, Y6, Y6
-	VADDPS       Y0, Y6, Y0
 	VMULPS       Y5, Y2, Y6
 	VMOVUPS      Y6, Y7
 	VFMSUB231PS  Y5, Y2, Y7
 	VFMADD231PS  Y5, Y3, Y7
-	VXORPS       Y3, Y3, Y3
-	VBLENDVPS    Y1, Y6, Y5, Y2
-	VBLENDVPS    Y1, Y5, Y6, Y5
-	VBLENDVPS    Y1, Y7, Y3, Y1
-	VFMADD231PS  Y4, Y2, Y1
-	VADDPS       Y1, Y2, Y3
-	VMOVUPS      Y3, Y4
+	VFMADD231PS  Y4, Y6, Y7
+	VMULPS       Y6, Y2, Y2
+	VFMADD213PS  Y7, Y0, Y2
+	VADDPS       Y2, Y6, Y2
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y2
+	VMULPS       Y4, Y5, Y4
+	VBLENDVPS    Y1, Y6, Y5, Y0
+	VBLENDVPS    Y1, Y5, Y6, Y3
+	VBLENDVPS    Y1, Y7, Y4, Y1
+	VADDPS       Y1, Y0, Y4
+	VADDPS       Y0, Y0, Y5
+	VMULPS       Y1, Y5, Y5
+	VFMADD231PS  Y0, Y0, Y5
 	CMPQ         root+112(FP), $0x01
 	JL           less6
-	VSQRTPS      Y4, Y4
+	VMOVUPS      Y4, Y5
 	CMPQ         root+112(FP), $0x02
 	JL           less7
+	VSQRTPS      Y5, Y5
+	CMPQ         root+112(FP), $0x03
+	JL           less8
 	MOVQ         powers+120(FP), R8
-	VMOVUPS      (R8)(AX*1), Y4
+	VMOVUPS      (R8)(AX*1), Y5
 
+less8:
 less7:
 less6:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
-	JZ    enough9
+	JZ    enough10
 
-again8:
-	VMULPS      Y1, Y4, Y6
-	VFMADD231PS Y2, Y4, Y6
-	VMOVUPS     Y6, Y4
+again9:
+	VMULPS      Y1, Y5, Y6
+	VFMADD231PS Y0, Y5, Y6
+	VMOVUPS     Y6, Y5
 	DECQ        R8
-	JNZ         again8
+	JNZ         again9
 
-enough9:
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      (BP), Y1
-	VFMADD231PS  Y1, Y5, Y3
-	VMULPS       Y0, Y4, Y0
-	VMULPS       Y3, Y4, Y3
-	VMULPS       64(BP), Y3, Y3
-	VMOVUPS      Y3, (DX)(AX*1)
-	VMOVUPS      Y0, (BX)(AX*1)
+enough10:
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      (BP), Y0
+	VFMADD231PS  Y0, Y3, Y4
+	VMULPS       Y2, Y5, Y2
+	VMULPS       Y4, Y5, Y4
+	VMULPS       64(BP), Y4, Y4
+	VMOVUPS      Y4, (DX)(AX*1)
+	VMOVUPS      Y2, (BX)(AX*1)
 	VMOVUPS      32(DX)(AX*1), Y0
 	VMOVUPS      480(BP), Y1
 	VMOVUPS      416(BP), Y2
@@ -331,52 +306,59 @@ enough9:
 	VSUBPS       Y5, Y4, Y4
 	VFNMADD231PS Y5, Y2, Y4
 	VFNMADD231PS Y5, Y3, Y4
-	VFMADD231PS  Y3, Y5, Y0
-	VADDPS       Y0, Y2, Y0
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y1, Y6, Y6
-	VADDPS       Y0, Y6, Y0
 	VMULPS       Y5, Y2, Y6
 	VMOVUPS      Y6, Y7
 	VFMSUB231PS  Y5, Y2, Y7
 	VFMADD231PS  Y5, Y3, Y7
-	VXORPS       Y3, Y3, Y3
-	VBLENDVPS    Y1, Y6, Y5, Y2
-	VBLENDVPS    Y1, Y5, Y6, Y5
-	VBLENDVPS    Y1, Y7, Y3, Y1
-	VFMADD231PS  Y4, Y2, Y1
-	VADDPS       Y1, Y2, Y3
-	VMOVUPS      Y3, Y4
+	VFMADD231PS  Y4, Y6, Y7
+	VMULPS       Y6, Y2, Y2
+	VFMADD213PS  Y7, Y0, Y2
+	VADDPS       Y2, Y6, Y2
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y2
+	VMULPS       Y4, Y5, Y4
+	VBLENDVPS    Y1, Y6, Y5, Y0
+	VBLENDVPS    Y1, Y5, Y6, Y3
+	VBLENDVPS    Y1, Y7, Y4, Y1
+	VADDPS       Y1, Y0, Y4
+	VADDPS       Y0, Y0, Y5
+	VMULPS       Y1, Y5, Y5
+	VFMADD231PS  Y0, Y0, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less10
-	VSQRTPS      Y4, Y4
-	CMPQ         root+112(FP), $0x02
 	JL           less11
+	VMOVUPS      Y4, Y5
+	CMPQ         root+112(FP), $0x02
+	JL           less12
+	VSQRTPS      Y5, Y5
+	CMPQ         root+112(FP), $0x03
+	JL           less13
 	MOVQ         powers+120(FP), R8
-	VMOVUPS      32(R8)(AX*1), Y4
+	VMOVUPS      32(R8)(AX*1), Y5
 
+less13:
+less12:
 less11:
-less10:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
-	JZ    enough13
+	JZ    enough15
 
-again12:
-	VMULPS      Y1, Y4, Y6
-	VFMADD231PS Y2, Y4, Y6
-	VMOVUPS     Y6, Y4
+again14:
+	VMULPS      Y1, Y5, Y6
+	VFMADD231PS Y0, Y5, Y6
+	VMOVUPS     Y6, Y5
 	DECQ        R8
-	JNZ         again12
+	JNZ         again14
 
-enough13:
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      (BP), Y1
-	VFMADD231PS  Y1, Y5, Y3
-	VMULPS       Y0, Y4, Y0
-	VMULPS       Y3, Y4, Y3
-	VMULPS       96(BP), Y3, Y3
-	VMOVUPS      Y3, 32(DX)(AX*1)
-	VMOVUPS      Y0, 32(BX)(AX*1)
+enough15:
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      (BP), Y0
+	VFMADD231PS  Y0, Y3, Y4
+	VMULPS       Y2, Y5, Y2
+	VMULPS       Y4, Y5, Y4
+	VMULPS       96(BP), Y4, Y4
+	VMOVUPS      Y4, 32(DX)(AX*1)
+	VMOVUPS      Y2, 32(BX)(AX*1)
 	VMOVUPS      64(DX)(AX*1), Y0
 	VMOVUPS      576(BP), Y1
 	VMOVUPS      512(BP), Y2
@@ -387,52 +369,59 @@ enough13:
 	VSUBPS       Y5, Y4, Y4
 	VFNMADD231PS Y5, Y2, Y4
 	VFNMADD231PS Y5, Y3, Y4
-	VFMADD231PS  Y3, Y5, Y0
-	VADDPS       Y0, Y2, Y0
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y1, Y6, Y6
-	VADDPS       Y0, Y6, Y0
 	VMULPS       Y5, Y2, Y6
 	VMOVUPS      Y6, Y7
 	VFMSUB231PS  Y5, Y2, Y7
 	VFMADD231PS  Y5, Y3, Y7
-	VXORPS       Y3, Y3, Y3
-	VBLENDVPS    Y1, Y6, Y5, Y2
-	VBLENDVPS    Y1, Y5, Y6, Y5
-	VBLENDVPS    Y1, Y7, Y3, Y1
-	VFMADD231PS  Y4, Y2, Y1
-	VADDPS       Y1, Y2, Y3
-	VMOVUPS      Y3, Y4
+	VFMADD231PS  Y4, Y6, Y7
+	VMULPS       Y6, Y2, Y2
+	VFMADD213PS  Y7, Y0, Y2
+	VADDPS       Y2, Y6, Y2
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y2
+	VMULPS       Y4, Y5, Y4
+	VBLENDVPS    Y1, Y6, Y5, Y0
+	VBLENDVPS    Y1, Y5, Y6, Y3
+	VBLENDVPS    Y1, Y7, Y4, Y1
+	VADDPS       Y1, Y0, Y4
+	VADDPS       Y0, Y0, Y5
+	VMULPS       Y1, Y5, Y5
+	VFMADD231PS  Y0, Y0, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less14
-	VSQRTPS      Y4, Y4
+	JL           less16
+	VMOVUPS      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less15
+	JL           less17
+	VSQRTPS      Y5, Y5
+	CMPQ         root+112(FP), $0x03
+	JL           less18
 	MOVQ         powers+120(FP), R8
-	VMOVUPS      64(R8)(AX*1), Y4
+	VMOVUPS      64(R8)(AX*1), Y5
 
-less15:
-less14:
+less18:
+less17:
+less16:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
-	JZ    enough17
+	JZ    enough20
 
-again16:
-	VMULPS      Y1, Y4, Y6
-	VFMADD231PS Y2, Y4, Y6
-	VMOVUPS     Y6, Y4
+again19:
+	VMULPS      Y1, Y5, Y6
+	VFMADD231PS Y0, Y5, Y6
+	VMOVUPS     Y6, Y5
 	DECQ        R8
-	JNZ         again16
+	JNZ         again19
 
-enough17:
-	VMULPS       Y0, Y5, Y5
-	VMOVUPS      (BP), Y1
-	VFMADD231PS  Y1, Y5, Y3
-	VMULPS       Y0, Y4, Y0
-	VMULPS       Y3, Y4, Y3
-	VMULPS       128(BP), Y3, Y3
-	VMOVUPS      Y3, 64(DX)(AX*1)
-	VMOVUPS      Y0, 64(BX)(AX*1)
+enough20:
+	VMULPS       Y2, Y3, Y3
+	VMOVUPS      (BP), Y0
+	VFMADD231PS  Y0, Y3, Y4
+	VMULPS       Y2, Y5, Y2
+	VMULPS       Y4, Y5, Y4
+	VMULPS       128(BP), Y4, Y4
+	VMOVUPS      Y4, 64(DX)(AX*1)
+	VMOVUPS      Y2, 64(BX)(AX*1)
 	VMOVUPS      96(DX)(AX*1), Y0
 	VMOVUPS      672(BP), Y1
 	VMOVUPS      608(BP), Y2
@@ -443,52 +432,59 @@ enough17:
 	VSUBPS       Y5, Y4, Y4
 	VFNMADD231PS Y5, Y2, Y4
 	VFNMADD231PS Y5, Y3, Y4
-	VFMADD231PS  Y3, Y5, Y0
-	VADDPS       Y0, Y2, Y0
-	VXORPS       Y6, Y6, Y6
-	VMAXPS       Y1, Y6, Y6
-	VADDPS       Y0, Y6, Y0
 	VMULPS       Y5, Y2, Y6
 	VMOVUPS      Y6, Y7
 	VFMSUB231PS  Y5, Y2, Y7
 	VFMADD231PS  Y5, Y3, Y7
-	VXORPS       Y3, Y3, Y3
-	VBLENDVPS    Y1, Y6, Y5, Y2
-	VBLENDVPS    Y1, Y5, Y6, Y5
-	VBLENDVPS    Y1, Y7, Y3, Y1
-	VFMADD231PS  Y4, Y2, Y1
-	VADDPS       Y1, Y2, Y3
-	VMOVUPS      Y3, Y4
+	VFMADD231PS  Y4, Y6, Y7
+	VMULPS       Y6, Y2, Y2
+	VFMADD213PS  Y7, Y0, Y2
+	VADDPS       Y2, Y6, Y2
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VADDPS       Y2, Y0, Y2
+	VMULPS       Y4, Y5, Y4
+	VBLENDVPS    Y1, Y6, Y5, Y0
+	VBLENDVPS    Y1, Y5, Y6, Y3
+	VBLENDVPS    Y1, Y7, Y4, Y1
+	VADDPS       Y1, Y0, Y4
+	VADDPS       Y0, Y0, Y5
+	VMULPS       Y1, Y5, Y5
+	VFMADD231PS  Y0, Y0, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less18
-	VSQRTPS      Y4, Y4
+	JL           less21
+	VMOVUPS      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less19
+	JL           less22
+	VSQRTPS      Y5, Y5
+	CMPQ         root+112(FP), $0x03
+	JL           less23
 	MOVQ         powers+120(FP), R8
-	VMOVUPS      96(R8)(AX*1), Y4
+	VMOVUPS      96(R8)(AX*1), Y5
 
-less19:
-less18:
+less23:
+less22:
+less21:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
-	JZ    enough21
+	JZ    enough25
 
-again20:
-	VMULPS      Y1, Y4, Y6
-	VFMADD231PS Y2, Y4, Y6
-	VMOVUPS     Y6, Y4
+again24:
+	VMULPS      Y1, Y5, Y6
+	VFMADD231PS Y0, Y5, Y6
+	VMOVUPS     Y6, Y5
 	DECQ        R8
-	JNZ         again20
+	JNZ         again24
 
-enough21:
-	VMULPS      Y0, Y5, Y5
-	VMOVUPS     (BP), Y1
-	VFMADD231PS Y1, Y5, Y3
-	VMULPS      Y0, Y4, Y0
-	VMULPS      Y3, Y4, Y3
-	VMULPS      160(BP), Y3, Y3
-	VMOVUPS     Y3, 96(DX)(AX*1)
-	VMOVUPS     Y0, 96(BX)(AX*1)
+enough25:
+	VMULPS      Y2, Y3, Y3
+	VMOVUPS     (BP), Y0
+	VFMADD231PS Y0, Y3, Y4
+	VMULPS      Y2, Y5, Y2
+	VMULPS      Y4, Y5, Y4
+	VMULPS      160(BP), Y4, Y4
+	VMOVUPS     Y4, 96(DX)(AX*1)
+	VMOVUPS     Y2, 96(BX)(AX*1)
 	ADDQ        $+128, AX
 	SUBQ        $0x20, R9
 	JGE         group3
@@ -521,7 +517,7 @@ rest5:
 done4:
 	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct22
+	JEQ        direct26
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x1f, DX
 	LEAQ       tail<>+0(SB), R8
@@ -540,7 +536,7 @@ done4:
 	VMOVUPS    224(R8), Y1
 	VMASKMOVPS Y0, Y1, -32(CX)(AX*1)
 
-direct22:
+direct26:
 	MOVQ stride+40(FP), AX
 	SHLQ $0x02, AX
 	MOVQ AX, CX
@@ -653,16 +649,6 @@ DATA f32_3102e308<>+24(SB)/4, $0x3102e308
 DATA f32_3102e308<>+28(SB)/4, $0x3102e308
 GLOBL f32_3102e308<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3f800000<>+0(SB)/4, $0x3f800000
-DATA f32_3f800000<>+4(SB)/4, $0x3f800000
-DATA f32_3f800000<>+8(SB)/4, $0x3f800000
-DATA f32_3f800000<>+12(SB)/4, $0x3f800000
-DATA f32_3f800000<>+16(SB)/4, $0x3f800000
-DATA f32_3f800000<>+20(SB)/4, $0x3f800000
-DATA f32_3f800000<>+24(SB)/4, $0x3f800000
-DATA f32_3f800000<>+28(SB)/4, $0x3f800000
-GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
-
 DATA f32_3ab52766<>+0(SB)/4, $0x3ab52766
 DATA f32_3ab52766<>+4(SB)/4, $0x3ab52766
 DATA f32_3ab52766<>+8(SB)/4, $0x3ab52766
@@ -713,95 +699,85 @@ DATA f32_3efffffe<>+24(SB)/4, $0x3efffffe
 DATA f32_3efffffe<>+28(SB)/4, $0x3efffffe
 GLOBL f32_3efffffe<>(SB), RODATA|NOPTR, $32
 
-DATA f32_bb57a4e7<>+0(SB)/4, $0xbb57a4e7
-DATA f32_bb57a4e7<>+4(SB)/4, $0xbb57a4e7
-DATA f32_bb57a4e7<>+8(SB)/4, $0xbb57a4e7
-DATA f32_bb57a4e7<>+12(SB)/4, $0xbb57a4e7
-DATA f32_bb57a4e7<>+16(SB)/4, $0xbb57a4e7
-DATA f32_bb57a4e7<>+20(SB)/4, $0xbb57a4e7
-DATA f32_bb57a4e7<>+24(SB)/4, $0xbb57a4e7
-DATA f32_bb57a4e7<>+28(SB)/4, $0xbb57a4e7
-GLOBL f32_bb57a4e7<>(SB), RODATA|NOPTR, $32
+DATA f32_3f800000<>+0(SB)/4, $0x3f800000
+DATA f32_3f800000<>+4(SB)/4, $0x3f800000
+DATA f32_3f800000<>+8(SB)/4, $0x3f800000
+DATA f32_3f800000<>+12(SB)/4, $0x3f800000
+DATA f32_3f800000<>+16(SB)/4, $0x3f800000
+DATA f32_3f800000<>+20(SB)/4, $0x3f800000
+DATA f32_3f800000<>+24(SB)/4, $0x3f800000
+DATA f32_3f800000<>+28(SB)/4, $0x3f800000
+GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3ca48be7<>+0(SB)/4, $0x3ca48be7
-DATA f32_3ca48be7<>+4(SB)/4, $0x3ca48be7
-DATA f32_3ca48be7<>+8(SB)/4, $0x3ca48be7
-DATA f32_3ca48be7<>+12(SB)/4, $0x3ca48be7
-DATA f32_3ca48be7<>+16(SB)/4, $0x3ca48be7
-DATA f32_3ca48be7<>+20(SB)/4, $0x3ca48be7
-DATA f32_3ca48be7<>+24(SB)/4, $0x3ca48be7
-DATA f32_3ca48be7<>+28(SB)/4, $0x3ca48be7
-GLOBL f32_3ca48be7<>(SB), RODATA|NOPTR, $32
+DATA f32_3ae937d7<>+0(SB)/4, $0x3ae937d7
+DATA f32_3ae937d7<>+4(SB)/4, $0x3ae937d7
+DATA f32_3ae937d7<>+8(SB)/4, $0x3ae937d7
+DATA f32_3ae937d7<>+12(SB)/4, $0x3ae937d7
+DATA f32_3ae937d7<>+16(SB)/4, $0x3ae937d7
+DATA f32_3ae937d7<>+20(SB)/4, $0x3ae937d7
+DATA f32_3ae937d7<>+24(SB)/4, $0x3ae937d7
+DATA f32_3ae937d7<>+28(SB)/4, $0x3ae937d7
+GLOBL f32_3ae937d7<>(SB), RODATA|NOPTR, $32
 
-DATA f32_bd6b5846<>+0(SB)/4, $0xbd6b5846
-DATA f32_bd6b5846<>+4(SB)/4, $0xbd6b5846
-DATA f32_bd6b5846<>+8(SB)/4, $0xbd6b5846
-DATA f32_bd6b5846<>+12(SB)/4, $0xbd6b5846
-DATA f32_bd6b5846<>+16(SB)/4, $0xbd6b5846
-DATA f32_bd6b5846<>+20(SB)/4, $0xbd6b5846
-DATA f32_bd6b5846<>+24(SB)/4, $0xbd6b5846
-DATA f32_bd6b5846<>+28(SB)/4, $0xbd6b5846
-GLOBL f32_bd6b5846<>(SB), RODATA|NOPTR, $32
+DATA f32_bc1abc4e<>+0(SB)/4, $0xbc1abc4e
+DATA f32_bc1abc4e<>+4(SB)/4, $0xbc1abc4e
+DATA f32_bc1abc4e<>+8(SB)/4, $0xbc1abc4e
+DATA f32_bc1abc4e<>+12(SB)/4, $0xbc1abc4e
+DATA f32_bc1abc4e<>+16(SB)/4, $0xbc1abc4e
+DATA f32_bc1abc4e<>+20(SB)/4, $0xbc1abc4e
+DATA f32_bc1abc4e<>+24(SB)/4, $0xbc1abc4e
+DATA f32_bc1abc4e<>+28(SB)/4, $0xbc1abc4e
+GLOBL f32_bc1abc4e<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3dda5704<>+0(SB)/4, $0x3dda5704
-DATA f32_3dda5704<>+4(SB)/4, $0x3dda5704
-DATA f32_3dda5704<>+8(SB)/4, $0x3dda5704
-DATA f32_3dda5704<>+12(SB)/4, $0x3dda5704
-DATA f32_3dda5704<>+16(SB)/4, $0x3dda5704
-DATA f32_3dda5704<>+20(SB)/4, $0x3dda5704
-DATA f32_3dda5704<>+24(SB)/4, $0x3dda5704
-DATA f32_3dda5704<>+28(SB)/4, $0x3dda5704
-GLOBL f32_3dda5704<>(SB), RODATA|NOPTR, $32
+DATA f32_3cca3645<>+0(SB)/4, $0x3cca3645
+DATA f32_3cca3645<>+4(SB)/4, $0x3cca3645
+DATA f32_3cca3645<>+8(SB)/4, $0x3cca3645
+DATA f32_3cca3645<>+12(SB)/4, $0x3cca3645
+DATA f32_3cca3645<>+16(SB)/4, $0x3cca3645
+DATA f32_3cca3645<>+20(SB)/4, $0x3cca3645
+DATA f32_3cca3645<>+24(SB)/4, $0x3cca3645
+DATA f32_3cca3645<>+28(SB)/4, $0x3cca3645
+GLOBL f32_3cca3645<>(SB), RODATA|NOPTR, $32
 
-DATA f32_be1d21af<>+0(SB)/4, $0xbe1d21af
-DATA f32_be1d21af<>+4(SB)/4, $0xbe1d21af
-DATA f32_be1d21af<>+8(SB)/4, $0xbe1d21af
-DATA f32_be1d21af<>+12(SB)/4, $0xbe1d21af
-DATA f32_be1d21af<>+16(SB)/4, $0xbe1d21af
-DATA f32_be1d21af<>+20(SB)/4, $0xbe1d21af
-DATA f32_be1d21af<>+24(SB)/4, $0xbe1d21af
-DATA f32_be1d21af<>+28(SB)/4, $0xbe1d21af
-GLOBL f32_be1d21af<>(SB), RODATA|NOPTR, $32
+DATA f32_bd3f9d47<>+0(SB)/4, $0xbd3f9d47
+DATA f32_bd3f9d47<>+4(SB)/4, $0xbd3f9d47
+DATA f32_bd3f9d47<>+8(SB)/4, $0xbd3f9d47
+DATA f32_bd3f9d47<>+12(SB)/4, $0xbd3f9d47
+DATA f32_bd3f9d47<>+16(SB)/4, $0xbd3f9d47
+DATA f32_bd3f9d47<>+20(SB)/4, $0xbd3f9d47
+DATA f32_bd3f9d47<>+24(SB)/4, $0xbd3f9d47
+DATA f32_bd3f9d47<>+28(SB)/4, $0xbd3f9d47
+GLOBL f32_bd3f9d47<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3e49a5aa<>+0(SB)/4, $0x3e49a5aa
-DATA f32_3e49a5aa<>+4(SB)/4, $0x3e49a5aa
-DATA f32_3e49a5aa<>+8(SB)/4, $0x3e49a5aa
-DATA f32_3e49a5aa<>+12(SB)/4, $0x3e49a5aa
-DATA f32_3e49a5aa<>+16(SB)/4, $0x3e49a5aa
-DATA f32_3e49a5aa<>+20(SB)/4, $0x3e49a5aa
-DATA f32_3e49a5aa<>+24(SB)/4, $0x3e49a5aa
-DATA f32_3e49a5aa<>+28(SB)/4, $0x3e49a5aa
-GLOBL f32_3e49a5aa<>(SB), RODATA|NOPTR, $32
+DATA f32_3da94785<>+0(SB)/4, $0x3da94785
+DATA f32_3da94785<>+4(SB)/4, $0x3da94785
+DATA f32_3da94785<>+8(SB)/4, $0x3da94785
+DATA f32_3da94785<>+12(SB)/4, $0x3da94785
+DATA f32_3da94785<>+16(SB)/4, $0x3da94785
+DATA f32_3da94785<>+20(SB)/4, $0x3da94785
+DATA f32_3da94785<>+24(SB)/4, $0x3da94785
+DATA f32_3da94785<>+28(SB)/4, $0x3da94785
+GLOBL f32_3da94785<>(SB), RODATA|NOPTR, $32
 
-DATA f32_be7f91f3<>+0(SB)/4, $0xbe7f91f3
-DATA f32_be7f91f3<>+4(SB)/4, $0xbe7f91f3
-DATA f32_be7f91f3<>+8(SB)/4, $0xbe7f91f3
-DATA f32_be7f91f3<>+12(SB)/4, $0xbe7f91f3
-DATA f32_be7f91f3<>+16(SB)/4, $0xbe7f91f3
-DATA f32_be7f91f3<>+20(SB)/4, $0xbe7f91f3
-DATA f32_be7f91f3<>+24(SB)/4, $0xbe7f91f3
-DATA f32_be7f91f3<>+28(SB)/4, $0xbe7f91f3
-GLOBL f32_be7f91f3<>(SB), RODATA|NOPTR, $32
+DATA f32_be2a9880<>+0(SB)/4, $0xbe2a9880
+DATA f32_be2a9880<>+4(SB)/4, $0xbe2a9880
+DATA f32_be2a9880<>+8(SB)/4, $0xbe2a9880
+DATA f32_be2a9880<>+12(SB)/4, $0xbe2a9880
+DATA f32_be2a9880<>+16(SB)/4, $0xbe2a9880
+DATA f32_be2a9880<>+20(SB)/4, $0xbe2a9880
+DATA f32_be2a9880<>+24(SB)/4, $0xbe2a9880
+DATA f32_be2a9880<>+28(SB)/4, $0xbe2a9880
+GLOBL f32_be2a9880<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3eaaa6e8<>+0(SB)/4, $0x3eaaa6e8
-DATA f32_3eaaa6e8<>+4(SB)/4, $0x3eaaa6e8
-DATA f32_3eaaa6e8<>+8(SB)/4, $0x3eaaa6e8
-DATA f32_3eaaa6e8<>+12(SB)/4, $0x3eaaa6e8
-DATA f32_3eaaa6e8<>+16(SB)/4, $0x3eaaa6e8
-DATA f32_3eaaa6e8<>+20(SB)/4, $0x3eaaa6e8
-DATA f32_3eaaa6e8<>+24(SB)/4, $0x3eaaa6e8
-DATA f32_3eaaa6e8<>+28(SB)/4, $0x3eaaa6e8
-GLOBL f32_3eaaa6e8<>(SB), RODATA|NOPTR, $32
-
-DATA f32_beffffe9<>+0(SB)/4, $0xbeffffe9
-DATA f32_beffffe9<>+4(SB)/4, $0xbeffffe9
-DATA f32_beffffe9<>+8(SB)/4, $0xbeffffe9
-DATA f32_beffffe9<>+12(SB)/4, $0xbeffffe9
-DATA f32_beffffe9<>+16(SB)/4, $0xbeffffe9
-DATA f32_beffffe9<>+20(SB)/4, $0xbeffffe9
-DATA f32_beffffe9<>+24(SB)/4, $0xbeffffe9
-DATA f32_beffffe9<>+28(SB)/4, $0xbeffffe9
-GLOBL f32_beffffe9<>(SB), RODATA|NOPTR, $32
+DATA f32_3effffaf<>+0(SB)/4, $0x3effffaf
+DATA f32_3effffaf<>+4(SB)/4, $0x3effffaf
+DATA f32_3effffaf<>+8(SB)/4, $0x3effffaf
+DATA f32_3effffaf<>+12(SB)/4, $0x3effffaf
+DATA f32_3effffaf<>+16(SB)/4, $0x3effffaf
+DATA f32_3effffaf<>+20(SB)/4, $0x3effffaf
+DATA f32_3effffaf<>+24(SB)/4, $0x3effffaf
+DATA f32_3effffaf<>+28(SB)/4, $0x3effffaf
+GLOBL f32_3effffaf<>(SB), RODATA|NOPTR, $32
 
 DATA tail<>+0(SB)/8, $0xffffffffffffffff
 DATA tail<>+8(SB)/8, $0xffffffffffffffff
@@ -853,9 +829,9 @@ TEXT ·focalWeighted32AVX2(SB), NOSPLIT, $768-144
 	VBROADCASTSS (AX), Y0
 	VMOVUPS      Y0, 32(BP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last24
+	JEQ          last28
 
-row23:
+row27:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
 	VMOVUPS      Y0, 32(BP)
@@ -864,9 +840,9 @@ row23:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x20, R8
-	JL           rest27
+	JL           rest31
 
-group25:
+group29:
 	MOVQ         AX, DI
 	SHRQ         $0x05, DI
 	PREFETCHT0   12288(CX)(AX*1)
@@ -923,25 +899,22 @@ group25:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
 	VADDPS       Y2, Y3, Y3
-	VMULPS       Y3, Y3, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y2
-	VSUBPS       f32_3f800000<>+0(SB), Y2, Y6
-	VSUBPS       Y6, Y3, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
-	VFMADD231PS  Y3, Y8, Y7
-	VFMADD231PS  Y7, Y5, Y6
-	VADDPS       Y6, Y2, Y7
 	VPSLLD       $0x17, Y4, Y4
-	VSUBPS       Y2, Y7, Y2
-	VSUBPS       Y2, Y6, Y6
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y4, Y7, Y7
-	VMOVUPS      Y7, 320(BP)
-	VMOVUPS      Y6, 352(BP)
+	VMULPS       Y3, Y3, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD231PS  Y3, Y6, Y2
+	VFMADD213PS  Y3, Y2, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y5, Y2
+	VSUBPS       f32_3f800000<>+0(SB), Y2, Y3
+	VSUBPS       Y3, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 320(BP)
+	VMOVUPS      Y5, 352(BP)
 	VPBROADCASTB 1(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -995,25 +968,22 @@ group25:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
 	VADDPS       Y2, Y3, Y3
-	VMULPS       Y3, Y3, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y2
-	VSUBPS       f32_3f800000<>+0(SB), Y2, Y6
-	VSUBPS       Y6, Y3, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
-	VFMADD231PS  Y3, Y8, Y7
-	VFMADD231PS  Y7, Y5, Y6
-	VADDPS       Y6, Y2, Y7
 	VPSLLD       $0x17, Y4, Y4
-	VSUBPS       Y2, Y7, Y2
-	VSUBPS       Y2, Y6, Y6
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y4, Y7, Y7
-	VMOVUPS      Y7, 416(BP)
-	VMOVUPS      Y6, 448(BP)
+	VMULPS       Y3, Y3, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD231PS  Y3, Y6, Y2
+	VFMADD213PS  Y3, Y2, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y5, Y2
+	VSUBPS       f32_3f800000<>+0(SB), Y2, Y3
+	VSUBPS       Y3, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 416(BP)
+	VMOVUPS      Y5, 448(BP)
 	PREFETCHT0   12352(CX)(AX*1)
 	VPBROADCASTB 2(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
@@ -1068,25 +1038,22 @@ group25:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
 	VADDPS       Y2, Y3, Y3
-	VMULPS       Y3, Y3, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y2
-	VSUBPS       f32_3f800000<>+0(SB), Y2, Y6
-	VSUBPS       Y6, Y3, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
-	VFMADD231PS  Y3, Y8, Y7
-	VFMADD231PS  Y7, Y5, Y6
-	VADDPS       Y6, Y2, Y7
 	VPSLLD       $0x17, Y4, Y4
-	VSUBPS       Y2, Y7, Y2
-	VSUBPS       Y2, Y6, Y6
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y4, Y7, Y7
-	VMOVUPS      Y7, 512(BP)
-	VMOVUPS      Y6, 544(BP)
+	VMULPS       Y3, Y3, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD231PS  Y3, Y6, Y2
+	VFMADD213PS  Y3, Y2, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y5, Y2
+	VSUBPS       f32_3f800000<>+0(SB), Y2, Y3
+	VSUBPS       Y3, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 512(BP)
+	VMOVUPS      Y5, 544(BP)
 	VPBROADCASTB 3(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -1140,81 +1107,58 @@ group25:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
 	VADDPS       Y2, Y3, Y3
-	VMULPS       Y3, Y3, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y2
-	VSUBPS       f32_3f800000<>+0(SB), Y2, Y6
-	VSUBPS       Y6, Y3, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y7
-	VFMADD231PS  Y3, Y8, Y7
-	VFMADD231PS  Y7, Y5, Y6
-	VADDPS       Y6, Y2, Y7
 	VPSLLD       $0x17, Y4, Y4
-	VSUBPS       Y2, Y7, Y2
-	VSUBPS       Y2, Y6, Y6
-	VMULPS       Y4, Y6, Y6
-	VMULPS       Y4, Y7, Y7
-	VMOVUPS      Y7, 608(BP)
-	VMOVUPS      Y6, 640(BP)
+	VMULPS       Y3, Y3, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
+	VFMADD231PS  Y3, Y6, Y2
+	VFMADD213PS  Y3, Y2, Y5
+	VADDPS       f32_3f800000<>+0(SB), Y5, Y2
+	VSUBPS       f32_3f800000<>+0(SB), Y2, Y3
+	VSUBPS       Y3, Y5, Y5
+	VMULPS       Y4, Y5, Y5
+	VMULPS       Y4, Y2, Y2
+	VMOVUPS      Y2, 608(BP)
+	VMOVUPS      Y5, 640(BP)
 	VMOVUPS      320(BP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, (DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
+	VMOVUPS      Y3, (DX)(AX*1)
 	VMOVUPS      416(BP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, 32(DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
+	VMOVUPS      Y3, 32(DX)(AX*1)
 	VMOVUPS      512(BP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, 64(DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
+	VMOVUPS      Y3, 64(DX)(AX*1)
 	VMOVUPS      608(BP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, 96(DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
+	VMOVUPS      Y3, 96(DX)(AX*1)
 	VMOVUPS      (DX)(AX*1), Y2
 	VMOVUPS      384(BP), Y3
 	VMOVUPS      320(BP), Y4
@@ -1225,62 +1169,69 @@ group25:
 	VSUBPS       Y7, Y6, Y6
 	VFNMADD231PS Y7, Y4, Y6
 	VFNMADD231PS Y7, Y5, Y6
-	VFMADD231PS  Y5, Y7, Y2
-	VADDPS       Y2, Y4, Y2
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Y3, Y8, Y8
-	VADDPS       Y2, Y8, Y2
 	VMULPS       Y7, Y4, Y8
 	VMOVUPS      Y8, Y9
 	VFMSUB231PS  Y7, Y4, Y9
 	VFMADD231PS  Y7, Y5, Y9
-	VXORPS       Y5, Y5, Y5
-	VBLENDVPS    Y3, Y8, Y7, Y4
-	VBLENDVPS    Y3, Y7, Y8, Y7
-	VBLENDVPS    Y3, Y9, Y5, Y3
-	VFMADD231PS  Y6, Y4, Y3
-	VADDPS       Y3, Y4, Y5
-	VMOVUPS      Y5, Y6
+	VFMADD231PS  Y6, Y8, Y9
+	VMULPS       Y8, Y4, Y4
+	VFMADD213PS  Y9, Y2, Y4
+	VADDPS       Y4, Y8, Y4
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y4
+	VMULPS       Y6, Y7, Y6
+	VBLENDVPS    Y3, Y8, Y7, Y2
+	VBLENDVPS    Y3, Y7, Y8, Y5
+	VBLENDVPS    Y3, Y9, Y6, Y3
+	VADDPS       Y3, Y2, Y6
+	VADDPS       Y2, Y2, Y7
+	VMULPS       Y3, Y7, Y7
+	VFMADD231PS  Y2, Y2, Y7
 	CMPQ         root+112(FP), $0x01
-	JL           less28
-	VSQRTPS      Y6, Y6
+	JL           less32
+	VMOVUPS      Y6, Y7
 	CMPQ         root+112(FP), $0x02
-	JL           less29
+	JL           less33
+	VSQRTPS      Y7, Y7
+	CMPQ         root+112(FP), $0x03
+	JL           less34
 	MOVQ         powers+120(FP), R9
-	VMOVUPS      (R9)(AX*1), Y6
+	VMOVUPS      (R9)(AX*1), Y7
 
-less29:
-less28:
+less34:
+less33:
+less32:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough31
+	JZ    enough36
 
-again30:
-	VMULPS      Y3, Y6, Y8
-	VFMADD231PS Y4, Y6, Y8
-	VMOVUPS     Y8, Y6
+again35:
+	VMULPS      Y3, Y7, Y8
+	VFMADD231PS Y2, Y7, Y8
+	VMOVUPS     Y8, Y7
 	DECQ        R9
-	JNZ         again30
+	JNZ         again35
 
-enough31:
-	VMULPS       Y2, Y7, Y7
-	VMOVUPS      (BP), Y3
-	VFMADD231PS  Y3, Y7, Y5
-	VMULPS       Y2, Y6, Y2
-	VMULPS       Y5, Y6, Y5
-	VMULPS       64(BP), Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
+enough36:
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      (BP), Y2
+	VFMADD231PS  Y2, Y5, Y6
+	VMULPS       Y4, Y7, Y4
+	VMULPS       Y6, Y7, Y6
+	VMULPS       64(BP), Y6, Y6
+	VPBROADCASTB (BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      (R9)(AX*1), Y4
+	VMOVUPS      (R9)(AX*1), Y3
 	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      (R9)(AX*1), Y6
-	VBLENDVPS    Y3, Y6, Y4, Y4
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      Y5, (DX)(AX*1)
-	VMOVUPS      32(DX)(AX*1), Y3
-	VMOVUPS      480(BP), Y4
+	VMOVUPS      (R9)(AX*1), Y5
+	VBLENDVPS    Y2, Y5, Y3, Y3
+	VMULPS       Y3, Y4, Y4
+	VMOVUPS      Y6, (DX)(AX*1)
+	VMOVUPS      32(DX)(AX*1), Y2
+	VMOVUPS      480(BP), Y3
 	VMOVUPS      416(BP), Y5
 	VMOVUPS      448(BP), Y6
 	VMOVUPS      f32_3f800000<>+0(SB), Y7
@@ -1289,62 +1240,69 @@ enough31:
 	VSUBPS       Y8, Y7, Y7
 	VFNMADD231PS Y8, Y5, Y7
 	VFNMADD231PS Y8, Y6, Y7
-	VFMADD231PS  Y6, Y8, Y3
-	VADDPS       Y3, Y5, Y3
-	VXORPS       Y9, Y9, Y9
-	VMAXPS       Y4, Y9, Y9
-	VADDPS       Y3, Y9, Y3
 	VMULPS       Y8, Y5, Y9
 	VMOVUPS      Y9, Y10
 	VFMSUB231PS  Y8, Y5, Y10
 	VFMADD231PS  Y8, Y6, Y10
-	VXORPS       Y6, Y6, Y6
-	VBLENDVPS    Y4, Y9, Y8, Y5
-	VBLENDVPS    Y4, Y8, Y9, Y8
-	VBLENDVPS    Y4, Y10, Y6, Y4
-	VFMADD231PS  Y7, Y5, Y4
-	VADDPS       Y4, Y5, Y6
-	VMOVUPS      Y6, Y7
+	VFMADD231PS  Y7, Y9, Y10
+	VMULPS       Y9, Y5, Y5
+	VFMADD213PS  Y10, Y2, Y5
+	VADDPS       Y5, Y9, Y5
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VADDPS       Y5, Y2, Y5
+	VMULPS       Y7, Y8, Y7
+	VBLENDVPS    Y3, Y9, Y8, Y2
+	VBLENDVPS    Y3, Y8, Y9, Y6
+	VBLENDVPS    Y3, Y10, Y7, Y3
+	VADDPS       Y3, Y2, Y7
+	VADDPS       Y2, Y2, Y8
+	VMULPS       Y3, Y8, Y8
+	VFMADD231PS  Y2, Y2, Y8
 	CMPQ         root+112(FP), $0x01
-	JL           less32
-	VSQRTPS      Y7, Y7
+	JL           less37
+	VMOVUPS      Y7, Y8
 	CMPQ         root+112(FP), $0x02
-	JL           less33
+	JL           less38
+	VSQRTPS      Y8, Y8
+	CMPQ         root+112(FP), $0x03
+	JL           less39
 	MOVQ         powers+120(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y7
+	VMOVUPS      32(R9)(AX*1), Y8
 
-less33:
-less32:
+less39:
+less38:
+less37:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough35
+	JZ    enough41
 
-again34:
-	VMULPS      Y4, Y7, Y9
-	VFMADD231PS Y5, Y7, Y9
-	VMOVUPS     Y9, Y7
+again40:
+	VMULPS      Y3, Y8, Y9
+	VFMADD231PS Y2, Y8, Y9
+	VMOVUPS     Y9, Y8
 	DECQ        R9
-	JNZ         again34
+	JNZ         again40
 
-enough35:
-	VMULPS       Y3, Y8, Y8
-	VMOVUPS      (BP), Y4
-	VFMADD231PS  Y4, Y8, Y6
-	VMULPS       Y3, Y7, Y3
-	VMULPS       Y6, Y7, Y6
-	VMULPS       96(BP), Y6, Y6
-	VPBROADCASTB 1(BX)(DI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
+enough41:
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      (BP), Y2
+	VFMADD231PS  Y2, Y6, Y7
+	VMULPS       Y5, Y8, Y5
+	VMULPS       Y7, Y8, Y7
+	VMULPS       96(BP), Y7, Y7
+	VPBROADCASTB 1(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y5
+	VMOVUPS      32(R9)(AX*1), Y3
 	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y7
-	VBLENDVPS    Y4, Y7, Y5, Y5
-	VMULPS       Y5, Y3, Y3
-	VMOVUPS      Y6, 32(DX)(AX*1)
-	VMOVUPS      64(DX)(AX*1), Y4
-	VMOVUPS      576(BP), Y5
+	VMOVUPS      32(R9)(AX*1), Y6
+	VBLENDVPS    Y2, Y6, Y3, Y3
+	VMULPS       Y3, Y5, Y5
+	VMOVUPS      Y7, 32(DX)(AX*1)
+	VMOVUPS      64(DX)(AX*1), Y2
+	VMOVUPS      576(BP), Y3
 	VMOVUPS      512(BP), Y6
 	VMOVUPS      544(BP), Y7
 	VMOVUPS      f32_3f800000<>+0(SB), Y8
@@ -1353,63 +1311,70 @@ enough35:
 	VSUBPS       Y9, Y8, Y8
 	VFNMADD231PS Y9, Y6, Y8
 	VFNMADD231PS Y9, Y7, Y8
-	VFMADD231PS  Y7, Y9, Y4
-	VADDPS       Y4, Y6, Y4
-	VXORPS       Y10, Y10, Y10
-	VMAXPS       Y5, Y10, Y10
-	VADDPS       Y4, Y10, Y4
 	VMULPS       Y9, Y6, Y10
 	VMOVUPS      Y10, Y11
 	VFMSUB231PS  Y9, Y6, Y11
 	VFMADD231PS  Y9, Y7, Y11
-	VXORPS       Y7, Y7, Y7
-	VBLENDVPS    Y5, Y10, Y9, Y6
-	VBLENDVPS    Y5, Y9, Y10, Y9
-	VBLENDVPS    Y5, Y11, Y7, Y5
-	VFMADD231PS  Y8, Y6, Y5
-	VADDPS       Y5, Y6, Y7
-	VMOVUPS      Y7, Y8
+	VFMADD231PS  Y8, Y10, Y11
+	VMULPS       Y10, Y6, Y6
+	VFMADD213PS  Y11, Y2, Y6
+	VADDPS       Y6, Y10, Y6
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VADDPS       Y6, Y2, Y6
+	VMULPS       Y8, Y9, Y8
+	VBLENDVPS    Y3, Y10, Y9, Y2
+	VBLENDVPS    Y3, Y9, Y10, Y7
+	VBLENDVPS    Y3, Y11, Y8, Y3
+	VADDPS       Y3, Y2, Y8
+	VADDPS       Y2, Y2, Y9
+	VMULPS       Y3, Y9, Y9
+	VFMADD231PS  Y2, Y2, Y9
 	CMPQ         root+112(FP), $0x01
-	JL           less36
-	VSQRTPS      Y8, Y8
+	JL           less42
+	VMOVUPS      Y8, Y9
 	CMPQ         root+112(FP), $0x02
-	JL           less37
+	JL           less43
+	VSQRTPS      Y9, Y9
+	CMPQ         root+112(FP), $0x03
+	JL           less44
 	MOVQ         powers+120(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y8
+	VMOVUPS      64(R9)(AX*1), Y9
 
-less37:
-less36:
+less44:
+less43:
+less42:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough39
+	JZ    enough46
 
-again38:
-	VMULPS      Y5, Y8, Y10
-	VFMADD231PS Y6, Y8, Y10
-	VMOVUPS     Y10, Y8
+again45:
+	VMULPS      Y3, Y9, Y10
+	VFMADD231PS Y2, Y9, Y10
+	VMOVUPS     Y10, Y9
 	DECQ        R9
-	JNZ         again38
+	JNZ         again45
 
-enough39:
-	VMULPS       Y4, Y9, Y9
-	VMOVUPS      (BP), Y5
-	VFMADD231PS  Y5, Y9, Y7
-	VMULPS       Y4, Y8, Y4
-	VMULPS       Y7, Y8, Y7
-	VMULPS       128(BP), Y7, Y7
-	VPBROADCASTB 2(BX)(DI*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+enough46:
+	VMULPS       Y6, Y7, Y7
+	VMOVUPS      (BP), Y2
+	VFMADD231PS  Y2, Y7, Y8
+	VMULPS       Y6, Y9, Y6
+	VMULPS       Y8, Y9, Y8
+	VMULPS       128(BP), Y8, Y8
+	VPBROADCASTB 2(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y6
+	VMOVUPS      64(R9)(AX*1), Y3
 	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y8
-	VBLENDVPS    Y5, Y8, Y6, Y6
-	VMULPS       Y6, Y4, Y4
-	VMOVUPS      Y7, 64(DX)(AX*1)
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      96(DX)(AX*1), Y4
-	VMOVUPS      672(BP), Y5
+	VMOVUPS      64(R9)(AX*1), Y7
+	VBLENDVPS    Y2, Y7, Y3, Y3
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      Y8, 64(DX)(AX*1)
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      96(DX)(AX*1), Y2
+	VMOVUPS      672(BP), Y3
 	VMOVUPS      608(BP), Y6
 	VMOVUPS      640(BP), Y7
 	VMOVUPS      f32_3f800000<>+0(SB), Y8
@@ -1418,74 +1383,81 @@ enough39:
 	VSUBPS       Y9, Y8, Y8
 	VFNMADD231PS Y9, Y6, Y8
 	VFNMADD231PS Y9, Y7, Y8
-	VFMADD231PS  Y7, Y9, Y4
-	VADDPS       Y4, Y6, Y4
-	VXORPS       Y10, Y10, Y10
-	VMAXPS       Y5, Y10, Y10
-	VADDPS       Y4, Y10, Y4
 	VMULPS       Y9, Y6, Y10
 	VMOVUPS      Y10, Y11
 	VFMSUB231PS  Y9, Y6, Y11
 	VFMADD231PS  Y9, Y7, Y11
-	VXORPS       Y7, Y7, Y7
-	VBLENDVPS    Y5, Y10, Y9, Y6
-	VBLENDVPS    Y5, Y9, Y10, Y9
-	VBLENDVPS    Y5, Y11, Y7, Y5
-	VFMADD231PS  Y8, Y6, Y5
-	VADDPS       Y5, Y6, Y7
-	VMOVUPS      Y7, Y8
+	VFMADD231PS  Y8, Y10, Y11
+	VMULPS       Y10, Y6, Y6
+	VFMADD213PS  Y11, Y2, Y6
+	VADDPS       Y6, Y10, Y6
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VADDPS       Y6, Y2, Y6
+	VMULPS       Y8, Y9, Y8
+	VBLENDVPS    Y3, Y10, Y9, Y2
+	VBLENDVPS    Y3, Y9, Y10, Y7
+	VBLENDVPS    Y3, Y11, Y8, Y3
+	VADDPS       Y3, Y2, Y8
+	VADDPS       Y2, Y2, Y9
+	VMULPS       Y3, Y9, Y9
+	VFMADD231PS  Y2, Y2, Y9
 	CMPQ         root+112(FP), $0x01
-	JL           less40
-	VSQRTPS      Y8, Y8
+	JL           less47
+	VMOVUPS      Y8, Y9
 	CMPQ         root+112(FP), $0x02
-	JL           less41
+	JL           less48
+	VSQRTPS      Y9, Y9
+	CMPQ         root+112(FP), $0x03
+	JL           less49
 	MOVQ         powers+120(FP), R9
-	VMOVUPS      96(R9)(AX*1), Y8
+	VMOVUPS      96(R9)(AX*1), Y9
 
-less41:
-less40:
+less49:
+less48:
+less47:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough43
+	JZ    enough51
 
-again42:
-	VMULPS      Y5, Y8, Y10
-	VFMADD231PS Y6, Y8, Y10
-	VMOVUPS     Y10, Y8
+again50:
+	VMULPS      Y3, Y9, Y10
+	VFMADD231PS Y2, Y9, Y10
+	VMOVUPS     Y10, Y9
 	DECQ        R9
-	JNZ         again42
+	JNZ         again50
 
-enough43:
-	VMULPS       Y4, Y9, Y9
-	VMOVUPS      (BP), Y5
-	VFMADD231PS  Y5, Y9, Y7
-	VMULPS       Y4, Y8, Y4
-	VMULPS       Y7, Y8, Y7
-	VMULPS       160(BP), Y7, Y7
-	VPBROADCASTB 3(BX)(DI*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+enough51:
+	VMULPS       Y6, Y7, Y7
+	VMOVUPS      (BP), Y2
+	VFMADD231PS  Y2, Y7, Y8
+	VMULPS       Y6, Y9, Y6
+	VMULPS       Y8, Y9, Y8
+	VMULPS       160(BP), Y8, Y8
+	VPBROADCASTB 3(BX)(DI*1), Y2
+	VANDPS       bits32<>+0(SB), Y2, Y2
+	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	MOVQ         negWeight+128(FP), DI
-	VMOVUPS      96(DI)(AX*1), Y6
+	VMOVUPS      96(DI)(AX*1), Y3
 	MOVQ         posWeight+136(FP), DI
-	VMOVUPS      96(DI)(AX*1), Y8
-	VBLENDVPS    Y5, Y8, Y6, Y6
-	VMULPS       Y6, Y4, Y4
-	VMOVUPS      Y7, 96(DX)(AX*1)
-	VADDPS       Y4, Y3, Y3
-	VADDPS       Y3, Y2, Y3
-	VEXTRACTF128 $0x01, Y3, X2
-	VCVTPS2PD    X3, Y3
+	VMOVUPS      96(DI)(AX*1), Y7
+	VBLENDVPS    Y2, Y7, Y3, Y3
+	VMULPS       Y3, Y6, Y6
+	VMOVUPS      Y8, 96(DX)(AX*1)
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y5, Y4, Y5
+	VEXTRACTF128 $0x01, Y5, X2
+	VCVTPS2PD    X5, Y3
 	VCVTPS2PD    X2, Y2
 	VADDPD       Y3, Y0, Y0
 	VADDPD       Y2, Y1, Y1
 	ADDQ         $+128, AX
 	SUBQ         $0x20, R8
-	JGE          group25
+	JGE          group29
 
-rest27:
+rest31:
 	ADDQ       $0x20, R8
-	JLE        done26
+	JLE        done30
 	LEAQ       tail<>+0(SB), DX
 	MOVQ       R8, DI
 	SHLQ       $0x02, DI
@@ -1506,12 +1478,12 @@ rest27:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group25
+	JMP        group29
 
-done26:
+done30:
 	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct44
+	JEQ        direct52
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x1f, DX
 	LEAQ       tail<>+0(SB), DI
@@ -1530,7 +1502,7 @@ done26:
 	VMOVUPS    224(DI), Y3
 	VMASKMOVPS Y2, Y3, -32(CX)(AX*1)
 
-direct44:
+direct52:
 	MOVQ         stride+40(FP), AX
 	SHLQ         $0x02, AX
 	MOVQ         AX, CX
@@ -1557,9 +1529,9 @@ direct44:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row23
+	JNZ          row27
 
-last24:
+last28:
 	VZEROUPPER
 	RET
 
@@ -1579,9 +1551,9 @@ TEXT ·focal32AVX2(SB), NOSPLIT, $768-144
 	VBROADCASTSS (AX), Y0
 	VMOVUPS      Y0, 32(BP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last46
+	JEQ          last54
 
-row45:
+row53:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
 	VMOVUPS      Y0, 32(BP)
@@ -1590,9 +1562,9 @@ row45:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x20, R8
-	JL           rest49
+	JL           rest57
 
-group47:
+group55:
 	MOVQ         AX, DI
 	SHRQ         $0x05, DI
 	PREFETCHT0   12288(CX)(AX*1)
@@ -1620,25 +1592,22 @@ group47:
 	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VMULPS       Y2, Y2, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y2, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y2, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
 	VPSLLD       $0x17, Y3, Y3
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y3, Y7, Y7
-	VMOVUPS      Y7, 320(BP)
-	VMOVUPS      Y6, 352(BP)
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y5
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y4, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y2
+	VSUBPS       Y2, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VMOVUPS      Y5, 320(BP)
+	VMOVUPS      Y4, 352(BP)
 	VPBROADCASTB 1(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -1663,25 +1632,22 @@ group47:
 	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VMULPS       Y2, Y2, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y2, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y2, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
 	VPSLLD       $0x17, Y3, Y3
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y3, Y7, Y7
-	VMOVUPS      Y7, 416(BP)
-	VMOVUPS      Y6, 448(BP)
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y5
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y4, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y2
+	VSUBPS       Y2, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VMOVUPS      Y5, 416(BP)
+	VMOVUPS      Y4, 448(BP)
 	PREFETCHT0   12352(CX)(AX*1)
 	VPBROADCASTB 2(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
@@ -1707,25 +1673,22 @@ group47:
 	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VMULPS       Y2, Y2, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y2, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y2, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
 	VPSLLD       $0x17, Y3, Y3
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y3, Y7, Y7
-	VMOVUPS      Y7, 512(BP)
-	VMOVUPS      Y6, 544(BP)
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y5
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y4, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y2
+	VSUBPS       Y2, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VMOVUPS      Y5, 512(BP)
+	VMOVUPS      Y4, 544(BP)
 	VPBROADCASTB 3(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -1750,81 +1713,58 @@ group47:
 	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VMULPS       Y2, Y2, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y6
-	VSUBPS       Y6, Y2, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y7
-	VMOVUPS      f32_3c091cce<>+0(SB), Y8
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y7
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y8
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y7
-	VFMADD231PS  Y2, Y8, Y7
-	VFMADD231PS  Y7, Y4, Y6
-	VADDPS       Y6, Y5, Y7
 	VPSLLD       $0x17, Y3, Y3
-	VSUBPS       Y5, Y7, Y5
-	VSUBPS       Y5, Y6, Y6
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y3, Y7, Y7
-	VMOVUPS      Y7, 608(BP)
-	VMOVUPS      Y6, 640(BP)
+	VMULPS       Y2, Y2, Y4
+	VMOVUPS      f32_3ab52766<>+0(SB), Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y5
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y5
+	VFMADD231PS  Y2, Y6, Y5
+	VFMADD213PS  Y2, Y5, Y4
+	VADDPS       f32_3f800000<>+0(SB), Y4, Y5
+	VSUBPS       f32_3f800000<>+0(SB), Y5, Y2
+	VSUBPS       Y2, Y4, Y4
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y3, Y5, Y5
+	VMOVUPS      Y5, 608(BP)
+	VMOVUPS      Y4, 640(BP)
 	VMOVUPS      320(BP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, (DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
+	VMOVUPS      Y3, (DX)(AX*1)
 	VMOVUPS      416(BP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, 32(DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
+	VMOVUPS      Y3, 32(DX)(AX*1)
 	VMOVUPS      512(BP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, 64(DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
+	VMOVUPS      Y3, 64(DX)(AX*1)
 	VMOVUPS      608(BP), Y2
-	VMULPS       Y2, Y2, Y3
-	VMOVUPS      f32_bb57a4e7<>+0(SB), Y4
-	VMOVUPS      f32_3ca48be7<>+0(SB), Y5
-	VFMADD213PS  f32_bd6b5846<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3dda5704<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be1d21af<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e49a5aa<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_be7f91f3<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3eaaa6e8<>+0(SB), Y3, Y5
-	VFMADD213PS  f32_beffffe9<>+0(SB), Y3, Y4
-	VFMADD231PS  Y2, Y5, Y4
-	VMULPS       Y4, Y3, Y4
-	VMOVUPS      Y4, 96(DX)(AX*1)
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
+	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
+	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
+	VMOVUPS      Y3, 96(DX)(AX*1)
 	VMOVUPS      (DX)(AX*1), Y2
 	VMOVUPS      384(BP), Y3
 	VMOVUPS      320(BP), Y4
@@ -1835,53 +1775,60 @@ group47:
 	VSUBPS       Y7, Y6, Y6
 	VFNMADD231PS Y7, Y4, Y6
 	VFNMADD231PS Y7, Y5, Y6
-	VFMADD231PS  Y5, Y7, Y2
-	VADDPS       Y2, Y4, Y2
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Y3, Y8, Y8
-	VADDPS       Y2, Y8, Y2
 	VMULPS       Y7, Y4, Y8
 	VMOVUPS      Y8, Y9
 	VFMSUB231PS  Y7, Y4, Y9
 	VFMADD231PS  Y7, Y5, Y9
-	VXORPS       Y5, Y5, Y5
-	VBLENDVPS    Y3, Y8, Y7, Y4
-	VBLENDVPS    Y3, Y7, Y8, Y7
-	VBLENDVPS    Y3, Y9, Y5, Y3
-	VFMADD231PS  Y6, Y4, Y3
-	VADDPS       Y3, Y4, Y5
-	VMOVUPS      Y5, Y6
+	VFMADD231PS  Y6, Y8, Y9
+	VMULPS       Y8, Y4, Y4
+	VFMADD213PS  Y9, Y2, Y4
+	VADDPS       Y4, Y8, Y4
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VADDPS       Y4, Y2, Y4
+	VMULPS       Y6, Y7, Y6
+	VBLENDVPS    Y3, Y8, Y7, Y2
+	VBLENDVPS    Y3, Y7, Y8, Y5
+	VBLENDVPS    Y3, Y9, Y6, Y3
+	VADDPS       Y3, Y2, Y6
+	VADDPS       Y2, Y2, Y7
+	VMULPS       Y3, Y7, Y7
+	VFMADD231PS  Y2, Y2, Y7
 	CMPQ         root+112(FP), $0x01
-	JL           less50
-	VSQRTPS      Y6, Y6
+	JL           less58
+	VMOVUPS      Y6, Y7
 	CMPQ         root+112(FP), $0x02
-	JL           less51
+	JL           less59
+	VSQRTPS      Y7, Y7
+	CMPQ         root+112(FP), $0x03
+	JL           less60
 	MOVQ         powers+120(FP), DI
-	VMOVUPS      (DI)(AX*1), Y6
+	VMOVUPS      (DI)(AX*1), Y7
 
-less51:
-less50:
+less60:
+less59:
+less58:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough53
+	JZ    enough62
 
-again52:
-	VMULPS      Y3, Y6, Y8
-	VFMADD231PS Y4, Y6, Y8
-	VMOVUPS     Y8, Y6
+again61:
+	VMULPS      Y3, Y7, Y8
+	VFMADD231PS Y2, Y7, Y8
+	VMOVUPS     Y8, Y7
 	DECQ        DI
-	JNZ         again52
+	JNZ         again61
 
-enough53:
-	VMULPS       Y2, Y7, Y7
-	VMOVUPS      (BP), Y3
-	VFMADD231PS  Y3, Y7, Y5
-	VMULPS       Y2, Y6, Y2
-	VMULPS       Y5, Y6, Y5
-	VMULPS       64(BP), Y5, Y5
-	VMOVUPS      Y5, (DX)(AX*1)
-	VMOVUPS      32(DX)(AX*1), Y3
-	VMOVUPS      480(BP), Y4
+enough62:
+	VMULPS       Y4, Y5, Y5
+	VMOVUPS      (BP), Y2
+	VFMADD231PS  Y2, Y5, Y6
+	VMULPS       Y4, Y7, Y4
+	VMULPS       Y6, Y7, Y6
+	VMULPS       64(BP), Y6, Y6
+	VMOVUPS      Y6, (DX)(AX*1)
+	VMOVUPS      32(DX)(AX*1), Y2
+	VMOVUPS      480(BP), Y3
 	VMOVUPS      416(BP), Y5
 	VMOVUPS      448(BP), Y6
 	VMOVUPS      f32_3f800000<>+0(SB), Y7
@@ -1890,53 +1837,60 @@ enough53:
 	VSUBPS       Y8, Y7, Y7
 	VFNMADD231PS Y8, Y5, Y7
 	VFNMADD231PS Y8, Y6, Y7
-	VFMADD231PS  Y6, Y8, Y3
-	VADDPS       Y3, Y5, Y3
-	VXORPS       Y9, Y9, Y9
-	VMAXPS       Y4, Y9, Y9
-	VADDPS       Y3, Y9, Y3
 	VMULPS       Y8, Y5, Y9
 	VMOVUPS      Y9, Y10
 	VFMSUB231PS  Y8, Y5, Y10
 	VFMADD231PS  Y8, Y6, Y10
-	VXORPS       Y6, Y6, Y6
-	VBLENDVPS    Y4, Y9, Y8, Y5
-	VBLENDVPS    Y4, Y8, Y9, Y8
-	VBLENDVPS    Y4, Y10, Y6, Y4
-	VFMADD231PS  Y7, Y5, Y4
-	VADDPS       Y4, Y5, Y6
-	VMOVUPS      Y6, Y7
+	VFMADD231PS  Y7, Y9, Y10
+	VMULPS       Y9, Y5, Y5
+	VFMADD213PS  Y10, Y2, Y5
+	VADDPS       Y5, Y9, Y5
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VADDPS       Y5, Y2, Y5
+	VMULPS       Y7, Y8, Y7
+	VBLENDVPS    Y3, Y9, Y8, Y2
+	VBLENDVPS    Y3, Y8, Y9, Y6
+	VBLENDVPS    Y3, Y10, Y7, Y3
+	VADDPS       Y3, Y2, Y7
+	VADDPS       Y2, Y2, Y8
+	VMULPS       Y3, Y8, Y8
+	VFMADD231PS  Y2, Y2, Y8
 	CMPQ         root+112(FP), $0x01
-	JL           less54
-	VSQRTPS      Y7, Y7
+	JL           less63
+	VMOVUPS      Y7, Y8
 	CMPQ         root+112(FP), $0x02
-	JL           less55
+	JL           less64
+	VSQRTPS      Y8, Y8
+	CMPQ         root+112(FP), $0x03
+	JL           less65
 	MOVQ         powers+120(FP), DI
-	VMOVUPS      32(DI)(AX*1), Y7
+	VMOVUPS      32(DI)(AX*1), Y8
 
-less55:
-less54:
+less65:
+less64:
+less63:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough57
+	JZ    enough67
 
-again56:
-	VMULPS      Y4, Y7, Y9
-	VFMADD231PS Y5, Y7, Y9
-	VMOVUPS     Y9, Y7
+again66:
+	VMULPS      Y3, Y8, Y9
+	VFMADD231PS Y2, Y8, Y9
+	VMOVUPS     Y9, Y8
 	DECQ        DI
-	JNZ         again56
+	JNZ         again66
 
-enough57:
-	VMULPS       Y3, Y8, Y8
-	VMOVUPS      (BP), Y4
-	VFMADD231PS  Y4, Y8, Y6
-	VMULPS       Y3, Y7, Y3
-	VMULPS       Y6, Y7, Y6
-	VMULPS       96(BP), Y6, Y6
-	VMOVUPS      Y6, 32(DX)(AX*1)
-	VMOVUPS      64(DX)(AX*1), Y4
-	VMOVUPS      576(BP), Y5
+enough67:
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      (BP), Y2
+	VFMADD231PS  Y2, Y6, Y7
+	VMULPS       Y5, Y8, Y5
+	VMULPS       Y7, Y8, Y7
+	VMULPS       96(BP), Y7, Y7
+	VMOVUPS      Y7, 32(DX)(AX*1)
+	VMOVUPS      64(DX)(AX*1), Y2
+	VMOVUPS      576(BP), Y3
 	VMOVUPS      512(BP), Y6
 	VMOVUPS      544(BP), Y7
 	VMOVUPS      f32_3f800000<>+0(SB), Y8
@@ -1945,54 +1899,61 @@ enough57:
 	VSUBPS       Y9, Y8, Y8
 	VFNMADD231PS Y9, Y6, Y8
 	VFNMADD231PS Y9, Y7, Y8
-	VFMADD231PS  Y7, Y9, Y4
-	VADDPS       Y4, Y6, Y4
-	VXORPS       Y10, Y10, Y10
-	VMAXPS       Y5, Y10, Y10
-	VADDPS       Y4, Y10, Y4
 	VMULPS       Y9, Y6, Y10
 	VMOVUPS      Y10, Y11
 	VFMSUB231PS  Y9, Y6, Y11
 	VFMADD231PS  Y9, Y7, Y11
-	VXORPS       Y7, Y7, Y7
-	VBLENDVPS    Y5, Y10, Y9, Y6
-	VBLENDVPS    Y5, Y9, Y10, Y9
-	VBLENDVPS    Y5, Y11, Y7, Y5
-	VFMADD231PS  Y8, Y6, Y5
-	VADDPS       Y5, Y6, Y7
-	VMOVUPS      Y7, Y8
+	VFMADD231PS  Y8, Y10, Y11
+	VMULPS       Y10, Y6, Y6
+	VFMADD213PS  Y11, Y2, Y6
+	VADDPS       Y6, Y10, Y6
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VADDPS       Y6, Y2, Y6
+	VMULPS       Y8, Y9, Y8
+	VBLENDVPS    Y3, Y10, Y9, Y2
+	VBLENDVPS    Y3, Y9, Y10, Y7
+	VBLENDVPS    Y3, Y11, Y8, Y3
+	VADDPS       Y3, Y2, Y8
+	VADDPS       Y2, Y2, Y9
+	VMULPS       Y3, Y9, Y9
+	VFMADD231PS  Y2, Y2, Y9
 	CMPQ         root+112(FP), $0x01
-	JL           less58
-	VSQRTPS      Y8, Y8
+	JL           less68
+	VMOVUPS      Y8, Y9
 	CMPQ         root+112(FP), $0x02
-	JL           less59
+	JL           less69
+	VSQRTPS      Y9, Y9
+	CMPQ         root+112(FP), $0x03
+	JL           less70
 	MOVQ         powers+120(FP), DI
-	VMOVUPS      64(DI)(AX*1), Y8
+	VMOVUPS      64(DI)(AX*1), Y9
 
-less59:
-less58:
+less70:
+less69:
+less68:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough61
+	JZ    enough72
 
-again60:
-	VMULPS      Y5, Y8, Y10
-	VFMADD231PS Y6, Y8, Y10
-	VMOVUPS     Y10, Y8
+again71:
+	VMULPS      Y3, Y9, Y10
+	VFMADD231PS Y2, Y9, Y10
+	VMOVUPS     Y10, Y9
 	DECQ        DI
-	JNZ         again60
+	JNZ         again71
 
-enough61:
-	VMULPS       Y4, Y9, Y9
-	VMOVUPS      (BP), Y5
-	VFMADD231PS  Y5, Y9, Y7
-	VMULPS       Y4, Y8, Y4
-	VMULPS       Y7, Y8, Y7
-	VMULPS       128(BP), Y7, Y7
-	VMOVUPS      Y7, 64(DX)(AX*1)
-	VADDPS       Y4, Y2, Y2
-	VMOVUPS      96(DX)(AX*1), Y4
-	VMOVUPS      672(BP), Y5
+enough72:
+	VMULPS       Y6, Y7, Y7
+	VMOVUPS      (BP), Y2
+	VFMADD231PS  Y2, Y7, Y8
+	VMULPS       Y6, Y9, Y6
+	VMULPS       Y8, Y9, Y8
+	VMULPS       128(BP), Y8, Y8
+	VMOVUPS      Y8, 64(DX)(AX*1)
+	VADDPS       Y6, Y4, Y4
+	VMOVUPS      96(DX)(AX*1), Y2
+	VMOVUPS      672(BP), Y3
 	VMOVUPS      608(BP), Y6
 	VMOVUPS      640(BP), Y7
 	VMOVUPS      f32_3f800000<>+0(SB), Y8
@@ -2001,65 +1962,72 @@ enough61:
 	VSUBPS       Y9, Y8, Y8
 	VFNMADD231PS Y9, Y6, Y8
 	VFNMADD231PS Y9, Y7, Y8
-	VFMADD231PS  Y7, Y9, Y4
-	VADDPS       Y4, Y6, Y4
-	VXORPS       Y10, Y10, Y10
-	VMAXPS       Y5, Y10, Y10
-	VADDPS       Y4, Y10, Y4
 	VMULPS       Y9, Y6, Y10
 	VMOVUPS      Y10, Y11
 	VFMSUB231PS  Y9, Y6, Y11
 	VFMADD231PS  Y9, Y7, Y11
-	VXORPS       Y7, Y7, Y7
-	VBLENDVPS    Y5, Y10, Y9, Y6
-	VBLENDVPS    Y5, Y9, Y10, Y9
-	VBLENDVPS    Y5, Y11, Y7, Y5
-	VFMADD231PS  Y8, Y6, Y5
-	VADDPS       Y5, Y6, Y7
-	VMOVUPS      Y7, Y8
+	VFMADD231PS  Y8, Y10, Y11
+	VMULPS       Y10, Y6, Y6
+	VFMADD213PS  Y11, Y2, Y6
+	VADDPS       Y6, Y10, Y6
+	VXORPS       Y2, Y2, Y2
+	VMAXPS       Y3, Y2, Y2
+	VADDPS       Y6, Y2, Y6
+	VMULPS       Y8, Y9, Y8
+	VBLENDVPS    Y3, Y10, Y9, Y2
+	VBLENDVPS    Y3, Y9, Y10, Y7
+	VBLENDVPS    Y3, Y11, Y8, Y3
+	VADDPS       Y3, Y2, Y8
+	VADDPS       Y2, Y2, Y9
+	VMULPS       Y3, Y9, Y9
+	VFMADD231PS  Y2, Y2, Y9
 	CMPQ         root+112(FP), $0x01
-	JL           less62
-	VSQRTPS      Y8, Y8
+	JL           less73
+	VMOVUPS      Y8, Y9
 	CMPQ         root+112(FP), $0x02
-	JL           less63
+	JL           less74
+	VSQRTPS      Y9, Y9
+	CMPQ         root+112(FP), $0x03
+	JL           less75
 	MOVQ         powers+120(FP), DI
-	VMOVUPS      96(DI)(AX*1), Y8
+	VMOVUPS      96(DI)(AX*1), Y9
 
-less63:
-less62:
+less75:
+less74:
+less73:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough65
+	JZ    enough77
 
-again64:
-	VMULPS      Y5, Y8, Y10
-	VFMADD231PS Y6, Y8, Y10
-	VMOVUPS     Y10, Y8
+again76:
+	VMULPS      Y3, Y9, Y10
+	VFMADD231PS Y2, Y9, Y10
+	VMOVUPS     Y10, Y9
 	DECQ        DI
-	JNZ         again64
+	JNZ         again76
 
-enough65:
-	VMULPS       Y4, Y9, Y9
-	VMOVUPS      (BP), Y5
-	VFMADD231PS  Y5, Y9, Y7
-	VMULPS       Y4, Y8, Y4
-	VMULPS       Y7, Y8, Y7
-	VMULPS       160(BP), Y7, Y7
-	VMOVUPS      Y7, 96(DX)(AX*1)
-	VADDPS       Y4, Y3, Y3
-	VADDPS       Y3, Y2, Y3
-	VEXTRACTF128 $0x01, Y3, X2
-	VCVTPS2PD    X3, Y3
+enough77:
+	VMULPS       Y6, Y7, Y7
+	VMOVUPS      (BP), Y2
+	VFMADD231PS  Y2, Y7, Y8
+	VMULPS       Y6, Y9, Y6
+	VMULPS       Y8, Y9, Y8
+	VMULPS       160(BP), Y8, Y8
+	VMOVUPS      Y8, 96(DX)(AX*1)
+	VADDPS       Y6, Y5, Y5
+	VADDPS       Y5, Y4, Y5
+	VEXTRACTF128 $0x01, Y5, X2
+	VCVTPS2PD    X5, Y3
 	VCVTPS2PD    X2, Y2
 	VADDPD       Y3, Y0, Y0
 	VADDPD       Y2, Y1, Y1
 	ADDQ         $+128, AX
 	SUBQ         $0x20, R8
-	JGE          group47
+	JGE          group55
 
-rest49:
+rest57:
 	ADDQ       $0x20, R8
-	JLE        done48
+	JLE        done56
 	LEAQ       tail<>+0(SB), DX
 	MOVQ       R8, DI
 	SHLQ       $0x02, DI
@@ -2080,12 +2048,12 @@ rest49:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group47
+	JMP        group55
 
-done48:
+done56:
 	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct66
+	JEQ        direct78
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x1f, DX
 	LEAQ       tail<>+0(SB), DI
@@ -2104,7 +2072,7 @@ done48:
 	VMOVUPS    224(DI), Y3
 	VMASKMOVPS Y2, Y3, -32(CX)(AX*1)
 
-direct66:
+direct78:
 	MOVQ         stride+40(FP), AX
 	SHLQ         $0x02, AX
 	MOVQ         AX, CX
@@ -2131,9 +2099,9 @@ direct66:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row45
+	JNZ          row53
 
-last46:
+last54:
 	VZEROUPPER
 	RET
 
@@ -2154,15 +2122,15 @@ TEXT ·sigmoidPowers32AVX2(SB), NOSPLIT, $128-80
 	VBROADCASTSS 4(DI), Y0
 	VMOVUPS      Y0, 32(BP)
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last69
+	JEQ          last81
 
-row67:
+row79:
 	XORQ  R8, R8
 	MOVQ  n+32(FP), R9
 	TESTQ R9, R9
-	JZ    done70
+	JZ    done82
 
-group68:
+group80:
 	MOVQ         R8, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -2207,6 +2175,7 @@ group68:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y1
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y1
 	VADDPS       Y0, Y1, Y1
+	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y1, Y1, Y5
 	VADDPS       f32_3f800000<>+0(SB), Y1, Y0
 	VSUBPS       f32_3f800000<>+0(SB), Y0, Y6
@@ -2219,7 +2188,6 @@ group68:
 	VFMADD231PS  Y1, Y8, Y7
 	VFMADD231PS  Y7, Y5, Y6
 	VADDPS       Y6, Y0, Y7
-	VPSLLD       $0x17, Y4, Y4
 	VSUBPS       Y0, Y7, Y0
 	VSUBPS       Y0, Y6, Y6
 	VMULPS       Y4, Y6, Y6
@@ -2292,6 +2260,7 @@ group68:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y1
 	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y1
 	VADDPS       Y2, Y1, Y1
+	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y1, Y1, Y3
 	VADDPS       f32_3f800000<>+0(SB), Y1, Y2
 	VSUBPS       f32_3f800000<>+0(SB), Y2, Y4
@@ -2304,7 +2273,6 @@ group68:
 	VFMADD231PS  Y1, Y6, Y5
 	VFMADD231PS  Y5, Y3, Y4
 	VADDPS       Y4, Y2, Y5
-	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y5, Y5
 	VMOVUPS      Y5, (AX)(R8*1)
 	VPBROADCASTB 1(BX)(DI*1), Y0
@@ -2349,6 +2317,7 @@ group68:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y1
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y1
 	VADDPS       Y0, Y1, Y1
+	VPSLLD       $0x17, Y4, Y4
 	VMULPS       Y1, Y1, Y5
 	VADDPS       f32_3f800000<>+0(SB), Y1, Y0
 	VSUBPS       f32_3f800000<>+0(SB), Y0, Y6
@@ -2361,7 +2330,6 @@ group68:
 	VFMADD231PS  Y1, Y8, Y7
 	VFMADD231PS  Y7, Y5, Y6
 	VADDPS       Y6, Y0, Y7
-	VPSLLD       $0x17, Y4, Y4
 	VSUBPS       Y0, Y7, Y0
 	VSUBPS       Y0, Y6, Y6
 	VMULPS       Y4, Y6, Y6
@@ -2434,6 +2402,7 @@ group68:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y1
 	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y1
 	VADDPS       Y2, Y1, Y1
+	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y1, Y1, Y3
 	VADDPS       f32_3f800000<>+0(SB), Y1, Y2
 	VSUBPS       f32_3f800000<>+0(SB), Y2, Y4
@@ -2446,14 +2415,13 @@ group68:
 	VFMADD231PS  Y1, Y6, Y5
 	VFMADD231PS  Y5, Y3, Y4
 	VADDPS       Y4, Y2, Y5
-	VPSLLD       $0x17, Y0, Y0
 	VMULPS       Y0, Y5, Y5
 	VMOVUPS      Y5, 32(AX)(R8*1)
 	ADDQ         $+64, R8
 	SUBQ         $0x10, R9
-	JG           group68
+	JG           group80
 
-done70:
+done82:
 	MOVQ stride+16(FP), DI
 	SHLQ $0x02, DI
 	ADDQ DI, CX
@@ -2465,9 +2433,9 @@ done70:
 	ADDQ DI, AX
 	ADDQ $0x0c, DX
 	DECQ rows+24(FP)
-	JNZ  row67
+	JNZ  row79
 
-last69:
+last81:
 	VZEROUPPER
 	RET
 
@@ -2573,24 +2541,25 @@ TEXT ·focalTerms32AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSS (AX), Z0
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z1
+	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last72
+	JEQ          last84
 
-row71:
+row83:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z1
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	TESTQ        R9, R9
-	JZ           done74
+	JZ           done86
 
-group73:
+group85:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x40
-	JAE   whole75
+	JAE   whole87
 	BZHIQ R9, R8, R8
 
-whole75:
+whole87:
 	MOVQ             R8, (SP)
 	MOVQ             AX, R8
 	SHRQ             $0x05, R8
@@ -2598,431 +2567,423 @@ whole75:
 	KMOVW            (SI)(R8*1), K1
 	KMOVW            (DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
-	VMOVUPS          (CX)(AX*1), K2, Z2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z2, K1, Z2
-	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
-	VMOVUPS          Z2, 128(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z17
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z3
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z3
-	VMULPS           Z3, Z3, Z17
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z18
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z18, Z19
-	VSUBPS           Z19, Z3, Z19
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          (CX)(AX*1), K2, Z3
+	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 128(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z4
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z4, Z4, Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z19
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z18
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z19
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z18
+	VFMADD231PS      Z4, Z19, Z18
+	VFMADD213PS      Z4, Z18, Z17
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z18
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z18, Z4
+	VSUBPS           Z4, Z17, Z17
+	VMULPS           Z3, Z17, Z17
+	VMULPS           Z3, Z18, Z18
+	VMOVUPS          Z17, 64(SP)
+	PREFETCHT0       12352(CX)(AX*1)
+	KMOVW            2(SI)(R8*1), K1
+	KMOVW            2(DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          64(CX)(AX*1), K2, Z3
+	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 256(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z4
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z4, Z4, Z17
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z20
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z20
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z19
+	VFMADD231PS      Z4, Z20, Z19
+	VFMADD213PS      Z4, Z19, Z17
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z19
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z4
+	VSUBPS           Z4, Z17, Z17
+	VMULPS           Z3, Z17, Z17
+	VMULPS           Z3, Z19, Z19
+	VMOVUPS          Z17, 192(SP)
+	PREFETCHT0       12416(CX)(AX*1)
+	KMOVW            4(SI)(R8*1), K1
+	KMOVW            4(DI)(R8*1), K2
+	KORW             K1, K2, K2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          128(CX)(AX*1), K2, Z3
+	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 384(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z4
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z4, Z4, Z17
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z20
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z21
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z20
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z21
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z20
-	VFMADD231PS      Z3, Z21, Z20
-	VFMADD231PS      Z20, Z17, Z19
-	VADDPS           Z19, Z18, Z20
-	VPSLLD           $0x17, Z2, Z2
-	VSUBPS           Z18, Z20, Z18
-	VSUBPS           Z18, Z19, Z19
-	VMULPS           Z2, Z19, Z19
-	VMULPS           Z2, Z20, Z20
-	VMOVUPS          Z19, 64(SP)
-	PREFETCHT0       12352(CX)(AX*1)
-	KMOVW            2(SI)(R8*1), K1
-	KMOVW            2(DI)(R8*1), K2
+	VFMADD231PS      Z4, Z21, Z20
+	VFMADD213PS      Z4, Z20, Z17
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z20
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z20, Z4
+	VSUBPS           Z4, Z17, Z17
+	VMULPS           Z3, Z17, Z17
+	VMULPS           Z3, Z20, Z20
+	VMOVUPS          Z17, 320(SP)
+	PREFETCHT0       12480(CX)(AX*1)
+	KMOVW            6(SI)(R8*1), K1
+	KMOVW            6(DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
-	VMOVUPS          64(CX)(AX*1), K2, Z2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z2, K1, Z2
-	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
-	VMOVUPS          Z2, 256(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z17
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z3
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z3
-	VMULPS           Z3, Z3, Z17
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z18
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z18, Z19
-	VSUBPS           Z19, Z3, Z19
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
+	VMOVUPS          192(CX)(AX*1), K2, Z3
+	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
+	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
+	VMOVUPS          Z3, 512(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z17
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z4
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z4, Z4, Z17
 	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z21
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z22
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z21
-	VFMADD231PS      Z3, Z22, Z21
-	VFMADD231PS      Z21, Z17, Z19
-	VADDPS           Z19, Z18, Z21
-	VPSLLD           $0x17, Z2, Z2
-	VSUBPS           Z18, Z21, Z18
-	VSUBPS           Z18, Z19, Z19
-	VMULPS           Z2, Z19, Z19
-	VMULPS           Z2, Z21, Z21
-	VMOVUPS          Z19, 192(SP)
-	PREFETCHT0       12416(CX)(AX*1)
-	KMOVW            4(SI)(R8*1), K1
-	KMOVW            4(DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
-	VMOVUPS          128(CX)(AX*1), K2, Z2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z2, K1, Z2
-	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
-	VMOVUPS          Z2, 384(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z17
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z3
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z3
-	VMULPS           Z3, Z3, Z17
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z18
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z18, Z19
-	VSUBPS           Z19, Z3, Z19
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z22
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z22
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z23
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z22
-	VFMADD231PS      Z3, Z23, Z22
-	VFMADD231PS      Z22, Z17, Z19
-	VADDPS           Z19, Z18, Z22
-	VPSLLD           $0x17, Z2, Z2
-	VSUBPS           Z18, Z22, Z18
-	VSUBPS           Z18, Z19, Z19
-	VMULPS           Z2, Z19, Z19
-	VMULPS           Z2, Z22, Z22
-	VMOVUPS          Z19, 320(SP)
-	PREFETCHT0       12480(CX)(AX*1)
-	KMOVW            6(SI)(R8*1), K1
-	KMOVW            6(DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
-	VMOVUPS          192(CX)(AX*1), K2, Z2
-	VXORPS.BCST      f32_80000000<>+0(SB), Z2, K1, Z2
-	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
-	VMOVUPS          Z2, 512(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z17
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z3
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z3
-	VMULPS           Z3, Z3, Z17
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z18
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z18, Z19
-	VSUBPS           Z19, Z3, Z19
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z24
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z23
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z24
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z23
-	VFMADD231PS      Z3, Z24, Z23
-	VFMADD231PS      Z23, Z17, Z19
-	VADDPS           Z19, Z18, Z23
-	VPSLLD           $0x17, Z2, Z2
-	VSUBPS           Z18, Z23, Z18
-	VSUBPS           Z18, Z19, Z19
-	VMULPS           Z2, Z19, Z19
-	VMULPS           Z2, Z23, Z23
-	VMOVUPS          Z19, 448(SP)
-	VMULPS           Z20, Z20, Z2
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z3
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z17
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z2, Z17
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z2, Z17
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z2, Z3
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z2, Z17
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z2, Z3
-	VFMADD231PS      Z20, Z17, Z3
-	VMULPS           Z3, Z2, Z3
-	VMULPS           Z21, Z21, Z2
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z17
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z18
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z2, Z17
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z2, Z18
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z2, Z17
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z2, Z18
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z2, Z17
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z2, Z18
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z2, Z17
-	VFMADD231PS      Z21, Z18, Z17
-	VMULPS           Z17, Z2, Z17
-	VMULPS           Z22, Z22, Z2
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z18
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z19
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z2, Z18
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z2, Z19
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z2, Z18
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z2, Z19
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z2, Z18
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z2, Z19
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z2, Z18
-	VFMADD231PS      Z22, Z19, Z18
-	VMULPS           Z18, Z2, Z18
-	VMULPS           Z23, Z23, Z2
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z19
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z24
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z2, Z19
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z2, Z24
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z2, Z19
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z2, Z24
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z2, Z19
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z2, Z24
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z2, Z19
-	VFMADD231PS      Z23, Z24, Z19
-	VMULPS           Z19, Z2, Z19
-	VMOVUPS          128(SP), Z2
+	VFMADD231PS      Z4, Z22, Z21
+	VFMADD213PS      Z4, Z21, Z17
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z21
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z21, Z4
+	VSUBPS           Z4, Z17, Z17
+	VMULPS           Z3, Z17, Z17
+	VMULPS           Z3, Z21, Z21
+	VMOVUPS          Z17, 448(SP)
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z3
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z18, Z3
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z18, Z3
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z18, Z3
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z18, Z3
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z18, Z3
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z18, Z3
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z4
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z19, Z4
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z19, Z4
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z19, Z4
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z19, Z4
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z19, Z4
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z19, Z4
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z17
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z20, Z17
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z20, Z17
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z20, Z17
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z20, Z17
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z20, Z17
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z20, Z17
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z22
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z21, Z22
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z21, Z22
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z21, Z22
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z21, Z22
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z21, Z22
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z21, Z22
+	VMOVUPS          128(SP), Z23
 	VMOVUPS          64(SP), Z24
 	VBROADCASTSS     f32_3f800000<>+0(SB), Z25
-	VADDPS           Z25, Z20, Z26
+	VADDPS           Z25, Z18, Z26
 	VDIVPS           Z26, Z25, Z26
 	VSUBPS           Z26, Z25, Z25
-	VFNMADD231PS     Z26, Z20, Z25
+	VFNMADD231PS     Z26, Z18, Z25
 	VFNMADD231PS     Z26, Z24, Z25
-	VFMADD231PS      Z24, Z26, Z3
-	VADDPS           Z3, Z20, Z3
-	VXORPS           Y4, Y4, Y4
-	VMAXPS           Z2, Z4, Z4
-	VADDPS           Z3, Z4, Z3
-	VMULPS           Z26, Z20, Z27
+	VMULPS           Z26, Z18, Z27
 	VMOVUPS          Z27, Z28
-	VFMSUB231PS      Z26, Z20, Z28
+	VFMSUB231PS      Z26, Z18, Z28
 	VFMADD231PS      Z26, Z24, Z28
-	VXORPS           Y7, Y7, Y7
-	VCMPPS           $0x11, Z7, Z2, K1
+	VFMADD231PS      Z25, Z27, Z28
+	VMULPS           Z27, Z18, Z18
+	VFMADD213PS      Z28, Z3, Z18
+	VADDPS           Z18, Z27, Z18
+	VMAXPS           Z23, Z2, Z3
+	VADDPS           Z18, Z3, Z18
+	VMULPS           Z25, Z26, Z25
+	VCMPPS           $0x11, Z2, Z23, K1
 	VBLENDMPS        Z27, Z26, K1, Z5
 	VBLENDMPS        Z26, Z27, K1, Z6
-	VMOVAPS.Z        Z28, K1, Z2
-	VFMADD231PS      Z25, Z5, Z2
-	VADDPS           Z2, Z5, Z20
-	VMOVUPS          Z20, Z24
+	VBLENDMPS        Z28, Z25, K1, Z7
+	VADDPS           Z7, Z5, Z3
+	VADDPS           Z5, Z5, Z23
+	VMULPS           Z7, Z23, Z23
+	VFMADD231PS      Z5, Z5, Z23
 	CMPQ             root+112(FP), $0x01
-	JL               less76
-	VSQRTPS          Z24, Z24
+	JL               less88
+	VMOVUPS          Z3, Z23
 	CMPQ             root+112(FP), $0x02
-	JL               less77
+	JL               less89
+	VSQRTPS          Z23, Z23
+	CMPQ             root+112(FP), $0x03
+	JL               less90
 	MOVQ             powers+120(FP), R10
-	VMOVUPS          (R10)(AX*1), Z24
+	VMOVUPS          (R10)(AX*1), Z23
 
-less77:
-less76:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough79
-
-again78:
-	VMULPS      Z2, Z24, Z25
-	VFMADD231PS Z5, Z24, Z25
-	VMOVUPS     Z25, Z24
-	DECQ        R10
-	JNZ         again78
-
-enough79:
-	VMULPS       Z3, Z6, Z6
-	VFMADD231PS  Z0, Z6, Z20
-	VMULPS       Z3, Z24, Z3
-	VMULPS       Z20, Z24, Z20
-	KMOVW        (SI)(R8*1), K1
-	KMOVW        (DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z2
-	VXORPS.BCST  f32_80000000<>+0(SB), Z2, K1, Z2
-	VMOVAPS.Z    Z2, K2, Z2
-	VMULPS       Z2, Z20, Z20
-	KMOVW        (SP), K1
-	VMOVUPS      Z20, K1, (DX)(AX*1)
-	VMOVUPS      Z3, (BX)(AX*1)
-	VMOVUPS      256(SP), Z2
-	VMOVUPS      192(SP), Z3
-	VBROADCASTSS f32_3f800000<>+0(SB), Z20
-	VADDPS       Z20, Z21, Z24
-	VDIVPS       Z24, Z20, Z24
-	VSUBPS       Z24, Z20, Z20
-	VFNMADD231PS Z24, Z21, Z20
-	VFNMADD231PS Z24, Z3, Z20
-	VFMADD231PS  Z3, Z24, Z17
-	VADDPS       Z17, Z21, Z17
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Z2, Z8, Z8
-	VADDPS       Z17, Z8, Z17
-	VMULPS       Z24, Z21, Z25
-	VMOVUPS      Z25, Z26
-	VFMSUB231PS  Z24, Z21, Z26
-	VFMADD231PS  Z24, Z3, Z26
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x11, Z7, Z2, K1
-	VBLENDMPS    Z25, Z24, K1, Z9
-	VBLENDMPS    Z24, Z25, K1, Z10
-	VMOVAPS.Z    Z26, K1, Z2
-	VFMADD231PS  Z20, Z9, Z2
-	VADDPS       Z2, Z9, Z3
-	VMOVUPS      Z3, Z20
-	CMPQ         root+112(FP), $0x01
-	JL           less80
-	VSQRTPS      Z20, Z20
-	CMPQ         root+112(FP), $0x02
-	JL           less81
-	MOVQ         powers+120(FP), R10
-	VMOVUPS      64(R10)(AX*1), Z20
-
-less81:
-less80:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough83
-
-again82:
-	VMULPS      Z2, Z20, Z21
-	VFMADD231PS Z9, Z20, Z21
-	VMOVUPS     Z21, Z20
-	DECQ        R10
-	JNZ         again82
-
-enough83:
-	VMULPS       Z17, Z10, Z10
-	VFMADD231PS  Z0, Z10, Z3
-	VMULPS       Z17, Z20, Z17
-	VMULPS       Z3, Z20, Z3
-	KMOVW        2(SI)(R8*1), K1
-	KMOVW        2(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z2
-	VXORPS.BCST  f32_80000000<>+0(SB), Z2, K1, Z2
-	VMOVAPS.Z    Z2, K2, Z2
-	VMULPS       Z2, Z3, Z3
-	KMOVW        2(SP), K1
-	VMOVUPS      Z3, K1, 64(DX)(AX*1)
-	VMOVUPS      Z17, 64(BX)(AX*1)
-	VMOVUPS      384(SP), Z2
-	VMOVUPS      320(SP), Z3
-	VBROADCASTSS f32_3f800000<>+0(SB), Z17
-	VADDPS       Z17, Z22, Z20
-	VDIVPS       Z20, Z17, Z20
-	VSUBPS       Z20, Z17, Z17
-	VFNMADD231PS Z20, Z22, Z17
-	VFNMADD231PS Z20, Z3, Z17
-	VFMADD231PS  Z3, Z20, Z18
-	VADDPS       Z18, Z22, Z18
-	VXORPS       Y11, Y11, Y11
-	VMAXPS       Z2, Z11, Z11
-	VADDPS       Z18, Z11, Z18
-	VMULPS       Z20, Z22, Z21
-	VMOVUPS      Z21, Z24
-	VFMSUB231PS  Z20, Z22, Z24
-	VFMADD231PS  Z20, Z3, Z24
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x11, Z7, Z2, K1
-	VBLENDMPS    Z21, Z20, K1, Z12
-	VBLENDMPS    Z20, Z21, K1, Z13
-	VMOVAPS.Z    Z24, K1, Z2
-	VFMADD231PS  Z17, Z12, Z2
-	VADDPS       Z2, Z12, Z3
-	VMOVUPS      Z3, Z17
-	CMPQ         root+112(FP), $0x01
-	JL           less84
-	VSQRTPS      Z17, Z17
-	CMPQ         root+112(FP), $0x02
-	JL           less85
-	MOVQ         powers+120(FP), R10
-	VMOVUPS      128(R10)(AX*1), Z17
-
-less85:
-less84:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough87
-
-again86:
-	VMULPS      Z2, Z17, Z20
-	VFMADD231PS Z12, Z17, Z20
-	VMOVUPS     Z20, Z17
-	DECQ        R10
-	JNZ         again86
-
-enough87:
-	VMULPS       Z18, Z13, Z13
-	VFMADD231PS  Z0, Z13, Z3
-	VMULPS       Z18, Z17, Z18
-	VMULPS       Z3, Z17, Z3
-	KMOVW        4(SI)(R8*1), K1
-	KMOVW        4(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z2
-	VXORPS.BCST  f32_80000000<>+0(SB), Z2, K1, Z2
-	VMOVAPS.Z    Z2, K2, Z2
-	VMULPS       Z2, Z3, Z3
-	KMOVW        4(SP), K1
-	VMOVUPS      Z3, K1, 128(DX)(AX*1)
-	VMOVUPS      Z18, 128(BX)(AX*1)
-	VMOVUPS      512(SP), Z2
-	VMOVUPS      448(SP), Z3
-	VBROADCASTSS f32_3f800000<>+0(SB), Z17
-	VADDPS       Z17, Z23, Z18
-	VDIVPS       Z18, Z17, Z18
-	VSUBPS       Z18, Z17, Z17
-	VFNMADD231PS Z18, Z23, Z17
-	VFNMADD231PS Z18, Z3, Z17
-	VFMADD231PS  Z3, Z18, Z19
-	VADDPS       Z19, Z23, Z19
-	VXORPS       Y14, Y14, Y14
-	VMAXPS       Z2, Z14, Z14
-	VADDPS       Z19, Z14, Z19
-	VMULPS       Z18, Z23, Z20
-	VMOVUPS      Z20, Z21
-	VFMSUB231PS  Z18, Z23, Z21
-	VFMADD231PS  Z18, Z3, Z21
-	VXORPS       Y7, Y7, Y7
-	VCMPPS       $0x11, Z7, Z2, K1
-	VBLENDMPS    Z20, Z18, K1, Z15
-	VBLENDMPS    Z18, Z20, K1, Z16
-	VMOVAPS.Z    Z21, K1, Z2
-	VFMADD231PS  Z17, Z15, Z2
-	VADDPS       Z2, Z15, Z3
-	VMOVUPS      Z3, Z17
-	CMPQ         root+112(FP), $0x01
-	JL           less88
-	VSQRTPS      Z17, Z17
-	CMPQ         root+112(FP), $0x02
-	JL           less89
-	MOVQ         powers+120(FP), R10
-	VMOVUPS      192(R10)(AX*1), Z17
-
+less90:
 less89:
 less88:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough91
+	JZ    enough92
 
-again90:
-	VMULPS      Z2, Z17, Z18
-	VFMADD231PS Z15, Z17, Z18
-	VMOVUPS     Z18, Z17
+again91:
+	VMULPS      Z7, Z23, Z24
+	VFMADD231PS Z5, Z23, Z24
+	VMOVUPS     Z24, Z23
 	DECQ        R10
-	JNZ         again90
+	JNZ         again91
 
-enough91:
-	VMULPS      Z19, Z16, Z16
-	VFMADD231PS Z0, Z16, Z3
-	VMULPS      Z19, Z17, Z19
-	VMULPS      Z3, Z17, Z3
+enough92:
+	VMULPS       Z18, Z6, Z6
+	VFMADD231PS  Z0, Z6, Z3
+	VMULPS       Z18, Z23, Z18
+	VMULPS       Z3, Z23, Z3
+	KMOVW        (SI)(R8*1), K1
+	KMOVW        (DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z1, Z23
+	VXORPS.BCST  f32_80000000<>+0(SB), Z23, K1, Z23
+	VMOVAPS.Z    Z23, K2, Z23
+	VMULPS       Z23, Z3, Z3
+	KMOVW        (SP), K1
+	VMOVUPS      Z3, K1, (DX)(AX*1)
+	VMOVUPS      Z18, (BX)(AX*1)
+	VMOVUPS      256(SP), Z3
+	VMOVUPS      192(SP), Z18
+	VBROADCASTSS f32_3f800000<>+0(SB), Z23
+	VADDPS       Z23, Z19, Z24
+	VDIVPS       Z24, Z23, Z24
+	VSUBPS       Z24, Z23, Z23
+	VFNMADD231PS Z24, Z19, Z23
+	VFNMADD231PS Z24, Z18, Z23
+	VMULPS       Z24, Z19, Z25
+	VMOVUPS      Z25, Z26
+	VFMSUB231PS  Z24, Z19, Z26
+	VFMADD231PS  Z24, Z18, Z26
+	VFMADD231PS  Z23, Z25, Z26
+	VMULPS       Z25, Z19, Z19
+	VFMADD213PS  Z26, Z4, Z19
+	VADDPS       Z19, Z25, Z19
+	VMAXPS       Z3, Z2, Z4
+	VADDPS       Z19, Z4, Z19
+	VMULPS       Z23, Z24, Z23
+	VCMPPS       $0x11, Z2, Z3, K1
+	VBLENDMPS    Z25, Z24, K1, Z8
+	VBLENDMPS    Z24, Z25, K1, Z9
+	VBLENDMPS    Z26, Z23, K1, Z10
+	VADDPS       Z10, Z8, Z3
+	VADDPS       Z8, Z8, Z4
+	VMULPS       Z10, Z4, Z4
+	VFMADD231PS  Z8, Z8, Z4
+	CMPQ         root+112(FP), $0x01
+	JL           less93
+	VMOVUPS      Z3, Z4
+	CMPQ         root+112(FP), $0x02
+	JL           less94
+	VSQRTPS      Z4, Z4
+	CMPQ         root+112(FP), $0x03
+	JL           less95
+	MOVQ         powers+120(FP), R10
+	VMOVUPS      64(R10)(AX*1), Z4
+
+less95:
+less94:
+less93:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough97
+
+again96:
+	VMULPS      Z10, Z4, Z18
+	VFMADD231PS Z8, Z4, Z18
+	VMOVUPS     Z18, Z4
+	DECQ        R10
+	JNZ         again96
+
+enough97:
+	VMULPS       Z19, Z9, Z9
+	VFMADD231PS  Z0, Z9, Z3
+	VMULPS       Z19, Z4, Z19
+	VMULPS       Z3, Z4, Z3
+	KMOVW        2(SI)(R8*1), K1
+	KMOVW        2(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z1, Z4
+	VXORPS.BCST  f32_80000000<>+0(SB), Z4, K1, Z4
+	VMOVAPS.Z    Z4, K2, Z4
+	VMULPS       Z4, Z3, Z3
+	KMOVW        2(SP), K1
+	VMOVUPS      Z3, K1, 64(DX)(AX*1)
+	VMOVUPS      Z19, 64(BX)(AX*1)
+	VMOVUPS      384(SP), Z3
+	VMOVUPS      320(SP), Z4
+	VBROADCASTSS f32_3f800000<>+0(SB), Z18
+	VADDPS       Z18, Z20, Z19
+	VDIVPS       Z19, Z18, Z19
+	VSUBPS       Z19, Z18, Z18
+	VFNMADD231PS Z19, Z20, Z18
+	VFNMADD231PS Z19, Z4, Z18
+	VMULPS       Z19, Z20, Z23
+	VMOVUPS      Z23, Z24
+	VFMSUB231PS  Z19, Z20, Z24
+	VFMADD231PS  Z19, Z4, Z24
+	VFMADD231PS  Z18, Z23, Z24
+	VMULPS       Z23, Z20, Z20
+	VFMADD213PS  Z24, Z17, Z20
+	VADDPS       Z20, Z23, Z20
+	VMAXPS       Z3, Z2, Z4
+	VADDPS       Z20, Z4, Z20
+	VMULPS       Z18, Z19, Z18
+	VCMPPS       $0x11, Z2, Z3, K1
+	VBLENDMPS    Z23, Z19, K1, Z11
+	VBLENDMPS    Z19, Z23, K1, Z12
+	VBLENDMPS    Z24, Z18, K1, Z13
+	VADDPS       Z13, Z11, Z3
+	VADDPS       Z11, Z11, Z4
+	VMULPS       Z13, Z4, Z4
+	VFMADD231PS  Z11, Z11, Z4
+	CMPQ         root+112(FP), $0x01
+	JL           less98
+	VMOVUPS      Z3, Z4
+	CMPQ         root+112(FP), $0x02
+	JL           less99
+	VSQRTPS      Z4, Z4
+	CMPQ         root+112(FP), $0x03
+	JL           less100
+	MOVQ         powers+120(FP), R10
+	VMOVUPS      128(R10)(AX*1), Z4
+
+less100:
+less99:
+less98:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough102
+
+again101:
+	VMULPS      Z13, Z4, Z17
+	VFMADD231PS Z11, Z4, Z17
+	VMOVUPS     Z17, Z4
+	DECQ        R10
+	JNZ         again101
+
+enough102:
+	VMULPS       Z20, Z12, Z12
+	VFMADD231PS  Z0, Z12, Z3
+	VMULPS       Z20, Z4, Z20
+	VMULPS       Z3, Z4, Z3
+	KMOVW        4(SI)(R8*1), K1
+	KMOVW        4(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z1, Z4
+	VXORPS.BCST  f32_80000000<>+0(SB), Z4, K1, Z4
+	VMOVAPS.Z    Z4, K2, Z4
+	VMULPS       Z4, Z3, Z3
+	KMOVW        4(SP), K1
+	VMOVUPS      Z3, K1, 128(DX)(AX*1)
+	VMOVUPS      Z20, 128(BX)(AX*1)
+	VMOVUPS      512(SP), Z3
+	VMOVUPS      448(SP), Z4
+	VBROADCASTSS f32_3f800000<>+0(SB), Z17
+	VADDPS       Z17, Z21, Z18
+	VDIVPS       Z18, Z17, Z18
+	VSUBPS       Z18, Z17, Z17
+	VFNMADD231PS Z18, Z21, Z17
+	VFNMADD231PS Z18, Z4, Z17
+	VMULPS       Z18, Z21, Z19
+	VMOVUPS      Z19, Z20
+	VFMSUB231PS  Z18, Z21, Z20
+	VFMADD231PS  Z18, Z4, Z20
+	VFMADD231PS  Z17, Z19, Z20
+	VMULPS       Z19, Z21, Z21
+	VFMADD213PS  Z20, Z22, Z21
+	VADDPS       Z21, Z19, Z21
+	VMAXPS       Z3, Z2, Z4
+	VADDPS       Z21, Z4, Z21
+	VMULPS       Z17, Z18, Z17
+	VCMPPS       $0x11, Z2, Z3, K1
+	VBLENDMPS    Z19, Z18, K1, Z14
+	VBLENDMPS    Z18, Z19, K1, Z15
+	VBLENDMPS    Z20, Z17, K1, Z16
+	VADDPS       Z16, Z14, Z3
+	VADDPS       Z14, Z14, Z4
+	VMULPS       Z16, Z4, Z4
+	VFMADD231PS  Z14, Z14, Z4
+	CMPQ         root+112(FP), $0x01
+	JL           less103
+	VMOVUPS      Z3, Z4
+	CMPQ         root+112(FP), $0x02
+	JL           less104
+	VSQRTPS      Z4, Z4
+	CMPQ         root+112(FP), $0x03
+	JL           less105
+	MOVQ         powers+120(FP), R10
+	VMOVUPS      192(R10)(AX*1), Z4
+
+less105:
+less104:
+less103:
+	MOVQ  steps+104(FP), R10
+	TESTQ R10, R10
+	JZ    enough107
+
+again106:
+	VMULPS      Z16, Z4, Z17
+	VFMADD231PS Z14, Z4, Z17
+	VMOVUPS     Z17, Z4
+	DECQ        R10
+	JNZ         again106
+
+enough107:
+	VMULPS      Z21, Z15, Z15
+	VFMADD231PS Z0, Z15, Z3
+	VMULPS      Z21, Z4, Z21
+	VMULPS      Z3, Z4, Z3
 	KMOVW       6(SI)(R8*1), K1
 	KMOVW       6(DI)(R8*1), K2
 	KORW        K1, K2, K2
-	VMOVUPS     Z1, Z2
-	VXORPS.BCST f32_80000000<>+0(SB), Z2, K1, Z2
-	VMOVAPS.Z   Z2, K2, Z2
-	VMULPS      Z2, Z3, Z3
+	VMOVUPS     Z1, Z4
+	VXORPS.BCST f32_80000000<>+0(SB), Z4, K1, Z4
+	VMOVAPS.Z   Z4, K2, Z4
+	VMULPS      Z4, Z3, Z3
 	KMOVW       6(SP), K1
 	VMOVUPS     Z3, K1, 192(DX)(AX*1)
-	VMOVUPS     Z19, 192(BX)(AX*1)
+	VMOVUPS     Z21, 192(BX)(AX*1)
 	ADDQ        $+256, AX
 	SUBQ        $0x40, R9
-	JG          group73
+	JG          group85
 
-done74:
+done86:
 	MOVQ stride+40(FP), AX
 	SHLQ $0x02, AX
 	MOVQ AX, CX
@@ -3041,9 +3002,9 @@ done74:
 	ADDQ AX, powers+120(FP)
 	ADDQ $0x0c, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row71
+	JNZ  row83
 
-last72:
+last84:
 	VZEROUPPER
 	RET
 
@@ -3058,25 +3019,26 @@ TEXT ·focalWeighted32AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSS (AX), Z0
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z1
+	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last93
+	JEQ          last109
 
-row92:
+row108:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z1
-	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done95
+	JZ           done111
 
-group94:
+group110:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole96
+	JAE   whole112
 	BZHIQ R8, DI, DI
 
-whole96:
+whole112:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x05, DI
@@ -3084,10 +3046,1127 @@ whole96:
 	KMOVW            (BX)(DI*1), K1
 	KMOVW            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (CX)(AX*1), K2, Z3
+	VMOVUPS.Z        (CX)(AX*1), K2, Z4
 	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z4
-	VBROADCASTSS     8(R9), Z5
+	VBROADCASTSS     4(R9), Z5
+	VBROADCASTSS     8(R9), Z6
+	VSUBPS           Z5, Z4, Z7
+	VSUBPS           Z4, Z7, Z8
+	VSUBPS           Z8, Z7, Z9
+	VSUBPS           Z9, Z4, Z9
+	VADDPS           Z5, Z8, Z8
+	VSUBPS           Z8, Z9, Z9
+	VSUBPS           Z6, Z9, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z4
+	VMOVUPS          Z7, K2, Z4
+	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z5, K1
+	VMOVAPS.Z        Z9, K1, Z9
+	VADDPS           Z9, Z4, Z5
+	VSUBPS           Z4, Z5, Z4
+	VSUBPS           Z4, Z9, Z9
+	VMOVAPS.Z        Z9, K1, Z9
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z5, Z4
+	VXORPS           Z4, Z9, Z4
+	VORPS.BCST       f32_80000000<>+0(SB), Z5, Z6
+	VMOVUPS          Z5, 128(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z6, Z6
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z5
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z6, Z5
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z5, Z7
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z7, Z6
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z7, Z6
+	VADDPS           Z4, Z6, Z6
+	VPSLLD           $0x17, Z5, Z5
+	VMULPS           Z6, Z6, Z7
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z4
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z8
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z7, Z4
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z7, Z8
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z7, Z4
+	VFMADD231PS      Z6, Z8, Z4
+	VFMADD213PS      Z6, Z4, Z7
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z7, Z4
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
+	VSUBPS           Z6, Z7, Z7
+	VMULPS           Z5, Z7, Z7
+	VMULPS           Z5, Z4, Z4
+	VMOVUPS          Z7, 64(SP)
+	PREFETCHT0       12352(CX)(AX*1)
+	KMOVW            2(BX)(DI*1), K1
+	KMOVW            2(SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        64(CX)(AX*1), K2, Z5
+	MOVQ             p+88(FP), R9
+	VBROADCASTSS     4(R9), Z6
+	VBROADCASTSS     8(R9), Z7
+	VSUBPS           Z6, Z5, Z8
+	VSUBPS           Z5, Z8, Z9
+	VSUBPS           Z9, Z8, Z22
+	VSUBPS           Z22, Z5, Z22
+	VADDPS           Z6, Z9, Z9
+	VSUBPS           Z9, Z22, Z22
+	VSUBPS           Z7, Z22, Z22
+	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K1, Z8
+	VXORPS.BCST      f32_80000000<>+0(SB), Z22, K1, Z22
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z5
+	VMOVUPS          Z8, K2, Z5
+	VORPS.BCST       f32_80000000<>+0(SB), Z5, Z6
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z6, K1
+	VMOVAPS.Z        Z22, K1, Z22
+	VADDPS           Z22, Z5, Z6
+	VSUBPS           Z5, Z6, Z5
+	VSUBPS           Z5, Z22, Z22
+	VMOVAPS.Z        Z22, K1, Z22
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z6, Z5
+	VXORPS           Z5, Z22, Z5
+	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z7
+	VMOVUPS          Z6, 256(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z7, Z7
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z6
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z7, Z6
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z6, Z8
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z8, Z7
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z8, Z7
+	VADDPS           Z5, Z7, Z7
+	VPSLLD           $0x17, Z6, Z6
+	VMULPS           Z7, Z7, Z8
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z5
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z9
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z8, Z5
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z8, Z9
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z8, Z5
+	VFMADD231PS      Z7, Z9, Z5
+	VFMADD213PS      Z7, Z5, Z8
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z8, Z5
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z5, Z7
+	VSUBPS           Z7, Z8, Z8
+	VMULPS           Z6, Z8, Z8
+	VMULPS           Z6, Z5, Z5
+	VMOVUPS          Z8, 192(SP)
+	PREFETCHT0       12416(CX)(AX*1)
+	KMOVW            4(BX)(DI*1), K1
+	KMOVW            4(SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        128(CX)(AX*1), K2, Z6
+	MOVQ             p+88(FP), R9
+	VBROADCASTSS     4(R9), Z7
+	VBROADCASTSS     8(R9), Z8
+	VSUBPS           Z7, Z6, Z9
+	VSUBPS           Z6, Z9, Z22
+	VSUBPS           Z22, Z9, Z23
+	VSUBPS           Z23, Z6, Z23
+	VADDPS           Z7, Z22, Z22
+	VSUBPS           Z22, Z23, Z23
+	VSUBPS           Z8, Z23, Z23
+	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
+	VXORPS.BCST      f32_80000000<>+0(SB), Z23, K1, Z23
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z6
+	VMOVUPS          Z9, K2, Z6
+	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z7
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z7, K1
+	VMOVAPS.Z        Z23, K1, Z23
+	VADDPS           Z23, Z6, Z7
+	VSUBPS           Z6, Z7, Z6
+	VSUBPS           Z6, Z23, Z23
+	VMOVAPS.Z        Z23, K1, Z23
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z7, Z6
+	VXORPS           Z6, Z23, Z6
+	VORPS.BCST       f32_80000000<>+0(SB), Z7, Z8
+	VMOVUPS          Z7, 384(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z8, Z8
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z7
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z8, Z7
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z7, Z9
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z9, Z8
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z9, Z8
+	VADDPS           Z6, Z8, Z8
+	VPSLLD           $0x17, Z7, Z7
+	VMULPS           Z8, Z8, Z9
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z6
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z6
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z22
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z6
+	VFMADD231PS      Z8, Z22, Z6
+	VFMADD213PS      Z8, Z6, Z9
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z9, Z6
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z6, Z8
+	VSUBPS           Z8, Z9, Z9
+	VMULPS           Z7, Z9, Z9
+	VMULPS           Z7, Z6, Z6
+	VMOVUPS          Z9, 320(SP)
+	PREFETCHT0       12480(CX)(AX*1)
+	KMOVW            6(BX)(DI*1), K1
+	KMOVW            6(SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        192(CX)(AX*1), K2, Z7
+	MOVQ             p+88(FP), R9
+	VBROADCASTSS     4(R9), Z8
+	VBROADCASTSS     8(R9), Z9
+	VSUBPS           Z8, Z7, Z22
+	VSUBPS           Z7, Z22, Z23
+	VSUBPS           Z23, Z22, Z24
+	VSUBPS           Z24, Z7, Z24
+	VADDPS           Z8, Z23, Z23
+	VSUBPS           Z23, Z24, Z24
+	VSUBPS           Z9, Z24, Z24
+	VXORPS.BCST      f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST      f32_80000000<>+0(SB), Z24, K1, Z24
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z7
+	VMOVUPS          Z22, K2, Z7
+	VORPS.BCST       f32_80000000<>+0(SB), Z7, Z8
+	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z8, K1
+	VMOVAPS.Z        Z24, K1, Z24
+	VADDPS           Z24, Z7, Z8
+	VSUBPS           Z7, Z8, Z7
+	VSUBPS           Z7, Z24, Z24
+	VMOVAPS.Z        Z24, K1, Z24
+	VANDNPS.BCST     f32_80000000<>+0(SB), Z8, Z7
+	VXORPS           Z7, Z24, Z7
+	VORPS.BCST       f32_80000000<>+0(SB), Z8, Z9
+	VMOVUPS          Z8, 512(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z9, Z9
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z8
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z9, Z8
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z8, Z22
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z22, Z9
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z22, Z9
+	VADDPS           Z7, Z9, Z9
+	VPSLLD           $0x17, Z8, Z8
+	VMULPS           Z9, Z9, Z22
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z7
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z22, Z7
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z22, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z22, Z7
+	VFMADD231PS      Z9, Z23, Z7
+	VFMADD213PS      Z9, Z7, Z22
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z22, Z7
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z7, Z9
+	VSUBPS           Z9, Z22, Z22
+	VMULPS           Z8, Z22, Z22
+	VMULPS           Z8, Z7, Z7
+	VMOVUPS          Z22, 448(SP)
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z8
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z4, Z8
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z4, Z8
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z9
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z5, Z9
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z5, Z9
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z5, Z9
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z5, Z9
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z5, Z9
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z5, Z9
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z22
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z6, Z22
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z6, Z22
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z6, Z22
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z6, Z22
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z6, Z22
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z6, Z22
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z23
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z7, Z23
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z7, Z23
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z7, Z23
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z7, Z23
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z7, Z23
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z7, Z23
+	VMOVUPS          128(SP), Z24
+	VMOVUPS          64(SP), Z25
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z26
+	VADDPS           Z26, Z4, Z27
+	VDIVPS           Z27, Z26, Z27
+	VSUBPS           Z27, Z26, Z26
+	VFNMADD231PS     Z27, Z4, Z26
+	VFNMADD231PS     Z27, Z25, Z26
+	VMULPS           Z27, Z4, Z28
+	VMOVUPS          Z28, Z29
+	VFMSUB231PS      Z27, Z4, Z29
+	VFMADD231PS      Z27, Z25, Z29
+	VFMADD231PS      Z26, Z28, Z29
+	VMULPS           Z28, Z4, Z4
+	VFMADD213PS      Z29, Z8, Z4
+	VADDPS           Z4, Z28, Z4
+	VMAXPS           Z24, Z2, Z8
+	VADDPS           Z4, Z8, Z4
+	VMULPS           Z26, Z27, Z26
+	VCMPPS           $0x11, Z2, Z24, K1
+	VBLENDMPS        Z28, Z27, K1, Z10
+	VBLENDMPS        Z27, Z28, K1, Z11
+	VBLENDMPS        Z29, Z26, K1, Z12
+	VADDPS           Z12, Z10, Z8
+	VADDPS           Z10, Z10, Z24
+	VMULPS           Z12, Z24, Z24
+	VFMADD231PS      Z10, Z10, Z24
+	CMPQ             root+112(FP), $0x01
+	JL               less113
+	VMOVUPS          Z8, Z24
+	CMPQ             root+112(FP), $0x02
+	JL               less114
+	VSQRTPS          Z24, Z24
+	CMPQ             root+112(FP), $0x03
+	JL               less115
+	MOVQ             powers+120(FP), R9
+	VMOVUPS          (R9)(AX*1), Z24
+
+less115:
+less114:
+less113:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough117
+
+again116:
+	VMULPS      Z12, Z24, Z25
+	VFMADD231PS Z10, Z24, Z25
+	VMOVUPS     Z25, Z24
+	DECQ        R9
+	JNZ         again116
+
+enough117:
+	VMULPS       Z4, Z11, Z11
+	VFMADD231PS  Z0, Z11, Z8
+	VMULPS       Z4, Z24, Z4
+	VMULPS       Z8, Z24, Z8
+	KMOVW        (BX)(DI*1), K1
+	KMOVW        (SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z1, Z24
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      (R9)(AX*1), Z25
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPS      (R9)(AX*1), Z26
+	VMOVAPS      Z26, K1, Z25
+	VMULPS       Z25, Z24, Z24
+	VXORPS.BCST  f32_80000000<>+0(SB), Z24, K1, Z24
+	VMOVAPS.Z    Z24, K2, Z24
+	VMULPS       Z24, Z8, Z8
+	KMOVW        (BX)(DI*1), K1
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      (R9)(AX*1), Z24
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPS      (R9)(AX*1), Z25
+	VMOVAPS      Z25, K1, Z24
+	VMULPS       Z24, Z4, Z4
+	KMOVW        (SP), K1
+	VMOVUPS      Z8, K1, (DX)(AX*1)
+	VMOVUPS      256(SP), Z8
+	VMOVUPS      192(SP), Z24
+	VBROADCASTSS f32_3f800000<>+0(SB), Z25
+	VADDPS       Z25, Z5, Z26
+	VDIVPS       Z26, Z25, Z26
+	VSUBPS       Z26, Z25, Z25
+	VFNMADD231PS Z26, Z5, Z25
+	VFNMADD231PS Z26, Z24, Z25
+	VMULPS       Z26, Z5, Z27
+	VMOVUPS      Z27, Z28
+	VFMSUB231PS  Z26, Z5, Z28
+	VFMADD231PS  Z26, Z24, Z28
+	VFMADD231PS  Z25, Z27, Z28
+	VMULPS       Z27, Z5, Z5
+	VFMADD213PS  Z28, Z9, Z5
+	VADDPS       Z5, Z27, Z5
+	VMAXPS       Z8, Z2, Z9
+	VADDPS       Z5, Z9, Z5
+	VMULPS       Z25, Z26, Z25
+	VCMPPS       $0x11, Z2, Z8, K1
+	VBLENDMPS    Z27, Z26, K1, Z13
+	VBLENDMPS    Z26, Z27, K1, Z14
+	VBLENDMPS    Z28, Z25, K1, Z15
+	VADDPS       Z15, Z13, Z8
+	VADDPS       Z13, Z13, Z9
+	VMULPS       Z15, Z9, Z9
+	VFMADD231PS  Z13, Z13, Z9
+	CMPQ         root+112(FP), $0x01
+	JL           less118
+	VMOVUPS      Z8, Z9
+	CMPQ         root+112(FP), $0x02
+	JL           less119
+	VSQRTPS      Z9, Z9
+	CMPQ         root+112(FP), $0x03
+	JL           less120
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      64(R9)(AX*1), Z9
+
+less120:
+less119:
+less118:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough122
+
+again121:
+	VMULPS      Z15, Z9, Z24
+	VFMADD231PS Z13, Z9, Z24
+	VMOVUPS     Z24, Z9
+	DECQ        R9
+	JNZ         again121
+
+enough122:
+	VMULPS        Z5, Z14, Z14
+	VFMADD231PS   Z0, Z14, Z8
+	VMULPS        Z5, Z9, Z5
+	VMULPS        Z8, Z9, Z8
+	KMOVW         2(BX)(DI*1), K1
+	KMOVW         2(SI)(DI*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS       Z1, Z9
+	MOVQ          negWeight+128(FP), R9
+	VMOVUPS       64(R9)(AX*1), Z24
+	MOVQ          posWeight+136(FP), R9
+	VMOVUPS       64(R9)(AX*1), Z25
+	VMOVAPS       Z25, K1, Z24
+	VMULPS        Z24, Z9, Z9
+	VXORPS.BCST   f32_80000000<>+0(SB), Z9, K1, Z9
+	VMOVAPS.Z     Z9, K2, Z9
+	VMULPS        Z9, Z8, Z8
+	KMOVW         2(BX)(DI*1), K1
+	MOVQ          negWeight+128(FP), R9
+	VMOVUPS       64(R9)(AX*1), Z9
+	MOVQ          posWeight+136(FP), R9
+	VMOVUPS       64(R9)(AX*1), Z24
+	VMOVAPS       Z24, K1, Z9
+	VMULPS        Z9, Z5, Z5
+	KMOVW         2(SP), K1
+	VMOVUPS       Z8, K1, 64(DX)(AX*1)
+	VADDPS        Z5, Z4, Z4
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VADDPS        Y5, Y4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z4, Z3, Z3
+	VMOVUPS       384(SP), Z4
+	VMOVUPS       320(SP), Z5
+	VBROADCASTSS  f32_3f800000<>+0(SB), Z8
+	VADDPS        Z8, Z6, Z9
+	VDIVPS        Z9, Z8, Z9
+	VSUBPS        Z9, Z8, Z8
+	VFNMADD231PS  Z9, Z6, Z8
+	VFNMADD231PS  Z9, Z5, Z8
+	VMULPS        Z9, Z6, Z24
+	VMOVUPS       Z24, Z25
+	VFMSUB231PS   Z9, Z6, Z25
+	VFMADD231PS   Z9, Z5, Z25
+	VFMADD231PS   Z8, Z24, Z25
+	VMULPS        Z24, Z6, Z6
+	VFMADD213PS   Z25, Z22, Z6
+	VADDPS        Z6, Z24, Z6
+	VMAXPS        Z4, Z2, Z5
+	VADDPS        Z6, Z5, Z6
+	VMULPS        Z8, Z9, Z8
+	VCMPPS        $0x11, Z2, Z4, K1
+	VBLENDMPS     Z24, Z9, K1, Z16
+	VBLENDMPS     Z9, Z24, K1, Z17
+	VBLENDMPS     Z25, Z8, K1, Z18
+	VADDPS        Z18, Z16, Z4
+	VADDPS        Z16, Z16, Z5
+	VMULPS        Z18, Z5, Z5
+	VFMADD231PS   Z16, Z16, Z5
+	CMPQ          root+112(FP), $0x01
+	JL            less123
+	VMOVUPS       Z4, Z5
+	CMPQ          root+112(FP), $0x02
+	JL            less124
+	VSQRTPS       Z5, Z5
+	CMPQ          root+112(FP), $0x03
+	JL            less125
+	MOVQ          powers+120(FP), R9
+	VMOVUPS       128(R9)(AX*1), Z5
+
+less125:
+less124:
+less123:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough127
+
+again126:
+	VMULPS      Z18, Z5, Z8
+	VFMADD231PS Z16, Z5, Z8
+	VMOVUPS     Z8, Z5
+	DECQ        R9
+	JNZ         again126
+
+enough127:
+	VMULPS       Z6, Z17, Z17
+	VFMADD231PS  Z0, Z17, Z4
+	VMULPS       Z6, Z5, Z6
+	VMULPS       Z4, Z5, Z4
+	KMOVW        4(BX)(DI*1), K1
+	KMOVW        4(SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z1, Z5
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      128(R9)(AX*1), Z8
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPS      128(R9)(AX*1), Z9
+	VMOVAPS      Z9, K1, Z8
+	VMULPS       Z8, Z5, Z5
+	VXORPS.BCST  f32_80000000<>+0(SB), Z5, K1, Z5
+	VMOVAPS.Z    Z5, K2, Z5
+	VMULPS       Z5, Z4, Z4
+	KMOVW        4(BX)(DI*1), K1
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPS      128(R9)(AX*1), Z5
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPS      128(R9)(AX*1), Z8
+	VMOVAPS      Z8, K1, Z5
+	VMULPS       Z5, Z6, Z6
+	KMOVW        4(SP), K1
+	VMOVUPS      Z4, K1, 128(DX)(AX*1)
+	VMOVUPS      512(SP), Z4
+	VMOVUPS      448(SP), Z5
+	VBROADCASTSS f32_3f800000<>+0(SB), Z8
+	VADDPS       Z8, Z7, Z9
+	VDIVPS       Z9, Z8, Z9
+	VSUBPS       Z9, Z8, Z8
+	VFNMADD231PS Z9, Z7, Z8
+	VFNMADD231PS Z9, Z5, Z8
+	VMULPS       Z9, Z7, Z22
+	VMOVUPS      Z22, Z24
+	VFMSUB231PS  Z9, Z7, Z24
+	VFMADD231PS  Z9, Z5, Z24
+	VFMADD231PS  Z8, Z22, Z24
+	VMULPS       Z22, Z7, Z7
+	VFMADD213PS  Z24, Z23, Z7
+	VADDPS       Z7, Z22, Z7
+	VMAXPS       Z4, Z2, Z5
+	VADDPS       Z7, Z5, Z7
+	VMULPS       Z8, Z9, Z8
+	VCMPPS       $0x11, Z2, Z4, K1
+	VBLENDMPS    Z22, Z9, K1, Z19
+	VBLENDMPS    Z9, Z22, K1, Z20
+	VBLENDMPS    Z24, Z8, K1, Z21
+	VADDPS       Z21, Z19, Z4
+	VADDPS       Z19, Z19, Z5
+	VMULPS       Z21, Z5, Z5
+	VFMADD231PS  Z19, Z19, Z5
+	CMPQ         root+112(FP), $0x01
+	JL           less128
+	VMOVUPS      Z4, Z5
+	CMPQ         root+112(FP), $0x02
+	JL           less129
+	VSQRTPS      Z5, Z5
+	CMPQ         root+112(FP), $0x03
+	JL           less130
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      192(R9)(AX*1), Z5
+
+less130:
+less129:
+less128:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough132
+
+again131:
+	VMULPS      Z21, Z5, Z8
+	VFMADD231PS Z19, Z5, Z8
+	VMOVUPS     Z8, Z5
+	DECQ        R9
+	JNZ         again131
+
+enough132:
+	VMULPS        Z7, Z20, Z20
+	VFMADD231PS   Z0, Z20, Z4
+	VMULPS        Z7, Z5, Z7
+	VMULPS        Z4, Z5, Z4
+	KMOVW         6(BX)(DI*1), K1
+	KMOVW         6(SI)(DI*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS       Z1, Z5
+	MOVQ          negWeight+128(FP), R9
+	VMOVUPS       192(R9)(AX*1), Z8
+	MOVQ          posWeight+136(FP), R9
+	VMOVUPS       192(R9)(AX*1), Z9
+	VMOVAPS       Z9, K1, Z8
+	VMULPS        Z8, Z5, Z5
+	VXORPS.BCST   f32_80000000<>+0(SB), Z5, K1, Z5
+	VMOVAPS.Z     Z5, K2, Z5
+	VMULPS        Z5, Z4, Z4
+	KMOVW         6(BX)(DI*1), K1
+	MOVQ          negWeight+128(FP), DI
+	VMOVUPS       192(DI)(AX*1), Z5
+	MOVQ          posWeight+136(FP), DI
+	VMOVUPS       192(DI)(AX*1), Z8
+	VMOVAPS       Z8, K1, Z5
+	VMULPS        Z5, Z7, Z7
+	KMOVW         6(SP), K1
+	VMOVUPS       Z4, K1, 192(DX)(AX*1)
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y4
+	VADDPS        Y4, Y6, Y6
+	VCVTPS2PD     Y6, Z4
+	VADDPD        Z4, Z3, Z3
+	ADDQ          $+256, AX
+	SUBQ          $0x40, R8
+	JG            group110
+
+done111:
+	MOVQ          stride+40(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          AX, CX
+	ADDQ          x+32(FP), CX
+	MOVQ          CX, x+32(FP)
+	MOVQ          dstStride+24(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          AX, DX
+	ADDQ          dst+16(FP), DX
+	MOVQ          DX, dst+16(FP)
+	MOVQ          words+80(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          AX, BX
+	ADDQ          AX, SI
+	SHLQ          $0x05, AX
+	ADDQ          AX, powers+120(FP)
+	ADDQ          $0x0c, p+88(FP)
+	MOVQ          sum+0(FP), AX
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VADDPD        Y1, Y3, Y3
+	VEXTRACTF64X2 $0x01, Y3, X1
+	VADDPD        X1, X3, X3
+	VUNPCKHPD     X3, X3, X1
+	VADDPD        X1, X3, X3
+	VMOVSD        X3, (AX)
+	ADDQ          $0x08, sum+0(FP)
+	DECQ          rows+48(FP)
+	JNZ           row108
+
+last109:
+	VZEROUPPER
+	RET
+
+// func focal32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·focal32AVX512(SB), NOSPLIT, $576-144
+	MOVQ         x+32(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         pos+64(FP), BX
+	MOVQ         neg+72(FP), SI
+	MOVQ         exponent+96(FP), AX
+	VBROADCASTSS (AX), Z0
+	MOVQ         p+88(FP), AX
+	VBROADCASTSS (AX), Z1
+	VXORPS       Y2, Y2, Y2
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last134
+
+row133:
+	MOVQ         p+88(FP), AX
+	VBROADCASTSS (AX), Z1
+	VXORPS       Y3, Y3, Y3
+	XORQ         AX, AX
+	MOVQ         n+56(FP), R8
+	TESTQ        R8, R8
+	JZ           done136
+
+group135:
+	MOVQ  $-1, DI
+	CMPQ  R8, $0x40
+	JAE   whole137
+	BZHIQ R8, DI, DI
+
+whole137:
+	MOVQ             DI, (SP)
+	MOVQ             AX, DI
+	SHRQ             $0x05, DI
+	PREFETCHT0       12288(CX)(AX*1)
+	KMOVW            (BX)(DI*1), K1
+	KMOVW            (SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z4
+	VMOVUPS          (CX)(AX*1), K2, Z4
+	VXORPS.BCST      f32_80000000<>+0(SB), Z4, K1, Z4
+	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
+	VMOVUPS          Z4, 128(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z5
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z5
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z5, Z5, Z18
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z20
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z19
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z20
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z19
+	VFMADD231PS      Z5, Z20, Z19
+	VFMADD213PS      Z5, Z19, Z18
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z19
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z5
+	VSUBPS           Z5, Z18, Z18
+	VMULPS           Z4, Z18, Z18
+	VMULPS           Z4, Z19, Z19
+	VMOVUPS          Z18, 64(SP)
+	PREFETCHT0       12352(CX)(AX*1)
+	KMOVW            2(BX)(DI*1), K1
+	KMOVW            2(SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z4
+	VMOVUPS          64(CX)(AX*1), K2, Z4
+	VXORPS.BCST      f32_80000000<>+0(SB), Z4, K1, Z4
+	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
+	VMOVUPS          Z4, 256(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z5
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z5
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z5, Z5, Z18
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z20
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z20
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z20
+	VFMADD231PS      Z5, Z21, Z20
+	VFMADD213PS      Z5, Z20, Z18
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z20
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z20, Z5
+	VSUBPS           Z5, Z18, Z18
+	VMULPS           Z4, Z18, Z18
+	VMULPS           Z4, Z20, Z20
+	VMOVUPS          Z18, 192(SP)
+	PREFETCHT0       12416(CX)(AX*1)
+	KMOVW            4(BX)(DI*1), K1
+	KMOVW            4(SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z4
+	VMOVUPS          128(CX)(AX*1), K2, Z4
+	VXORPS.BCST      f32_80000000<>+0(SB), Z4, K1, Z4
+	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
+	VMOVUPS          Z4, 384(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z5
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z5
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z5, Z5, Z18
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z22
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z21
+	VFMADD231PS      Z5, Z22, Z21
+	VFMADD213PS      Z5, Z21, Z18
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z21
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z21, Z5
+	VSUBPS           Z5, Z18, Z18
+	VMULPS           Z4, Z18, Z18
+	VMULPS           Z4, Z21, Z21
+	VMOVUPS          Z18, 320(SP)
+	PREFETCHT0       12480(CX)(AX*1)
+	KMOVW            6(BX)(DI*1), K1
+	KMOVW            6(SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z4
+	VMOVUPS          192(CX)(AX*1), K2, Z4
+	VXORPS.BCST      f32_80000000<>+0(SB), Z4, K1, Z4
+	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
+	VMOVUPS          Z4, 512(SP)
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z18
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z5
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z5
+	VPSLLD           $0x17, Z4, Z4
+	VMULPS           Z5, Z5, Z18
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z22
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z22
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z23
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z22
+	VFMADD231PS      Z5, Z23, Z22
+	VFMADD213PS      Z5, Z22, Z18
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z22
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z22, Z5
+	VSUBPS           Z5, Z18, Z18
+	VMULPS           Z4, Z18, Z18
+	VMULPS           Z4, Z22, Z22
+	VMOVUPS          Z18, 448(SP)
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z4
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z19, Z4
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z19, Z4
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z19, Z4
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z19, Z4
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z19, Z4
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z19, Z4
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z5
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z20, Z5
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z20, Z5
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z20, Z5
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z20, Z5
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z20, Z5
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z20, Z5
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z18
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z21, Z18
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z21, Z18
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z21, Z18
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z21, Z18
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z21, Z18
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z21, Z18
+	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z23
+	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z22, Z23
+	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z22, Z23
+	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z22, Z23
+	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z22, Z23
+	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z22, Z23
+	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z22, Z23
+	VMOVUPS          128(SP), Z24
+	VMOVUPS          64(SP), Z25
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z26
+	VADDPS           Z26, Z19, Z27
+	VDIVPS           Z27, Z26, Z27
+	VSUBPS           Z27, Z26, Z26
+	VFNMADD231PS     Z27, Z19, Z26
+	VFNMADD231PS     Z27, Z25, Z26
+	VMULPS           Z27, Z19, Z28
+	VMOVUPS          Z28, Z29
+	VFMSUB231PS      Z27, Z19, Z29
+	VFMADD231PS      Z27, Z25, Z29
+	VFMADD231PS      Z26, Z28, Z29
+	VMULPS           Z28, Z19, Z19
+	VFMADD213PS      Z29, Z4, Z19
+	VADDPS           Z19, Z28, Z19
+	VMAXPS           Z24, Z2, Z4
+	VADDPS           Z19, Z4, Z19
+	VMULPS           Z26, Z27, Z26
+	VCMPPS           $0x11, Z2, Z24, K1
+	VBLENDMPS        Z28, Z27, K1, Z6
+	VBLENDMPS        Z27, Z28, K1, Z7
+	VBLENDMPS        Z29, Z26, K1, Z8
+	VADDPS           Z8, Z6, Z4
+	VADDPS           Z6, Z6, Z24
+	VMULPS           Z8, Z24, Z24
+	VFMADD231PS      Z6, Z6, Z24
+	CMPQ             root+112(FP), $0x01
+	JL               less138
+	VMOVUPS          Z4, Z24
+	CMPQ             root+112(FP), $0x02
+	JL               less139
+	VSQRTPS          Z24, Z24
+	CMPQ             root+112(FP), $0x03
+	JL               less140
+	MOVQ             powers+120(FP), R9
+	VMOVUPS          (R9)(AX*1), Z24
+
+less140:
+less139:
+less138:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough142
+
+again141:
+	VMULPS      Z8, Z24, Z25
+	VFMADD231PS Z6, Z24, Z25
+	VMOVUPS     Z25, Z24
+	DECQ        R9
+	JNZ         again141
+
+enough142:
+	VMULPS       Z19, Z7, Z7
+	VFMADD231PS  Z0, Z7, Z4
+	VMULPS       Z19, Z24, Z19
+	VMULPS       Z4, Z24, Z4
+	KMOVW        (BX)(DI*1), K1
+	KMOVW        (SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z1, Z24
+	VXORPS.BCST  f32_80000000<>+0(SB), Z24, K1, Z24
+	VMOVAPS.Z    Z24, K2, Z24
+	VMULPS       Z24, Z4, Z4
+	KMOVW        (SP), K1
+	VMOVUPS      Z4, K1, (DX)(AX*1)
+	VMOVUPS      256(SP), Z4
+	VMOVUPS      192(SP), Z24
+	VBROADCASTSS f32_3f800000<>+0(SB), Z25
+	VADDPS       Z25, Z20, Z26
+	VDIVPS       Z26, Z25, Z26
+	VSUBPS       Z26, Z25, Z25
+	VFNMADD231PS Z26, Z20, Z25
+	VFNMADD231PS Z26, Z24, Z25
+	VMULPS       Z26, Z20, Z27
+	VMOVUPS      Z27, Z28
+	VFMSUB231PS  Z26, Z20, Z28
+	VFMADD231PS  Z26, Z24, Z28
+	VFMADD231PS  Z25, Z27, Z28
+	VMULPS       Z27, Z20, Z20
+	VFMADD213PS  Z28, Z5, Z20
+	VADDPS       Z20, Z27, Z20
+	VMAXPS       Z4, Z2, Z5
+	VADDPS       Z20, Z5, Z20
+	VMULPS       Z25, Z26, Z25
+	VCMPPS       $0x11, Z2, Z4, K1
+	VBLENDMPS    Z27, Z26, K1, Z9
+	VBLENDMPS    Z26, Z27, K1, Z10
+	VBLENDMPS    Z28, Z25, K1, Z11
+	VADDPS       Z11, Z9, Z4
+	VADDPS       Z9, Z9, Z5
+	VMULPS       Z11, Z5, Z5
+	VFMADD231PS  Z9, Z9, Z5
+	CMPQ         root+112(FP), $0x01
+	JL           less143
+	VMOVUPS      Z4, Z5
+	CMPQ         root+112(FP), $0x02
+	JL           less144
+	VSQRTPS      Z5, Z5
+	CMPQ         root+112(FP), $0x03
+	JL           less145
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      64(R9)(AX*1), Z5
+
+less145:
+less144:
+less143:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough147
+
+again146:
+	VMULPS      Z11, Z5, Z24
+	VFMADD231PS Z9, Z5, Z24
+	VMOVUPS     Z24, Z5
+	DECQ        R9
+	JNZ         again146
+
+enough147:
+	VMULPS        Z20, Z10, Z10
+	VFMADD231PS   Z0, Z10, Z4
+	VMULPS        Z20, Z5, Z20
+	VMULPS        Z4, Z5, Z4
+	KMOVW         2(BX)(DI*1), K1
+	KMOVW         2(SI)(DI*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS       Z1, Z5
+	VXORPS.BCST   f32_80000000<>+0(SB), Z5, K1, Z5
+	VMOVAPS.Z     Z5, K2, Z5
+	VMULPS        Z5, Z4, Z4
+	KMOVW         2(SP), K1
+	VMOVUPS       Z4, K1, 64(DX)(AX*1)
+	VADDPS        Z20, Z19, Z19
+	VEXTRACTF64X4 $0x01, Z19, Y4
+	VADDPS        Y4, Y19, Y19
+	VCVTPS2PD     Y19, Z4
+	VADDPD        Z4, Z3, Z3
+	VMOVUPS       384(SP), Z4
+	VMOVUPS       320(SP), Z5
+	VBROADCASTSS  f32_3f800000<>+0(SB), Z19
+	VADDPS        Z19, Z21, Z20
+	VDIVPS        Z20, Z19, Z20
+	VSUBPS        Z20, Z19, Z19
+	VFNMADD231PS  Z20, Z21, Z19
+	VFNMADD231PS  Z20, Z5, Z19
+	VMULPS        Z20, Z21, Z24
+	VMOVUPS       Z24, Z25
+	VFMSUB231PS   Z20, Z21, Z25
+	VFMADD231PS   Z20, Z5, Z25
+	VFMADD231PS   Z19, Z24, Z25
+	VMULPS        Z24, Z21, Z21
+	VFMADD213PS   Z25, Z18, Z21
+	VADDPS        Z21, Z24, Z21
+	VMAXPS        Z4, Z2, Z5
+	VADDPS        Z21, Z5, Z21
+	VMULPS        Z19, Z20, Z19
+	VCMPPS        $0x11, Z2, Z4, K1
+	VBLENDMPS     Z24, Z20, K1, Z12
+	VBLENDMPS     Z20, Z24, K1, Z13
+	VBLENDMPS     Z25, Z19, K1, Z14
+	VADDPS        Z14, Z12, Z4
+	VADDPS        Z12, Z12, Z5
+	VMULPS        Z14, Z5, Z5
+	VFMADD231PS   Z12, Z12, Z5
+	CMPQ          root+112(FP), $0x01
+	JL            less148
+	VMOVUPS       Z4, Z5
+	CMPQ          root+112(FP), $0x02
+	JL            less149
+	VSQRTPS       Z5, Z5
+	CMPQ          root+112(FP), $0x03
+	JL            less150
+	MOVQ          powers+120(FP), R9
+	VMOVUPS       128(R9)(AX*1), Z5
+
+less150:
+less149:
+less148:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough152
+
+again151:
+	VMULPS      Z14, Z5, Z18
+	VFMADD231PS Z12, Z5, Z18
+	VMOVUPS     Z18, Z5
+	DECQ        R9
+	JNZ         again151
+
+enough152:
+	VMULPS       Z21, Z13, Z13
+	VFMADD231PS  Z0, Z13, Z4
+	VMULPS       Z21, Z5, Z21
+	VMULPS       Z4, Z5, Z4
+	KMOVW        4(BX)(DI*1), K1
+	KMOVW        4(SI)(DI*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS      Z1, Z5
+	VXORPS.BCST  f32_80000000<>+0(SB), Z5, K1, Z5
+	VMOVAPS.Z    Z5, K2, Z5
+	VMULPS       Z5, Z4, Z4
+	KMOVW        4(SP), K1
+	VMOVUPS      Z4, K1, 128(DX)(AX*1)
+	VMOVUPS      512(SP), Z4
+	VMOVUPS      448(SP), Z5
+	VBROADCASTSS f32_3f800000<>+0(SB), Z18
+	VADDPS       Z18, Z22, Z19
+	VDIVPS       Z19, Z18, Z19
+	VSUBPS       Z19, Z18, Z18
+	VFNMADD231PS Z19, Z22, Z18
+	VFNMADD231PS Z19, Z5, Z18
+	VMULPS       Z19, Z22, Z20
+	VMOVUPS      Z20, Z24
+	VFMSUB231PS  Z19, Z22, Z24
+	VFMADD231PS  Z19, Z5, Z24
+	VFMADD231PS  Z18, Z20, Z24
+	VMULPS       Z20, Z22, Z22
+	VFMADD213PS  Z24, Z23, Z22
+	VADDPS       Z22, Z20, Z22
+	VMAXPS       Z4, Z2, Z5
+	VADDPS       Z22, Z5, Z22
+	VMULPS       Z18, Z19, Z18
+	VCMPPS       $0x11, Z2, Z4, K1
+	VBLENDMPS    Z20, Z19, K1, Z15
+	VBLENDMPS    Z19, Z20, K1, Z16
+	VBLENDMPS    Z24, Z18, K1, Z17
+	VADDPS       Z17, Z15, Z4
+	VADDPS       Z15, Z15, Z5
+	VMULPS       Z17, Z5, Z5
+	VFMADD231PS  Z15, Z15, Z5
+	CMPQ         root+112(FP), $0x01
+	JL           less153
+	VMOVUPS      Z4, Z5
+	CMPQ         root+112(FP), $0x02
+	JL           less154
+	VSQRTPS      Z5, Z5
+	CMPQ         root+112(FP), $0x03
+	JL           less155
+	MOVQ         powers+120(FP), R9
+	VMOVUPS      192(R9)(AX*1), Z5
+
+less155:
+less154:
+less153:
+	MOVQ  steps+104(FP), R9
+	TESTQ R9, R9
+	JZ    enough157
+
+again156:
+	VMULPS      Z17, Z5, Z18
+	VFMADD231PS Z15, Z5, Z18
+	VMOVUPS     Z18, Z5
+	DECQ        R9
+	JNZ         again156
+
+enough157:
+	VMULPS        Z22, Z16, Z16
+	VFMADD231PS   Z0, Z16, Z4
+	VMULPS        Z22, Z5, Z22
+	VMULPS        Z4, Z5, Z4
+	KMOVW         6(BX)(DI*1), K1
+	KMOVW         6(SI)(DI*1), K2
+	KORW          K1, K2, K2
+	VMOVUPS       Z1, Z5
+	VXORPS.BCST   f32_80000000<>+0(SB), Z5, K1, Z5
+	VMOVAPS.Z     Z5, K2, Z5
+	VMULPS        Z5, Z4, Z4
+	KMOVW         6(SP), K1
+	VMOVUPS       Z4, K1, 192(DX)(AX*1)
+	VADDPS        Z22, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y4
+	VADDPS        Y4, Y21, Y21
+	VCVTPS2PD     Y21, Z4
+	VADDPD        Z4, Z3, Z3
+	ADDQ          $+256, AX
+	SUBQ          $0x40, R8
+	JG            group135
+
+done136:
+	MOVQ          stride+40(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          AX, CX
+	ADDQ          x+32(FP), CX
+	MOVQ          CX, x+32(FP)
+	MOVQ          dstStride+24(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          AX, DX
+	ADDQ          dst+16(FP), DX
+	MOVQ          DX, dst+16(FP)
+	MOVQ          words+80(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          AX, BX
+	ADDQ          AX, SI
+	SHLQ          $0x05, AX
+	ADDQ          AX, powers+120(FP)
+	ADDQ          $0x0c, p+88(FP)
+	MOVQ          sum+0(FP), AX
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VADDPD        Y1, Y3, Y3
+	VEXTRACTF64X2 $0x01, Y3, X1
+	VADDPD        X1, X3, X3
+	VUNPCKHPD     X3, X3, X1
+	VADDPD        X1, X3, X3
+	VMOVSD        X3, (AX)
+	ADDQ          $0x08, sum+0(FP)
+	DECQ          rows+48(FP)
+	JNZ           row133
+
+last134:
+	VZEROUPPER
+	RET
+
+// func sigmoidPowers32AVX512(h *float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, f *float32)
+// Requires: AVX, AVX512DQ, AVX512F
+TEXT ·sigmoidPowers32AVX512(SB), NOSPLIT, $0-80
+	MOVQ         h+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         p+64(FP), DX
+	MOVQ         pos+40(FP), BX
+	MOVQ         neg+48(FP), SI
+	MOVQ         f+72(FP), DI
+	VBROADCASTSS (DI), Z0
+	VXORPS       Y1, Y1, Y1
+	MOVQ         f+72(FP), DI
+	VBROADCASTSS 4(DI), Z2
+	CMPQ         rows+24(FP), $0x00
+	JEQ          last160
+
+row158:
+	XORQ  R8, R8
+	MOVQ  n+32(FP), R9
+	TESTQ R9, R9
+	JZ    done161
+
+group159:
+	MOVQ             R8, DI
+	SHRQ             $0x05, DI
+	KMOVW            (BX)(DI*1), K1
+	KMOVW            (SI)(DI*1), K2
+	KORW             K1, K2, K2
+	VMOVUPS.Z        (CX)(R8*1), K2, Z3
+	VBROADCASTSS     4(DX), Z4
+	VBROADCASTSS     8(DX), Z5
 	VSUBPS           Z4, Z3, Z6
 	VSUBPS           Z3, Z6, Z7
 	VSUBPS           Z7, Z6, Z8
@@ -3109,1385 +4188,250 @@ whole96:
 	VANDNPS.BCST     f32_80000000<>+0(SB), Z4, Z3
 	VXORPS           Z3, Z8, Z3
 	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
-	VMOVUPS          Z4, 128(SP)
+	VCMPPS           $0x11, Z1, Z4, K1
+	VMOVAPS.Z        Z3, K1, Z6
 	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z6
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z6, Z5
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z6, Z5
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z7
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z7
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z7, Z8
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z8, Z5
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z8, Z5
 	VADDPS           Z3, Z5, Z5
-	VMULPS           Z5, Z5, Z6
+	VPSLLD           $0x17, Z7, Z7
+	VMULPS           Z5, Z5, Z8
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z5, Z3
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z3, Z7
-	VSUBPS           Z7, Z5, Z7
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z8
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z6, Z8
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z6, Z22
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z6, Z8
-	VFMADD231PS      Z5, Z22, Z8
-	VFMADD231PS      Z8, Z6, Z7
-	VADDPS           Z7, Z3, Z8
-	VPSLLD           $0x17, Z4, Z4
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z3, Z11
+	VSUBPS           Z11, Z5, Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z13
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z8, Z12
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z8, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z8, Z12
+	VFMADD231PS      Z5, Z13, Z12
+	VFMADD231PS      Z12, Z8, Z11
+	VADDPS           Z11, Z3, Z12
+	VSUBPS           Z3, Z12, Z3
+	VSUBPS           Z3, Z11, Z11
+	VMULPS           Z7, Z11, Z11
+	VMULPS           Z7, Z12, Z12
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z3
+	VADDPS           Z3, Z12, Z5
+	VDIVPS           Z5, Z3, Z5
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
+	VBROADCASTSS     f32_bf000000<>+0(SB), Z7
+	VFMADD231PS      Z3, Z12, Z7
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
+	VCMPPS           $0x15, Z3, Z12, K1
+	VBLENDMPS        Z7, Z12, K1, Z9
+	VBROADCASTSS     f32_3f317218<>+0(SB), Z3
+	VMOVAPS.Z        Z3, K1, Z3
+	VBROADCASTSS     f32_b102e308<>+0(SB), Z7
+	VMOVAPS.Z        Z7, K1, Z7
+	VFMADD231PS      Z11, Z5, Z7
+	VADDPS.BCST      f32_40000000<>+0(SB), Z9, Z5
+	VDIVPS           Z5, Z9, Z5
+	VMULPS           Z5, Z5, Z8
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z11
+	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z8, Z11
+	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z8, Z11
+	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z8, Z11
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z12
+	VMULPS           Z12, Z9, Z12
+	VMULPS           Z9, Z12, Z12
+	VMOVUPS          Z12, Z13
+	VFMADD231PS      Z8, Z11, Z13
+	VFMADD231PS      Z13, Z5, Z7
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z5
+	VMULPS           Z9, Z5, Z5
+	VMOVUPS          Z12, Z8
+	VFMSUB231PS      Z9, Z5, Z8
+	VSUBPS           Z8, Z7, Z7
+	VSUBPS           Z12, Z9, Z5
+	VADDPS           Z5, Z3, Z8
 	VSUBPS           Z3, Z8, Z3
-	VSUBPS           Z3, Z7, Z7
-	VMULPS           Z4, Z7, Z7
-	VMULPS           Z4, Z8, Z8
-	VMOVUPS          Z7, 64(SP)
-	PREFETCHT0       12352(CX)(AX*1)
+	VSUBPS           Z5, Z3, Z3
+	VSUBPS           Z9, Z5, Z5
+	VADDPS           Z12, Z5, Z5
+	VADDPS           Z5, Z3, Z3
+	VSUBPS           Z7, Z3, Z3
+	VMINPS           Z4, Z1, Z4
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VSUBPS           Z8, Z4, Z5
+	VSUBPS           Z4, Z5, Z7
+	VSUBPS           Z7, Z5, Z11
+	VSUBPS           Z11, Z4, Z11
+	VADDPS           Z7, Z8, Z7
+	VSUBPS           Z7, Z11, Z11
+	VADDPS           Z6, Z11, Z11
+	VADDPS           Z3, Z11, Z3
+	VADDPS           Z3, Z5, Z8
+	VSUBPS           Z5, Z8, Z5
+	VSUBPS           Z5, Z3, Z3
+	VMULPS           Z8, Z0, Z4
+	VMOVUPS          Z4, Z5
+	VFMSUB231PS      Z8, Z0, Z5
+	VFMADD231PS      Z8, Z2, Z5
+	VFMADD231PS      Z3, Z0, Z5
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z6
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z6, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z6, Z4
+	VADDPS           Z5, Z4, Z4
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z4, Z4, Z6
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z5
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z5, Z7
+	VSUBPS           Z7, Z4, Z7
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z8
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z11
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z6, Z11
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z6, Z8
+	VFMADD231PS      Z4, Z11, Z8
+	VFMADD231PS      Z8, Z6, Z7
+	VADDPS           Z7, Z5, Z8
+	VMULPS           Z3, Z8, Z8
+	VMOVUPS          Z8, (AX)(R8*1)
 	KMOVW            2(BX)(DI*1), K1
 	KMOVW            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        64(CX)(AX*1), K2, Z3
-	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z4
-	VBROADCASTSS     8(R9), Z5
+	VMOVUPS.Z        64(CX)(R8*1), K2, Z3
+	VBROADCASTSS     4(DX), Z4
+	VBROADCASTSS     8(DX), Z5
 	VSUBPS           Z4, Z3, Z6
 	VSUBPS           Z3, Z6, Z7
-	VSUBPS           Z7, Z6, Z22
-	VSUBPS           Z22, Z3, Z22
+	VSUBPS           Z7, Z6, Z8
+	VSUBPS           Z8, Z3, Z8
 	VADDPS           Z4, Z7, Z7
-	VSUBPS           Z7, Z22, Z22
-	VSUBPS           Z5, Z22, Z22
+	VSUBPS           Z7, Z8, Z8
+	VSUBPS           Z5, Z8, Z8
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
-	VXORPS.BCST      f32_80000000<>+0(SB), Z22, K1, Z22
+	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K1, Z8
 	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
 	VMOVUPS          Z6, K2, Z3
 	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
 	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z4, K1
-	VMOVAPS.Z        Z22, K1, Z22
-	VADDPS           Z22, Z3, Z4
+	VMOVAPS.Z        Z8, K1, Z8
+	VADDPS           Z8, Z3, Z4
 	VSUBPS           Z3, Z4, Z3
-	VSUBPS           Z3, Z22, Z22
-	VMOVAPS.Z        Z22, K1, Z22
+	VSUBPS           Z3, Z8, Z8
+	VMOVAPS.Z        Z8, K1, Z8
 	VANDNPS.BCST     f32_80000000<>+0(SB), Z4, Z3
-	VXORPS           Z3, Z22, Z3
+	VXORPS           Z3, Z8, Z3
 	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
-	VMOVUPS          Z4, 256(SP)
+	VCMPPS           $0x11, Z1, Z4, K1
+	VMOVAPS.Z        Z3, K1, Z6
 	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z6
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z6, Z5
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z6, Z5
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z7
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z7
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z7, Z8
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z8, Z5
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z8, Z5
 	VADDPS           Z3, Z5, Z5
-	VMULPS           Z5, Z5, Z6
+	VPSLLD           $0x17, Z7, Z7
+	VMULPS           Z5, Z5, Z8
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z5, Z3
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z3, Z7
-	VSUBPS           Z7, Z5, Z7
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z22
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z6, Z22
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z6, Z23
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z6, Z22
-	VFMADD231PS      Z5, Z23, Z22
-	VFMADD231PS      Z22, Z6, Z7
-	VADDPS           Z7, Z3, Z22
-	VPSLLD           $0x17, Z4, Z4
-	VSUBPS           Z3, Z22, Z3
-	VSUBPS           Z3, Z7, Z7
-	VMULPS           Z4, Z7, Z7
-	VMULPS           Z4, Z22, Z22
-	VMOVUPS          Z7, 192(SP)
-	PREFETCHT0       12416(CX)(AX*1)
-	KMOVW            4(BX)(DI*1), K1
-	KMOVW            4(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        128(CX)(AX*1), K2, Z3
-	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z4
-	VBROADCASTSS     8(R9), Z5
-	VSUBPS           Z4, Z3, Z6
-	VSUBPS           Z3, Z6, Z7
-	VSUBPS           Z7, Z6, Z23
-	VSUBPS           Z23, Z3, Z23
-	VADDPS           Z4, Z7, Z7
-	VSUBPS           Z7, Z23, Z23
-	VSUBPS           Z5, Z23, Z23
-	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
-	VXORPS.BCST      f32_80000000<>+0(SB), Z23, K1, Z23
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          Z6, K2, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z4, K1
-	VMOVAPS.Z        Z23, K1, Z23
-	VADDPS           Z23, Z3, Z4
-	VSUBPS           Z3, Z4, Z3
-	VSUBPS           Z3, Z23, Z23
-	VMOVAPS.Z        Z23, K1, Z23
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z4, Z3
-	VXORPS           Z3, Z23, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
-	VMOVUPS          Z4, 384(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z6
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z6, Z5
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z6, Z5
-	VADDPS           Z3, Z5, Z5
-	VMULPS           Z5, Z5, Z6
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z5, Z3
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z3, Z7
-	VSUBPS           Z7, Z5, Z7
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z24
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z6, Z23
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z6, Z24
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z6, Z23
-	VFMADD231PS      Z5, Z24, Z23
-	VFMADD231PS      Z23, Z6, Z7
-	VADDPS           Z7, Z3, Z23
-	VPSLLD           $0x17, Z4, Z4
-	VSUBPS           Z3, Z23, Z3
-	VSUBPS           Z3, Z7, Z7
-	VMULPS           Z4, Z7, Z7
-	VMULPS           Z4, Z23, Z23
-	VMOVUPS          Z7, 320(SP)
-	PREFETCHT0       12480(CX)(AX*1)
-	KMOVW            6(BX)(DI*1), K1
-	KMOVW            6(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        192(CX)(AX*1), K2, Z3
-	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z4
-	VBROADCASTSS     8(R9), Z5
-	VSUBPS           Z4, Z3, Z6
-	VSUBPS           Z3, Z6, Z7
-	VSUBPS           Z7, Z6, Z24
-	VSUBPS           Z24, Z3, Z24
-	VADDPS           Z4, Z7, Z7
-	VSUBPS           Z7, Z24, Z24
-	VSUBPS           Z5, Z24, Z24
-	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
-	VXORPS.BCST      f32_80000000<>+0(SB), Z24, K1, Z24
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          Z6, K2, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z4, K1
-	VMOVAPS.Z        Z24, K1, Z24
-	VADDPS           Z24, Z3, Z4
-	VSUBPS           Z3, Z4, Z3
-	VSUBPS           Z3, Z24, Z24
-	VMOVAPS.Z        Z24, K1, Z24
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z4, Z3
-	VXORPS           Z3, Z24, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
-	VMOVUPS          Z4, 512(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z6
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z6, Z5
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z6, Z5
-	VADDPS           Z3, Z5, Z5
-	VMULPS           Z5, Z5, Z6
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z5, Z3
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z3, Z7
-	VSUBPS           Z7, Z5, Z7
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z24
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z25
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z6, Z24
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z6, Z25
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z6, Z24
-	VFMADD231PS      Z5, Z25, Z24
-	VFMADD231PS      Z24, Z6, Z7
-	VADDPS           Z7, Z3, Z24
-	VPSLLD           $0x17, Z4, Z4
-	VSUBPS           Z3, Z24, Z3
-	VSUBPS           Z3, Z7, Z7
-	VMULPS           Z4, Z7, Z7
-	VMULPS           Z4, Z24, Z24
-	VMOVUPS          Z7, 448(SP)
-	VMULPS           Z8, Z8, Z3
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z4
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z5
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z5
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z5
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z5
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z4
-	VFMADD231PS      Z8, Z5, Z4
-	VMULPS           Z4, Z3, Z4
-	VMULPS           Z22, Z22, Z3
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z5
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z6
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z5
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z5
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z5
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z5
-	VFMADD231PS      Z22, Z6, Z5
-	VMULPS           Z5, Z3, Z5
-	VMULPS           Z23, Z23, Z3
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z6
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z7
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z6
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z6
-	VFMADD231PS      Z23, Z7, Z6
-	VMULPS           Z6, Z3, Z6
-	VMULPS           Z24, Z24, Z3
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z7
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z25
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z25
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z25
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z7
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z25
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z7
-	VFMADD231PS      Z24, Z25, Z7
-	VMULPS           Z7, Z3, Z7
-	VMOVUPS          128(SP), Z3
-	VMOVUPS          64(SP), Z25
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z26
-	VADDPS           Z26, Z8, Z27
-	VDIVPS           Z27, Z26, Z27
-	VSUBPS           Z27, Z26, Z26
-	VFNMADD231PS     Z27, Z8, Z26
-	VFNMADD231PS     Z27, Z25, Z26
-	VFMADD231PS      Z25, Z27, Z4
-	VADDPS           Z4, Z8, Z4
-	VXORPS           Y9, Y9, Y9
-	VMAXPS           Z3, Z9, Z9
-	VADDPS           Z4, Z9, Z4
-	VMULPS           Z27, Z8, Z28
-	VMOVUPS          Z28, Z29
-	VFMSUB231PS      Z27, Z8, Z29
-	VFMADD231PS      Z27, Z25, Z29
-	VXORPS           Y12, Y12, Y12
-	VCMPPS           $0x11, Z12, Z3, K1
-	VBLENDMPS        Z28, Z27, K1, Z10
-	VBLENDMPS        Z27, Z28, K1, Z11
-	VMOVAPS.Z        Z29, K1, Z3
-	VFMADD231PS      Z26, Z10, Z3
-	VADDPS           Z3, Z10, Z8
-	VMOVUPS          Z8, Z25
-	CMPQ             root+112(FP), $0x01
-	JL               less97
-	VSQRTPS          Z25, Z25
-	CMPQ             root+112(FP), $0x02
-	JL               less98
-	MOVQ             powers+120(FP), R9
-	VMOVUPS          (R9)(AX*1), Z25
-
-less98:
-less97:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough100
-
-again99:
-	VMULPS      Z3, Z25, Z26
-	VFMADD231PS Z10, Z25, Z26
-	VMOVUPS     Z26, Z25
-	DECQ        R9
-	JNZ         again99
-
-enough100:
-	VMULPS       Z4, Z11, Z11
-	VFMADD231PS  Z0, Z11, Z8
-	VMULPS       Z4, Z25, Z4
-	VMULPS       Z8, Z25, Z8
-	KMOVW        (BX)(DI*1), K1
-	KMOVW        (SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z3
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      (R9)(AX*1), Z25
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      (R9)(AX*1), Z26
-	VMOVAPS      Z26, K1, Z25
-	VMULPS       Z25, Z3, Z3
-	VXORPS.BCST  f32_80000000<>+0(SB), Z3, K1, Z3
-	VMOVAPS.Z    Z3, K2, Z3
-	VMULPS       Z3, Z8, Z8
-	KMOVW        (BX)(DI*1), K1
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      (R9)(AX*1), Z3
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      (R9)(AX*1), Z25
-	VMOVAPS      Z25, K1, Z3
-	VMULPS       Z3, Z4, Z4
-	KMOVW        (SP), K1
-	VMOVUPS      Z8, K1, (DX)(AX*1)
-	VMOVUPS      256(SP), Z3
-	VMOVUPS      192(SP), Z8
-	VBROADCASTSS f32_3f800000<>+0(SB), Z25
-	VADDPS       Z25, Z22, Z26
-	VDIVPS       Z26, Z25, Z26
-	VSUBPS       Z26, Z25, Z25
-	VFNMADD231PS Z26, Z22, Z25
-	VFNMADD231PS Z26, Z8, Z25
-	VFMADD231PS  Z8, Z26, Z5
-	VADDPS       Z5, Z22, Z5
-	VXORPS       Y13, Y13, Y13
-	VMAXPS       Z3, Z13, Z13
-	VADDPS       Z5, Z13, Z5
-	VMULPS       Z26, Z22, Z27
-	VMOVUPS      Z27, Z28
-	VFMSUB231PS  Z26, Z22, Z28
-	VFMADD231PS  Z26, Z8, Z28
-	VXORPS       Y12, Y12, Y12
-	VCMPPS       $0x11, Z12, Z3, K1
-	VBLENDMPS    Z27, Z26, K1, Z14
-	VBLENDMPS    Z26, Z27, K1, Z15
-	VMOVAPS.Z    Z28, K1, Z3
-	VFMADD231PS  Z25, Z14, Z3
-	VADDPS       Z3, Z14, Z8
-	VMOVUPS      Z8, Z22
-	CMPQ         root+112(FP), $0x01
-	JL           less101
-	VSQRTPS      Z22, Z22
-	CMPQ         root+112(FP), $0x02
-	JL           less102
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      64(R9)(AX*1), Z22
-
-less102:
-less101:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough104
-
-again103:
-	VMULPS      Z3, Z22, Z25
-	VFMADD231PS Z14, Z22, Z25
-	VMOVUPS     Z25, Z22
-	DECQ        R9
-	JNZ         again103
-
-enough104:
-	VMULPS        Z5, Z15, Z15
-	VFMADD231PS   Z0, Z15, Z8
-	VMULPS        Z5, Z22, Z5
-	VMULPS        Z8, Z22, Z8
-	KMOVW         2(BX)(DI*1), K1
-	KMOVW         2(SI)(DI*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       Z1, Z3
-	MOVQ          negWeight+128(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z22
-	MOVQ          posWeight+136(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z25
-	VMOVAPS       Z25, K1, Z22
-	VMULPS        Z22, Z3, Z3
-	VXORPS.BCST   f32_80000000<>+0(SB), Z3, K1, Z3
-	VMOVAPS.Z     Z3, K2, Z3
-	VMULPS        Z3, Z8, Z8
-	KMOVW         2(BX)(DI*1), K1
-	MOVQ          negWeight+128(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z3
-	MOVQ          posWeight+136(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z22
-	VMOVAPS       Z22, K1, Z3
-	VMULPS        Z3, Z5, Z5
-	KMOVW         2(SP), K1
-	VMOVUPS       Z8, K1, 64(DX)(AX*1)
-	VADDPS        Z5, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z4, Y3
-	VADDPS        Y3, Y4, Y4
-	VCVTPS2PD     Y4, Z3
-	VADDPD        Z3, Z2, Z2
-	VMOVUPS       384(SP), Z3
-	VMOVUPS       320(SP), Z4
-	VBROADCASTSS  f32_3f800000<>+0(SB), Z5
-	VADDPS        Z5, Z23, Z8
-	VDIVPS        Z8, Z5, Z8
-	VSUBPS        Z8, Z5, Z5
-	VFNMADD231PS  Z8, Z23, Z5
-	VFNMADD231PS  Z8, Z4, Z5
-	VFMADD231PS   Z4, Z8, Z6
-	VADDPS        Z6, Z23, Z6
-	VXORPS        Y16, Y16, Y16
-	VMAXPS        Z3, Z16, Z16
-	VADDPS        Z6, Z16, Z6
-	VMULPS        Z8, Z23, Z22
-	VMOVUPS       Z22, Z25
-	VFMSUB231PS   Z8, Z23, Z25
-	VFMADD231PS   Z8, Z4, Z25
-	VXORPS        Y12, Y12, Y12
-	VCMPPS        $0x11, Z12, Z3, K1
-	VBLENDMPS     Z22, Z8, K1, Z17
-	VBLENDMPS     Z8, Z22, K1, Z18
-	VMOVAPS.Z     Z25, K1, Z3
-	VFMADD231PS   Z5, Z17, Z3
-	VADDPS        Z3, Z17, Z4
-	VMOVUPS       Z4, Z5
-	CMPQ          root+112(FP), $0x01
-	JL            less105
-	VSQRTPS       Z5, Z5
-	CMPQ          root+112(FP), $0x02
-	JL            less106
-	MOVQ          powers+120(FP), R9
-	VMOVUPS       128(R9)(AX*1), Z5
-
-less106:
-less105:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough108
-
-again107:
-	VMULPS      Z3, Z5, Z8
-	VFMADD231PS Z17, Z5, Z8
-	VMOVUPS     Z8, Z5
-	DECQ        R9
-	JNZ         again107
-
-enough108:
-	VMULPS       Z6, Z18, Z18
-	VFMADD231PS  Z0, Z18, Z4
-	VMULPS       Z6, Z5, Z6
-	VMULPS       Z4, Z5, Z4
-	KMOVW        4(BX)(DI*1), K1
-	KMOVW        4(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z3
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z5
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z8
-	VMOVAPS      Z8, K1, Z5
-	VMULPS       Z5, Z3, Z3
-	VXORPS.BCST  f32_80000000<>+0(SB), Z3, K1, Z3
-	VMOVAPS.Z    Z3, K2, Z3
-	VMULPS       Z3, Z4, Z4
-	KMOVW        4(BX)(DI*1), K1
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z3
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z5
-	VMOVAPS      Z5, K1, Z3
-	VMULPS       Z3, Z6, Z6
-	KMOVW        4(SP), K1
-	VMOVUPS      Z4, K1, 128(DX)(AX*1)
-	VMOVUPS      512(SP), Z3
-	VMOVUPS      448(SP), Z4
-	VBROADCASTSS f32_3f800000<>+0(SB), Z5
-	VADDPS       Z5, Z24, Z8
-	VDIVPS       Z8, Z5, Z8
-	VSUBPS       Z8, Z5, Z5
-	VFNMADD231PS Z8, Z24, Z5
-	VFNMADD231PS Z8, Z4, Z5
-	VFMADD231PS  Z4, Z8, Z7
-	VADDPS       Z7, Z24, Z7
-	VXORPS       Y19, Y19, Y19
-	VMAXPS       Z3, Z19, Z19
-	VADDPS       Z7, Z19, Z7
-	VMULPS       Z8, Z24, Z22
-	VMOVUPS      Z22, Z23
-	VFMSUB231PS  Z8, Z24, Z23
-	VFMADD231PS  Z8, Z4, Z23
-	VXORPS       Y12, Y12, Y12
-	VCMPPS       $0x11, Z12, Z3, K1
-	VBLENDMPS    Z22, Z8, K1, Z20
-	VBLENDMPS    Z8, Z22, K1, Z21
-	VMOVAPS.Z    Z23, K1, Z3
-	VFMADD231PS  Z5, Z20, Z3
-	VADDPS       Z3, Z20, Z4
-	VMOVUPS      Z4, Z5
-	CMPQ         root+112(FP), $0x01
-	JL           less109
-	VSQRTPS      Z5, Z5
-	CMPQ         root+112(FP), $0x02
-	JL           less110
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      192(R9)(AX*1), Z5
-
-less110:
-less109:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough112
-
-again111:
-	VMULPS      Z3, Z5, Z8
-	VFMADD231PS Z20, Z5, Z8
-	VMOVUPS     Z8, Z5
-	DECQ        R9
-	JNZ         again111
-
-enough112:
-	VMULPS        Z7, Z21, Z21
-	VFMADD231PS   Z0, Z21, Z4
-	VMULPS        Z7, Z5, Z7
-	VMULPS        Z4, Z5, Z4
-	KMOVW         6(BX)(DI*1), K1
-	KMOVW         6(SI)(DI*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       Z1, Z3
-	MOVQ          negWeight+128(FP), R9
-	VMOVUPS       192(R9)(AX*1), Z5
-	MOVQ          posWeight+136(FP), R9
-	VMOVUPS       192(R9)(AX*1), Z8
-	VMOVAPS       Z8, K1, Z5
-	VMULPS        Z5, Z3, Z3
-	VXORPS.BCST   f32_80000000<>+0(SB), Z3, K1, Z3
-	VMOVAPS.Z     Z3, K2, Z3
-	VMULPS        Z3, Z4, Z4
-	KMOVW         6(BX)(DI*1), K1
-	MOVQ          negWeight+128(FP), DI
-	VMOVUPS       192(DI)(AX*1), Z3
-	MOVQ          posWeight+136(FP), DI
-	VMOVUPS       192(DI)(AX*1), Z5
-	VMOVAPS       Z5, K1, Z3
-	VMULPS        Z3, Z7, Z7
-	KMOVW         6(SP), K1
-	VMOVUPS       Z4, K1, 192(DX)(AX*1)
-	VADDPS        Z7, Z6, Z6
-	VEXTRACTF64X4 $0x01, Z6, Y3
-	VADDPS        Y3, Y6, Y6
-	VCVTPS2PD     Y6, Z3
-	VADDPD        Z3, Z2, Z2
-	ADDQ          $+256, AX
-	SUBQ          $0x40, R8
-	JG            group94
-
-done95:
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x02, AX
-	MOVQ          AX, CX
-	ADDQ          x+32(FP), CX
-	MOVQ          CX, x+32(FP)
-	MOVQ          dstStride+24(FP), AX
-	SHLQ          $0x02, AX
-	MOVQ          AX, DX
-	ADDQ          dst+16(FP), DX
-	MOVQ          DX, dst+16(FP)
-	MOVQ          words+80(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          AX, BX
-	ADDQ          AX, SI
-	SHLQ          $0x05, AX
-	ADDQ          AX, powers+120(FP)
-	ADDQ          $0x0c, p+88(FP)
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z2, Y1
-	VADDPD        Y1, Y2, Y2
-	VEXTRACTF64X2 $0x01, Y2, X1
-	VADDPD        X1, X2, X2
-	VUNPCKHPD     X2, X2, X1
-	VADDPD        X1, X2, X2
-	VMOVSD        X2, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+48(FP)
-	JNZ           row92
-
-last93:
-	VZEROUPPER
-	RET
-
-// func focal32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focal32AVX512(SB), NOSPLIT, $576-144
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         pos+64(FP), BX
-	MOVQ         neg+72(FP), SI
-	MOVQ         exponent+96(FP), AX
-	VBROADCASTSS (AX), Z0
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z1
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last114
-
-row113:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z1
-	VXORPS       Y2, Y2, Y2
-	XORQ         AX, AX
-	MOVQ         n+56(FP), R8
-	TESTQ        R8, R8
-	JZ           done116
-
-group115:
-	MOVQ  $-1, DI
-	CMPQ  R8, $0x40
-	JAE   whole117
-	BZHIQ R8, DI, DI
-
-whole117:
-	MOVQ             DI, (SP)
-	MOVQ             AX, DI
-	SHRQ             $0x05, DI
-	PREFETCHT0       12288(CX)(AX*1)
-	KMOVW            (BX)(DI*1), K1
-	KMOVW            (SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          (CX)(AX*1), K2, Z3
-	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 128(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z18
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z4
-	VMULPS           Z4, Z4, Z18
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z19
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z20
-	VSUBPS           Z20, Z4, Z20
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z22
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z21
-	VFMADD231PS      Z4, Z22, Z21
-	VFMADD231PS      Z21, Z18, Z20
-	VADDPS           Z20, Z19, Z21
-	VPSLLD           $0x17, Z3, Z3
-	VSUBPS           Z19, Z21, Z19
-	VSUBPS           Z19, Z20, Z20
-	VMULPS           Z3, Z20, Z20
-	VMULPS           Z3, Z21, Z21
-	VMOVUPS          Z20, 64(SP)
-	PREFETCHT0       12352(CX)(AX*1)
-	KMOVW            2(BX)(DI*1), K1
-	KMOVW            2(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          64(CX)(AX*1), K2, Z3
-	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 256(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z18
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z4
-	VMULPS           Z4, Z4, Z18
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z19
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z20
-	VSUBPS           Z20, Z4, Z20
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z22
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z22
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z23
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z22
-	VFMADD231PS      Z4, Z23, Z22
-	VFMADD231PS      Z22, Z18, Z20
-	VADDPS           Z20, Z19, Z22
-	VPSLLD           $0x17, Z3, Z3
-	VSUBPS           Z19, Z22, Z19
-	VSUBPS           Z19, Z20, Z20
-	VMULPS           Z3, Z20, Z20
-	VMULPS           Z3, Z22, Z22
-	VMOVUPS          Z20, 192(SP)
-	PREFETCHT0       12416(CX)(AX*1)
-	KMOVW            4(BX)(DI*1), K1
-	KMOVW            4(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          128(CX)(AX*1), K2, Z3
-	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 384(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z18
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z4
-	VMULPS           Z4, Z4, Z18
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z19
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z20
-	VSUBPS           Z20, Z4, Z20
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z23
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z24
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z23
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z24
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z23
-	VFMADD231PS      Z4, Z24, Z23
-	VFMADD231PS      Z23, Z18, Z20
-	VADDPS           Z20, Z19, Z23
-	VPSLLD           $0x17, Z3, Z3
-	VSUBPS           Z19, Z23, Z19
-	VSUBPS           Z19, Z20, Z20
-	VMULPS           Z3, Z20, Z20
-	VMULPS           Z3, Z23, Z23
-	VMOVUPS          Z20, 320(SP)
-	PREFETCHT0       12480(CX)(AX*1)
-	KMOVW            6(BX)(DI*1), K1
-	KMOVW            6(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          192(CX)(AX*1), K2, Z3
-	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 512(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z18
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z4
-	VMULPS           Z4, Z4, Z18
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z19
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z20
-	VSUBPS           Z20, Z4, Z20
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z24
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z25
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z24
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z25
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z24
-	VFMADD231PS      Z4, Z25, Z24
-	VFMADD231PS      Z24, Z18, Z20
-	VADDPS           Z20, Z19, Z24
-	VPSLLD           $0x17, Z3, Z3
-	VSUBPS           Z19, Z24, Z19
-	VSUBPS           Z19, Z20, Z20
-	VMULPS           Z3, Z20, Z20
-	VMULPS           Z3, Z24, Z24
-	VMOVUPS          Z20, 448(SP)
-	VMULPS           Z21, Z21, Z3
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z4
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z18
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z18
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z18
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z4
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z18
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z4
-	VFMADD231PS      Z21, Z18, Z4
-	VMULPS           Z4, Z3, Z4
-	VMULPS           Z22, Z22, Z3
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z18
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z19
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z18
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z19
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z18
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z19
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z18
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z19
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z18
-	VFMADD231PS      Z22, Z19, Z18
-	VMULPS           Z18, Z3, Z18
-	VMULPS           Z23, Z23, Z3
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z19
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z20
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z19
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z20
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z19
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z20
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z19
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z20
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z19
-	VFMADD231PS      Z23, Z20, Z19
-	VMULPS           Z19, Z3, Z19
-	VMULPS           Z24, Z24, Z3
-	VBROADCASTSS     f32_bb57a4e7<>+0(SB), Z20
-	VBROADCASTSS     f32_3ca48be7<>+0(SB), Z25
-	VFMADD213PS.BCST f32_bd6b5846<>+0(SB), Z3, Z20
-	VFMADD213PS.BCST f32_3dda5704<>+0(SB), Z3, Z25
-	VFMADD213PS.BCST f32_be1d21af<>+0(SB), Z3, Z20
-	VFMADD213PS.BCST f32_3e49a5aa<>+0(SB), Z3, Z25
-	VFMADD213PS.BCST f32_be7f91f3<>+0(SB), Z3, Z20
-	VFMADD213PS.BCST f32_3eaaa6e8<>+0(SB), Z3, Z25
-	VFMADD213PS.BCST f32_beffffe9<>+0(SB), Z3, Z20
-	VFMADD231PS      Z24, Z25, Z20
-	VMULPS           Z20, Z3, Z20
-	VMOVUPS          128(SP), Z3
-	VMOVUPS          64(SP), Z25
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z26
-	VADDPS           Z26, Z21, Z27
-	VDIVPS           Z27, Z26, Z27
-	VSUBPS           Z27, Z26, Z26
-	VFNMADD231PS     Z27, Z21, Z26
-	VFNMADD231PS     Z27, Z25, Z26
-	VFMADD231PS      Z25, Z27, Z4
-	VADDPS           Z4, Z21, Z4
-	VXORPS           Y5, Y5, Y5
-	VMAXPS           Z3, Z5, Z5
-	VADDPS           Z4, Z5, Z4
-	VMULPS           Z27, Z21, Z28
-	VMOVUPS          Z28, Z29
-	VFMSUB231PS      Z27, Z21, Z29
-	VFMADD231PS      Z27, Z25, Z29
-	VXORPS           Y8, Y8, Y8
-	VCMPPS           $0x11, Z8, Z3, K1
-	VBLENDMPS        Z28, Z27, K1, Z6
-	VBLENDMPS        Z27, Z28, K1, Z7
-	VMOVAPS.Z        Z29, K1, Z3
-	VFMADD231PS      Z26, Z6, Z3
-	VADDPS           Z3, Z6, Z21
-	VMOVUPS          Z21, Z25
-	CMPQ             root+112(FP), $0x01
-	JL               less118
-	VSQRTPS          Z25, Z25
-	CMPQ             root+112(FP), $0x02
-	JL               less119
-	MOVQ             powers+120(FP), R9
-	VMOVUPS          (R9)(AX*1), Z25
-
-less119:
-less118:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough121
-
-again120:
-	VMULPS      Z3, Z25, Z26
-	VFMADD231PS Z6, Z25, Z26
-	VMOVUPS     Z26, Z25
-	DECQ        R9
-	JNZ         again120
-
-enough121:
-	VMULPS       Z4, Z7, Z7
-	VFMADD231PS  Z0, Z7, Z21
-	VMULPS       Z4, Z25, Z4
-	VMULPS       Z21, Z25, Z21
-	KMOVW        (BX)(DI*1), K1
-	KMOVW        (SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z3
-	VXORPS.BCST  f32_80000000<>+0(SB), Z3, K1, Z3
-	VMOVAPS.Z    Z3, K2, Z3
-	VMULPS       Z3, Z21, Z21
-	KMOVW        (SP), K1
-	VMOVUPS      Z21, K1, (DX)(AX*1)
-	VMOVUPS      256(SP), Z3
-	VMOVUPS      192(SP), Z21
-	VBROADCASTSS f32_3f800000<>+0(SB), Z25
-	VADDPS       Z25, Z22, Z26
-	VDIVPS       Z26, Z25, Z26
-	VSUBPS       Z26, Z25, Z25
-	VFNMADD231PS Z26, Z22, Z25
-	VFNMADD231PS Z26, Z21, Z25
-	VFMADD231PS  Z21, Z26, Z18
-	VADDPS       Z18, Z22, Z18
-	VXORPS       Y9, Y9, Y9
-	VMAXPS       Z3, Z9, Z9
-	VADDPS       Z18, Z9, Z18
-	VMULPS       Z26, Z22, Z27
-	VMOVUPS      Z27, Z28
-	VFMSUB231PS  Z26, Z22, Z28
-	VFMADD231PS  Z26, Z21, Z28
-	VXORPS       Y8, Y8, Y8
-	VCMPPS       $0x11, Z8, Z3, K1
-	VBLENDMPS    Z27, Z26, K1, Z10
-	VBLENDMPS    Z26, Z27, K1, Z11
-	VMOVAPS.Z    Z28, K1, Z3
-	VFMADD231PS  Z25, Z10, Z3
-	VADDPS       Z3, Z10, Z21
-	VMOVUPS      Z21, Z22
-	CMPQ         root+112(FP), $0x01
-	JL           less122
-	VSQRTPS      Z22, Z22
-	CMPQ         root+112(FP), $0x02
-	JL           less123
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      64(R9)(AX*1), Z22
-
-less123:
-less122:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough125
-
-again124:
-	VMULPS      Z3, Z22, Z25
-	VFMADD231PS Z10, Z22, Z25
-	VMOVUPS     Z25, Z22
-	DECQ        R9
-	JNZ         again124
-
-enough125:
-	VMULPS        Z18, Z11, Z11
-	VFMADD231PS   Z0, Z11, Z21
-	VMULPS        Z18, Z22, Z18
-	VMULPS        Z21, Z22, Z21
-	KMOVW         2(BX)(DI*1), K1
-	KMOVW         2(SI)(DI*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       Z1, Z3
-	VXORPS.BCST   f32_80000000<>+0(SB), Z3, K1, Z3
-	VMOVAPS.Z     Z3, K2, Z3
-	VMULPS        Z3, Z21, Z21
-	KMOVW         2(SP), K1
-	VMOVUPS       Z21, K1, 64(DX)(AX*1)
-	VADDPS        Z18, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z4, Y3
-	VADDPS        Y3, Y4, Y4
-	VCVTPS2PD     Y4, Z3
-	VADDPD        Z3, Z2, Z2
-	VMOVUPS       384(SP), Z3
-	VMOVUPS       320(SP), Z4
-	VBROADCASTSS  f32_3f800000<>+0(SB), Z18
-	VADDPS        Z18, Z23, Z21
-	VDIVPS        Z21, Z18, Z21
-	VSUBPS        Z21, Z18, Z18
-	VFNMADD231PS  Z21, Z23, Z18
-	VFNMADD231PS  Z21, Z4, Z18
-	VFMADD231PS   Z4, Z21, Z19
-	VADDPS        Z19, Z23, Z19
-	VXORPS        Y12, Y12, Y12
-	VMAXPS        Z3, Z12, Z12
-	VADDPS        Z19, Z12, Z19
-	VMULPS        Z21, Z23, Z22
-	VMOVUPS       Z22, Z25
-	VFMSUB231PS   Z21, Z23, Z25
-	VFMADD231PS   Z21, Z4, Z25
-	VXORPS        Y8, Y8, Y8
-	VCMPPS        $0x11, Z8, Z3, K1
-	VBLENDMPS     Z22, Z21, K1, Z13
-	VBLENDMPS     Z21, Z22, K1, Z14
-	VMOVAPS.Z     Z25, K1, Z3
-	VFMADD231PS   Z18, Z13, Z3
-	VADDPS        Z3, Z13, Z4
-	VMOVUPS       Z4, Z18
-	CMPQ          root+112(FP), $0x01
-	JL            less126
-	VSQRTPS       Z18, Z18
-	CMPQ          root+112(FP), $0x02
-	JL            less127
-	MOVQ          powers+120(FP), R9
-	VMOVUPS       128(R9)(AX*1), Z18
-
-less127:
-less126:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough129
-
-again128:
-	VMULPS      Z3, Z18, Z21
-	VFMADD231PS Z13, Z18, Z21
-	VMOVUPS     Z21, Z18
-	DECQ        R9
-	JNZ         again128
-
-enough129:
-	VMULPS       Z19, Z14, Z14
-	VFMADD231PS  Z0, Z14, Z4
-	VMULPS       Z19, Z18, Z19
-	VMULPS       Z4, Z18, Z4
-	KMOVW        4(BX)(DI*1), K1
-	KMOVW        4(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z3
-	VXORPS.BCST  f32_80000000<>+0(SB), Z3, K1, Z3
-	VMOVAPS.Z    Z3, K2, Z3
-	VMULPS       Z3, Z4, Z4
-	KMOVW        4(SP), K1
-	VMOVUPS      Z4, K1, 128(DX)(AX*1)
-	VMOVUPS      512(SP), Z3
-	VMOVUPS      448(SP), Z4
-	VBROADCASTSS f32_3f800000<>+0(SB), Z18
-	VADDPS       Z18, Z24, Z21
-	VDIVPS       Z21, Z18, Z21
-	VSUBPS       Z21, Z18, Z18
-	VFNMADD231PS Z21, Z24, Z18
-	VFNMADD231PS Z21, Z4, Z18
-	VFMADD231PS  Z4, Z21, Z20
-	VADDPS       Z20, Z24, Z20
-	VXORPS       Y15, Y15, Y15
-	VMAXPS       Z3, Z15, Z15
-	VADDPS       Z20, Z15, Z20
-	VMULPS       Z21, Z24, Z22
-	VMOVUPS      Z22, Z23
-	VFMSUB231PS  Z21, Z24, Z23
-	VFMADD231PS  Z21, Z4, Z23
-	VXORPS       Y8, Y8, Y8
-	VCMPPS       $0x11, Z8, Z3, K1
-	VBLENDMPS    Z22, Z21, K1, Z16
-	VBLENDMPS    Z21, Z22, K1, Z17
-	VMOVAPS.Z    Z23, K1, Z3
-	VFMADD231PS  Z18, Z16, Z3
-	VADDPS       Z3, Z16, Z4
-	VMOVUPS      Z4, Z18
-	CMPQ         root+112(FP), $0x01
-	JL           less130
-	VSQRTPS      Z18, Z18
-	CMPQ         root+112(FP), $0x02
-	JL           less131
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      192(R9)(AX*1), Z18
-
-less131:
-less130:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough133
-
-again132:
-	VMULPS      Z3, Z18, Z21
-	VFMADD231PS Z16, Z18, Z21
-	VMOVUPS     Z21, Z18
-	DECQ        R9
-	JNZ         again132
-
-enough133:
-	VMULPS        Z20, Z17, Z17
-	VFMADD231PS   Z0, Z17, Z4
-	VMULPS        Z20, Z18, Z20
-	VMULPS        Z4, Z18, Z4
-	KMOVW         6(BX)(DI*1), K1
-	KMOVW         6(SI)(DI*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       Z1, Z3
-	VXORPS.BCST   f32_80000000<>+0(SB), Z3, K1, Z3
-	VMOVAPS.Z     Z3, K2, Z3
-	VMULPS        Z3, Z4, Z4
-	KMOVW         6(SP), K1
-	VMOVUPS       Z4, K1, 192(DX)(AX*1)
-	VADDPS        Z20, Z19, Z19
-	VEXTRACTF64X4 $0x01, Z19, Y3
-	VADDPS        Y3, Y19, Y19
-	VCVTPS2PD     Y19, Z3
-	VADDPD        Z3, Z2, Z2
-	ADDQ          $+256, AX
-	SUBQ          $0x40, R8
-	JG            group115
-
-done116:
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x02, AX
-	MOVQ          AX, CX
-	ADDQ          x+32(FP), CX
-	MOVQ          CX, x+32(FP)
-	MOVQ          dstStride+24(FP), AX
-	SHLQ          $0x02, AX
-	MOVQ          AX, DX
-	ADDQ          dst+16(FP), DX
-	MOVQ          DX, dst+16(FP)
-	MOVQ          words+80(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          AX, BX
-	ADDQ          AX, SI
-	SHLQ          $0x05, AX
-	ADDQ          AX, powers+120(FP)
-	ADDQ          $0x0c, p+88(FP)
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z2, Y1
-	VADDPD        Y1, Y2, Y2
-	VEXTRACTF64X2 $0x01, Y2, X1
-	VADDPD        X1, X2, X2
-	VUNPCKHPD     X2, X2, X1
-	VADDPD        X1, X2, X2
-	VMOVSD        X2, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+48(FP)
-	JNZ           row113
-
-last114:
-	VZEROUPPER
-	RET
-
-// func sigmoidPowers32AVX512(h *float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, f *float32)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·sigmoidPowers32AVX512(SB), NOSPLIT, $0-80
-	MOVQ         h+0(FP), AX
-	MOVQ         x+8(FP), CX
-	MOVQ         p+64(FP), DX
-	MOVQ         pos+40(FP), BX
-	MOVQ         neg+48(FP), SI
-	MOVQ         f+72(FP), DI
-	VBROADCASTSS (DI), Z0
-	MOVQ         f+72(FP), DI
-	VBROADCASTSS 4(DI), Z1
-	CMPQ         rows+24(FP), $0x00
-	JEQ          last136
-
-row134:
-	XORQ  R8, R8
-	MOVQ  n+32(FP), R9
-	TESTQ R9, R9
-	JZ    done137
-
-group135:
-	MOVQ             R8, DI
-	SHRQ             $0x05, DI
-	KMOVW            (BX)(DI*1), K1
-	KMOVW            (SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (CX)(R8*1), K2, Z2
-	VBROADCASTSS     4(DX), Z3
-	VBROADCASTSS     8(DX), Z4
-	VSUBPS           Z3, Z2, Z5
-	VSUBPS           Z2, Z5, Z6
-	VSUBPS           Z6, Z5, Z7
-	VSUBPS           Z7, Z2, Z7
-	VADDPS           Z3, Z6, Z6
-	VSUBPS           Z6, Z7, Z7
-	VSUBPS           Z4, Z7, Z7
-	VXORPS.BCST      f32_80000000<>+0(SB), Z5, K1, Z5
-	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
-	VMOVUPS          Z5, K2, Z2
-	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
-	VMOVAPS.Z        Z7, K1, Z7
-	VADDPS           Z7, Z2, Z3
-	VSUBPS           Z2, Z3, Z2
-	VSUBPS           Z2, Z7, Z7
-	VMOVAPS.Z        Z7, K1, Z7
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z2
-	VXORPS           Z2, Z7, Z2
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VXORPS           Y8, Y8, Y8
-	VCMPPS           $0x11, Z8, Z3, K1
-	VMOVAPS.Z        Z2, K1, Z5
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z6
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z6
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z6, Z7
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z7, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z7, Z4
-	VADDPS           Z2, Z4, Z4
-	VMULPS           Z4, Z4, Z7
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z2
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z2, Z13
-	VSUBPS           Z13, Z4, Z13
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z15
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z7, Z14
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z7, Z15
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z7, Z14
-	VFMADD231PS      Z4, Z15, Z14
-	VFMADD231PS      Z14, Z7, Z13
-	VADDPS           Z13, Z2, Z14
-	VPSLLD           $0x17, Z6, Z6
-	VSUBPS           Z2, Z14, Z2
-	VSUBPS           Z2, Z13, Z13
-	VMULPS           Z6, Z13, Z13
-	VMULPS           Z6, Z14, Z14
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z2
-	VADDPS           Z2, Z14, Z4
-	VDIVPS           Z4, Z2, Z4
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z2
-	VBROADCASTSS     f32_bf000000<>+0(SB), Z6
-	VFMADD231PS      Z2, Z14, Z6
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z2
-	VCMPPS           $0x15, Z2, Z14, K1
-	VBLENDMPS        Z6, Z14, K1, Z9
-	VBROADCASTSS     f32_3f317218<>+0(SB), Z2
-	VMOVAPS.Z        Z2, K1, Z2
-	VBROADCASTSS     f32_b102e308<>+0(SB), Z6
-	VMOVAPS.Z        Z6, K1, Z6
-	VFMADD231PS      Z13, Z4, Z6
-	VADDPS.BCST      f32_40000000<>+0(SB), Z9, Z4
-	VDIVPS           Z4, Z9, Z4
-	VMULPS           Z4, Z4, Z7
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
-	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z7, Z13
-	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z7, Z13
-	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z7, Z13
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z14
-	VMULPS           Z14, Z9, Z14
-	VMULPS           Z9, Z14, Z14
-	VMOVUPS          Z14, Z15
-	VFMADD231PS      Z7, Z13, Z15
-	VFMADD231PS      Z15, Z4, Z6
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z4
-	VMULPS           Z9, Z4, Z4
-	VMOVUPS          Z14, Z7
-	VFMSUB231PS      Z9, Z4, Z7
-	VSUBPS           Z7, Z6, Z6
-	VSUBPS           Z14, Z9, Z4
-	VADDPS           Z4, Z2, Z7
-	VSUBPS           Z2, Z7, Z2
-	VSUBPS           Z4, Z2, Z2
-	VSUBPS           Z9, Z4, Z4
-	VADDPS           Z14, Z4, Z4
-	VADDPS           Z4, Z2, Z2
-	VSUBPS           Z6, Z2, Z2
-	VXORPS           Y10, Y10, Y10
-	VMINPS           Z3, Z10, Z10
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z10, Z10
-	VSUBPS           Z7, Z10, Z3
-	VSUBPS           Z10, Z3, Z4
-	VSUBPS           Z4, Z3, Z6
-	VSUBPS           Z6, Z10, Z6
-	VADDPS           Z4, Z7, Z4
-	VSUBPS           Z4, Z6, Z6
-	VADDPS           Z5, Z6, Z6
-	VADDPS           Z2, Z6, Z2
-	VADDPS           Z2, Z3, Z7
-	VSUBPS           Z3, Z7, Z3
-	VSUBPS           Z3, Z2, Z2
-	VMULPS           Z7, Z0, Z3
-	VMOVUPS          Z3, Z4
-	VFMSUB231PS      Z7, Z0, Z4
-	VFMADD231PS      Z7, Z1, Z4
-	VFMADD231PS      Z2, Z0, Z4
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z5
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z3
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z3
-	VADDPS           Z4, Z3, Z3
-	VMULPS           Z3, Z3, Z5
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z4
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
-	VSUBPS           Z6, Z3, Z6
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z7
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z3, Z11
+	VSUBPS           Z11, Z5, Z11
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z12
 	VBROADCASTSS     f32_3c091cce<>+0(SB), Z13
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z13
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z7
-	VFMADD231PS      Z3, Z13, Z7
-	VFMADD231PS      Z7, Z5, Z6
-	VADDPS           Z6, Z4, Z7
-	VPSLLD           $0x17, Z2, Z2
-	VMULPS           Z2, Z7, Z7
-	VMOVUPS          Z7, (AX)(R8*1)
-	KMOVW            2(BX)(DI*1), K1
-	KMOVW            2(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        64(CX)(R8*1), K2, Z2
-	VBROADCASTSS     4(DX), Z3
-	VBROADCASTSS     8(DX), Z4
-	VSUBPS           Z3, Z2, Z5
-	VSUBPS           Z2, Z5, Z6
-	VSUBPS           Z6, Z5, Z7
-	VSUBPS           Z7, Z2, Z7
-	VADDPS           Z3, Z6, Z6
-	VSUBPS           Z6, Z7, Z7
-	VSUBPS           Z4, Z7, Z7
-	VXORPS.BCST      f32_80000000<>+0(SB), Z5, K1, Z5
-	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z2
-	VMOVUPS          Z5, K2, Z2
-	VORPS.BCST       f32_80000000<>+0(SB), Z2, Z3
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z3, K1
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z8, Z12
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z8, Z13
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z8, Z12
+	VFMADD231PS      Z5, Z13, Z12
+	VFMADD231PS      Z12, Z8, Z11
+	VADDPS           Z11, Z3, Z12
+	VSUBPS           Z3, Z12, Z3
+	VSUBPS           Z3, Z11, Z11
+	VMULPS           Z7, Z11, Z11
+	VMULPS           Z7, Z12, Z12
+	VBROADCASTSS     f32_3f800000<>+0(SB), Z3
+	VADDPS           Z3, Z12, Z5
+	VDIVPS           Z5, Z3, Z5
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
+	VBROADCASTSS     f32_bf000000<>+0(SB), Z7
+	VFMADD231PS      Z3, Z12, Z7
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z3
+	VCMPPS           $0x15, Z3, Z12, K1
+	VBLENDMPS        Z7, Z12, K1, Z10
+	VBROADCASTSS     f32_3f317218<>+0(SB), Z3
+	VMOVAPS.Z        Z3, K1, Z3
+	VBROADCASTSS     f32_b102e308<>+0(SB), Z7
 	VMOVAPS.Z        Z7, K1, Z7
-	VADDPS           Z7, Z2, Z3
-	VSUBPS           Z2, Z3, Z2
-	VSUBPS           Z2, Z7, Z7
-	VMOVAPS.Z        Z7, K1, Z7
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z3, Z2
-	VXORPS           Z2, Z7, Z2
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VXORPS           Y8, Y8, Y8
-	VCMPPS           $0x11, Z8, Z3, K1
-	VMOVAPS.Z        Z2, K1, Z5
+	VFMADD231PS      Z11, Z5, Z7
+	VADDPS.BCST      f32_40000000<>+0(SB), Z10, Z5
+	VDIVPS           Z5, Z10, Z5
+	VMULPS           Z5, Z5, Z8
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z11
+	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z8, Z11
+	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z8, Z11
+	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z8, Z11
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z12
+	VMULPS           Z12, Z10, Z12
+	VMULPS           Z10, Z12, Z12
+	VMOVUPS          Z12, Z13
+	VFMADD231PS      Z8, Z11, Z13
+	VFMADD231PS      Z13, Z5, Z7
+	VBROADCASTSS     f32_3f000000<>+0(SB), Z5
+	VMULPS           Z10, Z5, Z5
+	VMOVUPS          Z12, Z8
+	VFMSUB231PS      Z10, Z5, Z8
+	VSUBPS           Z8, Z7, Z7
+	VSUBPS           Z12, Z10, Z5
+	VADDPS           Z5, Z3, Z8
+	VSUBPS           Z3, Z8, Z3
+	VSUBPS           Z5, Z3, Z3
+	VSUBPS           Z10, Z5, Z5
+	VADDPS           Z12, Z5, Z5
+	VADDPS           Z5, Z3, Z3
+	VSUBPS           Z7, Z3, Z3
+	VMINPS           Z4, Z1, Z4
 	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z6
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z6
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z6, Z7
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z7, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z7, Z4
-	VADDPS           Z2, Z4, Z4
-	VMULPS           Z4, Z4, Z7
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z2
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z2, Z13
-	VSUBPS           Z13, Z4, Z13
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z14
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z15
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z7, Z14
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z7, Z15
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z7, Z14
-	VFMADD231PS      Z4, Z15, Z14
-	VFMADD231PS      Z14, Z7, Z13
-	VADDPS           Z13, Z2, Z14
-	VPSLLD           $0x17, Z6, Z6
-	VSUBPS           Z2, Z14, Z2
-	VSUBPS           Z2, Z13, Z13
-	VMULPS           Z6, Z13, Z13
-	VMULPS           Z6, Z14, Z14
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z2
-	VADDPS           Z2, Z14, Z4
-	VDIVPS           Z4, Z2, Z4
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z2
-	VBROADCASTSS     f32_bf000000<>+0(SB), Z6
-	VFMADD231PS      Z2, Z14, Z6
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z2
-	VCMPPS           $0x15, Z2, Z14, K1
-	VBLENDMPS        Z6, Z14, K1, Z11
-	VBROADCASTSS     f32_3f317218<>+0(SB), Z2
-	VMOVAPS.Z        Z2, K1, Z2
-	VBROADCASTSS     f32_b102e308<>+0(SB), Z6
-	VMOVAPS.Z        Z6, K1, Z6
-	VFMADD231PS      Z13, Z4, Z6
-	VADDPS.BCST      f32_40000000<>+0(SB), Z11, Z4
-	VDIVPS           Z4, Z11, Z4
-	VMULPS           Z4, Z4, Z7
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
-	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z7, Z13
-	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z7, Z13
-	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z7, Z13
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z14
-	VMULPS           Z14, Z11, Z14
-	VMULPS           Z11, Z14, Z14
-	VMOVUPS          Z14, Z15
-	VFMADD231PS      Z7, Z13, Z15
-	VFMADD231PS      Z15, Z4, Z6
-	VBROADCASTSS     f32_3f000000<>+0(SB), Z4
-	VMULPS           Z11, Z4, Z4
-	VMOVUPS          Z14, Z7
-	VFMSUB231PS      Z11, Z4, Z7
-	VSUBPS           Z7, Z6, Z6
-	VSUBPS           Z14, Z11, Z4
-	VADDPS           Z4, Z2, Z7
-	VSUBPS           Z2, Z7, Z2
-	VSUBPS           Z4, Z2, Z2
-	VSUBPS           Z11, Z4, Z4
-	VADDPS           Z14, Z4, Z4
-	VADDPS           Z4, Z2, Z2
-	VSUBPS           Z6, Z2, Z2
-	VXORPS           Y12, Y12, Y12
-	VMINPS           Z3, Z12, Z12
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z12, Z12
-	VSUBPS           Z7, Z12, Z3
-	VSUBPS           Z12, Z3, Z4
-	VSUBPS           Z4, Z3, Z6
-	VSUBPS           Z6, Z12, Z6
-	VADDPS           Z4, Z7, Z4
-	VSUBPS           Z4, Z6, Z6
-	VADDPS           Z5, Z6, Z6
-	VADDPS           Z2, Z6, Z2
-	VADDPS           Z2, Z3, Z7
-	VSUBPS           Z3, Z7, Z3
-	VSUBPS           Z3, Z2, Z2
-	VMULPS           Z7, Z0, Z3
-	VMOVUPS          Z3, Z4
-	VFMSUB231PS      Z7, Z0, Z4
-	VFMADD231PS      Z7, Z1, Z4
-	VFMADD231PS      Z2, Z0, Z4
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z3, Z3
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z2
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z3, Z2
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z2, Z5
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z5, Z3
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z5, Z3
-	VADDPS           Z4, Z3, Z3
-	VMULPS           Z3, Z3, Z5
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z3, Z4
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
-	VSUBPS           Z6, Z3, Z6
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z7
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z13
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z5, Z7
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z5, Z13
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z5, Z7
-	VFMADD231PS      Z3, Z13, Z7
-	VFMADD231PS      Z7, Z5, Z6
-	VADDPS           Z6, Z4, Z7
-	VPSLLD           $0x17, Z2, Z2
-	VMULPS           Z2, Z7, Z7
-	VMOVUPS          Z7, 64(AX)(R8*1)
+	VSUBPS           Z8, Z4, Z5
+	VSUBPS           Z4, Z5, Z7
+	VSUBPS           Z7, Z5, Z11
+	VSUBPS           Z11, Z4, Z11
+	VADDPS           Z7, Z8, Z7
+	VSUBPS           Z7, Z11, Z11
+	VADDPS           Z6, Z11, Z11
+	VADDPS           Z3, Z11, Z3
+	VADDPS           Z3, Z5, Z8
+	VSUBPS           Z5, Z8, Z5
+	VSUBPS           Z5, Z3, Z3
+	VMULPS           Z8, Z0, Z4
+	VMOVUPS          Z4, Z5
+	VFMSUB231PS      Z8, Z0, Z5
+	VFMADD231PS      Z8, Z2, Z5
+	VFMADD231PS      Z3, Z0, Z5
+	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
+	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
+	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
+	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z6
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z6, Z4
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z6, Z4
+	VADDPS           Z5, Z4, Z4
+	VPSLLD           $0x17, Z3, Z3
+	VMULPS           Z4, Z4, Z6
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z4, Z5
+	VSUBPS.BCST      f32_3f800000<>+0(SB), Z5, Z7
+	VSUBPS           Z7, Z4, Z7
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z8
+	VBROADCASTSS     f32_3c091cce<>+0(SB), Z11
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z6, Z8
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z6, Z11
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z6, Z8
+	VFMADD231PS      Z4, Z11, Z8
+	VFMADD231PS      Z8, Z6, Z7
+	VADDPS           Z7, Z5, Z8
+	VMULPS           Z3, Z8, Z8
+	VMOVUPS          Z8, 64(AX)(R8*1)
 	ADDQ             $+128, R8
 	SUBQ             $0x20, R9
-	JG               group135
+	JG               group159
 
-done137:
+done161:
 	MOVQ stride+16(FP), DI
 	SHLQ $0x02, DI
 	ADDQ DI, CX
@@ -4499,9 +4443,9 @@ done137:
 	ADDQ DI, AX
 	ADDQ $0x0c, DX
 	DECQ rows+24(FP)
-	JNZ  row134
+	JNZ  row158
 
-last136:
+last160:
 	VZEROUPPER
 	RET
 
@@ -4522,18 +4466,18 @@ TEXT ·focalTerms64AVX2(SB), NOSPLIT, $640-144
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 32(BP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last139
+	JEQ          last163
 
-row138:
+row162:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 32(BP)
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x10, R9
-	JL           rest142
+	JL           rest166
 
-group140:
+group164:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	PREFETCHT0   12288(CX)(AX*1)
@@ -4556,6 +4500,7 @@ group140:
 	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
 	VMULPD       Y0, Y0, Y2
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
@@ -4573,7 +4518,6 @@ group140:
 	VFMADD231PD  Y0, Y5, Y6
 	VFMADD231PD  Y6, Y2, Y4
 	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
 	VSUBPD       Y3, Y6, Y3
 	VSUBPD       Y3, Y4, Y4
 	VMULPD       Y1, Y4, Y4
@@ -4599,6 +4543,7 @@ group140:
 	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
 	VMULPD       Y0, Y0, Y2
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
@@ -4616,7 +4561,6 @@ group140:
 	VFMADD231PD  Y0, Y5, Y6
 	VFMADD231PD  Y6, Y2, Y4
 	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
 	VSUBPD       Y3, Y6, Y3
 	VSUBPD       Y3, Y4, Y4
 	VMULPD       Y1, Y4, Y4
@@ -4643,6 +4587,7 @@ group140:
 	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
 	VMULPD       Y0, Y0, Y2
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
@@ -4660,7 +4605,6 @@ group140:
 	VFMADD231PD  Y0, Y5, Y6
 	VFMADD231PD  Y6, Y2, Y4
 	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
 	VSUBPD       Y3, Y6, Y3
 	VSUBPD       Y3, Y4, Y4
 	VMULPD       Y1, Y4, Y4
@@ -4686,6 +4630,7 @@ group140:
 	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
 	VMULPD       Y0, Y0, Y2
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
@@ -4703,7 +4648,6 @@ group140:
 	VFMADD231PD  Y0, Y5, Y6
 	VFMADD231PD  Y6, Y2, Y4
 	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
 	VSUBPD       Y3, Y6, Y3
 	VSUBPD       Y3, Y4, Y4
 	VMULPD       Y1, Y4, Y4
@@ -4848,48 +4792,54 @@ group140:
 	VSUBPD       Y5, Y4, Y4
 	VFNMADD231PD Y5, Y2, Y4
 	VFNMADD231PD Y5, Y3, Y4
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y6, Y6, Y6
-	VMAXPD       Y1, Y6, Y6
-	VADDPD       Y0, Y6, Y0
 	VMULPD       Y5, Y2, Y6
 	VMOVUPD      Y6, Y7
 	VFMSUB231PD  Y5, Y2, Y7
 	VFMADD231PD  Y5, Y3, Y7
-	VXORPS       Y3, Y3, Y3
+	VFMADD231PD  Y4, Y6, Y7
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y1, Y2, Y2
+	VADDPD       Y0, Y2, Y0
+	VMULPD       Y4, Y5, Y4
 	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y5
-	VBLENDVPD    Y1, Y7, Y3, Y1
-	VFMADD231PD  Y4, Y2, Y1
-	VADDPD       Y1, Y2, Y3
-	VMOVUPD      Y3, Y4
+	VBLENDVPD    Y1, Y5, Y6, Y3
+	VBLENDVPD    Y1, Y7, Y4, Y1
+	VADDPD       Y1, Y2, Y4
+	VADDPD       Y2, Y2, Y5
+	VMULPD       Y1, Y5, Y5
+	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less143
-	VSQRTPD      Y4, Y4
+	JL           less167
+	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less144
+	JL           less168
+	VSQRTPD      Y5, Y5
+	CMPQ         root+112(FP), $0x03
+	JL           less169
 	MOVQ         powers+120(FP), R10
-	VMOVUPD      (R10)(AX*1), Y4
+	VMOVUPD      (R10)(AX*1), Y5
 
-less144:
-less143:
+less169:
+less168:
+less167:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough146
+	JZ    enough171
 
-again145:
-	VMULPD      Y1, Y4, Y6
-	VFMADD231PD Y2, Y4, Y6
-	VMOVUPD     Y6, Y4
+again170:
+	VMULPD      Y1, Y5, Y6
+	VFMADD231PD Y2, Y5, Y6
+	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again145
+	JNZ         again170
 
-enough146:
-	VMULPD       Y0, Y5, Y5
+enough171:
+	VMULPD       Y0, Y3, Y3
 	VMOVUPD      (BP), Y1
-	VFMADD231PD  Y1, Y5, Y3
-	VMULPD       Y0, Y4, Y0
-	VMULPD       Y3, Y4, Y3
+	VFMADD231PD  Y1, Y3, Y4
+	VMULPD       Y0, Y5, Y0
+	VMULPD       Y4, Y5, Y4
 	VPBROADCASTB (SI)(R8*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -4897,12 +4847,12 @@ enough146:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y4
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y4, Y4
-	VANDPD       Y2, Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VMOVUPD      Y3, (DX)(AX*1)
+	VXORPD       Y1, Y3, Y3
+	VANDPD       Y2, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMOVUPD      Y4, (DX)(AX*1)
 	VMOVUPD      Y0, (BX)(AX*1)
 	VMOVUPD      32(DX)(AX*1), Y0
 	VMOVUPD      352(BP), Y1
@@ -4914,48 +4864,54 @@ enough146:
 	VSUBPD       Y5, Y4, Y4
 	VFNMADD231PD Y5, Y2, Y4
 	VFNMADD231PD Y5, Y3, Y4
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y6, Y6, Y6
-	VMAXPD       Y1, Y6, Y6
-	VADDPD       Y0, Y6, Y0
 	VMULPD       Y5, Y2, Y6
 	VMOVUPD      Y6, Y7
 	VFMSUB231PD  Y5, Y2, Y7
 	VFMADD231PD  Y5, Y3, Y7
-	VXORPS       Y3, Y3, Y3
+	VFMADD231PD  Y4, Y6, Y7
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y1, Y2, Y2
+	VADDPD       Y0, Y2, Y0
+	VMULPD       Y4, Y5, Y4
 	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y5
-	VBLENDVPD    Y1, Y7, Y3, Y1
-	VFMADD231PD  Y4, Y2, Y1
-	VADDPD       Y1, Y2, Y3
-	VMOVUPD      Y3, Y4
+	VBLENDVPD    Y1, Y5, Y6, Y3
+	VBLENDVPD    Y1, Y7, Y4, Y1
+	VADDPD       Y1, Y2, Y4
+	VADDPD       Y2, Y2, Y5
+	VMULPD       Y1, Y5, Y5
+	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less147
-	VSQRTPD      Y4, Y4
+	JL           less172
+	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less148
+	JL           less173
+	VSQRTPD      Y5, Y5
+	CMPQ         root+112(FP), $0x03
+	JL           less174
 	MOVQ         powers+120(FP), R10
-	VMOVUPD      32(R10)(AX*1), Y4
+	VMOVUPD      32(R10)(AX*1), Y5
 
-less148:
-less147:
+less174:
+less173:
+less172:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough150
+	JZ    enough176
 
-again149:
-	VMULPD      Y1, Y4, Y6
-	VFMADD231PD Y2, Y4, Y6
-	VMOVUPD     Y6, Y4
+again175:
+	VMULPD      Y1, Y5, Y6
+	VFMADD231PD Y2, Y5, Y6
+	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again149
+	JNZ         again175
 
-enough150:
-	VMULPD       Y0, Y5, Y5
+enough176:
+	VMULPD       Y0, Y3, Y3
 	VMOVUPD      (BP), Y1
-	VFMADD231PD  Y1, Y5, Y3
-	VMULPD       Y0, Y4, Y0
-	VMULPD       Y3, Y4, Y3
+	VFMADD231PD  Y1, Y3, Y4
+	VMULPD       Y0, Y5, Y0
+	VMULPD       Y4, Y5, Y4
 	VPBROADCASTB (SI)(R8*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -4963,12 +4919,12 @@ enough150:
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y4
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y4, Y4
-	VANDPD       Y2, Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VMOVUPD      Y3, 32(DX)(AX*1)
+	VXORPD       Y1, Y3, Y3
+	VANDPD       Y2, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMOVUPD      Y4, 32(DX)(AX*1)
 	VMOVUPD      Y0, 32(BX)(AX*1)
 	VMOVUPD      64(DX)(AX*1), Y0
 	VMOVUPD      448(BP), Y1
@@ -4980,48 +4936,54 @@ enough150:
 	VSUBPD       Y5, Y4, Y4
 	VFNMADD231PD Y5, Y2, Y4
 	VFNMADD231PD Y5, Y3, Y4
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y6, Y6, Y6
-	VMAXPD       Y1, Y6, Y6
-	VADDPD       Y0, Y6, Y0
 	VMULPD       Y5, Y2, Y6
 	VMOVUPD      Y6, Y7
 	VFMSUB231PD  Y5, Y2, Y7
 	VFMADD231PD  Y5, Y3, Y7
-	VXORPS       Y3, Y3, Y3
+	VFMADD231PD  Y4, Y6, Y7
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y1, Y2, Y2
+	VADDPD       Y0, Y2, Y0
+	VMULPD       Y4, Y5, Y4
 	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y5
-	VBLENDVPD    Y1, Y7, Y3, Y1
-	VFMADD231PD  Y4, Y2, Y1
-	VADDPD       Y1, Y2, Y3
-	VMOVUPD      Y3, Y4
+	VBLENDVPD    Y1, Y5, Y6, Y3
+	VBLENDVPD    Y1, Y7, Y4, Y1
+	VADDPD       Y1, Y2, Y4
+	VADDPD       Y2, Y2, Y5
+	VMULPD       Y1, Y5, Y5
+	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less151
-	VSQRTPD      Y4, Y4
+	JL           less177
+	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less152
+	JL           less178
+	VSQRTPD      Y5, Y5
+	CMPQ         root+112(FP), $0x03
+	JL           less179
 	MOVQ         powers+120(FP), R10
-	VMOVUPD      64(R10)(AX*1), Y4
+	VMOVUPD      64(R10)(AX*1), Y5
 
-less152:
-less151:
+less179:
+less178:
+less177:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough154
+	JZ    enough181
 
-again153:
-	VMULPD      Y1, Y4, Y6
-	VFMADD231PD Y2, Y4, Y6
-	VMOVUPD     Y6, Y4
+again180:
+	VMULPD      Y1, Y5, Y6
+	VFMADD231PD Y2, Y5, Y6
+	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again153
+	JNZ         again180
 
-enough154:
-	VMULPD       Y0, Y5, Y5
+enough181:
+	VMULPD       Y0, Y3, Y3
 	VMOVUPD      (BP), Y1
-	VFMADD231PD  Y1, Y5, Y3
-	VMULPD       Y0, Y4, Y0
-	VMULPD       Y3, Y4, Y3
+	VFMADD231PD  Y1, Y3, Y4
+	VMULPD       Y0, Y5, Y0
+	VMULPD       Y4, Y5, Y4
 	VPBROADCASTB 1(SI)(R8*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -5029,12 +4991,12 @@ enough154:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y4
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y4, Y4
-	VANDPD       Y2, Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VMOVUPD      Y3, 64(DX)(AX*1)
+	VXORPD       Y1, Y3, Y3
+	VANDPD       Y2, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMOVUPD      Y4, 64(DX)(AX*1)
 	VMOVUPD      Y0, 64(BX)(AX*1)
 	VMOVUPD      96(DX)(AX*1), Y0
 	VMOVUPD      544(BP), Y1
@@ -5046,48 +5008,54 @@ enough154:
 	VSUBPD       Y5, Y4, Y4
 	VFNMADD231PD Y5, Y2, Y4
 	VFNMADD231PD Y5, Y3, Y4
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y6, Y6, Y6
-	VMAXPD       Y1, Y6, Y6
-	VADDPD       Y0, Y6, Y0
 	VMULPD       Y5, Y2, Y6
 	VMOVUPD      Y6, Y7
 	VFMSUB231PD  Y5, Y2, Y7
 	VFMADD231PD  Y5, Y3, Y7
-	VXORPS       Y3, Y3, Y3
+	VFMADD231PD  Y4, Y6, Y7
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y1, Y2, Y2
+	VADDPD       Y0, Y2, Y0
+	VMULPD       Y4, Y5, Y4
 	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y5
-	VBLENDVPD    Y1, Y7, Y3, Y1
-	VFMADD231PD  Y4, Y2, Y1
-	VADDPD       Y1, Y2, Y3
-	VMOVUPD      Y3, Y4
+	VBLENDVPD    Y1, Y5, Y6, Y3
+	VBLENDVPD    Y1, Y7, Y4, Y1
+	VADDPD       Y1, Y2, Y4
+	VADDPD       Y2, Y2, Y5
+	VMULPD       Y1, Y5, Y5
+	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less155
-	VSQRTPD      Y4, Y4
+	JL           less182
+	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less156
+	JL           less183
+	VSQRTPD      Y5, Y5
+	CMPQ         root+112(FP), $0x03
+	JL           less184
 	MOVQ         powers+120(FP), R10
-	VMOVUPD      96(R10)(AX*1), Y4
+	VMOVUPD      96(R10)(AX*1), Y5
 
-less156:
-less155:
+less184:
+less183:
+less182:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough158
+	JZ    enough186
 
-again157:
-	VMULPD      Y1, Y4, Y6
-	VFMADD231PD Y2, Y4, Y6
-	VMOVUPD     Y6, Y4
+again185:
+	VMULPD      Y1, Y5, Y6
+	VFMADD231PD Y2, Y5, Y6
+	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again157
+	JNZ         again185
 
-enough158:
-	VMULPD       Y0, Y5, Y5
+enough186:
+	VMULPD       Y0, Y3, Y3
 	VMOVUPD      (BP), Y1
-	VFMADD231PD  Y1, Y5, Y3
-	VMULPD       Y0, Y4, Y0
-	VMULPD       Y3, Y4, Y3
+	VFMADD231PD  Y1, Y3, Y4
+	VMULPD       Y0, Y5, Y0
+	VMULPD       Y4, Y5, Y4
 	VPBROADCASTB 1(SI)(R8*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -5095,20 +5063,20 @@ enough158:
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y4
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y4, Y4
-	VANDPD       Y2, Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VMOVUPD      Y3, 96(DX)(AX*1)
+	VXORPD       Y1, Y3, Y3
+	VANDPD       Y2, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMOVUPD      Y4, 96(DX)(AX*1)
 	VMOVUPD      Y0, 96(BX)(AX*1)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R9
-	JGE          group140
+	JGE          group164
 
-rest142:
+rest166:
 	ADDQ       $0x10, R9
-	JLE        done141
+	JLE        done165
 	LEAQ       tail<>+0(SB), DX
 	MOVQ       R9, R8
 	SHLQ       $0x03, R8
@@ -5129,12 +5097,12 @@ rest142:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R9, R9
-	JMP        group140
+	JMP        group164
 
-done141:
+done165:
 	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct159
+	JEQ        direct187
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
 	LEAQ       tail<>+0(SB), R8
@@ -5153,7 +5121,7 @@ done141:
 	VMOVUPD    224(R8), Y1
 	VMASKMOVPD Y0, Y1, -32(CX)(AX*1)
 
-direct159:
+direct187:
 	MOVQ stride+40(FP), AX
 	SHLQ $0x03, AX
 	MOVQ AX, CX
@@ -5172,9 +5140,9 @@ direct159:
 	ADDQ AX, powers+120(FP)
 	ADDQ $0x18, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row138
+	JNZ  row162
 
-last139:
+last163:
 	VZEROUPPER
 	RET
 
@@ -5400,9 +5368,9 @@ TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $768-144
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 32(BP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last161
+	JEQ          last189
 
-row160:
+row188:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 32(BP)
@@ -5414,9 +5382,9 @@ row160:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
-	JL           rest164
+	JL           rest192
 
-group162:
+group190:
 	MOVQ         AX, DI
 	SHRQ         $0x06, DI
 	PREFETCHT0   12288(CX)(AX*1)
@@ -5462,6 +5430,7 @@ group162:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
 	VADDPD       Y0, Y1, Y1
+	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y1, Y1, Y3
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
@@ -5479,7 +5448,6 @@ group162:
 	VFMADD231PD  Y1, Y5, Y6
 	VFMADD231PD  Y6, Y3, Y4
 	VADDPD       Y4, Y0, Y6
-	VPSLLQ       $0x34, Y2, Y2
 	VSUBPD       Y0, Y6, Y0
 	VSUBPD       Y0, Y4, Y4
 	VMULPD       Y2, Y4, Y4
@@ -5528,6 +5496,7 @@ group162:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
 	VADDPD       Y0, Y1, Y1
+	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y1, Y1, Y3
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
@@ -5545,7 +5514,6 @@ group162:
 	VFMADD231PD  Y1, Y5, Y6
 	VFMADD231PD  Y6, Y3, Y4
 	VADDPD       Y4, Y0, Y6
-	VPSLLQ       $0x34, Y2, Y2
 	VSUBPD       Y0, Y6, Y0
 	VSUBPD       Y0, Y4, Y4
 	VMULPD       Y2, Y4, Y4
@@ -5595,6 +5563,7 @@ group162:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
 	VADDPD       Y0, Y1, Y1
+	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y1, Y1, Y3
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
@@ -5612,7 +5581,6 @@ group162:
 	VFMADD231PD  Y1, Y5, Y6
 	VFMADD231PD  Y6, Y3, Y4
 	VADDPD       Y4, Y0, Y6
-	VPSLLQ       $0x34, Y2, Y2
 	VSUBPD       Y0, Y6, Y0
 	VSUBPD       Y0, Y4, Y4
 	VMULPD       Y2, Y4, Y4
@@ -5661,6 +5629,7 @@ group162:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
 	VADDPD       Y0, Y1, Y1
+	VPSLLQ       $0x34, Y2, Y2
 	VMULPD       Y1, Y1, Y3
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
@@ -5678,7 +5647,6 @@ group162:
 	VFMADD231PD  Y1, Y5, Y6
 	VFMADD231PD  Y6, Y3, Y4
 	VADDPD       Y4, Y0, Y6
-	VPSLLQ       $0x34, Y2, Y2
 	VSUBPD       Y0, Y6, Y0
 	VSUBPD       Y0, Y4, Y4
 	VMULPD       Y2, Y4, Y4
@@ -5823,48 +5791,54 @@ group162:
 	VSUBPD       Y5, Y4, Y4
 	VFNMADD231PD Y5, Y2, Y4
 	VFNMADD231PD Y5, Y3, Y4
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y6, Y6, Y6
-	VMAXPD       Y1, Y6, Y6
-	VADDPD       Y0, Y6, Y0
 	VMULPD       Y5, Y2, Y6
 	VMOVUPD      Y6, Y7
 	VFMSUB231PD  Y5, Y2, Y7
 	VFMADD231PD  Y5, Y3, Y7
-	VXORPS       Y3, Y3, Y3
+	VFMADD231PD  Y4, Y6, Y7
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y1, Y2, Y2
+	VADDPD       Y0, Y2, Y0
+	VMULPD       Y4, Y5, Y4
 	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y5
-	VBLENDVPD    Y1, Y7, Y3, Y1
-	VFMADD231PD  Y4, Y2, Y1
-	VADDPD       Y1, Y2, Y3
-	VMOVUPD      Y3, Y4
+	VBLENDVPD    Y1, Y5, Y6, Y3
+	VBLENDVPD    Y1, Y7, Y4, Y1
+	VADDPD       Y1, Y2, Y4
+	VADDPD       Y2, Y2, Y5
+	VMULPD       Y1, Y5, Y5
+	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less165
-	VSQRTPD      Y4, Y4
+	JL           less193
+	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less166
+	JL           less194
+	VSQRTPD      Y5, Y5
+	CMPQ         root+112(FP), $0x03
+	JL           less195
 	MOVQ         powers+120(FP), R9
-	VMOVUPD      (R9)(AX*1), Y4
+	VMOVUPD      (R9)(AX*1), Y5
 
-less166:
-less165:
+less195:
+less194:
+less193:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough168
+	JZ    enough197
 
-again167:
-	VMULPD      Y1, Y4, Y6
-	VFMADD231PD Y2, Y4, Y6
-	VMOVUPD     Y6, Y4
+again196:
+	VMULPD      Y1, Y5, Y6
+	VFMADD231PD Y2, Y5, Y6
+	VMOVUPD     Y6, Y5
 	DECQ        R9
-	JNZ         again167
+	JNZ         again196
 
-enough168:
-	VMULPD       Y0, Y5, Y5
+enough197:
+	VMULPD       Y0, Y3, Y3
 	VMOVUPD      (BP), Y1
-	VFMADD231PD  Y1, Y5, Y3
-	VMULPD       Y0, Y4, Y0
-	VMULPD       Y3, Y4, Y3
+	VFMADD231PD  Y1, Y3, Y4
+	VMULPD       Y0, Y5, Y0
+	VMULPD       Y4, Y5, Y4
 	VPBROADCASTB (BX)(DI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -5872,27 +5846,27 @@ enough168:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y4
+	VMOVUPD      32(BP), Y3
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      (R9)(AX*1), Y5
 	MOVQ         posWeight+136(FP), R9
 	VMOVUPD      (R9)(AX*1), Y6
 	VBLENDVPD    Y1, Y6, Y5, Y5
-	VMULPD       Y5, Y4, Y4
+	VMULPD       Y5, Y3, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y4, Y4
-	VANDPD       Y2, Y4, Y4
-	VMULPD       Y4, Y3, Y3
+	VXORPD       Y1, Y3, Y3
+	VANDPD       Y2, Y3, Y3
+	VMULPD       Y3, Y4, Y4
 	VPBROADCASTB (BX)(DI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      (R9)(AX*1), Y2
 	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      (R9)(AX*1), Y4
-	VBLENDVPD    Y1, Y4, Y2, Y2
+	VMOVUPD      (R9)(AX*1), Y3
+	VBLENDVPD    Y1, Y3, Y2, Y2
 	VMULPD       Y2, Y0, Y0
-	VMOVUPD      Y3, (DX)(AX*1)
+	VMOVUPD      Y4, (DX)(AX*1)
 	VMOVUPD      32(DX)(AX*1), Y1
 	VMOVUPD      352(BP), Y2
 	VMOVUPD      288(BP), Y3
@@ -5903,48 +5877,54 @@ enough168:
 	VSUBPD       Y6, Y5, Y5
 	VFNMADD231PD Y6, Y3, Y5
 	VFNMADD231PD Y6, Y4, Y5
-	VFMADD231PD  Y4, Y6, Y1
-	VXORPS       Y7, Y7, Y7
-	VMAXPD       Y2, Y7, Y7
-	VADDPD       Y1, Y7, Y1
 	VMULPD       Y6, Y3, Y7
 	VMOVUPD      Y7, Y8
 	VFMSUB231PD  Y6, Y3, Y8
 	VFMADD231PD  Y6, Y4, Y8
-	VXORPS       Y4, Y4, Y4
+	VFMADD231PD  Y5, Y7, Y8
+	VFMADD231PD  Y4, Y6, Y1
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y2, Y3, Y3
+	VADDPD       Y1, Y3, Y1
+	VMULPD       Y5, Y6, Y5
 	VBLENDVPD    Y2, Y7, Y6, Y3
-	VBLENDVPD    Y2, Y6, Y7, Y6
-	VBLENDVPD    Y2, Y8, Y4, Y2
-	VFMADD231PD  Y5, Y3, Y2
-	VADDPD       Y2, Y3, Y4
-	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y2, Y6, Y7, Y4
+	VBLENDVPD    Y2, Y8, Y5, Y2
+	VADDPD       Y2, Y3, Y5
+	VADDPD       Y3, Y3, Y6
+	VMULPD       Y2, Y6, Y6
+	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less169
-	VSQRTPD      Y5, Y5
+	JL           less198
+	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less170
+	JL           less199
+	VSQRTPD      Y6, Y6
+	CMPQ         root+112(FP), $0x03
+	JL           less200
 	MOVQ         powers+120(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y5
+	VMOVUPD      32(R9)(AX*1), Y6
 
-less170:
-less169:
+less200:
+less199:
+less198:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough172
+	JZ    enough202
 
-again171:
-	VMULPD      Y2, Y5, Y7
-	VFMADD231PD Y3, Y5, Y7
-	VMOVUPD     Y7, Y5
+again201:
+	VMULPD      Y2, Y6, Y7
+	VFMADD231PD Y3, Y6, Y7
+	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again171
+	JNZ         again201
 
-enough172:
-	VMULPD       Y1, Y6, Y6
+enough202:
+	VMULPD       Y1, Y4, Y4
 	VMOVUPD      (BP), Y2
-	VFMADD231PD  Y2, Y6, Y4
-	VMULPD       Y1, Y5, Y1
-	VMULPD       Y4, Y5, Y4
+	VFMADD231PD  Y2, Y4, Y5
+	VMULPD       Y1, Y6, Y1
+	VMULPD       Y5, Y6, Y5
 	VPBROADCASTB (BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -5952,27 +5932,27 @@ enough172:
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPD      32(BP), Y5
+	VMOVUPD      32(BP), Y4
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y6
 	MOVQ         posWeight+136(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y7
 	VBLENDVPD    Y2, Y7, Y6, Y6
-	VMULPD       Y6, Y5, Y5
+	VMULPD       Y6, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       Y3, Y5, Y5
-	VMULPD       Y5, Y4, Y4
+	VXORPD       Y2, Y4, Y4
+	VANDPD       Y3, Y4, Y4
+	VMULPD       Y4, Y5, Y5
 	VPBROADCASTB (BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y3
 	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y5
-	VBLENDVPD    Y2, Y5, Y3, Y3
+	VMOVUPD      32(R9)(AX*1), Y4
+	VBLENDVPD    Y2, Y4, Y3, Y3
 	VMULPD       Y3, Y1, Y1
-	VMOVUPD      Y4, 32(DX)(AX*1)
+	VMOVUPD      Y5, 32(DX)(AX*1)
 	VMOVUPD      64(DX)(AX*1), Y2
 	VMOVUPD      448(BP), Y3
 	VMOVUPD      384(BP), Y4
@@ -5983,48 +5963,54 @@ enough172:
 	VSUBPD       Y7, Y6, Y6
 	VFNMADD231PD Y7, Y4, Y6
 	VFNMADD231PD Y7, Y5, Y6
-	VFMADD231PD  Y5, Y7, Y2
-	VXORPS       Y8, Y8, Y8
-	VMAXPD       Y3, Y8, Y8
-	VADDPD       Y2, Y8, Y2
 	VMULPD       Y7, Y4, Y8
 	VMOVUPD      Y8, Y9
 	VFMSUB231PD  Y7, Y4, Y9
 	VFMADD231PD  Y7, Y5, Y9
-	VXORPS       Y5, Y5, Y5
+	VFMADD231PD  Y6, Y8, Y9
+	VFMADD231PD  Y5, Y7, Y2
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y3, Y4, Y4
+	VADDPD       Y2, Y4, Y2
+	VMULPD       Y6, Y7, Y6
 	VBLENDVPD    Y3, Y8, Y7, Y4
-	VBLENDVPD    Y3, Y7, Y8, Y7
-	VBLENDVPD    Y3, Y9, Y5, Y3
-	VFMADD231PD  Y6, Y4, Y3
-	VADDPD       Y3, Y4, Y5
-	VMOVUPD      Y5, Y6
+	VBLENDVPD    Y3, Y7, Y8, Y5
+	VBLENDVPD    Y3, Y9, Y6, Y3
+	VADDPD       Y3, Y4, Y6
+	VADDPD       Y4, Y4, Y7
+	VMULPD       Y3, Y7, Y7
+	VFMADD231PD  Y4, Y4, Y7
 	CMPQ         root+112(FP), $0x01
-	JL           less173
-	VSQRTPD      Y6, Y6
+	JL           less203
+	VMOVUPD      Y6, Y7
 	CMPQ         root+112(FP), $0x02
-	JL           less174
+	JL           less204
+	VSQRTPD      Y7, Y7
+	CMPQ         root+112(FP), $0x03
+	JL           less205
 	MOVQ         powers+120(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y6
+	VMOVUPD      64(R9)(AX*1), Y7
 
-less174:
-less173:
+less205:
+less204:
+less203:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough176
+	JZ    enough207
 
-again175:
-	VMULPD      Y3, Y6, Y8
-	VFMADD231PD Y4, Y6, Y8
-	VMOVUPD     Y8, Y6
+again206:
+	VMULPD      Y3, Y7, Y8
+	VFMADD231PD Y4, Y7, Y8
+	VMOVUPD     Y8, Y7
 	DECQ        R9
-	JNZ         again175
+	JNZ         again206
 
-enough176:
-	VMULPD       Y2, Y7, Y7
+enough207:
+	VMULPD       Y2, Y5, Y5
 	VMOVUPD      (BP), Y3
-	VFMADD231PD  Y3, Y7, Y5
-	VMULPD       Y2, Y6, Y2
-	VMULPD       Y5, Y6, Y5
+	VFMADD231PD  Y3, Y5, Y6
+	VMULPD       Y2, Y7, Y2
+	VMULPD       Y6, Y7, Y6
 	VPBROADCASTB 1(BX)(DI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
@@ -6032,27 +6018,27 @@ enough176:
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPD      32(BP), Y6
+	VMOVUPD      32(BP), Y5
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y7
 	MOVQ         posWeight+136(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y8
 	VBLENDVPD    Y3, Y8, Y7, Y7
-	VMULPD       Y7, Y6, Y6
+	VMULPD       Y7, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       Y4, Y6, Y6
-	VMULPD       Y6, Y5, Y5
+	VXORPD       Y3, Y5, Y5
+	VANDPD       Y4, Y5, Y5
+	VMULPD       Y5, Y6, Y6
 	VPBROADCASTB 1(BX)(DI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y4
 	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y6
-	VBLENDVPD    Y3, Y6, Y4, Y4
+	VMOVUPD      64(R9)(AX*1), Y5
+	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y4, Y2, Y2
-	VMOVUPD      Y5, 64(DX)(AX*1)
+	VMOVUPD      Y6, 64(DX)(AX*1)
 	VADDPD       Y2, Y0, Y0
 	VMOVUPD      576(BP), Y2
 	VMOVUPD      608(BP), Y3
@@ -6075,48 +6061,54 @@ enough176:
 	VSUBPD       Y6, Y5, Y5
 	VFNMADD231PD Y6, Y3, Y5
 	VFNMADD231PD Y6, Y4, Y5
-	VFMADD231PD  Y4, Y6, Y0
-	VXORPS       Y7, Y7, Y7
-	VMAXPD       Y2, Y7, Y7
-	VADDPD       Y0, Y7, Y0
 	VMULPD       Y6, Y3, Y7
 	VMOVUPD      Y7, Y8
 	VFMSUB231PD  Y6, Y3, Y8
 	VFMADD231PD  Y6, Y4, Y8
-	VXORPS       Y4, Y4, Y4
+	VFMADD231PD  Y5, Y7, Y8
+	VFMADD231PD  Y4, Y6, Y0
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y2, Y3, Y3
+	VADDPD       Y0, Y3, Y0
+	VMULPD       Y5, Y6, Y5
 	VBLENDVPD    Y2, Y7, Y6, Y3
-	VBLENDVPD    Y2, Y6, Y7, Y6
-	VBLENDVPD    Y2, Y8, Y4, Y2
-	VFMADD231PD  Y5, Y3, Y2
-	VADDPD       Y2, Y3, Y4
-	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y2, Y6, Y7, Y4
+	VBLENDVPD    Y2, Y8, Y5, Y2
+	VADDPD       Y2, Y3, Y5
+	VADDPD       Y3, Y3, Y6
+	VMULPD       Y2, Y6, Y6
+	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less177
-	VSQRTPD      Y5, Y5
+	JL           less208
+	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less178
+	JL           less209
+	VSQRTPD      Y6, Y6
+	CMPQ         root+112(FP), $0x03
+	JL           less210
 	MOVQ         powers+120(FP), R9
-	VMOVUPD      96(R9)(AX*1), Y5
+	VMOVUPD      96(R9)(AX*1), Y6
 
-less178:
-less177:
+less210:
+less209:
+less208:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough180
+	JZ    enough212
 
-again179:
-	VMULPD      Y2, Y5, Y7
-	VFMADD231PD Y3, Y5, Y7
-	VMOVUPD     Y7, Y5
+again211:
+	VMULPD      Y2, Y6, Y7
+	VFMADD231PD Y3, Y6, Y7
+	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again179
+	JNZ         again211
 
-enough180:
-	VMULPD       Y0, Y6, Y6
+enough212:
+	VMULPD       Y0, Y4, Y4
 	VMOVUPD      (BP), Y2
-	VFMADD231PD  Y2, Y6, Y4
-	VMULPD       Y0, Y5, Y0
-	VMULPD       Y4, Y5, Y4
+	VFMADD231PD  Y2, Y4, Y5
+	VMULPD       Y0, Y6, Y0
+	VMULPD       Y5, Y6, Y5
 	VPBROADCASTB 1(BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -6124,27 +6116,27 @@ enough180:
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPD      32(BP), Y5
+	VMOVUPD      32(BP), Y4
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      96(R9)(AX*1), Y6
 	MOVQ         posWeight+136(FP), R9
 	VMOVUPD      96(R9)(AX*1), Y7
 	VBLENDVPD    Y2, Y7, Y6, Y6
-	VMULPD       Y6, Y5, Y5
+	VMULPD       Y6, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       Y3, Y5, Y5
-	VMULPD       Y5, Y4, Y4
+	VXORPD       Y2, Y4, Y4
+	VANDPD       Y3, Y4, Y4
+	VMULPD       Y4, Y5, Y5
 	VPBROADCASTB 1(BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	MOVQ         negWeight+128(FP), DI
 	VMOVUPD      96(DI)(AX*1), Y3
 	MOVQ         posWeight+136(FP), DI
-	VMOVUPD      96(DI)(AX*1), Y5
-	VBLENDVPD    Y2, Y5, Y3, Y3
+	VMOVUPD      96(DI)(AX*1), Y4
+	VBLENDVPD    Y2, Y4, Y3, Y3
 	VMULPD       Y3, Y0, Y0
-	VMOVUPD      Y4, 96(DX)(AX*1)
+	VMOVUPD      Y5, 96(DX)(AX*1)
 	VADDPD       Y0, Y1, Y1
 	VMOVUPD      640(BP), Y0
 	VMOVUPD      672(BP), Y2
@@ -6159,11 +6151,11 @@ enough180:
 	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
-	JGE          group162
+	JGE          group190
 
-rest164:
+rest192:
 	ADDQ       $0x10, R8
-	JLE        done163
+	JLE        done191
 	LEAQ       tail<>+0(SB), DX
 	MOVQ       R8, DI
 	SHLQ       $0x03, DI
@@ -6184,12 +6176,12 @@ rest164:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group162
+	JMP        group190
 
-done163:
+done191:
 	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct181
+	JEQ        direct213
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
 	LEAQ       tail<>+0(SB), DI
@@ -6208,7 +6200,7 @@ done163:
 	VMOVUPD    224(DI), Y1
 	VMASKMOVPD Y0, Y1, -32(CX)(AX*1)
 
-direct181:
+direct213:
 	MOVQ         stride+40(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, CX
@@ -6263,9 +6255,9 @@ direct181:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row160
+	JNZ          row188
 
-last161:
+last189:
 	VZEROUPPER
 	RET
 
@@ -6285,9 +6277,9 @@ TEXT ·focal64AVX2(SB), NOSPLIT, $768-144
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 32(BP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last183
+	JEQ          last215
 
-row182:
+row214:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 32(BP)
@@ -6299,9 +6291,9 @@ row182:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
-	JL           rest186
+	JL           rest218
 
-group184:
+group216:
 	MOVQ         AX, DI
 	SHRQ         $0x06, DI
 	PREFETCHT0   12288(CX)(AX*1)
@@ -6324,6 +6316,7 @@ group184:
 	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
 	VMULPD       Y0, Y0, Y2
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
@@ -6341,7 +6334,6 @@ group184:
 	VFMADD231PD  Y0, Y5, Y6
 	VFMADD231PD  Y6, Y2, Y4
 	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
 	VSUBPD       Y3, Y6, Y3
 	VSUBPD       Y3, Y4, Y4
 	VMULPD       Y1, Y4, Y4
@@ -6367,6 +6359,7 @@ group184:
 	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
 	VMULPD       Y0, Y0, Y2
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
@@ -6384,7 +6377,6 @@ group184:
 	VFMADD231PD  Y0, Y5, Y6
 	VFMADD231PD  Y6, Y2, Y4
 	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
 	VSUBPD       Y3, Y6, Y3
 	VSUBPD       Y3, Y4, Y4
 	VMULPD       Y1, Y4, Y4
@@ -6411,6 +6403,7 @@ group184:
 	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
 	VMULPD       Y0, Y0, Y2
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
@@ -6428,7 +6421,6 @@ group184:
 	VFMADD231PD  Y0, Y5, Y6
 	VFMADD231PD  Y6, Y2, Y4
 	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
 	VSUBPD       Y3, Y6, Y3
 	VSUBPD       Y3, Y4, Y4
 	VMULPD       Y1, Y4, Y4
@@ -6454,6 +6446,7 @@ group184:
 	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
 	VMULPD       Y0, Y0, Y2
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
@@ -6471,7 +6464,6 @@ group184:
 	VFMADD231PD  Y0, Y5, Y6
 	VFMADD231PD  Y6, Y2, Y4
 	VADDPD       Y4, Y3, Y6
-	VPSLLQ       $0x34, Y1, Y1
 	VSUBPD       Y3, Y6, Y3
 	VSUBPD       Y3, Y4, Y4
 	VMULPD       Y1, Y4, Y4
@@ -6616,48 +6608,54 @@ group184:
 	VSUBPD       Y5, Y4, Y4
 	VFNMADD231PD Y5, Y2, Y4
 	VFNMADD231PD Y5, Y3, Y4
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y6, Y6, Y6
-	VMAXPD       Y1, Y6, Y6
-	VADDPD       Y0, Y6, Y0
 	VMULPD       Y5, Y2, Y6
 	VMOVUPD      Y6, Y7
 	VFMSUB231PD  Y5, Y2, Y7
 	VFMADD231PD  Y5, Y3, Y7
-	VXORPS       Y3, Y3, Y3
+	VFMADD231PD  Y4, Y6, Y7
+	VFMADD231PD  Y3, Y5, Y0
+	VXORPS       Y2, Y2, Y2
+	VMAXPD       Y1, Y2, Y2
+	VADDPD       Y0, Y2, Y0
+	VMULPD       Y4, Y5, Y4
 	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y5
-	VBLENDVPD    Y1, Y7, Y3, Y1
-	VFMADD231PD  Y4, Y2, Y1
-	VADDPD       Y1, Y2, Y3
-	VMOVUPD      Y3, Y4
+	VBLENDVPD    Y1, Y5, Y6, Y3
+	VBLENDVPD    Y1, Y7, Y4, Y1
+	VADDPD       Y1, Y2, Y4
+	VADDPD       Y2, Y2, Y5
+	VMULPD       Y1, Y5, Y5
+	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less187
-	VSQRTPD      Y4, Y4
+	JL           less219
+	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less188
+	JL           less220
+	VSQRTPD      Y5, Y5
+	CMPQ         root+112(FP), $0x03
+	JL           less221
 	MOVQ         powers+120(FP), R9
-	VMOVUPD      (R9)(AX*1), Y4
+	VMOVUPD      (R9)(AX*1), Y5
 
-less188:
-less187:
+less221:
+less220:
+less219:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough190
+	JZ    enough223
 
-again189:
-	VMULPD      Y1, Y4, Y6
-	VFMADD231PD Y2, Y4, Y6
-	VMOVUPD     Y6, Y4
+again222:
+	VMULPD      Y1, Y5, Y6
+	VFMADD231PD Y2, Y5, Y6
+	VMOVUPD     Y6, Y5
 	DECQ        R9
-	JNZ         again189
+	JNZ         again222
 
-enough190:
-	VMULPD       Y0, Y5, Y5
+enough223:
+	VMULPD       Y0, Y3, Y3
 	VMOVUPD      (BP), Y1
-	VFMADD231PD  Y1, Y5, Y3
-	VMULPD       Y0, Y4, Y0
-	VMULPD       Y3, Y4, Y3
+	VFMADD231PD  Y1, Y3, Y4
+	VMULPD       Y0, Y5, Y0
+	VMULPD       Y4, Y5, Y4
 	VPBROADCASTB (BX)(DI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -6665,12 +6663,12 @@ enough190:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y4
+	VMOVUPD      32(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y4, Y4
-	VANDPD       Y2, Y4, Y4
-	VMULPD       Y4, Y3, Y3
-	VMOVUPD      Y3, (DX)(AX*1)
+	VXORPD       Y1, Y3, Y3
+	VANDPD       Y2, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMOVUPD      Y4, (DX)(AX*1)
 	VMOVUPD      32(DX)(AX*1), Y1
 	VMOVUPD      352(BP), Y2
 	VMOVUPD      288(BP), Y3
@@ -6681,48 +6679,54 @@ enough190:
 	VSUBPD       Y6, Y5, Y5
 	VFNMADD231PD Y6, Y3, Y5
 	VFNMADD231PD Y6, Y4, Y5
-	VFMADD231PD  Y4, Y6, Y1
-	VXORPS       Y7, Y7, Y7
-	VMAXPD       Y2, Y7, Y7
-	VADDPD       Y1, Y7, Y1
 	VMULPD       Y6, Y3, Y7
 	VMOVUPD      Y7, Y8
 	VFMSUB231PD  Y6, Y3, Y8
 	VFMADD231PD  Y6, Y4, Y8
-	VXORPS       Y4, Y4, Y4
+	VFMADD231PD  Y5, Y7, Y8
+	VFMADD231PD  Y4, Y6, Y1
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y2, Y3, Y3
+	VADDPD       Y1, Y3, Y1
+	VMULPD       Y5, Y6, Y5
 	VBLENDVPD    Y2, Y7, Y6, Y3
-	VBLENDVPD    Y2, Y6, Y7, Y6
-	VBLENDVPD    Y2, Y8, Y4, Y2
-	VFMADD231PD  Y5, Y3, Y2
-	VADDPD       Y2, Y3, Y4
-	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y2, Y6, Y7, Y4
+	VBLENDVPD    Y2, Y8, Y5, Y2
+	VADDPD       Y2, Y3, Y5
+	VADDPD       Y3, Y3, Y6
+	VMULPD       Y2, Y6, Y6
+	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less191
-	VSQRTPD      Y5, Y5
+	JL           less224
+	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less192
+	JL           less225
+	VSQRTPD      Y6, Y6
+	CMPQ         root+112(FP), $0x03
+	JL           less226
 	MOVQ         powers+120(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y5
+	VMOVUPD      32(R9)(AX*1), Y6
 
-less192:
-less191:
+less226:
+less225:
+less224:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough194
+	JZ    enough228
 
-again193:
-	VMULPD      Y2, Y5, Y7
-	VFMADD231PD Y3, Y5, Y7
-	VMOVUPD     Y7, Y5
+again227:
+	VMULPD      Y2, Y6, Y7
+	VFMADD231PD Y3, Y6, Y7
+	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again193
+	JNZ         again227
 
-enough194:
-	VMULPD       Y1, Y6, Y6
+enough228:
+	VMULPD       Y1, Y4, Y4
 	VMOVUPD      (BP), Y2
-	VFMADD231PD  Y2, Y6, Y4
-	VMULPD       Y1, Y5, Y1
-	VMULPD       Y4, Y5, Y4
+	VFMADD231PD  Y2, Y4, Y5
+	VMULPD       Y1, Y6, Y1
+	VMULPD       Y5, Y6, Y5
 	VPBROADCASTB (BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -6730,12 +6734,12 @@ enough194:
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPD      32(BP), Y5
+	VMOVUPD      32(BP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       Y3, Y5, Y5
-	VMULPD       Y5, Y4, Y4
-	VMOVUPD      Y4, 32(DX)(AX*1)
+	VXORPD       Y2, Y4, Y4
+	VANDPD       Y3, Y4, Y4
+	VMULPD       Y4, Y5, Y5
+	VMOVUPD      Y5, 32(DX)(AX*1)
 	VMOVUPD      64(DX)(AX*1), Y2
 	VMOVUPD      448(BP), Y3
 	VMOVUPD      384(BP), Y4
@@ -6746,48 +6750,54 @@ enough194:
 	VSUBPD       Y7, Y6, Y6
 	VFNMADD231PD Y7, Y4, Y6
 	VFNMADD231PD Y7, Y5, Y6
-	VFMADD231PD  Y5, Y7, Y2
-	VXORPS       Y8, Y8, Y8
-	VMAXPD       Y3, Y8, Y8
-	VADDPD       Y2, Y8, Y2
 	VMULPD       Y7, Y4, Y8
 	VMOVUPD      Y8, Y9
 	VFMSUB231PD  Y7, Y4, Y9
 	VFMADD231PD  Y7, Y5, Y9
-	VXORPS       Y5, Y5, Y5
+	VFMADD231PD  Y6, Y8, Y9
+	VFMADD231PD  Y5, Y7, Y2
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y3, Y4, Y4
+	VADDPD       Y2, Y4, Y2
+	VMULPD       Y6, Y7, Y6
 	VBLENDVPD    Y3, Y8, Y7, Y4
-	VBLENDVPD    Y3, Y7, Y8, Y7
-	VBLENDVPD    Y3, Y9, Y5, Y3
-	VFMADD231PD  Y6, Y4, Y3
-	VADDPD       Y3, Y4, Y5
-	VMOVUPD      Y5, Y6
+	VBLENDVPD    Y3, Y7, Y8, Y5
+	VBLENDVPD    Y3, Y9, Y6, Y3
+	VADDPD       Y3, Y4, Y6
+	VADDPD       Y4, Y4, Y7
+	VMULPD       Y3, Y7, Y7
+	VFMADD231PD  Y4, Y4, Y7
 	CMPQ         root+112(FP), $0x01
-	JL           less195
-	VSQRTPD      Y6, Y6
+	JL           less229
+	VMOVUPD      Y6, Y7
 	CMPQ         root+112(FP), $0x02
-	JL           less196
+	JL           less230
+	VSQRTPD      Y7, Y7
+	CMPQ         root+112(FP), $0x03
+	JL           less231
 	MOVQ         powers+120(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y6
+	VMOVUPD      64(R9)(AX*1), Y7
 
-less196:
-less195:
+less231:
+less230:
+less229:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough198
+	JZ    enough233
 
-again197:
-	VMULPD      Y3, Y6, Y8
-	VFMADD231PD Y4, Y6, Y8
-	VMOVUPD     Y8, Y6
+again232:
+	VMULPD      Y3, Y7, Y8
+	VFMADD231PD Y4, Y7, Y8
+	VMOVUPD     Y8, Y7
 	DECQ        R9
-	JNZ         again197
+	JNZ         again232
 
-enough198:
-	VMULPD       Y2, Y7, Y7
+enough233:
+	VMULPD       Y2, Y5, Y5
 	VMOVUPD      (BP), Y3
-	VFMADD231PD  Y3, Y7, Y5
-	VMULPD       Y2, Y6, Y2
-	VMULPD       Y5, Y6, Y5
+	VFMADD231PD  Y3, Y5, Y6
+	VMULPD       Y2, Y7, Y2
+	VMULPD       Y6, Y7, Y6
 	VPBROADCASTB 1(BX)(DI*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
@@ -6795,12 +6805,12 @@ enough198:
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPD      32(BP), Y6
+	VMOVUPD      32(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       Y4, Y6, Y6
-	VMULPD       Y6, Y5, Y5
-	VMOVUPD      Y5, 64(DX)(AX*1)
+	VXORPD       Y3, Y5, Y5
+	VANDPD       Y4, Y5, Y5
+	VMULPD       Y5, Y6, Y6
+	VMOVUPD      Y6, 64(DX)(AX*1)
 	VADDPD       Y2, Y0, Y0
 	VMOVUPD      576(BP), Y2
 	VMOVUPD      608(BP), Y3
@@ -6823,48 +6833,54 @@ enough198:
 	VSUBPD       Y6, Y5, Y5
 	VFNMADD231PD Y6, Y3, Y5
 	VFNMADD231PD Y6, Y4, Y5
-	VFMADD231PD  Y4, Y6, Y0
-	VXORPS       Y7, Y7, Y7
-	VMAXPD       Y2, Y7, Y7
-	VADDPD       Y0, Y7, Y0
 	VMULPD       Y6, Y3, Y7
 	VMOVUPD      Y7, Y8
 	VFMSUB231PD  Y6, Y3, Y8
 	VFMADD231PD  Y6, Y4, Y8
-	VXORPS       Y4, Y4, Y4
+	VFMADD231PD  Y5, Y7, Y8
+	VFMADD231PD  Y4, Y6, Y0
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y2, Y3, Y3
+	VADDPD       Y0, Y3, Y0
+	VMULPD       Y5, Y6, Y5
 	VBLENDVPD    Y2, Y7, Y6, Y3
-	VBLENDVPD    Y2, Y6, Y7, Y6
-	VBLENDVPD    Y2, Y8, Y4, Y2
-	VFMADD231PD  Y5, Y3, Y2
-	VADDPD       Y2, Y3, Y4
-	VMOVUPD      Y4, Y5
+	VBLENDVPD    Y2, Y6, Y7, Y4
+	VBLENDVPD    Y2, Y8, Y5, Y2
+	VADDPD       Y2, Y3, Y5
+	VADDPD       Y3, Y3, Y6
+	VMULPD       Y2, Y6, Y6
+	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less199
-	VSQRTPD      Y5, Y5
+	JL           less234
+	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less200
+	JL           less235
+	VSQRTPD      Y6, Y6
+	CMPQ         root+112(FP), $0x03
+	JL           less236
 	MOVQ         powers+120(FP), R9
-	VMOVUPD      96(R9)(AX*1), Y5
+	VMOVUPD      96(R9)(AX*1), Y6
 
-less200:
-less199:
+less236:
+less235:
+less234:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough202
+	JZ    enough238
 
-again201:
-	VMULPD      Y2, Y5, Y7
-	VFMADD231PD Y3, Y5, Y7
-	VMOVUPD     Y7, Y5
+again237:
+	VMULPD      Y2, Y6, Y7
+	VFMADD231PD Y3, Y6, Y7
+	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again201
+	JNZ         again237
 
-enough202:
-	VMULPD       Y0, Y6, Y6
+enough238:
+	VMULPD       Y0, Y4, Y4
 	VMOVUPD      (BP), Y2
-	VFMADD231PD  Y2, Y6, Y4
-	VMULPD       Y0, Y5, Y0
-	VMULPD       Y4, Y5, Y4
+	VFMADD231PD  Y2, Y4, Y5
+	VMULPD       Y0, Y6, Y0
+	VMULPD       Y5, Y6, Y5
 	VPBROADCASTB 1(BX)(DI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
@@ -6872,12 +6888,12 @@ enough202:
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPD      32(BP), Y5
+	VMOVUPD      32(BP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       Y3, Y5, Y5
-	VMULPD       Y5, Y4, Y4
-	VMOVUPD      Y4, 96(DX)(AX*1)
+	VXORPD       Y2, Y4, Y4
+	VANDPD       Y3, Y4, Y4
+	VMULPD       Y4, Y5, Y5
+	VMOVUPD      Y5, 96(DX)(AX*1)
 	VADDPD       Y0, Y1, Y1
 	VMOVUPD      640(BP), Y0
 	VMOVUPD      672(BP), Y2
@@ -6892,11 +6908,11 @@ enough202:
 	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
-	JGE          group184
+	JGE          group216
 
-rest186:
+rest218:
 	ADDQ       $0x10, R8
-	JLE        done185
+	JLE        done217
 	LEAQ       tail<>+0(SB), DX
 	MOVQ       R8, DI
 	SHLQ       $0x03, DI
@@ -6917,12 +6933,12 @@ rest186:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group184
+	JMP        group216
 
-done185:
+done217:
 	MOVQ       dst+16(FP), CX
 	CMPQ       CX, DX
-	JEQ        direct203
+	JEQ        direct239
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
 	LEAQ       tail<>+0(SB), DI
@@ -6941,7 +6957,7 @@ done185:
 	VMOVUPD    224(DI), Y1
 	VMASKMOVPD Y0, Y1, -32(CX)(AX*1)
 
-direct203:
+direct239:
 	MOVQ         stride+40(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, CX
@@ -6996,9 +7012,9 @@ direct203:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row182
+	JNZ          row214
 
-last183:
+last215:
 	VZEROUPPER
 	RET
 
@@ -7019,15 +7035,15 @@ TEXT ·sigmoidPowers64AVX2(SB), NOSPLIT, $128-80
 	VBROADCASTSD 8(DI), Y0
 	VMOVUPD      Y0, 32(BP)
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last206
+	JEQ          last242
 
-row204:
+row240:
 	XORQ  R8, R8
 	MOVQ  n+32(FP), R9
 	TESTQ R9, R9
-	JZ    done207
+	JZ    done243
 
-group205:
+group241:
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -7072,6 +7088,7 @@ group205:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
 	VADDPD       Y0, Y1, Y1
+	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y1, Y1, Y5
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y6
@@ -7089,7 +7106,6 @@ group205:
 	VFMADD231PD  Y1, Y7, Y8
 	VFMADD231PD  Y8, Y5, Y6
 	VADDPD       Y6, Y0, Y8
-	VPSLLQ       $0x34, Y4, Y4
 	VSUBPD       Y0, Y8, Y0
 	VSUBPD       Y0, Y6, Y6
 	VMULPD       Y4, Y6, Y6
@@ -7166,6 +7182,7 @@ group205:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
 	VADDPD       Y2, Y1, Y1
+	VPSLLQ       $0x34, Y0, Y0
 	VMULPD       Y1, Y1, Y3
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y4
@@ -7183,7 +7200,6 @@ group205:
 	VFMADD231PD  Y1, Y5, Y6
 	VFMADD231PD  Y6, Y3, Y4
 	VADDPD       Y4, Y2, Y6
-	VPSLLQ       $0x34, Y0, Y0
 	VMULPD       Y0, Y6, Y6
 	VMOVUPD      Y6, (AX)(R8*1)
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -7228,6 +7244,7 @@ group205:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y1
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y1
 	VADDPD       Y0, Y1, Y1
+	VPSLLQ       $0x34, Y4, Y4
 	VMULPD       Y1, Y1, Y5
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y6
@@ -7245,7 +7262,6 @@ group205:
 	VFMADD231PD  Y1, Y7, Y8
 	VFMADD231PD  Y8, Y5, Y6
 	VADDPD       Y6, Y0, Y8
-	VPSLLQ       $0x34, Y4, Y4
 	VSUBPD       Y0, Y8, Y0
 	VSUBPD       Y0, Y6, Y6
 	VMULPD       Y4, Y6, Y6
@@ -7322,6 +7338,7 @@ group205:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
 	VADDPD       Y2, Y1, Y1
+	VPSLLQ       $0x34, Y0, Y0
 	VMULPD       Y1, Y1, Y3
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
 	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y4
@@ -7339,14 +7356,13 @@ group205:
 	VFMADD231PD  Y1, Y5, Y6
 	VFMADD231PD  Y6, Y3, Y4
 	VADDPD       Y4, Y2, Y6
-	VPSLLQ       $0x34, Y0, Y0
 	VMULPD       Y0, Y6, Y6
 	VMOVUPD      Y6, 32(AX)(R8*1)
 	ADDQ         $+64, R8
 	SUBQ         $0x08, R9
-	JG           group205
+	JG           group241
 
-done207:
+done243:
 	MOVQ stride+16(FP), DI
 	SHLQ $0x03, DI
 	ADDQ DI, CX
@@ -7358,9 +7374,9 @@ done207:
 	ADDQ DI, AX
 	ADDQ $0x18, DX
 	DECQ rows+24(FP)
-	JNZ  row204
+	JNZ  row240
 
-last206:
+last242:
 	VZEROUPPER
 	RET
 
@@ -7376,24 +7392,25 @@ TEXT ·focalTerms64AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSD (AX), Z0
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
+	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last209
+	JEQ          last245
 
-row208:
+row244:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	TESTQ        R9, R9
-	JZ           done211
+	JZ           done247
 
-group210:
+group246:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x20
-	JAE   whole212
+	JAE   whole248
 	BZHIQ R9, R8, R8
 
-whole212:
+whole248:
 	MOVQ             R8, (SP)
 	MOVQ             AX, R8
 	SHRQ             $0x06, R8
@@ -7401,21 +7418,22 @@ whole212:
 	KMOVB            (SI)(R8*1), K1
 	KMOVB            (DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
-	VMOVUPD          (CX)(AX*1), K2, Z2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z2, K1, Z2
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
-	VMOVUPD          Z2, 128(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z3
-	VMULPD           Z3, Z3, Z21
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z22
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
+	VMOVUPD          (CX)(AX*1), K2, Z3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z3, K1, Z3
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
+	VMOVUPD          Z3, 128(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z3
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z4
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z4
+	VPSLLQ           $0x34, Z3, Z3
+	VMULPD           Z4, Z4, Z21
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z22
 	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
-	VSUBPD           Z23, Z3, Z23
+	VSUBPD           Z23, Z4, Z23
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z25
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
@@ -7426,34 +7444,34 @@ whole212:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z25
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
 	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z25
-	VFMADD231PD      Z3, Z24, Z25
+	VFMADD231PD      Z4, Z24, Z25
 	VFMADD231PD      Z25, Z21, Z23
 	VADDPD           Z23, Z22, Z25
-	VPSLLQ           $0x34, Z2, Z2
 	VSUBPD           Z22, Z25, Z22
 	VSUBPD           Z22, Z23, Z23
-	VMULPD           Z2, Z23, Z23
-	VMULPD           Z2, Z25, Z25
+	VMULPD           Z3, Z23, Z23
+	VMULPD           Z3, Z25, Z25
 	VMOVUPD          Z23, 64(SP)
 	PREFETCHT0       12352(CX)(AX*1)
 	KMOVB            1(SI)(R8*1), K1
 	KMOVB            1(DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
-	VMOVUPD          64(CX)(AX*1), K2, Z2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z2, K1, Z2
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
-	VMOVUPD          Z2, 256(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z3
-	VMULPD           Z3, Z3, Z21
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z22
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
+	VMOVUPD          64(CX)(AX*1), K2, Z3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z3, K1, Z3
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
+	VMOVUPD          Z3, 256(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z3
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z4
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z4
+	VPSLLQ           $0x34, Z3, Z3
+	VMULPD           Z4, Z4, Z21
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z22
 	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
-	VSUBPD           Z23, Z3, Z23
+	VSUBPD           Z23, Z4, Z23
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z26
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
@@ -7464,34 +7482,34 @@ whole212:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z26
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
 	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z26
-	VFMADD231PD      Z3, Z24, Z26
+	VFMADD231PD      Z4, Z24, Z26
 	VFMADD231PD      Z26, Z21, Z23
 	VADDPD           Z23, Z22, Z26
-	VPSLLQ           $0x34, Z2, Z2
 	VSUBPD           Z22, Z26, Z22
 	VSUBPD           Z22, Z23, Z23
-	VMULPD           Z2, Z23, Z23
-	VMULPD           Z2, Z26, Z26
+	VMULPD           Z3, Z23, Z23
+	VMULPD           Z3, Z26, Z26
 	VMOVUPD          Z23, 192(SP)
 	PREFETCHT0       12416(CX)(AX*1)
 	KMOVB            2(SI)(R8*1), K1
 	KMOVB            2(DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
-	VMOVUPD          128(CX)(AX*1), K2, Z2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z2, K1, Z2
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
-	VMOVUPD          Z2, 384(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z3
-	VMULPD           Z3, Z3, Z21
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z22
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
+	VMOVUPD          128(CX)(AX*1), K2, Z3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z3, K1, Z3
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
+	VMOVUPD          Z3, 384(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z3
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z4
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z4
+	VPSLLQ           $0x34, Z3, Z3
+	VMULPD           Z4, Z4, Z21
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z22
 	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
-	VSUBPD           Z23, Z3, Z23
+	VSUBPD           Z23, Z4, Z23
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z27
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
@@ -7502,34 +7520,34 @@ whole212:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z27
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
 	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z27
-	VFMADD231PD      Z3, Z24, Z27
+	VFMADD231PD      Z4, Z24, Z27
 	VFMADD231PD      Z27, Z21, Z23
 	VADDPD           Z23, Z22, Z27
-	VPSLLQ           $0x34, Z2, Z2
 	VSUBPD           Z22, Z27, Z22
 	VSUBPD           Z22, Z23, Z23
-	VMULPD           Z2, Z23, Z23
-	VMULPD           Z2, Z27, Z27
+	VMULPD           Z3, Z23, Z23
+	VMULPD           Z3, Z27, Z27
 	VMOVUPD          Z23, 320(SP)
 	PREFETCHT0       12480(CX)(AX*1)
 	KMOVB            3(SI)(R8*1), K1
 	KMOVB            3(DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
-	VMOVUPD          192(CX)(AX*1), K2, Z2
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z2, K1, Z2
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
-	VMOVUPD          Z2, 512(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z3
-	VMULPD           Z3, Z3, Z21
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z22
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
+	VMOVUPD          192(CX)(AX*1), K2, Z3
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z3, K1, Z3
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
+	VMOVUPD          Z3, 512(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z3
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z21
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z4
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z4
+	VPSLLQ           $0x34, Z3, Z3
+	VMULPD           Z4, Z4, Z21
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z22
 	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
-	VSUBPD           Z23, Z3, Z23
+	VSUBPD           Z23, Z4, Z23
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z28
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
@@ -7540,55 +7558,24 @@ whole212:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z28
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
 	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z28
-	VFMADD231PD      Z3, Z24, Z28
+	VFMADD231PD      Z4, Z24, Z28
 	VFMADD231PD      Z28, Z21, Z23
 	VADDPD           Z23, Z22, Z28
-	VPSLLQ           $0x34, Z2, Z2
 	VSUBPD           Z22, Z28, Z22
 	VSUBPD           Z22, Z23, Z23
-	VMULPD           Z2, Z23, Z23
-	VMULPD           Z2, Z28, Z28
+	VMULPD           Z3, Z23, Z23
+	VMULPD           Z3, Z28, Z28
 	VMOVUPD          Z23, 448(SP)
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z3
-	VFMADD231PD      Z2, Z25, Z3
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VCMPPD           $0x15, Z2, Z25, K1
-	VBLENDMPD        Z3, Z25, K1, Z4
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
-	VMOVAPD.Z        Z2, K1, Z2
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z3
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z4
+	VFMADD231PD      Z3, Z25, Z4
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VCMPPD           $0x15, Z3, Z25, K1
+	VBLENDMPD        Z4, Z25, K1, Z5
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
 	VMOVAPD.Z        Z3, K1, Z3
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z4, Z21
-	VDIVPD           Z21, Z4, Z21
-	VMULPD           Z21, Z21, Z22
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z23
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z22, Z23
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z24
-	VMULPD           Z24, Z4, Z24
-	VMULPD           Z4, Z24, Z24
-	VMOVUPD          Z24, Z29
-	VFMADD231PD      Z22, Z23, Z29
-	VFMADD231PD      Z29, Z21, Z3
-	VSUBPD           Z3, Z24, Z24
-	VSUBPD           Z24, Z4, Z4
-	VADDPD           Z2, Z4, Z4
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z3
-	VFMADD231PD      Z2, Z26, Z3
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VCMPPD           $0x15, Z2, Z26, K1
-	VBLENDMPD        Z3, Z26, K1, Z5
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
-	VMOVAPD.Z        Z2, K1, Z2
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z3
-	VMOVAPD.Z        Z3, K1, Z3
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z21
 	VDIVPD           Z21, Z5, Z21
 	VMULPD           Z21, Z21, Z22
@@ -7605,20 +7592,20 @@ whole212:
 	VMULPD           Z5, Z24, Z24
 	VMOVUPD          Z24, Z29
 	VFMADD231PD      Z22, Z23, Z29
-	VFMADD231PD      Z29, Z21, Z3
-	VSUBPD           Z3, Z24, Z24
+	VFMADD231PD      Z29, Z21, Z4
+	VSUBPD           Z4, Z24, Z24
 	VSUBPD           Z24, Z5, Z5
-	VADDPD           Z2, Z5, Z5
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z3
-	VFMADD231PD      Z2, Z27, Z3
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VCMPPD           $0x15, Z2, Z27, K1
-	VBLENDMPD        Z3, Z27, K1, Z6
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
-	VMOVAPD.Z        Z2, K1, Z2
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z3
+	VADDPD           Z3, Z5, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z4
+	VFMADD231PD      Z3, Z26, Z4
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VCMPPD           $0x15, Z3, Z26, K1
+	VBLENDMPD        Z4, Z26, K1, Z6
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
 	VMOVAPD.Z        Z3, K1, Z3
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z21
 	VDIVPD           Z21, Z6, Z21
 	VMULPD           Z21, Z21, Z22
@@ -7635,20 +7622,20 @@ whole212:
 	VMULPD           Z6, Z24, Z24
 	VMOVUPD          Z24, Z29
 	VFMADD231PD      Z22, Z23, Z29
-	VFMADD231PD      Z29, Z21, Z3
-	VSUBPD           Z3, Z24, Z24
+	VFMADD231PD      Z29, Z21, Z4
+	VSUBPD           Z4, Z24, Z24
 	VSUBPD           Z24, Z6, Z6
-	VADDPD           Z2, Z6, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z3
-	VFMADD231PD      Z2, Z28, Z3
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VCMPPD           $0x15, Z2, Z28, K1
-	VBLENDMPD        Z3, Z28, K1, Z7
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
-	VMOVAPD.Z        Z2, K1, Z2
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z3
+	VADDPD           Z3, Z6, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z4
+	VFMADD231PD      Z3, Z27, Z4
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VCMPPD           $0x15, Z3, Z27, K1
+	VBLENDMPD        Z4, Z27, K1, Z7
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
 	VMOVAPD.Z        Z3, K1, Z3
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z7, Z21
 	VDIVPD           Z21, Z7, Z21
 	VMULPD           Z21, Z21, Z22
@@ -7665,255 +7652,305 @@ whole212:
 	VMULPD           Z7, Z24, Z24
 	VMOVUPD          Z24, Z29
 	VFMADD231PD      Z22, Z23, Z29
-	VFMADD231PD      Z29, Z21, Z3
-	VSUBPD           Z3, Z24, Z24
+	VFMADD231PD      Z29, Z21, Z4
+	VSUBPD           Z4, Z24, Z24
 	VSUBPD           Z24, Z7, Z7
-	VADDPD           Z2, Z7, Z7
-	VMOVUPD          128(SP), Z2
-	VMOVUPD          64(SP), Z3
+	VADDPD           Z3, Z7, Z7
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z4
+	VFMADD231PD      Z3, Z28, Z4
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VCMPPD           $0x15, Z3, Z28, K1
+	VBLENDMPD        Z4, Z28, K1, Z8
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
+	VMOVAPD.Z        Z3, K1, Z3
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z4
+	VMOVAPD.Z        Z4, K1, Z4
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z21
+	VDIVPD           Z21, Z8, Z21
+	VMULPD           Z21, Z21, Z22
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z23
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z22, Z23
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z22, Z23
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z24
+	VMULPD           Z24, Z8, Z24
+	VMULPD           Z8, Z24, Z24
+	VMOVUPD          Z24, Z29
+	VFMADD231PD      Z22, Z23, Z29
+	VFMADD231PD      Z29, Z21, Z4
+	VSUBPD           Z4, Z24, Z24
+	VSUBPD           Z24, Z8, Z8
+	VADDPD           Z3, Z8, Z8
+	VMOVUPD          128(SP), Z3
+	VMOVUPD          64(SP), Z4
 	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z21
 	VADDPD           Z21, Z25, Z22
 	VDIVPD           Z22, Z21, Z22
 	VSUBPD           Z22, Z21, Z21
 	VFNMADD231PD     Z22, Z25, Z21
-	VFNMADD231PD     Z22, Z3, Z21
-	VFMADD231PD      Z3, Z22, Z4
-	VXORPS           Y8, Y8, Y8
-	VMAXPD           Z2, Z8, Z8
-	VADDPD           Z4, Z8, Z4
+	VFNMADD231PD     Z22, Z4, Z21
 	VMULPD           Z22, Z25, Z23
 	VMOVUPD          Z23, Z24
 	VFMSUB231PD      Z22, Z25, Z24
-	VFMADD231PD      Z22, Z3, Z24
-	VXORPS           Y11, Y11, Y11
-	VCMPPD           $0x11, Z11, Z2, K1
+	VFMADD231PD      Z22, Z4, Z24
+	VFMADD231PD      Z21, Z23, Z24
+	VFMADD231PD      Z4, Z22, Z5
+	VMAXPD           Z3, Z2, Z4
+	VADDPD           Z5, Z4, Z5
+	VMULPD           Z21, Z22, Z21
+	VCMPPD           $0x11, Z2, Z3, K1
 	VBLENDMPD        Z23, Z22, K1, Z9
 	VBLENDMPD        Z22, Z23, K1, Z10
-	VMOVAPD.Z        Z24, K1, Z2
-	VFMADD231PD      Z21, Z9, Z2
-	VADDPD           Z2, Z9, Z3
-	VMOVUPD          Z3, Z21
+	VBLENDMPD        Z24, Z21, K1, Z11
+	VADDPD           Z11, Z9, Z3
+	VADDPD           Z9, Z9, Z4
+	VMULPD           Z11, Z4, Z4
+	VFMADD231PD      Z9, Z9, Z4
 	CMPQ             root+112(FP), $0x01
-	JL               less213
-	VSQRTPD          Z21, Z21
+	JL               less249
+	VMOVUPD          Z3, Z4
 	CMPQ             root+112(FP), $0x02
-	JL               less214
+	JL               less250
+	VSQRTPD          Z4, Z4
+	CMPQ             root+112(FP), $0x03
+	JL               less251
 	MOVQ             powers+120(FP), R10
-	VMOVUPD          (R10)(AX*1), Z21
+	VMOVUPD          (R10)(AX*1), Z4
 
-less214:
-less213:
+less251:
+less250:
+less249:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough216
+	JZ    enough253
 
-again215:
-	VMULPD      Z2, Z21, Z22
-	VFMADD231PD Z9, Z21, Z22
-	VMOVUPD     Z22, Z21
+again252:
+	VMULPD      Z11, Z4, Z21
+	VFMADD231PD Z9, Z4, Z21
+	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again215
+	JNZ         again252
 
-enough216:
-	VMULPD       Z4, Z10, Z10
+enough253:
+	VMULPD       Z5, Z10, Z10
 	VFMADD231PD  Z0, Z10, Z3
-	VMULPD       Z4, Z21, Z4
-	VMULPD       Z3, Z21, Z3
+	VMULPD       Z5, Z4, Z5
+	VMULPD       Z3, Z4, Z3
 	KMOVB        (SI)(R8*1), K1
 	KMOVB        (DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z2
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z2, K1, Z2
-	VMOVAPD.Z    Z2, K2, Z2
-	VMULPD       Z2, Z3, Z3
+	VMOVUPD      Z1, Z4
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z    Z4, K2, Z4
+	VMULPD       Z4, Z3, Z3
 	KMOVB        (SP), K1
 	VMOVUPD      Z3, K1, (DX)(AX*1)
-	VMOVUPD      Z4, (BX)(AX*1)
-	VMOVUPD      256(SP), Z2
-	VMOVUPD      192(SP), Z3
+	VMOVUPD      Z5, (BX)(AX*1)
+	VMOVUPD      256(SP), Z3
+	VMOVUPD      192(SP), Z4
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z21
 	VADDPD       Z21, Z26, Z22
 	VDIVPD       Z22, Z21, Z22
 	VSUBPD       Z22, Z21, Z21
 	VFNMADD231PD Z22, Z26, Z21
-	VFNMADD231PD Z22, Z3, Z21
-	VFMADD231PD  Z3, Z22, Z5
-	VXORPS       Y12, Y12, Y12
-	VMAXPD       Z2, Z12, Z12
-	VADDPD       Z5, Z12, Z5
+	VFNMADD231PD Z22, Z4, Z21
 	VMULPD       Z22, Z26, Z23
 	VMOVUPD      Z23, Z24
 	VFMSUB231PD  Z22, Z26, Z24
-	VFMADD231PD  Z22, Z3, Z24
-	VXORPS       Y11, Y11, Y11
-	VCMPPD       $0x11, Z11, Z2, K1
-	VBLENDMPD    Z23, Z22, K1, Z13
-	VBLENDMPD    Z22, Z23, K1, Z14
-	VMOVAPD.Z    Z24, K1, Z2
-	VFMADD231PD  Z21, Z13, Z2
-	VADDPD       Z2, Z13, Z3
-	VMOVUPD      Z3, Z21
+	VFMADD231PD  Z22, Z4, Z24
+	VFMADD231PD  Z21, Z23, Z24
+	VFMADD231PD  Z4, Z22, Z6
+	VMAXPD       Z3, Z2, Z4
+	VADDPD       Z6, Z4, Z6
+	VMULPD       Z21, Z22, Z21
+	VCMPPD       $0x11, Z2, Z3, K1
+	VBLENDMPD    Z23, Z22, K1, Z12
+	VBLENDMPD    Z22, Z23, K1, Z13
+	VBLENDMPD    Z24, Z21, K1, Z14
+	VADDPD       Z14, Z12, Z3
+	VADDPD       Z12, Z12, Z4
+	VMULPD       Z14, Z4, Z4
+	VFMADD231PD  Z12, Z12, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less217
-	VSQRTPD      Z21, Z21
+	JL           less254
+	VMOVUPD      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less218
+	JL           less255
+	VSQRTPD      Z4, Z4
+	CMPQ         root+112(FP), $0x03
+	JL           less256
 	MOVQ         powers+120(FP), R10
-	VMOVUPD      64(R10)(AX*1), Z21
+	VMOVUPD      64(R10)(AX*1), Z4
 
-less218:
-less217:
+less256:
+less255:
+less254:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough220
+	JZ    enough258
 
-again219:
-	VMULPD      Z2, Z21, Z22
-	VFMADD231PD Z13, Z21, Z22
-	VMOVUPD     Z22, Z21
+again257:
+	VMULPD      Z14, Z4, Z21
+	VFMADD231PD Z12, Z4, Z21
+	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again219
+	JNZ         again257
 
-enough220:
-	VMULPD       Z5, Z14, Z14
-	VFMADD231PD  Z0, Z14, Z3
-	VMULPD       Z5, Z21, Z5
-	VMULPD       Z3, Z21, Z3
+enough258:
+	VMULPD       Z6, Z13, Z13
+	VFMADD231PD  Z0, Z13, Z3
+	VMULPD       Z6, Z4, Z6
+	VMULPD       Z3, Z4, Z3
 	KMOVB        1(SI)(R8*1), K1
 	KMOVB        1(DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z2
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z2, K1, Z2
-	VMOVAPD.Z    Z2, K2, Z2
-	VMULPD       Z2, Z3, Z3
+	VMOVUPD      Z1, Z4
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z    Z4, K2, Z4
+	VMULPD       Z4, Z3, Z3
 	KMOVB        1(SP), K1
 	VMOVUPD      Z3, K1, 64(DX)(AX*1)
-	VMOVUPD      Z5, 64(BX)(AX*1)
-	VMOVUPD      384(SP), Z2
-	VMOVUPD      320(SP), Z3
+	VMOVUPD      Z6, 64(BX)(AX*1)
+	VMOVUPD      384(SP), Z3
+	VMOVUPD      320(SP), Z4
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z21
 	VADDPD       Z21, Z27, Z22
 	VDIVPD       Z22, Z21, Z22
 	VSUBPD       Z22, Z21, Z21
 	VFNMADD231PD Z22, Z27, Z21
-	VFNMADD231PD Z22, Z3, Z21
-	VFMADD231PD  Z3, Z22, Z6
-	VXORPS       Y15, Y15, Y15
-	VMAXPD       Z2, Z15, Z15
-	VADDPD       Z6, Z15, Z6
+	VFNMADD231PD Z22, Z4, Z21
 	VMULPD       Z22, Z27, Z23
 	VMOVUPD      Z23, Z24
 	VFMSUB231PD  Z22, Z27, Z24
-	VFMADD231PD  Z22, Z3, Z24
-	VXORPS       Y11, Y11, Y11
-	VCMPPD       $0x11, Z11, Z2, K1
-	VBLENDMPD    Z23, Z22, K1, Z16
-	VBLENDMPD    Z22, Z23, K1, Z17
-	VMOVAPD.Z    Z24, K1, Z2
-	VFMADD231PD  Z21, Z16, Z2
-	VADDPD       Z2, Z16, Z3
-	VMOVUPD      Z3, Z21
+	VFMADD231PD  Z22, Z4, Z24
+	VFMADD231PD  Z21, Z23, Z24
+	VFMADD231PD  Z4, Z22, Z7
+	VMAXPD       Z3, Z2, Z4
+	VADDPD       Z7, Z4, Z7
+	VMULPD       Z21, Z22, Z21
+	VCMPPD       $0x11, Z2, Z3, K1
+	VBLENDMPD    Z23, Z22, K1, Z15
+	VBLENDMPD    Z22, Z23, K1, Z16
+	VBLENDMPD    Z24, Z21, K1, Z17
+	VADDPD       Z17, Z15, Z3
+	VADDPD       Z15, Z15, Z4
+	VMULPD       Z17, Z4, Z4
+	VFMADD231PD  Z15, Z15, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less221
-	VSQRTPD      Z21, Z21
+	JL           less259
+	VMOVUPD      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less222
+	JL           less260
+	VSQRTPD      Z4, Z4
+	CMPQ         root+112(FP), $0x03
+	JL           less261
 	MOVQ         powers+120(FP), R10
-	VMOVUPD      128(R10)(AX*1), Z21
+	VMOVUPD      128(R10)(AX*1), Z4
 
-less222:
-less221:
+less261:
+less260:
+less259:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough224
+	JZ    enough263
 
-again223:
-	VMULPD      Z2, Z21, Z22
-	VFMADD231PD Z16, Z21, Z22
-	VMOVUPD     Z22, Z21
+again262:
+	VMULPD      Z17, Z4, Z21
+	VFMADD231PD Z15, Z4, Z21
+	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again223
+	JNZ         again262
 
-enough224:
-	VMULPD       Z6, Z17, Z17
-	VFMADD231PD  Z0, Z17, Z3
-	VMULPD       Z6, Z21, Z6
-	VMULPD       Z3, Z21, Z3
+enough263:
+	VMULPD       Z7, Z16, Z16
+	VFMADD231PD  Z0, Z16, Z3
+	VMULPD       Z7, Z4, Z7
+	VMULPD       Z3, Z4, Z3
 	KMOVB        2(SI)(R8*1), K1
 	KMOVB        2(DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z2
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z2, K1, Z2
-	VMOVAPD.Z    Z2, K2, Z2
-	VMULPD       Z2, Z3, Z3
+	VMOVUPD      Z1, Z4
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z    Z4, K2, Z4
+	VMULPD       Z4, Z3, Z3
 	KMOVB        2(SP), K1
 	VMOVUPD      Z3, K1, 128(DX)(AX*1)
-	VMOVUPD      Z6, 128(BX)(AX*1)
-	VMOVUPD      512(SP), Z2
-	VMOVUPD      448(SP), Z3
+	VMOVUPD      Z7, 128(BX)(AX*1)
+	VMOVUPD      512(SP), Z3
+	VMOVUPD      448(SP), Z4
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z21
 	VADDPD       Z21, Z28, Z22
 	VDIVPD       Z22, Z21, Z22
 	VSUBPD       Z22, Z21, Z21
 	VFNMADD231PD Z22, Z28, Z21
-	VFNMADD231PD Z22, Z3, Z21
-	VFMADD231PD  Z3, Z22, Z7
-	VXORPS       Y18, Y18, Y18
-	VMAXPD       Z2, Z18, Z18
-	VADDPD       Z7, Z18, Z7
+	VFNMADD231PD Z22, Z4, Z21
 	VMULPD       Z22, Z28, Z23
 	VMOVUPD      Z23, Z24
 	VFMSUB231PD  Z22, Z28, Z24
-	VFMADD231PD  Z22, Z3, Z24
-	VXORPS       Y11, Y11, Y11
-	VCMPPD       $0x11, Z11, Z2, K1
-	VBLENDMPD    Z23, Z22, K1, Z19
-	VBLENDMPD    Z22, Z23, K1, Z20
-	VMOVAPD.Z    Z24, K1, Z2
-	VFMADD231PD  Z21, Z19, Z2
-	VADDPD       Z2, Z19, Z3
-	VMOVUPD      Z3, Z21
+	VFMADD231PD  Z22, Z4, Z24
+	VFMADD231PD  Z21, Z23, Z24
+	VFMADD231PD  Z4, Z22, Z8
+	VMAXPD       Z3, Z2, Z4
+	VADDPD       Z8, Z4, Z8
+	VMULPD       Z21, Z22, Z21
+	VCMPPD       $0x11, Z2, Z3, K1
+	VBLENDMPD    Z23, Z22, K1, Z18
+	VBLENDMPD    Z22, Z23, K1, Z19
+	VBLENDMPD    Z24, Z21, K1, Z20
+	VADDPD       Z20, Z18, Z3
+	VADDPD       Z18, Z18, Z4
+	VMULPD       Z20, Z4, Z4
+	VFMADD231PD  Z18, Z18, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less225
-	VSQRTPD      Z21, Z21
+	JL           less264
+	VMOVUPD      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less226
+	JL           less265
+	VSQRTPD      Z4, Z4
+	CMPQ         root+112(FP), $0x03
+	JL           less266
 	MOVQ         powers+120(FP), R10
-	VMOVUPD      192(R10)(AX*1), Z21
+	VMOVUPD      192(R10)(AX*1), Z4
 
-less226:
-less225:
+less266:
+less265:
+less264:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough228
+	JZ    enough268
 
-again227:
-	VMULPD      Z2, Z21, Z22
-	VFMADD231PD Z19, Z21, Z22
-	VMOVUPD     Z22, Z21
+again267:
+	VMULPD      Z20, Z4, Z21
+	VFMADD231PD Z18, Z4, Z21
+	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again227
+	JNZ         again267
 
-enough228:
-	VMULPD      Z7, Z20, Z20
-	VFMADD231PD Z0, Z20, Z3
-	VMULPD      Z7, Z21, Z7
-	VMULPD      Z3, Z21, Z3
+enough268:
+	VMULPD      Z8, Z19, Z19
+	VFMADD231PD Z0, Z19, Z3
+	VMULPD      Z8, Z4, Z8
+	VMULPD      Z3, Z4, Z3
 	KMOVB       3(SI)(R8*1), K1
 	KMOVB       3(DI)(R8*1), K2
 	KORW        K1, K2, K2
-	VMOVUPD     Z1, Z2
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z2, K1, Z2
-	VMOVAPD.Z   Z2, K2, Z2
-	VMULPD      Z2, Z3, Z3
+	VMOVUPD     Z1, Z4
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVAPD.Z   Z4, K2, Z4
+	VMULPD      Z4, Z3, Z3
 	KMOVB       3(SP), K1
 	VMOVUPD     Z3, K1, 192(DX)(AX*1)
-	VMOVUPD     Z7, 192(BX)(AX*1)
+	VMOVUPD     Z8, 192(BX)(AX*1)
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R9
-	JG          group210
+	JG          group246
 
-done211:
+done247:
 	MOVQ stride+40(FP), AX
 	SHLQ $0x03, AX
 	MOVQ AX, CX
@@ -7932,9 +7969,9 @@ done211:
 	ADDQ AX, powers+120(FP)
 	ADDQ $0x18, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row208
+	JNZ  row244
 
-last209:
+last245:
 	VZEROUPPER
 	RET
 
@@ -7949,26 +7986,27 @@ TEXT ·focalWeighted64AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSD (AX), Z0
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
+	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last230
+	JEQ          last270
 
-row229:
+row269:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
-	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done232
+	JZ           done272
 
-group231:
+group271:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole233
+	JAE   whole273
 	BZHIQ R8, DI, DI
 
-whole233:
+whole273:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x06, DI
@@ -7976,671 +8014,691 @@ whole233:
 	KMOVB            (BX)(DI*1), K1
 	KMOVB            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (CX)(AX*1), K2, Z4
+	VMOVUPD.Z        (CX)(AX*1), K2, Z5
 	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z5
-	VBROADCASTSD     16(R9), Z6
-	VSUBPD           Z5, Z4, Z7
-	VSUBPD           Z4, Z7, Z8
-	VSUBPD           Z8, Z7, Z9
-	VSUBPD           Z9, Z4, Z9
-	VADDPD           Z5, Z8, Z8
-	VSUBPD           Z8, Z9, Z9
-	VSUBPD           Z6, Z9, Z9
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          Z7, K2, Z4
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z5, K1
-	VMOVAPD.Z        Z9, K1, Z9
-	VADDPD           Z9, Z4, Z5
-	VSUBPD           Z4, Z5, Z4
-	VSUBPD           Z4, Z9, Z9
-	VMOVAPD.Z        Z9, K1, Z9
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z5, Z4
-	VXORPD           Z4, Z9, Z4
+	VBROADCASTSD     8(R9), Z6
+	VBROADCASTSD     16(R9), Z7
+	VSUBPD           Z6, Z5, Z8
+	VSUBPD           Z5, Z8, Z9
+	VSUBPD           Z9, Z8, Z10
+	VSUBPD           Z10, Z5, Z10
+	VADDPD           Z6, Z9, Z9
+	VSUBPD           Z9, Z10, Z10
+	VSUBPD           Z7, Z10, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
+	VMOVUPD          Z8, K2, Z5
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VMOVUPD          Z5, 128(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z7
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z6
-	VADDPD           Z4, Z6, Z6
-	VMULPD           Z6, Z6, Z7
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z4
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z8
-	VSUBPD           Z8, Z6, Z8
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z6, K1
+	VMOVAPD.Z        Z10, K1, Z10
+	VADDPD           Z10, Z5, Z6
+	VSUBPD           Z5, Z6, Z5
+	VSUBPD           Z5, Z10, Z10
+	VMOVAPD.Z        Z10, K1, Z10
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z6, Z5
+	VXORPD           Z5, Z10, Z5
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z6, Z7
+	VMOVUPD          Z6, 128(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z7, Z7
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z7, Z6
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z8
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z7
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z7
+	VADDPD           Z5, Z7, Z7
+	VPSLLQ           $0x34, Z6, Z6
+	VMULPD           Z7, Z7, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z5
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z9
+	VSUBPD           Z9, Z7, Z9
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z27
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z27
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z27
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z27
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z27
-	VFMADD231PD      Z6, Z9, Z27
-	VFMADD231PD      Z27, Z7, Z8
-	VADDPD           Z8, Z4, Z27
-	VPSLLQ           $0x34, Z5, Z5
-	VSUBPD           Z4, Z27, Z4
-	VSUBPD           Z4, Z8, Z8
-	VMULPD           Z5, Z8, Z8
-	VMULPD           Z5, Z27, Z27
-	VMOVUPD          Z8, 64(SP)
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z27
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z27
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z27
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z27
+	VFMADD231PD      Z7, Z10, Z27
+	VFMADD231PD      Z27, Z8, Z9
+	VADDPD           Z9, Z5, Z27
+	VSUBPD           Z5, Z27, Z5
+	VSUBPD           Z5, Z9, Z9
+	VMULPD           Z6, Z9, Z9
+	VMULPD           Z6, Z27, Z27
+	VMOVUPD          Z9, 64(SP)
 	PREFETCHT0       12352(CX)(AX*1)
 	KMOVB            1(BX)(DI*1), K1
 	KMOVB            1(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        64(CX)(AX*1), K2, Z4
+	VMOVUPD.Z        64(CX)(AX*1), K2, Z5
 	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z5
-	VBROADCASTSD     16(R9), Z6
-	VSUBPD           Z5, Z4, Z7
-	VSUBPD           Z4, Z7, Z8
-	VSUBPD           Z8, Z7, Z9
-	VSUBPD           Z9, Z4, Z9
-	VADDPD           Z5, Z8, Z8
-	VSUBPD           Z8, Z9, Z9
-	VSUBPD           Z6, Z9, Z9
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          Z7, K2, Z4
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z5, K1
-	VMOVAPD.Z        Z9, K1, Z9
-	VADDPD           Z9, Z4, Z5
-	VSUBPD           Z4, Z5, Z4
-	VSUBPD           Z4, Z9, Z9
-	VMOVAPD.Z        Z9, K1, Z9
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z5, Z4
-	VXORPD           Z4, Z9, Z4
+	VBROADCASTSD     8(R9), Z6
+	VBROADCASTSD     16(R9), Z7
+	VSUBPD           Z6, Z5, Z8
+	VSUBPD           Z5, Z8, Z9
+	VSUBPD           Z9, Z8, Z10
+	VSUBPD           Z10, Z5, Z10
+	VADDPD           Z6, Z9, Z9
+	VSUBPD           Z9, Z10, Z10
+	VSUBPD           Z7, Z10, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
+	VMOVUPD          Z8, K2, Z5
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VMOVUPD          Z5, 256(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z7
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z6
-	VADDPD           Z4, Z6, Z6
-	VMULPD           Z6, Z6, Z7
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z4
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z8
-	VSUBPD           Z8, Z6, Z8
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z6, K1
+	VMOVAPD.Z        Z10, K1, Z10
+	VADDPD           Z10, Z5, Z6
+	VSUBPD           Z5, Z6, Z5
+	VSUBPD           Z5, Z10, Z10
+	VMOVAPD.Z        Z10, K1, Z10
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z6, Z5
+	VXORPD           Z5, Z10, Z5
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z6, Z7
+	VMOVUPD          Z6, 256(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z7, Z7
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z7, Z6
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z8
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z7
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z7
+	VADDPD           Z5, Z7, Z7
+	VPSLLQ           $0x34, Z6, Z6
+	VMULPD           Z7, Z7, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z5
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z9
+	VSUBPD           Z9, Z7, Z9
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z28
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z28
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z28
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z28
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z28
-	VFMADD231PD      Z6, Z9, Z28
-	VFMADD231PD      Z28, Z7, Z8
-	VADDPD           Z8, Z4, Z28
-	VPSLLQ           $0x34, Z5, Z5
-	VSUBPD           Z4, Z28, Z4
-	VSUBPD           Z4, Z8, Z8
-	VMULPD           Z5, Z8, Z8
-	VMULPD           Z5, Z28, Z28
-	VMOVUPD          Z8, 192(SP)
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z28
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z28
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z28
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z28
+	VFMADD231PD      Z7, Z10, Z28
+	VFMADD231PD      Z28, Z8, Z9
+	VADDPD           Z9, Z5, Z28
+	VSUBPD           Z5, Z28, Z5
+	VSUBPD           Z5, Z9, Z9
+	VMULPD           Z6, Z9, Z9
+	VMULPD           Z6, Z28, Z28
+	VMOVUPD          Z9, 192(SP)
 	PREFETCHT0       12416(CX)(AX*1)
 	KMOVB            2(BX)(DI*1), K1
 	KMOVB            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        128(CX)(AX*1), K2, Z4
+	VMOVUPD.Z        128(CX)(AX*1), K2, Z5
 	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z5
-	VBROADCASTSD     16(R9), Z6
-	VSUBPD           Z5, Z4, Z7
-	VSUBPD           Z4, Z7, Z8
-	VSUBPD           Z8, Z7, Z9
-	VSUBPD           Z9, Z4, Z9
-	VADDPD           Z5, Z8, Z8
-	VSUBPD           Z8, Z9, Z9
-	VSUBPD           Z6, Z9, Z9
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          Z7, K2, Z4
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z5, K1
-	VMOVAPD.Z        Z9, K1, Z9
-	VADDPD           Z9, Z4, Z5
-	VSUBPD           Z4, Z5, Z4
-	VSUBPD           Z4, Z9, Z9
-	VMOVAPD.Z        Z9, K1, Z9
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z5, Z4
-	VXORPD           Z4, Z9, Z4
+	VBROADCASTSD     8(R9), Z6
+	VBROADCASTSD     16(R9), Z7
+	VSUBPD           Z6, Z5, Z8
+	VSUBPD           Z5, Z8, Z9
+	VSUBPD           Z9, Z8, Z10
+	VSUBPD           Z10, Z5, Z10
+	VADDPD           Z6, Z9, Z9
+	VSUBPD           Z9, Z10, Z10
+	VSUBPD           Z7, Z10, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
+	VMOVUPD          Z8, K2, Z5
 	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VMOVUPD          Z5, 384(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z7
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z6
-	VADDPD           Z4, Z6, Z6
-	VMULPD           Z6, Z6, Z7
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z4
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z8
-	VSUBPD           Z8, Z6, Z8
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z6, K1
+	VMOVAPD.Z        Z10, K1, Z10
+	VADDPD           Z10, Z5, Z6
+	VSUBPD           Z5, Z6, Z5
+	VSUBPD           Z5, Z10, Z10
+	VMOVAPD.Z        Z10, K1, Z10
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z6, Z5
+	VXORPD           Z5, Z10, Z5
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z6, Z7
+	VMOVUPD          Z6, 384(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z7, Z7
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z7, Z6
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z8
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z7
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z7
+	VADDPD           Z5, Z7, Z7
+	VPSLLQ           $0x34, Z6, Z6
+	VMULPD           Z7, Z7, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z5
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z9
+	VSUBPD           Z9, Z7, Z9
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z29
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z29
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z29
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z29
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z29
-	VFMADD231PD      Z6, Z9, Z29
-	VFMADD231PD      Z29, Z7, Z8
-	VADDPD           Z8, Z4, Z29
-	VPSLLQ           $0x34, Z5, Z5
-	VSUBPD           Z4, Z29, Z4
-	VSUBPD           Z4, Z8, Z8
-	VMULPD           Z5, Z8, Z8
-	VMULPD           Z5, Z29, Z29
-	VMOVUPD          Z8, 320(SP)
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z29
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z29
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z29
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z29
+	VFMADD231PD      Z7, Z10, Z29
+	VFMADD231PD      Z29, Z8, Z9
+	VADDPD           Z9, Z5, Z29
+	VSUBPD           Z5, Z29, Z5
+	VSUBPD           Z5, Z9, Z9
+	VMULPD           Z6, Z9, Z9
+	VMULPD           Z6, Z29, Z29
+	VMOVUPD          Z9, 320(SP)
 	PREFETCHT0       12480(CX)(AX*1)
 	KMOVB            3(BX)(DI*1), K1
 	KMOVB            3(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        192(CX)(AX*1), K2, Z4
+	VMOVUPD.Z        192(CX)(AX*1), K2, Z5
 	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z5
-	VBROADCASTSD     16(R9), Z6
-	VSUBPD           Z5, Z4, Z7
-	VSUBPD           Z4, Z7, Z8
-	VSUBPD           Z8, Z7, Z9
-	VSUBPD           Z9, Z4, Z9
-	VADDPD           Z5, Z8, Z8
-	VSUBPD           Z8, Z9, Z9
-	VSUBPD           Z6, Z9, Z9
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          Z7, K2, Z4
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z5, K1
-	VMOVAPD.Z        Z9, K1, Z9
-	VADDPD           Z9, Z4, Z5
-	VSUBPD           Z4, Z5, Z4
-	VSUBPD           Z4, Z9, Z9
-	VMOVAPD.Z        Z9, K1, Z9
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z5, Z4
-	VXORPD           Z4, Z9, Z4
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VMOVUPD          Z5, 512(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z7
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z6
-	VADDPD           Z4, Z6, Z6
-	VMULPD           Z6, Z6, Z7
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z4
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z8
-	VSUBPD           Z8, Z6, Z8
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z9
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z30
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z30
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z30
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z30
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z9
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z30
-	VFMADD231PD      Z6, Z9, Z30
-	VFMADD231PD      Z30, Z7, Z8
-	VADDPD           Z8, Z4, Z30
-	VPSLLQ           $0x34, Z5, Z5
-	VSUBPD           Z4, Z30, Z4
-	VSUBPD           Z4, Z8, Z8
-	VMULPD           Z5, Z8, Z8
-	VMULPD           Z5, Z30, Z30
-	VMOVUPD          Z8, 448(SP)
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
-	VFMADD231PD      Z4, Z27, Z5
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VCMPPD           $0x15, Z4, Z27, K1
-	VBLENDMPD        Z5, Z27, K1, Z10
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
-	VMOVAPD.Z        Z5, K1, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z6
-	VDIVPD           Z6, Z10, Z6
-	VMULPD           Z6, Z6, Z7
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z8
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z8
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z9
-	VMULPD           Z9, Z10, Z9
-	VMULPD           Z10, Z9, Z9
-	VMOVUPD          Z9, Z31
-	VFMADD231PD      Z7, Z8, Z31
-	VFMADD231PD      Z31, Z6, Z5
-	VSUBPD           Z5, Z9, Z9
+	VBROADCASTSD     8(R9), Z6
+	VBROADCASTSD     16(R9), Z7
+	VSUBPD           Z6, Z5, Z8
+	VSUBPD           Z5, Z8, Z9
+	VSUBPD           Z9, Z8, Z10
+	VSUBPD           Z10, Z5, Z10
+	VADDPD           Z6, Z9, Z9
 	VSUBPD           Z9, Z10, Z10
-	VADDPD           Z4, Z10, Z10
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
-	VFMADD231PD      Z4, Z28, Z5
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VCMPPD           $0x15, Z4, Z28, K1
-	VBLENDMPD        Z5, Z28, K1, Z11
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
-	VMOVAPD.Z        Z5, K1, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z6
-	VDIVPD           Z6, Z11, Z6
-	VMULPD           Z6, Z6, Z7
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z8
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z8
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z9
-	VMULPD           Z9, Z11, Z9
-	VMULPD           Z11, Z9, Z9
-	VMOVUPD          Z9, Z31
-	VFMADD231PD      Z7, Z8, Z31
-	VFMADD231PD      Z31, Z6, Z5
+	VSUBPD           Z7, Z10, Z10
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
+	VMOVUPD          Z8, K2, Z5
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z6, K1
+	VMOVAPD.Z        Z10, K1, Z10
+	VADDPD           Z10, Z5, Z6
+	VSUBPD           Z5, Z6, Z5
+	VSUBPD           Z5, Z10, Z10
+	VMOVAPD.Z        Z10, K1, Z10
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z6, Z5
+	VXORPD           Z5, Z10, Z5
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z6, Z7
+	VMOVUPD          Z6, 512(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z7, Z7
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z7, Z6
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z8
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z7
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z7
+	VADDPD           Z5, Z7, Z7
+	VPSLLQ           $0x34, Z6, Z6
+	VMULPD           Z7, Z7, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z5
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z9
+	VSUBPD           Z9, Z7, Z9
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z30
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z30
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z30
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z30
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z10
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z30
+	VFMADD231PD      Z7, Z10, Z30
+	VFMADD231PD      Z30, Z8, Z9
+	VADDPD           Z9, Z5, Z30
+	VSUBPD           Z5, Z30, Z5
 	VSUBPD           Z5, Z9, Z9
-	VSUBPD           Z9, Z11, Z11
-	VADDPD           Z4, Z11, Z11
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
-	VFMADD231PD      Z4, Z29, Z5
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VCMPPD           $0x15, Z4, Z29, K1
-	VBLENDMPD        Z5, Z29, K1, Z12
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VMULPD           Z6, Z9, Z9
+	VMULPD           Z6, Z30, Z30
+	VMOVUPD          Z9, 448(SP)
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
+	VFMADD231PD      Z5, Z27, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VCMPPD           $0x15, Z5, Z27, K1
+	VBLENDMPD        Z6, Z27, K1, Z11
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
 	VMOVAPD.Z        Z5, K1, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z6
-	VDIVPD           Z6, Z12, Z6
-	VMULPD           Z6, Z6, Z7
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z8
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z8
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z9
-	VMULPD           Z9, Z12, Z9
-	VMULPD           Z12, Z9, Z9
-	VMOVUPD          Z9, Z31
-	VFMADD231PD      Z7, Z8, Z31
-	VFMADD231PD      Z31, Z6, Z5
-	VSUBPD           Z5, Z9, Z9
-	VSUBPD           Z9, Z12, Z12
-	VADDPD           Z4, Z12, Z12
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
-	VFMADD231PD      Z4, Z30, Z5
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VCMPPD           $0x15, Z4, Z30, K1
-	VBLENDMPD        Z5, Z30, K1, Z13
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
+	VMOVAPD.Z        Z6, K1, Z6
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z7
+	VDIVPD           Z7, Z11, Z7
+	VMULPD           Z7, Z7, Z8
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z9
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z8, Z9
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
+	VMULPD           Z10, Z11, Z10
+	VMULPD           Z11, Z10, Z10
+	VMOVUPD          Z10, Z31
+	VFMADD231PD      Z8, Z9, Z31
+	VFMADD231PD      Z31, Z7, Z6
+	VSUBPD           Z6, Z10, Z10
+	VSUBPD           Z10, Z11, Z11
+	VADDPD           Z5, Z11, Z11
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
+	VFMADD231PD      Z5, Z28, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VCMPPD           $0x15, Z5, Z28, K1
+	VBLENDMPD        Z6, Z28, K1, Z12
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
 	VMOVAPD.Z        Z5, K1, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z6
-	VDIVPD           Z6, Z13, Z6
-	VMULPD           Z6, Z6, Z7
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z8
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z8
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z8
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z9
-	VMULPD           Z9, Z13, Z9
-	VMULPD           Z13, Z9, Z9
-	VMOVUPD          Z9, Z31
-	VFMADD231PD      Z7, Z8, Z31
-	VFMADD231PD      Z31, Z6, Z5
-	VSUBPD           Z5, Z9, Z9
-	VSUBPD           Z9, Z13, Z13
-	VADDPD           Z4, Z13, Z13
-	VMOVUPD          128(SP), Z4
-	VMOVUPD          64(SP), Z5
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z6
-	VADDPD           Z6, Z27, Z7
-	VDIVPD           Z7, Z6, Z7
-	VSUBPD           Z7, Z6, Z6
-	VFNMADD231PD     Z7, Z27, Z6
-	VFNMADD231PD     Z7, Z5, Z6
-	VFMADD231PD      Z5, Z7, Z10
-	VXORPS           Y14, Y14, Y14
-	VMAXPD           Z4, Z14, Z14
-	VADDPD           Z10, Z14, Z10
-	VMULPD           Z7, Z27, Z8
-	VMOVUPD          Z8, Z9
-	VFMSUB231PD      Z7, Z27, Z9
-	VFMADD231PD      Z7, Z5, Z9
-	VXORPS           Y17, Y17, Y17
-	VCMPPD           $0x11, Z17, Z4, K1
-	VBLENDMPD        Z8, Z7, K1, Z15
-	VBLENDMPD        Z7, Z8, K1, Z16
-	VMOVAPD.Z        Z9, K1, Z4
-	VFMADD231PD      Z6, Z15, Z4
-	VADDPD           Z4, Z15, Z5
-	VMOVUPD          Z5, Z6
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
+	VMOVAPD.Z        Z6, K1, Z6
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z7
+	VDIVPD           Z7, Z12, Z7
+	VMULPD           Z7, Z7, Z8
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z9
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z8, Z9
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
+	VMULPD           Z10, Z12, Z10
+	VMULPD           Z12, Z10, Z10
+	VMOVUPD          Z10, Z31
+	VFMADD231PD      Z8, Z9, Z31
+	VFMADD231PD      Z31, Z7, Z6
+	VSUBPD           Z6, Z10, Z10
+	VSUBPD           Z10, Z12, Z12
+	VADDPD           Z5, Z12, Z12
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
+	VFMADD231PD      Z5, Z29, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VCMPPD           $0x15, Z5, Z29, K1
+	VBLENDMPD        Z6, Z29, K1, Z13
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
+	VMOVAPD.Z        Z5, K1, Z5
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
+	VMOVAPD.Z        Z6, K1, Z6
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z7
+	VDIVPD           Z7, Z13, Z7
+	VMULPD           Z7, Z7, Z8
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z9
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z8, Z9
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
+	VMULPD           Z10, Z13, Z10
+	VMULPD           Z13, Z10, Z10
+	VMOVUPD          Z10, Z31
+	VFMADD231PD      Z8, Z9, Z31
+	VFMADD231PD      Z31, Z7, Z6
+	VSUBPD           Z6, Z10, Z10
+	VSUBPD           Z10, Z13, Z13
+	VADDPD           Z5, Z13, Z13
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
+	VFMADD231PD      Z5, Z30, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VCMPPD           $0x15, Z5, Z30, K1
+	VBLENDMPD        Z6, Z30, K1, Z14
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
+	VMOVAPD.Z        Z5, K1, Z5
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
+	VMOVAPD.Z        Z6, K1, Z6
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z14, Z7
+	VDIVPD           Z7, Z14, Z7
+	VMULPD           Z7, Z7, Z8
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z9
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z8, Z9
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z8, Z9
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
+	VMULPD           Z10, Z14, Z10
+	VMULPD           Z14, Z10, Z10
+	VMOVUPD          Z10, Z31
+	VFMADD231PD      Z8, Z9, Z31
+	VFMADD231PD      Z31, Z7, Z6
+	VSUBPD           Z6, Z10, Z10
+	VSUBPD           Z10, Z14, Z14
+	VADDPD           Z5, Z14, Z14
+	VMOVUPD          128(SP), Z5
+	VMOVUPD          64(SP), Z6
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z7
+	VADDPD           Z7, Z27, Z8
+	VDIVPD           Z8, Z7, Z8
+	VSUBPD           Z8, Z7, Z7
+	VFNMADD231PD     Z8, Z27, Z7
+	VFNMADD231PD     Z8, Z6, Z7
+	VMULPD           Z8, Z27, Z9
+	VMOVUPD          Z9, Z10
+	VFMSUB231PD      Z8, Z27, Z10
+	VFMADD231PD      Z8, Z6, Z10
+	VFMADD231PD      Z7, Z9, Z10
+	VFMADD231PD      Z6, Z8, Z11
+	VMAXPD           Z5, Z2, Z6
+	VADDPD           Z11, Z6, Z11
+	VMULPD           Z7, Z8, Z7
+	VCMPPD           $0x11, Z2, Z5, K1
+	VBLENDMPD        Z9, Z8, K1, Z15
+	VBLENDMPD        Z8, Z9, K1, Z16
+	VBLENDMPD        Z10, Z7, K1, Z17
+	VADDPD           Z17, Z15, Z5
+	VADDPD           Z15, Z15, Z6
+	VMULPD           Z17, Z6, Z6
+	VFMADD231PD      Z15, Z15, Z6
 	CMPQ             root+112(FP), $0x01
-	JL               less234
-	VSQRTPD          Z6, Z6
+	JL               less274
+	VMOVUPD          Z5, Z6
 	CMPQ             root+112(FP), $0x02
-	JL               less235
+	JL               less275
+	VSQRTPD          Z6, Z6
+	CMPQ             root+112(FP), $0x03
+	JL               less276
 	MOVQ             powers+120(FP), R9
 	VMOVUPD          (R9)(AX*1), Z6
 
-less235:
-less234:
+less276:
+less275:
+less274:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough237
+	JZ    enough278
 
-again236:
-	VMULPD      Z4, Z6, Z7
+again277:
+	VMULPD      Z17, Z6, Z7
 	VFMADD231PD Z15, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again236
+	JNZ         again277
 
-enough237:
-	VMULPD       Z10, Z16, Z16
+enough278:
+	VMULPD       Z11, Z16, Z16
 	VFMADD231PD  Z0, Z16, Z5
-	VMULPD       Z10, Z6, Z10
+	VMULPD       Z11, Z6, Z11
 	VMULPD       Z5, Z6, Z5
 	KMOVB        (BX)(DI*1), K1
 	KMOVB        (SI)(DI*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z4
+	VMOVUPD      Z1, Z6
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      (R9)(AX*1), Z7
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      (R9)(AX*1), Z8
+	VMOVAPD      Z8, K1, Z7
+	VMULPD       Z7, Z6, Z6
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	VMOVAPD.Z    Z6, K2, Z6
+	VMULPD       Z6, Z5, Z5
+	KMOVB        (BX)(DI*1), K1
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      (R9)(AX*1), Z6
 	MOVQ         posWeight+136(FP), R9
 	VMOVUPD      (R9)(AX*1), Z7
 	VMOVAPD      Z7, K1, Z6
-	VMULPD       Z6, Z4, Z4
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z    Z4, K2, Z4
-	VMULPD       Z4, Z5, Z5
-	KMOVB        (BX)(DI*1), K1
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      (R9)(AX*1), Z4
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      (R9)(AX*1), Z6
-	VMOVAPD      Z6, K1, Z4
-	VMULPD       Z4, Z10, Z10
+	VMULPD       Z6, Z11, Z11
 	KMOVB        (SP), K1
 	VMOVUPD      Z5, K1, (DX)(AX*1)
-	VMOVUPD      256(SP), Z4
-	VMOVUPD      192(SP), Z5
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z6
-	VADDPD       Z6, Z28, Z7
-	VDIVPD       Z7, Z6, Z7
-	VSUBPD       Z7, Z6, Z6
-	VFNMADD231PD Z7, Z28, Z6
-	VFNMADD231PD Z7, Z5, Z6
-	VFMADD231PD  Z5, Z7, Z11
-	VXORPS       Y18, Y18, Y18
-	VMAXPD       Z4, Z18, Z18
-	VADDPD       Z11, Z18, Z11
-	VMULPD       Z7, Z28, Z8
-	VMOVUPD      Z8, Z9
-	VFMSUB231PD  Z7, Z28, Z9
-	VFMADD231PD  Z7, Z5, Z9
-	VXORPS       Y17, Y17, Y17
-	VCMPPD       $0x11, Z17, Z4, K1
-	VBLENDMPD    Z8, Z7, K1, Z19
-	VBLENDMPD    Z7, Z8, K1, Z20
-	VMOVAPD.Z    Z9, K1, Z4
-	VFMADD231PD  Z6, Z19, Z4
-	VADDPD       Z4, Z19, Z5
-	VMOVUPD      Z5, Z6
+	VMOVUPD      256(SP), Z5
+	VMOVUPD      192(SP), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	VADDPD       Z7, Z28, Z8
+	VDIVPD       Z8, Z7, Z8
+	VSUBPD       Z8, Z7, Z7
+	VFNMADD231PD Z8, Z28, Z7
+	VFNMADD231PD Z8, Z6, Z7
+	VMULPD       Z8, Z28, Z9
+	VMOVUPD      Z9, Z10
+	VFMSUB231PD  Z8, Z28, Z10
+	VFMADD231PD  Z8, Z6, Z10
+	VFMADD231PD  Z7, Z9, Z10
+	VFMADD231PD  Z6, Z8, Z12
+	VMAXPD       Z5, Z2, Z6
+	VADDPD       Z12, Z6, Z12
+	VMULPD       Z7, Z8, Z7
+	VCMPPD       $0x11, Z2, Z5, K1
+	VBLENDMPD    Z9, Z8, K1, Z18
+	VBLENDMPD    Z8, Z9, K1, Z19
+	VBLENDMPD    Z10, Z7, K1, Z20
+	VADDPD       Z20, Z18, Z5
+	VADDPD       Z18, Z18, Z6
+	VMULPD       Z20, Z6, Z6
+	VFMADD231PD  Z18, Z18, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less238
-	VSQRTPD      Z6, Z6
+	JL           less279
+	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less239
+	JL           less280
+	VSQRTPD      Z6, Z6
+	CMPQ         root+112(FP), $0x03
+	JL           less281
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Z6
 
-less239:
-less238:
+less281:
+less280:
+less279:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough241
+	JZ    enough283
 
-again240:
-	VMULPD      Z4, Z6, Z7
-	VFMADD231PD Z19, Z6, Z7
+again282:
+	VMULPD      Z20, Z6, Z7
+	VFMADD231PD Z18, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again240
+	JNZ         again282
 
-enough241:
-	VMULPD       Z11, Z20, Z20
-	VFMADD231PD  Z0, Z20, Z5
-	VMULPD       Z11, Z6, Z11
+enough283:
+	VMULPD       Z12, Z19, Z19
+	VFMADD231PD  Z0, Z19, Z5
+	VMULPD       Z12, Z6, Z12
 	VMULPD       Z5, Z6, Z5
 	KMOVB        1(BX)(DI*1), K1
 	KMOVB        1(SI)(DI*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z4
+	VMOVUPD      Z1, Z6
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      64(R9)(AX*1), Z7
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      64(R9)(AX*1), Z8
+	VMOVAPD      Z8, K1, Z7
+	VMULPD       Z7, Z6, Z6
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	VMOVAPD.Z    Z6, K2, Z6
+	VMULPD       Z6, Z5, Z5
+	KMOVB        1(BX)(DI*1), K1
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      64(R9)(AX*1), Z6
 	MOVQ         posWeight+136(FP), R9
 	VMOVUPD      64(R9)(AX*1), Z7
 	VMOVAPD      Z7, K1, Z6
-	VMULPD       Z6, Z4, Z4
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z    Z4, K2, Z4
-	VMULPD       Z4, Z5, Z5
-	KMOVB        1(BX)(DI*1), K1
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z4
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z6
-	VMOVAPD      Z6, K1, Z4
-	VMULPD       Z4, Z11, Z11
+	VMULPD       Z6, Z12, Z12
 	KMOVB        1(SP), K1
 	VMOVUPD      Z5, K1, 64(DX)(AX*1)
-	VADDPD       Z11, Z10, Z10
-	VADDPD       Z10, Z2, Z4
-	VMAXPD       Z10, Z2, Z5
-	VMINPD       Z10, Z2, Z10
-	VSUBPD       Z5, Z4, Z5
-	VSUBPD       Z5, Z10, Z10
-	VADDPD       Z10, Z3, Z3
-	VMOVAPD      Z4, Z2
-	VMOVUPD      384(SP), Z4
-	VMOVUPD      320(SP), Z5
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z6
-	VADDPD       Z6, Z29, Z7
-	VDIVPD       Z7, Z6, Z7
-	VSUBPD       Z7, Z6, Z6
-	VFNMADD231PD Z7, Z29, Z6
-	VFNMADD231PD Z7, Z5, Z6
-	VFMADD231PD  Z5, Z7, Z12
-	VXORPS       Y21, Y21, Y21
-	VMAXPD       Z4, Z21, Z21
-	VADDPD       Z12, Z21, Z12
-	VMULPD       Z7, Z29, Z8
-	VMOVUPD      Z8, Z9
-	VFMSUB231PD  Z7, Z29, Z9
-	VFMADD231PD  Z7, Z5, Z9
-	VXORPS       Y17, Y17, Y17
-	VCMPPD       $0x11, Z17, Z4, K1
-	VBLENDMPD    Z8, Z7, K1, Z22
-	VBLENDMPD    Z7, Z8, K1, Z23
-	VMOVAPD.Z    Z9, K1, Z4
-	VFMADD231PD  Z6, Z22, Z4
-	VADDPD       Z4, Z22, Z5
-	VMOVUPD      Z5, Z6
+	VADDPD       Z12, Z11, Z11
+	VADDPD       Z11, Z3, Z5
+	VMAXPD       Z11, Z3, Z6
+	VMINPD       Z11, Z3, Z11
+	VSUBPD       Z6, Z5, Z6
+	VSUBPD       Z6, Z11, Z11
+	VADDPD       Z11, Z4, Z4
+	VMOVAPD      Z5, Z3
+	VMOVUPD      384(SP), Z5
+	VMOVUPD      320(SP), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	VADDPD       Z7, Z29, Z8
+	VDIVPD       Z8, Z7, Z8
+	VSUBPD       Z8, Z7, Z7
+	VFNMADD231PD Z8, Z29, Z7
+	VFNMADD231PD Z8, Z6, Z7
+	VMULPD       Z8, Z29, Z9
+	VMOVUPD      Z9, Z10
+	VFMSUB231PD  Z8, Z29, Z10
+	VFMADD231PD  Z8, Z6, Z10
+	VFMADD231PD  Z7, Z9, Z10
+	VFMADD231PD  Z6, Z8, Z13
+	VMAXPD       Z5, Z2, Z6
+	VADDPD       Z13, Z6, Z13
+	VMULPD       Z7, Z8, Z7
+	VCMPPD       $0x11, Z2, Z5, K1
+	VBLENDMPD    Z9, Z8, K1, Z21
+	VBLENDMPD    Z8, Z9, K1, Z22
+	VBLENDMPD    Z10, Z7, K1, Z23
+	VADDPD       Z23, Z21, Z5
+	VADDPD       Z21, Z21, Z6
+	VMULPD       Z23, Z6, Z6
+	VFMADD231PD  Z21, Z21, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less242
-	VSQRTPD      Z6, Z6
+	JL           less284
+	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less243
+	JL           less285
+	VSQRTPD      Z6, Z6
+	CMPQ         root+112(FP), $0x03
+	JL           less286
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      128(R9)(AX*1), Z6
 
-less243:
-less242:
+less286:
+less285:
+less284:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough245
+	JZ    enough288
 
-again244:
-	VMULPD      Z4, Z6, Z7
-	VFMADD231PD Z22, Z6, Z7
+again287:
+	VMULPD      Z23, Z6, Z7
+	VFMADD231PD Z21, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again244
+	JNZ         again287
 
-enough245:
-	VMULPD       Z12, Z23, Z23
-	VFMADD231PD  Z0, Z23, Z5
-	VMULPD       Z12, Z6, Z12
+enough288:
+	VMULPD       Z13, Z22, Z22
+	VFMADD231PD  Z0, Z22, Z5
+	VMULPD       Z13, Z6, Z13
 	VMULPD       Z5, Z6, Z5
 	KMOVB        2(BX)(DI*1), K1
 	KMOVB        2(SI)(DI*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z4
+	VMOVUPD      Z1, Z6
+	MOVQ         negWeight+128(FP), R9
+	VMOVUPD      128(R9)(AX*1), Z7
+	MOVQ         posWeight+136(FP), R9
+	VMOVUPD      128(R9)(AX*1), Z8
+	VMOVAPD      Z8, K1, Z7
+	VMULPD       Z7, Z6, Z6
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	VMOVAPD.Z    Z6, K2, Z6
+	VMULPD       Z6, Z5, Z5
+	KMOVB        2(BX)(DI*1), K1
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      128(R9)(AX*1), Z6
 	MOVQ         posWeight+136(FP), R9
 	VMOVUPD      128(R9)(AX*1), Z7
 	VMOVAPD      Z7, K1, Z6
-	VMULPD       Z6, Z4, Z4
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z    Z4, K2, Z4
-	VMULPD       Z4, Z5, Z5
-	KMOVB        2(BX)(DI*1), K1
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z4
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z6
-	VMOVAPD      Z6, K1, Z4
-	VMULPD       Z4, Z12, Z12
+	VMULPD       Z6, Z13, Z13
 	KMOVB        2(SP), K1
 	VMOVUPD      Z5, K1, 128(DX)(AX*1)
-	VMOVUPD      512(SP), Z4
-	VMOVUPD      448(SP), Z5
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z6
-	VADDPD       Z6, Z30, Z7
-	VDIVPD       Z7, Z6, Z7
-	VSUBPD       Z7, Z6, Z6
-	VFNMADD231PD Z7, Z30, Z6
-	VFNMADD231PD Z7, Z5, Z6
-	VFMADD231PD  Z5, Z7, Z13
-	VXORPS       Y24, Y24, Y24
-	VMAXPD       Z4, Z24, Z24
-	VADDPD       Z13, Z24, Z13
-	VMULPD       Z7, Z30, Z8
-	VMOVUPD      Z8, Z9
-	VFMSUB231PD  Z7, Z30, Z9
-	VFMADD231PD  Z7, Z5, Z9
-	VXORPS       Y17, Y17, Y17
-	VCMPPD       $0x11, Z17, Z4, K1
-	VBLENDMPD    Z8, Z7, K1, Z25
-	VBLENDMPD    Z7, Z8, K1, Z26
-	VMOVAPD.Z    Z9, K1, Z4
-	VFMADD231PD  Z6, Z25, Z4
-	VADDPD       Z4, Z25, Z5
-	VMOVUPD      Z5, Z6
+	VMOVUPD      512(SP), Z5
+	VMOVUPD      448(SP), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	VADDPD       Z7, Z30, Z8
+	VDIVPD       Z8, Z7, Z8
+	VSUBPD       Z8, Z7, Z7
+	VFNMADD231PD Z8, Z30, Z7
+	VFNMADD231PD Z8, Z6, Z7
+	VMULPD       Z8, Z30, Z9
+	VMOVUPD      Z9, Z10
+	VFMSUB231PD  Z8, Z30, Z10
+	VFMADD231PD  Z8, Z6, Z10
+	VFMADD231PD  Z7, Z9, Z10
+	VFMADD231PD  Z6, Z8, Z14
+	VMAXPD       Z5, Z2, Z6
+	VADDPD       Z14, Z6, Z14
+	VMULPD       Z7, Z8, Z7
+	VCMPPD       $0x11, Z2, Z5, K1
+	VBLENDMPD    Z9, Z8, K1, Z24
+	VBLENDMPD    Z8, Z9, K1, Z25
+	VBLENDMPD    Z10, Z7, K1, Z26
+	VADDPD       Z26, Z24, Z5
+	VADDPD       Z24, Z24, Z6
+	VMULPD       Z26, Z6, Z6
+	VFMADD231PD  Z24, Z24, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less246
-	VSQRTPD      Z6, Z6
+	JL           less289
+	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less247
+	JL           less290
+	VSQRTPD      Z6, Z6
+	CMPQ         root+112(FP), $0x03
+	JL           less291
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      192(R9)(AX*1), Z6
 
-less247:
-less246:
+less291:
+less290:
+less289:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough249
+	JZ    enough293
 
-again248:
-	VMULPD      Z4, Z6, Z7
-	VFMADD231PD Z25, Z6, Z7
+again292:
+	VMULPD      Z26, Z6, Z7
+	VFMADD231PD Z24, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again248
+	JNZ         again292
 
-enough249:
-	VMULPD      Z13, Z26, Z26
-	VFMADD231PD Z0, Z26, Z5
-	VMULPD      Z13, Z6, Z13
+enough293:
+	VMULPD      Z14, Z25, Z25
+	VFMADD231PD Z0, Z25, Z5
+	VMULPD      Z14, Z6, Z14
 	VMULPD      Z5, Z6, Z5
 	KMOVB       3(BX)(DI*1), K1
 	KMOVB       3(SI)(DI*1), K2
 	KORW        K1, K2, K2
-	VMOVUPD     Z1, Z4
+	VMOVUPD     Z1, Z6
 	MOVQ        negWeight+128(FP), R9
-	VMOVUPD     192(R9)(AX*1), Z6
-	MOVQ        posWeight+136(FP), R9
 	VMOVUPD     192(R9)(AX*1), Z7
-	VMOVAPD     Z7, K1, Z6
-	VMULPD      Z6, Z4, Z4
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z   Z4, K2, Z4
-	VMULPD      Z4, Z5, Z5
+	MOVQ        posWeight+136(FP), R9
+	VMOVUPD     192(R9)(AX*1), Z8
+	VMOVAPD     Z8, K1, Z7
+	VMULPD      Z7, Z6, Z6
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	VMOVAPD.Z   Z6, K2, Z6
+	VMULPD      Z6, Z5, Z5
 	KMOVB       3(BX)(DI*1), K1
 	MOVQ        negWeight+128(FP), DI
-	VMOVUPD     192(DI)(AX*1), Z4
-	MOVQ        posWeight+136(FP), DI
 	VMOVUPD     192(DI)(AX*1), Z6
-	VMOVAPD     Z6, K1, Z4
-	VMULPD      Z4, Z13, Z13
+	MOVQ        posWeight+136(FP), DI
+	VMOVUPD     192(DI)(AX*1), Z7
+	VMOVAPD     Z7, K1, Z6
+	VMULPD      Z6, Z14, Z14
 	KMOVB       3(SP), K1
 	VMOVUPD     Z5, K1, 192(DX)(AX*1)
-	VADDPD      Z13, Z12, Z12
-	VADDPD      Z12, Z2, Z4
-	VMAXPD      Z12, Z2, Z5
-	VMINPD      Z12, Z2, Z12
-	VSUBPD      Z5, Z4, Z5
-	VSUBPD      Z5, Z12, Z12
-	VADDPD      Z12, Z3, Z3
-	VMOVAPD     Z4, Z2
+	VADDPD      Z14, Z13, Z13
+	VADDPD      Z13, Z3, Z5
+	VMAXPD      Z13, Z3, Z6
+	VMINPD      Z13, Z3, Z13
+	VSUBPD      Z6, Z5, Z6
+	VSUBPD      Z6, Z13, Z13
+	VADDPD      Z13, Z4, Z4
+	VMOVAPD     Z5, Z3
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R8
-	JG          group231
+	JG          group271
 
-done232:
+done272:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, CX
@@ -8659,43 +8717,43 @@ done232:
 	ADDQ          AX, powers+120(FP)
 	ADDQ          $0x18, p+88(FP)
 	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z2, Y1
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPD        Y4, Y3, Y3
-	VADDPD        Y1, Y2, Y4
-	VMAXPD        Y1, Y2, Y5
-	VMINPD        Y1, Y2, Y1
-	VSUBPD        Y5, Y4, Y5
-	VSUBPD        Y5, Y1, Y1
-	VADDPD        Y1, Y3, Y3
-	VMOVAPD       Y4, Y2
-	VEXTRACTF64X2 $0x01, Y2, X1
-	VEXTRACTF64X2 $0x01, Y3, X4
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VADDPD        Y5, Y4, Y4
+	VADDPD        Y1, Y3, Y5
+	VMAXPD        Y1, Y3, Y6
+	VMINPD        Y1, Y3, Y1
+	VSUBPD        Y6, Y5, Y6
+	VSUBPD        Y6, Y1, Y1
+	VADDPD        Y1, Y4, Y4
+	VMOVAPD       Y5, Y3
+	VEXTRACTF64X2 $0x01, Y3, X1
+	VEXTRACTF64X2 $0x01, Y4, X5
+	VADDPD        X5, X4, X4
+	VADDPD        X1, X3, X5
+	VMAXPD        X1, X3, X6
+	VMINPD        X1, X3, X1
+	VSUBPD        X6, X5, X6
+	VSUBPD        X6, X1, X1
+	VADDPD        X1, X4, X4
+	VMOVAPD       X5, X3
+	VUNPCKHPD     X3, X3, X1
+	VUNPCKHPD     X4, X4, X5
+	VADDPD        X5, X4, X4
+	VADDPD        X1, X3, X5
+	VMAXPD        X1, X3, X6
+	VMINPD        X1, X3, X1
+	VSUBPD        X6, X5, X6
+	VSUBPD        X6, X1, X1
+	VADDPD        X1, X4, X4
+	VMOVAPD       X5, X3
 	VADDPD        X4, X3, X3
-	VADDPD        X1, X2, X4
-	VMAXPD        X1, X2, X5
-	VMINPD        X1, X2, X1
-	VSUBPD        X5, X4, X5
-	VSUBPD        X5, X1, X1
-	VADDPD        X1, X3, X3
-	VMOVAPD       X4, X2
-	VUNPCKHPD     X2, X2, X1
-	VUNPCKHPD     X3, X3, X4
-	VADDPD        X4, X3, X3
-	VADDPD        X1, X2, X4
-	VMAXPD        X1, X2, X5
-	VMINPD        X1, X2, X1
-	VSUBPD        X5, X4, X5
-	VSUBPD        X5, X1, X1
-	VADDPD        X1, X3, X3
-	VMOVAPD       X4, X2
-	VADDPD        X3, X2, X2
-	VMOVSD        X2, (AX)
+	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row229
+	JNZ           row269
 
-last230:
+last270:
 	VZEROUPPER
 	RET
 
@@ -8710,26 +8768,27 @@ TEXT ·focal64AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSD (AX), Z0
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
+	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last251
+	JEQ          last295
 
-row250:
+row294:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
-	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done253
+	JZ           done297
 
-group252:
+group296:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole254
+	JAE   whole298
 	BZHIQ R8, DI, DI
 
-whole254:
+whole298:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x06, DI
@@ -8737,21 +8796,22 @@ whole254:
 	KMOVB            (BX)(DI*1), K1
 	KMOVB            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          (CX)(AX*1), K2, Z4
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VMOVUPD          Z4, 128(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z5
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z5
-	VMULPD           Z5, Z5, Z23
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z24
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
+	VMOVUPD          (CX)(AX*1), K2, Z5
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
+	VMOVUPD          Z5, 128(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z6
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z6
+	VPSLLQ           $0x34, Z5, Z5
+	VMULPD           Z6, Z6, Z23
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z24
 	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
-	VSUBPD           Z25, Z5, Z25
+	VSUBPD           Z25, Z6, Z25
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z27
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
@@ -8762,34 +8822,34 @@ whole254:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z27
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
 	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z27
-	VFMADD231PD      Z5, Z26, Z27
+	VFMADD231PD      Z6, Z26, Z27
 	VFMADD231PD      Z27, Z23, Z25
 	VADDPD           Z25, Z24, Z27
-	VPSLLQ           $0x34, Z4, Z4
 	VSUBPD           Z24, Z27, Z24
 	VSUBPD           Z24, Z25, Z25
-	VMULPD           Z4, Z25, Z25
-	VMULPD           Z4, Z27, Z27
+	VMULPD           Z5, Z25, Z25
+	VMULPD           Z5, Z27, Z27
 	VMOVUPD          Z25, 64(SP)
 	PREFETCHT0       12352(CX)(AX*1)
 	KMOVB            1(BX)(DI*1), K1
 	KMOVB            1(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          64(CX)(AX*1), K2, Z4
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VMOVUPD          Z4, 256(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z5
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z5
-	VMULPD           Z5, Z5, Z23
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z24
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
+	VMOVUPD          64(CX)(AX*1), K2, Z5
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
+	VMOVUPD          Z5, 256(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z6
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z6
+	VPSLLQ           $0x34, Z5, Z5
+	VMULPD           Z6, Z6, Z23
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z24
 	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
-	VSUBPD           Z25, Z5, Z25
+	VSUBPD           Z25, Z6, Z25
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z28
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
@@ -8800,34 +8860,34 @@ whole254:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z28
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
 	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z28
-	VFMADD231PD      Z5, Z26, Z28
+	VFMADD231PD      Z6, Z26, Z28
 	VFMADD231PD      Z28, Z23, Z25
 	VADDPD           Z25, Z24, Z28
-	VPSLLQ           $0x34, Z4, Z4
 	VSUBPD           Z24, Z28, Z24
 	VSUBPD           Z24, Z25, Z25
-	VMULPD           Z4, Z25, Z25
-	VMULPD           Z4, Z28, Z28
+	VMULPD           Z5, Z25, Z25
+	VMULPD           Z5, Z28, Z28
 	VMOVUPD          Z25, 192(SP)
 	PREFETCHT0       12416(CX)(AX*1)
 	KMOVB            2(BX)(DI*1), K1
 	KMOVB            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          128(CX)(AX*1), K2, Z4
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VMOVUPD          Z4, 384(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z5
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z5
-	VMULPD           Z5, Z5, Z23
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z24
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
+	VMOVUPD          128(CX)(AX*1), K2, Z5
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
+	VMOVUPD          Z5, 384(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z6
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z6
+	VPSLLQ           $0x34, Z5, Z5
+	VMULPD           Z6, Z6, Z23
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z24
 	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
-	VSUBPD           Z25, Z5, Z25
+	VSUBPD           Z25, Z6, Z25
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z29
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
@@ -8838,34 +8898,34 @@ whole254:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z29
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
 	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z29
-	VFMADD231PD      Z5, Z26, Z29
+	VFMADD231PD      Z6, Z26, Z29
 	VFMADD231PD      Z29, Z23, Z25
 	VADDPD           Z25, Z24, Z29
-	VPSLLQ           $0x34, Z4, Z4
 	VSUBPD           Z24, Z29, Z24
 	VSUBPD           Z24, Z25, Z25
-	VMULPD           Z4, Z25, Z25
-	VMULPD           Z4, Z29, Z29
+	VMULPD           Z5, Z25, Z25
+	VMULPD           Z5, Z29, Z29
 	VMOVUPD          Z25, 320(SP)
 	PREFETCHT0       12480(CX)(AX*1)
 	KMOVB            3(BX)(DI*1), K1
 	KMOVB            3(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z4
-	VMOVUPD          192(CX)(AX*1), K2, Z4
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
-	VMOVUPD          Z4, 512(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z4
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z4
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z4, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z5
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z5
-	VMULPD           Z5, Z5, Z23
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z24
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
+	VMOVUPD          192(CX)(AX*1), K2, Z5
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
+	VMOVUPD          Z5, 512(SP)
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z6
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z6
+	VPSLLQ           $0x34, Z5, Z5
+	VMULPD           Z6, Z6, Z23
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z24
 	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
-	VSUBPD           Z25, Z5, Z25
+	VSUBPD           Z25, Z6, Z25
 	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z30
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
@@ -8876,55 +8936,24 @@ whole254:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z30
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
 	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z30
-	VFMADD231PD      Z5, Z26, Z30
+	VFMADD231PD      Z6, Z26, Z30
 	VFMADD231PD      Z30, Z23, Z25
 	VADDPD           Z25, Z24, Z30
-	VPSLLQ           $0x34, Z4, Z4
 	VSUBPD           Z24, Z30, Z24
 	VSUBPD           Z24, Z25, Z25
-	VMULPD           Z4, Z25, Z25
-	VMULPD           Z4, Z30, Z30
+	VMULPD           Z5, Z25, Z25
+	VMULPD           Z5, Z30, Z30
 	VMOVUPD          Z25, 448(SP)
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
-	VFMADD231PD      Z4, Z27, Z5
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VCMPPD           $0x15, Z4, Z27, K1
-	VBLENDMPD        Z5, Z27, K1, Z6
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
+	VFMADD231PD      Z5, Z27, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VCMPPD           $0x15, Z5, Z27, K1
+	VBLENDMPD        Z6, Z27, K1, Z7
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
 	VMOVAPD.Z        Z5, K1, Z5
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z23
-	VDIVPD           Z23, Z6, Z23
-	VMULPD           Z23, Z23, Z24
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z25
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z24, Z25
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z26
-	VMULPD           Z26, Z6, Z26
-	VMULPD           Z6, Z26, Z26
-	VMOVUPD          Z26, Z31
-	VFMADD231PD      Z24, Z25, Z31
-	VFMADD231PD      Z31, Z23, Z5
-	VSUBPD           Z5, Z26, Z26
-	VSUBPD           Z26, Z6, Z6
-	VADDPD           Z4, Z6, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
-	VFMADD231PD      Z4, Z28, Z5
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VCMPPD           $0x15, Z4, Z28, K1
-	VBLENDMPD        Z5, Z28, K1, Z7
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
-	VMOVAPD.Z        Z5, K1, Z5
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
+	VMOVAPD.Z        Z6, K1, Z6
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z7, Z23
 	VDIVPD           Z23, Z7, Z23
 	VMULPD           Z23, Z23, Z24
@@ -8941,20 +8970,20 @@ whole254:
 	VMULPD           Z7, Z26, Z26
 	VMOVUPD          Z26, Z31
 	VFMADD231PD      Z24, Z25, Z31
-	VFMADD231PD      Z31, Z23, Z5
-	VSUBPD           Z5, Z26, Z26
+	VFMADD231PD      Z31, Z23, Z6
+	VSUBPD           Z6, Z26, Z26
 	VSUBPD           Z26, Z7, Z7
-	VADDPD           Z4, Z7, Z7
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
-	VFMADD231PD      Z4, Z29, Z5
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VCMPPD           $0x15, Z4, Z29, K1
-	VBLENDMPD        Z5, Z29, K1, Z8
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VADDPD           Z5, Z7, Z7
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
+	VFMADD231PD      Z5, Z28, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VCMPPD           $0x15, Z5, Z28, K1
+	VBLENDMPD        Z6, Z28, K1, Z8
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
 	VMOVAPD.Z        Z5, K1, Z5
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
+	VMOVAPD.Z        Z6, K1, Z6
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z23
 	VDIVPD           Z23, Z8, Z23
 	VMULPD           Z23, Z23, Z24
@@ -8971,20 +9000,20 @@ whole254:
 	VMULPD           Z8, Z26, Z26
 	VMOVUPD          Z26, Z31
 	VFMADD231PD      Z24, Z25, Z31
-	VFMADD231PD      Z31, Z23, Z5
-	VSUBPD           Z5, Z26, Z26
+	VFMADD231PD      Z31, Z23, Z6
+	VSUBPD           Z6, Z26, Z26
 	VSUBPD           Z26, Z8, Z8
-	VADDPD           Z4, Z8, Z8
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z5
-	VFMADD231PD      Z4, Z30, Z5
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VCMPPD           $0x15, Z4, Z30, K1
-	VBLENDMPD        Z5, Z30, K1, Z9
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z5
+	VADDPD           Z5, Z8, Z8
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
+	VFMADD231PD      Z5, Z29, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VCMPPD           $0x15, Z5, Z29, K1
+	VBLENDMPD        Z6, Z29, K1, Z9
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
 	VMOVAPD.Z        Z5, K1, Z5
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
+	VMOVAPD.Z        Z6, K1, Z6
 	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z23
 	VDIVPD           Z23, Z9, Z23
 	VMULPD           Z23, Z23, Z24
@@ -9001,267 +9030,317 @@ whole254:
 	VMULPD           Z9, Z26, Z26
 	VMOVUPD          Z26, Z31
 	VFMADD231PD      Z24, Z25, Z31
-	VFMADD231PD      Z31, Z23, Z5
-	VSUBPD           Z5, Z26, Z26
+	VFMADD231PD      Z31, Z23, Z6
+	VSUBPD           Z6, Z26, Z26
 	VSUBPD           Z26, Z9, Z9
-	VADDPD           Z4, Z9, Z9
-	VMOVUPD          128(SP), Z4
-	VMOVUPD          64(SP), Z5
+	VADDPD           Z5, Z9, Z9
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
+	VFMADD231PD      Z5, Z30, Z6
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VCMPPD           $0x15, Z5, Z30, K1
+	VBLENDMPD        Z6, Z30, K1, Z10
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
+	VMOVAPD.Z        Z5, K1, Z5
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
+	VMOVAPD.Z        Z6, K1, Z6
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z23
+	VDIVPD           Z23, Z10, Z23
+	VMULPD           Z23, Z23, Z24
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z25
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z24, Z25
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z26
+	VMULPD           Z26, Z10, Z26
+	VMULPD           Z10, Z26, Z26
+	VMOVUPD          Z26, Z31
+	VFMADD231PD      Z24, Z25, Z31
+	VFMADD231PD      Z31, Z23, Z6
+	VSUBPD           Z6, Z26, Z26
+	VSUBPD           Z26, Z10, Z10
+	VADDPD           Z5, Z10, Z10
+	VMOVUPD          128(SP), Z5
+	VMOVUPD          64(SP), Z6
 	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z23
 	VADDPD           Z23, Z27, Z24
 	VDIVPD           Z24, Z23, Z24
 	VSUBPD           Z24, Z23, Z23
 	VFNMADD231PD     Z24, Z27, Z23
-	VFNMADD231PD     Z24, Z5, Z23
-	VFMADD231PD      Z5, Z24, Z6
-	VXORPS           Y10, Y10, Y10
-	VMAXPD           Z4, Z10, Z10
-	VADDPD           Z6, Z10, Z6
+	VFNMADD231PD     Z24, Z6, Z23
 	VMULPD           Z24, Z27, Z25
 	VMOVUPD          Z25, Z26
 	VFMSUB231PD      Z24, Z27, Z26
-	VFMADD231PD      Z24, Z5, Z26
-	VXORPS           Y13, Y13, Y13
-	VCMPPD           $0x11, Z13, Z4, K1
+	VFMADD231PD      Z24, Z6, Z26
+	VFMADD231PD      Z23, Z25, Z26
+	VFMADD231PD      Z6, Z24, Z7
+	VMAXPD           Z5, Z2, Z6
+	VADDPD           Z7, Z6, Z7
+	VMULPD           Z23, Z24, Z23
+	VCMPPD           $0x11, Z2, Z5, K1
 	VBLENDMPD        Z25, Z24, K1, Z11
 	VBLENDMPD        Z24, Z25, K1, Z12
-	VMOVAPD.Z        Z26, K1, Z4
-	VFMADD231PD      Z23, Z11, Z4
-	VADDPD           Z4, Z11, Z5
-	VMOVUPD          Z5, Z23
+	VBLENDMPD        Z26, Z23, K1, Z13
+	VADDPD           Z13, Z11, Z5
+	VADDPD           Z11, Z11, Z6
+	VMULPD           Z13, Z6, Z6
+	VFMADD231PD      Z11, Z11, Z6
 	CMPQ             root+112(FP), $0x01
-	JL               less255
-	VSQRTPD          Z23, Z23
+	JL               less299
+	VMOVUPD          Z5, Z6
 	CMPQ             root+112(FP), $0x02
-	JL               less256
+	JL               less300
+	VSQRTPD          Z6, Z6
+	CMPQ             root+112(FP), $0x03
+	JL               less301
 	MOVQ             powers+120(FP), R9
-	VMOVUPD          (R9)(AX*1), Z23
+	VMOVUPD          (R9)(AX*1), Z6
 
-less256:
-less255:
+less301:
+less300:
+less299:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough258
+	JZ    enough303
 
-again257:
-	VMULPD      Z4, Z23, Z24
-	VFMADD231PD Z11, Z23, Z24
-	VMOVUPD     Z24, Z23
+again302:
+	VMULPD      Z13, Z6, Z23
+	VFMADD231PD Z11, Z6, Z23
+	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again257
+	JNZ         again302
 
-enough258:
-	VMULPD       Z6, Z12, Z12
+enough303:
+	VMULPD       Z7, Z12, Z12
 	VFMADD231PD  Z0, Z12, Z5
-	VMULPD       Z6, Z23, Z6
-	VMULPD       Z5, Z23, Z5
+	VMULPD       Z7, Z6, Z7
+	VMULPD       Z5, Z6, Z5
 	KMOVB        (BX)(DI*1), K1
 	KMOVB        (SI)(DI*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z4
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z    Z4, K2, Z4
-	VMULPD       Z4, Z5, Z5
+	VMOVUPD      Z1, Z6
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	VMOVAPD.Z    Z6, K2, Z6
+	VMULPD       Z6, Z5, Z5
 	KMOVB        (SP), K1
 	VMOVUPD      Z5, K1, (DX)(AX*1)
-	VMOVUPD      256(SP), Z4
-	VMOVUPD      192(SP), Z5
+	VMOVUPD      256(SP), Z5
+	VMOVUPD      192(SP), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z23
 	VADDPD       Z23, Z28, Z24
 	VDIVPD       Z24, Z23, Z24
 	VSUBPD       Z24, Z23, Z23
 	VFNMADD231PD Z24, Z28, Z23
-	VFNMADD231PD Z24, Z5, Z23
-	VFMADD231PD  Z5, Z24, Z7
-	VXORPS       Y14, Y14, Y14
-	VMAXPD       Z4, Z14, Z14
-	VADDPD       Z7, Z14, Z7
+	VFNMADD231PD Z24, Z6, Z23
 	VMULPD       Z24, Z28, Z25
 	VMOVUPD      Z25, Z26
 	VFMSUB231PD  Z24, Z28, Z26
-	VFMADD231PD  Z24, Z5, Z26
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x11, Z13, Z4, K1
-	VBLENDMPD    Z25, Z24, K1, Z15
-	VBLENDMPD    Z24, Z25, K1, Z16
-	VMOVAPD.Z    Z26, K1, Z4
-	VFMADD231PD  Z23, Z15, Z4
-	VADDPD       Z4, Z15, Z5
-	VMOVUPD      Z5, Z23
+	VFMADD231PD  Z24, Z6, Z26
+	VFMADD231PD  Z23, Z25, Z26
+	VFMADD231PD  Z6, Z24, Z8
+	VMAXPD       Z5, Z2, Z6
+	VADDPD       Z8, Z6, Z8
+	VMULPD       Z23, Z24, Z23
+	VCMPPD       $0x11, Z2, Z5, K1
+	VBLENDMPD    Z25, Z24, K1, Z14
+	VBLENDMPD    Z24, Z25, K1, Z15
+	VBLENDMPD    Z26, Z23, K1, Z16
+	VADDPD       Z16, Z14, Z5
+	VADDPD       Z14, Z14, Z6
+	VMULPD       Z16, Z6, Z6
+	VFMADD231PD  Z14, Z14, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less259
-	VSQRTPD      Z23, Z23
+	JL           less304
+	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less260
+	JL           less305
+	VSQRTPD      Z6, Z6
+	CMPQ         root+112(FP), $0x03
+	JL           less306
 	MOVQ         powers+120(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z23
+	VMOVUPD      64(R9)(AX*1), Z6
 
-less260:
-less259:
+less306:
+less305:
+less304:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough262
+	JZ    enough308
 
-again261:
-	VMULPD      Z4, Z23, Z24
-	VFMADD231PD Z15, Z23, Z24
-	VMOVUPD     Z24, Z23
+again307:
+	VMULPD      Z16, Z6, Z23
+	VFMADD231PD Z14, Z6, Z23
+	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again261
+	JNZ         again307
 
-enough262:
-	VMULPD       Z7, Z16, Z16
-	VFMADD231PD  Z0, Z16, Z5
-	VMULPD       Z7, Z23, Z7
-	VMULPD       Z5, Z23, Z5
+enough308:
+	VMULPD       Z8, Z15, Z15
+	VFMADD231PD  Z0, Z15, Z5
+	VMULPD       Z8, Z6, Z8
+	VMULPD       Z5, Z6, Z5
 	KMOVB        1(BX)(DI*1), K1
 	KMOVB        1(SI)(DI*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z4
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z    Z4, K2, Z4
-	VMULPD       Z4, Z5, Z5
+	VMOVUPD      Z1, Z6
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	VMOVAPD.Z    Z6, K2, Z6
+	VMULPD       Z6, Z5, Z5
 	KMOVB        1(SP), K1
 	VMOVUPD      Z5, K1, 64(DX)(AX*1)
-	VADDPD       Z7, Z6, Z6
-	VADDPD       Z6, Z2, Z4
-	VMAXPD       Z6, Z2, Z5
-	VMINPD       Z6, Z2, Z6
-	VSUBPD       Z5, Z4, Z5
-	VSUBPD       Z5, Z6, Z6
-	VADDPD       Z6, Z3, Z3
-	VMOVAPD      Z4, Z2
-	VMOVUPD      384(SP), Z4
-	VMOVUPD      320(SP), Z5
+	VADDPD       Z8, Z7, Z7
+	VADDPD       Z7, Z3, Z5
+	VMAXPD       Z7, Z3, Z6
+	VMINPD       Z7, Z3, Z7
+	VSUBPD       Z6, Z5, Z6
+	VSUBPD       Z6, Z7, Z7
+	VADDPD       Z7, Z4, Z4
+	VMOVAPD      Z5, Z3
+	VMOVUPD      384(SP), Z5
+	VMOVUPD      320(SP), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z23
 	VADDPD       Z23, Z29, Z24
 	VDIVPD       Z24, Z23, Z24
 	VSUBPD       Z24, Z23, Z23
 	VFNMADD231PD Z24, Z29, Z23
-	VFNMADD231PD Z24, Z5, Z23
-	VFMADD231PD  Z5, Z24, Z8
-	VXORPS       Y17, Y17, Y17
-	VMAXPD       Z4, Z17, Z17
-	VADDPD       Z8, Z17, Z8
+	VFNMADD231PD Z24, Z6, Z23
 	VMULPD       Z24, Z29, Z25
 	VMOVUPD      Z25, Z26
 	VFMSUB231PD  Z24, Z29, Z26
-	VFMADD231PD  Z24, Z5, Z26
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x11, Z13, Z4, K1
-	VBLENDMPD    Z25, Z24, K1, Z18
-	VBLENDMPD    Z24, Z25, K1, Z19
-	VMOVAPD.Z    Z26, K1, Z4
-	VFMADD231PD  Z23, Z18, Z4
-	VADDPD       Z4, Z18, Z5
-	VMOVUPD      Z5, Z23
+	VFMADD231PD  Z24, Z6, Z26
+	VFMADD231PD  Z23, Z25, Z26
+	VFMADD231PD  Z6, Z24, Z9
+	VMAXPD       Z5, Z2, Z6
+	VADDPD       Z9, Z6, Z9
+	VMULPD       Z23, Z24, Z23
+	VCMPPD       $0x11, Z2, Z5, K1
+	VBLENDMPD    Z25, Z24, K1, Z17
+	VBLENDMPD    Z24, Z25, K1, Z18
+	VBLENDMPD    Z26, Z23, K1, Z19
+	VADDPD       Z19, Z17, Z5
+	VADDPD       Z17, Z17, Z6
+	VMULPD       Z19, Z6, Z6
+	VFMADD231PD  Z17, Z17, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less263
-	VSQRTPD      Z23, Z23
+	JL           less309
+	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less264
+	JL           less310
+	VSQRTPD      Z6, Z6
+	CMPQ         root+112(FP), $0x03
+	JL           less311
 	MOVQ         powers+120(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z23
+	VMOVUPD      128(R9)(AX*1), Z6
 
-less264:
-less263:
+less311:
+less310:
+less309:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough266
+	JZ    enough313
 
-again265:
-	VMULPD      Z4, Z23, Z24
-	VFMADD231PD Z18, Z23, Z24
-	VMOVUPD     Z24, Z23
+again312:
+	VMULPD      Z19, Z6, Z23
+	VFMADD231PD Z17, Z6, Z23
+	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again265
+	JNZ         again312
 
-enough266:
-	VMULPD       Z8, Z19, Z19
-	VFMADD231PD  Z0, Z19, Z5
-	VMULPD       Z8, Z23, Z8
-	VMULPD       Z5, Z23, Z5
+enough313:
+	VMULPD       Z9, Z18, Z18
+	VFMADD231PD  Z0, Z18, Z5
+	VMULPD       Z9, Z6, Z9
+	VMULPD       Z5, Z6, Z5
 	KMOVB        2(BX)(DI*1), K1
 	KMOVB        2(SI)(DI*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z4
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z    Z4, K2, Z4
-	VMULPD       Z4, Z5, Z5
+	VMOVUPD      Z1, Z6
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	VMOVAPD.Z    Z6, K2, Z6
+	VMULPD       Z6, Z5, Z5
 	KMOVB        2(SP), K1
 	VMOVUPD      Z5, K1, 128(DX)(AX*1)
-	VMOVUPD      512(SP), Z4
-	VMOVUPD      448(SP), Z5
+	VMOVUPD      512(SP), Z5
+	VMOVUPD      448(SP), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z23
 	VADDPD       Z23, Z30, Z24
 	VDIVPD       Z24, Z23, Z24
 	VSUBPD       Z24, Z23, Z23
 	VFNMADD231PD Z24, Z30, Z23
-	VFNMADD231PD Z24, Z5, Z23
-	VFMADD231PD  Z5, Z24, Z9
-	VXORPS       Y20, Y20, Y20
-	VMAXPD       Z4, Z20, Z20
-	VADDPD       Z9, Z20, Z9
+	VFNMADD231PD Z24, Z6, Z23
 	VMULPD       Z24, Z30, Z25
 	VMOVUPD      Z25, Z26
 	VFMSUB231PD  Z24, Z30, Z26
-	VFMADD231PD  Z24, Z5, Z26
-	VXORPS       Y13, Y13, Y13
-	VCMPPD       $0x11, Z13, Z4, K1
-	VBLENDMPD    Z25, Z24, K1, Z21
-	VBLENDMPD    Z24, Z25, K1, Z22
-	VMOVAPD.Z    Z26, K1, Z4
-	VFMADD231PD  Z23, Z21, Z4
-	VADDPD       Z4, Z21, Z5
-	VMOVUPD      Z5, Z23
+	VFMADD231PD  Z24, Z6, Z26
+	VFMADD231PD  Z23, Z25, Z26
+	VFMADD231PD  Z6, Z24, Z10
+	VMAXPD       Z5, Z2, Z6
+	VADDPD       Z10, Z6, Z10
+	VMULPD       Z23, Z24, Z23
+	VCMPPD       $0x11, Z2, Z5, K1
+	VBLENDMPD    Z25, Z24, K1, Z20
+	VBLENDMPD    Z24, Z25, K1, Z21
+	VBLENDMPD    Z26, Z23, K1, Z22
+	VADDPD       Z22, Z20, Z5
+	VADDPD       Z20, Z20, Z6
+	VMULPD       Z22, Z6, Z6
+	VFMADD231PD  Z20, Z20, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less267
-	VSQRTPD      Z23, Z23
+	JL           less314
+	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less268
+	JL           less315
+	VSQRTPD      Z6, Z6
+	CMPQ         root+112(FP), $0x03
+	JL           less316
 	MOVQ         powers+120(FP), R9
-	VMOVUPD      192(R9)(AX*1), Z23
+	VMOVUPD      192(R9)(AX*1), Z6
 
-less268:
-less267:
+less316:
+less315:
+less314:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough270
+	JZ    enough318
 
-again269:
-	VMULPD      Z4, Z23, Z24
-	VFMADD231PD Z21, Z23, Z24
-	VMOVUPD     Z24, Z23
+again317:
+	VMULPD      Z22, Z6, Z23
+	VFMADD231PD Z20, Z6, Z23
+	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again269
+	JNZ         again317
 
-enough270:
-	VMULPD      Z9, Z22, Z22
-	VFMADD231PD Z0, Z22, Z5
-	VMULPD      Z9, Z23, Z9
-	VMULPD      Z5, Z23, Z5
+enough318:
+	VMULPD      Z10, Z21, Z21
+	VFMADD231PD Z0, Z21, Z5
+	VMULPD      Z10, Z6, Z10
+	VMULPD      Z5, Z6, Z5
 	KMOVB       3(BX)(DI*1), K1
 	KMOVB       3(SI)(DI*1), K2
 	KORW        K1, K2, K2
-	VMOVUPD     Z1, Z4
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z   Z4, K2, Z4
-	VMULPD      Z4, Z5, Z5
+	VMOVUPD     Z1, Z6
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	VMOVAPD.Z   Z6, K2, Z6
+	VMULPD      Z6, Z5, Z5
 	KMOVB       3(SP), K1
 	VMOVUPD     Z5, K1, 192(DX)(AX*1)
-	VADDPD      Z9, Z8, Z8
-	VADDPD      Z8, Z2, Z4
-	VMAXPD      Z8, Z2, Z5
-	VMINPD      Z8, Z2, Z8
-	VSUBPD      Z5, Z4, Z5
-	VSUBPD      Z5, Z8, Z8
-	VADDPD      Z8, Z3, Z3
-	VMOVAPD     Z4, Z2
+	VADDPD      Z10, Z9, Z9
+	VADDPD      Z9, Z3, Z5
+	VMAXPD      Z9, Z3, Z6
+	VMINPD      Z9, Z3, Z9
+	VSUBPD      Z6, Z5, Z6
+	VSUBPD      Z6, Z9, Z9
+	VADDPD      Z9, Z4, Z4
+	VMOVAPD     Z5, Z3
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R8
-	JG          group252
+	JG          group296
 
-done253:
+done297:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, CX
@@ -9280,43 +9359,43 @@ done253:
 	ADDQ          AX, powers+120(FP)
 	ADDQ          $0x18, p+88(FP)
 	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z2, Y1
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPD        Y4, Y3, Y3
-	VADDPD        Y1, Y2, Y4
-	VMAXPD        Y1, Y2, Y5
-	VMINPD        Y1, Y2, Y1
-	VSUBPD        Y5, Y4, Y5
-	VSUBPD        Y5, Y1, Y1
-	VADDPD        Y1, Y3, Y3
-	VMOVAPD       Y4, Y2
-	VEXTRACTF64X2 $0x01, Y2, X1
-	VEXTRACTF64X2 $0x01, Y3, X4
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VADDPD        Y5, Y4, Y4
+	VADDPD        Y1, Y3, Y5
+	VMAXPD        Y1, Y3, Y6
+	VMINPD        Y1, Y3, Y1
+	VSUBPD        Y6, Y5, Y6
+	VSUBPD        Y6, Y1, Y1
+	VADDPD        Y1, Y4, Y4
+	VMOVAPD       Y5, Y3
+	VEXTRACTF64X2 $0x01, Y3, X1
+	VEXTRACTF64X2 $0x01, Y4, X5
+	VADDPD        X5, X4, X4
+	VADDPD        X1, X3, X5
+	VMAXPD        X1, X3, X6
+	VMINPD        X1, X3, X1
+	VSUBPD        X6, X5, X6
+	VSUBPD        X6, X1, X1
+	VADDPD        X1, X4, X4
+	VMOVAPD       X5, X3
+	VUNPCKHPD     X3, X3, X1
+	VUNPCKHPD     X4, X4, X5
+	VADDPD        X5, X4, X4
+	VADDPD        X1, X3, X5
+	VMAXPD        X1, X3, X6
+	VMINPD        X1, X3, X1
+	VSUBPD        X6, X5, X6
+	VSUBPD        X6, X1, X1
+	VADDPD        X1, X4, X4
+	VMOVAPD       X5, X3
 	VADDPD        X4, X3, X3
-	VADDPD        X1, X2, X4
-	VMAXPD        X1, X2, X5
-	VMINPD        X1, X2, X1
-	VSUBPD        X5, X4, X5
-	VSUBPD        X5, X1, X1
-	VADDPD        X1, X3, X3
-	VMOVAPD       X4, X2
-	VUNPCKHPD     X2, X2, X1
-	VUNPCKHPD     X3, X3, X4
-	VADDPD        X4, X3, X3
-	VADDPD        X1, X2, X4
-	VMAXPD        X1, X2, X5
-	VMINPD        X1, X2, X1
-	VSUBPD        X5, X4, X5
-	VSUBPD        X5, X1, X1
-	VADDPD        X1, X3, X3
-	VMOVAPD       X4, X2
-	VADDPD        X3, X2, X2
-	VMOVSD        X2, (AX)
+	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row250
+	JNZ           row294
 
-last251:
+last295:
 	VZEROUPPER
 	RET
 
@@ -9330,323 +9409,320 @@ TEXT ·sigmoidPowers64AVX512(SB), NOSPLIT, $0-80
 	MOVQ         neg+48(FP), SI
 	MOVQ         f+72(FP), DI
 	VBROADCASTSD (DI), Z0
+	VXORPS       Y1, Y1, Y1
 	MOVQ         f+72(FP), DI
-	VBROADCASTSD 8(DI), Z1
+	VBROADCASTSD 8(DI), Z2
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last273
+	JEQ          last321
 
-row271:
+row319:
 	XORQ  R8, R8
 	MOVQ  n+32(FP), R9
 	TESTQ R9, R9
-	JZ    done274
+	JZ    done322
 
-group272:
+group320:
 	MOVQ             R8, DI
 	SHRQ             $0x06, DI
 	KMOVB            (BX)(DI*1), K1
 	KMOVB            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (CX)(R8*1), K2, Z2
-	VBROADCASTSD     8(DX), Z3
-	VBROADCASTSD     16(DX), Z4
-	VSUBPD           Z3, Z2, Z5
-	VSUBPD           Z2, Z5, Z6
-	VSUBPD           Z6, Z5, Z7
-	VSUBPD           Z7, Z2, Z7
-	VADDPD           Z3, Z6, Z6
-	VSUBPD           Z6, Z7, Z7
-	VSUBPD           Z4, Z7, Z7
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
-	VMOVUPD          Z5, K2, Z2
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z3, K1
-	VMOVAPD.Z        Z7, K1, Z7
-	VADDPD           Z7, Z2, Z3
-	VSUBPD           Z2, Z3, Z2
-	VSUBPD           Z2, Z7, Z7
-	VMOVAPD.Z        Z7, K1, Z7
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z3, Z2
-	VXORPD           Z2, Z7, Z2
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
-	VXORPS           Y8, Y8, Y8
-	VCMPPD           $0x11, Z8, Z3, K1
-	VMOVAPD.Z        Z2, K1, Z5
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z6
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z7
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z4
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z4
-	VADDPD           Z2, Z4, Z4
-	VMULPD           Z4, Z4, Z7
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z2
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z2, Z13
-	VSUBPD           Z13, Z4, Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z15
-	VFMADD231PD      Z4, Z14, Z15
-	VFMADD231PD      Z15, Z7, Z13
-	VADDPD           Z13, Z2, Z15
-	VPSLLQ           $0x34, Z6, Z6
-	VSUBPD           Z2, Z15, Z2
-	VSUBPD           Z2, Z13, Z13
-	VMULPD           Z6, Z13, Z13
-	VMULPD           Z6, Z15, Z15
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z2
-	VADDPD           Z2, Z15, Z4
-	VDIVPD           Z4, Z2, Z4
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
-	VFMADD231PD      Z2, Z15, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VCMPPD           $0x15, Z2, Z15, K1
-	VBLENDMPD        Z6, Z15, K1, Z9
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
-	VMOVAPD.Z        Z2, K1, Z2
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
-	VMOVAPD.Z        Z6, K1, Z6
-	VFMADD231PD      Z13, Z4, Z6
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z4
-	VDIVPD           Z4, Z9, Z4
-	VMULPD           Z4, Z4, Z7
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z13
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z14
-	VMULPD           Z14, Z9, Z14
-	VMULPD           Z9, Z14, Z14
-	VMOVUPD          Z14, Z15
-	VFMADD231PD      Z7, Z13, Z15
-	VFMADD231PD      Z15, Z4, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VMULPD           Z9, Z4, Z4
-	VMOVUPD          Z14, Z7
-	VFMSUB231PD      Z9, Z4, Z7
-	VSUBPD           Z7, Z6, Z6
-	VSUBPD           Z14, Z9, Z4
-	VADDPD           Z4, Z2, Z7
-	VSUBPD           Z2, Z7, Z2
-	VSUBPD           Z4, Z2, Z2
-	VSUBPD           Z9, Z4, Z4
-	VADDPD           Z14, Z4, Z4
-	VADDPD           Z4, Z2, Z2
-	VSUBPD           Z6, Z2, Z2
-	VXORPS           Y10, Y10, Y10
-	VMINPD           Z3, Z10, Z10
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z10, Z10
-	VSUBPD           Z7, Z10, Z3
-	VSUBPD           Z10, Z3, Z4
+	VMOVUPD.Z        (CX)(R8*1), K2, Z3
+	VBROADCASTSD     8(DX), Z4
+	VBROADCASTSD     16(DX), Z5
 	VSUBPD           Z4, Z3, Z6
-	VSUBPD           Z6, Z10, Z6
-	VADDPD           Z4, Z7, Z4
-	VSUBPD           Z4, Z6, Z6
-	VADDPD           Z5, Z6, Z6
-	VADDPD           Z2, Z6, Z2
-	VADDPD           Z2, Z3, Z7
-	VSUBPD           Z3, Z7, Z3
-	VSUBPD           Z3, Z2, Z2
-	VMULPD           Z7, Z0, Z3
-	VMOVUPD          Z3, Z4
-	VFMSUB231PD      Z7, Z0, Z4
-	VFMADD231PD      Z7, Z1, Z4
-	VFMADD231PD      Z2, Z0, Z4
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z5
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z5, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z5, Z3
-	VADDPD           Z4, Z3, Z3
-	VMULPD           Z3, Z3, Z5
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z4
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z6
-	VSUBPD           Z6, Z3, Z6
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z7
+	VSUBPD           Z3, Z6, Z7
+	VSUBPD           Z7, Z6, Z8
+	VSUBPD           Z8, Z3, Z8
+	VADDPD           Z4, Z7, Z7
+	VSUBPD           Z7, Z8, Z8
+	VSUBPD           Z5, Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
+	VMOVUPD          Z6, K2, Z3
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z4, K1
+	VMOVAPD.Z        Z8, K1, Z8
+	VADDPD           Z8, Z3, Z4
+	VSUBPD           Z3, Z4, Z3
+	VSUBPD           Z3, Z8, Z8
+	VMOVAPD.Z        Z8, K1, Z8
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z4, Z3
+	VXORPD           Z3, Z8, Z3
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
+	VCMPPD           $0x11, Z1, Z4, K1
+	VMOVAPD.Z        Z3, K1, Z6
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z7
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z7
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z7, Z8
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z5
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z5
+	VADDPD           Z3, Z5, Z5
+	VPSLLQ           $0x34, Z7, Z7
+	VMULPD           Z5, Z5, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z3
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z11
+	VSUBPD           Z11, Z5, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z5, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z5, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z5, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z5, Z13
-	VFMADD231PD      Z3, Z7, Z13
-	VFMADD231PD      Z13, Z5, Z6
-	VADDPD           Z6, Z4, Z13
-	VPSLLQ           $0x34, Z2, Z2
-	VMULPD           Z2, Z13, Z13
-	VMOVUPD          Z13, (AX)(R8*1)
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z13
+	VFMADD231PD      Z5, Z12, Z13
+	VFMADD231PD      Z13, Z8, Z11
+	VADDPD           Z11, Z3, Z13
+	VSUBPD           Z3, Z13, Z3
+	VSUBPD           Z3, Z11, Z11
+	VMULPD           Z7, Z11, Z11
+	VMULPD           Z7, Z13, Z13
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z3
+	VADDPD           Z3, Z13, Z5
+	VDIVPD           Z5, Z3, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z7
+	VFMADD231PD      Z3, Z13, Z7
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VCMPPD           $0x15, Z3, Z13, K1
+	VBLENDMPD        Z7, Z13, K1, Z9
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
+	VMOVAPD.Z        Z3, K1, Z3
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z7
+	VMOVAPD.Z        Z7, K1, Z7
+	VFMADD231PD      Z11, Z5, Z7
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z5
+	VDIVPD           Z5, Z9, Z5
+	VMULPD           Z5, Z5, Z8
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z11
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z8, Z11
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z12
+	VMULPD           Z12, Z9, Z12
+	VMULPD           Z9, Z12, Z12
+	VMOVUPD          Z12, Z13
+	VFMADD231PD      Z8, Z11, Z13
+	VFMADD231PD      Z13, Z5, Z7
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VMULPD           Z9, Z5, Z5
+	VMOVUPD          Z12, Z8
+	VFMSUB231PD      Z9, Z5, Z8
+	VSUBPD           Z8, Z7, Z7
+	VSUBPD           Z12, Z9, Z5
+	VADDPD           Z5, Z3, Z8
+	VSUBPD           Z3, Z8, Z3
+	VSUBPD           Z5, Z3, Z3
+	VSUBPD           Z9, Z5, Z5
+	VADDPD           Z12, Z5, Z5
+	VADDPD           Z5, Z3, Z3
+	VSUBPD           Z7, Z3, Z3
+	VMINPD           Z4, Z1, Z4
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
+	VSUBPD           Z8, Z4, Z5
+	VSUBPD           Z4, Z5, Z7
+	VSUBPD           Z7, Z5, Z11
+	VSUBPD           Z11, Z4, Z11
+	VADDPD           Z7, Z8, Z7
+	VSUBPD           Z7, Z11, Z11
+	VADDPD           Z6, Z11, Z11
+	VADDPD           Z3, Z11, Z3
+	VADDPD           Z3, Z5, Z8
+	VSUBPD           Z5, Z8, Z5
+	VSUBPD           Z5, Z3, Z3
+	VMULPD           Z8, Z0, Z4
+	VMOVUPD          Z4, Z5
+	VFMSUB231PD      Z8, Z0, Z5
+	VFMADD231PD      Z8, Z2, Z5
+	VFMADD231PD      Z3, Z0, Z5
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z3
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z6
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z6, Z4
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z6, Z4
+	VADDPD           Z5, Z4, Z4
+	VPSLLQ           $0x34, Z3, Z3
+	VMULPD           Z4, Z4, Z6
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z5
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z7
+	VSUBPD           Z7, Z4, Z7
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z8
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z11
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z8
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z11
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z8
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z11
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z8
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z8
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z11
+	VFMADD231PD      Z4, Z8, Z11
+	VFMADD231PD      Z11, Z6, Z7
+	VADDPD           Z7, Z5, Z11
+	VMULPD           Z3, Z11, Z11
+	VMOVUPD          Z11, (AX)(R8*1)
 	KMOVB            1(BX)(DI*1), K1
 	KMOVB            1(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        64(CX)(R8*1), K2, Z2
-	VBROADCASTSD     8(DX), Z3
-	VBROADCASTSD     16(DX), Z4
-	VSUBPD           Z3, Z2, Z5
-	VSUBPD           Z2, Z5, Z6
-	VSUBPD           Z6, Z5, Z7
-	VSUBPD           Z7, Z2, Z7
-	VADDPD           Z3, Z6, Z6
-	VSUBPD           Z6, Z7, Z7
-	VSUBPD           Z4, Z7, Z7
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z2
-	VMOVUPD          Z5, K2, Z2
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z2, Z3
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z3, K1
-	VMOVAPD.Z        Z7, K1, Z7
-	VADDPD           Z7, Z2, Z3
-	VSUBPD           Z2, Z3, Z2
-	VSUBPD           Z2, Z7, Z7
-	VMOVAPD.Z        Z7, K1, Z7
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z3, Z2
-	VXORPD           Z2, Z7, Z2
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
-	VXORPS           Y8, Y8, Y8
-	VCMPPD           $0x11, Z8, Z3, K1
-	VMOVAPD.Z        Z2, K1, Z5
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z6
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z7
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z7, Z4
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z7, Z4
-	VADDPD           Z2, Z4, Z4
-	VMULPD           Z4, Z4, Z7
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z2
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z2, Z13
-	VSUBPD           Z13, Z4, Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z7, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z7, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z7, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z7, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z7, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z7, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z7, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z7, Z15
-	VFMADD231PD      Z4, Z14, Z15
-	VFMADD231PD      Z15, Z7, Z13
-	VADDPD           Z13, Z2, Z15
-	VPSLLQ           $0x34, Z6, Z6
-	VSUBPD           Z2, Z15, Z2
-	VSUBPD           Z2, Z13, Z13
-	VMULPD           Z6, Z13, Z13
-	VMULPD           Z6, Z15, Z15
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z2
-	VADDPD           Z2, Z15, Z4
-	VDIVPD           Z4, Z2, Z4
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
-	VFMADD231PD      Z2, Z15, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z2
-	VCMPPD           $0x15, Z2, Z15, K1
-	VBLENDMPD        Z6, Z15, K1, Z11
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z2
-	VMOVAPD.Z        Z2, K1, Z2
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
-	VMOVAPD.Z        Z6, K1, Z6
-	VFMADD231PD      Z13, Z4, Z6
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z4
-	VDIVPD           Z4, Z11, Z4
-	VMULPD           Z4, Z4, Z7
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z7, Z13
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z7, Z13
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z14
-	VMULPD           Z14, Z11, Z14
-	VMULPD           Z11, Z14, Z14
-	VMOVUPD          Z14, Z15
-	VFMADD231PD      Z7, Z13, Z15
-	VFMADD231PD      Z15, Z4, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z4
-	VMULPD           Z11, Z4, Z4
-	VMOVUPD          Z14, Z7
-	VFMSUB231PD      Z11, Z4, Z7
-	VSUBPD           Z7, Z6, Z6
-	VSUBPD           Z14, Z11, Z4
-	VADDPD           Z4, Z2, Z7
-	VSUBPD           Z2, Z7, Z2
-	VSUBPD           Z4, Z2, Z2
-	VSUBPD           Z11, Z4, Z4
-	VADDPD           Z14, Z4, Z4
-	VADDPD           Z4, Z2, Z2
-	VSUBPD           Z6, Z2, Z2
-	VXORPS           Y12, Y12, Y12
-	VMINPD           Z3, Z12, Z12
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z12, Z12
-	VSUBPD           Z7, Z12, Z3
-	VSUBPD           Z12, Z3, Z4
+	VMOVUPD.Z        64(CX)(R8*1), K2, Z3
+	VBROADCASTSD     8(DX), Z4
+	VBROADCASTSD     16(DX), Z5
 	VSUBPD           Z4, Z3, Z6
-	VSUBPD           Z6, Z12, Z6
-	VADDPD           Z4, Z7, Z4
-	VSUBPD           Z4, Z6, Z6
-	VADDPD           Z5, Z6, Z6
-	VADDPD           Z2, Z6, Z2
-	VADDPD           Z2, Z3, Z7
-	VSUBPD           Z3, Z7, Z3
-	VSUBPD           Z3, Z2, Z2
-	VMULPD           Z7, Z0, Z3
-	VMOVUPD          Z3, Z4
-	VFMSUB231PD      Z7, Z0, Z4
-	VFMADD231PD      Z7, Z1, Z4
-	VFMADD231PD      Z2, Z0, Z4
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z3, Z3
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z2
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z3, Z2
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z2, Z5
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z5, Z3
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z5, Z3
-	VADDPD           Z4, Z3, Z3
-	VMULPD           Z3, Z3, Z5
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z4
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z6
-	VSUBPD           Z6, Z3, Z6
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z7
+	VSUBPD           Z3, Z6, Z7
+	VSUBPD           Z7, Z6, Z8
+	VSUBPD           Z8, Z3, Z8
+	VADDPD           Z4, Z7, Z7
+	VSUBPD           Z7, Z8, Z8
+	VSUBPD           Z5, Z8, Z8
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
+	VMOVUPD          Z6, K2, Z3
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
+	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z4, K1
+	VMOVAPD.Z        Z8, K1, Z8
+	VADDPD           Z8, Z3, Z4
+	VSUBPD           Z3, Z4, Z3
+	VSUBPD           Z3, Z8, Z8
+	VMOVAPD.Z        Z8, K1, Z8
+	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z4, Z3
+	VXORPD           Z3, Z8, Z3
+	VORPD.BCST       f64_8000000000000000<>+0(SB), Z4, Z5
+	VCMPPD           $0x11, Z1, Z4, K1
+	VMOVAPD.Z        Z3, K1, Z6
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z5, Z5
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z7
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z5, Z7
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z7, Z8
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z5
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z5
+	VADDPD           Z3, Z5, Z5
+	VPSLLQ           $0x34, Z7, Z7
+	VMULPD           Z5, Z5, Z8
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z3
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z3, Z11
+	VSUBPD           Z11, Z5, Z11
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
 	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z13
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z5, Z13
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z5, Z13
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z5, Z13
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z5, Z7
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z5, Z13
-	VFMADD231PD      Z3, Z7, Z13
-	VFMADD231PD      Z13, Z5, Z6
-	VADDPD           Z6, Z4, Z13
-	VPSLLQ           $0x34, Z2, Z2
-	VMULPD           Z2, Z13, Z13
-	VMOVUPD          Z13, 64(AX)(R8*1)
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z12
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z13
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z12
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z13
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z12
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z13
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z12
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z13
+	VFMADD231PD      Z5, Z12, Z13
+	VFMADD231PD      Z13, Z8, Z11
+	VADDPD           Z11, Z3, Z13
+	VSUBPD           Z3, Z13, Z3
+	VSUBPD           Z3, Z11, Z11
+	VMULPD           Z7, Z11, Z11
+	VMULPD           Z7, Z13, Z13
+	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z3
+	VADDPD           Z3, Z13, Z5
+	VDIVPD           Z5, Z3, Z5
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z7
+	VFMADD231PD      Z3, Z13, Z7
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
+	VCMPPD           $0x15, Z3, Z13, K1
+	VBLENDMPD        Z7, Z13, K1, Z10
+	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
+	VMOVAPD.Z        Z3, K1, Z3
+	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z7
+	VMOVAPD.Z        Z7, K1, Z7
+	VFMADD231PD      Z11, Z5, Z7
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z5
+	VDIVPD           Z5, Z10, Z5
+	VMULPD           Z5, Z5, Z8
+	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z11
+	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z8, Z11
+	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z8, Z11
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z12
+	VMULPD           Z12, Z10, Z12
+	VMULPD           Z10, Z12, Z12
+	VMOVUPD          Z12, Z13
+	VFMADD231PD      Z8, Z11, Z13
+	VFMADD231PD      Z13, Z5, Z7
+	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
+	VMULPD           Z10, Z5, Z5
+	VMOVUPD          Z12, Z8
+	VFMSUB231PD      Z10, Z5, Z8
+	VSUBPD           Z8, Z7, Z7
+	VSUBPD           Z12, Z10, Z5
+	VADDPD           Z5, Z3, Z8
+	VSUBPD           Z3, Z8, Z3
+	VSUBPD           Z5, Z3, Z3
+	VSUBPD           Z10, Z5, Z5
+	VADDPD           Z12, Z5, Z5
+	VADDPD           Z5, Z3, Z3
+	VSUBPD           Z7, Z3, Z3
+	VMINPD           Z4, Z1, Z4
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
+	VSUBPD           Z8, Z4, Z5
+	VSUBPD           Z4, Z5, Z7
+	VSUBPD           Z7, Z5, Z11
+	VSUBPD           Z11, Z4, Z11
+	VADDPD           Z7, Z8, Z7
+	VSUBPD           Z7, Z11, Z11
+	VADDPD           Z6, Z11, Z11
+	VADDPD           Z3, Z11, Z3
+	VADDPD           Z3, Z5, Z8
+	VSUBPD           Z5, Z8, Z5
+	VSUBPD           Z5, Z3, Z3
+	VMULPD           Z8, Z0, Z4
+	VMOVUPD          Z4, Z5
+	VFMSUB231PD      Z8, Z0, Z5
+	VFMADD231PD      Z8, Z2, Z5
+	VFMADD231PD      Z3, Z0, Z5
+	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
+	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
+	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z3
+	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z6
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z6, Z4
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z6, Z4
+	VADDPD           Z5, Z4, Z4
+	VPSLLQ           $0x34, Z3, Z3
+	VMULPD           Z4, Z4, Z6
+	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z5
+	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z7
+	VSUBPD           Z7, Z4, Z7
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z8
+	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z11
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z6, Z8
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z6, Z11
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z6, Z8
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z6, Z11
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z6, Z8
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z6, Z11
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z6, Z8
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z6, Z11
+	VFMADD231PD      Z4, Z8, Z11
+	VFMADD231PD      Z11, Z6, Z7
+	VADDPD           Z7, Z5, Z11
+	VMULPD           Z3, Z11, Z11
+	VMOVUPD          Z11, 64(AX)(R8*1)
 	ADDQ             $+128, R8
 	SUBQ             $0x10, R9
-	JG               group272
+	JG               group320
 
-done274:
+done322:
 	MOVQ stride+16(FP), DI
 	SHLQ $0x03, DI
 	ADDQ DI, CX
@@ -9658,8 +9734,8 @@ done274:
 	ADDQ DI, AX
 	ADDQ $0x18, DX
 	DECQ rows+24(FP)
-	JNZ  row271
+	JNZ  row319
 
-last273:
+last321:
 	VZEROUPPER
 	RET

@@ -25,10 +25,10 @@ func focalCase[T Float](r *kerneltest.Rand, rows, n, kind int) *FocalArgs[T] {
 	f := []float64{0.5, 1, 1.5, 2, 2.5, 3, 0.3, 4, 7.25, 32}[r.IntN(10)]
 	var ok bool
 	if a.Steps, a.Root, ok = FocalExponent(f); !ok {
-		a.Root = 2
+		a.Root = FromPower
 	}
 	a.Exponent[0] = T(f)
-	if a.Root == 2 {
+	if a.Root == FromPower {
 		a.Powers = make([]T, 64*rows*a.Words)
 		f := ExponentParts[T](f)
 		SigmoidPowers(a.Powers, a.X, a.Stride, a.Rows, a.N, a.Pos, a.Neg, a.Words, a.Params, f[:])
@@ -54,7 +54,7 @@ func testFocalKernels[T Float](t *testing.T) {
 			if r.IntN(4) == 0 {
 				a.X[r.IntN(len(a.X))] = []T{T(math.Inf(1)), T(math.Inf(-1)), T(math.NaN()), 1e30, -1e30}[r.IntN(5)]
 			}
-			if a.Root == 2 {
+			if a.Root == FromPower {
 				for i := range a.X {
 					if a.X[i] != a.X[i] {
 						a.X[i] = 1
