@@ -246,12 +246,16 @@ func (w *lossWorker[T]) goodSoft() bool {
 	if !kernel.IsFloat32[T]() {
 		one, below2 = math.Float64bits(1), 1<<62-1
 	}
-	w.bits = kernel.Resize(w.bits, c.Rows*c.Words)
-	if !kernel.PackWords(w.bits, c.Soft, c.SoftStride, c.Rows, c.N, one, below2) {
+	rows, n := c.Rows, c.N
+	if c.SoftStride == n {
+		rows, n = 1, rows*n // without gaps they are as good as one
+	}
+	w.bits = kernel.Resize(w.bits, rows*kernel.BitWords(n))
+	if !kernel.PackWords(w.bits, c.Soft, c.SoftStride, rows, n, one, below2) {
 		return false
 	}
-	w.highest = kernel.Resize(w.highest, c.Rows)
-	kernel.Maximum(w.highest, c.Soft, c.SoftStride, c.Rows, c.N)
+	w.highest = kernel.Resize(w.highest, rows)
+	kernel.Maximum(w.highest, c.Soft, c.SoftStride, rows, n)
 	for _, top := range w.highest {
 		if top > 1 {
 			return false

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/zlpr/zlpr/internal/kernel"
@@ -880,7 +881,7 @@ func BenchmarkForms(b *testing.B) {
 	}{
 		{ZLPR{}, []string{"plain", "weights", "thresholds", "smoothing", "negatives"}},
 		{SoftZLPR{}, []string{"soft"}},
-		{BCE{}, []string{"plain", "weights", "thresholds", "soft", "smoothing", "negatives"}},
+		{BCE{}, []string{"plain", "weights", "thresholds", "soft", "soft-weights", "soft-thresholds", "smoothing", "negatives"}},
 		{SoftmaxCrossEntropy{}, []string{"plain", "weights", "soft", "smoothing"}},
 		{Pairwise{}, []string{"plain", "weights", "negatives"}},
 		{Pairwise{Gamma: 1.7}, []string{"gamma"}},
@@ -914,7 +915,16 @@ func benchForm[T Float](b *testing.B, loss Loss, form string, gradient bool, n i
 		batch.Labels = targets
 	}
 	options := Options{Workers: 1}
-	switch form {
+	soft, with, _ := strings.Cut(form, "-")
+	if soft == "soft" {
+		batch.Labels, batch.Soft = nil, Matrix[T]{rows, n, make([]T, rows*n), n}
+		for i, v := range y {
+			batch.Soft.Data[i] = T(0.05 + 0.9*float64(v))
+		}
+	} else {
+		with = form
+	}
+	switch with {
 	case "weights":
 		batch.ClassWeights = make([]float64, n)
 		for j := range batch.ClassWeights {
@@ -924,11 +934,6 @@ func benchForm[T Float](b *testing.B, loss Loss, form string, gradient bool, n i
 		batch.Thresholds = normalScores[T](rows)
 		if gradient {
 			out.ThresholdGrad = make([]T, rows)
-		}
-	case "soft":
-		batch.Labels, batch.Soft = nil, Matrix[T]{rows, n, make([]T, rows*n), n}
-		for i, v := range y {
-			batch.Soft.Data[i] = T(0.05 + 0.9*float64(v))
 		}
 	case "smoothing":
 		batch.Smoothing = 0.1

@@ -41,22 +41,22 @@ type Work[T kernel.Float] struct {
 	stride int
 	saved  []T
 
-	args        kernel.BCEArgs[T]
-	wide        kernel.BCEArgs[T] // of a row that is evaluated again
-	noCopy      kernel.Copy[T]
-	focal       kernel.FocalArgs[T]
-	weights     classWeights[T]
-	pos         []uint64 // positives whose weight is not 0
-	product     []float64
-	logs        []float64
-	params      []kernel.BCEParams[T]
-	ones        []T // weights
-	softFactors []T // of the gradients of rows with soft labels
-	powers      focalPowers[T]
-	slow        []slowness
-	grad        []T // where only the thresholds' derivatives are wanted
+	args    kernel.BCEArgs[T]
+	wide    kernel.BCEArgs[T] // of a row that is evaluated again
+	noCopy  kernel.Copy[T]
+	focal   kernel.FocalArgs[T]
+	weights classWeights[T]
+	pos     []uint64 // positives whose weight is not 0
+	product []float64
+	logs    []float64
+	params  []kernel.BCEParams[T]
+	ones    []T // weights
+	powers  focalPowers[T]
+	slow    []slowness
+	grad    []T // where only the thresholds' derivatives are wanted
 
 	short[T]
+	soft soft[T]
 
 	smooth smooth[T]
 

@@ -2,6 +2,7 @@ package bce
 
 import (
 	"math"
+	"slices"
 	"unsafe"
 
 	"github.com/zlpr/zlpr/internal/chunk"
@@ -17,7 +18,10 @@ import (
 // classWeights are the weights of the classes as the kernels take them.
 type classWeights[T kernel.Float] struct {
 	batch    int // for which they were made
-	neg, pos []T // nil: all are 1
+	made     bool
+	n        int
+	of       []float64 // the class weights of which they were made
+	neg, pos []T       // nil: all are 1
 	off      []uint64
 	most     float64 // the largest, at least 1
 	usable   bool
@@ -40,8 +44,12 @@ func mostThreshold[T kernel.Float]() float64 {
 	return coef.MostThreshold64
 }
 
-// compute makes the weights of a batch.
+// compute makes the weights of a batch, unless they are those of the last.
 func (w *classWeights[T]) compute(c *chunk.Chunk[T], rule *Rule) {
+	if w.made && w.n == c.N && slices.Equal(w.of, c.Class) {
+		return
+	}
+	w.made, w.n, w.of = true, c.N, append(w.of[:0], c.Class...)
 	w.neg, w.pos, w.off = w.neg[:0], w.pos[:0], w.off[:0]
 	w.most, w.usable = 1, true
 	if c.Class == nil && len(rule.PositiveWeight) == 0 {
@@ -80,10 +88,7 @@ func (w *Work[T]) kernelRows() bool {
 	if w.rule.Focal != 0 && !ok {
 		return false
 	}
-	if weights.batch != c.Batch || c.Batch == 0 {
-		weights.batch = c.Batch
-		weights.compute(c, &w.rule)
-	}
+	w.batchWeights()
 	if !weights.usable {
 		return false
 	}
@@ -96,19 +101,10 @@ func (w *Work[T]) kernelRows() bool {
 		a.NegWeight, a.PosWeight = weights.neg, weights.pos
 		a.Shifted = true
 	}
-	switch {
-	case c.Grad != nil:
-		a.Dst, a.DstStride = c.Grad, c.GradStride
-		if unsafe.SliceData(c.Grad) == unsafe.SliceData(c.X) {
-			w.saveScores()
-		}
-	case c.ThresholdGrad != nil || w.rule.Focal != 0:
-		w.grad = kernel.Resize(w.grad, c.Rows*c.N)
-		a.Dst, a.DstStride = w.grad, c.N
+	if c.Grad != nil && unsafe.SliceData(c.Grad) == unsafe.SliceData(c.X) {
+		w.saveScores()
 	}
-	if a.Dst != nil {
-		a.Scale = c.Scale
-	}
+	w.derivativesFor(a)
 	plain, right := a.Plain() && w.rule.Focal == 0, false
 	if plain {
 		right = w.evaluate()
@@ -126,6 +122,29 @@ func (w *Work[T]) kernelRows() bool {
 	}
 	w.complete(anySlow, right)
 	return true
+}
+
+// batchWeights makes the weights of the batch, unless they are there.
+func (w *Work[T]) batchWeights() {
+	if weights := &w.weights; weights.batch != w.c.Batch || w.c.Batch == 0 {
+		weights.batch = w.c.Batch
+		weights.compute(w.c, &w.rule)
+	}
+}
+
+// derivativesFor gives a a place for the gradient, where one is needed.
+func (w *Work[T]) derivativesFor(a *kernel.BCEArgs[T]) {
+	c := w.c
+	switch {
+	case c.Grad != nil:
+		a.Dst, a.DstStride = c.Grad, c.GradStride
+	case c.ThresholdGrad != nil || w.rule.Focal != 0:
+		w.grad = kernel.Resize(w.grad, c.Rows*c.N)
+		a.Dst, a.DstStride = w.grad, c.N
+	}
+	if a.Dst != nil {
+		a.Scale = c.Scale
+	}
 }
 
 // complete evaluates rows again for which the kernels do not serve, unless all losses
@@ -179,14 +198,19 @@ func (w *Work[T]) wideRow(i int) {
 
 // unitWeights returns weights of 1.
 func (w *Work[T]) unitWeights() (neg, pos []T) {
-	size := 64 * w.c.Words
-	if len(w.ones) < size {
-		w.ones = make([]T, size)
+	ones := w.onesOf(64 * w.c.Words)
+	return ones, ones
+}
+
+// onesOf returns n numbers 1.
+func (w *Work[T]) onesOf(n int) []T {
+	if len(w.ones) < n {
+		w.ones = make([]T, n)
 		for i := range w.ones {
 			w.ones[i] = 1
 		}
 	}
-	return w.ones[:size], w.ones[:size]
+	return w.ones[:n]
 }
 
 // evaluate has the kernels evaluate the rows of args. It reports whether all losses are

@@ -64,12 +64,15 @@ func (w *Work[T]) shortRows() {
 	if w.rule.Focal != 0 {
 		right = w.focalRows(dst, part, scale[0])
 	} else {
-		w.odds(w.kept, dst, w.x[:count], c.FlatPos(), part, scale)
+		w.odds(w.kept, dst, w.x[:count], w.flatPos(part), part, scale)
 		if kernel.IsFloat32[T]() {
 			right = w.joinRows(rows)
 		} else {
 			right = w.addLogs(rows)
 		}
+	}
+	if c.Soft != nil {
+		w.shortLinear(dst, scale[0], part)
 	}
 	if apart {
 		for i, v := range c.Scale[:c.Rows] {
@@ -79,11 +82,15 @@ func (w *Work[T]) shortRows() {
 			}
 		}
 	}
+	if c.Soft != nil {
+		w.completeSoftRows(right)
+		return
+	}
 	if right && (c.Grad == nil || !apart && kernel.FactorFits[T](c.Scale[0]) || w.scalesFit()) {
 		return
 	}
 	c.Unpack()
-	w.weights.most = 1
+	w.batchWeights()
 	w.args = kernel.BCEArgs[T]{
 		Sum: c.Loss, X: w.x, Stride: w.stride, N: c.N, Pos: c.Pos, Neg: c.Neg, Words: c.Words,
 		Dst: c.Grad, DstStride: c.GradStride,

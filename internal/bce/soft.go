@@ -6,26 +6,99 @@ import (
 
 	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
-// This file evaluates rows with soft labels by the kernel (see kernel/soft.go), and
-// those for which it does not serve by row.
+// This file evaluates rows with soft labels by the kernel (see kernel/soft.go); short
+// ones, and those with weights or thresholds, as rows of the nearer hard labels and their
+// linear parts; and those for which neither serves by row.
 
-// softRows evaluates the rows of the chunk, unless there are weights or thresholds.
+// soft is memory for soft labels.
+type soft[T kernel.Float] struct {
+	near, far []uint64 // the nearer labels: 1, and 0
+	flatNear  []uint64 // those of short rows, without gaps
+	limits    []T      // the threshold again and again
+	limit     T
+	padded    [64]T // the end of a row
+	labels    []T   // of short rows, without gaps
+	linear    []float64
+	opposite  []float64
+	products  []T // of the linear parts
+	nowhere   []T // for derivatives that are not wanted: their factor is 0
+	params    []T
+	factors   []T // of the gradients
+}
+
+// limitsLen is the number of limits at hand, whole words of bits.
+const limitsLen = 4096
+
+// above writes which of x are above limit to dst, a bit each.
+func (s *soft[T]) above(dst []uint64, x []T, limit T) {
+	if limit != s.limit {
+		s.limits = s.limits[:0]
+		s.limit = limit
+	}
+	for need := min(limitsLen, 64*kernel.BitWords(len(x))); len(s.limits) < need; {
+		s.limits = append(s.limits, limit)
+	}
+	for len(x) >= 64 {
+		words := min(len(x), limitsLen) / 64
+		kernel.Above(dst[:words], x[:64*words], s.limits)
+		dst, x = dst[words:], x[64*words:]
+	}
+	if len(x) > 0 {
+		copy(s.padded[:], x)
+		kernel.Above(dst[:1], s.padded[:], s.limits)
+		dst[0] &= kernel.LastWord(len(x))
+	}
+}
+
+// findNearer sets the nearer labels of all rows.
+func (w *Work[T]) findNearer() {
+	c, s := w.c, &w.soft
+	s.near, s.far = kernel.Resize(s.near, len(c.Neg)), kernel.Resize(s.far, len(c.Neg))
+	if c.N%64 == 0 && w.stride == c.N && c.ZeroThreshold {
+		s.above(s.near, w.x[:c.Rows*c.N], 0)
+	} else {
+		for i, s0 := range c.Threshold[:c.Rows] {
+			s.above(s.near[i*c.Words:][:c.Words], w.scores(i), T(s0))
+		}
+	}
+	for k, part := range c.Neg {
+		s.near[k] &= part
+		s.far[k] = part &^ s.near[k]
+	}
+}
+
+// softRows evaluates the rows of the chunk, unless there is no kernel for them.
 func (w *Work[T]) softRows() bool {
 	c := w.c
-	if c.Class != nil || len(w.rule.PositiveWeight) > 0 || !c.ZeroThreshold {
+	switch plain := c.Class == nil && c.ZeroThreshold; {
+	case len(w.rule.PositiveWeight) > 0:
 		return false
+	case kernel.IsFloat32[T]() && w.isShort():
+		w.shortRows()
+		return true
+	case plain:
+		w.fusedRows()
+		return true
 	}
+	return kernel.IsFloat32[T]() && w.nearerRows()
+}
+
+// fusedRows evaluates the rows of the chunk by the kernel that does it all, without
+// weights and thresholds.
+func (w *Work[T]) fusedRows() {
+	c := w.c
 	c.Pending.Finish()
 	var dst, f []T
 	stride := 0
 	if c.Derivatives() {
-		w.softFactors = kernel.Resize(w.softFactors, c.Rows)
+		w.soft.factors = kernel.Resize(w.soft.factors, c.Rows)
 		for i, scale := range c.Scale[:c.Rows] {
-			w.softFactors[i] = T(scale)
+			w.soft.factors[i] = T(scale)
 		}
-		f = w.softFactors
+		f = w.soft.factors
 		if c.Grad != nil {
 			dst, stride = c.Grad, c.GradStride
 			if unsafe.SliceData(c.Grad) == unsafe.SliceData(c.X) {
@@ -60,7 +133,144 @@ func (w *Work[T]) softRows() bool {
 			c.Loss[i] = v // the same bits whatever the gradient takes
 		}
 	}
+}
+
+// nearerRows evaluates the rows of the chunk by the nearer hard labels, unless the weights
+// are out of the kernels' range.
+func (w *Work[T]) nearerRows() bool {
+	c, s, weights := w.c, &w.soft, &w.weights
+	w.batchWeights()
+	if !weights.usable {
+		return false
+	}
+	if c.Grad != nil && unsafe.SliceData(c.Grad) == unsafe.SliceData(c.X) {
+		w.keepScores()
+	}
+	w.findNearer()
+	a := &w.args
+	*a = kernel.BCEArgs[T]{
+		Sum: c.Loss, X: w.x, Stride: w.stride, Rows: c.Rows, N: c.N, Pos: s.near, Neg: s.far, Words: c.Words,
+		Shifted: !c.ZeroThreshold, Copy: c.Pending,
+	}
+	if len(weights.neg) > 0 {
+		a.NegWeight, a.PosWeight, a.Shifted = weights.neg, weights.neg, true
+	}
+	w.derivativesFor(a)
+	anySlow := w.setParams()
+	a.Params = w.params
+	w.evaluate()
+	w.addLinear()
+	if c.ThresholdGrad != nil {
+		for i := range c.Rows {
+			c.ThresholdGrad[i] = -sumOf(a.Dst[i*a.DstStride:][:c.N])
+		}
+	}
+	for i := range c.Rows {
+		w.completeSoft(i, anySlow && w.slow[i] == all)
+	}
 	return true
+}
+
+// addLinear sets the sums of the rows' linear parts, and adds their derivatives to the
+// gradient.
+func (w *Work[T]) addLinear() {
+	c, s, a := w.c, &w.soft, &w.args
+	s.linear, s.params = kernel.Resize(s.linear, c.Rows), s.params[:0]
+	for i, s0 := range c.Threshold[:c.Rows] {
+		f, hi := T(0), T(s0)
+		if a.Dst != nil {
+			f = T(c.Scale[i])
+		}
+		s.params = append(s.params, f, hi, T(s0-float64(hi)))
+	}
+	dst, stride := a.Dst, a.DstStride
+	if dst == nil {
+		dst, stride = s.scratch(c.N), 0
+	}
+	class := a.NegWeight
+	if class == nil {
+		class = w.onesOf(c.N)
+	}
+	s.products = kernel.Resize(s.products, c.N)
+	kernel.SoftLinear(s.linear, kernel.As32(s.products), 0, kernel.As32(dst), stride, kernel.As32(w.x), w.stride,
+		kernel.As32(c.Soft), c.SoftStride, kernel.As32(class), c.Rows, c.N, c.Neg, c.Words, kernel.As32(s.params))
+}
+
+// scratch returns a place for the derivatives of n elements that are not wanted.
+func (s *soft[T]) scratch(n int) []T {
+	if len(s.nowhere) < n {
+		s.nowhere = make([]T, n)
+	}
+	return s.nowhere[:n]
+}
+
+// shortLinear is addLinear for short rows without gaps, whose gradient is in dst, unless
+// that is nil, times scale.
+func (w *Work[T]) shortLinear(dst []T, scale float64, part []uint64) {
+	c, s, count := w.c, &w.soft, w.c.Rows*w.c.N
+	labels := c.Soft
+	if c.SoftStride != c.N {
+		s.labels = kernel.Resize(s.labels, count)
+		for i := range c.Rows {
+			copy(s.labels[i*c.N:][:c.N], c.Soft[i*c.SoftStride:])
+		}
+		labels = s.labels
+	}
+	if dst == nil {
+		dst, scale = s.scratch(count), 0
+	}
+	rows := len(w.joins)
+	s.linear, s.opposite = kernel.Resize(s.linear, rows), kernel.Resize(s.opposite, rows)
+	s.params = append(s.params[:0], T(scale), 0, 0)
+	kernel.SoftLinear(s.linear[:1], kernel.As32(w.kept), 0, kernel.As32(dst), 0, kernel.As32(w.x), 0,
+		kernel.As32(labels), 0, kernel.As32(w.onesOf(count)), 1, count, part, len(part), kernel.As32(s.params))
+	kernel.ShortSums(s.linear, s.opposite, kernel.As32(w.kept), rows, c.N)
+}
+
+// flatPos returns the bits of the positives of short rows, of soft labels the nearer ones.
+func (w *Work[T]) flatPos(part []uint64) []uint64 {
+	if w.c.Soft == nil {
+		return w.c.FlatPos()
+	}
+	s := &w.soft
+	s.flatNear = kernel.Resize(s.flatNear, len(part))
+	s.above(s.flatNear, w.x[:w.c.Rows*w.c.N], 0)
+	for k, in := range part {
+		s.flatNear[k] &= in
+	}
+	return s.flatNear
+}
+
+// completeSoftRows completes the losses of short rows; right tells that all joins are
+// right as they stand.
+func (w *Work[T]) completeSoftRows(right bool) {
+	c := w.c
+	w.batchWeights()
+	for i, u := range w.joins[:c.Rows] {
+		if !right && !kernel.JoinRight(u) && u >= 0 {
+			c.Loss[i] = scalar.Log1pSum(u) // of at most 2^ShortRow
+		}
+		w.completeSoft(i, false)
+	}
+}
+
+// completeSoft completes the loss of row i, or evaluates it in the general way: where it
+// or what the gradient takes is out of range, or slow says so.
+func (w *Work[T]) completeSoft(i int, slow bool) {
+	c := w.c
+	v := c.Loss[i] + w.soft.linear[i]
+	if slow || !(v >= w.leastLoss(w.weights.most) && v <= math.MaxFloat64) {
+		w.row(i)
+		return
+	}
+	if c.Derivatives() {
+		plain, most := gradientScale[T]()
+		size := math.Abs(c.Scale[i])
+		if !(size*w.weights.most <= plain) || w.weights.most > 1 && size != 0 && size < 1/most {
+			w.row(i) // for the gradient: the loss has the same bits whatever that takes
+		}
+	}
+	c.Loss[i] = v
 }
 
 // keepScores keeps the scores, which the gradient will overwrite, for the rows that

@@ -432,6 +432,18 @@ var softKernels = []*kernel{
 		forms:    both(emitSoftBCE, emitNeonSoftBCE),
 	},
 	{
+		name: "SoftLinear", types: single,
+		params: "sum []float64, m []float32, mStride int, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride int, w []float32, rows, n int, part []uint64, words int, p []float32",
+		doc: `writes the linear parts y·u of BCE with the soft labels t over the elements of part,
+			with factor, hi, lo = p[3i:]
+
+				y = (x[i·stride+j]-hi) - lo,  u = (h-t[i·tStride+j])·w[j],  h = 1 where x > hi, else 0
+
+			to m[i·mStride+j], 0 elsewhere, and the sums of every row to sum, and adds u·factor to
+			dst[i·dstStride+j].`,
+		forms: both(softLinear, neonSoftLinear),
+	},
+	{
 		name: "SoftSums", types: elems,
 		params: "sums [][2]float64, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, top []T", results: "plain bool",
 		doc: `writes Σ t·(top[i]-x[i·stride+j]) over the elements of part, t = t[i·tStride+j], to

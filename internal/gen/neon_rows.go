@@ -16,12 +16,15 @@ type stream struct {
 	stride string // the argument, in elements; none for a single row
 	ratio  int    // bytes for one of the group
 	output bool
-	// A padded stream has room for whole groups: the rest of its row is read and
-	// written in place.
-	padded bool
 	// An optional output with base nil, and stride 0, is not written: neither are the
 	// turns to write it.
 	optional bool
+	// A changed output is read, too: its rest has a place of its own in the buffer.
+	changed bool
+	rest    int // that place
+	// A padded stream has room for whole groups: the rest of its row is read and
+	// written in place.
+	padded bool
 	// The base of an argument stays in memory where its name is here.
 	argument string
 }
@@ -118,7 +121,7 @@ func newNeonVectorLoop(v *neonVec, vectors int, streams ...*stream) *neonLoop {
 	l.groups, l.left, l.buffer = v.gp(), v.gp(), v.gp()
 	inputs := 0
 	for _, s := range streams {
-		if !s.output && !s.padded {
+		if (!s.output || s.changed) && !s.padded {
 			inputs++
 		}
 	}
@@ -352,7 +355,7 @@ func (l *neonLoop) copyIn() {
 	for _, s := range l.streams {
 		switch {
 		case s.padded:
-		case s.output:
+		case s.output && !s.changed:
 			l.op("MOVD", l.buffer, s.at)
 		default:
 			dst := l.gp()
@@ -360,6 +363,7 @@ func (l *neonLoop) copyIn() {
 			l.copyRest(s.at, dst)
 			l.release(dst)
 			l.op("ADD", imm(disp), l.buffer, s.at)
+			s.rest = disp
 			disp += l.bytes()
 		}
 	}
@@ -368,7 +372,7 @@ func (l *neonLoop) copyIn() {
 	}
 }
 
-// copyOut copies the rest of an output from the buffer.
+// copyOut copies the rest of an output from its place in the buffer.
 func (l *neonLoop) copyOut(s *stream) {
 	if s.optional {
 		none := l.newLabel("none")
@@ -376,7 +380,11 @@ func (l *neonLoop) copyOut(s *stream) {
 		defer l.label(none)
 	}
 	src, dst := l.gp(), l.gp()
-	l.op("MOVD", l.buffer, src)
+	if s.rest == 0 {
+		l.op("MOVD", l.buffer, src)
+	} else {
+		l.op("ADD", imm(s.rest), l.buffer, src)
+	}
 	l.op("ADD", fmt.Sprintf("%v<<%d", l.groups, log2(l.bytes())), s.base, dst)
 	l.copyRest(src, dst)
 	l.release(src, dst)

@@ -341,6 +341,84 @@ func (b *softBCE) gradient(all []softTerm, e []vreg) {
 	b.Label(none)
 }
 
+// softLinear emits the linear part of binary cross-entropy with soft labels, in the
+// order of sideSums.
+func softLinear(v *vec) {
+	l := &sideLoop{x: v.param("x"), sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
+	t, w, m, dst := v.param("t"), v.param("w"), v.param("m"), v.param("dst")
+	l.advance(v, l.x, "stride", log2(v.size))
+	l.advance(v, t, "tStride", log2(v.size))
+	l.advance(v, m, "mStride", log2(v.size))
+	l.advance(v, dst, "dstStride", log2(v.size))
+	l.advance(v, l.sides.neg, "words", 3)
+	l.sides.laneTests()
+	l.rowLoop = newRowLoop(v)
+	var one op = v.constant(1)
+	if v.wide() {
+		one = v.inRegister(one.(operand.Mem))
+	}
+	var p [3]op // factor, hi, lo
+	params := v.param("p")
+	for i := range p {
+		p[i] = v.kept(at(params, i*v.size))
+	}
+	acc := newSideSum(v)
+
+	l.run(func() {
+		params := v.param("p")
+		for i := range p {
+			v.setKept(at(params, i*v.size), p[i])
+		}
+		v.ADDQ(operand.U8(3*v.size), v.file.argument("p"))
+		acc.clear()
+	}, func(off reg.Register, pairs []pair) {
+		l.sides.group(off)
+		for _, q := range pairs {
+			var sum vreg
+			for i, r := range q {
+				place := func(base gpreg) operand.Mem {
+					return operand.Mem{Base: base, Index: off, Scale: 1, Disp: r.reg * v.bytes}
+				}
+				y, u, label, in := v.reg(), v.reg(), v.reg(), l.sides.mask(l.sides.neg, r.reg)
+				exist := r.mask
+				if v.wide() {
+					exist = in
+				}
+				v.load(exist, l.place(r, off), y)
+				v.load(exist, place(t), label)
+				up := v.newMask()
+				v.compare(greater, y, p[1], up)
+				if v.wide() {
+					v.keep(up, one, u)
+				} else {
+					v.and(up, one, u)
+				}
+				v.sub(u, label, u)
+				v.load(r.mask, place(w), label)
+				v.mulKeep(in, u, label, u)
+				v.sub(y, p[1], y)
+				v.sub(y, p[2], y)
+				v.mulKeep(in, y, u, y)
+				v.store(r.mask, y, place(m))
+				g := v.reg()
+				v.load(r.mask, place(dst), g)
+				v.fmaAcc(u, p[0], g)
+				v.store(r.mask, g, place(dst))
+				if i == 0 {
+					sum = y
+				} else {
+					v.add(sum, y, sum)
+				}
+			}
+			acc.take(q[0].reg, sum)
+		}
+	}, func() {
+		l.endRow()
+		acc.store(at(v.param("sum"), 0))
+		v.ADDQ(operand.U8(8), v.file.argument("sum"))
+	})
+}
+
 // softSums emits the sums of soft labels, and of these times the distances from the
 // highest score, in the order of sideSums.
 func softSums(v *vec) {

@@ -566,6 +566,22 @@ func softBCE64(sum, product []float64, dst []float64, dstStride int, x []float64
 	}
 }
 
+// SoftLinear writes the linear parts y·u of BCE with the soft labels t over the elements of part,
+// with factor, hi, lo = p[3i:]
+//
+// y = (x[i·stride+j]-hi) - lo,  u = (h-t[i·tStride+j])·w[j],  h = 1 where x > hi, else 0
+//
+// to m[i·mStride+j], 0 elsewhere, and the sums of every row to sum, and adds u·factor to
+// dst[i·dstStride+j].
+func SoftLinear(sum []float64, m []float32, mStride int, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride int, w []float32, rows, n int, part []uint64, words int, p []float32) {
+	switch Active {
+	case NEON:
+		softLinearNEON(&sum[0], &m[0], mStride, &dst[0], dstStride, &x[0], stride, &t[0], tStride, &w[0], rows, n, &part[0], words, &p[0])
+	default:
+		softLinearGeneric(sum, m, mStride, dst, dstStride, x, stride, t, tStride, w, rows, n, part, words, p)
+	}
+}
+
 func softSums32(sums [][2]float64, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) (plain bool) {
 	switch Active {
 	case NEON:
@@ -1075,6 +1091,9 @@ func softBCE32NEON(sum *float64, product *float64, dst *float32, dstStride int, 
 
 //go:noescape
 func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
+
+//go:noescape
+func softLinearNEON(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
 
 //go:noescape
 func softSums32NEON(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)

@@ -253,6 +253,17 @@ func softBCE64(sum, product []float64, dst []float64, dstStride int, x []float64
 	softBCE64Generic(sum, product, dst, dstStride, x, stride, t, tStride, rows, n, part, words, f)
 }
 
+// SoftLinear writes the linear parts y·u of BCE with the soft labels t over the elements of part,
+// with factor, hi, lo = p[3i:]
+//
+// y = (x[i·stride+j]-hi) - lo,  u = (h-t[i·tStride+j])·w[j],  h = 1 where x > hi, else 0
+//
+// to m[i·mStride+j], 0 elsewhere, and the sums of every row to sum, and adds u·factor to
+// dst[i·dstStride+j].
+func SoftLinear(sum []float64, m []float32, mStride int, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride int, w []float32, rows, n int, part []uint64, words int, p []float32) {
+	softLinearGeneric(sum, m, mStride, dst, dstStride, x, stride, t, tStride, w, rows, n, part, words, p)
+}
+
 //go:noinline
 func softSums32(sums [][2]float64, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) (plain bool) {
 	return softSums32Generic(sums, x, stride, t, tStride, rows, n, part, words, top)

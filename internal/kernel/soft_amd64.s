@@ -650,6 +650,396 @@ DATA tail4<>+496(SB)/8, $0x0000000000000000
 DATA tail4<>+504(SB)/8, $0x0000000000000000
 GLOBL tail4<>(SB), RODATA|NOPTR, $512
 
+// func softLinearAVX2(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softLinearAVX2(SB), NOSPLIT, $224-120
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         x+40(FP), AX
+	MOVQ         part+96(FP), CX
+	MOVQ         t+56(FP), BX
+	MOVQ         w+72(FP), SI
+	MOVQ         m+8(FP), DI
+	MOVQ         dst+24(FP), R8
+	MOVQ         stride+48(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         DX, (BP)
+	MOVQ         tStride+64(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         DX, 8(BP)
+	MOVQ         mStride+16(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         DX, 16(BP)
+	MOVQ         dstStride+32(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         DX, 24(BP)
+	MOVQ         words+104(FP), DX
+	SHLQ         $0x03, DX
+	MOVQ         DX, 32(BP)
+	MOVQ         n+88(FP), R9
+	MOVQ         R9, R10
+	SHRQ         $0x05, R10
+	ANDQ         $0x1f, R9
+	LEAQ         tail<>+0(SB), R11
+	MOVQ         R9, DX
+	SHLQ         $0x02, DX
+	SUBQ         DX, R11
+	MOVQ         rows+80(FP), R12
+	MOVQ         p+112(FP), DX
+	VBROADCASTSS (DX), Y0
+	VMOVUPS      Y0, 64(BP)
+	VBROADCASTSS 4(DX), Y0
+	VMOVUPS      Y0, 96(BP)
+	VBROADCASTSS 8(DX), Y0
+	VMOVUPS      Y0, 128(BP)
+	TESTQ        R12, R12
+	JZ           last18
+
+row17:
+	MOVQ         p+112(FP), DX
+	VBROADCASTSS (DX), Y0
+	VMOVUPS      Y0, 64(BP)
+	VBROADCASTSS 4(DX), Y0
+	VMOVUPS      Y0, 96(BP)
+	VBROADCASTSS 8(DX), Y0
+	VMOVUPS      Y0, 128(BP)
+	ADDQ         $0x0c, p+112(FP)
+	VXORPS       Y0, Y0, Y0
+	VXORPS       Y1, Y1, Y1
+	XORQ         R13, R13
+	MOVQ         R10, R14
+	TESTQ        R14, R14
+	JZ           rest22
+
+group21:
+	MOVQ         R13, DX
+	SHRQ         $0x05, DX
+	VPBROADCASTB (CX)(DX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      (AX)(R13*1), Y2
+	VMOVUPS      (BX)(R13*1), Y4
+	VCMPPS       $0x1e, 96(BP), Y2, Y3
+	VANDPS       f32_3f800000<>+0(SB), Y3, Y3
+	VSUBPS       Y4, Y3, Y3
+	VMOVUPS      (SI)(R13*1), Y4
+	VMULPS       Y4, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VSUBPS       96(BP), Y2, Y2
+	VSUBPS       128(BP), Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VMOVUPS      Y2, (DI)(R13*1)
+	VMOVUPS      (R8)(R13*1), Y4
+	VFMADD231PS  64(BP), Y3, Y4
+	VMOVUPS      Y4, (R8)(R13*1)
+	VPBROADCASTB 2(CX)(DX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      64(AX)(R13*1), Y3
+	VMOVUPS      64(BX)(R13*1), Y5
+	VCMPPS       $0x1e, 96(BP), Y3, Y4
+	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
+	VSUBPS       Y5, Y4, Y4
+	VMOVUPS      64(SI)(R13*1), Y5
+	VMULPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VSUBPS       96(BP), Y3, Y3
+	VSUBPS       128(BP), Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VMOVUPS      Y3, 64(DI)(R13*1)
+	VMOVUPS      64(R8)(R13*1), Y5
+	VFMADD231PS  64(BP), Y4, Y5
+	VMOVUPS      Y5, 64(R8)(R13*1)
+	VADDPS       Y3, Y2, Y2
+	MOVQ         R13, DX
+	SHRQ         $0x05, DX
+	VPBROADCASTB 1(CX)(DX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      32(AX)(R13*1), Y3
+	VMOVUPS      32(BX)(R13*1), Y5
+	VCMPPS       $0x1e, 96(BP), Y3, Y4
+	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
+	VSUBPS       Y5, Y4, Y4
+	VMOVUPS      32(SI)(R13*1), Y5
+	VMULPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VSUBPS       96(BP), Y3, Y3
+	VSUBPS       128(BP), Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VMOVUPS      Y3, 32(DI)(R13*1)
+	VMOVUPS      32(R8)(R13*1), Y5
+	VFMADD231PS  64(BP), Y4, Y5
+	VMOVUPS      Y5, 32(R8)(R13*1)
+	VPBROADCASTB 3(CX)(DX*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      96(AX)(R13*1), Y4
+	VMOVUPS      96(BX)(R13*1), Y6
+	VCMPPS       $0x1e, 96(BP), Y4, Y5
+	VANDPS       f32_3f800000<>+0(SB), Y5, Y5
+	VSUBPS       Y6, Y5, Y5
+	VMOVUPS      96(SI)(R13*1), Y6
+	VMULPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VSUBPS       96(BP), Y4, Y4
+	VSUBPS       128(BP), Y4, Y4
+	VMULPS       Y5, Y4, Y4
+	VANDPS       Y7, Y4, Y4
+	VMOVUPS      Y4, 96(DI)(R13*1)
+	VMOVUPS      96(R8)(R13*1), Y6
+	VFMADD231PS  64(BP), Y5, Y6
+	VMOVUPS      Y6, 96(R8)(R13*1)
+	VADDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y3
+	VEXTRACTF128 $0x01, Y3, X2
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y3, Y0, Y0
+	VADDPD       Y2, Y1, Y1
+	ADDQ         $0x80, R13
+	DECQ         R14
+	JNZ          group21
+
+rest22:
+	TESTQ        R9, R9
+	JZ           done24
+	CMPQ         R9, $0x10
+	JBE          half23
+	MOVQ         R13, DX
+	SHRQ         $0x05, DX
+	VPBROADCASTB (CX)(DX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      128(R11), Y2
+	VMASKMOVPS   (AX)(R13*1), Y2, Y2
+	VMOVUPS      128(R11), Y3
+	VMASKMOVPS   (BX)(R13*1), Y3, Y4
+	VCMPPS       $0x1e, 96(BP), Y2, Y3
+	VANDPS       f32_3f800000<>+0(SB), Y3, Y3
+	VSUBPS       Y4, Y3, Y3
+	VMOVUPS      128(R11), Y4
+	VMASKMOVPS   (SI)(R13*1), Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VSUBPS       96(BP), Y2, Y2
+	VSUBPS       128(BP), Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VMOVUPS      128(R11), Y4
+	VMASKMOVPS   Y2, Y4, (DI)(R13*1)
+	VMOVUPS      128(R11), Y4
+	VMASKMOVPS   (R8)(R13*1), Y4, Y4
+	VFMADD231PS  64(BP), Y3, Y4
+	VMOVUPS      128(R11), Y3
+	VMASKMOVPS   Y4, Y3, (R8)(R13*1)
+	VPBROADCASTB 2(CX)(DX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      192(R11), Y3
+	VMASKMOVPS   64(AX)(R13*1), Y3, Y3
+	VMOVUPS      192(R11), Y4
+	VMASKMOVPS   64(BX)(R13*1), Y4, Y5
+	VCMPPS       $0x1e, 96(BP), Y3, Y4
+	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
+	VSUBPS       Y5, Y4, Y4
+	VMOVUPS      192(R11), Y5
+	VMASKMOVPS   64(SI)(R13*1), Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VSUBPS       96(BP), Y3, Y3
+	VSUBPS       128(BP), Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VMOVUPS      192(R11), Y5
+	VMASKMOVPS   Y3, Y5, 64(DI)(R13*1)
+	VMOVUPS      192(R11), Y5
+	VMASKMOVPS   64(R8)(R13*1), Y5, Y5
+	VFMADD231PS  64(BP), Y4, Y5
+	VMOVUPS      192(R11), Y4
+	VMASKMOVPS   Y5, Y4, 64(R8)(R13*1)
+	VADDPS       Y3, Y2, Y2
+	MOVQ         R13, DX
+	SHRQ         $0x05, DX
+	VPBROADCASTB 1(CX)(DX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      160(R11), Y3
+	VMASKMOVPS   32(AX)(R13*1), Y3, Y3
+	VMOVUPS      160(R11), Y4
+	VMASKMOVPS   32(BX)(R13*1), Y4, Y5
+	VCMPPS       $0x1e, 96(BP), Y3, Y4
+	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
+	VSUBPS       Y5, Y4, Y4
+	VMOVUPS      160(R11), Y5
+	VMASKMOVPS   32(SI)(R13*1), Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VSUBPS       96(BP), Y3, Y3
+	VSUBPS       128(BP), Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VMOVUPS      160(R11), Y5
+	VMASKMOVPS   Y3, Y5, 32(DI)(R13*1)
+	VMOVUPS      160(R11), Y5
+	VMASKMOVPS   32(R8)(R13*1), Y5, Y5
+	VFMADD231PS  64(BP), Y4, Y5
+	VMOVUPS      160(R11), Y4
+	VMASKMOVPS   Y5, Y4, 32(R8)(R13*1)
+	VPBROADCASTB 3(CX)(DX*1), Y7
+	VANDPS       bits32<>+0(SB), Y7, Y7
+	VPCMPEQD     bits32<>+0(SB), Y7, Y7
+	VMOVUPS      224(R11), Y4
+	VMASKMOVPS   96(AX)(R13*1), Y4, Y4
+	VMOVUPS      224(R11), Y5
+	VMASKMOVPS   96(BX)(R13*1), Y5, Y6
+	VCMPPS       $0x1e, 96(BP), Y4, Y5
+	VANDPS       f32_3f800000<>+0(SB), Y5, Y5
+	VSUBPS       Y6, Y5, Y5
+	VMOVUPS      224(R11), Y6
+	VMASKMOVPS   96(SI)(R13*1), Y6, Y6
+	VMULPS       Y6, Y5, Y5
+	VANDPS       Y7, Y5, Y5
+	VSUBPS       96(BP), Y4, Y4
+	VSUBPS       128(BP), Y4, Y4
+	VMULPS       Y5, Y4, Y4
+	VANDPS       Y7, Y4, Y4
+	VMOVUPS      224(R11), Y6
+	VMASKMOVPS   Y4, Y6, 96(DI)(R13*1)
+	VMOVUPS      224(R11), Y6
+	VMASKMOVPS   96(R8)(R13*1), Y6, Y6
+	VFMADD231PS  64(BP), Y5, Y6
+	VMOVUPS      224(R11), Y5
+	VMASKMOVPS   Y6, Y5, 96(R8)(R13*1)
+	VADDPS       Y4, Y3, Y3
+	VADDPS       Y3, Y2, Y3
+	VEXTRACTF128 $0x01, Y3, X2
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y3, Y0, Y0
+	VADDPD       Y2, Y1, Y1
+	JMP          done24
+
+half23:
+	MOVQ         R13, DX
+	SHRQ         $0x05, DX
+	VPBROADCASTB (CX)(DX*1), Y5
+	VANDPS       bits32<>+0(SB), Y5, Y5
+	VPCMPEQD     bits32<>+0(SB), Y5, Y5
+	VMOVUPS      128(R11), Y2
+	VMASKMOVPS   (AX)(R13*1), Y2, Y2
+	VMOVUPS      128(R11), Y3
+	VMASKMOVPS   (BX)(R13*1), Y3, Y4
+	VCMPPS       $0x1e, 96(BP), Y2, Y3
+	VANDPS       f32_3f800000<>+0(SB), Y3, Y3
+	VSUBPS       Y4, Y3, Y3
+	VMOVUPS      128(R11), Y4
+	VMASKMOVPS   (SI)(R13*1), Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	VANDPS       Y5, Y3, Y3
+	VSUBPS       96(BP), Y2, Y2
+	VSUBPS       128(BP), Y2, Y2
+	VMULPS       Y3, Y2, Y2
+	VANDPS       Y5, Y2, Y2
+	VMOVUPS      128(R11), Y4
+	VMASKMOVPS   Y2, Y4, (DI)(R13*1)
+	VMOVUPS      128(R11), Y4
+	VMASKMOVPS   (R8)(R13*1), Y4, Y4
+	VFMADD231PS  64(BP), Y3, Y4
+	VMOVUPS      128(R11), Y3
+	VMASKMOVPS   Y4, Y3, (R8)(R13*1)
+	MOVQ         R13, DX
+	SHRQ         $0x05, DX
+	VPBROADCASTB 1(CX)(DX*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      160(R11), Y3
+	VMASKMOVPS   32(AX)(R13*1), Y3, Y3
+	VMOVUPS      160(R11), Y4
+	VMASKMOVPS   32(BX)(R13*1), Y4, Y5
+	VCMPPS       $0x1e, 96(BP), Y3, Y4
+	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
+	VSUBPS       Y5, Y4, Y4
+	VMOVUPS      160(R11), Y5
+	VMASKMOVPS   32(SI)(R13*1), Y5, Y5
+	VMULPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VSUBPS       96(BP), Y3, Y3
+	VSUBPS       128(BP), Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VMOVUPS      160(R11), Y5
+	VMASKMOVPS   Y3, Y5, 32(DI)(R13*1)
+	VMOVUPS      160(R11), Y5
+	VMASKMOVPS   32(R8)(R13*1), Y5, Y5
+	VFMADD231PS  64(BP), Y4, Y5
+	VMOVUPS      160(R11), Y4
+	VMASKMOVPS   Y5, Y4, 32(R8)(R13*1)
+	VADDPS       Y3, Y2, Y3
+	VEXTRACTF128 $0x01, Y3, X2
+	VCVTPS2PD    X3, Y3
+	VCVTPS2PD    X2, Y2
+	VADDPD       Y3, Y0, Y0
+	VADDPD       Y2, Y1, Y1
+
+done24:
+	ADDQ         (BP), AX
+	ADDQ         8(BP), BX
+	ADDQ         16(BP), DI
+	ADDQ         24(BP), R8
+	ADDQ         32(BP), CX
+	MOVQ         sum+0(FP), DX
+	VADDPD       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VADDPD       X1, X0, X0
+	VUNPCKHPD    X0, X0, X1
+	VADDPD       X1, X0, X0
+	VMOVSD       X0, (DX)
+	ADDQ         $0x08, sum+0(FP)
+	DECQ         R12
+	JNZ          row17
+
+last18:
+	VZEROUPPER
+	RET
+
+DATA tail<>+0(SB)/8, $0xffffffffffffffff
+DATA tail<>+8(SB)/8, $0xffffffffffffffff
+DATA tail<>+16(SB)/8, $0xffffffffffffffff
+DATA tail<>+24(SB)/8, $0xffffffffffffffff
+DATA tail<>+32(SB)/8, $0xffffffffffffffff
+DATA tail<>+40(SB)/8, $0xffffffffffffffff
+DATA tail<>+48(SB)/8, $0xffffffffffffffff
+DATA tail<>+56(SB)/8, $0xffffffffffffffff
+DATA tail<>+64(SB)/8, $0xffffffffffffffff
+DATA tail<>+72(SB)/8, $0xffffffffffffffff
+DATA tail<>+80(SB)/8, $0xffffffffffffffff
+DATA tail<>+88(SB)/8, $0xffffffffffffffff
+DATA tail<>+96(SB)/8, $0xffffffffffffffff
+DATA tail<>+104(SB)/8, $0xffffffffffffffff
+DATA tail<>+112(SB)/8, $0xffffffffffffffff
+DATA tail<>+120(SB)/8, $0xffffffffffffffff
+DATA tail<>+128(SB)/8, $0x0000000000000000
+DATA tail<>+136(SB)/8, $0x0000000000000000
+DATA tail<>+144(SB)/8, $0x0000000000000000
+DATA tail<>+152(SB)/8, $0x0000000000000000
+DATA tail<>+160(SB)/8, $0x0000000000000000
+DATA tail<>+168(SB)/8, $0x0000000000000000
+DATA tail<>+176(SB)/8, $0x0000000000000000
+DATA tail<>+184(SB)/8, $0x0000000000000000
+DATA tail<>+192(SB)/8, $0x0000000000000000
+DATA tail<>+200(SB)/8, $0x0000000000000000
+DATA tail<>+208(SB)/8, $0x0000000000000000
+DATA tail<>+216(SB)/8, $0x0000000000000000
+DATA tail<>+224(SB)/8, $0x0000000000000000
+DATA tail<>+232(SB)/8, $0x0000000000000000
+DATA tail<>+240(SB)/8, $0x0000000000000000
+DATA tail<>+248(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $256
+
 // func softSums32AVX2(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
 // Requires: AVX, AVX2
 TEXT ·softSums32AVX2(SB), NOSPLIT, $128-88
@@ -684,9 +1074,9 @@ TEXT ·softSums32AVX2(SB), NOSPLIT, $128-88
 	VXORPS       Y1, Y1, Y1
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R11, R11
-	JZ           last18
+	JZ           last26
 
-row17:
+row25:
 	VBROADCASTSS (CX), Y2
 	VMOVUPS      Y2, 32(BP)
 	VXORPS       Y2, Y2, Y2
@@ -696,9 +1086,9 @@ row17:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest22
+	JZ           rest30
 
-group21:
+group29:
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -781,13 +1171,13 @@ group21:
 	VADDPD       Y6, Y5, Y5
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group21
+	JNZ          group29
 
-rest22:
+rest30:
 	TESTQ        R8, R8
-	JZ           done24
+	JZ           done32
 	CMPQ         R8, $0x10
-	JBE          half23
+	JBE          half31
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -876,9 +1266,9 @@ rest22:
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
-	JMP          done24
+	JMP          done32
 
-half23:
+half31:
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -930,7 +1320,7 @@ half23:
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
 
-done24:
+done32:
 	ADDQ         (BP), DX
 	ADDQ         8(BP), DI
 	ADDQ         16(BP), BX
@@ -949,50 +1339,16 @@ done24:
 	VMOVSD       X4, 8(AX)
 	ADDQ         $0x10, AX
 	VPTEST       Y1, Y1
-	JZ           none25
+	JZ           none33
 	MOVQ         $0x00000001, bad+80(FP)
 
-none25:
+none33:
 	DECQ R11
-	JNZ  row17
+	JNZ  row25
 
-last18:
+last26:
 	VZEROUPPER
 	RET
-
-DATA tail<>+0(SB)/8, $0xffffffffffffffff
-DATA tail<>+8(SB)/8, $0xffffffffffffffff
-DATA tail<>+16(SB)/8, $0xffffffffffffffff
-DATA tail<>+24(SB)/8, $0xffffffffffffffff
-DATA tail<>+32(SB)/8, $0xffffffffffffffff
-DATA tail<>+40(SB)/8, $0xffffffffffffffff
-DATA tail<>+48(SB)/8, $0xffffffffffffffff
-DATA tail<>+56(SB)/8, $0xffffffffffffffff
-DATA tail<>+64(SB)/8, $0xffffffffffffffff
-DATA tail<>+72(SB)/8, $0xffffffffffffffff
-DATA tail<>+80(SB)/8, $0xffffffffffffffff
-DATA tail<>+88(SB)/8, $0xffffffffffffffff
-DATA tail<>+96(SB)/8, $0xffffffffffffffff
-DATA tail<>+104(SB)/8, $0xffffffffffffffff
-DATA tail<>+112(SB)/8, $0xffffffffffffffff
-DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0x0000000000000000
-DATA tail<>+136(SB)/8, $0x0000000000000000
-DATA tail<>+144(SB)/8, $0x0000000000000000
-DATA tail<>+152(SB)/8, $0x0000000000000000
-DATA tail<>+160(SB)/8, $0x0000000000000000
-DATA tail<>+168(SB)/8, $0x0000000000000000
-DATA tail<>+176(SB)/8, $0x0000000000000000
-DATA tail<>+184(SB)/8, $0x0000000000000000
-DATA tail<>+192(SB)/8, $0x0000000000000000
-DATA tail<>+200(SB)/8, $0x0000000000000000
-DATA tail<>+208(SB)/8, $0x0000000000000000
-DATA tail<>+216(SB)/8, $0x0000000000000000
-DATA tail<>+224(SB)/8, $0x0000000000000000
-DATA tail<>+232(SB)/8, $0x0000000000000000
-DATA tail<>+240(SB)/8, $0x0000000000000000
-DATA tail<>+248(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $256
 
 DATA f32_1c800000<>+0(SB)/4, $0x1c800000
 DATA f32_1c800000<>+4(SB)/4, $0x1c800000
@@ -1024,17 +1380,17 @@ TEXT ·lessLabels32AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R10, R9
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last27
+	JZ    last35
 
-row26:
+row34:
 	VBROADCASTSS (SI), Y0
 	ADDQ         $0x04, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest31
+	JZ           rest39
 
-group30:
+group38:
 	VMOVUPS      (AX)(R11*1), Y1
 	VMOVUPS      (DX)(R11*1), Y2
 	VFNMADD231PS Y2, Y0, Y1
@@ -1053,13 +1409,13 @@ group30:
 	VMOVUPS      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group30
+	JNZ          group38
 
-rest31:
+rest39:
 	TESTQ        DI, DI
-	JZ           done33
+	JZ           done41
 	CMPQ         DI, $0x10
-	JBE          half32
+	JBE          half40
 	VMOVUPS      128(R9), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      128(R9), Y2
@@ -1088,9 +1444,9 @@ rest31:
 	VFNMADD231PS Y2, Y0, Y1
 	VMOVUPS      224(R9), Y0
 	VMASKMOVPS   Y1, Y0, 96(AX)(R11*1)
-	JMP          done33
+	JMP          done41
 
-half32:
+half40:
 	VMOVUPS      128(R9), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      128(R9), Y2
@@ -1106,13 +1462,13 @@ half32:
 	VMOVUPS      160(R9), Y0
 	VMASKMOVPS   Y1, Y0, 32(AX)(R11*1)
 
-done33:
+done41:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R10
-	JNZ  row26
+	JNZ  row34
 
-last27:
+last35:
 	VZEROUPPER
 	RET
 
@@ -1130,30 +1486,30 @@ TEXT ·softBCE32AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSS f32_3f800000<>+0(SB), Z10
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z11
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last35
+	JEQ          last43
 
-row34:
+row42:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	TESTQ        DX, DX
-	JZ           without36
+	JZ           without44
 	MOVQ         f+96(FP), BX
 	VBROADCASTSS (BX), Z3
 	ADDQ         $0x04, f+96(FP)
 
-without36:
+without44:
 	XORQ  BX, BX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done38
+	JZ    done46
 
-group37:
+group45:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole40
+	JAE   whole48
 	BZHIQ R8, DI, DI
 
-whole40:
+whole48:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(AX)(BX*1)
 	PREFETCHT0       12288(CX)(BX*1)
@@ -1215,7 +1571,7 @@ whole40:
 	VMULPS.Z         Z19, Z17, K2, Z17
 	VMULPS.Z         Z20, Z18, K5, Z18
 	TESTQ            DX, DX
-	JZ               none41
+	JZ               none49
 	VADDPS           Z10, Z17, Z12
 	VDIVPS           Z12, Z17, Z12
 	VXORPS           Z2, Z12, K1, Z12
@@ -1231,7 +1587,7 @@ whole40:
 	KMOVW            2(SP), K1
 	VMOVUPS          Z12, K1, 64(DX)(BX*1)
 
-none41:
+none49:
 	VADDPS           Z18, Z17, Z12
 	VFMADD213PS      Z12, Z18, Z17
 	KMOVW            4(SI)(DI*1), K3
@@ -1285,7 +1641,7 @@ none41:
 	VMULPS.Z         Z20, Z15, K2, Z15
 	VMULPS.Z         Z21, Z19, K5, Z19
 	TESTQ            DX, DX
-	JZ               none42
+	JZ               none50
 	VADDPS           Z10, Z15, Z12
 	VDIVPS           Z12, Z15, Z12
 	VXORPS           Z2, Z12, K1, Z12
@@ -1301,7 +1657,7 @@ none41:
 	KMOVW            6(SP), K1
 	VMOVUPS          Z12, K1, 192(DX)(BX*1)
 
-none42:
+none50:
 	VADDPS        Z19, Z15, Z12
 	VFMADD213PS   Z12, Z19, Z15
 	VADDPS        Z15, Z17, Z12
@@ -1318,7 +1674,7 @@ none42:
 	VFMADD213PD   Z13, Z12, Z5
 	ADDQ          $+256, BX
 	TESTQ         $0x000007ff, BX
-	JNZ           more43
+	JNZ           more51
 	MOVQ          product+8(FP), DI
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -1333,13 +1689,13 @@ none42:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-more43:
+more51:
 	SUBQ $0x40, R8
-	JG   group37
+	JG   group45
 
-done38:
+done46:
 	TESTQ         $0x000007ff, BX
-	JZ            incomplete39
+	JZ            incomplete47
 	MOVQ          product+8(FP), AX
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -1354,16 +1710,16 @@ done38:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-incomplete39:
+incomplete47:
 	TESTQ DX, DX
-	JZ    none44
+	JZ    none52
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x02, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none44:
+none52:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x02, AX
 	ADDQ          x+32(FP), AX
@@ -1385,9 +1741,275 @@ none44:
 	VMOVSD        X4, (BX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row34
+	JNZ           row42
 
-last35:
+last43:
+	VZEROUPPER
+	RET
+
+// func softLinearAVX512(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·softLinearAVX512(SB), NOSPLIT, $40-120
+	MOVQ         x+40(FP), AX
+	MOVQ         part+96(FP), CX
+	MOVQ         t+56(FP), BX
+	MOVQ         w+72(FP), SI
+	MOVQ         m+8(FP), DI
+	MOVQ         dst+24(FP), R8
+	MOVQ         stride+48(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         DX, (SP)
+	MOVQ         tStride+64(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         DX, 8(SP)
+	MOVQ         mStride+16(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         DX, 16(SP)
+	MOVQ         dstStride+32(FP), DX
+	SHLQ         $0x02, DX
+	MOVQ         DX, 24(SP)
+	MOVQ         words+104(FP), DX
+	SHLQ         $0x03, DX
+	MOVQ         DX, 32(SP)
+	MOVQ         n+88(FP), R9
+	MOVQ         R9, R10
+	SHRQ         $0x05, R10
+	ANDQ         $0x1f, R9
+	MOVQ         $-1, DX
+	BZHIQ        R9, DX, DX
+	KMOVW        DX, K1
+	SHRQ         $0x10, DX
+	KMOVW        DX, K2
+	MOVQ         rows+80(FP), R11
+	VBROADCASTSS f32_3f800000<>+0(SB), Z0
+	MOVQ         p+112(FP), DX
+	VBROADCASTSS (DX), Z1
+	VBROADCASTSS 4(DX), Z2
+	VBROADCASTSS 8(DX), Z3
+	TESTQ        R11, R11
+	JZ           last54
+
+row53:
+	MOVQ         p+112(FP), DX
+	VBROADCASTSS (DX), Z1
+	VBROADCASTSS 4(DX), Z2
+	VBROADCASTSS 8(DX), Z3
+	ADDQ         $0x0c, p+112(FP)
+	VXORPS       Y4, Y4, Y4
+	XORQ         R12, R12
+	MOVQ         R10, R13
+	SUBQ         $0x02, R13
+	JB           one56
+
+two55:
+	MOVQ          R12, DX
+	SHRQ          $0x05, DX
+	KMOVW         (CX)(DX*1), K3
+	VMOVUPS.Z     (AX)(R12*1), K3, Z5
+	VMOVUPS.Z     (BX)(R12*1), K3, Z7
+	VCMPPS        $0x1e, Z2, Z5, K4
+	VMOVAPS.Z     Z0, K4, Z6
+	VSUBPS        Z7, Z6, Z6
+	VMOVUPS       (SI)(R12*1), Z7
+	VMULPS.Z      Z7, Z6, K3, Z6
+	VSUBPS        Z2, Z5, Z5
+	VSUBPS        Z3, Z5, Z5
+	VMULPS.Z      Z6, Z5, K3, Z5
+	VMOVUPS       Z5, (DI)(R12*1)
+	VMOVUPS       (R8)(R12*1), Z7
+	VFMADD231PS   Z1, Z6, Z7
+	VMOVUPS       Z7, (R8)(R12*1)
+	KMOVW         2(CX)(DX*1), K3
+	VMOVUPS.Z     64(AX)(R12*1), K3, Z6
+	VMOVUPS.Z     64(BX)(R12*1), K3, Z8
+	VCMPPS        $0x1e, Z2, Z6, K4
+	VMOVAPS.Z     Z0, K4, Z7
+	VSUBPS        Z8, Z7, Z7
+	VMOVUPS       64(SI)(R12*1), Z8
+	VMULPS.Z      Z8, Z7, K3, Z7
+	VSUBPS        Z2, Z6, Z6
+	VSUBPS        Z3, Z6, Z6
+	VMULPS.Z      Z7, Z6, K3, Z6
+	VMOVUPS       Z6, 64(DI)(R12*1)
+	VMOVUPS       64(R8)(R12*1), Z8
+	VFMADD231PS   Z1, Z7, Z8
+	VMOVUPS       Z8, 64(R8)(R12*1)
+	VADDPS        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VADDPS        Y6, Y5, Y5
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z5, Z4, Z4
+	KMOVW         4(CX)(DX*1), K3
+	VMOVUPS.Z     128(AX)(R12*1), K3, Z5
+	VMOVUPS.Z     128(BX)(R12*1), K3, Z7
+	VCMPPS        $0x1e, Z2, Z5, K4
+	VMOVAPS.Z     Z0, K4, Z6
+	VSUBPS        Z7, Z6, Z6
+	VMOVUPS       128(SI)(R12*1), Z7
+	VMULPS.Z      Z7, Z6, K3, Z6
+	VSUBPS        Z2, Z5, Z5
+	VSUBPS        Z3, Z5, Z5
+	VMULPS.Z      Z6, Z5, K3, Z5
+	VMOVUPS       Z5, 128(DI)(R12*1)
+	VMOVUPS       128(R8)(R12*1), Z7
+	VFMADD231PS   Z1, Z6, Z7
+	VMOVUPS       Z7, 128(R8)(R12*1)
+	KMOVW         6(CX)(DX*1), K3
+	VMOVUPS.Z     192(AX)(R12*1), K3, Z6
+	VMOVUPS.Z     192(BX)(R12*1), K3, Z8
+	VCMPPS        $0x1e, Z2, Z6, K4
+	VMOVAPS.Z     Z0, K4, Z7
+	VSUBPS        Z8, Z7, Z7
+	VMOVUPS       192(SI)(R12*1), Z8
+	VMULPS.Z      Z8, Z7, K3, Z7
+	VSUBPS        Z2, Z6, Z6
+	VSUBPS        Z3, Z6, Z6
+	VMULPS.Z      Z7, Z6, K3, Z6
+	VMOVUPS       Z6, 192(DI)(R12*1)
+	VMOVUPS       192(R8)(R12*1), Z8
+	VFMADD231PS   Z1, Z7, Z8
+	VMOVUPS       Z8, 192(R8)(R12*1)
+	VADDPS        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VADDPS        Y6, Y5, Y5
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z5, Z4, Z4
+	ADDQ          $+256, R12
+	SUBQ          $0x02, R13
+	JAE           two55
+
+one56:
+	ADDQ $0x02, R13
+	JZ   rest58
+
+group57:
+	MOVQ          R12, DX
+	SHRQ          $0x05, DX
+	KMOVW         (CX)(DX*1), K3
+	VMOVUPS.Z     (AX)(R12*1), K3, Z5
+	VMOVUPS.Z     (BX)(R12*1), K3, Z7
+	VCMPPS        $0x1e, Z2, Z5, K4
+	VMOVAPS.Z     Z0, K4, Z6
+	VSUBPS        Z7, Z6, Z6
+	VMOVUPS       (SI)(R12*1), Z7
+	VMULPS.Z      Z7, Z6, K3, Z6
+	VSUBPS        Z2, Z5, Z5
+	VSUBPS        Z3, Z5, Z5
+	VMULPS.Z      Z6, Z5, K3, Z5
+	VMOVUPS       Z5, (DI)(R12*1)
+	VMOVUPS       (R8)(R12*1), Z7
+	VFMADD231PS   Z1, Z6, Z7
+	VMOVUPS       Z7, (R8)(R12*1)
+	KMOVW         2(CX)(DX*1), K3
+	VMOVUPS.Z     64(AX)(R12*1), K3, Z6
+	VMOVUPS.Z     64(BX)(R12*1), K3, Z8
+	VCMPPS        $0x1e, Z2, Z6, K4
+	VMOVAPS.Z     Z0, K4, Z7
+	VSUBPS        Z8, Z7, Z7
+	VMOVUPS       64(SI)(R12*1), Z8
+	VMULPS.Z      Z8, Z7, K3, Z7
+	VSUBPS        Z2, Z6, Z6
+	VSUBPS        Z3, Z6, Z6
+	VMULPS.Z      Z7, Z6, K3, Z6
+	VMOVUPS       Z6, 64(DI)(R12*1)
+	VMOVUPS       64(R8)(R12*1), Z8
+	VFMADD231PS   Z1, Z7, Z8
+	VMOVUPS       Z8, 64(R8)(R12*1)
+	VADDPS        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y6
+	VADDPS        Y6, Y5, Y5
+	VCVTPS2PD     Y5, Z5
+	VADDPD        Z5, Z4, Z4
+	ADDQ          $0x80, R12
+	DECQ          R13
+	JNZ           group57
+
+rest58:
+	TESTQ         R9, R9
+	JZ            done60
+	CMPQ          R9, $0x10
+	JBE           half59
+	MOVQ          R12, DX
+	SHRQ          $0x05, DX
+	KMOVW         (CX)(DX*1), K3
+	VMOVUPS.Z     (AX)(R12*1), K3, Z5
+	VMOVUPS.Z     (BX)(R12*1), K3, Z7
+	VCMPPS        $0x1e, Z2, Z5, K4
+	VMOVAPS.Z     Z0, K4, Z6
+	VSUBPS        Z7, Z6, Z6
+	VMOVUPS.Z     (SI)(R12*1), K1, Z7
+	VMULPS.Z      Z7, Z6, K3, Z6
+	VSUBPS        Z2, Z5, Z5
+	VSUBPS        Z3, Z5, Z5
+	VMULPS.Z      Z6, Z5, K3, Z5
+	VMOVUPS       Z5, K1, (DI)(R12*1)
+	VMOVUPS.Z     (R8)(R12*1), K1, Z7
+	VFMADD231PS   Z1, Z6, Z7
+	VMOVUPS       Z7, K1, (R8)(R12*1)
+	KMOVW         2(CX)(DX*1), K3
+	VMOVUPS.Z     64(AX)(R12*1), K3, Z6
+	VMOVUPS.Z     64(BX)(R12*1), K3, Z8
+	VCMPPS        $0x1e, Z2, Z6, K4
+	VMOVAPS.Z     Z0, K4, Z7
+	VSUBPS        Z8, Z7, Z7
+	VMOVUPS.Z     64(SI)(R12*1), K2, Z8
+	VMULPS.Z      Z8, Z7, K3, Z7
+	VSUBPS        Z2, Z6, Z6
+	VSUBPS        Z3, Z6, Z6
+	VMULPS.Z      Z7, Z6, K3, Z6
+	VMOVUPS       Z6, K2, 64(DI)(R12*1)
+	VMOVUPS.Z     64(R8)(R12*1), K2, Z2
+	VFMADD231PS   Z1, Z7, Z2
+	VMOVUPS       Z2, K2, 64(R8)(R12*1)
+	VADDPS        Z6, Z5, Z5
+	VEXTRACTF64X4 $0x01, Z5, Y1
+	VADDPS        Y1, Y5, Y5
+	VCVTPS2PD     Y5, Z1
+	VADDPD        Z1, Z4, Z4
+	JMP           done60
+
+half59:
+	MOVQ          R12, DX
+	SHRQ          $0x05, DX
+	KMOVW         (CX)(DX*1), K3
+	VMOVUPS.Z     (AX)(R12*1), K3, Z5
+	VMOVUPS.Z     (BX)(R12*1), K3, Z7
+	VCMPPS        $0x1e, Z2, Z5, K4
+	VMOVAPS.Z     Z0, K4, Z6
+	VSUBPS        Z7, Z6, Z6
+	VMOVUPS.Z     (SI)(R12*1), K1, Z7
+	VMULPS.Z      Z7, Z6, K3, Z6
+	VSUBPS        Z2, Z5, Z5
+	VSUBPS        Z3, Z5, Z5
+	VMULPS.Z      Z6, Z5, K3, Z5
+	VMOVUPS       Z5, K1, (DI)(R12*1)
+	VMOVUPS.Z     (R8)(R12*1), K1, Z2
+	VFMADD231PS   Z1, Z6, Z2
+	VMOVUPS       Z2, K1, (R8)(R12*1)
+	VEXTRACTF64X4 $0x01, Z5, Y1
+	VADDPS        Y1, Y5, Y5
+	VCVTPS2PD     Y5, Z1
+	VADDPD        Z1, Z4, Z4
+
+done60:
+	ADDQ          (SP), AX
+	ADDQ          8(SP), BX
+	ADDQ          16(SP), DI
+	ADDQ          24(SP), R8
+	ADDQ          32(SP), CX
+	MOVQ          sum+0(FP), DX
+	VEXTRACTF64X4 $0x01, Z4, Y1
+	VADDPD        Y1, Y4, Y4
+	VEXTRACTF64X2 $0x01, Y4, X1
+	VADDPD        X1, X4, X4
+	VUNPCKHPD     X4, X4, X1
+	VADDPD        X1, X4, X4
+	VMOVSD        X4, (DX)
+	ADDQ          $0x08, sum+0(FP)
+	DECQ          R11
+	JNZ           row53
+
+last54:
 	VZEROUPPER
 	RET
 
@@ -1423,18 +2045,18 @@ TEXT ·softSums32AVX512(SB), NOSPLIT, $24-88
 	KXORW        K2, K2, K2
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R10, R10
-	JZ           last46
+	JZ           last62
 
-row45:
+row61:
 	VBROADCASTSS (CX), Z0
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one48
+	JB           one64
 
-two47:
+two63:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -1491,13 +2113,13 @@ two47:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $+256, R11
 	SUBQ          $0x02, R12
-	JAE           two47
+	JAE           two63
 
-one48:
+one64:
 	ADDQ $0x02, R12
-	JZ   rest50
+	JZ   rest66
 
-group49:
+group65:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -1528,13 +2150,13 @@ group49:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $0x80, R11
 	DECQ          R12
-	JNZ           group49
+	JNZ           group65
 
-rest50:
+rest66:
 	TESTQ         R8, R8
-	JZ            done52
+	JZ            done68
 	CMPQ          R8, $0x10
-	JBE           half51
+	JBE           half67
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -1563,9 +2185,9 @@ rest50:
 	VADDPS        Y0, Y5, Y5
 	VCVTPS2PD     Y5, Z0
 	VADDPD        Z0, Z3, Z3
-	JMP           done52
+	JMP           done68
 
-half51:
+half67:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -1585,7 +2207,7 @@ half51:
 	VCVTPS2PD     Y5, Z0
 	VADDPD        Z0, Z3, Z3
 
-done52:
+done68:
 	ADDQ          (SP), DX
 	ADDQ          8(SP), DI
 	ADDQ          16(SP), BX
@@ -1606,14 +2228,14 @@ done52:
 	VMOVSD        X3, 8(AX)
 	ADDQ          $0x10, AX
 	KORTESTW      K2, K2
-	JZ            none53
+	JZ            none69
 	MOVQ          $0x00000001, bad+80(FP)
 
-none53:
+none69:
 	DECQ R10
-	JNZ  row45
+	JNZ  row61
 
-last46:
+last62:
 	VZEROUPPER
 	RET
 
@@ -1638,17 +2260,17 @@ TEXT ·lessLabels32AVX512(SB), NOSPLIT, $0-56
 	KMOVW R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last55
+	JZ    last71
 
-row54:
+row70:
 	VBROADCASTSS (SI), Z0
 	ADDQ         $0x04, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one57
+	JB           one73
 
-two56:
+two72:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -1667,13 +2289,13 @@ two56:
 	VMOVUPS      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two56
+	JAE          two72
 
-one57:
+one73:
 	ADDQ $0x02, R11
-	JZ   rest59
+	JZ   rest75
 
-group58:
+group74:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -1684,13 +2306,13 @@ group58:
 	VMOVUPS      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group58
+	JNZ          group74
 
-rest59:
+rest75:
 	TESTQ        DI, DI
-	JZ           done61
+	JZ           done77
 	CMPQ         DI, $0x10
-	JBE          half60
+	JBE          half76
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -1699,21 +2321,21 @@ rest59:
 	VMOVUPS.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K2, 64(AX)(R10*1)
-	JMP          done61
+	JMP          done77
 
-half60:
+half76:
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K1, (AX)(R10*1)
 
-done61:
+done77:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row54
+	JNZ  row70
 
-last55:
+last71:
 	VZEROUPPER
 	RET
 
@@ -1729,28 +2351,28 @@ TEXT ·softBCE64AVX2(SB), $768-104
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+64(FP), $0x00
-	JEQ     last63
+	JEQ     last79
 
-row62:
+row78:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 640(BP)
 	VMOVUPD      Y2, 672(BP)
 	VMOVUPD      Y2, 576(BP)
 	VMOVUPD      Y2, 608(BP)
 	TESTQ        DX, DX
-	JZ           without64
+	JZ           without80
 	MOVQ         f+96(FP), BX
 	VBROADCASTSD (BX), Y2
 	VMOVUPD      Y2, 512(BP)
 	ADDQ         $0x08, f+96(FP)
 
-without64:
+without80:
 	XORQ BX, BX
 	MOVQ n+72(FP), R8
 	SUBQ $0x20, R8
-	JL   rest68
+	JL   rest84
 
-group65:
+group81:
 	PREFETCHT0 12288(AX)(BX*1)
 	PREFETCHT0 12288(CX)(BX*1)
 	PREFETCHT0 12352(AX)(BX*1)
@@ -1760,7 +2382,7 @@ group65:
 	PREFETCHT0 12480(AX)(BX*1)
 	PREFETCHT0 12480(CX)(BX*1)
 
-half69:
+half85:
 	MOVQ         BX, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R9
@@ -1802,7 +2424,7 @@ half69:
 	VMULPD       Y9, Y8, Y8
 	VANDPD       Y6, Y8, Y8
 	TESTQ        DX, DX
-	JZ           none70
+	JZ           none86
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y2
 	VDIVPD       Y2, Y8, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y2
@@ -1812,7 +2434,7 @@ half69:
 	VANDPD       Y7, Y6, Y6
 	VMOVUPD      Y6, (DX)(BX*1)
 
-none70:
+none86:
 	VPBROADCASTB 1(SI)(DI*1), Y9
 	VANDPD       (R10), Y9, Y9
 	VPCMPEQQ     (R10), Y9, Y9
@@ -1849,7 +2471,7 @@ none70:
 	VMULPD       Y10, Y5, Y5
 	VANDPD       Y7, Y5, Y5
 	TESTQ        DX, DX
-	JZ           none71
+	JZ           none87
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -1859,7 +2481,7 @@ none70:
 	VANDPD       Y9, Y7, Y7
 	VMOVUPD      Y7, 64(DX)(BX*1)
 
-none71:
+none87:
 	VADDPD       Y5, Y8, Y2
 	VFMADD213PD  Y2, Y5, Y8
 	VPBROADCASTB 2(SI)(DI*1), Y9
@@ -1897,7 +2519,7 @@ none71:
 	VMULPD       Y11, Y10, Y10
 	VANDPD       Y7, Y10, Y10
 	TESTQ        DX, DX
-	JZ           none72
+	JZ           none88
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y2
 	VDIVPD       Y2, Y10, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -1907,7 +2529,7 @@ none71:
 	VANDPD       Y9, Y7, Y7
 	VMOVUPD      Y7, 128(DX)(BX*1)
 
-none72:
+none88:
 	VPBROADCASTB 3(SI)(DI*1), Y11
 	VANDPD       (R10), Y11, Y11
 	VPCMPEQQ     (R10), Y11, Y11
@@ -1945,7 +2567,7 @@ none72:
 	VMULPD       Y6, Y5, Y5
 	VANDPD       Y9, Y5, Y5
 	TESTQ        DX, DX
-	JZ           none73
+	JZ           none89
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y2
@@ -1955,7 +2577,7 @@ none72:
 	VANDPD       Y11, Y6, Y6
 	VMOVUPD      Y6, 192(DX)(BX*1)
 
-none73:
+none89:
 	VADDPD      Y5, Y10, Y2
 	VFMADD213PD Y2, Y5, Y10
 	VADDPD      Y10, Y8, Y2
@@ -2022,14 +2644,14 @@ none73:
 	VMOVUPD     Y4, 640(BP)(DI*1)
 	ADDQ        $0x20, BX
 	TESTQ       $0x00000020, BX
-	JNZ         half69
+	JNZ         half85
 	ADDQ        $+192, BX
 	SUBQ        $0x20, R8
-	JGE         group65
+	JGE         group81
 
-rest68:
+rest84:
 	ADDQ       $0x20, R8
-	JLE        done66
+	JLE        done82
 	LEAQ       tail4<>+0(SB), DI
 	SHLQ       $0x03, R8
 	SUBQ       R8, DI
@@ -2086,17 +2708,17 @@ rest68:
 	LEAQ       256(BP), CX
 	SUBQ       BX, CX
 	TESTQ      DX, DX
-	JZ         without74
+	JZ         without90
 	MOVQ       AX, DX
 
-without74:
+without90:
 	XORQ R8, R8
-	JMP  group65
+	JMP  group81
 
-done66:
+done82:
 	MOVQ       dst+16(FP), AX
 	CMPQ       AX, DX
-	JEQ        direct75
+	JEQ        direct91
 	MOVQ       n+72(FP), CX
 	ANDQ       $0x1f, CX
 	LEAQ       tail4<>+0(SB), DI
@@ -2127,16 +2749,16 @@ done66:
 	VMOVUPD    480(DI), Y3
 	VMASKMOVPD Y2, Y3, -32(AX)(BX*1)
 
-direct75:
+direct91:
 	TESTQ DX, DX
-	JZ    none76
+	JZ    none92
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none76:
+none92:
 	MOVQ         stride+40(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         x+32(FP), AX
@@ -2185,9 +2807,9 @@ none76:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
-	JNZ          row62
+	JNZ          row78
 
-last63:
+last79:
 	VZEROUPPER
 	RET
 
@@ -2459,9 +3081,9 @@ TEXT ·softSums64AVX2(SB), NOSPLIT, $384-88
 	VXORPS       Y1, Y1, Y1
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R11, R11
-	JZ           last78
+	JZ           last94
 
-row77:
+row93:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      Y2, 32(BP)
 	VXORPS       Y2, Y2, Y2
@@ -2477,9 +3099,9 @@ row77:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest82
+	JZ           rest98
 
-group81:
+group97:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -2594,13 +3216,13 @@ group81:
 	VMOVUPD      Y4, 288(BP)
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group81
+	JNZ          group97
 
-rest82:
+rest98:
 	TESTQ        R8, R8
-	JZ           done84
+	JZ           done100
 	CMPQ         R8, $0x08
-	JBE          half83
+	JBE          half99
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -2721,9 +3343,9 @@ rest82:
 	VMOVAPD      Y5, Y2
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y4, 288(BP)
-	JMP          done84
+	JMP          done100
 
-half83:
+half99:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -2807,7 +3429,7 @@ half83:
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y4, 288(BP)
 
-done84:
+done100:
 	ADDQ         (BP), DX
 	ADDQ         8(BP), DI
 	ADDQ         16(BP), BX
@@ -2882,14 +3504,14 @@ done84:
 	VMOVSD       X2, 8(AX)
 	ADDQ         $0x10, AX
 	VPTEST       Y1, Y1
-	JZ           none85
+	JZ           none101
 	MOVQ         $0x00000001, bad+80(FP)
 
-none85:
+none101:
 	DECQ R11
-	JNZ  row77
+	JNZ  row93
 
-last78:
+last94:
 	VZEROUPPER
 	RET
 
@@ -2919,17 +3541,17 @@ TEXT ·lessLabels64AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R10, R9
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last87
+	JZ    last103
 
-row86:
+row102:
 	VBROADCASTSD (SI), Y0
 	ADDQ         $0x08, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest91
+	JZ           rest107
 
-group90:
+group106:
 	VMOVUPD      (AX)(R11*1), Y1
 	VMOVUPD      (DX)(R11*1), Y2
 	VFNMADD231PD Y2, Y0, Y1
@@ -2948,13 +3570,13 @@ group90:
 	VMOVUPD      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group90
+	JNZ          group106
 
-rest91:
+rest107:
 	TESTQ        DI, DI
-	JZ           done93
+	JZ           done109
 	CMPQ         DI, $0x08
-	JBE          half92
+	JBE          half108
 	VMOVUPD      128(R9), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      128(R9), Y2
@@ -2983,9 +3605,9 @@ rest91:
 	VFNMADD231PD Y2, Y0, Y1
 	VMOVUPD      224(R9), Y0
 	VMASKMOVPD   Y1, Y0, 96(AX)(R11*1)
-	JMP          done93
+	JMP          done109
 
-half92:
+half108:
 	VMOVUPD      128(R9), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      128(R9), Y2
@@ -3001,13 +3623,13 @@ half92:
 	VMOVUPD      160(R9), Y0
 	VMASKMOVPD   Y1, Y0, 32(AX)(R11*1)
 
-done93:
+done109:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R10
-	JNZ  row86
+	JNZ  row102
 
-last87:
+last103:
 	VZEROUPPER
 	RET
 
@@ -3026,30 +3648,30 @@ TEXT ·softBCE64AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z12
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last95
+	JEQ          last111
 
-row94:
+row110:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	TESTQ        DX, DX
-	JZ           without96
+	JZ           without112
 	MOVQ         f+96(FP), BX
 	VBROADCASTSD (BX), Z3
 	ADDQ         $0x08, f+96(FP)
 
-without96:
+without112:
 	XORQ  BX, BX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done98
+	JZ    done114
 
-group97:
+group113:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole100
+	JAE   whole116
 	BZHIQ R8, DI, DI
 
-whole100:
+whole116:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(AX)(BX*1)
 	PREFETCHT0       12288(CX)(BX*1)
@@ -3121,7 +3743,7 @@ whole100:
 	VMULPD.Z         Z21, Z19, K2, Z19
 	VMULPD.Z         Z22, Z20, K5, Z20
 	TESTQ            DX, DX
-	JZ               none101
+	JZ               none117
 	VADDPD           Z11, Z19, Z14
 	VDIVPD           Z14, Z19, Z14
 	VXORPD           Z2, Z14, K1, Z14
@@ -3137,7 +3759,7 @@ whole100:
 	KMOVB            1(SP), K1
 	VMOVUPD          Z14, K1, 64(DX)(BX*1)
 
-none101:
+none117:
 	VADDPD           Z20, Z19, Z14
 	VFMADD213PD      Z14, Z20, Z19
 	KMOVB            2(SI)(DI*1), K3
@@ -3201,7 +3823,7 @@ none101:
 	VMULPD.Z         Z22, Z17, K2, Z17
 	VMULPD.Z         Z23, Z21, K5, Z21
 	TESTQ            DX, DX
-	JZ               none102
+	JZ               none118
 	VADDPD           Z11, Z17, Z14
 	VDIVPD           Z14, Z17, Z14
 	VXORPD           Z2, Z14, K1, Z14
@@ -3217,7 +3839,7 @@ none101:
 	KMOVB            3(SP), K1
 	VMOVUPD          Z14, K1, 192(DX)(BX*1)
 
-none102:
+none118:
 	VADDPD           Z21, Z17, Z14
 	VFMADD213PD      Z14, Z21, Z17
 	VADDPD           Z17, Z19, Z14
@@ -3274,18 +3896,18 @@ none102:
 	VMOVAPD          Z15, Z4
 	ADDQ             $+256, BX
 	SUBQ             $0x20, R8
-	JG               group97
+	JG               group113
 
-done98:
+done114:
 	TESTQ DX, DX
-	JZ    none103
+	JZ    none119
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none103:
+none119:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          x+32(FP), AX
@@ -3332,9 +3954,9 @@ none103:
 	VMOVSD        X4, (BX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row94
+	JNZ           row110
 
-last95:
+last111:
 	VZEROUPPER
 	RET
 
@@ -3370,9 +3992,9 @@ TEXT ·softSums64AVX512(SB), NOSPLIT, $24-88
 	KXORW        K2, K2, K2
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R10, R10
-	JZ           last105
+	JZ           last121
 
-row104:
+row120:
 	VBROADCASTSD (CX), Z0
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -3381,9 +4003,9 @@ row104:
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one107
+	JB           one123
 
-two106:
+two122:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -3452,13 +4074,13 @@ two106:
 	VMOVAPD     Z6, Z4
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two106
+	JAE         two122
 
-one107:
+one123:
 	ADDQ $0x02, R12
-	JZ   rest109
+	JZ   rest125
 
-group108:
+group124:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -3495,13 +4117,13 @@ group108:
 	VMOVAPD     Z6, Z4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group108
+	JNZ         group124
 
-rest109:
+rest125:
 	TESTQ       R8, R8
-	JZ          done111
+	JZ          done127
 	CMPQ        R8, $0x08
-	JBE         half110
+	JBE         half126
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -3536,9 +4158,9 @@ rest109:
 	VSUBPD      Z6, Z7, Z7
 	VADDPD      Z7, Z5, Z5
 	VMOVAPD     Z0, Z4
-	JMP         done111
+	JMP         done127
 
-half110:
+half126:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -3564,7 +4186,7 @@ half110:
 	VADDPD      Z7, Z5, Z5
 	VMOVAPD     Z0, Z4
 
-done111:
+done127:
 	ADDQ          (SP), DX
 	ADDQ          8(SP), DI
 	ADDQ          16(SP), BX
@@ -3635,14 +4257,14 @@ done111:
 	VMOVSD        X4, 8(AX)
 	ADDQ          $0x10, AX
 	KORTESTW      K2, K2
-	JZ            none112
+	JZ            none128
 	MOVQ          $0x00000001, bad+80(FP)
 
-none112:
+none128:
 	DECQ R10
-	JNZ  row104
+	JNZ  row120
 
-last105:
+last121:
 	VZEROUPPER
 	RET
 
@@ -3667,17 +4289,17 @@ TEXT ·lessLabels64AVX512(SB), NOSPLIT, $0-56
 	KMOVB R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last114
+	JZ    last130
 
-row113:
+row129:
 	VBROADCASTSD (SI), Z0
 	ADDQ         $0x08, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one116
+	JB           one132
 
-two115:
+two131:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -3696,13 +4318,13 @@ two115:
 	VMOVUPD      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two115
+	JAE          two131
 
-one116:
+one132:
 	ADDQ $0x02, R11
-	JZ   rest118
+	JZ   rest134
 
-group117:
+group133:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -3713,13 +4335,13 @@ group117:
 	VMOVUPD      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group117
+	JNZ          group133
 
-rest118:
+rest134:
 	TESTQ        DI, DI
-	JZ           done120
+	JZ           done136
 	CMPQ         DI, $0x08
-	JBE          half119
+	JBE          half135
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -3728,20 +4350,20 @@ rest118:
 	VMOVUPD.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K2, 64(AX)(R10*1)
-	JMP          done120
+	JMP          done136
 
-half119:
+half135:
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K1, (AX)(R10*1)
 
-done120:
+done136:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row113
+	JNZ  row129
 
-last114:
+last130:
 	VZEROUPPER
 	RET

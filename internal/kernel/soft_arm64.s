@@ -880,6 +880,309 @@ complete33:
 last2:
 	RET
 
+// func softLinearNEON(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
+TEXT ·softLinearNEON(SB), NOSPLIT, $768-120
+	MOVD    sum+0(FP), R0
+	MOVD    p+112(FP), R1
+	MOVD    x+40(FP), R2
+	MOVD    t+56(FP), R4
+	MOVD    m+8(FP), R7
+	MOVD    dst+24(FP), R9
+	MOVD    n+88(FP), R14
+	LSR     $5, R14, R11
+	LSL     $2, R14
+	AND     $127, R14
+	MOVD    $frame-768(SP), R13
+	MOVD    rows+80(FP), R15
+	ADD     $512, R13, R19
+	MOVD    part+96(FP), R20
+	MOVD    $laneconstants32<>(SB), R22
+	MOVD    $constants32<>(SB), R23
+	FMOVQ   352(R23), F1
+	CBZ     R15, last35
+row34:
+	MOVD    R1, R24
+	VLD1R.P 4(R24), [V2.S4]
+	VLD1R.P 4(R24), [V3.S4]
+	VLD1R.P 4(R24), [V4.S4]
+	ADD     $12, R1
+	VEOR    V5.B16, V5.B16, V5.B16
+	FSTPQ   (F5, F5), (R19)
+	FSTPQ   (F5, F5), 32(R19)
+	MOVD    R2, R3
+	MOVD    R4, R5
+	MOVD    w+72(FP), R6
+	MOVD    R7, R8
+	MOVD    R9, R10
+	MOVD    R20, R21
+	LSL     $1, R11, R12
+	SUBS    $2, R12
+	BMI     rest37
+group36:
+	VLD1R.P 4(R21), [V0.S4]
+half40:
+	FMOVQ   (R3), F5
+	FMOVQ   (R5), F6
+	FMOVQ   (R22), F8
+	VCMTST  V8.S4, V0.S4, V7.S4
+	WORD    $0x6ea3e4a9 // VFCMGT V3.S4, V5.S4, V9.S4
+	VAND    V1.B16, V9.B16, V9.B16
+	WORD    $0x4ea6d529 // VFSUB V6.S4, V9.S4, V9.S4
+	FMOVQ   (R6), F6
+	WORD    $0x6e26dd29 // VFMUL V6.S4, V9.S4, V9.S4
+	VAND    V7.B16, V9.B16, V9.B16
+	WORD    $0x4ea3d4a5 // VFSUB V3.S4, V5.S4, V5.S4
+	WORD    $0x4ea4d4a5 // VFSUB V4.S4, V5.S4, V5.S4
+	WORD    $0x6e29dca5 // VFMUL V9.S4, V5.S4, V5.S4
+	VAND    V7.B16, V5.B16, V5.B16
+	FMOVQ   (R10), F6
+	VFMLA   V2.S4, V9.S4, V6.S4
+	FMOVQ   F5, (R8)
+	FMOVQ   F6, (R10)
+	FMOVQ   64(R3), F6
+	FMOVQ   64(R5), F7
+	FMOVQ   64(R22), F9
+	VCMTST  V9.S4, V0.S4, V8.S4
+	WORD    $0x6ea3e4ca // VFCMGT V3.S4, V6.S4, V10.S4
+	VAND    V1.B16, V10.B16, V10.B16
+	WORD    $0x4ea7d54a // VFSUB V7.S4, V10.S4, V10.S4
+	FMOVQ   64(R6), F7
+	WORD    $0x6e27dd4a // VFMUL V7.S4, V10.S4, V10.S4
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ea3d4c6 // VFSUB V3.S4, V6.S4, V6.S4
+	WORD    $0x4ea4d4c6 // VFSUB V4.S4, V6.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	VAND    V8.B16, V6.B16, V6.B16
+	FMOVQ   64(R10), F7
+	VFMLA   V2.S4, V10.S4, V7.S4
+	FMOVQ   F6, 64(R8)
+	FMOVQ   F7, 64(R10)
+	WORD    $0x4e26d4a5 // VFADD V6.S4, V5.S4, V5.S4
+	FMOVQ   32(R3), F6
+	FMOVQ   32(R5), F7
+	FMOVQ   32(R22), F9
+	VCMTST  V9.S4, V0.S4, V8.S4
+	WORD    $0x6ea3e4ca // VFCMGT V3.S4, V6.S4, V10.S4
+	VAND    V1.B16, V10.B16, V10.B16
+	WORD    $0x4ea7d54a // VFSUB V7.S4, V10.S4, V10.S4
+	FMOVQ   32(R6), F7
+	WORD    $0x6e27dd4a // VFMUL V7.S4, V10.S4, V10.S4
+	VAND    V8.B16, V10.B16, V10.B16
+	WORD    $0x4ea3d4c6 // VFSUB V3.S4, V6.S4, V6.S4
+	WORD    $0x4ea4d4c6 // VFSUB V4.S4, V6.S4, V6.S4
+	WORD    $0x6e2adcc6 // VFMUL V10.S4, V6.S4, V6.S4
+	VAND    V8.B16, V6.B16, V6.B16
+	FMOVQ   32(R10), F7
+	VFMLA   V2.S4, V10.S4, V7.S4
+	FMOVQ   F6, 32(R8)
+	FMOVQ   F7, 32(R10)
+	FMOVQ   96(R3), F7
+	FMOVQ   96(R5), F8
+	FMOVQ   96(R22), F10
+	VCMTST  V10.S4, V0.S4, V9.S4
+	WORD    $0x6ea3e4eb // VFCMGT V3.S4, V7.S4, V11.S4
+	VAND    V1.B16, V11.B16, V11.B16
+	WORD    $0x4ea8d56b // VFSUB V8.S4, V11.S4, V11.S4
+	FMOVQ   96(R6), F8
+	WORD    $0x6e28dd6b // VFMUL V8.S4, V11.S4, V11.S4
+	VAND    V9.B16, V11.B16, V11.B16
+	WORD    $0x4ea3d4e7 // VFSUB V3.S4, V7.S4, V7.S4
+	WORD    $0x4ea4d4e7 // VFSUB V4.S4, V7.S4, V7.S4
+	WORD    $0x6e2bdce7 // VFMUL V11.S4, V7.S4, V7.S4
+	VAND    V9.B16, V7.B16, V7.B16
+	FMOVQ   96(R10), F8
+	VFMLA   V2.S4, V11.S4, V8.S4
+	FMOVQ   F7, 96(R8)
+	FMOVQ   F8, 96(R10)
+	WORD    $0x4e27d4c6 // VFADD V7.S4, V6.S4, V6.S4
+	WORD    $0x4e26d4a5 // VFADD V6.S4, V5.S4, V5.S4
+	WORD    $0x0e6178a6 // VFCVTL V5.S2, V6.D2
+	WORD    $0x4e6178a7 // VFCVTL2 V5.S4, V7.D2
+	FLDPQ   (R19), (F8, F9)
+	WORD    $0x4e66d508 // VFADD V6.D2, V8.D2, V8.D2
+	WORD    $0x4e67d529 // VFADD V7.D2, V9.D2, V9.D2
+	FSTPQ   (F8, F9), (R19)
+	ADD     $16, R3
+	ADD     $16, R5
+	ADD     $16, R6
+	ADD     $16, R8
+	ADD     $16, R10
+	ADD     $16, R22
+	ADD     $32, R19
+	SUB     $1, R12
+	TBNZ    $0, R12, half40
+	SUB     $32, R22
+	SUB     $64, R19
+	ADD     $96, R3
+	ADD     $96, R5
+	ADD     $96, R6
+	ADD     $96, R8
+	ADD     $96, R10
+	TBZ     $63, R12, group36
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R12, copied38
+rest37:
+	CBZ     R14, done39
+	ADD     $0, R13, R24
+	TBZ     $6, R14, skip41
+	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
+	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
+skip41:
+	TBZ     $5, R14, skip42
+	VLD1.P  32(R3), [V5.B16, V6.B16]
+	VST1.P  [V5.B16, V6.B16], 32(R24)
+skip42:
+	TBZ     $4, R14, skip43
+	VLD1.P  16(R3), [V5.B16]
+	VST1.P  [V5.B16], 16(R24)
+skip43:
+	TBZ     $3, R14, skip44
+	FMOVD.P 8(R3), F5
+	FMOVD.P F5, 8(R24)
+skip44:
+	TBZ     $2, R14, skip45
+	FMOVS.P 4(R3), F5
+	FMOVS.P F5, 4(R24)
+skip45:
+	ADD     $0, R13, R3
+	ADD     $128, R13, R24
+	TBZ     $6, R14, skip46
+	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
+	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
+skip46:
+	TBZ     $5, R14, skip47
+	VLD1.P  32(R5), [V5.B16, V6.B16]
+	VST1.P  [V5.B16, V6.B16], 32(R24)
+skip47:
+	TBZ     $4, R14, skip48
+	VLD1.P  16(R5), [V5.B16]
+	VST1.P  [V5.B16], 16(R24)
+skip48:
+	TBZ     $3, R14, skip49
+	FMOVD.P 8(R5), F5
+	FMOVD.P F5, 8(R24)
+skip49:
+	TBZ     $2, R14, skip50
+	FMOVS.P 4(R5), F5
+	FMOVS.P F5, 4(R24)
+skip50:
+	ADD     $128, R13, R5
+	ADD     $256, R13, R24
+	TBZ     $6, R14, skip51
+	VLD1.P  64(R6), [V5.B16, V6.B16, V7.B16, V8.B16]
+	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
+skip51:
+	TBZ     $5, R14, skip52
+	VLD1.P  32(R6), [V5.B16, V6.B16]
+	VST1.P  [V5.B16, V6.B16], 32(R24)
+skip52:
+	TBZ     $4, R14, skip53
+	VLD1.P  16(R6), [V5.B16]
+	VST1.P  [V5.B16], 16(R24)
+skip53:
+	TBZ     $3, R14, skip54
+	FMOVD.P 8(R6), F5
+	FMOVD.P F5, 8(R24)
+skip54:
+	TBZ     $2, R14, skip55
+	FMOVS.P 4(R6), F5
+	FMOVS.P F5, 4(R24)
+skip55:
+	ADD     $256, R13, R6
+	MOVD    R13, R8
+	ADD     $384, R13, R24
+	TBZ     $6, R14, skip56
+	VLD1.P  64(R10), [V5.B16, V6.B16, V7.B16, V8.B16]
+	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
+skip56:
+	TBZ     $5, R14, skip57
+	VLD1.P  32(R10), [V5.B16, V6.B16]
+	VST1.P  [V5.B16, V6.B16], 32(R24)
+skip57:
+	TBZ     $4, R14, skip58
+	VLD1.P  16(R10), [V5.B16]
+	VST1.P  [V5.B16], 16(R24)
+skip58:
+	TBZ     $3, R14, skip59
+	FMOVD.P 8(R10), F5
+	FMOVD.P F5, 8(R24)
+skip59:
+	TBZ     $2, R14, skip60
+	FMOVS.P 4(R10), F5
+	FMOVS.P F5, 4(R24)
+skip60:
+	ADD     $384, R13, R10
+	MOVD    $-2, R12
+	B       group36
+copied38:
+	MOVD    R13, R24
+	ADD     R11<<7, R7, R25
+	TBZ     $6, R14, skip61
+	VLD1.P  64(R24), [V5.B16, V6.B16, V7.B16, V8.B16]
+	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R25)
+skip61:
+	TBZ     $5, R14, skip62
+	VLD1.P  32(R24), [V5.B16, V6.B16]
+	VST1.P  [V5.B16, V6.B16], 32(R25)
+skip62:
+	TBZ     $4, R14, skip63
+	VLD1.P  16(R24), [V5.B16]
+	VST1.P  [V5.B16], 16(R25)
+skip63:
+	TBZ     $3, R14, skip64
+	FMOVD.P 8(R24), F5
+	FMOVD.P F5, 8(R25)
+skip64:
+	TBZ     $2, R14, skip65
+	FMOVS.P 4(R24), F5
+	FMOVS.P F5, 4(R25)
+skip65:
+	ADD     $384, R13, R24
+	ADD     R11<<7, R9, R25
+	TBZ     $6, R14, skip66
+	VLD1.P  64(R24), [V5.B16, V6.B16, V7.B16, V8.B16]
+	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R25)
+skip66:
+	TBZ     $5, R14, skip67
+	VLD1.P  32(R24), [V5.B16, V6.B16]
+	VST1.P  [V5.B16, V6.B16], 32(R25)
+skip67:
+	TBZ     $4, R14, skip68
+	VLD1.P  16(R24), [V5.B16]
+	VST1.P  [V5.B16], 16(R25)
+skip68:
+	TBZ     $3, R14, skip69
+	FMOVD.P 8(R24), F5
+	FMOVD.P F5, 8(R25)
+skip69:
+	TBZ     $2, R14, skip70
+	FMOVS.P 4(R24), F5
+	FMOVS.P F5, 4(R25)
+skip70:
+done39:
+	FLDPQ   (R19), (F5, F6)
+	FLDPQ   32(R19), (F7, F8)
+	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
+	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
+	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
+	VDUP    V5.D[1], V6.D2
+	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
+	FMOVD.P F5, 8(R0)
+	MOVD    stride+48(FP), R24
+	ADD     R24<<2, R2
+	MOVD    tStride+64(FP), R24
+	ADD     R24<<2, R4
+	MOVD    mStride+16(FP), R24
+	ADD     R24<<2, R7
+	MOVD    dstStride+32(FP), R24
+	ADD     R24<<2, R9
+	MOVD    words+104(FP), R24
+	ADD     R24<<3, R20
+	SUB     $1, R15
+	CBNZ    R15, row34
+last35:
+	RET
+
 // func softSums32NEON(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
 TEXT ·softSums32NEON(SB), NOSPLIT, $512-88
 	MOVD    sums+0(FP), R0
@@ -901,8 +1204,8 @@ TEXT ·softSums32NEON(SB), NOSPLIT, $512-88
 	VEOR    V3.B16, V3.B16, V3.B16
 	MOVD    stride+16(FP), R19
 	MOVD    tStride+32(FP), R20
-	CBZ     R10, last35
-row34:
+	CBZ     R10, last72
+row71:
 	MOVD    R1, R21
 	VLD1R.P 4(R21), [V4.S4]
 	ADD     $4, R1
@@ -917,10 +1220,10 @@ row34:
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest37
-group36:
+	BMI     rest74
+group73:
 	VLD1R.P 4(R13), [V0.S4]
-half40:
+half77:
 	FMOVQ   (R3), F5
 	FMOVQ   (R5), F6
 	FMOVQ   (R14), F8
@@ -992,64 +1295,64 @@ half40:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half40
+	TBNZ    $0, R7, half77
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $96, R3
 	ADD     $96, R5
-	TBZ     $63, R7, group36
+	TBZ     $63, R7, group73
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied38
-rest37:
-	CBZ     R9, done39
+	TBZ     $1, R7, copied75
+rest74:
+	CBZ     R9, done76
 	ADD     $0, R8, R21
-	TBZ     $6, R9, skip41
+	TBZ     $6, R9, skip78
 	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip41:
-	TBZ     $5, R9, skip42
+skip78:
+	TBZ     $5, R9, skip79
 	VLD1.P  32(R3), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip42:
-	TBZ     $4, R9, skip43
+skip79:
+	TBZ     $4, R9, skip80
 	VLD1.P  16(R3), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip43:
-	TBZ     $3, R9, skip44
+skip80:
+	TBZ     $3, R9, skip81
 	FMOVD.P 8(R3), F5
 	FMOVD.P F5, 8(R21)
-skip44:
-	TBZ     $2, R9, skip45
+skip81:
+	TBZ     $2, R9, skip82
 	FMOVS.P 4(R3), F5
 	FMOVS.P F5, 4(R21)
-skip45:
+skip82:
 	ADD     $0, R8, R3
 	ADD     $128, R8, R21
-	TBZ     $6, R9, skip46
+	TBZ     $6, R9, skip83
 	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip46:
-	TBZ     $5, R9, skip47
+skip83:
+	TBZ     $5, R9, skip84
 	VLD1.P  32(R5), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip47:
-	TBZ     $4, R9, skip48
+skip84:
+	TBZ     $4, R9, skip85
 	VLD1.P  16(R5), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip48:
-	TBZ     $3, R9, skip49
+skip85:
+	TBZ     $3, R9, skip86
 	FMOVD.P 8(R5), F5
 	FMOVD.P F5, 8(R21)
-skip49:
-	TBZ     $2, R9, skip50
+skip86:
+	TBZ     $2, R9, skip87
 	FMOVS.P 4(R5), F5
 	FMOVS.P F5, 4(R21)
-skip50:
+skip87:
 	ADD     $128, R8, R5
 	MOVD    $-2, R7
-	B       group36
-copied38:
-done39:
+	B       group73
+copied75:
+done76:
 	FLDPQ   (R11), (F5, F6)
 	FLDPQ   32(R11), (F7, F8)
 	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
@@ -1075,8 +1378,8 @@ done39:
 	MOVD    words+64(FP), R21
 	ADD     R21<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row34
-last35:
+	CBNZ    R10, row71
+last72:
 	RET
 
 // func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
@@ -1094,8 +1397,8 @@ TEXT ·lessLabels32NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last52
-row51:
+	CBZ     R11, last89
+row88:
 	MOVD    R6, R15
 	VLD1R.P 4(R15), [V0.S4]
 	ADD     $4, R6
@@ -1103,8 +1406,8 @@ row51:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest54
-group53:
+	BMI     rest91
+group90:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -1129,103 +1432,103 @@ group53:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group53
+	TBZ     $63, R8, group90
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied55
-rest54:
-	CBZ     R10, done56
+	TBZ     $0, R8, copied92
+rest91:
+	CBZ     R10, done93
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip57
+	TBZ     $6, R10, skip94
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip57:
-	TBZ     $5, R10, skip58
+skip94:
+	TBZ     $5, R10, skip95
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip58:
-	TBZ     $4, R10, skip59
+skip95:
+	TBZ     $4, R10, skip96
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip59:
-	TBZ     $3, R10, skip60
+skip96:
+	TBZ     $3, R10, skip97
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip60:
-	TBZ     $2, R10, skip61
+skip97:
+	TBZ     $2, R10, skip98
 	FMOVS.P 4(R3), F1
 	FMOVS.P F1, 4(R15)
-skip61:
+skip98:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip62
+	TBZ     $6, R10, skip99
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip62:
-	TBZ     $5, R10, skip63
+skip99:
+	TBZ     $5, R10, skip100
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip63:
-	TBZ     $4, R10, skip64
+skip100:
+	TBZ     $4, R10, skip101
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip64:
-	TBZ     $3, R10, skip65
+skip101:
+	TBZ     $3, R10, skip102
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip65:
-	TBZ     $2, R10, skip66
+skip102:
+	TBZ     $2, R10, skip103
 	FMOVS.P 4(R5), F1
 	FMOVS.P F1, 4(R15)
-skip66:
+skip103:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short67
-	B       group53
-short67:
+	BLS     short104
+	B       group90
+short104:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied55
+	BLS     copied92
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), 32(R1)
-copied55:
+copied92:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip68
+	TBZ     $6, R10, skip105
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip68:
-	TBZ     $5, R10, skip69
+skip105:
+	TBZ     $5, R10, skip106
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip69:
-	TBZ     $4, R10, skip70
+skip106:
+	TBZ     $4, R10, skip107
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip70:
-	TBZ     $3, R10, skip71
+skip107:
+	TBZ     $3, R10, skip108
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip71:
-	TBZ     $2, R10, skip72
+skip108:
+	TBZ     $2, R10, skip109
 	FMOVS.P 4(R15), F1
 	FMOVS.P F1, 4(R19)
-skip72:
-done56:
+skip109:
+done93:
 	ADD     R13<<2, R0
 	ADD     R13<<2, R2
 	ADD     R14<<2, R4
 	SUB     $1, R11
-	CBNZ    R11, row51
-last52:
+	CBNZ    R11, row88
+last89:
 	RET
 
 // func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
@@ -1255,28 +1558,28 @@ TEXT ·softBCE64NEON(SB), NOSPLIT, $768-104
 	MOVD    stride+40(FP), R21
 	MOVD    tStride+56(FP), R22
 	MOVD    dstStride+24(FP), R23
-	CBZ     R10, last74
-row73:
+	CBZ     R10, last111
+row110:
 	VEOR    V8.B16, V8.B16, V8.B16
 	FSTPQ   (F8, F8), (R11)
 	FSTPQ   (F8, F8), 32(R11)
 	FSTPQ   (F8, F8), 64(R11)
 	FSTPQ   (F8, F8), 96(R11)
-	CBZ     R4, none75
+	CBZ     R4, none112
 	MOVD    R19, R24
 	VLD1R.P 8(R24), [V3.D2]
 	ADD     $8, R19
-none75:
+none112:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest77
-group76:
+	BMI     rest114
+group113:
 	VLD1R.P 4(R13), [V0.S4]
-half80:
+half117:
 	// u = h - t, m = y·u
 	FMOVQ   (R1), F8
 	FMOVQ   (R3), F9
@@ -1368,7 +1671,7 @@ half80:
 	VAND    V16.B16, V17.B16, V17.B16
 	WORD    $0x6e6bdef7 // VFMUL V11.D2, V23.D2, V23.D2
 	VAND    V22.B16, V23.B16, V23.B16
-	CBZ     R4, none81
+	CBZ     R4, none118
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d628 // VFADD V8.D2, V17.D2, V8.D2
 	WORD    $0x6e68fe28 // VFDIV V8.D2, V17.D2, V8.D2
@@ -1385,7 +1688,7 @@ half80:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V21.B16, V8.B16, V8.B16
 	FMOVQ   F8, 64(R5)
-none81:
+none118:
 	WORD    $0x4e73d5ad // VFADD V19.D2, V13.D2, V13.D2
 	WORD    $0x4e77d628 // VFADD V23.D2, V17.D2, V8.D2
 	VFMLA   V23.D2, V17.D2, V8.D2
@@ -1480,7 +1783,7 @@ none81:
 	VAND    V18.B16, V19.B16, V19.B16
 	WORD    $0x6e6cdf39 // VFMUL V12.D2, V25.D2, V25.D2
 	VAND    V24.B16, V25.B16, V25.B16
-	CBZ     R4, none82
+	CBZ     R4, none119
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d669 // VFADD V9.D2, V19.D2, V9.D2
 	WORD    $0x6e69fe69 // VFDIV V9.D2, V19.D2, V9.D2
@@ -1497,7 +1800,7 @@ none81:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V23.B16, V9.B16, V9.B16
 	FMOVQ   F9, 192(R5)
-none82:
+none119:
 	WORD    $0x4e75d5ef // VFADD V21.D2, V15.D2, V15.D2
 	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
 	WORD    $0x4e79d669 // VFADD V25.D2, V19.D2, V9.D2
@@ -1603,7 +1906,7 @@ none82:
 	VAND    V17.B16, V18.B16, V18.B16
 	WORD    $0x6e6cdf18 // VFMUL V12.D2, V24.D2, V24.D2
 	VAND    V23.B16, V24.B16, V24.B16
-	CBZ     R4, none83
+	CBZ     R4, none120
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d648 // VFADD V8.D2, V18.D2, V8.D2
 	WORD    $0x6e68fe48 // VFDIV V8.D2, V18.D2, V8.D2
@@ -1620,7 +1923,7 @@ none82:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V22.B16, V8.B16, V8.B16
 	FMOVQ   F8, 96(R5)
-none83:
+none120:
 	WORD    $0x4e74d5ce // VFADD V20.D2, V14.D2, V14.D2
 	WORD    $0x4e78d648 // VFADD V24.D2, V18.D2, V8.D2
 	VFMLA   V24.D2, V18.D2, V8.D2
@@ -1715,7 +2018,7 @@ none83:
 	VAND    V19.B16, V20.B16, V20.B16
 	WORD    $0x6e6ddf5a // VFMUL V13.D2, V26.D2, V26.D2
 	VAND    V25.B16, V26.B16, V26.B16
-	CBZ     R4, none84
+	CBZ     R4, none121
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d689 // VFADD V9.D2, V20.D2, V9.D2
 	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
@@ -1732,7 +2035,7 @@ none83:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V24.B16, V9.B16, V9.B16
 	FMOVQ   F9, 224(R5)
-none84:
+none121:
 	WORD    $0x4e76d610 // VFADD V22.D2, V16.D2, V16.D2
 	WORD    $0x4e70d5ce // VFADD V16.D2, V14.D2, V14.D2
 	WORD    $0x4e7ad689 // VFADD V26.D2, V20.D2, V9.D2
@@ -1879,96 +2182,96 @@ none84:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half80
+	TBNZ    $0, R7, half117
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $224, R1
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group76
+	TBZ     $63, R7, group113
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied78
-rest77:
-	CBZ     R9, done79
+	TBZ     $1, R7, copied115
+rest114:
+	CBZ     R9, done116
 	ADD     $0, R8, R24
-	TBZ     $7, R9, skip85
+	TBZ     $7, R9, skip122
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip85:
-	TBZ     $6, R9, skip86
+skip122:
+	TBZ     $6, R9, skip123
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip86:
-	TBZ     $5, R9, skip87
+skip123:
+	TBZ     $5, R9, skip124
 	VLD1.P  32(R1), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip87:
-	TBZ     $4, R9, skip88
+skip124:
+	TBZ     $4, R9, skip125
 	VLD1.P  16(R1), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip88:
-	TBZ     $3, R9, skip89
+skip125:
+	TBZ     $3, R9, skip126
 	FMOVD.P 8(R1), F8
 	FMOVD.P F8, 8(R24)
-skip89:
+skip126:
 	ADD     $0, R8, R1
 	ADD     $256, R8, R24
-	TBZ     $7, R9, skip90
+	TBZ     $7, R9, skip127
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip90:
-	TBZ     $6, R9, skip91
+skip127:
+	TBZ     $6, R9, skip128
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip91:
-	TBZ     $5, R9, skip92
+skip128:
+	TBZ     $5, R9, skip129
 	VLD1.P  32(R3), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip92:
-	TBZ     $4, R9, skip93
+skip129:
+	TBZ     $4, R9, skip130
 	VLD1.P  16(R3), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip93:
-	TBZ     $3, R9, skip94
+skip130:
+	TBZ     $3, R9, skip131
 	FMOVD.P 8(R3), F8
 	FMOVD.P F8, 8(R24)
-skip94:
+skip131:
 	ADD     $256, R8, R3
 	MOVD    R8, R5
 	MOVD    $-2, R7
-	B       group76
-copied78:
-	CBZ     R4, none95
+	B       group113
+copied115:
+	CBZ     R4, none132
 	MOVD    R8, R24
 	ADD     R6<<8, R4, R25
-	TBZ     $7, R9, skip96
+	TBZ     $7, R9, skip133
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip96:
-	TBZ     $6, R9, skip97
+skip133:
+	TBZ     $6, R9, skip134
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip97:
-	TBZ     $5, R9, skip98
+skip134:
+	TBZ     $5, R9, skip135
 	VLD1.P  32(R24), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R25)
-skip98:
-	TBZ     $4, R9, skip99
+skip135:
+	TBZ     $4, R9, skip136
 	VLD1.P  16(R24), [V8.B16]
 	VST1.P  [V8.B16], 16(R25)
-skip99:
-	TBZ     $3, R9, skip100
+skip136:
+	TBZ     $3, R9, skip137
 	FMOVD.P 8(R24), F8
 	FMOVD.P F8, 8(R25)
-skip100:
-none95:
-done79:
+skip137:
+none132:
+done116:
 	FLDPQ   (R11), (F8, F9)
 	FLDPQ   32(R11), (F10, F11)
 	FLDPQ   64(R11), (F12, F13)
@@ -2011,8 +2314,8 @@ done79:
 	MOVD    words+88(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row73
-last74:
+	CBNZ    R10, row110
+last111:
 	RET
 
 // func softSums64NEON(sums *[2]float64, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64) (bad uint64)
@@ -2036,8 +2339,8 @@ TEXT ·softSums64NEON(SB), NOSPLIT, $512-88
 	VEOR    V3.B16, V3.B16, V3.B16
 	MOVD    stride+16(FP), R19
 	MOVD    tStride+32(FP), R20
-	CBZ     R10, last102
-row101:
+	CBZ     R10, last139
+row138:
 	MOVD    R1, R21
 	VLD1R.P 8(R21), [V4.D2]
 	ADD     $8, R1
@@ -2056,10 +2359,10 @@ row101:
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest104
-group103:
+	BMI     rest141
+group140:
 	VLD1R.P 2(R13), [V0.H8]
-half107:
+half144:
 	FMOVQ   (R3), F5
 	FMOVQ   (R5), F6
 	FMOVQ   (R14), F8
@@ -2149,56 +2452,56 @@ half107:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half107
+	TBNZ    $0, R7, half144
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $96, R3
 	ADD     $96, R5
-	TBZ     $63, R7, group103
+	TBZ     $63, R7, group140
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied105
-rest104:
-	CBZ     R9, done106
+	TBZ     $1, R7, copied142
+rest141:
+	CBZ     R9, done143
 	ADD     $0, R8, R21
-	TBZ     $6, R9, skip108
+	TBZ     $6, R9, skip145
 	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip108:
-	TBZ     $5, R9, skip109
+skip145:
+	TBZ     $5, R9, skip146
 	VLD1.P  32(R3), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip109:
-	TBZ     $4, R9, skip110
+skip146:
+	TBZ     $4, R9, skip147
 	VLD1.P  16(R3), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip110:
-	TBZ     $3, R9, skip111
+skip147:
+	TBZ     $3, R9, skip148
 	FMOVD.P 8(R3), F5
 	FMOVD.P F5, 8(R21)
-skip111:
+skip148:
 	ADD     $0, R8, R3
 	ADD     $128, R8, R21
-	TBZ     $6, R9, skip112
+	TBZ     $6, R9, skip149
 	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip112:
-	TBZ     $5, R9, skip113
+skip149:
+	TBZ     $5, R9, skip150
 	VLD1.P  32(R5), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip113:
-	TBZ     $4, R9, skip114
+skip150:
+	TBZ     $4, R9, skip151
 	VLD1.P  16(R5), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip114:
-	TBZ     $3, R9, skip115
+skip151:
+	TBZ     $3, R9, skip152
 	FMOVD.P 8(R5), F5
 	FMOVD.P F5, 8(R21)
-skip115:
+skip152:
 	ADD     $128, R8, R5
 	MOVD    $-2, R7
-	B       group103
-copied105:
-done106:
+	B       group140
+copied142:
+done143:
 	FLDPQ   (R11), (F5, F6)
 	FLDPQ   32(R11), (F7, F8)
 	FLDPQ   64(R11), (F9, F10)
@@ -2280,8 +2583,8 @@ done106:
 	MOVD    words+64(FP), R21
 	ADD     R21<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row101
-last102:
+	CBNZ    R10, row138
+last139:
 	RET
 
 // func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
@@ -2299,8 +2602,8 @@ TEXT ·lessLabels64NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last117
-row116:
+	CBZ     R11, last154
+row153:
 	MOVD    R6, R15
 	VLD1R.P 8(R15), [V0.D2]
 	ADD     $8, R6
@@ -2308,8 +2611,8 @@ row116:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest119
-group118:
+	BMI     rest156
+group155:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -2334,89 +2637,89 @@ group118:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group118
+	TBZ     $63, R8, group155
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied120
-rest119:
-	CBZ     R10, done121
+	TBZ     $0, R8, copied157
+rest156:
+	CBZ     R10, done158
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip122
+	TBZ     $6, R10, skip159
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip122:
-	TBZ     $5, R10, skip123
+skip159:
+	TBZ     $5, R10, skip160
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip123:
-	TBZ     $4, R10, skip124
+skip160:
+	TBZ     $4, R10, skip161
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip124:
-	TBZ     $3, R10, skip125
+skip161:
+	TBZ     $3, R10, skip162
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip125:
+skip162:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip126
+	TBZ     $6, R10, skip163
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip126:
-	TBZ     $5, R10, skip127
+skip163:
+	TBZ     $5, R10, skip164
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip127:
-	TBZ     $4, R10, skip128
+skip164:
+	TBZ     $4, R10, skip165
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip128:
-	TBZ     $3, R10, skip129
+skip165:
+	TBZ     $3, R10, skip166
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip129:
+skip166:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short130
-	B       group118
-short130:
+	BLS     short167
+	B       group155
+short167:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied120
+	BLS     copied157
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), 32(R1)
-copied120:
+copied157:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip131
+	TBZ     $6, R10, skip168
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip131:
-	TBZ     $5, R10, skip132
+skip168:
+	TBZ     $5, R10, skip169
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip132:
-	TBZ     $4, R10, skip133
+skip169:
+	TBZ     $4, R10, skip170
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip133:
-	TBZ     $3, R10, skip134
+skip170:
+	TBZ     $3, R10, skip171
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip134:
-done121:
+skip171:
+done158:
 	ADD     R13<<3, R0
 	ADD     R13<<3, R2
 	ADD     R14<<3, R4
 	SUB     $1, R11
-	CBNZ    R11, row116
-last117:
+	CBNZ    R11, row153
+last154:
 	RET

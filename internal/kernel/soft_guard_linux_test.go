@@ -24,7 +24,7 @@ func testGuardPagesOfSoft[T Float](t *testing.T) {
 		for i := range f {
 			f[i] = kerneltest.Guarded[float64](t, longest, atEnd)
 		}
-		var g [4][]T
+		var g [5][]T
 		for i := range g {
 			g[i] = kerneltest.Guarded[T](t, longest, atEnd)
 		}
@@ -52,6 +52,17 @@ func testGuardPagesOfSoft[T Float](t *testing.T) {
 			LessLabels(c.dst, c.dstStride, c.t, c.tStride, 1, n, c.f)
 			c.dst, c.dstStride = nil, 0
 			c.bce()
+			if !IsFloat32[T]() {
+				continue
+			}
+			l := newLinearCase(r, 1, n)
+			one := func(i int, x []float32) []float32 {
+				y := As32(kerneltest.Touching(g[i], len(x), atEnd))
+				copy(y, x)
+				return y
+			}
+			x, t, d, w, m := one(0, l.x[:n]), one(1, l.t[:n]), one(2, l.dst[:n]), one(3, l.w), one(4, l.m)
+			SoftLinear(c.sum, m, n, d, n, x, n, t, n, w, 1, n, words(0, l.part), l.words, l.params)
 		}
 	}
 }
