@@ -1,7 +1,6 @@
 package zlpr
 
 import (
-	"math"
 	"math/bits"
 
 	"github.com/zlpr/zlpr/internal/kernel"
@@ -213,9 +212,11 @@ func (w *lossWorker[T]) masked() error {
 // elsewhere.
 func (w *lossWorker[T]) checkSoft() error {
 	j, c := &w.e.job, &w.chunk
-	if c.Full && c.N > 0 && w.goodSoft() {
+	c.SmallLabels = false
+	if c.Full && c.N > 0 && c.Rows > 0 && w.plainSoft() {
 		return nil
 	}
+	least := T(kernel.PlainLabel[T]())
 	for i := range c.Rows {
 		_, part := c.Sides(i)
 		row := c.Soft[i*c.SoftStride:][:c.N]
@@ -228,6 +229,10 @@ func (w *lossWorker[T]) checkSoft() error {
 				return notBinary(c.First+i, k, float64(v))
 			case !(v >= 0 && v <= 1):
 				return &DataError{c.First + i, k, SoftLabelRange, "soft label " + decimal(float64(v)) + " is not in [0, 1]"}
+			case v < least:
+				c.SmallLabels = true
+			}
+			switch {
 			case part[k/64]>>(k%64)&1 != 0:
 			case k == j.b.ThresholdColumn-1:
 				return &DataError{c.First + i, k, LabelOnThresholds, columnPositive}
@@ -239,29 +244,14 @@ func (w *lossWorker[T]) checkSoft() error {
 	return nil
 }
 
-// goodSoft reports, quickly, that all soft labels are in [0, 1]. It misses -0.
-func (w *lossWorker[T]) goodSoft() bool {
+// plainSoft reports that all soft labels are plain.
+func (w *lossWorker[T]) plainSoft() bool {
 	c := &w.chunk
-	one, below2 := uint64(math.Float32bits(1)), uint64(1<<30-1) // the bits of numbers from +0 to 2
-	if !kernel.IsFloat32[T]() {
-		one, below2 = math.Float64bits(1), 1<<62-1
-	}
 	rows, n := c.Rows, c.N
 	if c.SoftStride == n {
 		rows, n = 1, rows*n // without gaps they are as good as one
 	}
-	w.bits = kernel.Resize(w.bits, rows*kernel.BitWords(n))
-	if !kernel.PackWords(w.bits, c.Soft, c.SoftStride, rows, n, one, below2) {
-		return false
-	}
-	w.highest = kernel.Resize(w.highest, rows)
-	kernel.Maximum(w.highest, c.Soft, c.SoftStride, rows, n)
-	for _, top := range w.highest {
-		if top > 1 {
-			return false
-		}
-	}
-	return true
+	return kernel.PlainLabels(c.Soft, c.SoftStride, rows, n)
 }
 
 // allAtMost reports whether all b are at most top, as integers. Of the bits of

@@ -272,8 +272,6 @@ type lossWorker[T Float] struct {
 	pending kernel.Copy[T] // of the last chunk's gradient to its place
 
 	scores, soft  []T       // places for widened scores, and soft labels or a teacher's scores
-	bits          []uint64  // of the check of soft labels
-	highest       []T       // soft labels of rows
 	grad          [2][]T    // places for gradients that are not written in place
 	turn          int       // which of them is next
 	loss          []float64 // losses that are not written in place

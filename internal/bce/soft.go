@@ -128,7 +128,7 @@ func (w *Work[T]) fusedRows() {
 	for i, v := range c.Loss[:c.Rows] {
 		if !(v >= low && v <= math.MaxFloat64) {
 			w.row(i)
-		} else if f != nil && !(math.Abs(c.Scale[i]) <= most) {
+		} else if f != nil && (!(math.Abs(c.Scale[i]) <= most) || w.smallLabels(i)) {
 			w.row(i)
 			c.Loss[i] = v // the same bits whatever the gradient takes
 		}
@@ -266,11 +266,26 @@ func (w *Work[T]) completeSoft(i int, slow bool) {
 	if c.Derivatives() {
 		plain, most := gradientScale[T]()
 		size := math.Abs(c.Scale[i])
-		if !(size*w.weights.most <= plain) || w.weights.most > 1 && size != 0 && size < 1/most {
+		if !(size*w.weights.most <= plain) || w.weights.most > 1 && size != 0 && size < 1/most || w.smallLabels(i) {
 			w.row(i) // for the gradient: the loss has the same bits whatever that takes
 		}
 	}
 	c.Loss[i] = v
+}
+
+// smallLabels reports whether row i has labels so small that exponentials below the
+// smallest normal number count beside them.
+func (w *Work[T]) smallLabels(i int) bool {
+	c := w.c
+	if !c.SmallLabels {
+		return false
+	}
+	for _, t := range c.Soft[i*c.SoftStride:][:c.N] {
+		if t != 0 && float64(t) < kernel.PlainLabel[T]() {
+			return true
+		}
+	}
+	return false
 }
 
 // keepScores keeps the scores, which the gradient will overwrite, for the rows that

@@ -53,6 +53,8 @@ type Weights[T kernel.Float] struct {
 
 	Soft       []T // soft labels, nil for hard ones: then Neg has the classes that take part
 	SoftStride int
+	// SmallLabels tells that there are labels between 0 and kernel.PlainLabel.
+	SmallLabels bool
 
 	Teacher       []T // scores of a teacher, for losses of them: then Neg has the classes that take part
 	TeacherStride int

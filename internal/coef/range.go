@@ -145,3 +145,10 @@ const (
 	LeastLabel64 = 0x1p-900
 	LeastScale   = 0x1p-26
 )
+
+// A soft label of binary cross-entropy of at least PlainLabel counts for so much that
+// exponentials below the smallest normal number do not beside it, in a gradient.
+const (
+	PlainLabel32 = 0x1p-100
+	PlainLabel64 = 0x1p-960
+)

@@ -91,6 +91,8 @@ func TestInstructionCounts(t *testing.T) {
 		{"focalWeighted64", "group", 16, 16},
 		{"softBCE32", "group", 64, 64},
 		{"softBCE64", "group", 32, 32},
+		{"plainLabels32", "group", 32, 32},
+		{"plainLabels64", "group", 16, 16},
 		{"softLinear", "group", 32, 32},
 		{"softSums32", "group", 32, 32},
 		{"softSums64", "group", 16, 16},

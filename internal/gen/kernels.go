@@ -432,6 +432,13 @@ var softKernels = []*kernel{
 		forms:    both(emitSoftBCE, emitNeonSoftBCE),
 	},
 	{
+		name: "PlainLabels", types: elems,
+		params: "t []T, stride, rows, n int", results: "plain bool",
+		doc: `reports whether all labels t[i·stride+j], j < n, at least one, are 0 or from the
+			least plain one (2^-100, for float64 2^-960) to 1.`,
+		forms: both(plainLabels, neonPlainLabels),
+	},
+	{
 		name: "SoftLinear", types: single,
 		params: "sum []float64, m []float32, mStride int, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride int, w []float32, rows, n int, part []uint64, words int, p []float32",
 		doc: `writes the linear parts y·u of BCE with the soft labels t over the elements of part,

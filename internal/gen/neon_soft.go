@@ -174,6 +174,39 @@ func (b *neonSoftBCE) gradient(two [2]neonSoftTerm, e []*vecReg, numbers []int) 
 	}
 }
 
+// neonPlainLabels emits plainLabels.
+func neonPlainLabels(v *neonVec) {
+	t := v.input("t", "stride")
+	l := newNeonLoop(v, 2, t)
+	v.loadConstants()
+	least, one := v.inRegister(v.constant(v.pick(coef.PlainLabel32, coef.PlainLabel64))), v.inRegister(v.constant(1))
+	zero, plain := v.cleared(1)[0], v.reg()
+	l.fill = zero
+	v.op("VCMEQ", plain.b16(), plain.b16(), plain.b16())
+	l.run(func() {}, func(turn neonTurn) {
+		for _, label := range l.loadTurn(t, turn) {
+			k := v.reg()
+			v.atLeast(one, label, k)
+			v.and(plain, k, plain)
+			v.above(zero, label, k)
+			v.keepOut(k, plain)
+			v.above(least, label, k)
+			v.above(label, zero, label)
+			v.and(k, label, k)
+			v.keepOut(k, plain)
+			v.free(k, label)
+		}
+	}, func() {
+		low, high, bad := v.gp(), v.gp(), v.gp()
+		v.op("VMOV", fmt.Sprintf("V%d.D[0]", plain.n), low)
+		v.op("VMOV", fmt.Sprintf("V%d.D[1]", plain.n), high)
+		v.op("AND", low, high)
+		v.op("MVN", high, bad)
+		v.op("MOVD", bad, v.argument("bad"))
+		v.release(low, high, bad)
+	})
+}
+
 // neonSoftLinear emits softLinear.
 func neonSoftLinear(v *neonVec) {
 	sum, p := v.param("sum"), v.param("p")

@@ -341,6 +341,35 @@ func (b *softBCE) gradient(all []softTerm, e []vreg) {
 	b.Label(none)
 }
 
+// plainLabels emits a look at soft labels.
+func plainLabels(v *vec) {
+	t, stride := v.param("t"), v.stride("stride")
+	loop := newRowLoop(v)
+	place := func(x float64) vreg { return v.inRegister(v.constant(x)) }
+	least, one, zero := place(v.pick(coef.PlainLabel32, coef.PlainLabel64)), place(1), place(0)
+	bad := v.newMask()
+	v.clearMask(bad)
+	result := v.result(0)
+	v.MOVQ(operand.U32(0), result)
+	loop.run(func() {}, func(off reg.Register, pairs []pair) {
+		for _, r := range terms(pairs) {
+			label, k := v.reg(), v.newMask()
+			v.load(r.mask, operand.Mem{Base: t, Index: off, Scale: 1, Disp: r.reg * v.bytes}, label)
+			v.compare(less, label, least, k)
+			v.restrict(k, notEqual, label, zero)
+			v.orMask(k, bad)
+			v.compare(notLessOrEqual, label, one, k)
+			v.orMask(k, bad)
+		}
+	}, func() {
+		v.ADDQ(stride, t)
+		none := v.newLabel("none")
+		v.jumpIfEmpty(bad, none)
+		v.MOVQ(operand.U32(1), result)
+		v.Label(none)
+	})
+}
+
 // softLinear emits the linear part of binary cross-entropy with soft labels, in the
 // order of sideSums.
 func softLinear(v *vec) {

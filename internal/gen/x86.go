@@ -143,6 +143,7 @@ const (
 	less           = 17 // false where either is NaN
 	lessOrEqual    = 18 // false where either is NaN
 	notLess        = 21 // true where either is NaN
+	notLessOrEqual = 22 // true where either is NaN
 	notGreater     = 26 // true where either is NaN
 	greater        = 30 // false where either is NaN
 )

@@ -780,6 +780,26 @@ func softBCE64(sum, product []float64, dst []float64, dstStride int, x []float64
 	}
 }
 
+func plainLabels32(t []float32, stride, rows, n int) (plain bool) {
+	switch Active {
+	case AVX512:
+		return plainLabels32AVX512(&t[0], stride, rows, n) == 0
+	case AVX2:
+		return plainLabels32AVX2(&t[0], stride, rows, n) == 0
+	}
+	return plainLabels32Generic(t, stride, rows, n)
+}
+
+func plainLabels64(t []float64, stride, rows, n int) (plain bool) {
+	switch Active {
+	case AVX512:
+		return plainLabels64AVX512(&t[0], stride, rows, n) == 0
+	case AVX2:
+		return plainLabels64AVX2(&t[0], stride, rows, n) == 0
+	}
+	return plainLabels64Generic(t, stride, rows, n)
+}
+
 // SoftLinear writes the linear parts y·u of BCE with the soft labels t over the elements of part,
 // with factor, hi, lo = p[3i:]
 //
@@ -1599,6 +1619,18 @@ func softBCE64AVX512(sum *float64, product *float64, dst *float64, dstStride int
 
 //go:noescape
 func softBCE64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
+
+//go:noescape
+func plainLabels32AVX512(t *float32, stride int, rows int, n int) (bad uint64)
+
+//go:noescape
+func plainLabels32AVX2(t *float32, stride int, rows int, n int) (bad uint64)
+
+//go:noescape
+func plainLabels64AVX512(t *float64, stride int, rows int, n int) (bad uint64)
+
+//go:noescape
+func plainLabels64AVX2(t *float64, stride int, rows int, n int) (bad uint64)
 
 //go:noescape
 func softLinearAVX512(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)

@@ -566,6 +566,22 @@ func softBCE64(sum, product []float64, dst []float64, dstStride int, x []float64
 	}
 }
 
+func plainLabels32(t []float32, stride, rows, n int) (plain bool) {
+	switch Active {
+	case NEON:
+		return plainLabels32NEON(&t[0], stride, rows, n) == 0
+	}
+	return plainLabels32Generic(t, stride, rows, n)
+}
+
+func plainLabels64(t []float64, stride, rows, n int) (plain bool) {
+	switch Active {
+	case NEON:
+		return plainLabels64NEON(&t[0], stride, rows, n) == 0
+	}
+	return plainLabels64Generic(t, stride, rows, n)
+}
+
 // SoftLinear writes the linear parts y·u of BCE with the soft labels t over the elements of part,
 // with factor, hi, lo = p[3i:]
 //
@@ -1091,6 +1107,12 @@ func softBCE32NEON(sum *float64, product *float64, dst *float32, dstStride int, 
 
 //go:noescape
 func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
+
+//go:noescape
+func plainLabels32NEON(t *float32, stride int, rows int, n int) (bad uint64)
+
+//go:noescape
+func plainLabels64NEON(t *float64, stride int, rows int, n int) (bad uint64)
 
 //go:noescape
 func softLinearNEON(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)

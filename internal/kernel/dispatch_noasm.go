@@ -253,6 +253,16 @@ func softBCE64(sum, product []float64, dst []float64, dstStride int, x []float64
 	softBCE64Generic(sum, product, dst, dstStride, x, stride, t, tStride, rows, n, part, words, f)
 }
 
+//go:noinline
+func plainLabels32(t []float32, stride, rows, n int) (plain bool) {
+	return plainLabels32Generic(t, stride, rows, n)
+}
+
+//go:noinline
+func plainLabels64(t []float64, stride, rows, n int) (plain bool) {
+	return plainLabels64Generic(t, stride, rows, n)
+}
+
 // SoftLinear writes the linear parts y·u of BCE with the soft labels t over the elements of part,
 // with factor, hi, lo = p[3i:]
 //

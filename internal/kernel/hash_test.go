@@ -50,6 +50,8 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("sigmoidPowers/float64", 0xa390970fc9c5a7a0, 0xcd4904cc54af899f, hashSigmoidPowers[float64]),
 		kerneltest.Case("softBCE/float32", 0x3d27275712d645e3, 0x9cba40a5a96a22db, hashSoftBCE[float32]),
 		kerneltest.Case("softBCE/float64", 0xcb505acf20757eca, 0x2d565e49657554c8, hashSoftBCE[float64]),
+		kerneltest.Case("plainLabels/float32", 0x6a15b1b418b67814, 0x4c0657fd654250d5, hashPlainLabels[float32]),
+		kerneltest.Case("plainLabels/float64", 0xecbd250a470cc9f0, 0x394e0db8eb3dfe89, hashPlainLabels[float64]),
 		kerneltest.Case("softLinear", 0x26d00869e0ced003, 0xdfbe1d557b470e05, hashSoftLinear),
 		kerneltest.Case("softSums/float32", 0xa99ee9bd8c4f2db0, 0x75fa7ad1bed2c735, hashSoftSums[float32]),
 		kerneltest.Case("softSums/float64", 0x5a7eaa03466a4edd, 0xeb8977cb9457439e, hashSoftSums[float64]),
@@ -701,6 +703,14 @@ func hashBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 func hashSoftBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	c := newSoftCase[T](r, 1+r.IntN(2), r.Length(), r.IntN(2) == 0)
 	kerneltest.AddHash(h, c.bce()...)
+}
+
+func hashPlainLabels[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	plain, x := 0.0, plainCase[T](r, 1+r.IntN(100))
+	if PlainLabels(x, len(x), 1, len(x)) {
+		plain = 1
+	}
+	kerneltest.AddHash(h, plain)
 }
 
 func hashSoftLinear(h *kerneltest.Hash, r *kerneltest.Rand) {

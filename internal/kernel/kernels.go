@@ -191,6 +191,16 @@ func SoftBCE[T Float](sum, product []float64, dst []T, dstStride int, x []T, str
 	}
 }
 
+// PlainLabels reports whether all labels t[i·stride+j], j < n, at least one, are 0 or from the
+// least plain one (2^-100, for float64 2^-960) to 1.
+func PlainLabels[T Float](t []T, stride, rows, n int) (plain bool) {
+	if IsFloat32[T]() {
+		return plainLabels32(As32(t), stride, rows, n)
+	} else {
+		return plainLabels64(As64(t), stride, rows, n)
+	}
+}
+
 // SoftSums writes Σ t·(top[i]-x[i·stride+j]) over the elements of part, t = t[i·tStride+j], to
 // sums[i][0] and Σ t to sums[i][1]. It reports whether none of these t is between 0 and
 // the least label (2^-70, for float64 2^-900).

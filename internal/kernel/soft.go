@@ -155,6 +155,34 @@ func softBCE64Generic(sum, _ []float64, dst []float64, dstStride int, x []float6
 	}
 }
 
+// plainLabels32Generic reports whether all labels are 0 or from PlainLabel to 1.
+func plainLabels32Generic(t []float32, stride, rows, n int) bool {
+	return plainLabels(t, stride, rows, n, coef.PlainLabel32)
+}
+
+func plainLabels64Generic(t []float64, stride, rows, n int) bool {
+	return plainLabels(t, stride, rows, n, coef.PlainLabel64)
+}
+
+func plainLabels[T Float](t []T, stride, rows, n int, least T) bool {
+	for i := range rows {
+		for _, v := range t[i*stride:][:n] {
+			if v != 0 && !(v >= least && v <= 1) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// PlainLabel returns the least plain label.
+func PlainLabel[T Float]() float64 {
+	if IsFloat32[T]() {
+		return coef.PlainLabel32
+	}
+	return coef.PlainLabel64
+}
+
 // softLinearGeneric writes the linear parts of rows to m and their sums to sum, and
 // adds their derivatives to dst.
 func softLinearGeneric(sum []float64, m []float32, mStride int, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride int, w []float32, rows, n int, part []uint64, words int, p []float32) {

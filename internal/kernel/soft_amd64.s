@@ -650,6 +650,203 @@ DATA tail4<>+496(SB)/8, $0x0000000000000000
 DATA tail4<>+504(SB)/8, $0x0000000000000000
 GLOBL tail4<>(SB), RODATA|NOPTR, $512
 
+// func plainLabels32AVX2(t *float32, stride int, rows int, n int) (bad uint64)
+// Requires: AVX
+TEXT ·plainLabels32AVX2(SB), NOSPLIT, $0-40
+	MOVQ    t+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	SHLQ    $0x02, CX
+	MOVQ    n+24(FP), DX
+	MOVQ    DX, BX
+	SHRQ    $0x05, BX
+	ANDQ    $0x1f, DX
+	LEAQ    tail<>+0(SB), SI
+	MOVQ    DX, DI
+	SHLQ    $0x02, DI
+	SUBQ    DI, SI
+	MOVQ    rows+16(FP), DI
+	VMOVUPS f32_d800000<>+0(SB), Y0
+	VMOVUPS f32_3f800000<>+0(SB), Y1
+	VMOVUPS f32_0<>+0(SB), Y2
+	VXORPS  Y3, Y3, Y3
+	MOVQ    $0x00000000, bad+32(FP)
+	TESTQ   DI, DI
+	JZ      last18
+
+row17:
+	XORQ  R8, R8
+	MOVQ  BX, R9
+	TESTQ R9, R9
+	JZ    rest22
+
+group21:
+	VMOVUPS (AX)(R8*1), Y4
+	VCMPPS  $0x11, Y0, Y4, Y5
+	VMOVUPS Y4, Y6
+	VCMPPS  $0x04, Y2, Y6, Y6
+	VANDPS  Y6, Y5, Y5
+	VORPS   Y5, Y3, Y3
+	VCMPPS  $0x16, Y1, Y4, Y5
+	VORPS   Y5, Y3, Y3
+	VMOVUPS 64(AX)(R8*1), Y4
+	VCMPPS  $0x11, Y0, Y4, Y5
+	VMOVUPS Y4, Y6
+	VCMPPS  $0x04, Y2, Y6, Y6
+	VANDPS  Y6, Y5, Y5
+	VORPS   Y5, Y3, Y3
+	VCMPPS  $0x16, Y1, Y4, Y5
+	VORPS   Y5, Y3, Y3
+	VMOVUPS 32(AX)(R8*1), Y4
+	VCMPPS  $0x11, Y0, Y4, Y5
+	VMOVUPS Y4, Y6
+	VCMPPS  $0x04, Y2, Y6, Y6
+	VANDPS  Y6, Y5, Y5
+	VORPS   Y5, Y3, Y3
+	VCMPPS  $0x16, Y1, Y4, Y5
+	VORPS   Y5, Y3, Y3
+	VMOVUPS 96(AX)(R8*1), Y4
+	VCMPPS  $0x11, Y0, Y4, Y5
+	VMOVUPS Y4, Y6
+	VCMPPS  $0x04, Y2, Y6, Y6
+	VANDPS  Y6, Y5, Y5
+	VORPS   Y5, Y3, Y3
+	VCMPPS  $0x16, Y1, Y4, Y5
+	VORPS   Y5, Y3, Y3
+	ADDQ    $0x80, R8
+	DECQ    R9
+	JNZ     group21
+
+rest22:
+	TESTQ      DX, DX
+	JZ         done24
+	CMPQ       DX, $0x10
+	JBE        half23
+	VMOVUPS    128(SI), Y4
+	VMASKMOVPS (AX)(R8*1), Y4, Y4
+	VCMPPS     $0x11, Y0, Y4, Y5
+	VMOVUPS    Y4, Y6
+	VCMPPS     $0x04, Y2, Y6, Y6
+	VANDPS     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPS     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+	VMOVUPS    192(SI), Y4
+	VMASKMOVPS 64(AX)(R8*1), Y4, Y4
+	VCMPPS     $0x11, Y0, Y4, Y5
+	VMOVUPS    Y4, Y6
+	VCMPPS     $0x04, Y2, Y6, Y6
+	VANDPS     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPS     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+	VMOVUPS    160(SI), Y4
+	VMASKMOVPS 32(AX)(R8*1), Y4, Y4
+	VCMPPS     $0x11, Y0, Y4, Y5
+	VMOVUPS    Y4, Y6
+	VCMPPS     $0x04, Y2, Y6, Y6
+	VANDPS     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPS     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+	VMOVUPS    224(SI), Y4
+	VMASKMOVPS 96(AX)(R8*1), Y4, Y4
+	VCMPPS     $0x11, Y0, Y4, Y5
+	VMOVUPS    Y4, Y6
+	VCMPPS     $0x04, Y2, Y6, Y6
+	VANDPS     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPS     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+	JMP        done24
+
+half23:
+	VMOVUPS    128(SI), Y4
+	VMASKMOVPS (AX)(R8*1), Y4, Y4
+	VCMPPS     $0x11, Y0, Y4, Y5
+	VMOVUPS    Y4, Y6
+	VCMPPS     $0x04, Y2, Y6, Y6
+	VANDPS     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPS     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+	VMOVUPS    160(SI), Y4
+	VMASKMOVPS 32(AX)(R8*1), Y4, Y4
+	VCMPPS     $0x11, Y0, Y4, Y5
+	VMOVUPS    Y4, Y6
+	VCMPPS     $0x04, Y2, Y6, Y6
+	VANDPS     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPS     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+
+done24:
+	ADDQ   CX, AX
+	VPTEST Y3, Y3
+	JZ     none25
+	MOVQ   $0x00000001, bad+32(FP)
+
+none25:
+	DECQ DI
+	JNZ  row17
+
+last18:
+	VZEROUPPER
+	RET
+
+DATA tail<>+0(SB)/8, $0xffffffffffffffff
+DATA tail<>+8(SB)/8, $0xffffffffffffffff
+DATA tail<>+16(SB)/8, $0xffffffffffffffff
+DATA tail<>+24(SB)/8, $0xffffffffffffffff
+DATA tail<>+32(SB)/8, $0xffffffffffffffff
+DATA tail<>+40(SB)/8, $0xffffffffffffffff
+DATA tail<>+48(SB)/8, $0xffffffffffffffff
+DATA tail<>+56(SB)/8, $0xffffffffffffffff
+DATA tail<>+64(SB)/8, $0xffffffffffffffff
+DATA tail<>+72(SB)/8, $0xffffffffffffffff
+DATA tail<>+80(SB)/8, $0xffffffffffffffff
+DATA tail<>+88(SB)/8, $0xffffffffffffffff
+DATA tail<>+96(SB)/8, $0xffffffffffffffff
+DATA tail<>+104(SB)/8, $0xffffffffffffffff
+DATA tail<>+112(SB)/8, $0xffffffffffffffff
+DATA tail<>+120(SB)/8, $0xffffffffffffffff
+DATA tail<>+128(SB)/8, $0x0000000000000000
+DATA tail<>+136(SB)/8, $0x0000000000000000
+DATA tail<>+144(SB)/8, $0x0000000000000000
+DATA tail<>+152(SB)/8, $0x0000000000000000
+DATA tail<>+160(SB)/8, $0x0000000000000000
+DATA tail<>+168(SB)/8, $0x0000000000000000
+DATA tail<>+176(SB)/8, $0x0000000000000000
+DATA tail<>+184(SB)/8, $0x0000000000000000
+DATA tail<>+192(SB)/8, $0x0000000000000000
+DATA tail<>+200(SB)/8, $0x0000000000000000
+DATA tail<>+208(SB)/8, $0x0000000000000000
+DATA tail<>+216(SB)/8, $0x0000000000000000
+DATA tail<>+224(SB)/8, $0x0000000000000000
+DATA tail<>+232(SB)/8, $0x0000000000000000
+DATA tail<>+240(SB)/8, $0x0000000000000000
+DATA tail<>+248(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $256
+
+DATA f32_d800000<>+0(SB)/4, $0x0d800000
+DATA f32_d800000<>+4(SB)/4, $0x0d800000
+DATA f32_d800000<>+8(SB)/4, $0x0d800000
+DATA f32_d800000<>+12(SB)/4, $0x0d800000
+DATA f32_d800000<>+16(SB)/4, $0x0d800000
+DATA f32_d800000<>+20(SB)/4, $0x0d800000
+DATA f32_d800000<>+24(SB)/4, $0x0d800000
+DATA f32_d800000<>+28(SB)/4, $0x0d800000
+GLOBL f32_d800000<>(SB), RODATA|NOPTR, $32
+
+DATA f32_0<>+0(SB)/4, $0x00000000
+DATA f32_0<>+4(SB)/4, $0x00000000
+DATA f32_0<>+8(SB)/4, $0x00000000
+DATA f32_0<>+12(SB)/4, $0x00000000
+DATA f32_0<>+16(SB)/4, $0x00000000
+DATA f32_0<>+20(SB)/4, $0x00000000
+DATA f32_0<>+24(SB)/4, $0x00000000
+DATA f32_0<>+28(SB)/4, $0x00000000
+GLOBL f32_0<>(SB), RODATA|NOPTR, $32
+
 // func softLinearAVX2(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·softLinearAVX2(SB), NOSPLIT, $224-120
@@ -693,9 +890,9 @@ TEXT ·softLinearAVX2(SB), NOSPLIT, $224-120
 	VBROADCASTSS 8(DX), Y0
 	VMOVUPS      Y0, 128(BP)
 	TESTQ        R12, R12
-	JZ           last18
+	JZ           last27
 
-row17:
+row26:
 	MOVQ         p+112(FP), DX
 	VBROADCASTSS (DX), Y0
 	VMOVUPS      Y0, 64(BP)
@@ -709,9 +906,9 @@ row17:
 	XORQ         R13, R13
 	MOVQ         R10, R14
 	TESTQ        R14, R14
-	JZ           rest22
+	JZ           rest31
 
-group21:
+group30:
 	MOVQ         R13, DX
 	SHRQ         $0x05, DX
 	VPBROADCASTB (CX)(DX*1), Y5
@@ -802,13 +999,13 @@ group21:
 	VADDPD       Y2, Y1, Y1
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group21
+	JNZ          group30
 
-rest22:
+rest31:
 	TESTQ        R9, R9
-	JZ           done24
+	JZ           done33
 	CMPQ         R9, $0x10
-	JBE          half23
+	JBE          half32
 	MOVQ         R13, DX
 	SHRQ         $0x05, DX
 	VPBROADCASTB (CX)(DX*1), Y5
@@ -921,9 +1118,9 @@ rest22:
 	VCVTPS2PD    X2, Y2
 	VADDPD       Y3, Y0, Y0
 	VADDPD       Y2, Y1, Y1
-	JMP          done24
+	JMP          done33
 
-half23:
+half32:
 	MOVQ         R13, DX
 	SHRQ         $0x05, DX
 	VPBROADCASTB (CX)(DX*1), Y5
@@ -985,7 +1182,7 @@ half23:
 	VADDPD       Y3, Y0, Y0
 	VADDPD       Y2, Y1, Y1
 
-done24:
+done33:
 	ADDQ         (BP), AX
 	ADDQ         8(BP), BX
 	ADDQ         16(BP), DI
@@ -1000,45 +1197,11 @@ done24:
 	VMOVSD       X0, (DX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         R12
-	JNZ          row17
+	JNZ          row26
 
-last18:
+last27:
 	VZEROUPPER
 	RET
-
-DATA tail<>+0(SB)/8, $0xffffffffffffffff
-DATA tail<>+8(SB)/8, $0xffffffffffffffff
-DATA tail<>+16(SB)/8, $0xffffffffffffffff
-DATA tail<>+24(SB)/8, $0xffffffffffffffff
-DATA tail<>+32(SB)/8, $0xffffffffffffffff
-DATA tail<>+40(SB)/8, $0xffffffffffffffff
-DATA tail<>+48(SB)/8, $0xffffffffffffffff
-DATA tail<>+56(SB)/8, $0xffffffffffffffff
-DATA tail<>+64(SB)/8, $0xffffffffffffffff
-DATA tail<>+72(SB)/8, $0xffffffffffffffff
-DATA tail<>+80(SB)/8, $0xffffffffffffffff
-DATA tail<>+88(SB)/8, $0xffffffffffffffff
-DATA tail<>+96(SB)/8, $0xffffffffffffffff
-DATA tail<>+104(SB)/8, $0xffffffffffffffff
-DATA tail<>+112(SB)/8, $0xffffffffffffffff
-DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0x0000000000000000
-DATA tail<>+136(SB)/8, $0x0000000000000000
-DATA tail<>+144(SB)/8, $0x0000000000000000
-DATA tail<>+152(SB)/8, $0x0000000000000000
-DATA tail<>+160(SB)/8, $0x0000000000000000
-DATA tail<>+168(SB)/8, $0x0000000000000000
-DATA tail<>+176(SB)/8, $0x0000000000000000
-DATA tail<>+184(SB)/8, $0x0000000000000000
-DATA tail<>+192(SB)/8, $0x0000000000000000
-DATA tail<>+200(SB)/8, $0x0000000000000000
-DATA tail<>+208(SB)/8, $0x0000000000000000
-DATA tail<>+216(SB)/8, $0x0000000000000000
-DATA tail<>+224(SB)/8, $0x0000000000000000
-DATA tail<>+232(SB)/8, $0x0000000000000000
-DATA tail<>+240(SB)/8, $0x0000000000000000
-DATA tail<>+248(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $256
 
 // func softSums32AVX2(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
 // Requires: AVX, AVX2
@@ -1074,9 +1237,9 @@ TEXT ·softSums32AVX2(SB), NOSPLIT, $128-88
 	VXORPS       Y1, Y1, Y1
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R11, R11
-	JZ           last26
+	JZ           last35
 
-row25:
+row34:
 	VBROADCASTSS (CX), Y2
 	VMOVUPS      Y2, 32(BP)
 	VXORPS       Y2, Y2, Y2
@@ -1086,9 +1249,9 @@ row25:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest30
+	JZ           rest39
 
-group29:
+group38:
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -1171,13 +1334,13 @@ group29:
 	VADDPD       Y6, Y5, Y5
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group29
+	JNZ          group38
 
-rest30:
+rest39:
 	TESTQ        R8, R8
-	JZ           done32
+	JZ           done41
 	CMPQ         R8, $0x10
-	JBE          half31
+	JBE          half40
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -1266,9 +1429,9 @@ rest30:
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
-	JMP          done32
+	JMP          done41
 
-half31:
+half40:
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -1320,7 +1483,7 @@ half31:
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
 
-done32:
+done41:
 	ADDQ         (BP), DX
 	ADDQ         8(BP), DI
 	ADDQ         16(BP), BX
@@ -1339,14 +1502,14 @@ done32:
 	VMOVSD       X4, 8(AX)
 	ADDQ         $0x10, AX
 	VPTEST       Y1, Y1
-	JZ           none33
+	JZ           none42
 	MOVQ         $0x00000001, bad+80(FP)
 
-none33:
+none42:
 	DECQ R11
-	JNZ  row25
+	JNZ  row34
 
-last26:
+last35:
 	VZEROUPPER
 	RET
 
@@ -1380,17 +1543,17 @@ TEXT ·lessLabels32AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R10, R9
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last35
+	JZ    last44
 
-row34:
+row43:
 	VBROADCASTSS (SI), Y0
 	ADDQ         $0x04, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest39
+	JZ           rest48
 
-group38:
+group47:
 	VMOVUPS      (AX)(R11*1), Y1
 	VMOVUPS      (DX)(R11*1), Y2
 	VFNMADD231PS Y2, Y0, Y1
@@ -1409,13 +1572,13 @@ group38:
 	VMOVUPS      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group38
+	JNZ          group47
 
-rest39:
+rest48:
 	TESTQ        DI, DI
-	JZ           done41
+	JZ           done50
 	CMPQ         DI, $0x10
-	JBE          half40
+	JBE          half49
 	VMOVUPS      128(R9), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      128(R9), Y2
@@ -1444,9 +1607,9 @@ rest39:
 	VFNMADD231PS Y2, Y0, Y1
 	VMOVUPS      224(R9), Y0
 	VMASKMOVPS   Y1, Y0, 96(AX)(R11*1)
-	JMP          done41
+	JMP          done50
 
-half40:
+half49:
 	VMOVUPS      128(R9), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      128(R9), Y2
@@ -1462,13 +1625,13 @@ half40:
 	VMOVUPS      160(R9), Y0
 	VMASKMOVPS   Y1, Y0, 32(AX)(R11*1)
 
-done41:
+done50:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R10
-	JNZ  row34
+	JNZ  row43
 
-last35:
+last44:
 	VZEROUPPER
 	RET
 
@@ -1486,30 +1649,30 @@ TEXT ·softBCE32AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSS f32_3f800000<>+0(SB), Z10
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z11
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last43
+	JEQ          last52
 
-row42:
+row51:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	TESTQ        DX, DX
-	JZ           without44
+	JZ           without53
 	MOVQ         f+96(FP), BX
 	VBROADCASTSS (BX), Z3
 	ADDQ         $0x04, f+96(FP)
 
-without44:
+without53:
 	XORQ  BX, BX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done46
+	JZ    done55
 
-group45:
+group54:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole48
+	JAE   whole57
 	BZHIQ R8, DI, DI
 
-whole48:
+whole57:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(AX)(BX*1)
 	PREFETCHT0       12288(CX)(BX*1)
@@ -1571,7 +1734,7 @@ whole48:
 	VMULPS.Z         Z19, Z17, K2, Z17
 	VMULPS.Z         Z20, Z18, K5, Z18
 	TESTQ            DX, DX
-	JZ               none49
+	JZ               none58
 	VADDPS           Z10, Z17, Z12
 	VDIVPS           Z12, Z17, Z12
 	VXORPS           Z2, Z12, K1, Z12
@@ -1587,7 +1750,7 @@ whole48:
 	KMOVW            2(SP), K1
 	VMOVUPS          Z12, K1, 64(DX)(BX*1)
 
-none49:
+none58:
 	VADDPS           Z18, Z17, Z12
 	VFMADD213PS      Z12, Z18, Z17
 	KMOVW            4(SI)(DI*1), K3
@@ -1641,7 +1804,7 @@ none49:
 	VMULPS.Z         Z20, Z15, K2, Z15
 	VMULPS.Z         Z21, Z19, K5, Z19
 	TESTQ            DX, DX
-	JZ               none50
+	JZ               none59
 	VADDPS           Z10, Z15, Z12
 	VDIVPS           Z12, Z15, Z12
 	VXORPS           Z2, Z12, K1, Z12
@@ -1657,7 +1820,7 @@ none49:
 	KMOVW            6(SP), K1
 	VMOVUPS          Z12, K1, 192(DX)(BX*1)
 
-none50:
+none59:
 	VADDPS        Z19, Z15, Z12
 	VFMADD213PS   Z12, Z19, Z15
 	VADDPS        Z15, Z17, Z12
@@ -1674,7 +1837,7 @@ none50:
 	VFMADD213PD   Z13, Z12, Z5
 	ADDQ          $+256, BX
 	TESTQ         $0x000007ff, BX
-	JNZ           more51
+	JNZ           more60
 	MOVQ          product+8(FP), DI
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -1689,13 +1852,13 @@ none50:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-more51:
+more60:
 	SUBQ $0x40, R8
-	JG   group45
+	JG   group54
 
-done46:
+done55:
 	TESTQ         $0x000007ff, BX
-	JZ            incomplete47
+	JZ            incomplete56
 	MOVQ          product+8(FP), AX
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -1710,16 +1873,16 @@ done46:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-incomplete47:
+incomplete56:
 	TESTQ DX, DX
-	JZ    none52
+	JZ    none61
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x02, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none52:
+none61:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x02, AX
 	ADDQ          x+32(FP), AX
@@ -1741,9 +1904,130 @@ none52:
 	VMOVSD        X4, (BX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row42
+	JNZ           row51
 
-last43:
+last52:
+	VZEROUPPER
+	RET
+
+// func plainLabels32AVX512(t *float32, stride int, rows int, n int) (bad uint64)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·plainLabels32AVX512(SB), NOSPLIT, $0-40
+	MOVQ         t+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	SHLQ         $0x02, CX
+	MOVQ         n+24(FP), DX
+	MOVQ         DX, BX
+	SHRQ         $0x05, BX
+	ANDQ         $0x1f, DX
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVW        SI, K1
+	SHRQ         $0x10, SI
+	KMOVW        SI, K2
+	MOVQ         rows+16(FP), SI
+	VBROADCASTSS f32_d800000<>+0(SB), Z0
+	VBROADCASTSS f32_3f800000<>+0(SB), Z1
+	VBROADCASTSS f32_0<>+0(SB), Z2
+	KXORW        K3, K3, K3
+	MOVQ         $0x00000000, bad+32(FP)
+	TESTQ        SI, SI
+	JZ           last63
+
+row62:
+	XORQ DI, DI
+	MOVQ BX, R8
+	SUBQ $0x02, R8
+	JB   one65
+
+two64:
+	VMOVUPS (AX)(DI*1), Z3
+	VCMPPS  $0x11, Z0, Z3, K4
+	VCMPPS  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPS  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	VMOVUPS 64(AX)(DI*1), Z3
+	VCMPPS  $0x11, Z0, Z3, K4
+	VCMPPS  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPS  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	VMOVUPS 128(AX)(DI*1), Z3
+	VCMPPS  $0x11, Z0, Z3, K4
+	VCMPPS  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPS  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	VMOVUPS 192(AX)(DI*1), Z3
+	VCMPPS  $0x11, Z0, Z3, K4
+	VCMPPS  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPS  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	ADDQ    $+256, DI
+	SUBQ    $0x02, R8
+	JAE     two64
+
+one65:
+	ADDQ $0x02, R8
+	JZ   rest67
+
+group66:
+	VMOVUPS (AX)(DI*1), Z3
+	VCMPPS  $0x11, Z0, Z3, K4
+	VCMPPS  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPS  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	VMOVUPS 64(AX)(DI*1), Z3
+	VCMPPS  $0x11, Z0, Z3, K4
+	VCMPPS  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPS  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	ADDQ    $0x80, DI
+	DECQ    R8
+	JNZ     group66
+
+rest67:
+	TESTQ     DX, DX
+	JZ        done69
+	CMPQ      DX, $0x10
+	JBE       half68
+	VMOVUPS.Z (AX)(DI*1), K1, Z3
+	VCMPPS    $0x11, Z0, Z3, K4
+	VCMPPS    $0x04, Z2, Z3, K4, K4
+	KORW      K4, K3, K3
+	VCMPPS    $0x16, Z1, Z3, K4
+	KORW      K4, K3, K3
+	VMOVUPS.Z 64(AX)(DI*1), K2, Z3
+	VCMPPS    $0x11, Z0, Z3, K4
+	VCMPPS    $0x04, Z2, Z3, K4, K4
+	KORW      K4, K3, K3
+	VCMPPS    $0x16, Z1, Z3, K4
+	KORW      K4, K3, K3
+	JMP       done69
+
+half68:
+	VMOVUPS.Z (AX)(DI*1), K1, Z3
+	VCMPPS    $0x11, Z0, Z3, K4
+	VCMPPS    $0x04, Z2, Z3, K4, K4
+	KORW      K4, K3, K3
+	VCMPPS    $0x16, Z1, Z3, K4
+	KORW      K4, K3, K3
+
+done69:
+	ADDQ     CX, AX
+	KORTESTW K3, K3
+	JZ       none70
+	MOVQ     $0x00000001, bad+32(FP)
+
+none70:
+	DECQ SI
+	JNZ  row62
+
+last63:
 	VZEROUPPER
 	RET
 
@@ -1787,9 +2071,9 @@ TEXT ·softLinearAVX512(SB), NOSPLIT, $40-120
 	VBROADCASTSS 4(DX), Z2
 	VBROADCASTSS 8(DX), Z3
 	TESTQ        R11, R11
-	JZ           last54
+	JZ           last72
 
-row53:
+row71:
 	MOVQ         p+112(FP), DX
 	VBROADCASTSS (DX), Z1
 	VBROADCASTSS 4(DX), Z2
@@ -1799,9 +2083,9 @@ row53:
 	XORQ         R12, R12
 	MOVQ         R10, R13
 	SUBQ         $0x02, R13
-	JB           one56
+	JB           one74
 
-two55:
+two73:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -1876,13 +2160,13 @@ two55:
 	VADDPD        Z5, Z4, Z4
 	ADDQ          $+256, R12
 	SUBQ          $0x02, R13
-	JAE           two55
+	JAE           two73
 
-one56:
+one74:
 	ADDQ $0x02, R13
-	JZ   rest58
+	JZ   rest76
 
-group57:
+group75:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -1922,13 +2206,13 @@ group57:
 	VADDPD        Z5, Z4, Z4
 	ADDQ          $0x80, R12
 	DECQ          R13
-	JNZ           group57
+	JNZ           group75
 
-rest58:
+rest76:
 	TESTQ         R9, R9
-	JZ            done60
+	JZ            done78
 	CMPQ          R9, $0x10
-	JBE           half59
+	JBE           half77
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -1966,9 +2250,9 @@ rest58:
 	VADDPS        Y1, Y5, Y5
 	VCVTPS2PD     Y5, Z1
 	VADDPD        Z1, Z4, Z4
-	JMP           done60
+	JMP           done78
 
-half59:
+half77:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -1991,7 +2275,7 @@ half59:
 	VCVTPS2PD     Y5, Z1
 	VADDPD        Z1, Z4, Z4
 
-done60:
+done78:
 	ADDQ          (SP), AX
 	ADDQ          8(SP), BX
 	ADDQ          16(SP), DI
@@ -2007,9 +2291,9 @@ done60:
 	VMOVSD        X4, (DX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          R11
-	JNZ           row53
+	JNZ           row71
 
-last54:
+last72:
 	VZEROUPPER
 	RET
 
@@ -2045,18 +2329,18 @@ TEXT ·softSums32AVX512(SB), NOSPLIT, $24-88
 	KXORW        K2, K2, K2
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R10, R10
-	JZ           last62
+	JZ           last80
 
-row61:
+row79:
 	VBROADCASTSS (CX), Z0
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one64
+	JB           one82
 
-two63:
+two81:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -2113,13 +2397,13 @@ two63:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $+256, R11
 	SUBQ          $0x02, R12
-	JAE           two63
+	JAE           two81
 
-one64:
+one82:
 	ADDQ $0x02, R12
-	JZ   rest66
+	JZ   rest84
 
-group65:
+group83:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -2150,13 +2434,13 @@ group65:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $0x80, R11
 	DECQ          R12
-	JNZ           group65
+	JNZ           group83
 
-rest66:
+rest84:
 	TESTQ         R8, R8
-	JZ            done68
+	JZ            done86
 	CMPQ          R8, $0x10
-	JBE           half67
+	JBE           half85
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -2185,9 +2469,9 @@ rest66:
 	VADDPS        Y0, Y5, Y5
 	VCVTPS2PD     Y5, Z0
 	VADDPD        Z0, Z3, Z3
-	JMP           done68
+	JMP           done86
 
-half67:
+half85:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -2207,7 +2491,7 @@ half67:
 	VCVTPS2PD     Y5, Z0
 	VADDPD        Z0, Z3, Z3
 
-done68:
+done86:
 	ADDQ          (SP), DX
 	ADDQ          8(SP), DI
 	ADDQ          16(SP), BX
@@ -2228,14 +2512,14 @@ done68:
 	VMOVSD        X3, 8(AX)
 	ADDQ          $0x10, AX
 	KORTESTW      K2, K2
-	JZ            none69
+	JZ            none87
 	MOVQ          $0x00000001, bad+80(FP)
 
-none69:
+none87:
 	DECQ R10
-	JNZ  row61
+	JNZ  row79
 
-last62:
+last80:
 	VZEROUPPER
 	RET
 
@@ -2260,17 +2544,17 @@ TEXT ·lessLabels32AVX512(SB), NOSPLIT, $0-56
 	KMOVW R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last71
+	JZ    last89
 
-row70:
+row88:
 	VBROADCASTSS (SI), Z0
 	ADDQ         $0x04, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one73
+	JB           one91
 
-two72:
+two90:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -2289,13 +2573,13 @@ two72:
 	VMOVUPS      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two72
+	JAE          two90
 
-one73:
+one91:
 	ADDQ $0x02, R11
-	JZ   rest75
+	JZ   rest93
 
-group74:
+group92:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -2306,13 +2590,13 @@ group74:
 	VMOVUPS      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group74
+	JNZ          group92
 
-rest75:
+rest93:
 	TESTQ        DI, DI
-	JZ           done77
+	JZ           done95
 	CMPQ         DI, $0x10
-	JBE          half76
+	JBE          half94
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -2321,21 +2605,21 @@ rest75:
 	VMOVUPS.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K2, 64(AX)(R10*1)
-	JMP          done77
+	JMP          done95
 
-half76:
+half94:
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K1, (AX)(R10*1)
 
-done77:
+done95:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row70
+	JNZ  row88
 
-last71:
+last89:
 	VZEROUPPER
 	RET
 
@@ -2351,28 +2635,28 @@ TEXT ·softBCE64AVX2(SB), $768-104
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+64(FP), $0x00
-	JEQ     last79
+	JEQ     last97
 
-row78:
+row96:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 640(BP)
 	VMOVUPD      Y2, 672(BP)
 	VMOVUPD      Y2, 576(BP)
 	VMOVUPD      Y2, 608(BP)
 	TESTQ        DX, DX
-	JZ           without80
+	JZ           without98
 	MOVQ         f+96(FP), BX
 	VBROADCASTSD (BX), Y2
 	VMOVUPD      Y2, 512(BP)
 	ADDQ         $0x08, f+96(FP)
 
-without80:
+without98:
 	XORQ BX, BX
 	MOVQ n+72(FP), R8
 	SUBQ $0x20, R8
-	JL   rest84
+	JL   rest102
 
-group81:
+group99:
 	PREFETCHT0 12288(AX)(BX*1)
 	PREFETCHT0 12288(CX)(BX*1)
 	PREFETCHT0 12352(AX)(BX*1)
@@ -2382,7 +2666,7 @@ group81:
 	PREFETCHT0 12480(AX)(BX*1)
 	PREFETCHT0 12480(CX)(BX*1)
 
-half85:
+half103:
 	MOVQ         BX, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R9
@@ -2424,7 +2708,7 @@ half85:
 	VMULPD       Y9, Y8, Y8
 	VANDPD       Y6, Y8, Y8
 	TESTQ        DX, DX
-	JZ           none86
+	JZ           none104
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y2
 	VDIVPD       Y2, Y8, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y2
@@ -2434,7 +2718,7 @@ half85:
 	VANDPD       Y7, Y6, Y6
 	VMOVUPD      Y6, (DX)(BX*1)
 
-none86:
+none104:
 	VPBROADCASTB 1(SI)(DI*1), Y9
 	VANDPD       (R10), Y9, Y9
 	VPCMPEQQ     (R10), Y9, Y9
@@ -2471,7 +2755,7 @@ none86:
 	VMULPD       Y10, Y5, Y5
 	VANDPD       Y7, Y5, Y5
 	TESTQ        DX, DX
-	JZ           none87
+	JZ           none105
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -2481,7 +2765,7 @@ none86:
 	VANDPD       Y9, Y7, Y7
 	VMOVUPD      Y7, 64(DX)(BX*1)
 
-none87:
+none105:
 	VADDPD       Y5, Y8, Y2
 	VFMADD213PD  Y2, Y5, Y8
 	VPBROADCASTB 2(SI)(DI*1), Y9
@@ -2519,7 +2803,7 @@ none87:
 	VMULPD       Y11, Y10, Y10
 	VANDPD       Y7, Y10, Y10
 	TESTQ        DX, DX
-	JZ           none88
+	JZ           none106
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y2
 	VDIVPD       Y2, Y10, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -2529,7 +2813,7 @@ none87:
 	VANDPD       Y9, Y7, Y7
 	VMOVUPD      Y7, 128(DX)(BX*1)
 
-none88:
+none106:
 	VPBROADCASTB 3(SI)(DI*1), Y11
 	VANDPD       (R10), Y11, Y11
 	VPCMPEQQ     (R10), Y11, Y11
@@ -2567,7 +2851,7 @@ none88:
 	VMULPD       Y6, Y5, Y5
 	VANDPD       Y9, Y5, Y5
 	TESTQ        DX, DX
-	JZ           none89
+	JZ           none107
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y2
@@ -2577,7 +2861,7 @@ none88:
 	VANDPD       Y11, Y6, Y6
 	VMOVUPD      Y6, 192(DX)(BX*1)
 
-none89:
+none107:
 	VADDPD      Y5, Y10, Y2
 	VFMADD213PD Y2, Y5, Y10
 	VADDPD      Y10, Y8, Y2
@@ -2644,14 +2928,14 @@ none89:
 	VMOVUPD     Y4, 640(BP)(DI*1)
 	ADDQ        $0x20, BX
 	TESTQ       $0x00000020, BX
-	JNZ         half85
+	JNZ         half103
 	ADDQ        $+192, BX
 	SUBQ        $0x20, R8
-	JGE         group81
+	JGE         group99
 
-rest84:
+rest102:
 	ADDQ       $0x20, R8
-	JLE        done82
+	JLE        done100
 	LEAQ       tail4<>+0(SB), DI
 	SHLQ       $0x03, R8
 	SUBQ       R8, DI
@@ -2708,17 +2992,17 @@ rest84:
 	LEAQ       256(BP), CX
 	SUBQ       BX, CX
 	TESTQ      DX, DX
-	JZ         without90
+	JZ         without108
 	MOVQ       AX, DX
 
-without90:
+without108:
 	XORQ R8, R8
-	JMP  group81
+	JMP  group99
 
-done82:
+done100:
 	MOVQ       dst+16(FP), AX
 	CMPQ       AX, DX
-	JEQ        direct91
+	JEQ        direct109
 	MOVQ       n+72(FP), CX
 	ANDQ       $0x1f, CX
 	LEAQ       tail4<>+0(SB), DI
@@ -2749,16 +3033,16 @@ done82:
 	VMOVUPD    480(DI), Y3
 	VMASKMOVPD Y2, Y3, -32(AX)(BX*1)
 
-direct91:
+direct109:
 	TESTQ DX, DX
-	JZ    none92
+	JZ    none110
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none92:
+none110:
 	MOVQ         stride+40(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         x+32(FP), AX
@@ -2807,9 +3091,9 @@ none92:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
-	JNZ          row78
+	JNZ          row96
 
-last79:
+last97:
 	VZEROUPPER
 	RET
 
@@ -3047,6 +3331,161 @@ DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
 GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 
+// func plainLabels64AVX2(t *float64, stride int, rows int, n int) (bad uint64)
+// Requires: AVX
+TEXT ·plainLabels64AVX2(SB), NOSPLIT, $0-40
+	MOVQ    t+0(FP), AX
+	MOVQ    stride+8(FP), CX
+	SHLQ    $0x03, CX
+	MOVQ    n+24(FP), DX
+	MOVQ    DX, BX
+	SHRQ    $0x04, BX
+	ANDQ    $0x0f, DX
+	LEAQ    tail<>+0(SB), SI
+	MOVQ    DX, DI
+	SHLQ    $0x03, DI
+	SUBQ    DI, SI
+	MOVQ    rows+16(FP), DI
+	VMOVUPD f64_3f0000000000000<>+0(SB), Y0
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
+	VMOVUPD f64_0<>+0(SB), Y2
+	VXORPS  Y3, Y3, Y3
+	MOVQ    $0x00000000, bad+32(FP)
+	TESTQ   DI, DI
+	JZ      last112
+
+row111:
+	XORQ  R8, R8
+	MOVQ  BX, R9
+	TESTQ R9, R9
+	JZ    rest116
+
+group115:
+	VMOVUPD (AX)(R8*1), Y4
+	VCMPPD  $0x11, Y0, Y4, Y5
+	VMOVUPD Y4, Y6
+	VCMPPD  $0x04, Y2, Y6, Y6
+	VANDPD  Y6, Y5, Y5
+	VORPS   Y5, Y3, Y3
+	VCMPPD  $0x16, Y1, Y4, Y5
+	VORPS   Y5, Y3, Y3
+	VMOVUPD 64(AX)(R8*1), Y4
+	VCMPPD  $0x11, Y0, Y4, Y5
+	VMOVUPD Y4, Y6
+	VCMPPD  $0x04, Y2, Y6, Y6
+	VANDPD  Y6, Y5, Y5
+	VORPS   Y5, Y3, Y3
+	VCMPPD  $0x16, Y1, Y4, Y5
+	VORPS   Y5, Y3, Y3
+	VMOVUPD 32(AX)(R8*1), Y4
+	VCMPPD  $0x11, Y0, Y4, Y5
+	VMOVUPD Y4, Y6
+	VCMPPD  $0x04, Y2, Y6, Y6
+	VANDPD  Y6, Y5, Y5
+	VORPS   Y5, Y3, Y3
+	VCMPPD  $0x16, Y1, Y4, Y5
+	VORPS   Y5, Y3, Y3
+	VMOVUPD 96(AX)(R8*1), Y4
+	VCMPPD  $0x11, Y0, Y4, Y5
+	VMOVUPD Y4, Y6
+	VCMPPD  $0x04, Y2, Y6, Y6
+	VANDPD  Y6, Y5, Y5
+	VORPS   Y5, Y3, Y3
+	VCMPPD  $0x16, Y1, Y4, Y5
+	VORPS   Y5, Y3, Y3
+	ADDQ    $0x80, R8
+	DECQ    R9
+	JNZ     group115
+
+rest116:
+	TESTQ      DX, DX
+	JZ         done118
+	CMPQ       DX, $0x08
+	JBE        half117
+	VMOVUPD    128(SI), Y4
+	VMASKMOVPD (AX)(R8*1), Y4, Y4
+	VCMPPD     $0x11, Y0, Y4, Y5
+	VMOVUPD    Y4, Y6
+	VCMPPD     $0x04, Y2, Y6, Y6
+	VANDPD     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPD     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+	VMOVUPD    192(SI), Y4
+	VMASKMOVPD 64(AX)(R8*1), Y4, Y4
+	VCMPPD     $0x11, Y0, Y4, Y5
+	VMOVUPD    Y4, Y6
+	VCMPPD     $0x04, Y2, Y6, Y6
+	VANDPD     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPD     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+	VMOVUPD    160(SI), Y4
+	VMASKMOVPD 32(AX)(R8*1), Y4, Y4
+	VCMPPD     $0x11, Y0, Y4, Y5
+	VMOVUPD    Y4, Y6
+	VCMPPD     $0x04, Y2, Y6, Y6
+	VANDPD     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPD     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+	VMOVUPD    224(SI), Y4
+	VMASKMOVPD 96(AX)(R8*1), Y4, Y4
+	VCMPPD     $0x11, Y0, Y4, Y5
+	VMOVUPD    Y4, Y6
+	VCMPPD     $0x04, Y2, Y6, Y6
+	VANDPD     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPD     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+	JMP        done118
+
+half117:
+	VMOVUPD    128(SI), Y4
+	VMASKMOVPD (AX)(R8*1), Y4, Y4
+	VCMPPD     $0x11, Y0, Y4, Y5
+	VMOVUPD    Y4, Y6
+	VCMPPD     $0x04, Y2, Y6, Y6
+	VANDPD     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPD     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+	VMOVUPD    160(SI), Y4
+	VMASKMOVPD 32(AX)(R8*1), Y4, Y4
+	VCMPPD     $0x11, Y0, Y4, Y5
+	VMOVUPD    Y4, Y6
+	VCMPPD     $0x04, Y2, Y6, Y6
+	VANDPD     Y6, Y5, Y5
+	VORPS      Y5, Y3, Y3
+	VCMPPD     $0x16, Y1, Y4, Y5
+	VORPS      Y5, Y3, Y3
+
+done118:
+	ADDQ   CX, AX
+	VPTEST Y3, Y3
+	JZ     none119
+	MOVQ   $0x00000001, bad+32(FP)
+
+none119:
+	DECQ DI
+	JNZ  row111
+
+last112:
+	VZEROUPPER
+	RET
+
+DATA f64_3f0000000000000<>+0(SB)/8, $0x03f0000000000000
+DATA f64_3f0000000000000<>+8(SB)/8, $0x03f0000000000000
+DATA f64_3f0000000000000<>+16(SB)/8, $0x03f0000000000000
+DATA f64_3f0000000000000<>+24(SB)/8, $0x03f0000000000000
+GLOBL f64_3f0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_0<>+0(SB)/8, $0x0000000000000000
+DATA f64_0<>+8(SB)/8, $0x0000000000000000
+DATA f64_0<>+16(SB)/8, $0x0000000000000000
+DATA f64_0<>+24(SB)/8, $0x0000000000000000
+GLOBL f64_0<>(SB), RODATA|NOPTR, $32
+
 // func softSums64AVX2(sums *[2]float64, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64) (bad uint64)
 // Requires: AVX, AVX2
 TEXT ·softSums64AVX2(SB), NOSPLIT, $384-88
@@ -3081,9 +3520,9 @@ TEXT ·softSums64AVX2(SB), NOSPLIT, $384-88
 	VXORPS       Y1, Y1, Y1
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R11, R11
-	JZ           last94
+	JZ           last121
 
-row93:
+row120:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      Y2, 32(BP)
 	VXORPS       Y2, Y2, Y2
@@ -3099,9 +3538,9 @@ row93:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest98
+	JZ           rest125
 
-group97:
+group124:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -3216,13 +3655,13 @@ group97:
 	VMOVUPD      Y4, 288(BP)
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group97
+	JNZ          group124
 
-rest98:
+rest125:
 	TESTQ        R8, R8
-	JZ           done100
+	JZ           done127
 	CMPQ         R8, $0x08
-	JBE          half99
+	JBE          half126
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -3343,9 +3782,9 @@ rest98:
 	VMOVAPD      Y5, Y2
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y4, 288(BP)
-	JMP          done100
+	JMP          done127
 
-half99:
+half126:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -3429,7 +3868,7 @@ half99:
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y4, 288(BP)
 
-done100:
+done127:
 	ADDQ         (BP), DX
 	ADDQ         8(BP), DI
 	ADDQ         16(BP), BX
@@ -3504,14 +3943,14 @@ done100:
 	VMOVSD       X2, 8(AX)
 	ADDQ         $0x10, AX
 	VPTEST       Y1, Y1
-	JZ           none101
+	JZ           none128
 	MOVQ         $0x00000001, bad+80(FP)
 
-none101:
+none128:
 	DECQ R11
-	JNZ  row93
+	JNZ  row120
 
-last94:
+last121:
 	VZEROUPPER
 	RET
 
@@ -3541,17 +3980,17 @@ TEXT ·lessLabels64AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R10, R9
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last103
+	JZ    last130
 
-row102:
+row129:
 	VBROADCASTSD (SI), Y0
 	ADDQ         $0x08, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest107
+	JZ           rest134
 
-group106:
+group133:
 	VMOVUPD      (AX)(R11*1), Y1
 	VMOVUPD      (DX)(R11*1), Y2
 	VFNMADD231PD Y2, Y0, Y1
@@ -3570,13 +4009,13 @@ group106:
 	VMOVUPD      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group106
+	JNZ          group133
 
-rest107:
+rest134:
 	TESTQ        DI, DI
-	JZ           done109
+	JZ           done136
 	CMPQ         DI, $0x08
-	JBE          half108
+	JBE          half135
 	VMOVUPD      128(R9), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      128(R9), Y2
@@ -3605,9 +4044,9 @@ rest107:
 	VFNMADD231PD Y2, Y0, Y1
 	VMOVUPD      224(R9), Y0
 	VMASKMOVPD   Y1, Y0, 96(AX)(R11*1)
-	JMP          done109
+	JMP          done136
 
-half108:
+half135:
 	VMOVUPD      128(R9), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      128(R9), Y2
@@ -3623,13 +4062,13 @@ half108:
 	VMOVUPD      160(R9), Y0
 	VMASKMOVPD   Y1, Y0, 32(AX)(R11*1)
 
-done109:
+done136:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R10
-	JNZ  row102
+	JNZ  row129
 
-last103:
+last130:
 	VZEROUPPER
 	RET
 
@@ -3648,30 +4087,30 @@ TEXT ·softBCE64AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z12
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last111
+	JEQ          last138
 
-row110:
+row137:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	TESTQ        DX, DX
-	JZ           without112
+	JZ           without139
 	MOVQ         f+96(FP), BX
 	VBROADCASTSD (BX), Z3
 	ADDQ         $0x08, f+96(FP)
 
-without112:
+without139:
 	XORQ  BX, BX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done114
+	JZ    done141
 
-group113:
+group140:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole116
+	JAE   whole143
 	BZHIQ R8, DI, DI
 
-whole116:
+whole143:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(AX)(BX*1)
 	PREFETCHT0       12288(CX)(BX*1)
@@ -3743,7 +4182,7 @@ whole116:
 	VMULPD.Z         Z21, Z19, K2, Z19
 	VMULPD.Z         Z22, Z20, K5, Z20
 	TESTQ            DX, DX
-	JZ               none117
+	JZ               none144
 	VADDPD           Z11, Z19, Z14
 	VDIVPD           Z14, Z19, Z14
 	VXORPD           Z2, Z14, K1, Z14
@@ -3759,7 +4198,7 @@ whole116:
 	KMOVB            1(SP), K1
 	VMOVUPD          Z14, K1, 64(DX)(BX*1)
 
-none117:
+none144:
 	VADDPD           Z20, Z19, Z14
 	VFMADD213PD      Z14, Z20, Z19
 	KMOVB            2(SI)(DI*1), K3
@@ -3823,7 +4262,7 @@ none117:
 	VMULPD.Z         Z22, Z17, K2, Z17
 	VMULPD.Z         Z23, Z21, K5, Z21
 	TESTQ            DX, DX
-	JZ               none118
+	JZ               none145
 	VADDPD           Z11, Z17, Z14
 	VDIVPD           Z14, Z17, Z14
 	VXORPD           Z2, Z14, K1, Z14
@@ -3839,7 +4278,7 @@ none117:
 	KMOVB            3(SP), K1
 	VMOVUPD          Z14, K1, 192(DX)(BX*1)
 
-none118:
+none145:
 	VADDPD           Z21, Z17, Z14
 	VFMADD213PD      Z14, Z21, Z17
 	VADDPD           Z17, Z19, Z14
@@ -3896,18 +4335,18 @@ none118:
 	VMOVAPD          Z15, Z4
 	ADDQ             $+256, BX
 	SUBQ             $0x20, R8
-	JG               group113
+	JG               group140
 
-done114:
+done141:
 	TESTQ DX, DX
-	JZ    none119
+	JZ    none146
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none119:
+none146:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          x+32(FP), AX
@@ -3954,9 +4393,130 @@ none119:
 	VMOVSD        X4, (BX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row110
+	JNZ           row137
 
-last111:
+last138:
+	VZEROUPPER
+	RET
+
+// func plainLabels64AVX512(t *float64, stride int, rows int, n int) (bad uint64)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·plainLabels64AVX512(SB), NOSPLIT, $0-40
+	MOVQ         t+0(FP), AX
+	MOVQ         stride+8(FP), CX
+	SHLQ         $0x03, CX
+	MOVQ         n+24(FP), DX
+	MOVQ         DX, BX
+	SHRQ         $0x04, BX
+	ANDQ         $0x0f, DX
+	MOVQ         $-1, SI
+	BZHIQ        DX, SI, SI
+	KMOVB        SI, K1
+	SHRQ         $0x08, SI
+	KMOVB        SI, K2
+	MOVQ         rows+16(FP), SI
+	VBROADCASTSD f64_3f0000000000000<>+0(SB), Z0
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z1
+	VBROADCASTSD f64_0<>+0(SB), Z2
+	KXORW        K3, K3, K3
+	MOVQ         $0x00000000, bad+32(FP)
+	TESTQ        SI, SI
+	JZ           last148
+
+row147:
+	XORQ DI, DI
+	MOVQ BX, R8
+	SUBQ $0x02, R8
+	JB   one150
+
+two149:
+	VMOVUPD (AX)(DI*1), Z3
+	VCMPPD  $0x11, Z0, Z3, K4
+	VCMPPD  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPD  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	VMOVUPD 64(AX)(DI*1), Z3
+	VCMPPD  $0x11, Z0, Z3, K4
+	VCMPPD  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPD  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	VMOVUPD 128(AX)(DI*1), Z3
+	VCMPPD  $0x11, Z0, Z3, K4
+	VCMPPD  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPD  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	VMOVUPD 192(AX)(DI*1), Z3
+	VCMPPD  $0x11, Z0, Z3, K4
+	VCMPPD  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPD  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	ADDQ    $+256, DI
+	SUBQ    $0x02, R8
+	JAE     two149
+
+one150:
+	ADDQ $0x02, R8
+	JZ   rest152
+
+group151:
+	VMOVUPD (AX)(DI*1), Z3
+	VCMPPD  $0x11, Z0, Z3, K4
+	VCMPPD  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPD  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	VMOVUPD 64(AX)(DI*1), Z3
+	VCMPPD  $0x11, Z0, Z3, K4
+	VCMPPD  $0x04, Z2, Z3, K4, K4
+	KORW    K4, K3, K3
+	VCMPPD  $0x16, Z1, Z3, K4
+	KORW    K4, K3, K3
+	ADDQ    $0x80, DI
+	DECQ    R8
+	JNZ     group151
+
+rest152:
+	TESTQ     DX, DX
+	JZ        done154
+	CMPQ      DX, $0x08
+	JBE       half153
+	VMOVUPD.Z (AX)(DI*1), K1, Z3
+	VCMPPD    $0x11, Z0, Z3, K4
+	VCMPPD    $0x04, Z2, Z3, K4, K4
+	KORW      K4, K3, K3
+	VCMPPD    $0x16, Z1, Z3, K4
+	KORW      K4, K3, K3
+	VMOVUPD.Z 64(AX)(DI*1), K2, Z3
+	VCMPPD    $0x11, Z0, Z3, K4
+	VCMPPD    $0x04, Z2, Z3, K4, K4
+	KORW      K4, K3, K3
+	VCMPPD    $0x16, Z1, Z3, K4
+	KORW      K4, K3, K3
+	JMP       done154
+
+half153:
+	VMOVUPD.Z (AX)(DI*1), K1, Z3
+	VCMPPD    $0x11, Z0, Z3, K4
+	VCMPPD    $0x04, Z2, Z3, K4, K4
+	KORW      K4, K3, K3
+	VCMPPD    $0x16, Z1, Z3, K4
+	KORW      K4, K3, K3
+
+done154:
+	ADDQ     CX, AX
+	KORTESTW K3, K3
+	JZ       none155
+	MOVQ     $0x00000001, bad+32(FP)
+
+none155:
+	DECQ SI
+	JNZ  row147
+
+last148:
 	VZEROUPPER
 	RET
 
@@ -3992,9 +4552,9 @@ TEXT ·softSums64AVX512(SB), NOSPLIT, $24-88
 	KXORW        K2, K2, K2
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R10, R10
-	JZ           last121
+	JZ           last157
 
-row120:
+row156:
 	VBROADCASTSD (CX), Z0
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -4003,9 +4563,9 @@ row120:
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one123
+	JB           one159
 
-two122:
+two158:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -4074,13 +4634,13 @@ two122:
 	VMOVAPD     Z6, Z4
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two122
+	JAE         two158
 
-one123:
+one159:
 	ADDQ $0x02, R12
-	JZ   rest125
+	JZ   rest161
 
-group124:
+group160:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -4117,13 +4677,13 @@ group124:
 	VMOVAPD     Z6, Z4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group124
+	JNZ         group160
 
-rest125:
+rest161:
 	TESTQ       R8, R8
-	JZ          done127
+	JZ          done163
 	CMPQ        R8, $0x08
-	JBE         half126
+	JBE         half162
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -4158,9 +4718,9 @@ rest125:
 	VSUBPD      Z6, Z7, Z7
 	VADDPD      Z7, Z5, Z5
 	VMOVAPD     Z0, Z4
-	JMP         done127
+	JMP         done163
 
-half126:
+half162:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -4186,7 +4746,7 @@ half126:
 	VADDPD      Z7, Z5, Z5
 	VMOVAPD     Z0, Z4
 
-done127:
+done163:
 	ADDQ          (SP), DX
 	ADDQ          8(SP), DI
 	ADDQ          16(SP), BX
@@ -4257,14 +4817,14 @@ done127:
 	VMOVSD        X4, 8(AX)
 	ADDQ          $0x10, AX
 	KORTESTW      K2, K2
-	JZ            none128
+	JZ            none164
 	MOVQ          $0x00000001, bad+80(FP)
 
-none128:
+none164:
 	DECQ R10
-	JNZ  row120
+	JNZ  row156
 
-last121:
+last157:
 	VZEROUPPER
 	RET
 
@@ -4289,17 +4849,17 @@ TEXT ·lessLabels64AVX512(SB), NOSPLIT, $0-56
 	KMOVB R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last130
+	JZ    last166
 
-row129:
+row165:
 	VBROADCASTSD (SI), Z0
 	ADDQ         $0x08, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one132
+	JB           one168
 
-two131:
+two167:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -4318,13 +4878,13 @@ two131:
 	VMOVUPD      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two131
+	JAE          two167
 
-one132:
+one168:
 	ADDQ $0x02, R11
-	JZ   rest134
+	JZ   rest170
 
-group133:
+group169:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -4335,13 +4895,13 @@ group133:
 	VMOVUPD      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group133
+	JNZ          group169
 
-rest134:
+rest170:
 	TESTQ        DI, DI
-	JZ           done136
+	JZ           done172
 	CMPQ         DI, $0x08
-	JBE          half135
+	JBE          half171
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -4350,20 +4910,20 @@ rest134:
 	VMOVUPD.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K2, 64(AX)(R10*1)
-	JMP          done136
+	JMP          done172
 
-half135:
+half171:
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K1, (AX)(R10*1)
 
-done136:
+done172:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row129
+	JNZ  row165
 
-last130:
+last166:
 	VZEROUPPER
 	RET

@@ -74,11 +74,15 @@ DATA constants32<>+384(SB)/8, $0x8000000080000000
 DATA constants32<>+392(SB)/8, $0x8000000080000000
 DATA constants32<>+400(SB)/8, $0x8000000080000000
 DATA constants32<>+408(SB)/8, $0x8000000080000000
-DATA constants32<>+416(SB)/8, $0x1c8000001c800000
-DATA constants32<>+424(SB)/8, $0x1c8000001c800000
-DATA constants32<>+432(SB)/8, $0x1c8000001c800000
-DATA constants32<>+440(SB)/8, $0x1c8000001c800000
-GLOBL constants32<>(SB), RODATA|NOPTR, $448
+DATA constants32<>+416(SB)/8, $0x0d8000000d800000
+DATA constants32<>+424(SB)/8, $0x0d8000000d800000
+DATA constants32<>+432(SB)/8, $0x0d8000000d800000
+DATA constants32<>+440(SB)/8, $0x0d8000000d800000
+DATA constants32<>+448(SB)/8, $0x1c8000001c800000
+DATA constants32<>+456(SB)/8, $0x1c8000001c800000
+DATA constants32<>+464(SB)/8, $0x1c8000001c800000
+DATA constants32<>+472(SB)/8, $0x1c8000001c800000
+GLOBL constants32<>(SB), RODATA|NOPTR, $480
 
 DATA laneconstants64<>+0(SB)/8, $0x0000000000000001
 DATA laneconstants64<>+8(SB)/8, $0x0000000000000002
@@ -250,11 +254,15 @@ DATA constants64<>+1056(SB)/8, $0x8000000000000000
 DATA constants64<>+1064(SB)/8, $0x8000000000000000
 DATA constants64<>+1072(SB)/8, $0x8000000000000000
 DATA constants64<>+1080(SB)/8, $0x8000000000000000
-DATA constants64<>+1088(SB)/8, $0x07b0000000000000
-DATA constants64<>+1096(SB)/8, $0x07b0000000000000
-DATA constants64<>+1104(SB)/8, $0x07b0000000000000
-DATA constants64<>+1112(SB)/8, $0x07b0000000000000
-GLOBL constants64<>(SB), RODATA|NOPTR, $1120
+DATA constants64<>+1088(SB)/8, $0x03f0000000000000
+DATA constants64<>+1096(SB)/8, $0x03f0000000000000
+DATA constants64<>+1104(SB)/8, $0x03f0000000000000
+DATA constants64<>+1112(SB)/8, $0x03f0000000000000
+DATA constants64<>+1120(SB)/8, $0x07b0000000000000
+DATA constants64<>+1128(SB)/8, $0x07b0000000000000
+DATA constants64<>+1136(SB)/8, $0x07b0000000000000
+DATA constants64<>+1144(SB)/8, $0x07b0000000000000
+GLOBL constants64<>(SB), RODATA|NOPTR, $1152
 
 // func softBCE32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)
 TEXT ·softBCE32NEON(SB), NOSPLIT, $768-104
@@ -880,6 +888,182 @@ complete33:
 last2:
 	RET
 
+// func plainLabels32NEON(t *float32, stride int, rows int, n int) (bad uint64)
+TEXT ·plainLabels32NEON(SB), NOSPLIT, $512-40
+	MOVD    t+0(FP), R0
+	MOVD    n+24(FP), R5
+	LSR     $5, R5, R2
+	LSL     $2, R5
+	AND     $127, R5
+	MOVD    $frame-512(SP), R4
+	MOVD    rows+16(FP), R6
+	MOVD    $constants32<>(SB), R7
+	FMOVQ   416(R7), F0
+	FMOVQ   352(R7), F1
+	VEOR    V2.B16, V2.B16, V2.B16
+	VCMEQ   V3.B16, V3.B16, V3.B16
+	MOVD    stride+8(FP), R8
+	CBZ     R6, last35
+row34:
+	MOVD    R0, R1
+	SUBS    $1, R2, R3
+	BMI     rest37
+group36:
+	FLDPQ   (R1), (F4, F6)
+	FLDPQ   64(R1), (F5, F7)
+	WORD    $0x6e24e428 // VFCMGE V4.S4, V1.S4, V8.S4
+	VAND    V8.B16, V3.B16, V3.B16
+	WORD    $0x6ea4e448 // VFCMGT V4.S4, V2.S4, V8.S4
+	WORD    $0x4e681c63 // VBIC V8.B16, V3.B16, V3.B16
+	WORD    $0x6ea4e408 // VFCMGT V4.S4, V0.S4, V8.S4
+	WORD    $0x6ea2e484 // VFCMGT V2.S4, V4.S4, V4.S4
+	VAND    V4.B16, V8.B16, V8.B16
+	WORD    $0x4e681c63 // VBIC V8.B16, V3.B16, V3.B16
+	WORD    $0x6e25e424 // VFCMGE V5.S4, V1.S4, V4.S4
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea5e444 // VFCMGT V5.S4, V2.S4, V4.S4
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea5e404 // VFCMGT V5.S4, V0.S4, V4.S4
+	WORD    $0x6ea2e4a5 // VFCMGT V2.S4, V5.S4, V5.S4
+	VAND    V5.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6e26e424 // VFCMGE V6.S4, V1.S4, V4.S4
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea6e444 // VFCMGT V6.S4, V2.S4, V4.S4
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea6e404 // VFCMGT V6.S4, V0.S4, V4.S4
+	WORD    $0x6ea2e4c6 // VFCMGT V2.S4, V6.S4, V6.S4
+	VAND    V6.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6e27e424 // VFCMGE V7.S4, V1.S4, V4.S4
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea7e444 // VFCMGT V7.S4, V2.S4, V4.S4
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea7e404 // VFCMGT V7.S4, V0.S4, V4.S4
+	WORD    $0x6ea2e4e7 // VFCMGT V2.S4, V7.S4, V7.S4
+	VAND    V7.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	FLDPQ   32(R1), (F4, F6)
+	FLDPQ   96(R1), (F5, F7)
+	WORD    $0x6e24e428 // VFCMGE V4.S4, V1.S4, V8.S4
+	VAND    V8.B16, V3.B16, V3.B16
+	WORD    $0x6ea4e448 // VFCMGT V4.S4, V2.S4, V8.S4
+	WORD    $0x4e681c63 // VBIC V8.B16, V3.B16, V3.B16
+	WORD    $0x6ea4e408 // VFCMGT V4.S4, V0.S4, V8.S4
+	WORD    $0x6ea2e484 // VFCMGT V2.S4, V4.S4, V4.S4
+	VAND    V4.B16, V8.B16, V8.B16
+	WORD    $0x4e681c63 // VBIC V8.B16, V3.B16, V3.B16
+	WORD    $0x6e25e424 // VFCMGE V5.S4, V1.S4, V4.S4
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea5e444 // VFCMGT V5.S4, V2.S4, V4.S4
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea5e404 // VFCMGT V5.S4, V0.S4, V4.S4
+	WORD    $0x6ea2e4a5 // VFCMGT V2.S4, V5.S4, V5.S4
+	VAND    V5.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6e26e424 // VFCMGE V6.S4, V1.S4, V4.S4
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea6e444 // VFCMGT V6.S4, V2.S4, V4.S4
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea6e404 // VFCMGT V6.S4, V0.S4, V4.S4
+	WORD    $0x6ea2e4c6 // VFCMGT V2.S4, V6.S4, V6.S4
+	VAND    V6.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6e27e424 // VFCMGE V7.S4, V1.S4, V4.S4
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea7e444 // VFCMGT V7.S4, V2.S4, V4.S4
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea7e404 // VFCMGT V7.S4, V0.S4, V4.S4
+	WORD    $0x6ea2e4e7 // VFCMGT V2.S4, V7.S4, V7.S4
+	VAND    V7.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	SUB     $1, R3
+	ADD     $128, R1
+	TBZ     $63, R3, group36
+	// -1 after the groups, -2 after the rest
+	TBZ     $0, R3, copied38
+rest37:
+	CBZ     R5, done39
+	FSTPQ   (F2, F2), (R4)
+	FSTPQ   (F2, F2), 32(R4)
+	FSTPQ   (F2, F2), 64(R4)
+	FSTPQ   (F2, F2), 96(R4)
+	ADD     $0, R4, R9
+	TBZ     $6, R5, skip40
+	VLD1.P  64(R1), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R9)
+skip40:
+	TBZ     $5, R5, skip41
+	VLD1.P  32(R1), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R9)
+skip41:
+	TBZ     $4, R5, skip42
+	VLD1.P  16(R1), [V4.B16]
+	VST1.P  [V4.B16], 16(R9)
+skip42:
+	TBZ     $3, R5, skip43
+	FMOVD.P 8(R1), F4
+	FMOVD.P F4, 8(R9)
+skip43:
+	TBZ     $2, R5, skip44
+	FMOVS.P 4(R1), F4
+	FMOVS.P F4, 4(R9)
+skip44:
+	ADD     $0, R4, R1
+	MOVD    $-1, R3
+	CMP     $64, R5
+	BLS     short45
+	B       group36
+short45:
+	FLDPQ   (R1), (F4, F5)
+	WORD    $0x6e24e426 // VFCMGE V4.S4, V1.S4, V6.S4
+	VAND    V6.B16, V3.B16, V3.B16
+	WORD    $0x6ea4e446 // VFCMGT V4.S4, V2.S4, V6.S4
+	WORD    $0x4e661c63 // VBIC V6.B16, V3.B16, V3.B16
+	WORD    $0x6ea4e406 // VFCMGT V4.S4, V0.S4, V6.S4
+	WORD    $0x6ea2e484 // VFCMGT V2.S4, V4.S4, V4.S4
+	VAND    V4.B16, V6.B16, V6.B16
+	WORD    $0x4e661c63 // VBIC V6.B16, V3.B16, V3.B16
+	WORD    $0x6e25e424 // VFCMGE V5.S4, V1.S4, V4.S4
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea5e444 // VFCMGT V5.S4, V2.S4, V4.S4
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea5e404 // VFCMGT V5.S4, V0.S4, V4.S4
+	WORD    $0x6ea2e4a5 // VFCMGT V2.S4, V5.S4, V5.S4
+	VAND    V5.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	CMP     $32, R5
+	BLS     copied38
+	FLDPQ   32(R1), (F4, F5)
+	WORD    $0x6e24e426 // VFCMGE V4.S4, V1.S4, V6.S4
+	VAND    V6.B16, V3.B16, V3.B16
+	WORD    $0x6ea4e446 // VFCMGT V4.S4, V2.S4, V6.S4
+	WORD    $0x4e661c63 // VBIC V6.B16, V3.B16, V3.B16
+	WORD    $0x6ea4e406 // VFCMGT V4.S4, V0.S4, V6.S4
+	WORD    $0x6ea2e484 // VFCMGT V2.S4, V4.S4, V4.S4
+	VAND    V4.B16, V6.B16, V6.B16
+	WORD    $0x4e661c63 // VBIC V6.B16, V3.B16, V3.B16
+	WORD    $0x6e25e424 // VFCMGE V5.S4, V1.S4, V4.S4
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea5e444 // VFCMGT V5.S4, V2.S4, V4.S4
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ea5e404 // VFCMGT V5.S4, V0.S4, V4.S4
+	WORD    $0x6ea2e4a5 // VFCMGT V2.S4, V5.S4, V5.S4
+	VAND    V5.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+copied38:
+done39:
+	VMOV    V3.D[0], R9
+	VMOV    V3.D[1], R10
+	AND     R9, R10
+	MVN     R10, R11
+	MOVD    R11, bad+32(FP)
+	ADD     R8<<2, R0
+	SUB     $1, R6
+	CBNZ    R6, row34
+last35:
+	RET
+
 // func softLinearNEON(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
 TEXT ·softLinearNEON(SB), NOSPLIT, $768-120
 	MOVD    sum+0(FP), R0
@@ -899,8 +1083,8 @@ TEXT ·softLinearNEON(SB), NOSPLIT, $768-120
 	MOVD    $laneconstants32<>(SB), R22
 	MOVD    $constants32<>(SB), R23
 	FMOVQ   352(R23), F1
-	CBZ     R15, last35
-row34:
+	CBZ     R15, last47
+row46:
 	MOVD    R1, R24
 	VLD1R.P 4(R24), [V2.S4]
 	VLD1R.P 4(R24), [V3.S4]
@@ -917,10 +1101,10 @@ row34:
 	MOVD    R20, R21
 	LSL     $1, R11, R12
 	SUBS    $2, R12
-	BMI     rest37
-group36:
+	BMI     rest49
+group48:
 	VLD1R.P 4(R21), [V0.S4]
-half40:
+half52:
 	FMOVQ   (R3), F5
 	FMOVQ   (R5), F6
 	FMOVQ   (R22), F8
@@ -1010,7 +1194,7 @@ half40:
 	ADD     $16, R22
 	ADD     $32, R19
 	SUB     $1, R12
-	TBNZ    $0, R12, half40
+	TBNZ    $0, R12, half52
 	SUB     $32, R22
 	SUB     $64, R19
 	ADD     $96, R3
@@ -1018,148 +1202,148 @@ half40:
 	ADD     $96, R6
 	ADD     $96, R8
 	ADD     $96, R10
-	TBZ     $63, R12, group36
+	TBZ     $63, R12, group48
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R12, copied38
-rest37:
-	CBZ     R14, done39
+	TBZ     $1, R12, copied50
+rest49:
+	CBZ     R14, done51
 	ADD     $0, R13, R24
-	TBZ     $6, R14, skip41
+	TBZ     $6, R14, skip53
 	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip41:
-	TBZ     $5, R14, skip42
+skip53:
+	TBZ     $5, R14, skip54
 	VLD1.P  32(R3), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip42:
-	TBZ     $4, R14, skip43
+skip54:
+	TBZ     $4, R14, skip55
 	VLD1.P  16(R3), [V5.B16]
 	VST1.P  [V5.B16], 16(R24)
-skip43:
-	TBZ     $3, R14, skip44
+skip55:
+	TBZ     $3, R14, skip56
 	FMOVD.P 8(R3), F5
 	FMOVD.P F5, 8(R24)
-skip44:
-	TBZ     $2, R14, skip45
+skip56:
+	TBZ     $2, R14, skip57
 	FMOVS.P 4(R3), F5
 	FMOVS.P F5, 4(R24)
-skip45:
+skip57:
 	ADD     $0, R13, R3
 	ADD     $128, R13, R24
-	TBZ     $6, R14, skip46
+	TBZ     $6, R14, skip58
 	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip46:
-	TBZ     $5, R14, skip47
+skip58:
+	TBZ     $5, R14, skip59
 	VLD1.P  32(R5), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip47:
-	TBZ     $4, R14, skip48
+skip59:
+	TBZ     $4, R14, skip60
 	VLD1.P  16(R5), [V5.B16]
 	VST1.P  [V5.B16], 16(R24)
-skip48:
-	TBZ     $3, R14, skip49
+skip60:
+	TBZ     $3, R14, skip61
 	FMOVD.P 8(R5), F5
 	FMOVD.P F5, 8(R24)
-skip49:
-	TBZ     $2, R14, skip50
+skip61:
+	TBZ     $2, R14, skip62
 	FMOVS.P 4(R5), F5
 	FMOVS.P F5, 4(R24)
-skip50:
+skip62:
 	ADD     $128, R13, R5
 	ADD     $256, R13, R24
-	TBZ     $6, R14, skip51
+	TBZ     $6, R14, skip63
 	VLD1.P  64(R6), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip51:
-	TBZ     $5, R14, skip52
+skip63:
+	TBZ     $5, R14, skip64
 	VLD1.P  32(R6), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip52:
-	TBZ     $4, R14, skip53
+skip64:
+	TBZ     $4, R14, skip65
 	VLD1.P  16(R6), [V5.B16]
 	VST1.P  [V5.B16], 16(R24)
-skip53:
-	TBZ     $3, R14, skip54
+skip65:
+	TBZ     $3, R14, skip66
 	FMOVD.P 8(R6), F5
 	FMOVD.P F5, 8(R24)
-skip54:
-	TBZ     $2, R14, skip55
+skip66:
+	TBZ     $2, R14, skip67
 	FMOVS.P 4(R6), F5
 	FMOVS.P F5, 4(R24)
-skip55:
+skip67:
 	ADD     $256, R13, R6
 	MOVD    R13, R8
 	ADD     $384, R13, R24
-	TBZ     $6, R14, skip56
+	TBZ     $6, R14, skip68
 	VLD1.P  64(R10), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip56:
-	TBZ     $5, R14, skip57
+skip68:
+	TBZ     $5, R14, skip69
 	VLD1.P  32(R10), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip57:
-	TBZ     $4, R14, skip58
+skip69:
+	TBZ     $4, R14, skip70
 	VLD1.P  16(R10), [V5.B16]
 	VST1.P  [V5.B16], 16(R24)
-skip58:
-	TBZ     $3, R14, skip59
+skip70:
+	TBZ     $3, R14, skip71
 	FMOVD.P 8(R10), F5
 	FMOVD.P F5, 8(R24)
-skip59:
-	TBZ     $2, R14, skip60
+skip71:
+	TBZ     $2, R14, skip72
 	FMOVS.P 4(R10), F5
 	FMOVS.P F5, 4(R24)
-skip60:
+skip72:
 	ADD     $384, R13, R10
 	MOVD    $-2, R12
-	B       group36
-copied38:
+	B       group48
+copied50:
 	MOVD    R13, R24
 	ADD     R11<<7, R7, R25
-	TBZ     $6, R14, skip61
+	TBZ     $6, R14, skip73
 	VLD1.P  64(R24), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R25)
-skip61:
-	TBZ     $5, R14, skip62
+skip73:
+	TBZ     $5, R14, skip74
 	VLD1.P  32(R24), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R25)
-skip62:
-	TBZ     $4, R14, skip63
+skip74:
+	TBZ     $4, R14, skip75
 	VLD1.P  16(R24), [V5.B16]
 	VST1.P  [V5.B16], 16(R25)
-skip63:
-	TBZ     $3, R14, skip64
+skip75:
+	TBZ     $3, R14, skip76
 	FMOVD.P 8(R24), F5
 	FMOVD.P F5, 8(R25)
-skip64:
-	TBZ     $2, R14, skip65
+skip76:
+	TBZ     $2, R14, skip77
 	FMOVS.P 4(R24), F5
 	FMOVS.P F5, 4(R25)
-skip65:
+skip77:
 	ADD     $384, R13, R24
 	ADD     R11<<7, R9, R25
-	TBZ     $6, R14, skip66
+	TBZ     $6, R14, skip78
 	VLD1.P  64(R24), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R25)
-skip66:
-	TBZ     $5, R14, skip67
+skip78:
+	TBZ     $5, R14, skip79
 	VLD1.P  32(R24), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R25)
-skip67:
-	TBZ     $4, R14, skip68
+skip79:
+	TBZ     $4, R14, skip80
 	VLD1.P  16(R24), [V5.B16]
 	VST1.P  [V5.B16], 16(R25)
-skip68:
-	TBZ     $3, R14, skip69
+skip80:
+	TBZ     $3, R14, skip81
 	FMOVD.P 8(R24), F5
 	FMOVD.P F5, 8(R25)
-skip69:
-	TBZ     $2, R14, skip70
+skip81:
+	TBZ     $2, R14, skip82
 	FMOVS.P 4(R24), F5
 	FMOVS.P F5, 4(R25)
-skip70:
-done39:
+skip82:
+done51:
 	FLDPQ   (R19), (F5, F6)
 	FLDPQ   32(R19), (F7, F8)
 	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
@@ -1179,8 +1363,8 @@ done39:
 	MOVD    words+104(FP), R24
 	ADD     R24<<3, R20
 	SUB     $1, R15
-	CBNZ    R15, row34
-last35:
+	CBNZ    R15, row46
+last47:
 	RET
 
 // func softSums32NEON(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
@@ -1199,13 +1383,13 @@ TEXT ·softSums32NEON(SB), NOSPLIT, $512-88
 	MOVD    part+56(FP), R12
 	MOVD    $laneconstants32<>(SB), R14
 	MOVD    $constants32<>(SB), R15
-	FMOVQ   416(R15), F1
+	FMOVQ   448(R15), F1
 	VEOR    V2.B16, V2.B16, V2.B16
 	VEOR    V3.B16, V3.B16, V3.B16
 	MOVD    stride+16(FP), R19
 	MOVD    tStride+32(FP), R20
-	CBZ     R10, last72
-row71:
+	CBZ     R10, last84
+row83:
 	MOVD    R1, R21
 	VLD1R.P 4(R21), [V4.S4]
 	ADD     $4, R1
@@ -1220,10 +1404,10 @@ row71:
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest74
-group73:
+	BMI     rest86
+group85:
 	VLD1R.P 4(R13), [V0.S4]
-half77:
+half89:
 	FMOVQ   (R3), F5
 	FMOVQ   (R5), F6
 	FMOVQ   (R14), F8
@@ -1295,64 +1479,64 @@ half77:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half77
+	TBNZ    $0, R7, half89
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $96, R3
 	ADD     $96, R5
-	TBZ     $63, R7, group73
+	TBZ     $63, R7, group85
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied75
-rest74:
-	CBZ     R9, done76
+	TBZ     $1, R7, copied87
+rest86:
+	CBZ     R9, done88
 	ADD     $0, R8, R21
-	TBZ     $6, R9, skip78
+	TBZ     $6, R9, skip90
 	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip78:
-	TBZ     $5, R9, skip79
+skip90:
+	TBZ     $5, R9, skip91
 	VLD1.P  32(R3), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip79:
-	TBZ     $4, R9, skip80
+skip91:
+	TBZ     $4, R9, skip92
 	VLD1.P  16(R3), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip80:
-	TBZ     $3, R9, skip81
+skip92:
+	TBZ     $3, R9, skip93
 	FMOVD.P 8(R3), F5
 	FMOVD.P F5, 8(R21)
-skip81:
-	TBZ     $2, R9, skip82
+skip93:
+	TBZ     $2, R9, skip94
 	FMOVS.P 4(R3), F5
 	FMOVS.P F5, 4(R21)
-skip82:
+skip94:
 	ADD     $0, R8, R3
 	ADD     $128, R8, R21
-	TBZ     $6, R9, skip83
+	TBZ     $6, R9, skip95
 	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip83:
-	TBZ     $5, R9, skip84
+skip95:
+	TBZ     $5, R9, skip96
 	VLD1.P  32(R5), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip84:
-	TBZ     $4, R9, skip85
+skip96:
+	TBZ     $4, R9, skip97
 	VLD1.P  16(R5), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip85:
-	TBZ     $3, R9, skip86
+skip97:
+	TBZ     $3, R9, skip98
 	FMOVD.P 8(R5), F5
 	FMOVD.P F5, 8(R21)
-skip86:
-	TBZ     $2, R9, skip87
+skip98:
+	TBZ     $2, R9, skip99
 	FMOVS.P 4(R5), F5
 	FMOVS.P F5, 4(R21)
-skip87:
+skip99:
 	ADD     $128, R8, R5
 	MOVD    $-2, R7
-	B       group73
-copied75:
-done76:
+	B       group85
+copied87:
+done88:
 	FLDPQ   (R11), (F5, F6)
 	FLDPQ   32(R11), (F7, F8)
 	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
@@ -1378,8 +1562,8 @@ done76:
 	MOVD    words+64(FP), R21
 	ADD     R21<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row71
-last72:
+	CBNZ    R10, row83
+last84:
 	RET
 
 // func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
@@ -1397,8 +1581,8 @@ TEXT ·lessLabels32NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last89
-row88:
+	CBZ     R11, last101
+row100:
 	MOVD    R6, R15
 	VLD1R.P 4(R15), [V0.S4]
 	ADD     $4, R6
@@ -1406,8 +1590,8 @@ row88:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest91
-group90:
+	BMI     rest103
+group102:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -1432,103 +1616,103 @@ group90:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group90
+	TBZ     $63, R8, group102
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied92
-rest91:
-	CBZ     R10, done93
+	TBZ     $0, R8, copied104
+rest103:
+	CBZ     R10, done105
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip94
+	TBZ     $6, R10, skip106
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip94:
-	TBZ     $5, R10, skip95
+skip106:
+	TBZ     $5, R10, skip107
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip95:
-	TBZ     $4, R10, skip96
+skip107:
+	TBZ     $4, R10, skip108
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip96:
-	TBZ     $3, R10, skip97
+skip108:
+	TBZ     $3, R10, skip109
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip97:
-	TBZ     $2, R10, skip98
+skip109:
+	TBZ     $2, R10, skip110
 	FMOVS.P 4(R3), F1
 	FMOVS.P F1, 4(R15)
-skip98:
+skip110:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip99
+	TBZ     $6, R10, skip111
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip99:
-	TBZ     $5, R10, skip100
+skip111:
+	TBZ     $5, R10, skip112
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip100:
-	TBZ     $4, R10, skip101
+skip112:
+	TBZ     $4, R10, skip113
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip101:
-	TBZ     $3, R10, skip102
+skip113:
+	TBZ     $3, R10, skip114
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip102:
-	TBZ     $2, R10, skip103
+skip114:
+	TBZ     $2, R10, skip115
 	FMOVS.P 4(R5), F1
 	FMOVS.P F1, 4(R15)
-skip103:
+skip115:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short104
-	B       group90
-short104:
+	BLS     short116
+	B       group102
+short116:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied92
+	BLS     copied104
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), 32(R1)
-copied92:
+copied104:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip105
+	TBZ     $6, R10, skip117
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip105:
-	TBZ     $5, R10, skip106
+skip117:
+	TBZ     $5, R10, skip118
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip106:
-	TBZ     $4, R10, skip107
+skip118:
+	TBZ     $4, R10, skip119
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip107:
-	TBZ     $3, R10, skip108
+skip119:
+	TBZ     $3, R10, skip120
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip108:
-	TBZ     $2, R10, skip109
+skip120:
+	TBZ     $2, R10, skip121
 	FMOVS.P 4(R15), F1
 	FMOVS.P F1, 4(R19)
-skip109:
-done93:
+skip121:
+done105:
 	ADD     R13<<2, R0
 	ADD     R13<<2, R2
 	ADD     R14<<2, R4
 	SUB     $1, R11
-	CBNZ    R11, row88
-last89:
+	CBNZ    R11, row100
+last101:
 	RET
 
 // func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
@@ -1558,28 +1742,28 @@ TEXT ·softBCE64NEON(SB), NOSPLIT, $768-104
 	MOVD    stride+40(FP), R21
 	MOVD    tStride+56(FP), R22
 	MOVD    dstStride+24(FP), R23
-	CBZ     R10, last111
-row110:
+	CBZ     R10, last123
+row122:
 	VEOR    V8.B16, V8.B16, V8.B16
 	FSTPQ   (F8, F8), (R11)
 	FSTPQ   (F8, F8), 32(R11)
 	FSTPQ   (F8, F8), 64(R11)
 	FSTPQ   (F8, F8), 96(R11)
-	CBZ     R4, none112
+	CBZ     R4, none124
 	MOVD    R19, R24
 	VLD1R.P 8(R24), [V3.D2]
 	ADD     $8, R19
-none112:
+none124:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest114
-group113:
+	BMI     rest126
+group125:
 	VLD1R.P 4(R13), [V0.S4]
-half117:
+half129:
 	// u = h - t, m = y·u
 	FMOVQ   (R1), F8
 	FMOVQ   (R3), F9
@@ -1671,7 +1855,7 @@ half117:
 	VAND    V16.B16, V17.B16, V17.B16
 	WORD    $0x6e6bdef7 // VFMUL V11.D2, V23.D2, V23.D2
 	VAND    V22.B16, V23.B16, V23.B16
-	CBZ     R4, none118
+	CBZ     R4, none130
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d628 // VFADD V8.D2, V17.D2, V8.D2
 	WORD    $0x6e68fe28 // VFDIV V8.D2, V17.D2, V8.D2
@@ -1688,7 +1872,7 @@ half117:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V21.B16, V8.B16, V8.B16
 	FMOVQ   F8, 64(R5)
-none118:
+none130:
 	WORD    $0x4e73d5ad // VFADD V19.D2, V13.D2, V13.D2
 	WORD    $0x4e77d628 // VFADD V23.D2, V17.D2, V8.D2
 	VFMLA   V23.D2, V17.D2, V8.D2
@@ -1783,7 +1967,7 @@ none118:
 	VAND    V18.B16, V19.B16, V19.B16
 	WORD    $0x6e6cdf39 // VFMUL V12.D2, V25.D2, V25.D2
 	VAND    V24.B16, V25.B16, V25.B16
-	CBZ     R4, none119
+	CBZ     R4, none131
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d669 // VFADD V9.D2, V19.D2, V9.D2
 	WORD    $0x6e69fe69 // VFDIV V9.D2, V19.D2, V9.D2
@@ -1800,7 +1984,7 @@ none118:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V23.B16, V9.B16, V9.B16
 	FMOVQ   F9, 192(R5)
-none119:
+none131:
 	WORD    $0x4e75d5ef // VFADD V21.D2, V15.D2, V15.D2
 	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
 	WORD    $0x4e79d669 // VFADD V25.D2, V19.D2, V9.D2
@@ -1906,7 +2090,7 @@ none119:
 	VAND    V17.B16, V18.B16, V18.B16
 	WORD    $0x6e6cdf18 // VFMUL V12.D2, V24.D2, V24.D2
 	VAND    V23.B16, V24.B16, V24.B16
-	CBZ     R4, none120
+	CBZ     R4, none132
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d648 // VFADD V8.D2, V18.D2, V8.D2
 	WORD    $0x6e68fe48 // VFDIV V8.D2, V18.D2, V8.D2
@@ -1923,7 +2107,7 @@ none119:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V22.B16, V8.B16, V8.B16
 	FMOVQ   F8, 96(R5)
-none120:
+none132:
 	WORD    $0x4e74d5ce // VFADD V20.D2, V14.D2, V14.D2
 	WORD    $0x4e78d648 // VFADD V24.D2, V18.D2, V8.D2
 	VFMLA   V24.D2, V18.D2, V8.D2
@@ -2018,7 +2202,7 @@ none120:
 	VAND    V19.B16, V20.B16, V20.B16
 	WORD    $0x6e6ddf5a // VFMUL V13.D2, V26.D2, V26.D2
 	VAND    V25.B16, V26.B16, V26.B16
-	CBZ     R4, none121
+	CBZ     R4, none133
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d689 // VFADD V9.D2, V20.D2, V9.D2
 	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
@@ -2035,7 +2219,7 @@ none120:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V24.B16, V9.B16, V9.B16
 	FMOVQ   F9, 224(R5)
-none121:
+none133:
 	WORD    $0x4e76d610 // VFADD V22.D2, V16.D2, V16.D2
 	WORD    $0x4e70d5ce // VFADD V16.D2, V14.D2, V14.D2
 	WORD    $0x4e7ad689 // VFADD V26.D2, V20.D2, V9.D2
@@ -2182,96 +2366,96 @@ none121:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half117
+	TBNZ    $0, R7, half129
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $224, R1
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group113
+	TBZ     $63, R7, group125
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied115
-rest114:
-	CBZ     R9, done116
+	TBZ     $1, R7, copied127
+rest126:
+	CBZ     R9, done128
 	ADD     $0, R8, R24
-	TBZ     $7, R9, skip122
+	TBZ     $7, R9, skip134
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip122:
-	TBZ     $6, R9, skip123
+skip134:
+	TBZ     $6, R9, skip135
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip123:
-	TBZ     $5, R9, skip124
+skip135:
+	TBZ     $5, R9, skip136
 	VLD1.P  32(R1), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip124:
-	TBZ     $4, R9, skip125
+skip136:
+	TBZ     $4, R9, skip137
 	VLD1.P  16(R1), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip125:
-	TBZ     $3, R9, skip126
+skip137:
+	TBZ     $3, R9, skip138
 	FMOVD.P 8(R1), F8
 	FMOVD.P F8, 8(R24)
-skip126:
+skip138:
 	ADD     $0, R8, R1
 	ADD     $256, R8, R24
-	TBZ     $7, R9, skip127
+	TBZ     $7, R9, skip139
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip127:
-	TBZ     $6, R9, skip128
+skip139:
+	TBZ     $6, R9, skip140
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip128:
-	TBZ     $5, R9, skip129
+skip140:
+	TBZ     $5, R9, skip141
 	VLD1.P  32(R3), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip129:
-	TBZ     $4, R9, skip130
+skip141:
+	TBZ     $4, R9, skip142
 	VLD1.P  16(R3), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip130:
-	TBZ     $3, R9, skip131
+skip142:
+	TBZ     $3, R9, skip143
 	FMOVD.P 8(R3), F8
 	FMOVD.P F8, 8(R24)
-skip131:
+skip143:
 	ADD     $256, R8, R3
 	MOVD    R8, R5
 	MOVD    $-2, R7
-	B       group113
-copied115:
-	CBZ     R4, none132
+	B       group125
+copied127:
+	CBZ     R4, none144
 	MOVD    R8, R24
 	ADD     R6<<8, R4, R25
-	TBZ     $7, R9, skip133
+	TBZ     $7, R9, skip145
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip133:
-	TBZ     $6, R9, skip134
+skip145:
+	TBZ     $6, R9, skip146
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip134:
-	TBZ     $5, R9, skip135
+skip146:
+	TBZ     $5, R9, skip147
 	VLD1.P  32(R24), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R25)
-skip135:
-	TBZ     $4, R9, skip136
+skip147:
+	TBZ     $4, R9, skip148
 	VLD1.P  16(R24), [V8.B16]
 	VST1.P  [V8.B16], 16(R25)
-skip136:
-	TBZ     $3, R9, skip137
+skip148:
+	TBZ     $3, R9, skip149
 	FMOVD.P 8(R24), F8
 	FMOVD.P F8, 8(R25)
-skip137:
-none132:
-done116:
+skip149:
+none144:
+done128:
 	FLDPQ   (R11), (F8, F9)
 	FLDPQ   32(R11), (F10, F11)
 	FLDPQ   64(R11), (F12, F13)
@@ -2314,8 +2498,180 @@ done116:
 	MOVD    words+88(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row110
-last111:
+	CBNZ    R10, row122
+last123:
+	RET
+
+// func plainLabels64NEON(t *float64, stride int, rows int, n int) (bad uint64)
+TEXT ·plainLabels64NEON(SB), NOSPLIT, $512-40
+	MOVD    t+0(FP), R0
+	MOVD    n+24(FP), R5
+	LSR     $4, R5, R2
+	LSL     $3, R5
+	AND     $127, R5
+	MOVD    $frame-512(SP), R4
+	MOVD    rows+16(FP), R6
+	MOVD    $constants64<>(SB), R7
+	FMOVQ   1088(R7), F0
+	FMOVQ   512(R7), F1
+	VEOR    V2.B16, V2.B16, V2.B16
+	VCMEQ   V3.B16, V3.B16, V3.B16
+	MOVD    stride+8(FP), R8
+	CBZ     R6, last151
+row150:
+	MOVD    R0, R1
+	SUBS    $1, R2, R3
+	BMI     rest153
+group152:
+	FLDPQ   (R1), (F4, F6)
+	FLDPQ   64(R1), (F5, F7)
+	WORD    $0x6e64e428 // VFCMGE V4.D2, V1.D2, V8.D2
+	VAND    V8.B16, V3.B16, V3.B16
+	WORD    $0x6ee4e448 // VFCMGT V4.D2, V2.D2, V8.D2
+	WORD    $0x4e681c63 // VBIC V8.B16, V3.B16, V3.B16
+	WORD    $0x6ee4e408 // VFCMGT V4.D2, V0.D2, V8.D2
+	WORD    $0x6ee2e484 // VFCMGT V2.D2, V4.D2, V4.D2
+	VAND    V4.B16, V8.B16, V8.B16
+	WORD    $0x4e681c63 // VBIC V8.B16, V3.B16, V3.B16
+	WORD    $0x6e65e424 // VFCMGE V5.D2, V1.D2, V4.D2
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee5e444 // VFCMGT V5.D2, V2.D2, V4.D2
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee5e404 // VFCMGT V5.D2, V0.D2, V4.D2
+	WORD    $0x6ee2e4a5 // VFCMGT V2.D2, V5.D2, V5.D2
+	VAND    V5.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6e66e424 // VFCMGE V6.D2, V1.D2, V4.D2
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee6e444 // VFCMGT V6.D2, V2.D2, V4.D2
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee6e404 // VFCMGT V6.D2, V0.D2, V4.D2
+	WORD    $0x6ee2e4c6 // VFCMGT V2.D2, V6.D2, V6.D2
+	VAND    V6.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6e67e424 // VFCMGE V7.D2, V1.D2, V4.D2
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee7e444 // VFCMGT V7.D2, V2.D2, V4.D2
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee7e404 // VFCMGT V7.D2, V0.D2, V4.D2
+	WORD    $0x6ee2e4e7 // VFCMGT V2.D2, V7.D2, V7.D2
+	VAND    V7.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	FLDPQ   32(R1), (F4, F6)
+	FLDPQ   96(R1), (F5, F7)
+	WORD    $0x6e64e428 // VFCMGE V4.D2, V1.D2, V8.D2
+	VAND    V8.B16, V3.B16, V3.B16
+	WORD    $0x6ee4e448 // VFCMGT V4.D2, V2.D2, V8.D2
+	WORD    $0x4e681c63 // VBIC V8.B16, V3.B16, V3.B16
+	WORD    $0x6ee4e408 // VFCMGT V4.D2, V0.D2, V8.D2
+	WORD    $0x6ee2e484 // VFCMGT V2.D2, V4.D2, V4.D2
+	VAND    V4.B16, V8.B16, V8.B16
+	WORD    $0x4e681c63 // VBIC V8.B16, V3.B16, V3.B16
+	WORD    $0x6e65e424 // VFCMGE V5.D2, V1.D2, V4.D2
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee5e444 // VFCMGT V5.D2, V2.D2, V4.D2
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee5e404 // VFCMGT V5.D2, V0.D2, V4.D2
+	WORD    $0x6ee2e4a5 // VFCMGT V2.D2, V5.D2, V5.D2
+	VAND    V5.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6e66e424 // VFCMGE V6.D2, V1.D2, V4.D2
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee6e444 // VFCMGT V6.D2, V2.D2, V4.D2
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee6e404 // VFCMGT V6.D2, V0.D2, V4.D2
+	WORD    $0x6ee2e4c6 // VFCMGT V2.D2, V6.D2, V6.D2
+	VAND    V6.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6e67e424 // VFCMGE V7.D2, V1.D2, V4.D2
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee7e444 // VFCMGT V7.D2, V2.D2, V4.D2
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee7e404 // VFCMGT V7.D2, V0.D2, V4.D2
+	WORD    $0x6ee2e4e7 // VFCMGT V2.D2, V7.D2, V7.D2
+	VAND    V7.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	SUB     $1, R3
+	ADD     $128, R1
+	TBZ     $63, R3, group152
+	// -1 after the groups, -2 after the rest
+	TBZ     $0, R3, copied154
+rest153:
+	CBZ     R5, done155
+	FSTPQ   (F2, F2), (R4)
+	FSTPQ   (F2, F2), 32(R4)
+	FSTPQ   (F2, F2), 64(R4)
+	FSTPQ   (F2, F2), 96(R4)
+	ADD     $0, R4, R9
+	TBZ     $6, R5, skip156
+	VLD1.P  64(R1), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R9)
+skip156:
+	TBZ     $5, R5, skip157
+	VLD1.P  32(R1), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R9)
+skip157:
+	TBZ     $4, R5, skip158
+	VLD1.P  16(R1), [V4.B16]
+	VST1.P  [V4.B16], 16(R9)
+skip158:
+	TBZ     $3, R5, skip159
+	FMOVD.P 8(R1), F4
+	FMOVD.P F4, 8(R9)
+skip159:
+	ADD     $0, R4, R1
+	MOVD    $-1, R3
+	CMP     $64, R5
+	BLS     short160
+	B       group152
+short160:
+	FLDPQ   (R1), (F4, F5)
+	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
+	VAND    V6.B16, V3.B16, V3.B16
+	WORD    $0x6ee4e446 // VFCMGT V4.D2, V2.D2, V6.D2
+	WORD    $0x4e661c63 // VBIC V6.B16, V3.B16, V3.B16
+	WORD    $0x6ee4e406 // VFCMGT V4.D2, V0.D2, V6.D2
+	WORD    $0x6ee2e484 // VFCMGT V2.D2, V4.D2, V4.D2
+	VAND    V4.B16, V6.B16, V6.B16
+	WORD    $0x4e661c63 // VBIC V6.B16, V3.B16, V3.B16
+	WORD    $0x6e65e424 // VFCMGE V5.D2, V1.D2, V4.D2
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee5e444 // VFCMGT V5.D2, V2.D2, V4.D2
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee5e404 // VFCMGT V5.D2, V0.D2, V4.D2
+	WORD    $0x6ee2e4a5 // VFCMGT V2.D2, V5.D2, V5.D2
+	VAND    V5.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	CMP     $32, R5
+	BLS     copied154
+	FLDPQ   32(R1), (F4, F5)
+	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
+	VAND    V6.B16, V3.B16, V3.B16
+	WORD    $0x6ee4e446 // VFCMGT V4.D2, V2.D2, V6.D2
+	WORD    $0x4e661c63 // VBIC V6.B16, V3.B16, V3.B16
+	WORD    $0x6ee4e406 // VFCMGT V4.D2, V0.D2, V6.D2
+	WORD    $0x6ee2e484 // VFCMGT V2.D2, V4.D2, V4.D2
+	VAND    V4.B16, V6.B16, V6.B16
+	WORD    $0x4e661c63 // VBIC V6.B16, V3.B16, V3.B16
+	WORD    $0x6e65e424 // VFCMGE V5.D2, V1.D2, V4.D2
+	VAND    V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee5e444 // VFCMGT V5.D2, V2.D2, V4.D2
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+	WORD    $0x6ee5e404 // VFCMGT V5.D2, V0.D2, V4.D2
+	WORD    $0x6ee2e4a5 // VFCMGT V2.D2, V5.D2, V5.D2
+	VAND    V5.B16, V4.B16, V4.B16
+	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
+copied154:
+done155:
+	VMOV    V3.D[0], R9
+	VMOV    V3.D[1], R10
+	AND     R9, R10
+	MVN     R10, R11
+	MOVD    R11, bad+32(FP)
+	ADD     R8<<3, R0
+	SUB     $1, R6
+	CBNZ    R6, row150
+last151:
 	RET
 
 // func softSums64NEON(sums *[2]float64, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64) (bad uint64)
@@ -2334,13 +2690,13 @@ TEXT ·softSums64NEON(SB), NOSPLIT, $512-88
 	MOVD    part+56(FP), R12
 	MOVD    $laneconstants64<>(SB), R14
 	MOVD    $constants64<>(SB), R15
-	FMOVQ   1088(R15), F1
+	FMOVQ   1120(R15), F1
 	VEOR    V2.B16, V2.B16, V2.B16
 	VEOR    V3.B16, V3.B16, V3.B16
 	MOVD    stride+16(FP), R19
 	MOVD    tStride+32(FP), R20
-	CBZ     R10, last139
-row138:
+	CBZ     R10, last162
+row161:
 	MOVD    R1, R21
 	VLD1R.P 8(R21), [V4.D2]
 	ADD     $8, R1
@@ -2359,10 +2715,10 @@ row138:
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest141
-group140:
+	BMI     rest164
+group163:
 	VLD1R.P 2(R13), [V0.H8]
-half144:
+half167:
 	FMOVQ   (R3), F5
 	FMOVQ   (R5), F6
 	FMOVQ   (R14), F8
@@ -2452,56 +2808,56 @@ half144:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half144
+	TBNZ    $0, R7, half167
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $96, R3
 	ADD     $96, R5
-	TBZ     $63, R7, group140
+	TBZ     $63, R7, group163
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied142
-rest141:
-	CBZ     R9, done143
+	TBZ     $1, R7, copied165
+rest164:
+	CBZ     R9, done166
 	ADD     $0, R8, R21
-	TBZ     $6, R9, skip145
+	TBZ     $6, R9, skip168
 	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip145:
-	TBZ     $5, R9, skip146
+skip168:
+	TBZ     $5, R9, skip169
 	VLD1.P  32(R3), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip146:
-	TBZ     $4, R9, skip147
+skip169:
+	TBZ     $4, R9, skip170
 	VLD1.P  16(R3), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip147:
-	TBZ     $3, R9, skip148
+skip170:
+	TBZ     $3, R9, skip171
 	FMOVD.P 8(R3), F5
 	FMOVD.P F5, 8(R21)
-skip148:
+skip171:
 	ADD     $0, R8, R3
 	ADD     $128, R8, R21
-	TBZ     $6, R9, skip149
+	TBZ     $6, R9, skip172
 	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip149:
-	TBZ     $5, R9, skip150
+skip172:
+	TBZ     $5, R9, skip173
 	VLD1.P  32(R5), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip150:
-	TBZ     $4, R9, skip151
+skip173:
+	TBZ     $4, R9, skip174
 	VLD1.P  16(R5), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip151:
-	TBZ     $3, R9, skip152
+skip174:
+	TBZ     $3, R9, skip175
 	FMOVD.P 8(R5), F5
 	FMOVD.P F5, 8(R21)
-skip152:
+skip175:
 	ADD     $128, R8, R5
 	MOVD    $-2, R7
-	B       group140
-copied142:
-done143:
+	B       group163
+copied165:
+done166:
 	FLDPQ   (R11), (F5, F6)
 	FLDPQ   32(R11), (F7, F8)
 	FLDPQ   64(R11), (F9, F10)
@@ -2583,8 +2939,8 @@ done143:
 	MOVD    words+64(FP), R21
 	ADD     R21<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row138
-last139:
+	CBNZ    R10, row161
+last162:
 	RET
 
 // func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
@@ -2602,8 +2958,8 @@ TEXT ·lessLabels64NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last154
-row153:
+	CBZ     R11, last177
+row176:
 	MOVD    R6, R15
 	VLD1R.P 8(R15), [V0.D2]
 	ADD     $8, R6
@@ -2611,8 +2967,8 @@ row153:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest156
-group155:
+	BMI     rest179
+group178:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -2637,89 +2993,89 @@ group155:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group155
+	TBZ     $63, R8, group178
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied157
-rest156:
-	CBZ     R10, done158
+	TBZ     $0, R8, copied180
+rest179:
+	CBZ     R10, done181
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip159
+	TBZ     $6, R10, skip182
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip159:
-	TBZ     $5, R10, skip160
+skip182:
+	TBZ     $5, R10, skip183
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip160:
-	TBZ     $4, R10, skip161
+skip183:
+	TBZ     $4, R10, skip184
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip161:
-	TBZ     $3, R10, skip162
+skip184:
+	TBZ     $3, R10, skip185
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip162:
+skip185:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip163
+	TBZ     $6, R10, skip186
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip163:
-	TBZ     $5, R10, skip164
+skip186:
+	TBZ     $5, R10, skip187
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip164:
-	TBZ     $4, R10, skip165
+skip187:
+	TBZ     $4, R10, skip188
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip165:
-	TBZ     $3, R10, skip166
+skip188:
+	TBZ     $3, R10, skip189
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip166:
+skip189:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short167
-	B       group155
-short167:
+	BLS     short190
+	B       group178
+short190:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied157
+	BLS     copied180
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), 32(R1)
-copied157:
+copied180:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip168
+	TBZ     $6, R10, skip191
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip168:
-	TBZ     $5, R10, skip169
+skip191:
+	TBZ     $5, R10, skip192
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip169:
-	TBZ     $4, R10, skip170
+skip192:
+	TBZ     $4, R10, skip193
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip170:
-	TBZ     $3, R10, skip171
+skip193:
+	TBZ     $3, R10, skip194
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip171:
-done158:
+skip194:
+done181:
 	ADD     R13<<3, R0
 	ADD     R13<<3, R2
 	ADD     R14<<3, R4
 	SUB     $1, R11
-	CBNZ    R11, row153
-last154:
+	CBNZ    R11, row176
+last177:
 	RET

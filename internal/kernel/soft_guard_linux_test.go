@@ -48,6 +48,7 @@ func testGuardPagesOfSoft[T Float](t *testing.T) {
 				c.product = kerneltest.Touching(f[2], len(c.product), atEnd)
 			}
 			c.bce()
+			PlainLabels(c.t, n, 1, n)
 			c.sums()
 			LessLabels(c.dst, c.dstStride, c.t, c.tStride, 1, n, c.f)
 			c.dst, c.dstStride = nil, 0

@@ -183,3 +183,50 @@ func testSoftKernels[T Float](t *testing.T) {
 		}
 	}
 }
+
+// plainCase returns labels of a row and whether they are plain.
+func plainCase[T Float](r *kerneltest.Rand, n int) []T {
+	t := make([]T, n)
+	for i := range t {
+		t[i] = T(math.Ldexp(float64(r.IntN(1<<20+1)), -20))
+	}
+	odd := []float64{0, 1, math.Copysign(0, -1), PlainLabel[T](), PlainLabel[T]() / 2, math.SmallestNonzeroFloat32, -0.5, 1.5, math.NaN(), math.Inf(1), math.Inf(-1)}
+	t[r.IntN(n)] = T(odd[r.IntN(len(odd))])
+	return t
+}
+
+// TestPlainLabels compares the tiers.
+func TestPlainLabels(t *testing.T) {
+	kerneltest.ForBothTypes(t, testPlainLabels[float32], testPlainLabels[float64])
+}
+
+func testPlainLabels[T Float](t *testing.T) {
+	r := &kerneltest.Rand{Rand: rand.New(rand.NewPCG(37, 38))}
+	count := 0
+	for n := range 3000 {
+		n = 1 + n%150
+		x := plainCase[T](r, n)
+		if rest := len(x) % 3; rest == 0 && n > 3 {
+			x = x[1:] // unaligned
+		}
+		want := true
+		for i, tier := range Available() {
+			func() {
+				defer forceTier(tier)()
+				got := PlainLabels(x, len(x), 1, len(x))
+				if i == 0 {
+					want = got
+				}
+				if got != want {
+					t.Fatalf("tier %s, n = %d: %v, want %v", tier, n, got, want)
+				}
+			}()
+		}
+		if want {
+			count++
+		}
+	}
+	if count < 300 || count > 2700 {
+		t.Errorf("%d of 3000 are plain", count)
+	}
+}
