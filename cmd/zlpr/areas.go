@@ -8,7 +8,10 @@ import (
 )
 
 // tooMany tells whether areas are of scores in bins, and not of all scores.
-func tooMany(rows, classes int) bool { return rows > 64<<20/max(1, classes) }
+func tooMany(rows, classes int) bool { return rows > mostKept/max(1, classes) }
+
+// mostKept is how many scores are kept for areas. Tests lower it.
+var mostKept = 64 << 20
 
 // binBits are the bits of bins where nobody says: of all classes together, and of
 // each. Those of float16 make areas exact.

@@ -88,7 +88,7 @@ var sampleNames string
 const sampleName = "embedded sample"
 
 func runEval(ctx context.Context, s *session, f *evalFlags) error {
-	e := &evaluation{all: f.loss == "all", workers: f.workers, thresholdColumn: f.thresholdColumn + 1, smoothing: f.smoothing, elements: f.reduction == meanClasses,
+	e := &evaluation{firstSoft: -1, all: f.loss == "all", workers: f.workers, thresholdColumn: f.thresholdColumn + 1, smoothing: f.smoothing, elements: f.reduction == meanClasses,
 		options: zlpr.Options{Strict: f.strict, TopNegatives: f.topNegatives, TopScores: f.topScores}}
 	report := &evalReport{Skipped: map[string]string{}, Tier: zlpr.Tier(), Version: version()}
 	if err := f.openInputs(e); err != nil {
@@ -152,6 +152,9 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 		}
 	}
 	if travel != nil {
+		if err := f.addSoft(ctx, e, travel); err != nil {
+			return err
+		}
 		if err := travel.write(e, result); err != nil {
 			return err
 		}
@@ -254,12 +257,15 @@ func (f *evalFlags) open(e *evaluation) error {
 			e.labels, e.soft = nil, d.Array
 		}
 	}
-	if e.labels != nil && f.loss == "zlpr-soft" {
+	if e.labels != nil && f.loss != "all" && slices.Contains(f.lossNames(), "zlpr-soft") {
 		d, ok := e.labels.(*denseBits)
 		if !ok {
 			return fmt.Errorf("%s: zlpr-soft needs labels as a matrix; choose --loss zlpr for hard labels", f.labels)
 		}
 		e.labels, e.soft = nil, d.Array
+	}
+	if err := f.softAsOthers(e); err != nil {
+		return err
 	}
 	if f.mask != "" {
 		if e.mask, err = f.openBits(f.mask, "mask", e.scores); err != nil {
@@ -419,6 +425,9 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 					report.Skipped[name] = "labels are soft"
 				}
 				continue
+			}
+			if e.firstSoft < 0 {
+				return usagef("--loss zlpr-soft reads labels as soft, which %s does not take; evaluate them apart", name)
 			}
 			var buffer []float64
 			file, place := e.where("labels", e.firstSoft/classes, e.firstSoft%classes)

@@ -27,7 +27,8 @@ type evaluation struct {
 	teacher      *scoreSource // or nil: the losses are divergences from it then, without labels
 	labels       bitSource    // nil with soft labels, and perhaps with a teacher
 	soft         *array.Array // soft labels
-	firstSoft    int          // place of the first one between 0 and 1
+	firstSoft    int          // place of the first one between 0 and 1; -1: there is none
+	assumed      bool         // whether they are soft by those of other shards alone
 	mask         bitSource    // or nil
 	rowWeights   []float64    // or nil
 	classWeights []float64    // or nil

@@ -106,7 +106,7 @@ func (f *mergeFlags) run(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	m := &merger{k: -1}
+	parts, scans := newForms(), &merger{}
 	for _, file := range files {
 		data, err := readPartial(file)
 		if err != nil {
@@ -115,10 +115,10 @@ func (f *mergeFlags) run(ctx context.Context, s *session) error {
 		kind, err := partial.KindOf(data)
 		switch {
 		case err != nil:
-		case kind == partial.Scan && m.parts == nil:
-			err = m.addScan(file, data)
-		case kind == partial.Evaluation && m.scan == nil:
-			err = m.add(file, data)
+		case kind == partial.Scan && parts.last == "":
+			err = scans.addScan(file, data)
+		case kind == partial.Evaluation && scans.scan == nil:
+			err = parts.add(file, data)
 		case kind == partial.Scan || kind == partial.Evaluation:
 			err = fmt.Errorf("%v among other files; merge the ones and the others apart", kind)
 		default:
@@ -132,13 +132,17 @@ func (f *mergeFlags) run(ctx context.Context, s *session) error {
 		}
 	}
 	if f.missing != "" {
-		return f.listMissing(s, m.shards)
+		return f.listMissing(s, append(parts.shards(), scans.shards...))
 	}
-	if err := m.place(); err != nil {
+	if scans.scan != nil {
+		if err := scans.place(); err != nil {
+			return err
+		}
+		return f.finishScan(s, scans)
+	}
+	m, err := parts.merged()
+	if err != nil {
 		return err
-	}
-	if m.scan != nil {
-		return f.finishScan(s, m)
 	}
 	return f.finish(s, m)
 }
@@ -170,6 +174,7 @@ type merger struct {
 	shares   *metrics.GradientShares
 	k        int
 	seen     map[string]*shardInfo // by name, rows and fingerprint
+	asSoft   *merger               // of the same parts with labels as soft ones, or nil
 
 	scan *metrics.LabelScan
 }
@@ -192,11 +197,7 @@ func (m *merger) know(shards []shardInfo) error {
 }
 
 // add merges a partial evaluation.
-func (m *merger) add(file string, data []byte) error {
-	p, err := decodePartial(file, data)
-	if err != nil {
-		return err
-	}
+func (m *merger) add(p *partialResult) error {
 	if m.first != nil {
 		if what := m.first.differs(p); what != "" {
 			return fmt.Errorf("cannot be merged with %s: %s", quoted(m.first.path), what)
@@ -392,6 +393,9 @@ func (m *merger) merged() *partialResult {
 			p.losses = append(p.losses, partialLoss{l.name, *sum})
 		}
 	}
+	if m.asSoft != nil && m.asSoft.first.soft {
+		p.asSoft = m.asSoft.merged()
+	}
 	slices.Sort(p.tiers)
 	p.scores = fmt.Sprintf("%s of %s", array.Counted(len(m.parts), "partial result"), array.Counted(len(m.shards), "shard"))
 	p.labels = "as evaluated"
@@ -561,15 +565,24 @@ type missingShard struct {
 	Name  string `json:"scores"`
 }
 
+// readEvaluation reads a file of zlpr eval --partial, or of merging such.
+func readEvaluation(name string) (*partialResult, error) {
+	data, err := readPartial(name)
+	if err != nil {
+		return nil, err
+	}
+	p, err := decodePartial(name, data)
+	if err != nil {
+		return nil, array.Named(name, err)
+	}
+	return p, nil
+}
+
 // divisor returns the factor of a mean's gradient, by the weights of all rows.
 func (f *evalFlags) divisor(e *evaluation, loss string) (float64, error) {
-	data, err := readPartial(f.divisorFrom)
+	p, err := readEvaluation(f.divisorFrom)
 	if err != nil {
 		return 0, err
-	}
-	p, err := decodePartial(f.divisorFrom, data)
-	if err != nil {
-		return 0, array.Named(f.divisorFrom, err)
 	}
 	if n := e.scores.classes(); p.classes != n {
 		return 0, array.Faultf(f.divisorFrom, "of %s, the scores have %d; give the result of these shards", array.Counted(p.classes, "class"), n)

@@ -73,6 +73,8 @@ type partialResult struct {
 	half    bool // float16 scores
 	sparse  bool
 	soft    bool
+	assumed bool           // whether labels are 0 or 1, and soft by those of other shards alone
+	asSoft  *partialResult // of hard labels that may be soft by those: what it is then, or nil
 	shards  []shardInfo
 
 	losses   []partialLoss
@@ -111,7 +113,7 @@ func (f *evalFlags) createPartial(s *session, e *evaluation) (*partialResult, er
 	}
 	e.values = new(fingerprint)
 	p := &partialResult{version: version(), k: e.k, byClass: f.asksClasses(), thresholdFlags: f.thresholdFlags, weighs: e.propensity != nil, classes: e.scores.classes(), double: e.scores.dtype == array.Float64, half: e.scores.dtype == array.Float16,
-		sparse: e.scores.csr != nil, soft: e.labels == nil, metrics: e.metrics, softmax: e.softmaxFault, path: f.partial,
+		sparse: e.scores.csr != nil, soft: e.labels == nil, assumed: e.assumed, metrics: e.metrics, softmax: e.softmaxFault, path: f.partial,
 		shards: []shardInfo{{name: f.scores, first: first, rows: e.scores.rows()}}, tiers: []string{zlpr.Tier()}}
 	if p.options, err = f.describe(); err != nil {
 		return nil, err
@@ -132,6 +134,16 @@ func (p *partialResult) begin(e *evaluation, report *evalReport, f *evalFlags) {
 
 // write takes in the results and writes all to the file.
 func (p *partialResult) write(e *evaluation, r *evalResult) error {
+	p.take(e, r)
+	data, err := p.encode()
+	if err == nil {
+		_, err = p.file.Write(data)
+	}
+	return fileError(p.path, err)
+}
+
+// take takes in the results.
+func (p *partialResult) take(e *evaluation, r *evalResult) {
 	shard := &p.shards[0]
 	shard.values = e.values.value()
 	for i, l := range e.losses {
@@ -139,11 +151,6 @@ func (p *partialResult) write(e *evaluation, r *evalResult) error {
 	}
 	p.measured, p.pictured, p.shared, p.positives, p.lost, p.logits, p.seconds = r.measured, r.pictured, r.shared, r.positives, r.lost, r.logits, r.seconds
 	p.shift(max(0, shard.first))
-	data, err := p.encode()
-	if err == nil {
-		_, err = p.file.Write(data)
-	}
-	return fileError(p.path, err)
 }
 
 // shift adds to the numbers of rows.
@@ -242,6 +249,17 @@ func (p *partialResult) encode() ([]byte, error) {
 	for _, list := range [][]string{p.tiers, p.read, p.chosen, {p.scores, p.labels}} {
 		texts(list)
 	}
+	switch {
+	case p.assumed:
+		w.Bool(false)
+	case p.asSoft != nil:
+		b, err := p.asSoft.encode()
+		if err != nil {
+			return nil, err
+		}
+		w.Bool(true)
+		w.Block(b)
+	}
 	return w.Bytes(), nil
 }
 
@@ -318,6 +336,17 @@ func decodePartial(file string, data []byte) (*partialResult, error) {
 		p.scores, p.labels = about[0], about[1]
 	}
 	r.Check(0 < p.classes && p.classes <= 1<<30)
+	if r.More() {
+		if p.assumed = !r.Bool(); p.assumed {
+			r.Check(p.soft)
+		} else if b := r.Block(); r.Check(b != nil && !p.soft) {
+			if p.asSoft, err = decodePartial(file, b); err != nil {
+				return nil, err
+			}
+			s := p.asSoft
+			r.Check(s.soft && !s.assumed && s.asSoft == nil && s.classes == p.classes && s.rows() == p.rows())
+		}
+	}
 	return p, r.End()
 }
 

@@ -61,7 +61,12 @@ func TestPartial(t *testing.T) {
 	for i := range rows {
 		weights[i], targets[i] = float64(rng.IntN(5))/3, int32(rng.IntN(n+1)-1)
 	}
-	unit[(rows-1)*n] = 1.5 // in the last shard alone
+	unit[(rows-1)*n] = 1.5          // in the last shard alone
+	late := make([]float32, rows*n) // soft in the shard of rows 18 to 899 alone
+	for i := range late {
+		late[i] = float32(y[i])
+	}
+	late[500*n+3] = 0.25
 	one := slices.Clone(y)
 	for i := range 600 { // one positive in the first rows
 		clear(one[i*n : (i+1)*n])
@@ -71,6 +76,7 @@ func TestPartial(t *testing.T) {
 		"S": saveRows(dir, "S", n, []int{n}, s), "Y": saveRows(dir, "Y", n, []int{n}, y), "M": saveRows(dir, "M", n, []int{n}, mask),
 		"D": saveRows(dir, "D", n, []int{n}, wide), "F": saveRows(dir, "F", n, []int{n}, soft), "U": saveRows(dir, "U", n, []int{n}, unit),
 		"W": saveRows(dir, "W", 1, nil, weights), "T": saveRows(dir, "T", 1, nil, targets), "O": saveRows(dir, "O", n, []int{n}, one),
+		"X": saveRows(dir, "X", n, []int{n}, late),
 	}
 	save(t, dir, "C.npy", []int{n}, weights[:n])
 	save(t, dir, "each.npy", []int{n}, wide[:n])
@@ -105,6 +111,11 @@ func TestPartial(t *testing.T) {
 		{"S F --loss zlpr-soft", ""},
 		{"S F --loss all", ""},
 		{"S F --loss bce", ""},
+		{"S X --loss bce", ""},
+		{"S X --loss all", ""},
+		{"S X --loss bce --row-weights W", ""},
+		{"S X --loss bce --metrics none --mask M", ""},
+		{"D X --loss bce,zlpr-soft --class-weights C.npy", ""},
 		{"U Y --loss zlpr --metrics psp_at_3,micro_f1,psndcg_at_1", "Y.scan"},
 		{"S Y --loss subset-padded --metrics macro_f1,lrap,macro_auc --predict-top 3", "Y.scan"},
 		{"S Y --loss subset-padded --k 25 --s0 0.5 --metrics samples_f1", ""},
@@ -140,9 +151,6 @@ func TestPartial(t *testing.T) {
 		want := result(t, must(t, dir, append(of(""), "--json")...))
 		var parts []string
 		for k := range cuts[1:] {
-			if cuts[k] == cuts[k+1] && strings.Contains(c.args, "F ") && strings.Contains(c.args, "all") {
-				continue // no label of no rows is soft, and hard ones need a scan
-			}
 			part := fmt.Sprintf("%d.zlpr", k)
 			add := []string{"--partial", part, "--workers", fmt.Sprint(1 + k%3)}
 			if c.scan != "" {
@@ -159,7 +167,7 @@ func TestPartial(t *testing.T) {
 			require.Equal(t, want, result(t, must(t, dir, append([]string{"merge", "--json"}, parts...)...)), c.args)
 		}
 		// In two steps, where rows have places.
-		if len(c.args)%2 == 0 {
+		if len(c.args)%2 == 0 && !strings.Contains(c.args, "X --loss all") {
 			must(t, dir, append([]string{"merge", "--out", "some.zlpr"}, parts[:2]...)...)
 			got := result(t, must(t, dir, append([]string{"merge", "--json", "some.zlpr"}, parts[2:]...)...))
 			require.Equal(t, want, got, c.args)
@@ -218,6 +226,67 @@ func TestPartialData(t *testing.T) {
 	}
 }
 
+// TestMergeSwitches: beyond as many scores as are kept, areas are of scores in bins,
+// whether one run has so many, a shard, or all shards together.
+func TestMergeSwitches(t *testing.T) {
+	most := mostKept
+	defer func() { mostKept = most }()
+	dir := t.TempDir()
+	rng := rand.New(rand.NewPCG(3, 64))
+	const rows, n = 2000, 6
+	s, y, _ := example[float32](t, dir, rows, n)
+	weights := make([]float64, rows)
+	for i := range weights {
+		weights[i] = float64(i%5) / 3
+	}
+	t.Chdir(dir)
+	inside := func(args ...string) string { // this process, whose limit is lower
+		var out, errs bytes.Buffer
+		require.Equal(t, 0, newSession(&out, &errs).run(args), "%v: %s", args, &errs)
+		return out.String()
+	}
+	files := map[string]func(t *testing.T, file string, r0, r1 int){"S": saveRows(dir, "S", n, []int{n}, s), "Y": saveRows(dir, "Y", n, []int{n}, y), "W": saveRows(dir, "W", 1, nil, weights)}
+	cuts := []int{0, 90, 1500, 1501, rows}
+	for name, write := range files {
+		write(t, name+".npy", 0, rows)
+		for k := range cuts[1:] {
+			write(t, fmt.Sprintf("%s-%d.npy", name, k), cuts[k], cuts[k+1])
+		}
+	}
+	areas := "micro_auc,macro_auc,micro_average_precision,macro_average_precision,micro_f1"
+	for _, most := range []int{rows * n, rows*n - 1, 1410 * n, 1409 * n, 89 * n} {
+		mostKept = most
+		for _, more := range []string{"", "--classes 3", "--row-weights W"} {
+			of := func(k string) []string {
+				args := []string{"eval", "S" + k + ".npy", "Y" + k + ".npy", "--metrics", areas}
+				for _, a := range strings.Fields(more) {
+					if a == "W" {
+						a += k + ".npy"
+					}
+					args = append(args, a)
+				}
+				return args
+			}
+			text := inside(append(of(""), "--json")...)
+			require.Equal(t, most < rows*n, strings.Contains(text, `"low"`))
+			var parts []string
+			for k := range cuts[1:] {
+				part := fmt.Sprintf("%d.zlpr", k)
+				inside(append(of(fmt.Sprintf("-%d", k)), "--first-row", fmt.Sprint(cuts[k]), "--partial", part)...)
+				parts = append(parts, part)
+			}
+			for range 3 {
+				rng.Shuffle(len(parts), func(i, j int) { parts[i], parts[j] = parts[j], parts[i] })
+				merge := append([]string{"merge", "--json", "--out", "all.zlpr"}, parts...)
+				require.Equal(t, result(t, text), result(t, inside(merge...)), "%d kept, %s", most, more)
+				inside(append([]string{"merge", "--out", "some.zlpr"}, parts[:2]...)...)
+				merge = append([]string{"merge", "--json", "some.zlpr"}, parts[2:]...)
+				require.Equal(t, result(t, text), result(t, inside(merge...)), "%d kept, %s", most, more)
+			}
+		}
+	}
+}
+
 // TestPartialGradient: the gradients of shards, put together, are the array of one
 // run, byte for byte.
 func TestPartialGradient(t *testing.T) {
@@ -236,9 +305,21 @@ func TestPartialGradient(t *testing.T) {
 		saveRows(dir, "M", n, []int{n}, mask)(t, fmt.Sprintf("M-%d.npy", k), cuts[k], cuts[k+1])
 		saveRows(dir, "W", 1, nil, weights)(t, fmt.Sprintf("W-%d.npy", k), cuts[k], cuts[k+1])
 	}
-	for _, more := range []string{"", "--row-weights W --mask M", "--row-weights W --reduction mean-classes"} {
+	late := make([]float32, rows*n) // soft in the last shard alone
+	for i := range late {
+		late[i] = float32(y[i])
+	}
+	late[1000*n] = 0.75
+	save(t, dir, "X.npy", []int{rows, n}, late)
+	for k := range cuts[1:] {
+		saveRows(dir, "X", n, []int{n}, late)(t, fmt.Sprintf("X-%d.npy", k), cuts[k], cuts[k+1])
+	}
+	for _, more := range []string{"", "--row-weights W --mask M", "--row-weights W --reduction mean-classes", "--labels X", "--labels X --row-weights W"} {
 		args := func(k string) []string {
-			list := []string{"eval", "S" + k + ".npy", "Y" + k + ".npy", "--loss", "bce", "--metrics", "none"}
+			list := []string{"eval", "--scores", "S" + k + ".npy", "--loss", "bce", "--metrics", "none"}
+			if !strings.Contains(more, "--labels") {
+				list = append(list, "--labels", "Y"+k+".npy")
+			}
 			for _, a := range strings.Fields(more) {
 				if len(a) == 1 {
 					a += k + ".npy"
@@ -365,6 +446,21 @@ func TestMergeRefuses(t *testing.T) {
 	fails(t, dir, 2, `give the partial results to merge`, "merge")
 	fails(t, dir, 2, `give the file to write by --out`, "scan", "S.npy", "Y.npy")
 	fails(t, dir, 2, `are the same file, a.zlpr`, "merge", "a.zlpr", "b.zlpr", "--out", "a.zlpr")
+
+	// Labels that are 0 or 1 in every shard are hard, those that are not are soft.
+	hard, soft := make([]float32, rows*n), make([]float32, rows*n)
+	for i := range y {
+		hard[i], soft[i] = float32(y[i]), float32(y[i])/2
+	}
+	save(t, dir, "H.npy", []int{rows, n}, hard)
+	save(t, dir, "F.npy", []int{rows, n}, soft)
+	partial("h.zlpr", "S.npy H.npy --loss all")
+	partial("g.zlpr", "other.npy H.npy --loss all")
+	fails(t, dir, 1, `h.zlpr: labels are 0 or 1, in all files: K of subset-padded .*--scan`, "merge", "h.zlpr", "g.zlpr", "--out", "m.zlpr")
+	partial("h.zlpr", "S.npy Y.npy --loss bce")
+	partial("g.zlpr", "other.npy F.npy --loss bce")
+	fails(t, dir, 1, `g.zlpr: cannot be merged with h.zlpr: soft and hard labels`, "merge", "h.zlpr", "g.zlpr", "--out", "m.zlpr")
+	fails(t, dir, 2, `--loss zlpr-soft reads labels as soft, which zlpr does not take`, "eval", "S.npy", "H.npy", "--loss", "zlpr-soft,zlpr")
 
 	// Of other formats and specifications, cut off, damaged.
 	data, err := os.ReadFile(filepath.Join(dir, "a.zlpr"))

@@ -243,6 +243,9 @@ func (r *Reader) Fits(n, size int) bool {
 	return r.Check(n >= 0 && n <= len(r.b)/max(1, size))
 }
 
+// More reports whether there is more in the body.
+func (r *Reader) More() bool { return len(r.b) > 0 }
+
 // Word reads eight bytes.
 func (r *Reader) Word() uint64 {
 	if b := r.take(8); b != nil {
