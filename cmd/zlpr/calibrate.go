@@ -71,17 +71,12 @@ zlpr predict --calibration takes the output. Infinite scores are errors.`,
 func (f *calibrateFlags) table() flagTable {
 	f.evalFlags = evalFlags{loss: "zlpr", thresholdColumn: -1, workers: runtime.GOMAXPROCS(0)}
 	f.fit, f.by = "temperature", "sigmoid"
-	return append(flagTable{
-		{name: "scores", to: &f.scores, file: input, arg: true, doc: "scores `file`, pattern or manifest"},
-		{name: "labels", to: &f.labels, file: input, arg: true, doc: "labels `file`, pattern or manifest"},
+	pair, run := f.pairTables()
+	return slices.Concat(pair, flagTable{
 		{name: "fit", to: &f.fit, words: fits, doc: "temperature, platt (scale and shift) or none"},
 		{name: "by", to: &f.by, words: links, doc: "how scores become probabilities: " + strings.Join(links, ", ")},
-		{name: "mask", to: &f.mask, file: input, doc: "mask `file`: 1 takes part, 0 is left out"},
-		{name: "lengths", to: &f.lengths, file: input, doc: "lengths `file`, for padded scores"},
 		{name: "out", to: &f.out, file: output, ends: []string{".json"}, doc: "write the calibration to this .json `file`"},
-		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
-		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}, append(f.pageFlags.table(), f.readFlags.table(true)...)...)
+	}, run)
 }
 
 // check checks what can be checked without the files.

@@ -99,6 +99,22 @@ func (f *evalFlags) table() flagTable {
 	}, f.teacherFlags.table(f.ofLosses(distilled...)), f.partialFlags.table(f), f.pageFlags.table(), f.readFlags.table(true))
 }
 
+// pairTables are the flags of commands on scores and labels: what is read of these, and the
+// others, which come last.
+func (f *evalFlags) pairTables() (pair, run flagTable) {
+	pair = flagTable{
+		{name: "scores", to: &f.scores, file: input, arg: true, doc: "scores `file`, pattern or manifest"},
+		{name: "labels", to: &f.labels, file: input, arg: true, doc: "labels `file`, pattern or manifest"},
+		{name: "mask", to: &f.mask, file: input, doc: "mask `file`: 1 takes part, 0 is left out"},
+		{name: "lengths", to: &f.lengths, file: input, doc: "lengths `file`, for padded scores"},
+	}
+	run = slices.Concat(flagTable{
+		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
+		{name: "json", to: &f.json, doc: "print one JSON object"},
+	}, f.pageFlags.table(), f.readFlags.table(true))
+	return pair, run
+}
+
 // ofLosses is the use of a flag that is for these losses.
 func (f *evalFlags) ofLosses(names ...string) []use {
 	return []use{{"--loss " + strings.Join(names, ", "), func() bool {

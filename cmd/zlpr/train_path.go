@@ -239,6 +239,18 @@ func (f *trainFlags) choose(ctx context.Context, s *session, d *dataset, loss zl
 // training is to --tolerance.
 const pathTolerance = 1e-7
 
+// texts are λ, the measure and the threshold as they are shown.
+func (p pathPoint) texts() []string {
+	threshold := "one a class"
+	if p.Threshold == nil {
+		threshold = "below the target"
+	}
+	if v, ok := p.Threshold.(number); ok {
+		threshold = fmt.Sprintf("%.4g", float64(v))
+	}
+	return []string{fmt.Sprintf("%.4g", float64(p.L2)), fmt.Sprintf("%.4f", float64(p.Value)), threshold}
+}
+
 // writePath prints the paths of the reports.
 func writePath(w io.Writer, f *trainFlags, reports []*trainReport) error {
 	for _, r := range reports {
@@ -248,18 +260,11 @@ func writePath(w io.Writer, f *trainFlags, reports []*trainReport) error {
 		t := newTable(w)
 		t.row(r.Loss+": λ", f.measure, "threshold")
 		for _, p := range r.choice.path {
-			threshold := "one a class"
-			if p.Threshold == nil {
-				threshold = "below the target"
-			}
-			if v, ok := p.Threshold.(number); ok {
-				threshold = fmt.Sprintf("%.4g", float64(v))
-			}
 			chosen := ""
 			if float64(p.L2) == r.choice.l2 {
 				chosen = "chosen"
 			}
-			t.row(fmt.Sprintf("%.4g", float64(p.L2)), fmt.Sprintf("%.4f", float64(p.Value)), threshold, chosen)
+			t.row(append(p.texts(), chosen)...)
 		}
 		t.gap()
 		if err := t.flush(); err != nil {

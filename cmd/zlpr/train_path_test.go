@@ -2,7 +2,9 @@ package main
 
 import (
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -98,6 +100,13 @@ func TestTrainAuto(t *testing.T) {
 				}
 			}
 			require.InDelta(t, float64(2*tp)/float64(2*tp+wrong), r.MetricsAtThreshold["micro_f1"], 1e-12)
+			// So has the page, with the path.
+			train(append(extra, "--loss", loss, "--l2", "auto", "--html", "page.html")...)
+			page, err := os.ReadFile(filepath.Join(dir, "page.html"))
+			require.NoError(t, err)
+			require.Contains(t, string(page), fmt.Sprintf("of validation rows chose λ = %.4g and", r.L2))
+			require.Contains(t, string(page), fmt.Sprintf(": micro F1 %.4f, macro F1 %.4f there", r.MetricsAtThreshold["micro_f1"], r.MetricsAtThreshold["macro_f1"]))
+			require.Contains(t, string(page), ">"+loss+": λ<")
 		}
 	}
 	// The labels of test rows decide nothing.

@@ -16,6 +16,10 @@ func (f *trainFlags) page(d *dataset, main *trainReport, reports []*trainReport,
 	p := &page.Page{Title: "Training on " + quoted(d.describe), Inputs: pageInputs(f.inputs), Warnings: f.warnings}
 	p.Decision = append(p.Decision, fmt.Sprintf("%s: micro F1 %.4f, macro F1 %.4f on %s of %s", main.Loss,
 		float64(main.Metrics["micro_f1"]), float64(main.Metrics["macro_f1"]), groupedOf(d.measured().x.Rows, main.MetricsRows+" row"), groupedOf(d.classes, "class")))
+	if main.choice != nil {
+		p.Decision = append(p.Decision, fmt.Sprintf("%s of validation rows chose λ = %.4g and %s: micro F1 %.4f, macro F1 %.4f there", f.measure, float64(main.L2),
+			main.choice.shown(), float64(main.MetricsAtThreshold["micro_f1"]), float64(main.MetricsAtThreshold["macro_f1"])))
+	}
 	if main.MetricsRows == "train" {
 		p.Warnings = append(p.Warnings, "There are no test rows: the measures are of the rows that the model was trained on, and say little of new ones.")
 	}
@@ -39,6 +43,11 @@ func (f *trainFlags) page(d *dataset, main *trainReport, reports []*trainReport,
 			r.ending(), fmt.Sprintf("%.3g", float64(r.Seconds))))
 	}
 	p.Parts[1].Tables = []page.Table{t}
+	for _, r := range reports {
+		if r.choice != nil {
+			p.Parts[1].Tables = append(p.Parts[1].Tables, pathTable(r, f.measure))
+		}
+	}
 	for _, plot := range plots {
 		if err := addFigure(&p.Parts[1], plot, ""); err != nil {
 			return nil, err
@@ -53,11 +62,38 @@ func (f *trainFlags) page(d *dataset, main *trainReport, reports []*trainReport,
 // lower are the metrics of which less is better.
 var lower = map[string]bool{"hamming_loss": true, "coverage_error": true, "ranking_loss": true, "one_error": true}
 
-// trainTable is the metrics of the models side by side, the best in bold.
+// shown is the threshold in words.
+func (c *choice) shown() string {
+	if c.tuning.Thresholds != nil {
+		return "a threshold for each class"
+	}
+	return fmt.Sprintf("threshold %.4g", c.tuning.Threshold)
+}
+
+// pathTable is the path of λ that was tried, the chosen one in bold.
+func pathTable(r *trainReport, measure string) page.Table {
+	t := page.Table{Head: []string{r.Loss + ": λ", measure, "threshold"}}
+	for _, point := range r.choice.path {
+		row := page.Texts(point.texts()...)
+		for i := range row {
+			row[i].Best = float64(point.L2) == r.choice.l2
+		}
+		t.Rows = append(t.Rows, row)
+	}
+	return t
+}
+
+// trainTable is the metrics of the models side by side, the best in bold; with thresholds
+// chosen, also at these.
 func trainTable(reports []*trainReport) page.Table {
 	t := page.Table{Head: []string{"metric"}}
 	for _, r := range reports {
 		t.Head = append(t.Head, r.Loss)
+	}
+	for _, r := range reports {
+		if r.choice != nil {
+			t.Head = append(t.Head, r.Loss+", at "+r.choice.shown())
+		}
 	}
 	for i, m := range reports[0].results {
 		row := page.Texts(m.Name)
@@ -70,6 +106,11 @@ func trainTable(reports []*trainReport) page.Table {
 		for _, r := range reports {
 			v := r.results[i].Value
 			row = append(row, page.Cell{Text: fmt.Sprintf("%.4f", v), Best: len(reports) > 1 && v == best})
+		}
+		for _, r := range reports {
+			if r.choice != nil {
+				row = append(row, page.Cell{Text: fmt.Sprintf("%.4f", r.atThreshold[i].Value)})
+			}
 		}
 		t.Rows = append(t.Rows, row)
 	}

@@ -74,24 +74,19 @@ counted in bins of their leading bits. Thresholds are then those between bins.`,
 func (f *tuneFlags) table() flagTable {
 	f.evalFlags = evalFlags{loss: "zlpr", thresholdColumn: -1, workers: runtime.GOMAXPROCS(0)}
 	f.measure = "micro_f1"
-	return append(flagTable{
-		{name: "scores", to: &f.scores, file: input, arg: true, doc: "scores `file`, pattern or manifest"},
-		{name: "labels", to: &f.labels, file: input, arg: true, doc: "labels `file`, pattern or manifest"},
+	pair, run := f.pairTables()
+	return slices.Concat(pair, flagTable{
 		{name: "measure", to: &f.measure, words: tuneMeasures, doc: "what is to be the highest"},
 		{name: "target", to: &f.target, uses: []use{{"--measure …_recall or …_precision", func() bool { return !strings.Contains(f.measure, "_f") }}},
 			doc: "the least precision, or recall"},
 		{name: "per-class", to: &f.perClass, doc: "a threshold for every class"},
-		{name: "mask", to: &f.mask, file: input, doc: "mask `file`: 1 takes part, 0 is left out"},
-		{name: "lengths", to: &f.lengths, file: input, doc: "lengths `file`, for padded scores"},
 		{name: "row-weights", to: &f.rowWeights, file: input, doc: "weights `file`, one a row"},
 		{name: "area-bits", to: &f.areaBits, none: true, doc: "thresholds between bins of the `N` leading bits of the scores, 8 to 22, in\nconstant memory (default: between all scores; beyond 64 million by 20 bits,\n16 a class)"},
 		{name: "out", to: &f.out, file: output, ends: []string{".json"}, doc: "write the thresholds to this .json `file`"},
 		{name: "curve", to: &f.curve, file: output, ends: []string{".csv"},
 			uses: []use{{"--measure micro_… or macro_…", func() bool { return !strings.HasPrefix(f.measure, "samples") }}},
 			doc:  "write precision, recall and F1 by threshold to this .csv `file`, 1,000\nlines at most"},
-		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
-		{name: "json", to: &f.json, doc: "print one JSON object"},
-	}, append(f.pageFlags.table(), f.readFlags.table(true)...)...)
+	}, run)
 }
 
 // check checks what can be checked without the files.

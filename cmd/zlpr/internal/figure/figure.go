@@ -222,6 +222,16 @@ func bounds(bars []Bar) (lo, hi float64) {
 type Plot struct {
 	*plot.Plot
 	legend legend
+	height vg.Length
+}
+
+// heightOf is that of the highest of plots.
+func heightOf(plots ...*Plot) vg.Length {
+	height := plotHeight
+	for _, p := range plots {
+		height = max(height, p.height)
+	}
+	return height
 }
 
 func newPlot(title, x, y string) *Plot {
@@ -257,12 +267,12 @@ const (
 func Write(w io.Writer, path string, plots ...*Plot) error {
 	width := vg.Length(len(plots)) * plotWidth
 	if strings.EqualFold(filepath.Ext(path), ".png") {
-		c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, plotHeight), vgimg.UseDPI(150))}
+		c := vgimg.PngCanvas{Canvas: vgimg.NewWith(vgimg.UseWH(width, heightOf(plots...)), vgimg.UseDPI(150))}
 		drawAll(c, plots, true)
 		_, err := c.WriteTo(w)
 		return err
 	}
-	c := vgsvg.New(width, plotHeight)
+	c := vgsvg.New(width, heightOf(plots...))
 	drawAll(c, plots, true)
 	return writeSVG(w, c)
 }
@@ -270,7 +280,7 @@ func Write(w io.Writer, path string, plots ...*Plot) error {
 // Inline returns a plot as an element of a page: no prolog, no background and no
 // size of its own.
 func Inline(p *Plot) (string, error) {
-	c := vgsvg.New(plotWidth, plotHeight)
+	c := vgsvg.New(plotWidth, heightOf(p))
 	drawAll(c, []*Plot{p}, false)
 	var b strings.Builder
 	if err := writeSVG(&b, c); err != nil {
@@ -410,7 +420,8 @@ func Intervals(title, x string, list []Interval) (*Plot, error) {
 	p.Y.Tick.Label = marker
 	p.Y.Tick.Label.XAlign = draw.XRight
 	p.Y.Tick.Label.YAlign = draw.YCenter
-	p.Y.Tick.Label.Font.Size = vg.Points(min(9, 200/float64(max(1, len(list)))))
+	p.Y.Tick.Label.Font.Size = vg.Points(10)
+	p.height = vg.Points(90 + 14*float64(len(list)))
 	p.Y.Min, p.Y.Max = -0.5, float64(len(list))-0.5
 	return p, nil
 }
