@@ -41,6 +41,19 @@ type excesses[T Float] struct {
 	w, factors       [batch]float64
 	exponentials, ls [batch]T
 	low              [batch]uint8 // rows of which too little is left
+
+	// Where rows of at most roomRow elements are evaluated without their maxima; nil
+	// for a place that lasts for one time.
+	room *excessRoom[T]
+}
+
+// roomRow is the length of the longest row of which an excessRoom has copies.
+const roomRow = 64
+
+// An excessRoom is a place for copies of rows and for their sums.
+type excessRoom[T Float] struct {
+	rows [16 * roomRow]T
+	sums sums
 }
 
 // of finds the maxima and the excesses of the rows of m, given their sums.
@@ -63,7 +76,7 @@ func (e *excesses[T]) of(m Matrix[T], hi, err []float64) {
 		count += int(math.Float64bits(d-least) >> 63) // 1 where d < least, without a branch
 	}
 	if count > 0 {
-		excessesWithout(excess, e.low[:count], e.top[:], m.Data, m.Stride, m.Cols, factor)
+		e.without(excess, e.low[:count], m, factor)
 	}
 }
 
@@ -91,25 +104,30 @@ func convert[D, S Float](dst []D, x []S) {
 	}
 }
 
-// excessesWithout writes the excess of the rows of those numbers without taking the
-// maximum into the sum,
+// without writes the excess of the rows of those numbers without taking the maximum into
+// the sum,
 //
 //	E = Σ_{j≠k} e^x[j] · e^-m
 //
 // of copies of the rows with -Inf in its place.
-func excessesWithout[T Float](excess []float64, rows []uint8, top []T, x []T, stride, n int, factor []float64) {
-	if n <= 64 {
-		var room [1024]T
-		copiedExcesses(room[:], excess, rows, top, x, stride, n, factor)
-	} else {
+func (e *excesses[T]) without(excess []float64, rows []uint8, m Matrix[T], factor []float64) {
+	switch {
+	case m.Cols > roomRow:
 		var room [BlockLen]T
-		copiedExcesses(room[:], excess, rows, top, x, stride, n, factor)
+		var s sums
+		copiedExcesses(room[:], &s, excess, rows, e.top[:], m, factor)
+	case e.room == nil:
+		var room excessRoom[T]
+		copiedExcesses(room.rows[:], &room.sums, excess, rows, e.top[:], m, factor)
+	default:
+		copiedExcesses(e.room.rows[:], &e.room.sums, excess, rows, e.top[:], m, factor)
 	}
 }
 
-func copiedExcesses[T Float](room []T, excess []float64, rows []uint8, top []T, x []T, stride, n int, factor []float64) {
+// copiedExcesses is without with room for copies of rows, and for their sums.
+func copiedExcesses[T Float](room []T, s *sums, excess []float64, rows []uint8, top []T, m Matrix[T], factor []float64) {
 	p := kernel.PivotParams[T](0)
-	var s sums
+	x, stride, n := m.Data, m.Stride, m.Cols
 	for len(rows) > 0 {
 		count := min(len(rows), len(room)/n)
 		for i, r := range rows[:count] {

@@ -69,6 +69,8 @@ func logSoftmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 // is a place of their exponentials.
 func logSoftmaxChunks[T Float](dst Matrix[T], lse []float64, m Matrix[T], short *shortPowers[T]) {
 	var e excesses[T]
+	var room excessRoom[T]
+	e.room = &room
 	for c := newRowChunk(m); c.next(short); {
 		if lse != nil {
 			c.logs(lse[c.first:][:c.rows])
