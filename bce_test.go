@@ -250,6 +250,16 @@ func testBCEFarScales[T Float](t *testing.T) {
 			}
 		}
 	}
+	// Scores that add nothing have a derivative of 0, whatever the scale.
+	for _, n := range []int{3, 40} {
+		d := lossCase[T]{scores: make([]T, n), positive: make([]bool, n)}
+		d.scores[0], d.scores[1], d.positive[1] = T(-inf), T(inf), true
+		_, losses, grad := evalBatch(t, BCE{}, Options{}, d.batch(), Output[T]{Upstream: 0x1p40})
+		require.InEpsilon(t, float64(n-2)*math.Ln2, losses[0], 1e-6)
+		require.Zero(t, grad[0])
+		require.Zero(t, grad[1])
+		require.Equal(t, T(0x1p39), grad[n-1])
+	}
 	// A sum beyond all numbers.
 	if !kernel.IsFloat32[T]() {
 		v := math.MaxFloat64

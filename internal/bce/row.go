@@ -258,11 +258,11 @@ func (w *Work[T]) logPower(x, rest, e, log1p float64) (hi, lo float64) {
 	return l.hi, l.lo
 }
 
-// differenceError returns what rounding a - b has lost, nothing where a is infinite.
+// differenceError returns what rounding a - b has lost, nothing where either is infinite.
 func differenceError(a, b float64) float64 {
 	d := a - b
 	if math.Abs(d) > 0x1p1000 {
-		if math.IsInf(a, 0) {
+		if math.IsInf(a, 0) || math.IsInf(b, 0) {
 			return 0
 		}
 		// What follows must not leave the numbers.
