@@ -45,9 +45,10 @@ func (w *lossWorker[T]) scales() {
 	j, c := &w.e.job, &w.chunk
 	w.lifted = w.lifted[:0]
 	if j.b.RowWeights == nil && j.out.RowUpstream == nil && w.within(j.factor).Exp == 0 {
-		c.Scale = w.uniform.fill(c.Scale, j.factor.Value, c.Rows)
+		c.Scale, c.OneScale = w.uniform.fill(c.Scale, j.factor.Value, c.Rows), true
 		return
 	}
+	c.OneScale = false
 	c.Scale = kernel.Resize(c.Scale, chunk.Room(c.Rows))
 	w.uniform.spoil()
 	for i := range c.Rows {

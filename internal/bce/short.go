@@ -52,15 +52,15 @@ func (w *Work[T]) shortRows() {
 	var dst []T
 	scale, apart := one[:], false
 	if c.Grad != nil {
-		if apart = c.GradStride != c.N || !same(c.Scale[:c.Rows]); apart {
+		if apart = c.GradStride != c.N || !c.OneScale; apart {
 			w.sigmoids = kernel.ResizeAligned(w.sigmoids, kernel.ShortRoom(rows*c.N))
 			dst = w.sigmoids
 		} else {
 			dst, scale = c.Grad, c.Scale
 		}
 	}
-	right := true
 	w.kept = kernel.ResizeAligned(w.kept, kernel.ShortRoom(rows*c.N+kernel.ShortRows))
+	right := true
 	if w.rule.Focal != 0 {
 		right = w.focalRows(dst, part, scale[0])
 	} else {
@@ -161,16 +161,6 @@ func (w *Work[T]) addLogs(rows int) bool {
 		loss[i] = v
 	}
 	return right
-}
-
-// same reports whether all x are the same.
-func same(x []float64) bool {
-	for _, v := range x {
-		if v != x[0] {
-			return false
-		}
-	}
-	return true
 }
 
 // allPart returns the bits of so many elements, all of which take part.

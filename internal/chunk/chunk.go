@@ -75,6 +75,7 @@ type Out[T kernel.Float] struct {
 	Grad       []T
 	GradStride int
 	Scale      []float64
+	OneScale   bool // all of Scale are the same
 
 	// ThresholdGrad takes the derivative by the threshold times Scale[i]; nil
 	// where none is wanted.
