@@ -365,7 +365,26 @@ func thresholdSlope(u, v float64) float64 {
 }
 
 // joined reports whether the kernel finishes a loss of the product.
-func (w *Work[T]) joined() bool { return w.isShort() && w.rule.shift == 0 && w.rule.rest == 0 }
+func (w *Work[T]) joined() bool {
+	return kernel.IsFloat32[T]() && w.rule.shift == 0 && w.rule.rest == 0
+}
+
+// allNormal reports whether no exponential below the smallest normal number counts
+// beside the factors that FinishProduct has left.
+func (w *Work[T]) allNormal() bool {
+	if w.isShort() {
+		return w.normal
+	}
+	for i := range w.c.Rows {
+		if !fitOrNone(w.fa[i]) || !fitOrNone(w.fb[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// fitOrNone reports whether a factor fits or is 0.
+func fitOrNone[T kernel.Float](f T) bool { return f == 0 || kernel.FactorFits[T](float64(f)) }
 
 // finishProduct is finishSum for a loss of the product.
 func (w *Work[T]) finishProduct() (anySlow bool) {
@@ -378,7 +397,7 @@ func (w *Work[T]) finishProduct() (anySlow bool) {
 		if !w.c.Derivatives() {
 			scale, fa, fb = nil, nil, nil
 		}
-		if kernel.FinishProduct(w.c.Loss, kernel.As32(fa), kernel.As32(fb), w.a, w.b, scale) && (w.normal || w.c.Grad == nil) {
+		if kernel.FinishProduct(w.c.Loss, kernel.As32(fa), kernel.As32(fb), w.a, w.b, scale) && (w.c.Grad == nil || w.allNormal()) {
 			w.apart = false
 			return false
 		}
@@ -440,7 +459,7 @@ func (w *Work[T]) finishProduct() (anySlow bool) {
 // other side's sum.
 func (w *Work[T]) productFits(i int, f T, other float64) bool {
 	return kernel.ProductFits(float64(f), other) &&
-		(w.normal || f == 0 || kernel.FactorFits[T](float64(f)) || kernel.NormalTerms(w.kept[i*w.c.N:][:w.c.N]))
+		(fitOrNone(f) || w.isShort() && (w.normal || kernel.NormalTerms(w.kept[i*w.c.N:][:w.c.N])))
 }
 
 // targetTerm returns e^-s of row i's target s, if the loss has one; b else.
