@@ -146,7 +146,7 @@ func (r *lossResult) merge(o *lossResult) {
 
 // noRows is the error of a mean over nothing.
 func (e *evaluation) noRows(loss string) error {
-	return fmt.Errorf("%s: no row counts for %s: all are masked out, ignored or of weight 0", quoted(e.files["scores"]), loss)
+	return array.Faultf(e.files["scores"], "no row counts for %s: all are masked out, ignored or of weight 0", loss)
 }
 
 // run evaluates in the scores' precision; float16 is computed as float32.

@@ -439,12 +439,12 @@ func (f *mergeFlags) finish(s *session, m *merger) error {
 	e.files = map[string]string{"scores": m.parts[0].path, "labels": m.parts[0].path}
 	// As evaluate does it.
 	if err := e.conclude(result); err != nil {
-		return err
+		return array.Named(m.parts[0].path, err)
 	}
 	report := &evalReport{Skipped: p.skipped, Tier: strings.Join(p.tiers, ", "), Version: version(), read: p.scores, labels: p.labels}
 	report.Warnings = slices.Concat(p.read, p.chosen, gaps)
 	if err := report.fill(e, result); err != nil {
-		return err
+		return array.Named(m.parts[0].path, err)
 	}
 	if e.byClass {
 		if report.show = f.worst; report.show == 0 {

@@ -493,16 +493,21 @@ func TestPartialSize(t *testing.T) {
 	}
 	save(t, dir, "W.npy", []int{rows}, weights)
 	counted := "micro_f1,macro_f1,weighted_f1,samples_f1,macro_precision,subset_accuracy,hamming_loss,samples_jaccard,lrap,coverage_error,ranking_loss,one_error,precision_at_1,precision_at_5,ndcg_at_5"
-	size := func(args ...string) int64 {
-		must(t, dir, append([]string{"eval", "S.npy", "Y.npy", "--partial", "p.zlpr", "--loss", "bce,pairwise,zlpr,subset", "--metrics", counted}, args...)...)
+	size := func(measures string, args ...string) int64 {
+		must(t, dir, append([]string{"eval", "S.npy", "Y.npy", "--partial", "p.zlpr", "--loss", "bce,pairwise,zlpr,subset", "--metrics", counted + measures}, args...)...)
 		info, err := os.Stat(filepath.Join(dir, "p.zlpr"))
 		require.NoError(t, err)
 		return info.Size()
 	}
-	plain, weighted := size(), size("--row-weights", "W.npy")
-	t.Logf("%d bytes, with row weights %d", plain, weighted)
+	weigh, bins := []string{"--row-weights", "W.npy"}, ",micro_auc,macro_auc"
+	plain, weighted := size(""), size("", weigh...)
+	binned := size(bins, append(weigh, "--area-bits", "8")...) - weighted
+	byClass := size(bins, append(weigh, "--area-bits", "8", "--classes", "5")...) - binned
+	t.Logf("%d bytes, with row weights %d, and by class %d and %d of bins", plain, weighted, byClass, binned)
 	require.LessOrEqual(t, plain, int64(16<<10))
 	require.LessOrEqual(t, weighted, int64(64<<10))
+	require.LessOrEqual(t, byClass, int64(64<<10))
+	require.Greater(t, byClass, weighted)
 }
 
 // BenchmarkMerge merges partial results of 256 classes without areas.
