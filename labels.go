@@ -422,38 +422,44 @@ func (l *TargetLabels) readFlat(dst []uint64, r0, r1 int) bool {
 		return false
 	}
 	n, targets := l.Classes, l.Targets[r0:r1]
-	bad := 0 // negative where a target is no class
+	n32 := uint32(n)
+	most := uint32(0) // of the targets; those below 0 are large
 	var word uint64
 	filled, k := 0, 0
 	for i := 0; i < len(targets); {
 		for ; filled+4*n <= 64 && i <= len(targets)-4; i += 4 {
-			s, t, u, v := int(targets[i]), int(targets[i+1]), int(targets[i+2]), int(targets[i+3])
-			bad |= s | t | u | v | (n - 1 - s) | (n - 1 - t) | (n - 1 - u) | (n - 1 - v)
-			four := uint64(1)<<(s&63) | 1<<((n+t)&63) | 1<<((2*n+u)&63) | 1<<((3*n+v)&63)
+			s, t, u, v := uint32(targets[i]), uint32(targets[i+1]), uint32(targets[i+2]), uint32(targets[i+3])
+			most = max(most, s, t, u, v)
+			four := uint64(1)<<(s&63) | 1<<((n32+t)&63) | 1<<((2*n32+u)&63) | 1<<((3*n32+v)&63)
 			word |= four << (filled & 63)
 			filled += 4 * n
 		}
 		for ; filled+n <= 64 && i < len(targets); i++ {
-			t := int(targets[i])
-			bad |= t | (n - 1 - t)
-			word |= 1 << ((filled + t) & 63)
+			t := uint32(targets[i])
+			most = max(most, t)
+			word |= 1 << ((uint32(filled) + t) & 63)
 			filled += n
 		}
 		if i == len(targets) {
 			break
 		}
+		if filled == 64 {
+			dst[k] = word
+			word, filled, k = 0, 0, k+1
+			continue
+		}
 		// The row begins in this word and ends in the next.
-		t := int(targets[i])
-		bad |= t | (n - 1 - t)
-		dst[k] = word | 1<<uint(filled+t)
-		word = 1 << uint(filled+t-64)
+		t := uint32(targets[i])
+		most = max(most, t)
+		dst[k] = word | 1<<(uint64(filled)+uint64(t))
+		word = 1 << (uint64(filled) + uint64(t) - 64)
 		filled += n - 64
 		k, i = k+1, i+1
 	}
 	if filled > 0 {
 		dst[k] = word
 	}
-	return bad >= 0
+	return int64(most) < int64(n)
 }
 
 // ignores reports whether row r is left out.
