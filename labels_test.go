@@ -315,3 +315,34 @@ func TestAbsurdClasses(t *testing.T) {
 		}
 	}
 }
+
+// Targets as bits without gaps are the bits of the rows, one after the other; what is no
+// class is found wherever it is.
+func TestFlatTargets(t *testing.T) {
+	rng := rand.New(rand.NewPCG(7, 7))
+	for n := 1; n <= kernel.ShortRow; n++ {
+		for _, rows := range []int{1, 3, 64, 65, 67, 200} {
+			l := &TargetLabels{n, make([]int32, rows)}
+			for i := range l.Targets {
+				l.Targets[i] = int32(rng.IntN(n))
+			}
+			flat, bits := make([]uint64, kernel.BitWords(rows*n)), make([]uint64, rows)
+			for i := range flat {
+				flat[i] = rng.Uint64()
+			}
+			require.True(t, l.readFlat(flat, 0, rows))
+			require.NoError(t, l.ReadRows(bits, 0, rows))
+			for i := range 64 * len(flat) {
+				want := i < rows*n && bits[i/n]>>(i%n)&1 != 0
+				require.Equal(t, want, flat[i/64]>>(i%64)&1 != 0, "n=%d rows=%d bit %d", n, rows, i)
+			}
+			for _, bad := range []int32{int32(n), -1, math.MinInt32, math.MaxInt32} {
+				at := rng.IntN(rows)
+				good := l.Targets[at]
+				l.Targets[at] = bad
+				require.False(t, l.readFlat(flat, 0, rows))
+				l.Targets[at] = good
+			}
+		}
+	}
+}
