@@ -18,6 +18,7 @@ import (
 	"math"
 
 	"github.com/zlpr/zlpr/internal/chunk"
+	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/scalar"
 )
@@ -375,12 +376,13 @@ func (w *Work[T]) allNormal() bool {
 	if w.isShort() {
 		return w.normal
 	}
-	for i := range w.c.Rows {
-		if !fitOrNone(w.fa[i]) || !fitOrNone(w.fb[i]) {
-			return false
-		}
+	// The kernel has seen that all are 0 or large enough.
+	most := T(coef.FactorHigh32)
+	largest := T(0)
+	for i, f := range w.fa[:w.c.Rows] {
+		largest = max(largest, f, -f, w.fb[i], -w.fb[i])
 	}
-	return true
+	return largest <= most
 }
 
 // fitOrNone reports whether a factor fits or is 0.
