@@ -125,8 +125,13 @@ func (s *expSum) logOf(p power.Number, c power.Class) float64 {
 
 // addScores adds the exponentials of x, whose blocks begin at its start.
 func addScores[T Float](s *expSum, x []T) {
-	p := kernel.PivotParams[T](0)
 	var b sums
+	addBlocks(s, x, &b)
+}
+
+// addBlocks is addScores with a place for the blocks' sums.
+func addBlocks[T Float](s *expSum, x []T, b *sums) {
+	p := kernel.PivotParams[T](0)
 	for len(x) > 0 {
 		rows, n := min(len(x)/BlockLen, batch), BlockLen
 		if rows == 0 {

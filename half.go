@@ -88,6 +88,10 @@ func narrowRows[T Score](m Matrix[T], x []float32, r0, r1 int) {
 // or rows.
 const halfLen = lossChunkLen
 
+// nearLen is as many where what reads the scores takes whole rows or blocks that are
+// short: they are still in the nearest cache then.
+const nearLen = 4096
+
 // A halfBuffer is a place for widened scores.
 type halfBuffer struct{ x []float32 }
 
@@ -171,6 +175,55 @@ func intoRows[T Score](dst Matrix[T], lse []float64, m Matrix[T],
 			single(rows, l, rows)
 			narrowRows(dst, rows.Data[:rows.Rows*rows.Cols], first, first+rows.Rows)
 		})
+	}
+}
+
+// halfLogSumExpRows is LogSumExpRows of 16-bit scores.
+func halfLogSumExpRows[T Score](dst []float64, m Matrix[T]) {
+	n := m.Cols
+	if n == 0 || n > BlockLen {
+		for i := range dst {
+			dst[i] = LogSumExp(m.rowOrEmpty(i))
+		}
+		return
+	}
+	b := takeHalf(nearLen)
+	defer b.give()
+	near := Matrix[float32]{Cols: n, Data: b.x, Stride: n}
+	if n <= kernel.ShortRow && m.Rows >= leastShort {
+		var s shortPowers[float32]
+		var err [shortRows]float64
+		step := shortStep(n)
+		for first := 0; first < m.Rows; first += step {
+			near.Rows = min(step, m.Rows-first)
+			widenRows(near.Data[:near.Rows*n], m, first, first+near.Rows)
+			s.logSumExp(dst[first:][:near.Rows], err[:], near)
+		}
+		return
+	}
+	var s sums
+	var top [batch]float32 // a score of every row
+	p := kernel.PivotParams[float32](0)
+	step := max(1, nearLen/n)
+	for first := 0; first < m.Rows; first += batch {
+		rows := min(batch, m.Rows-first)
+		for i := 0; i < rows; i += step {
+			k := min(step, rows-i)
+			widenRows(near.Data[:k*n], m, first+i, first+i+k)
+			sumExp(s.hi[i:], s.err[i:], near.Data, n, k, n, &p)
+			for j := range k {
+				top[i+j] = near.Data[j*n]
+			}
+		}
+		out := dst[first:][:rows]
+		if kernel.AllNatural[float32](s.hi[:rows]) {
+			if logSums[float32](out, s.hi[:], s.err[:]); !anyPeaked(out, top[:], 1) {
+				continue
+			}
+		}
+		for i := range out {
+			out[i] = LogSumExp(m.Row(first + i))
+		}
 	}
 }
 

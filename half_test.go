@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // halfScores returns n scores of 16 bits and the float32 of the same values, most of
@@ -375,4 +378,78 @@ func benchHalfLoss[T Score](b *testing.B, loss Loss, op string, n int) {
 		}
 		perElement[float32](b, m.Rows*n)
 	})
+}
+
+// memoryHalves returns 1 GiB of scores as T: those of memoryScores, rounded.
+func memoryHalves[T Score]() []T {
+	if bytesOf[T]() == 4 {
+		return kernel.Cast[T](memoryScores())
+	}
+	x := make([]T, memoryElements)
+	const step = 1 << 20 // of the pattern
+	narrow(x[:step], memoryScores()[:step])
+	for i := step; i < len(x); i += step {
+		copy(x[i:], x[:step])
+	}
+	return x
+}
+
+// BenchmarkHalfMemory compares 16-bit scores with float32 from memory: as many scores
+// as 1 GiB of float32 has, with one worker and with all, and beside each the same rows
+// in the cache.
+func BenchmarkHalfMemory(b *testing.B) {
+	b.Run("type=f32", benchHalfMemory[float32])
+	b.Run("type=bf16", benchHalfMemory[BFloat16])
+	b.Run("type=f16", benchHalfMemory[Float16])
+}
+
+func benchHalfMemory[T Score](b *testing.B) {
+	const n, rows = 1000, memoryElements / 1000
+	x := memoryHalves[T]()
+	g := make([]T, len(x))
+	for i := 0; i < len(g); i += 1024 {
+		g[i] = 1 // every page is there
+	}
+	for _, workers := range []int{1, runtime.GOMAXPROCS(0)} {
+		for _, place := range []struct {
+			name string
+			rows int
+		}{{"cache", 65}, {"memory", rows}} {
+			run := func(job string, f func(b *testing.B, rows int)) {
+				b.Run(fmt.Sprintf("job=%s/n=%d/workers=%d/from=%s", job, n, workers, place.name), func(b *testing.B) {
+					f(b, place.rows)
+					perElement[float32](b, place.rows*n)
+				})
+			}
+			m := Matrix[T]{place.rows, n, x, n}
+			lse := make([]float64, place.rows)
+			run("logsumexp", func(b *testing.B, rows int) {
+				for b.Loop() {
+					splitRows(rows, workers, func(from, to int) {
+						LogSumExpRows(lse[from:to], Matrix[T]{to - from, n, x[from*n : to*n], n})
+					})
+				}
+			})
+			for _, loss := range []Loss{ZLPR{}, BCE{}} {
+				for _, op := range []string{"loss", "lossgrad"} {
+					run(fmt.Sprintf("%s/op=%s", loss.Name(), op), func(b *testing.B, rows int) {
+						batch := &Batch[T]{Scores: m, Labels: benchBits(rows, n)}
+						out := &Output[T]{Losses: lse}
+						if op == "lossgrad" {
+							out.Grad = Matrix[T]{rows, n, g, n}
+						}
+						e, err := NewEvaluator[T](loss, Options{Workers: workers})
+						if err != nil {
+							b.Fatal(err)
+						}
+						for b.Loop() {
+							if _, err := e.Evaluate(context.Background(), batch, out); err != nil {
+								b.Fatal(err)
+							}
+						}
+					})
+				}
+			}
+		}
+	}
 }

@@ -82,12 +82,13 @@ func LogSumExp[T Score](x []T) float64 {
 
 // addHalves is addScores of 16-bit scores.
 func addHalves[T Score](s *expSum, x []T) {
-	b := takeHalf(min(len(x), halfLen))
+	b := takeHalf(nearLen)
 	defer b.give()
+	var place sums
 	for len(x) > 0 {
-		n := min(len(x), halfLen)
+		n := min(len(x), nearLen)
 		widen(b.x[:n], x[:n])
-		addScores(s, b.x[:n])
+		addBlocks(s, b.x[:n], &place)
 		x = x[n:]
 	}
 }

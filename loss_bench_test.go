@@ -369,15 +369,7 @@ func BenchmarkWorkers(b *testing.B) {
 // benchWorkers evaluates a loss of float32 scores with labels in bits, or with
 // targets.
 func benchWorkers(b *testing.B, loss Loss, gradient bool, rows, n, workers int, x, g []float32) {
-	// A pattern of labels repeated by stride 0 would be no honest reading: all
-	// rows have their own.
-	w := kernel.BitWords(n)
-	labels := &BitLabels{rows, n, make([]uint64, rows*w), w}
-	rng := rand.New(rand.NewPCG(5, 5))
-	for i := range labels.Words {
-		labels.Words[i] = rng.Uint64() & rng.Uint64() & rng.Uint64()
-	}
-	batch := &Batch[float32]{Scores: Matrix[float32]{rows, n, x, n}, Labels: labels}
+	batch := &Batch[float32]{Scores: Matrix[float32]{rows, n, x, n}, Labels: benchBits(rows, n)}
 	if _, one := loss.(SoftmaxCrossEntropy); one {
 		targets := &TargetLabels{n, make([]int32, rows)}
 		for i := range targets.Targets {
@@ -399,6 +391,18 @@ func benchWorkers(b *testing.B, loss Loss, gradient bool, rows, n, workers int, 
 		}
 	}
 	perElement[float32](b, rows*n)
+}
+
+// benchBits returns labels in bits, an eighth of them positive. A pattern of labels
+// repeated by stride 0 would be no honest reading: all rows have their own.
+func benchBits(rows, n int) *BitLabels {
+	w := kernel.BitWords(n)
+	labels := &BitLabels{rows, n, make([]uint64, rows*w), w}
+	rng := rand.New(rand.NewPCG(5, 5))
+	for i := range labels.Words {
+		labels.Words[i] = rng.Uint64() & rng.Uint64() & rng.Uint64()
+	}
+	return labels
 }
 
 // A generalCase is a loss that depends on weights, γ or scores far from 0.

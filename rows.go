@@ -152,13 +152,7 @@ func LogSumExpRows[T Score](dst []float64, m Matrix[T]) {
 	case 8:
 		logSumExpRows(dst, cast[float64](m))
 	default:
-		if m.Cols <= halfLen {
-			widened(m, func(first int, rows Matrix[float32]) { logSumExpRows(dst[first:][:rows.Rows], rows) })
-			return
-		}
-		for i := range dst {
-			dst[i] = LogSumExp(m.Row(i))
-		}
+		halfLogSumExpRows(dst, m)
 	}
 }
 
@@ -323,12 +317,16 @@ func shortLogSumExpRows[T Float](dst []float64, m Matrix[T]) {
 	for first := 0; first < m.Rows; first += step {
 		part := m
 		part.Rows, part.Data = min(step, m.Rows-first), m.Data[first*m.Stride:]
-		out := dst[first:][:part.Rows]
-		if s.sums(out, err[:], part) {
-			logSums[T](out, out, err[:])
-		} else {
-			chunkLogSumExp(out, part)
-		}
+		s.logSumExp(dst[first:][:part.Rows], err[:], part)
+	}
+}
+
+// logSumExp is shortLogSumExpRows of at most shortStep rows, with a place for errors.
+func (s *shortPowers[T]) logSumExp(dst, err []float64, m Matrix[T]) {
+	if s.sums(dst, err, m) {
+		logSums[T](dst, dst, err)
+	} else {
+		chunkLogSumExp(dst, m)
 	}
 }
 
