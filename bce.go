@@ -58,7 +58,7 @@ func (l BCE) traits() (lossTraits, error) {
 	if !finiteNumber(l.Threshold) {
 		return lossTraits{}, badParameter("BCE.Threshold", l.Threshold)
 	}
-	t := lossTraits{threshold: l.Threshold, softToo: l.Focal == 0, smooth: l.Focal == 0, hardOnly: "BCE with a focal exponent takes Batch.Labels alone", learned: true, classWeights: true, hardNegative: true, flatLabels: true, sideCopies: true}
+	t := lossTraits{threshold: l.Threshold, softToo: l.Focal == 0, smooth: l.Focal == 0, hardOnly: "BCE with a focal exponent takes Batch.Labels alone", learned: true, classWeights: true, hardNegative: true, flatLabels: true, sideCopies: true, near: true}
 	if n := len(l.PositiveWeight); n > 1 {
 		t.perClass, t.perClassField = n, "BCE.PositiveWeight"
 	}

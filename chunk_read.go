@@ -17,6 +17,19 @@ const (
 	noClass        = -1
 )
 
+// halfScores widens 16-bit scores, or leaves it to the loss.
+func (w *lossWorker[T]) halfScores() {
+	j, c, o := &w.e.job, &w.chunk, &w.e.opts
+	h := &c.Half
+	h.X, h.Grad, h.Done = nil, nil, false
+	if w.e.traits.near && !o.Strict && o.TopNegatives == 0 && o.TopScores == 0 && j.b.ThresholdColumn == 0 {
+		h.X, h.Grad, h.BFloat16 = j.half.near(c.First, c.First+c.Rows)
+	}
+	if h.X == nil {
+		j.half.scores(kernel.As32(c.X), c.First, c.First+c.Rows)
+	}
+}
+
 // read fills in the bits, and live, target and the row weights.
 func (w *lossWorker[T]) read() error {
 	j, c, t := &w.e.job, &w.chunk, &w.e.traits

@@ -2,6 +2,7 @@ package zlpr
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/kernel"
@@ -38,6 +39,21 @@ func (w *lossWorker[T]) prepareGradient() {
 		return
 	}
 	w.scales()
+	w.halfGradient()
+}
+
+// halfGradient sets the place of the rounded gradient of a loss that brings it there.
+func (w *lossWorker[T]) halfGradient() {
+	c := &w.chunk
+	h := &c.Half
+	switch {
+	case c.Grad == nil || len(w.lifted) > 0:
+		h.Grad = nil
+	case h.Grad != nil && w.e.job.halfStream:
+		b := &w.halfGrad[w.turn]
+		*b = kernel.ResizeAligned(*b, (len(h.Grad)+1)/2)
+		h.Grad = unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(*b))), len(h.Grad))
+	}
 }
 
 // scales sets the factors of the rows' gradients.
@@ -168,11 +184,23 @@ func (w *lossWorker[T]) writeGradient() {
 		w.pending = kernel.NewCopy(out.Grad.Data[from:][:c.Rows*c.N], c.Grad)
 	}
 	if j.half != nil {
-		j.half.gradient(kernel.As32(c.Grad[:c.Rows*c.N]), c.First, c.First+c.Rows)
+		w.writeHalf()
 		return
 	}
 	if out.Accumulate {
 		kernel.Accumulate(out.Grad.Data[c.First*out.Grad.Stride:], out.Grad.Stride, c.Grad, c.N, c.Rows, c.N)
+	}
+}
+
+// writeHalf is writeGradient of 16-bit gradients.
+func (w *lossWorker[T]) writeHalf() {
+	j, c := &w.e.job, &w.chunk
+	if !c.Half.Done {
+		j.half.gradient(kernel.As32(c.Grad[:c.Rows*c.N]), c.First, c.First+c.Rows)
+	} else if j.halfStream {
+		w.pending.Finish()
+		_, place, _ := j.half.near(c.First, c.First+c.Rows)
+		w.pending = kernel.NewCopy16[T](place, c.Half.Grad)
 	}
 }
 

@@ -146,6 +146,7 @@ type lossJob[T Float] struct {
 	maxPositives int
 	off          []uint64 // classes of weight 0; nil for none
 	stream       bool     // the gradient goes past the caches
+	halfStream   bool     // that of 16 bits does
 
 	half halfRows // 16-bit scores, which take the place of those of the batch; or nil
 }
@@ -180,6 +181,7 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 	g := &out.Grad
 	j.stream = kernel.Streaming() && len(g.Data) > 0 && !out.Accumulate && g.Stride == n && !same(*g, b.Scores) && rows*n >= streamBytes/4
 
+	j.halfStream = half != nil && kernel.Streaming() && half.streams()
 	j.factor = power.Factor{Value: 1}
 	if out.Upstream != 0 {
 		j.factor.Value = out.Upstream
@@ -273,6 +275,7 @@ type lossWorker[T Float] struct {
 
 	scores, soft  []T       // places for widened scores, and soft labels or a teacher's scores
 	grad          [2][]T    // places for gradients that are not written in place
+	halfGrad      [2][]T    // places for gradients of 16 bits on their way past the caches
 	turn          int       // which of them is next
 	loss          []float64 // losses that are not written in place
 	inPlace       bool      // they are in the output already
@@ -340,8 +343,8 @@ func (w *lossWorker[T]) do(k int) error {
 	c.X, c.Stride = b.Scores.Data[min(c.First*b.Scores.Stride, len(b.Scores.Data)):], b.Scores.Stride
 	if j.half != nil {
 		w.scores = kernel.ResizeAligned(w.scores, c.Rows*c.N)
-		j.half.scores(kernel.As32(w.scores), c.First, c.First+c.Rows)
 		c.X, c.Stride = w.scores, c.N
+		w.halfScores()
 	}
 	c.Class = b.ClassWeights
 	c.MostPositives = j.maxPositives

@@ -261,6 +261,11 @@ type halfRows interface {
 	soft(dst []float32, r0, r1 int)
 	teacher(dst []float32, r0, r1 int)
 	gradient(g []float32, r0, r1 int)
+
+	// near returns rows of scores and of the gradient's place, if it is wanted, where there
+	// are no gaps; and whether they are bfloat16.
+	near(r0, r1 int) (scores, grad []uint16, bfloat16 bool)
+	streams() bool // whether the gradient may go past the caches
 }
 
 // A halfJob is a batch of 16-bit scores: the batch of float32 that takes its place,
@@ -344,4 +349,20 @@ func (h *halfJob[T]) gradient(g []float32, r0, r1 int) {
 		}
 	}
 	narrowRows(h.out.Grad, g, r0, r1)
+}
+
+func (h *halfJob[T]) near(r0, r1 int) (scores, grad []uint16, bfloat16 bool) {
+	m, g := h.b.Scores, h.out.Grad
+	if m.step() != m.Cols || g.Data != nil && (g.step() != g.Cols || h.out.Accumulate) {
+		return nil, nil, false
+	}
+	if g.Data != nil && !same(g, m) {
+		grad = kernel.Cast[uint16](g.Data[r0*m.Cols : r1*m.Cols])
+	}
+	return kernel.Cast[uint16](m.Data[r0*m.Cols : r1*m.Cols]), grad, isBFloat16[T]()
+}
+
+func (h *halfJob[T]) streams() bool {
+	g := h.out.Grad
+	return len(g.Data) > 0 && !h.out.Accumulate && g.step() == g.Cols && !same(g, h.b.Scores) && g.Rows*g.Cols >= streamBytes/2
 }

@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 
@@ -175,7 +176,7 @@ func TestHalfEvaluate(t *testing.T) {
 func testHalfEvaluate[T Score](t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
 	for _, loss := range []Loss{
-		SoftmaxCrossEntropy{}, BCE{Threshold: 0.3}, BCE{Focal: 2}, Pairwise{Gamma: 2}, ZLPR{}, SoftZLPR{}, Subset{}, PaddedSubset{},
+		SoftmaxCrossEntropy{}, BCE{}, BCE{Threshold: 0.3}, BCE{Focal: 2}, Pairwise{Gamma: 2}, ZLPR{}, SoftZLPR{}, Subset{}, PaddedSubset{},
 	} {
 		for _, n := range []int{1, 8, 20, 100, 1000, halfLen + 3} {
 			rows, stride := 1+rng.IntN(60), n+rng.IntN(2)
@@ -265,6 +266,42 @@ func testHalfEvaluate[T Score](t *testing.T) {
 			for i := range rows {
 				require.Equal(t, halved[T](out32.Grad.Row(i)), out.Grad.Row(i), what)
 			}
+		}
+	}
+}
+
+// TestHalfStream compares gradients that go past the caches, at odd places, with those of
+// the float32 of the same values.
+func TestHalfStream(t *testing.T) {
+	if !kernel.Streaming() {
+		t.Skip("this tier writes through the caches")
+	}
+	testHalfTypes(t, testHalfStream[BFloat16], testHalfStream[Float16])
+}
+
+func testHalfStream[T Score](t *testing.T) {
+	for _, n := range []int{7, 1093, 20001} {
+		const part = 1 << 20 // scores of its own, repeated
+		rows := streamBytes/2/n + 1
+		x, w := halfScores[T](rand.New(rand.NewPCG(9, 10)), part, n == 1093)
+		for len(x) < rows*n {
+			x, w = append(x, x[:part]...), append(w, w[:part]...)
+		}
+		labels := benchBits(rows, n)
+		for _, loss := range []Loss{ZLPR{}, BCE{}} {
+			what := fmt.Sprintf("%s n=%d", loss.Name(), n)
+			out := &Output[T]{Grad: Matrix[T]{rows, n, make([]T, rows*n+1)[1:], n}}
+			out32 := &Output[float32]{Grad: Matrix[float32]{rows, n, make([]float32, rows*n), n}}
+			e, err := NewEvaluator[T](loss, Options{Workers: 2})
+			require.NoError(t, err)
+			e32, err := NewEvaluator[float32](loss, Options{Workers: 2})
+			require.NoError(t, err)
+			want, err := e32.Evaluate(context.Background(), &Batch[float32]{Scores: Matrix[float32]{rows, n, w[:rows*n], n}, Labels: labels}, out32)
+			require.NoError(t, err, what)
+			got, err := e.Evaluate(context.Background(), &Batch[T]{Scores: Matrix[T]{rows, n, x[:rows*n], n}, Labels: labels}, out)
+			require.NoError(t, err, what)
+			equalBits(t, []float64{want.Loss, want.Sum}, []float64{got.Loss, got.Sum}, what)
+			require.True(t, slices.Equal(halved[T](out32.Grad.Data), out.Grad.Data), what)
 		}
 	}
 }

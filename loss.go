@@ -54,6 +54,7 @@ type lossTraits struct {
 	perClass      int    // a parameter has one value for each of so many classes; 0 for none
 	flatLabels    bool   // its work takes labels of short rows from chunk.FlatPos
 	sideCopies    bool   // its kernels make Out.Pending while they compute
+	near          bool   // its work reads 16-bit scores by Chunk.Widened, or has them all widened
 }
 
 // on returns the traits on soft or on hard labels, for a loss that takes both.

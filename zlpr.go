@@ -53,7 +53,7 @@ func (l ZLPR) traits() (lossTraits, error) {
 	if !finiteNumber(l.Threshold) {
 		return lossTraits{}, badParameter("ZLPR.Threshold", l.Threshold)
 	}
-	return lossTraits{threshold: l.Threshold, learned: true, smooth: true, classWeights: true, hardNegative: true, flatLabels: true, sideCopies: true}, nil
+	return lossTraits{threshold: l.Threshold, learned: true, smooth: true, classWeights: true, hardNegative: true, flatLabels: true, sideCopies: true, near: true}, nil
 }
 
 func (ZLPR) work32() work[float32] { return sides.New[float32](sides.Rule{Gamma: 1}) }

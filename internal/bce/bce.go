@@ -43,6 +43,8 @@ type Work[T kernel.Float] struct {
 
 	args    kernel.BCEArgs[T]
 	wide    kernel.BCEArgs[T] // of a row that is evaluated again
+	near    kernel.BCEArgs[T] // of a part of the rows
+	portion kernel.Copy[T]    // of the pending copy
 	noCopy  kernel.Copy[T]
 	focal   kernel.FocalArgs[T]
 	weights classWeights[T]
@@ -73,6 +75,7 @@ func New[T kernel.Float](rule Rule) *Work[T] { return &Work[T]{rule: rule} }
 func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	w.c = c
 	if c.Smoothing != 0 && c.Soft == nil {
+		c.Widen()
 		w.smoothed()
 	} else {
 		w.eval()
@@ -85,6 +88,7 @@ func (w *Work[T]) eval() {
 	c := w.c
 	w.x, w.stride = c.X, c.Stride
 	if c.Soft != nil {
+		c.Widen()
 		if !w.softRows() {
 			for i := range c.Rows {
 				w.row(i)
@@ -101,6 +105,7 @@ func (w *Work[T]) eval() {
 // longRows evaluates rows of any length, one by one.
 func (w *Work[T]) longRows() {
 	if !w.kernelRows() {
+		w.c.Widen()
 		for i := range w.c.Rows {
 			w.row(i)
 		}

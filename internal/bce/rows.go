@@ -107,18 +107,21 @@ func (w *Work[T]) kernelRows() bool {
 	w.derivativesFor(a)
 	plain, right := a.Plain() && w.rule.Focal == 0, false
 	if plain {
-		right = w.evaluate()
+		direct := c.Half.Grad != nil && c.Grad != nil
+		right = w.evaluate(direct)
 		if right && c.ThresholdGrad == nil && (a.Dst == nil || w.scalesFit()) {
+			c.Half.Done = direct
 			return true
 		}
 	}
+	c.Widen()
 	anySlow := w.setParams()
 	a.Params = w.params
 	switch {
 	case w.rule.Focal != 0:
 		w.evaluateFocal(steps, root)
 	case !plain:
-		right = w.evaluate()
+		right = w.evaluate(false)
 	}
 	w.complete(anySlow, right)
 	return true
@@ -213,9 +216,10 @@ func (w *Work[T]) onesOf(n int) []T {
 	return w.ones[:n]
 }
 
-// evaluate has the kernels evaluate the rows of args. It reports whether all losses are
-// known to be right as they stand.
-func (w *Work[T]) evaluate() bool {
+// evaluate has the kernels evaluate the rows of args, and brings the gradient, direct, to
+// its place of 16-bit elements. It reports whether all losses are known to be right as
+// they stand.
+func (w *Work[T]) evaluate(direct bool) bool {
 	a, c := &w.args, w.c
 	if !kernel.IsFloat32[T]() || a.Weighted() {
 		kernel.BCE(a)
@@ -228,7 +232,7 @@ func (w *Work[T]) evaluate() bool {
 		w.product[i] = 1
 	}
 	a.Product = w.product[:used]
-	kernel.BCE(a)
+	w.nearBCE(direct)
 	logs := w.logs
 	if blocks == 1 {
 		logs = c.Loss[:len(w.product)]
@@ -250,6 +254,40 @@ func (w *Work[T]) evaluate() bool {
 		}
 	}
 	return right
+}
+
+// nearBCE has the kernels evaluate the rows of args in parts: rows, or of a long one
+// blocks, as many as the scores are in the nearest cache of, each with a share of the
+// pending copy.
+func (w *Work[T]) nearBCE(direct bool) {
+	a, c := &w.args, w.c
+	if !c.Near() {
+		kernel.BCE(a)
+		return
+	}
+	b := &w.near
+	*b = *a
+	b.Copy = &w.portion
+	step, length := c.NearRows(), min(c.N, c.NearLen())
+	for i := 0; i < c.Rows; i += step {
+		b.Rows = min(step, c.Rows-i)
+		for j := 0; j < c.N; j += length {
+			b.N = min(length, c.N-j)
+			from, to := i*c.N+j, (i+b.Rows-1)*c.N+j+b.N
+			w.portion = a.Copy.Split(b.Rows * kernel.BitWords(b.N))
+			b.X, b.Stride = c.Widened(from, to), c.N
+			b.Pos, b.Neg = a.Pos[i*a.Words+j/64:], a.Neg[i*a.Words+j/64:]
+			b.Product = a.Product[i*a.Blocks()+j/coef.JoinBlock:]
+			if a.Dst != nil {
+				b.Dst, b.Scale = a.Dst[i*a.DstStride+j:], a.Scale[i:]
+			}
+			kernel.BCE(b)
+			if direct {
+				c.Narrow(c.Grad[from:to], from)
+			}
+		}
+	}
+	w.near = kernel.BCEArgs[T]{}
 }
 
 // scalesFit reports whether the kernels take all factors of the gradient.

@@ -59,12 +59,15 @@ func (w *Work[T]) shortRows() {
 			dst, scale = c.Grad, c.Scale
 		}
 	}
+	direct := c.Half.Grad != nil && dst != nil && !apart
 	w.kept = kernel.ResizeAligned(w.kept, kernel.ShortRoom(rows*c.N+kernel.ShortRows))
 	right := true
 	if w.rule.Focal != 0 {
+		c.Widen()
+		direct = false
 		right = w.focalRows(dst, part, scale[0])
 	} else {
-		w.odds(w.kept, dst, w.x[:count], w.flatPos(part), part, scale)
+		w.nearOdds(dst, part, scale, direct)
 		if kernel.IsFloat32[T]() {
 			right = w.joinRows(rows)
 		} else {
@@ -87,8 +90,10 @@ func (w *Work[T]) shortRows() {
 		return
 	}
 	if right && (c.Grad == nil || !apart && kernel.FactorFits[T](c.Scale[0]) || w.scalesFit()) {
+		c.Half.Done = direct
 		return
 	}
+	c.Widen()
 	c.Unpack()
 	w.batchWeights()
 	w.args = kernel.BCEArgs[T]{
@@ -100,6 +105,29 @@ func (w *Work[T]) shortRows() {
 }
 
 var one = [1]float64{1}
+
+// nearOdds keeps the exponentials of all elements and writes their gradient to dst; and
+// direct, to its place of 16-bit elements.
+func (w *Work[T]) nearOdds(dst []T, part []uint64, scale []float64, direct bool) {
+	c := w.c
+	pos, count := w.flatPos(part), c.Rows*c.N
+	if !c.Near() {
+		w.odds(w.kept, dst, w.x[:count], pos, part, scale)
+		return
+	}
+	step := c.NearLen()
+	for from := 0; from < count; from += step {
+		to := min(from+step, count)
+		var out []T
+		if dst != nil {
+			out = dst[from:to]
+		}
+		w.odds(w.kept[from:], out, c.Widened(from, to), pos[from/64:], part[from/64:], scale)
+		if direct {
+			c.Narrow(out, from)
+		}
+	}
+}
 
 // odds is kernel.ShortOdds of any number of elements.
 func (s *short[T]) odds(w, dst, x []T, pos, part []uint64, scale []float64) {

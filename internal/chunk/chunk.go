@@ -13,6 +13,7 @@ type Chunk[T kernel.Float] struct {
 	Bits
 	Weights[T]
 	Out[T]
+	Half Half
 
 	flat []T // scores of short rows without gaps
 }

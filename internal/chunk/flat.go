@@ -141,13 +141,23 @@ func (c *Chunk[T]) ShortExp(kept []T) (w []T, normal bool) {
 	pos, part := c.FlatPos(), c.FlatPart()
 	whole := n &^ (kernel.ShortRows - 1)
 	normal = true
-	if whole > 0 {
-		normal = kernel.ShortExp(kernel.As32(w), kernel.As32(x[:whole]), pos, part)
+	step := max(whole, 1)
+	if c.Near() {
+		step = c.NearLen()
+	}
+	for from := 0; from < whole; from += step {
+		to := min(from+step, whole)
+		of := part
+		if of != nil {
+			of = of[from/64:]
+		}
+		block := kernel.ShortExp(kernel.As32(w[from:]), kernel.As32(c.flatScores(x, from, to)), pos[from/64:], of)
+		normal = normal && block
 	}
 	if whole < n {
 		// What is left, as a whole group.
 		var y [kernel.ShortRows]float32
-		copy(y[:], kernel.As32(x[whole:n]))
+		copy(y[:], kernel.As32(c.flatScores(x, whole, n)))
 		last := [2]uint64{pos[whole/64] >> (whole % 64)}
 		var of []uint64
 		if part != nil {
@@ -158,4 +168,12 @@ func (c *Chunk[T]) ShortExp(kept []T) (w []T, normal bool) {
 		normal = normal && rest
 	}
 	return w, normal
+}
+
+// flatScores returns scores from from to to-1 of x, rows without gaps, or of Half.
+func (c *Chunk[T]) flatScores(x []T, from, to int) []T {
+	if c.Near() {
+		return c.Widened(from, to)
+	}
+	return x[from:to]
 }

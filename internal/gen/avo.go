@@ -202,6 +202,7 @@ type context interface {
 	VPTERNLOGQ(ops ...operand.Op)
 	VPTEST(mxy operand.Op, xy operand.Op)
 	VPTESTMB(ops ...operand.Op)
+	VPTESTMD(ops ...operand.Op)
 	VSHUFF64X2(ops ...operand.Op)
 	VSHUFPS(ops ...operand.Op)
 	VSQRTPD(ops ...operand.Op)

@@ -41,8 +41,10 @@ func (v *vec) halfLoop(fromSize, toSize int, body halfBody, block func(dst, src 
 	v.SUBQ(operand.U8(halfBlock), n)
 	v.JL(operand.LabelRef(rest))
 	v.Label(loop)
-	for disp := 0; disp < halfBlock*fromSize; disp += 64 {
-		v.prefetch(at(src, disp), 0)
+	if fromSize < toSize { // what is narrowed has just been computed
+		for disp := 0; disp < halfBlock*fromSize; disp += 64 {
+			v.prefetch(at(src, disp), 0)
+		}
 	}
 	if block != nil {
 		block(register(dst, toSize, 0), register(src, fromSize, 0), rest)
@@ -115,13 +117,20 @@ func narrowFloat16(v *vec) {
 // blocks are for numbers alone, and a test tells that there is none else.
 func narrowBFloat16(v *vec) {
 	one, half, quiet := v.inRegister(v.bits32(1)), v.inRegister(v.bits32(0x7fff)), v.inRegister(v.bits32(0x400000))
-	var odd op
+	var odd, last op
 	if v.wide() {
-		odd = v.inRegister(v.oddWords())
+		odd, last = v.inRegister(v.oddWords()), v.inRegister(v.bits32(0x10000))
 	}
 	// rounded returns x plus what rounds it.
 	rounded := func(x vreg) vreg {
 		r := v.reg()
+		if v.wide() {
+			k := v.K()
+			v.VPTESTMD(last, x, k)
+			v.VPADDD(half, x, r)
+			v.VPADDD(one, r, k, r)
+			return r
+		}
 		v.VPSRLD(operand.U8(16), x, r)
 		v.and(r, one, r)
 		v.VPADDD(half, r, r)

@@ -28,6 +28,33 @@ func NewCopy[T Float](to, from []T) Copy[T] {
 	return Copy[T]{to[head:end], from[head:end]}
 }
 
+// NewCopy16 is NewCopy of 16-bit elements.
+func NewCopy16[T Float](to, from []uint16) Copy[T] {
+	const perBlock = copyBlock / 2
+	head := min(int(-uintptr(unsafe.Pointer(unsafe.SliceData(to)))%64/2), len(to))
+	end := head + (len(to)-head)/perBlock*perBlock
+	copy(to[:head], from)
+	copy(to[end:], from[end:])
+	if head == end {
+		return Copy[T]{}
+	}
+	var x T
+	n := (end - head) * 2 / int(unsafe.Sizeof(x))
+	return Copy[T]{
+		unsafe.Slice((*T)(unsafe.Pointer(&to[head])), n),
+		unsafe.Slice((*T)(unsafe.Pointer(&from[head])), n),
+	}
+}
+
+// Split takes so many blocks out, the first ones, or all.
+func (c *Copy[T]) Split(blocks int) Copy[T] {
+	var x T
+	n := min(blocks*copyBlock/int(unsafe.Sizeof(x)), len(c.to))
+	first := Copy[T]{c.to[:n], c.from[:n]}
+	c.to, c.from = c.to[n:], c.from[n:]
+	return first
+}
+
 // blocks is the number of blocks.
 func (c *Copy[T]) blocks() int {
 	var x T

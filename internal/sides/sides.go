@@ -49,9 +49,10 @@ type Work[T kernel.Float] struct {
 	normal     bool   // no kept exponential of short rows is below the smallest normal number
 	apart      bool   // there are targets whose derivatives are set apart: their factor is 0
 	smooth     smooth[T]
-	target     softTarget[T] // of a loss of one target with soft labels
-	settled    []bool        // rows whose loss stands: it has the same bits whatever the gradient takes
-	none       []uint64      // no bits
+	target     softTarget[T]  // of a loss of one target with soft labels
+	settled    []bool         // rows whose loss stands: it has the same bits whatever the gradient takes
+	none       []uint64       // no bits
+	portion    kernel.Copy[T] // of the pending copy
 	general[T]
 }
 
@@ -75,8 +76,10 @@ func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	w.c = c
 	switch {
 	case w.rule.Target && c.Soft != nil:
+		c.Widen()
 		w.evalSoftTarget()
 	case w.smooths():
+		c.Widen()
 		w.evalSmooth()
 	default:
 		w.eval()
@@ -111,8 +114,10 @@ func (w *Work[T]) eval() {
 	}
 	switch {
 	case w.isGeneral():
+		c.Widen()
 		w.evalGeneral()
 	case w.rule.Target && !w.isShort():
+		c.Widen()
 		w.evalTarget()
 	default:
 		w.evalPlain()
@@ -169,9 +174,15 @@ func (w *Work[T]) evalPlain() {
 		w.shortSums()
 	} else if keep {
 		w.kept = kernel.ResizeAligned(w.kept, w.c.Rows*wStride+64)
-		kernel.SelectExp(w.a, w.b, w.kept, wStride, w.c.X, w.c.Stride, w.c.Rows, w.c.N, w.c.Pos, w.c.Neg, w.c.Words, w.c.Pending)
+		w.eachNear(func(i, rows int, x []T, stride int, pending *kernel.Copy[T]) {
+			at := i * w.c.Words
+			kernel.SelectExp(w.a[i:], w.b[i:], w.kept[i*wStride:], wStride, x, stride, rows, w.c.N, w.c.Pos[at:], w.c.Neg[at:], w.c.Words, pending)
+		})
 	} else {
-		kernel.SelectSums(w.a, w.b, w.c.X, w.c.Stride, w.c.Rows, w.c.N, w.c.Pos, w.c.Neg, w.c.Words)
+		w.eachNear(func(i, rows int, x []T, stride int, _ *kernel.Copy[T]) {
+			at := i * w.c.Words
+			kernel.SelectSums(w.a[i:], w.b[i:], x, stride, rows, w.c.N, w.c.Pos[at:], w.c.Neg[at:], w.c.Words)
+		})
 	}
 	var anySlow bool
 	if w.rule.Product {
@@ -179,7 +190,10 @@ func (w *Work[T]) evalPlain() {
 	} else {
 		anySlow = w.finishSum()
 	}
+	near := w.c.Half.Grad != nil && (short || keep) && !w.rule.Product
+	step := max(1, chunk.NearGradLen/w.c.N)
 	if anySlow {
+		w.c.Widen()
 		w.prepareSides()
 		w.evalSlow()
 	}
@@ -188,6 +202,9 @@ func (w *Work[T]) evalPlain() {
 	}
 	for i := 0; i < w.c.Rows; {
 		if anySlow && w.slow[i] {
+			if near {
+				w.c.Narrow(w.c.GradRow(i), i*w.c.N)
+			}
 			i++
 			continue
 		}
@@ -196,7 +213,10 @@ func (w *Work[T]) evalPlain() {
 			for end = i + 1; end < w.c.Rows && !w.slow[end]; end++ {
 			}
 		}
-		if short {
+		if near {
+			end = min(end, i+step)
+			w.nearGradient(i, end, short, wStride)
+		} else if short {
 			kernel.ShortScale(kernel.As32(w.c.Grad[i*w.c.GradStride:]), w.c.GradStride, kernel.As32(w.kept[i*w.c.N:]), end-i, w.c.N, kernel.As32(w.fa[i:]), kernel.As32(w.fb[i:]))
 		} else if keep {
 			kernel.SelectScale(w.c.Grad[i*w.c.GradStride:], w.c.GradStride, w.kept[i*wStride:], wStride, end-i, w.c.N, w.fa[i:], w.fb[i:])
@@ -205,11 +225,50 @@ func (w *Work[T]) evalPlain() {
 		}
 		i = end
 	}
+	w.c.Half.Done = near
 	if w.rule.Product && w.apart {
 		for i, t := range w.c.Target {
 			if t >= 0 && !(anySlow && w.slow[i]) && w.fb[i] == 0 {
 				w.c.Grad[i*w.c.GradStride+t] = T(-w.scale[i] * w.u[i] / (1 + w.u[i]))
 			}
+		}
+	}
+}
+
+// eachNear calls a kernel with rows from i on, as many as its scores are in the nearest
+// cache of, and a share of the pending copy.
+func (w *Work[T]) eachNear(call func(i, rows int, x []T, stride int, pending *kernel.Copy[T])) {
+	c := w.c
+	if !c.Near() {
+		call(0, c.Rows, c.X, c.Stride, c.Pending)
+		return
+	}
+	step := c.NearRows()
+	for i := 0; i < c.Rows; i += step {
+		rows := min(step, c.Rows-i)
+		w.portion = c.Pending.Split(rows * c.Words)
+		call(i, rows, c.Widened(i*c.N, (i+rows)*c.N), c.N, &w.portion)
+	}
+}
+
+// nearGradient brings the gradient of rows i to end-1 to its place of 16-bit elements.
+func (w *Work[T]) nearGradient(i, end int, short bool, wStride int) {
+	c, n := w.c, w.c.N
+	switch {
+	case short:
+		g := c.NearGrad((end - i) * n)
+		kernel.ShortScale(kernel.As32(g), n, kernel.As32(w.kept[i*n:]), end-i, n, kernel.As32(w.fa[i:]), kernel.As32(w.fb[i:]))
+		c.Narrow(g, i*n)
+	case n <= chunk.NearGradLen:
+		g := c.NearGrad((end - i) * n)
+		kernel.SelectScale(g, n, w.kept[i*wStride:], wStride, end-i, n, w.fa[i:], w.fb[i:])
+		c.Narrow(g, i*n)
+	default: // one row
+		for from := 0; from < n; from += chunk.NearGradLen {
+			m := min(chunk.NearGradLen, n-from)
+			g := c.NearGrad(m)
+			kernel.SelectScale(g, m, w.kept[i*wStride+from:], m, 1, m, w.fa[i:], w.fb[i:])
+			c.Narrow(g, i*n+from)
 		}
 	}
 }
@@ -258,7 +317,8 @@ func (w *Work[T]) blockScale(dst []T, n, i int) {
 // of 8, are 0.
 func (w *Work[T]) prepare(rows int) {
 	n := chunk.Room(rows)
-	w.a, w.b = kernel.Resize(w.a, n), kernel.Resize(w.b, n)
+	// Kernels write the sums of 8 rows, wherever they begin.
+	w.a, w.b = kernel.Resize(w.a, n+8)[:n], kernel.Resize(w.b, n+8)[:n]
 	w.u, w.v = kernel.Resize(w.u, n), kernel.Resize(w.v, n)
 	w.fa, w.fb = kernel.Resize(w.fa, n), kernel.Resize(w.fb, n)
 	w.slow, w.settled = kernel.Resize(w.slow, n), kernel.Resize(w.settled, n)
