@@ -158,7 +158,7 @@ func (w *Work[T]) nearerRows() bool {
 	w.derivativesFor(a)
 	anySlow := w.setParams()
 	a.Params = w.params
-	w.evaluate()
+	w.evaluate(false)
 	w.addLinear()
 	if c.ThresholdGrad != nil {
 		for i := range c.Rows {
