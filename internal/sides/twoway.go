@@ -20,6 +20,7 @@ import (
 type TwoWay[T kernel.Float] struct {
 	temperature [2]float64 // of the negatives, of the positives
 	grad        []T
+	powers      [2][]float64 // float32: e^((sign·s-top)/T) of the classes of a side, in order
 }
 
 // NewTwoWay returns a TwoWay with temperatures of negatives and of positives.
@@ -53,7 +54,7 @@ func (w *TwoWay[T]) row(c *chunk.Chunk[T], i int) {
 	x := c.Row(i)
 	sides := [2]waySide{{set: neg, sign: 1}, {set: pos, sign: -1}}
 	for k := range sides {
-		sides[k].find(asRow[T](x))
+		find(&sides[k], x)
 	}
 	a, b := &sides[0], &sides[1]
 	switch {
@@ -71,7 +72,7 @@ func (w *TwoWay[T]) row(c *chunk.Chunk[T], i int) {
 		return
 	}
 	for k := range sides {
-		w.sum(&sides[k], asRow[T](x), k)
+		w.sum(&sides[k], x, k)
 	}
 	p := w.product(a, b)
 	arg, rest := p.Log1pArgument()
@@ -90,6 +91,10 @@ func (w *TwoWay[T]) row(c *chunk.Chunk[T], i int) {
 		s := &sides[k]
 		f := slope.Times(power.Number{Hi: s.sum}.Inverse())
 		f.Hi, f.Lo = s.sign*f.Hi, s.sign*f.Lo
+		if kernel.IsFloat32[T]() && !s.infinite {
+			w.gradient(s, x, k, f)
+			continue
+		}
 		for word, v := range s.set {
 			for ; v != 0; v &= v - 1 {
 				j := 64*word + bits.TrailingZeros64(v)
@@ -108,17 +113,30 @@ func (w *TwoWay[T]) row(c *chunk.Chunk[T], i int) {
 	copy(c.GradRow(i), w.grad)
 }
 
-// asRow is x itself: it fixes the type where it is inferred.
-func asRow[T kernel.Float](x []T) func(j int) float64 {
-	return func(j int) float64 { return float64(x[j]) }
+// gradient sets the derivatives of a side, which are its powers times f, for float32.
+func (w *TwoWay[T]) gradient(s *waySide, x []T, side int, f power.Number) {
+	factor, powers := f.Float(), w.powers[side]
+	plain := math.Abs(factor) >= 0x1p-100 && math.Abs(factor) <= 0x1p100
+	at := 0
+	for word, v := range s.set {
+		for ; v != 0; v &= v - 1 {
+			j := 64*word + bits.TrailingZeros64(v)
+			if e := powers[at]; plain && e >= 0x1p-800 {
+				w.grad[j] = T(e * factor)
+			} else {
+				w.grad[j] = T(w.term(s.sign*float64(x[j]), s.top, side).Times(f).Float())
+			}
+			at++
+		}
+	}
 }
 
 // find sets what is known without an exponential.
-func (s *waySide) find(x func(j int) float64) {
+func find[T kernel.Float](s *waySide, x []T) {
 	s.top = math.Inf(-1)
 	for k, v := range s.set {
 		for ; v != 0; v &= v - 1 {
-			y := s.sign * x(64*k+bits.TrailingZeros64(v))
+			y := s.sign * float64(x[64*k+bits.TrailingZeros64(v)])
 			s.any = true
 			switch {
 			case y != y:
@@ -134,15 +152,21 @@ func (s *waySide) find(x func(j int) float64) {
 }
 
 // sum sets the sum and its logarithm.
-func (w *TwoWay[T]) sum(s *waySide, x func(j int) float64, side int) {
+func (w *TwoWay[T]) sum(s *waySide, x []T, side int) {
 	if s.sum = 1; s.infinite {
 		return
 	}
 	var sum, err float64
-	for k, v := range s.set {
-		for ; v != 0; v &= v - 1 {
-			y := s.sign * x(64*k+bits.TrailingZeros64(v))
-			sum, err = kernel.TwoSum(sum, err, w.term(y, s.top, side).Float())
+	if kernel.IsFloat32[T]() {
+		for _, e := range w.exponentials(s, x, side) {
+			sum, err = kernel.TwoSum(sum, err, e)
+		}
+	} else {
+		for k, v := range s.set {
+			for ; v != 0; v &= v - 1 {
+				y := s.sign * float64(x[64*k+bits.TrailingZeros64(v)])
+				sum, err = kernel.TwoSum(sum, err, w.term(y, s.top, side).Float())
+			}
 		}
 	}
 	s.sum = sum + err
@@ -154,6 +178,24 @@ func (w *TwoWay[T]) sum(s *waySide, x func(j int) float64, side int) {
 	if s.sum == 1 {
 		s.log = pair{}
 	}
+}
+
+// exponentials returns the powers of a side, for float32: what float64 rounds of their
+// arguments does not count then. They are 0 from some e^-700 on.
+func (w *TwoWay[T]) exponentials(s *waySide, x []T, side int) []float64 {
+	y, t := kernel.Resize(w.powers[side], (len(x)+31)&^31), w.temperature[side]
+	w.powers[side] = y
+	m := 0
+	for k, v := range s.set {
+		for ; v != 0; v &= v - 1 {
+			y[m] = (float64(s.sign*float64(x[64*k+bits.TrailingZeros64(v)])) - s.top) / t
+			m++
+		}
+	}
+	room := y[:(m+31)&^31]
+	clear(room[m:])
+	kernel.TiltExp(room, room, 1, 0)
+	return y[:m]
 }
 
 // term returns e^((y-top)/T).
