@@ -94,6 +94,7 @@ func TestInstructionCounts(t *testing.T) {
 		{"plainLabels32", "group", 32, 32},
 		{"plainLabels64", "group", 16, 16},
 		{"softLinear", "group", 32, 32},
+		{"softTerms", "group", 32, 32},
 		{"softSums32", "group", 32, 32},
 		{"softSums64", "group", 16, 16},
 		{"lessLabels32", "group", 32, 32},

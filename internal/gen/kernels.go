@@ -451,6 +451,14 @@ var softKernels = []*kernel{
 		forms: both(softLinear, neonSoftLinear),
 	},
 	{
+		name: "SoftTerms", types: single,
+		params: "sums [][2]float64, u, v []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int",
+		doc: `writes (1-t)·w, t = t[i·tStride+j], w = e^x, x = x[i·stride+j], 0 below the range of
+			pivot 0 and NaN above it, to u[i·wStride+j], and t/w, 0 for t = 0, to v[i·wStride+j], 0
+			outside of part, and their sums to sums[i].`,
+		forms: both(softTerms, neonSoftTerms),
+	},
+	{
 		name: "SoftSums", types: elems,
 		params: "sums [][2]float64, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, top []T", results: "plain bool",
 		doc: `writes Σ t·(top[i]-x[i·stride+j]) over the elements of part, t = t[i·tStride+j], to

@@ -260,6 +260,75 @@ func neonSoftLinear(v *neonVec) {
 	})
 }
 
+// neonSoftTerms emits softTerms.
+func neonSoftTerms(v *neonVec) {
+	sum := v.param("sums")
+	x, t := v.input("x", "stride"), v.input("t", "tStride")
+	first, second := v.output("u", "wStride"), v.output("v", "wStride")
+	second.changed = true // a place of its own
+	l := newNeonLoop(v, 2, x, t, first, second)
+	l.allWhole = true
+	l.halves(16)
+	l.accumulators()
+	l.sides = []*neonSide{l.newSide("part", 1)}
+	l.loadTests()
+	v.loadConstants()
+	magic, low, high := v.naturalRange()
+	e := newNeonExponential(v, magic)
+	acc := [2]*neonAccumulator{newNeonStackAccumulator(v, l.acc), newNeonStackAccumulator(v, l.acc.offset(128))}
+
+	l.run(func() {
+		for _, a := range acc {
+			a.clear()
+		}
+	}, func(turn neonTurn) {
+		for all := turn.numbers(); len(all) > 0; all = all[2:] {
+			var y, below, over []*vecReg
+			for _, number := range all[:2] {
+				r, k, o := v.inRegister(x.place(number)), v.reg(), v.reg()
+				v.above(low, r, k)
+				v.above(r, high, o)
+				v.max(low, r, r)
+				v.min(high, r, r)
+				y, below, over = append(y, r), append(below, k), append(over, o)
+			}
+			p, s := e.evaluate(y)
+			var of [2][2]*vecReg // of both sides
+			for i, number := range all[:2] {
+				label, in, test := v.inRegister(t.place(number)), v.reg(), v.laneTest(number)
+				l.sides[0].selected(number, test, in)
+				v.mul(p[i], s[i], p[i])
+				v.keepOut(below[i], p[i])
+				v.or(p[i], over[i], p[i]) // NaN
+				v.free(over[i])
+				a, b := v.reg(), s[i]
+				v.div(label, p[i], b)
+				v.copy(p[i], a)
+				v.fmaSub(label, p[i], a)
+				v.and(a, in, a)
+				v.and(b, in, b)
+				v.zero(test) // 0/0 is 0
+				v.above(label, test, test)
+				v.and(b, test, b)
+				v.free(below[i])
+				v.store(a, first.place(number))
+				v.store(b, second.place(number))
+				v.free(label, in, test, p[i])
+				of[0][i], of[1][i] = a, b
+			}
+			for side, a := range acc {
+				v.add(of[side][0], of[side][1], of[side][0])
+				v.free(of[side][1])
+				a.take(all[0], of[side][0])
+			}
+		}
+	}, func() {
+		for _, a := range acc {
+			a.store(sum)
+		}
+	})
+}
+
 // neonSoftSums emits the sums of soft labels as softSums does.
 func neonSoftSums(v *neonVec) {
 	sum, top := v.param("sums"), v.param("top")

@@ -448,6 +448,91 @@ func softLinear(v *vec) {
 	})
 }
 
+// softTerms emits the terms of both sides of soft labels, and their sums in the order of
+// sideSums.
+func softTerms(v *vec) {
+	x, t, first, second := v.param("x"), v.param("t"), v.param("u"), v.param("v")
+	l := &sideLoop{x: x, sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
+	l.advance(v, x, "stride", log2(v.size))
+	l.advance(v, t, "tStride", log2(v.size))
+	l.advance(v, first, "wStride", log2(v.size))
+	l.advance(v, second, "wStride", log2(v.size))
+	l.advance(v, l.sides.neg, "words", 3)
+	l.sides.laneTests()
+	l.rowLoop = newRowLoop(v)
+	magic, low, high := v.naturalRange()
+	e := newExponential(v, magic, true)
+	zero := v.reg()
+	v.zero(zero)
+	var nan op = v.constant(math.NaN())
+	if v.wide() {
+		nan = v.inRegister(nan.(operand.Mem))
+	}
+	acc := [2]*sideSum{newSideSum(v), newSideSum(v)}
+
+	l.run(func() {
+		for _, a := range acc {
+			a.clear()
+		}
+	}, func(off reg.Register, pairs []pair) {
+		l.sides.group(off)
+		for _, q := range pairs {
+			place := func(base gpreg, r term) operand.Mem {
+				return operand.Mem{Base: base, Index: off, Scale: 1, Disp: r.reg * v.bytes}
+			}
+			var y []vreg
+			below, above := v.asRegister(low), v.asRegister(high)
+			for _, r := range q {
+				a := v.reg()
+				v.load(r.mask, l.place(r, off), a)
+				v.clamp(a, below, above)
+				y = append(y, a)
+			}
+			p, scale := e.evaluate(y)
+			var sums [2]vreg
+			for i, r := range q {
+				in, label, a, b := l.sides.mask(l.sides.neg, r.reg), v.reg(), v.reg(), v.reg()
+				k := v.newMask()
+				v.load(r.mask, l.place(r, off), a)
+				v.compare(notLess, a, low, k)
+				v.mulKeep(k, p[i], scale[i], p[i])
+				v.compare(greater, a, high, k)
+				v.choose(k, nan, p[i], p[i])
+				v.load(r.mask, place(t, r), label)
+				v.VDIVPS(p[i], label, b)
+				v.move(p[i], a)
+				v.VFNMADD231PS(label, p[i], a)
+				labelled := v.newMask() // 0/0 is 0
+				if v.wide() {
+					v.VCMPPS(operand.U8(notEqual), zero, label, in, labelled)
+				} else {
+					v.compare(notEqual, label, zero, labelled)
+					v.and(labelled, in, labelled)
+				}
+				for side, w := range []vreg{a, b} {
+					v.keep([]mask{in, labelled}[side], w, w)
+					v.store(r.mask, w, place([]gpreg{first, second}[side], r))
+					if i == 0 {
+						sums[side] = w
+					} else {
+						v.add(sums[side], w, sums[side])
+					}
+				}
+			}
+			for side, a := range acc {
+				a.take(q[0].reg, sums[side])
+			}
+		}
+	}, func() {
+		l.endRow()
+		sum := v.param("sums")
+		for i, a := range acc {
+			a.store(at(sum, 8*i))
+		}
+		v.ADDQ(operand.U8(16), v.file.argument("sums"))
+	})
+}
+
 // softSums emits the sums of soft labels, and of these times the distances from the
 // highest score, in the order of sideSums.
 func softSums(v *vec) {

@@ -598,6 +598,18 @@ func SoftLinear(sum []float64, m []float32, mStride int, dst []float32, dstStrid
 	}
 }
 
+// SoftTerms writes (1-t)·w, t = t[i·tStride+j], w = e^x, x = x[i·stride+j], 0 below the range of
+// pivot 0 and NaN above it, to u[i·wStride+j], and t/w, 0 for t = 0, to v[i·wStride+j], 0
+// outside of part, and their sums to sums[i].
+func SoftTerms(sums [][2]float64, u, v []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int) {
+	switch Active {
+	case NEON:
+		softTermsNEON(&sums[0], &u[0], &v[0], wStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words)
+	default:
+		softTermsGeneric(sums, u, v, wStride, x, stride, t, tStride, rows, n, part, words)
+	}
+}
+
 func softSums32(sums [][2]float64, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) (plain bool) {
 	switch Active {
 	case NEON:
@@ -1116,6 +1128,9 @@ func plainLabels64NEON(t *float64, stride int, rows int, n int) (bad uint64)
 
 //go:noescape
 func softLinearNEON(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
+
+//go:noescape
+func softTermsNEON(sums *[2]float64, u *float32, v *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int)
 
 //go:noescape
 func softSums32NEON(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)

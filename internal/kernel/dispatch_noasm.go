@@ -274,6 +274,13 @@ func SoftLinear(sum []float64, m []float32, mStride int, dst []float32, dstStrid
 	softLinearGeneric(sum, m, mStride, dst, dstStride, x, stride, t, tStride, w, rows, n, part, words, p)
 }
 
+// SoftTerms writes (1-t)·w, t = t[i·tStride+j], w = e^x, x = x[i·stride+j], 0 below the range of
+// pivot 0 and NaN above it, to u[i·wStride+j], and t/w, 0 for t = 0, to v[i·wStride+j], 0
+// outside of part, and their sums to sums[i].
+func SoftTerms(sums [][2]float64, u, v []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int) {
+	softTermsGeneric(sums, u, v, wStride, x, stride, t, tStride, rows, n, part, words)
+}
+
 //go:noinline
 func softSums32(sums [][2]float64, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) (plain bool) {
 	return softSums32Generic(sums, x, stride, t, tStride, rows, n, part, words, top)

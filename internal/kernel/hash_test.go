@@ -53,6 +53,7 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("plainLabels/float32", 0x6a15b1b418b67814, 0x4c0657fd654250d5, hashPlainLabels[float32]),
 		kerneltest.Case("plainLabels/float64", 0xecbd250a470cc9f0, 0x394e0db8eb3dfe89, hashPlainLabels[float64]),
 		kerneltest.Case("softLinear", 0x26d00869e0ced003, 0xdfbe1d557b470e05, hashSoftLinear),
+		kerneltest.Case("softTerms", 0x1a39373c739db9de, 0xfde18d8c576e5096, hashSoftTerms),
 		kerneltest.Case("softSums/float32", 0xa99ee9bd8c4f2db0, 0x75fa7ad1bed2c735, hashSoftSums[float32]),
 		kerneltest.Case("softSums/float64", 0x5a7eaa03466a4edd, 0xeb8977cb9457439e, hashSoftSums[float64]),
 		kerneltest.Case("lessLabels/float32", 0x29a7eeddf8eab19c, 0x9ef9c06531c71d3b, hashLessLabels[float32]),
@@ -715,6 +716,12 @@ func hashPlainLabels[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 
 func hashSoftLinear(h *kerneltest.Hash, r *kerneltest.Rand) {
 	results := newLinearCase(r, 1+r.IntN(2), r.Length()).linear()
+	canonicalNaNs(results)
+	kerneltest.AddHash(h, results...)
+}
+
+func hashSoftTerms(h *kerneltest.Hash, r *kerneltest.Rand) {
+	results := newLinearCase(r, 1+r.IntN(2), r.Length()).terms()
 	canonicalNaNs(results)
 	kerneltest.AddHash(h, results...)
 }

@@ -220,6 +220,43 @@ func linearParts(g *[2 * Lanes32]float32, x, t, w []float32, part uint64, p, dst
 	}
 }
 
+// softTermsGeneric writes the terms of both sides of rows of ZLPR at pivot 0, which are
+// added as weighted sums are (see side.go). Those of scores below the range are 0 and,
+// unless the label is, +Inf; those of scores above it are NaN.
+func softTermsGeneric(sums [][2]float64, u, v []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int) {
+	p := PivotParams[float32](0)
+	for i := range rows {
+		var acc [2][8]float64
+		for from := 0; from < n; from += 2 * Lanes32 {
+			var g [2][2 * Lanes32]float32
+			var w [2 * Lanes32]float32
+			in, m := part[i*words+from/64]>>(from%64), min(2*Lanes32, n-from)
+			Exp32(&w, x[i*stride+from:][:m], p[0], p[1], p[2])
+			for j, t := range t[i*tStride+from:][:m] {
+				switch y := x[i*stride+from+j]; {
+				case y < p[1]:
+					w[j] = 0
+				case y > p[2]:
+					w[j] = CanonicalNaN[float32]()
+				}
+				g[0][j] = only(fma32(-w[j], t, w[j]), in>>j)
+				if t != 0 {
+					g[1][j] = only(t/w[j], in>>j)
+				}
+			}
+			copy(u[i*wStride+from:][:m], g[0][:])
+			copy(v[i*wStride+from:][:m], g[1][:])
+			for s := range acc {
+				for l := range acc[s] {
+					low, high := g[s][l]+g[s][16+l], g[s][8+l]+g[s][24+l]
+					acc[s][l] += float64(low + high)
+				}
+			}
+		}
+		sums[i] = [2]float64{eight(&acc[0]), eight(&acc[1])}
+	}
+}
+
 // softSums32Generic writes Σ t·(top-x) and Σ t over part to sums, and reports whether
 // none of these t is between 0 and the least label.
 func softSums32Generic(sums [][2]float64, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) bool {

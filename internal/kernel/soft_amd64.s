@@ -1203,6 +1203,552 @@ last27:
 	VZEROUPPER
 	RET
 
+// func softTermsAVX2(sums *[2]float64, u *float32, v *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softTermsAVX2(SB), NOSPLIT, $40-96
+	MOVQ    x+32(FP), AX
+	MOVQ    t+48(FP), CX
+	MOVQ    u+8(FP), DX
+	MOVQ    v+16(FP), BX
+	MOVQ    part+80(FP), SI
+	MOVQ    stride+40(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    DI, (SP)
+	MOVQ    tStride+56(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    DI, 8(SP)
+	MOVQ    wStride+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    DI, 16(SP)
+	MOVQ    wStride+24(FP), DI
+	SHLQ    $0x02, DI
+	MOVQ    DI, 24(SP)
+	MOVQ    words+88(FP), DI
+	SHLQ    $0x03, DI
+	MOVQ    DI, 32(SP)
+	MOVQ    n+72(FP), R8
+	MOVQ    R8, R9
+	SHRQ    $0x05, R9
+	ANDQ    $0x1f, R8
+	LEAQ    tail<>+0(SB), R10
+	MOVQ    R8, DI
+	SHLQ    $0x02, DI
+	SUBQ    DI, R10
+	MOVQ    rows+64(FP), R11
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
+	VXORPS  Y1, Y1, Y1
+	TESTQ   R11, R11
+	JZ      last35
+
+row34:
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	XORQ   R12, R12
+	MOVQ   R9, R13
+	TESTQ  R13, R13
+	JZ     rest39
+
+group38:
+	MOVQ         R12, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
+	VMOVUPS      f32_42afebb7<>+0(SB), Y7
+	VMOVUPS      (AX)(R12*1), Y8
+	VMAXPS       Y8, Y6, Y8
+	VMINPS       Y8, Y7, Y8
+	VMOVUPS      64(AX)(R12*1), Y9
+	VMAXPS       Y9, Y6, Y9
+	VMINPS       Y9, Y7, Y9
+	VMOVUPS      Y8, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VMOVUPS      Y9, Y11
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y7
+	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y9
+	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y9
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y7
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y7
+	VPSLLD       $0x17, Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPBROADCASTB (SI)(DI*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      (AX)(R12*1), Y9
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y12
+	VMULPS       Y10, Y6, Y6
+	VANDPS       Y12, Y6, Y6
+	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y9, Y12
+	VBLENDVPS    Y12, f32_7fc00000<>+0(SB), Y6, Y6
+	VMOVUPS      (CX)(R12*1), Y10
+	VDIVPS       Y6, Y10, Y12
+	VMOVUPS      Y6, Y9
+	VFNMADD231PS Y10, Y6, Y9
+	VCMPPS       $0x04, Y1, Y10, Y6
+	VANDPS       Y8, Y6, Y6
+	VANDPS       Y8, Y9, Y9
+	VMOVUPS      Y9, (DX)(R12*1)
+	VANDPS       Y6, Y12, Y12
+	VMOVUPS      Y12, (BX)(R12*1)
+	VPBROADCASTB 2(SI)(DI*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      64(AX)(R12*1), Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
+	VMULPS       Y11, Y7, Y7
+	VANDPS       Y10, Y7, Y7
+	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y8, Y10
+	VBLENDVPS    Y10, f32_7fc00000<>+0(SB), Y7, Y7
+	VMOVUPS      64(CX)(R12*1), Y10
+	VDIVPS       Y7, Y10, Y11
+	VMOVUPS      Y7, Y8
+	VFNMADD231PS Y10, Y7, Y8
+	VCMPPS       $0x04, Y1, Y10, Y7
+	VANDPS       Y6, Y7, Y7
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      Y8, 64(DX)(R12*1)
+	VADDPS       Y8, Y9, Y9
+	VANDPS       Y7, Y11, Y11
+	VMOVUPS      Y11, 64(BX)(R12*1)
+	VADDPS       Y11, Y12, Y12
+	MOVQ         R12, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
+	VMOVUPS      f32_42afebb7<>+0(SB), Y7
+	VMOVUPS      32(AX)(R12*1), Y8
+	VMAXPS       Y8, Y6, Y8
+	VMINPS       Y8, Y7, Y8
+	VMOVUPS      96(AX)(R12*1), Y10
+	VMAXPS       Y10, Y6, Y10
+	VMINPS       Y10, Y7, Y10
+	VMOVUPS      Y8, Y11
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
+	VMOVUPS      Y10, Y13
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
+	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y7
+	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y10
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y7
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y7
+	VPSLLD       $0x17, Y11, Y11
+	VPSLLD       $0x17, Y13, Y13
+	VPBROADCASTB 1(SI)(DI*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      32(AX)(R12*1), Y10
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y14
+	VMULPS       Y11, Y6, Y6
+	VANDPS       Y14, Y6, Y6
+	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y10, Y14
+	VBLENDVPS    Y14, f32_7fc00000<>+0(SB), Y6, Y6
+	VMOVUPS      32(CX)(R12*1), Y11
+	VDIVPS       Y6, Y11, Y14
+	VMOVUPS      Y6, Y10
+	VFNMADD231PS Y11, Y6, Y10
+	VCMPPS       $0x04, Y1, Y11, Y6
+	VANDPS       Y8, Y6, Y6
+	VANDPS       Y8, Y10, Y10
+	VMOVUPS      Y10, 32(DX)(R12*1)
+	VANDPS       Y6, Y14, Y14
+	VMOVUPS      Y14, 32(BX)(R12*1)
+	VPBROADCASTB 3(SI)(DI*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      96(AX)(R12*1), Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y11
+	VMULPS       Y13, Y7, Y7
+	VANDPS       Y11, Y7, Y7
+	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y8, Y11
+	VBLENDVPS    Y11, f32_7fc00000<>+0(SB), Y7, Y7
+	VMOVUPS      96(CX)(R12*1), Y11
+	VDIVPS       Y7, Y11, Y13
+	VMOVUPS      Y7, Y8
+	VFNMADD231PS Y11, Y7, Y8
+	VCMPPS       $0x04, Y1, Y11, Y7
+	VANDPS       Y6, Y7, Y7
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      Y8, 96(DX)(R12*1)
+	VADDPS       Y8, Y10, Y10
+	VANDPS       Y7, Y13, Y13
+	VMOVUPS      Y13, 96(BX)(R12*1)
+	VADDPS       Y13, Y14, Y14
+	VADDPS       Y10, Y9, Y10
+	VEXTRACTF128 $0x01, Y10, X6
+	VCVTPS2PD    X10, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	VADDPS       Y14, Y12, Y14
+	VEXTRACTF128 $0x01, Y14, X6
+	VCVTPS2PD    X14, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y4, Y4
+	VADDPD       Y6, Y5, Y5
+	ADDQ         $0x80, R12
+	DECQ         R13
+	JNZ          group38
+
+rest39:
+	TESTQ        R8, R8
+	JZ           done41
+	CMPQ         R8, $0x10
+	JBE          half40
+	MOVQ         R12, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
+	VMOVUPS      f32_42afebb7<>+0(SB), Y7
+	VMOVUPS      128(R10), Y8
+	VMASKMOVPS   (AX)(R12*1), Y8, Y8
+	VMAXPS       Y8, Y6, Y8
+	VMINPS       Y8, Y7, Y8
+	VMOVUPS      192(R10), Y9
+	VMASKMOVPS   64(AX)(R12*1), Y9, Y9
+	VMAXPS       Y9, Y6, Y9
+	VMINPS       Y9, Y7, Y9
+	VMOVUPS      Y8, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VMOVUPS      Y9, Y11
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y7
+	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y9
+	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y9
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y9, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y9, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y9, Y7
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y9, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y9, Y7
+	VPSLLD       $0x17, Y10, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VPBROADCASTB (SI)(DI*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      128(R10), Y9
+	VMASKMOVPS   (AX)(R12*1), Y9, Y9
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y12
+	VMULPS       Y10, Y6, Y6
+	VANDPS       Y12, Y6, Y6
+	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y9, Y12
+	VBLENDVPS    Y12, f32_7fc00000<>+0(SB), Y6, Y6
+	VMOVUPS      128(R10), Y9
+	VMASKMOVPS   (CX)(R12*1), Y9, Y10
+	VDIVPS       Y6, Y10, Y12
+	VMOVUPS      Y6, Y9
+	VFNMADD231PS Y10, Y6, Y9
+	VCMPPS       $0x04, Y1, Y10, Y6
+	VANDPS       Y8, Y6, Y6
+	VANDPS       Y8, Y9, Y9
+	VMOVUPS      128(R10), Y8
+	VMASKMOVPS   Y9, Y8, (DX)(R12*1)
+	VANDPS       Y6, Y12, Y12
+	VMOVUPS      128(R10), Y6
+	VMASKMOVPS   Y12, Y6, (BX)(R12*1)
+	VPBROADCASTB 2(SI)(DI*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      192(R10), Y8
+	VMASKMOVPS   64(AX)(R12*1), Y8, Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
+	VMULPS       Y11, Y7, Y7
+	VANDPS       Y10, Y7, Y7
+	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y8, Y10
+	VBLENDVPS    Y10, f32_7fc00000<>+0(SB), Y7, Y7
+	VMOVUPS      192(R10), Y8
+	VMASKMOVPS   64(CX)(R12*1), Y8, Y10
+	VDIVPS       Y7, Y10, Y11
+	VMOVUPS      Y7, Y8
+	VFNMADD231PS Y10, Y7, Y8
+	VCMPPS       $0x04, Y1, Y10, Y7
+	VANDPS       Y6, Y7, Y7
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      192(R10), Y6
+	VMASKMOVPS   Y8, Y6, 64(DX)(R12*1)
+	VADDPS       Y8, Y9, Y9
+	VANDPS       Y7, Y11, Y11
+	VMOVUPS      192(R10), Y6
+	VMASKMOVPS   Y11, Y6, 64(BX)(R12*1)
+	VADDPS       Y11, Y12, Y12
+	MOVQ         R12, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
+	VMOVUPS      f32_42afebb7<>+0(SB), Y7
+	VMOVUPS      160(R10), Y8
+	VMASKMOVPS   32(AX)(R12*1), Y8, Y8
+	VMAXPS       Y8, Y6, Y8
+	VMINPS       Y8, Y7, Y8
+	VMOVUPS      224(R10), Y10
+	VMASKMOVPS   96(AX)(R12*1), Y10, Y10
+	VMAXPS       Y10, Y6, Y10
+	VMINPS       Y10, Y7, Y10
+	VMOVUPS      Y8, Y11
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
+	VMOVUPS      Y10, Y13
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y13
+	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y6
+	VSUBPS       f32_4b40007f<>+0(SB), Y13, Y7
+	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y7, Y10
+	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y7, Y10
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VMOVUPS      f32_3ab52766<>+0(SB), Y7
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y10, Y7
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y10, Y7
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y10, Y7
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y10, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y7
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y10, Y7
+	VPSLLD       $0x17, Y11, Y11
+	VPSLLD       $0x17, Y13, Y13
+	VPBROADCASTB 1(SI)(DI*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      160(R10), Y10
+	VMASKMOVPS   32(AX)(R12*1), Y10, Y10
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y14
+	VMULPS       Y11, Y6, Y6
+	VANDPS       Y14, Y6, Y6
+	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y10, Y14
+	VBLENDVPS    Y14, f32_7fc00000<>+0(SB), Y6, Y6
+	VMOVUPS      160(R10), Y10
+	VMASKMOVPS   32(CX)(R12*1), Y10, Y11
+	VDIVPS       Y6, Y11, Y14
+	VMOVUPS      Y6, Y10
+	VFNMADD231PS Y11, Y6, Y10
+	VCMPPS       $0x04, Y1, Y11, Y6
+	VANDPS       Y8, Y6, Y6
+	VANDPS       Y8, Y10, Y10
+	VMOVUPS      160(R10), Y8
+	VMASKMOVPS   Y10, Y8, 32(DX)(R12*1)
+	VANDPS       Y6, Y14, Y14
+	VMOVUPS      160(R10), Y6
+	VMASKMOVPS   Y14, Y6, 32(BX)(R12*1)
+	VPBROADCASTB 3(SI)(DI*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VMOVUPS      224(R10), Y8
+	VMASKMOVPS   96(AX)(R12*1), Y8, Y8
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y11
+	VMULPS       Y13, Y7, Y7
+	VANDPS       Y11, Y7, Y7
+	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y8, Y11
+	VBLENDVPS    Y11, f32_7fc00000<>+0(SB), Y7, Y7
+	VMOVUPS      224(R10), Y8
+	VMASKMOVPS   96(CX)(R12*1), Y8, Y11
+	VDIVPS       Y7, Y11, Y13
+	VMOVUPS      Y7, Y8
+	VFNMADD231PS Y11, Y7, Y8
+	VCMPPS       $0x04, Y1, Y11, Y7
+	VANDPS       Y6, Y7, Y7
+	VANDPS       Y6, Y8, Y8
+	VMOVUPS      224(R10), Y6
+	VMASKMOVPS   Y8, Y6, 96(DX)(R12*1)
+	VADDPS       Y8, Y10, Y10
+	VANDPS       Y7, Y13, Y13
+	VMOVUPS      224(R10), Y6
+	VMASKMOVPS   Y13, Y6, 96(BX)(R12*1)
+	VADDPS       Y13, Y14, Y14
+	VADDPS       Y10, Y9, Y10
+	VEXTRACTF128 $0x01, Y10, X6
+	VCVTPS2PD    X10, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	VADDPS       Y14, Y12, Y14
+	VEXTRACTF128 $0x01, Y14, X6
+	VCVTPS2PD    X14, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y4, Y4
+	VADDPD       Y6, Y5, Y5
+	JMP          done41
+
+half40:
+	MOVQ         R12, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
+	VMOVUPS      f32_42afebb7<>+0(SB), Y7
+	VMOVUPS      128(R10), Y8
+	VMASKMOVPS   (AX)(R12*1), Y8, Y8
+	VMAXPS       Y8, Y6, Y8
+	VMINPS       Y8, Y7, Y8
+	VMOVUPS      Y8, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y6
+	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPBROADCASTB (SI)(DI*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      128(R10), Y9
+	VMASKMOVPS   (AX)(R12*1), Y9, Y9
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y10
+	VMULPS       Y7, Y6, Y6
+	VANDPS       Y10, Y6, Y6
+	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y9, Y10
+	VBLENDVPS    Y10, f32_7fc00000<>+0(SB), Y6, Y6
+	VMOVUPS      128(R10), Y7
+	VMASKMOVPS   (CX)(R12*1), Y7, Y7
+	VDIVPS       Y6, Y7, Y10
+	VMOVUPS      Y6, Y9
+	VFNMADD231PS Y7, Y6, Y9
+	VCMPPS       $0x04, Y1, Y7, Y6
+	VANDPS       Y8, Y6, Y6
+	VANDPS       Y8, Y9, Y9
+	VMOVUPS      128(R10), Y7
+	VMASKMOVPS   Y9, Y7, (DX)(R12*1)
+	VANDPS       Y6, Y10, Y10
+	VMOVUPS      128(R10), Y6
+	VMASKMOVPS   Y10, Y6, (BX)(R12*1)
+	MOVQ         R12, DI
+	SHRQ         $0x05, DI
+	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
+	VMOVUPS      f32_42afebb7<>+0(SB), Y7
+	VMOVUPS      160(R10), Y8
+	VMASKMOVPS   32(AX)(R12*1), Y8, Y8
+	VMAXPS       Y8, Y6, Y8
+	VMINPS       Y8, Y7, Y8
+	VMOVUPS      Y8, Y7
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
+	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y6
+	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y8
+	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y8
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VFMADD213PS  f32_3f800000<>+0(SB), Y8, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VPBROADCASTB 1(SI)(DI*1), Y8
+	VANDPS       bits32<>+0(SB), Y8, Y8
+	VPCMPEQD     bits32<>+0(SB), Y8, Y8
+	VMOVUPS      160(R10), Y11
+	VMASKMOVPS   32(AX)(R12*1), Y11, Y11
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y11, Y12
+	VMULPS       Y7, Y6, Y6
+	VANDPS       Y12, Y6, Y6
+	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y11, Y12
+	VBLENDVPS    Y12, f32_7fc00000<>+0(SB), Y6, Y6
+	VMOVUPS      160(R10), Y7
+	VMASKMOVPS   32(CX)(R12*1), Y7, Y7
+	VDIVPS       Y6, Y7, Y12
+	VMOVUPS      Y6, Y11
+	VFNMADD231PS Y7, Y6, Y11
+	VCMPPS       $0x04, Y1, Y7, Y6
+	VANDPS       Y8, Y6, Y6
+	VANDPS       Y8, Y11, Y11
+	VMOVUPS      160(R10), Y7
+	VMASKMOVPS   Y11, Y7, 32(DX)(R12*1)
+	VANDPS       Y6, Y12, Y12
+	VMOVUPS      160(R10), Y6
+	VMASKMOVPS   Y12, Y6, 32(BX)(R12*1)
+	VADDPS       Y11, Y9, Y11
+	VEXTRACTF128 $0x01, Y11, X6
+	VCVTPS2PD    X11, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y2, Y2
+	VADDPD       Y6, Y3, Y3
+	VADDPS       Y12, Y10, Y12
+	VEXTRACTF128 $0x01, Y12, X6
+	VCVTPS2PD    X12, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y7, Y4, Y4
+	VADDPD       Y6, Y5, Y5
+
+done41:
+	ADDQ         (SP), AX
+	ADDQ         8(SP), CX
+	ADDQ         16(SP), DX
+	ADDQ         24(SP), BX
+	ADDQ         32(SP), SI
+	MOVQ         sums+0(FP), DI
+	VADDPD       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPD       X3, X2, X2
+	VUNPCKHPD    X2, X2, X3
+	VADDPD       X3, X2, X2
+	VMOVSD       X2, (DI)
+	VADDPD       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X2
+	VADDPD       X2, X4, X4
+	VUNPCKHPD    X4, X4, X2
+	VADDPD       X2, X4, X4
+	VMOVSD       X4, 8(DI)
+	ADDQ         $0x10, sums+0(FP)
+	DECQ         R11
+	JNZ          row34
+
+last35:
+	VZEROUPPER
+	RET
+
+DATA f32_7fc00000<>+0(SB)/4, $0x7fc00000
+DATA f32_7fc00000<>+4(SB)/4, $0x7fc00000
+DATA f32_7fc00000<>+8(SB)/4, $0x7fc00000
+DATA f32_7fc00000<>+12(SB)/4, $0x7fc00000
+DATA f32_7fc00000<>+16(SB)/4, $0x7fc00000
+DATA f32_7fc00000<>+20(SB)/4, $0x7fc00000
+DATA f32_7fc00000<>+24(SB)/4, $0x7fc00000
+DATA f32_7fc00000<>+28(SB)/4, $0x7fc00000
+GLOBL f32_7fc00000<>(SB), RODATA|NOPTR, $32
+
 // func softSums32AVX2(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
 // Requires: AVX, AVX2
 TEXT ·softSums32AVX2(SB), NOSPLIT, $128-88
@@ -1237,9 +1783,9 @@ TEXT ·softSums32AVX2(SB), NOSPLIT, $128-88
 	VXORPS       Y1, Y1, Y1
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R11, R11
-	JZ           last35
+	JZ           last43
 
-row34:
+row42:
 	VBROADCASTSS (CX), Y2
 	VMOVUPS      Y2, 32(BP)
 	VXORPS       Y2, Y2, Y2
@@ -1249,9 +1795,9 @@ row34:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest39
+	JZ           rest47
 
-group38:
+group46:
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -1334,13 +1880,13 @@ group38:
 	VADDPD       Y6, Y5, Y5
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group38
+	JNZ          group46
 
-rest39:
+rest47:
 	TESTQ        R8, R8
-	JZ           done41
+	JZ           done49
 	CMPQ         R8, $0x10
-	JBE          half40
+	JBE          half48
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -1429,9 +1975,9 @@ rest39:
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
-	JMP          done41
+	JMP          done49
 
-half40:
+half48:
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -1483,7 +2029,7 @@ half40:
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
 
-done41:
+done49:
 	ADDQ         (BP), DX
 	ADDQ         8(BP), DI
 	ADDQ         16(BP), BX
@@ -1502,14 +2048,14 @@ done41:
 	VMOVSD       X4, 8(AX)
 	ADDQ         $0x10, AX
 	VPTEST       Y1, Y1
-	JZ           none42
+	JZ           none50
 	MOVQ         $0x00000001, bad+80(FP)
 
-none42:
+none50:
 	DECQ R11
-	JNZ  row34
+	JNZ  row42
 
-last35:
+last43:
 	VZEROUPPER
 	RET
 
@@ -1543,17 +2089,17 @@ TEXT ·lessLabels32AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R10, R9
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last44
+	JZ    last52
 
-row43:
+row51:
 	VBROADCASTSS (SI), Y0
 	ADDQ         $0x04, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest48
+	JZ           rest56
 
-group47:
+group55:
 	VMOVUPS      (AX)(R11*1), Y1
 	VMOVUPS      (DX)(R11*1), Y2
 	VFNMADD231PS Y2, Y0, Y1
@@ -1572,13 +2118,13 @@ group47:
 	VMOVUPS      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group47
+	JNZ          group55
 
-rest48:
+rest56:
 	TESTQ        DI, DI
-	JZ           done50
+	JZ           done58
 	CMPQ         DI, $0x10
-	JBE          half49
+	JBE          half57
 	VMOVUPS      128(R9), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      128(R9), Y2
@@ -1607,9 +2153,9 @@ rest48:
 	VFNMADD231PS Y2, Y0, Y1
 	VMOVUPS      224(R9), Y0
 	VMASKMOVPS   Y1, Y0, 96(AX)(R11*1)
-	JMP          done50
+	JMP          done58
 
-half49:
+half57:
 	VMOVUPS      128(R9), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      128(R9), Y2
@@ -1625,13 +2171,13 @@ half49:
 	VMOVUPS      160(R9), Y0
 	VMASKMOVPS   Y1, Y0, 32(AX)(R11*1)
 
-done50:
+done58:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R10
-	JNZ  row43
+	JNZ  row51
 
-last44:
+last52:
 	VZEROUPPER
 	RET
 
@@ -1649,30 +2195,30 @@ TEXT ·softBCE32AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSS f32_3f800000<>+0(SB), Z10
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z11
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last52
+	JEQ          last60
 
-row51:
+row59:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	TESTQ        DX, DX
-	JZ           without53
+	JZ           without61
 	MOVQ         f+96(FP), BX
 	VBROADCASTSS (BX), Z3
 	ADDQ         $0x04, f+96(FP)
 
-without53:
+without61:
 	XORQ  BX, BX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done55
+	JZ    done63
 
-group54:
+group62:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole57
+	JAE   whole65
 	BZHIQ R8, DI, DI
 
-whole57:
+whole65:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(AX)(BX*1)
 	PREFETCHT0       12288(CX)(BX*1)
@@ -1734,7 +2280,7 @@ whole57:
 	VMULPS.Z         Z19, Z17, K2, Z17
 	VMULPS.Z         Z20, Z18, K5, Z18
 	TESTQ            DX, DX
-	JZ               none58
+	JZ               none66
 	VADDPS           Z10, Z17, Z12
 	VDIVPS           Z12, Z17, Z12
 	VXORPS           Z2, Z12, K1, Z12
@@ -1750,7 +2296,7 @@ whole57:
 	KMOVW            2(SP), K1
 	VMOVUPS          Z12, K1, 64(DX)(BX*1)
 
-none58:
+none66:
 	VADDPS           Z18, Z17, Z12
 	VFMADD213PS      Z12, Z18, Z17
 	KMOVW            4(SI)(DI*1), K3
@@ -1804,7 +2350,7 @@ none58:
 	VMULPS.Z         Z20, Z15, K2, Z15
 	VMULPS.Z         Z21, Z19, K5, Z19
 	TESTQ            DX, DX
-	JZ               none59
+	JZ               none67
 	VADDPS           Z10, Z15, Z12
 	VDIVPS           Z12, Z15, Z12
 	VXORPS           Z2, Z12, K1, Z12
@@ -1820,7 +2366,7 @@ none58:
 	KMOVW            6(SP), K1
 	VMOVUPS          Z12, K1, 192(DX)(BX*1)
 
-none59:
+none67:
 	VADDPS        Z19, Z15, Z12
 	VFMADD213PS   Z12, Z19, Z15
 	VADDPS        Z15, Z17, Z12
@@ -1837,7 +2383,7 @@ none59:
 	VFMADD213PD   Z13, Z12, Z5
 	ADDQ          $+256, BX
 	TESTQ         $0x000007ff, BX
-	JNZ           more60
+	JNZ           more68
 	MOVQ          product+8(FP), DI
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -1852,13 +2398,13 @@ none59:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-more60:
+more68:
 	SUBQ $0x40, R8
-	JG   group54
+	JG   group62
 
-done55:
+done63:
 	TESTQ         $0x000007ff, BX
-	JZ            incomplete56
+	JZ            incomplete64
 	MOVQ          product+8(FP), AX
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -1873,16 +2419,16 @@ done55:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-incomplete56:
+incomplete64:
 	TESTQ DX, DX
-	JZ    none61
+	JZ    none69
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x02, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none61:
+none69:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x02, AX
 	ADDQ          x+32(FP), AX
@@ -1904,9 +2450,9 @@ none61:
 	VMOVSD        X4, (BX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row51
+	JNZ           row59
 
-last52:
+last60:
 	VZEROUPPER
 	RET
 
@@ -1932,15 +2478,15 @@ TEXT ·plainLabels32AVX512(SB), NOSPLIT, $0-40
 	KXORW        K3, K3, K3
 	MOVQ         $0x00000000, bad+32(FP)
 	TESTQ        SI, SI
-	JZ           last63
+	JZ           last71
 
-row62:
+row70:
 	XORQ DI, DI
 	MOVQ BX, R8
 	SUBQ $0x02, R8
-	JB   one65
+	JB   one73
 
-two64:
+two72:
 	VMOVUPS (AX)(DI*1), Z3
 	VCMPPS  $0x11, Z0, Z3, K4
 	VCMPPS  $0x04, Z2, Z3, K4, K4
@@ -1967,13 +2513,13 @@ two64:
 	KORW    K4, K3, K3
 	ADDQ    $+256, DI
 	SUBQ    $0x02, R8
-	JAE     two64
+	JAE     two72
 
-one65:
+one73:
 	ADDQ $0x02, R8
-	JZ   rest67
+	JZ   rest75
 
-group66:
+group74:
 	VMOVUPS (AX)(DI*1), Z3
 	VCMPPS  $0x11, Z0, Z3, K4
 	VCMPPS  $0x04, Z2, Z3, K4, K4
@@ -1988,13 +2534,13 @@ group66:
 	KORW    K4, K3, K3
 	ADDQ    $0x80, DI
 	DECQ    R8
-	JNZ     group66
+	JNZ     group74
 
-rest67:
+rest75:
 	TESTQ     DX, DX
-	JZ        done69
+	JZ        done77
 	CMPQ      DX, $0x10
-	JBE       half68
+	JBE       half76
 	VMOVUPS.Z (AX)(DI*1), K1, Z3
 	VCMPPS    $0x11, Z0, Z3, K4
 	VCMPPS    $0x04, Z2, Z3, K4, K4
@@ -2007,9 +2553,9 @@ rest67:
 	KORW      K4, K3, K3
 	VCMPPS    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
-	JMP       done69
+	JMP       done77
 
-half68:
+half76:
 	VMOVUPS.Z (AX)(DI*1), K1, Z3
 	VCMPPS    $0x11, Z0, Z3, K4
 	VCMPPS    $0x04, Z2, Z3, K4, K4
@@ -2017,17 +2563,17 @@ half68:
 	VCMPPS    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
 
-done69:
+done77:
 	ADDQ     CX, AX
 	KORTESTW K3, K3
-	JZ       none70
+	JZ       none78
 	MOVQ     $0x00000001, bad+32(FP)
 
-none70:
+none78:
 	DECQ SI
-	JNZ  row62
+	JNZ  row70
 
-last63:
+last71:
 	VZEROUPPER
 	RET
 
@@ -2071,9 +2617,9 @@ TEXT ·softLinearAVX512(SB), NOSPLIT, $40-120
 	VBROADCASTSS 4(DX), Z2
 	VBROADCASTSS 8(DX), Z3
 	TESTQ        R11, R11
-	JZ           last72
+	JZ           last80
 
-row71:
+row79:
 	MOVQ         p+112(FP), DX
 	VBROADCASTSS (DX), Z1
 	VBROADCASTSS 4(DX), Z2
@@ -2083,9 +2629,9 @@ row71:
 	XORQ         R12, R12
 	MOVQ         R10, R13
 	SUBQ         $0x02, R13
-	JB           one74
+	JB           one82
 
-two73:
+two81:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -2160,13 +2706,13 @@ two73:
 	VADDPD        Z5, Z4, Z4
 	ADDQ          $+256, R12
 	SUBQ          $0x02, R13
-	JAE           two73
+	JAE           two81
 
-one74:
+one82:
 	ADDQ $0x02, R13
-	JZ   rest76
+	JZ   rest84
 
-group75:
+group83:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -2206,13 +2752,13 @@ group75:
 	VADDPD        Z5, Z4, Z4
 	ADDQ          $0x80, R12
 	DECQ          R13
-	JNZ           group75
+	JNZ           group83
 
-rest76:
+rest84:
 	TESTQ         R9, R9
-	JZ            done78
+	JZ            done86
 	CMPQ          R9, $0x10
-	JBE           half77
+	JBE           half85
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -2250,9 +2796,9 @@ rest76:
 	VADDPS        Y1, Y5, Y5
 	VCVTPS2PD     Y5, Z1
 	VADDPD        Z1, Z4, Z4
-	JMP           done78
+	JMP           done86
 
-half77:
+half85:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -2275,7 +2821,7 @@ half77:
 	VCVTPS2PD     Y5, Z1
 	VADDPD        Z1, Z4, Z4
 
-done78:
+done86:
 	ADDQ          (SP), AX
 	ADDQ          8(SP), BX
 	ADDQ          16(SP), DI
@@ -2291,9 +2837,454 @@ done78:
 	VMOVSD        X4, (DX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          R11
-	JNZ           row71
+	JNZ           row79
 
-last72:
+last80:
+	VZEROUPPER
+	RET
+
+// func softTermsAVX512(sums *[2]float64, u *float32, v *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·softTermsAVX512(SB), NOSPLIT, $40-96
+	MOVQ         x+32(FP), AX
+	MOVQ         t+48(FP), CX
+	MOVQ         u+8(FP), DX
+	MOVQ         v+16(FP), BX
+	MOVQ         part+80(FP), SI
+	MOVQ         stride+40(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         DI, (SP)
+	MOVQ         tStride+56(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         DI, 8(SP)
+	MOVQ         wStride+24(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         DI, 16(SP)
+	MOVQ         wStride+24(FP), DI
+	SHLQ         $0x02, DI
+	MOVQ         DI, 24(SP)
+	MOVQ         words+88(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         DI, 32(SP)
+	MOVQ         n+72(FP), R8
+	MOVQ         R8, R9
+	SHRQ         $0x05, R9
+	ANDQ         $0x1f, R8
+	MOVQ         $-1, DI
+	BZHIQ        R8, DI, DI
+	KMOVW        DI, K1
+	SHRQ         $0x10, DI
+	KMOVW        DI, K2
+	MOVQ         rows+64(FP), R10
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
+	VBROADCASTSS f32_bf317218<>+0(SB), Z4
+	VBROADCASTSS f32_3102e308<>+0(SB), Z5
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z6
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z7
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z8
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z9
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
+	VBROADCASTSS f32_3f800000<>+0(SB), Z11
+	VXORPS       Y12, Y12, Y12
+	VBROADCASTSS f32_7fc00000<>+0(SB), Z13
+	TESTQ        R10, R10
+	JZ           last88
+
+row87:
+	VXORPS Y14, Y14, Y14
+	VXORPS Y15, Y15, Y15
+	XORQ   R11, R11
+	MOVQ   R9, R12
+	SUBQ   $0x02, R12
+	JB     one90
+
+two89:
+	MOVQ          R11, DI
+	SHRQ          $0x05, DI
+	VMOVUPS       (AX)(R11*1), Z16
+	VMAXPS        Z16, Z1, Z16
+	VMINPS        Z16, Z2, Z16
+	VMOVUPS       64(AX)(R11*1), Z17
+	VMAXPS        Z17, Z1, Z17
+	VMINPS        Z17, Z2, Z17
+	VMOVUPS       Z16, Z20
+	VFMADD213PS   Z0, Z3, Z20
+	VMOVUPS       Z17, Z21
+	VFMADD213PS   Z0, Z3, Z21
+	VSUBPS        Z0, Z20, Z18
+	VSUBPS        Z0, Z21, Z19
+	VFMADD231PS   Z4, Z18, Z16
+	VFMADD231PS   Z4, Z19, Z17
+	VFMADD231PS   Z5, Z18, Z16
+	VFMADD231PS   Z5, Z19, Z17
+	VMOVUPS       Z6, Z18
+	VMOVUPS       Z6, Z19
+	VFMADD213PS   Z7, Z16, Z18
+	VFMADD213PS   Z7, Z17, Z19
+	VFMADD213PS   Z8, Z16, Z18
+	VFMADD213PS   Z8, Z17, Z19
+	VFMADD213PS   Z9, Z16, Z18
+	VFMADD213PS   Z9, Z17, Z19
+	VFMADD213PS   Z10, Z16, Z18
+	VFMADD213PS   Z10, Z17, Z19
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z11, Z17, Z19
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z11, Z17, Z19
+	VPSLLD        $0x17, Z20, Z20
+	VPSLLD        $0x17, Z21, Z21
+	KMOVW         (SI)(DI*1), K3
+	VMOVUPS       (AX)(R11*1), Z16
+	VCMPPS        $0x15, Z1, Z16, K4
+	VMULPS.Z      Z20, Z18, K4, Z18
+	VCMPPS        $0x1e, Z2, Z16, K4
+	VMOVAPS       Z13, K4, Z18
+	VMOVUPS       (CX)(R11*1), Z17
+	VDIVPS        Z18, Z17, Z20
+	VMOVUPS       Z18, Z16
+	VFNMADD231PS  Z17, Z18, Z16
+	VCMPPS        $0x04, Z12, Z17, K3, K4
+	VMOVAPS.Z     Z16, K3, Z16
+	VMOVUPS       Z16, (DX)(R11*1)
+	VMOVAPS.Z     Z20, K4, Z20
+	VMOVUPS       Z20, (BX)(R11*1)
+	KMOVW         2(SI)(DI*1), K3
+	VMOVUPS       64(AX)(R11*1), Z17
+	VCMPPS        $0x15, Z1, Z17, K4
+	VMULPS.Z      Z21, Z19, K4, Z19
+	VCMPPS        $0x1e, Z2, Z17, K4
+	VMOVAPS       Z13, K4, Z19
+	VMOVUPS       64(CX)(R11*1), Z18
+	VDIVPS        Z19, Z18, Z21
+	VMOVUPS       Z19, Z17
+	VFNMADD231PS  Z18, Z19, Z17
+	VCMPPS        $0x04, Z12, Z18, K3, K4
+	VMOVAPS.Z     Z17, K3, Z17
+	VMOVUPS       Z17, 64(DX)(R11*1)
+	VADDPS        Z17, Z16, Z16
+	VMOVAPS.Z     Z21, K4, Z21
+	VMOVUPS       Z21, 64(BX)(R11*1)
+	VADDPS        Z21, Z20, Z20
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y16
+	VCVTPS2PD     Y16, Z16
+	VADDPD        Z16, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z20, Y16
+	VADDPS        Y16, Y20, Y20
+	VCVTPS2PD     Y20, Z16
+	VADDPD        Z16, Z15, Z15
+	VMOVUPS       128(AX)(R11*1), Z16
+	VMAXPS        Z16, Z1, Z16
+	VMINPS        Z16, Z2, Z16
+	VMOVUPS       192(AX)(R11*1), Z17
+	VMAXPS        Z17, Z1, Z17
+	VMINPS        Z17, Z2, Z17
+	VMOVUPS       Z16, Z20
+	VFMADD213PS   Z0, Z3, Z20
+	VMOVUPS       Z17, Z21
+	VFMADD213PS   Z0, Z3, Z21
+	VSUBPS        Z0, Z20, Z18
+	VSUBPS        Z0, Z21, Z19
+	VFMADD231PS   Z4, Z18, Z16
+	VFMADD231PS   Z4, Z19, Z17
+	VFMADD231PS   Z5, Z18, Z16
+	VFMADD231PS   Z5, Z19, Z17
+	VMOVUPS       Z6, Z18
+	VMOVUPS       Z6, Z19
+	VFMADD213PS   Z7, Z16, Z18
+	VFMADD213PS   Z7, Z17, Z19
+	VFMADD213PS   Z8, Z16, Z18
+	VFMADD213PS   Z8, Z17, Z19
+	VFMADD213PS   Z9, Z16, Z18
+	VFMADD213PS   Z9, Z17, Z19
+	VFMADD213PS   Z10, Z16, Z18
+	VFMADD213PS   Z10, Z17, Z19
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z11, Z17, Z19
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z11, Z17, Z19
+	VPSLLD        $0x17, Z20, Z20
+	VPSLLD        $0x17, Z21, Z21
+	KMOVW         4(SI)(DI*1), K3
+	VMOVUPS       128(AX)(R11*1), Z16
+	VCMPPS        $0x15, Z1, Z16, K4
+	VMULPS.Z      Z20, Z18, K4, Z18
+	VCMPPS        $0x1e, Z2, Z16, K4
+	VMOVAPS       Z13, K4, Z18
+	VMOVUPS       128(CX)(R11*1), Z17
+	VDIVPS        Z18, Z17, Z20
+	VMOVUPS       Z18, Z16
+	VFNMADD231PS  Z17, Z18, Z16
+	VCMPPS        $0x04, Z12, Z17, K3, K4
+	VMOVAPS.Z     Z16, K3, Z16
+	VMOVUPS       Z16, 128(DX)(R11*1)
+	VMOVAPS.Z     Z20, K4, Z20
+	VMOVUPS       Z20, 128(BX)(R11*1)
+	KMOVW         6(SI)(DI*1), K3
+	VMOVUPS       192(AX)(R11*1), Z17
+	VCMPPS        $0x15, Z1, Z17, K4
+	VMULPS.Z      Z21, Z19, K4, Z19
+	VCMPPS        $0x1e, Z2, Z17, K4
+	VMOVAPS       Z13, K4, Z19
+	VMOVUPS       192(CX)(R11*1), Z18
+	VDIVPS        Z19, Z18, Z21
+	VMOVUPS       Z19, Z17
+	VFNMADD231PS  Z18, Z19, Z17
+	VCMPPS        $0x04, Z12, Z18, K3, K4
+	VMOVAPS.Z     Z17, K3, Z17
+	VMOVUPS       Z17, 192(DX)(R11*1)
+	VADDPS        Z17, Z16, Z16
+	VMOVAPS.Z     Z21, K4, Z21
+	VMOVUPS       Z21, 192(BX)(R11*1)
+	VADDPS        Z21, Z20, Z20
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y16
+	VCVTPS2PD     Y16, Z16
+	VADDPD        Z16, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z20, Y16
+	VADDPS        Y16, Y20, Y20
+	VCVTPS2PD     Y20, Z16
+	VADDPD        Z16, Z15, Z15
+	ADDQ          $+256, R11
+	SUBQ          $0x02, R12
+	JAE           two89
+
+one90:
+	ADDQ $0x02, R12
+	JZ   rest92
+
+group91:
+	MOVQ          R11, DI
+	SHRQ          $0x05, DI
+	VMOVUPS       (AX)(R11*1), Z16
+	VMAXPS        Z16, Z1, Z16
+	VMINPS        Z16, Z2, Z16
+	VMOVUPS       64(AX)(R11*1), Z17
+	VMAXPS        Z17, Z1, Z17
+	VMINPS        Z17, Z2, Z17
+	VMOVUPS       Z16, Z20
+	VFMADD213PS   Z0, Z3, Z20
+	VMOVUPS       Z17, Z21
+	VFMADD213PS   Z0, Z3, Z21
+	VSUBPS        Z0, Z20, Z18
+	VSUBPS        Z0, Z21, Z19
+	VFMADD231PS   Z4, Z18, Z16
+	VFMADD231PS   Z4, Z19, Z17
+	VFMADD231PS   Z5, Z18, Z16
+	VFMADD231PS   Z5, Z19, Z17
+	VMOVUPS       Z6, Z18
+	VMOVUPS       Z6, Z19
+	VFMADD213PS   Z7, Z16, Z18
+	VFMADD213PS   Z7, Z17, Z19
+	VFMADD213PS   Z8, Z16, Z18
+	VFMADD213PS   Z8, Z17, Z19
+	VFMADD213PS   Z9, Z16, Z18
+	VFMADD213PS   Z9, Z17, Z19
+	VFMADD213PS   Z10, Z16, Z18
+	VFMADD213PS   Z10, Z17, Z19
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z11, Z17, Z19
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z11, Z17, Z19
+	VPSLLD        $0x17, Z20, Z20
+	VPSLLD        $0x17, Z21, Z21
+	KMOVW         (SI)(DI*1), K3
+	VMOVUPS       (AX)(R11*1), Z16
+	VCMPPS        $0x15, Z1, Z16, K4
+	VMULPS.Z      Z20, Z18, K4, Z18
+	VCMPPS        $0x1e, Z2, Z16, K4
+	VMOVAPS       Z13, K4, Z18
+	VMOVUPS       (CX)(R11*1), Z17
+	VDIVPS        Z18, Z17, Z20
+	VMOVUPS       Z18, Z16
+	VFNMADD231PS  Z17, Z18, Z16
+	VCMPPS        $0x04, Z12, Z17, K3, K4
+	VMOVAPS.Z     Z16, K3, Z16
+	VMOVUPS       Z16, (DX)(R11*1)
+	VMOVAPS.Z     Z20, K4, Z20
+	VMOVUPS       Z20, (BX)(R11*1)
+	KMOVW         2(SI)(DI*1), K3
+	VMOVUPS       64(AX)(R11*1), Z17
+	VCMPPS        $0x15, Z1, Z17, K4
+	VMULPS.Z      Z21, Z19, K4, Z19
+	VCMPPS        $0x1e, Z2, Z17, K4
+	VMOVAPS       Z13, K4, Z19
+	VMOVUPS       64(CX)(R11*1), Z18
+	VDIVPS        Z19, Z18, Z21
+	VMOVUPS       Z19, Z17
+	VFNMADD231PS  Z18, Z19, Z17
+	VCMPPS        $0x04, Z12, Z18, K3, K4
+	VMOVAPS.Z     Z17, K3, Z17
+	VMOVUPS       Z17, 64(DX)(R11*1)
+	VADDPS        Z17, Z16, Z16
+	VMOVAPS.Z     Z21, K4, Z21
+	VMOVUPS       Z21, 64(BX)(R11*1)
+	VADDPS        Z21, Z20, Z20
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y16
+	VCVTPS2PD     Y16, Z16
+	VADDPD        Z16, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z20, Y16
+	VADDPS        Y16, Y20, Y20
+	VCVTPS2PD     Y20, Z16
+	VADDPD        Z16, Z15, Z15
+	ADDQ          $0x80, R11
+	DECQ          R12
+	JNZ           group91
+
+rest92:
+	TESTQ         R8, R8
+	JZ            done94
+	CMPQ          R8, $0x10
+	JBE           half93
+	MOVQ          R11, DI
+	SHRQ          $0x05, DI
+	VMOVUPS.Z     (AX)(R11*1), K1, Z16
+	VMAXPS        Z16, Z1, Z16
+	VMINPS        Z16, Z2, Z16
+	VMOVUPS.Z     64(AX)(R11*1), K2, Z17
+	VMAXPS        Z17, Z1, Z17
+	VMINPS        Z17, Z2, Z17
+	VMOVUPS       Z16, Z20
+	VFMADD213PS   Z0, Z3, Z20
+	VMOVUPS       Z17, Z21
+	VFMADD213PS   Z0, Z3, Z21
+	VSUBPS        Z0, Z20, Z18
+	VSUBPS        Z0, Z21, Z19
+	VFMADD231PS   Z4, Z18, Z16
+	VFMADD231PS   Z4, Z19, Z17
+	VFMADD231PS   Z5, Z18, Z16
+	VFMADD231PS   Z5, Z19, Z17
+	VMOVUPS       Z6, Z18
+	VMOVUPS       Z6, Z19
+	VFMADD213PS   Z7, Z16, Z18
+	VFMADD213PS   Z7, Z17, Z19
+	VFMADD213PS   Z8, Z16, Z18
+	VFMADD213PS   Z8, Z17, Z19
+	VFMADD213PS   Z9, Z16, Z18
+	VFMADD213PS   Z9, Z17, Z19
+	VFMADD213PS   Z10, Z16, Z18
+	VFMADD213PS   Z10, Z17, Z19
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z11, Z17, Z19
+	VFMADD213PS   Z11, Z16, Z18
+	VFMADD213PS   Z11, Z17, Z19
+	VPSLLD        $0x17, Z20, Z20
+	VPSLLD        $0x17, Z21, Z21
+	KMOVW         (SI)(DI*1), K3
+	VMOVUPS.Z     (AX)(R11*1), K1, Z16
+	VCMPPS        $0x15, Z1, Z16, K4
+	VMULPS.Z      Z20, Z18, K4, Z18
+	VCMPPS        $0x1e, Z2, Z16, K4
+	VMOVAPS       Z13, K4, Z18
+	VMOVUPS.Z     (CX)(R11*1), K1, Z17
+	VDIVPS        Z18, Z17, Z20
+	VMOVUPS       Z18, Z16
+	VFNMADD231PS  Z17, Z18, Z16
+	VCMPPS        $0x04, Z12, Z17, K3, K4
+	VMOVAPS.Z     Z16, K3, Z16
+	VMOVUPS       Z16, K1, (DX)(R11*1)
+	VMOVAPS.Z     Z20, K4, Z20
+	VMOVUPS       Z20, K1, (BX)(R11*1)
+	KMOVW         2(SI)(DI*1), K3
+	VMOVUPS.Z     64(AX)(R11*1), K2, Z17
+	VCMPPS        $0x15, Z1, Z17, K4
+	VMULPS.Z      Z21, Z19, K4, Z19
+	VCMPPS        $0x1e, Z2, Z17, K4
+	VMOVAPS       Z13, K4, Z19
+	VMOVUPS.Z     64(CX)(R11*1), K2, Z18
+	VDIVPS        Z19, Z18, Z21
+	VMOVUPS       Z19, Z17
+	VFNMADD231PS  Z18, Z19, Z17
+	VCMPPS        $0x04, Z12, Z18, K3, K4
+	VMOVAPS.Z     Z17, K3, Z17
+	VMOVUPS       Z17, K2, 64(DX)(R11*1)
+	VADDPS        Z17, Z16, Z16
+	VMOVAPS.Z     Z21, K4, Z21
+	VMOVUPS       Z21, K2, 64(BX)(R11*1)
+	VADDPS        Z21, Z20, Z20
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y16
+	VCVTPS2PD     Y16, Z16
+	VADDPD        Z16, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z20, Y16
+	VADDPS        Y16, Y20, Y20
+	VCVTPS2PD     Y20, Z16
+	VADDPD        Z16, Z15, Z15
+	JMP           done94
+
+half93:
+	MOVQ          R11, DI
+	SHRQ          $0x05, DI
+	VMOVUPS.Z     (AX)(R11*1), K1, Z16
+	VMAXPS        Z16, Z1, Z16
+	VMINPS        Z16, Z2, Z16
+	VMOVUPS       Z16, Z18
+	VFMADD213PS   Z0, Z3, Z18
+	VSUBPS        Z0, Z18, Z17
+	VFMADD231PS   Z4, Z17, Z16
+	VFMADD231PS   Z5, Z17, Z16
+	VMOVUPS       Z6, Z17
+	VFMADD213PS   Z7, Z16, Z17
+	VFMADD213PS   Z8, Z16, Z17
+	VFMADD213PS   Z9, Z16, Z17
+	VFMADD213PS   Z10, Z16, Z17
+	VFMADD213PS   Z11, Z16, Z17
+	VFMADD213PS   Z11, Z16, Z17
+	VPSLLD        $0x17, Z18, Z18
+	KMOVW         (SI)(DI*1), K3
+	VMOVUPS.Z     (AX)(R11*1), K1, Z16
+	VCMPPS        $0x15, Z1, Z16, K4
+	VMULPS.Z      Z18, Z17, K4, Z17
+	VCMPPS        $0x1e, Z2, Z16, K4
+	VMOVAPS       Z13, K4, Z17
+	VMOVUPS.Z     (CX)(R11*1), K1, Z18
+	VDIVPS        Z17, Z18, Z19
+	VMOVUPS       Z17, Z16
+	VFNMADD231PS  Z18, Z17, Z16
+	VCMPPS        $0x04, Z12, Z18, K3, K4
+	VMOVAPS.Z     Z16, K3, Z16
+	VMOVUPS       Z16, K1, (DX)(R11*1)
+	VMOVAPS.Z     Z19, K4, Z19
+	VMOVUPS       Z19, K1, (BX)(R11*1)
+	VEXTRACTF64X4 $0x01, Z16, Y17
+	VADDPS        Y17, Y16, Y16
+	VCVTPS2PD     Y16, Z16
+	VADDPD        Z16, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z19, Y16
+	VADDPS        Y16, Y19, Y19
+	VCVTPS2PD     Y19, Z16
+	VADDPD        Z16, Z15, Z15
+
+done94:
+	ADDQ          (SP), AX
+	ADDQ          8(SP), CX
+	ADDQ          16(SP), DX
+	ADDQ          24(SP), BX
+	ADDQ          32(SP), SI
+	MOVQ          sums+0(FP), DI
+	VEXTRACTF64X4 $0x01, Z14, Y16
+	VADDPD        Y16, Y14, Y14
+	VEXTRACTF64X2 $0x01, Y14, X16
+	VADDPD        X16, X14, X14
+	VUNPCKHPD     X14, X14, X16
+	VADDPD        X16, X14, X14
+	VMOVSD        X14, (DI)
+	VEXTRACTF64X4 $0x01, Z15, Y14
+	VADDPD        Y14, Y15, Y15
+	VEXTRACTF64X2 $0x01, Y15, X14
+	VADDPD        X14, X15, X15
+	VUNPCKHPD     X15, X15, X14
+	VADDPD        X14, X15, X15
+	VMOVSD        X15, 8(DI)
+	ADDQ          $0x10, sums+0(FP)
+	DECQ          R10
+	JNZ           row87
+
+last88:
 	VZEROUPPER
 	RET
 
@@ -2329,18 +3320,18 @@ TEXT ·softSums32AVX512(SB), NOSPLIT, $24-88
 	KXORW        K2, K2, K2
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R10, R10
-	JZ           last80
+	JZ           last96
 
-row79:
+row95:
 	VBROADCASTSS (CX), Z0
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one82
+	JB           one98
 
-two81:
+two97:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -2397,13 +3388,13 @@ two81:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $+256, R11
 	SUBQ          $0x02, R12
-	JAE           two81
+	JAE           two97
 
-one82:
+one98:
 	ADDQ $0x02, R12
-	JZ   rest84
+	JZ   rest100
 
-group83:
+group99:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -2434,13 +3425,13 @@ group83:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $0x80, R11
 	DECQ          R12
-	JNZ           group83
+	JNZ           group99
 
-rest84:
+rest100:
 	TESTQ         R8, R8
-	JZ            done86
+	JZ            done102
 	CMPQ          R8, $0x10
-	JBE           half85
+	JBE           half101
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -2469,9 +3460,9 @@ rest84:
 	VADDPS        Y0, Y5, Y5
 	VCVTPS2PD     Y5, Z0
 	VADDPD        Z0, Z3, Z3
-	JMP           done86
+	JMP           done102
 
-half85:
+half101:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -2491,7 +3482,7 @@ half85:
 	VCVTPS2PD     Y5, Z0
 	VADDPD        Z0, Z3, Z3
 
-done86:
+done102:
 	ADDQ          (SP), DX
 	ADDQ          8(SP), DI
 	ADDQ          16(SP), BX
@@ -2512,14 +3503,14 @@ done86:
 	VMOVSD        X3, 8(AX)
 	ADDQ          $0x10, AX
 	KORTESTW      K2, K2
-	JZ            none87
+	JZ            none103
 	MOVQ          $0x00000001, bad+80(FP)
 
-none87:
+none103:
 	DECQ R10
-	JNZ  row79
+	JNZ  row95
 
-last80:
+last96:
 	VZEROUPPER
 	RET
 
@@ -2544,17 +3535,17 @@ TEXT ·lessLabels32AVX512(SB), NOSPLIT, $0-56
 	KMOVW R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last89
+	JZ    last105
 
-row88:
+row104:
 	VBROADCASTSS (SI), Z0
 	ADDQ         $0x04, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one91
+	JB           one107
 
-two90:
+two106:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -2573,13 +3564,13 @@ two90:
 	VMOVUPS      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two90
+	JAE          two106
 
-one91:
+one107:
 	ADDQ $0x02, R11
-	JZ   rest93
+	JZ   rest109
 
-group92:
+group108:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -2590,13 +3581,13 @@ group92:
 	VMOVUPS      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group92
+	JNZ          group108
 
-rest93:
+rest109:
 	TESTQ        DI, DI
-	JZ           done95
+	JZ           done111
 	CMPQ         DI, $0x10
-	JBE          half94
+	JBE          half110
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -2605,21 +3596,21 @@ rest93:
 	VMOVUPS.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K2, 64(AX)(R10*1)
-	JMP          done95
+	JMP          done111
 
-half94:
+half110:
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K1, (AX)(R10*1)
 
-done95:
+done111:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row88
+	JNZ  row104
 
-last89:
+last105:
 	VZEROUPPER
 	RET
 
@@ -2635,28 +3626,28 @@ TEXT ·softBCE64AVX2(SB), $768-104
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+64(FP), $0x00
-	JEQ     last97
+	JEQ     last113
 
-row96:
+row112:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 640(BP)
 	VMOVUPD      Y2, 672(BP)
 	VMOVUPD      Y2, 576(BP)
 	VMOVUPD      Y2, 608(BP)
 	TESTQ        DX, DX
-	JZ           without98
+	JZ           without114
 	MOVQ         f+96(FP), BX
 	VBROADCASTSD (BX), Y2
 	VMOVUPD      Y2, 512(BP)
 	ADDQ         $0x08, f+96(FP)
 
-without98:
+without114:
 	XORQ BX, BX
 	MOVQ n+72(FP), R8
 	SUBQ $0x20, R8
-	JL   rest102
+	JL   rest118
 
-group99:
+group115:
 	PREFETCHT0 12288(AX)(BX*1)
 	PREFETCHT0 12288(CX)(BX*1)
 	PREFETCHT0 12352(AX)(BX*1)
@@ -2666,7 +3657,7 @@ group99:
 	PREFETCHT0 12480(AX)(BX*1)
 	PREFETCHT0 12480(CX)(BX*1)
 
-half103:
+half119:
 	MOVQ         BX, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R9
@@ -2708,7 +3699,7 @@ half103:
 	VMULPD       Y9, Y8, Y8
 	VANDPD       Y6, Y8, Y8
 	TESTQ        DX, DX
-	JZ           none104
+	JZ           none120
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y2
 	VDIVPD       Y2, Y8, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y2
@@ -2718,7 +3709,7 @@ half103:
 	VANDPD       Y7, Y6, Y6
 	VMOVUPD      Y6, (DX)(BX*1)
 
-none104:
+none120:
 	VPBROADCASTB 1(SI)(DI*1), Y9
 	VANDPD       (R10), Y9, Y9
 	VPCMPEQQ     (R10), Y9, Y9
@@ -2755,7 +3746,7 @@ none104:
 	VMULPD       Y10, Y5, Y5
 	VANDPD       Y7, Y5, Y5
 	TESTQ        DX, DX
-	JZ           none105
+	JZ           none121
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -2765,7 +3756,7 @@ none104:
 	VANDPD       Y9, Y7, Y7
 	VMOVUPD      Y7, 64(DX)(BX*1)
 
-none105:
+none121:
 	VADDPD       Y5, Y8, Y2
 	VFMADD213PD  Y2, Y5, Y8
 	VPBROADCASTB 2(SI)(DI*1), Y9
@@ -2803,7 +3794,7 @@ none105:
 	VMULPD       Y11, Y10, Y10
 	VANDPD       Y7, Y10, Y10
 	TESTQ        DX, DX
-	JZ           none106
+	JZ           none122
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y2
 	VDIVPD       Y2, Y10, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -2813,7 +3804,7 @@ none105:
 	VANDPD       Y9, Y7, Y7
 	VMOVUPD      Y7, 128(DX)(BX*1)
 
-none106:
+none122:
 	VPBROADCASTB 3(SI)(DI*1), Y11
 	VANDPD       (R10), Y11, Y11
 	VPCMPEQQ     (R10), Y11, Y11
@@ -2851,7 +3842,7 @@ none106:
 	VMULPD       Y6, Y5, Y5
 	VANDPD       Y9, Y5, Y5
 	TESTQ        DX, DX
-	JZ           none107
+	JZ           none123
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y2
@@ -2861,7 +3852,7 @@ none106:
 	VANDPD       Y11, Y6, Y6
 	VMOVUPD      Y6, 192(DX)(BX*1)
 
-none107:
+none123:
 	VADDPD      Y5, Y10, Y2
 	VFMADD213PD Y2, Y5, Y10
 	VADDPD      Y10, Y8, Y2
@@ -2928,14 +3919,14 @@ none107:
 	VMOVUPD     Y4, 640(BP)(DI*1)
 	ADDQ        $0x20, BX
 	TESTQ       $0x00000020, BX
-	JNZ         half103
+	JNZ         half119
 	ADDQ        $+192, BX
 	SUBQ        $0x20, R8
-	JGE         group99
+	JGE         group115
 
-rest102:
+rest118:
 	ADDQ       $0x20, R8
-	JLE        done100
+	JLE        done116
 	LEAQ       tail4<>+0(SB), DI
 	SHLQ       $0x03, R8
 	SUBQ       R8, DI
@@ -2992,17 +3983,17 @@ rest102:
 	LEAQ       256(BP), CX
 	SUBQ       BX, CX
 	TESTQ      DX, DX
-	JZ         without108
+	JZ         without124
 	MOVQ       AX, DX
 
-without108:
+without124:
 	XORQ R8, R8
-	JMP  group99
+	JMP  group115
 
-done100:
+done116:
 	MOVQ       dst+16(FP), AX
 	CMPQ       AX, DX
-	JEQ        direct109
+	JEQ        direct125
 	MOVQ       n+72(FP), CX
 	ANDQ       $0x1f, CX
 	LEAQ       tail4<>+0(SB), DI
@@ -3033,16 +4024,16 @@ done100:
 	VMOVUPD    480(DI), Y3
 	VMASKMOVPD Y2, Y3, -32(AX)(BX*1)
 
-direct109:
+direct125:
 	TESTQ DX, DX
-	JZ    none110
+	JZ    none126
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none110:
+none126:
 	MOVQ         stride+40(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         x+32(FP), AX
@@ -3091,9 +4082,9 @@ none110:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
-	JNZ          row96
+	JNZ          row112
 
-last97:
+last113:
 	VZEROUPPER
 	RET
 
@@ -3352,15 +4343,15 @@ TEXT ·plainLabels64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y3, Y3, Y3
 	MOVQ    $0x00000000, bad+32(FP)
 	TESTQ   DI, DI
-	JZ      last112
+	JZ      last128
 
-row111:
+row127:
 	XORQ  R8, R8
 	MOVQ  BX, R9
 	TESTQ R9, R9
-	JZ    rest116
+	JZ    rest132
 
-group115:
+group131:
 	VMOVUPD (AX)(R8*1), Y4
 	VCMPPD  $0x11, Y0, Y4, Y5
 	VMOVUPD Y4, Y6
@@ -3395,13 +4386,13 @@ group115:
 	VORPS   Y5, Y3, Y3
 	ADDQ    $0x80, R8
 	DECQ    R9
-	JNZ     group115
+	JNZ     group131
 
-rest116:
+rest132:
 	TESTQ      DX, DX
-	JZ         done118
+	JZ         done134
 	CMPQ       DX, $0x08
-	JBE        half117
+	JBE        half133
 	VMOVUPD    128(SI), Y4
 	VMASKMOVPD (AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
@@ -3438,9 +4429,9 @@ rest116:
 	VORPS      Y5, Y3, Y3
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	JMP        done118
+	JMP        done134
 
-half117:
+half133:
 	VMOVUPD    128(SI), Y4
 	VMASKMOVPD (AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
@@ -3460,17 +4451,17 @@ half117:
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
 
-done118:
+done134:
 	ADDQ   CX, AX
 	VPTEST Y3, Y3
-	JZ     none119
+	JZ     none135
 	MOVQ   $0x00000001, bad+32(FP)
 
-none119:
+none135:
 	DECQ DI
-	JNZ  row111
+	JNZ  row127
 
-last112:
+last128:
 	VZEROUPPER
 	RET
 
@@ -3520,9 +4511,9 @@ TEXT ·softSums64AVX2(SB), NOSPLIT, $384-88
 	VXORPS       Y1, Y1, Y1
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R11, R11
-	JZ           last121
+	JZ           last137
 
-row120:
+row136:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      Y2, 32(BP)
 	VXORPS       Y2, Y2, Y2
@@ -3538,9 +4529,9 @@ row120:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest125
+	JZ           rest141
 
-group124:
+group140:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -3655,13 +4646,13 @@ group124:
 	VMOVUPD      Y4, 288(BP)
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group124
+	JNZ          group140
 
-rest125:
+rest141:
 	TESTQ        R8, R8
-	JZ           done127
+	JZ           done143
 	CMPQ         R8, $0x08
-	JBE          half126
+	JBE          half142
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -3782,9 +4773,9 @@ rest125:
 	VMOVAPD      Y5, Y2
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y4, 288(BP)
-	JMP          done127
+	JMP          done143
 
-half126:
+half142:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -3868,7 +4859,7 @@ half126:
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y4, 288(BP)
 
-done127:
+done143:
 	ADDQ         (BP), DX
 	ADDQ         8(BP), DI
 	ADDQ         16(BP), BX
@@ -3943,14 +4934,14 @@ done127:
 	VMOVSD       X2, 8(AX)
 	ADDQ         $0x10, AX
 	VPTEST       Y1, Y1
-	JZ           none128
+	JZ           none144
 	MOVQ         $0x00000001, bad+80(FP)
 
-none128:
+none144:
 	DECQ R11
-	JNZ  row120
+	JNZ  row136
 
-last121:
+last137:
 	VZEROUPPER
 	RET
 
@@ -3980,17 +4971,17 @@ TEXT ·lessLabels64AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R10, R9
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last130
+	JZ    last146
 
-row129:
+row145:
 	VBROADCASTSD (SI), Y0
 	ADDQ         $0x08, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest134
+	JZ           rest150
 
-group133:
+group149:
 	VMOVUPD      (AX)(R11*1), Y1
 	VMOVUPD      (DX)(R11*1), Y2
 	VFNMADD231PD Y2, Y0, Y1
@@ -4009,13 +5000,13 @@ group133:
 	VMOVUPD      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group133
+	JNZ          group149
 
-rest134:
+rest150:
 	TESTQ        DI, DI
-	JZ           done136
+	JZ           done152
 	CMPQ         DI, $0x08
-	JBE          half135
+	JBE          half151
 	VMOVUPD      128(R9), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      128(R9), Y2
@@ -4044,9 +5035,9 @@ rest134:
 	VFNMADD231PD Y2, Y0, Y1
 	VMOVUPD      224(R9), Y0
 	VMASKMOVPD   Y1, Y0, 96(AX)(R11*1)
-	JMP          done136
+	JMP          done152
 
-half135:
+half151:
 	VMOVUPD      128(R9), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      128(R9), Y2
@@ -4062,13 +5053,13 @@ half135:
 	VMOVUPD      160(R9), Y0
 	VMASKMOVPD   Y1, Y0, 32(AX)(R11*1)
 
-done136:
+done152:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R10
-	JNZ  row129
+	JNZ  row145
 
-last130:
+last146:
 	VZEROUPPER
 	RET
 
@@ -4087,30 +5078,30 @@ TEXT ·softBCE64AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z12
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last138
+	JEQ          last154
 
-row137:
+row153:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	TESTQ        DX, DX
-	JZ           without139
+	JZ           without155
 	MOVQ         f+96(FP), BX
 	VBROADCASTSD (BX), Z3
 	ADDQ         $0x08, f+96(FP)
 
-without139:
+without155:
 	XORQ  BX, BX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done141
+	JZ    done157
 
-group140:
+group156:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole143
+	JAE   whole159
 	BZHIQ R8, DI, DI
 
-whole143:
+whole159:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(AX)(BX*1)
 	PREFETCHT0       12288(CX)(BX*1)
@@ -4182,7 +5173,7 @@ whole143:
 	VMULPD.Z         Z21, Z19, K2, Z19
 	VMULPD.Z         Z22, Z20, K5, Z20
 	TESTQ            DX, DX
-	JZ               none144
+	JZ               none160
 	VADDPD           Z11, Z19, Z14
 	VDIVPD           Z14, Z19, Z14
 	VXORPD           Z2, Z14, K1, Z14
@@ -4198,7 +5189,7 @@ whole143:
 	KMOVB            1(SP), K1
 	VMOVUPD          Z14, K1, 64(DX)(BX*1)
 
-none144:
+none160:
 	VADDPD           Z20, Z19, Z14
 	VFMADD213PD      Z14, Z20, Z19
 	KMOVB            2(SI)(DI*1), K3
@@ -4262,7 +5253,7 @@ none144:
 	VMULPD.Z         Z22, Z17, K2, Z17
 	VMULPD.Z         Z23, Z21, K5, Z21
 	TESTQ            DX, DX
-	JZ               none145
+	JZ               none161
 	VADDPD           Z11, Z17, Z14
 	VDIVPD           Z14, Z17, Z14
 	VXORPD           Z2, Z14, K1, Z14
@@ -4278,7 +5269,7 @@ none144:
 	KMOVB            3(SP), K1
 	VMOVUPD          Z14, K1, 192(DX)(BX*1)
 
-none145:
+none161:
 	VADDPD           Z21, Z17, Z14
 	VFMADD213PD      Z14, Z21, Z17
 	VADDPD           Z17, Z19, Z14
@@ -4335,18 +5326,18 @@ none145:
 	VMOVAPD          Z15, Z4
 	ADDQ             $+256, BX
 	SUBQ             $0x20, R8
-	JG               group140
+	JG               group156
 
-done141:
+done157:
 	TESTQ DX, DX
-	JZ    none146
+	JZ    none162
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	MOVQ  AX, DX
 	ADDQ  dst+16(FP), DX
 	MOVQ  DX, dst+16(FP)
 
-none146:
+none162:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          x+32(FP), AX
@@ -4393,9 +5384,9 @@ none146:
 	VMOVSD        X4, (BX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row137
+	JNZ           row153
 
-last138:
+last154:
 	VZEROUPPER
 	RET
 
@@ -4421,15 +5412,15 @@ TEXT ·plainLabels64AVX512(SB), NOSPLIT, $0-40
 	KXORW        K3, K3, K3
 	MOVQ         $0x00000000, bad+32(FP)
 	TESTQ        SI, SI
-	JZ           last148
+	JZ           last164
 
-row147:
+row163:
 	XORQ DI, DI
 	MOVQ BX, R8
 	SUBQ $0x02, R8
-	JB   one150
+	JB   one166
 
-two149:
+two165:
 	VMOVUPD (AX)(DI*1), Z3
 	VCMPPD  $0x11, Z0, Z3, K4
 	VCMPPD  $0x04, Z2, Z3, K4, K4
@@ -4456,13 +5447,13 @@ two149:
 	KORW    K4, K3, K3
 	ADDQ    $+256, DI
 	SUBQ    $0x02, R8
-	JAE     two149
+	JAE     two165
 
-one150:
+one166:
 	ADDQ $0x02, R8
-	JZ   rest152
+	JZ   rest168
 
-group151:
+group167:
 	VMOVUPD (AX)(DI*1), Z3
 	VCMPPD  $0x11, Z0, Z3, K4
 	VCMPPD  $0x04, Z2, Z3, K4, K4
@@ -4477,13 +5468,13 @@ group151:
 	KORW    K4, K3, K3
 	ADDQ    $0x80, DI
 	DECQ    R8
-	JNZ     group151
+	JNZ     group167
 
-rest152:
+rest168:
 	TESTQ     DX, DX
-	JZ        done154
+	JZ        done170
 	CMPQ      DX, $0x08
-	JBE       half153
+	JBE       half169
 	VMOVUPD.Z (AX)(DI*1), K1, Z3
 	VCMPPD    $0x11, Z0, Z3, K4
 	VCMPPD    $0x04, Z2, Z3, K4, K4
@@ -4496,9 +5487,9 @@ rest152:
 	KORW      K4, K3, K3
 	VCMPPD    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
-	JMP       done154
+	JMP       done170
 
-half153:
+half169:
 	VMOVUPD.Z (AX)(DI*1), K1, Z3
 	VCMPPD    $0x11, Z0, Z3, K4
 	VCMPPD    $0x04, Z2, Z3, K4, K4
@@ -4506,17 +5497,17 @@ half153:
 	VCMPPD    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
 
-done154:
+done170:
 	ADDQ     CX, AX
 	KORTESTW K3, K3
-	JZ       none155
+	JZ       none171
 	MOVQ     $0x00000001, bad+32(FP)
 
-none155:
+none171:
 	DECQ SI
-	JNZ  row147
+	JNZ  row163
 
-last148:
+last164:
 	VZEROUPPER
 	RET
 
@@ -4552,9 +5543,9 @@ TEXT ·softSums64AVX512(SB), NOSPLIT, $24-88
 	KXORW        K2, K2, K2
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R10, R10
-	JZ           last157
+	JZ           last173
 
-row156:
+row172:
 	VBROADCASTSD (CX), Z0
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -4563,9 +5554,9 @@ row156:
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one159
+	JB           one175
 
-two158:
+two174:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -4634,13 +5625,13 @@ two158:
 	VMOVAPD     Z6, Z4
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two158
+	JAE         two174
 
-one159:
+one175:
 	ADDQ $0x02, R12
-	JZ   rest161
+	JZ   rest177
 
-group160:
+group176:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -4677,13 +5668,13 @@ group160:
 	VMOVAPD     Z6, Z4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group160
+	JNZ         group176
 
-rest161:
+rest177:
 	TESTQ       R8, R8
-	JZ          done163
+	JZ          done179
 	CMPQ        R8, $0x08
-	JBE         half162
+	JBE         half178
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -4718,9 +5709,9 @@ rest161:
 	VSUBPD      Z6, Z7, Z7
 	VADDPD      Z7, Z5, Z5
 	VMOVAPD     Z0, Z4
-	JMP         done163
+	JMP         done179
 
-half162:
+half178:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -4746,7 +5737,7 @@ half162:
 	VADDPD      Z7, Z5, Z5
 	VMOVAPD     Z0, Z4
 
-done163:
+done179:
 	ADDQ          (SP), DX
 	ADDQ          8(SP), DI
 	ADDQ          16(SP), BX
@@ -4817,14 +5808,14 @@ done163:
 	VMOVSD        X4, 8(AX)
 	ADDQ          $0x10, AX
 	KORTESTW      K2, K2
-	JZ            none164
+	JZ            none180
 	MOVQ          $0x00000001, bad+80(FP)
 
-none164:
+none180:
 	DECQ R10
-	JNZ  row156
+	JNZ  row172
 
-last157:
+last173:
 	VZEROUPPER
 	RET
 
@@ -4849,17 +5840,17 @@ TEXT ·lessLabels64AVX512(SB), NOSPLIT, $0-56
 	KMOVB R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last166
+	JZ    last182
 
-row165:
+row181:
 	VBROADCASTSD (SI), Z0
 	ADDQ         $0x08, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one168
+	JB           one184
 
-two167:
+two183:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -4878,13 +5869,13 @@ two167:
 	VMOVUPD      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two167
+	JAE          two183
 
-one168:
+one184:
 	ADDQ $0x02, R11
-	JZ   rest170
+	JZ   rest186
 
-group169:
+group185:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -4895,13 +5886,13 @@ group169:
 	VMOVUPD      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group169
+	JNZ          group185
 
-rest170:
+rest186:
 	TESTQ        DI, DI
-	JZ           done172
+	JZ           done188
 	CMPQ         DI, $0x08
-	JBE          half171
+	JBE          half187
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -4910,20 +5901,20 @@ rest170:
 	VMOVUPD.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K2, 64(AX)(R10*1)
-	JMP          done172
+	JMP          done188
 
-half171:
+half187:
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K1, (AX)(R10*1)
 
-done172:
+done188:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row165
+	JNZ  row181
 
-last166:
+last182:
 	VZEROUPPER
 	RET

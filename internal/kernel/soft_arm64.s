@@ -1367,6 +1367,384 @@ done51:
 last47:
 	RET
 
+// func softTermsNEON(sums *[2]float64, u *float32, v *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int)
+TEXT ·softTermsNEON(SB), NOSPLIT, $640-96
+	MOVD    sums+0(FP), R0
+	MOVD    x+32(FP), R1
+	MOVD    t+48(FP), R3
+	MOVD    u+8(FP), R5
+	MOVD    v+16(FP), R7
+	MOVD    n+72(FP), R12
+	LSR     $5, R12, R9
+	LSL     $2, R12
+	AND     $127, R12
+	MOVD    $frame-640(SP), R11
+	MOVD    rows+64(FP), R13
+	ADD     $384, R11, R14
+	MOVD    part+80(FP), R15
+	MOVD    $laneconstants32<>(SB), R20
+	MOVD    $constants32<>(SB), R21
+	FMOVQ   (R21), F1
+	FMOVQ   32(R21), F2
+	FMOVQ   64(R21), F3
+	FMOVQ   96(R21), F4
+	FMOVQ   128(R21), F5
+	FMOVQ   160(R21), F6
+	FMOVQ   192(R21), F7
+	MOVD    stride+40(FP), R22
+	MOVD    tStride+56(FP), R23
+	CBZ     R13, last84
+row83:
+	VEOR    V8.B16, V8.B16, V8.B16
+	FSTPQ   (F8, F8), (R14)
+	FSTPQ   (F8, F8), 32(R14)
+	VEOR    V8.B16, V8.B16, V8.B16
+	FSTPQ   (F8, F8), 128(R14)
+	FSTPQ   (F8, F8), 160(R14)
+	MOVD    R1, R2
+	MOVD    R3, R4
+	MOVD    R5, R6
+	MOVD    R7, R8
+	MOVD    R15, R19
+	LSL     $1, R9, R10
+	SUBS    $2, R10
+	BMI     rest86
+group85:
+	VLD1R.P 4(R19), [V0.S4]
+half89:
+	FMOVQ   (R2), F8
+	WORD    $0x6ea8e449 // VFCMGT V8.S4, V2.S4, V9.S4
+	WORD    $0x6ea3e50a // VFCMGT V3.S4, V8.S4, V10.S4
+	WORD    $0x4e28f448 // VFMAX V8.S4, V2.S4, V8.S4
+	WORD    $0x4ea8f468 // VFMIN V8.S4, V3.S4, V8.S4
+	FMOVQ   64(R2), F11
+	WORD    $0x6eabe44c // VFCMGT V11.S4, V2.S4, V12.S4
+	WORD    $0x6ea3e56d // VFCMGT V3.S4, V11.S4, V13.S4
+	WORD    $0x4e2bf44b // VFMAX V11.S4, V2.S4, V11.S4
+	WORD    $0x4eabf46b // VFMIN V11.S4, V3.S4, V11.S4
+	// t = x·log2(e) + magic; n = t - magic
+	VMOV    V1.B16, V14.B16
+	VFMLA   V4.S4, V8.S4, V14.S4
+	VMOV    V1.B16, V15.B16
+	VFMLA   V4.S4, V11.S4, V15.S4
+	WORD    $0x4ea1d5d0 // VFSUB V1.S4, V14.S4, V16.S4
+	WORD    $0x4ea1d5f1 // VFSUB V1.S4, V15.S4, V17.S4
+	// r = x - n·ln2Hi - n·ln2Lo
+	VFMLA   V5.S4, V16.S4, V8.S4
+	VFMLA   V5.S4, V17.S4, V11.S4
+	VFMLA   V6.S4, V16.S4, V8.S4
+	VFMLA   V6.S4, V17.S4, V11.S4
+	// p = e^r
+	FLDPQ   224(R21), (F16, F17)
+	VFMLA   V8.S4, V7.S4, V16.S4
+	VFMLA   V11.S4, V7.S4, V17.S4
+	FLDPQ   256(R21), (F18, F19)
+	VFMLA   V8.S4, V16.S4, V18.S4
+	VFMLA   V11.S4, V17.S4, V19.S4
+	FLDPQ   288(R21), (F16, F17)
+	VFMLA   V8.S4, V18.S4, V16.S4
+	VFMLA   V11.S4, V19.S4, V17.S4
+	FLDPQ   320(R21), (F18, F19)
+	VFMLA   V8.S4, V16.S4, V18.S4
+	VFMLA   V11.S4, V17.S4, V19.S4
+	FLDPQ   352(R21), (F16, F17)
+	VFMLA   V8.S4, V18.S4, V16.S4
+	VFMLA   V11.S4, V19.S4, V17.S4
+	FLDPQ   352(R21), (F18, F19)
+	VFMLA   V8.S4, V16.S4, V18.S4
+	VFMLA   V11.S4, V17.S4, V19.S4
+	// s = 2^(n-c)
+	VSHL    $23, V14.S4, V14.S4
+	VSHL    $23, V15.S4, V15.S4
+	FMOVQ   (R4), F8
+	FMOVQ   (R20), F16
+	VCMTST  V16.S4, V0.S4, V11.S4
+	WORD    $0x6e2ede52 // VFMUL V14.S4, V18.S4, V18.S4
+	WORD    $0x4e691e52 // VBIC V9.B16, V18.B16, V18.B16
+	VORR    V10.B16, V18.B16, V18.B16
+	WORD    $0x6e32fd0e // VFDIV V18.S4, V8.S4, V14.S4
+	VMOV    V18.B16, V10.B16
+	VFMLS   V18.S4, V8.S4, V10.S4
+	VAND    V11.B16, V10.B16, V10.B16
+	VAND    V11.B16, V14.B16, V14.B16
+	VEOR    V16.B16, V16.B16, V16.B16
+	WORD    $0x6eb0e510 // VFCMGT V16.S4, V8.S4, V16.S4
+	VAND    V16.B16, V14.B16, V14.B16
+	FMOVQ   F10, (R6)
+	FMOVQ   F14, (R8)
+	FMOVQ   64(R4), F8
+	FMOVQ   64(R20), F11
+	VCMTST  V11.S4, V0.S4, V9.S4
+	WORD    $0x6e2fde73 // VFMUL V15.S4, V19.S4, V19.S4
+	WORD    $0x4e6c1e73 // VBIC V12.B16, V19.B16, V19.B16
+	VORR    V13.B16, V19.B16, V19.B16
+	WORD    $0x6e33fd0f // VFDIV V19.S4, V8.S4, V15.S4
+	VMOV    V19.B16, V13.B16
+	VFMLS   V19.S4, V8.S4, V13.S4
+	VAND    V9.B16, V13.B16, V13.B16
+	VAND    V9.B16, V15.B16, V15.B16
+	VEOR    V11.B16, V11.B16, V11.B16
+	WORD    $0x6eabe50b // VFCMGT V11.S4, V8.S4, V11.S4
+	VAND    V11.B16, V15.B16, V15.B16
+	FMOVQ   F13, 64(R6)
+	FMOVQ   F15, 64(R8)
+	WORD    $0x4e2dd54a // VFADD V13.S4, V10.S4, V10.S4
+	WORD    $0x4e2fd5ce // VFADD V15.S4, V14.S4, V14.S4
+	FMOVQ   32(R2), F8
+	WORD    $0x6ea8e449 // VFCMGT V8.S4, V2.S4, V9.S4
+	WORD    $0x6ea3e50b // VFCMGT V3.S4, V8.S4, V11.S4
+	WORD    $0x4e28f448 // VFMAX V8.S4, V2.S4, V8.S4
+	WORD    $0x4ea8f468 // VFMIN V8.S4, V3.S4, V8.S4
+	FMOVQ   96(R2), F12
+	WORD    $0x6eace44d // VFCMGT V12.S4, V2.S4, V13.S4
+	WORD    $0x6ea3e58f // VFCMGT V3.S4, V12.S4, V15.S4
+	WORD    $0x4e2cf44c // VFMAX V12.S4, V2.S4, V12.S4
+	WORD    $0x4eacf46c // VFMIN V12.S4, V3.S4, V12.S4
+	// t = x·log2(e) + magic; n = t - magic
+	VMOV    V1.B16, V16.B16
+	VFMLA   V4.S4, V8.S4, V16.S4
+	VMOV    V1.B16, V17.B16
+	VFMLA   V4.S4, V12.S4, V17.S4
+	WORD    $0x4ea1d612 // VFSUB V1.S4, V16.S4, V18.S4
+	WORD    $0x4ea1d633 // VFSUB V1.S4, V17.S4, V19.S4
+	// r = x - n·ln2Hi - n·ln2Lo
+	VFMLA   V5.S4, V18.S4, V8.S4
+	VFMLA   V5.S4, V19.S4, V12.S4
+	VFMLA   V6.S4, V18.S4, V8.S4
+	VFMLA   V6.S4, V19.S4, V12.S4
+	// p = e^r
+	FLDPQ   224(R21), (F18, F19)
+	VFMLA   V8.S4, V7.S4, V18.S4
+	VFMLA   V12.S4, V7.S4, V19.S4
+	FLDPQ   256(R21), (F20, F21)
+	VFMLA   V8.S4, V18.S4, V20.S4
+	VFMLA   V12.S4, V19.S4, V21.S4
+	FLDPQ   288(R21), (F18, F19)
+	VFMLA   V8.S4, V20.S4, V18.S4
+	VFMLA   V12.S4, V21.S4, V19.S4
+	FLDPQ   320(R21), (F20, F21)
+	VFMLA   V8.S4, V18.S4, V20.S4
+	VFMLA   V12.S4, V19.S4, V21.S4
+	FLDPQ   352(R21), (F18, F19)
+	VFMLA   V8.S4, V20.S4, V18.S4
+	VFMLA   V12.S4, V21.S4, V19.S4
+	FLDPQ   352(R21), (F20, F21)
+	VFMLA   V8.S4, V18.S4, V20.S4
+	VFMLA   V12.S4, V19.S4, V21.S4
+	// s = 2^(n-c)
+	VSHL    $23, V16.S4, V16.S4
+	VSHL    $23, V17.S4, V17.S4
+	FMOVQ   32(R4), F8
+	FMOVQ   32(R20), F18
+	VCMTST  V18.S4, V0.S4, V12.S4
+	WORD    $0x6e30de94 // VFMUL V16.S4, V20.S4, V20.S4
+	WORD    $0x4e691e94 // VBIC V9.B16, V20.B16, V20.B16
+	VORR    V11.B16, V20.B16, V20.B16
+	WORD    $0x6e34fd10 // VFDIV V20.S4, V8.S4, V16.S4
+	VMOV    V20.B16, V11.B16
+	VFMLS   V20.S4, V8.S4, V11.S4
+	VAND    V12.B16, V11.B16, V11.B16
+	VAND    V12.B16, V16.B16, V16.B16
+	VEOR    V18.B16, V18.B16, V18.B16
+	WORD    $0x6eb2e512 // VFCMGT V18.S4, V8.S4, V18.S4
+	VAND    V18.B16, V16.B16, V16.B16
+	FMOVQ   F11, 32(R6)
+	FMOVQ   F16, 32(R8)
+	FMOVQ   96(R4), F8
+	FMOVQ   96(R20), F12
+	VCMTST  V12.S4, V0.S4, V9.S4
+	WORD    $0x6e31deb5 // VFMUL V17.S4, V21.S4, V21.S4
+	WORD    $0x4e6d1eb5 // VBIC V13.B16, V21.B16, V21.B16
+	VORR    V15.B16, V21.B16, V21.B16
+	WORD    $0x6e35fd11 // VFDIV V21.S4, V8.S4, V17.S4
+	VMOV    V21.B16, V15.B16
+	VFMLS   V21.S4, V8.S4, V15.S4
+	VAND    V9.B16, V15.B16, V15.B16
+	VAND    V9.B16, V17.B16, V17.B16
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x6eace50c // VFCMGT V12.S4, V8.S4, V12.S4
+	VAND    V12.B16, V17.B16, V17.B16
+	FMOVQ   F15, 96(R6)
+	FMOVQ   F17, 96(R8)
+	WORD    $0x4e2fd56b // VFADD V15.S4, V11.S4, V11.S4
+	WORD    $0x4e2bd54a // VFADD V11.S4, V10.S4, V10.S4
+	WORD    $0x0e617948 // VFCVTL V10.S2, V8.D2
+	WORD    $0x4e617949 // VFCVTL2 V10.S4, V9.D2
+	FLDPQ   (R14), (F11, F12)
+	WORD    $0x4e68d56b // VFADD V8.D2, V11.D2, V11.D2
+	WORD    $0x4e69d58c // VFADD V9.D2, V12.D2, V12.D2
+	FSTPQ   (F11, F12), (R14)
+	WORD    $0x4e31d610 // VFADD V17.S4, V16.S4, V16.S4
+	WORD    $0x4e30d5ce // VFADD V16.S4, V14.S4, V14.S4
+	WORD    $0x0e6179c8 // VFCVTL V14.S2, V8.D2
+	WORD    $0x4e6179c9 // VFCVTL2 V14.S4, V9.D2
+	FLDPQ   128(R14), (F10, F11)
+	WORD    $0x4e68d54a // VFADD V8.D2, V10.D2, V10.D2
+	WORD    $0x4e69d56b // VFADD V9.D2, V11.D2, V11.D2
+	FSTPQ   (F10, F11), 128(R14)
+	ADD     $16, R2
+	ADD     $16, R4
+	ADD     $16, R6
+	ADD     $16, R8
+	ADD     $16, R20
+	ADD     $32, R14
+	SUB     $1, R10
+	TBNZ    $0, R10, half89
+	SUB     $32, R20
+	SUB     $64, R14
+	ADD     $96, R2
+	ADD     $96, R4
+	ADD     $96, R6
+	ADD     $96, R8
+	TBZ     $63, R10, group85
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R10, copied87
+rest86:
+	CBZ     R12, done88
+	ADD     $0, R11, R24
+	TBZ     $6, R12, skip90
+	VLD1.P  64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
+	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
+skip90:
+	TBZ     $5, R12, skip91
+	VLD1.P  32(R2), [V8.B16, V9.B16]
+	VST1.P  [V8.B16, V9.B16], 32(R24)
+skip91:
+	TBZ     $4, R12, skip92
+	VLD1.P  16(R2), [V8.B16]
+	VST1.P  [V8.B16], 16(R24)
+skip92:
+	TBZ     $3, R12, skip93
+	FMOVD.P 8(R2), F8
+	FMOVD.P F8, 8(R24)
+skip93:
+	TBZ     $2, R12, skip94
+	FMOVS.P 4(R2), F8
+	FMOVS.P F8, 4(R24)
+skip94:
+	ADD     $0, R11, R2
+	ADD     $128, R11, R24
+	TBZ     $6, R12, skip95
+	VLD1.P  64(R4), [V8.B16, V9.B16, V10.B16, V11.B16]
+	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
+skip95:
+	TBZ     $5, R12, skip96
+	VLD1.P  32(R4), [V8.B16, V9.B16]
+	VST1.P  [V8.B16, V9.B16], 32(R24)
+skip96:
+	TBZ     $4, R12, skip97
+	VLD1.P  16(R4), [V8.B16]
+	VST1.P  [V8.B16], 16(R24)
+skip97:
+	TBZ     $3, R12, skip98
+	FMOVD.P 8(R4), F8
+	FMOVD.P F8, 8(R24)
+skip98:
+	TBZ     $2, R12, skip99
+	FMOVS.P 4(R4), F8
+	FMOVS.P F8, 4(R24)
+skip99:
+	ADD     $128, R11, R4
+	MOVD    R11, R6
+	ADD     $256, R11, R24
+	TBZ     $6, R12, skip100
+	VLD1.P  64(R8), [V8.B16, V9.B16, V10.B16, V11.B16]
+	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
+skip100:
+	TBZ     $5, R12, skip101
+	VLD1.P  32(R8), [V8.B16, V9.B16]
+	VST1.P  [V8.B16, V9.B16], 32(R24)
+skip101:
+	TBZ     $4, R12, skip102
+	VLD1.P  16(R8), [V8.B16]
+	VST1.P  [V8.B16], 16(R24)
+skip102:
+	TBZ     $3, R12, skip103
+	FMOVD.P 8(R8), F8
+	FMOVD.P F8, 8(R24)
+skip103:
+	TBZ     $2, R12, skip104
+	FMOVS.P 4(R8), F8
+	FMOVS.P F8, 4(R24)
+skip104:
+	ADD     $256, R11, R8
+	MOVD    $-2, R10
+	B       group85
+copied87:
+	MOVD    R11, R24
+	ADD     R9<<7, R5, R25
+	TBZ     $6, R12, skip105
+	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
+	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
+skip105:
+	TBZ     $5, R12, skip106
+	VLD1.P  32(R24), [V8.B16, V9.B16]
+	VST1.P  [V8.B16, V9.B16], 32(R25)
+skip106:
+	TBZ     $4, R12, skip107
+	VLD1.P  16(R24), [V8.B16]
+	VST1.P  [V8.B16], 16(R25)
+skip107:
+	TBZ     $3, R12, skip108
+	FMOVD.P 8(R24), F8
+	FMOVD.P F8, 8(R25)
+skip108:
+	TBZ     $2, R12, skip109
+	FMOVS.P 4(R24), F8
+	FMOVS.P F8, 4(R25)
+skip109:
+	ADD     $256, R11, R24
+	ADD     R9<<7, R7, R25
+	TBZ     $6, R12, skip110
+	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
+	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
+skip110:
+	TBZ     $5, R12, skip111
+	VLD1.P  32(R24), [V8.B16, V9.B16]
+	VST1.P  [V8.B16, V9.B16], 32(R25)
+skip111:
+	TBZ     $4, R12, skip112
+	VLD1.P  16(R24), [V8.B16]
+	VST1.P  [V8.B16], 16(R25)
+skip112:
+	TBZ     $3, R12, skip113
+	FMOVD.P 8(R24), F8
+	FMOVD.P F8, 8(R25)
+skip113:
+	TBZ     $2, R12, skip114
+	FMOVS.P 4(R24), F8
+	FMOVS.P F8, 4(R25)
+skip114:
+done88:
+	FLDPQ   (R14), (F8, F9)
+	FLDPQ   32(R14), (F10, F11)
+	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
+	WORD    $0x4e6bd529 // VFADD V11.D2, V9.D2, V9.D2
+	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
+	VDUP    V8.D[1], V9.D2
+	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
+	FMOVD.P F8, 8(R0)
+	FLDPQ   128(R14), (F8, F9)
+	FLDPQ   160(R14), (F10, F11)
+	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
+	WORD    $0x4e6bd529 // VFADD V11.D2, V9.D2, V9.D2
+	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
+	VDUP    V8.D[1], V9.D2
+	WORD    $0x4e69d508 // VFADD V9.D2, V8.D2, V8.D2
+	FMOVD.P F8, 8(R0)
+	ADD     R22<<2, R1
+	ADD     R23<<2, R3
+	MOVD    wStride+24(FP), R24
+	ADD     R24<<2, R5
+	MOVD    wStride+24(FP), R24
+	ADD     R24<<2, R7
+	MOVD    words+88(FP), R24
+	ADD     R24<<3, R15
+	SUB     $1, R13
+	CBNZ    R13, row83
+last84:
+	RET
+
 // func softSums32NEON(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
 TEXT ·softSums32NEON(SB), NOSPLIT, $512-88
 	MOVD    sums+0(FP), R0
@@ -1388,8 +1766,8 @@ TEXT ·softSums32NEON(SB), NOSPLIT, $512-88
 	VEOR    V3.B16, V3.B16, V3.B16
 	MOVD    stride+16(FP), R19
 	MOVD    tStride+32(FP), R20
-	CBZ     R10, last84
-row83:
+	CBZ     R10, last116
+row115:
 	MOVD    R1, R21
 	VLD1R.P 4(R21), [V4.S4]
 	ADD     $4, R1
@@ -1404,10 +1782,10 @@ row83:
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest86
-group85:
+	BMI     rest118
+group117:
 	VLD1R.P 4(R13), [V0.S4]
-half89:
+half121:
 	FMOVQ   (R3), F5
 	FMOVQ   (R5), F6
 	FMOVQ   (R14), F8
@@ -1479,64 +1857,64 @@ half89:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half89
+	TBNZ    $0, R7, half121
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $96, R3
 	ADD     $96, R5
-	TBZ     $63, R7, group85
+	TBZ     $63, R7, group117
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied87
-rest86:
-	CBZ     R9, done88
+	TBZ     $1, R7, copied119
+rest118:
+	CBZ     R9, done120
 	ADD     $0, R8, R21
-	TBZ     $6, R9, skip90
+	TBZ     $6, R9, skip122
 	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip90:
-	TBZ     $5, R9, skip91
+skip122:
+	TBZ     $5, R9, skip123
 	VLD1.P  32(R3), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip91:
-	TBZ     $4, R9, skip92
+skip123:
+	TBZ     $4, R9, skip124
 	VLD1.P  16(R3), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip92:
-	TBZ     $3, R9, skip93
+skip124:
+	TBZ     $3, R9, skip125
 	FMOVD.P 8(R3), F5
 	FMOVD.P F5, 8(R21)
-skip93:
-	TBZ     $2, R9, skip94
+skip125:
+	TBZ     $2, R9, skip126
 	FMOVS.P 4(R3), F5
 	FMOVS.P F5, 4(R21)
-skip94:
+skip126:
 	ADD     $0, R8, R3
 	ADD     $128, R8, R21
-	TBZ     $6, R9, skip95
+	TBZ     $6, R9, skip127
 	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip95:
-	TBZ     $5, R9, skip96
+skip127:
+	TBZ     $5, R9, skip128
 	VLD1.P  32(R5), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip96:
-	TBZ     $4, R9, skip97
+skip128:
+	TBZ     $4, R9, skip129
 	VLD1.P  16(R5), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip97:
-	TBZ     $3, R9, skip98
+skip129:
+	TBZ     $3, R9, skip130
 	FMOVD.P 8(R5), F5
 	FMOVD.P F5, 8(R21)
-skip98:
-	TBZ     $2, R9, skip99
+skip130:
+	TBZ     $2, R9, skip131
 	FMOVS.P 4(R5), F5
 	FMOVS.P F5, 4(R21)
-skip99:
+skip131:
 	ADD     $128, R8, R5
 	MOVD    $-2, R7
-	B       group85
-copied87:
-done88:
+	B       group117
+copied119:
+done120:
 	FLDPQ   (R11), (F5, F6)
 	FLDPQ   32(R11), (F7, F8)
 	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
@@ -1562,8 +1940,8 @@ done88:
 	MOVD    words+64(FP), R21
 	ADD     R21<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row83
-last84:
+	CBNZ    R10, row115
+last116:
 	RET
 
 // func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
@@ -1581,8 +1959,8 @@ TEXT ·lessLabels32NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last101
-row100:
+	CBZ     R11, last133
+row132:
 	MOVD    R6, R15
 	VLD1R.P 4(R15), [V0.S4]
 	ADD     $4, R6
@@ -1590,8 +1968,8 @@ row100:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest103
-group102:
+	BMI     rest135
+group134:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -1616,103 +1994,103 @@ group102:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group102
+	TBZ     $63, R8, group134
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied104
-rest103:
-	CBZ     R10, done105
+	TBZ     $0, R8, copied136
+rest135:
+	CBZ     R10, done137
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip106
+	TBZ     $6, R10, skip138
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip106:
-	TBZ     $5, R10, skip107
+skip138:
+	TBZ     $5, R10, skip139
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip107:
-	TBZ     $4, R10, skip108
+skip139:
+	TBZ     $4, R10, skip140
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip108:
-	TBZ     $3, R10, skip109
+skip140:
+	TBZ     $3, R10, skip141
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip109:
-	TBZ     $2, R10, skip110
+skip141:
+	TBZ     $2, R10, skip142
 	FMOVS.P 4(R3), F1
 	FMOVS.P F1, 4(R15)
-skip110:
+skip142:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip111
+	TBZ     $6, R10, skip143
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip111:
-	TBZ     $5, R10, skip112
+skip143:
+	TBZ     $5, R10, skip144
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip112:
-	TBZ     $4, R10, skip113
+skip144:
+	TBZ     $4, R10, skip145
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip113:
-	TBZ     $3, R10, skip114
+skip145:
+	TBZ     $3, R10, skip146
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip114:
-	TBZ     $2, R10, skip115
+skip146:
+	TBZ     $2, R10, skip147
 	FMOVS.P 4(R5), F1
 	FMOVS.P F1, 4(R15)
-skip115:
+skip147:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short116
-	B       group102
-short116:
+	BLS     short148
+	B       group134
+short148:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied104
+	BLS     copied136
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), 32(R1)
-copied104:
+copied136:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip117
+	TBZ     $6, R10, skip149
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip117:
-	TBZ     $5, R10, skip118
+skip149:
+	TBZ     $5, R10, skip150
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip118:
-	TBZ     $4, R10, skip119
+skip150:
+	TBZ     $4, R10, skip151
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip119:
-	TBZ     $3, R10, skip120
+skip151:
+	TBZ     $3, R10, skip152
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip120:
-	TBZ     $2, R10, skip121
+skip152:
+	TBZ     $2, R10, skip153
 	FMOVS.P 4(R15), F1
 	FMOVS.P F1, 4(R19)
-skip121:
-done105:
+skip153:
+done137:
 	ADD     R13<<2, R0
 	ADD     R13<<2, R2
 	ADD     R14<<2, R4
 	SUB     $1, R11
-	CBNZ    R11, row100
-last101:
+	CBNZ    R11, row132
+last133:
 	RET
 
 // func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
@@ -1742,28 +2120,28 @@ TEXT ·softBCE64NEON(SB), NOSPLIT, $768-104
 	MOVD    stride+40(FP), R21
 	MOVD    tStride+56(FP), R22
 	MOVD    dstStride+24(FP), R23
-	CBZ     R10, last123
-row122:
+	CBZ     R10, last155
+row154:
 	VEOR    V8.B16, V8.B16, V8.B16
 	FSTPQ   (F8, F8), (R11)
 	FSTPQ   (F8, F8), 32(R11)
 	FSTPQ   (F8, F8), 64(R11)
 	FSTPQ   (F8, F8), 96(R11)
-	CBZ     R4, none124
+	CBZ     R4, none156
 	MOVD    R19, R24
 	VLD1R.P 8(R24), [V3.D2]
 	ADD     $8, R19
-none124:
+none156:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest126
-group125:
+	BMI     rest158
+group157:
 	VLD1R.P 4(R13), [V0.S4]
-half129:
+half161:
 	// u = h - t, m = y·u
 	FMOVQ   (R1), F8
 	FMOVQ   (R3), F9
@@ -1855,7 +2233,7 @@ half129:
 	VAND    V16.B16, V17.B16, V17.B16
 	WORD    $0x6e6bdef7 // VFMUL V11.D2, V23.D2, V23.D2
 	VAND    V22.B16, V23.B16, V23.B16
-	CBZ     R4, none130
+	CBZ     R4, none162
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d628 // VFADD V8.D2, V17.D2, V8.D2
 	WORD    $0x6e68fe28 // VFDIV V8.D2, V17.D2, V8.D2
@@ -1872,7 +2250,7 @@ half129:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V21.B16, V8.B16, V8.B16
 	FMOVQ   F8, 64(R5)
-none130:
+none162:
 	WORD    $0x4e73d5ad // VFADD V19.D2, V13.D2, V13.D2
 	WORD    $0x4e77d628 // VFADD V23.D2, V17.D2, V8.D2
 	VFMLA   V23.D2, V17.D2, V8.D2
@@ -1967,7 +2345,7 @@ none130:
 	VAND    V18.B16, V19.B16, V19.B16
 	WORD    $0x6e6cdf39 // VFMUL V12.D2, V25.D2, V25.D2
 	VAND    V24.B16, V25.B16, V25.B16
-	CBZ     R4, none131
+	CBZ     R4, none163
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d669 // VFADD V9.D2, V19.D2, V9.D2
 	WORD    $0x6e69fe69 // VFDIV V9.D2, V19.D2, V9.D2
@@ -1984,7 +2362,7 @@ none130:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V23.B16, V9.B16, V9.B16
 	FMOVQ   F9, 192(R5)
-none131:
+none163:
 	WORD    $0x4e75d5ef // VFADD V21.D2, V15.D2, V15.D2
 	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
 	WORD    $0x4e79d669 // VFADD V25.D2, V19.D2, V9.D2
@@ -2090,7 +2468,7 @@ none131:
 	VAND    V17.B16, V18.B16, V18.B16
 	WORD    $0x6e6cdf18 // VFMUL V12.D2, V24.D2, V24.D2
 	VAND    V23.B16, V24.B16, V24.B16
-	CBZ     R4, none132
+	CBZ     R4, none164
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d648 // VFADD V8.D2, V18.D2, V8.D2
 	WORD    $0x6e68fe48 // VFDIV V8.D2, V18.D2, V8.D2
@@ -2107,7 +2485,7 @@ none131:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V22.B16, V8.B16, V8.B16
 	FMOVQ   F8, 96(R5)
-none132:
+none164:
 	WORD    $0x4e74d5ce // VFADD V20.D2, V14.D2, V14.D2
 	WORD    $0x4e78d648 // VFADD V24.D2, V18.D2, V8.D2
 	VFMLA   V24.D2, V18.D2, V8.D2
@@ -2202,7 +2580,7 @@ none132:
 	VAND    V19.B16, V20.B16, V20.B16
 	WORD    $0x6e6ddf5a // VFMUL V13.D2, V26.D2, V26.D2
 	VAND    V25.B16, V26.B16, V26.B16
-	CBZ     R4, none133
+	CBZ     R4, none165
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d689 // VFADD V9.D2, V20.D2, V9.D2
 	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
@@ -2219,7 +2597,7 @@ none132:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V24.B16, V9.B16, V9.B16
 	FMOVQ   F9, 224(R5)
-none133:
+none165:
 	WORD    $0x4e76d610 // VFADD V22.D2, V16.D2, V16.D2
 	WORD    $0x4e70d5ce // VFADD V16.D2, V14.D2, V14.D2
 	WORD    $0x4e7ad689 // VFADD V26.D2, V20.D2, V9.D2
@@ -2366,96 +2744,96 @@ none133:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half129
+	TBNZ    $0, R7, half161
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $224, R1
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group125
+	TBZ     $63, R7, group157
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied127
-rest126:
-	CBZ     R9, done128
+	TBZ     $1, R7, copied159
+rest158:
+	CBZ     R9, done160
 	ADD     $0, R8, R24
-	TBZ     $7, R9, skip134
+	TBZ     $7, R9, skip166
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip134:
-	TBZ     $6, R9, skip135
+skip166:
+	TBZ     $6, R9, skip167
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip135:
-	TBZ     $5, R9, skip136
+skip167:
+	TBZ     $5, R9, skip168
 	VLD1.P  32(R1), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip136:
-	TBZ     $4, R9, skip137
+skip168:
+	TBZ     $4, R9, skip169
 	VLD1.P  16(R1), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip137:
-	TBZ     $3, R9, skip138
+skip169:
+	TBZ     $3, R9, skip170
 	FMOVD.P 8(R1), F8
 	FMOVD.P F8, 8(R24)
-skip138:
+skip170:
 	ADD     $0, R8, R1
 	ADD     $256, R8, R24
-	TBZ     $7, R9, skip139
+	TBZ     $7, R9, skip171
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip139:
-	TBZ     $6, R9, skip140
+skip171:
+	TBZ     $6, R9, skip172
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip140:
-	TBZ     $5, R9, skip141
+skip172:
+	TBZ     $5, R9, skip173
 	VLD1.P  32(R3), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip141:
-	TBZ     $4, R9, skip142
+skip173:
+	TBZ     $4, R9, skip174
 	VLD1.P  16(R3), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip142:
-	TBZ     $3, R9, skip143
+skip174:
+	TBZ     $3, R9, skip175
 	FMOVD.P 8(R3), F8
 	FMOVD.P F8, 8(R24)
-skip143:
+skip175:
 	ADD     $256, R8, R3
 	MOVD    R8, R5
 	MOVD    $-2, R7
-	B       group125
-copied127:
-	CBZ     R4, none144
+	B       group157
+copied159:
+	CBZ     R4, none176
 	MOVD    R8, R24
 	ADD     R6<<8, R4, R25
-	TBZ     $7, R9, skip145
+	TBZ     $7, R9, skip177
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip145:
-	TBZ     $6, R9, skip146
+skip177:
+	TBZ     $6, R9, skip178
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip146:
-	TBZ     $5, R9, skip147
+skip178:
+	TBZ     $5, R9, skip179
 	VLD1.P  32(R24), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R25)
-skip147:
-	TBZ     $4, R9, skip148
+skip179:
+	TBZ     $4, R9, skip180
 	VLD1.P  16(R24), [V8.B16]
 	VST1.P  [V8.B16], 16(R25)
-skip148:
-	TBZ     $3, R9, skip149
+skip180:
+	TBZ     $3, R9, skip181
 	FMOVD.P 8(R24), F8
 	FMOVD.P F8, 8(R25)
-skip149:
-none144:
-done128:
+skip181:
+none176:
+done160:
 	FLDPQ   (R11), (F8, F9)
 	FLDPQ   32(R11), (F10, F11)
 	FLDPQ   64(R11), (F12, F13)
@@ -2498,8 +2876,8 @@ done128:
 	MOVD    words+88(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row122
-last123:
+	CBNZ    R10, row154
+last155:
 	RET
 
 // func plainLabels64NEON(t *float64, stride int, rows int, n int) (bad uint64)
@@ -2517,12 +2895,12 @@ TEXT ·plainLabels64NEON(SB), NOSPLIT, $512-40
 	VEOR    V2.B16, V2.B16, V2.B16
 	VCMEQ   V3.B16, V3.B16, V3.B16
 	MOVD    stride+8(FP), R8
-	CBZ     R6, last151
-row150:
+	CBZ     R6, last183
+row182:
 	MOVD    R0, R1
 	SUBS    $1, R2, R3
-	BMI     rest153
-group152:
+	BMI     rest185
+group184:
 	FLDPQ   (R1), (F4, F6)
 	FLDPQ   64(R1), (F5, F7)
 	WORD    $0x6e64e428 // VFCMGE V4.D2, V1.D2, V8.D2
@@ -2593,38 +2971,38 @@ group152:
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
 	SUB     $1, R3
 	ADD     $128, R1
-	TBZ     $63, R3, group152
+	TBZ     $63, R3, group184
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R3, copied154
-rest153:
-	CBZ     R5, done155
+	TBZ     $0, R3, copied186
+rest185:
+	CBZ     R5, done187
 	FSTPQ   (F2, F2), (R4)
 	FSTPQ   (F2, F2), 32(R4)
 	FSTPQ   (F2, F2), 64(R4)
 	FSTPQ   (F2, F2), 96(R4)
 	ADD     $0, R4, R9
-	TBZ     $6, R5, skip156
+	TBZ     $6, R5, skip188
 	VLD1.P  64(R1), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R9)
-skip156:
-	TBZ     $5, R5, skip157
+skip188:
+	TBZ     $5, R5, skip189
 	VLD1.P  32(R1), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R9)
-skip157:
-	TBZ     $4, R5, skip158
+skip189:
+	TBZ     $4, R5, skip190
 	VLD1.P  16(R1), [V4.B16]
 	VST1.P  [V4.B16], 16(R9)
-skip158:
-	TBZ     $3, R5, skip159
+skip190:
+	TBZ     $3, R5, skip191
 	FMOVD.P 8(R1), F4
 	FMOVD.P F4, 8(R9)
-skip159:
+skip191:
 	ADD     $0, R4, R1
 	MOVD    $-1, R3
 	CMP     $64, R5
-	BLS     short160
-	B       group152
-short160:
+	BLS     short192
+	B       group184
+short192:
 	FLDPQ   (R1), (F4, F5)
 	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
 	VAND    V6.B16, V3.B16, V3.B16
@@ -2643,7 +3021,7 @@ short160:
 	VAND    V5.B16, V4.B16, V4.B16
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
 	CMP     $32, R5
-	BLS     copied154
+	BLS     copied186
 	FLDPQ   32(R1), (F4, F5)
 	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
 	VAND    V6.B16, V3.B16, V3.B16
@@ -2661,8 +3039,8 @@ short160:
 	WORD    $0x6ee2e4a5 // VFCMGT V2.D2, V5.D2, V5.D2
 	VAND    V5.B16, V4.B16, V4.B16
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
-copied154:
-done155:
+copied186:
+done187:
 	VMOV    V3.D[0], R9
 	VMOV    V3.D[1], R10
 	AND     R9, R10
@@ -2670,8 +3048,8 @@ done155:
 	MOVD    R11, bad+32(FP)
 	ADD     R8<<3, R0
 	SUB     $1, R6
-	CBNZ    R6, row150
-last151:
+	CBNZ    R6, row182
+last183:
 	RET
 
 // func softSums64NEON(sums *[2]float64, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64) (bad uint64)
@@ -2695,8 +3073,8 @@ TEXT ·softSums64NEON(SB), NOSPLIT, $512-88
 	VEOR    V3.B16, V3.B16, V3.B16
 	MOVD    stride+16(FP), R19
 	MOVD    tStride+32(FP), R20
-	CBZ     R10, last162
-row161:
+	CBZ     R10, last194
+row193:
 	MOVD    R1, R21
 	VLD1R.P 8(R21), [V4.D2]
 	ADD     $8, R1
@@ -2715,10 +3093,10 @@ row161:
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest164
-group163:
+	BMI     rest196
+group195:
 	VLD1R.P 2(R13), [V0.H8]
-half167:
+half199:
 	FMOVQ   (R3), F5
 	FMOVQ   (R5), F6
 	FMOVQ   (R14), F8
@@ -2808,56 +3186,56 @@ half167:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half167
+	TBNZ    $0, R7, half199
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $96, R3
 	ADD     $96, R5
-	TBZ     $63, R7, group163
+	TBZ     $63, R7, group195
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied165
-rest164:
-	CBZ     R9, done166
+	TBZ     $1, R7, copied197
+rest196:
+	CBZ     R9, done198
 	ADD     $0, R8, R21
-	TBZ     $6, R9, skip168
+	TBZ     $6, R9, skip200
 	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip168:
-	TBZ     $5, R9, skip169
+skip200:
+	TBZ     $5, R9, skip201
 	VLD1.P  32(R3), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip169:
-	TBZ     $4, R9, skip170
+skip201:
+	TBZ     $4, R9, skip202
 	VLD1.P  16(R3), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip170:
-	TBZ     $3, R9, skip171
+skip202:
+	TBZ     $3, R9, skip203
 	FMOVD.P 8(R3), F5
 	FMOVD.P F5, 8(R21)
-skip171:
+skip203:
 	ADD     $0, R8, R3
 	ADD     $128, R8, R21
-	TBZ     $6, R9, skip172
+	TBZ     $6, R9, skip204
 	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip172:
-	TBZ     $5, R9, skip173
+skip204:
+	TBZ     $5, R9, skip205
 	VLD1.P  32(R5), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip173:
-	TBZ     $4, R9, skip174
+skip205:
+	TBZ     $4, R9, skip206
 	VLD1.P  16(R5), [V5.B16]
 	VST1.P  [V5.B16], 16(R21)
-skip174:
-	TBZ     $3, R9, skip175
+skip206:
+	TBZ     $3, R9, skip207
 	FMOVD.P 8(R5), F5
 	FMOVD.P F5, 8(R21)
-skip175:
+skip207:
 	ADD     $128, R8, R5
 	MOVD    $-2, R7
-	B       group163
-copied165:
-done166:
+	B       group195
+copied197:
+done198:
 	FLDPQ   (R11), (F5, F6)
 	FLDPQ   32(R11), (F7, F8)
 	FLDPQ   64(R11), (F9, F10)
@@ -2939,8 +3317,8 @@ done166:
 	MOVD    words+64(FP), R21
 	ADD     R21<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row161
-last162:
+	CBNZ    R10, row193
+last194:
 	RET
 
 // func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
@@ -2958,8 +3336,8 @@ TEXT ·lessLabels64NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last177
-row176:
+	CBZ     R11, last209
+row208:
 	MOVD    R6, R15
 	VLD1R.P 8(R15), [V0.D2]
 	ADD     $8, R6
@@ -2967,8 +3345,8 @@ row176:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest179
-group178:
+	BMI     rest211
+group210:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -2993,89 +3371,89 @@ group178:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group178
+	TBZ     $63, R8, group210
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied180
-rest179:
-	CBZ     R10, done181
+	TBZ     $0, R8, copied212
+rest211:
+	CBZ     R10, done213
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip182
+	TBZ     $6, R10, skip214
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip182:
-	TBZ     $5, R10, skip183
+skip214:
+	TBZ     $5, R10, skip215
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip183:
-	TBZ     $4, R10, skip184
+skip215:
+	TBZ     $4, R10, skip216
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip184:
-	TBZ     $3, R10, skip185
+skip216:
+	TBZ     $3, R10, skip217
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip185:
+skip217:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip186
+	TBZ     $6, R10, skip218
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip186:
-	TBZ     $5, R10, skip187
+skip218:
+	TBZ     $5, R10, skip219
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip187:
-	TBZ     $4, R10, skip188
+skip219:
+	TBZ     $4, R10, skip220
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip188:
-	TBZ     $3, R10, skip189
+skip220:
+	TBZ     $3, R10, skip221
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip189:
+skip221:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short190
-	B       group178
-short190:
+	BLS     short222
+	B       group210
+short222:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied180
+	BLS     copied212
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), 32(R1)
-copied180:
+copied212:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip191
+	TBZ     $6, R10, skip223
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip191:
-	TBZ     $5, R10, skip192
+skip223:
+	TBZ     $5, R10, skip224
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip192:
-	TBZ     $4, R10, skip193
+skip224:
+	TBZ     $4, R10, skip225
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip193:
-	TBZ     $3, R10, skip194
+skip225:
+	TBZ     $3, R10, skip226
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip194:
-done181:
+skip226:
+done213:
 	ADD     R13<<3, R0
 	ADD     R13<<3, R2
 	ADD     R14<<3, R4
 	SUB     $1, R11
-	CBNZ    R11, row176
-last177:
+	CBNZ    R11, row208
+last209:
 	RET

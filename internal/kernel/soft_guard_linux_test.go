@@ -63,6 +63,7 @@ func testGuardPagesOfSoft[T Float](t *testing.T) {
 				return y
 			}
 			x, t, d, w, m := one(0, l.x[:n]), one(1, l.t[:n]), one(2, l.dst[:n]), one(3, l.w), one(4, l.m)
+			SoftTerms(make([][2]float64, 1), d, m, n, x, n, t, n, 1, n, words(0, l.part), l.words)
 			SoftLinear(c.sum, m, n, d, n, x, n, t, n, w, 1, n, words(0, l.part), l.words, l.params)
 		}
 	}

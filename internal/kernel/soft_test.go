@@ -94,7 +94,20 @@ func (c *linearCase) linear() (results []float64) {
 	return results
 }
 
-// TestSoftLinear is TestSoftKernels of that kernel.
+// terms returns the results of SoftTerms.
+func (c *linearCase) terms() (results []float64) {
+	sums, u, v := make([][2]float64, c.rows), make([]float32, c.rows*c.n), make([]float32, c.rows*c.n)
+	SoftTerms(sums, u, v, c.n, c.x, c.stride, c.t, c.tStride, c.rows, c.n, c.part, c.words)
+	for _, s := range sums {
+		results = append(results, s[:]...)
+	}
+	for _, w := range slices.Concat(u, v) {
+		results = append(results, float64(w))
+	}
+	return results
+}
+
+// TestSoftLinear is TestSoftKernels of two kernels of float32.
 func TestSoftLinear(t *testing.T) {
 	r := &kerneltest.Rand{Rand: rand.New(rand.NewPCG(35, 36))}
 	for n := 1; n <= 300; n++ {
@@ -103,7 +116,7 @@ func TestSoftLinear(t *testing.T) {
 		for _, tier := range Available() {
 			func() {
 				defer forceTier(tier)()
-				got := c.linear()
+				got := slices.Concat(c.linear(), c.terms())
 				canonicalNaNs(got)
 				if tier == Generic {
 					want = got

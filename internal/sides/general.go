@@ -80,7 +80,7 @@ func (w *Work[T]) evalGeneral() {
 func (w *Work[T]) finishNatural() (anySlow bool) {
 	second := w.sum[len(w.passes)-1]
 	for i, sum := range w.sum[0] {
-		w.a[i], w.b[i] = w.terms(i, sum[0], false), w.terms(i, second[i][1], true)
+		w.a[i], w.b[i] = w.sideSum(i, sum[0], false), w.sideSum(i, second[i][1], true)
 	}
 	switch single := kernel.IsFloat32[T](); {
 	case w.rule.Product:
@@ -220,9 +220,9 @@ func (w *Work[T]) setFactors(i int, fa, fb float64) {
 // number.
 func middling(x float64) bool { return 0x1p-900 <= math.Abs(x) && math.Abs(x) <= 0x1p900 }
 
-// terms returns a sum at pivot 0 of row i. Where there are terms but it is 0,
+// sideSum returns a sum at pivot 0 of row i. Where there are terms but it is 0,
 // they are too small for pivot 0; the result is not a natural sum then.
-func (w *Work[T]) terms(i int, sum float64, positive bool) float64 {
+func (w *Work[T]) sideSum(i int, sum float64, positive bool) float64 {
 	if sum == 0 && w.anyTerm(i, positive) {
 		return math.SmallestNonzeroFloat64
 	}

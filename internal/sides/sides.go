@@ -53,6 +53,7 @@ type Work[T kernel.Float] struct {
 	settled    []bool         // rows whose loss stands: it has the same bits whatever the gradient takes
 	none       []uint64       // no bits
 	portion    kernel.Copy[T] // of the pending copy
+	terms      softTerms[T]
 	general[T]
 }
 
@@ -113,6 +114,8 @@ func (w *Work[T]) eval() {
 		}
 	}
 	switch {
+	case w.hasSoftTerms():
+		w.evalSoftTerms()
 	case w.isGeneral():
 		c.Widen()
 		w.evalGeneral()
