@@ -575,6 +575,28 @@ func ExampleClassBalancedWeights() {
 	// Output: [0.175 1.825]
 }
 
+// An error at the rare class costs more.
+func ExampleClassBalanced() {
+	loss := zlpr.ClassBalanced{Loss: zlpr.BCE{}, Counts: []int{1000, 10}, Beta: 0.99}
+	for _, scores := range [][]float64{{-1, -3}, {3, 1}} {
+		e, err := zlpr.NewEvaluator[float64](loss, zlpr.Options{})
+		if err != nil {
+			panic(err)
+		}
+		r, err := e.Evaluate(context.Background(), &zlpr.Batch[float64]{
+			Scores: zlpr.MatrixOf([][]float64{scores}),
+			Labels: &zlpr.DenseLabels[bool]{Rows: 1, Cols: 2, Data: []bool{true, false}, Stride: 2},
+		}, nil)
+		if err != nil {
+			panic(err)
+		}
+		fmt.Printf("%.4f\n", r.Loss)
+	}
+	// Output:
+	// 0.3179
+	// 2.4058
+}
+
 // A student that is its teacher, and one that is not.
 func ExampleDistillation() {
 	teacher := zlpr.MatrixOf([][]float64{{3, -1, 0.5}, {3, -1, 0.5}})

@@ -60,6 +60,22 @@ func ExampleFormulas() {
 	// Output: subset_accuracy false
 }
 
+// A class without predictions has a precision of 0 divided by 0.
+func ExampleFormulasZeroDivision() {
+	for _, zero := range []metrics.ZeroDivision{metrics.ZeroDivisionZero, metrics.ZeroDivisionOne, metrics.ZeroDivisionNaN} {
+		formulas, _, err := metrics.FormulasZeroDivision([]string{"macro_precision"}, zero)
+		if err != nil {
+			fmt.Println(err)
+			return
+		}
+		fmt.Printf("%.4f\n", formulas[0].OfClasses([]uint64{4, 1}, []uint64{4, 0}, []uint64{3, 0}))
+	}
+	// Output:
+	// 0.3750
+	// 0.8750
+	// 0.7500
+}
+
 func ExampleFormula() {
 	formulas, _, _ := metrics.Formulas([]string{"macro_f1"})
 	fmt.Printf("%.4f\n", formulas[0].OfClasses([]uint64{2, 1}, []uint64{2, 2}, []uint64{2, 1}))

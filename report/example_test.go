@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 
@@ -161,4 +162,35 @@ func ExampleReliability() {
 	// 0.587 to 0.633: 200, 0.611 said, 0.145 are positive
 	// 0.846 to 1.000: 200, 0.864 said, 0.435 are positive
 	// expected calibration error 0.395, by chance 0.025
+}
+
+// The second class is never predicted: its precision is 0 divided by 0.
+func ExampleNewRowsZeroDivision() {
+	batch := metrics.Batch[float64]{
+		Scores: zlpr.MatrixOf([][]float64{{1, -1}, {2, -2}}),
+		Labels: &zlpr.DenseLabels[uint8]{Rows: 2, Cols: 2, Data: []uint8{1, 0, 1, 1}, Stride: 2},
+	}
+	names := []string{"macro_precision"}
+	for _, zero := range []metrics.ZeroDivision{metrics.ZeroDivisionZero, metrics.ZeroDivisionOne} {
+		r, err := report.NewRowsZeroDivision(2, 2, nil, names, zero)
+		if err != nil {
+			panic(err)
+		}
+		out := metrics.RowOutput{Terms: make([]float64, 2*r.Terms()), Positive: make([]uint64, 2), Predicted: make([]uint64, 2)}
+		a, err := metrics.NewAccumulator[float64](2, names, metrics.Options{ZeroDivision: zero})
+		if err != nil {
+			panic(err)
+		}
+		if err := errors.Join(a.AddRows(&batch, &out), r.Set(0, 2, nil, &out)); err != nil {
+			panic(err)
+		}
+		c, err := report.Compare(context.Background(), r, r, report.Options{Seed: 1})
+		if err != nil {
+			panic(err)
+		}
+		fmt.Println(c.Metrics[0].A)
+	}
+	// Output:
+	// 0.5
+	// 1
 }
