@@ -66,6 +66,7 @@ type context interface {
 	Label(name string)
 	Load(src gotypes.Component, dst reg.Register) reg.Register
 	MOVB(imr operand.Op, mr operand.Op)
+	MOVBLZX(mr operand.Op, r operand.Op)
 	MOVL(imr operand.Op, mr operand.Op)
 	MOVQ(imrx operand.Op, mrx operand.Op)
 	MOVW(imr operand.Op, mr operand.Op)

@@ -76,41 +76,20 @@ func (e *exponential) evaluateShifted(x, shift []vreg) (p, s []vreg) {
 	return e.powers(r, t, n)
 }
 
-// evaluateAt is evaluate with a magic number for each x, in a register that it
-// overwrites; nil for the one of all.
-func (e *exponential) evaluateAt(x []vreg, magic []op) (p, s []vreg) {
-	r, t, n := e.reduceAt(x, magic, false)
-	return e.powers(r, t, n)
-}
-
 // reduce returns the reduced arguments r of the x, n as an integer, and free
 // registers, one for each. r are the registers of x, but with keep new ones.
 func (e *exponential) reduce(x []vreg, keep bool) (r, t, free []vreg) {
-	return e.reduceAt(x, nil, keep)
-}
-
-// reduceAt is reduce with a magic number for each x, in a register that it
-// overwrites; nil for the one of all.
-func (e *exponential) reduceAt(x []vreg, magic []op, keep bool) (r, t, free []vreg) {
-	r, t, free = make([]vreg, len(x)), make([]vreg, len(x)), make([]vreg, len(x))
-	if magic == nil {
-		all := e.shared(e.magic, len(x))
-		for i := range x {
-			magic, free[i] = append(magic, all), e.reg()
-		}
-	} else {
-		for i := range x {
-			free[i] = magic[i].(vreg)
-		}
-	}
+	r, t = make([]vreg, len(x)), make([]vreg, len(x))
+	magic := e.shared(e.magic, len(x))
+	free = e.newRegs(len(x))
 	log2e := e.shared(e.log2e, len(x))
 	for i := range x {
 		t[i] = e.reg()
 		e.move(x[i], t[i])
-		e.fmaMul(log2e, magic[i], t[i])
+		e.fmaMul(log2e, magic, t[i])
 	}
 	for i := range x {
-		e.sub(t[i], magic[i], free[i])
+		e.sub(t[i], magic, free[i])
 	}
 	ln2Hi := e.shared(e.minusLn2Hi, len(x))
 	for i := range x {

@@ -27,7 +27,13 @@ type narrowRows struct {
 func (g *narrowRows) size() int { return 4 * g.lanes }
 
 func (k *selectKernel) narrowRows(e *exponential, low, high op) {
-	g := &narrowRows{selectKernel: k, e: e, line: newNarrowPipeline(e, low, high)}
+	g := &narrowRows{selectKernel: k, e: e, line: newNarrowPipeline(e, low, high), buffer: k.AllocLocal(256)}
+	g.part = [2]operand.Mem{k.AllocLocal(8), k.AllocLocal(8)}
+	again := ""
+	if k.double() {
+		again = k.newLabel("vectors")
+		g.rowsOfAVector(again)
+	}
 	g.begin()
 	var (
 		group, row    = k.newLabel("group"), k.newLabel("row")
@@ -73,7 +79,11 @@ func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 	k.JNE(goTo(more))
 	k.sums.write(k.out...)
 	k.CMPQ(k.rows, operand.U8(0))
-	k.JEQ(goTo(last))
+	k.JLE(goTo(last))
+	if again != "" {
+		k.CMPQ(k.length, operand.U8(k.lanes))
+		k.JLE(goTo(again))
+	}
 	k.Label(more)
 	k.MOVQ(k.length, k.left)
 	k.TESTQ(k.left, k.left)
@@ -105,8 +115,130 @@ func (g *narrowRows) begin() {
 	}
 	g.MOVQ(g.selectKernel.rows, t)
 	g.rowsToLoad = g.slot(t)
-	g.src, g.buffer = g.GP64(), g.AllocLocal(256)
-	g.part = [2]operand.Mem{g.AllocLocal(8), g.AllocLocal(8)}
+	g.src = g.GP64()
+}
+
+// rowsOfAVector emits the loop, at label again, through rows of at most one virtual vector
+// of float64: four of them are a group, one below the other in the buffer. Longer rows go
+// on behind it. Where less than four are left the first stands for those that are not
+// there, in whose place nothing is written.
+func (g *narrowRows) rowsOfAVector(again string) {
+	var (
+		long     = g.newLabel("long")
+		existing = [2]operand.Mem{g.AllocLocal(g.bytes), g.AllocLocal(g.bytes)} // elements of a row: signs
+		positive = g.AllocLocal(8)
+		terms    []operand.Mem // of the first half of each side
+	)
+	for range g.selected {
+		terms = append(terms, g.AllocLocal(4*g.bytes))
+	}
+	g.CMPQ(g.length, operand.U8(g.lanes))
+	g.JG(operand.LabelRef(long))
+	n, bits := g.GP64(), g.GP64()
+	g.MOVQ(g.length, n)
+	g.MOVQ(operand.I32(-1), bits)
+	g.BZHIQ(n, bits, bits)
+	g.MOVQ(bits, g.part[0])
+	for h, m := range existing {
+		g.move(g.signs(g.part[0], h)(0), m)
+	}
+	g.Label(again)
+	g.copy.block()
+	x := g.GP64()
+	g.MOVQ(g.x, x)
+	g.fourRows(func(row int) {
+		for h, m := range existing {
+			r := g.reg()
+			g.load(g.inRegister(m), at(x, h*g.bytes), r)
+			g.move(r, g.register(g.buffer, 2*row+h))
+		}
+	}, walk{x, g.x, g.stride})
+	// The bits of a side of the four rows follow each other.
+	sideBits := func(side gpreg) gpreg {
+		from, all := g.GP64(), g.GP64()
+		g.MOVQ(side, from)
+		g.XORQ(all, all)
+		g.fourRows(func(row int) {
+			b := g.GP64()
+			g.MOVBLZX(at(from, 0), b.As32())
+			g.SHLL(operand.U8(8*row), b.As32())
+			g.ORL(b.As32(), all.As32())
+		}, walk{from, side, g.step})
+		return all
+	}
+	if g.pos != nil {
+		g.MOVQ(sideBits(g.pos), positive)
+	}
+	part := sideBits(g.neg)
+	if g.pos != nil {
+		g.ORQ(positive, part)
+	}
+	g.MOVQ(part, g.part[0])
+
+	arguments := func(half int) []func() {
+		return g.arguments(half, func(i int) operand.Mem { return g.register(g.buffer, 2*i+half) }, positive)
+	}
+	emit(arguments(0))
+	for h, steps := range [][]func(){arguments(1), nil} {
+		w := g.exponentials(h, steps)
+		if g.w != nil {
+			to := g.GP64()
+			g.MOVQ(g.w, to)
+			g.fourRows(func(row int) { g.move(w[row], at(to, h*g.bytes)) }, walk{to, g.w, g.wStride})
+		}
+		zero := g.reg()
+		g.zero(zero)
+		for row, r := range w {
+			sides := []vreg{r}
+			if g.pos != nil {
+				sides = []vreg{g.split(r, zero), r}
+				g.sub(zero, r, r)
+			}
+			for i, r := range sides {
+				if m := g.register(terms[i], row); h == 0 {
+					g.move(r, m)
+				} else {
+					err, none := g.reg(), g.reg()
+					g.zero(err)
+					g.zero(none)
+					g.sums.put(i, row, [][]vreg{{g.inRegister(m), r}, {err, none}})
+				}
+			}
+		}
+	}
+	step := g.GP64()
+	for _, m := range []struct{ at, step op }{{g.x, g.stride}, {g.neg, g.step}, {g.pos, g.step}, {g.w, g.wStride}} {
+		if base, ok := m.at.(gpreg); ok && base != nil {
+			g.MOVQ(m.step, step)
+			g.LEAQ(operand.Mem{Base: base, Index: step, Scale: 4}, base)
+		}
+	}
+	g.SUBQ(operand.U8(4), g.selectKernel.rows)
+	g.JMP(operand.LabelRef(g.sums.tree))
+	g.Label(long)
+}
+
+// A walk goes from row to row, or back to the first one where there are no more.
+type walk struct {
+	at, first gpreg
+	step      op
+}
+
+// fourRows emits what is done with each of four rows.
+func (g *narrowRows) fourRows(do func(row int), walks ...walk) {
+	for row := range 4 {
+		do(row)
+		if row == 3 {
+			return
+		}
+		for _, w := range walks {
+			g.ADDQ(w.step, w.at)
+		}
+		g.CMPQ(g.selectKernel.rows, operand.U8(row+1))
+		for _, w := range walks {
+			g.CMOVQLE(w.first, w.at)
+		}
+	}
 }
 
 // prepare goes to the next group: it leaves its bits of either side in part[1]. After
@@ -192,21 +324,30 @@ func (g *narrowRows) signs(mem operand.Mem, half int) func(i int) vreg {
 
 // reduced returns the steps that reduce the arguments of a half of the group at src.
 func (g *narrowRows) reduced(half int) []func() {
-	var sign func(i int) vreg
+	var positive operand.Mem
 	if g.pos != nil {
-		sign = g.signs(at(g.pos, -g.size()/8), half)
+		positive = at(g.pos, -g.size()/8)
 	}
-	return g.line.reduced(half, func(i int) (_, magic op) {
+	return g.arguments(half, func(i int) operand.Mem {
 		from := at(g.src, (2*i+half)*g.bytes)
 		if half == 0 {
 			g.prefetch(from, 2*i)
 		}
-		if sign == nil {
-			return from, g.e.magic
-		}
+		return from
+	}, positive)
+}
+
+// arguments returns the steps that reduce the arguments of a half of a group, those of
+// register i from from(i), where the bits of the positives are at positive.
+func (g *narrowRows) arguments(half int, from func(i int) operand.Mem, positive operand.Mem) []func() {
+	if g.pos == nil {
+		return g.line.reduced(half, func(i int) (_, magic op) { return from(i), g.e.magic })
+	}
+	sign := g.signs(positive, half)
+	return g.line.reduced(half, func(i int) (_, magic op) {
 		y, s := g.reg(), sign(i)
 		g.and(s, g.constant(math.Copysign(0, -1)), s)
-		g.xor(s, from, y)
+		g.xor(s, from(i), y)
 		g.signedMagic(s)
 		return y, s
 	})
@@ -219,14 +360,9 @@ func (g *narrowRows) signedMagic(sign vreg) {
 	g.addInteger(sign, g.e.magic, sign)
 }
 
-// half adds the terms of a half of the group, 0 for elements of no side; the sign of
-// an exponential tells its side. Meanwhile it takes the steps.
+// half adds the terms of a half of the group. Meanwhile it takes the steps.
 func (g *narrowRows) half(number int, steps []func()) {
-	w, s := g.line.powersOf(number, steps)
-	for i := range w {
-		g.mul(w[i], s[i], w[i])
-	}
-	g.onlyParts(number, w)
+	w := g.exponentials(number, steps)
 	if g.w != nil {
 		for i, r := range w {
 			g.move(r, at(g.w, (2*i+number)*g.bytes))
@@ -238,16 +374,12 @@ func (g *narrowRows) half(number int, steps []func()) {
 		g.selected[0].lanes(h)
 		return
 	}
-	// A NaN is of both sides.
 	zero := g.reg()
 	g.zero(zero)
 	n := &laneTree[vreg]{join: func(x, y vreg) { g.vec.add(x, y, x) }}
 	t := &laneTree[vreg]{join: n.join}
 	for _, r := range w {
-		negative := g.reg()
-		g.max(zero, r, negative)
-		g.min(zero, r, r)
-		n.push(negative)
+		n.push(g.split(r, zero))
 		t.push(r)
 	}
 	positive := t.done()
@@ -256,6 +388,26 @@ func (g *narrowRows) half(number int, steps []func()) {
 		g.selected[i].group = sum
 		g.selected[i].lanes(h)
 	}
+}
+
+// split returns the terms of the negatives of r, and leaves those of the positives in r,
+// less than 0. A NaN is of both sides.
+func (g *narrowRows) split(r, zero vreg) (negative vreg) {
+	negative = g.reg()
+	g.max(zero, r, negative)
+	g.min(zero, r, r)
+	return negative
+}
+
+// exponentials returns those of a half of the group, 0 for elements of no side; the sign
+// tells the side. Meanwhile it takes the steps.
+func (g *narrowRows) exponentials(half int, steps []func()) []vreg {
+	w, s := g.line.powersOf(half, steps)
+	for i := range w {
+		g.mul(w[i], s[i], w[i])
+	}
+	g.onlyParts(half, w)
+	return w
 }
 
 // onlyParts sets the exponentials of elements of no side to 0, if there are any in the

@@ -6,7 +6,7 @@
 
 // func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectSums32AVX2(SB), $1424-72
+TEXT ·selectSums32AVX2(SB), $1392-72
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+16(FP), AX
@@ -23,17 +23,17 @@ TEXT ·selectSums32AVX2(SB), $1424-72
 	VMOVUPS f32_c2ae88d2<>+0(SB), Y1
 	VMOVUPS f32_42afebb7<>+0(SB), Y2
 	MOVQ    n+40(FP), R8
-	MOVQ    R8, 1024(BP)
+	MOVQ    R8, 1296(BP)
 	ADDQ    $0x3f, R8
 	ANDQ    $-64, R8
 	SHRQ    $0x03, R8
 	SUBQ    R8, BX
-	MOVQ    BX, 1032(BP)
+	MOVQ    BX, 1304(BP)
 	SHLQ    $0x05, R8
 	SUBQ    R8, CX
-	MOVQ    CX, 1040(BP)
+	MOVQ    CX, 1312(BP)
 	MOVQ    rows+32(FP), CX
-	MOVQ    CX, 1048(BP)
+	MOVQ    CX, 1320(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS Y3, (BP)
 	VMOVUPS Y3, 32(BP)
@@ -43,39 +43,39 @@ TEXT ·selectSums32AVX2(SB), $1424-72
 	MOVQ    n+40(FP), CX
 	TESTQ   CX, CX
 	JZ      row4
-	CMPQ    1024(BP), $0x00
+	CMPQ    1296(BP), $0x00
 	JG      same7
-	LEAQ    1088(BP), R9
-	DECQ    1048(BP)
+	LEAQ    1024(BP), R9
+	DECQ    1320(BP)
 	JZ      none8
-	ADDQ    1040(BP), AX
-	ADDQ    1032(BP), SI
-	ADDQ    1032(BP), DX
+	ADDQ    1312(BP), AX
+	ADDQ    1304(BP), SI
+	ADDQ    1304(BP), DX
 	MOVQ    n+40(FP), BX
-	MOVQ    BX, 1024(BP)
+	MOVQ    BX, 1296(BP)
 
 same7:
 	MOVQ AX, R9
 	MOVQ (DX), BX
 	ORQ  (SI), BX
-	MOVQ BX, 1352(BP)
-	CMPQ 1024(BP), $0x40
+	MOVQ BX, 1288(BP)
+	CMPQ 1296(BP), $0x40
 	JL   cut9
 
 ready10:
 	ADDQ $+256, AX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DX
-	SUBQ $0x40, 1024(BP)
+	SUBQ $0x40, 1296(BP)
 
 none8:
-	MOVQ         1352(BP), BX
-	MOVQ         BX, 1344(BP)
-	PREFETCHT0   12288(R9)
+	MOVQ         1288(BP), BX
+	MOVQ         BX, 1280(BP)
 	VPBROADCASTD -8(SI), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
+	PREFETCHT0   12288(R9)
 	VXORPS       (R9), Y5, Y3
 	VPSRLD       $0x17, Y5, Y5
 	VPADDD       f32_4b40007f<>+0(SB), Y5, Y5
@@ -89,9 +89,9 @@ none8:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS      Y3, 512(BP)
 	VMOVUPS      Y6, 640(BP)
-	PREFETCHT0   12352(R9)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	PREFETCHT0   12352(R9)
 	VXORPS       64(R9), Y4, Y3
 	VPSRLD       $0x17, Y4, Y4
 	VPADDD       f32_4b40007f<>+0(SB), Y4, Y4
@@ -105,11 +105,11 @@ none8:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
 	VMOVUPS      Y3, 544(BP)
 	VMOVUPS      Y5, 672(BP)
-	PREFETCHT0   12416(R9)
 	VPBROADCASTD -4(SI), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
+	PREFETCHT0   12416(R9)
 	VXORPS       128(R9), Y5, Y3
 	VPSRLD       $0x17, Y5, Y5
 	VPADDD       f32_4b40007f<>+0(SB), Y5, Y5
@@ -123,9 +123,9 @@ none8:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS      Y3, 576(BP)
 	VMOVUPS      Y6, 704(BP)
-	PREFETCHT0   12480(R9)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	PREFETCHT0   12480(R9)
 	VXORPS       192(R9), Y4, Y3
 	VPSRLD       $0x17, Y4, Y4
 	VPADDD       f32_4b40007f<>+0(SB), Y4, Y4
@@ -248,7 +248,7 @@ group3:
 	VMULPS       672(BP), Y8, Y8
 	VMULPS       704(BP), Y9, Y9
 	VMULPS       736(BP), Y10, Y10
-	CMPQ         1344(BP), $-1
+	CMPQ         1280(BP), $-1
 	JNE          some11
 
 all12:
@@ -270,30 +270,30 @@ all12:
 	VSUBPS  Y7, Y3, Y7
 	VMOVUPS Y4, 64(BP)
 	VMOVUPS Y7, 192(BP)
-	CMPQ    1024(BP), $0x00
+	CMPQ    1296(BP), $0x00
 	JG      same13
-	LEAQ    1088(BP), R9
-	DECQ    1048(BP)
+	LEAQ    1024(BP), R9
+	DECQ    1320(BP)
 	JZ      none14
-	ADDQ    1040(BP), AX
-	ADDQ    1032(BP), SI
-	ADDQ    1032(BP), DX
+	ADDQ    1312(BP), AX
+	ADDQ    1304(BP), SI
+	ADDQ    1304(BP), DX
 	MOVQ    n+40(FP), BX
-	MOVQ    BX, 1024(BP)
+	MOVQ    BX, 1296(BP)
 
 same13:
 	MOVQ AX, R9
 	MOVQ (DX), BX
 	ORQ  (SI), BX
-	MOVQ BX, 1352(BP)
-	CMPQ 1024(BP), $0x40
+	MOVQ BX, 1288(BP)
+	CMPQ 1296(BP), $0x40
 	JL   cut15
 
 ready16:
 	ADDQ $+256, AX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DX
-	SUBQ $0x40, 1024(BP)
+	SUBQ $0x40, 1296(BP)
 
 none14:
 	VMOVUPS      768(BP), Y3
@@ -310,11 +310,11 @@ none14:
 	VFMADD213PS  Y11, Y4, Y8
 	VFMADD213PS  Y11, Y5, Y9
 	VFMADD213PS  Y11, Y6, Y10
-	PREFETCHT0   12288(R9)
 	VPBROADCASTD -8(SI), Y12
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x1f, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
+	PREFETCHT0   12288(R9)
 	VXORPS       (R9), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
@@ -333,9 +333,9 @@ none14:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS      Y11, 512(BP)
 	VMOVUPS      Y14, 640(BP)
-	PREFETCHT0   12352(R9)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
+	PREFETCHT0   12352(R9)
 	VXORPS       64(R9), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
@@ -359,11 +359,11 @@ none14:
 	VFMADD213PS  Y11, Y4, Y8
 	VFMADD213PS  Y11, Y5, Y9
 	VFMADD213PS  Y11, Y6, Y10
-	PREFETCHT0   12416(R9)
 	VPBROADCASTD -4(SI), Y12
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x1f, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
+	PREFETCHT0   12416(R9)
 	VXORPS       128(R9), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
@@ -382,9 +382,9 @@ none14:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS      Y11, 576(BP)
 	VMOVUPS      Y14, 704(BP)
-	PREFETCHT0   12480(R9)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
+	PREFETCHT0   12480(R9)
 	VXORPS       192(R9), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
@@ -407,7 +407,7 @@ none14:
 	VMULPS       928(BP), Y8, Y8
 	VMULPS       960(BP), Y9, Y9
 	VMULPS       992(BP), Y10, Y10
-	CMPQ         1344(BP), $-1
+	CMPQ         1280(BP), $-1
 	JNE          some17
 
 all18:
@@ -443,8 +443,8 @@ all18:
 	VMOVUPD      Y4, 128(BP)
 	VADDPD       160(BP), Y3, Y3
 	VMOVUPD      Y3, 160(BP)
-	MOVQ         1352(BP), BX
-	MOVQ         BX, 1344(BP)
+	MOVQ         1288(BP), BX
+	MOVQ         BX, 1280(BP)
 	SUBQ         $0x40, CX
 	JG           group3
 
@@ -510,7 +510,7 @@ sums1:
 	ADDQ       $+32, b+8(FP)
 	XORQ       DI, DI
 	CMPQ       rows+32(FP), $0x00
-	JEQ        last6
+	JLE        last6
 
 more5:
 	MOVQ  n+40(FP), CX
@@ -519,50 +519,50 @@ more5:
 	JMP   group3
 
 cut9:
-	VPBROADCASTD 1352(BP), Y4
+	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (AX), Y3, Y3
-	VMOVUPS      Y3, 1088(BP)
+	VMOVUPS      Y3, 1024(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(AX), Y3, Y3
-	VMOVUPS      Y3, 1152(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1088(BP)
+	VPBROADCASTD 1292(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(AX), Y3, Y3
-	VMOVUPS      Y3, 1216(BP)
+	VMOVUPS      Y3, 1152(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(AX), Y3, Y3
-	VMOVUPS      Y3, 1280(BP)
-	VPBROADCASTD 1352(BP), Y4
+	VMOVUPS      Y3, 1216(BP)
+	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(AX), Y3, Y3
-	VMOVUPS      Y3, 1120(BP)
+	VMOVUPS      Y3, 1056(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(AX), Y3, Y3
-	VMOVUPS      Y3, 1184(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1120(BP)
+	VPBROADCASTD 1292(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(AX), Y3, Y3
-	VMOVUPS      Y3, 1248(BP)
+	VMOVUPS      Y3, 1184(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(AX), Y3, Y3
-	VMOVUPS      Y3, 1312(BP)
-	LEAQ         1088(BP), R9
+	VMOVUPS      Y3, 1248(BP)
+	LEAQ         1024(BP), R9
 	JMP          ready10
 
 some11:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1344(BP), Y4
+	VPBROADCASTD 1280(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y7, Y3, Y7
 	VPSLLD       $0x0f, Y4, Y4
 	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1348(BP), Y4
+	VPBROADCASTD 1284(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y9, Y3, Y9
@@ -571,50 +571,50 @@ some11:
 	JMP          all12
 
 cut15:
-	VPBROADCASTD 1352(BP), Y4
+	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (AX), Y3, Y3
-	VMOVUPS      Y3, 1088(BP)
+	VMOVUPS      Y3, 1024(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(AX), Y3, Y3
-	VMOVUPS      Y3, 1152(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1088(BP)
+	VPBROADCASTD 1292(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(AX), Y3, Y3
-	VMOVUPS      Y3, 1216(BP)
+	VMOVUPS      Y3, 1152(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(AX), Y3, Y3
-	VMOVUPS      Y3, 1280(BP)
-	VPBROADCASTD 1352(BP), Y4
+	VMOVUPS      Y3, 1216(BP)
+	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(AX), Y3, Y3
-	VMOVUPS      Y3, 1120(BP)
+	VMOVUPS      Y3, 1056(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(AX), Y3, Y3
-	VMOVUPS      Y3, 1184(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1120(BP)
+	VPBROADCASTD 1292(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(AX), Y3, Y3
-	VMOVUPS      Y3, 1248(BP)
+	VMOVUPS      Y3, 1184(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(AX), Y3, Y3
-	VMOVUPS      Y3, 1312(BP)
-	LEAQ         1088(BP), R9
+	VMOVUPS      Y3, 1248(BP)
+	LEAQ         1024(BP), R9
 	JMP          ready16
 
 some17:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1344(BP), Y4
+	VPBROADCASTD 1280(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y7, Y3, Y7
 	VPSLLD       $0x07, Y4, Y4
 	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1348(BP), Y4
+	VPBROADCASTD 1284(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y9, Y3, Y9
@@ -787,7 +787,7 @@ GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
 
 // func selectExp32AVX2(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float32, from *float32, blocks int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectExp32AVX2(SB), $1424-112
+TEXT ·selectExp32AVX2(SB), $1400-112
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    w+16(FP), AX
@@ -809,20 +809,20 @@ TEXT ·selectExp32AVX2(SB), $1424-112
 	VMOVUPS f32_c2ae88d2<>+0(SB), Y1
 	VMOVUPS f32_42afebb7<>+0(SB), Y2
 	MOVQ    n+56(FP), R12
-	MOVQ    R12, 1024(BP)
+	MOVQ    R12, 1296(BP)
 	ADDQ    $0x3f, R12
 	ANDQ    $-64, R12
 	SHRQ    $0x03, R12
 	SUBQ    R12, R9
-	MOVQ    R9, 1032(BP)
+	MOVQ    R9, 1304(BP)
 	SHLQ    $0x05, R12
 	SUBQ    R12, DI
-	MOVQ    DI, 1040(BP)
+	MOVQ    DI, 1312(BP)
 	MOVQ    wStride+24(FP), DI
 	SUBQ    R12, DI
-	MOVQ    DI, 1048(BP)
+	MOVQ    DI, 1320(BP)
 	MOVQ    rows+48(FP), DI
-	MOVQ    DI, 1056(BP)
+	MOVQ    DI, 1328(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS Y3, (BP)
 	VMOVUPS Y3, 32(BP)
@@ -832,39 +832,39 @@ TEXT ·selectExp32AVX2(SB), $1424-112
 	MOVQ    n+56(FP), DI
 	TESTQ   DI, DI
 	JZ      row22
-	CMPQ    1024(BP), $0x00
+	CMPQ    1296(BP), $0x00
 	JG      same25
-	LEAQ    1088(BP), R13
-	DECQ    1056(BP)
+	LEAQ    1024(BP), R13
+	DECQ    1328(BP)
 	JZ      none26
-	ADDQ    1040(BP), SI
-	ADDQ    1032(BP), R10
-	ADDQ    1032(BP), R8
+	ADDQ    1312(BP), SI
+	ADDQ    1304(BP), R10
+	ADDQ    1304(BP), R8
 	MOVQ    n+56(FP), R9
-	MOVQ    R9, 1024(BP)
+	MOVQ    R9, 1296(BP)
 
 same25:
 	MOVQ SI, R13
 	MOVQ (R8), R9
 	ORQ  (R10), R9
-	MOVQ R9, 1352(BP)
-	CMPQ 1024(BP), $0x40
+	MOVQ R9, 1288(BP)
+	CMPQ 1296(BP), $0x40
 	JL   cut27
 
 ready28:
 	ADDQ $+256, SI
 	ADDQ $0x08, R10
 	ADDQ $0x08, R8
-	SUBQ $0x40, 1024(BP)
+	SUBQ $0x40, 1296(BP)
 
 none26:
-	MOVQ         1352(BP), R9
-	MOVQ         R9, 1344(BP)
-	PREFETCHT0   12288(R13)
+	MOVQ         1288(BP), R9
+	MOVQ         R9, 1280(BP)
 	VPBROADCASTD -8(R10), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
+	PREFETCHT0   12288(R13)
 	VXORPS       (R13), Y5, Y3
 	VPSRLD       $0x17, Y5, Y5
 	VPADDD       f32_4b40007f<>+0(SB), Y5, Y5
@@ -878,9 +878,9 @@ none26:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS      Y3, 512(BP)
 	VMOVUPS      Y6, 640(BP)
-	PREFETCHT0   12352(R13)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	PREFETCHT0   12352(R13)
 	VXORPS       64(R13), Y4, Y3
 	VPSRLD       $0x17, Y4, Y4
 	VPADDD       f32_4b40007f<>+0(SB), Y4, Y4
@@ -894,11 +894,11 @@ none26:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
 	VMOVUPS      Y3, 544(BP)
 	VMOVUPS      Y5, 672(BP)
-	PREFETCHT0   12416(R13)
 	VPBROADCASTD -4(R10), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
+	PREFETCHT0   12416(R13)
 	VXORPS       128(R13), Y5, Y3
 	VPSRLD       $0x17, Y5, Y5
 	VPADDD       f32_4b40007f<>+0(SB), Y5, Y5
@@ -912,9 +912,9 @@ none26:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS      Y3, 576(BP)
 	VMOVUPS      Y6, 704(BP)
-	PREFETCHT0   12480(R13)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
+	PREFETCHT0   12480(R13)
 	VXORPS       192(R13), Y4, Y3
 	VPSRLD       $0x17, Y4, Y4
 	VPADDD       f32_4b40007f<>+0(SB), Y4, Y4
@@ -1065,7 +1065,7 @@ none29:
 	VMULPS       672(BP), Y8, Y8
 	VMULPS       704(BP), Y9, Y9
 	VMULPS       736(BP), Y10, Y10
-	CMPQ         1344(BP), $-1
+	CMPQ         1280(BP), $-1
 	JNE          some31
 
 all32:
@@ -1091,30 +1091,30 @@ all32:
 	VSUBPS  Y7, Y3, Y7
 	VMOVUPS Y4, 64(BP)
 	VMOVUPS Y7, 192(BP)
-	CMPQ    1024(BP), $0x00
+	CMPQ    1296(BP), $0x00
 	JG      same33
-	LEAQ    1088(BP), R13
-	DECQ    1056(BP)
+	LEAQ    1024(BP), R13
+	DECQ    1328(BP)
 	JZ      none34
-	ADDQ    1040(BP), SI
-	ADDQ    1032(BP), R10
-	ADDQ    1032(BP), R8
+	ADDQ    1312(BP), SI
+	ADDQ    1304(BP), R10
+	ADDQ    1304(BP), R8
 	MOVQ    n+56(FP), R9
-	MOVQ    R9, 1024(BP)
+	MOVQ    R9, 1296(BP)
 
 same33:
 	MOVQ SI, R13
 	MOVQ (R8), R9
 	ORQ  (R10), R9
-	MOVQ R9, 1352(BP)
-	CMPQ 1024(BP), $0x40
+	MOVQ R9, 1288(BP)
+	CMPQ 1296(BP), $0x40
 	JL   cut35
 
 ready36:
 	ADDQ $+256, SI
 	ADDQ $0x08, R10
 	ADDQ $0x08, R8
-	SUBQ $0x40, 1024(BP)
+	SUBQ $0x40, 1296(BP)
 
 none34:
 	VMOVUPS      768(BP), Y3
@@ -1131,11 +1131,11 @@ none34:
 	VFMADD213PS  Y11, Y4, Y8
 	VFMADD213PS  Y11, Y5, Y9
 	VFMADD213PS  Y11, Y6, Y10
-	PREFETCHT0   12288(R13)
 	VPBROADCASTD -8(R10), Y12
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x1f, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
+	PREFETCHT0   12288(R13)
 	VXORPS       (R13), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
@@ -1154,9 +1154,9 @@ none34:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS      Y11, 512(BP)
 	VMOVUPS      Y14, 640(BP)
-	PREFETCHT0   12352(R13)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
+	PREFETCHT0   12352(R13)
 	VXORPS       64(R13), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
@@ -1180,11 +1180,11 @@ none34:
 	VFMADD213PS  Y11, Y4, Y8
 	VFMADD213PS  Y11, Y5, Y9
 	VFMADD213PS  Y11, Y6, Y10
-	PREFETCHT0   12416(R13)
 	VPBROADCASTD -4(R10), Y12
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x1f, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
+	PREFETCHT0   12416(R13)
 	VXORPS       128(R13), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
@@ -1203,9 +1203,9 @@ none34:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS      Y11, 576(BP)
 	VMOVUPS      Y14, 704(BP)
-	PREFETCHT0   12480(R13)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
+	PREFETCHT0   12480(R13)
 	VXORPS       192(R13), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
@@ -1228,7 +1228,7 @@ none34:
 	VMULPS       928(BP), Y8, Y8
 	VMULPS       960(BP), Y9, Y9
 	VMULPS       992(BP), Y10, Y10
-	CMPQ         1344(BP), $-1
+	CMPQ         1280(BP), $-1
 	JNE          some37
 
 all38:
@@ -1268,12 +1268,12 @@ all38:
 	VMOVUPD      Y4, 128(BP)
 	VADDPD       160(BP), Y3, Y3
 	VMOVUPD      Y3, 160(BP)
-	MOVQ         1352(BP), R9
-	MOVQ         R9, 1344(BP)
+	MOVQ         1288(BP), R9
+	MOVQ         R9, 1280(BP)
 	ADDQ         $+256, AX
 	SUBQ         $0x40, DI
 	JG           group21
-	ADDQ         1048(BP), AX
+	ADDQ         1320(BP), AX
 
 row22:
 	VMOVUPS (BP), Y3
@@ -1337,7 +1337,7 @@ sums19:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R11, R11
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last24
+	JLE        last24
 
 more23:
 	MOVQ  n+56(FP), DI
@@ -1346,50 +1346,50 @@ more23:
 	JMP   group21
 
 cut27:
-	VPBROADCASTD 1352(BP), Y4
+	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (SI), Y3, Y3
-	VMOVUPS      Y3, 1088(BP)
+	VMOVUPS      Y3, 1024(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(SI), Y3, Y3
-	VMOVUPS      Y3, 1152(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1088(BP)
+	VPBROADCASTD 1292(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(SI), Y3, Y3
-	VMOVUPS      Y3, 1216(BP)
+	VMOVUPS      Y3, 1152(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(SI), Y3, Y3
-	VMOVUPS      Y3, 1280(BP)
-	VPBROADCASTD 1352(BP), Y4
+	VMOVUPS      Y3, 1216(BP)
+	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(SI), Y3, Y3
-	VMOVUPS      Y3, 1120(BP)
+	VMOVUPS      Y3, 1056(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(SI), Y3, Y3
-	VMOVUPS      Y3, 1184(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1120(BP)
+	VPBROADCASTD 1292(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(SI), Y3, Y3
-	VMOVUPS      Y3, 1248(BP)
+	VMOVUPS      Y3, 1184(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(SI), Y3, Y3
-	VMOVUPS      Y3, 1312(BP)
-	LEAQ         1088(BP), R13
+	VMOVUPS      Y3, 1248(BP)
+	LEAQ         1024(BP), R13
 	JMP          ready28
 
 some31:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1344(BP), Y4
+	VPBROADCASTD 1280(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y7, Y3, Y7
 	VPSLLD       $0x0f, Y4, Y4
 	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1348(BP), Y4
+	VPBROADCASTD 1284(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y9, Y3, Y9
@@ -1398,50 +1398,50 @@ some31:
 	JMP          all32
 
 cut35:
-	VPBROADCASTD 1352(BP), Y4
+	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (SI), Y3, Y3
-	VMOVUPS      Y3, 1088(BP)
+	VMOVUPS      Y3, 1024(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(SI), Y3, Y3
-	VMOVUPS      Y3, 1152(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1088(BP)
+	VPBROADCASTD 1292(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(SI), Y3, Y3
-	VMOVUPS      Y3, 1216(BP)
+	VMOVUPS      Y3, 1152(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(SI), Y3, Y3
-	VMOVUPS      Y3, 1280(BP)
-	VPBROADCASTD 1352(BP), Y4
+	VMOVUPS      Y3, 1216(BP)
+	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(SI), Y3, Y3
-	VMOVUPS      Y3, 1120(BP)
+	VMOVUPS      Y3, 1056(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(SI), Y3, Y3
-	VMOVUPS      Y3, 1184(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1120(BP)
+	VPBROADCASTD 1292(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(SI), Y3, Y3
-	VMOVUPS      Y3, 1248(BP)
+	VMOVUPS      Y3, 1184(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(SI), Y3, Y3
-	VMOVUPS      Y3, 1312(BP)
-	LEAQ         1088(BP), R13
+	VMOVUPS      Y3, 1248(BP)
+	LEAQ         1024(BP), R13
 	JMP          ready36
 
 some37:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1344(BP), Y4
+	VPBROADCASTD 1280(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y7, Y3, Y7
 	VPSLLD       $0x07, Y4, Y4
 	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1348(BP), Y4
+	VPBROADCASTD 1284(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y9, Y3, Y9
@@ -1487,7 +1487,7 @@ none40:
 
 // func targetSums32AVX2(a *float64, x *float32, stride int, rows int, n int, neg *uint64, words int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·targetSums32AVX2(SB), $1168-56
+TEXT ·targetSums32AVX2(SB), $1136-56
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+8(FP), AX
@@ -1503,48 +1503,48 @@ TEXT ·targetSums32AVX2(SB), $1168-56
 	VMOVUPS f32_c2ae88d2<>+0(SB), Y1
 	VMOVUPS f32_42afebb7<>+0(SB), Y2
 	MOVQ    n+32(FP), DI
-	MOVQ    DI, 768(BP)
+	MOVQ    DI, 1040(BP)
 	ADDQ    $0x3f, DI
 	ANDQ    $-64, DI
 	SHRQ    $0x03, DI
 	SUBQ    DI, BX
-	MOVQ    BX, 776(BP)
+	MOVQ    BX, 1048(BP)
 	SHLQ    $0x05, DI
 	SUBQ    DI, CX
-	MOVQ    CX, 784(BP)
+	MOVQ    CX, 1056(BP)
 	MOVQ    rows+24(FP), CX
-	MOVQ    CX, 792(BP)
+	MOVQ    CX, 1064(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS Y3, (BP)
 	VMOVUPS Y3, 32(BP)
 	MOVQ    n+32(FP), CX
 	TESTQ   CX, CX
 	JZ      row45
-	CMPQ    768(BP), $0x00
+	CMPQ    1040(BP), $0x00
 	JG      same48
-	LEAQ    832(BP), R8
-	DECQ    792(BP)
+	LEAQ    768(BP), R8
+	DECQ    1064(BP)
 	JZ      none49
-	ADDQ    784(BP), AX
-	ADDQ    776(BP), DX
+	ADDQ    1056(BP), AX
+	ADDQ    1048(BP), DX
 	MOVQ    n+32(FP), BX
-	MOVQ    BX, 768(BP)
+	MOVQ    BX, 1040(BP)
 
 same48:
 	MOVQ AX, R8
 	MOVQ (DX), BX
-	MOVQ BX, 1096(BP)
-	CMPQ 768(BP), $0x40
+	MOVQ BX, 1032(BP)
+	CMPQ 1040(BP), $0x40
 	JL   cut50
 
 ready51:
 	ADDQ $+256, AX
 	ADDQ $0x08, DX
-	SUBQ $0x40, 768(BP)
+	SUBQ $0x40, 1040(BP)
 
 none49:
-	MOVQ        1096(BP), BX
-	MOVQ        BX, 1088(BP)
+	MOVQ        1032(BP), BX
+	MOVQ        BX, 1024(BP)
 	PREFETCHT0  12288(R8)
 	VMAXPS      (R8), Y1, Y3
 	VMINPS      Y3, Y2, Y3
@@ -1674,7 +1674,7 @@ group44:
 	VMULPS      416(BP), Y8, Y8
 	VMULPS      448(BP), Y9, Y9
 	VMULPS      480(BP), Y10, Y10
-	CMPQ        1088(BP), $-1
+	CMPQ        1024(BP), $-1
 	JNE         some52
 
 all53:
@@ -1682,27 +1682,27 @@ all53:
 	VADDPS  Y10, Y9, Y9
 	VADDPS  Y9, Y7, Y7
 	VMOVUPS Y7, 64(BP)
-	CMPQ    768(BP), $0x00
+	CMPQ    1040(BP), $0x00
 	JG      same54
-	LEAQ    832(BP), R8
-	DECQ    792(BP)
+	LEAQ    768(BP), R8
+	DECQ    1064(BP)
 	JZ      none55
-	ADDQ    784(BP), AX
-	ADDQ    776(BP), DX
+	ADDQ    1056(BP), AX
+	ADDQ    1048(BP), DX
 	MOVQ    n+32(FP), BX
-	MOVQ    BX, 768(BP)
+	MOVQ    BX, 1040(BP)
 
 same54:
 	MOVQ AX, R8
 	MOVQ (DX), BX
-	MOVQ BX, 1096(BP)
-	CMPQ 768(BP), $0x40
+	MOVQ BX, 1032(BP)
+	CMPQ 1040(BP), $0x40
 	JL   cut56
 
 ready57:
 	ADDQ $+256, AX
 	ADDQ $0x08, DX
-	SUBQ $0x40, 768(BP)
+	SUBQ $0x40, 1040(BP)
 
 none55:
 	VMOVUPS     512(BP), Y3
@@ -1792,7 +1792,7 @@ none55:
 	VMULPS      672(BP), Y8, Y8
 	VMULPS      704(BP), Y9, Y9
 	VMULPS      736(BP), Y10, Y10
-	CMPQ        1088(BP), $-1
+	CMPQ        1024(BP), $-1
 	JNE         some58
 
 all59:
@@ -1807,8 +1807,8 @@ all59:
 	VMOVUPD      Y4, (BP)
 	VADDPD       32(BP), Y3, Y3
 	VMOVUPD      Y3, 32(BP)
-	MOVQ         1096(BP), BX
-	MOVQ         BX, 1088(BP)
+	MOVQ         1032(BP), BX
+	MOVQ         BX, 1024(BP)
 	SUBQ         $0x40, CX
 	JG           group44
 
@@ -1845,7 +1845,7 @@ sums42:
 	ADDQ       $+32, a+0(FP)
 	XORQ       SI, SI
 	CMPQ       rows+24(FP), $0x00
-	JEQ        last47
+	JLE        last47
 
 more46:
 	MOVQ  n+32(FP), CX
@@ -1854,50 +1854,50 @@ more46:
 	JMP   group44
 
 cut50:
-	VPBROADCASTD 1096(BP), Y4
+	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (AX), Y3, Y3
-	VMOVUPS      Y3, 832(BP)
+	VMOVUPS      Y3, 768(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(AX), Y3, Y3
-	VMOVUPS      Y3, 896(BP)
-	VPBROADCASTD 1100(BP), Y4
+	VMOVUPS      Y3, 832(BP)
+	VPBROADCASTD 1036(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(AX), Y3, Y3
-	VMOVUPS      Y3, 960(BP)
+	VMOVUPS      Y3, 896(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(AX), Y3, Y3
-	VMOVUPS      Y3, 1024(BP)
-	VPBROADCASTD 1096(BP), Y4
+	VMOVUPS      Y3, 960(BP)
+	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(AX), Y3, Y3
-	VMOVUPS      Y3, 864(BP)
+	VMOVUPS      Y3, 800(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(AX), Y3, Y3
-	VMOVUPS      Y3, 928(BP)
-	VPBROADCASTD 1100(BP), Y4
+	VMOVUPS      Y3, 864(BP)
+	VPBROADCASTD 1036(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(AX), Y3, Y3
-	VMOVUPS      Y3, 992(BP)
+	VMOVUPS      Y3, 928(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(AX), Y3, Y3
-	VMOVUPS      Y3, 1056(BP)
-	LEAQ         832(BP), R8
+	VMOVUPS      Y3, 992(BP)
+	LEAQ         768(BP), R8
 	JMP          ready51
 
 some52:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1088(BP), Y4
+	VPBROADCASTD 1024(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y7, Y3, Y7
 	VPSLLD       $0x0f, Y4, Y4
 	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1092(BP), Y4
+	VPBROADCASTD 1028(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y9, Y3, Y9
@@ -1906,50 +1906,50 @@ some52:
 	JMP          all53
 
 cut56:
-	VPBROADCASTD 1096(BP), Y4
+	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (AX), Y3, Y3
-	VMOVUPS      Y3, 832(BP)
+	VMOVUPS      Y3, 768(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(AX), Y3, Y3
-	VMOVUPS      Y3, 896(BP)
-	VPBROADCASTD 1100(BP), Y4
+	VMOVUPS      Y3, 832(BP)
+	VPBROADCASTD 1036(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(AX), Y3, Y3
-	VMOVUPS      Y3, 960(BP)
+	VMOVUPS      Y3, 896(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(AX), Y3, Y3
-	VMOVUPS      Y3, 1024(BP)
-	VPBROADCASTD 1096(BP), Y4
+	VMOVUPS      Y3, 960(BP)
+	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(AX), Y3, Y3
-	VMOVUPS      Y3, 864(BP)
+	VMOVUPS      Y3, 800(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(AX), Y3, Y3
-	VMOVUPS      Y3, 928(BP)
-	VPBROADCASTD 1100(BP), Y4
+	VMOVUPS      Y3, 864(BP)
+	VPBROADCASTD 1036(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(AX), Y3, Y3
-	VMOVUPS      Y3, 992(BP)
+	VMOVUPS      Y3, 928(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(AX), Y3, Y3
-	VMOVUPS      Y3, 1056(BP)
-	LEAQ         832(BP), R8
+	VMOVUPS      Y3, 992(BP)
+	LEAQ         768(BP), R8
 	JMP          ready57
 
 some58:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1088(BP), Y4
+	VPBROADCASTD 1024(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y7, Y3, Y7
 	VPSLLD       $0x07, Y4, Y4
 	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1092(BP), Y4
+	VPBROADCASTD 1028(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y9, Y3, Y9
@@ -1964,7 +1964,7 @@ last43:
 
 // func targetExp32AVX2(a *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, neg *uint64, words int, to *float32, from *float32, blocks int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·targetExp32AVX2(SB), $1168-96
+TEXT ·targetExp32AVX2(SB), $1144-96
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    w+8(FP), AX
@@ -1985,51 +1985,51 @@ TEXT ·targetExp32AVX2(SB), $1168-96
 	VMOVUPS f32_c2ae88d2<>+0(SB), Y1
 	VMOVUPS f32_42afebb7<>+0(SB), Y2
 	MOVQ    n+48(FP), R11
-	MOVQ    R11, 768(BP)
+	MOVQ    R11, 1040(BP)
 	ADDQ    $0x3f, R11
 	ANDQ    $-64, R11
 	SHRQ    $0x03, R11
 	SUBQ    R11, R9
-	MOVQ    R9, 776(BP)
+	MOVQ    R9, 1048(BP)
 	SHLQ    $0x05, R11
 	SUBQ    R11, DI
-	MOVQ    DI, 784(BP)
+	MOVQ    DI, 1056(BP)
 	MOVQ    wStride+16(FP), DI
 	SUBQ    R11, DI
-	MOVQ    DI, 792(BP)
+	MOVQ    DI, 1064(BP)
 	MOVQ    rows+40(FP), DI
-	MOVQ    DI, 800(BP)
+	MOVQ    DI, 1072(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS Y3, (BP)
 	VMOVUPS Y3, 32(BP)
 	MOVQ    n+48(FP), DI
 	TESTQ   DI, DI
 	JZ      row63
-	CMPQ    768(BP), $0x00
+	CMPQ    1040(BP), $0x00
 	JG      same66
-	LEAQ    832(BP), R12
-	DECQ    800(BP)
+	LEAQ    768(BP), R12
+	DECQ    1072(BP)
 	JZ      none67
-	ADDQ    784(BP), SI
-	ADDQ    776(BP), R8
+	ADDQ    1056(BP), SI
+	ADDQ    1048(BP), R8
 	MOVQ    n+48(FP), R9
-	MOVQ    R9, 768(BP)
+	MOVQ    R9, 1040(BP)
 
 same66:
 	MOVQ SI, R12
 	MOVQ (R8), R9
-	MOVQ R9, 1096(BP)
-	CMPQ 768(BP), $0x40
+	MOVQ R9, 1032(BP)
+	CMPQ 1040(BP), $0x40
 	JL   cut68
 
 ready69:
 	ADDQ $+256, SI
 	ADDQ $0x08, R8
-	SUBQ $0x40, 768(BP)
+	SUBQ $0x40, 1040(BP)
 
 none67:
-	MOVQ        1096(BP), R9
-	MOVQ        R9, 1088(BP)
+	MOVQ        1032(BP), R9
+	MOVQ        R9, 1024(BP)
 	PREFETCHT0  12288(R12)
 	VMAXPS      (R12), Y1, Y3
 	VMINPS      Y3, Y2, Y3
@@ -2187,7 +2187,7 @@ none70:
 	VMULPS      416(BP), Y8, Y8
 	VMULPS      448(BP), Y9, Y9
 	VMULPS      480(BP), Y10, Y10
-	CMPQ        1088(BP), $-1
+	CMPQ        1024(BP), $-1
 	JNE         some72
 
 all73:
@@ -2199,27 +2199,27 @@ all73:
 	VADDPS  Y10, Y9, Y9
 	VADDPS  Y9, Y7, Y7
 	VMOVUPS Y7, 64(BP)
-	CMPQ    768(BP), $0x00
+	CMPQ    1040(BP), $0x00
 	JG      same74
-	LEAQ    832(BP), R12
-	DECQ    800(BP)
+	LEAQ    768(BP), R12
+	DECQ    1072(BP)
 	JZ      none75
-	ADDQ    784(BP), SI
-	ADDQ    776(BP), R8
+	ADDQ    1056(BP), SI
+	ADDQ    1048(BP), R8
 	MOVQ    n+48(FP), R9
-	MOVQ    R9, 768(BP)
+	MOVQ    R9, 1040(BP)
 
 same74:
 	MOVQ SI, R12
 	MOVQ (R8), R9
-	MOVQ R9, 1096(BP)
-	CMPQ 768(BP), $0x40
+	MOVQ R9, 1032(BP)
+	CMPQ 1040(BP), $0x40
 	JL   cut76
 
 ready77:
 	ADDQ $+256, SI
 	ADDQ $0x08, R8
-	SUBQ $0x40, 768(BP)
+	SUBQ $0x40, 1040(BP)
 
 none75:
 	VMOVUPS     512(BP), Y3
@@ -2309,7 +2309,7 @@ none75:
 	VMULPS      672(BP), Y8, Y8
 	VMULPS      704(BP), Y9, Y9
 	VMULPS      736(BP), Y10, Y10
-	CMPQ        1088(BP), $-1
+	CMPQ        1024(BP), $-1
 	JNE         some78
 
 all79:
@@ -2328,12 +2328,12 @@ all79:
 	VMOVUPD      Y4, (BP)
 	VADDPD       32(BP), Y3, Y3
 	VMOVUPD      Y3, 32(BP)
-	MOVQ         1096(BP), R9
-	MOVQ         R9, 1088(BP)
+	MOVQ         1032(BP), R9
+	MOVQ         R9, 1024(BP)
 	ADDQ         $+256, AX
 	SUBQ         $0x40, DI
 	JG           group62
-	ADDQ         792(BP), AX
+	ADDQ         1064(BP), AX
 
 row63:
 	VMOVUPS (BP), Y3
@@ -2368,7 +2368,7 @@ sums60:
 	ADDQ       $+32, a+0(FP)
 	XORQ       R10, R10
 	CMPQ       rows+40(FP), $0x00
-	JEQ        last65
+	JLE        last65
 
 more64:
 	MOVQ  n+48(FP), DI
@@ -2377,50 +2377,50 @@ more64:
 	JMP   group62
 
 cut68:
-	VPBROADCASTD 1096(BP), Y4
+	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (SI), Y3, Y3
-	VMOVUPS      Y3, 832(BP)
+	VMOVUPS      Y3, 768(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(SI), Y3, Y3
-	VMOVUPS      Y3, 896(BP)
-	VPBROADCASTD 1100(BP), Y4
+	VMOVUPS      Y3, 832(BP)
+	VPBROADCASTD 1036(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(SI), Y3, Y3
-	VMOVUPS      Y3, 960(BP)
+	VMOVUPS      Y3, 896(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(SI), Y3, Y3
-	VMOVUPS      Y3, 1024(BP)
-	VPBROADCASTD 1096(BP), Y4
+	VMOVUPS      Y3, 960(BP)
+	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(SI), Y3, Y3
-	VMOVUPS      Y3, 864(BP)
+	VMOVUPS      Y3, 800(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(SI), Y3, Y3
-	VMOVUPS      Y3, 928(BP)
-	VPBROADCASTD 1100(BP), Y4
+	VMOVUPS      Y3, 864(BP)
+	VPBROADCASTD 1036(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(SI), Y3, Y3
-	VMOVUPS      Y3, 992(BP)
+	VMOVUPS      Y3, 928(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(SI), Y3, Y3
-	VMOVUPS      Y3, 1056(BP)
-	LEAQ         832(BP), R12
+	VMOVUPS      Y3, 992(BP)
+	LEAQ         768(BP), R12
 	JMP          ready69
 
 some72:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1088(BP), Y4
+	VPBROADCASTD 1024(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y7, Y3, Y7
 	VPSLLD       $0x0f, Y4, Y4
 	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1092(BP), Y4
+	VPBROADCASTD 1028(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y9, Y3, Y9
@@ -2429,50 +2429,50 @@ some72:
 	JMP          all73
 
 cut76:
-	VPBROADCASTD 1096(BP), Y4
+	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (SI), Y3, Y3
-	VMOVUPS      Y3, 832(BP)
+	VMOVUPS      Y3, 768(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(SI), Y3, Y3
-	VMOVUPS      Y3, 896(BP)
-	VPBROADCASTD 1100(BP), Y4
+	VMOVUPS      Y3, 832(BP)
+	VPBROADCASTD 1036(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(SI), Y3, Y3
-	VMOVUPS      Y3, 960(BP)
+	VMOVUPS      Y3, 896(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(SI), Y3, Y3
-	VMOVUPS      Y3, 1024(BP)
-	VPBROADCASTD 1096(BP), Y4
+	VMOVUPS      Y3, 960(BP)
+	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(SI), Y3, Y3
-	VMOVUPS      Y3, 864(BP)
+	VMOVUPS      Y3, 800(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(SI), Y3, Y3
-	VMOVUPS      Y3, 928(BP)
-	VPBROADCASTD 1100(BP), Y4
+	VMOVUPS      Y3, 864(BP)
+	VPBROADCASTD 1036(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(SI), Y3, Y3
-	VMOVUPS      Y3, 992(BP)
+	VMOVUPS      Y3, 928(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(SI), Y3, Y3
-	VMOVUPS      Y3, 1056(BP)
-	LEAQ         832(BP), R12
+	VMOVUPS      Y3, 992(BP)
+	LEAQ         768(BP), R12
 	JMP          ready77
 
 some78:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1088(BP), Y4
+	VPBROADCASTD 1024(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y7, Y3, Y7
 	VPSLLD       $0x07, Y4, Y4
 	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1092(BP), Y4
+	VPBROADCASTD 1028(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y9, Y3, Y9
@@ -6403,35 +6403,550 @@ last214:
 	RET
 
 // func selectSums64AVX2(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectSums64AVX2(SB), $1680-72
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    x+16(FP), AX
-	MOVQ    stride+24(FP), CX
-	SHLQ    $0x03, CX
-	MOVQ    neg+56(FP), DX
-	MOVQ    words+64(FP), BX
-	MOVQ    pos+48(FP), SI
-	SHLQ    $0x03, BX
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	CMPQ    rows+32(FP), $0x00
-	JEQ     last222
-	XORQ    DI, DI
-	VMOVUPD f64_c086229de89ac35d<>+0(SB), Y1
-	VMOVUPD f64_40862829795a81ec<>+0(SB), Y2
+// Requires: AVX, AVX2, BMI2, CMOV, FMA3, MMX+
+TEXT ·selectSums64AVX2(SB), $2016-72
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         x+16(FP), AX
+	MOVQ         stride+24(FP), CX
+	SHLQ         $0x03, CX
+	MOVQ         neg+56(FP), DX
+	MOVQ         words+64(FP), BX
+	MOVQ         pos+48(FP), SI
+	SHLQ         $0x03, BX
+	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
+	CMPQ         rows+32(FP), $0x00
+	JEQ          last222
+	XORQ         DI, DI
+	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
+	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
+	CMPQ         n+40(FP), $0x08
+	JG           long224
+	MOVQ         n+40(FP), R8
+	MOVQ         $-1, R10
+	BZHIQ        R8, R10, R10
+	MOVQ         R10, 1536(BP)
+	VPBROADCASTD 1536(BP), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x3f, Y3, Y3
+	VMOVUPD      Y3, 1568(BP)
+	VPBROADCASTD 1536(BP), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x3b, Y3, Y3
+	VMOVUPD      Y3, 1600(BP)
+
+vectors223:
+	MOVQ         AX, R8
+	VMOVUPD      1568(BP), Y3
+	VMASKMOVPD   (R8), Y3, Y3
+	VMOVUPD      Y3, 1280(BP)
+	VMOVUPD      1600(BP), Y3
+	VMASKMOVPD   32(R8), Y3, Y3
+	VMOVUPD      Y3, 1312(BP)
+	ADDQ         CX, R8
+	CMPQ         rows+32(FP), $0x01
+	CMOVQLE      AX, R8
+	VMOVUPD      1568(BP), Y3
+	VMASKMOVPD   (R8), Y3, Y3
+	VMOVUPD      Y3, 1344(BP)
+	VMOVUPD      1600(BP), Y3
+	VMASKMOVPD   32(R8), Y3, Y3
+	VMOVUPD      Y3, 1376(BP)
+	ADDQ         CX, R8
+	CMPQ         rows+32(FP), $0x02
+	CMOVQLE      AX, R8
+	VMOVUPD      1568(BP), Y3
+	VMASKMOVPD   (R8), Y3, Y3
+	VMOVUPD      Y3, 1408(BP)
+	VMOVUPD      1600(BP), Y3
+	VMASKMOVPD   32(R8), Y3, Y3
+	VMOVUPD      Y3, 1440(BP)
+	ADDQ         CX, R8
+	CMPQ         rows+32(FP), $0x03
+	CMOVQLE      AX, R8
+	VMOVUPD      1568(BP), Y3
+	VMASKMOVPD   (R8), Y3, Y3
+	VMOVUPD      Y3, 1472(BP)
+	VMOVUPD      1600(BP), Y3
+	VMASKMOVPD   32(R8), Y3, Y3
+	VMOVUPD      Y3, 1504(BP)
+	MOVQ         SI, R8
+	XORQ         R10, R10
+	MOVBLZX      (R8), R11
+	SHLL         $0x00, R11
+	ORL          R11, R10
+	ADDQ         BX, R8
+	CMPQ         rows+32(FP), $0x01
+	CMOVQLE      SI, R8
+	MOVBLZX      (R8), R11
+	SHLL         $0x08, R11
+	ORL          R11, R10
+	ADDQ         BX, R8
+	CMPQ         rows+32(FP), $0x02
+	CMOVQLE      SI, R8
+	MOVBLZX      (R8), R11
+	SHLL         $0x10, R11
+	ORL          R11, R10
+	ADDQ         BX, R8
+	CMPQ         rows+32(FP), $0x03
+	CMOVQLE      SI, R8
+	MOVBLZX      (R8), R8
+	SHLL         $0x18, R8
+	ORL          R8, R10
+	MOVQ         R10, 1632(BP)
+	MOVQ         DX, R8
+	XORQ         R10, R10
+	MOVBLZX      (R8), R11
+	SHLL         $0x00, R11
+	ORL          R11, R10
+	ADDQ         BX, R8
+	CMPQ         rows+32(FP), $0x01
+	CMOVQLE      DX, R8
+	MOVBLZX      (R8), R11
+	SHLL         $0x08, R11
+	ORL          R11, R10
+	ADDQ         BX, R8
+	CMPQ         rows+32(FP), $0x02
+	CMOVQLE      DX, R8
+	MOVBLZX      (R8), R11
+	SHLL         $0x10, R11
+	ORL          R11, R10
+	ADDQ         BX, R8
+	CMPQ         rows+32(FP), $0x03
+	CMOVQLE      DX, R8
+	MOVBLZX      (R8), R8
+	SHLL         $0x18, R8
+	ORL          R8, R10
+	ORQ          1632(BP), R10
+	MOVQ         R10, 1536(BP)
+	VPBROADCASTD 1632(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	VXORPD       1280(BP), Y5, Y3
+	VPSRLQ       $0x34, Y5, Y5
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VSUBPD       Y5, Y6, Y5
+	VPSLLQ       $0x34, Y6, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      Y3, 768(BP)
+	VMOVUPD      Y6, 896(BP)
+	VPSLLQ       $0x37, Y4, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	VXORPD       1344(BP), Y5, Y3
+	VPSRLQ       $0x34, Y5, Y5
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VSUBPD       Y5, Y6, Y5
+	VPSLLQ       $0x34, Y6, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      Y3, 800(BP)
+	VMOVUPD      Y6, 928(BP)
+	VPSLLQ       $0x2f, Y4, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	VXORPD       1408(BP), Y5, Y3
+	VPSRLQ       $0x34, Y5, Y5
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VSUBPD       Y5, Y6, Y5
+	VPSLLQ       $0x34, Y6, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      Y3, 832(BP)
+	VMOVUPD      Y6, 960(BP)
+	VPSLLQ       $0x27, Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       1472(BP), Y4, Y3
+	VPSRLQ       $0x34, Y4, Y4
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y4, Y4
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y5
+	VFMADD213PD  Y4, Y0, Y5
+	VSUBPD       Y4, Y5, Y4
+	VPSLLQ       $0x34, Y5, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VMOVUPD      Y3, 864(BP)
+	VMOVUPD      Y5, 992(BP)
+	VMOVUPD      768(BP), Y3
+	VMOVUPD      800(BP), Y4
+	VMOVUPD      832(BP), Y5
+	VMOVUPD      864(BP), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VMOVUPD      Y10, Y7
+	VMOVUPD      Y10, Y8
+	VMOVUPD      Y10, Y9
+	VMOVUPD      Y10, Y10
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VPBROADCASTD 1632(BP), Y12
+	VPSRLVQ      lanes64<>+0(SB), Y12, Y12
+	VPSLLQ       $0x3b, Y12, Y13
+	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	VXORPD       1312(BP), Y13, Y11
+	VPSRLQ       $0x34, Y13, Y13
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
+	VMAXPD       Y11, Y1, Y11
+	VMINPD       Y11, Y2, Y11
+	VMOVUPD      Y11, Y14
+	VFMADD213PD  Y13, Y0, Y14
+	VMOVUPD      f64_3ec71df0cc01f5d1<>+0(SB), Y15
+	VFMADD213PD  Y15, Y3, Y7
+	VFMADD213PD  Y15, Y4, Y8
+	VFMADD213PD  Y15, Y5, Y9
+	VFMADD213PD  Y15, Y6, Y10
+	VSUBPD       Y13, Y14, Y13
+	VPSLLQ       $0x34, Y14, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD      Y11, 1024(BP)
+	VMOVUPD      Y14, 1152(BP)
+	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VPSLLQ       $0x33, Y12, Y13
+	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	VXORPD       1376(BP), Y13, Y11
+	VPSRLQ       $0x34, Y13, Y13
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
+	VMAXPD       Y11, Y1, Y11
+	VMINPD       Y11, Y2, Y11
+	VMOVUPD      Y11, Y14
+	VFMADD213PD  Y13, Y0, Y14
+	VMOVUPD      f64_3f2a01a013850def<>+0(SB), Y15
+	VFMADD213PD  Y15, Y3, Y7
+	VFMADD213PD  Y15, Y4, Y8
+	VFMADD213PD  Y15, Y5, Y9
+	VFMADD213PD  Y15, Y6, Y10
+	VSUBPD       Y13, Y14, Y13
+	VPSLLQ       $0x34, Y14, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD      Y11, 1056(BP)
+	VMOVUPD      Y14, 1184(BP)
+	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VPSLLQ       $0x2b, Y12, Y13
+	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	VXORPD       1440(BP), Y13, Y11
+	VPSRLQ       $0x34, Y13, Y13
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
+	VMAXPD       Y11, Y1, Y11
+	VMINPD       Y11, Y2, Y11
+	VMOVUPD      Y11, Y14
+	VFMADD213PD  Y13, Y0, Y14
+	VMOVUPD      f64_3f8111111112453e<>+0(SB), Y15
+	VFMADD213PD  Y15, Y3, Y7
+	VFMADD213PD  Y15, Y4, Y8
+	VFMADD213PD  Y15, Y5, Y9
+	VFMADD213PD  Y15, Y6, Y10
+	VSUBPD       Y13, Y14, Y13
+	VPSLLQ       $0x34, Y14, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD      Y11, 1088(BP)
+	VMOVUPD      Y14, 1216(BP)
+	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VPSLLQ       $0x23, Y12, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	VXORPD       1504(BP), Y12, Y11
+	VPSRLQ       $0x34, Y12, Y12
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y12, Y12
+	VMAXPD       Y11, Y1, Y11
+	VMINPD       Y11, Y2, Y11
+	VMOVUPD      Y11, Y13
+	VFMADD213PD  Y12, Y0, Y13
+	VMOVUPD      f64_3fc555555555550d<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y6, Y10
+	VSUBPD       Y12, Y13, Y12
+	VPSLLQ       $0x34, Y13, Y13
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y11
+	VMOVUPD      Y11, 1120(BP)
+	VMOVUPD      Y13, 1248(BP)
+	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VMULPD       896(BP), Y7, Y7
+	VMULPD       928(BP), Y8, Y8
+	VMULPD       960(BP), Y9, Y9
+	VMULPD       992(BP), Y10, Y10
+	CMPL         1536(BP), $-1
+	JNE          some225
+
+all226:
+	VXORPS      Y3, Y3, Y3
+	VMAXPD      Y7, Y3, Y4
+	VMINPD      Y7, Y3, Y7
+	VSUBPD      Y7, Y3, Y7
+	VMOVUPD     Y4, 1664(BP)
+	VMOVUPD     Y7, 1792(BP)
+	VMAXPD      Y8, Y3, Y4
+	VMINPD      Y8, Y3, Y8
+	VSUBPD      Y8, Y3, Y8
+	VMOVUPD     Y4, 1696(BP)
+	VMOVUPD     Y8, 1824(BP)
+	VMAXPD      Y9, Y3, Y4
+	VMINPD      Y9, Y3, Y9
+	VSUBPD      Y9, Y3, Y9
+	VMOVUPD     Y4, 1728(BP)
+	VMOVUPD     Y9, 1856(BP)
+	VMAXPD      Y10, Y3, Y4
+	VMINPD      Y10, Y3, Y10
+	VSUBPD      Y10, Y3, Y10
+	VMOVUPD     Y4, 1760(BP)
+	VMOVUPD     Y10, 1888(BP)
+	VMOVUPD     1024(BP), Y3
+	VMOVUPD     1056(BP), Y4
+	VMOVUPD     1088(BP), Y5
+	VMOVUPD     1120(BP), Y6
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VMOVUPD     Y10, Y7
+	VMOVUPD     Y10, Y8
+	VMOVUPD     Y10, Y9
+	VMOVUPD     Y10, Y10
+	VMOVUPD     f64_3e928ad4c1ef8771<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ec71df0cc01f5d1<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3efa0199a21bb23c<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f2a01a013850def<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f56c16c184319e8<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f8111111112453e<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fa55555555507ba<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fc555555555550d<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fe000000000000a<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMULPD      1152(BP), Y7, Y7
+	VMULPD      1184(BP), Y8, Y8
+	VMULPD      1216(BP), Y9, Y9
+	VMULPD      1248(BP), Y10, Y10
+	CMPL        1536(BP), $-1
+	JNE         some227
+
+all228:
+	VXORPS  Y3, Y3, Y3
+	VMAXPD  Y7, Y3, Y4
+	VMINPD  Y7, Y3, Y7
+	VSUBPD  Y7, Y3, Y7
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVUPD 1664(BP), Y11
+	VADDPD  Y6, Y5, Y5
+	VADDPD  Y4, Y11, Y6
+	VMAXPD  Y4, Y11, Y12
+	VMINPD  Y4, Y11, Y4
+	VSUBPD  Y12, Y6, Y12
+	VSUBPD  Y12, Y4, Y4
+	VADDPD  Y4, Y5, Y5
+	VMOVAPD Y6, Y11
+	VMOVUPD Y11, 256(BP)(DI*1)
+	VMOVUPD Y5, 384(BP)(DI*1)
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VMOVUPD 1792(BP), Y6
+	VADDPD  Y5, Y4, Y4
+	VADDPD  Y7, Y6, Y5
+	VMAXPD  Y7, Y6, Y11
+	VMINPD  Y7, Y6, Y7
+	VSUBPD  Y11, Y5, Y11
+	VSUBPD  Y11, Y7, Y7
+	VADDPD  Y7, Y4, Y4
+	VMOVAPD Y5, Y6
+	VMOVUPD Y6, 512(BP)(DI*1)
+	VMOVUPD Y4, 640(BP)(DI*1)
+	VMAXPD  Y8, Y3, Y4
+	VMINPD  Y8, Y3, Y8
+	VSUBPD  Y8, Y3, Y8
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVUPD 1696(BP), Y7
+	VADDPD  Y6, Y5, Y5
+	VADDPD  Y4, Y7, Y6
+	VMAXPD  Y4, Y7, Y11
+	VMINPD  Y4, Y7, Y4
+	VSUBPD  Y11, Y6, Y11
+	VSUBPD  Y11, Y4, Y4
+	VADDPD  Y4, Y5, Y5
+	VMOVAPD Y6, Y7
+	VMOVUPD Y7, 288(BP)(DI*1)
+	VMOVUPD Y5, 416(BP)(DI*1)
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VMOVUPD 1824(BP), Y6
+	VADDPD  Y5, Y4, Y4
+	VADDPD  Y8, Y6, Y5
+	VMAXPD  Y8, Y6, Y7
+	VMINPD  Y8, Y6, Y8
+	VSUBPD  Y7, Y5, Y7
+	VSUBPD  Y7, Y8, Y8
+	VADDPD  Y8, Y4, Y4
+	VMOVAPD Y5, Y6
+	VMOVUPD Y6, 544(BP)(DI*1)
+	VMOVUPD Y4, 672(BP)(DI*1)
+	VMAXPD  Y9, Y3, Y4
+	VMINPD  Y9, Y3, Y9
+	VSUBPD  Y9, Y3, Y9
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVUPD 1728(BP), Y7
+	VADDPD  Y6, Y5, Y5
+	VADDPD  Y4, Y7, Y6
+	VMAXPD  Y4, Y7, Y8
+	VMINPD  Y4, Y7, Y4
+	VSUBPD  Y8, Y6, Y8
+	VSUBPD  Y8, Y4, Y4
+	VADDPD  Y4, Y5, Y5
+	VMOVAPD Y6, Y7
+	VMOVUPD Y7, 320(BP)(DI*1)
+	VMOVUPD Y5, 448(BP)(DI*1)
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VMOVUPD 1856(BP), Y6
+	VADDPD  Y5, Y4, Y4
+	VADDPD  Y9, Y6, Y5
+	VMAXPD  Y9, Y6, Y7
+	VMINPD  Y9, Y6, Y9
+	VSUBPD  Y7, Y5, Y7
+	VSUBPD  Y7, Y9, Y9
+	VADDPD  Y9, Y4, Y4
+	VMOVAPD Y5, Y6
+	VMOVUPD Y6, 576(BP)(DI*1)
+	VMOVUPD Y4, 704(BP)(DI*1)
+	VMAXPD  Y10, Y3, Y4
+	VMINPD  Y10, Y3, Y10
+	VSUBPD  Y10, Y3, Y10
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y5, Y5, Y5
+	VMOVUPD 1760(BP), Y6
+	VADDPD  Y5, Y3, Y3
+	VADDPD  Y4, Y6, Y5
+	VMAXPD  Y4, Y6, Y7
+	VMINPD  Y4, Y6, Y4
+	VSUBPD  Y7, Y5, Y7
+	VSUBPD  Y7, Y4, Y4
+	VADDPD  Y4, Y3, Y3
+	VMOVAPD Y5, Y6
+	VMOVUPD Y6, 352(BP)(DI*1)
+	VMOVUPD Y3, 480(BP)(DI*1)
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPD 1888(BP), Y5
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y10, Y5, Y4
+	VMAXPD  Y10, Y5, Y6
+	VMINPD  Y10, Y5, Y10
+	VSUBPD  Y6, Y4, Y6
+	VSUBPD  Y6, Y10, Y10
+	VADDPD  Y10, Y3, Y3
+	VMOVAPD Y4, Y5
+	VMOVUPD Y5, 608(BP)(DI*1)
+	VMOVUPD Y3, 736(BP)(DI*1)
+	MOVQ    CX, DI
+	LEAQ    (AX)(DI*4), AX
+	MOVQ    BX, DI
+	LEAQ    (DX)(DI*4), DX
+	MOVQ    BX, DI
+	LEAQ    (SI)(DI*4), SI
+	SUBQ    $0x04, rows+32(FP)
+	JMP     sums221
+
+long224:
 	MOVQ    n+40(FP), R8
-	MOVQ    R8, 1280(BP)
+	MOVQ    R8, 1920(BP)
 	ADDQ    $0x1f, R8
 	ANDQ    $-32, R8
 	SHRQ    $0x03, R8
 	SUBQ    R8, BX
-	MOVQ    BX, 1288(BP)
+	MOVQ    BX, 1928(BP)
 	SHLQ    $0x06, R8
 	SUBQ    R8, CX
-	MOVQ    CX, 1296(BP)
-	MOVQ    rows+32(FP), CX
-	MOVQ    CX, 1304(BP)
+	MOVQ    CX, 1936(BP)
+	MOVQ    rows+32(FP), R8
+	MOVQ    R8, 1944(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPD Y3, 64(BP)
 	VMOVUPD Y3, 96(BP)
@@ -6442,42 +6957,42 @@ TEXT ·selectSums64AVX2(SB), $1680-72
 	VMOVUPD Y3, 224(BP)
 	VMOVUPD Y3, 128(BP)
 	VMOVUPD Y3, 160(BP)
-	MOVQ    n+40(FP), CX
-	TESTQ   CX, CX
-	JZ      row224
-	CMPQ    1280(BP), $0x00
-	JG      same227
-	LEAQ    1344(BP), R9
-	DECQ    1304(BP)
-	JZ      none228
-	ADDQ    1296(BP), AX
-	ADDQ    1288(BP), SI
-	ADDQ    1288(BP), DX
-	MOVQ    n+40(FP), BX
-	MOVQ    BX, 1280(BP)
+	MOVQ    n+40(FP), R8
+	TESTQ   R8, R8
+	JZ      row230
+	CMPQ    1920(BP), $0x00
+	JG      same233
+	LEAQ    1280(BP), R9
+	DECQ    1944(BP)
+	JZ      none234
+	ADDQ    1936(BP), AX
+	ADDQ    1928(BP), SI
+	ADDQ    1928(BP), DX
+	MOVQ    n+40(FP), R10
+	MOVQ    R10, 1920(BP)
 
-same227:
+same233:
 	MOVQ AX, R9
-	MOVL (DX), BX
-	ORL  (SI), BX
-	MOVQ BX, 1608(BP)
-	CMPQ 1280(BP), $0x20
-	JL   cut229
+	MOVL (DX), R10
+	ORL  (SI), R10
+	MOVQ R10, 1544(BP)
+	CMPQ 1920(BP), $0x20
+	JL   cut235
 
-ready230:
+ready236:
 	ADDQ $+256, AX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DX
-	SUBQ $0x20, 1280(BP)
+	SUBQ $0x20, 1920(BP)
 
-none228:
-	MOVQ         1608(BP), BX
-	MOVQ         BX, 1600(BP)
-	PREFETCHT0   12288(R9)
+none234:
+	MOVQ         1544(BP), R10
+	MOVQ         R10, 1536(BP)
 	VPBROADCASTD -4(SI), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	PREFETCHT0   12288(R9)
 	VXORPD       (R9), Y5, Y3
 	VPSRLQ       $0x34, Y5, Y5
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
@@ -6491,9 +7006,9 @@ none228:
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
 	VMOVUPD      Y3, 768(BP)
 	VMOVUPD      Y6, 896(BP)
-	PREFETCHT0   12352(R9)
 	VPSLLQ       $0x37, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	PREFETCHT0   12352(R9)
 	VXORPD       64(R9), Y5, Y3
 	VPSRLQ       $0x34, Y5, Y5
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
@@ -6507,9 +7022,9 @@ none228:
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
 	VMOVUPD      Y3, 800(BP)
 	VMOVUPD      Y6, 928(BP)
-	PREFETCHT0   12416(R9)
 	VPSLLQ       $0x2f, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	PREFETCHT0   12416(R9)
 	VXORPD       128(R9), Y5, Y3
 	VPSRLQ       $0x34, Y5, Y5
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
@@ -6523,9 +7038,9 @@ none228:
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
 	VMOVUPD      Y3, 832(BP)
 	VMOVUPD      Y6, 960(BP)
-	PREFETCHT0   12480(R9)
 	VPSLLQ       $0x27, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	PREFETCHT0   12480(R9)
 	VXORPD       192(R9), Y4, Y3
 	VPSRLQ       $0x34, Y4, Y4
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y4, Y4
@@ -6540,7 +7055,7 @@ none228:
 	VMOVUPD      Y3, 864(BP)
 	VMOVUPD      Y5, 992(BP)
 
-group223:
+group229:
 	VMOVUPD      768(BP), Y3
 	VMOVUPD      800(BP), Y4
 	VMOVUPD      832(BP), Y5
@@ -6671,10 +7186,10 @@ group223:
 	VMULPD       928(BP), Y8, Y8
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
-	CMPL         1600(BP), $-1
-	JNE          some231
+	CMPL         1536(BP), $-1
+	JNE          some237
 
-all232:
+all238:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -6713,32 +7228,32 @@ all232:
 	VMOVAPD Y5, Y3
 	VMOVUPD Y3, 128(BP)
 	VMOVUPD Y4, 192(BP)
-	CMPQ    1280(BP), $0x00
-	JG      same233
-	LEAQ    1344(BP), R9
-	DECQ    1304(BP)
-	JZ      none234
-	ADDQ    1296(BP), AX
-	ADDQ    1288(BP), SI
-	ADDQ    1288(BP), DX
-	MOVQ    n+40(FP), BX
-	MOVQ    BX, 1280(BP)
+	CMPQ    1920(BP), $0x00
+	JG      same239
+	LEAQ    1280(BP), R9
+	DECQ    1944(BP)
+	JZ      none240
+	ADDQ    1936(BP), AX
+	ADDQ    1928(BP), SI
+	ADDQ    1928(BP), DX
+	MOVQ    n+40(FP), R10
+	MOVQ    R10, 1920(BP)
 
-same233:
+same239:
 	MOVQ AX, R9
-	MOVL (DX), BX
-	ORL  (SI), BX
-	MOVQ BX, 1608(BP)
-	CMPQ 1280(BP), $0x20
-	JL   cut235
+	MOVL (DX), R10
+	ORL  (SI), R10
+	MOVQ R10, 1544(BP)
+	CMPQ 1920(BP), $0x20
+	JL   cut241
 
-ready236:
+ready242:
 	ADDQ $+256, AX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DX
-	SUBQ $0x20, 1280(BP)
+	SUBQ $0x20, 1920(BP)
 
-none234:
+none240:
 	VMOVUPD      1024(BP), Y3
 	VMOVUPD      1056(BP), Y4
 	VMOVUPD      1088(BP), Y5
@@ -6753,11 +7268,11 @@ none234:
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VFMADD213PD  Y11, Y6, Y10
-	PREFETCHT0   12288(R9)
 	VPBROADCASTD -4(SI), Y12
 	VPSRLVQ      lanes64<>+0(SB), Y12, Y12
 	VPSLLQ       $0x3f, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	PREFETCHT0   12288(R9)
 	VXORPD       (R9), Y13, Y11
 	VPSRLQ       $0x34, Y13, Y13
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
@@ -6781,9 +7296,9 @@ none234:
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VFMADD213PD  Y11, Y6, Y10
-	PREFETCHT0   12352(R9)
 	VPSLLQ       $0x37, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	PREFETCHT0   12352(R9)
 	VXORPD       64(R9), Y13, Y11
 	VPSRLQ       $0x34, Y13, Y13
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
@@ -6807,9 +7322,9 @@ none234:
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VFMADD213PD  Y11, Y6, Y10
-	PREFETCHT0   12416(R9)
 	VPSLLQ       $0x2f, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	PREFETCHT0   12416(R9)
 	VXORPD       128(R9), Y13, Y11
 	VPSRLQ       $0x34, Y13, Y13
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
@@ -6833,9 +7348,9 @@ none234:
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VFMADD213PD  Y11, Y6, Y10
-	PREFETCHT0   12480(R9)
 	VPSLLQ       $0x27, Y12, Y12
 	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	PREFETCHT0   12480(R9)
 	VXORPD       192(R9), Y12, Y11
 	VPSRLQ       $0x34, Y12, Y12
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y12, Y12
@@ -6873,10 +7388,10 @@ none234:
 	VMULPD       1184(BP), Y8, Y8
 	VMULPD       1216(BP), Y9, Y9
 	VMULPD       1248(BP), Y10, Y10
-	CMPL         1600(BP), $-1
-	JNE          some237
+	CMPL         1536(BP), $-1
+	JNE          some243
 
-all238:
+all244:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -6915,12 +7430,12 @@ all238:
 	VMOVAPD Y5, Y3
 	VMOVUPD Y3, 160(BP)
 	VMOVUPD Y4, 224(BP)
-	MOVQ    1608(BP), BX
-	MOVQ    BX, 1600(BP)
-	SUBQ    $0x20, CX
-	JG      group223
+	MOVQ    1544(BP), R10
+	MOVQ    R10, 1536(BP)
+	SUBQ    $0x20, R8
+	JG      group229
 
-row224:
+row230:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -6963,7 +7478,7 @@ row224:
 	SUBQ    $0x01, rows+32(FP)
 	JZ      sums221
 	CMPQ    DI, $+128
-	JNE     more225
+	JNE     more231
 
 sums221:
 	VMOVUPD    256(BP), Y3
@@ -7070,49 +7585,19 @@ sums221:
 	ADDQ       $+32, b+8(FP)
 	XORQ       DI, DI
 	CMPQ       rows+32(FP), $0x00
-	JEQ        last226
+	JLE        last232
+	CMPQ       n+40(FP), $0x08
+	JLE        vectors223
 
-more225:
-	MOVQ  n+40(FP), CX
-	TESTQ CX, CX
-	JZ    row224
-	JMP   group223
+more231:
+	MOVQ  n+40(FP), R8
+	TESTQ R8, R8
+	JZ    row230
+	JMP   group229
 
-cut229:
-	VPBROADCASTD 1608(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (AX), Y3, Y3
-	VMOVUPD      Y3, 1344(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(AX), Y3, Y3
-	VMOVUPD      Y3, 1408(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(AX), Y3, Y3
-	VMOVUPD      Y3, 1472(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(AX), Y3, Y3
-	VMOVUPD      Y3, 1536(BP)
-	VPBROADCASTD 1608(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(AX), Y3, Y3
-	VMOVUPD      Y3, 1376(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(AX), Y3, Y3
-	VMOVUPD      Y3, 1440(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(AX), Y3, Y3
-	VMOVUPD      Y3, 1504(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(AX), Y3, Y3
-	VMOVUPD      Y3, 1568(BP)
-	LEAQ         1344(BP), R9
-	JMP          ready230
-
-some231:
+some225:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1600(BP), Y4
+	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
@@ -7122,43 +7607,11 @@ some231:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all232
+	JMP          all226
 
-cut235:
-	VPBROADCASTD 1608(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (AX), Y3, Y3
-	VMOVUPD      Y3, 1344(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(AX), Y3, Y3
-	VMOVUPD      Y3, 1408(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(AX), Y3, Y3
-	VMOVUPD      Y3, 1472(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(AX), Y3, Y3
-	VMOVUPD      Y3, 1536(BP)
-	VPBROADCASTD 1608(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(AX), Y3, Y3
-	VMOVUPD      Y3, 1376(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(AX), Y3, Y3
-	VMOVUPD      Y3, 1440(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(AX), Y3, Y3
-	VMOVUPD      Y3, 1504(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(AX), Y3, Y3
-	VMOVUPD      Y3, 1568(BP)
-	LEAQ         1344(BP), R9
-	JMP          ready236
-
-some237:
+some227:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1600(BP), Y4
+	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3b, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
@@ -7168,9 +7621,101 @@ some237:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all228
+
+cut235:
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (AX), Y3, Y3
+	VMOVUPD      Y3, 1280(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(AX), Y3, Y3
+	VMOVUPD      Y3, 1344(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(AX), Y3, Y3
+	VMOVUPD      Y3, 1408(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(AX), Y3, Y3
+	VMOVUPD      Y3, 1472(BP)
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(AX), Y3, Y3
+	VMOVUPD      Y3, 1312(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(AX), Y3, Y3
+	VMOVUPD      Y3, 1376(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(AX), Y3, Y3
+	VMOVUPD      Y3, 1440(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(AX), Y3, Y3
+	VMOVUPD      Y3, 1504(BP)
+	LEAQ         1280(BP), R9
+	JMP          ready236
+
+some237:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1536(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x37, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2f, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x27, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all238
 
-last226:
+cut241:
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (AX), Y3, Y3
+	VMOVUPD      Y3, 1280(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(AX), Y3, Y3
+	VMOVUPD      Y3, 1344(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(AX), Y3, Y3
+	VMOVUPD      Y3, 1408(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(AX), Y3, Y3
+	VMOVUPD      Y3, 1472(BP)
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(AX), Y3, Y3
+	VMOVUPD      Y3, 1312(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(AX), Y3, Y3
+	VMOVUPD      Y3, 1376(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(AX), Y3, Y3
+	VMOVUPD      Y3, 1440(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(AX), Y3, Y3
+	VMOVUPD      Y3, 1504(BP)
+	LEAQ         1280(BP), R9
+	JMP          ready242
+
+some243:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1536(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x33, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2b, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x23, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all244
+
+last232:
 last222:
 	VZEROUPPER
 	RET
@@ -7310,152 +7855,44 @@ DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
 GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
 
 // func selectExp64AVX2(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float64, from *float64, blocks int)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectExp64AVX2(SB), $1680-112
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    w+16(FP), AX
-	SHLQ    $0x03, wStride+24(FP)
-	MOVQ    to+88(FP), CX
-	MOVQ    from+96(FP), DX
-	MOVQ    blocks+104(FP), BX
-	MOVQ    x+32(FP), SI
-	MOVQ    stride+40(FP), DI
-	SHLQ    $0x03, DI
-	MOVQ    neg+72(FP), R8
-	MOVQ    words+80(FP), R9
-	MOVQ    pos+64(FP), R10
-	SHLQ    $0x03, R9
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last240
-	XORQ    R11, R11
-	VMOVUPD f64_c086229de89ac35d<>+0(SB), Y1
-	VMOVUPD f64_40862829795a81ec<>+0(SB), Y2
-	MOVQ    n+56(FP), R12
-	MOVQ    R12, 1280(BP)
-	ADDQ    $0x1f, R12
-	ANDQ    $-32, R12
-	SHRQ    $0x03, R12
-	SUBQ    R12, R9
-	MOVQ    R9, 1288(BP)
-	SHLQ    $0x06, R12
-	SUBQ    R12, DI
-	MOVQ    DI, 1296(BP)
-	MOVQ    wStride+24(FP), DI
-	SUBQ    R12, DI
-	MOVQ    DI, 1304(BP)
-	MOVQ    rows+48(FP), DI
-	MOVQ    DI, 1312(BP)
-	VXORPS  Y3, Y3, Y3
-	VMOVUPD Y3, 64(BP)
-	VMOVUPD Y3, 96(BP)
-	VMOVUPD Y3, (BP)
-	VMOVUPD Y3, 32(BP)
-	VXORPS  Y3, Y3, Y3
-	VMOVUPD Y3, 192(BP)
-	VMOVUPD Y3, 224(BP)
-	VMOVUPD Y3, 128(BP)
-	VMOVUPD Y3, 160(BP)
-	MOVQ    n+56(FP), DI
-	TESTQ   DI, DI
-	JZ      row242
-	CMPQ    1280(BP), $0x00
-	JG      same245
-	LEAQ    1344(BP), R13
-	DECQ    1312(BP)
-	JZ      none246
-	ADDQ    1296(BP), SI
-	ADDQ    1288(BP), R10
-	ADDQ    1288(BP), R8
-	MOVQ    n+56(FP), R9
-	MOVQ    R9, 1280(BP)
+// Requires: AVX, AVX2, BMI2, CMOV, FMA3, MMX+
+TEXT ·selectExp64AVX2(SB), $2024-112
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         w+16(FP), AX
+	SHLQ         $0x03, wStride+24(FP)
+	MOVQ         to+88(FP), CX
+	MOVQ         from+96(FP), DX
+	MOVQ         blocks+104(FP), BX
+	MOVQ         x+32(FP), SI
+	MOVQ         stride+40(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         neg+72(FP), R8
+	MOVQ         words+80(FP), R9
+	MOVQ         pos+64(FP), R10
+	SHLQ         $0x03, R9
+	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last246
+	XORQ         R11, R11
+	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
+	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
+	CMPQ         n+56(FP), $0x08
+	JG           long248
+	MOVQ         n+56(FP), R12
+	MOVQ         $-1, R14
+	BZHIQ        R12, R14, R14
+	MOVQ         R14, 1536(BP)
+	VPBROADCASTD 1536(BP), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x3f, Y3, Y3
+	VMOVUPD      Y3, 1568(BP)
+	VPBROADCASTD 1536(BP), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x3b, Y3, Y3
+	VMOVUPD      Y3, 1600(BP)
 
-same245:
-	MOVQ SI, R13
-	MOVL (R8), R9
-	ORL  (R10), R9
-	MOVQ R9, 1608(BP)
-	CMPQ 1280(BP), $0x20
-	JL   cut247
-
-ready248:
-	ADDQ $+256, SI
-	ADDQ $0x04, R10
-	ADDQ $0x04, R8
-	SUBQ $0x20, 1280(BP)
-
-none246:
-	MOVQ         1608(BP), R9
-	MOVQ         R9, 1600(BP)
-	PREFETCHT0   12288(R13)
-	VPBROADCASTD -4(R10), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       (R13), Y5, Y3
-	VPSRLQ       $0x34, Y5, Y5
-	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
-	VMAXPD       Y3, Y1, Y3
-	VMINPD       Y3, Y2, Y3
-	VMOVUPD      Y3, Y6
-	VFMADD213PD  Y5, Y0, Y6
-	VSUBPD       Y5, Y6, Y5
-	VPSLLQ       $0x34, Y6, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      Y3, 768(BP)
-	VMOVUPD      Y6, 896(BP)
-	PREFETCHT0   12352(R13)
-	VPSLLQ       $0x37, Y4, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       64(R13), Y5, Y3
-	VPSRLQ       $0x34, Y5, Y5
-	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
-	VMAXPD       Y3, Y1, Y3
-	VMINPD       Y3, Y2, Y3
-	VMOVUPD      Y3, Y6
-	VFMADD213PD  Y5, Y0, Y6
-	VSUBPD       Y5, Y6, Y5
-	VPSLLQ       $0x34, Y6, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      Y3, 800(BP)
-	VMOVUPD      Y6, 928(BP)
-	PREFETCHT0   12416(R13)
-	VPSLLQ       $0x2f, Y4, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       128(R13), Y5, Y3
-	VPSRLQ       $0x34, Y5, Y5
-	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
-	VMAXPD       Y3, Y1, Y3
-	VMINPD       Y3, Y2, Y3
-	VMOVUPD      Y3, Y6
-	VFMADD213PD  Y5, Y0, Y6
-	VSUBPD       Y5, Y6, Y5
-	VPSLLQ       $0x34, Y6, Y6
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
-	VMOVUPD      Y3, 832(BP)
-	VMOVUPD      Y6, 960(BP)
-	PREFETCHT0   12480(R13)
-	VPSLLQ       $0x27, Y4, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       192(R13), Y4, Y3
-	VPSRLQ       $0x34, Y4, Y4
-	VPADDQ       f64_43380000000003ff<>+0(SB), Y4, Y4
-	VMAXPD       Y3, Y1, Y3
-	VMINPD       Y3, Y2, Y3
-	VMOVUPD      Y3, Y5
-	VFMADD213PD  Y4, Y0, Y5
-	VSUBPD       Y4, Y5, Y4
-	VPSLLQ       $0x34, Y5, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
-	VMOVUPD      Y3, 864(BP)
-	VMOVUPD      Y5, 992(BP)
-
-group241:
+vectors247:
 	TESTQ      BX, BX
 	JZ         none249
 	TESTQ      $0x00000f00, CX
@@ -7484,6 +7921,687 @@ same250:
 	DECQ     BX
 
 none249:
+	MOVQ         SI, R12
+	VMOVUPD      1568(BP), Y3
+	VMASKMOVPD   (R12), Y3, Y3
+	VMOVUPD      Y3, 1280(BP)
+	VMOVUPD      1600(BP), Y3
+	VMASKMOVPD   32(R12), Y3, Y3
+	VMOVUPD      Y3, 1312(BP)
+	ADDQ         DI, R12
+	CMPQ         rows+48(FP), $0x01
+	CMOVQLE      SI, R12
+	VMOVUPD      1568(BP), Y3
+	VMASKMOVPD   (R12), Y3, Y3
+	VMOVUPD      Y3, 1344(BP)
+	VMOVUPD      1600(BP), Y3
+	VMASKMOVPD   32(R12), Y3, Y3
+	VMOVUPD      Y3, 1376(BP)
+	ADDQ         DI, R12
+	CMPQ         rows+48(FP), $0x02
+	CMOVQLE      SI, R12
+	VMOVUPD      1568(BP), Y3
+	VMASKMOVPD   (R12), Y3, Y3
+	VMOVUPD      Y3, 1408(BP)
+	VMOVUPD      1600(BP), Y3
+	VMASKMOVPD   32(R12), Y3, Y3
+	VMOVUPD      Y3, 1440(BP)
+	ADDQ         DI, R12
+	CMPQ         rows+48(FP), $0x03
+	CMOVQLE      SI, R12
+	VMOVUPD      1568(BP), Y3
+	VMASKMOVPD   (R12), Y3, Y3
+	VMOVUPD      Y3, 1472(BP)
+	VMOVUPD      1600(BP), Y3
+	VMASKMOVPD   32(R12), Y3, Y3
+	VMOVUPD      Y3, 1504(BP)
+	MOVQ         R10, R12
+	XORQ         R14, R14
+	MOVBLZX      (R12), R15
+	SHLL         $0x00, R15
+	ORL          R15, R14
+	ADDQ         R9, R12
+	CMPQ         rows+48(FP), $0x01
+	CMOVQLE      R10, R12
+	MOVBLZX      (R12), R15
+	SHLL         $0x08, R15
+	ORL          R15, R14
+	ADDQ         R9, R12
+	CMPQ         rows+48(FP), $0x02
+	CMOVQLE      R10, R12
+	MOVBLZX      (R12), R15
+	SHLL         $0x10, R15
+	ORL          R15, R14
+	ADDQ         R9, R12
+	CMPQ         rows+48(FP), $0x03
+	CMOVQLE      R10, R12
+	MOVBLZX      (R12), R12
+	SHLL         $0x18, R12
+	ORL          R12, R14
+	MOVQ         R14, 1632(BP)
+	MOVQ         R8, R12
+	XORQ         R14, R14
+	MOVBLZX      (R12), R15
+	SHLL         $0x00, R15
+	ORL          R15, R14
+	ADDQ         R9, R12
+	CMPQ         rows+48(FP), $0x01
+	CMOVQLE      R8, R12
+	MOVBLZX      (R12), R15
+	SHLL         $0x08, R15
+	ORL          R15, R14
+	ADDQ         R9, R12
+	CMPQ         rows+48(FP), $0x02
+	CMOVQLE      R8, R12
+	MOVBLZX      (R12), R15
+	SHLL         $0x10, R15
+	ORL          R15, R14
+	ADDQ         R9, R12
+	CMPQ         rows+48(FP), $0x03
+	CMOVQLE      R8, R12
+	MOVBLZX      (R12), R12
+	SHLL         $0x18, R12
+	ORL          R12, R14
+	ORQ          1632(BP), R14
+	MOVQ         R14, 1536(BP)
+	VPBROADCASTD 1632(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	VXORPD       1280(BP), Y5, Y3
+	VPSRLQ       $0x34, Y5, Y5
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VSUBPD       Y5, Y6, Y5
+	VPSLLQ       $0x34, Y6, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      Y3, 768(BP)
+	VMOVUPD      Y6, 896(BP)
+	VPSLLQ       $0x37, Y4, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	VXORPD       1344(BP), Y5, Y3
+	VPSRLQ       $0x34, Y5, Y5
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VSUBPD       Y5, Y6, Y5
+	VPSLLQ       $0x34, Y6, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      Y3, 800(BP)
+	VMOVUPD      Y6, 928(BP)
+	VPSLLQ       $0x2f, Y4, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	VXORPD       1408(BP), Y5, Y3
+	VPSRLQ       $0x34, Y5, Y5
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VSUBPD       Y5, Y6, Y5
+	VPSLLQ       $0x34, Y6, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      Y3, 832(BP)
+	VMOVUPD      Y6, 960(BP)
+	VPSLLQ       $0x27, Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       1472(BP), Y4, Y3
+	VPSRLQ       $0x34, Y4, Y4
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y4, Y4
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y5
+	VFMADD213PD  Y4, Y0, Y5
+	VSUBPD       Y4, Y5, Y4
+	VPSLLQ       $0x34, Y5, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VMOVUPD      Y3, 864(BP)
+	VMOVUPD      Y5, 992(BP)
+	VMOVUPD      768(BP), Y3
+	VMOVUPD      800(BP), Y4
+	VMOVUPD      832(BP), Y5
+	VMOVUPD      864(BP), Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VMOVUPD      Y10, Y7
+	VMOVUPD      Y10, Y8
+	VMOVUPD      Y10, Y9
+	VMOVUPD      Y10, Y10
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VPBROADCASTD 1632(BP), Y12
+	VPSRLVQ      lanes64<>+0(SB), Y12, Y12
+	VPSLLQ       $0x3b, Y12, Y13
+	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	VXORPD       1312(BP), Y13, Y11
+	VPSRLQ       $0x34, Y13, Y13
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
+	VMAXPD       Y11, Y1, Y11
+	VMINPD       Y11, Y2, Y11
+	VMOVUPD      Y11, Y14
+	VFMADD213PD  Y13, Y0, Y14
+	VMOVUPD      f64_3ec71df0cc01f5d1<>+0(SB), Y15
+	VFMADD213PD  Y15, Y3, Y7
+	VFMADD213PD  Y15, Y4, Y8
+	VFMADD213PD  Y15, Y5, Y9
+	VFMADD213PD  Y15, Y6, Y10
+	VSUBPD       Y13, Y14, Y13
+	VPSLLQ       $0x34, Y14, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD      Y11, 1024(BP)
+	VMOVUPD      Y14, 1152(BP)
+	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VPSLLQ       $0x33, Y12, Y13
+	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	VXORPD       1376(BP), Y13, Y11
+	VPSRLQ       $0x34, Y13, Y13
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
+	VMAXPD       Y11, Y1, Y11
+	VMINPD       Y11, Y2, Y11
+	VMOVUPD      Y11, Y14
+	VFMADD213PD  Y13, Y0, Y14
+	VMOVUPD      f64_3f2a01a013850def<>+0(SB), Y15
+	VFMADD213PD  Y15, Y3, Y7
+	VFMADD213PD  Y15, Y4, Y8
+	VFMADD213PD  Y15, Y5, Y9
+	VFMADD213PD  Y15, Y6, Y10
+	VSUBPD       Y13, Y14, Y13
+	VPSLLQ       $0x34, Y14, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD      Y11, 1056(BP)
+	VMOVUPD      Y14, 1184(BP)
+	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VPSLLQ       $0x2b, Y12, Y13
+	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	VXORPD       1440(BP), Y13, Y11
+	VPSRLQ       $0x34, Y13, Y13
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
+	VMAXPD       Y11, Y1, Y11
+	VMINPD       Y11, Y2, Y11
+	VMOVUPD      Y11, Y14
+	VFMADD213PD  Y13, Y0, Y14
+	VMOVUPD      f64_3f8111111112453e<>+0(SB), Y15
+	VFMADD213PD  Y15, Y3, Y7
+	VFMADD213PD  Y15, Y4, Y8
+	VFMADD213PD  Y15, Y5, Y9
+	VFMADD213PD  Y15, Y6, Y10
+	VSUBPD       Y13, Y14, Y13
+	VPSLLQ       $0x34, Y14, Y14
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD      Y11, 1088(BP)
+	VMOVUPD      Y14, 1216(BP)
+	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VPSLLQ       $0x23, Y12, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	VXORPD       1504(BP), Y12, Y11
+	VPSRLQ       $0x34, Y12, Y12
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y12, Y12
+	VMAXPD       Y11, Y1, Y11
+	VMINPD       Y11, Y2, Y11
+	VMOVUPD      Y11, Y13
+	VFMADD213PD  Y12, Y0, Y13
+	VMOVUPD      f64_3fc555555555550d<>+0(SB), Y14
+	VFMADD213PD  Y14, Y3, Y7
+	VFMADD213PD  Y14, Y4, Y8
+	VFMADD213PD  Y14, Y5, Y9
+	VFMADD213PD  Y14, Y6, Y10
+	VSUBPD       Y12, Y13, Y12
+	VPSLLQ       $0x34, Y13, Y13
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y12, Y11
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y12, Y11
+	VMOVUPD      Y11, 1120(BP)
+	VMOVUPD      Y13, 1248(BP)
+	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD  Y11, Y3, Y7
+	VFMADD213PD  Y11, Y4, Y8
+	VFMADD213PD  Y11, Y5, Y9
+	VFMADD213PD  Y11, Y6, Y10
+	VMULPD       896(BP), Y7, Y7
+	VMULPD       928(BP), Y8, Y8
+	VMULPD       960(BP), Y9, Y9
+	VMULPD       992(BP), Y10, Y10
+	CMPL         1536(BP), $-1
+	JNE          some251
+
+all252:
+	MOVQ        AX, R12
+	VMOVUPD     Y7, (R12)
+	ADDQ        wStride+24(FP), R12
+	CMPQ        rows+48(FP), $0x01
+	CMOVQLE     AX, R12
+	VMOVUPD     Y8, (R12)
+	ADDQ        wStride+24(FP), R12
+	CMPQ        rows+48(FP), $0x02
+	CMOVQLE     AX, R12
+	VMOVUPD     Y9, (R12)
+	ADDQ        wStride+24(FP), R12
+	CMPQ        rows+48(FP), $0x03
+	CMOVQLE     AX, R12
+	VMOVUPD     Y10, (R12)
+	VXORPS      Y3, Y3, Y3
+	VMAXPD      Y7, Y3, Y4
+	VMINPD      Y7, Y3, Y7
+	VSUBPD      Y7, Y3, Y7
+	VMOVUPD     Y4, 1664(BP)
+	VMOVUPD     Y7, 1792(BP)
+	VMAXPD      Y8, Y3, Y4
+	VMINPD      Y8, Y3, Y8
+	VSUBPD      Y8, Y3, Y8
+	VMOVUPD     Y4, 1696(BP)
+	VMOVUPD     Y8, 1824(BP)
+	VMAXPD      Y9, Y3, Y4
+	VMINPD      Y9, Y3, Y9
+	VSUBPD      Y9, Y3, Y9
+	VMOVUPD     Y4, 1728(BP)
+	VMOVUPD     Y9, 1856(BP)
+	VMAXPD      Y10, Y3, Y4
+	VMINPD      Y10, Y3, Y10
+	VSUBPD      Y10, Y3, Y10
+	VMOVUPD     Y4, 1760(BP)
+	VMOVUPD     Y10, 1888(BP)
+	VMOVUPD     1024(BP), Y3
+	VMOVUPD     1056(BP), Y4
+	VMOVUPD     1088(BP), Y5
+	VMOVUPD     1120(BP), Y6
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VMOVUPD     Y10, Y7
+	VMOVUPD     Y10, Y8
+	VMOVUPD     Y10, Y9
+	VMOVUPD     Y10, Y10
+	VMOVUPD     f64_3e928ad4c1ef8771<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ec71df0cc01f5d1<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3efa0199a21bb23c<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f2a01a013850def<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f56c16c184319e8<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f8111111112453e<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fa55555555507ba<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fc555555555550d<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fe000000000000a<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMULPD      1152(BP), Y7, Y7
+	VMULPD      1184(BP), Y8, Y8
+	VMULPD      1216(BP), Y9, Y9
+	VMULPD      1248(BP), Y10, Y10
+	CMPL        1536(BP), $-1
+	JNE         some253
+
+all254:
+	MOVQ    AX, R12
+	VMOVUPD Y7, 32(R12)
+	ADDQ    wStride+24(FP), R12
+	CMPQ    rows+48(FP), $0x01
+	CMOVQLE AX, R12
+	VMOVUPD Y8, 32(R12)
+	ADDQ    wStride+24(FP), R12
+	CMPQ    rows+48(FP), $0x02
+	CMOVQLE AX, R12
+	VMOVUPD Y9, 32(R12)
+	ADDQ    wStride+24(FP), R12
+	CMPQ    rows+48(FP), $0x03
+	CMOVQLE AX, R12
+	VMOVUPD Y10, 32(R12)
+	VXORPS  Y3, Y3, Y3
+	VMAXPD  Y7, Y3, Y4
+	VMINPD  Y7, Y3, Y7
+	VSUBPD  Y7, Y3, Y7
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVUPD 1664(BP), Y11
+	VADDPD  Y6, Y5, Y5
+	VADDPD  Y4, Y11, Y6
+	VMAXPD  Y4, Y11, Y12
+	VMINPD  Y4, Y11, Y4
+	VSUBPD  Y12, Y6, Y12
+	VSUBPD  Y12, Y4, Y4
+	VADDPD  Y4, Y5, Y5
+	VMOVAPD Y6, Y11
+	VMOVUPD Y11, 256(BP)(R11*1)
+	VMOVUPD Y5, 384(BP)(R11*1)
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VMOVUPD 1792(BP), Y6
+	VADDPD  Y5, Y4, Y4
+	VADDPD  Y7, Y6, Y5
+	VMAXPD  Y7, Y6, Y11
+	VMINPD  Y7, Y6, Y7
+	VSUBPD  Y11, Y5, Y11
+	VSUBPD  Y11, Y7, Y7
+	VADDPD  Y7, Y4, Y4
+	VMOVAPD Y5, Y6
+	VMOVUPD Y6, 512(BP)(R11*1)
+	VMOVUPD Y4, 640(BP)(R11*1)
+	VMAXPD  Y8, Y3, Y4
+	VMINPD  Y8, Y3, Y8
+	VSUBPD  Y8, Y3, Y8
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVUPD 1696(BP), Y7
+	VADDPD  Y6, Y5, Y5
+	VADDPD  Y4, Y7, Y6
+	VMAXPD  Y4, Y7, Y11
+	VMINPD  Y4, Y7, Y4
+	VSUBPD  Y11, Y6, Y11
+	VSUBPD  Y11, Y4, Y4
+	VADDPD  Y4, Y5, Y5
+	VMOVAPD Y6, Y7
+	VMOVUPD Y7, 288(BP)(R11*1)
+	VMOVUPD Y5, 416(BP)(R11*1)
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VMOVUPD 1824(BP), Y6
+	VADDPD  Y5, Y4, Y4
+	VADDPD  Y8, Y6, Y5
+	VMAXPD  Y8, Y6, Y7
+	VMINPD  Y8, Y6, Y8
+	VSUBPD  Y7, Y5, Y7
+	VSUBPD  Y7, Y8, Y8
+	VADDPD  Y8, Y4, Y4
+	VMOVAPD Y5, Y6
+	VMOVUPD Y6, 544(BP)(R11*1)
+	VMOVUPD Y4, 672(BP)(R11*1)
+	VMAXPD  Y9, Y3, Y4
+	VMINPD  Y9, Y3, Y9
+	VSUBPD  Y9, Y3, Y9
+	VXORPS  Y5, Y5, Y5
+	VXORPS  Y6, Y6, Y6
+	VMOVUPD 1728(BP), Y7
+	VADDPD  Y6, Y5, Y5
+	VADDPD  Y4, Y7, Y6
+	VMAXPD  Y4, Y7, Y8
+	VMINPD  Y4, Y7, Y4
+	VSUBPD  Y8, Y6, Y8
+	VSUBPD  Y8, Y4, Y4
+	VADDPD  Y4, Y5, Y5
+	VMOVAPD Y6, Y7
+	VMOVUPD Y7, 320(BP)(R11*1)
+	VMOVUPD Y5, 448(BP)(R11*1)
+	VXORPS  Y4, Y4, Y4
+	VXORPS  Y5, Y5, Y5
+	VMOVUPD 1856(BP), Y6
+	VADDPD  Y5, Y4, Y4
+	VADDPD  Y9, Y6, Y5
+	VMAXPD  Y9, Y6, Y7
+	VMINPD  Y9, Y6, Y9
+	VSUBPD  Y7, Y5, Y7
+	VSUBPD  Y7, Y9, Y9
+	VADDPD  Y9, Y4, Y4
+	VMOVAPD Y5, Y6
+	VMOVUPD Y6, 576(BP)(R11*1)
+	VMOVUPD Y4, 704(BP)(R11*1)
+	VMAXPD  Y10, Y3, Y4
+	VMINPD  Y10, Y3, Y10
+	VSUBPD  Y10, Y3, Y10
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y5, Y5, Y5
+	VMOVUPD 1760(BP), Y6
+	VADDPD  Y5, Y3, Y3
+	VADDPD  Y4, Y6, Y5
+	VMAXPD  Y4, Y6, Y7
+	VMINPD  Y4, Y6, Y4
+	VSUBPD  Y7, Y5, Y7
+	VSUBPD  Y7, Y4, Y4
+	VADDPD  Y4, Y3, Y3
+	VMOVAPD Y5, Y6
+	VMOVUPD Y6, 352(BP)(R11*1)
+	VMOVUPD Y3, 480(BP)(R11*1)
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPD 1888(BP), Y5
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y10, Y5, Y4
+	VMAXPD  Y10, Y5, Y6
+	VMINPD  Y10, Y5, Y10
+	VSUBPD  Y6, Y4, Y6
+	VSUBPD  Y6, Y10, Y10
+	VADDPD  Y10, Y3, Y3
+	VMOVAPD Y4, Y5
+	VMOVUPD Y5, 608(BP)(R11*1)
+	VMOVUPD Y3, 736(BP)(R11*1)
+	MOVQ    DI, R11
+	LEAQ    (SI)(R11*4), SI
+	MOVQ    R9, R11
+	LEAQ    (R8)(R11*4), R8
+	MOVQ    R9, R11
+	LEAQ    (R10)(R11*4), R10
+	MOVQ    wStride+24(FP), R11
+	LEAQ    (AX)(R11*4), AX
+	SUBQ    $0x04, rows+48(FP)
+	JMP     sums245
+
+long248:
+	MOVQ    n+56(FP), R12
+	MOVQ    R12, 1920(BP)
+	ADDQ    $0x1f, R12
+	ANDQ    $-32, R12
+	SHRQ    $0x03, R12
+	SUBQ    R12, R9
+	MOVQ    R9, 1928(BP)
+	SHLQ    $0x06, R12
+	SUBQ    R12, DI
+	MOVQ    DI, 1936(BP)
+	MOVQ    wStride+24(FP), R14
+	SUBQ    R12, R14
+	MOVQ    R14, 1944(BP)
+	MOVQ    rows+48(FP), R14
+	MOVQ    R14, 1952(BP)
+	VXORPS  Y3, Y3, Y3
+	VMOVUPD Y3, 64(BP)
+	VMOVUPD Y3, 96(BP)
+	VMOVUPD Y3, (BP)
+	VMOVUPD Y3, 32(BP)
+	VXORPS  Y3, Y3, Y3
+	VMOVUPD Y3, 192(BP)
+	VMOVUPD Y3, 224(BP)
+	VMOVUPD Y3, 128(BP)
+	VMOVUPD Y3, 160(BP)
+	MOVQ    n+56(FP), R12
+	TESTQ   R12, R12
+	JZ      row256
+	CMPQ    1920(BP), $0x00
+	JG      same259
+	LEAQ    1280(BP), R13
+	DECQ    1952(BP)
+	JZ      none260
+	ADDQ    1936(BP), SI
+	ADDQ    1928(BP), R10
+	ADDQ    1928(BP), R8
+	MOVQ    n+56(FP), R14
+	MOVQ    R14, 1920(BP)
+
+same259:
+	MOVQ SI, R13
+	MOVL (R8), R14
+	ORL  (R10), R14
+	MOVQ R14, 1544(BP)
+	CMPQ 1920(BP), $0x20
+	JL   cut261
+
+ready262:
+	ADDQ $+256, SI
+	ADDQ $0x04, R10
+	ADDQ $0x04, R8
+	SUBQ $0x20, 1920(BP)
+
+none260:
+	MOVQ         1544(BP), R14
+	MOVQ         R14, 1536(BP)
+	VPBROADCASTD -4(R10), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	PREFETCHT0   12288(R13)
+	VXORPD       (R13), Y5, Y3
+	VPSRLQ       $0x34, Y5, Y5
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VSUBPD       Y5, Y6, Y5
+	VPSLLQ       $0x34, Y6, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      Y3, 768(BP)
+	VMOVUPD      Y6, 896(BP)
+	VPSLLQ       $0x37, Y4, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	PREFETCHT0   12352(R13)
+	VXORPD       64(R13), Y5, Y3
+	VPSRLQ       $0x34, Y5, Y5
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VSUBPD       Y5, Y6, Y5
+	VPSLLQ       $0x34, Y6, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      Y3, 800(BP)
+	VMOVUPD      Y6, 928(BP)
+	VPSLLQ       $0x2f, Y4, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
+	PREFETCHT0   12416(R13)
+	VXORPD       128(R13), Y5, Y3
+	VPSRLQ       $0x34, Y5, Y5
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y5, Y5
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y6
+	VFMADD213PD  Y5, Y0, Y6
+	VSUBPD       Y5, Y6, Y5
+	VPSLLQ       $0x34, Y6, Y6
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD      Y3, 832(BP)
+	VMOVUPD      Y6, 960(BP)
+	VPSLLQ       $0x27, Y4, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
+	PREFETCHT0   12480(R13)
+	VXORPD       192(R13), Y4, Y3
+	VPSRLQ       $0x34, Y4, Y4
+	VPADDQ       f64_43380000000003ff<>+0(SB), Y4, Y4
+	VMAXPD       Y3, Y1, Y3
+	VMINPD       Y3, Y2, Y3
+	VMOVUPD      Y3, Y5
+	VFMADD213PD  Y4, Y0, Y5
+	VSUBPD       Y4, Y5, Y4
+	VPSLLQ       $0x34, Y5, Y5
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
+	VMOVUPD      Y3, 864(BP)
+	VMOVUPD      Y5, 992(BP)
+
+group255:
+	TESTQ      BX, BX
+	JZ         none263
+	TESTQ      $0x00000f00, CX
+	JNZ        same264
+	PREFETCHT0 16384(CX)
+
+same264:
+	VMOVUPD  (DX), Y3
+	VMOVNTPD Y3, (CX)
+	VMOVUPD  32(DX), Y3
+	VMOVNTPD Y3, 32(CX)
+	VMOVUPD  64(DX), Y3
+	VMOVNTPD Y3, 64(CX)
+	VMOVUPD  96(DX), Y3
+	VMOVNTPD Y3, 96(CX)
+	VMOVUPD  128(DX), Y3
+	VMOVNTPD Y3, 128(CX)
+	VMOVUPD  160(DX), Y3
+	VMOVNTPD Y3, 160(CX)
+	VMOVUPD  192(DX), Y3
+	VMOVNTPD Y3, 192(CX)
+	VMOVUPD  224(DX), Y3
+	VMOVNTPD Y3, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none263:
 	VMOVUPD      768(BP), Y3
 	VMOVUPD      800(BP), Y4
 	VMOVUPD      832(BP), Y5
@@ -7614,10 +8732,10 @@ none249:
 	VMULPD       928(BP), Y8, Y8
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
-	CMPL         1600(BP), $-1
-	JNE          some251
+	CMPL         1536(BP), $-1
+	JNE          some265
 
-all252:
+all266:
 	VMOVUPD Y7, (AX)
 	VMOVUPD Y8, 64(AX)
 	VMOVUPD Y9, 128(AX)
@@ -7660,32 +8778,32 @@ all252:
 	VMOVAPD Y5, Y3
 	VMOVUPD Y3, 128(BP)
 	VMOVUPD Y4, 192(BP)
-	CMPQ    1280(BP), $0x00
-	JG      same253
-	LEAQ    1344(BP), R13
-	DECQ    1312(BP)
-	JZ      none254
-	ADDQ    1296(BP), SI
-	ADDQ    1288(BP), R10
-	ADDQ    1288(BP), R8
-	MOVQ    n+56(FP), R9
-	MOVQ    R9, 1280(BP)
+	CMPQ    1920(BP), $0x00
+	JG      same267
+	LEAQ    1280(BP), R13
+	DECQ    1952(BP)
+	JZ      none268
+	ADDQ    1936(BP), SI
+	ADDQ    1928(BP), R10
+	ADDQ    1928(BP), R8
+	MOVQ    n+56(FP), R14
+	MOVQ    R14, 1920(BP)
 
-same253:
+same267:
 	MOVQ SI, R13
-	MOVL (R8), R9
-	ORL  (R10), R9
-	MOVQ R9, 1608(BP)
-	CMPQ 1280(BP), $0x20
-	JL   cut255
+	MOVL (R8), R14
+	ORL  (R10), R14
+	MOVQ R14, 1544(BP)
+	CMPQ 1920(BP), $0x20
+	JL   cut269
 
-ready256:
+ready270:
 	ADDQ $+256, SI
 	ADDQ $0x04, R10
 	ADDQ $0x04, R8
-	SUBQ $0x20, 1280(BP)
+	SUBQ $0x20, 1920(BP)
 
-none254:
+none268:
 	VMOVUPD      1024(BP), Y3
 	VMOVUPD      1056(BP), Y4
 	VMOVUPD      1088(BP), Y5
@@ -7700,11 +8818,11 @@ none254:
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VFMADD213PD  Y11, Y6, Y10
-	PREFETCHT0   12288(R13)
 	VPBROADCASTD -4(R10), Y12
 	VPSRLVQ      lanes64<>+0(SB), Y12, Y12
 	VPSLLQ       $0x3f, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	PREFETCHT0   12288(R13)
 	VXORPD       (R13), Y13, Y11
 	VPSRLQ       $0x34, Y13, Y13
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
@@ -7728,9 +8846,9 @@ none254:
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VFMADD213PD  Y11, Y6, Y10
-	PREFETCHT0   12352(R13)
 	VPSLLQ       $0x37, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	PREFETCHT0   12352(R13)
 	VXORPD       64(R13), Y13, Y11
 	VPSRLQ       $0x34, Y13, Y13
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
@@ -7754,9 +8872,9 @@ none254:
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VFMADD213PD  Y11, Y6, Y10
-	PREFETCHT0   12416(R13)
 	VPSLLQ       $0x2f, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
+	PREFETCHT0   12416(R13)
 	VXORPD       128(R13), Y13, Y11
 	VPSRLQ       $0x34, Y13, Y13
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y13, Y13
@@ -7780,9 +8898,9 @@ none254:
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VFMADD213PD  Y11, Y6, Y10
-	PREFETCHT0   12480(R13)
 	VPSLLQ       $0x27, Y12, Y12
 	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
+	PREFETCHT0   12480(R13)
 	VXORPD       192(R13), Y12, Y11
 	VPSRLQ       $0x34, Y12, Y12
 	VPADDQ       f64_43380000000003ff<>+0(SB), Y12, Y12
@@ -7820,10 +8938,10 @@ none254:
 	VMULPD       1184(BP), Y8, Y8
 	VMULPD       1216(BP), Y9, Y9
 	VMULPD       1248(BP), Y10, Y10
-	CMPL         1600(BP), $-1
-	JNE          some257
+	CMPL         1536(BP), $-1
+	JNE          some271
 
-all258:
+all272:
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 96(AX)
 	VMOVUPD Y9, 160(AX)
@@ -7866,14 +8984,14 @@ all258:
 	VMOVAPD Y5, Y3
 	VMOVUPD Y3, 160(BP)
 	VMOVUPD Y4, 224(BP)
-	MOVQ    1608(BP), R9
-	MOVQ    R9, 1600(BP)
+	MOVQ    1544(BP), R14
+	MOVQ    R14, 1536(BP)
 	ADDQ    $+256, AX
-	SUBQ    $0x20, DI
-	JG      group241
-	ADDQ    1304(BP), AX
+	SUBQ    $0x20, R12
+	JG      group255
+	ADDQ    1944(BP), AX
 
-row242:
+row256:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -7914,11 +9032,11 @@ row242:
 	VMOVUPD Y3, 160(BP)
 	ADDQ    $+32, R11
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums239
+	JZ      sums245
 	CMPQ    R11, $+128
-	JNE     more243
+	JNE     more257
 
-sums239:
+sums245:
 	VMOVUPD    256(BP), Y3
 	VMOVUPD    384(BP), Y4
 	VMOVUPD    320(BP), Y5
@@ -8023,49 +9141,19 @@ sums239:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R11, R11
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last244
+	JLE        last258
+	CMPQ       n+56(FP), $0x08
+	JLE        vectors247
 
-more243:
-	MOVQ  n+56(FP), DI
-	TESTQ DI, DI
-	JZ    row242
-	JMP   group241
-
-cut247:
-	VPBROADCASTD 1608(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (SI), Y3, Y3
-	VMOVUPD      Y3, 1344(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(SI), Y3, Y3
-	VMOVUPD      Y3, 1408(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(SI), Y3, Y3
-	VMOVUPD      Y3, 1472(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(SI), Y3, Y3
-	VMOVUPD      Y3, 1536(BP)
-	VPBROADCASTD 1608(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(SI), Y3, Y3
-	VMOVUPD      Y3, 1376(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(SI), Y3, Y3
-	VMOVUPD      Y3, 1440(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(SI), Y3, Y3
-	VMOVUPD      Y3, 1504(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(SI), Y3, Y3
-	VMOVUPD      Y3, 1568(BP)
-	LEAQ         1344(BP), R13
-	JMP          ready248
+more257:
+	MOVQ  n+56(FP), R12
+	TESTQ R12, R12
+	JZ    row256
+	JMP   group255
 
 some251:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1600(BP), Y4
+	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
@@ -8077,41 +9165,9 @@ some251:
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all252
 
-cut255:
-	VPBROADCASTD 1608(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (SI), Y3, Y3
-	VMOVUPD      Y3, 1344(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(SI), Y3, Y3
-	VMOVUPD      Y3, 1408(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(SI), Y3, Y3
-	VMOVUPD      Y3, 1472(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(SI), Y3, Y3
-	VMOVUPD      Y3, 1536(BP)
-	VPBROADCASTD 1608(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(SI), Y3, Y3
-	VMOVUPD      Y3, 1376(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(SI), Y3, Y3
-	VMOVUPD      Y3, 1440(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(SI), Y3, Y3
-	VMOVUPD      Y3, 1504(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(SI), Y3, Y3
-	VMOVUPD      Y3, 1568(BP)
-	LEAQ         1344(BP), R13
-	JMP          ready256
-
-some257:
+some253:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1600(BP), Y4
+	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3b, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
@@ -8121,19 +9177,111 @@ some257:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all258
+	JMP          all254
 
-last244:
-last240:
+cut261:
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (SI), Y3, Y3
+	VMOVUPD      Y3, 1280(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(SI), Y3, Y3
+	VMOVUPD      Y3, 1344(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(SI), Y3, Y3
+	VMOVUPD      Y3, 1408(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(SI), Y3, Y3
+	VMOVUPD      Y3, 1472(BP)
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(SI), Y3, Y3
+	VMOVUPD      Y3, 1312(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(SI), Y3, Y3
+	VMOVUPD      Y3, 1376(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(SI), Y3, Y3
+	VMOVUPD      Y3, 1440(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(SI), Y3, Y3
+	VMOVUPD      Y3, 1504(BP)
+	LEAQ         1280(BP), R13
+	JMP          ready262
+
+some265:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1536(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x37, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2f, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x27, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all266
+
+cut269:
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (SI), Y3, Y3
+	VMOVUPD      Y3, 1280(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(SI), Y3, Y3
+	VMOVUPD      Y3, 1344(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(SI), Y3, Y3
+	VMOVUPD      Y3, 1408(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(SI), Y3, Y3
+	VMOVUPD      Y3, 1472(BP)
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(SI), Y3, Y3
+	VMOVUPD      Y3, 1312(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(SI), Y3, Y3
+	VMOVUPD      Y3, 1376(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(SI), Y3, Y3
+	VMOVUPD      Y3, 1440(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(SI), Y3, Y3
+	VMOVUPD      Y3, 1504(BP)
+	LEAQ         1280(BP), R13
+	JMP          ready270
+
+some271:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1536(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x33, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2b, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x23, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all272
+
+last258:
+last246:
 	TESTQ BX, BX
-	JZ    none260
+	JZ    none274
 
-more259:
+more273:
 	TESTQ      $0x00000f00, CX
-	JNZ        same261
+	JNZ        same275
 	PREFETCHT0 16384(CX)
 
-same261:
+same275:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -8153,74 +9301,438 @@ same261:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more259
+	JNZ      more273
 
-none260:
+none274:
 	VZEROUPPER
 	RET
 
 // func targetSums64AVX2(a *float64, x *float64, stride int, rows int, n int, neg *uint64, words int)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·targetSums64AVX2(SB), $1296-56
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    x+8(FP), AX
-	MOVQ    stride+16(FP), CX
-	SHLQ    $0x03, CX
-	MOVQ    neg+40(FP), DX
-	MOVQ    words+48(FP), BX
-	SHLQ    $0x03, BX
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	CMPQ    rows+24(FP), $0x00
-	JEQ     last263
-	XORQ    SI, SI
-	VMOVUPD f64_c086229de89ac35d<>+0(SB), Y1
-	VMOVUPD f64_40862829795a81ec<>+0(SB), Y2
+// Requires: AVX, AVX2, BMI2, CMOV, FMA3, MMX+
+TEXT ·targetSums64AVX2(SB), $1504-56
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         x+8(FP), AX
+	MOVQ         stride+16(FP), CX
+	SHLQ         $0x03, CX
+	MOVQ         neg+40(FP), DX
+	MOVQ         words+48(FP), BX
+	SHLQ         $0x03, BX
+	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
+	CMPQ         rows+24(FP), $0x00
+	JEQ          last277
+	XORQ         SI, SI
+	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
+	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
+	CMPQ         n+32(FP), $0x08
+	JG           long279
+	MOVQ         n+32(FP), DI
+	MOVQ         $-1, R9
+	BZHIQ        DI, R9, R9
+	MOVQ         R9, 1152(BP)
+	VPBROADCASTD 1152(BP), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x3f, Y3, Y3
+	VMOVUPD      Y3, 1184(BP)
+	VPBROADCASTD 1152(BP), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x3b, Y3, Y3
+	VMOVUPD      Y3, 1216(BP)
+
+vectors278:
+	MOVQ        AX, DI
+	VMOVUPD     1184(BP), Y3
+	VMASKMOVPD  (DI), Y3, Y3
+	VMOVUPD     Y3, 896(BP)
+	VMOVUPD     1216(BP), Y3
+	VMASKMOVPD  32(DI), Y3, Y3
+	VMOVUPD     Y3, 928(BP)
+	ADDQ        CX, DI
+	CMPQ        rows+24(FP), $0x01
+	CMOVQLE     AX, DI
+	VMOVUPD     1184(BP), Y3
+	VMASKMOVPD  (DI), Y3, Y3
+	VMOVUPD     Y3, 960(BP)
+	VMOVUPD     1216(BP), Y3
+	VMASKMOVPD  32(DI), Y3, Y3
+	VMOVUPD     Y3, 992(BP)
+	ADDQ        CX, DI
+	CMPQ        rows+24(FP), $0x02
+	CMOVQLE     AX, DI
+	VMOVUPD     1184(BP), Y3
+	VMASKMOVPD  (DI), Y3, Y3
+	VMOVUPD     Y3, 1024(BP)
+	VMOVUPD     1216(BP), Y3
+	VMASKMOVPD  32(DI), Y3, Y3
+	VMOVUPD     Y3, 1056(BP)
+	ADDQ        CX, DI
+	CMPQ        rows+24(FP), $0x03
+	CMOVQLE     AX, DI
+	VMOVUPD     1184(BP), Y3
+	VMASKMOVPD  (DI), Y3, Y3
+	VMOVUPD     Y3, 1088(BP)
+	VMOVUPD     1216(BP), Y3
+	VMASKMOVPD  32(DI), Y3, Y3
+	VMOVUPD     Y3, 1120(BP)
+	MOVQ        DX, DI
+	XORQ        R9, R9
+	MOVBLZX     (DI), R10
+	SHLL        $0x00, R10
+	ORL         R10, R9
+	ADDQ        BX, DI
+	CMPQ        rows+24(FP), $0x01
+	CMOVQLE     DX, DI
+	MOVBLZX     (DI), R10
+	SHLL        $0x08, R10
+	ORL         R10, R9
+	ADDQ        BX, DI
+	CMPQ        rows+24(FP), $0x02
+	CMOVQLE     DX, DI
+	MOVBLZX     (DI), R10
+	SHLL        $0x10, R10
+	ORL         R10, R9
+	ADDQ        BX, DI
+	CMPQ        rows+24(FP), $0x03
+	CMOVQLE     DX, DI
+	MOVBLZX     (DI), DI
+	SHLL        $0x18, DI
+	ORL         DI, R9
+	MOVQ        R9, 1152(BP)
+	VMAXPD      896(BP), Y1, Y3
+	VMINPD      Y3, Y2, Y3
+	VMOVUPD     Y3, Y4
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y4, Y5
+	VPSLLQ      $0x34, Y4, Y4
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD     Y3, 384(BP)
+	VMOVUPD     Y4, 512(BP)
+	VMAXPD      960(BP), Y1, Y3
+	VMINPD      Y3, Y2, Y3
+	VMOVUPD     Y3, Y4
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y4, Y5
+	VPSLLQ      $0x34, Y4, Y4
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD     Y3, 416(BP)
+	VMOVUPD     Y4, 544(BP)
+	VMAXPD      1024(BP), Y1, Y3
+	VMINPD      Y3, Y2, Y3
+	VMOVUPD     Y3, Y4
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y4, Y5
+	VPSLLQ      $0x34, Y4, Y4
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD     Y3, 448(BP)
+	VMOVUPD     Y4, 576(BP)
+	VMAXPD      1088(BP), Y1, Y3
+	VMINPD      Y3, Y2, Y3
+	VMOVUPD     Y3, Y4
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y4, Y5
+	VPSLLQ      $0x34, Y4, Y4
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD     Y3, 480(BP)
+	VMOVUPD     Y4, 608(BP)
+	VMOVUPD     384(BP), Y3
+	VMOVUPD     416(BP), Y4
+	VMOVUPD     448(BP), Y5
+	VMOVUPD     480(BP), Y6
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VMOVUPD     Y10, Y7
+	VMOVUPD     Y10, Y8
+	VMOVUPD     Y10, Y9
+	VMOVUPD     Y10, Y10
+	VMOVUPD     f64_3e928ad4c1ef8771<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMAXPD      928(BP), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y12
+	VMOVUPD     f64_3ec71df0cc01f5d1<>+0(SB), Y13
+	VFMADD213PD Y13, Y3, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 640(BP)
+	VMOVUPD     Y12, 768(BP)
+	VMOVUPD     f64_3efa0199a21bb23c<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMAXPD      992(BP), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y12
+	VMOVUPD     f64_3f2a01a013850def<>+0(SB), Y13
+	VFMADD213PD Y13, Y3, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 672(BP)
+	VMOVUPD     Y12, 800(BP)
+	VMOVUPD     f64_3f56c16c184319e8<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMAXPD      1056(BP), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y12
+	VMOVUPD     f64_3f8111111112453e<>+0(SB), Y13
+	VFMADD213PD Y13, Y3, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 704(BP)
+	VMOVUPD     Y12, 832(BP)
+	VMOVUPD     f64_3fa55555555507ba<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMAXPD      1120(BP), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y12
+	VMOVUPD     f64_3fc555555555550d<>+0(SB), Y13
+	VFMADD213PD Y13, Y3, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 736(BP)
+	VMOVUPD     Y12, 864(BP)
+	VMOVUPD     f64_3fe000000000000a<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMULPD      512(BP), Y7, Y7
+	VMULPD      544(BP), Y8, Y8
+	VMULPD      576(BP), Y9, Y9
+	VMULPD      608(BP), Y10, Y10
+	CMPL        1152(BP), $-1
+	JNE         some280
+
+all281:
+	VXORPS      Y3, Y3, Y3
+	VMOVUPD     Y7, 1280(BP)
+	VMOVUPD     Y8, 1312(BP)
+	VMOVUPD     Y9, 1344(BP)
+	VMOVUPD     Y10, 1376(BP)
+	VMOVUPD     640(BP), Y3
+	VMOVUPD     672(BP), Y4
+	VMOVUPD     704(BP), Y5
+	VMOVUPD     736(BP), Y6
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VMOVUPD     Y10, Y7
+	VMOVUPD     Y10, Y8
+	VMOVUPD     Y10, Y9
+	VMOVUPD     Y10, Y10
+	VMOVUPD     f64_3e928ad4c1ef8771<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ec71df0cc01f5d1<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3efa0199a21bb23c<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f2a01a013850def<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f56c16c184319e8<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f8111111112453e<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fa55555555507ba<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fc555555555550d<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fe000000000000a<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMULPD      768(BP), Y7, Y7
+	VMULPD      800(BP), Y8, Y8
+	VMULPD      832(BP), Y9, Y9
+	VMULPD      864(BP), Y10, Y10
+	CMPL        1152(BP), $-1
+	JNE         some282
+
+all283:
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPD 1280(BP), Y5
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y7, Y5, Y4
+	VMAXPD  Y7, Y5, Y6
+	VMINPD  Y7, Y5, Y7
+	VSUBPD  Y6, Y4, Y6
+	VSUBPD  Y6, Y7, Y7
+	VADDPD  Y7, Y3, Y3
+	VMOVAPD Y4, Y5
+	VMOVUPD Y5, 128(BP)(SI*1)
+	VMOVUPD Y3, 256(BP)(SI*1)
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPD 1312(BP), Y5
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y8, Y5, Y4
+	VMAXPD  Y8, Y5, Y6
+	VMINPD  Y8, Y5, Y8
+	VSUBPD  Y6, Y4, Y6
+	VSUBPD  Y6, Y8, Y8
+	VADDPD  Y8, Y3, Y3
+	VMOVAPD Y4, Y5
+	VMOVUPD Y5, 160(BP)(SI*1)
+	VMOVUPD Y3, 288(BP)(SI*1)
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPD 1344(BP), Y5
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y9, Y5, Y4
+	VMAXPD  Y9, Y5, Y6
+	VMINPD  Y9, Y5, Y9
+	VSUBPD  Y6, Y4, Y6
+	VSUBPD  Y6, Y9, Y9
+	VADDPD  Y9, Y3, Y3
+	VMOVAPD Y4, Y5
+	VMOVUPD Y5, 192(BP)(SI*1)
+	VMOVUPD Y3, 320(BP)(SI*1)
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPD 1376(BP), Y5
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y10, Y5, Y4
+	VMAXPD  Y10, Y5, Y6
+	VMINPD  Y10, Y5, Y10
+	VSUBPD  Y6, Y4, Y6
+	VSUBPD  Y6, Y10, Y10
+	VADDPD  Y10, Y3, Y3
+	VMOVAPD Y4, Y5
+	VMOVUPD Y5, 224(BP)(SI*1)
+	VMOVUPD Y3, 352(BP)(SI*1)
+	MOVQ    CX, SI
+	LEAQ    (AX)(SI*4), AX
+	MOVQ    BX, SI
+	LEAQ    (DX)(SI*4), DX
+	SUBQ    $0x04, rows+24(FP)
+	JMP     sums276
+
+long279:
 	MOVQ    n+32(FP), DI
-	MOVQ    DI, 896(BP)
+	MOVQ    DI, 1408(BP)
 	ADDQ    $0x1f, DI
 	ANDQ    $-32, DI
 	SHRQ    $0x03, DI
 	SUBQ    DI, BX
-	MOVQ    BX, 904(BP)
+	MOVQ    BX, 1416(BP)
 	SHLQ    $0x06, DI
 	SUBQ    DI, CX
-	MOVQ    CX, 912(BP)
-	MOVQ    rows+24(FP), CX
-	MOVQ    CX, 920(BP)
+	MOVQ    CX, 1424(BP)
+	MOVQ    rows+24(FP), DI
+	MOVQ    DI, 1432(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPD Y3, 64(BP)
 	VMOVUPD Y3, 96(BP)
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y3, 32(BP)
-	MOVQ    n+32(FP), CX
-	TESTQ   CX, CX
-	JZ      row265
-	CMPQ    896(BP), $0x00
-	JG      same268
-	LEAQ    960(BP), R8
-	DECQ    920(BP)
-	JZ      none269
-	ADDQ    912(BP), AX
-	ADDQ    904(BP), DX
-	MOVQ    n+32(FP), BX
-	MOVQ    BX, 896(BP)
+	MOVQ    n+32(FP), DI
+	TESTQ   DI, DI
+	JZ      row285
+	CMPQ    1408(BP), $0x00
+	JG      same288
+	LEAQ    896(BP), R8
+	DECQ    1432(BP)
+	JZ      none289
+	ADDQ    1424(BP), AX
+	ADDQ    1416(BP), DX
+	MOVQ    n+32(FP), R9
+	MOVQ    R9, 1408(BP)
 
-same268:
+same288:
 	MOVQ AX, R8
-	MOVL (DX), BX
-	MOVQ BX, 1224(BP)
-	CMPQ 896(BP), $0x20
-	JL   cut270
+	MOVL (DX), R9
+	MOVQ R9, 1160(BP)
+	CMPQ 1408(BP), $0x20
+	JL   cut290
 
-ready271:
+ready291:
 	ADDQ $+256, AX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 896(BP)
+	SUBQ $0x20, 1408(BP)
 
-none269:
-	MOVQ        1224(BP), BX
-	MOVQ        BX, 1216(BP)
+none289:
+	MOVQ        1160(BP), R9
+	MOVQ        R9, 1152(BP)
 	PREFETCHT0  12288(R8)
 	VMAXPD      (R8), Y1, Y3
 	VMINPD      Y3, Y2, Y3
@@ -8266,7 +9778,7 @@ none269:
 	VMOVUPD     Y3, 480(BP)
 	VMOVUPD     Y4, 608(BP)
 
-group264:
+group284:
 	VMOVUPD     384(BP), Y3
 	VMOVUPD     416(BP), Y4
 	VMOVUPD     448(BP), Y5
@@ -8375,10 +9887,10 @@ group264:
 	VMULPD      544(BP), Y8, Y8
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
-	CMPL        1216(BP), $-1
-	JNE         some272
+	CMPL        1152(BP), $-1
+	JNE         some292
 
-all273:
+all293:
 	VADDPD  Y8, Y7, Y7
 	VADDPD  Y10, Y9, Y9
 	VADDPD  Y9, Y7, Y7
@@ -8393,29 +9905,29 @@ all273:
 	VMOVAPD Y5, Y3
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y4, 64(BP)
-	CMPQ    896(BP), $0x00
-	JG      same274
-	LEAQ    960(BP), R8
-	DECQ    920(BP)
-	JZ      none275
-	ADDQ    912(BP), AX
-	ADDQ    904(BP), DX
-	MOVQ    n+32(FP), BX
-	MOVQ    BX, 896(BP)
+	CMPQ    1408(BP), $0x00
+	JG      same294
+	LEAQ    896(BP), R8
+	DECQ    1432(BP)
+	JZ      none295
+	ADDQ    1424(BP), AX
+	ADDQ    1416(BP), DX
+	MOVQ    n+32(FP), R9
+	MOVQ    R9, 1408(BP)
 
-same274:
+same294:
 	MOVQ AX, R8
-	MOVL (DX), BX
-	MOVQ BX, 1224(BP)
-	CMPQ 896(BP), $0x20
-	JL   cut276
+	MOVL (DX), R9
+	MOVQ R9, 1160(BP)
+	CMPQ 1408(BP), $0x20
+	JL   cut296
 
-ready277:
+ready297:
 	ADDQ $+256, AX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 896(BP)
+	SUBQ $0x20, 1408(BP)
 
-none275:
+none295:
 	VMOVUPD     640(BP), Y3
 	VMOVUPD     672(BP), Y4
 	VMOVUPD     704(BP), Y5
@@ -8528,10 +10040,10 @@ none275:
 	VMULPD      800(BP), Y8, Y8
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
-	CMPL        1216(BP), $-1
-	JNE         some278
+	CMPL        1152(BP), $-1
+	JNE         some298
 
-all279:
+all299:
 	VADDPD  Y8, Y7, Y7
 	VADDPD  Y10, Y9, Y9
 	VADDPD  Y9, Y7, Y7
@@ -8546,12 +10058,12 @@ all279:
 	VMOVAPD Y5, Y3
 	VMOVUPD Y3, 32(BP)
 	VMOVUPD Y4, 96(BP)
-	MOVQ    1224(BP), BX
-	MOVQ    BX, 1216(BP)
-	SUBQ    $0x20, CX
-	JG      group264
+	MOVQ    1160(BP), R9
+	MOVQ    R9, 1152(BP)
+	SUBQ    $0x20, DI
+	JG      group284
 
-row265:
+row285:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -8573,11 +10085,11 @@ row265:
 	VMOVUPD Y3, 32(BP)
 	ADDQ    $+32, SI
 	SUBQ    $0x01, rows+24(FP)
-	JZ      sums262
+	JZ      sums276
 	CMPQ    SI, $+128
-	JNE     more266
+	JNE     more286
 
-sums262:
+sums276:
 	VMOVUPD    128(BP), Y3
 	VMOVUPD    256(BP), Y4
 	VMOVUPD    192(BP), Y5
@@ -8628,49 +10140,19 @@ sums262:
 	ADDQ       $+32, a+0(FP)
 	XORQ       SI, SI
 	CMPQ       rows+24(FP), $0x00
-	JEQ        last267
+	JLE        last287
+	CMPQ       n+32(FP), $0x08
+	JLE        vectors278
 
-more266:
-	MOVQ  n+32(FP), CX
-	TESTQ CX, CX
-	JZ    row265
-	JMP   group264
+more286:
+	MOVQ  n+32(FP), DI
+	TESTQ DI, DI
+	JZ    row285
+	JMP   group284
 
-cut270:
-	VPBROADCASTD 1224(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (AX), Y3, Y3
-	VMOVUPD      Y3, 960(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(AX), Y3, Y3
-	VMOVUPD      Y3, 1024(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(AX), Y3, Y3
-	VMOVUPD      Y3, 1088(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(AX), Y3, Y3
-	VMOVUPD      Y3, 1152(BP)
-	VPBROADCASTD 1224(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(AX), Y3, Y3
-	VMOVUPD      Y3, 992(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(AX), Y3, Y3
-	VMOVUPD      Y3, 1056(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(AX), Y3, Y3
-	VMOVUPD      Y3, 1120(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(AX), Y3, Y3
-	VMOVUPD      Y3, 1184(BP)
-	LEAQ         960(BP), R8
-	JMP          ready271
-
-some272:
+some280:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1216(BP), Y4
+	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
@@ -8680,43 +10162,11 @@ some272:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all273
+	JMP          all281
 
-cut276:
-	VPBROADCASTD 1224(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (AX), Y3, Y3
-	VMOVUPD      Y3, 960(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(AX), Y3, Y3
-	VMOVUPD      Y3, 1024(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(AX), Y3, Y3
-	VMOVUPD      Y3, 1088(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(AX), Y3, Y3
-	VMOVUPD      Y3, 1152(BP)
-	VPBROADCASTD 1224(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(AX), Y3, Y3
-	VMOVUPD      Y3, 992(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(AX), Y3, Y3
-	VMOVUPD      Y3, 1056(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(AX), Y3, Y3
-	VMOVUPD      Y3, 1120(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(AX), Y3, Y3
-	VMOVUPD      Y3, 1184(BP)
-	LEAQ         960(BP), R8
-	JMP          ready277
-
-some278:
+some282:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1216(BP), Y4
+	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3b, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
@@ -8726,83 +10176,597 @@ some278:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all279
+	JMP          all283
 
-last267:
-last263:
+cut290:
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (AX), Y3, Y3
+	VMOVUPD      Y3, 896(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(AX), Y3, Y3
+	VMOVUPD      Y3, 960(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(AX), Y3, Y3
+	VMOVUPD      Y3, 1024(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(AX), Y3, Y3
+	VMOVUPD      Y3, 1088(BP)
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(AX), Y3, Y3
+	VMOVUPD      Y3, 928(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(AX), Y3, Y3
+	VMOVUPD      Y3, 992(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(AX), Y3, Y3
+	VMOVUPD      Y3, 1056(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(AX), Y3, Y3
+	VMOVUPD      Y3, 1120(BP)
+	LEAQ         896(BP), R8
+	JMP          ready291
+
+some292:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1152(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x37, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2f, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x27, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all293
+
+cut296:
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (AX), Y3, Y3
+	VMOVUPD      Y3, 896(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(AX), Y3, Y3
+	VMOVUPD      Y3, 960(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(AX), Y3, Y3
+	VMOVUPD      Y3, 1024(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(AX), Y3, Y3
+	VMOVUPD      Y3, 1088(BP)
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(AX), Y3, Y3
+	VMOVUPD      Y3, 928(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(AX), Y3, Y3
+	VMOVUPD      Y3, 992(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(AX), Y3, Y3
+	VMOVUPD      Y3, 1056(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(AX), Y3, Y3
+	VMOVUPD      Y3, 1120(BP)
+	LEAQ         896(BP), R8
+	JMP          ready297
+
+some298:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1152(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x33, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2b, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x23, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all299
+
+last287:
+last277:
 	VZEROUPPER
 	RET
 
 // func targetExp64AVX2(a *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, neg *uint64, words int, to *float64, from *float64, blocks int)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·targetExp64AVX2(SB), $1296-96
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    w+8(FP), AX
-	SHLQ    $0x03, wStride+16(FP)
-	MOVQ    to+72(FP), CX
-	MOVQ    from+80(FP), DX
-	MOVQ    blocks+88(FP), BX
-	MOVQ    x+24(FP), SI
-	MOVQ    stride+32(FP), DI
-	SHLQ    $0x03, DI
-	MOVQ    neg+56(FP), R8
-	MOVQ    words+64(FP), R9
-	SHLQ    $0x03, R9
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	CMPQ    rows+40(FP), $0x00
-	JEQ     last281
-	XORQ    R10, R10
-	VMOVUPD f64_c086229de89ac35d<>+0(SB), Y1
-	VMOVUPD f64_40862829795a81ec<>+0(SB), Y2
+// Requires: AVX, AVX2, BMI2, CMOV, FMA3, MMX+
+TEXT ·targetExp64AVX2(SB), $1512-96
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         w+8(FP), AX
+	SHLQ         $0x03, wStride+16(FP)
+	MOVQ         to+72(FP), CX
+	MOVQ         from+80(FP), DX
+	MOVQ         blocks+88(FP), BX
+	MOVQ         x+24(FP), SI
+	MOVQ         stride+32(FP), DI
+	SHLQ         $0x03, DI
+	MOVQ         neg+56(FP), R8
+	MOVQ         words+64(FP), R9
+	SHLQ         $0x03, R9
+	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
+	CMPQ         rows+40(FP), $0x00
+	JEQ          last301
+	XORQ         R10, R10
+	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
+	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
+	CMPQ         n+48(FP), $0x08
+	JG           long303
+	MOVQ         n+48(FP), R11
+	MOVQ         $-1, R13
+	BZHIQ        R11, R13, R13
+	MOVQ         R13, 1152(BP)
+	VPBROADCASTD 1152(BP), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x3f, Y3, Y3
+	VMOVUPD      Y3, 1184(BP)
+	VPBROADCASTD 1152(BP), Y3
+	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
+	VPSLLQ       $0x3b, Y3, Y3
+	VMOVUPD      Y3, 1216(BP)
+
+vectors302:
+	TESTQ      BX, BX
+	JZ         none304
+	TESTQ      $0x00000f00, CX
+	JNZ        same305
+	PREFETCHT0 16384(CX)
+
+same305:
+	VMOVUPD  (DX), Y3
+	VMOVNTPD Y3, (CX)
+	VMOVUPD  32(DX), Y3
+	VMOVNTPD Y3, 32(CX)
+	VMOVUPD  64(DX), Y3
+	VMOVNTPD Y3, 64(CX)
+	VMOVUPD  96(DX), Y3
+	VMOVNTPD Y3, 96(CX)
+	VMOVUPD  128(DX), Y3
+	VMOVNTPD Y3, 128(CX)
+	VMOVUPD  160(DX), Y3
+	VMOVNTPD Y3, 160(CX)
+	VMOVUPD  192(DX), Y3
+	VMOVNTPD Y3, 192(CX)
+	VMOVUPD  224(DX), Y3
+	VMOVNTPD Y3, 224(CX)
+	ADDQ     $+256, DX
+	ADDQ     $+256, CX
+	DECQ     BX
+
+none304:
+	MOVQ        SI, R11
+	VMOVUPD     1184(BP), Y3
+	VMASKMOVPD  (R11), Y3, Y3
+	VMOVUPD     Y3, 896(BP)
+	VMOVUPD     1216(BP), Y3
+	VMASKMOVPD  32(R11), Y3, Y3
+	VMOVUPD     Y3, 928(BP)
+	ADDQ        DI, R11
+	CMPQ        rows+40(FP), $0x01
+	CMOVQLE     SI, R11
+	VMOVUPD     1184(BP), Y3
+	VMASKMOVPD  (R11), Y3, Y3
+	VMOVUPD     Y3, 960(BP)
+	VMOVUPD     1216(BP), Y3
+	VMASKMOVPD  32(R11), Y3, Y3
+	VMOVUPD     Y3, 992(BP)
+	ADDQ        DI, R11
+	CMPQ        rows+40(FP), $0x02
+	CMOVQLE     SI, R11
+	VMOVUPD     1184(BP), Y3
+	VMASKMOVPD  (R11), Y3, Y3
+	VMOVUPD     Y3, 1024(BP)
+	VMOVUPD     1216(BP), Y3
+	VMASKMOVPD  32(R11), Y3, Y3
+	VMOVUPD     Y3, 1056(BP)
+	ADDQ        DI, R11
+	CMPQ        rows+40(FP), $0x03
+	CMOVQLE     SI, R11
+	VMOVUPD     1184(BP), Y3
+	VMASKMOVPD  (R11), Y3, Y3
+	VMOVUPD     Y3, 1088(BP)
+	VMOVUPD     1216(BP), Y3
+	VMASKMOVPD  32(R11), Y3, Y3
+	VMOVUPD     Y3, 1120(BP)
+	MOVQ        R8, R11
+	XORQ        R13, R13
+	MOVBLZX     (R11), R14
+	SHLL        $0x00, R14
+	ORL         R14, R13
+	ADDQ        R9, R11
+	CMPQ        rows+40(FP), $0x01
+	CMOVQLE     R8, R11
+	MOVBLZX     (R11), R14
+	SHLL        $0x08, R14
+	ORL         R14, R13
+	ADDQ        R9, R11
+	CMPQ        rows+40(FP), $0x02
+	CMOVQLE     R8, R11
+	MOVBLZX     (R11), R14
+	SHLL        $0x10, R14
+	ORL         R14, R13
+	ADDQ        R9, R11
+	CMPQ        rows+40(FP), $0x03
+	CMOVQLE     R8, R11
+	MOVBLZX     (R11), R11
+	SHLL        $0x18, R11
+	ORL         R11, R13
+	MOVQ        R13, 1152(BP)
+	VMAXPD      896(BP), Y1, Y3
+	VMINPD      Y3, Y2, Y3
+	VMOVUPD     Y3, Y4
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y4, Y5
+	VPSLLQ      $0x34, Y4, Y4
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD     Y3, 384(BP)
+	VMOVUPD     Y4, 512(BP)
+	VMAXPD      960(BP), Y1, Y3
+	VMINPD      Y3, Y2, Y3
+	VMOVUPD     Y3, Y4
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y4, Y5
+	VPSLLQ      $0x34, Y4, Y4
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD     Y3, 416(BP)
+	VMOVUPD     Y4, 544(BP)
+	VMAXPD      1024(BP), Y1, Y3
+	VMINPD      Y3, Y2, Y3
+	VMOVUPD     Y3, Y4
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y4, Y5
+	VPSLLQ      $0x34, Y4, Y4
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD     Y3, 448(BP)
+	VMOVUPD     Y4, 576(BP)
+	VMAXPD      1088(BP), Y1, Y3
+	VMINPD      Y3, Y2, Y3
+	VMOVUPD     Y3, Y4
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y4
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y4, Y5
+	VPSLLQ      $0x34, Y4, Y4
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y3
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y3
+	VMOVUPD     Y3, 480(BP)
+	VMOVUPD     Y4, 608(BP)
+	VMOVUPD     384(BP), Y3
+	VMOVUPD     416(BP), Y4
+	VMOVUPD     448(BP), Y5
+	VMOVUPD     480(BP), Y6
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VMOVUPD     Y10, Y7
+	VMOVUPD     Y10, Y8
+	VMOVUPD     Y10, Y9
+	VMOVUPD     Y10, Y10
+	VMOVUPD     f64_3e928ad4c1ef8771<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMAXPD      928(BP), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y12
+	VMOVUPD     f64_3ec71df0cc01f5d1<>+0(SB), Y13
+	VFMADD213PD Y13, Y3, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 640(BP)
+	VMOVUPD     Y12, 768(BP)
+	VMOVUPD     f64_3efa0199a21bb23c<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMAXPD      992(BP), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y12
+	VMOVUPD     f64_3f2a01a013850def<>+0(SB), Y13
+	VFMADD213PD Y13, Y3, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 672(BP)
+	VMOVUPD     Y12, 800(BP)
+	VMOVUPD     f64_3f56c16c184319e8<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMAXPD      1056(BP), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y12
+	VMOVUPD     f64_3f8111111112453e<>+0(SB), Y13
+	VFMADD213PD Y13, Y3, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 704(BP)
+	VMOVUPD     Y12, 832(BP)
+	VMOVUPD     f64_3fa55555555507ba<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMAXPD      1120(BP), Y1, Y11
+	VMINPD      Y11, Y2, Y11
+	VMOVUPD     Y11, Y12
+	VFMADD213PD f64_43380000000003ff<>+0(SB), Y0, Y12
+	VMOVUPD     f64_3fc555555555550d<>+0(SB), Y13
+	VFMADD213PD Y13, Y3, Y7
+	VFMADD213PD Y13, Y4, Y8
+	VFMADD213PD Y13, Y5, Y9
+	VFMADD213PD Y13, Y6, Y10
+	VSUBPD      f64_43380000000003ff<>+0(SB), Y12, Y13
+	VPSLLQ      $0x34, Y12, Y12
+	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
+	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
+	VMOVUPD     Y11, 736(BP)
+	VMOVUPD     Y12, 864(BP)
+	VMOVUPD     f64_3fe000000000000a<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMULPD      512(BP), Y7, Y7
+	VMULPD      544(BP), Y8, Y8
+	VMULPD      576(BP), Y9, Y9
+	VMULPD      608(BP), Y10, Y10
+	CMPL        1152(BP), $-1
+	JNE         some306
+
+all307:
+	MOVQ        AX, R11
+	VMOVUPD     Y7, (R11)
+	ADDQ        wStride+16(FP), R11
+	CMPQ        rows+40(FP), $0x01
+	CMOVQLE     AX, R11
+	VMOVUPD     Y8, (R11)
+	ADDQ        wStride+16(FP), R11
+	CMPQ        rows+40(FP), $0x02
+	CMOVQLE     AX, R11
+	VMOVUPD     Y9, (R11)
+	ADDQ        wStride+16(FP), R11
+	CMPQ        rows+40(FP), $0x03
+	CMOVQLE     AX, R11
+	VMOVUPD     Y10, (R11)
+	VXORPS      Y3, Y3, Y3
+	VMOVUPD     Y7, 1280(BP)
+	VMOVUPD     Y8, 1312(BP)
+	VMOVUPD     Y9, 1344(BP)
+	VMOVUPD     Y10, 1376(BP)
+	VMOVUPD     640(BP), Y3
+	VMOVUPD     672(BP), Y4
+	VMOVUPD     704(BP), Y5
+	VMOVUPD     736(BP), Y6
+	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VMOVUPD     Y10, Y7
+	VMOVUPD     Y10, Y8
+	VMOVUPD     Y10, Y9
+	VMOVUPD     Y10, Y10
+	VMOVUPD     f64_3e928ad4c1ef8771<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ec71df0cc01f5d1<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3efa0199a21bb23c<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f2a01a013850def<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f56c16c184319e8<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3f8111111112453e<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fa55555555507ba<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fc555555555550d<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3fe000000000000a<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMOVUPD     f64_3ff0000000000000<>+0(SB), Y11
+	VFMADD213PD Y11, Y3, Y7
+	VFMADD213PD Y11, Y4, Y8
+	VFMADD213PD Y11, Y5, Y9
+	VFMADD213PD Y11, Y6, Y10
+	VMULPD      768(BP), Y7, Y7
+	VMULPD      800(BP), Y8, Y8
+	VMULPD      832(BP), Y9, Y9
+	VMULPD      864(BP), Y10, Y10
+	CMPL        1152(BP), $-1
+	JNE         some308
+
+all309:
+	MOVQ    AX, R11
+	VMOVUPD Y7, 32(R11)
+	ADDQ    wStride+16(FP), R11
+	CMPQ    rows+40(FP), $0x01
+	CMOVQLE AX, R11
+	VMOVUPD Y8, 32(R11)
+	ADDQ    wStride+16(FP), R11
+	CMPQ    rows+40(FP), $0x02
+	CMOVQLE AX, R11
+	VMOVUPD Y9, 32(R11)
+	ADDQ    wStride+16(FP), R11
+	CMPQ    rows+40(FP), $0x03
+	CMOVQLE AX, R11
+	VMOVUPD Y10, 32(R11)
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPD 1280(BP), Y5
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y7, Y5, Y4
+	VMAXPD  Y7, Y5, Y6
+	VMINPD  Y7, Y5, Y7
+	VSUBPD  Y6, Y4, Y6
+	VSUBPD  Y6, Y7, Y7
+	VADDPD  Y7, Y3, Y3
+	VMOVAPD Y4, Y5
+	VMOVUPD Y5, 128(BP)(R10*1)
+	VMOVUPD Y3, 256(BP)(R10*1)
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPD 1312(BP), Y5
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y8, Y5, Y4
+	VMAXPD  Y8, Y5, Y6
+	VMINPD  Y8, Y5, Y8
+	VSUBPD  Y6, Y4, Y6
+	VSUBPD  Y6, Y8, Y8
+	VADDPD  Y8, Y3, Y3
+	VMOVAPD Y4, Y5
+	VMOVUPD Y5, 160(BP)(R10*1)
+	VMOVUPD Y3, 288(BP)(R10*1)
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPD 1344(BP), Y5
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y9, Y5, Y4
+	VMAXPD  Y9, Y5, Y6
+	VMINPD  Y9, Y5, Y9
+	VSUBPD  Y6, Y4, Y6
+	VSUBPD  Y6, Y9, Y9
+	VADDPD  Y9, Y3, Y3
+	VMOVAPD Y4, Y5
+	VMOVUPD Y5, 192(BP)(R10*1)
+	VMOVUPD Y3, 320(BP)(R10*1)
+	VXORPS  Y3, Y3, Y3
+	VXORPS  Y4, Y4, Y4
+	VMOVUPD 1376(BP), Y5
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y10, Y5, Y4
+	VMAXPD  Y10, Y5, Y6
+	VMINPD  Y10, Y5, Y10
+	VSUBPD  Y6, Y4, Y6
+	VSUBPD  Y6, Y10, Y10
+	VADDPD  Y10, Y3, Y3
+	VMOVAPD Y4, Y5
+	VMOVUPD Y5, 224(BP)(R10*1)
+	VMOVUPD Y3, 352(BP)(R10*1)
+	MOVQ    DI, R10
+	LEAQ    (SI)(R10*4), SI
+	MOVQ    R9, R10
+	LEAQ    (R8)(R10*4), R8
+	MOVQ    wStride+16(FP), R10
+	LEAQ    (AX)(R10*4), AX
+	SUBQ    $0x04, rows+40(FP)
+	JMP     sums300
+
+long303:
 	MOVQ    n+48(FP), R11
-	MOVQ    R11, 896(BP)
+	MOVQ    R11, 1408(BP)
 	ADDQ    $0x1f, R11
 	ANDQ    $-32, R11
 	SHRQ    $0x03, R11
 	SUBQ    R11, R9
-	MOVQ    R9, 904(BP)
+	MOVQ    R9, 1416(BP)
 	SHLQ    $0x06, R11
 	SUBQ    R11, DI
-	MOVQ    DI, 912(BP)
-	MOVQ    wStride+16(FP), DI
-	SUBQ    R11, DI
-	MOVQ    DI, 920(BP)
-	MOVQ    rows+40(FP), DI
-	MOVQ    DI, 928(BP)
+	MOVQ    DI, 1424(BP)
+	MOVQ    wStride+16(FP), R13
+	SUBQ    R11, R13
+	MOVQ    R13, 1432(BP)
+	MOVQ    rows+40(FP), R13
+	MOVQ    R13, 1440(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPD Y3, 64(BP)
 	VMOVUPD Y3, 96(BP)
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y3, 32(BP)
-	MOVQ    n+48(FP), DI
-	TESTQ   DI, DI
-	JZ      row283
-	CMPQ    896(BP), $0x00
-	JG      same286
-	LEAQ    960(BP), R12
-	DECQ    928(BP)
-	JZ      none287
-	ADDQ    912(BP), SI
-	ADDQ    904(BP), R8
-	MOVQ    n+48(FP), R9
-	MOVQ    R9, 896(BP)
+	MOVQ    n+48(FP), R11
+	TESTQ   R11, R11
+	JZ      row311
+	CMPQ    1408(BP), $0x00
+	JG      same314
+	LEAQ    896(BP), R12
+	DECQ    1440(BP)
+	JZ      none315
+	ADDQ    1424(BP), SI
+	ADDQ    1416(BP), R8
+	MOVQ    n+48(FP), R13
+	MOVQ    R13, 1408(BP)
 
-same286:
+same314:
 	MOVQ SI, R12
-	MOVL (R8), R9
-	MOVQ R9, 1224(BP)
-	CMPQ 896(BP), $0x20
-	JL   cut288
+	MOVL (R8), R13
+	MOVQ R13, 1160(BP)
+	CMPQ 1408(BP), $0x20
+	JL   cut316
 
-ready289:
+ready317:
 	ADDQ $+256, SI
 	ADDQ $0x04, R8
-	SUBQ $0x20, 896(BP)
+	SUBQ $0x20, 1408(BP)
 
-none287:
-	MOVQ        1224(BP), R9
-	MOVQ        R9, 1216(BP)
+none315:
+	MOVQ        1160(BP), R13
+	MOVQ        R13, 1152(BP)
 	PREFETCHT0  12288(R12)
 	VMAXPD      (R12), Y1, Y3
 	VMINPD      Y3, Y2, Y3
@@ -8848,14 +10812,14 @@ none287:
 	VMOVUPD     Y3, 480(BP)
 	VMOVUPD     Y4, 608(BP)
 
-group282:
+group310:
 	TESTQ      BX, BX
-	JZ         none290
+	JZ         none318
 	TESTQ      $0x00000f00, CX
-	JNZ        same291
+	JNZ        same319
 	PREFETCHT0 16384(CX)
 
-same291:
+same319:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -8876,7 +10840,7 @@ same291:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none290:
+none318:
 	VMOVUPD     384(BP), Y3
 	VMOVUPD     416(BP), Y4
 	VMOVUPD     448(BP), Y5
@@ -8985,10 +10949,10 @@ none290:
 	VMULPD      544(BP), Y8, Y8
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
-	CMPL        1216(BP), $-1
-	JNE         some292
+	CMPL        1152(BP), $-1
+	JNE         some320
 
-all293:
+all321:
 	VMOVUPD Y7, (AX)
 	VMOVUPD Y8, 64(AX)
 	VMOVUPD Y9, 128(AX)
@@ -9007,29 +10971,29 @@ all293:
 	VMOVAPD Y5, Y3
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y4, 64(BP)
-	CMPQ    896(BP), $0x00
-	JG      same294
-	LEAQ    960(BP), R12
-	DECQ    928(BP)
-	JZ      none295
-	ADDQ    912(BP), SI
-	ADDQ    904(BP), R8
-	MOVQ    n+48(FP), R9
-	MOVQ    R9, 896(BP)
+	CMPQ    1408(BP), $0x00
+	JG      same322
+	LEAQ    896(BP), R12
+	DECQ    1440(BP)
+	JZ      none323
+	ADDQ    1424(BP), SI
+	ADDQ    1416(BP), R8
+	MOVQ    n+48(FP), R13
+	MOVQ    R13, 1408(BP)
 
-same294:
+same322:
 	MOVQ SI, R12
-	MOVL (R8), R9
-	MOVQ R9, 1224(BP)
-	CMPQ 896(BP), $0x20
-	JL   cut296
+	MOVL (R8), R13
+	MOVQ R13, 1160(BP)
+	CMPQ 1408(BP), $0x20
+	JL   cut324
 
-ready297:
+ready325:
 	ADDQ $+256, SI
 	ADDQ $0x04, R8
-	SUBQ $0x20, 896(BP)
+	SUBQ $0x20, 1408(BP)
 
-none295:
+none323:
 	VMOVUPD     640(BP), Y3
 	VMOVUPD     672(BP), Y4
 	VMOVUPD     704(BP), Y5
@@ -9142,10 +11106,10 @@ none295:
 	VMULPD      800(BP), Y8, Y8
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
-	CMPL        1216(BP), $-1
-	JNE         some298
+	CMPL        1152(BP), $-1
+	JNE         some326
 
-all299:
+all327:
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 96(AX)
 	VMOVUPD Y9, 160(AX)
@@ -9164,14 +11128,14 @@ all299:
 	VMOVAPD Y5, Y3
 	VMOVUPD Y3, 32(BP)
 	VMOVUPD Y4, 96(BP)
-	MOVQ    1224(BP), R9
-	MOVQ    R9, 1216(BP)
+	MOVQ    1160(BP), R13
+	MOVQ    R13, 1152(BP)
 	ADDQ    $+256, AX
-	SUBQ    $0x20, DI
-	JG      group282
-	ADDQ    920(BP), AX
+	SUBQ    $0x20, R11
+	JG      group310
+	ADDQ    1432(BP), AX
 
-row283:
+row311:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -9193,11 +11157,11 @@ row283:
 	VMOVUPD Y3, 32(BP)
 	ADDQ    $+32, R10
 	SUBQ    $0x01, rows+40(FP)
-	JZ      sums280
+	JZ      sums300
 	CMPQ    R10, $+128
-	JNE     more284
+	JNE     more312
 
-sums280:
+sums300:
 	VMOVUPD    128(BP), Y3
 	VMOVUPD    256(BP), Y4
 	VMOVUPD    192(BP), Y5
@@ -9248,49 +11212,19 @@ sums280:
 	ADDQ       $+32, a+0(FP)
 	XORQ       R10, R10
 	CMPQ       rows+40(FP), $0x00
-	JEQ        last285
+	JLE        last313
+	CMPQ       n+48(FP), $0x08
+	JLE        vectors302
 
-more284:
-	MOVQ  n+48(FP), DI
-	TESTQ DI, DI
-	JZ    row283
-	JMP   group282
+more312:
+	MOVQ  n+48(FP), R11
+	TESTQ R11, R11
+	JZ    row311
+	JMP   group310
 
-cut288:
-	VPBROADCASTD 1224(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (SI), Y3, Y3
-	VMOVUPD      Y3, 960(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(SI), Y3, Y3
-	VMOVUPD      Y3, 1024(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(SI), Y3, Y3
-	VMOVUPD      Y3, 1088(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(SI), Y3, Y3
-	VMOVUPD      Y3, 1152(BP)
-	VPBROADCASTD 1224(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(SI), Y3, Y3
-	VMOVUPD      Y3, 992(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(SI), Y3, Y3
-	VMOVUPD      Y3, 1056(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(SI), Y3, Y3
-	VMOVUPD      Y3, 1120(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(SI), Y3, Y3
-	VMOVUPD      Y3, 1184(BP)
-	LEAQ         960(BP), R12
-	JMP          ready289
-
-some292:
+some306:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1216(BP), Y4
+	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
@@ -9300,43 +11234,11 @@ some292:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all293
+	JMP          all307
 
-cut296:
-	VPBROADCASTD 1224(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (SI), Y3, Y3
-	VMOVUPD      Y3, 960(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(SI), Y3, Y3
-	VMOVUPD      Y3, 1024(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(SI), Y3, Y3
-	VMOVUPD      Y3, 1088(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(SI), Y3, Y3
-	VMOVUPD      Y3, 1152(BP)
-	VPBROADCASTD 1224(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(SI), Y3, Y3
-	VMOVUPD      Y3, 992(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(SI), Y3, Y3
-	VMOVUPD      Y3, 1056(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(SI), Y3, Y3
-	VMOVUPD      Y3, 1120(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(SI), Y3, Y3
-	VMOVUPD      Y3, 1184(BP)
-	LEAQ         960(BP), R12
-	JMP          ready297
-
-some298:
+some308:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1216(BP), Y4
+	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3b, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
@@ -9346,19 +11248,111 @@ some298:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all299
+	JMP          all309
 
-last285:
-last281:
+cut316:
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (SI), Y3, Y3
+	VMOVUPD      Y3, 896(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(SI), Y3, Y3
+	VMOVUPD      Y3, 960(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(SI), Y3, Y3
+	VMOVUPD      Y3, 1024(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(SI), Y3, Y3
+	VMOVUPD      Y3, 1088(BP)
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(SI), Y3, Y3
+	VMOVUPD      Y3, 928(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(SI), Y3, Y3
+	VMOVUPD      Y3, 992(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(SI), Y3, Y3
+	VMOVUPD      Y3, 1056(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(SI), Y3, Y3
+	VMOVUPD      Y3, 1120(BP)
+	LEAQ         896(BP), R12
+	JMP          ready317
+
+some320:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1152(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x37, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2f, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x27, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all321
+
+cut324:
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (SI), Y3, Y3
+	VMOVUPD      Y3, 896(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(SI), Y3, Y3
+	VMOVUPD      Y3, 960(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(SI), Y3, Y3
+	VMOVUPD      Y3, 1024(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(SI), Y3, Y3
+	VMOVUPD      Y3, 1088(BP)
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(SI), Y3, Y3
+	VMOVUPD      Y3, 928(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(SI), Y3, Y3
+	VMOVUPD      Y3, 992(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(SI), Y3, Y3
+	VMOVUPD      Y3, 1056(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(SI), Y3, Y3
+	VMOVUPD      Y3, 1120(BP)
+	LEAQ         896(BP), R12
+	JMP          ready325
+
+some326:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1152(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x33, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2b, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x23, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all327
+
+last313:
+last301:
 	TESTQ BX, BX
-	JZ    none301
+	JZ    none329
 
-more300:
+more328:
 	TESTQ      $0x00000f00, CX
-	JNZ        same302
+	JNZ        same330
 	PREFETCHT0 16384(CX)
 
-same302:
+same330:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -9378,9 +11372,9 @@ same302:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more300
+	JNZ      more328
 
-none301:
+none329:
 	VZEROUPPER
 	RET
 
@@ -9405,16 +11399,16 @@ TEXT ·targetScale64AVX2(SB), NOSPLIT, $0-56
 	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	TESTQ   R10, R10
-	JZ      last304
+	JZ      last332
 
-row303:
+row331:
 	VBROADCASTSD (SI), Y1
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest308
+	JZ           rest336
 
-group307:
+group335:
 	VMOVUPD (DX)(R11*1), Y2
 	VMOVUPD 64(DX)(R11*1), Y3
 	VCMPPD  $0x0d, Y0, Y2, Y4
@@ -9437,13 +11431,13 @@ group307:
 	VMOVUPD Y3, 96(AX)(R11*1)
 	ADDQ    $0x80, R11
 	DECQ    R12
-	JNZ     group307
+	JNZ     group335
 
-rest308:
+rest336:
 	TESTQ      DI, DI
-	JZ         done310
+	JZ         done338
 	CMPQ       DI, $0x08
-	JBE        half309
+	JBE        half337
 	VMOVUPD    128(R9), Y2
 	VMASKMOVPD (DX)(R11*1), Y2, Y2
 	VMOVUPD    192(R9), Y3
@@ -9472,9 +11466,9 @@ rest308:
 	VANDPD     Y2, Y3, Y3
 	VMOVUPD    224(R9), Y1
 	VMASKMOVPD Y3, Y1, 96(AX)(R11*1)
-	JMP        done310
+	JMP        done338
 
-half309:
+half337:
 	VMOVUPD    128(R9), Y2
 	VMASKMOVPD (DX)(R11*1), Y2, Y2
 	VCMPPD     $0x0d, Y0, Y2, Y3
@@ -9490,14 +11484,14 @@ half309:
 	VMOVUPD    160(R9), Y1
 	VMASKMOVPD Y2, Y1, 32(AX)(R11*1)
 
-done310:
+done338:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	DECQ R10
-	JNZ  row303
+	JNZ  row331
 
-last304:
+last332:
 	VZEROUPPER
 	RET
 
@@ -9530,17 +11524,17 @@ TEXT ·selectScale64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Y2
 	TESTQ   R11, R11
-	JZ      last312
+	JZ      last340
 
-row311:
+row339:
 	VBROADCASTSD (SI), Y1
 	VBROADCASTSD (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest316
+	JZ           rest344
 
-group315:
+group343:
 	VMOVUPD (DX)(R12*1), Y4
 	VMOVUPD 64(DX)(R12*1), Y5
 	VCMPPD  $0x0d, Y0, Y4, Y6
@@ -9583,13 +11577,13 @@ group315:
 	VMOVUPD Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group315
+	JNZ     group343
 
-rest316:
+rest344:
 	TESTQ      R8, R8
-	JZ         done318
+	JZ         done346
 	CMPQ       R8, $0x08
-	JBE        half317
+	JBE        half345
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VMOVUPD    192(R10), Y5
@@ -9638,9 +11632,9 @@ rest316:
 	VMULPD     Y4, Y5, Y5
 	VMOVUPD    224(R10), Y1
 	VMASKMOVPD Y5, Y1, 96(AX)(R12*1)
-	JMP        done318
+	JMP        done346
 
-half317:
+half345:
 	VMOVUPD    128(R10), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VCMPPD     $0x0d, Y0, Y4, Y5
@@ -9666,15 +11660,15 @@ half317:
 	VMOVUPD    160(R10), Y1
 	VMASKMOVPD Y4, Y1, 32(AX)(R12*1)
 
-done318:
+done346:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R11
-	JNZ  row311
+	JNZ  row339
 
-last312:
+last340:
 	VZEROUPPER
 	RET
 
@@ -9699,17 +11693,17 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last320
+	JEQ          last348
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x08
-	JG           long323
+	JG           long351
 	MOVQ         n+40(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R9
 	BZHIQ        SI, R9, R9
 	KMOVB        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           rest325
+	JL           rest353
 	KMOVB        (DI), K3
 	VMOVUPD.Z    (AX), K1, Z8
 	PREFETCHT0   12288(AX)
@@ -9737,7 +11731,7 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again324:
+again352:
 	LEAQ             (AX)(CX*4), SI
 	LEAQ             (DI)(BX*4), R9
 	CMPQ             rows+32(FP), $0x08
@@ -9892,27 +11886,27 @@ again324:
 	LEAQ             (DX)(BX*4), DX
 	ADDQ             $+256, R8
 	SUBQ             $0x04, rows+32(FP)
-	JZ               sums319
+	JZ               sums347
 	CMPQ             R8, $+512
-	JEQ              sums319
+	JEQ              sums347
 
-check322:
+check350:
 	CMPQ rows+32(FP), $0x04
-	JGE  again324
+	JGE  again352
 
-rest325:
-	JMP row321
+rest353:
+	JMP row349
 
-long323:
+long351:
 	CMPQ        n+40(FP), $0x10
-	JG          long327
+	JG          long355
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x08, SI
 	MOVQ        $-1, R9
 	BZHIQ       SI, R9, R9
 	KMOVB       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          rest329
+	JL          rest357
 	KMOVB       (DI), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -9938,7 +11932,7 @@ long323:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again328:
+again356:
 	LEAQ             (AX)(CX*2), SI
 	LEAQ             (DI)(BX*2), R9
 	CMPQ             rows+32(FP), $0x04
@@ -10081,20 +12075,20 @@ again328:
 	LEAQ             (DX)(BX*2), DX
 	ADDQ             $+128, R8
 	SUBQ             $0x02, rows+32(FP)
-	JZ               sums319
+	JZ               sums347
 	CMPQ             R8, $+512
-	JEQ              sums319
+	JEQ              sums347
 
-check326:
+check354:
 	CMPQ rows+32(FP), $0x02
-	JGE  again328
+	JGE  again356
 
-rest329:
-	JMP row321
+rest357:
+	JMP row349
 
-long327:
+long355:
 	CMPQ        n+40(FP), $0x20
-	JG          long331
+	JG          long359
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x10, SI
 	MOVQ        $-1, R9
@@ -10103,7 +12097,7 @@ long327:
 	SHRQ        $0x08, R9
 	KMOVB       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          rest333
+	JL          rest361
 	KMOVB       (DI), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -10129,7 +12123,7 @@ long327:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again332:
+again360:
 	LEAQ             (AX)(CX*1), SI
 	LEAQ             (DI)(BX*1), R9
 	CMPQ             rows+32(FP), $0x02
@@ -10268,19 +12262,19 @@ again332:
 	LEAQ             (DX)(BX*1), DX
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums319
+	JZ               sums347
 	CMPQ             R8, $+512
-	JEQ              sums319
+	JEQ              sums347
 
-check330:
+check358:
 	CMPQ rows+32(FP), $0x01
-	JGE  again332
+	JGE  again360
 
-rest333:
-	JMP row321
+rest361:
+	JMP row349
 
-long331:
-row321:
+long359:
+row349:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -10328,11 +12322,11 @@ row321:
 	VXORPS      Y25, Y25, Y25
 	VXORPS      Y26, Y26, Y26
 
-group334:
+group362:
 	LEAQ    256(R10), R11
 	SUBQ    $0x00000020, R9
 	CMPQ    R9, $0x20
-	JGE     whole335
+	JGE     whole363
 	XORQ    SI, SI
 	TESTQ   R9, R9
 	CMOVQLE R10, R11
@@ -10347,7 +12341,7 @@ group334:
 	SHRQ    $0x08, R12
 	KMOVB   R12, K6
 
-whole335:
+whole363:
 	VMOVUPD          Z8, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z9, Z17
@@ -10492,7 +12486,7 @@ whole335:
 	VMOVUPD          Z12, Z26
 	ADDQ             $+256, R10
 	TESTQ            R9, R9
-	JG               group334
+	JG               group362
 	VADDPD           Z25, Z4, Z12
 	VMAXPD           Z25, Z4, Z13
 	VMINPD           Z25, Z4, Z25
@@ -10516,11 +12510,11 @@ whole335:
 	VMOVUPD          Z7, 1536(SP)(R8*1)
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums319
+	JZ               sums347
 	CMPQ             R8, $+512
-	JNE              row321
+	JNE              row349
 
-sums319:
+sums347:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -10737,26 +12731,26 @@ sums319:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JEQ        last336
+	JEQ        last364
 	CMPQ       n+40(FP), $0x08
-	JG         long337
-	JMP        check322
+	JG         long365
+	JMP        check350
 
-long337:
+long365:
 	CMPQ n+40(FP), $0x10
-	JG   long338
-	JMP  check326
+	JG   long366
+	JMP  check354
 
-long338:
+long366:
 	CMPQ n+40(FP), $0x20
-	JG   long339
-	JMP  check330
+	JG   long367
+	JMP  check358
 
-long339:
-	JMP row321
+long367:
+	JMP row349
 
-last336:
-last320:
+last364:
+last348:
 	VZEROUPPER
 	RET
 
@@ -10780,17 +12774,17 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last341
+	JEQ          last369
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x08
-	JG           long344
+	JG           long372
 	MOVQ         n+56(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R13
 	BZHIQ        R10, R13, R13
 	KMOVB        R13, K1
 	CMPQ         rows+48(FP), $0x04
-	JL           rest346
+	JL           rest374
 	KMOVB        (R11), K3
 	VMOVUPD.Z    (SI), K1, Z8
 	PREFETCHT0   12288(SI)
@@ -10818,14 +12812,14 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again345:
+again373:
 	TESTQ      BX, BX
-	JZ         none347
+	JZ         none375
 	TESTQ      $0x00000f00, CX
-	JNZ        same348
+	JNZ        same376
 	PREFETCHT0 16384(CX)
 
-same348:
+same376:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -10838,7 +12832,7 @@ same348:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none347:
+none375:
 	MOVQ             wStride+24(FP), R13
 	LEAQ             (SI)(DI*4), R10
 	LEAQ             (R11)(R9*4), R14
@@ -11004,27 +12998,27 @@ none347:
 	LEAQ             (AX)(R13*4), AX
 	ADDQ             $+256, R12
 	SUBQ             $0x04, rows+48(FP)
-	JZ               sums340
+	JZ               sums368
 	CMPQ             R12, $+512
-	JEQ              sums340
+	JEQ              sums368
 
-check343:
+check371:
 	CMPQ rows+48(FP), $0x04
-	JGE  again345
+	JGE  again373
 
-rest346:
-	JMP row342
+rest374:
+	JMP row370
 
-long344:
+long372:
 	CMPQ        n+56(FP), $0x10
-	JG          long350
+	JG          long378
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x08, R10
 	MOVQ        $-1, R13
 	BZHIQ       R10, R13, R13
 	KMOVB       R13, K1
 	CMPQ        rows+48(FP), $0x02
-	JL          rest352
+	JL          rest380
 	KMOVB       (R11), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -11050,14 +13044,14 @@ long344:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again351:
+again379:
 	TESTQ      BX, BX
-	JZ         none353
+	JZ         none381
 	TESTQ      $0x00000f00, CX
-	JNZ        same354
+	JNZ        same382
 	PREFETCHT0 16384(CX)
 
-same354:
+same382:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -11070,7 +13064,7 @@ same354:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none353:
+none381:
 	MOVQ             wStride+24(FP), R13
 	LEAQ             (SI)(DI*2), R10
 	LEAQ             (R11)(R9*2), R14
@@ -11223,20 +13217,20 @@ none353:
 	LEAQ             (AX)(R13*2), AX
 	ADDQ             $+128, R12
 	SUBQ             $0x02, rows+48(FP)
-	JZ               sums340
+	JZ               sums368
 	CMPQ             R12, $+512
-	JEQ              sums340
+	JEQ              sums368
 
-check349:
+check377:
 	CMPQ rows+48(FP), $0x02
-	JGE  again351
+	JGE  again379
 
-rest352:
-	JMP row342
+rest380:
+	JMP row370
 
-long350:
+long378:
 	CMPQ        n+56(FP), $0x20
-	JG          long356
+	JG          long384
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x10, R10
 	MOVQ        $-1, R13
@@ -11245,7 +13239,7 @@ long350:
 	SHRQ        $0x08, R13
 	KMOVB       R13, K2
 	CMPQ        rows+48(FP), $0x01
-	JL          rest358
+	JL          rest386
 	KMOVB       (R11), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -11271,14 +13265,14 @@ long350:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again357:
+again385:
 	TESTQ      BX, BX
-	JZ         none359
+	JZ         none387
 	TESTQ      $0x00000f00, CX
-	JNZ        same360
+	JNZ        same388
 	PREFETCHT0 16384(CX)
 
-same360:
+same388:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -11291,7 +13285,7 @@ same360:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none359:
+none387:
 	MOVQ             wStride+24(FP), R13
 	LEAQ             (SI)(DI*1), R10
 	LEAQ             (R11)(R9*1), R14
@@ -11440,19 +13434,19 @@ none359:
 	LEAQ             (AX)(R13*1), AX
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums340
+	JZ               sums368
 	CMPQ             R12, $+512
-	JEQ              sums340
+	JEQ              sums368
 
-check355:
+check383:
 	CMPQ rows+48(FP), $0x01
-	JGE  again357
+	JGE  again385
 
-rest358:
-	JMP row342
+rest386:
+	JMP row370
 
-long356:
-row342:
+long384:
+row370:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -11500,14 +13494,14 @@ row342:
 	VXORPS      Y14, Y14, Y14
 	VXORPS      Y15, Y15, Y15
 
-group361:
+group389:
 	TESTQ      BX, BX
-	JZ         none363
+	JZ         none391
 	TESTQ      $0x00000f00, CX
-	JNZ        same364
+	JNZ        same392
 	PREFETCHT0 16384(CX)
 
-same364:
+same392:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -11520,11 +13514,11 @@ same364:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none363:
+none391:
 	LEAQ    256(R14), R15
 	SUBQ    $0x00000020, R13
 	CMPQ    R13, $0x20
-	JGE     whole362
+	JGE     whole390
 	XORQ    R10, R10
 	TESTQ   R13, R13
 	CMOVQLE R14, R15
@@ -11539,7 +13533,7 @@ none363:
 	SHRQ    $0x08, BP
 	KMOVB   BP, K6
 
-whole362:
+whole390:
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
 	VMOVUPD          Z9, Z20
@@ -11692,7 +13686,7 @@ whole362:
 	VMOVUPD          Z12, Z15
 	ADDQ             $+256, R14
 	TESTQ            R13, R13
-	JG               group361
+	JG               group389
 	VADDPD           Z14, Z4, Z12
 	VMAXPD           Z14, Z4, Z16
 	VMINPD           Z14, Z4, Z14
@@ -11717,11 +13711,11 @@ whole362:
 	VMOVUPD          Z7, 1536(SP)(R12*1)
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums340
+	JZ               sums368
 	CMPQ             R12, $+512
-	JNE              row342
+	JNE              row370
 
-sums340:
+sums368:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z16
 	VMOVUPD    128(SP), Z17
@@ -11938,35 +13932,35 @@ sums340:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last365
+	JEQ        last393
 	CMPQ       n+56(FP), $0x08
-	JG         long366
-	JMP        check343
+	JG         long394
+	JMP        check371
 
-long366:
+long394:
 	CMPQ n+56(FP), $0x10
-	JG   long367
-	JMP  check349
+	JG   long395
+	JMP  check377
 
-long367:
+long395:
 	CMPQ n+56(FP), $0x20
-	JG   long368
-	JMP  check355
+	JG   long396
+	JMP  check383
 
-long368:
-	JMP row342
+long396:
+	JMP row370
 
-last365:
-last341:
+last393:
+last369:
 	TESTQ BX, BX
-	JZ    none370
+	JZ    none398
 
-more369:
+more397:
 	TESTQ      $0x00000f00, CX
-	JNZ        same371
+	JNZ        same399
 	PREFETCHT0 16384(CX)
 
-same371:
+same399:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -11978,9 +13972,9 @@ same371:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more369
+	JNZ      more397
 
-none370:
+none398:
 	VZEROUPPER
 	RET
 
@@ -11998,17 +13992,17 @@ TEXT ·targetSums64AVX512(SB), $1024-56
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last373
+	JEQ          last401
 	XORQ         DI, DI
 	CMPQ         n+32(FP), $0x08
-	JG           long376
+	JG           long404
 	MOVQ         n+32(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R8
 	BZHIQ        SI, R8, R8
 	KMOVB        R8, K1
 	CMPQ         rows+24(FP), $0x04
-	JL           rest378
+	JL           rest406
 	VMOVUPD.Z    (AX), K1, Z6
 	PREFETCHT0   12288(AX)
 	VMOVUPD.Z    (AX)(CX*1), K1, Z7
@@ -12027,7 +14021,7 @@ TEXT ·targetSums64AVX512(SB), $1024-56
 	VMINPD       Z8, Z2, Z8
 	VMINPD       Z9, Z2, Z9
 
-again377:
+again405:
 	LEAQ             (AX)(CX*4), SI
 	CMPQ             rows+24(FP), $0x08
 	CMOVQLT          AX, SI
@@ -12149,27 +14143,27 @@ again377:
 	LEAQ             (DX)(BX*4), DX
 	ADDQ             $+256, DI
 	SUBQ             $0x04, rows+24(FP)
-	JZ               sums372
+	JZ               sums400
 	CMPQ             DI, $+512
-	JEQ              sums372
+	JEQ              sums400
 
-check375:
+check403:
 	CMPQ rows+24(FP), $0x04
-	JGE  again377
+	JGE  again405
 
-rest378:
-	JMP row374
+rest406:
+	JMP row402
 
-long376:
+long404:
 	CMPQ       n+32(FP), $0x10
-	JG         long380
+	JG         long408
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x08, SI
 	MOVQ       $-1, R8
 	BZHIQ      SI, R8, R8
 	KMOVB      R8, K1
 	CMPQ       rows+24(FP), $0x02
-	JL         rest382
+	JL         rest410
 	VMOVUPD    (AX), Z6
 	PREFETCHT0 12288(AX)
 	VMOVUPD.Z  64(AX), K1, Z7
@@ -12187,7 +14181,7 @@ long376:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-again381:
+again409:
 	LEAQ             (AX)(CX*2), SI
 	CMPQ             rows+24(FP), $0x04
 	CMOVQLT          AX, SI
@@ -12303,20 +14297,20 @@ again381:
 	LEAQ             (DX)(BX*2), DX
 	ADDQ             $+128, DI
 	SUBQ             $0x02, rows+24(FP)
-	JZ               sums372
+	JZ               sums400
 	CMPQ             DI, $+512
-	JEQ              sums372
+	JEQ              sums400
 
-check379:
+check407:
 	CMPQ rows+24(FP), $0x02
-	JGE  again381
+	JGE  again409
 
-rest382:
-	JMP row374
+rest410:
+	JMP row402
 
-long380:
+long408:
 	CMPQ       n+32(FP), $0x20
-	JG         long384
+	JG         long412
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x10, SI
 	MOVQ       $-1, R8
@@ -12325,7 +14319,7 @@ long380:
 	SHRQ       $0x08, R8
 	KMOVB      R8, K2
 	CMPQ       rows+24(FP), $0x01
-	JL         rest386
+	JL         rest414
 	VMOVUPD    (AX), Z6
 	PREFETCHT0 12288(AX)
 	VMOVUPD    64(AX), Z7
@@ -12343,7 +14337,7 @@ long380:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-again385:
+again413:
 	LEAQ             (AX)(CX*1), SI
 	CMPQ             rows+24(FP), $0x02
 	CMOVQLT          AX, SI
@@ -12457,19 +14451,19 @@ again385:
 	LEAQ             (DX)(BX*1), DX
 	ADDQ             $+64, DI
 	SUBQ             $0x01, rows+24(FP)
-	JZ               sums372
+	JZ               sums400
 	CMPQ             DI, $+512
-	JEQ              sums372
+	JEQ              sums400
 
-check383:
+check411:
 	CMPQ rows+24(FP), $0x01
-	JGE  again385
+	JGE  again413
 
-rest386:
-	JMP row374
+rest414:
+	JMP row402
 
-long384:
-row374:
+long412:
+row402:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	XORQ       R9, R9
@@ -12506,11 +14500,11 @@ row374:
 	VMINPD     Z9, Z2, Z9
 	VXORPS     Y23, Y23, Y23
 
-group387:
+group415:
 	LEAQ    256(R9), R10
 	SUBQ    $0x00000020, R8
 	CMPQ    R8, $0x20
-	JGE     whole388
+	JGE     whole416
 	XORQ    SI, SI
 	TESTQ   R8, R8
 	CMOVQLE R9, R10
@@ -12525,7 +14519,7 @@ group387:
 	SHRQ    $0x08, R11
 	KMOVB   R11, K6
 
-whole388:
+whole416:
 	VMOVUPD          Z6, Z14
 	VFMADD213PD      Z0, Z3, Z14
 	VMOVUPD          Z7, Z15
@@ -12643,7 +14637,7 @@ whole388:
 	VMOVUPD          Z10, Z23
 	ADDQ             $+256, R9
 	TESTQ            R8, R8
-	JG               group387
+	JG               group415
 	VADDPD           Z23, Z4, Z10
 	VMAXPD           Z23, Z4, Z11
 	VMINPD           Z23, Z4, Z23
@@ -12657,11 +14651,11 @@ whole388:
 	VMOVUPD          Z5, 512(SP)(DI*1)
 	ADDQ             $+64, DI
 	SUBQ             $0x01, rows+24(FP)
-	JZ               sums372
+	JZ               sums400
 	CMPQ             DI, $+512
-	JNE              row374
+	JNE              row402
 
-sums372:
+sums400:
 	VMOVUPD    (SP), Z10
 	VMOVUPD    512(SP), Z11
 	VMOVUPD    128(SP), Z12
@@ -12768,26 +14762,26 @@ sums372:
 	ADDQ       $+64, a+0(FP)
 	XORQ       DI, DI
 	CMPQ       rows+24(FP), $0x00
-	JEQ        last389
+	JEQ        last417
 	CMPQ       n+32(FP), $0x08
-	JG         long390
-	JMP        check375
+	JG         long418
+	JMP        check403
 
-long390:
+long418:
 	CMPQ n+32(FP), $0x10
-	JG   long391
-	JMP  check379
+	JG   long419
+	JMP  check407
 
-long391:
+long419:
 	CMPQ n+32(FP), $0x20
-	JG   long392
-	JMP  check383
+	JG   long420
+	JMP  check411
 
-long392:
-	JMP row374
+long420:
+	JMP row402
 
-last389:
-last373:
+last417:
+last401:
 	VZEROUPPER
 	RET
 
@@ -12810,17 +14804,17 @@ TEXT ·targetExp64AVX512(SB), $1024-96
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last394
+	JEQ          last422
 	XORQ         R11, R11
 	CMPQ         n+48(FP), $0x08
-	JG           long397
+	JG           long425
 	MOVQ         n+48(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R12
 	BZHIQ        R10, R12, R12
 	KMOVB        R12, K1
 	CMPQ         rows+40(FP), $0x04
-	JL           rest399
+	JL           rest427
 	VMOVUPD.Z    (SI), K1, Z6
 	PREFETCHT0   12288(SI)
 	VMOVUPD.Z    (SI)(DI*1), K1, Z7
@@ -12839,14 +14833,14 @@ TEXT ·targetExp64AVX512(SB), $1024-96
 	VMINPD       Z8, Z2, Z8
 	VMINPD       Z9, Z2, Z9
 
-again398:
+again426:
 	TESTQ      BX, BX
-	JZ         none400
+	JZ         none428
 	TESTQ      $0x00000f00, CX
-	JNZ        same401
+	JNZ        same429
 	PREFETCHT0 16384(CX)
 
-same401:
+same429:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -12859,7 +14853,7 @@ same401:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none400:
+none428:
 	MOVQ             wStride+16(FP), R12
 	LEAQ             (SI)(DI*4), R10
 	CMPQ             rows+40(FP), $0x08
@@ -12988,27 +14982,27 @@ none400:
 	LEAQ             (AX)(R12*4), AX
 	ADDQ             $+256, R11
 	SUBQ             $0x04, rows+40(FP)
-	JZ               sums393
+	JZ               sums421
 	CMPQ             R11, $+512
-	JEQ              sums393
+	JEQ              sums421
 
-check396:
+check424:
 	CMPQ rows+40(FP), $0x04
-	JGE  again398
+	JGE  again426
 
-rest399:
-	JMP row395
+rest427:
+	JMP row423
 
-long397:
+long425:
 	CMPQ       n+48(FP), $0x10
-	JG         long403
+	JG         long431
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x08, R10
 	MOVQ       $-1, R12
 	BZHIQ      R10, R12, R12
 	KMOVB      R12, K1
 	CMPQ       rows+40(FP), $0x02
-	JL         rest405
+	JL         rest433
 	VMOVUPD    (SI), Z6
 	PREFETCHT0 12288(SI)
 	VMOVUPD.Z  64(SI), K1, Z7
@@ -13026,14 +15020,14 @@ long397:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-again404:
+again432:
 	TESTQ      BX, BX
-	JZ         none406
+	JZ         none434
 	TESTQ      $0x00000f00, CX
-	JNZ        same407
+	JNZ        same435
 	PREFETCHT0 16384(CX)
 
-same407:
+same435:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -13046,7 +15040,7 @@ same407:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none406:
+none434:
 	MOVQ             wStride+16(FP), R12
 	LEAQ             (SI)(DI*2), R10
 	CMPQ             rows+40(FP), $0x04
@@ -13168,20 +15162,20 @@ none406:
 	LEAQ             (AX)(R12*2), AX
 	ADDQ             $+128, R11
 	SUBQ             $0x02, rows+40(FP)
-	JZ               sums393
+	JZ               sums421
 	CMPQ             R11, $+512
-	JEQ              sums393
+	JEQ              sums421
 
-check402:
+check430:
 	CMPQ rows+40(FP), $0x02
-	JGE  again404
+	JGE  again432
 
-rest405:
-	JMP row395
+rest433:
+	JMP row423
 
-long403:
+long431:
 	CMPQ       n+48(FP), $0x20
-	JG         long409
+	JG         long437
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x10, R10
 	MOVQ       $-1, R12
@@ -13190,7 +15184,7 @@ long403:
 	SHRQ       $0x08, R12
 	KMOVB      R12, K2
 	CMPQ       rows+40(FP), $0x01
-	JL         rest411
+	JL         rest439
 	VMOVUPD    (SI), Z6
 	PREFETCHT0 12288(SI)
 	VMOVUPD    64(SI), Z7
@@ -13208,14 +15202,14 @@ long403:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-again410:
+again438:
 	TESTQ      BX, BX
-	JZ         none412
+	JZ         none440
 	TESTQ      $0x00000f00, CX
-	JNZ        same413
+	JNZ        same441
 	PREFETCHT0 16384(CX)
 
-same413:
+same441:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -13228,7 +15222,7 @@ same413:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none412:
+none440:
 	MOVQ             wStride+16(FP), R12
 	LEAQ             (SI)(DI*1), R10
 	CMPQ             rows+40(FP), $0x02
@@ -13348,19 +15342,19 @@ none412:
 	LEAQ             (AX)(R12*1), AX
 	ADDQ             $+64, R11
 	SUBQ             $0x01, rows+40(FP)
-	JZ               sums393
+	JZ               sums421
 	CMPQ             R11, $+512
-	JEQ              sums393
+	JEQ              sums421
 
-check408:
+check436:
 	CMPQ rows+40(FP), $0x01
-	JGE  again410
+	JGE  again438
 
-rest411:
-	JMP row395
+rest439:
+	JMP row423
 
-long409:
-row395:
+long437:
+row423:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	XORQ       R13, R13
@@ -13397,14 +15391,14 @@ row395:
 	VMINPD     Z9, Z2, Z9
 	VXORPS     Y12, Y12, Y12
 
-group414:
+group442:
 	TESTQ      BX, BX
-	JZ         none416
+	JZ         none444
 	TESTQ      $0x00000f00, CX
-	JNZ        same417
+	JNZ        same445
 	PREFETCHT0 16384(CX)
 
-same417:
+same445:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -13417,11 +15411,11 @@ same417:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none416:
+none444:
 	LEAQ    256(R13), R14
 	SUBQ    $0x00000020, R12
 	CMPQ    R12, $0x20
-	JGE     whole415
+	JGE     whole443
 	XORQ    R10, R10
 	TESTQ   R12, R12
 	CMOVQLE R13, R14
@@ -13436,7 +15430,7 @@ none416:
 	SHRQ    $0x08, R15
 	KMOVB   R15, K6
 
-whole415:
+whole443:
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z7, Z17
@@ -13558,7 +15552,7 @@ whole415:
 	VMOVUPD          Z10, Z12
 	ADDQ             $+256, R13
 	TESTQ            R12, R12
-	JG               group414
+	JG               group442
 	VADDPD           Z12, Z4, Z10
 	VMAXPD           Z12, Z4, Z13
 	VMINPD           Z12, Z4, Z12
@@ -13573,11 +15567,11 @@ whole415:
 	VMOVUPD          Z5, 512(SP)(R11*1)
 	ADDQ             $+64, R11
 	SUBQ             $0x01, rows+40(FP)
-	JZ               sums393
+	JZ               sums421
 	CMPQ             R11, $+512
-	JNE              row395
+	JNE              row423
 
-sums393:
+sums421:
 	VMOVUPD    (SP), Z10
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -13684,35 +15678,35 @@ sums393:
 	ADDQ       $+64, a+0(FP)
 	XORQ       R11, R11
 	CMPQ       rows+40(FP), $0x00
-	JEQ        last418
+	JEQ        last446
 	CMPQ       n+48(FP), $0x08
-	JG         long419
-	JMP        check396
+	JG         long447
+	JMP        check424
 
-long419:
+long447:
 	CMPQ n+48(FP), $0x10
-	JG   long420
-	JMP  check402
+	JG   long448
+	JMP  check430
 
-long420:
+long448:
 	CMPQ n+48(FP), $0x20
-	JG   long421
-	JMP  check408
+	JG   long449
+	JMP  check436
 
-long421:
-	JMP row395
+long449:
+	JMP row423
 
-last418:
-last394:
+last446:
+last422:
 	TESTQ BX, BX
-	JZ    none423
+	JZ    none451
 
-more422:
+more450:
 	TESTQ      $0x00000f00, CX
-	JNZ        same424
+	JNZ        same452
 	PREFETCHT0 16384(CX)
 
-same424:
+same452:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -13724,9 +15718,9 @@ same424:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more422
+	JNZ      more450
 
-none423:
+none451:
 	VZEROUPPER
 	RET
 
@@ -13752,16 +15746,16 @@ TEXT ·targetScale64AVX512(SB), NOSPLIT, $0-56
 	MOVQ         rows+32(FP), R9
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	TESTQ        R9, R9
-	JZ           last426
+	JZ           last454
 
-row425:
+row453:
 	VBROADCASTSD (SI), Z1
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one428
+	JB           one456
 
-two427:
+two455:
 	VMOVUPD  (DX)(R10*1), Z2
 	VMOVUPD  64(DX)(R10*1), Z3
 	VMOVUPD  128(DX)(R10*1), Z4
@@ -13780,13 +15774,13 @@ two427:
 	VMOVUPD  Z5, 192(AX)(R10*1)
 	ADDQ     $+256, R10
 	SUBQ     $0x02, R11
-	JAE      two427
+	JAE      two455
 
-one428:
+one456:
 	ADDQ $0x02, R11
-	JZ   rest430
+	JZ   rest458
 
-group429:
+group457:
 	VMOVUPD  (DX)(R10*1), Z2
 	VMOVUPD  64(DX)(R10*1), Z3
 	VCMPPD   $0x0d, Z0, Z2, K3
@@ -13797,13 +15791,13 @@ group429:
 	VMOVUPD  Z3, 64(AX)(R10*1)
 	ADDQ     $0x80, R10
 	DECQ     R11
-	JNZ      group429
+	JNZ      group457
 
-rest430:
+rest458:
 	TESTQ     DI, DI
-	JZ        done432
+	JZ        done460
 	CMPQ      DI, $0x08
-	JBE       half431
+	JBE       half459
 	VMOVUPD.Z (DX)(R10*1), K1, Z2
 	VMOVUPD.Z 64(DX)(R10*1), K2, Z3
 	VCMPPD    $0x0d, Z0, Z2, K3
@@ -13812,22 +15806,22 @@ rest430:
 	VCMPPD    $0x0d, Z0, Z3, K3
 	VMULPD.Z  Z1, Z3, K3, Z3
 	VMOVUPD   Z3, K2, 64(AX)(R10*1)
-	JMP       done432
+	JMP       done460
 
-half431:
+half459:
 	VMOVUPD.Z (DX)(R10*1), K1, Z2
 	VCMPPD    $0x0d, Z0, Z2, K3
 	VMULPD.Z  Z1, Z2, K3, Z2
 	VMOVUPD   Z2, K1, (AX)(R10*1)
 
-done432:
+done460:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	DECQ R9
-	JNZ  row425
+	JNZ  row453
 
-last426:
+last454:
 	VZEROUPPER
 	RET
 
@@ -13855,17 +15849,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	VBROADCASTSD f64_8016a09e667f3bcd<>+0(SB), Z2
 	TESTQ        R10, R10
-	JZ           last434
+	JZ           last462
 
-row433:
+row461:
 	VBROADCASTSD (SI), Z1
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one436
+	JB           one464
 
-two435:
+two463:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -13892,13 +15886,13 @@ two435:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two435
+	JAE      two463
 
-one436:
+one464:
 	ADDQ $0x02, R12
-	JZ   rest438
+	JZ   rest466
 
-group437:
+group465:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -13913,13 +15907,13 @@ group437:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group437
+	JNZ      group465
 
-rest438:
+rest466:
 	TESTQ     R8, R8
-	JZ        done440
+	JZ        done468
 	CMPQ      R8, $0x08
-	JBE       half439
+	JBE       half467
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -13932,9 +15926,9 @@ rest438:
 	VMULPD.Z  Z1, Z5, K3, Z1
 	VMULPD    Z3, Z5, K4, Z1
 	VMOVUPD   Z1, K2, 64(AX)(R11*1)
-	JMP       done440
+	JMP       done468
 
-half439:
+half467:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z2, Z4, K4
@@ -13942,14 +15936,14 @@ half439:
 	VMULPD    Z3, Z4, K4, Z1
 	VMOVUPD   Z1, K1, (AX)(R11*1)
 
-done440:
+done468:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row433
+	JNZ  row461
 
-last434:
+last462:
 	VZEROUPPER
 	RET
