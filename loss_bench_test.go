@@ -332,10 +332,12 @@ func naiveFocal[T Float](grad, x []T, y []uint8, f float64) float64 {
 	return sum
 }
 
-// BenchmarkZLPRMemory and BenchmarkBCEMemory evaluate 1 GiB of scores.
+// These evaluate 1 GiB of scores.
 func BenchmarkZLPRMemory(b *testing.B) { benchLossMemory(b, ZLPR{}) }
 
 func BenchmarkBCEMemory(b *testing.B) { benchLossMemory(b, BCE{}) }
+
+func BenchmarkCrossEntropyMemory(b *testing.B) { benchLossMemory(b, SoftmaxCrossEntropy{}) }
 
 func benchLossMemory(b *testing.B, loss Loss) {
 	benchOps(b, func(b *testing.B, gradient bool) {
