@@ -37,12 +37,14 @@ import (
 func init() {
 	register.DoFn3x1[context.Context, string, func(Shard), error](&listFn{})
 	register.DoFn3x1[context.Context, Shard, func([]byte), error](&scanFn{})
-	register.DoFn4x1[context.Context, Shard, []byte, func(Result), error](&evaluateFn{})
-	register.DoFn5x1[context.Context, Shard, []byte, Result, func(string), error](&gradientFn{})
+	register.DoFn4x1[context.Context, Shard, func(*[]byte) bool, func(Result), error](&evaluateFn{})
+	register.DoFn5x1[context.Context, Shard, func(*[]byte) bool, func(*Result) bool, func(string), error](&gradientFn{})
 	register.DoFn2x1[Result, func(string), error](&reportFn{})
 	register.DoFn2x1[context.Context, string, error](&writeFn{})
 	register.Combiner1[[]byte](&scanAll{})
 	register.Combiner1[Result](&mergeAll{})
+	register.Iter1[[]byte]()
+	register.Iter1[Result]()
 	register.Emitter1[Shard]()
 	register.Emitter1[[]byte]()
 	register.Emitter1[Result]()
@@ -159,7 +161,11 @@ func unmarshalScan(data []byte) (*metrics.LabelScan, error) {
 // evaluateFn evaluates a shard.
 type evaluateFn struct{ Options Options }
 
-func (f *evaluateFn) ProcessElement(ctx context.Context, shard Shard, labels []byte, emit func(Result)) error {
+func (f *evaluateFn) ProcessElement(ctx context.Context, shard Shard, scans func(*[]byte) bool, emit func(Result)) error {
+	var labels []byte
+	if !scans(&labels) {
+		return nil // a shard has failed: a runner may come here before it ends the job
+	}
 	scan, err := unmarshalScan(labels)
 	if err != nil {
 		return err
@@ -218,7 +224,12 @@ type gradientFn struct {
 	Folder  string
 }
 
-func (f *gradientFn) ProcessElement(ctx context.Context, shard Shard, labels []byte, all Result, emit func(string)) error {
+func (f *gradientFn) ProcessElement(ctx context.Context, shard Shard, scans func(*[]byte) bool, merged func(*Result) bool, emit func(string)) error {
+	var labels []byte
+	var all Result
+	if !scans(&labels) || !merged(&all) {
+		return nil // a shard has failed: a runner may come here before it ends the job
+	}
 	scan, err := unmarshalScan(labels)
 	if err != nil {
 		return err
