@@ -167,7 +167,7 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 		j.batch, j.output = Batch[T]{}, Output[T]{}
 	}()
 	rows, n := b.Scores.Rows, b.Scores.Cols
-	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen/max(n, 1)))
+	j.chunkRows = max(1, min(lossChunkRows, lossChunkLen[T]()/max(n, 1)))
 	if n <= kernel.ShortRow {
 		j.chunkRows = (j.chunkRows + 63) &^ 63 // the bits of all rows are whole words
 	}
@@ -211,12 +211,18 @@ func (e *engine[T]) evaluate(ctx context.Context, b *Batch[T], out *Output[T], h
 	return total.Result(e.opts.Reduction)
 }
 
-// A chunk has about as many scores as lossChunkLen, and at most lossChunkRows
-// rows: the gradient finds scores and bits in the nearest caches.
-const (
-	lossChunkLen  = 16384
-	lossChunkRows = 1 << 11
-)
+// lossChunkRows is the largest number of rows of a chunk.
+const lossChunkRows = 1 << 11
+
+// lossChunkLen is about how many scores a chunk has: few enough that the gradient finds
+// scores, exponentials and bits in the nearest caches, and so many that what every chunk
+// takes does not count.
+func lossChunkLen[T Float]() int {
+	if bytesOf[T]() == 4 {
+		return 24 << 10
+	}
+	return 16 << 10
+}
 
 // setClassesOff notes the classes of weight 0.
 func (j *lossJob[T]) setClassesOff(words int) {

@@ -86,7 +86,7 @@ func narrowRows[T Score](m Matrix[T], x []float32, r0, r1 int) {
 
 // halfLen is about as many 16-bit scores as are widened at a time: blocks of a row,
 // or rows.
-const halfLen = lossChunkLen
+const halfLen = 16 << 10
 
 // nearLen is as many where what reads the scores takes whole rows or blocks that are
 // short: they are still in the nearest cache then.
