@@ -10,8 +10,8 @@ import (
 
 // This file evaluates short rows without weights and thresholds, many rows as one (see
 // kernel/short.go): the exponentials, or the focal terms, and the gradient of their
-// elements, whatever the row, then the rows' products, logarithms or sums side by side. A row for which that is out of
-// range is evaluated again, as a long one.
+// elements, whatever the row, then the rows' products, logarithms or sums side by side. A
+// row for which that is out of range is evaluated again, as a long one.
 
 // short is memory for short rows.
 type short[T kernel.Float] struct {

@@ -36,29 +36,7 @@ func shortExp(v *vec, part bool) {
 	v.TESTQ(n, n)
 	v.JZ(operand.LabelRef(done))
 	if v.wide() {
-		line, next, nextPos := newPipeline(e, low, high), v.GP64(), v.GP64()
-		group := func(x, pos gpreg) *registerGroup {
-			of := *s
-			of.pos = pos
-			return &registerGroup{x: func(i int) operand.Mem { return at(x, i*v.bytes) }, pos: of.sign}
-		}
-		line.begin(group(x, s.pos))
-		v.Label(loop)
-		// After the last group the same is loaded again.
-		v.LEAQ(at(x, 256), next)
-		v.LEAQ(at(s.pos, 8), nextPos)
-		v.SUBQ(operand.U8(64), n)
-		v.CMOVQEQ(x, next)
-		v.CMOVQEQ(s.pos, nextPos)
-		p, q := line.exponentials(group(next, nextPos), func() {})
-		finish(p, q, 0)
-		v.MOVQ(next, x)
-		v.MOVQ(nextPos, s.pos)
-		if part {
-			v.ADDQ(operand.U8(8), s.part)
-		}
-		v.ADDQ(operand.I32(256), w)
-		v.TESTQ(n, n)
+		s.wideGroups(newPipeline(e, low, high), x, w, n, 64, loop, func(p, q []vreg) { finish(p, q, 0) })
 	} else {
 		v.Label(loop)
 		v.prefetch(at(x, 0), 0)
@@ -163,28 +141,10 @@ func shortOdds(v *vec, grad bool) {
 	v.TESTQ(n, n)
 	v.JZ(operand.LabelRef(done))
 	if v.wide() {
-		line, next, nextPos := newPipeline(e, low, high), v.GP64(), v.GP64()
-		group := func(x, pos gpreg) *registerGroup {
-			of := *s
-			of.pos = pos
-			return &registerGroup{x: func(i int) operand.Mem { return at(x, i*v.bytes) }, pos: of.sign}
-		}
-		line.begin(group(x, s.pos))
-		v.Label(loop)
-		// After the last group the same is loaded again.
-		v.LEAQ(at(x, 256), next)
-		v.LEAQ(at(s.pos, size/8), nextPos)
-		v.SUBQ(operand.U8(size), n)
-		v.CMOVQEQ(x, next)
-		v.CMOVQEQ(s.pos, nextPos)
-		p, q := line.exponentials(group(next, nextPos), func() {})
-		finish(p, q, s.sign)
-		terms = p
-		v.MOVQ(next, x)
-		v.MOVQ(nextPos, s.pos)
-		v.ADDQ(operand.U8(size/8), s.part)
-		v.ADDQ(operand.I32(256), w)
-		v.TESTQ(n, n)
+		s.wideGroups(newPipeline(e, low, high), x, w, n, size, loop, func(p, q []vreg) {
+			finish(p, q, s.sign)
+			terms = p
+		})
 	} else {
 		v.Label(loop)
 		v.prefetch(at(x, 0), 0)
@@ -328,6 +288,34 @@ func shortLogs(v *vec) {
 	v.Label(done)
 	v.VZEROUPPER()
 	v.RET()
+}
+
+// wideGroups emits, on AVX-512, a turn of the loop at label loop through groups of size
+// elements at x: factors p and q of their exponentials go to finish while the arguments of
+// the next group are loaded. It moves x, the bits and w on, counts n down and tests it.
+func (s *shortBits) wideGroups(line *pipeline, x, w, n gpreg, size int, loop string, finish func(p, q []vreg)) {
+	next, nextPos := s.GP64(), s.GP64()
+	group := func(x, pos gpreg) *registerGroup {
+		of := *s
+		of.pos = pos
+		return &registerGroup{x: func(i int) operand.Mem { return at(x, i*s.bytes) }, pos: of.sign}
+	}
+	line.begin(group(x, s.pos))
+	s.Label(loop)
+	// After the last group the same is loaded again.
+	s.LEAQ(at(x, 256), next)
+	s.LEAQ(at(s.pos, size/8), nextPos)
+	s.SUBQ(operand.U8(size), n)
+	s.CMOVQEQ(x, next)
+	s.CMOVQEQ(s.pos, nextPos)
+	finish(line.exponentials(group(next, nextPos), func() {}))
+	s.MOVQ(next, x)
+	s.MOVQ(nextPos, s.pos)
+	if s.part != nil {
+		s.ADDQ(operand.U8(size/8), s.part)
+	}
+	s.ADDQ(operand.I32(256), w)
+	s.TESTQ(n, n)
 }
 
 // A shortBits has the sides of 32 elements, and which of them exist.
