@@ -309,10 +309,10 @@ half7:
 
 done8:
 	ADDQ         CX, AX
-	VMOVUPD      (BP), Y0
-	VMOVUPD      32(BP), Y1
-	VMOVUPD      64(BP), Y2
-	VMOVUPD      96(BP), Y4
+	VMOVUPS      (BP), Y0
+	VMOVUPS      32(BP), Y1
+	VMOVUPS      64(BP), Y2
+	VMOVUPS      96(BP), Y4
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y4, Y1, Y1
 	VADDPD       Y1, Y0, Y0

@@ -26,7 +26,7 @@ type bce struct {
 	factor, hi, lo op // of the row
 	e              *exponential
 	log            *logarithms // float64
-	sum            *selected
+	sum            *accumulator
 }
 
 // A bceTerm is one register of elements.
@@ -60,7 +60,7 @@ func emitBCEWeighted(v *vec, grad bool) {
 		b.sign = v.inRegister(b.sign.(operand.Mem))
 	}
 	b.e = newExponential(v, magic, !v.double() && !grad)
-	b.sum = newSelected(v)
+	b.sum = newAccumulator(v)
 	if v.double() {
 		b.log = newLogarithms(v)
 	}
@@ -181,7 +181,9 @@ func (b *bce) terms(vectors int, whole bool) {
 		}
 	}
 	b.halves(b.off, whole, func(h *half) { b.half(h, vectors, whole) })
-	b.sum.endGroup(whole)
+	if whole {
+		b.sum.endGroup()
+	}
 }
 
 // half adds a half of the vectors.
@@ -213,8 +215,7 @@ func (b *bce) half(h *half, vectors int, whole bool) {
 		}
 	}
 	h.setOffset(b.vec, b.off)
-	b.sum.group = maxima.done()
-	b.sum.lanes(h)
+	b.sum.take(h, maxima.done())
 }
 
 func (b *bce) element(base gpreg, number int) operand.Mem {

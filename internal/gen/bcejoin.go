@@ -44,8 +44,8 @@ type bceJoin struct {
 	next      vreg            // AVX2: the bits of the next stage
 	args, rem []vreg          // AVX-512: the next arguments, and what they are short of
 
-	product *product // float32
-	sum     *selected
+	product *accumulator // float32
+	sum     *accumulator // float64
 	log     *logarithms
 	half    operand.Mem // AVX2, float64: the joins of the stage before, where that is the first of 32 elements
 }
@@ -128,7 +128,7 @@ func (b *bceJoin) begin() {
 func (b *bceJoin) constants() {
 	v := b.vec
 	if v.double() {
-		b.sum, b.log = newSelected(v), newLogarithms(v)
+		b.sum, b.log = newAccumulator(v), newLogarithms(v)
 	} else {
 		b.product = newProduct(v)
 		b.product.clear()
@@ -580,8 +580,7 @@ func (b *bceJoin) logs(w []vreg) {
 		b.sub(x, x, none) // 0, or NaN
 		log, _ := b.log.log1p(x)
 		b.add(log, none, log)
-		b.sum.group = log
-		b.sum.lanes(&half{number: i})
+		b.sum.take(&half{number: i}, log)
 	}
 	b.Label(added)
 }
@@ -590,5 +589,6 @@ func (b *bceJoin) logs(w []vreg) {
 func (b *bceJoin) storeProduct() {
 	out := b.param("product")
 	b.product.store(at(out, 0))
+	b.product.clear()
 	b.ADDQ(operand.U8(8), b.file.argument("product"))
 }

@@ -53,9 +53,9 @@ func emitFocal(v *vec, kind focalKind) {
 	}
 	f.focal = focal[vreg]{arithmetic: newX86Arithmetic(v), elem: v.elem}
 	f.focal.exponent = func() vreg { return v.inRegisterOf(f.f) }
-	var sum *sideSum
+	var sum *accumulator
 	if !f.terms {
-		sum = newSideSum(v)
+		sum = newPairSums(v, 1)[0]
 	}
 	row, last := v.newLabel("row"), v.newLabel("last")
 	rows := v.argument("rows")
@@ -90,7 +90,7 @@ func emitFocal(v *vec, kind focalKind) {
 
 // row emits the loop through a row by four registers. On AVX2 what is left at the
 // end goes through the buffer.
-func (f *x86Focal) row(sum *sideSum) {
+func (f *x86Focal) row(sum *accumulator) {
 	var (
 		size        = 4 * f.perReg() // elements of four registers
 		left        = f.GP64()
@@ -176,7 +176,7 @@ func (f *x86Focal) place(base gpreg, i int) operand.Mem {
 
 // four evaluates four registers of elements, stores the derivatives and adds or
 // stores the terms.
-func (f *x86Focal) four(sum *sideSum) {
+func (f *x86Focal) four(sum *accumulator) {
 	f.sides.group(f.off)
 	var e, c, y, v, terms [4]vreg
 	keep := func(i, j int, r *vreg) {
@@ -220,7 +220,7 @@ func (f *x86Focal) four(sum *sideSum) {
 		if terms[i] = term; i%(2*f.regs()) >= f.regs() {
 			other := terms[i-f.regs()]
 			f.add(other, term, other)
-			sum.take(i, other)
+			sum.take(&half{number: i % f.regs()}, other)
 		}
 	}
 }

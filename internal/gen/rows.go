@@ -16,6 +16,9 @@ type term struct {
 // group; the second is missing in a rest of at most one vector.
 type pair []term
 
+// half is that of the group in which a pair is.
+func (q pair) half(v *vec) *half { return &half{number: q[0].reg % v.regs()} }
+
 // terms returns the terms of the pairs, in order.
 func terms(pairs []pair) []term {
 	var all []term

@@ -122,19 +122,9 @@ func (s *rowSums) fold(quantities [][]vreg) []vreg {
 		}
 	}
 	if !s.wide() {
-		s.join(a, b)
+		s.joinSums(a, b)
 	}
 	return a
-}
-
-// join adds b to a: sums, or sums and errors.
-func (s *rowSums) join(a, b []vreg) {
-	if len(a) == 1 {
-		s.VADDPD(b[0], a[0], a[0])
-		return
-	}
-	s.VADDPD(b[1], a[1], a[1])
-	s.twoSum(a[0], a[1], b[0])
 }
 
 // sums returns the quantities of side i, those of a row in a lane each.
@@ -177,7 +167,7 @@ func (s *rowSums) shuffled(low, high uint8, x, y []vreg) []vreg {
 		s.VSHUFF64X2(operand.U8(low), y[j], x[j], a[j])
 		s.VSHUFF64X2(operand.U8(high), y[j], x[j], b[j])
 	}
-	s.join(a, b)
+	s.joinSums(a, b)
 	return a
 }
 
@@ -189,7 +179,7 @@ func (s *rowSums) permuted(x, y []vreg) []vreg {
 		s.VPERM2F128(operand.U8(0x20), y[j], x[j], a[j])
 		s.VPERM2F128(operand.U8(0x31), y[j], x[j], b[j])
 	}
-	s.join(a, b)
+	s.joinSums(a, b)
 	return a
 }
 
@@ -201,7 +191,7 @@ func (s *rowSums) unpacked(x, y []vreg) []vreg {
 		s.VUNPCKLPD(y[j], x[j], a[j])
 		s.VUNPCKHPD(y[j], x[j], b[j])
 	}
-	s.join(a, b)
+	s.joinSums(a, b)
 	return a
 }
 

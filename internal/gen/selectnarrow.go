@@ -72,7 +72,7 @@ func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 	}
 	k.Label(row)
 	for i, s := range k.selected {
-		k.sums.put(i, 0, s.quantities())
+		k.sums.put(i, 0, s.lanes())
 	}
 	clearSelected()
 	k.sums.next(1, k.rows)
@@ -370,8 +370,7 @@ func (g *narrowRows) half(number int, steps []func()) {
 	}
 	h := &half{number: number}
 	if g.pos == nil {
-		g.selected[0].group = g.groupSum(w)
-		g.selected[0].lanes(h)
+		g.selected[0].take(h, g.groupSum(w))
 		return
 	}
 	zero := g.reg()
@@ -385,8 +384,7 @@ func (g *narrowRows) half(number int, steps []func()) {
 	positive := t.done()
 	g.sub(zero, positive, positive)
 	for i, sum := range []vreg{n.done(), positive} {
-		g.selected[i].group = sum
-		g.selected[i].lanes(h)
+		g.selected[i].take(h, sum)
 	}
 }
 

@@ -64,8 +64,7 @@ func (k *selectKernel) wideRow(p *pipeline) {
 	}
 	lanes := func() {
 		for i, s := range k.selected {
-			s.group = before[i]
-			s.lanes(&half{})
+			s.take(&half{}, before[i])
 		}
 	}
 	k.Label(group)

@@ -33,7 +33,7 @@ func selectSums(v *vec, one, keep bool) {
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, !v.double())
 	for range k.out {
-		k.selected = append(k.selected, newSelected(v))
+		k.selected = append(k.selected, newAccumulator(v))
 	}
 	v.Attributes(0) // the frame is too large for NOSPLIT
 	k.sums = newRowSums(v, len(k.out))
@@ -64,7 +64,7 @@ type selectKernel struct {
 	w            gpreg // nil where the exponentials are not kept
 	wStride      operand.Mem
 	copy         *sideCopy
-	selected     []*selected // negatives, positives
+	selected     []*accumulator // negatives, positives
 	sums         *rowSums
 	off, left    gpreg   // of the row: bytes done, on AVX-512; elements left
 	cut          [2]mask // AVX-512: of the last vectors of short rows
@@ -86,7 +86,7 @@ func (k *selectKernel) nextRow(again string) {
 		k.ADDQ(k.wStride, k.w)
 	}
 	for i, s := range k.selected {
-		k.sums.put(i, 0, s.quantities())
+		k.sums.put(i, 0, s.lanes())
 	}
 	k.sums.next(1, k.rows)
 	k.JNE(operand.LabelRef(again))
@@ -190,64 +190,6 @@ func (v *vec) shared(x op, uses int) op {
 	return x
 }
 
-// selected accumulates the terms of one side of a row in 8 float64 lanes, on AVX2
-// on the stack.
-type selected struct {
-	*vec
-	sum, err []vreg      // AVX-512
-	stack    operand.Mem // AVX2: the sums, then of float64 the errors, of float32 the group's halves
-	group    vreg        // the group's sum so far, lanes of one register
-}
-
-func newSelected(v *vec) *selected {
-	a := &selected{vec: v}
-	switch {
-	case v.wide() && v.double():
-		a.sum, a.err = []vreg{v.reg()}, []vreg{v.reg()}
-	case v.wide():
-		a.sum = []vreg{v.reg()}
-	default:
-		a.stack = v.AllocLocal(4 * v.bytes)
-	}
-	return a
-}
-
-// onStack is the place of a register of the accumulators on the stack.
-func (a *selected) onStack(i int) operand.Mem {
-	m := a.stack
-	m.Disp += i * a.bytes
-	return m
-}
-
-func (a *selected) clear() {
-	var stack []operand.Mem
-	switch {
-	case a.wide():
-	case a.double():
-		stack = append(stack, a.onStack(2), a.onStack(3))
-		fallthrough
-	default:
-		stack = append(stack, a.onStack(0), a.onStack(1))
-	}
-	a.clearLanes(stack, a.sum, a.err)
-}
-
-// clearLanes clears accumulators in registers and on the stack.
-func (v *vec) clearLanes(stack []operand.Mem, registers ...[]vreg) {
-	for _, list := range registers {
-		for _, r := range list {
-			v.zero(r)
-		}
-	}
-	if stack != nil {
-		zero := v.reg()
-		v.zero(zero)
-		for _, m := range stack {
-			v.move(zero, m)
-		}
-	}
-}
-
 // signed returns the terms p·q of the negatives, and of the positives, 0
 // elsewhere, on AVX-512. Unless place is nil it writes the differences: a term's
 // sign tells its side. Without pos there are no positives.
@@ -271,75 +213,4 @@ func (v *vec) signed(p, q []vreg, neg, pos func(i int) mask, place func(i int) o
 		n, t = append(n, a), append(t, b)
 	}
 	return n, t
-}
-
-// lanes adds the group's sum of the lanes of a half. On AVX2 those of float32 are
-// added to each other first: after a loop through the halves, by endGroup.
-func (a *selected) lanes(h *half) {
-	switch {
-	case a.wide() && a.double():
-		a.twoSum(a.sum[0], a.err[0], a.group)
-	case a.wide():
-		low, high := a.split(a.group)
-		a.VADDPS(high, low, low)
-		r := a.reg()
-		a.VCVTPS2PD(low, r)
-		a.VADDPD(r, a.sum[0], a.sum[0])
-	case a.double():
-		sums, errs := h.at(a.onStack(0)), h.at(a.onStack(2))
-		sum, err := a.inRegister(sums), a.inRegister(errs)
-		a.twoSum(sum, err, a.group)
-		a.move(sum, sums)
-		a.move(err, errs)
-	case h.loop || h.number == 0:
-		a.move(a.group, h.at(a.onStack(2)))
-	default:
-		a.addHalves(a.group, a.onStack(2))
-	}
-}
-
-// endGroup completes what lanes began in a loop through the halves.
-func (a *selected) endGroup(loop bool) {
-	if !a.wide() && !a.double() && loop {
-		a.addHalves(a.inRegister(a.onStack(3)), a.onStack(2))
-	}
-}
-
-func (a *selected) addHalves(x vreg, y op) {
-	a.add(x, y, x)
-	low, high := a.widen(x)
-	for i, r := range []vreg{low, high} {
-		a.VADDPD(a.onStack(i), r, r)
-		a.VMOVUPD(r, a.onStack(i))
-	}
-}
-
-// store combines the lanes and writes the row's sum.
-func (a *selected) store(out operand.Mem) {
-	var r []vreg
-	if q := a.quantities(); !a.double() {
-		r = a.eight(q, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
-	} else {
-		r = a.eight(q, func(x, y []vreg) {
-			a.VADDPD(y[1], x[1], x[1])
-			a.twoSum(x[0], x[1], y[0])
-		})
-		a.VADDPD(r[1], r[0], r[0])
-	}
-	a.VMOVSD(r[0], out)
-}
-
-// quantities returns the row's lanes: the sums and, for float64, the errors.
-func (a *selected) quantities() [][]vreg {
-	sum, err := a.sum, a.err
-	if !a.wide() {
-		sum = []vreg{a.inRegister(a.onStack(0)), a.inRegister(a.onStack(1))}
-	}
-	if !a.double() {
-		return [][]vreg{sum}
-	}
-	if !a.wide() {
-		err = []vreg{a.inRegister(a.onStack(2)), a.inRegister(a.onStack(3))}
-	}
-	return [][]vreg{sum, err}
 }

@@ -129,7 +129,7 @@ func (s *signedRows) combine(x, y vreg) {
 
 func (s *signedRows) combine64(x, y vreg) {
 	if s.joins {
-		(&product{vec: s.vec}).join64(x, y)
+		s.joinProducts64(x, y)
 	} else {
 		s.VADDPD(y, x, x)
 	}

@@ -151,7 +151,7 @@ func (s *shortSum) loop(units int, whole bool, done string, out []gpreg) {
 			base = four
 		}
 		return s.lanes(v.rowPlace(base, s.stride, row%4, 0, free), units, whole)
-	}, s.join, s.last)
+	}, s.joinSums, s.last)
 	for k, p := range out {
 		v.VMOVUPD(totals[k], at(p, 0))
 		v.ADDQ(operand.U8(v.bytes), p)
@@ -169,23 +169,13 @@ func (s *shortSum) loop(units int, whole bool, done string, out []gpreg) {
 	}
 }
 
-// join is x += y, for float64 with the errors.
-func (s *shortSum) join(x, y []vreg) {
-	if len(x) == 1 {
-		s.VADDPD(y[0], x[0], x[0])
-		return
-	}
-	s.VADDPD(y[1], x[1], x[1])
-	s.twoSum(x[0], x[1], y[0])
-}
-
 // last is the join of the even and the odd elements: it tells which rows are plain.
 func (s *shortSum) last(x, y []vreg) {
 	v := &vec{s.file, s.tier, float64s}
 	least := v.reg()
 	v.min(x[0], y[0], least)
 	v.mul(least, v.constant(plainRatio(s.elem)), least)
-	s.join(x, y)
+	s.joinSums(x, y)
 	s.also(greaterOrEqual, least, x[0])
 	s.also(greaterOrEqual, x[0], v.constant(s.pick(coef.NaturalLow32, coef.NaturalLow64)))
 	s.also(lessOrEqual, x[0], v.constant(s.pick(coef.NaturalHigh32, coef.NaturalHigh64)))
@@ -246,7 +236,7 @@ func (s *shortSum) lanes(mem operand.Mem, units int, whole bool) []vreg {
 			x[i] = []vreg{sum, err}
 		}
 		if halves == 2 {
-			s.join(x[0], x[1])
+			s.joinSums(x[0], x[1])
 		}
 		return x[0]
 	}

@@ -349,7 +349,7 @@ func sideSums(v *vec) {
 	v.IMUL3Q(operand.U8(6*v.size), step, step)
 	place := v.slot(step)
 	e := newSideExponential(l)
-	acc := [2]*sideSum{newSideSum(v), newSideSum(v)}
+	acc := newPairSums(v, 2)
 
 	l.run(func() {
 		e.begin(p)
@@ -361,7 +361,7 @@ func sideSums(v *vec) {
 		for _, q := range pairs {
 			w := e.terms(q, off, true, nil)
 			for side, bits := range []gpreg{l.sides.neg, l.sides.pos} {
-				acc[side].pair(l.sides, bits, q, w)
+				acc[side].takePair(l.sides, bits, q, w)
 			}
 		}
 	}, func() {
@@ -374,41 +374,9 @@ func sideSums(v *vec) {
 	})
 }
 
-// A sideSum accumulates the terms of one side of a row in 8 float64 lanes.
-//
-// float32: the two terms of a lane, then lanes l and l+8, are added; the 8 sums
-// go to the accumulators.
-//
-// float64: the sum of the two terms is added exactly. On AVX2 the accumulators
-// lie on the stack.
-type sideSum struct {
-	*vec
-	sum, err []vreg
-	stack    []operand.Mem // sum, err of lanes 0-3, then of 4-7
-	low      vreg          // AVX2, float32: the group's sum of lanes 0-7
-}
-
-func newSideSum(v *vec) *sideSum {
-	a := &sideSum{vec: v}
-	switch {
-	case !v.double():
-		for range v.regs() {
-			a.sum = append(a.sum, v.reg())
-		}
-	case v.wide():
-		a.sum, a.err = []vreg{v.reg()}, []vreg{v.reg()}
-	default:
-		for range 4 {
-			a.stack = append(a.stack, v.AllocLocal(v.bytes))
-		}
-	}
-	return a
-}
-
-func (a *sideSum) clear() { a.clearLanes(a.stack, a.sum, a.err) }
-
-// pair adds the terms w of a pair, the lanes of the side.
-func (a *sideSum) pair(s *sides, bits gpreg, q pair, w []vreg) {
+// takePair adds the terms w of a pair to the sum of a side, the lanes of which have
+// their bits there.
+func (a *accumulator) takePair(s *sides, bits gpreg, q pair, w []vreg) {
 	sum := a.reg()
 	a.keep(s.mask(bits, q[0].reg), w[0], sum)
 	if len(q) == 2 {
@@ -420,58 +388,7 @@ func (a *sideSum) pair(s *sides, bits gpreg, q pair, w []vreg) {
 			a.add(sum, k, sum)
 		}
 	}
-	a.take(q[0].reg, sum)
-}
-
-// take adds the terms of a lane in the virtual vectors of a group, added; number is
-// that of one of the registers.
-func (a *sideSum) take(number int, sum vreg) {
-	h := number % a.regs()
-	switch {
-	case a.stack != nil:
-		total, err := a.inRegister(a.stack[2*h]), a.inRegister(a.stack[2*h+1])
-		a.twoSum(total, err, sum)
-		a.move(total, a.stack[2*h])
-		a.move(err, a.stack[2*h+1])
-	case a.double():
-		a.twoSum(a.sum[0], a.err[0], sum)
-	case a.wide():
-		low, high := a.split(sum)
-		a.VADDPS(high, low, low)
-		r := a.reg()
-		a.VCVTPS2PD(low, r)
-		a.VADDPD(r, a.sum[0], a.sum[0])
-	case h == 0:
-		a.low = sum
-	default:
-		a.add(a.low, sum, sum)
-		low, high := a.widen(sum)
-		a.VADDPD(low, a.sum[0], a.sum[0])
-		a.VADDPD(high, a.sum[1], a.sum[1])
-	}
-}
-
-// store combines the lanes and writes the row's sum.
-func (a *sideSum) store(out operand.Mem) {
-	if !a.double() {
-		r := a.eight([][]vreg{append([]vreg(nil), a.sum...)}, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
-		a.VMOVSD(r[0], out)
-		return
-	}
-	sum, err := a.sum, a.err
-	for i, m := range a.stack {
-		if r := a.inRegister(m); i%2 == 0 {
-			sum = append(sum, r)
-		} else {
-			err = append(err, r)
-		}
-	}
-	r := a.eight([][]vreg{sum, err}, func(x, y []vreg) {
-		a.VADDPD(y[1], x[1], x[1])
-		a.twoSum(x[0], x[1], y[0])
-	})
-	a.VADDPD(r[1], r[0], r[0])
-	a.VMOVSD(r[0], out)
+	a.take(q.half(a.vec), sum)
 }
 
 // sideGrad emits the terms of rows times the factors of their sides.

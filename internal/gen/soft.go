@@ -23,8 +23,8 @@ type softBCE struct {
 	low, sign, one, factor op
 	e                      *exponential
 	log                    *logarithms // float64
-	sum                    *selected
-	product                *product // float32
+	sum                    *accumulator
+	product                *accumulator // float32
 }
 
 func emitSoftBCE(v *vec) {
@@ -47,7 +47,7 @@ func emitSoftBCE(v *vec) {
 		b.factor = v.AllocLocal(v.bytes)
 	}
 	b.e = newExponential(v, magic, false)
-	b.sum = newSelected(v)
+	b.sum = newAccumulator(v)
 	if v.double() {
 		b.log = newLogarithms(v)
 	} else {
@@ -197,7 +197,7 @@ func (b *softBCE) group(incomplete string) {
 		b.prefetch(b.element(b.t, i), 0)
 	}
 	b.halves(b.off, true, b.half)
-	b.sum.endGroup(true)
+	b.sum.endGroup()
 	if b.product != nil {
 		b.product.endGroup()
 	}
@@ -228,6 +228,7 @@ func (b *softBCE) endProduct(complete string) {
 func (b *softBCE) storeProduct() {
 	out := b.param("product")
 	b.product.store(at(out, 0))
+	b.product.clear()
 	b.ADDQ(operand.U8(8), b.file.argument("product"))
 }
 
@@ -266,13 +267,12 @@ func (b *softBCE) half(h *half) {
 		}
 	}
 	h.setOffset(b.vec, b.off)
-	b.sum.group = maxima.done()
-	b.sum.lanes(h)
+	b.sum.take(h, maxima.done())
 	if b.double() {
-		b.sum.group, _ = b.log.log1p(joins.done())
-		b.sum.lanes(h)
+		log, _ := b.log.log1p(joins.done())
+		b.sum.take(h, log)
 	} else {
-		b.product.lanes(h, joins.done())
+		b.product.take(h, joins.done())
 	}
 }
 
@@ -391,7 +391,7 @@ func softLinear(v *vec) {
 	for i := range p {
 		p[i] = v.kept(at(params, i*v.size))
 	}
-	acc := newSideSum(v)
+	acc := newPairSums(v, 1)[0]
 
 	l.run(func() {
 		params := v.param("p")
@@ -439,7 +439,7 @@ func softLinear(v *vec) {
 					v.add(sum, y, sum)
 				}
 			}
-			acc.take(q[0].reg, sum)
+			acc.take(q.half(v), sum)
 		}
 	}, func() {
 		l.endRow()
@@ -468,7 +468,7 @@ func softTerms(v *vec) {
 	if v.wide() {
 		nan = v.inRegister(nan.(operand.Mem))
 	}
-	acc := [2]*sideSum{newSideSum(v), newSideSum(v)}
+	acc := newPairSums(v, 2)
 
 	l.run(func() {
 		for _, a := range acc {
@@ -520,7 +520,7 @@ func softTerms(v *vec) {
 				}
 			}
 			for side, a := range acc {
-				a.take(q[0].reg, sums[side])
+				a.take(q.half(v), sums[side])
 			}
 		}
 	}, func() {
@@ -553,7 +553,7 @@ func softSums(v *vec) {
 	v.clearMask(small)
 	result := v.result(0)
 	v.MOVQ(operand.U32(0), result)
-	acc := [2]*sideSum{newSideSum(v), newSideSum(v)}
+	acc := newPairSums(v, 2)
 
 	loop.run(func() {
 		v.setKept(at(top, 0), highest)
@@ -589,7 +589,7 @@ func softSums(v *vec) {
 				}
 			}
 			for i, a := range acc {
-				a.take(q[0].reg, of[i])
+				a.take(q.half(v), of[i])
 			}
 		}
 	}, func() {

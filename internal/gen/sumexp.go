@@ -22,7 +22,7 @@ func sumExp(v *vec) {
 	if v.wide() {
 		shortSums(v, l, newPipeline(e, low, high), x, stride, results...)
 	}
-	acc := newAccumulator(v)
+	acc := newWideAccumulator(v)
 	var least, most op = low, high
 	if !v.wide() {
 		// The registers are for the exponentials.
@@ -62,11 +62,11 @@ func sumExp(v *vec) {
 				v.min(high, r, r)
 			}
 			p, s := e.evaluate(y)
-			acc.add(pairs, p, operands(s))
+			acc.takePairs(pairs, p, operands(s))
 		},
 		func() {
 			v.ADDQ(stride, x)
-			acc.store(results...)
+			acc.storeParts(results)
 		})
 }
 
@@ -96,7 +96,7 @@ func narrowSums(p *narrowPipeline, acc *accumulator, x, off, left gpreg) {
 				a, b = append(a, w[t.reg]), append(b, s[t.reg])
 			}
 		}
-		acc.add(v.pairs(0, none), a, b)
+		acc.takePairs(v.pairs(0, none), a, b)
 	}
 	v.SUBQ(operand.U8(2), left)
 	v.JB(operand.LabelRef(few))
@@ -207,109 +207,21 @@ func (v *vec) pairLanes(pairs []vreg) [][]vreg {
 	return [][]vreg{{low}}
 }
 
-// An accumulator sums the terms of a row, lane by lane: the two terms of a
-// pair first.
-//
-// float32: the pair's sum is added to one of 16 float64 lanes.
-//
-// float64: it is added to one of 8 lanes exactly, the errors to 8 lanes of
-// their own.
-type accumulator struct {
-	*vec
-	sum   []vreg // AVX-512, in the order of the lanes
-	err   []vreg
-	stack []operand.Mem // AVX2: the same, sums and then errors
-}
-
-func newAccumulator(v *vec) *accumulator {
-	a := &accumulator{vec: v}
-	n := a.count()
-	if v.double() {
-		n *= 2
-	}
-	for i := range n {
-		switch {
-		case !v.wide():
-			a.stack = append(a.stack, v.AllocLocal(v.bytes))
-		case i < a.count():
-			a.sum = append(a.sum, v.reg())
-		default:
-			a.err = append(a.err, v.reg())
-		}
-	}
-	return a
-}
-
-// count is the number of registers of sums.
-func (a *accumulator) count() int {
-	if a.double() {
-		return a.regs()
-	}
-	return 2 * a.regs() // 16 float64 lanes
-}
-
-func (a *accumulator) clear() { a.clearLanes(a.stack, a.sum, a.err) }
-
-// add adds the terms p·s of the pairs.
-func (a *accumulator) add(pairs []pair, p []vreg, s []op) {
+// takePairs adds the terms p·s of pairs.
+func (a *accumulator) takePairs(pairs []pair, p []vreg, s []op) {
 	for _, q := range pairs {
-		sum := p[0]
-		a.mulKeep(q[0].mask, p[0], s[0], sum)
+		a.mulKeep(q[0].mask, p[0], s[0], p[0])
 		if len(q) == 2 {
-			a.addProduct(q[1].mask, p[1], s[1], sum)
+			a.addProduct(q[1].mask, p[1], s[1], p[0])
 		}
+		a.take(q.half(a.vec), p[0])
 		p, s = p[len(q):], s[len(q):]
-		lane := q[0].reg % a.regs()
-		switch {
-		case a.double() && a.wide():
-			a.twoSum(a.sum[lane], a.err[lane], sum)
-		case a.double():
-			places := []operand.Mem{a.stack[lane], a.stack[a.count()+lane]}
-			total, err := a.inRegister(places[0]), a.inRegister(places[1])
-			a.twoSum(total, err, sum)
-			a.move(total, places[0])
-			a.move(err, places[1])
-		default:
-			low, high := a.widen(sum)
-			for i, r := range []vreg{low, high} {
-				if j := 2*lane + i; a.wide() {
-					a.VADDPD(r, a.sum[j], a.sum[j])
-				} else {
-					a.VADDPD(a.stack[j], r, r)
-					a.VMOVUPD(r, a.stack[j])
-				}
-			}
-		}
 	}
 }
 
-// store combines the lanes and writes the row's sum, and for float64 the
-// errors: those of two lanes are added, then that of their sums.
-func (a *accumulator) store(out ...operand.Mem) {
-	sum, err := a.sum, a.err
-	for i, m := range a.stack {
-		r := a.reg()
-		a.VMOVUPD(m, r)
-		if i < a.count() {
-			sum = append(sum, r)
-		} else {
-			err = append(err, r)
-		}
-	}
-	var r []vreg
-	if a.double() {
-		r = a.eight([][]vreg{sum, err}, func(x, y []vreg) {
-			a.VADDPD(y[1], x[1], x[1])
-			a.twoSum(x[0], x[1], y[0])
-		})
-	} else {
-		// Lane l gets lane l + 8.
-		half := len(sum) / 2
-		for i := range half {
-			a.VADDPD(sum[half+i], sum[i], sum[i])
-		}
-		r = a.eight([][]vreg{sum[:half]}, func(x, y []vreg) { a.VADDPD(y[0], x[0], x[0]) })
-	}
+// storeParts writes the row's sum and, of float64, its error, and moves on.
+func (a *accumulator) storeParts(out []operand.Mem) {
+	r := a.total()
 	for i, m := range out {
 		p := a.GP64()
 		a.MOVQ(m, p)

@@ -1296,11 +1296,11 @@ nothing16:
 	VMOVUPS      256(BP), Y3
 	VADDPD       Y2, Y3, Y4
 	VFMADD213PD  Y4, Y3, Y2
-	VMOVUPS      Y2, 256(BP)
+	VMOVUPD      Y2, 256(BP)
 	VMOVUPS      288(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
-	VMOVUPS      Y1, 288(BP)
+	VMOVUPD      Y1, 288(BP)
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x20, SI
@@ -1710,11 +1710,11 @@ nothing29:
 	VMOVUPS      192(BP), Y5
 	VADDPD       Y4, Y5, Y6
 	VFMADD213PD  Y6, Y5, Y4
-	VMOVUPS      Y4, 192(BP)
+	VMOVUPD      Y4, 192(BP)
 	VMOVUPS      224(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 224(BP)
+	VMOVUPD      Y3, 224(BP)
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x20, SI
@@ -3262,11 +3262,11 @@ entered64:
 	VMOVUPS      320(BP), Y3
 	VADDPD       Y2, Y3, Y4
 	VFMADD213PD  Y4, Y3, Y2
-	VMOVUPS      Y2, 320(BP)
+	VMOVUPD      Y2, 320(BP)
 	VMOVUPS      352(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
-	VMOVUPS      Y1, 352(BP)
+	VMOVUPD      Y1, 352(BP)
 	CMPB         712(BP)(R11*1), $0x00
 	JEQ          out65
 
@@ -3784,11 +3784,11 @@ entered86:
 	VMOVUPS      256(BP), Y5
 	VADDPD       Y4, Y5, Y6
 	VFMADD213PD  Y6, Y5, Y4
-	VMOVUPS      Y4, 256(BP)
+	VMOVUPD      Y4, 256(BP)
 	VMOVUPS      288(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPS      Y3, 288(BP)
+	VMOVUPD      Y3, 288(BP)
 	CMPB         648(BP)(R11*1), $0x00
 	JEQ          out87
 
@@ -6775,10 +6775,10 @@ TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $512-120
 
 row187:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 320(BP)
-	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y2, 288(BP)
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y2, 352(BP)
 	MOVQ         p+96(FP), DI
 	VBROADCASTSD 8(DI), Y2
 	VMOVUPD      Y2, 384(BP)
@@ -7978,10 +7978,10 @@ TEXT ·bceSumsShifted64AVX2(SB), $1536-120
 	VBROADCASTSD 16(BX), Y2
 	VMOVUPD      Y2, 160(BP)
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 320(BP)
-	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y2, 288(BP)
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y2, 352(BP)
 	MOVQ         n+56(FP), SI
 	CMPQ         208(BP), $0x00
 	JG           same197
@@ -8497,10 +8497,10 @@ added205:
 	DECQ         rows+48(FP)
 	JZ           done209
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 320(BP)
-	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y2, 288(BP)
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y2, 352(BP)
 	MOVQ         n+56(FP), SI
 	JMP          group196
 
@@ -8620,10 +8620,10 @@ TEXT ·bceSums64AVX2(SB), $1472-120
 	MOVQ    $0x00000200, R8
 	VMOVUPD f64_43380000000003ff<>+0(SB), Y3
 	VXORPS  Y4, Y4, Y4
-	VMOVUPD Y4, 256(BP)
-	VMOVUPD Y4, 288(BP)
 	VMOVUPD Y4, 192(BP)
 	VMOVUPD Y4, 224(BP)
+	VMOVUPD Y4, 256(BP)
+	VMOVUPD Y4, 288(BP)
 	MOVQ    n+56(FP), SI
 	CMPQ    136(BP), $0x00
 	JG      same213
@@ -9031,10 +9031,10 @@ added221:
 	DECQ         rows+48(FP)
 	JZ           done225
 	VXORPS       Y4, Y4, Y4
-	VMOVUPD      Y4, 256(BP)
-	VMOVUPD      Y4, 288(BP)
 	VMOVUPD      Y4, 192(BP)
 	VMOVUPD      Y4, 224(BP)
+	VMOVUPD      Y4, 256(BP)
+	VMOVUPD      Y4, 288(BP)
 	MOVQ         n+56(FP), SI
 	JMP          group212
 
@@ -9115,10 +9115,10 @@ TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-144
 
 row227:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 384(BP)
-	VMOVUPD      Y2, 416(BP)
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
+	VMOVUPD      Y2, 384(BP)
+	VMOVUPD      Y2, 416(BP)
 	MOVQ         p+120(FP), R11
 	VBROADCASTSD (R11), Y2
 	VMOVUPD      Y2, 448(BP)
@@ -10393,10 +10393,10 @@ TEXT ·bceGradShifted64AVX2(SB), $1600-144
 	VBROADCASTSD 16(R8), Y2
 	VMOVUPD      Y2, 224(BP)
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 384(BP)
-	VMOVUPD      Y2, 416(BP)
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
+	VMOVUPD      Y2, 384(BP)
+	VMOVUPD      Y2, 416(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y2
 	VMOVUPD      Y2, 160(BP)
@@ -10986,10 +10986,10 @@ left261:
 	DECQ         rows+72(FP)
 	JZ           done263
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 384(BP)
-	VMOVUPD      Y2, 416(BP)
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
+	VMOVUPD      Y2, 384(BP)
+	VMOVUPD      Y2, 416(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y2
 	VMOVUPD      Y2, 160(BP)
@@ -11155,10 +11155,10 @@ TEXT ·bceGrad64AVX2(SB), $1536-144
 	MOVQ         $0x00000200, R12
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
 	VXORPS       Y4, Y4, Y4
-	VMOVUPD      Y4, 320(BP)
-	VMOVUPD      Y4, 352(BP)
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
+	VMOVUPD      Y4, 320(BP)
+	VMOVUPD      Y4, 352(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y4
 	VMOVUPD      Y4, 160(BP)
@@ -11640,10 +11640,10 @@ left286:
 	DECQ         rows+72(FP)
 	JZ           done288
 	VXORPS       Y4, Y4, Y4
-	VMOVUPD      Y4, 320(BP)
-	VMOVUPD      Y4, 352(BP)
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
+	VMOVUPD      Y4, 320(BP)
+	VMOVUPD      Y4, 352(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y4
 	VMOVUPD      Y4, 160(BP)

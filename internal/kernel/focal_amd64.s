@@ -1445,7 +1445,7 @@ enough51:
 	VMULPS       Y3, Y6, Y6
 	VMOVUPS      Y8, 96(DX)(AX*1)
 	VADDPS       Y6, Y5, Y5
-	VADDPS       Y5, Y4, Y5
+	VADDPS       Y4, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X2
 	VCVTPS2PD    X5, Y3
 	VCVTPS2PD    X2, Y2
@@ -2015,7 +2015,7 @@ enough77:
 	VMULPS       160(BP), Y8, Y8
 	VMOVUPS      Y8, 96(DX)(AX*1)
 	VADDPS       Y6, Y5, Y5
-	VADDPS       Y5, Y4, Y5
+	VADDPS       Y4, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X2
 	VCVTPS2PD    X5, Y3
 	VCVTPS2PD    X2, Y2
@@ -6041,7 +6041,7 @@ enough207:
 	VMOVUPD      Y6, 64(DX)(AX*1)
 	VADDPD       Y2, Y0, Y0
 	VMOVUPD      576(BP), Y2
-	VMOVUPD      608(BP), Y3
+	VMOVUPD      640(BP), Y3
 	VADDPD       Y0, Y2, Y4
 	VMAXPD       Y0, Y2, Y5
 	VMINPD       Y0, Y2, Y0
@@ -6050,7 +6050,7 @@ enough207:
 	VADDPD       Y0, Y3, Y3
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 576(BP)
-	VMOVUPD      Y3, 608(BP)
+	VMOVUPD      Y3, 640(BP)
 	VMOVUPD      96(DX)(AX*1), Y0
 	VMOVUPD      544(BP), Y2
 	VMOVUPD      480(BP), Y3
@@ -6138,7 +6138,7 @@ enough212:
 	VMULPD       Y3, Y0, Y0
 	VMOVUPD      Y5, 96(DX)(AX*1)
 	VADDPD       Y0, Y1, Y1
-	VMOVUPD      640(BP), Y0
+	VMOVUPD      608(BP), Y0
 	VMOVUPD      672(BP), Y2
 	VADDPD       Y1, Y0, Y3
 	VMAXPD       Y1, Y0, Y4
@@ -6147,7 +6147,7 @@ enough212:
 	VSUBPD       Y4, Y1, Y1
 	VADDPD       Y1, Y2, Y2
 	VMOVAPD      Y3, Y0
-	VMOVUPD      Y0, 640(BP)
+	VMOVUPD      Y0, 608(BP)
 	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
@@ -6223,35 +6223,35 @@ direct213:
 	VMOVUPD      608(BP), Y1
 	VMOVUPD      640(BP), Y2
 	VMOVUPD      672(BP), Y3
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y2, Y0, Y3
-	VMAXPD       Y2, Y0, Y4
-	VMINPD       Y2, Y0, Y2
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y1, Y0, Y3
+	VMAXPD       Y1, Y0, Y4
+	VMINPD       Y1, Y0, Y1
 	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y2, Y2
-	VADDPD       Y2, Y1, Y1
+	VSUBPD       Y4, Y1, Y1
+	VADDPD       Y1, Y2, Y2
 	VMOVAPD      Y3, Y0
-	VEXTRACTF128 $0x01, Y0, X2
-	VEXTRACTF128 $0x01, Y1, X3
-	VADDPD       X3, X1, X1
-	VADDPD       X2, X0, X3
-	VMAXPD       X2, X0, X4
-	VMINPD       X2, X0, X2
+	VEXTRACTF128 $0x01, Y0, X1
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPD       X3, X2, X2
+	VADDPD       X1, X0, X3
+	VMAXPD       X1, X0, X4
+	VMINPD       X1, X0, X1
 	VSUBPD       X4, X3, X4
-	VSUBPD       X4, X2, X2
-	VADDPD       X2, X1, X1
+	VSUBPD       X4, X1, X1
+	VADDPD       X1, X2, X2
 	VMOVAPD      X3, X0
-	VUNPCKHPD    X0, X0, X2
-	VUNPCKHPD    X1, X1, X3
-	VADDPD       X3, X1, X1
-	VADDPD       X2, X0, X3
-	VMAXPD       X2, X0, X4
-	VMINPD       X2, X0, X2
+	VUNPCKHPD    X0, X0, X1
+	VUNPCKHPD    X2, X2, X3
+	VADDPD       X3, X2, X2
+	VADDPD       X1, X0, X3
+	VMAXPD       X1, X0, X4
+	VMINPD       X1, X0, X1
 	VSUBPD       X4, X3, X4
-	VSUBPD       X4, X2, X2
-	VADDPD       X2, X1, X1
+	VSUBPD       X4, X1, X1
+	VADDPD       X1, X2, X2
 	VMOVAPD      X3, X0
-	VADDPD       X1, X0, X0
+	VADDPD       X2, X0, X0
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
@@ -6813,7 +6813,7 @@ enough233:
 	VMOVUPD      Y6, 64(DX)(AX*1)
 	VADDPD       Y2, Y0, Y0
 	VMOVUPD      576(BP), Y2
-	VMOVUPD      608(BP), Y3
+	VMOVUPD      640(BP), Y3
 	VADDPD       Y0, Y2, Y4
 	VMAXPD       Y0, Y2, Y5
 	VMINPD       Y0, Y2, Y0
@@ -6822,7 +6822,7 @@ enough233:
 	VADDPD       Y0, Y3, Y3
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 576(BP)
-	VMOVUPD      Y3, 608(BP)
+	VMOVUPD      Y3, 640(BP)
 	VMOVUPD      96(DX)(AX*1), Y0
 	VMOVUPD      544(BP), Y2
 	VMOVUPD      480(BP), Y3
@@ -6895,7 +6895,7 @@ enough238:
 	VMULPD       Y4, Y5, Y5
 	VMOVUPD      Y5, 96(DX)(AX*1)
 	VADDPD       Y0, Y1, Y1
-	VMOVUPD      640(BP), Y0
+	VMOVUPD      608(BP), Y0
 	VMOVUPD      672(BP), Y2
 	VADDPD       Y1, Y0, Y3
 	VMAXPD       Y1, Y0, Y4
@@ -6904,7 +6904,7 @@ enough238:
 	VSUBPD       Y4, Y1, Y1
 	VADDPD       Y1, Y2, Y2
 	VMOVAPD      Y3, Y0
-	VMOVUPD      Y0, 640(BP)
+	VMOVUPD      Y0, 608(BP)
 	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
@@ -6980,35 +6980,35 @@ direct239:
 	VMOVUPD      608(BP), Y1
 	VMOVUPD      640(BP), Y2
 	VMOVUPD      672(BP), Y3
-	VADDPD       Y3, Y1, Y1
-	VADDPD       Y2, Y0, Y3
-	VMAXPD       Y2, Y0, Y4
-	VMINPD       Y2, Y0, Y2
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y1, Y0, Y3
+	VMAXPD       Y1, Y0, Y4
+	VMINPD       Y1, Y0, Y1
 	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y2, Y2
-	VADDPD       Y2, Y1, Y1
+	VSUBPD       Y4, Y1, Y1
+	VADDPD       Y1, Y2, Y2
 	VMOVAPD      Y3, Y0
-	VEXTRACTF128 $0x01, Y0, X2
-	VEXTRACTF128 $0x01, Y1, X3
-	VADDPD       X3, X1, X1
-	VADDPD       X2, X0, X3
-	VMAXPD       X2, X0, X4
-	VMINPD       X2, X0, X2
+	VEXTRACTF128 $0x01, Y0, X1
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPD       X3, X2, X2
+	VADDPD       X1, X0, X3
+	VMAXPD       X1, X0, X4
+	VMINPD       X1, X0, X1
 	VSUBPD       X4, X3, X4
-	VSUBPD       X4, X2, X2
-	VADDPD       X2, X1, X1
+	VSUBPD       X4, X1, X1
+	VADDPD       X1, X2, X2
 	VMOVAPD      X3, X0
-	VUNPCKHPD    X0, X0, X2
-	VUNPCKHPD    X1, X1, X3
-	VADDPD       X3, X1, X1
-	VADDPD       X2, X0, X3
-	VMAXPD       X2, X0, X4
-	VMINPD       X2, X0, X2
+	VUNPCKHPD    X0, X0, X1
+	VUNPCKHPD    X2, X2, X3
+	VADDPD       X3, X2, X2
+	VADDPD       X1, X0, X3
+	VMAXPD       X1, X0, X4
+	VMINPD       X1, X0, X1
 	VSUBPD       X4, X3, X4
-	VSUBPD       X4, X2, X2
-	VADDPD       X2, X1, X1
+	VSUBPD       X4, X1, X1
+	VADDPD       X1, X2, X2
 	VMOVAPD      X3, X0
-	VADDPD       X1, X0, X0
+	VADDPD       X2, X0, X0
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)

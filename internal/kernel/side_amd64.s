@@ -822,7 +822,7 @@ group15:
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       Y12, Y8, Y8
 	VADDPS       Y8, Y7, Y7
-	VADDPS       Y7, Y5, Y7
+	VADDPS       Y5, Y7, Y7
 	VEXTRACTF128 $0x01, Y7, X5
 	VCVTPS2PD    X7, Y7
 	VCVTPS2PD    X5, Y5
@@ -837,7 +837,7 @@ group15:
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VANDPS       Y12, Y7, Y7
 	VADDPS       Y7, Y5, Y5
-	VADDPS       Y5, Y6, Y5
+	VADDPS       Y6, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X6
 	VCVTPS2PD    X5, Y5
 	VCVTPS2PD    X6, Y6
@@ -1055,7 +1055,7 @@ rest16:
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VANDPS       Y12, Y8, Y8
 	VADDPS       Y8, Y7, Y7
-	VADDPS       Y7, Y5, Y7
+	VADDPS       Y5, Y7, Y7
 	VEXTRACTF128 $0x01, Y7, X5
 	VCVTPS2PD    X7, Y7
 	VCVTPS2PD    X5, Y5
@@ -1070,7 +1070,7 @@ rest16:
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VANDPS       Y12, Y7, Y7
 	VADDPS       Y7, Y5, Y5
-	VADDPS       Y5, Y6, Y5
+	VADDPS       Y6, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X6
 	VCVTPS2PD    X5, Y5
 	VCVTPS2PD    X6, Y6
@@ -1181,7 +1181,7 @@ half17:
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VANDPS       Y7, Y11, Y7
-	VADDPS       Y7, Y5, Y7
+	VADDPS       Y5, Y7, Y7
 	VEXTRACTF128 $0x01, Y7, X5
 	VCVTPS2PD    X7, Y7
 	VCVTPS2PD    X5, Y5
@@ -1191,7 +1191,7 @@ half17:
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VANDPS       Y5, Y11, Y5
-	VADDPS       Y5, Y6, Y5
+	VADDPS       Y6, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X6
 	VCVTPS2PD    X5, Y5
 	VCVTPS2PD    X6, Y6
@@ -4074,7 +4074,7 @@ GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
 
 // func sideSums64AVX2(sum *[2]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, pStep int)
 // Requires: AVX, AVX2, FMA3
-TEXT ·sideSums64AVX2(SB), NOSPLIT, $480-104
+TEXT ·sideSums64AVX2(SB), NOSPLIT, $512-104
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         sum+0(FP), AX
@@ -4117,15 +4117,15 @@ row71:
 	VBROADCASTSD 24(R12), Y1
 	VMOVUPD      Y1, 128(BP)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPD      Y1, 160(BP)
 	VMOVUPD      Y1, 192(BP)
 	VMOVUPD      Y1, 224(BP)
 	VMOVUPD      Y1, 256(BP)
-	VXORPS       Y1, Y1, Y1
 	VMOVUPD      Y1, 288(BP)
+	VXORPS       Y1, Y1, Y1
 	VMOVUPD      Y1, 320(BP)
 	VMOVUPD      Y1, 352(BP)
 	VMOVUPD      Y1, 384(BP)
+	VMOVUPD      Y1, 416(BP)
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
@@ -4235,8 +4235,8 @@ group75:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      160(BP), Y2
-	VMOVUPD      192(BP), Y3
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      256(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y7
 	VMINPD       Y1, Y2, Y1
@@ -4244,8 +4244,8 @@ group75:
 	VSUBPD       Y7, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 160(BP)
-	VMOVUPD      Y3, 192(BP)
+	VMOVUPD      Y2, 192(BP)
+	VMOVUPD      Y3, 256(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -4255,8 +4255,8 @@ group75:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      288(BP), Y2
-	VMOVUPD      320(BP), Y3
+	VMOVUPD      320(BP), Y2
+	VMOVUPD      384(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -4264,8 +4264,8 @@ group75:
 	VSUBPD       Y5, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 288(BP)
-	VMOVUPD      Y3, 320(BP)
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y3, 384(BP)
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      32(CX)(R13*1), Y1
@@ -4370,7 +4370,7 @@ group75:
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	VMOVUPD      224(BP), Y2
-	VMOVUPD      256(BP), Y3
+	VMOVUPD      288(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y7
 	VMINPD       Y1, Y2, Y1
@@ -4379,7 +4379,7 @@ group75:
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 224(BP)
-	VMOVUPD      Y3, 256(BP)
+	VMOVUPD      Y3, 288(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -4390,7 +4390,7 @@ group75:
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	VMOVUPD      352(BP), Y2
-	VMOVUPD      384(BP), Y3
+	VMOVUPD      416(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -4399,7 +4399,7 @@ group75:
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 352(BP)
-	VMOVUPD      Y3, 384(BP)
+	VMOVUPD      Y3, 416(BP)
 	ADDQ         $0x80, R13
 	DECQ         R14
 	JNZ          group75
@@ -4514,8 +4514,8 @@ rest76:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      160(BP), Y2
-	VMOVUPD      192(BP), Y3
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      256(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y7
 	VMINPD       Y1, Y2, Y1
@@ -4523,8 +4523,8 @@ rest76:
 	VSUBPD       Y7, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 160(BP)
-	VMOVUPD      Y3, 192(BP)
+	VMOVUPD      Y2, 192(BP)
+	VMOVUPD      Y3, 256(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
@@ -4534,8 +4534,8 @@ rest76:
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
-	VMOVUPD      288(BP), Y2
-	VMOVUPD      320(BP), Y3
+	VMOVUPD      320(BP), Y2
+	VMOVUPD      384(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -4543,8 +4543,8 @@ rest76:
 	VSUBPD       Y5, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 288(BP)
-	VMOVUPD      Y3, 320(BP)
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y3, 384(BP)
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y1
@@ -4651,7 +4651,7 @@ rest76:
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	VMOVUPD      224(BP), Y2
-	VMOVUPD      256(BP), Y3
+	VMOVUPD      288(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y7
 	VMINPD       Y1, Y2, Y1
@@ -4660,7 +4660,7 @@ rest76:
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 224(BP)
-	VMOVUPD      Y3, 256(BP)
+	VMOVUPD      Y3, 288(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
@@ -4671,7 +4671,7 @@ rest76:
 	VANDPD       Y6, Y2, Y2
 	VADDPD       Y2, Y1, Y1
 	VMOVUPD      352(BP), Y2
-	VMOVUPD      384(BP), Y3
+	VMOVUPD      416(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -4680,7 +4680,7 @@ rest76:
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 352(BP)
-	VMOVUPD      Y3, 384(BP)
+	VMOVUPD      Y3, 416(BP)
 	JMP          done78
 
 half77:
@@ -4737,8 +4737,8 @@ half77:
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VMOVUPD      160(BP), Y2
-	VMOVUPD      192(BP), Y3
+	VMOVUPD      192(BP), Y2
+	VMOVUPD      256(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y6
 	VMINPD       Y1, Y2, Y1
@@ -4746,14 +4746,14 @@ half77:
 	VSUBPD       Y6, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 160(BP)
-	VMOVUPD      Y3, 192(BP)
+	VMOVUPD      Y2, 192(BP)
+	VMOVUPD      Y3, 256(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
-	VMOVUPD      288(BP), Y2
-	VMOVUPD      320(BP), Y3
+	VMOVUPD      320(BP), Y2
+	VMOVUPD      384(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -4761,8 +4761,8 @@ half77:
 	VSUBPD       Y5, Y1, Y1
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 288(BP)
-	VMOVUPD      Y3, 320(BP)
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPD      Y3, 384(BP)
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      160(R10), Y1
@@ -4817,7 +4817,7 @@ half77:
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
 	VMOVUPD      224(BP), Y2
-	VMOVUPD      256(BP), Y3
+	VMOVUPD      288(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y6
 	VMINPD       Y1, Y2, Y1
@@ -4826,13 +4826,13 @@ half77:
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 224(BP)
-	VMOVUPD      Y3, 256(BP)
+	VMOVUPD      Y3, 288(BP)
 	VPBROADCASTB (DI)(SI*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y5, Y1
 	VMOVUPD      352(BP), Y2
-	VMOVUPD      384(BP), Y3
+	VMOVUPD      416(BP), Y3
 	VADDPD       Y1, Y2, Y4
 	VMAXPD       Y1, Y2, Y5
 	VMINPD       Y1, Y2, Y1
@@ -4841,7 +4841,7 @@ half77:
 	VADDPD       Y1, Y3, Y3
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 352(BP)
-	VMOVUPD      Y3, 384(BP)
+	VMOVUPD      Y3, 416(BP)
 
 done78:
 	ADDQ         (BP), CX
@@ -4849,73 +4849,73 @@ done78:
 	ADDQ         16(BP), DI
 	ADDQ         16(BP), BX
 	ADDQ         64(BP), R12
-	VMOVUPD      160(BP), Y1
-	VMOVUPD      192(BP), Y2
-	VMOVUPD      224(BP), Y3
-	VMOVUPD      256(BP), Y4
-	VADDPD       Y4, Y2, Y2
-	VADDPD       Y3, Y1, Y4
-	VMAXPD       Y3, Y1, Y5
-	VMINPD       Y3, Y1, Y3
+	VMOVUPD      192(BP), Y1
+	VMOVUPD      224(BP), Y2
+	VMOVUPD      256(BP), Y3
+	VMOVUPD      288(BP), Y4
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y2, Y1, Y4
+	VMAXPD       Y2, Y1, Y5
+	VMINPD       Y2, Y1, Y2
 	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y2, Y3, Y3
 	VMOVAPD      Y4, Y1
-	VEXTRACTF128 $0x01, Y1, X3
-	VEXTRACTF128 $0x01, Y2, X4
-	VADDPD       X4, X2, X2
-	VADDPD       X3, X1, X4
-	VMAXPD       X3, X1, X5
-	VMINPD       X3, X1, X3
+	VEXTRACTF128 $0x01, Y1, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X4, X3, X3
+	VADDPD       X2, X1, X4
+	VMAXPD       X2, X1, X5
+	VMINPD       X2, X1, X2
 	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X3, X3
-	VADDPD       X3, X2, X2
+	VSUBPD       X5, X2, X2
+	VADDPD       X2, X3, X3
 	VMOVAPD      X4, X1
-	VUNPCKHPD    X1, X1, X3
-	VUNPCKHPD    X2, X2, X4
-	VADDPD       X4, X2, X2
-	VADDPD       X3, X1, X4
-	VMAXPD       X3, X1, X5
-	VMINPD       X3, X1, X3
+	VUNPCKHPD    X1, X1, X2
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X4, X3, X3
+	VADDPD       X2, X1, X4
+	VMAXPD       X2, X1, X5
+	VMINPD       X2, X1, X2
 	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X3, X3
-	VADDPD       X3, X2, X2
+	VSUBPD       X5, X2, X2
+	VADDPD       X2, X3, X3
 	VMOVAPD      X4, X1
-	VADDPD       X2, X1, X1
+	VADDPD       X3, X1, X1
 	VMOVSD       X1, (AX)
-	VMOVUPD      288(BP), Y1
-	VMOVUPD      320(BP), Y2
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VADDPD       Y4, Y2, Y2
-	VADDPD       Y3, Y1, Y4
-	VMAXPD       Y3, Y1, Y5
-	VMINPD       Y3, Y1, Y3
+	VMOVUPD      320(BP), Y1
+	VMOVUPD      352(BP), Y2
+	VMOVUPD      384(BP), Y3
+	VMOVUPD      416(BP), Y4
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y2, Y1, Y4
+	VMAXPD       Y2, Y1, Y5
+	VMINPD       Y2, Y1, Y2
 	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y3, Y3
-	VADDPD       Y3, Y2, Y2
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y2, Y3, Y3
 	VMOVAPD      Y4, Y1
-	VEXTRACTF128 $0x01, Y1, X3
-	VEXTRACTF128 $0x01, Y2, X4
-	VADDPD       X4, X2, X2
-	VADDPD       X3, X1, X4
-	VMAXPD       X3, X1, X5
-	VMINPD       X3, X1, X3
+	VEXTRACTF128 $0x01, Y1, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X4, X3, X3
+	VADDPD       X2, X1, X4
+	VMAXPD       X2, X1, X5
+	VMINPD       X2, X1, X2
 	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X3, X3
-	VADDPD       X3, X2, X2
+	VSUBPD       X5, X2, X2
+	VADDPD       X2, X3, X3
 	VMOVAPD      X4, X1
-	VUNPCKHPD    X1, X1, X3
-	VUNPCKHPD    X2, X2, X4
-	VADDPD       X4, X2, X2
-	VADDPD       X3, X1, X4
-	VMAXPD       X3, X1, X5
-	VMINPD       X3, X1, X3
+	VUNPCKHPD    X1, X1, X2
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X4, X3, X3
+	VADDPD       X2, X1, X4
+	VMAXPD       X2, X1, X5
+	VMINPD       X2, X1, X2
 	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X3, X3
-	VADDPD       X3, X2, X2
+	VSUBPD       X5, X2, X2
+	VADDPD       X2, X3, X3
 	VMOVAPD      X4, X1
-	VADDPD       X2, X1, X1
+	VADDPD       X3, X1, X1
 	VMOVSD       X1, 8(AX)
 	ADDQ         $0x10, AX
 	DECQ         R11

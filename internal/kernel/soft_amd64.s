@@ -239,8 +239,8 @@ none12:
 	VMOVUPD      Y1, 576(BP)
 	VADDPD       608(BP), Y2, Y2
 	VMOVUPD      Y2, 608(BP)
-	VMOVUPS      768(BP), Y1
-	VMOVUPS      800(BP), Y2
+	VMOVUPS      800(BP), Y1
+	VMOVUPS      768(BP), Y2
 	VADDPS       Y2, Y1, Y3
 	VFMADD213PS  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -249,11 +249,11 @@ none12:
 	VMOVUPS      704(BP), Y3
 	VADDPD       Y1, Y3, Y4
 	VFMADD213PD  Y4, Y3, Y1
-	VMOVUPS      Y1, 704(BP)
+	VMOVUPD      Y1, 704(BP)
 	VMOVUPS      736(BP), Y1
 	VADDPD       Y2, Y1, Y3
 	VFMADD213PD  Y3, Y1, Y2
-	VMOVUPS      Y2, 736(BP)
+	VMOVUPD      Y2, 736(BP)
 	ADDQ         $+192, BX
 	TESTQ        $0x000007ff, BX
 	JNZ          more13
@@ -991,7 +991,7 @@ group30:
 	VFMADD231PS  64(BP), Y5, Y6
 	VMOVUPS      Y6, 96(R8)(R13*1)
 	VADDPS       Y4, Y3, Y3
-	VADDPS       Y3, Y2, Y3
+	VADDPS       Y2, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X2
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X2, Y2
@@ -1112,7 +1112,7 @@ rest31:
 	VMOVUPS      224(R11), Y5
 	VMASKMOVPS   Y6, Y5, 96(R8)(R13*1)
 	VADDPS       Y4, Y3, Y3
-	VADDPS       Y3, Y2, Y3
+	VADDPS       Y2, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X2
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X2, Y2
@@ -1175,7 +1175,7 @@ half32:
 	VFMADD231PS  64(BP), Y4, Y5
 	VMOVUPS      160(R11), Y4
 	VMASKMOVPS   Y5, Y4, 32(R8)(R13*1)
-	VADDPS       Y3, Y2, Y3
+	VADDPS       Y2, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X2
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X2, Y2
@@ -1403,13 +1403,13 @@ group38:
 	VANDPS       Y7, Y13, Y13
 	VMOVUPS      Y13, 96(BX)(R12*1)
 	VADDPS       Y13, Y14, Y14
-	VADDPS       Y10, Y9, Y10
+	VADDPS       Y9, Y10, Y10
 	VEXTRACTF128 $0x01, Y10, X6
 	VCVTPS2PD    X10, Y7
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y7, Y2, Y2
 	VADDPD       Y6, Y3, Y3
-	VADDPS       Y14, Y12, Y14
+	VADDPS       Y12, Y14, Y14
 	VEXTRACTF128 $0x01, Y14, X6
 	VCVTPS2PD    X14, Y7
 	VCVTPS2PD    X6, Y6
@@ -1596,13 +1596,13 @@ rest39:
 	VMOVUPS      224(R10), Y6
 	VMASKMOVPS   Y13, Y6, 96(BX)(R12*1)
 	VADDPS       Y13, Y14, Y14
-	VADDPS       Y10, Y9, Y10
+	VADDPS       Y9, Y10, Y10
 	VEXTRACTF128 $0x01, Y10, X6
 	VCVTPS2PD    X10, Y7
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y7, Y2, Y2
 	VADDPD       Y6, Y3, Y3
-	VADDPS       Y14, Y12, Y14
+	VADDPS       Y12, Y14, Y14
 	VEXTRACTF128 $0x01, Y14, X6
 	VCVTPS2PD    X14, Y7
 	VCVTPS2PD    X6, Y6
@@ -1699,13 +1699,13 @@ half40:
 	VANDPS       Y6, Y12, Y12
 	VMOVUPS      160(R10), Y6
 	VMASKMOVPS   Y12, Y6, 32(BX)(R12*1)
-	VADDPS       Y11, Y9, Y11
+	VADDPS       Y9, Y11, Y11
 	VEXTRACTF128 $0x01, Y11, X6
 	VCVTPS2PD    X11, Y7
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y7, Y2, Y2
 	VADDPD       Y6, Y3, Y3
-	VADDPS       Y12, Y10, Y12
+	VADDPS       Y10, Y12, Y12
 	VEXTRACTF128 $0x01, Y12, X6
 	VCVTPS2PD    X12, Y7
 	VCVTPS2PD    X6, Y6
@@ -1866,13 +1866,13 @@ group46:
 	VORPS        Y12, Y1, Y1
 	VADDPS       Y10, Y8, Y8
 	VADDPS       Y11, Y9, Y9
-	VADDPS       Y8, Y6, Y8
+	VADDPS       Y6, Y8, Y8
 	VEXTRACTF128 $0x01, Y8, X6
 	VCVTPS2PD    X8, Y8
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y8, Y2, Y2
 	VADDPD       Y6, Y3, Y3
-	VADDPS       Y9, Y7, Y9
+	VADDPS       Y7, Y9, Y9
 	VEXTRACTF128 $0x01, Y9, X6
 	VCVTPS2PD    X9, Y7
 	VCVTPS2PD    X6, Y6
@@ -1963,13 +1963,13 @@ rest47:
 	VORPS        Y12, Y1, Y1
 	VADDPS       Y10, Y8, Y8
 	VADDPS       Y11, Y9, Y9
-	VADDPS       Y8, Y6, Y8
+	VADDPS       Y6, Y8, Y8
 	VEXTRACTF128 $0x01, Y8, X6
 	VCVTPS2PD    X8, Y8
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y8, Y2, Y2
 	VADDPD       Y6, Y3, Y3
-	VADDPS       Y9, Y7, Y9
+	VADDPS       Y7, Y9, Y9
 	VEXTRACTF128 $0x01, Y9, X6
 	VCVTPS2PD    X9, Y7
 	VCVTPS2PD    X6, Y6
@@ -2016,13 +2016,13 @@ half48:
 	VCMPPS       $0x04, Y0, Y11, Y11
 	VANDPS       Y11, Y10, Y10
 	VORPS        Y10, Y1, Y1
-	VADDPS       Y8, Y6, Y8
+	VADDPS       Y6, Y8, Y8
 	VEXTRACTF128 $0x01, Y8, X6
 	VCVTPS2PD    X8, Y8
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y8, Y2, Y2
 	VADDPD       Y6, Y3, Y3
-	VADDPS       Y9, Y7, Y9
+	VADDPS       Y7, Y9, Y9
 	VEXTRACTF128 $0x01, Y9, X6
 	VCVTPS2PD    X9, Y7
 	VCVTPS2PD    X6, Y6
@@ -3630,10 +3630,10 @@ TEXT ·softBCE64AVX2(SB), $768-104
 
 row112:
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 640(BP)
-	VMOVUPD      Y2, 672(BP)
 	VMOVUPD      Y2, 576(BP)
 	VMOVUPD      Y2, 608(BP)
+	VMOVUPD      Y2, 640(BP)
+	VMOVUPD      Y2, 672(BP)
 	TESTQ        DX, DX
 	JZ           without114
 	MOVQ         f+96(FP), BX
@@ -4567,7 +4567,7 @@ group140:
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y5, Y3, Y3
 	VMOVUPD      64(BP), Y4
-	VMOVUPD      96(BP), Y5
+	VMOVUPD      128(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -4576,9 +4576,9 @@ group140:
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
 	VMOVUPD      Y4, 64(BP)
-	VMOVUPD      Y5, 96(BP)
+	VMOVUPD      Y5, 128(BP)
 	VMOVUPD      192(BP), Y2
-	VMOVUPD      224(BP), Y4
+	VMOVUPD      256(BP), Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
 	VMINPD       Y3, Y2, Y3
@@ -4587,7 +4587,7 @@ group140:
 	VADDPD       Y3, Y4, Y4
 	VMOVAPD      Y5, Y2
 	VMOVUPD      Y2, 192(BP)
-	VMOVUPD      Y4, 224(BP)
+	VMOVUPD      Y4, 256(BP)
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -4622,7 +4622,7 @@ group140:
 	VORPS        Y6, Y1, Y1
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y5, Y3, Y3
-	VMOVUPD      128(BP), Y4
+	VMOVUPD      96(BP), Y4
 	VMOVUPD      160(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
@@ -4631,9 +4631,9 @@ group140:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 128(BP)
+	VMOVUPD      Y4, 96(BP)
 	VMOVUPD      Y5, 160(BP)
-	VMOVUPD      256(BP), Y2
+	VMOVUPD      224(BP), Y2
 	VMOVUPD      288(BP), Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
@@ -4642,7 +4642,7 @@ group140:
 	VSUBPD       Y6, Y3, Y3
 	VADDPD       Y3, Y4, Y4
 	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, 256(BP)
+	VMOVUPD      Y2, 224(BP)
 	VMOVUPD      Y4, 288(BP)
 	ADDQ         $0x80, R12
 	DECQ         R13
@@ -4692,7 +4692,7 @@ rest141:
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y5, Y3, Y3
 	VMOVUPD      64(BP), Y4
-	VMOVUPD      96(BP), Y5
+	VMOVUPD      128(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -4701,9 +4701,9 @@ rest141:
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
 	VMOVUPD      Y4, 64(BP)
-	VMOVUPD      Y5, 96(BP)
+	VMOVUPD      Y5, 128(BP)
 	VMOVUPD      192(BP), Y2
-	VMOVUPD      224(BP), Y4
+	VMOVUPD      256(BP), Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
 	VMINPD       Y3, Y2, Y3
@@ -4712,7 +4712,7 @@ rest141:
 	VADDPD       Y3, Y4, Y4
 	VMOVAPD      Y5, Y2
 	VMOVUPD      Y2, 192(BP)
-	VMOVUPD      Y4, 224(BP)
+	VMOVUPD      Y4, 256(BP)
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -4751,7 +4751,7 @@ rest141:
 	VORPS        Y6, Y1, Y1
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y5, Y3, Y3
-	VMOVUPD      128(BP), Y4
+	VMOVUPD      96(BP), Y4
 	VMOVUPD      160(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
@@ -4760,9 +4760,9 @@ rest141:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 128(BP)
+	VMOVUPD      Y4, 96(BP)
 	VMOVUPD      Y5, 160(BP)
-	VMOVUPD      256(BP), Y2
+	VMOVUPD      224(BP), Y2
 	VMOVUPD      288(BP), Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
@@ -4771,7 +4771,7 @@ rest141:
 	VSUBPD       Y6, Y3, Y3
 	VADDPD       Y3, Y4, Y4
 	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, 256(BP)
+	VMOVUPD      Y2, 224(BP)
 	VMOVUPD      Y4, 288(BP)
 	JMP          done143
 
@@ -4796,7 +4796,7 @@ half142:
 	VANDPD       Y5, Y4, Y4
 	VORPS        Y4, Y1, Y1
 	VMOVUPD      64(BP), Y4
-	VMOVUPD      96(BP), Y5
+	VMOVUPD      128(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
 	VMINPD       Y2, Y4, Y2
@@ -4805,9 +4805,9 @@ half142:
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
 	VMOVUPD      Y4, 64(BP)
-	VMOVUPD      Y5, 96(BP)
+	VMOVUPD      Y5, 128(BP)
 	VMOVUPD      192(BP), Y2
-	VMOVUPD      224(BP), Y4
+	VMOVUPD      256(BP), Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
 	VMINPD       Y3, Y2, Y3
@@ -4816,7 +4816,7 @@ half142:
 	VADDPD       Y3, Y4, Y4
 	VMOVAPD      Y5, Y2
 	VMOVUPD      Y2, 192(BP)
-	VMOVUPD      Y4, 224(BP)
+	VMOVUPD      Y4, 256(BP)
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -4836,7 +4836,7 @@ half142:
 	VCMPPD       $0x04, Y0, Y5, Y5
 	VANDPD       Y5, Y4, Y4
 	VORPS        Y4, Y1, Y1
-	VMOVUPD      128(BP), Y4
+	VMOVUPD      96(BP), Y4
 	VMOVUPD      160(BP), Y5
 	VADDPD       Y2, Y4, Y6
 	VMAXPD       Y2, Y4, Y7
@@ -4845,9 +4845,9 @@ half142:
 	VSUBPD       Y7, Y2, Y2
 	VADDPD       Y2, Y5, Y5
 	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 128(BP)
+	VMOVUPD      Y4, 96(BP)
 	VMOVUPD      Y5, 160(BP)
-	VMOVUPD      256(BP), Y2
+	VMOVUPD      224(BP), Y2
 	VMOVUPD      288(BP), Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
@@ -4856,7 +4856,7 @@ half142:
 	VSUBPD       Y6, Y3, Y3
 	VADDPD       Y3, Y4, Y4
 	VMOVAPD      Y5, Y2
-	VMOVUPD      Y2, 256(BP)
+	VMOVUPD      Y2, 224(BP)
 	VMOVUPD      Y4, 288(BP)
 
 done143:
@@ -4868,69 +4868,69 @@ done143:
 	VMOVUPD      96(BP), Y3
 	VMOVUPD      128(BP), Y4
 	VMOVUPD      160(BP), Y5
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y4, Y2, Y5
-	VMAXPD       Y4, Y2, Y6
-	VMINPD       Y4, Y2, Y4
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
 	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y4, Y4
-	VADDPD       Y4, Y3, Y3
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
 	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X4
-	VEXTRACTF128 $0x01, Y3, X5
-	VADDPD       X5, X3, X3
-	VADDPD       X4, X2, X5
-	VMAXPD       X4, X2, X6
-	VMINPD       X4, X2, X4
+	VEXTRACTF128 $0x01, Y2, X3
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
 	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X4, X4
-	VADDPD       X4, X3, X3
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
 	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X4
-	VUNPCKHPD    X3, X3, X5
-	VADDPD       X5, X3, X3
-	VADDPD       X4, X2, X5
-	VMAXPD       X4, X2, X6
-	VMINPD       X4, X2, X4
+	VUNPCKHPD    X2, X2, X3
+	VUNPCKHPD    X4, X4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
 	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X4, X4
-	VADDPD       X4, X3, X3
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
 	VMOVAPD      X5, X2
-	VADDPD       X3, X2, X2
+	VADDPD       X4, X2, X2
 	VMOVSD       X2, (AX)
 	VMOVUPD      192(BP), Y2
 	VMOVUPD      224(BP), Y3
 	VMOVUPD      256(BP), Y4
 	VMOVUPD      288(BP), Y5
-	VADDPD       Y5, Y3, Y3
-	VADDPD       Y4, Y2, Y5
-	VMAXPD       Y4, Y2, Y6
-	VMINPD       Y4, Y2, Y4
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
 	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y4, Y4
-	VADDPD       Y4, Y3, Y3
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
 	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X4
-	VEXTRACTF128 $0x01, Y3, X5
-	VADDPD       X5, X3, X3
-	VADDPD       X4, X2, X5
-	VMAXPD       X4, X2, X6
-	VMINPD       X4, X2, X4
+	VEXTRACTF128 $0x01, Y2, X3
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
 	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X4, X4
-	VADDPD       X4, X3, X3
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
 	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X4
-	VUNPCKHPD    X3, X3, X5
-	VADDPD       X5, X3, X3
-	VADDPD       X4, X2, X5
-	VMAXPD       X4, X2, X6
-	VMINPD       X4, X2, X4
+	VUNPCKHPD    X2, X2, X3
+	VUNPCKHPD    X4, X4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
 	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X4, X4
-	VADDPD       X4, X3, X3
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
 	VMOVAPD      X5, X2
-	VADDPD       X3, X2, X2
+	VADDPD       X4, X2, X2
 	VMOVSD       X2, 8(AX)
 	ADDQ         $0x10, AX
 	VPTEST       Y1, Y1
