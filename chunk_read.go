@@ -77,9 +77,7 @@ func (w *lossWorker[T]) read() error {
 				c.Neg[i] = ^p & last
 			}
 		} else {
-			for i, p := range c.Pos {
-				c.Neg[i] = ^p
-			}
+			complement(c.Neg, c.Pos)
 			for i := words - 1; i < len(c.Neg); i += words {
 				c.Neg[i] &= last
 			}
@@ -125,6 +123,18 @@ func (w *lossWorker[T]) read() error {
 		return w.atMost(t.mostAllowed)
 	}
 	return nil
+}
+
+// complement writes the complements of the words of x to dst, which is as long.
+func complement(dst, x []uint64) {
+	for ; len(x) >= 8; x, dst = x[8:], dst[8:] {
+		d, s := (*[8]uint64)(dst), (*[8]uint64)(x)
+		d[0], d[1], d[2], d[3] = ^s[0], ^s[1], ^s[2], ^s[3]
+		d[4], d[5], d[6], d[7] = ^s[4], ^s[5], ^s[6], ^s[7]
+	}
+	for i, w := range x {
+		dst[i] = ^w
+	}
 }
 
 // readFlat reads labels without bits of every row, if all classes take part, loss and

@@ -71,7 +71,8 @@ func logSoftmaxChunks[T Float](dst Matrix[T], lse []float64, m Matrix[T], short 
 	var e excesses[T]
 	var room excessRoom[T]
 	e.room = &room
-	for c := newRowChunk(m); c.next(short); {
+	var c rowChunk[T]
+	for c.begin(m); c.next(short); {
 		if lse != nil {
 			c.logs(lse[c.first:][:c.rows])
 		}
@@ -86,7 +87,8 @@ func logSoftmaxRow[T Float](dst, x []T, p power.Number, c power.Class) {
 	case c != power.Finite:
 		logSoftmaxLimit(dst, x, c)
 	case len(x) <= BlockLen:
-		rows := newRowChunk(Matrix[T]{Rows: 1, Cols: len(x), Stride: len(x), Data: x})
+		var rows rowChunk[T]
+		rows.begin(Matrix[T]{Rows: 1, Cols: len(x), Stride: len(x), Data: x})
 		rows.next(nil)
 		rows.logSoftmax(dst, len(x), new(excesses[T]))
 	default:

@@ -29,7 +29,10 @@ func chunkRows[T Float](n int) int {
 // A rowChunk is some rows of a matrix, of at most a block each, and their sums of
 // exponentials. It moves through the matrix:
 //
-//	for c := newRowChunk(m); c.next(nil); {
+//	var c rowChunk[T]
+//	for c.begin(m); c.next(nil); {
+//
+// (A variable of the loop would be copied every time, with its sums.)
 type rowChunk[T Float] struct {
 	m       Matrix[T]
 	first   int // number of the first row
@@ -41,8 +44,9 @@ type rowChunk[T Float] struct {
 	all, plain bool // all sums are natural, and none may be that of a peaked row
 }
 
-func newRowChunk[T Float](m Matrix[T]) rowChunk[T] {
-	return rowChunk[T]{m: m.strided(), stride: m.step(), n: m.Cols, step: chunkRows[T](m.Cols)}
+// begin sets the chunk, a new one, before the matrix's first row.
+func (c *rowChunk[T]) begin(m Matrix[T]) {
+	c.m, c.stride, c.n, c.step = m.strided(), m.step(), m.Cols, chunkRows[T](m.Cols)
 }
 
 // next takes the next rows, if there are any; short rows where there is a place of
@@ -173,7 +177,8 @@ func logSumExpRows[T Float](dst []float64, m Matrix[T]) {
 
 // chunkLogSumExp is logSumExpRows of rows of at most a block.
 func chunkLogSumExp[T Float](dst []float64, m Matrix[T]) {
-	for c := newRowChunk(m); c.next(nil); {
+	var c rowChunk[T]
+	for c.begin(m); c.next(nil); {
 		c.logs(dst[c.first:][:c.rows])
 	}
 }
@@ -233,7 +238,8 @@ func softmaxRows[T Float](dst Matrix[T], lse []float64, m Matrix[T]) {
 // softmaxChunks is softmaxRows of rows of at most a block, short ones where there is a
 // place of their exponentials.
 func softmaxChunks[T Float](dst Matrix[T], lse []float64, m Matrix[T], stream bool, short *shortPowers[T]) {
-	for c := newRowChunk(m); c.next(short); {
+	var c rowChunk[T]
+	for c.begin(m); c.next(short); {
 		if lse != nil {
 			c.logs(lse[c.first:][:c.rows])
 		}

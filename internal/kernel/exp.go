@@ -191,9 +191,9 @@ func AllNatural[T Float](sums []float64) bool {
 	// The bits of sums are in their order, NaN last; those below low wrap round.
 	least := math.Float64bits(low)
 	var a, b uint64
-	for ; len(sums) >= 2; sums = sums[2:] {
-		a = max(a, math.Float64bits(sums[0])-least)
-		b = max(b, math.Float64bits(sums[1])-least)
+	for ; len(sums) >= 4; sums = sums[4:] {
+		a = max(a, math.Float64bits(sums[0])-least, math.Float64bits(sums[2])-least)
+		b = max(b, math.Float64bits(sums[1])-least, math.Float64bits(sums[3])-least)
 	}
 	for _, s := range sums {
 		a = max(a, math.Float64bits(s)-least)
