@@ -17,11 +17,11 @@ TEXT ·sumExp32AVX2(SB), $288-56
 	MOVQ         BX, SI
 	SHRQ         $0x05, SI
 	ANDQ         $0x1f, BX
-	LEAQ         tail<>+0(SB), DI
-	MOVQ         BX, R8
-	SHLQ         $0x02, R8
-	SUBQ         R8, DI
-	MOVQ         rows+32(FP), R8
+	MOVQ         BX, DI
+	LEAQ         tail<>+0(SB), R8
+	SHLQ         $0x02, DI
+	SUBQ         DI, R8
+	MOVQ         rows+32(FP), DI
 	VBROADCASTSS (DX), Y0
 	VBROADCASTSS 4(DX), Y1
 	VBROADCASTSS 8(DX), Y2
@@ -29,7 +29,7 @@ TEXT ·sumExp32AVX2(SB), $288-56
 	VMOVUPS      Y0, 128(BP)
 	VMOVUPS      Y1, 160(BP)
 	VMOVUPS      Y2, 192(BP)
-	TESTQ        R8, R8
+	TESTQ        DI, DI
 	JZ           last2
 
 row1:
@@ -146,16 +146,16 @@ rest6:
 	CMPQ         BX, $0x10
 	JBE          half7
 	VMOVUPS      160(BP), Y0
-	VMOVUPS      128(DI), Y1
+	VMOVUPS      256(R8), Y1
 	VMASKMOVPS   (AX)(DX*1), Y1, Y1
 	VMAXPS       Y1, Y0, Y1
-	VMOVUPS      192(DI), Y2
+	VMOVUPS      320(R8), Y2
 	VMASKMOVPS   64(AX)(DX*1), Y2, Y2
 	VMAXPS       Y2, Y0, Y2
-	VMOVUPS      160(DI), Y4
+	VMOVUPS      288(R8), Y4
 	VMASKMOVPS   32(AX)(DX*1), Y4, Y4
 	VMAXPS       Y4, Y0, Y4
-	VMOVUPS      224(DI), Y5
+	VMOVUPS      352(R8), Y5
 	VMASKMOVPS   96(AX)(DX*1), Y5, Y5
 	VMAXPS       Y5, Y0, Y5
 	VMOVUPS      192(BP), Y0
@@ -226,9 +226,9 @@ rest6:
 	VPSLLD       $0x17, Y11, Y11
 	VPSLLD       $0x17, Y12, Y12
 	VMULPS       Y9, Y6, Y6
-	VANDPS       128(DI), Y6, Y6
+	VANDPS       256(R8), Y6, Y6
 	VMULPS       Y10, Y7, Y1
-	VANDPS       192(DI), Y1, Y1
+	VANDPS       320(R8), Y1, Y1
 	VADDPS       Y1, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X1
 	VCVTPS2PD    X6, Y2
@@ -238,9 +238,9 @@ rest6:
 	VADDPD       32(BP), Y1, Y1
 	VMOVUPD      Y1, 32(BP)
 	VMULPS       Y11, Y8, Y8
-	VANDPS       160(DI), Y8, Y8
+	VANDPS       288(R8), Y8, Y8
 	VMULPS       Y12, Y0, Y0
-	VANDPS       224(DI), Y0, Y0
+	VANDPS       352(R8), Y0, Y0
 	VADDPS       Y0, Y8, Y8
 	VEXTRACTF128 $0x01, Y8, X0
 	VCVTPS2PD    X8, Y1
@@ -253,10 +253,10 @@ rest6:
 
 half7:
 	VMOVUPS      160(BP), Y0
-	VMOVUPS      128(DI), Y1
+	VMOVUPS      256(R8), Y1
 	VMASKMOVPS   (AX)(DX*1), Y1, Y1
 	VMAXPS       Y1, Y0, Y1
-	VMOVUPS      160(DI), Y2
+	VMOVUPS      288(R8), Y2
 	VMASKMOVPS   32(AX)(DX*1), Y2, Y2
 	VMAXPS       Y2, Y0, Y2
 	VMOVUPS      192(BP), Y0
@@ -289,7 +289,7 @@ half7:
 	VPSLLD       $0x17, Y5, Y5
 	VPSLLD       $0x17, Y6, Y6
 	VMULPS       Y5, Y0, Y0
-	VANDPS       128(DI), Y0, Y0
+	VANDPS       256(R8), Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VCVTPS2PD    X0, Y0
 	VCVTPS2PD    X1, Y1
@@ -298,7 +298,7 @@ half7:
 	VADDPD       32(BP), Y1, Y1
 	VMOVUPD      Y1, 32(BP)
 	VMULPS       Y6, Y4, Y4
-	VANDPS       160(DI), Y4, Y4
+	VANDPS       288(R8), Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X0
 	VCVTPS2PD    X4, Y1
 	VCVTPS2PD    X0, Y0
@@ -323,7 +323,7 @@ done8:
 	MOVQ         sum+0(FP), DX
 	VMOVSD       X0, (DX)
 	ADDQ         $0x08, sum+0(FP)
-	DECQ         R8
+	DECQ         DI
 	JNZ          row1
 
 last2:
@@ -346,23 +346,55 @@ DATA tail<>+96(SB)/8, $0xffffffffffffffff
 DATA tail<>+104(SB)/8, $0xffffffffffffffff
 DATA tail<>+112(SB)/8, $0xffffffffffffffff
 DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0x0000000000000000
-DATA tail<>+136(SB)/8, $0x0000000000000000
-DATA tail<>+144(SB)/8, $0x0000000000000000
-DATA tail<>+152(SB)/8, $0x0000000000000000
-DATA tail<>+160(SB)/8, $0x0000000000000000
-DATA tail<>+168(SB)/8, $0x0000000000000000
-DATA tail<>+176(SB)/8, $0x0000000000000000
-DATA tail<>+184(SB)/8, $0x0000000000000000
-DATA tail<>+192(SB)/8, $0x0000000000000000
-DATA tail<>+200(SB)/8, $0x0000000000000000
-DATA tail<>+208(SB)/8, $0x0000000000000000
-DATA tail<>+216(SB)/8, $0x0000000000000000
-DATA tail<>+224(SB)/8, $0x0000000000000000
-DATA tail<>+232(SB)/8, $0x0000000000000000
-DATA tail<>+240(SB)/8, $0x0000000000000000
-DATA tail<>+248(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $256
+DATA tail<>+128(SB)/8, $0xffffffffffffffff
+DATA tail<>+136(SB)/8, $0xffffffffffffffff
+DATA tail<>+144(SB)/8, $0xffffffffffffffff
+DATA tail<>+152(SB)/8, $0xffffffffffffffff
+DATA tail<>+160(SB)/8, $0xffffffffffffffff
+DATA tail<>+168(SB)/8, $0xffffffffffffffff
+DATA tail<>+176(SB)/8, $0xffffffffffffffff
+DATA tail<>+184(SB)/8, $0xffffffffffffffff
+DATA tail<>+192(SB)/8, $0xffffffffffffffff
+DATA tail<>+200(SB)/8, $0xffffffffffffffff
+DATA tail<>+208(SB)/8, $0xffffffffffffffff
+DATA tail<>+216(SB)/8, $0xffffffffffffffff
+DATA tail<>+224(SB)/8, $0xffffffffffffffff
+DATA tail<>+232(SB)/8, $0xffffffffffffffff
+DATA tail<>+240(SB)/8, $0xffffffffffffffff
+DATA tail<>+248(SB)/8, $0xffffffffffffffff
+DATA tail<>+256(SB)/8, $0x0000000000000000
+DATA tail<>+264(SB)/8, $0x0000000000000000
+DATA tail<>+272(SB)/8, $0x0000000000000000
+DATA tail<>+280(SB)/8, $0x0000000000000000
+DATA tail<>+288(SB)/8, $0x0000000000000000
+DATA tail<>+296(SB)/8, $0x0000000000000000
+DATA tail<>+304(SB)/8, $0x0000000000000000
+DATA tail<>+312(SB)/8, $0x0000000000000000
+DATA tail<>+320(SB)/8, $0x0000000000000000
+DATA tail<>+328(SB)/8, $0x0000000000000000
+DATA tail<>+336(SB)/8, $0x0000000000000000
+DATA tail<>+344(SB)/8, $0x0000000000000000
+DATA tail<>+352(SB)/8, $0x0000000000000000
+DATA tail<>+360(SB)/8, $0x0000000000000000
+DATA tail<>+368(SB)/8, $0x0000000000000000
+DATA tail<>+376(SB)/8, $0x0000000000000000
+DATA tail<>+384(SB)/8, $0x0000000000000000
+DATA tail<>+392(SB)/8, $0x0000000000000000
+DATA tail<>+400(SB)/8, $0x0000000000000000
+DATA tail<>+408(SB)/8, $0x0000000000000000
+DATA tail<>+416(SB)/8, $0x0000000000000000
+DATA tail<>+424(SB)/8, $0x0000000000000000
+DATA tail<>+432(SB)/8, $0x0000000000000000
+DATA tail<>+440(SB)/8, $0x0000000000000000
+DATA tail<>+448(SB)/8, $0x0000000000000000
+DATA tail<>+456(SB)/8, $0x0000000000000000
+DATA tail<>+464(SB)/8, $0x0000000000000000
+DATA tail<>+472(SB)/8, $0x0000000000000000
+DATA tail<>+480(SB)/8, $0x0000000000000000
+DATA tail<>+488(SB)/8, $0x0000000000000000
+DATA tail<>+496(SB)/8, $0x0000000000000000
+DATA tail<>+504(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $512
 
 DATA f32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA f32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
@@ -471,13 +503,13 @@ TEXT ·scaleExpStream32AVX2(SB), NOSPLIT, $0-64
 	MOVQ    R8, R9
 	SHRQ    $0x05, R9
 	ANDQ    $0x1f, R8
-	LEAQ    tail<>+0(SB), R10
-	MOVQ    R8, R11
-	SHLQ    $0x02, R11
-	SUBQ    R11, R10
-	MOVQ    rows+32(FP), R11
+	MOVQ    R8, R10
+	LEAQ    tail<>+0(SB), R11
+	SHLQ    $0x02, R10
+	SUBQ    R10, R11
+	MOVQ    rows+32(FP), R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y3
-	TESTQ   R11, R11
+	TESTQ   R10, R10
 	JZ      last10
 
 row9:
@@ -577,10 +609,10 @@ rest14:
 	JZ          done16
 	CMPQ        R8, $0x10
 	JBE         half15
-	VMOVUPS     128(R10), Y4
+	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     192(R10), Y6
+	VMOVUPS     320(R11), Y6
 	VMASKMOVPS  64(DX)(R12*1), Y6, Y6
 	VCMPPS      $0x0d, Y1, Y6, Y7
 	VMOVUPS     Y4, Y10
@@ -612,17 +644,17 @@ rest14:
 	VMULPS      Y10, Y8, Y8
 	VMULPS      Y2, Y8, Y8
 	VANDPS      Y5, Y8, Y8
-	VMOVUPS     128(R10), Y4
+	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  Y8, Y4, (AX)(R12*1)
 	VMULPS      Y11, Y9, Y9
 	VMULPS      Y2, Y9, Y9
 	VANDPS      Y7, Y9, Y9
-	VMOVUPS     192(R10), Y4
+	VMOVUPS     320(R11), Y4
 	VMASKMOVPS  Y9, Y4, 64(AX)(R12*1)
-	VMOVUPS     160(R10), Y4
+	VMOVUPS     288(R11), Y4
 	VMASKMOVPS  32(DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     224(R10), Y6
+	VMOVUPS     352(R11), Y6
 	VMASKMOVPS  96(DX)(R12*1), Y6, Y6
 	VCMPPS      $0x0d, Y1, Y6, Y1
 	VMOVUPS     Y4, Y8
@@ -654,17 +686,17 @@ rest14:
 	VMULPS      Y8, Y7, Y7
 	VMULPS      Y2, Y7, Y7
 	VANDPS      Y5, Y7, Y7
-	VMOVUPS     160(R10), Y4
+	VMOVUPS     288(R11), Y4
 	VMASKMOVPS  Y7, Y4, 32(AX)(R12*1)
 	VMULPS      Y9, Y0, Y0
 	VMULPS      Y2, Y0, Y0
 	VANDPS      Y1, Y0, Y0
-	VMOVUPS     224(R10), Y1
+	VMOVUPS     352(R11), Y1
 	VMASKMOVPS  Y0, Y1, 96(AX)(R12*1)
 	JMP         done16
 
 half15:
-	VMOVUPS     128(R10), Y4
+	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
 	VMOVUPS     Y4, Y7
@@ -683,9 +715,9 @@ half15:
 	VMULPS      Y7, Y6, Y6
 	VMULPS      Y2, Y6, Y6
 	VANDPS      Y5, Y6, Y6
-	VMOVUPS     128(R10), Y4
+	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  Y6, Y4, (AX)(R12*1)
-	VMOVUPS     160(R10), Y4
+	VMOVUPS     288(R11), Y4
 	VMASKMOVPS  32(DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y1
 	VMOVUPS     Y4, Y5
@@ -704,7 +736,7 @@ half15:
 	VMULPS      Y5, Y0, Y0
 	VMULPS      Y2, Y0, Y0
 	VANDPS      Y1, Y0, Y0
-	VMOVUPS     160(R10), Y1
+	VMOVUPS     288(R11), Y1
 	VMASKMOVPS  Y0, Y1, 32(AX)(R12*1)
 
 done16:
@@ -712,7 +744,7 @@ done16:
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
-	DECQ R11
+	DECQ R10
 	JNZ  row9
 
 last10:
@@ -736,13 +768,13 @@ TEXT ·scaleExp32AVX2(SB), NOSPLIT, $0-64
 	MOVQ    R8, R9
 	SHRQ    $0x05, R9
 	ANDQ    $0x1f, R8
-	LEAQ    tail<>+0(SB), R10
-	MOVQ    R8, R11
-	SHLQ    $0x02, R11
-	SUBQ    R11, R10
-	MOVQ    rows+32(FP), R11
+	MOVQ    R8, R10
+	LEAQ    tail<>+0(SB), R11
+	SHLQ    $0x02, R10
+	SUBQ    R10, R11
+	MOVQ    rows+32(FP), R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y3
-	TESTQ   R11, R11
+	TESTQ   R10, R10
 	JZ      last18
 
 row17:
@@ -842,10 +874,10 @@ rest22:
 	JZ          done24
 	CMPQ        R8, $0x10
 	JBE         half23
-	VMOVUPS     128(R10), Y4
+	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     192(R10), Y6
+	VMOVUPS     320(R11), Y6
 	VMASKMOVPS  64(DX)(R12*1), Y6, Y6
 	VCMPPS      $0x0d, Y1, Y6, Y7
 	VMOVUPS     Y4, Y10
@@ -877,17 +909,17 @@ rest22:
 	VMULPS      Y10, Y8, Y8
 	VMULPS      Y2, Y8, Y8
 	VANDPS      Y5, Y8, Y8
-	VMOVUPS     128(R10), Y4
+	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  Y8, Y4, (AX)(R12*1)
 	VMULPS      Y11, Y9, Y9
 	VMULPS      Y2, Y9, Y9
 	VANDPS      Y7, Y9, Y9
-	VMOVUPS     192(R10), Y4
+	VMOVUPS     320(R11), Y4
 	VMASKMOVPS  Y9, Y4, 64(AX)(R12*1)
-	VMOVUPS     160(R10), Y4
+	VMOVUPS     288(R11), Y4
 	VMASKMOVPS  32(DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
-	VMOVUPS     224(R10), Y6
+	VMOVUPS     352(R11), Y6
 	VMASKMOVPS  96(DX)(R12*1), Y6, Y6
 	VCMPPS      $0x0d, Y1, Y6, Y1
 	VMOVUPS     Y4, Y8
@@ -919,17 +951,17 @@ rest22:
 	VMULPS      Y8, Y7, Y7
 	VMULPS      Y2, Y7, Y7
 	VANDPS      Y5, Y7, Y7
-	VMOVUPS     160(R10), Y4
+	VMOVUPS     288(R11), Y4
 	VMASKMOVPS  Y7, Y4, 32(AX)(R12*1)
 	VMULPS      Y9, Y0, Y0
 	VMULPS      Y2, Y0, Y0
 	VANDPS      Y1, Y0, Y0
-	VMOVUPS     224(R10), Y1
+	VMOVUPS     352(R11), Y1
 	VMASKMOVPS  Y0, Y1, 96(AX)(R12*1)
 	JMP         done24
 
 half23:
-	VMOVUPS     128(R10), Y4
+	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
 	VMOVUPS     Y4, Y7
@@ -948,9 +980,9 @@ half23:
 	VMULPS      Y7, Y6, Y6
 	VMULPS      Y2, Y6, Y6
 	VANDPS      Y5, Y6, Y6
-	VMOVUPS     128(R10), Y4
+	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  Y6, Y4, (AX)(R12*1)
-	VMOVUPS     160(R10), Y4
+	VMOVUPS     288(R11), Y4
 	VMASKMOVPS  32(DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y1
 	VMOVUPS     Y4, Y5
@@ -969,14 +1001,14 @@ half23:
 	VMULPS      Y5, Y0, Y0
 	VMULPS      Y2, Y0, Y0
 	VANDPS      Y1, Y0, Y0
-	VMOVUPS     160(R10), Y1
+	VMOVUPS     288(R11), Y1
 	VMASKMOVPS  Y0, Y1, 32(AX)(R12*1)
 
 done24:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
-	DECQ R11
+	DECQ R10
 	JNZ  row17
 
 last18:
@@ -998,12 +1030,12 @@ TEXT ·offset32AVX2(SB), NOSPLIT, $0-64
 	MOVQ  R8, R9
 	SHRQ  $0x05, R9
 	ANDQ  $0x1f, R8
-	LEAQ  tail<>+0(SB), R10
-	MOVQ  R8, R11
-	SHLQ  $0x02, R11
-	SUBQ  R11, R10
-	MOVQ  rows+32(FP), R11
-	TESTQ R11, R11
+	MOVQ  R8, R10
+	LEAQ  tail<>+0(SB), R11
+	SHLQ  $0x02, R10
+	SUBQ  R10, R11
+	MOVQ  rows+32(FP), R10
+	TESTQ R10, R10
 	JZ    last26
 
 row25:
@@ -1042,44 +1074,44 @@ rest30:
 	JZ         done32
 	CMPQ       R8, $0x10
 	JBE        half31
-	VMOVUPS    128(R10), Y2
+	VMOVUPS    256(R11), Y2
 	VMASKMOVPS (DX)(R12*1), Y2, Y2
 	VSUBPS     Y0, Y2, Y2
 	VSUBPS     Y1, Y2, Y2
-	VMOVUPS    128(R10), Y3
+	VMOVUPS    256(R11), Y3
 	VMASKMOVPS Y2, Y3, (AX)(R12*1)
-	VMOVUPS    192(R10), Y2
+	VMOVUPS    320(R11), Y2
 	VMASKMOVPS 64(DX)(R12*1), Y2, Y2
 	VSUBPS     Y0, Y2, Y2
 	VSUBPS     Y1, Y2, Y2
-	VMOVUPS    192(R10), Y3
+	VMOVUPS    320(R11), Y3
 	VMASKMOVPS Y2, Y3, 64(AX)(R12*1)
-	VMOVUPS    160(R10), Y2
+	VMOVUPS    288(R11), Y2
 	VMASKMOVPS 32(DX)(R12*1), Y2, Y2
 	VSUBPS     Y0, Y2, Y2
 	VSUBPS     Y1, Y2, Y2
-	VMOVUPS    160(R10), Y3
+	VMOVUPS    288(R11), Y3
 	VMASKMOVPS Y2, Y3, 32(AX)(R12*1)
-	VMOVUPS    224(R10), Y2
+	VMOVUPS    352(R11), Y2
 	VMASKMOVPS 96(DX)(R12*1), Y2, Y2
 	VSUBPS     Y0, Y2, Y2
 	VSUBPS     Y1, Y2, Y2
-	VMOVUPS    224(R10), Y0
+	VMOVUPS    352(R11), Y0
 	VMASKMOVPS Y2, Y0, 96(AX)(R12*1)
 	JMP        done32
 
 half31:
-	VMOVUPS    128(R10), Y2
+	VMOVUPS    256(R11), Y2
 	VMASKMOVPS (DX)(R12*1), Y2, Y2
 	VSUBPS     Y0, Y2, Y2
 	VSUBPS     Y1, Y2, Y2
-	VMOVUPS    128(R10), Y3
+	VMOVUPS    256(R11), Y3
 	VMASKMOVPS Y2, Y3, (AX)(R12*1)
-	VMOVUPS    160(R10), Y2
+	VMOVUPS    288(R11), Y2
 	VMASKMOVPS 32(DX)(R12*1), Y2, Y2
 	VSUBPS     Y0, Y2, Y2
 	VSUBPS     Y1, Y2, Y2
-	VMOVUPS    160(R10), Y0
+	VMOVUPS    288(R11), Y0
 	VMASKMOVPS Y2, Y0, 32(AX)(R12*1)
 
 done32:
@@ -1087,7 +1119,7 @@ done32:
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
-	DECQ R11
+	DECQ R10
 	JNZ  row25
 
 last26:
@@ -2406,11 +2438,11 @@ TEXT ·sumExp64AVX2(SB), $832-56
 	MOVQ         BX, SI
 	SHRQ         $0x04, SI
 	ANDQ         $0x0f, BX
-	LEAQ         tail<>+0(SB), DI
-	MOVQ         BX, R8
-	SHLQ         $0x03, R8
-	SUBQ         R8, DI
-	MOVQ         rows+32(FP), R8
+	MOVQ         BX, DI
+	LEAQ         tail<>+0(SB), R8
+	SHLQ         $0x03, DI
+	SUBQ         DI, R8
+	MOVQ         rows+32(FP), DI
 	VBROADCASTSD (DX), Y0
 	VBROADCASTSD 8(DX), Y1
 	VBROADCASTSD 16(DX), Y2
@@ -2418,7 +2450,7 @@ TEXT ·sumExp64AVX2(SB), $832-56
 	VMOVUPD      Y0, 128(BP)
 	VMOVUPD      Y1, 160(BP)
 	VMOVUPD      Y2, 192(BP)
-	TESTQ        R8, R8
+	TESTQ        DI, DI
 	JZ           last76
 
 row75:
@@ -2967,10 +2999,10 @@ rest80:
 	JZ          done82
 	CMPQ        BX, $0x08
 	JBE         half81
-	VMOVUPD     128(DI), Y0
+	VMOVUPD     256(R8), Y0
 	VMASKMOVPD  (AX)(DX*1), Y0, Y0
 	VMAXPD      Y0, Y1, Y0
-	VMOVUPD     192(DI), Y4
+	VMOVUPD     320(R8), Y4
 	VMASKMOVPD  64(AX)(DX*1), Y4, Y4
 	VMAXPD      Y4, Y1, Y4
 	VMINPD      Y0, Y2, Y0
@@ -3012,9 +3044,9 @@ rest80:
 	VPSLLQ      $0x34, Y7, Y7
 	VPSLLQ      $0x34, Y8, Y8
 	VMULPD      Y7, Y5, Y5
-	VANDPD      128(DI), Y5, Y5
+	VANDPD      256(R8), Y5, Y5
 	VMULPD      Y8, Y6, Y0
-	VANDPD      192(DI), Y0, Y0
+	VANDPD      320(R8), Y0, Y0
 	VADDPD      Y0, Y5, Y5
 	VMOVUPD     (BP), Y0
 	VMOVUPD     64(BP), Y4
@@ -3027,10 +3059,10 @@ rest80:
 	VMOVAPD     Y6, Y0
 	VMOVUPD     Y0, (BP)
 	VMOVUPD     Y4, 64(BP)
-	VMOVUPD     160(DI), Y0
+	VMOVUPD     288(R8), Y0
 	VMASKMOVPD  32(AX)(DX*1), Y0, Y0
 	VMAXPD      Y0, Y1, Y0
-	VMOVUPD     224(DI), Y4
+	VMOVUPD     352(R8), Y4
 	VMASKMOVPD  96(AX)(DX*1), Y4, Y4
 	VMAXPD      Y4, Y1, Y4
 	VMINPD      Y0, Y2, Y0
@@ -3072,9 +3104,9 @@ rest80:
 	VPSLLQ      $0x34, Y7, Y7
 	VPSLLQ      $0x34, Y8, Y8
 	VMULPD      Y7, Y5, Y5
-	VANDPD      160(DI), Y5, Y5
+	VANDPD      288(R8), Y5, Y5
 	VMULPD      Y8, Y6, Y0
-	VANDPD      224(DI), Y0, Y0
+	VANDPD      352(R8), Y0, Y0
 	VADDPD      Y0, Y5, Y5
 	VMOVUPD     32(BP), Y0
 	VMOVUPD     96(BP), Y4
@@ -3090,7 +3122,7 @@ rest80:
 	JMP         done82
 
 half81:
-	VMOVUPD     128(DI), Y0
+	VMOVUPD     256(R8), Y0
 	VMASKMOVPD  (AX)(DX*1), Y0, Y0
 	VMAXPD      Y0, Y1, Y0
 	VMINPD      Y0, Y2, Y0
@@ -3113,7 +3145,7 @@ half81:
 	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y0, Y4
 	VPSLLQ      $0x34, Y5, Y5
 	VMULPD      Y5, Y4, Y4
-	VANDPD      128(DI), Y4, Y4
+	VANDPD      256(R8), Y4, Y4
 	VMOVUPD     (BP), Y0
 	VMOVUPD     64(BP), Y5
 	VADDPD      Y4, Y0, Y6
@@ -3125,7 +3157,7 @@ half81:
 	VMOVAPD     Y6, Y0
 	VMOVUPD     Y0, (BP)
 	VMOVUPD     Y5, 64(BP)
-	VMOVUPD     160(DI), Y0
+	VMOVUPD     288(R8), Y0
 	VMASKMOVPD  32(AX)(DX*1), Y0, Y0
 	VMAXPD      Y0, Y1, Y0
 	VMINPD      Y0, Y2, Y0
@@ -3148,7 +3180,7 @@ half81:
 	VFMADD213PD f64_3ff0000000000000<>+0(SB), Y0, Y4
 	VPSLLQ      $0x34, Y5, Y5
 	VMULPD      Y5, Y4, Y4
-	VANDPD      160(DI), Y4, Y4
+	VANDPD      288(R8), Y4, Y4
 	VMOVUPD     32(BP), Y0
 	VMOVUPD     96(BP), Y5
 	VADDPD      Y4, Y0, Y6
@@ -3201,7 +3233,7 @@ done82:
 	MOVQ         err+8(FP), DX
 	VMOVSD       X5, (DX)
 	ADDQ         $0x08, err+8(FP)
-	DECQ         R8
+	DECQ         DI
 	JNZ          row75
 
 last76:
@@ -3309,13 +3341,13 @@ TEXT ·scaleExpStream64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    R8, R9
 	SHRQ    $0x04, R9
 	ANDQ    $0x0f, R8
-	LEAQ    tail<>+0(SB), R10
-	MOVQ    R8, R11
-	SHLQ    $0x03, R11
-	SUBQ    R11, R10
-	MOVQ    rows+32(FP), R11
+	MOVQ    R8, R10
+	LEAQ    tail<>+0(SB), R11
+	SHLQ    $0x03, R10
+	SUBQ    R10, R11
+	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
-	TESTQ   R11, R11
+	TESTQ   R10, R10
 	JZ      last88
 
 row87:
@@ -3435,10 +3467,10 @@ rest92:
 	JZ          done94
 	CMPQ        R8, $0x08
 	JBE         half93
-	VMOVUPD     128(R10), Y4
+	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     192(R10), Y6
+	VMOVUPD     320(R11), Y6
 	VMASKMOVPD  64(DX)(R12*1), Y6, Y6
 	VCMPPD      $0x0d, Y1, Y6, Y7
 	VMOVUPD     Y4, Y10
@@ -3480,17 +3512,17 @@ rest92:
 	VMULPD      Y10, Y8, Y8
 	VMULPD      Y2, Y8, Y8
 	VANDPD      Y5, Y8, Y8
-	VMOVUPD     128(R10), Y4
+	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  Y8, Y4, (AX)(R12*1)
 	VMULPD      Y11, Y9, Y9
 	VMULPD      Y2, Y9, Y9
 	VANDPD      Y7, Y9, Y9
-	VMOVUPD     192(R10), Y4
+	VMOVUPD     320(R11), Y4
 	VMASKMOVPD  Y9, Y4, 64(AX)(R12*1)
-	VMOVUPD     160(R10), Y4
+	VMOVUPD     288(R11), Y4
 	VMASKMOVPD  32(DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     224(R10), Y6
+	VMOVUPD     352(R11), Y6
 	VMASKMOVPD  96(DX)(R12*1), Y6, Y6
 	VCMPPD      $0x0d, Y1, Y6, Y1
 	VMOVUPD     Y4, Y8
@@ -3532,17 +3564,17 @@ rest92:
 	VMULPD      Y8, Y7, Y7
 	VMULPD      Y2, Y7, Y7
 	VANDPD      Y5, Y7, Y7
-	VMOVUPD     160(R10), Y4
+	VMOVUPD     288(R11), Y4
 	VMASKMOVPD  Y7, Y4, 32(AX)(R12*1)
 	VMULPD      Y9, Y0, Y0
 	VMULPD      Y2, Y0, Y0
 	VANDPD      Y1, Y0, Y0
-	VMOVUPD     224(R10), Y1
+	VMOVUPD     352(R11), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
 	JMP         done94
 
 half93:
-	VMOVUPD     128(R10), Y4
+	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
 	VMOVUPD     Y4, Y7
@@ -3566,9 +3598,9 @@ half93:
 	VMULPD      Y7, Y6, Y6
 	VMULPD      Y2, Y6, Y6
 	VANDPD      Y5, Y6, Y6
-	VMOVUPD     128(R10), Y4
+	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  Y6, Y4, (AX)(R12*1)
-	VMOVUPD     160(R10), Y4
+	VMOVUPD     288(R11), Y4
 	VMASKMOVPD  32(DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y1
 	VMOVUPD     Y4, Y5
@@ -3592,7 +3624,7 @@ half93:
 	VMULPD      Y5, Y0, Y0
 	VMULPD      Y2, Y0, Y0
 	VANDPD      Y1, Y0, Y0
-	VMOVUPD     160(R10), Y1
+	VMOVUPD     288(R11), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
 done94:
@@ -3600,7 +3632,7 @@ done94:
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
-	DECQ R11
+	DECQ R10
 	JNZ  row87
 
 last88:
@@ -3624,13 +3656,13 @@ TEXT ·scaleExp64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    R8, R9
 	SHRQ    $0x04, R9
 	ANDQ    $0x0f, R8
-	LEAQ    tail<>+0(SB), R10
-	MOVQ    R8, R11
-	SHLQ    $0x03, R11
-	SUBQ    R11, R10
-	MOVQ    rows+32(FP), R11
+	MOVQ    R8, R10
+	LEAQ    tail<>+0(SB), R11
+	SHLQ    $0x03, R10
+	SUBQ    R10, R11
+	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
-	TESTQ   R11, R11
+	TESTQ   R10, R10
 	JZ      last96
 
 row95:
@@ -3750,10 +3782,10 @@ rest100:
 	JZ          done102
 	CMPQ        R8, $0x08
 	JBE         half101
-	VMOVUPD     128(R10), Y4
+	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     192(R10), Y6
+	VMOVUPD     320(R11), Y6
 	VMASKMOVPD  64(DX)(R12*1), Y6, Y6
 	VCMPPD      $0x0d, Y1, Y6, Y7
 	VMOVUPD     Y4, Y10
@@ -3795,17 +3827,17 @@ rest100:
 	VMULPD      Y10, Y8, Y8
 	VMULPD      Y2, Y8, Y8
 	VANDPD      Y5, Y8, Y8
-	VMOVUPD     128(R10), Y4
+	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  Y8, Y4, (AX)(R12*1)
 	VMULPD      Y11, Y9, Y9
 	VMULPD      Y2, Y9, Y9
 	VANDPD      Y7, Y9, Y9
-	VMOVUPD     192(R10), Y4
+	VMOVUPD     320(R11), Y4
 	VMASKMOVPD  Y9, Y4, 64(AX)(R12*1)
-	VMOVUPD     160(R10), Y4
+	VMOVUPD     288(R11), Y4
 	VMASKMOVPD  32(DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
-	VMOVUPD     224(R10), Y6
+	VMOVUPD     352(R11), Y6
 	VMASKMOVPD  96(DX)(R12*1), Y6, Y6
 	VCMPPD      $0x0d, Y1, Y6, Y1
 	VMOVUPD     Y4, Y8
@@ -3847,17 +3879,17 @@ rest100:
 	VMULPD      Y8, Y7, Y7
 	VMULPD      Y2, Y7, Y7
 	VANDPD      Y5, Y7, Y7
-	VMOVUPD     160(R10), Y4
+	VMOVUPD     288(R11), Y4
 	VMASKMOVPD  Y7, Y4, 32(AX)(R12*1)
 	VMULPD      Y9, Y0, Y0
 	VMULPD      Y2, Y0, Y0
 	VANDPD      Y1, Y0, Y0
-	VMOVUPD     224(R10), Y1
+	VMOVUPD     352(R11), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
 	JMP         done102
 
 half101:
-	VMOVUPD     128(R10), Y4
+	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
 	VMOVUPD     Y4, Y7
@@ -3881,9 +3913,9 @@ half101:
 	VMULPD      Y7, Y6, Y6
 	VMULPD      Y2, Y6, Y6
 	VANDPD      Y5, Y6, Y6
-	VMOVUPD     128(R10), Y4
+	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  Y6, Y4, (AX)(R12*1)
-	VMOVUPD     160(R10), Y4
+	VMOVUPD     288(R11), Y4
 	VMASKMOVPD  32(DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y1
 	VMOVUPD     Y4, Y5
@@ -3907,14 +3939,14 @@ half101:
 	VMULPD      Y5, Y0, Y0
 	VMULPD      Y2, Y0, Y0
 	VANDPD      Y1, Y0, Y0
-	VMOVUPD     160(R10), Y1
+	VMOVUPD     288(R11), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
 done102:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
-	DECQ R11
+	DECQ R10
 	JNZ  row95
 
 last96:
@@ -3936,12 +3968,12 @@ TEXT ·offset64AVX2(SB), NOSPLIT, $0-64
 	MOVQ  R8, R9
 	SHRQ  $0x04, R9
 	ANDQ  $0x0f, R8
-	LEAQ  tail<>+0(SB), R10
-	MOVQ  R8, R11
-	SHLQ  $0x03, R11
-	SUBQ  R11, R10
-	MOVQ  rows+32(FP), R11
-	TESTQ R11, R11
+	MOVQ  R8, R10
+	LEAQ  tail<>+0(SB), R11
+	SHLQ  $0x03, R10
+	SUBQ  R10, R11
+	MOVQ  rows+32(FP), R10
+	TESTQ R10, R10
 	JZ    last104
 
 row103:
@@ -3980,44 +4012,44 @@ rest108:
 	JZ         done110
 	CMPQ       R8, $0x08
 	JBE        half109
-	VMOVUPD    128(R10), Y2
+	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
 	VSUBPD     Y1, Y2, Y2
-	VMOVUPD    128(R10), Y3
+	VMOVUPD    256(R11), Y3
 	VMASKMOVPD Y2, Y3, (AX)(R12*1)
-	VMOVUPD    192(R10), Y2
+	VMOVUPD    320(R11), Y2
 	VMASKMOVPD 64(DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
 	VSUBPD     Y1, Y2, Y2
-	VMOVUPD    192(R10), Y3
+	VMOVUPD    320(R11), Y3
 	VMASKMOVPD Y2, Y3, 64(AX)(R12*1)
-	VMOVUPD    160(R10), Y2
+	VMOVUPD    288(R11), Y2
 	VMASKMOVPD 32(DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
 	VSUBPD     Y1, Y2, Y2
-	VMOVUPD    160(R10), Y3
+	VMOVUPD    288(R11), Y3
 	VMASKMOVPD Y2, Y3, 32(AX)(R12*1)
-	VMOVUPD    224(R10), Y2
+	VMOVUPD    352(R11), Y2
 	VMASKMOVPD 96(DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
 	VSUBPD     Y1, Y2, Y2
-	VMOVUPD    224(R10), Y0
+	VMOVUPD    352(R11), Y0
 	VMASKMOVPD Y2, Y0, 96(AX)(R12*1)
 	JMP        done110
 
 half109:
-	VMOVUPD    128(R10), Y2
+	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
 	VSUBPD     Y1, Y2, Y2
-	VMOVUPD    128(R10), Y3
+	VMOVUPD    256(R11), Y3
 	VMASKMOVPD Y2, Y3, (AX)(R12*1)
-	VMOVUPD    160(R10), Y2
+	VMOVUPD    288(R11), Y2
 	VMASKMOVPD 32(DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
 	VSUBPD     Y1, Y2, Y2
-	VMOVUPD    160(R10), Y0
+	VMOVUPD    288(R11), Y0
 	VMASKMOVPD Y2, Y0, 32(AX)(R12*1)
 
 done110:
@@ -4025,7 +4057,7 @@ done110:
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
-	DECQ R11
+	DECQ R10
 	JNZ  row103
 
 last104:

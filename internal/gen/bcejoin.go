@@ -403,16 +403,7 @@ func (b *bceJoin) leaveBuffer() {
 		b.MOVQ(operand.U32(b.stage()), count)
 		b.CMPQ(b.left, count)
 		b.CMOVQLT(b.left, count)
-		masks := make([]mask, 4)
-		if b.wide() {
-			for i := range masks {
-				masks[i] = b.newMask()
-			}
-			b.firstMasks(masks, count)
-		} else {
-			masks = b.tailMasks(count)
-		}
-		for i, k := range masks {
+		for i, k := range b.tailMasks(count, 4) {
 			b.store(k, b.inRegister(b.register(b.buffer, i)), at(b.dst, i*b.bytes))
 		}
 		b.JMP(operand.LabelRef(ready))

@@ -214,7 +214,7 @@ func shortLogs(v *vec) {
 	v.ANDQ(operand.U8(7), rest)
 	v.INCQ(rest)
 	halves := 64 / v.bytes
-	tail := v.tailMasks(rest)[:halves]
+	tail := v.tailMasks(rest, halves)
 	if !v.wide() {
 		for i, m := range tail {
 			tail[i] = v.inRegister(m.(operand.Mem))

@@ -129,7 +129,7 @@ func (f *x86Focal) row(sum *accumulator) {
 	f.ADDQ(operand.U8(size), left)
 	f.JLE(goTo(done))
 	// The rest, as a whole group in the buffer; left is 0 after it.
-	for i, k := range f.tailMasks(left) {
+	for i, k := range f.tailMasks(left, 4) {
 		r := f.reg()
 		f.load(k, f.place(f.x, i), r)
 		f.move(r, f.bufferAt(i))
@@ -145,7 +145,7 @@ func (f *x86Focal) row(sum *accumulator) {
 	f.JEQ(goTo(direct))
 	n := f.param("n")
 	f.ANDQ(operand.U8(size-1), n)
-	for i, k := range f.tailMasks(n) {
+	for i, k := range f.tailMasks(n, 4) {
 		r := f.reg()
 		f.move(f.bufferAt(i), r)
 		m := f.place(out, i)

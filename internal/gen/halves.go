@@ -104,5 +104,5 @@ func (b *restBuffer) at(i int) operand.Mem {
 // count.
 func (b *restBuffer) masks(count gpreg) []mask {
 	b.SUBQ(operand.U8(2*b.lanes), count)
-	return append(make([]mask, 2*b.regs()), b.tailMasks(count)...)
+	return append(make([]mask, 2*b.regs()), b.tailMasks(count, 2*b.regs())...)
 }

@@ -69,7 +69,12 @@ func newVectorLoop(v *vec) *rowLoop {
 	v.MOVQ(l.rest, l.groups)
 	v.SHRQ(operand.U8(log2(v.groupLen())), l.groups)
 	v.ANDQ(operand.U8(v.groupLen()-1), l.rest)
-	l.masks = v.tailMasks(l.rest)
+	count := l.rest
+	if !v.wide() {
+		count = v.GP64()
+		v.MOVQ(l.rest, count)
+	}
+	l.masks = v.tailMasks(count, 2*v.regs())
 	return l
 }
 

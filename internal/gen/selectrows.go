@@ -194,19 +194,6 @@ func (k *selectKernel) groupsOfRows(p *pipeline, vectors int, check string) {
 	v.Label(rest)
 }
 
-// firstMasks sets masks to the first n lanes of as many registers, 0 ≤ n < 256.
-func (v *vec) firstMasks(masks []mask, n gpreg) {
-	bits := v.GP64()
-	v.MOVQ(operand.I32(-1), bits)
-	v.BZHIQ(n, bits, bits) // all bits for 64 and more
-	for i, m := range masks {
-		if i > 0 {
-			v.SHRQ(operand.U8(v.lanes), bits)
-		}
-		v.loadMask(bits.As32(), m)
-	}
-}
-
 // groupSum returns the sum of a row's vectors.
 func (v *vec) groupSum(x []vreg) vreg {
 	for len(x) > 1 {

@@ -40,7 +40,7 @@ func (l *shortLoop) run(step int, body func(vectors int)) {
 	v.LEAQ(operand.Mem{Base: l.n, Disp: -1}, rest)
 	v.ANDQ(operand.U8(v.perReg()-1), rest)
 	v.INCQ(rest)
-	l.tail = v.tailMasks(rest)[0]
+	l.tail = v.tailMasks(rest, 1)[0]
 	if !v.wide() {
 		l.tail = v.inRegister(l.tail.(operand.Mem))
 	}

@@ -92,7 +92,7 @@ func shortTotals(v *vec) {
 	v.LEAQ(operand.Mem{Base: s.n, Disp: -1}, rest)
 	v.ANDQ(operand.U8(7), rest)
 	v.INCQ(rest)
-	s.tail = v.tailMasks(rest)[:max(1, 8*v.size/v.bytes)]
+	s.tail = v.tailMasks(rest, max(1, 8*v.size/v.bytes))
 	if !v.wide() {
 		for i, m := range s.tail {
 			s.tail[i] = v.inRegister(m.(operand.Mem))

@@ -126,7 +126,7 @@ func (b *softBCE) row() {
 	b.ADDQ(operand.U8(size), left)
 	b.JLE(goTo(done))
 	// The rest, as a whole group in the buffers; left is 0 after it.
-	masks := b.groupMasks(left)
+	masks := b.tailMasks(left, 4*b.regs())
 	b.fill(b.scores, b.x, masks)
 	b.fill(b.soft, b.t, masks)
 	without := b.newLabel("without")
@@ -143,7 +143,7 @@ func (b *softBCE) row() {
 	b.JEQ(goTo(direct))
 	n := b.param("n")
 	b.ANDQ(operand.U8(size-1), n)
-	for i, k := range b.groupMasks(n) {
+	for i, k := range b.tailMasks(n, 4*b.regs()) {
 		r := b.reg()
 		b.move(b.scores.at(i), r)
 		b.store(k, r, operand.Mem{Base: out, Index: b.off, Scale: 1, Disp: i*b.bytes - 256})
@@ -159,23 +159,6 @@ func (b *softBCE) nextGradient() {
 	b.JZ(operand.LabelRef(none))
 	b.advance(b.dst, "dst", "dstStride")
 	b.Label(none)
-}
-
-// groupMasks returns the masks of the registers of the first count elements of a
-// group of four virtual vectors, on AVX2.
-func (v *vec) groupMasks(count gpreg) (masks []mask) {
-	table := v.GP64()
-	v.LEAQ(v.data("tail4", func() {
-		for i := range 64 {
-			v.AppendDatum(operand.U64(uint64(i/32) - 1))
-		}
-	}), table)
-	v.SHLQ(operand.U8(log2(v.size)), count)
-	v.SUBQ(count, table)
-	for i := range 4 * v.regs() {
-		masks = append(masks, at(table, 256+v.bytes*i))
-	}
-	return masks
 }
 
 // fill fills a buffer with the elements at base+off in the masks, zeros elsewhere, and

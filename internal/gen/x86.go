@@ -276,39 +276,40 @@ func (v *vec) stream(a op, mem operand.Mem) {
 // unit in which kernels run through a row.
 func (v *vec) groupLen() int { return 2 * v.lanes }
 
-// tailMasks returns the masks of the registers of a group of which only the
-// first rest elements exist, 0 < rest < groupLen.
-func (v *vec) tailMasks(rest reg.Register) []mask {
-	masks := make([]mask, 2*v.regs())
+// tailMasks returns the masks of so many registers of which only the first count
+// elements exist, of at most four virtual vectors. On AVX2 it overwrites count.
+func (v *vec) tailMasks(count gpreg, registers int) []mask {
+	masks := make([]mask, registers)
 	if v.wide() {
-		// bits = 2^rest - 1
-		bits := v.GP64()
-		v.MOVQ(operand.I32(-1), bits)
-		v.BZHIQ(rest, bits, bits)
 		for i := range masks {
 			masks[i] = v.newMask()
-			if i > 0 {
-				v.SHRQ(operand.U8(v.lanes), bits)
-			}
-			if v.double() {
-				v.KMOVB(bits.As32(), masks[i])
-			} else {
-				v.KMOVW(bits.As32(), masks[i])
-			}
 		}
+		v.firstMasks(masks, count)
 		return masks
 	}
-	// The table is 128 bytes of ones, then 128 of zeros: at 128 - rest·size
-	// begin the masks of the group. They stay in memory.
-	table, off := v.GP64(), v.GP64()
+	// The table is 256 bytes of ones, then 256 of zeros: at 256 - count·size begin
+	// the masks. They stay in memory.
+	table := v.GP64()
 	v.LEAQ(v.tailTable(), table)
-	v.MOVQ(rest, off)
-	v.SHLQ(operand.U8(log2(v.size)), off)
-	v.SUBQ(off, table)
+	v.SHLQ(operand.U8(log2(v.size)), count)
+	v.SUBQ(count, table)
 	for i := range masks {
-		masks[i] = at(table, 128+32*i)
+		masks[i] = at(table, 256+v.bytes*i)
 	}
 	return masks
+}
+
+// firstMasks sets masks to the first n lanes of as many registers, 0 ≤ n < 256.
+func (v *vec) firstMasks(masks []mask, n gpreg) {
+	bits := v.GP64()
+	v.MOVQ(operand.I32(-1), bits)
+	v.BZHIQ(n, bits, bits) // all bits for 64 and more
+	for i, m := range masks {
+		if i > 0 {
+			v.SHRQ(operand.U8(v.lanes), bits)
+		}
+		v.loadMask(bits.As32(), m)
+	}
 }
 
 func log2(n int) int {
@@ -405,14 +406,11 @@ func (v *vec) constant(x float64) operand.Mem {
 	})
 }
 
-// tailTable is 128 bytes of ones followed by 128 bytes of zeros.
+// tailTable is 256 bytes of ones followed by 256 bytes of zeros.
 func (v *vec) tailTable() operand.Mem {
 	return v.data("tail", func() {
-		for range 16 {
-			v.AppendDatum(operand.U64(math.MaxUint64))
-		}
-		for range 16 {
-			v.AppendDatum(operand.U64(0))
+		for i := range 64 {
+			v.AppendDatum(operand.U64(uint64(i/32) - 1))
 		}
 	})
 }

@@ -517,7 +517,7 @@ TEXT ·shortSumsAVX2(SB), NOSPLIT, $0-40
 	LEAQ    tail<>+0(SB), R9
 	SHLQ    $0x02, R8
 	SUBQ    R8, R9
-	VMOVUPS 128(R9), Y1
+	VMOVUPS 256(R9), Y1
 	CMPQ    BX, $0x08
 	JG      longer7
 
@@ -915,23 +915,55 @@ DATA tail<>+96(SB)/8, $0xffffffffffffffff
 DATA tail<>+104(SB)/8, $0xffffffffffffffff
 DATA tail<>+112(SB)/8, $0xffffffffffffffff
 DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0x0000000000000000
-DATA tail<>+136(SB)/8, $0x0000000000000000
-DATA tail<>+144(SB)/8, $0x0000000000000000
-DATA tail<>+152(SB)/8, $0x0000000000000000
-DATA tail<>+160(SB)/8, $0x0000000000000000
-DATA tail<>+168(SB)/8, $0x0000000000000000
-DATA tail<>+176(SB)/8, $0x0000000000000000
-DATA tail<>+184(SB)/8, $0x0000000000000000
-DATA tail<>+192(SB)/8, $0x0000000000000000
-DATA tail<>+200(SB)/8, $0x0000000000000000
-DATA tail<>+208(SB)/8, $0x0000000000000000
-DATA tail<>+216(SB)/8, $0x0000000000000000
-DATA tail<>+224(SB)/8, $0x0000000000000000
-DATA tail<>+232(SB)/8, $0x0000000000000000
-DATA tail<>+240(SB)/8, $0x0000000000000000
-DATA tail<>+248(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $256
+DATA tail<>+128(SB)/8, $0xffffffffffffffff
+DATA tail<>+136(SB)/8, $0xffffffffffffffff
+DATA tail<>+144(SB)/8, $0xffffffffffffffff
+DATA tail<>+152(SB)/8, $0xffffffffffffffff
+DATA tail<>+160(SB)/8, $0xffffffffffffffff
+DATA tail<>+168(SB)/8, $0xffffffffffffffff
+DATA tail<>+176(SB)/8, $0xffffffffffffffff
+DATA tail<>+184(SB)/8, $0xffffffffffffffff
+DATA tail<>+192(SB)/8, $0xffffffffffffffff
+DATA tail<>+200(SB)/8, $0xffffffffffffffff
+DATA tail<>+208(SB)/8, $0xffffffffffffffff
+DATA tail<>+216(SB)/8, $0xffffffffffffffff
+DATA tail<>+224(SB)/8, $0xffffffffffffffff
+DATA tail<>+232(SB)/8, $0xffffffffffffffff
+DATA tail<>+240(SB)/8, $0xffffffffffffffff
+DATA tail<>+248(SB)/8, $0xffffffffffffffff
+DATA tail<>+256(SB)/8, $0x0000000000000000
+DATA tail<>+264(SB)/8, $0x0000000000000000
+DATA tail<>+272(SB)/8, $0x0000000000000000
+DATA tail<>+280(SB)/8, $0x0000000000000000
+DATA tail<>+288(SB)/8, $0x0000000000000000
+DATA tail<>+296(SB)/8, $0x0000000000000000
+DATA tail<>+304(SB)/8, $0x0000000000000000
+DATA tail<>+312(SB)/8, $0x0000000000000000
+DATA tail<>+320(SB)/8, $0x0000000000000000
+DATA tail<>+328(SB)/8, $0x0000000000000000
+DATA tail<>+336(SB)/8, $0x0000000000000000
+DATA tail<>+344(SB)/8, $0x0000000000000000
+DATA tail<>+352(SB)/8, $0x0000000000000000
+DATA tail<>+360(SB)/8, $0x0000000000000000
+DATA tail<>+368(SB)/8, $0x0000000000000000
+DATA tail<>+376(SB)/8, $0x0000000000000000
+DATA tail<>+384(SB)/8, $0x0000000000000000
+DATA tail<>+392(SB)/8, $0x0000000000000000
+DATA tail<>+400(SB)/8, $0x0000000000000000
+DATA tail<>+408(SB)/8, $0x0000000000000000
+DATA tail<>+416(SB)/8, $0x0000000000000000
+DATA tail<>+424(SB)/8, $0x0000000000000000
+DATA tail<>+432(SB)/8, $0x0000000000000000
+DATA tail<>+440(SB)/8, $0x0000000000000000
+DATA tail<>+448(SB)/8, $0x0000000000000000
+DATA tail<>+456(SB)/8, $0x0000000000000000
+DATA tail<>+464(SB)/8, $0x0000000000000000
+DATA tail<>+472(SB)/8, $0x0000000000000000
+DATA tail<>+480(SB)/8, $0x0000000000000000
+DATA tail<>+488(SB)/8, $0x0000000000000000
+DATA tail<>+496(SB)/8, $0x0000000000000000
+DATA tail<>+504(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $512
 
 // func shortScaleAVX2(dst *float32, dstStride int, w *float32, rows int, n int, fa *float32, fb *float32)
 // Requires: AVX
@@ -956,7 +988,7 @@ TEXT ·shortScaleAVX2(SB), NOSPLIT, $0-56
 	LEAQ    tail<>+0(SB), R11
 	SHLQ    $0x02, R10
 	SUBQ    R10, R11
-	VMOVUPS 128(R11), Y3
+	VMOVUPS 256(R11), Y3
 	CMPQ    R8, $0x08
 	JG      longer16
 
@@ -1138,7 +1170,7 @@ TEXT ·shortJoinsAVX2(SB), NOSPLIT, $0-32
 	LEAQ    tail<>+0(SB), R8
 	SHLQ    $0x02, DI
 	SUBQ    DI, R8
-	VMOVUPS 128(R8), Y0
+	VMOVUPS 256(R8), Y0
 	CMPQ    DX, $0x08
 	JG      longer27
 
@@ -2088,8 +2120,6 @@ TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	MOVQ     $-1, R9
 	BZHIQ    R8, R9, R9
 	KMOVW    R9, K1
-	SHRQ     $0x10, R9
-	KMOVW    R9, K2
 	KUNPCKBW K1, K1, K2
 	CMPQ     BX, $0x08
 	JG       longer48
@@ -2466,8 +2496,6 @@ rest54:
 	MOVQ  $-1, R11
 	BZHIQ R10, R11, R11
 	KMOVW R11, K1
-	SHRQ  $0x10, R11
-	KMOVW R11, K2
 	CMPQ  R8, $0x10
 	JG    longer57
 
@@ -2551,8 +2579,6 @@ TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-32
 	MOVQ     $-1, R8
 	BZHIQ    DI, R8, R8
 	KMOVW    R8, K1
-	SHRQ     $0x10, R8
-	KMOVW    R8, K2
 	KUNPCKBW K1, K1, K2
 	CMPQ     DX, $0x08
 	JG       longer62
@@ -3652,8 +3678,8 @@ TEXT ·shortLogsAVX2(SB), NOSPLIT, $0-32
 	LEAQ    tail<>+0(SB), R8
 	SHLQ    $0x03, DI
 	SUBQ    DI, R8
-	VMOVUPD 128(R8), Y0
-	VMOVUPD 160(R8), Y1
+	VMOVUPD 256(R8), Y0
+	VMOVUPD 288(R8), Y1
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y2
 	TESTQ   DX, DX
 	JZ      done85
@@ -4312,8 +4338,6 @@ TEXT ·shortLogsAVX512(SB), NOSPLIT, $0-32
 	MOVQ         $-1, R8
 	BZHIQ        DI, R8, R8
 	KMOVB        R8, K1
-	SHRQ         $0x08, R8
-	KMOVB        R8, K2
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z0
 	TESTQ        DX, DX
 	JZ           done100

@@ -32,8 +32,8 @@ TEXT ·sideMax32AVX2(SB), NOSPLIT, $160-88
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
-	LEAQ         tail<>+0(SB), R10
 	MOVQ         R8, SI
+	LEAQ         tail<>+0(SB), R10
 	SHLQ         $0x02, SI
 	SUBQ         SI, R10
 	MOVQ         rows+24(FP), R11
@@ -204,7 +204,7 @@ rest6:
 	JBE          half7
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      128(R10), Y8
+	VMOVUPS      256(R10), Y8
 	VMASKMOVPS   (CX)(R12*1), Y8, Y8
 	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
@@ -239,7 +239,7 @@ rest6:
 	VCMPPS       $0x03, Y8, Y10, Y10
 	VANDPS       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	VMOVUPS      192(R10), Y8
+	VMOVUPS      320(R10), Y8
 	VMASKMOVPS   64(CX)(R12*1), Y8, Y8
 	VPBROADCASTB 2(DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
@@ -276,7 +276,7 @@ rest6:
 	VORPS        Y9, Y7, Y7
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      160(R10), Y8
+	VMOVUPS      288(R10), Y8
 	VMASKMOVPS   32(CX)(R12*1), Y8, Y8
 	VPBROADCASTB 1(DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
@@ -310,7 +310,7 @@ rest6:
 	VCMPPS       $0x03, Y8, Y10, Y10
 	VANDPS       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	VMOVUPS      224(R10), Y8
+	VMOVUPS      352(R10), Y8
 	VMASKMOVPS   96(CX)(R12*1), Y8, Y8
 	VPBROADCASTB 3(DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
@@ -349,7 +349,7 @@ rest6:
 half7:
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      128(R10), Y8
+	VMOVUPS      256(R10), Y8
 	VMASKMOVPS   (CX)(R12*1), Y8, Y8
 	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
@@ -386,7 +386,7 @@ half7:
 	VORPS        Y9, Y7, Y7
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      160(R10), Y8
+	VMOVUPS      288(R10), Y8
 	VMASKMOVPS   32(CX)(R12*1), Y8, Y8
 	VPBROADCASTB 1(DI)(SI*1), Y9
 	VANDPS       bits32<>+0(SB), Y9, Y9
@@ -509,23 +509,55 @@ DATA tail<>+96(SB)/8, $0xffffffffffffffff
 DATA tail<>+104(SB)/8, $0xffffffffffffffff
 DATA tail<>+112(SB)/8, $0xffffffffffffffff
 DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0x0000000000000000
-DATA tail<>+136(SB)/8, $0x0000000000000000
-DATA tail<>+144(SB)/8, $0x0000000000000000
-DATA tail<>+152(SB)/8, $0x0000000000000000
-DATA tail<>+160(SB)/8, $0x0000000000000000
-DATA tail<>+168(SB)/8, $0x0000000000000000
-DATA tail<>+176(SB)/8, $0x0000000000000000
-DATA tail<>+184(SB)/8, $0x0000000000000000
-DATA tail<>+192(SB)/8, $0x0000000000000000
-DATA tail<>+200(SB)/8, $0x0000000000000000
-DATA tail<>+208(SB)/8, $0x0000000000000000
-DATA tail<>+216(SB)/8, $0x0000000000000000
-DATA tail<>+224(SB)/8, $0x0000000000000000
-DATA tail<>+232(SB)/8, $0x0000000000000000
-DATA tail<>+240(SB)/8, $0x0000000000000000
-DATA tail<>+248(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $256
+DATA tail<>+128(SB)/8, $0xffffffffffffffff
+DATA tail<>+136(SB)/8, $0xffffffffffffffff
+DATA tail<>+144(SB)/8, $0xffffffffffffffff
+DATA tail<>+152(SB)/8, $0xffffffffffffffff
+DATA tail<>+160(SB)/8, $0xffffffffffffffff
+DATA tail<>+168(SB)/8, $0xffffffffffffffff
+DATA tail<>+176(SB)/8, $0xffffffffffffffff
+DATA tail<>+184(SB)/8, $0xffffffffffffffff
+DATA tail<>+192(SB)/8, $0xffffffffffffffff
+DATA tail<>+200(SB)/8, $0xffffffffffffffff
+DATA tail<>+208(SB)/8, $0xffffffffffffffff
+DATA tail<>+216(SB)/8, $0xffffffffffffffff
+DATA tail<>+224(SB)/8, $0xffffffffffffffff
+DATA tail<>+232(SB)/8, $0xffffffffffffffff
+DATA tail<>+240(SB)/8, $0xffffffffffffffff
+DATA tail<>+248(SB)/8, $0xffffffffffffffff
+DATA tail<>+256(SB)/8, $0x0000000000000000
+DATA tail<>+264(SB)/8, $0x0000000000000000
+DATA tail<>+272(SB)/8, $0x0000000000000000
+DATA tail<>+280(SB)/8, $0x0000000000000000
+DATA tail<>+288(SB)/8, $0x0000000000000000
+DATA tail<>+296(SB)/8, $0x0000000000000000
+DATA tail<>+304(SB)/8, $0x0000000000000000
+DATA tail<>+312(SB)/8, $0x0000000000000000
+DATA tail<>+320(SB)/8, $0x0000000000000000
+DATA tail<>+328(SB)/8, $0x0000000000000000
+DATA tail<>+336(SB)/8, $0x0000000000000000
+DATA tail<>+344(SB)/8, $0x0000000000000000
+DATA tail<>+352(SB)/8, $0x0000000000000000
+DATA tail<>+360(SB)/8, $0x0000000000000000
+DATA tail<>+368(SB)/8, $0x0000000000000000
+DATA tail<>+376(SB)/8, $0x0000000000000000
+DATA tail<>+384(SB)/8, $0x0000000000000000
+DATA tail<>+392(SB)/8, $0x0000000000000000
+DATA tail<>+400(SB)/8, $0x0000000000000000
+DATA tail<>+408(SB)/8, $0x0000000000000000
+DATA tail<>+416(SB)/8, $0x0000000000000000
+DATA tail<>+424(SB)/8, $0x0000000000000000
+DATA tail<>+432(SB)/8, $0x0000000000000000
+DATA tail<>+440(SB)/8, $0x0000000000000000
+DATA tail<>+448(SB)/8, $0x0000000000000000
+DATA tail<>+456(SB)/8, $0x0000000000000000
+DATA tail<>+464(SB)/8, $0x0000000000000000
+DATA tail<>+472(SB)/8, $0x0000000000000000
+DATA tail<>+480(SB)/8, $0x0000000000000000
+DATA tail<>+488(SB)/8, $0x0000000000000000
+DATA tail<>+496(SB)/8, $0x0000000000000000
+DATA tail<>+504(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $512
 
 DATA f32_ff800000<>+0(SB)/4, $0xff800000
 DATA f32_ff800000<>+4(SB)/4, $0xff800000
@@ -595,8 +627,8 @@ TEXT ·sideSums32AVX2(SB), NOSPLIT, $256-104
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
-	LEAQ         tail<>+0(SB), R10
 	MOVQ         R8, SI
+	LEAQ         tail<>+0(SB), R10
 	SHLQ         $0x02, SI
 	SUBQ         SI, R10
 	MOVQ         rows+24(FP), R11
@@ -854,7 +886,7 @@ rest16:
 	JBE          half17
 	MOVQ         R13, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      128(R10), Y5
+	VMOVUPS      256(R10), Y5
 	VMASKMOVPS   (CX)(R13*1), Y5, Y5
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
@@ -897,7 +929,7 @@ rest16:
 	VFMADD213PS  (DX)(R13*2), Y7, Y9
 	VMULPS       Y6, Y9, Y9
 	VANDPS       Y5, Y9, Y9
-	VMOVUPS      192(R10), Y5
+	VMOVUPS      320(R10), Y5
 	VMASKMOVPS   64(CX)(R13*1), Y5, Y5
 	VPBROADCASTB 2(DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
@@ -960,7 +992,7 @@ rest16:
 	VADDPS       Y7, Y6, Y6
 	MOVQ         R13, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      160(R10), Y7
+	VMOVUPS      288(R10), Y7
 	VMASKMOVPS   32(CX)(R13*1), Y7, Y7
 	VPBROADCASTB 1(DI)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
@@ -1003,7 +1035,7 @@ rest16:
 	VFMADD213PS  32(DX)(R13*2), Y9, Y11
 	VMULPS       Y8, Y11, Y11
 	VANDPS       Y7, Y11, Y11
-	VMOVUPS      224(R10), Y7
+	VMOVUPS      352(R10), Y7
 	VMASKMOVPS   96(CX)(R13*1), Y7, Y7
 	VPBROADCASTB 3(DI)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
@@ -1081,7 +1113,7 @@ rest16:
 half17:
 	MOVQ         R13, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      128(R10), Y5
+	VMOVUPS      256(R10), Y5
 	VMASKMOVPS   (CX)(R13*1), Y5, Y5
 	VPBROADCASTB (DI)(SI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
@@ -1134,7 +1166,7 @@ half17:
 	VANDPS       Y6, Y9, Y6
 	MOVQ         R13, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      160(R10), Y7
+	VMOVUPS      288(R10), Y7
 	VMASKMOVPS   32(CX)(R13*1), Y7, Y7
 	VPBROADCASTB 1(DI)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
@@ -1352,8 +1384,8 @@ TEXT ·sideGrad32AVX2(SB), NOSPLIT, $320-104
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
-	LEAQ         tail<>+0(SB), R10
 	MOVQ         R8, SI
+	LEAQ         tail<>+0(SB), R10
 	SHLQ         $0x02, SI
 	SUBQ         SI, R10
 	MOVQ         rows+32(FP), R11
@@ -1591,7 +1623,7 @@ rest24:
 	JBE          half25
 	MOVQ         R13, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      128(R10), Y1
+	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   (CX)(R13*1), Y1, Y1
 	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
@@ -1640,9 +1672,9 @@ rest24:
 	VFMADD213PS  Y4, Y3, Y5
 	VMULPS       Y2, Y5, Y5
 	VANDPS       Y1, Y5, Y5
-	VMOVUPS      128(R10), Y1
+	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   Y5, Y1, (AX)(R13*1)
-	VMOVUPS      192(R10), Y1
+	VMOVUPS      320(R10), Y1
 	VMASKMOVPS   64(CX)(R13*1), Y1, Y1
 	VPBROADCASTB 2(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
@@ -1691,11 +1723,11 @@ rest24:
 	VFMADD213PS  Y4, Y3, Y5
 	VMULPS       Y2, Y5, Y5
 	VANDPS       Y1, Y5, Y5
-	VMOVUPS      192(R10), Y1
+	VMOVUPS      320(R10), Y1
 	VMASKMOVPS   Y5, Y1, 64(AX)(R13*1)
 	MOVQ         R13, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      160(R10), Y1
+	VMOVUPS      288(R10), Y1
 	VMASKMOVPS   32(CX)(R13*1), Y1, Y1
 	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
@@ -1744,9 +1776,9 @@ rest24:
 	VFMADD213PS  Y4, Y3, Y5
 	VMULPS       Y2, Y5, Y5
 	VANDPS       Y1, Y5, Y5
-	VMOVUPS      160(R10), Y1
+	VMOVUPS      288(R10), Y1
 	VMASKMOVPS   Y5, Y1, 32(AX)(R13*1)
-	VMOVUPS      224(R10), Y1
+	VMOVUPS      352(R10), Y1
 	VMASKMOVPS   96(CX)(R13*1), Y1, Y1
 	VPBROADCASTB 3(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
@@ -1795,14 +1827,14 @@ rest24:
 	VFMADD213PS  Y4, Y3, Y5
 	VMULPS       Y2, Y5, Y5
 	VANDPS       Y1, Y5, Y5
-	VMOVUPS      224(R10), Y1
+	VMOVUPS      352(R10), Y1
 	VMASKMOVPS   Y5, Y1, 96(AX)(R13*1)
 	JMP          done26
 
 half25:
 	MOVQ         R13, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      128(R10), Y1
+	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   (CX)(R13*1), Y1, Y1
 	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
@@ -1851,11 +1883,11 @@ half25:
 	VFMADD213PS  Y4, Y3, Y5
 	VMULPS       Y2, Y5, Y5
 	VANDPS       Y1, Y5, Y5
-	VMOVUPS      128(R10), Y1
+	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   Y5, Y1, (AX)(R13*1)
 	MOVQ         R13, SI
 	SHRQ         $0x05, SI
-	VMOVUPS      160(R10), Y1
+	VMOVUPS      288(R10), Y1
 	VMASKMOVPS   32(CX)(R13*1), Y1, Y1
 	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
@@ -1904,7 +1936,7 @@ half25:
 	VFMADD213PS  Y4, Y3, Y5
 	VMULPS       Y2, Y5, Y5
 	VANDPS       Y1, Y5, Y5
-	VMOVUPS      160(R10), Y1
+	VMOVUPS      288(R10), Y1
 	VMASKMOVPS   Y5, Y1, 32(AX)(R13*1)
 
 done26:
@@ -3619,8 +3651,8 @@ TEXT ·sideMax64AVX2(SB), NOSPLIT, $128-88
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
-	LEAQ         tail<>+0(SB), R10
 	MOVQ         R8, SI
+	LEAQ         tail<>+0(SB), R10
 	SHLQ         $0x03, SI
 	SUBQ         SI, R10
 	MOVQ         rows+24(FP), R11
@@ -3791,7 +3823,7 @@ rest66:
 	JBE          half67
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      128(R10), Y8
+	VMOVUPD      256(R10), Y8
 	VMASKMOVPD   (CX)(R12*1), Y8, Y8
 	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
@@ -3826,7 +3858,7 @@ rest66:
 	VCMPPD       $0x03, Y8, Y10, Y10
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	VMOVUPD      192(R10), Y8
+	VMOVUPD      320(R10), Y8
 	VMASKMOVPD   64(CX)(R12*1), Y8, Y8
 	VPBROADCASTB 1(DI)(SI*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
@@ -3863,7 +3895,7 @@ rest66:
 	VORPS        Y9, Y7, Y7
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      160(R10), Y8
+	VMOVUPD      288(R10), Y8
 	VMASKMOVPD   32(CX)(R12*1), Y8, Y8
 	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
@@ -3897,7 +3929,7 @@ rest66:
 	VCMPPD       $0x03, Y8, Y10, Y10
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	VMOVUPD      224(R10), Y8
+	VMOVUPD      352(R10), Y8
 	VMASKMOVPD   96(CX)(R12*1), Y8, Y8
 	VPBROADCASTB 1(DI)(SI*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
@@ -3936,7 +3968,7 @@ rest66:
 half67:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      128(R10), Y8
+	VMOVUPD      256(R10), Y8
 	VMASKMOVPD   (CX)(R12*1), Y8, Y8
 	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPD       bits64<>+0(SB), Y9, Y9
@@ -3973,7 +4005,7 @@ half67:
 	VORPS        Y9, Y7, Y7
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      160(R10), Y8
+	VMOVUPD      288(R10), Y8
 	VMASKMOVPD   32(CX)(R12*1), Y8, Y8
 	VPBROADCASTB (DI)(SI*1), Y9
 	VANDPD       bits64odd<>+0(SB), Y9, Y9
@@ -4098,8 +4130,8 @@ TEXT ·sideSums64AVX2(SB), NOSPLIT, $512-104
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
-	LEAQ         tail<>+0(SB), R10
 	MOVQ         R8, SI
+	LEAQ         tail<>+0(SB), R10
 	SHLQ         $0x03, SI
 	SUBQ         SI, R10
 	MOVQ         rows+24(FP), R11
@@ -4411,7 +4443,7 @@ rest76:
 	JBE          half77
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      128(R10), Y1
+	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (CX)(R13*1), Y1, Y1
 	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
@@ -4458,7 +4490,7 @@ rest76:
 	VFMADD213PD  (DX)(R13*2), Y3, Y5
 	VMULPD       Y2, Y5, Y5
 	VANDPD       Y1, Y5, Y5
-	VMOVUPD      192(R10), Y1
+	VMOVUPD      320(R10), Y1
 	VMASKMOVPD   64(CX)(R13*1), Y1, Y1
 	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
@@ -4547,7 +4579,7 @@ rest76:
 	VMOVUPD      Y3, 384(BP)
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      160(R10), Y1
+	VMOVUPD      288(R10), Y1
 	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
 	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -4594,7 +4626,7 @@ rest76:
 	VFMADD213PD  32(DX)(R13*2), Y3, Y5
 	VMULPD       Y2, Y5, Y5
 	VANDPD       Y1, Y5, Y5
-	VMOVUPD      224(R10), Y1
+	VMOVUPD      352(R10), Y1
 	VMASKMOVPD   96(CX)(R13*1), Y1, Y1
 	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -4686,7 +4718,7 @@ rest76:
 half77:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      128(R10), Y1
+	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (CX)(R13*1), Y1, Y1
 	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
@@ -4765,7 +4797,7 @@ half77:
 	VMOVUPD      Y3, 384(BP)
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      160(R10), Y1
+	VMOVUPD      288(R10), Y1
 	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
 	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -5035,8 +5067,8 @@ TEXT ·sideGrad64AVX2(SB), NOSPLIT, $288-104
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
-	LEAQ         tail<>+0(SB), R10
 	MOVQ         R8, SI
+	LEAQ         tail<>+0(SB), R10
 	SHLQ         $0x03, SI
 	SUBQ         SI, R10
 	MOVQ         rows+32(FP), R11
@@ -5290,7 +5322,7 @@ rest84:
 	JBE          half85
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      128(R10), Y1
+	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (CX)(R13*1), Y1, Y1
 	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
@@ -5343,9 +5375,9 @@ rest84:
 	VFMADD213PD  Y4, Y3, Y5
 	VMULPD       Y2, Y5, Y5
 	VANDPD       Y1, Y5, Y5
-	VMOVUPD      128(R10), Y1
+	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   Y5, Y1, (AX)(R13*1)
-	VMOVUPD      192(R10), Y1
+	VMOVUPD      320(R10), Y1
 	VMASKMOVPD   64(CX)(R13*1), Y1, Y1
 	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
@@ -5398,11 +5430,11 @@ rest84:
 	VFMADD213PD  Y4, Y3, Y5
 	VMULPD       Y2, Y5, Y5
 	VANDPD       Y1, Y5, Y5
-	VMOVUPD      192(R10), Y1
+	VMOVUPD      320(R10), Y1
 	VMASKMOVPD   Y5, Y1, 64(AX)(R13*1)
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      160(R10), Y1
+	VMOVUPD      288(R10), Y1
 	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
 	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -5455,9 +5487,9 @@ rest84:
 	VFMADD213PD  Y4, Y3, Y5
 	VMULPD       Y2, Y5, Y5
 	VANDPD       Y1, Y5, Y5
-	VMOVUPD      160(R10), Y1
+	VMOVUPD      288(R10), Y1
 	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
-	VMOVUPD      224(R10), Y1
+	VMOVUPD      352(R10), Y1
 	VMASKMOVPD   96(CX)(R13*1), Y1, Y1
 	VPBROADCASTB 1(DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -5510,14 +5542,14 @@ rest84:
 	VFMADD213PD  Y4, Y3, Y5
 	VMULPD       Y2, Y5, Y5
 	VANDPD       Y1, Y5, Y5
-	VMOVUPD      224(R10), Y1
+	VMOVUPD      352(R10), Y1
 	VMASKMOVPD   Y5, Y1, 96(AX)(R13*1)
 	JMP          done86
 
 half85:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      128(R10), Y1
+	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (CX)(R13*1), Y1, Y1
 	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64<>+0(SB), Y2, Y2
@@ -5570,11 +5602,11 @@ half85:
 	VFMADD213PD  Y4, Y3, Y5
 	VMULPD       Y2, Y5, Y5
 	VANDPD       Y1, Y5, Y5
-	VMOVUPD      128(R10), Y1
+	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   Y5, Y1, (AX)(R13*1)
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
-	VMOVUPD      160(R10), Y1
+	VMOVUPD      288(R10), Y1
 	VMASKMOVPD   32(CX)(R13*1), Y1, Y1
 	VPBROADCASTB (DI)(SI*1), Y2
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
@@ -5627,7 +5659,7 @@ half85:
 	VFMADD213PD  Y4, Y3, Y5
 	VMULPD       Y2, Y5, Y5
 	VANDPD       Y1, Y5, Y5
-	VMOVUPD      160(R10), Y1
+	VMOVUPD      288(R10), Y1
 	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
 
 done86:

@@ -281,7 +281,7 @@ more13:
 rest7:
 	ADDQ       $0x40, R8
 	JLE        done5
-	LEAQ       tail4<>+0(SB), DI
+	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x02, R8
 	SUBQ       R8, DI
 	VMOVUPS    256(DI), Y1
@@ -370,7 +370,7 @@ incomplete6:
 	JEQ        direct15
 	MOVQ       n+72(FP), CX
 	ANDQ       $0x3f, CX
-	LEAQ       tail4<>+0(SB), DI
+	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x02, CX
 	SUBQ       CX, DI
 	VMOVUPS    (BP), Y1
@@ -584,71 +584,71 @@ DATA f32_3efffffe<>+24(SB)/4, $0x3efffffe
 DATA f32_3efffffe<>+28(SB)/4, $0x3efffffe
 GLOBL f32_3efffffe<>(SB), RODATA|NOPTR, $32
 
-DATA tail4<>+0(SB)/8, $0xffffffffffffffff
-DATA tail4<>+8(SB)/8, $0xffffffffffffffff
-DATA tail4<>+16(SB)/8, $0xffffffffffffffff
-DATA tail4<>+24(SB)/8, $0xffffffffffffffff
-DATA tail4<>+32(SB)/8, $0xffffffffffffffff
-DATA tail4<>+40(SB)/8, $0xffffffffffffffff
-DATA tail4<>+48(SB)/8, $0xffffffffffffffff
-DATA tail4<>+56(SB)/8, $0xffffffffffffffff
-DATA tail4<>+64(SB)/8, $0xffffffffffffffff
-DATA tail4<>+72(SB)/8, $0xffffffffffffffff
-DATA tail4<>+80(SB)/8, $0xffffffffffffffff
-DATA tail4<>+88(SB)/8, $0xffffffffffffffff
-DATA tail4<>+96(SB)/8, $0xffffffffffffffff
-DATA tail4<>+104(SB)/8, $0xffffffffffffffff
-DATA tail4<>+112(SB)/8, $0xffffffffffffffff
-DATA tail4<>+120(SB)/8, $0xffffffffffffffff
-DATA tail4<>+128(SB)/8, $0xffffffffffffffff
-DATA tail4<>+136(SB)/8, $0xffffffffffffffff
-DATA tail4<>+144(SB)/8, $0xffffffffffffffff
-DATA tail4<>+152(SB)/8, $0xffffffffffffffff
-DATA tail4<>+160(SB)/8, $0xffffffffffffffff
-DATA tail4<>+168(SB)/8, $0xffffffffffffffff
-DATA tail4<>+176(SB)/8, $0xffffffffffffffff
-DATA tail4<>+184(SB)/8, $0xffffffffffffffff
-DATA tail4<>+192(SB)/8, $0xffffffffffffffff
-DATA tail4<>+200(SB)/8, $0xffffffffffffffff
-DATA tail4<>+208(SB)/8, $0xffffffffffffffff
-DATA tail4<>+216(SB)/8, $0xffffffffffffffff
-DATA tail4<>+224(SB)/8, $0xffffffffffffffff
-DATA tail4<>+232(SB)/8, $0xffffffffffffffff
-DATA tail4<>+240(SB)/8, $0xffffffffffffffff
-DATA tail4<>+248(SB)/8, $0xffffffffffffffff
-DATA tail4<>+256(SB)/8, $0x0000000000000000
-DATA tail4<>+264(SB)/8, $0x0000000000000000
-DATA tail4<>+272(SB)/8, $0x0000000000000000
-DATA tail4<>+280(SB)/8, $0x0000000000000000
-DATA tail4<>+288(SB)/8, $0x0000000000000000
-DATA tail4<>+296(SB)/8, $0x0000000000000000
-DATA tail4<>+304(SB)/8, $0x0000000000000000
-DATA tail4<>+312(SB)/8, $0x0000000000000000
-DATA tail4<>+320(SB)/8, $0x0000000000000000
-DATA tail4<>+328(SB)/8, $0x0000000000000000
-DATA tail4<>+336(SB)/8, $0x0000000000000000
-DATA tail4<>+344(SB)/8, $0x0000000000000000
-DATA tail4<>+352(SB)/8, $0x0000000000000000
-DATA tail4<>+360(SB)/8, $0x0000000000000000
-DATA tail4<>+368(SB)/8, $0x0000000000000000
-DATA tail4<>+376(SB)/8, $0x0000000000000000
-DATA tail4<>+384(SB)/8, $0x0000000000000000
-DATA tail4<>+392(SB)/8, $0x0000000000000000
-DATA tail4<>+400(SB)/8, $0x0000000000000000
-DATA tail4<>+408(SB)/8, $0x0000000000000000
-DATA tail4<>+416(SB)/8, $0x0000000000000000
-DATA tail4<>+424(SB)/8, $0x0000000000000000
-DATA tail4<>+432(SB)/8, $0x0000000000000000
-DATA tail4<>+440(SB)/8, $0x0000000000000000
-DATA tail4<>+448(SB)/8, $0x0000000000000000
-DATA tail4<>+456(SB)/8, $0x0000000000000000
-DATA tail4<>+464(SB)/8, $0x0000000000000000
-DATA tail4<>+472(SB)/8, $0x0000000000000000
-DATA tail4<>+480(SB)/8, $0x0000000000000000
-DATA tail4<>+488(SB)/8, $0x0000000000000000
-DATA tail4<>+496(SB)/8, $0x0000000000000000
-DATA tail4<>+504(SB)/8, $0x0000000000000000
-GLOBL tail4<>(SB), RODATA|NOPTR, $512
+DATA tail<>+0(SB)/8, $0xffffffffffffffff
+DATA tail<>+8(SB)/8, $0xffffffffffffffff
+DATA tail<>+16(SB)/8, $0xffffffffffffffff
+DATA tail<>+24(SB)/8, $0xffffffffffffffff
+DATA tail<>+32(SB)/8, $0xffffffffffffffff
+DATA tail<>+40(SB)/8, $0xffffffffffffffff
+DATA tail<>+48(SB)/8, $0xffffffffffffffff
+DATA tail<>+56(SB)/8, $0xffffffffffffffff
+DATA tail<>+64(SB)/8, $0xffffffffffffffff
+DATA tail<>+72(SB)/8, $0xffffffffffffffff
+DATA tail<>+80(SB)/8, $0xffffffffffffffff
+DATA tail<>+88(SB)/8, $0xffffffffffffffff
+DATA tail<>+96(SB)/8, $0xffffffffffffffff
+DATA tail<>+104(SB)/8, $0xffffffffffffffff
+DATA tail<>+112(SB)/8, $0xffffffffffffffff
+DATA tail<>+120(SB)/8, $0xffffffffffffffff
+DATA tail<>+128(SB)/8, $0xffffffffffffffff
+DATA tail<>+136(SB)/8, $0xffffffffffffffff
+DATA tail<>+144(SB)/8, $0xffffffffffffffff
+DATA tail<>+152(SB)/8, $0xffffffffffffffff
+DATA tail<>+160(SB)/8, $0xffffffffffffffff
+DATA tail<>+168(SB)/8, $0xffffffffffffffff
+DATA tail<>+176(SB)/8, $0xffffffffffffffff
+DATA tail<>+184(SB)/8, $0xffffffffffffffff
+DATA tail<>+192(SB)/8, $0xffffffffffffffff
+DATA tail<>+200(SB)/8, $0xffffffffffffffff
+DATA tail<>+208(SB)/8, $0xffffffffffffffff
+DATA tail<>+216(SB)/8, $0xffffffffffffffff
+DATA tail<>+224(SB)/8, $0xffffffffffffffff
+DATA tail<>+232(SB)/8, $0xffffffffffffffff
+DATA tail<>+240(SB)/8, $0xffffffffffffffff
+DATA tail<>+248(SB)/8, $0xffffffffffffffff
+DATA tail<>+256(SB)/8, $0x0000000000000000
+DATA tail<>+264(SB)/8, $0x0000000000000000
+DATA tail<>+272(SB)/8, $0x0000000000000000
+DATA tail<>+280(SB)/8, $0x0000000000000000
+DATA tail<>+288(SB)/8, $0x0000000000000000
+DATA tail<>+296(SB)/8, $0x0000000000000000
+DATA tail<>+304(SB)/8, $0x0000000000000000
+DATA tail<>+312(SB)/8, $0x0000000000000000
+DATA tail<>+320(SB)/8, $0x0000000000000000
+DATA tail<>+328(SB)/8, $0x0000000000000000
+DATA tail<>+336(SB)/8, $0x0000000000000000
+DATA tail<>+344(SB)/8, $0x0000000000000000
+DATA tail<>+352(SB)/8, $0x0000000000000000
+DATA tail<>+360(SB)/8, $0x0000000000000000
+DATA tail<>+368(SB)/8, $0x0000000000000000
+DATA tail<>+376(SB)/8, $0x0000000000000000
+DATA tail<>+384(SB)/8, $0x0000000000000000
+DATA tail<>+392(SB)/8, $0x0000000000000000
+DATA tail<>+400(SB)/8, $0x0000000000000000
+DATA tail<>+408(SB)/8, $0x0000000000000000
+DATA tail<>+416(SB)/8, $0x0000000000000000
+DATA tail<>+424(SB)/8, $0x0000000000000000
+DATA tail<>+432(SB)/8, $0x0000000000000000
+DATA tail<>+440(SB)/8, $0x0000000000000000
+DATA tail<>+448(SB)/8, $0x0000000000000000
+DATA tail<>+456(SB)/8, $0x0000000000000000
+DATA tail<>+464(SB)/8, $0x0000000000000000
+DATA tail<>+472(SB)/8, $0x0000000000000000
+DATA tail<>+480(SB)/8, $0x0000000000000000
+DATA tail<>+488(SB)/8, $0x0000000000000000
+DATA tail<>+496(SB)/8, $0x0000000000000000
+DATA tail<>+504(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $512
 
 // func plainLabels32AVX2(t *float32, stride int, rows int, n int) (bad uint64)
 // Requires: AVX
@@ -660,17 +660,17 @@ TEXT ·plainLabels32AVX2(SB), NOSPLIT, $0-40
 	MOVQ    DX, BX
 	SHRQ    $0x05, BX
 	ANDQ    $0x1f, DX
-	LEAQ    tail<>+0(SB), SI
-	MOVQ    DX, DI
-	SHLQ    $0x02, DI
-	SUBQ    DI, SI
-	MOVQ    rows+16(FP), DI
+	MOVQ    DX, SI
+	LEAQ    tail<>+0(SB), DI
+	SHLQ    $0x02, SI
+	SUBQ    SI, DI
+	MOVQ    rows+16(FP), SI
 	VMOVUPS f32_d800000<>+0(SB), Y0
 	VMOVUPS f32_3f800000<>+0(SB), Y1
 	VMOVUPS f32_0<>+0(SB), Y2
 	VXORPS  Y3, Y3, Y3
 	MOVQ    $0x00000000, bad+32(FP)
-	TESTQ   DI, DI
+	TESTQ   SI, SI
 	JZ      last18
 
 row17:
@@ -721,7 +721,7 @@ rest22:
 	JZ         done24
 	CMPQ       DX, $0x10
 	JBE        half23
-	VMOVUPS    128(SI), Y4
+	VMOVUPS    256(DI), Y4
 	VMASKMOVPS (AX)(R8*1), Y4, Y4
 	VCMPPS     $0x11, Y0, Y4, Y5
 	VMOVUPS    Y4, Y6
@@ -730,7 +730,7 @@ rest22:
 	VORPS      Y5, Y3, Y3
 	VCMPPS     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	VMOVUPS    192(SI), Y4
+	VMOVUPS    320(DI), Y4
 	VMASKMOVPS 64(AX)(R8*1), Y4, Y4
 	VCMPPS     $0x11, Y0, Y4, Y5
 	VMOVUPS    Y4, Y6
@@ -739,7 +739,7 @@ rest22:
 	VORPS      Y5, Y3, Y3
 	VCMPPS     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	VMOVUPS    160(SI), Y4
+	VMOVUPS    288(DI), Y4
 	VMASKMOVPS 32(AX)(R8*1), Y4, Y4
 	VCMPPS     $0x11, Y0, Y4, Y5
 	VMOVUPS    Y4, Y6
@@ -748,7 +748,7 @@ rest22:
 	VORPS      Y5, Y3, Y3
 	VCMPPS     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	VMOVUPS    224(SI), Y4
+	VMOVUPS    352(DI), Y4
 	VMASKMOVPS 96(AX)(R8*1), Y4, Y4
 	VCMPPS     $0x11, Y0, Y4, Y5
 	VMOVUPS    Y4, Y6
@@ -760,7 +760,7 @@ rest22:
 	JMP        done24
 
 half23:
-	VMOVUPS    128(SI), Y4
+	VMOVUPS    256(DI), Y4
 	VMASKMOVPS (AX)(R8*1), Y4, Y4
 	VCMPPS     $0x11, Y0, Y4, Y5
 	VMOVUPS    Y4, Y6
@@ -769,7 +769,7 @@ half23:
 	VORPS      Y5, Y3, Y3
 	VCMPPS     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	VMOVUPS    160(SI), Y4
+	VMOVUPS    288(DI), Y4
 	VMASKMOVPS 32(AX)(R8*1), Y4, Y4
 	VCMPPS     $0x11, Y0, Y4, Y5
 	VMOVUPS    Y4, Y6
@@ -786,46 +786,12 @@ done24:
 	MOVQ   $0x00000001, bad+32(FP)
 
 none25:
-	DECQ DI
+	DECQ SI
 	JNZ  row17
 
 last18:
 	VZEROUPPER
 	RET
-
-DATA tail<>+0(SB)/8, $0xffffffffffffffff
-DATA tail<>+8(SB)/8, $0xffffffffffffffff
-DATA tail<>+16(SB)/8, $0xffffffffffffffff
-DATA tail<>+24(SB)/8, $0xffffffffffffffff
-DATA tail<>+32(SB)/8, $0xffffffffffffffff
-DATA tail<>+40(SB)/8, $0xffffffffffffffff
-DATA tail<>+48(SB)/8, $0xffffffffffffffff
-DATA tail<>+56(SB)/8, $0xffffffffffffffff
-DATA tail<>+64(SB)/8, $0xffffffffffffffff
-DATA tail<>+72(SB)/8, $0xffffffffffffffff
-DATA tail<>+80(SB)/8, $0xffffffffffffffff
-DATA tail<>+88(SB)/8, $0xffffffffffffffff
-DATA tail<>+96(SB)/8, $0xffffffffffffffff
-DATA tail<>+104(SB)/8, $0xffffffffffffffff
-DATA tail<>+112(SB)/8, $0xffffffffffffffff
-DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0x0000000000000000
-DATA tail<>+136(SB)/8, $0x0000000000000000
-DATA tail<>+144(SB)/8, $0x0000000000000000
-DATA tail<>+152(SB)/8, $0x0000000000000000
-DATA tail<>+160(SB)/8, $0x0000000000000000
-DATA tail<>+168(SB)/8, $0x0000000000000000
-DATA tail<>+176(SB)/8, $0x0000000000000000
-DATA tail<>+184(SB)/8, $0x0000000000000000
-DATA tail<>+192(SB)/8, $0x0000000000000000
-DATA tail<>+200(SB)/8, $0x0000000000000000
-DATA tail<>+208(SB)/8, $0x0000000000000000
-DATA tail<>+216(SB)/8, $0x0000000000000000
-DATA tail<>+224(SB)/8, $0x0000000000000000
-DATA tail<>+232(SB)/8, $0x0000000000000000
-DATA tail<>+240(SB)/8, $0x0000000000000000
-DATA tail<>+248(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $256
 
 DATA f32_d800000<>+0(SB)/4, $0x0d800000
 DATA f32_d800000<>+4(SB)/4, $0x0d800000
@@ -877,8 +843,8 @@ TEXT ·softLinearAVX2(SB), NOSPLIT, $224-120
 	MOVQ         R9, R10
 	SHRQ         $0x05, R10
 	ANDQ         $0x1f, R9
-	LEAQ         tail<>+0(SB), R11
 	MOVQ         R9, DX
+	LEAQ         tail<>+0(SB), R11
 	SHLQ         $0x02, DX
 	SUBQ         DX, R11
 	MOVQ         rows+80(FP), R12
@@ -1011,14 +977,14 @@ rest31:
 	VPBROADCASTB (CX)(DX*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      128(R11), Y2
+	VMOVUPS      256(R11), Y2
 	VMASKMOVPS   (AX)(R13*1), Y2, Y2
-	VMOVUPS      128(R11), Y3
+	VMOVUPS      256(R11), Y3
 	VMASKMOVPS   (BX)(R13*1), Y3, Y4
 	VCMPPS       $0x1e, 96(BP), Y2, Y3
 	VANDPS       f32_3f800000<>+0(SB), Y3, Y3
 	VSUBPS       Y4, Y3, Y3
-	VMOVUPS      128(R11), Y4
+	VMOVUPS      256(R11), Y4
 	VMASKMOVPS   (SI)(R13*1), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y5, Y3, Y3
@@ -1026,24 +992,24 @@ rest31:
 	VSUBPS       128(BP), Y2, Y2
 	VMULPS       Y3, Y2, Y2
 	VANDPS       Y5, Y2, Y2
-	VMOVUPS      128(R11), Y4
+	VMOVUPS      256(R11), Y4
 	VMASKMOVPS   Y2, Y4, (DI)(R13*1)
-	VMOVUPS      128(R11), Y4
+	VMOVUPS      256(R11), Y4
 	VMASKMOVPS   (R8)(R13*1), Y4, Y4
 	VFMADD231PS  64(BP), Y3, Y4
-	VMOVUPS      128(R11), Y3
+	VMOVUPS      256(R11), Y3
 	VMASKMOVPS   Y4, Y3, (R8)(R13*1)
 	VPBROADCASTB 2(CX)(DX*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(R11), Y3
+	VMOVUPS      320(R11), Y3
 	VMASKMOVPS   64(AX)(R13*1), Y3, Y3
-	VMOVUPS      192(R11), Y4
+	VMOVUPS      320(R11), Y4
 	VMASKMOVPS   64(BX)(R13*1), Y4, Y5
 	VCMPPS       $0x1e, 96(BP), Y3, Y4
 	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
 	VSUBPS       Y5, Y4, Y4
-	VMOVUPS      192(R11), Y5
+	VMOVUPS      320(R11), Y5
 	VMASKMOVPS   64(SI)(R13*1), Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
@@ -1051,12 +1017,12 @@ rest31:
 	VSUBPS       128(BP), Y3, Y3
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y6, Y3, Y3
-	VMOVUPS      192(R11), Y5
+	VMOVUPS      320(R11), Y5
 	VMASKMOVPS   Y3, Y5, 64(DI)(R13*1)
-	VMOVUPS      192(R11), Y5
+	VMOVUPS      320(R11), Y5
 	VMASKMOVPS   64(R8)(R13*1), Y5, Y5
 	VFMADD231PS  64(BP), Y4, Y5
-	VMOVUPS      192(R11), Y4
+	VMOVUPS      320(R11), Y4
 	VMASKMOVPS   Y5, Y4, 64(R8)(R13*1)
 	VADDPS       Y3, Y2, Y2
 	MOVQ         R13, DX
@@ -1064,14 +1030,14 @@ rest31:
 	VPBROADCASTB 1(CX)(DX*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(R11), Y3
+	VMOVUPS      288(R11), Y3
 	VMASKMOVPS   32(AX)(R13*1), Y3, Y3
-	VMOVUPS      160(R11), Y4
+	VMOVUPS      288(R11), Y4
 	VMASKMOVPS   32(BX)(R13*1), Y4, Y5
 	VCMPPS       $0x1e, 96(BP), Y3, Y4
 	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
 	VSUBPS       Y5, Y4, Y4
-	VMOVUPS      160(R11), Y5
+	VMOVUPS      288(R11), Y5
 	VMASKMOVPS   32(SI)(R13*1), Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
@@ -1079,24 +1045,24 @@ rest31:
 	VSUBPS       128(BP), Y3, Y3
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y6, Y3, Y3
-	VMOVUPS      160(R11), Y5
+	VMOVUPS      288(R11), Y5
 	VMASKMOVPS   Y3, Y5, 32(DI)(R13*1)
-	VMOVUPS      160(R11), Y5
+	VMOVUPS      288(R11), Y5
 	VMASKMOVPS   32(R8)(R13*1), Y5, Y5
 	VFMADD231PS  64(BP), Y4, Y5
-	VMOVUPS      160(R11), Y4
+	VMOVUPS      288(R11), Y4
 	VMASKMOVPS   Y5, Y4, 32(R8)(R13*1)
 	VPBROADCASTB 3(CX)(DX*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      224(R11), Y4
+	VMOVUPS      352(R11), Y4
 	VMASKMOVPS   96(AX)(R13*1), Y4, Y4
-	VMOVUPS      224(R11), Y5
+	VMOVUPS      352(R11), Y5
 	VMASKMOVPS   96(BX)(R13*1), Y5, Y6
 	VCMPPS       $0x1e, 96(BP), Y4, Y5
 	VANDPS       f32_3f800000<>+0(SB), Y5, Y5
 	VSUBPS       Y6, Y5, Y5
-	VMOVUPS      224(R11), Y6
+	VMOVUPS      352(R11), Y6
 	VMASKMOVPS   96(SI)(R13*1), Y6, Y6
 	VMULPS       Y6, Y5, Y5
 	VANDPS       Y7, Y5, Y5
@@ -1104,12 +1070,12 @@ rest31:
 	VSUBPS       128(BP), Y4, Y4
 	VMULPS       Y5, Y4, Y4
 	VANDPS       Y7, Y4, Y4
-	VMOVUPS      224(R11), Y6
+	VMOVUPS      352(R11), Y6
 	VMASKMOVPS   Y4, Y6, 96(DI)(R13*1)
-	VMOVUPS      224(R11), Y6
+	VMOVUPS      352(R11), Y6
 	VMASKMOVPS   96(R8)(R13*1), Y6, Y6
 	VFMADD231PS  64(BP), Y5, Y6
-	VMOVUPS      224(R11), Y5
+	VMOVUPS      352(R11), Y5
 	VMASKMOVPS   Y6, Y5, 96(R8)(R13*1)
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y2, Y3, Y3
@@ -1126,14 +1092,14 @@ half32:
 	VPBROADCASTB (CX)(DX*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      128(R11), Y2
+	VMOVUPS      256(R11), Y2
 	VMASKMOVPS   (AX)(R13*1), Y2, Y2
-	VMOVUPS      128(R11), Y3
+	VMOVUPS      256(R11), Y3
 	VMASKMOVPS   (BX)(R13*1), Y3, Y4
 	VCMPPS       $0x1e, 96(BP), Y2, Y3
 	VANDPS       f32_3f800000<>+0(SB), Y3, Y3
 	VSUBPS       Y4, Y3, Y3
-	VMOVUPS      128(R11), Y4
+	VMOVUPS      256(R11), Y4
 	VMASKMOVPS   (SI)(R13*1), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y5, Y3, Y3
@@ -1141,26 +1107,26 @@ half32:
 	VSUBPS       128(BP), Y2, Y2
 	VMULPS       Y3, Y2, Y2
 	VANDPS       Y5, Y2, Y2
-	VMOVUPS      128(R11), Y4
+	VMOVUPS      256(R11), Y4
 	VMASKMOVPS   Y2, Y4, (DI)(R13*1)
-	VMOVUPS      128(R11), Y4
+	VMOVUPS      256(R11), Y4
 	VMASKMOVPS   (R8)(R13*1), Y4, Y4
 	VFMADD231PS  64(BP), Y3, Y4
-	VMOVUPS      128(R11), Y3
+	VMOVUPS      256(R11), Y3
 	VMASKMOVPS   Y4, Y3, (R8)(R13*1)
 	MOVQ         R13, DX
 	SHRQ         $0x05, DX
 	VPBROADCASTB 1(CX)(DX*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      160(R11), Y3
+	VMOVUPS      288(R11), Y3
 	VMASKMOVPS   32(AX)(R13*1), Y3, Y3
-	VMOVUPS      160(R11), Y4
+	VMOVUPS      288(R11), Y4
 	VMASKMOVPS   32(BX)(R13*1), Y4, Y5
 	VCMPPS       $0x1e, 96(BP), Y3, Y4
 	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
 	VSUBPS       Y5, Y4, Y4
-	VMOVUPS      160(R11), Y5
+	VMOVUPS      288(R11), Y5
 	VMASKMOVPS   32(SI)(R13*1), Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
@@ -1168,12 +1134,12 @@ half32:
 	VSUBPS       128(BP), Y3, Y3
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y6, Y3, Y3
-	VMOVUPS      160(R11), Y5
+	VMOVUPS      288(R11), Y5
 	VMASKMOVPS   Y3, Y5, 32(DI)(R13*1)
-	VMOVUPS      160(R11), Y5
+	VMOVUPS      288(R11), Y5
 	VMASKMOVPS   32(R8)(R13*1), Y5, Y5
 	VFMADD231PS  64(BP), Y4, Y5
-	VMOVUPS      160(R11), Y4
+	VMOVUPS      288(R11), Y4
 	VMASKMOVPS   Y5, Y4, 32(R8)(R13*1)
 	VADDPS       Y2, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X2
@@ -1230,8 +1196,8 @@ TEXT ·softTermsAVX2(SB), NOSPLIT, $40-96
 	MOVQ    R8, R9
 	SHRQ    $0x05, R9
 	ANDQ    $0x1f, R8
-	LEAQ    tail<>+0(SB), R10
 	MOVQ    R8, DI
+	LEAQ    tail<>+0(SB), R10
 	SHLQ    $0x02, DI
 	SUBQ    DI, R10
 	MOVQ    rows+64(FP), R11
@@ -1428,11 +1394,11 @@ rest39:
 	SHRQ         $0x05, DI
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
 	VMOVUPS      f32_42afebb7<>+0(SB), Y7
-	VMOVUPS      128(R10), Y8
+	VMOVUPS      256(R10), Y8
 	VMASKMOVPS   (AX)(R12*1), Y8, Y8
 	VMAXPS       Y8, Y6, Y8
 	VMINPS       Y8, Y7, Y8
-	VMOVUPS      192(R10), Y9
+	VMOVUPS      320(R10), Y9
 	VMASKMOVPS   64(AX)(R12*1), Y9, Y9
 	VMAXPS       Y9, Y6, Y9
 	VMINPS       Y9, Y7, Y9
@@ -1465,14 +1431,14 @@ rest39:
 	VPBROADCASTB (SI)(DI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      128(R10), Y9
+	VMOVUPS      256(R10), Y9
 	VMASKMOVPS   (AX)(R12*1), Y9, Y9
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y12
 	VMULPS       Y10, Y6, Y6
 	VANDPS       Y12, Y6, Y6
 	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y9, Y12
 	VBLENDVPS    Y12, f32_7fc00000<>+0(SB), Y6, Y6
-	VMOVUPS      128(R10), Y9
+	VMOVUPS      256(R10), Y9
 	VMASKMOVPS   (CX)(R12*1), Y9, Y10
 	VDIVPS       Y6, Y10, Y12
 	VMOVUPS      Y6, Y9
@@ -1480,22 +1446,22 @@ rest39:
 	VCMPPS       $0x04, Y1, Y10, Y6
 	VANDPS       Y8, Y6, Y6
 	VANDPS       Y8, Y9, Y9
-	VMOVUPS      128(R10), Y8
+	VMOVUPS      256(R10), Y8
 	VMASKMOVPS   Y9, Y8, (DX)(R12*1)
 	VANDPS       Y6, Y12, Y12
-	VMOVUPS      128(R10), Y6
+	VMOVUPS      256(R10), Y6
 	VMASKMOVPS   Y12, Y6, (BX)(R12*1)
 	VPBROADCASTB 2(SI)(DI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      192(R10), Y8
+	VMOVUPS      320(R10), Y8
 	VMASKMOVPS   64(AX)(R12*1), Y8, Y8
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y10
 	VMULPS       Y11, Y7, Y7
 	VANDPS       Y10, Y7, Y7
 	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y8, Y10
 	VBLENDVPS    Y10, f32_7fc00000<>+0(SB), Y7, Y7
-	VMOVUPS      192(R10), Y8
+	VMOVUPS      320(R10), Y8
 	VMASKMOVPS   64(CX)(R12*1), Y8, Y10
 	VDIVPS       Y7, Y10, Y11
 	VMOVUPS      Y7, Y8
@@ -1503,22 +1469,22 @@ rest39:
 	VCMPPS       $0x04, Y1, Y10, Y7
 	VANDPS       Y6, Y7, Y7
 	VANDPS       Y6, Y8, Y8
-	VMOVUPS      192(R10), Y6
+	VMOVUPS      320(R10), Y6
 	VMASKMOVPS   Y8, Y6, 64(DX)(R12*1)
 	VADDPS       Y8, Y9, Y9
 	VANDPS       Y7, Y11, Y11
-	VMOVUPS      192(R10), Y6
+	VMOVUPS      320(R10), Y6
 	VMASKMOVPS   Y11, Y6, 64(BX)(R12*1)
 	VADDPS       Y11, Y12, Y12
 	MOVQ         R12, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
 	VMOVUPS      f32_42afebb7<>+0(SB), Y7
-	VMOVUPS      160(R10), Y8
+	VMOVUPS      288(R10), Y8
 	VMASKMOVPS   32(AX)(R12*1), Y8, Y8
 	VMAXPS       Y8, Y6, Y8
 	VMINPS       Y8, Y7, Y8
-	VMOVUPS      224(R10), Y10
+	VMOVUPS      352(R10), Y10
 	VMASKMOVPS   96(AX)(R12*1), Y10, Y10
 	VMAXPS       Y10, Y6, Y10
 	VMINPS       Y10, Y7, Y10
@@ -1551,14 +1517,14 @@ rest39:
 	VPBROADCASTB 1(SI)(DI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      160(R10), Y10
+	VMOVUPS      288(R10), Y10
 	VMASKMOVPS   32(AX)(R12*1), Y10, Y10
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y10, Y14
 	VMULPS       Y11, Y6, Y6
 	VANDPS       Y14, Y6, Y6
 	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y10, Y14
 	VBLENDVPS    Y14, f32_7fc00000<>+0(SB), Y6, Y6
-	VMOVUPS      160(R10), Y10
+	VMOVUPS      288(R10), Y10
 	VMASKMOVPS   32(CX)(R12*1), Y10, Y11
 	VDIVPS       Y6, Y11, Y14
 	VMOVUPS      Y6, Y10
@@ -1566,22 +1532,22 @@ rest39:
 	VCMPPS       $0x04, Y1, Y11, Y6
 	VANDPS       Y8, Y6, Y6
 	VANDPS       Y8, Y10, Y10
-	VMOVUPS      160(R10), Y8
+	VMOVUPS      288(R10), Y8
 	VMASKMOVPS   Y10, Y8, 32(DX)(R12*1)
 	VANDPS       Y6, Y14, Y14
-	VMOVUPS      160(R10), Y6
+	VMOVUPS      288(R10), Y6
 	VMASKMOVPS   Y14, Y6, 32(BX)(R12*1)
 	VPBROADCASTB 3(SI)(DI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      224(R10), Y8
+	VMOVUPS      352(R10), Y8
 	VMASKMOVPS   96(AX)(R12*1), Y8, Y8
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y8, Y11
 	VMULPS       Y13, Y7, Y7
 	VANDPS       Y11, Y7, Y7
 	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y8, Y11
 	VBLENDVPS    Y11, f32_7fc00000<>+0(SB), Y7, Y7
-	VMOVUPS      224(R10), Y8
+	VMOVUPS      352(R10), Y8
 	VMASKMOVPS   96(CX)(R12*1), Y8, Y11
 	VDIVPS       Y7, Y11, Y13
 	VMOVUPS      Y7, Y8
@@ -1589,11 +1555,11 @@ rest39:
 	VCMPPS       $0x04, Y1, Y11, Y7
 	VANDPS       Y6, Y7, Y7
 	VANDPS       Y6, Y8, Y8
-	VMOVUPS      224(R10), Y6
+	VMOVUPS      352(R10), Y6
 	VMASKMOVPS   Y8, Y6, 96(DX)(R12*1)
 	VADDPS       Y8, Y10, Y10
 	VANDPS       Y7, Y13, Y13
-	VMOVUPS      224(R10), Y6
+	VMOVUPS      352(R10), Y6
 	VMASKMOVPS   Y13, Y6, 96(BX)(R12*1)
 	VADDPS       Y13, Y14, Y14
 	VADDPS       Y9, Y10, Y10
@@ -1615,7 +1581,7 @@ half40:
 	SHRQ         $0x05, DI
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
 	VMOVUPS      f32_42afebb7<>+0(SB), Y7
-	VMOVUPS      128(R10), Y8
+	VMOVUPS      256(R10), Y8
 	VMASKMOVPS   (AX)(R12*1), Y8, Y8
 	VMAXPS       Y8, Y6, Y8
 	VMINPS       Y8, Y7, Y8
@@ -1635,14 +1601,14 @@ half40:
 	VPBROADCASTB (SI)(DI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      128(R10), Y9
+	VMOVUPS      256(R10), Y9
 	VMASKMOVPS   (AX)(R12*1), Y9, Y9
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y9, Y10
 	VMULPS       Y7, Y6, Y6
 	VANDPS       Y10, Y6, Y6
 	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y9, Y10
 	VBLENDVPS    Y10, f32_7fc00000<>+0(SB), Y6, Y6
-	VMOVUPS      128(R10), Y7
+	VMOVUPS      256(R10), Y7
 	VMASKMOVPS   (CX)(R12*1), Y7, Y7
 	VDIVPS       Y6, Y7, Y10
 	VMOVUPS      Y6, Y9
@@ -1650,16 +1616,16 @@ half40:
 	VCMPPS       $0x04, Y1, Y7, Y6
 	VANDPS       Y8, Y6, Y6
 	VANDPS       Y8, Y9, Y9
-	VMOVUPS      128(R10), Y7
+	VMOVUPS      256(R10), Y7
 	VMASKMOVPS   Y9, Y7, (DX)(R12*1)
 	VANDPS       Y6, Y10, Y10
-	VMOVUPS      128(R10), Y6
+	VMOVUPS      256(R10), Y6
 	VMASKMOVPS   Y10, Y6, (BX)(R12*1)
 	MOVQ         R12, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
 	VMOVUPS      f32_42afebb7<>+0(SB), Y7
-	VMOVUPS      160(R10), Y8
+	VMOVUPS      288(R10), Y8
 	VMASKMOVPS   32(AX)(R12*1), Y8, Y8
 	VMAXPS       Y8, Y6, Y8
 	VMINPS       Y8, Y7, Y8
@@ -1679,14 +1645,14 @@ half40:
 	VPBROADCASTB 1(SI)(DI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      160(R10), Y11
+	VMOVUPS      288(R10), Y11
 	VMASKMOVPS   32(AX)(R12*1), Y11, Y11
 	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y11, Y12
 	VMULPS       Y7, Y6, Y6
 	VANDPS       Y12, Y6, Y6
 	VCMPPS       $0x1e, f32_42afebb7<>+0(SB), Y11, Y12
 	VBLENDVPS    Y12, f32_7fc00000<>+0(SB), Y6, Y6
-	VMOVUPS      160(R10), Y7
+	VMOVUPS      288(R10), Y7
 	VMASKMOVPS   32(CX)(R12*1), Y7, Y7
 	VDIVPS       Y6, Y7, Y12
 	VMOVUPS      Y6, Y11
@@ -1694,10 +1660,10 @@ half40:
 	VCMPPS       $0x04, Y1, Y7, Y6
 	VANDPS       Y8, Y6, Y6
 	VANDPS       Y8, Y11, Y11
-	VMOVUPS      160(R10), Y7
+	VMOVUPS      288(R10), Y7
 	VMASKMOVPS   Y11, Y7, 32(DX)(R12*1)
 	VANDPS       Y6, Y12, Y12
-	VMOVUPS      160(R10), Y6
+	VMOVUPS      288(R10), Y6
 	VMASKMOVPS   Y12, Y6, 32(BX)(R12*1)
 	VADDPS       Y9, Y11, Y11
 	VEXTRACTF128 $0x01, Y11, X6
@@ -1772,8 +1738,8 @@ TEXT ·softSums32AVX2(SB), NOSPLIT, $128-88
 	MOVQ         R8, R9
 	SHRQ         $0x05, R9
 	ANDQ         $0x1f, R8
-	LEAQ         tail<>+0(SB), R10
 	MOVQ         R8, SI
+	LEAQ         tail<>+0(SB), R10
 	SHLQ         $0x02, SI
 	SUBQ         SI, R10
 	MOVQ         rows+40(FP), R11
@@ -1892,9 +1858,9 @@ rest47:
 	VPBROADCASTB (BX)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      128(R10), Y6
+	VMOVUPS      256(R10), Y6
 	VMASKMOVPS   (DX)(R12*1), Y6, Y6
-	VMOVUPS      128(R10), Y7
+	VMOVUPS      256(R10), Y7
 	VMASKMOVPS   (DI)(R12*1), Y7, Y7
 	VANDPS       Y8, Y7, Y7
 	VMOVUPS      32(BP), Y9
@@ -1909,9 +1875,9 @@ rest47:
 	VPBROADCASTB 2(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMOVUPS      192(R10), Y8
+	VMOVUPS      320(R10), Y8
 	VMASKMOVPS   64(DX)(R12*1), Y8, Y8
-	VMOVUPS      192(R10), Y9
+	VMOVUPS      320(R10), Y9
 	VMASKMOVPS   64(DI)(R12*1), Y9, Y9
 	VANDPS       Y10, Y9, Y9
 	VMOVUPS      32(BP), Y11
@@ -1930,9 +1896,9 @@ rest47:
 	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMOVUPS      160(R10), Y8
+	VMOVUPS      288(R10), Y8
 	VMASKMOVPS   32(DX)(R12*1), Y8, Y8
-	VMOVUPS      160(R10), Y9
+	VMOVUPS      288(R10), Y9
 	VMASKMOVPS   32(DI)(R12*1), Y9, Y9
 	VANDPS       Y10, Y9, Y9
 	VMOVUPS      32(BP), Y11
@@ -1947,9 +1913,9 @@ rest47:
 	VPBROADCASTB 3(BX)(SI*1), Y12
 	VANDPS       bits32<>+0(SB), Y12, Y12
 	VPCMPEQD     bits32<>+0(SB), Y12, Y12
-	VMOVUPS      224(R10), Y10
+	VMOVUPS      352(R10), Y10
 	VMASKMOVPS   96(DX)(R12*1), Y10, Y10
-	VMOVUPS      224(R10), Y11
+	VMOVUPS      352(R10), Y11
 	VMASKMOVPS   96(DI)(R12*1), Y11, Y11
 	VANDPS       Y12, Y11, Y11
 	VMOVUPS      32(BP), Y13
@@ -1983,9 +1949,9 @@ half48:
 	VPBROADCASTB (BX)(SI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      128(R10), Y6
+	VMOVUPS      256(R10), Y6
 	VMASKMOVPS   (DX)(R12*1), Y6, Y6
-	VMOVUPS      128(R10), Y7
+	VMOVUPS      256(R10), Y7
 	VMASKMOVPS   (DI)(R12*1), Y7, Y7
 	VANDPS       Y8, Y7, Y7
 	VMOVUPS      32(BP), Y9
@@ -2002,9 +1968,9 @@ half48:
 	VPBROADCASTB 1(BX)(SI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMOVUPS      160(R10), Y8
+	VMOVUPS      288(R10), Y8
 	VMASKMOVPS   32(DX)(R12*1), Y8, Y8
-	VMOVUPS      160(R10), Y9
+	VMOVUPS      288(R10), Y9
 	VMASKMOVPS   32(DI)(R12*1), Y9, Y9
 	VANDPS       Y10, Y9, Y9
 	VMOVUPS      32(BP), Y11
@@ -2083,12 +2049,12 @@ TEXT ·lessLabels32AVX2(SB), NOSPLIT, $0-56
 	MOVQ  DI, R8
 	SHRQ  $0x05, R8
 	ANDQ  $0x1f, DI
-	LEAQ  tail<>+0(SB), R9
-	MOVQ  DI, R10
-	SHLQ  $0x02, R10
-	SUBQ  R10, R9
-	MOVQ  rows+32(FP), R10
-	TESTQ R10, R10
+	MOVQ  DI, R9
+	LEAQ  tail<>+0(SB), R10
+	SHLQ  $0x02, R9
+	SUBQ  R9, R10
+	MOVQ  rows+32(FP), R9
+	TESTQ R9, R9
 	JZ    last52
 
 row51:
@@ -2125,56 +2091,56 @@ rest56:
 	JZ           done58
 	CMPQ         DI, $0x10
 	JBE          half57
-	VMOVUPS      128(R9), Y1
+	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
-	VMOVUPS      128(R9), Y2
+	VMOVUPS      256(R10), Y2
 	VMASKMOVPS   (DX)(R11*1), Y2, Y2
 	VFNMADD231PS Y2, Y0, Y1
-	VMOVUPS      128(R9), Y2
+	VMOVUPS      256(R10), Y2
 	VMASKMOVPS   Y1, Y2, (AX)(R11*1)
-	VMOVUPS      192(R9), Y1
+	VMOVUPS      320(R10), Y1
 	VMASKMOVPS   64(AX)(R11*1), Y1, Y1
-	VMOVUPS      192(R9), Y2
+	VMOVUPS      320(R10), Y2
 	VMASKMOVPS   64(DX)(R11*1), Y2, Y2
 	VFNMADD231PS Y2, Y0, Y1
-	VMOVUPS      192(R9), Y2
+	VMOVUPS      320(R10), Y2
 	VMASKMOVPS   Y1, Y2, 64(AX)(R11*1)
-	VMOVUPS      160(R9), Y1
+	VMOVUPS      288(R10), Y1
 	VMASKMOVPS   32(AX)(R11*1), Y1, Y1
-	VMOVUPS      160(R9), Y2
+	VMOVUPS      288(R10), Y2
 	VMASKMOVPS   32(DX)(R11*1), Y2, Y2
 	VFNMADD231PS Y2, Y0, Y1
-	VMOVUPS      160(R9), Y2
+	VMOVUPS      288(R10), Y2
 	VMASKMOVPS   Y1, Y2, 32(AX)(R11*1)
-	VMOVUPS      224(R9), Y1
+	VMOVUPS      352(R10), Y1
 	VMASKMOVPS   96(AX)(R11*1), Y1, Y1
-	VMOVUPS      224(R9), Y2
+	VMOVUPS      352(R10), Y2
 	VMASKMOVPS   96(DX)(R11*1), Y2, Y2
 	VFNMADD231PS Y2, Y0, Y1
-	VMOVUPS      224(R9), Y0
+	VMOVUPS      352(R10), Y0
 	VMASKMOVPS   Y1, Y0, 96(AX)(R11*1)
 	JMP          done58
 
 half57:
-	VMOVUPS      128(R9), Y1
+	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
-	VMOVUPS      128(R9), Y2
+	VMOVUPS      256(R10), Y2
 	VMASKMOVPS   (DX)(R11*1), Y2, Y2
 	VFNMADD231PS Y2, Y0, Y1
-	VMOVUPS      128(R9), Y2
+	VMOVUPS      256(R10), Y2
 	VMASKMOVPS   Y1, Y2, (AX)(R11*1)
-	VMOVUPS      160(R9), Y1
+	VMOVUPS      288(R10), Y1
 	VMASKMOVPS   32(AX)(R11*1), Y1, Y1
-	VMOVUPS      160(R9), Y2
+	VMOVUPS      288(R10), Y2
 	VMASKMOVPS   32(DX)(R11*1), Y2, Y2
 	VFNMADD231PS Y2, Y0, Y1
-	VMOVUPS      160(R9), Y0
+	VMOVUPS      288(R10), Y0
 	VMASKMOVPS   Y1, Y0, 32(AX)(R11*1)
 
 done58:
 	ADDQ CX, AX
 	ADDQ BX, DX
-	DECQ R10
+	DECQ R9
 	JNZ  row51
 
 last52:
@@ -3927,7 +3893,7 @@ none123:
 rest118:
 	ADDQ       $0x20, R8
 	JLE        done116
-	LEAQ       tail4<>+0(SB), DI
+	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, R8
 	SUBQ       R8, DI
 	VMOVUPD    256(DI), Y2
@@ -3996,7 +3962,7 @@ done116:
 	JEQ        direct125
 	MOVQ       n+72(FP), CX
 	ANDQ       $0x1f, CX
-	LEAQ       tail4<>+0(SB), DI
+	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, CX
 	SUBQ       CX, DI
 	VMOVUPD    (BP), Y2
@@ -4332,17 +4298,17 @@ TEXT ·plainLabels64AVX2(SB), NOSPLIT, $0-40
 	MOVQ    DX, BX
 	SHRQ    $0x04, BX
 	ANDQ    $0x0f, DX
-	LEAQ    tail<>+0(SB), SI
-	MOVQ    DX, DI
-	SHLQ    $0x03, DI
-	SUBQ    DI, SI
-	MOVQ    rows+16(FP), DI
+	MOVQ    DX, SI
+	LEAQ    tail<>+0(SB), DI
+	SHLQ    $0x03, SI
+	SUBQ    SI, DI
+	MOVQ    rows+16(FP), SI
 	VMOVUPD f64_3f0000000000000<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	VMOVUPD f64_0<>+0(SB), Y2
 	VXORPS  Y3, Y3, Y3
 	MOVQ    $0x00000000, bad+32(FP)
-	TESTQ   DI, DI
+	TESTQ   SI, SI
 	JZ      last128
 
 row127:
@@ -4393,7 +4359,7 @@ rest132:
 	JZ         done134
 	CMPQ       DX, $0x08
 	JBE        half133
-	VMOVUPD    128(SI), Y4
+	VMOVUPD    256(DI), Y4
 	VMASKMOVPD (AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
 	VMOVUPD    Y4, Y6
@@ -4402,7 +4368,7 @@ rest132:
 	VORPS      Y5, Y3, Y3
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	VMOVUPD    192(SI), Y4
+	VMOVUPD    320(DI), Y4
 	VMASKMOVPD 64(AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
 	VMOVUPD    Y4, Y6
@@ -4411,7 +4377,7 @@ rest132:
 	VORPS      Y5, Y3, Y3
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	VMOVUPD    160(SI), Y4
+	VMOVUPD    288(DI), Y4
 	VMASKMOVPD 32(AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
 	VMOVUPD    Y4, Y6
@@ -4420,7 +4386,7 @@ rest132:
 	VORPS      Y5, Y3, Y3
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	VMOVUPD    224(SI), Y4
+	VMOVUPD    352(DI), Y4
 	VMASKMOVPD 96(AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
 	VMOVUPD    Y4, Y6
@@ -4432,7 +4398,7 @@ rest132:
 	JMP        done134
 
 half133:
-	VMOVUPD    128(SI), Y4
+	VMOVUPD    256(DI), Y4
 	VMASKMOVPD (AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
 	VMOVUPD    Y4, Y6
@@ -4441,7 +4407,7 @@ half133:
 	VORPS      Y5, Y3, Y3
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	VMOVUPD    160(SI), Y4
+	VMOVUPD    288(DI), Y4
 	VMASKMOVPD 32(AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
 	VMOVUPD    Y4, Y6
@@ -4458,7 +4424,7 @@ done134:
 	MOVQ   $0x00000001, bad+32(FP)
 
 none135:
-	DECQ DI
+	DECQ SI
 	JNZ  row127
 
 last128:
@@ -4500,8 +4466,8 @@ TEXT ·softSums64AVX2(SB), NOSPLIT, $384-88
 	MOVQ         R8, R9
 	SHRQ         $0x04, R9
 	ANDQ         $0x0f, R8
-	LEAQ         tail<>+0(SB), R10
 	MOVQ         R8, SI
+	LEAQ         tail<>+0(SB), R10
 	SHLQ         $0x03, SI
 	SUBQ         SI, R10
 	MOVQ         rows+40(FP), R11
@@ -4658,9 +4624,9 @@ rest141:
 	VPBROADCASTB (BX)(SI*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      128(R10), Y2
+	VMOVUPD      256(R10), Y2
 	VMASKMOVPD   (DX)(R12*1), Y2, Y2
-	VMOVUPD      128(R10), Y3
+	VMOVUPD      256(R10), Y3
 	VMASKMOVPD   (DI)(R12*1), Y3, Y3
 	VANDPD       Y4, Y3, Y3
 	VMOVUPD      32(BP), Y5
@@ -4675,9 +4641,9 @@ rest141:
 	VPBROADCASTB 1(BX)(SI*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      192(R10), Y4
+	VMOVUPD      320(R10), Y4
 	VMASKMOVPD   64(DX)(R12*1), Y4, Y4
-	VMOVUPD      192(R10), Y5
+	VMOVUPD      320(R10), Y5
 	VMASKMOVPD   64(DI)(R12*1), Y5, Y5
 	VANDPD       Y6, Y5, Y5
 	VMOVUPD      32(BP), Y7
@@ -4718,9 +4684,9 @@ rest141:
 	VPBROADCASTB (BX)(SI*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      160(R10), Y2
+	VMOVUPD      288(R10), Y2
 	VMASKMOVPD   32(DX)(R12*1), Y2, Y2
-	VMOVUPD      160(R10), Y3
+	VMOVUPD      288(R10), Y3
 	VMASKMOVPD   32(DI)(R12*1), Y3, Y3
 	VANDPD       Y4, Y3, Y3
 	VMOVUPD      32(BP), Y5
@@ -4735,9 +4701,9 @@ rest141:
 	VPBROADCASTB 1(BX)(SI*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      224(R10), Y4
+	VMOVUPD      352(R10), Y4
 	VMASKMOVPD   96(DX)(R12*1), Y4, Y4
-	VMOVUPD      224(R10), Y5
+	VMOVUPD      352(R10), Y5
 	VMASKMOVPD   96(DI)(R12*1), Y5, Y5
 	VANDPD       Y6, Y5, Y5
 	VMOVUPD      32(BP), Y7
@@ -4781,9 +4747,9 @@ half142:
 	VPBROADCASTB (BX)(SI*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      128(R10), Y2
+	VMOVUPD      256(R10), Y2
 	VMASKMOVPD   (DX)(R12*1), Y2, Y2
-	VMOVUPD      128(R10), Y3
+	VMOVUPD      256(R10), Y3
 	VMASKMOVPD   (DI)(R12*1), Y3, Y3
 	VANDPD       Y4, Y3, Y3
 	VMOVUPD      32(BP), Y5
@@ -4822,9 +4788,9 @@ half142:
 	VPBROADCASTB (BX)(SI*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      160(R10), Y2
+	VMOVUPD      288(R10), Y2
 	VMASKMOVPD   32(DX)(R12*1), Y2, Y2
-	VMOVUPD      160(R10), Y3
+	VMOVUPD      288(R10), Y3
 	VMASKMOVPD   32(DI)(R12*1), Y3, Y3
 	VANDPD       Y4, Y3, Y3
 	VMOVUPD      32(BP), Y5
@@ -4965,12 +4931,12 @@ TEXT ·lessLabels64AVX2(SB), NOSPLIT, $0-56
 	MOVQ  DI, R8
 	SHRQ  $0x04, R8
 	ANDQ  $0x0f, DI
-	LEAQ  tail<>+0(SB), R9
-	MOVQ  DI, R10
-	SHLQ  $0x03, R10
-	SUBQ  R10, R9
-	MOVQ  rows+32(FP), R10
-	TESTQ R10, R10
+	MOVQ  DI, R9
+	LEAQ  tail<>+0(SB), R10
+	SHLQ  $0x03, R9
+	SUBQ  R9, R10
+	MOVQ  rows+32(FP), R9
+	TESTQ R9, R9
 	JZ    last146
 
 row145:
@@ -5007,56 +4973,56 @@ rest150:
 	JZ           done152
 	CMPQ         DI, $0x08
 	JBE          half151
-	VMOVUPD      128(R9), Y1
+	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
-	VMOVUPD      128(R9), Y2
+	VMOVUPD      256(R10), Y2
 	VMASKMOVPD   (DX)(R11*1), Y2, Y2
 	VFNMADD231PD Y2, Y0, Y1
-	VMOVUPD      128(R9), Y2
+	VMOVUPD      256(R10), Y2
 	VMASKMOVPD   Y1, Y2, (AX)(R11*1)
-	VMOVUPD      192(R9), Y1
+	VMOVUPD      320(R10), Y1
 	VMASKMOVPD   64(AX)(R11*1), Y1, Y1
-	VMOVUPD      192(R9), Y2
+	VMOVUPD      320(R10), Y2
 	VMASKMOVPD   64(DX)(R11*1), Y2, Y2
 	VFNMADD231PD Y2, Y0, Y1
-	VMOVUPD      192(R9), Y2
+	VMOVUPD      320(R10), Y2
 	VMASKMOVPD   Y1, Y2, 64(AX)(R11*1)
-	VMOVUPD      160(R9), Y1
+	VMOVUPD      288(R10), Y1
 	VMASKMOVPD   32(AX)(R11*1), Y1, Y1
-	VMOVUPD      160(R9), Y2
+	VMOVUPD      288(R10), Y2
 	VMASKMOVPD   32(DX)(R11*1), Y2, Y2
 	VFNMADD231PD Y2, Y0, Y1
-	VMOVUPD      160(R9), Y2
+	VMOVUPD      288(R10), Y2
 	VMASKMOVPD   Y1, Y2, 32(AX)(R11*1)
-	VMOVUPD      224(R9), Y1
+	VMOVUPD      352(R10), Y1
 	VMASKMOVPD   96(AX)(R11*1), Y1, Y1
-	VMOVUPD      224(R9), Y2
+	VMOVUPD      352(R10), Y2
 	VMASKMOVPD   96(DX)(R11*1), Y2, Y2
 	VFNMADD231PD Y2, Y0, Y1
-	VMOVUPD      224(R9), Y0
+	VMOVUPD      352(R10), Y0
 	VMASKMOVPD   Y1, Y0, 96(AX)(R11*1)
 	JMP          done152
 
 half151:
-	VMOVUPD      128(R9), Y1
+	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
-	VMOVUPD      128(R9), Y2
+	VMOVUPD      256(R10), Y2
 	VMASKMOVPD   (DX)(R11*1), Y2, Y2
 	VFNMADD231PD Y2, Y0, Y1
-	VMOVUPD      128(R9), Y2
+	VMOVUPD      256(R10), Y2
 	VMASKMOVPD   Y1, Y2, (AX)(R11*1)
-	VMOVUPD      160(R9), Y1
+	VMOVUPD      288(R10), Y1
 	VMASKMOVPD   32(AX)(R11*1), Y1, Y1
-	VMOVUPD      160(R9), Y2
+	VMOVUPD      288(R10), Y2
 	VMASKMOVPD   32(DX)(R11*1), Y2, Y2
 	VFNMADD231PD Y2, Y0, Y1
-	VMOVUPD      160(R9), Y0
+	VMOVUPD      288(R10), Y0
 	VMASKMOVPD   Y1, Y0, 32(AX)(R11*1)
 
 done152:
 	ADDQ CX, AX
 	ADDQ BX, DX
-	DECQ R10
+	DECQ R9
 	JNZ  row145
 
 last146:
