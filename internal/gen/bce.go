@@ -11,16 +11,12 @@ import (
 // A bce emits a kernel of binary cross-entropy with weights and thresholds. Elements go
 // through it as in selectSums, by groups of four virtual vectors.
 type bce struct {
-	*vec
-	*sides
-	grad bool
+	*rowLoop
+	sides *sides
+	grad  bool
 
 	x, dst               gpreg
 	negWeight, posWeight gpreg
-	off                  gpreg // of the group, in bytes
-	exist                operand.Mem
-	copy                 *sideCopy // with the gradient
-	buffer               *restBuffer
 
 	low, sign, one op
 	factor, hi, lo op // of the row
@@ -40,18 +36,18 @@ type bceTerm struct {
 }
 
 func emitBCEWeighted(v *vec, grad bool) {
-	b := &bce{vec: v, grad: grad}
-	b.buffer = newRestBuffer(v)
+	b := &bce{rowLoop: newWholeLoop(v, inBuffer, 4*v.lanes), grad: grad}
+	b.halved = true
+	b.short = func() { b.terms(2, false) }
+	b.x = b.input("x", "stride")
 	if grad {
-		b.dst = v.param("dst")
+		b.dst = b.output("dst", "dstStride", false)
 		b.exist = v.AllocLocal(8)
 		b.copy = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
 	}
-	b.x = v.param("x")
 	b.negWeight, b.posWeight = v.param("negWeight"), v.param("posWeight")
 	b.sides = &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
-	b.laneTests()
-	b.off = v.GP64()
+	b.sides.laneTests()
 
 	var magic op
 	magic, b.low, _ = v.naturalRange()
@@ -69,99 +65,21 @@ func emitBCEWeighted(v *vec, grad bool) {
 	}
 	b.hi, b.lo = v.place(), v.place()
 
-	row, last := v.newLabel("row"), v.newLabel("last")
-	rows := v.argument("rows")
-	v.CMPQ(rows, operand.U8(0))
-	v.JEQ(operand.LabelRef(last))
-	v.Label(row)
-	b.sum.clear()
-	p := b.param("p")
-	for i, d := range []op{b.factor, b.hi, b.lo} {
-		if d != nil {
-			b.setKept(at(p, i*b.size), d)
+	b.runWhole(func() {
+		b.sum.clear()
+		p := b.param("p")
+		for i, d := range []op{b.factor, b.hi, b.lo} {
+			if d != nil {
+				b.setKept(at(p, i*b.size), d)
+			}
 		}
-	}
-	b.row()
-	b.endRow()
-	v.DECQ(rows)
-	v.JNZ(operand.LabelRef(row))
-	v.Label(last)
-	b.copy.rest()
-	v.VZEROUPPER()
-	v.RET()
-}
-
-// row emits the loop through a row's groups: whole ones, and a last one of more
-// than two virtual vectors in the buffer as a whole one; less have bodies of
-// their own.
-func (b *bce) row() {
-	var (
-		group, added = b.newLabel("group"), b.newLabel("added")
-		rest, short  = b.newLabel("rest"), b.newLabel("short")
-		done         = b.newLabel("done")
-		goTo         = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		size         = 4 * b.lanes // of a group
-		left         = b.GP64()    // elements, less size
-	)
-	b.XORQ(b.off, b.off)
-	b.Load(b.Param("n"), left)
-	b.SUBQ(operand.U32(size), left)
-	b.JL(goTo(rest))
-	b.Label(group)
-	b.copy.block()
-	b.terms(4, true)
-	b.Label(added)
-	b.endHalves(b.off)
-	b.SUBQ(operand.U32(size), left)
-	b.JGE(goTo(group))
-	b.Label(rest)
-	b.ADDQ(operand.U32(size), left)
-	b.JLE(goTo(done))
-	b.CMPQ(left, operand.U8(2*b.lanes))
-	b.JBE(goTo(short))
-	b.buffer.read(b.x, b.off, left)
-	if b.grad {
-		b.MOVQ(b.x, b.dst)
-	}
-	b.XORQ(left, left)
-	b.JMP(goTo(group))
-
-	b.Label(short)
-	b.copy.block()
-	if b.grad {
-		// The elements that exist, as bits.
-		bits := b.GP64()
-		b.MOVQ(operand.I32(-1), bits)
-		b.BZHIQ(left, bits, bits)
-		b.MOVQ(bits, b.exist)
-	}
-	b.terms(2, false)
-	b.XORQ(left, left)
-	b.JMP(goTo(added))
-	b.Label(done)
-}
-
-// endRow writes what is left of a row, and moves on to the next.
-func (b *bce) endRow() {
-	sum := b.param("sum")
-	b.sum.store(at(sum, 0))
-	b.ADDQ(operand.U8(8), b.file.argument("sum"))
-	if b.grad {
-		direct, out := b.newLabel("direct"), b.param("dst")
-		b.CMPQ(out, b.dst)
-		b.JEQ(operand.LabelRef(direct))
-		n := b.param("n")
-		b.ANDQ(operand.U8(4*b.lanes-1), n)
-		b.buffer.write(out, b.off, n)
-		b.Label(direct)
-		b.advance(b.dst, "dst", "dstStride")
-	}
-	b.advance(b.x, "x", "stride")
-	words := b.param("words")
-	b.SHLQ(operand.U8(3), words)
-	b.ADDQ(words, b.pos)
-	b.ADDQ(words, b.neg)
-	b.ADDQ(operand.U8(3*b.size), b.file.argument("p"))
+	}, func() { b.terms(4, true) }, func() {
+		b.sides.nextRow()
+		b.ADDQ(operand.U8(3*b.size), b.file.argument("p"))
+		sum := b.param("sum")
+		b.sum.store(at(sum, 0))
+		b.ADDQ(operand.U8(8), b.file.argument("sum"))
+	})
 }
 
 // place returns a place for a number of the row: on AVX2 in memory.
@@ -218,18 +136,14 @@ func (b *bce) half(h *half, vectors int, whole bool) {
 	b.sum.take(h, maxima.done())
 }
 
-func (b *bce) element(base gpreg, number int) operand.Mem {
-	return operand.Mem{Base: base, Index: b.off, Scale: 1, Disp: number * b.bytes}
-}
-
 // argument returns a term without its exponential, -|y| and what that is short
 // of.
 func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 	t = bceTerm{number: number, m: b.reg()}
 	mem := b.element(b.x, number)
 	y := b.reg()
-	pos := b.mask(b.pos, number)
-	part := b.union(b.mask(b.neg, number), pos)
+	pos := b.sides.mask(b.sides.pos, number)
+	part := b.union(b.sides.mask(b.sides.neg, number), pos)
 	if whole {
 		b.move(mem, y)
 	} else {
@@ -293,12 +207,12 @@ func (v *vec) difference(x vreg, hi, lo op) (y, short vreg) {
 // gradient stores the derivatives: ±factor/(1+e), times e where y is negative.
 func (b *bce) gradient(t bceTerm, whole bool) {
 	g, d := b.reg(), b.reg()
-	pos := b.mask(b.pos, t.number)
+	pos := b.sides.mask(b.sides.pos, t.number)
 	b.move(b.factor, g)
 	w := b.weight(t.number, pos)
 	b.mul(g, w, g)
 	b.flip(pos, g)
-	part := b.union(b.mask(b.neg, t.number), pos)
+	part := b.union(b.sides.mask(b.sides.neg, t.number), pos)
 	if b.wide() {
 		b.either(b.VMULPS, b.VMULPD, t.e, g, t.down, g)
 		b.add(t.e, b.one, d)
@@ -314,7 +228,7 @@ func (b *bce) gradient(t bceTerm, whole bool) {
 	if whole {
 		b.store(nil, g, mem)
 	} else {
-		b.store(b.maskAt(b.exist, t.number), g, mem)
+		b.store(b.sides.maskAt(b.exist, t.number), g, mem)
 	}
 }
 
@@ -337,7 +251,7 @@ func (b *bce) weigh(t *bceTerm) {
 		l = b.log1pUnit(t.e)
 	}
 	b.add(t.m, l, t.m)
-	w := b.weight(t.number, b.mask(b.pos, t.number))
+	w := b.weight(t.number, b.sides.mask(b.sides.pos, t.number))
 	b.mul(w, t.m, t.m)
 }
 

@@ -41,21 +41,27 @@ func (v *vec) pairs(base int, masks []mask) []pair {
 	return all
 }
 
-// A rowLoop runs through the rows of a matrix and each row's groups.
+// A rowLoop runs through the rows of a matrix and each row's groups. It takes the rest of
+// a row, the elements after its last whole group,
+//   - by run with masks, in bodies of their own for one and for two virtual vectors;
+//   - by runWhole as a group (see rest).
 type rowLoop struct {
 	*vec
-	rows   gpreg  // rows left
-	groups gpreg  // whole groups of a row
-	rest   gpreg  // elements after them
-	masks  []mask // of the rest
+	rows op        // left, in a register or as an argument
+	copy *sideCopy // made meanwhile; nil for none
+	next []func()  // at the end of a row
 
-	together bool // a body takes the pairs of a group together
+	// Of run:
+	groups   gpreg                 // whole groups of a row
+	left     gpreg                 // elements after them
+	masks    []mask                // of these
+	together bool                  // a body takes the pairs of a group together
+	first    func(off, left gpreg) // takes a row's first groups, on AVX2; it moves off on and counts left down
 
-	// first, unless nil, emits what takes the first groups of a row, on AVX2: it
-	// moves off on and counts left down.
-	first func(off, left gpreg)
+	wholeRows
 }
 
+// newRowLoop returns the loop of run.
 func newRowLoop(v *vec) *rowLoop {
 	l := newVectorLoop(v)
 	l.rows = v.param("rows")
@@ -64,39 +70,75 @@ func newRowLoop(v *vec) *rowLoop {
 
 // newVectorLoop returns the loop through one row.
 func newVectorLoop(v *vec) *rowLoop {
-	l := &rowLoop{vec: v, rest: v.param("n")}
-	l.groups = v.GP64()
-	v.MOVQ(l.rest, l.groups)
-	v.SHRQ(operand.U8(log2(v.groupLen())), l.groups)
-	v.ANDQ(operand.U8(v.groupLen()-1), l.rest)
-	count := l.rest
-	if !v.wide() {
-		count = v.GP64()
-		v.MOVQ(l.rest, count)
-	}
-	l.masks = v.tailMasks(count, 2*v.regs())
+	l := &rowLoop{vec: v}
+	l.lengths()
 	return l
+}
+
+// lengths loads the length of the rows, for run.
+func (l *rowLoop) lengths() {
+	l.left = l.param("n")
+	l.groups = l.GP64()
+	l.MOVQ(l.left, l.groups)
+	l.SHRQ(operand.U8(log2(l.groupLen())), l.groups)
+	l.ANDQ(operand.U8(l.groupLen()-1), l.left)
+	count := l.left
+	if !l.wide() {
+		count = l.GP64()
+		l.MOVQ(l.left, count)
+	}
+	l.masks = l.tailMasks(count, 2*l.regs())
+}
+
+// step makes registers move on at the end of a row.
+func (l *rowLoop) step(by op, registers ...gpreg) {
+	l.next = append(l.next, func() {
+		for _, r := range registers {
+			l.ADDQ(by, r)
+		}
+	})
+}
+
+// advance makes r move on at the end of a row by the argument of that name, shifted to
+// the left. It waits on the stack: there are few registers.
+func (l *rowLoop) advance(r gpreg, name string, shift int) {
+	by := l.param(name)
+	l.SHLQ(operand.U8(shift), by)
+	l.step(l.slot(by), r)
 }
 
 // run emits the loop: begin at the start of a row; body for pairs of registers
 // at byte offset off from the row's start, as many of them at a time as the
 // registers allow; end at the end of a row, and the return.
 func (l *rowLoop) run(begin func(), body func(off reg.Register, pairs []pair), end func()) {
-	row, last := l.newLabel("row"), l.newLabel("last")
-	l.TESTQ(l.rows, l.rows)
+	l.through(begin, func() { l.row(body) }, end)
+}
+
+// through emits the loop through the rows, and the return.
+func (l *rowLoop) through(begin, row, end func()) {
+	again, last := l.newLabel("row"), l.newLabel("last")
+	if r, ok := l.rows.(gpreg); ok {
+		l.TESTQ(r, r)
+	} else {
+		l.CMPQ(l.rows, operand.U8(0))
+	}
 	l.JZ(operand.LabelRef(last))
-	l.Label(row)
+	l.Label(again)
 	begin()
-	l.row(body)
+	row()
+	for _, f := range l.next {
+		f()
+	}
 	end()
 	l.DECQ(l.rows)
-	l.JNZ(operand.LabelRef(row))
+	l.JNZ(operand.LabelRef(again))
 	l.Label(last)
+	l.copy.rest()
 	l.VZEROUPPER()
 	l.RET()
 }
 
-// row emits the loop through one row.
+// row emits the loop of run through one row.
 func (l *rowLoop) row(body func(off reg.Register, pairs []pair)) {
 	var (
 		two, one    = l.newLabel("two"), l.newLabel("one")
@@ -134,9 +176,9 @@ func (l *rowLoop) row(body func(off reg.Register, pairs []pair)) {
 	l.JNZ(goTo(group))
 
 	l.Label(rest)
-	l.TESTQ(l.rest, l.rest)
+	l.TESTQ(l.left, l.left)
 	l.JZ(goTo(done))
-	l.CMPQ(l.rest, operand.U8(l.lanes))
+	l.CMPQ(l.left, operand.U8(l.lanes))
 	l.JBE(goTo(half))
 	l.each(l.pairs(0, l.masks), off, body)
 	l.JMP(goTo(done))

@@ -28,6 +28,17 @@ func newSides(v *vec, one bool) *sides {
 	return s
 }
 
+// nextRow moves the bits on by the argument words, and returns how many bytes that is.
+func (s *sides) nextRow() gpreg {
+	words := s.param("words")
+	s.SHLQ(operand.U8(3), words)
+	if s.pos != nil {
+		s.ADDQ(words, s.pos)
+	}
+	s.ADDQ(words, s.neg)
+	return words
+}
+
 // laneTests sets the bits of the lanes.
 func (s *sides) laneTests() {
 	if !s.wide() {

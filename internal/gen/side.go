@@ -10,41 +10,28 @@ import (
 )
 
 // A sideLoop runs through rows of scores with the bits of their sides and their
-// weights. What a row's end needs lies on the stack: there are few registers.
+// weights.
 type sideLoop struct {
 	*rowLoop
 	x, w   gpreg // scores and weights of the row
 	sides  *sides
-	hi, lo op       // γ; lo only for float32
-	next   []func() // at the end of a row
+	hi, lo op // γ; lo only for float32
 }
 
 func newSideLoop(v *vec) *sideLoop {
-	l := &sideLoop{x: v.param("x"), w: v.param("w")}
-	l.advance(v, l.x, "stride", log2(v.size))
-	l.advance(v, l.w, "wStride", log2(v.size))
+	l := &sideLoop{rowLoop: &rowLoop{vec: v}, x: v.param("x"), w: v.param("w")}
+	l.advance(l.x, "stride", log2(v.size))
+	l.advance(l.w, "wStride", log2(v.size))
 	l.sides = newSides(v, false)
-	step := v.slot(l.sides.step)
-	l.next = append(l.next, func() {
-		v.ADDQ(step, l.sides.pos)
-		v.ADDQ(step, l.sides.neg)
-	})
+	l.step(v.slot(l.sides.step), l.sides.pos, l.sides.neg)
 	gamma := v.param("gamma")
 	l.hi = v.kept(at(gamma, 0))
 	if !v.double() {
 		l.lo = v.kept(at(gamma, v.size))
 	}
-	l.rowLoop = newRowLoop(v)
+	l.lengths()
+	l.rows = v.param("rows")
 	return l
-}
-
-// advance makes r move on at the end of a row by the argument of that name,
-// shifted to the left.
-func (l *sideLoop) advance(v *vec, r gpreg, name string, shift int) {
-	step := v.param(name)
-	v.SHLQ(operand.U8(shift), step)
-	place := v.slot(step)
-	l.next = append(l.next, func() { v.ADDQ(place, r) })
 }
 
 // slot puts r on the stack.
@@ -78,13 +65,6 @@ func (v *vec) setKept(mem operand.Mem, d op) {
 	v.move(r, d)
 }
 
-// endRow moves on to the next row.
-func (l *sideLoop) endRow() {
-	for _, f := range l.next {
-		f()
-	}
-}
-
 // weights returns the places of m and e of a term's elements.
 func (l *sideLoop) weights(t term, off reg.Register) (m, e operand.Mem) {
 	vector, part := t.reg/l.regs(), t.reg%l.regs()
@@ -94,8 +74,8 @@ func (l *sideLoop) weights(t term, off reg.Register) (m, e operand.Mem) {
 	return m, e
 }
 
-// place returns the place of a term's scores.
-func (l *sideLoop) place(t term, off reg.Register) operand.Mem {
+// score returns the place of a term's scores.
+func (l *sideLoop) score(t term, off reg.Register) operand.Mem {
 	return operand.Mem{Base: l.x, Index: off, Scale: 1, Disp: t.reg * l.bytes}
 }
 
@@ -103,7 +83,7 @@ func (l *sideLoop) place(t term, off reg.Register) operand.Mem {
 // do not exist are not read, and are on neither side.
 func (l *sideLoop) argument(t term, off reg.Register) (y vreg, pos mask) {
 	y = l.reg()
-	l.load(t.mask, l.place(t, off), y)
+	l.load(t.mask, l.score(t, off), y)
 	pos = l.sides.mask(l.sides.pos, t.reg)
 	l.flip(pos, y)
 	return y, pos
@@ -288,7 +268,7 @@ func sideMax(v *vec) {
 		l.sides.group(off)
 		for _, t := range terms(pairs) {
 			y, pos := l.argument(t, off)
-			v.prefetch(l.place(t, off), t.reg) // the other kernels find the row in the caches
+			v.prefetch(l.score(t, off), t.reg) // the other kernels find the row in the caches
 			m, e := l.weights(t, off)
 			neg := l.sides.mask(l.sides.neg, t.reg)
 			power := v.reg()
@@ -313,7 +293,6 @@ func sideMax(v *vec) {
 			}
 		}
 	}, func() {
-		l.endRow()
 		canonical := v.GP64()
 		if v.double() {
 			v.MOVQ(operand.U64(math.Float64bits(math.NaN())&^1), canonical)
@@ -365,7 +344,6 @@ func sideSums(v *vec) {
 			}
 		}
 	}, func() {
-		l.endRow()
 		v.ADDQ(place, p)
 		for i, a := range acc {
 			a.store(at(sum, 8*i))
@@ -395,7 +373,7 @@ func (a *accumulator) takePair(s *sides, bits gpreg, q pair, w []vreg) {
 func sideGrad(v *vec) {
 	dst := v.param("dst")
 	l := newSideLoop(v)
-	l.advance(v, dst, "dstStride", log2(v.size))
+	l.advance(dst, "dstStride", log2(v.size))
 	p := v.param("p")
 	e := newSideExponential(l)
 	factor := [2]op{}
@@ -431,7 +409,6 @@ func sideGrad(v *vec) {
 			}
 		}
 	}, func() {
-		l.endRow()
 		v.ADDQ(operand.U8(6*v.size), p)
 	})
 }

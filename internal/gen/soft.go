@@ -356,15 +356,16 @@ func plainLabels(v *vec) {
 // softLinear emits the linear part of binary cross-entropy with soft labels, in the
 // order of sideSums.
 func softLinear(v *vec) {
-	l := &sideLoop{x: v.param("x"), sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
+	l := &sideLoop{rowLoop: &rowLoop{vec: v}, x: v.param("x"), sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
 	t, w, m, dst := v.param("t"), v.param("w"), v.param("m"), v.param("dst")
-	l.advance(v, l.x, "stride", log2(v.size))
-	l.advance(v, t, "tStride", log2(v.size))
-	l.advance(v, m, "mStride", log2(v.size))
-	l.advance(v, dst, "dstStride", log2(v.size))
-	l.advance(v, l.sides.neg, "words", 3)
+	l.advance(l.x, "stride", log2(v.size))
+	l.advance(t, "tStride", log2(v.size))
+	l.advance(m, "mStride", log2(v.size))
+	l.advance(dst, "dstStride", log2(v.size))
+	l.advance(l.sides.neg, "words", 3)
 	l.sides.laneTests()
-	l.rowLoop = newRowLoop(v)
+	l.lengths()
+	l.rows = v.param("rows")
 	var one op = v.constant(1)
 	if v.wide() {
 		one = v.inRegister(one.(operand.Mem))
@@ -396,7 +397,7 @@ func softLinear(v *vec) {
 				if v.wide() {
 					exist = in
 				}
-				v.load(exist, l.place(r, off), y)
+				v.load(exist, l.score(r, off), y)
 				v.load(exist, place(t), label)
 				up := v.newMask()
 				v.compare(greater, y, p[1], up)
@@ -425,7 +426,6 @@ func softLinear(v *vec) {
 			acc.take(q.half(v), sum)
 		}
 	}, func() {
-		l.endRow()
 		acc.store(at(v.param("sum"), 0))
 		v.ADDQ(operand.U8(8), v.file.argument("sum"))
 	})
@@ -435,14 +435,15 @@ func softLinear(v *vec) {
 // sideSums.
 func softTerms(v *vec) {
 	x, t, first, second := v.param("x"), v.param("t"), v.param("u"), v.param("v")
-	l := &sideLoop{x: x, sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
-	l.advance(v, x, "stride", log2(v.size))
-	l.advance(v, t, "tStride", log2(v.size))
-	l.advance(v, first, "wStride", log2(v.size))
-	l.advance(v, second, "wStride", log2(v.size))
-	l.advance(v, l.sides.neg, "words", 3)
+	l := &sideLoop{rowLoop: &rowLoop{vec: v}, x: x, sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
+	l.advance(x, "stride", log2(v.size))
+	l.advance(t, "tStride", log2(v.size))
+	l.advance(first, "wStride", log2(v.size))
+	l.advance(second, "wStride", log2(v.size))
+	l.advance(l.sides.neg, "words", 3)
 	l.sides.laneTests()
-	l.rowLoop = newRowLoop(v)
+	l.lengths()
+	l.rows = v.param("rows")
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, true)
 	zero := v.reg()
@@ -467,7 +468,7 @@ func softTerms(v *vec) {
 			below, above := v.asRegister(low), v.asRegister(high)
 			for _, r := range q {
 				a := v.reg()
-				v.load(r.mask, l.place(r, off), a)
+				v.load(r.mask, l.score(r, off), a)
 				v.clamp(a, below, above)
 				y = append(y, a)
 			}
@@ -476,7 +477,7 @@ func softTerms(v *vec) {
 			for i, r := range q {
 				in, label, a, b := l.sides.mask(l.sides.neg, r.reg), v.reg(), v.reg(), v.reg()
 				k := v.newMask()
-				v.load(r.mask, l.place(r, off), a)
+				v.load(r.mask, l.score(r, off), a)
 				v.compare(notLess, a, low, k)
 				v.mulKeep(k, p[i], scale[i], p[i])
 				v.compare(greater, a, high, k)
@@ -507,7 +508,6 @@ func softTerms(v *vec) {
 			}
 		}
 	}, func() {
-		l.endRow()
 		sum := v.param("sums")
 		for i, a := range acc {
 			a.store(at(sum, 8*i))
@@ -520,14 +520,14 @@ func softTerms(v *vec) {
 // highest score, in the order of sideSums.
 func softSums(v *vec) {
 	sum, top := v.param("sums"), v.param("top")
-	l := &sideLoop{x: v.param("x"), sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
+	l := &sideLoop{rowLoop: &rowLoop{vec: v}, x: v.param("x"), sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
 	t := v.param("t")
-	l.advance(v, l.x, "stride", log2(v.size))
-	l.advance(v, t, "tStride", log2(v.size))
-	l.advance(v, l.sides.neg, "words", 3)
+	l.advance(l.x, "stride", log2(v.size))
+	l.advance(t, "tStride", log2(v.size))
+	l.advance(l.sides.neg, "words", 3)
 	l.sides.laneTests()
-	loop := newRowLoop(v)
-	l.rowLoop = loop
+	l.lengths()
+	l.rows = v.param("rows")
 	least := op(v.constant(v.pick(coef.LeastLabel32, coef.LeastLabel64)))
 	highest := v.kept(at(top, 0))
 	zero := v.reg()
@@ -538,7 +538,7 @@ func softSums(v *vec) {
 	v.MOVQ(operand.U32(0), result)
 	acc := newPairSums(v, 2)
 
-	loop.run(func() {
+	l.run(func() {
 		v.setKept(at(top, 0), highest)
 		for _, a := range acc {
 			a.clear()
@@ -553,7 +553,7 @@ func softSums(v *vec) {
 				if v.wide() {
 					exist = in
 				}
-				v.load(exist, l.place(r, off), y)
+				v.load(exist, l.score(r, off), y)
 				v.load(exist, operand.Mem{Base: t, Index: off, Scale: 1, Disp: r.reg * v.bytes}, label)
 				if !v.wide() {
 					v.and(label, in, label)
@@ -576,7 +576,6 @@ func softSums(v *vec) {
 			}
 		}
 	}, func() {
-		l.endRow()
 		v.ADDQ(operand.U8(v.size), top)
 		for i, a := range acc {
 			a.store(at(sum, 8*i))

@@ -13,12 +13,12 @@ func softWeights(v *vec) {
 	neg, pos, t := v.param("neg"), v.param("pos"), v.param("t")
 	part, class, exponents := v.param("part"), v.param("class"), v.param("exponents")
 	rows, n := v.param("rows"), v.param("n")
-	l := &sideLoop{}
+	l := &rowLoop{vec: v}
 	for _, r := range []gpreg{neg, pos} {
-		l.advance(v, r, "wStride", log2(v.size))
+		l.advance(r, "wStride", log2(v.size))
 	}
-	l.advance(v, t, "stride", log2(v.size))
-	l.advance(v, part, "words", 3)
+	l.advance(t, "stride", log2(v.size))
+	l.advance(part, "words", 3)
 
 	var (
 		d         = &vec{v.file, v.tier, float64s} // the arithmetic is in float64
@@ -128,7 +128,9 @@ func softWeights(v *vec) {
 	v.ADDQ(operand.U8(8), off)
 	v.CMPQ(off, n)
 	v.JB(operand.LabelRef(loop))
-	l.endRow()
+	for _, f := range l.next {
+		f()
+	}
 	v.DECQ(rows)
 	v.JNZ(operand.LabelRef(row))
 	v.VZEROUPPER()
@@ -140,12 +142,12 @@ func softWeights(v *vec) {
 func softUnit(v *vec) {
 	neg, pos, t, part := v.param("neg"), v.param("pos"), v.param("t"), v.param("part")
 	rows, n := v.param("rows"), v.param("n")
-	l := &sideLoop{}
+	l := &rowLoop{vec: v}
 	for _, r := range []gpreg{neg, pos} {
-		l.advance(v, r, "wStride", log2(v.size))
+		l.advance(r, "wStride", log2(v.size))
 	}
-	l.advance(v, t, "stride", log2(v.size))
-	l.advance(v, part, "words", 3)
+	l.advance(t, "stride", log2(v.size))
+	l.advance(part, "words", 3)
 	const shift = coef.SoftShift32
 	place := func(x float64) vreg { return v.inRegister(v.constant(x)) }
 	one, zero, scale := place(1), place(0), place(math.Ldexp(1, shift))
@@ -200,7 +202,9 @@ func softUnit(v *vec) {
 	v.ADDQ(operand.U8(16), off)
 	v.CMPQ(off, n)
 	v.JB(operand.LabelRef(loop))
-	l.endRow()
+	for _, f := range l.next {
+		f()
+	}
 	v.DECQ(rows)
 	v.JNZ(operand.LabelRef(row))
 	v.VZEROUPPER()

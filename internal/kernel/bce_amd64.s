@@ -9,46 +9,46 @@
 TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $512-120
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
-	MOVQ    x+32(FP), AX
-	MOVQ    negWeight+104(FP), CX
-	MOVQ    posWeight+112(FP), DX
-	MOVQ    pos+64(FP), BX
-	MOVQ    neg+72(FP), SI
+	MOVQ    x+32(FP), CX
+	MOVQ    negWeight+104(FP), DX
+	MOVQ    posWeight+112(FP), BX
+	MOVQ    pos+64(FP), SI
+	MOVQ    neg+72(FP), DI
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last2
+	JZ      last2
 
 row1:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 256(BP)
 	VMOVUPS      Y1, 288(BP)
-	MOVQ         p+96(FP), DI
-	VBROADCASTSS 4(DI), Y1
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS 4(AX), Y1
 	VMOVUPS      Y1, 384(BP)
-	VBROADCASTSS 8(DI), Y1
+	VBROADCASTSS 8(AX), Y1
 	VMOVUPS      Y1, 416(BP)
-	XORQ         R8, R8
+	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
-	SUBQ         $0x00000040, R9
+	SUBQ         $0x40, R9
 	JL           rest5
 
 group3:
-	PREFETCHT0 12288(AX)(R8*1)
-	PREFETCHT0 12352(AX)(R8*1)
-	PREFETCHT0 12416(AX)(R8*1)
-	PREFETCHT0 12480(AX)(R8*1)
+	PREFETCHT0 12288(CX)(AX*1)
+	PREFETCHT0 12352(CX)(AX*1)
+	PREFETCHT0 12416(CX)(AX*1)
+	PREFETCHT0 12480(CX)(AX*1)
 
 half8:
-	MOVQ         R8, DI
-	SHRQ         $0x05, DI
-	VPBROADCASTB (BX)(DI*1), Y5
+	MOVQ         AX, R8
+	SHRQ         $0x05, R8
+	VPBROADCASTB (SI)(R8*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (SI)(DI*1), Y2
+	VPBROADCASTB (DI)(R8*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
-	VMOVUPS      (AX)(R8*1), Y1
+	VMOVUPS      (CX)(AX*1), Y1
 	VSUBPS       384(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
@@ -102,21 +102,21 @@ half8:
 	VADDPS       Y3, Y3, Y3
 	VADDPS       Y3, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (SI)(R8*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      (DX)(R8*1), Y4
-	VMOVUPS      (CX)(R8*1), Y3
+	VMOVUPS      (BX)(AX*1), Y4
+	VMOVUPS      (DX)(AX*1), Y3
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 2(BX)(DI*1), Y6
+	VPBROADCASTB 2(SI)(R8*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 2(SI)(DI*1), Y3
+	VPBROADCASTB 2(DI)(R8*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMOVUPS      64(AX)(R8*1), Y2
+	VMOVUPS      64(CX)(AX*1), Y2
 	VSUBPS       384(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
@@ -170,22 +170,22 @@ half8:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 2(BX)(DI*1), Y3
+	VPBROADCASTB 2(SI)(R8*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      64(DX)(R8*1), Y5
-	VMOVUPS      64(CX)(R8*1), Y4
+	VMOVUPS      64(BX)(AX*1), Y5
+	VMOVUPS      64(DX)(AX*1), Y4
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y1, Y1
-	VPBROADCASTB 4(BX)(DI*1), Y6
+	VPBROADCASTB 4(SI)(R8*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 4(SI)(DI*1), Y3
+	VPBROADCASTB 4(DI)(R8*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMOVUPS      128(AX)(R8*1), Y2
+	VMOVUPS      128(CX)(AX*1), Y2
 	VSUBPS       384(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
@@ -239,21 +239,21 @@ half8:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 4(BX)(DI*1), Y3
+	VPBROADCASTB 4(SI)(R8*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      128(DX)(R8*1), Y5
-	VMOVUPS      128(CX)(R8*1), Y4
+	VMOVUPS      128(BX)(AX*1), Y5
+	VMOVUPS      128(DX)(AX*1), Y4
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
-	VPBROADCASTB 6(BX)(DI*1), Y7
+	VPBROADCASTB 6(SI)(R8*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 6(SI)(DI*1), Y4
+	VPBROADCASTB 6(DI)(R8*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPS      192(AX)(R8*1), Y3
+	VMOVUPS      192(CX)(AX*1), Y3
 	VSUBPS       384(BP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -307,20 +307,20 @@ half8:
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y5, Y6, Y6
 	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB 6(BX)(DI*1), Y4
+	VPBROADCASTB 6(SI)(R8*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      192(DX)(R8*1), Y6
-	VMOVUPS      192(CX)(R8*1), Y5
+	VMOVUPS      192(BX)(AX*1), Y6
+	VMOVUPS      192(DX)(AX*1), Y5
 	VBLENDVPS    Y4, Y6, Y5, Y5
 	VMULPS       Y3, Y5, Y3
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y1, Y1
-	MOVQ         R8, DI
-	ANDQ         $0x20, DI
-	VMOVUPS      Y1, 320(BP)(DI*1)
-	ADDQ         $0x20, R8
-	TESTQ        $0x00000020, R8
+	MOVQ         AX, R8
+	ANDQ         $0x20, R8
+	VMOVUPS      Y1, 320(BP)(R8*1)
+	ADDQ         $0x20, AX
+	TESTQ        $0x00000020, AX
 	JNZ          half8
 	VMOVUPS      352(BP), Y1
 	VADDPS       320(BP), Y1, Y1
@@ -333,55 +333,55 @@ half8:
 	VMOVUPD      Y2, 288(BP)
 
 added4:
-	ADDQ $+192, R8
-	SUBQ $0x00000040, R9
+	ADDQ $+192, AX
+	SUBQ $0x40, R9
 	JGE  group3
 
 rest5:
-	ADDQ       $0x00000040, R9
+	ADDQ       $0x40, R9
 	JLE        done7
 	CMPQ       R9, $0x20
 	JBE        short6
 	SUBQ       $0x20, R9
-	LEAQ       tail<>+0(SB), DI
+	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x02, R9
-	SUBQ       R9, DI
-	VMOVUPS    (AX)(R8*1), Y1
+	SUBQ       R9, R8
+	VMOVUPS    (CX)(AX*1), Y1
 	VMOVUPS    Y1, (BP)
-	VMOVUPS    32(AX)(R8*1), Y1
+	VMOVUPS    32(CX)(AX*1), Y1
 	VMOVUPS    Y1, 32(BP)
-	VMOVUPS    64(AX)(R8*1), Y1
+	VMOVUPS    64(CX)(AX*1), Y1
 	VMOVUPS    Y1, 64(BP)
-	VMOVUPS    96(AX)(R8*1), Y1
+	VMOVUPS    96(CX)(AX*1), Y1
 	VMOVUPS    Y1, 96(BP)
-	VMOVUPS    256(DI), Y1
-	VMASKMOVPS 128(AX)(R8*1), Y1, Y1
+	VMOVUPS    256(R8), Y1
+	VMASKMOVPS 128(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 128(BP)
-	VMOVUPS    288(DI), Y1
-	VMASKMOVPS 160(AX)(R8*1), Y1, Y1
+	VMOVUPS    288(R8), Y1
+	VMASKMOVPS 160(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 160(BP)
-	VMOVUPS    320(DI), Y1
-	VMASKMOVPS 192(AX)(R8*1), Y1, Y1
+	VMOVUPS    320(R8), Y1
+	VMASKMOVPS 192(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 192(BP)
-	VMOVUPS    352(DI), Y1
-	VMASKMOVPS 224(AX)(R8*1), Y1, Y1
+	VMOVUPS    352(R8), Y1
+	VMASKMOVPS 224(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 224(BP)
-	LEAQ       (BP), AX
-	SUBQ       R8, AX
+	LEAQ       (BP), CX
+	SUBQ       AX, CX
 	XORQ       R9, R9
 	JMP        group3
 
 short6:
-	MOVQ         R8, DI
-	SHRQ         $0x05, DI
-	VPBROADCASTB (BX)(DI*1), Y5
+	MOVQ         AX, R8
+	SHRQ         $0x05, R8
+	VPBROADCASTB (SI)(R8*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (SI)(DI*1), Y2
+	VPBROADCASTB (DI)(R8*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   (AX)(R8*1), Y2, Y1
+	VMASKMOVPS   (CX)(AX*1), Y2, Y1
 	VSUBPS       384(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
@@ -435,21 +435,21 @@ short6:
 	VADDPS       Y3, Y3, Y3
 	VADDPS       Y3, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB (BX)(DI*1), Y2
+	VPBROADCASTB (SI)(R8*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      (DX)(R8*1), Y4
-	VMOVUPS      (CX)(R8*1), Y3
+	VMOVUPS      (BX)(AX*1), Y4
+	VMOVUPS      (DX)(AX*1), Y3
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 2(BX)(DI*1), Y6
+	VPBROADCASTB 2(SI)(R8*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 2(SI)(DI*1), Y3
+	VPBROADCASTB 2(DI)(R8*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   64(AX)(R8*1), Y3, Y2
+	VMASKMOVPS   64(CX)(AX*1), Y3, Y2
 	VSUBPS       384(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
@@ -503,23 +503,23 @@ short6:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 2(BX)(DI*1), Y3
+	VPBROADCASTB 2(SI)(R8*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      64(DX)(R8*1), Y5
-	VMOVUPS      64(CX)(R8*1), Y4
+	VMOVUPS      64(BX)(AX*1), Y5
+	VMOVUPS      64(DX)(AX*1), Y4
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y1, Y1
 	VMOVUPS      Y1, 320(BP)
-	VPBROADCASTB 1(BX)(DI*1), Y5
+	VPBROADCASTB 1(SI)(R8*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 1(SI)(DI*1), Y2
+	VPBROADCASTB 1(DI)(R8*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   32(AX)(R8*1), Y2, Y1
+	VMASKMOVPS   32(CX)(AX*1), Y2, Y1
 	VSUBPS       384(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
@@ -573,21 +573,21 @@ short6:
 	VADDPS       Y3, Y3, Y3
 	VADDPS       Y3, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB 1(BX)(DI*1), Y2
+	VPBROADCASTB 1(SI)(R8*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      32(DX)(R8*1), Y4
-	VMOVUPS      32(CX)(R8*1), Y3
+	VMOVUPS      32(BX)(AX*1), Y4
+	VMOVUPS      32(DX)(AX*1), Y3
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 3(BX)(DI*1), Y6
+	VPBROADCASTB 3(SI)(R8*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 3(SI)(DI*1), Y3
+	VPBROADCASTB 3(DI)(R8*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   96(AX)(R8*1), Y3, Y2
+	VMASKMOVPS   96(CX)(AX*1), Y3, Y2
 	VSUBPS       384(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
@@ -641,11 +641,11 @@ short6:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 3(BX)(DI*1), Y3
+	VPBROADCASTB 3(SI)(R8*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      96(DX)(R8*1), Y5
-	VMOVUPS      96(CX)(R8*1), Y4
+	VMOVUPS      96(BX)(AX*1), Y5
+	VMOVUPS      96(DX)(AX*1), Y4
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y1, Y1
@@ -657,11 +657,20 @@ short6:
 	VMOVUPD      Y1, 256(BP)
 	VADDPD       288(BP), Y2, Y2
 	VMOVUPD      Y2, 288(BP)
-	ADDQ         $0x40, R8
+	ADDQ         $0x40, AX
 	XORQ         R9, R9
 	JMP          added4
 
 done7:
+	MOVQ         stride+40(FP), CX
+	SHLQ         $0x02, CX
+	ADDQ         x+32(FP), CX
+	MOVQ         CX, x+32(FP)
+	MOVQ         words+80(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, SI
+	ADDQ         AX, DI
+	ADDQ         $0x0c, p+96(FP)
 	MOVQ         sum+0(FP), AX
 	VMOVUPS      256(BP), Y1
 	VMOVUPS      288(BP), Y2
@@ -672,15 +681,6 @@ done7:
 	VADDPD       X2, X1, X1
 	VMOVSD       X1, (AX)
 	ADDQ         $0x08, sum+0(FP)
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x02, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         words+80(FP), DI
-	SHLQ         $0x03, DI
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         $0x0c, p+96(FP)
 	DECQ         rows+48(FP)
 	JNZ          row1
 
@@ -1856,80 +1856,80 @@ last22:
 TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $608-144
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
-	MOVQ    dst+16(FP), AX
-	MOVQ    to+32(FP), CX
-	MOVQ    from+40(FP), DX
-	MOVQ    blocks+48(FP), BX
-	MOVQ    x+56(FP), SI
-	MOVQ    negWeight+128(FP), DI
-	MOVQ    posWeight+136(FP), R8
-	MOVQ    pos+88(FP), R9
-	MOVQ    neg+96(FP), R10
+	MOVQ    x+56(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    to+32(FP), BX
+	MOVQ    from+40(FP), SI
+	MOVQ    blocks+48(FP), DI
+	MOVQ    negWeight+128(FP), R8
+	MOVQ    posWeight+136(FP), R9
+	MOVQ    pos+88(FP), R10
+	MOVQ    neg+96(FP), R11
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+72(FP), $0x00
-	JEQ     last36
+	JZ      last36
 
 row35:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 320(BP)
 	VMOVUPS      Y1, 352(BP)
-	MOVQ         p+120(FP), R11
-	VBROADCASTSS (R11), Y1
+	MOVQ         p+120(FP), AX
+	VBROADCASTSS (AX), Y1
 	VMOVUPS      Y1, 448(BP)
-	VBROADCASTSS 4(R11), Y1
+	VBROADCASTSS 4(AX), Y1
 	VMOVUPS      Y1, 480(BP)
-	VBROADCASTSS 8(R11), Y1
+	VBROADCASTSS 8(AX), Y1
 	VMOVUPS      Y1, 512(BP)
-	XORQ         R12, R12
+	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
-	SUBQ         $0x00000040, R13
+	SUBQ         $0x40, R13
 	JL           rest39
 
 group37:
-	TESTQ      BX, BX
+	TESTQ      DI, DI
 	JZ         none42
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same43
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same43:
-	VMOVUPS  (DX), Y1
-	VMOVNTPS Y1, (CX)
-	VMOVUPS  32(DX), Y1
-	VMOVNTPS Y1, 32(CX)
-	VMOVUPS  64(DX), Y1
-	VMOVNTPS Y1, 64(CX)
-	VMOVUPS  96(DX), Y1
-	VMOVNTPS Y1, 96(CX)
-	VMOVUPS  128(DX), Y1
-	VMOVNTPS Y1, 128(CX)
-	VMOVUPS  160(DX), Y1
-	VMOVNTPS Y1, 160(CX)
-	VMOVUPS  192(DX), Y1
-	VMOVNTPS Y1, 192(CX)
-	VMOVUPS  224(DX), Y1
-	VMOVNTPS Y1, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPS  (SI), Y1
+	VMOVNTPS Y1, (BX)
+	VMOVUPS  32(SI), Y1
+	VMOVNTPS Y1, 32(BX)
+	VMOVUPS  64(SI), Y1
+	VMOVNTPS Y1, 64(BX)
+	VMOVUPS  96(SI), Y1
+	VMOVNTPS Y1, 96(BX)
+	VMOVUPS  128(SI), Y1
+	VMOVNTPS Y1, 128(BX)
+	VMOVUPS  160(SI), Y1
+	VMOVNTPS Y1, 160(BX)
+	VMOVUPS  192(SI), Y1
+	VMOVNTPS Y1, 192(BX)
+	VMOVUPS  224(SI), Y1
+	VMOVNTPS Y1, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 
 none42:
-	PREFETCHT0 12288(SI)(R12*1)
-	PREFETCHT0 12352(SI)(R12*1)
-	PREFETCHT0 12416(SI)(R12*1)
-	PREFETCHT0 12480(SI)(R12*1)
+	PREFETCHT0 12288(CX)(AX*1)
+	PREFETCHT0 12352(CX)(AX*1)
+	PREFETCHT0 12416(CX)(AX*1)
+	PREFETCHT0 12480(CX)(AX*1)
 
 half44:
-	MOVQ         R12, R11
-	SHRQ         $0x05, R11
-	VPBROADCASTB (R9)(R11*1), Y5
+	MOVQ         AX, R12
+	SHRQ         $0x05, R12
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (R10)(R11*1), Y2
+	VPBROADCASTB (R11)(R12*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
-	VMOVUPS      (SI)(R12*1), Y1
+	VMOVUPS      (CX)(AX*1), Y1
 	VSUBPS       480(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
@@ -1968,17 +1968,17 @@ half44:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y2, Y2
 	VANDPS       Y6, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VMOVUPS      448(BP), Y4
-	VMOVUPS      (R8)(R12*1), Y7
-	VMOVUPS      (DI)(R12*1), Y6
+	VMOVUPS      (R9)(AX*1), Y7
+	VMOVUPS      (R8)(AX*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y6, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y6
 	VXORPS       Y6, Y4, Y4
-	VPBROADCASTB (R10)(R11*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -1987,7 +1987,7 @@ half44:
 	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
 	VDIVPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
-	VMOVUPS      Y4, (AX)(R12*1)
+	VMOVUPS      Y4, (DX)(AX*1)
 	VADDPS       f32_40000000<>+0(SB), Y2, Y3
 	VDIVPS       Y3, Y2, Y3
 	VMULPS       Y3, Y3, Y2
@@ -2003,21 +2003,21 @@ half44:
 	VADDPS       Y3, Y3, Y3
 	VADDPS       Y3, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB (R9)(R11*1), Y2
+	VPBROADCASTB (R10)(R12*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      (R8)(R12*1), Y4
-	VMOVUPS      (DI)(R12*1), Y3
+	VMOVUPS      (R9)(AX*1), Y4
+	VMOVUPS      (R8)(AX*1), Y3
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 2(R9)(R11*1), Y6
+	VPBROADCASTB 2(R10)(R12*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 2(R10)(R11*1), Y3
+	VPBROADCASTB 2(R11)(R12*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMOVUPS      64(SI)(R12*1), Y2
+	VMOVUPS      64(CX)(AX*1), Y2
 	VSUBPS       480(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
@@ -2056,17 +2056,17 @@ half44:
 	VPSLLD       $0x17, Y8, Y8
 	VMULPS       Y8, Y3, Y3
 	VANDPS       Y7, Y3, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y6
+	VPBROADCASTB 2(R10)(R12*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      448(BP), Y5
-	VMOVUPS      64(R8)(R12*1), Y8
-	VMOVUPS      64(DI)(R12*1), Y7
+	VMOVUPS      64(R9)(AX*1), Y8
+	VMOVUPS      64(R8)(AX*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y7, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB 2(R10)(R11*1), Y7
+	VPBROADCASTB 2(R11)(R12*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -2075,7 +2075,7 @@ half44:
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VDIVPS       Y6, Y5, Y5
 	VANDPS       Y7, Y5, Y5
-	VMOVUPS      Y5, 64(AX)(R12*1)
+	VMOVUPS      Y5, 64(DX)(AX*1)
 	VADDPS       f32_40000000<>+0(SB), Y3, Y4
 	VDIVPS       Y4, Y3, Y4
 	VMULPS       Y4, Y4, Y3
@@ -2091,22 +2091,22 @@ half44:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 2(R9)(R11*1), Y3
+	VPBROADCASTB 2(R10)(R12*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      64(R8)(R12*1), Y5
-	VMOVUPS      64(DI)(R12*1), Y4
+	VMOVUPS      64(R9)(AX*1), Y5
+	VMOVUPS      64(R8)(AX*1), Y4
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y1, Y1
-	VPBROADCASTB 4(R9)(R11*1), Y6
+	VPBROADCASTB 4(R10)(R12*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 4(R10)(R11*1), Y3
+	VPBROADCASTB 4(R11)(R12*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMOVUPS      128(SI)(R12*1), Y2
+	VMOVUPS      128(CX)(AX*1), Y2
 	VSUBPS       480(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
@@ -2145,17 +2145,17 @@ half44:
 	VPSLLD       $0x17, Y8, Y8
 	VMULPS       Y8, Y3, Y3
 	VANDPS       Y7, Y3, Y3
-	VPBROADCASTB 4(R9)(R11*1), Y6
+	VPBROADCASTB 4(R10)(R12*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      448(BP), Y5
-	VMOVUPS      128(R8)(R12*1), Y8
-	VMOVUPS      128(DI)(R12*1), Y7
+	VMOVUPS      128(R9)(AX*1), Y8
+	VMOVUPS      128(R8)(AX*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y7, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB 4(R10)(R11*1), Y7
+	VPBROADCASTB 4(R11)(R12*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -2164,7 +2164,7 @@ half44:
 	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
 	VDIVPS       Y6, Y5, Y5
 	VANDPS       Y7, Y5, Y5
-	VMOVUPS      Y5, 128(AX)(R12*1)
+	VMOVUPS      Y5, 128(DX)(AX*1)
 	VADDPS       f32_40000000<>+0(SB), Y3, Y4
 	VDIVPS       Y4, Y3, Y4
 	VMULPS       Y4, Y4, Y3
@@ -2180,21 +2180,21 @@ half44:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 4(R9)(R11*1), Y3
+	VPBROADCASTB 4(R10)(R12*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      128(R8)(R12*1), Y5
-	VMOVUPS      128(DI)(R12*1), Y4
+	VMOVUPS      128(R9)(AX*1), Y5
+	VMOVUPS      128(R8)(AX*1), Y4
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
-	VPBROADCASTB 6(R9)(R11*1), Y7
+	VPBROADCASTB 6(R10)(R12*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 6(R10)(R11*1), Y4
+	VPBROADCASTB 6(R11)(R12*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPS      192(SI)(R12*1), Y3
+	VMOVUPS      192(CX)(AX*1), Y3
 	VSUBPS       480(BP), Y3, Y5
 	VSUBPS       Y3, Y5, Y8
 	VSUBPS       Y8, Y5, Y6
@@ -2233,17 +2233,17 @@ half44:
 	VPSLLD       $0x17, Y9, Y9
 	VMULPS       Y9, Y4, Y4
 	VANDPS       Y8, Y4, Y4
-	VPBROADCASTB 6(R9)(R11*1), Y7
+	VPBROADCASTB 6(R10)(R12*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      448(BP), Y6
-	VMOVUPS      192(R8)(R12*1), Y9
-	VMOVUPS      192(DI)(R12*1), Y8
+	VMOVUPS      192(R9)(AX*1), Y9
+	VMOVUPS      192(R8)(AX*1), Y8
 	VBLENDVPS    Y7, Y9, Y8, Y8
 	VMULPS       Y8, Y6, Y6
 	VANDPS       f32_80000000<>+0(SB), Y7, Y8
 	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB 6(R10)(R11*1), Y8
+	VPBROADCASTB 6(R11)(R12*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -2252,7 +2252,7 @@ half44:
 	VADDPS       f32_3f800000<>+0(SB), Y4, Y7
 	VDIVPS       Y7, Y6, Y6
 	VANDPS       Y8, Y6, Y6
-	VMOVUPS      Y6, 192(AX)(R12*1)
+	VMOVUPS      Y6, 192(DX)(AX*1)
 	VADDPS       f32_40000000<>+0(SB), Y4, Y5
 	VDIVPS       Y5, Y4, Y5
 	VMULPS       Y5, Y5, Y4
@@ -2268,20 +2268,20 @@ half44:
 	VADDPS       Y5, Y5, Y5
 	VADDPS       Y5, Y6, Y6
 	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB 6(R9)(R11*1), Y4
+	VPBROADCASTB 6(R10)(R12*1), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      192(R8)(R12*1), Y6
-	VMOVUPS      192(DI)(R12*1), Y5
+	VMOVUPS      192(R9)(AX*1), Y6
+	VMOVUPS      192(R8)(AX*1), Y5
 	VBLENDVPS    Y4, Y6, Y5, Y5
 	VMULPS       Y3, Y5, Y3
 	VADDPS       Y3, Y2, Y2
 	VADDPS       Y2, Y1, Y1
-	MOVQ         R12, R11
-	ANDQ         $0x20, R11
-	VMOVUPS      Y1, 384(BP)(R11*1)
-	ADDQ         $0x20, R12
-	TESTQ        $0x00000020, R12
+	MOVQ         AX, R12
+	ANDQ         $0x20, R12
+	VMOVUPS      Y1, 384(BP)(R12*1)
+	ADDQ         $0x20, AX
+	TESTQ        $0x00000020, AX
 	JNZ          half44
 	VMOVUPS      416(BP), Y1
 	VADDPS       384(BP), Y1, Y1
@@ -2294,87 +2294,87 @@ half44:
 	VMOVUPD      Y2, 352(BP)
 
 added38:
-	ADDQ $+192, R12
-	SUBQ $0x00000040, R13
+	ADDQ $+192, AX
+	SUBQ $0x40, R13
 	JGE  group37
 
 rest39:
-	ADDQ       $0x00000040, R13
+	ADDQ       $0x40, R13
 	JLE        done41
 	CMPQ       R13, $0x20
 	JBE        short40
 	SUBQ       $0x20, R13
-	LEAQ       tail<>+0(SB), AX
+	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R13
-	SUBQ       R13, AX
-	VMOVUPS    (SI)(R12*1), Y1
+	SUBQ       R13, DX
+	VMOVUPS    (CX)(AX*1), Y1
 	VMOVUPS    Y1, (BP)
-	VMOVUPS    32(SI)(R12*1), Y1
+	VMOVUPS    32(CX)(AX*1), Y1
 	VMOVUPS    Y1, 32(BP)
-	VMOVUPS    64(SI)(R12*1), Y1
+	VMOVUPS    64(CX)(AX*1), Y1
 	VMOVUPS    Y1, 64(BP)
-	VMOVUPS    96(SI)(R12*1), Y1
+	VMOVUPS    96(CX)(AX*1), Y1
 	VMOVUPS    Y1, 96(BP)
-	VMOVUPS    256(AX), Y1
-	VMASKMOVPS 128(SI)(R12*1), Y1, Y1
+	VMOVUPS    256(DX), Y1
+	VMASKMOVPS 128(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 128(BP)
-	VMOVUPS    288(AX), Y1
-	VMASKMOVPS 160(SI)(R12*1), Y1, Y1
+	VMOVUPS    288(DX), Y1
+	VMASKMOVPS 160(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 160(BP)
-	VMOVUPS    320(AX), Y1
-	VMASKMOVPS 192(SI)(R12*1), Y1, Y1
+	VMOVUPS    320(DX), Y1
+	VMASKMOVPS 192(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 192(BP)
-	VMOVUPS    352(AX), Y1
-	VMASKMOVPS 224(SI)(R12*1), Y1, Y1
+	VMOVUPS    352(DX), Y1
+	VMASKMOVPS 224(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 224(BP)
-	LEAQ       (BP), SI
-	SUBQ       R12, SI
-	MOVQ       SI, AX
+	LEAQ       (BP), CX
+	SUBQ       AX, CX
+	MOVQ       CX, DX
 	XORQ       R13, R13
 	JMP        group37
 
 short40:
-	TESTQ      BX, BX
+	TESTQ      DI, DI
 	JZ         none45
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same46
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same46:
-	VMOVUPS  (DX), Y1
-	VMOVNTPS Y1, (CX)
-	VMOVUPS  32(DX), Y1
-	VMOVNTPS Y1, 32(CX)
-	VMOVUPS  64(DX), Y1
-	VMOVNTPS Y1, 64(CX)
-	VMOVUPS  96(DX), Y1
-	VMOVNTPS Y1, 96(CX)
-	VMOVUPS  128(DX), Y1
-	VMOVNTPS Y1, 128(CX)
-	VMOVUPS  160(DX), Y1
-	VMOVNTPS Y1, 160(CX)
-	VMOVUPS  192(DX), Y1
-	VMOVNTPS Y1, 192(CX)
-	VMOVUPS  224(DX), Y1
-	VMOVNTPS Y1, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPS  (SI), Y1
+	VMOVNTPS Y1, (BX)
+	VMOVUPS  32(SI), Y1
+	VMOVNTPS Y1, 32(BX)
+	VMOVUPS  64(SI), Y1
+	VMOVNTPS Y1, 64(BX)
+	VMOVUPS  96(SI), Y1
+	VMOVNTPS Y1, 96(BX)
+	VMOVUPS  128(SI), Y1
+	VMOVNTPS Y1, 128(BX)
+	VMOVUPS  160(SI), Y1
+	VMOVNTPS Y1, 160(BX)
+	VMOVUPS  192(SI), Y1
+	VMOVNTPS Y1, 192(BX)
+	VMOVUPS  224(SI), Y1
+	VMOVNTPS Y1, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 
 none45:
-	MOVQ         $-1, R11
-	BZHIQ        R13, R11, R11
-	MOVQ         R11, 256(BP)
-	MOVQ         R12, R11
-	SHRQ         $0x05, R11
-	VPBROADCASTB (R9)(R11*1), Y5
+	MOVQ         $-1, R12
+	BZHIQ        R13, R12, R12
+	MOVQ         R12, 256(BP)
+	MOVQ         AX, R12
+	SHRQ         $0x05, R12
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (R10)(R11*1), Y2
+	VPBROADCASTB (R11)(R12*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   (SI)(R12*1), Y2, Y1
+	VMASKMOVPS   (CX)(AX*1), Y2, Y1
 	VSUBPS       480(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
@@ -2413,17 +2413,17 @@ none45:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y2, Y2
 	VANDPS       Y6, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y5
+	VPBROADCASTB (R10)(R12*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VMOVUPS      448(BP), Y4
-	VMOVUPS      (R8)(R12*1), Y7
-	VMOVUPS      (DI)(R12*1), Y6
+	VMOVUPS      (R9)(AX*1), Y7
+	VMOVUPS      (R8)(AX*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y6, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y6
 	VXORPS       Y6, Y4, Y4
-	VPBROADCASTB (R10)(R11*1), Y6
+	VPBROADCASTB (R11)(R12*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -2435,7 +2435,7 @@ none45:
 	VPBROADCASTB 256(BP), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMASKMOVPS   Y4, Y3, (AX)(R12*1)
+	VMASKMOVPS   Y4, Y3, (DX)(AX*1)
 	VADDPS       f32_40000000<>+0(SB), Y2, Y3
 	VDIVPS       Y3, Y2, Y3
 	VMULPS       Y3, Y3, Y2
@@ -2451,21 +2451,21 @@ none45:
 	VADDPS       Y3, Y3, Y3
 	VADDPS       Y3, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB (R9)(R11*1), Y2
+	VPBROADCASTB (R10)(R12*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      (R8)(R12*1), Y4
-	VMOVUPS      (DI)(R12*1), Y3
+	VMOVUPS      (R9)(AX*1), Y4
+	VMOVUPS      (R8)(AX*1), Y3
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 2(R9)(R11*1), Y6
+	VPBROADCASTB 2(R10)(R12*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 2(R10)(R11*1), Y3
+	VPBROADCASTB 2(R11)(R12*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   64(SI)(R12*1), Y3, Y2
+	VMASKMOVPS   64(CX)(AX*1), Y3, Y2
 	VSUBPS       480(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
@@ -2504,17 +2504,17 @@ none45:
 	VPSLLD       $0x17, Y8, Y8
 	VMULPS       Y8, Y3, Y3
 	VANDPS       Y7, Y3, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y6
+	VPBROADCASTB 2(R10)(R12*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      448(BP), Y5
-	VMOVUPS      64(R8)(R12*1), Y8
-	VMOVUPS      64(DI)(R12*1), Y7
+	VMOVUPS      64(R9)(AX*1), Y8
+	VMOVUPS      64(R8)(AX*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y7, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB 2(R10)(R11*1), Y7
+	VPBROADCASTB 2(R11)(R12*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -2526,7 +2526,7 @@ none45:
 	VPBROADCASTB 258(BP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, 64(AX)(R12*1)
+	VMASKMOVPS   Y5, Y4, 64(DX)(AX*1)
 	VADDPS       f32_40000000<>+0(SB), Y3, Y4
 	VDIVPS       Y4, Y3, Y4
 	VMULPS       Y4, Y4, Y3
@@ -2542,23 +2542,23 @@ none45:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 2(R9)(R11*1), Y3
+	VPBROADCASTB 2(R10)(R12*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      64(R8)(R12*1), Y5
-	VMOVUPS      64(DI)(R12*1), Y4
+	VMOVUPS      64(R9)(AX*1), Y5
+	VMOVUPS      64(R8)(AX*1), Y4
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y1, Y1
 	VMOVUPS      Y1, 384(BP)
-	VPBROADCASTB 1(R9)(R11*1), Y5
+	VPBROADCASTB 1(R10)(R12*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 1(R10)(R11*1), Y2
+	VPBROADCASTB 1(R11)(R12*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
 	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   32(SI)(R12*1), Y2, Y1
+	VMASKMOVPS   32(CX)(AX*1), Y2, Y1
 	VSUBPS       480(BP), Y1, Y3
 	VSUBPS       Y1, Y3, Y6
 	VSUBPS       Y6, Y3, Y4
@@ -2597,17 +2597,17 @@ none45:
 	VPSLLD       $0x17, Y7, Y7
 	VMULPS       Y7, Y2, Y2
 	VANDPS       Y6, Y2, Y2
-	VPBROADCASTB 1(R9)(R11*1), Y5
+	VPBROADCASTB 1(R10)(R12*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VMOVUPS      448(BP), Y4
-	VMOVUPS      32(R8)(R12*1), Y7
-	VMOVUPS      32(DI)(R12*1), Y6
+	VMOVUPS      32(R9)(AX*1), Y7
+	VMOVUPS      32(R8)(AX*1), Y6
 	VBLENDVPS    Y5, Y7, Y6, Y6
 	VMULPS       Y6, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y5, Y6
 	VXORPS       Y6, Y4, Y4
-	VPBROADCASTB 1(R10)(R11*1), Y6
+	VPBROADCASTB 1(R11)(R12*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VORPS        Y5, Y6, Y6
@@ -2619,7 +2619,7 @@ none45:
 	VPBROADCASTB 257(BP), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMASKMOVPS   Y4, Y3, 32(AX)(R12*1)
+	VMASKMOVPS   Y4, Y3, 32(DX)(AX*1)
 	VADDPS       f32_40000000<>+0(SB), Y2, Y3
 	VDIVPS       Y3, Y2, Y3
 	VMULPS       Y3, Y3, Y2
@@ -2635,21 +2635,21 @@ none45:
 	VADDPS       Y3, Y3, Y3
 	VADDPS       Y3, Y4, Y4
 	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB 1(R9)(R11*1), Y2
+	VPBROADCASTB 1(R10)(R12*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      32(R8)(R12*1), Y4
-	VMOVUPS      32(DI)(R12*1), Y3
+	VMOVUPS      32(R9)(AX*1), Y4
+	VMOVUPS      32(R8)(AX*1), Y3
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 3(R9)(R11*1), Y6
+	VPBROADCASTB 3(R10)(R12*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 3(R10)(R11*1), Y3
+	VPBROADCASTB 3(R11)(R12*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   96(SI)(R12*1), Y3, Y2
+	VMASKMOVPS   96(CX)(AX*1), Y3, Y2
 	VSUBPS       480(BP), Y2, Y4
 	VSUBPS       Y2, Y4, Y7
 	VSUBPS       Y7, Y4, Y5
@@ -2688,17 +2688,17 @@ none45:
 	VPSLLD       $0x17, Y8, Y8
 	VMULPS       Y8, Y3, Y3
 	VANDPS       Y7, Y3, Y3
-	VPBROADCASTB 3(R9)(R11*1), Y6
+	VPBROADCASTB 3(R10)(R12*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      448(BP), Y5
-	VMOVUPS      96(R8)(R12*1), Y8
-	VMOVUPS      96(DI)(R12*1), Y7
+	VMOVUPS      96(R9)(AX*1), Y8
+	VMOVUPS      96(R8)(AX*1), Y7
 	VBLENDVPS    Y6, Y8, Y7, Y7
 	VMULPS       Y7, Y5, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y7
 	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB 3(R10)(R11*1), Y7
+	VPBROADCASTB 3(R11)(R12*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -2710,7 +2710,7 @@ none45:
 	VPBROADCASTB 259(BP), Y4
 	VANDPS       bits32<>+0(SB), Y4, Y4
 	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, 96(AX)(R12*1)
+	VMASKMOVPS   Y5, Y4, 96(DX)(AX*1)
 	VADDPS       f32_40000000<>+0(SB), Y3, Y4
 	VDIVPS       Y4, Y3, Y4
 	VMULPS       Y4, Y4, Y3
@@ -2726,11 +2726,11 @@ none45:
 	VADDPS       Y4, Y4, Y4
 	VADDPS       Y4, Y5, Y5
 	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 3(R9)(R11*1), Y3
+	VPBROADCASTB 3(R10)(R12*1), Y3
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      96(R8)(R12*1), Y5
-	VMOVUPS      96(DI)(R12*1), Y4
+	VMOVUPS      96(R9)(AX*1), Y5
+	VMOVUPS      96(R8)(AX*1), Y4
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y2, Y4, Y2
 	VADDPS       Y2, Y1, Y1
@@ -2742,12 +2742,56 @@ none45:
 	VMOVUPD      Y1, 320(BP)
 	VADDPD       352(BP), Y2, Y2
 	VMOVUPD      Y2, 352(BP)
-	ADDQ         $0x40, R12
+	ADDQ         $0x40, AX
 	XORQ         R13, R13
 	JMP          added38
 
 done41:
-	MOVQ         sum+0(FP), SI
+	MOVQ       stride+64(FP), CX
+	SHLQ       $0x02, CX
+	ADDQ       x+56(FP), CX
+	MOVQ       CX, x+56(FP)
+	MOVQ       dst+16(FP), R12
+	CMPQ       R12, DX
+	JEQ        direct47
+	MOVQ       n+80(FP), DX
+	ANDQ       $0x3f, DX
+	SUBQ       $0x20, DX
+	LEAQ       tail<>+0(SB), R13
+	SHLQ       $0x02, DX
+	SUBQ       DX, R13
+	VMOVUPS    (BP), Y1
+	VMOVUPS    Y1, -256(R12)(AX*1)
+	VMOVUPS    32(BP), Y1
+	VMOVUPS    Y1, -224(R12)(AX*1)
+	VMOVUPS    64(BP), Y1
+	VMOVUPS    Y1, -192(R12)(AX*1)
+	VMOVUPS    96(BP), Y1
+	VMOVUPS    Y1, -160(R12)(AX*1)
+	VMOVUPS    128(BP), Y1
+	VMOVUPS    256(R13), Y2
+	VMASKMOVPS Y1, Y2, -128(R12)(AX*1)
+	VMOVUPS    160(BP), Y1
+	VMOVUPS    288(R13), Y2
+	VMASKMOVPS Y1, Y2, -96(R12)(AX*1)
+	VMOVUPS    192(BP), Y1
+	VMOVUPS    320(R13), Y2
+	VMASKMOVPS Y1, Y2, -64(R12)(AX*1)
+	VMOVUPS    224(BP), Y1
+	VMOVUPS    352(R13), Y2
+	VMASKMOVPS Y1, Y2, -32(R12)(AX*1)
+
+direct47:
+	MOVQ         dstStride+24(FP), DX
+	SHLQ         $0x02, DX
+	ADDQ         dst+16(FP), DX
+	MOVQ         DX, dst+16(FP)
+	MOVQ         words+104(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, R10
+	ADDQ         AX, R11
+	ADDQ         $0x0c, p+120(FP)
+	MOVQ         sum+0(FP), AX
 	VMOVUPS      320(BP), Y1
 	VMOVUPS      352(BP), Y2
 	VADDPD       Y2, Y1, Y1
@@ -2755,84 +2799,40 @@ done41:
 	VADDPD       X2, X1, X1
 	VUNPCKHPD    X1, X1, X2
 	VADDPD       X2, X1, X1
-	VMOVSD       X1, (SI)
+	VMOVSD       X1, (AX)
 	ADDQ         $0x08, sum+0(FP)
-	MOVQ         dst+16(FP), SI
-	CMPQ         SI, AX
-	JEQ          direct47
-	MOVQ         n+80(FP), AX
-	ANDQ         $0x3f, AX
-	SUBQ         $0x20, AX
-	LEAQ         tail<>+0(SB), R11
-	SHLQ         $0x02, AX
-	SUBQ         AX, R11
-	VMOVUPS      (BP), Y1
-	VMOVUPS      Y1, -256(SI)(R12*1)
-	VMOVUPS      32(BP), Y1
-	VMOVUPS      Y1, -224(SI)(R12*1)
-	VMOVUPS      64(BP), Y1
-	VMOVUPS      Y1, -192(SI)(R12*1)
-	VMOVUPS      96(BP), Y1
-	VMOVUPS      Y1, -160(SI)(R12*1)
-	VMOVUPS      128(BP), Y1
-	VMOVUPS      256(R11), Y2
-	VMASKMOVPS   Y1, Y2, -128(SI)(R12*1)
-	VMOVUPS      160(BP), Y1
-	VMOVUPS      288(R11), Y2
-	VMASKMOVPS   Y1, Y2, -96(SI)(R12*1)
-	VMOVUPS      192(BP), Y1
-	VMOVUPS      320(R11), Y2
-	VMASKMOVPS   Y1, Y2, -64(SI)(R12*1)
-	VMOVUPS      224(BP), Y1
-	VMOVUPS      352(R11), Y2
-	VMASKMOVPS   Y1, Y2, -32(SI)(R12*1)
-
-direct47:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x02, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R11
-	SHLQ $0x03, R11
-	ADDQ R11, R9
-	ADDQ R11, R10
-	ADDQ $0x0c, p+120(FP)
-	DECQ rows+72(FP)
-	JNZ  row35
+	DECQ         rows+72(FP)
+	JNZ          row35
 
 last36:
-	TESTQ BX, BX
+	TESTQ DI, DI
 	JZ    none49
 
 more48:
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same50
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same50:
-	VMOVUPS  (DX), Y0
-	VMOVNTPS Y0, (CX)
-	VMOVUPS  32(DX), Y0
-	VMOVNTPS Y0, 32(CX)
-	VMOVUPS  64(DX), Y0
-	VMOVNTPS Y0, 64(CX)
-	VMOVUPS  96(DX), Y0
-	VMOVNTPS Y0, 96(CX)
-	VMOVUPS  128(DX), Y0
-	VMOVNTPS Y0, 128(CX)
-	VMOVUPS  160(DX), Y0
-	VMOVNTPS Y0, 160(CX)
-	VMOVUPS  192(DX), Y0
-	VMOVNTPS Y0, 192(CX)
-	VMOVUPS  224(DX), Y0
-	VMOVNTPS Y0, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPS  (SI), Y0
+	VMOVNTPS Y0, (BX)
+	VMOVUPS  32(SI), Y0
+	VMOVNTPS Y0, 32(BX)
+	VMOVUPS  64(SI), Y0
+	VMOVNTPS Y0, 64(BX)
+	VMOVUPS  96(SI), Y0
+	VMOVNTPS Y0, 96(BX)
+	VMOVUPS  128(SI), Y0
+	VMOVNTPS Y0, 128(BX)
+	VMOVUPS  160(SI), Y0
+	VMOVNTPS Y0, 160(BX)
+	VMOVUPS  192(SI), Y0
+	VMOVNTPS Y0, 192(BX)
+	VMOVUPS  224(SI), Y0
+	VMOVNTPS Y0, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 	JNZ      more48
 
 none49:
@@ -3997,11 +3997,11 @@ none93:
 // func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-120
-	MOVQ         x+32(FP), AX
-	MOVQ         negWeight+104(FP), CX
-	MOVQ         posWeight+112(FP), DX
-	MOVQ         pos+64(FP), BX
-	MOVQ         neg+72(FP), SI
+	MOVQ         x+32(FP), CX
+	MOVQ         negWeight+104(FP), DX
+	MOVQ         posWeight+112(FP), BX
+	MOVQ         pos+64(FP), SI
+	MOVQ         neg+72(FP), DI
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
 	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
 	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
@@ -4016,29 +4016,29 @@ TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-120
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z12
 	VBROADCASTSS f32_3f800000<>+0(SB), Z13
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last96
+	JZ           last96
 
 row95:
 	VXORPS       Y3, Y3, Y3
-	MOVQ         p+96(FP), DI
-	VBROADCASTSS 4(DI), Z14
-	VBROADCASTSS 8(DI), Z15
-	XORQ         R8, R8
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS 4(AX), Z14
+	VBROADCASTSS 8(AX), Z15
+	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
-	SUBQ         $0x00000040, R9
+	SUBQ         $0x40, R9
 	JL           rest99
 
 group97:
-	PREFETCHT0    12288(AX)(R8*1)
-	PREFETCHT0    12352(AX)(R8*1)
-	PREFETCHT0    12416(AX)(R8*1)
-	PREFETCHT0    12480(AX)(R8*1)
-	MOVQ          R8, DI
-	SHRQ          $0x05, DI
-	KMOVW         (BX)(DI*1), K1
-	KMOVW         (SI)(DI*1), K2
+	PREFETCHT0    12288(CX)(AX*1)
+	PREFETCHT0    12352(CX)(AX*1)
+	PREFETCHT0    12416(CX)(AX*1)
+	PREFETCHT0    12480(CX)(AX*1)
+	MOVQ          AX, R8
+	SHRQ          $0x05, R8
+	KMOVW         (SI)(R8*1), K1
+	KMOVW         (DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMOVUPS       (AX)(R8*1), Z16
+	VMOVUPS       (CX)(AX*1), Z16
 	VSUBPS        Z14, Z16, Z17
 	VSUBPS        Z16, Z17, Z19
 	VSUBPS        Z19, Z17, Z18
@@ -4054,10 +4054,10 @@ group97:
 	VXORPS        Z2, Z18, K1, Z18
 	VORPS         Z2, Z17, Z17
 	VCMPPS        $0x15, Z1, Z17, K2, K2
-	KMOVW         2(BX)(DI*1), K1
-	KMOVW         2(SI)(DI*1), K3
+	KMOVW         2(SI)(R8*1), K1
+	KMOVW         2(DI)(R8*1), K3
 	KORW          K1, K3, K3
-	VMOVUPS       64(AX)(R8*1), Z19
+	VMOVUPS       64(CX)(AX*1), Z19
 	VSUBPS        Z14, Z19, Z20
 	VSUBPS        Z19, Z20, Z22
 	VSUBPS        Z22, Z20, Z21
@@ -4118,9 +4118,9 @@ group97:
 	VADDPS        Z17, Z17, Z17
 	VADDPS        Z17, Z20, Z20
 	VADDPS        Z20, Z16, Z16
-	KMOVW         (BX)(DI*1), K1
-	VMOVUPS       (DX)(R8*1), Z18
-	VMOVUPS       (CX)(R8*1), Z17
+	KMOVW         (SI)(R8*1), K1
+	VMOVUPS       (BX)(AX*1), Z18
+	VMOVUPS       (DX)(AX*1), Z17
 	VMOVAPS       Z18, K1, Z17
 	VMULPS        Z16, Z17, Z16
 	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z17
@@ -4138,16 +4138,16 @@ group97:
 	VADDPS        Z17, Z17, Z17
 	VADDPS        Z17, Z20, Z20
 	VADDPS        Z20, Z19, Z19
-	KMOVW         2(BX)(DI*1), K1
-	VMOVUPS       64(DX)(R8*1), Z18
-	VMOVUPS       64(CX)(R8*1), Z17
+	KMOVW         2(SI)(R8*1), K1
+	VMOVUPS       64(BX)(AX*1), Z18
+	VMOVUPS       64(DX)(AX*1), Z17
 	VMOVAPS       Z18, K1, Z17
 	VMULPS        Z19, Z17, Z19
 	VADDPS        Z19, Z16, Z16
-	KMOVW         4(BX)(DI*1), K1
-	KMOVW         4(SI)(DI*1), K2
+	KMOVW         4(SI)(R8*1), K1
+	KMOVW         4(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMOVUPS       128(AX)(R8*1), Z17
+	VMOVUPS       128(CX)(AX*1), Z17
 	VSUBPS        Z14, Z17, Z18
 	VSUBPS        Z17, Z18, Z20
 	VSUBPS        Z20, Z18, Z19
@@ -4163,10 +4163,10 @@ group97:
 	VXORPS        Z2, Z19, K1, Z19
 	VORPS         Z2, Z18, Z18
 	VCMPPS        $0x15, Z1, Z18, K2, K2
-	KMOVW         6(BX)(DI*1), K1
-	KMOVW         6(SI)(DI*1), K3
+	KMOVW         6(SI)(R8*1), K1
+	KMOVW         6(DI)(R8*1), K3
 	KORW          K1, K3, K3
-	VMOVUPS       192(AX)(R8*1), Z20
+	VMOVUPS       192(CX)(AX*1), Z20
 	VSUBPS        Z14, Z20, Z21
 	VSUBPS        Z20, Z21, Z23
 	VSUBPS        Z23, Z21, Z22
@@ -4227,9 +4227,9 @@ group97:
 	VADDPS        Z18, Z18, Z18
 	VADDPS        Z18, Z21, Z21
 	VADDPS        Z21, Z17, Z17
-	KMOVW         4(BX)(DI*1), K1
-	VMOVUPS       128(DX)(R8*1), Z19
-	VMOVUPS       128(CX)(R8*1), Z18
+	KMOVW         4(SI)(R8*1), K1
+	VMOVUPS       128(BX)(AX*1), Z19
+	VMOVUPS       128(DX)(AX*1), Z18
 	VMOVAPS       Z19, K1, Z18
 	VMULPS        Z17, Z18, Z17
 	VADDPS.BCST   f32_40000000<>+0(SB), Z24, Z18
@@ -4247,9 +4247,9 @@ group97:
 	VADDPS        Z18, Z18, Z18
 	VADDPS        Z18, Z21, Z21
 	VADDPS        Z21, Z20, Z20
-	KMOVW         6(BX)(DI*1), K1
-	VMOVUPS       192(DX)(R8*1), Z19
-	VMOVUPS       192(CX)(R8*1), Z18
+	KMOVW         6(SI)(R8*1), K1
+	VMOVUPS       192(BX)(AX*1), Z19
+	VMOVUPS       192(DX)(AX*1), Z18
 	VMOVAPS       Z19, K1, Z18
 	VMULPS        Z20, Z18, Z20
 	VADDPS        Z20, Z17, Z17
@@ -4260,41 +4260,41 @@ group97:
 	VADDPD        Z16, Z3, Z3
 
 added98:
-	ADDQ $+256, R8
-	SUBQ $0x00000040, R9
+	ADDQ $+256, AX
+	SUBQ $0x40, R9
 	JGE  group97
 
 rest99:
-	ADDQ      $0x00000040, R9
+	ADDQ      $0x40, R9
 	JLE       done101
 	CMPQ      R9, $0x20
 	JBE       short100
 	SUBQ      $0x20, R9
-	MOVQ      $-1, DI
-	BZHIQ     R9, DI, DI
-	KMOVW     DI, K1
-	SHRQ      $0x10, DI
-	KMOVW     DI, K2
-	VMOVUPS   (AX)(R8*1), Z16
+	MOVQ      $-1, R8
+	BZHIQ     R9, R8, R8
+	KMOVW     R8, K1
+	SHRQ      $0x10, R8
+	KMOVW     R8, K2
+	VMOVUPS   (CX)(AX*1), Z16
 	VMOVUPS   Z16, (SP)
-	VMOVUPS   64(AX)(R8*1), Z16
+	VMOVUPS   64(CX)(AX*1), Z16
 	VMOVUPS   Z16, 64(SP)
-	VMOVUPS.Z 128(AX)(R8*1), K1, Z16
+	VMOVUPS.Z 128(CX)(AX*1), K1, Z16
 	VMOVUPS   Z16, 128(SP)
-	VMOVUPS.Z 192(AX)(R8*1), K2, Z16
+	VMOVUPS.Z 192(CX)(AX*1), K2, Z16
 	VMOVUPS   Z16, 192(SP)
-	LEAQ      (SP), AX
-	SUBQ      R8, AX
+	LEAQ      (SP), CX
+	SUBQ      AX, CX
 	XORQ      R9, R9
 	JMP       group97
 
 short100:
-	MOVQ          R8, DI
-	SHRQ          $0x05, DI
-	KMOVW         (BX)(DI*1), K1
-	KMOVW         (SI)(DI*1), K2
+	MOVQ          AX, R8
+	SHRQ          $0x05, R8
+	KMOVW         (SI)(R8*1), K1
+	KMOVW         (DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMOVUPS.Z     (AX)(R8*1), K2, Z16
+	VMOVUPS.Z     (CX)(AX*1), K2, Z16
 	VSUBPS        Z14, Z16, Z17
 	VSUBPS        Z16, Z17, Z19
 	VSUBPS        Z19, Z17, Z18
@@ -4310,10 +4310,10 @@ short100:
 	VXORPS        Z2, Z18, K1, Z18
 	VORPS         Z2, Z17, Z17
 	VCMPPS        $0x15, Z1, Z17, K2, K2
-	KMOVW         2(BX)(DI*1), K1
-	KMOVW         2(SI)(DI*1), K3
+	KMOVW         2(SI)(R8*1), K1
+	KMOVW         2(DI)(R8*1), K3
 	KORW          K1, K3, K3
-	VMOVUPS.Z     64(AX)(R8*1), K3, Z19
+	VMOVUPS.Z     64(CX)(AX*1), K3, Z19
 	VSUBPS        Z14, Z19, Z20
 	VSUBPS        Z19, Z20, Z22
 	VSUBPS        Z22, Z20, Z21
@@ -4374,9 +4374,9 @@ short100:
 	VADDPS        Z17, Z17, Z17
 	VADDPS        Z17, Z20, Z20
 	VADDPS        Z20, Z16, Z16
-	KMOVW         (BX)(DI*1), K1
-	VMOVUPS       (DX)(R8*1), Z18
-	VMOVUPS       (CX)(R8*1), Z17
+	KMOVW         (SI)(R8*1), K1
+	VMOVUPS       (BX)(AX*1), Z18
+	VMOVUPS       (DX)(AX*1), Z17
 	VMOVAPS       Z18, K1, Z17
 	VMULPS        Z16, Z17, Z16
 	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z17
@@ -4394,9 +4394,9 @@ short100:
 	VADDPS        Z17, Z17, Z17
 	VADDPS        Z17, Z20, Z20
 	VADDPS        Z20, Z19, Z19
-	KMOVW         2(BX)(DI*1), K1
-	VMOVUPS       64(DX)(R8*1), Z18
-	VMOVUPS       64(CX)(R8*1), Z17
+	KMOVW         2(SI)(R8*1), K1
+	VMOVUPS       64(BX)(AX*1), Z18
+	VMOVUPS       64(DX)(AX*1), Z17
 	VMOVAPS       Z18, K1, Z17
 	VMULPS        Z19, Z17, Z19
 	VADDPS        Z19, Z16, Z16
@@ -4408,6 +4408,15 @@ short100:
 	JMP           added98
 
 done101:
+	MOVQ          stride+40(FP), CX
+	SHLQ          $0x02, CX
+	ADDQ          x+32(FP), CX
+	MOVQ          CX, x+32(FP)
+	MOVQ          words+80(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          AX, SI
+	ADDQ          AX, DI
+	ADDQ          $0x0c, p+96(FP)
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
@@ -4417,15 +4426,6 @@ done101:
 	VADDPD        X4, X3, X3
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x02, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          words+80(FP), DI
-	SHLQ          $0x03, DI
-	ADDQ          DI, BX
-	ADDQ          DI, SI
-	ADDQ          $0x0c, p+96(FP)
 	DECQ          rows+48(FP)
 	JNZ           row95
 
@@ -5185,65 +5185,65 @@ last115:
 // func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-144
-	MOVQ         dst+16(FP), AX
-	MOVQ         to+32(FP), CX
-	MOVQ         from+40(FP), DX
-	MOVQ         blocks+48(FP), BX
-	MOVQ         x+56(FP), SI
-	MOVQ         negWeight+128(FP), DI
-	MOVQ         posWeight+136(FP), R8
-	MOVQ         pos+88(FP), R9
-	MOVQ         neg+96(FP), R10
+	MOVQ         x+56(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         to+32(FP), BX
+	MOVQ         from+40(FP), SI
+	MOVQ         blocks+48(FP), DI
+	MOVQ         negWeight+128(FP), R8
+	MOVQ         posWeight+136(FP), R9
+	MOVQ         pos+88(FP), R10
+	MOVQ         neg+96(FP), R11
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
 	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
 	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
 	VBROADCASTSS f32_80000000<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last129
+	JZ           last129
 
 row128:
 	VXORPS       Y3, Y3, Y3
-	MOVQ         p+120(FP), R11
-	VBROADCASTSS (R11), Z6
-	VBROADCASTSS 4(R11), Z7
-	VBROADCASTSS 8(R11), Z8
-	XORQ         R12, R12
+	MOVQ         p+120(FP), AX
+	VBROADCASTSS (AX), Z6
+	VBROADCASTSS 4(AX), Z7
+	VBROADCASTSS 8(AX), Z8
+	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
-	SUBQ         $0x00000040, R13
+	SUBQ         $0x40, R13
 	JL           rest132
 
 group130:
-	TESTQ      BX, BX
+	TESTQ      DI, DI
 	JZ         none135
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same136
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same136:
-	VMOVUPS  (DX), Z9
-	VMOVNTPS Z9, (CX)
-	VMOVUPS  64(DX), Z9
-	VMOVNTPS Z9, 64(CX)
-	VMOVUPS  128(DX), Z9
-	VMOVNTPS Z9, 128(CX)
-	VMOVUPS  192(DX), Z9
-	VMOVNTPS Z9, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPS  (SI), Z9
+	VMOVNTPS Z9, (BX)
+	VMOVUPS  64(SI), Z9
+	VMOVNTPS Z9, 64(BX)
+	VMOVUPS  128(SI), Z9
+	VMOVNTPS Z9, 128(BX)
+	VMOVUPS  192(SI), Z9
+	VMOVNTPS Z9, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 
 none135:
-	PREFETCHT0       12288(SI)(R12*1)
-	PREFETCHT0       12352(SI)(R12*1)
-	PREFETCHT0       12416(SI)(R12*1)
-	PREFETCHT0       12480(SI)(R12*1)
-	MOVQ             R12, R11
-	SHRQ             $0x05, R11
-	KMOVW            (R9)(R11*1), K1
-	KMOVW            (R10)(R11*1), K2
+	PREFETCHT0       12288(CX)(AX*1)
+	PREFETCHT0       12352(CX)(AX*1)
+	PREFETCHT0       12416(CX)(AX*1)
+	PREFETCHT0       12480(CX)(AX*1)
+	MOVQ             AX, R12
+	SHRQ             $0x05, R12
+	KMOVW            (R10)(R12*1), K1
+	KMOVW            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS          (SI)(R12*1), Z9
+	VMOVUPS          (CX)(AX*1), Z9
 	VSUBPS           Z7, Z9, Z10
 	VSUBPS           Z9, Z10, Z12
 	VSUBPS           Z12, Z10, Z11
@@ -5260,10 +5260,10 @@ none135:
 	VCMPPS           $0x11, Z4, Z10, K1
 	VORPS            Z2, Z10, Z10
 	VCMPPS           $0x15, Z1, Z10, K2, K2
-	KMOVW            2(R9)(R11*1), K3
-	KMOVW            2(R10)(R11*1), K4
+	KMOVW            2(R10)(R12*1), K3
+	KMOVW            2(R11)(R12*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS          64(SI)(R12*1), Z12
+	VMOVUPS          64(CX)(AX*1), Z12
 	VSUBPS           Z7, Z12, Z13
 	VSUBPS           Z12, Z13, Z15
 	VSUBPS           Z15, Z13, Z14
@@ -5310,19 +5310,19 @@ none135:
 	VPSLLD           $0x17, Z18, Z18
 	VMULPS.Z         Z17, Z15, K2, Z15
 	VMULPS.Z         Z18, Z16, K4, Z16
-	KMOVW            (R9)(R11*1), K2
+	KMOVW            (R10)(R12*1), K2
 	VMOVUPS          Z6, Z10
-	VMOVUPS          (R8)(R12*1), Z13
-	VMOVUPS          (DI)(R12*1), Z11
+	VMOVUPS          (R9)(AX*1), Z13
+	VMOVUPS          (R8)(AX*1), Z11
 	VMOVAPS          Z13, K2, Z11
 	VMULPS           Z11, Z10, Z10
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
-	KMOVW            (R10)(R11*1), K4
+	KMOVW            (R11)(R12*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z15, Z10, K1, Z10
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z11
 	VDIVPS.Z         Z11, Z10, K4, Z10
-	VMOVUPS          Z10, (AX)(R12*1)
+	VMOVUPS          Z10, (DX)(AX*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z15, Z10
 	VDIVPS           Z10, Z15, Z10
 	VMULPS           Z10, Z10, Z11
@@ -5338,24 +5338,24 @@ none135:
 	VADDPS           Z10, Z10, Z10
 	VADDPS           Z10, Z13, Z13
 	VADDPS           Z13, Z9, Z9
-	KMOVW            (R9)(R11*1), K1
-	VMOVUPS          (R8)(R12*1), Z11
-	VMOVUPS          (DI)(R12*1), Z10
+	KMOVW            (R10)(R12*1), K1
+	VMOVUPS          (R9)(AX*1), Z11
+	VMOVUPS          (R8)(AX*1), Z10
 	VMOVAPS          Z11, K1, Z10
 	VMULPS           Z9, Z10, Z9
-	KMOVW            2(R9)(R11*1), K1
+	KMOVW            2(R10)(R12*1), K1
 	VMOVUPS          Z6, Z10
-	VMOVUPS          64(R8)(R12*1), Z13
-	VMOVUPS          64(DI)(R12*1), Z11
+	VMOVUPS          64(R9)(AX*1), Z13
+	VMOVUPS          64(R8)(AX*1), Z11
 	VMOVAPS          Z13, K1, Z11
 	VMULPS           Z11, Z10, Z10
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
-	KMOVW            2(R10)(R11*1), K2
+	KMOVW            2(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z16, Z10, K3, Z10
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
 	VDIVPS.Z         Z11, Z10, K2, Z10
-	VMOVUPS          Z10, 64(AX)(R12*1)
+	VMOVUPS          Z10, 64(DX)(AX*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
 	VDIVPS           Z10, Z16, Z10
 	VMULPS           Z10, Z10, Z11
@@ -5371,16 +5371,16 @@ none135:
 	VADDPS           Z10, Z10, Z10
 	VADDPS           Z10, Z13, Z13
 	VADDPS           Z13, Z12, Z12
-	KMOVW            2(R9)(R11*1), K1
-	VMOVUPS          64(R8)(R12*1), Z11
-	VMOVUPS          64(DI)(R12*1), Z10
+	KMOVW            2(R10)(R12*1), K1
+	VMOVUPS          64(R9)(AX*1), Z11
+	VMOVUPS          64(R8)(AX*1), Z10
 	VMOVAPS          Z11, K1, Z10
 	VMULPS           Z12, Z10, Z12
 	VADDPS           Z12, Z9, Z9
-	KMOVW            4(R9)(R11*1), K1
-	KMOVW            4(R10)(R11*1), K2
+	KMOVW            4(R10)(R12*1), K1
+	KMOVW            4(R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS          128(SI)(R12*1), Z10
+	VMOVUPS          128(CX)(AX*1), Z10
 	VSUBPS           Z7, Z10, Z11
 	VSUBPS           Z10, Z11, Z13
 	VSUBPS           Z13, Z11, Z12
@@ -5397,10 +5397,10 @@ none135:
 	VCMPPS           $0x11, Z4, Z11, K1
 	VORPS            Z2, Z11, Z11
 	VCMPPS           $0x15, Z1, Z11, K2, K2
-	KMOVW            6(R9)(R11*1), K3
-	KMOVW            6(R10)(R11*1), K4
+	KMOVW            6(R10)(R12*1), K3
+	KMOVW            6(R11)(R12*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS          192(SI)(R12*1), Z13
+	VMOVUPS          192(CX)(AX*1), Z13
 	VSUBPS           Z7, Z13, Z14
 	VSUBPS           Z13, Z14, Z16
 	VSUBPS           Z16, Z14, Z15
@@ -5447,19 +5447,19 @@ none135:
 	VPSLLD           $0x17, Z19, Z19
 	VMULPS.Z         Z18, Z16, K2, Z16
 	VMULPS.Z         Z19, Z17, K4, Z17
-	KMOVW            4(R9)(R11*1), K2
+	KMOVW            4(R10)(R12*1), K2
 	VMOVUPS          Z6, Z11
-	VMOVUPS          128(R8)(R12*1), Z14
-	VMOVUPS          128(DI)(R12*1), Z12
+	VMOVUPS          128(R9)(AX*1), Z14
+	VMOVUPS          128(R8)(AX*1), Z12
 	VMOVAPS          Z14, K2, Z12
 	VMULPS           Z12, Z11, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW            4(R10)(R11*1), K4
+	KMOVW            4(R11)(R12*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z16, Z11, K1, Z11
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z12
 	VDIVPS.Z         Z12, Z11, K4, Z11
-	VMOVUPS          Z11, 128(AX)(R12*1)
+	VMOVUPS          Z11, 128(DX)(AX*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z11
 	VDIVPS           Z11, Z16, Z11
 	VMULPS           Z11, Z11, Z12
@@ -5475,24 +5475,24 @@ none135:
 	VADDPS           Z11, Z11, Z11
 	VADDPS           Z11, Z14, Z14
 	VADDPS           Z14, Z10, Z10
-	KMOVW            4(R9)(R11*1), K1
-	VMOVUPS          128(R8)(R12*1), Z12
-	VMOVUPS          128(DI)(R12*1), Z11
+	KMOVW            4(R10)(R12*1), K1
+	VMOVUPS          128(R9)(AX*1), Z12
+	VMOVUPS          128(R8)(AX*1), Z11
 	VMOVAPS          Z12, K1, Z11
 	VMULPS           Z10, Z11, Z10
-	KMOVW            6(R9)(R11*1), K1
+	KMOVW            6(R10)(R12*1), K1
 	VMOVUPS          Z6, Z11
-	VMOVUPS          192(R8)(R12*1), Z14
-	VMOVUPS          192(DI)(R12*1), Z12
+	VMOVUPS          192(R9)(AX*1), Z14
+	VMOVUPS          192(R8)(AX*1), Z12
 	VMOVAPS          Z14, K1, Z12
 	VMULPS           Z12, Z11, Z11
 	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW            6(R10)(R11*1), K2
+	KMOVW            6(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z17, Z11, K3, Z11
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
 	VDIVPS.Z         Z12, Z11, K2, Z11
-	VMOVUPS          Z11, 192(AX)(R12*1)
+	VMOVUPS          Z11, 192(DX)(AX*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z17, Z11
 	VDIVPS           Z11, Z17, Z11
 	VMULPS           Z11, Z11, Z12
@@ -5508,9 +5508,9 @@ none135:
 	VADDPS           Z11, Z11, Z11
 	VADDPS           Z11, Z14, Z14
 	VADDPS           Z14, Z13, Z13
-	KMOVW            6(R9)(R11*1), K1
-	VMOVUPS          192(R8)(R12*1), Z12
-	VMOVUPS          192(DI)(R12*1), Z11
+	KMOVW            6(R10)(R12*1), K1
+	VMOVUPS          192(R9)(AX*1), Z12
+	VMOVUPS          192(R8)(AX*1), Z11
 	VMOVAPS          Z12, K1, Z11
 	VMULPS           Z13, Z11, Z13
 	VADDPS           Z13, Z10, Z10
@@ -5521,65 +5521,65 @@ none135:
 	VADDPD           Z9, Z3, Z3
 
 added131:
-	ADDQ $+256, R12
-	SUBQ $0x00000040, R13
+	ADDQ $+256, AX
+	SUBQ $0x40, R13
 	JGE  group130
 
 rest132:
-	ADDQ      $0x00000040, R13
+	ADDQ      $0x40, R13
 	JLE       done134
 	CMPQ      R13, $0x20
 	JBE       short133
 	SUBQ      $0x20, R13
-	MOVQ      $-1, AX
-	BZHIQ     R13, AX, AX
-	KMOVW     AX, K1
-	SHRQ      $0x10, AX
-	KMOVW     AX, K2
-	VMOVUPS   (SI)(R12*1), Z9
+	MOVQ      $-1, DX
+	BZHIQ     R13, DX, DX
+	KMOVW     DX, K1
+	SHRQ      $0x10, DX
+	KMOVW     DX, K2
+	VMOVUPS   (CX)(AX*1), Z9
 	VMOVUPS   Z9, (SP)
-	VMOVUPS   64(SI)(R12*1), Z9
+	VMOVUPS   64(CX)(AX*1), Z9
 	VMOVUPS   Z9, 64(SP)
-	VMOVUPS.Z 128(SI)(R12*1), K1, Z9
+	VMOVUPS.Z 128(CX)(AX*1), K1, Z9
 	VMOVUPS   Z9, 128(SP)
-	VMOVUPS.Z 192(SI)(R12*1), K2, Z9
+	VMOVUPS.Z 192(CX)(AX*1), K2, Z9
 	VMOVUPS   Z9, 192(SP)
-	LEAQ      (SP), SI
-	SUBQ      R12, SI
-	MOVQ      SI, AX
+	LEAQ      (SP), CX
+	SUBQ      AX, CX
+	MOVQ      CX, DX
 	XORQ      R13, R13
 	JMP       group130
 
 short133:
-	TESTQ      BX, BX
+	TESTQ      DI, DI
 	JZ         none137
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same138
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same138:
-	VMOVUPS  (DX), Z9
-	VMOVNTPS Z9, (CX)
-	VMOVUPS  64(DX), Z9
-	VMOVNTPS Z9, 64(CX)
-	VMOVUPS  128(DX), Z9
-	VMOVNTPS Z9, 128(CX)
-	VMOVUPS  192(DX), Z9
-	VMOVNTPS Z9, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPS  (SI), Z9
+	VMOVNTPS Z9, (BX)
+	VMOVUPS  64(SI), Z9
+	VMOVNTPS Z9, 64(BX)
+	VMOVUPS  128(SI), Z9
+	VMOVNTPS Z9, 128(BX)
+	VMOVUPS  192(SI), Z9
+	VMOVNTPS Z9, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 
 none137:
-	MOVQ             $-1, R11
-	BZHIQ            R13, R11, R11
-	MOVQ             R11, 256(SP)
-	MOVQ             R12, R11
-	SHRQ             $0x05, R11
-	KMOVW            (R9)(R11*1), K1
-	KMOVW            (R10)(R11*1), K2
+	MOVQ             $-1, R12
+	BZHIQ            R13, R12, R12
+	MOVQ             R12, 256(SP)
+	MOVQ             AX, R12
+	SHRQ             $0x05, R12
+	KMOVW            (R10)(R12*1), K1
+	KMOVW            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (SI)(R12*1), K2, Z9
+	VMOVUPS.Z        (CX)(AX*1), K2, Z9
 	VSUBPS           Z7, Z9, Z10
 	VSUBPS           Z9, Z10, Z12
 	VSUBPS           Z12, Z10, Z11
@@ -5596,10 +5596,10 @@ none137:
 	VCMPPS           $0x11, Z4, Z10, K1
 	VORPS            Z2, Z10, Z10
 	VCMPPS           $0x15, Z1, Z10, K2, K2
-	KMOVW            2(R9)(R11*1), K3
-	KMOVW            2(R10)(R11*1), K4
+	KMOVW            2(R10)(R12*1), K3
+	KMOVW            2(R11)(R12*1), K4
 	KORW             K3, K4, K4
-	VMOVUPS.Z        64(SI)(R12*1), K4, Z12
+	VMOVUPS.Z        64(CX)(AX*1), K4, Z12
 	VSUBPS           Z7, Z12, Z13
 	VSUBPS           Z12, Z13, Z15
 	VSUBPS           Z15, Z13, Z14
@@ -5646,20 +5646,20 @@ none137:
 	VPSLLD           $0x17, Z18, Z18
 	VMULPS.Z         Z17, Z15, K2, Z15
 	VMULPS.Z         Z18, Z16, K4, Z16
-	KMOVW            (R9)(R11*1), K2
+	KMOVW            (R10)(R12*1), K2
 	VMOVUPS          Z6, Z10
-	VMOVUPS          (R8)(R12*1), Z13
-	VMOVUPS          (DI)(R12*1), Z11
+	VMOVUPS          (R9)(AX*1), Z13
+	VMOVUPS          (R8)(AX*1), Z11
 	VMOVAPS          Z13, K2, Z11
 	VMULPS           Z11, Z10, Z10
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
-	KMOVW            (R10)(R11*1), K4
+	KMOVW            (R11)(R12*1), K4
 	KORW             K2, K4, K4
 	VMULPS           Z15, Z10, K1, Z10
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z11
 	VDIVPS.Z         Z11, Z10, K4, Z10
 	KMOVW            256(SP), K1
-	VMOVUPS          Z10, K1, (AX)(R12*1)
+	VMOVUPS          Z10, K1, (DX)(AX*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z15, Z10
 	VDIVPS           Z10, Z15, Z10
 	VMULPS           Z10, Z10, Z11
@@ -5675,25 +5675,25 @@ none137:
 	VADDPS           Z10, Z10, Z10
 	VADDPS           Z10, Z13, Z13
 	VADDPS           Z13, Z9, Z9
-	KMOVW            (R9)(R11*1), K1
-	VMOVUPS          (R8)(R12*1), Z11
-	VMOVUPS          (DI)(R12*1), Z10
+	KMOVW            (R10)(R12*1), K1
+	VMOVUPS          (R9)(AX*1), Z11
+	VMOVUPS          (R8)(AX*1), Z10
 	VMOVAPS          Z11, K1, Z10
 	VMULPS           Z9, Z10, Z9
-	KMOVW            2(R9)(R11*1), K1
+	KMOVW            2(R10)(R12*1), K1
 	VMOVUPS          Z6, Z10
-	VMOVUPS          64(R8)(R12*1), Z13
-	VMOVUPS          64(DI)(R12*1), Z11
+	VMOVUPS          64(R9)(AX*1), Z13
+	VMOVUPS          64(R8)(AX*1), Z11
 	VMOVAPS          Z13, K1, Z11
 	VMULPS           Z11, Z10, Z10
 	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
-	KMOVW            2(R10)(R11*1), K2
+	KMOVW            2(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VMULPS           Z16, Z10, K3, Z10
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
 	VDIVPS.Z         Z11, Z10, K2, Z10
 	KMOVW            258(SP), K1
-	VMOVUPS          Z10, K1, 64(AX)(R12*1)
+	VMOVUPS          Z10, K1, 64(DX)(AX*1)
 	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
 	VDIVPS           Z10, Z16, Z10
 	VMULPS           Z10, Z10, Z11
@@ -5709,9 +5709,9 @@ none137:
 	VADDPS           Z10, Z10, Z10
 	VADDPS           Z10, Z13, Z13
 	VADDPS           Z13, Z12, Z12
-	KMOVW            2(R9)(R11*1), K1
-	VMOVUPS          64(R8)(R12*1), Z11
-	VMOVUPS          64(DI)(R12*1), Z10
+	KMOVW            2(R10)(R12*1), K1
+	VMOVUPS          64(R9)(AX*1), Z11
+	VMOVUPS          64(R8)(AX*1), Z10
 	VMOVAPS          Z11, K1, Z10
 	VMULPS           Z12, Z10, Z12
 	VADDPS           Z12, Z9, Z9
@@ -5723,73 +5723,73 @@ none137:
 	JMP              added131
 
 done134:
-	MOVQ          sum+0(FP), SI
+	MOVQ    stride+64(FP), CX
+	SHLQ    $0x02, CX
+	ADDQ    x+56(FP), CX
+	MOVQ    CX, x+56(FP)
+	MOVQ    dst+16(FP), R12
+	CMPQ    R12, DX
+	JEQ     direct139
+	MOVQ    n+80(FP), DX
+	ANDQ    $0x3f, DX
+	SUBQ    $0x20, DX
+	MOVQ    $-1, R13
+	BZHIQ   DX, R13, R13
+	KMOVW   R13, K1
+	SHRQ    $0x10, R13
+	KMOVW   R13, K2
+	VMOVUPS (SP), Z6
+	VMOVUPS Z6, -256(R12)(AX*1)
+	VMOVUPS 64(SP), Z6
+	VMOVUPS Z6, -192(R12)(AX*1)
+	VMOVUPS 128(SP), Z6
+	VMOVUPS Z6, K1, -128(R12)(AX*1)
+	VMOVUPS 192(SP), Z6
+	VMOVUPS Z6, K2, -64(R12)(AX*1)
+
+direct139:
+	MOVQ          dstStride+24(FP), DX
+	SHLQ          $0x02, DX
+	ADDQ          dst+16(FP), DX
+	MOVQ          DX, dst+16(FP)
+	MOVQ          words+104(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          AX, R10
+	ADDQ          AX, R11
+	ADDQ          $0x0c, p+120(FP)
+	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y4
 	VADDPD        Y4, Y3, Y3
 	VEXTRACTF64X2 $0x01, Y3, X4
 	VADDPD        X4, X3, X3
 	VUNPCKHPD     X3, X3, X4
 	VADDPD        X4, X3, X3
-	VMOVSD        X3, (SI)
+	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
-	MOVQ          dst+16(FP), SI
-	CMPQ          SI, AX
-	JEQ           direct139
-	MOVQ          n+80(FP), AX
-	ANDQ          $0x3f, AX
-	SUBQ          $0x20, AX
-	MOVQ          $-1, R11
-	BZHIQ         AX, R11, R11
-	KMOVW         R11, K1
-	SHRQ          $0x10, R11
-	KMOVW         R11, K2
-	VMOVUPS       (SP), Z6
-	VMOVUPS       Z6, -256(SI)(R12*1)
-	VMOVUPS       64(SP), Z6
-	VMOVUPS       Z6, -192(SI)(R12*1)
-	VMOVUPS       128(SP), Z6
-	VMOVUPS       Z6, K1, -128(SI)(R12*1)
-	VMOVUPS       192(SP), Z6
-	VMOVUPS       Z6, K2, -64(SI)(R12*1)
-
-direct139:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x02, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R11
-	SHLQ $0x03, R11
-	ADDQ R11, R9
-	ADDQ R11, R10
-	ADDQ $0x0c, p+120(FP)
-	DECQ rows+72(FP)
-	JNZ  row128
+	DECQ          rows+72(FP)
+	JNZ           row128
 
 last129:
-	TESTQ BX, BX
+	TESTQ DI, DI
 	JZ    none141
 
 more140:
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same142
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same142:
-	VMOVUPS  (DX), Z0
-	VMOVNTPS Z0, (CX)
-	VMOVUPS  64(DX), Z0
-	VMOVNTPS Z0, 64(CX)
-	VMOVUPS  128(DX), Z0
-	VMOVNTPS Z0, 128(CX)
-	VMOVUPS  192(DX), Z0
-	VMOVNTPS Z0, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPS  (SI), Z0
+	VMOVNTPS Z0, (BX)
+	VMOVUPS  64(SI), Z0
+	VMOVNTPS Z0, 64(BX)
+	VMOVUPS  128(SI), Z0
+	VMOVNTPS Z0, 128(BX)
+	VMOVUPS  192(SI), Z0
+	VMOVNTPS Z0, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 	JNZ      more140
 
 none141:
@@ -6794,15 +6794,15 @@ none185:
 TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $512-120
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
-	MOVQ    x+32(FP), AX
-	MOVQ    negWeight+104(FP), CX
-	MOVQ    posWeight+112(FP), DX
-	MOVQ    pos+64(FP), BX
-	MOVQ    neg+72(FP), SI
+	MOVQ    x+32(FP), CX
+	MOVQ    negWeight+104(FP), DX
+	MOVQ    posWeight+112(FP), BX
+	MOVQ    pos+64(FP), SI
+	MOVQ    neg+72(FP), DI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last188
+	JZ      last188
 
 row187:
 	VXORPS       Y2, Y2, Y2
@@ -6810,37 +6810,37 @@ row187:
 	VMOVUPD      Y2, 288(BP)
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
-	MOVQ         p+96(FP), DI
-	VBROADCASTSD 8(DI), Y2
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD 8(AX), Y2
 	VMOVUPD      Y2, 384(BP)
-	VBROADCASTSD 16(DI), Y2
+	VBROADCASTSD 16(AX), Y2
 	VMOVUPD      Y2, 416(BP)
-	XORQ         R8, R8
+	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
-	SUBQ         $0x00000020, R9
+	SUBQ         $0x20, R9
 	JL           rest191
 
 group189:
-	PREFETCHT0 12288(AX)(R8*1)
-	PREFETCHT0 12352(AX)(R8*1)
-	PREFETCHT0 12416(AX)(R8*1)
-	PREFETCHT0 12480(AX)(R8*1)
+	PREFETCHT0 12288(CX)(AX*1)
+	PREFETCHT0 12352(CX)(AX*1)
+	PREFETCHT0 12416(CX)(AX*1)
+	PREFETCHT0 12480(CX)(AX*1)
 
 half194:
-	MOVQ         R8, DI
-	SHRQ         $0x06, DI
+	MOVQ         AX, R8
+	SHRQ         $0x06, R8
 	LEAQ         bits64both<>+0(SB), R10
-	MOVQ         R8, R11
+	MOVQ         AX, R11
 	ANDQ         $0x20, R11
 	ADDQ         R10, R11
-	VPBROADCASTB (BX)(DI*1), Y6
+	VPBROADCASTB (SI)(R8*1), Y6
 	VANDPD       (R11), Y6, Y6
 	VPCMPEQQ     (R11), Y6, Y6
-	VPBROADCASTB (SI)(DI*1), Y3
+	VPBROADCASTB (DI)(R8*1), Y3
 	VANDPD       (R11), Y3, Y3
 	VPCMPEQQ     (R11), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMOVUPD      (AX)(R8*1), Y2
+	VMOVUPD      (CX)(AX*1), Y2
 	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -6921,21 +6921,21 @@ half194:
 	VSUBPD       Y9, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (SI)(R8*1), Y3
 	VANDPD       (R11), Y3, Y3
 	VPCMPEQQ     (R11), Y3, Y3
-	VMOVUPD      (DX)(R8*1), Y5
-	VMOVUPD      (CX)(R8*1), Y4
+	VMOVUPD      (BX)(AX*1), Y5
+	VMOVUPD      (DX)(AX*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(BX)(DI*1), Y7
+	VPBROADCASTB 1(SI)(R8*1), Y7
 	VANDPD       (R11), Y7, Y7
 	VPCMPEQQ     (R11), Y7, Y7
-	VPBROADCASTB 1(SI)(DI*1), Y4
+	VPBROADCASTB 1(DI)(R8*1), Y4
 	VANDPD       (R11), Y4, Y4
 	VPCMPEQQ     (R11), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      64(AX)(R8*1), Y3
+	VMOVUPD      64(CX)(AX*1), Y3
 	VSUBPD       384(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -7016,22 +7016,22 @@ half194:
 	VSUBPD       Y10, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(BX)(DI*1), Y4
+	VPBROADCASTB 1(SI)(R8*1), Y4
 	VANDPD       (R11), Y4, Y4
 	VPCMPEQQ     (R11), Y4, Y4
-	VMOVUPD      64(DX)(R8*1), Y6
-	VMOVUPD      64(CX)(R8*1), Y5
+	VMOVUPD      64(BX)(AX*1), Y6
+	VMOVUPD      64(DX)(AX*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(BX)(DI*1), Y7
+	VPBROADCASTB 2(SI)(R8*1), Y7
 	VANDPD       (R11), Y7, Y7
 	VPCMPEQQ     (R11), Y7, Y7
-	VPBROADCASTB 2(SI)(DI*1), Y4
+	VPBROADCASTB 2(DI)(R8*1), Y4
 	VANDPD       (R11), Y4, Y4
 	VPCMPEQQ     (R11), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      128(AX)(R8*1), Y3
+	VMOVUPD      128(CX)(AX*1), Y3
 	VSUBPD       384(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -7112,21 +7112,21 @@ half194:
 	VSUBPD       Y10, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 2(BX)(DI*1), Y4
+	VPBROADCASTB 2(SI)(R8*1), Y4
 	VANDPD       (R11), Y4, Y4
 	VPCMPEQQ     (R11), Y4, Y4
-	VMOVUPD      128(DX)(R8*1), Y6
-	VMOVUPD      128(CX)(R8*1), Y5
+	VMOVUPD      128(BX)(AX*1), Y6
+	VMOVUPD      128(DX)(AX*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
-	VPBROADCASTB 3(BX)(DI*1), Y8
+	VPBROADCASTB 3(SI)(R8*1), Y8
 	VANDPD       (R11), Y8, Y8
 	VPCMPEQQ     (R11), Y8, Y8
-	VPBROADCASTB 3(SI)(DI*1), Y5
+	VPBROADCASTB 3(DI)(R8*1), Y5
 	VANDPD       (R11), Y5, Y5
 	VPCMPEQQ     (R11), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMOVUPD      192(AX)(R8*1), Y4
+	VMOVUPD      192(CX)(AX*1), Y4
 	VSUBPD       384(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
@@ -7207,19 +7207,19 @@ half194:
 	VSUBPD       Y11, Y6, Y6
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y8, Y6
 	VADDPD       Y6, Y4, Y4
-	VPBROADCASTB 3(BX)(DI*1), Y5
+	VPBROADCASTB 3(SI)(R8*1), Y5
 	VANDPD       (R11), Y5, Y5
 	VPCMPEQQ     (R11), Y5, Y5
-	VMOVUPD      192(DX)(R8*1), Y7
-	VMOVUPD      192(CX)(R8*1), Y6
+	VMOVUPD      192(BX)(AX*1), Y7
+	VMOVUPD      192(DX)(AX*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y2, Y2
-	MOVQ         R8, DI
-	ANDQ         $0x20, DI
-	VMOVUPD      256(BP)(DI*1), Y3
-	VMOVUPD      320(BP)(DI*1), Y4
+	MOVQ         AX, R8
+	ANDQ         $0x20, R8
+	VMOVUPD      256(BP)(R8*1), Y3
+	VMOVUPD      320(BP)(R8*1), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -7227,62 +7227,62 @@ half194:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(BP)(DI*1)
-	VMOVUPD      Y4, 320(BP)(DI*1)
-	ADDQ         $0x20, R8
-	TESTQ        $0x00000020, R8
+	VMOVUPD      Y3, 256(BP)(R8*1)
+	VMOVUPD      Y4, 320(BP)(R8*1)
+	ADDQ         $0x20, AX
+	TESTQ        $0x00000020, AX
 	JNZ          half194
 
 added190:
-	ADDQ $+192, R8
-	SUBQ $0x00000020, R9
+	ADDQ $+192, AX
+	SUBQ $0x20, R9
 	JGE  group189
 
 rest191:
-	ADDQ       $0x00000020, R9
+	ADDQ       $0x20, R9
 	JLE        done193
 	CMPQ       R9, $0x10
 	JBE        short192
 	SUBQ       $0x10, R9
-	LEAQ       tail<>+0(SB), DI
+	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x03, R9
-	SUBQ       R9, DI
-	VMOVUPD    (AX)(R8*1), Y2
+	SUBQ       R9, R8
+	VMOVUPD    (CX)(AX*1), Y2
 	VMOVUPD    Y2, (BP)
-	VMOVUPD    32(AX)(R8*1), Y2
+	VMOVUPD    32(CX)(AX*1), Y2
 	VMOVUPD    Y2, 32(BP)
-	VMOVUPD    64(AX)(R8*1), Y2
+	VMOVUPD    64(CX)(AX*1), Y2
 	VMOVUPD    Y2, 64(BP)
-	VMOVUPD    96(AX)(R8*1), Y2
+	VMOVUPD    96(CX)(AX*1), Y2
 	VMOVUPD    Y2, 96(BP)
-	VMOVUPD    256(DI), Y2
-	VMASKMOVPD 128(AX)(R8*1), Y2, Y2
+	VMOVUPD    256(R8), Y2
+	VMASKMOVPD 128(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 128(BP)
-	VMOVUPD    288(DI), Y2
-	VMASKMOVPD 160(AX)(R8*1), Y2, Y2
+	VMOVUPD    288(R8), Y2
+	VMASKMOVPD 160(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 160(BP)
-	VMOVUPD    320(DI), Y2
-	VMASKMOVPD 192(AX)(R8*1), Y2, Y2
+	VMOVUPD    320(R8), Y2
+	VMASKMOVPD 192(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 192(BP)
-	VMOVUPD    352(DI), Y2
-	VMASKMOVPD 224(AX)(R8*1), Y2, Y2
+	VMOVUPD    352(R8), Y2
+	VMASKMOVPD 224(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 224(BP)
-	LEAQ       (BP), AX
-	SUBQ       R8, AX
+	LEAQ       (BP), CX
+	SUBQ       AX, CX
 	XORQ       R9, R9
 	JMP        group189
 
 short192:
-	MOVQ         R8, DI
-	SHRQ         $0x06, DI
-	VPBROADCASTB (BX)(DI*1), Y6
+	MOVQ         AX, R8
+	SHRQ         $0x06, R8
+	VPBROADCASTB (SI)(R8*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (SI)(DI*1), Y3
+	VPBROADCASTB (DI)(R8*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (AX)(R8*1), Y3, Y2
+	VMASKMOVPD   (CX)(AX*1), Y3, Y2
 	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -7363,21 +7363,21 @@ short192:
 	VSUBPD       Y9, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (SI)(R8*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      (DX)(R8*1), Y5
-	VMOVUPD      (CX)(R8*1), Y4
+	VMOVUPD      (BX)(AX*1), Y5
+	VMOVUPD      (DX)(AX*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(BX)(DI*1), Y7
+	VPBROADCASTB 1(SI)(R8*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(SI)(DI*1), Y4
+	VPBROADCASTB 1(DI)(R8*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   64(AX)(R8*1), Y4, Y3
+	VMASKMOVPD   64(CX)(AX*1), Y4, Y3
 	VSUBPD       384(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -7458,11 +7458,11 @@ short192:
 	VSUBPD       Y10, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(BX)(DI*1), Y4
+	VPBROADCASTB 1(SI)(R8*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      64(DX)(R8*1), Y6
-	VMOVUPD      64(CX)(R8*1), Y5
+	VMOVUPD      64(BX)(AX*1), Y6
+	VMOVUPD      64(DX)(AX*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
@@ -7477,14 +7477,14 @@ short192:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 256(BP)
 	VMOVUPD      Y4, 320(BP)
-	VPBROADCASTB (BX)(DI*1), Y6
+	VPBROADCASTB (SI)(R8*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (SI)(DI*1), Y3
+	VPBROADCASTB (DI)(R8*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(AX)(R8*1), Y3, Y2
+	VMASKMOVPD   32(CX)(AX*1), Y3, Y2
 	VSUBPD       384(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -7565,21 +7565,21 @@ short192:
 	VSUBPD       Y9, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (BX)(DI*1), Y3
+	VPBROADCASTB (SI)(R8*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      32(DX)(R8*1), Y5
-	VMOVUPD      32(CX)(R8*1), Y4
+	VMOVUPD      32(BX)(AX*1), Y5
+	VMOVUPD      32(DX)(AX*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(BX)(DI*1), Y7
+	VPBROADCASTB 1(SI)(R8*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(SI)(DI*1), Y4
+	VPBROADCASTB 1(DI)(R8*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   96(AX)(R8*1), Y4, Y3
+	VMASKMOVPD   96(CX)(AX*1), Y4, Y3
 	VSUBPD       384(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -7660,11 +7660,11 @@ short192:
 	VSUBPD       Y10, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(BX)(DI*1), Y4
+	VPBROADCASTB 1(SI)(R8*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      96(DX)(R8*1), Y6
-	VMOVUPD      96(CX)(R8*1), Y5
+	VMOVUPD      96(BX)(AX*1), Y6
+	VMOVUPD      96(DX)(AX*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
@@ -7679,11 +7679,20 @@ short192:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 288(BP)
 	VMOVUPD      Y4, 352(BP)
-	ADDQ         $0x40, R8
+	ADDQ         $0x40, AX
 	XORQ         R9, R9
 	JMP          added190
 
 done193:
+	MOVQ         stride+40(FP), CX
+	SHLQ         $0x03, CX
+	ADDQ         x+32(FP), CX
+	MOVQ         CX, x+32(FP)
+	MOVQ         words+80(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, SI
+	ADDQ         AX, DI
+	ADDQ         $0x18, p+96(FP)
 	MOVQ         sum+0(FP), AX
 	VMOVUPD      256(BP), Y2
 	VMOVUPD      288(BP), Y3
@@ -7720,15 +7729,6 @@ done193:
 	VADDPD       X4, X2, X2
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         words+80(FP), DI
-	SHLQ         $0x03, DI
-	ADDQ         DI, BX
-	ADDQ         DI, SI
-	ADDQ         $0x18, p+96(FP)
 	DECQ         rows+48(FP)
 	JNZ          row187
 
@@ -9130,19 +9130,19 @@ last211:
 TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-144
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
-	MOVQ    dst+16(FP), AX
-	MOVQ    to+32(FP), CX
-	MOVQ    from+40(FP), DX
-	MOVQ    blocks+48(FP), BX
-	MOVQ    x+56(FP), SI
-	MOVQ    negWeight+128(FP), DI
-	MOVQ    posWeight+136(FP), R8
-	MOVQ    pos+88(FP), R9
-	MOVQ    neg+96(FP), R10
+	MOVQ    x+56(FP), CX
+	MOVQ    dst+16(FP), DX
+	MOVQ    to+32(FP), BX
+	MOVQ    from+40(FP), SI
+	MOVQ    blocks+48(FP), DI
+	MOVQ    negWeight+128(FP), R8
+	MOVQ    posWeight+136(FP), R9
+	MOVQ    pos+88(FP), R10
+	MOVQ    neg+96(FP), R11
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+72(FP), $0x00
-	JEQ     last228
+	JZ      last228
 
 row227:
 	VXORPS       Y2, Y2, Y2
@@ -9150,67 +9150,67 @@ row227:
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
-	MOVQ         p+120(FP), R11
-	VBROADCASTSD (R11), Y2
+	MOVQ         p+120(FP), AX
+	VBROADCASTSD (AX), Y2
 	VMOVUPD      Y2, 448(BP)
-	VBROADCASTSD 8(R11), Y2
+	VBROADCASTSD 8(AX), Y2
 	VMOVUPD      Y2, 480(BP)
-	VBROADCASTSD 16(R11), Y2
+	VBROADCASTSD 16(AX), Y2
 	VMOVUPD      Y2, 512(BP)
-	XORQ         R12, R12
+	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
-	SUBQ         $0x00000020, R13
+	SUBQ         $0x20, R13
 	JL           rest231
 
 group229:
-	TESTQ      BX, BX
+	TESTQ      DI, DI
 	JZ         none234
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same235
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same235:
-	VMOVUPD  (DX), Y2
-	VMOVNTPD Y2, (CX)
-	VMOVUPD  32(DX), Y2
-	VMOVNTPD Y2, 32(CX)
-	VMOVUPD  64(DX), Y2
-	VMOVNTPD Y2, 64(CX)
-	VMOVUPD  96(DX), Y2
-	VMOVNTPD Y2, 96(CX)
-	VMOVUPD  128(DX), Y2
-	VMOVNTPD Y2, 128(CX)
-	VMOVUPD  160(DX), Y2
-	VMOVNTPD Y2, 160(CX)
-	VMOVUPD  192(DX), Y2
-	VMOVNTPD Y2, 192(CX)
-	VMOVUPD  224(DX), Y2
-	VMOVNTPD Y2, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPD  (SI), Y2
+	VMOVNTPD Y2, (BX)
+	VMOVUPD  32(SI), Y2
+	VMOVNTPD Y2, 32(BX)
+	VMOVUPD  64(SI), Y2
+	VMOVNTPD Y2, 64(BX)
+	VMOVUPD  96(SI), Y2
+	VMOVNTPD Y2, 96(BX)
+	VMOVUPD  128(SI), Y2
+	VMOVNTPD Y2, 128(BX)
+	VMOVUPD  160(SI), Y2
+	VMOVNTPD Y2, 160(BX)
+	VMOVUPD  192(SI), Y2
+	VMOVNTPD Y2, 192(BX)
+	VMOVUPD  224(SI), Y2
+	VMOVNTPD Y2, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 
 none234:
-	PREFETCHT0 12288(SI)(R12*1)
-	PREFETCHT0 12352(SI)(R12*1)
-	PREFETCHT0 12416(SI)(R12*1)
-	PREFETCHT0 12480(SI)(R12*1)
+	PREFETCHT0 12288(CX)(AX*1)
+	PREFETCHT0 12352(CX)(AX*1)
+	PREFETCHT0 12416(CX)(AX*1)
+	PREFETCHT0 12480(CX)(AX*1)
 
 half236:
-	MOVQ         R12, R11
-	SHRQ         $0x06, R11
+	MOVQ         AX, R12
+	SHRQ         $0x06, R12
 	LEAQ         bits64both<>+0(SB), R14
-	MOVQ         R12, R15
+	MOVQ         AX, R15
 	ANDQ         $0x20, R15
 	ADDQ         R14, R15
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       (R15), Y6, Y6
 	VPCMPEQQ     (R15), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
+	VPBROADCASTB (R11)(R12*1), Y3
 	VANDPD       (R15), Y3, Y3
 	VPCMPEQQ     (R15), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMOVUPD      (SI)(R12*1), Y2
+	VMOVUPD      (CX)(AX*1), Y2
 	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -9254,17 +9254,17 @@ half236:
 	VPSLLQ       $0x34, Y8, Y8
 	VMULPD       Y8, Y3, Y3
 	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       (R15), Y6, Y6
 	VPCMPEQQ     (R15), Y6, Y6
 	VMOVUPD      448(BP), Y5
-	VMOVUPD      (R8)(R12*1), Y8
-	VMOVUPD      (DI)(R12*1), Y7
+	VMOVUPD      (R9)(AX*1), Y8
+	VMOVUPD      (R8)(AX*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R10)(R11*1), Y7
+	VPBROADCASTB (R11)(R12*1), Y7
 	VANDPD       (R15), Y7, Y7
 	VPCMPEQQ     (R15), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -9273,7 +9273,7 @@ half236:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
 	VDIVPD       Y6, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	VMOVUPD      Y5, (AX)(R12*1)
+	VMOVUPD      Y5, (DX)(AX*1)
 	VMAXPD       Y1, Y3, Y4
 	VMINPD       Y1, Y3, Y5
 	VADDPD       Y5, Y4, Y6
@@ -9311,21 +9311,21 @@ half236:
 	VSUBPD       Y9, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
+	VPBROADCASTB (R10)(R12*1), Y3
 	VANDPD       (R15), Y3, Y3
 	VPCMPEQQ     (R15), Y3, Y3
-	VMOVUPD      (R8)(R12*1), Y5
-	VMOVUPD      (DI)(R12*1), Y4
+	VMOVUPD      (R9)(AX*1), Y5
+	VMOVUPD      (R8)(AX*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       (R15), Y7, Y7
 	VPCMPEQQ     (R15), Y7, Y7
-	VPBROADCASTB 1(R10)(R11*1), Y4
+	VPBROADCASTB 1(R11)(R12*1), Y4
 	VANDPD       (R15), Y4, Y4
 	VPCMPEQQ     (R15), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      64(SI)(R12*1), Y3
+	VMOVUPD      64(CX)(AX*1), Y3
 	VSUBPD       480(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -9369,17 +9369,17 @@ half236:
 	VPSLLQ       $0x34, Y9, Y9
 	VMULPD       Y9, Y4, Y4
 	VANDPD       Y8, Y4, Y4
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       (R15), Y7, Y7
 	VPCMPEQQ     (R15), Y7, Y7
 	VMOVUPD      448(BP), Y6
-	VMOVUPD      64(R8)(R12*1), Y9
-	VMOVUPD      64(DI)(R12*1), Y8
+	VMOVUPD      64(R9)(AX*1), Y9
+	VMOVUPD      64(R8)(AX*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
 	VMULPD       Y8, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y6, Y6
-	VPBROADCASTB 1(R10)(R11*1), Y8
+	VPBROADCASTB 1(R11)(R12*1), Y8
 	VANDPD       (R15), Y8, Y8
 	VPCMPEQQ     (R15), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -9388,7 +9388,7 @@ half236:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
 	VDIVPD       Y7, Y6, Y6
 	VANDPD       Y8, Y6, Y6
-	VMOVUPD      Y6, 64(AX)(R12*1)
+	VMOVUPD      Y6, 64(DX)(AX*1)
 	VMAXPD       Y1, Y4, Y5
 	VMINPD       Y1, Y4, Y6
 	VADDPD       Y6, Y5, Y7
@@ -9426,22 +9426,22 @@ half236:
 	VSUBPD       Y10, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y4
+	VPBROADCASTB 1(R10)(R12*1), Y4
 	VANDPD       (R15), Y4, Y4
 	VPCMPEQQ     (R15), Y4, Y4
-	VMOVUPD      64(R8)(R12*1), Y6
-	VMOVUPD      64(DI)(R12*1), Y5
+	VMOVUPD      64(R9)(AX*1), Y6
+	VMOVUPD      64(R8)(AX*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(R9)(R11*1), Y7
+	VPBROADCASTB 2(R10)(R12*1), Y7
 	VANDPD       (R15), Y7, Y7
 	VPCMPEQQ     (R15), Y7, Y7
-	VPBROADCASTB 2(R10)(R11*1), Y4
+	VPBROADCASTB 2(R11)(R12*1), Y4
 	VANDPD       (R15), Y4, Y4
 	VPCMPEQQ     (R15), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMOVUPD      128(SI)(R12*1), Y3
+	VMOVUPD      128(CX)(AX*1), Y3
 	VSUBPD       480(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -9485,17 +9485,17 @@ half236:
 	VPSLLQ       $0x34, Y9, Y9
 	VMULPD       Y9, Y4, Y4
 	VANDPD       Y8, Y4, Y4
-	VPBROADCASTB 2(R9)(R11*1), Y7
+	VPBROADCASTB 2(R10)(R12*1), Y7
 	VANDPD       (R15), Y7, Y7
 	VPCMPEQQ     (R15), Y7, Y7
 	VMOVUPD      448(BP), Y6
-	VMOVUPD      128(R8)(R12*1), Y9
-	VMOVUPD      128(DI)(R12*1), Y8
+	VMOVUPD      128(R9)(AX*1), Y9
+	VMOVUPD      128(R8)(AX*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
 	VMULPD       Y8, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y6, Y6
-	VPBROADCASTB 2(R10)(R11*1), Y8
+	VPBROADCASTB 2(R11)(R12*1), Y8
 	VANDPD       (R15), Y8, Y8
 	VPCMPEQQ     (R15), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -9504,7 +9504,7 @@ half236:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
 	VDIVPD       Y7, Y6, Y6
 	VANDPD       Y8, Y6, Y6
-	VMOVUPD      Y6, 128(AX)(R12*1)
+	VMOVUPD      Y6, 128(DX)(AX*1)
 	VMAXPD       Y1, Y4, Y5
 	VMINPD       Y1, Y4, Y6
 	VADDPD       Y6, Y5, Y7
@@ -9542,21 +9542,21 @@ half236:
 	VSUBPD       Y10, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 2(R9)(R11*1), Y4
+	VPBROADCASTB 2(R10)(R12*1), Y4
 	VANDPD       (R15), Y4, Y4
 	VPCMPEQQ     (R15), Y4, Y4
-	VMOVUPD      128(R8)(R12*1), Y6
-	VMOVUPD      128(DI)(R12*1), Y5
+	VMOVUPD      128(R9)(AX*1), Y6
+	VMOVUPD      128(R8)(AX*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
-	VPBROADCASTB 3(R9)(R11*1), Y8
+	VPBROADCASTB 3(R10)(R12*1), Y8
 	VANDPD       (R15), Y8, Y8
 	VPCMPEQQ     (R15), Y8, Y8
-	VPBROADCASTB 3(R10)(R11*1), Y5
+	VPBROADCASTB 3(R11)(R12*1), Y5
 	VANDPD       (R15), Y5, Y5
 	VPCMPEQQ     (R15), Y5, Y5
 	VORPS        Y8, Y5, Y5
-	VMOVUPD      192(SI)(R12*1), Y4
+	VMOVUPD      192(CX)(AX*1), Y4
 	VSUBPD       480(BP), Y4, Y6
 	VSUBPD       Y4, Y6, Y9
 	VSUBPD       Y9, Y6, Y7
@@ -9600,17 +9600,17 @@ half236:
 	VPSLLQ       $0x34, Y10, Y10
 	VMULPD       Y10, Y5, Y5
 	VANDPD       Y9, Y5, Y5
-	VPBROADCASTB 3(R9)(R11*1), Y8
+	VPBROADCASTB 3(R10)(R12*1), Y8
 	VANDPD       (R15), Y8, Y8
 	VPCMPEQQ     (R15), Y8, Y8
 	VMOVUPD      448(BP), Y7
-	VMOVUPD      192(R8)(R12*1), Y10
-	VMOVUPD      192(DI)(R12*1), Y9
+	VMOVUPD      192(R9)(AX*1), Y10
+	VMOVUPD      192(R8)(AX*1), Y9
 	VBLENDVPD    Y8, Y10, Y9, Y9
 	VMULPD       Y9, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y9
 	VXORPD       Y9, Y7, Y7
-	VPBROADCASTB 3(R10)(R11*1), Y9
+	VPBROADCASTB 3(R11)(R12*1), Y9
 	VANDPD       (R15), Y9, Y9
 	VPCMPEQQ     (R15), Y9, Y9
 	VORPS        Y8, Y9, Y9
@@ -9619,7 +9619,7 @@ half236:
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
 	VDIVPD       Y8, Y7, Y7
 	VANDPD       Y9, Y7, Y7
-	VMOVUPD      Y7, 192(AX)(R12*1)
+	VMOVUPD      Y7, 192(DX)(AX*1)
 	VMAXPD       Y1, Y5, Y6
 	VMINPD       Y1, Y5, Y7
 	VADDPD       Y7, Y6, Y8
@@ -9657,19 +9657,19 @@ half236:
 	VSUBPD       Y11, Y6, Y6
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y8, Y6
 	VADDPD       Y6, Y4, Y4
-	VPBROADCASTB 3(R9)(R11*1), Y5
+	VPBROADCASTB 3(R10)(R12*1), Y5
 	VANDPD       (R15), Y5, Y5
 	VPCMPEQQ     (R15), Y5, Y5
-	VMOVUPD      192(R8)(R12*1), Y7
-	VMOVUPD      192(DI)(R12*1), Y6
+	VMOVUPD      192(R9)(AX*1), Y7
+	VMOVUPD      192(R8)(AX*1), Y6
 	VBLENDVPD    Y5, Y7, Y6, Y6
 	VMULPD       Y4, Y6, Y4
 	VADDPD       Y4, Y3, Y3
 	VADDPD       Y3, Y2, Y2
-	MOVQ         R12, R11
-	ANDQ         $0x20, R11
-	VMOVUPD      320(BP)(R11*1), Y3
-	VMOVUPD      384(BP)(R11*1), Y4
+	MOVQ         AX, R12
+	ANDQ         $0x20, R12
+	VMOVUPD      320(BP)(R12*1), Y3
+	VMOVUPD      384(BP)(R12*1), Y4
 	VADDPD       Y2, Y3, Y5
 	VMAXPD       Y2, Y3, Y6
 	VMINPD       Y2, Y3, Y2
@@ -9677,94 +9677,94 @@ half236:
 	VSUBPD       Y6, Y2, Y2
 	VADDPD       Y2, Y4, Y4
 	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)(R11*1)
-	VMOVUPD      Y4, 384(BP)(R11*1)
-	ADDQ         $0x20, R12
-	TESTQ        $0x00000020, R12
+	VMOVUPD      Y3, 320(BP)(R12*1)
+	VMOVUPD      Y4, 384(BP)(R12*1)
+	ADDQ         $0x20, AX
+	TESTQ        $0x00000020, AX
 	JNZ          half236
 
 added230:
-	ADDQ $+192, R12
-	SUBQ $0x00000020, R13
+	ADDQ $+192, AX
+	SUBQ $0x20, R13
 	JGE  group229
 
 rest231:
-	ADDQ       $0x00000020, R13
+	ADDQ       $0x20, R13
 	JLE        done233
 	CMPQ       R13, $0x10
 	JBE        short232
 	SUBQ       $0x10, R13
-	LEAQ       tail<>+0(SB), AX
+	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R13
-	SUBQ       R13, AX
-	VMOVUPD    (SI)(R12*1), Y2
+	SUBQ       R13, DX
+	VMOVUPD    (CX)(AX*1), Y2
 	VMOVUPD    Y2, (BP)
-	VMOVUPD    32(SI)(R12*1), Y2
+	VMOVUPD    32(CX)(AX*1), Y2
 	VMOVUPD    Y2, 32(BP)
-	VMOVUPD    64(SI)(R12*1), Y2
+	VMOVUPD    64(CX)(AX*1), Y2
 	VMOVUPD    Y2, 64(BP)
-	VMOVUPD    96(SI)(R12*1), Y2
+	VMOVUPD    96(CX)(AX*1), Y2
 	VMOVUPD    Y2, 96(BP)
-	VMOVUPD    256(AX), Y2
-	VMASKMOVPD 128(SI)(R12*1), Y2, Y2
+	VMOVUPD    256(DX), Y2
+	VMASKMOVPD 128(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 128(BP)
-	VMOVUPD    288(AX), Y2
-	VMASKMOVPD 160(SI)(R12*1), Y2, Y2
+	VMOVUPD    288(DX), Y2
+	VMASKMOVPD 160(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 160(BP)
-	VMOVUPD    320(AX), Y2
-	VMASKMOVPD 192(SI)(R12*1), Y2, Y2
+	VMOVUPD    320(DX), Y2
+	VMASKMOVPD 192(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 192(BP)
-	VMOVUPD    352(AX), Y2
-	VMASKMOVPD 224(SI)(R12*1), Y2, Y2
+	VMOVUPD    352(DX), Y2
+	VMASKMOVPD 224(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 224(BP)
-	LEAQ       (BP), SI
-	SUBQ       R12, SI
-	MOVQ       SI, AX
+	LEAQ       (BP), CX
+	SUBQ       AX, CX
+	MOVQ       CX, DX
 	XORQ       R13, R13
 	JMP        group229
 
 short232:
-	TESTQ      BX, BX
+	TESTQ      DI, DI
 	JZ         none237
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same238
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same238:
-	VMOVUPD  (DX), Y2
-	VMOVNTPD Y2, (CX)
-	VMOVUPD  32(DX), Y2
-	VMOVNTPD Y2, 32(CX)
-	VMOVUPD  64(DX), Y2
-	VMOVNTPD Y2, 64(CX)
-	VMOVUPD  96(DX), Y2
-	VMOVNTPD Y2, 96(CX)
-	VMOVUPD  128(DX), Y2
-	VMOVNTPD Y2, 128(CX)
-	VMOVUPD  160(DX), Y2
-	VMOVNTPD Y2, 160(CX)
-	VMOVUPD  192(DX), Y2
-	VMOVNTPD Y2, 192(CX)
-	VMOVUPD  224(DX), Y2
-	VMOVNTPD Y2, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPD  (SI), Y2
+	VMOVNTPD Y2, (BX)
+	VMOVUPD  32(SI), Y2
+	VMOVNTPD Y2, 32(BX)
+	VMOVUPD  64(SI), Y2
+	VMOVNTPD Y2, 64(BX)
+	VMOVUPD  96(SI), Y2
+	VMOVNTPD Y2, 96(BX)
+	VMOVUPD  128(SI), Y2
+	VMOVNTPD Y2, 128(BX)
+	VMOVUPD  160(SI), Y2
+	VMOVNTPD Y2, 160(BX)
+	VMOVUPD  192(SI), Y2
+	VMOVNTPD Y2, 192(BX)
+	VMOVUPD  224(SI), Y2
+	VMOVNTPD Y2, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 
 none237:
-	MOVQ         $-1, R11
-	BZHIQ        R13, R11, R11
-	MOVQ         R11, 256(BP)
-	MOVQ         R12, R11
-	SHRQ         $0x06, R11
-	VPBROADCASTB (R9)(R11*1), Y6
+	MOVQ         $-1, R12
+	BZHIQ        R13, R12, R12
+	MOVQ         R12, 256(BP)
+	MOVQ         AX, R12
+	SHRQ         $0x06, R12
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
+	VPBROADCASTB (R11)(R12*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (SI)(R12*1), Y3, Y2
+	VMASKMOVPD   (CX)(AX*1), Y3, Y2
 	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -9808,17 +9808,17 @@ none237:
 	VPSLLQ       $0x34, Y8, Y8
 	VMULPD       Y8, Y3, Y3
 	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
 	VMOVUPD      448(BP), Y5
-	VMOVUPD      (R8)(R12*1), Y8
-	VMOVUPD      (DI)(R12*1), Y7
+	VMOVUPD      (R9)(AX*1), Y8
+	VMOVUPD      (R8)(AX*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R10)(R11*1), Y7
+	VPBROADCASTB (R11)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -9830,7 +9830,7 @@ none237:
 	VPBROADCASTB 256(BP), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y5, Y4, (AX)(R12*1)
+	VMASKMOVPD   Y5, Y4, (DX)(AX*1)
 	VMAXPD       Y1, Y3, Y4
 	VMINPD       Y1, Y3, Y5
 	VADDPD       Y5, Y4, Y6
@@ -9868,21 +9868,21 @@ none237:
 	VSUBPD       Y9, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
+	VPBROADCASTB (R10)(R12*1), Y3
 	VANDPD       bits64<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      (R8)(R12*1), Y5
-	VMOVUPD      (DI)(R12*1), Y4
+	VMOVUPD      (R9)(AX*1), Y5
+	VMOVUPD      (R8)(AX*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R10)(R11*1), Y4
+	VPBROADCASTB 1(R11)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   64(SI)(R12*1), Y4, Y3
+	VMASKMOVPD   64(CX)(AX*1), Y4, Y3
 	VSUBPD       480(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -9926,17 +9926,17 @@ none237:
 	VPSLLQ       $0x34, Y9, Y9
 	VMULPD       Y9, Y4, Y4
 	VANDPD       Y8, Y4, Y4
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       bits64<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
 	VMOVUPD      448(BP), Y6
-	VMOVUPD      64(R8)(R12*1), Y9
-	VMOVUPD      64(DI)(R12*1), Y8
+	VMOVUPD      64(R9)(AX*1), Y9
+	VMOVUPD      64(R8)(AX*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
 	VMULPD       Y8, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y6, Y6
-	VPBROADCASTB 1(R10)(R11*1), Y8
+	VPBROADCASTB 1(R11)(R12*1), Y8
 	VANDPD       bits64<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -9948,7 +9948,7 @@ none237:
 	VPBROADCASTB 257(BP), Y5
 	VANDPD       bits64<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y6, Y5, 64(AX)(R12*1)
+	VMASKMOVPD   Y6, Y5, 64(DX)(AX*1)
 	VMAXPD       Y1, Y4, Y5
 	VMINPD       Y1, Y4, Y6
 	VADDPD       Y6, Y5, Y7
@@ -9986,11 +9986,11 @@ none237:
 	VSUBPD       Y10, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y4
+	VPBROADCASTB 1(R10)(R12*1), Y4
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      64(R8)(R12*1), Y6
-	VMOVUPD      64(DI)(R12*1), Y5
+	VMOVUPD      64(R9)(AX*1), Y6
+	VMOVUPD      64(R8)(AX*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
@@ -10005,14 +10005,14 @@ none237:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 320(BP)
 	VMOVUPD      Y4, 384(BP)
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R10)(R11*1), Y3
+	VPBROADCASTB (R11)(R12*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(SI)(R12*1), Y3, Y2
+	VMASKMOVPD   32(CX)(AX*1), Y3, Y2
 	VSUBPD       480(BP), Y2, Y4
 	VSUBPD       Y2, Y4, Y7
 	VSUBPD       Y7, Y4, Y5
@@ -10056,17 +10056,17 @@ none237:
 	VPSLLQ       $0x34, Y8, Y8
 	VMULPD       Y8, Y3, Y3
 	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (R9)(R11*1), Y6
+	VPBROADCASTB (R10)(R12*1), Y6
 	VANDPD       bits64odd<>+0(SB), Y6, Y6
 	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
 	VMOVUPD      448(BP), Y5
-	VMOVUPD      32(R8)(R12*1), Y8
-	VMOVUPD      32(DI)(R12*1), Y7
+	VMOVUPD      32(R9)(AX*1), Y8
+	VMOVUPD      32(R8)(AX*1), Y7
 	VBLENDVPD    Y6, Y8, Y7, Y7
 	VMULPD       Y7, Y5, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
 	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R10)(R11*1), Y7
+	VPBROADCASTB (R11)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VORPS        Y6, Y7, Y7
@@ -10078,7 +10078,7 @@ none237:
 	VPBROADCASTB 256(BP), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y5, Y4, 32(AX)(R12*1)
+	VMASKMOVPD   Y5, Y4, 32(DX)(AX*1)
 	VMAXPD       Y1, Y3, Y4
 	VMINPD       Y1, Y3, Y5
 	VADDPD       Y5, Y4, Y6
@@ -10116,21 +10116,21 @@ none237:
 	VSUBPD       Y9, Y4, Y4
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
 	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (R9)(R11*1), Y3
+	VPBROADCASTB (R10)(R12*1), Y3
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      32(R8)(R12*1), Y5
-	VMOVUPD      32(DI)(R12*1), Y4
+	VMOVUPD      32(R9)(AX*1), Y5
+	VMOVUPD      32(R8)(AX*1), Y4
 	VBLENDVPD    Y3, Y5, Y4, Y4
 	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R10)(R11*1), Y4
+	VPBROADCASTB 1(R11)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
 	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   96(SI)(R12*1), Y4, Y3
+	VMASKMOVPD   96(CX)(AX*1), Y4, Y3
 	VSUBPD       480(BP), Y3, Y5
 	VSUBPD       Y3, Y5, Y8
 	VSUBPD       Y8, Y5, Y6
@@ -10174,17 +10174,17 @@ none237:
 	VPSLLQ       $0x34, Y9, Y9
 	VMULPD       Y9, Y4, Y4
 	VANDPD       Y8, Y4, Y4
-	VPBROADCASTB 1(R9)(R11*1), Y7
+	VPBROADCASTB 1(R10)(R12*1), Y7
 	VANDPD       bits64odd<>+0(SB), Y7, Y7
 	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
 	VMOVUPD      448(BP), Y6
-	VMOVUPD      96(R8)(R12*1), Y9
-	VMOVUPD      96(DI)(R12*1), Y8
+	VMOVUPD      96(R9)(AX*1), Y9
+	VMOVUPD      96(R8)(AX*1), Y8
 	VBLENDVPD    Y7, Y9, Y8, Y8
 	VMULPD       Y8, Y6, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
 	VXORPD       Y8, Y6, Y6
-	VPBROADCASTB 1(R10)(R11*1), Y8
+	VPBROADCASTB 1(R11)(R12*1), Y8
 	VANDPD       bits64odd<>+0(SB), Y8, Y8
 	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
 	VORPS        Y7, Y8, Y8
@@ -10196,7 +10196,7 @@ none237:
 	VPBROADCASTB 257(BP), Y5
 	VANDPD       bits64odd<>+0(SB), Y5, Y5
 	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y6, Y5, 96(AX)(R12*1)
+	VMASKMOVPD   Y6, Y5, 96(DX)(AX*1)
 	VMAXPD       Y1, Y4, Y5
 	VMINPD       Y1, Y4, Y6
 	VADDPD       Y6, Y5, Y7
@@ -10234,11 +10234,11 @@ none237:
 	VSUBPD       Y10, Y5, Y5
 	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(R9)(R11*1), Y4
+	VPBROADCASTB 1(R10)(R12*1), Y4
 	VANDPD       bits64odd<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      96(R8)(R12*1), Y6
-	VMOVUPD      96(DI)(R12*1), Y5
+	VMOVUPD      96(R9)(AX*1), Y6
+	VMOVUPD      96(R8)(AX*1), Y5
 	VBLENDVPD    Y4, Y6, Y5, Y5
 	VMULPD       Y3, Y5, Y3
 	VADDPD       Y3, Y2, Y2
@@ -10253,12 +10253,56 @@ none237:
 	VMOVAPD      Y5, Y3
 	VMOVUPD      Y3, 352(BP)
 	VMOVUPD      Y4, 416(BP)
-	ADDQ         $0x40, R12
+	ADDQ         $0x40, AX
 	XORQ         R13, R13
 	JMP          added230
 
 done233:
-	MOVQ         sum+0(FP), SI
+	MOVQ       stride+64(FP), CX
+	SHLQ       $0x03, CX
+	ADDQ       x+56(FP), CX
+	MOVQ       CX, x+56(FP)
+	MOVQ       dst+16(FP), R12
+	CMPQ       R12, DX
+	JEQ        direct239
+	MOVQ       n+80(FP), DX
+	ANDQ       $0x1f, DX
+	SUBQ       $0x10, DX
+	LEAQ       tail<>+0(SB), R13
+	SHLQ       $0x03, DX
+	SUBQ       DX, R13
+	VMOVUPD    (BP), Y2
+	VMOVUPD    Y2, -256(R12)(AX*1)
+	VMOVUPD    32(BP), Y2
+	VMOVUPD    Y2, -224(R12)(AX*1)
+	VMOVUPD    64(BP), Y2
+	VMOVUPD    Y2, -192(R12)(AX*1)
+	VMOVUPD    96(BP), Y2
+	VMOVUPD    Y2, -160(R12)(AX*1)
+	VMOVUPD    128(BP), Y2
+	VMOVUPD    256(R13), Y3
+	VMASKMOVPD Y2, Y3, -128(R12)(AX*1)
+	VMOVUPD    160(BP), Y2
+	VMOVUPD    288(R13), Y3
+	VMASKMOVPD Y2, Y3, -96(R12)(AX*1)
+	VMOVUPD    192(BP), Y2
+	VMOVUPD    320(R13), Y3
+	VMASKMOVPD Y2, Y3, -64(R12)(AX*1)
+	VMOVUPD    224(BP), Y2
+	VMOVUPD    352(R13), Y3
+	VMASKMOVPD Y2, Y3, -32(R12)(AX*1)
+
+direct239:
+	MOVQ         dstStride+24(FP), DX
+	SHLQ         $0x03, DX
+	ADDQ         dst+16(FP), DX
+	MOVQ         DX, dst+16(FP)
+	MOVQ         words+104(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, R10
+	ADDQ         AX, R11
+	ADDQ         $0x18, p+120(FP)
+	MOVQ         sum+0(FP), AX
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
 	VMOVUPD      384(BP), Y4
@@ -10292,84 +10336,40 @@ done233:
 	VADDPD       X3, X4, X4
 	VMOVAPD      X5, X2
 	VADDPD       X4, X2, X2
-	VMOVSD       X2, (SI)
+	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
-	MOVQ         dst+16(FP), SI
-	CMPQ         SI, AX
-	JEQ          direct239
-	MOVQ         n+80(FP), AX
-	ANDQ         $0x1f, AX
-	SUBQ         $0x10, AX
-	LEAQ         tail<>+0(SB), R11
-	SHLQ         $0x03, AX
-	SUBQ         AX, R11
-	VMOVUPD      (BP), Y2
-	VMOVUPD      Y2, -256(SI)(R12*1)
-	VMOVUPD      32(BP), Y2
-	VMOVUPD      Y2, -224(SI)(R12*1)
-	VMOVUPD      64(BP), Y2
-	VMOVUPD      Y2, -192(SI)(R12*1)
-	VMOVUPD      96(BP), Y2
-	VMOVUPD      Y2, -160(SI)(R12*1)
-	VMOVUPD      128(BP), Y2
-	VMOVUPD      256(R11), Y3
-	VMASKMOVPD   Y2, Y3, -128(SI)(R12*1)
-	VMOVUPD      160(BP), Y2
-	VMOVUPD      288(R11), Y3
-	VMASKMOVPD   Y2, Y3, -96(SI)(R12*1)
-	VMOVUPD      192(BP), Y2
-	VMOVUPD      320(R11), Y3
-	VMASKMOVPD   Y2, Y3, -64(SI)(R12*1)
-	VMOVUPD      224(BP), Y2
-	VMOVUPD      352(R11), Y3
-	VMASKMOVPD   Y2, Y3, -32(SI)(R12*1)
-
-direct239:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x03, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R11
-	SHLQ $0x03, R11
-	ADDQ R11, R9
-	ADDQ R11, R10
-	ADDQ $0x18, p+120(FP)
-	DECQ rows+72(FP)
-	JNZ  row227
+	DECQ         rows+72(FP)
+	JNZ          row227
 
 last228:
-	TESTQ BX, BX
+	TESTQ DI, DI
 	JZ    none241
 
 more240:
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same242
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same242:
-	VMOVUPD  (DX), Y0
-	VMOVNTPD Y0, (CX)
-	VMOVUPD  32(DX), Y0
-	VMOVNTPD Y0, 32(CX)
-	VMOVUPD  64(DX), Y0
-	VMOVNTPD Y0, 64(CX)
-	VMOVUPD  96(DX), Y0
-	VMOVNTPD Y0, 96(CX)
-	VMOVUPD  128(DX), Y0
-	VMOVNTPD Y0, 128(CX)
-	VMOVUPD  160(DX), Y0
-	VMOVNTPD Y0, 160(CX)
-	VMOVUPD  192(DX), Y0
-	VMOVNTPD Y0, 192(CX)
-	VMOVUPD  224(DX), Y0
-	VMOVNTPD Y0, 224(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPD  (SI), Y0
+	VMOVNTPD Y0, (BX)
+	VMOVUPD  32(SI), Y0
+	VMOVNTPD Y0, 32(BX)
+	VMOVUPD  64(SI), Y0
+	VMOVNTPD Y0, 64(BX)
+	VMOVUPD  96(SI), Y0
+	VMOVNTPD Y0, 96(BX)
+	VMOVUPD  128(SI), Y0
+	VMOVNTPD Y0, 128(BX)
+	VMOVUPD  160(SI), Y0
+	VMOVNTPD Y0, 160(BX)
+	VMOVUPD  192(SI), Y0
+	VMOVNTPD Y0, 192(BX)
+	VMOVUPD  224(SI), Y0
+	VMOVNTPD Y0, 224(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 	JNZ      more240
 
 none241:
@@ -11798,11 +11798,11 @@ none291:
 // func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-120
-	MOVQ         x+32(FP), AX
-	MOVQ         negWeight+104(FP), CX
-	MOVQ         posWeight+112(FP), DX
-	MOVQ         pos+64(FP), BX
-	MOVQ         neg+72(FP), SI
+	MOVQ         x+32(FP), CX
+	MOVQ         negWeight+104(FP), DX
+	MOVQ         posWeight+112(FP), BX
+	MOVQ         pos+64(FP), SI
+	MOVQ         neg+72(FP), DI
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
 	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
@@ -11810,30 +11810,30 @@ TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-120
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last294
+	JZ           last294
 
 row293:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	MOVQ         p+96(FP), DI
-	VBROADCASTSD 8(DI), Z8
-	VBROADCASTSD 16(DI), Z9
-	XORQ         R8, R8
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD 8(AX), Z8
+	VBROADCASTSD 16(AX), Z9
+	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
-	SUBQ         $0x00000020, R9
+	SUBQ         $0x20, R9
 	JL           rest297
 
 group295:
-	PREFETCHT0       12288(AX)(R8*1)
-	PREFETCHT0       12352(AX)(R8*1)
-	PREFETCHT0       12416(AX)(R8*1)
-	PREFETCHT0       12480(AX)(R8*1)
-	MOVQ             R8, DI
-	SHRQ             $0x06, DI
-	KMOVB            (BX)(DI*1), K1
-	KMOVB            (SI)(DI*1), K2
+	PREFETCHT0       12288(CX)(AX*1)
+	PREFETCHT0       12352(CX)(AX*1)
+	PREFETCHT0       12416(CX)(AX*1)
+	PREFETCHT0       12480(CX)(AX*1)
+	MOVQ             AX, R8
+	SHRQ             $0x06, R8
+	KMOVB            (SI)(R8*1), K1
+	KMOVB            (DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD          (AX)(R8*1), Z10
+	VMOVUPD          (CX)(AX*1), Z10
 	VSUBPD           Z8, Z10, Z11
 	VSUBPD           Z10, Z11, Z13
 	VSUBPD           Z13, Z11, Z12
@@ -11849,10 +11849,10 @@ group295:
 	VXORPD           Z2, Z12, K1, Z12
 	VORPD            Z2, Z11, Z11
 	VCMPPD           $0x15, Z1, Z11, K2, K2
-	KMOVB            1(BX)(DI*1), K1
-	KMOVB            1(SI)(DI*1), K3
+	KMOVB            1(SI)(R8*1), K1
+	KMOVB            1(DI)(R8*1), K3
 	KORW             K1, K3, K3
-	VMOVUPD          64(AX)(R8*1), Z13
+	VMOVUPD          64(CX)(AX*1), Z13
 	VSUBPD           Z8, Z13, Z14
 	VSUBPD           Z13, Z14, Z16
 	VSUBPD           Z16, Z14, Z15
@@ -11945,9 +11945,9 @@ group295:
 	VSUBPD           Z19, Z11, Z11
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
 	VADDPD           Z11, Z10, Z10
-	KMOVB            (BX)(DI*1), K1
-	VMOVUPD          (DX)(R8*1), Z12
-	VMOVUPD          (CX)(R8*1), Z11
+	KMOVB            (SI)(R8*1), K1
+	VMOVUPD          (BX)(AX*1), Z12
+	VMOVUPD          (DX)(AX*1), Z11
 	VMOVAPD          Z12, K1, Z11
 	VMULPD           Z10, Z11, Z10
 	VMAXPD           Z7, Z17, Z11
@@ -11987,16 +11987,16 @@ group295:
 	VSUBPD           Z18, Z11, Z11
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
 	VADDPD           Z11, Z13, Z13
-	KMOVB            1(BX)(DI*1), K1
-	VMOVUPD          64(DX)(R8*1), Z12
-	VMOVUPD          64(CX)(R8*1), Z11
+	KMOVB            1(SI)(R8*1), K1
+	VMOVUPD          64(BX)(AX*1), Z12
+	VMOVUPD          64(DX)(AX*1), Z11
 	VMOVAPD          Z12, K1, Z11
 	VMULPD           Z13, Z11, Z13
 	VADDPD           Z13, Z10, Z10
-	KMOVB            2(BX)(DI*1), K1
-	KMOVB            2(SI)(DI*1), K2
+	KMOVB            2(SI)(R8*1), K1
+	KMOVB            2(DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD          128(AX)(R8*1), Z11
+	VMOVUPD          128(CX)(AX*1), Z11
 	VSUBPD           Z8, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -12012,10 +12012,10 @@ group295:
 	VXORPD           Z2, Z13, K1, Z13
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            3(BX)(DI*1), K1
-	KMOVB            3(SI)(DI*1), K3
+	KMOVB            3(SI)(R8*1), K1
+	KMOVB            3(DI)(R8*1), K3
 	KORW             K1, K3, K3
-	VMOVUPD          192(AX)(R8*1), Z14
+	VMOVUPD          192(CX)(AX*1), Z14
 	VSUBPD           Z8, Z14, Z15
 	VSUBPD           Z14, Z15, Z17
 	VSUBPD           Z17, Z15, Z16
@@ -12108,9 +12108,9 @@ group295:
 	VSUBPD           Z20, Z12, Z12
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
 	VADDPD           Z12, Z11, Z11
-	KMOVB            2(BX)(DI*1), K1
-	VMOVUPD          128(DX)(R8*1), Z13
-	VMOVUPD          128(CX)(R8*1), Z12
+	KMOVB            2(SI)(R8*1), K1
+	VMOVUPD          128(BX)(AX*1), Z13
+	VMOVUPD          128(DX)(AX*1), Z12
 	VMOVAPD          Z13, K1, Z12
 	VMULPD           Z11, Z12, Z11
 	VMAXPD           Z7, Z18, Z12
@@ -12150,9 +12150,9 @@ group295:
 	VSUBPD           Z19, Z12, Z12
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
 	VADDPD           Z12, Z14, Z14
-	KMOVB            3(BX)(DI*1), K1
-	VMOVUPD          192(DX)(R8*1), Z13
-	VMOVUPD          192(CX)(R8*1), Z12
+	KMOVB            3(SI)(R8*1), K1
+	VMOVUPD          192(BX)(AX*1), Z13
+	VMOVUPD          192(DX)(AX*1), Z12
 	VMOVAPD          Z13, K1, Z12
 	VMULPD           Z14, Z12, Z14
 	VADDPD           Z14, Z11, Z11
@@ -12166,41 +12166,41 @@ group295:
 	VMOVAPD          Z11, Z3
 
 added296:
-	ADDQ $+256, R8
-	SUBQ $0x00000020, R9
+	ADDQ $+256, AX
+	SUBQ $0x20, R9
 	JGE  group295
 
 rest297:
-	ADDQ      $0x00000020, R9
+	ADDQ      $0x20, R9
 	JLE       done299
 	CMPQ      R9, $0x10
 	JBE       short298
 	SUBQ      $0x10, R9
-	MOVQ      $-1, DI
-	BZHIQ     R9, DI, DI
-	KMOVB     DI, K1
-	SHRQ      $0x08, DI
-	KMOVB     DI, K2
-	VMOVUPD   (AX)(R8*1), Z10
+	MOVQ      $-1, R8
+	BZHIQ     R9, R8, R8
+	KMOVB     R8, K1
+	SHRQ      $0x08, R8
+	KMOVB     R8, K2
+	VMOVUPD   (CX)(AX*1), Z10
 	VMOVUPD   Z10, (SP)
-	VMOVUPD   64(AX)(R8*1), Z10
+	VMOVUPD   64(CX)(AX*1), Z10
 	VMOVUPD   Z10, 64(SP)
-	VMOVUPD.Z 128(AX)(R8*1), K1, Z10
+	VMOVUPD.Z 128(CX)(AX*1), K1, Z10
 	VMOVUPD   Z10, 128(SP)
-	VMOVUPD.Z 192(AX)(R8*1), K2, Z10
+	VMOVUPD.Z 192(CX)(AX*1), K2, Z10
 	VMOVUPD   Z10, 192(SP)
-	LEAQ      (SP), AX
-	SUBQ      R8, AX
+	LEAQ      (SP), CX
+	SUBQ      AX, CX
 	XORQ      R9, R9
 	JMP       group295
 
 short298:
-	MOVQ             R8, DI
-	SHRQ             $0x06, DI
-	KMOVB            (BX)(DI*1), K1
-	KMOVB            (SI)(DI*1), K2
+	MOVQ             AX, R8
+	SHRQ             $0x06, R8
+	KMOVB            (SI)(R8*1), K1
+	KMOVB            (DI)(R8*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (AX)(R8*1), K2, Z10
+	VMOVUPD.Z        (CX)(AX*1), K2, Z10
 	VSUBPD           Z8, Z10, Z11
 	VSUBPD           Z10, Z11, Z13
 	VSUBPD           Z13, Z11, Z12
@@ -12216,10 +12216,10 @@ short298:
 	VXORPD           Z2, Z12, K1, Z12
 	VORPD            Z2, Z11, Z11
 	VCMPPD           $0x15, Z1, Z11, K2, K2
-	KMOVB            1(BX)(DI*1), K1
-	KMOVB            1(SI)(DI*1), K3
+	KMOVB            1(SI)(R8*1), K1
+	KMOVB            1(DI)(R8*1), K3
 	KORW             K1, K3, K3
-	VMOVUPD.Z        64(AX)(R8*1), K3, Z13
+	VMOVUPD.Z        64(CX)(AX*1), K3, Z13
 	VSUBPD           Z8, Z13, Z14
 	VSUBPD           Z13, Z14, Z16
 	VSUBPD           Z16, Z14, Z15
@@ -12312,9 +12312,9 @@ short298:
 	VSUBPD           Z19, Z11, Z11
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
 	VADDPD           Z11, Z10, Z10
-	KMOVB            (BX)(DI*1), K1
-	VMOVUPD          (DX)(R8*1), Z12
-	VMOVUPD          (CX)(R8*1), Z11
+	KMOVB            (SI)(R8*1), K1
+	VMOVUPD          (BX)(AX*1), Z12
+	VMOVUPD          (DX)(AX*1), Z11
 	VMOVAPD          Z12, K1, Z11
 	VMULPD           Z10, Z11, Z10
 	VMAXPD           Z7, Z17, Z11
@@ -12354,9 +12354,9 @@ short298:
 	VSUBPD           Z18, Z11, Z11
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
 	VADDPD           Z11, Z13, Z13
-	KMOVB            1(BX)(DI*1), K1
-	VMOVUPD          64(DX)(R8*1), Z12
-	VMOVUPD          64(CX)(R8*1), Z11
+	KMOVB            1(SI)(R8*1), K1
+	VMOVUPD          64(BX)(AX*1), Z12
+	VMOVUPD          64(DX)(AX*1), Z11
 	VMOVAPD          Z12, K1, Z11
 	VMULPD           Z13, Z11, Z13
 	VADDPD           Z13, Z10, Z10
@@ -12371,6 +12371,15 @@ short298:
 	JMP              added296
 
 done299:
+	MOVQ          stride+40(FP), CX
+	SHLQ          $0x03, CX
+	ADDQ          x+32(FP), CX
+	MOVQ          CX, x+32(FP)
+	MOVQ          words+80(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          AX, SI
+	ADDQ          AX, DI
+	ADDQ          $0x18, p+96(FP)
 	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
@@ -12405,15 +12414,6 @@ done299:
 	VADDPD        X4, X3, X3
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          words+80(FP), DI
-	SHLQ          $0x03, DI
-	ADDQ          DI, BX
-	ADDQ          DI, SI
-	ADDQ          $0x18, p+96(FP)
 	DECQ          rows+48(FP)
 	JNZ           row293
 
@@ -13287,15 +13287,15 @@ last314:
 // func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-144
-	MOVQ         dst+16(FP), AX
-	MOVQ         to+32(FP), CX
-	MOVQ         from+40(FP), DX
-	MOVQ         blocks+48(FP), BX
-	MOVQ         x+56(FP), SI
-	MOVQ         negWeight+128(FP), DI
-	MOVQ         posWeight+136(FP), R8
-	MOVQ         pos+88(FP), R9
-	MOVQ         neg+96(FP), R10
+	MOVQ         x+56(FP), CX
+	MOVQ         dst+16(FP), DX
+	MOVQ         to+32(FP), BX
+	MOVQ         from+40(FP), SI
+	MOVQ         blocks+48(FP), DI
+	MOVQ         negWeight+128(FP), R8
+	MOVQ         posWeight+136(FP), R9
+	MOVQ         pos+88(FP), R10
+	MOVQ         neg+96(FP), R11
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
 	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
@@ -13303,51 +13303,51 @@ TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-144
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last329
+	JZ           last329
 
 row328:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
-	MOVQ         p+120(FP), R11
-	VBROADCASTSD (R11), Z8
-	VBROADCASTSD 8(R11), Z9
-	VBROADCASTSD 16(R11), Z10
-	XORQ         R12, R12
+	MOVQ         p+120(FP), AX
+	VBROADCASTSD (AX), Z8
+	VBROADCASTSD 8(AX), Z9
+	VBROADCASTSD 16(AX), Z10
+	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
-	SUBQ         $0x00000020, R13
+	SUBQ         $0x20, R13
 	JL           rest332
 
 group330:
-	TESTQ      BX, BX
+	TESTQ      DI, DI
 	JZ         none335
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same336
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same336:
-	VMOVUPD  (DX), Z11
-	VMOVNTPD Z11, (CX)
-	VMOVUPD  64(DX), Z11
-	VMOVNTPD Z11, 64(CX)
-	VMOVUPD  128(DX), Z11
-	VMOVNTPD Z11, 128(CX)
-	VMOVUPD  192(DX), Z11
-	VMOVNTPD Z11, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPD  (SI), Z11
+	VMOVNTPD Z11, (BX)
+	VMOVUPD  64(SI), Z11
+	VMOVNTPD Z11, 64(BX)
+	VMOVUPD  128(SI), Z11
+	VMOVNTPD Z11, 128(BX)
+	VMOVUPD  192(SI), Z11
+	VMOVNTPD Z11, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 
 none335:
-	PREFETCHT0       12288(SI)(R12*1)
-	PREFETCHT0       12352(SI)(R12*1)
-	PREFETCHT0       12416(SI)(R12*1)
-	PREFETCHT0       12480(SI)(R12*1)
-	MOVQ             R12, R11
-	SHRQ             $0x06, R11
-	KMOVB            (R9)(R11*1), K1
-	KMOVB            (R10)(R11*1), K2
+	PREFETCHT0       12288(CX)(AX*1)
+	PREFETCHT0       12352(CX)(AX*1)
+	PREFETCHT0       12416(CX)(AX*1)
+	PREFETCHT0       12480(CX)(AX*1)
+	MOVQ             AX, R12
+	SHRQ             $0x06, R12
+	KMOVB            (R10)(R12*1), K1
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD          (SI)(R12*1), Z11
+	VMOVUPD          (CX)(AX*1), Z11
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -13364,10 +13364,10 @@ none335:
 	VCMPPD           $0x11, Z5, Z12, K1
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(R9)(R11*1), K3
-	KMOVB            1(R10)(R11*1), K4
+	KMOVB            1(R10)(R12*1), K3
+	KMOVB            1(R11)(R12*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD          64(SI)(R12*1), Z14
+	VMOVUPD          64(CX)(AX*1), Z14
 	VSUBPD           Z9, Z14, Z15
 	VSUBPD           Z14, Z15, Z17
 	VSUBPD           Z17, Z15, Z16
@@ -13424,19 +13424,19 @@ none335:
 	VPSLLQ           $0x34, Z20, Z20
 	VMULPD.Z         Z19, Z17, K2, Z17
 	VMULPD.Z         Z20, Z18, K4, Z18
-	KMOVB            (R9)(R11*1), K2
+	KMOVB            (R10)(R12*1), K2
 	VMOVUPD          Z8, Z12
-	VMOVUPD          (R8)(R12*1), Z15
-	VMOVUPD          (DI)(R12*1), Z13
+	VMOVUPD          (R9)(AX*1), Z15
+	VMOVUPD          (R8)(AX*1), Z13
 	VMOVAPD          Z15, K2, Z13
 	VMULPD           Z13, Z12, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R10)(R11*1), K4
+	KMOVB            (R11)(R12*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z17, Z12, K1, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z13
 	VDIVPD.Z         Z13, Z12, K4, Z12
-	VMOVUPD          Z12, (AX)(R12*1)
+	VMOVUPD          Z12, (DX)(AX*1)
 	VMAXPD           Z7, Z17, Z12
 	VMINPD           Z7, Z17, Z13
 	VADDPD           Z13, Z12, Z15
@@ -13474,24 +13474,24 @@ none335:
 	VSUBPD           Z20, Z12, Z12
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
 	VADDPD           Z12, Z11, Z11
-	KMOVB            (R9)(R11*1), K1
-	VMOVUPD          (R8)(R12*1), Z13
-	VMOVUPD          (DI)(R12*1), Z12
+	KMOVB            (R10)(R12*1), K1
+	VMOVUPD          (R9)(AX*1), Z13
+	VMOVUPD          (R8)(AX*1), Z12
 	VMOVAPD          Z13, K1, Z12
 	VMULPD           Z11, Z12, Z11
-	KMOVB            1(R9)(R11*1), K1
+	KMOVB            1(R10)(R12*1), K1
 	VMOVUPD          Z8, Z12
-	VMOVUPD          64(R8)(R12*1), Z15
-	VMOVUPD          64(DI)(R12*1), Z13
+	VMOVUPD          64(R9)(AX*1), Z15
+	VMOVUPD          64(R8)(AX*1), Z13
 	VMOVAPD          Z15, K1, Z13
 	VMULPD           Z13, Z12, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R10)(R11*1), K2
+	KMOVB            1(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z18, Z12, K3, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
 	VDIVPD.Z         Z13, Z12, K2, Z12
-	VMOVUPD          Z12, 64(AX)(R12*1)
+	VMOVUPD          Z12, 64(DX)(AX*1)
 	VMAXPD           Z7, Z18, Z12
 	VMINPD           Z7, Z18, Z13
 	VADDPD           Z13, Z12, Z15
@@ -13529,16 +13529,16 @@ none335:
 	VSUBPD           Z19, Z12, Z12
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
 	VADDPD           Z12, Z14, Z14
-	KMOVB            1(R9)(R11*1), K1
-	VMOVUPD          64(R8)(R12*1), Z13
-	VMOVUPD          64(DI)(R12*1), Z12
+	KMOVB            1(R10)(R12*1), K1
+	VMOVUPD          64(R9)(AX*1), Z13
+	VMOVUPD          64(R8)(AX*1), Z12
 	VMOVAPD          Z13, K1, Z12
 	VMULPD           Z14, Z12, Z14
 	VADDPD           Z14, Z11, Z11
-	KMOVB            2(R9)(R11*1), K1
-	KMOVB            2(R10)(R11*1), K2
+	KMOVB            2(R10)(R12*1), K1
+	KMOVB            2(R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD          128(SI)(R12*1), Z12
+	VMOVUPD          128(CX)(AX*1), Z12
 	VSUBPD           Z9, Z12, Z13
 	VSUBPD           Z12, Z13, Z15
 	VSUBPD           Z15, Z13, Z14
@@ -13555,10 +13555,10 @@ none335:
 	VCMPPD           $0x11, Z5, Z13, K1
 	VORPD            Z2, Z13, Z13
 	VCMPPD           $0x15, Z1, Z13, K2, K2
-	KMOVB            3(R9)(R11*1), K3
-	KMOVB            3(R10)(R11*1), K4
+	KMOVB            3(R10)(R12*1), K3
+	KMOVB            3(R11)(R12*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD          192(SI)(R12*1), Z15
+	VMOVUPD          192(CX)(AX*1), Z15
 	VSUBPD           Z9, Z15, Z16
 	VSUBPD           Z15, Z16, Z18
 	VSUBPD           Z18, Z16, Z17
@@ -13615,19 +13615,19 @@ none335:
 	VPSLLQ           $0x34, Z21, Z21
 	VMULPD.Z         Z20, Z18, K2, Z18
 	VMULPD.Z         Z21, Z19, K4, Z19
-	KMOVB            2(R9)(R11*1), K2
+	KMOVB            2(R10)(R12*1), K2
 	VMOVUPD          Z8, Z13
-	VMOVUPD          128(R8)(R12*1), Z16
-	VMOVUPD          128(DI)(R12*1), Z14
+	VMOVUPD          128(R9)(AX*1), Z16
+	VMOVUPD          128(R8)(AX*1), Z14
 	VMOVAPD          Z16, K2, Z14
 	VMULPD           Z14, Z13, Z13
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K2, Z13
-	KMOVB            2(R10)(R11*1), K4
+	KMOVB            2(R11)(R12*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z18, Z13, K1, Z13
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z14
 	VDIVPD.Z         Z14, Z13, K4, Z13
-	VMOVUPD          Z13, 128(AX)(R12*1)
+	VMOVUPD          Z13, 128(DX)(AX*1)
 	VMAXPD           Z7, Z18, Z13
 	VMINPD           Z7, Z18, Z14
 	VADDPD           Z14, Z13, Z16
@@ -13665,24 +13665,24 @@ none335:
 	VSUBPD           Z21, Z13, Z13
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z13
 	VADDPD           Z13, Z12, Z12
-	KMOVB            2(R9)(R11*1), K1
-	VMOVUPD          128(R8)(R12*1), Z14
-	VMOVUPD          128(DI)(R12*1), Z13
+	KMOVB            2(R10)(R12*1), K1
+	VMOVUPD          128(R9)(AX*1), Z14
+	VMOVUPD          128(R8)(AX*1), Z13
 	VMOVAPD          Z14, K1, Z13
 	VMULPD           Z12, Z13, Z12
-	KMOVB            3(R9)(R11*1), K1
+	KMOVB            3(R10)(R12*1), K1
 	VMOVUPD          Z8, Z13
-	VMOVUPD          192(R8)(R12*1), Z16
-	VMOVUPD          192(DI)(R12*1), Z14
+	VMOVUPD          192(R9)(AX*1), Z16
+	VMOVUPD          192(R8)(AX*1), Z14
 	VMOVAPD          Z16, K1, Z14
 	VMULPD           Z14, Z13, Z13
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	KMOVB            3(R10)(R11*1), K2
+	KMOVB            3(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z19, Z13, K3, Z13
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z14
 	VDIVPD.Z         Z14, Z13, K2, Z13
-	VMOVUPD          Z13, 192(AX)(R12*1)
+	VMOVUPD          Z13, 192(DX)(AX*1)
 	VMAXPD           Z7, Z19, Z13
 	VMINPD           Z7, Z19, Z14
 	VADDPD           Z14, Z13, Z16
@@ -13720,9 +13720,9 @@ none335:
 	VSUBPD           Z20, Z13, Z13
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z13
 	VADDPD           Z13, Z15, Z15
-	KMOVB            3(R9)(R11*1), K1
-	VMOVUPD          192(R8)(R12*1), Z14
-	VMOVUPD          192(DI)(R12*1), Z13
+	KMOVB            3(R10)(R12*1), K1
+	VMOVUPD          192(R9)(AX*1), Z14
+	VMOVUPD          192(R8)(AX*1), Z13
 	VMOVAPD          Z14, K1, Z13
 	VMULPD           Z15, Z13, Z15
 	VADDPD           Z15, Z12, Z12
@@ -13736,65 +13736,65 @@ none335:
 	VMOVAPD          Z12, Z3
 
 added331:
-	ADDQ $+256, R12
-	SUBQ $0x00000020, R13
+	ADDQ $+256, AX
+	SUBQ $0x20, R13
 	JGE  group330
 
 rest332:
-	ADDQ      $0x00000020, R13
+	ADDQ      $0x20, R13
 	JLE       done334
 	CMPQ      R13, $0x10
 	JBE       short333
 	SUBQ      $0x10, R13
-	MOVQ      $-1, AX
-	BZHIQ     R13, AX, AX
-	KMOVB     AX, K1
-	SHRQ      $0x08, AX
-	KMOVB     AX, K2
-	VMOVUPD   (SI)(R12*1), Z11
+	MOVQ      $-1, DX
+	BZHIQ     R13, DX, DX
+	KMOVB     DX, K1
+	SHRQ      $0x08, DX
+	KMOVB     DX, K2
+	VMOVUPD   (CX)(AX*1), Z11
 	VMOVUPD   Z11, (SP)
-	VMOVUPD   64(SI)(R12*1), Z11
+	VMOVUPD   64(CX)(AX*1), Z11
 	VMOVUPD   Z11, 64(SP)
-	VMOVUPD.Z 128(SI)(R12*1), K1, Z11
+	VMOVUPD.Z 128(CX)(AX*1), K1, Z11
 	VMOVUPD   Z11, 128(SP)
-	VMOVUPD.Z 192(SI)(R12*1), K2, Z11
+	VMOVUPD.Z 192(CX)(AX*1), K2, Z11
 	VMOVUPD   Z11, 192(SP)
-	LEAQ      (SP), SI
-	SUBQ      R12, SI
-	MOVQ      SI, AX
+	LEAQ      (SP), CX
+	SUBQ      AX, CX
+	MOVQ      CX, DX
 	XORQ      R13, R13
 	JMP       group330
 
 short333:
-	TESTQ      BX, BX
+	TESTQ      DI, DI
 	JZ         none337
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same338
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same338:
-	VMOVUPD  (DX), Z11
-	VMOVNTPD Z11, (CX)
-	VMOVUPD  64(DX), Z11
-	VMOVNTPD Z11, 64(CX)
-	VMOVUPD  128(DX), Z11
-	VMOVNTPD Z11, 128(CX)
-	VMOVUPD  192(DX), Z11
-	VMOVNTPD Z11, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPD  (SI), Z11
+	VMOVNTPD Z11, (BX)
+	VMOVUPD  64(SI), Z11
+	VMOVNTPD Z11, 64(BX)
+	VMOVUPD  128(SI), Z11
+	VMOVNTPD Z11, 128(BX)
+	VMOVUPD  192(SI), Z11
+	VMOVNTPD Z11, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 
 none337:
-	MOVQ             $-1, R11
-	BZHIQ            R13, R11, R11
-	MOVQ             R11, 256(SP)
-	MOVQ             R12, R11
-	SHRQ             $0x06, R11
-	KMOVB            (R9)(R11*1), K1
-	KMOVB            (R10)(R11*1), K2
+	MOVQ             $-1, R12
+	BZHIQ            R13, R12, R12
+	MOVQ             R12, 256(SP)
+	MOVQ             AX, R12
+	SHRQ             $0x06, R12
+	KMOVB            (R10)(R12*1), K1
+	KMOVB            (R11)(R12*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (SI)(R12*1), K2, Z11
+	VMOVUPD.Z        (CX)(AX*1), K2, Z11
 	VSUBPD           Z9, Z11, Z12
 	VSUBPD           Z11, Z12, Z14
 	VSUBPD           Z14, Z12, Z13
@@ -13811,10 +13811,10 @@ none337:
 	VCMPPD           $0x11, Z5, Z12, K1
 	VORPD            Z2, Z12, Z12
 	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(R9)(R11*1), K3
-	KMOVB            1(R10)(R11*1), K4
+	KMOVB            1(R10)(R12*1), K3
+	KMOVB            1(R11)(R12*1), K4
 	KORW             K3, K4, K4
-	VMOVUPD.Z        64(SI)(R12*1), K4, Z14
+	VMOVUPD.Z        64(CX)(AX*1), K4, Z14
 	VSUBPD           Z9, Z14, Z15
 	VSUBPD           Z14, Z15, Z17
 	VSUBPD           Z17, Z15, Z16
@@ -13871,20 +13871,20 @@ none337:
 	VPSLLQ           $0x34, Z20, Z20
 	VMULPD.Z         Z19, Z17, K2, Z17
 	VMULPD.Z         Z20, Z18, K4, Z18
-	KMOVB            (R9)(R11*1), K2
+	KMOVB            (R10)(R12*1), K2
 	VMOVUPD          Z8, Z12
-	VMOVUPD          (R8)(R12*1), Z15
-	VMOVUPD          (DI)(R12*1), Z13
+	VMOVUPD          (R9)(AX*1), Z15
+	VMOVUPD          (R8)(AX*1), Z13
 	VMOVAPD          Z15, K2, Z13
 	VMULPD           Z13, Z12, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R10)(R11*1), K4
+	KMOVB            (R11)(R12*1), K4
 	KORW             K2, K4, K4
 	VMULPD           Z17, Z12, K1, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z13
 	VDIVPD.Z         Z13, Z12, K4, Z12
 	KMOVB            256(SP), K1
-	VMOVUPD          Z12, K1, (AX)(R12*1)
+	VMOVUPD          Z12, K1, (DX)(AX*1)
 	VMAXPD           Z7, Z17, Z12
 	VMINPD           Z7, Z17, Z13
 	VADDPD           Z13, Z12, Z15
@@ -13922,25 +13922,25 @@ none337:
 	VSUBPD           Z20, Z12, Z12
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
 	VADDPD           Z12, Z11, Z11
-	KMOVB            (R9)(R11*1), K1
-	VMOVUPD          (R8)(R12*1), Z13
-	VMOVUPD          (DI)(R12*1), Z12
+	KMOVB            (R10)(R12*1), K1
+	VMOVUPD          (R9)(AX*1), Z13
+	VMOVUPD          (R8)(AX*1), Z12
 	VMOVAPD          Z13, K1, Z12
 	VMULPD           Z11, Z12, Z11
-	KMOVB            1(R9)(R11*1), K1
+	KMOVB            1(R10)(R12*1), K1
 	VMOVUPD          Z8, Z12
-	VMOVUPD          64(R8)(R12*1), Z15
-	VMOVUPD          64(DI)(R12*1), Z13
+	VMOVUPD          64(R9)(AX*1), Z15
+	VMOVUPD          64(R8)(AX*1), Z13
 	VMOVAPD          Z15, K1, Z13
 	VMULPD           Z13, Z12, Z12
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R10)(R11*1), K2
+	KMOVB            1(R11)(R12*1), K2
 	KORW             K1, K2, K2
 	VMULPD           Z18, Z12, K3, Z12
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
 	VDIVPD.Z         Z13, Z12, K2, Z12
 	KMOVB            257(SP), K1
-	VMOVUPD          Z12, K1, 64(AX)(R12*1)
+	VMOVUPD          Z12, K1, 64(DX)(AX*1)
 	VMAXPD           Z7, Z18, Z12
 	VMINPD           Z7, Z18, Z13
 	VADDPD           Z13, Z12, Z15
@@ -13978,9 +13978,9 @@ none337:
 	VSUBPD           Z19, Z12, Z12
 	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
 	VADDPD           Z12, Z14, Z14
-	KMOVB            1(R9)(R11*1), K1
-	VMOVUPD          64(R8)(R12*1), Z13
-	VMOVUPD          64(DI)(R12*1), Z12
+	KMOVB            1(R10)(R12*1), K1
+	VMOVUPD          64(R9)(AX*1), Z13
+	VMOVUPD          64(R8)(AX*1), Z12
 	VMOVAPD          Z13, K1, Z12
 	VMULPD           Z14, Z12, Z14
 	VADDPD           Z14, Z11, Z11
@@ -13995,7 +13995,41 @@ none337:
 	JMP              added331
 
 done334:
-	MOVQ          sum+0(FP), SI
+	MOVQ    stride+64(FP), CX
+	SHLQ    $0x03, CX
+	ADDQ    x+56(FP), CX
+	MOVQ    CX, x+56(FP)
+	MOVQ    dst+16(FP), R12
+	CMPQ    R12, DX
+	JEQ     direct339
+	MOVQ    n+80(FP), DX
+	ANDQ    $0x1f, DX
+	SUBQ    $0x10, DX
+	MOVQ    $-1, R13
+	BZHIQ   DX, R13, R13
+	KMOVB   R13, K1
+	SHRQ    $0x08, R13
+	KMOVB   R13, K2
+	VMOVUPD (SP), Z8
+	VMOVUPD Z8, -256(R12)(AX*1)
+	VMOVUPD 64(SP), Z8
+	VMOVUPD Z8, -192(R12)(AX*1)
+	VMOVUPD 128(SP), Z8
+	VMOVUPD Z8, K1, -128(R12)(AX*1)
+	VMOVUPD 192(SP), Z8
+	VMOVUPD Z8, K2, -64(R12)(AX*1)
+
+direct339:
+	MOVQ          dstStride+24(FP), DX
+	SHLQ          $0x03, DX
+	ADDQ          dst+16(FP), DX
+	MOVQ          DX, dst+16(FP)
+	MOVQ          words+104(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          AX, R10
+	ADDQ          AX, R11
+	ADDQ          $0x18, p+120(FP)
+	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z3, Y5
 	VEXTRACTF64X4 $0x01, Z4, Y8
 	VADDPD        Y8, Y4, Y4
@@ -14027,66 +14061,32 @@ done334:
 	VADDPD        X5, X4, X4
 	VMOVAPD       X8, X3
 	VADDPD        X4, X3, X3
-	VMOVSD        X3, (SI)
+	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
-	MOVQ          dst+16(FP), SI
-	CMPQ          SI, AX
-	JEQ           direct339
-	MOVQ          n+80(FP), AX
-	ANDQ          $0x1f, AX
-	SUBQ          $0x10, AX
-	MOVQ          $-1, R11
-	BZHIQ         AX, R11, R11
-	KMOVB         R11, K1
-	SHRQ          $0x08, R11
-	KMOVB         R11, K2
-	VMOVUPD       (SP), Z8
-	VMOVUPD       Z8, -256(SI)(R12*1)
-	VMOVUPD       64(SP), Z8
-	VMOVUPD       Z8, -192(SI)(R12*1)
-	VMOVUPD       128(SP), Z8
-	VMOVUPD       Z8, K1, -128(SI)(R12*1)
-	VMOVUPD       192(SP), Z8
-	VMOVUPD       Z8, K2, -64(SI)(R12*1)
-
-direct339:
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	ADDQ dst+16(FP), AX
-	MOVQ AX, dst+16(FP)
-	MOVQ stride+64(FP), SI
-	SHLQ $0x03, SI
-	ADDQ x+56(FP), SI
-	MOVQ SI, x+56(FP)
-	MOVQ words+104(FP), R11
-	SHLQ $0x03, R11
-	ADDQ R11, R9
-	ADDQ R11, R10
-	ADDQ $0x18, p+120(FP)
-	DECQ rows+72(FP)
-	JNZ  row328
+	DECQ          rows+72(FP)
+	JNZ           row328
 
 last329:
-	TESTQ BX, BX
+	TESTQ DI, DI
 	JZ    none341
 
 more340:
-	TESTQ      $0x00000f00, CX
+	TESTQ      $0x00000f00, BX
 	JNZ        same342
-	PREFETCHT0 16384(CX)
+	PREFETCHT0 16384(BX)
 
 same342:
-	VMOVUPD  (DX), Z0
-	VMOVNTPD Z0, (CX)
-	VMOVUPD  64(DX), Z0
-	VMOVNTPD Z0, 64(CX)
-	VMOVUPD  128(DX), Z0
-	VMOVNTPD Z0, 128(CX)
-	VMOVUPD  192(DX), Z0
-	VMOVNTPD Z0, 192(CX)
-	ADDQ     $+256, DX
-	ADDQ     $+256, CX
-	DECQ     BX
+	VMOVUPD  (SI), Z0
+	VMOVNTPD Z0, (BX)
+	VMOVUPD  64(SI), Z0
+	VMOVNTPD Z0, 64(BX)
+	VMOVUPD  128(SI), Z0
+	VMOVNTPD Z0, 128(BX)
+	VMOVUPD  192(SI), Z0
+	VMOVNTPD Z0, 192(BX)
+	ADDQ     $+256, SI
+	ADDQ     $+256, BX
+	DECQ     DI
 	JNZ      more340
 
 none341:
