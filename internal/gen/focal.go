@@ -13,22 +13,25 @@ type focalKind struct{ weighted, terms bool }
 // An x86Focal emits the kernel of focal binary cross-entropy. Registers go through
 // the stages by four.
 type x86Focal struct {
-	*vec
+	*rowLoop
 	focalKind
-	focal            focal[vreg]
-	sides            *sides
-	x, dst, out, off gpreg
-	factor, f        op
-	exist            operand.Mem        // AVX-512: the elements that exist, as bits
-	buffer           operand.Mem        // AVX2: of a rest
-	kept             [4 * 3]operand.Mem // e, c and y of four registers; nowhere for what stays in registers
-	factors          []operand.Mem      // of their derivatives
+	focal     focal[vreg]
+	sides     *sides
+	x, dst    gpreg
+	out       gpreg // of terms
+	factor, f op
+	kept      [4 * 3]operand.Mem // e, c and y of four registers; nowhere for what stays in registers
+	factors   []operand.Mem      // of their derivatives
 }
 
 // emitFocal emits the kernel.
 func emitFocal(v *vec, kind focalKind) {
-	f := &x86Focal{vec: v, focalKind: kind, off: v.GP64()}
-	f.x, f.dst = v.param("x"), v.param("dst")
+	rest := withBits
+	if !v.wide() {
+		rest = inBuffer
+	}
+	f := &x86Focal{rowLoop: newWholeLoop(v, rest, 4*v.perReg()), focalKind: kind}
+	f.x, f.dst = f.input("x", "stride"), f.output("dst", "dstStride", false)
 	if f.terms {
 		f.out = v.param("terms")
 	}
@@ -41,11 +44,6 @@ func emitFocal(v *vec, kind focalKind) {
 			f.factors = append(f.factors, v.AllocLocal(v.bytes))
 		}
 	}
-	if v.wide() {
-		f.exist = v.AllocLocal(8)
-	} else {
-		f.buffer = v.AllocLocal(128)
-	}
 	for i := range f.kept {
 		if !v.wide() || i%3 > 0 {
 			f.kept[i] = v.AllocLocal(v.bytes)
@@ -57,121 +55,22 @@ func emitFocal(v *vec, kind focalKind) {
 	if !f.terms {
 		sum = newPairSums(v, 1)[0]
 	}
-	row, last := v.newLabel("row"), v.newLabel("last")
-	rows := v.argument("rows")
-	v.CMPQ(rows, operand.U8(0))
-	v.JEQ(operand.LabelRef(last))
-	v.Label(row)
-	v.setKept(at(v.param("p"), 0), f.factor)
-	if sum != nil {
-		sum.clear()
-	}
-	f.row(sum)
-	f.advance(f.x, "x", "stride")
-	f.advance(f.dst, "dst", "dstStride")
-	words := v.param("words")
-	v.SHLQ(operand.U8(3), words)
-	v.ADDQ(words, f.sides.pos)
-	v.ADDQ(words, f.sides.neg)
-	v.SHLQ(operand.U8(3+log2(v.size)), words)
-	v.ADDQ(words, f.file.argument("powers"))
-	v.ADDQ(operand.U8(3*v.size), f.file.argument("p"))
-	if sum != nil {
-		out := v.param("sum")
-		sum.store(at(out, 0))
-		v.ADDQ(operand.U8(8), f.file.argument("sum"))
-	}
-	v.DECQ(rows)
-	v.JNZ(operand.LabelRef(row))
-	v.Label(last)
-	v.VZEROUPPER()
-	v.RET()
-}
-
-// row emits the loop through a row by four registers. On AVX2 what is left at the
-// end goes through the buffer.
-func (f *x86Focal) row(sum *accumulator) {
-	var (
-		size        = 4 * f.perReg() // elements of four registers
-		left        = f.GP64()
-		group, done = f.newLabel("group"), f.newLabel("done")
-		goTo        = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-	)
-	f.XORQ(f.off, f.off)
-	f.Load(f.Param("n"), left)
-	if f.wide() {
-		f.TESTQ(left, left)
-		f.JZ(goTo(done))
-		f.Label(group)
-		bits, whole := f.GP64(), f.newLabel("whole")
-		f.MOVQ(operand.I32(-1), bits)
-		f.CMPQ(left, operand.U8(size))
-		f.JAE(goTo(whole))
-		f.BZHIQ(left, bits, bits)
-		f.Label(whole)
-		f.MOVQ(bits, f.exist)
-		f.four(sum)
-		f.ADDQ(operand.I32(4*f.bytes), f.off)
-		f.SUBQ(operand.U8(size), left)
-		f.JG(goTo(group))
-		f.Label(done)
-		return
-	}
-	rest := f.newLabel("rest")
-	f.SUBQ(operand.U8(size), left)
-	f.JL(goTo(rest))
-	f.Label(group)
-	f.four(sum)
-	f.ADDQ(operand.I32(4*f.bytes), f.off)
-	f.SUBQ(operand.U8(size), left)
-	f.JGE(goTo(group))
-	f.Label(rest)
-	f.ADDQ(operand.U8(size), left)
-	f.JLE(goTo(done))
-	// The rest, as a whole group in the buffer; left is 0 after it.
-	for i, k := range f.tailMasks(left, 4) {
-		r := f.reg()
-		f.load(k, f.place(f.x, i), r)
-		f.move(r, f.bufferAt(i))
-	}
-	f.LEAQ(f.buffer, f.x)
-	f.SUBQ(f.off, f.x)
-	f.MOVQ(f.x, f.dst)
-	f.XORQ(left, left)
-	f.JMP(goTo(group))
-	f.Label(done)
-	direct, out := f.newLabel("direct"), f.param("dst")
-	f.CMPQ(out, f.dst)
-	f.JEQ(goTo(direct))
-	n := f.param("n")
-	f.ANDQ(operand.U8(size-1), n)
-	for i, k := range f.tailMasks(n, 4) {
-		r := f.reg()
-		f.move(f.bufferAt(i), r)
-		m := f.place(out, i)
-		m.Disp -= 4 * f.bytes
-		f.store(k, r, m)
-	}
-	f.Label(direct)
-}
-
-// advance moves an argument on by a stride, and r to it.
-func (v *vec) advance(r gpreg, name, stride string) {
-	place := v.file.argument(name)
-	v.MOVQ(v.stride(stride), r)
-	v.ADDQ(place, r)
-	v.MOVQ(r, place)
-}
-
-func (f *x86Focal) bufferAt(i int) operand.Mem {
-	m := f.buffer
-	m.Disp += i * f.bytes
-	return m
-}
-
-// place is the place of register i of the group.
-func (f *x86Focal) place(base gpreg, i int) operand.Mem {
-	return operand.Mem{Base: base, Index: f.off, Scale: 1, Disp: i * f.bytes}
+	f.runWhole(func() {
+		v.setKept(at(v.param("p"), 0), f.factor)
+		if sum != nil {
+			sum.clear()
+		}
+	}, func() { f.four(sum) }, func() {
+		words := f.sides.nextRow()
+		v.SHLQ(operand.U8(3+log2(v.size)), words)
+		v.ADDQ(words, f.file.argument("powers"))
+		v.ADDQ(operand.U8(3*v.size), f.file.argument("p"))
+		if sum != nil {
+			out := v.param("sum")
+			sum.store(at(out, 0))
+			v.ADDQ(operand.U8(8), f.file.argument("sum"))
+		}
+	})
 }
 
 // four evaluates four registers of elements, stores the derivatives and adds or
@@ -202,18 +101,18 @@ func (f *x86Focal) four(sum *accumulator) {
 	for i := range e {
 		// On AVX2 it waits where the derivative will be.
 		if v[i] = f.focal.logarithm(again(i, 0, e[i])); !f.wide() {
-			f.move(v[i], f.place(f.dst, i))
+			f.move(v[i], f.element(f.dst, i))
 		}
 	}
 	for i := range e {
 		if !f.wide() {
-			v[i] = f.inRegister(f.place(f.dst, i))
+			v[i] = f.inRegister(f.element(f.dst, i))
 		}
-		f.focal.powers = func(d vreg) { f.move(f.place(f.param("powers"), i), d) }
+		f.focal.powers = func(d vreg) { f.move(f.element(f.param("powers"), i), d) }
 		term, g := f.focal.element(again(i, 2, y[i]), again(i, 0, e[i]), again(i, 1, c[i]), v[i])
 		f.finish(i, term, g)
 		if f.terms {
-			f.move(term, f.place(f.out, i))
+			f.move(term, f.element(f.out, i))
 			continue
 		}
 		// Registers of the same lanes in the two virtual vectors of a group.
@@ -227,22 +126,22 @@ func (f *x86Focal) four(sum *accumulator) {
 
 // argument returns y of register i, -|y| and, with thresholds, what it is short of.
 func (f *x86Focal) argument(i int) (y, down vreg, short *vreg) {
-	f.prefetch(f.place(f.x, i), i)
+	f.prefetch(f.element(f.x, i), i)
 	pos := f.sides.mask(f.sides.pos, i)
 	part := f.union(f.sides.mask(f.sides.neg, i), pos)
 	if f.factors != nil {
 		f.move(f.signedFactor(i, pos, part), f.factors[i])
 	}
 	if !f.weighted {
-		y = f.partOf(part, f.place(f.x, i))
+		y = f.partOf(part, f.element(f.x, i))
 		f.flip(pos, y)
 		return y, f.minusMagnitude(y), nil
 	}
 	y = f.reg()
 	if f.wide() {
-		f.load(part, f.place(f.x, i), y)
+		f.load(part, f.element(f.x, i), y)
 	} else {
-		f.move(f.place(f.x, i), y)
+		f.move(f.element(f.x, i), y)
 	}
 	y, down, s := f.sigmoidArgument(y, pos, part, f.param("p"))
 	return y, down, &s
@@ -328,15 +227,15 @@ func (f *x86Focal) finish(i int, term, g vreg) {
 		f.mul(term, f.weight(i, f.sides.mask(f.sides.pos, i)), term)
 	}
 	if f.wide() {
-		f.store(f.sides.maskAt(f.exist, i), g, f.place(f.dst, i))
+		f.store(f.sides.maskAt(f.exist, i), g, f.element(f.dst, i))
 	} else {
-		f.move(g, f.place(f.dst, i))
+		f.move(g, f.element(f.dst, i))
 	}
 }
 
 // weight returns the weights of the elements of register i.
 func (f *x86Focal) weight(i int, pos mask) vreg {
-	w, p := f.inRegister(f.place(f.param("negWeight"), i)), f.inRegister(f.place(f.param("posWeight"), i))
+	w, p := f.inRegister(f.element(f.param("negWeight"), i)), f.inRegister(f.element(f.param("posWeight"), i))
 	f.choose(pos, p, w, w)
 	return w
 }
@@ -353,51 +252,28 @@ func sigmoidPowers(v *vec) {
 		arithmetic: a, elem: v.elem,
 		exponent: func() vreg { return v.inRegisterOf(exponent) }, exponentLow: func() vreg { return v.inRegisterOf(low) },
 	}
-	off, left := v.GP64(), v.GP64()
-	row, group := v.newLabel("row"), v.newLabel("group")
-	last, done := v.newLabel("last"), v.newLabel("done")
-	rows := v.argument("rows")
-	v.CMPQ(rows, operand.U8(0))
-	v.JEQ(operand.LabelRef(last))
-	v.Label(row)
-	v.XORQ(off, off)
-	v.Load(v.Param("n"), left)
-	v.TESTQ(left, left)
-	v.JZ(operand.LabelRef(done))
-	v.Label(group)
-	s.group(off)
-	for i := range 2 {
-		place := func(base gpreg) operand.Mem {
-			return operand.Mem{Base: base, Index: off, Scale: 1, Disp: i * v.bytes}
+	l := newWholeLoop(v, padded, 2*v.perReg())
+	l.step(v.stride("stride"), x)
+	l.runWhole(func() {}, func() {
+		s.group(l.off)
+		for i := range 2 {
+			pos := s.mask(s.pos, i)
+			part := v.union(s.mask(s.neg, i), pos)
+			y := v.reg()
+			v.load(part, l.element(x, i), y) // nothing beyond the row
+			y, down, short := v.sigmoidArgument(y, pos, part, p)
+			shortDown := v.reg()
+			if k := a.signs(y); v.wide() {
+				v.keep(k, short, shortDown)
+			} else {
+				a.blend(k, short, a.zeroed(), shortDown)
+			}
+			v.move(f.sigmoidPower(y, down, short, shortDown), l.element(h, i))
 		}
-		pos := s.mask(s.pos, i)
-		part := v.union(s.mask(s.neg, i), pos)
-		y := v.reg()
-		v.load(part, place(x), y) // nothing beyond the row
-		y, down, short := v.sigmoidArgument(y, pos, part, p)
-		shortDown := v.reg()
-		if k := a.signs(y); v.wide() {
-			v.keep(k, short, shortDown)
-		} else {
-			a.blend(k, short, a.zeroed(), shortDown)
-		}
-		v.move(f.sigmoidPower(y, down, short, shortDown), place(h))
-	}
-	v.ADDQ(operand.I32(2*v.bytes), off)
-	v.SUBQ(operand.U8(2*v.perReg()), left)
-	v.JG(operand.LabelRef(group))
-	v.Label(done)
-	v.ADDQ(v.stride("stride"), x)
-	words := v.param("words")
-	v.SHLQ(operand.U8(3), words)
-	v.ADDQ(words, s.pos)
-	v.ADDQ(words, s.neg)
-	v.SHLQ(operand.U8(3+log2(v.size)), words)
-	v.ADDQ(words, h)
-	v.ADDQ(operand.U8(3*v.size), p)
-	v.DECQ(rows)
-	v.JNZ(operand.LabelRef(row))
-	v.Label(last)
-	v.VZEROUPPER()
-	v.RET()
+	}, func() {
+		words := s.nextRow()
+		v.SHLQ(operand.U8(3+log2(v.size)), words)
+		v.ADDQ(words, h)
+		v.ADDQ(operand.U8(3*v.size), p)
+	})
 }

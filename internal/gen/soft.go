@@ -14,12 +14,9 @@ import (
 // is a whole group of which the bits tell what takes part. The gradient is left out at
 // run time.
 type softBCE struct {
-	*vec
+	*rowLoop
 	sides                  *sides
 	x, t, dst              gpreg
-	off                    gpreg
-	exist                  operand.Mem // AVX-512: the elements that exist, as bits
-	scores, soft           *restBuffer // AVX2: of a rest; the derivatives take the place of the scores
 	low, sign, one, factor op
 	e                      *exponential
 	log                    *logarithms // float64
@@ -28,15 +25,16 @@ type softBCE struct {
 }
 
 func emitSoftBCE(v *vec) {
-	b := &softBCE{vec: v, x: v.param("x"), t: v.param("t"), dst: v.param("dst"), off: v.GP64()}
-	b.sides = &sides{vec: v, neg: v.param("part"), at: v.GP64()}
-	b.sides.laneTests()
-	if v.wide() {
-		b.exist = v.AllocLocal(8)
-	} else {
-		b.scores, b.soft = newRestBuffer(v), newRestBuffer(v)
+	kind := withBits
+	if !v.wide() {
+		kind = inBuffer
 		v.Attributes(0) // the frame is too large for NOSPLIT
 	}
+	b := &softBCE{rowLoop: newWholeLoop(v, kind, 4*v.lanes)}
+	b.halved = true
+	b.x, b.t, b.dst = b.input("x", "stride"), b.input("t", "tStride"), b.output("dst", "dstStride", true)
+	b.sides = &sides{vec: v, neg: v.param("part"), at: v.GP64()}
+	b.sides.laneTests()
 	var magic op
 	magic, b.low, _ = v.naturalRange()
 	b.sign, b.one = v.constant(math.Copysign(0, -1)), v.constant(1)
@@ -54,170 +52,64 @@ func emitSoftBCE(v *vec) {
 		b.product = newProduct(v)
 	}
 
-	row, last := v.newLabel("row"), v.newLabel("last")
-	rows := v.argument("rows")
-	v.CMPQ(rows, operand.U8(0))
-	v.JEQ(operand.LabelRef(last))
-	v.Label(row)
-	b.sum.clear()
 	if b.product != nil {
-		b.product.clear()
+		b.follow = func() {
+			more := b.newLabel("more")
+			b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
+			b.JNZ(operand.LabelRef(more))
+			b.storeProduct()
+			b.Label(more)
+		}
 	}
-	without := v.newLabel("without")
-	v.TESTQ(b.dst, b.dst)
-	v.JZ(operand.LabelRef(without))
-	f := v.param("f")
-	v.setKept(at(f, 0), b.factor)
-	v.ADDQ(operand.U8(v.size), v.file.argument("f"))
-	v.Label(without)
-	b.row()
-	v.advance(b.x, "x", "stride")
-	v.advance(b.t, "t", "tStride")
-	words := v.param("words")
-	v.SHLQ(operand.U8(3), words)
-	v.ADDQ(words, b.sides.neg)
-	out := v.param("sum")
-	b.sum.store(at(out, 0))
-	v.ADDQ(operand.U8(8), v.file.argument("sum"))
-	v.DECQ(rows)
-	v.JNZ(operand.LabelRef(row))
-	v.Label(last)
-	v.VZEROUPPER()
-	v.RET()
+	b.runWhole(func() {
+		b.sum.clear()
+		if b.product != nil {
+			b.product.clear()
+		}
+		without := v.newLabel("without")
+		v.TESTQ(b.dst, b.dst)
+		v.JZ(operand.LabelRef(without))
+		f := v.param("f")
+		v.setKept(at(f, 0), b.factor)
+		v.ADDQ(operand.U8(v.size), v.file.argument("f"))
+		v.Label(without)
+	}, b.group, func() {
+		if b.product != nil {
+			// The last block's, unless it was complete.
+			complete := b.newLabel("complete")
+			b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
+			b.JZ(operand.LabelRef(complete))
+			b.storeProduct()
+			b.Label(complete)
+		}
+		b.sides.nextRow()
+		out := v.param("sum")
+		b.sum.store(at(out, 0))
+		v.ADDQ(operand.U8(8), v.file.argument("sum"))
+	})
 }
 
-// row emits the loop through a row.
-func (b *softBCE) row() {
-	var (
-		size                    = 4 * b.lanes // of a group
-		left                    = b.GP64()
-		group, done, incomplete = b.newLabel("group"), b.newLabel("done"), b.newLabel("incomplete")
-		goTo                    = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-	)
-	b.XORQ(b.off, b.off)
-	b.Load(b.Param("n"), left)
-	if b.wide() {
-		b.TESTQ(left, left)
-		b.JZ(goTo(done))
-		b.Label(group)
-		bits, whole := b.GP64(), b.newLabel("whole")
-		b.MOVQ(operand.I32(-1), bits)
-		b.CMPQ(left, operand.U8(size))
-		b.JAE(goTo(whole))
-		b.BZHIQ(left, bits, bits)
-		b.Label(whole)
-		b.MOVQ(bits, b.exist)
-		b.group(incomplete)
-		b.SUBQ(operand.U8(size), left)
-		b.JG(goTo(group))
-		b.Label(done)
-		b.endProduct(incomplete)
-		b.nextGradient()
-		return
-	}
-	rest := b.newLabel("rest")
-	b.SUBQ(operand.U8(size), left)
-	b.JL(goTo(rest))
-	b.Label(group)
-	b.group(incomplete)
-	b.SUBQ(operand.U8(size), left)
-	b.JGE(goTo(group))
-	b.Label(rest)
-	b.ADDQ(operand.U8(size), left)
-	b.JLE(goTo(done))
-	// The rest, as a whole group in the buffers; left is 0 after it.
-	masks := b.tailMasks(left, 4*b.regs())
-	b.fill(b.scores, b.x, masks)
-	b.fill(b.soft, b.t, masks)
-	without := b.newLabel("without")
-	b.TESTQ(b.dst, b.dst)
-	b.JZ(goTo(without))
-	b.MOVQ(b.x, b.dst)
-	b.Label(without)
-	b.XORQ(left, left)
-	b.JMP(goTo(group))
-	b.Label(done)
-	b.endProduct(incomplete)
-	direct, out := b.newLabel("direct"), b.param("dst")
-	b.CMPQ(out, b.dst)
-	b.JEQ(goTo(direct))
-	n := b.param("n")
-	b.ANDQ(operand.U8(size-1), n)
-	for i, k := range b.tailMasks(n, 4*b.regs()) {
-		r := b.reg()
-		b.move(b.scores.at(i), r)
-		b.store(k, r, operand.Mem{Base: out, Index: b.off, Scale: 1, Disp: i*b.bytes - 256})
-	}
-	b.Label(direct)
-	b.nextGradient()
-}
-
-// nextGradient moves dst on to the next row, if there is a gradient.
-func (b *softBCE) nextGradient() {
-	none := b.newLabel("none")
-	b.TESTQ(b.dst, b.dst)
-	b.JZ(operand.LabelRef(none))
-	b.advance(b.dst, "dst", "dstStride")
-	b.Label(none)
-}
-
-// fill fills a buffer with the elements at base+off in the masks, zeros elsewhere, and
-// makes base the place that has the buffer at off.
-func (b *softBCE) fill(buffer *restBuffer, base gpreg, masks []mask) {
-	for i, k := range masks {
-		r := b.reg()
-		b.load(k, operand.Mem{Base: base, Index: b.off, Scale: 1, Disp: i * b.bytes}, r)
-		b.move(r, buffer.at(i))
-	}
-	b.LEAQ(buffer.place, base)
-	b.SUBQ(b.off, base)
-}
-
-// group adds a group, and moves on; at the end of a block it writes the product.
-func (b *softBCE) group(incomplete string) {
+// group adds a group.
+func (b *softBCE) group() {
 	for i := range 4 {
-		b.prefetch(b.element(b.x, i), 0)
-		b.prefetch(b.element(b.t, i), 0)
+		b.prefetch(b.element(b.x, i*b.regs()), 0)
+		b.prefetch(b.element(b.t, i*b.regs()), 0)
 	}
 	b.halves(b.off, true, b.half)
 	b.sum.endGroup()
 	if b.product != nil {
 		b.product.endGroup()
 	}
-	b.endHalves(b.off)
-	if b.product != nil {
-		more := b.newLabel("more")
-		b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
-		b.JNZ(operand.LabelRef(more))
-		b.storeProduct()
-		b.Label(more)
-	}
 }
 
 // bceBlockBytes is the size of the elements of float32 that share a logarithm.
 const bceBlockBytes = 4 * coef.BCEBlock
-
-// endProduct writes the product of the last block, unless it was complete.
-func (b *softBCE) endProduct(complete string) {
-	if b.product == nil {
-		return
-	}
-	b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
-	b.JZ(operand.LabelRef(complete))
-	b.storeProduct()
-	b.Label(complete)
-}
 
 func (b *softBCE) storeProduct() {
 	out := b.param("product")
 	b.product.store(at(out, 0))
 	b.product.clear()
 	b.ADDQ(operand.U8(8), b.file.argument("product"))
-}
-
-// element is the place of a register of virtual vector i of the half.
-func (b *softBCE) element(base gpreg, i int) operand.Mem {
-	return operand.Mem{Base: base, Index: b.off, Scale: 1, Disp: 64 * i}
 }
 
 // half adds a register of each of the four virtual vectors: with h = 1 where
@@ -268,20 +160,19 @@ type softTerm struct {
 }
 
 func (b *softBCE) argument(i int) softTerm {
-	t := softTerm{number: i, a: b.reg(), u: b.reg(), m: b.reg(), up: b.newMask(), keep: b.newMask()}
-	// In a loop of halves registers are numbered as those of the first.
-	number := i * b.regs()
+	number := i * b.regs() // in a loop of halves registers are numbered as those of the first
+	t := softTerm{number: number, a: b.reg(), u: b.reg(), m: b.reg(), up: b.newMask(), keep: b.newMask()}
 	y, zero := b.reg(), b.reg()
 	t.part = b.sides.mask(b.sides.neg, number)
 	if b.wide() {
-		b.load(t.part, b.element(b.x, i), y)
-		b.load(t.part, b.element(b.t, i), t.u)
+		b.load(t.part, b.element(b.x, number), y)
+		b.load(t.part, b.element(b.t, number), t.u)
 		b.zero(zero)
 		b.compare(notLess, y, zero, t.up)
 		b.keep(t.up, b.one, zero)
 	} else {
-		b.move(b.element(b.x, i), y)
-		b.move(b.element(b.t, i), t.u)
+		b.move(b.element(b.x, number), y)
+		b.move(b.element(b.t, number), t.u)
 		b.zero(zero)
 		b.compare(notLess, y, zero, t.up)
 		b.and(t.up, b.one, zero)

@@ -16,17 +16,17 @@ TEXT ·focalTerms32AVX2(SB), NOSPLIT, $768-144
 	MOVQ         neg+72(FP), DI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, (BP)
+	VMOVUPS      Y0, 128(BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(BP)
+	VMOVUPS      Y0, 160(BP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last2
+	JZ           last2
 
 row1:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(BP)
+	VMOVUPS      Y0, 160(BP)
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x20, R9
@@ -43,11 +43,11 @@ group3:
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMOVUPS      32(BP), Y2
+	VMOVUPS      160(BP), Y2
 	VANDPS       f32_80000000<>+0(SB), Y0, Y3
 	VXORPS       Y3, Y2, Y2
 	VANDPS       Y1, Y2, Y2
-	VMOVUPS      Y2, 64(BP)
+	VMOVUPS      Y2, 192(BP)
 	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
 	VBLENDVPS    Y1, (CX)(AX*1), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
@@ -83,11 +83,11 @@ group3:
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMOVUPS      32(BP), Y2
+	VMOVUPS      160(BP), Y2
 	VANDPS       f32_80000000<>+0(SB), Y0, Y3
 	VXORPS       Y3, Y2, Y2
 	VANDPS       Y1, Y2, Y2
-	VMOVUPS      Y2, 96(BP)
+	VMOVUPS      Y2, 224(BP)
 	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
 	VBLENDVPS    Y1, 32(CX)(AX*1), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
@@ -124,11 +124,11 @@ group3:
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMOVUPS      32(BP), Y2
+	VMOVUPS      160(BP), Y2
 	VANDPS       f32_80000000<>+0(SB), Y0, Y3
 	VXORPS       Y3, Y2, Y2
 	VANDPS       Y1, Y2, Y2
-	VMOVUPS      Y2, 128(BP)
+	VMOVUPS      Y2, 256(BP)
 	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
 	VBLENDVPS    Y1, 64(CX)(AX*1), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
@@ -164,11 +164,11 @@ group3:
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMOVUPS      32(BP), Y2
+	VMOVUPS      160(BP), Y2
 	VANDPS       f32_80000000<>+0(SB), Y0, Y3
 	VXORPS       Y3, Y2, Y2
 	VANDPS       Y1, Y2, Y2
-	VMOVUPS      Y2, 160(BP)
+	VMOVUPS      Y2, 288(BP)
 	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
 	VBLENDVPS    Y1, 96(CX)(AX*1), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
@@ -263,37 +263,37 @@ group3:
 	VMULPS       Y1, Y5, Y5
 	VFMADD231PS  Y0, Y0, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less6
+	JL           less8
 	VMOVUPS      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less7
+	JL           less9
 	VSQRTPS      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less8
+	JL           less10
 	MOVQ         powers+120(FP), R8
 	VMOVUPS      (R8)(AX*1), Y5
 
+less10:
+less9:
 less8:
-less7:
-less6:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
-	JZ    enough10
+	JZ    enough12
 
-again9:
+again11:
 	VMULPS      Y1, Y5, Y6
 	VFMADD231PS Y0, Y5, Y6
 	VMOVUPS     Y6, Y5
 	DECQ        R8
-	JNZ         again9
+	JNZ         again11
 
-enough10:
+enough12:
 	VMULPS       Y2, Y3, Y3
-	VMOVUPS      (BP), Y0
+	VMOVUPS      128(BP), Y0
 	VFMADD231PS  Y0, Y3, Y4
 	VMULPS       Y2, Y5, Y2
 	VMULPS       Y4, Y5, Y4
-	VMULPS       64(BP), Y4, Y4
+	VMULPS       192(BP), Y4, Y4
 	VMOVUPS      Y4, (DX)(AX*1)
 	VMOVUPS      Y2, (BX)(AX*1)
 	VMOVUPS      32(DX)(AX*1), Y0
@@ -326,37 +326,37 @@ enough10:
 	VMULPS       Y1, Y5, Y5
 	VFMADD231PS  Y0, Y0, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less11
+	JL           less13
 	VMOVUPS      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less12
+	JL           less14
 	VSQRTPS      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less13
+	JL           less15
 	MOVQ         powers+120(FP), R8
 	VMOVUPS      32(R8)(AX*1), Y5
 
+less15:
+less14:
 less13:
-less12:
-less11:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
-	JZ    enough15
+	JZ    enough17
 
-again14:
+again16:
 	VMULPS      Y1, Y5, Y6
 	VFMADD231PS Y0, Y5, Y6
 	VMOVUPS     Y6, Y5
 	DECQ        R8
-	JNZ         again14
+	JNZ         again16
 
-enough15:
+enough17:
 	VMULPS       Y2, Y3, Y3
-	VMOVUPS      (BP), Y0
+	VMOVUPS      128(BP), Y0
 	VFMADD231PS  Y0, Y3, Y4
 	VMULPS       Y2, Y5, Y2
 	VMULPS       Y4, Y5, Y4
-	VMULPS       96(BP), Y4, Y4
+	VMULPS       224(BP), Y4, Y4
 	VMOVUPS      Y4, 32(DX)(AX*1)
 	VMOVUPS      Y2, 32(BX)(AX*1)
 	VMOVUPS      64(DX)(AX*1), Y0
@@ -389,37 +389,37 @@ enough15:
 	VMULPS       Y1, Y5, Y5
 	VFMADD231PS  Y0, Y0, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less16
+	JL           less18
 	VMOVUPS      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less17
+	JL           less19
 	VSQRTPS      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less18
+	JL           less20
 	MOVQ         powers+120(FP), R8
 	VMOVUPS      64(R8)(AX*1), Y5
 
+less20:
+less19:
 less18:
-less17:
-less16:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
-	JZ    enough20
+	JZ    enough22
 
-again19:
+again21:
 	VMULPS      Y1, Y5, Y6
 	VFMADD231PS Y0, Y5, Y6
 	VMOVUPS     Y6, Y5
 	DECQ        R8
-	JNZ         again19
+	JNZ         again21
 
-enough20:
+enough22:
 	VMULPS       Y2, Y3, Y3
-	VMOVUPS      (BP), Y0
+	VMOVUPS      128(BP), Y0
 	VFMADD231PS  Y0, Y3, Y4
 	VMULPS       Y2, Y5, Y2
 	VMULPS       Y4, Y5, Y4
-	VMULPS       128(BP), Y4, Y4
+	VMULPS       256(BP), Y4, Y4
 	VMOVUPS      Y4, 64(DX)(AX*1)
 	VMOVUPS      Y2, 64(BX)(AX*1)
 	VMOVUPS      96(DX)(AX*1), Y0
@@ -452,37 +452,37 @@ enough20:
 	VMULPS       Y1, Y5, Y5
 	VFMADD231PS  Y0, Y0, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less21
+	JL           less23
 	VMOVUPS      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less22
+	JL           less24
 	VSQRTPS      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less23
+	JL           less25
 	MOVQ         powers+120(FP), R8
 	VMOVUPS      96(R8)(AX*1), Y5
 
+less25:
+less24:
 less23:
-less22:
-less21:
 	MOVQ  steps+104(FP), R8
 	TESTQ R8, R8
-	JZ    enough25
+	JZ    enough27
 
-again24:
+again26:
 	VMULPS      Y1, Y5, Y6
 	VFMADD231PS Y0, Y5, Y6
 	VMOVUPS     Y6, Y5
 	DECQ        R8
-	JNZ         again24
+	JNZ         again26
 
-enough25:
+enough27:
 	VMULPS      Y2, Y3, Y3
-	VMOVUPS     (BP), Y0
+	VMOVUPS     128(BP), Y0
 	VFMADD231PS Y0, Y3, Y4
 	VMULPS      Y2, Y5, Y2
 	VMULPS      Y4, Y5, Y4
-	VMULPS      160(BP), Y4, Y4
+	VMULPS      288(BP), Y4, Y4
 	VMOVUPS     Y4, 96(DX)(AX*1)
 	VMOVUPS     Y2, 96(BX)(AX*1)
 	ADDQ        $+128, AX
@@ -491,59 +491,57 @@ enough25:
 
 rest5:
 	ADDQ       $0x20, R9
-	JLE        done4
+	JLE        done7
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R9
 	SUBQ       R9, DX
 	VMOVUPS    256(DX), Y0
 	VMASKMOVPS (CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, 192(BP)
+	VMOVUPS    Y0, (BP)
 	VMOVUPS    288(DX), Y0
 	VMASKMOVPS 32(CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, 224(BP)
+	VMOVUPS    Y0, 32(BP)
 	VMOVUPS    320(DX), Y0
 	VMASKMOVPS 64(CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, 256(BP)
+	VMOVUPS    Y0, 64(BP)
 	VMOVUPS    352(DX), Y0
 	VMASKMOVPS 96(CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, 288(BP)
-	LEAQ       192(BP), CX
+	VMOVUPS    Y0, 96(BP)
+	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R9, R9
 	JMP        group3
 
-done4:
-	MOVQ       dst+16(FP), CX
-	CMPQ       CX, DX
-	JEQ        direct26
+done7:
+	MOVQ       stride+40(FP), CX
+	SHLQ       $0x02, CX
+	ADDQ       x+32(FP), CX
+	MOVQ       CX, x+32(FP)
+	MOVQ       dst+16(FP), R8
+	CMPQ       R8, DX
+	JEQ        direct28
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x1f, DX
-	LEAQ       tail<>+0(SB), R8
+	LEAQ       tail<>+0(SB), R9
 	SHLQ       $0x02, DX
-	SUBQ       DX, R8
-	VMOVUPS    192(BP), Y0
-	VMOVUPS    256(R8), Y1
-	VMASKMOVPS Y0, Y1, -128(CX)(AX*1)
-	VMOVUPS    224(BP), Y0
-	VMOVUPS    288(R8), Y1
-	VMASKMOVPS Y0, Y1, -96(CX)(AX*1)
-	VMOVUPS    256(BP), Y0
-	VMOVUPS    320(R8), Y1
-	VMASKMOVPS Y0, Y1, -64(CX)(AX*1)
-	VMOVUPS    288(BP), Y0
-	VMOVUPS    352(R8), Y1
-	VMASKMOVPS Y0, Y1, -32(CX)(AX*1)
+	SUBQ       DX, R9
+	VMOVUPS    (BP), Y0
+	VMOVUPS    256(R9), Y1
+	VMASKMOVPS Y0, Y1, -128(R8)(AX*1)
+	VMOVUPS    32(BP), Y0
+	VMOVUPS    288(R9), Y1
+	VMASKMOVPS Y0, Y1, -96(R8)(AX*1)
+	VMOVUPS    64(BP), Y0
+	VMOVUPS    320(R9), Y1
+	VMASKMOVPS Y0, Y1, -64(R8)(AX*1)
+	VMOVUPS    96(BP), Y0
+	VMOVUPS    352(R9), Y1
+	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-direct26:
-	MOVQ stride+40(FP), AX
-	SHLQ $0x02, AX
-	MOVQ AX, CX
-	ADDQ x+32(FP), CX
-	MOVQ CX, x+32(FP)
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	MOVQ AX, DX
+direct28:
+	MOVQ dstStride+24(FP), DX
+	SHLQ $0x02, DX
 	ADDQ dst+16(FP), DX
 	MOVQ DX, dst+16(FP)
 	MOVQ words+80(FP), AX
@@ -855,25 +853,25 @@ TEXT ·focalWeighted32AVX2(SB), NOSPLIT, $768-144
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, (BP)
+	VMOVUPS      Y0, 128(BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(BP)
+	VMOVUPS      Y0, 160(BP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last28
+	JZ           last30
 
-row27:
+row29:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(BP)
+	VMOVUPS      Y0, 160(BP)
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x20, R8
-	JL           rest31
+	JL           rest33
 
-group29:
+group31:
 	MOVQ         AX, DI
 	SHRQ         $0x05, DI
 	PREFETCHT0   12288(CX)(AX*1)
@@ -884,7 +882,7 @@ group29:
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPS      32(BP), Y4
+	VMOVUPS      160(BP), Y4
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPS      (R9)(AX*1), Y5
 	MOVQ         posWeight+136(FP), R9
@@ -894,7 +892,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y2, Y5
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 64(BP)
+	VMOVUPS      Y4, 192(BP)
 	VMOVUPS      (CX)(AX*1), Y4
 	MOVQ         p+88(FP), R9
 	VBROADCASTSS 4(R9), Y5
@@ -953,7 +951,7 @@ group29:
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPS      32(BP), Y4
+	VMOVUPS      160(BP), Y4
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPS      32(R9)(AX*1), Y5
 	MOVQ         posWeight+136(FP), R9
@@ -963,7 +961,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y2, Y5
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 96(BP)
+	VMOVUPS      Y4, 224(BP)
 	VMOVUPS      32(CX)(AX*1), Y4
 	MOVQ         p+88(FP), R9
 	VBROADCASTSS 4(R9), Y5
@@ -1023,7 +1021,7 @@ group29:
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPS      32(BP), Y4
+	VMOVUPS      160(BP), Y4
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPS      64(R9)(AX*1), Y5
 	MOVQ         posWeight+136(FP), R9
@@ -1033,7 +1031,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y2, Y5
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 128(BP)
+	VMOVUPS      Y4, 256(BP)
 	VMOVUPS      64(CX)(AX*1), Y4
 	MOVQ         p+88(FP), R9
 	VBROADCASTSS 4(R9), Y5
@@ -1092,7 +1090,7 @@ group29:
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPS      32(BP), Y4
+	VMOVUPS      160(BP), Y4
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPS      96(R9)(AX*1), Y5
 	MOVQ         posWeight+136(FP), R9
@@ -1102,7 +1100,7 @@ group29:
 	VANDPS       f32_80000000<>+0(SB), Y2, Y5
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 160(BP)
+	VMOVUPS      Y4, 288(BP)
 	VMOVUPS      96(CX)(AX*1), Y4
 	MOVQ         p+88(FP), R9
 	VBROADCASTSS 4(R9), Y5
@@ -1220,37 +1218,37 @@ group29:
 	VMULPS       Y3, Y7, Y7
 	VFMADD231PS  Y2, Y2, Y7
 	CMPQ         root+112(FP), $0x01
-	JL           less32
+	JL           less36
 	VMOVUPS      Y6, Y7
 	CMPQ         root+112(FP), $0x02
-	JL           less33
+	JL           less37
 	VSQRTPS      Y7, Y7
 	CMPQ         root+112(FP), $0x03
-	JL           less34
+	JL           less38
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      (R9)(AX*1), Y7
 
-less34:
-less33:
-less32:
+less38:
+less37:
+less36:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough36
+	JZ    enough40
 
-again35:
+again39:
 	VMULPS      Y3, Y7, Y8
 	VFMADD231PS Y2, Y7, Y8
 	VMOVUPS     Y8, Y7
 	DECQ        R9
-	JNZ         again35
+	JNZ         again39
 
-enough36:
+enough40:
 	VMULPS       Y4, Y5, Y5
-	VMOVUPS      (BP), Y2
+	VMOVUPS      128(BP), Y2
 	VFMADD231PS  Y2, Y5, Y6
 	VMULPS       Y4, Y7, Y4
 	VMULPS       Y6, Y7, Y6
-	VMULPS       64(BP), Y6, Y6
+	VMULPS       192(BP), Y6, Y6
 	VPBROADCASTB (BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -1291,37 +1289,37 @@ enough36:
 	VMULPS       Y3, Y8, Y8
 	VFMADD231PS  Y2, Y2, Y8
 	CMPQ         root+112(FP), $0x01
-	JL           less37
+	JL           less41
 	VMOVUPS      Y7, Y8
 	CMPQ         root+112(FP), $0x02
-	JL           less38
+	JL           less42
 	VSQRTPS      Y8, Y8
 	CMPQ         root+112(FP), $0x03
-	JL           less39
+	JL           less43
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      32(R9)(AX*1), Y8
 
-less39:
-less38:
-less37:
+less43:
+less42:
+less41:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough41
+	JZ    enough45
 
-again40:
+again44:
 	VMULPS      Y3, Y8, Y9
 	VFMADD231PS Y2, Y8, Y9
 	VMOVUPS     Y9, Y8
 	DECQ        R9
-	JNZ         again40
+	JNZ         again44
 
-enough41:
+enough45:
 	VMULPS       Y5, Y6, Y6
-	VMOVUPS      (BP), Y2
+	VMOVUPS      128(BP), Y2
 	VFMADD231PS  Y2, Y6, Y7
 	VMULPS       Y5, Y8, Y5
 	VMULPS       Y7, Y8, Y7
-	VMULPS       96(BP), Y7, Y7
+	VMULPS       224(BP), Y7, Y7
 	VPBROADCASTB 1(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -1362,37 +1360,37 @@ enough41:
 	VMULPS       Y3, Y9, Y9
 	VFMADD231PS  Y2, Y2, Y9
 	CMPQ         root+112(FP), $0x01
-	JL           less42
+	JL           less46
 	VMOVUPS      Y8, Y9
 	CMPQ         root+112(FP), $0x02
-	JL           less43
+	JL           less47
 	VSQRTPS      Y9, Y9
 	CMPQ         root+112(FP), $0x03
-	JL           less44
+	JL           less48
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      64(R9)(AX*1), Y9
 
-less44:
-less43:
-less42:
+less48:
+less47:
+less46:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough46
+	JZ    enough50
 
-again45:
+again49:
 	VMULPS      Y3, Y9, Y10
 	VFMADD231PS Y2, Y9, Y10
 	VMOVUPS     Y10, Y9
 	DECQ        R9
-	JNZ         again45
+	JNZ         again49
 
-enough46:
+enough50:
 	VMULPS       Y6, Y7, Y7
-	VMOVUPS      (BP), Y2
+	VMOVUPS      128(BP), Y2
 	VFMADD231PS  Y2, Y7, Y8
 	VMULPS       Y6, Y9, Y6
 	VMULPS       Y8, Y9, Y8
-	VMULPS       128(BP), Y8, Y8
+	VMULPS       256(BP), Y8, Y8
 	VPBROADCASTB 2(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -1434,37 +1432,37 @@ enough46:
 	VMULPS       Y3, Y9, Y9
 	VFMADD231PS  Y2, Y2, Y9
 	CMPQ         root+112(FP), $0x01
-	JL           less47
+	JL           less51
 	VMOVUPS      Y8, Y9
 	CMPQ         root+112(FP), $0x02
-	JL           less48
+	JL           less52
 	VSQRTPS      Y9, Y9
 	CMPQ         root+112(FP), $0x03
-	JL           less49
+	JL           less53
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      96(R9)(AX*1), Y9
 
-less49:
-less48:
-less47:
+less53:
+less52:
+less51:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough51
+	JZ    enough55
 
-again50:
+again54:
 	VMULPS      Y3, Y9, Y10
 	VFMADD231PS Y2, Y9, Y10
 	VMOVUPS     Y10, Y9
 	DECQ        R9
-	JNZ         again50
+	JNZ         again54
 
-enough51:
+enough55:
 	VMULPS       Y6, Y7, Y7
-	VMOVUPS      (BP), Y2
+	VMOVUPS      128(BP), Y2
 	VFMADD231PS  Y2, Y7, Y8
 	VMULPS       Y6, Y9, Y6
 	VMULPS       Y8, Y9, Y8
-	VMULPS       160(BP), Y8, Y8
+	VMULPS       288(BP), Y8, Y8
 	VPBROADCASTB 3(BX)(DI*1), Y2
 	VANDPS       bits32<>+0(SB), Y2, Y2
 	VPCMPEQD     bits32<>+0(SB), Y2, Y2
@@ -1484,63 +1482,61 @@ enough51:
 	VADDPD       Y2, Y1, Y1
 	ADDQ         $+128, AX
 	SUBQ         $0x20, R8
-	JGE          group29
+	JGE          group31
 
-rest31:
+rest33:
 	ADDQ       $0x20, R8
-	JLE        done30
+	JLE        done35
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R8
 	SUBQ       R8, DX
 	VMOVUPS    256(DX), Y2
 	VMASKMOVPS (CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 192(BP)
+	VMOVUPS    Y2, (BP)
 	VMOVUPS    288(DX), Y2
 	VMASKMOVPS 32(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 224(BP)
+	VMOVUPS    Y2, 32(BP)
 	VMOVUPS    320(DX), Y2
 	VMASKMOVPS 64(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 256(BP)
+	VMOVUPS    Y2, 64(BP)
 	VMOVUPS    352(DX), Y2
 	VMASKMOVPS 96(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 288(BP)
-	LEAQ       192(BP), CX
+	VMOVUPS    Y2, 96(BP)
+	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group29
+	JMP        group31
 
-done30:
-	MOVQ       dst+16(FP), CX
-	CMPQ       CX, DX
-	JEQ        direct52
+done35:
+	MOVQ       stride+40(FP), CX
+	SHLQ       $0x02, CX
+	ADDQ       x+32(FP), CX
+	MOVQ       CX, x+32(FP)
+	MOVQ       dst+16(FP), DI
+	CMPQ       DI, DX
+	JEQ        direct56
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x1f, DX
-	LEAQ       tail<>+0(SB), DI
+	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x02, DX
-	SUBQ       DX, DI
-	VMOVUPS    192(BP), Y2
-	VMOVUPS    256(DI), Y3
-	VMASKMOVPS Y2, Y3, -128(CX)(AX*1)
-	VMOVUPS    224(BP), Y2
-	VMOVUPS    288(DI), Y3
-	VMASKMOVPS Y2, Y3, -96(CX)(AX*1)
-	VMOVUPS    256(BP), Y2
-	VMOVUPS    320(DI), Y3
-	VMASKMOVPS Y2, Y3, -64(CX)(AX*1)
-	VMOVUPS    288(BP), Y2
-	VMOVUPS    352(DI), Y3
-	VMASKMOVPS Y2, Y3, -32(CX)(AX*1)
+	SUBQ       DX, R8
+	VMOVUPS    (BP), Y2
+	VMOVUPS    256(R8), Y3
+	VMASKMOVPS Y2, Y3, -128(DI)(AX*1)
+	VMOVUPS    32(BP), Y2
+	VMOVUPS    288(R8), Y3
+	VMASKMOVPS Y2, Y3, -96(DI)(AX*1)
+	VMOVUPS    64(BP), Y2
+	VMOVUPS    320(R8), Y3
+	VMASKMOVPS Y2, Y3, -64(DI)(AX*1)
+	VMOVUPS    96(BP), Y2
+	VMOVUPS    352(R8), Y3
+	VMASKMOVPS Y2, Y3, -32(DI)(AX*1)
 
-direct52:
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         AX, CX
-	ADDQ         x+32(FP), CX
-	MOVQ         CX, x+32(FP)
-	MOVQ         dstStride+24(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         AX, DX
+direct56:
+	MOVQ         dstStride+24(FP), DX
+	SHLQ         $0x02, DX
 	ADDQ         dst+16(FP), DX
 	MOVQ         DX, dst+16(FP)
 	MOVQ         words+80(FP), AX
@@ -1559,9 +1555,9 @@ direct52:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row27
+	JNZ          row29
 
-last28:
+last30:
 	VZEROUPPER
 	RET
 
@@ -1576,25 +1572,25 @@ TEXT ·focal32AVX2(SB), NOSPLIT, $768-144
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, (BP)
+	VMOVUPS      Y0, 128(BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(BP)
+	VMOVUPS      Y0, 160(BP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last54
+	JZ           last58
 
-row53:
+row57:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 32(BP)
+	VMOVUPS      Y0, 160(BP)
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x20, R8
-	JL           rest57
+	JL           rest61
 
-group55:
+group59:
 	MOVQ         AX, DI
 	SHRQ         $0x05, DI
 	PREFETCHT0   12288(CX)(AX*1)
@@ -1605,11 +1601,11 @@ group55:
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPS      32(BP), Y4
+	VMOVUPS      160(BP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y2, Y5
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 64(BP)
+	VMOVUPS      Y4, 192(BP)
 	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
 	VBLENDVPS    Y3, (CX)(AX*1), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
@@ -1645,11 +1641,11 @@ group55:
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPS      32(BP), Y4
+	VMOVUPS      160(BP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y2, Y5
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 96(BP)
+	VMOVUPS      Y4, 224(BP)
 	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
 	VBLENDVPS    Y3, 32(CX)(AX*1), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
@@ -1686,11 +1682,11 @@ group55:
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPS      32(BP), Y4
+	VMOVUPS      160(BP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y2, Y5
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 128(BP)
+	VMOVUPS      Y4, 256(BP)
 	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
 	VBLENDVPS    Y3, 64(CX)(AX*1), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
@@ -1726,11 +1722,11 @@ group55:
 	VANDPS       bits32<>+0(SB), Y3, Y3
 	VPCMPEQD     bits32<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPS      32(BP), Y4
+	VMOVUPS      160(BP), Y4
 	VANDPS       f32_80000000<>+0(SB), Y2, Y5
 	VXORPS       Y5, Y4, Y4
 	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 160(BP)
+	VMOVUPS      Y4, 288(BP)
 	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
 	VBLENDVPS    Y3, 96(CX)(AX*1), Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
@@ -1825,37 +1821,37 @@ group55:
 	VMULPS       Y3, Y7, Y7
 	VFMADD231PS  Y2, Y2, Y7
 	CMPQ         root+112(FP), $0x01
-	JL           less58
+	JL           less64
 	VMOVUPS      Y6, Y7
 	CMPQ         root+112(FP), $0x02
-	JL           less59
+	JL           less65
 	VSQRTPS      Y7, Y7
 	CMPQ         root+112(FP), $0x03
-	JL           less60
+	JL           less66
 	MOVQ         powers+120(FP), DI
 	VMOVUPS      (DI)(AX*1), Y7
 
-less60:
-less59:
-less58:
+less66:
+less65:
+less64:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough62
+	JZ    enough68
 
-again61:
+again67:
 	VMULPS      Y3, Y7, Y8
 	VFMADD231PS Y2, Y7, Y8
 	VMOVUPS     Y8, Y7
 	DECQ        DI
-	JNZ         again61
+	JNZ         again67
 
-enough62:
+enough68:
 	VMULPS       Y4, Y5, Y5
-	VMOVUPS      (BP), Y2
+	VMOVUPS      128(BP), Y2
 	VFMADD231PS  Y2, Y5, Y6
 	VMULPS       Y4, Y7, Y4
 	VMULPS       Y6, Y7, Y6
-	VMULPS       64(BP), Y6, Y6
+	VMULPS       192(BP), Y6, Y6
 	VMOVUPS      Y6, (DX)(AX*1)
 	VMOVUPS      32(DX)(AX*1), Y2
 	VMOVUPS      480(BP), Y3
@@ -1887,37 +1883,37 @@ enough62:
 	VMULPS       Y3, Y8, Y8
 	VFMADD231PS  Y2, Y2, Y8
 	CMPQ         root+112(FP), $0x01
-	JL           less63
+	JL           less69
 	VMOVUPS      Y7, Y8
 	CMPQ         root+112(FP), $0x02
-	JL           less64
+	JL           less70
 	VSQRTPS      Y8, Y8
 	CMPQ         root+112(FP), $0x03
-	JL           less65
+	JL           less71
 	MOVQ         powers+120(FP), DI
 	VMOVUPS      32(DI)(AX*1), Y8
 
-less65:
-less64:
-less63:
+less71:
+less70:
+less69:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough67
+	JZ    enough73
 
-again66:
+again72:
 	VMULPS      Y3, Y8, Y9
 	VFMADD231PS Y2, Y8, Y9
 	VMOVUPS     Y9, Y8
 	DECQ        DI
-	JNZ         again66
+	JNZ         again72
 
-enough67:
+enough73:
 	VMULPS       Y5, Y6, Y6
-	VMOVUPS      (BP), Y2
+	VMOVUPS      128(BP), Y2
 	VFMADD231PS  Y2, Y6, Y7
 	VMULPS       Y5, Y8, Y5
 	VMULPS       Y7, Y8, Y7
-	VMULPS       96(BP), Y7, Y7
+	VMULPS       224(BP), Y7, Y7
 	VMOVUPS      Y7, 32(DX)(AX*1)
 	VMOVUPS      64(DX)(AX*1), Y2
 	VMOVUPS      576(BP), Y3
@@ -1949,37 +1945,37 @@ enough67:
 	VMULPS       Y3, Y9, Y9
 	VFMADD231PS  Y2, Y2, Y9
 	CMPQ         root+112(FP), $0x01
-	JL           less68
+	JL           less74
 	VMOVUPS      Y8, Y9
 	CMPQ         root+112(FP), $0x02
-	JL           less69
+	JL           less75
 	VSQRTPS      Y9, Y9
 	CMPQ         root+112(FP), $0x03
-	JL           less70
+	JL           less76
 	MOVQ         powers+120(FP), DI
 	VMOVUPS      64(DI)(AX*1), Y9
 
-less70:
-less69:
-less68:
+less76:
+less75:
+less74:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough72
+	JZ    enough78
 
-again71:
+again77:
 	VMULPS      Y3, Y9, Y10
 	VFMADD231PS Y2, Y9, Y10
 	VMOVUPS     Y10, Y9
 	DECQ        DI
-	JNZ         again71
+	JNZ         again77
 
-enough72:
+enough78:
 	VMULPS       Y6, Y7, Y7
-	VMOVUPS      (BP), Y2
+	VMOVUPS      128(BP), Y2
 	VFMADD231PS  Y2, Y7, Y8
 	VMULPS       Y6, Y9, Y6
 	VMULPS       Y8, Y9, Y8
-	VMULPS       128(BP), Y8, Y8
+	VMULPS       256(BP), Y8, Y8
 	VMOVUPS      Y8, 64(DX)(AX*1)
 	VADDPS       Y6, Y4, Y4
 	VMOVUPS      96(DX)(AX*1), Y2
@@ -2012,37 +2008,37 @@ enough72:
 	VMULPS       Y3, Y9, Y9
 	VFMADD231PS  Y2, Y2, Y9
 	CMPQ         root+112(FP), $0x01
-	JL           less73
+	JL           less79
 	VMOVUPS      Y8, Y9
 	CMPQ         root+112(FP), $0x02
-	JL           less74
+	JL           less80
 	VSQRTPS      Y9, Y9
 	CMPQ         root+112(FP), $0x03
-	JL           less75
+	JL           less81
 	MOVQ         powers+120(FP), DI
 	VMOVUPS      96(DI)(AX*1), Y9
 
-less75:
-less74:
-less73:
+less81:
+less80:
+less79:
 	MOVQ  steps+104(FP), DI
 	TESTQ DI, DI
-	JZ    enough77
+	JZ    enough83
 
-again76:
+again82:
 	VMULPS      Y3, Y9, Y10
 	VFMADD231PS Y2, Y9, Y10
 	VMOVUPS     Y10, Y9
 	DECQ        DI
-	JNZ         again76
+	JNZ         again82
 
-enough77:
+enough83:
 	VMULPS       Y6, Y7, Y7
-	VMOVUPS      (BP), Y2
+	VMOVUPS      128(BP), Y2
 	VFMADD231PS  Y2, Y7, Y8
 	VMULPS       Y6, Y9, Y6
 	VMULPS       Y8, Y9, Y8
-	VMULPS       160(BP), Y8, Y8
+	VMULPS       288(BP), Y8, Y8
 	VMOVUPS      Y8, 96(DX)(AX*1)
 	VADDPS       Y6, Y5, Y5
 	VADDPS       Y4, Y5, Y5
@@ -2053,63 +2049,61 @@ enough77:
 	VADDPD       Y2, Y1, Y1
 	ADDQ         $+128, AX
 	SUBQ         $0x20, R8
-	JGE          group55
+	JGE          group59
 
-rest57:
+rest61:
 	ADDQ       $0x20, R8
-	JLE        done56
+	JLE        done63
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R8
 	SUBQ       R8, DX
 	VMOVUPS    256(DX), Y2
 	VMASKMOVPS (CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 192(BP)
+	VMOVUPS    Y2, (BP)
 	VMOVUPS    288(DX), Y2
 	VMASKMOVPS 32(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 224(BP)
+	VMOVUPS    Y2, 32(BP)
 	VMOVUPS    320(DX), Y2
 	VMASKMOVPS 64(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 256(BP)
+	VMOVUPS    Y2, 64(BP)
 	VMOVUPS    352(DX), Y2
 	VMASKMOVPS 96(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 288(BP)
-	LEAQ       192(BP), CX
+	VMOVUPS    Y2, 96(BP)
+	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group55
+	JMP        group59
 
-done56:
-	MOVQ       dst+16(FP), CX
-	CMPQ       CX, DX
-	JEQ        direct78
+done63:
+	MOVQ       stride+40(FP), CX
+	SHLQ       $0x02, CX
+	ADDQ       x+32(FP), CX
+	MOVQ       CX, x+32(FP)
+	MOVQ       dst+16(FP), DI
+	CMPQ       DI, DX
+	JEQ        direct84
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x1f, DX
-	LEAQ       tail<>+0(SB), DI
+	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x02, DX
-	SUBQ       DX, DI
-	VMOVUPS    192(BP), Y2
-	VMOVUPS    256(DI), Y3
-	VMASKMOVPS Y2, Y3, -128(CX)(AX*1)
-	VMOVUPS    224(BP), Y2
-	VMOVUPS    288(DI), Y3
-	VMASKMOVPS Y2, Y3, -96(CX)(AX*1)
-	VMOVUPS    256(BP), Y2
-	VMOVUPS    320(DI), Y3
-	VMASKMOVPS Y2, Y3, -64(CX)(AX*1)
-	VMOVUPS    288(BP), Y2
-	VMOVUPS    352(DI), Y3
-	VMASKMOVPS Y2, Y3, -32(CX)(AX*1)
+	SUBQ       DX, R8
+	VMOVUPS    (BP), Y2
+	VMOVUPS    256(R8), Y3
+	VMASKMOVPS Y2, Y3, -128(DI)(AX*1)
+	VMOVUPS    32(BP), Y2
+	VMOVUPS    288(R8), Y3
+	VMASKMOVPS Y2, Y3, -96(DI)(AX*1)
+	VMOVUPS    64(BP), Y2
+	VMOVUPS    320(R8), Y3
+	VMASKMOVPS Y2, Y3, -64(DI)(AX*1)
+	VMOVUPS    96(BP), Y2
+	VMOVUPS    352(R8), Y3
+	VMASKMOVPS Y2, Y3, -32(DI)(AX*1)
 
-direct78:
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         AX, CX
-	ADDQ         x+32(FP), CX
-	MOVQ         CX, x+32(FP)
-	MOVQ         dstStride+24(FP), AX
-	SHLQ         $0x02, AX
-	MOVQ         AX, DX
+direct84:
+	MOVQ         dstStride+24(FP), DX
+	SHLQ         $0x02, DX
 	ADDQ         dst+16(FP), DX
 	MOVQ         DX, dst+16(FP)
 	MOVQ         words+80(FP), AX
@@ -2128,9 +2122,9 @@ direct78:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row53
+	JNZ          row57
 
-last54:
+last58:
 	VZEROUPPER
 	RET
 
@@ -2150,16 +2144,18 @@ TEXT ·sigmoidPowers32AVX2(SB), NOSPLIT, $128-80
 	MOVQ         f+72(FP), DI
 	VBROADCASTSS 4(DI), Y0
 	VMOVUPS      Y0, 32(BP)
+	MOVQ         stride+16(FP), R9
+	SHLQ         $0x02, R9
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last81
+	JZ           last86
 
-row79:
+row85:
 	XORQ  R8, R8
-	MOVQ  n+32(FP), R9
-	TESTQ R9, R9
-	JZ    done82
+	MOVQ  n+32(FP), R10
+	TESTQ R10, R10
+	JZ    done88
 
-group80:
+group87:
 	MOVQ         R8, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -2447,13 +2443,11 @@ group80:
 	VMULPS       Y0, Y5, Y5
 	VMOVUPS      Y5, 32(AX)(R8*1)
 	ADDQ         $+64, R8
-	SUBQ         $0x10, R9
-	JG           group80
+	SUBQ         $0x10, R10
+	JG           group87
 
-done82:
-	MOVQ stride+16(FP), DI
-	SHLQ $0x02, DI
-	ADDQ DI, CX
+done88:
+	ADDQ R9, CX
 	MOVQ words+56(FP), DI
 	SHLQ $0x03, DI
 	ADDQ DI, BX
@@ -2462,9 +2456,9 @@ done82:
 	ADDQ DI, AX
 	ADDQ $0x0c, DX
 	DECQ rows+24(FP)
-	JNZ  row79
+	JNZ  row85
 
-last81:
+last86:
 	VZEROUPPER
 	RET
 
@@ -2572,23 +2566,23 @@ TEXT ·focalTerms32AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSS (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last84
+	JZ           last90
 
-row83:
+row89:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z1
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	TESTQ        R9, R9
-	JZ           done86
+	JZ           done92
 
-group85:
+group91:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x40
-	JAE   whole87
+	JAE   whole93
 	BZHIQ R9, R8, R8
 
-whole87:
+whole93:
 	MOVQ             R8, (SP)
 	MOVQ             AX, R8
 	SHRQ             $0x05, R8
@@ -2768,31 +2762,31 @@ whole87:
 	VMULPS           Z7, Z23, Z23
 	VFMADD231PS      Z5, Z5, Z23
 	CMPQ             root+112(FP), $0x01
-	JL               less88
+	JL               less94
 	VMOVUPS          Z3, Z23
 	CMPQ             root+112(FP), $0x02
-	JL               less89
+	JL               less95
 	VSQRTPS          Z23, Z23
 	CMPQ             root+112(FP), $0x03
-	JL               less90
+	JL               less96
 	MOVQ             powers+120(FP), R10
 	VMOVUPS          (R10)(AX*1), Z23
 
-less90:
-less89:
-less88:
+less96:
+less95:
+less94:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough92
+	JZ    enough98
 
-again91:
+again97:
 	VMULPS      Z7, Z23, Z24
 	VFMADD231PS Z5, Z23, Z24
 	VMOVUPS     Z24, Z23
 	DECQ        R10
-	JNZ         again91
+	JNZ         again97
 
-enough92:
+enough98:
 	VMULPS       Z18, Z6, Z6
 	VFMADD231PS  Z0, Z6, Z3
 	VMULPS       Z18, Z23, Z18
@@ -2835,31 +2829,31 @@ enough92:
 	VMULPS       Z10, Z4, Z4
 	VFMADD231PS  Z8, Z8, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less93
+	JL           less99
 	VMOVUPS      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less94
+	JL           less100
 	VSQRTPS      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less95
+	JL           less101
 	MOVQ         powers+120(FP), R10
 	VMOVUPS      64(R10)(AX*1), Z4
 
-less95:
-less94:
-less93:
+less101:
+less100:
+less99:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough97
+	JZ    enough103
 
-again96:
+again102:
 	VMULPS      Z10, Z4, Z18
 	VFMADD231PS Z8, Z4, Z18
 	VMOVUPS     Z18, Z4
 	DECQ        R10
-	JNZ         again96
+	JNZ         again102
 
-enough97:
+enough103:
 	VMULPS       Z19, Z9, Z9
 	VFMADD231PS  Z0, Z9, Z3
 	VMULPS       Z19, Z4, Z19
@@ -2902,31 +2896,31 @@ enough97:
 	VMULPS       Z13, Z4, Z4
 	VFMADD231PS  Z11, Z11, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less98
+	JL           less104
 	VMOVUPS      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less99
+	JL           less105
 	VSQRTPS      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less100
+	JL           less106
 	MOVQ         powers+120(FP), R10
 	VMOVUPS      128(R10)(AX*1), Z4
 
-less100:
-less99:
-less98:
+less106:
+less105:
+less104:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough102
+	JZ    enough108
 
-again101:
+again107:
 	VMULPS      Z13, Z4, Z17
 	VFMADD231PS Z11, Z4, Z17
 	VMOVUPS     Z17, Z4
 	DECQ        R10
-	JNZ         again101
+	JNZ         again107
 
-enough102:
+enough108:
 	VMULPS       Z20, Z12, Z12
 	VFMADD231PS  Z0, Z12, Z3
 	VMULPS       Z20, Z4, Z20
@@ -2969,31 +2963,31 @@ enough102:
 	VMULPS       Z16, Z4, Z4
 	VFMADD231PS  Z14, Z14, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less103
+	JL           less109
 	VMOVUPS      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less104
+	JL           less110
 	VSQRTPS      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less105
+	JL           less111
 	MOVQ         powers+120(FP), R10
 	VMOVUPS      192(R10)(AX*1), Z4
 
-less105:
-less104:
-less103:
+less111:
+less110:
+less109:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough107
+	JZ    enough113
 
-again106:
+again112:
 	VMULPS      Z16, Z4, Z17
 	VFMADD231PS Z14, Z4, Z17
 	VMOVUPS     Z17, Z4
 	DECQ        R10
-	JNZ         again106
+	JNZ         again112
 
-enough107:
+enough113:
 	VMULPS      Z21, Z15, Z15
 	VFMADD231PS Z0, Z15, Z3
 	VMULPS      Z21, Z4, Z21
@@ -3010,19 +3004,15 @@ enough107:
 	VMOVUPS     Z21, 192(BX)(AX*1)
 	ADDQ        $+256, AX
 	SUBQ        $0x40, R9
-	JG          group85
+	JG          group91
 
-done86:
+done92:
 	MOVQ stride+40(FP), AX
 	SHLQ $0x02, AX
-	MOVQ AX, CX
-	ADDQ x+32(FP), CX
-	MOVQ CX, x+32(FP)
+	ADDQ AX, CX
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x02, AX
-	MOVQ AX, DX
-	ADDQ dst+16(FP), DX
-	MOVQ DX, dst+16(FP)
+	ADDQ AX, DX
 	MOVQ words+80(FP), AX
 	SHLQ $0x03, AX
 	ADDQ AX, SI
@@ -3031,9 +3021,9 @@ done86:
 	ADDQ AX, powers+120(FP)
 	ADDQ $0x0c, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row83
+	JNZ  row89
 
-last84:
+last90:
 	VZEROUPPER
 	RET
 
@@ -3050,24 +3040,24 @@ TEXT ·focalWeighted32AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSS (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last109
+	JZ           last115
 
-row108:
+row114:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z1
 	VXORPS       Y3, Y3, Y3
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done111
+	JZ           done117
 
-group110:
+group116:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole112
+	JAE   whole118
 	BZHIQ R8, DI, DI
 
-whole112:
+whole118:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x05, DI
@@ -3335,31 +3325,31 @@ whole112:
 	VMULPS           Z12, Z24, Z24
 	VFMADD231PS      Z10, Z10, Z24
 	CMPQ             root+112(FP), $0x01
-	JL               less113
+	JL               less119
 	VMOVUPS          Z8, Z24
 	CMPQ             root+112(FP), $0x02
-	JL               less114
+	JL               less120
 	VSQRTPS          Z24, Z24
 	CMPQ             root+112(FP), $0x03
-	JL               less115
+	JL               less121
 	MOVQ             powers+120(FP), R9
 	VMOVUPS          (R9)(AX*1), Z24
 
-less115:
-less114:
-less113:
+less121:
+less120:
+less119:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough117
+	JZ    enough123
 
-again116:
+again122:
 	VMULPS      Z12, Z24, Z25
 	VFMADD231PS Z10, Z24, Z25
 	VMOVUPS     Z25, Z24
 	DECQ        R9
-	JNZ         again116
+	JNZ         again122
 
-enough117:
+enough123:
 	VMULPS       Z4, Z11, Z11
 	VFMADD231PS  Z0, Z11, Z8
 	VMULPS       Z4, Z24, Z4
@@ -3414,31 +3404,31 @@ enough117:
 	VMULPS       Z15, Z9, Z9
 	VFMADD231PS  Z13, Z13, Z9
 	CMPQ         root+112(FP), $0x01
-	JL           less118
+	JL           less124
 	VMOVUPS      Z8, Z9
 	CMPQ         root+112(FP), $0x02
-	JL           less119
+	JL           less125
 	VSQRTPS      Z9, Z9
 	CMPQ         root+112(FP), $0x03
-	JL           less120
+	JL           less126
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      64(R9)(AX*1), Z9
 
-less120:
-less119:
-less118:
+less126:
+less125:
+less124:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough122
+	JZ    enough128
 
-again121:
+again127:
 	VMULPS      Z15, Z9, Z24
 	VFMADD231PS Z13, Z9, Z24
 	VMOVUPS     Z24, Z9
 	DECQ        R9
-	JNZ         again121
+	JNZ         again127
 
-enough122:
+enough128:
 	VMULPS        Z5, Z14, Z14
 	VFMADD231PS   Z0, Z14, Z8
 	VMULPS        Z5, Z9, Z5
@@ -3498,31 +3488,31 @@ enough122:
 	VMULPS        Z18, Z5, Z5
 	VFMADD231PS   Z16, Z16, Z5
 	CMPQ          root+112(FP), $0x01
-	JL            less123
+	JL            less129
 	VMOVUPS       Z4, Z5
 	CMPQ          root+112(FP), $0x02
-	JL            less124
+	JL            less130
 	VSQRTPS       Z5, Z5
 	CMPQ          root+112(FP), $0x03
-	JL            less125
+	JL            less131
 	MOVQ          powers+120(FP), R9
 	VMOVUPS       128(R9)(AX*1), Z5
 
-less125:
-less124:
-less123:
+less131:
+less130:
+less129:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough127
+	JZ    enough133
 
-again126:
+again132:
 	VMULPS      Z18, Z5, Z8
 	VFMADD231PS Z16, Z5, Z8
 	VMOVUPS     Z8, Z5
 	DECQ        R9
-	JNZ         again126
+	JNZ         again132
 
-enough127:
+enough133:
 	VMULPS       Z6, Z17, Z17
 	VFMADD231PS  Z0, Z17, Z4
 	VMULPS       Z6, Z5, Z6
@@ -3577,31 +3567,31 @@ enough127:
 	VMULPS       Z21, Z5, Z5
 	VFMADD231PS  Z19, Z19, Z5
 	CMPQ         root+112(FP), $0x01
-	JL           less128
+	JL           less134
 	VMOVUPS      Z4, Z5
 	CMPQ         root+112(FP), $0x02
-	JL           less129
+	JL           less135
 	VSQRTPS      Z5, Z5
 	CMPQ         root+112(FP), $0x03
-	JL           less130
+	JL           less136
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      192(R9)(AX*1), Z5
 
-less130:
-less129:
-less128:
+less136:
+less135:
+less134:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough132
+	JZ    enough138
 
-again131:
+again137:
 	VMULPS      Z21, Z5, Z8
 	VFMADD231PS Z19, Z5, Z8
 	VMOVUPS     Z8, Z5
 	DECQ        R9
-	JNZ         again131
+	JNZ         again137
 
-enough132:
+enough138:
 	VMULPS        Z7, Z20, Z20
 	VFMADD231PS   Z0, Z20, Z4
 	VMULPS        Z7, Z5, Z7
@@ -3635,19 +3625,15 @@ enough132:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R8
-	JG            group110
+	JG            group116
 
-done111:
+done117:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x02, AX
-	MOVQ          AX, CX
-	ADDQ          x+32(FP), CX
-	MOVQ          CX, x+32(FP)
+	ADDQ          AX, CX
 	MOVQ          dstStride+24(FP), AX
 	SHLQ          $0x02, AX
-	MOVQ          AX, DX
-	ADDQ          dst+16(FP), DX
-	MOVQ          DX, dst+16(FP)
+	ADDQ          AX, DX
 	MOVQ          words+80(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
@@ -3665,9 +3651,9 @@ done111:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row108
+	JNZ           row114
 
-last109:
+last115:
 	VZEROUPPER
 	RET
 
@@ -3684,24 +3670,24 @@ TEXT ·focal32AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSS (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last134
+	JZ           last140
 
-row133:
+row139:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z1
 	VXORPS       Y3, Y3, Y3
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done136
+	JZ           done142
 
-group135:
+group141:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole137
+	JAE   whole143
 	BZHIQ R8, DI, DI
 
-whole137:
+whole143:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x05, DI
@@ -3881,31 +3867,31 @@ whole137:
 	VMULPS           Z8, Z24, Z24
 	VFMADD231PS      Z6, Z6, Z24
 	CMPQ             root+112(FP), $0x01
-	JL               less138
+	JL               less144
 	VMOVUPS          Z4, Z24
 	CMPQ             root+112(FP), $0x02
-	JL               less139
+	JL               less145
 	VSQRTPS          Z24, Z24
 	CMPQ             root+112(FP), $0x03
-	JL               less140
+	JL               less146
 	MOVQ             powers+120(FP), R9
 	VMOVUPS          (R9)(AX*1), Z24
 
-less140:
-less139:
-less138:
+less146:
+less145:
+less144:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough142
+	JZ    enough148
 
-again141:
+again147:
 	VMULPS      Z8, Z24, Z25
 	VFMADD231PS Z6, Z24, Z25
 	VMOVUPS     Z25, Z24
 	DECQ        R9
-	JNZ         again141
+	JNZ         again147
 
-enough142:
+enough148:
 	VMULPS       Z19, Z7, Z7
 	VFMADD231PS  Z0, Z7, Z4
 	VMULPS       Z19, Z24, Z19
@@ -3947,31 +3933,31 @@ enough142:
 	VMULPS       Z11, Z5, Z5
 	VFMADD231PS  Z9, Z9, Z5
 	CMPQ         root+112(FP), $0x01
-	JL           less143
+	JL           less149
 	VMOVUPS      Z4, Z5
 	CMPQ         root+112(FP), $0x02
-	JL           less144
+	JL           less150
 	VSQRTPS      Z5, Z5
 	CMPQ         root+112(FP), $0x03
-	JL           less145
+	JL           less151
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      64(R9)(AX*1), Z5
 
-less145:
-less144:
-less143:
+less151:
+less150:
+less149:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough147
+	JZ    enough153
 
-again146:
+again152:
 	VMULPS      Z11, Z5, Z24
 	VFMADD231PS Z9, Z5, Z24
 	VMOVUPS     Z24, Z5
 	DECQ        R9
-	JNZ         again146
+	JNZ         again152
 
-enough147:
+enough153:
 	VMULPS        Z20, Z10, Z10
 	VFMADD231PS   Z0, Z10, Z4
 	VMULPS        Z20, Z5, Z20
@@ -4018,31 +4004,31 @@ enough147:
 	VMULPS        Z14, Z5, Z5
 	VFMADD231PS   Z12, Z12, Z5
 	CMPQ          root+112(FP), $0x01
-	JL            less148
+	JL            less154
 	VMOVUPS       Z4, Z5
 	CMPQ          root+112(FP), $0x02
-	JL            less149
+	JL            less155
 	VSQRTPS       Z5, Z5
 	CMPQ          root+112(FP), $0x03
-	JL            less150
+	JL            less156
 	MOVQ          powers+120(FP), R9
 	VMOVUPS       128(R9)(AX*1), Z5
 
-less150:
-less149:
-less148:
+less156:
+less155:
+less154:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough152
+	JZ    enough158
 
-again151:
+again157:
 	VMULPS      Z14, Z5, Z18
 	VFMADD231PS Z12, Z5, Z18
 	VMOVUPS     Z18, Z5
 	DECQ        R9
-	JNZ         again151
+	JNZ         again157
 
-enough152:
+enough158:
 	VMULPS       Z21, Z13, Z13
 	VFMADD231PS  Z0, Z13, Z4
 	VMULPS       Z21, Z5, Z21
@@ -4084,31 +4070,31 @@ enough152:
 	VMULPS       Z17, Z5, Z5
 	VFMADD231PS  Z15, Z15, Z5
 	CMPQ         root+112(FP), $0x01
-	JL           less153
+	JL           less159
 	VMOVUPS      Z4, Z5
 	CMPQ         root+112(FP), $0x02
-	JL           less154
+	JL           less160
 	VSQRTPS      Z5, Z5
 	CMPQ         root+112(FP), $0x03
-	JL           less155
+	JL           less161
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      192(R9)(AX*1), Z5
 
-less155:
-less154:
-less153:
+less161:
+less160:
+less159:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough157
+	JZ    enough163
 
-again156:
+again162:
 	VMULPS      Z17, Z5, Z18
 	VFMADD231PS Z15, Z5, Z18
 	VMOVUPS     Z18, Z5
 	DECQ        R9
-	JNZ         again156
+	JNZ         again162
 
-enough157:
+enough163:
 	VMULPS        Z22, Z16, Z16
 	VFMADD231PS   Z0, Z16, Z4
 	VMULPS        Z22, Z5, Z22
@@ -4129,19 +4115,15 @@ enough157:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R8
-	JG            group135
+	JG            group141
 
-done136:
+done142:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x02, AX
-	MOVQ          AX, CX
-	ADDQ          x+32(FP), CX
-	MOVQ          CX, x+32(FP)
+	ADDQ          AX, CX
 	MOVQ          dstStride+24(FP), AX
 	SHLQ          $0x02, AX
-	MOVQ          AX, DX
-	ADDQ          dst+16(FP), DX
-	MOVQ          DX, dst+16(FP)
+	ADDQ          AX, DX
 	MOVQ          words+80(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
@@ -4159,9 +4141,9 @@ done136:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row133
+	JNZ           row139
 
-last134:
+last140:
 	VZEROUPPER
 	RET
 
@@ -4178,16 +4160,18 @@ TEXT ·sigmoidPowers32AVX512(SB), NOSPLIT, $0-80
 	VXORPS       Y1, Y1, Y1
 	MOVQ         f+72(FP), DI
 	VBROADCASTSS 4(DI), Z2
+	MOVQ         stride+16(FP), R9
+	SHLQ         $0x02, R9
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last160
+	JZ           last165
 
-row158:
+row164:
 	XORQ  R8, R8
-	MOVQ  n+32(FP), R9
-	TESTQ R9, R9
-	JZ    done161
+	MOVQ  n+32(FP), R10
+	TESTQ R10, R10
+	JZ    done167
 
-group159:
+group166:
 	MOVQ             R8, DI
 	SHRQ             $0x05, DI
 	KMOVW            (BX)(DI*1), K1
@@ -4457,13 +4441,11 @@ group159:
 	VMULPS           Z3, Z8, Z8
 	VMOVUPS          Z8, 64(AX)(R8*1)
 	ADDQ             $+128, R8
-	SUBQ             $0x20, R9
-	JG               group159
+	SUBQ             $0x20, R10
+	JG               group166
 
-done161:
-	MOVQ stride+16(FP), DI
-	SHLQ $0x02, DI
-	ADDQ DI, CX
+done167:
+	ADDQ R9, CX
 	MOVQ words+56(FP), DI
 	SHLQ $0x03, DI
 	ADDQ DI, BX
@@ -4472,9 +4454,9 @@ done161:
 	ADDQ DI, AX
 	ADDQ $0x0c, DX
 	DECQ rows+24(FP)
-	JNZ  row158
+	JNZ  row164
 
-last160:
+last165:
 	VZEROUPPER
 	RET
 
@@ -4490,23 +4472,23 @@ TEXT ·focalTerms64AVX2(SB), NOSPLIT, $640-144
 	MOVQ         neg+72(FP), DI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, (BP)
+	VMOVUPD      Y0, 128(BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 32(BP)
+	VMOVUPD      Y0, 160(BP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last163
+	JZ           last169
 
-row162:
+row168:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 32(BP)
+	VMOVUPD      Y0, 160(BP)
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x10, R9
-	JL           rest166
+	JL           rest172
 
-group164:
+group170:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	PREFETCHT0   12288(CX)(AX*1)
@@ -4839,33 +4821,33 @@ group164:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less167
+	JL           less175
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less168
+	JL           less176
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less169
+	JL           less177
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      (R10)(AX*1), Y5
 
-less169:
-less168:
-less167:
+less177:
+less176:
+less175:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough171
+	JZ    enough179
 
-again170:
+again178:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again170
+	JNZ         again178
 
-enough171:
+enough179:
 	VMULPD       Y0, Y3, Y3
-	VMOVUPD      (BP), Y1
+	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
 	VMULPD       Y0, Y5, Y0
 	VMULPD       Y4, Y5, Y4
@@ -4876,7 +4858,7 @@ enough171:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
+	VMOVUPD      160(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
@@ -4911,33 +4893,33 @@ enough171:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less172
+	JL           less180
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less173
+	JL           less181
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less174
+	JL           less182
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      32(R10)(AX*1), Y5
 
-less174:
-less173:
-less172:
+less182:
+less181:
+less180:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough176
+	JZ    enough184
 
-again175:
+again183:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again175
+	JNZ         again183
 
-enough176:
+enough184:
 	VMULPD       Y0, Y3, Y3
-	VMOVUPD      (BP), Y1
+	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
 	VMULPD       Y0, Y5, Y0
 	VMULPD       Y4, Y5, Y4
@@ -4948,7 +4930,7 @@ enough176:
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
+	VMOVUPD      160(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
@@ -4983,33 +4965,33 @@ enough176:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less177
+	JL           less185
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less178
+	JL           less186
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less179
+	JL           less187
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      64(R10)(AX*1), Y5
 
-less179:
-less178:
-less177:
+less187:
+less186:
+less185:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough181
+	JZ    enough189
 
-again180:
+again188:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again180
+	JNZ         again188
 
-enough181:
+enough189:
 	VMULPD       Y0, Y3, Y3
-	VMOVUPD      (BP), Y1
+	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
 	VMULPD       Y0, Y5, Y0
 	VMULPD       Y4, Y5, Y4
@@ -5020,7 +5002,7 @@ enough181:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
+	VMOVUPD      160(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
@@ -5055,33 +5037,33 @@ enough181:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less182
+	JL           less190
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less183
+	JL           less191
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less184
+	JL           less192
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      96(R10)(AX*1), Y5
 
-less184:
-less183:
-less182:
+less192:
+less191:
+less190:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough186
+	JZ    enough194
 
-again185:
+again193:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again185
+	JNZ         again193
 
-enough186:
+enough194:
 	VMULPD       Y0, Y3, Y3
-	VMOVUPD      (BP), Y1
+	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
 	VMULPD       Y0, Y5, Y0
 	VMULPD       Y4, Y5, Y4
@@ -5092,7 +5074,7 @@ enough186:
 	VANDPD       bits64odd<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
+	VMOVUPD      160(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
@@ -5101,63 +5083,61 @@ enough186:
 	VMOVUPD      Y0, 96(BX)(AX*1)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R9
-	JGE          group164
+	JGE          group170
 
-rest166:
+rest172:
 	ADDQ       $0x10, R9
-	JLE        done165
+	JLE        done174
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R9
 	SUBQ       R9, DX
 	VMOVUPD    256(DX), Y0
 	VMASKMOVPD (CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 64(BP)
+	VMOVUPD    Y0, (BP)
 	VMOVUPD    288(DX), Y0
 	VMASKMOVPD 32(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 96(BP)
+	VMOVUPD    Y0, 32(BP)
 	VMOVUPD    320(DX), Y0
 	VMASKMOVPD 64(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 128(BP)
+	VMOVUPD    Y0, 64(BP)
 	VMOVUPD    352(DX), Y0
 	VMASKMOVPD 96(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 160(BP)
-	LEAQ       64(BP), CX
+	VMOVUPD    Y0, 96(BP)
+	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R9, R9
-	JMP        group164
+	JMP        group170
 
-done165:
-	MOVQ       dst+16(FP), CX
-	CMPQ       CX, DX
-	JEQ        direct187
+done174:
+	MOVQ       stride+40(FP), CX
+	SHLQ       $0x03, CX
+	ADDQ       x+32(FP), CX
+	MOVQ       CX, x+32(FP)
+	MOVQ       dst+16(FP), R8
+	CMPQ       R8, DX
+	JEQ        direct195
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
-	LEAQ       tail<>+0(SB), R8
+	LEAQ       tail<>+0(SB), R9
 	SHLQ       $0x03, DX
-	SUBQ       DX, R8
+	SUBQ       DX, R9
+	VMOVUPD    (BP), Y0
+	VMOVUPD    256(R9), Y1
+	VMASKMOVPD Y0, Y1, -128(R8)(AX*1)
+	VMOVUPD    32(BP), Y0
+	VMOVUPD    288(R9), Y1
+	VMASKMOVPD Y0, Y1, -96(R8)(AX*1)
 	VMOVUPD    64(BP), Y0
-	VMOVUPD    256(R8), Y1
-	VMASKMOVPD Y0, Y1, -128(CX)(AX*1)
+	VMOVUPD    320(R9), Y1
+	VMASKMOVPD Y0, Y1, -64(R8)(AX*1)
 	VMOVUPD    96(BP), Y0
-	VMOVUPD    288(R8), Y1
-	VMASKMOVPD Y0, Y1, -96(CX)(AX*1)
-	VMOVUPD    128(BP), Y0
-	VMOVUPD    320(R8), Y1
-	VMASKMOVPD Y0, Y1, -64(CX)(AX*1)
-	VMOVUPD    160(BP), Y0
-	VMOVUPD    352(R8), Y1
-	VMASKMOVPD Y0, Y1, -32(CX)(AX*1)
+	VMOVUPD    352(R9), Y1
+	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct187:
-	MOVQ stride+40(FP), AX
-	SHLQ $0x03, AX
-	MOVQ AX, CX
-	ADDQ x+32(FP), CX
-	MOVQ CX, x+32(FP)
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	MOVQ AX, DX
+direct195:
+	MOVQ dstStride+24(FP), DX
+	SHLQ $0x03, DX
 	ADDQ dst+16(FP), DX
 	MOVQ DX, dst+16(FP)
 	MOVQ words+80(FP), AX
@@ -5168,9 +5148,9 @@ direct187:
 	ADDQ AX, powers+120(FP)
 	ADDQ $0x18, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row162
+	JNZ  row168
 
-last163:
+last169:
 	VZEROUPPER
 	RET
 
@@ -5391,17 +5371,17 @@ TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $768-144
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, (BP)
+	VMOVUPD      Y0, 128(BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 32(BP)
+	VMOVUPD      Y0, 160(BP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last189
+	JZ           last197
 
-row188:
+row196:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 32(BP)
+	VMOVUPD      Y0, 160(BP)
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      Y0, 576(BP)
 	VMOVUPD      Y0, 608(BP)
@@ -5410,9 +5390,9 @@ row188:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
-	JL           rest192
+	JL           rest200
 
-group190:
+group198:
 	MOVQ         AX, DI
 	SHRQ         $0x06, DI
 	PREFETCHT0   12288(CX)(AX*1)
@@ -5837,33 +5817,33 @@ group190:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less193
+	JL           less203
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less194
+	JL           less204
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less195
+	JL           less205
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      (R9)(AX*1), Y5
 
-less195:
-less194:
-less193:
+less205:
+less204:
+less203:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough197
+	JZ    enough207
 
-again196:
+again206:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R9
-	JNZ         again196
+	JNZ         again206
 
-enough197:
+enough207:
 	VMULPD       Y0, Y3, Y3
-	VMOVUPD      (BP), Y1
+	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
 	VMULPD       Y0, Y5, Y0
 	VMULPD       Y4, Y5, Y4
@@ -5874,7 +5854,7 @@ enough197:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
+	VMOVUPD      160(BP), Y3
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      (R9)(AX*1), Y5
 	MOVQ         posWeight+136(FP), R9
@@ -5923,33 +5903,33 @@ enough197:
 	VMULPD       Y2, Y6, Y6
 	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less198
+	JL           less208
 	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less199
+	JL           less209
 	VSQRTPD      Y6, Y6
 	CMPQ         root+112(FP), $0x03
-	JL           less200
+	JL           less210
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y6
 
-less200:
-less199:
-less198:
+less210:
+less209:
+less208:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough202
+	JZ    enough212
 
-again201:
+again211:
 	VMULPD      Y2, Y6, Y7
 	VFMADD231PD Y3, Y6, Y7
 	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again201
+	JNZ         again211
 
-enough202:
+enough212:
 	VMULPD       Y1, Y4, Y4
-	VMOVUPD      (BP), Y2
+	VMOVUPD      128(BP), Y2
 	VFMADD231PD  Y2, Y4, Y5
 	VMULPD       Y1, Y6, Y1
 	VMULPD       Y5, Y6, Y5
@@ -5960,7 +5940,7 @@ enough202:
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPD      32(BP), Y4
+	VMOVUPD      160(BP), Y4
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y6
 	MOVQ         posWeight+136(FP), R9
@@ -6009,33 +5989,33 @@ enough202:
 	VMULPD       Y3, Y7, Y7
 	VFMADD231PD  Y4, Y4, Y7
 	CMPQ         root+112(FP), $0x01
-	JL           less203
+	JL           less213
 	VMOVUPD      Y6, Y7
 	CMPQ         root+112(FP), $0x02
-	JL           less204
+	JL           less214
 	VSQRTPD      Y7, Y7
 	CMPQ         root+112(FP), $0x03
-	JL           less205
+	JL           less215
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y7
 
-less205:
-less204:
-less203:
+less215:
+less214:
+less213:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough207
+	JZ    enough217
 
-again206:
+again216:
 	VMULPD      Y3, Y7, Y8
 	VFMADD231PD Y4, Y7, Y8
 	VMOVUPD     Y8, Y7
 	DECQ        R9
-	JNZ         again206
+	JNZ         again216
 
-enough207:
+enough217:
 	VMULPD       Y2, Y5, Y5
-	VMOVUPD      (BP), Y3
+	VMOVUPD      128(BP), Y3
 	VFMADD231PD  Y3, Y5, Y6
 	VMULPD       Y2, Y7, Y2
 	VMULPD       Y6, Y7, Y6
@@ -6046,7 +6026,7 @@ enough207:
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPD      32(BP), Y5
+	VMOVUPD      160(BP), Y5
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y7
 	MOVQ         posWeight+136(FP), R9
@@ -6107,33 +6087,33 @@ enough207:
 	VMULPD       Y2, Y6, Y6
 	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less208
+	JL           less218
 	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less209
+	JL           less219
 	VSQRTPD      Y6, Y6
 	CMPQ         root+112(FP), $0x03
-	JL           less210
+	JL           less220
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      96(R9)(AX*1), Y6
 
-less210:
-less209:
-less208:
+less220:
+less219:
+less218:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough212
+	JZ    enough222
 
-again211:
+again221:
 	VMULPD      Y2, Y6, Y7
 	VFMADD231PD Y3, Y6, Y7
 	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again211
+	JNZ         again221
 
-enough212:
+enough222:
 	VMULPD       Y0, Y4, Y4
-	VMOVUPD      (BP), Y2
+	VMOVUPD      128(BP), Y2
 	VFMADD231PD  Y2, Y4, Y5
 	VMULPD       Y0, Y6, Y0
 	VMULPD       Y5, Y6, Y5
@@ -6144,7 +6124,7 @@ enough212:
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPD      32(BP), Y4
+	VMOVUPD      160(BP), Y4
 	MOVQ         negWeight+128(FP), R9
 	VMOVUPD      96(R9)(AX*1), Y6
 	MOVQ         posWeight+136(FP), R9
@@ -6179,63 +6159,61 @@ enough212:
 	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
-	JGE          group190
+	JGE          group198
 
-rest192:
+rest200:
 	ADDQ       $0x10, R8
-	JLE        done191
+	JLE        done202
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R8
 	SUBQ       R8, DX
 	VMOVUPD    256(DX), Y0
 	VMASKMOVPD (CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 64(BP)
+	VMOVUPD    Y0, (BP)
 	VMOVUPD    288(DX), Y0
 	VMASKMOVPD 32(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 96(BP)
+	VMOVUPD    Y0, 32(BP)
 	VMOVUPD    320(DX), Y0
 	VMASKMOVPD 64(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 128(BP)
+	VMOVUPD    Y0, 64(BP)
 	VMOVUPD    352(DX), Y0
 	VMASKMOVPD 96(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 160(BP)
-	LEAQ       64(BP), CX
+	VMOVUPD    Y0, 96(BP)
+	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group190
+	JMP        group198
 
-done191:
-	MOVQ       dst+16(FP), CX
-	CMPQ       CX, DX
-	JEQ        direct213
+done202:
+	MOVQ       stride+40(FP), CX
+	SHLQ       $0x03, CX
+	ADDQ       x+32(FP), CX
+	MOVQ       CX, x+32(FP)
+	MOVQ       dst+16(FP), DI
+	CMPQ       DI, DX
+	JEQ        direct223
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
-	LEAQ       tail<>+0(SB), DI
+	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x03, DX
-	SUBQ       DX, DI
+	SUBQ       DX, R8
+	VMOVUPD    (BP), Y0
+	VMOVUPD    256(R8), Y1
+	VMASKMOVPD Y0, Y1, -128(DI)(AX*1)
+	VMOVUPD    32(BP), Y0
+	VMOVUPD    288(R8), Y1
+	VMASKMOVPD Y0, Y1, -96(DI)(AX*1)
 	VMOVUPD    64(BP), Y0
-	VMOVUPD    256(DI), Y1
-	VMASKMOVPD Y0, Y1, -128(CX)(AX*1)
+	VMOVUPD    320(R8), Y1
+	VMASKMOVPD Y0, Y1, -64(DI)(AX*1)
 	VMOVUPD    96(BP), Y0
-	VMOVUPD    288(DI), Y1
-	VMASKMOVPD Y0, Y1, -96(CX)(AX*1)
-	VMOVUPD    128(BP), Y0
-	VMOVUPD    320(DI), Y1
-	VMASKMOVPD Y0, Y1, -64(CX)(AX*1)
-	VMOVUPD    160(BP), Y0
-	VMOVUPD    352(DI), Y1
-	VMASKMOVPD Y0, Y1, -32(CX)(AX*1)
+	VMOVUPD    352(R8), Y1
+	VMASKMOVPD Y0, Y1, -32(DI)(AX*1)
 
-direct213:
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         AX, CX
-	ADDQ         x+32(FP), CX
-	MOVQ         CX, x+32(FP)
-	MOVQ         dstStride+24(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         AX, DX
+direct223:
+	MOVQ         dstStride+24(FP), DX
+	SHLQ         $0x03, DX
 	ADDQ         dst+16(FP), DX
 	MOVQ         DX, dst+16(FP)
 	MOVQ         words+80(FP), AX
@@ -6282,9 +6260,9 @@ direct213:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row188
+	JNZ          row196
 
-last189:
+last197:
 	VZEROUPPER
 	RET
 
@@ -6299,17 +6277,17 @@ TEXT ·focal64AVX2(SB), NOSPLIT, $768-144
 	MOVQ         neg+72(FP), SI
 	MOVQ         exponent+96(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, (BP)
+	VMOVUPD      Y0, 128(BP)
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 32(BP)
+	VMOVUPD      Y0, 160(BP)
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last215
+	JZ           last225
 
-row214:
+row224:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 32(BP)
+	VMOVUPD      Y0, 160(BP)
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      Y0, 576(BP)
 	VMOVUPD      Y0, 608(BP)
@@ -6318,9 +6296,9 @@ row214:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
-	JL           rest218
+	JL           rest228
 
-group216:
+group226:
 	MOVQ         AX, DI
 	SHRQ         $0x06, DI
 	PREFETCHT0   12288(CX)(AX*1)
@@ -6653,33 +6631,33 @@ group216:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less219
+	JL           less231
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less220
+	JL           less232
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less221
+	JL           less233
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      (R9)(AX*1), Y5
 
-less221:
-less220:
-less219:
+less233:
+less232:
+less231:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough223
+	JZ    enough235
 
-again222:
+again234:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R9
-	JNZ         again222
+	JNZ         again234
 
-enough223:
+enough235:
 	VMULPD       Y0, Y3, Y3
-	VMOVUPD      (BP), Y1
+	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
 	VMULPD       Y0, Y5, Y0
 	VMULPD       Y4, Y5, Y4
@@ -6690,7 +6668,7 @@ enough223:
 	VANDPD       bits64<>+0(SB), Y2, Y2
 	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
 	VORPS        Y1, Y2, Y2
-	VMOVUPD      32(BP), Y3
+	VMOVUPD      160(BP), Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
 	VXORPD       Y1, Y3, Y3
 	VANDPD       Y2, Y3, Y3
@@ -6724,33 +6702,33 @@ enough223:
 	VMULPD       Y2, Y6, Y6
 	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less224
+	JL           less236
 	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less225
+	JL           less237
 	VSQRTPD      Y6, Y6
 	CMPQ         root+112(FP), $0x03
-	JL           less226
+	JL           less238
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y6
 
-less226:
-less225:
-less224:
+less238:
+less237:
+less236:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough228
+	JZ    enough240
 
-again227:
+again239:
 	VMULPD      Y2, Y6, Y7
 	VFMADD231PD Y3, Y6, Y7
 	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again227
+	JNZ         again239
 
-enough228:
+enough240:
 	VMULPD       Y1, Y4, Y4
-	VMOVUPD      (BP), Y2
+	VMOVUPD      128(BP), Y2
 	VFMADD231PD  Y2, Y4, Y5
 	VMULPD       Y1, Y6, Y1
 	VMULPD       Y5, Y6, Y5
@@ -6761,7 +6739,7 @@ enough228:
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPD      32(BP), Y4
+	VMOVUPD      160(BP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y4, Y4
 	VANDPD       Y3, Y4, Y4
@@ -6795,33 +6773,33 @@ enough228:
 	VMULPD       Y3, Y7, Y7
 	VFMADD231PD  Y4, Y4, Y7
 	CMPQ         root+112(FP), $0x01
-	JL           less229
+	JL           less241
 	VMOVUPD      Y6, Y7
 	CMPQ         root+112(FP), $0x02
-	JL           less230
+	JL           less242
 	VSQRTPD      Y7, Y7
 	CMPQ         root+112(FP), $0x03
-	JL           less231
+	JL           less243
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y7
 
-less231:
-less230:
-less229:
+less243:
+less242:
+less241:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough233
+	JZ    enough245
 
-again232:
+again244:
 	VMULPD      Y3, Y7, Y8
 	VFMADD231PD Y4, Y7, Y8
 	VMOVUPD     Y8, Y7
 	DECQ        R9
-	JNZ         again232
+	JNZ         again244
 
-enough233:
+enough245:
 	VMULPD       Y2, Y5, Y5
-	VMOVUPD      (BP), Y3
+	VMOVUPD      128(BP), Y3
 	VFMADD231PD  Y3, Y5, Y6
 	VMULPD       Y2, Y7, Y2
 	VMULPD       Y6, Y7, Y6
@@ -6832,7 +6810,7 @@ enough233:
 	VANDPD       bits64<>+0(SB), Y4, Y4
 	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
 	VORPS        Y3, Y4, Y4
-	VMOVUPD      32(BP), Y5
+	VMOVUPD      160(BP), Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y5, Y5
 	VANDPD       Y4, Y5, Y5
@@ -6878,33 +6856,33 @@ enough233:
 	VMULPD       Y2, Y6, Y6
 	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less234
+	JL           less246
 	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less235
+	JL           less247
 	VSQRTPD      Y6, Y6
 	CMPQ         root+112(FP), $0x03
-	JL           less236
+	JL           less248
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      96(R9)(AX*1), Y6
 
-less236:
-less235:
-less234:
+less248:
+less247:
+less246:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough238
+	JZ    enough250
 
-again237:
+again249:
 	VMULPD      Y2, Y6, Y7
 	VFMADD231PD Y3, Y6, Y7
 	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again237
+	JNZ         again249
 
-enough238:
+enough250:
 	VMULPD       Y0, Y4, Y4
-	VMOVUPD      (BP), Y2
+	VMOVUPD      128(BP), Y2
 	VFMADD231PD  Y2, Y4, Y5
 	VMULPD       Y0, Y6, Y0
 	VMULPD       Y5, Y6, Y5
@@ -6915,7 +6893,7 @@ enough238:
 	VANDPD       bits64odd<>+0(SB), Y3, Y3
 	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
 	VORPS        Y2, Y3, Y3
-	VMOVUPD      32(BP), Y4
+	VMOVUPD      160(BP), Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y4, Y4
 	VANDPD       Y3, Y4, Y4
@@ -6935,63 +6913,61 @@ enough238:
 	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
-	JGE          group216
+	JGE          group226
 
-rest218:
+rest228:
 	ADDQ       $0x10, R8
-	JLE        done217
+	JLE        done230
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R8
 	SUBQ       R8, DX
 	VMOVUPD    256(DX), Y0
 	VMASKMOVPD (CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 64(BP)
+	VMOVUPD    Y0, (BP)
 	VMOVUPD    288(DX), Y0
 	VMASKMOVPD 32(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 96(BP)
+	VMOVUPD    Y0, 32(BP)
 	VMOVUPD    320(DX), Y0
 	VMASKMOVPD 64(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 128(BP)
+	VMOVUPD    Y0, 64(BP)
 	VMOVUPD    352(DX), Y0
 	VMASKMOVPD 96(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 160(BP)
-	LEAQ       64(BP), CX
+	VMOVUPD    Y0, 96(BP)
+	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group216
+	JMP        group226
 
-done217:
-	MOVQ       dst+16(FP), CX
-	CMPQ       CX, DX
-	JEQ        direct239
+done230:
+	MOVQ       stride+40(FP), CX
+	SHLQ       $0x03, CX
+	ADDQ       x+32(FP), CX
+	MOVQ       CX, x+32(FP)
+	MOVQ       dst+16(FP), DI
+	CMPQ       DI, DX
+	JEQ        direct251
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
-	LEAQ       tail<>+0(SB), DI
+	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x03, DX
-	SUBQ       DX, DI
+	SUBQ       DX, R8
+	VMOVUPD    (BP), Y0
+	VMOVUPD    256(R8), Y1
+	VMASKMOVPD Y0, Y1, -128(DI)(AX*1)
+	VMOVUPD    32(BP), Y0
+	VMOVUPD    288(R8), Y1
+	VMASKMOVPD Y0, Y1, -96(DI)(AX*1)
 	VMOVUPD    64(BP), Y0
-	VMOVUPD    256(DI), Y1
-	VMASKMOVPD Y0, Y1, -128(CX)(AX*1)
+	VMOVUPD    320(R8), Y1
+	VMASKMOVPD Y0, Y1, -64(DI)(AX*1)
 	VMOVUPD    96(BP), Y0
-	VMOVUPD    288(DI), Y1
-	VMASKMOVPD Y0, Y1, -96(CX)(AX*1)
-	VMOVUPD    128(BP), Y0
-	VMOVUPD    320(DI), Y1
-	VMASKMOVPD Y0, Y1, -64(CX)(AX*1)
-	VMOVUPD    160(BP), Y0
-	VMOVUPD    352(DI), Y1
-	VMASKMOVPD Y0, Y1, -32(CX)(AX*1)
+	VMOVUPD    352(R8), Y1
+	VMASKMOVPD Y0, Y1, -32(DI)(AX*1)
 
-direct239:
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         AX, CX
-	ADDQ         x+32(FP), CX
-	MOVQ         CX, x+32(FP)
-	MOVQ         dstStride+24(FP), AX
-	SHLQ         $0x03, AX
-	MOVQ         AX, DX
+direct251:
+	MOVQ         dstStride+24(FP), DX
+	SHLQ         $0x03, DX
 	ADDQ         dst+16(FP), DX
 	MOVQ         DX, dst+16(FP)
 	MOVQ         words+80(FP), AX
@@ -7038,9 +7014,9 @@ direct239:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row214
+	JNZ          row224
 
-last215:
+last225:
 	VZEROUPPER
 	RET
 
@@ -7060,16 +7036,18 @@ TEXT ·sigmoidPowers64AVX2(SB), NOSPLIT, $128-80
 	MOVQ         f+72(FP), DI
 	VBROADCASTSD 8(DI), Y0
 	VMOVUPD      Y0, 32(BP)
+	MOVQ         stride+16(FP), R9
+	SHLQ         $0x03, R9
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last242
+	JZ           last253
 
-row240:
+row252:
 	XORQ  R8, R8
-	MOVQ  n+32(FP), R9
-	TESTQ R9, R9
-	JZ    done243
+	MOVQ  n+32(FP), R10
+	TESTQ R10, R10
+	JZ    done255
 
-group241:
+group254:
 	MOVQ         R8, DI
 	SHRQ         $0x06, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -7385,13 +7363,11 @@ group241:
 	VMULPD       Y0, Y6, Y6
 	VMOVUPD      Y6, 32(AX)(R8*1)
 	ADDQ         $+64, R8
-	SUBQ         $0x08, R9
-	JG           group241
+	SUBQ         $0x08, R10
+	JG           group254
 
-done243:
-	MOVQ stride+16(FP), DI
-	SHLQ $0x03, DI
-	ADDQ DI, CX
+done255:
+	ADDQ R9, CX
 	MOVQ words+56(FP), DI
 	SHLQ $0x03, DI
 	ADDQ DI, BX
@@ -7400,9 +7376,9 @@ done243:
 	ADDQ DI, AX
 	ADDQ $0x18, DX
 	DECQ rows+24(FP)
-	JNZ  row240
+	JNZ  row252
 
-last242:
+last253:
 	VZEROUPPER
 	RET
 
@@ -7420,23 +7396,23 @@ TEXT ·focalTerms64AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last245
+	JZ           last257
 
-row244:
+row256:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	TESTQ        R9, R9
-	JZ           done247
+	JZ           done259
 
-group246:
+group258:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x20
-	JAE   whole248
+	JAE   whole260
 	BZHIQ R9, R8, R8
 
-whole248:
+whole260:
 	MOVQ             R8, (SP)
 	MOVQ             AX, R8
 	SHRQ             $0x06, R8
@@ -7738,31 +7714,31 @@ whole248:
 	VMULPD           Z11, Z4, Z4
 	VFMADD231PD      Z9, Z9, Z4
 	CMPQ             root+112(FP), $0x01
-	JL               less249
+	JL               less261
 	VMOVUPD          Z3, Z4
 	CMPQ             root+112(FP), $0x02
-	JL               less250
+	JL               less262
 	VSQRTPD          Z4, Z4
 	CMPQ             root+112(FP), $0x03
-	JL               less251
+	JL               less263
 	MOVQ             powers+120(FP), R10
 	VMOVUPD          (R10)(AX*1), Z4
 
-less251:
-less250:
-less249:
+less263:
+less262:
+less261:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough253
+	JZ    enough265
 
-again252:
+again264:
 	VMULPD      Z11, Z4, Z21
 	VFMADD231PD Z9, Z4, Z21
 	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again252
+	JNZ         again264
 
-enough253:
+enough265:
 	VMULPD       Z5, Z10, Z10
 	VFMADD231PD  Z0, Z10, Z3
 	VMULPD       Z5, Z4, Z5
@@ -7803,31 +7779,31 @@ enough253:
 	VMULPD       Z14, Z4, Z4
 	VFMADD231PD  Z12, Z12, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less254
+	JL           less266
 	VMOVUPD      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less255
+	JL           less267
 	VSQRTPD      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less256
+	JL           less268
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      64(R10)(AX*1), Z4
 
-less256:
-less255:
-less254:
+less268:
+less267:
+less266:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough258
+	JZ    enough270
 
-again257:
+again269:
 	VMULPD      Z14, Z4, Z21
 	VFMADD231PD Z12, Z4, Z21
 	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again257
+	JNZ         again269
 
-enough258:
+enough270:
 	VMULPD       Z6, Z13, Z13
 	VFMADD231PD  Z0, Z13, Z3
 	VMULPD       Z6, Z4, Z6
@@ -7868,31 +7844,31 @@ enough258:
 	VMULPD       Z17, Z4, Z4
 	VFMADD231PD  Z15, Z15, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less259
+	JL           less271
 	VMOVUPD      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less260
+	JL           less272
 	VSQRTPD      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less261
+	JL           less273
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      128(R10)(AX*1), Z4
 
-less261:
-less260:
-less259:
+less273:
+less272:
+less271:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough263
+	JZ    enough275
 
-again262:
+again274:
 	VMULPD      Z17, Z4, Z21
 	VFMADD231PD Z15, Z4, Z21
 	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again262
+	JNZ         again274
 
-enough263:
+enough275:
 	VMULPD       Z7, Z16, Z16
 	VFMADD231PD  Z0, Z16, Z3
 	VMULPD       Z7, Z4, Z7
@@ -7933,31 +7909,31 @@ enough263:
 	VMULPD       Z20, Z4, Z4
 	VFMADD231PD  Z18, Z18, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less264
+	JL           less276
 	VMOVUPD      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less265
+	JL           less277
 	VSQRTPD      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less266
+	JL           less278
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      192(R10)(AX*1), Z4
 
-less266:
-less265:
-less264:
+less278:
+less277:
+less276:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough268
+	JZ    enough280
 
-again267:
+again279:
 	VMULPD      Z20, Z4, Z21
 	VFMADD231PD Z18, Z4, Z21
 	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again267
+	JNZ         again279
 
-enough268:
+enough280:
 	VMULPD      Z8, Z19, Z19
 	VFMADD231PD Z0, Z19, Z3
 	VMULPD      Z8, Z4, Z8
@@ -7974,19 +7950,15 @@ enough268:
 	VMOVUPD     Z8, 192(BX)(AX*1)
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R9
-	JG          group246
+	JG          group258
 
-done247:
+done259:
 	MOVQ stride+40(FP), AX
 	SHLQ $0x03, AX
-	MOVQ AX, CX
-	ADDQ x+32(FP), CX
-	MOVQ CX, x+32(FP)
+	ADDQ AX, CX
 	MOVQ dstStride+24(FP), AX
 	SHLQ $0x03, AX
-	MOVQ AX, DX
-	ADDQ dst+16(FP), DX
-	MOVQ DX, dst+16(FP)
+	ADDQ AX, DX
 	MOVQ words+80(FP), AX
 	SHLQ $0x03, AX
 	ADDQ AX, SI
@@ -7995,9 +7967,9 @@ done247:
 	ADDQ AX, powers+120(FP)
 	ADDQ $0x18, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row244
+	JNZ  row256
 
-last245:
+last257:
 	VZEROUPPER
 	RET
 
@@ -8014,9 +7986,9 @@ TEXT ·focalWeighted64AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last270
+	JZ           last282
 
-row269:
+row281:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y3, Y3, Y3
@@ -8024,15 +7996,15 @@ row269:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done272
+	JZ           done284
 
-group271:
+group283:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole273
+	JAE   whole285
 	BZHIQ R8, DI, DI
 
-whole273:
+whole285:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x06, DI
@@ -8422,31 +8394,31 @@ whole273:
 	VMULPD           Z17, Z6, Z6
 	VFMADD231PD      Z15, Z15, Z6
 	CMPQ             root+112(FP), $0x01
-	JL               less274
+	JL               less286
 	VMOVUPD          Z5, Z6
 	CMPQ             root+112(FP), $0x02
-	JL               less275
+	JL               less287
 	VSQRTPD          Z6, Z6
 	CMPQ             root+112(FP), $0x03
-	JL               less276
+	JL               less288
 	MOVQ             powers+120(FP), R9
 	VMOVUPD          (R9)(AX*1), Z6
 
-less276:
-less275:
-less274:
+less288:
+less287:
+less286:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough278
+	JZ    enough290
 
-again277:
+again289:
 	VMULPD      Z17, Z6, Z7
 	VFMADD231PD Z15, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again277
+	JNZ         again289
 
-enough278:
+enough290:
 	VMULPD       Z11, Z16, Z16
 	VFMADD231PD  Z0, Z16, Z5
 	VMULPD       Z11, Z6, Z11
@@ -8499,31 +8471,31 @@ enough278:
 	VMULPD       Z20, Z6, Z6
 	VFMADD231PD  Z18, Z18, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less279
+	JL           less291
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less280
+	JL           less292
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less281
+	JL           less293
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Z6
 
-less281:
-less280:
-less279:
+less293:
+less292:
+less291:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough283
+	JZ    enough295
 
-again282:
+again294:
 	VMULPD      Z20, Z6, Z7
 	VFMADD231PD Z18, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again282
+	JNZ         again294
 
-enough283:
+enough295:
 	VMULPD       Z12, Z19, Z19
 	VFMADD231PD  Z0, Z19, Z5
 	VMULPD       Z12, Z6, Z12
@@ -8584,31 +8556,31 @@ enough283:
 	VMULPD       Z23, Z6, Z6
 	VFMADD231PD  Z21, Z21, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less284
+	JL           less296
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less285
+	JL           less297
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less286
+	JL           less298
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      128(R9)(AX*1), Z6
 
-less286:
-less285:
-less284:
+less298:
+less297:
+less296:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough288
+	JZ    enough300
 
-again287:
+again299:
 	VMULPD      Z23, Z6, Z7
 	VFMADD231PD Z21, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again287
+	JNZ         again299
 
-enough288:
+enough300:
 	VMULPD       Z13, Z22, Z22
 	VFMADD231PD  Z0, Z22, Z5
 	VMULPD       Z13, Z6, Z13
@@ -8661,31 +8633,31 @@ enough288:
 	VMULPD       Z26, Z6, Z6
 	VFMADD231PD  Z24, Z24, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less289
+	JL           less301
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less290
+	JL           less302
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less291
+	JL           less303
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      192(R9)(AX*1), Z6
 
-less291:
-less290:
-less289:
+less303:
+less302:
+less301:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough293
+	JZ    enough305
 
-again292:
+again304:
 	VMULPD      Z26, Z6, Z7
 	VFMADD231PD Z24, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again292
+	JNZ         again304
 
-enough293:
+enough305:
 	VMULPD      Z14, Z25, Z25
 	VFMADD231PD Z0, Z25, Z5
 	VMULPD      Z14, Z6, Z14
@@ -8722,19 +8694,15 @@ enough293:
 	VMOVAPD     Z5, Z3
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R8
-	JG          group271
+	JG          group283
 
-done272:
+done284:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
-	MOVQ          AX, CX
-	ADDQ          x+32(FP), CX
-	MOVQ          CX, x+32(FP)
+	ADDQ          AX, CX
 	MOVQ          dstStride+24(FP), AX
 	SHLQ          $0x03, AX
-	MOVQ          AX, DX
-	ADDQ          dst+16(FP), DX
-	MOVQ          DX, dst+16(FP)
+	ADDQ          AX, DX
 	MOVQ          words+80(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
@@ -8777,9 +8745,9 @@ done272:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row269
+	JNZ           row281
 
-last270:
+last282:
 	VZEROUPPER
 	RET
 
@@ -8796,9 +8764,9 @@ TEXT ·focal64AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last295
+	JZ           last307
 
-row294:
+row306:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y3, Y3, Y3
@@ -8806,15 +8774,15 @@ row294:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done297
+	JZ           done309
 
-group296:
+group308:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole298
+	JAE   whole310
 	BZHIQ R8, DI, DI
 
-whole298:
+whole310:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x06, DI
@@ -9116,31 +9084,31 @@ whole298:
 	VMULPD           Z13, Z6, Z6
 	VFMADD231PD      Z11, Z11, Z6
 	CMPQ             root+112(FP), $0x01
-	JL               less299
+	JL               less311
 	VMOVUPD          Z5, Z6
 	CMPQ             root+112(FP), $0x02
-	JL               less300
+	JL               less312
 	VSQRTPD          Z6, Z6
 	CMPQ             root+112(FP), $0x03
-	JL               less301
+	JL               less313
 	MOVQ             powers+120(FP), R9
 	VMOVUPD          (R9)(AX*1), Z6
 
-less301:
-less300:
-less299:
+less313:
+less312:
+less311:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough303
+	JZ    enough315
 
-again302:
+again314:
 	VMULPD      Z13, Z6, Z23
 	VFMADD231PD Z11, Z6, Z23
 	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again302
+	JNZ         again314
 
-enough303:
+enough315:
 	VMULPD       Z7, Z12, Z12
 	VFMADD231PD  Z0, Z12, Z5
 	VMULPD       Z7, Z6, Z7
@@ -9180,31 +9148,31 @@ enough303:
 	VMULPD       Z16, Z6, Z6
 	VFMADD231PD  Z14, Z14, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less304
+	JL           less316
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less305
+	JL           less317
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less306
+	JL           less318
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Z6
 
-less306:
-less305:
-less304:
+less318:
+less317:
+less316:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough308
+	JZ    enough320
 
-again307:
+again319:
 	VMULPD      Z16, Z6, Z23
 	VFMADD231PD Z14, Z6, Z23
 	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again307
+	JNZ         again319
 
-enough308:
+enough320:
 	VMULPD       Z8, Z15, Z15
 	VFMADD231PD  Z0, Z15, Z5
 	VMULPD       Z8, Z6, Z8
@@ -9252,31 +9220,31 @@ enough308:
 	VMULPD       Z19, Z6, Z6
 	VFMADD231PD  Z17, Z17, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less309
+	JL           less321
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less310
+	JL           less322
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less311
+	JL           less323
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      128(R9)(AX*1), Z6
 
-less311:
-less310:
-less309:
+less323:
+less322:
+less321:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough313
+	JZ    enough325
 
-again312:
+again324:
 	VMULPD      Z19, Z6, Z23
 	VFMADD231PD Z17, Z6, Z23
 	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again312
+	JNZ         again324
 
-enough313:
+enough325:
 	VMULPD       Z9, Z18, Z18
 	VFMADD231PD  Z0, Z18, Z5
 	VMULPD       Z9, Z6, Z9
@@ -9316,31 +9284,31 @@ enough313:
 	VMULPD       Z22, Z6, Z6
 	VFMADD231PD  Z20, Z20, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less314
+	JL           less326
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less315
+	JL           less327
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less316
+	JL           less328
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      192(R9)(AX*1), Z6
 
-less316:
-less315:
-less314:
+less328:
+less327:
+less326:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough318
+	JZ    enough330
 
-again317:
+again329:
 	VMULPD      Z22, Z6, Z23
 	VFMADD231PD Z20, Z6, Z23
 	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again317
+	JNZ         again329
 
-enough318:
+enough330:
 	VMULPD      Z10, Z21, Z21
 	VFMADD231PD Z0, Z21, Z5
 	VMULPD      Z10, Z6, Z10
@@ -9364,19 +9332,15 @@ enough318:
 	VMOVAPD     Z5, Z3
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R8
-	JG          group296
+	JG          group308
 
-done297:
+done309:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
-	MOVQ          AX, CX
-	ADDQ          x+32(FP), CX
-	MOVQ          CX, x+32(FP)
+	ADDQ          AX, CX
 	MOVQ          dstStride+24(FP), AX
 	SHLQ          $0x03, AX
-	MOVQ          AX, DX
-	ADDQ          dst+16(FP), DX
-	MOVQ          DX, dst+16(FP)
+	ADDQ          AX, DX
 	MOVQ          words+80(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, BX
@@ -9419,9 +9383,9 @@ done297:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row294
+	JNZ           row306
 
-last295:
+last307:
 	VZEROUPPER
 	RET
 
@@ -9438,16 +9402,18 @@ TEXT ·sigmoidPowers64AVX512(SB), NOSPLIT, $0-80
 	VXORPS       Y1, Y1, Y1
 	MOVQ         f+72(FP), DI
 	VBROADCASTSD 8(DI), Z2
+	MOVQ         stride+16(FP), R9
+	SHLQ         $0x03, R9
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last321
+	JZ           last332
 
-row319:
+row331:
 	XORQ  R8, R8
-	MOVQ  n+32(FP), R9
-	TESTQ R9, R9
-	JZ    done322
+	MOVQ  n+32(FP), R10
+	TESTQ R10, R10
+	JZ    done334
 
-group320:
+group333:
 	MOVQ             R8, DI
 	SHRQ             $0x06, DI
 	KMOVB            (BX)(DI*1), K1
@@ -9745,13 +9711,11 @@ group320:
 	VMULPD           Z3, Z11, Z11
 	VMOVUPD          Z11, 64(AX)(R8*1)
 	ADDQ             $+128, R8
-	SUBQ             $0x10, R9
-	JG               group320
+	SUBQ             $0x10, R10
+	JG               group333
 
-done322:
-	MOVQ stride+16(FP), DI
-	SHLQ $0x03, DI
-	ADDQ DI, CX
+done334:
+	ADDQ R9, CX
 	MOVQ words+56(FP), DI
 	SHLQ $0x03, DI
 	ADDQ DI, BX
@@ -9760,8 +9724,8 @@ done322:
 	ADDQ DI, AX
 	ADDQ $0x18, DX
 	DECQ rows+24(FP)
-	JNZ  row319
+	JNZ  row331
 
-last321:
+last332:
 	VZEROUPPER
 	RET

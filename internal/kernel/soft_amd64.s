@@ -9,13 +9,13 @@
 TEXT ·softBCE32AVX2(SB), $896-104
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
-	MOVQ    x+32(FP), AX
-	MOVQ    t+48(FP), CX
-	MOVQ    dst+16(FP), DX
+	MOVQ    x+32(FP), CX
+	MOVQ    t+48(FP), DX
+	MOVQ    dst+16(FP), BX
 	MOVQ    part+80(FP), SI
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+64(FP), $0x00
-	JEQ     last2
+	JZ      last2
 
 row1:
 	VXORPS       Y1, Y1, Y1
@@ -24,37 +24,37 @@ row1:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 704(BP)
 	VMOVUPS      Y1, 736(BP)
-	TESTQ        DX, DX
+	TESTQ        BX, BX
 	JZ           without3
-	MOVQ         f+96(FP), BX
-	VBROADCASTSS (BX), Y1
+	MOVQ         f+96(FP), AX
+	VBROADCASTSS (AX), Y1
 	VMOVUPS      Y1, 512(BP)
 	ADDQ         $0x04, f+96(FP)
 
 without3:
-	XORQ BX, BX
+	XORQ AX, AX
 	MOVQ n+72(FP), R8
 	SUBQ $0x40, R8
-	JL   rest7
+	JL   rest6
 
 group4:
-	PREFETCHT0 12288(AX)(BX*1)
-	PREFETCHT0 12288(CX)(BX*1)
-	PREFETCHT0 12352(AX)(BX*1)
-	PREFETCHT0 12352(CX)(BX*1)
-	PREFETCHT0 12416(AX)(BX*1)
-	PREFETCHT0 12416(CX)(BX*1)
-	PREFETCHT0 12480(AX)(BX*1)
-	PREFETCHT0 12480(CX)(BX*1)
+	PREFETCHT0 12288(CX)(AX*1)
+	PREFETCHT0 12288(DX)(AX*1)
+	PREFETCHT0 12352(CX)(AX*1)
+	PREFETCHT0 12352(DX)(AX*1)
+	PREFETCHT0 12416(CX)(AX*1)
+	PREFETCHT0 12416(DX)(AX*1)
+	PREFETCHT0 12480(CX)(AX*1)
+	PREFETCHT0 12480(DX)(AX*1)
 
-half8:
-	MOVQ         BX, DI
+half9:
+	MOVQ         AX, DI
 	SHRQ         $0x05, DI
 	VPBROADCASTB (SI)(DI*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      (AX)(BX*1), Y1
-	VMOVUPS      (CX)(BX*1), Y2
+	VMOVUPS      (CX)(AX*1), Y1
+	VMOVUPS      (DX)(AX*1), Y2
 	VXORPS       Y3, Y3, Y3
 	VCMPPS       $0x15, Y3, Y1, Y4
 	VANDPS       f32_3f800000<>+0(SB), Y4, Y3
@@ -79,8 +79,8 @@ half8:
 	VPSLLD       $0x17, Y8, Y8
 	VMULPS       Y8, Y7, Y7
 	VANDPS       Y5, Y7, Y7
-	TESTQ        DX, DX
-	JZ           none9
+	TESTQ        BX, BX
+	JZ           none10
 	VADDPS       f32_3f800000<>+0(SB), Y7, Y1
 	VDIVPS       Y1, Y7, Y5
 	VANDPS       f32_80000000<>+0(SB), Y4, Y1
@@ -88,14 +88,14 @@ half8:
 	VADDPS       Y2, Y5, Y5
 	VMULPS       512(BP), Y5, Y5
 	VANDPS       Y6, Y5, Y5
-	VMOVUPS      Y5, (DX)(BX*1)
+	VMOVUPS      Y5, (BX)(AX*1)
 
-none9:
+none10:
 	VPBROADCASTB 2(SI)(DI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      64(AX)(BX*1), Y1
-	VMOVUPS      64(CX)(BX*1), Y2
+	VMOVUPS      64(CX)(AX*1), Y1
+	VMOVUPS      64(DX)(AX*1), Y2
 	VXORPS       Y4, Y4, Y4
 	VCMPPS       $0x15, Y4, Y1, Y5
 	VANDPS       f32_3f800000<>+0(SB), Y5, Y4
@@ -121,8 +121,8 @@ none9:
 	VPSLLD       $0x17, Y9, Y9
 	VMULPS       Y9, Y4, Y4
 	VANDPS       Y6, Y4, Y4
-	TESTQ        DX, DX
-	JZ           none10
+	TESTQ        BX, BX
+	JZ           none11
 	VADDPS       f32_3f800000<>+0(SB), Y4, Y1
 	VDIVPS       Y1, Y4, Y6
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -130,16 +130,16 @@ none9:
 	VADDPS       Y2, Y6, Y6
 	VMULPS       512(BP), Y6, Y6
 	VANDPS       Y8, Y6, Y6
-	VMOVUPS      Y6, 64(DX)(BX*1)
+	VMOVUPS      Y6, 64(BX)(AX*1)
 
-none10:
+none11:
 	VADDPS       Y4, Y7, Y1
 	VFMADD213PS  Y1, Y4, Y7
 	VPBROADCASTB 4(SI)(DI*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VMOVUPS      128(AX)(BX*1), Y1
-	VMOVUPS      128(CX)(BX*1), Y2
+	VMOVUPS      128(CX)(AX*1), Y1
+	VMOVUPS      128(DX)(AX*1), Y2
 	VXORPS       Y4, Y4, Y4
 	VCMPPS       $0x15, Y4, Y1, Y5
 	VANDPS       f32_3f800000<>+0(SB), Y5, Y4
@@ -164,8 +164,8 @@ none10:
 	VPSLLD       $0x17, Y10, Y10
 	VMULPS       Y10, Y9, Y9
 	VANDPS       Y6, Y9, Y9
-	TESTQ        DX, DX
-	JZ           none11
+	TESTQ        BX, BX
+	JZ           none12
 	VADDPS       f32_3f800000<>+0(SB), Y9, Y1
 	VDIVPS       Y1, Y9, Y6
 	VANDPS       f32_80000000<>+0(SB), Y5, Y1
@@ -173,14 +173,14 @@ none10:
 	VADDPS       Y2, Y6, Y6
 	VMULPS       512(BP), Y6, Y6
 	VANDPS       Y8, Y6, Y6
-	VMOVUPS      Y6, 128(DX)(BX*1)
+	VMOVUPS      Y6, 128(BX)(AX*1)
 
-none11:
+none12:
 	VPBROADCASTB 6(SI)(DI*1), Y10
 	VANDPS       bits32<>+0(SB), Y10, Y10
 	VPCMPEQD     bits32<>+0(SB), Y10, Y10
-	VMOVUPS      192(AX)(BX*1), Y1
-	VMOVUPS      192(CX)(BX*1), Y2
+	VMOVUPS      192(CX)(AX*1), Y1
+	VMOVUPS      192(DX)(AX*1), Y2
 	VXORPS       Y5, Y5, Y5
 	VCMPPS       $0x15, Y5, Y1, Y6
 	VANDPS       f32_3f800000<>+0(SB), Y6, Y5
@@ -207,8 +207,8 @@ none11:
 	VPSLLD       $0x17, Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VANDPS       Y8, Y4, Y4
-	TESTQ        DX, DX
-	JZ           none12
+	TESTQ        BX, BX
+	JZ           none13
 	VADDPS       f32_3f800000<>+0(SB), Y4, Y1
 	VDIVPS       Y1, Y4, Y5
 	VANDPS       f32_80000000<>+0(SB), Y6, Y1
@@ -216,20 +216,20 @@ none11:
 	VADDPS       Y2, Y5, Y5
 	VMULPS       512(BP), Y5, Y5
 	VANDPS       Y10, Y5, Y5
-	VMOVUPS      Y5, 192(DX)(BX*1)
+	VMOVUPS      Y5, 192(BX)(AX*1)
 
-none12:
+none13:
 	VADDPS       Y4, Y9, Y1
 	VFMADD213PS  Y1, Y4, Y9
 	VADDPS       Y9, Y7, Y1
 	VFMADD213PS  Y1, Y9, Y7
-	MOVQ         BX, DI
+	MOVQ         AX, DI
 	ANDQ         $0x20, DI
 	VMOVUPS      Y3, 640(BP)(DI*1)
 	VMOVUPS      Y7, 768(BP)(DI*1)
-	ADDQ         $0x20, BX
-	TESTQ        $0x00000020, BX
-	JNZ          half8
+	ADDQ         $0x20, AX
+	TESTQ        $0x00000020, AX
+	JNZ          half9
 	VMOVUPS      672(BP), Y1
 	VADDPS       640(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -254,9 +254,9 @@ none12:
 	VADDPD       Y2, Y1, Y3
 	VFMADD213PD  Y3, Y1, Y2
 	VMOVUPD      Y2, 736(BP)
-	ADDQ         $+192, BX
-	TESTQ        $0x000007ff, BX
-	JNZ          more13
+	ADDQ         $+192, AX
+	TESTQ        $0x000007ff, AX
+	JNZ          more14
 	MOVQ         product+8(FP), DI
 	VMOVUPS      704(BP), Y1
 	VMOVUPS      736(BP), Y2
@@ -274,79 +274,129 @@ none12:
 	VMOVUPS      Y1, 736(BP)
 	ADDQ         $0x08, product+8(FP)
 
-more13:
+more14:
 	SUBQ $0x40, R8
 	JGE  group4
 
-rest7:
+rest6:
 	ADDQ       $0x40, R8
-	JLE        done5
+	JLE        done8
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x02, R8
 	SUBQ       R8, DI
 	VMOVUPS    256(DI), Y1
-	VMASKMOVPS (AX)(BX*1), Y1, Y1
+	VMASKMOVPS (CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, (BP)
 	VMOVUPS    288(DI), Y1
-	VMASKMOVPS 32(AX)(BX*1), Y1, Y1
+	VMASKMOVPS 32(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 32(BP)
 	VMOVUPS    320(DI), Y1
-	VMASKMOVPS 64(AX)(BX*1), Y1, Y1
+	VMASKMOVPS 64(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 64(BP)
 	VMOVUPS    352(DI), Y1
-	VMASKMOVPS 96(AX)(BX*1), Y1, Y1
+	VMASKMOVPS 96(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 96(BP)
 	VMOVUPS    384(DI), Y1
-	VMASKMOVPS 128(AX)(BX*1), Y1, Y1
+	VMASKMOVPS 128(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 128(BP)
 	VMOVUPS    416(DI), Y1
-	VMASKMOVPS 160(AX)(BX*1), Y1, Y1
+	VMASKMOVPS 160(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 160(BP)
 	VMOVUPS    448(DI), Y1
-	VMASKMOVPS 192(AX)(BX*1), Y1, Y1
+	VMASKMOVPS 192(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 192(BP)
 	VMOVUPS    480(DI), Y1
-	VMASKMOVPS 224(AX)(BX*1), Y1, Y1
+	VMASKMOVPS 224(CX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 224(BP)
-	LEAQ       (BP), AX
-	SUBQ       BX, AX
+	LEAQ       (BP), CX
+	SUBQ       AX, CX
 	VMOVUPS    256(DI), Y1
-	VMASKMOVPS (CX)(BX*1), Y1, Y1
+	VMASKMOVPS (DX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 256(BP)
 	VMOVUPS    288(DI), Y1
-	VMASKMOVPS 32(CX)(BX*1), Y1, Y1
+	VMASKMOVPS 32(DX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 288(BP)
 	VMOVUPS    320(DI), Y1
-	VMASKMOVPS 64(CX)(BX*1), Y1, Y1
+	VMASKMOVPS 64(DX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 320(BP)
 	VMOVUPS    352(DI), Y1
-	VMASKMOVPS 96(CX)(BX*1), Y1, Y1
+	VMASKMOVPS 96(DX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 352(BP)
 	VMOVUPS    384(DI), Y1
-	VMASKMOVPS 128(CX)(BX*1), Y1, Y1
+	VMASKMOVPS 128(DX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 384(BP)
 	VMOVUPS    416(DI), Y1
-	VMASKMOVPS 160(CX)(BX*1), Y1, Y1
+	VMASKMOVPS 160(DX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 416(BP)
 	VMOVUPS    448(DI), Y1
-	VMASKMOVPS 192(CX)(BX*1), Y1, Y1
+	VMASKMOVPS 192(DX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 448(BP)
 	VMOVUPS    480(DI), Y1
-	VMASKMOVPS 224(CX)(BX*1), Y1, Y1
+	VMASKMOVPS 224(DX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 480(BP)
-	LEAQ       256(BP), CX
-	SUBQ       BX, CX
-	TESTQ      DX, DX
-	JZ         without14
-	MOVQ       AX, DX
+	LEAQ       256(BP), DX
+	SUBQ       AX, DX
+	TESTQ      BX, BX
+	JZ         none15
+	MOVQ       CX, BX
 
-without14:
+none15:
 	XORQ R8, R8
 	JMP  group4
 
-done5:
-	TESTQ        $0x000007ff, BX
-	JZ           incomplete6
+done8:
+	MOVQ       stride+40(FP), CX
+	SHLQ       $0x02, CX
+	ADDQ       x+32(FP), CX
+	MOVQ       CX, x+32(FP)
+	MOVQ       tStride+56(FP), DX
+	SHLQ       $0x02, DX
+	ADDQ       t+48(FP), DX
+	MOVQ       DX, t+48(FP)
+	MOVQ       dst+16(FP), DI
+	CMPQ       DI, BX
+	JEQ        direct16
+	MOVQ       n+72(FP), R8
+	ANDQ       $0x3f, R8
+	LEAQ       tail<>+0(SB), R9
+	SHLQ       $0x02, R8
+	SUBQ       R8, R9
+	VMOVUPS    (BP), Y1
+	VMOVUPS    256(R9), Y2
+	VMASKMOVPS Y1, Y2, -256(DI)(AX*1)
+	VMOVUPS    32(BP), Y1
+	VMOVUPS    288(R9), Y2
+	VMASKMOVPS Y1, Y2, -224(DI)(AX*1)
+	VMOVUPS    64(BP), Y1
+	VMOVUPS    320(R9), Y2
+	VMASKMOVPS Y1, Y2, -192(DI)(AX*1)
+	VMOVUPS    96(BP), Y1
+	VMOVUPS    352(R9), Y2
+	VMASKMOVPS Y1, Y2, -160(DI)(AX*1)
+	VMOVUPS    128(BP), Y1
+	VMOVUPS    384(R9), Y2
+	VMASKMOVPS Y1, Y2, -128(DI)(AX*1)
+	VMOVUPS    160(BP), Y1
+	VMOVUPS    416(R9), Y2
+	VMASKMOVPS Y1, Y2, -96(DI)(AX*1)
+	VMOVUPS    192(BP), Y1
+	VMOVUPS    448(R9), Y2
+	VMASKMOVPS Y1, Y2, -64(DI)(AX*1)
+	VMOVUPS    224(BP), Y1
+	VMOVUPS    480(R9), Y2
+	VMASKMOVPS Y1, Y2, -32(DI)(AX*1)
+
+direct16:
+	TESTQ BX, BX
+	JZ    none17
+	MOVQ  dstStride+24(FP), BX
+	SHLQ  $0x02, BX
+	ADDQ  dst+16(FP), BX
+	MOVQ  BX, dst+16(FP)
+
+none17:
+	TESTQ        $0x000007ff, AX
+	JZ           complete18
 	MOVQ         product+8(FP), AX
 	VMOVUPS      704(BP), Y1
 	VMOVUPS      736(BP), Y2
@@ -364,62 +414,11 @@ done5:
 	VMOVUPS      Y1, 736(BP)
 	ADDQ         $0x08, product+8(FP)
 
-incomplete6:
-	MOVQ       dst+16(FP), AX
-	CMPQ       AX, DX
-	JEQ        direct15
-	MOVQ       n+72(FP), CX
-	ANDQ       $0x3f, CX
-	LEAQ       tail<>+0(SB), DI
-	SHLQ       $0x02, CX
-	SUBQ       CX, DI
-	VMOVUPS    (BP), Y1
-	VMOVUPS    256(DI), Y2
-	VMASKMOVPS Y1, Y2, -256(AX)(BX*1)
-	VMOVUPS    32(BP), Y1
-	VMOVUPS    288(DI), Y2
-	VMASKMOVPS Y1, Y2, -224(AX)(BX*1)
-	VMOVUPS    64(BP), Y1
-	VMOVUPS    320(DI), Y2
-	VMASKMOVPS Y1, Y2, -192(AX)(BX*1)
-	VMOVUPS    96(BP), Y1
-	VMOVUPS    352(DI), Y2
-	VMASKMOVPS Y1, Y2, -160(AX)(BX*1)
-	VMOVUPS    128(BP), Y1
-	VMOVUPS    384(DI), Y2
-	VMASKMOVPS Y1, Y2, -128(AX)(BX*1)
-	VMOVUPS    160(BP), Y1
-	VMOVUPS    416(DI), Y2
-	VMASKMOVPS Y1, Y2, -96(AX)(BX*1)
-	VMOVUPS    192(BP), Y1
-	VMOVUPS    448(DI), Y2
-	VMASKMOVPS Y1, Y2, -64(AX)(BX*1)
-	VMOVUPS    224(BP), Y1
-	VMOVUPS    480(DI), Y2
-	VMASKMOVPS Y1, Y2, -32(AX)(BX*1)
-
-direct15:
-	TESTQ DX, DX
-	JZ    none16
-	MOVQ  dstStride+24(FP), AX
-	SHLQ  $0x02, AX
-	MOVQ  AX, DX
-	ADDQ  dst+16(FP), DX
-	MOVQ  DX, dst+16(FP)
-
-none16:
-	MOVQ         stride+40(FP), AX
-	SHLQ         $0x02, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         tStride+56(FP), CX
-	SHLQ         $0x02, CX
-	ADDQ         t+48(FP), CX
-	MOVQ         CX, t+48(FP)
-	MOVQ         words+88(FP), BX
-	SHLQ         $0x03, BX
-	ADDQ         BX, SI
-	MOVQ         sum+0(FP), BX
+complete18:
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, SI
+	MOVQ         sum+0(FP), AX
 	VMOVUPS      576(BP), Y1
 	VMOVUPS      608(BP), Y2
 	VADDPD       Y2, Y1, Y1
@@ -427,7 +426,7 @@ none16:
 	VADDPD       X2, X1, X1
 	VUNPCKHPD    X1, X1, X2
 	VADDPD       X2, X1, X1
-	VMOVSD       X1, (BX)
+	VMOVSD       X1, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
 	JNZ          row1
@@ -671,15 +670,15 @@ TEXT ·plainLabels32AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y3, Y3, Y3
 	MOVQ    $0x00000000, bad+32(FP)
 	TESTQ   SI, SI
-	JZ      last18
+	JZ      last20
 
-row17:
+row19:
 	XORQ  R8, R8
 	MOVQ  BX, R9
 	TESTQ R9, R9
-	JZ    rest22
+	JZ    rest24
 
-group21:
+group23:
 	VMOVUPS (AX)(R8*1), Y4
 	VCMPPS  $0x11, Y0, Y4, Y5
 	VMOVUPS Y4, Y6
@@ -714,13 +713,13 @@ group21:
 	VORPS   Y5, Y3, Y3
 	ADDQ    $0x80, R8
 	DECQ    R9
-	JNZ     group21
+	JNZ     group23
 
-rest22:
+rest24:
 	TESTQ      DX, DX
-	JZ         done24
+	JZ         done26
 	CMPQ       DX, $0x10
-	JBE        half23
+	JBE        half25
 	VMOVUPS    256(DI), Y4
 	VMASKMOVPS (AX)(R8*1), Y4, Y4
 	VCMPPS     $0x11, Y0, Y4, Y5
@@ -757,9 +756,9 @@ rest22:
 	VORPS      Y5, Y3, Y3
 	VCMPPS     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	JMP        done24
+	JMP        done26
 
-half23:
+half25:
 	VMOVUPS    256(DI), Y4
 	VMASKMOVPS (AX)(R8*1), Y4, Y4
 	VCMPPS     $0x11, Y0, Y4, Y5
@@ -779,17 +778,17 @@ half23:
 	VCMPPS     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
 
-done24:
+done26:
 	ADDQ   CX, AX
 	VPTEST Y3, Y3
-	JZ     none25
+	JZ     none27
 	MOVQ   $0x00000001, bad+32(FP)
 
-none25:
+none27:
 	DECQ SI
-	JNZ  row17
+	JNZ  row19
 
-last18:
+last20:
 	VZEROUPPER
 	RET
 
@@ -856,9 +855,9 @@ TEXT ·softLinearAVX2(SB), NOSPLIT, $224-120
 	VBROADCASTSS 8(DX), Y0
 	VMOVUPS      Y0, 128(BP)
 	TESTQ        R12, R12
-	JZ           last27
+	JZ           last29
 
-row26:
+row28:
 	MOVQ         p+112(FP), DX
 	VBROADCASTSS (DX), Y0
 	VMOVUPS      Y0, 64(BP)
@@ -872,9 +871,9 @@ row26:
 	XORQ         R13, R13
 	MOVQ         R10, R14
 	TESTQ        R14, R14
-	JZ           rest31
+	JZ           rest33
 
-group30:
+group32:
 	MOVQ         R13, DX
 	SHRQ         $0x05, DX
 	VPBROADCASTB (CX)(DX*1), Y5
@@ -965,13 +964,13 @@ group30:
 	VADDPD       Y2, Y1, Y1
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group30
+	JNZ          group32
 
-rest31:
+rest33:
 	TESTQ        R9, R9
-	JZ           done33
+	JZ           done35
 	CMPQ         R9, $0x10
-	JBE          half32
+	JBE          half34
 	MOVQ         R13, DX
 	SHRQ         $0x05, DX
 	VPBROADCASTB (CX)(DX*1), Y5
@@ -1084,9 +1083,9 @@ rest31:
 	VCVTPS2PD    X2, Y2
 	VADDPD       Y3, Y0, Y0
 	VADDPD       Y2, Y1, Y1
-	JMP          done33
+	JMP          done35
 
-half32:
+half34:
 	MOVQ         R13, DX
 	SHRQ         $0x05, DX
 	VPBROADCASTB (CX)(DX*1), Y5
@@ -1148,7 +1147,7 @@ half32:
 	VADDPD       Y3, Y0, Y0
 	VADDPD       Y2, Y1, Y1
 
-done33:
+done35:
 	ADDQ         (BP), AX
 	ADDQ         8(BP), BX
 	ADDQ         16(BP), DI
@@ -1163,9 +1162,9 @@ done33:
 	VMOVSD       X0, (DX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         R12
-	JNZ          row26
+	JNZ          row28
 
-last27:
+last29:
 	VZEROUPPER
 	RET
 
@@ -1204,9 +1203,9 @@ TEXT ·softTermsAVX2(SB), NOSPLIT, $40-96
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	VXORPS  Y1, Y1, Y1
 	TESTQ   R11, R11
-	JZ      last35
+	JZ      last37
 
-row34:
+row36:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
@@ -1214,9 +1213,9 @@ row34:
 	XORQ   R12, R12
 	MOVQ   R9, R13
 	TESTQ  R13, R13
-	JZ     rest39
+	JZ     rest41
 
-group38:
+group40:
 	MOVQ         R12, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -1383,13 +1382,13 @@ group38:
 	VADDPD       Y6, Y5, Y5
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group38
+	JNZ          group40
 
-rest39:
+rest41:
 	TESTQ        R8, R8
-	JZ           done41
+	JZ           done43
 	CMPQ         R8, $0x10
-	JBE          half40
+	JBE          half42
 	MOVQ         R12, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -1574,9 +1573,9 @@ rest39:
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
-	JMP          done41
+	JMP          done43
 
-half40:
+half42:
 	MOVQ         R12, DI
 	SHRQ         $0x05, DI
 	VMOVUPS      f32_c2ae88d2<>+0(SB), Y6
@@ -1678,7 +1677,7 @@ half40:
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
 
-done41:
+done43:
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
@@ -1699,9 +1698,9 @@ done41:
 	VMOVSD       X4, 8(DI)
 	ADDQ         $0x10, sums+0(FP)
 	DECQ         R11
-	JNZ          row34
+	JNZ          row36
 
-last35:
+last37:
 	VZEROUPPER
 	RET
 
@@ -1749,9 +1748,9 @@ TEXT ·softSums32AVX2(SB), NOSPLIT, $128-88
 	VXORPS       Y1, Y1, Y1
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R11, R11
-	JZ           last43
+	JZ           last45
 
-row42:
+row44:
 	VBROADCASTSS (CX), Y2
 	VMOVUPS      Y2, 32(BP)
 	VXORPS       Y2, Y2, Y2
@@ -1761,9 +1760,9 @@ row42:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest47
+	JZ           rest49
 
-group46:
+group48:
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -1846,13 +1845,13 @@ group46:
 	VADDPD       Y6, Y5, Y5
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group46
+	JNZ          group48
 
-rest47:
+rest49:
 	TESTQ        R8, R8
-	JZ           done49
+	JZ           done51
 	CMPQ         R8, $0x10
-	JBE          half48
+	JBE          half50
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -1941,9 +1940,9 @@ rest47:
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
-	JMP          done49
+	JMP          done51
 
-half48:
+half50:
 	MOVQ         R12, SI
 	SHRQ         $0x05, SI
 	VPBROADCASTB (BX)(SI*1), Y8
@@ -1995,7 +1994,7 @@ half48:
 	VADDPD       Y7, Y4, Y4
 	VADDPD       Y6, Y5, Y5
 
-done49:
+done51:
 	ADDQ         (BP), DX
 	ADDQ         8(BP), DI
 	ADDQ         16(BP), BX
@@ -2014,14 +2013,14 @@ done49:
 	VMOVSD       X4, 8(AX)
 	ADDQ         $0x10, AX
 	VPTEST       Y1, Y1
-	JZ           none50
+	JZ           none52
 	MOVQ         $0x00000001, bad+80(FP)
 
-none50:
+none52:
 	DECQ R11
-	JNZ  row42
+	JNZ  row44
 
-last43:
+last45:
 	VZEROUPPER
 	RET
 
@@ -2055,17 +2054,17 @@ TEXT ·lessLabels32AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R9, R10
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last52
+	JZ    last54
 
-row51:
+row53:
 	VBROADCASTSS (SI), Y0
 	ADDQ         $0x04, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest56
+	JZ           rest58
 
-group55:
+group57:
 	VMOVUPS      (AX)(R11*1), Y1
 	VMOVUPS      (DX)(R11*1), Y2
 	VFNMADD231PS Y2, Y0, Y1
@@ -2084,13 +2083,13 @@ group55:
 	VMOVUPS      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group55
+	JNZ          group57
 
-rest56:
+rest58:
 	TESTQ        DI, DI
-	JZ           done58
+	JZ           done60
 	CMPQ         DI, $0x10
-	JBE          half57
+	JBE          half59
 	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      256(R10), Y2
@@ -2119,9 +2118,9 @@ rest56:
 	VFNMADD231PS Y2, Y0, Y1
 	VMOVUPS      352(R10), Y0
 	VMASKMOVPS   Y1, Y0, 96(AX)(R11*1)
-	JMP          done58
+	JMP          done60
 
-half57:
+half59:
 	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      256(R10), Y2
@@ -2137,22 +2136,22 @@ half57:
 	VMOVUPS      288(R10), Y0
 	VMASKMOVPS   Y1, Y0, 32(AX)(R11*1)
 
-done58:
+done60:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row51
+	JNZ  row53
 
-last52:
+last54:
 	VZEROUPPER
 	RET
 
 // func softBCE32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, FMA3, MMX+
 TEXT ·softBCE32AVX512(SB), NOSPLIT, $8-104
-	MOVQ         x+32(FP), AX
-	MOVQ         t+48(FP), CX
-	MOVQ         dst+16(FP), DX
+	MOVQ         x+32(FP), CX
+	MOVQ         t+48(FP), DX
+	MOVQ         dst+16(FP), BX
 	MOVQ         part+80(FP), SI
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
 	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
@@ -2161,44 +2160,44 @@ TEXT ·softBCE32AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSS f32_3f800000<>+0(SB), Z10
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z11
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last60
+	JZ           last62
 
-row59:
+row61:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
-	TESTQ        DX, DX
-	JZ           without61
-	MOVQ         f+96(FP), BX
-	VBROADCASTSS (BX), Z3
+	TESTQ        BX, BX
+	JZ           without63
+	MOVQ         f+96(FP), AX
+	VBROADCASTSS (AX), Z3
 	ADDQ         $0x04, f+96(FP)
 
-without61:
-	XORQ  BX, BX
+without63:
+	XORQ  AX, AX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done63
+	JZ    done65
 
-group62:
+group64:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole65
+	JAE   whole66
 	BZHIQ R8, DI, DI
 
-whole65:
+whole66:
 	MOVQ             DI, (SP)
-	PREFETCHT0       12288(AX)(BX*1)
-	PREFETCHT0       12288(CX)(BX*1)
-	PREFETCHT0       12352(AX)(BX*1)
-	PREFETCHT0       12352(CX)(BX*1)
-	PREFETCHT0       12416(AX)(BX*1)
-	PREFETCHT0       12416(CX)(BX*1)
-	PREFETCHT0       12480(AX)(BX*1)
-	PREFETCHT0       12480(CX)(BX*1)
-	MOVQ             BX, DI
+	PREFETCHT0       12288(CX)(AX*1)
+	PREFETCHT0       12288(DX)(AX*1)
+	PREFETCHT0       12352(CX)(AX*1)
+	PREFETCHT0       12352(DX)(AX*1)
+	PREFETCHT0       12416(CX)(AX*1)
+	PREFETCHT0       12416(DX)(AX*1)
+	PREFETCHT0       12480(CX)(AX*1)
+	PREFETCHT0       12480(DX)(AX*1)
+	MOVQ             AX, DI
 	SHRQ             $0x05, DI
 	KMOVW            (SI)(DI*1), K3
-	VMOVUPS.Z        (AX)(BX*1), K3, Z12
-	VMOVUPS.Z        (CX)(BX*1), K3, Z13
+	VMOVUPS.Z        (CX)(AX*1), K3, Z12
+	VMOVUPS.Z        (DX)(AX*1), K3, Z13
 	VXORPS           Y6, Y6, Y6
 	VCMPPS           $0x15, Z6, Z12, K1
 	VMOVAPS.Z        Z10, K1, Z6
@@ -2207,8 +2206,8 @@ whole65:
 	VORPS            Z2, Z12, Z12
 	VCMPPS           $0x15, Z1, Z12, K3, K2
 	KMOVW            2(SI)(DI*1), K6
-	VMOVUPS.Z        64(AX)(BX*1), K6, Z15
-	VMOVUPS.Z        64(CX)(BX*1), K6, Z16
+	VMOVUPS.Z        64(CX)(AX*1), K6, Z15
+	VMOVUPS.Z        64(DX)(AX*1), K6, Z16
 	VXORPS           Y7, Y7, Y7
 	VCMPPS           $0x15, Z7, Z15, K4
 	VMOVAPS.Z        Z10, K4, Z7
@@ -2245,29 +2244,29 @@ whole65:
 	VPSLLD           $0x17, Z20, Z20
 	VMULPS.Z         Z19, Z17, K2, Z17
 	VMULPS.Z         Z20, Z18, K5, Z18
-	TESTQ            DX, DX
-	JZ               none66
+	TESTQ            BX, BX
+	JZ               none67
 	VADDPS           Z10, Z17, Z12
 	VDIVPS           Z12, Z17, Z12
 	VXORPS           Z2, Z12, K1, Z12
 	VADDPS           Z13, Z12, Z12
 	VMULPS.Z         Z3, Z12, K3, Z12
 	KMOVW            (SP), K1
-	VMOVUPS          Z12, K1, (DX)(BX*1)
+	VMOVUPS          Z12, K1, (BX)(AX*1)
 	VADDPS           Z10, Z18, Z12
 	VDIVPS           Z12, Z18, Z12
 	VXORPS           Z2, Z12, K4, Z12
 	VADDPS           Z16, Z12, Z12
 	VMULPS.Z         Z3, Z12, K6, Z12
 	KMOVW            2(SP), K1
-	VMOVUPS          Z12, K1, 64(DX)(BX*1)
+	VMOVUPS          Z12, K1, 64(BX)(AX*1)
 
-none66:
+none67:
 	VADDPS           Z18, Z17, Z12
 	VFMADD213PS      Z12, Z18, Z17
 	KMOVW            4(SI)(DI*1), K3
-	VMOVUPS.Z        128(AX)(BX*1), K3, Z12
-	VMOVUPS.Z        128(CX)(BX*1), K3, Z13
+	VMOVUPS.Z        128(CX)(AX*1), K3, Z12
+	VMOVUPS.Z        128(DX)(AX*1), K3, Z13
 	VXORPS           Y8, Y8, Y8
 	VCMPPS           $0x15, Z8, Z12, K1
 	VMOVAPS.Z        Z10, K1, Z8
@@ -2276,8 +2275,8 @@ none66:
 	VORPS            Z2, Z12, Z12
 	VCMPPS           $0x15, Z1, Z12, K3, K2
 	KMOVW            6(SI)(DI*1), K6
-	VMOVUPS.Z        192(AX)(BX*1), K6, Z16
-	VMOVUPS.Z        192(CX)(BX*1), K6, Z18
+	VMOVUPS.Z        192(CX)(AX*1), K6, Z16
+	VMOVUPS.Z        192(DX)(AX*1), K6, Z18
 	VXORPS           Y9, Y9, Y9
 	VCMPPS           $0x15, Z9, Z16, K4
 	VMOVAPS.Z        Z10, K4, Z9
@@ -2315,24 +2314,24 @@ none66:
 	VPSLLD           $0x17, Z21, Z21
 	VMULPS.Z         Z20, Z15, K2, Z15
 	VMULPS.Z         Z21, Z19, K5, Z19
-	TESTQ            DX, DX
-	JZ               none67
+	TESTQ            BX, BX
+	JZ               none68
 	VADDPS           Z10, Z15, Z12
 	VDIVPS           Z12, Z15, Z12
 	VXORPS           Z2, Z12, K1, Z12
 	VADDPS           Z13, Z12, Z12
 	VMULPS.Z         Z3, Z12, K3, Z12
 	KMOVW            4(SP), K1
-	VMOVUPS          Z12, K1, 128(DX)(BX*1)
+	VMOVUPS          Z12, K1, 128(BX)(AX*1)
 	VADDPS           Z10, Z19, Z12
 	VDIVPS           Z12, Z19, Z12
 	VXORPS           Z2, Z12, K4, Z12
 	VADDPS           Z18, Z12, Z12
 	VMULPS.Z         Z3, Z12, K6, Z12
 	KMOVW            6(SP), K1
-	VMOVUPS          Z12, K1, 192(DX)(BX*1)
+	VMOVUPS          Z12, K1, 192(BX)(AX*1)
 
-none67:
+none68:
 	VADDPS        Z19, Z15, Z12
 	VFMADD213PS   Z12, Z19, Z15
 	VADDPS        Z15, Z17, Z12
@@ -2347,9 +2346,9 @@ none67:
 	VCVTPS2PD     Y17, Z12
 	VADDPD        Z5, Z12, Z13
 	VFMADD213PD   Z13, Z12, Z5
-	ADDQ          $+256, BX
-	TESTQ         $0x000007ff, BX
-	JNZ           more68
+	ADDQ          $+256, AX
+	TESTQ         $0x000007ff, AX
+	JNZ           more69
 	MOVQ          product+8(FP), DI
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -2364,13 +2363,26 @@ none67:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-more68:
+more69:
 	SUBQ $0x40, R8
-	JG   group62
+	JG   group64
 
-done63:
-	TESTQ         $0x000007ff, BX
-	JZ            incomplete64
+done65:
+	MOVQ  stride+40(FP), DI
+	SHLQ  $0x02, DI
+	ADDQ  DI, CX
+	MOVQ  tStride+56(FP), DI
+	SHLQ  $0x02, DI
+	ADDQ  DI, DX
+	TESTQ BX, BX
+	JZ    none70
+	MOVQ  dstStride+24(FP), DI
+	SHLQ  $0x02, DI
+	ADDQ  DI, BX
+
+none70:
+	TESTQ         $0x000007ff, AX
+	JZ            complete71
 	MOVQ          product+8(FP), AX
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -2385,40 +2397,23 @@ done63:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-incomplete64:
-	TESTQ DX, DX
-	JZ    none69
-	MOVQ  dstStride+24(FP), AX
-	SHLQ  $0x02, AX
-	MOVQ  AX, DX
-	ADDQ  dst+16(FP), DX
-	MOVQ  DX, dst+16(FP)
-
-none69:
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x02, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          tStride+56(FP), CX
-	SHLQ          $0x02, CX
-	ADDQ          t+48(FP), CX
-	MOVQ          CX, t+48(FP)
-	MOVQ          words+88(FP), BX
-	SHLQ          $0x03, BX
-	ADDQ          BX, SI
-	MOVQ          sum+0(FP), BX
+complete71:
+	MOVQ          words+88(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          AX, SI
+	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z4, Y5
 	VADDPD        Y5, Y4, Y4
 	VEXTRACTF64X2 $0x01, Y4, X5
 	VADDPD        X5, X4, X4
 	VUNPCKHPD     X4, X4, X5
 	VADDPD        X5, X4, X4
-	VMOVSD        X4, (BX)
+	VMOVSD        X4, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row59
+	JNZ           row61
 
-last60:
+last62:
 	VZEROUPPER
 	RET
 
@@ -2444,15 +2439,15 @@ TEXT ·plainLabels32AVX512(SB), NOSPLIT, $0-40
 	KXORW        K3, K3, K3
 	MOVQ         $0x00000000, bad+32(FP)
 	TESTQ        SI, SI
-	JZ           last71
+	JZ           last73
 
-row70:
+row72:
 	XORQ DI, DI
 	MOVQ BX, R8
 	SUBQ $0x02, R8
-	JB   one73
+	JB   one75
 
-two72:
+two74:
 	VMOVUPS (AX)(DI*1), Z3
 	VCMPPS  $0x11, Z0, Z3, K4
 	VCMPPS  $0x04, Z2, Z3, K4, K4
@@ -2479,13 +2474,13 @@ two72:
 	KORW    K4, K3, K3
 	ADDQ    $+256, DI
 	SUBQ    $0x02, R8
-	JAE     two72
+	JAE     two74
 
-one73:
+one75:
 	ADDQ $0x02, R8
-	JZ   rest75
+	JZ   rest77
 
-group74:
+group76:
 	VMOVUPS (AX)(DI*1), Z3
 	VCMPPS  $0x11, Z0, Z3, K4
 	VCMPPS  $0x04, Z2, Z3, K4, K4
@@ -2500,13 +2495,13 @@ group74:
 	KORW    K4, K3, K3
 	ADDQ    $0x80, DI
 	DECQ    R8
-	JNZ     group74
+	JNZ     group76
 
-rest75:
+rest77:
 	TESTQ     DX, DX
-	JZ        done77
+	JZ        done79
 	CMPQ      DX, $0x10
-	JBE       half76
+	JBE       half78
 	VMOVUPS.Z (AX)(DI*1), K1, Z3
 	VCMPPS    $0x11, Z0, Z3, K4
 	VCMPPS    $0x04, Z2, Z3, K4, K4
@@ -2519,9 +2514,9 @@ rest75:
 	KORW      K4, K3, K3
 	VCMPPS    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
-	JMP       done77
+	JMP       done79
 
-half76:
+half78:
 	VMOVUPS.Z (AX)(DI*1), K1, Z3
 	VCMPPS    $0x11, Z0, Z3, K4
 	VCMPPS    $0x04, Z2, Z3, K4, K4
@@ -2529,17 +2524,17 @@ half76:
 	VCMPPS    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
 
-done77:
+done79:
 	ADDQ     CX, AX
 	KORTESTW K3, K3
-	JZ       none78
+	JZ       none80
 	MOVQ     $0x00000001, bad+32(FP)
 
-none78:
+none80:
 	DECQ SI
-	JNZ  row70
+	JNZ  row72
 
-last71:
+last73:
 	VZEROUPPER
 	RET
 
@@ -2583,9 +2578,9 @@ TEXT ·softLinearAVX512(SB), NOSPLIT, $40-120
 	VBROADCASTSS 4(DX), Z2
 	VBROADCASTSS 8(DX), Z3
 	TESTQ        R11, R11
-	JZ           last80
+	JZ           last82
 
-row79:
+row81:
 	MOVQ         p+112(FP), DX
 	VBROADCASTSS (DX), Z1
 	VBROADCASTSS 4(DX), Z2
@@ -2595,9 +2590,9 @@ row79:
 	XORQ         R12, R12
 	MOVQ         R10, R13
 	SUBQ         $0x02, R13
-	JB           one82
+	JB           one84
 
-two81:
+two83:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -2672,13 +2667,13 @@ two81:
 	VADDPD        Z5, Z4, Z4
 	ADDQ          $+256, R12
 	SUBQ          $0x02, R13
-	JAE           two81
+	JAE           two83
 
-one82:
+one84:
 	ADDQ $0x02, R13
-	JZ   rest84
+	JZ   rest86
 
-group83:
+group85:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -2718,13 +2713,13 @@ group83:
 	VADDPD        Z5, Z4, Z4
 	ADDQ          $0x80, R12
 	DECQ          R13
-	JNZ           group83
+	JNZ           group85
 
-rest84:
+rest86:
 	TESTQ         R9, R9
-	JZ            done86
+	JZ            done88
 	CMPQ          R9, $0x10
-	JBE           half85
+	JBE           half87
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -2762,9 +2757,9 @@ rest84:
 	VADDPS        Y1, Y5, Y5
 	VCVTPS2PD     Y5, Z1
 	VADDPD        Z1, Z4, Z4
-	JMP           done86
+	JMP           done88
 
-half85:
+half87:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -2787,7 +2782,7 @@ half85:
 	VCVTPS2PD     Y5, Z1
 	VADDPD        Z1, Z4, Z4
 
-done86:
+done88:
 	ADDQ          (SP), AX
 	ADDQ          8(SP), BX
 	ADDQ          16(SP), DI
@@ -2803,9 +2798,9 @@ done86:
 	VMOVSD        X4, (DX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          R11
-	JNZ           row79
+	JNZ           row81
 
-last80:
+last82:
 	VZEROUPPER
 	RET
 
@@ -2857,17 +2852,17 @@ TEXT ·softTermsAVX512(SB), NOSPLIT, $40-96
 	VXORPS       Y12, Y12, Y12
 	VBROADCASTSS f32_7fc00000<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last88
+	JZ           last90
 
-row87:
+row89:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 	XORQ   R11, R11
 	MOVQ   R9, R12
 	SUBQ   $0x02, R12
-	JB     one90
+	JB     one92
 
-two89:
+two91:
 	MOVQ          R11, DI
 	SHRQ          $0x05, DI
 	VMOVUPS       (AX)(R11*1), Z16
@@ -3016,13 +3011,13 @@ two89:
 	VADDPD        Z16, Z15, Z15
 	ADDQ          $+256, R11
 	SUBQ          $0x02, R12
-	JAE           two89
+	JAE           two91
 
-one90:
+one92:
 	ADDQ $0x02, R12
-	JZ   rest92
+	JZ   rest94
 
-group91:
+group93:
 	MOVQ          R11, DI
 	SHRQ          $0x05, DI
 	VMOVUPS       (AX)(R11*1), Z16
@@ -3099,13 +3094,13 @@ group91:
 	VADDPD        Z16, Z15, Z15
 	ADDQ          $0x80, R11
 	DECQ          R12
-	JNZ           group91
+	JNZ           group93
 
-rest92:
+rest94:
 	TESTQ         R8, R8
-	JZ            done94
+	JZ            done96
 	CMPQ          R8, $0x10
-	JBE           half93
+	JBE           half95
 	MOVQ          R11, DI
 	SHRQ          $0x05, DI
 	VMOVUPS.Z     (AX)(R11*1), K1, Z16
@@ -3180,9 +3175,9 @@ rest92:
 	VADDPS        Y16, Y20, Y20
 	VCVTPS2PD     Y20, Z16
 	VADDPD        Z16, Z15, Z15
-	JMP           done94
+	JMP           done96
 
-half93:
+half95:
 	MOVQ          R11, DI
 	SHRQ          $0x05, DI
 	VMOVUPS.Z     (AX)(R11*1), K1, Z16
@@ -3225,7 +3220,7 @@ half93:
 	VCVTPS2PD     Y19, Z16
 	VADDPD        Z16, Z15, Z15
 
-done94:
+done96:
 	ADDQ          (SP), AX
 	ADDQ          8(SP), CX
 	ADDQ          16(SP), DX
@@ -3248,9 +3243,9 @@ done94:
 	VMOVSD        X15, 8(DI)
 	ADDQ          $0x10, sums+0(FP)
 	DECQ          R10
-	JNZ           row87
+	JNZ           row89
 
-last88:
+last90:
 	VZEROUPPER
 	RET
 
@@ -3286,18 +3281,18 @@ TEXT ·softSums32AVX512(SB), NOSPLIT, $24-88
 	KXORW        K2, K2, K2
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R10, R10
-	JZ           last96
+	JZ           last98
 
-row95:
+row97:
 	VBROADCASTSS (CX), Z0
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one98
+	JB           one100
 
-two97:
+two99:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -3354,13 +3349,13 @@ two97:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $+256, R11
 	SUBQ          $0x02, R12
-	JAE           two97
+	JAE           two99
 
-one98:
+one100:
 	ADDQ $0x02, R12
-	JZ   rest100
+	JZ   rest102
 
-group99:
+group101:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -3391,13 +3386,13 @@ group99:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $0x80, R11
 	DECQ          R12
-	JNZ           group99
+	JNZ           group101
 
-rest100:
+rest102:
 	TESTQ         R8, R8
-	JZ            done102
+	JZ            done104
 	CMPQ          R8, $0x10
-	JBE           half101
+	JBE           half103
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -3426,9 +3421,9 @@ rest100:
 	VADDPS        Y0, Y5, Y5
 	VCVTPS2PD     Y5, Z0
 	VADDPD        Z0, Z3, Z3
-	JMP           done102
+	JMP           done104
 
-half101:
+half103:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (BX)(SI*1), K1
@@ -3448,7 +3443,7 @@ half101:
 	VCVTPS2PD     Y5, Z0
 	VADDPD        Z0, Z3, Z3
 
-done102:
+done104:
 	ADDQ          (SP), DX
 	ADDQ          8(SP), DI
 	ADDQ          16(SP), BX
@@ -3469,14 +3464,14 @@ done102:
 	VMOVSD        X3, 8(AX)
 	ADDQ          $0x10, AX
 	KORTESTW      K2, K2
-	JZ            none103
+	JZ            none105
 	MOVQ          $0x00000001, bad+80(FP)
 
-none103:
+none105:
 	DECQ R10
-	JNZ  row95
+	JNZ  row97
 
-last96:
+last98:
 	VZEROUPPER
 	RET
 
@@ -3501,17 +3496,17 @@ TEXT ·lessLabels32AVX512(SB), NOSPLIT, $0-56
 	KMOVW R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last105
+	JZ    last107
 
-row104:
+row106:
 	VBROADCASTSS (SI), Z0
 	ADDQ         $0x04, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one107
+	JB           one109
 
-two106:
+two108:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -3530,13 +3525,13 @@ two106:
 	VMOVUPS      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two106
+	JAE          two108
 
-one107:
+one109:
 	ADDQ $0x02, R11
-	JZ   rest109
+	JZ   rest111
 
-group108:
+group110:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -3547,13 +3542,13 @@ group108:
 	VMOVUPS      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group108
+	JNZ          group110
 
-rest109:
+rest111:
 	TESTQ        DI, DI
-	JZ           done111
+	JZ           done113
 	CMPQ         DI, $0x10
-	JBE          half110
+	JBE          half112
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -3562,21 +3557,21 @@ rest109:
 	VMOVUPS.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K2, 64(AX)(R10*1)
-	JMP          done111
+	JMP          done113
 
-half110:
+half112:
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K1, (AX)(R10*1)
 
-done111:
+done113:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row104
+	JNZ  row106
 
-last105:
+last107:
 	VZEROUPPER
 	RET
 
@@ -3585,56 +3580,56 @@ last105:
 TEXT ·softBCE64AVX2(SB), $768-104
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
-	MOVQ    x+32(FP), AX
-	MOVQ    t+48(FP), CX
-	MOVQ    dst+16(FP), DX
+	MOVQ    x+32(FP), CX
+	MOVQ    t+48(FP), DX
+	MOVQ    dst+16(FP), BX
 	MOVQ    part+80(FP), SI
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+64(FP), $0x00
-	JEQ     last113
+	JZ      last115
 
-row112:
+row114:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 576(BP)
 	VMOVUPD      Y2, 608(BP)
 	VMOVUPD      Y2, 640(BP)
 	VMOVUPD      Y2, 672(BP)
-	TESTQ        DX, DX
-	JZ           without114
-	MOVQ         f+96(FP), BX
-	VBROADCASTSD (BX), Y2
+	TESTQ        BX, BX
+	JZ           without116
+	MOVQ         f+96(FP), AX
+	VBROADCASTSD (AX), Y2
 	VMOVUPD      Y2, 512(BP)
 	ADDQ         $0x08, f+96(FP)
 
-without114:
-	XORQ BX, BX
+without116:
+	XORQ AX, AX
 	MOVQ n+72(FP), R8
 	SUBQ $0x20, R8
-	JL   rest118
+	JL   rest119
 
-group115:
-	PREFETCHT0 12288(AX)(BX*1)
-	PREFETCHT0 12288(CX)(BX*1)
-	PREFETCHT0 12352(AX)(BX*1)
-	PREFETCHT0 12352(CX)(BX*1)
-	PREFETCHT0 12416(AX)(BX*1)
-	PREFETCHT0 12416(CX)(BX*1)
-	PREFETCHT0 12480(AX)(BX*1)
-	PREFETCHT0 12480(CX)(BX*1)
+group117:
+	PREFETCHT0 12288(CX)(AX*1)
+	PREFETCHT0 12288(DX)(AX*1)
+	PREFETCHT0 12352(CX)(AX*1)
+	PREFETCHT0 12352(DX)(AX*1)
+	PREFETCHT0 12416(CX)(AX*1)
+	PREFETCHT0 12416(DX)(AX*1)
+	PREFETCHT0 12480(CX)(AX*1)
+	PREFETCHT0 12480(DX)(AX*1)
 
-half119:
-	MOVQ         BX, DI
+half122:
+	MOVQ         AX, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R9
-	MOVQ         BX, R10
+	MOVQ         AX, R10
 	ANDQ         $0x20, R10
 	ADDQ         R9, R10
 	VPBROADCASTB (SI)(DI*1), Y7
 	VANDPD       (R10), Y7, Y7
 	VPCMPEQQ     (R10), Y7, Y7
-	VMOVUPD      (AX)(BX*1), Y2
-	VMOVUPD      (CX)(BX*1), Y3
+	VMOVUPD      (CX)(AX*1), Y2
+	VMOVUPD      (DX)(AX*1), Y3
 	VXORPS       Y4, Y4, Y4
 	VCMPPD       $0x15, Y4, Y2, Y5
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y5, Y4
@@ -3664,8 +3659,8 @@ half119:
 	VPSLLQ       $0x34, Y9, Y9
 	VMULPD       Y9, Y8, Y8
 	VANDPD       Y6, Y8, Y8
-	TESTQ        DX, DX
-	JZ           none120
+	TESTQ        BX, BX
+	JZ           none123
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y2
 	VDIVPD       Y2, Y8, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y2
@@ -3673,14 +3668,14 @@ half119:
 	VADDPD       Y3, Y6, Y6
 	VMULPD       512(BP), Y6, Y6
 	VANDPD       Y7, Y6, Y6
-	VMOVUPD      Y6, (DX)(BX*1)
+	VMOVUPD      Y6, (BX)(AX*1)
 
-none120:
+none123:
 	VPBROADCASTB 1(SI)(DI*1), Y9
 	VANDPD       (R10), Y9, Y9
 	VPCMPEQQ     (R10), Y9, Y9
-	VMOVUPD      64(AX)(BX*1), Y2
-	VMOVUPD      64(CX)(BX*1), Y3
+	VMOVUPD      64(CX)(AX*1), Y2
+	VMOVUPD      64(DX)(AX*1), Y3
 	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x15, Y5, Y2, Y6
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y6, Y5
@@ -3711,8 +3706,8 @@ none120:
 	VPSLLQ       $0x34, Y10, Y10
 	VMULPD       Y10, Y5, Y5
 	VANDPD       Y7, Y5, Y5
-	TESTQ        DX, DX
-	JZ           none121
+	TESTQ        BX, BX
+	JZ           none124
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -3720,16 +3715,16 @@ none120:
 	VADDPD       Y3, Y7, Y7
 	VMULPD       512(BP), Y7, Y7
 	VANDPD       Y9, Y7, Y7
-	VMOVUPD      Y7, 64(DX)(BX*1)
+	VMOVUPD      Y7, 64(BX)(AX*1)
 
-none121:
+none124:
 	VADDPD       Y5, Y8, Y2
 	VFMADD213PD  Y2, Y5, Y8
 	VPBROADCASTB 2(SI)(DI*1), Y9
 	VANDPD       (R10), Y9, Y9
 	VPCMPEQQ     (R10), Y9, Y9
-	VMOVUPD      128(AX)(BX*1), Y2
-	VMOVUPD      128(CX)(BX*1), Y3
+	VMOVUPD      128(CX)(AX*1), Y2
+	VMOVUPD      128(DX)(AX*1), Y3
 	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x15, Y5, Y2, Y6
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y6, Y5
@@ -3759,8 +3754,8 @@ none121:
 	VPSLLQ       $0x34, Y11, Y11
 	VMULPD       Y11, Y10, Y10
 	VANDPD       Y7, Y10, Y10
-	TESTQ        DX, DX
-	JZ           none122
+	TESTQ        BX, BX
+	JZ           none125
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y2
 	VDIVPD       Y2, Y10, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -3768,14 +3763,14 @@ none121:
 	VADDPD       Y3, Y7, Y7
 	VMULPD       512(BP), Y7, Y7
 	VANDPD       Y9, Y7, Y7
-	VMOVUPD      Y7, 128(DX)(BX*1)
+	VMOVUPD      Y7, 128(BX)(AX*1)
 
-none122:
+none125:
 	VPBROADCASTB 3(SI)(DI*1), Y11
 	VANDPD       (R10), Y11, Y11
 	VPCMPEQQ     (R10), Y11, Y11
-	VMOVUPD      192(AX)(BX*1), Y2
-	VMOVUPD      192(CX)(BX*1), Y3
+	VMOVUPD      192(CX)(AX*1), Y2
+	VMOVUPD      192(DX)(AX*1), Y3
 	VXORPS       Y6, Y6, Y6
 	VCMPPD       $0x15, Y6, Y2, Y7
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y7, Y6
@@ -3807,8 +3802,8 @@ none122:
 	VPSLLQ       $0x34, Y6, Y6
 	VMULPD       Y6, Y5, Y5
 	VANDPD       Y9, Y5, Y5
-	TESTQ        DX, DX
-	JZ           none123
+	TESTQ        BX, BX
+	JZ           none126
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y2
@@ -3816,14 +3811,14 @@ none122:
 	VADDPD       Y3, Y6, Y6
 	VMULPD       512(BP), Y6, Y6
 	VANDPD       Y11, Y6, Y6
-	VMOVUPD      Y6, 192(DX)(BX*1)
+	VMOVUPD      Y6, 192(BX)(AX*1)
 
-none123:
+none126:
 	VADDPD      Y5, Y10, Y2
 	VFMADD213PD Y2, Y5, Y10
 	VADDPD      Y10, Y8, Y2
 	VFMADD213PD Y2, Y10, Y8
-	MOVQ        BX, DI
+	MOVQ        AX, DI
 	ANDQ        $0x20, DI
 	VMOVUPD     576(BP)(DI*1), Y2
 	VMOVUPD     640(BP)(DI*1), Y3
@@ -3883,135 +3878,134 @@ none123:
 	VMOVAPD     Y5, Y3
 	VMOVUPD     Y3, 576(BP)(DI*1)
 	VMOVUPD     Y4, 640(BP)(DI*1)
-	ADDQ        $0x20, BX
-	TESTQ       $0x00000020, BX
-	JNZ         half119
-	ADDQ        $+192, BX
+	ADDQ        $0x20, AX
+	TESTQ       $0x00000020, AX
+	JNZ         half122
+	ADDQ        $+192, AX
 	SUBQ        $0x20, R8
-	JGE         group115
+	JGE         group117
 
-rest118:
+rest119:
 	ADDQ       $0x20, R8
-	JLE        done116
+	JLE        done121
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, R8
 	SUBQ       R8, DI
 	VMOVUPD    256(DI), Y2
-	VMASKMOVPD (AX)(BX*1), Y2, Y2
+	VMASKMOVPD (CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, (BP)
 	VMOVUPD    288(DI), Y2
-	VMASKMOVPD 32(AX)(BX*1), Y2, Y2
+	VMASKMOVPD 32(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 32(BP)
 	VMOVUPD    320(DI), Y2
-	VMASKMOVPD 64(AX)(BX*1), Y2, Y2
+	VMASKMOVPD 64(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 64(BP)
 	VMOVUPD    352(DI), Y2
-	VMASKMOVPD 96(AX)(BX*1), Y2, Y2
+	VMASKMOVPD 96(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 96(BP)
 	VMOVUPD    384(DI), Y2
-	VMASKMOVPD 128(AX)(BX*1), Y2, Y2
+	VMASKMOVPD 128(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 128(BP)
 	VMOVUPD    416(DI), Y2
-	VMASKMOVPD 160(AX)(BX*1), Y2, Y2
+	VMASKMOVPD 160(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 160(BP)
 	VMOVUPD    448(DI), Y2
-	VMASKMOVPD 192(AX)(BX*1), Y2, Y2
+	VMASKMOVPD 192(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 192(BP)
 	VMOVUPD    480(DI), Y2
-	VMASKMOVPD 224(AX)(BX*1), Y2, Y2
+	VMASKMOVPD 224(CX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 224(BP)
-	LEAQ       (BP), AX
-	SUBQ       BX, AX
+	LEAQ       (BP), CX
+	SUBQ       AX, CX
 	VMOVUPD    256(DI), Y2
-	VMASKMOVPD (CX)(BX*1), Y2, Y2
+	VMASKMOVPD (DX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 256(BP)
 	VMOVUPD    288(DI), Y2
-	VMASKMOVPD 32(CX)(BX*1), Y2, Y2
+	VMASKMOVPD 32(DX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 288(BP)
 	VMOVUPD    320(DI), Y2
-	VMASKMOVPD 64(CX)(BX*1), Y2, Y2
+	VMASKMOVPD 64(DX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 320(BP)
 	VMOVUPD    352(DI), Y2
-	VMASKMOVPD 96(CX)(BX*1), Y2, Y2
+	VMASKMOVPD 96(DX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 352(BP)
 	VMOVUPD    384(DI), Y2
-	VMASKMOVPD 128(CX)(BX*1), Y2, Y2
+	VMASKMOVPD 128(DX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 384(BP)
 	VMOVUPD    416(DI), Y2
-	VMASKMOVPD 160(CX)(BX*1), Y2, Y2
+	VMASKMOVPD 160(DX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 416(BP)
 	VMOVUPD    448(DI), Y2
-	VMASKMOVPD 192(CX)(BX*1), Y2, Y2
+	VMASKMOVPD 192(DX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 448(BP)
 	VMOVUPD    480(DI), Y2
-	VMASKMOVPD 224(CX)(BX*1), Y2, Y2
+	VMASKMOVPD 224(DX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 480(BP)
-	LEAQ       256(BP), CX
-	SUBQ       BX, CX
-	TESTQ      DX, DX
-	JZ         without124
-	MOVQ       AX, DX
+	LEAQ       256(BP), DX
+	SUBQ       AX, DX
+	TESTQ      BX, BX
+	JZ         none127
+	MOVQ       CX, BX
 
-without124:
+none127:
 	XORQ R8, R8
-	JMP  group115
+	JMP  group117
 
-done116:
-	MOVQ       dst+16(FP), AX
-	CMPQ       AX, DX
-	JEQ        direct125
-	MOVQ       n+72(FP), CX
-	ANDQ       $0x1f, CX
-	LEAQ       tail<>+0(SB), DI
+done121:
+	MOVQ       stride+40(FP), CX
 	SHLQ       $0x03, CX
-	SUBQ       CX, DI
+	ADDQ       x+32(FP), CX
+	MOVQ       CX, x+32(FP)
+	MOVQ       tStride+56(FP), DX
+	SHLQ       $0x03, DX
+	ADDQ       t+48(FP), DX
+	MOVQ       DX, t+48(FP)
+	MOVQ       dst+16(FP), DI
+	CMPQ       DI, BX
+	JEQ        direct128
+	MOVQ       n+72(FP), R8
+	ANDQ       $0x1f, R8
+	LEAQ       tail<>+0(SB), R9
+	SHLQ       $0x03, R8
+	SUBQ       R8, R9
 	VMOVUPD    (BP), Y2
-	VMOVUPD    256(DI), Y3
-	VMASKMOVPD Y2, Y3, -256(AX)(BX*1)
+	VMOVUPD    256(R9), Y3
+	VMASKMOVPD Y2, Y3, -256(DI)(AX*1)
 	VMOVUPD    32(BP), Y2
-	VMOVUPD    288(DI), Y3
-	VMASKMOVPD Y2, Y3, -224(AX)(BX*1)
+	VMOVUPD    288(R9), Y3
+	VMASKMOVPD Y2, Y3, -224(DI)(AX*1)
 	VMOVUPD    64(BP), Y2
-	VMOVUPD    320(DI), Y3
-	VMASKMOVPD Y2, Y3, -192(AX)(BX*1)
+	VMOVUPD    320(R9), Y3
+	VMASKMOVPD Y2, Y3, -192(DI)(AX*1)
 	VMOVUPD    96(BP), Y2
-	VMOVUPD    352(DI), Y3
-	VMASKMOVPD Y2, Y3, -160(AX)(BX*1)
+	VMOVUPD    352(R9), Y3
+	VMASKMOVPD Y2, Y3, -160(DI)(AX*1)
 	VMOVUPD    128(BP), Y2
-	VMOVUPD    384(DI), Y3
-	VMASKMOVPD Y2, Y3, -128(AX)(BX*1)
+	VMOVUPD    384(R9), Y3
+	VMASKMOVPD Y2, Y3, -128(DI)(AX*1)
 	VMOVUPD    160(BP), Y2
-	VMOVUPD    416(DI), Y3
-	VMASKMOVPD Y2, Y3, -96(AX)(BX*1)
+	VMOVUPD    416(R9), Y3
+	VMASKMOVPD Y2, Y3, -96(DI)(AX*1)
 	VMOVUPD    192(BP), Y2
-	VMOVUPD    448(DI), Y3
-	VMASKMOVPD Y2, Y3, -64(AX)(BX*1)
+	VMOVUPD    448(R9), Y3
+	VMASKMOVPD Y2, Y3, -64(DI)(AX*1)
 	VMOVUPD    224(BP), Y2
-	VMOVUPD    480(DI), Y3
-	VMASKMOVPD Y2, Y3, -32(AX)(BX*1)
+	VMOVUPD    480(R9), Y3
+	VMASKMOVPD Y2, Y3, -32(DI)(AX*1)
 
-direct125:
-	TESTQ DX, DX
-	JZ    none126
-	MOVQ  dstStride+24(FP), AX
-	SHLQ  $0x03, AX
-	MOVQ  AX, DX
-	ADDQ  dst+16(FP), DX
-	MOVQ  DX, dst+16(FP)
+direct128:
+	TESTQ BX, BX
+	JZ    none129
+	MOVQ  dstStride+24(FP), BX
+	SHLQ  $0x03, BX
+	ADDQ  dst+16(FP), BX
+	MOVQ  BX, dst+16(FP)
 
-none126:
-	MOVQ         stride+40(FP), AX
+none129:
+	MOVQ         words+88(FP), AX
 	SHLQ         $0x03, AX
-	ADDQ         x+32(FP), AX
-	MOVQ         AX, x+32(FP)
-	MOVQ         tStride+56(FP), CX
-	SHLQ         $0x03, CX
-	ADDQ         t+48(FP), CX
-	MOVQ         CX, t+48(FP)
-	MOVQ         words+88(FP), BX
-	SHLQ         $0x03, BX
-	ADDQ         BX, SI
-	MOVQ         sum+0(FP), BX
+	ADDQ         AX, SI
+	MOVQ         sum+0(FP), AX
 	VMOVUPD      576(BP), Y2
 	VMOVUPD      608(BP), Y3
 	VMOVUPD      640(BP), Y4
@@ -4045,12 +4039,12 @@ none126:
 	VADDPD       X3, X4, X4
 	VMOVAPD      X5, X2
 	VADDPD       X4, X2, X2
-	VMOVSD       X2, (BX)
+	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
-	JNZ          row112
+	JNZ          row114
 
-last113:
+last115:
 	VZEROUPPER
 	RET
 
@@ -4309,15 +4303,15 @@ TEXT ·plainLabels64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y3, Y3, Y3
 	MOVQ    $0x00000000, bad+32(FP)
 	TESTQ   SI, SI
-	JZ      last128
+	JZ      last131
 
-row127:
+row130:
 	XORQ  R8, R8
 	MOVQ  BX, R9
 	TESTQ R9, R9
-	JZ    rest132
+	JZ    rest135
 
-group131:
+group134:
 	VMOVUPD (AX)(R8*1), Y4
 	VCMPPD  $0x11, Y0, Y4, Y5
 	VMOVUPD Y4, Y6
@@ -4352,13 +4346,13 @@ group131:
 	VORPS   Y5, Y3, Y3
 	ADDQ    $0x80, R8
 	DECQ    R9
-	JNZ     group131
+	JNZ     group134
 
-rest132:
+rest135:
 	TESTQ      DX, DX
-	JZ         done134
+	JZ         done137
 	CMPQ       DX, $0x08
-	JBE        half133
+	JBE        half136
 	VMOVUPD    256(DI), Y4
 	VMASKMOVPD (AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
@@ -4395,9 +4389,9 @@ rest132:
 	VORPS      Y5, Y3, Y3
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	JMP        done134
+	JMP        done137
 
-half133:
+half136:
 	VMOVUPD    256(DI), Y4
 	VMASKMOVPD (AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
@@ -4417,17 +4411,17 @@ half133:
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
 
-done134:
+done137:
 	ADDQ   CX, AX
 	VPTEST Y3, Y3
-	JZ     none135
+	JZ     none138
 	MOVQ   $0x00000001, bad+32(FP)
 
-none135:
+none138:
 	DECQ SI
-	JNZ  row127
+	JNZ  row130
 
-last128:
+last131:
 	VZEROUPPER
 	RET
 
@@ -4477,9 +4471,9 @@ TEXT ·softSums64AVX2(SB), NOSPLIT, $384-88
 	VXORPS       Y1, Y1, Y1
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R11, R11
-	JZ           last137
+	JZ           last140
 
-row136:
+row139:
 	VBROADCASTSD (CX), Y2
 	VMOVUPD      Y2, 32(BP)
 	VXORPS       Y2, Y2, Y2
@@ -4495,9 +4489,9 @@ row136:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest141
+	JZ           rest144
 
-group140:
+group143:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -4612,13 +4606,13 @@ group140:
 	VMOVUPD      Y4, 288(BP)
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group140
+	JNZ          group143
 
-rest141:
+rest144:
 	TESTQ        R8, R8
-	JZ           done143
+	JZ           done146
 	CMPQ         R8, $0x08
-	JBE          half142
+	JBE          half145
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -4739,9 +4733,9 @@ rest141:
 	VMOVAPD      Y5, Y2
 	VMOVUPD      Y2, 224(BP)
 	VMOVUPD      Y4, 288(BP)
-	JMP          done143
+	JMP          done146
 
-half142:
+half145:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VPBROADCASTB (BX)(SI*1), Y4
@@ -4825,7 +4819,7 @@ half142:
 	VMOVUPD      Y2, 224(BP)
 	VMOVUPD      Y4, 288(BP)
 
-done143:
+done146:
 	ADDQ         (BP), DX
 	ADDQ         8(BP), DI
 	ADDQ         16(BP), BX
@@ -4900,14 +4894,14 @@ done143:
 	VMOVSD       X2, 8(AX)
 	ADDQ         $0x10, AX
 	VPTEST       Y1, Y1
-	JZ           none144
+	JZ           none147
 	MOVQ         $0x00000001, bad+80(FP)
 
-none144:
+none147:
 	DECQ R11
-	JNZ  row136
+	JNZ  row139
 
-last137:
+last140:
 	VZEROUPPER
 	RET
 
@@ -4937,17 +4931,17 @@ TEXT ·lessLabels64AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R9, R10
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last146
+	JZ    last149
 
-row145:
+row148:
 	VBROADCASTSD (SI), Y0
 	ADDQ         $0x08, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest150
+	JZ           rest153
 
-group149:
+group152:
 	VMOVUPD      (AX)(R11*1), Y1
 	VMOVUPD      (DX)(R11*1), Y2
 	VFNMADD231PD Y2, Y0, Y1
@@ -4966,13 +4960,13 @@ group149:
 	VMOVUPD      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group149
+	JNZ          group152
 
-rest150:
+rest153:
 	TESTQ        DI, DI
-	JZ           done152
+	JZ           done155
 	CMPQ         DI, $0x08
-	JBE          half151
+	JBE          half154
 	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      256(R10), Y2
@@ -5001,9 +4995,9 @@ rest150:
 	VFNMADD231PD Y2, Y0, Y1
 	VMOVUPD      352(R10), Y0
 	VMASKMOVPD   Y1, Y0, 96(AX)(R11*1)
-	JMP          done152
+	JMP          done155
 
-half151:
+half154:
 	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      256(R10), Y2
@@ -5019,22 +5013,22 @@ half151:
 	VMOVUPD      288(R10), Y0
 	VMASKMOVPD   Y1, Y0, 32(AX)(R11*1)
 
-done152:
+done155:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row145
+	JNZ  row148
 
-last146:
+last149:
 	VZEROUPPER
 	RET
 
 // func softBCE64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·softBCE64AVX512(SB), NOSPLIT, $8-104
-	MOVQ         x+32(FP), AX
-	MOVQ         t+48(FP), CX
-	MOVQ         dst+16(FP), DX
+	MOVQ         x+32(FP), CX
+	MOVQ         t+48(FP), DX
+	MOVQ         dst+16(FP), BX
 	MOVQ         part+80(FP), SI
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
 	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
@@ -5044,44 +5038,44 @@ TEXT ·softBCE64AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z12
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
 	CMPQ         rows+64(FP), $0x00
-	JEQ          last154
+	JZ           last157
 
-row153:
+row156:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
-	TESTQ        DX, DX
-	JZ           without155
-	MOVQ         f+96(FP), BX
-	VBROADCASTSD (BX), Z3
+	TESTQ        BX, BX
+	JZ           without158
+	MOVQ         f+96(FP), AX
+	VBROADCASTSD (AX), Z3
 	ADDQ         $0x08, f+96(FP)
 
-without155:
-	XORQ  BX, BX
+without158:
+	XORQ  AX, AX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done157
+	JZ    done160
 
-group156:
+group159:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole159
+	JAE   whole161
 	BZHIQ R8, DI, DI
 
-whole159:
+whole161:
 	MOVQ             DI, (SP)
-	PREFETCHT0       12288(AX)(BX*1)
-	PREFETCHT0       12288(CX)(BX*1)
-	PREFETCHT0       12352(AX)(BX*1)
-	PREFETCHT0       12352(CX)(BX*1)
-	PREFETCHT0       12416(AX)(BX*1)
-	PREFETCHT0       12416(CX)(BX*1)
-	PREFETCHT0       12480(AX)(BX*1)
-	PREFETCHT0       12480(CX)(BX*1)
-	MOVQ             BX, DI
+	PREFETCHT0       12288(CX)(AX*1)
+	PREFETCHT0       12288(DX)(AX*1)
+	PREFETCHT0       12352(CX)(AX*1)
+	PREFETCHT0       12352(DX)(AX*1)
+	PREFETCHT0       12416(CX)(AX*1)
+	PREFETCHT0       12416(DX)(AX*1)
+	PREFETCHT0       12480(CX)(AX*1)
+	PREFETCHT0       12480(DX)(AX*1)
+	MOVQ             AX, DI
 	SHRQ             $0x06, DI
 	KMOVB            (SI)(DI*1), K3
-	VMOVUPD.Z        (AX)(BX*1), K3, Z14
-	VMOVUPD.Z        (CX)(BX*1), K3, Z15
+	VMOVUPD.Z        (CX)(AX*1), K3, Z14
+	VMOVUPD.Z        (DX)(AX*1), K3, Z15
 	VXORPS           Y6, Y6, Y6
 	VCMPPD           $0x15, Z6, Z14, K1
 	VMOVAPD.Z        Z11, K1, Z6
@@ -5090,8 +5084,8 @@ whole159:
 	VORPD            Z2, Z14, Z14
 	VCMPPD           $0x15, Z1, Z14, K3, K2
 	KMOVB            1(SI)(DI*1), K6
-	VMOVUPD.Z        64(AX)(BX*1), K6, Z17
-	VMOVUPD.Z        64(CX)(BX*1), K6, Z18
+	VMOVUPD.Z        64(CX)(AX*1), K6, Z17
+	VMOVUPD.Z        64(DX)(AX*1), K6, Z18
 	VXORPS           Y7, Y7, Y7
 	VCMPPD           $0x15, Z7, Z17, K4
 	VMOVAPD.Z        Z11, K4, Z7
@@ -5138,29 +5132,29 @@ whole159:
 	VPSLLQ           $0x34, Z22, Z22
 	VMULPD.Z         Z21, Z19, K2, Z19
 	VMULPD.Z         Z22, Z20, K5, Z20
-	TESTQ            DX, DX
-	JZ               none160
+	TESTQ            BX, BX
+	JZ               none162
 	VADDPD           Z11, Z19, Z14
 	VDIVPD           Z14, Z19, Z14
 	VXORPD           Z2, Z14, K1, Z14
 	VADDPD           Z15, Z14, Z14
 	VMULPD.Z         Z3, Z14, K3, Z14
 	KMOVB            (SP), K1
-	VMOVUPD          Z14, K1, (DX)(BX*1)
+	VMOVUPD          Z14, K1, (BX)(AX*1)
 	VADDPD           Z11, Z20, Z14
 	VDIVPD           Z14, Z20, Z14
 	VXORPD           Z2, Z14, K4, Z14
 	VADDPD           Z18, Z14, Z14
 	VMULPD.Z         Z3, Z14, K6, Z14
 	KMOVB            1(SP), K1
-	VMOVUPD          Z14, K1, 64(DX)(BX*1)
+	VMOVUPD          Z14, K1, 64(BX)(AX*1)
 
-none160:
+none162:
 	VADDPD           Z20, Z19, Z14
 	VFMADD213PD      Z14, Z20, Z19
 	KMOVB            2(SI)(DI*1), K3
-	VMOVUPD.Z        128(AX)(BX*1), K3, Z14
-	VMOVUPD.Z        128(CX)(BX*1), K3, Z15
+	VMOVUPD.Z        128(CX)(AX*1), K3, Z14
+	VMOVUPD.Z        128(DX)(AX*1), K3, Z15
 	VXORPS           Y8, Y8, Y8
 	VCMPPD           $0x15, Z8, Z14, K1
 	VMOVAPD.Z        Z11, K1, Z8
@@ -5169,8 +5163,8 @@ none160:
 	VORPD            Z2, Z14, Z14
 	VCMPPD           $0x15, Z1, Z14, K3, K2
 	KMOVB            3(SI)(DI*1), K6
-	VMOVUPD.Z        192(AX)(BX*1), K6, Z18
-	VMOVUPD.Z        192(CX)(BX*1), K6, Z20
+	VMOVUPD.Z        192(CX)(AX*1), K6, Z18
+	VMOVUPD.Z        192(DX)(AX*1), K6, Z20
 	VXORPS           Y9, Y9, Y9
 	VCMPPD           $0x15, Z9, Z18, K4
 	VMOVAPD.Z        Z11, K4, Z9
@@ -5218,24 +5212,24 @@ none160:
 	VPSLLQ           $0x34, Z23, Z23
 	VMULPD.Z         Z22, Z17, K2, Z17
 	VMULPD.Z         Z23, Z21, K5, Z21
-	TESTQ            DX, DX
-	JZ               none161
+	TESTQ            BX, BX
+	JZ               none163
 	VADDPD           Z11, Z17, Z14
 	VDIVPD           Z14, Z17, Z14
 	VXORPD           Z2, Z14, K1, Z14
 	VADDPD           Z15, Z14, Z14
 	VMULPD.Z         Z3, Z14, K3, Z14
 	KMOVB            2(SP), K1
-	VMOVUPD          Z14, K1, 128(DX)(BX*1)
+	VMOVUPD          Z14, K1, 128(BX)(AX*1)
 	VADDPD           Z11, Z21, Z14
 	VDIVPD           Z14, Z21, Z14
 	VXORPD           Z2, Z14, K4, Z14
 	VADDPD           Z20, Z14, Z14
 	VMULPD.Z         Z3, Z14, K6, Z14
 	KMOVB            3(SP), K1
-	VMOVUPD          Z14, K1, 192(DX)(BX*1)
+	VMOVUPD          Z14, K1, 192(BX)(AX*1)
 
-none161:
+none163:
 	VADDPD           Z21, Z17, Z14
 	VFMADD213PD      Z14, Z21, Z17
 	VADDPD           Z17, Z19, Z14
@@ -5290,32 +5284,28 @@ none161:
 	VSUBPD           Z16, Z14, Z14
 	VADDPD           Z14, Z5, Z5
 	VMOVAPD          Z15, Z4
-	ADDQ             $+256, BX
+	ADDQ             $+256, AX
 	SUBQ             $0x20, R8
-	JG               group156
+	JG               group159
 
-done157:
-	TESTQ DX, DX
-	JZ    none162
+done160:
+	MOVQ  stride+40(FP), AX
+	SHLQ  $0x03, AX
+	ADDQ  AX, CX
+	MOVQ  tStride+56(FP), AX
+	SHLQ  $0x03, AX
+	ADDQ  AX, DX
+	TESTQ BX, BX
+	JZ    none164
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
-	MOVQ  AX, DX
-	ADDQ  dst+16(FP), DX
-	MOVQ  DX, dst+16(FP)
+	ADDQ  AX, BX
 
-none162:
-	MOVQ          stride+40(FP), AX
+none164:
+	MOVQ          words+88(FP), AX
 	SHLQ          $0x03, AX
-	ADDQ          x+32(FP), AX
-	MOVQ          AX, x+32(FP)
-	MOVQ          tStride+56(FP), CX
-	SHLQ          $0x03, CX
-	ADDQ          t+48(FP), CX
-	MOVQ          CX, t+48(FP)
-	MOVQ          words+88(FP), BX
-	SHLQ          $0x03, BX
-	ADDQ          BX, SI
-	MOVQ          sum+0(FP), BX
+	ADDQ          AX, SI
+	MOVQ          sum+0(FP), AX
 	VEXTRACTF64X4 $0x01, Z4, Y6
 	VEXTRACTF64X4 $0x01, Z5, Y7
 	VADDPD        Y7, Y5, Y5
@@ -5347,12 +5337,12 @@ none162:
 	VADDPD        X6, X5, X5
 	VMOVAPD       X7, X4
 	VADDPD        X5, X4, X4
-	VMOVSD        X4, (BX)
+	VMOVSD        X4, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row153
+	JNZ           row156
 
-last154:
+last157:
 	VZEROUPPER
 	RET
 
@@ -5378,15 +5368,15 @@ TEXT ·plainLabels64AVX512(SB), NOSPLIT, $0-40
 	KXORW        K3, K3, K3
 	MOVQ         $0x00000000, bad+32(FP)
 	TESTQ        SI, SI
-	JZ           last164
+	JZ           last166
 
-row163:
+row165:
 	XORQ DI, DI
 	MOVQ BX, R8
 	SUBQ $0x02, R8
-	JB   one166
+	JB   one168
 
-two165:
+two167:
 	VMOVUPD (AX)(DI*1), Z3
 	VCMPPD  $0x11, Z0, Z3, K4
 	VCMPPD  $0x04, Z2, Z3, K4, K4
@@ -5413,13 +5403,13 @@ two165:
 	KORW    K4, K3, K3
 	ADDQ    $+256, DI
 	SUBQ    $0x02, R8
-	JAE     two165
+	JAE     two167
 
-one166:
+one168:
 	ADDQ $0x02, R8
-	JZ   rest168
+	JZ   rest170
 
-group167:
+group169:
 	VMOVUPD (AX)(DI*1), Z3
 	VCMPPD  $0x11, Z0, Z3, K4
 	VCMPPD  $0x04, Z2, Z3, K4, K4
@@ -5434,13 +5424,13 @@ group167:
 	KORW    K4, K3, K3
 	ADDQ    $0x80, DI
 	DECQ    R8
-	JNZ     group167
+	JNZ     group169
 
-rest168:
+rest170:
 	TESTQ     DX, DX
-	JZ        done170
+	JZ        done172
 	CMPQ      DX, $0x08
-	JBE       half169
+	JBE       half171
 	VMOVUPD.Z (AX)(DI*1), K1, Z3
 	VCMPPD    $0x11, Z0, Z3, K4
 	VCMPPD    $0x04, Z2, Z3, K4, K4
@@ -5453,9 +5443,9 @@ rest168:
 	KORW      K4, K3, K3
 	VCMPPD    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
-	JMP       done170
+	JMP       done172
 
-half169:
+half171:
 	VMOVUPD.Z (AX)(DI*1), K1, Z3
 	VCMPPD    $0x11, Z0, Z3, K4
 	VCMPPD    $0x04, Z2, Z3, K4, K4
@@ -5463,17 +5453,17 @@ half169:
 	VCMPPD    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
 
-done170:
+done172:
 	ADDQ     CX, AX
 	KORTESTW K3, K3
-	JZ       none171
+	JZ       none173
 	MOVQ     $0x00000001, bad+32(FP)
 
-none171:
+none173:
 	DECQ SI
-	JNZ  row163
+	JNZ  row165
 
-last164:
+last166:
 	VZEROUPPER
 	RET
 
@@ -5509,9 +5499,9 @@ TEXT ·softSums64AVX512(SB), NOSPLIT, $24-88
 	KXORW        K2, K2, K2
 	MOVQ         $0x00000000, bad+80(FP)
 	TESTQ        R10, R10
-	JZ           last173
+	JZ           last175
 
-row172:
+row174:
 	VBROADCASTSD (CX), Z0
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
@@ -5520,9 +5510,9 @@ row172:
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one175
+	JB           one177
 
-two174:
+two176:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -5591,13 +5581,13 @@ two174:
 	VMOVAPD     Z6, Z4
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two174
+	JAE         two176
 
-one175:
+one177:
 	ADDQ $0x02, R12
-	JZ   rest177
+	JZ   rest179
 
-group176:
+group178:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -5634,13 +5624,13 @@ group176:
 	VMOVAPD     Z6, Z4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group176
+	JNZ         group178
 
-rest177:
+rest179:
 	TESTQ       R8, R8
-	JZ          done179
+	JZ          done181
 	CMPQ        R8, $0x08
-	JBE         half178
+	JBE         half180
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -5675,9 +5665,9 @@ rest177:
 	VSUBPD      Z6, Z7, Z7
 	VADDPD      Z7, Z5, Z5
 	VMOVAPD     Z0, Z4
-	JMP         done179
+	JMP         done181
 
-half178:
+half180:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	KMOVB       (BX)(SI*1), K1
@@ -5703,7 +5693,7 @@ half178:
 	VADDPD      Z7, Z5, Z5
 	VMOVAPD     Z0, Z4
 
-done179:
+done181:
 	ADDQ          (SP), DX
 	ADDQ          8(SP), DI
 	ADDQ          16(SP), BX
@@ -5774,14 +5764,14 @@ done179:
 	VMOVSD        X4, 8(AX)
 	ADDQ          $0x10, AX
 	KORTESTW      K2, K2
-	JZ            none180
+	JZ            none182
 	MOVQ          $0x00000001, bad+80(FP)
 
-none180:
+none182:
 	DECQ R10
-	JNZ  row172
+	JNZ  row174
 
-last173:
+last175:
 	VZEROUPPER
 	RET
 
@@ -5806,17 +5796,17 @@ TEXT ·lessLabels64AVX512(SB), NOSPLIT, $0-56
 	KMOVB R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last182
+	JZ    last184
 
-row181:
+row183:
 	VBROADCASTSD (SI), Z0
 	ADDQ         $0x08, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one184
+	JB           one186
 
-two183:
+two185:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -5835,13 +5825,13 @@ two183:
 	VMOVUPD      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two183
+	JAE          two185
 
-one184:
+one186:
 	ADDQ $0x02, R11
-	JZ   rest186
+	JZ   rest188
 
-group185:
+group187:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -5852,13 +5842,13 @@ group185:
 	VMOVUPD      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group185
+	JNZ          group187
 
-rest186:
+rest188:
 	TESTQ        DI, DI
-	JZ           done188
+	JZ           done190
 	CMPQ         DI, $0x08
-	JBE          half187
+	JBE          half189
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -5867,20 +5857,20 @@ rest186:
 	VMOVUPD.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K2, 64(AX)(R10*1)
-	JMP          done188
+	JMP          done190
 
-half187:
+half189:
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K1, (AX)(R10*1)
 
-done188:
+done190:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row181
+	JNZ  row183
 
-last182:
+last184:
 	VZEROUPPER
 	RET
