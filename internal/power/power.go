@@ -23,6 +23,9 @@ func (p Number) Normalized() Number {
 	hi := p.Hi + p.Lo
 	p.Lo -= hi - p.Hi
 	p.Hi = hi
+	if p.Exp == 0 && hi > 0x1p-899 && hi < 0x1p999 {
+		return p // what follows leaves these as they are
+	}
 	_, e := math.Frexp(hi)
 	scale := -(e - 1)
 	if total := int64(e) + p.Exp; -900 < total && total <= 1000 {

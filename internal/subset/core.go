@@ -205,9 +205,9 @@ func (c *Core) run(dst, r []float64, degree int, guess float64) {
 	// the first was.
 	stride := roundUp8(degree + 1)
 	clear(dst[:8*stride])
-	for l := range 8 {
-		for j := range d + 1 {
-			dst[l*stride+j] = c.lanes[8*j+l]
+	for j := range d + 1 {
+		for l, v := range (*[8]float64)(c.lanes[8*j:]) {
+			dst[l*stride+j] = v
 		}
 	}
 	for step := 1; step < 8; step *= 2 {
@@ -245,32 +245,37 @@ func (c *Core) runLanes(r []float64, d int) {
 // multiply makes dst the coefficients of x·y as far as it is long, a multiple of 8.
 // It may be x or y.
 func (c *Core) multiply(dst, x, y []float64) {
+	if len(x) <= 8 && len(dst) == 8 {
+		multiplyShort((*[8]float64)(dst), x, y)
+		return
+	}
 	d := len(x) - 1
 	c.reverse = grow(c.reverse, d+1)
 	for i, v := range x {
 		c.reverse[d-i] = v
 	}
-	if d < 8 && len(dst) == 8 {
-		multiplyShort((*[8]float64)(dst), c.reverse, y)
-		return
-	}
 	c.buf = padded(c.buf, y, d, len(dst)+d)
 	kernel.Correlate(dst, c.buf, c.reverse)
 }
 
-// multiplyShort is multiply for the first 8 coefficients, x in reversed order:
-// calls cost more than the few products.
-func multiplyShort(dst *[8]float64, reversed, y []float64) {
+// multiplyShort is multiply for the first 8 coefficients: calls cost more than the
+// few products. It adds from the last coefficient of x down, as the kernel.
+func multiplyShort(dst *[8]float64, x, y []float64) {
 	var padded [16]float64
 	copy(padded[8:], y[:min(len(y), 8)])
-	from := padded[8-(len(reversed)-1):]
-	for j := range dst {
-		s := 0.0
-		for i, v := range from[j:][:len(reversed)] {
-			s += float64(reversed[i] * v)
-		}
-		dst[j] = s
+	var s0, s1, s2, s3, s4, s5, s6, s7 float64
+	for i := min(len(x), 8) - 1; i >= 0; i-- {
+		x, from := x[i], (*[8]float64)(padded[8-i:])
+		s0 += float64(x * from[0])
+		s1 += float64(x * from[1])
+		s2 += float64(x * from[2])
+		s3 += float64(x * from[3])
+		s4 += float64(x * from[4])
+		s5 += float64(x * from[5])
+		s6 += float64(x * from[6])
+		s7 += float64(x * from[7])
 	}
+	*dst = [8]float64{s0, s1, s2, s3, s4, s5, s6, s7}
 }
 
 // derivatives follows product: it makes the polynomial H of the small items

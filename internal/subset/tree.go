@@ -26,6 +26,8 @@ type pbTree struct {
 	e0, e1  []float64 // what backward returns
 
 	reversed, padded []float64 // operands of a product
+
+	prefix [pbBlock][pbBlock + 2]float64 // the products of a leaf's first items
 }
 
 // A pbNode is a polynomial whose coefficient of x^(lo+j) is coef[at+j], j < n.
@@ -178,19 +180,20 @@ func (t *pbTree) transpose(parent, child, sibling pbNode) {
 //	e0 = Σ g_j f_j,  e1 = Σ g_(j+1) f_j,  and before it  g_j = q g_j + p g_(j+1).
 func (t *pbTree) leafBackward(leaf pbNode, first int) {
 	var (
-		prefix [pbBlock][pbBlock + 1]float64
-		g      [pbBlock + 2]float64
-		items  = min(pbBlock, len(t.p)-first)
-		d      = leaf.n - 1
+		g     [pbBlock + 2]float64
+		items = min(pbBlock, len(t.p)-first)
+		d     = leaf.n - 1
 	)
 	if items <= 0 {
 		return
 	}
 	p, q := t.p[first:][:items], t.q[first:][:items]
 	copy(g[:], leaf.of(t.adjoint))
-	prefix[0][0] = 1
+	prefix := &t.prefix
+	prefix[0][0], prefix[0][1] = 1, 0
 	for i := range items - 1 {
 		from, to := &prefix[i], &prefix[i+1]
+		to[i+2] = 0 // above its degree
 		to[0] = from[0] * q[i]
 		for j := 1; j <= min(i+1, d); j++ {
 			to[j] = float64(from[j]*q[i]) + float64(from[j-1]*p[i])
