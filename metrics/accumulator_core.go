@@ -15,6 +15,7 @@ type accumulator[T zlpr.Float] struct {
 	split    *split
 	batch    Batch[T]      // of the call of Add that is under way
 	counters []*counter[T] // of the workers
+	parts    []*binned     // theirs
 }
 
 // state is what MarshalBinary keeps of an Accumulator.
@@ -130,7 +131,7 @@ func (s *state[T]) newPart() part[T] {
 		p.scores = newScores[T](s.classes, s.kinds.keepByClass)
 	}
 	if s.kinds.binned {
-		p.binned = newBinned(s.options.MicroBits, s.options.ClassBits, s.classes, s.kinds.binnedByClass)
+		p.binned = newBinned(s.options.MicroBits, s.options.ClassBits, s.classes, s.kinds.binnedByClass, numWorkers(s.options.Workers))
 	}
 	return p
 }
@@ -242,11 +243,18 @@ func (a *accumulator[T]) add(prepare func(classes int) (Batch[T], halfScores, er
 		c.out = nil
 		a.take(&c.part)
 	}
+	if a.kinds.binned {
+		a.parts = a.parts[:0]
+		for _, c := range used {
+			a.parts = append(a.parts, &c.part.binned)
+		}
+		a.total.binned.take(a.parts...)
+	}
 	counted = true
 	return nil
 }
 
-// take adds p to the total and makes it empty.
+// take adds p to the total, but for scores in bins, and makes it empty.
 func (s *state[T]) take(p *part[T]) {
 	s.total.tally.merge(&p.tally)
 	p.tally.clear()
@@ -255,9 +263,6 @@ func (s *state[T]) take(p *part[T]) {
 		p.weighed.clear()
 	}
 	s.total.scores.take(p.scores)
-	if s.kinds.binned {
-		s.total.binned.take(&p.binned)
-	}
 }
 
 func (s *state[T]) mergeWeighed(w *weighed) {

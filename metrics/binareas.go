@@ -32,7 +32,7 @@ func (b *bins) areas() (auc, ap binnedArea) {
 		}
 		return weighedBinAreas[[34]uint64](b, w.Low)
 	}
-	p, n := b.total()
+	p, n := b.sum.Pos, b.sum.Neg
 	var tp, fp uint64
 	var least, most [3]uint64 // pairs that are lost
 	var low, mid, high fixed
@@ -44,7 +44,16 @@ func (b *bins) areas() (auc, ap binnedArea) {
 		v := b.Bin[i]
 		product(&least, v.Pos, fp)
 		product(&most, v.Pos, fp+v.Neg)
-		if v.Pos > 0 {
+		switch {
+		case v.Pos == 1: // most bins of many bits
+			f := ratio(tp+1, tp+1+fp+v.Neg)
+			low.add(f)
+			mid.add(f)
+			if v.Neg > 0 {
+				f = ratio(tp+1, tp+1+fp)
+			}
+			high.add(f)
+		case v.Pos > 0:
 			high.add(ratio(tp+v.Pos, tp+v.Pos+fp).times(v.Pos))
 			mid.add(ratio(tp+v.Pos, tp+v.Pos+fp+v.Neg).times(v.Pos))
 			low.add(leastPrecisions(tp, v.Pos, fp+v.Neg))

@@ -3,12 +3,9 @@ package metrics
 import "slices"
 
 // A labelled key has the label of a score at bit 31 and below it the leading bits of its
-// place, keyBits of them: those of bins of fewer bits are the leading ones among these. An
-// absent one belongs to a score that does not take part.
-const (
-	keyBits = mostBinBits
-	absent  = ^uint32(0)
-)
+// place, of which those of bins are the first ones. An absent one belongs to a score that
+// does not take part: as a place it would be that of a NaN.
+const absent = ^uint32(0)
 
 // pages count labelled keys, each in its own place. The keys of one label that agree in
 // their leading bits are a page, which is there from its first key on: so memory follows
@@ -21,9 +18,9 @@ type pages struct {
 	within uint32                // the bits of a place within its page
 	place  [2 << pageLead]uint32 // where the page of these leading bits begins
 	low    []uint8               // page 0 stays empty, and stands for those that are not there
-	high   []uint32
-	fresh  uint64 // keys counted since pages were emptied, fewer than 2^32
-	scores uint64 // and ever
+	high   []uint32              // as long as low, but nil before a count passes 255
+	fresh  uint64                // keys counted since pages were emptied, fewer than 2^32
+	scores uint64                // and ever
 }
 
 // pageLead is the number of leading bits that choose a page; of a float32 a page has the
@@ -37,7 +34,7 @@ const pageRoom = 8
 // newPages returns pages for keys of that many bits.
 func newPages(digits int) *pages {
 	n := 1 << (digits - pageLead)
-	return &pages{drop: uint8(31 - digits), within: uint32(n - 1), low: make([]uint8, n), high: make([]uint32, n)}
+	return &pages{drop: uint8(31 - digits), within: uint32(n - 1), low: make([]uint8, n)}
 }
 
 // pageKeys is how many keys pages would have for some labelled keys.
@@ -51,27 +48,29 @@ func pageKeys(labelled []uint32, digits int) int {
 }
 
 // open makes the page of some leading bits.
+//
+//go:noinline
 func (p *pages) open(lead uint32) uint32 {
 	at := len(p.low)
 	p.place[lead] = uint32(at)
 	p.low = append(p.low, make([]uint8, p.within+1)...)
-	p.high = append(p.high, make([]uint32, p.within+1)...)
+	if p.high != nil {
+		p.high = append(p.high, make([]uint32, p.within+1)...)
+	}
 	return uint32(at)
 }
 
-// add counts labelled keys, every step-th from the first one on, but for those that are
-// absent.
-func (p *pages) add(keys []uint32, step int) {
+// add counts labelled keys but for those that are absent.
+func (p *pages) add(keys []uint32) {
 	low, drop, within := p.low, p.drop&31, p.within
-	n := (len(keys) + step - 1) / step
-	for i := 0; i < len(keys); i += step {
-		k := keys[i]
-		if k == absent {
-			n--
-			continue
-		}
+	gone := 0
+	for _, k := range keys {
 		at := p.place[k>>(31-pageLead)]
-		if at == 0 {
+		if at == 0 || k == absent {
+			if k == absent {
+				gone++
+				continue
+			}
 			at = p.open(k >> (31 - pageLead))
 			low = p.low
 		}
@@ -79,12 +78,27 @@ func (p *pages) add(keys []uint32, step int) {
 		count := low[at] + 1
 		low[at] = count
 		if count == 0 {
-			p.high[at]++
+			p.carry(at, 1)
 		}
 	}
-	p.fresh += uint64(n)
-	p.scores += uint64(n)
+	n := uint64(len(keys) - gone)
+	p.fresh += n
+	p.scores += n
 }
+
+// carry adds 256·n to a count.
+//
+//go:noinline
+func (p *pages) carry(at, n uint32) {
+	if p.high == nil {
+		p.high = make([]uint32, len(p.low))
+	}
+	p.high[at] += n
+}
+
+// enough is the number of keys that are worth being counted at once: of each line of the
+// cache that counts are in, several of them are counted.
+func (p *pages) enough() int { return len(p.low) / 4 }
 
 // sparse tells whether there are more places than sorted bins would need.
 func (p *pages) sparse() bool {
@@ -118,7 +132,12 @@ func (p *pages) empty(list []bin) []bin {
 	return list
 }
 
-func (p *pages) count(at int) uint64 { return uint64(p.high[at])<<8 | uint64(p.low[at]) }
+func (p *pages) count(at int) uint64 {
+	if p.high == nil {
+		return uint64(p.low[at])
+	}
+	return uint64(p.high[at])<<8 | uint64(p.low[at])
+}
 
 // take adds the counts of o, which gives them away.
 func (p *pages) take(o *pages) {
@@ -134,9 +153,14 @@ func (p *pages) take(o *pages) {
 			to = p.open(uint32(lead))
 		}
 		for i := range p.within + 1 {
-			n := uint(p.low[to+i]) + uint(o.low[from+i])
+			n := uint64(p.low[to+i]) + uint64(o.low[from+i])
 			p.low[to+i] = uint8(n)
-			p.high[to+i] += o.high[from+i] + uint32(n>>8)
+			if o.high != nil {
+				n += uint64(o.high[from+i]) << 8
+			}
+			if n > 255 {
+				p.carry(to+i, uint32(n>>8))
+			}
 		}
 	}
 	p.fresh += o.fresh

@@ -38,6 +38,7 @@ type bins struct {
 	// representation of a score. Where it is 0 all scores of a bin are equal.
 	Rest uint64
 	Bin  []bin // by rising keys
+	sum  bin   // of them all
 
 	// Not in Bin yet: labelled keys in any order, and those in pages where there are
 	// enough of them.
@@ -87,26 +88,33 @@ type bin struct {
 
 // A binned is the bins of all classes together and of every class.
 type binned struct {
+	// micro are those of all classes. Where classes have as many bits it is their sum,
+	// which is made by finish.
 	micro   bins
 	class   []bins  // empty where no metric needs them
 	keys    binKeys // of scores that are not counted yet
 	counted bool    // whether there may be others
+	stale   bool    // whether micro is to be made
 	scratch *binScratch
+	workers int
+	crew    *binCrew // nil before the first need of several workers
 }
 
 // A binScratch has what a worker needs to sort pending scores: the counts of each
-// key, and a bit for each key in use.
+// key, and a bit for each key in use. And it has the sum of classes, as far as this
+// worker made it.
 type binScratch struct {
 	count   [][2]uint32 // negatives, positives
 	used    []uint64
 	bins    []bin
 	weighed []weighedKey
 	sums    keyedSums
+	sum     binSum
 }
 
-// newBinned returns bins without scores.
-func newBinned(microBits, classBits, classes int, byClass bool) binned {
-	b := binned{micro: bins{Bits: microBits}, scratch: &binScratch{}}
+// newBinned returns bins without scores, which up to so many workers count.
+func newBinned(microBits, classBits, classes int, byClass bool, workers int) binned {
+	b := binned{micro: bins{Bits: microBits}, scratch: &binScratch{}, workers: workers}
 	if byClass {
 		b.class = make([]bins, classes)
 		for j := range b.class {
@@ -115,6 +123,9 @@ func newBinned(microBits, classBits, classes int, byClass bool) binned {
 	}
 	return b
 }
+
+// isSum tells whether the bins of all classes together are made of those of classes.
+func (b *binned) isSum() bool { return len(b.class) > 0 && b.class[0].Bits == b.micro.Bits }
 
 // represent returns the place of a score in the order of scores, as sortKey does, and
 // its representation, both in the high bits of 64. Both zeros are +0, and in the place
@@ -134,7 +145,7 @@ func represent[T zlpr.Float](s T) (key, bits uint64) {
 
 // addBinned takes in every step-th row of a chunk, from one on.
 func addBinned[T zlpr.Float](b *binned, c *chunk[T], from, step int) {
-	if b.keys.width == 0 {
+	if b.keys.rest == nil {
 		b.keys = newBinKeys(c.batch.Scores.Cols)
 	}
 	if b.keys.isFull(c.rows) {
@@ -143,24 +154,15 @@ func addBinned[T zlpr.Float](b *binned, c *chunk[T], from, step int) {
 	addKeys(&b.keys, c, from, step)
 }
 
-// count counts the scores that are not counted yet.
-func (b *binned) count() {
-	b.keys.count(b, &b.micro, b.scratch)
-	b.counted = b.counted || len(b.keys.key) > 0
-	b.keys.clear()
-}
-
 // addKept takes in scores that were kept, all of one class or of all classes.
 func addKept[T zlpr.Float](b *binned, class *bins, l *list[T]) {
 	for positive, scores := range [2][]T{l.Neg, l.Pos} {
 		for _, s := range scores {
 			key, rep := represent(s)
-			b.micro.add(key, rep, uint32(positive))
-			if class != nil {
-				class.add(key, rep, uint32(positive))
-				class.settle(b.scratch)
+			for _, to := range b.of(class) {
+				to.add(key, rep, uint32(positive))
+				to.settle(b.scratch)
 			}
-			b.micro.settle(b.scratch)
 		}
 	}
 	for _, v := range l.Weighed {
@@ -169,13 +171,23 @@ func addKept[T zlpr.Float](b *binned, class *bins, l *list[T]) {
 		if v.Weight > 0 {
 			positive = 1
 		}
-		b.micro.weigh(key, rep, positive, math.Abs(v.Weight))
-		if class != nil {
-			class.weigh(key, rep, positive, math.Abs(v.Weight))
-			class.settle(b.scratch)
+		for _, to := range b.of(class) {
+			to.weigh(key, rep, positive, math.Abs(v.Weight))
+			to.settle(b.scratch)
 		}
-		b.micro.settle(b.scratch)
 	}
+	b.stale = true
+}
+
+// of are the bins that count a score of a class, nil where classes have none.
+func (b *binned) of(class *bins) []*bins {
+	switch {
+	case class == nil:
+		return []*bins{&b.micro}
+	case b.isSum():
+		return []*bins{class}
+	}
+	return []*bins{class, &b.micro}
 }
 
 func (a *accumulator[T]) CountScores(microBits, classBits int) error {
@@ -195,7 +207,7 @@ func (a *accumulator[T]) CountScores(microBits, classBits int) error {
 	lists := a.total.scores.Lists
 	a.options.MicroBits, a.options.ClassBits = microBits, classBits
 	a.kinds.count()
-	a.total.binned = newBinned(microBits, classBits, a.classes, a.kinds.binnedByClass)
+	a.total.binned = newBinned(microBits, classBits, a.classes, a.kinds.binnedByClass, numWorkers(a.options.Workers))
 	for i := range lists {
 		var class *bins
 		if a.kinds.binnedByClass {
@@ -218,19 +230,37 @@ func (b *bins) add(key, rep uint64, positive uint32) {
 	b.pending = append(b.pending, labelled(key, positive))
 }
 
-// count counts labelled keys, every step-th from the first one on, but for those that are
-// absent.
-func (b *bins) count(keys []uint32, step int, s *binScratch) {
-	if b.pages != nil {
-		b.pages.add(keys, step)
+// count counts labelled keys but for those that are absent.
+func (b *bins) count(keys []uint32, s *binScratch) {
+	if p := b.pages; p != nil && len(b.pending)+len(keys) >= p.enough() {
+		p.add(b.pending)
+		b.pending = b.pending[:0]
+		p.add(keys)
 	} else {
-		for i := 0; i < len(keys); i += step {
-			if k := keys[i]; k != absent {
-				b.pending = append(b.pending, k)
-			}
+		b.pending = append(b.pending, keys...)
+	}
+	b.settle(s)
+}
+
+// countRows does the same; the rows have weights if there are any.
+func (b *bins) countRows(keys []uint32, weights []float64, s *binScratch) {
+	if len(weights) == 0 {
+		b.count(keys, s)
+		return
+	}
+	w := b.weights()
+	for r, key := range keys {
+		if key != absent {
+			w.pending = append(w.pending, weighedKey{b.key(key)<<1 | key>>31, weights[r]})
 		}
 	}
 	b.settle(s)
+}
+
+// present takes the absent ones out of the pending keys.
+func (b *bins) present() []uint32 {
+	b.pending = slices.DeleteFunc(b.pending, func(k uint32) bool { return k == absent })
+	return b.pending
 }
 
 // key is that of a labelled key.
@@ -257,16 +287,16 @@ func (b *bins) weights() *weighedBins {
 // settle counts the pending scores where there are many: in pages, or where these would
 // have too few scores for their room, in Bin.
 func (b *bins) settle(s *binScratch) {
-	if n := len(b.pending); n >= 1<<(b.Bits-5) && (b.pages != nil || n >= len(b.Bin)) {
-		if b.pages == nil && pageKeys(b.pending, b.Bits) <= pageRoom*n {
+	switch n := len(b.pending); {
+	case b.pages == nil && n >= max(1<<(b.Bits-5), len(b.Bin)):
+		if n = len(b.present()); pageKeys(b.pending, b.Bits) <= pageRoom*n {
 			b.pages = newPages(b.Bits)
-		}
-		if b.pages == nil {
-			b.finishCounts(s)
+			b.countPending()
 		} else {
-			b.pages.add(b.pending, 1)
-			b.pending = b.pending[:0]
+			b.finishCounts(s)
 		}
+	case b.pages != nil && n >= b.pages.enough():
+		b.countPending()
 	}
 	if p := b.pages; p != nil && (p.fresh >= 1<<31 || p.sparse()) {
 		b.finishCounts(s)
@@ -277,6 +307,12 @@ func (b *bins) settle(s *binScratch) {
 	if w := b.weighed; w != nil && len(w.pending) >= max(1<<(b.Bits-5), len(w.Key)) {
 		w.finish(s)
 	}
+}
+
+// countPending counts the pending scores in pages.
+func (b *bins) countPending() {
+	b.pages.add(b.pending)
+	b.pending = b.pending[:0]
 }
 
 // finish counts all pending scores.
@@ -323,14 +359,13 @@ func (w *weighedBins) finish(s *binScratch) {
 // finishCounts counts all scores of rows without weights.
 func (b *bins) finishCounts(s *binScratch) {
 	if p := b.pages; p != nil {
-		p.add(b.pending, 1)
-		b.pending = b.pending[:0]
+		b.countPending()
 		if p.fresh > 0 {
 			s.bins = p.empty(s.bins[:0])
 			b.merge(s.bins)
 		}
 	}
-	if len(b.pending) == 0 {
+	if len(b.present()) == 0 {
 		return
 	}
 	s.bins = s.bins[:0]
@@ -375,6 +410,10 @@ func (s *binScratch) sort(b *bins) {
 // merge adds bins of rising keys, from the highest down, so that they take their
 // places within the slice.
 func (b *bins) merge(o []bin) {
+	for i := range o {
+		b.sum.Pos += o[i].Pos
+		b.sum.Neg += o[i].Neg
+	}
 	if len(b.Bin) == 0 {
 		b.Bin = append(b.Bin, o...)
 		return
@@ -407,25 +446,11 @@ func (b *bins) merge(o []bin) {
 }
 
 // take adds the scores of o, which gives them away.
-func (b *binned) take(o *binned) {
-	if o.counted {
-		b.micro.take(&o.micro, b.scratch)
-		for j := range b.class {
-			b.class[j].take(&o.class[j], b.scratch)
-		}
-		o.counted = false
-	}
-	o.keys.count(b, &b.micro, b.scratch)
-	o.keys.clear()
-	b.counted = true
-}
-
-// take adds the scores of o, which gives them away.
 func (b *bins) take(o *bins, s *binScratch) {
 	b.Rest |= o.Rest
 	o.Rest = 0
 	b.merge(o.Bin)
-	o.Bin = o.Bin[:0]
+	o.Bin, o.sum = o.Bin[:0], bin{}
 	switch {
 	case o.pages == nil:
 	case b.pages == nil:
@@ -443,43 +468,4 @@ func (b *bins) take(o *bins, s *binScratch) {
 		w.pending = w.pending[:0]
 	}
 	b.settle(s)
-}
-
-// finish counts all that is pending.
-func (b *binned) finish() {
-	if b.scratch == nil {
-		return // there are no bins
-	}
-	b.count()
-	b.micro.finish(b.scratch)
-	for j := range b.class {
-		b.class[j].finish(b.scratch)
-	}
-}
-
-// merge adds the scores of o, which holds the same after it.
-func (b *binned) merge(o *binned) {
-	o.finish()
-	add := func(to, from *bins) {
-		to.Rest |= from.Rest
-		to.merge(slices.Clone(from.Bin)) // o may be b
-		if from.hasWeights() {
-			to.weights().merge(&from.weighed.keyedSums)
-		}
-	}
-	b.finish()
-	b.counted = true
-	add(&b.micro, &o.micro)
-	for j := range b.class {
-		add(&b.class[j], &o.class[j])
-	}
-}
-
-// total is the number of positives and of negatives.
-func (b *bins) total() (pos, neg uint64) {
-	for i := range b.Bin {
-		pos += b.Bin[i].Pos
-		neg += b.Bin[i].Neg
-	}
-	return pos, neg
 }

@@ -412,7 +412,7 @@ func TestBinsCounts(t *testing.T) {
 	}
 	for name, draw := range draws {
 		for _, digits := range []int{8, 9, 16, 22} {
-			whole, part := newBinned(digits, 0, 1, false), newBinned(digits, 0, 1, false)
+			whole, part := newBinned(digits, 0, 1, false, 1), newBinned(digits, 0, 1, false, 1)
 			want := map[uint32]bin{}
 			for step := range 30 {
 				to := []*binned{&whole, &part}[step%2]
@@ -430,7 +430,7 @@ func TestBinsCounts(t *testing.T) {
 					v.Neg += uint64(1 - y)
 					want[v.Key] = v
 				}
-				to.micro.count(keys, 3, to.scratch)
+				to.micro.count(keys, to.scratch)
 				if part.counted = true; step%7 == 6 {
 					whole.take(&part)
 				}

@@ -46,8 +46,8 @@ func binSteps[C count](b *bins, low int, visit func(key int, positives uint64, p
 
 // window has the bits of all weights, and those of their total.
 func (b *bins) window() (w window) {
-	if pos, neg := b.total(); pos+neg > 0 {
-		w = window{0, bits.Len64(pos + neg)}
+	if n := b.sum.Pos + b.sum.Neg; n > 0 {
+		w = window{0, bits.Len64(n)}
 	}
 	if b.weighed != nil {
 		w.unite(b.weighed.window())
@@ -73,7 +73,7 @@ func (b *bins) top() (key int) {
 
 // hasBoth reports whether there are positives and negatives.
 func (b *bins) hasBoth() bool {
-	pos, neg := b.total()
+	pos, neg := b.sum.Pos, b.sum.Neg
 	if w := b.weighed; w != nil {
 		for i := 0; i < len(w.Key); i++ {
 			pos += min(1, w.N[i])

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"math/bits"
+	"slices"
 	"unsafe"
 
 	"github.com/zlpr/zlpr"
@@ -309,6 +310,25 @@ func (b *binned) decode(r *partial.Reader) {
 	for j := range b.class {
 		b.class[j].decode(r)
 	}
+	if r.Check(true) && b.isSum() {
+		all := b.micro
+		b.stale = true
+		b.finish()
+		r.Check(all.equal(&b.micro))
+	}
+}
+
+// equal tells whether finished bins have the same scores and the same rows with weights.
+func (b *bins) equal(o *bins) bool {
+	var none weighedBins
+	w, v := b.weighed, o.weighed
+	if w == nil {
+		w = &none
+	}
+	if v == nil {
+		v = &none
+	}
+	return b.Rest == o.Rest && slices.Equal(b.Bin, o.Bin) && slices.Equal(w.Key, v.Key) && slices.Equal(w.N, v.N)
 }
 
 func (b *bins) encode(w *partial.Writer) {
@@ -341,7 +361,9 @@ func (b *bins) decode(r *partial.Reader) {
 		key += step
 		v := bin{uint32(key), r.Uint(), r.Uint()}
 		const most = 1 << 56
-		if !r.Check(v.Pos < most && v.Neg < most && v.Pos+v.Neg > 0) {
+		b.sum.Pos += v.Pos
+		b.sum.Neg += v.Neg
+		if !r.Check(v.Pos < most && v.Neg < most && v.Pos+v.Neg > 0 && b.sum.Pos < most && b.sum.Neg < most) {
 			return
 		}
 		b.Bin[i] = v

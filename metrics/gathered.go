@@ -20,7 +20,7 @@ type gathered[T zlpr.Float] struct {
 func newGathered[T zlpr.Float](classes, microBits, classBits int) gathered[T] {
 	g := gathered[T]{classes: classes, microBits: microBits, classBits: classBits}
 	if microBits > 0 {
-		g.binned = newBinned(microBits, classBits, classes, classBits > 0)
+		g.binned = newBinned(microBits, classBits, classes, classBits > 0, 1)
 	} else {
 		g.scores = newScores[T](classes, true)
 	}

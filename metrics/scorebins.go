@@ -42,7 +42,7 @@ func (a *accumulator[T]) ScoreBins() ([]ScoreBin, error) {
 	case !a.kinds.keep:
 		return nil, errKept
 	}
-	b := newBinned(pictureBits, 0, 0, false)
+	b := newBinned(pictureBits, 0, 0, false, 1)
 	for i := range a.total.scores.Lists {
 		addKept(&b, nil, &a.total.scores.Lists[i])
 	}
@@ -65,7 +65,7 @@ func (t *CrossTuner[T]) ScoreBins() ([]ScoreBin, error) {
 	if digits == 0 {
 		digits = pictureBits
 	}
-	b := newBinned(digits, 0, 0, false)
+	b := newBinned(digits, 0, 0, false, 1)
 	if t.bySample != nil {
 		weights := make(map[int]float64, len(t.bySample.rows))
 		for _, r := range t.bySample.rows {
