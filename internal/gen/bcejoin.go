@@ -14,15 +14,11 @@ import (
 // element takes part, the end of a row among them, goes through a buffer, in which the
 // others have a score whose exponential is 0.
 type bceJoin struct {
-	*vec
+	rowsAhead     // the group is the next stage
 	shifted, grad bool
 
-	// Of the next stage:
-	x, pos, neg, src gpreg       // scores and bits of what follows it; its scores
-	toLoad           operand.Mem // elements of the row from it on
-	rowsToLoad       operand.Mem // rows with those of its row
-	hi, lo           op          // of its row
-	params           operand.Mem // of its row
+	hi, lo op          // of the next stage's row
+	params operand.Mem // of the same
 
 	// Of this stage:
 	dst, left gpreg       // the gradient's place; elements of the row with those of the stage
@@ -30,13 +26,10 @@ type bceJoin struct {
 	factor    op          // of its row
 	copy      *sideCopy   // with the gradient
 
-	slots  [2]gpreg    // offsets of the places of this stage and of the next
-	bits   operand.Mem // in a place: the positives
-	whole  operand.Mem // whether the stage is not in the buffer
-	part   operand.Mem // the bits of the elements in the buffer
-	buffer operand.Mem
-	aside  []func()       // what lies behind the loop
-	skip   [3]operand.Mem // bytes from a row's last stage to the next row, of x, dst and the bits
+	slots [2]gpreg    // offsets of the places of this stage and of the next
+	bits  operand.Mem // in a place: the positives
+	whole operand.Mem // whether the stage is not in the buffer
+	part  operand.Mem // the bits of the elements in the buffer
 
 	low, high op // between which arguments are clamped
 	e         *exponential
@@ -50,9 +43,6 @@ type bceJoin struct {
 	half    operand.Mem // AVX2, float64: the joins of the stage before, where that is the first of 32 elements
 }
 
-// stage is the number of elements of a stage.
-func (b *bceJoin) stage() int { return 4 * b.perReg() }
-
 // placeBytes is the distance of the places of stages.
 func (b *bceJoin) placeBytes() int {
 	if b.wide() {
@@ -62,25 +52,18 @@ func (b *bceJoin) placeBytes() int {
 }
 
 func emitBCEJoin(v *vec, shifted, grad bool) {
-	b := &bceJoin{vec: v, shifted: shifted, grad: grad}
+	b := &bceJoin{shifted: shifted, grad: grad}
 	if grad {
 		b.copy = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
 	}
-	b.emit(v.argument("rows"))
-}
-
-func (b *bceJoin) emit(rows operand.Mem) {
-	v := b.vec
 	v.Attributes(0) // the frame is too large for NOSPLIT
-	b.buffer = v.AllocLocal(4 * v.bytes)
-	last := v.newLabel("last")
-	b.begin()
-	for _, m := range []operand.Mem{rows, b.toLoad} {
+	b.rowsAhead = rowsAhead{vec: v, n: v.argument("n"), groupSize: 4 * v.perReg(), buffer: v.AllocLocal(4 * v.bytes), look: b.look, fill: b.fill}
+	rows, last := v.argument("rows"), v.newLabel("last")
+	for _, m := range []operand.Mem{rows, b.n} {
 		b.CMPQ(m, operand.U8(0))
 		b.JEQ(operand.LabelRef(last))
 	}
-	b.MOVQ(rows, b.src)
-	b.rowsToLoad = b.slot(b.src)
+	b.arguments()
 	b.constants()
 	b.run(rows)
 	v.Label(last)
@@ -89,39 +72,28 @@ func (b *bceJoin) emit(rows operand.Mem) {
 	v.RET()
 }
 
-// begin loads the arguments.
-func (b *bceJoin) begin() {
+// arguments loads the arguments.
+func (b *bceJoin) arguments() {
 	v := b.vec
-	b.x, b.pos, b.neg, b.src = v.param("x"), v.param("pos"), v.param("neg"), v.GP64()
-	b.left = v.GP64()
+	b.from, b.bitsAt, b.left = v.param("x"), []gpreg{v.param("pos"), v.param("neg")}, v.GP64()
+	strides := []gpreg{v.stride("stride")}
 	if b.grad {
 		b.dst, b.saved = v.param("dst"), v.AllocLocal(8)
 		b.factor = v.place()
+		strides = append(strides, v.stride("dstStride"))
 	}
 	if b.shifted {
 		b.hi, b.lo = v.place(), v.place()
 		b.params = v.slot(v.param("p"))
+		b.beginRow = func() {
+			b.ADDQ(operand.U8(3*b.size), b.params)
+			b.threshold()
+		}
 	}
 	b.part = v.AllocLocal(8)
-	// The bytes of a row's stages, and what follows them up to the next row.
-	n, t := v.param("n"), v.GP64()
-	b.toLoad = v.slot(n)
-	v.ADDQ(operand.U8(b.stage()-1), n)
-	v.ANDQ(operand.I32(-b.stage()), n)
-	for i, stride := range []string{"stride", "dstStride"} {
-		if i == 1 && !b.grad {
-			break
-		}
-		v.Load(v.Param(stride), t)
-		v.SUBQ(n, t)
-		v.SHLQ(operand.U8(log2(v.size)), t)
-		b.skip[i] = v.slot(t)
-	}
-	v.Load(v.Param("words"), t)
-	v.SHLQ(operand.U8(3), t)
-	v.SHRQ(operand.U8(3), n)
-	v.SUBQ(n, t)
-	b.skip[2] = v.slot(t)
+	words := v.param("words")
+	v.SHLQ(operand.U8(3), words)
+	b.begin(v.param("n"), v.param("rows"), words, strides...)
 }
 
 // constants loads what stays.
@@ -185,14 +157,13 @@ func (b *bceJoin) run(rows operand.Mem) {
 	var (
 		group = b.newLabel("group")
 		goTo  = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		size  = b.stage()
 	)
 	if b.shifted {
 		b.threshold()
 	}
-	b.beginRow()
+	b.startRow()
 	b.prepare()
-	emit(b.arguments())
+	emit(b.reduced())
 	b.swapSlots()
 	b.Label(group)
 	b.copy.block()
@@ -204,8 +175,8 @@ func (b *bceJoin) run(rows operand.Mem) {
 		b.ADDQ(operand.I32(4*b.bytes), b.dst)
 	}
 	b.swapSlots()
-	b.SUBQ(operand.U8(size), b.left)
-	row, done, end := b.newLabel("row"), b.newLabel("done"), b.newLabel("end")
+	b.SUBQ(operand.U8(b.groupSize), b.left)
+	row, end := b.newLabel("row"), b.newLabel("end")
 	if b.product != nil {
 		// Of a block that is complete.
 		count := b.param("n")
@@ -224,22 +195,20 @@ func (b *bceJoin) run(rows operand.Mem) {
 		b.ADDQ(operand.U8(8), b.file.argument("sum"))
 	}
 	if b.grad {
-		b.ADDQ(b.skip[1], b.dst)
+		b.ADDQ(b.skip[2], b.dst)
 	}
 	b.DECQ(rows)
-	b.JZ(goTo(done))
-	b.beginRow()
+	b.JZ(goTo(end))
+	b.startRow()
 	b.JMP(goTo(group))
-	b.Label(done)
-	b.JMP(goTo(end))
 	for _, f := range b.aside {
 		f()
 	}
 	b.Label(end)
 }
 
-// beginRow clears the sums and loads what is the row's.
-func (b *bceJoin) beginRow() {
+// startRow clears the sums and loads what is the row's.
+func (b *bceJoin) startRow() {
 	if b.sum != nil {
 		b.sum.clear()
 	}
@@ -280,68 +249,34 @@ func (b *bceJoin) swapSlots() {
 	}
 }
 
-// prepare finds the next stage: where its scores are, the bits of its positives, and
-// whether it is whole. After the last one it is the buffer.
-func (b *bceJoin) prepare() {
-	var (
-		same, last  = b.newLabel("same"), b.newLabel("nothing")
-		some, ready = b.newLabel("some"), b.newLabel("ready")
-		goTo        = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		bits, t     = b.GP64(), b.GP64()
-	)
-	b.CMPQ(b.toLoad, operand.U8(0))
-	b.JG(goTo(same))
-	b.LEAQ(b.buffer, b.src)
-	b.DECQ(b.rowsToLoad)
-	b.JZ(goTo(last))
-	b.ADDQ(b.skip[0], b.x)
-	b.ADDQ(b.skip[2], b.pos)
-	b.ADDQ(b.skip[2], b.neg)
-	b.Load(b.Param("n"), bits)
-	b.MOVQ(bits, b.toLoad)
-	if b.shifted {
-		b.ADDQ(operand.U8(3*b.size), b.params)
-		b.threshold()
-	}
-	b.Label(same)
-	b.MOVQ(b.x, b.src)
+// look finds the bits of the next stage's positives, and whether it is whole.
+func (b *bceJoin) look(bits gpreg, other string) {
+	t, pos, neg := b.GP64(), at(b.bitsAt[0], 0), at(b.bitsAt[1], 0)
 	full := operand.Op(operand.I8(-1))
-	switch b.stage() {
+	switch b.groupSize {
 	case 64:
-		b.MOVQ(at(b.pos, 0), bits)
+		b.MOVQ(pos, bits)
 		b.MOVQ(bits, b.of(1, b.bits))
-		b.ORQ(at(b.neg, 0), bits)
+		b.ORQ(neg, bits)
 		b.CMPQ(bits, full)
 	case 32:
-		b.MOVL(at(b.pos, 0), bits.As32())
+		b.MOVL(pos, bits.As32())
 		b.MOVQ(bits, b.of(1, b.bits))
-		b.ORL(at(b.neg, 0), bits.As32())
+		b.ORL(neg, bits.As32())
 		b.CMPL(bits.As32(), full)
 	default:
-		b.MOVWLZX(at(b.pos, 0), bits.As32())
+		b.MOVWLZX(pos, bits.As32())
 		b.MOVQ(bits, b.of(1, b.bits))
-		b.ORW(at(b.neg, 0), bits.As16())
+		b.ORW(neg, bits.As16())
 		b.CMPL(bits.As32(), operand.U32(0xffff))
 	}
 	b.SETEQ(t.As8())
 	b.MOVB(t.As8(), b.of(1, b.whole))
-	b.JNE(goTo(some))
-	b.Label(ready)
-	b.ADDQ(operand.I32(4*b.bytes), b.x)
-	b.ADDQ(operand.U8(b.stage()/8), b.pos)
-	b.ADDQ(operand.U8(b.stage()/8), b.neg)
-	b.SUBQ(operand.U8(b.stage()), b.toLoad)
-	b.Label(last)
-	b.aside = append(b.aside, func() {
-		b.Label(some)
-		b.readPart(bits)
-		b.LEAQ(b.buffer, b.src)
-		b.JMP(goTo(ready))
-	})
+	b.JNE(operand.LabelRef(other))
 }
 
-// readPart fills the buffer with those elements at x whose bits are set.
-func (b *bceJoin) readPart(bits gpreg) {
+// fill fills the buffer with those elements whose bits are set.
+func (b *bceJoin) fill(bits gpreg) {
 	var part vreg
 	if !b.wide() {
 		b.MOVQ(bits, b.part)
@@ -352,7 +287,7 @@ func (b *bceJoin) readPart(bits gpreg) {
 		b.add(none, b.hi, none)
 	}
 	for i := range 4 {
-		r, from := b.reg(), at(b.x, i*b.bytes)
+		r, from := b.reg(), at(b.from, i*b.bytes)
 		if b.wide() {
 			k := b.K()
 			if i > 0 {
@@ -400,7 +335,7 @@ func (b *bceJoin) leaveBuffer() {
 		b.Label(some)
 		b.MOVQ(b.saved, b.dst)
 		count := b.GP64()
-		b.MOVQ(operand.U32(b.stage()), count)
+		b.MOVQ(operand.U32(b.groupSize), count)
 		b.CMPQ(b.left, count)
 		b.CMOVQLT(b.left, count)
 		for i, k := range b.tailMasks(count, 4) {
@@ -423,8 +358,8 @@ func (v *vec) leadingBits(mem operand.Mem, i int) vreg {
 	return r
 }
 
-// arguments returns the steps that load the arguments of the next stage.
-func (b *bceJoin) arguments() (steps []func()) {
+// reduced returns the steps that load the arguments of the next stage.
+func (b *bceJoin) reduced() (steps []func()) {
 	from := func(i int) operand.Mem { return at(b.src, i*b.bytes) }
 	if !b.wide() {
 		return b.line.reducedShifted(1, func(i int) (y, magic op, short vreg) {
@@ -480,7 +415,7 @@ func (b *bceJoin) sign(i int) vreg {
 // terms adds the stage, and stores its gradient, while the arguments of the next are
 // loaded.
 func (b *bceJoin) terms() {
-	steps := b.arguments()
+	steps := b.reduced()
 	var w []vreg
 	var s []op
 	if b.wide() {
@@ -552,9 +487,9 @@ func (b *bceJoin) logs(w []vreg) {
 		second, both := b.newLabel("second"), b.newLabel("both")
 		done := b.param("n")
 		b.SUBQ(b.left, done)
-		b.TESTQ(operand.U32(b.stage()), done)
+		b.TESTQ(operand.U32(b.groupSize), done)
 		b.JNZ(operand.LabelRef(second))
-		b.CMPQ(b.left, operand.U8(b.stage()))
+		b.CMPQ(b.left, operand.U8(b.groupSize))
 		b.JLE(operand.LabelRef(both))
 		for i, x := range w {
 			b.move(x, b.register(b.half, i))

@@ -12,29 +12,30 @@ import (
 // group's first half; that may be of the next row.
 type narrowRows struct {
 	*selectKernel
+	rowsAhead
 	e    *exponential
 	line *narrowPipeline
-
-	src                gpreg       // the group whose arguments are reduced
-	buffer             operand.Mem // its place where it is not all in the row
-	toLoad, rowsToLoad operand.Mem // elements of its row that follow it; rows with its own
-	part               [2]operand.Mem
-	skip               struct{ x, bits, w operand.Mem } // bytes from a row's last group to the next row
-	aside              []func()                         // what lies behind the loop
+	part [2]operand.Mem // the bits of either side of this group and of the next
 }
 
-// size is the number of elements of a group.
-func (g *narrowRows) size() int { return 4 * g.lanes }
-
 func (k *selectKernel) narrowRows(e *exponential, low, high op) {
-	g := &narrowRows{selectKernel: k, e: e, line: newNarrowPipeline(e, low, high), buffer: k.AllocLocal(256)}
+	g := &narrowRows{selectKernel: k, e: e, line: newNarrowPipeline(e, low, high)}
+	g.rowsAhead = rowsAhead{vec: k.vec, n: k.length, groupSize: 4 * k.lanes, from: k.x, bitsAt: k.bitSides(), buffer: k.AllocLocal(256), look: g.look, fill: g.fill}
 	g.part = [2]operand.Mem{k.AllocLocal(8), k.AllocLocal(8)}
 	again := ""
 	if k.double() {
 		again = k.newLabel("vectors")
 		g.rowsOfAVector(again)
 	}
-	g.begin()
+	length, rows, strides := k.GP64(), k.GP64(), []gpreg{k.stride}
+	k.MOVQ(k.length, length)
+	k.MOVQ(k.rows, rows)
+	if k.w != nil {
+		wStride := k.GP64()
+		k.MOVQ(k.wStride, wStride)
+		strides = append(strides, wStride)
+	}
+	g.begin(length, rows, k.step, strides...)
 	var (
 		group, row    = k.newLabel("group"), k.newLabel("row")
 		more, last    = k.newLabel("more"), k.newLabel("last")
@@ -65,10 +66,10 @@ func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 	if k.w != nil {
 		k.ADDQ(operand.I32(256), k.w)
 	}
-	k.SUBQ(operand.U8(g.size()), k.left)
+	k.SUBQ(operand.U8(g.groupSize), k.left)
 	k.JG(goTo(group))
 	if k.w != nil {
-		k.ADDQ(g.skip.w, k.w)
+		k.ADDQ(g.skip[2], k.w)
 	}
 	k.Label(row)
 	for i, s := range k.selected {
@@ -93,29 +94,6 @@ func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 		f()
 	}
 	k.Label(last)
-}
-
-// begin finds the bytes from row to row, and the first group to load.
-func (g *narrowRows) begin() {
-	groups, t := g.GP64(), g.GP64()
-	g.MOVQ(g.length, groups)
-	g.toLoad = g.slot(groups)
-	g.ADDQ(operand.U8(g.size()-1), groups)
-	g.ANDQ(operand.I32(-g.size()), groups)
-	g.SHRQ(operand.U8(3), groups)
-	g.SUBQ(groups, g.step)
-	g.skip.bits = g.slot(g.step)
-	g.SHLQ(operand.U8(3+log2(g.elem.size)), groups)
-	g.SUBQ(groups, g.stride)
-	g.skip.x = g.slot(g.stride)
-	if g.w != nil {
-		g.MOVQ(g.wStride, t)
-		g.SUBQ(groups, t)
-		g.skip.w = g.slot(t)
-	}
-	g.MOVQ(g.selectKernel.rows, t)
-	g.rowsToLoad = g.slot(t)
-	g.src = g.GP64()
 }
 
 // rowsOfAVector emits the loop, at label again, through rows of at most one virtual vector
@@ -241,28 +219,9 @@ func (g *narrowRows) fourRows(do func(row int), walks ...walk) {
 	}
 }
 
-// prepare goes to the next group: it leaves its bits of either side in part[1]. After
-// the last one there is the buffer.
-func (g *narrowRows) prepare() {
-	var (
-		same, none = g.newLabel("same"), g.newLabel("none")
-		cut, ready = g.newLabel("cut"), g.newLabel("ready")
-		goTo       = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		bits       = g.GP64()
-	)
-	g.CMPQ(g.toLoad, operand.U8(0))
-	g.JG(goTo(same))
-	g.LEAQ(g.buffer, g.src)
-	g.DECQ(g.rowsToLoad)
-	g.JZ(goTo(none))
-	g.ADDQ(g.skip.x, g.x)
-	for _, side := range g.bitSides() {
-		g.ADDQ(g.skip.bits, side)
-	}
-	g.MOVQ(g.length, bits)
-	g.MOVQ(bits, g.toLoad)
-	g.Label(same)
-	g.MOVQ(g.x, g.src)
+// look leaves the bits of either side of the next group in part[1]. It is whole where its
+// row goes on to its end.
+func (g *narrowRows) look(bits gpreg, other string) {
 	if g.double() {
 		g.MOVL(at(g.neg, 0), bits.As32())
 		if g.pos != nil {
@@ -275,36 +234,28 @@ func (g *narrowRows) prepare() {
 		}
 	}
 	g.MOVQ(bits, g.part[1])
-	g.CMPQ(g.toLoad, operand.U8(g.size()))
-	g.JL(goTo(cut))
-	g.Label(ready)
-	g.ADDQ(operand.I32(256), g.x)
-	for _, side := range g.bitSides() {
-		g.ADDQ(operand.U8(g.size()/8), side)
-	}
-	g.SUBQ(operand.U8(g.size()), g.toLoad)
-	g.Label(none)
-	g.aside = append(g.aside, func() {
-		g.Label(cut)
-		sign := [2]func(int) vreg{g.signs(g.part[1], 0), g.signs(g.part[1], 1)}
-		for h, sign := range sign {
-			for i := range 4 {
-				r := g.reg()
-				g.load(sign(i), at(g.x, (2*i+h)*g.bytes), r)
-				g.move(r, g.register(g.buffer, 2*i+h))
-			}
+	g.CMPQ(g.toLoad, operand.U8(g.groupSize))
+	g.JL(operand.LabelRef(other))
+}
+
+// fill fills the buffer with the elements of either side.
+func (g *narrowRows) fill(gpreg) {
+	sign := [2]func(int) vreg{g.signs(g.part[1], 0), g.signs(g.part[1], 1)}
+	for h, sign := range sign {
+		for i := range 4 {
+			r := g.reg()
+			g.load(sign(i), at(g.x, (2*i+h)*g.bytes), r)
+			g.move(r, g.register(g.buffer, 2*i+h))
 		}
-		g.LEAQ(g.buffer, g.src)
-		g.JMP(goTo(ready))
-	})
+	}
 }
 
 // bitSides are the pointers to the bits.
-func (g *narrowRows) bitSides() []gpreg {
-	if g.pos == nil {
-		return []gpreg{g.neg}
+func (s *sides) bitSides() []gpreg {
+	if s.pos == nil {
+		return []gpreg{s.neg}
 	}
-	return []gpreg{g.pos, g.neg}
+	return []gpreg{s.pos, s.neg}
 }
 
 // signs returns what makes registers whose signs are the bits at mem of the registers
@@ -326,7 +277,7 @@ func (g *narrowRows) signs(mem operand.Mem, half int) func(i int) vreg {
 func (g *narrowRows) reduced(half int) []func() {
 	var positive operand.Mem
 	if g.pos != nil {
-		positive = at(g.pos, -g.size()/8)
+		positive = at(g.pos, -g.groupSize/8)
 	}
 	return g.arguments(half, func(i int) operand.Mem {
 		from := at(g.src, (2*i+half)*g.bytes)

@@ -957,29 +957,30 @@ GLOBL tail<>(SB), RODATA|NOPTR, $512
 TEXT ·bceSumsShifted32AVX2(SB), $1472-120
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last9
+	CMPQ         n+56(FP), $0x00
+	JEQ          last9
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
-	MOVQ         p+96(FP), BX
-	MOVQ         BX, 192(BP)
-	MOVQ         n+56(FP), BX
-	MOVQ         BX, 208(BP)
-	ADDQ         $0x1f, BX
-	ANDQ         $-32, BX
-	MOVQ         stride+40(FP), SI
-	SUBQ         BX, SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 216(BP)
+	MOVQ         stride+40(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         p+96(FP), SI
+	MOVQ         SI, 192(BP)
 	MOVQ         words+80(FP), SI
 	SHLQ         $0x03, SI
-	SHRQ         $0x03, BX
-	SUBQ         BX, SI
+	MOVQ         n+56(FP), DI
+	MOVQ         rows+48(FP), R8
+	MOVQ         DI, 208(BP)
+	MOVQ         R8, 216(BP)
+	ADDQ         $0x1f, DI
+	ANDQ         $-32, DI
+	SHRQ         $0x03, DI
+	SUBQ         DI, SI
 	MOVQ         SI, 224(BP)
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last9
-	CMPQ         208(BP), $0x00
-	JEQ          last9
-	MOVQ         rows+48(FP), BX
+	SHLQ         $0x05, DI
+	SUBQ         DI, BX
 	MOVQ         BX, 232(BP)
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      Y0, 256(BP)
@@ -992,33 +993,33 @@ TEXT ·bceSumsShifted32AVX2(SB), $1472-120
 	VMOVUPS      Y1, 128(BP)
 	VBROADCASTSS 8(BX), Y1
 	VMOVUPS      Y1, 160(BP)
-	MOVQ         n+56(FP), SI
+	MOVQ         n+56(FP), BX
 	CMPQ         208(BP), $0x00
 	JG           same11
-	LEAQ         (BP), BX
-	DECQ         232(BP)
-	JZ           nothing12
-	ADDQ         216(BP), AX
+	LEAQ         (BP), SI
+	DECQ         216(BP)
+	JZ           none12
+	ADDQ         232(BP), AX
 	ADDQ         224(BP), CX
 	ADDQ         224(BP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 208(BP)
 	ADDQ         $0x0c, 192(BP)
-	MOVQ         192(BP), BX
-	VBROADCASTSS 4(BX), Y1
+	MOVQ         192(BP), SI
+	VBROADCASTSS 4(SI), Y1
 	VMOVUPS      Y1, 128(BP)
-	VBROADCASTSS 8(BX), Y1
+	VBROADCASTSS 8(SI), Y1
 	VMOVUPS      Y1, 160(BP)
 
 same11:
-	MOVQ  AX, BX
+	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 640(BP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 648(BP)(R8*1)
-	JNE   some13
+	JNE   other13
 
 ready14:
 	ADDQ $+128, AX
@@ -1026,11 +1027,11 @@ ready14:
 	ADDQ $0x04, DX
 	SUBQ $0x20, 208(BP)
 
-nothing12:
+none12:
 	VPBROADCASTD 640(BP)(R8*1), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
-	PREFETCHT0   12288(BX)
-	VMOVUPS      (BX), Y2
+	PREFETCHT0   12288(SI)
+	VMOVUPS      (SI), Y2
 	VSUBPS       128(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
@@ -1055,7 +1056,7 @@ nothing12:
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 384(BP)(R8*1)
 	VMOVUPS      Y2, 512(BP)(R8*1)
-	VMOVUPS      32(BX), Y2
+	VMOVUPS      32(SI), Y2
 	VSUBPS       128(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
@@ -1080,8 +1081,8 @@ nothing12:
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 416(BP)(R8*1)
 	VMOVUPS      Y2, 544(BP)(R8*1)
-	PREFETCHT0   12352(BX)
-	VMOVUPS      64(BX), Y2
+	PREFETCHT0   12352(SI)
+	VMOVUPS      64(SI), Y2
 	VSUBPS       128(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
@@ -1106,7 +1107,7 @@ nothing12:
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 448(BP)(R8*1)
 	VMOVUPS      Y2, 576(BP)(R8*1)
-	VMOVUPS      96(BX), Y2
+	VMOVUPS      96(SI), Y2
 	VSUBPS       128(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
@@ -1137,30 +1138,30 @@ nothing12:
 group10:
 	CMPQ         208(BP), $0x00
 	JG           same15
-	LEAQ         (BP), BX
-	DECQ         232(BP)
-	JZ           nothing16
-	ADDQ         216(BP), AX
+	LEAQ         (BP), SI
+	DECQ         216(BP)
+	JZ           none16
+	ADDQ         232(BP), AX
 	ADDQ         224(BP), CX
 	ADDQ         224(BP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 208(BP)
 	ADDQ         $0x0c, 192(BP)
-	MOVQ         192(BP), BX
-	VBROADCASTSS 4(BX), Y1
+	MOVQ         192(BP), SI
+	VBROADCASTSS 4(SI), Y1
 	VMOVUPS      Y1, 128(BP)
-	VBROADCASTSS 8(BX), Y1
+	VBROADCASTSS 8(SI), Y1
 	VMOVUPS      Y1, 160(BP)
 
 same15:
-	MOVQ  AX, BX
+	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 640(BP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 648(BP)(R8*1)
-	JNE   some17
+	JNE   other17
 
 ready18:
 	ADDQ $+128, AX
@@ -1168,7 +1169,7 @@ ready18:
 	ADDQ $0x04, DX
 	SUBQ $0x20, 208(BP)
 
-nothing16:
+none16:
 	VMOVUPS      384(BP)(DI*1), Y1
 	VMOVUPS      416(BP)(DI*1), Y2
 	VMOVUPS      448(BP)(DI*1), Y3
@@ -1185,8 +1186,8 @@ nothing16:
 	VFMADD213PS  Y9, Y4, Y8
 	VPBROADCASTD 640(BP)(R8*1), Y9
 	VPSRLVD      lanes32<>+0(SB), Y9, Y9
-	PREFETCHT0   12288(BX)
-	VMOVUPS      (BX), Y10
+	PREFETCHT0   12288(SI)
+	VMOVUPS      (SI), Y10
 	VSUBPS       128(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
@@ -1216,7 +1217,7 @@ nothing16:
 	VADDPS       Y13, Y11, Y11
 	VMOVUPS      Y11, 384(BP)(R8*1)
 	VMOVUPS      Y10, 512(BP)(R8*1)
-	VMOVUPS      32(BX), Y10
+	VMOVUPS      32(SI), Y10
 	VSUBPS       128(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
@@ -1251,8 +1252,8 @@ nothing16:
 	VFMADD213PS  Y10, Y2, Y6
 	VFMADD213PS  Y10, Y3, Y7
 	VFMADD213PS  Y10, Y4, Y8
-	PREFETCHT0   12352(BX)
-	VMOVUPS      64(BX), Y10
+	PREFETCHT0   12352(SI)
+	VMOVUPS      64(SI), Y10
 	VSUBPS       128(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
@@ -1282,7 +1283,7 @@ nothing16:
 	VADDPS       Y13, Y11, Y11
 	VMOVUPS      Y11, 448(BP)(R8*1)
 	VMOVUPS      Y10, 576(BP)(R8*1)
-	VMOVUPS      96(BX), Y10
+	VMOVUPS      96(SI), Y10
 	VSUBPS       128(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
@@ -1335,13 +1336,13 @@ nothing16:
 	VMOVUPD      Y1, 288(BP)
 	XORQ         $+512, DI
 	XORQ         $+512, R8
-	SUBQ         $0x20, SI
-	MOVQ         n+56(FP), BX
+	SUBQ         $0x20, BX
+	MOVQ         n+56(FP), SI
 	JLE          row19
-	SUBQ         SI, BX
-	TESTQ        $0x0000007f, BX
+	SUBQ         BX, SI
+	TESTQ        $0x0000007f, SI
 	JNZ          group10
-	MOVQ         product+8(FP), BX
+	MOVQ         product+8(FP), SI
 	VMOVUPS      256(BP), Y1
 	VMOVUPS      288(BP), Y2
 	VADDPD       Y1, Y2, Y3
@@ -1352,7 +1353,7 @@ nothing16:
 	VUNPCKHPD    X1, X1, X2
 	VADDPD       X1, X2, X3
 	VFMADD213PD  X3, X2, X1
-	VMOVSD       X1, (BX)
+	VMOVSD       X1, (SI)
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 256(BP)
 	VMOVUPS      Y1, 288(BP)
@@ -1377,14 +1378,11 @@ row19:
 	VMOVUPS      Y1, 288(BP)
 	ADDQ         $0x08, product+8(FP)
 	DECQ         rows+48(FP)
-	JZ           done20
-	MOVQ         n+56(FP), SI
+	JZ           end20
+	MOVQ         n+56(FP), BX
 	JMP          group10
 
-done20:
-	JMP end21
-
-some13:
+other13:
 	MOVQ         R9, 200(BP)
 	VPBROADCASTD 200(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -1406,10 +1404,10 @@ some13:
 	VMASKMOVPS   96(AX), Y1, Y3
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
-	LEAQ         (BP), BX
+	LEAQ         (BP), SI
 	JMP          ready14
 
-some17:
+other17:
 	MOVQ         R9, 200(BP)
 	VPBROADCASTD 200(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -1431,10 +1429,10 @@ some17:
 	VMASKMOVPS   96(AX), Y1, Y3
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
-	LEAQ         (BP), BX
+	LEAQ         (BP), SI
 	JMP          ready18
 
-end21:
+end20:
 last9:
 	VZEROUPPER
 	RET
@@ -1484,27 +1482,28 @@ GLOBL f32_c4800000<>(SB), RODATA|NOPTR, $32
 TEXT ·bceSums32AVX2(SB), $1408-120
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
+	CMPQ    rows+48(FP), $0x00
+	JEQ     last21
+	CMPQ    n+56(FP), $0x00
+	JEQ     last21
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
-	MOVQ    n+56(FP), BX
-	MOVQ    BX, 136(BP)
-	ADDQ    $0x1f, BX
-	ANDQ    $-32, BX
-	MOVQ    stride+40(FP), SI
-	SUBQ    BX, SI
-	SHLQ    $0x02, SI
-	MOVQ    SI, 144(BP)
+	MOVQ    stride+40(FP), BX
+	SHLQ    $0x02, BX
 	MOVQ    words+80(FP), SI
 	SHLQ    $0x03, SI
-	SHRQ    $0x03, BX
-	SUBQ    BX, SI
+	MOVQ    n+56(FP), DI
+	MOVQ    rows+48(FP), R8
+	MOVQ    DI, 136(BP)
+	MOVQ    R8, 144(BP)
+	ADDQ    $0x1f, DI
+	ANDQ    $-32, DI
+	SHRQ    $0x03, DI
+	SUBQ    DI, SI
 	MOVQ    SI, 152(BP)
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last22
-	CMPQ    136(BP), $0x00
-	JEQ     last22
-	MOVQ    rows+48(FP), BX
+	SHLQ    $0x05, DI
+	SUBQ    DI, BX
 	MOVQ    BX, 160(BP)
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, 192(BP)
@@ -1514,41 +1513,41 @@ TEXT ·bceSums32AVX2(SB), $1408-120
 	MOVQ    $0x00000000, DI
 	MOVQ    $0x00000200, R8
 	VMOVUPS f32_4b40007f<>+0(SB), Y2
-	MOVQ    n+56(FP), SI
+	MOVQ    n+56(FP), BX
 	CMPQ    136(BP), $0x00
-	JG      same24
-	LEAQ    (BP), BX
-	DECQ    160(BP)
-	JZ      nothing25
-	ADDQ    144(BP), AX
+	JG      same23
+	LEAQ    (BP), SI
+	DECQ    144(BP)
+	JZ      none24
+	ADDQ    160(BP), AX
 	ADDQ    152(BP), CX
 	ADDQ    152(BP), DX
 	MOVQ    n+56(FP), R9
 	MOVQ    R9, 136(BP)
 
-same24:
-	MOVQ  AX, BX
+same23:
+	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 576(BP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 584(BP)(R8*1)
-	JNE   some26
+	JNE   other25
 
-ready27:
+ready26:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 136(BP)
 
-nothing25:
+none24:
 	VPBROADCASTD 576(BP)(R8*1), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
-	PREFETCHT0   12288(BX)
+	PREFETCHT0   12288(SI)
 	VPSLLD       $0x1f, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       (BX), Y4, Y4
+	VXORPS       (SI), Y4, Y4
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMOVUPS      Y4, Y5
@@ -1561,7 +1560,7 @@ nothing25:
 	VMOVUPS      Y5, 448(BP)(R8*1)
 	VPSLLD       $0x17, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       32(BX), Y4, Y4
+	VXORPS       32(SI), Y4, Y4
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMOVUPS      Y4, Y5
@@ -1572,10 +1571,10 @@ nothing25:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
 	VMOVUPS      Y4, 352(BP)(R8*1)
 	VMOVUPS      Y5, 480(BP)(R8*1)
-	PREFETCHT0   12352(BX)
+	PREFETCHT0   12352(SI)
 	VPSLLD       $0x0f, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       64(BX), Y4, Y4
+	VXORPS       64(SI), Y4, Y4
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMOVUPS      Y4, Y5
@@ -1588,7 +1587,7 @@ nothing25:
 	VMOVUPS      Y5, 512(BP)(R8*1)
 	VPSLLD       $0x07, Y3, Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       96(BX), Y3, Y3
+	VXORPS       96(SI), Y3, Y3
 	VMAXPS       Y3, Y0, Y3
 	VMINPS       Y3, Y1, Y3
 	VMOVUPS      Y3, Y4
@@ -1602,35 +1601,35 @@ nothing25:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group23:
+group22:
 	CMPQ 136(BP), $0x00
-	JG   same28
-	LEAQ (BP), BX
-	DECQ 160(BP)
-	JZ   nothing29
-	ADDQ 144(BP), AX
+	JG   same27
+	LEAQ (BP), SI
+	DECQ 144(BP)
+	JZ   none28
+	ADDQ 160(BP), AX
 	ADDQ 152(BP), CX
 	ADDQ 152(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 136(BP)
 
-same28:
-	MOVQ  AX, BX
+same27:
+	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 576(BP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 584(BP)(R8*1)
-	JNE   some30
+	JNE   other29
 
-ready31:
+ready30:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 136(BP)
 
-nothing29:
+none28:
 	VMOVUPS      320(BP)(DI*1), Y3
 	VMOVUPS      352(BP)(DI*1), Y4
 	VMOVUPS      384(BP)(DI*1), Y5
@@ -1647,10 +1646,10 @@ nothing29:
 	VFMADD213PS  Y11, Y6, Y10
 	VPBROADCASTD 576(BP)(R8*1), Y11
 	VPSRLVD      lanes32<>+0(SB), Y11, Y11
-	PREFETCHT0   12288(BX)
+	PREFETCHT0   12288(SI)
 	VPSLLD       $0x1f, Y11, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	VXORPS       (BX), Y12, Y12
+	VXORPS       (SI), Y12, Y12
 	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
 	VMOVUPS      Y12, Y13
@@ -1668,7 +1667,7 @@ nothing29:
 	VMOVUPS      Y13, 448(BP)(R8*1)
 	VPSLLD       $0x17, Y11, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	VXORPS       32(BX), Y12, Y12
+	VXORPS       32(SI), Y12, Y12
 	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
 	VMOVUPS      f32_3e2aaa49<>+0(SB), Y13
@@ -1689,10 +1688,10 @@ nothing29:
 	VFMADD213PS  Y12, Y4, Y8
 	VFMADD213PS  Y12, Y5, Y9
 	VFMADD213PS  Y12, Y6, Y10
-	PREFETCHT0   12352(BX)
+	PREFETCHT0   12352(SI)
 	VPSLLD       $0x0f, Y11, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	VXORPS       64(BX), Y12, Y12
+	VXORPS       64(SI), Y12, Y12
 	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
 	VMOVUPS      Y12, Y13
@@ -1710,7 +1709,7 @@ nothing29:
 	VMOVUPS      Y13, 512(BP)(R8*1)
 	VPSLLD       $0x07, Y11, Y11
 	VANDPS       f32_80000000<>+0(SB), Y11, Y11
-	VXORPS       96(BX), Y11, Y11
+	VXORPS       96(SI), Y11, Y11
 	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
 	VMOVUPS      f32_3f800000<>+0(SB), Y12
@@ -1749,13 +1748,13 @@ nothing29:
 	VMOVUPD      Y3, 224(BP)
 	XORQ         $+512, DI
 	XORQ         $+512, R8
-	SUBQ         $0x20, SI
-	MOVQ         n+56(FP), BX
-	JLE          row32
-	SUBQ         SI, BX
-	TESTQ        $0x0000007f, BX
-	JNZ          group23
-	MOVQ         product+8(FP), BX
+	SUBQ         $0x20, BX
+	MOVQ         n+56(FP), SI
+	JLE          row31
+	SUBQ         BX, SI
+	TESTQ        $0x0000007f, SI
+	JNZ          group22
+	MOVQ         product+8(FP), SI
 	VMOVUPS      192(BP), Y3
 	VMOVUPS      224(BP), Y4
 	VADDPD       Y3, Y4, Y5
@@ -1766,14 +1765,14 @@ nothing29:
 	VUNPCKHPD    X3, X3, X4
 	VADDPD       X3, X4, X5
 	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (BX)
+	VMOVSD       X3, (SI)
 	VXORPS       Y3, Y3, Y3
 	VMOVUPS      Y3, 192(BP)
 	VMOVUPS      Y3, 224(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group23
+	JMP          group22
 
-row32:
+row31:
 	MOVQ         product+8(FP), BX
 	VMOVUPS      192(BP), Y3
 	VMOVUPS      224(BP), Y4
@@ -1791,14 +1790,11 @@ row32:
 	VMOVUPS      Y3, 224(BP)
 	ADDQ         $0x08, product+8(FP)
 	DECQ         rows+48(FP)
-	JZ           done33
-	MOVQ         n+56(FP), SI
-	JMP          group23
+	JZ           end32
+	MOVQ         n+56(FP), BX
+	JMP          group22
 
-done33:
-	JMP end34
-
-some26:
+other25:
 	MOVQ         R9, 128(BP)
 	VPBROADCASTD 128(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -1819,10 +1815,10 @@ some26:
 	VMASKMOVPS   96(AX), Y3, Y5
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
-	LEAQ         (BP), BX
-	JMP          ready27
+	LEAQ         (BP), SI
+	JMP          ready26
 
-some30:
+other29:
 	MOVQ         R9, 128(BP)
 	VPBROADCASTD 128(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -1843,11 +1839,11 @@ some30:
 	VMASKMOVPS   96(AX), Y3, Y5
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
-	LEAQ         (BP), BX
-	JMP          ready31
+	LEAQ         (BP), SI
+	JMP          ready30
 
-end34:
-last22:
+end32:
+last21:
 	VZEROUPPER
 	RET
 
@@ -1867,9 +1863,9 @@ TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $608-144
 	MOVQ    neg+96(FP), R11
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+72(FP), $0x00
-	JZ      last36
+	JZ      last34
 
-row35:
+row33:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 320(BP)
 	VMOVUPS      Y1, 352(BP)
@@ -1883,16 +1879,16 @@ row35:
 	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x40, R13
-	JL           rest39
+	JL           rest37
 
-group37:
+group35:
 	TESTQ      DI, DI
-	JZ         none42
+	JZ         none40
 	TESTQ      $0x00000f00, BX
-	JNZ        same43
+	JNZ        same41
 	PREFETCHT0 16384(BX)
 
-same43:
+same41:
 	VMOVUPS  (SI), Y1
 	VMOVNTPS Y1, (BX)
 	VMOVUPS  32(SI), Y1
@@ -1913,13 +1909,13 @@ same43:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none42:
+none40:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half44:
+half42:
 	MOVQ         AX, R12
 	SHRQ         $0x05, R12
 	VPBROADCASTB (R10)(R12*1), Y5
@@ -2282,7 +2278,7 @@ half44:
 	VMOVUPS      Y1, 384(BP)(R12*1)
 	ADDQ         $0x20, AX
 	TESTQ        $0x00000020, AX
-	JNZ          half44
+	JNZ          half42
 	VMOVUPS      416(BP), Y1
 	VADDPS       384(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -2293,16 +2289,16 @@ half44:
 	VADDPD       352(BP), Y2, Y2
 	VMOVUPD      Y2, 352(BP)
 
-added38:
+added36:
 	ADDQ $+192, AX
 	SUBQ $0x40, R13
-	JGE  group37
+	JGE  group35
 
-rest39:
+rest37:
 	ADDQ       $0x40, R13
-	JLE        done41
+	JLE        done39
 	CMPQ       R13, $0x20
-	JBE        short40
+	JBE        short38
 	SUBQ       $0x20, R13
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R13
@@ -2331,16 +2327,16 @@ rest39:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R13, R13
-	JMP        group37
+	JMP        group35
 
-short40:
+short38:
 	TESTQ      DI, DI
-	JZ         none45
+	JZ         none43
 	TESTQ      $0x00000f00, BX
-	JNZ        same46
+	JNZ        same44
 	PREFETCHT0 16384(BX)
 
-same46:
+same44:
 	VMOVUPS  (SI), Y1
 	VMOVNTPS Y1, (BX)
 	VMOVUPS  32(SI), Y1
@@ -2361,7 +2357,7 @@ same46:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none45:
+none43:
 	MOVQ         $-1, R12
 	BZHIQ        R13, R12, R12
 	MOVQ         R12, 256(BP)
@@ -2744,16 +2740,16 @@ none45:
 	VMOVUPD      Y2, 352(BP)
 	ADDQ         $0x40, AX
 	XORQ         R13, R13
-	JMP          added38
+	JMP          added36
 
-done41:
+done39:
 	MOVQ       stride+64(FP), CX
 	SHLQ       $0x02, CX
 	ADDQ       x+56(FP), CX
 	MOVQ       CX, x+56(FP)
 	MOVQ       dst+16(FP), R12
 	CMPQ       R12, DX
-	JEQ        direct47
+	JEQ        direct45
 	MOVQ       n+80(FP), DX
 	ANDQ       $0x3f, DX
 	SUBQ       $0x20, DX
@@ -2781,7 +2777,7 @@ done41:
 	VMOVUPS    352(R13), Y2
 	VMASKMOVPS Y1, Y2, -32(R12)(AX*1)
 
-direct47:
+direct45:
 	MOVQ         dstStride+24(FP), DX
 	SHLQ         $0x02, DX
 	ADDQ         dst+16(FP), DX
@@ -2802,18 +2798,18 @@ direct47:
 	VMOVSD       X1, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+72(FP)
-	JNZ          row35
+	JNZ          row33
 
-last36:
+last34:
 	TESTQ DI, DI
-	JZ    none49
+	JZ    none47
 
-more48:
+more46:
 	TESTQ      $0x00000f00, BX
-	JNZ        same50
+	JNZ        same48
 	PREFETCHT0 16384(BX)
 
-same50:
+same48:
 	VMOVUPS  (SI), Y0
 	VMOVNTPS Y0, (BX)
 	VMOVUPS  32(SI), Y0
@@ -2833,9 +2829,9 @@ same50:
 	ADDQ     $+256, SI
 	ADDQ     $+256, BX
 	DECQ     DI
-	JNZ      more48
+	JNZ      more46
 
-none49:
+none47:
 	VZEROUPPER
 	RET
 
@@ -2847,35 +2843,36 @@ TEXT ·bceGradShifted32AVX2(SB), $1536-144
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last49
+	CMPQ         n+80(FP), $0x00
+	JEQ          last49
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
-	MOVQ         dst+16(FP), R10
-	MOVQ         p+120(FP), R8
-	MOVQ         R8, 256(BP)
-	MOVQ         n+80(FP), R8
-	MOVQ         R8, 272(BP)
-	ADDQ         $0x1f, R8
-	ANDQ         $-32, R8
-	MOVQ         stride+64(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x02, R9
-	MOVQ         R9, 280(BP)
-	MOVQ         dstStride+24(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x02, R9
-	MOVQ         R9, 288(BP)
-	MOVQ         words+104(FP), R9
-	SHLQ         $0x03, R9
-	SHRQ         $0x03, R8
-	SUBQ         R8, R9
-	MOVQ         R9, 296(BP)
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last51
-	CMPQ         272(BP), $0x00
-	JEQ          last51
-	MOVQ         rows+72(FP), R8
-	MOVQ         R8, 304(BP)
+	MOVQ         stride+64(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dst+16(FP), R9
+	MOVQ         dstStride+24(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         p+120(FP), R11
+	MOVQ         R11, 256(BP)
+	MOVQ         words+104(FP), R11
+	SHLQ         $0x03, R11
+	MOVQ         n+80(FP), R12
+	MOVQ         rows+72(FP), R13
+	MOVQ         R12, 272(BP)
+	MOVQ         R13, 280(BP)
+	ADDQ         $0x1f, R12
+	ANDQ         $-32, R12
+	SHRQ         $0x03, R12
+	SUBQ         R12, R11
+	MOVQ         R11, 288(BP)
+	SHLQ         $0x05, R12
+	SUBQ         R12, R8
+	MOVQ         R8, 296(BP)
+	SUBQ         R12, R10
+	MOVQ         R10, 304(BP)
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      Y0, 320(BP)
 	VMOVUPS      Y0, 352(BP)
@@ -2893,45 +2890,45 @@ TEXT ·bceGradShifted32AVX2(SB), $1536-144
 	VBROADCASTSS X1, Y1
 	VMOVUPS      Y1, 160(BP)
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
+	MOVQ         n+80(FP), R8
 	CMPQ         272(BP), $0x00
-	JG           same53
-	LEAQ         (BP), R8
-	DECQ         304(BP)
-	JZ           nothing54
-	ADDQ         280(BP), BX
-	ADDQ         296(BP), SI
-	ADDQ         296(BP), DI
+	JG           same51
+	LEAQ         (BP), R10
+	DECQ         280(BP)
+	JZ           none52
+	ADDQ         296(BP), BX
+	ADDQ         288(BP), SI
+	ADDQ         288(BP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 272(BP)
 	ADDQ         $0x0c, 256(BP)
-	MOVQ         256(BP), R8
-	VBROADCASTSS 4(R8), Y1
+	MOVQ         256(BP), R10
+	VBROADCASTSS 4(R10), Y1
 	VMOVUPS      Y1, 192(BP)
-	VBROADCASTSS 8(R8), Y1
+	VBROADCASTSS 8(R10), Y1
 	VMOVUPS      Y1, 224(BP)
 
-same53:
-	MOVQ  BX, R8
+same51:
+	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 704(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 712(BP)(R12*1)
-	JNE   some55
+	JNE   other53
 
-ready56:
+ready54:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 272(BP)
 
-nothing54:
+none52:
 	VPBROADCASTD 704(BP)(R12*1), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
-	PREFETCHT0   12288(R8)
-	VMOVUPS      (R8), Y2
+	PREFETCHT0   12288(R10)
+	VMOVUPS      (R10), Y2
 	VSUBPS       192(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
@@ -2956,7 +2953,7 @@ nothing54:
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 448(BP)(R12*1)
 	VMOVUPS      Y2, 576(BP)(R12*1)
-	VMOVUPS      32(R8), Y2
+	VMOVUPS      32(R10), Y2
 	VSUBPS       192(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
@@ -2981,8 +2978,8 @@ nothing54:
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 480(BP)(R12*1)
 	VMOVUPS      Y2, 608(BP)(R12*1)
-	PREFETCHT0   12352(R8)
-	VMOVUPS      64(R8), Y2
+	PREFETCHT0   12352(R10)
+	VMOVUPS      64(R10), Y2
 	VSUBPS       192(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
@@ -3007,7 +3004,7 @@ nothing54:
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 512(BP)(R12*1)
 	VMOVUPS      Y2, 640(BP)(R12*1)
-	VMOVUPS      96(R8), Y2
+	VMOVUPS      96(R10), Y2
 	VSUBPS       192(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
@@ -3035,14 +3032,14 @@ nothing54:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group52:
+group50:
 	TESTQ      DX, DX
-	JZ         none57
+	JZ         none55
 	TESTQ      $0x00000f00, AX
-	JNZ        same58
+	JNZ        same56
 	PREFETCHT0 16384(AX)
 
-same58:
+same56:
 	VMOVUPS  (CX), Y1
 	VMOVNTPS Y1, (AX)
 	VMOVUPS  32(CX), Y1
@@ -3063,45 +3060,45 @@ same58:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none57:
+none55:
 	CMPQ         272(BP), $0x00
-	JG           same59
-	LEAQ         (BP), R8
-	DECQ         304(BP)
-	JZ           nothing60
-	ADDQ         280(BP), BX
-	ADDQ         296(BP), SI
-	ADDQ         296(BP), DI
+	JG           same57
+	LEAQ         (BP), R10
+	DECQ         280(BP)
+	JZ           none58
+	ADDQ         296(BP), BX
+	ADDQ         288(BP), SI
+	ADDQ         288(BP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 272(BP)
 	ADDQ         $0x0c, 256(BP)
-	MOVQ         256(BP), R8
-	VBROADCASTSS 4(R8), Y1
+	MOVQ         256(BP), R10
+	VBROADCASTSS 4(R10), Y1
 	VMOVUPS      Y1, 192(BP)
-	VBROADCASTSS 8(R8), Y1
+	VBROADCASTSS 8(R10), Y1
 	VMOVUPS      Y1, 224(BP)
 
-same59:
-	MOVQ  BX, R8
+same57:
+	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 704(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 712(BP)(R12*1)
-	JNE   some61
+	JNE   other59
 
-ready62:
+ready60:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 272(BP)
 
-nothing60:
+none58:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into63
+	JEQ  into61
 
-entered64:
+entered62:
 	VMOVUPS      448(BP)(R11*1), Y1
 	VMOVUPS      480(BP)(R11*1), Y2
 	VMOVUPS      512(BP)(R11*1), Y3
@@ -3118,8 +3115,8 @@ entered64:
 	VFMADD213PS  Y9, Y4, Y8
 	VPBROADCASTD 704(BP)(R12*1), Y9
 	VPSRLVD      lanes32<>+0(SB), Y9, Y9
-	PREFETCHT0   12288(R8)
-	VMOVUPS      (R8), Y10
+	PREFETCHT0   12288(R10)
+	VMOVUPS      (R10), Y10
 	VSUBPS       192(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
@@ -3149,7 +3146,7 @@ entered64:
 	VADDPS       Y13, Y11, Y11
 	VMOVUPS      Y11, 448(BP)(R12*1)
 	VMOVUPS      Y10, 576(BP)(R12*1)
-	VMOVUPS      32(R8), Y10
+	VMOVUPS      32(R10), Y10
 	VSUBPS       192(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
@@ -3184,8 +3181,8 @@ entered64:
 	VFMADD213PS  Y10, Y2, Y6
 	VFMADD213PS  Y10, Y3, Y7
 	VFMADD213PS  Y10, Y4, Y8
-	PREFETCHT0   12352(R8)
-	VMOVUPS      64(R8), Y10
+	PREFETCHT0   12352(R10)
+	VMOVUPS      64(R10), Y10
 	VSUBPS       192(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
@@ -3215,7 +3212,7 @@ entered64:
 	VADDPS       Y13, Y11, Y11
 	VMOVUPS      Y11, 512(BP)(R12*1)
 	VMOVUPS      Y10, 640(BP)(R12*1)
-	VMOVUPS      96(R8), Y10
+	VMOVUPS      96(R10), Y10
 	VSUBPS       192(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
@@ -3259,28 +3256,28 @@ entered64:
 	VANDPS       Y3, Y9, Y9
 	VXORPS       160(BP), Y9, Y9
 	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, (R10)
+	VMOVUPS      Y4, (R9)
 	VADDPS       Y1, Y6, Y4
 	VDIVPS       Y4, Y6, Y4
 	VPSLLD       $0x17, Y2, Y9
 	VANDPS       Y3, Y9, Y9
 	VXORPS       160(BP), Y9, Y9
 	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 32(R10)
+	VMOVUPS      Y4, 32(R9)
 	VADDPS       Y1, Y7, Y4
 	VDIVPS       Y4, Y7, Y4
 	VPSLLD       $0x0f, Y2, Y9
 	VANDPS       Y3, Y9, Y9
 	VXORPS       160(BP), Y9, Y9
 	VMULPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 64(R10)
+	VMOVUPS      Y4, 64(R9)
 	VADDPS       Y1, Y8, Y1
 	VDIVPS       Y1, Y8, Y1
 	VPSLLD       $0x07, Y2, Y2
 	VANDPS       Y3, Y2, Y2
 	VXORPS       160(BP), Y2, Y2
 	VMULPS       Y2, Y1, Y1
-	VMOVUPS      Y1, 96(R10)
+	VMOVUPS      Y1, 96(R9)
 	VADDPS       Y7, Y5, Y1
 	VFMADD213PS  Y1, Y7, Y5
 	VADDPS       Y8, Y6, Y1
@@ -3299,19 +3296,19 @@ entered64:
 	VFMADD213PD  Y3, Y2, Y1
 	VMOVUPD      Y1, 352(BP)
 	CMPB         712(BP)(R11*1), $0x00
-	JEQ          out65
+	JEQ          out63
 
-left66:
-	ADDQ         $+128, R10
+left64:
+	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
-	SUBQ         $0x20, R9
-	MOVQ         n+80(FP), R8
-	JLE          row67
-	SUBQ         R9, R8
-	TESTQ        $0x0000007f, R8
-	JNZ          group52
-	MOVQ         product+8(FP), R8
+	SUBQ         $0x20, R8
+	MOVQ         n+80(FP), R10
+	JLE          row65
+	SUBQ         R8, R10
+	TESTQ        $0x0000007f, R10
+	JNZ          group50
+	MOVQ         product+8(FP), R10
 	VMOVUPS      320(BP), Y1
 	VMOVUPS      352(BP), Y2
 	VADDPD       Y1, Y2, Y3
@@ -3322,14 +3319,14 @@ left66:
 	VUNPCKHPD    X1, X1, X2
 	VADDPD       X1, X2, X3
 	VFMADD213PD  X3, X2, X1
-	VMOVSD       X1, (R8)
+	VMOVSD       X1, (R10)
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 320(BP)
 	VMOVUPS      Y1, 352(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group52
+	JMP          group50
 
-row67:
+row65:
 	MOVQ         product+8(FP), R8
 	VMOVUPS      320(BP), Y1
 	VMOVUPS      352(BP), Y2
@@ -3346,22 +3343,19 @@ row67:
 	VMOVUPS      Y1, 320(BP)
 	VMOVUPS      Y1, 352(BP)
 	ADDQ         $0x08, product+8(FP)
-	ADDQ         288(BP), R10
+	ADDQ         304(BP), R9
 	DECQ         rows+72(FP)
-	JZ           done68
+	JZ           end66
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y1
 	VCVTPD2PSY   Y1, X1
 	VBROADCASTSS X1, Y1
 	VMOVUPS      Y1, 160(BP)
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
-	JMP          group52
+	MOVQ         n+80(FP), R8
+	JMP          group50
 
-done68:
-	JMP end69
-
-some55:
+other53:
 	MOVQ         R13, 264(BP)
 	VPBROADCASTD 264(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -3383,10 +3377,10 @@ some55:
 	VMASKMOVPS   96(BX), Y1, Y3
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
-	LEAQ         (BP), R8
-	JMP          ready56
+	LEAQ         (BP), R10
+	JMP          ready54
 
-some61:
+other59:
 	MOVQ         R13, 264(BP)
 	VPBROADCASTD 264(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -3408,47 +3402,47 @@ some61:
 	VMASKMOVPS   96(BX), Y1, Y3
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
-	LEAQ         (BP), R8
-	JMP          ready62
+	LEAQ         (BP), R10
+	JMP          ready60
 
-into63:
-	MOVQ R10, 128(BP)
-	LEAQ (BP), R10
-	JMP  entered64
+into61:
+	MOVQ R9, 128(BP)
+	LEAQ (BP), R9
+	JMP  entered62
 
-out65:
-	MOVQ       128(BP), R10
-	MOVQ       $0x00000020, R8
-	CMPQ       R9, R8
-	CMOVQLT    R9, R8
+out63:
+	MOVQ       128(BP), R9
+	MOVQ       $0x00000020, R10
+	CMPQ       R8, R10
+	CMOVQLT    R8, R10
 	LEAQ       tail<>+0(SB), R13
-	SHLQ       $0x02, R8
-	SUBQ       R8, R13
+	SHLQ       $0x02, R10
+	SUBQ       R10, R13
 	VMOVUPS    (BP), Y1
 	VMOVUPS    256(R13), Y2
-	VMASKMOVPS Y1, Y2, (R10)
+	VMASKMOVPS Y1, Y2, (R9)
 	VMOVUPS    32(BP), Y1
 	VMOVUPS    288(R13), Y2
-	VMASKMOVPS Y1, Y2, 32(R10)
+	VMASKMOVPS Y1, Y2, 32(R9)
 	VMOVUPS    64(BP), Y1
 	VMOVUPS    320(R13), Y2
-	VMASKMOVPS Y1, Y2, 64(R10)
+	VMASKMOVPS Y1, Y2, 64(R9)
 	VMOVUPS    96(BP), Y1
 	VMOVUPS    352(R13), Y2
-	VMASKMOVPS Y1, Y2, 96(R10)
-	JMP        left66
+	VMASKMOVPS Y1, Y2, 96(R9)
+	JMP        left64
 
-end69:
-last51:
+end66:
+last49:
 	TESTQ DX, DX
-	JZ    none71
+	JZ    none68
 
-more70:
+more67:
 	TESTQ      $0x00000f00, AX
-	JNZ        same72
+	JNZ        same69
 	PREFETCHT0 16384(AX)
 
-same72:
+same69:
 	VMOVUPS  (CX), Y0
 	VMOVNTPS Y0, (AX)
 	VMOVUPS  32(CX), Y0
@@ -3468,9 +3462,9 @@ same72:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more70
+	JNZ      more67
 
-none71:
+none68:
 	VZEROUPPER
 	RET
 
@@ -3482,33 +3476,34 @@ TEXT ·bceGrad32AVX2(SB), $1472-144
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last70
+	CMPQ         n+80(FP), $0x00
+	JEQ          last70
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
-	MOVQ         dst+16(FP), R10
-	MOVQ         n+80(FP), R8
-	MOVQ         R8, 200(BP)
-	ADDQ         $0x1f, R8
-	ANDQ         $-32, R8
-	MOVQ         stride+64(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x02, R9
-	MOVQ         R9, 208(BP)
-	MOVQ         dstStride+24(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x02, R9
-	MOVQ         R9, 216(BP)
-	MOVQ         words+104(FP), R9
-	SHLQ         $0x03, R9
-	SHRQ         $0x03, R8
-	SUBQ         R8, R9
-	MOVQ         R9, 224(BP)
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last73
-	CMPQ         200(BP), $0x00
-	JEQ          last73
-	MOVQ         rows+72(FP), R8
-	MOVQ         R8, 232(BP)
+	MOVQ         stride+64(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dst+16(FP), R9
+	MOVQ         dstStride+24(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         words+104(FP), R11
+	SHLQ         $0x03, R11
+	MOVQ         n+80(FP), R12
+	MOVQ         rows+72(FP), R13
+	MOVQ         R12, 200(BP)
+	MOVQ         R13, 208(BP)
+	ADDQ         $0x1f, R12
+	ANDQ         $-32, R12
+	SHRQ         $0x03, R12
+	SUBQ         R12, R11
+	MOVQ         R11, 216(BP)
+	SHLQ         $0x05, R12
+	SUBQ         R12, R8
+	MOVQ         R8, 224(BP)
+	SUBQ         R12, R10
+	MOVQ         R10, 232(BP)
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      Y0, 256(BP)
 	VMOVUPS      Y0, 288(BP)
@@ -3523,41 +3518,41 @@ TEXT ·bceGrad32AVX2(SB), $1472-144
 	VBROADCASTSS X3, Y3
 	VMOVUPS      Y3, 160(BP)
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
+	MOVQ         n+80(FP), R8
 	CMPQ         200(BP), $0x00
-	JG           same75
-	LEAQ         (BP), R8
-	DECQ         232(BP)
-	JZ           nothing76
-	ADDQ         208(BP), BX
-	ADDQ         224(BP), SI
-	ADDQ         224(BP), DI
+	JG           same72
+	LEAQ         (BP), R10
+	DECQ         208(BP)
+	JZ           none73
+	ADDQ         224(BP), BX
+	ADDQ         216(BP), SI
+	ADDQ         216(BP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 200(BP)
 
-same75:
-	MOVQ  BX, R8
+same72:
+	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 640(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 648(BP)(R12*1)
-	JNE   some77
+	JNE   other74
 
-ready78:
+ready75:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 200(BP)
 
-nothing76:
+none73:
 	VPBROADCASTD 640(BP)(R12*1), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
-	PREFETCHT0   12288(R8)
+	PREFETCHT0   12288(R10)
 	VPSLLD       $0x1f, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       (R8), Y4, Y4
+	VXORPS       (R10), Y4, Y4
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMOVUPS      Y4, Y5
@@ -3570,7 +3565,7 @@ nothing76:
 	VMOVUPS      Y5, 512(BP)(R12*1)
 	VPSLLD       $0x17, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       32(R8), Y4, Y4
+	VXORPS       32(R10), Y4, Y4
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMOVUPS      Y4, Y5
@@ -3581,10 +3576,10 @@ nothing76:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
 	VMOVUPS      Y4, 416(BP)(R12*1)
 	VMOVUPS      Y5, 544(BP)(R12*1)
-	PREFETCHT0   12352(R8)
+	PREFETCHT0   12352(R10)
 	VPSLLD       $0x0f, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	VXORPS       64(R8), Y4, Y4
+	VXORPS       64(R10), Y4, Y4
 	VMAXPS       Y4, Y0, Y4
 	VMINPS       Y4, Y1, Y4
 	VMOVUPS      Y4, Y5
@@ -3597,7 +3592,7 @@ nothing76:
 	VMOVUPS      Y5, 576(BP)(R12*1)
 	VPSLLD       $0x07, Y3, Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       96(R8), Y3, Y3
+	VXORPS       96(R10), Y3, Y3
 	VMAXPS       Y3, Y0, Y3
 	VMINPS       Y3, Y1, Y3
 	VMOVUPS      Y3, Y4
@@ -3611,14 +3606,14 @@ nothing76:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group74:
+group71:
 	TESTQ      DX, DX
-	JZ         none79
+	JZ         none76
 	TESTQ      $0x00000f00, AX
-	JNZ        same80
+	JNZ        same77
 	PREFETCHT0 16384(AX)
 
-same80:
+same77:
 	VMOVUPS  (CX), Y3
 	VMOVNTPS Y3, (AX)
 	VMOVUPS  32(CX), Y3
@@ -3639,39 +3634,39 @@ same80:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none79:
+none76:
 	CMPQ 200(BP), $0x00
-	JG   same81
-	LEAQ (BP), R8
-	DECQ 232(BP)
-	JZ   nothing82
-	ADDQ 208(BP), BX
-	ADDQ 224(BP), SI
-	ADDQ 224(BP), DI
+	JG   same78
+	LEAQ (BP), R10
+	DECQ 208(BP)
+	JZ   none79
+	ADDQ 224(BP), BX
+	ADDQ 216(BP), SI
+	ADDQ 216(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 200(BP)
 
-same81:
-	MOVQ  BX, R8
+same78:
+	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 640(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 648(BP)(R12*1)
-	JNE   some83
+	JNE   other80
 
-ready84:
+ready81:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 200(BP)
 
-nothing82:
+none79:
 	CMPB 648(BP)(R11*1), $0x00
-	JEQ  into85
+	JEQ  into82
 
-entered86:
+entered83:
 	VMOVUPS      384(BP)(R11*1), Y3
 	VMOVUPS      416(BP)(R11*1), Y4
 	VMOVUPS      448(BP)(R11*1), Y5
@@ -3688,10 +3683,10 @@ entered86:
 	VFMADD213PS  Y11, Y6, Y10
 	VPBROADCASTD 640(BP)(R12*1), Y11
 	VPSRLVD      lanes32<>+0(SB), Y11, Y11
-	PREFETCHT0   12288(R8)
+	PREFETCHT0   12288(R10)
 	VPSLLD       $0x1f, Y11, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	VXORPS       (R8), Y12, Y12
+	VXORPS       (R10), Y12, Y12
 	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
 	VMOVUPS      Y12, Y13
@@ -3709,7 +3704,7 @@ entered86:
 	VMOVUPS      Y13, 512(BP)(R12*1)
 	VPSLLD       $0x17, Y11, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	VXORPS       32(R8), Y12, Y12
+	VXORPS       32(R10), Y12, Y12
 	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
 	VMOVUPS      f32_3e2aaa49<>+0(SB), Y13
@@ -3730,10 +3725,10 @@ entered86:
 	VFMADD213PS  Y12, Y4, Y8
 	VFMADD213PS  Y12, Y5, Y9
 	VFMADD213PS  Y12, Y6, Y10
-	PREFETCHT0   12352(R8)
+	PREFETCHT0   12352(R10)
 	VPSLLD       $0x0f, Y11, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	VXORPS       64(R8), Y12, Y12
+	VXORPS       64(R10), Y12, Y12
 	VMAXPS       Y12, Y0, Y12
 	VMINPS       Y12, Y1, Y12
 	VMOVUPS      Y12, Y13
@@ -3751,7 +3746,7 @@ entered86:
 	VMOVUPS      Y13, 576(BP)(R12*1)
 	VPSLLD       $0x07, Y11, Y11
 	VANDPS       f32_80000000<>+0(SB), Y11, Y11
-	VXORPS       96(R8), Y11, Y11
+	VXORPS       96(R10), Y11, Y11
 	VMAXPS       Y11, Y0, Y11
 	VMINPS       Y11, Y1, Y11
 	VMOVUPS      f32_3f800000<>+0(SB), Y12
@@ -3781,28 +3776,28 @@ entered86:
 	VANDPS       Y5, Y11, Y11
 	VXORPS       160(BP), Y11, Y11
 	VMULPS       Y11, Y6, Y6
-	VMOVUPS      Y6, (R10)
+	VMOVUPS      Y6, (R9)
 	VADDPS       Y3, Y8, Y6
 	VDIVPS       Y6, Y8, Y6
 	VPSLLD       $0x17, Y4, Y11
 	VANDPS       Y5, Y11, Y11
 	VXORPS       160(BP), Y11, Y11
 	VMULPS       Y11, Y6, Y6
-	VMOVUPS      Y6, 32(R10)
+	VMOVUPS      Y6, 32(R9)
 	VADDPS       Y3, Y9, Y6
 	VDIVPS       Y6, Y9, Y6
 	VPSLLD       $0x0f, Y4, Y11
 	VANDPS       Y5, Y11, Y11
 	VXORPS       160(BP), Y11, Y11
 	VMULPS       Y11, Y6, Y6
-	VMOVUPS      Y6, 64(R10)
+	VMOVUPS      Y6, 64(R9)
 	VADDPS       Y3, Y10, Y3
 	VDIVPS       Y3, Y10, Y3
 	VPSLLD       $0x07, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VXORPS       160(BP), Y4, Y4
 	VMULPS       Y4, Y3, Y3
-	VMOVUPS      Y3, 96(R10)
+	VMOVUPS      Y3, 96(R9)
 	VADDPS       Y9, Y7, Y3
 	VFMADD213PS  Y3, Y9, Y7
 	VADDPS       Y10, Y8, Y3
@@ -3821,19 +3816,19 @@ entered86:
 	VFMADD213PD  Y5, Y4, Y3
 	VMOVUPD      Y3, 288(BP)
 	CMPB         648(BP)(R11*1), $0x00
-	JEQ          out87
+	JEQ          out84
 
-left88:
-	ADDQ         $+128, R10
+left85:
+	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
-	SUBQ         $0x20, R9
-	MOVQ         n+80(FP), R8
-	JLE          row89
-	SUBQ         R9, R8
-	TESTQ        $0x0000007f, R8
-	JNZ          group74
-	MOVQ         product+8(FP), R8
+	SUBQ         $0x20, R8
+	MOVQ         n+80(FP), R10
+	JLE          row86
+	SUBQ         R8, R10
+	TESTQ        $0x0000007f, R10
+	JNZ          group71
+	MOVQ         product+8(FP), R10
 	VMOVUPS      256(BP), Y3
 	VMOVUPS      288(BP), Y4
 	VADDPD       Y3, Y4, Y5
@@ -3844,14 +3839,14 @@ left88:
 	VUNPCKHPD    X3, X3, X4
 	VADDPD       X3, X4, X5
 	VFMADD213PD  X5, X4, X3
-	VMOVSD       X3, (R8)
+	VMOVSD       X3, (R10)
 	VXORPS       Y3, Y3, Y3
 	VMOVUPS      Y3, 256(BP)
 	VMOVUPS      Y3, 288(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group74
+	JMP          group71
 
-row89:
+row86:
 	MOVQ         product+8(FP), R8
 	VMOVUPS      256(BP), Y3
 	VMOVUPS      288(BP), Y4
@@ -3868,22 +3863,19 @@ row89:
 	VMOVUPS      Y3, 256(BP)
 	VMOVUPS      Y3, 288(BP)
 	ADDQ         $0x08, product+8(FP)
-	ADDQ         216(BP), R10
+	ADDQ         232(BP), R9
 	DECQ         rows+72(FP)
-	JZ           done90
+	JZ           end87
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y3
 	VCVTPD2PSY   Y3, X3
 	VBROADCASTSS X3, Y3
 	VMOVUPS      Y3, 160(BP)
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
-	JMP          group74
+	MOVQ         n+80(FP), R8
+	JMP          group71
 
-done90:
-	JMP end91
-
-some77:
+other74:
 	MOVQ         R13, 192(BP)
 	VPBROADCASTD 192(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -3904,10 +3896,10 @@ some77:
 	VMASKMOVPS   96(BX), Y3, Y5
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
-	LEAQ         (BP), R8
-	JMP          ready78
+	LEAQ         (BP), R10
+	JMP          ready75
 
-some83:
+other80:
 	MOVQ         R13, 192(BP)
 	VPBROADCASTD 192(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -3928,47 +3920,47 @@ some83:
 	VMASKMOVPS   96(BX), Y3, Y5
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
-	LEAQ         (BP), R8
-	JMP          ready84
+	LEAQ         (BP), R10
+	JMP          ready81
 
-into85:
-	MOVQ R10, 128(BP)
-	LEAQ (BP), R10
-	JMP  entered86
+into82:
+	MOVQ R9, 128(BP)
+	LEAQ (BP), R9
+	JMP  entered83
 
-out87:
-	MOVQ       128(BP), R10
-	MOVQ       $0x00000020, R8
-	CMPQ       R9, R8
-	CMOVQLT    R9, R8
+out84:
+	MOVQ       128(BP), R9
+	MOVQ       $0x00000020, R10
+	CMPQ       R8, R10
+	CMOVQLT    R8, R10
 	LEAQ       tail<>+0(SB), R13
-	SHLQ       $0x02, R8
-	SUBQ       R8, R13
+	SHLQ       $0x02, R10
+	SUBQ       R10, R13
 	VMOVUPS    (BP), Y3
 	VMOVUPS    256(R13), Y4
-	VMASKMOVPS Y3, Y4, (R10)
+	VMASKMOVPS Y3, Y4, (R9)
 	VMOVUPS    32(BP), Y3
 	VMOVUPS    288(R13), Y4
-	VMASKMOVPS Y3, Y4, 32(R10)
+	VMASKMOVPS Y3, Y4, 32(R9)
 	VMOVUPS    64(BP), Y3
 	VMOVUPS    320(R13), Y4
-	VMASKMOVPS Y3, Y4, 64(R10)
+	VMASKMOVPS Y3, Y4, 64(R9)
 	VMOVUPS    96(BP), Y3
 	VMOVUPS    352(R13), Y4
-	VMASKMOVPS Y3, Y4, 96(R10)
-	JMP        left88
+	VMASKMOVPS Y3, Y4, 96(R9)
+	JMP        left85
 
-end91:
-last73:
+end87:
+last70:
 	TESTQ DX, DX
-	JZ    none93
+	JZ    none89
 
-more92:
+more88:
 	TESTQ      $0x00000f00, AX
-	JNZ        same94
+	JNZ        same90
 	PREFETCHT0 16384(AX)
 
-same94:
+same90:
 	VMOVUPS  (CX), Y0
 	VMOVNTPS Y0, (AX)
 	VMOVUPS  32(CX), Y0
@@ -3988,9 +3980,9 @@ same94:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more92
+	JNZ      more88
 
-none93:
+none89:
 	VZEROUPPER
 	RET
 
@@ -4016,9 +4008,9 @@ TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-120
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z12
 	VBROADCASTSS f32_3f800000<>+0(SB), Z13
 	CMPQ         rows+48(FP), $0x00
-	JZ           last96
+	JZ           last92
 
-row95:
+row91:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS 4(AX), Z14
@@ -4026,9 +4018,9 @@ row95:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x40, R9
-	JL           rest99
+	JL           rest95
 
-group97:
+group93:
 	PREFETCHT0    12288(CX)(AX*1)
 	PREFETCHT0    12352(CX)(AX*1)
 	PREFETCHT0    12416(CX)(AX*1)
@@ -4259,16 +4251,16 @@ group97:
 	VCVTPS2PD     Y16, Z16
 	VADDPD        Z16, Z3, Z3
 
-added98:
+added94:
 	ADDQ $+256, AX
 	SUBQ $0x40, R9
-	JGE  group97
+	JGE  group93
 
-rest99:
+rest95:
 	ADDQ      $0x40, R9
-	JLE       done101
+	JLE       done97
 	CMPQ      R9, $0x20
-	JBE       short100
+	JBE       short96
 	SUBQ      $0x20, R9
 	MOVQ      $-1, R8
 	BZHIQ     R9, R8, R8
@@ -4286,9 +4278,9 @@ rest99:
 	LEAQ      (SP), CX
 	SUBQ      AX, CX
 	XORQ      R9, R9
-	JMP       group97
+	JMP       group93
 
-short100:
+short96:
 	MOVQ          AX, R8
 	SHRQ          $0x05, R8
 	KMOVW         (SI)(R8*1), K1
@@ -4405,9 +4397,9 @@ short100:
 	VCVTPS2PD     Y16, Z16
 	VADDPD        Z16, Z3, Z3
 	XORQ          R9, R9
-	JMP           added98
+	JMP           added94
 
-done101:
+done97:
 	MOVQ          stride+40(FP), CX
 	SHLQ          $0x02, CX
 	ADDQ          x+32(FP), CX
@@ -4427,38 +4419,39 @@ done101:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row95
+	JNZ           row91
 
-last96:
+last92:
 	VZEROUPPER
 	RET
 
 // func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSumsShifted32AVX512(SB), $448-120
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last98
+	CMPQ         n+56(FP), $0x00
+	JEQ          last98
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
-	MOVQ         p+96(FP), BX
-	MOVQ         BX, 256(SP)
-	MOVQ         n+56(FP), BX
-	MOVQ         BX, 272(SP)
-	ADDQ         $0x3f, BX
-	ANDQ         $-64, BX
-	MOVQ         stride+40(FP), SI
-	SUBQ         BX, SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 280(SP)
+	MOVQ         stride+40(FP), BX
+	SHLQ         $0x02, BX
+	MOVQ         p+96(FP), SI
+	MOVQ         SI, 256(SP)
 	MOVQ         words+80(FP), SI
 	SHLQ         $0x03, SI
-	SHRQ         $0x03, BX
-	SUBQ         BX, SI
+	MOVQ         n+56(FP), DI
+	MOVQ         rows+48(FP), R8
+	MOVQ         DI, 272(SP)
+	MOVQ         R8, 280(SP)
+	ADDQ         $0x3f, DI
+	ANDQ         $-64, DI
+	SHRQ         $0x03, DI
+	SUBQ         DI, SI
 	MOVQ         SI, 288(SP)
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last102
-	CMPQ         272(SP), $0x00
-	JEQ          last102
-	MOVQ         rows+48(FP), BX
+	SHLQ         $0x05, DI
+	SUBQ         DI, BX
 	MOVQ         BX, 296(SP)
 	VXORPS       Y2, Y2, Y2
 	MOVQ         $0x00000000, DI
@@ -4468,42 +4461,42 @@ TEXT ·bceSumsShifted32AVX512(SB), $448-120
 	MOVQ         256(SP), BX
 	VBROADCASTSS 4(BX), Z0
 	VBROADCASTSS 8(BX), Z1
-	MOVQ         n+56(FP), SI
+	MOVQ         n+56(FP), BX
 	CMPQ         272(SP), $0x00
-	JG           same104
-	LEAQ         (SP), BX
-	DECQ         296(SP)
-	JZ           nothing105
-	ADDQ         280(SP), AX
+	JG           same100
+	LEAQ         (SP), SI
+	DECQ         280(SP)
+	JZ           none101
+	ADDQ         296(SP), AX
 	ADDQ         288(SP), CX
 	ADDQ         288(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 272(SP)
 	ADDQ         $0x0c, 256(SP)
-	MOVQ         256(SP), BX
-	VBROADCASTSS 4(BX), Z0
-	VBROADCASTSS 8(BX), Z1
+	MOVQ         256(SP), SI
+	VBROADCASTSS 4(SI), Z0
+	VBROADCASTSS 8(SI), Z1
 
-same104:
-	MOVQ  AX, BX
+same100:
+	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 320(SP)(R8*1)
 	ORQ   (DX), R9
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 328(SP)(R8*1)
-	JNE   some106
+	JNE   other102
 
-ready107:
+ready103:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 272(SP)
 
-nothing105:
+none101:
 	KMOVW        320(SP)(R8*1), K1
-	PREFETCHT0   12288(BX)
-	VMOVUPS      (BX), Z5
+	PREFETCHT0   12288(SI)
+	VMOVUPS      (SI), Z5
 	VSUBPS       Z0, Z5, Z6
 	VSUBPS       Z5, Z6, Z7
 	VSUBPS       Z7, Z6, Z8
@@ -4520,8 +4513,8 @@ nothing105:
 	VBROADCASTSS f32_42b17218<>+0(SB), Z6
 	VMINPS       Z5, Z6, Z5
 	KMOVW        322(SP)(R8*1), K1
-	PREFETCHT0   12352(BX)
-	VMOVUPS      64(BX), Z6
+	PREFETCHT0   12352(SI)
+	VMOVUPS      64(SI), Z6
 	VSUBPS       Z0, Z6, Z7
 	VSUBPS       Z6, Z7, Z8
 	VSUBPS       Z8, Z7, Z10
@@ -4538,8 +4531,8 @@ nothing105:
 	VBROADCASTSS f32_42b17218<>+0(SB), Z7
 	VMINPS       Z6, Z7, Z6
 	KMOVW        324(SP)(R8*1), K1
-	PREFETCHT0   12416(BX)
-	VMOVUPS      128(BX), Z7
+	PREFETCHT0   12416(SI)
+	VMOVUPS      128(SI), Z7
 	VSUBPS       Z0, Z7, Z8
 	VSUBPS       Z7, Z8, Z11
 	VSUBPS       Z11, Z8, Z12
@@ -4556,8 +4549,8 @@ nothing105:
 	VBROADCASTSS f32_42b17218<>+0(SB), Z8
 	VMINPS       Z7, Z8, Z7
 	KMOVW        326(SP)(R8*1), K1
-	PREFETCHT0   12480(BX)
-	VMOVUPS      192(BX), Z8
+	PREFETCHT0   12480(SI)
+	VMOVUPS      192(SI), Z8
 	VSUBPS       Z0, Z8, Z12
 	VSUBPS       Z8, Z12, Z13
 	VSUBPS       Z13, Z12, Z14
@@ -4576,39 +4569,39 @@ nothing105:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group103:
+group99:
 	CMPQ         272(SP), $0x00
-	JG           same108
-	LEAQ         (SP), BX
-	DECQ         296(SP)
-	JZ           nothing109
-	ADDQ         280(SP), AX
+	JG           same104
+	LEAQ         (SP), SI
+	DECQ         280(SP)
+	JZ           none105
+	ADDQ         296(SP), AX
 	ADDQ         288(SP), CX
 	ADDQ         288(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 272(SP)
 	ADDQ         $0x0c, 256(SP)
-	MOVQ         256(SP), BX
-	VBROADCASTSS 4(BX), Z0
-	VBROADCASTSS 8(BX), Z1
+	MOVQ         256(SP), SI
+	VBROADCASTSS 4(SI), Z0
+	VBROADCASTSS 8(SI), Z1
 
-same108:
-	MOVQ  AX, BX
+same104:
+	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 320(SP)(R8*1)
 	ORQ   (DX), R9
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 328(SP)(R8*1)
-	JNE   some110
+	JNE   other106
 
-ready111:
+ready107:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 272(SP)
 
-nothing109:
+none105:
 	VMOVUPS          Z5, Z17
 	VFMADD213PS      Z3, Z4, Z17
 	VMOVUPS          Z6, Z18
@@ -4646,8 +4639,8 @@ nothing109:
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z24, Z16
 	KMOVW            320(SP)(R8*1), K1
-	PREFETCHT0       12288(BX)
-	VMOVUPS          (BX), Z5
+	PREFETCHT0       12288(SI)
+	VMOVUPS          (SI), Z5
 	VSUBPS           Z0, Z5, Z6
 	VSUBPS           Z5, Z6, Z7
 	VSUBPS           Z7, Z6, Z8
@@ -4668,8 +4661,8 @@ nothing109:
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z24, Z16
 	KMOVW            322(SP)(R8*1), K1
-	PREFETCHT0       12352(BX)
-	VMOVUPS          64(BX), Z6
+	PREFETCHT0       12352(SI)
+	VMOVUPS          64(SI), Z6
 	VSUBPS           Z0, Z6, Z7
 	VSUBPS           Z6, Z7, Z8
 	VSUBPS           Z8, Z7, Z10
@@ -4690,8 +4683,8 @@ nothing109:
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z24, Z16
 	KMOVW            324(SP)(R8*1), K1
-	PREFETCHT0       12416(BX)
-	VMOVUPS          128(BX), Z7
+	PREFETCHT0       12416(SI)
+	VMOVUPS          128(SI), Z7
 	VSUBPS           Z0, Z7, Z8
 	VSUBPS           Z7, Z8, Z11
 	VSUBPS           Z11, Z8, Z12
@@ -4712,8 +4705,8 @@ nothing109:
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z24, Z16
 	KMOVW            326(SP)(R8*1), K1
-	PREFETCHT0       12480(BX)
-	VMOVUPS          192(BX), Z8
+	PREFETCHT0       12480(SI)
+	VMOVUPS          192(SI), Z8
 	VSUBPS           Z0, Z8, Z12
 	VSUBPS           Z8, Z12, Z25
 	VSUBPS           Z25, Z12, Z26
@@ -4762,13 +4755,13 @@ nothing109:
 	VFMADD213PD      Z14, Z13, Z2
 	XORQ             $+64, DI
 	XORQ             $+64, R8
-	SUBQ             $0x40, SI
-	MOVQ             n+56(FP), BX
-	JLE              row112
-	SUBQ             SI, BX
-	TESTQ            $0x0000007f, BX
-	JNZ              group103
-	MOVQ             product+8(FP), BX
+	SUBQ             $0x40, BX
+	MOVQ             n+56(FP), SI
+	JLE              row108
+	SUBQ             BX, SI
+	TESTQ            $0x0000007f, SI
+	JNZ              group99
+	MOVQ             product+8(FP), SI
 	VEXTRACTF64X4    $0x01, Z2, Y13
 	VADDPD           Y2, Y13, Y14
 	VFMADD213PD      Y14, Y13, Y2
@@ -4778,12 +4771,12 @@ nothing109:
 	VUNPCKHPD        X2, X2, X13
 	VADDPD           X2, X13, X14
 	VFMADD213PD      X14, X13, X2
-	VMOVSD           X2, (BX)
+	VMOVSD           X2, (SI)
 	VXORPS           Y2, Y2, Y2
 	ADDQ             $0x08, product+8(FP)
-	JMP              group103
+	JMP              group99
 
-row112:
+row108:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z2, Y13
 	VADDPD        Y2, Y13, Y14
@@ -4798,14 +4791,11 @@ row112:
 	VXORPS        Y2, Y2, Y2
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            done113
-	MOVQ          n+56(FP), SI
-	JMP           group103
+	JZ            end109
+	MOVQ          n+56(FP), BX
+	JMP           group99
 
-done113:
-	JMP end114
-
-some106:
+other102:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z5
 	VADDPS       Z0, Z5, Z5
 	KMOVW        R9, K1
@@ -4827,10 +4817,10 @@ some106:
 	VMOVUPS      Z5, Z5
 	VMOVUPS      192(AX), K1, Z5
 	VMOVUPS      Z5, 192(SP)
-	LEAQ         (SP), BX
-	JMP          ready107
+	LEAQ         (SP), SI
+	JMP          ready103
 
-some110:
+other106:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	VADDPS       Z0, Z13, Z13
 	KMOVW        R9, K1
@@ -4852,38 +4842,39 @@ some110:
 	VMOVUPS      Z13, Z13
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
-	LEAQ         (SP), BX
-	JMP          ready111
+	LEAQ         (SP), SI
+	JMP          ready107
 
-end114:
-last102:
+end109:
+last98:
 	VZEROUPPER
 	RET
 
 // func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSums32AVX512(SB), $448-120
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last110
+	CMPQ         n+56(FP), $0x00
+	JEQ          last110
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
-	MOVQ         n+56(FP), BX
-	MOVQ         BX, 264(SP)
-	ADDQ         $0x3f, BX
-	ANDQ         $-64, BX
-	MOVQ         stride+40(FP), SI
-	SUBQ         BX, SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 272(SP)
+	MOVQ         stride+40(FP), BX
+	SHLQ         $0x02, BX
 	MOVQ         words+80(FP), SI
 	SHLQ         $0x03, SI
-	SHRQ         $0x03, BX
-	SUBQ         BX, SI
+	MOVQ         n+56(FP), DI
+	MOVQ         rows+48(FP), R8
+	MOVQ         DI, 264(SP)
+	MOVQ         R8, 272(SP)
+	ADDQ         $0x3f, DI
+	ANDQ         $-64, DI
+	SHRQ         $0x03, DI
+	SUBQ         DI, SI
 	MOVQ         SI, 280(SP)
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last115
-	CMPQ         264(SP), $0x00
-	JEQ          last115
-	MOVQ         rows+48(FP), BX
+	SHLQ         $0x05, DI
+	SUBQ         DI, BX
 	MOVQ         BX, 288(SP)
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
@@ -4900,91 +4891,91 @@ TEXT ·bceSums32AVX512(SB), $448-120
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z10
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
-	MOVQ         n+56(FP), SI
+	MOVQ         n+56(FP), BX
 	CMPQ         264(SP), $0x00
-	JG           same117
-	LEAQ         (SP), BX
-	DECQ         288(SP)
-	JZ           nothing118
-	ADDQ         272(SP), AX
+	JG           same112
+	LEAQ         (SP), SI
+	DECQ         272(SP)
+	JZ           none113
+	ADDQ         288(SP), AX
 	ADDQ         280(SP), CX
 	ADDQ         280(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 264(SP)
 
-same117:
-	MOVQ  AX, BX
+same112:
+	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 320(SP)(R8*1)
 	ORQ   (DX), R9
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 328(SP)(R8*1)
-	JNE   some119
+	JNE   other114
 
-ready120:
+ready115:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 264(SP)
 
-nothing118:
+none113:
 	KMOVW       320(SP)(R8*1), K1
-	PREFETCHT0  12288(BX)
-	VMOVUPS     (BX), Z13
+	PREFETCHT0  12288(SI)
+	VMOVUPS     (SI), Z13
 	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
 	VMAXPS      Z13, Z1, Z13
 	VMINPS      Z13, Z2, Z13
 	KMOVW       322(SP)(R8*1), K1
-	PREFETCHT0  12352(BX)
-	VMOVUPS     64(BX), Z14
+	PREFETCHT0  12352(SI)
+	VMOVUPS     64(SI), Z14
 	VXORPS.BCST f32_80000000<>+0(SB), Z14, K1, Z14
 	VMAXPS      Z14, Z1, Z14
 	VMINPS      Z14, Z2, Z14
 	KMOVW       324(SP)(R8*1), K1
-	PREFETCHT0  12416(BX)
-	VMOVUPS     128(BX), Z15
+	PREFETCHT0  12416(SI)
+	VMOVUPS     128(SI), Z15
 	VXORPS.BCST f32_80000000<>+0(SB), Z15, K1, Z15
 	VMAXPS      Z15, Z1, Z15
 	VMINPS      Z15, Z2, Z15
 	KMOVW       326(SP)(R8*1), K1
-	PREFETCHT0  12480(BX)
-	VMOVUPS     192(BX), Z16
+	PREFETCHT0  12480(SI)
+	VMOVUPS     192(SI), Z16
 	VXORPS.BCST f32_80000000<>+0(SB), Z16, K1, Z16
 	VMAXPS      Z16, Z1, Z16
 	VMINPS      Z16, Z2, Z16
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group116:
+group111:
 	CMPQ 264(SP), $0x00
-	JG   same121
-	LEAQ (SP), BX
-	DECQ 288(SP)
-	JZ   nothing122
-	ADDQ 272(SP), AX
+	JG   same116
+	LEAQ (SP), SI
+	DECQ 272(SP)
+	JZ   none117
+	ADDQ 288(SP), AX
 	ADDQ 280(SP), CX
 	ADDQ 280(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 264(SP)
 
-same121:
-	MOVQ  AX, BX
+same116:
+	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 320(SP)(R8*1)
 	ORQ   (DX), R9
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 328(SP)(R8*1)
-	JNE   some123
+	JNE   other118
 
-ready124:
+ready119:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 264(SP)
 
-nothing122:
+none117:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z3, Z4, Z21
 	VMOVUPS       Z14, Z22
@@ -5018,8 +5009,8 @@ nothing122:
 	VFMADD213PS   Z8, Z27, Z19
 	VFMADD213PS   Z8, Z28, Z20
 	KMOVW         320(SP)(R8*1), K1
-	PREFETCHT0    12288(BX)
-	VMOVUPS       (BX), Z13
+	PREFETCHT0    12288(SI)
+	VMOVUPS       (SI), Z13
 	VXORPS.BCST   f32_80000000<>+0(SB), Z13, K1, Z13
 	VMAXPS        Z13, Z1, Z13
 	VMINPS        Z13, Z2, Z13
@@ -5028,8 +5019,8 @@ nothing122:
 	VFMADD213PS   Z9, Z27, Z19
 	VFMADD213PS   Z9, Z28, Z20
 	KMOVW         322(SP)(R8*1), K1
-	PREFETCHT0    12352(BX)
-	VMOVUPS       64(BX), Z14
+	PREFETCHT0    12352(SI)
+	VMOVUPS       64(SI), Z14
 	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K1, Z14
 	VMAXPS        Z14, Z1, Z14
 	VMINPS        Z14, Z2, Z14
@@ -5038,8 +5029,8 @@ nothing122:
 	VFMADD213PS   Z10, Z27, Z19
 	VFMADD213PS   Z10, Z28, Z20
 	KMOVW         324(SP)(R8*1), K1
-	PREFETCHT0    12416(BX)
-	VMOVUPS       128(BX), Z15
+	PREFETCHT0    12416(SI)
+	VMOVUPS       128(SI), Z15
 	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K1, Z15
 	VMAXPS        Z15, Z1, Z15
 	VMINPS        Z15, Z2, Z15
@@ -5048,8 +5039,8 @@ nothing122:
 	VFMADD213PS   Z11, Z27, Z19
 	VFMADD213PS   Z11, Z28, Z20
 	KMOVW         326(SP)(R8*1), K1
-	PREFETCHT0    12480(BX)
-	VMOVUPS       192(BX), Z16
+	PREFETCHT0    12480(SI)
+	VMOVUPS       192(SI), Z16
 	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
 	VMAXPS        Z16, Z1, Z16
 	VMINPS        Z16, Z2, Z16
@@ -5086,13 +5077,13 @@ nothing122:
 	VFMADD213PD   Z18, Z17, Z0
 	XORQ          $+64, DI
 	XORQ          $+64, R8
-	SUBQ          $0x40, SI
-	MOVQ          n+56(FP), BX
-	JLE           row125
-	SUBQ          SI, BX
-	TESTQ         $0x0000007f, BX
-	JNZ           group116
-	MOVQ          product+8(FP), BX
+	SUBQ          $0x40, BX
+	MOVQ          n+56(FP), SI
+	JLE           row120
+	SUBQ          BX, SI
+	TESTQ         $0x0000007f, SI
+	JNZ           group111
+	MOVQ          product+8(FP), SI
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
 	VFMADD213PD   Y18, Y17, Y0
@@ -5102,12 +5093,12 @@ nothing122:
 	VUNPCKHPD     X0, X0, X17
 	VADDPD        X0, X17, X18
 	VFMADD213PD   X18, X17, X0
-	VMOVSD        X0, (BX)
+	VMOVSD        X0, (SI)
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
-	JMP           group116
+	JMP           group111
 
-row125:
+row120:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -5122,14 +5113,11 @@ row125:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            done126
-	MOVQ          n+56(FP), SI
-	JMP           group116
+	JZ            end121
+	MOVQ          n+56(FP), BX
+	JMP           group111
 
-done126:
-	JMP end127
-
-some119:
+other114:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	KMOVW        R9, K1
 	VMOVUPS      Z13, Z14
@@ -5150,10 +5138,10 @@ some119:
 	VMOVUPS      Z13, Z13
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
-	LEAQ         (SP), BX
-	JMP          ready120
+	LEAQ         (SP), SI
+	JMP          ready115
 
-some123:
+other118:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z17
 	KMOVW        R9, K1
 	VMOVUPS      Z17, Z18
@@ -5174,11 +5162,11 @@ some123:
 	VMOVUPS      Z17, Z17
 	VMOVUPS      192(AX), K1, Z17
 	VMOVUPS      Z17, 192(SP)
-	LEAQ         (SP), BX
-	JMP          ready124
+	LEAQ         (SP), SI
+	JMP          ready119
 
-end127:
-last115:
+end121:
+last110:
 	VZEROUPPER
 	RET
 
@@ -5200,9 +5188,9 @@ TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-144
 	VBROADCASTSS f32_80000000<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
 	CMPQ         rows+72(FP), $0x00
-	JZ           last129
+	JZ           last123
 
-row128:
+row122:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+120(FP), AX
 	VBROADCASTSS (AX), Z6
@@ -5211,16 +5199,16 @@ row128:
 	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x40, R13
-	JL           rest132
+	JL           rest126
 
-group130:
+group124:
 	TESTQ      DI, DI
-	JZ         none135
+	JZ         none129
 	TESTQ      $0x00000f00, BX
-	JNZ        same136
+	JNZ        same130
 	PREFETCHT0 16384(BX)
 
-same136:
+same130:
 	VMOVUPS  (SI), Z9
 	VMOVNTPS Z9, (BX)
 	VMOVUPS  64(SI), Z9
@@ -5233,7 +5221,7 @@ same136:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none135:
+none129:
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12352(CX)(AX*1)
 	PREFETCHT0       12416(CX)(AX*1)
@@ -5520,16 +5508,16 @@ none135:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 
-added131:
+added125:
 	ADDQ $+256, AX
 	SUBQ $0x40, R13
-	JGE  group130
+	JGE  group124
 
-rest132:
+rest126:
 	ADDQ      $0x40, R13
-	JLE       done134
+	JLE       done128
 	CMPQ      R13, $0x20
-	JBE       short133
+	JBE       short127
 	SUBQ      $0x20, R13
 	MOVQ      $-1, DX
 	BZHIQ     R13, DX, DX
@@ -5548,16 +5536,16 @@ rest132:
 	SUBQ      AX, CX
 	MOVQ      CX, DX
 	XORQ      R13, R13
-	JMP       group130
+	JMP       group124
 
-short133:
+short127:
 	TESTQ      DI, DI
-	JZ         none137
+	JZ         none131
 	TESTQ      $0x00000f00, BX
-	JNZ        same138
+	JNZ        same132
 	PREFETCHT0 16384(BX)
 
-same138:
+same132:
 	VMOVUPS  (SI), Z9
 	VMOVNTPS Z9, (BX)
 	VMOVUPS  64(SI), Z9
@@ -5570,7 +5558,7 @@ same138:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none137:
+none131:
 	MOVQ             $-1, R12
 	BZHIQ            R13, R12, R12
 	MOVQ             R12, 256(SP)
@@ -5720,16 +5708,16 @@ none137:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 	XORQ             R13, R13
-	JMP              added131
+	JMP              added125
 
-done134:
+done128:
 	MOVQ    stride+64(FP), CX
 	SHLQ    $0x02, CX
 	ADDQ    x+56(FP), CX
 	MOVQ    CX, x+56(FP)
 	MOVQ    dst+16(FP), R12
 	CMPQ    R12, DX
-	JEQ     direct139
+	JEQ     direct133
 	MOVQ    n+80(FP), DX
 	ANDQ    $0x3f, DX
 	SUBQ    $0x20, DX
@@ -5747,7 +5735,7 @@ done134:
 	VMOVUPS 192(SP), Z6
 	VMOVUPS Z6, K2, -64(R12)(AX*1)
 
-direct139:
+direct133:
 	MOVQ          dstStride+24(FP), DX
 	SHLQ          $0x02, DX
 	ADDQ          dst+16(FP), DX
@@ -5767,18 +5755,18 @@ direct139:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+72(FP)
-	JNZ           row128
+	JNZ           row122
 
-last129:
+last123:
 	TESTQ DI, DI
-	JZ    none141
+	JZ    none135
 
-more140:
+more134:
 	TESTQ      $0x00000f00, BX
-	JNZ        same142
+	JNZ        same136
 	PREFETCHT0 16384(BX)
 
-same142:
+same136:
 	VMOVUPS  (SI), Z0
 	VMOVNTPS Z0, (BX)
 	VMOVUPS  64(SI), Z0
@@ -5790,9 +5778,9 @@ same142:
 	ADDQ     $+256, SI
 	ADDQ     $+256, BX
 	DECQ     DI
-	JNZ      more140
+	JNZ      more134
 
-none141:
+none135:
 	VZEROUPPER
 	RET
 
@@ -5802,35 +5790,36 @@ TEXT ·bceGradShifted32AVX512(SB), $448-144
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last137
+	CMPQ         n+80(FP), $0x00
+	JEQ          last137
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
-	MOVQ         dst+16(FP), R10
-	MOVQ         p+120(FP), R8
-	MOVQ         R8, 264(SP)
-	MOVQ         n+80(FP), R8
-	MOVQ         R8, 280(SP)
-	ADDQ         $0x3f, R8
-	ANDQ         $-64, R8
-	MOVQ         stride+64(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x02, R9
-	MOVQ         R9, 288(SP)
-	MOVQ         dstStride+24(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x02, R9
-	MOVQ         R9, 296(SP)
-	MOVQ         words+104(FP), R9
-	SHLQ         $0x03, R9
-	SHRQ         $0x03, R8
-	SUBQ         R8, R9
-	MOVQ         R9, 304(SP)
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last143
-	CMPQ         280(SP), $0x00
-	JEQ          last143
-	MOVQ         rows+72(FP), R8
-	MOVQ         R8, 312(SP)
+	MOVQ         stride+64(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dst+16(FP), R9
+	MOVQ         dstStride+24(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         p+120(FP), R11
+	MOVQ         R11, 264(SP)
+	MOVQ         words+104(FP), R11
+	SHLQ         $0x03, R11
+	MOVQ         n+80(FP), R12
+	MOVQ         rows+72(FP), R13
+	MOVQ         R12, 280(SP)
+	MOVQ         R13, 288(SP)
+	ADDQ         $0x3f, R12
+	ANDQ         $-64, R12
+	SHRQ         $0x03, R12
+	SUBQ         R12, R11
+	MOVQ         R11, 296(SP)
+	SHLQ         $0x05, R12
+	SUBQ         R12, R8
+	MOVQ         R8, 304(SP)
+	SUBQ         R12, R10
+	MOVQ         R10, 312(SP)
 	VXORPS       Y3, Y3, Y3
 	MOVQ         $0x00000000, R11
 	MOVQ         $0x00000040, R12
@@ -5845,42 +5834,42 @@ TEXT ·bceGradShifted32AVX512(SB), $448-144
 	VBROADCASTSS X0, Z0
 	VMOVUPS      Z0, Z0
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
+	MOVQ         n+80(FP), R8
 	CMPQ         280(SP), $0x00
-	JG           same145
-	LEAQ         (SP), R8
-	DECQ         312(SP)
-	JZ           nothing146
-	ADDQ         288(SP), BX
-	ADDQ         304(SP), SI
-	ADDQ         304(SP), DI
+	JG           same139
+	LEAQ         (SP), R10
+	DECQ         288(SP)
+	JZ           none140
+	ADDQ         304(SP), BX
+	ADDQ         296(SP), SI
+	ADDQ         296(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 280(SP)
 	ADDQ         $0x0c, 264(SP)
-	MOVQ         264(SP), R8
-	VBROADCASTSS 4(R8), Z1
-	VBROADCASTSS 8(R8), Z2
+	MOVQ         264(SP), R10
+	VBROADCASTSS 4(R10), Z1
+	VBROADCASTSS 8(R10), Z2
 
-same145:
-	MOVQ  BX, R8
+same139:
+	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 320(SP)(R12*1)
 	ORQ   (DI), R13
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 328(SP)(R12*1)
-	JNE   some147
+	JNE   other141
 
-ready148:
+ready142:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 280(SP)
 
-nothing146:
+none140:
 	KMOVW        320(SP)(R12*1), K1
-	PREFETCHT0   12288(R8)
-	VMOVUPS      (R8), Z6
+	PREFETCHT0   12288(R10)
+	VMOVUPS      (R10), Z6
 	VSUBPS       Z1, Z6, Z7
 	VSUBPS       Z6, Z7, Z8
 	VSUBPS       Z8, Z7, Z9
@@ -5897,8 +5886,8 @@ nothing146:
 	VBROADCASTSS f32_42b17218<>+0(SB), Z7
 	VMINPS       Z6, Z7, Z6
 	KMOVW        322(SP)(R12*1), K1
-	PREFETCHT0   12352(R8)
-	VMOVUPS      64(R8), Z7
+	PREFETCHT0   12352(R10)
+	VMOVUPS      64(R10), Z7
 	VSUBPS       Z1, Z7, Z8
 	VSUBPS       Z7, Z8, Z9
 	VSUBPS       Z9, Z8, Z11
@@ -5915,8 +5904,8 @@ nothing146:
 	VBROADCASTSS f32_42b17218<>+0(SB), Z8
 	VMINPS       Z7, Z8, Z7
 	KMOVW        324(SP)(R12*1), K1
-	PREFETCHT0   12416(R8)
-	VMOVUPS      128(R8), Z8
+	PREFETCHT0   12416(R10)
+	VMOVUPS      128(R10), Z8
 	VSUBPS       Z1, Z8, Z9
 	VSUBPS       Z8, Z9, Z12
 	VSUBPS       Z12, Z9, Z13
@@ -5933,8 +5922,8 @@ nothing146:
 	VBROADCASTSS f32_42b17218<>+0(SB), Z9
 	VMINPS       Z8, Z9, Z8
 	KMOVW        326(SP)(R12*1), K1
-	PREFETCHT0   12480(R8)
-	VMOVUPS      192(R8), Z9
+	PREFETCHT0   12480(R10)
+	VMOVUPS      192(R10), Z9
 	VSUBPS       Z1, Z9, Z13
 	VSUBPS       Z9, Z13, Z14
 	VSUBPS       Z14, Z13, Z15
@@ -5953,14 +5942,14 @@ nothing146:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group144:
+group138:
 	TESTQ      DX, DX
-	JZ         none149
+	JZ         none143
 	TESTQ      $0x00000f00, AX
-	JNZ        same150
+	JNZ        same144
 	PREFETCHT0 16384(AX)
 
-same150:
+same144:
 	VMOVUPS  (CX), Z14
 	VMOVNTPS Z14, (AX)
 	VMOVUPS  64(CX), Z14
@@ -5973,43 +5962,43 @@ same150:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none149:
+none143:
 	CMPQ         280(SP), $0x00
-	JG           same151
-	LEAQ         (SP), R8
-	DECQ         312(SP)
-	JZ           nothing152
-	ADDQ         288(SP), BX
-	ADDQ         304(SP), SI
-	ADDQ         304(SP), DI
+	JG           same145
+	LEAQ         (SP), R10
+	DECQ         288(SP)
+	JZ           none146
+	ADDQ         304(SP), BX
+	ADDQ         296(SP), SI
+	ADDQ         296(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 280(SP)
 	ADDQ         $0x0c, 264(SP)
-	MOVQ         264(SP), R8
-	VBROADCASTSS 4(R8), Z1
-	VBROADCASTSS 8(R8), Z2
+	MOVQ         264(SP), R10
+	VBROADCASTSS 4(R10), Z1
+	VBROADCASTSS 8(R10), Z2
 
-same151:
-	MOVQ  BX, R8
+same145:
+	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 320(SP)(R12*1)
 	ORQ   (DI), R13
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 328(SP)(R12*1)
-	JNE   some153
+	JNE   other147
 
-ready154:
+ready148:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 280(SP)
 
-nothing152:
+none146:
 	CMPB 328(SP)(R11*1), $0x00
-	JEQ  into155
+	JEQ  into149
 
-entered156:
+entered150:
 	VMOVUPS          Z6, Z18
 	VFMADD213PS      Z4, Z5, Z18
 	VMOVUPS          Z7, Z19
@@ -6047,8 +6036,8 @@ entered156:
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z25, Z17
 	KMOVW            320(SP)(R12*1), K1
-	PREFETCHT0       12288(R8)
-	VMOVUPS          (R8), Z6
+	PREFETCHT0       12288(R10)
+	VMOVUPS          (R10), Z6
 	VSUBPS           Z1, Z6, Z7
 	VSUBPS           Z6, Z7, Z8
 	VSUBPS           Z8, Z7, Z9
@@ -6069,8 +6058,8 @@ entered156:
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z25, Z17
 	KMOVW            322(SP)(R12*1), K1
-	PREFETCHT0       12352(R8)
-	VMOVUPS          64(R8), Z7
+	PREFETCHT0       12352(R10)
+	VMOVUPS          64(R10), Z7
 	VSUBPS           Z1, Z7, Z8
 	VSUBPS           Z7, Z8, Z9
 	VSUBPS           Z9, Z8, Z11
@@ -6091,8 +6080,8 @@ entered156:
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z25, Z17
 	KMOVW            324(SP)(R12*1), K1
-	PREFETCHT0       12416(R8)
-	VMOVUPS          128(R8), Z8
+	PREFETCHT0       12416(R10)
+	VMOVUPS          128(R10), Z8
 	VSUBPS           Z1, Z8, Z9
 	VSUBPS           Z8, Z9, Z12
 	VSUBPS           Z12, Z9, Z13
@@ -6113,8 +6102,8 @@ entered156:
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z25, Z17
 	KMOVW            326(SP)(R12*1), K1
-	PREFETCHT0       12480(R8)
-	VMOVUPS          192(R8), Z9
+	PREFETCHT0       12480(R10)
+	VMOVUPS          192(R10), Z9
 	VSUBPS           Z1, Z9, Z13
 	VSUBPS           Z9, Z13, Z26
 	VSUBPS           Z26, Z13, Z27
@@ -6151,25 +6140,25 @@ entered156:
 	KMOVW            320(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
 	VMULPS           Z0, Z18, Z18
-	VMOVUPS          Z18, (R10)
+	VMOVUPS          Z18, (R9)
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z18
 	VDIVPS           Z18, Z15, Z18
 	KMOVW            322(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
 	VMULPS           Z0, Z18, Z18
-	VMOVUPS          Z18, 64(R10)
+	VMOVUPS          Z18, 64(R9)
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z18
 	VDIVPS           Z18, Z16, Z18
 	KMOVW            324(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
 	VMULPS           Z0, Z18, Z18
-	VMOVUPS          Z18, 128(R10)
+	VMOVUPS          Z18, 128(R9)
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z18
 	VDIVPS           Z18, Z17, Z18
 	KMOVW            326(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
 	VMULPS           Z0, Z18, Z18
-	VMOVUPS          Z18, 192(R10)
+	VMOVUPS          Z18, 192(R9)
 	VADDPS           Z15, Z14, Z18
 	VFMADD213PS      Z18, Z15, Z14
 	VADDPS           Z17, Z16, Z15
@@ -6186,19 +6175,19 @@ entered156:
 	VADDPD           Z3, Z14, Z15
 	VFMADD213PD      Z15, Z14, Z3
 	CMPB             328(SP)(R11*1), $0x00
-	JEQ              out157
+	JEQ              out151
 
-left158:
-	ADDQ          $+256, R10
+left152:
+	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
-	SUBQ          $0x40, R9
-	MOVQ          n+80(FP), R8
-	JLE           row159
-	SUBQ          R9, R8
-	TESTQ         $0x0000007f, R8
-	JNZ           group144
-	MOVQ          product+8(FP), R8
+	SUBQ          $0x40, R8
+	MOVQ          n+80(FP), R10
+	JLE           row153
+	SUBQ          R8, R10
+	TESTQ         $0x0000007f, R10
+	JNZ           group138
+	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPD        Y3, Y14, Y15
 	VFMADD213PD   Y15, Y14, Y3
@@ -6208,12 +6197,12 @@ left158:
 	VUNPCKHPD     X3, X3, X14
 	VADDPD        X3, X14, X15
 	VFMADD213PD   X15, X14, X3
-	VMOVSD        X3, (R8)
+	VMOVSD        X3, (R10)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	JMP           group144
+	JMP           group138
 
-row159:
+row153:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y3, Y0, Y14
@@ -6227,22 +6216,19 @@ row159:
 	VMOVSD        X3, (R8)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	ADDQ          296(SP), R10
+	ADDQ          312(SP), R9
 	DECQ          rows+72(FP)
-	JZ            done160
+	JZ            end154
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
 	VBROADCASTSS  X0, Z0
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
-	MOVQ          n+80(FP), R9
-	JMP           group144
+	MOVQ          n+80(FP), R8
+	JMP           group138
 
-done160:
-	JMP end161
-
-some147:
+other141:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	VADDPS       Z1, Z6, Z6
 	KMOVW        R13, K1
@@ -6264,10 +6250,10 @@ some147:
 	VMOVUPS      Z6, Z6
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
-	LEAQ         (SP), R8
-	JMP          ready148
+	LEAQ         (SP), R10
+	JMP          ready142
 
-some153:
+other147:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z14
 	VADDPS       Z1, Z14, Z14
 	KMOVW        R13, K1
@@ -6289,21 +6275,21 @@ some153:
 	VMOVUPS      Z14, Z14
 	VMOVUPS      192(BX), K1, Z14
 	VMOVUPS      Z14, 192(SP)
-	LEAQ         (SP), R8
-	JMP          ready154
+	LEAQ         (SP), R10
+	JMP          ready148
 
-into155:
-	MOVQ R10, 256(SP)
-	LEAQ (SP), R10
-	JMP  entered156
+into149:
+	MOVQ R9, 256(SP)
+	LEAQ (SP), R9
+	JMP  entered150
 
-out157:
-	MOVQ    256(SP), R10
-	MOVQ    $0x00000040, R8
-	CMPQ    R9, R8
-	CMOVQLT R9, R8
+out151:
+	MOVQ    256(SP), R9
+	MOVQ    $0x00000040, R10
+	CMPQ    R8, R10
+	CMOVQLT R8, R10
 	MOVQ    $-1, R13
-	BZHIQ   R8, R13, R13
+	BZHIQ   R10, R13, R13
 	KMOVW   R13, K1
 	SHRQ    $0x10, R13
 	KMOVW   R13, K2
@@ -6312,26 +6298,26 @@ out157:
 	SHRQ    $0x10, R13
 	KMOVW   R13, K4
 	VMOVUPS (SP), Z14
-	VMOVUPS Z14, K1, (R10)
+	VMOVUPS Z14, K1, (R9)
 	VMOVUPS 64(SP), Z14
-	VMOVUPS Z14, K2, 64(R10)
+	VMOVUPS Z14, K2, 64(R9)
 	VMOVUPS 128(SP), Z14
-	VMOVUPS Z14, K3, 128(R10)
+	VMOVUPS Z14, K3, 128(R9)
 	VMOVUPS 192(SP), Z14
-	VMOVUPS Z14, K4, 192(R10)
-	JMP     left158
+	VMOVUPS Z14, K4, 192(R9)
+	JMP     left152
 
-end161:
-last143:
+end154:
+last137:
 	TESTQ DX, DX
-	JZ    none163
+	JZ    none156
 
-more162:
+more155:
 	TESTQ      $0x00000f00, AX
-	JNZ        same164
+	JNZ        same157
 	PREFETCHT0 16384(AX)
 
-same164:
+same157:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -6343,9 +6329,9 @@ same164:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more162
+	JNZ      more155
 
-none163:
+none156:
 	VZEROUPPER
 	RET
 
@@ -6355,33 +6341,34 @@ TEXT ·bceGrad32AVX512(SB), $448-144
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last158
+	CMPQ         n+80(FP), $0x00
+	JEQ          last158
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
-	MOVQ         dst+16(FP), R10
-	MOVQ         n+80(FP), R8
-	MOVQ         R8, 272(SP)
-	ADDQ         $0x3f, R8
-	ANDQ         $-64, R8
-	MOVQ         stride+64(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x02, R9
-	MOVQ         R9, 280(SP)
-	MOVQ         dstStride+24(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x02, R9
-	MOVQ         R9, 288(SP)
-	MOVQ         words+104(FP), R9
-	SHLQ         $0x03, R9
-	SHRQ         $0x03, R8
-	SUBQ         R8, R9
-	MOVQ         R9, 296(SP)
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last165
-	CMPQ         272(SP), $0x00
-	JEQ          last165
-	MOVQ         rows+72(FP), R8
-	MOVQ         R8, 304(SP)
+	MOVQ         stride+64(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         dst+16(FP), R9
+	MOVQ         dstStride+24(FP), R10
+	SHLQ         $0x02, R10
+	MOVQ         words+104(FP), R11
+	SHLQ         $0x03, R11
+	MOVQ         n+80(FP), R12
+	MOVQ         rows+72(FP), R13
+	MOVQ         R12, 272(SP)
+	MOVQ         R13, 280(SP)
+	ADDQ         $0x3f, R12
+	ANDQ         $-64, R12
+	SHRQ         $0x03, R12
+	SUBQ         R12, R11
+	MOVQ         R11, 288(SP)
+	SHLQ         $0x05, R12
+	SUBQ         R12, R8
+	MOVQ         R8, 296(SP)
+	SUBQ         R12, R10
+	MOVQ         R10, 304(SP)
 	VXORPS       Y1, Y1, Y1
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
 	VBROADCASTSS f32_42b17218<>+0(SB), Z3
@@ -6395,70 +6382,70 @@ TEXT ·bceGrad32AVX512(SB), $448-144
 	VBROADCASTSS X0, Z0
 	VMOVUPS      Z0, Z0
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
+	MOVQ         n+80(FP), R8
 	CMPQ         272(SP), $0x00
-	JG           same167
-	LEAQ         (SP), R8
-	DECQ         304(SP)
-	JZ           nothing168
-	ADDQ         280(SP), BX
-	ADDQ         296(SP), SI
-	ADDQ         296(SP), DI
+	JG           same160
+	LEAQ         (SP), R10
+	DECQ         280(SP)
+	JZ           none161
+	ADDQ         296(SP), BX
+	ADDQ         288(SP), SI
+	ADDQ         288(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 272(SP)
 
-same167:
-	MOVQ  BX, R8
+same160:
+	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 320(SP)(R12*1)
 	ORQ   (DI), R13
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 328(SP)(R12*1)
-	JNE   some169
+	JNE   other162
 
-ready170:
+ready163:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 272(SP)
 
-nothing168:
+none161:
 	KMOVW       320(SP)(R12*1), K1
-	PREFETCHT0  12288(R8)
-	VMOVUPS     (R8), Z6
+	PREFETCHT0  12288(R10)
+	VMOVUPS     (R10), Z6
 	VXORPS.BCST f32_80000000<>+0(SB), Z6, K1, Z6
 	VMAXPS      Z6, Z2, Z6
 	VMINPS      Z6, Z3, Z6
 	KMOVW       322(SP)(R12*1), K1
-	PREFETCHT0  12352(R8)
-	VMOVUPS     64(R8), Z7
+	PREFETCHT0  12352(R10)
+	VMOVUPS     64(R10), Z7
 	VXORPS.BCST f32_80000000<>+0(SB), Z7, K1, Z7
 	VMAXPS      Z7, Z2, Z7
 	VMINPS      Z7, Z3, Z7
 	KMOVW       324(SP)(R12*1), K1
-	PREFETCHT0  12416(R8)
-	VMOVUPS     128(R8), Z8
+	PREFETCHT0  12416(R10)
+	VMOVUPS     128(R10), Z8
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K1, Z8
 	VMAXPS      Z8, Z2, Z8
 	VMINPS      Z8, Z3, Z8
 	KMOVW       326(SP)(R12*1), K1
-	PREFETCHT0  12480(R8)
-	VMOVUPS     192(R8), Z9
+	PREFETCHT0  12480(R10)
+	VMOVUPS     192(R10), Z9
 	VXORPS.BCST f32_80000000<>+0(SB), Z9, K1, Z9
 	VMAXPS      Z9, Z2, Z9
 	VMINPS      Z9, Z3, Z9
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group166:
+group159:
 	TESTQ      DX, DX
-	JZ         none171
+	JZ         none164
 	TESTQ      $0x00000f00, AX
-	JNZ        same172
+	JNZ        same165
 	PREFETCHT0 16384(AX)
 
-same172:
+same165:
 	VMOVUPS  (CX), Z10
 	VMOVNTPS Z10, (AX)
 	VMOVUPS  64(CX), Z10
@@ -6471,39 +6458,39 @@ same172:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none171:
+none164:
 	CMPQ 272(SP), $0x00
-	JG   same173
-	LEAQ (SP), R8
-	DECQ 304(SP)
-	JZ   nothing174
-	ADDQ 280(SP), BX
-	ADDQ 296(SP), SI
-	ADDQ 296(SP), DI
+	JG   same166
+	LEAQ (SP), R10
+	DECQ 280(SP)
+	JZ   none167
+	ADDQ 296(SP), BX
+	ADDQ 288(SP), SI
+	ADDQ 288(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 272(SP)
 
-same173:
-	MOVQ  BX, R8
+same166:
+	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 320(SP)(R12*1)
 	ORQ   (DI), R13
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 328(SP)(R12*1)
-	JNE   some175
+	JNE   other168
 
-ready176:
+ready169:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 272(SP)
 
-nothing174:
+none167:
 	CMPB 328(SP)(R11*1), $0x00
-	JEQ  into177
+	JEQ  into170
 
-entered178:
+entered171:
 	VMOVUPS          Z6, Z14
 	VFMADD213PS      Z4, Z5, Z14
 	VMOVUPS          Z7, Z15
@@ -6537,8 +6524,8 @@ entered178:
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z20, Z12
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z21, Z13
 	KMOVW            320(SP)(R12*1), K1
-	PREFETCHT0       12288(R8)
-	VMOVUPS          (R8), Z6
+	PREFETCHT0       12288(R10)
+	VMOVUPS          (R10), Z6
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
 	VMAXPS           Z6, Z2, Z6
 	VMINPS           Z6, Z3, Z6
@@ -6547,8 +6534,8 @@ entered178:
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z20, Z12
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z21, Z13
 	KMOVW            322(SP)(R12*1), K1
-	PREFETCHT0       12352(R8)
-	VMOVUPS          64(R8), Z7
+	PREFETCHT0       12352(R10)
+	VMOVUPS          64(R10), Z7
 	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
 	VMAXPS           Z7, Z2, Z7
 	VMINPS           Z7, Z3, Z7
@@ -6557,8 +6544,8 @@ entered178:
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z20, Z12
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z21, Z13
 	KMOVW            324(SP)(R12*1), K1
-	PREFETCHT0       12416(R8)
-	VMOVUPS          128(R8), Z8
+	PREFETCHT0       12416(R10)
+	VMOVUPS          128(R10), Z8
 	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K1, Z8
 	VMAXPS           Z8, Z2, Z8
 	VMINPS           Z8, Z3, Z8
@@ -6567,8 +6554,8 @@ entered178:
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z20, Z12
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z21, Z13
 	KMOVW            326(SP)(R12*1), K1
-	PREFETCHT0       12480(R8)
-	VMOVUPS          192(R8), Z9
+	PREFETCHT0       12480(R10)
+	VMOVUPS          192(R10), Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
 	VMAXPS           Z9, Z2, Z9
 	VMINPS           Z9, Z3, Z9
@@ -6593,25 +6580,25 @@ entered178:
 	KMOVW            320(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
 	VMULPS           Z0, Z14, Z14
-	VMOVUPS          Z14, (R10)
+	VMOVUPS          Z14, (R9)
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z14
 	VDIVPS           Z14, Z11, Z14
 	KMOVW            322(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
 	VMULPS           Z0, Z14, Z14
-	VMOVUPS          Z14, 64(R10)
+	VMOVUPS          Z14, 64(R9)
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z14
 	VDIVPS           Z14, Z12, Z14
 	KMOVW            324(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
 	VMULPS           Z0, Z14, Z14
-	VMOVUPS          Z14, 128(R10)
+	VMOVUPS          Z14, 128(R9)
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z14
 	VDIVPS           Z14, Z13, Z14
 	KMOVW            326(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
 	VMULPS           Z0, Z14, Z14
-	VMOVUPS          Z14, 192(R10)
+	VMOVUPS          Z14, 192(R9)
 	VADDPS           Z11, Z10, Z14
 	VFMADD213PS      Z14, Z11, Z10
 	VADDPS           Z13, Z12, Z11
@@ -6628,19 +6615,19 @@ entered178:
 	VADDPD           Z1, Z10, Z11
 	VFMADD213PD      Z11, Z10, Z1
 	CMPB             328(SP)(R11*1), $0x00
-	JEQ              out179
+	JEQ              out172
 
-left180:
-	ADDQ          $+256, R10
+left173:
+	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
-	SUBQ          $0x40, R9
-	MOVQ          n+80(FP), R8
-	JLE           row181
-	SUBQ          R9, R8
-	TESTQ         $0x0000007f, R8
-	JNZ           group166
-	MOVQ          product+8(FP), R8
+	SUBQ          $0x40, R8
+	MOVQ          n+80(FP), R10
+	JLE           row174
+	SUBQ          R8, R10
+	TESTQ         $0x0000007f, R10
+	JNZ           group159
+	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPD        Y1, Y10, Y11
 	VFMADD213PD   Y11, Y10, Y1
@@ -6650,12 +6637,12 @@ left180:
 	VUNPCKHPD     X1, X1, X10
 	VADDPD        X1, X10, X11
 	VFMADD213PD   X11, X10, X1
-	VMOVSD        X1, (R8)
+	VMOVSD        X1, (R10)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	JMP           group166
+	JMP           group159
 
-row181:
+row174:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y1, Y0, Y10
@@ -6669,22 +6656,19 @@ row181:
 	VMOVSD        X1, (R8)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	ADDQ          288(SP), R10
+	ADDQ          304(SP), R9
 	DECQ          rows+72(FP)
-	JZ            done182
+	JZ            end175
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
 	VBROADCASTSS  X0, Z0
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
-	MOVQ          n+80(FP), R9
-	JMP           group166
+	MOVQ          n+80(FP), R8
+	JMP           group159
 
-done182:
-	JMP end183
-
-some169:
+other162:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	KMOVW        R13, K1
 	VMOVUPS      Z6, Z7
@@ -6705,10 +6689,10 @@ some169:
 	VMOVUPS      Z6, Z6
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
-	LEAQ         (SP), R8
-	JMP          ready170
+	LEAQ         (SP), R10
+	JMP          ready163
 
-some175:
+other168:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z10
 	KMOVW        R13, K1
 	VMOVUPS      Z10, Z11
@@ -6729,21 +6713,21 @@ some175:
 	VMOVUPS      Z10, Z10
 	VMOVUPS      192(BX), K1, Z10
 	VMOVUPS      Z10, 192(SP)
-	LEAQ         (SP), R8
-	JMP          ready176
+	LEAQ         (SP), R10
+	JMP          ready169
 
-into177:
-	MOVQ R10, 256(SP)
-	LEAQ (SP), R10
-	JMP  entered178
+into170:
+	MOVQ R9, 256(SP)
+	LEAQ (SP), R9
+	JMP  entered171
 
-out179:
-	MOVQ    256(SP), R10
-	MOVQ    $0x00000040, R8
-	CMPQ    R9, R8
-	CMOVQLT R9, R8
+out172:
+	MOVQ    256(SP), R9
+	MOVQ    $0x00000040, R10
+	CMPQ    R8, R10
+	CMOVQLT R8, R10
 	MOVQ    $-1, R13
-	BZHIQ   R8, R13, R13
+	BZHIQ   R10, R13, R13
 	KMOVW   R13, K1
 	SHRQ    $0x10, R13
 	KMOVW   R13, K2
@@ -6752,26 +6736,26 @@ out179:
 	SHRQ    $0x10, R13
 	KMOVW   R13, K4
 	VMOVUPS (SP), Z10
-	VMOVUPS Z10, K1, (R10)
+	VMOVUPS Z10, K1, (R9)
 	VMOVUPS 64(SP), Z10
-	VMOVUPS Z10, K2, 64(R10)
+	VMOVUPS Z10, K2, 64(R9)
 	VMOVUPS 128(SP), Z10
-	VMOVUPS Z10, K3, 128(R10)
+	VMOVUPS Z10, K3, 128(R9)
 	VMOVUPS 192(SP), Z10
-	VMOVUPS Z10, K4, 192(R10)
-	JMP     left180
+	VMOVUPS Z10, K4, 192(R9)
+	JMP     left173
 
-end183:
-last165:
+end175:
+last158:
 	TESTQ DX, DX
-	JZ    none185
+	JZ    none177
 
-more184:
+more176:
 	TESTQ      $0x00000f00, AX
-	JNZ        same186
+	JNZ        same178
 	PREFETCHT0 16384(AX)
 
-same186:
+same178:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -6783,9 +6767,9 @@ same186:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more184
+	JNZ      more176
 
-none185:
+none177:
 	VZEROUPPER
 	RET
 
@@ -6802,9 +6786,9 @@ TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $512-120
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+48(FP), $0x00
-	JZ      last188
+	JZ      last180
 
-row187:
+row179:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y2, 288(BP)
@@ -6818,15 +6802,15 @@ row187:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x20, R9
-	JL           rest191
+	JL           rest183
 
-group189:
+group181:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half194:
+half186:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	LEAQ         bits64both<>+0(SB), R10
@@ -7231,18 +7215,18 @@ half194:
 	VMOVUPD      Y4, 320(BP)(R8*1)
 	ADDQ         $0x20, AX
 	TESTQ        $0x00000020, AX
-	JNZ          half194
+	JNZ          half186
 
-added190:
+added182:
 	ADDQ $+192, AX
 	SUBQ $0x20, R9
-	JGE  group189
+	JGE  group181
 
-rest191:
+rest183:
 	ADDQ       $0x20, R9
-	JLE        done193
+	JLE        done185
 	CMPQ       R9, $0x10
-	JBE        short192
+	JBE        short184
 	SUBQ       $0x10, R9
 	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x03, R9
@@ -7270,9 +7254,9 @@ rest191:
 	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	XORQ       R9, R9
-	JMP        group189
+	JMP        group181
 
-short192:
+short184:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VPBROADCASTB (SI)(R8*1), Y6
@@ -7681,9 +7665,9 @@ short192:
 	VMOVUPD      Y4, 352(BP)
 	ADDQ         $0x40, AX
 	XORQ         R9, R9
-	JMP          added190
+	JMP          added182
 
-done193:
+done185:
 	MOVQ         stride+40(FP), CX
 	SHLQ         $0x03, CX
 	ADDQ         x+32(FP), CX
@@ -7730,9 +7714,9 @@ done193:
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row187
+	JNZ          row179
 
-last188:
+last180:
 	VZEROUPPER
 	RET
 
@@ -7975,29 +7959,30 @@ GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 TEXT ·bceSumsShifted64AVX2(SB), $1536-120
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last187
+	CMPQ         n+56(FP), $0x00
+	JEQ          last187
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
-	MOVQ         p+96(FP), BX
-	MOVQ         BX, 192(BP)
-	MOVQ         n+56(FP), BX
-	MOVQ         BX, 208(BP)
-	ADDQ         $0x0f, BX
-	ANDQ         $-16, BX
-	MOVQ         stride+40(FP), SI
-	SUBQ         BX, SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 216(BP)
+	MOVQ         stride+40(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         p+96(FP), SI
+	MOVQ         SI, 192(BP)
 	MOVQ         words+80(FP), SI
 	SHLQ         $0x03, SI
-	SHRQ         $0x03, BX
-	SUBQ         BX, SI
+	MOVQ         n+56(FP), DI
+	MOVQ         rows+48(FP), R8
+	MOVQ         DI, 208(BP)
+	MOVQ         R8, 216(BP)
+	ADDQ         $0x0f, DI
+	ANDQ         $-16, DI
+	SHRQ         $0x03, DI
+	SUBQ         DI, SI
 	MOVQ         SI, 224(BP)
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last195
-	CMPQ         208(BP), $0x00
-	JEQ          last195
-	MOVQ         rows+48(FP), BX
+	SHLQ         $0x06, DI
+	SUBQ         DI, BX
 	MOVQ         BX, 232(BP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	MOVQ         $0x00000000, DI
@@ -8013,45 +7998,45 @@ TEXT ·bceSumsShifted64AVX2(SB), $1536-120
 	VMOVUPD      Y2, 288(BP)
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
-	MOVQ         n+56(FP), SI
+	MOVQ         n+56(FP), BX
 	CMPQ         208(BP), $0x00
-	JG           same197
-	LEAQ         (BP), BX
-	DECQ         232(BP)
-	JZ           nothing198
-	ADDQ         216(BP), AX
+	JG           same189
+	LEAQ         (BP), SI
+	DECQ         216(BP)
+	JZ           none190
+	ADDQ         232(BP), AX
 	ADDQ         224(BP), CX
 	ADDQ         224(BP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 208(BP)
 	ADDQ         $0x18, 192(BP)
-	MOVQ         192(BP), BX
-	VBROADCASTSD 8(BX), Y2
+	MOVQ         192(BP), SI
+	VBROADCASTSD 8(SI), Y2
 	VMOVUPD      Y2, 128(BP)
-	VBROADCASTSD 16(BX), Y2
+	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 160(BP)
 
-same197:
-	MOVQ    AX, BX
+same189:
+	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
 	ORW     (DX), R9
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     some199
+	JNE     other191
 
-ready200:
+ready192:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 208(BP)
 
-nothing198:
+none190:
 	VPBROADCASTD 640(BP)(R8*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
-	PREFETCHT0   12288(BX)
-	VMOVUPD      (BX), Y3
+	PREFETCHT0   12288(SI)
+	VMOVUPD      (SI), Y3
 	VSUBPD       128(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
@@ -8076,7 +8061,7 @@ nothing198:
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      Y4, 384(BP)(R8*1)
 	VMOVUPD      Y3, 512(BP)(R8*1)
-	VMOVUPD      32(BX), Y3
+	VMOVUPD      32(SI), Y3
 	VSUBPD       128(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
@@ -8101,8 +8086,8 @@ nothing198:
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      Y4, 416(BP)(R8*1)
 	VMOVUPD      Y3, 544(BP)(R8*1)
-	PREFETCHT0   12352(BX)
-	VMOVUPD      64(BX), Y3
+	PREFETCHT0   12352(SI)
+	VMOVUPD      64(SI), Y3
 	VSUBPD       128(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
@@ -8127,7 +8112,7 @@ nothing198:
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      Y4, 448(BP)(R8*1)
 	VMOVUPD      Y3, 576(BP)(R8*1)
-	VMOVUPD      96(BX), Y3
+	VMOVUPD      96(SI), Y3
 	VSUBPD       128(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
@@ -8155,41 +8140,41 @@ nothing198:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group196:
+group188:
 	CMPQ         208(BP), $0x00
-	JG           same201
-	LEAQ         (BP), BX
-	DECQ         232(BP)
-	JZ           nothing202
-	ADDQ         216(BP), AX
+	JG           same193
+	LEAQ         (BP), SI
+	DECQ         216(BP)
+	JZ           none194
+	ADDQ         232(BP), AX
 	ADDQ         224(BP), CX
 	ADDQ         224(BP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 208(BP)
 	ADDQ         $0x18, 192(BP)
-	MOVQ         192(BP), BX
-	VBROADCASTSD 8(BX), Y2
+	MOVQ         192(BP), SI
+	VBROADCASTSD 8(SI), Y2
 	VMOVUPD      Y2, 128(BP)
-	VBROADCASTSD 16(BX), Y2
+	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 160(BP)
 
-same201:
-	MOVQ    AX, BX
+same193:
+	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
 	ORW     (DX), R9
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     some203
+	JNE     other195
 
-ready204:
+ready196:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 208(BP)
 
-nothing202:
+none194:
 	VMOVUPD      384(BP)(DI*1), Y2
 	VMOVUPD      416(BP)(DI*1), Y3
 	VMOVUPD      448(BP)(DI*1), Y4
@@ -8206,8 +8191,8 @@ nothing202:
 	VFMADD213PD  Y10, Y5, Y9
 	VPBROADCASTD 640(BP)(R8*1), Y10
 	VPSRLVQ      lanes64<>+0(SB), Y10, Y10
-	PREFETCHT0   12288(BX)
-	VMOVUPD      (BX), Y11
+	PREFETCHT0   12288(SI)
+	VMOVUPD      (SI), Y11
 	VSUBPD       128(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
@@ -8242,7 +8227,7 @@ nothing202:
 	VFMADD213PD  Y11, Y3, Y7
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
-	VMOVUPD      32(BX), Y11
+	VMOVUPD      32(SI), Y11
 	VSUBPD       128(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
@@ -8277,8 +8262,8 @@ nothing202:
 	VFMADD213PD  Y11, Y3, Y7
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
-	PREFETCHT0   12352(BX)
-	VMOVUPD      64(BX), Y11
+	PREFETCHT0   12352(SI)
+	VMOVUPD      64(SI), Y11
 	VSUBPD       128(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
@@ -8313,7 +8298,7 @@ nothing202:
 	VFMADD213PD  Y11, Y3, Y7
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
-	VMOVUPD      96(BX), Y11
+	VMOVUPD      96(SI), Y11
 	VSUBPD       128(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
@@ -8366,17 +8351,17 @@ nothing202:
 	VFMADD213PD  Y2, Y8, Y6
 	VADDPD       Y9, Y7, Y2
 	VFMADD213PD  Y2, Y9, Y7
-	MOVQ         n+56(FP), BX
-	SUBQ         SI, BX
-	TESTQ        $0x00000010, BX
-	JNZ          second206
-	CMPQ         SI, $0x10
-	JLE          both207
+	MOVQ         n+56(FP), SI
+	SUBQ         BX, SI
+	TESTQ        $0x00000010, SI
+	JNZ          second198
+	CMPQ         BX, $0x10
+	JLE          both199
 	VMOVUPD      Y6, 1408(BP)
 	VMOVUPD      Y7, 1440(BP)
-	JMP          added205
+	JMP          added197
 
-second206:
+second198:
 	VMOVUPD     1408(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -8384,7 +8369,7 @@ second206:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both207:
+both199:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -8484,11 +8469,11 @@ both207:
 	VMOVUPD     Y2, 288(BP)
 	VMOVUPD     Y4, 352(BP)
 
-added205:
+added197:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
-	SUBQ         $0x10, SI
-	JG           group196
+	SUBQ         $0x10, BX
+	JG           group188
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      256(BP), Y2
 	VMOVUPD      288(BP), Y3
@@ -8526,19 +8511,16 @@ added205:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           done209
+	JZ           end201
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y2, 288(BP)
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
-	MOVQ         n+56(FP), SI
-	JMP          group196
+	MOVQ         n+56(FP), BX
+	JMP          group188
 
-done209:
-	JMP end210
-
-some199:
+other191:
 	MOVQ         R9, 200(BP)
 	VPBROADCASTD 200(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -8560,10 +8542,10 @@ some199:
 	VMASKMOVPD   96(AX), Y2, Y4
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
-	LEAQ         (BP), BX
-	JMP          ready200
+	LEAQ         (BP), SI
+	JMP          ready192
 
-some203:
+other195:
 	MOVQ         R9, 200(BP)
 	VPBROADCASTD 200(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -8585,11 +8567,11 @@ some203:
 	VMASKMOVPD   96(AX), Y2, Y4
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
-	LEAQ         (BP), BX
-	JMP          ready204
+	LEAQ         (BP), SI
+	JMP          ready196
 
-end210:
-last195:
+end201:
+last187:
 	VZEROUPPER
 	RET
 
@@ -8622,27 +8604,28 @@ GLOBL f64_c0b0000000000000<>(SB), RODATA|NOPTR, $32
 TEXT ·bceSums64AVX2(SB), $1472-120
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
+	CMPQ    rows+48(FP), $0x00
+	JEQ     last202
+	CMPQ    n+56(FP), $0x00
+	JEQ     last202
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
-	MOVQ    n+56(FP), BX
-	MOVQ    BX, 136(BP)
-	ADDQ    $0x0f, BX
-	ANDQ    $-16, BX
-	MOVQ    stride+40(FP), SI
-	SUBQ    BX, SI
-	SHLQ    $0x03, SI
-	MOVQ    SI, 144(BP)
+	MOVQ    stride+40(FP), BX
+	SHLQ    $0x03, BX
 	MOVQ    words+80(FP), SI
 	SHLQ    $0x03, SI
-	SHRQ    $0x03, BX
-	SUBQ    BX, SI
+	MOVQ    n+56(FP), DI
+	MOVQ    rows+48(FP), R8
+	MOVQ    DI, 136(BP)
+	MOVQ    R8, 144(BP)
+	ADDQ    $0x0f, DI
+	ANDQ    $-16, DI
+	SHRQ    $0x03, DI
+	SUBQ    DI, SI
 	MOVQ    SI, 152(BP)
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last211
-	CMPQ    136(BP), $0x00
-	JEQ     last211
-	MOVQ    rows+48(FP), BX
+	SHLQ    $0x06, DI
+	SUBQ    DI, BX
 	MOVQ    BX, 160(BP)
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y0
 	VMOVUPD f64_c08628b76e3a7b61<>+0(SB), Y1
@@ -8655,41 +8638,41 @@ TEXT ·bceSums64AVX2(SB), $1472-120
 	VMOVUPD Y4, 224(BP)
 	VMOVUPD Y4, 256(BP)
 	VMOVUPD Y4, 288(BP)
-	MOVQ    n+56(FP), SI
+	MOVQ    n+56(FP), BX
 	CMPQ    136(BP), $0x00
-	JG      same213
-	LEAQ    (BP), BX
-	DECQ    160(BP)
-	JZ      nothing214
-	ADDQ    144(BP), AX
+	JG      same204
+	LEAQ    (BP), SI
+	DECQ    144(BP)
+	JZ      none205
+	ADDQ    160(BP), AX
 	ADDQ    152(BP), CX
 	ADDQ    152(BP), DX
 	MOVQ    n+56(FP), R9
 	MOVQ    R9, 136(BP)
 
-same213:
-	MOVQ    AX, BX
+same204:
+	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 576(BP)(R8*1)
 	ORW     (DX), R9
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 584(BP)(R8*1)
-	JNE     some215
+	JNE     other206
 
-ready216:
+ready207:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 136(BP)
 
-nothing214:
+none205:
 	VPBROADCASTD 576(BP)(R8*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	PREFETCHT0   12288(BX)
+	PREFETCHT0   12288(SI)
 	VPSLLQ       $0x3f, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       (BX), Y5, Y5
+	VXORPD       (SI), Y5, Y5
 	VMAXPD       Y5, Y1, Y5
 	VMINPD       Y5, Y2, Y5
 	VMOVUPD      Y5, Y6
@@ -8702,7 +8685,7 @@ nothing214:
 	VMOVUPD      Y6, 448(BP)(R8*1)
 	VPSLLQ       $0x3b, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       32(BX), Y5, Y5
+	VXORPD       32(SI), Y5, Y5
 	VMAXPD       Y5, Y1, Y5
 	VMINPD       Y5, Y2, Y5
 	VMOVUPD      Y5, Y6
@@ -8713,10 +8696,10 @@ nothing214:
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
 	VMOVUPD      Y5, 352(BP)(R8*1)
 	VMOVUPD      Y6, 480(BP)(R8*1)
-	PREFETCHT0   12352(BX)
+	PREFETCHT0   12352(SI)
 	VPSLLQ       $0x37, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       64(BX), Y5, Y5
+	VXORPD       64(SI), Y5, Y5
 	VMAXPD       Y5, Y1, Y5
 	VMINPD       Y5, Y2, Y5
 	VMOVUPD      Y5, Y6
@@ -8729,7 +8712,7 @@ nothing214:
 	VMOVUPD      Y6, 512(BP)(R8*1)
 	VPSLLQ       $0x33, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       96(BX), Y4, Y4
+	VXORPD       96(SI), Y4, Y4
 	VMAXPD       Y4, Y1, Y4
 	VMINPD       Y4, Y2, Y4
 	VMOVUPD      Y4, Y5
@@ -8743,35 +8726,35 @@ nothing214:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group212:
+group203:
 	CMPQ 136(BP), $0x00
-	JG   same217
-	LEAQ (BP), BX
-	DECQ 160(BP)
-	JZ   nothing218
-	ADDQ 144(BP), AX
+	JG   same208
+	LEAQ (BP), SI
+	DECQ 144(BP)
+	JZ   none209
+	ADDQ 160(BP), AX
 	ADDQ 152(BP), CX
 	ADDQ 152(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 136(BP)
 
-same217:
-	MOVQ    AX, BX
+same208:
+	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 576(BP)(R8*1)
 	ORW     (DX), R9
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 584(BP)(R8*1)
-	JNE     some219
+	JNE     other210
 
-ready220:
+ready211:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 136(BP)
 
-nothing218:
+none209:
 	VMOVUPD      320(BP)(DI*1), Y4
 	VMOVUPD      352(BP)(DI*1), Y5
 	VMOVUPD      384(BP)(DI*1), Y6
@@ -8788,10 +8771,10 @@ nothing218:
 	VFMADD213PD  Y12, Y7, Y11
 	VPBROADCASTD 576(BP)(R8*1), Y12
 	VPSRLVQ      lanes64<>+0(SB), Y12, Y12
-	PREFETCHT0   12288(BX)
+	PREFETCHT0   12288(SI)
 	VPSLLQ       $0x3f, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
-	VXORPD       (BX), Y13, Y13
+	VXORPD       (SI), Y13, Y13
 	VMAXPD       Y13, Y1, Y13
 	VMINPD       Y13, Y2, Y13
 	VMOVUPD      Y13, Y14
@@ -8814,7 +8797,7 @@ nothing218:
 	VFMADD213PD  Y13, Y7, Y11
 	VPSLLQ       $0x3b, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
-	VXORPD       32(BX), Y13, Y13
+	VXORPD       32(SI), Y13, Y13
 	VMAXPD       Y13, Y1, Y13
 	VMINPD       Y13, Y2, Y13
 	VMOVUPD      Y13, Y14
@@ -8835,10 +8818,10 @@ nothing218:
 	VFMADD213PD  Y13, Y5, Y9
 	VFMADD213PD  Y13, Y6, Y10
 	VFMADD213PD  Y13, Y7, Y11
-	PREFETCHT0   12352(BX)
+	PREFETCHT0   12352(SI)
 	VPSLLQ       $0x37, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
-	VXORPD       64(BX), Y13, Y13
+	VXORPD       64(SI), Y13, Y13
 	VMAXPD       Y13, Y1, Y13
 	VMINPD       Y13, Y2, Y13
 	VMOVUPD      Y13, Y14
@@ -8861,7 +8844,7 @@ nothing218:
 	VFMADD213PD  Y13, Y7, Y11
 	VPSLLQ       $0x33, Y12, Y12
 	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
-	VXORPD       96(BX), Y12, Y12
+	VXORPD       96(SI), Y12, Y12
 	VMAXPD       Y12, Y1, Y12
 	VMINPD       Y12, Y2, Y12
 	VMOVUPD      Y12, Y13
@@ -8900,17 +8883,17 @@ nothing218:
 	VFMADD213PD  Y4, Y10, Y8
 	VADDPD       Y11, Y9, Y4
 	VFMADD213PD  Y4, Y11, Y9
-	MOVQ         n+56(FP), BX
-	SUBQ         SI, BX
-	TESTQ        $0x00000010, BX
-	JNZ          second222
-	CMPQ         SI, $0x10
-	JLE          both223
+	MOVQ         n+56(FP), SI
+	SUBQ         BX, SI
+	TESTQ        $0x00000010, SI
+	JNZ          second213
+	CMPQ         BX, $0x10
+	JLE          both214
 	VMOVUPD      Y8, 1344(BP)
 	VMOVUPD      Y9, 1376(BP)
-	JMP          added221
+	JMP          added212
 
-second222:
+second213:
 	VMOVUPD     1344(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -8918,7 +8901,7 @@ second222:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both223:
+both214:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -9018,11 +9001,11 @@ both223:
 	VMOVUPD     Y4, 224(BP)
 	VMOVUPD     Y6, 288(BP)
 
-added221:
+added212:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
-	SUBQ         $0x10, SI
-	JG           group212
+	SUBQ         $0x10, BX
+	JG           group203
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      192(BP), Y4
 	VMOVUPD      224(BP), Y5
@@ -9060,19 +9043,16 @@ added221:
 	VMOVSD       X4, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           done225
+	JZ           end216
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 192(BP)
 	VMOVUPD      Y4, 224(BP)
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
-	MOVQ         n+56(FP), SI
-	JMP          group212
+	MOVQ         n+56(FP), BX
+	JMP          group203
 
-done225:
-	JMP end226
-
-some215:
+other206:
 	MOVQ         R9, 128(BP)
 	VPBROADCASTD 128(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9093,10 +9073,10 @@ some215:
 	VMASKMOVPD   96(AX), Y4, Y6
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
-	LEAQ         (BP), BX
-	JMP          ready216
+	LEAQ         (BP), SI
+	JMP          ready207
 
-some219:
+other210:
 	MOVQ         R9, 128(BP)
 	VPBROADCASTD 128(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9117,11 +9097,11 @@ some219:
 	VMASKMOVPD   96(AX), Y4, Y6
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
-	LEAQ         (BP), BX
-	JMP          ready220
+	LEAQ         (BP), SI
+	JMP          ready211
 
-end226:
-last211:
+end216:
+last202:
 	VZEROUPPER
 	RET
 
@@ -9142,9 +9122,9 @@ TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-144
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+72(FP), $0x00
-	JZ      last228
+	JZ      last218
 
-row227:
+row217:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
@@ -9160,16 +9140,16 @@ row227:
 	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x20, R13
-	JL           rest231
+	JL           rest221
 
-group229:
+group219:
 	TESTQ      DI, DI
-	JZ         none234
+	JZ         none224
 	TESTQ      $0x00000f00, BX
-	JNZ        same235
+	JNZ        same225
 	PREFETCHT0 16384(BX)
 
-same235:
+same225:
 	VMOVUPD  (SI), Y2
 	VMOVNTPD Y2, (BX)
 	VMOVUPD  32(SI), Y2
@@ -9190,13 +9170,13 @@ same235:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none234:
+none224:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half236:
+half226:
 	MOVQ         AX, R12
 	SHRQ         $0x06, R12
 	LEAQ         bits64both<>+0(SB), R14
@@ -9681,18 +9661,18 @@ half236:
 	VMOVUPD      Y4, 384(BP)(R12*1)
 	ADDQ         $0x20, AX
 	TESTQ        $0x00000020, AX
-	JNZ          half236
+	JNZ          half226
 
-added230:
+added220:
 	ADDQ $+192, AX
 	SUBQ $0x20, R13
-	JGE  group229
+	JGE  group219
 
-rest231:
+rest221:
 	ADDQ       $0x20, R13
-	JLE        done233
+	JLE        done223
 	CMPQ       R13, $0x10
-	JBE        short232
+	JBE        short222
 	SUBQ       $0x10, R13
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R13
@@ -9721,16 +9701,16 @@ rest231:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R13, R13
-	JMP        group229
+	JMP        group219
 
-short232:
+short222:
 	TESTQ      DI, DI
-	JZ         none237
+	JZ         none227
 	TESTQ      $0x00000f00, BX
-	JNZ        same238
+	JNZ        same228
 	PREFETCHT0 16384(BX)
 
-same238:
+same228:
 	VMOVUPD  (SI), Y2
 	VMOVNTPD Y2, (BX)
 	VMOVUPD  32(SI), Y2
@@ -9751,7 +9731,7 @@ same238:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none237:
+none227:
 	MOVQ         $-1, R12
 	BZHIQ        R13, R12, R12
 	MOVQ         R12, 256(BP)
@@ -10255,16 +10235,16 @@ none237:
 	VMOVUPD      Y4, 416(BP)
 	ADDQ         $0x40, AX
 	XORQ         R13, R13
-	JMP          added230
+	JMP          added220
 
-done233:
+done223:
 	MOVQ       stride+64(FP), CX
 	SHLQ       $0x03, CX
 	ADDQ       x+56(FP), CX
 	MOVQ       CX, x+56(FP)
 	MOVQ       dst+16(FP), R12
 	CMPQ       R12, DX
-	JEQ        direct239
+	JEQ        direct229
 	MOVQ       n+80(FP), DX
 	ANDQ       $0x1f, DX
 	SUBQ       $0x10, DX
@@ -10292,7 +10272,7 @@ done233:
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, -32(R12)(AX*1)
 
-direct239:
+direct229:
 	MOVQ         dstStride+24(FP), DX
 	SHLQ         $0x03, DX
 	ADDQ         dst+16(FP), DX
@@ -10339,18 +10319,18 @@ direct239:
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+72(FP)
-	JNZ          row227
+	JNZ          row217
 
-last228:
+last218:
 	TESTQ DI, DI
-	JZ    none241
+	JZ    none231
 
-more240:
+more230:
 	TESTQ      $0x00000f00, BX
-	JNZ        same242
+	JNZ        same232
 	PREFETCHT0 16384(BX)
 
-same242:
+same232:
 	VMOVUPD  (SI), Y0
 	VMOVNTPD Y0, (BX)
 	VMOVUPD  32(SI), Y0
@@ -10370,9 +10350,9 @@ same242:
 	ADDQ     $+256, SI
 	ADDQ     $+256, BX
 	DECQ     DI
-	JNZ      more240
+	JNZ      more230
 
-none241:
+none231:
 	VZEROUPPER
 	RET
 
@@ -10384,35 +10364,36 @@ TEXT ·bceGradShifted64AVX2(SB), $1600-144
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last233
+	CMPQ         n+80(FP), $0x00
+	JEQ          last233
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
-	MOVQ         dst+16(FP), R10
-	MOVQ         p+120(FP), R8
-	MOVQ         R8, 256(BP)
-	MOVQ         n+80(FP), R8
-	MOVQ         R8, 272(BP)
-	ADDQ         $0x0f, R8
-	ANDQ         $-16, R8
-	MOVQ         stride+64(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x03, R9
-	MOVQ         R9, 280(BP)
-	MOVQ         dstStride+24(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x03, R9
-	MOVQ         R9, 288(BP)
-	MOVQ         words+104(FP), R9
-	SHLQ         $0x03, R9
-	SHRQ         $0x03, R8
-	SUBQ         R8, R9
-	MOVQ         R9, 296(BP)
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last243
-	CMPQ         272(BP), $0x00
-	JEQ          last243
-	MOVQ         rows+72(FP), R8
-	MOVQ         R8, 304(BP)
+	MOVQ         stride+64(FP), R8
+	SHLQ         $0x03, R8
+	MOVQ         dst+16(FP), R9
+	MOVQ         dstStride+24(FP), R10
+	SHLQ         $0x03, R10
+	MOVQ         p+120(FP), R11
+	MOVQ         R11, 256(BP)
+	MOVQ         words+104(FP), R11
+	SHLQ         $0x03, R11
+	MOVQ         n+80(FP), R12
+	MOVQ         rows+72(FP), R13
+	MOVQ         R12, 272(BP)
+	MOVQ         R13, 280(BP)
+	ADDQ         $0x0f, R12
+	ANDQ         $-16, R12
+	SHRQ         $0x03, R12
+	SUBQ         R12, R11
+	MOVQ         R11, 288(BP)
+	SHLQ         $0x06, R12
+	SUBQ         R12, R8
+	MOVQ         R8, 296(BP)
+	SUBQ         R12, R10
+	MOVQ         R10, 304(BP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	MOVQ         $0x00000000, R11
 	MOVQ         $0x00000200, R12
@@ -10431,45 +10412,45 @@ TEXT ·bceGradShifted64AVX2(SB), $1600-144
 	VBROADCASTSD (R8), Y2
 	VMOVUPD      Y2, 160(BP)
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
+	MOVQ         n+80(FP), R8
 	CMPQ         272(BP), $0x00
-	JG           same245
-	LEAQ         (BP), R8
-	DECQ         304(BP)
-	JZ           nothing246
-	ADDQ         280(BP), BX
-	ADDQ         296(BP), SI
-	ADDQ         296(BP), DI
+	JG           same235
+	LEAQ         (BP), R10
+	DECQ         280(BP)
+	JZ           none236
+	ADDQ         296(BP), BX
+	ADDQ         288(BP), SI
+	ADDQ         288(BP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 272(BP)
 	ADDQ         $0x18, 256(BP)
-	MOVQ         256(BP), R8
-	VBROADCASTSD 8(R8), Y2
+	MOVQ         256(BP), R10
+	VBROADCASTSD 8(R10), Y2
 	VMOVUPD      Y2, 192(BP)
-	VBROADCASTSD 16(R8), Y2
+	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 224(BP)
 
-same245:
-	MOVQ    BX, R8
+same235:
+	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     some247
+	JNE     other237
 
-ready248:
+ready238:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 272(BP)
 
-nothing246:
+none236:
 	VPBROADCASTD 704(BP)(R12*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
-	PREFETCHT0   12288(R8)
-	VMOVUPD      (R8), Y3
+	PREFETCHT0   12288(R10)
+	VMOVUPD      (R10), Y3
 	VSUBPD       192(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
@@ -10494,7 +10475,7 @@ nothing246:
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      Y4, 448(BP)(R12*1)
 	VMOVUPD      Y3, 576(BP)(R12*1)
-	VMOVUPD      32(R8), Y3
+	VMOVUPD      32(R10), Y3
 	VSUBPD       192(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
@@ -10519,8 +10500,8 @@ nothing246:
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      Y4, 480(BP)(R12*1)
 	VMOVUPD      Y3, 608(BP)(R12*1)
-	PREFETCHT0   12352(R8)
-	VMOVUPD      64(R8), Y3
+	PREFETCHT0   12352(R10)
+	VMOVUPD      64(R10), Y3
 	VSUBPD       192(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
@@ -10545,7 +10526,7 @@ nothing246:
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      Y4, 512(BP)(R12*1)
 	VMOVUPD      Y3, 640(BP)(R12*1)
-	VMOVUPD      96(R8), Y3
+	VMOVUPD      96(R10), Y3
 	VSUBPD       192(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
@@ -10573,14 +10554,14 @@ nothing246:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group244:
+group234:
 	TESTQ      DX, DX
-	JZ         none249
+	JZ         none239
 	TESTQ      $0x00000f00, AX
-	JNZ        same250
+	JNZ        same240
 	PREFETCHT0 16384(AX)
 
-same250:
+same240:
 	VMOVUPD  (CX), Y2
 	VMOVNTPD Y2, (AX)
 	VMOVUPD  32(CX), Y2
@@ -10601,45 +10582,45 @@ same250:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none249:
+none239:
 	CMPQ         272(BP), $0x00
-	JG           same251
-	LEAQ         (BP), R8
-	DECQ         304(BP)
-	JZ           nothing252
-	ADDQ         280(BP), BX
-	ADDQ         296(BP), SI
-	ADDQ         296(BP), DI
+	JG           same241
+	LEAQ         (BP), R10
+	DECQ         280(BP)
+	JZ           none242
+	ADDQ         296(BP), BX
+	ADDQ         288(BP), SI
+	ADDQ         288(BP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 272(BP)
 	ADDQ         $0x18, 256(BP)
-	MOVQ         256(BP), R8
-	VBROADCASTSD 8(R8), Y2
+	MOVQ         256(BP), R10
+	VBROADCASTSD 8(R10), Y2
 	VMOVUPD      Y2, 192(BP)
-	VBROADCASTSD 16(R8), Y2
+	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 224(BP)
 
-same251:
-	MOVQ    BX, R8
+same241:
+	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     some253
+	JNE     other243
 
-ready254:
+ready244:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 272(BP)
 
-nothing252:
+none242:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into255
+	JEQ  into245
 
-entered256:
+entered246:
 	VMOVUPD      448(BP)(R11*1), Y2
 	VMOVUPD      480(BP)(R11*1), Y3
 	VMOVUPD      512(BP)(R11*1), Y4
@@ -10656,8 +10637,8 @@ entered256:
 	VFMADD213PD  Y10, Y5, Y9
 	VPBROADCASTD 704(BP)(R12*1), Y10
 	VPSRLVQ      lanes64<>+0(SB), Y10, Y10
-	PREFETCHT0   12288(R8)
-	VMOVUPD      (R8), Y11
+	PREFETCHT0   12288(R10)
+	VMOVUPD      (R10), Y11
 	VSUBPD       192(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
@@ -10692,7 +10673,7 @@ entered256:
 	VFMADD213PD  Y11, Y3, Y7
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
-	VMOVUPD      32(R8), Y11
+	VMOVUPD      32(R10), Y11
 	VSUBPD       192(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
@@ -10727,8 +10708,8 @@ entered256:
 	VFMADD213PD  Y11, Y3, Y7
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
-	PREFETCHT0   12352(R8)
-	VMOVUPD      64(R8), Y11
+	PREFETCHT0   12352(R10)
+	VMOVUPD      64(R10), Y11
 	VSUBPD       192(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
@@ -10763,7 +10744,7 @@ entered256:
 	VFMADD213PD  Y11, Y3, Y7
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
-	VMOVUPD      96(R8), Y11
+	VMOVUPD      96(R10), Y11
 	VSUBPD       192(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
@@ -10822,43 +10803,43 @@ entered256:
 	VANDPD       Y4, Y10, Y10
 	VXORPD       160(BP), Y10, Y10
 	VMULPD       Y10, Y5, Y5
-	VMOVUPD      Y5, (R10)
+	VMOVUPD      Y5, (R9)
 	VADDPD       Y2, Y7, Y5
 	VDIVPD       Y5, Y7, Y5
 	VPSLLQ       $0x3b, Y3, Y10
 	VANDPD       Y4, Y10, Y10
 	VXORPD       160(BP), Y10, Y10
 	VMULPD       Y10, Y5, Y5
-	VMOVUPD      Y5, 32(R10)
+	VMOVUPD      Y5, 32(R9)
 	VADDPD       Y2, Y8, Y5
 	VDIVPD       Y5, Y8, Y5
 	VPSLLQ       $0x37, Y3, Y10
 	VANDPD       Y4, Y10, Y10
 	VXORPD       160(BP), Y10, Y10
 	VMULPD       Y10, Y5, Y5
-	VMOVUPD      Y5, 64(R10)
+	VMOVUPD      Y5, 64(R9)
 	VADDPD       Y2, Y9, Y2
 	VDIVPD       Y2, Y9, Y2
 	VPSLLQ       $0x33, Y3, Y3
 	VANDPD       Y4, Y3, Y3
 	VXORPD       160(BP), Y3, Y3
 	VMULPD       Y3, Y2, Y2
-	VMOVUPD      Y2, 96(R10)
+	VMOVUPD      Y2, 96(R9)
 	VADDPD       Y8, Y6, Y2
 	VFMADD213PD  Y2, Y8, Y6
 	VADDPD       Y9, Y7, Y2
 	VFMADD213PD  Y2, Y9, Y7
-	MOVQ         n+80(FP), R8
-	SUBQ         R9, R8
-	TESTQ        $0x00000010, R8
-	JNZ          second258
-	CMPQ         R9, $0x10
-	JLE          both259
+	MOVQ         n+80(FP), R10
+	SUBQ         R8, R10
+	TESTQ        $0x00000010, R10
+	JNZ          second248
+	CMPQ         R8, $0x10
+	JLE          both249
 	VMOVUPD      Y6, 1472(BP)
 	VMOVUPD      Y7, 1504(BP)
-	JMP          added257
+	JMP          added247
 
-second258:
+second248:
 	VMOVUPD     1472(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -10866,7 +10847,7 @@ second258:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both259:
+both249:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -10966,16 +10947,16 @@ both259:
 	VMOVUPD     Y2, 352(BP)
 	VMOVUPD     Y4, 416(BP)
 
-added257:
+added247:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  out260
+	JEQ  out250
 
-left261:
-	ADDQ         $+128, R10
+left251:
+	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
-	SUBQ         $0x10, R9
-	JG           group244
+	SUBQ         $0x10, R8
+	JG           group234
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
@@ -11012,9 +10993,9 @@ left261:
 	VADDPD       X4, X2, X2
 	VMOVSD       X2, (R8)
 	ADDQ         $0x08, sum+0(FP)
-	ADDQ         288(BP), R10
+	ADDQ         304(BP), R9
 	DECQ         rows+72(FP)
-	JZ           done263
+	JZ           end253
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
@@ -11024,13 +11005,10 @@ left261:
 	VBROADCASTSD (R8), Y2
 	VMOVUPD      Y2, 160(BP)
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
-	JMP          group244
+	MOVQ         n+80(FP), R8
+	JMP          group234
 
-done263:
-	JMP end264
-
-some247:
+other237:
 	MOVQ         R13, 264(BP)
 	VPBROADCASTD 264(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -11052,10 +11030,10 @@ some247:
 	VMASKMOVPD   96(BX), Y2, Y4
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
-	LEAQ         (BP), R8
-	JMP          ready248
+	LEAQ         (BP), R10
+	JMP          ready238
 
-some253:
+other243:
 	MOVQ         R13, 264(BP)
 	VPBROADCASTD 264(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -11077,47 +11055,47 @@ some253:
 	VMASKMOVPD   96(BX), Y2, Y4
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
-	LEAQ         (BP), R8
-	JMP          ready254
+	LEAQ         (BP), R10
+	JMP          ready244
 
-into255:
-	MOVQ R10, 128(BP)
-	LEAQ (BP), R10
-	JMP  entered256
+into245:
+	MOVQ R9, 128(BP)
+	LEAQ (BP), R9
+	JMP  entered246
 
-out260:
-	MOVQ       128(BP), R10
-	MOVQ       $0x00000010, R8
-	CMPQ       R9, R8
-	CMOVQLT    R9, R8
+out250:
+	MOVQ       128(BP), R9
+	MOVQ       $0x00000010, R10
+	CMPQ       R8, R10
+	CMOVQLT    R8, R10
 	LEAQ       tail<>+0(SB), R13
-	SHLQ       $0x03, R8
-	SUBQ       R8, R13
+	SHLQ       $0x03, R10
+	SUBQ       R10, R13
 	VMOVUPD    (BP), Y2
 	VMOVUPD    256(R13), Y3
-	VMASKMOVPD Y2, Y3, (R10)
+	VMASKMOVPD Y2, Y3, (R9)
 	VMOVUPD    32(BP), Y2
 	VMOVUPD    288(R13), Y3
-	VMASKMOVPD Y2, Y3, 32(R10)
+	VMASKMOVPD Y2, Y3, 32(R9)
 	VMOVUPD    64(BP), Y2
 	VMOVUPD    320(R13), Y3
-	VMASKMOVPD Y2, Y3, 64(R10)
+	VMASKMOVPD Y2, Y3, 64(R9)
 	VMOVUPD    96(BP), Y2
 	VMOVUPD    352(R13), Y3
-	VMASKMOVPD Y2, Y3, 96(R10)
-	JMP        left261
+	VMASKMOVPD Y2, Y3, 96(R9)
+	JMP        left251
 
-end264:
-last243:
+end253:
+last233:
 	TESTQ DX, DX
-	JZ    none266
+	JZ    none255
 
-more265:
+more254:
 	TESTQ      $0x00000f00, AX
-	JNZ        same267
+	JNZ        same256
 	PREFETCHT0 16384(AX)
 
-same267:
+same256:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -11137,9 +11115,9 @@ same267:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more265
+	JNZ      more254
 
-none266:
+none255:
 	VZEROUPPER
 	RET
 
@@ -11151,33 +11129,34 @@ TEXT ·bceGrad64AVX2(SB), $1536-144
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last257
+	CMPQ         n+80(FP), $0x00
+	JEQ          last257
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
-	MOVQ         dst+16(FP), R10
-	MOVQ         n+80(FP), R8
-	MOVQ         R8, 200(BP)
-	ADDQ         $0x0f, R8
-	ANDQ         $-16, R8
-	MOVQ         stride+64(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x03, R9
-	MOVQ         R9, 208(BP)
-	MOVQ         dstStride+24(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x03, R9
-	MOVQ         R9, 216(BP)
-	MOVQ         words+104(FP), R9
-	SHLQ         $0x03, R9
-	SHRQ         $0x03, R8
-	SUBQ         R8, R9
-	MOVQ         R9, 224(BP)
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last268
-	CMPQ         200(BP), $0x00
-	JEQ          last268
-	MOVQ         rows+72(FP), R8
-	MOVQ         R8, 232(BP)
+	MOVQ         stride+64(FP), R8
+	SHLQ         $0x03, R8
+	MOVQ         dst+16(FP), R9
+	MOVQ         dstStride+24(FP), R10
+	SHLQ         $0x03, R10
+	MOVQ         words+104(FP), R11
+	SHLQ         $0x03, R11
+	MOVQ         n+80(FP), R12
+	MOVQ         rows+72(FP), R13
+	MOVQ         R12, 200(BP)
+	MOVQ         R13, 208(BP)
+	ADDQ         $0x0f, R12
+	ANDQ         $-16, R12
+	SHRQ         $0x03, R12
+	SUBQ         R12, R11
+	MOVQ         R11, 216(BP)
+	SHLQ         $0x06, R12
+	SUBQ         R12, R8
+	MOVQ         R8, 224(BP)
+	SUBQ         R12, R10
+	MOVQ         R10, 232(BP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y1
 	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
@@ -11193,41 +11172,41 @@ TEXT ·bceGrad64AVX2(SB), $1536-144
 	VBROADCASTSD (R8), Y4
 	VMOVUPD      Y4, 160(BP)
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
+	MOVQ         n+80(FP), R8
 	CMPQ         200(BP), $0x00
-	JG           same270
-	LEAQ         (BP), R8
-	DECQ         232(BP)
-	JZ           nothing271
-	ADDQ         208(BP), BX
-	ADDQ         224(BP), SI
-	ADDQ         224(BP), DI
+	JG           same259
+	LEAQ         (BP), R10
+	DECQ         208(BP)
+	JZ           none260
+	ADDQ         224(BP), BX
+	ADDQ         216(BP), SI
+	ADDQ         216(BP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 200(BP)
 
-same270:
-	MOVQ    BX, R8
+same259:
+	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 640(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 648(BP)(R12*1)
-	JNE     some272
+	JNE     other261
 
-ready273:
+ready262:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 200(BP)
 
-nothing271:
+none260:
 	VPBROADCASTD 640(BP)(R12*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	PREFETCHT0   12288(R8)
+	PREFETCHT0   12288(R10)
 	VPSLLQ       $0x3f, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       (R8), Y5, Y5
+	VXORPD       (R10), Y5, Y5
 	VMAXPD       Y5, Y1, Y5
 	VMINPD       Y5, Y2, Y5
 	VMOVUPD      Y5, Y6
@@ -11240,7 +11219,7 @@ nothing271:
 	VMOVUPD      Y6, 512(BP)(R12*1)
 	VPSLLQ       $0x3b, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       32(R8), Y5, Y5
+	VXORPD       32(R10), Y5, Y5
 	VMAXPD       Y5, Y1, Y5
 	VMINPD       Y5, Y2, Y5
 	VMOVUPD      Y5, Y6
@@ -11251,10 +11230,10 @@ nothing271:
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
 	VMOVUPD      Y5, 416(BP)(R12*1)
 	VMOVUPD      Y6, 544(BP)(R12*1)
-	PREFETCHT0   12352(R8)
+	PREFETCHT0   12352(R10)
 	VPSLLQ       $0x37, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
-	VXORPD       64(R8), Y5, Y5
+	VXORPD       64(R10), Y5, Y5
 	VMAXPD       Y5, Y1, Y5
 	VMINPD       Y5, Y2, Y5
 	VMOVUPD      Y5, Y6
@@ -11267,7 +11246,7 @@ nothing271:
 	VMOVUPD      Y6, 576(BP)(R12*1)
 	VPSLLQ       $0x33, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
-	VXORPD       96(R8), Y4, Y4
+	VXORPD       96(R10), Y4, Y4
 	VMAXPD       Y4, Y1, Y4
 	VMINPD       Y4, Y2, Y4
 	VMOVUPD      Y4, Y5
@@ -11281,14 +11260,14 @@ nothing271:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group269:
+group258:
 	TESTQ      DX, DX
-	JZ         none274
+	JZ         none263
 	TESTQ      $0x00000f00, AX
-	JNZ        same275
+	JNZ        same264
 	PREFETCHT0 16384(AX)
 
-same275:
+same264:
 	VMOVUPD  (CX), Y4
 	VMOVNTPD Y4, (AX)
 	VMOVUPD  32(CX), Y4
@@ -11309,39 +11288,39 @@ same275:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none274:
+none263:
 	CMPQ 200(BP), $0x00
-	JG   same276
-	LEAQ (BP), R8
-	DECQ 232(BP)
-	JZ   nothing277
-	ADDQ 208(BP), BX
-	ADDQ 224(BP), SI
-	ADDQ 224(BP), DI
+	JG   same265
+	LEAQ (BP), R10
+	DECQ 208(BP)
+	JZ   none266
+	ADDQ 224(BP), BX
+	ADDQ 216(BP), SI
+	ADDQ 216(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 200(BP)
 
-same276:
-	MOVQ    BX, R8
+same265:
+	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 640(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 648(BP)(R12*1)
-	JNE     some278
+	JNE     other267
 
-ready279:
+ready268:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 200(BP)
 
-nothing277:
+none266:
 	CMPB 648(BP)(R11*1), $0x00
-	JEQ  into280
+	JEQ  into269
 
-entered281:
+entered270:
 	VMOVUPD      384(BP)(R11*1), Y4
 	VMOVUPD      416(BP)(R11*1), Y5
 	VMOVUPD      448(BP)(R11*1), Y6
@@ -11358,10 +11337,10 @@ entered281:
 	VFMADD213PD  Y12, Y7, Y11
 	VPBROADCASTD 640(BP)(R12*1), Y12
 	VPSRLVQ      lanes64<>+0(SB), Y12, Y12
-	PREFETCHT0   12288(R8)
+	PREFETCHT0   12288(R10)
 	VPSLLQ       $0x3f, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
-	VXORPD       (R8), Y13, Y13
+	VXORPD       (R10), Y13, Y13
 	VMAXPD       Y13, Y1, Y13
 	VMINPD       Y13, Y2, Y13
 	VMOVUPD      Y13, Y14
@@ -11384,7 +11363,7 @@ entered281:
 	VFMADD213PD  Y13, Y7, Y11
 	VPSLLQ       $0x3b, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
-	VXORPD       32(R8), Y13, Y13
+	VXORPD       32(R10), Y13, Y13
 	VMAXPD       Y13, Y1, Y13
 	VMINPD       Y13, Y2, Y13
 	VMOVUPD      Y13, Y14
@@ -11405,10 +11384,10 @@ entered281:
 	VFMADD213PD  Y13, Y5, Y9
 	VFMADD213PD  Y13, Y6, Y10
 	VFMADD213PD  Y13, Y7, Y11
-	PREFETCHT0   12352(R8)
+	PREFETCHT0   12352(R10)
 	VPSLLQ       $0x37, Y12, Y13
 	VANDPD       f64_8000000000000000<>+0(SB), Y13, Y13
-	VXORPD       64(R8), Y13, Y13
+	VXORPD       64(R10), Y13, Y13
 	VMAXPD       Y13, Y1, Y13
 	VMINPD       Y13, Y2, Y13
 	VMOVUPD      Y13, Y14
@@ -11431,7 +11410,7 @@ entered281:
 	VFMADD213PD  Y13, Y7, Y11
 	VPSLLQ       $0x33, Y12, Y12
 	VANDPD       f64_8000000000000000<>+0(SB), Y12, Y12
-	VXORPD       96(R8), Y12, Y12
+	VXORPD       96(R10), Y12, Y12
 	VMAXPD       Y12, Y1, Y12
 	VMINPD       Y12, Y2, Y12
 	VMOVUPD      Y12, Y13
@@ -11476,43 +11455,43 @@ entered281:
 	VANDPD       Y6, Y12, Y12
 	VXORPD       160(BP), Y12, Y12
 	VMULPD       Y12, Y7, Y7
-	VMOVUPD      Y7, (R10)
+	VMOVUPD      Y7, (R9)
 	VADDPD       Y4, Y9, Y7
 	VDIVPD       Y7, Y9, Y7
 	VPSLLQ       $0x3b, Y5, Y12
 	VANDPD       Y6, Y12, Y12
 	VXORPD       160(BP), Y12, Y12
 	VMULPD       Y12, Y7, Y7
-	VMOVUPD      Y7, 32(R10)
+	VMOVUPD      Y7, 32(R9)
 	VADDPD       Y4, Y10, Y7
 	VDIVPD       Y7, Y10, Y7
 	VPSLLQ       $0x37, Y5, Y12
 	VANDPD       Y6, Y12, Y12
 	VXORPD       160(BP), Y12, Y12
 	VMULPD       Y12, Y7, Y7
-	VMOVUPD      Y7, 64(R10)
+	VMOVUPD      Y7, 64(R9)
 	VADDPD       Y4, Y11, Y4
 	VDIVPD       Y4, Y11, Y4
 	VPSLLQ       $0x33, Y5, Y5
 	VANDPD       Y6, Y5, Y5
 	VXORPD       160(BP), Y5, Y5
 	VMULPD       Y5, Y4, Y4
-	VMOVUPD      Y4, 96(R10)
+	VMOVUPD      Y4, 96(R9)
 	VADDPD       Y10, Y8, Y4
 	VFMADD213PD  Y4, Y10, Y8
 	VADDPD       Y11, Y9, Y4
 	VFMADD213PD  Y4, Y11, Y9
-	MOVQ         n+80(FP), R8
-	SUBQ         R9, R8
-	TESTQ        $0x00000010, R8
-	JNZ          second283
-	CMPQ         R9, $0x10
-	JLE          both284
+	MOVQ         n+80(FP), R10
+	SUBQ         R8, R10
+	TESTQ        $0x00000010, R10
+	JNZ          second272
+	CMPQ         R8, $0x10
+	JLE          both273
 	VMOVUPD      Y8, 1408(BP)
 	VMOVUPD      Y9, 1440(BP)
-	JMP          added282
+	JMP          added271
 
-second283:
+second272:
 	VMOVUPD     1408(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -11520,7 +11499,7 @@ second283:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both284:
+both273:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -11620,16 +11599,16 @@ both284:
 	VMOVUPD     Y4, 288(BP)
 	VMOVUPD     Y6, 352(BP)
 
-added282:
+added271:
 	CMPB 648(BP)(R11*1), $0x00
-	JEQ  out285
+	JEQ  out274
 
-left286:
-	ADDQ         $+128, R10
+left275:
+	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
-	SUBQ         $0x10, R9
-	JG           group269
+	SUBQ         $0x10, R8
+	JG           group258
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      256(BP), Y4
 	VMOVUPD      288(BP), Y5
@@ -11666,9 +11645,9 @@ left286:
 	VADDPD       X6, X4, X4
 	VMOVSD       X4, (R8)
 	ADDQ         $0x08, sum+0(FP)
-	ADDQ         216(BP), R10
+	ADDQ         232(BP), R9
 	DECQ         rows+72(FP)
-	JZ           done288
+	JZ           end277
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
@@ -11678,13 +11657,10 @@ left286:
 	VBROADCASTSD (R8), Y4
 	VMOVUPD      Y4, 160(BP)
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
-	JMP          group269
+	MOVQ         n+80(FP), R8
+	JMP          group258
 
-done288:
-	JMP end289
-
-some272:
+other261:
 	MOVQ         R13, 192(BP)
 	VPBROADCASTD 192(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11705,10 +11681,10 @@ some272:
 	VMASKMOVPD   96(BX), Y4, Y6
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
-	LEAQ         (BP), R8
-	JMP          ready273
+	LEAQ         (BP), R10
+	JMP          ready262
 
-some278:
+other267:
 	MOVQ         R13, 192(BP)
 	VPBROADCASTD 192(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11729,47 +11705,47 @@ some278:
 	VMASKMOVPD   96(BX), Y4, Y6
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
-	LEAQ         (BP), R8
-	JMP          ready279
+	LEAQ         (BP), R10
+	JMP          ready268
 
-into280:
-	MOVQ R10, 128(BP)
-	LEAQ (BP), R10
-	JMP  entered281
+into269:
+	MOVQ R9, 128(BP)
+	LEAQ (BP), R9
+	JMP  entered270
 
-out285:
-	MOVQ       128(BP), R10
-	MOVQ       $0x00000010, R8
-	CMPQ       R9, R8
-	CMOVQLT    R9, R8
+out274:
+	MOVQ       128(BP), R9
+	MOVQ       $0x00000010, R10
+	CMPQ       R8, R10
+	CMOVQLT    R8, R10
 	LEAQ       tail<>+0(SB), R13
-	SHLQ       $0x03, R8
-	SUBQ       R8, R13
+	SHLQ       $0x03, R10
+	SUBQ       R10, R13
 	VMOVUPD    (BP), Y4
 	VMOVUPD    256(R13), Y5
-	VMASKMOVPD Y4, Y5, (R10)
+	VMASKMOVPD Y4, Y5, (R9)
 	VMOVUPD    32(BP), Y4
 	VMOVUPD    288(R13), Y5
-	VMASKMOVPD Y4, Y5, 32(R10)
+	VMASKMOVPD Y4, Y5, 32(R9)
 	VMOVUPD    64(BP), Y4
 	VMOVUPD    320(R13), Y5
-	VMASKMOVPD Y4, Y5, 64(R10)
+	VMASKMOVPD Y4, Y5, 64(R9)
 	VMOVUPD    96(BP), Y4
 	VMOVUPD    352(R13), Y5
-	VMASKMOVPD Y4, Y5, 96(R10)
-	JMP        left286
+	VMASKMOVPD Y4, Y5, 96(R9)
+	JMP        left275
 
-end289:
-last268:
+end277:
+last257:
 	TESTQ DX, DX
-	JZ    none291
+	JZ    none279
 
-more290:
+more278:
 	TESTQ      $0x00000f00, AX
-	JNZ        same292
+	JNZ        same280
 	PREFETCHT0 16384(AX)
 
-same292:
+same280:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -11789,9 +11765,9 @@ same292:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more290
+	JNZ      more278
 
-none291:
+none279:
 	VZEROUPPER
 	RET
 
@@ -11810,9 +11786,9 @@ TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-120
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+48(FP), $0x00
-	JZ           last294
+	JZ           last282
 
-row293:
+row281:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+96(FP), AX
@@ -11821,9 +11797,9 @@ row293:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x20, R9
-	JL           rest297
+	JL           rest285
 
-group295:
+group283:
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12352(CX)(AX*1)
 	PREFETCHT0       12416(CX)(AX*1)
@@ -12165,16 +12141,16 @@ group295:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 
-added296:
+added284:
 	ADDQ $+256, AX
 	SUBQ $0x20, R9
-	JGE  group295
+	JGE  group283
 
-rest297:
+rest285:
 	ADDQ      $0x20, R9
-	JLE       done299
+	JLE       done287
 	CMPQ      R9, $0x10
-	JBE       short298
+	JBE       short286
 	SUBQ      $0x10, R9
 	MOVQ      $-1, R8
 	BZHIQ     R9, R8, R8
@@ -12192,9 +12168,9 @@ rest297:
 	LEAQ      (SP), CX
 	SUBQ      AX, CX
 	XORQ      R9, R9
-	JMP       group295
+	JMP       group283
 
-short298:
+short286:
 	MOVQ             AX, R8
 	SHRQ             $0x06, R8
 	KMOVB            (SI)(R8*1), K1
@@ -12368,9 +12344,9 @@ short298:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 	XORQ             R9, R9
-	JMP              added296
+	JMP              added284
 
-done299:
+done287:
 	MOVQ          stride+40(FP), CX
 	SHLQ          $0x03, CX
 	ADDQ          x+32(FP), CX
@@ -12415,38 +12391,39 @@ done299:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row293
+	JNZ           row281
 
-last294:
+last282:
 	VZEROUPPER
 	RET
 
 // func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSumsShifted64AVX512(SB), $448-120
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last288
+	CMPQ         n+56(FP), $0x00
+	JEQ          last288
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
-	MOVQ         p+96(FP), BX
-	MOVQ         BX, 256(SP)
-	MOVQ         n+56(FP), BX
-	MOVQ         BX, 272(SP)
-	ADDQ         $0x1f, BX
-	ANDQ         $-32, BX
-	MOVQ         stride+40(FP), SI
-	SUBQ         BX, SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 280(SP)
+	MOVQ         stride+40(FP), BX
+	SHLQ         $0x03, BX
+	MOVQ         p+96(FP), SI
+	MOVQ         SI, 256(SP)
 	MOVQ         words+80(FP), SI
 	SHLQ         $0x03, SI
-	SHRQ         $0x03, BX
-	SUBQ         BX, SI
+	MOVQ         n+56(FP), DI
+	MOVQ         rows+48(FP), R8
+	MOVQ         DI, 272(SP)
+	MOVQ         R8, 280(SP)
+	ADDQ         $0x1f, DI
+	ANDQ         $-32, DI
+	SHRQ         $0x03, DI
+	SUBQ         DI, SI
 	MOVQ         SI, 288(SP)
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last300
-	CMPQ         272(SP), $0x00
-	JEQ          last300
-	MOVQ         rows+48(FP), BX
+	SHLQ         $0x06, DI
+	SUBQ         DI, BX
 	MOVQ         BX, 296(SP)
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z4
 	MOVQ         $0x00000000, DI
@@ -12458,42 +12435,42 @@ TEXT ·bceSumsShifted64AVX512(SB), $448-120
 	VBROADCASTSD 16(BX), Z1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
-	MOVQ         n+56(FP), SI
+	MOVQ         n+56(FP), BX
 	CMPQ         272(SP), $0x00
-	JG           same302
-	LEAQ         (SP), BX
-	DECQ         296(SP)
-	JZ           nothing303
-	ADDQ         280(SP), AX
+	JG           same290
+	LEAQ         (SP), SI
+	DECQ         280(SP)
+	JZ           none291
+	ADDQ         296(SP), AX
 	ADDQ         288(SP), CX
 	ADDQ         288(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 272(SP)
 	ADDQ         $0x18, 256(SP)
-	MOVQ         256(SP), BX
-	VBROADCASTSD 8(BX), Z0
-	VBROADCASTSD 16(BX), Z1
+	MOVQ         256(SP), SI
+	VBROADCASTSD 8(SI), Z0
+	VBROADCASTSD 16(SI), Z1
 
-same302:
-	MOVQ  AX, BX
+same290:
+	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 320(SP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 328(SP)(R8*1)
-	JNE   some304
+	JNE   other292
 
-ready305:
+ready293:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 272(SP)
 
-nothing303:
+none291:
 	KMOVB        320(SP)(R8*1), K1
-	PREFETCHT0   12288(BX)
-	VMOVUPD      (BX), Z7
+	PREFETCHT0   12288(SI)
+	VMOVUPD      (SI), Z7
 	VSUBPD       Z0, Z7, Z8
 	VSUBPD       Z7, Z8, Z9
 	VSUBPD       Z9, Z8, Z10
@@ -12510,8 +12487,8 @@ nothing303:
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z8
 	VMINPD       Z7, Z8, Z7
 	KMOVB        321(SP)(R8*1), K1
-	PREFETCHT0   12352(BX)
-	VMOVUPD      64(BX), Z8
+	PREFETCHT0   12352(SI)
+	VMOVUPD      64(SI), Z8
 	VSUBPD       Z0, Z8, Z9
 	VSUBPD       Z8, Z9, Z10
 	VSUBPD       Z10, Z9, Z12
@@ -12528,8 +12505,8 @@ nothing303:
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z9
 	VMINPD       Z8, Z9, Z8
 	KMOVB        322(SP)(R8*1), K1
-	PREFETCHT0   12416(BX)
-	VMOVUPD      128(BX), Z9
+	PREFETCHT0   12416(SI)
+	VMOVUPD      128(SI), Z9
 	VSUBPD       Z0, Z9, Z10
 	VSUBPD       Z9, Z10, Z13
 	VSUBPD       Z13, Z10, Z14
@@ -12546,8 +12523,8 @@ nothing303:
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z10
 	VMINPD       Z9, Z10, Z9
 	KMOVB        323(SP)(R8*1), K1
-	PREFETCHT0   12480(BX)
-	VMOVUPD      192(BX), Z10
+	PREFETCHT0   12480(SI)
+	VMOVUPD      192(SI), Z10
 	VSUBPD       Z0, Z10, Z14
 	VSUBPD       Z10, Z14, Z15
 	VSUBPD       Z15, Z14, Z17
@@ -12566,39 +12543,39 @@ nothing303:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group301:
+group289:
 	CMPQ         272(SP), $0x00
-	JG           same306
-	LEAQ         (SP), BX
-	DECQ         296(SP)
-	JZ           nothing307
-	ADDQ         280(SP), AX
+	JG           same294
+	LEAQ         (SP), SI
+	DECQ         280(SP)
+	JZ           none295
+	ADDQ         296(SP), AX
 	ADDQ         288(SP), CX
 	ADDQ         288(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 272(SP)
 	ADDQ         $0x18, 256(SP)
-	MOVQ         256(SP), BX
-	VBROADCASTSD 8(BX), Z0
-	VBROADCASTSD 16(BX), Z1
+	MOVQ         256(SP), SI
+	VBROADCASTSD 8(SI), Z0
+	VBROADCASTSD 16(SI), Z1
 
-same306:
-	MOVQ  AX, BX
+same294:
+	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 320(SP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 328(SP)(R8*1)
-	JNE   some308
+	JNE   other296
 
-ready309:
+ready297:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 272(SP)
 
-nothing307:
+none295:
 	VMOVUPD          Z7, Z20
 	VFMADD213PD      Z5, Z6, Z20
 	VMOVUPD          Z8, Z21
@@ -12636,8 +12613,8 @@ nothing307:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z27, Z19
 	KMOVB            320(SP)(R8*1), K1
-	PREFETCHT0       12288(BX)
-	VMOVUPD          (BX), Z7
+	PREFETCHT0       12288(SI)
+	VMOVUPD          (SI), Z7
 	VSUBPD           Z0, Z7, Z8
 	VSUBPD           Z7, Z8, Z9
 	VSUBPD           Z9, Z8, Z10
@@ -12662,8 +12639,8 @@ nothing307:
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z27, Z19
 	KMOVB            321(SP)(R8*1), K1
-	PREFETCHT0       12352(BX)
-	VMOVUPD          64(BX), Z8
+	PREFETCHT0       12352(SI)
+	VMOVUPD          64(SI), Z8
 	VSUBPD           Z0, Z8, Z9
 	VSUBPD           Z8, Z9, Z10
 	VSUBPD           Z10, Z9, Z12
@@ -12688,8 +12665,8 @@ nothing307:
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z27, Z19
 	KMOVB            322(SP)(R8*1), K1
-	PREFETCHT0       12416(BX)
-	VMOVUPD          128(BX), Z9
+	PREFETCHT0       12416(SI)
+	VMOVUPD          128(SI), Z9
 	VSUBPD           Z0, Z9, Z10
 	VSUBPD           Z9, Z10, Z13
 	VSUBPD           Z13, Z10, Z14
@@ -12714,8 +12691,8 @@ nothing307:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z27, Z19
 	KMOVB            323(SP)(R8*1), K1
-	PREFETCHT0       12480(BX)
-	VMOVUPD          192(BX), Z10
+	PREFETCHT0       12480(SI)
+	VMOVUPD          192(SI), Z10
 	VSUBPD           Z0, Z10, Z14
 	VSUBPD           Z10, Z14, Z28
 	VSUBPD           Z28, Z14, Z29
@@ -12808,8 +12785,8 @@ nothing307:
 	VMOVAPD          Z15, Z2
 	XORQ             $+64, DI
 	XORQ             $+64, R8
-	SUBQ             $0x20, SI
-	JG               group301
+	SUBQ             $0x20, BX
+	JG               group289
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z2, Y15
 	VEXTRACTF64X4    $0x01, Z3, Y16
@@ -12845,16 +12822,13 @@ nothing307:
 	VMOVSD           X2, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               done312
+	JZ               end300
 	VXORPS           Y2, Y2, Y2
 	VXORPS           Y3, Y3, Y3
-	MOVQ             n+56(FP), SI
-	JMP              group301
+	MOVQ             n+56(FP), BX
+	JMP              group289
 
-done312:
-	JMP end313
-
-some304:
+other292:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	VADDPD       Z0, Z7, Z7
 	KMOVB        R9, K1
@@ -12876,10 +12850,10 @@ some304:
 	VMOVUPD      Z7, Z7
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
-	LEAQ         (SP), BX
-	JMP          ready305
+	LEAQ         (SP), SI
+	JMP          ready293
 
-some308:
+other296:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
 	VADDPD       Z0, Z15, Z15
 	KMOVB        R9, K1
@@ -12901,38 +12875,39 @@ some308:
 	VMOVUPD      Z15, Z15
 	VMOVUPD      192(AX), K1, Z15
 	VMOVUPD      Z15, 192(SP)
-	LEAQ         (SP), BX
-	JMP          ready309
+	LEAQ         (SP), SI
+	JMP          ready297
 
-end313:
-last300:
+end300:
+last288:
 	VZEROUPPER
 	RET
 
 // func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSums64AVX512(SB), $448-120
+	CMPQ         rows+48(FP), $0x00
+	JEQ          last301
+	CMPQ         n+56(FP), $0x00
+	JEQ          last301
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
-	MOVQ         n+56(FP), BX
-	MOVQ         BX, 264(SP)
-	ADDQ         $0x1f, BX
-	ANDQ         $-32, BX
-	MOVQ         stride+40(FP), SI
-	SUBQ         BX, SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 272(SP)
+	MOVQ         stride+40(FP), BX
+	SHLQ         $0x03, BX
 	MOVQ         words+80(FP), SI
 	SHLQ         $0x03, SI
-	SHRQ         $0x03, BX
-	SUBQ         BX, SI
+	MOVQ         n+56(FP), DI
+	MOVQ         rows+48(FP), R8
+	MOVQ         DI, 264(SP)
+	MOVQ         R8, 272(SP)
+	ADDQ         $0x1f, DI
+	ANDQ         $-32, DI
+	SHRQ         $0x03, DI
+	SUBQ         DI, SI
 	MOVQ         SI, 280(SP)
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last314
-	CMPQ         264(SP), $0x00
-	JEQ          last314
-	MOVQ         rows+48(FP), BX
+	SHLQ         $0x06, DI
+	SUBQ         DI, BX
 	MOVQ         BX, 288(SP)
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z2
 	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z3
@@ -12943,91 +12918,91 @@ TEXT ·bceSums64AVX512(SB), $448-120
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
-	MOVQ         n+56(FP), SI
+	MOVQ         n+56(FP), BX
 	CMPQ         264(SP), $0x00
-	JG           same316
-	LEAQ         (SP), BX
-	DECQ         288(SP)
-	JZ           nothing317
-	ADDQ         272(SP), AX
+	JG           same303
+	LEAQ         (SP), SI
+	DECQ         272(SP)
+	JZ           none304
+	ADDQ         288(SP), AX
 	ADDQ         280(SP), CX
 	ADDQ         280(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 264(SP)
 
-same316:
-	MOVQ  AX, BX
+same303:
+	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 320(SP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 328(SP)(R8*1)
-	JNE   some318
+	JNE   other305
 
-ready319:
+ready306:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 264(SP)
 
-nothing317:
+none304:
 	KMOVB       320(SP)(R8*1), K1
-	PREFETCHT0  12288(BX)
-	VMOVUPD     (BX), Z7
+	PREFETCHT0  12288(SI)
+	VMOVUPD     (SI), Z7
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z7, K1, Z7
 	VMAXPD      Z7, Z3, Z7
 	VMINPD      Z7, Z4, Z7
 	KMOVB       321(SP)(R8*1), K1
-	PREFETCHT0  12352(BX)
-	VMOVUPD     64(BX), Z8
+	PREFETCHT0  12352(SI)
+	VMOVUPD     64(SI), Z8
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
 	VMAXPD      Z8, Z3, Z8
 	VMINPD      Z8, Z4, Z8
 	KMOVB       322(SP)(R8*1), K1
-	PREFETCHT0  12416(BX)
-	VMOVUPD     128(BX), Z9
+	PREFETCHT0  12416(SI)
+	VMOVUPD     128(SI), Z9
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K1, Z9
 	VMAXPD      Z9, Z3, Z9
 	VMINPD      Z9, Z4, Z9
 	KMOVB       323(SP)(R8*1), K1
-	PREFETCHT0  12480(BX)
-	VMOVUPD     192(BX), Z10
+	PREFETCHT0  12480(SI)
+	VMOVUPD     192(SI), Z10
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K1, Z10
 	VMAXPD      Z10, Z3, Z10
 	VMINPD      Z10, Z4, Z10
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group315:
+group302:
 	CMPQ 264(SP), $0x00
-	JG   same320
-	LEAQ (SP), BX
-	DECQ 288(SP)
-	JZ   nothing321
-	ADDQ 272(SP), AX
+	JG   same307
+	LEAQ (SP), SI
+	DECQ 272(SP)
+	JZ   none308
+	ADDQ 288(SP), AX
 	ADDQ 280(SP), CX
 	ADDQ 280(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 264(SP)
 
-same320:
-	MOVQ  AX, BX
+same307:
+	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 320(SP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 328(SP)(R8*1)
-	JNE   some322
+	JNE   other309
 
-ready323:
+ready310:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 264(SP)
 
-nothing321:
+none308:
 	VMOVUPD          Z7, Z15
 	VFMADD213PD      Z5, Z6, Z15
 	VMOVUPD          Z8, Z16
@@ -13061,8 +13036,8 @@ nothing321:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z13
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z14
 	KMOVB            320(SP)(R8*1), K1
-	PREFETCHT0       12288(BX)
-	VMOVUPD          (BX), Z7
+	PREFETCHT0       12288(SI)
+	VMOVUPD          (SI), Z7
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z19, Z11
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z20, Z12
@@ -13075,8 +13050,8 @@ nothing321:
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z13
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z14
 	KMOVB            321(SP)(R8*1), K1
-	PREFETCHT0       12352(BX)
-	VMOVUPD          64(BX), Z8
+	PREFETCHT0       12352(SI)
+	VMOVUPD          64(SI), Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
 	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z19, Z11
 	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z20, Z12
@@ -13089,8 +13064,8 @@ nothing321:
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z13
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z14
 	KMOVB            322(SP)(R8*1), K1
-	PREFETCHT0       12416(BX)
-	VMOVUPD          128(BX), Z9
+	PREFETCHT0       12416(SI)
+	VMOVUPD          128(SI), Z9
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
 	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z19, Z11
 	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z20, Z12
@@ -13103,8 +13078,8 @@ nothing321:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z13
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z14
 	KMOVB            323(SP)(R8*1), K1
-	PREFETCHT0       12480(BX)
-	VMOVUPD          192(BX), Z10
+	PREFETCHT0       12480(SI)
+	VMOVUPD          192(SI), Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z19, Z11
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z20, Z12
@@ -13185,8 +13160,8 @@ nothing321:
 	VMOVAPD          Z11, Z0
 	XORQ             $+64, DI
 	XORQ             $+64, R8
-	SUBQ             $0x20, SI
-	JG               group315
+	SUBQ             $0x20, BX
+	JG               group302
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z0, Y11
 	VEXTRACTF64X4    $0x01, Z1, Y12
@@ -13222,16 +13197,13 @@ nothing321:
 	VMOVSD           X0, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               done326
+	JZ               end313
 	VXORPS           Y0, Y0, Y0
 	VXORPS           Y1, Y1, Y1
-	MOVQ             n+56(FP), SI
-	JMP              group315
+	MOVQ             n+56(FP), BX
+	JMP              group302
 
-done326:
-	JMP end327
-
-some318:
+other305:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	KMOVB        R9, K1
 	VMOVUPD      Z7, Z8
@@ -13252,10 +13224,10 @@ some318:
 	VMOVUPD      Z7, Z7
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
-	LEAQ         (SP), BX
-	JMP          ready319
+	LEAQ         (SP), SI
+	JMP          ready306
 
-some322:
+other309:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
 	KMOVB        R9, K1
 	VMOVUPD      Z11, Z12
@@ -13276,11 +13248,11 @@ some322:
 	VMOVUPD      Z11, Z11
 	VMOVUPD      192(AX), K1, Z11
 	VMOVUPD      Z11, 192(SP)
-	LEAQ         (SP), BX
-	JMP          ready323
+	LEAQ         (SP), SI
+	JMP          ready310
 
-end327:
-last314:
+end313:
+last301:
 	VZEROUPPER
 	RET
 
@@ -13303,9 +13275,9 @@ TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-144
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+72(FP), $0x00
-	JZ           last329
+	JZ           last315
 
-row328:
+row314:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+120(FP), AX
@@ -13315,16 +13287,16 @@ row328:
 	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x20, R13
-	JL           rest332
+	JL           rest318
 
-group330:
+group316:
 	TESTQ      DI, DI
-	JZ         none335
+	JZ         none321
 	TESTQ      $0x00000f00, BX
-	JNZ        same336
+	JNZ        same322
 	PREFETCHT0 16384(BX)
 
-same336:
+same322:
 	VMOVUPD  (SI), Z11
 	VMOVNTPD Z11, (BX)
 	VMOVUPD  64(SI), Z11
@@ -13337,7 +13309,7 @@ same336:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none335:
+none321:
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12352(CX)(AX*1)
 	PREFETCHT0       12416(CX)(AX*1)
@@ -13735,16 +13707,16 @@ none335:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 
-added331:
+added317:
 	ADDQ $+256, AX
 	SUBQ $0x20, R13
-	JGE  group330
+	JGE  group316
 
-rest332:
+rest318:
 	ADDQ      $0x20, R13
-	JLE       done334
+	JLE       done320
 	CMPQ      R13, $0x10
-	JBE       short333
+	JBE       short319
 	SUBQ      $0x10, R13
 	MOVQ      $-1, DX
 	BZHIQ     R13, DX, DX
@@ -13763,16 +13735,16 @@ rest332:
 	SUBQ      AX, CX
 	MOVQ      CX, DX
 	XORQ      R13, R13
-	JMP       group330
+	JMP       group316
 
-short333:
+short319:
 	TESTQ      DI, DI
-	JZ         none337
+	JZ         none323
 	TESTQ      $0x00000f00, BX
-	JNZ        same338
+	JNZ        same324
 	PREFETCHT0 16384(BX)
 
-same338:
+same324:
 	VMOVUPD  (SI), Z11
 	VMOVNTPD Z11, (BX)
 	VMOVUPD  64(SI), Z11
@@ -13785,7 +13757,7 @@ same338:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none337:
+none323:
 	MOVQ             $-1, R12
 	BZHIQ            R13, R12, R12
 	MOVQ             R12, 256(SP)
@@ -13992,16 +13964,16 @@ none337:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 	XORQ             R13, R13
-	JMP              added331
+	JMP              added317
 
-done334:
+done320:
 	MOVQ    stride+64(FP), CX
 	SHLQ    $0x03, CX
 	ADDQ    x+56(FP), CX
 	MOVQ    CX, x+56(FP)
 	MOVQ    dst+16(FP), R12
 	CMPQ    R12, DX
-	JEQ     direct339
+	JEQ     direct325
 	MOVQ    n+80(FP), DX
 	ANDQ    $0x1f, DX
 	SUBQ    $0x10, DX
@@ -14019,7 +13991,7 @@ done334:
 	VMOVUPD 192(SP), Z8
 	VMOVUPD Z8, K2, -64(R12)(AX*1)
 
-direct339:
+direct325:
 	MOVQ          dstStride+24(FP), DX
 	SHLQ          $0x03, DX
 	ADDQ          dst+16(FP), DX
@@ -14064,18 +14036,18 @@ direct339:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+72(FP)
-	JNZ           row328
+	JNZ           row314
 
-last329:
+last315:
 	TESTQ DI, DI
-	JZ    none341
+	JZ    none327
 
-more340:
+more326:
 	TESTQ      $0x00000f00, BX
-	JNZ        same342
+	JNZ        same328
 	PREFETCHT0 16384(BX)
 
-same342:
+same328:
 	VMOVUPD  (SI), Z0
 	VMOVNTPD Z0, (BX)
 	VMOVUPD  64(SI), Z0
@@ -14087,9 +14059,9 @@ same342:
 	ADDQ     $+256, SI
 	ADDQ     $+256, BX
 	DECQ     DI
-	JNZ      more340
+	JNZ      more326
 
-none341:
+none327:
 	VZEROUPPER
 	RET
 
@@ -14099,35 +14071,36 @@ TEXT ·bceGradShifted64AVX512(SB), $448-144
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last329
+	CMPQ         n+80(FP), $0x00
+	JEQ          last329
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
-	MOVQ         dst+16(FP), R10
-	MOVQ         p+120(FP), R8
-	MOVQ         R8, 264(SP)
-	MOVQ         n+80(FP), R8
-	MOVQ         R8, 280(SP)
-	ADDQ         $0x1f, R8
-	ANDQ         $-32, R8
-	MOVQ         stride+64(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x03, R9
-	MOVQ         R9, 288(SP)
-	MOVQ         dstStride+24(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x03, R9
-	MOVQ         R9, 296(SP)
-	MOVQ         words+104(FP), R9
-	SHLQ         $0x03, R9
-	SHRQ         $0x03, R8
-	SUBQ         R8, R9
-	MOVQ         R9, 304(SP)
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last343
-	CMPQ         280(SP), $0x00
-	JEQ          last343
-	MOVQ         rows+72(FP), R8
-	MOVQ         R8, 312(SP)
+	MOVQ         stride+64(FP), R8
+	SHLQ         $0x03, R8
+	MOVQ         dst+16(FP), R9
+	MOVQ         dstStride+24(FP), R10
+	SHLQ         $0x03, R10
+	MOVQ         p+120(FP), R11
+	MOVQ         R11, 264(SP)
+	MOVQ         words+104(FP), R11
+	SHLQ         $0x03, R11
+	MOVQ         n+80(FP), R12
+	MOVQ         rows+72(FP), R13
+	MOVQ         R12, 280(SP)
+	MOVQ         R13, 288(SP)
+	ADDQ         $0x1f, R12
+	ANDQ         $-32, R12
+	SHRQ         $0x03, R12
+	SUBQ         R12, R11
+	MOVQ         R11, 296(SP)
+	SHLQ         $0x06, R12
+	SUBQ         R12, R8
+	MOVQ         R8, 304(SP)
+	SUBQ         R12, R10
+	MOVQ         R10, 312(SP)
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z5
 	MOVQ         $0x00000000, R11
 	MOVQ         $0x00000040, R12
@@ -14142,42 +14115,42 @@ TEXT ·bceGradShifted64AVX512(SB), $448-144
 	VBROADCASTSD (R8), Z0
 	VMOVUPD      Z0, Z0
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
+	MOVQ         n+80(FP), R8
 	CMPQ         280(SP), $0x00
-	JG           same345
-	LEAQ         (SP), R8
-	DECQ         312(SP)
-	JZ           nothing346
-	ADDQ         288(SP), BX
-	ADDQ         304(SP), SI
-	ADDQ         304(SP), DI
+	JG           same331
+	LEAQ         (SP), R10
+	DECQ         288(SP)
+	JZ           none332
+	ADDQ         304(SP), BX
+	ADDQ         296(SP), SI
+	ADDQ         296(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 280(SP)
 	ADDQ         $0x18, 264(SP)
-	MOVQ         264(SP), R8
-	VBROADCASTSD 8(R8), Z1
-	VBROADCASTSD 16(R8), Z2
+	MOVQ         264(SP), R10
+	VBROADCASTSD 8(R10), Z1
+	VBROADCASTSD 16(R10), Z2
 
-same345:
-	MOVQ  BX, R8
+same331:
+	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 320(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 328(SP)(R12*1)
-	JNE   some347
+	JNE   other333
 
-ready348:
+ready334:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 280(SP)
 
-nothing346:
+none332:
 	KMOVB        320(SP)(R12*1), K1
-	PREFETCHT0   12288(R8)
-	VMOVUPD      (R8), Z8
+	PREFETCHT0   12288(R10)
+	VMOVUPD      (R10), Z8
 	VSUBPD       Z1, Z8, Z9
 	VSUBPD       Z8, Z9, Z10
 	VSUBPD       Z10, Z9, Z11
@@ -14194,8 +14167,8 @@ nothing346:
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z9
 	VMINPD       Z8, Z9, Z8
 	KMOVB        321(SP)(R12*1), K1
-	PREFETCHT0   12352(R8)
-	VMOVUPD      64(R8), Z9
+	PREFETCHT0   12352(R10)
+	VMOVUPD      64(R10), Z9
 	VSUBPD       Z1, Z9, Z10
 	VSUBPD       Z9, Z10, Z11
 	VSUBPD       Z11, Z10, Z13
@@ -14212,8 +14185,8 @@ nothing346:
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z10
 	VMINPD       Z9, Z10, Z9
 	KMOVB        322(SP)(R12*1), K1
-	PREFETCHT0   12416(R8)
-	VMOVUPD      128(R8), Z10
+	PREFETCHT0   12416(R10)
+	VMOVUPD      128(R10), Z10
 	VSUBPD       Z1, Z10, Z11
 	VSUBPD       Z10, Z11, Z14
 	VSUBPD       Z14, Z11, Z15
@@ -14230,8 +14203,8 @@ nothing346:
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z11
 	VMINPD       Z10, Z11, Z10
 	KMOVB        323(SP)(R12*1), K1
-	PREFETCHT0   12480(R8)
-	VMOVUPD      192(R8), Z11
+	PREFETCHT0   12480(R10)
+	VMOVUPD      192(R10), Z11
 	VSUBPD       Z1, Z11, Z15
 	VSUBPD       Z11, Z15, Z16
 	VSUBPD       Z16, Z15, Z18
@@ -14250,14 +14223,14 @@ nothing346:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group344:
+group330:
 	TESTQ      DX, DX
-	JZ         none349
+	JZ         none335
 	TESTQ      $0x00000f00, AX
-	JNZ        same350
+	JNZ        same336
 	PREFETCHT0 16384(AX)
 
-same350:
+same336:
 	VMOVUPD  (CX), Z16
 	VMOVNTPD Z16, (AX)
 	VMOVUPD  64(CX), Z16
@@ -14270,43 +14243,43 @@ same350:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none349:
+none335:
 	CMPQ         280(SP), $0x00
-	JG           same351
-	LEAQ         (SP), R8
-	DECQ         312(SP)
-	JZ           nothing352
-	ADDQ         288(SP), BX
-	ADDQ         304(SP), SI
-	ADDQ         304(SP), DI
+	JG           same337
+	LEAQ         (SP), R10
+	DECQ         288(SP)
+	JZ           none338
+	ADDQ         304(SP), BX
+	ADDQ         296(SP), SI
+	ADDQ         296(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 280(SP)
 	ADDQ         $0x18, 264(SP)
-	MOVQ         264(SP), R8
-	VBROADCASTSD 8(R8), Z1
-	VBROADCASTSD 16(R8), Z2
+	MOVQ         264(SP), R10
+	VBROADCASTSD 8(R10), Z1
+	VBROADCASTSD 16(R10), Z2
 
-same351:
-	MOVQ  BX, R8
+same337:
+	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 320(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 328(SP)(R12*1)
-	JNE   some353
+	JNE   other339
 
-ready354:
+ready340:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 280(SP)
 
-nothing352:
+none338:
 	CMPB 328(SP)(R11*1), $0x00
-	JEQ  into355
+	JEQ  into341
 
-entered356:
+entered342:
 	VMOVUPD          Z8, Z21
 	VFMADD213PD      Z6, Z7, Z21
 	VMOVUPD          Z9, Z22
@@ -14344,8 +14317,8 @@ entered356:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z28, Z20
 	KMOVB            320(SP)(R12*1), K1
-	PREFETCHT0       12288(R8)
-	VMOVUPD          (R8), Z8
+	PREFETCHT0       12288(R10)
+	VMOVUPD          (R10), Z8
 	VSUBPD           Z1, Z8, Z9
 	VSUBPD           Z8, Z9, Z10
 	VSUBPD           Z10, Z9, Z11
@@ -14370,8 +14343,8 @@ entered356:
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z28, Z20
 	KMOVB            321(SP)(R12*1), K1
-	PREFETCHT0       12352(R8)
-	VMOVUPD          64(R8), Z9
+	PREFETCHT0       12352(R10)
+	VMOVUPD          64(R10), Z9
 	VSUBPD           Z1, Z9, Z10
 	VSUBPD           Z9, Z10, Z11
 	VSUBPD           Z11, Z10, Z13
@@ -14396,8 +14369,8 @@ entered356:
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z28, Z20
 	KMOVB            322(SP)(R12*1), K1
-	PREFETCHT0       12416(R8)
-	VMOVUPD          128(R8), Z10
+	PREFETCHT0       12416(R10)
+	VMOVUPD          128(R10), Z10
 	VSUBPD           Z1, Z10, Z11
 	VSUBPD           Z10, Z11, Z14
 	VSUBPD           Z14, Z11, Z15
@@ -14422,8 +14395,8 @@ entered356:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z28, Z20
 	KMOVB            323(SP)(R12*1), K1
-	PREFETCHT0       12480(R8)
-	VMOVUPD          192(R8), Z11
+	PREFETCHT0       12480(R10)
+	VMOVUPD          192(R10), Z11
 	VSUBPD           Z1, Z11, Z15
 	VSUBPD           Z11, Z15, Z29
 	VSUBPD           Z29, Z15, Z30
@@ -14468,25 +14441,25 @@ entered356:
 	KMOVB            320(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
 	VMULPD           Z0, Z21, Z21
-	VMOVUPD          Z21, (R10)
+	VMOVUPD          Z21, (R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z21
 	VDIVPD           Z21, Z18, Z21
 	KMOVB            321(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
 	VMULPD           Z0, Z21, Z21
-	VMOVUPD          Z21, 64(R10)
+	VMOVUPD          Z21, 64(R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z21
 	VDIVPD           Z21, Z19, Z21
 	KMOVB            322(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
 	VMULPD           Z0, Z21, Z21
-	VMOVUPD          Z21, 128(R10)
+	VMOVUPD          Z21, 128(R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z21
 	VDIVPD           Z21, Z20, Z21
 	KMOVB            323(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
 	VMULPD           Z0, Z21, Z21
-	VMOVUPD          Z21, 192(R10)
+	VMOVUPD          Z21, 192(R9)
 	VADDPD           Z18, Z16, Z21
 	VFMADD213PD      Z21, Z18, Z16
 	VADDPD           Z20, Z19, Z18
@@ -14539,14 +14512,14 @@ entered356:
 	VADDPD           Z19, Z4, Z4
 	VMOVAPD          Z16, Z3
 	CMPB             328(SP)(R11*1), $0x00
-	JEQ              out358
+	JEQ              out344
 
-left359:
-	ADDQ          $+256, R10
+left345:
+	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
-	SUBQ          $0x20, R9
-	JG            group344
+	SUBQ          $0x20, R8
+	JG            group330
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y16
@@ -14581,22 +14554,19 @@ left359:
 	VADDPD        X4, X3, X3
 	VMOVSD        X3, (R8)
 	ADDQ          $0x08, sum+0(FP)
-	ADDQ          296(SP), R10
+	ADDQ          312(SP), R9
 	DECQ          rows+72(FP)
-	JZ            done361
+	JZ            end347
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
-	MOVQ          n+80(FP), R9
-	JMP           group344
+	MOVQ          n+80(FP), R8
+	JMP           group330
 
-done361:
-	JMP end362
-
-some347:
+other333:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	VADDPD       Z1, Z8, Z8
 	KMOVB        R13, K1
@@ -14618,10 +14588,10 @@ some347:
 	VMOVUPD      Z8, Z8
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
-	LEAQ         (SP), R8
-	JMP          ready348
+	LEAQ         (SP), R10
+	JMP          ready334
 
-some353:
+other339:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
 	VADDPD       Z1, Z16, Z16
 	KMOVB        R13, K1
@@ -14643,21 +14613,21 @@ some353:
 	VMOVUPD      Z16, Z16
 	VMOVUPD      192(BX), K1, Z16
 	VMOVUPD      Z16, 192(SP)
-	LEAQ         (SP), R8
-	JMP          ready354
+	LEAQ         (SP), R10
+	JMP          ready340
 
-into355:
-	MOVQ R10, 256(SP)
-	LEAQ (SP), R10
-	JMP  entered356
+into341:
+	MOVQ R9, 256(SP)
+	LEAQ (SP), R9
+	JMP  entered342
 
-out358:
-	MOVQ    256(SP), R10
-	MOVQ    $0x00000020, R8
-	CMPQ    R9, R8
-	CMOVQLT R9, R8
+out344:
+	MOVQ    256(SP), R9
+	MOVQ    $0x00000020, R10
+	CMPQ    R8, R10
+	CMOVQLT R8, R10
 	MOVQ    $-1, R13
-	BZHIQ   R8, R13, R13
+	BZHIQ   R10, R13, R13
 	KMOVB   R13, K1
 	SHRQ    $0x08, R13
 	KMOVB   R13, K2
@@ -14666,26 +14636,26 @@ out358:
 	SHRQ    $0x08, R13
 	KMOVB   R13, K4
 	VMOVUPD (SP), Z16
-	VMOVUPD Z16, K1, (R10)
+	VMOVUPD Z16, K1, (R9)
 	VMOVUPD 64(SP), Z16
-	VMOVUPD Z16, K2, 64(R10)
+	VMOVUPD Z16, K2, 64(R9)
 	VMOVUPD 128(SP), Z16
-	VMOVUPD Z16, K3, 128(R10)
+	VMOVUPD Z16, K3, 128(R9)
 	VMOVUPD 192(SP), Z16
-	VMOVUPD Z16, K4, 192(R10)
-	JMP     left359
+	VMOVUPD Z16, K4, 192(R9)
+	JMP     left345
 
-end362:
-last343:
+end347:
+last329:
 	TESTQ DX, DX
-	JZ    none364
+	JZ    none349
 
-more363:
+more348:
 	TESTQ      $0x00000f00, AX
-	JNZ        same365
+	JNZ        same350
 	PREFETCHT0 16384(AX)
 
-same365:
+same350:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -14697,9 +14667,9 @@ same365:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more363
+	JNZ      more348
 
-none364:
+none349:
 	VZEROUPPER
 	RET
 
@@ -14709,33 +14679,34 @@ TEXT ·bceGrad64AVX512(SB), $448-144
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
+	CMPQ         rows+72(FP), $0x00
+	JEQ          last351
+	CMPQ         n+80(FP), $0x00
+	JEQ          last351
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
-	MOVQ         dst+16(FP), R10
-	MOVQ         n+80(FP), R8
-	MOVQ         R8, 272(SP)
-	ADDQ         $0x1f, R8
-	ANDQ         $-32, R8
-	MOVQ         stride+64(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x03, R9
-	MOVQ         R9, 280(SP)
-	MOVQ         dstStride+24(FP), R9
-	SUBQ         R8, R9
-	SHLQ         $0x03, R9
-	MOVQ         R9, 288(SP)
-	MOVQ         words+104(FP), R9
-	SHLQ         $0x03, R9
-	SHRQ         $0x03, R8
-	SUBQ         R8, R9
-	MOVQ         R9, 296(SP)
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last366
-	CMPQ         272(SP), $0x00
-	JEQ          last366
-	MOVQ         rows+72(FP), R8
-	MOVQ         R8, 304(SP)
+	MOVQ         stride+64(FP), R8
+	SHLQ         $0x03, R8
+	MOVQ         dst+16(FP), R9
+	MOVQ         dstStride+24(FP), R10
+	SHLQ         $0x03, R10
+	MOVQ         words+104(FP), R11
+	SHLQ         $0x03, R11
+	MOVQ         n+80(FP), R12
+	MOVQ         rows+72(FP), R13
+	MOVQ         R12, 272(SP)
+	MOVQ         R13, 280(SP)
+	ADDQ         $0x1f, R12
+	ANDQ         $-32, R12
+	SHRQ         $0x03, R12
+	SUBQ         R12, R11
+	MOVQ         R11, 288(SP)
+	SHLQ         $0x06, R12
+	SUBQ         R12, R8
+	MOVQ         R8, 296(SP)
+	SUBQ         R12, R10
+	MOVQ         R10, 304(SP)
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z3
 	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z4
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z5
@@ -14749,70 +14720,70 @@ TEXT ·bceGrad64AVX512(SB), $448-144
 	VBROADCASTSD (R8), Z0
 	VMOVUPD      Z0, Z0
 	ADDQ         $0x08, scale+112(FP)
-	MOVQ         n+80(FP), R9
+	MOVQ         n+80(FP), R8
 	CMPQ         272(SP), $0x00
-	JG           same368
-	LEAQ         (SP), R8
-	DECQ         304(SP)
-	JZ           nothing369
-	ADDQ         280(SP), BX
-	ADDQ         296(SP), SI
-	ADDQ         296(SP), DI
+	JG           same353
+	LEAQ         (SP), R10
+	DECQ         280(SP)
+	JZ           none354
+	ADDQ         296(SP), BX
+	ADDQ         288(SP), SI
+	ADDQ         288(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 272(SP)
 
-same368:
-	MOVQ  BX, R8
+same353:
+	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 320(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 328(SP)(R12*1)
-	JNE   some370
+	JNE   other355
 
-ready371:
+ready356:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 272(SP)
 
-nothing369:
+none354:
 	KMOVB       320(SP)(R12*1), K1
-	PREFETCHT0  12288(R8)
-	VMOVUPD     (R8), Z8
+	PREFETCHT0  12288(R10)
+	VMOVUPD     (R10), Z8
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
 	VMAXPD      Z8, Z4, Z8
 	VMINPD      Z8, Z5, Z8
 	KMOVB       321(SP)(R12*1), K1
-	PREFETCHT0  12352(R8)
-	VMOVUPD     64(R8), Z9
+	PREFETCHT0  12352(R10)
+	VMOVUPD     64(R10), Z9
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K1, Z9
 	VMAXPD      Z9, Z4, Z9
 	VMINPD      Z9, Z5, Z9
 	KMOVB       322(SP)(R12*1), K1
-	PREFETCHT0  12416(R8)
-	VMOVUPD     128(R8), Z10
+	PREFETCHT0  12416(R10)
+	VMOVUPD     128(R10), Z10
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K1, Z10
 	VMAXPD      Z10, Z4, Z10
 	VMINPD      Z10, Z5, Z10
 	KMOVB       323(SP)(R12*1), K1
-	PREFETCHT0  12480(R8)
-	VMOVUPD     192(R8), Z11
+	PREFETCHT0  12480(R10)
+	VMOVUPD     192(R10), Z11
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K1, Z11
 	VMAXPD      Z11, Z4, Z11
 	VMINPD      Z11, Z5, Z11
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group367:
+group352:
 	TESTQ      DX, DX
-	JZ         none372
+	JZ         none357
 	TESTQ      $0x00000f00, AX
-	JNZ        same373
+	JNZ        same358
 	PREFETCHT0 16384(AX)
 
-same373:
+same358:
 	VMOVUPD  (CX), Z12
 	VMOVNTPD Z12, (AX)
 	VMOVUPD  64(CX), Z12
@@ -14825,39 +14796,39 @@ same373:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none372:
+none357:
 	CMPQ 272(SP), $0x00
-	JG   same374
-	LEAQ (SP), R8
-	DECQ 304(SP)
-	JZ   nothing375
-	ADDQ 280(SP), BX
-	ADDQ 296(SP), SI
-	ADDQ 296(SP), DI
+	JG   same359
+	LEAQ (SP), R10
+	DECQ 280(SP)
+	JZ   none360
+	ADDQ 296(SP), BX
+	ADDQ 288(SP), SI
+	ADDQ 288(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 272(SP)
 
-same374:
-	MOVQ  BX, R8
+same359:
+	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 320(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 328(SP)(R12*1)
-	JNE   some376
+	JNE   other361
 
-ready377:
+ready362:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 272(SP)
 
-nothing375:
+none360:
 	CMPB 328(SP)(R11*1), $0x00
-	JEQ  into378
+	JEQ  into363
 
-entered379:
+entered364:
 	VMOVUPD          Z8, Z17
 	VFMADD213PD      Z6, Z7, Z17
 	VMOVUPD          Z9, Z18
@@ -14891,8 +14862,8 @@ entered379:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z15
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z16
 	KMOVB            320(SP)(R12*1), K1
-	PREFETCHT0       12288(R8)
-	VMOVUPD          (R8), Z8
+	PREFETCHT0       12288(R10)
+	VMOVUPD          (R10), Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z12
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z14
@@ -14905,8 +14876,8 @@ entered379:
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z15
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z16
 	KMOVB            321(SP)(R12*1), K1
-	PREFETCHT0       12352(R8)
-	VMOVUPD          64(R8), Z9
+	PREFETCHT0       12352(R10)
+	VMOVUPD          64(R10), Z9
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
 	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z12
 	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z14
@@ -14919,8 +14890,8 @@ entered379:
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z15
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z16
 	KMOVB            322(SP)(R12*1), K1
-	PREFETCHT0       12416(R8)
-	VMOVUPD          128(R8), Z10
+	PREFETCHT0       12416(R10)
+	VMOVUPD          128(R10), Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
 	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z12
 	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z14
@@ -14933,8 +14904,8 @@ entered379:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z15
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z16
 	KMOVB            323(SP)(R12*1), K1
-	PREFETCHT0       12480(R8)
-	VMOVUPD          192(R8), Z11
+	PREFETCHT0       12480(R10)
+	VMOVUPD          192(R10), Z11
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z12
 	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z14
@@ -14967,25 +14938,25 @@ entered379:
 	KMOVB            320(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
 	VMULPD           Z0, Z17, Z17
-	VMOVUPD          Z17, (R10)
+	VMOVUPD          Z17, (R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z17
 	VDIVPD           Z17, Z14, Z17
 	KMOVB            321(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
 	VMULPD           Z0, Z17, Z17
-	VMOVUPD          Z17, 64(R10)
+	VMOVUPD          Z17, 64(R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z17
 	VDIVPD           Z17, Z15, Z17
 	KMOVB            322(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
 	VMULPD           Z0, Z17, Z17
-	VMOVUPD          Z17, 128(R10)
+	VMOVUPD          Z17, 128(R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z17
 	VDIVPD           Z17, Z16, Z17
 	KMOVB            323(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
 	VMULPD           Z0, Z17, Z17
-	VMOVUPD          Z17, 192(R10)
+	VMOVUPD          Z17, 192(R9)
 	VADDPD           Z14, Z12, Z17
 	VFMADD213PD      Z17, Z14, Z12
 	VADDPD           Z16, Z15, Z14
@@ -15038,14 +15009,14 @@ entered379:
 	VADDPD           Z15, Z2, Z2
 	VMOVAPD          Z12, Z1
 	CMPB             328(SP)(R11*1), $0x00
-	JEQ              out381
+	JEQ              out366
 
-left382:
-	ADDQ          $+256, R10
+left367:
+	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
-	SUBQ          $0x20, R9
-	JG            group367
+	SUBQ          $0x20, R8
+	JG            group352
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y12
@@ -15080,22 +15051,19 @@ left382:
 	VADDPD        X2, X1, X1
 	VMOVSD        X1, (R8)
 	ADDQ          $0x08, sum+0(FP)
-	ADDQ          288(SP), R10
+	ADDQ          304(SP), R9
 	DECQ          rows+72(FP)
-	JZ            done384
+	JZ            end369
 	VXORPS        Y1, Y1, Y1
 	VXORPS        Y2, Y2, Y2
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
-	MOVQ          n+80(FP), R9
-	JMP           group367
+	MOVQ          n+80(FP), R8
+	JMP           group352
 
-done384:
-	JMP end385
-
-some370:
+other355:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	KMOVB        R13, K1
 	VMOVUPD      Z8, Z9
@@ -15116,10 +15084,10 @@ some370:
 	VMOVUPD      Z8, Z8
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
-	LEAQ         (SP), R8
-	JMP          ready371
+	LEAQ         (SP), R10
+	JMP          ready356
 
-some376:
+other361:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
 	KMOVB        R13, K1
 	VMOVUPD      Z12, Z14
@@ -15140,21 +15108,21 @@ some376:
 	VMOVUPD      Z12, Z12
 	VMOVUPD      192(BX), K1, Z12
 	VMOVUPD      Z12, 192(SP)
-	LEAQ         (SP), R8
-	JMP          ready377
+	LEAQ         (SP), R10
+	JMP          ready362
 
-into378:
-	MOVQ R10, 256(SP)
-	LEAQ (SP), R10
-	JMP  entered379
+into363:
+	MOVQ R9, 256(SP)
+	LEAQ (SP), R9
+	JMP  entered364
 
-out381:
-	MOVQ    256(SP), R10
-	MOVQ    $0x00000020, R8
-	CMPQ    R9, R8
-	CMOVQLT R9, R8
+out366:
+	MOVQ    256(SP), R9
+	MOVQ    $0x00000020, R10
+	CMPQ    R8, R10
+	CMOVQLT R8, R10
 	MOVQ    $-1, R13
-	BZHIQ   R8, R13, R13
+	BZHIQ   R10, R13, R13
 	KMOVB   R13, K1
 	SHRQ    $0x08, R13
 	KMOVB   R13, K2
@@ -15163,26 +15131,26 @@ out381:
 	SHRQ    $0x08, R13
 	KMOVB   R13, K4
 	VMOVUPD (SP), Z12
-	VMOVUPD Z12, K1, (R10)
+	VMOVUPD Z12, K1, (R9)
 	VMOVUPD 64(SP), Z12
-	VMOVUPD Z12, K2, 64(R10)
+	VMOVUPD Z12, K2, 64(R9)
 	VMOVUPD 128(SP), Z12
-	VMOVUPD Z12, K3, 128(R10)
+	VMOVUPD Z12, K3, 128(R9)
 	VMOVUPD 192(SP), Z12
-	VMOVUPD Z12, K4, 192(R10)
-	JMP     left382
+	VMOVUPD Z12, K4, 192(R9)
+	JMP     left367
 
-end385:
-last366:
+end369:
+last351:
 	TESTQ DX, DX
-	JZ    none387
+	JZ    none371
 
-more386:
+more370:
 	TESTQ      $0x00000f00, AX
-	JNZ        same388
+	JNZ        same372
 	PREFETCHT0 16384(AX)
 
-same388:
+same372:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -15194,8 +15162,8 @@ same388:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more386
+	JNZ      more370
 
-none387:
+none371:
 	VZEROUPPER
 	RET

@@ -23,16 +23,16 @@ TEXT ·selectSums32AVX2(SB), $1392-72
 	VMOVUPS f32_c2ae88d2<>+0(SB), Y1
 	VMOVUPS f32_42afebb7<>+0(SB), Y2
 	MOVQ    n+40(FP), R8
+	MOVQ    rows+32(FP), R9
 	MOVQ    R8, 1296(BP)
+	MOVQ    R9, 1304(BP)
 	ADDQ    $0x3f, R8
 	ANDQ    $-64, R8
 	SHRQ    $0x03, R8
 	SUBQ    R8, BX
-	MOVQ    BX, 1304(BP)
+	MOVQ    BX, 1312(BP)
 	SHLQ    $0x05, R8
 	SUBQ    R8, CX
-	MOVQ    CX, 1312(BP)
-	MOVQ    rows+32(FP), CX
 	MOVQ    CX, 1320(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS Y3, (BP)
@@ -45,22 +45,22 @@ TEXT ·selectSums32AVX2(SB), $1392-72
 	JZ      row4
 	CMPQ    1296(BP), $0x00
 	JG      same7
-	LEAQ    1024(BP), R9
-	DECQ    1320(BP)
+	LEAQ    1024(BP), R10
+	DECQ    1304(BP)
 	JZ      none8
-	ADDQ    1312(BP), AX
-	ADDQ    1304(BP), SI
-	ADDQ    1304(BP), DX
+	ADDQ    1320(BP), AX
+	ADDQ    1312(BP), SI
+	ADDQ    1312(BP), DX
 	MOVQ    n+40(FP), BX
 	MOVQ    BX, 1296(BP)
 
 same7:
-	MOVQ AX, R9
+	MOVQ AX, R10
 	MOVQ (DX), BX
 	ORQ  (SI), BX
 	MOVQ BX, 1288(BP)
 	CMPQ 1296(BP), $0x40
-	JL   cut9
+	JL   other9
 
 ready10:
 	ADDQ $+256, AX
@@ -75,8 +75,8 @@ none8:
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	PREFETCHT0   12288(R9)
-	VXORPS       (R9), Y5, Y3
+	PREFETCHT0   12288(R10)
+	VXORPS       (R10), Y5, Y3
 	VPSRLD       $0x17, Y5, Y5
 	VPADDD       f32_4b40007f<>+0(SB), Y5, Y5
 	VMAXPS       Y3, Y1, Y3
@@ -91,8 +91,8 @@ none8:
 	VMOVUPS      Y6, 640(BP)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	PREFETCHT0   12352(R9)
-	VXORPS       64(R9), Y4, Y3
+	PREFETCHT0   12352(R10)
+	VXORPS       64(R10), Y4, Y3
 	VPSRLD       $0x17, Y4, Y4
 	VPADDD       f32_4b40007f<>+0(SB), Y4, Y4
 	VMAXPS       Y3, Y1, Y3
@@ -109,8 +109,8 @@ none8:
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	PREFETCHT0   12416(R9)
-	VXORPS       128(R9), Y5, Y3
+	PREFETCHT0   12416(R10)
+	VXORPS       128(R10), Y5, Y3
 	VPSRLD       $0x17, Y5, Y5
 	VPADDD       f32_4b40007f<>+0(SB), Y5, Y5
 	VMAXPS       Y3, Y1, Y3
@@ -125,8 +125,8 @@ none8:
 	VMOVUPS      Y6, 704(BP)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	PREFETCHT0   12480(R9)
-	VXORPS       192(R9), Y4, Y3
+	PREFETCHT0   12480(R10)
+	VXORPS       192(R10), Y4, Y3
 	VPSRLD       $0x17, Y4, Y4
 	VPADDD       f32_4b40007f<>+0(SB), Y4, Y4
 	VMAXPS       Y3, Y1, Y3
@@ -159,7 +159,7 @@ group3:
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
-	VXORPS       32(R9), Y13, Y11
+	VXORPS       32(R10), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
 	VMAXPS       Y11, Y1, Y11
@@ -179,7 +179,7 @@ group3:
 	VMOVUPS      Y14, 896(BP)
 	VPSLLD       $0x07, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	VXORPS       96(R9), Y12, Y11
+	VXORPS       96(R10), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
 	VMAXPS       Y11, Y1, Y11
@@ -206,7 +206,7 @@ group3:
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
-	VXORPS       160(R9), Y13, Y11
+	VXORPS       160(R10), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
 	VMAXPS       Y11, Y1, Y11
@@ -226,7 +226,7 @@ group3:
 	VMOVUPS      Y14, 960(BP)
 	VPSLLD       $0x07, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	VXORPS       224(R9), Y12, Y11
+	VXORPS       224(R10), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
 	VMAXPS       Y11, Y1, Y11
@@ -272,22 +272,22 @@ all12:
 	VMOVUPS Y7, 192(BP)
 	CMPQ    1296(BP), $0x00
 	JG      same13
-	LEAQ    1024(BP), R9
-	DECQ    1320(BP)
+	LEAQ    1024(BP), R10
+	DECQ    1304(BP)
 	JZ      none14
-	ADDQ    1312(BP), AX
-	ADDQ    1304(BP), SI
-	ADDQ    1304(BP), DX
+	ADDQ    1320(BP), AX
+	ADDQ    1312(BP), SI
+	ADDQ    1312(BP), DX
 	MOVQ    n+40(FP), BX
 	MOVQ    BX, 1296(BP)
 
 same13:
-	MOVQ AX, R9
+	MOVQ AX, R10
 	MOVQ (DX), BX
 	ORQ  (SI), BX
 	MOVQ BX, 1288(BP)
 	CMPQ 1296(BP), $0x40
-	JL   cut15
+	JL   other15
 
 ready16:
 	ADDQ $+256, AX
@@ -314,8 +314,8 @@ none14:
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x1f, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
-	PREFETCHT0   12288(R9)
-	VXORPS       (R9), Y13, Y11
+	PREFETCHT0   12288(R10)
+	VXORPS       (R10), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
 	VMAXPS       Y11, Y1, Y11
@@ -335,8 +335,8 @@ none14:
 	VMOVUPS      Y14, 640(BP)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	PREFETCHT0   12352(R9)
-	VXORPS       64(R9), Y12, Y11
+	PREFETCHT0   12352(R10)
+	VXORPS       64(R10), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
 	VMAXPS       Y11, Y1, Y11
@@ -363,8 +363,8 @@ none14:
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x1f, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
-	PREFETCHT0   12416(R9)
-	VXORPS       128(R9), Y13, Y11
+	PREFETCHT0   12416(R10)
+	VXORPS       128(R10), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
 	VMAXPS       Y11, Y1, Y11
@@ -384,8 +384,8 @@ none14:
 	VMOVUPS      Y14, 704(BP)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	PREFETCHT0   12480(R9)
-	VXORPS       192(R9), Y12, Y11
+	PREFETCHT0   12480(R10)
+	VXORPS       192(R10), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
 	VMAXPS       Y11, Y1, Y11
@@ -518,7 +518,7 @@ more5:
 	JZ    row4
 	JMP   group3
 
-cut9:
+other9:
 	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -551,7 +551,7 @@ cut9:
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(AX), Y3, Y3
 	VMOVUPS      Y3, 1248(BP)
-	LEAQ         1024(BP), R9
+	LEAQ         1024(BP), R10
 	JMP          ready10
 
 some11:
@@ -570,7 +570,7 @@ some11:
 	VBLENDVPS    Y4, Y10, Y3, Y10
 	JMP          all12
 
-cut15:
+other15:
 	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -603,7 +603,7 @@ cut15:
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(AX), Y3, Y3
 	VMOVUPS      Y3, 1248(BP)
-	LEAQ         1024(BP), R9
+	LEAQ         1024(BP), R10
 	JMP          ready16
 
 some17:
@@ -809,20 +809,20 @@ TEXT ·selectExp32AVX2(SB), $1400-112
 	VMOVUPS f32_c2ae88d2<>+0(SB), Y1
 	VMOVUPS f32_42afebb7<>+0(SB), Y2
 	MOVQ    n+56(FP), R12
+	MOVQ    rows+48(FP), R13
+	MOVQ    wStride+24(FP), R14
 	MOVQ    R12, 1296(BP)
+	MOVQ    R13, 1304(BP)
 	ADDQ    $0x3f, R12
 	ANDQ    $-64, R12
 	SHRQ    $0x03, R12
 	SUBQ    R12, R9
-	MOVQ    R9, 1304(BP)
+	MOVQ    R9, 1312(BP)
 	SHLQ    $0x05, R12
 	SUBQ    R12, DI
-	MOVQ    DI, 1312(BP)
-	MOVQ    wStride+24(FP), DI
-	SUBQ    R12, DI
 	MOVQ    DI, 1320(BP)
-	MOVQ    rows+48(FP), DI
-	MOVQ    DI, 1328(BP)
+	SUBQ    R12, R14
+	MOVQ    R14, 1328(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS Y3, (BP)
 	VMOVUPS Y3, 32(BP)
@@ -834,22 +834,22 @@ TEXT ·selectExp32AVX2(SB), $1400-112
 	JZ      row22
 	CMPQ    1296(BP), $0x00
 	JG      same25
-	LEAQ    1024(BP), R13
-	DECQ    1328(BP)
+	LEAQ    1024(BP), R15
+	DECQ    1304(BP)
 	JZ      none26
-	ADDQ    1312(BP), SI
-	ADDQ    1304(BP), R10
-	ADDQ    1304(BP), R8
+	ADDQ    1320(BP), SI
+	ADDQ    1312(BP), R10
+	ADDQ    1312(BP), R8
 	MOVQ    n+56(FP), R9
 	MOVQ    R9, 1296(BP)
 
 same25:
-	MOVQ SI, R13
+	MOVQ SI, R15
 	MOVQ (R8), R9
 	ORQ  (R10), R9
 	MOVQ R9, 1288(BP)
 	CMPQ 1296(BP), $0x40
-	JL   cut27
+	JL   other27
 
 ready28:
 	ADDQ $+256, SI
@@ -864,8 +864,8 @@ none26:
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	PREFETCHT0   12288(R13)
-	VXORPS       (R13), Y5, Y3
+	PREFETCHT0   12288(R15)
+	VXORPS       (R15), Y5, Y3
 	VPSRLD       $0x17, Y5, Y5
 	VPADDD       f32_4b40007f<>+0(SB), Y5, Y5
 	VMAXPS       Y3, Y1, Y3
@@ -880,8 +880,8 @@ none26:
 	VMOVUPS      Y6, 640(BP)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	PREFETCHT0   12352(R13)
-	VXORPS       64(R13), Y4, Y3
+	PREFETCHT0   12352(R15)
+	VXORPS       64(R15), Y4, Y3
 	VPSRLD       $0x17, Y4, Y4
 	VPADDD       f32_4b40007f<>+0(SB), Y4, Y4
 	VMAXPS       Y3, Y1, Y3
@@ -898,8 +898,8 @@ none26:
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VANDPS       f32_80000000<>+0(SB), Y5, Y5
-	PREFETCHT0   12416(R13)
-	VXORPS       128(R13), Y5, Y3
+	PREFETCHT0   12416(R15)
+	VXORPS       128(R15), Y5, Y3
 	VPSRLD       $0x17, Y5, Y5
 	VPADDD       f32_4b40007f<>+0(SB), Y5, Y5
 	VMAXPS       Y3, Y1, Y3
@@ -914,8 +914,8 @@ none26:
 	VMOVUPS      Y6, 704(BP)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
-	PREFETCHT0   12480(R13)
-	VXORPS       192(R13), Y4, Y3
+	PREFETCHT0   12480(R15)
+	VXORPS       192(R15), Y4, Y3
 	VPSRLD       $0x17, Y4, Y4
 	VPADDD       f32_4b40007f<>+0(SB), Y4, Y4
 	VMAXPS       Y3, Y1, Y3
@@ -976,7 +976,7 @@ none29:
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
-	VXORPS       32(R13), Y13, Y11
+	VXORPS       32(R15), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
 	VMAXPS       Y11, Y1, Y11
@@ -996,7 +996,7 @@ none29:
 	VMOVUPS      Y14, 896(BP)
 	VPSLLD       $0x07, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	VXORPS       96(R13), Y12, Y11
+	VXORPS       96(R15), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
 	VMAXPS       Y11, Y1, Y11
@@ -1023,7 +1023,7 @@ none29:
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x17, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
-	VXORPS       160(R13), Y13, Y11
+	VXORPS       160(R15), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
 	VMAXPS       Y11, Y1, Y11
@@ -1043,7 +1043,7 @@ none29:
 	VMOVUPS      Y14, 960(BP)
 	VPSLLD       $0x07, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	VXORPS       224(R13), Y12, Y11
+	VXORPS       224(R15), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
 	VMAXPS       Y11, Y1, Y11
@@ -1093,22 +1093,22 @@ all32:
 	VMOVUPS Y7, 192(BP)
 	CMPQ    1296(BP), $0x00
 	JG      same33
-	LEAQ    1024(BP), R13
-	DECQ    1328(BP)
+	LEAQ    1024(BP), R15
+	DECQ    1304(BP)
 	JZ      none34
-	ADDQ    1312(BP), SI
-	ADDQ    1304(BP), R10
-	ADDQ    1304(BP), R8
+	ADDQ    1320(BP), SI
+	ADDQ    1312(BP), R10
+	ADDQ    1312(BP), R8
 	MOVQ    n+56(FP), R9
 	MOVQ    R9, 1296(BP)
 
 same33:
-	MOVQ SI, R13
+	MOVQ SI, R15
 	MOVQ (R8), R9
 	ORQ  (R10), R9
 	MOVQ R9, 1288(BP)
 	CMPQ 1296(BP), $0x40
-	JL   cut35
+	JL   other35
 
 ready36:
 	ADDQ $+256, SI
@@ -1135,8 +1135,8 @@ none34:
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x1f, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
-	PREFETCHT0   12288(R13)
-	VXORPS       (R13), Y13, Y11
+	PREFETCHT0   12288(R15)
+	VXORPS       (R15), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
 	VMAXPS       Y11, Y1, Y11
@@ -1156,8 +1156,8 @@ none34:
 	VMOVUPS      Y14, 640(BP)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	PREFETCHT0   12352(R13)
-	VXORPS       64(R13), Y12, Y11
+	PREFETCHT0   12352(R15)
+	VXORPS       64(R15), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
 	VMAXPS       Y11, Y1, Y11
@@ -1184,8 +1184,8 @@ none34:
 	VPSRLVD      lanes32<>+0(SB), Y12, Y12
 	VPSLLD       $0x1f, Y12, Y13
 	VANDPS       f32_80000000<>+0(SB), Y13, Y13
-	PREFETCHT0   12416(R13)
-	VXORPS       128(R13), Y13, Y11
+	PREFETCHT0   12416(R15)
+	VXORPS       128(R15), Y13, Y11
 	VPSRLD       $0x17, Y13, Y13
 	VPADDD       f32_4b40007f<>+0(SB), Y13, Y13
 	VMAXPS       Y11, Y1, Y11
@@ -1205,8 +1205,8 @@ none34:
 	VMOVUPS      Y14, 704(BP)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
-	PREFETCHT0   12480(R13)
-	VXORPS       192(R13), Y12, Y11
+	PREFETCHT0   12480(R15)
+	VXORPS       192(R15), Y12, Y11
 	VPSRLD       $0x17, Y12, Y12
 	VPADDD       f32_4b40007f<>+0(SB), Y12, Y12
 	VMAXPS       Y11, Y1, Y11
@@ -1273,7 +1273,7 @@ all38:
 	ADDQ         $+256, AX
 	SUBQ         $0x40, DI
 	JG           group21
-	ADDQ         1320(BP), AX
+	ADDQ         1328(BP), AX
 
 row22:
 	VMOVUPS (BP), Y3
@@ -1345,7 +1345,7 @@ more23:
 	JZ    row22
 	JMP   group21
 
-cut27:
+other27:
 	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -1378,7 +1378,7 @@ cut27:
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(SI), Y3, Y3
 	VMOVUPS      Y3, 1248(BP)
-	LEAQ         1024(BP), R13
+	LEAQ         1024(BP), R15
 	JMP          ready28
 
 some31:
@@ -1397,7 +1397,7 @@ some31:
 	VBLENDVPS    Y4, Y10, Y3, Y10
 	JMP          all32
 
-cut35:
+other35:
 	VPBROADCASTD 1288(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -1430,7 +1430,7 @@ cut35:
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(SI), Y3, Y3
 	VMOVUPS      Y3, 1248(BP)
-	LEAQ         1024(BP), R13
+	LEAQ         1024(BP), R15
 	JMP          ready36
 
 some37:
@@ -1503,16 +1503,16 @@ TEXT ·targetSums32AVX2(SB), $1136-56
 	VMOVUPS f32_c2ae88d2<>+0(SB), Y1
 	VMOVUPS f32_42afebb7<>+0(SB), Y2
 	MOVQ    n+32(FP), DI
+	MOVQ    rows+24(FP), R8
 	MOVQ    DI, 1040(BP)
+	MOVQ    R8, 1048(BP)
 	ADDQ    $0x3f, DI
 	ANDQ    $-64, DI
 	SHRQ    $0x03, DI
 	SUBQ    DI, BX
-	MOVQ    BX, 1048(BP)
+	MOVQ    BX, 1056(BP)
 	SHLQ    $0x05, DI
 	SUBQ    DI, CX
-	MOVQ    CX, 1056(BP)
-	MOVQ    rows+24(FP), CX
 	MOVQ    CX, 1064(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS Y3, (BP)
@@ -1522,20 +1522,20 @@ TEXT ·targetSums32AVX2(SB), $1136-56
 	JZ      row45
 	CMPQ    1040(BP), $0x00
 	JG      same48
-	LEAQ    768(BP), R8
-	DECQ    1064(BP)
+	LEAQ    768(BP), R9
+	DECQ    1048(BP)
 	JZ      none49
-	ADDQ    1056(BP), AX
-	ADDQ    1048(BP), DX
+	ADDQ    1064(BP), AX
+	ADDQ    1056(BP), DX
 	MOVQ    n+32(FP), BX
 	MOVQ    BX, 1040(BP)
 
 same48:
-	MOVQ AX, R8
+	MOVQ AX, R9
 	MOVQ (DX), BX
 	MOVQ BX, 1032(BP)
 	CMPQ 1040(BP), $0x40
-	JL   cut50
+	JL   other50
 
 ready51:
 	ADDQ $+256, AX
@@ -1545,8 +1545,8 @@ ready51:
 none49:
 	MOVQ        1032(BP), BX
 	MOVQ        BX, 1024(BP)
-	PREFETCHT0  12288(R8)
-	VMAXPS      (R8), Y1, Y3
+	PREFETCHT0  12288(R9)
+	VMAXPS      (R9), Y1, Y3
 	VMINPS      Y3, Y2, Y3
 	VMOVUPS     Y3, Y4
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y4
@@ -1556,8 +1556,8 @@ none49:
 	VFMADD231PS f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS     Y3, 256(BP)
 	VMOVUPS     Y4, 384(BP)
-	PREFETCHT0  12352(R8)
-	VMAXPS      64(R8), Y1, Y3
+	PREFETCHT0  12352(R9)
+	VMAXPS      64(R9), Y1, Y3
 	VMINPS      Y3, Y2, Y3
 	VMOVUPS     Y3, Y4
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y4
@@ -1567,8 +1567,8 @@ none49:
 	VFMADD231PS f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS     Y3, 288(BP)
 	VMOVUPS     Y4, 416(BP)
-	PREFETCHT0  12416(R8)
-	VMAXPS      128(R8), Y1, Y3
+	PREFETCHT0  12416(R9)
+	VMAXPS      128(R9), Y1, Y3
 	VMINPS      Y3, Y2, Y3
 	VMOVUPS     Y3, Y4
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y4
@@ -1578,8 +1578,8 @@ none49:
 	VFMADD231PS f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS     Y3, 320(BP)
 	VMOVUPS     Y4, 448(BP)
-	PREFETCHT0  12480(R8)
-	VMAXPS      192(R8), Y1, Y3
+	PREFETCHT0  12480(R9)
+	VMAXPS      192(R9), Y1, Y3
 	VMINPS      Y3, Y2, Y3
 	VMOVUPS     Y3, Y4
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y4
@@ -1605,7 +1605,7 @@ group44:
 	VFMADD213PS Y11, Y4, Y8
 	VFMADD213PS Y11, Y5, Y9
 	VFMADD213PS Y11, Y6, Y10
-	VMAXPS      32(R8), Y1, Y11
+	VMAXPS      32(R9), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     Y11, Y12
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y12
@@ -1620,7 +1620,7 @@ group44:
 	VFMADD231PS f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS     Y11, 512(BP)
 	VMOVUPS     Y12, 640(BP)
-	VMAXPS      96(R8), Y1, Y11
+	VMAXPS      96(R9), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     f32_3e2aaa49<>+0(SB), Y12
 	VFMADD213PS Y12, Y3, Y7
@@ -1640,7 +1640,7 @@ group44:
 	VFMADD213PS Y11, Y4, Y8
 	VFMADD213PS Y11, Y5, Y9
 	VFMADD213PS Y11, Y6, Y10
-	VMAXPS      160(R8), Y1, Y11
+	VMAXPS      160(R9), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     Y11, Y12
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y12
@@ -1655,7 +1655,7 @@ group44:
 	VFMADD231PS f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS     Y11, 576(BP)
 	VMOVUPS     Y12, 704(BP)
-	VMAXPS      224(R8), Y1, Y11
+	VMAXPS      224(R9), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     f32_3f800000<>+0(SB), Y12
 	VFMADD213PS Y12, Y3, Y7
@@ -1684,20 +1684,20 @@ all53:
 	VMOVUPS Y7, 64(BP)
 	CMPQ    1040(BP), $0x00
 	JG      same54
-	LEAQ    768(BP), R8
-	DECQ    1064(BP)
+	LEAQ    768(BP), R9
+	DECQ    1048(BP)
 	JZ      none55
-	ADDQ    1056(BP), AX
-	ADDQ    1048(BP), DX
+	ADDQ    1064(BP), AX
+	ADDQ    1056(BP), DX
 	MOVQ    n+32(FP), BX
 	MOVQ    BX, 1040(BP)
 
 same54:
-	MOVQ AX, R8
+	MOVQ AX, R9
 	MOVQ (DX), BX
 	MOVQ BX, 1032(BP)
 	CMPQ 1040(BP), $0x40
-	JL   cut56
+	JL   other56
 
 ready57:
 	ADDQ $+256, AX
@@ -1719,8 +1719,8 @@ none55:
 	VFMADD213PS Y11, Y4, Y8
 	VFMADD213PS Y11, Y5, Y9
 	VFMADD213PS Y11, Y6, Y10
-	PREFETCHT0  12288(R8)
-	VMAXPS      (R8), Y1, Y11
+	PREFETCHT0  12288(R9)
+	VMAXPS      (R9), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     Y11, Y12
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y12
@@ -1735,8 +1735,8 @@ none55:
 	VFMADD231PS f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS     Y11, 256(BP)
 	VMOVUPS     Y12, 384(BP)
-	PREFETCHT0  12352(R8)
-	VMAXPS      64(R8), Y1, Y11
+	PREFETCHT0  12352(R9)
+	VMAXPS      64(R9), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     f32_3e2aaa49<>+0(SB), Y12
 	VFMADD213PS Y12, Y3, Y7
@@ -1756,8 +1756,8 @@ none55:
 	VFMADD213PS Y11, Y4, Y8
 	VFMADD213PS Y11, Y5, Y9
 	VFMADD213PS Y11, Y6, Y10
-	PREFETCHT0  12416(R8)
-	VMAXPS      128(R8), Y1, Y11
+	PREFETCHT0  12416(R9)
+	VMAXPS      128(R9), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     Y11, Y12
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y12
@@ -1772,8 +1772,8 @@ none55:
 	VFMADD231PS f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS     Y11, 320(BP)
 	VMOVUPS     Y12, 448(BP)
-	PREFETCHT0  12480(R8)
-	VMAXPS      192(R8), Y1, Y11
+	PREFETCHT0  12480(R9)
+	VMAXPS      192(R9), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     f32_3f800000<>+0(SB), Y12
 	VFMADD213PS Y12, Y3, Y7
@@ -1853,7 +1853,7 @@ more46:
 	JZ    row45
 	JMP   group44
 
-cut50:
+other50:
 	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -1886,7 +1886,7 @@ cut50:
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(AX), Y3, Y3
 	VMOVUPS      Y3, 992(BP)
-	LEAQ         768(BP), R8
+	LEAQ         768(BP), R9
 	JMP          ready51
 
 some52:
@@ -1905,7 +1905,7 @@ some52:
 	VBLENDVPS    Y4, Y10, Y3, Y10
 	JMP          all53
 
-cut56:
+other56:
 	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -1938,7 +1938,7 @@ cut56:
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(AX), Y3, Y3
 	VMOVUPS      Y3, 992(BP)
-	LEAQ         768(BP), R8
+	LEAQ         768(BP), R9
 	JMP          ready57
 
 some58:
@@ -1985,20 +1985,20 @@ TEXT ·targetExp32AVX2(SB), $1144-96
 	VMOVUPS f32_c2ae88d2<>+0(SB), Y1
 	VMOVUPS f32_42afebb7<>+0(SB), Y2
 	MOVQ    n+48(FP), R11
+	MOVQ    rows+40(FP), R12
+	MOVQ    wStride+16(FP), R13
 	MOVQ    R11, 1040(BP)
+	MOVQ    R12, 1048(BP)
 	ADDQ    $0x3f, R11
 	ANDQ    $-64, R11
 	SHRQ    $0x03, R11
 	SUBQ    R11, R9
-	MOVQ    R9, 1048(BP)
+	MOVQ    R9, 1056(BP)
 	SHLQ    $0x05, R11
 	SUBQ    R11, DI
-	MOVQ    DI, 1056(BP)
-	MOVQ    wStride+16(FP), DI
-	SUBQ    R11, DI
 	MOVQ    DI, 1064(BP)
-	MOVQ    rows+40(FP), DI
-	MOVQ    DI, 1072(BP)
+	SUBQ    R11, R13
+	MOVQ    R13, 1072(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPS Y3, (BP)
 	VMOVUPS Y3, 32(BP)
@@ -2007,20 +2007,20 @@ TEXT ·targetExp32AVX2(SB), $1144-96
 	JZ      row63
 	CMPQ    1040(BP), $0x00
 	JG      same66
-	LEAQ    768(BP), R12
-	DECQ    1072(BP)
+	LEAQ    768(BP), R14
+	DECQ    1048(BP)
 	JZ      none67
-	ADDQ    1056(BP), SI
-	ADDQ    1048(BP), R8
+	ADDQ    1064(BP), SI
+	ADDQ    1056(BP), R8
 	MOVQ    n+48(FP), R9
 	MOVQ    R9, 1040(BP)
 
 same66:
-	MOVQ SI, R12
+	MOVQ SI, R14
 	MOVQ (R8), R9
 	MOVQ R9, 1032(BP)
 	CMPQ 1040(BP), $0x40
-	JL   cut68
+	JL   other68
 
 ready69:
 	ADDQ $+256, SI
@@ -2030,8 +2030,8 @@ ready69:
 none67:
 	MOVQ        1032(BP), R9
 	MOVQ        R9, 1024(BP)
-	PREFETCHT0  12288(R12)
-	VMAXPS      (R12), Y1, Y3
+	PREFETCHT0  12288(R14)
+	VMAXPS      (R14), Y1, Y3
 	VMINPS      Y3, Y2, Y3
 	VMOVUPS     Y3, Y4
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y4
@@ -2041,8 +2041,8 @@ none67:
 	VFMADD231PS f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS     Y3, 256(BP)
 	VMOVUPS     Y4, 384(BP)
-	PREFETCHT0  12352(R12)
-	VMAXPS      64(R12), Y1, Y3
+	PREFETCHT0  12352(R14)
+	VMAXPS      64(R14), Y1, Y3
 	VMINPS      Y3, Y2, Y3
 	VMOVUPS     Y3, Y4
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y4
@@ -2052,8 +2052,8 @@ none67:
 	VFMADD231PS f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS     Y3, 288(BP)
 	VMOVUPS     Y4, 416(BP)
-	PREFETCHT0  12416(R12)
-	VMAXPS      128(R12), Y1, Y3
+	PREFETCHT0  12416(R14)
+	VMAXPS      128(R14), Y1, Y3
 	VMINPS      Y3, Y2, Y3
 	VMOVUPS     Y3, Y4
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y4
@@ -2063,8 +2063,8 @@ none67:
 	VFMADD231PS f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS     Y3, 320(BP)
 	VMOVUPS     Y4, 448(BP)
-	PREFETCHT0  12480(R12)
-	VMAXPS      192(R12), Y1, Y3
+	PREFETCHT0  12480(R14)
+	VMAXPS      192(R14), Y1, Y3
 	VMINPS      Y3, Y2, Y3
 	VMOVUPS     Y3, Y4
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y4
@@ -2118,7 +2118,7 @@ none70:
 	VFMADD213PS Y11, Y4, Y8
 	VFMADD213PS Y11, Y5, Y9
 	VFMADD213PS Y11, Y6, Y10
-	VMAXPS      32(R12), Y1, Y11
+	VMAXPS      32(R14), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     Y11, Y12
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y12
@@ -2133,7 +2133,7 @@ none70:
 	VFMADD231PS f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS     Y11, 512(BP)
 	VMOVUPS     Y12, 640(BP)
-	VMAXPS      96(R12), Y1, Y11
+	VMAXPS      96(R14), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     f32_3e2aaa49<>+0(SB), Y12
 	VFMADD213PS Y12, Y3, Y7
@@ -2153,7 +2153,7 @@ none70:
 	VFMADD213PS Y11, Y4, Y8
 	VFMADD213PS Y11, Y5, Y9
 	VFMADD213PS Y11, Y6, Y10
-	VMAXPS      160(R12), Y1, Y11
+	VMAXPS      160(R14), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     Y11, Y12
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y12
@@ -2168,7 +2168,7 @@ none70:
 	VFMADD231PS f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS     Y11, 576(BP)
 	VMOVUPS     Y12, 704(BP)
-	VMAXPS      224(R12), Y1, Y11
+	VMAXPS      224(R14), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     f32_3f800000<>+0(SB), Y12
 	VFMADD213PS Y12, Y3, Y7
@@ -2201,20 +2201,20 @@ all73:
 	VMOVUPS Y7, 64(BP)
 	CMPQ    1040(BP), $0x00
 	JG      same74
-	LEAQ    768(BP), R12
-	DECQ    1072(BP)
+	LEAQ    768(BP), R14
+	DECQ    1048(BP)
 	JZ      none75
-	ADDQ    1056(BP), SI
-	ADDQ    1048(BP), R8
+	ADDQ    1064(BP), SI
+	ADDQ    1056(BP), R8
 	MOVQ    n+48(FP), R9
 	MOVQ    R9, 1040(BP)
 
 same74:
-	MOVQ SI, R12
+	MOVQ SI, R14
 	MOVQ (R8), R9
 	MOVQ R9, 1032(BP)
 	CMPQ 1040(BP), $0x40
-	JL   cut76
+	JL   other76
 
 ready77:
 	ADDQ $+256, SI
@@ -2236,8 +2236,8 @@ none75:
 	VFMADD213PS Y11, Y4, Y8
 	VFMADD213PS Y11, Y5, Y9
 	VFMADD213PS Y11, Y6, Y10
-	PREFETCHT0  12288(R12)
-	VMAXPS      (R12), Y1, Y11
+	PREFETCHT0  12288(R14)
+	VMAXPS      (R14), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     Y11, Y12
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y12
@@ -2252,8 +2252,8 @@ none75:
 	VFMADD231PS f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS     Y11, 256(BP)
 	VMOVUPS     Y12, 384(BP)
-	PREFETCHT0  12352(R12)
-	VMAXPS      64(R12), Y1, Y11
+	PREFETCHT0  12352(R14)
+	VMAXPS      64(R14), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     f32_3e2aaa49<>+0(SB), Y12
 	VFMADD213PS Y12, Y3, Y7
@@ -2273,8 +2273,8 @@ none75:
 	VFMADD213PS Y11, Y4, Y8
 	VFMADD213PS Y11, Y5, Y9
 	VFMADD213PS Y11, Y6, Y10
-	PREFETCHT0  12416(R12)
-	VMAXPS      128(R12), Y1, Y11
+	PREFETCHT0  12416(R14)
+	VMAXPS      128(R14), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     Y11, Y12
 	VFMADD213PS f32_4b40007f<>+0(SB), Y0, Y12
@@ -2289,8 +2289,8 @@ none75:
 	VFMADD231PS f32_3102e308<>+0(SB), Y13, Y11
 	VMOVUPS     Y11, 320(BP)
 	VMOVUPS     Y12, 448(BP)
-	PREFETCHT0  12480(R12)
-	VMAXPS      192(R12), Y1, Y11
+	PREFETCHT0  12480(R14)
+	VMAXPS      192(R14), Y1, Y11
 	VMINPS      Y11, Y2, Y11
 	VMOVUPS     f32_3f800000<>+0(SB), Y12
 	VFMADD213PS Y12, Y3, Y7
@@ -2333,7 +2333,7 @@ all79:
 	ADDQ         $+256, AX
 	SUBQ         $0x40, DI
 	JG           group62
-	ADDQ         1064(BP), AX
+	ADDQ         1072(BP), AX
 
 row63:
 	VMOVUPS (BP), Y3
@@ -2376,7 +2376,7 @@ more64:
 	JZ    row63
 	JMP   group62
 
-cut68:
+other68:
 	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -2409,7 +2409,7 @@ cut68:
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(SI), Y3, Y3
 	VMOVUPS      Y3, 992(BP)
-	LEAQ         768(BP), R12
+	LEAQ         768(BP), R14
 	JMP          ready69
 
 some72:
@@ -2428,7 +2428,7 @@ some72:
 	VBLENDVPS    Y4, Y10, Y3, Y10
 	JMP          all73
 
-cut76:
+other76:
 	VPBROADCASTD 1032(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -2461,7 +2461,7 @@ cut76:
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(SI), Y3, Y3
 	VMOVUPS      Y3, 992(BP)
-	LEAQ         768(BP), R12
+	LEAQ         768(BP), R14
 	JMP          ready77
 
 some78:
@@ -6968,17 +6968,17 @@ all228:
 
 long224:
 	MOVQ    n+40(FP), R8
+	MOVQ    rows+32(FP), R10
 	MOVQ    R8, 1920(BP)
+	MOVQ    R10, 1928(BP)
 	ADDQ    $0x1f, R8
 	ANDQ    $-32, R8
 	SHRQ    $0x03, R8
 	SUBQ    R8, BX
-	MOVQ    BX, 1928(BP)
+	MOVQ    BX, 1936(BP)
 	SHLQ    $0x06, R8
 	SUBQ    R8, CX
-	MOVQ    CX, 1936(BP)
-	MOVQ    rows+32(FP), R8
-	MOVQ    R8, 1944(BP)
+	MOVQ    CX, 1944(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y3, 32(BP)
@@ -6995,11 +6995,11 @@ long224:
 	CMPQ    1920(BP), $0x00
 	JG      same233
 	LEAQ    1280(BP), R9
-	DECQ    1944(BP)
+	DECQ    1928(BP)
 	JZ      none234
-	ADDQ    1936(BP), AX
-	ADDQ    1928(BP), SI
-	ADDQ    1928(BP), DX
+	ADDQ    1944(BP), AX
+	ADDQ    1936(BP), SI
+	ADDQ    1936(BP), DX
 	MOVQ    n+40(FP), R10
 	MOVQ    R10, 1920(BP)
 
@@ -7009,7 +7009,7 @@ same233:
 	ORL  (SI), R10
 	MOVQ R10, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   cut235
+	JL   other235
 
 ready236:
 	ADDQ $+256, AX
@@ -7263,11 +7263,11 @@ all238:
 	CMPQ    1920(BP), $0x00
 	JG      same239
 	LEAQ    1280(BP), R9
-	DECQ    1944(BP)
+	DECQ    1928(BP)
 	JZ      none240
-	ADDQ    1936(BP), AX
-	ADDQ    1928(BP), SI
-	ADDQ    1928(BP), DX
+	ADDQ    1944(BP), AX
+	ADDQ    1936(BP), SI
+	ADDQ    1936(BP), DX
 	MOVQ    n+40(FP), R10
 	MOVQ    R10, 1920(BP)
 
@@ -7277,7 +7277,7 @@ same239:
 	ORL  (SI), R10
 	MOVQ R10, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   cut241
+	JL   other241
 
 ready242:
 	ADDQ $+256, AX
@@ -7655,7 +7655,7 @@ some227:
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all228
 
-cut235:
+other235:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -7701,7 +7701,7 @@ some237:
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all238
 
-cut241:
+other241:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -8483,20 +8483,20 @@ all254:
 
 long248:
 	MOVQ    n+56(FP), R12
+	MOVQ    rows+48(FP), R14
+	MOVQ    wStride+24(FP), R15
 	MOVQ    R12, 1920(BP)
+	MOVQ    R14, 1928(BP)
 	ADDQ    $0x1f, R12
 	ANDQ    $-32, R12
 	SHRQ    $0x03, R12
 	SUBQ    R12, R9
-	MOVQ    R9, 1928(BP)
+	MOVQ    R9, 1936(BP)
 	SHLQ    $0x06, R12
 	SUBQ    R12, DI
-	MOVQ    DI, 1936(BP)
-	MOVQ    wStride+24(FP), R14
-	SUBQ    R12, R14
-	MOVQ    R14, 1944(BP)
-	MOVQ    rows+48(FP), R14
-	MOVQ    R14, 1952(BP)
+	MOVQ    DI, 1944(BP)
+	SUBQ    R12, R15
+	MOVQ    R15, 1952(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y3, 32(BP)
@@ -8513,11 +8513,11 @@ long248:
 	CMPQ    1920(BP), $0x00
 	JG      same259
 	LEAQ    1280(BP), R13
-	DECQ    1952(BP)
+	DECQ    1928(BP)
 	JZ      none260
-	ADDQ    1936(BP), SI
-	ADDQ    1928(BP), R10
-	ADDQ    1928(BP), R8
+	ADDQ    1944(BP), SI
+	ADDQ    1936(BP), R10
+	ADDQ    1936(BP), R8
 	MOVQ    n+56(FP), R14
 	MOVQ    R14, 1920(BP)
 
@@ -8527,7 +8527,7 @@ same259:
 	ORL  (R10), R14
 	MOVQ R14, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   cut261
+	JL   other261
 
 ready262:
 	ADDQ $+256, SI
@@ -8813,11 +8813,11 @@ all266:
 	CMPQ    1920(BP), $0x00
 	JG      same267
 	LEAQ    1280(BP), R13
-	DECQ    1952(BP)
+	DECQ    1928(BP)
 	JZ      none268
-	ADDQ    1936(BP), SI
-	ADDQ    1928(BP), R10
-	ADDQ    1928(BP), R8
+	ADDQ    1944(BP), SI
+	ADDQ    1936(BP), R10
+	ADDQ    1936(BP), R8
 	MOVQ    n+56(FP), R14
 	MOVQ    R14, 1920(BP)
 
@@ -8827,7 +8827,7 @@ same267:
 	ORL  (R10), R14
 	MOVQ R14, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   cut269
+	JL   other269
 
 ready270:
 	ADDQ $+256, SI
@@ -9021,7 +9021,7 @@ all272:
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R12
 	JG      group255
-	ADDQ    1944(BP), AX
+	ADDQ    1952(BP), AX
 
 row256:
 	VMOVUPD (BP), Y3
@@ -9211,7 +9211,7 @@ some253:
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all254
 
-cut261:
+other261:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -9257,7 +9257,7 @@ some265:
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all266
 
-cut269:
+other269:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -9721,17 +9721,17 @@ all283:
 
 long279:
 	MOVQ    n+32(FP), DI
+	MOVQ    rows+24(FP), R9
 	MOVQ    DI, 1408(BP)
+	MOVQ    R9, 1416(BP)
 	ADDQ    $0x1f, DI
 	ANDQ    $-32, DI
 	SHRQ    $0x03, DI
 	SUBQ    DI, BX
-	MOVQ    BX, 1416(BP)
+	MOVQ    BX, 1424(BP)
 	SHLQ    $0x06, DI
 	SUBQ    DI, CX
-	MOVQ    CX, 1424(BP)
-	MOVQ    rows+24(FP), DI
-	MOVQ    DI, 1432(BP)
+	MOVQ    CX, 1432(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y3, 32(BP)
@@ -9743,10 +9743,10 @@ long279:
 	CMPQ    1408(BP), $0x00
 	JG      same288
 	LEAQ    896(BP), R8
-	DECQ    1432(BP)
+	DECQ    1416(BP)
 	JZ      none289
-	ADDQ    1424(BP), AX
-	ADDQ    1416(BP), DX
+	ADDQ    1432(BP), AX
+	ADDQ    1424(BP), DX
 	MOVQ    n+32(FP), R9
 	MOVQ    R9, 1408(BP)
 
@@ -9755,7 +9755,7 @@ same288:
 	MOVL (DX), R9
 	MOVQ R9, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   cut290
+	JL   other290
 
 ready291:
 	ADDQ $+256, AX
@@ -9940,10 +9940,10 @@ all293:
 	CMPQ    1408(BP), $0x00
 	JG      same294
 	LEAQ    896(BP), R8
-	DECQ    1432(BP)
+	DECQ    1416(BP)
 	JZ      none295
-	ADDQ    1424(BP), AX
-	ADDQ    1416(BP), DX
+	ADDQ    1432(BP), AX
+	ADDQ    1424(BP), DX
 	MOVQ    n+32(FP), R9
 	MOVQ    R9, 1408(BP)
 
@@ -9952,7 +9952,7 @@ same294:
 	MOVL (DX), R9
 	MOVQ R9, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   cut296
+	JL   other296
 
 ready297:
 	ADDQ $+256, AX
@@ -10210,7 +10210,7 @@ some282:
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all283
 
-cut290:
+other290:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -10256,7 +10256,7 @@ some292:
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all293
 
-cut296:
+other296:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -10752,20 +10752,20 @@ all309:
 
 long303:
 	MOVQ    n+48(FP), R11
+	MOVQ    rows+40(FP), R13
+	MOVQ    wStride+16(FP), R14
 	MOVQ    R11, 1408(BP)
+	MOVQ    R13, 1416(BP)
 	ADDQ    $0x1f, R11
 	ANDQ    $-32, R11
 	SHRQ    $0x03, R11
 	SUBQ    R11, R9
-	MOVQ    R9, 1416(BP)
+	MOVQ    R9, 1424(BP)
 	SHLQ    $0x06, R11
 	SUBQ    R11, DI
-	MOVQ    DI, 1424(BP)
-	MOVQ    wStride+16(FP), R13
-	SUBQ    R11, R13
-	MOVQ    R13, 1432(BP)
-	MOVQ    rows+40(FP), R13
-	MOVQ    R13, 1440(BP)
+	MOVQ    DI, 1432(BP)
+	SUBQ    R11, R14
+	MOVQ    R14, 1440(BP)
 	VXORPS  Y3, Y3, Y3
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y3, 32(BP)
@@ -10777,10 +10777,10 @@ long303:
 	CMPQ    1408(BP), $0x00
 	JG      same314
 	LEAQ    896(BP), R12
-	DECQ    1440(BP)
+	DECQ    1416(BP)
 	JZ      none315
-	ADDQ    1424(BP), SI
-	ADDQ    1416(BP), R8
+	ADDQ    1432(BP), SI
+	ADDQ    1424(BP), R8
 	MOVQ    n+48(FP), R13
 	MOVQ    R13, 1408(BP)
 
@@ -10789,7 +10789,7 @@ same314:
 	MOVL (R8), R13
 	MOVQ R13, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   cut316
+	JL   other316
 
 ready317:
 	ADDQ $+256, SI
@@ -11006,10 +11006,10 @@ all321:
 	CMPQ    1408(BP), $0x00
 	JG      same322
 	LEAQ    896(BP), R12
-	DECQ    1440(BP)
+	DECQ    1416(BP)
 	JZ      none323
-	ADDQ    1424(BP), SI
-	ADDQ    1416(BP), R8
+	ADDQ    1432(BP), SI
+	ADDQ    1424(BP), R8
 	MOVQ    n+48(FP), R13
 	MOVQ    R13, 1408(BP)
 
@@ -11018,7 +11018,7 @@ same322:
 	MOVL (R8), R13
 	MOVQ R13, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   cut324
+	JL   other324
 
 ready325:
 	ADDQ $+256, SI
@@ -11165,7 +11165,7 @@ all327:
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R11
 	JG      group310
-	ADDQ    1432(BP), AX
+	ADDQ    1440(BP), AX
 
 row311:
 	VMOVUPD (BP), Y3
@@ -11282,7 +11282,7 @@ some308:
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all309
 
-cut316:
+other316:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -11328,7 +11328,7 @@ some320:
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all321
 
-cut324:
+other324:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3

@@ -1,0 +1,77 @@
+package gen
+
+import "github.com/mmcloughlin/avo/operand"
+
+// A rowsAhead goes through the groups of all rows one group ahead of what is evaluated:
+// the group whose arguments are loaded meanwhile may be of the next row. (A rowLoop ends
+// a row before it begins the next.) A group that is not whole comes from a buffer.
+type rowsAhead struct {
+	*vec
+	n          operand.Mem   // elements of a row
+	groupSize  int           // elements of a group
+	from, src  gpreg         // the scores that follow the next group; its scores
+	bitsAt     []gpreg       // the bits of its sides that follow it
+	toLoad     operand.Mem   // elements of its row that follow it
+	rowsToLoad operand.Mem   // rows with its own
+	buffer     operand.Mem   // of a group that is not whole
+	skip       []operand.Mem // bytes from a row's last group to the next row, of the bits and of the strides
+	aside      []func()      // what lies behind the loop
+
+	beginRow func()                         // when the next group is the first of another row; nil for nothing
+	look     func(bits gpreg, other string) // jumps to other unless the next group, at src, is whole; bits is free
+	fill     func(bits gpreg)               // fills the buffer with what it has, after look
+}
+
+// begin finds the bytes from row to row: step is that of the bits, strides those of the
+// scores and of others in their order. All registers are overwritten.
+func (g *rowsAhead) begin(length, rows, step gpreg, strides ...gpreg) {
+	g.src = g.GP64()
+	g.toLoad, g.rowsToLoad = g.slot(length), g.slot(rows)
+	g.ADDQ(operand.U8(g.groupSize-1), length)
+	g.ANDQ(operand.I32(-g.groupSize), length)
+	g.SHRQ(operand.U8(3), length)
+	g.SUBQ(length, step)
+	g.skip = []operand.Mem{g.slot(step)}
+	g.SHLQ(operand.U8(3+log2(g.size)), length)
+	for _, s := range strides {
+		g.SUBQ(length, s)
+		g.skip = append(g.skip, g.slot(s))
+	}
+}
+
+// prepare goes on to the next group; after the last one there is the buffer.
+func (g *rowsAhead) prepare() {
+	same, none := g.newLabel("same"), g.newLabel("none")
+	other, ready := g.newLabel("other"), g.newLabel("ready")
+	bits := g.GP64()
+	g.CMPQ(g.toLoad, operand.U8(0))
+	g.JG(operand.LabelRef(same))
+	g.LEAQ(g.buffer, g.src)
+	g.DECQ(g.rowsToLoad)
+	g.JZ(operand.LabelRef(none))
+	g.ADDQ(g.skip[1], g.from)
+	for _, side := range g.bitsAt {
+		g.ADDQ(g.skip[0], side)
+	}
+	g.MOVQ(g.n, bits)
+	g.MOVQ(bits, g.toLoad)
+	if g.beginRow != nil {
+		g.beginRow()
+	}
+	g.Label(same)
+	g.MOVQ(g.from, g.src)
+	g.look(bits, other)
+	g.Label(ready)
+	g.ADDQ(operand.I32(g.groupSize*g.size), g.from)
+	for _, side := range g.bitsAt {
+		g.ADDQ(operand.U8(g.groupSize/8), side)
+	}
+	g.SUBQ(operand.U8(g.groupSize), g.toLoad)
+	g.Label(none)
+	g.aside = append(g.aside, func() {
+		g.Label(other)
+		g.fill(bits)
+		g.LEAQ(g.buffer, g.src)
+		g.JMP(operand.LabelRef(ready))
+	})
+}
