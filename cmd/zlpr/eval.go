@@ -102,6 +102,9 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	if err := f.openNames(e); err != nil {
 		return err
 	}
+	if err := f.softAsOthers(ctx, e); err != nil {
+		return err
+	}
 	e.zeroDivision = f.zero
 	report.Warnings = append(report.Warnings, f.warnings...)
 	report.read = fmt.Sprintf("%s (%s)", quoted(e.files["scores"]), e.scores.describe())
@@ -142,6 +145,9 @@ func runEval(ctx context.Context, s *session, f *evalFlags) error {
 	}
 	if travel != nil { // before fill, which says what merging says again
 		travel.begin(e, report, f)
+		if e.assumed {
+			report.Warnings = append(report.Warnings, "labels are 0 or 1 here, and taken as soft ones: to be merged with shards that have some between")
+		}
 	}
 	if err := report.fill(e, result); err != nil {
 		return err
@@ -263,9 +269,6 @@ func (f *evalFlags) open(e *evaluation) error {
 			return fmt.Errorf("%s: zlpr-soft needs labels as a matrix; choose --loss zlpr for hard labels", f.labels)
 		}
 		e.labels, e.soft = nil, d.Array
-	}
-	if err := f.softAsOthers(e); err != nil {
-		return err
 	}
 	if f.mask != "" {
 		if e.mask, err = f.openBits(f.mask, "mask", e.scores); err != nil {

@@ -374,7 +374,7 @@ func (m *merger) merged() *partialResult {
 				p.skipped[name] = reason
 			}
 		}
-		if o.softmax != nil && (p.softmax == nil || o.softmax.row < p.softmax.row) { // a part may be of rows far apart
+		if o.softmax != nil && !p.soft && (p.softmax == nil || o.softmax.row < p.softmax.row) { // a part may be of rows far apart
 			p.softmax = o.softmax
 		}
 		p.positives += o.positives

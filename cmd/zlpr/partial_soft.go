@@ -23,13 +23,15 @@ func (e *evaluation) mayBeSoft() *array.Array {
 }
 
 // softAsOthers takes hard labels as soft ones where only so they can be parts of all: with
-// the divisor of soft labels, or where all losses are asked for and the labels of all rows
-// are not known, without which hard ones would be an error.
-func (f *evalFlags) softAsOthers(e *evaluation) error {
+// the divisor of soft labels; where all losses are asked for and the labels of all rows are
+// not known, without which hard ones would be an error; and where a loss of one target is,
+// and a row has not one positive.
+func (f *evalFlags) softAsOthers(ctx context.Context, e *evaluation) error {
 	labels := e.mayBeSoft()
-	switch {
-	case labels == nil:
-	case f.divisorFrom != "":
+	if labels == nil {
+		return nil
+	}
+	if f.divisorFrom != "" {
 		p, err := readEvaluation(f.divisorFrom)
 		if err != nil {
 			return err
@@ -37,17 +39,38 @@ func (f *evalFlags) softAsOthers(e *evaluation) error {
 		if p.soft && !p.assumed {
 			e.labels, e.soft = nil, labels
 		}
-	case f.partial != "" && f.loss == "all" && f.needsScan(f.K == 0, false) != nil:
-		e.labels, e.soft, e.assumed = nil, labels, true
+		return nil
+	}
+	if f.partial == "" {
+		return nil
+	}
+	if f.loss == "all" {
+		e.assumed = f.needsScan(f.K == 0, false) != nil
+	} else if f.takesSoft() && slices.ContainsFunc(f.lossNames(), named.OneTarget) {
+		s, err := e.scan(ctx, false, true, f.lossNames()[0])
+		if err != nil {
+			return err
+		}
+		if s.fault.positives != 1 {
+			e.assumed, e.softmaxFault = true, &s.fault
+		}
+	}
+	if e.assumed {
+		e.labels, e.soft = nil, labels
 	}
 	return nil
+}
+
+// takesSoft tells whether the losses and metrics that are asked for take soft labels.
+func (f *evalFlags) takesSoft() bool {
+	hard := func(name string) bool { return !slices.Contains(named.SoftLosses, name) }
+	return (f.loss == "all" || !slices.ContainsFunc(f.lossNames(), hard)) && (f.metrics == "all" || f.metrics == "none") && !f.asksClasses()
 }
 
 // addSoft adds to a partial result of hard labels what it is with soft ones.
 func (f *evalFlags) addSoft(ctx context.Context, e *evaluation, p *partialResult) error {
 	labels := e.mayBeSoft()
-	takes := f.loss == "all" || !slices.ContainsFunc(f.lossNames(), func(name string) bool { return !slices.Contains(named.SoftLosses, name) })
-	if labels == nil || e.scores.rows() == 0 || !takes || f.metrics != "all" && f.metrics != "none" || f.asksClasses() {
+	if labels == nil || e.scores.rows() == 0 || !f.takesSoft() {
 		return nil // soft labels are an error
 	}
 	o := *e
@@ -81,6 +104,7 @@ func (f *evalFlags) addSoft(ctx context.Context, e *evaluation, p *partialResult
 // forms merge partial results with their labels as they are, hard ones, and as soft ones.
 type forms struct {
 	hard, soft *merger // nil where a part has no such form
+	shown      bool    // whether a part has a label between 0 and 1
 	last       string  // the file before
 }
 
@@ -96,6 +120,7 @@ func (f *forms) add(file string, data []byte) error {
 	switch {
 	case p.soft && p.rows() > 0:
 		hard, soft = nil, p
+		f.shown = f.shown || !p.assumed
 	case p.rows() == 0: // labels are neither
 		c := *p
 		c.shards = slices.Clone(p.shards)
@@ -145,9 +170,12 @@ func (f *forms) merged() (*merger, error) {
 		f.hard.asSoft = f.soft
 		return f.hard, nil
 	}
-	for _, p := range f.soft.parts {
-		if !p.assumed && p.rows() > 0 {
-			return f.soft, nil
+	if f.shown {
+		return f.soft, nil
+	}
+	for _, p := range f.soft.parts { // by rising rows
+		if p.softmax != nil {
+			return nil, array.Faultf(p.path, "labels are 0 or 1, in all files, and %s; choose --loss zlpr", p.softmax.reason())
 		}
 	}
 	return nil, array.Faultf(f.soft.first.path, "labels are 0 or 1, in all files: K of subset-padded is the most positives of a row of all shards; give zlpr eval --k, or what zlpr scan says of all labels by --scan")

@@ -114,6 +114,9 @@ func TestPartial(t *testing.T) {
 		{"S X --loss bce", ""},
 		{"S X --loss all", ""},
 		{"S X --loss bce --row-weights W", ""},
+		{"S X --loss softmax", ""},
+		{"S X --loss softmax,bce --mask M --metrics none", ""},
+		{"S X --loss bce,softmax --class-weights C.npy --row-weights W --metrics none", ""},
 		{"S X --loss bce --metrics none --mask M", ""},
 		{"D X --loss bce,zlpr-soft --class-weights C.npy", ""},
 		{"U Y --loss zlpr --metrics psp_at_3,micro_f1,psndcg_at_1", "Y.scan"},
@@ -167,7 +170,7 @@ func TestPartial(t *testing.T) {
 			require.Equal(t, want, result(t, must(t, dir, append([]string{"merge", "--json"}, parts...)...)), c.args)
 		}
 		// In two steps, where rows have places.
-		if len(c.args)%2 == 0 && !strings.Contains(c.args, "X --loss all") {
+		if len(c.args)%2 == 0 && !strings.Contains(c.args, "X --loss all") && !strings.Contains(c.args, "softmax") {
 			must(t, dir, append([]string{"merge", "--out", "some.zlpr"}, parts[:2]...)...)
 			got := result(t, must(t, dir, append([]string{"merge", "--json", "some.zlpr"}, parts[2:]...)...))
 			require.Equal(t, want, got, c.args)
@@ -314,9 +317,12 @@ func TestPartialGradient(t *testing.T) {
 	for k := range cuts[1:] {
 		saveRows(dir, "X", n, []int{n}, late)(t, fmt.Sprintf("X-%d.npy", k), cuts[k], cuts[k+1])
 	}
-	for _, more := range []string{"", "--row-weights W --mask M", "--row-weights W --reduction mean-classes", "--labels X", "--labels X --row-weights W"} {
+	for _, more := range []string{"", "--row-weights W --mask M", "--row-weights W --reduction mean-classes", "--labels X", "--labels X --row-weights W", "--labels X --loss softmax --row-weights W"} {
 		args := func(k string) []string {
-			list := []string{"eval", "--scores", "S" + k + ".npy", "--loss", "bce", "--metrics", "none"}
+			list := []string{"eval", "--scores", "S" + k + ".npy", "--metrics", "none"}
+			if !strings.Contains(more, "--loss") {
+				list = append(list, "--loss", "bce")
+			}
 			if !strings.Contains(more, "--labels") {
 				list = append(list, "--labels", "Y"+k+".npy")
 			}
@@ -457,6 +463,10 @@ func TestMergeRefuses(t *testing.T) {
 	partial("h.zlpr", "S.npy H.npy --loss all")
 	partial("g.zlpr", "other.npy H.npy --loss all")
 	fails(t, dir, 1, `h.zlpr: labels are 0 or 1, in all files: K of subset-padded .*--scan`, "merge", "h.zlpr", "g.zlpr", "--out", "m.zlpr")
+	fails(t, dir, 1, `H.npy: row 0: no positive label, but softmax cross-entropy needs one`, "eval", "S.npy", "H.npy", "--loss", "softmax")
+	partial("h.zlpr", "S.npy H.npy --loss softmax --first-row 1000")
+	partial("g.zlpr", "other.npy H.npy --loss softmax --first-row 0")
+	fails(t, dir, 1, `g.zlpr: labels are 0 or 1, in all files, and row 0 has 0 positive labels, softmax takes one`, "merge", "h.zlpr", "g.zlpr", "--out", "m.zlpr")
 	partial("h.zlpr", "S.npy Y.npy --loss bce")
 	partial("g.zlpr", "other.npy F.npy --loss bce")
 	fails(t, dir, 1, `g.zlpr: cannot be merged with h.zlpr: soft and hard labels`, "merge", "h.zlpr", "g.zlpr", "--out", "m.zlpr")
