@@ -64,7 +64,7 @@ func (s *rowSums) write(out ...operand.Mem) {
 	s.Label(s.tree)
 	p := s.slot // which has no other use now
 	for i := range s.sides {
-		r := s.sums(i)
+		r := s.rowTree(func(row int) []vreg { return s.row(i, row) }, s.joinSums, s.joinSums)
 		if each := len(out) / s.sides; len(r) > each {
 			s.VADDPD(r[1], r[0], r[0])
 			r = r[:1]
@@ -127,21 +127,6 @@ func (s *rowSums) fold(quantities [][]vreg) []vreg {
 	return a
 }
 
-// sums returns the quantities of side i, those of a row in a lane each.
-func (s *rowSums) sums(i int) (r []vreg) {
-	if s.wide() {
-		// Pairs of rows l, l+4 → chunks of two lanes; then the rows of q are
-		// 0 2 4 6, or 1 3 5 7.
-		quarter := func(row int) []vreg { return s.shuffled(0x44, 0xee, s.row(i, row), s.row(i, row+2)) }
-		half := func(row int) []vreg { return s.shuffled(0x88, 0xdd, quarter(row), quarter(row+4)) }
-		r = s.unpacked(half(0), half(1))
-	} else {
-		half := func(row int) []vreg { return s.permuted(s.row(i, row), s.row(i, row+2)) }
-		r = s.unpacked(half(0), half(1))
-	}
-	return r
-}
-
 // row loads the quantities of a row of side i.
 func (s *rowSums) row(i, row int) (r []vreg) {
 	for j := range s.quantities() {
@@ -156,43 +141,6 @@ func (s *rowSums) inRegister64(m operand.Mem) vreg {
 	r := s.reg()
 	s.VMOVUPD(m, r)
 	return r
-}
-
-// shuffled joins the chunks of two lanes that low selects of x and y, and those
-// that high selects.
-func (s *rowSums) shuffled(low, high uint8, x, y []vreg) []vreg {
-	a, b := make([]vreg, len(x)), make([]vreg, len(x))
-	for j := range x {
-		a[j], b[j] = s.reg(), s.reg()
-		s.VSHUFF64X2(operand.U8(low), y[j], x[j], a[j])
-		s.VSHUFF64X2(operand.U8(high), y[j], x[j], b[j])
-	}
-	s.joinSums(a, b)
-	return a
-}
-
-// permuted joins the lower and the upper halves of x and y.
-func (s *rowSums) permuted(x, y []vreg) []vreg {
-	a, b := make([]vreg, len(x)), make([]vreg, len(x))
-	for j := range x {
-		a[j], b[j] = s.reg(), s.reg()
-		s.VPERM2F128(operand.U8(0x20), y[j], x[j], a[j])
-		s.VPERM2F128(operand.U8(0x31), y[j], x[j], b[j])
-	}
-	s.joinSums(a, b)
-	return a
-}
-
-// unpacked joins the even and the odd lanes of x and y.
-func (s *rowSums) unpacked(x, y []vreg) []vreg {
-	a, b := make([]vreg, len(x)), make([]vreg, len(x))
-	for j := range x {
-		a[j], b[j] = s.reg(), s.reg()
-		s.VUNPCKLPD(y[j], x[j], a[j])
-		s.VUNPCKHPD(y[j], x[j], b[j])
-	}
-	s.joinSums(a, b)
-	return a
 }
 
 // rowPlace is the place of a row, row rows after base, at disp; it may overwrite
