@@ -295,7 +295,7 @@ func (f *finish) factor(i int, x vreg, none mask) {
 
 // putFactor writes the factors of side i.
 func (f *finish) putFactor(x vreg, i int) {
-	f.storeNarrow(f.of, x, f.out[i], 0)
+	f.storeNarrow(f.of, x, at(f.out[i], 0))
 	f.ADDQ(operand.U8(f.of.size*f.perReg()), f.out[i])
 }
 

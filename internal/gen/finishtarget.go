@@ -63,7 +63,7 @@ func finishTarget(v *vec, factors bool) {
 		}
 		f.mul(q, r, q)
 		f.xor(q, f.asRegister(sign), q)
-		f.storeNarrow(f.of, q, f.out[1], 0)
+		f.storeNarrow(f.of, q, at(f.out[1], 0))
 		f.ADDQ(operand.U8(f.of.size*f.perReg()), f.out[1])
 		f.mul(b, r, b)
 		f.factor(0, b, none)

@@ -255,7 +255,7 @@ func sigmoidPowers(v *vec) {
 	l := newWholeLoop(v, padded, 2*v.perReg())
 	l.step(v.stride("stride"), x)
 	l.runWhole(func() {}, func() {
-		s.group(l.off)
+		s.elements(l.off)
 		for i := range 2 {
 			pos := s.mask(s.pos, i)
 			part := v.union(s.mask(s.neg, i), pos)

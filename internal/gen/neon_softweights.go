@@ -158,7 +158,7 @@ func (l *neonSoftLoop) pointer(base genReg, size int, index genReg) {
 // run emits the loop, 8 or 16 elements at a time, and the return: all lanes of bits
 // have the bits of these.
 func (l *neonSoftLoop) run(elements int, body func(bits *vecReg)) {
-	row, loop := l.newLabel("row"), l.newLabel("loop")
+	row, loop := l.newLabel("row"), l.newLabel("group")
 	l.label(row)
 	l.op("MOVD", imm(0), l.j)
 	l.label(loop)

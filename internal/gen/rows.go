@@ -48,6 +48,7 @@ func (v *vec) pairs(base int, masks []mask) []pair {
 type rowLoop struct {
 	*vec
 	rows op        // left, in a register or as an argument
+	some bool      // there are rows, and elements of them
 	copy *sideCopy // made meanwhile; nil for none
 	next []func()  // at the end of a row
 
@@ -117,12 +118,17 @@ func (l *rowLoop) run(begin func(), body func(off reg.Register, pairs []pair), e
 // through emits the loop through the rows, and the return.
 func (l *rowLoop) through(begin, row, end func()) {
 	again, last := l.newLabel("row"), l.newLabel("last")
-	if r, ok := l.rows.(gpreg); ok {
-		l.TESTQ(r, r)
-	} else {
-		l.CMPQ(l.rows, operand.U8(0))
+	for _, count := range []op{l.rows, l.n} {
+		if count == nil || l.some {
+			continue
+		}
+		if _, ok := count.(gpreg); ok {
+			l.TESTQ(count, count)
+		} else {
+			l.CMPQ(count, operand.U8(0))
+		}
+		l.JZ(operand.LabelRef(last))
 	}
-	l.JZ(operand.LabelRef(last))
 	l.Label(again)
 	begin()
 	row()

@@ -82,6 +82,12 @@ func (s *sides) group(off reg.Register) {
 	s.SHRQ(operand.U8(3+log2(s.size)), s.at)
 }
 
+// elements computes the offset of a group's bits from the number of its first element.
+func (s *sides) elements(first reg.Register) {
+	s.MOVQ(first, s.at)
+	s.SHRQ(operand.U8(3), s.at)
+}
+
 // half is group for a half. In a loop of both registers are numbered as those of
 // the first.
 func (s *sides) half(h *half, off gpreg) {

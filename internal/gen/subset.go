@@ -38,29 +38,28 @@ func (v *vec) newRegs(n int) []vreg {
 	return r
 }
 
-// loadWide is d = the elements of type e at base, register number i, as float64.
-func (v *vec) loadWide(e elem, base reg.Register, i int, d vreg) {
+// loadWide is d = the elements of type e at mem as float64.
+func (v *vec) loadWide(e elem, mem operand.Mem, d vreg) {
 	if e == float64s {
-		v.move(at(base, i*v.bytes), d)
+		v.move(mem, d)
 	} else {
-		v.VCVTPS2PD(at(base, i*v.bytes/2), d)
+		v.VCVTPS2PD(mem, d)
 	}
 }
 
-// storeNarrow writes the float64 lanes of a as elements of type e, register
-// number i from base on.
-func (v *vec) storeNarrow(e elem, a vreg, base reg.Register, i int) {
+// storeNarrow writes the float64 lanes of a as elements of type e to mem.
+func (v *vec) storeNarrow(e elem, a vreg, mem operand.Mem) {
 	switch {
 	case e == float64s:
-		v.move(a, at(base, i*v.bytes))
+		v.move(a, mem)
 	case v.wide():
 		y := v.YMM()
 		v.VCVTPD2PS(a, y)
-		v.VMOVUPS(y, at(base, i*v.bytes/2))
+		v.VMOVUPS(y, mem)
 	default:
 		x := v.XMM()
 		v.VCVTPD2PSY(a, x)
-		v.VMOVUPS(x, at(base, i*v.bytes/2))
+		v.VMOVUPS(x, mem)
 	}
 }
 
@@ -92,7 +91,7 @@ func tiltExp(v *vec) {
 		d, errs, y := v.newRegs(count), v.newRegs(count), v.newRegs(count)
 		for i := range count {
 			s, b := y[i], v.reg()
-			v.loadWide(in, x, first+i, s)
+			v.loadWide(in, at(x, (first+i)*v.perReg()*in.size), s)
 			v.mul(s, sign, s)
 			v.sub(s, pivot, d[i])
 			// ε = (s - (d - b)) - (pivot + b), b = d - s
@@ -311,7 +310,7 @@ func inclusion(v *vec) {
 		for i := range x {
 			v.mul(x[i], h[i], x[i])
 			v.mul(x[i], scale, x[i])
-			v.storeNarrow(out, x[i], dst, i)
+			v.storeNarrow(out, x[i], at(dst, i*v.perReg()*out.size))
 		}
 		v.ADDQ(operand.U32(count*v.bytes), r)
 		v.ADDQ(operand.U32(count*v.perReg()*out.size), dst)

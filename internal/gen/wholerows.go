@@ -15,7 +15,8 @@ const (
 type wholeRows struct {
 	kind      restKind
 	groupSize int             // elements of a group
-	off       gpreg           // of the group, in bytes
+	off       gpreg           // of the group, in bytes; of padded rows in elements
+	n         gpreg           // of padded rows: elements of a row
 	halved    bool            // a group goes by halves (see vec.halves)
 	follow    func()          // follows every group; nil for nothing
 	exist     operand.Mem     // the bits of the elements of the group that exist
@@ -36,8 +37,11 @@ type streamOfRows struct {
 func newWholeLoop(v *vec, kind restKind, size int) *rowLoop {
 	l := &rowLoop{vec: v, rows: v.argument("rows")}
 	l.wholeRows = wholeRows{kind: kind, groupSize: size, off: v.GP64()}
-	if kind == withBits {
+	switch kind {
+	case withBits:
 		l.exist = v.AllocLocal(8)
+	case padded:
+		l.n = v.param("n")
 	}
 	return l
 }
@@ -64,17 +68,24 @@ func (l *rowLoop) output(name, stride string, optional bool) gpreg {
 
 // element is the place of register i of the group in rows at base.
 func (l *rowLoop) element(base gpreg, i int) operand.Mem {
-	return operand.Mem{Base: base, Index: l.off, Scale: 1, Disp: i * l.bytes}
+	scale := 1
+	if l.kind == padded {
+		scale = l.size
+	}
+	return operand.Mem{Base: base, Index: l.off, Scale: uint8(scale), Disp: i * l.bytes}
 }
 
 // runWhole emits the loop: begin at the start of a row, group for each group, end at the
 // end of a row, and the return.
 func (l *rowLoop) runWhole(begin, group, end func()) {
 	l.through(begin, func() {
-		if l.kind == inBuffer {
+		switch l.kind {
+		case inBuffer:
 			l.wholeGroups(group)
-		} else {
-			l.groupsInPlace(group)
+		case withBits:
+			l.groupsWithBits(group)
+		case padded:
+			l.paddedGroups(group)
 		}
 		for _, s := range l.streams {
 			l.nextRow(s)
@@ -82,23 +93,32 @@ func (l *rowLoop) runWhole(begin, group, end func()) {
 	}, end)
 }
 
-// groupsInPlace emits the loop through the groups of a row, the rest as the last.
-func (l *rowLoop) groupsInPlace(group func()) {
-	left, again, done := l.GP64(), l.newLabel("group"), l.newLabel("done")
+// paddedGroups emits the loop through the groups of a row.
+func (l *rowLoop) paddedGroups(group func()) {
+	again := l.newLabel("group")
+	l.XORQ(l.off, l.off)
+	l.Label(again)
+	group()
+	l.ADDQ(operand.U8(l.groupSize), l.off)
+	l.CMPQ(l.off, l.n)
+	l.JB(operand.LabelRef(again))
+}
+
+// groupsWithBits emits the loop through the groups of a row, the rest as the last.
+func (l *rowLoop) groupsWithBits(group func()) {
+	left, bits := l.GP64(), l.GP64()
+	again, whole, done := l.newLabel("group"), l.newLabel("whole"), l.newLabel("done")
 	l.XORQ(l.off, l.off)
 	l.Load(l.Param("n"), left)
 	l.TESTQ(left, left)
 	l.JZ(operand.LabelRef(done))
 	l.Label(again)
-	if l.kind == withBits {
-		bits, whole := l.GP64(), l.newLabel("whole")
-		l.MOVQ(operand.I32(-1), bits)
-		l.CMPQ(left, operand.U8(l.groupSize))
-		l.JAE(operand.LabelRef(whole))
-		l.BZHIQ(left, bits, bits)
-		l.Label(whole)
-		l.MOVQ(bits, l.exist)
-	}
+	l.MOVQ(operand.I32(-1), bits)
+	l.CMPQ(left, operand.U8(l.groupSize))
+	l.JAE(operand.LabelRef(whole))
+	l.BZHIQ(left, bits, bits)
+	l.Label(whole)
+	l.MOVQ(bits, l.exist)
 	group()
 	l.nextGroup()
 	l.SUBQ(operand.U8(l.groupSize), left)

@@ -2144,20 +2144,20 @@ TEXT ·sigmoidPowers32AVX2(SB), NOSPLIT, $128-80
 	MOVQ         f+72(FP), DI
 	VBROADCASTSS 4(DI), Y0
 	VMOVUPS      Y0, 32(BP)
-	MOVQ         stride+16(FP), R9
-	SHLQ         $0x02, R9
+	MOVQ         n+32(FP), R9
+	MOVQ         stride+16(FP), R10
+	SHLQ         $0x02, R10
 	CMPQ         rows+24(FP), $0x00
+	JZ           last86
+	TESTQ        R9, R9
 	JZ           last86
 
 row85:
-	XORQ  R8, R8
-	MOVQ  n+32(FP), R10
-	TESTQ R10, R10
-	JZ    done88
+	XORQ R8, R8
 
 group87:
 	MOVQ         R8, DI
-	SHRQ         $0x05, DI
+	SHRQ         $0x03, DI
 	VPBROADCASTB (BX)(DI*1), Y0
 	VANDPS       bits32<>+0(SB), Y0, Y0
 	VPCMPEQD     bits32<>+0(SB), Y0, Y0
@@ -2165,7 +2165,7 @@ group87:
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMASKMOVPS   (CX)(R8*1), Y1, Y2
+	VMASKMOVPS   (CX)(R8*4), Y1, Y2
 	VBROADCASTSS 4(DX), Y3
 	VBROADCASTSS 8(DX), Y4
 	VSUBPS       Y3, Y2, Y5
@@ -2299,7 +2299,7 @@ group87:
 	VFMADD231PS  Y5, Y3, Y4
 	VADDPS       Y4, Y2, Y5
 	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, (AX)(R8*1)
+	VMOVUPS      Y5, (AX)(R8*4)
 	VPBROADCASTB 1(BX)(DI*1), Y0
 	VANDPS       bits32<>+0(SB), Y0, Y0
 	VPCMPEQD     bits32<>+0(SB), Y0, Y0
@@ -2307,7 +2307,7 @@ group87:
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMASKMOVPS   32(CX)(R8*1), Y1, Y2
+	VMASKMOVPS   32(CX)(R8*4), Y1, Y2
 	VBROADCASTSS 4(DX), Y3
 	VBROADCASTSS 8(DX), Y4
 	VSUBPS       Y3, Y2, Y5
@@ -2441,22 +2441,20 @@ group87:
 	VFMADD231PS  Y5, Y3, Y4
 	VADDPS       Y4, Y2, Y5
 	VMULPS       Y0, Y5, Y5
-	VMOVUPS      Y5, 32(AX)(R8*1)
-	ADDQ         $+64, R8
-	SUBQ         $0x10, R10
-	JG           group87
-
-done88:
-	ADDQ R9, CX
-	MOVQ words+56(FP), DI
-	SHLQ $0x03, DI
-	ADDQ DI, BX
-	ADDQ DI, SI
-	SHLQ $0x05, DI
-	ADDQ DI, AX
-	ADDQ $0x0c, DX
-	DECQ rows+24(FP)
-	JNZ  row85
+	VMOVUPS      Y5, 32(AX)(R8*4)
+	ADDQ         $0x10, R8
+	CMPQ         R8, R9
+	JB           group87
+	ADDQ         R10, CX
+	MOVQ         words+56(FP), DI
+	SHLQ         $0x03, DI
+	ADDQ         DI, BX
+	ADDQ         DI, SI
+	SHLQ         $0x05, DI
+	ADDQ         DI, AX
+	ADDQ         $0x0c, DX
+	DECQ         rows+24(FP)
+	JNZ          row85
 
 last86:
 	VZEROUPPER
@@ -2566,9 +2564,9 @@ TEXT ·focalTerms32AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSS (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JZ           last90
+	JZ           last89
 
-row89:
+row88:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z1
 	XORQ         AX, AX
@@ -2576,13 +2574,13 @@ row89:
 	TESTQ        R9, R9
 	JZ           done92
 
-group91:
+group90:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x40
-	JAE   whole93
+	JAE   whole91
 	BZHIQ R9, R8, R8
 
-whole93:
+whole91:
 	MOVQ             R8, (SP)
 	MOVQ             AX, R8
 	SHRQ             $0x05, R8
@@ -2762,31 +2760,31 @@ whole93:
 	VMULPS           Z7, Z23, Z23
 	VFMADD231PS      Z5, Z5, Z23
 	CMPQ             root+112(FP), $0x01
-	JL               less94
+	JL               less93
 	VMOVUPS          Z3, Z23
 	CMPQ             root+112(FP), $0x02
-	JL               less95
+	JL               less94
 	VSQRTPS          Z23, Z23
 	CMPQ             root+112(FP), $0x03
-	JL               less96
+	JL               less95
 	MOVQ             powers+120(FP), R10
 	VMOVUPS          (R10)(AX*1), Z23
 
-less96:
 less95:
 less94:
+less93:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough98
+	JZ    enough97
 
-again97:
+again96:
 	VMULPS      Z7, Z23, Z24
 	VFMADD231PS Z5, Z23, Z24
 	VMOVUPS     Z24, Z23
 	DECQ        R10
-	JNZ         again97
+	JNZ         again96
 
-enough98:
+enough97:
 	VMULPS       Z18, Z6, Z6
 	VFMADD231PS  Z0, Z6, Z3
 	VMULPS       Z18, Z23, Z18
@@ -2829,31 +2827,31 @@ enough98:
 	VMULPS       Z10, Z4, Z4
 	VFMADD231PS  Z8, Z8, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less99
+	JL           less98
 	VMOVUPS      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less100
+	JL           less99
 	VSQRTPS      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less101
+	JL           less100
 	MOVQ         powers+120(FP), R10
 	VMOVUPS      64(R10)(AX*1), Z4
 
-less101:
 less100:
 less99:
+less98:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough103
+	JZ    enough102
 
-again102:
+again101:
 	VMULPS      Z10, Z4, Z18
 	VFMADD231PS Z8, Z4, Z18
 	VMOVUPS     Z18, Z4
 	DECQ        R10
-	JNZ         again102
+	JNZ         again101
 
-enough103:
+enough102:
 	VMULPS       Z19, Z9, Z9
 	VFMADD231PS  Z0, Z9, Z3
 	VMULPS       Z19, Z4, Z19
@@ -2896,31 +2894,31 @@ enough103:
 	VMULPS       Z13, Z4, Z4
 	VFMADD231PS  Z11, Z11, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less104
+	JL           less103
 	VMOVUPS      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less105
+	JL           less104
 	VSQRTPS      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less106
+	JL           less105
 	MOVQ         powers+120(FP), R10
 	VMOVUPS      128(R10)(AX*1), Z4
 
-less106:
 less105:
 less104:
+less103:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough108
+	JZ    enough107
 
-again107:
+again106:
 	VMULPS      Z13, Z4, Z17
 	VFMADD231PS Z11, Z4, Z17
 	VMOVUPS     Z17, Z4
 	DECQ        R10
-	JNZ         again107
+	JNZ         again106
 
-enough108:
+enough107:
 	VMULPS       Z20, Z12, Z12
 	VFMADD231PS  Z0, Z12, Z3
 	VMULPS       Z20, Z4, Z20
@@ -2963,31 +2961,31 @@ enough108:
 	VMULPS       Z16, Z4, Z4
 	VFMADD231PS  Z14, Z14, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less109
+	JL           less108
 	VMOVUPS      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less110
+	JL           less109
 	VSQRTPS      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less111
+	JL           less110
 	MOVQ         powers+120(FP), R10
 	VMOVUPS      192(R10)(AX*1), Z4
 
-less111:
 less110:
 less109:
+less108:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough113
+	JZ    enough112
 
-again112:
+again111:
 	VMULPS      Z16, Z4, Z17
 	VFMADD231PS Z14, Z4, Z17
 	VMOVUPS     Z17, Z4
 	DECQ        R10
-	JNZ         again112
+	JNZ         again111
 
-enough113:
+enough112:
 	VMULPS      Z21, Z15, Z15
 	VFMADD231PS Z0, Z15, Z3
 	VMULPS      Z21, Z4, Z21
@@ -3004,7 +3002,7 @@ enough113:
 	VMOVUPS     Z21, 192(BX)(AX*1)
 	ADDQ        $+256, AX
 	SUBQ        $0x40, R9
-	JG          group91
+	JG          group90
 
 done92:
 	MOVQ stride+40(FP), AX
@@ -3021,9 +3019,9 @@ done92:
 	ADDQ AX, powers+120(FP)
 	ADDQ $0x0c, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row89
+	JNZ  row88
 
-last90:
+last89:
 	VZEROUPPER
 	RET
 
@@ -3040,9 +3038,9 @@ TEXT ·focalWeighted32AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSS (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JZ           last115
+	JZ           last114
 
-row114:
+row113:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z1
 	VXORPS       Y3, Y3, Y3
@@ -3051,13 +3049,13 @@ row114:
 	TESTQ        R8, R8
 	JZ           done117
 
-group116:
+group115:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole118
+	JAE   whole116
 	BZHIQ R8, DI, DI
 
-whole118:
+whole116:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x05, DI
@@ -3325,31 +3323,31 @@ whole118:
 	VMULPS           Z12, Z24, Z24
 	VFMADD231PS      Z10, Z10, Z24
 	CMPQ             root+112(FP), $0x01
-	JL               less119
+	JL               less118
 	VMOVUPS          Z8, Z24
 	CMPQ             root+112(FP), $0x02
-	JL               less120
+	JL               less119
 	VSQRTPS          Z24, Z24
 	CMPQ             root+112(FP), $0x03
-	JL               less121
+	JL               less120
 	MOVQ             powers+120(FP), R9
 	VMOVUPS          (R9)(AX*1), Z24
 
-less121:
 less120:
 less119:
+less118:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough123
+	JZ    enough122
 
-again122:
+again121:
 	VMULPS      Z12, Z24, Z25
 	VFMADD231PS Z10, Z24, Z25
 	VMOVUPS     Z25, Z24
 	DECQ        R9
-	JNZ         again122
+	JNZ         again121
 
-enough123:
+enough122:
 	VMULPS       Z4, Z11, Z11
 	VFMADD231PS  Z0, Z11, Z8
 	VMULPS       Z4, Z24, Z4
@@ -3404,31 +3402,31 @@ enough123:
 	VMULPS       Z15, Z9, Z9
 	VFMADD231PS  Z13, Z13, Z9
 	CMPQ         root+112(FP), $0x01
-	JL           less124
+	JL           less123
 	VMOVUPS      Z8, Z9
 	CMPQ         root+112(FP), $0x02
-	JL           less125
+	JL           less124
 	VSQRTPS      Z9, Z9
 	CMPQ         root+112(FP), $0x03
-	JL           less126
+	JL           less125
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      64(R9)(AX*1), Z9
 
-less126:
 less125:
 less124:
+less123:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough128
+	JZ    enough127
 
-again127:
+again126:
 	VMULPS      Z15, Z9, Z24
 	VFMADD231PS Z13, Z9, Z24
 	VMOVUPS     Z24, Z9
 	DECQ        R9
-	JNZ         again127
+	JNZ         again126
 
-enough128:
+enough127:
 	VMULPS        Z5, Z14, Z14
 	VFMADD231PS   Z0, Z14, Z8
 	VMULPS        Z5, Z9, Z5
@@ -3488,31 +3486,31 @@ enough128:
 	VMULPS        Z18, Z5, Z5
 	VFMADD231PS   Z16, Z16, Z5
 	CMPQ          root+112(FP), $0x01
-	JL            less129
+	JL            less128
 	VMOVUPS       Z4, Z5
 	CMPQ          root+112(FP), $0x02
-	JL            less130
+	JL            less129
 	VSQRTPS       Z5, Z5
 	CMPQ          root+112(FP), $0x03
-	JL            less131
+	JL            less130
 	MOVQ          powers+120(FP), R9
 	VMOVUPS       128(R9)(AX*1), Z5
 
-less131:
 less130:
 less129:
+less128:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough133
+	JZ    enough132
 
-again132:
+again131:
 	VMULPS      Z18, Z5, Z8
 	VFMADD231PS Z16, Z5, Z8
 	VMOVUPS     Z8, Z5
 	DECQ        R9
-	JNZ         again132
+	JNZ         again131
 
-enough133:
+enough132:
 	VMULPS       Z6, Z17, Z17
 	VFMADD231PS  Z0, Z17, Z4
 	VMULPS       Z6, Z5, Z6
@@ -3567,31 +3565,31 @@ enough133:
 	VMULPS       Z21, Z5, Z5
 	VFMADD231PS  Z19, Z19, Z5
 	CMPQ         root+112(FP), $0x01
-	JL           less134
+	JL           less133
 	VMOVUPS      Z4, Z5
 	CMPQ         root+112(FP), $0x02
-	JL           less135
+	JL           less134
 	VSQRTPS      Z5, Z5
 	CMPQ         root+112(FP), $0x03
-	JL           less136
+	JL           less135
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      192(R9)(AX*1), Z5
 
-less136:
 less135:
 less134:
+less133:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough138
+	JZ    enough137
 
-again137:
+again136:
 	VMULPS      Z21, Z5, Z8
 	VFMADD231PS Z19, Z5, Z8
 	VMOVUPS     Z8, Z5
 	DECQ        R9
-	JNZ         again137
+	JNZ         again136
 
-enough138:
+enough137:
 	VMULPS        Z7, Z20, Z20
 	VFMADD231PS   Z0, Z20, Z4
 	VMULPS        Z7, Z5, Z7
@@ -3625,7 +3623,7 @@ enough138:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R8
-	JG            group116
+	JG            group115
 
 done117:
 	MOVQ          stride+40(FP), AX
@@ -3651,9 +3649,9 @@ done117:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row114
+	JNZ           row113
 
-last115:
+last114:
 	VZEROUPPER
 	RET
 
@@ -3670,9 +3668,9 @@ TEXT ·focal32AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSS (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JZ           last140
+	JZ           last139
 
-row139:
+row138:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSS (AX), Z1
 	VXORPS       Y3, Y3, Y3
@@ -3681,13 +3679,13 @@ row139:
 	TESTQ        R8, R8
 	JZ           done142
 
-group141:
+group140:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole143
+	JAE   whole141
 	BZHIQ R8, DI, DI
 
-whole143:
+whole141:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x05, DI
@@ -3867,31 +3865,31 @@ whole143:
 	VMULPS           Z8, Z24, Z24
 	VFMADD231PS      Z6, Z6, Z24
 	CMPQ             root+112(FP), $0x01
-	JL               less144
+	JL               less143
 	VMOVUPS          Z4, Z24
 	CMPQ             root+112(FP), $0x02
-	JL               less145
+	JL               less144
 	VSQRTPS          Z24, Z24
 	CMPQ             root+112(FP), $0x03
-	JL               less146
+	JL               less145
 	MOVQ             powers+120(FP), R9
 	VMOVUPS          (R9)(AX*1), Z24
 
-less146:
 less145:
 less144:
+less143:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough148
+	JZ    enough147
 
-again147:
+again146:
 	VMULPS      Z8, Z24, Z25
 	VFMADD231PS Z6, Z24, Z25
 	VMOVUPS     Z25, Z24
 	DECQ        R9
-	JNZ         again147
+	JNZ         again146
 
-enough148:
+enough147:
 	VMULPS       Z19, Z7, Z7
 	VFMADD231PS  Z0, Z7, Z4
 	VMULPS       Z19, Z24, Z19
@@ -3933,31 +3931,31 @@ enough148:
 	VMULPS       Z11, Z5, Z5
 	VFMADD231PS  Z9, Z9, Z5
 	CMPQ         root+112(FP), $0x01
-	JL           less149
+	JL           less148
 	VMOVUPS      Z4, Z5
 	CMPQ         root+112(FP), $0x02
-	JL           less150
+	JL           less149
 	VSQRTPS      Z5, Z5
 	CMPQ         root+112(FP), $0x03
-	JL           less151
+	JL           less150
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      64(R9)(AX*1), Z5
 
-less151:
 less150:
 less149:
+less148:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough153
+	JZ    enough152
 
-again152:
+again151:
 	VMULPS      Z11, Z5, Z24
 	VFMADD231PS Z9, Z5, Z24
 	VMOVUPS     Z24, Z5
 	DECQ        R9
-	JNZ         again152
+	JNZ         again151
 
-enough153:
+enough152:
 	VMULPS        Z20, Z10, Z10
 	VFMADD231PS   Z0, Z10, Z4
 	VMULPS        Z20, Z5, Z20
@@ -4004,31 +4002,31 @@ enough153:
 	VMULPS        Z14, Z5, Z5
 	VFMADD231PS   Z12, Z12, Z5
 	CMPQ          root+112(FP), $0x01
-	JL            less154
+	JL            less153
 	VMOVUPS       Z4, Z5
 	CMPQ          root+112(FP), $0x02
-	JL            less155
+	JL            less154
 	VSQRTPS       Z5, Z5
 	CMPQ          root+112(FP), $0x03
-	JL            less156
+	JL            less155
 	MOVQ          powers+120(FP), R9
 	VMOVUPS       128(R9)(AX*1), Z5
 
-less156:
 less155:
 less154:
+less153:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough158
+	JZ    enough157
 
-again157:
+again156:
 	VMULPS      Z14, Z5, Z18
 	VFMADD231PS Z12, Z5, Z18
 	VMOVUPS     Z18, Z5
 	DECQ        R9
-	JNZ         again157
+	JNZ         again156
 
-enough158:
+enough157:
 	VMULPS       Z21, Z13, Z13
 	VFMADD231PS  Z0, Z13, Z4
 	VMULPS       Z21, Z5, Z21
@@ -4070,31 +4068,31 @@ enough158:
 	VMULPS       Z17, Z5, Z5
 	VFMADD231PS  Z15, Z15, Z5
 	CMPQ         root+112(FP), $0x01
-	JL           less159
+	JL           less158
 	VMOVUPS      Z4, Z5
 	CMPQ         root+112(FP), $0x02
-	JL           less160
+	JL           less159
 	VSQRTPS      Z5, Z5
 	CMPQ         root+112(FP), $0x03
-	JL           less161
+	JL           less160
 	MOVQ         powers+120(FP), R9
 	VMOVUPS      192(R9)(AX*1), Z5
 
-less161:
 less160:
 less159:
+less158:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough163
+	JZ    enough162
 
-again162:
+again161:
 	VMULPS      Z17, Z5, Z18
 	VFMADD231PS Z15, Z5, Z18
 	VMOVUPS     Z18, Z5
 	DECQ        R9
-	JNZ         again162
+	JNZ         again161
 
-enough163:
+enough162:
 	VMULPS        Z22, Z16, Z16
 	VFMADD231PS   Z0, Z16, Z4
 	VMULPS        Z22, Z5, Z22
@@ -4115,7 +4113,7 @@ enough163:
 	VADDPD        Z4, Z3, Z3
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R8
-	JG            group141
+	JG            group140
 
 done142:
 	MOVQ          stride+40(FP), AX
@@ -4141,9 +4139,9 @@ done142:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row139
+	JNZ           row138
 
-last140:
+last139:
 	VZEROUPPER
 	RET
 
@@ -4160,24 +4158,24 @@ TEXT ·sigmoidPowers32AVX512(SB), NOSPLIT, $0-80
 	VXORPS       Y1, Y1, Y1
 	MOVQ         f+72(FP), DI
 	VBROADCASTSS 4(DI), Z2
-	MOVQ         stride+16(FP), R9
-	SHLQ         $0x02, R9
+	MOVQ         n+32(FP), R9
+	MOVQ         stride+16(FP), R10
+	SHLQ         $0x02, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last165
+	JZ           last164
+	TESTQ        R9, R9
+	JZ           last164
 
-row164:
-	XORQ  R8, R8
-	MOVQ  n+32(FP), R10
-	TESTQ R10, R10
-	JZ    done167
+row163:
+	XORQ R8, R8
 
-group166:
+group165:
 	MOVQ             R8, DI
-	SHRQ             $0x05, DI
+	SHRQ             $0x03, DI
 	KMOVW            (BX)(DI*1), K1
 	KMOVW            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        (CX)(R8*1), K2, Z3
+	VMOVUPS.Z        (CX)(R8*4), K2, Z3
 	VBROADCASTSS     4(DX), Z4
 	VBROADCASTSS     8(DX), Z5
 	VSUBPS           Z4, Z3, Z6
@@ -4306,11 +4304,11 @@ group166:
 	VFMADD231PS      Z8, Z6, Z7
 	VADDPS           Z7, Z5, Z8
 	VMULPS           Z3, Z8, Z8
-	VMOVUPS          Z8, (AX)(R8*1)
+	VMOVUPS          Z8, (AX)(R8*4)
 	KMOVW            2(BX)(DI*1), K1
 	KMOVW            2(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPS.Z        64(CX)(R8*1), K2, Z3
+	VMOVUPS.Z        64(CX)(R8*4), K2, Z3
 	VBROADCASTSS     4(DX), Z4
 	VBROADCASTSS     8(DX), Z5
 	VSUBPS           Z4, Z3, Z6
@@ -4439,24 +4437,22 @@ group166:
 	VFMADD231PS      Z8, Z6, Z7
 	VADDPS           Z7, Z5, Z8
 	VMULPS           Z3, Z8, Z8
-	VMOVUPS          Z8, 64(AX)(R8*1)
-	ADDQ             $+128, R8
-	SUBQ             $0x20, R10
-	JG               group166
+	VMOVUPS          Z8, 64(AX)(R8*4)
+	ADDQ             $0x20, R8
+	CMPQ             R8, R9
+	JB               group165
+	ADDQ             R10, CX
+	MOVQ             words+56(FP), DI
+	SHLQ             $0x03, DI
+	ADDQ             DI, BX
+	ADDQ             DI, SI
+	SHLQ             $0x05, DI
+	ADDQ             DI, AX
+	ADDQ             $0x0c, DX
+	DECQ             rows+24(FP)
+	JNZ              row163
 
-done167:
-	ADDQ R9, CX
-	MOVQ words+56(FP), DI
-	SHLQ $0x03, DI
-	ADDQ DI, BX
-	ADDQ DI, SI
-	SHLQ $0x05, DI
-	ADDQ DI, AX
-	ADDQ $0x0c, DX
-	DECQ rows+24(FP)
-	JNZ  row164
-
-last165:
+last164:
 	VZEROUPPER
 	RET
 
@@ -4477,18 +4473,18 @@ TEXT ·focalTerms64AVX2(SB), NOSPLIT, $640-144
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 160(BP)
 	CMPQ         rows+48(FP), $0x00
-	JZ           last169
+	JZ           last167
 
-row168:
+row166:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 160(BP)
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x10, R9
-	JL           rest172
+	JL           rest170
 
-group170:
+group168:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	PREFETCHT0   12288(CX)(AX*1)
@@ -4821,31 +4817,31 @@ group170:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less175
+	JL           less173
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less176
+	JL           less174
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less177
+	JL           less175
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      (R10)(AX*1), Y5
 
-less177:
-less176:
 less175:
+less174:
+less173:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough179
+	JZ    enough177
 
-again178:
+again176:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again178
+	JNZ         again176
 
-enough179:
+enough177:
 	VMULPD       Y0, Y3, Y3
 	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
@@ -4893,31 +4889,31 @@ enough179:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less180
+	JL           less178
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less181
+	JL           less179
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less182
+	JL           less180
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      32(R10)(AX*1), Y5
 
-less182:
-less181:
 less180:
+less179:
+less178:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough184
+	JZ    enough182
 
-again183:
+again181:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again183
+	JNZ         again181
 
-enough184:
+enough182:
 	VMULPD       Y0, Y3, Y3
 	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
@@ -4965,31 +4961,31 @@ enough184:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less185
+	JL           less183
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less186
+	JL           less184
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less187
+	JL           less185
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      64(R10)(AX*1), Y5
 
-less187:
-less186:
 less185:
+less184:
+less183:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough189
+	JZ    enough187
 
-again188:
+again186:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again188
+	JNZ         again186
 
-enough189:
+enough187:
 	VMULPD       Y0, Y3, Y3
 	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
@@ -5037,31 +5033,31 @@ enough189:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less190
+	JL           less188
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less191
+	JL           less189
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less192
+	JL           less190
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      96(R10)(AX*1), Y5
 
-less192:
-less191:
 less190:
+less189:
+less188:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough194
+	JZ    enough192
 
-again193:
+again191:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again193
+	JNZ         again191
 
-enough194:
+enough192:
 	VMULPD       Y0, Y3, Y3
 	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
@@ -5083,11 +5079,11 @@ enough194:
 	VMOVUPD      Y0, 96(BX)(AX*1)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R9
-	JGE          group170
+	JGE          group168
 
-rest172:
+rest170:
 	ADDQ       $0x10, R9
-	JLE        done174
+	JLE        done172
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R9
 	SUBQ       R9, DX
@@ -5107,16 +5103,16 @@ rest172:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R9, R9
-	JMP        group170
+	JMP        group168
 
-done174:
+done172:
 	MOVQ       stride+40(FP), CX
 	SHLQ       $0x03, CX
 	ADDQ       x+32(FP), CX
 	MOVQ       CX, x+32(FP)
 	MOVQ       dst+16(FP), R8
 	CMPQ       R8, DX
-	JEQ        direct195
+	JEQ        direct193
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
 	LEAQ       tail<>+0(SB), R9
@@ -5135,7 +5131,7 @@ done174:
 	VMOVUPD    352(R9), Y1
 	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct195:
+direct193:
 	MOVQ dstStride+24(FP), DX
 	SHLQ $0x03, DX
 	ADDQ dst+16(FP), DX
@@ -5148,9 +5144,9 @@ direct195:
 	ADDQ AX, powers+120(FP)
 	ADDQ $0x18, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row168
+	JNZ  row166
 
-last169:
+last167:
 	VZEROUPPER
 	RET
 
@@ -5376,9 +5372,9 @@ TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $768-144
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 160(BP)
 	CMPQ         rows+48(FP), $0x00
-	JZ           last197
+	JZ           last195
 
-row196:
+row194:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 160(BP)
@@ -5390,9 +5386,9 @@ row196:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
-	JL           rest200
+	JL           rest198
 
-group198:
+group196:
 	MOVQ         AX, DI
 	SHRQ         $0x06, DI
 	PREFETCHT0   12288(CX)(AX*1)
@@ -5817,31 +5813,31 @@ group198:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less203
+	JL           less201
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less204
+	JL           less202
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less205
+	JL           less203
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      (R9)(AX*1), Y5
 
-less205:
-less204:
 less203:
+less202:
+less201:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough207
+	JZ    enough205
 
-again206:
+again204:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R9
-	JNZ         again206
+	JNZ         again204
 
-enough207:
+enough205:
 	VMULPD       Y0, Y3, Y3
 	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
@@ -5903,31 +5899,31 @@ enough207:
 	VMULPD       Y2, Y6, Y6
 	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less208
+	JL           less206
 	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less209
+	JL           less207
 	VSQRTPD      Y6, Y6
 	CMPQ         root+112(FP), $0x03
-	JL           less210
+	JL           less208
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y6
 
-less210:
-less209:
 less208:
+less207:
+less206:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough212
+	JZ    enough210
 
-again211:
+again209:
 	VMULPD      Y2, Y6, Y7
 	VFMADD231PD Y3, Y6, Y7
 	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again211
+	JNZ         again209
 
-enough212:
+enough210:
 	VMULPD       Y1, Y4, Y4
 	VMOVUPD      128(BP), Y2
 	VFMADD231PD  Y2, Y4, Y5
@@ -5989,31 +5985,31 @@ enough212:
 	VMULPD       Y3, Y7, Y7
 	VFMADD231PD  Y4, Y4, Y7
 	CMPQ         root+112(FP), $0x01
-	JL           less213
+	JL           less211
 	VMOVUPD      Y6, Y7
 	CMPQ         root+112(FP), $0x02
-	JL           less214
+	JL           less212
 	VSQRTPD      Y7, Y7
 	CMPQ         root+112(FP), $0x03
-	JL           less215
+	JL           less213
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y7
 
-less215:
-less214:
 less213:
+less212:
+less211:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough217
+	JZ    enough215
 
-again216:
+again214:
 	VMULPD      Y3, Y7, Y8
 	VFMADD231PD Y4, Y7, Y8
 	VMOVUPD     Y8, Y7
 	DECQ        R9
-	JNZ         again216
+	JNZ         again214
 
-enough217:
+enough215:
 	VMULPD       Y2, Y5, Y5
 	VMOVUPD      128(BP), Y3
 	VFMADD231PD  Y3, Y5, Y6
@@ -6087,31 +6083,31 @@ enough217:
 	VMULPD       Y2, Y6, Y6
 	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less218
+	JL           less216
 	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less219
+	JL           less217
 	VSQRTPD      Y6, Y6
 	CMPQ         root+112(FP), $0x03
-	JL           less220
+	JL           less218
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      96(R9)(AX*1), Y6
 
-less220:
-less219:
 less218:
+less217:
+less216:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough222
+	JZ    enough220
 
-again221:
+again219:
 	VMULPD      Y2, Y6, Y7
 	VFMADD231PD Y3, Y6, Y7
 	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again221
+	JNZ         again219
 
-enough222:
+enough220:
 	VMULPD       Y0, Y4, Y4
 	VMOVUPD      128(BP), Y2
 	VFMADD231PD  Y2, Y4, Y5
@@ -6159,11 +6155,11 @@ enough222:
 	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
-	JGE          group198
+	JGE          group196
 
-rest200:
+rest198:
 	ADDQ       $0x10, R8
-	JLE        done202
+	JLE        done200
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R8
 	SUBQ       R8, DX
@@ -6183,16 +6179,16 @@ rest200:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group198
+	JMP        group196
 
-done202:
+done200:
 	MOVQ       stride+40(FP), CX
 	SHLQ       $0x03, CX
 	ADDQ       x+32(FP), CX
 	MOVQ       CX, x+32(FP)
 	MOVQ       dst+16(FP), DI
 	CMPQ       DI, DX
-	JEQ        direct223
+	JEQ        direct221
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
 	LEAQ       tail<>+0(SB), R8
@@ -6211,7 +6207,7 @@ done202:
 	VMOVUPD    352(R8), Y1
 	VMASKMOVPD Y0, Y1, -32(DI)(AX*1)
 
-direct223:
+direct221:
 	MOVQ         dstStride+24(FP), DX
 	SHLQ         $0x03, DX
 	ADDQ         dst+16(FP), DX
@@ -6260,9 +6256,9 @@ direct223:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row196
+	JNZ          row194
 
-last197:
+last195:
 	VZEROUPPER
 	RET
 
@@ -6282,9 +6278,9 @@ TEXT ·focal64AVX2(SB), NOSPLIT, $768-144
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 160(BP)
 	CMPQ         rows+48(FP), $0x00
-	JZ           last225
+	JZ           last223
 
-row224:
+row222:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Y0
 	VMOVUPD      Y0, 160(BP)
@@ -6296,9 +6292,9 @@ row224:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	SUBQ         $0x10, R8
-	JL           rest228
+	JL           rest226
 
-group226:
+group224:
 	MOVQ         AX, DI
 	SHRQ         $0x06, DI
 	PREFETCHT0   12288(CX)(AX*1)
@@ -6631,31 +6627,31 @@ group226:
 	VMULPD       Y1, Y5, Y5
 	VFMADD231PD  Y2, Y2, Y5
 	CMPQ         root+112(FP), $0x01
-	JL           less231
+	JL           less229
 	VMOVUPD      Y4, Y5
 	CMPQ         root+112(FP), $0x02
-	JL           less232
+	JL           less230
 	VSQRTPD      Y5, Y5
 	CMPQ         root+112(FP), $0x03
-	JL           less233
+	JL           less231
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      (R9)(AX*1), Y5
 
-less233:
-less232:
 less231:
+less230:
+less229:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough235
+	JZ    enough233
 
-again234:
+again232:
 	VMULPD      Y1, Y5, Y6
 	VFMADD231PD Y2, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R9
-	JNZ         again234
+	JNZ         again232
 
-enough235:
+enough233:
 	VMULPD       Y0, Y3, Y3
 	VMOVUPD      128(BP), Y1
 	VFMADD231PD  Y1, Y3, Y4
@@ -6702,31 +6698,31 @@ enough235:
 	VMULPD       Y2, Y6, Y6
 	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less236
+	JL           less234
 	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less237
+	JL           less235
 	VSQRTPD      Y6, Y6
 	CMPQ         root+112(FP), $0x03
-	JL           less238
+	JL           less236
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      32(R9)(AX*1), Y6
 
-less238:
-less237:
 less236:
+less235:
+less234:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough240
+	JZ    enough238
 
-again239:
+again237:
 	VMULPD      Y2, Y6, Y7
 	VFMADD231PD Y3, Y6, Y7
 	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again239
+	JNZ         again237
 
-enough240:
+enough238:
 	VMULPD       Y1, Y4, Y4
 	VMOVUPD      128(BP), Y2
 	VFMADD231PD  Y2, Y4, Y5
@@ -6773,31 +6769,31 @@ enough240:
 	VMULPD       Y3, Y7, Y7
 	VFMADD231PD  Y4, Y4, Y7
 	CMPQ         root+112(FP), $0x01
-	JL           less241
+	JL           less239
 	VMOVUPD      Y6, Y7
 	CMPQ         root+112(FP), $0x02
-	JL           less242
+	JL           less240
 	VSQRTPD      Y7, Y7
 	CMPQ         root+112(FP), $0x03
-	JL           less243
+	JL           less241
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Y7
 
-less243:
-less242:
 less241:
+less240:
+less239:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough245
+	JZ    enough243
 
-again244:
+again242:
 	VMULPD      Y3, Y7, Y8
 	VFMADD231PD Y4, Y7, Y8
 	VMOVUPD     Y8, Y7
 	DECQ        R9
-	JNZ         again244
+	JNZ         again242
 
-enough245:
+enough243:
 	VMULPD       Y2, Y5, Y5
 	VMOVUPD      128(BP), Y3
 	VFMADD231PD  Y3, Y5, Y6
@@ -6856,31 +6852,31 @@ enough245:
 	VMULPD       Y2, Y6, Y6
 	VFMADD231PD  Y3, Y3, Y6
 	CMPQ         root+112(FP), $0x01
-	JL           less246
+	JL           less244
 	VMOVUPD      Y5, Y6
 	CMPQ         root+112(FP), $0x02
-	JL           less247
+	JL           less245
 	VSQRTPD      Y6, Y6
 	CMPQ         root+112(FP), $0x03
-	JL           less248
+	JL           less246
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      96(R9)(AX*1), Y6
 
-less248:
-less247:
 less246:
+less245:
+less244:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough250
+	JZ    enough248
 
-again249:
+again247:
 	VMULPD      Y2, Y6, Y7
 	VFMADD231PD Y3, Y6, Y7
 	VMOVUPD     Y7, Y6
 	DECQ        R9
-	JNZ         again249
+	JNZ         again247
 
-enough250:
+enough248:
 	VMULPD       Y0, Y4, Y4
 	VMOVUPD      128(BP), Y2
 	VFMADD231PD  Y2, Y4, Y5
@@ -6913,11 +6909,11 @@ enough250:
 	VMOVUPD      Y2, 672(BP)
 	ADDQ         $+128, AX
 	SUBQ         $0x10, R8
-	JGE          group226
+	JGE          group224
 
-rest228:
+rest226:
 	ADDQ       $0x10, R8
-	JLE        done230
+	JLE        done228
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R8
 	SUBQ       R8, DX
@@ -6937,16 +6933,16 @@ rest228:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R8, R8
-	JMP        group226
+	JMP        group224
 
-done230:
+done228:
 	MOVQ       stride+40(FP), CX
 	SHLQ       $0x03, CX
 	ADDQ       x+32(FP), CX
 	MOVQ       CX, x+32(FP)
 	MOVQ       dst+16(FP), DI
 	CMPQ       DI, DX
-	JEQ        direct251
+	JEQ        direct249
 	MOVQ       n+56(FP), DX
 	ANDQ       $0x0f, DX
 	LEAQ       tail<>+0(SB), R8
@@ -6965,7 +6961,7 @@ done230:
 	VMOVUPD    352(R8), Y1
 	VMASKMOVPD Y0, Y1, -32(DI)(AX*1)
 
-direct251:
+direct249:
 	MOVQ         dstStride+24(FP), DX
 	SHLQ         $0x03, DX
 	ADDQ         dst+16(FP), DX
@@ -7014,9 +7010,9 @@ direct251:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row224
+	JNZ          row222
 
-last225:
+last223:
 	VZEROUPPER
 	RET
 
@@ -7036,20 +7032,20 @@ TEXT ·sigmoidPowers64AVX2(SB), NOSPLIT, $128-80
 	MOVQ         f+72(FP), DI
 	VBROADCASTSD 8(DI), Y0
 	VMOVUPD      Y0, 32(BP)
-	MOVQ         stride+16(FP), R9
-	SHLQ         $0x03, R9
+	MOVQ         n+32(FP), R9
+	MOVQ         stride+16(FP), R10
+	SHLQ         $0x03, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last253
+	JZ           last251
+	TESTQ        R9, R9
+	JZ           last251
 
-row252:
-	XORQ  R8, R8
-	MOVQ  n+32(FP), R10
-	TESTQ R10, R10
-	JZ    done255
+row250:
+	XORQ R8, R8
 
-group254:
+group252:
 	MOVQ         R8, DI
-	SHRQ         $0x06, DI
+	SHRQ         $0x03, DI
 	VPBROADCASTB (BX)(DI*1), Y0
 	VANDPD       bits64<>+0(SB), Y0, Y0
 	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
@@ -7057,7 +7053,7 @@ group254:
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMASKMOVPD   (CX)(R8*1), Y1, Y2
+	VMASKMOVPD   (CX)(R8*8), Y1, Y2
 	VBROADCASTSD 8(DX), Y3
 	VBROADCASTSD 16(DX), Y4
 	VSUBPD       Y3, Y2, Y5
@@ -7205,7 +7201,7 @@ group254:
 	VFMADD231PD  Y6, Y3, Y4
 	VADDPD       Y4, Y2, Y6
 	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, (AX)(R8*1)
+	VMOVUPD      Y6, (AX)(R8*8)
 	VPBROADCASTB (BX)(DI*1), Y0
 	VANDPD       bits64odd<>+0(SB), Y0, Y0
 	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
@@ -7213,7 +7209,7 @@ group254:
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
 	VORPS        Y0, Y1, Y1
-	VMASKMOVPD   32(CX)(R8*1), Y1, Y2
+	VMASKMOVPD   32(CX)(R8*8), Y1, Y2
 	VBROADCASTSD 8(DX), Y3
 	VBROADCASTSD 16(DX), Y4
 	VSUBPD       Y3, Y2, Y5
@@ -7361,24 +7357,22 @@ group254:
 	VFMADD231PD  Y6, Y3, Y4
 	VADDPD       Y4, Y2, Y6
 	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, 32(AX)(R8*1)
-	ADDQ         $+64, R8
-	SUBQ         $0x08, R10
-	JG           group254
+	VMOVUPD      Y6, 32(AX)(R8*8)
+	ADDQ         $0x08, R8
+	CMPQ         R8, R9
+	JB           group252
+	ADDQ         R10, CX
+	MOVQ         words+56(FP), DI
+	SHLQ         $0x03, DI
+	ADDQ         DI, BX
+	ADDQ         DI, SI
+	SHLQ         $0x06, DI
+	ADDQ         DI, AX
+	ADDQ         $0x18, DX
+	DECQ         rows+24(FP)
+	JNZ          row250
 
-done255:
-	ADDQ R9, CX
-	MOVQ words+56(FP), DI
-	SHLQ $0x03, DI
-	ADDQ DI, BX
-	ADDQ DI, SI
-	SHLQ $0x06, DI
-	ADDQ DI, AX
-	ADDQ $0x18, DX
-	DECQ rows+24(FP)
-	JNZ  row252
-
-last253:
+last251:
 	VZEROUPPER
 	RET
 
@@ -7396,23 +7390,23 @@ TEXT ·focalTerms64AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JZ           last257
+	JZ           last254
 
-row256:
+row253:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	TESTQ        R9, R9
-	JZ           done259
+	JZ           done257
 
-group258:
+group255:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x20
-	JAE   whole260
+	JAE   whole256
 	BZHIQ R9, R8, R8
 
-whole260:
+whole256:
 	MOVQ             R8, (SP)
 	MOVQ             AX, R8
 	SHRQ             $0x06, R8
@@ -7714,31 +7708,31 @@ whole260:
 	VMULPD           Z11, Z4, Z4
 	VFMADD231PD      Z9, Z9, Z4
 	CMPQ             root+112(FP), $0x01
-	JL               less261
+	JL               less258
 	VMOVUPD          Z3, Z4
 	CMPQ             root+112(FP), $0x02
-	JL               less262
+	JL               less259
 	VSQRTPD          Z4, Z4
 	CMPQ             root+112(FP), $0x03
-	JL               less263
+	JL               less260
 	MOVQ             powers+120(FP), R10
 	VMOVUPD          (R10)(AX*1), Z4
 
-less263:
-less262:
-less261:
+less260:
+less259:
+less258:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough265
+	JZ    enough262
 
-again264:
+again261:
 	VMULPD      Z11, Z4, Z21
 	VFMADD231PD Z9, Z4, Z21
 	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again264
+	JNZ         again261
 
-enough265:
+enough262:
 	VMULPD       Z5, Z10, Z10
 	VFMADD231PD  Z0, Z10, Z3
 	VMULPD       Z5, Z4, Z5
@@ -7779,31 +7773,31 @@ enough265:
 	VMULPD       Z14, Z4, Z4
 	VFMADD231PD  Z12, Z12, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less266
+	JL           less263
 	VMOVUPD      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less267
+	JL           less264
 	VSQRTPD      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less268
+	JL           less265
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      64(R10)(AX*1), Z4
 
-less268:
-less267:
-less266:
+less265:
+less264:
+less263:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough270
+	JZ    enough267
 
-again269:
+again266:
 	VMULPD      Z14, Z4, Z21
 	VFMADD231PD Z12, Z4, Z21
 	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again269
+	JNZ         again266
 
-enough270:
+enough267:
 	VMULPD       Z6, Z13, Z13
 	VFMADD231PD  Z0, Z13, Z3
 	VMULPD       Z6, Z4, Z6
@@ -7844,31 +7838,31 @@ enough270:
 	VMULPD       Z17, Z4, Z4
 	VFMADD231PD  Z15, Z15, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less271
+	JL           less268
 	VMOVUPD      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less272
+	JL           less269
 	VSQRTPD      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less273
+	JL           less270
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      128(R10)(AX*1), Z4
 
-less273:
-less272:
-less271:
+less270:
+less269:
+less268:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough275
+	JZ    enough272
 
-again274:
+again271:
 	VMULPD      Z17, Z4, Z21
 	VFMADD231PD Z15, Z4, Z21
 	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again274
+	JNZ         again271
 
-enough275:
+enough272:
 	VMULPD       Z7, Z16, Z16
 	VFMADD231PD  Z0, Z16, Z3
 	VMULPD       Z7, Z4, Z7
@@ -7909,31 +7903,31 @@ enough275:
 	VMULPD       Z20, Z4, Z4
 	VFMADD231PD  Z18, Z18, Z4
 	CMPQ         root+112(FP), $0x01
-	JL           less276
+	JL           less273
 	VMOVUPD      Z3, Z4
 	CMPQ         root+112(FP), $0x02
-	JL           less277
+	JL           less274
 	VSQRTPD      Z4, Z4
 	CMPQ         root+112(FP), $0x03
-	JL           less278
+	JL           less275
 	MOVQ         powers+120(FP), R10
 	VMOVUPD      192(R10)(AX*1), Z4
 
-less278:
-less277:
-less276:
+less275:
+less274:
+less273:
 	MOVQ  steps+104(FP), R10
 	TESTQ R10, R10
-	JZ    enough280
+	JZ    enough277
 
-again279:
+again276:
 	VMULPD      Z20, Z4, Z21
 	VFMADD231PD Z18, Z4, Z21
 	VMOVUPD     Z21, Z4
 	DECQ        R10
-	JNZ         again279
+	JNZ         again276
 
-enough280:
+enough277:
 	VMULPD      Z8, Z19, Z19
 	VFMADD231PD Z0, Z19, Z3
 	VMULPD      Z8, Z4, Z8
@@ -7950,9 +7944,9 @@ enough280:
 	VMOVUPD     Z8, 192(BX)(AX*1)
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R9
-	JG          group258
+	JG          group255
 
-done259:
+done257:
 	MOVQ stride+40(FP), AX
 	SHLQ $0x03, AX
 	ADDQ AX, CX
@@ -7967,9 +7961,9 @@ done259:
 	ADDQ AX, powers+120(FP)
 	ADDQ $0x18, p+88(FP)
 	DECQ rows+48(FP)
-	JNZ  row256
+	JNZ  row253
 
-last257:
+last254:
 	VZEROUPPER
 	RET
 
@@ -7986,9 +7980,9 @@ TEXT ·focalWeighted64AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JZ           last282
+	JZ           last279
 
-row281:
+row278:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y3, Y3, Y3
@@ -7996,15 +7990,15 @@ row281:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done284
+	JZ           done282
 
-group283:
+group280:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole285
+	JAE   whole281
 	BZHIQ R8, DI, DI
 
-whole285:
+whole281:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x06, DI
@@ -8394,31 +8388,31 @@ whole285:
 	VMULPD           Z17, Z6, Z6
 	VFMADD231PD      Z15, Z15, Z6
 	CMPQ             root+112(FP), $0x01
-	JL               less286
+	JL               less283
 	VMOVUPD          Z5, Z6
 	CMPQ             root+112(FP), $0x02
-	JL               less287
+	JL               less284
 	VSQRTPD          Z6, Z6
 	CMPQ             root+112(FP), $0x03
-	JL               less288
+	JL               less285
 	MOVQ             powers+120(FP), R9
 	VMOVUPD          (R9)(AX*1), Z6
 
-less288:
-less287:
-less286:
+less285:
+less284:
+less283:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough290
+	JZ    enough287
 
-again289:
+again286:
 	VMULPD      Z17, Z6, Z7
 	VFMADD231PD Z15, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again289
+	JNZ         again286
 
-enough290:
+enough287:
 	VMULPD       Z11, Z16, Z16
 	VFMADD231PD  Z0, Z16, Z5
 	VMULPD       Z11, Z6, Z11
@@ -8471,31 +8465,31 @@ enough290:
 	VMULPD       Z20, Z6, Z6
 	VFMADD231PD  Z18, Z18, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less291
+	JL           less288
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less292
+	JL           less289
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less293
+	JL           less290
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Z6
 
-less293:
-less292:
-less291:
+less290:
+less289:
+less288:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough295
+	JZ    enough292
 
-again294:
+again291:
 	VMULPD      Z20, Z6, Z7
 	VFMADD231PD Z18, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again294
+	JNZ         again291
 
-enough295:
+enough292:
 	VMULPD       Z12, Z19, Z19
 	VFMADD231PD  Z0, Z19, Z5
 	VMULPD       Z12, Z6, Z12
@@ -8556,31 +8550,31 @@ enough295:
 	VMULPD       Z23, Z6, Z6
 	VFMADD231PD  Z21, Z21, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less296
+	JL           less293
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less297
+	JL           less294
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less298
+	JL           less295
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      128(R9)(AX*1), Z6
 
-less298:
-less297:
-less296:
+less295:
+less294:
+less293:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough300
+	JZ    enough297
 
-again299:
+again296:
 	VMULPD      Z23, Z6, Z7
 	VFMADD231PD Z21, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again299
+	JNZ         again296
 
-enough300:
+enough297:
 	VMULPD       Z13, Z22, Z22
 	VFMADD231PD  Z0, Z22, Z5
 	VMULPD       Z13, Z6, Z13
@@ -8633,31 +8627,31 @@ enough300:
 	VMULPD       Z26, Z6, Z6
 	VFMADD231PD  Z24, Z24, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less301
+	JL           less298
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less302
+	JL           less299
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less303
+	JL           less300
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      192(R9)(AX*1), Z6
 
-less303:
-less302:
-less301:
+less300:
+less299:
+less298:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough305
+	JZ    enough302
 
-again304:
+again301:
 	VMULPD      Z26, Z6, Z7
 	VFMADD231PD Z24, Z6, Z7
 	VMOVUPD     Z7, Z6
 	DECQ        R9
-	JNZ         again304
+	JNZ         again301
 
-enough305:
+enough302:
 	VMULPD      Z14, Z25, Z25
 	VFMADD231PD Z0, Z25, Z5
 	VMULPD      Z14, Z6, Z14
@@ -8694,9 +8688,9 @@ enough305:
 	VMOVAPD     Z5, Z3
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R8
-	JG          group283
+	JG          group280
 
-done284:
+done282:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, CX
@@ -8745,9 +8739,9 @@ done284:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row281
+	JNZ           row278
 
-last282:
+last279:
 	VZEROUPPER
 	RET
 
@@ -8764,9 +8758,9 @@ TEXT ·focal64AVX512(SB), NOSPLIT, $576-144
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y2, Y2, Y2
 	CMPQ         rows+48(FP), $0x00
-	JZ           last307
+	JZ           last304
 
-row306:
+row303:
 	MOVQ         p+88(FP), AX
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y3, Y3, Y3
@@ -8774,15 +8768,15 @@ row306:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R8
 	TESTQ        R8, R8
-	JZ           done309
+	JZ           done307
 
-group308:
+group305:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole310
+	JAE   whole306
 	BZHIQ R8, DI, DI
 
-whole310:
+whole306:
 	MOVQ             DI, (SP)
 	MOVQ             AX, DI
 	SHRQ             $0x06, DI
@@ -9084,31 +9078,31 @@ whole310:
 	VMULPD           Z13, Z6, Z6
 	VFMADD231PD      Z11, Z11, Z6
 	CMPQ             root+112(FP), $0x01
-	JL               less311
+	JL               less308
 	VMOVUPD          Z5, Z6
 	CMPQ             root+112(FP), $0x02
-	JL               less312
+	JL               less309
 	VSQRTPD          Z6, Z6
 	CMPQ             root+112(FP), $0x03
-	JL               less313
+	JL               less310
 	MOVQ             powers+120(FP), R9
 	VMOVUPD          (R9)(AX*1), Z6
 
-less313:
-less312:
-less311:
+less310:
+less309:
+less308:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough315
+	JZ    enough312
 
-again314:
+again311:
 	VMULPD      Z13, Z6, Z23
 	VFMADD231PD Z11, Z6, Z23
 	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again314
+	JNZ         again311
 
-enough315:
+enough312:
 	VMULPD       Z7, Z12, Z12
 	VFMADD231PD  Z0, Z12, Z5
 	VMULPD       Z7, Z6, Z7
@@ -9148,31 +9142,31 @@ enough315:
 	VMULPD       Z16, Z6, Z6
 	VFMADD231PD  Z14, Z14, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less316
+	JL           less313
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less317
+	JL           less314
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less318
+	JL           less315
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      64(R9)(AX*1), Z6
 
-less318:
-less317:
-less316:
+less315:
+less314:
+less313:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough320
+	JZ    enough317
 
-again319:
+again316:
 	VMULPD      Z16, Z6, Z23
 	VFMADD231PD Z14, Z6, Z23
 	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again319
+	JNZ         again316
 
-enough320:
+enough317:
 	VMULPD       Z8, Z15, Z15
 	VFMADD231PD  Z0, Z15, Z5
 	VMULPD       Z8, Z6, Z8
@@ -9220,31 +9214,31 @@ enough320:
 	VMULPD       Z19, Z6, Z6
 	VFMADD231PD  Z17, Z17, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less321
+	JL           less318
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less322
+	JL           less319
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less323
+	JL           less320
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      128(R9)(AX*1), Z6
 
-less323:
-less322:
-less321:
+less320:
+less319:
+less318:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough325
+	JZ    enough322
 
-again324:
+again321:
 	VMULPD      Z19, Z6, Z23
 	VFMADD231PD Z17, Z6, Z23
 	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again324
+	JNZ         again321
 
-enough325:
+enough322:
 	VMULPD       Z9, Z18, Z18
 	VFMADD231PD  Z0, Z18, Z5
 	VMULPD       Z9, Z6, Z9
@@ -9284,31 +9278,31 @@ enough325:
 	VMULPD       Z22, Z6, Z6
 	VFMADD231PD  Z20, Z20, Z6
 	CMPQ         root+112(FP), $0x01
-	JL           less326
+	JL           less323
 	VMOVUPD      Z5, Z6
 	CMPQ         root+112(FP), $0x02
-	JL           less327
+	JL           less324
 	VSQRTPD      Z6, Z6
 	CMPQ         root+112(FP), $0x03
-	JL           less328
+	JL           less325
 	MOVQ         powers+120(FP), R9
 	VMOVUPD      192(R9)(AX*1), Z6
 
-less328:
-less327:
-less326:
+less325:
+less324:
+less323:
 	MOVQ  steps+104(FP), R9
 	TESTQ R9, R9
-	JZ    enough330
+	JZ    enough327
 
-again329:
+again326:
 	VMULPD      Z22, Z6, Z23
 	VFMADD231PD Z20, Z6, Z23
 	VMOVUPD     Z23, Z6
 	DECQ        R9
-	JNZ         again329
+	JNZ         again326
 
-enough330:
+enough327:
 	VMULPD      Z10, Z21, Z21
 	VFMADD231PD Z0, Z21, Z5
 	VMULPD      Z10, Z6, Z10
@@ -9332,9 +9326,9 @@ enough330:
 	VMOVAPD     Z5, Z3
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R8
-	JG          group308
+	JG          group305
 
-done309:
+done307:
 	MOVQ          stride+40(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, CX
@@ -9383,9 +9377,9 @@ done309:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row306
+	JNZ           row303
 
-last307:
+last304:
 	VZEROUPPER
 	RET
 
@@ -9402,24 +9396,24 @@ TEXT ·sigmoidPowers64AVX512(SB), NOSPLIT, $0-80
 	VXORPS       Y1, Y1, Y1
 	MOVQ         f+72(FP), DI
 	VBROADCASTSD 8(DI), Z2
-	MOVQ         stride+16(FP), R9
-	SHLQ         $0x03, R9
+	MOVQ         n+32(FP), R9
+	MOVQ         stride+16(FP), R10
+	SHLQ         $0x03, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last332
+	JZ           last329
+	TESTQ        R9, R9
+	JZ           last329
 
-row331:
-	XORQ  R8, R8
-	MOVQ  n+32(FP), R10
-	TESTQ R10, R10
-	JZ    done334
+row328:
+	XORQ R8, R8
 
-group333:
+group330:
 	MOVQ             R8, DI
-	SHRQ             $0x06, DI
+	SHRQ             $0x03, DI
 	KMOVB            (BX)(DI*1), K1
 	KMOVB            (SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        (CX)(R8*1), K2, Z3
+	VMOVUPD.Z        (CX)(R8*8), K2, Z3
 	VBROADCASTSD     8(DX), Z4
 	VBROADCASTSD     16(DX), Z5
 	VSUBPD           Z4, Z3, Z6
@@ -9562,11 +9556,11 @@ group333:
 	VFMADD231PD      Z11, Z6, Z7
 	VADDPD           Z7, Z5, Z11
 	VMULPD           Z3, Z11, Z11
-	VMOVUPD          Z11, (AX)(R8*1)
+	VMOVUPD          Z11, (AX)(R8*8)
 	KMOVB            1(BX)(DI*1), K1
 	KMOVB            1(SI)(DI*1), K2
 	KORW             K1, K2, K2
-	VMOVUPD.Z        64(CX)(R8*1), K2, Z3
+	VMOVUPD.Z        64(CX)(R8*8), K2, Z3
 	VBROADCASTSD     8(DX), Z4
 	VBROADCASTSD     16(DX), Z5
 	VSUBPD           Z4, Z3, Z6
@@ -9709,23 +9703,21 @@ group333:
 	VFMADD231PD      Z11, Z6, Z7
 	VADDPD           Z7, Z5, Z11
 	VMULPD           Z3, Z11, Z11
-	VMOVUPD          Z11, 64(AX)(R8*1)
-	ADDQ             $+128, R8
-	SUBQ             $0x10, R10
-	JG               group333
+	VMOVUPD          Z11, 64(AX)(R8*8)
+	ADDQ             $0x10, R8
+	CMPQ             R8, R9
+	JB               group330
+	ADDQ             R10, CX
+	MOVQ             words+56(FP), DI
+	SHLQ             $0x03, DI
+	ADDQ             DI, BX
+	ADDQ             DI, SI
+	SHLQ             $0x06, DI
+	ADDQ             DI, AX
+	ADDQ             $0x18, DX
+	DECQ             rows+24(FP)
+	JNZ              row328
 
-done334:
-	ADDQ R9, CX
-	MOVQ words+56(FP), DI
-	SHLQ $0x03, DI
-	ADDQ DI, BX
-	ADDQ DI, SI
-	SHLQ $0x06, DI
-	ADDQ DI, AX
-	ADDQ $0x18, DX
-	DECQ rows+24(FP)
-	JNZ  row331
-
-last332:
+last329:
 	VZEROUPPER
 	RET

@@ -1962,35 +1962,35 @@ TEXT ·softWeights32AVX2(SB), NOSPLIT, $32-88
 	MOVQ part+56(FP), BX
 	MOVQ class+72(FP), SI
 	MOVQ exponents+80(FP), DI
-	MOVQ rows+40(FP), R8
 	MOVQ n+48(FP), R9
-	MOVQ wStride+16(FP), R10
-	SHLQ $0x02, R10
-	MOVQ R10, (SP)
-	MOVQ wStride+16(FP), R10
-	SHLQ $0x02, R10
-	MOVQ R10, 8(SP)
-	MOVQ stride+32(FP), R10
-	SHLQ $0x02, R10
-	MOVQ R10, 16(SP)
-	MOVQ words+64(FP), R10
-	SHLQ $0x03, R10
-	MOVQ R10, 24(SP)
+	MOVQ rows+40(FP), R10
+	MOVQ wStride+16(FP), R8
+	SHLQ $0x02, R8
+	MOVQ R8, (SP)
+	MOVQ wStride+16(FP), R8
+	SHLQ $0x02, R8
+	MOVQ R8, 8(SP)
+	MOVQ stride+32(FP), R8
+	SHLQ $0x02, R8
+	MOVQ R8, 16(SP)
+	MOVQ words+64(FP), R8
+	SHLQ $0x03, R8
+	MOVQ R8, 24(SP)
 
 row27:
-	XORQ R10, R10
+	XORQ R8, R8
 
-loop28:
-	MOVQ         R10, R11
+group29:
+	MOVQ         R8, R11
 	SHRQ         $0x03, R11
-	MOVQ         R10, R12
+	MOVQ         R8, R12
 	ANDQ         $-16, R12
-	ADDQ         R10, R12
-	VCVTPS2PD    (DX)(R10*4), Y0
+	ADDQ         R8, R12
+	VCVTPS2PD    (DX)(R8*4), Y0
 	VPBROADCASTB (BX)(R11*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VMOVUPD      (SI)(R10*8), Y2
+	VMOVUPD      (SI)(R8*8), Y2
 	VFNMADD231PD Y2, Y0, Y2
 	VMOVUPD      f64_0<>+0(SB), Y3
 	VCMPPD       $0x04, Y2, Y3, Y3
@@ -2008,7 +2008,7 @@ loop28:
 	VMOVUPS      X2, (AX)(R12*4)
 	VCVTPD2PSY   Y4, X2
 	VMOVUPS      X2, 64(AX)(R12*4)
-	VMULPD       (SI)(R10*8), Y0, Y0
+	VMULPD       (SI)(R8*8), Y0, Y0
 	VMOVUPD      f64_0<>+0(SB), Y2
 	VCMPPD       $0x04, Y0, Y2, Y2
 	VANDPD       Y1, Y2, Y2
@@ -2025,11 +2025,11 @@ loop28:
 	VMOVUPS      X0, (CX)(R12*4)
 	VCVTPD2PSY   Y1, X0
 	VMOVUPS      X0, 64(CX)(R12*4)
-	VCVTPS2PD    16(DX)(R10*4), Y0
+	VCVTPS2PD    16(DX)(R8*4), Y0
 	VPBROADCASTB (BX)(R11*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VMOVUPD      32(SI)(R10*8), Y2
+	VMOVUPD      32(SI)(R8*8), Y2
 	VFNMADD231PD Y2, Y0, Y2
 	VMOVUPD      f64_0<>+0(SB), Y3
 	VCMPPD       $0x04, Y2, Y3, Y3
@@ -2047,7 +2047,7 @@ loop28:
 	VMOVUPS      X2, 16(AX)(R12*4)
 	VCVTPD2PSY   Y4, X2
 	VMOVUPS      X2, 80(AX)(R12*4)
-	VMULPD       32(SI)(R10*8), Y0, Y0
+	VMULPD       32(SI)(R8*8), Y0, Y0
 	VMOVUPD      f64_0<>+0(SB), Y2
 	VCMPPD       $0x04, Y0, Y2, Y2
 	VANDPD       Y1, Y2, Y2
@@ -2064,14 +2064,14 @@ loop28:
 	VMOVUPS      X0, 16(CX)(R12*4)
 	VCVTPD2PSY   Y1, X0
 	VMOVUPS      X0, 80(CX)(R12*4)
-	ADDQ         $0x08, R10
-	CMPQ         R10, R9
-	JB           loop28
+	ADDQ         $0x08, R8
+	CMPQ         R8, R9
+	JB           group29
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
-	DECQ         R8
+	DECQ         R10
 	JNZ          row27
 	VZEROUPPER
 	RET
@@ -2133,20 +2133,20 @@ TEXT ·softUnitAVX2(SB), NOSPLIT, $32-72
 	MOVQ    pos+8(FP), CX
 	MOVQ    t+24(FP), DX
 	MOVQ    part+56(FP), BX
-	MOVQ    rows+40(FP), SI
 	MOVQ    n+48(FP), DI
-	MOVQ    wStride+16(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    R8, (SP)
-	MOVQ    wStride+16(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    R8, 8(SP)
-	MOVQ    stride+32(FP), R8
-	SHLQ    $0x02, R8
-	MOVQ    R8, 16(SP)
-	MOVQ    words+64(FP), R8
-	SHLQ    $0x03, R8
-	MOVQ    R8, 24(SP)
+	MOVQ    rows+40(FP), R8
+	MOVQ    wStride+16(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    SI, (SP)
+	MOVQ    wStride+16(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    SI, 8(SP)
+	MOVQ    stride+32(FP), SI
+	SHLQ    $0x02, SI
+	MOVQ    SI, 16(SP)
+	MOVQ    words+64(FP), SI
+	SHLQ    $0x03, SI
+	MOVQ    SI, 24(SP)
 	VMOVUPS f32_3f800000<>+0(SB), Y0
 	VMOVUPS f32_0<>+0(SB), Y1
 	VMOVUPS f32_5f800000<>+0(SB), Y2
@@ -2155,13 +2155,13 @@ TEXT ·softUnitAVX2(SB), NOSPLIT, $32-72
 	VMOVUPS f32_4b00007f<>+0(SB), Y5
 	VMOVUPS f32_4b0000bf<>+0(SB), Y6
 
-row29:
-	XORQ R8, R8
+row30:
+	XORQ SI, SI
 
-loop30:
-	MOVQ         R8, R9
+group32:
+	MOVQ         SI, R9
 	SHRQ         $0x03, R9
-	VMOVUPS      (DX)(R8*4), Y7
+	VMOVUPS      (DX)(SI*4), Y7
 	VPBROADCASTB (BX)(R9*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
@@ -2174,9 +2174,9 @@ loop30:
 	VANDPS       Y4, Y9, Y9
 	VORPS        Y0, Y9, Y9
 	VANDPS       Y10, Y9, Y9
-	VMOVUPS      Y9, (AX)(R8*8)
+	VMOVUPS      Y9, (AX)(SI*8)
 	VANDPS       Y10, Y11, Y11
-	VMOVUPS      Y11, 64(AX)(R8*8)
+	VMOVUPS      Y11, 64(AX)(SI*8)
 	VMULPS       Y2, Y7, Y7
 	VCMPPS       $0x04, Y7, Y1, Y9
 	VANDPS       Y8, Y9, Y9
@@ -2186,10 +2186,10 @@ loop30:
 	VANDPS       Y4, Y7, Y7
 	VORPS        Y0, Y7, Y7
 	VANDPS       Y9, Y7, Y7
-	VMOVUPS      Y7, (CX)(R8*8)
+	VMOVUPS      Y7, (CX)(SI*8)
 	VANDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 64(CX)(R8*8)
-	VMOVUPS      32(DX)(R8*4), Y7
+	VMOVUPS      Y8, 64(CX)(SI*8)
+	VMOVUPS      32(DX)(SI*4), Y7
 	VPBROADCASTB 1(BX)(R9*1), Y8
 	VANDPS       bits32<>+0(SB), Y8, Y8
 	VPCMPEQD     bits32<>+0(SB), Y8, Y8
@@ -2202,9 +2202,9 @@ loop30:
 	VANDPS       Y4, Y9, Y9
 	VORPS        Y0, Y9, Y9
 	VANDPS       Y10, Y9, Y9
-	VMOVUPS      Y9, 32(AX)(R8*8)
+	VMOVUPS      Y9, 32(AX)(SI*8)
 	VANDPS       Y10, Y11, Y11
-	VMOVUPS      Y11, 96(AX)(R8*8)
+	VMOVUPS      Y11, 96(AX)(SI*8)
 	VMULPS       Y2, Y7, Y7
 	VCMPPS       $0x04, Y7, Y1, Y9
 	VANDPS       Y8, Y9, Y9
@@ -2214,18 +2214,18 @@ loop30:
 	VANDPS       Y4, Y7, Y7
 	VORPS        Y0, Y7, Y7
 	VANDPS       Y9, Y7, Y7
-	VMOVUPS      Y7, 32(CX)(R8*8)
+	VMOVUPS      Y7, 32(CX)(SI*8)
 	VANDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 96(CX)(R8*8)
-	ADDQ         $0x10, R8
-	CMPQ         R8, DI
-	JB           loop30
+	VMOVUPS      Y8, 96(CX)(SI*8)
+	ADDQ         $0x10, SI
+	CMPQ         SI, DI
+	JB           group32
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
-	DECQ         SI
-	JNZ          row29
+	DECQ         R8
+	JNZ          row30
 	VZEROUPPER
 	RET
 
@@ -2313,9 +2313,9 @@ TEXT ·sideMax32AVX512(SB), NOSPLIT, $24-88
 	VBROADCASTSS f32_0<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last32
+	JZ           last34
 
-row31:
+row33:
 	VMOVUPS Z1, Z4
 	VMOVUPS Z1, Z5
 	VMOVUPS Z1, Z6
@@ -2325,9 +2325,9 @@ row31:
 	XORQ    R11, R11
 	MOVQ    R9, R12
 	SUBQ    $0x02, R12
-	JB      one34
+	JB      one36
 
-two33:
+two35:
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R11*1), Z8
@@ -2400,13 +2400,13 @@ two33:
 	KORW        K5, K4, K4
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two33
+	JAE         two35
 
-one34:
+one36:
 	ADDQ $0x02, R12
-	JZ   rest36
+	JZ   rest38
 
-group35:
+group37:
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R11*1), Z8
@@ -2445,13 +2445,13 @@ group35:
 	KORW        K5, K4, K4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group35
+	JNZ         group37
 
-rest36:
+rest38:
 	TESTQ       R8, R8
-	JZ          done38
+	JZ          done40
 	CMPQ        R8, $0x10
-	JBE         half37
+	JBE         half39
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
@@ -2488,9 +2488,9 @@ rest36:
 	VMAXPS      Z7, Z9, K5, Z7
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
-	JMP         done38
+	JMP         done40
 
-half37:
+half39:
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
@@ -2511,7 +2511,7 @@ half37:
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 
-done38:
+done40:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -2554,22 +2554,22 @@ done38:
 	VMAXPS        X4, X7, X7
 	VMOVSS        X7, 12(AX)
 	KORTESTW      K3, K3
-	JZ            number39
+	JZ            number41
 	MOVL          SI, (AX)
 	MOVL          SI, 8(AX)
 
-number39:
+number41:
 	KORTESTW K4, K4
-	JZ       number40
+	JZ       number42
 	MOVL     SI, 4(AX)
 	MOVL     SI, 12(AX)
 
-number40:
+number42:
 	ADDQ $0x10, AX
 	DECQ R10
-	JNZ  row31
+	JNZ  row33
 
-last32:
+last34:
 	VZEROUPPER
 	RET
 
@@ -2620,9 +2620,9 @@ TEXT ·sideSums32AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSS f32_4b400001<>+0(SB), Z12
 	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last42
+	JZ           last44
 
-row41:
+row43:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VXORPS       Y16, Y16, Y16
@@ -2630,9 +2630,9 @@ row41:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one44
+	JB           one46
 
-two43:
+two45:
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS       (CX)(R12*1), Z18
@@ -2793,13 +2793,13 @@ two43:
 	VADDPD        Z18, Z17, Z17
 	ADDQ          $+256, R12
 	SUBQ          $0x02, R13
-	JAE           two43
+	JAE           two45
 
-one44:
+one46:
 	ADDQ $0x02, R13
-	JZ   rest46
+	JZ   rest48
 
-group45:
+group47:
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS       (CX)(R12*1), Z18
@@ -2882,13 +2882,13 @@ group45:
 	VADDPD        Z18, Z17, Z17
 	ADDQ          $0x80, R12
 	DECQ          R13
-	JNZ           group45
+	JNZ           group47
 
-rest46:
+rest48:
 	TESTQ         R8, R8
-	JZ            done48
+	JZ            done50
 	CMPQ          R8, $0x10
-	JBE           half47
+	JBE           half49
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
@@ -2969,9 +2969,9 @@ rest46:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z17, Z17
-	JMP           done48
+	JMP           done50
 
-half47:
+half49:
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
@@ -3018,7 +3018,7 @@ half47:
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z14, Z17, Z17
 
-done48:
+done50:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -3040,9 +3040,9 @@ done48:
 	VMOVSD        X17, 8(AX)
 	ADDQ          $0x10, AX
 	DECQ          R10
-	JNZ           row41
+	JNZ           row43
 
-last42:
+last44:
 	VZEROUPPER
 	RET
 
@@ -3093,9 +3093,9 @@ TEXT ·sideGrad32AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSS f32_4b400001<>+0(SB), Z12
 	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last50
+	JZ           last52
 
-row49:
+row51:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VBROADCASTSS 8(R11), Z16
@@ -3103,9 +3103,9 @@ row49:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one52
+	JB           one54
 
-two51:
+two53:
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R12*1), Z18
@@ -3254,13 +3254,13 @@ two51:
 	VMOVUPS     Z24, 192(AX)(R12*1)
 	ADDQ        $+256, R12
 	SUBQ        $0x02, R13
-	JAE         two51
+	JAE         two53
 
-one52:
+one54:
 	ADDQ $0x02, R13
-	JZ   rest54
+	JZ   rest56
 
-group53:
+group55:
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R12*1), Z18
@@ -3337,13 +3337,13 @@ group53:
 	VMOVUPS     Z24, 64(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group53
+	JNZ         group55
 
-rest54:
+rest56:
 	TESTQ       R8, R8
-	JZ          done56
+	JZ          done58
 	CMPQ        R8, $0x10
-	JBE         half55
+	JBE         half57
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
@@ -3418,9 +3418,9 @@ rest54:
 	VMULPS.Z    Z23, Z14, K5, Z14
 	VMOVUPS     Z21, K1, (AX)(R12*1)
 	VMOVUPS     Z14, K2, 64(AX)(R12*1)
-	JMP         done56
+	JMP         done58
 
-half55:
+half57:
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
@@ -3460,7 +3460,7 @@ half55:
 	VMULPS.Z    Z18, Z14, K4, Z14
 	VMOVUPS     Z14, K1, (AX)(R12*1)
 
-done56:
+done58:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), DI
@@ -3468,9 +3468,9 @@ done56:
 	ADDQ 24(SP), AX
 	ADDQ $0x18, R11
 	DECQ R10
-	JNZ  row49
+	JNZ  row51
 
-last50:
+last52:
 	VZEROUPPER
 	RET
 
@@ -3483,33 +3483,33 @@ TEXT ·softWeights32AVX512(SB), NOSPLIT, $32-88
 	MOVQ part+56(FP), BX
 	MOVQ class+72(FP), SI
 	MOVQ exponents+80(FP), DI
-	MOVQ rows+40(FP), R8
 	MOVQ n+48(FP), R9
-	MOVQ wStride+16(FP), R10
-	SHLQ $0x02, R10
-	MOVQ R10, (SP)
-	MOVQ wStride+16(FP), R10
-	SHLQ $0x02, R10
-	MOVQ R10, 8(SP)
-	MOVQ stride+32(FP), R10
-	SHLQ $0x02, R10
-	MOVQ R10, 16(SP)
-	MOVQ words+64(FP), R10
-	SHLQ $0x03, R10
-	MOVQ R10, 24(SP)
+	MOVQ rows+40(FP), R10
+	MOVQ wStride+16(FP), R8
+	SHLQ $0x02, R8
+	MOVQ R8, (SP)
+	MOVQ wStride+16(FP), R8
+	SHLQ $0x02, R8
+	MOVQ R8, 8(SP)
+	MOVQ stride+32(FP), R8
+	SHLQ $0x02, R8
+	MOVQ R8, 16(SP)
+	MOVQ words+64(FP), R8
+	SHLQ $0x03, R8
+	MOVQ R8, 24(SP)
 
-row57:
-	XORQ R10, R10
+row59:
+	XORQ R8, R8
 
-loop58:
-	MOVQ         R10, R11
+group61:
+	MOVQ         R8, R11
 	SHRQ         $0x03, R11
-	MOVQ         R10, R12
+	MOVQ         R8, R12
 	ANDQ         $-16, R12
-	ADDQ         R10, R12
-	VCVTPS2PD    (DX)(R10*4), Z0
+	ADDQ         R8, R12
+	VCVTPS2PD    (DX)(R8*4), Z0
 	KMOVB        (BX)(R11*1), K1
-	VMOVUPD      (SI)(R10*8), Z1
+	VMOVUPD      (SI)(R8*8), Z1
 	VFNMADD231PD Z1, Z0, Z1
 	VBROADCASTSD f64_0<>+0(SB), Z2
 	VCMPPD       $0x04, Z1, Z2, K1, K2
@@ -3526,7 +3526,7 @@ loop58:
 	VMOVUPS      Y1, (AX)(R12*4)
 	VCVTPD2PS    Z2, Y1
 	VMOVUPS      Y1, 64(AX)(R12*4)
-	VMULPD       (SI)(R10*8), Z0, Z0
+	VMULPD       (SI)(R8*8), Z0, Z0
 	VBROADCASTSD f64_0<>+0(SB), Z1
 	VCMPPD       $0x04, Z0, Z1, K1, K1
 	VPSRLQ       $0x34, Z0, Z1
@@ -3542,15 +3542,15 @@ loop58:
 	VMOVUPS      Y0, (CX)(R12*4)
 	VCVTPD2PS    Z1, Y0
 	VMOVUPS      Y0, 64(CX)(R12*4)
-	ADDQ         $0x08, R10
-	CMPQ         R10, R9
-	JB           loop58
+	ADDQ         $0x08, R8
+	CMPQ         R8, R9
+	JB           group61
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
-	DECQ         R8
-	JNZ          row57
+	DECQ         R10
+	JNZ          row59
 	VZEROUPPER
 	RET
 
@@ -3561,20 +3561,20 @@ TEXT ·softUnitAVX512(SB), NOSPLIT, $32-72
 	MOVQ         pos+8(FP), CX
 	MOVQ         t+24(FP), DX
 	MOVQ         part+56(FP), BX
-	MOVQ         rows+40(FP), SI
 	MOVQ         n+48(FP), DI
-	MOVQ         wStride+16(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         R8, (SP)
-	MOVQ         wStride+16(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         R8, 8(SP)
-	MOVQ         stride+32(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         R8, 16(SP)
-	MOVQ         words+64(FP), R8
-	SHLQ         $0x03, R8
-	MOVQ         R8, 24(SP)
+	MOVQ         rows+40(FP), R8
+	MOVQ         wStride+16(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, (SP)
+	MOVQ         wStride+16(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 8(SP)
+	MOVQ         stride+32(FP), SI
+	SHLQ         $0x02, SI
+	MOVQ         SI, 16(SP)
+	MOVQ         words+64(FP), SI
+	SHLQ         $0x03, SI
+	MOVQ         SI, 24(SP)
 	VBROADCASTSS f32_3f800000<>+0(SB), Z0
 	VBROADCASTSS f32_0<>+0(SB), Z1
 	VBROADCASTSS f32_5f800000<>+0(SB), Z2
@@ -3583,13 +3583,13 @@ TEXT ·softUnitAVX512(SB), NOSPLIT, $32-72
 	VBROADCASTSS f32_4b00007f<>+0(SB), Z5
 	VBROADCASTSS f32_4b0000bf<>+0(SB), Z6
 
-row59:
-	XORQ R8, R8
+row62:
+	XORQ SI, SI
 
-loop60:
-	MOVQ      R8, R9
+group64:
+	MOVQ      SI, R9
 	SHRQ      $0x03, R9
-	VMOVUPS   (DX)(R8*4), Z7
+	VMOVUPS   (DX)(SI*4), Z7
 	KMOVW     (BX)(R9*1), K1
 	VSUBPS    Z7, Z0, Z8
 	VCMPPS    $0x04, Z8, Z1, K1, K2
@@ -3599,9 +3599,9 @@ loop60:
 	VANDPS    Z4, Z8, Z8
 	VORPS     Z0, Z8, Z8
 	VMOVAPS.Z Z8, K2, Z8
-	VMOVUPS   Z8, (AX)(R8*8)
+	VMOVUPS   Z8, (AX)(SI*8)
 	VMOVAPS.Z Z9, K2, Z9
-	VMOVUPS   Z9, 64(AX)(R8*8)
+	VMOVUPS   Z9, 64(AX)(SI*8)
 	VMULPS    Z2, Z7, Z7
 	VCMPPS    $0x04, Z7, Z1, K1, K1
 	VPSRLD    $0x17, Z7, Z8
@@ -3610,18 +3610,18 @@ loop60:
 	VANDPS    Z4, Z7, Z7
 	VORPS     Z0, Z7, Z7
 	VMOVAPS.Z Z7, K1, Z7
-	VMOVUPS   Z7, (CX)(R8*8)
+	VMOVUPS   Z7, (CX)(SI*8)
 	VMOVAPS.Z Z8, K1, Z8
-	VMOVUPS   Z8, 64(CX)(R8*8)
-	ADDQ      $0x10, R8
-	CMPQ      R8, DI
-	JB        loop60
+	VMOVUPS   Z8, 64(CX)(SI*8)
+	ADDQ      $0x10, SI
+	CMPQ      SI, DI
+	JB        group64
 	ADDQ      (SP), AX
 	ADDQ      8(SP), CX
 	ADDQ      16(SP), DX
 	ADDQ      24(SP), BX
-	DECQ      SI
-	JNZ       row59
+	DECQ      R8
+	JNZ       row62
 	VZEROUPPER
 	RET
 
@@ -3659,9 +3659,9 @@ TEXT ·sideMax64AVX2(SB), NOSPLIT, $128-88
 	VMOVUPD      f64_fff0000000000000<>+0(SB), Y0
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
 	TESTQ        R11, R11
-	JZ           last62
+	JZ           last66
 
-row61:
+row65:
 	VMOVUPD Y0, Y2
 	VMOVUPD Y0, Y3
 	VMOVUPD Y0, Y4
@@ -3671,9 +3671,9 @@ row61:
 	XORQ    R12, R12
 	MOVQ    R9, R13
 	TESTQ   R13, R13
-	JZ      rest66
+	JZ      rest70
 
-group65:
+group69:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R12*1), Y8
@@ -3814,13 +3814,13 @@ group65:
 	VORPS        Y9, Y7, Y7
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group65
+	JNZ          group69
 
-rest66:
+rest70:
 	TESTQ        R8, R8
-	JZ           done68
+	JZ           done72
 	CMPQ         R8, $0x08
-	JBE          half67
+	JBE          half71
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y8
@@ -3963,9 +3963,9 @@ rest66:
 	VCMPPD       $0x03, Y8, Y10, Y10
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	JMP          done68
+	JMP          done72
 
-half67:
+half71:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y8
@@ -4040,7 +4040,7 @@ half67:
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
 
-done68:
+done72:
 	ADDQ         (BP), CX
 	ADDQ         8(BP), DX
 	ADDQ         16(BP), DI
@@ -4067,22 +4067,22 @@ done68:
 	VMAXPD       X2, X5, X5
 	VMOVSD       X5, 24(AX)
 	VPTEST       Y6, Y6
-	JZ           number69
+	JZ           number73
 	MOVQ         SI, (AX)
 	MOVQ         SI, 16(AX)
 
-number69:
+number73:
 	VPTEST Y7, Y7
-	JZ     number70
+	JZ     number74
 	MOVQ   SI, 8(AX)
 	MOVQ   SI, 24(AX)
 
-number70:
+number74:
 	ADDQ $0x20, AX
 	DECQ R11
-	JNZ  row61
+	JNZ  row65
 
-last62:
+last66:
 	VZEROUPPER
 	RET
 
@@ -4141,9 +4141,9 @@ TEXT ·sideSums64AVX2(SB), NOSPLIT, $512-104
 	MOVQ         SI, 64(BP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last72
+	JZ           last76
 
-row71:
+row75:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 96(BP)
 	VBROADCASTSD 24(R12), Y1
@@ -4161,9 +4161,9 @@ row71:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
-	JZ           rest76
+	JZ           rest80
 
-group75:
+group79:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R13*1), Y1
@@ -4434,13 +4434,13 @@ group75:
 	VMOVUPD      Y3, 416(BP)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group75
+	JNZ          group79
 
-rest76:
+rest80:
 	TESTQ        R8, R8
-	JZ           done78
+	JZ           done82
 	CMPQ         R8, $0x08
-	JBE          half77
+	JBE          half81
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -4713,9 +4713,9 @@ rest76:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y3, 416(BP)
-	JMP          done78
+	JMP          done82
 
-half77:
+half81:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -4875,7 +4875,7 @@ half77:
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y3, 416(BP)
 
-done78:
+done82:
 	ADDQ         (BP), CX
 	ADDQ         8(BP), DX
 	ADDQ         16(BP), DI
@@ -4951,9 +4951,9 @@ done78:
 	VMOVSD       X1, 8(AX)
 	ADDQ         $0x10, AX
 	DECQ         R11
-	JNZ          row71
+	JNZ          row75
 
-last72:
+last76:
 	VZEROUPPER
 	RET
 
@@ -5078,9 +5078,9 @@ TEXT ·sideGrad64AVX2(SB), NOSPLIT, $288-104
 	MOVQ         p+96(FP), R12
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last80
+	JZ           last84
 
-row79:
+row83:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 96(BP)
 	VBROADCASTSD 24(R12), Y1
@@ -5092,9 +5092,9 @@ row79:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
-	JZ           rest84
+	JZ           rest88
 
-group83:
+group87:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R13*1), Y1
@@ -5313,13 +5313,13 @@ group83:
 	VMOVUPD      Y5, 96(AX)(R13*1)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group83
+	JNZ          group87
 
-rest84:
+rest88:
 	TESTQ        R8, R8
-	JZ           done86
+	JZ           done90
 	CMPQ         R8, $0x08
-	JBE          half85
+	JBE          half89
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -5544,9 +5544,9 @@ rest84:
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      352(R10), Y1
 	VMASKMOVPD   Y5, Y1, 96(AX)(R13*1)
-	JMP          done86
+	JMP          done90
 
-half85:
+half89:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -5662,7 +5662,7 @@ half85:
 	VMOVUPD      288(R10), Y1
 	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
 
-done86:
+done90:
 	ADDQ (BP), CX
 	ADDQ 8(BP), DX
 	ADDQ 16(BP), DI
@@ -5670,9 +5670,9 @@ done86:
 	ADDQ 64(BP), AX
 	ADDQ $0x30, R12
 	DECQ R11
-	JNZ  row79
+	JNZ  row83
 
-last80:
+last84:
 	VZEROUPPER
 	RET
 
@@ -5685,35 +5685,35 @@ TEXT ·softWeights64AVX2(SB), NOSPLIT, $32-88
 	MOVQ part+56(FP), BX
 	MOVQ class+72(FP), SI
 	MOVQ exponents+80(FP), DI
-	MOVQ rows+40(FP), R8
 	MOVQ n+48(FP), R9
-	MOVQ wStride+16(FP), R10
-	SHLQ $0x03, R10
-	MOVQ R10, (SP)
-	MOVQ wStride+16(FP), R10
-	SHLQ $0x03, R10
-	MOVQ R10, 8(SP)
-	MOVQ stride+32(FP), R10
-	SHLQ $0x03, R10
-	MOVQ R10, 16(SP)
-	MOVQ words+64(FP), R10
-	SHLQ $0x03, R10
-	MOVQ R10, 24(SP)
+	MOVQ rows+40(FP), R10
+	MOVQ wStride+16(FP), R8
+	SHLQ $0x03, R8
+	MOVQ R8, (SP)
+	MOVQ wStride+16(FP), R8
+	SHLQ $0x03, R8
+	MOVQ R8, 8(SP)
+	MOVQ stride+32(FP), R8
+	SHLQ $0x03, R8
+	MOVQ R8, 16(SP)
+	MOVQ words+64(FP), R8
+	SHLQ $0x03, R8
+	MOVQ R8, 24(SP)
 
-row87:
-	XORQ R10, R10
+row91:
+	XORQ R8, R8
 
-loop88:
-	MOVQ         R10, R11
+group93:
+	MOVQ         R8, R11
 	SHRQ         $0x03, R11
-	MOVQ         R10, R12
+	MOVQ         R8, R12
 	ANDQ         $-8, R12
-	ADDQ         R10, R12
-	VMOVUPD      (DX)(R10*8), Y0
+	ADDQ         R8, R12
+	VMOVUPD      (DX)(R8*8), Y0
 	VPBROADCASTB (BX)(R11*1), Y1
 	VANDPD       bits64<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VMOVUPD      (SI)(R10*8), Y2
+	VMOVUPD      (SI)(R8*8), Y2
 	VFNMADD231PD Y2, Y0, Y2
 	VMOVUPD      f64_0<>+0(SB), Y3
 	VCMPPD       $0x04, Y2, Y3, Y3
@@ -5729,7 +5729,7 @@ loop88:
 	VMOVUPD      Y2, (AX)(R12*8)
 	VMOVUPD      Y4, 64(AX)(R12*8)
 	VMULPD       f64_47f0000000000000<>+0(SB), Y0, Y0
-	VMULPD       (SI)(R10*8), Y0, Y0
+	VMULPD       (SI)(R8*8), Y0, Y0
 	VMOVUPD      f64_0<>+0(SB), Y2
 	VCMPPD       $0x04, Y0, Y2, Y2
 	VANDPD       Y1, Y2, Y2
@@ -5743,11 +5743,11 @@ loop88:
 	VANDPD       Y2, Y1, Y1
 	VMOVUPD      Y0, (CX)(R12*8)
 	VMOVUPD      Y1, 64(CX)(R12*8)
-	VMOVUPD      32(DX)(R10*8), Y0
+	VMOVUPD      32(DX)(R8*8), Y0
 	VPBROADCASTB (BX)(R11*1), Y1
 	VANDPD       bits64odd<>+0(SB), Y1, Y1
 	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VMOVUPD      32(SI)(R10*8), Y2
+	VMOVUPD      32(SI)(R8*8), Y2
 	VFNMADD231PD Y2, Y0, Y2
 	VMOVUPD      f64_0<>+0(SB), Y3
 	VCMPPD       $0x04, Y2, Y3, Y3
@@ -5763,7 +5763,7 @@ loop88:
 	VMOVUPD      Y2, 32(AX)(R12*8)
 	VMOVUPD      Y4, 96(AX)(R12*8)
 	VMULPD       f64_47f0000000000000<>+0(SB), Y0, Y0
-	VMULPD       32(SI)(R10*8), Y0, Y0
+	VMULPD       32(SI)(R8*8), Y0, Y0
 	VMOVUPD      f64_0<>+0(SB), Y2
 	VCMPPD       $0x04, Y0, Y2, Y2
 	VANDPD       Y1, Y2, Y2
@@ -5777,15 +5777,15 @@ loop88:
 	VANDPD       Y2, Y1, Y1
 	VMOVUPD      Y0, 32(CX)(R12*8)
 	VMOVUPD      Y1, 96(CX)(R12*8)
-	ADDQ         $0x08, R10
-	CMPQ         R10, R9
-	JB           loop88
+	ADDQ         $0x08, R8
+	CMPQ         R8, R9
+	JB           group93
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
-	DECQ         R8
-	JNZ          row87
+	DECQ         R10
+	JNZ          row91
 	VZEROUPPER
 	RET
 
@@ -5834,9 +5834,9 @@ TEXT ·sideMax64AVX512(SB), NOSPLIT, $24-88
 	VBROADCASTSD f64_0<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last90
+	JZ           last95
 
-row89:
+row94:
 	VMOVUPD Z1, Z4
 	VMOVUPD Z1, Z5
 	VMOVUPD Z1, Z6
@@ -5846,9 +5846,9 @@ row89:
 	XORQ    R11, R11
 	MOVQ    R9, R12
 	SUBQ    $0x02, R12
-	JB      one92
+	JB      one97
 
-two91:
+two96:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD     (CX)(R11*1), Z8
@@ -5921,13 +5921,13 @@ two91:
 	KORW        K5, K4, K4
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two91
+	JAE         two96
 
-one92:
+one97:
 	ADDQ $0x02, R12
-	JZ   rest94
+	JZ   rest99
 
-group93:
+group98:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD     (CX)(R11*1), Z8
@@ -5966,13 +5966,13 @@ group93:
 	KORW        K5, K4, K4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group93
+	JNZ         group98
 
-rest94:
+rest99:
 	TESTQ       R8, R8
-	JZ          done96
+	JZ          done101
 	CMPQ        R8, $0x08
-	JBE         half95
+	JBE         half100
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
@@ -6009,9 +6009,9 @@ rest94:
 	VMAXPD      Z7, Z9, K5, Z7
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
-	JMP         done96
+	JMP         done101
 
-half95:
+half100:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
@@ -6032,7 +6032,7 @@ half95:
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 
-done96:
+done101:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -6067,22 +6067,22 @@ done96:
 	VMAXPD        X4, X7, X7
 	VMOVSD        X7, 24(AX)
 	KORTESTW      K3, K3
-	JZ            number97
+	JZ            number102
 	MOVQ          SI, (AX)
 	MOVQ          SI, 16(AX)
 
-number97:
+number102:
 	KORTESTW K4, K4
-	JZ       number98
+	JZ       number103
 	MOVQ     SI, 8(AX)
 	MOVQ     SI, 24(AX)
 
-number98:
+number103:
 	ADDQ $0x20, AX
 	DECQ R10
-	JNZ  row89
+	JNZ  row94
 
-last90:
+last95:
 	VZEROUPPER
 	RET
 
@@ -6124,9 +6124,9 @@ TEXT ·sideSums64AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
 	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last100
+	JZ           last105
 
-row99:
+row104:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VXORPS       Y7, Y7, Y7
@@ -6136,9 +6136,9 @@ row99:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one102
+	JB           one107
 
-two101:
+two106:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z11
@@ -6327,13 +6327,13 @@ two101:
 	VMOVAPD          Z12, Z9
 	ADDQ             $+256, R12
 	SUBQ             $0x02, R13
-	JAE              two101
+	JAE              two106
 
-one102:
+one107:
 	ADDQ $0x02, R13
-	JZ   rest104
+	JZ   rest109
 
-group103:
+group108:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z11
@@ -6430,13 +6430,13 @@ group103:
 	VMOVAPD          Z12, Z9
 	ADDQ             $0x80, R12
 	DECQ             R13
-	JNZ              group103
+	JNZ              group108
 
-rest104:
+rest109:
 	TESTQ            R8, R8
-	JZ               done106
+	JZ               done111
 	CMPQ             R8, $0x08
-	JBE              half105
+	JBE              half110
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z11
@@ -6531,9 +6531,9 @@ rest104:
 	VSUBPD           Z11, Z6, Z6
 	VADDPD           Z6, Z10, Z10
 	VMOVAPD          Z5, Z9
-	JMP              done106
+	JMP              done111
 
-half105:
+half110:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z11
@@ -6590,7 +6590,7 @@ half105:
 	VADDPD           Z5, Z10, Z10
 	VMOVAPD          Z6, Z9
 
-done106:
+done111:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -6662,9 +6662,9 @@ done106:
 	VMOVSD        X9, 8(AX)
 	ADDQ          $0x10, AX
 	DECQ          R10
-	JNZ           row99
+	JNZ           row104
 
-last100:
+last105:
 	VZEROUPPER
 	RET
 
@@ -6706,9 +6706,9 @@ TEXT ·sideGrad64AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
 	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last108
+	JZ           last113
 
-row107:
+row112:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VBROADCASTSD 16(R11), Z7
@@ -6716,9 +6716,9 @@ row107:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	SUBQ         $0x02, R13
-	JB           one110
+	JB           one115
 
-two109:
+two114:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z9
@@ -6883,13 +6883,13 @@ two109:
 	VMOVUPD          Z15, 192(AX)(R12*1)
 	ADDQ             $+256, R12
 	SUBQ             $0x02, R13
-	JAE              two109
+	JAE              two114
 
-one110:
+one115:
 	ADDQ $0x02, R13
-	JZ   rest112
+	JZ   rest117
 
-group111:
+group116:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z9
@@ -6974,13 +6974,13 @@ group111:
 	VMOVUPD          Z15, 64(AX)(R12*1)
 	ADDQ             $0x80, R12
 	DECQ             R13
-	JNZ              group111
+	JNZ              group116
 
-rest112:
+rest117:
 	TESTQ            R8, R8
-	JZ               done114
+	JZ               done119
 	CMPQ             R8, $0x08
-	JBE              half113
+	JBE              half118
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z9
@@ -7063,9 +7063,9 @@ rest112:
 	VMULPD.Z         Z14, Z5, K5, Z5
 	VMOVUPD          Z12, K1, (AX)(R12*1)
 	VMOVUPD          Z5, K2, 64(AX)(R12*1)
-	JMP              done114
+	JMP              done119
 
-half113:
+half118:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z9
@@ -7109,7 +7109,7 @@ half113:
 	VMULPD.Z         Z9, Z5, K4, Z5
 	VMOVUPD          Z5, K1, (AX)(R12*1)
 
-done114:
+done119:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), DI
@@ -7117,9 +7117,9 @@ done114:
 	ADDQ 24(SP), AX
 	ADDQ $0x30, R11
 	DECQ R10
-	JNZ  row107
+	JNZ  row112
 
-last108:
+last113:
 	VZEROUPPER
 	RET
 
@@ -7132,33 +7132,33 @@ TEXT ·softWeights64AVX512(SB), NOSPLIT, $32-88
 	MOVQ part+56(FP), BX
 	MOVQ class+72(FP), SI
 	MOVQ exponents+80(FP), DI
-	MOVQ rows+40(FP), R8
 	MOVQ n+48(FP), R9
-	MOVQ wStride+16(FP), R10
-	SHLQ $0x03, R10
-	MOVQ R10, (SP)
-	MOVQ wStride+16(FP), R10
-	SHLQ $0x03, R10
-	MOVQ R10, 8(SP)
-	MOVQ stride+32(FP), R10
-	SHLQ $0x03, R10
-	MOVQ R10, 16(SP)
-	MOVQ words+64(FP), R10
-	SHLQ $0x03, R10
-	MOVQ R10, 24(SP)
+	MOVQ rows+40(FP), R10
+	MOVQ wStride+16(FP), R8
+	SHLQ $0x03, R8
+	MOVQ R8, (SP)
+	MOVQ wStride+16(FP), R8
+	SHLQ $0x03, R8
+	MOVQ R8, 8(SP)
+	MOVQ stride+32(FP), R8
+	SHLQ $0x03, R8
+	MOVQ R8, 16(SP)
+	MOVQ words+64(FP), R8
+	SHLQ $0x03, R8
+	MOVQ R8, 24(SP)
 
-row115:
-	XORQ R10, R10
+row120:
+	XORQ R8, R8
 
-loop116:
-	MOVQ         R10, R11
+group122:
+	MOVQ         R8, R11
 	SHRQ         $0x03, R11
-	MOVQ         R10, R12
+	MOVQ         R8, R12
 	ANDQ         $-8, R12
-	ADDQ         R10, R12
-	VMOVUPD      (DX)(R10*8), Z0
+	ADDQ         R8, R12
+	VMOVUPD      (DX)(R8*8), Z0
 	KMOVB        (BX)(R11*1), K1
-	VMOVUPD      (SI)(R10*8), Z1
+	VMOVUPD      (SI)(R8*8), Z1
 	VFNMADD231PD Z1, Z0, Z1
 	VBROADCASTSD f64_0<>+0(SB), Z2
 	VCMPPD       $0x04, Z1, Z2, K1, K2
@@ -7173,7 +7173,7 @@ loop116:
 	VMOVUPD      Z1, (AX)(R12*8)
 	VMOVUPD      Z2, 64(AX)(R12*8)
 	VMULPD.BCST  f64_47f0000000000000<>+0(SB), Z0, Z0
-	VMULPD       (SI)(R10*8), Z0, Z0
+	VMULPD       (SI)(R8*8), Z0, Z0
 	VBROADCASTSD f64_0<>+0(SB), Z1
 	VCMPPD       $0x04, Z0, Z1, K1, K1
 	VPSRLQ       $0x34, Z0, Z1
@@ -7186,14 +7186,14 @@ loop116:
 	VMOVAPD.Z    Z1, K1, Z1
 	VMOVUPD      Z0, (CX)(R12*8)
 	VMOVUPD      Z1, 64(CX)(R12*8)
-	ADDQ         $0x08, R10
-	CMPQ         R10, R9
-	JB           loop116
+	ADDQ         $0x08, R8
+	CMPQ         R8, R9
+	JB           group122
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
-	DECQ         R8
-	JNZ          row115
+	DECQ         R10
+	JNZ          row120
 	VZEROUPPER
 	RET

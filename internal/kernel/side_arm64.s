@@ -1453,7 +1453,7 @@ TEXT ·softWeights32NEON(SB), NOSPLIT, $0-88
 	VEOR    V3.B16, V3.B16, V3.B16
 row52:
 	MOVD    $0, R6
-loop53:
+group53:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $4, R6, R10
@@ -1642,7 +1642,7 @@ loop53:
 	FMOVQ   F14, 16(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     loop53
+	BLT     group53
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
 	MOVD    wStride+16(FP), R7
@@ -1674,7 +1674,7 @@ TEXT ·softUnitNEON(SB), NOSPLIT, $0-72
 	FMOVQ   544(R8), F6
 row54:
 	MOVD    $0, R6
-loop55:
+group55:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V7.H8]
 	ADD     R6<<2, R2, R7
@@ -1799,7 +1799,7 @@ loop55:
 	FSTPQ   (F12, F14), 96(R7)
 	ADD     $16, R6
 	CMP     R4, R6
-	BLT     loop55
+	BLT     group55
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
 	MOVD    wStride+16(FP), R7
@@ -3196,7 +3196,7 @@ TEXT ·softWeights64NEON(SB), NOSPLIT, $0-88
 	VEOR    V3.B16, V3.B16, V3.B16
 row103:
 	MOVD    $0, R6
-loop104:
+group104:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $3, R6, R10
@@ -3369,7 +3369,7 @@ loop104:
 	FSTPQ   (F13, F15), 32(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     loop104
+	BLT     group104
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<3, R0
 	MOVD    wStride+16(FP), R7

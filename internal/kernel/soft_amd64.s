@@ -2175,15 +2175,15 @@ without63:
 	XORQ  AX, AX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done65
+	JZ    done66
 
 group64:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole66
+	JAE   whole65
 	BZHIQ R8, DI, DI
 
-whole66:
+whole65:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12288(DX)(AX*1)
@@ -2367,7 +2367,7 @@ more69:
 	SUBQ $0x40, R8
 	JG   group64
 
-done65:
+done66:
 	MOVQ  stride+40(FP), DI
 	SHLQ  $0x02, DI
 	ADDQ  DI, CX
@@ -5053,15 +5053,15 @@ without158:
 	XORQ  AX, AX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done160
+	JZ    done161
 
 group159:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole161
+	JAE   whole160
 	BZHIQ R8, DI, DI
 
-whole161:
+whole160:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12288(DX)(AX*1)
@@ -5288,7 +5288,7 @@ none163:
 	SUBQ             $0x20, R8
 	JG               group159
 
-done160:
+done161:
 	MOVQ  stride+40(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, CX
