@@ -1,7 +1,6 @@
 package gen
 
 import (
-	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
@@ -11,15 +10,13 @@ func accumulate(v *vec) {
 	x, stride := v.param("x"), v.stride("stride")
 	newRowLoop(v).run(func() {}, func(off reg.Register, pairs []pair) {
 		for _, t := range terms(pairs) {
-			place := func(base gpreg) operand.Mem {
-				return operand.Mem{Base: base, Index: off, Scale: 1, Disp: t.reg * v.bytes}
-			}
+			to, from := v.element(dst, off, t.reg), v.element(x, off, t.reg)
 			a, b := v.reg(), v.reg()
-			v.load(t.mask, place(dst), a)
-			v.prefetch(place(dst), t.reg)
-			v.load(t.mask, place(x), b)
+			v.load(t.mask, to, a)
+			v.prefetch(to, t.reg)
+			v.load(t.mask, from, b)
 			v.add(a, b, a)
-			v.store(t.mask, a, place(dst))
+			v.store(t.mask, a, to)
 		}
 	}, func() {
 		v.ADDQ(dstStride, dst)

@@ -51,10 +51,7 @@ func emitBCEWeighted(v *vec, grad bool) {
 
 	var magic op
 	magic, b.low, _ = v.naturalRange()
-	b.sign, b.one = v.constant(math.Copysign(0, -1)), v.constant(1)
-	if v.wide() {
-		b.sign = v.inRegister(b.sign.(operand.Mem))
-	}
+	b.sign, b.one = v.held(math.Copysign(0, -1)), v.constant(1)
 	b.e = newExponential(v, magic, !v.double() && !grad)
 	b.sum = newAccumulator(v)
 	if v.double() {
@@ -95,7 +92,7 @@ func (v *vec) place() op {
 func (b *bce) terms(vectors int, whole bool) {
 	if whole {
 		for i := range vectors {
-			b.prefetch(b.element(b.x, i*b.regs()), i*b.regs())
+			b.prefetch(b.inRow(b.x, i*b.regs()), i*b.regs())
 		}
 	}
 	b.halves(b.off, whole, func(h *half) { b.half(h, vectors, whole) })
@@ -140,7 +137,7 @@ func (b *bce) half(h *half, vectors int, whole bool) {
 // of.
 func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
 	t = bceTerm{number: number, m: b.reg()}
-	mem := b.element(b.x, number)
+	mem := b.inRow(b.x, number)
 	y := b.reg()
 	pos := b.sides.mask(b.sides.pos, number)
 	part := b.union(b.sides.mask(b.sides.neg, number), pos)
@@ -224,7 +221,7 @@ func (b *bce) gradient(t bceTerm, whole bool) {
 		b.either(b.VDIVPS, b.VDIVPD, d, g, g)
 		b.and(g, part, g)
 	}
-	mem := b.element(b.dst, t.number)
+	mem := b.inRow(b.dst, t.number)
 	if whole {
 		b.store(nil, g, mem)
 	} else {
@@ -235,8 +232,8 @@ func (b *bce) gradient(t bceTerm, whole bool) {
 // weight returns the weights of the elements.
 func (b *bce) weight(number int, pos mask) vreg {
 	w := b.reg()
-	n := b.element(b.negWeight, number)
-	p := b.inRegister(b.element(b.posWeight, number))
+	n := b.inRow(b.negWeight, number)
+	p := b.inRegister(b.inRow(b.posWeight, number))
 	b.move(n, w)
 	b.choose(pos, p, w, w)
 	return w

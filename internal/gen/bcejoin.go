@@ -222,14 +222,7 @@ func (b *bceJoin) startRow() {
 func (b *bceJoin) setFactor() {
 	r := b.reg()
 	b.VBROADCASTSD(at(b.param("scale"), 0), r)
-	if !b.double() {
-		if b.wide() {
-			b.VCVTPD2PS(r, r.AsY())
-		} else {
-			b.VCVTPD2PSY(r, r.AsX())
-		}
-		b.VBROADCASTSS(r.AsX(), r)
-	}
+	b.toElement(r)
 	b.move(r, b.factor)
 	b.ADDQ(operand.U8(8), b.file.argument("scale"))
 }

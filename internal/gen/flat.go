@@ -80,7 +80,6 @@ func shortOdds(v *vec, grad bool) {
 	s := &shortBits{vec: v, pos: v.param("pos"), part: v.param("part")}
 	size := 4 * v.perReg() // of a group
 	bias, least, most := zeroToInf(v.elem)
-	var magic, low, high op = v.constant(bias), v.constant(least), v.constant(most)
 	var factor, minus vreg
 	var dst gpreg
 	if grad {
@@ -93,9 +92,7 @@ func shortOdds(v *vec, grad bool) {
 			v.xor(factor, v.asRegister(v.constant(math.Copysign(0, -1))), minus)
 		}
 	}
-	if v.wide() {
-		magic, low, high = v.inRegister(v.constant(bias)), v.inRegister(v.constant(least)), v.inRegister(v.constant(most))
-	}
+	magic, low, high := v.held(bias), v.held(least), v.held(most)
 	e := newExponential(v, magic, !v.double())
 	loop, done := v.newLabel("group"), v.newLabel("done")
 	some, ready := v.newLabel("some"), v.newLabel("ready")

@@ -101,18 +101,18 @@ func (f *x86Focal) four(sum *accumulator) {
 	for i := range e {
 		// On AVX2 it waits where the derivative will be.
 		if v[i] = f.focal.logarithm(again(i, 0, e[i])); !f.wide() {
-			f.move(v[i], f.element(f.dst, i))
+			f.move(v[i], f.inRow(f.dst, i))
 		}
 	}
 	for i := range e {
 		if !f.wide() {
-			v[i] = f.inRegister(f.element(f.dst, i))
+			v[i] = f.inRegister(f.inRow(f.dst, i))
 		}
-		f.focal.powers = func(d vreg) { f.move(f.element(f.param("powers"), i), d) }
+		f.focal.powers = func(d vreg) { f.move(f.inRow(f.param("powers"), i), d) }
 		term, g := f.focal.element(again(i, 2, y[i]), again(i, 0, e[i]), again(i, 1, c[i]), v[i])
 		f.finish(i, term, g)
 		if f.terms {
-			f.move(term, f.element(f.out, i))
+			f.move(term, f.inRow(f.out, i))
 			continue
 		}
 		// Registers of the same lanes in the two virtual vectors of a group.
@@ -126,22 +126,22 @@ func (f *x86Focal) four(sum *accumulator) {
 
 // argument returns y of register i, -|y| and, with thresholds, what it is short of.
 func (f *x86Focal) argument(i int) (y, down vreg, short *vreg) {
-	f.prefetch(f.element(f.x, i), i)
+	f.prefetch(f.inRow(f.x, i), i)
 	pos := f.sides.mask(f.sides.pos, i)
 	part := f.union(f.sides.mask(f.sides.neg, i), pos)
 	if f.factors != nil {
 		f.move(f.signedFactor(i, pos, part), f.factors[i])
 	}
 	if !f.weighted {
-		y = f.partOf(part, f.element(f.x, i))
+		y = f.partOf(part, f.inRow(f.x, i))
 		f.flip(pos, y)
 		return y, f.minusMagnitude(y), nil
 	}
 	y = f.reg()
 	if f.wide() {
-		f.load(part, f.element(f.x, i), y)
+		f.load(part, f.inRow(f.x, i), y)
 	} else {
-		f.move(f.element(f.x, i), y)
+		f.move(f.inRow(f.x, i), y)
 	}
 	y, down, s := f.sigmoidArgument(y, pos, part, f.param("p"))
 	return y, down, &s
@@ -227,15 +227,15 @@ func (f *x86Focal) finish(i int, term, g vreg) {
 		f.mul(term, f.weight(i, f.sides.mask(f.sides.pos, i)), term)
 	}
 	if f.wide() {
-		f.store(f.sides.maskAt(f.exist, i), g, f.element(f.dst, i))
+		f.store(f.sides.maskAt(f.exist, i), g, f.inRow(f.dst, i))
 	} else {
-		f.move(g, f.element(f.dst, i))
+		f.move(g, f.inRow(f.dst, i))
 	}
 }
 
 // weight returns the weights of the elements of register i.
 func (f *x86Focal) weight(i int, pos mask) vreg {
-	w, p := f.inRegister(f.element(f.param("negWeight"), i)), f.inRegister(f.element(f.param("posWeight"), i))
+	w, p := f.inRegister(f.inRow(f.param("negWeight"), i)), f.inRegister(f.inRow(f.param("posWeight"), i))
 	f.choose(pos, p, w, w)
 	return w
 }
@@ -260,7 +260,7 @@ func sigmoidPowers(v *vec) {
 			pos := s.mask(s.pos, i)
 			part := v.union(s.mask(s.neg, i), pos)
 			y := v.reg()
-			v.load(part, l.element(x, i), y) // nothing beyond the row
+			v.load(part, l.inRow(x, i), y) // nothing beyond the row
 			y, down, short := v.sigmoidArgument(y, pos, part, p)
 			shortDown := v.reg()
 			if k := a.signs(y); v.wide() {
@@ -268,7 +268,7 @@ func sigmoidPowers(v *vec) {
 			} else {
 				a.blend(k, short, a.zeroed(), shortDown)
 			}
-			v.move(f.sigmoidPower(y, down, short, shortDown), l.element(h, i))
+			v.move(f.sigmoidPower(y, down, short, shortDown), l.inRow(h, i))
 		}
 	}, func() {
 		words := s.nextRow()

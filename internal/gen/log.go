@@ -29,7 +29,7 @@ func logarithm(v *vec, plus1, low bool) {
 		for _, t := range terms(pairs) {
 			load := func(base gpreg) vreg {
 				r := v.reg()
-				v.load(t.mask, operand.Mem{Base: base, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r)
+				v.load(t.mask, v.element(base, off, t.reg), r)
 				return r
 			}
 			var y vreg
@@ -44,7 +44,7 @@ func logarithm(v *vec, plus1, low bool) {
 				v.zero(c)
 				y = v.logSum(k, f, c)
 			}
-			v.store(t.mask, y, operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
+			v.store(t.mask, y, v.element(dst, off, t.reg))
 		}
 	})
 	v.VZEROUPPER()

@@ -25,7 +25,7 @@ func maximum(v *vec) {
 		for _, pair := range pairs {
 			var loaded []vreg
 			for _, t := range pair {
-				mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+				mem := v.element(x, off, t.reg)
 				r := v.reg()
 				if t.mask == nil {
 					v.move(mem, r)

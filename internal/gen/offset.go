@@ -19,14 +19,14 @@ func offset(v *vec) {
 	}, func(off reg.Register, pairs []pair) {
 		for _, t := range terms(pairs) {
 			r := v.reg()
-			mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+			mem := v.element(x, off, t.reg)
 			v.load(t.mask, mem, r)
 			if t.mask == nil {
 				v.prefetch(mem, t.reg)
 			}
 			v.sub(r, m, r)
 			v.sub(r, s, r)
-			v.store(t.mask, r, operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
+			v.store(t.mask, r, v.element(dst, off, t.reg))
 		}
 	}, func() {
 		v.ADDQ(dstStride, dst)

@@ -13,11 +13,11 @@ func packBytes(v *vec) {
 	rows, n := v.param("rows"), v.param("n")
 	v.SHLQ(operand.U8(3), dstStride)
 	var (
-		row, word, rest, next = v.newLabel("row"), v.newLabel("word"), v.newLabel("rest"), v.newLabel("next")
-		goTo                  = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		in, out, left         = v.GP64(), v.GP64(), v.GP64()
-		seen                  = v.reg()
-		last                  = v.K()
+		word, rest, next = v.newLabel("word"), v.newLabel("rest"), v.newLabel("next")
+		goTo             = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		in, out, left    = v.GP64(), v.GP64(), v.GP64()
+		seen             = v.reg()
+		last             = v.K()
 	)
 	v.zero(seen)
 	if v.wide() {
@@ -33,61 +33,64 @@ func packBytes(v *vec) {
 			v.AppendDatum(operand.U64(0x0101010101010101))
 		}
 	}))
-	v.Label(row)
-	v.MOVQ(src, in)
-	v.MOVQ(dst, out)
-	v.MOVQ(n, left)
-	v.SUBQ(operand.U8(64), left)
-	v.JL(goTo(rest))
-	v.Label(word)
-	v.prefetch(at(in, 0), 0)
-	if v.wide() {
-		r, k := v.reg(), v.K()
-		v.VMOVDQU8(at(in, 0), r)
-		v.VPTESTMB(ones, r, k)
-		v.VPORQ(r, seen, seen)
-		v.KMOVQ(k, at(out, 0))
-	} else {
-		v.MOVQ(v.packWord(operand.Mem{Base: in}, seen), at(out, 0))
-	}
-	v.ADDQ(operand.U8(64), in)
-	v.ADDQ(operand.U8(8), out)
-	v.SUBQ(operand.U8(64), left)
-	v.JGE(goTo(word))
-	v.Label(rest)
-	if !v.wide() {
-		v.CMPQ(left, operand.I8(-64))
-		v.JEQ(goTo(next))
-		bits := v.packWord(operand.Mem{Base: in, Index: left, Scale: 1}, seen)
-		v.NEGQ(left)
-		v.SHRXQ(left, bits, bits)
-		v.MOVQ(bits, at(out, 0))
-	} else {
-		v.ADDQ(operand.U8(64), left)
-		v.JZ(goTo(next))
-		r, k := v.reg(), v.K()
+	(&rowLoop{vec: v, rows: rows, some: true}).eachRow(func() {
+		v.MOVQ(src, in)
+		v.MOVQ(dst, out)
+		v.MOVQ(n, left)
+		v.SUBQ(operand.U8(64), left)
+		v.JL(goTo(rest))
+		v.Label(word)
 		v.prefetch(at(in, 0), 0)
-		v.VMOVDQU8_Z(at(in, 0), last, r)
-		v.VPTESTMB(ones, r, k)
-		v.VPORQ(r, seen, seen)
-		v.KMOVQ(k, at(out, 0))
-	}
-	v.Label(next)
-	v.ADDQ(stride, src)
-	v.ADDQ(dstStride, dst)
-	v.DECQ(rows)
-	v.JNZ(goTo(row))
-
+		if v.wide() {
+			r, k := v.reg(), v.K()
+			v.VMOVDQU8(at(in, 0), r)
+			v.VPTESTMB(ones, r, k)
+			v.VPORQ(r, seen, seen)
+			v.KMOVQ(k, at(out, 0))
+		} else {
+			v.MOVQ(v.packWord(operand.Mem{Base: in}, seen), at(out, 0))
+		}
+		v.ADDQ(operand.U8(64), in)
+		v.ADDQ(operand.U8(8), out)
+		v.SUBQ(operand.U8(64), left)
+		v.JGE(goTo(word))
+		v.Label(rest)
+		if !v.wide() {
+			v.CMPQ(left, operand.I8(-64))
+			v.JEQ(goTo(next))
+			bits := v.packWord(operand.Mem{Base: in, Index: left, Scale: 1}, seen)
+			v.NEGQ(left)
+			v.SHRXQ(left, bits, bits)
+			v.MOVQ(bits, at(out, 0))
+		} else {
+			v.ADDQ(operand.U8(64), left)
+			v.JZ(goTo(next))
+			r, k := v.reg(), v.K()
+			v.prefetch(at(in, 0), 0)
+			v.VMOVDQU8_Z(at(in, 0), last, r)
+			v.VPTESTMB(ones, r, k)
+			v.VPORQ(r, seen, seen)
+			v.KMOVQ(k, at(out, 0))
+		}
+		v.Label(next)
+		v.ADDQ(stride, src)
+		v.ADDQ(dstStride, dst)
+	})
 	// What is neither 0 nor 1 has a bit that ones has not.
+	v.reportBeyond(seen, ones)
+}
+
+// reportBeyond emits the return of not 0 where a has bits that allowed has not.
+func (v *vec) reportBeyond(a, allowed vreg) {
 	bad := v.GP64()
 	if v.wide() {
 		k := v.K()
-		v.VPANDNQ(seen, ones, seen)
-		v.VPTESTMB(seen, seen, k)
+		v.VPANDNQ(a, allowed, a)
+		v.VPTESTMB(a, a, k)
 		v.KMOVQ(k, bad)
 	} else {
 		v.XORQ(bad, bad)
-		v.VPTEST(seen, ones) // carry: seen has no bit outside ones
+		v.VPTEST(a, allowed) // carry: a has no bit outside allowed
 		v.SETCC(bad.As8())
 	}
 	v.Store(bad, v.ReturnIndex(0))

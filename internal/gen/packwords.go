@@ -20,64 +20,50 @@ func packWords(v *vec) {
 	v.zero(seen)
 	v.zero(zero)
 	var (
-		row, word, rest, next = v.newLabel("row"), v.newLabel("word"), v.newLabel("rest"), v.newLabel("next")
-		goTo                  = func(label string) operand.LabelRef { return operand.LabelRef(label) }
-		in, out, left, none   = v.GP64(), v.GP64(), v.GP64(), v.GP64()
-		last                  = v.GP64() // offset of a row's last word
+		word, rest, next    = v.newLabel("word"), v.newLabel("rest"), v.newLabel("next")
+		goTo                = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+		in, out, left, none = v.GP64(), v.GP64(), v.GP64(), v.GP64()
+		last                = v.GP64() // offset of a row's last word
 	)
 	v.XORQ(none, none)
 	v.LEAQ(operand.Mem{Base: n, Disp: -1}, last)
 	v.SHRQ(operand.U8(6), last)
 	pack := func(i int) { v.packStep(step, in, i*step*v.size, at(out, i*step/8), one, zero, seen) }
-	v.Label(row)
-	v.MOVQ(src, in)
-	v.MOVQ(dst, out)
-	v.MOVQ(n, left)
-	v.MOVQ(none, operand.Mem{Base: dst, Index: last, Scale: 8})
-	v.SUBQ(operand.U8(64), left)
-	v.JL(goTo(rest))
-	v.Label(word)
-	for i := range 64 / step {
-		if i*step*v.size%64 == 0 {
-			v.prefetch(at(in, i*step*v.size), 0)
+	(&rowLoop{vec: v, rows: rows, some: true}).eachRow(func() {
+		v.MOVQ(src, in)
+		v.MOVQ(dst, out)
+		v.MOVQ(n, left)
+		v.MOVQ(none, operand.Mem{Base: dst, Index: last, Scale: 8})
+		v.SUBQ(operand.U8(64), left)
+		v.JL(goTo(rest))
+		v.Label(word)
+		for i := range 64 / step {
+			if i*step*v.size%64 == 0 {
+				v.prefetch(at(in, i*step*v.size), 0)
+			}
+			pack(i)
 		}
-		pack(i)
-	}
-	v.ADDQ(operand.I32(64*v.size), in)
-	v.ADDQ(operand.U8(8), out)
-	v.SUBQ(operand.U8(64), left)
-	v.JGE(goTo(word))
-	v.Label(rest)
-	v.ADDQ(operand.U8(64), left)
-	v.JZ(goTo(next))
-	some := v.newLabel("some")
-	v.Label(some)
-	pack(0)
-	v.ADDQ(operand.I32(step*v.size), in)
-	v.ADDQ(operand.U8(step/8), out)
-	v.SUBQ(operand.U8(step), left)
-	v.JNZ(goTo(some))
-	v.Label(next)
-	v.ADDQ(stride, src)
-	v.ADDQ(dstStride, dst)
-	v.DECQ(rows)
-	v.JNZ(goTo(row))
-
-	bad, allowed := v.GP64(), v.reg()
+		v.ADDQ(operand.I32(64*v.size), in)
+		v.ADDQ(operand.U8(8), out)
+		v.SUBQ(operand.U8(64), left)
+		v.JGE(goTo(word))
+		v.Label(rest)
+		v.ADDQ(operand.U8(64), left)
+		v.JZ(goTo(next))
+		some := v.newLabel("some")
+		v.Label(some)
+		pack(0)
+		v.ADDQ(operand.I32(step*v.size), in)
+		v.ADDQ(operand.U8(step/8), out)
+		v.SUBQ(operand.U8(step), left)
+		v.JNZ(goTo(some))
+		v.Label(next)
+		v.ADDQ(stride, src)
+		v.ADDQ(dstStride, dst)
+	})
+	allowed := v.reg()
 	v.broadcast(v.slot(v.param("zero")), allowed)
-	if v.wide() {
-		k := v.K()
-		v.VPANDNQ(seen, allowed, seen)
-		v.VPTESTMB(seen, seen, k)
-		v.KMOVQ(k, bad)
-	} else {
-		v.XORQ(bad, bad)
-		v.VPTEST(seen, allowed) // carry: seen has no bit outside allowed
-		v.SETCC(bad.As8())
-	}
-	v.Store(bad, v.ReturnIndex(0))
-	v.VZEROUPPER()
-	v.RET()
+	v.reportBeyond(seen, allowed)
 }
 
 // packStep packs so many elements at in + disp into bits at out, and adds those

@@ -117,6 +117,21 @@ func (l *rowLoop) run(begin func(), body func(off reg.Register, pairs []pair), e
 
 // through emits the loop through the rows, and the return.
 func (l *rowLoop) through(begin, row, end func()) {
+	l.eachRow(func() {
+		begin()
+		row()
+		for _, f := range l.next {
+			f()
+		}
+		end()
+	})
+	l.copy.rest()
+	l.VZEROUPPER()
+	l.RET()
+}
+
+// eachRow emits the loop through the rows.
+func (l *rowLoop) eachRow(row func()) {
 	again, last := l.newLabel("row"), l.newLabel("last")
 	for _, count := range []op{l.rows, l.n} {
 		if count == nil || l.some {
@@ -130,18 +145,10 @@ func (l *rowLoop) through(begin, row, end func()) {
 		l.JZ(operand.LabelRef(last))
 	}
 	l.Label(again)
-	begin()
 	row()
-	for _, f := range l.next {
-		f()
-	}
-	end()
 	l.DECQ(l.rows)
 	l.JNZ(operand.LabelRef(again))
 	l.Label(last)
-	l.copy.rest()
-	l.VZEROUPPER()
-	l.RET()
 }
 
 // row emits the loop of run through one row.

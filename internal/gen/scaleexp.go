@@ -26,7 +26,7 @@ func scaleExp(v *vec, streaming bool) {
 		var normal []mask
 		for _, t := range terms(pairs) {
 			r, in := v.reg(), v.newMask()
-			mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+			mem := v.element(x, off, t.reg)
 			v.load(t.mask, mem, r)
 			if t.mask == nil {
 				v.prefetch(mem, t.reg)
@@ -38,7 +38,7 @@ func scaleExp(v *vec, streaming bool) {
 		for i, t := range terms(pairs) {
 			v.mul(p[i], s[i], p[i])
 			v.mulKeep(normal[i], p[i], factor, p[i])
-			mem := operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+			mem := v.element(dst, off, t.reg)
 			if streaming && t.mask == nil {
 				v.stream(p[i], mem)
 			} else {

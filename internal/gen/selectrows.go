@@ -96,7 +96,7 @@ func (k *selectKernel) groupAt(off gpreg, part []mask) *registerGroup {
 		if base == nil {
 			return nil
 		}
-		return func(i int) operand.Mem { return operand.Mem{Base: base, Index: off, Scale: 1, Disp: i * k.bytes} }
+		return func(i int) operand.Mem { return k.element(base, off, i) }
 	}
 	return &registerGroup{
 		begin: func() { k.group(off) },

@@ -35,7 +35,7 @@ func selectScale(v *vec, one bool) {
 		r := make([]vreg, len(all))
 		for i, t := range all {
 			r[i] = v.reg()
-			v.load(t.mask, operand.Mem{Base: w, Index: off, Scale: 1, Disp: t.reg * v.bytes}, r[i])
+			v.load(t.mask, v.element(w, off, t.reg), r[i])
 		}
 		for i, t := range all {
 			above, below := v.newMask(), v.newMask()
@@ -59,7 +59,7 @@ func selectScale(v *vec, one bool) {
 				v.or(above, below, above)
 				v.mul(r[i], above, r[i])
 			}
-			v.store(t.mask, r[i], operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes})
+			v.store(t.mask, r[i], v.element(dst, off, t.reg))
 		}
 	}, func() {
 		v.ADDQ(dstStride, dst)

@@ -152,13 +152,15 @@ func (c *sideCopy) copy() {
 // scores are clamped for it.
 func (v *vec) naturalRange() (magic, low, high op) {
 	bias, least, most := pivot0(v.elem)
-	place := func(x float64) op {
-		if v.wide() {
-			return v.inRegister(v.constant(x))
-		}
-		return v.constant(x)
+	return v.held(bias), v.held(least), v.held(most)
+}
+
+// held returns a constant: on AVX-512 in a register.
+func (v *vec) held(x float64) op {
+	if v.wide() {
+		return v.inRegister(v.constant(x))
 	}
-	return place(bias), place(least), place(most)
+	return v.constant(x)
 }
 
 // clamp is y = min(max(y, low), high), y where it is NaN.

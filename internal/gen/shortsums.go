@@ -11,11 +11,7 @@ import (
 // shortPowers emits the exponentials of elements one after the other.
 func shortPowers(v *vec) {
 	w, x, n := v.param("w"), v.param("x"), v.param("n")
-	bias, least, most := pivot0(v.elem)
-	var magic, low, high op = v.constant(bias), v.constant(least), v.constant(most)
-	if v.wide() {
-		magic, low, high = v.inRegister(v.constant(bias)), v.inRegister(v.constant(least)), v.inRegister(v.constant(most))
-	}
+	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, !v.double())
 	loop, done := v.newLabel("group"), v.newLabel("done")
 	v.TESTQ(n, n)

@@ -76,7 +76,7 @@ func (l *sideLoop) weights(t term, off reg.Register) (m, e operand.Mem) {
 
 // score returns the place of a term's scores.
 func (l *sideLoop) score(t term, off reg.Register) operand.Mem {
-	return operand.Mem{Base: l.x, Index: off, Scale: 1, Disp: t.reg * l.bytes}
+	return l.element(l.x, off, t.reg)
 }
 
 // argument returns y = ±x of a term and the masks of its sides. Elements that
@@ -108,14 +108,8 @@ type sideExponential struct {
 
 func newSideExponential(l *sideLoop) *sideExponential {
 	v := l.vec
-	place := func(x float64) op {
-		if v.wide() {
-			return v.inRegister(v.constant(x))
-		}
-		return v.constant(x)
-	}
 	e := &sideExponential{exponential: newExponential(v, nil, !v.double()), loop: l}
-	e.zero, e.lowest, e.most = place(0), place(v.pick(coef.Lowest32, coef.Lowest64)), place(v.pick(coef.Highest32, coef.Highest64))
+	e.zero, e.lowest, e.most = v.held(0), v.held(v.pick(coef.Lowest32, coef.Lowest64)), v.held(v.pick(coef.Highest32, coef.Highest64))
 	for i := range e.magic {
 		if v.wide() {
 			e.magic[i] = v.reg()
@@ -212,11 +206,7 @@ func (e *sideExponential) quotientsOf(terms []*sideTerm, nanStays bool) (q, s, r
 	}
 	for i, x := range terms {
 		// The second source is returned where either is NaN: t.
-		most, ok := e.most.(vreg)
-		if !ok {
-			most = e.inRegister(e.most.(operand.Mem))
-		}
-		e.min(most, t[i], t[i])
+		e.min(e.asRegister(e.most), t[i], t[i])
 		if nanStays {
 			e.restrict(x.keep, notGreater, e.lowest, t[i])
 		} else {
@@ -243,13 +233,7 @@ func sideMax(v *vec) {
 	top := v.param("top")
 	l := newSideLoop(v)
 	infinity := v.inRegister(v.constant(math.Inf(-1)))
-	place := func(x float64) op {
-		if v.wide() {
-			return v.inRegister(v.constant(x))
-		}
-		return v.constant(x)
-	}
-	zero := place(0)
+	zero := v.held(0)
 	log2e := v.inRegister(v.constant(v.pick(coef.Log2E32, coef.Log2E64)))
 	var acc [4]vreg // score, power of the negatives and the positives
 	for i := range acc {
@@ -404,7 +388,7 @@ func sideGrad(v *vec) {
 				return f
 			})
 			for i, t := range all[:step] {
-				place := operand.Mem{Base: dst, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+				place := v.element(dst, off, t.reg)
 				v.store(t.mask, w[i], place)
 			}
 		}

@@ -37,13 +37,7 @@ func emitSoftBCE(v *vec) {
 	b.sides.laneTests()
 	var magic op
 	magic, b.low, _ = v.naturalRange()
-	b.sign, b.one = v.constant(math.Copysign(0, -1)), v.constant(1)
-	if v.wide() {
-		b.sign, b.one = v.inRegister(b.sign.(operand.Mem)), v.inRegister(b.one.(operand.Mem))
-		b.factor = v.reg()
-	} else {
-		b.factor = v.AllocLocal(v.bytes)
-	}
+	b.sign, b.one, b.factor = v.held(math.Copysign(0, -1)), v.held(1), v.place()
 	b.e = newExponential(v, magic, false)
 	b.sum = newAccumulator(v)
 	if v.double() {
@@ -92,8 +86,8 @@ func emitSoftBCE(v *vec) {
 // group adds a group.
 func (b *softBCE) group() {
 	for i := range 4 {
-		b.prefetch(b.element(b.x, i*b.regs()), 0)
-		b.prefetch(b.element(b.t, i*b.regs()), 0)
+		b.prefetch(b.inRow(b.x, i*b.regs()), 0)
+		b.prefetch(b.inRow(b.t, i*b.regs()), 0)
 	}
 	b.halves(b.off, true, b.half)
 	b.sum.endGroup()
@@ -165,14 +159,14 @@ func (b *softBCE) argument(i int) softTerm {
 	y, zero := b.reg(), b.reg()
 	t.part = b.sides.mask(b.sides.neg, number)
 	if b.wide() {
-		b.load(t.part, b.element(b.x, number), y)
-		b.load(t.part, b.element(b.t, number), t.u)
+		b.load(t.part, b.inRow(b.x, number), y)
+		b.load(t.part, b.inRow(b.t, number), t.u)
 		b.zero(zero)
 		b.compare(notLess, y, zero, t.up)
 		b.keep(t.up, b.one, zero)
 	} else {
-		b.move(b.element(b.x, number), y)
-		b.move(b.element(b.t, number), t.u)
+		b.move(b.inRow(b.x, number), y)
+		b.move(b.inRow(b.t, number), t.u)
 		b.zero(zero)
 		b.compare(notLess, y, zero, t.up)
 		b.and(t.up, b.one, zero)
@@ -198,7 +192,7 @@ func (b *softBCE) gradient(all []softTerm, e []vreg) {
 		d, q := b.reg(), b.reg()
 		b.add(e[i], b.one, d)
 		b.either(b.VDIVPS, b.VDIVPD, d, e[i], q)
-		place := b.element(b.dst, t.number)
+		place := b.inRow(b.dst, t.number)
 		if b.wide() {
 			b.either(b.VXORPS, b.VXORPD, b.sign, q, t.up, q)
 			b.add(q, t.u, q)
@@ -257,10 +251,7 @@ func softLinear(v *vec) {
 	l.sides.laneTests()
 	l.lengths()
 	l.rows = v.param("rows")
-	var one op = v.constant(1)
-	if v.wide() {
-		one = v.inRegister(one.(operand.Mem))
-	}
+	one := v.held(1)
 	var p [3]op // factor, hi, lo
 	params := v.param("p")
 	for i := range p {
@@ -339,10 +330,7 @@ func softTerms(v *vec) {
 	e := newExponential(v, magic, true)
 	zero := v.reg()
 	v.zero(zero)
-	var nan op = v.constant(math.NaN())
-	if v.wide() {
-		nan = v.inRegister(nan.(operand.Mem))
-	}
+	nan := v.held(math.NaN())
 	acc := newPairSums(v, 2)
 
 	l.run(func() {

@@ -46,7 +46,7 @@ func sumExp(v *vec) {
 			var y []vreg
 			low := v.asRegister(least)
 			for _, t := range terms(pairs) {
-				mem := operand.Mem{Base: x, Index: off, Scale: 1, Disp: t.reg * v.bytes}
+				mem := v.element(x, off, t.reg)
 				r := v.reg()
 				if t.mask == nil {
 					v.max(low, mem, r)

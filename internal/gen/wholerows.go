@@ -66,8 +66,8 @@ func (l *rowLoop) output(name, stride string, optional bool) gpreg {
 	return s.base
 }
 
-// element is the place of register i of the group in rows at base.
-func (l *rowLoop) element(base gpreg, i int) operand.Mem {
+// inRow is the place of register i of the group in rows at base.
+func (l *rowLoop) inRow(base gpreg, i int) operand.Mem {
 	scale := 1
 	if l.kind == padded {
 		scale = l.size
@@ -195,7 +195,7 @@ func (l *rowLoop) readRest(left gpreg) {
 		}
 		for i, k := range masks {
 			r := l.reg()
-			l.load(k, l.element(s.base, i), r)
+			l.load(k, l.inRow(s.base, i), r)
 			l.move(r, l.register(s.buffer, i))
 		}
 		l.LEAQ(s.buffer, s.base)
@@ -227,7 +227,7 @@ func (l *rowLoop) nextRow(s *streamOfRows) {
 		l.Load(l.Param("n"), n)
 		l.ANDQ(operand.U8(l.groupSize-1), n)
 		for i, k := range l.restMasks(n) {
-			r, m := l.reg(), l.element(out, i)
+			r, m := l.reg(), l.inRow(out, i)
 			m.Disp -= l.groupSize * l.size
 			l.move(l.register(s.buffer, i), r)
 			l.store(k, r, m)

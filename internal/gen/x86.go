@@ -78,6 +78,11 @@ func at(base reg.Register, disp int) operand.Mem {
 	return operand.Mem{Base: base, Disp: disp}
 }
 
+// element is the place of register i of what is at byte offset off from base.
+func (v *vec) element(base, off reg.Register, i int) operand.Mem {
+	return operand.Mem{Base: base, Index: off, Scale: 1, Disp: i * v.bytes}
+}
+
 // either emits the float32 or the float64 form of an instruction.
 func (v *vec) either(single, double func(...op), ops ...op) {
 	if v.double() {

@@ -17,14 +17,14 @@ TEXT ·packBytesAVX2(SB), NOSPLIT, $0-56
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS ones<>+0(SB), Y1
 
-row1:
+row4:
 	MOVQ DX, R8
 	MOVQ AX, R9
 	MOVQ DI, R10
 	SUBQ $0x40, R10
-	JL   rest3
+	JL   rest2
 
-word2:
+word1:
 	PREFETCHT0 12288(R8)
 	VMOVDQU    (R8), Y2
 	VPOR       Y2, Y0, Y0
@@ -40,11 +40,11 @@ word2:
 	ADDQ       $0x40, R8
 	ADDQ       $0x08, R9
 	SUBQ       $0x40, R10
-	JGE        word2
+	JGE        word1
 
-rest3:
+rest2:
 	CMPQ      R10, $-64
-	JEQ       next4
+	JEQ       next3
 	VMOVDQU   (R8)(R10*1), Y2
 	VPOR      Y2, Y0, Y0
 	VPSLLW    $0x07, Y2, Y2
@@ -59,11 +59,11 @@ rest3:
 	SHRXQ     R10, R8, R8
 	MOVQ      R8, (R9)
 
-next4:
+next3:
 	ADDQ   BX, DX
 	ADDQ   CX, AX
 	DECQ   SI
-	JNZ    row1
+	JNZ    row4
 	XORQ   AX, AX
 	VPTEST Y0, Y1
 	SETCC  AL
@@ -103,7 +103,7 @@ TEXT ·packWords32AVX2(SB), NOSPLIT, $80-72
 	LEAQ         -1(DI), R12
 	SHRQ         $0x06, R12
 
-row5:
+row9:
 	MOVQ DX, R8
 	MOVQ AX, R9
 	MOVQ DI, R10
@@ -173,7 +173,7 @@ rest7:
 	ADDQ $0x40, R10
 	JZ   next8
 
-some9:
+some11:
 	VMOVUPS   (R8), Y2
 	VPCMPEQD  Y2, Y0, Y3
 	VANDNPS   Y2, Y3, Y2
@@ -183,13 +183,13 @@ some9:
 	ADDQ      $+32, R8
 	ADDQ      $0x01, R9
 	SUBQ      $0x08, R10
-	JNZ       some9
+	JNZ       some11
 
 next8:
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         SI
-	JNZ          row5
+	JNZ          row9
 	MOVQ         zero+56(FP), AX
 	MOVQ         AX, 8(BP)
 	VBROADCASTSS 8(BP), Y0
@@ -218,14 +218,14 @@ TEXT ·packBytesAVX512(SB), NOSPLIT, $0-56
 	KMOVQ   R8, K1
 	VMOVUPS ones<>+0(SB), Z1
 
-row10:
+row15:
 	MOVQ DX, R8
 	MOVQ AX, R9
 	MOVQ DI, R10
 	SUBQ $0x40, R10
-	JL   rest12
+	JL   rest13
 
-word11:
+word12:
 	PREFETCHT0 12288(R8)
 	VMOVDQU8   (R8), Z2
 	VPTESTMB   Z1, Z2, K2
@@ -234,22 +234,22 @@ word11:
 	ADDQ       $0x40, R8
 	ADDQ       $0x08, R9
 	SUBQ       $0x40, R10
-	JGE        word11
+	JGE        word12
 
-rest12:
+rest13:
 	ADDQ       $0x40, R10
-	JZ         next13
+	JZ         next14
 	PREFETCHT0 12288(R8)
 	VMOVDQU8.Z (R8), K1, Z2
 	VPTESTMB   Z1, Z2, K2
 	VPORQ      Z2, Z0, Z0
 	KMOVQ      K2, (R9)
 
-next13:
+next14:
 	ADDQ     BX, DX
 	ADDQ     CX, AX
 	DECQ     SI
-	JNZ      row10
+	JNZ      row15
 	VPANDNQ  Z0, Z1, Z0
 	VPTESTMB Z0, Z0, K1
 	KMOVQ    K1, AX
@@ -277,15 +277,15 @@ TEXT ·packWords32AVX512(SB), NOSPLIT, $16-72
 	LEAQ         -1(DI), R12
 	SHRQ         $0x06, R12
 
-row14:
+row20:
 	MOVQ DX, R8
 	MOVQ AX, R9
 	MOVQ DI, R10
 	MOVQ R11, (AX)(R12*8)
 	SUBQ $0x40, R10
-	JL   rest16
+	JL   rest18
 
-word15:
+word17:
 	PREFETCHT0 12288(R8)
 	VMOVUPS    (R8), Z3
 	VPCMPEQD   Z3, Z0, K1
@@ -317,13 +317,13 @@ word15:
 	ADDQ       $+256, R8
 	ADDQ       $0x08, R9
 	SUBQ       $0x40, R10
-	JGE        word15
+	JGE        word17
 
-rest16:
+rest18:
 	ADDQ $0x40, R10
-	JZ   next17
+	JZ   next19
 
-some18:
+some22:
 	VMOVUPS  (R8), Z3
 	VPCMPEQD Z3, Z0, K1
 	VMOVAPS  Z2, K1, Z3
@@ -333,13 +333,13 @@ some18:
 	ADDQ     $+64, R8
 	ADDQ     $0x02, R9
 	SUBQ     $0x10, R10
-	JNZ      some18
+	JNZ      some22
 
-next17:
+next19:
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         SI
-	JNZ          row14
+	JNZ          row20
 	MOVQ         zero+56(FP), AX
 	MOVQ         AX, 8(SP)
 	VBROADCASTSS 8(SP), Z0
@@ -372,15 +372,15 @@ TEXT ·packWords64AVX2(SB), NOSPLIT, $80-72
 	LEAQ         -1(DI), R12
 	SHRQ         $0x06, R12
 
-row19:
+row26:
 	MOVQ DX, R8
 	MOVQ AX, R9
 	MOVQ DI, R10
 	MOVQ R11, (AX)(R12*8)
 	SUBQ $0x40, R10
-	JL   rest21
+	JL   rest24
 
-word20:
+word23:
 	PREFETCHT0 12288(R8)
 	VMOVUPD    (R8), Y2
 	VPCMPEQQ   Y2, Y0, Y3
@@ -496,13 +496,13 @@ word20:
 	ADDQ       $+512, R8
 	ADDQ       $0x08, R9
 	SUBQ       $0x40, R10
-	JGE        word20
+	JGE        word23
 
-rest21:
+rest24:
 	ADDQ $0x40, R10
-	JZ   next22
+	JZ   next25
 
-some23:
+some28:
 	VMOVUPD   (R8), Y2
 	VPCMPEQQ  Y2, Y0, Y3
 	VANDNPD   Y2, Y3, Y2
@@ -519,13 +519,13 @@ some23:
 	ADDQ      $+64, R8
 	ADDQ      $0x01, R9
 	SUBQ      $0x08, R10
-	JNZ       some23
+	JNZ       some28
 
-next22:
+next25:
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         SI
-	JNZ          row19
+	JNZ          row26
 	MOVQ         zero+56(FP), AX
 	MOVQ         AX, 8(BP)
 	VBROADCASTSD 8(BP), Y0
@@ -556,15 +556,15 @@ TEXT ·packWords64AVX512(SB), NOSPLIT, $16-72
 	LEAQ         -1(DI), R12
 	SHRQ         $0x06, R12
 
-row24:
+row32:
 	MOVQ DX, R8
 	MOVQ AX, R9
 	MOVQ DI, R10
 	MOVQ R11, (AX)(R12*8)
 	SUBQ $0x40, R10
-	JL   rest26
+	JL   rest30
 
-word25:
+word29:
 	PREFETCHT0 12288(R8)
 	VMOVUPD    (R8), Z3
 	VPCMPEQQ   Z3, Z0, K1
@@ -620,13 +620,13 @@ word25:
 	ADDQ       $+512, R8
 	ADDQ       $0x08, R9
 	SUBQ       $0x40, R10
-	JGE        word25
+	JGE        word29
 
-rest26:
+rest30:
 	ADDQ $0x40, R10
-	JZ   next27
+	JZ   next31
 
-some28:
+some34:
 	VMOVUPD  (R8), Z3
 	VPCMPEQQ Z3, Z0, K1
 	VMOVAPD  Z2, K1, Z3
@@ -642,13 +642,13 @@ some28:
 	ADDQ     $+128, R8
 	ADDQ     $0x02, R9
 	SUBQ     $0x10, R10
-	JNZ      some28
+	JNZ      some34
 
-next27:
+next31:
 	ADDQ         BX, DX
 	ADDQ         CX, AX
 	DECQ         SI
-	JNZ          row24
+	JNZ          row32
 	MOVQ         zero+56(FP), AX
 	MOVQ         AX, 8(SP)
 	VBROADCASTSD 8(SP), Z0
