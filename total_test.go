@@ -354,6 +354,24 @@ func FuzzUnmarshal(f *testing.F) {
 	total.span(-3, -3)
 	data, _ = total.MarshalBinary()
 	f.Add(data)
+	// Of soft labels, with row weights and a mask, as evaluators sum.
+	for _, b := range []Batch[float32]{
+		{Scores: Matrix[float32]{Rows: 2, Cols: 3, Stride: 3, Data: []float32{1, -2, 0.5, 3, 0, -1}},
+			Soft: Matrix[float32]{Rows: 2, Cols: 3, Stride: 3, Data: []float32{0, 1, 0.25, 1, 0, 0.5}}},
+		{Scores: Matrix[float32]{Rows: 2, Cols: 3, Stride: 3, Data: []float32{1, -2, 0.5, 3, 0, -1}}, RowWeights: []float64{0x1p-1074, 1e300},
+			Labels: &TargetLabels{Targets: []int32{1, 2}, Classes: 3}},
+	} {
+		var sum Total
+		e, err := NewEvaluator[float32](BCE{}, Options{Workers: 1})
+		if err == nil {
+			_, err = e.Evaluate(context.Background(), &b, &Output[float32]{Total: &sum})
+		}
+		if err != nil {
+			f.Fatal(err)
+		}
+		data, _ = sum.MarshalBinary()
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		for _, data := range [][]byte{data, sealed(data)} {
 			var a Accumulator[float32]

@@ -318,7 +318,7 @@ func (b *binned) decode(r *partial.Reader) {
 	}
 }
 
-// equal tells whether finished bins have the same scores and the same rows with weights.
+// equal tells whether finished bins are written as the same bytes.
 func (b *bins) equal(o *bins) bool {
 	var none weighedBins
 	w, v := b.weighed, o.weighed
@@ -328,7 +328,8 @@ func (b *bins) equal(o *bins) bool {
 	if v == nil {
 		v = &none
 	}
-	return b.Rest == o.Rest && slices.Equal(b.Bin, o.Bin) && slices.Equal(w.Key, v.Key) && slices.Equal(w.N, v.N)
+	return b.Rest == o.Rest && slices.Equal(b.Bin, o.Bin) && slices.Equal(w.Key, v.Key) && slices.Equal(w.N, v.N) &&
+		w.Low == v.Low && slices.Equal(w.Word, v.Word)
 }
 
 func (b *bins) encode(w *partial.Writer) {

@@ -58,14 +58,30 @@ func FuzzUnmarshal(f *testing.F) {
 	b.Thresholds, b.ThresholdColumn = nil, 0
 	b.RowWeights = []float64{1, 0.5, 2, 3}
 	seeds := []encoding.BinaryMarshaler{tuner, scan, shares}
-	binned, err := NewAccumulator[float32](3, []string{"macro_auc"}, Options{MicroBits: 9, ClassBits: 8})
-	if err != nil {
-		f.Fatal(err)
+	// Row weights, a mask, division by zero; by class; scores in bins, those of all
+	// classes of their own or the sum of the classes'; of scores kept before.
+	for _, o := range []Options{
+		{}, {ByClass: true}, {ByClass: true, ZeroDivision: ZeroDivisionNaN}, {Rule: Top(2)}, {Sparse: true},
+		{MicroBits: 9, ClassBits: 8}, {MicroBits: 8, ClassBits: 8}, {MicroBits: 10, ClassBits: 10, ByClass: true},
+	} {
+		for _, weights := range [][]float64{nil, b.RowWeights, {0x1p-1074, 1e300, 0, 1}} {
+			part := *b
+			part.RowWeights = weights
+			a, err := NewAccumulator[float32](3, []string{"macro_auc", "micro_average_precision", "samples_f1", "ndcg_at_2"}, o)
+			if err = errors.Join(err, a.Add(&part)); err != nil {
+				f.Fatal(err)
+			}
+			seeds = append(seeds, a)
+			if !o.ByClass {
+				continue
+			}
+			late, err := NewAccumulator[float32](3, []string{"macro_auc"}, Options{ByClass: true})
+			if err = errors.Join(err, late.Add(&part), late.CountScores(9, 9)); err != nil {
+				f.Fatal(err)
+			}
+			seeds = append(seeds, late)
+		}
 	}
-	if err := binned.Add(b); err != nil {
-		f.Fatal(err)
-	}
-	seeds = append(seeds, binned)
 	for _, name := range []string{"micro_f1", "macro_f1", "samples_f1"} {
 		for _, digits := range []int{0, 8} {
 			o, err := NewObjective(name, 0)
@@ -107,6 +123,8 @@ func FuzzUnmarshal(f *testing.F) {
 				_, _ = a.Results()
 				_, _ = a.ScoreBins()
 				_, _, _ = a.BestThreshold()
+				_, _ = a.Classes()
+				_ = a.Merge(&a)
 			}
 			if tuner.UnmarshalBinary(data) == nil {
 				same(&tuner)

@@ -58,6 +58,19 @@ func FuzzUnmarshal(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(data)
+	edges := make([]float64, 14)
+	for i := range edges {
+		edges[i] = float64(i+1) / 15
+	}
+	for _, link := range []Link{Sigmoid, Sigmoid2, Softmax} { // of other links, with edges
+		r := NewReliability(Calibration{link, 0.5, -1}, edges, edges)
+		r.Add(&Elements{S: []float64{3, -2, 0.5, 1}, Y: []bool{true, false, false, true}, Ends: []int{2, 4}})
+		data, err := r.MarshalBinary()
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(data)
+	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		n := max(0, len(data)-4)
 		sealed := binary.LittleEndian.AppendUint32(bytes.Clone(data[:n]), crc32.Checksum(data[:n], crc32.MakeTable(crc32.Castagnoli)))

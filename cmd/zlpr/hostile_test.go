@@ -22,6 +22,12 @@ func TestHostilePartial(t *testing.T) {
 	example[float32](t, dir, rows, n)
 	save(t, dir, "H.npy", []int{rows, n}, make([]float32, rows*n))
 	save(t, dir, "W.npy", []int{rows}, []float64{1, 2, 0.5, 1, 1, 0, 3})
+	soft, ones := make([]float32, rows*n), make([]float32, rows*n)
+	for i := range soft {
+		soft[i], ones[i] = float32(i%5)/4, 1
+	}
+	save(t, dir, "F.npy", []int{rows, n}, soft)
+	save(t, dir, "O.npy", []int{rows, n}, ones)
 	t.Chdir(dir)
 	seal := func(data []byte) {
 		n := len(data) - 4
@@ -29,7 +35,8 @@ func TestHostilePartial(t *testing.T) {
 	}
 	taken := 0
 	for _, args := range []string{"Y.npy --loss zlpr,bce --metrics micro_f1,macro_f1,lrap,micro_auc --classes 2", "H.npy --loss bce --metrics none",
-		"Y.npy --loss zlpr --metrics macro_auc,micro_auc --area-bits 8 --row-weights W.npy"} {
+		"Y.npy --loss zlpr --metrics macro_auc,micro_auc --area-bits 8 --row-weights W.npy",
+		"F.npy --loss all --row-weights W.npy", "O.npy --loss softmax --metrics none --reduction mean-classes"} {
 		must(t, dir, append([]string{"eval", "S.npy", "--partial", "p.zlpr"}, append([]string{"--labels"}, strings.Fields(args)...)...)...)
 		whole, err := os.ReadFile("p.zlpr")
 		require.NoError(t, err)
@@ -73,7 +80,7 @@ func TestHostilePartial(t *testing.T) {
 			if at > 4 {
 				seal(short)
 				_, err := decodePartial("p.zlpr", short)
-				require.True(t, err != nil || p.asSoft != nil, "%d bytes", at) // the form as soft labels is at the end
+				require.True(t, err != nil || p.asSoft != nil || p.assumed, "%d bytes", at) // how labels may be soft is at the end
 			}
 			for _, v := range [][]byte{{whole[at] ^ 1}, {whole[at] ^ 0x80, 0}, {0xff}}[at%3] {
 				data := bytes.Clone(whole)
