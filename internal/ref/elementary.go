@@ -116,6 +116,9 @@ func exponentAbove(x *big.Float, e int) bool {
 
 // taylor returns e^r - 1 to w bits, relatively, for 0 < |r| < 1/2.
 func taylor(r *big.Float, w uint) *big.Float {
+	if exponent(r) < -int(w)-2 {
+		return num(w).Set(r) // to add the next would shift numbers by the distance of their exponents
+	}
 	factorial := factorials(w)
 	// Terms r^i/i! up to the first below 2^-w of the leading r.
 	terms := 2

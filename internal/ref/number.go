@@ -243,7 +243,7 @@ func (z *Number) SetExp(x *big.Float) *Number {
 	r.SetPrec(w)
 	z.e.Set(n)
 	z.far = n.Sign() != 0
-	if r.Sign() == 0 {
+	if r.Sign() == 0 || exponent(r) < -int(w)-2 { // e^r is 1 to w bits
 		z.m.SetInt64(1)
 		return z.normalize()
 	}
