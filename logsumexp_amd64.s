@@ -1159,7 +1159,7 @@ TEXT ·sumExp32AVX512(SB), $512-56
 	JL           rest34
 	XORQ         DX, DX
 	CMPQ         n+40(FP), $0x10
-	JG           long35
+	JG           long37
 	MOVQ         n+40(FP), R8
 	SUBQ         $0x00, R8
 	MOVQ         $-1, R9
@@ -1183,7 +1183,7 @@ TEXT ·sumExp32AVX512(SB), $512-56
 	VMINPS       Z14, Z2, Z14
 	VMINPS       Z15, Z2, Z15
 
-short36:
+group35:
 	LEAQ          (AX)(CX*4), R8
 	CMPQ          DI, $0x08
 	CMOVQLT       AX, R8
@@ -1289,12 +1289,12 @@ short36:
 	SUBQ          $0x04, DI
 	JZ            sums33
 	CMPQ          DX, $+512
-	JNE           short36
+	JNE           group35
 	JMP           sums33
 
-long35:
+long37:
 	CMPQ       n+40(FP), $0x20
-	JG         long37
+	JG         long40
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x10, R8
 	MOVQ       $-1, R9
@@ -1317,7 +1317,7 @@ long35:
 	VMINPS     Z14, Z2, Z14
 	VMINPS     Z15, Z2, Z15
 
-short38:
+group38:
 	LEAQ          (AX)(CX*2), R8
 	CMPQ          DI, $0x04
 	CMOVQLT       AX, R8
@@ -1412,12 +1412,12 @@ short38:
 	SUBQ          $0x02, DI
 	JZ            sums33
 	CMPQ          DX, $+512
-	JNE           short38
+	JNE           group38
 	JMP           sums33
 
-long37:
+long40:
 	CMPQ       n+40(FP), $0x40
-	JG         long39
+	JG         long43
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x20, R8
 	MOVQ       $-1, R9
@@ -1442,7 +1442,7 @@ long37:
 	VMINPS     Z14, Z2, Z14
 	VMINPS     Z15, Z2, Z15
 
-short40:
+group41:
 	LEAQ          (AX)(CX*1), R8
 	CMPQ          DI, $0x02
 	CMOVQLT       AX, R8
@@ -1537,10 +1537,10 @@ short40:
 	SUBQ          $0x01, DI
 	JZ            sums33
 	CMPQ          DX, $+512
-	JNE           short40
+	JNE           group41
 	JMP           sums33
 
-long39:
+long43:
 	JMP rest34
 
 sums33:
@@ -1580,30 +1580,30 @@ sums33:
 	CMPQ       DI, $0x08
 	JL         rest34
 	CMPQ       n+40(FP), $0x10
-	JG         long41
-	JMP        short36
+	JG         long44
+	JMP        group35
 
-long41:
+long44:
 	CMPQ n+40(FP), $0x20
-	JG   long42
-	JMP  short38
+	JG   long45
+	JMP  group38
 
-long42:
-	JMP short40
+long45:
+	JMP group41
 
 rest34:
 	TESTQ DI, DI
-	JZ    last44
+	JZ    last47
 
-row43:
+row46:
 	VXORPS Y28, Y28, Y28
 	VXORPS Y29, Y29, Y29
 	XORQ   DX, DX
 	MOVQ   SI, R8
 	SUBQ   $0x02, R8
-	JB     one46
+	JB     one49
 
-two45:
+two48:
 	VMAXPS        (AX)(DX*1), Z1, Z12
 	PREFETCHT0    12288(AX)(DX*1)
 	VMAXPS        64(AX)(DX*1), Z1, Z13
@@ -1684,13 +1684,13 @@ two45:
 	VADDPD        Z12, Z29, Z29
 	ADDQ          $+256, DX
 	SUBQ          $0x02, R8
-	JAE           two45
+	JAE           two48
 
-one46:
+one49:
 	ADDQ $0x02, R8
-	JZ   rest48
+	JZ   rest51
 
-group47:
+group50:
 	VMAXPS        (AX)(DX*1), Z1, Z12
 	PREFETCHT0    12288(AX)(DX*1)
 	VMAXPS        64(AX)(DX*1), Z1, Z13
@@ -1732,13 +1732,13 @@ group47:
 	VADDPD        Z12, Z29, Z29
 	ADDQ          $0x80, DX
 	DECQ          R8
-	JNZ           group47
+	JNZ           group50
 
-rest48:
+rest51:
 	TESTQ         BX, BX
-	JZ            done50
+	JZ            done53
 	CMPQ          BX, $0x10
-	JBE           half49
+	JBE           half52
 	VMOVUPS.Z     (AX)(DX*1), K1, Z12
 	VMAXPS        Z12, Z1, Z12
 	VMOVUPS.Z     64(AX)(DX*1), K2, Z13
@@ -1778,9 +1778,9 @@ rest48:
 	VCVTPS2PD     Y12, Z12
 	VADDPD        Z13, Z28, Z28
 	VADDPD        Z12, Z29, Z29
-	JMP           done50
+	JMP           done53
 
-half49:
+half52:
 	VMOVUPS.Z     (AX)(DX*1), K1, Z12
 	VMAXPS        Z12, Z1, Z12
 	VMINPS        Z12, Z2, Z12
@@ -1804,7 +1804,7 @@ half49:
 	VADDPD        Z13, Z28, Z28
 	VADDPD        Z12, Z29, Z29
 
-done50:
+done53:
 	ADDQ          CX, AX
 	VADDPD        Z29, Z28, Z28
 	VEXTRACTF64X4 $0x01, Z28, Y12
@@ -1817,9 +1817,9 @@ done50:
 	VMOVSD        X28, (DX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          DI
-	JNZ           row43
+	JNZ           row46
 
-last44:
+last47:
 	VZEROUPPER
 	RET
 
@@ -1856,18 +1856,18 @@ TEXT ·scaleExpStream32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	TESTQ        R10, R10
-	JZ           last52
+	JZ           last55
 
-row51:
+row54:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one54
+	JB           one57
 
-two53:
+two56:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -1946,13 +1946,13 @@ two53:
 	VMOVNTPS    Z19, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two53
+	JAE         two56
 
-one54:
+one57:
 	ADDQ $0x02, R12
-	JZ   rest56
+	JZ   rest59
 
-group55:
+group58:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -1993,13 +1993,13 @@ group55:
 	VMOVNTPS    Z15, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group55
+	JNZ         group58
 
-rest56:
+rest59:
 	TESTQ       R8, R8
-	JZ          done58
+	JZ          done61
 	CMPQ        R8, $0x10
-	JBE         half57
+	JBE         half60
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS.Z   64(DX)(R11*1), K2, Z13
@@ -2036,9 +2036,9 @@ rest56:
 	VMULPS      Z15, Z0, Z0
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R11*1)
-	JMP         done58
+	JMP         done61
 
-half57:
+half60:
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     Z12, Z1
@@ -2058,15 +2058,15 @@ half57:
 	VMULPS.Z    Z2, Z0, K3, Z0
 	VMOVUPS     Z0, K1, (AX)(R11*1)
 
-done58:
+done61:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R10
-	JNZ  row51
+	JNZ  row54
 
-last52:
+last55:
 	VZEROUPPER
 	RET
 
@@ -2103,18 +2103,18 @@ TEXT ·scaleExp32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	TESTQ        R10, R10
-	JZ           last60
+	JZ           last63
 
-row59:
+row62:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one62
+	JB           one65
 
-two61:
+two64:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -2193,13 +2193,13 @@ two61:
 	VMOVUPS     Z19, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two61
+	JAE         two64
 
-one62:
+one65:
 	ADDQ $0x02, R12
-	JZ   rest64
+	JZ   rest67
 
-group63:
+group66:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -2240,13 +2240,13 @@ group63:
 	VMOVUPS     Z15, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group63
+	JNZ         group66
 
-rest64:
+rest67:
 	TESTQ       R8, R8
-	JZ          done66
+	JZ          done69
 	CMPQ        R8, $0x10
-	JBE         half65
+	JBE         half68
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS.Z   64(DX)(R11*1), K2, Z13
@@ -2283,9 +2283,9 @@ rest64:
 	VMULPS      Z15, Z0, Z0
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R11*1)
-	JMP         done66
+	JMP         done69
 
-half65:
+half68:
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     Z12, Z1
@@ -2305,14 +2305,14 @@ half65:
 	VMULPS.Z    Z2, Z0, K3, Z0
 	VMOVUPS     Z0, K1, (AX)(R11*1)
 
-done66:
+done69:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row59
+	JNZ  row62
 
-last60:
+last63:
 	VZEROUPPER
 	RET
 
@@ -2338,17 +2338,17 @@ TEXT ·offset32AVX512(SB), NOSPLIT, $0-64
 	KMOVW R10, K2
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last68
+	JZ    last71
 
-row67:
+row70:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS (DI), Z1
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one70
+	JB           one73
 
-two69:
+two72:
 	VMOVUPS    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPS     Z0, Z2, Z2
@@ -2371,13 +2371,13 @@ two69:
 	VMOVUPS    Z2, 192(AX)(R11*1)
 	ADDQ       $+256, R11
 	SUBQ       $0x02, R12
-	JAE        two69
+	JAE        two72
 
-one70:
+one73:
 	ADDQ $0x02, R12
-	JZ   rest72
+	JZ   rest75
 
-group71:
+group74:
 	VMOVUPS    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPS     Z0, Z2, Z2
@@ -2390,13 +2390,13 @@ group71:
 	VMOVUPS    Z2, 64(AX)(R11*1)
 	ADDQ       $0x80, R11
 	DECQ       R12
-	JNZ        group71
+	JNZ        group74
 
-rest72:
+rest75:
 	TESTQ     R8, R8
-	JZ        done74
+	JZ        done77
 	CMPQ      R8, $0x10
-	JBE       half73
+	JBE       half76
 	VMOVUPS.Z (DX)(R11*1), K1, Z2
 	VSUBPS    Z0, Z2, Z2
 	VSUBPS    Z1, Z2, Z2
@@ -2405,23 +2405,23 @@ rest72:
 	VSUBPS    Z0, Z2, Z2
 	VSUBPS    Z1, Z2, Z2
 	VMOVUPS   Z2, K2, 64(AX)(R11*1)
-	JMP       done74
+	JMP       done77
 
-half73:
+half76:
 	VMOVUPS.Z (DX)(R11*1), K1, Z2
 	VSUBPS    Z0, Z2, Z2
 	VSUBPS    Z1, Z2, Z2
 	VMOVUPS   Z2, K1, (AX)(R11*1)
 
-done74:
+done77:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row67
+	JNZ  row70
 
-last68:
+last71:
 	VZEROUPPER
 	RET
 
@@ -2451,9 +2451,9 @@ TEXT ·sumExp64AVX2(SB), $832-56
 	VMOVUPD      Y1, 160(BP)
 	VMOVUPD      Y2, 192(BP)
 	TESTQ        DI, DI
-	JZ           last76
+	JZ           last79
 
-row75:
+row78:
 	VXORPS      Y0, Y0, Y0
 	VMOVUPD     Y0, (BP)
 	VMOVUPD     Y0, 32(BP)
@@ -2462,7 +2462,7 @@ row75:
 	XORQ        DX, DX
 	MOVQ        SI, R9
 	SUBQ        $0x02, R9
-	JB          few84
+	JB          few87
 	PREFETCHT0  12288(AX)(DX*1)
 	VMAXPD      (AX)(DX*1), Y1, Y0
 	VMINPD      Y0, Y2, Y0
@@ -2506,7 +2506,7 @@ row75:
 	VMOVUPD     Y0, 352(BP)
 	VMOVUPD     Y4, 480(BP)
 
-two83:
+two86:
 	LEAQ        256(DX), R10
 	CMPQ        R9, $0x02
 	CMOVQLT     DX, R10
@@ -2643,7 +2643,7 @@ two83:
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y4, 96(BP)
 	CMPQ        R10, DX
-	JEQ         last85
+	JEQ         last88
 	VMOVUPD     512(BP), Y0
 	VMOVUPD     544(BP), Y4
 	VMOVUPD     576(BP), Y5
@@ -2778,9 +2778,9 @@ two83:
 	VMOVUPD     Y4, 96(BP)
 	MOVQ        R10, DX
 	SUBQ        $0x02, R9
-	JMP         two83
+	JMP         two86
 
-last85:
+last88:
 	VMOVUPD     512(BP), Y0
 	VMOVUPD     544(BP), Y4
 	VMOVUPD     576(BP), Y5
@@ -2872,16 +2872,16 @@ last85:
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y4, 96(BP)
 	ADDQ        $+256, DX
-	JMP         out86
+	JMP         out89
 
-few84:
+few87:
 	ADDQ $0x02, R9
 
-out86:
+out89:
 	TESTQ R9, R9
-	JZ    rest80
+	JZ    rest83
 
-group79:
+group82:
 	VMAXPD      (AX)(DX*1), Y1, Y0
 	PREFETCHT0  12288(AX)(DX*1)
 	VMAXPD      64(AX)(DX*1), Y1, Y4
@@ -2992,13 +2992,13 @@ group79:
 	VMOVUPD     Y4, 96(BP)
 	ADDQ        $0x80, DX
 	DECQ        R9
-	JNZ         group79
+	JNZ         group82
 
-rest80:
+rest83:
 	TESTQ       BX, BX
-	JZ          done82
+	JZ          done85
 	CMPQ        BX, $0x08
-	JBE         half81
+	JBE         half84
 	VMOVUPD     256(R8), Y0
 	VMASKMOVPD  (AX)(DX*1), Y0, Y0
 	VMAXPD      Y0, Y1, Y0
@@ -3119,9 +3119,9 @@ rest80:
 	VMOVAPD     Y6, Y0
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y4, 96(BP)
-	JMP         done82
+	JMP         done85
 
-half81:
+half84:
 	VMOVUPD     256(R8), Y0
 	VMASKMOVPD  (AX)(DX*1), Y0, Y0
 	VMAXPD      Y0, Y1, Y0
@@ -3193,7 +3193,7 @@ half81:
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y5, 96(BP)
 
-done82:
+done85:
 	ADDQ         CX, AX
 	VMOVUPD      (BP), Y0
 	VMOVUPD      32(BP), Y4
@@ -3234,9 +3234,9 @@ done82:
 	VMOVSD       X5, (DX)
 	ADDQ         $0x08, err+8(FP)
 	DECQ         DI
-	JNZ          row75
+	JNZ          row78
 
-last76:
+last79:
 	VZEROUPPER
 	RET
 
@@ -3348,18 +3348,18 @@ TEXT ·scaleExpStream64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
 	TESTQ   R10, R10
-	JZ      last88
+	JZ      last91
 
-row87:
+row90:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest92
+	JZ           rest95
 
-group91:
+group94:
 	VMOVUPD     (DX)(R12*1), Y4
 	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3460,13 +3460,13 @@ group91:
 	VMOVNTPD    Y9, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group91
+	JNZ         group94
 
-rest92:
+rest95:
 	TESTQ       R8, R8
-	JZ          done94
+	JZ          done97
 	CMPQ        R8, $0x08
-	JBE         half93
+	JBE         half96
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3571,9 +3571,9 @@ rest92:
 	VANDPD      Y1, Y0, Y0
 	VMOVUPD     352(R11), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done94
+	JMP         done97
 
-half93:
+half96:
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3627,15 +3627,15 @@ half93:
 	VMOVUPD     288(R11), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
-done94:
+done97:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R10
-	JNZ  row87
+	JNZ  row90
 
-last88:
+last91:
 	VZEROUPPER
 	RET
 
@@ -3663,18 +3663,18 @@ TEXT ·scaleExp64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
 	TESTQ   R10, R10
-	JZ      last96
+	JZ      last99
 
-row95:
+row98:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest100
+	JZ           rest103
 
-group99:
+group102:
 	VMOVUPD     (DX)(R12*1), Y4
 	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3775,13 +3775,13 @@ group99:
 	VMOVUPD     Y9, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group99
+	JNZ         group102
 
-rest100:
+rest103:
 	TESTQ       R8, R8
-	JZ          done102
+	JZ          done105
 	CMPQ        R8, $0x08
-	JBE         half101
+	JBE         half104
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3886,9 +3886,9 @@ rest100:
 	VANDPD      Y1, Y0, Y0
 	VMOVUPD     352(R11), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done102
+	JMP         done105
 
-half101:
+half104:
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3942,14 +3942,14 @@ half101:
 	VMOVUPD     288(R11), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
-done102:
+done105:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row95
+	JNZ  row98
 
-last96:
+last99:
 	VZEROUPPER
 	RET
 
@@ -3974,17 +3974,17 @@ TEXT ·offset64AVX2(SB), NOSPLIT, $0-64
 	SUBQ  R10, R11
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last104
+	JZ    last107
 
-row103:
+row106:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD (DI), Y1
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest108
+	JZ           rest111
 
-group107:
+group110:
 	VMOVUPD    (DX)(R12*1), Y2
 	PREFETCHT0 12288(DX)(R12*1)
 	VSUBPD     Y0, Y2, Y2
@@ -4005,13 +4005,13 @@ group107:
 	VMOVUPD    Y2, 96(AX)(R12*1)
 	ADDQ       $0x80, R12
 	DECQ       R13
-	JNZ        group107
+	JNZ        group110
 
-rest108:
+rest111:
 	TESTQ      R8, R8
-	JZ         done110
+	JZ         done113
 	CMPQ       R8, $0x08
-	JBE        half109
+	JBE        half112
 	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
@@ -4036,9 +4036,9 @@ rest108:
 	VSUBPD     Y1, Y2, Y2
 	VMOVUPD    352(R11), Y0
 	VMASKMOVPD Y2, Y0, 96(AX)(R12*1)
-	JMP        done110
+	JMP        done113
 
-half109:
+half112:
 	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
@@ -4052,15 +4052,15 @@ half109:
 	VMOVUPD    288(R11), Y0
 	VMASKMOVPD Y2, Y0, 32(AX)(R12*1)
 
-done110:
+done113:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row103
+	JNZ  row106
 
-last104:
+last107:
 	VZEROUPPER
 	RET
 
@@ -4086,10 +4086,10 @@ TEXT ·sumExp64AVX512(SB), $1024-56
 	VBROADCASTSD 16(DX), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         DI, $0x08
-	JL           rest112
+	JL           rest115
 	XORQ         DX, DX
 	CMPQ         n+40(FP), $0x08
-	JG           long113
+	JG           long118
 	MOVQ         n+40(FP), R8
 	SUBQ         $0x00, R8
 	MOVQ         $-1, R9
@@ -4113,7 +4113,7 @@ TEXT ·sumExp64AVX512(SB), $1024-56
 	VMINPD       Z6, Z2, Z6
 	VMINPD       Z7, Z2, Z7
 
-short114:
+group116:
 	LEAQ             (AX)(CX*4), R8
 	CMPQ             DI, $0x08
 	CMOVQLT          AX, R8
@@ -4229,14 +4229,14 @@ short114:
 	LEAQ             (AX)(CX*4), AX
 	ADDQ             $+256, DX
 	SUBQ             $0x04, DI
-	JZ               sums111
+	JZ               sums114
 	CMPQ             DX, $+512
-	JNE              short114
-	JMP              sums111
+	JNE              group116
+	JMP              sums114
 
-long113:
+long118:
 	CMPQ       n+40(FP), $0x10
-	JG         long115
+	JG         long121
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x08, R8
 	MOVQ       $-1, R9
@@ -4259,7 +4259,7 @@ long113:
 	VMINPD     Z6, Z2, Z6
 	VMINPD     Z7, Z2, Z7
 
-short116:
+group119:
 	LEAQ             (AX)(CX*2), R8
 	CMPQ             DI, $0x04
 	CMOVQLT          AX, R8
@@ -4368,14 +4368,14 @@ short116:
 	LEAQ             (AX)(CX*2), AX
 	ADDQ             $+128, DX
 	SUBQ             $0x02, DI
-	JZ               sums111
+	JZ               sums114
 	CMPQ             DX, $+512
-	JNE              short116
-	JMP              sums111
+	JNE              group119
+	JMP              sums114
 
-long115:
+long121:
 	CMPQ       n+40(FP), $0x20
-	JG         long117
+	JG         long124
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x10, R8
 	MOVQ       $-1, R9
@@ -4400,7 +4400,7 @@ long115:
 	VMINPD     Z6, Z2, Z6
 	VMINPD     Z7, Z2, Z7
 
-short118:
+group122:
 	LEAQ             (AX)(CX*1), R8
 	CMPQ             DI, $0x02
 	CMOVQLT          AX, R8
@@ -4513,15 +4513,15 @@ short118:
 	LEAQ             (AX)(CX*1), AX
 	ADDQ             $+64, DX
 	SUBQ             $0x01, DI
-	JZ               sums111
+	JZ               sums114
 	CMPQ             DX, $+512
-	JNE              short118
-	JMP              sums111
+	JNE              group122
+	JMP              sums114
 
-long117:
-	JMP rest112
+long124:
+	JMP rest115
 
-sums111:
+sums114:
 	VMOVUPD    (SP), Z8
 	VMOVUPD    512(SP), Z9
 	VMOVUPD    128(SP), Z10
@@ -4630,32 +4630,32 @@ sums111:
 	ADDQ       $+64, err+8(FP)
 	XORQ       DX, DX
 	CMPQ       DI, $0x08
-	JL         rest112
+	JL         rest115
 	CMPQ       n+40(FP), $0x08
-	JG         long119
-	JMP        short114
+	JG         long125
+	JMP        group116
 
-long119:
+long125:
 	CMPQ n+40(FP), $0x10
-	JG   long120
-	JMP  short116
+	JG   long126
+	JMP  group119
 
-long120:
-	JMP short118
+long126:
+	JMP group122
 
-rest112:
+rest115:
 	TESTQ DI, DI
-	JZ    last122
+	JZ    last128
 
-row121:
+row127:
 	VXORPS Y20, Y20, Y20
 	VXORPS Y22, Y22, Y22
 	XORQ   DX, DX
 	MOVQ   SI, R8
 	SUBQ   $0x02, R8
-	JB     one124
+	JB     one130
 
-two123:
+two129:
 	VMAXPD           (AX)(DX*1), Z1, Z4
 	PREFETCHT0       12288(AX)(DX*1)
 	VMAXPD           64(AX)(DX*1), Z1, Z5
@@ -4760,13 +4760,13 @@ two123:
 	VMOVAPD          Z4, Z20
 	ADDQ             $+256, DX
 	SUBQ             $0x02, R8
-	JAE              two123
+	JAE              two129
 
-one124:
+one130:
 	ADDQ $0x02, R8
-	JZ   rest126
+	JZ   rest132
 
-group125:
+group131:
 	VMAXPD           (AX)(DX*1), Z1, Z4
 	PREFETCHT0       12288(AX)(DX*1)
 	VMAXPD           64(AX)(DX*1), Z1, Z5
@@ -4820,13 +4820,13 @@ group125:
 	VMOVAPD          Z4, Z20
 	ADDQ             $0x80, DX
 	DECQ             R8
-	JNZ              group125
+	JNZ              group131
 
-rest126:
+rest132:
 	TESTQ            BX, BX
-	JZ               done128
+	JZ               done134
 	CMPQ             BX, $0x08
-	JBE              half127
+	JBE              half133
 	VMOVUPD.Z        (AX)(DX*1), K1, Z4
 	VMAXPD           Z4, Z1, Z4
 	VMOVUPD.Z        64(AX)(DX*1), K2, Z5
@@ -4878,9 +4878,9 @@ rest126:
 	VSUBPD           Z5, Z6, Z6
 	VADDPD           Z6, Z22, Z22
 	VMOVAPD          Z4, Z20
-	JMP              done128
+	JMP              done134
 
-half127:
+half133:
 	VMOVUPD.Z        (AX)(DX*1), K1, Z4
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
@@ -4911,7 +4911,7 @@ half127:
 	VADDPD           Z5, Z22, Z22
 	VMOVAPD          Z4, Z20
 
-done128:
+done134:
 	ADDQ          CX, AX
 	VEXTRACTF64X4 $0x01, Z20, Y4
 	VEXTRACTF64X4 $0x01, Z22, Y5
@@ -4950,9 +4950,9 @@ done128:
 	VMOVSD        X22, (DX)
 	ADDQ          $0x08, err+8(FP)
 	DECQ          DI
-	JNZ           row121
+	JNZ           row127
 
-last122:
+last128:
 	VZEROUPPER
 	RET
 
@@ -4981,18 +4981,18 @@ TEXT ·scaleExpStream64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         rows+32(FP), R10
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last130
+	JZ           last136
 
-row129:
+row135:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one132
+	JB           one138
 
-two131:
+two137:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5091,13 +5091,13 @@ two131:
 	VMOVNTPD         Z11, 192(AX)(R11*1)
 	ADDQ             $+256, R11
 	SUBQ             $0x02, R12
-	JAE              two131
+	JAE              two137
 
-one132:
+one138:
 	ADDQ $0x02, R12
-	JZ   rest134
+	JZ   rest140
 
-group133:
+group139:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5148,13 +5148,13 @@ group133:
 	VMOVNTPD         Z7, 64(AX)(R11*1)
 	ADDQ             $0x80, R11
 	DECQ             R12
-	JNZ              group133
+	JNZ              group139
 
-rest134:
+rest140:
 	TESTQ            R8, R8
-	JZ               done136
+	JZ               done142
 	CMPQ             R8, $0x08
-	JBE              half135
+	JBE              half141
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD.Z        64(DX)(R11*1), K2, Z5
@@ -5201,9 +5201,9 @@ rest134:
 	VMULPD           Z7, Z0, Z0
 	VMULPD.Z         Z2, Z0, K4, Z0
 	VMOVUPD          Z0, K2, 64(AX)(R11*1)
-	JMP              done136
+	JMP              done142
 
-half135:
+half141:
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          Z4, Z1
@@ -5228,15 +5228,15 @@ half135:
 	VMULPD.Z         Z2, Z0, K3, Z0
 	VMOVUPD          Z0, K1, (AX)(R11*1)
 
-done136:
+done142:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R10
-	JNZ  row129
+	JNZ  row135
 
-last130:
+last136:
 	VZEROUPPER
 	RET
 
@@ -5265,18 +5265,18 @@ TEXT ·scaleExp64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         rows+32(FP), R10
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last138
+	JZ           last144
 
-row137:
+row143:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one140
+	JB           one146
 
-two139:
+two145:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5375,13 +5375,13 @@ two139:
 	VMOVUPD          Z11, 192(AX)(R11*1)
 	ADDQ             $+256, R11
 	SUBQ             $0x02, R12
-	JAE              two139
+	JAE              two145
 
-one140:
+one146:
 	ADDQ $0x02, R12
-	JZ   rest142
+	JZ   rest148
 
-group141:
+group147:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5432,13 +5432,13 @@ group141:
 	VMOVUPD          Z7, 64(AX)(R11*1)
 	ADDQ             $0x80, R11
 	DECQ             R12
-	JNZ              group141
+	JNZ              group147
 
-rest142:
+rest148:
 	TESTQ            R8, R8
-	JZ               done144
+	JZ               done150
 	CMPQ             R8, $0x08
-	JBE              half143
+	JBE              half149
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD.Z        64(DX)(R11*1), K2, Z5
@@ -5485,9 +5485,9 @@ rest142:
 	VMULPD           Z7, Z0, Z0
 	VMULPD.Z         Z2, Z0, K4, Z0
 	VMOVUPD          Z0, K2, 64(AX)(R11*1)
-	JMP              done144
+	JMP              done150
 
-half143:
+half149:
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          Z4, Z1
@@ -5512,14 +5512,14 @@ half143:
 	VMULPD.Z         Z2, Z0, K3, Z0
 	VMOVUPD          Z0, K1, (AX)(R11*1)
 
-done144:
+done150:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row137
+	JNZ  row143
 
-last138:
+last144:
 	VZEROUPPER
 	RET
 
@@ -5545,17 +5545,17 @@ TEXT ·offset64AVX512(SB), NOSPLIT, $0-64
 	KMOVB R10, K2
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last146
+	JZ    last152
 
-row145:
+row151:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD (DI), Z1
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one148
+	JB           one154
 
-two147:
+two153:
 	VMOVUPD    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPD     Z0, Z2, Z2
@@ -5578,13 +5578,13 @@ two147:
 	VMOVUPD    Z2, 192(AX)(R11*1)
 	ADDQ       $+256, R11
 	SUBQ       $0x02, R12
-	JAE        two147
+	JAE        two153
 
-one148:
+one154:
 	ADDQ $0x02, R12
-	JZ   rest150
+	JZ   rest156
 
-group149:
+group155:
 	VMOVUPD    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPD     Z0, Z2, Z2
@@ -5597,13 +5597,13 @@ group149:
 	VMOVUPD    Z2, 64(AX)(R11*1)
 	ADDQ       $0x80, R11
 	DECQ       R12
-	JNZ        group149
+	JNZ        group155
 
-rest150:
+rest156:
 	TESTQ     R8, R8
-	JZ        done152
+	JZ        done158
 	CMPQ      R8, $0x08
-	JBE       half151
+	JBE       half157
 	VMOVUPD.Z (DX)(R11*1), K1, Z2
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
@@ -5612,22 +5612,22 @@ rest150:
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done152
+	JMP       done158
 
-half151:
+half157:
 	VMOVUPD.Z (DX)(R11*1), K1, Z2
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done152:
+done158:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row145
+	JNZ  row151
 
-last146:
+last152:
 	VZEROUPPER
 	RET

@@ -4,35 +4,16 @@ import "github.com/mmcloughlin/avo/operand"
 
 // wideRows emits the loops through the rows on AVX-512.
 func (k *selectKernel) wideRows(p *pipeline) {
-	row := k.newLabel("row")
-	k.cut = [2]mask{k.newMask(), k.newMask()}
-	var checks []string // of the loops through groups of rows
-	for vectors := 1; vectors <= 4; vectors *= 2 {
-		check, long := k.newLabel("check"), k.newLabel("long")
-		k.ifLonger(vectors, long)
-		k.groupsOfRows(p, vectors, check)
-		k.JMP(operand.LabelRef(row))
-		k.Label(long)
-		checks = append(checks, check)
-	}
+	row, last := k.newLabel("row"), k.newLabel("last")
+	t := k.shortRows(p, row)
 	k.Label(row)
 	k.wideRow(p)
 	k.nextRow(row)
-	k.writeSums(func() {
-		for i, check := range checks {
-			long := k.newLabel("long")
-			k.ifLonger(1<<i, long)
-			k.JMP(operand.LabelRef(check))
-			k.Label(long)
-		}
-		k.JMP(operand.LabelRef(row))
-	})
-}
-
-// ifLonger jumps where rows are longer than so many virtual vectors.
-func (k *selectKernel) ifLonger(vectors int, long string) {
-	k.CMPQ(k.length, operand.U8(vectors*k.lanes))
-	k.JG(operand.LabelRef(long))
+	k.sums.write(k.out...)
+	k.CMPQ(k.rows, operand.U8(0))
+	k.JEQ(operand.LabelRef(last))
+	t.goOn(row)
+	k.Label(last)
 }
 
 // wideRow emits the loop through the groups of a row.
@@ -116,82 +97,49 @@ func (k *selectKernel) masks(side gpreg) func(i int) mask {
 	return func(i int) mask { return k.mask(side, i) }
 }
 
-// groupsOfRows emits the loop through rows of so many virtual vectors at most: a
-// group is one row of four, or two of two, or four of one. It leaves what does
-// not fill a group. The loop goes on at check.
-func (k *selectKernel) groupsOfRows(p *pipeline, vectors int, check string) {
-	v, count := k.vec, 4/vectors
-	again, rest := v.newLabel("again"), v.newLabel("rest")
-	x, wStep, free := v.GP64(), v.GP64(), v.GP64()
-	var pos gpreg
-	if k.pos != nil {
-		pos = v.GP64()
-	}
-	part := v.lastMasks(k.length, vectors, k.cut)
-	// Register i holds vector i%vectors of row i/vectors.
-	place := func(base, step gpreg, size int) func(i int) operand.Mem {
-		if base == nil {
-			return nil
+// shortRows emits the loops through rows of at most a group. They go to label row with
+// what does not fill one.
+func (k *selectKernel) shortRows(p *pipeline, row string) *rowsTogether {
+	v, t := k.vec, &rowsTogether{vec: k.vec, length: k.length, rows: k.rows, sums: k.sums}
+	x, pos := t.walk(k.x, k.stride, true), t.walk(k.pos, k.step, true)
+	t.walk(k.neg, k.step, false)
+	w := t.walk(k.w, v.GP64(), false)
+	t.run(row, func(vectors int, part []mask) (begin, turn func()) {
+		bits := func(side gpreg) func(i int) mask {
+			from := t.place(side, k.step, vectors, v.lanes/8)
+			if from == nil {
+				return nil
+			}
+			return func(i int) mask {
+				m := v.newMask()
+				v.loadMask(from(i), m)
+				return m
+			}
 		}
-		return func(i int) operand.Mem { return v.rowPlace(base, step, i/vectors, i%vectors*size, free) }
-	}
-	bits := func(base gpreg) func(i int) mask {
-		if base == nil {
-			return nil
+		group := func(x, pos gpreg) *registerGroup {
+			return &registerGroup{
+				x:    t.place(x, k.stride, vectors, v.bytes),
+				part: part,
+				pos:  bits(pos),
+				neg:  bits(k.neg),
+				w:    t.place(k.w, w.step, vectors, v.bytes),
+			}
 		}
-		from := place(base, k.step, v.lanes/8)
-		return func(i int) mask {
-			m := v.newMask()
-			v.loadMask(from(i), m)
-			return m
+		this, next := group(k.x, k.pos), group(x.next, pos.next)
+		return func() { p.begin(this) }, func() {
+			k.copy.block()
+			if k.w != nil {
+				v.MOVQ(k.wStride, w.step)
+			}
+			n, t := p.group(this, next, func() {})
+			for row := range 4 / vectors {
+				for i, terms := range [][]vreg{n, t}[:len(k.selected)] {
+					k.sums.put(i, row, v.oneGroup(v.groupSum(terms[row*vectors:][:vectors])))
+				}
+			}
 		}
-	}
-	group := func(x, pos gpreg) *registerGroup {
-		return &registerGroup{
-			x:    place(x, k.stride, v.bytes),
-			part: part,
-			pos:  bits(pos),
-			neg:  bits(k.neg),
-			w:    place(k.w, wStep, v.bytes),
-		}
-	}
-	this, next := group(k.x, k.pos), group(x, pos)
-
-	v.CMPQ(k.rows, operand.U8(count))
-	v.JL(operand.LabelRef(rest))
-	p.begin(this)
-	v.Label(again)
-	k.copy.block()
-	if k.w != nil {
-		v.MOVQ(k.wStride, wStep)
-	}
-	// After the last group the same is loaded again.
-	v.LEAQ(operand.Mem{Base: k.x, Index: k.stride, Scale: uint8(count)}, x)
-	if pos != nil {
-		v.LEAQ(operand.Mem{Base: k.pos, Index: k.step, Scale: uint8(count)}, pos)
-	}
-	v.CMPQ(k.rows, operand.U8(2*count))
-	v.CMOVQLT(k.x, x)
-	if pos != nil {
-		v.CMOVQLT(k.pos, pos)
-	}
-	n, t := p.group(this, next, func() {})
-	for row := range count {
-		for i, terms := range [][]vreg{n, t}[:len(k.selected)] {
-			k.sums.put(i, row, v.oneGroup(v.groupSum(terms[row*vectors:][:vectors])))
-		}
-	}
-	for _, m := range []struct{ at, step gpreg }{{k.x, k.stride}, {k.pos, k.step}, {k.neg, k.step}, {k.w, wStep}} {
-		if m.at != nil {
-			v.LEAQ(operand.Mem{Base: m.at, Index: m.step, Scale: uint8(count)}, m.at)
-		}
-	}
-	k.sums.next(count, k.rows)
-	v.JEQ(operand.LabelRef(k.sums.tree))
-	v.Label(check)
-	v.CMPQ(k.rows, operand.U8(count))
-	v.JGE(operand.LabelRef(again))
-	v.Label(rest)
+	})
+	return t
 }
 
 // groupSum returns the sum of a row's vectors.
@@ -205,21 +153,6 @@ func (v *vec) groupSum(x []vreg) vreg {
 		x = pairs
 	}
 	return x[0]
-}
-
-// lastMasks returns the masks of a group's registers, of rows of that length: at
-// most so many vectors and more than half of these. It sets those of cut.
-func (v *vec) lastMasks(length operand.Mem, vectors int, cut [2]mask) (part []mask) {
-	whole := vectors / 2 // vectors that are not cut
-	left := v.GP64()
-	v.MOVQ(length, left)
-	v.SUBQ(operand.U8(whole*v.lanes), left)
-	row := append(make([]mask, whole), cut[:vectors-whole]...)
-	v.firstMasks(row[whole:], left)
-	for range 4 / vectors {
-		part = append(part, row...)
-	}
-	return part
 }
 
 // oneGroup returns the lanes of a row whose only group has that sum, on AVX-512.

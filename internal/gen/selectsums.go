@@ -66,12 +66,10 @@ type selectKernel struct {
 	copy         *sideCopy
 	selected     []*accumulator // negatives, positives
 	sums         *rowSums
-	off, left    gpreg   // of the row: bytes done, on AVX-512; elements left
-	cut          [2]mask // AVX-512: of the last vectors of short rows
+	off, left    gpreg // of the row: bytes done, on AVX-512; elements left
 }
 
-// nextRow puts down the lanes of a row and goes to the next, at label again, or on
-// to writeSums.
+// nextRow puts down the lanes of a row and goes to the next, at label again, or on.
 func (k *selectKernel) nextRow(again string) {
 	move := func(step op, registers ...gpreg) {
 		for _, r := range registers {
@@ -90,17 +88,6 @@ func (k *selectKernel) nextRow(again string) {
 	}
 	k.sums.next(1, k.rows)
 	k.JNE(operand.LabelRef(again))
-}
-
-// writeSums emits the tree of the rows' sums, and what follows when there are no
-// more rows.
-func (k *selectKernel) writeSums(goOn func()) {
-	k.sums.write(k.out...)
-	last := k.newLabel("last")
-	k.CMPQ(k.rows, operand.U8(0))
-	k.JEQ(operand.LabelRef(last))
-	goOn()
-	k.Label(last)
 }
 
 // A sideCopy copies blocks of 256 bytes past the caches while a kernel computes:

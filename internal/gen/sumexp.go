@@ -121,68 +121,40 @@ func narrowSums(p *narrowPipeline, acc *accumulator, x, off, left gpreg) {
 	v.Label(out)
 }
 
-// shortSums emits the sums of rows of at most two groups, 8 rows at a time, on
-// AVX-512: rows side by side hide the latency that one alone has. It leaves less
-// than 8 rows.
+// shortSums emits the sums of rows of at most two groups, 8 rows at a time, on AVX-512.
+// It leaves less than 8 rows.
 func shortSums(v *vec, l *rowLoop, line *pipeline, x, stride gpreg, out ...operand.Mem) {
 	v.Attributes(0) // the frame is too large for NOSPLIT
-	s := newRowSums(v, 1)
-	length, rest := v.argument("n"), v.newLabel("rest")
-	free, next, cut := v.GP64(), v.GP64(), [2]mask{v.newMask(), v.newMask()}
+	t := &rowsTogether{vec: v, length: v.argument("n"), rows: l.rows, sums: newRowSums(v, 1), eights: true}
+	rest, walk := v.newLabel("rest"), t.walk(x, stride, true)
 	v.CMPQ(l.rows, operand.U8(8))
 	v.JL(operand.LabelRef(rest))
-	s.begin()
-	var again []string // of the loops
-	long := func(vectors int) string {
-		label := v.newLabel("long")
-		v.CMPQ(length, operand.U8(vectors*v.lanes))
-		v.JG(operand.LabelRef(label))
-		return label
-	}
-	for vectors := 1; vectors <= 4; vectors *= 2 {
-		above, group := long(vectors), v.newLabel("short")
-		part, count := v.lastMasks(length, vectors, cut), 4/vectors
+	t.sums.begin()
+	t.run(rest, func(vectors int, part []mask) (begin, turn func()) {
 		rows := func(base gpreg) *registerGroup {
-			return &registerGroup{part: part, x: func(i int) operand.Mem {
-				return v.rowPlace(base, stride, i/vectors, i%vectors*v.bytes, free)
-			}}
+			return &registerGroup{part: part, x: t.place(base, stride, vectors, v.bytes)}
 		}
-		line.begin(rows(x))
-		v.Label(group)
-		again = append(again, group)
-		// After the last group the same is loaded again.
-		v.LEAQ(operand.Mem{Base: x, Index: stride, Scale: uint8(count)}, next)
-		v.CMPQ(l.rows, operand.U8(2*count))
-		v.CMOVQLT(x, next)
-		p, q := line.exponentials(rows(next), func() {})
-		for row := range count {
-			var pairs []vreg
-			for i := row * vectors; i < (row+1)*vectors; i += 2 {
-				sum := v.reg()
-				v.mulKeep(part[i], p[i], q[i], sum)
-				if vectors > 1 {
-					v.addProduct(part[i+1], p[i+1], q[i+1], sum)
+		return func() { line.begin(rows(x)) }, func() {
+			p, q := line.exponentials(rows(walk.next), func() {})
+			for row := range 4 / vectors {
+				var pairs []vreg
+				for i := row * vectors; i < (row+1)*vectors; i += 2 {
+					sum := v.reg()
+					v.mulKeep(part[i], p[i], q[i], sum)
+					if vectors > 1 {
+						v.addProduct(part[i+1], p[i+1], q[i+1], sum)
+					}
+					pairs = append(pairs, sum)
 				}
-				pairs = append(pairs, sum)
+				t.sums.put(0, row, v.pairLanes(pairs))
 			}
-			s.put(0, row, v.pairLanes(pairs))
 		}
-		v.LEAQ(operand.Mem{Base: x, Index: stride, Scale: uint8(count)}, x)
-		s.next(count, l.rows)
-		v.JNE(operand.LabelRef(group))
-		v.JMP(operand.LabelRef(s.tree))
-		v.Label(above)
-	}
+	})
 	v.JMP(operand.LabelRef(rest))
-	s.write(out...)
+	t.sums.write(out...)
 	v.CMPQ(l.rows, operand.U8(8))
 	v.JL(operand.LabelRef(rest))
-	for i, group := range again[:2] {
-		above := long(1 << i)
-		v.JMP(operand.LabelRef(group))
-		v.Label(above)
-	}
-	v.JMP(operand.LabelRef(again[2]))
+	t.goOn("")
 	v.Label(rest)
 }
 

@@ -2916,14 +2916,14 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	JEQ          last100
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x10
-	JG           long103
+	JG           long105
 	MOVQ         n+40(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R9
 	BZHIQ        SI, R9, R9
 	KMOVW        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           rest105
+	JL           row101
 	KMOVW        (DI), K3
 	VMOVUPS.Z    (AX), K1, Z14
 	PREFETCHT0   12288(AX)
@@ -2951,7 +2951,7 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VMINPS       Z16, Z2, Z16
 	VMINPS       Z17, Z2, Z17
 
-again104:
+group103:
 	LEAQ          (AX)(CX*4), SI
 	LEAQ          (DI)(BX*4), R9
 	CMPQ          rows+32(FP), $0x08
@@ -3098,23 +3098,21 @@ again104:
 	CMPQ          R8, $+512
 	JEQ           sums99
 
-check102:
+check104:
 	CMPQ rows+32(FP), $0x04
-	JGE  again104
+	JGE  group103
+	JMP  row101
 
-rest105:
-	JMP row101
-
-long103:
+long105:
 	CMPQ        n+40(FP), $0x20
-	JG          long107
+	JG          long108
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x10, SI
 	MOVQ        $-1, R9
 	BZHIQ       SI, R9, R9
 	KMOVW       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          rest109
+	JL          row101
 	KMOVW       (DI), K3
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -3140,7 +3138,7 @@ long103:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again108:
+group106:
 	LEAQ          (AX)(CX*2), SI
 	LEAQ          (DI)(BX*2), R9
 	CMPQ          rows+32(FP), $0x04
@@ -3271,14 +3269,12 @@ again108:
 	CMPQ          R8, $+512
 	JEQ           sums99
 
-check106:
+check107:
 	CMPQ rows+32(FP), $0x02
-	JGE  again108
+	JGE  group106
+	JMP  row101
 
-rest109:
-	JMP row101
-
-long107:
+long108:
 	CMPQ        n+40(FP), $0x40
 	JG          long111
 	MOVQ        n+40(FP), SI
@@ -3289,7 +3285,7 @@ long107:
 	SHRQ        $0x10, R9
 	KMOVW       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          rest113
+	JL          row101
 	KMOVW       (DI), K3
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -3315,7 +3311,7 @@ long107:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again112:
+group109:
 	LEAQ          (AX)(CX*1), SI
 	LEAQ          (DI)(BX*1), R9
 	CMPQ          rows+32(FP), $0x02
@@ -3442,10 +3438,8 @@ again112:
 
 check110:
 	CMPQ rows+32(FP), $0x01
-	JGE  again112
-
-rest113:
-	JMP row101
+	JGE  group109
+	JMP  row101
 
 long111:
 row101:
@@ -3494,11 +3488,11 @@ row101:
 	VXORPS      Y30, Y30, Y30
 	VXORPS      Y31, Y31, Y31
 
-group114:
+group112:
 	LEAQ    256(R10), R11
 	SUBQ    $0x00000040, R9
 	CMPQ    R9, $0x40
-	JGE     whole115
+	JGE     whole113
 	XORQ    SI, SI
 	TESTQ   R9, R9
 	CMOVQLE R10, R11
@@ -3513,7 +3507,7 @@ group114:
 	SHRQ    $0x10, R12
 	KMOVW   R12, K6
 
-whole115:
+whole113:
 	VMOVUPS       Z14, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z15, Z23
@@ -3632,7 +3626,7 @@ whole115:
 	VMOVUPS       Z18, Z31
 	ADDQ          $+256, R10
 	TESTQ         R9, R9
-	JG            group114
+	JG            group112
 	VEXTRACTF64X4 $0x01, Z30, Y18
 	VADDPS        Y18, Y30, Y30
 	VCVTPS2PD     Y30, Z18
@@ -3725,25 +3719,25 @@ sums99:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JEQ        last116
+	JEQ        last102
 	CMPQ       n+40(FP), $0x10
-	JG         long117
-	JMP        check102
+	JG         long114
+	JMP        check104
 
-long117:
+long114:
 	CMPQ n+40(FP), $0x20
-	JG   long118
-	JMP  check106
+	JG   long115
+	JMP  check107
 
-long118:
+long115:
 	CMPQ n+40(FP), $0x40
-	JG   long119
+	JG   long116
 	JMP  check110
 
-long119:
+long116:
 	JMP row101
 
-last116:
+last102:
 last100:
 	VZEROUPPER
 	RET
@@ -3776,17 +3770,17 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last121
+	JEQ          last118
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x10
-	JG           long124
+	JG           long123
 	MOVQ         n+56(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R13
 	BZHIQ        R10, R13, R13
 	KMOVW        R13, K1
 	CMPQ         rows+48(FP), $0x04
-	JL           rest126
+	JL           row119
 	KMOVW        (R11), K3
 	VMOVUPS.Z    (SI), K1, Z14
 	PREFETCHT0   12288(SI)
@@ -3799,11 +3793,11 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VMOVUPS.Z    (SI)(DI*2), K1, Z16
 	PREFETCHT0   12288(SI)(DI*2)
 	VXORPS.BCST  f32_80000000<>+0(SB), Z16, K3, Z16
-	LEAQ         (R11)(R9*2), R14
-	KMOVW        (R14)(R9*1), K3
-	LEAQ         (SI)(DI*2), R14
-	VMOVUPS.Z    (R14)(DI*1), K1, Z17
-	PREFETCHT0   12288(R14)(DI*1)
+	LEAQ         (R11)(R9*2), R13
+	KMOVW        (R13)(R9*1), K3
+	LEAQ         (SI)(DI*2), R13
+	VMOVUPS.Z    (R13)(DI*1), K1, Z17
+	PREFETCHT0   12288(R13)(DI*1)
 	VXORPS.BCST  f32_80000000<>+0(SB), Z17, K3, Z17
 	VMAXPS       Z14, Z1, Z14
 	VMAXPS       Z15, Z1, Z15
@@ -3814,14 +3808,19 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VMINPS       Z16, Z2, Z16
 	VMINPS       Z17, Z2, Z17
 
-again125:
+group121:
+	LEAQ       (SI)(DI*4), R10
+	LEAQ       (R11)(R9*4), R13
+	CMPQ       rows+48(FP), $0x08
+	CMOVQLT    SI, R10
+	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none127
+	JZ         none124
 	TESTQ      $0x00000f00, CX
-	JNZ        same128
+	JNZ        same125
 	PREFETCHT0 16384(CX)
 
-same128:
+same125:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -3834,13 +3833,8 @@ same128:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none127:
-	MOVQ          wStride+24(FP), R13
-	LEAQ          (SI)(DI*4), R10
-	LEAQ          (R11)(R9*4), R14
-	CMPQ          rows+48(FP), $0x08
-	CMOVQLT       SI, R10
-	CMOVQLT       R11, R14
+none124:
+	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
 	VMOVUPS       Z15, Z25
@@ -3873,11 +3867,11 @@ none127:
 	VFMADD213PS   Z7, Z29, Z21
 	VFMADD213PS   Z7, Z30, Z22
 	VFMADD213PS   Z7, Z31, Z23
-	KMOVW         (R14), K3
+	KMOVW         (R13), K3
 	VMOVUPS.Z     (R10), K1, Z14
 	PREFETCHT0    12288(R10)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K3, Z14
-	KMOVW         (R14)(R9*1), K3
+	KMOVW         (R13)(R9*1), K3
 	VMOVUPS.Z     (R10)(DI*1), K1, Z15
 	PREFETCHT0    12288(R10)(DI*1)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K3, Z15
@@ -3885,15 +3879,15 @@ none127:
 	VFMADD213PS   Z8, Z29, Z21
 	VFMADD213PS   Z8, Z30, Z22
 	VFMADD213PS   Z8, Z31, Z23
-	KMOVW         (R14)(R9*2), K3
+	KMOVW         (R13)(R9*2), K3
 	VMOVUPS.Z     (R10)(DI*2), K1, Z16
 	PREFETCHT0    12288(R10)(DI*2)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K3, Z16
-	LEAQ          (R14)(R9*2), R14
-	KMOVW         (R14)(R9*1), K3
-	LEAQ          (R10)(DI*2), R14
-	VMOVUPS.Z     (R14)(DI*1), K1, Z17
-	PREFETCHT0    12288(R14)(DI*1)
+	LEAQ          (R13)(R9*2), R13
+	KMOVW         (R13)(R9*1), K3
+	LEAQ          (R10)(DI*2), R13
+	VMOVUPS.Z     (R13)(DI*1), K1, Z17
+	PREFETCHT0    12288(R13)(DI*1)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K3, Z17
 	VFMADD213PS   Z9, Z28, Z18
 	VFMADD213PS   Z9, Z29, Z21
@@ -3934,22 +3928,22 @@ none127:
 	KMOVW         (R11)(R9*1), K3
 	VMULPS.Z      Z25, Z21, K3, Z21
 	VSUBPS        Z21, Z24, Z25
-	VMOVUPS       Z25, (AX)(R13*1)
+	VMOVUPS       Z25, (AX)(R14*1)
 	KMOVW         (R8)(R9*2), K3
 	VMULPS.Z      Z26, Z22, K3, Z25
 	KMOVW         (R11)(R9*2), K3
 	VMULPS.Z      Z26, Z22, K3, Z22
 	VSUBPS        Z22, Z25, Z26
-	VMOVUPS       Z26, (AX)(R13*2)
-	LEAQ          (R8)(R9*2), R14
-	KMOVW         (R14)(R9*1), K3
+	VMOVUPS       Z26, (AX)(R14*2)
+	LEAQ          (R8)(R9*2), R13
+	KMOVW         (R13)(R9*1), K3
 	VMULPS.Z      Z27, Z23, K3, Z26
-	LEAQ          (R11)(R9*2), R14
-	KMOVW         (R14)(R9*1), K3
+	LEAQ          (R11)(R9*2), R13
+	KMOVW         (R13)(R9*1), K3
 	VMULPS.Z      Z27, Z23, K3, Z23
 	VSUBPS        Z23, Z26, Z27
-	LEAQ          (AX)(R13*2), R14
-	VMOVUPS       Z27, (R14)(R13*1)
+	LEAQ          (AX)(R14*2), R13
+	VMOVUPS       Z27, (R13)(R14*1)
 	VEXTRACTF64X4 $0x01, Z28, Y12
 	VADDPS        Y12, Y28, Y28
 	VCVTPS2PD     Y28, Z27
@@ -3985,30 +3979,28 @@ none127:
 	LEAQ          (SI)(DI*4), SI
 	LEAQ          (R11)(R9*4), R11
 	LEAQ          (R8)(R9*4), R8
-	LEAQ          (AX)(R13*4), AX
+	LEAQ          (AX)(R14*4), AX
 	ADDQ          $+256, R12
 	SUBQ          $0x04, rows+48(FP)
-	JZ            sums120
+	JZ            sums117
 	CMPQ          R12, $+512
-	JEQ           sums120
+	JEQ           sums117
 
-check123:
+check122:
 	CMPQ rows+48(FP), $0x04
-	JGE  again125
+	JGE  group121
+	JMP  row119
 
-rest126:
-	JMP row122
-
-long124:
+long123:
 	CMPQ        n+56(FP), $0x20
-	JG          long130
+	JG          long128
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x10, R10
 	MOVQ        $-1, R13
 	BZHIQ       R10, R13, R13
 	KMOVW       R13, K1
 	CMPQ        rows+48(FP), $0x02
-	JL          rest132
+	JL          row119
 	KMOVW       (R11), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -4034,14 +4026,19 @@ long124:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again131:
+group126:
+	LEAQ       (SI)(DI*2), R10
+	LEAQ       (R11)(R9*2), R13
+	CMPQ       rows+48(FP), $0x04
+	CMOVQLT    SI, R10
+	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none133
+	JZ         none129
 	TESTQ      $0x00000f00, CX
-	JNZ        same134
+	JNZ        same130
 	PREFETCHT0 16384(CX)
 
-same134:
+same130:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4054,13 +4051,8 @@ same134:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none133:
-	MOVQ          wStride+24(FP), R13
-	LEAQ          (SI)(DI*2), R10
-	LEAQ          (R11)(R9*2), R14
-	CMPQ          rows+48(FP), $0x04
-	CMOVQLT       SI, R10
-	CMOVQLT       R11, R14
+none129:
+	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
 	VMOVUPS       Z15, Z25
@@ -4093,11 +4085,11 @@ none133:
 	VFMADD213PS   Z7, Z29, Z21
 	VFMADD213PS   Z7, Z30, Z22
 	VFMADD213PS   Z7, Z31, Z23
-	KMOVW         (R14), K3
+	KMOVW         (R13), K3
 	VMOVUPS       (R10), Z14
 	PREFETCHT0    12288(R10)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K3, Z14
-	KMOVW         2(R14), K3
+	KMOVW         2(R13), K3
 	VMOVUPS.Z     64(R10), K1, Z15
 	PREFETCHT0    12352(R10)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K3, Z15
@@ -4105,11 +4097,11 @@ none133:
 	VFMADD213PS   Z8, Z29, Z21
 	VFMADD213PS   Z8, Z30, Z22
 	VFMADD213PS   Z8, Z31, Z23
-	KMOVW         (R14)(R9*1), K3
+	KMOVW         (R13)(R9*1), K3
 	VMOVUPS       (R10)(DI*1), Z16
 	PREFETCHT0    12288(R10)(DI*1)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K3, Z16
-	KMOVW         2(R14)(R9*1), K3
+	KMOVW         2(R13)(R9*1), K3
 	VMOVUPS.Z     64(R10)(DI*1), K1, Z17
 	PREFETCHT0    12352(R10)(DI*1)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K3, Z17
@@ -4158,13 +4150,13 @@ none133:
 	KMOVW         (R11)(R9*1), K3
 	VMULPS.Z      Z26, Z22, K3, Z22
 	VSUBPS        Z22, Z25, Z26
-	VMOVUPS       Z26, (AX)(R13*1)
+	VMOVUPS       Z26, (AX)(R14*1)
 	KMOVW         2(R8)(R9*1), K3
 	VMULPS.Z      Z27, Z23, K3, Z26
 	KMOVW         2(R11)(R9*1), K3
 	VMULPS.Z      Z27, Z23, K3, Z23
 	VSUBPS        Z23, Z26, Z27
-	VMOVUPS       Z27, 64(AX)(R13*1)
+	VMOVUPS       Z27, 64(AX)(R14*1)
 	VADDPS        Z24, Z28, Z28
 	VEXTRACTF64X4 $0x01, Z28, Y12
 	VADDPS        Y12, Y28, Y28
@@ -4188,23 +4180,21 @@ none133:
 	LEAQ          (SI)(DI*2), SI
 	LEAQ          (R11)(R9*2), R11
 	LEAQ          (R8)(R9*2), R8
-	LEAQ          (AX)(R13*2), AX
+	LEAQ          (AX)(R14*2), AX
 	ADDQ          $+128, R12
 	SUBQ          $0x02, rows+48(FP)
-	JZ            sums120
+	JZ            sums117
 	CMPQ          R12, $+512
-	JEQ           sums120
+	JEQ           sums117
 
-check129:
+check127:
 	CMPQ rows+48(FP), $0x02
-	JGE  again131
+	JGE  group126
+	JMP  row119
 
-rest132:
-	JMP row122
-
-long130:
+long128:
 	CMPQ        n+56(FP), $0x40
-	JG          long136
+	JG          long133
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x20, R10
 	MOVQ        $-1, R13
@@ -4213,7 +4203,7 @@ long130:
 	SHRQ        $0x10, R13
 	KMOVW       R13, K2
 	CMPQ        rows+48(FP), $0x01
-	JL          rest138
+	JL          row119
 	KMOVW       (R11), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -4239,14 +4229,19 @@ long130:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-again137:
+group131:
+	LEAQ       (SI)(DI*1), R10
+	LEAQ       (R11)(R9*1), R13
+	CMPQ       rows+48(FP), $0x02
+	CMOVQLT    SI, R10
+	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none139
+	JZ         none134
 	TESTQ      $0x00000f00, CX
-	JNZ        same140
+	JNZ        same135
 	PREFETCHT0 16384(CX)
 
-same140:
+same135:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4259,13 +4254,8 @@ same140:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none139:
-	MOVQ          wStride+24(FP), R13
-	LEAQ          (SI)(DI*1), R10
-	LEAQ          (R11)(R9*1), R14
-	CMPQ          rows+48(FP), $0x02
-	CMOVQLT       SI, R10
-	CMOVQLT       R11, R14
+none134:
+	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
 	VMOVUPS       Z15, Z25
@@ -4298,11 +4288,11 @@ none139:
 	VFMADD213PS   Z7, Z29, Z21
 	VFMADD213PS   Z7, Z30, Z22
 	VFMADD213PS   Z7, Z31, Z23
-	KMOVW         (R14), K3
+	KMOVW         (R13), K3
 	VMOVUPS       (R10), Z14
 	PREFETCHT0    12288(R10)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K3, Z14
-	KMOVW         2(R14), K3
+	KMOVW         2(R13), K3
 	VMOVUPS       64(R10), Z15
 	PREFETCHT0    12352(R10)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K3, Z15
@@ -4310,11 +4300,11 @@ none139:
 	VFMADD213PS   Z8, Z29, Z21
 	VFMADD213PS   Z8, Z30, Z22
 	VFMADD213PS   Z8, Z31, Z23
-	KMOVW         4(R14), K3
+	KMOVW         4(R13), K3
 	VMOVUPS.Z     128(R10), K1, Z16
 	PREFETCHT0    12416(R10)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K3, Z16
-	KMOVW         6(R14), K3
+	KMOVW         6(R13), K3
 	VMOVUPS.Z     192(R10), K2, Z17
 	PREFETCHT0    12480(R10)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K3, Z17
@@ -4387,22 +4377,20 @@ none139:
 	LEAQ          (SI)(DI*1), SI
 	LEAQ          (R11)(R9*1), R11
 	LEAQ          (R8)(R9*1), R8
-	LEAQ          (AX)(R13*1), AX
+	LEAQ          (AX)(R14*1), AX
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums120
+	JZ            sums117
 	CMPQ          R12, $+512
-	JEQ           sums120
+	JEQ           sums117
 
-check135:
+check132:
 	CMPQ rows+48(FP), $0x01
-	JGE  again137
+	JGE  group131
+	JMP  row119
 
-rest138:
-	JMP row122
-
-long136:
-row122:
+long133:
+row119:
 	VXORPS      Y12, Y12, Y12
 	VXORPS      Y13, Y13, Y13
 	XORQ        R14, R14
@@ -4448,14 +4436,14 @@ row122:
 	VXORPS      Y19, Y19, Y19
 	VXORPS      Y20, Y20, Y20
 
-group141:
+group136:
 	TESTQ      BX, BX
-	JZ         none143
+	JZ         none138
 	TESTQ      $0x00000f00, CX
-	JNZ        same144
+	JNZ        same139
 	PREFETCHT0 16384(CX)
 
-same144:
+same139:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4468,11 +4456,11 @@ same144:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none143:
+none138:
 	LEAQ    256(R14), R15
 	SUBQ    $0x00000040, R13
 	CMPQ    R13, $0x40
-	JGE     whole142
+	JGE     whole137
 	XORQ    R10, R10
 	TESTQ   R13, R13
 	CMOVQLE R14, R15
@@ -4487,7 +4475,7 @@ none143:
 	SHRQ    $0x10, BP
 	KMOVW   BP, K6
 
-whole142:
+whole137:
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
 	VMOVUPS       Z15, Z25
@@ -4614,7 +4602,7 @@ whole142:
 	VMOVUPS       Z18, Z20
 	ADDQ          $+256, R14
 	TESTQ         R13, R13
-	JG            group141
+	JG            group136
 	VEXTRACTF64X4 $0x01, Z19, Y18
 	VADDPS        Y18, Y19, Y19
 	VCVTPS2PD     Y19, Z18
@@ -4631,11 +4619,11 @@ whole142:
 	VMOVUPD       Z13, 512(SP)(R12*1)
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums120
+	JZ            sums117
 	CMPQ          R12, $+512
-	JNE           row122
+	JNE           row119
 
-sums120:
+sums117:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0xee, Z21, Z18, Z22
@@ -4708,35 +4696,35 @@ sums120:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last145
+	JEQ        last120
 	CMPQ       n+56(FP), $0x10
-	JG         long146
-	JMP        check123
+	JG         long140
+	JMP        check122
 
-long146:
+long140:
 	CMPQ n+56(FP), $0x20
-	JG   long147
-	JMP  check129
+	JG   long141
+	JMP  check127
 
-long147:
+long141:
 	CMPQ n+56(FP), $0x40
-	JG   long148
-	JMP  check135
+	JG   long142
+	JMP  check132
 
-long148:
-	JMP row122
+long142:
+	JMP row119
 
-last145:
-last121:
+last120:
+last118:
 	TESTQ BX, BX
-	JZ    none150
+	JZ    none144
 
-more149:
+more143:
 	TESTQ      $0x00000f00, CX
-	JNZ        same151
+	JNZ        same145
 	PREFETCHT0 16384(CX)
 
-same151:
+same145:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -4748,9 +4736,9 @@ same151:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more149
+	JNZ      more143
 
-none150:
+none144:
 	VZEROUPPER
 	RET
 
@@ -4776,17 +4764,17 @@ TEXT ·targetSums32AVX512(SB), $512-56
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last153
+	JEQ          last147
 	XORQ         DI, DI
 	CMPQ         n+32(FP), $0x10
-	JG           long156
+	JG           long152
 	MOVQ         n+32(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R8
 	BZHIQ        SI, R8, R8
 	KMOVW        R8, K1
 	CMPQ         rows+24(FP), $0x04
-	JL           rest158
+	JL           row148
 	VMOVUPS.Z    (AX), K1, Z13
 	PREFETCHT0   12288(AX)
 	VMOVUPS.Z    (AX)(CX*1), K1, Z14
@@ -4805,7 +4793,7 @@ TEXT ·targetSums32AVX512(SB), $512-56
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-again157:
+group150:
 	LEAQ          (AX)(CX*4), SI
 	CMPQ          rows+24(FP), $0x08
 	CMOVQLT       AX, SI
@@ -4911,27 +4899,25 @@ again157:
 	LEAQ          (DX)(BX*4), DX
 	ADDQ          $+256, DI
 	SUBQ          $0x04, rows+24(FP)
-	JZ            sums152
+	JZ            sums146
 	CMPQ          DI, $+512
-	JEQ           sums152
+	JEQ           sums146
 
-check155:
+check151:
 	CMPQ rows+24(FP), $0x04
-	JGE  again157
+	JGE  group150
+	JMP  row148
 
-rest158:
-	JMP row154
-
-long156:
+long152:
 	CMPQ       n+32(FP), $0x20
-	JG         long160
+	JG         long155
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x10, SI
 	MOVQ       $-1, R8
 	BZHIQ      SI, R8, R8
 	KMOVW      R8, K1
 	CMPQ       rows+24(FP), $0x02
-	JL         rest162
+	JL         row148
 	VMOVUPS    (AX), Z13
 	PREFETCHT0 12288(AX)
 	VMOVUPS.Z  64(AX), K1, Z14
@@ -4949,7 +4935,7 @@ long156:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-again161:
+group153:
 	LEAQ          (AX)(CX*2), SI
 	CMPQ          rows+24(FP), $0x04
 	CMOVQLT       AX, SI
@@ -5047,20 +5033,18 @@ again161:
 	LEAQ          (DX)(BX*2), DX
 	ADDQ          $+128, DI
 	SUBQ          $0x02, rows+24(FP)
-	JZ            sums152
+	JZ            sums146
 	CMPQ          DI, $+512
-	JEQ           sums152
+	JEQ           sums146
 
-check159:
+check154:
 	CMPQ rows+24(FP), $0x02
-	JGE  again161
+	JGE  group153
+	JMP  row148
 
-rest162:
-	JMP row154
-
-long160:
+long155:
 	CMPQ       n+32(FP), $0x40
-	JG         long164
+	JG         long158
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x20, SI
 	MOVQ       $-1, R8
@@ -5069,7 +5053,7 @@ long160:
 	SHRQ       $0x10, R8
 	KMOVW      R8, K2
 	CMPQ       rows+24(FP), $0x01
-	JL         rest166
+	JL         row148
 	VMOVUPS    (AX), Z13
 	PREFETCHT0 12288(AX)
 	VMOVUPS    64(AX), Z14
@@ -5087,7 +5071,7 @@ long160:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-again165:
+group156:
 	LEAQ          (AX)(CX*1), SI
 	CMPQ          rows+24(FP), $0x02
 	CMOVQLT       AX, SI
@@ -5182,19 +5166,17 @@ again165:
 	LEAQ          (DX)(BX*1), DX
 	ADDQ          $+64, DI
 	SUBQ          $0x01, rows+24(FP)
-	JZ            sums152
+	JZ            sums146
 	CMPQ          DI, $+512
-	JEQ           sums152
+	JEQ           sums146
 
-check163:
+check157:
 	CMPQ rows+24(FP), $0x01
-	JGE  again165
+	JGE  group156
+	JMP  row148
 
-rest166:
-	JMP row154
-
-long164:
-row154:
+long158:
+row148:
 	VXORPS     Y12, Y12, Y12
 	XORQ       R9, R9
 	MOVQ       n+32(FP), R8
@@ -5230,11 +5212,11 @@ row154:
 	VMINPS     Z16, Z2, Z16
 	VXORPS     Y29, Y29, Y29
 
-group167:
+group159:
 	LEAQ    256(R9), R10
 	SUBQ    $0x00000040, R8
 	CMPQ    R8, $0x40
-	JGE     whole168
+	JGE     whole160
 	XORQ    SI, SI
 	TESTQ   R8, R8
 	CMOVQLE R9, R10
@@ -5249,7 +5231,7 @@ group167:
 	SHRQ    $0x10, R11
 	KMOVW   R11, K6
 
-whole168:
+whole160:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z0, Z3, Z21
 	VMOVUPS       Z14, Z22
@@ -5344,7 +5326,7 @@ whole168:
 	VMOVUPS       Z17, Z29
 	ADDQ          $+256, R9
 	TESTQ         R8, R8
-	JG            group167
+	JG            group159
 	VEXTRACTF64X4 $0x01, Z29, Y17
 	VADDPS        Y17, Y29, Y29
 	VCVTPS2PD     Y29, Z17
@@ -5354,11 +5336,11 @@ whole168:
 	VMOVUPD       Z12, (SP)(DI*1)
 	ADDQ          $+64, DI
 	SUBQ          $0x01, rows+24(FP)
-	JZ            sums152
+	JZ            sums146
 	CMPQ          DI, $+512
-	JNE           row154
+	JNE           row148
 
-sums152:
+sums146:
 	VMOVUPD    (SP), Z17
 	VMOVUPD    128(SP), Z18
 	VSHUFF64X2 $0xee, Z18, Z17, Z19
@@ -5393,26 +5375,26 @@ sums152:
 	ADDQ       $+64, a+0(FP)
 	XORQ       DI, DI
 	CMPQ       rows+24(FP), $0x00
-	JEQ        last169
+	JEQ        last149
 	CMPQ       n+32(FP), $0x10
-	JG         long170
-	JMP        check155
+	JG         long161
+	JMP        check151
 
-long170:
+long161:
 	CMPQ n+32(FP), $0x20
-	JG   long171
-	JMP  check159
+	JG   long162
+	JMP  check154
 
-long171:
+long162:
 	CMPQ n+32(FP), $0x40
-	JG   long172
-	JMP  check163
+	JG   long163
+	JMP  check157
 
-long172:
-	JMP row154
+long163:
+	JMP row148
 
-last169:
-last153:
+last149:
+last147:
 	VZEROUPPER
 	RET
 
@@ -5443,17 +5425,17 @@ TEXT ·targetExp32AVX512(SB), $512-96
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last174
+	JEQ          last165
 	XORQ         R11, R11
 	CMPQ         n+48(FP), $0x10
-	JG           long177
+	JG           long170
 	MOVQ         n+48(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R12
 	BZHIQ        R10, R12, R12
 	KMOVW        R12, K1
 	CMPQ         rows+40(FP), $0x04
-	JL           rest179
+	JL           row166
 	VMOVUPS.Z    (SI), K1, Z13
 	PREFETCHT0   12288(SI)
 	VMOVUPS.Z    (SI)(DI*1), K1, Z14
@@ -5472,14 +5454,17 @@ TEXT ·targetExp32AVX512(SB), $512-96
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-again178:
+group168:
+	LEAQ       (SI)(DI*4), R10
+	CMPQ       rows+40(FP), $0x08
+	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none180
+	JZ         none171
 	TESTQ      $0x00000f00, CX
-	JNZ        same181
+	JNZ        same172
 	PREFETCHT0 16384(CX)
 
-same181:
+same172:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -5492,11 +5477,8 @@ same181:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none180:
+none171:
 	MOVQ          wStride+16(FP), R12
-	LEAQ          (SI)(DI*4), R10
-	CMPQ          rows+40(FP), $0x08
-	CMOVQLT       SI, R10
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z14, Z23
@@ -5605,27 +5587,25 @@ none180:
 	LEAQ          (AX)(R12*4), AX
 	ADDQ          $+256, R11
 	SUBQ          $0x04, rows+40(FP)
-	JZ            sums173
+	JZ            sums164
 	CMPQ          R11, $+512
-	JEQ           sums173
+	JEQ           sums164
 
-check176:
+check169:
 	CMPQ rows+40(FP), $0x04
-	JGE  again178
+	JGE  group168
+	JMP  row166
 
-rest179:
-	JMP row175
-
-long177:
+long170:
 	CMPQ       n+48(FP), $0x20
-	JG         long183
+	JG         long175
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x10, R10
 	MOVQ       $-1, R12
 	BZHIQ      R10, R12, R12
 	KMOVW      R12, K1
 	CMPQ       rows+40(FP), $0x02
-	JL         rest185
+	JL         row166
 	VMOVUPS    (SI), Z13
 	PREFETCHT0 12288(SI)
 	VMOVUPS.Z  64(SI), K1, Z14
@@ -5643,14 +5623,17 @@ long177:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-again184:
+group173:
+	LEAQ       (SI)(DI*2), R10
+	CMPQ       rows+40(FP), $0x04
+	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none186
+	JZ         none176
 	TESTQ      $0x00000f00, CX
-	JNZ        same187
+	JNZ        same177
 	PREFETCHT0 16384(CX)
 
-same187:
+same177:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -5663,11 +5646,8 @@ same187:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none186:
+none176:
 	MOVQ          wStride+16(FP), R12
-	LEAQ          (SI)(DI*2), R10
-	CMPQ          rows+40(FP), $0x04
-	CMOVQLT       SI, R10
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z14, Z23
@@ -5767,20 +5747,18 @@ none186:
 	LEAQ          (AX)(R12*2), AX
 	ADDQ          $+128, R11
 	SUBQ          $0x02, rows+40(FP)
-	JZ            sums173
+	JZ            sums164
 	CMPQ          R11, $+512
-	JEQ           sums173
+	JEQ           sums164
 
-check182:
+check174:
 	CMPQ rows+40(FP), $0x02
-	JGE  again184
+	JGE  group173
+	JMP  row166
 
-rest185:
-	JMP row175
-
-long183:
+long175:
 	CMPQ       n+48(FP), $0x40
-	JG         long189
+	JG         long180
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x20, R10
 	MOVQ       $-1, R12
@@ -5789,7 +5767,7 @@ long183:
 	SHRQ       $0x10, R12
 	KMOVW      R12, K2
 	CMPQ       rows+40(FP), $0x01
-	JL         rest191
+	JL         row166
 	VMOVUPS    (SI), Z13
 	PREFETCHT0 12288(SI)
 	VMOVUPS    64(SI), Z14
@@ -5807,14 +5785,17 @@ long183:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-again190:
+group178:
+	LEAQ       (SI)(DI*1), R10
+	CMPQ       rows+40(FP), $0x02
+	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none192
+	JZ         none181
 	TESTQ      $0x00000f00, CX
-	JNZ        same193
+	JNZ        same182
 	PREFETCHT0 16384(CX)
 
-same193:
+same182:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -5827,11 +5808,8 @@ same193:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none192:
+none181:
 	MOVQ          wStride+16(FP), R12
-	LEAQ          (SI)(DI*1), R10
-	CMPQ          rows+40(FP), $0x02
-	CMOVQLT       SI, R10
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z14, Z23
@@ -5928,19 +5906,17 @@ none192:
 	LEAQ          (AX)(R12*1), AX
 	ADDQ          $+64, R11
 	SUBQ          $0x01, rows+40(FP)
-	JZ            sums173
+	JZ            sums164
 	CMPQ          R11, $+512
-	JEQ           sums173
+	JEQ           sums164
 
-check188:
+check179:
 	CMPQ rows+40(FP), $0x01
-	JGE  again190
+	JGE  group178
+	JMP  row166
 
-rest191:
-	JMP row175
-
-long189:
-row175:
+long180:
+row166:
 	VXORPS     Y12, Y12, Y12
 	XORQ       R13, R13
 	MOVQ       n+48(FP), R12
@@ -5976,14 +5952,14 @@ row175:
 	VMINPS     Z16, Z2, Z16
 	VXORPS     Y18, Y18, Y18
 
-group194:
+group183:
 	TESTQ      BX, BX
-	JZ         none196
+	JZ         none185
 	TESTQ      $0x00000f00, CX
-	JNZ        same197
+	JNZ        same186
 	PREFETCHT0 16384(CX)
 
-same197:
+same186:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -5996,11 +5972,11 @@ same197:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none196:
+none185:
 	LEAQ    256(R13), R14
 	SUBQ    $0x00000040, R12
 	CMPQ    R12, $0x40
-	JGE     whole195
+	JGE     whole184
 	XORQ    R10, R10
 	TESTQ   R12, R12
 	CMOVQLE R13, R14
@@ -6015,7 +5991,7 @@ none196:
 	SHRQ    $0x10, R15
 	KMOVW   R15, K6
 
-whole195:
+whole184:
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z14, Z23
@@ -6114,7 +6090,7 @@ whole195:
 	VMOVUPS       Z17, Z18
 	ADDQ          $+256, R13
 	TESTQ         R12, R12
-	JG            group194
+	JG            group183
 	VEXTRACTF64X4 $0x01, Z18, Y17
 	VADDPS        Y17, Y18, Y18
 	VCVTPS2PD     Y18, Z17
@@ -6125,11 +6101,11 @@ whole195:
 	VMOVUPD       Z12, (SP)(R11*1)
 	ADDQ          $+64, R11
 	SUBQ          $0x01, rows+40(FP)
-	JZ            sums173
+	JZ            sums164
 	CMPQ          R11, $+512
-	JNE           row175
+	JNE           row166
 
-sums173:
+sums164:
 	VMOVUPD    (SP), Z17
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0xee, Z19, Z17, Z20
@@ -6164,35 +6140,35 @@ sums173:
 	ADDQ       $+64, a+0(FP)
 	XORQ       R11, R11
 	CMPQ       rows+40(FP), $0x00
-	JEQ        last198
+	JEQ        last167
 	CMPQ       n+48(FP), $0x10
-	JG         long199
-	JMP        check176
+	JG         long187
+	JMP        check169
 
-long199:
+long187:
 	CMPQ n+48(FP), $0x20
-	JG   long200
-	JMP  check182
+	JG   long188
+	JMP  check174
 
-long200:
+long188:
 	CMPQ n+48(FP), $0x40
-	JG   long201
-	JMP  check188
+	JG   long189
+	JMP  check179
 
-long201:
-	JMP row175
+long189:
+	JMP row166
 
-last198:
-last174:
+last167:
+last165:
 	TESTQ BX, BX
-	JZ    none203
+	JZ    none191
 
-more202:
+more190:
 	TESTQ      $0x00000f00, CX
-	JNZ        same204
+	JNZ        same192
 	PREFETCHT0 16384(CX)
 
-same204:
+same192:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -6204,9 +6180,9 @@ same204:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more202
+	JNZ      more190
 
-none203:
+none191:
 	VZEROUPPER
 	RET
 
@@ -6232,16 +6208,16 @@ TEXT ·targetScale32AVX512(SB), NOSPLIT, $0-56
 	MOVQ         rows+32(FP), R9
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	TESTQ        R9, R9
-	JZ           last206
+	JZ           last194
 
-row205:
+row193:
 	VBROADCASTSS (SI), Z1
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one208
+	JB           one196
 
-two207:
+two195:
 	VMOVUPS  (DX)(R10*1), Z2
 	VMOVUPS  64(DX)(R10*1), Z3
 	VMOVUPS  128(DX)(R10*1), Z4
@@ -6260,13 +6236,13 @@ two207:
 	VMOVUPS  Z5, 192(AX)(R10*1)
 	ADDQ     $+256, R10
 	SUBQ     $0x02, R11
-	JAE      two207
+	JAE      two195
 
-one208:
+one196:
 	ADDQ $0x02, R11
-	JZ   rest210
+	JZ   rest198
 
-group209:
+group197:
 	VMOVUPS  (DX)(R10*1), Z2
 	VMOVUPS  64(DX)(R10*1), Z3
 	VCMPPS   $0x0d, Z0, Z2, K3
@@ -6277,13 +6253,13 @@ group209:
 	VMOVUPS  Z3, 64(AX)(R10*1)
 	ADDQ     $0x80, R10
 	DECQ     R11
-	JNZ      group209
+	JNZ      group197
 
-rest210:
+rest198:
 	TESTQ     DI, DI
-	JZ        done212
+	JZ        done200
 	CMPQ      DI, $0x10
-	JBE       half211
+	JBE       half199
 	VMOVUPS.Z (DX)(R10*1), K1, Z2
 	VMOVUPS.Z 64(DX)(R10*1), K2, Z3
 	VCMPPS    $0x0d, Z0, Z2, K3
@@ -6292,22 +6268,22 @@ rest210:
 	VCMPPS    $0x0d, Z0, Z3, K3
 	VMULPS.Z  Z1, Z3, K3, Z3
 	VMOVUPS   Z3, K2, 64(AX)(R10*1)
-	JMP       done212
+	JMP       done200
 
-half211:
+half199:
 	VMOVUPS.Z (DX)(R10*1), K1, Z2
 	VCMPPS    $0x0d, Z0, Z2, K3
 	VMULPS.Z  Z1, Z2, K3, Z2
 	VMOVUPS   Z2, K1, (AX)(R10*1)
 
-done212:
+done200:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	DECQ R9
-	JNZ  row205
+	JNZ  row193
 
-last206:
+last194:
 	VZEROUPPER
 	RET
 
@@ -6335,17 +6311,17 @@ TEXT ·selectScale32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z2
 	TESTQ        R10, R10
-	JZ           last214
+	JZ           last202
 
-row213:
+row201:
 	VBROADCASTSS (SI), Z1
 	VBROADCASTSS (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one216
+	JB           one204
 
-two215:
+two203:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VMOVUPS  128(DX)(R11*1), Z6
@@ -6372,13 +6348,13 @@ two215:
 	VMOVUPS  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two215
+	JAE      two203
 
-one216:
+one204:
 	ADDQ $0x02, R12
-	JZ   rest218
+	JZ   rest206
 
-group217:
+group205:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VCMPPS   $0x0d, Z0, Z4, K3
@@ -6393,13 +6369,13 @@ group217:
 	VMOVUPS  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group217
+	JNZ      group205
 
-rest218:
+rest206:
 	TESTQ     R8, R8
-	JZ        done220
+	JZ        done208
 	CMPQ      R8, $0x10
-	JBE       half219
+	JBE       half207
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VMOVUPS.Z 64(DX)(R11*1), K2, Z5
 	VCMPPS    $0x0d, Z0, Z4, K3
@@ -6412,9 +6388,9 @@ rest218:
 	VMULPS.Z  Z1, Z5, K3, Z1
 	VMULPS    Z3, Z5, K4, Z1
 	VMOVUPS   Z1, K2, 64(AX)(R11*1)
-	JMP       done220
+	JMP       done208
 
-half219:
+half207:
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VCMPPS    $0x0d, Z0, Z4, K3
 	VCMPPS    $0x12, Z2, Z4, K4
@@ -6422,15 +6398,15 @@ half219:
 	VMULPS    Z3, Z4, K4, Z1
 	VMOVUPS   Z1, K1, (AX)(R11*1)
 
-done220:
+done208:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row213
+	JNZ  row201
 
-last214:
+last202:
 	VZEROUPPER
 	RET
 
@@ -6448,12 +6424,12 @@ TEXT ·selectSums64AVX2(SB), $2016-72
 	SHLQ         $0x03, BX
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last222
+	JEQ          last210
 	XORQ         DI, DI
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+40(FP), $0x08
-	JG           long224
+	JG           long212
 	MOVQ         n+40(FP), R8
 	MOVQ         $-1, R10
 	BZHIQ        R8, R10, R10
@@ -6467,7 +6443,7 @@ TEXT ·selectSums64AVX2(SB), $2016-72
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1600(BP)
 
-vectors223:
+vectors211:
 	MOVQ         AX, R8
 	VMOVUPD      1568(BP), Y3
 	VMASKMOVPD   (R8), Y3, Y3
@@ -6744,9 +6720,9 @@ vectors223:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some225
+	JNE          some213
 
-all226:
+all214:
 	VXORPS      Y3, Y3, Y3
 	VMAXPD      Y7, Y3, Y4
 	VMINPD      Y7, Y3, Y7
@@ -6837,9 +6813,9 @@ all226:
 	VMULPD      1216(BP), Y9, Y9
 	VMULPD      1248(BP), Y10, Y10
 	CMPL        1536(BP), $-1
-	JNE         some227
+	JNE         some215
 
-all228:
+all216:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -6964,9 +6940,9 @@ all228:
 	MOVQ    BX, DI
 	LEAQ    (SI)(DI*4), SI
 	SUBQ    $0x04, rows+32(FP)
-	JMP     sums221
+	JMP     sums209
 
-long224:
+long212:
 	MOVQ    n+40(FP), R8
 	MOVQ    rows+32(FP), R10
 	MOVQ    R8, 1920(BP)
@@ -6991,33 +6967,33 @@ long224:
 	VMOVUPD Y3, 224(BP)
 	MOVQ    n+40(FP), R8
 	TESTQ   R8, R8
-	JZ      row230
+	JZ      row218
 	CMPQ    1920(BP), $0x00
-	JG      same233
+	JG      same221
 	LEAQ    1280(BP), R9
 	DECQ    1928(BP)
-	JZ      none234
+	JZ      none222
 	ADDQ    1944(BP), AX
 	ADDQ    1936(BP), SI
 	ADDQ    1936(BP), DX
 	MOVQ    n+40(FP), R10
 	MOVQ    R10, 1920(BP)
 
-same233:
+same221:
 	MOVQ AX, R9
 	MOVL (DX), R10
 	ORL  (SI), R10
 	MOVQ R10, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other235
+	JL   other223
 
-ready236:
+ready224:
 	ADDQ $+256, AX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1920(BP)
 
-none234:
+none222:
 	MOVQ         1544(BP), R10
 	MOVQ         R10, 1536(BP)
 	VPBROADCASTD -4(SI), Y4
@@ -7087,7 +7063,7 @@ none234:
 	VMOVUPD      Y3, 864(BP)
 	VMOVUPD      Y5, 992(BP)
 
-group229:
+group217:
 	VMOVUPD      768(BP), Y3
 	VMOVUPD      800(BP), Y4
 	VMOVUPD      832(BP), Y5
@@ -7219,9 +7195,9 @@ group229:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some237
+	JNE          some225
 
-all238:
+all226:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -7261,31 +7237,31 @@ all238:
 	VMOVUPD Y3, 128(BP)
 	VMOVUPD Y4, 192(BP)
 	CMPQ    1920(BP), $0x00
-	JG      same239
+	JG      same227
 	LEAQ    1280(BP), R9
 	DECQ    1928(BP)
-	JZ      none240
+	JZ      none228
 	ADDQ    1944(BP), AX
 	ADDQ    1936(BP), SI
 	ADDQ    1936(BP), DX
 	MOVQ    n+40(FP), R10
 	MOVQ    R10, 1920(BP)
 
-same239:
+same227:
 	MOVQ AX, R9
 	MOVL (DX), R10
 	ORL  (SI), R10
 	MOVQ R10, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other241
+	JL   other229
 
-ready242:
+ready230:
 	ADDQ $+256, AX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1920(BP)
 
-none240:
+none228:
 	VMOVUPD      1024(BP), Y3
 	VMOVUPD      1056(BP), Y4
 	VMOVUPD      1088(BP), Y5
@@ -7421,9 +7397,9 @@ none240:
 	VMULPD       1216(BP), Y9, Y9
 	VMULPD       1248(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some243
+	JNE          some231
 
-all244:
+all232:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -7465,9 +7441,9 @@ all244:
 	MOVQ    1544(BP), R10
 	MOVQ    R10, 1536(BP)
 	SUBQ    $0x20, R8
-	JG      group229
+	JG      group217
 
-row230:
+row218:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -7508,11 +7484,11 @@ row230:
 	VMOVUPD Y3, 224(BP)
 	ADDQ    $+32, DI
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums221
+	JZ      sums209
 	CMPQ    DI, $+128
-	JNE     more231
+	JNE     more219
 
-sums221:
+sums209:
 	VMOVUPD    256(BP), Y3
 	VMOVUPD    384(BP), Y4
 	VMOVUPD    320(BP), Y5
@@ -7617,15 +7593,75 @@ sums221:
 	ADDQ       $+32, b+8(FP)
 	XORQ       DI, DI
 	CMPQ       rows+32(FP), $0x00
-	JLE        last232
+	JLE        last220
 	CMPQ       n+40(FP), $0x08
-	JLE        vectors223
+	JLE        vectors211
 
-more231:
+more219:
 	MOVQ  n+40(FP), R8
 	TESTQ R8, R8
-	JZ    row230
-	JMP   group229
+	JZ    row218
+	JMP   group217
+
+some213:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1536(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x37, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2f, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x27, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all214
+
+some215:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1536(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x33, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2b, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x23, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all216
+
+other223:
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (AX), Y3, Y3
+	VMOVUPD      Y3, 1280(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(AX), Y3, Y3
+	VMOVUPD      Y3, 1344(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(AX), Y3, Y3
+	VMOVUPD      Y3, 1408(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(AX), Y3, Y3
+	VMOVUPD      Y3, 1472(BP)
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(AX), Y3, Y3
+	VMOVUPD      Y3, 1312(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(AX), Y3, Y3
+	VMOVUPD      Y3, 1376(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(AX), Y3, Y3
+	VMOVUPD      Y3, 1440(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(AX), Y3, Y3
+	VMOVUPD      Y3, 1504(BP)
+	LEAQ         1280(BP), R9
+	JMP          ready224
 
 some225:
 	VXORPS       Y3, Y3, Y3
@@ -7641,21 +7677,7 @@ some225:
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all226
 
-some227:
-	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1536(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y5
-	VBLENDVPD    Y5, Y7, Y3, Y7
-	VPSLLQ       $0x33, Y4, Y5
-	VBLENDVPD    Y5, Y8, Y3, Y8
-	VPSLLQ       $0x2b, Y4, Y5
-	VBLENDVPD    Y5, Y9, Y3, Y9
-	VPSLLQ       $0x23, Y4, Y4
-	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all228
-
-other235:
+other229:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -7685,55 +7707,9 @@ other235:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1504(BP)
 	LEAQ         1280(BP), R9
-	JMP          ready236
+	JMP          ready230
 
-some237:
-	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1536(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y5
-	VBLENDVPD    Y5, Y7, Y3, Y7
-	VPSLLQ       $0x37, Y4, Y5
-	VBLENDVPD    Y5, Y8, Y3, Y8
-	VPSLLQ       $0x2f, Y4, Y5
-	VBLENDVPD    Y5, Y9, Y3, Y9
-	VPSLLQ       $0x27, Y4, Y4
-	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all238
-
-other241:
-	VPBROADCASTD 1544(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (AX), Y3, Y3
-	VMOVUPD      Y3, 1280(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(AX), Y3, Y3
-	VMOVUPD      Y3, 1344(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(AX), Y3, Y3
-	VMOVUPD      Y3, 1408(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(AX), Y3, Y3
-	VMOVUPD      Y3, 1472(BP)
-	VPBROADCASTD 1544(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(AX), Y3, Y3
-	VMOVUPD      Y3, 1312(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(AX), Y3, Y3
-	VMOVUPD      Y3, 1376(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(AX), Y3, Y3
-	VMOVUPD      Y3, 1440(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(AX), Y3, Y3
-	VMOVUPD      Y3, 1504(BP)
-	LEAQ         1280(BP), R9
-	JMP          ready242
-
-some243:
+some231:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7745,10 +7721,10 @@ some243:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all244
+	JMP          all232
 
-last232:
-last222:
+last220:
+last210:
 	VZEROUPPER
 	RET
 
@@ -7905,12 +7881,12 @@ TEXT ·selectExp64AVX2(SB), $2024-112
 	SHLQ         $0x03, R9
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last246
+	JEQ          last234
 	XORQ         R11, R11
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+56(FP), $0x08
-	JG           long248
+	JG           long236
 	MOVQ         n+56(FP), R12
 	MOVQ         $-1, R14
 	BZHIQ        R12, R14, R14
@@ -7924,14 +7900,14 @@ TEXT ·selectExp64AVX2(SB), $2024-112
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1600(BP)
 
-vectors247:
+vectors235:
 	TESTQ      BX, BX
-	JZ         none249
+	JZ         none237
 	TESTQ      $0x00000f00, CX
-	JNZ        same250
+	JNZ        same238
 	PREFETCHT0 16384(CX)
 
-same250:
+same238:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -7952,7 +7928,7 @@ same250:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none249:
+none237:
 	MOVQ         SI, R12
 	VMOVUPD      1568(BP), Y3
 	VMASKMOVPD   (R12), Y3, Y3
@@ -8229,9 +8205,9 @@ none249:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some251
+	JNE          some239
 
-all252:
+all240:
 	MOVQ        AX, R12
 	VMOVUPD     Y7, (R12)
 	ADDQ        wStride+24(FP), R12
@@ -8336,9 +8312,9 @@ all252:
 	VMULPD      1216(BP), Y9, Y9
 	VMULPD      1248(BP), Y10, Y10
 	CMPL        1536(BP), $-1
-	JNE         some253
+	JNE         some241
 
-all254:
+all242:
 	MOVQ    AX, R12
 	VMOVUPD Y7, 32(R12)
 	ADDQ    wStride+24(FP), R12
@@ -8479,9 +8455,9 @@ all254:
 	MOVQ    wStride+24(FP), R11
 	LEAQ    (AX)(R11*4), AX
 	SUBQ    $0x04, rows+48(FP)
-	JMP     sums245
+	JMP     sums233
 
-long248:
+long236:
 	MOVQ    n+56(FP), R12
 	MOVQ    rows+48(FP), R14
 	MOVQ    wStride+24(FP), R15
@@ -8509,33 +8485,33 @@ long248:
 	VMOVUPD Y3, 224(BP)
 	MOVQ    n+56(FP), R12
 	TESTQ   R12, R12
-	JZ      row256
+	JZ      row244
 	CMPQ    1920(BP), $0x00
-	JG      same259
+	JG      same247
 	LEAQ    1280(BP), R13
 	DECQ    1928(BP)
-	JZ      none260
+	JZ      none248
 	ADDQ    1944(BP), SI
 	ADDQ    1936(BP), R10
 	ADDQ    1936(BP), R8
 	MOVQ    n+56(FP), R14
 	MOVQ    R14, 1920(BP)
 
-same259:
+same247:
 	MOVQ SI, R13
 	MOVL (R8), R14
 	ORL  (R10), R14
 	MOVQ R14, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other261
+	JL   other249
 
-ready262:
+ready250:
 	ADDQ $+256, SI
 	ADDQ $0x04, R10
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1920(BP)
 
-none260:
+none248:
 	MOVQ         1544(BP), R14
 	MOVQ         R14, 1536(BP)
 	VPBROADCASTD -4(R10), Y4
@@ -8605,14 +8581,14 @@ none260:
 	VMOVUPD      Y3, 864(BP)
 	VMOVUPD      Y5, 992(BP)
 
-group255:
+group243:
 	TESTQ      BX, BX
-	JZ         none263
+	JZ         none251
 	TESTQ      $0x00000f00, CX
-	JNZ        same264
+	JNZ        same252
 	PREFETCHT0 16384(CX)
 
-same264:
+same252:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -8633,7 +8609,7 @@ same264:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none263:
+none251:
 	VMOVUPD      768(BP), Y3
 	VMOVUPD      800(BP), Y4
 	VMOVUPD      832(BP), Y5
@@ -8765,9 +8741,9 @@ none263:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some265
+	JNE          some253
 
-all266:
+all254:
 	VMOVUPD Y7, (AX)
 	VMOVUPD Y8, 64(AX)
 	VMOVUPD Y9, 128(AX)
@@ -8811,31 +8787,31 @@ all266:
 	VMOVUPD Y3, 128(BP)
 	VMOVUPD Y4, 192(BP)
 	CMPQ    1920(BP), $0x00
-	JG      same267
+	JG      same255
 	LEAQ    1280(BP), R13
 	DECQ    1928(BP)
-	JZ      none268
+	JZ      none256
 	ADDQ    1944(BP), SI
 	ADDQ    1936(BP), R10
 	ADDQ    1936(BP), R8
 	MOVQ    n+56(FP), R14
 	MOVQ    R14, 1920(BP)
 
-same267:
+same255:
 	MOVQ SI, R13
 	MOVL (R8), R14
 	ORL  (R10), R14
 	MOVQ R14, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other269
+	JL   other257
 
-ready270:
+ready258:
 	ADDQ $+256, SI
 	ADDQ $0x04, R10
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1920(BP)
 
-none268:
+none256:
 	VMOVUPD      1024(BP), Y3
 	VMOVUPD      1056(BP), Y4
 	VMOVUPD      1088(BP), Y5
@@ -8971,9 +8947,9 @@ none268:
 	VMULPD       1216(BP), Y9, Y9
 	VMULPD       1248(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some271
+	JNE          some259
 
-all272:
+all260:
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 96(AX)
 	VMOVUPD Y9, 160(AX)
@@ -9020,10 +8996,10 @@ all272:
 	MOVQ    R14, 1536(BP)
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R12
-	JG      group255
+	JG      group243
 	ADDQ    1952(BP), AX
 
-row256:
+row244:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -9064,11 +9040,11 @@ row256:
 	VMOVUPD Y3, 224(BP)
 	ADDQ    $+32, R11
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums245
+	JZ      sums233
 	CMPQ    R11, $+128
-	JNE     more257
+	JNE     more245
 
-sums245:
+sums233:
 	VMOVUPD    256(BP), Y3
 	VMOVUPD    384(BP), Y4
 	VMOVUPD    320(BP), Y5
@@ -9173,17 +9149,17 @@ sums245:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R11, R11
 	CMPQ       rows+48(FP), $0x00
-	JLE        last258
+	JLE        last246
 	CMPQ       n+56(FP), $0x08
-	JLE        vectors247
+	JLE        vectors235
 
-more257:
+more245:
 	MOVQ  n+56(FP), R12
 	TESTQ R12, R12
-	JZ    row256
-	JMP   group255
+	JZ    row244
+	JMP   group243
 
-some251:
+some239:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9195,58 +9171,58 @@ some251:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all252
+	JMP          all240
+
+some241:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1536(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x33, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2b, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x23, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all242
+
+other249:
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (SI), Y3, Y3
+	VMOVUPD      Y3, 1280(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(SI), Y3, Y3
+	VMOVUPD      Y3, 1344(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(SI), Y3, Y3
+	VMOVUPD      Y3, 1408(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(SI), Y3, Y3
+	VMOVUPD      Y3, 1472(BP)
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(SI), Y3, Y3
+	VMOVUPD      Y3, 1312(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(SI), Y3, Y3
+	VMOVUPD      Y3, 1376(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(SI), Y3, Y3
+	VMOVUPD      Y3, 1440(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(SI), Y3, Y3
+	VMOVUPD      Y3, 1504(BP)
+	LEAQ         1280(BP), R13
+	JMP          ready250
 
 some253:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y5
-	VBLENDVPD    Y5, Y7, Y3, Y7
-	VPSLLQ       $0x33, Y4, Y5
-	VBLENDVPD    Y5, Y8, Y3, Y8
-	VPSLLQ       $0x2b, Y4, Y5
-	VBLENDVPD    Y5, Y9, Y3, Y9
-	VPSLLQ       $0x23, Y4, Y4
-	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all254
-
-other261:
-	VPBROADCASTD 1544(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (SI), Y3, Y3
-	VMOVUPD      Y3, 1280(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(SI), Y3, Y3
-	VMOVUPD      Y3, 1344(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(SI), Y3, Y3
-	VMOVUPD      Y3, 1408(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(SI), Y3, Y3
-	VMOVUPD      Y3, 1472(BP)
-	VPBROADCASTD 1544(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(SI), Y3, Y3
-	VMOVUPD      Y3, 1312(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(SI), Y3, Y3
-	VMOVUPD      Y3, 1376(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(SI), Y3, Y3
-	VMOVUPD      Y3, 1440(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(SI), Y3, Y3
-	VMOVUPD      Y3, 1504(BP)
-	LEAQ         1280(BP), R13
-	JMP          ready262
-
-some265:
-	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1536(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
 	VPSLLQ       $0x37, Y4, Y5
@@ -9255,9 +9231,9 @@ some265:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all266
+	JMP          all254
 
-other269:
+other257:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -9287,9 +9263,9 @@ other269:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1504(BP)
 	LEAQ         1280(BP), R13
-	JMP          ready270
+	JMP          ready258
 
-some271:
+some259:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9301,19 +9277,19 @@ some271:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all272
+	JMP          all260
 
-last258:
 last246:
+last234:
 	TESTQ BX, BX
-	JZ    none274
+	JZ    none262
 
-more273:
+more261:
 	TESTQ      $0x00000f00, CX
-	JNZ        same275
+	JNZ        same263
 	PREFETCHT0 16384(CX)
 
-same275:
+same263:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -9333,9 +9309,9 @@ same275:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more273
+	JNZ      more261
 
-none274:
+none262:
 	VZEROUPPER
 	RET
 
@@ -9352,12 +9328,12 @@ TEXT ·targetSums64AVX2(SB), $1504-56
 	SHLQ         $0x03, BX
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last277
+	JEQ          last265
 	XORQ         SI, SI
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+32(FP), $0x08
-	JG           long279
+	JG           long267
 	MOVQ         n+32(FP), DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
@@ -9371,7 +9347,7 @@ TEXT ·targetSums64AVX2(SB), $1504-56
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1216(BP)
 
-vectors278:
+vectors266:
 	MOVQ        AX, DI
 	VMOVUPD     1184(BP), Y3
 	VMASKMOVPD  (DI), Y3, Y3
@@ -9579,9 +9555,9 @@ vectors278:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some280
+	JNE         some268
 
-all281:
+all269:
 	VXORPS      Y3, Y3, Y3
 	VMOVUPD     Y7, 1280(BP)
 	VMOVUPD     Y8, 1312(BP)
@@ -9656,9 +9632,9 @@ all281:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some282
+	JNE         some270
 
-all283:
+all271:
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
@@ -9717,9 +9693,9 @@ all283:
 	MOVQ    BX, SI
 	LEAQ    (DX)(SI*4), DX
 	SUBQ    $0x04, rows+24(FP)
-	JMP     sums276
+	JMP     sums264
 
-long279:
+long267:
 	MOVQ    n+32(FP), DI
 	MOVQ    rows+24(FP), R9
 	MOVQ    DI, 1408(BP)
@@ -9739,30 +9715,30 @@ long279:
 	VMOVUPD Y3, 96(BP)
 	MOVQ    n+32(FP), DI
 	TESTQ   DI, DI
-	JZ      row285
+	JZ      row273
 	CMPQ    1408(BP), $0x00
-	JG      same288
+	JG      same276
 	LEAQ    896(BP), R8
 	DECQ    1416(BP)
-	JZ      none289
+	JZ      none277
 	ADDQ    1432(BP), AX
 	ADDQ    1424(BP), DX
 	MOVQ    n+32(FP), R9
 	MOVQ    R9, 1408(BP)
 
-same288:
+same276:
 	MOVQ AX, R8
 	MOVL (DX), R9
 	MOVQ R9, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other290
+	JL   other278
 
-ready291:
+ready279:
 	ADDQ $+256, AX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1408(BP)
 
-none289:
+none277:
 	MOVQ        1160(BP), R9
 	MOVQ        R9, 1152(BP)
 	PREFETCHT0  12288(R8)
@@ -9810,7 +9786,7 @@ none289:
 	VMOVUPD     Y3, 480(BP)
 	VMOVUPD     Y4, 608(BP)
 
-group284:
+group272:
 	VMOVUPD     384(BP), Y3
 	VMOVUPD     416(BP), Y4
 	VMOVUPD     448(BP), Y5
@@ -9920,9 +9896,9 @@ group284:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some292
+	JNE         some280
 
-all293:
+all281:
 	VADDPD  Y8, Y7, Y7
 	VADDPD  Y10, Y9, Y9
 	VADDPD  Y9, Y7, Y7
@@ -9938,28 +9914,28 @@ all293:
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y4, 64(BP)
 	CMPQ    1408(BP), $0x00
-	JG      same294
+	JG      same282
 	LEAQ    896(BP), R8
 	DECQ    1416(BP)
-	JZ      none295
+	JZ      none283
 	ADDQ    1432(BP), AX
 	ADDQ    1424(BP), DX
 	MOVQ    n+32(FP), R9
 	MOVQ    R9, 1408(BP)
 
-same294:
+same282:
 	MOVQ AX, R8
 	MOVL (DX), R9
 	MOVQ R9, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other296
+	JL   other284
 
-ready297:
+ready285:
 	ADDQ $+256, AX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1408(BP)
 
-none295:
+none283:
 	VMOVUPD     640(BP), Y3
 	VMOVUPD     672(BP), Y4
 	VMOVUPD     704(BP), Y5
@@ -10073,9 +10049,9 @@ none295:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some298
+	JNE         some286
 
-all299:
+all287:
 	VADDPD  Y8, Y7, Y7
 	VADDPD  Y10, Y9, Y9
 	VADDPD  Y9, Y7, Y7
@@ -10093,9 +10069,9 @@ all299:
 	MOVQ    1160(BP), R9
 	MOVQ    R9, 1152(BP)
 	SUBQ    $0x20, DI
-	JG      group284
+	JG      group272
 
-row285:
+row273:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -10117,11 +10093,11 @@ row285:
 	VMOVUPD Y3, 96(BP)
 	ADDQ    $+32, SI
 	SUBQ    $0x01, rows+24(FP)
-	JZ      sums276
+	JZ      sums264
 	CMPQ    SI, $+128
-	JNE     more286
+	JNE     more274
 
-sums276:
+sums264:
 	VMOVUPD    128(BP), Y3
 	VMOVUPD    256(BP), Y4
 	VMOVUPD    192(BP), Y5
@@ -10172,15 +10148,75 @@ sums276:
 	ADDQ       $+32, a+0(FP)
 	XORQ       SI, SI
 	CMPQ       rows+24(FP), $0x00
-	JLE        last287
+	JLE        last275
 	CMPQ       n+32(FP), $0x08
-	JLE        vectors278
+	JLE        vectors266
 
-more286:
+more274:
 	MOVQ  n+32(FP), DI
 	TESTQ DI, DI
-	JZ    row285
-	JMP   group284
+	JZ    row273
+	JMP   group272
+
+some268:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1152(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x37, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2f, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x27, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all269
+
+some270:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1152(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x33, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2b, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x23, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all271
+
+other278:
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (AX), Y3, Y3
+	VMOVUPD      Y3, 896(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(AX), Y3, Y3
+	VMOVUPD      Y3, 960(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(AX), Y3, Y3
+	VMOVUPD      Y3, 1024(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(AX), Y3, Y3
+	VMOVUPD      Y3, 1088(BP)
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(AX), Y3, Y3
+	VMOVUPD      Y3, 928(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(AX), Y3, Y3
+	VMOVUPD      Y3, 992(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(AX), Y3, Y3
+	VMOVUPD      Y3, 1056(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(AX), Y3, Y3
+	VMOVUPD      Y3, 1120(BP)
+	LEAQ         896(BP), R8
+	JMP          ready279
 
 some280:
 	VXORPS       Y3, Y3, Y3
@@ -10196,21 +10232,7 @@ some280:
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all281
 
-some282:
-	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1152(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y5
-	VBLENDVPD    Y5, Y7, Y3, Y7
-	VPSLLQ       $0x33, Y4, Y5
-	VBLENDVPD    Y5, Y8, Y3, Y8
-	VPSLLQ       $0x2b, Y4, Y5
-	VBLENDVPD    Y5, Y9, Y3, Y9
-	VPSLLQ       $0x23, Y4, Y4
-	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all283
-
-other290:
+other284:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -10240,55 +10262,9 @@ other290:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1120(BP)
 	LEAQ         896(BP), R8
-	JMP          ready291
+	JMP          ready285
 
-some292:
-	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1152(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y5
-	VBLENDVPD    Y5, Y7, Y3, Y7
-	VPSLLQ       $0x37, Y4, Y5
-	VBLENDVPD    Y5, Y8, Y3, Y8
-	VPSLLQ       $0x2f, Y4, Y5
-	VBLENDVPD    Y5, Y9, Y3, Y9
-	VPSLLQ       $0x27, Y4, Y4
-	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all293
-
-other296:
-	VPBROADCASTD 1160(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (AX), Y3, Y3
-	VMOVUPD      Y3, 896(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(AX), Y3, Y3
-	VMOVUPD      Y3, 960(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(AX), Y3, Y3
-	VMOVUPD      Y3, 1024(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(AX), Y3, Y3
-	VMOVUPD      Y3, 1088(BP)
-	VPBROADCASTD 1160(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(AX), Y3, Y3
-	VMOVUPD      Y3, 928(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(AX), Y3, Y3
-	VMOVUPD      Y3, 992(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(AX), Y3, Y3
-	VMOVUPD      Y3, 1056(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(AX), Y3, Y3
-	VMOVUPD      Y3, 1120(BP)
-	LEAQ         896(BP), R8
-	JMP          ready297
-
-some298:
+some286:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -10300,10 +10276,10 @@ some298:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all299
+	JMP          all287
 
-last287:
-last277:
+last275:
+last265:
 	VZEROUPPER
 	RET
 
@@ -10325,12 +10301,12 @@ TEXT ·targetExp64AVX2(SB), $1512-96
 	SHLQ         $0x03, R9
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last301
+	JEQ          last289
 	XORQ         R10, R10
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+48(FP), $0x08
-	JG           long303
+	JG           long291
 	MOVQ         n+48(FP), R11
 	MOVQ         $-1, R13
 	BZHIQ        R11, R13, R13
@@ -10344,14 +10320,14 @@ TEXT ·targetExp64AVX2(SB), $1512-96
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1216(BP)
 
-vectors302:
+vectors290:
 	TESTQ      BX, BX
-	JZ         none304
+	JZ         none292
 	TESTQ      $0x00000f00, CX
-	JNZ        same305
+	JNZ        same293
 	PREFETCHT0 16384(CX)
 
-same305:
+same293:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -10372,7 +10348,7 @@ same305:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none304:
+none292:
 	MOVQ        SI, R11
 	VMOVUPD     1184(BP), Y3
 	VMASKMOVPD  (R11), Y3, Y3
@@ -10580,9 +10556,9 @@ none304:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some306
+	JNE         some294
 
-all307:
+all295:
 	MOVQ        AX, R11
 	VMOVUPD     Y7, (R11)
 	ADDQ        wStride+16(FP), R11
@@ -10671,9 +10647,9 @@ all307:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some308
+	JNE         some296
 
-all309:
+all297:
 	MOVQ    AX, R11
 	VMOVUPD Y7, 32(R11)
 	ADDQ    wStride+16(FP), R11
@@ -10748,9 +10724,9 @@ all309:
 	MOVQ    wStride+16(FP), R10
 	LEAQ    (AX)(R10*4), AX
 	SUBQ    $0x04, rows+40(FP)
-	JMP     sums300
+	JMP     sums288
 
-long303:
+long291:
 	MOVQ    n+48(FP), R11
 	MOVQ    rows+40(FP), R13
 	MOVQ    wStride+16(FP), R14
@@ -10773,30 +10749,30 @@ long303:
 	VMOVUPD Y3, 96(BP)
 	MOVQ    n+48(FP), R11
 	TESTQ   R11, R11
-	JZ      row311
+	JZ      row299
 	CMPQ    1408(BP), $0x00
-	JG      same314
+	JG      same302
 	LEAQ    896(BP), R12
 	DECQ    1416(BP)
-	JZ      none315
+	JZ      none303
 	ADDQ    1432(BP), SI
 	ADDQ    1424(BP), R8
 	MOVQ    n+48(FP), R13
 	MOVQ    R13, 1408(BP)
 
-same314:
+same302:
 	MOVQ SI, R12
 	MOVL (R8), R13
 	MOVQ R13, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other316
+	JL   other304
 
-ready317:
+ready305:
 	ADDQ $+256, SI
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1408(BP)
 
-none315:
+none303:
 	MOVQ        1160(BP), R13
 	MOVQ        R13, 1152(BP)
 	PREFETCHT0  12288(R12)
@@ -10844,14 +10820,14 @@ none315:
 	VMOVUPD     Y3, 480(BP)
 	VMOVUPD     Y4, 608(BP)
 
-group310:
+group298:
 	TESTQ      BX, BX
-	JZ         none318
+	JZ         none306
 	TESTQ      $0x00000f00, CX
-	JNZ        same319
+	JNZ        same307
 	PREFETCHT0 16384(CX)
 
-same319:
+same307:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -10872,7 +10848,7 @@ same319:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none318:
+none306:
 	VMOVUPD     384(BP), Y3
 	VMOVUPD     416(BP), Y4
 	VMOVUPD     448(BP), Y5
@@ -10982,9 +10958,9 @@ none318:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some320
+	JNE         some308
 
-all321:
+all309:
 	VMOVUPD Y7, (AX)
 	VMOVUPD Y8, 64(AX)
 	VMOVUPD Y9, 128(AX)
@@ -11004,28 +10980,28 @@ all321:
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y4, 64(BP)
 	CMPQ    1408(BP), $0x00
-	JG      same322
+	JG      same310
 	LEAQ    896(BP), R12
 	DECQ    1416(BP)
-	JZ      none323
+	JZ      none311
 	ADDQ    1432(BP), SI
 	ADDQ    1424(BP), R8
 	MOVQ    n+48(FP), R13
 	MOVQ    R13, 1408(BP)
 
-same322:
+same310:
 	MOVQ SI, R12
 	MOVL (R8), R13
 	MOVQ R13, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other324
+	JL   other312
 
-ready325:
+ready313:
 	ADDQ $+256, SI
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1408(BP)
 
-none323:
+none311:
 	VMOVUPD     640(BP), Y3
 	VMOVUPD     672(BP), Y4
 	VMOVUPD     704(BP), Y5
@@ -11139,9 +11115,9 @@ none323:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some326
+	JNE         some314
 
-all327:
+all315:
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 96(AX)
 	VMOVUPD Y9, 160(AX)
@@ -11164,10 +11140,10 @@ all327:
 	MOVQ    R13, 1152(BP)
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R11
-	JG      group310
+	JG      group298
 	ADDQ    1440(BP), AX
 
-row311:
+row299:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -11189,11 +11165,11 @@ row311:
 	VMOVUPD Y3, 96(BP)
 	ADDQ    $+32, R10
 	SUBQ    $0x01, rows+40(FP)
-	JZ      sums300
+	JZ      sums288
 	CMPQ    R10, $+128
-	JNE     more312
+	JNE     more300
 
-sums300:
+sums288:
 	VMOVUPD    128(BP), Y3
 	VMOVUPD    256(BP), Y4
 	VMOVUPD    192(BP), Y5
@@ -11244,17 +11220,17 @@ sums300:
 	ADDQ       $+32, a+0(FP)
 	XORQ       R10, R10
 	CMPQ       rows+40(FP), $0x00
-	JLE        last313
+	JLE        last301
 	CMPQ       n+48(FP), $0x08
-	JLE        vectors302
+	JLE        vectors290
 
-more312:
+more300:
 	MOVQ  n+48(FP), R11
 	TESTQ R11, R11
-	JZ    row311
-	JMP   group310
+	JZ    row299
+	JMP   group298
 
-some306:
+some294:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11266,58 +11242,58 @@ some306:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all307
+	JMP          all295
+
+some296:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1152(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x33, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2b, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x23, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all297
+
+other304:
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (SI), Y3, Y3
+	VMOVUPD      Y3, 896(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(SI), Y3, Y3
+	VMOVUPD      Y3, 960(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(SI), Y3, Y3
+	VMOVUPD      Y3, 1024(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(SI), Y3, Y3
+	VMOVUPD      Y3, 1088(BP)
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(SI), Y3, Y3
+	VMOVUPD      Y3, 928(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(SI), Y3, Y3
+	VMOVUPD      Y3, 992(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(SI), Y3, Y3
+	VMOVUPD      Y3, 1056(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(SI), Y3, Y3
+	VMOVUPD      Y3, 1120(BP)
+	LEAQ         896(BP), R12
+	JMP          ready305
 
 some308:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y5
-	VBLENDVPD    Y5, Y7, Y3, Y7
-	VPSLLQ       $0x33, Y4, Y5
-	VBLENDVPD    Y5, Y8, Y3, Y8
-	VPSLLQ       $0x2b, Y4, Y5
-	VBLENDVPD    Y5, Y9, Y3, Y9
-	VPSLLQ       $0x23, Y4, Y4
-	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all309
-
-other316:
-	VPBROADCASTD 1160(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (SI), Y3, Y3
-	VMOVUPD      Y3, 896(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(SI), Y3, Y3
-	VMOVUPD      Y3, 960(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(SI), Y3, Y3
-	VMOVUPD      Y3, 1024(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(SI), Y3, Y3
-	VMOVUPD      Y3, 1088(BP)
-	VPBROADCASTD 1160(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(SI), Y3, Y3
-	VMOVUPD      Y3, 928(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(SI), Y3, Y3
-	VMOVUPD      Y3, 992(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(SI), Y3, Y3
-	VMOVUPD      Y3, 1056(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(SI), Y3, Y3
-	VMOVUPD      Y3, 1120(BP)
-	LEAQ         896(BP), R12
-	JMP          ready317
-
-some320:
-	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1152(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
 	VPSLLQ       $0x37, Y4, Y5
@@ -11326,9 +11302,9 @@ some320:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all321
+	JMP          all309
 
-other324:
+other312:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -11358,9 +11334,9 @@ other324:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1120(BP)
 	LEAQ         896(BP), R12
-	JMP          ready325
+	JMP          ready313
 
-some326:
+some314:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11372,19 +11348,19 @@ some326:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all327
+	JMP          all315
 
-last313:
 last301:
+last289:
 	TESTQ BX, BX
-	JZ    none329
+	JZ    none317
 
-more328:
+more316:
 	TESTQ      $0x00000f00, CX
-	JNZ        same330
+	JNZ        same318
 	PREFETCHT0 16384(CX)
 
-same330:
+same318:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -11404,9 +11380,9 @@ same330:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more328
+	JNZ      more316
 
-none329:
+none317:
 	VZEROUPPER
 	RET
 
@@ -11431,16 +11407,16 @@ TEXT ·targetScale64AVX2(SB), NOSPLIT, $0-56
 	MOVQ    rows+32(FP), R9
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	TESTQ   R9, R9
-	JZ      last332
+	JZ      last320
 
-row331:
+row319:
 	VBROADCASTSD (SI), Y1
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest336
+	JZ           rest324
 
-group335:
+group323:
 	VMOVUPD (DX)(R11*1), Y2
 	VMOVUPD 64(DX)(R11*1), Y3
 	VCMPPD  $0x0d, Y0, Y2, Y4
@@ -11463,13 +11439,13 @@ group335:
 	VMOVUPD Y3, 96(AX)(R11*1)
 	ADDQ    $0x80, R11
 	DECQ    R12
-	JNZ     group335
+	JNZ     group323
 
-rest336:
+rest324:
 	TESTQ      DI, DI
-	JZ         done338
+	JZ         done326
 	CMPQ       DI, $0x08
-	JBE        half337
+	JBE        half325
 	VMOVUPD    256(R10), Y2
 	VMASKMOVPD (DX)(R11*1), Y2, Y2
 	VMOVUPD    320(R10), Y3
@@ -11498,9 +11474,9 @@ rest336:
 	VANDPD     Y2, Y3, Y3
 	VMOVUPD    352(R10), Y1
 	VMASKMOVPD Y3, Y1, 96(AX)(R11*1)
-	JMP        done338
+	JMP        done326
 
-half337:
+half325:
 	VMOVUPD    256(R10), Y2
 	VMASKMOVPD (DX)(R11*1), Y2, Y2
 	VCMPPD     $0x0d, Y0, Y2, Y3
@@ -11516,14 +11492,14 @@ half337:
 	VMOVUPD    288(R10), Y1
 	VMASKMOVPD Y2, Y1, 32(AX)(R11*1)
 
-done338:
+done326:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	DECQ R9
-	JNZ  row331
+	JNZ  row319
 
-last332:
+last320:
 	VZEROUPPER
 	RET
 
@@ -11556,17 +11532,17 @@ TEXT ·selectScale64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Y2
 	TESTQ   R10, R10
-	JZ      last340
+	JZ      last328
 
-row339:
+row327:
 	VBROADCASTSD (SI), Y1
 	VBROADCASTSD (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest344
+	JZ           rest332
 
-group343:
+group331:
 	VMOVUPD (DX)(R12*1), Y4
 	VMOVUPD 64(DX)(R12*1), Y5
 	VCMPPD  $0x0d, Y0, Y4, Y6
@@ -11609,13 +11585,13 @@ group343:
 	VMOVUPD Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group343
+	JNZ     group331
 
-rest344:
+rest332:
 	TESTQ      R8, R8
-	JZ         done346
+	JZ         done334
 	CMPQ       R8, $0x08
-	JBE        half345
+	JBE        half333
 	VMOVUPD    256(R11), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VMOVUPD    320(R11), Y5
@@ -11664,9 +11640,9 @@ rest344:
 	VMULPD     Y4, Y5, Y5
 	VMOVUPD    352(R11), Y1
 	VMASKMOVPD Y5, Y1, 96(AX)(R12*1)
-	JMP        done346
+	JMP        done334
 
-half345:
+half333:
 	VMOVUPD    256(R11), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VCMPPD     $0x0d, Y0, Y4, Y5
@@ -11692,15 +11668,15 @@ half345:
 	VMOVUPD    288(R11), Y1
 	VMASKMOVPD Y4, Y1, 32(AX)(R12*1)
 
-done346:
+done334:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row339
+	JNZ  row327
 
-last340:
+last328:
 	VZEROUPPER
 	RET
 
@@ -11725,17 +11701,17 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last348
+	JEQ          last336
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x08
-	JG           long351
+	JG           long341
 	MOVQ         n+40(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R9
 	BZHIQ        SI, R9, R9
 	KMOVB        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           rest353
+	JL           row337
 	KMOVB        (DI), K3
 	VMOVUPD.Z    (AX), K1, Z8
 	PREFETCHT0   12288(AX)
@@ -11763,7 +11739,7 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again352:
+group339:
 	LEAQ             (AX)(CX*4), SI
 	LEAQ             (DI)(BX*4), R9
 	CMPQ             rows+32(FP), $0x08
@@ -11918,27 +11894,25 @@ again352:
 	LEAQ             (DX)(BX*4), DX
 	ADDQ             $+256, R8
 	SUBQ             $0x04, rows+32(FP)
-	JZ               sums347
+	JZ               sums335
 	CMPQ             R8, $+512
-	JEQ              sums347
+	JEQ              sums335
 
-check350:
+check340:
 	CMPQ rows+32(FP), $0x04
-	JGE  again352
+	JGE  group339
+	JMP  row337
 
-rest353:
-	JMP row349
-
-long351:
+long341:
 	CMPQ        n+40(FP), $0x10
-	JG          long355
+	JG          long344
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x08, SI
 	MOVQ        $-1, R9
 	BZHIQ       SI, R9, R9
 	KMOVB       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          rest357
+	JL          row337
 	KMOVB       (DI), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -11964,7 +11938,7 @@ long351:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again356:
+group342:
 	LEAQ             (AX)(CX*2), SI
 	LEAQ             (DI)(BX*2), R9
 	CMPQ             rows+32(FP), $0x04
@@ -12107,20 +12081,18 @@ again356:
 	LEAQ             (DX)(BX*2), DX
 	ADDQ             $+128, R8
 	SUBQ             $0x02, rows+32(FP)
-	JZ               sums347
+	JZ               sums335
 	CMPQ             R8, $+512
-	JEQ              sums347
+	JEQ              sums335
 
-check354:
+check343:
 	CMPQ rows+32(FP), $0x02
-	JGE  again356
+	JGE  group342
+	JMP  row337
 
-rest357:
-	JMP row349
-
-long355:
+long344:
 	CMPQ        n+40(FP), $0x20
-	JG          long359
+	JG          long347
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x10, SI
 	MOVQ        $-1, R9
@@ -12129,7 +12101,7 @@ long355:
 	SHRQ        $0x08, R9
 	KMOVB       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          rest361
+	JL          row337
 	KMOVB       (DI), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -12155,7 +12127,7 @@ long355:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again360:
+group345:
 	LEAQ             (AX)(CX*1), SI
 	LEAQ             (DI)(BX*1), R9
 	CMPQ             rows+32(FP), $0x02
@@ -12294,19 +12266,17 @@ again360:
 	LEAQ             (DX)(BX*1), DX
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums347
+	JZ               sums335
 	CMPQ             R8, $+512
-	JEQ              sums347
+	JEQ              sums335
 
-check358:
+check346:
 	CMPQ rows+32(FP), $0x01
-	JGE  again360
+	JGE  group345
+	JMP  row337
 
-rest361:
-	JMP row349
-
-long359:
-row349:
+long347:
+row337:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -12354,11 +12324,11 @@ row349:
 	VXORPS      Y25, Y25, Y25
 	VXORPS      Y26, Y26, Y26
 
-group362:
+group348:
 	LEAQ    256(R10), R11
 	SUBQ    $0x00000020, R9
 	CMPQ    R9, $0x20
-	JGE     whole363
+	JGE     whole349
 	XORQ    SI, SI
 	TESTQ   R9, R9
 	CMOVQLE R10, R11
@@ -12373,7 +12343,7 @@ group362:
 	SHRQ    $0x08, R12
 	KMOVB   R12, K6
 
-whole363:
+whole349:
 	VMOVUPD          Z8, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z9, Z17
@@ -12518,7 +12488,7 @@ whole363:
 	VMOVUPD          Z12, Z26
 	ADDQ             $+256, R10
 	TESTQ            R9, R9
-	JG               group362
+	JG               group348
 	VADDPD           Z25, Z4, Z12
 	VMAXPD           Z25, Z4, Z13
 	VMINPD           Z25, Z4, Z25
@@ -12542,11 +12512,11 @@ whole363:
 	VMOVUPD          Z7, 1536(SP)(R8*1)
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums347
+	JZ               sums335
 	CMPQ             R8, $+512
-	JNE              row349
+	JNE              row337
 
-sums347:
+sums335:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -12763,26 +12733,26 @@ sums347:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JEQ        last364
+	JEQ        last338
 	CMPQ       n+40(FP), $0x08
-	JG         long365
-	JMP        check350
+	JG         long350
+	JMP        check340
 
-long365:
+long350:
 	CMPQ n+40(FP), $0x10
-	JG   long366
-	JMP  check354
+	JG   long351
+	JMP  check343
 
-long366:
+long351:
 	CMPQ n+40(FP), $0x20
-	JG   long367
-	JMP  check358
+	JG   long352
+	JMP  check346
 
-long367:
-	JMP row349
+long352:
+	JMP row337
 
-last364:
-last348:
+last338:
+last336:
 	VZEROUPPER
 	RET
 
@@ -12806,17 +12776,17 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last369
+	JEQ          last354
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x08
-	JG           long372
+	JG           long359
 	MOVQ         n+56(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R13
 	BZHIQ        R10, R13, R13
 	KMOVB        R13, K1
 	CMPQ         rows+48(FP), $0x04
-	JL           rest374
+	JL           row355
 	KMOVB        (R11), K3
 	VMOVUPD.Z    (SI), K1, Z8
 	PREFETCHT0   12288(SI)
@@ -12829,11 +12799,11 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMOVUPD.Z    (SI)(DI*2), K1, Z10
 	PREFETCHT0   12288(SI)(DI*2)
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z10, K3, Z10
-	LEAQ         (R11)(R9*2), R14
-	KMOVB        (R14)(R9*1), K3
-	LEAQ         (SI)(DI*2), R14
-	VMOVUPD.Z    (R14)(DI*1), K1, Z11
-	PREFETCHT0   12288(R14)(DI*1)
+	LEAQ         (R11)(R9*2), R13
+	KMOVB        (R13)(R9*1), K3
+	LEAQ         (SI)(DI*2), R13
+	VMOVUPD.Z    (R13)(DI*1), K1, Z11
+	PREFETCHT0   12288(R13)(DI*1)
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VMAXPD       Z8, Z1, Z8
 	VMAXPD       Z9, Z1, Z9
@@ -12844,14 +12814,19 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-again373:
+group357:
+	LEAQ       (SI)(DI*4), R10
+	LEAQ       (R11)(R9*4), R13
+	CMPQ       rows+48(FP), $0x08
+	CMOVQLT    SI, R10
+	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none375
+	JZ         none360
 	TESTQ      $0x00000f00, CX
-	JNZ        same376
+	JNZ        same361
 	PREFETCHT0 16384(CX)
 
-same376:
+same361:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -12864,13 +12839,8 @@ same376:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none375:
-	MOVQ             wStride+24(FP), R13
-	LEAQ             (SI)(DI*4), R10
-	LEAQ             (R11)(R9*4), R14
-	CMPQ             rows+48(FP), $0x08
-	CMOVQLT          SI, R10
-	CMOVQLT          R11, R14
+none360:
+	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
 	VMOVUPD          Z9, Z20
@@ -12903,11 +12873,11 @@ none375:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z16
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z17
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z18
-	KMOVB            (R14), K3
+	KMOVB            (R13), K3
 	VMOVUPD.Z        (R10), K1, Z8
 	PREFETCHT0       12288(R10)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K3, Z8
-	KMOVB            (R14)(R9*1), K3
+	KMOVB            (R13)(R9*1), K3
 	VMOVUPD.Z        (R10)(DI*1), K1, Z9
 	PREFETCHT0       12288(R10)(DI*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
@@ -12915,15 +12885,15 @@ none375:
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z16
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z17
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z26, Z18
-	KMOVB            (R14)(R9*2), K3
+	KMOVB            (R13)(R9*2), K3
 	VMOVUPD.Z        (R10)(DI*2), K1, Z10
 	PREFETCHT0       12288(R10)(DI*2)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K3, Z10
-	LEAQ             (R14)(R9*2), R14
-	KMOVB            (R14)(R9*1), K3
-	LEAQ             (R10)(DI*2), R14
-	VMOVUPD.Z        (R14)(DI*1), K1, Z11
-	PREFETCHT0       12288(R14)(DI*1)
+	LEAQ             (R13)(R9*2), R13
+	KMOVB            (R13)(R9*1), K3
+	LEAQ             (R10)(DI*2), R13
+	VMOVUPD.Z        (R13)(DI*1), K1, Z11
+	PREFETCHT0       12288(R13)(DI*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z12
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z16
@@ -12984,22 +12954,22 @@ none375:
 	KMOVB            (R11)(R9*1), K3
 	VMULPD.Z         Z20, Z16, K3, Z16
 	VSUBPD           Z16, Z19, Z20
-	VMOVUPD          Z20, (AX)(R13*1)
+	VMOVUPD          Z20, (AX)(R14*1)
 	KMOVB            (R8)(R9*2), K3
 	VMULPD.Z         Z21, Z17, K3, Z20
 	KMOVB            (R11)(R9*2), K3
 	VMULPD.Z         Z21, Z17, K3, Z17
 	VSUBPD           Z17, Z20, Z21
-	VMOVUPD          Z21, (AX)(R13*2)
-	LEAQ             (R8)(R9*2), R14
-	KMOVB            (R14)(R9*1), K3
+	VMOVUPD          Z21, (AX)(R14*2)
+	LEAQ             (R8)(R9*2), R13
+	KMOVB            (R13)(R9*1), K3
 	VMULPD.Z         Z22, Z18, K3, Z21
-	LEAQ             (R11)(R9*2), R14
-	KMOVB            (R14)(R9*1), K3
+	LEAQ             (R11)(R9*2), R13
+	KMOVB            (R13)(R9*1), K3
 	VMULPD.Z         Z22, Z18, K3, Z18
 	VSUBPD           Z18, Z21, Z22
-	LEAQ             (AX)(R13*2), R14
-	VMOVUPD          Z22, (R14)(R13*1)
+	LEAQ             (AX)(R14*2), R13
+	VMOVUPD          Z22, (R13)(R14*1)
 	VXORPS           Y13, Y13, Y13
 	VMOVUPD          Z23, (SP)(R12*1)
 	VMOVUPD          Z13, 512(SP)(R12*1)
@@ -13027,30 +12997,28 @@ none375:
 	LEAQ             (SI)(DI*4), SI
 	LEAQ             (R11)(R9*4), R11
 	LEAQ             (R8)(R9*4), R8
-	LEAQ             (AX)(R13*4), AX
+	LEAQ             (AX)(R14*4), AX
 	ADDQ             $+256, R12
 	SUBQ             $0x04, rows+48(FP)
-	JZ               sums368
+	JZ               sums353
 	CMPQ             R12, $+512
-	JEQ              sums368
+	JEQ              sums353
 
-check371:
+check358:
 	CMPQ rows+48(FP), $0x04
-	JGE  again373
+	JGE  group357
+	JMP  row355
 
-rest374:
-	JMP row370
-
-long372:
+long359:
 	CMPQ        n+56(FP), $0x10
-	JG          long378
+	JG          long364
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x08, R10
 	MOVQ        $-1, R13
 	BZHIQ       R10, R13, R13
 	KMOVB       R13, K1
 	CMPQ        rows+48(FP), $0x02
-	JL          rest380
+	JL          row355
 	KMOVB       (R11), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -13076,14 +13044,19 @@ long372:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again379:
+group362:
+	LEAQ       (SI)(DI*2), R10
+	LEAQ       (R11)(R9*2), R13
+	CMPQ       rows+48(FP), $0x04
+	CMOVQLT    SI, R10
+	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none381
+	JZ         none365
 	TESTQ      $0x00000f00, CX
-	JNZ        same382
+	JNZ        same366
 	PREFETCHT0 16384(CX)
 
-same382:
+same366:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13096,13 +13069,8 @@ same382:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none381:
-	MOVQ             wStride+24(FP), R13
-	LEAQ             (SI)(DI*2), R10
-	LEAQ             (R11)(R9*2), R14
-	CMPQ             rows+48(FP), $0x04
-	CMOVQLT          SI, R10
-	CMOVQLT          R11, R14
+none365:
+	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
 	VMOVUPD          Z9, Z20
@@ -13135,11 +13103,11 @@ none381:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z16
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z17
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z18
-	KMOVB            (R14), K3
+	KMOVB            (R13), K3
 	VMOVUPD          (R10), Z8
 	PREFETCHT0       12288(R10)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K3, Z8
-	KMOVB            1(R14), K3
+	KMOVB            1(R13), K3
 	VMOVUPD.Z        64(R10), K1, Z9
 	PREFETCHT0       12352(R10)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
@@ -13147,11 +13115,11 @@ none381:
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z16
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z17
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z26, Z18
-	KMOVB            (R14)(R9*1), K3
+	KMOVB            (R13)(R9*1), K3
 	VMOVUPD          (R10)(DI*1), Z10
 	PREFETCHT0       12288(R10)(DI*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K3, Z10
-	KMOVB            1(R14)(R9*1), K3
+	KMOVB            1(R13)(R9*1), K3
 	VMOVUPD.Z        64(R10)(DI*1), K1, Z11
 	PREFETCHT0       12352(R10)(DI*1)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
@@ -13220,13 +13188,13 @@ none381:
 	KMOVB            (R11)(R9*1), K3
 	VMULPD.Z         Z21, Z17, K3, Z17
 	VSUBPD           Z17, Z20, Z21
-	VMOVUPD          Z21, (AX)(R13*1)
+	VMOVUPD          Z21, (AX)(R14*1)
 	KMOVB            1(R8)(R9*1), K3
 	VMULPD.Z         Z22, Z18, K3, Z21
 	KMOVB            1(R11)(R9*1), K3
 	VMULPD.Z         Z22, Z18, K3, Z18
 	VSUBPD           Z18, Z21, Z22
-	VMOVUPD          Z22, 64(AX)(R13*1)
+	VMOVUPD          Z22, 64(AX)(R14*1)
 	VADDPD           Z19, Z23, Z23
 	VXORPS           Y13, Y13, Y13
 	VMOVUPD          Z23, (SP)(R12*1)
@@ -13246,23 +13214,21 @@ none381:
 	LEAQ             (SI)(DI*2), SI
 	LEAQ             (R11)(R9*2), R11
 	LEAQ             (R8)(R9*2), R8
-	LEAQ             (AX)(R13*2), AX
+	LEAQ             (AX)(R14*2), AX
 	ADDQ             $+128, R12
 	SUBQ             $0x02, rows+48(FP)
-	JZ               sums368
+	JZ               sums353
 	CMPQ             R12, $+512
-	JEQ              sums368
+	JEQ              sums353
 
-check377:
+check363:
 	CMPQ rows+48(FP), $0x02
-	JGE  again379
+	JGE  group362
+	JMP  row355
 
-rest380:
-	JMP row370
-
-long378:
+long364:
 	CMPQ        n+56(FP), $0x20
-	JG          long384
+	JG          long369
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x10, R10
 	MOVQ        $-1, R13
@@ -13271,7 +13237,7 @@ long378:
 	SHRQ        $0x08, R13
 	KMOVB       R13, K2
 	CMPQ        rows+48(FP), $0x01
-	JL          rest386
+	JL          row355
 	KMOVB       (R11), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -13297,14 +13263,19 @@ long378:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-again385:
+group367:
+	LEAQ       (SI)(DI*1), R10
+	LEAQ       (R11)(R9*1), R13
+	CMPQ       rows+48(FP), $0x02
+	CMOVQLT    SI, R10
+	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none387
+	JZ         none370
 	TESTQ      $0x00000f00, CX
-	JNZ        same388
+	JNZ        same371
 	PREFETCHT0 16384(CX)
 
-same388:
+same371:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13317,13 +13288,8 @@ same388:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none387:
-	MOVQ             wStride+24(FP), R13
-	LEAQ             (SI)(DI*1), R10
-	LEAQ             (R11)(R9*1), R14
-	CMPQ             rows+48(FP), $0x02
-	CMOVQLT          SI, R10
-	CMOVQLT          R11, R14
+none370:
+	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
 	VMOVUPD          Z9, Z20
@@ -13356,11 +13322,11 @@ none387:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z16
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z17
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z18
-	KMOVB            (R14), K3
+	KMOVB            (R13), K3
 	VMOVUPD          (R10), Z8
 	PREFETCHT0       12288(R10)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K3, Z8
-	KMOVB            1(R14), K3
+	KMOVB            1(R13), K3
 	VMOVUPD          64(R10), Z9
 	PREFETCHT0       12352(R10)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
@@ -13368,11 +13334,11 @@ none387:
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z24, Z16
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z25, Z17
 	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z26, Z18
-	KMOVB            2(R14), K3
+	KMOVB            2(R13), K3
 	VMOVUPD.Z        128(R10), K1, Z10
 	PREFETCHT0       12416(R10)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K3, Z10
-	KMOVB            3(R14), K3
+	KMOVB            3(R13), K3
 	VMOVUPD.Z        192(R10), K2, Z11
 	PREFETCHT0       12480(R10)
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
@@ -13463,22 +13429,20 @@ none387:
 	LEAQ             (SI)(DI*1), SI
 	LEAQ             (R11)(R9*1), R11
 	LEAQ             (R8)(R9*1), R8
-	LEAQ             (AX)(R13*1), AX
+	LEAQ             (AX)(R14*1), AX
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums368
+	JZ               sums353
 	CMPQ             R12, $+512
-	JEQ              sums368
+	JEQ              sums353
 
-check383:
+check368:
 	CMPQ rows+48(FP), $0x01
-	JGE  again385
+	JGE  group367
+	JMP  row355
 
-rest386:
-	JMP row370
-
-long384:
-row370:
+long369:
+row355:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -13526,14 +13490,14 @@ row370:
 	VXORPS      Y14, Y14, Y14
 	VXORPS      Y15, Y15, Y15
 
-group389:
+group372:
 	TESTQ      BX, BX
-	JZ         none391
+	JZ         none374
 	TESTQ      $0x00000f00, CX
-	JNZ        same392
+	JNZ        same375
 	PREFETCHT0 16384(CX)
 
-same392:
+same375:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13546,11 +13510,11 @@ same392:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none391:
+none374:
 	LEAQ    256(R14), R15
 	SUBQ    $0x00000020, R13
 	CMPQ    R13, $0x20
-	JGE     whole390
+	JGE     whole373
 	XORQ    R10, R10
 	TESTQ   R13, R13
 	CMOVQLE R14, R15
@@ -13565,7 +13529,7 @@ none391:
 	SHRQ    $0x08, BP
 	KMOVB   BP, K6
 
-whole390:
+whole373:
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
 	VMOVUPD          Z9, Z20
@@ -13718,7 +13682,7 @@ whole390:
 	VMOVUPD          Z12, Z15
 	ADDQ             $+256, R14
 	TESTQ            R13, R13
-	JG               group389
+	JG               group372
 	VADDPD           Z14, Z4, Z12
 	VMAXPD           Z14, Z4, Z16
 	VMINPD           Z14, Z4, Z14
@@ -13743,11 +13707,11 @@ whole390:
 	VMOVUPD          Z7, 1536(SP)(R12*1)
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums368
+	JZ               sums353
 	CMPQ             R12, $+512
-	JNE              row370
+	JNE              row355
 
-sums368:
+sums353:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z16
 	VMOVUPD    128(SP), Z17
@@ -13964,35 +13928,35 @@ sums368:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last393
+	JEQ        last356
 	CMPQ       n+56(FP), $0x08
-	JG         long394
-	JMP        check371
+	JG         long376
+	JMP        check358
 
-long394:
+long376:
 	CMPQ n+56(FP), $0x10
-	JG   long395
-	JMP  check377
+	JG   long377
+	JMP  check363
 
-long395:
+long377:
 	CMPQ n+56(FP), $0x20
-	JG   long396
-	JMP  check383
+	JG   long378
+	JMP  check368
 
-long396:
-	JMP row370
+long378:
+	JMP row355
 
-last393:
-last369:
+last356:
+last354:
 	TESTQ BX, BX
-	JZ    none398
+	JZ    none380
 
-more397:
+more379:
 	TESTQ      $0x00000f00, CX
-	JNZ        same399
+	JNZ        same381
 	PREFETCHT0 16384(CX)
 
-same399:
+same381:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -14004,9 +13968,9 @@ same399:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more397
+	JNZ      more379
 
-none398:
+none380:
 	VZEROUPPER
 	RET
 
@@ -14024,17 +13988,17 @@ TEXT ·targetSums64AVX512(SB), $1024-56
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last401
+	JEQ          last383
 	XORQ         DI, DI
 	CMPQ         n+32(FP), $0x08
-	JG           long404
+	JG           long388
 	MOVQ         n+32(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R8
 	BZHIQ        SI, R8, R8
 	KMOVB        R8, K1
 	CMPQ         rows+24(FP), $0x04
-	JL           rest406
+	JL           row384
 	VMOVUPD.Z    (AX), K1, Z6
 	PREFETCHT0   12288(AX)
 	VMOVUPD.Z    (AX)(CX*1), K1, Z7
@@ -14053,7 +14017,7 @@ TEXT ·targetSums64AVX512(SB), $1024-56
 	VMINPD       Z8, Z2, Z8
 	VMINPD       Z9, Z2, Z9
 
-again405:
+group386:
 	LEAQ             (AX)(CX*4), SI
 	CMPQ             rows+24(FP), $0x08
 	CMOVQLT          AX, SI
@@ -14175,27 +14139,25 @@ again405:
 	LEAQ             (DX)(BX*4), DX
 	ADDQ             $+256, DI
 	SUBQ             $0x04, rows+24(FP)
-	JZ               sums400
+	JZ               sums382
 	CMPQ             DI, $+512
-	JEQ              sums400
+	JEQ              sums382
 
-check403:
+check387:
 	CMPQ rows+24(FP), $0x04
-	JGE  again405
+	JGE  group386
+	JMP  row384
 
-rest406:
-	JMP row402
-
-long404:
+long388:
 	CMPQ       n+32(FP), $0x10
-	JG         long408
+	JG         long391
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x08, SI
 	MOVQ       $-1, R8
 	BZHIQ      SI, R8, R8
 	KMOVB      R8, K1
 	CMPQ       rows+24(FP), $0x02
-	JL         rest410
+	JL         row384
 	VMOVUPD    (AX), Z6
 	PREFETCHT0 12288(AX)
 	VMOVUPD.Z  64(AX), K1, Z7
@@ -14213,7 +14175,7 @@ long404:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-again409:
+group389:
 	LEAQ             (AX)(CX*2), SI
 	CMPQ             rows+24(FP), $0x04
 	CMOVQLT          AX, SI
@@ -14329,20 +14291,18 @@ again409:
 	LEAQ             (DX)(BX*2), DX
 	ADDQ             $+128, DI
 	SUBQ             $0x02, rows+24(FP)
-	JZ               sums400
+	JZ               sums382
 	CMPQ             DI, $+512
-	JEQ              sums400
+	JEQ              sums382
 
-check407:
+check390:
 	CMPQ rows+24(FP), $0x02
-	JGE  again409
+	JGE  group389
+	JMP  row384
 
-rest410:
-	JMP row402
-
-long408:
+long391:
 	CMPQ       n+32(FP), $0x20
-	JG         long412
+	JG         long394
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x10, SI
 	MOVQ       $-1, R8
@@ -14351,7 +14311,7 @@ long408:
 	SHRQ       $0x08, R8
 	KMOVB      R8, K2
 	CMPQ       rows+24(FP), $0x01
-	JL         rest414
+	JL         row384
 	VMOVUPD    (AX), Z6
 	PREFETCHT0 12288(AX)
 	VMOVUPD    64(AX), Z7
@@ -14369,7 +14329,7 @@ long408:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-again413:
+group392:
 	LEAQ             (AX)(CX*1), SI
 	CMPQ             rows+24(FP), $0x02
 	CMOVQLT          AX, SI
@@ -14483,19 +14443,17 @@ again413:
 	LEAQ             (DX)(BX*1), DX
 	ADDQ             $+64, DI
 	SUBQ             $0x01, rows+24(FP)
-	JZ               sums400
+	JZ               sums382
 	CMPQ             DI, $+512
-	JEQ              sums400
+	JEQ              sums382
 
-check411:
+check393:
 	CMPQ rows+24(FP), $0x01
-	JGE  again413
+	JGE  group392
+	JMP  row384
 
-rest414:
-	JMP row402
-
-long412:
-row402:
+long394:
+row384:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	XORQ       R9, R9
@@ -14532,11 +14490,11 @@ row402:
 	VMINPD     Z9, Z2, Z9
 	VXORPS     Y23, Y23, Y23
 
-group415:
+group395:
 	LEAQ    256(R9), R10
 	SUBQ    $0x00000020, R8
 	CMPQ    R8, $0x20
-	JGE     whole416
+	JGE     whole396
 	XORQ    SI, SI
 	TESTQ   R8, R8
 	CMOVQLE R9, R10
@@ -14551,7 +14509,7 @@ group415:
 	SHRQ    $0x08, R11
 	KMOVB   R11, K6
 
-whole416:
+whole396:
 	VMOVUPD          Z6, Z14
 	VFMADD213PD      Z0, Z3, Z14
 	VMOVUPD          Z7, Z15
@@ -14669,7 +14627,7 @@ whole416:
 	VMOVUPD          Z10, Z23
 	ADDQ             $+256, R9
 	TESTQ            R8, R8
-	JG               group415
+	JG               group395
 	VADDPD           Z23, Z4, Z10
 	VMAXPD           Z23, Z4, Z11
 	VMINPD           Z23, Z4, Z23
@@ -14683,11 +14641,11 @@ whole416:
 	VMOVUPD          Z5, 512(SP)(DI*1)
 	ADDQ             $+64, DI
 	SUBQ             $0x01, rows+24(FP)
-	JZ               sums400
+	JZ               sums382
 	CMPQ             DI, $+512
-	JNE              row402
+	JNE              row384
 
-sums400:
+sums382:
 	VMOVUPD    (SP), Z10
 	VMOVUPD    512(SP), Z11
 	VMOVUPD    128(SP), Z12
@@ -14794,26 +14752,26 @@ sums400:
 	ADDQ       $+64, a+0(FP)
 	XORQ       DI, DI
 	CMPQ       rows+24(FP), $0x00
-	JEQ        last417
+	JEQ        last385
 	CMPQ       n+32(FP), $0x08
-	JG         long418
-	JMP        check403
+	JG         long397
+	JMP        check387
 
-long418:
+long397:
 	CMPQ n+32(FP), $0x10
-	JG   long419
-	JMP  check407
+	JG   long398
+	JMP  check390
 
-long419:
+long398:
 	CMPQ n+32(FP), $0x20
-	JG   long420
-	JMP  check411
+	JG   long399
+	JMP  check393
 
-long420:
-	JMP row402
+long399:
+	JMP row384
 
-last417:
-last401:
+last385:
+last383:
 	VZEROUPPER
 	RET
 
@@ -14836,17 +14794,17 @@ TEXT ·targetExp64AVX512(SB), $1024-96
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last422
+	JEQ          last401
 	XORQ         R11, R11
 	CMPQ         n+48(FP), $0x08
-	JG           long425
+	JG           long406
 	MOVQ         n+48(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R12
 	BZHIQ        R10, R12, R12
 	KMOVB        R12, K1
 	CMPQ         rows+40(FP), $0x04
-	JL           rest427
+	JL           row402
 	VMOVUPD.Z    (SI), K1, Z6
 	PREFETCHT0   12288(SI)
 	VMOVUPD.Z    (SI)(DI*1), K1, Z7
@@ -14865,14 +14823,17 @@ TEXT ·targetExp64AVX512(SB), $1024-96
 	VMINPD       Z8, Z2, Z8
 	VMINPD       Z9, Z2, Z9
 
-again426:
+group404:
+	LEAQ       (SI)(DI*4), R10
+	CMPQ       rows+40(FP), $0x08
+	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none428
+	JZ         none407
 	TESTQ      $0x00000f00, CX
-	JNZ        same429
+	JNZ        same408
 	PREFETCHT0 16384(CX)
 
-same429:
+same408:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -14885,11 +14846,8 @@ same429:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none428:
+none407:
 	MOVQ             wStride+16(FP), R12
-	LEAQ             (SI)(DI*4), R10
-	CMPQ             rows+40(FP), $0x08
-	CMOVQLT          SI, R10
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z7, Z17
@@ -15014,27 +14972,25 @@ none428:
 	LEAQ             (AX)(R12*4), AX
 	ADDQ             $+256, R11
 	SUBQ             $0x04, rows+40(FP)
-	JZ               sums421
+	JZ               sums400
 	CMPQ             R11, $+512
-	JEQ              sums421
+	JEQ              sums400
 
-check424:
+check405:
 	CMPQ rows+40(FP), $0x04
-	JGE  again426
+	JGE  group404
+	JMP  row402
 
-rest427:
-	JMP row423
-
-long425:
+long406:
 	CMPQ       n+48(FP), $0x10
-	JG         long431
+	JG         long411
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x08, R10
 	MOVQ       $-1, R12
 	BZHIQ      R10, R12, R12
 	KMOVB      R12, K1
 	CMPQ       rows+40(FP), $0x02
-	JL         rest433
+	JL         row402
 	VMOVUPD    (SI), Z6
 	PREFETCHT0 12288(SI)
 	VMOVUPD.Z  64(SI), K1, Z7
@@ -15052,14 +15008,17 @@ long425:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-again432:
+group409:
+	LEAQ       (SI)(DI*2), R10
+	CMPQ       rows+40(FP), $0x04
+	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none434
+	JZ         none412
 	TESTQ      $0x00000f00, CX
-	JNZ        same435
+	JNZ        same413
 	PREFETCHT0 16384(CX)
 
-same435:
+same413:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15072,11 +15031,8 @@ same435:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none434:
+none412:
 	MOVQ             wStride+16(FP), R12
-	LEAQ             (SI)(DI*2), R10
-	CMPQ             rows+40(FP), $0x04
-	CMOVQLT          SI, R10
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z7, Z17
@@ -15194,20 +15150,18 @@ none434:
 	LEAQ             (AX)(R12*2), AX
 	ADDQ             $+128, R11
 	SUBQ             $0x02, rows+40(FP)
-	JZ               sums421
+	JZ               sums400
 	CMPQ             R11, $+512
-	JEQ              sums421
+	JEQ              sums400
 
-check430:
+check410:
 	CMPQ rows+40(FP), $0x02
-	JGE  again432
+	JGE  group409
+	JMP  row402
 
-rest433:
-	JMP row423
-
-long431:
+long411:
 	CMPQ       n+48(FP), $0x20
-	JG         long437
+	JG         long416
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x10, R10
 	MOVQ       $-1, R12
@@ -15216,7 +15170,7 @@ long431:
 	SHRQ       $0x08, R12
 	KMOVB      R12, K2
 	CMPQ       rows+40(FP), $0x01
-	JL         rest439
+	JL         row402
 	VMOVUPD    (SI), Z6
 	PREFETCHT0 12288(SI)
 	VMOVUPD    64(SI), Z7
@@ -15234,14 +15188,17 @@ long431:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-again438:
+group414:
+	LEAQ       (SI)(DI*1), R10
+	CMPQ       rows+40(FP), $0x02
+	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none440
+	JZ         none417
 	TESTQ      $0x00000f00, CX
-	JNZ        same441
+	JNZ        same418
 	PREFETCHT0 16384(CX)
 
-same441:
+same418:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15254,11 +15211,8 @@ same441:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none440:
+none417:
 	MOVQ             wStride+16(FP), R12
-	LEAQ             (SI)(DI*1), R10
-	CMPQ             rows+40(FP), $0x02
-	CMOVQLT          SI, R10
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z7, Z17
@@ -15374,19 +15328,17 @@ none440:
 	LEAQ             (AX)(R12*1), AX
 	ADDQ             $+64, R11
 	SUBQ             $0x01, rows+40(FP)
-	JZ               sums421
+	JZ               sums400
 	CMPQ             R11, $+512
-	JEQ              sums421
+	JEQ              sums400
 
-check436:
+check415:
 	CMPQ rows+40(FP), $0x01
-	JGE  again438
+	JGE  group414
+	JMP  row402
 
-rest439:
-	JMP row423
-
-long437:
-row423:
+long416:
+row402:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	XORQ       R13, R13
@@ -15423,14 +15375,14 @@ row423:
 	VMINPD     Z9, Z2, Z9
 	VXORPS     Y12, Y12, Y12
 
-group442:
+group419:
 	TESTQ      BX, BX
-	JZ         none444
+	JZ         none421
 	TESTQ      $0x00000f00, CX
-	JNZ        same445
+	JNZ        same422
 	PREFETCHT0 16384(CX)
 
-same445:
+same422:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15443,11 +15395,11 @@ same445:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none444:
+none421:
 	LEAQ    256(R13), R14
 	SUBQ    $0x00000020, R12
 	CMPQ    R12, $0x20
-	JGE     whole443
+	JGE     whole420
 	XORQ    R10, R10
 	TESTQ   R12, R12
 	CMOVQLE R13, R14
@@ -15462,7 +15414,7 @@ none444:
 	SHRQ    $0x08, R15
 	KMOVB   R15, K6
 
-whole443:
+whole420:
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z7, Z17
@@ -15584,7 +15536,7 @@ whole443:
 	VMOVUPD          Z10, Z12
 	ADDQ             $+256, R13
 	TESTQ            R12, R12
-	JG               group442
+	JG               group419
 	VADDPD           Z12, Z4, Z10
 	VMAXPD           Z12, Z4, Z13
 	VMINPD           Z12, Z4, Z12
@@ -15599,11 +15551,11 @@ whole443:
 	VMOVUPD          Z5, 512(SP)(R11*1)
 	ADDQ             $+64, R11
 	SUBQ             $0x01, rows+40(FP)
-	JZ               sums421
+	JZ               sums400
 	CMPQ             R11, $+512
-	JNE              row423
+	JNE              row402
 
-sums421:
+sums400:
 	VMOVUPD    (SP), Z10
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -15710,35 +15662,35 @@ sums421:
 	ADDQ       $+64, a+0(FP)
 	XORQ       R11, R11
 	CMPQ       rows+40(FP), $0x00
-	JEQ        last446
+	JEQ        last403
 	CMPQ       n+48(FP), $0x08
-	JG         long447
-	JMP        check424
+	JG         long423
+	JMP        check405
 
-long447:
+long423:
 	CMPQ n+48(FP), $0x10
-	JG   long448
-	JMP  check430
+	JG   long424
+	JMP  check410
 
-long448:
+long424:
 	CMPQ n+48(FP), $0x20
-	JG   long449
-	JMP  check436
+	JG   long425
+	JMP  check415
 
-long449:
-	JMP row423
+long425:
+	JMP row402
 
-last446:
-last422:
+last403:
+last401:
 	TESTQ BX, BX
-	JZ    none451
+	JZ    none427
 
-more450:
+more426:
 	TESTQ      $0x00000f00, CX
-	JNZ        same452
+	JNZ        same428
 	PREFETCHT0 16384(CX)
 
-same452:
+same428:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -15750,9 +15702,9 @@ same452:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more450
+	JNZ      more426
 
-none451:
+none427:
 	VZEROUPPER
 	RET
 
@@ -15778,16 +15730,16 @@ TEXT ·targetScale64AVX512(SB), NOSPLIT, $0-56
 	MOVQ         rows+32(FP), R9
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	TESTQ        R9, R9
-	JZ           last454
+	JZ           last430
 
-row453:
+row429:
 	VBROADCASTSD (SI), Z1
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one456
+	JB           one432
 
-two455:
+two431:
 	VMOVUPD  (DX)(R10*1), Z2
 	VMOVUPD  64(DX)(R10*1), Z3
 	VMOVUPD  128(DX)(R10*1), Z4
@@ -15806,13 +15758,13 @@ two455:
 	VMOVUPD  Z5, 192(AX)(R10*1)
 	ADDQ     $+256, R10
 	SUBQ     $0x02, R11
-	JAE      two455
+	JAE      two431
 
-one456:
+one432:
 	ADDQ $0x02, R11
-	JZ   rest458
+	JZ   rest434
 
-group457:
+group433:
 	VMOVUPD  (DX)(R10*1), Z2
 	VMOVUPD  64(DX)(R10*1), Z3
 	VCMPPD   $0x0d, Z0, Z2, K3
@@ -15823,13 +15775,13 @@ group457:
 	VMOVUPD  Z3, 64(AX)(R10*1)
 	ADDQ     $0x80, R10
 	DECQ     R11
-	JNZ      group457
+	JNZ      group433
 
-rest458:
+rest434:
 	TESTQ     DI, DI
-	JZ        done460
+	JZ        done436
 	CMPQ      DI, $0x08
-	JBE       half459
+	JBE       half435
 	VMOVUPD.Z (DX)(R10*1), K1, Z2
 	VMOVUPD.Z 64(DX)(R10*1), K2, Z3
 	VCMPPD    $0x0d, Z0, Z2, K3
@@ -15838,22 +15790,22 @@ rest458:
 	VCMPPD    $0x0d, Z0, Z3, K3
 	VMULPD.Z  Z1, Z3, K3, Z3
 	VMOVUPD   Z3, K2, 64(AX)(R10*1)
-	JMP       done460
+	JMP       done436
 
-half459:
+half435:
 	VMOVUPD.Z (DX)(R10*1), K1, Z2
 	VCMPPD    $0x0d, Z0, Z2, K3
 	VMULPD.Z  Z1, Z2, K3, Z2
 	VMOVUPD   Z2, K1, (AX)(R10*1)
 
-done460:
+done436:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	DECQ R9
-	JNZ  row453
+	JNZ  row429
 
-last454:
+last430:
 	VZEROUPPER
 	RET
 
@@ -15881,17 +15833,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	VBROADCASTSD f64_8016a09e667f3bcd<>+0(SB), Z2
 	TESTQ        R10, R10
-	JZ           last462
+	JZ           last438
 
-row461:
+row437:
 	VBROADCASTSD (SI), Z1
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one464
+	JB           one440
 
-two463:
+two439:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -15918,13 +15870,13 @@ two463:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two463
+	JAE      two439
 
-one464:
+one440:
 	ADDQ $0x02, R12
-	JZ   rest466
+	JZ   rest442
 
-group465:
+group441:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -15939,13 +15891,13 @@ group465:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group465
+	JNZ      group441
 
-rest466:
+rest442:
 	TESTQ     R8, R8
-	JZ        done468
+	JZ        done444
 	CMPQ      R8, $0x08
-	JBE       half467
+	JBE       half443
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -15958,9 +15910,9 @@ rest466:
 	VMULPD.Z  Z1, Z5, K3, Z1
 	VMULPD    Z3, Z5, K4, Z1
 	VMOVUPD   Z1, K2, 64(AX)(R11*1)
-	JMP       done468
+	JMP       done444
 
-half467:
+half443:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z2, Z4, K4
@@ -15968,14 +15920,14 @@ half467:
 	VMULPD    Z3, Z4, K4, Z1
 	VMOVUPD   Z1, K1, (AX)(R11*1)
 
-done468:
+done444:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row461
+	JNZ  row437
 
-last462:
+last438:
 	VZEROUPPER
 	RET
