@@ -14,53 +14,27 @@ import (
 // shortExp emits the exponentials of elements one after the other, with the signs
 // of their sides.
 func shortExp(v *vec, part bool) {
-	w, x, n := v.param("w"), v.param("x"), v.param("n")
-	s := &shortBits{vec: v, pos: v.param("pos")}
+	l := newFlatLoop(v)
+	l.pos = v.param("pos")
 	if part {
-		s.part = v.param("part")
+		l.part = v.param("part")
 	}
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, true)
 	smallest := v.inRegister(v.constant(1))
-	// finish writes the exponentials p·q of registers from number first on.
-	finish := func(p, q []vreg, first int) {
+	l.run(e, low, high, func(p, q []vreg) {
 		for i := range p {
 			v.mul(p[i], q[i], p[i])
 			v.min(p[i], smallest, smallest) // which stays where p is NaN
-			v.keep(s.exists(first+i), p[i], p[i])
-			s.change(s.sign(first+i), p[i])
-			v.move(p[i], at(w, (first+i)*v.bytes))
+			v.keep(l.exists(i), p[i], p[i])
+			if k := l.sign(i); v.wide() {
+				v.flip(k, p[i])
+			} else {
+				v.xor(p[i], k, p[i])
+			}
+			v.move(p[i], at(l.w, i*v.bytes))
 		}
-	}
-	loop, done := v.newLabel("group"), v.newLabel("done")
-	v.TESTQ(n, n)
-	v.JZ(operand.LabelRef(done))
-	if v.wide() {
-		s.wideGroups(newPipeline(e, low, high), x, w, n, 64, loop, func(p, q []vreg) { finish(p, q, 0) })
-	} else {
-		v.Label(loop)
-		v.prefetch(at(x, 0), 0)
-		v.prefetch(at(x, 64), 0)
-		var y []vreg
-		for i := range 4 {
-			r := v.reg()
-			v.move(at(x, i*v.bytes), r)
-			s.change(s.sign(i), r)
-			y = append(y, r)
-		}
-		below, above := v.asRegister(low), v.asRegister(high)
-		for _, r := range y {
-			v.clamp(r, below, above)
-		}
-		p, q := e.evaluate(y)
-		finish(p, q, 0)
-		s.next()
-		v.ADDQ(operand.I32(128), x)
-		v.ADDQ(operand.I32(128), w)
-		v.SUBQ(operand.U8(32), n)
-	}
-	v.JNZ(operand.LabelRef(loop))
-	v.Label(done)
+	})
 	below, bits := v.newMask(), v.GP64()
 	v.compare(less, smallest, v.constant(coef.LeastExp32), below)
 	if v.wide() {
@@ -76,9 +50,8 @@ func shortExp(v *vec, part bool) {
 // shortOdds emits the exponentials, and with grad the gradient, of elements one after
 // the other. Groups of which not every element takes part lie behind the loop.
 func shortOdds(v *vec, grad bool) {
-	w, x, n := v.param("w"), v.param("x"), v.param("n")
-	s := &shortBits{vec: v, pos: v.param("pos"), part: v.param("part")}
-	size := 4 * v.perReg() // of a group
+	l := newFlatLoop(v)
+	l.pos, l.part = v.param("pos"), v.param("part")
 	bias, least, most := zeroToInf(v.elem)
 	var factor, minus vreg
 	var dst gpreg
@@ -94,26 +67,26 @@ func shortOdds(v *vec, grad bool) {
 	}
 	magic, low, high := v.held(bias), v.held(least), v.held(most)
 	e := newExponential(v, magic, !v.double())
-	loop, done := v.newLabel("group"), v.newLabel("done")
 	some, ready := v.newLabel("some"), v.newLabel("ready")
-	// finish writes the exponentials p·q, and the gradient.
-	finish := func(p, q []vreg, sign func(i int) mask) {
+	var terms []vreg
+	l.run(e, low, high, func(p, q []vreg) {
 		for i := range p {
 			v.mul(p[i], q[i], p[i])
 		}
-		switch size {
+		switch l.size() {
 		case 64:
-			v.CMPQ(at(s.part, 0), operand.I8(-1))
+			v.CMPQ(at(l.part, 0), operand.I8(-1))
 		case 32:
-			v.CMPL(at(s.part, 0), operand.I8(-1))
+			v.CMPL(at(l.part, 0), operand.I8(-1))
 		default:
-			v.CMPW(at(s.part, 0), operand.I8(-1))
+			v.CMPW(at(l.part, 0), operand.I8(-1))
 		}
 		v.JNE(operand.LabelRef(some))
 		v.Label(ready)
 		for i := range p {
-			v.move(p[i], at(w, i*v.bytes))
+			v.move(p[i], at(l.w, i*v.bytes))
 		}
+		terms = p
 		if !grad {
 			return
 		}
@@ -123,50 +96,17 @@ func shortOdds(v *vec, grad bool) {
 			v.add(p[i], one, g)
 			v.either(v.VDIVPS, v.VDIVPD, g, p[i], g)
 			if v.wide() {
-				v.flip(sign(i), g)
+				v.flip(l.sign(i), g)
 				v.mul(g, factor, g)
 			} else {
 				f := v.reg()
-				v.choose(v.leadingBits(at(s.pos, 0), i), minus, factor, f)
+				v.choose(v.leadingBits(at(l.pos, 0), i), minus, factor, f)
 				v.mul(g, f, g)
 			}
 			v.move(g, at(dst, i*v.bytes))
 		}
 		v.ADDQ(operand.I32(4*v.bytes), dst)
-	}
-	var terms []vreg
-	v.TESTQ(n, n)
-	v.JZ(operand.LabelRef(done))
-	if v.wide() {
-		s.wideGroups(newPipeline(e, low, high), x, w, n, size, loop, func(p, q []vreg) {
-			finish(p, q, s.sign)
-			terms = p
-		})
-	} else {
-		v.Label(loop)
-		v.prefetch(at(x, 0), 0)
-		v.prefetch(at(x, 64), 0)
-		var y []vreg
-		for i := range 4 {
-			r := s.sign(i)
-			v.xor(r, at(x, i*v.bytes), r)
-			y = append(y, r.(vreg))
-		}
-		below, above := v.asRegister(low), v.asRegister(high)
-		for _, r := range y {
-			v.clamp(r, below, above)
-		}
-		p, q := e.evaluate(y)
-		finish(p, q, nil)
-		terms = p
-		v.ADDQ(operand.U8(size/8), s.pos)
-		v.ADDQ(operand.U8(size/8), s.part)
-		v.ADDQ(operand.I32(128), x)
-		v.ADDQ(operand.I32(128), w)
-		v.SUBQ(operand.U8(size), n)
-	}
-	v.JNZ(operand.LabelRef(loop))
-	v.Label(done)
+	})
 	v.VZEROUPPER()
 	v.RET()
 	v.Label(some)
@@ -177,11 +117,11 @@ func shortOdds(v *vec, grad bool) {
 	}
 	for i, p := range terms {
 		if v.wide() {
-			v.keep(s.exists(i), p, p)
+			v.keep(l.exists(i), p, p)
 			continue
 		}
 		kept := v.reg()
-		v.choose(v.leadingBits(at(s.part, 0), i), p, zeros, kept)
+		v.choose(v.leadingBits(at(l.part, 0), i), p, zeros, kept)
 		v.move(kept, p)
 	}
 	v.JMP(operand.LabelRef(ready))
@@ -287,80 +227,132 @@ func shortLogs(v *vec) {
 	v.RET()
 }
 
-// wideGroups emits, on AVX-512, a turn of the loop at label loop through groups of size
-// elements at x: factors p and q of their exponentials go to finish while the arguments of
-// the next group are loaded. It moves x, the bits and w on, counts n down and tests it.
-func (s *shortBits) wideGroups(line *pipeline, x, w, n gpreg, size int, loop string, finish func(p, q []vreg)) {
-	next, nextPos := s.GP64(), s.GP64()
-	group := func(x, pos gpreg) *registerGroup {
-		of := *s
-		of.pos = pos
-		return &registerGroup{x: func(i int) operand.Mem { return at(x, i*s.bytes) }, pos: of.sign}
-	}
-	line.begin(group(x, s.pos))
-	s.Label(loop)
-	// After the last group the same is loaded again.
-	s.LEAQ(at(x, 256), next)
-	s.LEAQ(at(s.pos, size/8), nextPos)
-	s.SUBQ(operand.U8(size), n)
-	s.CMOVQEQ(x, next)
-	s.CMOVQEQ(s.pos, nextPos)
-	finish(line.exponentials(group(next, nextPos), func() {}))
-	s.MOVQ(next, x)
-	s.MOVQ(nextPos, s.pos)
-	if s.part != nil {
-		s.ADDQ(operand.U8(size/8), s.part)
-	}
-	s.ADDQ(operand.I32(256), w)
-	s.TESTQ(n, n)
-}
-
-// A shortBits has the sides of 32 elements, and which of them exist.
-type shortBits struct {
+// A flatLoop runs through elements one after the other, whatever their rows, by groups of
+// four registers: there are no rests.
+type flatLoop struct {
 	*vec
-	pos, part gpreg // part is nil where all elements exist
+	w, x, n   gpreg // terms and scores of the group; elements left
+	pos, part gpreg // the bits of its positives and of those that exist; nil for none and for all
 }
 
-// next moves on.
-func (s *shortBits) next() {
-	s.ADDQ(operand.U8(4), s.pos)
-	if s.part != nil {
-		s.ADDQ(operand.U8(4), s.part)
+func newFlatLoop(v *vec) *flatLoop {
+	return &flatLoop{vec: v, w: v.param("w"), x: v.param("x"), n: v.param("n")}
+}
+
+// size is the number of elements of a group.
+func (l *flatLoop) size() int { return 4 * l.perReg() }
+
+// run emits the loop: factors p and q of a group's exponentials go to finish, on AVX-512
+// while the arguments of the next group are loaded.
+func (l *flatLoop) run(e *exponential, low, high op, finish func(p, q []vreg)) {
+	loop, done := l.newLabel("group"), l.newLabel("done")
+	l.TESTQ(l.n, l.n)
+	l.JZ(operand.LabelRef(done))
+	if l.wide() {
+		l.ahead(newPipeline(e, low, high), loop, finish)
+	} else {
+		l.Label(loop)
+		finish(e.evaluate(l.arguments(low, high)))
+		l.moveOn(l.pos, l.part)
+		l.ADDQ(operand.I32(4*l.bytes), l.x)
+		l.ADDQ(operand.I32(4*l.bytes), l.w)
+		l.SUBQ(operand.U8(l.size()), l.n)
 	}
+	l.JNZ(operand.LabelRef(loop))
+	l.Label(done)
+}
+
+// ahead emits, on AVX-512, a turn of the loop at that label.
+func (l *flatLoop) ahead(line *pipeline, loop string, finish func(p, q []vreg)) {
+	next, nextPos := l.GP64(), l.GP64()
+	group := func(x, pos gpreg) *registerGroup {
+		g := &registerGroup{x: func(i int) operand.Mem { return at(x, i*l.bytes) }}
+		if l.pos != nil {
+			of := *l
+			of.pos = pos
+			g.pos = of.sign
+		}
+		return g
+	}
+	line.begin(group(l.x, l.pos))
+	l.Label(loop)
+	// After the last group the same is loaded again.
+	l.LEAQ(at(l.x, 256), next)
+	if l.pos != nil {
+		l.LEAQ(at(l.pos, l.size()/8), nextPos)
+	}
+	l.SUBQ(operand.U8(l.size()), l.n)
+	l.CMOVQEQ(l.x, next)
+	if l.pos != nil {
+		l.CMOVQEQ(l.pos, nextPos)
+	}
+	finish(line.exponentials(group(next, nextPos), func() {}))
+	l.MOVQ(next, l.x)
+	if l.pos != nil {
+		l.MOVQ(nextPos, l.pos)
+	}
+	l.moveOn(l.part)
+	l.ADDQ(operand.I32(256), l.w)
+	l.TESTQ(l.n, l.n)
+}
+
+// moveOn moves those of the bits that there are on to the next group.
+func (l *flatLoop) moveOn(bits ...gpreg) {
+	for _, b := range bits {
+		if b != nil {
+			l.ADDQ(operand.U8(l.size()/8), b)
+		}
+	}
+}
+
+// arguments loads the arguments of a group, on AVX2.
+func (l *flatLoop) arguments(low, high op) (y []vreg) {
+	l.prefetch(at(l.x, 0), 0)
+	l.prefetch(at(l.x, 64), 0)
+	below := l.asRegister(low)
+	for i := range 4 {
+		r, x := l.reg(), at(l.x, i*l.bytes)
+		if l.pos == nil {
+			l.max(below, x, r)
+		} else {
+			l.xor(l.sign(i), x, r)
+			l.max(below, r, r)
+		}
+		y = append(y, r)
+	}
+	above := l.asRegister(high)
+	for _, r := range y {
+		l.min(above, r, r)
+	}
+	return y
 }
 
 // sign returns the sides of register i: on AVX2 as signs.
-func (s *shortBits) sign(i int) mask {
-	if s.wide() {
-		k := s.newMask()
-		s.loadMask(at(s.pos, s.perReg()/8*i), k)
-		return k
+func (l *flatLoop) sign(i int) mask {
+	if l.wide() {
+		return l.bitsAt(l.pos, i)
 	}
-	r := s.leadingBits(at(s.pos, 0), i)
-	s.and(r, s.constant(math.Copysign(0, -1)), r)
+	r := l.leadingBits(at(l.pos, 0), i)
+	l.and(r, l.constant(math.Copysign(0, -1)), r)
 	return r
-}
-
-// change gives y the sign of its side, or takes it.
-func (s *shortBits) change(k mask, y vreg) {
-	if s.wide() {
-		s.flip(k, y)
-	} else {
-		s.xor(y, k, y)
-	}
 }
 
 // exists returns the elements of register i that exist; nil for all.
-func (s *shortBits) exists(i int) mask {
+func (l *flatLoop) exists(i int) mask {
 	switch {
-	case s.part == nil:
+	case l.part == nil:
 		return nil
-	case s.wide():
-		k := s.newMask()
-		s.loadMask(at(s.part, s.perReg()/8*i), k)
-		return k
+	case l.wide():
+		return l.bitsAt(l.part, i)
 	}
-	r := s.leadingBits(at(s.part, 0), i)
-	s.VPSRAD(operand.U8(31), r, r)
+	r := l.leadingBits(at(l.part, 0), i)
+	l.VPSRAD(operand.U8(31), r, r)
 	return r
+}
+
+// bitsAt returns the bits of register i, on AVX-512.
+func (l *flatLoop) bitsAt(bits gpreg, i int) mask {
+	k := l.newMask()
+	l.loadMask(at(bits, l.perReg()/8*i), k)
+	return k
 }

@@ -10,57 +10,14 @@ import (
 
 // shortPowers emits the exponentials of elements one after the other.
 func shortPowers(v *vec) {
-	w, x, n := v.param("w"), v.param("x"), v.param("n")
+	l := newFlatLoop(v)
 	magic, low, high := v.naturalRange()
-	e := newExponential(v, magic, !v.double())
-	loop, done := v.newLabel("group"), v.newLabel("done")
-	v.TESTQ(n, n)
-	v.JZ(operand.LabelRef(done))
-	store := func(p, s []vreg, first int) {
+	l.run(newExponential(v, magic, !v.double()), low, high, func(p, q []vreg) {
 		for i := range p {
-			v.mul(p[i], s[i], p[i])
-			v.move(p[i], at(w, (first+i)*v.bytes))
+			v.mul(p[i], q[i], p[i])
+			v.move(p[i], at(l.w, i*v.bytes))
 		}
-	}
-	if v.wide() {
-		line, next := newPipeline(e, low, high), v.GP64()
-		group := func(base gpreg) *registerGroup {
-			return &registerGroup{x: func(i int) operand.Mem { return at(base, i*v.bytes) }}
-		}
-		line.begin(group(x))
-		v.Label(loop)
-		// After the last group the same is loaded again.
-		v.LEAQ(at(x, 256), next)
-		v.SUBQ(operand.U8(256/v.size), n)
-		v.CMOVQEQ(x, next)
-		p, s := line.exponentials(group(next), func() {})
-		store(p, s, 0)
-		v.MOVQ(next, x)
-		v.ADDQ(operand.I32(256), w)
-		v.TESTQ(n, n)
-	} else {
-		v.Label(loop)
-		v.prefetch(at(x, 0), 0)
-		v.prefetch(at(x, 64), 0)
-		var y []vreg
-		below := v.asRegister(low)
-		for i := range 4 {
-			r := v.reg()
-			v.max(below, at(x, i*v.bytes), r)
-			y = append(y, r)
-		}
-		above := v.asRegister(high)
-		for _, r := range y {
-			v.min(above, r, r)
-		}
-		p, s := e.evaluate(y)
-		store(p, s, 0)
-		v.ADDQ(operand.I32(128), x)
-		v.ADDQ(operand.I32(128), w)
-		v.SUBQ(operand.U8(128/v.size), n)
-	}
-	v.JNZ(operand.LabelRef(loop))
-	v.Label(done)
+	})
 	v.VZEROUPPER()
 	v.RET()
 }
