@@ -84,11 +84,14 @@ const maxPartial = 1 << 36
 
 // readPartial reads the bytes of a partial result.
 func readPartial(name string) ([]byte, error) {
-	in, err := os.Open(name)
-	if err != nil {
-		return nil, fileError(name, err)
+	in := os.Stdin
+	if name != array.Stdin {
+		var err error
+		if in, err = os.Open(name); err != nil {
+			return nil, fileError(name, err)
+		}
+		defer in.Close()
 	}
-	defer in.Close()
 	var head [4]byte // before anything long is read
 	n, err := io.ReadFull(in, head[:])
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
@@ -428,6 +431,7 @@ func (f *mergeFlags) finish(s *session, m *merger) error {
 	}
 	e, result := p.evaluation(&flags)
 	e.pictures = f.asksPage()
+	e.partial = f.out != "" // a part of all may have no row that counts
 	flags.byClass, flags.names = f.byClass, f.names
 	if err := flags.openNames(e); err != nil {
 		return err

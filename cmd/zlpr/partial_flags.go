@@ -60,6 +60,8 @@ func (f *evalFlags) fromShard() error {
 	switch {
 	case f.flags != nil && f.set("first-row") && f.firstRow < 0:
 		return usagef("--first-row %d: rows are counted from 0", f.firstRow)
+	case f.firstRow >= mostRows:
+		return usagef("--first-row %d: at most %d", f.firstRow, mostRows-1)
 	case f.divisorFrom != "" && f.reduction != "mean" && f.reduction != meanClasses:
 		return usagef("--divisor-from goes with --reduction mean; it has no effect here")
 	case f.flags == nil || !f.set("shard"):
@@ -99,6 +101,8 @@ func (f *evalFlags) begins(e *evaluation) (int, error) {
 		return 0, array.Faultf(f.scores, "%s, but the manifest says %d; mend the manifest or the file", array.Counted(entries, "row"), f.shardRows)
 	case f.firstRow >= 0:
 		return f.firstRow, nil
+	case f.firstEntry >= 0 && entries > 0 && f.firstEntry >= mostRows/(rows/entries):
+		return 0, array.Faultf(f.scores, "its first row is beyond %d, by the rows of the shards before it", mostRows-1)
 	case f.firstEntry >= 0 && entries > 0:
 		return f.firstEntry * (rows / entries), nil
 	}

@@ -41,12 +41,15 @@ func encodeShards(w *partial.Writer, shards []shardInfo) {
 	}
 }
 
+// mostRows is above every number of rows: no sum of two overflows.
+const mostRows = math.MaxInt / 4
+
 func decodeShards(r *partial.Reader, file string) []shardInfo {
 	shards := make([]shardInfo, r.Length(19))
 	for i := range shards {
 		s := shardInfo{name: r.Text(), first: int(r.Int()), rows: r.Count(), values: [2]uint64{r.Word(), r.Word()}, file: file}
-		// Numbers of rows that no sum of two overflows; only one shard has no place.
-		r.Check(s.first >= -1 && s.first < math.MaxInt/4 && s.rows < math.MaxInt/4 && (s.first >= 0 || len(shards) == 1))
+		// Only one shard has no place.
+		r.Check(s.first >= -1 && s.first < mostRows && s.rows < mostRows && (s.first >= 0 || len(shards) == 1))
 		shards[i] = s
 	}
 	r.Check(len(shards) > 0)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -188,6 +189,40 @@ func TestPartial(t *testing.T) {
 		}
 		require.Equal(t, table(must(t, dir, of("")...)), table(must(t, dir, append([]string{"merge"}, parts...)...)), c.args)
 	}
+}
+
+// TestMergeNothing: parts of which no row counts are merged with one another, to be merged
+// with others; where the whole has no row that counts it is an error. One part may come by
+// standard input.
+func TestMergeNothing(t *testing.T) {
+	dir := t.TempDir()
+	const rows, n = 9, 4
+	s, y, _ := example[float32](t, dir, rows, n)
+	weights := []float64{0, 0, 0, 0, 0, 0, 1, 2, 3}
+	files := map[string]func(t *testing.T, file string, r0, r1 int){"S": saveRows(dir, "S", n, []int{n}, s), "Y": saveRows(dir, "Y", n, []int{n}, y), "W": saveRows(dir, "W", 1, nil, weights)}
+	for name, write := range files {
+		for k := range 3 {
+			write(t, fmt.Sprintf("%s%d.npy", name, k), 3*k, 3*k+3)
+		}
+		write(t, name+".npy", 0, rows)
+	}
+	want := result(t, must(t, dir, "eval", "S.npy", "Y.npy", "--row-weights", "W.npy", "--json"))
+	for k := range 3 {
+		must(t, dir, "eval", fmt.Sprintf("S%d.npy", k), fmt.Sprintf("Y%d.npy", k), "--row-weights", fmt.Sprintf("W%d.npy", k), "--partial", fmt.Sprintf("%d.zlpr", k), "--first-row", fmt.Sprint(3*k))
+	}
+	must(t, dir, "merge", "0.zlpr", "1.zlpr", "--out", "some.zlpr")
+	require.Equal(t, want, result(t, must(t, dir, "merge", "2.zlpr", "some.zlpr", "--json")))
+	fails(t, dir, 1, `0.zlpr: no row counts for zlpr`, "merge", "0.zlpr", "1.zlpr")
+
+	cmd := exec.Command(binary, "merge", "-", "some.zlpr", "--json")
+	in, err := os.Open(filepath.Join(dir, "2.zlpr"))
+	require.NoError(t, err)
+	defer in.Close()
+	cmd.Stdin = in
+	out, errs, status := runCommand(t, dir, cmd)
+	require.Equal(t, 0, status, errs)
+	require.Equal(t, want, result(t, out))
+	fails(t, dir, 2, `are both standard input`, "merge", "-", "-")
 }
 
 // TestPartialData: the same on the nine data sets, by scores of a model.
@@ -448,6 +483,7 @@ func TestMergeRefuses(t *testing.T) {
 	fails(t, dir, 1, `a.zlpr: has no loss bce`, "eval", "S.npy", "Y.npy", "--loss", "bce", "--grad", "G.npy", "--divisor-from", "a.zlpr")
 	fails(t, dir, 1, `b4.zlpr: no such file`, "eval", "S.npy", "Y.npy", "--grad", "G.npy", "--divisor-from", "b4.zlpr")
 	fails(t, dir, 2, `--first-row goes with --partial`, "eval", "S.npy", "Y.npy", "--first-row", "3")
+	fails(t, dir, 2, `--first-row [0-9]+: at most`, "eval", "S.npy", "Y.npy", "--first-row", fmt.Sprint(mostRows), "--partial", "x.zlpr")
 	fails(t, dir, 2, `--first-row -3`, "eval", "S.npy", "Y.npy", "--first-row", "-3", "--partial", "x.zlpr")
 	fails(t, dir, 2, `give the partial results to merge`, "merge")
 	fails(t, dir, 2, `give the file to write by --out`, "scan", "S.npy", "Y.npy")

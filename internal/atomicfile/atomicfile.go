@@ -19,10 +19,18 @@ type File struct {
 	done bool
 }
 
-// Create makes the temporary file for path.
+// Create makes the temporary file for path. A symbolic link stays one: what it leads to is
+// replaced. A device or a pipe is an error, for a file would take its name.
 func Create(path string) (*File, error) {
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		return nil, &fs.PathError{Op: "create", Path: path, Err: errors.New("is a directory")}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		why := "is a device or a pipe; give the name of a file"
+		if info.IsDir() {
+			why = "is a directory"
+		}
+		return nil, &fs.PathError{Op: "create", Path: path, Err: errors.New(why)}
+	}
+	if target, err := filepath.EvalSymlinks(path); err == nil {
+		path = target
 	}
 	var f *os.File
 	err := fs.ErrExist

@@ -48,3 +48,34 @@ func TestCommit(t *testing.T) {
 	_, err = f.Write([]byte("x"))
 	require.NotContains(t, err.Error(), ".tmp")
 }
+
+// TestCreateElsewhere: a link leads to the file that is replaced, and stays; a device keeps
+// its name.
+func TestCreateElsewhere(t *testing.T) {
+	dir := t.TempDir()
+	target, link := filepath.Join(dir, "target"), filepath.Join(dir, "link")
+	require.NoError(t, os.WriteFile(target, []byte("old"), 0o644))
+	if err := os.Symlink(target, link); err != nil {
+		t.Skip("SKIPPED: no links: ", err)
+	}
+	f, err := Create(link)
+	require.NoError(t, err)
+	_, err = f.Write([]byte("new"))
+	require.NoError(t, err)
+	require.NoError(t, Commit(f))
+	info, err := os.Lstat(link)
+	require.NoError(t, err)
+	require.NotZero(t, info.Mode()&os.ModeSymlink)
+	data, err := os.ReadFile(target)
+	require.NoError(t, err)
+	require.Equal(t, "new", string(data))
+	require.Equal(t, []string{"link", "target"}, names(t, dir))
+
+	if os.DevNull == "/dev/null" {
+		require.NoError(t, os.Symlink("/dev/null", filepath.Join(dir, "null")))
+		for _, name := range []string{"/dev/null", filepath.Join(dir, "null")} {
+			_, err := Create(name)
+			require.ErrorContains(t, err, "is a device or a pipe")
+		}
+	}
+}

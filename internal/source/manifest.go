@@ -162,8 +162,8 @@ func (r *manifestReader) shard() error {
 		case key == "rows":
 			n, ok := value.(json.Number)
 			rows, err := n.Int64()
-			if !ok || err != nil || rows < 0 || int64(int(rows)) != rows {
-				return fmt.Errorf("rows %v: give an integer of at least 0", shortValue(value))
+			if !ok || err != nil || rows < 0 || rows > mostRows || int64(int(rows)) != rows {
+				return fmt.Errorf("rows %v: give an integer of at least 0, at most %d", shortValue(value), int64(mostRows))
 			}
 			s.rows = int(rows)
 			return nil
@@ -290,6 +290,10 @@ func (m *Manifest) all(part Part) (files []string) {
 	}
 	return files
 }
+
+// mostRows is the most that a shard may be said to have: those of as many shards as a
+// manifest can list have a sum.
+const mostRows = 1 << 40
 
 // rows returns how many rows the shards have, -1 where the manifest does not say.
 func (m *Manifest) rows() (rows []int) {
