@@ -363,6 +363,7 @@ func (w *lossWorker[T]) smoothTargets() {
 	c, epsilon := &w.chunk, w.e.job.b.Smoothing
 	w.soft = kernel.ResizeAligned(w.soft, c.Rows*c.N)
 	c.Soft, c.SoftStride = w.soft, c.N
+	c.SmallLabels = false
 	for i := range c.Rows {
 		pos, neg := c.Sides(i)
 		for k, p := range pos {
@@ -379,6 +380,7 @@ func (w *lossWorker[T]) smoothTargets() {
 			count = kernel.CountBits(neg)
 		}
 		share := epsilon / float64(count)
+		c.SmallLabels = c.SmallLabels || share < kernel.PlainLabel[T]()
 		if c.Full && i > 0 {
 			copy(row, w.soft)
 			row[c.Target[0]] = T(share)

@@ -137,18 +137,11 @@ const (
 	ShiftWeighted64 = 4500
 )
 
-// A soft label of softmax cross-entropy of at least LeastLabel counts for more than
-// exponentials below the smallest normal number, in a gradient whose scale is at least
-// LeastScale.
+// A soft label of at least PlainLabel counts for so much that exponentials below the
+// smallest normal number do not beside it: in a gradient of binary cross-entropy, and in
+// one of softmax cross-entropy whose scale is at least LeastScale.
 const (
-	LeastLabel32 = 0x1p-70
-	LeastLabel64 = 0x1p-900
+	PlainLabel32 = 0x1p-70
+	PlainLabel64 = 0x1p-900
 	LeastScale   = 0x1p-26
-)
-
-// A soft label of binary cross-entropy of at least PlainLabel counts for so much that
-// exponentials below the smallest normal number do not beside it, in a gradient.
-const (
-	PlainLabel32 = 0x1p-100
-	PlainLabel64 = 0x1p-960
 )

@@ -210,6 +210,7 @@ type context interface {
 	VSQRTPS(ops ...operand.Op)
 	VSUBPD(ops ...operand.Op)
 	VSUBPS(ops ...operand.Op)
+	VSUBPD_Z(mxyz operand.Op, xyz operand.Op, k operand.Op, xyz1 operand.Op)
 	VSUBPS_Z(mxyz operand.Op, xyz operand.Op, k operand.Op, xyz1 operand.Op)
 	VUNPCKHPD(ops ...operand.Op)
 	VUNPCKLPD(ops ...operand.Op)

@@ -85,6 +85,7 @@ var layouts = map[string]string{
 	"BCEParams":  "[3]T",
 	"SideParams": "[6]T",
 	"SideTop":    "[4]T",
+	"Peak":       "[2]T",
 	"LossParts":  "[6]float64",
 }
 

@@ -459,12 +459,22 @@ var softKernels = []*kernel{
 		forms: both(softTerms, neonSoftTerms),
 	},
 	{
-		name: "SoftSums", types: elems,
-		params: "sums [][2]float64, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, top []T", results: "plain bool",
-		doc: `writes Σ t·(top[i]-x[i·stride+j]) over the elements of part, t = t[i·tStride+j], to
-			sums[i][0] and Σ t to sums[i][1]. It reports whether none of these t is between 0 and
-			the least label (2^-70, for float64 2^-900).`,
-		forms: both(softSums, neonSoftSums),
+		name: "SoftTargets", types: elems,
+		params: "a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, top []T",
+		doc: `takes the sums of softmax cross-entropy with soft labels t = t[i·tStride+j] over the
+			elements of part with a score x = x[i·stride+j] other than the highest, top[i]: it writes
+			e^x, 0 below the range of pivot 0, to w[i·wStride+j], -1 for elements of part with the
+			score top[i] and 0 for those out of it, Σ e^x to a[i],
+			Σ t·(top[i]-x) to sums[i][0] and Σ t to sums[i][1]. Of the elements of part with the score
+			top[i] the highest label is peaks[i][0], and their number peaks[i][1].`,
+		forms: both(softTargets, neonSoftTargets),
+	},
+	{
+		name: "SoftTargetScale", types: elems,
+		params: "dst []T, dstStride int, w []T, wStride int, t []T, tStride, rows, n int, f, scale, peak []T",
+		doc: `writes w·f[i] - t[i·tStride+j]·scale[i], w = w[i·wStride+j], that of the label not rounded,
+			or where w < 0 peak[i] to dst[i·dstStride+j].`,
+		forms: both(softTargetScale, neonSoftTargetScale),
 	},
 	{
 		name: "LessLabels", types: elems,

@@ -126,7 +126,7 @@ func newNeonVectorLoop(v *neonVec, vectors int, streams ...*stream) *neonLoop {
 		}
 	}
 	l.room = max(neonBuffer, inputs*l.bytes())
-	v.frame = l.room + neonFrame - neonBuffer
+	v.frame = l.room + max(neonFrame-neonBuffer, v.accumulatorBytes)
 	l.rest = v.param("n")
 	v.op("LSR", imm(log2(l.bytes()/v.size)), l.rest, l.groups)
 	v.op("LSL", imm(log2(v.size)), l.rest)

@@ -329,67 +329,6 @@ func neonSoftTerms(v *neonVec) {
 	})
 }
 
-// neonSoftSums emits the sums of soft labels as softSums does.
-func neonSoftSums(v *neonVec) {
-	sum, top := v.param("sums"), v.param("top")
-	x, t := v.input("x", "stride"), v.input("t", "tStride")
-	l := newNeonLoop(v, 2, x, t)
-	l.allWhole = true
-	l.halves(16)
-	l.accumulators()
-	l.sides = []*neonSide{l.newSide("part", 1)}
-	l.loadTests()
-	v.loadConstants()
-	least := v.inRegister(v.constant(v.pick(coef.LeastLabel32, coef.LeastLabel64)))
-	zero, small, highest := v.cleared(1)[0], v.cleared(1)[0], v.reg()
-	acc := [2]*neonAccumulator{newNeonStackAccumulator(v, l.acc), newNeonStackAccumulator(v, l.acc.offset(128))}
-
-	l.run(func() {
-		v.broadcasts(top, highest)
-		v.op("ADD", imm(v.size), top)
-		for _, a := range acc {
-			a.clear()
-		}
-	}, func(turn neonTurn) {
-		for all := turn.numbers(); len(all) > 0; all = all[2:] {
-			var of [2]*vecReg // the products and the labels of two registers, added
-			for i, number := range all[:2] {
-				y, label, in, test := v.inRegister(x.place(number)), v.inRegister(t.place(number)), v.reg(), v.laneTest(number)
-				l.sides[0].selected(number, test, in)
-				v.and(label, in, label)
-				v.sub(highest, y, y)
-				v.mul(y, label, y)
-				v.and(y, in, y)
-				v.above(least, label, in)
-				v.above(label, zero, test)
-				v.and(in, test, in)
-				v.or(small, in, small)
-				v.free(in, test)
-				if i == 0 {
-					of = [2]*vecReg{y, label}
-				} else {
-					v.add(of[0], y, of[0])
-					v.add(of[1], label, of[1])
-					v.free(y, label)
-				}
-			}
-			for i, a := range acc {
-				a.take(all[0], of[i])
-			}
-		}
-	}, func() {
-		for _, a := range acc {
-			a.store(sum)
-		}
-		low, high := v.gp(), v.gp()
-		v.op("VMOV", fmt.Sprintf("V%d.D[0]", small.n), low)
-		v.op("VMOV", fmt.Sprintf("V%d.D[1]", small.n), high)
-		v.op("ORR", low, high)
-		v.op("MOVD", high, v.argument("bad"))
-		v.release(low, high)
-	})
-}
-
 // neonLessLabels emits gradients less a multiple of the labels.
 func neonLessLabels(v *neonVec) {
 	dst, old, t := v.output("dst", "dstStride"), v.input("dst", "dstStride"), v.input("t", "tStride")

@@ -11,6 +11,8 @@ type neonVec struct {
 	table  genReg // address of the constants, once loaded
 	loaded bool
 	tests  genReg // address of the tests of lanes
+
+	accumulatorBytes int // of the frame, where they are more than usual
 }
 
 func newNeonVec(f *neonFile, e elem) *neonVec {

@@ -58,6 +58,7 @@ type rowLoop struct {
 	masks    []mask                // of these
 	together bool                  // a body takes the pairs of a group together
 	first    func(off, left gpreg) // takes a row's first groups, on AVX2; it moves off on and counts left down
+	single   bool                  // no two groups go together: the body is long
 
 	wholeRows
 }
@@ -163,7 +164,7 @@ func (l *rowLoop) row(body func(off reg.Register, pairs []pair)) {
 	off, left := l.GP64(), l.GP64()
 	l.XORQ(off, off)
 	l.MOVQ(l.groups, left)
-	if l.wide() {
+	if l.wide() && !l.single {
 		// Two groups at a time hide more of the latency.
 		l.SUBQ(operand.U8(2), left)
 		l.JB(goTo(one))

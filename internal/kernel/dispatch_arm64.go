@@ -610,20 +610,40 @@ func SoftTerms(sums [][2]float64, u, v []float32, wStride int, x []float32, stri
 	}
 }
 
-func softSums32(sums [][2]float64, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) (plain bool) {
+func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) {
 	switch Active {
 	case NEON:
-		return softSums32NEON(&sums[0], &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0]) == 0
+		softTargets32NEON(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), &w[0], wStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0])
+	default:
+		softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, part, words, top)
 	}
-	return softSums32Generic(sums, x, stride, t, tStride, rows, n, part, words, top)
 }
 
-func softSums64(sums [][2]float64, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, top []float64) (plain bool) {
+func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, top []float64) {
 	switch Active {
 	case NEON:
-		return softSums64NEON(&sums[0], &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0]) == 0
+		softTargets64NEON(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), &w[0], wStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0])
+	default:
+		softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, part, words, top)
 	}
-	return softSums64Generic(sums, x, stride, t, tStride, rows, n, part, words, top)
+}
+
+func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, peak []float32) {
+	switch Active {
+	case NEON:
+		softTargetScale32NEON(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &peak[0])
+	default:
+		softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
+	}
+}
+
+func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, peak []float64) {
+	switch Active {
+	case NEON:
+		softTargetScale64NEON(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &peak[0])
+	default:
+		softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
+	}
 }
 
 func lessLabels32(dst []float32, dstStride int, t []float32, tStride, rows, n int, f []float32) {
@@ -1133,10 +1153,16 @@ func softLinearNEON(sum *float64, m *float32, mStride int, dst *float32, dstStri
 func softTermsNEON(sums *[2]float64, u *float32, v *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int)
 
 //go:noescape
-func softSums32NEON(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
+func softTargets32NEON(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32)
 
 //go:noescape
-func softSums64NEON(sums *[2]float64, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64) (bad uint64)
+func softTargets64NEON(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64)
+
+//go:noescape
+func softTargetScale32NEON(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, peak *float32)
+
+//go:noescape
+func softTargetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, peak *float64)
 
 //go:noescape
 func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)

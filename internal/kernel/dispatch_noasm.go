@@ -282,13 +282,23 @@ func SoftTerms(sums [][2]float64, u, v []float32, wStride int, x []float32, stri
 }
 
 //go:noinline
-func softSums32(sums [][2]float64, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) (plain bool) {
-	return softSums32Generic(sums, x, stride, t, tStride, rows, n, part, words, top)
+func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) {
+	softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, part, words, top)
 }
 
 //go:noinline
-func softSums64(sums [][2]float64, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, top []float64) (plain bool) {
-	return softSums64Generic(sums, x, stride, t, tStride, rows, n, part, words, top)
+func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, top []float64) {
+	softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, part, words, top)
+}
+
+//go:noinline
+func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, peak []float32) {
+	softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
+}
+
+//go:noinline
+func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, peak []float64) {
+	softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
 }
 
 //go:noinline

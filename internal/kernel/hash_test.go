@@ -54,8 +54,10 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("plainLabels/float64", 0xecbd250a470cc9f0, 0x394e0db8eb3dfe89, hashPlainLabels[float64]),
 		kerneltest.Case("softLinear", 0x26d00869e0ced003, 0xdfbe1d557b470e05, hashSoftLinear),
 		kerneltest.Case("softTerms", 0x1a39373c739db9de, 0xfde18d8c576e5096, hashSoftTerms),
-		kerneltest.Case("softSums/float32", 0xa99ee9bd8c4f2db0, 0x75fa7ad1bed2c735, hashSoftSums[float32]),
-		kerneltest.Case("softSums/float64", 0x5a7eaa03466a4edd, 0xeb8977cb9457439e, hashSoftSums[float64]),
+		kerneltest.Case("softTargets/float32", 0xbd42f452a21e6fe3, 0x638cfc2e0499cd60, hashSoftTargets[float32]),
+		kerneltest.Case("softTargets/float64", 0x6d2f6e5d7352c6cd, 0x4c2de9c331161e98, hashSoftTargets[float64]),
+		kerneltest.Case("softTargetScale/float32", 0x4f6f90bfa166bcf5, 0xb6cb92fbc29d2322, hashSoftTargetScale[float32]),
+		kerneltest.Case("softTargetScale/float64", 0x57b28dcbf9b07b12, 0x593c6b1ab035dc7d, hashSoftTargetScale[float64]),
 		kerneltest.Case("lessLabels/float32", 0x29a7eeddf8eab19c, 0x9ef9c06531c71d3b, hashLessLabels[float32]),
 		kerneltest.Case("lessLabels/float64", 0x94fa3c82b18cd86e, 0x89ffe024a2fed6a3, hashLessLabels[float64]),
 		kerneltest.Case("sideMax/float32", 0xb63052c4470739e7, 0x513af16f0827285a, hashSideMax[float32]),
@@ -726,11 +728,18 @@ func hashSoftTerms(h *kerneltest.Hash, r *kerneltest.Rand) {
 	kerneltest.AddHash(h, results...)
 }
 
-func hashSoftSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+func hashSoftTargets[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	c := newSoftCase[T](r, 1+r.IntN(2), r.Length(), false)
-	results := c.sums()
+	results := c.targets()
 	canonicalNaNs(results)
 	kerneltest.AddHash(h, results...)
+}
+
+func hashSoftTargetScale[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	c := newSoftCase[T](r, 1+r.IntN(2), r.Length(), true)
+	SoftTargetScale(c.dst, c.dstStride, c.x, c.stride, c.t, c.tStride, c.rows, c.n, c.f, c.f, c.f)
+	canonicalNaNs(c.dst)
+	kerneltest.AddHash(h, c.dst...)
 }
 
 func hashLessLabels[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {

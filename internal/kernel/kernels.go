@@ -201,14 +201,27 @@ func PlainLabels[T Float](t []T, stride, rows, n int) (plain bool) {
 	}
 }
 
-// SoftSums writes Σ t·(top[i]-x[i·stride+j]) over the elements of part, t = t[i·tStride+j], to
-// sums[i][0] and Σ t to sums[i][1]. It reports whether none of these t is between 0 and
-// the least label (2^-70, for float64 2^-900).
-func SoftSums[T Float](sums [][2]float64, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, top []T) (plain bool) {
+// SoftTargets takes the sums of softmax cross-entropy with soft labels t = t[i·tStride+j] over the
+// elements of part with a score x = x[i·stride+j] other than the highest, top[i]: it writes
+// e^x, 0 below the range of pivot 0, to w[i·wStride+j], -1 for elements of part with the
+// score top[i] and 0 for those out of it, Σ e^x to a[i],
+// Σ t·(top[i]-x) to sums[i][0] and Σ t to sums[i][1]. Of the elements of part with the score
+// top[i] the highest label is peaks[i][0], and their number peaks[i][1].
+func SoftTargets[T Float](a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, top []T) {
 	if IsFloat32[T]() {
-		return softSums32(sums, As32(x), stride, As32(t), tStride, rows, n, part, words, As32(top))
+		softTargets32(a, sums, Cast[Peak[float32]](peaks), As32(w), wStride, As32(x), stride, As32(t), tStride, rows, n, part, words, As32(top))
 	} else {
-		return softSums64(sums, As64(x), stride, As64(t), tStride, rows, n, part, words, As64(top))
+		softTargets64(a, sums, Cast[Peak[float64]](peaks), As64(w), wStride, As64(x), stride, As64(t), tStride, rows, n, part, words, As64(top))
+	}
+}
+
+// SoftTargetScale writes w·f[i] - t[i·tStride+j]·scale[i], w = w[i·wStride+j], that of the label not rounded,
+// or where w < 0 peak[i] to dst[i·dstStride+j].
+func SoftTargetScale[T Float](dst []T, dstStride int, w []T, wStride int, t []T, tStride, rows, n int, f, scale, peak []T) {
+	if IsFloat32[T]() {
+		softTargetScale32(As32(dst), dstStride, As32(w), wStride, As32(t), tStride, rows, n, As32(f), As32(scale), As32(peak))
+	} else {
+		softTargetScale64(As64(dst), dstStride, As64(w), wStride, As64(t), tStride, rows, n, As64(f), As64(scale), As64(peak))
 	}
 }
 

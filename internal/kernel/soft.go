@@ -22,13 +22,6 @@ import (
 // The product and that of its derivative are a linear part, which with weights, thresholds
 // or in short rows is apart: the other is the loss of the hard label then.
 
-// Softmax cross-entropy with soft labels is that of the class of the highest score and
-// what these sums make of it:
-//
-//	Σ t·(log Σ e^x - x) = Σ t·(log Σ e^x - top) + Σ t·(top - x)
-//
-// They are added as weighted sums are (see side.go).
-
 // A softElements is some elements of a row: y, h-t, y·(h-t), and e, 0 where an
 // element takes no part, and whether y ≥ 0.
 type softElements[T Float] struct {
@@ -255,73 +248,6 @@ func softTermsGeneric(sums [][2]float64, u, v []float32, wStride int, x []float3
 		}
 		sums[i] = [2]float64{eight(&acc[0]), eight(&acc[1])}
 	}
-}
-
-// softSums32Generic writes Σ t·(top-x) and Σ t over part to sums, and reports whether
-// none of these t is between 0 and the least label.
-func softSums32Generic(sums [][2]float64, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) bool {
-	plain := true
-	for i := range rows {
-		var acc [2][8]float64
-		for from := 0; from < n; from += 2 * Lanes32 {
-			var g [2][2 * Lanes32]float32
-			if !softProducts(&g, x[i*stride:][from:n], t[i*tStride+from:], part[i*words+from/64]>>(from%64), top[i], coef.LeastLabel32) {
-				plain = false
-			}
-			for s := range acc {
-				for l := range acc[s] {
-					low, high := g[s][l]+g[s][16+l], g[s][8+l]+g[s][24+l]
-					acc[s][l] += float64(low + high)
-				}
-			}
-		}
-		sums[i] = [2]float64{eight(&acc[0]), eight(&acc[1])}
-	}
-	return plain
-}
-
-// softSums64Generic is softSums32Generic for float64: sums are added exactly, and the
-// errors at the end.
-func softSums64Generic(sums [][2]float64, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, top []float64) bool {
-	plain, least := true, coef.LeastLabel64
-	for i := range rows {
-		var acc, err [2][Lanes64]float64
-		for from := 0; from < n; from += 2 * Lanes64 {
-			var g [2][2 * Lanes32]float64
-			if !softProducts(&g, x[i*stride:][from:min(n, from+2*Lanes64)], t[i*tStride+from:], part[i*words+from/64]>>(from%64), top[i], least) {
-				plain = false
-			}
-			for s := range acc {
-				for l := range acc[s] {
-					acc[s][l], err[s][l] = TwoSum(acc[s][l], err[s][l], g[s][l]+g[s][8+l])
-				}
-			}
-		}
-		for s := range acc {
-			c, d := &acc[s], &err[s]
-			for half := Lanes64 / 2; half > 0; half /= 2 {
-				for l := range half {
-					c[l], d[l] = TwoSum(c[l], d[l]+d[half+l], c[half+l])
-				}
-			}
-			sums[i][s] = c[0] + d[0]
-		}
-	}
-	return plain
-}
-
-// softProducts sets the products and the labels of a group, 0 where an element takes no
-// part, and reports whether no label is between 0 and least.
-func softProducts[T Float](g *[2][2 * Lanes32]T, x, t []T, part uint64, top, least T) bool {
-	plain := true
-	for j, y := range x[:min(len(x), len(g[0]))] {
-		if part>>j&1 == 0 {
-			continue
-		}
-		g[0][j], g[1][j] = (top-y)*t[j], t[j]
-		plain = plain && !(t[j] < least && t[j] != 0)
-	}
-	return plain
 }
 
 // lessLabels32Generic takes f·t off dst.

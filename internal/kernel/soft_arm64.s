@@ -74,14 +74,14 @@ DATA constants32<>+384(SB)/8, $0x8000000080000000
 DATA constants32<>+392(SB)/8, $0x8000000080000000
 DATA constants32<>+400(SB)/8, $0x8000000080000000
 DATA constants32<>+408(SB)/8, $0x8000000080000000
-DATA constants32<>+416(SB)/8, $0x0d8000000d800000
-DATA constants32<>+424(SB)/8, $0x0d8000000d800000
-DATA constants32<>+432(SB)/8, $0x0d8000000d800000
-DATA constants32<>+440(SB)/8, $0x0d8000000d800000
-DATA constants32<>+448(SB)/8, $0x1c8000001c800000
-DATA constants32<>+456(SB)/8, $0x1c8000001c800000
-DATA constants32<>+464(SB)/8, $0x1c8000001c800000
-DATA constants32<>+472(SB)/8, $0x1c8000001c800000
+DATA constants32<>+416(SB)/8, $0x1c8000001c800000
+DATA constants32<>+424(SB)/8, $0x1c8000001c800000
+DATA constants32<>+432(SB)/8, $0x1c8000001c800000
+DATA constants32<>+440(SB)/8, $0x1c8000001c800000
+DATA constants32<>+448(SB)/8, $0xbf800000bf800000
+DATA constants32<>+456(SB)/8, $0xbf800000bf800000
+DATA constants32<>+464(SB)/8, $0xbf800000bf800000
+DATA constants32<>+472(SB)/8, $0xbf800000bf800000
 GLOBL constants32<>(SB), RODATA|NOPTR, $480
 
 DATA laneconstants64<>+0(SB)/8, $0x0000000000000001
@@ -254,14 +254,14 @@ DATA constants64<>+1056(SB)/8, $0x8000000000000000
 DATA constants64<>+1064(SB)/8, $0x8000000000000000
 DATA constants64<>+1072(SB)/8, $0x8000000000000000
 DATA constants64<>+1080(SB)/8, $0x8000000000000000
-DATA constants64<>+1088(SB)/8, $0x03f0000000000000
-DATA constants64<>+1096(SB)/8, $0x03f0000000000000
-DATA constants64<>+1104(SB)/8, $0x03f0000000000000
-DATA constants64<>+1112(SB)/8, $0x03f0000000000000
-DATA constants64<>+1120(SB)/8, $0x07b0000000000000
-DATA constants64<>+1128(SB)/8, $0x07b0000000000000
-DATA constants64<>+1136(SB)/8, $0x07b0000000000000
-DATA constants64<>+1144(SB)/8, $0x07b0000000000000
+DATA constants64<>+1088(SB)/8, $0x07b0000000000000
+DATA constants64<>+1096(SB)/8, $0x07b0000000000000
+DATA constants64<>+1104(SB)/8, $0x07b0000000000000
+DATA constants64<>+1112(SB)/8, $0x07b0000000000000
+DATA constants64<>+1120(SB)/8, $0xbff0000000000000
+DATA constants64<>+1128(SB)/8, $0xbff0000000000000
+DATA constants64<>+1136(SB)/8, $0xbff0000000000000
+DATA constants64<>+1144(SB)/8, $0xbff0000000000000
 GLOBL constants64<>(SB), RODATA|NOPTR, $1152
 
 // func softBCE32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)
@@ -1745,203 +1745,582 @@ done88:
 last84:
 	RET
 
-// func softSums32NEON(sums *[2]float64, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32) (bad uint64)
-TEXT ·softSums32NEON(SB), NOSPLIT, $512-88
-	MOVD    sums+0(FP), R0
-	MOVD    top+72(FP), R1
-	MOVD    x+8(FP), R2
-	MOVD    t+24(FP), R4
-	MOVD    n+48(FP), R9
-	LSR     $5, R9, R6
-	LSL     $2, R9
-	AND     $127, R9
-	MOVD    $frame-512(SP), R8
-	MOVD    rows+40(FP), R10
-	ADD     $256, R8, R11
-	MOVD    part+56(FP), R12
-	MOVD    $laneconstants32<>(SB), R14
-	MOVD    $constants32<>(SB), R15
-	FMOVQ   448(R15), F1
-	VEOR    V2.B16, V2.B16, V2.B16
-	VEOR    V3.B16, V3.B16, V3.B16
-	MOVD    stride+16(FP), R19
-	MOVD    tStride+32(FP), R20
-	CBZ     R10, last116
+// func softTargets32NEON(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32)
+TEXT ·softTargets32NEON(SB), NOSPLIT, $640-112
+	MOVD    a+0(FP), R0
+	MOVD    sums+8(FP), R1
+	MOVD    peaks+16(FP), R2
+	MOVD    top+104(FP), R3
+	MOVD    x+40(FP), R4
+	MOVD    t+56(FP), R6
+	MOVD    w+24(FP), R8
+	MOVD    n+80(FP), R13
+	LSR     $5, R13, R10
+	LSL     $2, R13
+	AND     $127, R13
+	MOVD    $frame-640(SP), R12
+	MOVD    rows+72(FP), R14
+	ADD     $256, R12, R15
+	MOVD    part+88(FP), R19
+	MOVD    $laneconstants32<>(SB), R21
+	MOVD    $constants32<>(SB), R22
+	FMOVQ   (R22), F1
+	FMOVQ   32(R22), F2
+	FMOVQ   64(R22), F3
+	FMOVQ   96(R22), F4
+	FMOVQ   128(R22), F5
+	FMOVQ   160(R22), F6
+	FMOVQ   192(R22), F7
+	MOVD    stride+48(FP), R23
+	CBZ     R14, last116
 row115:
-	MOVD    R1, R21
-	VLD1R.P 4(R21), [V4.S4]
-	ADD     $4, R1
-	VEOR    V5.B16, V5.B16, V5.B16
-	FSTPQ   (F5, F5), (R11)
-	FSTPQ   (F5, F5), 32(R11)
-	VEOR    V5.B16, V5.B16, V5.B16
-	FSTPQ   (F5, F5), 128(R11)
-	FSTPQ   (F5, F5), 160(R11)
-	MOVD    R2, R3
+	MOVD    R3, R24
+	VLD1R.P 4(R24), [V8.S4]
+	ADD     $4, R3
+	VEOR    V9.B16, V9.B16, V9.B16
+	VEOR    V10.B16, V10.B16, V10.B16
+	VEOR    V11.B16, V11.B16, V11.B16
+	FSTPQ   (F11, F11), (R15)
+	FSTPQ   (F11, F11), 32(R15)
+	VEOR    V11.B16, V11.B16, V11.B16
+	FSTPQ   (F11, F11), 128(R15)
+	FSTPQ   (F11, F11), 160(R15)
+	VEOR    V11.B16, V11.B16, V11.B16
+	FSTPQ   (F11, F11), 256(R15)
+	FSTPQ   (F11, F11), 288(R15)
 	MOVD    R4, R5
-	MOVD    R12, R13
-	LSL     $1, R6, R7
-	SUBS    $2, R7
+	MOVD    R6, R7
+	MOVD    R8, R9
+	MOVD    R19, R20
+	LSL     $1, R10, R11
+	SUBS    $2, R11
 	BMI     rest118
 group117:
-	VLD1R.P 4(R13), [V0.S4]
+	VLD1R.P 4(R20), [V0.S4]
 half121:
-	FMOVQ   (R3), F5
-	FMOVQ   (R5), F6
-	FMOVQ   (R14), F8
-	VCMTST  V8.S4, V0.S4, V7.S4
-	VAND    V7.B16, V6.B16, V6.B16
-	WORD    $0x4ea5d485 // VFSUB V5.S4, V4.S4, V5.S4
-	WORD    $0x6e26dca5 // VFMUL V6.S4, V5.S4, V5.S4
-	VAND    V7.B16, V5.B16, V5.B16
-	WORD    $0x6ea6e427 // VFCMGT V6.S4, V1.S4, V7.S4
-	WORD    $0x6ea2e4c8 // VFCMGT V2.S4, V6.S4, V8.S4
-	VAND    V8.B16, V7.B16, V7.B16
-	VORR    V7.B16, V3.B16, V3.B16
-	FMOVQ   64(R3), F7
-	FMOVQ   64(R5), F8
-	FMOVQ   64(R14), F10
-	VCMTST  V10.S4, V0.S4, V9.S4
-	VAND    V9.B16, V8.B16, V8.B16
-	WORD    $0x4ea7d487 // VFSUB V7.S4, V4.S4, V7.S4
-	WORD    $0x6e28dce7 // VFMUL V8.S4, V7.S4, V7.S4
-	VAND    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea8e429 // VFCMGT V8.S4, V1.S4, V9.S4
-	WORD    $0x6ea2e50a // VFCMGT V2.S4, V8.S4, V10.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	VORR    V9.B16, V3.B16, V3.B16
-	WORD    $0x4e27d4a5 // VFADD V7.S4, V5.S4, V5.S4
-	WORD    $0x4e28d4c6 // VFADD V8.S4, V6.S4, V6.S4
-	FMOVQ   32(R3), F7
-	FMOVQ   32(R5), F8
-	FMOVQ   32(R14), F10
-	VCMTST  V10.S4, V0.S4, V9.S4
-	VAND    V9.B16, V8.B16, V8.B16
-	WORD    $0x4ea7d487 // VFSUB V7.S4, V4.S4, V7.S4
-	WORD    $0x6e28dce7 // VFMUL V8.S4, V7.S4, V7.S4
-	VAND    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ea8e429 // VFCMGT V8.S4, V1.S4, V9.S4
-	WORD    $0x6ea2e50a // VFCMGT V2.S4, V8.S4, V10.S4
-	VAND    V10.B16, V9.B16, V9.B16
-	VORR    V9.B16, V3.B16, V3.B16
-	FMOVQ   96(R3), F9
-	FMOVQ   96(R5), F10
-	FMOVQ   96(R14), F12
-	VCMTST  V12.S4, V0.S4, V11.S4
-	VAND    V11.B16, V10.B16, V10.B16
-	WORD    $0x4ea9d489 // VFSUB V9.S4, V4.S4, V9.S4
-	WORD    $0x6e2add29 // VFMUL V10.S4, V9.S4, V9.S4
-	VAND    V11.B16, V9.B16, V9.B16
-	WORD    $0x6eaae42b // VFCMGT V10.S4, V1.S4, V11.S4
-	WORD    $0x6ea2e54c // VFCMGT V2.S4, V10.S4, V12.S4
-	VAND    V12.B16, V11.B16, V11.B16
-	VORR    V11.B16, V3.B16, V3.B16
-	WORD    $0x4e29d4e7 // VFADD V9.S4, V7.S4, V7.S4
-	WORD    $0x4e2ad508 // VFADD V10.S4, V8.S4, V8.S4
-	WORD    $0x4e27d4a5 // VFADD V7.S4, V5.S4, V5.S4
-	WORD    $0x0e6178a7 // VFCVTL V5.S2, V7.D2
-	WORD    $0x4e6178a9 // VFCVTL2 V5.S4, V9.D2
-	FLDPQ   (R11), (F10, F11)
-	WORD    $0x4e67d54a // VFADD V7.D2, V10.D2, V10.D2
-	WORD    $0x4e69d56b // VFADD V9.D2, V11.D2, V11.D2
-	FSTPQ   (F10, F11), (R11)
-	WORD    $0x4e28d4c6 // VFADD V8.S4, V6.S4, V6.S4
-	WORD    $0x0e6178c5 // VFCVTL V6.S2, V5.D2
-	WORD    $0x4e6178c7 // VFCVTL2 V6.S4, V7.D2
-	FLDPQ   128(R11), (F8, F9)
-	WORD    $0x4e65d508 // VFADD V5.D2, V8.D2, V8.D2
-	WORD    $0x4e67d529 // VFADD V7.D2, V9.D2, V9.D2
-	FSTPQ   (F8, F9), 128(R11)
-	ADD     $16, R3
+	FMOVQ   (R5), F11
+	WORD    $0x4e2bf44b // VFMAX V11.S4, V2.S4, V11.S4
+	WORD    $0x4eabf46b // VFMIN V11.S4, V3.S4, V11.S4
+	FMOVQ   64(R5), F12
+	WORD    $0x4e2cf44c // VFMAX V12.S4, V2.S4, V12.S4
+	WORD    $0x4eacf46c // VFMIN V12.S4, V3.S4, V12.S4
+	// t = x·log2(e) + magic; n = t - magic
+	VMOV    V1.B16, V13.B16
+	VFMLA   V4.S4, V11.S4, V13.S4
+	VMOV    V1.B16, V14.B16
+	VFMLA   V4.S4, V12.S4, V14.S4
+	WORD    $0x4ea1d5af // VFSUB V1.S4, V13.S4, V15.S4
+	WORD    $0x4ea1d5d0 // VFSUB V1.S4, V14.S4, V16.S4
+	// r = x - n·ln2Hi - n·ln2Lo
+	VFMLA   V5.S4, V15.S4, V11.S4
+	VFMLA   V5.S4, V16.S4, V12.S4
+	VFMLA   V6.S4, V15.S4, V11.S4
+	VFMLA   V6.S4, V16.S4, V12.S4
+	// p = e^r
+	FLDPQ   224(R22), (F15, F16)
+	VFMLA   V11.S4, V7.S4, V15.S4
+	VFMLA   V12.S4, V7.S4, V16.S4
+	FLDPQ   256(R22), (F17, F18)
+	VFMLA   V11.S4, V15.S4, V17.S4
+	VFMLA   V12.S4, V16.S4, V18.S4
+	FLDPQ   288(R22), (F15, F16)
+	VFMLA   V11.S4, V17.S4, V15.S4
+	VFMLA   V12.S4, V18.S4, V16.S4
+	FLDPQ   320(R22), (F17, F18)
+	VFMLA   V11.S4, V15.S4, V17.S4
+	VFMLA   V12.S4, V16.S4, V18.S4
+	FLDPQ   352(R22), (F15, F16)
+	VFMLA   V11.S4, V17.S4, V15.S4
+	VFMLA   V12.S4, V18.S4, V16.S4
+	FLDPQ   352(R22), (F17, F18)
+	VFMLA   V11.S4, V15.S4, V17.S4
+	VFMLA   V12.S4, V16.S4, V18.S4
+	// s = 2^(n-c)
+	VSHL    $23, V13.S4, V13.S4
+	VSHL    $23, V14.S4, V14.S4
+	WORD    $0x6e2dde31 // VFMUL V13.S4, V17.S4, V17.S4
+	FMOVQ   (R5), F11
+	FMOVQ   (R7), F12
+	FMOVQ   (R21), F15
+	VCMTST  V15.S4, V0.S4, V13.S4
+	WORD    $0x4eabd510 // VFSUB V11.S4, V8.S4, V16.S4
+	WORD    $0x6eabe44f // VFCMGT V11.S4, V2.S4, V15.S4
+	WORD    $0x4e6f1e31 // VBIC V15.B16, V17.B16, V17.B16
+	WORD    $0x4e2be50f // VFCMEQ V11.S4, V8.S4, V15.S4
+	VAND    V13.B16, V15.B16, V15.B16
+	WORD    $0x4e6f1dad // VBIC V15.B16, V13.B16, V13.B16
+	VAND    V13.B16, V16.B16, V16.B16
+	VAND    V15.B16, V12.B16, V11.B16
+	WORD    $0x4e29f569 // VFMAX V9.S4, V11.S4, V9.S4
+	FMOVQ   352(R22), F11
+	VAND    V15.B16, V11.B16, V11.B16
+	WORD    $0x4e2ad56a // VFADD V10.S4, V11.S4, V10.S4
+	VAND    V13.B16, V17.B16, V17.B16
+	VAND    V13.B16, V12.B16, V12.B16
+	FMOVQ   448(R22), F11
+	VBSL    V17.B16, V11.B16, V15.B16
+	FMOVQ   F15, (R9)
+	WORD    $0x6e2cde10 // VFMUL V12.S4, V16.S4, V16.S4
+	WORD    $0x6e2ede52 // VFMUL V14.S4, V18.S4, V18.S4
+	FMOVQ   64(R5), F11
+	FMOVQ   64(R7), F13
+	FMOVQ   64(R21), F15
+	VCMTST  V15.S4, V0.S4, V14.S4
+	WORD    $0x4eabd513 // VFSUB V11.S4, V8.S4, V19.S4
+	WORD    $0x6eabe44f // VFCMGT V11.S4, V2.S4, V15.S4
+	WORD    $0x4e6f1e52 // VBIC V15.B16, V18.B16, V18.B16
+	WORD    $0x4e2be50f // VFCMEQ V11.S4, V8.S4, V15.S4
+	VAND    V14.B16, V15.B16, V15.B16
+	WORD    $0x4e6f1dce // VBIC V15.B16, V14.B16, V14.B16
+	VAND    V14.B16, V19.B16, V19.B16
+	VAND    V15.B16, V13.B16, V11.B16
+	WORD    $0x4e29f569 // VFMAX V9.S4, V11.S4, V9.S4
+	FMOVQ   352(R22), F11
+	VAND    V15.B16, V11.B16, V11.B16
+	WORD    $0x4e2ad56a // VFADD V10.S4, V11.S4, V10.S4
+	VAND    V14.B16, V18.B16, V18.B16
+	VAND    V14.B16, V13.B16, V13.B16
+	FMOVQ   448(R22), F11
+	VBSL    V18.B16, V11.B16, V15.B16
+	FMOVQ   F15, 64(R9)
+	WORD    $0x4e32d631 // VFADD V18.S4, V17.S4, V17.S4
+	VFMLA   V13.S4, V19.S4, V16.S4
+	WORD    $0x4e2dd58c // VFADD V13.S4, V12.S4, V12.S4
+	FMOVQ   32(R5), F11
+	WORD    $0x4e2bf44b // VFMAX V11.S4, V2.S4, V11.S4
+	WORD    $0x4eabf46b // VFMIN V11.S4, V3.S4, V11.S4
+	FMOVQ   96(R5), F13
+	WORD    $0x4e2df44d // VFMAX V13.S4, V2.S4, V13.S4
+	WORD    $0x4eadf46d // VFMIN V13.S4, V3.S4, V13.S4
+	// t = x·log2(e) + magic; n = t - magic
+	VMOV    V1.B16, V14.B16
+	VFMLA   V4.S4, V11.S4, V14.S4
+	VMOV    V1.B16, V15.B16
+	VFMLA   V4.S4, V13.S4, V15.S4
+	WORD    $0x4ea1d5d2 // VFSUB V1.S4, V14.S4, V18.S4
+	WORD    $0x4ea1d5f3 // VFSUB V1.S4, V15.S4, V19.S4
+	// r = x - n·ln2Hi - n·ln2Lo
+	VFMLA   V5.S4, V18.S4, V11.S4
+	VFMLA   V5.S4, V19.S4, V13.S4
+	VFMLA   V6.S4, V18.S4, V11.S4
+	VFMLA   V6.S4, V19.S4, V13.S4
+	// p = e^r
+	FLDPQ   224(R22), (F18, F19)
+	VFMLA   V11.S4, V7.S4, V18.S4
+	VFMLA   V13.S4, V7.S4, V19.S4
+	FLDPQ   256(R22), (F20, F21)
+	VFMLA   V11.S4, V18.S4, V20.S4
+	VFMLA   V13.S4, V19.S4, V21.S4
+	FLDPQ   288(R22), (F18, F19)
+	VFMLA   V11.S4, V20.S4, V18.S4
+	VFMLA   V13.S4, V21.S4, V19.S4
+	FLDPQ   320(R22), (F20, F21)
+	VFMLA   V11.S4, V18.S4, V20.S4
+	VFMLA   V13.S4, V19.S4, V21.S4
+	FLDPQ   352(R22), (F18, F19)
+	VFMLA   V11.S4, V20.S4, V18.S4
+	VFMLA   V13.S4, V21.S4, V19.S4
+	FLDPQ   352(R22), (F20, F21)
+	VFMLA   V11.S4, V18.S4, V20.S4
+	VFMLA   V13.S4, V19.S4, V21.S4
+	// s = 2^(n-c)
+	VSHL    $23, V14.S4, V14.S4
+	VSHL    $23, V15.S4, V15.S4
+	WORD    $0x6e2ede94 // VFMUL V14.S4, V20.S4, V20.S4
+	FMOVQ   32(R5), F11
+	FMOVQ   32(R7), F13
+	FMOVQ   32(R21), F18
+	VCMTST  V18.S4, V0.S4, V14.S4
+	WORD    $0x4eabd513 // VFSUB V11.S4, V8.S4, V19.S4
+	WORD    $0x6eabe452 // VFCMGT V11.S4, V2.S4, V18.S4
+	WORD    $0x4e721e94 // VBIC V18.B16, V20.B16, V20.B16
+	WORD    $0x4e2be512 // VFCMEQ V11.S4, V8.S4, V18.S4
+	VAND    V14.B16, V18.B16, V18.B16
+	WORD    $0x4e721dce // VBIC V18.B16, V14.B16, V14.B16
+	VAND    V14.B16, V19.B16, V19.B16
+	VAND    V18.B16, V13.B16, V11.B16
+	WORD    $0x4e29f569 // VFMAX V9.S4, V11.S4, V9.S4
+	FMOVQ   352(R22), F11
+	VAND    V18.B16, V11.B16, V11.B16
+	WORD    $0x4e2ad56a // VFADD V10.S4, V11.S4, V10.S4
+	VAND    V14.B16, V20.B16, V20.B16
+	VAND    V14.B16, V13.B16, V13.B16
+	FMOVQ   448(R22), F11
+	VBSL    V20.B16, V11.B16, V18.B16
+	FMOVQ   F18, 32(R9)
+	WORD    $0x6e2dde73 // VFMUL V13.S4, V19.S4, V19.S4
+	WORD    $0x6e2fdeb5 // VFMUL V15.S4, V21.S4, V21.S4
+	FMOVQ   96(R5), F11
+	FMOVQ   96(R7), F14
+	FMOVQ   96(R21), F18
+	VCMTST  V18.S4, V0.S4, V15.S4
+	WORD    $0x4eabd516 // VFSUB V11.S4, V8.S4, V22.S4
+	WORD    $0x6eabe452 // VFCMGT V11.S4, V2.S4, V18.S4
+	WORD    $0x4e721eb5 // VBIC V18.B16, V21.B16, V21.B16
+	WORD    $0x4e2be512 // VFCMEQ V11.S4, V8.S4, V18.S4
+	VAND    V15.B16, V18.B16, V18.B16
+	WORD    $0x4e721def // VBIC V18.B16, V15.B16, V15.B16
+	VAND    V15.B16, V22.B16, V22.B16
+	VAND    V18.B16, V14.B16, V11.B16
+	WORD    $0x4e29f569 // VFMAX V9.S4, V11.S4, V9.S4
+	FMOVQ   352(R22), F11
+	VAND    V18.B16, V11.B16, V11.B16
+	WORD    $0x4e2ad56a // VFADD V10.S4, V11.S4, V10.S4
+	VAND    V15.B16, V21.B16, V21.B16
+	VAND    V15.B16, V14.B16, V14.B16
+	FMOVQ   448(R22), F11
+	VBSL    V21.B16, V11.B16, V18.B16
+	FMOVQ   F18, 96(R9)
+	WORD    $0x4e35d694 // VFADD V21.S4, V20.S4, V20.S4
+	VFMLA   V14.S4, V22.S4, V19.S4
+	WORD    $0x4e2ed5ad // VFADD V14.S4, V13.S4, V13.S4
+	WORD    $0x4e34d631 // VFADD V20.S4, V17.S4, V17.S4
+	WORD    $0x0e617a2b // VFCVTL V17.S2, V11.D2
+	WORD    $0x4e617a2e // VFCVTL2 V17.S4, V14.D2
+	FLDPQ   (R15), (F15, F18)
+	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
+	WORD    $0x4e6ed652 // VFADD V14.D2, V18.D2, V18.D2
+	FSTPQ   (F15, F18), (R15)
+	WORD    $0x4e33d610 // VFADD V19.S4, V16.S4, V16.S4
+	WORD    $0x0e617a0b // VFCVTL V16.S2, V11.D2
+	WORD    $0x4e617a0e // VFCVTL2 V16.S4, V14.D2
+	FLDPQ   128(R15), (F15, F17)
+	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
+	WORD    $0x4e6ed631 // VFADD V14.D2, V17.D2, V17.D2
+	FSTPQ   (F15, F17), 128(R15)
+	WORD    $0x4e2dd58c // VFADD V13.S4, V12.S4, V12.S4
+	WORD    $0x0e61798b // VFCVTL V12.S2, V11.D2
+	WORD    $0x4e61798d // VFCVTL2 V12.S4, V13.D2
+	FLDPQ   256(R15), (F14, F15)
+	WORD    $0x4e6bd5ce // VFADD V11.D2, V14.D2, V14.D2
+	WORD    $0x4e6dd5ef // VFADD V13.D2, V15.D2, V15.D2
+	FSTPQ   (F14, F15), 256(R15)
 	ADD     $16, R5
-	ADD     $16, R14
-	ADD     $32, R11
-	SUB     $1, R7
-	TBNZ    $0, R7, half121
-	SUB     $32, R14
-	SUB     $64, R11
-	ADD     $96, R3
+	ADD     $16, R7
+	ADD     $16, R9
+	ADD     $16, R21
+	ADD     $32, R15
+	SUB     $1, R11
+	TBNZ    $0, R11, half121
+	SUB     $32, R21
+	SUB     $64, R15
 	ADD     $96, R5
-	TBZ     $63, R7, group117
+	ADD     $96, R7
+	ADD     $96, R9
+	TBZ     $63, R11, group117
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied119
+	TBZ     $1, R11, copied119
 rest118:
-	CBZ     R9, done120
-	ADD     $0, R8, R21
-	TBZ     $6, R9, skip122
-	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
-	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
+	CBZ     R13, done120
+	ADD     $0, R12, R24
+	TBZ     $6, R13, skip122
+	VLD1.P  64(R5), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
 skip122:
-	TBZ     $5, R9, skip123
-	VLD1.P  32(R3), [V5.B16, V6.B16]
-	VST1.P  [V5.B16, V6.B16], 32(R21)
+	TBZ     $5, R13, skip123
+	VLD1.P  32(R5), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R24)
 skip123:
-	TBZ     $4, R9, skip124
-	VLD1.P  16(R3), [V5.B16]
-	VST1.P  [V5.B16], 16(R21)
+	TBZ     $4, R13, skip124
+	VLD1.P  16(R5), [V11.B16]
+	VST1.P  [V11.B16], 16(R24)
 skip124:
-	TBZ     $3, R9, skip125
-	FMOVD.P 8(R3), F5
-	FMOVD.P F5, 8(R21)
+	TBZ     $3, R13, skip125
+	FMOVD.P 8(R5), F11
+	FMOVD.P F11, 8(R24)
 skip125:
-	TBZ     $2, R9, skip126
-	FMOVS.P 4(R3), F5
-	FMOVS.P F5, 4(R21)
+	TBZ     $2, R13, skip126
+	FMOVS.P 4(R5), F11
+	FMOVS.P F11, 4(R24)
 skip126:
-	ADD     $0, R8, R3
-	ADD     $128, R8, R21
-	TBZ     $6, R9, skip127
-	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
-	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
+	ADD     $0, R12, R5
+	ADD     $128, R12, R24
+	TBZ     $6, R13, skip127
+	VLD1.P  64(R7), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
 skip127:
-	TBZ     $5, R9, skip128
-	VLD1.P  32(R5), [V5.B16, V6.B16]
-	VST1.P  [V5.B16, V6.B16], 32(R21)
+	TBZ     $5, R13, skip128
+	VLD1.P  32(R7), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R24)
 skip128:
-	TBZ     $4, R9, skip129
-	VLD1.P  16(R5), [V5.B16]
-	VST1.P  [V5.B16], 16(R21)
+	TBZ     $4, R13, skip129
+	VLD1.P  16(R7), [V11.B16]
+	VST1.P  [V11.B16], 16(R24)
 skip129:
-	TBZ     $3, R9, skip130
-	FMOVD.P 8(R5), F5
-	FMOVD.P F5, 8(R21)
+	TBZ     $3, R13, skip130
+	FMOVD.P 8(R7), F11
+	FMOVD.P F11, 8(R24)
 skip130:
-	TBZ     $2, R9, skip131
-	FMOVS.P 4(R5), F5
-	FMOVS.P F5, 4(R21)
+	TBZ     $2, R13, skip131
+	FMOVS.P 4(R7), F11
+	FMOVS.P F11, 4(R24)
 skip131:
-	ADD     $128, R8, R5
-	MOVD    $-2, R7
+	ADD     $128, R12, R7
+	MOVD    R12, R9
+	MOVD    $-2, R11
 	B       group117
 copied119:
+	MOVD    R12, R24
+	ADD     R10<<7, R8, R25
+	TBZ     $6, R13, skip132
+	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
+skip132:
+	TBZ     $5, R13, skip133
+	VLD1.P  32(R24), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R25)
+skip133:
+	TBZ     $4, R13, skip134
+	VLD1.P  16(R24), [V11.B16]
+	VST1.P  [V11.B16], 16(R25)
+skip134:
+	TBZ     $3, R13, skip135
+	FMOVD.P 8(R24), F11
+	FMOVD.P F11, 8(R25)
+skip135:
+	TBZ     $2, R13, skip136
+	FMOVS.P 4(R24), F11
+	FMOVS.P F11, 4(R25)
+skip136:
 done120:
-	FLDPQ   (R11), (F5, F6)
-	FLDPQ   32(R11), (F7, F8)
-	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
-	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
-	VDUP    V5.D[1], V6.D2
-	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
-	FMOVD.P F5, 8(R0)
-	FLDPQ   128(R11), (F5, F6)
-	FLDPQ   160(R11), (F7, F8)
-	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
-	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
-	VDUP    V5.D[1], V6.D2
-	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
-	FMOVD.P F5, 8(R0)
-	VMOV    V3.D[0], R21
-	VMOV    V3.D[1], R22
-	ORR     R21, R22
-	MOVD    R22, bad+80(FP)
-	ADD     R19<<2, R2
-	ADD     R20<<2, R4
-	MOVD    words+64(FP), R21
-	ADD     R21<<3, R12
-	SUB     $1, R10
-	CBNZ    R10, row115
+	FLDPQ   (R15), (F11, F12)
+	FLDPQ   32(R15), (F13, F14)
+	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
+	VDUP    V11.D[1], V12.D2
+	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
+	FMOVD.P F11, 8(R0)
+	FLDPQ   128(R15), (F11, F12)
+	FLDPQ   160(R15), (F13, F14)
+	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
+	VDUP    V11.D[1], V12.D2
+	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
+	FMOVD.P F11, 8(R1)
+	FLDPQ   256(R15), (F11, F12)
+	FLDPQ   288(R15), (F13, F14)
+	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
+	VDUP    V11.D[1], V12.D2
+	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
+	FMOVD.P F11, 8(R1)
+	VEXT    $8, V9.B16, V9.B16, V11.B16
+	WORD    $0x4e2bf529 // VFMAX V11.S4, V9.S4, V9.S4
+	VEXT    $4, V9.B16, V9.B16, V11.B16
+	WORD    $0x4e2bf529 // VFMAX V11.S4, V9.S4, V9.S4
+	FMOVS.P F9, 4(R2)
+	VEXT    $8, V10.B16, V10.B16, V11.B16
+	WORD    $0x4e2bd54a // VFADD V11.S4, V10.S4, V10.S4
+	VEXT    $4, V10.B16, V10.B16, V11.B16
+	WORD    $0x4e2bd54a // VFADD V11.S4, V10.S4, V10.S4
+	FMOVS.P F10, 4(R2)
+	ADD     R23<<2, R4
+	MOVD    tStride+64(FP), R24
+	ADD     R24<<2, R6
+	MOVD    wStride+32(FP), R24
+	ADD     R24<<2, R8
+	MOVD    words+96(FP), R24
+	ADD     R24<<3, R19
+	SUB     $1, R14
+	CBNZ    R14, row115
 last116:
+	RET
+
+// func softTargetScale32NEON(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, peak *float32)
+TEXT ·softTargetScale32NEON(SB), NOSPLIT, $512-88
+	MOVD    dst+0(FP), R0
+	MOVD    w+16(FP), R2
+	MOVD    t+32(FP), R4
+	MOVD    f+64(FP), R6
+	MOVD    scale+72(FP), R7
+	MOVD    peak+80(FP), R8
+	VEOR    V3.B16, V3.B16, V3.B16
+	MOVD    n+56(FP), R12
+	LSR     $5, R12, R9
+	LSL     $2, R12
+	AND     $127, R12
+	MOVD    $frame-512(SP), R11
+	MOVD    rows+48(FP), R13
+	MOVD    dstStride+8(FP), R14
+	MOVD    wStride+24(FP), R15
+	MOVD    tStride+40(FP), R19
+	CBZ     R13, last138
+row137:
+	MOVD    R6, R20
+	VLD1R.P 4(R20), [V0.S4]
+	ADD     $4, R6
+	MOVD    R7, R20
+	VLD1R.P 4(R20), [V1.S4]
+	ADD     $4, R7
+	MOVD    R8, R20
+	VLD1R.P 4(R20), [V2.S4]
+	ADD     $4, R8
+	MOVD    R0, R1
+	MOVD    R2, R3
+	MOVD    R4, R5
+	SUBS    $1, R9, R10
+	BMI     rest140
+group139:
+	FLDPQ   (R3), (F4, F6)
+	FLDPQ   64(R3), (F5, F7)
+	FLDPQ   (R5), (F8, F10)
+	FLDPQ   64(R5), (F9, F11)
+	WORD    $0x6e20dc8c // VFMUL V0.S4, V4.S4, V12.S4
+	VFMLS   V1.S4, V8.S4, V12.S4
+	WORD    $0x6ea4e468 // VFCMGT V4.S4, V3.S4, V8.S4
+	VBSL    V12.B16, V2.B16, V8.B16
+	WORD    $0x6e20dcac // VFMUL V0.S4, V5.S4, V12.S4
+	VFMLS   V1.S4, V9.S4, V12.S4
+	WORD    $0x6ea5e469 // VFCMGT V5.S4, V3.S4, V9.S4
+	VBSL    V12.B16, V2.B16, V9.B16
+	WORD    $0x6e20dccc // VFMUL V0.S4, V6.S4, V12.S4
+	VFMLS   V1.S4, V10.S4, V12.S4
+	WORD    $0x6ea6e46a // VFCMGT V6.S4, V3.S4, V10.S4
+	VBSL    V12.B16, V2.B16, V10.B16
+	WORD    $0x6e20dcec // VFMUL V0.S4, V7.S4, V12.S4
+	VFMLS   V1.S4, V11.S4, V12.S4
+	WORD    $0x6ea7e46b // VFCMGT V7.S4, V3.S4, V11.S4
+	VBSL    V12.B16, V2.B16, V11.B16
+	FSTPQ   (F8, F10), (R1)
+	FSTPQ   (F9, F11), 64(R1)
+	FLDPQ   32(R3), (F4, F6)
+	FLDPQ   96(R3), (F5, F7)
+	FLDPQ   32(R5), (F8, F10)
+	FLDPQ   96(R5), (F9, F11)
+	WORD    $0x6e20dc8c // VFMUL V0.S4, V4.S4, V12.S4
+	VFMLS   V1.S4, V8.S4, V12.S4
+	WORD    $0x6ea4e468 // VFCMGT V4.S4, V3.S4, V8.S4
+	VBSL    V12.B16, V2.B16, V8.B16
+	WORD    $0x6e20dcac // VFMUL V0.S4, V5.S4, V12.S4
+	VFMLS   V1.S4, V9.S4, V12.S4
+	WORD    $0x6ea5e469 // VFCMGT V5.S4, V3.S4, V9.S4
+	VBSL    V12.B16, V2.B16, V9.B16
+	WORD    $0x6e20dccc // VFMUL V0.S4, V6.S4, V12.S4
+	VFMLS   V1.S4, V10.S4, V12.S4
+	WORD    $0x6ea6e46a // VFCMGT V6.S4, V3.S4, V10.S4
+	VBSL    V12.B16, V2.B16, V10.B16
+	WORD    $0x6e20dcec // VFMUL V0.S4, V7.S4, V12.S4
+	VFMLS   V1.S4, V11.S4, V12.S4
+	WORD    $0x6ea7e46b // VFCMGT V7.S4, V3.S4, V11.S4
+	VBSL    V12.B16, V2.B16, V11.B16
+	FSTPQ   (F8, F10), 32(R1)
+	FSTPQ   (F9, F11), 96(R1)
+	SUB     $1, R10
+	ADD     $128, R1
+	ADD     $128, R3
+	ADD     $128, R5
+	TBZ     $63, R10, group139
+	// -1 after the groups, -2 after the rest
+	TBZ     $0, R10, copied141
+rest140:
+	CBZ     R12, done142
+	MOVD    R11, R1
+	ADD     $0, R11, R20
+	TBZ     $6, R12, skip143
+	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R20)
+skip143:
+	TBZ     $5, R12, skip144
+	VLD1.P  32(R3), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R20)
+skip144:
+	TBZ     $4, R12, skip145
+	VLD1.P  16(R3), [V4.B16]
+	VST1.P  [V4.B16], 16(R20)
+skip145:
+	TBZ     $3, R12, skip146
+	FMOVD.P 8(R3), F4
+	FMOVD.P F4, 8(R20)
+skip146:
+	TBZ     $2, R12, skip147
+	FMOVS.P 4(R3), F4
+	FMOVS.P F4, 4(R20)
+skip147:
+	ADD     $0, R11, R3
+	ADD     $128, R11, R20
+	TBZ     $6, R12, skip148
+	VLD1.P  64(R5), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R20)
+skip148:
+	TBZ     $5, R12, skip149
+	VLD1.P  32(R5), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R20)
+skip149:
+	TBZ     $4, R12, skip150
+	VLD1.P  16(R5), [V4.B16]
+	VST1.P  [V4.B16], 16(R20)
+skip150:
+	TBZ     $3, R12, skip151
+	FMOVD.P 8(R5), F4
+	FMOVD.P F4, 8(R20)
+skip151:
+	TBZ     $2, R12, skip152
+	FMOVS.P 4(R5), F4
+	FMOVS.P F4, 4(R20)
+skip152:
+	ADD     $128, R11, R5
+	MOVD    $-1, R10
+	CMP     $64, R12
+	BLS     short153
+	B       group139
+short153:
+	FLDPQ   (R3), (F4, F5)
+	FLDPQ   (R5), (F6, F7)
+	WORD    $0x6e20dc88 // VFMUL V0.S4, V4.S4, V8.S4
+	VFMLS   V1.S4, V6.S4, V8.S4
+	WORD    $0x6ea4e466 // VFCMGT V4.S4, V3.S4, V6.S4
+	VBSL    V8.B16, V2.B16, V6.B16
+	WORD    $0x6e20dca8 // VFMUL V0.S4, V5.S4, V8.S4
+	VFMLS   V1.S4, V7.S4, V8.S4
+	WORD    $0x6ea5e467 // VFCMGT V5.S4, V3.S4, V7.S4
+	VBSL    V8.B16, V2.B16, V7.B16
+	FSTPQ   (F6, F7), (R1)
+	CMP     $32, R12
+	BLS     copied141
+	FLDPQ   32(R3), (F4, F5)
+	FLDPQ   32(R5), (F6, F7)
+	WORD    $0x6e20dc88 // VFMUL V0.S4, V4.S4, V8.S4
+	VFMLS   V1.S4, V6.S4, V8.S4
+	WORD    $0x6ea4e466 // VFCMGT V4.S4, V3.S4, V6.S4
+	VBSL    V8.B16, V2.B16, V6.B16
+	WORD    $0x6e20dca8 // VFMUL V0.S4, V5.S4, V8.S4
+	VFMLS   V1.S4, V7.S4, V8.S4
+	WORD    $0x6ea5e467 // VFCMGT V5.S4, V3.S4, V7.S4
+	VBSL    V8.B16, V2.B16, V7.B16
+	FSTPQ   (F6, F7), 32(R1)
+copied141:
+	MOVD    R11, R20
+	ADD     R9<<7, R0, R21
+	TBZ     $6, R12, skip154
+	VLD1.P  64(R20), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R21)
+skip154:
+	TBZ     $5, R12, skip155
+	VLD1.P  32(R20), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R21)
+skip155:
+	TBZ     $4, R12, skip156
+	VLD1.P  16(R20), [V4.B16]
+	VST1.P  [V4.B16], 16(R21)
+skip156:
+	TBZ     $3, R12, skip157
+	FMOVD.P 8(R20), F4
+	FMOVD.P F4, 8(R21)
+skip157:
+	TBZ     $2, R12, skip158
+	FMOVS.P 4(R20), F4
+	FMOVS.P F4, 4(R21)
+skip158:
+done142:
+	ADD     R14<<2, R0
+	ADD     R15<<2, R2
+	ADD     R19<<2, R4
+	SUB     $1, R13
+	CBNZ    R13, row137
+last138:
 	RET
 
 // func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
@@ -1959,8 +2338,8 @@ TEXT ·lessLabels32NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last133
-row132:
+	CBZ     R11, last160
+row159:
 	MOVD    R6, R15
 	VLD1R.P 4(R15), [V0.S4]
 	ADD     $4, R6
@@ -1968,8 +2347,8 @@ row132:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest135
-group134:
+	BMI     rest162
+group161:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -1994,103 +2373,103 @@ group134:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group134
+	TBZ     $63, R8, group161
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied136
-rest135:
-	CBZ     R10, done137
+	TBZ     $0, R8, copied163
+rest162:
+	CBZ     R10, done164
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip138
+	TBZ     $6, R10, skip165
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip138:
-	TBZ     $5, R10, skip139
+skip165:
+	TBZ     $5, R10, skip166
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip139:
-	TBZ     $4, R10, skip140
+skip166:
+	TBZ     $4, R10, skip167
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip140:
-	TBZ     $3, R10, skip141
+skip167:
+	TBZ     $3, R10, skip168
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip141:
-	TBZ     $2, R10, skip142
+skip168:
+	TBZ     $2, R10, skip169
 	FMOVS.P 4(R3), F1
 	FMOVS.P F1, 4(R15)
-skip142:
+skip169:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip143
+	TBZ     $6, R10, skip170
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip143:
-	TBZ     $5, R10, skip144
+skip170:
+	TBZ     $5, R10, skip171
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip144:
-	TBZ     $4, R10, skip145
+skip171:
+	TBZ     $4, R10, skip172
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip145:
-	TBZ     $3, R10, skip146
+skip172:
+	TBZ     $3, R10, skip173
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip146:
-	TBZ     $2, R10, skip147
+skip173:
+	TBZ     $2, R10, skip174
 	FMOVS.P 4(R5), F1
 	FMOVS.P F1, 4(R15)
-skip147:
+skip174:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short148
-	B       group134
-short148:
+	BLS     short175
+	B       group161
+short175:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied136
+	BLS     copied163
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), 32(R1)
-copied136:
+copied163:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip149
+	TBZ     $6, R10, skip176
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip149:
-	TBZ     $5, R10, skip150
+skip176:
+	TBZ     $5, R10, skip177
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip150:
-	TBZ     $4, R10, skip151
+skip177:
+	TBZ     $4, R10, skip178
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip151:
-	TBZ     $3, R10, skip152
+skip178:
+	TBZ     $3, R10, skip179
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip152:
-	TBZ     $2, R10, skip153
+skip179:
+	TBZ     $2, R10, skip180
 	FMOVS.P 4(R15), F1
 	FMOVS.P F1, 4(R19)
-skip153:
-done137:
+skip180:
+done164:
 	ADD     R13<<2, R0
 	ADD     R13<<2, R2
 	ADD     R14<<2, R4
 	SUB     $1, R11
-	CBNZ    R11, row132
-last133:
+	CBNZ    R11, row159
+last160:
 	RET
 
 // func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
@@ -2120,28 +2499,28 @@ TEXT ·softBCE64NEON(SB), NOSPLIT, $768-104
 	MOVD    stride+40(FP), R21
 	MOVD    tStride+56(FP), R22
 	MOVD    dstStride+24(FP), R23
-	CBZ     R10, last155
-row154:
+	CBZ     R10, last182
+row181:
 	VEOR    V8.B16, V8.B16, V8.B16
 	FSTPQ   (F8, F8), (R11)
 	FSTPQ   (F8, F8), 32(R11)
 	FSTPQ   (F8, F8), 64(R11)
 	FSTPQ   (F8, F8), 96(R11)
-	CBZ     R4, none156
+	CBZ     R4, none183
 	MOVD    R19, R24
 	VLD1R.P 8(R24), [V3.D2]
 	ADD     $8, R19
-none156:
+none183:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest158
-group157:
+	BMI     rest185
+group184:
 	VLD1R.P 4(R13), [V0.S4]
-half161:
+half188:
 	// u = h - t, m = y·u
 	FMOVQ   (R1), F8
 	FMOVQ   (R3), F9
@@ -2233,7 +2612,7 @@ half161:
 	VAND    V16.B16, V17.B16, V17.B16
 	WORD    $0x6e6bdef7 // VFMUL V11.D2, V23.D2, V23.D2
 	VAND    V22.B16, V23.B16, V23.B16
-	CBZ     R4, none162
+	CBZ     R4, none189
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d628 // VFADD V8.D2, V17.D2, V8.D2
 	WORD    $0x6e68fe28 // VFDIV V8.D2, V17.D2, V8.D2
@@ -2250,7 +2629,7 @@ half161:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V21.B16, V8.B16, V8.B16
 	FMOVQ   F8, 64(R5)
-none162:
+none189:
 	WORD    $0x4e73d5ad // VFADD V19.D2, V13.D2, V13.D2
 	WORD    $0x4e77d628 // VFADD V23.D2, V17.D2, V8.D2
 	VFMLA   V23.D2, V17.D2, V8.D2
@@ -2345,7 +2724,7 @@ none162:
 	VAND    V18.B16, V19.B16, V19.B16
 	WORD    $0x6e6cdf39 // VFMUL V12.D2, V25.D2, V25.D2
 	VAND    V24.B16, V25.B16, V25.B16
-	CBZ     R4, none163
+	CBZ     R4, none190
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d669 // VFADD V9.D2, V19.D2, V9.D2
 	WORD    $0x6e69fe69 // VFDIV V9.D2, V19.D2, V9.D2
@@ -2362,7 +2741,7 @@ none162:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V23.B16, V9.B16, V9.B16
 	FMOVQ   F9, 192(R5)
-none163:
+none190:
 	WORD    $0x4e75d5ef // VFADD V21.D2, V15.D2, V15.D2
 	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
 	WORD    $0x4e79d669 // VFADD V25.D2, V19.D2, V9.D2
@@ -2468,7 +2847,7 @@ none163:
 	VAND    V17.B16, V18.B16, V18.B16
 	WORD    $0x6e6cdf18 // VFMUL V12.D2, V24.D2, V24.D2
 	VAND    V23.B16, V24.B16, V24.B16
-	CBZ     R4, none164
+	CBZ     R4, none191
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d648 // VFADD V8.D2, V18.D2, V8.D2
 	WORD    $0x6e68fe48 // VFDIV V8.D2, V18.D2, V8.D2
@@ -2485,7 +2864,7 @@ none163:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V22.B16, V8.B16, V8.B16
 	FMOVQ   F8, 96(R5)
-none164:
+none191:
 	WORD    $0x4e74d5ce // VFADD V20.D2, V14.D2, V14.D2
 	WORD    $0x4e78d648 // VFADD V24.D2, V18.D2, V8.D2
 	VFMLA   V24.D2, V18.D2, V8.D2
@@ -2580,7 +2959,7 @@ none164:
 	VAND    V19.B16, V20.B16, V20.B16
 	WORD    $0x6e6ddf5a // VFMUL V13.D2, V26.D2, V26.D2
 	VAND    V25.B16, V26.B16, V26.B16
-	CBZ     R4, none165
+	CBZ     R4, none192
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d689 // VFADD V9.D2, V20.D2, V9.D2
 	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
@@ -2597,7 +2976,7 @@ none164:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V24.B16, V9.B16, V9.B16
 	FMOVQ   F9, 224(R5)
-none165:
+none192:
 	WORD    $0x4e76d610 // VFADD V22.D2, V16.D2, V16.D2
 	WORD    $0x4e70d5ce // VFADD V16.D2, V14.D2, V14.D2
 	WORD    $0x4e7ad689 // VFADD V26.D2, V20.D2, V9.D2
@@ -2744,96 +3123,96 @@ none165:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half161
+	TBNZ    $0, R7, half188
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $224, R1
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group157
+	TBZ     $63, R7, group184
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied159
-rest158:
-	CBZ     R9, done160
+	TBZ     $1, R7, copied186
+rest185:
+	CBZ     R9, done187
 	ADD     $0, R8, R24
-	TBZ     $7, R9, skip166
+	TBZ     $7, R9, skip193
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip166:
-	TBZ     $6, R9, skip167
+skip193:
+	TBZ     $6, R9, skip194
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip167:
-	TBZ     $5, R9, skip168
+skip194:
+	TBZ     $5, R9, skip195
 	VLD1.P  32(R1), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip168:
-	TBZ     $4, R9, skip169
+skip195:
+	TBZ     $4, R9, skip196
 	VLD1.P  16(R1), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip169:
-	TBZ     $3, R9, skip170
+skip196:
+	TBZ     $3, R9, skip197
 	FMOVD.P 8(R1), F8
 	FMOVD.P F8, 8(R24)
-skip170:
+skip197:
 	ADD     $0, R8, R1
 	ADD     $256, R8, R24
-	TBZ     $7, R9, skip171
+	TBZ     $7, R9, skip198
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip171:
-	TBZ     $6, R9, skip172
+skip198:
+	TBZ     $6, R9, skip199
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip172:
-	TBZ     $5, R9, skip173
+skip199:
+	TBZ     $5, R9, skip200
 	VLD1.P  32(R3), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip173:
-	TBZ     $4, R9, skip174
+skip200:
+	TBZ     $4, R9, skip201
 	VLD1.P  16(R3), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip174:
-	TBZ     $3, R9, skip175
+skip201:
+	TBZ     $3, R9, skip202
 	FMOVD.P 8(R3), F8
 	FMOVD.P F8, 8(R24)
-skip175:
+skip202:
 	ADD     $256, R8, R3
 	MOVD    R8, R5
 	MOVD    $-2, R7
-	B       group157
-copied159:
-	CBZ     R4, none176
+	B       group184
+copied186:
+	CBZ     R4, none203
 	MOVD    R8, R24
 	ADD     R6<<8, R4, R25
-	TBZ     $7, R9, skip177
+	TBZ     $7, R9, skip204
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip177:
-	TBZ     $6, R9, skip178
+skip204:
+	TBZ     $6, R9, skip205
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip178:
-	TBZ     $5, R9, skip179
+skip205:
+	TBZ     $5, R9, skip206
 	VLD1.P  32(R24), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R25)
-skip179:
-	TBZ     $4, R9, skip180
+skip206:
+	TBZ     $4, R9, skip207
 	VLD1.P  16(R24), [V8.B16]
 	VST1.P  [V8.B16], 16(R25)
-skip180:
-	TBZ     $3, R9, skip181
+skip207:
+	TBZ     $3, R9, skip208
 	FMOVD.P 8(R24), F8
 	FMOVD.P F8, 8(R25)
-skip181:
-none176:
-done160:
+skip208:
+none203:
+done187:
 	FLDPQ   (R11), (F8, F9)
 	FLDPQ   32(R11), (F10, F11)
 	FLDPQ   64(R11), (F12, F13)
@@ -2876,8 +3255,8 @@ done160:
 	MOVD    words+88(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row154
-last155:
+	CBNZ    R10, row181
+last182:
 	RET
 
 // func plainLabels64NEON(t *float64, stride int, rows int, n int) (bad uint64)
@@ -2895,12 +3274,12 @@ TEXT ·plainLabels64NEON(SB), NOSPLIT, $512-40
 	VEOR    V2.B16, V2.B16, V2.B16
 	VCMEQ   V3.B16, V3.B16, V3.B16
 	MOVD    stride+8(FP), R8
-	CBZ     R6, last183
-row182:
+	CBZ     R6, last210
+row209:
 	MOVD    R0, R1
 	SUBS    $1, R2, R3
-	BMI     rest185
-group184:
+	BMI     rest212
+group211:
 	FLDPQ   (R1), (F4, F6)
 	FLDPQ   64(R1), (F5, F7)
 	WORD    $0x6e64e428 // VFCMGE V4.D2, V1.D2, V8.D2
@@ -2971,38 +3350,38 @@ group184:
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
 	SUB     $1, R3
 	ADD     $128, R1
-	TBZ     $63, R3, group184
+	TBZ     $63, R3, group211
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R3, copied186
-rest185:
-	CBZ     R5, done187
+	TBZ     $0, R3, copied213
+rest212:
+	CBZ     R5, done214
 	FSTPQ   (F2, F2), (R4)
 	FSTPQ   (F2, F2), 32(R4)
 	FSTPQ   (F2, F2), 64(R4)
 	FSTPQ   (F2, F2), 96(R4)
 	ADD     $0, R4, R9
-	TBZ     $6, R5, skip188
+	TBZ     $6, R5, skip215
 	VLD1.P  64(R1), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R9)
-skip188:
-	TBZ     $5, R5, skip189
+skip215:
+	TBZ     $5, R5, skip216
 	VLD1.P  32(R1), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R9)
-skip189:
-	TBZ     $4, R5, skip190
+skip216:
+	TBZ     $4, R5, skip217
 	VLD1.P  16(R1), [V4.B16]
 	VST1.P  [V4.B16], 16(R9)
-skip190:
-	TBZ     $3, R5, skip191
+skip217:
+	TBZ     $3, R5, skip218
 	FMOVD.P 8(R1), F4
 	FMOVD.P F4, 8(R9)
-skip191:
+skip218:
 	ADD     $0, R4, R1
 	MOVD    $-1, R3
 	CMP     $64, R5
-	BLS     short192
-	B       group184
-short192:
+	BLS     short219
+	B       group211
+short219:
 	FLDPQ   (R1), (F4, F5)
 	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
 	VAND    V6.B16, V3.B16, V3.B16
@@ -3021,7 +3400,7 @@ short192:
 	VAND    V5.B16, V4.B16, V4.B16
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
 	CMP     $32, R5
-	BLS     copied186
+	BLS     copied213
 	FLDPQ   32(R1), (F4, F5)
 	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
 	VAND    V6.B16, V3.B16, V3.B16
@@ -3039,8 +3418,8 @@ short192:
 	WORD    $0x6ee2e4a5 // VFCMGT V2.D2, V5.D2, V5.D2
 	VAND    V5.B16, V4.B16, V4.B16
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
-copied186:
-done187:
+copied213:
+done214:
 	VMOV    V3.D[0], R9
 	VMOV    V3.D[1], R10
 	AND     R9, R10
@@ -3048,277 +3427,705 @@ done187:
 	MOVD    R11, bad+32(FP)
 	ADD     R8<<3, R0
 	SUB     $1, R6
-	CBNZ    R6, row182
-last183:
+	CBNZ    R6, row209
+last210:
 	RET
 
-// func softSums64NEON(sums *[2]float64, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64) (bad uint64)
-TEXT ·softSums64NEON(SB), NOSPLIT, $512-88
-	MOVD    sums+0(FP), R0
-	MOVD    top+72(FP), R1
-	MOVD    x+8(FP), R2
-	MOVD    t+24(FP), R4
-	MOVD    n+48(FP), R9
-	LSR     $4, R9, R6
-	LSL     $3, R9
-	AND     $127, R9
-	MOVD    $frame-512(SP), R8
-	MOVD    rows+40(FP), R10
-	ADD     $256, R8, R11
-	MOVD    part+56(FP), R12
-	MOVD    $laneconstants64<>(SB), R14
-	MOVD    $constants64<>(SB), R15
-	FMOVQ   1120(R15), F1
-	VEOR    V2.B16, V2.B16, V2.B16
+// func softTargets64NEON(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64)
+TEXT ·softTargets64NEON(SB), NOSPLIT, $640-112
+	MOVD    a+0(FP), R0
+	MOVD    sums+8(FP), R1
+	MOVD    peaks+16(FP), R2
+	MOVD    top+104(FP), R3
+	MOVD    x+40(FP), R4
+	MOVD    t+56(FP), R6
+	MOVD    w+24(FP), R8
+	MOVD    n+80(FP), R13
+	LSR     $4, R13, R10
+	LSL     $3, R13
+	AND     $127, R13
+	MOVD    $frame-640(SP), R12
+	MOVD    rows+72(FP), R14
+	ADD     $256, R12, R15
+	MOVD    part+88(FP), R19
+	MOVD    $laneconstants64<>(SB), R21
+	MOVD    $constants64<>(SB), R22
+	FMOVQ   (R22), F1
+	FMOVQ   32(R22), F2
+	FMOVQ   64(R22), F3
+	FMOVQ   96(R22), F4
+	FMOVQ   128(R22), F5
+	FMOVQ   160(R22), F6
+	FMOVQ   192(R22), F7
+	MOVD    stride+48(FP), R23
+	CBZ     R14, last221
+row220:
+	MOVD    R3, R24
+	VLD1R.P 8(R24), [V8.D2]
+	ADD     $8, R3
+	VEOR    V9.B16, V9.B16, V9.B16
+	VEOR    V10.B16, V10.B16, V10.B16
+	VEOR    V11.B16, V11.B16, V11.B16
+	FSTPQ   (F11, F11), (R15)
+	FSTPQ   (F11, F11), 32(R15)
+	FSTPQ   (F11, F11), 64(R15)
+	FSTPQ   (F11, F11), 96(R15)
+	VEOR    V11.B16, V11.B16, V11.B16
+	FSTPQ   (F11, F11), 128(R15)
+	FSTPQ   (F11, F11), 160(R15)
+	FSTPQ   (F11, F11), 192(R15)
+	FSTPQ   (F11, F11), 224(R15)
+	VEOR    V11.B16, V11.B16, V11.B16
+	FSTPQ   (F11, F11), 256(R15)
+	FSTPQ   (F11, F11), 288(R15)
+	FSTPQ   (F11, F11), 320(R15)
+	FSTPQ   (F11, F11), 352(R15)
+	MOVD    R4, R5
+	MOVD    R6, R7
+	MOVD    R8, R9
+	MOVD    R19, R20
+	LSL     $1, R10, R11
+	SUBS    $2, R11
+	BMI     rest223
+group222:
+	VLD1R.P 2(R20), [V0.H8]
+half226:
+	FMOVQ   (R5), F11
+	WORD    $0x4e6bf44b // VFMAX V11.D2, V2.D2, V11.D2
+	WORD    $0x4eebf46b // VFMIN V11.D2, V3.D2, V11.D2
+	FMOVQ   64(R5), F12
+	WORD    $0x4e6cf44c // VFMAX V12.D2, V2.D2, V12.D2
+	WORD    $0x4eecf46c // VFMIN V12.D2, V3.D2, V12.D2
+	// t = x·log2(e) + magic; n = t - magic
+	VMOV    V1.B16, V13.B16
+	VFMLA   V4.D2, V11.D2, V13.D2
+	VMOV    V1.B16, V14.B16
+	VFMLA   V4.D2, V12.D2, V14.D2
+	WORD    $0x4ee1d5af // VFSUB V1.D2, V13.D2, V15.D2
+	WORD    $0x4ee1d5d0 // VFSUB V1.D2, V14.D2, V16.D2
+	// r = x - n·ln2Hi - n·ln2Lo
+	VFMLA   V5.D2, V15.D2, V11.D2
+	VFMLA   V5.D2, V16.D2, V12.D2
+	VFMLA   V6.D2, V15.D2, V11.D2
+	VFMLA   V6.D2, V16.D2, V12.D2
+	// p = e^r
+	FLDPQ   224(R22), (F15, F16)
+	VFMLA   V11.D2, V7.D2, V15.D2
+	VFMLA   V12.D2, V7.D2, V16.D2
+	FLDPQ   256(R22), (F17, F18)
+	VFMLA   V11.D2, V15.D2, V17.D2
+	VFMLA   V12.D2, V16.D2, V18.D2
+	FLDPQ   288(R22), (F15, F16)
+	VFMLA   V11.D2, V17.D2, V15.D2
+	VFMLA   V12.D2, V18.D2, V16.D2
+	FLDPQ   320(R22), (F17, F18)
+	VFMLA   V11.D2, V15.D2, V17.D2
+	VFMLA   V12.D2, V16.D2, V18.D2
+	FLDPQ   352(R22), (F15, F16)
+	VFMLA   V11.D2, V17.D2, V15.D2
+	VFMLA   V12.D2, V18.D2, V16.D2
+	FLDPQ   384(R22), (F17, F18)
+	VFMLA   V11.D2, V15.D2, V17.D2
+	VFMLA   V12.D2, V16.D2, V18.D2
+	FLDPQ   416(R22), (F15, F16)
+	VFMLA   V11.D2, V17.D2, V15.D2
+	VFMLA   V12.D2, V18.D2, V16.D2
+	FLDPQ   448(R22), (F17, F18)
+	VFMLA   V11.D2, V15.D2, V17.D2
+	VFMLA   V12.D2, V16.D2, V18.D2
+	FLDPQ   480(R22), (F15, F16)
+	VFMLA   V11.D2, V17.D2, V15.D2
+	VFMLA   V12.D2, V18.D2, V16.D2
+	FLDPQ   512(R22), (F17, F18)
+	VFMLA   V11.D2, V15.D2, V17.D2
+	VFMLA   V12.D2, V16.D2, V18.D2
+	FLDPQ   512(R22), (F15, F16)
+	VFMLA   V11.D2, V17.D2, V15.D2
+	VFMLA   V12.D2, V18.D2, V16.D2
+	// s = 2^(n-c)
+	VSHL    $52, V13.D2, V13.D2
+	VSHL    $52, V14.D2, V14.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
+	FMOVQ   (R5), F11
+	FMOVQ   (R7), F12
+	FMOVQ   (R21), F17
+	VCMTST  V17.D2, V0.D2, V13.D2
+	WORD    $0x4eebd512 // VFSUB V11.D2, V8.D2, V18.D2
+	WORD    $0x6eebe451 // VFCMGT V11.D2, V2.D2, V17.D2
+	WORD    $0x4e711def // VBIC V17.B16, V15.B16, V15.B16
+	WORD    $0x4e6be511 // VFCMEQ V11.D2, V8.D2, V17.D2
+	VAND    V13.B16, V17.B16, V17.B16
+	WORD    $0x4e711dad // VBIC V17.B16, V13.B16, V13.B16
+	VAND    V13.B16, V18.B16, V18.B16
+	VAND    V17.B16, V12.B16, V11.B16
+	WORD    $0x4e69f569 // VFMAX V9.D2, V11.D2, V9.D2
+	FMOVQ   512(R22), F11
+	VAND    V17.B16, V11.B16, V11.B16
+	WORD    $0x4e6ad56a // VFADD V10.D2, V11.D2, V10.D2
+	VAND    V13.B16, V15.B16, V15.B16
+	VAND    V13.B16, V12.B16, V12.B16
+	FMOVQ   1120(R22), F11
+	VBSL    V15.B16, V11.B16, V17.B16
+	FMOVQ   F17, (R9)
+	WORD    $0x6e6cde52 // VFMUL V12.D2, V18.D2, V18.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
+	FMOVQ   64(R5), F11
+	FMOVQ   64(R7), F13
+	FMOVQ   64(R21), F17
+	VCMTST  V17.D2, V0.D2, V14.D2
+	WORD    $0x4eebd513 // VFSUB V11.D2, V8.D2, V19.D2
+	WORD    $0x6eebe451 // VFCMGT V11.D2, V2.D2, V17.D2
+	WORD    $0x4e711e10 // VBIC V17.B16, V16.B16, V16.B16
+	WORD    $0x4e6be511 // VFCMEQ V11.D2, V8.D2, V17.D2
+	VAND    V14.B16, V17.B16, V17.B16
+	WORD    $0x4e711dce // VBIC V17.B16, V14.B16, V14.B16
+	VAND    V14.B16, V19.B16, V19.B16
+	VAND    V17.B16, V13.B16, V11.B16
+	WORD    $0x4e69f569 // VFMAX V9.D2, V11.D2, V9.D2
+	FMOVQ   512(R22), F11
+	VAND    V17.B16, V11.B16, V11.B16
+	WORD    $0x4e6ad56a // VFADD V10.D2, V11.D2, V10.D2
+	VAND    V14.B16, V16.B16, V16.B16
+	VAND    V14.B16, V13.B16, V13.B16
+	FMOVQ   1120(R22), F11
+	VBSL    V16.B16, V11.B16, V17.B16
+	FMOVQ   F17, 64(R9)
+	WORD    $0x4e70d5ef // VFADD V16.D2, V15.D2, V15.D2
+	VFMLA   V13.D2, V19.D2, V18.D2
+	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
+	FLDPQ   (R15), (F11, F13)
+	WORD    $0x4e6ff56e // VFMAX V15.D2, V11.D2, V14.D2
+	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
+	WORD    $0x4e6fd5cb // VFADD V15.D2, V14.D2, V11.D2
+	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
+	WORD    $0x4eeed5ef // VFSUB V14.D2, V15.D2, V15.D2
+	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
+	FSTPQ   (F11, F13), (R15)
+	FLDPQ   128(R15), (F11, F13)
+	WORD    $0x4e72f56e // VFMAX V18.D2, V11.D2, V14.D2
+	WORD    $0x4ef2f572 // VFMIN V18.D2, V11.D2, V18.D2
+	WORD    $0x4e72d5cb // VFADD V18.D2, V14.D2, V11.D2
+	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
+	WORD    $0x4eeed652 // VFSUB V14.D2, V18.D2, V18.D2
+	WORD    $0x4e72d5ad // VFADD V18.D2, V13.D2, V13.D2
+	FSTPQ   (F11, F13), 128(R15)
+	FLDPQ   256(R15), (F11, F13)
+	WORD    $0x4e6cf56e // VFMAX V12.D2, V11.D2, V14.D2
+	WORD    $0x4eecf56c // VFMIN V12.D2, V11.D2, V12.D2
+	WORD    $0x4e6cd5cb // VFADD V12.D2, V14.D2, V11.D2
+	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
+	WORD    $0x4eeed58c // VFSUB V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
+	FSTPQ   (F11, F13), 256(R15)
+	FMOVQ   32(R5), F11
+	WORD    $0x4e6bf44b // VFMAX V11.D2, V2.D2, V11.D2
+	WORD    $0x4eebf46b // VFMIN V11.D2, V3.D2, V11.D2
+	FMOVQ   96(R5), F12
+	WORD    $0x4e6cf44c // VFMAX V12.D2, V2.D2, V12.D2
+	WORD    $0x4eecf46c // VFMIN V12.D2, V3.D2, V12.D2
+	// t = x·log2(e) + magic; n = t - magic
+	VMOV    V1.B16, V13.B16
+	VFMLA   V4.D2, V11.D2, V13.D2
+	VMOV    V1.B16, V14.B16
+	VFMLA   V4.D2, V12.D2, V14.D2
+	WORD    $0x4ee1d5af // VFSUB V1.D2, V13.D2, V15.D2
+	WORD    $0x4ee1d5d0 // VFSUB V1.D2, V14.D2, V16.D2
+	// r = x - n·ln2Hi - n·ln2Lo
+	VFMLA   V5.D2, V15.D2, V11.D2
+	VFMLA   V5.D2, V16.D2, V12.D2
+	VFMLA   V6.D2, V15.D2, V11.D2
+	VFMLA   V6.D2, V16.D2, V12.D2
+	// p = e^r
+	FLDPQ   224(R22), (F15, F16)
+	VFMLA   V11.D2, V7.D2, V15.D2
+	VFMLA   V12.D2, V7.D2, V16.D2
+	FLDPQ   256(R22), (F17, F18)
+	VFMLA   V11.D2, V15.D2, V17.D2
+	VFMLA   V12.D2, V16.D2, V18.D2
+	FLDPQ   288(R22), (F15, F16)
+	VFMLA   V11.D2, V17.D2, V15.D2
+	VFMLA   V12.D2, V18.D2, V16.D2
+	FLDPQ   320(R22), (F17, F18)
+	VFMLA   V11.D2, V15.D2, V17.D2
+	VFMLA   V12.D2, V16.D2, V18.D2
+	FLDPQ   352(R22), (F15, F16)
+	VFMLA   V11.D2, V17.D2, V15.D2
+	VFMLA   V12.D2, V18.D2, V16.D2
+	FLDPQ   384(R22), (F17, F18)
+	VFMLA   V11.D2, V15.D2, V17.D2
+	VFMLA   V12.D2, V16.D2, V18.D2
+	FLDPQ   416(R22), (F15, F16)
+	VFMLA   V11.D2, V17.D2, V15.D2
+	VFMLA   V12.D2, V18.D2, V16.D2
+	FLDPQ   448(R22), (F17, F18)
+	VFMLA   V11.D2, V15.D2, V17.D2
+	VFMLA   V12.D2, V16.D2, V18.D2
+	FLDPQ   480(R22), (F15, F16)
+	VFMLA   V11.D2, V17.D2, V15.D2
+	VFMLA   V12.D2, V18.D2, V16.D2
+	FLDPQ   512(R22), (F17, F18)
+	VFMLA   V11.D2, V15.D2, V17.D2
+	VFMLA   V12.D2, V16.D2, V18.D2
+	FLDPQ   512(R22), (F15, F16)
+	VFMLA   V11.D2, V17.D2, V15.D2
+	VFMLA   V12.D2, V18.D2, V16.D2
+	// s = 2^(n-c)
+	VSHL    $52, V13.D2, V13.D2
+	VSHL    $52, V14.D2, V14.D2
+	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
+	FMOVQ   32(R5), F11
+	FMOVQ   32(R7), F12
+	FMOVQ   32(R21), F17
+	VCMTST  V17.D2, V0.D2, V13.D2
+	WORD    $0x4eebd512 // VFSUB V11.D2, V8.D2, V18.D2
+	WORD    $0x6eebe451 // VFCMGT V11.D2, V2.D2, V17.D2
+	WORD    $0x4e711def // VBIC V17.B16, V15.B16, V15.B16
+	WORD    $0x4e6be511 // VFCMEQ V11.D2, V8.D2, V17.D2
+	VAND    V13.B16, V17.B16, V17.B16
+	WORD    $0x4e711dad // VBIC V17.B16, V13.B16, V13.B16
+	VAND    V13.B16, V18.B16, V18.B16
+	VAND    V17.B16, V12.B16, V11.B16
+	WORD    $0x4e69f569 // VFMAX V9.D2, V11.D2, V9.D2
+	FMOVQ   512(R22), F11
+	VAND    V17.B16, V11.B16, V11.B16
+	WORD    $0x4e6ad56a // VFADD V10.D2, V11.D2, V10.D2
+	VAND    V13.B16, V15.B16, V15.B16
+	VAND    V13.B16, V12.B16, V12.B16
+	FMOVQ   1120(R22), F11
+	VBSL    V15.B16, V11.B16, V17.B16
+	FMOVQ   F17, 32(R9)
+	WORD    $0x6e6cde52 // VFMUL V12.D2, V18.D2, V18.D2
+	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
+	FMOVQ   96(R5), F11
+	FMOVQ   96(R7), F13
+	FMOVQ   96(R21), F17
+	VCMTST  V17.D2, V0.D2, V14.D2
+	WORD    $0x4eebd513 // VFSUB V11.D2, V8.D2, V19.D2
+	WORD    $0x6eebe451 // VFCMGT V11.D2, V2.D2, V17.D2
+	WORD    $0x4e711e10 // VBIC V17.B16, V16.B16, V16.B16
+	WORD    $0x4e6be511 // VFCMEQ V11.D2, V8.D2, V17.D2
+	VAND    V14.B16, V17.B16, V17.B16
+	WORD    $0x4e711dce // VBIC V17.B16, V14.B16, V14.B16
+	VAND    V14.B16, V19.B16, V19.B16
+	VAND    V17.B16, V13.B16, V11.B16
+	WORD    $0x4e69f569 // VFMAX V9.D2, V11.D2, V9.D2
+	FMOVQ   512(R22), F11
+	VAND    V17.B16, V11.B16, V11.B16
+	WORD    $0x4e6ad56a // VFADD V10.D2, V11.D2, V10.D2
+	VAND    V14.B16, V16.B16, V16.B16
+	VAND    V14.B16, V13.B16, V13.B16
+	FMOVQ   1120(R22), F11
+	VBSL    V16.B16, V11.B16, V17.B16
+	FMOVQ   F17, 96(R9)
+	WORD    $0x4e70d5ef // VFADD V16.D2, V15.D2, V15.D2
+	VFMLA   V13.D2, V19.D2, V18.D2
+	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
+	FLDPQ   64(R15), (F11, F13)
+	WORD    $0x4e6ff56e // VFMAX V15.D2, V11.D2, V14.D2
+	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
+	WORD    $0x4e6fd5cb // VFADD V15.D2, V14.D2, V11.D2
+	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
+	WORD    $0x4eeed5ef // VFSUB V14.D2, V15.D2, V15.D2
+	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
+	FSTPQ   (F11, F13), 64(R15)
+	FLDPQ   192(R15), (F11, F13)
+	WORD    $0x4e72f56e // VFMAX V18.D2, V11.D2, V14.D2
+	WORD    $0x4ef2f572 // VFMIN V18.D2, V11.D2, V18.D2
+	WORD    $0x4e72d5cb // VFADD V18.D2, V14.D2, V11.D2
+	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
+	WORD    $0x4eeed652 // VFSUB V14.D2, V18.D2, V18.D2
+	WORD    $0x4e72d5ad // VFADD V18.D2, V13.D2, V13.D2
+	FSTPQ   (F11, F13), 192(R15)
+	FLDPQ   320(R15), (F11, F13)
+	WORD    $0x4e6cf56e // VFMAX V12.D2, V11.D2, V14.D2
+	WORD    $0x4eecf56c // VFMIN V12.D2, V11.D2, V12.D2
+	WORD    $0x4e6cd5cb // VFADD V12.D2, V14.D2, V11.D2
+	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
+	WORD    $0x4eeed58c // VFSUB V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
+	FSTPQ   (F11, F13), 320(R15)
+	ADD     $16, R5
+	ADD     $16, R7
+	ADD     $16, R9
+	ADD     $16, R21
+	ADD     $32, R15
+	SUB     $1, R11
+	TBNZ    $0, R11, half226
+	SUB     $32, R21
+	SUB     $64, R15
+	ADD     $96, R5
+	ADD     $96, R7
+	ADD     $96, R9
+	TBZ     $63, R11, group222
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R11, copied224
+rest223:
+	CBZ     R13, done225
+	ADD     $0, R12, R24
+	TBZ     $6, R13, skip227
+	VLD1.P  64(R5), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
+skip227:
+	TBZ     $5, R13, skip228
+	VLD1.P  32(R5), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R24)
+skip228:
+	TBZ     $4, R13, skip229
+	VLD1.P  16(R5), [V11.B16]
+	VST1.P  [V11.B16], 16(R24)
+skip229:
+	TBZ     $3, R13, skip230
+	FMOVD.P 8(R5), F11
+	FMOVD.P F11, 8(R24)
+skip230:
+	ADD     $0, R12, R5
+	ADD     $128, R12, R24
+	TBZ     $6, R13, skip231
+	VLD1.P  64(R7), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
+skip231:
+	TBZ     $5, R13, skip232
+	VLD1.P  32(R7), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R24)
+skip232:
+	TBZ     $4, R13, skip233
+	VLD1.P  16(R7), [V11.B16]
+	VST1.P  [V11.B16], 16(R24)
+skip233:
+	TBZ     $3, R13, skip234
+	FMOVD.P 8(R7), F11
+	FMOVD.P F11, 8(R24)
+skip234:
+	ADD     $128, R12, R7
+	MOVD    R12, R9
+	MOVD    $-2, R11
+	B       group222
+copied224:
+	MOVD    R12, R24
+	ADD     R10<<7, R8, R25
+	TBZ     $6, R13, skip235
+	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
+	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
+skip235:
+	TBZ     $5, R13, skip236
+	VLD1.P  32(R24), [V11.B16, V12.B16]
+	VST1.P  [V11.B16, V12.B16], 32(R25)
+skip236:
+	TBZ     $4, R13, skip237
+	VLD1.P  16(R24), [V11.B16]
+	VST1.P  [V11.B16], 16(R25)
+skip237:
+	TBZ     $3, R13, skip238
+	FMOVD.P 8(R24), F11
+	FMOVD.P F11, 8(R25)
+skip238:
+done225:
+	FLDPQ   (R15), (F11, F12)
+	FLDPQ   32(R15), (F13, F14)
+	FLDPQ   64(R15), (F15, F16)
+	FLDPQ   96(R15), (F17, F18)
+	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
+	WORD    $0x4e6ff573 // VFMAX V15.D2, V11.D2, V19.D2
+	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
+	WORD    $0x4e6fd66b // VFADD V15.D2, V19.D2, V11.D2
+	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
+	WORD    $0x4ef3d5ef // VFSUB V19.D2, V15.D2, V15.D2
+	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
+	WORD    $0x4e72d5ce // VFADD V18.D2, V14.D2, V14.D2
+	WORD    $0x4e71f5b3 // VFMAX V17.D2, V13.D2, V19.D2
+	WORD    $0x4ef1f5b1 // VFMIN V17.D2, V13.D2, V17.D2
+	WORD    $0x4e71d66d // VFADD V17.D2, V19.D2, V13.D2
+	WORD    $0x4ef3d5b3 // VFSUB V19.D2, V13.D2, V19.D2
+	WORD    $0x4ef3d631 // VFSUB V19.D2, V17.D2, V17.D2
+	WORD    $0x4e71d5ce // VFADD V17.D2, V14.D2, V14.D2
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
+	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
+	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
+	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
+	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
+	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
+	VDUP    V11.D[1], V13.D2
+	VDUP    V12.D[1], V14.D2
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
+	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
+	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
+	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
+	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
+	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
+	FMOVD.P F11, 8(R0)
+	FLDPQ   128(R15), (F11, F12)
+	FLDPQ   160(R15), (F13, F14)
+	FLDPQ   192(R15), (F15, F16)
+	FLDPQ   224(R15), (F17, F18)
+	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
+	WORD    $0x4e6ff573 // VFMAX V15.D2, V11.D2, V19.D2
+	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
+	WORD    $0x4e6fd66b // VFADD V15.D2, V19.D2, V11.D2
+	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
+	WORD    $0x4ef3d5ef // VFSUB V19.D2, V15.D2, V15.D2
+	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
+	WORD    $0x4e72d5ce // VFADD V18.D2, V14.D2, V14.D2
+	WORD    $0x4e71f5b3 // VFMAX V17.D2, V13.D2, V19.D2
+	WORD    $0x4ef1f5b1 // VFMIN V17.D2, V13.D2, V17.D2
+	WORD    $0x4e71d66d // VFADD V17.D2, V19.D2, V13.D2
+	WORD    $0x4ef3d5b3 // VFSUB V19.D2, V13.D2, V19.D2
+	WORD    $0x4ef3d631 // VFSUB V19.D2, V17.D2, V17.D2
+	WORD    $0x4e71d5ce // VFADD V17.D2, V14.D2, V14.D2
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
+	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
+	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
+	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
+	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
+	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
+	VDUP    V11.D[1], V13.D2
+	VDUP    V12.D[1], V14.D2
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
+	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
+	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
+	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
+	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
+	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
+	FMOVD.P F11, 8(R1)
+	FLDPQ   256(R15), (F11, F12)
+	FLDPQ   288(R15), (F13, F14)
+	FLDPQ   320(R15), (F15, F16)
+	FLDPQ   352(R15), (F17, F18)
+	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
+	WORD    $0x4e6ff573 // VFMAX V15.D2, V11.D2, V19.D2
+	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
+	WORD    $0x4e6fd66b // VFADD V15.D2, V19.D2, V11.D2
+	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
+	WORD    $0x4ef3d5ef // VFSUB V19.D2, V15.D2, V15.D2
+	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
+	WORD    $0x4e72d5ce // VFADD V18.D2, V14.D2, V14.D2
+	WORD    $0x4e71f5b3 // VFMAX V17.D2, V13.D2, V19.D2
+	WORD    $0x4ef1f5b1 // VFMIN V17.D2, V13.D2, V17.D2
+	WORD    $0x4e71d66d // VFADD V17.D2, V19.D2, V13.D2
+	WORD    $0x4ef3d5b3 // VFSUB V19.D2, V13.D2, V19.D2
+	WORD    $0x4ef3d631 // VFSUB V19.D2, V17.D2, V17.D2
+	WORD    $0x4e71d5ce // VFADD V17.D2, V14.D2, V14.D2
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
+	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
+	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
+	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
+	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
+	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
+	VDUP    V11.D[1], V13.D2
+	VDUP    V12.D[1], V14.D2
+	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
+	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
+	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
+	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
+	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
+	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
+	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
+	FMOVD.P F11, 8(R1)
+	VEXT    $8, V9.B16, V9.B16, V11.B16
+	WORD    $0x4e6bf529 // VFMAX V11.D2, V9.D2, V9.D2
+	FMOVD.P F9, 8(R2)
+	VEXT    $8, V10.B16, V10.B16, V11.B16
+	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
+	FMOVD.P F10, 8(R2)
+	ADD     R23<<3, R4
+	MOVD    tStride+64(FP), R24
+	ADD     R24<<3, R6
+	MOVD    wStride+32(FP), R24
+	ADD     R24<<3, R8
+	MOVD    words+96(FP), R24
+	ADD     R24<<3, R19
+	SUB     $1, R14
+	CBNZ    R14, row220
+last221:
+	RET
+
+// func softTargetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, peak *float64)
+TEXT ·softTargetScale64NEON(SB), NOSPLIT, $512-88
+	MOVD    dst+0(FP), R0
+	MOVD    w+16(FP), R2
+	MOVD    t+32(FP), R4
+	MOVD    f+64(FP), R6
+	MOVD    scale+72(FP), R7
+	MOVD    peak+80(FP), R8
 	VEOR    V3.B16, V3.B16, V3.B16
-	MOVD    stride+16(FP), R19
-	MOVD    tStride+32(FP), R20
-	CBZ     R10, last194
-row193:
-	MOVD    R1, R21
-	VLD1R.P 8(R21), [V4.D2]
-	ADD     $8, R1
-	VEOR    V5.B16, V5.B16, V5.B16
-	FSTPQ   (F5, F5), (R11)
-	FSTPQ   (F5, F5), 32(R11)
-	FSTPQ   (F5, F5), 64(R11)
-	FSTPQ   (F5, F5), 96(R11)
-	VEOR    V5.B16, V5.B16, V5.B16
-	FSTPQ   (F5, F5), 128(R11)
-	FSTPQ   (F5, F5), 160(R11)
-	FSTPQ   (F5, F5), 192(R11)
-	FSTPQ   (F5, F5), 224(R11)
+	MOVD    n+56(FP), R12
+	LSR     $4, R12, R9
+	LSL     $3, R12
+	AND     $127, R12
+	MOVD    $frame-512(SP), R11
+	MOVD    rows+48(FP), R13
+	MOVD    dstStride+8(FP), R14
+	MOVD    wStride+24(FP), R15
+	MOVD    tStride+40(FP), R19
+	CBZ     R13, last240
+row239:
+	MOVD    R6, R20
+	VLD1R.P 8(R20), [V0.D2]
+	ADD     $8, R6
+	MOVD    R7, R20
+	VLD1R.P 8(R20), [V1.D2]
+	ADD     $8, R7
+	MOVD    R8, R20
+	VLD1R.P 8(R20), [V2.D2]
+	ADD     $8, R8
+	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
-	MOVD    R12, R13
-	LSL     $1, R6, R7
-	SUBS    $2, R7
-	BMI     rest196
-group195:
-	VLD1R.P 2(R13), [V0.H8]
-half199:
-	FMOVQ   (R3), F5
-	FMOVQ   (R5), F6
-	FMOVQ   (R14), F8
-	VCMTST  V8.D2, V0.D2, V7.D2
-	VAND    V7.B16, V6.B16, V6.B16
-	WORD    $0x4ee5d485 // VFSUB V5.D2, V4.D2, V5.D2
-	WORD    $0x6e66dca5 // VFMUL V6.D2, V5.D2, V5.D2
-	VAND    V7.B16, V5.B16, V5.B16
-	WORD    $0x6ee6e427 // VFCMGT V6.D2, V1.D2, V7.D2
-	WORD    $0x6ee2e4c8 // VFCMGT V2.D2, V6.D2, V8.D2
-	VAND    V8.B16, V7.B16, V7.B16
-	VORR    V7.B16, V3.B16, V3.B16
-	FMOVQ   64(R3), F7
-	FMOVQ   64(R5), F8
-	FMOVQ   64(R14), F10
-	VCMTST  V10.D2, V0.D2, V9.D2
-	VAND    V9.B16, V8.B16, V8.B16
-	WORD    $0x4ee7d487 // VFSUB V7.D2, V4.D2, V7.D2
-	WORD    $0x6e68dce7 // VFMUL V8.D2, V7.D2, V7.D2
-	VAND    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee8e429 // VFCMGT V8.D2, V1.D2, V9.D2
-	WORD    $0x6ee2e50a // VFCMGT V2.D2, V8.D2, V10.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	VORR    V9.B16, V3.B16, V3.B16
-	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
-	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FLDPQ   (R11), (F7, F8)
-	WORD    $0x4e65f4e9 // VFMAX V5.D2, V7.D2, V9.D2
-	WORD    $0x4ee5f4e5 // VFMIN V5.D2, V7.D2, V5.D2
-	WORD    $0x4e65d527 // VFADD V5.D2, V9.D2, V7.D2
-	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
-	WORD    $0x4ee9d4a5 // VFSUB V9.D2, V5.D2, V5.D2
-	WORD    $0x4e65d508 // VFADD V5.D2, V8.D2, V8.D2
-	FSTPQ   (F7, F8), (R11)
-	FLDPQ   128(R11), (F5, F7)
-	WORD    $0x4e66f4a8 // VFMAX V6.D2, V5.D2, V8.D2
-	WORD    $0x4ee6f4a6 // VFMIN V6.D2, V5.D2, V6.D2
-	WORD    $0x4e66d505 // VFADD V6.D2, V8.D2, V5.D2
-	WORD    $0x4ee8d4a8 // VFSUB V8.D2, V5.D2, V8.D2
-	WORD    $0x4ee8d4c6 // VFSUB V8.D2, V6.D2, V6.D2
-	WORD    $0x4e66d4e7 // VFADD V6.D2, V7.D2, V7.D2
-	FSTPQ   (F5, F7), 128(R11)
-	FMOVQ   32(R3), F5
-	FMOVQ   32(R5), F6
-	FMOVQ   32(R14), F8
-	VCMTST  V8.D2, V0.D2, V7.D2
-	VAND    V7.B16, V6.B16, V6.B16
-	WORD    $0x4ee5d485 // VFSUB V5.D2, V4.D2, V5.D2
-	WORD    $0x6e66dca5 // VFMUL V6.D2, V5.D2, V5.D2
-	VAND    V7.B16, V5.B16, V5.B16
-	WORD    $0x6ee6e427 // VFCMGT V6.D2, V1.D2, V7.D2
-	WORD    $0x6ee2e4c8 // VFCMGT V2.D2, V6.D2, V8.D2
-	VAND    V8.B16, V7.B16, V7.B16
-	VORR    V7.B16, V3.B16, V3.B16
-	FMOVQ   96(R3), F7
-	FMOVQ   96(R5), F8
-	FMOVQ   96(R14), F10
-	VCMTST  V10.D2, V0.D2, V9.D2
-	VAND    V9.B16, V8.B16, V8.B16
-	WORD    $0x4ee7d487 // VFSUB V7.D2, V4.D2, V7.D2
-	WORD    $0x6e68dce7 // VFMUL V8.D2, V7.D2, V7.D2
-	VAND    V9.B16, V7.B16, V7.B16
-	WORD    $0x6ee8e429 // VFCMGT V8.D2, V1.D2, V9.D2
-	WORD    $0x6ee2e50a // VFCMGT V2.D2, V8.D2, V10.D2
-	VAND    V10.B16, V9.B16, V9.B16
-	VORR    V9.B16, V3.B16, V3.B16
-	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
-	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FLDPQ   64(R11), (F7, F8)
-	WORD    $0x4e65f4e9 // VFMAX V5.D2, V7.D2, V9.D2
-	WORD    $0x4ee5f4e5 // VFMIN V5.D2, V7.D2, V5.D2
-	WORD    $0x4e65d527 // VFADD V5.D2, V9.D2, V7.D2
-	WORD    $0x4ee9d4e9 // VFSUB V9.D2, V7.D2, V9.D2
-	WORD    $0x4ee9d4a5 // VFSUB V9.D2, V5.D2, V5.D2
-	WORD    $0x4e65d508 // VFADD V5.D2, V8.D2, V8.D2
-	FSTPQ   (F7, F8), 64(R11)
-	FLDPQ   192(R11), (F5, F7)
-	WORD    $0x4e66f4a8 // VFMAX V6.D2, V5.D2, V8.D2
-	WORD    $0x4ee6f4a6 // VFMIN V6.D2, V5.D2, V6.D2
-	WORD    $0x4e66d505 // VFADD V6.D2, V8.D2, V5.D2
-	WORD    $0x4ee8d4a8 // VFSUB V8.D2, V5.D2, V8.D2
-	WORD    $0x4ee8d4c6 // VFSUB V8.D2, V6.D2, V6.D2
-	WORD    $0x4e66d4e7 // VFADD V6.D2, V7.D2, V7.D2
-	FSTPQ   (F5, F7), 192(R11)
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R14
-	ADD     $32, R11
-	SUB     $1, R7
-	TBNZ    $0, R7, half199
-	SUB     $32, R14
-	SUB     $64, R11
-	ADD     $96, R3
-	ADD     $96, R5
-	TBZ     $63, R7, group195
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied197
-rest196:
-	CBZ     R9, done198
-	ADD     $0, R8, R21
-	TBZ     $6, R9, skip200
-	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
-	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip200:
-	TBZ     $5, R9, skip201
-	VLD1.P  32(R3), [V5.B16, V6.B16]
-	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip201:
-	TBZ     $4, R9, skip202
-	VLD1.P  16(R3), [V5.B16]
-	VST1.P  [V5.B16], 16(R21)
-skip202:
-	TBZ     $3, R9, skip203
-	FMOVD.P 8(R3), F5
-	FMOVD.P F5, 8(R21)
-skip203:
-	ADD     $0, R8, R3
-	ADD     $128, R8, R21
-	TBZ     $6, R9, skip204
-	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
-	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R21)
-skip204:
-	TBZ     $5, R9, skip205
-	VLD1.P  32(R5), [V5.B16, V6.B16]
-	VST1.P  [V5.B16, V6.B16], 32(R21)
-skip205:
-	TBZ     $4, R9, skip206
-	VLD1.P  16(R5), [V5.B16]
-	VST1.P  [V5.B16], 16(R21)
-skip206:
-	TBZ     $3, R9, skip207
-	FMOVD.P 8(R5), F5
-	FMOVD.P F5, 8(R21)
-skip207:
-	ADD     $128, R8, R5
-	MOVD    $-2, R7
-	B       group195
-copied197:
-done198:
-	FLDPQ   (R11), (F5, F6)
-	FLDPQ   32(R11), (F7, F8)
-	FLDPQ   64(R11), (F9, F10)
-	FLDPQ   96(R11), (F11, F12)
-	WORD    $0x4e6ad4c6 // VFADD V10.D2, V6.D2, V6.D2
-	WORD    $0x4e69f4ad // VFMAX V9.D2, V5.D2, V13.D2
-	WORD    $0x4ee9f4a9 // VFMIN V9.D2, V5.D2, V9.D2
-	WORD    $0x4e69d5a5 // VFADD V9.D2, V13.D2, V5.D2
-	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
-	WORD    $0x4eedd529 // VFSUB V13.D2, V9.D2, V9.D2
-	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
-	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
-	WORD    $0x4e6bf4ed // VFMAX V11.D2, V7.D2, V13.D2
-	WORD    $0x4eebf4eb // VFMIN V11.D2, V7.D2, V11.D2
-	WORD    $0x4e6bd5a7 // VFADD V11.D2, V13.D2, V7.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	WORD    $0x4eedd56b // VFSUB V13.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd508 // VFADD V11.D2, V8.D2, V8.D2
-	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	WORD    $0x4e67f4ad // VFMAX V7.D2, V5.D2, V13.D2
-	WORD    $0x4ee7f4a7 // VFMIN V7.D2, V5.D2, V7.D2
-	WORD    $0x4e67d5a5 // VFADD V7.D2, V13.D2, V5.D2
-	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
-	WORD    $0x4eedd4e7 // VFSUB V13.D2, V7.D2, V7.D2
-	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
-	VDUP    V5.D[1], V7.D2
-	VDUP    V6.D[1], V8.D2
-	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	WORD    $0x4e67f4ad // VFMAX V7.D2, V5.D2, V13.D2
-	WORD    $0x4ee7f4a7 // VFMIN V7.D2, V5.D2, V7.D2
-	WORD    $0x4e67d5a5 // VFADD V7.D2, V13.D2, V5.D2
-	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
-	WORD    $0x4eedd4e7 // VFSUB V13.D2, V7.D2, V7.D2
-	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
-	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
-	FMOVD.P F5, 8(R0)
-	FLDPQ   128(R11), (F5, F6)
-	FLDPQ   160(R11), (F7, F8)
-	FLDPQ   192(R11), (F9, F10)
-	FLDPQ   224(R11), (F11, F12)
-	WORD    $0x4e6ad4c6 // VFADD V10.D2, V6.D2, V6.D2
-	WORD    $0x4e69f4ad // VFMAX V9.D2, V5.D2, V13.D2
-	WORD    $0x4ee9f4a9 // VFMIN V9.D2, V5.D2, V9.D2
-	WORD    $0x4e69d5a5 // VFADD V9.D2, V13.D2, V5.D2
-	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
-	WORD    $0x4eedd529 // VFSUB V13.D2, V9.D2, V9.D2
-	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
-	WORD    $0x4e6cd508 // VFADD V12.D2, V8.D2, V8.D2
-	WORD    $0x4e6bf4ed // VFMAX V11.D2, V7.D2, V13.D2
-	WORD    $0x4eebf4eb // VFMIN V11.D2, V7.D2, V11.D2
-	WORD    $0x4e6bd5a7 // VFADD V11.D2, V13.D2, V7.D2
-	WORD    $0x4eedd4ed // VFSUB V13.D2, V7.D2, V13.D2
-	WORD    $0x4eedd56b // VFSUB V13.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd508 // VFADD V11.D2, V8.D2, V8.D2
-	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	WORD    $0x4e67f4ad // VFMAX V7.D2, V5.D2, V13.D2
-	WORD    $0x4ee7f4a7 // VFMIN V7.D2, V5.D2, V7.D2
-	WORD    $0x4e67d5a5 // VFADD V7.D2, V13.D2, V5.D2
-	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
-	WORD    $0x4eedd4e7 // VFSUB V13.D2, V7.D2, V7.D2
-	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
-	VDUP    V5.D[1], V7.D2
-	VDUP    V6.D[1], V8.D2
-	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	WORD    $0x4e67f4ad // VFMAX V7.D2, V5.D2, V13.D2
-	WORD    $0x4ee7f4a7 // VFMIN V7.D2, V5.D2, V7.D2
-	WORD    $0x4e67d5a5 // VFADD V7.D2, V13.D2, V5.D2
-	WORD    $0x4eedd4ad // VFSUB V13.D2, V5.D2, V13.D2
-	WORD    $0x4eedd4e7 // VFSUB V13.D2, V7.D2, V7.D2
-	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
-	WORD    $0x4e66d4a5 // VFADD V6.D2, V5.D2, V5.D2
-	FMOVD.P F5, 8(R0)
-	VMOV    V3.D[0], R21
-	VMOV    V3.D[1], R22
-	ORR     R21, R22
-	MOVD    R22, bad+80(FP)
-	ADD     R19<<3, R2
-	ADD     R20<<3, R4
-	MOVD    words+64(FP), R21
-	ADD     R21<<3, R12
+	SUBS    $1, R9, R10
+	BMI     rest242
+group241:
+	FLDPQ   (R3), (F4, F6)
+	FLDPQ   64(R3), (F5, F7)
+	FLDPQ   (R5), (F8, F10)
+	FLDPQ   64(R5), (F9, F11)
+	WORD    $0x6e60dc8c // VFMUL V0.D2, V4.D2, V12.D2
+	VFMLS   V1.D2, V8.D2, V12.D2
+	WORD    $0x6ee4e468 // VFCMGT V4.D2, V3.D2, V8.D2
+	VBSL    V12.B16, V2.B16, V8.B16
+	WORD    $0x6e60dcac // VFMUL V0.D2, V5.D2, V12.D2
+	VFMLS   V1.D2, V9.D2, V12.D2
+	WORD    $0x6ee5e469 // VFCMGT V5.D2, V3.D2, V9.D2
+	VBSL    V12.B16, V2.B16, V9.B16
+	WORD    $0x6e60dccc // VFMUL V0.D2, V6.D2, V12.D2
+	VFMLS   V1.D2, V10.D2, V12.D2
+	WORD    $0x6ee6e46a // VFCMGT V6.D2, V3.D2, V10.D2
+	VBSL    V12.B16, V2.B16, V10.B16
+	WORD    $0x6e60dcec // VFMUL V0.D2, V7.D2, V12.D2
+	VFMLS   V1.D2, V11.D2, V12.D2
+	WORD    $0x6ee7e46b // VFCMGT V7.D2, V3.D2, V11.D2
+	VBSL    V12.B16, V2.B16, V11.B16
+	FSTPQ   (F8, F10), (R1)
+	FSTPQ   (F9, F11), 64(R1)
+	FLDPQ   32(R3), (F4, F6)
+	FLDPQ   96(R3), (F5, F7)
+	FLDPQ   32(R5), (F8, F10)
+	FLDPQ   96(R5), (F9, F11)
+	WORD    $0x6e60dc8c // VFMUL V0.D2, V4.D2, V12.D2
+	VFMLS   V1.D2, V8.D2, V12.D2
+	WORD    $0x6ee4e468 // VFCMGT V4.D2, V3.D2, V8.D2
+	VBSL    V12.B16, V2.B16, V8.B16
+	WORD    $0x6e60dcac // VFMUL V0.D2, V5.D2, V12.D2
+	VFMLS   V1.D2, V9.D2, V12.D2
+	WORD    $0x6ee5e469 // VFCMGT V5.D2, V3.D2, V9.D2
+	VBSL    V12.B16, V2.B16, V9.B16
+	WORD    $0x6e60dccc // VFMUL V0.D2, V6.D2, V12.D2
+	VFMLS   V1.D2, V10.D2, V12.D2
+	WORD    $0x6ee6e46a // VFCMGT V6.D2, V3.D2, V10.D2
+	VBSL    V12.B16, V2.B16, V10.B16
+	WORD    $0x6e60dcec // VFMUL V0.D2, V7.D2, V12.D2
+	VFMLS   V1.D2, V11.D2, V12.D2
+	WORD    $0x6ee7e46b // VFCMGT V7.D2, V3.D2, V11.D2
+	VBSL    V12.B16, V2.B16, V11.B16
+	FSTPQ   (F8, F10), 32(R1)
+	FSTPQ   (F9, F11), 96(R1)
 	SUB     $1, R10
-	CBNZ    R10, row193
-last194:
+	ADD     $128, R1
+	ADD     $128, R3
+	ADD     $128, R5
+	TBZ     $63, R10, group241
+	// -1 after the groups, -2 after the rest
+	TBZ     $0, R10, copied243
+rest242:
+	CBZ     R12, done244
+	MOVD    R11, R1
+	ADD     $0, R11, R20
+	TBZ     $6, R12, skip245
+	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R20)
+skip245:
+	TBZ     $5, R12, skip246
+	VLD1.P  32(R3), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R20)
+skip246:
+	TBZ     $4, R12, skip247
+	VLD1.P  16(R3), [V4.B16]
+	VST1.P  [V4.B16], 16(R20)
+skip247:
+	TBZ     $3, R12, skip248
+	FMOVD.P 8(R3), F4
+	FMOVD.P F4, 8(R20)
+skip248:
+	ADD     $0, R11, R3
+	ADD     $128, R11, R20
+	TBZ     $6, R12, skip249
+	VLD1.P  64(R5), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R20)
+skip249:
+	TBZ     $5, R12, skip250
+	VLD1.P  32(R5), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R20)
+skip250:
+	TBZ     $4, R12, skip251
+	VLD1.P  16(R5), [V4.B16]
+	VST1.P  [V4.B16], 16(R20)
+skip251:
+	TBZ     $3, R12, skip252
+	FMOVD.P 8(R5), F4
+	FMOVD.P F4, 8(R20)
+skip252:
+	ADD     $128, R11, R5
+	MOVD    $-1, R10
+	CMP     $64, R12
+	BLS     short253
+	B       group241
+short253:
+	FLDPQ   (R3), (F4, F5)
+	FLDPQ   (R5), (F6, F7)
+	WORD    $0x6e60dc88 // VFMUL V0.D2, V4.D2, V8.D2
+	VFMLS   V1.D2, V6.D2, V8.D2
+	WORD    $0x6ee4e466 // VFCMGT V4.D2, V3.D2, V6.D2
+	VBSL    V8.B16, V2.B16, V6.B16
+	WORD    $0x6e60dca8 // VFMUL V0.D2, V5.D2, V8.D2
+	VFMLS   V1.D2, V7.D2, V8.D2
+	WORD    $0x6ee5e467 // VFCMGT V5.D2, V3.D2, V7.D2
+	VBSL    V8.B16, V2.B16, V7.B16
+	FSTPQ   (F6, F7), (R1)
+	CMP     $32, R12
+	BLS     copied243
+	FLDPQ   32(R3), (F4, F5)
+	FLDPQ   32(R5), (F6, F7)
+	WORD    $0x6e60dc88 // VFMUL V0.D2, V4.D2, V8.D2
+	VFMLS   V1.D2, V6.D2, V8.D2
+	WORD    $0x6ee4e466 // VFCMGT V4.D2, V3.D2, V6.D2
+	VBSL    V8.B16, V2.B16, V6.B16
+	WORD    $0x6e60dca8 // VFMUL V0.D2, V5.D2, V8.D2
+	VFMLS   V1.D2, V7.D2, V8.D2
+	WORD    $0x6ee5e467 // VFCMGT V5.D2, V3.D2, V7.D2
+	VBSL    V8.B16, V2.B16, V7.B16
+	FSTPQ   (F6, F7), 32(R1)
+copied243:
+	MOVD    R11, R20
+	ADD     R9<<7, R0, R21
+	TBZ     $6, R12, skip254
+	VLD1.P  64(R20), [V4.B16, V5.B16, V6.B16, V7.B16]
+	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R21)
+skip254:
+	TBZ     $5, R12, skip255
+	VLD1.P  32(R20), [V4.B16, V5.B16]
+	VST1.P  [V4.B16, V5.B16], 32(R21)
+skip255:
+	TBZ     $4, R12, skip256
+	VLD1.P  16(R20), [V4.B16]
+	VST1.P  [V4.B16], 16(R21)
+skip256:
+	TBZ     $3, R12, skip257
+	FMOVD.P 8(R20), F4
+	FMOVD.P F4, 8(R21)
+skip257:
+done244:
+	ADD     R14<<3, R0
+	ADD     R15<<3, R2
+	ADD     R19<<3, R4
+	SUB     $1, R13
+	CBNZ    R13, row239
+last240:
 	RET
 
 // func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
@@ -3336,8 +4143,8 @@ TEXT ·lessLabels64NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last209
-row208:
+	CBZ     R11, last259
+row258:
 	MOVD    R6, R15
 	VLD1R.P 8(R15), [V0.D2]
 	ADD     $8, R6
@@ -3345,8 +4152,8 @@ row208:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest211
-group210:
+	BMI     rest261
+group260:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -3371,89 +4178,89 @@ group210:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group210
+	TBZ     $63, R8, group260
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied212
-rest211:
-	CBZ     R10, done213
+	TBZ     $0, R8, copied262
+rest261:
+	CBZ     R10, done263
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip214
+	TBZ     $6, R10, skip264
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip214:
-	TBZ     $5, R10, skip215
+skip264:
+	TBZ     $5, R10, skip265
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip215:
-	TBZ     $4, R10, skip216
+skip265:
+	TBZ     $4, R10, skip266
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip216:
-	TBZ     $3, R10, skip217
+skip266:
+	TBZ     $3, R10, skip267
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip217:
+skip267:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip218
+	TBZ     $6, R10, skip268
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip218:
-	TBZ     $5, R10, skip219
+skip268:
+	TBZ     $5, R10, skip269
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip219:
-	TBZ     $4, R10, skip220
+skip269:
+	TBZ     $4, R10, skip270
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip220:
-	TBZ     $3, R10, skip221
+skip270:
+	TBZ     $3, R10, skip271
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip221:
+skip271:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short222
-	B       group210
-short222:
+	BLS     short272
+	B       group260
+short272:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied212
+	BLS     copied262
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), 32(R1)
-copied212:
+copied262:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip223
+	TBZ     $6, R10, skip273
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip223:
-	TBZ     $5, R10, skip224
+skip273:
+	TBZ     $5, R10, skip274
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip224:
-	TBZ     $4, R10, skip225
+skip274:
+	TBZ     $4, R10, skip275
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip225:
-	TBZ     $3, R10, skip226
+skip275:
+	TBZ     $3, R10, skip276
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip226:
-done213:
+skip276:
+done263:
 	ADD     R13<<3, R0
 	ADD     R13<<3, R2
 	ADD     R14<<3, R4
 	SUB     $1, R11
-	CBNZ    R11, row208
-last209:
+	CBNZ    R11, row258
+last259:
 	RET

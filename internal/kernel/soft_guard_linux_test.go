@@ -49,7 +49,7 @@ func testGuardPagesOfSoft[T Float](t *testing.T) {
 			}
 			c.bce()
 			PlainLabels(c.t, n, 1, n)
-			c.sums()
+			c.targets()
 			LessLabels(c.dst, c.dstStride, c.t, c.tStride, 1, n, c.f)
 			c.dst, c.dstStride = nil, 0
 			c.bce()

@@ -130,18 +130,25 @@ func TestSoftLinear(t *testing.T) {
 	}
 }
 
-// sums returns the results of SoftSums; less those of LessLabels.
-func (c *softCase[T]) sums() (results []float64) {
-	top := make([]T, c.rows)
+// targets returns the results of SoftTargets and of SoftTargetScale; less those of
+// LessLabels.
+func (c *softCase[T]) targets() (results []float64) {
+	top, peaks := make([]T, c.rows), make([]Peak[T], c.rows)
 	Maximum(top, c.x, c.stride, c.rows, c.n)
-	sums := make([][2]float64, c.rows)
-	plain := 0.0
-	if SoftSums(sums, c.x, c.stride, c.t, c.tStride, c.rows, c.n, c.part, c.words, top) {
-		plain = 1
+	sums, a := make([][2]float64, c.rows), make([]float64, c.rows)
+	w := make([]T, c.rows*c.n)
+	SoftTargets(a, sums, peaks, w, c.n, c.x, c.stride, c.t, c.tStride, c.rows, c.n, c.part, c.words, top)
+	for i, s := range sums {
+		results = append(results, a[i], s[0], s[1], float64(peaks[i][0]), float64(peaks[i][1]))
 	}
-	results = append(results, plain)
-	for _, s := range sums {
-		results = append(results, s[0], s[1])
+	factors := make([]T, c.rows)
+	for i := range factors {
+		factors[i] = 1.25 + T(i)
+	}
+	dst := make([]T, c.rows*c.n)
+	SoftTargetScale(dst, c.n, w, c.n, c.t, c.tStride, c.rows, c.n, factors, factors, factors)
+	for _, v := range slices.Concat(w, dst) {
+		results = append(results, float64(v))
 	}
 	return results
 }
@@ -179,7 +186,7 @@ func testSoftKernels[T Float](t *testing.T) {
 		c.x = append(make([]T, offset), c.x...)[offset:]
 		all := func(tier Tier) []float64 {
 			defer forceTier(tier)()
-			return slices.Concat(c.bce(), c.sums(), c.less())
+			return slices.Concat(c.bce(), c.targets(), c.less())
 		}
 		want := all(Generic)
 		for _, tier := range Available()[1:] {

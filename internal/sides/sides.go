@@ -49,7 +49,8 @@ type Work[T kernel.Float] struct {
 	normal     bool   // no kept exponential of short rows is below the smallest normal number
 	apart      bool   // there are targets whose derivatives are set apart: their factor is 0
 	smooth     smooth[T]
-	target     softTarget[T]  // of a loss of one target with soft labels
+	target     softTarget[T] // of a loss of one target with soft labels
+	targetRows softTargetRows[T]
 	settled    []bool         // rows whose loss stands: it has the same bits whatever the gradient takes
 	none       []uint64       // no bits
 	portion    kernel.Copy[T] // of the pending copy
@@ -78,7 +79,11 @@ func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	switch {
 	case w.rule.Target && c.Soft != nil:
 		c.Widen()
-		w.evalSoftTarget()
+		if c.Class == nil && c.N > 0 {
+			w.evalSoftTargetRows()
+		} else {
+			w.evalSoftTarget()
+		}
 	case w.smooths():
 		c.Widen()
 		w.evalSmooth()

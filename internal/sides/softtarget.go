@@ -5,7 +5,6 @@ import (
 	"unsafe"
 
 	"github.com/zlpr/zlpr/internal/chunk"
-	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
 	"github.com/zlpr/zlpr/internal/scalar"
@@ -33,11 +32,6 @@ type softTarget[T kernel.Float] struct {
 	factor   []softFactor
 	peak     []power.Number // of slow rows, p_m
 	x        []T            // the scores, where the gradient takes their place
-
-	sums  [][2]float64 // of the kernel: distance and others
-	top   []T          // the highest scores
-	scale []T          // of the labels' part of the gradient
-	plain bool         // the kernels serve, as far as labels and weights decide
 }
 
 // evalSoftTarget evaluates the rows of the chunk.
@@ -62,7 +56,11 @@ func (w *Work[T]) evalSoftTarget() {
 			n[m/64] &^= 1 << (m % 64)
 		}
 	}
-	w.softSums()
+	for i, m := range c.Target {
+		if m >= 0 {
+			w.distances(i, m)
+		}
+	}
 	w.eval()
 	for i, m := range c.Target {
 		if m < 0 {
@@ -73,16 +71,9 @@ func (w *Work[T]) evalSoftTarget() {
 		if s.mass[i] != 0 {
 			c.Loss[i] = math.Ldexp(l*s.mass[i], s.down[i]) + s.distance[i]
 		}
-		switch {
-		case c.Grad == nil:
-		case w.isPlain(i):
-			s.top[i] = w.peakGradient(i, m, l)
-		default:
+		if c.Grad != nil {
 			w.lessLabels(i, m, l)
 		}
-	}
-	if c.Grad != nil {
-		w.lessPlainLabels()
 	}
 	c.Pos, c.Neg = pos, neg
 }
@@ -90,8 +81,7 @@ func (w *Work[T]) evalSoftTarget() {
 // findHighest sets the classes of the highest scores, the lowest where there are
 // several.
 func (w *Work[T]) findHighest() {
-	c, s := w.c, &w.target
-	s.top = kernel.Resize(s.top, c.Rows)
+	c := w.c
 	for i := range c.Rows {
 		m := -1
 		if c.Full && c.N > 0 {
@@ -100,10 +90,7 @@ func (w *Work[T]) findHighest() {
 		if m < 0 {
 			m = w.highest(i)
 		}
-		c.Target[i], s.top[i] = m, 0
-		if m >= 0 {
-			s.top[i] = c.Row(i)[m]
-		}
+		c.Target[i] = m
 	}
 }
 
@@ -138,26 +125,6 @@ func placeOfMaximum[T kernel.Float](row []T) int {
 	return at
 }
 
-// softSums sets what depends on the labels: by the kernel, where that serves.
-func (w *Work[T]) softSums() {
-	c, s := w.c, &w.target
-	s.sums = kernel.Resize(s.sums, c.Rows)
-	s.plain = c.Class == nil && c.N > 0 &&
-		kernel.SoftSums(s.sums, c.X, c.Stride, c.Soft, c.SoftStride, c.Rows, c.N, c.Neg, c.Words, s.top)
-	for i, m := range c.Target {
-		if m < 0 {
-			continue
-		}
-		if !s.plain || !(s.sums[i][0] <= math.MaxFloat64) {
-			w.distances(i, m)
-			continue
-		}
-		s.distance[i], s.others[i], s.down[i] = s.sums[i][0], s.sums[i][1], 0
-		mass, err := kernel.TwoSum(s.others[i], 0, float64(c.Soft[i*c.SoftStride+m]))
-		s.setMass(i, mass, err, c)
-	}
-}
-
 // setMass sets T of row i, a sum and its error, and what the gradient takes of it.
 func (s *softTarget[T]) setMass(i int, sum, err float64, c *chunk.Chunk[T]) {
 	s.mass[i] = sum + err
@@ -165,32 +132,6 @@ func (s *softTarget[T]) setMass(i int, sum, err float64, c *chunk.Chunk[T]) {
 		s.factor[i] = softFactorOf(c.Scale[i], s.mass[i], err-(s.mass[i]-sum))
 		if s.down[i] != 0 {
 			s.factor[i].raise(s.down[i])
-		}
-	}
-}
-
-// isPlain reports whether the labels' part is taken off the gradient of row i by the
-// kernel: no exponential below the smallest normal number counts beside them.
-func (w *Work[T]) isPlain(i int) bool {
-	s, scale := &w.target, math.Abs(w.c.Scale[i])
-	return s.plain && s.sums[i][0] <= math.MaxFloat64 && s.factor[i].exp == 0 && coef.LeastScale <= scale && scale <= 0x1p60
-}
-
-// lessPlainLabels takes the labels' part off the gradients of plain rows.
-func (w *Work[T]) lessPlainLabels() {
-	c, s := w.c, &w.target
-	s.scale = kernel.Resize(s.scale, c.Rows)
-	for i := 0; i < c.Rows; i++ {
-		from := i
-		for ; i < c.Rows && c.Target[i] >= 0 && w.isPlain(i); i++ {
-			s.scale[i] = T(c.Scale[i])
-		}
-		if from == i {
-			continue
-		}
-		kernel.LessLabels(c.Grad[from*c.GradStride:], c.GradStride, c.Soft[from*c.SoftStride:], c.SoftStride, i-from, c.N, s.scale[from:])
-		for k := from; k < i; k++ {
-			c.Grad[k*c.GradStride+c.Target[k]] = s.top[k]
 		}
 	}
 }
