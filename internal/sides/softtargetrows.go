@@ -44,13 +44,13 @@ func (w *Work[T]) evalSoftTargetRows() {
 	clear(s.factor[c.Rows:])
 	// Local slices of one length spare the checks of their bounds.
 	peaks, sums, slow := s.peaks[:c.Rows], s.sums[:c.Rows], w.slow[:c.Rows]
-	mass, lost, top, b := s.mass[:c.Rows], s.err[:c.Rows], s.top[:c.Rows], w.b[:c.Rows]
+	mass, lost, top, a, b := s.mass[:c.Rows], s.err[:c.Rows], s.top[:c.Rows], w.a[:c.Rows], w.b[:c.Rows]
 	bad := 0
 	for i := range peaks {
 		b[i] = float64(top[i])
 		mass[i], lost[i] = kernel.TwoSum(sums[i][1], 0, float64(peaks[i][0]))
 		slow[i] = peaks[i][1] != 1 || !(sums[i][0] <= math.MaxFloat64)
-		if slow[i] {
+		if slow[i] || a[i] == 0 {
 			bad++
 		}
 	}
@@ -131,8 +131,8 @@ func (w *Work[T]) findSmallLabels() (anySlow bool) {
 func (w *Work[T]) findSlowTargets() (anySlow bool) {
 	c, s := w.c, &w.targetRows
 	for i := range c.Rows {
-		if w.slow[i] {
-			w.settled[i], anySlow = false, true
+		if w.slow[i] || w.a[i] == 0 && w.hasOthers(i) {
+			w.slow[i], w.settled[i], anySlow = true, false, true
 			continue
 		}
 		fits := w.settled[i] || c.Grad == nil
@@ -148,8 +148,14 @@ func (w *Work[T]) findSlowTargets() (anySlow bool) {
 	return anySlow
 }
 
-// evalSlowTargets evaluates the slow rows, which softTarget has the loss of where settled
-// does not.
+// hasOthers reports whether more than one class of row i takes part: exponentials whose sum
+// is 0 are too small.
+func (w *Work[T]) hasOthers(i int) bool {
+	_, part := w.c.Sides(i)
+	return kernel.CountBits(part) > 1
+}
+
+// evalSlowTargets evaluates the slow rows. The loss of those that are settled stands.
 func (w *Work[T]) evalSlowTargets() {
 	c, s := w.c, &w.targetRows
 	s.slow, s.settled = append(s.slow[:0], w.slow[:c.Rows]...), append(s.settled[:0], w.settled[:c.Rows]...)
@@ -220,8 +226,10 @@ func (w *Work[T]) peakDerivatives() {
 			peak[i] = T(first[k] - float64(scale*second[k]))
 			continue
 		}
-		mass := s.mass[i] + s.err[i]
-		factor := softFactorOf(scale, mass, s.err[i]-(mass-s.mass[i]))
-		peak[i] = T(factor.less(first[k], scale, second[k]))
+		f := softFactor{value: factors[i]}
+		if f.value != 0 {
+			f.rest = (math.FMA(scale, s.mass[i], -f.value) + float64(scale*s.err[i])) / f.value
+		}
+		peak[i] = T(f.less(first[k], scale, second[k]))
 	}
 }
