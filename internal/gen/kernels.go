@@ -21,6 +21,7 @@ var packages = []*pkg{
 		{"bce", bceKernels},
 		{"focal", focalKernels},
 		{"soft", softKernels},
+		{"softmaxtargets", softmaxTargetKernels},
 		{"side", sideKernels},
 		{"subset", subsetKernels},
 		{"above", aboveKernels},
@@ -459,6 +460,16 @@ var softKernels = []*kernel{
 		forms: both(softTerms, neonSoftTerms),
 	},
 	{
+		name: "LessLabels", types: elems,
+		params: "dst []T, dstStride int, t []T, tStride, rows, n int, f []T",
+		doc:    `takes f[i]·t[i·tStride+j] off dst[i·dstStride+j], with one rounding.`,
+		forms:  both(lessLabels, neonLessLabels),
+	},
+}
+
+// softmaxTargetKernels are the kernels of softmax cross-entropy with soft labels.
+var softmaxTargetKernels = []*kernel{
+	{
 		name: "SoftTargets", types: elems,
 		params: "a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, top []T",
 		doc: `takes the sums of softmax cross-entropy with soft labels t = t[i·tStride+j] over the
@@ -475,12 +486,6 @@ var softKernels = []*kernel{
 		doc: `writes w·f[i] - t[i·tStride+j]·scale[i], w = w[i·wStride+j], that of the label not rounded,
 			or where w < 0 peak[i] to dst[i·dstStride+j].`,
 		forms: both(softTargetScale, neonSoftTargetScale),
-	},
-	{
-		name: "LessLabels", types: elems,
-		params: "dst []T, dstStride int, t []T, tStride, rows, n int, f []T",
-		doc:    `takes f[i]·t[i·tStride+j] off dst[i·dstStride+j], with one rounding.`,
-		forms:  both(lessLabels, neonLessLabels),
 	},
 }
 

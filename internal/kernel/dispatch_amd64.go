@@ -832,6 +832,28 @@ func SoftTerms(sums [][2]float64, u, v []float32, wStride int, x []float32, stri
 	}
 }
 
+func lessLabels32(dst []float32, dstStride int, t []float32, tStride, rows, n int, f []float32) {
+	switch Active {
+	case AVX512:
+		lessLabels32AVX512(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
+	case AVX2:
+		lessLabels32AVX2(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
+	default:
+		lessLabels32Generic(dst, dstStride, t, tStride, rows, n, f)
+	}
+}
+
+func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n int, f []float64) {
+	switch Active {
+	case AVX512:
+		lessLabels64AVX512(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
+	case AVX2:
+		lessLabels64AVX2(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
+	default:
+		lessLabels64Generic(dst, dstStride, t, tStride, rows, n, f)
+	}
+}
+
 func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) {
 	switch Active {
 	case AVX512:
@@ -873,28 +895,6 @@ func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t
 		softTargetScale64AVX2(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &peak[0])
 	default:
 		softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
-	}
-}
-
-func lessLabels32(dst []float32, dstStride int, t []float32, tStride, rows, n int, f []float32) {
-	switch Active {
-	case AVX512:
-		lessLabels32AVX512(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
-	case AVX2:
-		lessLabels32AVX2(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
-	default:
-		lessLabels32Generic(dst, dstStride, t, tStride, rows, n, f)
-	}
-}
-
-func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n int, f []float64) {
-	switch Active {
-	case AVX512:
-		lessLabels64AVX512(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
-	case AVX2:
-		lessLabels64AVX2(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
-	default:
-		lessLabels64Generic(dst, dstStride, t, tStride, rows, n, f)
 	}
 }
 
@@ -1683,6 +1683,18 @@ func softTermsAVX512(sums *[2]float64, u *float32, v *float32, wStride int, x *f
 func softTermsAVX2(sums *[2]float64, u *float32, v *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int)
 
 //go:noescape
+func lessLabels32AVX512(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
+
+//go:noescape
+func lessLabels32AVX2(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
+
+//go:noescape
+func lessLabels64AVX512(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
+
+//go:noescape
+func lessLabels64AVX2(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
+
+//go:noescape
 func softTargets32AVX512(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32)
 
 //go:noescape
@@ -1705,18 +1717,6 @@ func softTargetScale64AVX512(dst *float64, dstStride int, w *float64, wStride in
 
 //go:noescape
 func softTargetScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, peak *float64)
-
-//go:noescape
-func lessLabels32AVX512(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
-
-//go:noescape
-func lessLabels32AVX2(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
-
-//go:noescape
-func lessLabels64AVX512(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
-
-//go:noescape
-func lessLabels64AVX2(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
 
 //go:noescape
 func sideMax32AVX512(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)

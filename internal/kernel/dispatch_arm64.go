@@ -610,6 +610,24 @@ func SoftTerms(sums [][2]float64, u, v []float32, wStride int, x []float32, stri
 	}
 }
 
+func lessLabels32(dst []float32, dstStride int, t []float32, tStride, rows, n int, f []float32) {
+	switch Active {
+	case NEON:
+		lessLabels32NEON(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
+	default:
+		lessLabels32Generic(dst, dstStride, t, tStride, rows, n, f)
+	}
+}
+
+func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n int, f []float64) {
+	switch Active {
+	case NEON:
+		lessLabels64NEON(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
+	default:
+		lessLabels64Generic(dst, dstStride, t, tStride, rows, n, f)
+	}
+}
+
 func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) {
 	switch Active {
 	case NEON:
@@ -643,24 +661,6 @@ func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t
 		softTargetScale64NEON(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &peak[0])
 	default:
 		softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
-	}
-}
-
-func lessLabels32(dst []float32, dstStride int, t []float32, tStride, rows, n int, f []float32) {
-	switch Active {
-	case NEON:
-		lessLabels32NEON(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
-	default:
-		lessLabels32Generic(dst, dstStride, t, tStride, rows, n, f)
-	}
-}
-
-func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n int, f []float64) {
-	switch Active {
-	case NEON:
-		lessLabels64NEON(&dst[0], dstStride, &t[0], tStride, rows, n, &f[0])
-	default:
-		lessLabels64Generic(dst, dstStride, t, tStride, rows, n, f)
 	}
 }
 
@@ -1153,6 +1153,12 @@ func softLinearNEON(sum *float64, m *float32, mStride int, dst *float32, dstStri
 func softTermsNEON(sums *[2]float64, u *float32, v *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int)
 
 //go:noescape
+func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
+
+//go:noescape
+func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
+
+//go:noescape
 func softTargets32NEON(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32)
 
 //go:noescape
@@ -1163,12 +1169,6 @@ func softTargetScale32NEON(dst *float32, dstStride int, w *float32, wStride int,
 
 //go:noescape
 func softTargetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, peak *float64)
-
-//go:noescape
-func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
-
-//go:noescape
-func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
 
 //go:noescape
 func sideMax32NEON(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)

@@ -282,6 +282,16 @@ func SoftTerms(sums [][2]float64, u, v []float32, wStride int, x []float32, stri
 }
 
 //go:noinline
+func lessLabels32(dst []float32, dstStride int, t []float32, tStride, rows, n int, f []float32) {
+	lessLabels32Generic(dst, dstStride, t, tStride, rows, n, f)
+}
+
+//go:noinline
+func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n int, f []float64) {
+	lessLabels64Generic(dst, dstStride, t, tStride, rows, n, f)
+}
+
+//go:noinline
 func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) {
 	softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, part, words, top)
 }
@@ -299,16 +309,6 @@ func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t
 //go:noinline
 func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, peak []float64) {
 	softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
-}
-
-//go:noinline
-func lessLabels32(dst []float32, dstStride int, t []float32, tStride, rows, n int, f []float32) {
-	lessLabels32Generic(dst, dstStride, t, tStride, rows, n, f)
-}
-
-//go:noinline
-func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n int, f []float64) {
-	lessLabels64Generic(dst, dstStride, t, tStride, rows, n, f)
 }
 
 //go:noinline

@@ -201,6 +201,15 @@ func PlainLabels[T Float](t []T, stride, rows, n int) (plain bool) {
 	}
 }
 
+// LessLabels takes f[i]·t[i·tStride+j] off dst[i·dstStride+j], with one rounding.
+func LessLabels[T Float](dst []T, dstStride int, t []T, tStride, rows, n int, f []T) {
+	if IsFloat32[T]() {
+		lessLabels32(As32(dst), dstStride, As32(t), tStride, rows, n, As32(f))
+	} else {
+		lessLabels64(As64(dst), dstStride, As64(t), tStride, rows, n, As64(f))
+	}
+}
+
 // SoftTargets takes the sums of softmax cross-entropy with soft labels t = t[i·tStride+j] over the
 // elements of part with a score x = x[i·stride+j] other than the highest, top[i]: it writes
 // e^x, 0 below the range of pivot 0, to w[i·wStride+j], -1 for elements of part with the
@@ -222,15 +231,6 @@ func SoftTargetScale[T Float](dst []T, dstStride int, w []T, wStride int, t []T,
 		softTargetScale32(As32(dst), dstStride, As32(w), wStride, As32(t), tStride, rows, n, As32(f), As32(scale), As32(peak))
 	} else {
 		softTargetScale64(As64(dst), dstStride, As64(w), wStride, As64(t), tStride, rows, n, As64(f), As64(scale), As64(peak))
-	}
-}
-
-// LessLabels takes f[i]·t[i·tStride+j] off dst[i·dstStride+j], with one rounding.
-func LessLabels[T Float](dst []T, dstStride int, t []T, tStride, rows, n int, f []T) {
-	if IsFloat32[T]() {
-		lessLabels32(As32(dst), dstStride, As32(t), tStride, rows, n, As32(f))
-	} else {
-		lessLabels64(As64(dst), dstStride, As64(t), tStride, rows, n, As64(f))
 	}
 }
 

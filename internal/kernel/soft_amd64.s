@@ -1714,892 +1714,6 @@ DATA f32_7fc00000<>+24(SB)/4, $0x7fc00000
 DATA f32_7fc00000<>+28(SB)/4, $0x7fc00000
 GLOBL f32_7fc00000<>(SB), RODATA|NOPTR, $32
 
-// func softTargets32AVX2(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·softTargets32AVX2(SB), NOSPLIT, $576-112
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         x+40(FP), AX
-	MOVQ         t+56(FP), CX
-	MOVQ         w+24(FP), DX
-	MOVQ         part+88(FP), BX
-	MOVQ         stride+48(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, (BP)
-	MOVQ         tStride+64(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 8(BP)
-	MOVQ         wStride+32(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 16(BP)
-	MOVQ         words+96(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 24(BP)
-	MOVQ         n+80(FP), DI
-	MOVQ         DI, R8
-	SHRQ         $0x05, R8
-	ANDQ         $0x1f, DI
-	MOVQ         DI, SI
-	LEAQ         tail<>+0(SB), R9
-	SHLQ         $0x02, SI
-	SUBQ         SI, R9
-	MOVQ         rows+72(FP), R10
-	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
-	MOVQ         top+104(FP), SI
-	VBROADCASTSS (SI), Y1
-	VMOVUPS      Y1, 32(BP)
-	TESTQ        R10, R10
-	JZ           last45
-
-row44:
-	MOVQ         top+104(FP), SI
-	VBROADCASTSS (SI), Y1
-	VMOVUPS      Y1, 32(BP)
-	ADDQ         $0x04, top+104(FP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 64(BP)
-	VMOVUPS      Y1, 96(BP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 128(BP)
-	VMOVUPS      Y1, 160(BP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 256(BP)
-	VMOVUPS      Y1, 288(BP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 384(BP)
-	VMOVUPS      Y1, 416(BP)
-	XORQ         R11, R11
-	MOVQ         R8, R12
-	TESTQ        R12, R12
-	JZ           rest49
-
-group48:
-	MOVQ         R11, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      f32_42afebb7<>+0(SB), Y1
-	VMOVUPS      (AX)(R11*1), Y2
-	VMINPS       Y2, Y1, Y2
-	VMOVUPS      64(AX)(R11*1), Y3
-	VMINPS       Y3, Y1, Y3
-	VMOVUPS      Y2, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y1
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y6, Y6
-	VPBROADCASTB (BX)(SI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      (AX)(R11*1), Y2
-	VCMPPS       $0x00, 32(BP), Y2, Y7
-	VANDPS       Y3, Y7, Y7
-	VANDNPS      Y3, Y7, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y8
-	VANDPS       Y3, Y8, Y8
-	VMULPS       Y5, Y1, Y1
-	VANDPS       Y8, Y1, Y1
-	VMOVUPS      Y1, (DX)(R11*1)
-	VMOVUPS      32(BP), Y5
-	VSUBPS       Y2, Y5, Y5
-	VANDPS       Y3, Y5, Y5
-	VMOVUPS      (CX)(R11*1), Y2
-	VANDPS       Y3, Y2, Y2
-	VPTEST       Y7, Y7
-	JZ           others52
-	VANDPS       f32_3f800000<>+0(SB), Y7, Y3
-	VADDPS       96(BP), Y3, Y3
-	VMOVUPS      Y3, 96(BP)
-	VMOVUPS      (CX)(R11*1), Y3
-	VANDPS       Y7, Y3, Y3
-	VMAXPS       64(BP), Y3, Y3
-	VMOVUPS      Y3, 64(BP)
-	VBLENDVPS    Y7, f32_bf800000<>+0(SB), Y1, Y3
-	VMOVUPS      Y3, (DX)(R11*1)
-
-others52:
-	VMULPS       Y2, Y5, Y5
-	VPBROADCASTB 2(BX)(SI*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      64(AX)(R11*1), Y3
-	VCMPPS       $0x00, 32(BP), Y3, Y8
-	VANDPS       Y7, Y8, Y8
-	VANDNPS      Y7, Y8, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y9
-	VANDPS       Y7, Y9, Y9
-	VMULPS       Y6, Y4, Y4
-	VANDPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 64(DX)(R11*1)
-	VMOVUPS      32(BP), Y6
-	VSUBPS       Y3, Y6, Y6
-	VANDPS       Y7, Y6, Y6
-	VMOVUPS      64(CX)(R11*1), Y3
-	VANDPS       Y7, Y3, Y3
-	VPTEST       Y8, Y8
-	JZ           others53
-	VANDPS       f32_3f800000<>+0(SB), Y8, Y7
-	VADDPS       96(BP), Y7, Y7
-	VMOVUPS      Y7, 96(BP)
-	VMOVUPS      64(CX)(R11*1), Y7
-	VANDPS       Y8, Y7, Y7
-	VMAXPS       64(BP), Y7, Y7
-	VMOVUPS      Y7, 64(BP)
-	VBLENDVPS    Y8, f32_bf800000<>+0(SB), Y4, Y7
-	VMOVUPS      Y7, 64(DX)(R11*1)
-
-others53:
-	VADDPS       Y4, Y1, Y1
-	VFMADD231PS  Y3, Y6, Y5
-	VADDPS       Y3, Y2, Y2
-	VMOVUPS      Y1, 192(BP)
-	VMOVUPS      Y5, 320(BP)
-	VMOVUPS      Y2, 448(BP)
-	MOVQ         R11, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      f32_42afebb7<>+0(SB), Y1
-	VMOVUPS      32(AX)(R11*1), Y2
-	VMINPS       Y2, Y1, Y2
-	VMOVUPS      96(AX)(R11*1), Y3
-	VMINPS       Y3, Y1, Y3
-	VMOVUPS      Y2, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y1
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y6, Y6
-	VPBROADCASTB 1(BX)(SI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      32(AX)(R11*1), Y2
-	VCMPPS       $0x00, 32(BP), Y2, Y7
-	VANDPS       Y3, Y7, Y7
-	VANDNPS      Y3, Y7, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y8
-	VANDPS       Y3, Y8, Y8
-	VMULPS       Y5, Y1, Y1
-	VANDPS       Y8, Y1, Y1
-	VMOVUPS      Y1, 32(DX)(R11*1)
-	VMOVUPS      32(BP), Y5
-	VSUBPS       Y2, Y5, Y5
-	VANDPS       Y3, Y5, Y5
-	VMOVUPS      32(CX)(R11*1), Y2
-	VANDPS       Y3, Y2, Y2
-	VPTEST       Y7, Y7
-	JZ           others54
-	VANDPS       f32_3f800000<>+0(SB), Y7, Y3
-	VADDPS       96(BP), Y3, Y3
-	VMOVUPS      Y3, 96(BP)
-	VMOVUPS      32(CX)(R11*1), Y3
-	VANDPS       Y7, Y3, Y3
-	VMAXPS       64(BP), Y3, Y3
-	VMOVUPS      Y3, 64(BP)
-	VBLENDVPS    Y7, f32_bf800000<>+0(SB), Y1, Y3
-	VMOVUPS      Y3, 32(DX)(R11*1)
-
-others54:
-	VMULPS       Y2, Y5, Y5
-	VPBROADCASTB 3(BX)(SI*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      96(AX)(R11*1), Y3
-	VCMPPS       $0x00, 32(BP), Y3, Y8
-	VANDPS       Y7, Y8, Y8
-	VANDNPS      Y7, Y8, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y9
-	VANDPS       Y7, Y9, Y9
-	VMULPS       Y6, Y4, Y4
-	VANDPS       Y9, Y4, Y4
-	VMOVUPS      Y4, 96(DX)(R11*1)
-	VMOVUPS      32(BP), Y6
-	VSUBPS       Y3, Y6, Y6
-	VANDPS       Y7, Y6, Y6
-	VMOVUPS      96(CX)(R11*1), Y3
-	VANDPS       Y7, Y3, Y3
-	VPTEST       Y8, Y8
-	JZ           others55
-	VANDPS       f32_3f800000<>+0(SB), Y8, Y7
-	VADDPS       96(BP), Y7, Y7
-	VMOVUPS      Y7, 96(BP)
-	VMOVUPS      96(CX)(R11*1), Y7
-	VANDPS       Y8, Y7, Y7
-	VMAXPS       64(BP), Y7, Y7
-	VMOVUPS      Y7, 64(BP)
-	VBLENDVPS    Y8, f32_bf800000<>+0(SB), Y4, Y7
-	VMOVUPS      Y7, 96(DX)(R11*1)
-
-others55:
-	VADDPS       Y4, Y1, Y1
-	VFMADD231PS  Y3, Y6, Y5
-	VADDPS       Y3, Y2, Y2
-	VADDPS       192(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X3
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X3, Y3
-	VADDPD       128(BP), Y1, Y1
-	VMOVUPD      Y1, 128(BP)
-	VADDPD       160(BP), Y3, Y3
-	VMOVUPD      Y3, 160(BP)
-	VADDPS       320(BP), Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X1
-	VCVTPS2PD    X5, Y3
-	VCVTPS2PD    X1, Y1
-	VADDPD       256(BP), Y3, Y3
-	VMOVUPD      Y3, 256(BP)
-	VADDPD       288(BP), Y1, Y1
-	VMOVUPD      Y1, 288(BP)
-	VADDPS       448(BP), Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X1
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X1, Y1
-	VADDPD       384(BP), Y2, Y2
-	VMOVUPD      Y2, 384(BP)
-	VADDPD       416(BP), Y1, Y1
-	VMOVUPD      Y1, 416(BP)
-	ADDQ         $0x80, R11
-	DECQ         R12
-	JNZ          group48
-
-rest49:
-	TESTQ        DI, DI
-	JZ           done51
-	CMPQ         DI, $0x10
-	JBE          half50
-	MOVQ         R11, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      f32_42afebb7<>+0(SB), Y1
-	VMOVUPS      256(R9), Y2
-	VMASKMOVPS   (AX)(R11*1), Y2, Y2
-	VMINPS       Y2, Y1, Y2
-	VMOVUPS      320(R9), Y3
-	VMASKMOVPS   64(AX)(R11*1), Y3, Y3
-	VMINPS       Y3, Y1, Y3
-	VMOVUPS      Y2, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y1
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y6, Y6
-	VPBROADCASTB (BX)(SI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      256(R9), Y2
-	VMASKMOVPS   (AX)(R11*1), Y2, Y2
-	VCMPPS       $0x00, 32(BP), Y2, Y7
-	VANDPS       Y3, Y7, Y7
-	VANDNPS      Y3, Y7, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y8
-	VANDPS       Y3, Y8, Y8
-	VMULPS       Y5, Y1, Y1
-	VANDPS       Y8, Y1, Y1
-	VMOVUPS      256(R9), Y5
-	VMASKMOVPS   Y1, Y5, (DX)(R11*1)
-	VMOVUPS      32(BP), Y5
-	VSUBPS       Y2, Y5, Y5
-	VANDPS       Y3, Y5, Y5
-	VMOVUPS      256(R9), Y2
-	VMASKMOVPS   (CX)(R11*1), Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VPTEST       Y7, Y7
-	JZ           others56
-	VANDPS       f32_3f800000<>+0(SB), Y7, Y3
-	VADDPS       96(BP), Y3, Y3
-	VMOVUPS      Y3, 96(BP)
-	VMOVUPS      256(R9), Y3
-	VMASKMOVPS   (CX)(R11*1), Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VMAXPS       64(BP), Y3, Y3
-	VMOVUPS      Y3, 64(BP)
-	VBLENDVPS    Y7, f32_bf800000<>+0(SB), Y1, Y3
-	VMOVUPS      256(R9), Y7
-	VMASKMOVPS   Y3, Y7, (DX)(R11*1)
-
-others56:
-	VMULPS       Y2, Y5, Y5
-	VPBROADCASTB 2(BX)(SI*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      320(R9), Y3
-	VMASKMOVPS   64(AX)(R11*1), Y3, Y3
-	VCMPPS       $0x00, 32(BP), Y3, Y8
-	VANDPS       Y7, Y8, Y8
-	VANDNPS      Y7, Y8, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y9
-	VANDPS       Y7, Y9, Y9
-	VMULPS       Y6, Y4, Y4
-	VANDPS       Y9, Y4, Y4
-	VMOVUPS      320(R9), Y6
-	VMASKMOVPS   Y4, Y6, 64(DX)(R11*1)
-	VMOVUPS      32(BP), Y6
-	VSUBPS       Y3, Y6, Y6
-	VANDPS       Y7, Y6, Y6
-	VMOVUPS      320(R9), Y3
-	VMASKMOVPS   64(CX)(R11*1), Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VPTEST       Y8, Y8
-	JZ           others57
-	VANDPS       f32_3f800000<>+0(SB), Y8, Y7
-	VADDPS       96(BP), Y7, Y7
-	VMOVUPS      Y7, 96(BP)
-	VMOVUPS      320(R9), Y7
-	VMASKMOVPS   64(CX)(R11*1), Y7, Y7
-	VANDPS       Y8, Y7, Y7
-	VMAXPS       64(BP), Y7, Y7
-	VMOVUPS      Y7, 64(BP)
-	VBLENDVPS    Y8, f32_bf800000<>+0(SB), Y4, Y7
-	VMOVUPS      320(R9), Y8
-	VMASKMOVPS   Y7, Y8, 64(DX)(R11*1)
-
-others57:
-	VADDPS       Y4, Y1, Y1
-	VFMADD231PS  Y3, Y6, Y5
-	VADDPS       Y3, Y2, Y2
-	VMOVUPS      Y1, 192(BP)
-	VMOVUPS      Y5, 320(BP)
-	VMOVUPS      Y2, 448(BP)
-	MOVQ         R11, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      f32_42afebb7<>+0(SB), Y1
-	VMOVUPS      288(R9), Y2
-	VMASKMOVPS   32(AX)(R11*1), Y2, Y2
-	VMINPS       Y2, Y1, Y2
-	VMOVUPS      352(R9), Y3
-	VMASKMOVPS   96(AX)(R11*1), Y3, Y3
-	VMINPS       Y3, Y1, Y3
-	VMOVUPS      Y2, Y5
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y5, Y1
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y1
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y6, Y6
-	VPBROADCASTB 1(BX)(SI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      288(R9), Y2
-	VMASKMOVPS   32(AX)(R11*1), Y2, Y2
-	VCMPPS       $0x00, 32(BP), Y2, Y7
-	VANDPS       Y3, Y7, Y7
-	VANDNPS      Y3, Y7, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y8
-	VANDPS       Y3, Y8, Y8
-	VMULPS       Y5, Y1, Y1
-	VANDPS       Y8, Y1, Y1
-	VMOVUPS      288(R9), Y5
-	VMASKMOVPS   Y1, Y5, 32(DX)(R11*1)
-	VMOVUPS      32(BP), Y5
-	VSUBPS       Y2, Y5, Y5
-	VANDPS       Y3, Y5, Y5
-	VMOVUPS      288(R9), Y2
-	VMASKMOVPS   32(CX)(R11*1), Y2, Y2
-	VANDPS       Y3, Y2, Y2
-	VPTEST       Y7, Y7
-	JZ           others58
-	VANDPS       f32_3f800000<>+0(SB), Y7, Y3
-	VADDPS       96(BP), Y3, Y3
-	VMOVUPS      Y3, 96(BP)
-	VMOVUPS      288(R9), Y3
-	VMASKMOVPS   32(CX)(R11*1), Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VMAXPS       64(BP), Y3, Y3
-	VMOVUPS      Y3, 64(BP)
-	VBLENDVPS    Y7, f32_bf800000<>+0(SB), Y1, Y3
-	VMOVUPS      288(R9), Y7
-	VMASKMOVPS   Y3, Y7, 32(DX)(R11*1)
-
-others58:
-	VMULPS       Y2, Y5, Y5
-	VPBROADCASTB 3(BX)(SI*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      352(R9), Y3
-	VMASKMOVPS   96(AX)(R11*1), Y3, Y3
-	VCMPPS       $0x00, 32(BP), Y3, Y8
-	VANDPS       Y7, Y8, Y8
-	VANDNPS      Y7, Y8, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y9
-	VANDPS       Y7, Y9, Y9
-	VMULPS       Y6, Y4, Y4
-	VANDPS       Y9, Y4, Y4
-	VMOVUPS      352(R9), Y6
-	VMASKMOVPS   Y4, Y6, 96(DX)(R11*1)
-	VMOVUPS      32(BP), Y6
-	VSUBPS       Y3, Y6, Y6
-	VANDPS       Y7, Y6, Y6
-	VMOVUPS      352(R9), Y3
-	VMASKMOVPS   96(CX)(R11*1), Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VPTEST       Y8, Y8
-	JZ           others59
-	VANDPS       f32_3f800000<>+0(SB), Y8, Y7
-	VADDPS       96(BP), Y7, Y7
-	VMOVUPS      Y7, 96(BP)
-	VMOVUPS      352(R9), Y7
-	VMASKMOVPS   96(CX)(R11*1), Y7, Y7
-	VANDPS       Y8, Y7, Y7
-	VMAXPS       64(BP), Y7, Y7
-	VMOVUPS      Y7, 64(BP)
-	VBLENDVPS    Y8, f32_bf800000<>+0(SB), Y4, Y7
-	VMOVUPS      352(R9), Y8
-	VMASKMOVPS   Y7, Y8, 96(DX)(R11*1)
-
-others59:
-	VADDPS       Y4, Y1, Y1
-	VFMADD231PS  Y3, Y6, Y5
-	VADDPS       Y3, Y2, Y2
-	VADDPS       192(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X3
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X3, Y3
-	VADDPD       128(BP), Y1, Y1
-	VMOVUPD      Y1, 128(BP)
-	VADDPD       160(BP), Y3, Y3
-	VMOVUPD      Y3, 160(BP)
-	VADDPS       320(BP), Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X1
-	VCVTPS2PD    X5, Y3
-	VCVTPS2PD    X1, Y1
-	VADDPD       256(BP), Y3, Y3
-	VMOVUPD      Y3, 256(BP)
-	VADDPD       288(BP), Y1, Y1
-	VMOVUPD      Y1, 288(BP)
-	VADDPS       448(BP), Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X1
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X1, Y1
-	VADDPD       384(BP), Y2, Y2
-	VMOVUPD      Y2, 384(BP)
-	VADDPD       416(BP), Y1, Y1
-	VMOVUPD      Y1, 416(BP)
-	JMP          done51
-
-half50:
-	MOVQ         R11, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      f32_42afebb7<>+0(SB), Y1
-	VMOVUPS      256(R9), Y2
-	VMASKMOVPS   (AX)(R11*1), Y2, Y2
-	VMINPS       Y2, Y1, Y2
-	VMOVUPS      Y2, Y3
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y1
-	VFMADD231PS  f32_bf317218<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y1, Y2
-	VMOVUPS      f32_3ab52766<>+0(SB), Y1
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB (BX)(SI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      256(R9), Y2
-	VMASKMOVPS   (AX)(R11*1), Y2, Y2
-	VCMPPS       $0x00, 32(BP), Y2, Y5
-	VANDPS       Y4, Y5, Y5
-	VANDNPS      Y4, Y5, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y6
-	VANDPS       Y4, Y6, Y6
-	VMULPS       Y3, Y1, Y1
-	VANDPS       Y6, Y1, Y1
-	VMOVUPS      256(R9), Y3
-	VMASKMOVPS   Y1, Y3, (DX)(R11*1)
-	VMOVUPS      32(BP), Y3
-	VSUBPS       Y2, Y3, Y3
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      256(R9), Y2
-	VMASKMOVPS   (CX)(R11*1), Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VPTEST       Y5, Y5
-	JZ           others60
-	VANDPS       f32_3f800000<>+0(SB), Y5, Y4
-	VADDPS       96(BP), Y4, Y4
-	VMOVUPS      Y4, 96(BP)
-	VMOVUPS      256(R9), Y4
-	VMASKMOVPS   (CX)(R11*1), Y4, Y4
-	VANDPS       Y5, Y4, Y4
-	VMAXPS       64(BP), Y4, Y4
-	VMOVUPS      Y4, 64(BP)
-	VBLENDVPS    Y5, f32_bf800000<>+0(SB), Y1, Y4
-	VMOVUPS      256(R9), Y5
-	VMASKMOVPS   Y4, Y5, (DX)(R11*1)
-
-others60:
-	VMULPS       Y2, Y3, Y3
-	VMOVUPS      Y1, 192(BP)
-	VMOVUPS      Y3, 320(BP)
-	VMOVUPS      Y2, 448(BP)
-	MOVQ         R11, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      f32_42afebb7<>+0(SB), Y1
-	VMOVUPS      288(R9), Y2
-	VMASKMOVPS   32(AX)(R11*1), Y2, Y2
-	VMINPS       Y2, Y1, Y2
-	VMOVUPS      Y2, Y3
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y1
-	VFMADD231PS  f32_bf317218<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y1, Y2
-	VMOVUPS      f32_3ab52766<>+0(SB), Y1
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y1
-	VPSLLD       $0x17, Y3, Y3
-	VPBROADCASTB 1(BX)(SI*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      288(R9), Y2
-	VMASKMOVPS   32(AX)(R11*1), Y2, Y2
-	VCMPPS       $0x00, 32(BP), Y2, Y5
-	VANDPS       Y4, Y5, Y5
-	VANDNPS      Y4, Y5, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y2, Y6
-	VANDPS       Y4, Y6, Y6
-	VMULPS       Y3, Y1, Y1
-	VANDPS       Y6, Y1, Y1
-	VMOVUPS      288(R9), Y3
-	VMASKMOVPS   Y1, Y3, 32(DX)(R11*1)
-	VMOVUPS      32(BP), Y3
-	VSUBPS       Y2, Y3, Y3
-	VANDPS       Y4, Y3, Y3
-	VMOVUPS      288(R9), Y2
-	VMASKMOVPS   32(CX)(R11*1), Y2, Y2
-	VANDPS       Y4, Y2, Y2
-	VPTEST       Y5, Y5
-	JZ           others61
-	VANDPS       f32_3f800000<>+0(SB), Y5, Y4
-	VADDPS       96(BP), Y4, Y4
-	VMOVUPS      Y4, 96(BP)
-	VMOVUPS      288(R9), Y4
-	VMASKMOVPS   32(CX)(R11*1), Y4, Y4
-	VANDPS       Y5, Y4, Y4
-	VMAXPS       64(BP), Y4, Y4
-	VMOVUPS      Y4, 64(BP)
-	VBLENDVPS    Y5, f32_bf800000<>+0(SB), Y1, Y4
-	VMOVUPS      288(R9), Y5
-	VMASKMOVPS   Y4, Y5, 32(DX)(R11*1)
-
-others61:
-	VMULPS       Y2, Y3, Y3
-	VADDPS       192(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X4
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X4, Y4
-	VADDPD       128(BP), Y1, Y1
-	VMOVUPD      Y1, 128(BP)
-	VADDPD       160(BP), Y4, Y4
-	VMOVUPD      Y4, 160(BP)
-	VADDPS       320(BP), Y3, Y3
-	VEXTRACTF128 $0x01, Y3, X1
-	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    X1, Y1
-	VADDPD       256(BP), Y3, Y3
-	VMOVUPD      Y3, 256(BP)
-	VADDPD       288(BP), Y1, Y1
-	VMOVUPD      Y1, 288(BP)
-	VADDPS       448(BP), Y2, Y2
-	VEXTRACTF128 $0x01, Y2, X1
-	VCVTPS2PD    X2, Y2
-	VCVTPS2PD    X1, Y1
-	VADDPD       384(BP), Y2, Y2
-	VMOVUPD      Y2, 384(BP)
-	VADDPD       416(BP), Y1, Y1
-	VMOVUPD      Y1, 416(BP)
-
-done51:
-	ADDQ         (BP), AX
-	ADDQ         8(BP), CX
-	ADDQ         16(BP), DX
-	ADDQ         24(BP), BX
-	MOVQ         a+0(FP), SI
-	VMOVUPS      128(BP), Y1
-	VMOVUPS      160(BP), Y2
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, (SI)
-	ADDQ         $0x08, a+0(FP)
-	MOVQ         sums+8(FP), SI
-	VMOVUPS      256(BP), Y1
-	VMOVUPS      288(BP), Y2
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, (SI)
-	VMOVUPS      384(BP), Y1
-	VMOVUPS      416(BP), Y2
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, 8(SI)
-	ADDQ         $0x10, sums+8(FP)
-	MOVQ         peaks+16(FP), SI
-	VMOVUPS      64(BP), Y1
-	VMOVUPS      96(BP), Y2
-	VEXTRACTF128 $0x01, Y1, X3
-	VMAXPS       X3, X1, X1
-	VUNPCKHPD    X1, X1, X3
-	VMAXPS       X3, X1, X1
-	VMOVSHDUP    X1, X3
-	VMAXPS       X3, X1, X1
-	VMOVSS       X1, (SI)
-	VEXTRACTF128 $0x01, Y2, X1
-	VADDPS       X1, X2, X2
-	VUNPCKHPD    X2, X2, X1
-	VADDPS       X1, X2, X2
-	VMOVSHDUP    X2, X1
-	VADDPS       X1, X2, X2
-	VMOVSS       X2, 4(SI)
-	ADDQ         $0x08, peaks+16(FP)
-	DECQ         R10
-	JNZ          row44
-
-last45:
-	VZEROUPPER
-	RET
-
-DATA f32_bf800000<>+0(SB)/4, $0xbf800000
-DATA f32_bf800000<>+4(SB)/4, $0xbf800000
-DATA f32_bf800000<>+8(SB)/4, $0xbf800000
-DATA f32_bf800000<>+12(SB)/4, $0xbf800000
-DATA f32_bf800000<>+16(SB)/4, $0xbf800000
-DATA f32_bf800000<>+20(SB)/4, $0xbf800000
-DATA f32_bf800000<>+24(SB)/4, $0xbf800000
-DATA f32_bf800000<>+28(SB)/4, $0xbf800000
-GLOBL f32_bf800000<>(SB), RODATA|NOPTR, $32
-
-// func softTargetScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, peak *float32)
-// Requires: AVX, FMA3
-TEXT ·softTargetScale32AVX2(SB), NOSPLIT, $0-88
-	MOVQ   dst+0(FP), AX
-	MOVQ   dstStride+8(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   w+16(FP), DX
-	MOVQ   wStride+24(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   t+32(FP), SI
-	MOVQ   tStride+40(FP), DI
-	SHLQ   $0x02, DI
-	XORQ   R8, R8
-	VXORPS Y0, Y0, Y0
-	MOVQ   n+56(FP), R9
-	MOVQ   R9, R10
-	SHRQ   $0x05, R10
-	ANDQ   $0x1f, R9
-	MOVQ   R9, R11
-	LEAQ   tail<>+0(SB), R12
-	SHLQ   $0x02, R11
-	SUBQ   R11, R12
-	MOVQ   rows+48(FP), R11
-	TESTQ  R11, R11
-	JZ     last63
-
-row62:
-	MOVQ         f+64(FP), R13
-	VBROADCASTSS (R13)(R8*1), Y0
-	MOVQ         scale+72(FP), R13
-	VBROADCASTSS (R13)(R8*1), Y1
-	MOVQ         peak+80(FP), R13
-	VBROADCASTSS (R13)(R8*1), Y2
-	ADDQ         $0x04, R8
-	XORQ         R13, R13
-	MOVQ         R10, R14
-	TESTQ        R14, R14
-	JZ           rest67
-
-group66:
-	VMOVUPS      (DX)(R13*1), Y3
-	VMOVUPS      (SI)(R13*1), Y5
-	VMULPS       Y0, Y3, Y4
-	VFNMADD231PS Y5, Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y3
-	VMOVUPS      Y3, (AX)(R13*1)
-	VMOVUPS      64(DX)(R13*1), Y3
-	VMOVUPS      64(SI)(R13*1), Y5
-	VMULPS       Y0, Y3, Y4
-	VFNMADD231PS Y5, Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y3
-	VMOVUPS      Y3, 64(AX)(R13*1)
-	VMOVUPS      32(DX)(R13*1), Y3
-	VMOVUPS      32(SI)(R13*1), Y5
-	VMULPS       Y0, Y3, Y4
-	VFNMADD231PS Y5, Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y3
-	VMOVUPS      Y3, 32(AX)(R13*1)
-	VMOVUPS      96(DX)(R13*1), Y3
-	VMOVUPS      96(SI)(R13*1), Y5
-	VMULPS       Y0, Y3, Y4
-	VFNMADD231PS Y5, Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y3
-	VMOVUPS      Y3, 96(AX)(R13*1)
-	ADDQ         $0x80, R13
-	DECQ         R14
-	JNZ          group66
-
-rest67:
-	TESTQ        R9, R9
-	JZ           done69
-	CMPQ         R9, $0x10
-	JBE          half68
-	VMOVUPS      256(R12), Y3
-	VMASKMOVPS   (DX)(R13*1), Y3, Y3
-	VMOVUPS      256(R12), Y4
-	VMASKMOVPS   (SI)(R13*1), Y4, Y5
-	VMULPS       Y0, Y3, Y4
-	VFNMADD231PS Y5, Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y3
-	VMOVUPS      256(R12), Y4
-	VMASKMOVPS   Y3, Y4, (AX)(R13*1)
-	VMOVUPS      320(R12), Y3
-	VMASKMOVPS   64(DX)(R13*1), Y3, Y3
-	VMOVUPS      320(R12), Y4
-	VMASKMOVPS   64(SI)(R13*1), Y4, Y5
-	VMULPS       Y0, Y3, Y4
-	VFNMADD231PS Y5, Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y3
-	VMOVUPS      320(R12), Y4
-	VMASKMOVPS   Y3, Y4, 64(AX)(R13*1)
-	VMOVUPS      288(R12), Y3
-	VMASKMOVPS   32(DX)(R13*1), Y3, Y3
-	VMOVUPS      288(R12), Y4
-	VMASKMOVPS   32(SI)(R13*1), Y4, Y5
-	VMULPS       Y0, Y3, Y4
-	VFNMADD231PS Y5, Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y3
-	VMOVUPS      288(R12), Y4
-	VMASKMOVPS   Y3, Y4, 32(AX)(R13*1)
-	VMOVUPS      352(R12), Y3
-	VMASKMOVPS   96(DX)(R13*1), Y3, Y3
-	VMOVUPS      352(R12), Y4
-	VMASKMOVPS   96(SI)(R13*1), Y4, Y4
-	VMULPS       Y0, Y3, Y0
-	VFNMADD231PS Y4, Y1, Y0
-	VBLENDVPS    Y3, Y2, Y0, Y0
-	VMOVUPS      352(R12), Y1
-	VMASKMOVPS   Y0, Y1, 96(AX)(R13*1)
-	JMP          done69
-
-half68:
-	VMOVUPS      256(R12), Y3
-	VMASKMOVPS   (DX)(R13*1), Y3, Y3
-	VMOVUPS      256(R12), Y4
-	VMASKMOVPS   (SI)(R13*1), Y4, Y5
-	VMULPS       Y0, Y3, Y4
-	VFNMADD231PS Y5, Y1, Y4
-	VBLENDVPS    Y3, Y2, Y4, Y3
-	VMOVUPS      256(R12), Y4
-	VMASKMOVPS   Y3, Y4, (AX)(R13*1)
-	VMOVUPS      288(R12), Y3
-	VMASKMOVPS   32(DX)(R13*1), Y3, Y3
-	VMOVUPS      288(R12), Y4
-	VMASKMOVPS   32(SI)(R13*1), Y4, Y4
-	VMULPS       Y0, Y3, Y0
-	VFNMADD231PS Y4, Y1, Y0
-	VBLENDVPS    Y3, Y2, Y0, Y0
-	VMOVUPS      288(R12), Y1
-	VMASKMOVPS   Y0, Y1, 32(AX)(R13*1)
-
-done69:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ DI, SI
-	DECQ R11
-	JNZ  row62
-
-last63:
-	VZEROUPPER
-	RET
-
 // func lessLabels32AVX2(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
 // Requires: AVX, FMA3
 TEXT ·lessLabels32AVX2(SB), NOSPLIT, $0-56
@@ -2620,17 +1734,17 @@ TEXT ·lessLabels32AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R9, R10
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last71
+	JZ    last45
 
-row70:
+row44:
 	VBROADCASTSS (SI), Y0
 	ADDQ         $0x04, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest75
+	JZ           rest49
 
-group74:
+group48:
 	VMOVUPS      (AX)(R11*1), Y1
 	VMOVUPS      (DX)(R11*1), Y2
 	VFNMADD231PS Y2, Y0, Y1
@@ -2649,13 +1763,13 @@ group74:
 	VMOVUPS      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group74
+	JNZ          group48
 
-rest75:
+rest49:
 	TESTQ        DI, DI
-	JZ           done77
+	JZ           done51
 	CMPQ         DI, $0x10
-	JBE          half76
+	JBE          half50
 	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      256(R10), Y2
@@ -2684,9 +1798,9 @@ rest75:
 	VFNMADD231PS Y2, Y0, Y1
 	VMOVUPS      352(R10), Y0
 	VMASKMOVPS   Y1, Y0, 96(AX)(R11*1)
-	JMP          done77
+	JMP          done51
 
-half76:
+half50:
 	VMOVUPS      256(R10), Y1
 	VMASKMOVPS   (AX)(R11*1), Y1, Y1
 	VMOVUPS      256(R10), Y2
@@ -2702,13 +1816,13 @@ half76:
 	VMOVUPS      288(R10), Y0
 	VMASKMOVPS   Y1, Y0, 32(AX)(R11*1)
 
-done77:
+done51:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row70
+	JNZ  row44
 
-last71:
+last45:
 	VZEROUPPER
 	RET
 
@@ -2726,30 +1840,30 @@ TEXT ·softBCE32AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSS f32_3f800000<>+0(SB), Z10
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z11
 	CMPQ         rows+64(FP), $0x00
-	JZ           last79
+	JZ           last53
 
-row78:
+row52:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	TESTQ        BX, BX
-	JZ           without80
+	JZ           without54
 	MOVQ         f+96(FP), AX
 	VBROADCASTSS (AX), Z3
 	ADDQ         $0x04, f+96(FP)
 
-without80:
+without54:
 	XORQ  AX, AX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done83
+	JZ    done57
 
-group81:
+group55:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x40
-	JAE   whole82
+	JAE   whole56
 	BZHIQ R8, DI, DI
 
-whole82:
+whole56:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12288(DX)(AX*1)
@@ -2811,7 +1925,7 @@ whole82:
 	VMULPS.Z         Z19, Z17, K2, Z17
 	VMULPS.Z         Z20, Z18, K5, Z18
 	TESTQ            BX, BX
-	JZ               none84
+	JZ               none58
 	VADDPS           Z10, Z17, Z12
 	VDIVPS           Z12, Z17, Z12
 	VXORPS           Z2, Z12, K1, Z12
@@ -2827,7 +1941,7 @@ whole82:
 	KMOVW            2(SP), K1
 	VMOVUPS          Z12, K1, 64(BX)(AX*1)
 
-none84:
+none58:
 	VADDPS           Z18, Z17, Z12
 	VFMADD213PS      Z12, Z18, Z17
 	KMOVW            4(SI)(DI*1), K3
@@ -2881,7 +1995,7 @@ none84:
 	VMULPS.Z         Z20, Z15, K2, Z15
 	VMULPS.Z         Z21, Z19, K5, Z19
 	TESTQ            BX, BX
-	JZ               none85
+	JZ               none59
 	VADDPS           Z10, Z15, Z12
 	VDIVPS           Z12, Z15, Z12
 	VXORPS           Z2, Z12, K1, Z12
@@ -2897,7 +2011,7 @@ none84:
 	KMOVW            6(SP), K1
 	VMOVUPS          Z12, K1, 192(BX)(AX*1)
 
-none85:
+none59:
 	VADDPS        Z19, Z15, Z12
 	VFMADD213PS   Z12, Z19, Z15
 	VADDPS        Z15, Z17, Z12
@@ -2914,7 +2028,7 @@ none85:
 	VFMADD213PD   Z13, Z12, Z5
 	ADDQ          $+256, AX
 	TESTQ         $0x000007ff, AX
-	JNZ           more86
+	JNZ           more60
 	MOVQ          product+8(FP), DI
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -2929,11 +2043,11 @@ none85:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-more86:
+more60:
 	SUBQ $0x40, R8
-	JG   group81
+	JG   group55
 
-done83:
+done57:
 	MOVQ  stride+40(FP), DI
 	SHLQ  $0x02, DI
 	ADDQ  DI, CX
@@ -2941,14 +2055,14 @@ done83:
 	SHLQ  $0x02, DI
 	ADDQ  DI, DX
 	TESTQ BX, BX
-	JZ    none87
+	JZ    none61
 	MOVQ  dstStride+24(FP), DI
 	SHLQ  $0x02, DI
 	ADDQ  DI, BX
 
-none87:
+none61:
 	TESTQ         $0x000007ff, AX
-	JZ            complete88
+	JZ            complete62
 	MOVQ          product+8(FP), AX
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPD        Y5, Y6, Y7
@@ -2963,7 +2077,7 @@ none87:
 	VXORPS        Y5, Y5, Y5
 	ADDQ          $0x08, product+8(FP)
 
-complete88:
+complete62:
 	MOVQ          words+88(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, SI
@@ -2977,9 +2091,9 @@ complete88:
 	VMOVSD        X4, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row78
+	JNZ           row52
 
-last79:
+last53:
 	VZEROUPPER
 	RET
 
@@ -3005,15 +2119,15 @@ TEXT ·plainLabels32AVX512(SB), NOSPLIT, $0-40
 	KXORW        K3, K3, K3
 	MOVQ         $0x00000000, bad+32(FP)
 	TESTQ        SI, SI
-	JZ           last90
+	JZ           last64
 
-row89:
+row63:
 	XORQ DI, DI
 	MOVQ BX, R8
 	SUBQ $0x02, R8
-	JB   one92
+	JB   one66
 
-two91:
+two65:
 	VMOVUPS (AX)(DI*1), Z3
 	VCMPPS  $0x11, Z0, Z3, K4
 	VCMPPS  $0x04, Z2, Z3, K4, K4
@@ -3040,13 +2154,13 @@ two91:
 	KORW    K4, K3, K3
 	ADDQ    $+256, DI
 	SUBQ    $0x02, R8
-	JAE     two91
+	JAE     two65
 
-one92:
+one66:
 	ADDQ $0x02, R8
-	JZ   rest94
+	JZ   rest68
 
-group93:
+group67:
 	VMOVUPS (AX)(DI*1), Z3
 	VCMPPS  $0x11, Z0, Z3, K4
 	VCMPPS  $0x04, Z2, Z3, K4, K4
@@ -3061,13 +2175,13 @@ group93:
 	KORW    K4, K3, K3
 	ADDQ    $0x80, DI
 	DECQ    R8
-	JNZ     group93
+	JNZ     group67
 
-rest94:
+rest68:
 	TESTQ     DX, DX
-	JZ        done96
+	JZ        done70
 	CMPQ      DX, $0x10
-	JBE       half95
+	JBE       half69
 	VMOVUPS.Z (AX)(DI*1), K1, Z3
 	VCMPPS    $0x11, Z0, Z3, K4
 	VCMPPS    $0x04, Z2, Z3, K4, K4
@@ -3080,9 +2194,9 @@ rest94:
 	KORW      K4, K3, K3
 	VCMPPS    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
-	JMP       done96
+	JMP       done70
 
-half95:
+half69:
 	VMOVUPS.Z (AX)(DI*1), K1, Z3
 	VCMPPS    $0x11, Z0, Z3, K4
 	VCMPPS    $0x04, Z2, Z3, K4, K4
@@ -3090,17 +2204,17 @@ half95:
 	VCMPPS    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
 
-done96:
+done70:
 	ADDQ     CX, AX
 	KORTESTW K3, K3
-	JZ       none97
+	JZ       none71
 	MOVQ     $0x00000001, bad+32(FP)
 
-none97:
+none71:
 	DECQ SI
-	JNZ  row89
+	JNZ  row63
 
-last90:
+last64:
 	VZEROUPPER
 	RET
 
@@ -3144,9 +2258,9 @@ TEXT ·softLinearAVX512(SB), NOSPLIT, $40-120
 	VBROADCASTSS 4(DX), Z2
 	VBROADCASTSS 8(DX), Z3
 	TESTQ        R11, R11
-	JZ           last99
+	JZ           last73
 
-row98:
+row72:
 	MOVQ         p+112(FP), DX
 	VBROADCASTSS (DX), Z1
 	VBROADCASTSS 4(DX), Z2
@@ -3156,9 +2270,9 @@ row98:
 	XORQ         R12, R12
 	MOVQ         R10, R13
 	SUBQ         $0x02, R13
-	JB           one101
+	JB           one75
 
-two100:
+two74:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -3233,13 +2347,13 @@ two100:
 	VADDPD        Z5, Z4, Z4
 	ADDQ          $+256, R12
 	SUBQ          $0x02, R13
-	JAE           two100
+	JAE           two74
 
-one101:
+one75:
 	ADDQ $0x02, R13
-	JZ   rest103
+	JZ   rest77
 
-group102:
+group76:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -3279,13 +2393,13 @@ group102:
 	VADDPD        Z5, Z4, Z4
 	ADDQ          $0x80, R12
 	DECQ          R13
-	JNZ           group102
+	JNZ           group76
 
-rest103:
+rest77:
 	TESTQ         R9, R9
-	JZ            done105
+	JZ            done79
 	CMPQ          R9, $0x10
-	JBE           half104
+	JBE           half78
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -3323,9 +2437,9 @@ rest103:
 	VADDPS        Y1, Y5, Y5
 	VCVTPS2PD     Y5, Z1
 	VADDPD        Z1, Z4, Z4
-	JMP           done105
+	JMP           done79
 
-half104:
+half78:
 	MOVQ          R12, DX
 	SHRQ          $0x05, DX
 	KMOVW         (CX)(DX*1), K3
@@ -3348,7 +2462,7 @@ half104:
 	VCVTPS2PD     Y5, Z1
 	VADDPD        Z1, Z4, Z4
 
-done105:
+done79:
 	ADDQ          (SP), AX
 	ADDQ          8(SP), BX
 	ADDQ          16(SP), DI
@@ -3364,9 +2478,9 @@ done105:
 	VMOVSD        X4, (DX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          R11
-	JNZ           row98
+	JNZ           row72
 
-last99:
+last73:
 	VZEROUPPER
 	RET
 
@@ -3418,17 +2532,17 @@ TEXT ·softTermsAVX512(SB), NOSPLIT, $40-96
 	VXORPS       Y12, Y12, Y12
 	VBROADCASTSS f32_7fc00000<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last107
+	JZ           last81
 
-row106:
+row80:
 	VXORPS Y14, Y14, Y14
 	VXORPS Y15, Y15, Y15
 	XORQ   R11, R11
 	MOVQ   R9, R12
 	SUBQ   $0x02, R12
-	JB     one109
+	JB     one83
 
-two108:
+two82:
 	MOVQ          R11, DI
 	SHRQ          $0x05, DI
 	VMOVUPS       (AX)(R11*1), Z16
@@ -3577,13 +2691,13 @@ two108:
 	VADDPD        Z16, Z15, Z15
 	ADDQ          $+256, R11
 	SUBQ          $0x02, R12
-	JAE           two108
+	JAE           two82
 
-one109:
+one83:
 	ADDQ $0x02, R12
-	JZ   rest111
+	JZ   rest85
 
-group110:
+group84:
 	MOVQ          R11, DI
 	SHRQ          $0x05, DI
 	VMOVUPS       (AX)(R11*1), Z16
@@ -3660,13 +2774,13 @@ group110:
 	VADDPD        Z16, Z15, Z15
 	ADDQ          $0x80, R11
 	DECQ          R12
-	JNZ           group110
+	JNZ           group84
 
-rest111:
+rest85:
 	TESTQ         R8, R8
-	JZ            done113
+	JZ            done87
 	CMPQ          R8, $0x10
-	JBE           half112
+	JBE           half86
 	MOVQ          R11, DI
 	SHRQ          $0x05, DI
 	VMOVUPS.Z     (AX)(R11*1), K1, Z16
@@ -3741,9 +2855,9 @@ rest111:
 	VADDPS        Y16, Y20, Y20
 	VCVTPS2PD     Y20, Z16
 	VADDPD        Z16, Z15, Z15
-	JMP           done113
+	JMP           done87
 
-half112:
+half86:
 	MOVQ          R11, DI
 	SHRQ          $0x05, DI
 	VMOVUPS.Z     (AX)(R11*1), K1, Z16
@@ -3786,7 +2900,7 @@ half112:
 	VCVTPS2PD     Y19, Z16
 	VADDPD        Z16, Z15, Z15
 
-done113:
+done87:
 	ADDQ          (SP), AX
 	ADDQ          8(SP), CX
 	ADDQ          16(SP), DX
@@ -3809,514 +2923,9 @@ done113:
 	VMOVSD        X15, 8(DI)
 	ADDQ          $0x10, sums+0(FP)
 	DECQ          R10
-	JNZ           row106
+	JNZ           row80
 
-last107:
-	VZEROUPPER
-	RET
-
-// func softTargets32AVX512(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
-TEXT ·softTargets32AVX512(SB), NOSPLIT, $32-112
-	MOVQ         x+40(FP), AX
-	MOVQ         t+56(FP), CX
-	MOVQ         w+24(FP), DX
-	MOVQ         part+88(FP), BX
-	MOVQ         stride+48(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, (SP)
-	MOVQ         tStride+64(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 8(SP)
-	MOVQ         wStride+32(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 16(SP)
-	MOVQ         words+96(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 24(SP)
-	MOVQ         n+80(FP), DI
-	MOVQ         DI, R8
-	SHRQ         $0x05, R8
-	ANDQ         $0x1f, DI
-	MOVQ         $-1, SI
-	BZHIQ        DI, SI, SI
-	KMOVW        SI, K1
-	SHRQ         $0x10, SI
-	KMOVW        SI, K2
-	MOVQ         rows+72(FP), R9
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
-	VBROADCASTSS f32_bf317218<>+0(SB), Z4
-	VBROADCASTSS f32_3102e308<>+0(SB), Z5
-	VBROADCASTSS f32_3ab52766<>+0(SB), Z6
-	VBROADCASTSS f32_3c091cce<>+0(SB), Z7
-	VBROADCASTSS f32_3d2aac58<>+0(SB), Z8
-	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z9
-	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
-	VBROADCASTSS f32_3f800000<>+0(SB), Z11
-	MOVQ         top+104(FP), SI
-	VBROADCASTSS (SI), Z12
-	TESTQ        R9, R9
-	JZ           last115
-
-row114:
-	MOVQ         top+104(FP), SI
-	VBROADCASTSS (SI), Z12
-	ADDQ         $0x04, top+104(FP)
-	VXORPS       Y13, Y13, Y13
-	VXORPS       Y14, Y14, Y14
-	VXORPS       Y15, Y15, Y15
-	VXORPS       Y16, Y16, Y16
-	VXORPS       Y17, Y17, Y17
-	XORQ         R10, R10
-	MOVQ         R8, R11
-	TESTQ        R11, R11
-	JZ           rest119
-
-group118:
-	MOVQ         R10, SI
-	SHRQ         $0x05, SI
-	VMOVUPS      (AX)(R10*1), Z18
-	VMINPS       Z18, Z2, Z18
-	VMOVUPS      64(AX)(R10*1), Z19
-	VMINPS       Z19, Z2, Z19
-	VMOVUPS      Z18, Z22
-	VFMADD213PS  Z0, Z3, Z22
-	VMOVUPS      Z19, Z23
-	VFMADD213PS  Z0, Z3, Z23
-	VSUBPS       Z0, Z22, Z20
-	VSUBPS       Z0, Z23, Z21
-	VFMADD231PS  Z4, Z20, Z18
-	VFMADD231PS  Z4, Z21, Z19
-	VFMADD231PS  Z5, Z20, Z18
-	VFMADD231PS  Z5, Z21, Z19
-	VMOVUPS      Z6, Z20
-	VMOVUPS      Z6, Z21
-	VFMADD213PS  Z7, Z18, Z20
-	VFMADD213PS  Z7, Z19, Z21
-	VFMADD213PS  Z8, Z18, Z20
-	VFMADD213PS  Z8, Z19, Z21
-	VFMADD213PS  Z9, Z18, Z20
-	VFMADD213PS  Z9, Z19, Z21
-	VFMADD213PS  Z10, Z18, Z20
-	VFMADD213PS  Z10, Z19, Z21
-	VFMADD213PS  Z11, Z18, Z20
-	VFMADD213PS  Z11, Z19, Z21
-	VFMADD213PS  Z11, Z18, Z20
-	VFMADD213PS  Z11, Z19, Z21
-	VPSLLD       $0x17, Z22, Z22
-	VPSLLD       $0x17, Z23, Z23
-	KMOVW        (BX)(SI*1), K3
-	VMOVUPS      (AX)(R10*1), Z18
-	VCMPPS       $0x00, Z12, Z18, K3, K4
-	VCMPPS       $0x04, Z12, Z18, K3, K3
-	VCMPPS       $0x15, Z1, Z18, K3, K5
-	VMULPS.Z     Z22, Z20, K5, Z20
-	VMOVUPS      Z20, (DX)(R10*1)
-	VMOVUPS      Z12, Z19
-	VMOVUPS.Z    (CX)(R10*1), K3, Z22
-	VSUBPS.Z     Z18, Z19, K3, Z19
-	KORTESTW     K4, K4
-	JZ           others122
-	VBROADCASTSS f32_3f800000<>+0(SB), Z18
-	VADDPS       Z18, Z14, K4, Z14
-	VMOVUPS.Z    (CX)(R10*1), K4, Z18
-	VMAXPS       Z13, Z18, K4, Z13
-	VBROADCASTSS f32_bf800000<>+0(SB), Z18
-	VMOVUPS      Z18, K4, (DX)(R10*1)
-
-others122:
-	VMULPS       Z22, Z19, Z19
-	KMOVW        2(BX)(SI*1), K3
-	VMOVUPS      64(AX)(R10*1), Z18
-	VCMPPS       $0x00, Z12, Z18, K3, K4
-	VCMPPS       $0x04, Z12, Z18, K3, K3
-	VCMPPS       $0x15, Z1, Z18, K3, K5
-	VMULPS.Z     Z23, Z21, K5, Z21
-	VMOVUPS      Z21, 64(DX)(R10*1)
-	VMOVUPS      Z12, Z23
-	VMOVUPS.Z    64(CX)(R10*1), K3, Z24
-	VSUBPS.Z     Z18, Z23, K3, Z23
-	KORTESTW     K4, K4
-	JZ           others123
-	VBROADCASTSS f32_3f800000<>+0(SB), Z18
-	VADDPS       Z18, Z14, K4, Z14
-	VMOVUPS.Z    64(CX)(R10*1), K4, Z18
-	VMAXPS       Z13, Z18, K4, Z13
-	VBROADCASTSS f32_bf800000<>+0(SB), Z18
-	VMOVUPS      Z18, K4, 64(DX)(R10*1)
-
-others123:
-	VADDPS        Z21, Z20, Z20
-	VFMADD231PS   Z24, Z23, Z19
-	VADDPS        Z24, Z22, Z22
-	VEXTRACTF64X4 $0x01, Z20, Y18
-	VADDPS        Y18, Y20, Y20
-	VCVTPS2PD     Y20, Z18
-	VADDPD        Z18, Z15, Z15
-	VEXTRACTF64X4 $0x01, Z19, Y18
-	VADDPS        Y18, Y19, Y19
-	VCVTPS2PD     Y19, Z18
-	VADDPD        Z18, Z16, Z16
-	VEXTRACTF64X4 $0x01, Z22, Y18
-	VADDPS        Y18, Y22, Y22
-	VCVTPS2PD     Y22, Z18
-	VADDPD        Z18, Z17, Z17
-	ADDQ          $0x80, R10
-	DECQ          R11
-	JNZ           group118
-
-rest119:
-	TESTQ        DI, DI
-	JZ           done121
-	CMPQ         DI, $0x10
-	JBE          half120
-	MOVQ         R10, SI
-	SHRQ         $0x05, SI
-	VMOVUPS.Z    (AX)(R10*1), K1, Z18
-	VMINPS       Z18, Z2, Z18
-	VMOVUPS.Z    64(AX)(R10*1), K2, Z19
-	VMINPS       Z19, Z2, Z19
-	VMOVUPS      Z18, Z22
-	VFMADD213PS  Z0, Z3, Z22
-	VMOVUPS      Z19, Z23
-	VFMADD213PS  Z0, Z3, Z23
-	VSUBPS       Z0, Z22, Z20
-	VSUBPS       Z0, Z23, Z21
-	VFMADD231PS  Z4, Z20, Z18
-	VFMADD231PS  Z4, Z21, Z19
-	VFMADD231PS  Z5, Z20, Z18
-	VFMADD231PS  Z5, Z21, Z19
-	VMOVUPS      Z6, Z20
-	VMOVUPS      Z6, Z21
-	VFMADD213PS  Z7, Z18, Z20
-	VFMADD213PS  Z7, Z19, Z21
-	VFMADD213PS  Z8, Z18, Z20
-	VFMADD213PS  Z8, Z19, Z21
-	VFMADD213PS  Z9, Z18, Z20
-	VFMADD213PS  Z9, Z19, Z21
-	VFMADD213PS  Z10, Z18, Z20
-	VFMADD213PS  Z10, Z19, Z21
-	VFMADD213PS  Z11, Z18, Z20
-	VFMADD213PS  Z11, Z19, Z21
-	VFMADD213PS  Z11, Z18, Z20
-	VFMADD213PS  Z11, Z19, Z21
-	VPSLLD       $0x17, Z22, Z22
-	VPSLLD       $0x17, Z23, Z23
-	KMOVW        (BX)(SI*1), K3
-	VMOVUPS.Z    (AX)(R10*1), K1, Z18
-	VCMPPS       $0x00, Z12, Z18, K3, K4
-	VCMPPS       $0x04, Z12, Z18, K3, K3
-	VCMPPS       $0x15, Z1, Z18, K3, K5
-	VMULPS.Z     Z22, Z20, K5, Z20
-	VMOVUPS      Z20, K1, (DX)(R10*1)
-	VMOVUPS      Z12, Z19
-	VMOVUPS.Z    (CX)(R10*1), K3, Z22
-	VSUBPS.Z     Z18, Z19, K3, Z19
-	KORTESTW     K4, K4
-	JZ           others124
-	VBROADCASTSS f32_3f800000<>+0(SB), Z18
-	VADDPS       Z18, Z14, K4, Z14
-	VMOVUPS.Z    (CX)(R10*1), K4, Z18
-	VMAXPS       Z13, Z18, K4, Z13
-	VBROADCASTSS f32_bf800000<>+0(SB), Z18
-	VMOVUPS      Z18, K4, (DX)(R10*1)
-
-others124:
-	VMULPS       Z22, Z19, Z19
-	KMOVW        2(BX)(SI*1), K3
-	VMOVUPS.Z    64(AX)(R10*1), K2, Z18
-	VCMPPS       $0x00, Z12, Z18, K3, K4
-	VCMPPS       $0x04, Z12, Z18, K3, K3
-	VCMPPS       $0x15, Z1, Z18, K3, K5
-	VMULPS.Z     Z23, Z21, K5, Z21
-	VMOVUPS      Z21, K2, 64(DX)(R10*1)
-	VMOVUPS      Z12, Z12
-	VMOVUPS.Z    64(CX)(R10*1), K3, Z23
-	VSUBPS.Z     Z18, Z12, K3, Z12
-	KORTESTW     K4, K4
-	JZ           others125
-	VBROADCASTSS f32_3f800000<>+0(SB), Z18
-	VADDPS       Z18, Z14, K4, Z14
-	VMOVUPS.Z    64(CX)(R10*1), K4, Z18
-	VMAXPS       Z13, Z18, K4, Z13
-	VBROADCASTSS f32_bf800000<>+0(SB), Z18
-	VMOVUPS      Z18, K4, 64(DX)(R10*1)
-
-others125:
-	VADDPS        Z21, Z20, Z20
-	VFMADD231PS   Z23, Z12, Z19
-	VADDPS        Z23, Z22, Z22
-	VEXTRACTF64X4 $0x01, Z20, Y12
-	VADDPS        Y12, Y20, Y20
-	VCVTPS2PD     Y20, Z12
-	VADDPD        Z12, Z15, Z15
-	VEXTRACTF64X4 $0x01, Z19, Y12
-	VADDPS        Y12, Y19, Y19
-	VCVTPS2PD     Y19, Z12
-	VADDPD        Z12, Z16, Z16
-	VEXTRACTF64X4 $0x01, Z22, Y12
-	VADDPS        Y12, Y22, Y22
-	VCVTPS2PD     Y22, Z12
-	VADDPD        Z12, Z17, Z17
-	JMP           done121
-
-half120:
-	MOVQ         R10, SI
-	SHRQ         $0x05, SI
-	VMOVUPS.Z    (AX)(R10*1), K1, Z18
-	VMINPS       Z18, Z2, Z18
-	VMOVUPS      Z18, Z20
-	VFMADD213PS  Z0, Z3, Z20
-	VSUBPS       Z0, Z20, Z19
-	VFMADD231PS  Z4, Z19, Z18
-	VFMADD231PS  Z5, Z19, Z18
-	VMOVUPS      Z6, Z19
-	VFMADD213PS  Z7, Z18, Z19
-	VFMADD213PS  Z8, Z18, Z19
-	VFMADD213PS  Z9, Z18, Z19
-	VFMADD213PS  Z10, Z18, Z19
-	VFMADD213PS  Z11, Z18, Z19
-	VFMADD213PS  Z11, Z18, Z19
-	VPSLLD       $0x17, Z20, Z20
-	KMOVW        (BX)(SI*1), K3
-	VMOVUPS.Z    (AX)(R10*1), K1, Z18
-	VCMPPS       $0x00, Z12, Z18, K3, K4
-	VCMPPS       $0x04, Z12, Z18, K3, K3
-	VCMPPS       $0x15, Z1, Z18, K3, K5
-	VMULPS.Z     Z20, Z19, K5, Z19
-	VMOVUPS      Z19, K1, (DX)(R10*1)
-	VMOVUPS      Z12, Z12
-	VMOVUPS.Z    (CX)(R10*1), K3, Z20
-	VSUBPS.Z     Z18, Z12, K3, Z12
-	KORTESTW     K4, K4
-	JZ           others126
-	VBROADCASTSS f32_3f800000<>+0(SB), Z18
-	VADDPS       Z18, Z14, K4, Z14
-	VMOVUPS.Z    (CX)(R10*1), K4, Z18
-	VMAXPS       Z13, Z18, K4, Z13
-	VBROADCASTSS f32_bf800000<>+0(SB), Z18
-	VMOVUPS      Z18, K4, (DX)(R10*1)
-
-others126:
-	VMULPS        Z20, Z12, Z12
-	VEXTRACTF64X4 $0x01, Z19, Y18
-	VADDPS        Y18, Y19, Y19
-	VCVTPS2PD     Y19, Z18
-	VADDPD        Z18, Z15, Z15
-	VEXTRACTF64X4 $0x01, Z12, Y18
-	VADDPS        Y18, Y12, Y12
-	VCVTPS2PD     Y12, Z12
-	VADDPD        Z12, Z16, Z16
-	VEXTRACTF64X4 $0x01, Z20, Y12
-	VADDPS        Y12, Y20, Y20
-	VCVTPS2PD     Y20, Z12
-	VADDPD        Z12, Z17, Z17
-
-done121:
-	ADDQ          (SP), AX
-	ADDQ          8(SP), CX
-	ADDQ          16(SP), DX
-	ADDQ          24(SP), BX
-	MOVQ          a+0(FP), SI
-	VEXTRACTF64X4 $0x01, Z15, Y12
-	VADDPD        Y12, Y15, Y15
-	VEXTRACTF64X2 $0x01, Y15, X12
-	VADDPD        X12, X15, X15
-	VUNPCKHPD     X15, X15, X12
-	VADDPD        X12, X15, X15
-	VMOVSD        X15, (SI)
-	ADDQ          $0x08, a+0(FP)
-	MOVQ          sums+8(FP), SI
-	VEXTRACTF64X4 $0x01, Z16, Y12
-	VADDPD        Y12, Y16, Y16
-	VEXTRACTF64X2 $0x01, Y16, X12
-	VADDPD        X12, X16, X16
-	VUNPCKHPD     X16, X16, X12
-	VADDPD        X12, X16, X16
-	VMOVSD        X16, (SI)
-	VEXTRACTF64X4 $0x01, Z17, Y12
-	VADDPD        Y12, Y17, Y17
-	VEXTRACTF64X2 $0x01, Y17, X12
-	VADDPD        X12, X17, X17
-	VUNPCKHPD     X17, X17, X12
-	VADDPD        X12, X17, X17
-	VMOVSD        X17, 8(SI)
-	ADDQ          $0x10, sums+8(FP)
-	MOVQ          peaks+16(FP), SI
-	VMOVUPS       Z13, Z12
-	VMOVUPS       Z14, Z18
-	VEXTRACTF64X4 $0x01, Z12, Y13
-	VMAXPS        Y13, Y12, Y12
-	VEXTRACTF64X2 $0x01, Y12, X13
-	VMAXPS        X13, X12, X12
-	VUNPCKHPD     X12, X12, X13
-	VMAXPS        X13, X12, X12
-	VMOVSHDUP     X12, X13
-	VMAXPS        X13, X12, X12
-	VMOVSS        X12, (SI)
-	VEXTRACTF64X4 $0x01, Z18, Y12
-	VADDPS        Y12, Y18, Y18
-	VEXTRACTF64X2 $0x01, Y18, X12
-	VADDPS        X12, X18, X18
-	VUNPCKHPD     X18, X18, X12
-	VADDPS        X12, X18, X18
-	VMOVSHDUP     X18, X12
-	VADDPS        X12, X18, X18
-	VMOVSS        X18, 4(SI)
-	ADDQ          $0x08, peaks+16(FP)
-	DECQ          R9
-	JNZ           row114
-
-last115:
-	VZEROUPPER
-	RET
-
-// func softTargetScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, peak *float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·softTargetScale32AVX512(SB), NOSPLIT, $0-88
-	MOVQ   dst+0(FP), AX
-	MOVQ   dstStride+8(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   w+16(FP), DX
-	MOVQ   wStride+24(FP), BX
-	SHLQ   $0x02, BX
-	MOVQ   t+32(FP), SI
-	MOVQ   tStride+40(FP), DI
-	SHLQ   $0x02, DI
-	XORQ   R8, R8
-	VXORPS Y3, Y3, Y3
-	MOVQ   n+56(FP), R9
-	MOVQ   R9, R10
-	SHRQ   $0x05, R10
-	ANDQ   $0x1f, R9
-	MOVQ   $-1, R11
-	BZHIQ  R9, R11, R11
-	KMOVW  R11, K1
-	SHRQ   $0x10, R11
-	KMOVW  R11, K2
-	MOVQ   rows+48(FP), R11
-	TESTQ  R11, R11
-	JZ     last128
-
-row127:
-	MOVQ         f+64(FP), R12
-	VBROADCASTSS (R12)(R8*1), Z0
-	MOVQ         scale+72(FP), R12
-	VBROADCASTSS (R12)(R8*1), Z1
-	MOVQ         peak+80(FP), R12
-	VBROADCASTSS (R12)(R8*1), Z2
-	ADDQ         $0x04, R8
-	XORQ         R12, R12
-	MOVQ         R10, R13
-	SUBQ         $0x02, R13
-	JB           one130
-
-two129:
-	VMOVUPS      (DX)(R12*1), Z4
-	VMOVUPS      (SI)(R12*1), Z6
-	VMULPS       Z0, Z4, Z5
-	VFNMADD231PS Z6, Z1, Z5
-	VCMPPS       $0x11, Z3, Z4, K3
-	VMOVUPS      Z5, Z4
-	VMOVAPS      Z2, K3, Z4
-	VMOVUPS      Z4, (AX)(R12*1)
-	VMOVUPS      64(DX)(R12*1), Z4
-	VMOVUPS      64(SI)(R12*1), Z6
-	VMULPS       Z0, Z4, Z5
-	VFNMADD231PS Z6, Z1, Z5
-	VCMPPS       $0x11, Z3, Z4, K3
-	VMOVUPS      Z5, Z4
-	VMOVAPS      Z2, K3, Z4
-	VMOVUPS      Z4, 64(AX)(R12*1)
-	VMOVUPS      128(DX)(R12*1), Z4
-	VMOVUPS      128(SI)(R12*1), Z6
-	VMULPS       Z0, Z4, Z5
-	VFNMADD231PS Z6, Z1, Z5
-	VCMPPS       $0x11, Z3, Z4, K3
-	VMOVUPS      Z5, Z4
-	VMOVAPS      Z2, K3, Z4
-	VMOVUPS      Z4, 128(AX)(R12*1)
-	VMOVUPS      192(DX)(R12*1), Z4
-	VMOVUPS      192(SI)(R12*1), Z6
-	VMULPS       Z0, Z4, Z5
-	VFNMADD231PS Z6, Z1, Z5
-	VCMPPS       $0x11, Z3, Z4, K3
-	VMOVUPS      Z5, Z4
-	VMOVAPS      Z2, K3, Z4
-	VMOVUPS      Z4, 192(AX)(R12*1)
-	ADDQ         $+256, R12
-	SUBQ         $0x02, R13
-	JAE          two129
-
-one130:
-	ADDQ $0x02, R13
-	JZ   rest132
-
-group131:
-	VMOVUPS      (DX)(R12*1), Z4
-	VMOVUPS      (SI)(R12*1), Z6
-	VMULPS       Z0, Z4, Z5
-	VFNMADD231PS Z6, Z1, Z5
-	VCMPPS       $0x11, Z3, Z4, K3
-	VMOVUPS      Z5, Z4
-	VMOVAPS      Z2, K3, Z4
-	VMOVUPS      Z4, (AX)(R12*1)
-	VMOVUPS      64(DX)(R12*1), Z4
-	VMOVUPS      64(SI)(R12*1), Z6
-	VMULPS       Z0, Z4, Z5
-	VFNMADD231PS Z6, Z1, Z5
-	VCMPPS       $0x11, Z3, Z4, K3
-	VMOVUPS      Z5, Z4
-	VMOVAPS      Z2, K3, Z4
-	VMOVUPS      Z4, 64(AX)(R12*1)
-	ADDQ         $0x80, R12
-	DECQ         R13
-	JNZ          group131
-
-rest132:
-	TESTQ        R9, R9
-	JZ           done134
-	CMPQ         R9, $0x10
-	JBE          half133
-	VMOVUPS.Z    (DX)(R12*1), K1, Z4
-	VMOVUPS.Z    (SI)(R12*1), K1, Z6
-	VMULPS       Z0, Z4, Z5
-	VFNMADD231PS Z6, Z1, Z5
-	VCMPPS       $0x11, Z3, Z4, K3
-	VMOVUPS      Z5, Z4
-	VMOVAPS      Z2, K3, Z4
-	VMOVUPS      Z4, K1, (AX)(R12*1)
-	VMOVUPS.Z    64(DX)(R12*1), K2, Z4
-	VMOVUPS.Z    64(SI)(R12*1), K2, Z5
-	VMULPS       Z0, Z4, Z0
-	VFNMADD231PS Z5, Z1, Z0
-	VCMPPS       $0x11, Z3, Z4, K3
-	VMOVUPS      Z0, Z0
-	VMOVAPS      Z2, K3, Z0
-	VMOVUPS      Z0, K2, 64(AX)(R12*1)
-	JMP          done134
-
-half133:
-	VMOVUPS.Z    (DX)(R12*1), K1, Z4
-	VMOVUPS.Z    (SI)(R12*1), K1, Z5
-	VMULPS       Z0, Z4, Z0
-	VFNMADD231PS Z5, Z1, Z0
-	VCMPPS       $0x11, Z3, Z4, K3
-	VMOVUPS      Z0, Z0
-	VMOVAPS      Z2, K3, Z0
-	VMOVUPS      Z0, K1, (AX)(R12*1)
-
-done134:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ DI, SI
-	DECQ R11
-	JNZ  row127
-
-last128:
+last81:
 	VZEROUPPER
 	RET
 
@@ -4341,17 +2950,17 @@ TEXT ·lessLabels32AVX512(SB), NOSPLIT, $0-56
 	KMOVW R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last136
+	JZ    last89
 
-row135:
+row88:
 	VBROADCASTSS (SI), Z0
 	ADDQ         $0x04, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one138
+	JB           one91
 
-two137:
+two90:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -4370,13 +2979,13 @@ two137:
 	VMOVUPS      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two137
+	JAE          two90
 
-one138:
+one91:
 	ADDQ $0x02, R11
-	JZ   rest140
+	JZ   rest93
 
-group139:
+group92:
 	VMOVUPS      (AX)(R10*1), Z1
 	VMOVUPS      (DX)(R10*1), Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -4387,13 +2996,13 @@ group139:
 	VMOVUPS      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group139
+	JNZ          group92
 
-rest140:
+rest93:
 	TESTQ        DI, DI
-	JZ           done142
+	JZ           done95
 	CMPQ         DI, $0x10
-	JBE          half141
+	JBE          half94
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
@@ -4402,21 +3011,21 @@ rest140:
 	VMOVUPS.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K2, 64(AX)(R10*1)
-	JMP          done142
+	JMP          done95
 
-half141:
+half94:
 	VMOVUPS.Z    (AX)(R10*1), K1, Z1
 	VMOVUPS.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PS Z2, Z0, Z1
 	VMOVUPS      Z1, K1, (AX)(R10*1)
 
-done142:
+done95:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row135
+	JNZ  row88
 
-last136:
+last89:
 	VZEROUPPER
 	RET
 
@@ -4432,28 +3041,28 @@ TEXT ·softBCE64AVX2(SB), $768-104
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+64(FP), $0x00
-	JZ      last144
+	JZ      last97
 
-row143:
+row96:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 576(BP)
 	VMOVUPD      Y2, 608(BP)
 	VMOVUPD      Y2, 640(BP)
 	VMOVUPD      Y2, 672(BP)
 	TESTQ        BX, BX
-	JZ           without145
+	JZ           without98
 	MOVQ         f+96(FP), AX
 	VBROADCASTSD (AX), Y2
 	VMOVUPD      Y2, 512(BP)
 	ADDQ         $0x08, f+96(FP)
 
-without145:
+without98:
 	XORQ AX, AX
 	MOVQ n+72(FP), R8
 	SUBQ $0x20, R8
-	JL   rest148
+	JL   rest101
 
-group146:
+group99:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12288(DX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
@@ -4463,7 +3072,7 @@ group146:
 	PREFETCHT0 12480(CX)(AX*1)
 	PREFETCHT0 12480(DX)(AX*1)
 
-half151:
+half104:
 	MOVQ         AX, DI
 	SHRQ         $0x06, DI
 	LEAQ         bits64both<>+0(SB), R9
@@ -4505,7 +3114,7 @@ half151:
 	VMULPD       Y9, Y8, Y8
 	VANDPD       Y6, Y8, Y8
 	TESTQ        BX, BX
-	JZ           none152
+	JZ           none105
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y8, Y2
 	VDIVPD       Y2, Y8, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y2
@@ -4515,7 +3124,7 @@ half151:
 	VANDPD       Y7, Y6, Y6
 	VMOVUPD      Y6, (BX)(AX*1)
 
-none152:
+none105:
 	VPBROADCASTB 1(SI)(DI*1), Y9
 	VANDPD       (R10), Y9, Y9
 	VPCMPEQQ     (R10), Y9, Y9
@@ -4552,7 +3161,7 @@ none152:
 	VMULPD       Y10, Y5, Y5
 	VANDPD       Y7, Y5, Y5
 	TESTQ        BX, BX
-	JZ           none153
+	JZ           none106
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -4562,7 +3171,7 @@ none152:
 	VANDPD       Y9, Y7, Y7
 	VMOVUPD      Y7, 64(BX)(AX*1)
 
-none153:
+none106:
 	VADDPD       Y5, Y8, Y2
 	VFMADD213PD  Y2, Y5, Y8
 	VPBROADCASTB 2(SI)(DI*1), Y9
@@ -4600,7 +3209,7 @@ none153:
 	VMULPD       Y11, Y10, Y10
 	VANDPD       Y7, Y10, Y10
 	TESTQ        BX, BX
-	JZ           none154
+	JZ           none107
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y2
 	VDIVPD       Y2, Y10, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
@@ -4610,7 +3219,7 @@ none153:
 	VANDPD       Y9, Y7, Y7
 	VMOVUPD      Y7, 128(BX)(AX*1)
 
-none154:
+none107:
 	VPBROADCASTB 3(SI)(DI*1), Y11
 	VANDPD       (R10), Y11, Y11
 	VPCMPEQQ     (R10), Y11, Y11
@@ -4648,7 +3257,7 @@ none154:
 	VMULPD       Y6, Y5, Y5
 	VANDPD       Y9, Y5, Y5
 	TESTQ        BX, BX
-	JZ           none155
+	JZ           none108
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y2
 	VDIVPD       Y2, Y5, Y6
 	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y2
@@ -4658,7 +3267,7 @@ none154:
 	VANDPD       Y11, Y6, Y6
 	VMOVUPD      Y6, 192(BX)(AX*1)
 
-none155:
+none108:
 	VADDPD      Y5, Y10, Y2
 	VFMADD213PD Y2, Y5, Y10
 	VADDPD      Y10, Y8, Y2
@@ -4725,14 +3334,14 @@ none155:
 	VMOVUPD     Y4, 640(BP)(DI*1)
 	ADDQ        $0x20, AX
 	TESTQ       $0x00000020, AX
-	JNZ         half151
+	JNZ         half104
 	ADDQ        $+192, AX
 	SUBQ        $0x20, R8
-	JGE         group146
+	JGE         group99
 
-rest148:
+rest101:
 	ADDQ       $0x20, R8
-	JLE        done150
+	JLE        done103
 	LEAQ       tail<>+0(SB), DI
 	SHLQ       $0x03, R8
 	SUBQ       R8, DI
@@ -4789,14 +3398,14 @@ rest148:
 	LEAQ       256(BP), DX
 	SUBQ       AX, DX
 	TESTQ      BX, BX
-	JZ         none156
+	JZ         none109
 	MOVQ       CX, BX
 
-none156:
+none109:
 	XORQ R8, R8
-	JMP  group146
+	JMP  group99
 
-done150:
+done103:
 	MOVQ       stride+40(FP), CX
 	SHLQ       $0x03, CX
 	ADDQ       x+32(FP), CX
@@ -4807,7 +3416,7 @@ done150:
 	MOVQ       DX, t+48(FP)
 	MOVQ       dst+16(FP), DI
 	CMPQ       DI, BX
-	JEQ        direct157
+	JEQ        direct110
 	MOVQ       n+72(FP), R8
 	ANDQ       $0x1f, R8
 	LEAQ       tail<>+0(SB), R9
@@ -4838,15 +3447,15 @@ done150:
 	VMOVUPD    480(R9), Y3
 	VMASKMOVPD Y2, Y3, -32(DI)(AX*1)
 
-direct157:
+direct110:
 	TESTQ BX, BX
-	JZ    none158
+	JZ    none111
 	MOVQ  dstStride+24(FP), BX
 	SHLQ  $0x03, BX
 	ADDQ  dst+16(FP), BX
 	MOVQ  BX, dst+16(FP)
 
-none158:
+none111:
 	MOVQ         words+88(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, SI
@@ -4887,9 +3496,9 @@ none158:
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
-	JNZ          row143
+	JNZ          row96
 
-last144:
+last97:
 	VZEROUPPER
 	RET
 
@@ -5148,15 +3757,15 @@ TEXT ·plainLabels64AVX2(SB), NOSPLIT, $0-40
 	VXORPS  Y3, Y3, Y3
 	MOVQ    $0x00000000, bad+32(FP)
 	TESTQ   SI, SI
-	JZ      last160
+	JZ      last113
 
-row159:
+row112:
 	XORQ  R8, R8
 	MOVQ  BX, R9
 	TESTQ R9, R9
-	JZ    rest164
+	JZ    rest117
 
-group163:
+group116:
 	VMOVUPD (AX)(R8*1), Y4
 	VCMPPD  $0x11, Y0, Y4, Y5
 	VMOVUPD Y4, Y6
@@ -5191,13 +3800,13 @@ group163:
 	VORPS   Y5, Y3, Y3
 	ADDQ    $0x80, R8
 	DECQ    R9
-	JNZ     group163
+	JNZ     group116
 
-rest164:
+rest117:
 	TESTQ      DX, DX
-	JZ         done166
+	JZ         done119
 	CMPQ       DX, $0x08
-	JBE        half165
+	JBE        half118
 	VMOVUPD    256(DI), Y4
 	VMASKMOVPD (AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
@@ -5234,9 +3843,9 @@ rest164:
 	VORPS      Y5, Y3, Y3
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
-	JMP        done166
+	JMP        done119
 
-half165:
+half118:
 	VMOVUPD    256(DI), Y4
 	VMASKMOVPD (AX)(R8*1), Y4, Y4
 	VCMPPD     $0x11, Y0, Y4, Y5
@@ -5256,17 +3865,17 @@ half165:
 	VCMPPD     $0x16, Y1, Y4, Y5
 	VORPS      Y5, Y3, Y3
 
-done166:
+done119:
 	ADDQ   CX, AX
 	VPTEST Y3, Y3
-	JZ     none167
+	JZ     none120
 	MOVQ   $0x00000001, bad+32(FP)
 
-none167:
+none120:
 	DECQ SI
-	JNZ  row159
+	JNZ  row112
 
-last160:
+last113:
 	VZEROUPPER
 	RET
 
@@ -5281,1135 +3890,6 @@ DATA f64_0<>+8(SB)/8, $0x0000000000000000
 DATA f64_0<>+16(SB)/8, $0x0000000000000000
 DATA f64_0<>+24(SB)/8, $0x0000000000000000
 GLOBL f64_0<>(SB), RODATA|NOPTR, $32
-
-// func softTargets64AVX2(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64)
-// Requires: AVX, AVX2, FMA3
-TEXT ·softTargets64AVX2(SB), NOSPLIT, $576-112
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         x+40(FP), AX
-	MOVQ         t+56(FP), CX
-	MOVQ         w+24(FP), DX
-	MOVQ         part+88(FP), BX
-	MOVQ         stride+48(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, (BP)
-	MOVQ         tStride+64(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 8(BP)
-	MOVQ         wStride+32(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 16(BP)
-	MOVQ         words+96(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 24(BP)
-	MOVQ         n+80(FP), DI
-	MOVQ         DI, R8
-	SHRQ         $0x04, R8
-	ANDQ         $0x0f, DI
-	MOVQ         DI, SI
-	LEAQ         tail<>+0(SB), R9
-	SHLQ         $0x03, SI
-	SUBQ         SI, R9
-	MOVQ         rows+72(FP), R10
-	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
-	MOVQ         top+104(FP), SI
-	VBROADCASTSD (SI), Y1
-	VMOVUPD      Y1, 32(BP)
-	TESTQ        R10, R10
-	JZ           last169
-
-row168:
-	MOVQ         top+104(FP), SI
-	VBROADCASTSD (SI), Y1
-	VMOVUPD      Y1, 32(BP)
-	ADDQ         $0x08, top+104(FP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPD      Y1, 64(BP)
-	VMOVUPD      Y1, 96(BP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPD      Y1, 128(BP)
-	VMOVUPD      Y1, 160(BP)
-	VMOVUPD      Y1, 192(BP)
-	VMOVUPD      Y1, 224(BP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPD      Y1, 256(BP)
-	VMOVUPD      Y1, 288(BP)
-	VMOVUPD      Y1, 320(BP)
-	VMOVUPD      Y1, 352(BP)
-	VXORPS       Y1, Y1, Y1
-	VMOVUPD      Y1, 384(BP)
-	VMOVUPD      Y1, 416(BP)
-	VMOVUPD      Y1, 448(BP)
-	VMOVUPD      Y1, 480(BP)
-	XORQ         R11, R11
-	MOVQ         R8, R12
-	TESTQ        R12, R12
-	JZ           rest173
-
-group172:
-	MOVQ         R11, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y1
-	VMOVUPD      (AX)(R11*1), Y2
-	VMINPD       Y2, Y1, Y2
-	VMOVUPD      64(AX)(R11*1), Y3
-	VMINPD       Y3, Y1, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VMOVUPD      Y3, Y6
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y6, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VPSLLQ       $0x34, Y5, Y5
-	VPSLLQ       $0x34, Y6, Y6
-	VPBROADCASTB (BX)(SI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      (AX)(R11*1), Y2
-	VCMPPD       $0x00, 32(BP), Y2, Y7
-	VANDPD       Y3, Y7, Y7
-	VANDNPD      Y3, Y7, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y2, Y8
-	VANDPD       Y3, Y8, Y8
-	VMULPD       Y5, Y1, Y1
-	VANDPD       Y8, Y1, Y1
-	VMOVUPD      Y1, (DX)(R11*1)
-	VMOVUPD      32(BP), Y5
-	VSUBPD       Y2, Y5, Y5
-	VANDPD       Y3, Y5, Y5
-	VMOVUPD      (CX)(R11*1), Y2
-	VANDPD       Y3, Y2, Y2
-	VPTEST       Y7, Y7
-	JZ           others176
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y7, Y3
-	VADDPD       96(BP), Y3, Y3
-	VMOVUPD      Y3, 96(BP)
-	VMOVUPD      (CX)(R11*1), Y3
-	VANDPD       Y7, Y3, Y3
-	VMAXPD       64(BP), Y3, Y3
-	VMOVUPD      Y3, 64(BP)
-	VBLENDVPD    Y7, f64_bff0000000000000<>+0(SB), Y1, Y3
-	VMOVUPD      Y3, (DX)(R11*1)
-
-others176:
-	VMULPD       Y2, Y5, Y5
-	VPBROADCASTB 1(BX)(SI*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VMOVUPD      64(AX)(R11*1), Y3
-	VCMPPD       $0x00, 32(BP), Y3, Y8
-	VANDPD       Y7, Y8, Y8
-	VANDNPD      Y7, Y8, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y9
-	VANDPD       Y7, Y9, Y9
-	VMULPD       Y6, Y4, Y4
-	VANDPD       Y9, Y4, Y4
-	VMOVUPD      Y4, 64(DX)(R11*1)
-	VMOVUPD      32(BP), Y6
-	VSUBPD       Y3, Y6, Y6
-	VANDPD       Y7, Y6, Y6
-	VMOVUPD      64(CX)(R11*1), Y3
-	VANDPD       Y7, Y3, Y3
-	VPTEST       Y8, Y8
-	JZ           others177
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y8, Y7
-	VADDPD       96(BP), Y7, Y7
-	VMOVUPD      Y7, 96(BP)
-	VMOVUPD      64(CX)(R11*1), Y7
-	VANDPD       Y8, Y7, Y7
-	VMAXPD       64(BP), Y7, Y7
-	VMOVUPD      Y7, 64(BP)
-	VBLENDVPD    Y8, f64_bff0000000000000<>+0(SB), Y4, Y7
-	VMOVUPD      Y7, 64(DX)(R11*1)
-
-others177:
-	VADDPD       Y4, Y1, Y1
-	VFMADD231PD  Y3, Y6, Y5
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      128(BP), Y3
-	VMOVUPD      192(BP), Y4
-	VADDPD       Y1, Y3, Y6
-	VMAXPD       Y1, Y3, Y7
-	VMINPD       Y1, Y3, Y1
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y1, Y1
-	VADDPD       Y1, Y4, Y4
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 128(BP)
-	VMOVUPD      Y4, 192(BP)
-	VMOVUPD      256(BP), Y1
-	VMOVUPD      320(BP), Y3
-	VADDPD       Y5, Y1, Y4
-	VMAXPD       Y5, Y1, Y6
-	VMINPD       Y5, Y1, Y5
-	VSUBPD       Y6, Y4, Y6
-	VSUBPD       Y6, Y5, Y5
-	VADDPD       Y5, Y3, Y3
-	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 256(BP)
-	VMOVUPD      Y3, 320(BP)
-	VMOVUPD      384(BP), Y1
-	VMOVUPD      448(BP), Y3
-	VADDPD       Y2, Y1, Y4
-	VMAXPD       Y2, Y1, Y5
-	VMINPD       Y2, Y1, Y2
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y2, Y2
-	VADDPD       Y2, Y3, Y3
-	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 384(BP)
-	VMOVUPD      Y3, 448(BP)
-	MOVQ         R11, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y1
-	VMOVUPD      32(AX)(R11*1), Y2
-	VMINPD       Y2, Y1, Y2
-	VMOVUPD      96(AX)(R11*1), Y3
-	VMINPD       Y3, Y1, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VMOVUPD      Y3, Y6
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y6, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VPSLLQ       $0x34, Y5, Y5
-	VPSLLQ       $0x34, Y6, Y6
-	VPBROADCASTB (BX)(SI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      32(AX)(R11*1), Y2
-	VCMPPD       $0x00, 32(BP), Y2, Y7
-	VANDPD       Y3, Y7, Y7
-	VANDNPD      Y3, Y7, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y2, Y8
-	VANDPD       Y3, Y8, Y8
-	VMULPD       Y5, Y1, Y1
-	VANDPD       Y8, Y1, Y1
-	VMOVUPD      Y1, 32(DX)(R11*1)
-	VMOVUPD      32(BP), Y5
-	VSUBPD       Y2, Y5, Y5
-	VANDPD       Y3, Y5, Y5
-	VMOVUPD      32(CX)(R11*1), Y2
-	VANDPD       Y3, Y2, Y2
-	VPTEST       Y7, Y7
-	JZ           others178
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y7, Y3
-	VADDPD       96(BP), Y3, Y3
-	VMOVUPD      Y3, 96(BP)
-	VMOVUPD      32(CX)(R11*1), Y3
-	VANDPD       Y7, Y3, Y3
-	VMAXPD       64(BP), Y3, Y3
-	VMOVUPD      Y3, 64(BP)
-	VBLENDVPD    Y7, f64_bff0000000000000<>+0(SB), Y1, Y3
-	VMOVUPD      Y3, 32(DX)(R11*1)
-
-others178:
-	VMULPD       Y2, Y5, Y5
-	VPBROADCASTB 1(BX)(SI*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMOVUPD      96(AX)(R11*1), Y3
-	VCMPPD       $0x00, 32(BP), Y3, Y8
-	VANDPD       Y7, Y8, Y8
-	VANDNPD      Y7, Y8, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y9
-	VANDPD       Y7, Y9, Y9
-	VMULPD       Y6, Y4, Y4
-	VANDPD       Y9, Y4, Y4
-	VMOVUPD      Y4, 96(DX)(R11*1)
-	VMOVUPD      32(BP), Y6
-	VSUBPD       Y3, Y6, Y6
-	VANDPD       Y7, Y6, Y6
-	VMOVUPD      96(CX)(R11*1), Y3
-	VANDPD       Y7, Y3, Y3
-	VPTEST       Y8, Y8
-	JZ           others179
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y8, Y7
-	VADDPD       96(BP), Y7, Y7
-	VMOVUPD      Y7, 96(BP)
-	VMOVUPD      96(CX)(R11*1), Y7
-	VANDPD       Y8, Y7, Y7
-	VMAXPD       64(BP), Y7, Y7
-	VMOVUPD      Y7, 64(BP)
-	VBLENDVPD    Y8, f64_bff0000000000000<>+0(SB), Y4, Y7
-	VMOVUPD      Y7, 96(DX)(R11*1)
-
-others179:
-	VADDPD      Y4, Y1, Y1
-	VFMADD231PD Y3, Y6, Y5
-	VADDPD      Y3, Y2, Y2
-	VMOVUPD     160(BP), Y3
-	VMOVUPD     224(BP), Y4
-	VADDPD      Y1, Y3, Y6
-	VMAXPD      Y1, Y3, Y7
-	VMINPD      Y1, Y3, Y1
-	VSUBPD      Y7, Y6, Y7
-	VSUBPD      Y7, Y1, Y1
-	VADDPD      Y1, Y4, Y4
-	VMOVAPD     Y6, Y3
-	VMOVUPD     Y3, 160(BP)
-	VMOVUPD     Y4, 224(BP)
-	VMOVUPD     288(BP), Y1
-	VMOVUPD     352(BP), Y3
-	VADDPD      Y5, Y1, Y4
-	VMAXPD      Y5, Y1, Y6
-	VMINPD      Y5, Y1, Y5
-	VSUBPD      Y6, Y4, Y6
-	VSUBPD      Y6, Y5, Y5
-	VADDPD      Y5, Y3, Y3
-	VMOVAPD     Y4, Y1
-	VMOVUPD     Y1, 288(BP)
-	VMOVUPD     Y3, 352(BP)
-	VMOVUPD     416(BP), Y1
-	VMOVUPD     480(BP), Y3
-	VADDPD      Y2, Y1, Y4
-	VMAXPD      Y2, Y1, Y5
-	VMINPD      Y2, Y1, Y2
-	VSUBPD      Y5, Y4, Y5
-	VSUBPD      Y5, Y2, Y2
-	VADDPD      Y2, Y3, Y3
-	VMOVAPD     Y4, Y1
-	VMOVUPD     Y1, 416(BP)
-	VMOVUPD     Y3, 480(BP)
-	ADDQ        $0x80, R11
-	DECQ        R12
-	JNZ         group172
-
-rest173:
-	TESTQ        DI, DI
-	JZ           done175
-	CMPQ         DI, $0x08
-	JBE          half174
-	MOVQ         R11, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y1
-	VMOVUPD      256(R9), Y2
-	VMASKMOVPD   (AX)(R11*1), Y2, Y2
-	VMINPD       Y2, Y1, Y2
-	VMOVUPD      320(R9), Y3
-	VMASKMOVPD   64(AX)(R11*1), Y3, Y3
-	VMINPD       Y3, Y1, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VMOVUPD      Y3, Y6
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y6, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VPSLLQ       $0x34, Y5, Y5
-	VPSLLQ       $0x34, Y6, Y6
-	VPBROADCASTB (BX)(SI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      256(R9), Y2
-	VMASKMOVPD   (AX)(R11*1), Y2, Y2
-	VCMPPD       $0x00, 32(BP), Y2, Y7
-	VANDPD       Y3, Y7, Y7
-	VANDNPD      Y3, Y7, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y2, Y8
-	VANDPD       Y3, Y8, Y8
-	VMULPD       Y5, Y1, Y1
-	VANDPD       Y8, Y1, Y1
-	VMOVUPD      256(R9), Y5
-	VMASKMOVPD   Y1, Y5, (DX)(R11*1)
-	VMOVUPD      32(BP), Y5
-	VSUBPD       Y2, Y5, Y5
-	VANDPD       Y3, Y5, Y5
-	VMOVUPD      256(R9), Y2
-	VMASKMOVPD   (CX)(R11*1), Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VPTEST       Y7, Y7
-	JZ           others180
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y7, Y3
-	VADDPD       96(BP), Y3, Y3
-	VMOVUPD      Y3, 96(BP)
-	VMOVUPD      256(R9), Y3
-	VMASKMOVPD   (CX)(R11*1), Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VMAXPD       64(BP), Y3, Y3
-	VMOVUPD      Y3, 64(BP)
-	VBLENDVPD    Y7, f64_bff0000000000000<>+0(SB), Y1, Y3
-	VMOVUPD      256(R9), Y7
-	VMASKMOVPD   Y3, Y7, (DX)(R11*1)
-
-others180:
-	VMULPD       Y2, Y5, Y5
-	VPBROADCASTB 1(BX)(SI*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VMOVUPD      320(R9), Y3
-	VMASKMOVPD   64(AX)(R11*1), Y3, Y3
-	VCMPPD       $0x00, 32(BP), Y3, Y8
-	VANDPD       Y7, Y8, Y8
-	VANDNPD      Y7, Y8, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y9
-	VANDPD       Y7, Y9, Y9
-	VMULPD       Y6, Y4, Y4
-	VANDPD       Y9, Y4, Y4
-	VMOVUPD      320(R9), Y6
-	VMASKMOVPD   Y4, Y6, 64(DX)(R11*1)
-	VMOVUPD      32(BP), Y6
-	VSUBPD       Y3, Y6, Y6
-	VANDPD       Y7, Y6, Y6
-	VMOVUPD      320(R9), Y3
-	VMASKMOVPD   64(CX)(R11*1), Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPTEST       Y8, Y8
-	JZ           others181
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y8, Y7
-	VADDPD       96(BP), Y7, Y7
-	VMOVUPD      Y7, 96(BP)
-	VMOVUPD      320(R9), Y7
-	VMASKMOVPD   64(CX)(R11*1), Y7, Y7
-	VANDPD       Y8, Y7, Y7
-	VMAXPD       64(BP), Y7, Y7
-	VMOVUPD      Y7, 64(BP)
-	VBLENDVPD    Y8, f64_bff0000000000000<>+0(SB), Y4, Y7
-	VMOVUPD      320(R9), Y8
-	VMASKMOVPD   Y7, Y8, 64(DX)(R11*1)
-
-others181:
-	VADDPD       Y4, Y1, Y1
-	VFMADD231PD  Y3, Y6, Y5
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      128(BP), Y3
-	VMOVUPD      192(BP), Y4
-	VADDPD       Y1, Y3, Y6
-	VMAXPD       Y1, Y3, Y7
-	VMINPD       Y1, Y3, Y1
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y1, Y1
-	VADDPD       Y1, Y4, Y4
-	VMOVAPD      Y6, Y3
-	VMOVUPD      Y3, 128(BP)
-	VMOVUPD      Y4, 192(BP)
-	VMOVUPD      256(BP), Y1
-	VMOVUPD      320(BP), Y3
-	VADDPD       Y5, Y1, Y4
-	VMAXPD       Y5, Y1, Y6
-	VMINPD       Y5, Y1, Y5
-	VSUBPD       Y6, Y4, Y6
-	VSUBPD       Y6, Y5, Y5
-	VADDPD       Y5, Y3, Y3
-	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 256(BP)
-	VMOVUPD      Y3, 320(BP)
-	VMOVUPD      384(BP), Y1
-	VMOVUPD      448(BP), Y3
-	VADDPD       Y2, Y1, Y4
-	VMAXPD       Y2, Y1, Y5
-	VMINPD       Y2, Y1, Y2
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y2, Y2
-	VADDPD       Y2, Y3, Y3
-	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 384(BP)
-	VMOVUPD      Y3, 448(BP)
-	MOVQ         R11, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y1
-	VMOVUPD      288(R9), Y2
-	VMASKMOVPD   32(AX)(R11*1), Y2, Y2
-	VMINPD       Y2, Y1, Y2
-	VMOVUPD      352(R9), Y3
-	VMASKMOVPD   96(AX)(R11*1), Y3, Y3
-	VMINPD       Y3, Y1, Y3
-	VMOVUPD      Y2, Y5
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y5
-	VMOVUPD      Y3, Y6
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y6
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y5, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y6, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y3
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y3
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y1
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VPSLLQ       $0x34, Y5, Y5
-	VPSLLQ       $0x34, Y6, Y6
-	VPBROADCASTB (BX)(SI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      288(R9), Y2
-	VMASKMOVPD   32(AX)(R11*1), Y2, Y2
-	VCMPPD       $0x00, 32(BP), Y2, Y7
-	VANDPD       Y3, Y7, Y7
-	VANDNPD      Y3, Y7, Y3
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y2, Y8
-	VANDPD       Y3, Y8, Y8
-	VMULPD       Y5, Y1, Y1
-	VANDPD       Y8, Y1, Y1
-	VMOVUPD      288(R9), Y5
-	VMASKMOVPD   Y1, Y5, 32(DX)(R11*1)
-	VMOVUPD      32(BP), Y5
-	VSUBPD       Y2, Y5, Y5
-	VANDPD       Y3, Y5, Y5
-	VMOVUPD      288(R9), Y2
-	VMASKMOVPD   32(CX)(R11*1), Y2, Y2
-	VANDPD       Y3, Y2, Y2
-	VPTEST       Y7, Y7
-	JZ           others182
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y7, Y3
-	VADDPD       96(BP), Y3, Y3
-	VMOVUPD      Y3, 96(BP)
-	VMOVUPD      288(R9), Y3
-	VMASKMOVPD   32(CX)(R11*1), Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VMAXPD       64(BP), Y3, Y3
-	VMOVUPD      Y3, 64(BP)
-	VBLENDVPD    Y7, f64_bff0000000000000<>+0(SB), Y1, Y3
-	VMOVUPD      288(R9), Y7
-	VMASKMOVPD   Y3, Y7, 32(DX)(R11*1)
-
-others182:
-	VMULPD       Y2, Y5, Y5
-	VPBROADCASTB 1(BX)(SI*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMOVUPD      352(R9), Y3
-	VMASKMOVPD   96(AX)(R11*1), Y3, Y3
-	VCMPPD       $0x00, 32(BP), Y3, Y8
-	VANDPD       Y7, Y8, Y8
-	VANDNPD      Y7, Y8, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y3, Y9
-	VANDPD       Y7, Y9, Y9
-	VMULPD       Y6, Y4, Y4
-	VANDPD       Y9, Y4, Y4
-	VMOVUPD      352(R9), Y6
-	VMASKMOVPD   Y4, Y6, 96(DX)(R11*1)
-	VMOVUPD      32(BP), Y6
-	VSUBPD       Y3, Y6, Y6
-	VANDPD       Y7, Y6, Y6
-	VMOVUPD      352(R9), Y3
-	VMASKMOVPD   96(CX)(R11*1), Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPTEST       Y8, Y8
-	JZ           others183
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y8, Y7
-	VADDPD       96(BP), Y7, Y7
-	VMOVUPD      Y7, 96(BP)
-	VMOVUPD      352(R9), Y7
-	VMASKMOVPD   96(CX)(R11*1), Y7, Y7
-	VANDPD       Y8, Y7, Y7
-	VMAXPD       64(BP), Y7, Y7
-	VMOVUPD      Y7, 64(BP)
-	VBLENDVPD    Y8, f64_bff0000000000000<>+0(SB), Y4, Y7
-	VMOVUPD      352(R9), Y8
-	VMASKMOVPD   Y7, Y8, 96(DX)(R11*1)
-
-others183:
-	VADDPD      Y4, Y1, Y1
-	VFMADD231PD Y3, Y6, Y5
-	VADDPD      Y3, Y2, Y2
-	VMOVUPD     160(BP), Y3
-	VMOVUPD     224(BP), Y4
-	VADDPD      Y1, Y3, Y6
-	VMAXPD      Y1, Y3, Y7
-	VMINPD      Y1, Y3, Y1
-	VSUBPD      Y7, Y6, Y7
-	VSUBPD      Y7, Y1, Y1
-	VADDPD      Y1, Y4, Y4
-	VMOVAPD     Y6, Y3
-	VMOVUPD     Y3, 160(BP)
-	VMOVUPD     Y4, 224(BP)
-	VMOVUPD     288(BP), Y1
-	VMOVUPD     352(BP), Y3
-	VADDPD      Y5, Y1, Y4
-	VMAXPD      Y5, Y1, Y6
-	VMINPD      Y5, Y1, Y5
-	VSUBPD      Y6, Y4, Y6
-	VSUBPD      Y6, Y5, Y5
-	VADDPD      Y5, Y3, Y3
-	VMOVAPD     Y4, Y1
-	VMOVUPD     Y1, 288(BP)
-	VMOVUPD     Y3, 352(BP)
-	VMOVUPD     416(BP), Y1
-	VMOVUPD     480(BP), Y3
-	VADDPD      Y2, Y1, Y4
-	VMAXPD      Y2, Y1, Y5
-	VMINPD      Y2, Y1, Y2
-	VSUBPD      Y5, Y4, Y5
-	VSUBPD      Y5, Y2, Y2
-	VADDPD      Y2, Y3, Y3
-	VMOVAPD     Y4, Y1
-	VMOVUPD     Y1, 416(BP)
-	VMOVUPD     Y3, 480(BP)
-	JMP         done175
-
-half174:
-	MOVQ         R11, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y1
-	VMOVUPD      256(R9), Y2
-	VMASKMOVPD   (AX)(R11*1), Y2, Y2
-	VMINPD       Y2, Y1, Y2
-	VMOVUPD      Y2, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y1, Y2
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y1
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB (BX)(SI*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      256(R9), Y2
-	VMASKMOVPD   (AX)(R11*1), Y2, Y2
-	VCMPPD       $0x00, 32(BP), Y2, Y5
-	VANDPD       Y4, Y5, Y5
-	VANDNPD      Y4, Y5, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y2, Y6
-	VANDPD       Y4, Y6, Y6
-	VMULPD       Y3, Y1, Y1
-	VANDPD       Y6, Y1, Y1
-	VMOVUPD      256(R9), Y3
-	VMASKMOVPD   Y1, Y3, (DX)(R11*1)
-	VMOVUPD      32(BP), Y3
-	VSUBPD       Y2, Y3, Y3
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      256(R9), Y2
-	VMASKMOVPD   (CX)(R11*1), Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VPTEST       Y5, Y5
-	JZ           others184
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VADDPD       96(BP), Y4, Y4
-	VMOVUPD      Y4, 96(BP)
-	VMOVUPD      256(R9), Y4
-	VMASKMOVPD   (CX)(R11*1), Y4, Y4
-	VANDPD       Y5, Y4, Y4
-	VMAXPD       64(BP), Y4, Y4
-	VMOVUPD      Y4, 64(BP)
-	VBLENDVPD    Y5, f64_bff0000000000000<>+0(SB), Y1, Y4
-	VMOVUPD      256(R9), Y5
-	VMASKMOVPD   Y4, Y5, (DX)(R11*1)
-
-others184:
-	VMULPD       Y2, Y3, Y3
-	VMOVUPD      128(BP), Y4
-	VMOVUPD      192(BP), Y5
-	VADDPD       Y1, Y4, Y6
-	VMAXPD       Y1, Y4, Y7
-	VMINPD       Y1, Y4, Y1
-	VSUBPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y1, Y1
-	VADDPD       Y1, Y5, Y5
-	VMOVAPD      Y6, Y4
-	VMOVUPD      Y4, 128(BP)
-	VMOVUPD      Y5, 192(BP)
-	VMOVUPD      256(BP), Y1
-	VMOVUPD      320(BP), Y4
-	VADDPD       Y3, Y1, Y5
-	VMAXPD       Y3, Y1, Y6
-	VMINPD       Y3, Y1, Y3
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y3, Y3
-	VADDPD       Y3, Y4, Y4
-	VMOVAPD      Y5, Y1
-	VMOVUPD      Y1, 256(BP)
-	VMOVUPD      Y4, 320(BP)
-	VMOVUPD      384(BP), Y1
-	VMOVUPD      448(BP), Y3
-	VADDPD       Y2, Y1, Y4
-	VMAXPD       Y2, Y1, Y5
-	VMINPD       Y2, Y1, Y2
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y2, Y2
-	VADDPD       Y2, Y3, Y3
-	VMOVAPD      Y4, Y1
-	VMOVUPD      Y1, 384(BP)
-	VMOVUPD      Y3, 448(BP)
-	MOVQ         R11, SI
-	SHRQ         $0x06, SI
-	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y1
-	VMOVUPD      288(R9), Y2
-	VMASKMOVPD   32(AX)(R11*1), Y2, Y2
-	VMINPD       Y2, Y1, Y2
-	VMOVUPD      Y2, Y3
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y1, Y2
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y1
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y2, Y1
-	VPSLLQ       $0x34, Y3, Y3
-	VPBROADCASTB (BX)(SI*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      288(R9), Y2
-	VMASKMOVPD   32(AX)(R11*1), Y2, Y2
-	VCMPPD       $0x00, 32(BP), Y2, Y5
-	VANDPD       Y4, Y5, Y5
-	VANDNPD      Y4, Y5, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y2, Y6
-	VANDPD       Y4, Y6, Y6
-	VMULPD       Y3, Y1, Y1
-	VANDPD       Y6, Y1, Y1
-	VMOVUPD      288(R9), Y3
-	VMASKMOVPD   Y1, Y3, 32(DX)(R11*1)
-	VMOVUPD      32(BP), Y3
-	VSUBPD       Y2, Y3, Y3
-	VANDPD       Y4, Y3, Y3
-	VMOVUPD      288(R9), Y2
-	VMASKMOVPD   32(CX)(R11*1), Y2, Y2
-	VANDPD       Y4, Y2, Y2
-	VPTEST       Y5, Y5
-	JZ           others185
-	VANDPD       f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VADDPD       96(BP), Y4, Y4
-	VMOVUPD      Y4, 96(BP)
-	VMOVUPD      288(R9), Y4
-	VMASKMOVPD   32(CX)(R11*1), Y4, Y4
-	VANDPD       Y5, Y4, Y4
-	VMAXPD       64(BP), Y4, Y4
-	VMOVUPD      Y4, 64(BP)
-	VBLENDVPD    Y5, f64_bff0000000000000<>+0(SB), Y1, Y4
-	VMOVUPD      288(R9), Y5
-	VMASKMOVPD   Y4, Y5, 32(DX)(R11*1)
-
-others185:
-	VMULPD  Y2, Y3, Y3
-	VMOVUPD 160(BP), Y4
-	VMOVUPD 224(BP), Y5
-	VADDPD  Y1, Y4, Y6
-	VMAXPD  Y1, Y4, Y7
-	VMINPD  Y1, Y4, Y1
-	VSUBPD  Y7, Y6, Y7
-	VSUBPD  Y7, Y1, Y1
-	VADDPD  Y1, Y5, Y5
-	VMOVAPD Y6, Y4
-	VMOVUPD Y4, 160(BP)
-	VMOVUPD Y5, 224(BP)
-	VMOVUPD 288(BP), Y1
-	VMOVUPD 352(BP), Y4
-	VADDPD  Y3, Y1, Y5
-	VMAXPD  Y3, Y1, Y6
-	VMINPD  Y3, Y1, Y3
-	VSUBPD  Y6, Y5, Y6
-	VSUBPD  Y6, Y3, Y3
-	VADDPD  Y3, Y4, Y4
-	VMOVAPD Y5, Y1
-	VMOVUPD Y1, 288(BP)
-	VMOVUPD Y4, 352(BP)
-	VMOVUPD 416(BP), Y1
-	VMOVUPD 480(BP), Y3
-	VADDPD  Y2, Y1, Y4
-	VMAXPD  Y2, Y1, Y5
-	VMINPD  Y2, Y1, Y2
-	VSUBPD  Y5, Y4, Y5
-	VSUBPD  Y5, Y2, Y2
-	VADDPD  Y2, Y3, Y3
-	VMOVAPD Y4, Y1
-	VMOVUPD Y1, 416(BP)
-	VMOVUPD Y3, 480(BP)
-
-done175:
-	ADDQ         (BP), AX
-	ADDQ         8(BP), CX
-	ADDQ         16(BP), DX
-	ADDQ         24(BP), BX
-	MOVQ         a+0(FP), SI
-	VMOVUPD      128(BP), Y1
-	VMOVUPD      160(BP), Y2
-	VMOVUPD      192(BP), Y3
-	VMOVUPD      224(BP), Y4
-	VADDPD       Y4, Y3, Y3
-	VADDPD       Y2, Y1, Y4
-	VMAXPD       Y2, Y1, Y5
-	VMINPD       Y2, Y1, Y2
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y2, Y2
-	VADDPD       Y2, Y3, Y3
-	VMOVAPD      Y4, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X4, X3, X3
-	VADDPD       X2, X1, X4
-	VMAXPD       X2, X1, X5
-	VMINPD       X2, X1, X2
-	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X2, X2
-	VADDPD       X2, X3, X3
-	VMOVAPD      X4, X1
-	VUNPCKHPD    X1, X1, X2
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X4, X3, X3
-	VADDPD       X2, X1, X4
-	VMAXPD       X2, X1, X5
-	VMINPD       X2, X1, X2
-	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X2, X2
-	VADDPD       X2, X3, X3
-	VMOVAPD      X4, X1
-	VADDPD       X3, X1, X1
-	VMOVSD       X1, (SI)
-	ADDQ         $0x08, a+0(FP)
-	MOVQ         sums+8(FP), SI
-	VMOVUPD      256(BP), Y1
-	VMOVUPD      288(BP), Y2
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      352(BP), Y4
-	VADDPD       Y4, Y3, Y3
-	VADDPD       Y2, Y1, Y4
-	VMAXPD       Y2, Y1, Y5
-	VMINPD       Y2, Y1, Y2
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y2, Y2
-	VADDPD       Y2, Y3, Y3
-	VMOVAPD      Y4, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X4, X3, X3
-	VADDPD       X2, X1, X4
-	VMAXPD       X2, X1, X5
-	VMINPD       X2, X1, X2
-	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X2, X2
-	VADDPD       X2, X3, X3
-	VMOVAPD      X4, X1
-	VUNPCKHPD    X1, X1, X2
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X4, X3, X3
-	VADDPD       X2, X1, X4
-	VMAXPD       X2, X1, X5
-	VMINPD       X2, X1, X2
-	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X2, X2
-	VADDPD       X2, X3, X3
-	VMOVAPD      X4, X1
-	VADDPD       X3, X1, X1
-	VMOVSD       X1, (SI)
-	VMOVUPD      384(BP), Y1
-	VMOVUPD      416(BP), Y2
-	VMOVUPD      448(BP), Y3
-	VMOVUPD      480(BP), Y4
-	VADDPD       Y4, Y3, Y3
-	VADDPD       Y2, Y1, Y4
-	VMAXPD       Y2, Y1, Y5
-	VMINPD       Y2, Y1, Y2
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y2, Y2
-	VADDPD       Y2, Y3, Y3
-	VMOVAPD      Y4, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VEXTRACTF128 $0x01, Y3, X4
-	VADDPD       X4, X3, X3
-	VADDPD       X2, X1, X4
-	VMAXPD       X2, X1, X5
-	VMINPD       X2, X1, X2
-	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X2, X2
-	VADDPD       X2, X3, X3
-	VMOVAPD      X4, X1
-	VUNPCKHPD    X1, X1, X2
-	VUNPCKHPD    X3, X3, X4
-	VADDPD       X4, X3, X3
-	VADDPD       X2, X1, X4
-	VMAXPD       X2, X1, X5
-	VMINPD       X2, X1, X2
-	VSUBPD       X5, X4, X5
-	VSUBPD       X5, X2, X2
-	VADDPD       X2, X3, X3
-	VMOVAPD      X4, X1
-	VADDPD       X3, X1, X1
-	VMOVSD       X1, 8(SI)
-	ADDQ         $0x10, sums+8(FP)
-	MOVQ         peaks+16(FP), SI
-	VMOVUPD      64(BP), Y1
-	VMOVUPD      96(BP), Y2
-	VEXTRACTF128 $0x01, Y1, X3
-	VMAXPD       X3, X1, X1
-	VUNPCKHPD    X1, X1, X3
-	VMAXPD       X3, X1, X1
-	VMOVSD       X1, (SI)
-	VEXTRACTF128 $0x01, Y2, X1
-	VADDPD       X1, X2, X2
-	VUNPCKHPD    X2, X2, X1
-	VADDPD       X1, X2, X2
-	VMOVSD       X2, 8(SI)
-	ADDQ         $0x10, peaks+16(FP)
-	DECQ         R10
-	JNZ          row168
-
-last169:
-	VZEROUPPER
-	RET
-
-DATA f64_bff0000000000000<>+0(SB)/8, $0xbff0000000000000
-DATA f64_bff0000000000000<>+8(SB)/8, $0xbff0000000000000
-DATA f64_bff0000000000000<>+16(SB)/8, $0xbff0000000000000
-DATA f64_bff0000000000000<>+24(SB)/8, $0xbff0000000000000
-GLOBL f64_bff0000000000000<>(SB), RODATA|NOPTR, $32
-
-// func softTargetScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, peak *float64)
-// Requires: AVX, FMA3
-TEXT ·softTargetScale64AVX2(SB), NOSPLIT, $0-88
-	MOVQ   dst+0(FP), AX
-	MOVQ   dstStride+8(FP), CX
-	SHLQ   $0x03, CX
-	MOVQ   w+16(FP), DX
-	MOVQ   wStride+24(FP), BX
-	SHLQ   $0x03, BX
-	MOVQ   t+32(FP), SI
-	MOVQ   tStride+40(FP), DI
-	SHLQ   $0x03, DI
-	XORQ   R8, R8
-	VXORPS Y0, Y0, Y0
-	MOVQ   n+56(FP), R9
-	MOVQ   R9, R10
-	SHRQ   $0x04, R10
-	ANDQ   $0x0f, R9
-	MOVQ   R9, R11
-	LEAQ   tail<>+0(SB), R12
-	SHLQ   $0x03, R11
-	SUBQ   R11, R12
-	MOVQ   rows+48(FP), R11
-	TESTQ  R11, R11
-	JZ     last187
-
-row186:
-	MOVQ         f+64(FP), R13
-	VBROADCASTSD (R13)(R8*1), Y0
-	MOVQ         scale+72(FP), R13
-	VBROADCASTSD (R13)(R8*1), Y1
-	MOVQ         peak+80(FP), R13
-	VBROADCASTSD (R13)(R8*1), Y2
-	ADDQ         $0x08, R8
-	XORQ         R13, R13
-	MOVQ         R10, R14
-	TESTQ        R14, R14
-	JZ           rest191
-
-group190:
-	VMOVUPD      (DX)(R13*1), Y3
-	VMOVUPD      (SI)(R13*1), Y5
-	VMULPD       Y0, Y3, Y4
-	VFNMADD231PD Y5, Y1, Y4
-	VBLENDVPD    Y3, Y2, Y4, Y3
-	VMOVUPD      Y3, (AX)(R13*1)
-	VMOVUPD      64(DX)(R13*1), Y3
-	VMOVUPD      64(SI)(R13*1), Y5
-	VMULPD       Y0, Y3, Y4
-	VFNMADD231PD Y5, Y1, Y4
-	VBLENDVPD    Y3, Y2, Y4, Y3
-	VMOVUPD      Y3, 64(AX)(R13*1)
-	VMOVUPD      32(DX)(R13*1), Y3
-	VMOVUPD      32(SI)(R13*1), Y5
-	VMULPD       Y0, Y3, Y4
-	VFNMADD231PD Y5, Y1, Y4
-	VBLENDVPD    Y3, Y2, Y4, Y3
-	VMOVUPD      Y3, 32(AX)(R13*1)
-	VMOVUPD      96(DX)(R13*1), Y3
-	VMOVUPD      96(SI)(R13*1), Y5
-	VMULPD       Y0, Y3, Y4
-	VFNMADD231PD Y5, Y1, Y4
-	VBLENDVPD    Y3, Y2, Y4, Y3
-	VMOVUPD      Y3, 96(AX)(R13*1)
-	ADDQ         $0x80, R13
-	DECQ         R14
-	JNZ          group190
-
-rest191:
-	TESTQ        R9, R9
-	JZ           done193
-	CMPQ         R9, $0x08
-	JBE          half192
-	VMOVUPD      256(R12), Y3
-	VMASKMOVPD   (DX)(R13*1), Y3, Y3
-	VMOVUPD      256(R12), Y4
-	VMASKMOVPD   (SI)(R13*1), Y4, Y5
-	VMULPD       Y0, Y3, Y4
-	VFNMADD231PD Y5, Y1, Y4
-	VBLENDVPD    Y3, Y2, Y4, Y3
-	VMOVUPD      256(R12), Y4
-	VMASKMOVPD   Y3, Y4, (AX)(R13*1)
-	VMOVUPD      320(R12), Y3
-	VMASKMOVPD   64(DX)(R13*1), Y3, Y3
-	VMOVUPD      320(R12), Y4
-	VMASKMOVPD   64(SI)(R13*1), Y4, Y5
-	VMULPD       Y0, Y3, Y4
-	VFNMADD231PD Y5, Y1, Y4
-	VBLENDVPD    Y3, Y2, Y4, Y3
-	VMOVUPD      320(R12), Y4
-	VMASKMOVPD   Y3, Y4, 64(AX)(R13*1)
-	VMOVUPD      288(R12), Y3
-	VMASKMOVPD   32(DX)(R13*1), Y3, Y3
-	VMOVUPD      288(R12), Y4
-	VMASKMOVPD   32(SI)(R13*1), Y4, Y5
-	VMULPD       Y0, Y3, Y4
-	VFNMADD231PD Y5, Y1, Y4
-	VBLENDVPD    Y3, Y2, Y4, Y3
-	VMOVUPD      288(R12), Y4
-	VMASKMOVPD   Y3, Y4, 32(AX)(R13*1)
-	VMOVUPD      352(R12), Y3
-	VMASKMOVPD   96(DX)(R13*1), Y3, Y3
-	VMOVUPD      352(R12), Y4
-	VMASKMOVPD   96(SI)(R13*1), Y4, Y4
-	VMULPD       Y0, Y3, Y0
-	VFNMADD231PD Y4, Y1, Y0
-	VBLENDVPD    Y3, Y2, Y0, Y0
-	VMOVUPD      352(R12), Y1
-	VMASKMOVPD   Y0, Y1, 96(AX)(R13*1)
-	JMP          done193
-
-half192:
-	VMOVUPD      256(R12), Y3
-	VMASKMOVPD   (DX)(R13*1), Y3, Y3
-	VMOVUPD      256(R12), Y4
-	VMASKMOVPD   (SI)(R13*1), Y4, Y5
-	VMULPD       Y0, Y3, Y4
-	VFNMADD231PD Y5, Y1, Y4
-	VBLENDVPD    Y3, Y2, Y4, Y3
-	VMOVUPD      256(R12), Y4
-	VMASKMOVPD   Y3, Y4, (AX)(R13*1)
-	VMOVUPD      288(R12), Y3
-	VMASKMOVPD   32(DX)(R13*1), Y3, Y3
-	VMOVUPD      288(R12), Y4
-	VMASKMOVPD   32(SI)(R13*1), Y4, Y4
-	VMULPD       Y0, Y3, Y0
-	VFNMADD231PD Y4, Y1, Y0
-	VBLENDVPD    Y3, Y2, Y0, Y0
-	VMOVUPD      288(R12), Y1
-	VMASKMOVPD   Y0, Y1, 32(AX)(R13*1)
-
-done193:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ DI, SI
-	DECQ R11
-	JNZ  row186
-
-last187:
-	VZEROUPPER
-	RET
 
 // func lessLabels64AVX2(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
 // Requires: AVX, FMA3
@@ -6431,17 +3911,17 @@ TEXT ·lessLabels64AVX2(SB), NOSPLIT, $0-56
 	SUBQ  R9, R10
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last195
+	JZ    last122
 
-row194:
+row121:
 	VBROADCASTSD (SI), Y0
 	ADDQ         $0x08, SI
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest199
+	JZ           rest126
 
-group198:
+group125:
 	VMOVUPD      (AX)(R11*1), Y1
 	VMOVUPD      (DX)(R11*1), Y2
 	VFNMADD231PD Y2, Y0, Y1
@@ -6460,13 +3940,13 @@ group198:
 	VMOVUPD      Y1, 96(AX)(R11*1)
 	ADDQ         $0x80, R11
 	DECQ         R12
-	JNZ          group198
+	JNZ          group125
 
-rest199:
+rest126:
 	TESTQ        DI, DI
-	JZ           done201
+	JZ           done128
 	CMPQ         DI, $0x08
-	JBE          half200
+	JBE          half127
 	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      256(R10), Y2
@@ -6495,9 +3975,9 @@ rest199:
 	VFNMADD231PD Y2, Y0, Y1
 	VMOVUPD      352(R10), Y0
 	VMASKMOVPD   Y1, Y0, 96(AX)(R11*1)
-	JMP          done201
+	JMP          done128
 
-half200:
+half127:
 	VMOVUPD      256(R10), Y1
 	VMASKMOVPD   (AX)(R11*1), Y1, Y1
 	VMOVUPD      256(R10), Y2
@@ -6513,13 +3993,13 @@ half200:
 	VMOVUPD      288(R10), Y0
 	VMASKMOVPD   Y1, Y0, 32(AX)(R11*1)
 
-done201:
+done128:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row194
+	JNZ  row121
 
-last195:
+last122:
 	VZEROUPPER
 	RET
 
@@ -6538,30 +4018,30 @@ TEXT ·softBCE64AVX512(SB), NOSPLIT, $8-104
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z12
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
 	CMPQ         rows+64(FP), $0x00
-	JZ           last203
+	JZ           last130
 
-row202:
+row129:
 	VXORPS       Y4, Y4, Y4
 	VXORPS       Y5, Y5, Y5
 	TESTQ        BX, BX
-	JZ           without204
+	JZ           without131
 	MOVQ         f+96(FP), AX
 	VBROADCASTSD (AX), Z3
 	ADDQ         $0x08, f+96(FP)
 
-without204:
+without131:
 	XORQ  AX, AX
 	MOVQ  n+72(FP), R8
 	TESTQ R8, R8
-	JZ    done207
+	JZ    done134
 
-group205:
+group132:
 	MOVQ  $-1, DI
 	CMPQ  R8, $0x20
-	JAE   whole206
+	JAE   whole133
 	BZHIQ R8, DI, DI
 
-whole206:
+whole133:
 	MOVQ             DI, (SP)
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12288(DX)(AX*1)
@@ -6633,7 +4113,7 @@ whole206:
 	VMULPD.Z         Z21, Z19, K2, Z19
 	VMULPD.Z         Z22, Z20, K5, Z20
 	TESTQ            BX, BX
-	JZ               none208
+	JZ               none135
 	VADDPD           Z11, Z19, Z14
 	VDIVPD           Z14, Z19, Z14
 	VXORPD           Z2, Z14, K1, Z14
@@ -6649,7 +4129,7 @@ whole206:
 	KMOVB            1(SP), K1
 	VMOVUPD          Z14, K1, 64(BX)(AX*1)
 
-none208:
+none135:
 	VADDPD           Z20, Z19, Z14
 	VFMADD213PD      Z14, Z20, Z19
 	KMOVB            2(SI)(DI*1), K3
@@ -6713,7 +4193,7 @@ none208:
 	VMULPD.Z         Z22, Z17, K2, Z17
 	VMULPD.Z         Z23, Z21, K5, Z21
 	TESTQ            BX, BX
-	JZ               none209
+	JZ               none136
 	VADDPD           Z11, Z17, Z14
 	VDIVPD           Z14, Z17, Z14
 	VXORPD           Z2, Z14, K1, Z14
@@ -6729,7 +4209,7 @@ none208:
 	KMOVB            3(SP), K1
 	VMOVUPD          Z14, K1, 192(BX)(AX*1)
 
-none209:
+none136:
 	VADDPD           Z21, Z17, Z14
 	VFMADD213PD      Z14, Z21, Z17
 	VADDPD           Z17, Z19, Z14
@@ -6786,9 +4266,9 @@ none209:
 	VMOVAPD          Z15, Z4
 	ADDQ             $+256, AX
 	SUBQ             $0x20, R8
-	JG               group205
+	JG               group132
 
-done207:
+done134:
 	MOVQ  stride+40(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, CX
@@ -6796,12 +4276,12 @@ done207:
 	SHLQ  $0x03, AX
 	ADDQ  AX, DX
 	TESTQ BX, BX
-	JZ    none210
+	JZ    none137
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, BX
 
-none210:
+none137:
 	MOVQ          words+88(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, SI
@@ -6840,9 +4320,9 @@ none210:
 	VMOVSD        X4, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row202
+	JNZ           row129
 
-last203:
+last130:
 	VZEROUPPER
 	RET
 
@@ -6868,15 +4348,15 @@ TEXT ·plainLabels64AVX512(SB), NOSPLIT, $0-40
 	KXORW        K3, K3, K3
 	MOVQ         $0x00000000, bad+32(FP)
 	TESTQ        SI, SI
-	JZ           last212
+	JZ           last139
 
-row211:
+row138:
 	XORQ DI, DI
 	MOVQ BX, R8
 	SUBQ $0x02, R8
-	JB   one214
+	JB   one141
 
-two213:
+two140:
 	VMOVUPD (AX)(DI*1), Z3
 	VCMPPD  $0x11, Z0, Z3, K4
 	VCMPPD  $0x04, Z2, Z3, K4, K4
@@ -6903,13 +4383,13 @@ two213:
 	KORW    K4, K3, K3
 	ADDQ    $+256, DI
 	SUBQ    $0x02, R8
-	JAE     two213
+	JAE     two140
 
-one214:
+one141:
 	ADDQ $0x02, R8
-	JZ   rest216
+	JZ   rest143
 
-group215:
+group142:
 	VMOVUPD (AX)(DI*1), Z3
 	VCMPPD  $0x11, Z0, Z3, K4
 	VCMPPD  $0x04, Z2, Z3, K4, K4
@@ -6924,13 +4404,13 @@ group215:
 	KORW    K4, K3, K3
 	ADDQ    $0x80, DI
 	DECQ    R8
-	JNZ     group215
+	JNZ     group142
 
-rest216:
+rest143:
 	TESTQ     DX, DX
-	JZ        done218
+	JZ        done145
 	CMPQ      DX, $0x08
-	JBE       half217
+	JBE       half144
 	VMOVUPD.Z (AX)(DI*1), K1, Z3
 	VCMPPD    $0x11, Z0, Z3, K4
 	VCMPPD    $0x04, Z2, Z3, K4, K4
@@ -6943,9 +4423,9 @@ rest216:
 	KORW      K4, K3, K3
 	VCMPPD    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
-	JMP       done218
+	JMP       done145
 
-half217:
+half144:
 	VMOVUPD.Z (AX)(DI*1), K1, Z3
 	VCMPPD    $0x11, Z0, Z3, K4
 	VCMPPD    $0x04, Z2, Z3, K4, K4
@@ -6953,640 +4433,17 @@ half217:
 	VCMPPD    $0x16, Z1, Z3, K4
 	KORW      K4, K3, K3
 
-done218:
+done145:
 	ADDQ     CX, AX
 	KORTESTW K3, K3
-	JZ       none219
+	JZ       none146
 	MOVQ     $0x00000001, bad+32(FP)
 
-none219:
+none146:
 	DECQ SI
-	JNZ  row211
+	JNZ  row138
 
-last212:
-	VZEROUPPER
-	RET
-
-// func softTargets64AVX512(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
-TEXT ·softTargets64AVX512(SB), NOSPLIT, $32-112
-	MOVQ         x+40(FP), AX
-	MOVQ         t+56(FP), CX
-	MOVQ         w+24(FP), DX
-	MOVQ         part+88(FP), BX
-	MOVQ         stride+48(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, (SP)
-	MOVQ         tStride+64(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 8(SP)
-	MOVQ         wStride+32(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 16(SP)
-	MOVQ         words+96(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 24(SP)
-	MOVQ         n+80(FP), DI
-	MOVQ         DI, R8
-	SHRQ         $0x04, R8
-	ANDQ         $0x0f, DI
-	MOVQ         $-1, SI
-	BZHIQ        DI, SI, SI
-	KMOVB        SI, K1
-	SHRQ         $0x08, SI
-	KMOVB        SI, K2
-	MOVQ         rows+72(FP), R9
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
-	MOVQ         top+104(FP), SI
-	VBROADCASTSD (SI), Z4
-	TESTQ        R9, R9
-	JZ           last221
-
-row220:
-	MOVQ         top+104(FP), SI
-	VBROADCASTSD (SI), Z4
-	ADDQ         $0x08, top+104(FP)
-	VXORPS       Y5, Y5, Y5
-	VXORPS       Y6, Y6, Y6
-	VXORPS       Y7, Y7, Y7
-	VXORPS       Y8, Y8, Y8
-	VXORPS       Y9, Y9, Y9
-	VXORPS       Y10, Y10, Y10
-	VXORPS       Y11, Y11, Y11
-	VXORPS       Y12, Y12, Y12
-	XORQ         R10, R10
-	MOVQ         R8, R11
-	TESTQ        R11, R11
-	JZ           rest225
-
-group224:
-	MOVQ             R10, SI
-	SHRQ             $0x06, SI
-	VMOVUPD          (AX)(R10*1), Z13
-	VMINPD           Z13, Z2, Z13
-	VMOVUPD          64(AX)(R10*1), Z14
-	VMINPD           Z14, Z2, Z14
-	VMOVUPD          Z13, Z17
-	VFMADD213PD      Z0, Z3, Z17
-	VMOVUPD          Z14, Z18
-	VFMADD213PD      Z0, Z3, Z18
-	VSUBPD           Z0, Z17, Z15
-	VSUBPD           Z0, Z18, Z16
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z16
-	VPSLLQ           $0x34, Z17, Z17
-	VPSLLQ           $0x34, Z18, Z18
-	KMOVB            (BX)(SI*1), K3
-	VMOVUPD          (AX)(R10*1), Z13
-	VCMPPD           $0x00, Z4, Z13, K3, K4
-	VCMPPD           $0x04, Z4, Z13, K3, K3
-	VCMPPD           $0x15, Z1, Z13, K3, K5
-	VMULPD.Z         Z17, Z15, K5, Z15
-	VMOVUPD          Z15, (DX)(R10*1)
-	VMOVUPD          Z4, Z14
-	VMOVUPD.Z        (CX)(R10*1), K3, Z17
-	VSUBPD.Z         Z13, Z14, K3, Z14
-	KORTESTW         K4, K4
-	JZ               others228
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z13
-	VADDPD           Z13, Z6, K4, Z6
-	VMOVUPD.Z        (CX)(R10*1), K4, Z13
-	VMAXPD           Z5, Z13, K4, Z5
-	VBROADCASTSD     f64_bff0000000000000<>+0(SB), Z13
-	VMOVUPD          Z13, K4, (DX)(R10*1)
-
-others228:
-	VMULPD       Z17, Z14, Z14
-	KMOVB        1(BX)(SI*1), K3
-	VMOVUPD      64(AX)(R10*1), Z13
-	VCMPPD       $0x00, Z4, Z13, K3, K4
-	VCMPPD       $0x04, Z4, Z13, K3, K3
-	VCMPPD       $0x15, Z1, Z13, K3, K5
-	VMULPD.Z     Z18, Z16, K5, Z16
-	VMOVUPD      Z16, 64(DX)(R10*1)
-	VMOVUPD      Z4, Z18
-	VMOVUPD.Z    64(CX)(R10*1), K3, Z19
-	VSUBPD.Z     Z13, Z18, K3, Z18
-	KORTESTW     K4, K4
-	JZ           others229
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
-	VADDPD       Z13, Z6, K4, Z6
-	VMOVUPD.Z    64(CX)(R10*1), K4, Z13
-	VMAXPD       Z5, Z13, K4, Z5
-	VBROADCASTSD f64_bff0000000000000<>+0(SB), Z13
-	VMOVUPD      Z13, K4, 64(DX)(R10*1)
-
-others229:
-	VADDPD      Z16, Z15, Z15
-	VFMADD231PD Z19, Z18, Z14
-	VADDPD      Z19, Z17, Z17
-	VADDPD      Z15, Z7, Z13
-	VMAXPD      Z15, Z7, Z16
-	VMINPD      Z15, Z7, Z15
-	VSUBPD      Z16, Z13, Z16
-	VSUBPD      Z16, Z15, Z15
-	VADDPD      Z15, Z8, Z8
-	VMOVAPD     Z13, Z7
-	VADDPD      Z14, Z9, Z13
-	VMAXPD      Z14, Z9, Z15
-	VMINPD      Z14, Z9, Z14
-	VSUBPD      Z15, Z13, Z15
-	VSUBPD      Z15, Z14, Z14
-	VADDPD      Z14, Z10, Z10
-	VMOVAPD     Z13, Z9
-	VADDPD      Z17, Z11, Z13
-	VMAXPD      Z17, Z11, Z14
-	VMINPD      Z17, Z11, Z17
-	VSUBPD      Z14, Z13, Z14
-	VSUBPD      Z14, Z17, Z17
-	VADDPD      Z17, Z12, Z12
-	VMOVAPD     Z13, Z11
-	ADDQ        $0x80, R10
-	DECQ        R11
-	JNZ         group224
-
-rest225:
-	TESTQ            DI, DI
-	JZ               done227
-	CMPQ             DI, $0x08
-	JBE              half226
-	MOVQ             R10, SI
-	SHRQ             $0x06, SI
-	VMOVUPD.Z        (AX)(R10*1), K1, Z13
-	VMINPD           Z13, Z2, Z13
-	VMOVUPD.Z        64(AX)(R10*1), K2, Z14
-	VMINPD           Z14, Z2, Z14
-	VMOVUPD          Z13, Z17
-	VFMADD213PD      Z0, Z3, Z17
-	VMOVUPD          Z14, Z18
-	VFMADD213PD      Z0, Z3, Z18
-	VSUBPD           Z0, Z17, Z15
-	VSUBPD           Z0, Z18, Z16
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z16
-	VPSLLQ           $0x34, Z17, Z17
-	VPSLLQ           $0x34, Z18, Z18
-	KMOVB            (BX)(SI*1), K3
-	VMOVUPD.Z        (AX)(R10*1), K1, Z13
-	VCMPPD           $0x00, Z4, Z13, K3, K4
-	VCMPPD           $0x04, Z4, Z13, K3, K3
-	VCMPPD           $0x15, Z1, Z13, K3, K5
-	VMULPD.Z         Z17, Z15, K5, Z15
-	VMOVUPD          Z15, K1, (DX)(R10*1)
-	VMOVUPD          Z4, Z14
-	VMOVUPD.Z        (CX)(R10*1), K3, Z17
-	VSUBPD.Z         Z13, Z14, K3, Z14
-	KORTESTW         K4, K4
-	JZ               others230
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z13
-	VADDPD           Z13, Z6, K4, Z6
-	VMOVUPD.Z        (CX)(R10*1), K4, Z13
-	VMAXPD           Z5, Z13, K4, Z5
-	VBROADCASTSD     f64_bff0000000000000<>+0(SB), Z13
-	VMOVUPD          Z13, K4, (DX)(R10*1)
-
-others230:
-	VMULPD       Z17, Z14, Z14
-	KMOVB        1(BX)(SI*1), K3
-	VMOVUPD.Z    64(AX)(R10*1), K2, Z13
-	VCMPPD       $0x00, Z4, Z13, K3, K4
-	VCMPPD       $0x04, Z4, Z13, K3, K3
-	VCMPPD       $0x15, Z1, Z13, K3, K5
-	VMULPD.Z     Z18, Z16, K5, Z16
-	VMOVUPD      Z16, K2, 64(DX)(R10*1)
-	VMOVUPD      Z4, Z4
-	VMOVUPD.Z    64(CX)(R10*1), K3, Z18
-	VSUBPD.Z     Z13, Z4, K3, Z4
-	KORTESTW     K4, K4
-	JZ           others231
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
-	VADDPD       Z13, Z6, K4, Z6
-	VMOVUPD.Z    64(CX)(R10*1), K4, Z13
-	VMAXPD       Z5, Z13, K4, Z5
-	VBROADCASTSD f64_bff0000000000000<>+0(SB), Z13
-	VMOVUPD      Z13, K4, 64(DX)(R10*1)
-
-others231:
-	VADDPD      Z16, Z15, Z15
-	VFMADD231PD Z18, Z4, Z14
-	VADDPD      Z18, Z17, Z17
-	VADDPD      Z15, Z7, Z4
-	VMAXPD      Z15, Z7, Z13
-	VMINPD      Z15, Z7, Z15
-	VSUBPD      Z13, Z4, Z13
-	VSUBPD      Z13, Z15, Z15
-	VADDPD      Z15, Z8, Z8
-	VMOVAPD     Z4, Z7
-	VADDPD      Z14, Z9, Z4
-	VMAXPD      Z14, Z9, Z13
-	VMINPD      Z14, Z9, Z14
-	VSUBPD      Z13, Z4, Z13
-	VSUBPD      Z13, Z14, Z14
-	VADDPD      Z14, Z10, Z10
-	VMOVAPD     Z4, Z9
-	VADDPD      Z17, Z11, Z4
-	VMAXPD      Z17, Z11, Z13
-	VMINPD      Z17, Z11, Z17
-	VSUBPD      Z13, Z4, Z13
-	VSUBPD      Z13, Z17, Z17
-	VADDPD      Z17, Z12, Z12
-	VMOVAPD     Z4, Z11
-	JMP         done227
-
-half226:
-	MOVQ             R10, SI
-	SHRQ             $0x06, SI
-	VMOVUPD.Z        (AX)(R10*1), K1, Z13
-	VMINPD           Z13, Z2, Z13
-	VMOVUPD          Z13, Z15
-	VFMADD213PD      Z0, Z3, Z15
-	VSUBPD           Z0, Z15, Z14
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z14
-	VPSLLQ           $0x34, Z15, Z15
-	KMOVB            (BX)(SI*1), K3
-	VMOVUPD.Z        (AX)(R10*1), K1, Z13
-	VCMPPD           $0x00, Z4, Z13, K3, K4
-	VCMPPD           $0x04, Z4, Z13, K3, K3
-	VCMPPD           $0x15, Z1, Z13, K3, K5
-	VMULPD.Z         Z15, Z14, K5, Z14
-	VMOVUPD          Z14, K1, (DX)(R10*1)
-	VMOVUPD          Z4, Z4
-	VMOVUPD.Z        (CX)(R10*1), K3, Z15
-	VSUBPD.Z         Z13, Z4, K3, Z4
-	KORTESTW         K4, K4
-	JZ               others232
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z13
-	VADDPD           Z13, Z6, K4, Z6
-	VMOVUPD.Z        (CX)(R10*1), K4, Z13
-	VMAXPD           Z5, Z13, K4, Z5
-	VBROADCASTSD     f64_bff0000000000000<>+0(SB), Z13
-	VMOVUPD          Z13, K4, (DX)(R10*1)
-
-others232:
-	VMULPD  Z15, Z4, Z4
-	VADDPD  Z14, Z7, Z13
-	VMAXPD  Z14, Z7, Z16
-	VMINPD  Z14, Z7, Z14
-	VSUBPD  Z16, Z13, Z16
-	VSUBPD  Z16, Z14, Z14
-	VADDPD  Z14, Z8, Z8
-	VMOVAPD Z13, Z7
-	VADDPD  Z4, Z9, Z13
-	VMAXPD  Z4, Z9, Z14
-	VMINPD  Z4, Z9, Z4
-	VSUBPD  Z14, Z13, Z14
-	VSUBPD  Z14, Z4, Z4
-	VADDPD  Z4, Z10, Z10
-	VMOVAPD Z13, Z9
-	VADDPD  Z15, Z11, Z4
-	VMAXPD  Z15, Z11, Z13
-	VMINPD  Z15, Z11, Z15
-	VSUBPD  Z13, Z4, Z13
-	VSUBPD  Z13, Z15, Z15
-	VADDPD  Z15, Z12, Z12
-	VMOVAPD Z4, Z11
-
-done227:
-	ADDQ          (SP), AX
-	ADDQ          8(SP), CX
-	ADDQ          16(SP), DX
-	ADDQ          24(SP), BX
-	MOVQ          a+0(FP), SI
-	VEXTRACTF64X4 $0x01, Z7, Y4
-	VEXTRACTF64X4 $0x01, Z8, Y13
-	VADDPD        Y13, Y8, Y8
-	VADDPD        Y4, Y7, Y13
-	VMAXPD        Y4, Y7, Y14
-	VMINPD        Y4, Y7, Y4
-	VSUBPD        Y14, Y13, Y14
-	VSUBPD        Y14, Y4, Y4
-	VADDPD        Y4, Y8, Y8
-	VMOVAPD       Y13, Y7
-	VEXTRACTF64X2 $0x01, Y7, X4
-	VEXTRACTF64X2 $0x01, Y8, X13
-	VADDPD        X13, X8, X8
-	VADDPD        X4, X7, X13
-	VMAXPD        X4, X7, X14
-	VMINPD        X4, X7, X4
-	VSUBPD        X14, X13, X14
-	VSUBPD        X14, X4, X4
-	VADDPD        X4, X8, X8
-	VMOVAPD       X13, X7
-	VUNPCKHPD     X7, X7, X4
-	VUNPCKHPD     X8, X8, X13
-	VADDPD        X13, X8, X8
-	VADDPD        X4, X7, X13
-	VMAXPD        X4, X7, X14
-	VMINPD        X4, X7, X4
-	VSUBPD        X14, X13, X14
-	VSUBPD        X14, X4, X4
-	VADDPD        X4, X8, X8
-	VMOVAPD       X13, X7
-	VADDPD        X8, X7, X7
-	VMOVSD        X7, (SI)
-	ADDQ          $0x08, a+0(FP)
-	MOVQ          sums+8(FP), SI
-	VEXTRACTF64X4 $0x01, Z9, Y4
-	VEXTRACTF64X4 $0x01, Z10, Y7
-	VADDPD        Y7, Y10, Y10
-	VADDPD        Y4, Y9, Y7
-	VMAXPD        Y4, Y9, Y8
-	VMINPD        Y4, Y9, Y4
-	VSUBPD        Y8, Y7, Y8
-	VSUBPD        Y8, Y4, Y4
-	VADDPD        Y4, Y10, Y10
-	VMOVAPD       Y7, Y9
-	VEXTRACTF64X2 $0x01, Y9, X4
-	VEXTRACTF64X2 $0x01, Y10, X7
-	VADDPD        X7, X10, X10
-	VADDPD        X4, X9, X7
-	VMAXPD        X4, X9, X8
-	VMINPD        X4, X9, X4
-	VSUBPD        X8, X7, X8
-	VSUBPD        X8, X4, X4
-	VADDPD        X4, X10, X10
-	VMOVAPD       X7, X9
-	VUNPCKHPD     X9, X9, X4
-	VUNPCKHPD     X10, X10, X7
-	VADDPD        X7, X10, X10
-	VADDPD        X4, X9, X7
-	VMAXPD        X4, X9, X8
-	VMINPD        X4, X9, X4
-	VSUBPD        X8, X7, X8
-	VSUBPD        X8, X4, X4
-	VADDPD        X4, X10, X10
-	VMOVAPD       X7, X9
-	VADDPD        X10, X9, X9
-	VMOVSD        X9, (SI)
-	VEXTRACTF64X4 $0x01, Z11, Y4
-	VEXTRACTF64X4 $0x01, Z12, Y7
-	VADDPD        Y7, Y12, Y12
-	VADDPD        Y4, Y11, Y7
-	VMAXPD        Y4, Y11, Y8
-	VMINPD        Y4, Y11, Y4
-	VSUBPD        Y8, Y7, Y8
-	VSUBPD        Y8, Y4, Y4
-	VADDPD        Y4, Y12, Y12
-	VMOVAPD       Y7, Y11
-	VEXTRACTF64X2 $0x01, Y11, X4
-	VEXTRACTF64X2 $0x01, Y12, X7
-	VADDPD        X7, X12, X12
-	VADDPD        X4, X11, X7
-	VMAXPD        X4, X11, X8
-	VMINPD        X4, X11, X4
-	VSUBPD        X8, X7, X8
-	VSUBPD        X8, X4, X4
-	VADDPD        X4, X12, X12
-	VMOVAPD       X7, X11
-	VUNPCKHPD     X11, X11, X4
-	VUNPCKHPD     X12, X12, X7
-	VADDPD        X7, X12, X12
-	VADDPD        X4, X11, X7
-	VMAXPD        X4, X11, X8
-	VMINPD        X4, X11, X4
-	VSUBPD        X8, X7, X8
-	VSUBPD        X8, X4, X4
-	VADDPD        X4, X12, X12
-	VMOVAPD       X7, X11
-	VADDPD        X12, X11, X11
-	VMOVSD        X11, 8(SI)
-	ADDQ          $0x10, sums+8(FP)
-	MOVQ          peaks+16(FP), SI
-	VMOVUPD       Z5, Z4
-	VMOVUPD       Z6, Z13
-	VEXTRACTF64X4 $0x01, Z4, Y5
-	VMAXPD        Y5, Y4, Y4
-	VEXTRACTF64X2 $0x01, Y4, X5
-	VMAXPD        X5, X4, X4
-	VUNPCKHPD     X4, X4, X5
-	VMAXPD        X5, X4, X4
-	VMOVSD        X4, (SI)
-	VEXTRACTF64X4 $0x01, Z13, Y4
-	VADDPD        Y4, Y13, Y13
-	VEXTRACTF64X2 $0x01, Y13, X4
-	VADDPD        X4, X13, X13
-	VUNPCKHPD     X13, X13, X4
-	VADDPD        X4, X13, X13
-	VMOVSD        X13, 8(SI)
-	ADDQ          $0x10, peaks+16(FP)
-	DECQ          R9
-	JNZ           row220
-
-last221:
-	VZEROUPPER
-	RET
-
-// func softTargetScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, peak *float64)
-// Requires: AVX, AVX512DQ, AVX512F, BMI2
-TEXT ·softTargetScale64AVX512(SB), NOSPLIT, $0-88
-	MOVQ   dst+0(FP), AX
-	MOVQ   dstStride+8(FP), CX
-	SHLQ   $0x03, CX
-	MOVQ   w+16(FP), DX
-	MOVQ   wStride+24(FP), BX
-	SHLQ   $0x03, BX
-	MOVQ   t+32(FP), SI
-	MOVQ   tStride+40(FP), DI
-	SHLQ   $0x03, DI
-	XORQ   R8, R8
-	VXORPS Y3, Y3, Y3
-	MOVQ   n+56(FP), R9
-	MOVQ   R9, R10
-	SHRQ   $0x04, R10
-	ANDQ   $0x0f, R9
-	MOVQ   $-1, R11
-	BZHIQ  R9, R11, R11
-	KMOVB  R11, K1
-	SHRQ   $0x08, R11
-	KMOVB  R11, K2
-	MOVQ   rows+48(FP), R11
-	TESTQ  R11, R11
-	JZ     last234
-
-row233:
-	MOVQ         f+64(FP), R12
-	VBROADCASTSD (R12)(R8*1), Z0
-	MOVQ         scale+72(FP), R12
-	VBROADCASTSD (R12)(R8*1), Z1
-	MOVQ         peak+80(FP), R12
-	VBROADCASTSD (R12)(R8*1), Z2
-	ADDQ         $0x08, R8
-	XORQ         R12, R12
-	MOVQ         R10, R13
-	SUBQ         $0x02, R13
-	JB           one236
-
-two235:
-	VMOVUPD      (DX)(R12*1), Z4
-	VMOVUPD      (SI)(R12*1), Z6
-	VMULPD       Z0, Z4, Z5
-	VFNMADD231PD Z6, Z1, Z5
-	VCMPPD       $0x11, Z3, Z4, K3
-	VMOVUPD      Z5, Z4
-	VMOVAPD      Z2, K3, Z4
-	VMOVUPD      Z4, (AX)(R12*1)
-	VMOVUPD      64(DX)(R12*1), Z4
-	VMOVUPD      64(SI)(R12*1), Z6
-	VMULPD       Z0, Z4, Z5
-	VFNMADD231PD Z6, Z1, Z5
-	VCMPPD       $0x11, Z3, Z4, K3
-	VMOVUPD      Z5, Z4
-	VMOVAPD      Z2, K3, Z4
-	VMOVUPD      Z4, 64(AX)(R12*1)
-	VMOVUPD      128(DX)(R12*1), Z4
-	VMOVUPD      128(SI)(R12*1), Z6
-	VMULPD       Z0, Z4, Z5
-	VFNMADD231PD Z6, Z1, Z5
-	VCMPPD       $0x11, Z3, Z4, K3
-	VMOVUPD      Z5, Z4
-	VMOVAPD      Z2, K3, Z4
-	VMOVUPD      Z4, 128(AX)(R12*1)
-	VMOVUPD      192(DX)(R12*1), Z4
-	VMOVUPD      192(SI)(R12*1), Z6
-	VMULPD       Z0, Z4, Z5
-	VFNMADD231PD Z6, Z1, Z5
-	VCMPPD       $0x11, Z3, Z4, K3
-	VMOVUPD      Z5, Z4
-	VMOVAPD      Z2, K3, Z4
-	VMOVUPD      Z4, 192(AX)(R12*1)
-	ADDQ         $+256, R12
-	SUBQ         $0x02, R13
-	JAE          two235
-
-one236:
-	ADDQ $0x02, R13
-	JZ   rest238
-
-group237:
-	VMOVUPD      (DX)(R12*1), Z4
-	VMOVUPD      (SI)(R12*1), Z6
-	VMULPD       Z0, Z4, Z5
-	VFNMADD231PD Z6, Z1, Z5
-	VCMPPD       $0x11, Z3, Z4, K3
-	VMOVUPD      Z5, Z4
-	VMOVAPD      Z2, K3, Z4
-	VMOVUPD      Z4, (AX)(R12*1)
-	VMOVUPD      64(DX)(R12*1), Z4
-	VMOVUPD      64(SI)(R12*1), Z6
-	VMULPD       Z0, Z4, Z5
-	VFNMADD231PD Z6, Z1, Z5
-	VCMPPD       $0x11, Z3, Z4, K3
-	VMOVUPD      Z5, Z4
-	VMOVAPD      Z2, K3, Z4
-	VMOVUPD      Z4, 64(AX)(R12*1)
-	ADDQ         $0x80, R12
-	DECQ         R13
-	JNZ          group237
-
-rest238:
-	TESTQ        R9, R9
-	JZ           done240
-	CMPQ         R9, $0x08
-	JBE          half239
-	VMOVUPD.Z    (DX)(R12*1), K1, Z4
-	VMOVUPD.Z    (SI)(R12*1), K1, Z6
-	VMULPD       Z0, Z4, Z5
-	VFNMADD231PD Z6, Z1, Z5
-	VCMPPD       $0x11, Z3, Z4, K3
-	VMOVUPD      Z5, Z4
-	VMOVAPD      Z2, K3, Z4
-	VMOVUPD      Z4, K1, (AX)(R12*1)
-	VMOVUPD.Z    64(DX)(R12*1), K2, Z4
-	VMOVUPD.Z    64(SI)(R12*1), K2, Z5
-	VMULPD       Z0, Z4, Z0
-	VFNMADD231PD Z5, Z1, Z0
-	VCMPPD       $0x11, Z3, Z4, K3
-	VMOVUPD      Z0, Z0
-	VMOVAPD      Z2, K3, Z0
-	VMOVUPD      Z0, K2, 64(AX)(R12*1)
-	JMP          done240
-
-half239:
-	VMOVUPD.Z    (DX)(R12*1), K1, Z4
-	VMOVUPD.Z    (SI)(R12*1), K1, Z5
-	VMULPD       Z0, Z4, Z0
-	VFNMADD231PD Z5, Z1, Z0
-	VCMPPD       $0x11, Z3, Z4, K3
-	VMOVUPD      Z0, Z0
-	VMOVAPD      Z2, K3, Z0
-	VMOVUPD      Z0, K1, (AX)(R12*1)
-
-done240:
-	ADDQ CX, AX
-	ADDQ BX, DX
-	ADDQ DI, SI
-	DECQ R11
-	JNZ  row233
-
-last234:
+last139:
 	VZEROUPPER
 	RET
 
@@ -7611,17 +4468,17 @@ TEXT ·lessLabels64AVX512(SB), NOSPLIT, $0-56
 	KMOVB R9, K2
 	MOVQ  rows+32(FP), R9
 	TESTQ R9, R9
-	JZ    last242
+	JZ    last148
 
-row241:
+row147:
 	VBROADCASTSD (SI), Z0
 	ADDQ         $0x08, SI
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one244
+	JB           one150
 
-two243:
+two149:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -7640,13 +4497,13 @@ two243:
 	VMOVUPD      Z1, 192(AX)(R10*1)
 	ADDQ         $+256, R10
 	SUBQ         $0x02, R11
-	JAE          two243
+	JAE          two149
 
-one244:
+one150:
 	ADDQ $0x02, R11
-	JZ   rest246
+	JZ   rest152
 
-group245:
+group151:
 	VMOVUPD      (AX)(R10*1), Z1
 	VMOVUPD      (DX)(R10*1), Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -7657,13 +4514,13 @@ group245:
 	VMOVUPD      Z1, 64(AX)(R10*1)
 	ADDQ         $0x80, R10
 	DECQ         R11
-	JNZ          group245
+	JNZ          group151
 
-rest246:
+rest152:
 	TESTQ        DI, DI
-	JZ           done248
+	JZ           done154
 	CMPQ         DI, $0x08
-	JBE          half247
+	JBE          half153
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
@@ -7672,20 +4529,20 @@ rest246:
 	VMOVUPD.Z    64(DX)(R10*1), K2, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K2, 64(AX)(R10*1)
-	JMP          done248
+	JMP          done154
 
-half247:
+half153:
 	VMOVUPD.Z    (AX)(R10*1), K1, Z1
 	VMOVUPD.Z    (DX)(R10*1), K1, Z2
 	VFNMADD231PD Z2, Z0, Z1
 	VMOVUPD      Z1, K1, (AX)(R10*1)
 
-done248:
+done154:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	DECQ R9
-	JNZ  row241
+	JNZ  row147
 
-last242:
+last148:
 	VZEROUPPER
 	RET

@@ -78,11 +78,7 @@ DATA constants32<>+416(SB)/8, $0x1c8000001c800000
 DATA constants32<>+424(SB)/8, $0x1c8000001c800000
 DATA constants32<>+432(SB)/8, $0x1c8000001c800000
 DATA constants32<>+440(SB)/8, $0x1c8000001c800000
-DATA constants32<>+448(SB)/8, $0xbf800000bf800000
-DATA constants32<>+456(SB)/8, $0xbf800000bf800000
-DATA constants32<>+464(SB)/8, $0xbf800000bf800000
-DATA constants32<>+472(SB)/8, $0xbf800000bf800000
-GLOBL constants32<>(SB), RODATA|NOPTR, $480
+GLOBL constants32<>(SB), RODATA|NOPTR, $448
 
 DATA laneconstants64<>+0(SB)/8, $0x0000000000000001
 DATA laneconstants64<>+8(SB)/8, $0x0000000000000002
@@ -258,11 +254,7 @@ DATA constants64<>+1088(SB)/8, $0x07b0000000000000
 DATA constants64<>+1096(SB)/8, $0x07b0000000000000
 DATA constants64<>+1104(SB)/8, $0x07b0000000000000
 DATA constants64<>+1112(SB)/8, $0x07b0000000000000
-DATA constants64<>+1120(SB)/8, $0xbff0000000000000
-DATA constants64<>+1128(SB)/8, $0xbff0000000000000
-DATA constants64<>+1136(SB)/8, $0xbff0000000000000
-DATA constants64<>+1144(SB)/8, $0xbff0000000000000
-GLOBL constants64<>(SB), RODATA|NOPTR, $1152
+GLOBL constants64<>(SB), RODATA|NOPTR, $1120
 
 // func softBCE32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, f *float32)
 TEXT ·softBCE32NEON(SB), NOSPLIT, $768-104
@@ -1745,584 +1737,6 @@ done88:
 last84:
 	RET
 
-// func softTargets32NEON(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32)
-TEXT ·softTargets32NEON(SB), NOSPLIT, $640-112
-	MOVD    a+0(FP), R0
-	MOVD    sums+8(FP), R1
-	MOVD    peaks+16(FP), R2
-	MOVD    top+104(FP), R3
-	MOVD    x+40(FP), R4
-	MOVD    t+56(FP), R6
-	MOVD    w+24(FP), R8
-	MOVD    n+80(FP), R13
-	LSR     $5, R13, R10
-	LSL     $2, R13
-	AND     $127, R13
-	MOVD    $frame-640(SP), R12
-	MOVD    rows+72(FP), R14
-	ADD     $256, R12, R15
-	MOVD    part+88(FP), R19
-	MOVD    $laneconstants32<>(SB), R21
-	MOVD    $constants32<>(SB), R22
-	FMOVQ   (R22), F1
-	FMOVQ   32(R22), F2
-	FMOVQ   64(R22), F3
-	FMOVQ   96(R22), F4
-	FMOVQ   128(R22), F5
-	FMOVQ   160(R22), F6
-	FMOVQ   192(R22), F7
-	MOVD    stride+48(FP), R23
-	CBZ     R14, last116
-row115:
-	MOVD    R3, R24
-	VLD1R.P 4(R24), [V8.S4]
-	ADD     $4, R3
-	VEOR    V9.B16, V9.B16, V9.B16
-	VEOR    V10.B16, V10.B16, V10.B16
-	VEOR    V11.B16, V11.B16, V11.B16
-	FSTPQ   (F11, F11), (R15)
-	FSTPQ   (F11, F11), 32(R15)
-	VEOR    V11.B16, V11.B16, V11.B16
-	FSTPQ   (F11, F11), 128(R15)
-	FSTPQ   (F11, F11), 160(R15)
-	VEOR    V11.B16, V11.B16, V11.B16
-	FSTPQ   (F11, F11), 256(R15)
-	FSTPQ   (F11, F11), 288(R15)
-	MOVD    R4, R5
-	MOVD    R6, R7
-	MOVD    R8, R9
-	MOVD    R19, R20
-	LSL     $1, R10, R11
-	SUBS    $2, R11
-	BMI     rest118
-group117:
-	VLD1R.P 4(R20), [V0.S4]
-half121:
-	FMOVQ   (R5), F11
-	WORD    $0x4e2bf44b // VFMAX V11.S4, V2.S4, V11.S4
-	WORD    $0x4eabf46b // VFMIN V11.S4, V3.S4, V11.S4
-	FMOVQ   64(R5), F12
-	WORD    $0x4e2cf44c // VFMAX V12.S4, V2.S4, V12.S4
-	WORD    $0x4eacf46c // VFMIN V12.S4, V3.S4, V12.S4
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V1.B16, V13.B16
-	VFMLA   V4.S4, V11.S4, V13.S4
-	VMOV    V1.B16, V14.B16
-	VFMLA   V4.S4, V12.S4, V14.S4
-	WORD    $0x4ea1d5af // VFSUB V1.S4, V13.S4, V15.S4
-	WORD    $0x4ea1d5d0 // VFSUB V1.S4, V14.S4, V16.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V5.S4, V15.S4, V11.S4
-	VFMLA   V5.S4, V16.S4, V12.S4
-	VFMLA   V6.S4, V15.S4, V11.S4
-	VFMLA   V6.S4, V16.S4, V12.S4
-	// p = e^r
-	FLDPQ   224(R22), (F15, F16)
-	VFMLA   V11.S4, V7.S4, V15.S4
-	VFMLA   V12.S4, V7.S4, V16.S4
-	FLDPQ   256(R22), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	FLDPQ   288(R22), (F15, F16)
-	VFMLA   V11.S4, V17.S4, V15.S4
-	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   320(R22), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	FLDPQ   352(R22), (F15, F16)
-	VFMLA   V11.S4, V17.S4, V15.S4
-	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   352(R22), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	// s = 2^(n-c)
-	VSHL    $23, V13.S4, V13.S4
-	VSHL    $23, V14.S4, V14.S4
-	WORD    $0x6e2dde31 // VFMUL V13.S4, V17.S4, V17.S4
-	FMOVQ   (R5), F11
-	FMOVQ   (R7), F12
-	FMOVQ   (R21), F15
-	VCMTST  V15.S4, V0.S4, V13.S4
-	WORD    $0x4eabd510 // VFSUB V11.S4, V8.S4, V16.S4
-	WORD    $0x6eabe44f // VFCMGT V11.S4, V2.S4, V15.S4
-	WORD    $0x4e6f1e31 // VBIC V15.B16, V17.B16, V17.B16
-	WORD    $0x4e2be50f // VFCMEQ V11.S4, V8.S4, V15.S4
-	VAND    V13.B16, V15.B16, V15.B16
-	WORD    $0x4e6f1dad // VBIC V15.B16, V13.B16, V13.B16
-	VAND    V13.B16, V16.B16, V16.B16
-	VAND    V15.B16, V12.B16, V11.B16
-	WORD    $0x4e29f569 // VFMAX V9.S4, V11.S4, V9.S4
-	FMOVQ   352(R22), F11
-	VAND    V15.B16, V11.B16, V11.B16
-	WORD    $0x4e2ad56a // VFADD V10.S4, V11.S4, V10.S4
-	VAND    V13.B16, V17.B16, V17.B16
-	VAND    V13.B16, V12.B16, V12.B16
-	FMOVQ   448(R22), F11
-	VBSL    V17.B16, V11.B16, V15.B16
-	FMOVQ   F15, (R9)
-	WORD    $0x6e2cde10 // VFMUL V12.S4, V16.S4, V16.S4
-	WORD    $0x6e2ede52 // VFMUL V14.S4, V18.S4, V18.S4
-	FMOVQ   64(R5), F11
-	FMOVQ   64(R7), F13
-	FMOVQ   64(R21), F15
-	VCMTST  V15.S4, V0.S4, V14.S4
-	WORD    $0x4eabd513 // VFSUB V11.S4, V8.S4, V19.S4
-	WORD    $0x6eabe44f // VFCMGT V11.S4, V2.S4, V15.S4
-	WORD    $0x4e6f1e52 // VBIC V15.B16, V18.B16, V18.B16
-	WORD    $0x4e2be50f // VFCMEQ V11.S4, V8.S4, V15.S4
-	VAND    V14.B16, V15.B16, V15.B16
-	WORD    $0x4e6f1dce // VBIC V15.B16, V14.B16, V14.B16
-	VAND    V14.B16, V19.B16, V19.B16
-	VAND    V15.B16, V13.B16, V11.B16
-	WORD    $0x4e29f569 // VFMAX V9.S4, V11.S4, V9.S4
-	FMOVQ   352(R22), F11
-	VAND    V15.B16, V11.B16, V11.B16
-	WORD    $0x4e2ad56a // VFADD V10.S4, V11.S4, V10.S4
-	VAND    V14.B16, V18.B16, V18.B16
-	VAND    V14.B16, V13.B16, V13.B16
-	FMOVQ   448(R22), F11
-	VBSL    V18.B16, V11.B16, V15.B16
-	FMOVQ   F15, 64(R9)
-	WORD    $0x4e32d631 // VFADD V18.S4, V17.S4, V17.S4
-	VFMLA   V13.S4, V19.S4, V16.S4
-	WORD    $0x4e2dd58c // VFADD V13.S4, V12.S4, V12.S4
-	FMOVQ   32(R5), F11
-	WORD    $0x4e2bf44b // VFMAX V11.S4, V2.S4, V11.S4
-	WORD    $0x4eabf46b // VFMIN V11.S4, V3.S4, V11.S4
-	FMOVQ   96(R5), F13
-	WORD    $0x4e2df44d // VFMAX V13.S4, V2.S4, V13.S4
-	WORD    $0x4eadf46d // VFMIN V13.S4, V3.S4, V13.S4
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V1.B16, V14.B16
-	VFMLA   V4.S4, V11.S4, V14.S4
-	VMOV    V1.B16, V15.B16
-	VFMLA   V4.S4, V13.S4, V15.S4
-	WORD    $0x4ea1d5d2 // VFSUB V1.S4, V14.S4, V18.S4
-	WORD    $0x4ea1d5f3 // VFSUB V1.S4, V15.S4, V19.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V5.S4, V18.S4, V11.S4
-	VFMLA   V5.S4, V19.S4, V13.S4
-	VFMLA   V6.S4, V18.S4, V11.S4
-	VFMLA   V6.S4, V19.S4, V13.S4
-	// p = e^r
-	FLDPQ   224(R22), (F18, F19)
-	VFMLA   V11.S4, V7.S4, V18.S4
-	VFMLA   V13.S4, V7.S4, V19.S4
-	FLDPQ   256(R22), (F20, F21)
-	VFMLA   V11.S4, V18.S4, V20.S4
-	VFMLA   V13.S4, V19.S4, V21.S4
-	FLDPQ   288(R22), (F18, F19)
-	VFMLA   V11.S4, V20.S4, V18.S4
-	VFMLA   V13.S4, V21.S4, V19.S4
-	FLDPQ   320(R22), (F20, F21)
-	VFMLA   V11.S4, V18.S4, V20.S4
-	VFMLA   V13.S4, V19.S4, V21.S4
-	FLDPQ   352(R22), (F18, F19)
-	VFMLA   V11.S4, V20.S4, V18.S4
-	VFMLA   V13.S4, V21.S4, V19.S4
-	FLDPQ   352(R22), (F20, F21)
-	VFMLA   V11.S4, V18.S4, V20.S4
-	VFMLA   V13.S4, V19.S4, V21.S4
-	// s = 2^(n-c)
-	VSHL    $23, V14.S4, V14.S4
-	VSHL    $23, V15.S4, V15.S4
-	WORD    $0x6e2ede94 // VFMUL V14.S4, V20.S4, V20.S4
-	FMOVQ   32(R5), F11
-	FMOVQ   32(R7), F13
-	FMOVQ   32(R21), F18
-	VCMTST  V18.S4, V0.S4, V14.S4
-	WORD    $0x4eabd513 // VFSUB V11.S4, V8.S4, V19.S4
-	WORD    $0x6eabe452 // VFCMGT V11.S4, V2.S4, V18.S4
-	WORD    $0x4e721e94 // VBIC V18.B16, V20.B16, V20.B16
-	WORD    $0x4e2be512 // VFCMEQ V11.S4, V8.S4, V18.S4
-	VAND    V14.B16, V18.B16, V18.B16
-	WORD    $0x4e721dce // VBIC V18.B16, V14.B16, V14.B16
-	VAND    V14.B16, V19.B16, V19.B16
-	VAND    V18.B16, V13.B16, V11.B16
-	WORD    $0x4e29f569 // VFMAX V9.S4, V11.S4, V9.S4
-	FMOVQ   352(R22), F11
-	VAND    V18.B16, V11.B16, V11.B16
-	WORD    $0x4e2ad56a // VFADD V10.S4, V11.S4, V10.S4
-	VAND    V14.B16, V20.B16, V20.B16
-	VAND    V14.B16, V13.B16, V13.B16
-	FMOVQ   448(R22), F11
-	VBSL    V20.B16, V11.B16, V18.B16
-	FMOVQ   F18, 32(R9)
-	WORD    $0x6e2dde73 // VFMUL V13.S4, V19.S4, V19.S4
-	WORD    $0x6e2fdeb5 // VFMUL V15.S4, V21.S4, V21.S4
-	FMOVQ   96(R5), F11
-	FMOVQ   96(R7), F14
-	FMOVQ   96(R21), F18
-	VCMTST  V18.S4, V0.S4, V15.S4
-	WORD    $0x4eabd516 // VFSUB V11.S4, V8.S4, V22.S4
-	WORD    $0x6eabe452 // VFCMGT V11.S4, V2.S4, V18.S4
-	WORD    $0x4e721eb5 // VBIC V18.B16, V21.B16, V21.B16
-	WORD    $0x4e2be512 // VFCMEQ V11.S4, V8.S4, V18.S4
-	VAND    V15.B16, V18.B16, V18.B16
-	WORD    $0x4e721def // VBIC V18.B16, V15.B16, V15.B16
-	VAND    V15.B16, V22.B16, V22.B16
-	VAND    V18.B16, V14.B16, V11.B16
-	WORD    $0x4e29f569 // VFMAX V9.S4, V11.S4, V9.S4
-	FMOVQ   352(R22), F11
-	VAND    V18.B16, V11.B16, V11.B16
-	WORD    $0x4e2ad56a // VFADD V10.S4, V11.S4, V10.S4
-	VAND    V15.B16, V21.B16, V21.B16
-	VAND    V15.B16, V14.B16, V14.B16
-	FMOVQ   448(R22), F11
-	VBSL    V21.B16, V11.B16, V18.B16
-	FMOVQ   F18, 96(R9)
-	WORD    $0x4e35d694 // VFADD V21.S4, V20.S4, V20.S4
-	VFMLA   V14.S4, V22.S4, V19.S4
-	WORD    $0x4e2ed5ad // VFADD V14.S4, V13.S4, V13.S4
-	WORD    $0x4e34d631 // VFADD V20.S4, V17.S4, V17.S4
-	WORD    $0x0e617a2b // VFCVTL V17.S2, V11.D2
-	WORD    $0x4e617a2e // VFCVTL2 V17.S4, V14.D2
-	FLDPQ   (R15), (F15, F18)
-	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
-	WORD    $0x4e6ed652 // VFADD V14.D2, V18.D2, V18.D2
-	FSTPQ   (F15, F18), (R15)
-	WORD    $0x4e33d610 // VFADD V19.S4, V16.S4, V16.S4
-	WORD    $0x0e617a0b // VFCVTL V16.S2, V11.D2
-	WORD    $0x4e617a0e // VFCVTL2 V16.S4, V14.D2
-	FLDPQ   128(R15), (F15, F17)
-	WORD    $0x4e6bd5ef // VFADD V11.D2, V15.D2, V15.D2
-	WORD    $0x4e6ed631 // VFADD V14.D2, V17.D2, V17.D2
-	FSTPQ   (F15, F17), 128(R15)
-	WORD    $0x4e2dd58c // VFADD V13.S4, V12.S4, V12.S4
-	WORD    $0x0e61798b // VFCVTL V12.S2, V11.D2
-	WORD    $0x4e61798d // VFCVTL2 V12.S4, V13.D2
-	FLDPQ   256(R15), (F14, F15)
-	WORD    $0x4e6bd5ce // VFADD V11.D2, V14.D2, V14.D2
-	WORD    $0x4e6dd5ef // VFADD V13.D2, V15.D2, V15.D2
-	FSTPQ   (F14, F15), 256(R15)
-	ADD     $16, R5
-	ADD     $16, R7
-	ADD     $16, R9
-	ADD     $16, R21
-	ADD     $32, R15
-	SUB     $1, R11
-	TBNZ    $0, R11, half121
-	SUB     $32, R21
-	SUB     $64, R15
-	ADD     $96, R5
-	ADD     $96, R7
-	ADD     $96, R9
-	TBZ     $63, R11, group117
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R11, copied119
-rest118:
-	CBZ     R13, done120
-	ADD     $0, R12, R24
-	TBZ     $6, R13, skip122
-	VLD1.P  64(R5), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip122:
-	TBZ     $5, R13, skip123
-	VLD1.P  32(R5), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip123:
-	TBZ     $4, R13, skip124
-	VLD1.P  16(R5), [V11.B16]
-	VST1.P  [V11.B16], 16(R24)
-skip124:
-	TBZ     $3, R13, skip125
-	FMOVD.P 8(R5), F11
-	FMOVD.P F11, 8(R24)
-skip125:
-	TBZ     $2, R13, skip126
-	FMOVS.P 4(R5), F11
-	FMOVS.P F11, 4(R24)
-skip126:
-	ADD     $0, R12, R5
-	ADD     $128, R12, R24
-	TBZ     $6, R13, skip127
-	VLD1.P  64(R7), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip127:
-	TBZ     $5, R13, skip128
-	VLD1.P  32(R7), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip128:
-	TBZ     $4, R13, skip129
-	VLD1.P  16(R7), [V11.B16]
-	VST1.P  [V11.B16], 16(R24)
-skip129:
-	TBZ     $3, R13, skip130
-	FMOVD.P 8(R7), F11
-	FMOVD.P F11, 8(R24)
-skip130:
-	TBZ     $2, R13, skip131
-	FMOVS.P 4(R7), F11
-	FMOVS.P F11, 4(R24)
-skip131:
-	ADD     $128, R12, R7
-	MOVD    R12, R9
-	MOVD    $-2, R11
-	B       group117
-copied119:
-	MOVD    R12, R24
-	ADD     R10<<7, R8, R25
-	TBZ     $6, R13, skip132
-	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip132:
-	TBZ     $5, R13, skip133
-	VLD1.P  32(R24), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip133:
-	TBZ     $4, R13, skip134
-	VLD1.P  16(R24), [V11.B16]
-	VST1.P  [V11.B16], 16(R25)
-skip134:
-	TBZ     $3, R13, skip135
-	FMOVD.P 8(R24), F11
-	FMOVD.P F11, 8(R25)
-skip135:
-	TBZ     $2, R13, skip136
-	FMOVS.P 4(R24), F11
-	FMOVS.P F11, 4(R25)
-skip136:
-done120:
-	FLDPQ   (R15), (F11, F12)
-	FLDPQ   32(R15), (F13, F14)
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
-	VDUP    V11.D[1], V12.D2
-	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
-	FMOVD.P F11, 8(R0)
-	FLDPQ   128(R15), (F11, F12)
-	FLDPQ   160(R15), (F13, F14)
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
-	VDUP    V11.D[1], V12.D2
-	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
-	FMOVD.P F11, 8(R1)
-	FLDPQ   256(R15), (F11, F12)
-	FLDPQ   288(R15), (F13, F14)
-	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
-	VDUP    V11.D[1], V12.D2
-	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
-	FMOVD.P F11, 8(R1)
-	VEXT    $8, V9.B16, V9.B16, V11.B16
-	WORD    $0x4e2bf529 // VFMAX V11.S4, V9.S4, V9.S4
-	VEXT    $4, V9.B16, V9.B16, V11.B16
-	WORD    $0x4e2bf529 // VFMAX V11.S4, V9.S4, V9.S4
-	FMOVS.P F9, 4(R2)
-	VEXT    $8, V10.B16, V10.B16, V11.B16
-	WORD    $0x4e2bd54a // VFADD V11.S4, V10.S4, V10.S4
-	VEXT    $4, V10.B16, V10.B16, V11.B16
-	WORD    $0x4e2bd54a // VFADD V11.S4, V10.S4, V10.S4
-	FMOVS.P F10, 4(R2)
-	ADD     R23<<2, R4
-	MOVD    tStride+64(FP), R24
-	ADD     R24<<2, R6
-	MOVD    wStride+32(FP), R24
-	ADD     R24<<2, R8
-	MOVD    words+96(FP), R24
-	ADD     R24<<3, R19
-	SUB     $1, R14
-	CBNZ    R14, row115
-last116:
-	RET
-
-// func softTargetScale32NEON(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, peak *float32)
-TEXT ·softTargetScale32NEON(SB), NOSPLIT, $512-88
-	MOVD    dst+0(FP), R0
-	MOVD    w+16(FP), R2
-	MOVD    t+32(FP), R4
-	MOVD    f+64(FP), R6
-	MOVD    scale+72(FP), R7
-	MOVD    peak+80(FP), R8
-	VEOR    V3.B16, V3.B16, V3.B16
-	MOVD    n+56(FP), R12
-	LSR     $5, R12, R9
-	LSL     $2, R12
-	AND     $127, R12
-	MOVD    $frame-512(SP), R11
-	MOVD    rows+48(FP), R13
-	MOVD    dstStride+8(FP), R14
-	MOVD    wStride+24(FP), R15
-	MOVD    tStride+40(FP), R19
-	CBZ     R13, last138
-row137:
-	MOVD    R6, R20
-	VLD1R.P 4(R20), [V0.S4]
-	ADD     $4, R6
-	MOVD    R7, R20
-	VLD1R.P 4(R20), [V1.S4]
-	ADD     $4, R7
-	MOVD    R8, R20
-	VLD1R.P 4(R20), [V2.S4]
-	ADD     $4, R8
-	MOVD    R0, R1
-	MOVD    R2, R3
-	MOVD    R4, R5
-	SUBS    $1, R9, R10
-	BMI     rest140
-group139:
-	FLDPQ   (R3), (F4, F6)
-	FLDPQ   64(R3), (F5, F7)
-	FLDPQ   (R5), (F8, F10)
-	FLDPQ   64(R5), (F9, F11)
-	WORD    $0x6e20dc8c // VFMUL V0.S4, V4.S4, V12.S4
-	VFMLS   V1.S4, V8.S4, V12.S4
-	WORD    $0x6ea4e468 // VFCMGT V4.S4, V3.S4, V8.S4
-	VBSL    V12.B16, V2.B16, V8.B16
-	WORD    $0x6e20dcac // VFMUL V0.S4, V5.S4, V12.S4
-	VFMLS   V1.S4, V9.S4, V12.S4
-	WORD    $0x6ea5e469 // VFCMGT V5.S4, V3.S4, V9.S4
-	VBSL    V12.B16, V2.B16, V9.B16
-	WORD    $0x6e20dccc // VFMUL V0.S4, V6.S4, V12.S4
-	VFMLS   V1.S4, V10.S4, V12.S4
-	WORD    $0x6ea6e46a // VFCMGT V6.S4, V3.S4, V10.S4
-	VBSL    V12.B16, V2.B16, V10.B16
-	WORD    $0x6e20dcec // VFMUL V0.S4, V7.S4, V12.S4
-	VFMLS   V1.S4, V11.S4, V12.S4
-	WORD    $0x6ea7e46b // VFCMGT V7.S4, V3.S4, V11.S4
-	VBSL    V12.B16, V2.B16, V11.B16
-	FSTPQ   (F8, F10), (R1)
-	FSTPQ   (F9, F11), 64(R1)
-	FLDPQ   32(R3), (F4, F6)
-	FLDPQ   96(R3), (F5, F7)
-	FLDPQ   32(R5), (F8, F10)
-	FLDPQ   96(R5), (F9, F11)
-	WORD    $0x6e20dc8c // VFMUL V0.S4, V4.S4, V12.S4
-	VFMLS   V1.S4, V8.S4, V12.S4
-	WORD    $0x6ea4e468 // VFCMGT V4.S4, V3.S4, V8.S4
-	VBSL    V12.B16, V2.B16, V8.B16
-	WORD    $0x6e20dcac // VFMUL V0.S4, V5.S4, V12.S4
-	VFMLS   V1.S4, V9.S4, V12.S4
-	WORD    $0x6ea5e469 // VFCMGT V5.S4, V3.S4, V9.S4
-	VBSL    V12.B16, V2.B16, V9.B16
-	WORD    $0x6e20dccc // VFMUL V0.S4, V6.S4, V12.S4
-	VFMLS   V1.S4, V10.S4, V12.S4
-	WORD    $0x6ea6e46a // VFCMGT V6.S4, V3.S4, V10.S4
-	VBSL    V12.B16, V2.B16, V10.B16
-	WORD    $0x6e20dcec // VFMUL V0.S4, V7.S4, V12.S4
-	VFMLS   V1.S4, V11.S4, V12.S4
-	WORD    $0x6ea7e46b // VFCMGT V7.S4, V3.S4, V11.S4
-	VBSL    V12.B16, V2.B16, V11.B16
-	FSTPQ   (F8, F10), 32(R1)
-	FSTPQ   (F9, F11), 96(R1)
-	SUB     $1, R10
-	ADD     $128, R1
-	ADD     $128, R3
-	ADD     $128, R5
-	TBZ     $63, R10, group139
-	// -1 after the groups, -2 after the rest
-	TBZ     $0, R10, copied141
-rest140:
-	CBZ     R12, done142
-	MOVD    R11, R1
-	ADD     $0, R11, R20
-	TBZ     $6, R12, skip143
-	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
-	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R20)
-skip143:
-	TBZ     $5, R12, skip144
-	VLD1.P  32(R3), [V4.B16, V5.B16]
-	VST1.P  [V4.B16, V5.B16], 32(R20)
-skip144:
-	TBZ     $4, R12, skip145
-	VLD1.P  16(R3), [V4.B16]
-	VST1.P  [V4.B16], 16(R20)
-skip145:
-	TBZ     $3, R12, skip146
-	FMOVD.P 8(R3), F4
-	FMOVD.P F4, 8(R20)
-skip146:
-	TBZ     $2, R12, skip147
-	FMOVS.P 4(R3), F4
-	FMOVS.P F4, 4(R20)
-skip147:
-	ADD     $0, R11, R3
-	ADD     $128, R11, R20
-	TBZ     $6, R12, skip148
-	VLD1.P  64(R5), [V4.B16, V5.B16, V6.B16, V7.B16]
-	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R20)
-skip148:
-	TBZ     $5, R12, skip149
-	VLD1.P  32(R5), [V4.B16, V5.B16]
-	VST1.P  [V4.B16, V5.B16], 32(R20)
-skip149:
-	TBZ     $4, R12, skip150
-	VLD1.P  16(R5), [V4.B16]
-	VST1.P  [V4.B16], 16(R20)
-skip150:
-	TBZ     $3, R12, skip151
-	FMOVD.P 8(R5), F4
-	FMOVD.P F4, 8(R20)
-skip151:
-	TBZ     $2, R12, skip152
-	FMOVS.P 4(R5), F4
-	FMOVS.P F4, 4(R20)
-skip152:
-	ADD     $128, R11, R5
-	MOVD    $-1, R10
-	CMP     $64, R12
-	BLS     short153
-	B       group139
-short153:
-	FLDPQ   (R3), (F4, F5)
-	FLDPQ   (R5), (F6, F7)
-	WORD    $0x6e20dc88 // VFMUL V0.S4, V4.S4, V8.S4
-	VFMLS   V1.S4, V6.S4, V8.S4
-	WORD    $0x6ea4e466 // VFCMGT V4.S4, V3.S4, V6.S4
-	VBSL    V8.B16, V2.B16, V6.B16
-	WORD    $0x6e20dca8 // VFMUL V0.S4, V5.S4, V8.S4
-	VFMLS   V1.S4, V7.S4, V8.S4
-	WORD    $0x6ea5e467 // VFCMGT V5.S4, V3.S4, V7.S4
-	VBSL    V8.B16, V2.B16, V7.B16
-	FSTPQ   (F6, F7), (R1)
-	CMP     $32, R12
-	BLS     copied141
-	FLDPQ   32(R3), (F4, F5)
-	FLDPQ   32(R5), (F6, F7)
-	WORD    $0x6e20dc88 // VFMUL V0.S4, V4.S4, V8.S4
-	VFMLS   V1.S4, V6.S4, V8.S4
-	WORD    $0x6ea4e466 // VFCMGT V4.S4, V3.S4, V6.S4
-	VBSL    V8.B16, V2.B16, V6.B16
-	WORD    $0x6e20dca8 // VFMUL V0.S4, V5.S4, V8.S4
-	VFMLS   V1.S4, V7.S4, V8.S4
-	WORD    $0x6ea5e467 // VFCMGT V5.S4, V3.S4, V7.S4
-	VBSL    V8.B16, V2.B16, V7.B16
-	FSTPQ   (F6, F7), 32(R1)
-copied141:
-	MOVD    R11, R20
-	ADD     R9<<7, R0, R21
-	TBZ     $6, R12, skip154
-	VLD1.P  64(R20), [V4.B16, V5.B16, V6.B16, V7.B16]
-	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R21)
-skip154:
-	TBZ     $5, R12, skip155
-	VLD1.P  32(R20), [V4.B16, V5.B16]
-	VST1.P  [V4.B16, V5.B16], 32(R21)
-skip155:
-	TBZ     $4, R12, skip156
-	VLD1.P  16(R20), [V4.B16]
-	VST1.P  [V4.B16], 16(R21)
-skip156:
-	TBZ     $3, R12, skip157
-	FMOVD.P 8(R20), F4
-	FMOVD.P F4, 8(R21)
-skip157:
-	TBZ     $2, R12, skip158
-	FMOVS.P 4(R20), F4
-	FMOVS.P F4, 4(R21)
-skip158:
-done142:
-	ADD     R14<<2, R0
-	ADD     R15<<2, R2
-	ADD     R19<<2, R4
-	SUB     $1, R13
-	CBNZ    R13, row137
-last138:
-	RET
-
 // func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
 TEXT ·lessLabels32NEON(SB), NOSPLIT, $512-56
 	MOVD    dst+0(FP), R0
@@ -2338,8 +1752,8 @@ TEXT ·lessLabels32NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last160
-row159:
+	CBZ     R11, last116
+row115:
 	MOVD    R6, R15
 	VLD1R.P 4(R15), [V0.S4]
 	ADD     $4, R6
@@ -2347,8 +1761,8 @@ row159:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest162
-group161:
+	BMI     rest118
+group117:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -2373,103 +1787,103 @@ group161:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group161
+	TBZ     $63, R8, group117
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied163
-rest162:
-	CBZ     R10, done164
+	TBZ     $0, R8, copied119
+rest118:
+	CBZ     R10, done120
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip165
+	TBZ     $6, R10, skip121
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip165:
-	TBZ     $5, R10, skip166
+skip121:
+	TBZ     $5, R10, skip122
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip166:
-	TBZ     $4, R10, skip167
+skip122:
+	TBZ     $4, R10, skip123
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip167:
-	TBZ     $3, R10, skip168
+skip123:
+	TBZ     $3, R10, skip124
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip168:
-	TBZ     $2, R10, skip169
+skip124:
+	TBZ     $2, R10, skip125
 	FMOVS.P 4(R3), F1
 	FMOVS.P F1, 4(R15)
-skip169:
+skip125:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip170
+	TBZ     $6, R10, skip126
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip170:
-	TBZ     $5, R10, skip171
+skip126:
+	TBZ     $5, R10, skip127
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip171:
-	TBZ     $4, R10, skip172
+skip127:
+	TBZ     $4, R10, skip128
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip172:
-	TBZ     $3, R10, skip173
+skip128:
+	TBZ     $3, R10, skip129
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip173:
-	TBZ     $2, R10, skip174
+skip129:
+	TBZ     $2, R10, skip130
 	FMOVS.P 4(R5), F1
 	FMOVS.P F1, 4(R15)
-skip174:
+skip130:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short175
-	B       group161
-short175:
+	BLS     short131
+	B       group117
+short131:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied163
+	BLS     copied119
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), 32(R1)
-copied163:
+copied119:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip176
+	TBZ     $6, R10, skip132
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip176:
-	TBZ     $5, R10, skip177
+skip132:
+	TBZ     $5, R10, skip133
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip177:
-	TBZ     $4, R10, skip178
+skip133:
+	TBZ     $4, R10, skip134
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip178:
-	TBZ     $3, R10, skip179
+skip134:
+	TBZ     $3, R10, skip135
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip179:
-	TBZ     $2, R10, skip180
+skip135:
+	TBZ     $2, R10, skip136
 	FMOVS.P 4(R15), F1
 	FMOVS.P F1, 4(R19)
-skip180:
-done164:
+skip136:
+done120:
 	ADD     R13<<2, R0
 	ADD     R13<<2, R2
 	ADD     R14<<2, R4
 	SUB     $1, R11
-	CBNZ    R11, row159
-last160:
+	CBNZ    R11, row115
+last116:
 	RET
 
 // func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
@@ -2499,28 +1913,28 @@ TEXT ·softBCE64NEON(SB), NOSPLIT, $768-104
 	MOVD    stride+40(FP), R21
 	MOVD    tStride+56(FP), R22
 	MOVD    dstStride+24(FP), R23
-	CBZ     R10, last182
-row181:
+	CBZ     R10, last138
+row137:
 	VEOR    V8.B16, V8.B16, V8.B16
 	FSTPQ   (F8, F8), (R11)
 	FSTPQ   (F8, F8), 32(R11)
 	FSTPQ   (F8, F8), 64(R11)
 	FSTPQ   (F8, F8), 96(R11)
-	CBZ     R4, none183
+	CBZ     R4, none139
 	MOVD    R19, R24
 	VLD1R.P 8(R24), [V3.D2]
 	ADD     $8, R19
-none183:
+none139:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest185
-group184:
+	BMI     rest141
+group140:
 	VLD1R.P 4(R13), [V0.S4]
-half188:
+half144:
 	// u = h - t, m = y·u
 	FMOVQ   (R1), F8
 	FMOVQ   (R3), F9
@@ -2612,7 +2026,7 @@ half188:
 	VAND    V16.B16, V17.B16, V17.B16
 	WORD    $0x6e6bdef7 // VFMUL V11.D2, V23.D2, V23.D2
 	VAND    V22.B16, V23.B16, V23.B16
-	CBZ     R4, none189
+	CBZ     R4, none145
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d628 // VFADD V8.D2, V17.D2, V8.D2
 	WORD    $0x6e68fe28 // VFDIV V8.D2, V17.D2, V8.D2
@@ -2629,7 +2043,7 @@ half188:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V21.B16, V8.B16, V8.B16
 	FMOVQ   F8, 64(R5)
-none189:
+none145:
 	WORD    $0x4e73d5ad // VFADD V19.D2, V13.D2, V13.D2
 	WORD    $0x4e77d628 // VFADD V23.D2, V17.D2, V8.D2
 	VFMLA   V23.D2, V17.D2, V8.D2
@@ -2724,7 +2138,7 @@ none189:
 	VAND    V18.B16, V19.B16, V19.B16
 	WORD    $0x6e6cdf39 // VFMUL V12.D2, V25.D2, V25.D2
 	VAND    V24.B16, V25.B16, V25.B16
-	CBZ     R4, none190
+	CBZ     R4, none146
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d669 // VFADD V9.D2, V19.D2, V9.D2
 	WORD    $0x6e69fe69 // VFDIV V9.D2, V19.D2, V9.D2
@@ -2741,7 +2155,7 @@ none189:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V23.B16, V9.B16, V9.B16
 	FMOVQ   F9, 192(R5)
-none190:
+none146:
 	WORD    $0x4e75d5ef // VFADD V21.D2, V15.D2, V15.D2
 	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
 	WORD    $0x4e79d669 // VFADD V25.D2, V19.D2, V9.D2
@@ -2847,7 +2261,7 @@ none190:
 	VAND    V17.B16, V18.B16, V18.B16
 	WORD    $0x6e6cdf18 // VFMUL V12.D2, V24.D2, V24.D2
 	VAND    V23.B16, V24.B16, V24.B16
-	CBZ     R4, none191
+	CBZ     R4, none147
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d648 // VFADD V8.D2, V18.D2, V8.D2
 	WORD    $0x6e68fe48 // VFDIV V8.D2, V18.D2, V8.D2
@@ -2864,7 +2278,7 @@ none190:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V22.B16, V8.B16, V8.B16
 	FMOVQ   F8, 96(R5)
-none191:
+none147:
 	WORD    $0x4e74d5ce // VFADD V20.D2, V14.D2, V14.D2
 	WORD    $0x4e78d648 // VFADD V24.D2, V18.D2, V8.D2
 	VFMLA   V24.D2, V18.D2, V8.D2
@@ -2959,7 +2373,7 @@ none191:
 	VAND    V19.B16, V20.B16, V20.B16
 	WORD    $0x6e6ddf5a // VFMUL V13.D2, V26.D2, V26.D2
 	VAND    V25.B16, V26.B16, V26.B16
-	CBZ     R4, none192
+	CBZ     R4, none148
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d689 // VFADD V9.D2, V20.D2, V9.D2
 	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
@@ -2976,7 +2390,7 @@ none191:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V24.B16, V9.B16, V9.B16
 	FMOVQ   F9, 224(R5)
-none192:
+none148:
 	WORD    $0x4e76d610 // VFADD V22.D2, V16.D2, V16.D2
 	WORD    $0x4e70d5ce // VFADD V16.D2, V14.D2, V14.D2
 	WORD    $0x4e7ad689 // VFADD V26.D2, V20.D2, V9.D2
@@ -3123,96 +2537,96 @@ none192:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half188
+	TBNZ    $0, R7, half144
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $224, R1
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group184
+	TBZ     $63, R7, group140
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied186
-rest185:
-	CBZ     R9, done187
+	TBZ     $1, R7, copied142
+rest141:
+	CBZ     R9, done143
 	ADD     $0, R8, R24
-	TBZ     $7, R9, skip193
+	TBZ     $7, R9, skip149
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip193:
-	TBZ     $6, R9, skip194
+skip149:
+	TBZ     $6, R9, skip150
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip194:
-	TBZ     $5, R9, skip195
+skip150:
+	TBZ     $5, R9, skip151
 	VLD1.P  32(R1), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip195:
-	TBZ     $4, R9, skip196
+skip151:
+	TBZ     $4, R9, skip152
 	VLD1.P  16(R1), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip196:
-	TBZ     $3, R9, skip197
+skip152:
+	TBZ     $3, R9, skip153
 	FMOVD.P 8(R1), F8
 	FMOVD.P F8, 8(R24)
-skip197:
+skip153:
 	ADD     $0, R8, R1
 	ADD     $256, R8, R24
-	TBZ     $7, R9, skip198
+	TBZ     $7, R9, skip154
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip198:
-	TBZ     $6, R9, skip199
+skip154:
+	TBZ     $6, R9, skip155
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip199:
-	TBZ     $5, R9, skip200
+skip155:
+	TBZ     $5, R9, skip156
 	VLD1.P  32(R3), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip200:
-	TBZ     $4, R9, skip201
+skip156:
+	TBZ     $4, R9, skip157
 	VLD1.P  16(R3), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip201:
-	TBZ     $3, R9, skip202
+skip157:
+	TBZ     $3, R9, skip158
 	FMOVD.P 8(R3), F8
 	FMOVD.P F8, 8(R24)
-skip202:
+skip158:
 	ADD     $256, R8, R3
 	MOVD    R8, R5
 	MOVD    $-2, R7
-	B       group184
-copied186:
-	CBZ     R4, none203
+	B       group140
+copied142:
+	CBZ     R4, none159
 	MOVD    R8, R24
 	ADD     R6<<8, R4, R25
-	TBZ     $7, R9, skip204
+	TBZ     $7, R9, skip160
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip204:
-	TBZ     $6, R9, skip205
+skip160:
+	TBZ     $6, R9, skip161
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip205:
-	TBZ     $5, R9, skip206
+skip161:
+	TBZ     $5, R9, skip162
 	VLD1.P  32(R24), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R25)
-skip206:
-	TBZ     $4, R9, skip207
+skip162:
+	TBZ     $4, R9, skip163
 	VLD1.P  16(R24), [V8.B16]
 	VST1.P  [V8.B16], 16(R25)
-skip207:
-	TBZ     $3, R9, skip208
+skip163:
+	TBZ     $3, R9, skip164
 	FMOVD.P 8(R24), F8
 	FMOVD.P F8, 8(R25)
-skip208:
-none203:
-done187:
+skip164:
+none159:
+done143:
 	FLDPQ   (R11), (F8, F9)
 	FLDPQ   32(R11), (F10, F11)
 	FLDPQ   64(R11), (F12, F13)
@@ -3255,8 +2669,8 @@ done187:
 	MOVD    words+88(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row181
-last182:
+	CBNZ    R10, row137
+last138:
 	RET
 
 // func plainLabels64NEON(t *float64, stride int, rows int, n int) (bad uint64)
@@ -3274,12 +2688,12 @@ TEXT ·plainLabels64NEON(SB), NOSPLIT, $512-40
 	VEOR    V2.B16, V2.B16, V2.B16
 	VCMEQ   V3.B16, V3.B16, V3.B16
 	MOVD    stride+8(FP), R8
-	CBZ     R6, last210
-row209:
+	CBZ     R6, last166
+row165:
 	MOVD    R0, R1
 	SUBS    $1, R2, R3
-	BMI     rest212
-group211:
+	BMI     rest168
+group167:
 	FLDPQ   (R1), (F4, F6)
 	FLDPQ   64(R1), (F5, F7)
 	WORD    $0x6e64e428 // VFCMGE V4.D2, V1.D2, V8.D2
@@ -3350,38 +2764,38 @@ group211:
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
 	SUB     $1, R3
 	ADD     $128, R1
-	TBZ     $63, R3, group211
+	TBZ     $63, R3, group167
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R3, copied213
-rest212:
-	CBZ     R5, done214
+	TBZ     $0, R3, copied169
+rest168:
+	CBZ     R5, done170
 	FSTPQ   (F2, F2), (R4)
 	FSTPQ   (F2, F2), 32(R4)
 	FSTPQ   (F2, F2), 64(R4)
 	FSTPQ   (F2, F2), 96(R4)
 	ADD     $0, R4, R9
-	TBZ     $6, R5, skip215
+	TBZ     $6, R5, skip171
 	VLD1.P  64(R1), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R9)
-skip215:
-	TBZ     $5, R5, skip216
+skip171:
+	TBZ     $5, R5, skip172
 	VLD1.P  32(R1), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R9)
-skip216:
-	TBZ     $4, R5, skip217
+skip172:
+	TBZ     $4, R5, skip173
 	VLD1.P  16(R1), [V4.B16]
 	VST1.P  [V4.B16], 16(R9)
-skip217:
-	TBZ     $3, R5, skip218
+skip173:
+	TBZ     $3, R5, skip174
 	FMOVD.P 8(R1), F4
 	FMOVD.P F4, 8(R9)
-skip218:
+skip174:
 	ADD     $0, R4, R1
 	MOVD    $-1, R3
 	CMP     $64, R5
-	BLS     short219
-	B       group211
-short219:
+	BLS     short175
+	B       group167
+short175:
 	FLDPQ   (R1), (F4, F5)
 	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
 	VAND    V6.B16, V3.B16, V3.B16
@@ -3400,7 +2814,7 @@ short219:
 	VAND    V5.B16, V4.B16, V4.B16
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
 	CMP     $32, R5
-	BLS     copied213
+	BLS     copied169
 	FLDPQ   32(R1), (F4, F5)
 	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
 	VAND    V6.B16, V3.B16, V3.B16
@@ -3418,8 +2832,8 @@ short219:
 	WORD    $0x6ee2e4a5 // VFCMGT V2.D2, V5.D2, V5.D2
 	VAND    V5.B16, V4.B16, V4.B16
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
-copied213:
-done214:
+copied169:
+done170:
 	VMOV    V3.D[0], R9
 	VMOV    V3.D[1], R10
 	AND     R9, R10
@@ -3427,705 +2841,8 @@ done214:
 	MOVD    R11, bad+32(FP)
 	ADD     R8<<3, R0
 	SUB     $1, R6
-	CBNZ    R6, row209
-last210:
-	RET
-
-// func softTargets64NEON(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64)
-TEXT ·softTargets64NEON(SB), NOSPLIT, $640-112
-	MOVD    a+0(FP), R0
-	MOVD    sums+8(FP), R1
-	MOVD    peaks+16(FP), R2
-	MOVD    top+104(FP), R3
-	MOVD    x+40(FP), R4
-	MOVD    t+56(FP), R6
-	MOVD    w+24(FP), R8
-	MOVD    n+80(FP), R13
-	LSR     $4, R13, R10
-	LSL     $3, R13
-	AND     $127, R13
-	MOVD    $frame-640(SP), R12
-	MOVD    rows+72(FP), R14
-	ADD     $256, R12, R15
-	MOVD    part+88(FP), R19
-	MOVD    $laneconstants64<>(SB), R21
-	MOVD    $constants64<>(SB), R22
-	FMOVQ   (R22), F1
-	FMOVQ   32(R22), F2
-	FMOVQ   64(R22), F3
-	FMOVQ   96(R22), F4
-	FMOVQ   128(R22), F5
-	FMOVQ   160(R22), F6
-	FMOVQ   192(R22), F7
-	MOVD    stride+48(FP), R23
-	CBZ     R14, last221
-row220:
-	MOVD    R3, R24
-	VLD1R.P 8(R24), [V8.D2]
-	ADD     $8, R3
-	VEOR    V9.B16, V9.B16, V9.B16
-	VEOR    V10.B16, V10.B16, V10.B16
-	VEOR    V11.B16, V11.B16, V11.B16
-	FSTPQ   (F11, F11), (R15)
-	FSTPQ   (F11, F11), 32(R15)
-	FSTPQ   (F11, F11), 64(R15)
-	FSTPQ   (F11, F11), 96(R15)
-	VEOR    V11.B16, V11.B16, V11.B16
-	FSTPQ   (F11, F11), 128(R15)
-	FSTPQ   (F11, F11), 160(R15)
-	FSTPQ   (F11, F11), 192(R15)
-	FSTPQ   (F11, F11), 224(R15)
-	VEOR    V11.B16, V11.B16, V11.B16
-	FSTPQ   (F11, F11), 256(R15)
-	FSTPQ   (F11, F11), 288(R15)
-	FSTPQ   (F11, F11), 320(R15)
-	FSTPQ   (F11, F11), 352(R15)
-	MOVD    R4, R5
-	MOVD    R6, R7
-	MOVD    R8, R9
-	MOVD    R19, R20
-	LSL     $1, R10, R11
-	SUBS    $2, R11
-	BMI     rest223
-group222:
-	VLD1R.P 2(R20), [V0.H8]
-half226:
-	FMOVQ   (R5), F11
-	WORD    $0x4e6bf44b // VFMAX V11.D2, V2.D2, V11.D2
-	WORD    $0x4eebf46b // VFMIN V11.D2, V3.D2, V11.D2
-	FMOVQ   64(R5), F12
-	WORD    $0x4e6cf44c // VFMAX V12.D2, V2.D2, V12.D2
-	WORD    $0x4eecf46c // VFMIN V12.D2, V3.D2, V12.D2
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V1.B16, V13.B16
-	VFMLA   V4.D2, V11.D2, V13.D2
-	VMOV    V1.B16, V14.B16
-	VFMLA   V4.D2, V12.D2, V14.D2
-	WORD    $0x4ee1d5af // VFSUB V1.D2, V13.D2, V15.D2
-	WORD    $0x4ee1d5d0 // VFSUB V1.D2, V14.D2, V16.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V5.D2, V15.D2, V11.D2
-	VFMLA   V5.D2, V16.D2, V12.D2
-	VFMLA   V6.D2, V15.D2, V11.D2
-	VFMLA   V6.D2, V16.D2, V12.D2
-	// p = e^r
-	FLDPQ   224(R22), (F15, F16)
-	VFMLA   V11.D2, V7.D2, V15.D2
-	VFMLA   V12.D2, V7.D2, V16.D2
-	FLDPQ   256(R22), (F17, F18)
-	VFMLA   V11.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   288(R22), (F15, F16)
-	VFMLA   V11.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   320(R22), (F17, F18)
-	VFMLA   V11.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   352(R22), (F15, F16)
-	VFMLA   V11.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   384(R22), (F17, F18)
-	VFMLA   V11.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   416(R22), (F15, F16)
-	VFMLA   V11.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   448(R22), (F17, F18)
-	VFMLA   V11.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   480(R22), (F15, F16)
-	VFMLA   V11.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   512(R22), (F17, F18)
-	VFMLA   V11.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   512(R22), (F15, F16)
-	VFMLA   V11.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	// s = 2^(n-c)
-	VSHL    $52, V13.D2, V13.D2
-	VSHL    $52, V14.D2, V14.D2
-	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
-	FMOVQ   (R5), F11
-	FMOVQ   (R7), F12
-	FMOVQ   (R21), F17
-	VCMTST  V17.D2, V0.D2, V13.D2
-	WORD    $0x4eebd512 // VFSUB V11.D2, V8.D2, V18.D2
-	WORD    $0x6eebe451 // VFCMGT V11.D2, V2.D2, V17.D2
-	WORD    $0x4e711def // VBIC V17.B16, V15.B16, V15.B16
-	WORD    $0x4e6be511 // VFCMEQ V11.D2, V8.D2, V17.D2
-	VAND    V13.B16, V17.B16, V17.B16
-	WORD    $0x4e711dad // VBIC V17.B16, V13.B16, V13.B16
-	VAND    V13.B16, V18.B16, V18.B16
-	VAND    V17.B16, V12.B16, V11.B16
-	WORD    $0x4e69f569 // VFMAX V9.D2, V11.D2, V9.D2
-	FMOVQ   512(R22), F11
-	VAND    V17.B16, V11.B16, V11.B16
-	WORD    $0x4e6ad56a // VFADD V10.D2, V11.D2, V10.D2
-	VAND    V13.B16, V15.B16, V15.B16
-	VAND    V13.B16, V12.B16, V12.B16
-	FMOVQ   1120(R22), F11
-	VBSL    V15.B16, V11.B16, V17.B16
-	FMOVQ   F17, (R9)
-	WORD    $0x6e6cde52 // VFMUL V12.D2, V18.D2, V18.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	FMOVQ   64(R5), F11
-	FMOVQ   64(R7), F13
-	FMOVQ   64(R21), F17
-	VCMTST  V17.D2, V0.D2, V14.D2
-	WORD    $0x4eebd513 // VFSUB V11.D2, V8.D2, V19.D2
-	WORD    $0x6eebe451 // VFCMGT V11.D2, V2.D2, V17.D2
-	WORD    $0x4e711e10 // VBIC V17.B16, V16.B16, V16.B16
-	WORD    $0x4e6be511 // VFCMEQ V11.D2, V8.D2, V17.D2
-	VAND    V14.B16, V17.B16, V17.B16
-	WORD    $0x4e711dce // VBIC V17.B16, V14.B16, V14.B16
-	VAND    V14.B16, V19.B16, V19.B16
-	VAND    V17.B16, V13.B16, V11.B16
-	WORD    $0x4e69f569 // VFMAX V9.D2, V11.D2, V9.D2
-	FMOVQ   512(R22), F11
-	VAND    V17.B16, V11.B16, V11.B16
-	WORD    $0x4e6ad56a // VFADD V10.D2, V11.D2, V10.D2
-	VAND    V14.B16, V16.B16, V16.B16
-	VAND    V14.B16, V13.B16, V13.B16
-	FMOVQ   1120(R22), F11
-	VBSL    V16.B16, V11.B16, V17.B16
-	FMOVQ   F17, 64(R9)
-	WORD    $0x4e70d5ef // VFADD V16.D2, V15.D2, V15.D2
-	VFMLA   V13.D2, V19.D2, V18.D2
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	FLDPQ   (R15), (F11, F13)
-	WORD    $0x4e6ff56e // VFMAX V15.D2, V11.D2, V14.D2
-	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
-	WORD    $0x4e6fd5cb // VFADD V15.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed5ef // VFSUB V14.D2, V15.D2, V15.D2
-	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
-	FSTPQ   (F11, F13), (R15)
-	FLDPQ   128(R15), (F11, F13)
-	WORD    $0x4e72f56e // VFMAX V18.D2, V11.D2, V14.D2
-	WORD    $0x4ef2f572 // VFMIN V18.D2, V11.D2, V18.D2
-	WORD    $0x4e72d5cb // VFADD V18.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed652 // VFSUB V14.D2, V18.D2, V18.D2
-	WORD    $0x4e72d5ad // VFADD V18.D2, V13.D2, V13.D2
-	FSTPQ   (F11, F13), 128(R15)
-	FLDPQ   256(R15), (F11, F13)
-	WORD    $0x4e6cf56e // VFMAX V12.D2, V11.D2, V14.D2
-	WORD    $0x4eecf56c // VFMIN V12.D2, V11.D2, V12.D2
-	WORD    $0x4e6cd5cb // VFADD V12.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed58c // VFSUB V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	FSTPQ   (F11, F13), 256(R15)
-	FMOVQ   32(R5), F11
-	WORD    $0x4e6bf44b // VFMAX V11.D2, V2.D2, V11.D2
-	WORD    $0x4eebf46b // VFMIN V11.D2, V3.D2, V11.D2
-	FMOVQ   96(R5), F12
-	WORD    $0x4e6cf44c // VFMAX V12.D2, V2.D2, V12.D2
-	WORD    $0x4eecf46c // VFMIN V12.D2, V3.D2, V12.D2
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V1.B16, V13.B16
-	VFMLA   V4.D2, V11.D2, V13.D2
-	VMOV    V1.B16, V14.B16
-	VFMLA   V4.D2, V12.D2, V14.D2
-	WORD    $0x4ee1d5af // VFSUB V1.D2, V13.D2, V15.D2
-	WORD    $0x4ee1d5d0 // VFSUB V1.D2, V14.D2, V16.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V5.D2, V15.D2, V11.D2
-	VFMLA   V5.D2, V16.D2, V12.D2
-	VFMLA   V6.D2, V15.D2, V11.D2
-	VFMLA   V6.D2, V16.D2, V12.D2
-	// p = e^r
-	FLDPQ   224(R22), (F15, F16)
-	VFMLA   V11.D2, V7.D2, V15.D2
-	VFMLA   V12.D2, V7.D2, V16.D2
-	FLDPQ   256(R22), (F17, F18)
-	VFMLA   V11.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   288(R22), (F15, F16)
-	VFMLA   V11.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   320(R22), (F17, F18)
-	VFMLA   V11.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   352(R22), (F15, F16)
-	VFMLA   V11.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   384(R22), (F17, F18)
-	VFMLA   V11.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   416(R22), (F15, F16)
-	VFMLA   V11.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   448(R22), (F17, F18)
-	VFMLA   V11.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   480(R22), (F15, F16)
-	VFMLA   V11.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   512(R22), (F17, F18)
-	VFMLA   V11.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   512(R22), (F15, F16)
-	VFMLA   V11.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	// s = 2^(n-c)
-	VSHL    $52, V13.D2, V13.D2
-	VSHL    $52, V14.D2, V14.D2
-	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
-	FMOVQ   32(R5), F11
-	FMOVQ   32(R7), F12
-	FMOVQ   32(R21), F17
-	VCMTST  V17.D2, V0.D2, V13.D2
-	WORD    $0x4eebd512 // VFSUB V11.D2, V8.D2, V18.D2
-	WORD    $0x6eebe451 // VFCMGT V11.D2, V2.D2, V17.D2
-	WORD    $0x4e711def // VBIC V17.B16, V15.B16, V15.B16
-	WORD    $0x4e6be511 // VFCMEQ V11.D2, V8.D2, V17.D2
-	VAND    V13.B16, V17.B16, V17.B16
-	WORD    $0x4e711dad // VBIC V17.B16, V13.B16, V13.B16
-	VAND    V13.B16, V18.B16, V18.B16
-	VAND    V17.B16, V12.B16, V11.B16
-	WORD    $0x4e69f569 // VFMAX V9.D2, V11.D2, V9.D2
-	FMOVQ   512(R22), F11
-	VAND    V17.B16, V11.B16, V11.B16
-	WORD    $0x4e6ad56a // VFADD V10.D2, V11.D2, V10.D2
-	VAND    V13.B16, V15.B16, V15.B16
-	VAND    V13.B16, V12.B16, V12.B16
-	FMOVQ   1120(R22), F11
-	VBSL    V15.B16, V11.B16, V17.B16
-	FMOVQ   F17, 32(R9)
-	WORD    $0x6e6cde52 // VFMUL V12.D2, V18.D2, V18.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	FMOVQ   96(R5), F11
-	FMOVQ   96(R7), F13
-	FMOVQ   96(R21), F17
-	VCMTST  V17.D2, V0.D2, V14.D2
-	WORD    $0x4eebd513 // VFSUB V11.D2, V8.D2, V19.D2
-	WORD    $0x6eebe451 // VFCMGT V11.D2, V2.D2, V17.D2
-	WORD    $0x4e711e10 // VBIC V17.B16, V16.B16, V16.B16
-	WORD    $0x4e6be511 // VFCMEQ V11.D2, V8.D2, V17.D2
-	VAND    V14.B16, V17.B16, V17.B16
-	WORD    $0x4e711dce // VBIC V17.B16, V14.B16, V14.B16
-	VAND    V14.B16, V19.B16, V19.B16
-	VAND    V17.B16, V13.B16, V11.B16
-	WORD    $0x4e69f569 // VFMAX V9.D2, V11.D2, V9.D2
-	FMOVQ   512(R22), F11
-	VAND    V17.B16, V11.B16, V11.B16
-	WORD    $0x4e6ad56a // VFADD V10.D2, V11.D2, V10.D2
-	VAND    V14.B16, V16.B16, V16.B16
-	VAND    V14.B16, V13.B16, V13.B16
-	FMOVQ   1120(R22), F11
-	VBSL    V16.B16, V11.B16, V17.B16
-	FMOVQ   F17, 96(R9)
-	WORD    $0x4e70d5ef // VFADD V16.D2, V15.D2, V15.D2
-	VFMLA   V13.D2, V19.D2, V18.D2
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	FLDPQ   64(R15), (F11, F13)
-	WORD    $0x4e6ff56e // VFMAX V15.D2, V11.D2, V14.D2
-	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
-	WORD    $0x4e6fd5cb // VFADD V15.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed5ef // VFSUB V14.D2, V15.D2, V15.D2
-	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
-	FSTPQ   (F11, F13), 64(R15)
-	FLDPQ   192(R15), (F11, F13)
-	WORD    $0x4e72f56e // VFMAX V18.D2, V11.D2, V14.D2
-	WORD    $0x4ef2f572 // VFMIN V18.D2, V11.D2, V18.D2
-	WORD    $0x4e72d5cb // VFADD V18.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed652 // VFSUB V14.D2, V18.D2, V18.D2
-	WORD    $0x4e72d5ad // VFADD V18.D2, V13.D2, V13.D2
-	FSTPQ   (F11, F13), 192(R15)
-	FLDPQ   320(R15), (F11, F13)
-	WORD    $0x4e6cf56e // VFMAX V12.D2, V11.D2, V14.D2
-	WORD    $0x4eecf56c // VFMIN V12.D2, V11.D2, V12.D2
-	WORD    $0x4e6cd5cb // VFADD V12.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed58c // VFSUB V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd5ad // VFADD V12.D2, V13.D2, V13.D2
-	FSTPQ   (F11, F13), 320(R15)
-	ADD     $16, R5
-	ADD     $16, R7
-	ADD     $16, R9
-	ADD     $16, R21
-	ADD     $32, R15
-	SUB     $1, R11
-	TBNZ    $0, R11, half226
-	SUB     $32, R21
-	SUB     $64, R15
-	ADD     $96, R5
-	ADD     $96, R7
-	ADD     $96, R9
-	TBZ     $63, R11, group222
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R11, copied224
-rest223:
-	CBZ     R13, done225
-	ADD     $0, R12, R24
-	TBZ     $6, R13, skip227
-	VLD1.P  64(R5), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip227:
-	TBZ     $5, R13, skip228
-	VLD1.P  32(R5), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip228:
-	TBZ     $4, R13, skip229
-	VLD1.P  16(R5), [V11.B16]
-	VST1.P  [V11.B16], 16(R24)
-skip229:
-	TBZ     $3, R13, skip230
-	FMOVD.P 8(R5), F11
-	FMOVD.P F11, 8(R24)
-skip230:
-	ADD     $0, R12, R5
-	ADD     $128, R12, R24
-	TBZ     $6, R13, skip231
-	VLD1.P  64(R7), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip231:
-	TBZ     $5, R13, skip232
-	VLD1.P  32(R7), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip232:
-	TBZ     $4, R13, skip233
-	VLD1.P  16(R7), [V11.B16]
-	VST1.P  [V11.B16], 16(R24)
-skip233:
-	TBZ     $3, R13, skip234
-	FMOVD.P 8(R7), F11
-	FMOVD.P F11, 8(R24)
-skip234:
-	ADD     $128, R12, R7
-	MOVD    R12, R9
-	MOVD    $-2, R11
-	B       group222
-copied224:
-	MOVD    R12, R24
-	ADD     R10<<7, R8, R25
-	TBZ     $6, R13, skip235
-	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
-	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip235:
-	TBZ     $5, R13, skip236
-	VLD1.P  32(R24), [V11.B16, V12.B16]
-	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip236:
-	TBZ     $4, R13, skip237
-	VLD1.P  16(R24), [V11.B16]
-	VST1.P  [V11.B16], 16(R25)
-skip237:
-	TBZ     $3, R13, skip238
-	FMOVD.P 8(R24), F11
-	FMOVD.P F11, 8(R25)
-skip238:
-done225:
-	FLDPQ   (R15), (F11, F12)
-	FLDPQ   32(R15), (F13, F14)
-	FLDPQ   64(R15), (F15, F16)
-	FLDPQ   96(R15), (F17, F18)
-	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
-	WORD    $0x4e6ff573 // VFMAX V15.D2, V11.D2, V19.D2
-	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
-	WORD    $0x4e6fd66b // VFADD V15.D2, V19.D2, V11.D2
-	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
-	WORD    $0x4ef3d5ef // VFSUB V19.D2, V15.D2, V15.D2
-	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
-	WORD    $0x4e72d5ce // VFADD V18.D2, V14.D2, V14.D2
-	WORD    $0x4e71f5b3 // VFMAX V17.D2, V13.D2, V19.D2
-	WORD    $0x4ef1f5b1 // VFMIN V17.D2, V13.D2, V17.D2
-	WORD    $0x4e71d66d // VFADD V17.D2, V19.D2, V13.D2
-	WORD    $0x4ef3d5b3 // VFSUB V19.D2, V13.D2, V19.D2
-	WORD    $0x4ef3d631 // VFSUB V19.D2, V17.D2, V17.D2
-	WORD    $0x4e71d5ce // VFADD V17.D2, V14.D2, V14.D2
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
-	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
-	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
-	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	VDUP    V11.D[1], V13.D2
-	VDUP    V12.D[1], V14.D2
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
-	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
-	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
-	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
-	FMOVD.P F11, 8(R0)
-	FLDPQ   128(R15), (F11, F12)
-	FLDPQ   160(R15), (F13, F14)
-	FLDPQ   192(R15), (F15, F16)
-	FLDPQ   224(R15), (F17, F18)
-	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
-	WORD    $0x4e6ff573 // VFMAX V15.D2, V11.D2, V19.D2
-	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
-	WORD    $0x4e6fd66b // VFADD V15.D2, V19.D2, V11.D2
-	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
-	WORD    $0x4ef3d5ef // VFSUB V19.D2, V15.D2, V15.D2
-	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
-	WORD    $0x4e72d5ce // VFADD V18.D2, V14.D2, V14.D2
-	WORD    $0x4e71f5b3 // VFMAX V17.D2, V13.D2, V19.D2
-	WORD    $0x4ef1f5b1 // VFMIN V17.D2, V13.D2, V17.D2
-	WORD    $0x4e71d66d // VFADD V17.D2, V19.D2, V13.D2
-	WORD    $0x4ef3d5b3 // VFSUB V19.D2, V13.D2, V19.D2
-	WORD    $0x4ef3d631 // VFSUB V19.D2, V17.D2, V17.D2
-	WORD    $0x4e71d5ce // VFADD V17.D2, V14.D2, V14.D2
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
-	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
-	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
-	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	VDUP    V11.D[1], V13.D2
-	VDUP    V12.D[1], V14.D2
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
-	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
-	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
-	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
-	FMOVD.P F11, 8(R1)
-	FLDPQ   256(R15), (F11, F12)
-	FLDPQ   288(R15), (F13, F14)
-	FLDPQ   320(R15), (F15, F16)
-	FLDPQ   352(R15), (F17, F18)
-	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
-	WORD    $0x4e6ff573 // VFMAX V15.D2, V11.D2, V19.D2
-	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
-	WORD    $0x4e6fd66b // VFADD V15.D2, V19.D2, V11.D2
-	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
-	WORD    $0x4ef3d5ef // VFSUB V19.D2, V15.D2, V15.D2
-	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
-	WORD    $0x4e72d5ce // VFADD V18.D2, V14.D2, V14.D2
-	WORD    $0x4e71f5b3 // VFMAX V17.D2, V13.D2, V19.D2
-	WORD    $0x4ef1f5b1 // VFMIN V17.D2, V13.D2, V17.D2
-	WORD    $0x4e71d66d // VFADD V17.D2, V19.D2, V13.D2
-	WORD    $0x4ef3d5b3 // VFSUB V19.D2, V13.D2, V19.D2
-	WORD    $0x4ef3d631 // VFSUB V19.D2, V17.D2, V17.D2
-	WORD    $0x4e71d5ce // VFADD V17.D2, V14.D2, V14.D2
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
-	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
-	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
-	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	VDUP    V11.D[1], V13.D2
-	VDUP    V12.D[1], V14.D2
-	WORD    $0x4e6ed58c // VFADD V14.D2, V12.D2, V12.D2
-	WORD    $0x4e6df573 // VFMAX V13.D2, V11.D2, V19.D2
-	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd66b // VFADD V13.D2, V19.D2, V11.D2
-	WORD    $0x4ef3d573 // VFSUB V19.D2, V11.D2, V19.D2
-	WORD    $0x4ef3d5ad // VFSUB V19.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	WORD    $0x4e6cd56b // VFADD V12.D2, V11.D2, V11.D2
-	FMOVD.P F11, 8(R1)
-	VEXT    $8, V9.B16, V9.B16, V11.B16
-	WORD    $0x4e6bf529 // VFMAX V11.D2, V9.D2, V9.D2
-	FMOVD.P F9, 8(R2)
-	VEXT    $8, V10.B16, V10.B16, V11.B16
-	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
-	FMOVD.P F10, 8(R2)
-	ADD     R23<<3, R4
-	MOVD    tStride+64(FP), R24
-	ADD     R24<<3, R6
-	MOVD    wStride+32(FP), R24
-	ADD     R24<<3, R8
-	MOVD    words+96(FP), R24
-	ADD     R24<<3, R19
-	SUB     $1, R14
-	CBNZ    R14, row220
-last221:
-	RET
-
-// func softTargetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, peak *float64)
-TEXT ·softTargetScale64NEON(SB), NOSPLIT, $512-88
-	MOVD    dst+0(FP), R0
-	MOVD    w+16(FP), R2
-	MOVD    t+32(FP), R4
-	MOVD    f+64(FP), R6
-	MOVD    scale+72(FP), R7
-	MOVD    peak+80(FP), R8
-	VEOR    V3.B16, V3.B16, V3.B16
-	MOVD    n+56(FP), R12
-	LSR     $4, R12, R9
-	LSL     $3, R12
-	AND     $127, R12
-	MOVD    $frame-512(SP), R11
-	MOVD    rows+48(FP), R13
-	MOVD    dstStride+8(FP), R14
-	MOVD    wStride+24(FP), R15
-	MOVD    tStride+40(FP), R19
-	CBZ     R13, last240
-row239:
-	MOVD    R6, R20
-	VLD1R.P 8(R20), [V0.D2]
-	ADD     $8, R6
-	MOVD    R7, R20
-	VLD1R.P 8(R20), [V1.D2]
-	ADD     $8, R7
-	MOVD    R8, R20
-	VLD1R.P 8(R20), [V2.D2]
-	ADD     $8, R8
-	MOVD    R0, R1
-	MOVD    R2, R3
-	MOVD    R4, R5
-	SUBS    $1, R9, R10
-	BMI     rest242
-group241:
-	FLDPQ   (R3), (F4, F6)
-	FLDPQ   64(R3), (F5, F7)
-	FLDPQ   (R5), (F8, F10)
-	FLDPQ   64(R5), (F9, F11)
-	WORD    $0x6e60dc8c // VFMUL V0.D2, V4.D2, V12.D2
-	VFMLS   V1.D2, V8.D2, V12.D2
-	WORD    $0x6ee4e468 // VFCMGT V4.D2, V3.D2, V8.D2
-	VBSL    V12.B16, V2.B16, V8.B16
-	WORD    $0x6e60dcac // VFMUL V0.D2, V5.D2, V12.D2
-	VFMLS   V1.D2, V9.D2, V12.D2
-	WORD    $0x6ee5e469 // VFCMGT V5.D2, V3.D2, V9.D2
-	VBSL    V12.B16, V2.B16, V9.B16
-	WORD    $0x6e60dccc // VFMUL V0.D2, V6.D2, V12.D2
-	VFMLS   V1.D2, V10.D2, V12.D2
-	WORD    $0x6ee6e46a // VFCMGT V6.D2, V3.D2, V10.D2
-	VBSL    V12.B16, V2.B16, V10.B16
-	WORD    $0x6e60dcec // VFMUL V0.D2, V7.D2, V12.D2
-	VFMLS   V1.D2, V11.D2, V12.D2
-	WORD    $0x6ee7e46b // VFCMGT V7.D2, V3.D2, V11.D2
-	VBSL    V12.B16, V2.B16, V11.B16
-	FSTPQ   (F8, F10), (R1)
-	FSTPQ   (F9, F11), 64(R1)
-	FLDPQ   32(R3), (F4, F6)
-	FLDPQ   96(R3), (F5, F7)
-	FLDPQ   32(R5), (F8, F10)
-	FLDPQ   96(R5), (F9, F11)
-	WORD    $0x6e60dc8c // VFMUL V0.D2, V4.D2, V12.D2
-	VFMLS   V1.D2, V8.D2, V12.D2
-	WORD    $0x6ee4e468 // VFCMGT V4.D2, V3.D2, V8.D2
-	VBSL    V12.B16, V2.B16, V8.B16
-	WORD    $0x6e60dcac // VFMUL V0.D2, V5.D2, V12.D2
-	VFMLS   V1.D2, V9.D2, V12.D2
-	WORD    $0x6ee5e469 // VFCMGT V5.D2, V3.D2, V9.D2
-	VBSL    V12.B16, V2.B16, V9.B16
-	WORD    $0x6e60dccc // VFMUL V0.D2, V6.D2, V12.D2
-	VFMLS   V1.D2, V10.D2, V12.D2
-	WORD    $0x6ee6e46a // VFCMGT V6.D2, V3.D2, V10.D2
-	VBSL    V12.B16, V2.B16, V10.B16
-	WORD    $0x6e60dcec // VFMUL V0.D2, V7.D2, V12.D2
-	VFMLS   V1.D2, V11.D2, V12.D2
-	WORD    $0x6ee7e46b // VFCMGT V7.D2, V3.D2, V11.D2
-	VBSL    V12.B16, V2.B16, V11.B16
-	FSTPQ   (F8, F10), 32(R1)
-	FSTPQ   (F9, F11), 96(R1)
-	SUB     $1, R10
-	ADD     $128, R1
-	ADD     $128, R3
-	ADD     $128, R5
-	TBZ     $63, R10, group241
-	// -1 after the groups, -2 after the rest
-	TBZ     $0, R10, copied243
-rest242:
-	CBZ     R12, done244
-	MOVD    R11, R1
-	ADD     $0, R11, R20
-	TBZ     $6, R12, skip245
-	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
-	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R20)
-skip245:
-	TBZ     $5, R12, skip246
-	VLD1.P  32(R3), [V4.B16, V5.B16]
-	VST1.P  [V4.B16, V5.B16], 32(R20)
-skip246:
-	TBZ     $4, R12, skip247
-	VLD1.P  16(R3), [V4.B16]
-	VST1.P  [V4.B16], 16(R20)
-skip247:
-	TBZ     $3, R12, skip248
-	FMOVD.P 8(R3), F4
-	FMOVD.P F4, 8(R20)
-skip248:
-	ADD     $0, R11, R3
-	ADD     $128, R11, R20
-	TBZ     $6, R12, skip249
-	VLD1.P  64(R5), [V4.B16, V5.B16, V6.B16, V7.B16]
-	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R20)
-skip249:
-	TBZ     $5, R12, skip250
-	VLD1.P  32(R5), [V4.B16, V5.B16]
-	VST1.P  [V4.B16, V5.B16], 32(R20)
-skip250:
-	TBZ     $4, R12, skip251
-	VLD1.P  16(R5), [V4.B16]
-	VST1.P  [V4.B16], 16(R20)
-skip251:
-	TBZ     $3, R12, skip252
-	FMOVD.P 8(R5), F4
-	FMOVD.P F4, 8(R20)
-skip252:
-	ADD     $128, R11, R5
-	MOVD    $-1, R10
-	CMP     $64, R12
-	BLS     short253
-	B       group241
-short253:
-	FLDPQ   (R3), (F4, F5)
-	FLDPQ   (R5), (F6, F7)
-	WORD    $0x6e60dc88 // VFMUL V0.D2, V4.D2, V8.D2
-	VFMLS   V1.D2, V6.D2, V8.D2
-	WORD    $0x6ee4e466 // VFCMGT V4.D2, V3.D2, V6.D2
-	VBSL    V8.B16, V2.B16, V6.B16
-	WORD    $0x6e60dca8 // VFMUL V0.D2, V5.D2, V8.D2
-	VFMLS   V1.D2, V7.D2, V8.D2
-	WORD    $0x6ee5e467 // VFCMGT V5.D2, V3.D2, V7.D2
-	VBSL    V8.B16, V2.B16, V7.B16
-	FSTPQ   (F6, F7), (R1)
-	CMP     $32, R12
-	BLS     copied243
-	FLDPQ   32(R3), (F4, F5)
-	FLDPQ   32(R5), (F6, F7)
-	WORD    $0x6e60dc88 // VFMUL V0.D2, V4.D2, V8.D2
-	VFMLS   V1.D2, V6.D2, V8.D2
-	WORD    $0x6ee4e466 // VFCMGT V4.D2, V3.D2, V6.D2
-	VBSL    V8.B16, V2.B16, V6.B16
-	WORD    $0x6e60dca8 // VFMUL V0.D2, V5.D2, V8.D2
-	VFMLS   V1.D2, V7.D2, V8.D2
-	WORD    $0x6ee5e467 // VFCMGT V5.D2, V3.D2, V7.D2
-	VBSL    V8.B16, V2.B16, V7.B16
-	FSTPQ   (F6, F7), 32(R1)
-copied243:
-	MOVD    R11, R20
-	ADD     R9<<7, R0, R21
-	TBZ     $6, R12, skip254
-	VLD1.P  64(R20), [V4.B16, V5.B16, V6.B16, V7.B16]
-	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R21)
-skip254:
-	TBZ     $5, R12, skip255
-	VLD1.P  32(R20), [V4.B16, V5.B16]
-	VST1.P  [V4.B16, V5.B16], 32(R21)
-skip255:
-	TBZ     $4, R12, skip256
-	VLD1.P  16(R20), [V4.B16]
-	VST1.P  [V4.B16], 16(R21)
-skip256:
-	TBZ     $3, R12, skip257
-	FMOVD.P 8(R20), F4
-	FMOVD.P F4, 8(R21)
-skip257:
-done244:
-	ADD     R14<<3, R0
-	ADD     R15<<3, R2
-	ADD     R19<<3, R4
-	SUB     $1, R13
-	CBNZ    R13, row239
-last240:
+	CBNZ    R6, row165
+last166:
 	RET
 
 // func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
@@ -4143,8 +2860,8 @@ TEXT ·lessLabels64NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last259
-row258:
+	CBZ     R11, last177
+row176:
 	MOVD    R6, R15
 	VLD1R.P 8(R15), [V0.D2]
 	ADD     $8, R6
@@ -4152,8 +2869,8 @@ row258:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest261
-group260:
+	BMI     rest179
+group178:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -4178,89 +2895,89 @@ group260:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group260
+	TBZ     $63, R8, group178
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied262
-rest261:
-	CBZ     R10, done263
+	TBZ     $0, R8, copied180
+rest179:
+	CBZ     R10, done181
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip264
+	TBZ     $6, R10, skip182
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip264:
-	TBZ     $5, R10, skip265
+skip182:
+	TBZ     $5, R10, skip183
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip265:
-	TBZ     $4, R10, skip266
+skip183:
+	TBZ     $4, R10, skip184
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip266:
-	TBZ     $3, R10, skip267
+skip184:
+	TBZ     $3, R10, skip185
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip267:
+skip185:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip268
+	TBZ     $6, R10, skip186
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip268:
-	TBZ     $5, R10, skip269
+skip186:
+	TBZ     $5, R10, skip187
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip269:
-	TBZ     $4, R10, skip270
+skip187:
+	TBZ     $4, R10, skip188
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip270:
-	TBZ     $3, R10, skip271
+skip188:
+	TBZ     $3, R10, skip189
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip271:
+skip189:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short272
-	B       group260
-short272:
+	BLS     short190
+	B       group178
+short190:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied262
+	BLS     copied180
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), 32(R1)
-copied262:
+copied180:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip273
+	TBZ     $6, R10, skip191
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip273:
-	TBZ     $5, R10, skip274
+skip191:
+	TBZ     $5, R10, skip192
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip274:
-	TBZ     $4, R10, skip275
+skip192:
+	TBZ     $4, R10, skip193
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip275:
-	TBZ     $3, R10, skip276
+skip193:
+	TBZ     $3, R10, skip194
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip276:
-done263:
+skip194:
+done181:
 	ADD     R13<<3, R0
 	ADD     R13<<3, R2
 	ADD     R14<<3, R4
 	SUB     $1, R11
-	CBNZ    R11, row258
-last259:
+	CBNZ    R11, row176
+last177:
 	RET
