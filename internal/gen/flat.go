@@ -144,19 +144,10 @@ func (v *vec) toElement(r vreg) {
 // and l+24, in 8 lanes.
 func shortLogs(v *vec) {
 	q, w, rows, n := v.param("q"), v.param("w"), v.param("rows"), v.param("n")
-	stride, rest := v.GP64(), v.GP64()
+	stride, halves := v.GP64(), 64/v.bytes
 	v.MOVQ(n, stride)
 	v.SHLQ(operand.U8(3), stride)
-	v.LEAQ(operand.Mem{Base: n, Disp: -1}, rest)
-	v.ANDQ(operand.U8(7), rest)
-	v.INCQ(rest)
-	halves := 64 / v.bytes
-	tail := v.tailMasks(rest, halves)
-	if !v.wide() {
-		for i, m := range tail {
-			tail[i] = v.inRegister(m.(operand.Mem))
-		}
-	}
+	tail := v.lastUnit(n, 8)
 	g := newLogarithms(v)
 	loop, joined, done := v.newLabel("rows"), v.newLabel("joined"), v.newLabel("done")
 	v.TESTQ(rows, rows)

@@ -11,62 +11,108 @@ import (
 
 // This file emits the kernels of short rows (see kernel/short.go).
 
-// A shortLoop runs through short rows: step rows at a time, with a body for each
-// number of registers that a row takes.
+// A shortLoop runs through short rows, step rows at a time, with bodies for rows of
+// different lengths. (A rowLoop would take a turn for each row, most of it a rest.)
 type shortLoop struct {
 	*vec
 	rows, n, stride gpreg
-	tail            mask // of the last register
-	halves          bool // AVX-512: a body of its own, of 0 registers, for rows of at most half of one
-	both            mask // of two such rows in one
+	unit            int    // of so many elements, all but a row's last are whole
+	tail            []mask // of the registers of the last unit
+	halves          bool   // AVX-512: rows of at most half a register have a body of their own
+	both            mask   // of two such rows in one
+
+	// Of rows side by side, as many as a register has float64 lanes:
+	w    gpreg    // the first
+	base [2]gpreg // rows 0 and 4
+	free gpreg
 }
 
-func newShortLoop(v *vec) *shortLoop {
-	l := &shortLoop{vec: v, rows: v.param("rows"), n: v.param("n"), stride: v.GP64()}
+// A shortBody is that for rows of at most n elements, or of n exactly.
+type shortBody struct {
+	n       int
+	exactly bool
+	emit    func()
+}
+
+func newShortLoop(v *vec, unit int) *shortLoop {
+	l := &shortLoop{vec: v, rows: v.param("rows"), n: v.param("n"), stride: v.GP64(), unit: unit}
 	v.MOVQ(l.n, l.stride)
 	v.SHLQ(operand.U8(log2(v.size)), l.stride)
 	return l
 }
 
-// run emits the bodies, and the return.
-func (l *shortLoop) run(step int, body func(vectors int)) {
-	v := l.vec
-	done := v.newLabel("done")
+// byVectors returns bodies by the number of registers of a row.
+func (l *shortLoop) byVectors(emit func(vectors int)) (bodies []shortBody) {
+	if l.halves {
+		bodies = append(bodies, shortBody{n: 8, emit: func() { emit(0) }})
+	}
+	for vectors := 1; vectors <= 32/l.perReg(); vectors++ {
+		bodies = append(bodies, shortBody{n: vectors * l.perReg(), emit: func() { emit(vectors) }})
+	}
+	return bodies
+}
+
+// run emits the loops, the last of them for all rows that are left.
+func (l *shortLoop) run(step int, bodies []shortBody) {
+	v, done := l.vec, l.newLabel("done")
 	v.TESTQ(l.rows, l.rows)
 	v.JZ(operand.LabelRef(done))
-	most := 32 * v.size / v.bytes
-	// The elements of the last register.
-	rest := v.GP64()
-	v.LEAQ(operand.Mem{Base: l.n, Disp: -1}, rest)
-	v.ANDQ(operand.U8(v.perReg()-1), rest)
-	v.INCQ(rest)
-	l.tail = v.tailMasks(rest, 1)[0]
-	if !v.wide() {
-		l.tail = v.inRegister(l.tail.(operand.Mem))
-	}
-	least := 1
+	l.tail = v.lastUnit(l.n, l.unit)
 	if l.halves {
-		least, l.both = 0, v.newMask()
-		v.KUNPCKBW(l.tail, l.tail, l.both)
+		l.both = v.newMask()
+		v.KUNPCKBW(l.tail[0], l.tail[0], l.both)
 	}
-	for vectors := least; vectors <= most; vectors++ {
-		loop, longer := v.newLabel("rows"), v.newLabel("longer")
-		if vectors < most {
-			v.CMPQ(l.n, operand.U8(max(8, vectors*v.perReg())))
-			v.JG(operand.LabelRef(longer))
+	for i, b := range bodies {
+		loop, other := v.newLabel("rows"), v.newLabel("other")
+		if b.exactly {
+			v.CMPQ(l.n, operand.U8(b.n))
+			v.JNE(operand.LabelRef(other))
+		} else if i < len(bodies)-1 {
+			v.CMPQ(l.n, operand.U8(b.n))
+			v.JG(operand.LabelRef(other))
 		}
 		v.Label(loop)
-		body(vectors)
+		b.emit()
 		v.SUBQ(operand.U8(step), l.rows)
 		v.JNZ(operand.LabelRef(loop))
-		if vectors < most {
+		if i < len(bodies)-1 {
 			v.JMP(operand.LabelRef(done))
-			v.Label(longer)
+			v.Label(other)
 		}
 	}
 	v.Label(done)
-	v.VZEROUPPER()
-	v.RET()
+}
+
+// lastUnit returns the masks, in registers, of a row's last elements, of units of so many.
+func (v *vec) lastUnit(n gpreg, unit int) []mask {
+	rest := v.GP64()
+	v.LEAQ(operand.Mem{Base: n, Disp: -1}, rest)
+	v.ANDQ(operand.U8(unit-1), rest)
+	v.INCQ(rest)
+	tail := v.tailMasks(rest, max(1, unit/v.perReg()))
+	for i, m := range tail {
+		tail[i] = v.inReg(m)
+	}
+	return tail
+}
+
+// sideBySide emits what is done with rows side by side, and moves on.
+func (l *shortLoop) sideBySide(body func()) {
+	four := l.GP64()
+	l.free = l.GP64()
+	l.LEAQ(operand.Mem{Base: l.w, Index: l.stride, Scale: 4}, four)
+	l.base = [2]gpreg{l.w, four}
+	body()
+	if l.wide() {
+		l.LEAQ(operand.Mem{Base: four, Index: l.stride, Scale: 4}, l.w)
+	} else {
+		l.MOVQ(four, l.w)
+	}
+}
+
+// place is where row i of those side by side begins.
+func (l *shortLoop) place(i int) operand.Mem {
+	return l.rowPlace(l.base[i/4], l.stride, i%4, 0, l.free)
 }
 
 // shortSides emits the sums of both signs of short rows, as many rows at a time as a
@@ -77,32 +123,26 @@ func shortSides(v *vec) { shortTree(v, false, v.param("a"), v.param("b")) }
 func shortJoins(v *vec) { shortTree(v, true, v.param("u")) }
 
 func shortTree(v *vec, joins bool, out ...gpreg) {
-	s := &signedRows{shortLoop: newShortLoop(v), w: v.param("w"), sides: len(out), joins: joins}
-	s.halves = v.wide()
-	s.zeros = v.reg()
+	s := &signedRows{shortLoop: newShortLoop(v, v.perReg()), sides: len(out), joins: joins}
+	s.w, s.halves, s.zeros = v.param("w"), v.wide(), v.reg()
 	v.zero(s.zeros)
-	four := v.GP64()
-	s.free = v.GP64()
-	s.run(v.bytes/8, func(vectors int) {
+	s.run(v.bytes/8, s.byVectors(func(vectors int) {
 		s.vectors = vectors
-		v.LEAQ(operand.Mem{Base: s.w, Index: s.stride, Scale: 4}, four)
-		s.base = [2]gpreg{s.w, four}
-		parts := s.parts()
-		for k, p := range out {
-			x, y := s.lanePairs(parts[0][k], parts[1][k])
-			d := v.reg()
-			v.VUNPCKLPD(y, x, d)
-			v.VUNPCKHPD(y, x, x)
-			s.combine64(d, x)
-			v.VMOVUPD(d, at(p, 0))
-			v.ADDQ(operand.U8(v.bytes), p)
-		}
-		if v.wide() {
-			v.LEAQ(operand.Mem{Base: four, Index: s.stride, Scale: 4}, s.w)
-		} else {
-			v.MOVQ(four, s.w)
-		}
-	})
+		s.sideBySide(func() {
+			parts := s.parts()
+			for k, p := range out {
+				x, y := s.lanePairs(parts[0][k], parts[1][k])
+				d := v.reg()
+				v.VUNPCKLPD(y, x, d)
+				v.VUNPCKHPD(y, x, x)
+				s.combine64(d, x)
+				v.VMOVUPD(d, at(p, 0))
+				v.ADDQ(operand.U8(v.bytes), p)
+			}
+		})
+	}))
+	v.VZEROUPPER()
+	v.RET()
 }
 
 // signedRows loads short rows by signs: the positive elements, and the negative ones
@@ -111,9 +151,6 @@ type signedRows struct {
 	*shortLoop
 	sides   int  // 1 or 2
 	joins   bool // elements are joined, not added: none is negative
-	w       gpreg
-	base    [2]gpreg // rows 0 and 4
-	free    gpreg
 	zeros   vreg
 	vectors int // of a row
 }
@@ -211,9 +248,9 @@ func (s *signedRows) eights(i int) (sum [2]vreg) {
 			terms = s.signs(r, nil)
 		case s.wide():
 			s.move(place, r)
-			terms = s.signs(r, s.tail)
+			terms = s.signs(r, s.tail[0])
 		default:
-			s.and(s.tail, place, r) // what follows may be read
+			s.and(s.tail[0], place, r) // what follows may be read
 			terms = s.signs(r, nil)
 		}
 		for k := range s.sides {
@@ -241,11 +278,6 @@ func (s *signedRows) signs(r vreg, exist mask) [2]vreg {
 		s.VSUBPS_Z(r, n, exist, r)
 	}
 	return [2]vreg{n, r}
-}
-
-// place is where row i begins.
-func (s *signedRows) place(i int) operand.Mem {
-	return s.rowPlace(s.base[i/4], s.stride, i%4, 0, s.free)
 }
 
 // lanePairs returns of parts of four lanes l and l+2 added, l < 2, as float64: the
@@ -368,7 +400,7 @@ func newShortGradient(v *vec, factors ...string) *shortGradient {
 	for _, name := range factors {
 		g.places, g.factors = append(g.places, v.param(name)), append(g.factors, v.reg())
 	}
-	g.shortLoop = newShortLoop(v)
+	g.shortLoop = newShortLoop(v, v.perReg())
 	g.low = v.inRegister(v.constant(coef.LeastExp32))
 	return g
 }
@@ -387,7 +419,7 @@ func (g *shortGradient) run(scaled func(r vreg) vreg) {
 	if v.wide() {
 		g.twoRows(scaled)
 	}
-	g.shortLoop.run(1, func(vectors int) {
+	g.shortLoop.run(1, g.byVectors(func(vectors int) {
 		for k, p := range g.places {
 			v.broadcast(at(p, 0), g.factors[k])
 		}
@@ -410,7 +442,9 @@ func (g *shortGradient) run(scaled func(r vreg) vreg) {
 		for _, p := range g.places {
 			v.ADDQ(operand.U8(v.size), p)
 		}
-	})
+	}))
+	v.VZEROUPPER()
+	v.RET()
 }
 
 // twoRows emits, on AVX-512, the loop through rows of at most half a register, two of
@@ -473,14 +507,14 @@ func (l *shortLoop) each(i, vectors int, body func(k mask, index reg.Register, d
 	case i < vectors-1:
 		body(nil, nil, i*v.bytes)
 	case v.wide():
-		body(l.tail, nil, i*v.bytes)
+		body(l.tail[0], nil, i*v.bytes)
 	case vectors > 1:
 		body(nil, l.stride, -v.bytes)
 	default:
 		whole, done := v.newLabel("whole"), v.newLabel("written")
 		v.CMPQ(l.n, operand.U8(v.perReg()))
 		v.JE(operand.LabelRef(whole))
-		body(l.tail, nil, 0)
+		body(l.tail[0], nil, 0)
 		v.JMP(operand.LabelRef(done))
 		v.Label(whole)
 		body(nil, nil, 0)

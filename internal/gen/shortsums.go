@@ -24,102 +24,47 @@ func shortPowers(v *vec) {
 
 // shortTotals emits the sums of short rows.
 func shortTotals(v *vec) {
-	s := &shortSum{vec: v, w: v.param("w"), rows: v.param("rows"), n: v.param("n"), stride: v.GP64()}
+	s := &shortSum{shortLoop: newShortLoop(v, 8), plain: v.newMask()}
+	s.w = v.param("w")
 	out := []gpreg{v.param("sum")}
 	if v.double() {
 		out = append(out, v.param("err"))
 	}
-	done := v.newLabel("done")
-	v.MOVQ(s.n, s.stride)
-	v.SHLQ(operand.U8(log2(v.size)), s.stride)
-	s.plain = v.newMask()
-	if v.wide() {
-		v.KXNORB(s.plain, s.plain, s.plain)
-	} else {
-		v.VPCMPEQD(s.plain, s.plain, s.plain)
-	}
-	v.TESTQ(s.rows, s.rows)
-	v.JZ(operand.LabelRef(done))
-	// The elements of the last 8.
-	rest := v.GP64()
-	v.LEAQ(operand.Mem{Base: s.n, Disp: -1}, rest)
-	v.ANDQ(operand.U8(7), rest)
-	v.INCQ(rest)
-	s.tail = v.tailMasks(rest, max(1, 8*v.size/v.bytes))
-	if !v.wide() {
-		for i, m := range s.tail {
-			s.tail[i] = v.inRegister(m.(operand.Mem))
-		}
+	v.fillMask(s.plain)
+	var bodies []shortBody
+	body := func(units int, whole bool) {
+		bodies = append(bodies, shortBody{n: 8 * units, exactly: whole, emit: func() { s.totals(units, whole, out) }})
 	}
 	if !v.double() {
-		s.loop(1, true, done, out) // converted on their way from memory
+		body(1, true) // converted on their way from memory
 	}
 	for units := 1; units <= 4; units++ {
-		s.loop(units, false, done, out)
+		body(units, false)
 	}
-	v.Label(done)
-	all, bits := v.GP64(), v.GP64()
-	if v.wide() {
-		v.KMOVB(s.plain, bits.As32())
-		v.MOVQ(operand.U32(0xff), all)
-	} else {
-		v.VMOVMSKPD(s.plain, bits.As32())
-		v.MOVQ(operand.U32(0xf), all)
-	}
-	v.XORQ(all, bits)
+	s.run(v.bytes/8, bodies)
+	bits := v.GP64()
+	v.maskBits(s.plain, bits)
+	v.XORQ(operand.U32(1<<(v.bytes/8)-1), bits)
 	v.Store(bits, v.ReturnIndex(0))
 	v.VZEROUPPER()
 	v.RET()
 }
 
-// A shortSum sums short rows of so many units of 8 elements, as many rows at a time
-// as a register has float64 lanes.
+// A shortSum sums short rows of so many units of 8 elements, side by side.
 type shortSum struct {
-	*vec
-	w, rows, n, stride gpreg
-	tail               []mask // of the registers of the last unit
-	plain              mask   // of the rows so far
+	*shortLoop
+	plain mask // of the rows so far
 }
 
-// loop emits the loop for rows of so many units, for whole ones, and goes to done
-// behind it; longer rows pass it by.
-func (s *shortSum) loop(units int, whole bool, done string, out []gpreg) {
-	v := s.vec
-	loop, other := v.newLabel("rows"), v.newLabel("other")
-	step := v.bytes / 8
-	switch {
-	case whole:
-		v.CMPQ(s.n, operand.U8(8*units))
-		v.JNE(operand.LabelRef(other))
-	case units < 4:
-		v.CMPQ(s.n, operand.U8(8*units))
-		v.JG(operand.LabelRef(other))
-	}
-	four, free := v.GP64(), v.GP64()
-	v.Label(loop)
-	v.LEAQ(operand.Mem{Base: s.w, Index: s.stride, Scale: 4}, four)
-	totals := v.rowTree(func(row int) []vreg {
-		base := s.w
-		if row >= 4 {
-			base = four
+// totals writes the sums of rows of so many units, which are whole or may not be.
+func (s *shortSum) totals(units int, whole bool, out []gpreg) {
+	s.sideBySide(func() {
+		totals := s.rowTree(func(row int) []vreg { return s.lanes(s.place(row), units, whole) }, s.joinSums, s.last)
+		for k, p := range out {
+			s.VMOVUPD(totals[k], at(p, 0))
+			s.ADDQ(operand.U8(s.bytes), p)
 		}
-		return s.lanes(v.rowPlace(base, s.stride, row%4, 0, free), units, whole)
-	}, s.joinSums, s.last)
-	for k, p := range out {
-		v.VMOVUPD(totals[k], at(p, 0))
-		v.ADDQ(operand.U8(v.bytes), p)
-	}
-	if v.wide() {
-		v.LEAQ(operand.Mem{Base: four, Index: s.stride, Scale: 4}, s.w)
-	} else {
-		v.MOVQ(four, s.w)
-	}
-	v.SUBQ(operand.U8(step), s.rows)
-	v.JNZ(operand.LabelRef(loop))
-	if units < 4 {
-		v.JMP(operand.LabelRef(done))
-		v.Label(other)
-	}
+	})
 }
 
 // last is the join of the even and the odd elements: it tells which rows are plain.

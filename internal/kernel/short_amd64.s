@@ -511,7 +511,7 @@ TEXT ·shortSumsAVX2(SB), NOSPLIT, $0-40
 	SUBQ    R8, R9
 	VMOVUPS 256(R9), Y1
 	CMPQ    BX, $0x08
-	JG      longer7
+	JG      other7
 
 rows6:
 	LEAQ         (DI)(SI*4), BX
@@ -530,8 +530,8 @@ rows6:
 	VANDPS       (DI)(SI*2), Y1, Y2
 	VMAXPS       Y2, Y0, Y4
 	VSUBPS       Y2, Y4, Y2
-	LEAQ         (DI)(SI*2), R8
-	VANDPS       (R8)(SI*1), Y1, Y5
+	LEAQ         (DI)(SI*2), DI
+	VANDPS       (DI)(SI*1), Y1, Y5
 	VMAXPS       Y5, Y0, Y7
 	VSUBPS       Y5, Y7, Y5
 	VBLENDPS     $0xf0, Y7, Y4, Y8
@@ -567,9 +567,9 @@ rows6:
 	JNZ          rows6
 	JMP          done5
 
-longer7:
+other7:
 	CMPQ BX, $0x10
-	JG   longer9
+	JG   other9
 
 rows8:
 	LEAQ         (DI)(SI*4), BX
@@ -646,9 +646,9 @@ rows8:
 	JNZ          rows8
 	JMP          done5
 
-longer9:
+other9:
 	CMPQ BX, $0x18
-	JG   longer11
+	JG   other11
 
 rows10:
 	LEAQ         (DI)(SI*4), BX
@@ -758,7 +758,7 @@ rows10:
 	JNZ          rows10
 	JMP          done5
 
-longer11:
+other11:
 rows12:
 	LEAQ         (DI)(SI*4), BX
 	VMOVUPS      (DI), Y2
@@ -982,7 +982,7 @@ TEXT ·shortScaleAVX2(SB), NOSPLIT, $0-56
 	SUBQ    R10, R11
 	VMOVUPS 256(R11), Y3
 	CMPQ    R8, $0x08
-	JG      longer16
+	JG      other16
 
 rows15:
 	VBROADCASTSS (BX), Y0
@@ -1016,9 +1016,9 @@ written18:
 	JNZ  rows15
 	JMP  done14
 
-longer16:
+other16:
 	CMPQ R8, $0x10
-	JG   longer20
+	JG   other20
 
 rows19:
 	VBROADCASTSS (BX), Y0
@@ -1045,9 +1045,9 @@ rows19:
 	JNZ          rows19
 	JMP          done14
 
-longer20:
+other20:
 	CMPQ R8, $0x18
-	JG   longer22
+	JG   other22
 
 rows21:
 	VBROADCASTSS (BX), Y0
@@ -1081,7 +1081,7 @@ rows21:
 	JNZ          rows21
 	JMP          done14
 
-longer22:
+other22:
 rows23:
 	VBROADCASTSS (BX), Y0
 	VBROADCASTSS (SI), Y1
@@ -1164,7 +1164,7 @@ TEXT ·shortJoinsAVX2(SB), NOSPLIT, $0-32
 	SUBQ    DI, R8
 	VMOVUPS 256(R8), Y0
 	CMPQ    DX, $0x08
-	JG      longer27
+	JG      other27
 
 rows26:
 	LEAQ         (SI)(BX*4), DX
@@ -1175,8 +1175,8 @@ rows26:
 	VADDPS       Y1, Y3, Y2
 	VFMADD213PS  Y2, Y1, Y3
 	VANDPS       (SI)(BX*2), Y0, Y1
-	LEAQ         (SI)(BX*2), DI
-	VANDPS       (DI)(BX*1), Y0, Y2
+	LEAQ         (SI)(BX*2), SI
+	VANDPS       (SI)(BX*1), Y0, Y2
 	VBLENDPS     $0xf0, Y2, Y1, Y4
 	VPERM2F128   $0x21, Y2, Y1, Y1
 	VADDPS       Y1, Y4, Y2
@@ -1199,9 +1199,9 @@ rows26:
 	JNZ          rows26
 	JMP          done25
 
-longer27:
+other27:
 	CMPQ DX, $0x10
-	JG   longer29
+	JG   other29
 
 rows28:
 	LEAQ         (SI)(BX*4), DX
@@ -1249,9 +1249,9 @@ rows28:
 	JNZ          rows28
 	JMP          done25
 
-longer29:
+other29:
 	CMPQ DX, $0x18
-	JG   longer31
+	JG   other31
 
 rows30:
 	LEAQ         (SI)(BX*4), DX
@@ -1319,7 +1319,7 @@ rows30:
 	JNZ          rows30
 	JMP          done25
 
-longer31:
+other31:
 rows32:
 	LEAQ         (SI)(BX*4), DX
 	VMOVUPS      (SI), Y1
@@ -2114,7 +2114,7 @@ TEXT ·shortSumsAVX512(SB), NOSPLIT, $0-40
 	KMOVW    R9, K1
 	KUNPCKBW K1, K1, K2
 	CMPQ     BX, $0x08
-	JG       longer48
+	JG       other48
 
 rows47:
 	LEAQ          (DI)(SI*4), BX
@@ -2136,10 +2136,10 @@ rows47:
 	VINSERTF64X4  $0x01, (BX)(SI*2), Z6, Z6
 	VMAXPS.Z      Z6, Z0, K2, Z4
 	VSUBPS.Z      Z6, Z4, K2, Z6
-	LEAQ          (DI)(SI*2), R8
-	VMOVUPS       (R8)(SI*1), Y7
-	LEAQ          (BX)(SI*2), R8
-	VINSERTF64X4  $0x01, (R8)(SI*1), Z7, Z7
+	LEAQ          (DI)(SI*2), DI
+	VMOVUPS       (DI)(SI*1), Y7
+	LEAQ          (BX)(SI*2), DI
+	VINSERTF64X4  $0x01, (DI)(SI*1), Z7, Z7
 	VMAXPS.Z      Z7, Z0, K2, Z8
 	VSUBPS.Z      Z7, Z8, K2, Z7
 	VSHUFF64X2    $0x88, Z8, Z4, Z9
@@ -2175,9 +2175,9 @@ rows47:
 	JNZ           rows47
 	JMP           done46
 
-longer48:
+other48:
 	CMPQ BX, $0x10
-	JG   longer50
+	JG   other50
 
 rows49:
 	LEAQ          (DI)(SI*4), BX
@@ -2223,12 +2223,12 @@ rows49:
 	VSHUFF64X2    $0x44, Z5, Z2, Z3
 	VSHUFF64X2    $0xee, Z5, Z2, Z2
 	VADDPS        Z2, Z3, Z3
-	LEAQ          (DI)(SI*2), R8
-	VMOVUPS       (R8)(SI*1), Z2
+	LEAQ          (DI)(SI*2), DI
+	VMOVUPS       (DI)(SI*1), Z2
 	VMAXPS.Z      Z2, Z0, K1, Z5
 	VSUBPS.Z      Z2, Z5, K1, Z2
-	LEAQ          (BX)(SI*2), R8
-	VMOVUPS       (R8)(SI*1), Z6
+	LEAQ          (BX)(SI*2), DI
+	VMOVUPS       (DI)(SI*1), Z6
 	VMAXPS.Z      Z6, Z0, K1, Z8
 	VSUBPS.Z      Z6, Z8, K1, Z6
 	VSHUFF64X2    $0x44, Z8, Z5, Z9
@@ -2270,7 +2270,7 @@ rows49:
 	JNZ           rows49
 	JMP           done46
 
-longer50:
+other50:
 rows51:
 	LEAQ          (DI)(SI*4), BX
 	VMOVUPS       (DI), Z1
@@ -2489,7 +2489,7 @@ rest54:
 	BZHIQ R10, R11, R11
 	KMOVW R11, K1
 	CMPQ  R8, $0x10
-	JG    longer57
+	JG    other57
 
 rows56:
 	VBROADCASTSS (BX), Z0
@@ -2508,7 +2508,7 @@ rows56:
 	JNZ          rows56
 	JMP          done55
 
-longer57:
+other57:
 rows58:
 	VBROADCASTSS (BX), Z0
 	VBROADCASTSS (SI), Z1
@@ -2573,7 +2573,7 @@ TEXT ·shortJoinsAVX512(SB), NOSPLIT, $0-32
 	KMOVW    R8, K1
 	KUNPCKBW K1, K1, K2
 	CMPQ     DX, $0x08
-	JG       longer62
+	JG       other62
 
 rows61:
 	LEAQ          (SI)(BX*4), DX
@@ -2590,10 +2590,10 @@ rows61:
 	VMOVUPS       (SI)(BX*2), Y4
 	VINSERTF64X4  $0x01, (DX)(BX*2), Z4, Z4
 	VMOVAPS.Z     Z4, K2, Z4
-	LEAQ          (SI)(BX*2), DI
-	VMOVUPS       (DI)(BX*1), Y5
-	LEAQ          (DX)(BX*2), DI
-	VINSERTF64X4  $0x01, (DI)(BX*1), Z5, Z5
+	LEAQ          (SI)(BX*2), SI
+	VMOVUPS       (SI)(BX*1), Y5
+	LEAQ          (DX)(BX*2), SI
+	VINSERTF64X4  $0x01, (SI)(BX*1), Z5, Z5
 	VMOVAPS.Z     Z5, K2, Z5
 	VSHUFF64X2    $0x88, Z5, Z4, Z3
 	VSHUFF64X2    $0xdd, Z5, Z4, Z4
@@ -2617,9 +2617,9 @@ rows61:
 	JNZ           rows61
 	JMP           done60
 
-longer62:
+other62:
 	CMPQ DX, $0x10
-	JG   longer64
+	JG   other64
 
 rows63:
 	LEAQ          (SI)(BX*4), DX
@@ -2651,11 +2651,11 @@ rows63:
 	VSHUFF64X2    $0xee, Z2, Z1, Z1
 	VADDPS        Z1, Z3, Z2
 	VFMADD213PS   Z2, Z1, Z3
-	LEAQ          (SI)(BX*2), DI
-	VMOVUPS       (DI)(BX*1), Z1
+	LEAQ          (SI)(BX*2), SI
+	VMOVUPS       (SI)(BX*1), Z1
 	VMOVAPS.Z     Z1, K1, Z1
-	LEAQ          (DX)(BX*2), DI
-	VMOVUPS       (DI)(BX*1), Z2
+	LEAQ          (DX)(BX*2), SI
+	VMOVUPS       (SI)(BX*1), Z2
 	VMOVAPS.Z     Z2, K1, Z2
 	VSHUFF64X2    $0x44, Z2, Z1, Z4
 	VSHUFF64X2    $0xee, Z2, Z1, Z1
@@ -2683,7 +2683,7 @@ rows63:
 	JNZ           rows63
 	JMP           done60
 
-longer64:
+other64:
 rows65:
 	LEAQ          (SI)(BX*4), DX
 	VMOVUPS       (SI), Z0

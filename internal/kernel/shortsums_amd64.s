@@ -229,42 +229,42 @@ GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
 // func shortTotals32AVX2(sum *float64, err *float64, w *float32, rows int, n int) (bad uint64)
 // Requires: AVX, AVX2
 TEXT ·shortTotals32AVX2(SB), NOSPLIT, $0-48
-	MOVQ     w+16(FP), AX
-	MOVQ     rows+24(FP), CX
-	MOVQ     n+32(FP), DX
+	MOVQ     rows+24(FP), AX
+	MOVQ     n+32(FP), CX
+	MOVQ     CX, DX
+	SHLQ     $0x02, DX
+	MOVQ     w+16(FP), BX
 	MOVQ     sum+0(FP), SI
-	MOVQ     DX, BX
-	SHLQ     $0x02, BX
 	VPCMPEQD Y0, Y0, Y0
-	TESTQ    CX, CX
+	TESTQ    AX, AX
 	JZ       done3
-	LEAQ     -1(DX), DI
+	LEAQ     -1(CX), DI
 	ANDQ     $0x07, DI
 	INCQ     DI
 	LEAQ     tail<>+0(SB), R8
 	SHLQ     $0x02, DI
 	SUBQ     DI, R8
 	VMOVUPS  256(R8), Y1
-	CMPQ     DX, $0x08
+	CMPQ     CX, $0x08
 	JNE      other5
 
 rows4:
-	LEAQ       (AX)(BX*4), DX
-	VCVTPS2PD  (AX), Y1
-	VCVTPS2PD  16(AX), Y2
+	LEAQ       (BX)(DX*4), CX
+	VCVTPS2PD  (BX), Y1
+	VCVTPS2PD  16(BX), Y2
 	VADDPD     Y2, Y1, Y1
-	VCVTPS2PD  (AX)(BX*2), Y2
-	VCVTPS2PD  16(AX)(BX*2), Y3
+	VCVTPS2PD  (BX)(DX*2), Y2
+	VCVTPS2PD  16(BX)(DX*2), Y3
 	VADDPD     Y3, Y2, Y2
 	VPERM2F128 $0x31, Y2, Y1, Y3
 	VPERM2F128 $0x20, Y2, Y1, Y1
 	VADDPD     Y3, Y1, Y1
-	VCVTPS2PD  (AX)(BX*1), Y2
-	VCVTPS2PD  16(AX)(BX*1), Y3
+	VCVTPS2PD  (BX)(DX*1), Y2
+	VCVTPS2PD  16(BX)(DX*1), Y3
 	VADDPD     Y3, Y2, Y2
-	LEAQ       (AX)(BX*2), AX
-	VCVTPS2PD  (AX)(BX*1), Y3
-	VCVTPS2PD  16(AX)(BX*1), Y4
+	LEAQ       (BX)(DX*2), BX
+	VCVTPS2PD  (BX)(DX*1), Y3
+	VCVTPS2PD  16(BX)(DX*1), Y4
 	VADDPD     Y4, Y3, Y3
 	VPERM2F128 $0x31, Y3, Y2, Y4
 	VPERM2F128 $0x20, Y3, Y2, Y2
@@ -282,23 +282,23 @@ rows4:
 	VANDPD     Y2, Y0, Y0
 	VMOVUPD    Y1, (SI)
 	ADDQ       $0x20, SI
-	MOVQ       DX, AX
-	SUBQ       $0x04, CX
+	MOVQ       CX, BX
+	SUBQ       $0x04, AX
 	JNZ        rows4
 	JMP        done3
 
 other5:
-	CMPQ DX, $0x08
+	CMPQ CX, $0x08
 	JG   other7
 
 rows6:
-	LEAQ         (AX)(BX*4), DX
-	VANDPS       (AX), Y1, Y2
+	LEAQ         (BX)(DX*4), CX
+	VANDPS       (BX), Y1, Y2
 	VEXTRACTF128 $0x01, Y2, X3
 	VCVTPS2PD    X2, Y2
 	VCVTPS2PD    X3, Y3
 	VADDPD       Y3, Y2, Y2
-	VANDPS       (AX)(BX*2), Y1, Y3
+	VANDPS       (BX)(DX*2), Y1, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
@@ -306,13 +306,13 @@ rows6:
 	VPERM2F128   $0x31, Y3, Y2, Y4
 	VPERM2F128   $0x20, Y3, Y2, Y2
 	VADDPD       Y4, Y2, Y2
-	VANDPS       (AX)(BX*1), Y1, Y3
+	VANDPS       (BX)(DX*1), Y1, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
 	VADDPD       Y4, Y3, Y3
-	LEAQ         (AX)(BX*2), AX
-	VANDPS       (AX)(BX*1), Y1, Y4
+	LEAQ         (BX)(DX*2), BX
+	VANDPS       (BX)(DX*1), Y1, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X5, Y5
@@ -333,29 +333,29 @@ rows6:
 	VANDPD       Y3, Y0, Y0
 	VMOVUPD      Y2, (SI)
 	ADDQ         $0x20, SI
-	MOVQ         DX, AX
-	SUBQ         $0x04, CX
+	MOVQ         CX, BX
+	SUBQ         $0x04, AX
 	JNZ          rows6
 	JMP          done3
 
 other7:
-	CMPQ DX, $0x10
+	CMPQ CX, $0x10
 	JG   other9
 
 rows8:
-	LEAQ         (AX)(BX*4), DX
-	VCVTPS2PD    (AX), Y2
-	VCVTPS2PD    16(AX), Y3
-	VANDPS       32(AX), Y1, Y4
+	LEAQ         (BX)(DX*4), CX
+	VCVTPS2PD    (BX), Y2
+	VCVTPS2PD    16(BX), Y3
+	VANDPS       32(BX), Y1, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y3, Y2, Y2
-	VCVTPS2PD    (AX)(BX*2), Y3
-	VCVTPS2PD    16(AX)(BX*2), Y4
-	VANDPS       32(AX)(BX*2), Y1, Y5
+	VCVTPS2PD    (BX)(DX*2), Y3
+	VCVTPS2PD    16(BX)(DX*2), Y4
+	VANDPS       32(BX)(DX*2), Y1, Y5
 	VEXTRACTF128 $0x01, Y5, X6
 	VCVTPS2PD    X5, Y5
 	VCVTPS2PD    X6, Y6
@@ -365,19 +365,19 @@ rows8:
 	VPERM2F128   $0x31, Y3, Y2, Y4
 	VPERM2F128   $0x20, Y3, Y2, Y2
 	VADDPD       Y4, Y2, Y2
-	VCVTPS2PD    (AX)(BX*1), Y3
-	VCVTPS2PD    16(AX)(BX*1), Y4
-	VANDPS       32(AX)(BX*1), Y1, Y5
+	VCVTPS2PD    (BX)(DX*1), Y3
+	VCVTPS2PD    16(BX)(DX*1), Y4
+	VANDPS       32(BX)(DX*1), Y1, Y5
 	VEXTRACTF128 $0x01, Y5, X6
 	VCVTPS2PD    X5, Y5
 	VCVTPS2PD    X6, Y6
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y4, Y3, Y3
-	LEAQ         (AX)(BX*2), AX
-	VCVTPS2PD    (AX)(BX*1), Y4
-	VCVTPS2PD    16(AX)(BX*1), Y5
-	VANDPS       32(AX)(BX*1), Y1, Y6
+	LEAQ         (BX)(DX*2), BX
+	VCVTPS2PD    (BX)(DX*1), Y4
+	VCVTPS2PD    16(BX)(DX*1), Y5
+	VANDPS       32(BX)(DX*1), Y1, Y6
 	VEXTRACTF128 $0x01, Y6, X7
 	VCVTPS2PD    X6, Y6
 	VCVTPS2PD    X7, Y7
@@ -400,62 +400,62 @@ rows8:
 	VANDPD       Y3, Y0, Y0
 	VMOVUPD      Y2, (SI)
 	ADDQ         $0x20, SI
-	MOVQ         DX, AX
-	SUBQ         $0x04, CX
+	MOVQ         CX, BX
+	SUBQ         $0x04, AX
 	JNZ          rows8
 	JMP          done3
 
 other9:
-	CMPQ DX, $0x18
+	CMPQ CX, $0x18
 	JG   other11
 
 rows10:
-	LEAQ         (AX)(BX*4), DX
-	VMOVUPS      (AX), Y2
-	VANDPS       64(AX), Y1, Y3
+	LEAQ         (BX)(DX*4), CX
+	VMOVUPS      (BX), Y2
+	VANDPS       64(BX), Y1, Y3
 	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X3
 	VCVTPS2PD    X2, Y2
 	VCVTPS2PD    X3, Y3
-	VCVTPS2PD    32(AX), Y4
-	VCVTPS2PD    48(AX), Y5
+	VCVTPS2PD    32(BX), Y4
+	VCVTPS2PD    48(BX), Y5
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y3, Y2, Y2
-	VMOVUPS      (AX)(BX*2), Y3
-	VANDPS       64(AX)(BX*2), Y1, Y4
+	VMOVUPS      (BX)(DX*2), Y3
+	VANDPS       64(BX)(DX*2), Y1, Y4
 	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VCVTPS2PD    32(AX)(BX*2), Y5
-	VCVTPS2PD    48(AX)(BX*2), Y6
+	VCVTPS2PD    32(BX)(DX*2), Y5
+	VCVTPS2PD    48(BX)(DX*2), Y6
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y4, Y3, Y3
 	VPERM2F128   $0x31, Y3, Y2, Y4
 	VPERM2F128   $0x20, Y3, Y2, Y2
 	VADDPD       Y4, Y2, Y2
-	VMOVUPS      (AX)(BX*1), Y3
-	VANDPS       64(AX)(BX*1), Y1, Y4
+	VMOVUPS      (BX)(DX*1), Y3
+	VANDPS       64(BX)(DX*1), Y1, Y4
 	VADDPS       Y4, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VCVTPS2PD    32(AX)(BX*1), Y5
-	VCVTPS2PD    48(AX)(BX*1), Y6
+	VCVTPS2PD    32(BX)(DX*1), Y5
+	VCVTPS2PD    48(BX)(DX*1), Y6
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y4, Y3, Y3
-	LEAQ         (AX)(BX*2), AX
-	VMOVUPS      (AX)(BX*1), Y4
-	VANDPS       64(AX)(BX*1), Y1, Y5
+	LEAQ         (BX)(DX*2), BX
+	VMOVUPS      (BX)(DX*1), Y4
+	VANDPS       64(BX)(DX*1), Y1, Y5
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X5, Y5
-	VCVTPS2PD    32(AX)(BX*1), Y6
-	VCVTPS2PD    48(AX)(BX*1), Y7
+	VCVTPS2PD    32(BX)(DX*1), Y6
+	VCVTPS2PD    48(BX)(DX*1), Y7
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y7, Y5, Y5
 	VADDPD       Y5, Y4, Y4
@@ -475,21 +475,21 @@ rows10:
 	VANDPD       Y3, Y0, Y0
 	VMOVUPD      Y2, (SI)
 	ADDQ         $0x20, SI
-	MOVQ         DX, AX
-	SUBQ         $0x04, CX
+	MOVQ         CX, BX
+	SUBQ         $0x04, AX
 	JNZ          rows10
 	JMP          done3
 
 other11:
 rows12:
-	LEAQ         (AX)(BX*4), DX
-	VMOVUPS      (AX), Y2
-	VADDPS       64(AX), Y2, Y2
+	LEAQ         (BX)(DX*4), CX
+	VMOVUPS      (BX), Y2
+	VADDPS       64(BX), Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X3
 	VCVTPS2PD    X2, Y2
 	VCVTPS2PD    X3, Y3
-	VMOVUPS      32(AX), Y4
-	VANDPS       96(AX), Y1, Y5
+	VMOVUPS      32(BX), Y4
+	VANDPS       96(BX), Y1, Y5
 	VADDPS       Y5, Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
@@ -497,13 +497,13 @@ rows12:
 	VADDPD       Y4, Y2, Y2
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y3, Y2, Y2
-	VMOVUPS      (AX)(BX*2), Y3
-	VADDPS       64(AX)(BX*2), Y3, Y3
+	VMOVUPS      (BX)(DX*2), Y3
+	VADDPS       64(BX)(DX*2), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VMOVUPS      32(AX)(BX*2), Y5
-	VANDPS       96(AX)(BX*2), Y1, Y6
+	VMOVUPS      32(BX)(DX*2), Y5
+	VANDPS       96(BX)(DX*2), Y1, Y6
 	VADDPS       Y6, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X6
 	VCVTPS2PD    X5, Y5
@@ -514,13 +514,13 @@ rows12:
 	VPERM2F128   $0x31, Y3, Y2, Y4
 	VPERM2F128   $0x20, Y3, Y2, Y2
 	VADDPD       Y4, Y2, Y2
-	VMOVUPS      (AX)(BX*1), Y3
-	VADDPS       64(AX)(BX*1), Y3, Y3
+	VMOVUPS      (BX)(DX*1), Y3
+	VADDPS       64(BX)(DX*1), Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X4
 	VCVTPS2PD    X3, Y3
 	VCVTPS2PD    X4, Y4
-	VMOVUPS      32(AX)(BX*1), Y5
-	VANDPS       96(AX)(BX*1), Y1, Y6
+	VMOVUPS      32(BX)(DX*1), Y5
+	VANDPS       96(BX)(DX*1), Y1, Y6
 	VADDPS       Y6, Y5, Y5
 	VEXTRACTF128 $0x01, Y5, X6
 	VCVTPS2PD    X5, Y5
@@ -528,14 +528,14 @@ rows12:
 	VADDPD       Y5, Y3, Y3
 	VADDPD       Y6, Y4, Y4
 	VADDPD       Y4, Y3, Y3
-	LEAQ         (AX)(BX*2), AX
-	VMOVUPS      (AX)(BX*1), Y4
-	VADDPS       64(AX)(BX*1), Y4, Y4
+	LEAQ         (BX)(DX*2), BX
+	VMOVUPS      (BX)(DX*1), Y4
+	VADDPS       64(BX)(DX*1), Y4, Y4
 	VEXTRACTF128 $0x01, Y4, X5
 	VCVTPS2PD    X4, Y4
 	VCVTPS2PD    X5, Y5
-	VMOVUPS      32(AX)(BX*1), Y6
-	VANDPS       96(AX)(BX*1), Y1, Y7
+	VMOVUPS      32(BX)(DX*1), Y6
+	VANDPS       96(BX)(DX*1), Y1, Y7
 	VADDPS       Y7, Y6, Y6
 	VEXTRACTF128 $0x01, Y6, X7
 	VCVTPS2PD    X6, Y6
@@ -559,15 +559,14 @@ rows12:
 	VANDPD       Y3, Y0, Y0
 	VMOVUPD      Y2, (SI)
 	ADDQ         $0x20, SI
-	MOVQ         DX, AX
-	SUBQ         $0x04, CX
+	MOVQ         CX, BX
+	SUBQ         $0x04, AX
 	JNZ          rows12
 
 done3:
-	VMOVMSKPD Y0, CX
-	MOVQ      $0x0000000f, AX
-	XORQ      AX, CX
-	MOVQ      CX, bad+40(FP)
+	VMOVMSKPD Y0, AX
+	XORQ      $0x0000000f, AX
+	MOVQ      AX, bad+40(FP)
 	VZEROUPPER
 	RET
 
@@ -788,48 +787,48 @@ done15:
 // func shortTotals32AVX512(sum *float64, err *float64, w *float32, rows int, n int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·shortTotals32AVX512(SB), NOSPLIT, $0-48
-	MOVQ   w+16(FP), AX
-	MOVQ   rows+24(FP), CX
-	MOVQ   n+32(FP), DX
+	MOVQ   rows+24(FP), AX
+	MOVQ   n+32(FP), CX
+	MOVQ   CX, DX
+	SHLQ   $0x02, DX
+	MOVQ   w+16(FP), BX
 	MOVQ   sum+0(FP), SI
-	MOVQ   DX, BX
-	SHLQ   $0x02, BX
 	KXNORB K1, K1, K1
-	TESTQ  CX, CX
+	TESTQ  AX, AX
 	JZ     done16
-	LEAQ   -1(DX), DI
+	LEAQ   -1(CX), DI
 	ANDQ   $0x07, DI
 	INCQ   DI
 	MOVQ   $-1, R8
 	BZHIQ  DI, R8, R8
 	KMOVW  R8, K2
-	CMPQ   DX, $0x08
+	CMPQ   CX, $0x08
 	JNE    other18
 
 rows17:
-	LEAQ        (AX)(BX*4), DX
-	VCVTPS2PD   (AX), Z0
-	VCVTPS2PD   (AX)(BX*2), Z1
+	LEAQ        (BX)(DX*4), CX
+	VCVTPS2PD   (BX), Z0
+	VCVTPS2PD   (BX)(DX*2), Z1
 	VSHUFF64X2  $0xee, Z1, Z0, Z2
 	VSHUFF64X2  $0x44, Z1, Z0, Z0
 	VADDPD      Z2, Z0, Z0
-	VCVTPS2PD   (DX), Z1
-	VCVTPS2PD   (DX)(BX*2), Z2
+	VCVTPS2PD   (CX), Z1
+	VCVTPS2PD   (CX)(DX*2), Z2
 	VSHUFF64X2  $0xee, Z2, Z1, Z3
 	VSHUFF64X2  $0x44, Z2, Z1, Z1
 	VADDPD      Z3, Z1, Z1
 	VSHUFF64X2  $0xdd, Z1, Z0, Z2
 	VSHUFF64X2  $0x88, Z1, Z0, Z0
 	VADDPD      Z2, Z0, Z0
-	VCVTPS2PD   (AX)(BX*1), Z1
-	LEAQ        (AX)(BX*2), AX
-	VCVTPS2PD   (AX)(BX*1), Z2
+	VCVTPS2PD   (BX)(DX*1), Z1
+	LEAQ        (BX)(DX*2), BX
+	VCVTPS2PD   (BX)(DX*1), Z2
 	VSHUFF64X2  $0xee, Z2, Z1, Z3
 	VSHUFF64X2  $0x44, Z2, Z1, Z1
 	VADDPD      Z3, Z1, Z1
-	VCVTPS2PD   (DX)(BX*1), Z2
-	LEAQ        (DX)(BX*2), AX
-	VCVTPS2PD   (AX)(BX*1), Z3
+	VCVTPS2PD   (CX)(DX*1), Z2
+	LEAQ        (CX)(DX*2), BX
+	VCVTPS2PD   (BX)(DX*1), Z3
 	VSHUFF64X2  $0xee, Z3, Z2, Z4
 	VSHUFF64X2  $0x44, Z3, Z2, Z2
 	VADDPD      Z4, Z2, Z2
@@ -846,27 +845,27 @@ rows17:
 	VCMPPD.BCST $0x12, f64_4770000000000000<>+0(SB), Z0, K1, K1
 	VMOVUPD     Z0, (SI)
 	ADDQ        $0x40, SI
-	LEAQ        (DX)(BX*4), AX
-	SUBQ        $0x08, CX
+	LEAQ        (CX)(DX*4), BX
+	SUBQ        $0x08, AX
 	JNZ         rows17
 	JMP         done16
 
 other18:
-	CMPQ DX, $0x08
+	CMPQ CX, $0x08
 	JG   other20
 
 rows19:
-	LEAQ        (AX)(BX*4), DX
-	VMOVUPS.Z   (AX), K2, Y0
+	LEAQ        (BX)(DX*4), CX
+	VMOVUPS.Z   (BX), K2, Y0
 	VCVTPS2PD   Y0, Z0
-	VMOVUPS.Z   (AX)(BX*2), K2, Y1
+	VMOVUPS.Z   (BX)(DX*2), K2, Y1
 	VCVTPS2PD   Y1, Z1
 	VSHUFF64X2  $0xee, Z1, Z0, Z2
 	VSHUFF64X2  $0x44, Z1, Z0, Z0
 	VADDPD      Z2, Z0, Z0
-	VMOVUPS.Z   (DX), K2, Y1
+	VMOVUPS.Z   (CX), K2, Y1
 	VCVTPS2PD   Y1, Z1
-	VMOVUPS.Z   (DX)(BX*2), K2, Y2
+	VMOVUPS.Z   (CX)(DX*2), K2, Y2
 	VCVTPS2PD   Y2, Z2
 	VSHUFF64X2  $0xee, Z2, Z1, Z3
 	VSHUFF64X2  $0x44, Z2, Z1, Z1
@@ -874,18 +873,18 @@ rows19:
 	VSHUFF64X2  $0xdd, Z1, Z0, Z2
 	VSHUFF64X2  $0x88, Z1, Z0, Z0
 	VADDPD      Z2, Z0, Z0
-	VMOVUPS.Z   (AX)(BX*1), K2, Y1
+	VMOVUPS.Z   (BX)(DX*1), K2, Y1
 	VCVTPS2PD   Y1, Z1
-	LEAQ        (AX)(BX*2), AX
-	VMOVUPS.Z   (AX)(BX*1), K2, Y2
+	LEAQ        (BX)(DX*2), BX
+	VMOVUPS.Z   (BX)(DX*1), K2, Y2
 	VCVTPS2PD   Y2, Z2
 	VSHUFF64X2  $0xee, Z2, Z1, Z3
 	VSHUFF64X2  $0x44, Z2, Z1, Z1
 	VADDPD      Z3, Z1, Z1
-	VMOVUPS.Z   (DX)(BX*1), K2, Y2
+	VMOVUPS.Z   (CX)(DX*1), K2, Y2
 	VCVTPS2PD   Y2, Z2
-	LEAQ        (DX)(BX*2), AX
-	VMOVUPS.Z   (AX)(BX*1), K2, Y3
+	LEAQ        (CX)(DX*2), BX
+	VMOVUPS.Z   (BX)(DX*1), K2, Y3
 	VCVTPS2PD   Y3, Z3
 	VSHUFF64X2  $0xee, Z3, Z2, Z4
 	VSHUFF64X2  $0x44, Z3, Z2, Z2
@@ -903,34 +902,34 @@ rows19:
 	VCMPPD.BCST $0x12, f64_4770000000000000<>+0(SB), Z0, K1, K1
 	VMOVUPD     Z0, (SI)
 	ADDQ        $0x40, SI
-	LEAQ        (DX)(BX*4), AX
-	SUBQ        $0x08, CX
+	LEAQ        (CX)(DX*4), BX
+	SUBQ        $0x08, AX
 	JNZ         rows19
 	JMP         done16
 
 other20:
-	CMPQ DX, $0x10
+	CMPQ CX, $0x10
 	JG   other22
 
 rows21:
-	LEAQ        (AX)(BX*4), DX
-	VCVTPS2PD   (AX), Z0
-	VMOVUPS.Z   32(AX), K2, Y1
+	LEAQ        (BX)(DX*4), CX
+	VCVTPS2PD   (BX), Z0
+	VMOVUPS.Z   32(BX), K2, Y1
 	VCVTPS2PD   Y1, Z1
 	VADDPD      Z1, Z0, Z0
-	VCVTPS2PD   (AX)(BX*2), Z1
-	VMOVUPS.Z   32(AX)(BX*2), K2, Y2
+	VCVTPS2PD   (BX)(DX*2), Z1
+	VMOVUPS.Z   32(BX)(DX*2), K2, Y2
 	VCVTPS2PD   Y2, Z2
 	VADDPD      Z2, Z1, Z1
 	VSHUFF64X2  $0xee, Z1, Z0, Z2
 	VSHUFF64X2  $0x44, Z1, Z0, Z0
 	VADDPD      Z2, Z0, Z0
-	VCVTPS2PD   (DX), Z1
-	VMOVUPS.Z   32(DX), K2, Y2
+	VCVTPS2PD   (CX), Z1
+	VMOVUPS.Z   32(CX), K2, Y2
 	VCVTPS2PD   Y2, Z2
 	VADDPD      Z2, Z1, Z1
-	VCVTPS2PD   (DX)(BX*2), Z2
-	VMOVUPS.Z   32(DX)(BX*2), K2, Y3
+	VCVTPS2PD   (CX)(DX*2), Z2
+	VMOVUPS.Z   32(CX)(DX*2), K2, Y3
 	VCVTPS2PD   Y3, Z3
 	VADDPD      Z3, Z2, Z2
 	VSHUFF64X2  $0xee, Z2, Z1, Z3
@@ -939,25 +938,25 @@ rows21:
 	VSHUFF64X2  $0xdd, Z1, Z0, Z2
 	VSHUFF64X2  $0x88, Z1, Z0, Z0
 	VADDPD      Z2, Z0, Z0
-	VCVTPS2PD   (AX)(BX*1), Z1
-	VMOVUPS.Z   32(AX)(BX*1), K2, Y2
+	VCVTPS2PD   (BX)(DX*1), Z1
+	VMOVUPS.Z   32(BX)(DX*1), K2, Y2
 	VCVTPS2PD   Y2, Z2
 	VADDPD      Z2, Z1, Z1
-	LEAQ        (AX)(BX*2), AX
-	VCVTPS2PD   (AX)(BX*1), Z2
-	VMOVUPS.Z   32(AX)(BX*1), K2, Y3
+	LEAQ        (BX)(DX*2), BX
+	VCVTPS2PD   (BX)(DX*1), Z2
+	VMOVUPS.Z   32(BX)(DX*1), K2, Y3
 	VCVTPS2PD   Y3, Z3
 	VADDPD      Z3, Z2, Z2
 	VSHUFF64X2  $0xee, Z2, Z1, Z3
 	VSHUFF64X2  $0x44, Z2, Z1, Z1
 	VADDPD      Z3, Z1, Z1
-	VCVTPS2PD   (DX)(BX*1), Z2
-	VMOVUPS.Z   32(DX)(BX*1), K2, Y3
+	VCVTPS2PD   (CX)(DX*1), Z2
+	VMOVUPS.Z   32(CX)(DX*1), K2, Y3
 	VCVTPS2PD   Y3, Z3
 	VADDPD      Z3, Z2, Z2
-	LEAQ        (DX)(BX*2), AX
-	VCVTPS2PD   (AX)(BX*1), Z3
-	VMOVUPS.Z   32(AX)(BX*1), K2, Y4
+	LEAQ        (CX)(DX*2), BX
+	VCVTPS2PD   (BX)(DX*1), Z3
+	VMOVUPS.Z   32(BX)(DX*1), K2, Y4
 	VCVTPS2PD   Y4, Z4
 	VADDPD      Z4, Z3, Z3
 	VSHUFF64X2  $0xee, Z3, Z2, Z4
@@ -976,43 +975,43 @@ rows21:
 	VCMPPD.BCST $0x12, f64_4770000000000000<>+0(SB), Z0, K1, K1
 	VMOVUPD     Z0, (SI)
 	ADDQ        $0x40, SI
-	LEAQ        (DX)(BX*4), AX
-	SUBQ        $0x08, CX
+	LEAQ        (CX)(DX*4), BX
+	SUBQ        $0x08, AX
 	JNZ         rows21
 	JMP         done16
 
 other22:
-	CMPQ DX, $0x18
+	CMPQ CX, $0x18
 	JG   other24
 
 rows23:
-	LEAQ        (AX)(BX*4), DX
-	VMOVUPS     (AX), Y0
-	VMOVUPS.Z   64(AX), K2, Y1
+	LEAQ        (BX)(DX*4), CX
+	VMOVUPS     (BX), Y0
+	VMOVUPS.Z   64(BX), K2, Y1
 	VADDPS      Y1, Y0, Y0
 	VCVTPS2PD   Y0, Z0
-	VCVTPS2PD   32(AX), Z1
+	VCVTPS2PD   32(BX), Z1
 	VADDPD      Z1, Z0, Z0
-	VMOVUPS     (AX)(BX*2), Y1
-	VMOVUPS.Z   64(AX)(BX*2), K2, Y2
+	VMOVUPS     (BX)(DX*2), Y1
+	VMOVUPS.Z   64(BX)(DX*2), K2, Y2
 	VADDPS      Y2, Y1, Y1
 	VCVTPS2PD   Y1, Z1
-	VCVTPS2PD   32(AX)(BX*2), Z2
+	VCVTPS2PD   32(BX)(DX*2), Z2
 	VADDPD      Z2, Z1, Z1
 	VSHUFF64X2  $0xee, Z1, Z0, Z2
 	VSHUFF64X2  $0x44, Z1, Z0, Z0
 	VADDPD      Z2, Z0, Z0
-	VMOVUPS     (DX), Y1
-	VMOVUPS.Z   64(DX), K2, Y2
+	VMOVUPS     (CX), Y1
+	VMOVUPS.Z   64(CX), K2, Y2
 	VADDPS      Y2, Y1, Y1
 	VCVTPS2PD   Y1, Z1
-	VCVTPS2PD   32(DX), Z2
+	VCVTPS2PD   32(CX), Z2
 	VADDPD      Z2, Z1, Z1
-	VMOVUPS     (DX)(BX*2), Y2
-	VMOVUPS.Z   64(DX)(BX*2), K2, Y3
+	VMOVUPS     (CX)(DX*2), Y2
+	VMOVUPS.Z   64(CX)(DX*2), K2, Y3
 	VADDPS      Y3, Y2, Y2
 	VCVTPS2PD   Y2, Z2
-	VCVTPS2PD   32(DX)(BX*2), Z3
+	VCVTPS2PD   32(CX)(DX*2), Z3
 	VADDPD      Z3, Z2, Z2
 	VSHUFF64X2  $0xee, Z2, Z1, Z3
 	VSHUFF64X2  $0x44, Z2, Z1, Z1
@@ -1020,34 +1019,34 @@ rows23:
 	VSHUFF64X2  $0xdd, Z1, Z0, Z2
 	VSHUFF64X2  $0x88, Z1, Z0, Z0
 	VADDPD      Z2, Z0, Z0
-	VMOVUPS     (AX)(BX*1), Y1
-	VMOVUPS.Z   64(AX)(BX*1), K2, Y2
+	VMOVUPS     (BX)(DX*1), Y1
+	VMOVUPS.Z   64(BX)(DX*1), K2, Y2
 	VADDPS      Y2, Y1, Y1
 	VCVTPS2PD   Y1, Z1
-	VCVTPS2PD   32(AX)(BX*1), Z2
+	VCVTPS2PD   32(BX)(DX*1), Z2
 	VADDPD      Z2, Z1, Z1
-	LEAQ        (AX)(BX*2), AX
-	VMOVUPS     (AX)(BX*1), Y2
-	VMOVUPS.Z   64(AX)(BX*1), K2, Y3
+	LEAQ        (BX)(DX*2), BX
+	VMOVUPS     (BX)(DX*1), Y2
+	VMOVUPS.Z   64(BX)(DX*1), K2, Y3
 	VADDPS      Y3, Y2, Y2
 	VCVTPS2PD   Y2, Z2
-	VCVTPS2PD   32(AX)(BX*1), Z3
+	VCVTPS2PD   32(BX)(DX*1), Z3
 	VADDPD      Z3, Z2, Z2
 	VSHUFF64X2  $0xee, Z2, Z1, Z3
 	VSHUFF64X2  $0x44, Z2, Z1, Z1
 	VADDPD      Z3, Z1, Z1
-	VMOVUPS     (DX)(BX*1), Y2
-	VMOVUPS.Z   64(DX)(BX*1), K2, Y3
+	VMOVUPS     (CX)(DX*1), Y2
+	VMOVUPS.Z   64(CX)(DX*1), K2, Y3
 	VADDPS      Y3, Y2, Y2
 	VCVTPS2PD   Y2, Z2
-	VCVTPS2PD   32(DX)(BX*1), Z3
+	VCVTPS2PD   32(CX)(DX*1), Z3
 	VADDPD      Z3, Z2, Z2
-	LEAQ        (DX)(BX*2), AX
-	VMOVUPS     (AX)(BX*1), Y3
-	VMOVUPS.Z   64(AX)(BX*1), K2, Y4
+	LEAQ        (CX)(DX*2), BX
+	VMOVUPS     (BX)(DX*1), Y3
+	VMOVUPS.Z   64(BX)(DX*1), K2, Y4
 	VADDPS      Y4, Y3, Y3
 	VCVTPS2PD   Y3, Z3
-	VCVTPS2PD   32(AX)(BX*1), Z4
+	VCVTPS2PD   32(BX)(DX*1), Z4
 	VADDPD      Z4, Z3, Z3
 	VSHUFF64X2  $0xee, Z3, Z2, Z4
 	VSHUFF64X2  $0x44, Z3, Z2, Z2
@@ -1065,46 +1064,46 @@ rows23:
 	VCMPPD.BCST $0x12, f64_4770000000000000<>+0(SB), Z0, K1, K1
 	VMOVUPD     Z0, (SI)
 	ADDQ        $0x40, SI
-	LEAQ        (DX)(BX*4), AX
-	SUBQ        $0x08, CX
+	LEAQ        (CX)(DX*4), BX
+	SUBQ        $0x08, AX
 	JNZ         rows23
 	JMP         done16
 
 other24:
 rows25:
-	LEAQ        (AX)(BX*4), DX
-	VMOVUPS     (AX), Y0
-	VADDPS      64(AX), Y0, Y0
+	LEAQ        (BX)(DX*4), CX
+	VMOVUPS     (BX), Y0
+	VADDPS      64(BX), Y0, Y0
 	VCVTPS2PD   Y0, Z0
-	VMOVUPS     32(AX), Y1
-	VMOVUPS.Z   96(AX), K2, Y2
+	VMOVUPS     32(BX), Y1
+	VMOVUPS.Z   96(BX), K2, Y2
 	VADDPS      Y2, Y1, Y1
 	VCVTPS2PD   Y1, Z1
 	VADDPD      Z1, Z0, Z0
-	VMOVUPS     (AX)(BX*2), Y1
-	VADDPS      64(AX)(BX*2), Y1, Y1
+	VMOVUPS     (BX)(DX*2), Y1
+	VADDPS      64(BX)(DX*2), Y1, Y1
 	VCVTPS2PD   Y1, Z1
-	VMOVUPS     32(AX)(BX*2), Y2
-	VMOVUPS.Z   96(AX)(BX*2), K2, Y3
+	VMOVUPS     32(BX)(DX*2), Y2
+	VMOVUPS.Z   96(BX)(DX*2), K2, Y3
 	VADDPS      Y3, Y2, Y2
 	VCVTPS2PD   Y2, Z2
 	VADDPD      Z2, Z1, Z1
 	VSHUFF64X2  $0xee, Z1, Z0, Z2
 	VSHUFF64X2  $0x44, Z1, Z0, Z0
 	VADDPD      Z2, Z0, Z0
-	VMOVUPS     (DX), Y1
-	VADDPS      64(DX), Y1, Y1
+	VMOVUPS     (CX), Y1
+	VADDPS      64(CX), Y1, Y1
 	VCVTPS2PD   Y1, Z1
-	VMOVUPS     32(DX), Y2
-	VMOVUPS.Z   96(DX), K2, Y3
+	VMOVUPS     32(CX), Y2
+	VMOVUPS.Z   96(CX), K2, Y3
 	VADDPS      Y3, Y2, Y2
 	VCVTPS2PD   Y2, Z2
 	VADDPD      Z2, Z1, Z1
-	VMOVUPS     (DX)(BX*2), Y2
-	VADDPS      64(DX)(BX*2), Y2, Y2
+	VMOVUPS     (CX)(DX*2), Y2
+	VADDPS      64(CX)(DX*2), Y2, Y2
 	VCVTPS2PD   Y2, Z2
-	VMOVUPS     32(DX)(BX*2), Y3
-	VMOVUPS.Z   96(DX)(BX*2), K2, Y4
+	VMOVUPS     32(CX)(DX*2), Y3
+	VMOVUPS.Z   96(CX)(DX*2), K2, Y4
 	VADDPS      Y4, Y3, Y3
 	VCVTPS2PD   Y3, Z3
 	VADDPD      Z3, Z2, Z2
@@ -1114,40 +1113,40 @@ rows25:
 	VSHUFF64X2  $0xdd, Z1, Z0, Z2
 	VSHUFF64X2  $0x88, Z1, Z0, Z0
 	VADDPD      Z2, Z0, Z0
-	VMOVUPS     (AX)(BX*1), Y1
-	VADDPS      64(AX)(BX*1), Y1, Y1
+	VMOVUPS     (BX)(DX*1), Y1
+	VADDPS      64(BX)(DX*1), Y1, Y1
 	VCVTPS2PD   Y1, Z1
-	VMOVUPS     32(AX)(BX*1), Y2
-	VMOVUPS.Z   96(AX)(BX*1), K2, Y3
+	VMOVUPS     32(BX)(DX*1), Y2
+	VMOVUPS.Z   96(BX)(DX*1), K2, Y3
 	VADDPS      Y3, Y2, Y2
 	VCVTPS2PD   Y2, Z2
 	VADDPD      Z2, Z1, Z1
-	LEAQ        (AX)(BX*2), AX
-	VMOVUPS     (AX)(BX*1), Y2
-	VADDPS      64(AX)(BX*1), Y2, Y2
+	LEAQ        (BX)(DX*2), BX
+	VMOVUPS     (BX)(DX*1), Y2
+	VADDPS      64(BX)(DX*1), Y2, Y2
 	VCVTPS2PD   Y2, Z2
-	VMOVUPS     32(AX)(BX*1), Y3
-	VMOVUPS.Z   96(AX)(BX*1), K2, Y4
+	VMOVUPS     32(BX)(DX*1), Y3
+	VMOVUPS.Z   96(BX)(DX*1), K2, Y4
 	VADDPS      Y4, Y3, Y3
 	VCVTPS2PD   Y3, Z3
 	VADDPD      Z3, Z2, Z2
 	VSHUFF64X2  $0xee, Z2, Z1, Z3
 	VSHUFF64X2  $0x44, Z2, Z1, Z1
 	VADDPD      Z3, Z1, Z1
-	VMOVUPS     (DX)(BX*1), Y2
-	VADDPS      64(DX)(BX*1), Y2, Y2
+	VMOVUPS     (CX)(DX*1), Y2
+	VADDPS      64(CX)(DX*1), Y2, Y2
 	VCVTPS2PD   Y2, Z2
-	VMOVUPS     32(DX)(BX*1), Y3
-	VMOVUPS.Z   96(DX)(BX*1), K2, Y4
+	VMOVUPS     32(CX)(DX*1), Y3
+	VMOVUPS.Z   96(CX)(DX*1), K2, Y4
 	VADDPS      Y4, Y3, Y3
 	VCVTPS2PD   Y3, Z3
 	VADDPD      Z3, Z2, Z2
-	LEAQ        (DX)(BX*2), AX
-	VMOVUPS     (AX)(BX*1), Y3
-	VADDPS      64(AX)(BX*1), Y3, Y3
+	LEAQ        (CX)(DX*2), BX
+	VMOVUPS     (BX)(DX*1), Y3
+	VADDPS      64(BX)(DX*1), Y3, Y3
 	VCVTPS2PD   Y3, Z3
-	VMOVUPS     32(AX)(BX*1), Y4
-	VMOVUPS.Z   96(AX)(BX*1), K2, Y5
+	VMOVUPS     32(BX)(DX*1), Y4
+	VMOVUPS.Z   96(BX)(DX*1), K2, Y5
 	VADDPS      Y5, Y4, Y4
 	VCVTPS2PD   Y4, Z4
 	VADDPD      Z4, Z3, Z3
@@ -1167,15 +1166,14 @@ rows25:
 	VCMPPD.BCST $0x12, f64_4770000000000000<>+0(SB), Z0, K1, K1
 	VMOVUPD     Z0, (SI)
 	ADDQ        $0x40, SI
-	LEAQ        (DX)(BX*4), AX
-	SUBQ        $0x08, CX
+	LEAQ        (CX)(DX*4), BX
+	SUBQ        $0x08, AX
 	JNZ         rows25
 
 done16:
-	KMOVB K1, CX
-	MOVQ  $0x000000ff, AX
-	XORQ  AX, CX
-	MOVQ  CX, bad+40(FP)
+	KMOVB K1, AX
+	XORQ  $0x000000ff, AX
+	MOVQ  AX, bad+40(FP)
 	VZEROUPPER
 	RET
 
@@ -1411,17 +1409,17 @@ GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
 // func shortTotals64AVX2(sum *float64, err *float64, w *float64, rows int, n int) (bad uint64)
 // Requires: AVX, AVX2
 TEXT ·shortTotals64AVX2(SB), NOSPLIT, $0-48
-	MOVQ     w+16(FP), AX
-	MOVQ     rows+24(FP), CX
-	MOVQ     n+32(FP), DX
+	MOVQ     rows+24(FP), AX
+	MOVQ     n+32(FP), CX
+	MOVQ     CX, DX
+	SHLQ     $0x03, DX
+	MOVQ     w+16(FP), BX
 	MOVQ     sum+0(FP), SI
 	MOVQ     err+8(FP), DI
-	MOVQ     DX, BX
-	SHLQ     $0x03, BX
 	VPCMPEQD Y0, Y0, Y0
-	TESTQ    CX, CX
+	TESTQ    AX, AX
 	JZ       done29
-	LEAQ     -1(DX), R8
+	LEAQ     -1(CX), R8
 	ANDQ     $0x07, R8
 	INCQ     R8
 	LEAQ     tail<>+0(SB), R9
@@ -1429,15 +1427,15 @@ TEXT ·shortTotals64AVX2(SB), NOSPLIT, $0-48
 	SUBQ     R8, R9
 	VMOVUPD  256(R9), Y1
 	VMOVUPD  288(R9), Y2
-	CMPQ     DX, $0x08
+	CMPQ     CX, $0x08
 	JG       other31
 
 rows30:
-	LEAQ       (AX)(BX*4), DX
-	VANDPD     (AX), Y1, Y3
+	LEAQ       (BX)(DX*4), CX
+	VANDPD     (BX), Y1, Y3
 	VMOVUPD    Y3, Y3
 	VXORPS     Y4, Y4, Y4
-	VANDPD     32(AX), Y2, Y5
+	VANDPD     32(BX), Y2, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
 	VADDPD     Y6, Y4, Y4
@@ -1448,10 +1446,10 @@ rows30:
 	VSUBPD     Y7, Y5, Y5
 	VADDPD     Y5, Y4, Y4
 	VMOVAPD    Y6, Y3
-	VANDPD     (AX)(BX*2), Y1, Y5
+	VANDPD     (BX)(DX*2), Y1, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
-	VANDPD     32(AX)(BX*2), Y2, Y7
+	VANDPD     32(BX)(DX*2), Y2, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VADDPD     Y8, Y6, Y6
@@ -1474,10 +1472,10 @@ rows30:
 	VSUBPD     Y6, Y7, Y7
 	VADDPD     Y7, Y4, Y4
 	VMOVAPD    Y5, Y3
-	VANDPD     (AX)(BX*1), Y1, Y5
+	VANDPD     (BX)(DX*1), Y1, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
-	VANDPD     32(AX)(BX*1), Y2, Y7
+	VANDPD     32(BX)(DX*1), Y2, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
 	VADDPD     Y8, Y6, Y6
@@ -1488,11 +1486,11 @@ rows30:
 	VSUBPD     Y9, Y7, Y7
 	VADDPD     Y7, Y6, Y6
 	VMOVAPD    Y8, Y5
-	LEAQ       (AX)(BX*2), AX
-	VANDPD     (AX)(BX*1), Y1, Y7
+	LEAQ       (BX)(DX*2), BX
+	VANDPD     (BX)(DX*1), Y1, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
-	VANDPD     32(AX)(BX*1), Y2, Y9
+	VANDPD     32(BX)(DX*1), Y2, Y9
 	VMOVUPD    Y9, Y9
 	VXORPS     Y10, Y10, Y10
 	VADDPD     Y10, Y8, Y8
@@ -1539,24 +1537,24 @@ rows30:
 	ADDQ       $0x20, SI
 	VMOVUPD    Y4, (DI)
 	ADDQ       $0x20, DI
-	MOVQ       DX, AX
-	SUBQ       $0x04, CX
+	MOVQ       CX, BX
+	SUBQ       $0x04, AX
 	JNZ        rows30
 	JMP        done29
 
 other31:
-	CMPQ DX, $0x10
+	CMPQ CX, $0x10
 	JG   other33
 
 rows32:
-	LEAQ       (AX)(BX*4), DX
-	VMOVUPD    (AX), Y3
-	VANDPD     64(AX), Y1, Y4
+	LEAQ       (BX)(DX*4), CX
+	VMOVUPD    (BX), Y3
+	VANDPD     64(BX), Y1, Y4
 	VADDPD     Y4, Y3, Y3
 	VMOVUPD    Y3, Y3
 	VXORPS     Y4, Y4, Y4
-	VMOVUPD    32(AX), Y5
-	VANDPD     96(AX), Y2, Y6
+	VMOVUPD    32(BX), Y5
+	VANDPD     96(BX), Y2, Y6
 	VADDPD     Y6, Y5, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
@@ -1568,13 +1566,13 @@ rows32:
 	VSUBPD     Y7, Y5, Y5
 	VADDPD     Y5, Y4, Y4
 	VMOVAPD    Y6, Y3
-	VMOVUPD    (AX)(BX*2), Y5
-	VANDPD     64(AX)(BX*2), Y1, Y6
+	VMOVUPD    (BX)(DX*2), Y5
+	VANDPD     64(BX)(DX*2), Y1, Y6
 	VADDPD     Y6, Y5, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
-	VMOVUPD    32(AX)(BX*2), Y7
-	VANDPD     96(AX)(BX*2), Y2, Y8
+	VMOVUPD    32(BX)(DX*2), Y7
+	VANDPD     96(BX)(DX*2), Y2, Y8
 	VADDPD     Y8, Y7, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
@@ -1598,13 +1596,13 @@ rows32:
 	VSUBPD     Y6, Y7, Y7
 	VADDPD     Y7, Y4, Y4
 	VMOVAPD    Y5, Y3
-	VMOVUPD    (AX)(BX*1), Y5
-	VANDPD     64(AX)(BX*1), Y1, Y6
+	VMOVUPD    (BX)(DX*1), Y5
+	VANDPD     64(BX)(DX*1), Y1, Y6
 	VADDPD     Y6, Y5, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
-	VMOVUPD    32(AX)(BX*1), Y7
-	VANDPD     96(AX)(BX*1), Y2, Y8
+	VMOVUPD    32(BX)(DX*1), Y7
+	VANDPD     96(BX)(DX*1), Y2, Y8
 	VADDPD     Y8, Y7, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
@@ -1616,14 +1614,14 @@ rows32:
 	VSUBPD     Y9, Y7, Y7
 	VADDPD     Y7, Y6, Y6
 	VMOVAPD    Y8, Y5
-	LEAQ       (AX)(BX*2), AX
-	VMOVUPD    (AX)(BX*1), Y7
-	VANDPD     64(AX)(BX*1), Y1, Y8
+	LEAQ       (BX)(DX*2), BX
+	VMOVUPD    (BX)(DX*1), Y7
+	VANDPD     64(BX)(DX*1), Y1, Y8
 	VADDPD     Y8, Y7, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
-	VMOVUPD    32(AX)(BX*1), Y9
-	VANDPD     96(AX)(BX*1), Y2, Y10
+	VMOVUPD    32(BX)(DX*1), Y9
+	VANDPD     96(BX)(DX*1), Y2, Y10
 	VADDPD     Y10, Y9, Y9
 	VMOVUPD    Y9, Y9
 	VXORPS     Y10, Y10, Y10
@@ -1671,22 +1669,22 @@ rows32:
 	ADDQ       $0x20, SI
 	VMOVUPD    Y4, (DI)
 	ADDQ       $0x20, DI
-	MOVQ       DX, AX
-	SUBQ       $0x04, CX
+	MOVQ       CX, BX
+	SUBQ       $0x04, AX
 	JNZ        rows32
 	JMP        done29
 
 other33:
-	CMPQ DX, $0x18
+	CMPQ CX, $0x18
 	JG   other35
 
 rows34:
-	LEAQ       (AX)(BX*4), DX
-	VMOVUPD    (AX), Y3
-	VADDPD     64(AX), Y3, Y3
+	LEAQ       (BX)(DX*4), CX
+	VMOVUPD    (BX), Y3
+	VADDPD     64(BX), Y3, Y3
 	VMOVUPD    Y3, Y3
 	VXORPS     Y4, Y4, Y4
-	VANDPD     128(AX), Y1, Y5
+	VANDPD     128(BX), Y1, Y5
 	VMOVUPD    Y5, Y5
 	VADDPD     Y5, Y3, Y6
 	VMAXPD     Y5, Y3, Y7
@@ -1695,11 +1693,11 @@ rows34:
 	VSUBPD     Y7, Y5, Y5
 	VADDPD     Y5, Y4, Y4
 	VMOVAPD    Y6, Y3
-	VMOVUPD    32(AX), Y5
-	VADDPD     96(AX), Y5, Y5
+	VMOVUPD    32(BX), Y5
+	VADDPD     96(BX), Y5, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
-	VANDPD     160(AX), Y2, Y7
+	VANDPD     160(BX), Y2, Y7
 	VMOVUPD    Y7, Y7
 	VADDPD     Y7, Y5, Y8
 	VMAXPD     Y7, Y5, Y9
@@ -1716,11 +1714,11 @@ rows34:
 	VSUBPD     Y7, Y5, Y5
 	VADDPD     Y5, Y4, Y4
 	VMOVAPD    Y6, Y3
-	VMOVUPD    (AX)(BX*2), Y5
-	VADDPD     64(AX)(BX*2), Y5, Y5
+	VMOVUPD    (BX)(DX*2), Y5
+	VADDPD     64(BX)(DX*2), Y5, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
-	VANDPD     128(AX)(BX*2), Y1, Y7
+	VANDPD     128(BX)(DX*2), Y1, Y7
 	VMOVUPD    Y7, Y7
 	VADDPD     Y7, Y5, Y8
 	VMAXPD     Y7, Y5, Y9
@@ -1729,11 +1727,11 @@ rows34:
 	VSUBPD     Y9, Y7, Y7
 	VADDPD     Y7, Y6, Y6
 	VMOVAPD    Y8, Y5
-	VMOVUPD    32(AX)(BX*2), Y7
-	VADDPD     96(AX)(BX*2), Y7, Y7
+	VMOVUPD    32(BX)(DX*2), Y7
+	VADDPD     96(BX)(DX*2), Y7, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
-	VANDPD     160(AX)(BX*2), Y2, Y9
+	VANDPD     160(BX)(DX*2), Y2, Y9
 	VMOVUPD    Y9, Y9
 	VADDPD     Y9, Y7, Y10
 	VMAXPD     Y9, Y7, Y11
@@ -1762,11 +1760,11 @@ rows34:
 	VSUBPD     Y6, Y7, Y7
 	VADDPD     Y7, Y4, Y4
 	VMOVAPD    Y5, Y3
-	VMOVUPD    (AX)(BX*1), Y5
-	VADDPD     64(AX)(BX*1), Y5, Y5
+	VMOVUPD    (BX)(DX*1), Y5
+	VADDPD     64(BX)(DX*1), Y5, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
-	VANDPD     128(AX)(BX*1), Y1, Y7
+	VANDPD     128(BX)(DX*1), Y1, Y7
 	VMOVUPD    Y7, Y7
 	VADDPD     Y7, Y5, Y8
 	VMAXPD     Y7, Y5, Y9
@@ -1775,11 +1773,11 @@ rows34:
 	VSUBPD     Y9, Y7, Y7
 	VADDPD     Y7, Y6, Y6
 	VMOVAPD    Y8, Y5
-	VMOVUPD    32(AX)(BX*1), Y7
-	VADDPD     96(AX)(BX*1), Y7, Y7
+	VMOVUPD    32(BX)(DX*1), Y7
+	VADDPD     96(BX)(DX*1), Y7, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
-	VANDPD     160(AX)(BX*1), Y2, Y9
+	VANDPD     160(BX)(DX*1), Y2, Y9
 	VMOVUPD    Y9, Y9
 	VADDPD     Y9, Y7, Y10
 	VMAXPD     Y9, Y7, Y11
@@ -1796,12 +1794,12 @@ rows34:
 	VSUBPD     Y9, Y7, Y7
 	VADDPD     Y7, Y6, Y6
 	VMOVAPD    Y8, Y5
-	LEAQ       (AX)(BX*2), AX
-	VMOVUPD    (AX)(BX*1), Y7
-	VADDPD     64(AX)(BX*1), Y7, Y7
+	LEAQ       (BX)(DX*2), BX
+	VMOVUPD    (BX)(DX*1), Y7
+	VADDPD     64(BX)(DX*1), Y7, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
-	VANDPD     128(AX)(BX*1), Y1, Y9
+	VANDPD     128(BX)(DX*1), Y1, Y9
 	VMOVUPD    Y9, Y9
 	VADDPD     Y9, Y7, Y10
 	VMAXPD     Y9, Y7, Y11
@@ -1810,11 +1808,11 @@ rows34:
 	VSUBPD     Y11, Y9, Y9
 	VADDPD     Y9, Y8, Y8
 	VMOVAPD    Y10, Y7
-	VMOVUPD    32(AX)(BX*1), Y9
-	VADDPD     96(AX)(BX*1), Y9, Y9
+	VMOVUPD    32(BX)(DX*1), Y9
+	VADDPD     96(BX)(DX*1), Y9, Y9
 	VMOVUPD    Y9, Y9
 	VXORPS     Y10, Y10, Y10
-	VANDPD     160(AX)(BX*1), Y2, Y11
+	VANDPD     160(BX)(DX*1), Y2, Y11
 	VMOVUPD    Y11, Y11
 	VADDPD     Y11, Y9, Y12
 	VMAXPD     Y11, Y9, Y13
@@ -1867,20 +1865,20 @@ rows34:
 	ADDQ       $0x20, SI
 	VMOVUPD    Y4, (DI)
 	ADDQ       $0x20, DI
-	MOVQ       DX, AX
-	SUBQ       $0x04, CX
+	MOVQ       CX, BX
+	SUBQ       $0x04, AX
 	JNZ        rows34
 	JMP        done29
 
 other35:
 rows36:
-	LEAQ       (AX)(BX*4), DX
-	VMOVUPD    (AX), Y3
-	VADDPD     64(AX), Y3, Y3
+	LEAQ       (BX)(DX*4), CX
+	VMOVUPD    (BX), Y3
+	VADDPD     64(BX), Y3, Y3
 	VMOVUPD    Y3, Y3
 	VXORPS     Y4, Y4, Y4
-	VMOVUPD    128(AX), Y5
-	VANDPD     192(AX), Y1, Y6
+	VMOVUPD    128(BX), Y5
+	VANDPD     192(BX), Y1, Y6
 	VADDPD     Y6, Y5, Y5
 	VMOVUPD    Y5, Y5
 	VADDPD     Y5, Y3, Y6
@@ -1890,12 +1888,12 @@ rows36:
 	VSUBPD     Y7, Y5, Y5
 	VADDPD     Y5, Y4, Y4
 	VMOVAPD    Y6, Y3
-	VMOVUPD    32(AX), Y5
-	VADDPD     96(AX), Y5, Y5
+	VMOVUPD    32(BX), Y5
+	VADDPD     96(BX), Y5, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
-	VMOVUPD    160(AX), Y7
-	VANDPD     224(AX), Y2, Y8
+	VMOVUPD    160(BX), Y7
+	VANDPD     224(BX), Y2, Y8
 	VADDPD     Y8, Y7, Y7
 	VMOVUPD    Y7, Y7
 	VADDPD     Y7, Y5, Y8
@@ -1913,12 +1911,12 @@ rows36:
 	VSUBPD     Y7, Y5, Y5
 	VADDPD     Y5, Y4, Y4
 	VMOVAPD    Y6, Y3
-	VMOVUPD    (AX)(BX*2), Y5
-	VADDPD     64(AX)(BX*2), Y5, Y5
+	VMOVUPD    (BX)(DX*2), Y5
+	VADDPD     64(BX)(DX*2), Y5, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
-	VMOVUPD    128(AX)(BX*2), Y7
-	VANDPD     192(AX)(BX*2), Y1, Y8
+	VMOVUPD    128(BX)(DX*2), Y7
+	VANDPD     192(BX)(DX*2), Y1, Y8
 	VADDPD     Y8, Y7, Y7
 	VMOVUPD    Y7, Y7
 	VADDPD     Y7, Y5, Y8
@@ -1928,12 +1926,12 @@ rows36:
 	VSUBPD     Y9, Y7, Y7
 	VADDPD     Y7, Y6, Y6
 	VMOVAPD    Y8, Y5
-	VMOVUPD    32(AX)(BX*2), Y7
-	VADDPD     96(AX)(BX*2), Y7, Y7
+	VMOVUPD    32(BX)(DX*2), Y7
+	VADDPD     96(BX)(DX*2), Y7, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
-	VMOVUPD    160(AX)(BX*2), Y9
-	VANDPD     224(AX)(BX*2), Y2, Y10
+	VMOVUPD    160(BX)(DX*2), Y9
+	VANDPD     224(BX)(DX*2), Y2, Y10
 	VADDPD     Y10, Y9, Y9
 	VMOVUPD    Y9, Y9
 	VADDPD     Y9, Y7, Y10
@@ -1963,12 +1961,12 @@ rows36:
 	VSUBPD     Y6, Y7, Y7
 	VADDPD     Y7, Y4, Y4
 	VMOVAPD    Y5, Y3
-	VMOVUPD    (AX)(BX*1), Y5
-	VADDPD     64(AX)(BX*1), Y5, Y5
+	VMOVUPD    (BX)(DX*1), Y5
+	VADDPD     64(BX)(DX*1), Y5, Y5
 	VMOVUPD    Y5, Y5
 	VXORPS     Y6, Y6, Y6
-	VMOVUPD    128(AX)(BX*1), Y7
-	VANDPD     192(AX)(BX*1), Y1, Y8
+	VMOVUPD    128(BX)(DX*1), Y7
+	VANDPD     192(BX)(DX*1), Y1, Y8
 	VADDPD     Y8, Y7, Y7
 	VMOVUPD    Y7, Y7
 	VADDPD     Y7, Y5, Y8
@@ -1978,12 +1976,12 @@ rows36:
 	VSUBPD     Y9, Y7, Y7
 	VADDPD     Y7, Y6, Y6
 	VMOVAPD    Y8, Y5
-	VMOVUPD    32(AX)(BX*1), Y7
-	VADDPD     96(AX)(BX*1), Y7, Y7
+	VMOVUPD    32(BX)(DX*1), Y7
+	VADDPD     96(BX)(DX*1), Y7, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
-	VMOVUPD    160(AX)(BX*1), Y9
-	VANDPD     224(AX)(BX*1), Y2, Y10
+	VMOVUPD    160(BX)(DX*1), Y9
+	VANDPD     224(BX)(DX*1), Y2, Y10
 	VADDPD     Y10, Y9, Y9
 	VMOVUPD    Y9, Y9
 	VADDPD     Y9, Y7, Y10
@@ -2001,13 +1999,13 @@ rows36:
 	VSUBPD     Y9, Y7, Y7
 	VADDPD     Y7, Y6, Y6
 	VMOVAPD    Y8, Y5
-	LEAQ       (AX)(BX*2), AX
-	VMOVUPD    (AX)(BX*1), Y7
-	VADDPD     64(AX)(BX*1), Y7, Y7
+	LEAQ       (BX)(DX*2), BX
+	VMOVUPD    (BX)(DX*1), Y7
+	VADDPD     64(BX)(DX*1), Y7, Y7
 	VMOVUPD    Y7, Y7
 	VXORPS     Y8, Y8, Y8
-	VMOVUPD    128(AX)(BX*1), Y9
-	VANDPD     192(AX)(BX*1), Y1, Y10
+	VMOVUPD    128(BX)(DX*1), Y9
+	VANDPD     192(BX)(DX*1), Y1, Y10
 	VADDPD     Y10, Y9, Y9
 	VMOVUPD    Y9, Y9
 	VADDPD     Y9, Y7, Y10
@@ -2017,12 +2015,12 @@ rows36:
 	VSUBPD     Y11, Y9, Y9
 	VADDPD     Y9, Y8, Y8
 	VMOVAPD    Y10, Y7
-	VMOVUPD    32(AX)(BX*1), Y9
-	VADDPD     96(AX)(BX*1), Y9, Y9
+	VMOVUPD    32(BX)(DX*1), Y9
+	VADDPD     96(BX)(DX*1), Y9, Y9
 	VMOVUPD    Y9, Y9
 	VXORPS     Y10, Y10, Y10
-	VMOVUPD    160(AX)(BX*1), Y11
-	VANDPD     224(AX)(BX*1), Y2, Y12
+	VMOVUPD    160(BX)(DX*1), Y11
+	VANDPD     224(BX)(DX*1), Y2, Y12
 	VADDPD     Y12, Y11, Y11
 	VMOVUPD    Y11, Y11
 	VADDPD     Y11, Y9, Y12
@@ -2076,15 +2074,14 @@ rows36:
 	ADDQ       $0x20, SI
 	VMOVUPD    Y4, (DI)
 	ADDQ       $0x20, DI
-	MOVQ       DX, AX
-	SUBQ       $0x04, CX
+	MOVQ       CX, BX
+	SUBQ       $0x04, AX
 	JNZ        rows36
 
 done29:
-	VMOVMSKPD Y0, CX
-	MOVQ      $0x0000000f, AX
-	XORQ      AX, CX
-	MOVQ      CX, bad+40(FP)
+	VMOVMSKPD Y0, AX
+	XORQ      $0x0000000f, AX
+	MOVQ      AX, bad+40(FP)
 	VZEROUPPER
 	RET
 
@@ -2251,31 +2248,31 @@ done39:
 // func shortTotals64AVX512(sum *float64, err *float64, w *float64, rows int, n int) (bad uint64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2
 TEXT ·shortTotals64AVX512(SB), NOSPLIT, $0-48
-	MOVQ   w+16(FP), AX
-	MOVQ   rows+24(FP), CX
-	MOVQ   n+32(FP), DX
+	MOVQ   rows+24(FP), AX
+	MOVQ   n+32(FP), CX
+	MOVQ   CX, DX
+	SHLQ   $0x03, DX
+	MOVQ   w+16(FP), BX
 	MOVQ   sum+0(FP), SI
 	MOVQ   err+8(FP), DI
-	MOVQ   DX, BX
-	SHLQ   $0x03, BX
 	KXNORB K1, K1, K1
-	TESTQ  CX, CX
+	TESTQ  AX, AX
 	JZ     done40
-	LEAQ   -1(DX), R8
+	LEAQ   -1(CX), R8
 	ANDQ   $0x07, R8
 	INCQ   R8
 	MOVQ   $-1, R9
 	BZHIQ  R8, R9, R9
 	KMOVB  R9, K2
-	CMPQ   DX, $0x08
+	CMPQ   CX, $0x08
 	JG     other42
 
 rows41:
-	LEAQ        (AX)(BX*4), DX
-	VMOVUPD.Z   (AX), K2, Z0
+	LEAQ        (BX)(DX*4), CX
+	VMOVUPD.Z   (BX), K2, Z0
 	VMOVUPD     Z0, Z0
 	VXORPS      Y1, Y1, Y1
-	VMOVUPD.Z   (AX)(BX*2), K2, Z2
+	VMOVUPD.Z   (BX)(DX*2), K2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y3, Y3, Y3
 	VSHUFF64X2  $0xee, Z2, Z0, Z4
@@ -2290,10 +2287,10 @@ rows41:
 	VSUBPD      Z8, Z4, Z4
 	VADDPD      Z4, Z1, Z1
 	VMOVAPD     Z2, Z0
-	VMOVUPD.Z   (DX), K2, Z2
+	VMOVUPD.Z   (CX), K2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y5, Y5, Y5
-	VMOVUPD.Z   (DX)(BX*2), K2, Z4
+	VMOVUPD.Z   (CX)(DX*2), K2, Z4
 	VMOVUPD     Z4, Z4
 	VXORPS      Y3, Y3, Y3
 	VSHUFF64X2  $0xee, Z4, Z2, Z8
@@ -2320,11 +2317,11 @@ rows41:
 	VSUBPD      Z8, Z4, Z4
 	VADDPD      Z4, Z1, Z1
 	VMOVAPD     Z2, Z0
-	VMOVUPD.Z   (AX)(BX*1), K2, Z2
+	VMOVUPD.Z   (BX)(DX*1), K2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y6, Y6, Y6
-	LEAQ        (AX)(BX*2), AX
-	VMOVUPD.Z   (AX)(BX*1), K2, Z4
+	LEAQ        (BX)(DX*2), BX
+	VMOVUPD.Z   (BX)(DX*1), K2, Z4
 	VMOVUPD     Z4, Z4
 	VXORPS      Y3, Y3, Y3
 	VSHUFF64X2  $0xee, Z4, Z2, Z8
@@ -2339,11 +2336,11 @@ rows41:
 	VSUBPD      Z9, Z8, Z8
 	VADDPD      Z8, Z6, Z6
 	VMOVAPD     Z4, Z2
-	VMOVUPD.Z   (DX)(BX*1), K2, Z4
+	VMOVUPD.Z   (CX)(DX*1), K2, Z4
 	VMOVUPD     Z4, Z4
 	VXORPS      Y7, Y7, Y7
-	LEAQ        (DX)(BX*2), AX
-	VMOVUPD.Z   (AX)(BX*1), K2, Z8
+	LEAQ        (CX)(DX*2), BX
+	VMOVUPD.Z   (BX)(DX*1), K2, Z8
 	VMOVUPD     Z8, Z8
 	VXORPS      Y3, Y3, Y3
 	VSHUFF64X2  $0xee, Z8, Z4, Z9
@@ -2391,24 +2388,24 @@ rows41:
 	ADDQ        $0x40, SI
 	VMOVUPD     Z1, (DI)
 	ADDQ        $0x40, DI
-	LEAQ        (DX)(BX*4), AX
-	SUBQ        $0x08, CX
+	LEAQ        (CX)(DX*4), BX
+	SUBQ        $0x08, AX
 	JNZ         rows41
 	JMP         done40
 
 other42:
-	CMPQ DX, $0x10
+	CMPQ CX, $0x10
 	JG   other44
 
 rows43:
-	LEAQ        (AX)(BX*4), DX
-	VMOVUPD     (AX), Z0
-	VMOVUPD.Z   64(AX), K2, Z2
+	LEAQ        (BX)(DX*4), CX
+	VMOVUPD     (BX), Z0
+	VMOVUPD.Z   64(BX), K2, Z2
 	VADDPD      Z2, Z0, Z0
 	VMOVUPD     Z0, Z0
 	VXORPS      Y1, Y1, Y1
-	VMOVUPD     (AX)(BX*2), Z2
-	VMOVUPD.Z   64(AX)(BX*2), K2, Z4
+	VMOVUPD     (BX)(DX*2), Z2
+	VMOVUPD.Z   64(BX)(DX*2), K2, Z4
 	VADDPD      Z4, Z2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y3, Y3, Y3
@@ -2424,13 +2421,13 @@ rows43:
 	VSUBPD      Z8, Z4, Z4
 	VADDPD      Z4, Z1, Z1
 	VMOVAPD     Z2, Z0
-	VMOVUPD     (DX), Z2
-	VMOVUPD.Z   64(DX), K2, Z4
+	VMOVUPD     (CX), Z2
+	VMOVUPD.Z   64(CX), K2, Z4
 	VADDPD      Z4, Z2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y5, Y5, Y5
-	VMOVUPD     (DX)(BX*2), Z4
-	VMOVUPD.Z   64(DX)(BX*2), K2, Z8
+	VMOVUPD     (CX)(DX*2), Z4
+	VMOVUPD.Z   64(CX)(DX*2), K2, Z8
 	VADDPD      Z8, Z4, Z4
 	VMOVUPD     Z4, Z4
 	VXORPS      Y3, Y3, Y3
@@ -2458,14 +2455,14 @@ rows43:
 	VSUBPD      Z8, Z4, Z4
 	VADDPD      Z4, Z1, Z1
 	VMOVAPD     Z2, Z0
-	VMOVUPD     (AX)(BX*1), Z2
-	VMOVUPD.Z   64(AX)(BX*1), K2, Z4
+	VMOVUPD     (BX)(DX*1), Z2
+	VMOVUPD.Z   64(BX)(DX*1), K2, Z4
 	VADDPD      Z4, Z2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y6, Y6, Y6
-	LEAQ        (AX)(BX*2), AX
-	VMOVUPD     (AX)(BX*1), Z4
-	VMOVUPD.Z   64(AX)(BX*1), K2, Z8
+	LEAQ        (BX)(DX*2), BX
+	VMOVUPD     (BX)(DX*1), Z4
+	VMOVUPD.Z   64(BX)(DX*1), K2, Z8
 	VADDPD      Z8, Z4, Z4
 	VMOVUPD     Z4, Z4
 	VXORPS      Y3, Y3, Y3
@@ -2481,14 +2478,14 @@ rows43:
 	VSUBPD      Z9, Z8, Z8
 	VADDPD      Z8, Z6, Z6
 	VMOVAPD     Z4, Z2
-	VMOVUPD     (DX)(BX*1), Z4
-	VMOVUPD.Z   64(DX)(BX*1), K2, Z8
+	VMOVUPD     (CX)(DX*1), Z4
+	VMOVUPD.Z   64(CX)(DX*1), K2, Z8
 	VADDPD      Z8, Z4, Z4
 	VMOVUPD     Z4, Z4
 	VXORPS      Y7, Y7, Y7
-	LEAQ        (DX)(BX*2), AX
-	VMOVUPD     (AX)(BX*1), Z8
-	VMOVUPD.Z   64(AX)(BX*1), K2, Z9
+	LEAQ        (CX)(DX*2), BX
+	VMOVUPD     (BX)(DX*1), Z8
+	VMOVUPD.Z   64(BX)(DX*1), K2, Z9
 	VADDPD      Z9, Z8, Z8
 	VMOVUPD     Z8, Z8
 	VXORPS      Y3, Y3, Y3
@@ -2537,22 +2534,22 @@ rows43:
 	ADDQ        $0x40, SI
 	VMOVUPD     Z1, (DI)
 	ADDQ        $0x40, DI
-	LEAQ        (DX)(BX*4), AX
-	SUBQ        $0x08, CX
+	LEAQ        (CX)(DX*4), BX
+	SUBQ        $0x08, AX
 	JNZ         rows43
 	JMP         done40
 
 other44:
-	CMPQ DX, $0x18
+	CMPQ CX, $0x18
 	JG   other46
 
 rows45:
-	LEAQ        (AX)(BX*4), DX
-	VMOVUPD     (AX), Z0
-	VADDPD      64(AX), Z0, Z0
+	LEAQ        (BX)(DX*4), CX
+	VMOVUPD     (BX), Z0
+	VADDPD      64(BX), Z0, Z0
 	VMOVUPD     Z0, Z0
 	VXORPS      Y1, Y1, Y1
-	VMOVUPD.Z   128(AX), K2, Z2
+	VMOVUPD.Z   128(BX), K2, Z2
 	VMOVUPD     Z2, Z2
 	VADDPD      Z2, Z0, Z3
 	VMAXPD      Z2, Z0, Z4
@@ -2561,11 +2558,11 @@ rows45:
 	VSUBPD      Z4, Z2, Z2
 	VADDPD      Z2, Z1, Z1
 	VMOVAPD     Z3, Z0
-	VMOVUPD     (AX)(BX*2), Z2
-	VADDPD      64(AX)(BX*2), Z2, Z2
+	VMOVUPD     (BX)(DX*2), Z2
+	VADDPD      64(BX)(DX*2), Z2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y5, Y5, Y5
-	VMOVUPD.Z   128(AX)(BX*2), K2, Z3
+	VMOVUPD.Z   128(BX)(DX*2), K2, Z3
 	VMOVUPD     Z3, Z3
 	VADDPD      Z3, Z2, Z4
 	VMAXPD      Z3, Z2, Z12
@@ -2586,11 +2583,11 @@ rows45:
 	VSUBPD      Z4, Z3, Z3
 	VADDPD      Z3, Z1, Z1
 	VMOVAPD     Z2, Z0
-	VMOVUPD     (DX), Z2
-	VADDPD      64(DX), Z2, Z2
+	VMOVUPD     (CX), Z2
+	VADDPD      64(CX), Z2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y6, Y6, Y6
-	VMOVUPD.Z   128(DX), K2, Z3
+	VMOVUPD.Z   128(CX), K2, Z3
 	VMOVUPD     Z3, Z3
 	VADDPD      Z3, Z2, Z4
 	VMAXPD      Z3, Z2, Z12
@@ -2599,11 +2596,11 @@ rows45:
 	VSUBPD      Z12, Z3, Z3
 	VADDPD      Z3, Z6, Z6
 	VMOVAPD     Z4, Z2
-	VMOVUPD     (DX)(BX*2), Z3
-	VADDPD      64(DX)(BX*2), Z3, Z3
+	VMOVUPD     (CX)(DX*2), Z3
+	VADDPD      64(CX)(DX*2), Z3, Z3
 	VMOVUPD     Z3, Z3
 	VXORPS      Y7, Y7, Y7
-	VMOVUPD.Z   128(DX)(BX*2), K2, Z4
+	VMOVUPD.Z   128(CX)(DX*2), K2, Z4
 	VMOVUPD     Z4, Z4
 	VADDPD      Z4, Z3, Z12
 	VMAXPD      Z4, Z3, Z13
@@ -2636,11 +2633,11 @@ rows45:
 	VSUBPD      Z4, Z3, Z3
 	VADDPD      Z3, Z1, Z1
 	VMOVAPD     Z2, Z0
-	VMOVUPD     (AX)(BX*1), Z2
-	VADDPD      64(AX)(BX*1), Z2, Z2
+	VMOVUPD     (BX)(DX*1), Z2
+	VADDPD      64(BX)(DX*1), Z2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y8, Y8, Y8
-	VMOVUPD.Z   128(AX)(BX*1), K2, Z3
+	VMOVUPD.Z   128(BX)(DX*1), K2, Z3
 	VMOVUPD     Z3, Z3
 	VADDPD      Z3, Z2, Z4
 	VMAXPD      Z3, Z2, Z12
@@ -2649,12 +2646,12 @@ rows45:
 	VSUBPD      Z12, Z3, Z3
 	VADDPD      Z3, Z8, Z8
 	VMOVAPD     Z4, Z2
-	LEAQ        (AX)(BX*2), AX
-	VMOVUPD     (AX)(BX*1), Z3
-	VADDPD      64(AX)(BX*1), Z3, Z3
+	LEAQ        (BX)(DX*2), BX
+	VMOVUPD     (BX)(DX*1), Z3
+	VADDPD      64(BX)(DX*1), Z3, Z3
 	VMOVUPD     Z3, Z3
 	VXORPS      Y9, Y9, Y9
-	VMOVUPD.Z   128(AX)(BX*1), K2, Z4
+	VMOVUPD.Z   128(BX)(DX*1), K2, Z4
 	VMOVUPD     Z4, Z4
 	VADDPD      Z4, Z3, Z12
 	VMAXPD      Z4, Z3, Z13
@@ -2675,11 +2672,11 @@ rows45:
 	VSUBPD      Z12, Z4, Z4
 	VADDPD      Z4, Z8, Z8
 	VMOVAPD     Z3, Z2
-	VMOVUPD     (DX)(BX*1), Z3
-	VADDPD      64(DX)(BX*1), Z3, Z3
+	VMOVUPD     (CX)(DX*1), Z3
+	VADDPD      64(CX)(DX*1), Z3, Z3
 	VMOVUPD     Z3, Z3
 	VXORPS      Y10, Y10, Y10
-	VMOVUPD.Z   128(DX)(BX*1), K2, Z4
+	VMOVUPD.Z   128(CX)(DX*1), K2, Z4
 	VMOVUPD     Z4, Z4
 	VADDPD      Z4, Z3, Z12
 	VMAXPD      Z4, Z3, Z13
@@ -2688,12 +2685,12 @@ rows45:
 	VSUBPD      Z13, Z4, Z4
 	VADDPD      Z4, Z10, Z10
 	VMOVAPD     Z12, Z3
-	LEAQ        (DX)(BX*2), AX
-	VMOVUPD     (AX)(BX*1), Z4
-	VADDPD      64(AX)(BX*1), Z4, Z4
+	LEAQ        (CX)(DX*2), BX
+	VMOVUPD     (BX)(DX*1), Z4
+	VADDPD      64(BX)(DX*1), Z4, Z4
 	VMOVUPD     Z4, Z4
 	VXORPS      Y11, Y11, Y11
-	VMOVUPD.Z   128(AX)(BX*1), K2, Z12
+	VMOVUPD.Z   128(BX)(DX*1), K2, Z12
 	VMOVUPD     Z12, Z12
 	VADDPD      Z12, Z4, Z13
 	VMAXPD      Z12, Z4, Z14
@@ -2747,20 +2744,20 @@ rows45:
 	ADDQ        $0x40, SI
 	VMOVUPD     Z1, (DI)
 	ADDQ        $0x40, DI
-	LEAQ        (DX)(BX*4), AX
-	SUBQ        $0x08, CX
+	LEAQ        (CX)(DX*4), BX
+	SUBQ        $0x08, AX
 	JNZ         rows45
 	JMP         done40
 
 other46:
 rows47:
-	LEAQ        (AX)(BX*4), DX
-	VMOVUPD     (AX), Z0
-	VADDPD      64(AX), Z0, Z0
+	LEAQ        (BX)(DX*4), CX
+	VMOVUPD     (BX), Z0
+	VADDPD      64(BX), Z0, Z0
 	VMOVUPD     Z0, Z0
 	VXORPS      Y1, Y1, Y1
-	VMOVUPD     128(AX), Z2
-	VMOVUPD.Z   192(AX), K2, Z3
+	VMOVUPD     128(BX), Z2
+	VMOVUPD.Z   192(BX), K2, Z3
 	VADDPD      Z3, Z2, Z2
 	VMOVUPD     Z2, Z2
 	VADDPD      Z2, Z0, Z3
@@ -2770,12 +2767,12 @@ rows47:
 	VSUBPD      Z4, Z2, Z2
 	VADDPD      Z2, Z1, Z1
 	VMOVAPD     Z3, Z0
-	VMOVUPD     (AX)(BX*2), Z2
-	VADDPD      64(AX)(BX*2), Z2, Z2
+	VMOVUPD     (BX)(DX*2), Z2
+	VADDPD      64(BX)(DX*2), Z2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y5, Y5, Y5
-	VMOVUPD     128(AX)(BX*2), Z3
-	VMOVUPD.Z   192(AX)(BX*2), K2, Z4
+	VMOVUPD     128(BX)(DX*2), Z3
+	VMOVUPD.Z   192(BX)(DX*2), K2, Z4
 	VADDPD      Z4, Z3, Z3
 	VMOVUPD     Z3, Z3
 	VADDPD      Z3, Z2, Z4
@@ -2797,12 +2794,12 @@ rows47:
 	VSUBPD      Z4, Z3, Z3
 	VADDPD      Z3, Z1, Z1
 	VMOVAPD     Z2, Z0
-	VMOVUPD     (DX), Z2
-	VADDPD      64(DX), Z2, Z2
+	VMOVUPD     (CX), Z2
+	VADDPD      64(CX), Z2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y6, Y6, Y6
-	VMOVUPD     128(DX), Z3
-	VMOVUPD.Z   192(DX), K2, Z4
+	VMOVUPD     128(CX), Z3
+	VMOVUPD.Z   192(CX), K2, Z4
 	VADDPD      Z4, Z3, Z3
 	VMOVUPD     Z3, Z3
 	VADDPD      Z3, Z2, Z4
@@ -2812,12 +2809,12 @@ rows47:
 	VSUBPD      Z12, Z3, Z3
 	VADDPD      Z3, Z6, Z6
 	VMOVAPD     Z4, Z2
-	VMOVUPD     (DX)(BX*2), Z3
-	VADDPD      64(DX)(BX*2), Z3, Z3
+	VMOVUPD     (CX)(DX*2), Z3
+	VADDPD      64(CX)(DX*2), Z3, Z3
 	VMOVUPD     Z3, Z3
 	VXORPS      Y7, Y7, Y7
-	VMOVUPD     128(DX)(BX*2), Z4
-	VMOVUPD.Z   192(DX)(BX*2), K2, Z12
+	VMOVUPD     128(CX)(DX*2), Z4
+	VMOVUPD.Z   192(CX)(DX*2), K2, Z12
 	VADDPD      Z12, Z4, Z4
 	VMOVUPD     Z4, Z4
 	VADDPD      Z4, Z3, Z12
@@ -2851,12 +2848,12 @@ rows47:
 	VSUBPD      Z4, Z3, Z3
 	VADDPD      Z3, Z1, Z1
 	VMOVAPD     Z2, Z0
-	VMOVUPD     (AX)(BX*1), Z2
-	VADDPD      64(AX)(BX*1), Z2, Z2
+	VMOVUPD     (BX)(DX*1), Z2
+	VADDPD      64(BX)(DX*1), Z2, Z2
 	VMOVUPD     Z2, Z2
 	VXORPS      Y8, Y8, Y8
-	VMOVUPD     128(AX)(BX*1), Z3
-	VMOVUPD.Z   192(AX)(BX*1), K2, Z4
+	VMOVUPD     128(BX)(DX*1), Z3
+	VMOVUPD.Z   192(BX)(DX*1), K2, Z4
 	VADDPD      Z4, Z3, Z3
 	VMOVUPD     Z3, Z3
 	VADDPD      Z3, Z2, Z4
@@ -2866,13 +2863,13 @@ rows47:
 	VSUBPD      Z12, Z3, Z3
 	VADDPD      Z3, Z8, Z8
 	VMOVAPD     Z4, Z2
-	LEAQ        (AX)(BX*2), AX
-	VMOVUPD     (AX)(BX*1), Z3
-	VADDPD      64(AX)(BX*1), Z3, Z3
+	LEAQ        (BX)(DX*2), BX
+	VMOVUPD     (BX)(DX*1), Z3
+	VADDPD      64(BX)(DX*1), Z3, Z3
 	VMOVUPD     Z3, Z3
 	VXORPS      Y9, Y9, Y9
-	VMOVUPD     128(AX)(BX*1), Z4
-	VMOVUPD.Z   192(AX)(BX*1), K2, Z12
+	VMOVUPD     128(BX)(DX*1), Z4
+	VMOVUPD.Z   192(BX)(DX*1), K2, Z12
 	VADDPD      Z12, Z4, Z4
 	VMOVUPD     Z4, Z4
 	VADDPD      Z4, Z3, Z12
@@ -2894,12 +2891,12 @@ rows47:
 	VSUBPD      Z12, Z4, Z4
 	VADDPD      Z4, Z8, Z8
 	VMOVAPD     Z3, Z2
-	VMOVUPD     (DX)(BX*1), Z3
-	VADDPD      64(DX)(BX*1), Z3, Z3
+	VMOVUPD     (CX)(DX*1), Z3
+	VADDPD      64(CX)(DX*1), Z3, Z3
 	VMOVUPD     Z3, Z3
 	VXORPS      Y10, Y10, Y10
-	VMOVUPD     128(DX)(BX*1), Z4
-	VMOVUPD.Z   192(DX)(BX*1), K2, Z12
+	VMOVUPD     128(CX)(DX*1), Z4
+	VMOVUPD.Z   192(CX)(DX*1), K2, Z12
 	VADDPD      Z12, Z4, Z4
 	VMOVUPD     Z4, Z4
 	VADDPD      Z4, Z3, Z12
@@ -2909,13 +2906,13 @@ rows47:
 	VSUBPD      Z13, Z4, Z4
 	VADDPD      Z4, Z10, Z10
 	VMOVAPD     Z12, Z3
-	LEAQ        (DX)(BX*2), AX
-	VMOVUPD     (AX)(BX*1), Z4
-	VADDPD      64(AX)(BX*1), Z4, Z4
+	LEAQ        (CX)(DX*2), BX
+	VMOVUPD     (BX)(DX*1), Z4
+	VADDPD      64(BX)(DX*1), Z4, Z4
 	VMOVUPD     Z4, Z4
 	VXORPS      Y11, Y11, Y11
-	VMOVUPD     128(AX)(BX*1), Z12
-	VMOVUPD.Z   192(AX)(BX*1), K2, Z13
+	VMOVUPD     128(BX)(DX*1), Z12
+	VMOVUPD.Z   192(BX)(DX*1), K2, Z13
 	VADDPD      Z13, Z12, Z12
 	VMOVUPD     Z12, Z12
 	VADDPD      Z12, Z4, Z13
@@ -2970,14 +2967,13 @@ rows47:
 	ADDQ        $0x40, SI
 	VMOVUPD     Z1, (DI)
 	ADDQ        $0x40, DI
-	LEAQ        (DX)(BX*4), AX
-	SUBQ        $0x08, CX
+	LEAQ        (CX)(DX*4), BX
+	SUBQ        $0x08, AX
 	JNZ         rows47
 
 done40:
-	KMOVB K1, CX
-	MOVQ  $0x000000ff, AX
-	XORQ  AX, CX
-	MOVQ  CX, bad+40(FP)
+	KMOVB K1, AX
+	XORQ  $0x000000ff, AX
+	MOVQ  AX, bad+40(FP)
 	VZEROUPPER
 	RET
