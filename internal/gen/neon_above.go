@@ -1,7 +1,5 @@
 package gen
 
-import "fmt"
-
 // neonAbove emits the comparison of scores with thresholds, to bits.
 //
 // Lanes of ones and zeros are narrowed to bytes; with byte j of 8 reduced to
@@ -38,12 +36,7 @@ func neonAbove(v *neonVec) {
 	v.op("SUBS", imm(1), words)
 	v.op("BNE", loop)
 
-	low, high := v.gp(), v.gp()
-	v.op("VMOV", fmt.Sprintf("V%d.D[0]", numbers.n), low)
-	v.op("VMOV", fmt.Sprintf("V%d.D[1]", numbers.n), high)
-	v.op("AND", low, high)
-	v.op("MVN", high, high)
-	v.op("MOVD", high, v.argument("bad"))
+	v.report(numbers, true)
 	v.op("RET")
 }
 

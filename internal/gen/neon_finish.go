@@ -277,12 +277,7 @@ func (f *neonFinish) run(body func()) {
 	f.op("CBNZ", rows, loop)
 	f.label(done)
 	f.comment("bad = not all good")
-	first, second := f.gp(), f.gp()
-	f.op("VMOV", f.good.as("D").String()+"[0]", first)
-	f.op("VMOV", f.good.as("D").String()+"[1]", second)
-	f.op("AND", first, second)
-	f.op("MVN", second, second)
-	f.op("MOVD", second, f.argument("bad"))
+	f.report(f.good, true)
 	f.op("RET")
 }
 

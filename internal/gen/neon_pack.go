@@ -1,7 +1,5 @@
 package gen
 
-import "fmt"
-
 // neonPackBytes emits the packing of rows of bytes, each 0 or 1, into bits, for
 // whole words only.
 //
@@ -50,9 +48,6 @@ func neonPackBytes(v *neonVec) {
 
 	// What is neither 0 nor 1 has a bit that ones has not.
 	v.VBIC(ones.b16(), seen.b16(), seen.b16())
-	v.op("VMOV", fmt.Sprintf("V%d.D[0]", seen.n), in)
-	v.op("VMOV", fmt.Sprintf("V%d.D[1]", seen.n), out)
-	v.op("ORR", in, out)
-	v.op("MOVD", out, v.argument("bad"))
+	v.report(seen, false)
 	v.op("RET")
 }

@@ -78,9 +78,6 @@ func neonPackWords(v *neonVec) {
 	v.op("CBNZ", rows, row)
 
 	v.keepOut(zero, seen)
-	v.op("VMOV", fmt.Sprintf("V%d.D[0]", seen.n), in)
-	v.op("VMOV", fmt.Sprintf("V%d.D[1]", seen.n), out)
-	v.op("ORR", in, out)
-	v.op("MOVD", out, v.argument("bad"))
+	v.report(seen, false)
 	v.op("RET")
 }

@@ -6,6 +6,27 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
+// flat emits the loop through n elements one after the other (see flatLoop), by groups of
+// so many registers: the sides have the bits of a group, the pointers move on.
+func (v *neonVec) flat(n genReg, registers int, sides []*neonSide, pointers []genReg, group func()) {
+	loop, done, elements := v.newLabel("group"), v.newLabel("done"), registers*16/v.size
+	for _, s := range sides {
+		v.op("MOVD", s.base, s.at)
+	}
+	v.op("CBZ", n, done)
+	v.label(loop)
+	for _, s := range sides {
+		s.load(elements / 8)
+	}
+	group()
+	for _, p := range pointers {
+		v.op("ADD", imm(16*registers), p)
+	}
+	v.op("SUB", imm(elements), n)
+	v.op("CBNZ", n, loop)
+	v.label(done)
+}
+
 // neonShortExp emits shortExp, two registers at a time.
 func neonShortExp(v *neonVec, part bool) {
 	w, x, n := v.param("w"), v.param("x"), v.param("n")
@@ -13,60 +34,45 @@ func neonShortExp(v *neonVec, part bool) {
 	if part {
 		sides = append(sides, v.newSide("part", 1))
 	}
-	for _, s := range sides {
-		v.op("MOVD", s.base, s.at)
-	}
 	v.loadTests()
 	v.loadConstants()
 	magic, low, high := v.naturalRange()
 	e := newNeonExponential(v, magic)
 	smallest := v.inRegister(v.constant(1))
-	loop, done := v.newLabel("group"), v.newLabel("done")
-	v.op("CBZ", n, done)
-	v.label(loop)
-	for _, s := range sides {
-		s.load(4)
-	}
-	for first := 0; first < 8; first += 2 {
-		y, signs, exist := v.regs(2), v.regs(2), []*vecReg(nil)
-		v.loadPair(address{x, 16 * first}, y[0], y[1])
-		for i := range y {
-			test := v.laneTest(first + i)
-			sides[0].selected(first+i, test, signs[i])
-			v.flip(signs[i], y[i])
-			if part {
-				k := v.reg()
-				sides[1].selected(first+i, test, k)
-				exist = append(exist, k)
+	v.flat(n, 8, sides, []genReg{x, w}, func() {
+		for first := 0; first < 8; first += 2 {
+			y, signs, exist := v.regs(2), v.regs(2), []*vecReg(nil)
+			v.loadPair(address{x, 16 * first}, y[0], y[1])
+			for i := range y {
+				test := v.laneTest(first + i)
+				sides[0].selected(first+i, test, signs[i])
+				v.flip(signs[i], y[i])
+				if part {
+					k := v.reg()
+					sides[1].selected(first+i, test, k)
+					exist = append(exist, k)
+				}
+				v.free(test)
+				v.max(low, y[i], y[i])
+				v.min(high, y[i], y[i])
 			}
-			v.free(test)
-			v.max(low, y[i], y[i])
-			v.min(high, y[i], y[i])
-		}
-		p, s := e.evaluate(y)
-		for i := range p {
-			v.mul(p[i], s[i], p[i])
-			v.VFMINNM(v.lanes(p[i]), v.lanes(smallest), v.lanes(smallest))
-			if part {
-				v.and(p[i], exist[i], p[i])
-				v.free(exist[i])
+			p, s := e.evaluate(y)
+			for i := range p {
+				v.mul(p[i], s[i], p[i])
+				v.VFMINNM(v.lanes(p[i]), v.lanes(smallest), v.lanes(smallest))
+				if part {
+					v.and(p[i], exist[i], p[i])
+					v.free(exist[i])
+				}
+				v.xor(p[i], signs[i], p[i])
 			}
-			v.xor(p[i], signs[i], p[i])
+			v.storePair(p[0], p[1], address{w, 16 * first})
+			v.free(append(append(p, s...), signs...)...)
 		}
-		v.storePair(p[0], p[1], address{w, 16 * first})
-		v.free(append(append(p, s...), signs...)...)
-	}
-	v.op("ADD", imm(128), x)
-	v.op("ADD", imm(128), w)
-	v.op("SUB", imm(32), n)
-	v.op("CBNZ", n, loop)
-	v.label(done)
+	})
 	least := v.inRegister(v.constant(coef.LeastExp32))
 	v.above(least, smallest, smallest)
-	v.op("VMOV", smallest.as("D").String()+"[0]", x)
-	v.op("VMOV", smallest.as("D").String()+"[1]", w)
-	v.op("ORR", x, w)
-	v.op("MOVD", w, v.argument("bad"))
+	v.report(smallest, false)
 	v.op("RET")
 }
 
@@ -74,9 +80,6 @@ func neonShortExp(v *neonVec, part bool) {
 func neonShortOdds(v *neonVec, grad bool) {
 	w, x, n := v.param("w"), v.param("x"), v.param("n")
 	pos, part := v.newSide("pos", 1), v.newSide("part", 1)
-	for _, s := range []*neonSide{pos, part} {
-		v.op("MOVD", s.base, s.at)
-	}
 	v.loadTests()
 	v.loadConstants()
 	bias, least, most := zeroToInf(v.elem)
@@ -88,48 +91,41 @@ func neonShortOdds(v *neonVec, grad bool) {
 		dst, one, factor = v.param("dst"), v.inRegister(v.constant(1)), v.reg()
 		v.setFactor(v.param("scale"), factor)
 	}
-	loop, done := v.newLabel("group"), v.newLabel("done")
-	v.op("CBZ", n, done)
-	v.label(loop)
-	pos.load(8 / v.size)
-	part.load(8 / v.size)
-	for first := 0; first < 4; first += 2 {
-		y, signs, exist := v.regs(2), v.regs(2), v.regs(2)
-		v.loadPair(address{x, 16 * first}, y[0], y[1])
-		for i := range y {
-			test := v.laneTest(first + i)
-			pos.selected(first+i, test, signs[i])
-			v.flip(signs[i], y[i]) // which has signs then
-			part.selected(first+i, test, exist[i])
-			v.free(test)
-			v.max(low, y[i], y[i])
-			v.min(high, y[i], y[i])
-		}
-		p, s := e.evaluate(y)
-		for i := range p {
-			v.mul(p[i], s[i], p[i])
-			v.and(p[i], exist[i], p[i])
-		}
-		v.storePair(p[0], p[1], address{w, 16 * first})
-		if grad {
-			for i := range p {
-				v.add(p[i], one, s[i])
-				v.div(p[i], s[i], s[i])
-				v.xor(s[i], signs[i], s[i])
-				v.mul(s[i], factor, s[i])
-			}
-			v.storePair(s[0], s[1], address{dst, 16 * first})
-		}
-		v.free(append(append(append(p, s...), signs...), exist...)...)
-	}
-	v.op("ADD", imm(64), x)
-	v.op("ADD", imm(64), w)
+	pointers := []genReg{x, w}
 	if grad {
-		v.op("ADD", imm(64), dst)
+		pointers = append(pointers, dst)
 	}
-	v.op("SUB", imm(64/v.size), n)
-	v.op("CBNZ", n, loop)
-	v.label(done)
+	v.flat(n, 4, []*neonSide{pos, part}, pointers, func() {
+		for first := 0; first < 4; first += 2 {
+			y, signs, exist := v.regs(2), v.regs(2), v.regs(2)
+			v.loadPair(address{x, 16 * first}, y[0], y[1])
+			for i := range y {
+				test := v.laneTest(first + i)
+				pos.selected(first+i, test, signs[i])
+				v.flip(signs[i], y[i]) // which has signs then
+				part.selected(first+i, test, exist[i])
+				v.free(test)
+				v.max(low, y[i], y[i])
+				v.min(high, y[i], y[i])
+			}
+			p, s := e.evaluate(y)
+			for i := range p {
+				v.mul(p[i], s[i], p[i])
+				v.and(p[i], exist[i], p[i])
+			}
+			v.storePair(p[0], p[1], address{w, 16 * first})
+			if grad {
+				for i := range p {
+					v.add(p[i], one, s[i])
+					v.div(p[i], s[i], s[i])
+					v.xor(s[i], signs[i], s[i])
+					v.mul(s[i], factor, s[i])
+				}
+				v.storePair(s[0], s[1], address{dst, 16 * first})
+			}
+			v.free(append(append(append(p, s...), signs...), exist...)...)
+		}
+	})
 	v.op("RET")
 }
 
@@ -298,17 +294,9 @@ func (v *neonVec) addTo(x, y *vecReg) {
 func (v *neonVec) shortTree(out []genReg, join, join64, last func(x, y *vecReg), terms func(x *vecReg) []*vecReg) {
 	w, rows, n := v.param("w"), v.param("rows"), v.param("n")
 	stride, table := v.gp(), v.gp()
-	done := v.newLabel("done")
-	v.op("CBZ", rows, done)
 	v.op("LSL", imm(2), n, stride)
 	tail := v.tailOf(n, table, 2)
-	for pairs := 1; pairs <= 4; pairs++ {
-		loop, longer := v.newLabel("rows"), v.newLabel("longer")
-		if pairs < 4 {
-			v.op("CMP", imm(8*pairs), n)
-			v.op("BGT", longer)
-		}
-		v.label(loop)
+	v.twoRows(rows, n, func(pairs int) {
 		lanes := make([][2][]*vecReg, len(out)) // of both rows
 		for row := range 2 {
 			for k, r := range v.shortRow(w, pairs, tail, len(out), join, terms) {
@@ -321,15 +309,31 @@ func (v *neonVec) shortTree(out []genReg, join, join64, last func(x, y *vecReg),
 			v.op("FMOVQ.P", r, address{p, 16})
 			v.free(r)
 		}
+	})
+	v.op("RET")
+}
+
+// twoRows emits the loops through short rows, two at a time, with a body for each number
+// of units of 8 elements that a row takes.
+func (v *neonVec) twoRows(rows, n genReg, body func(units int)) {
+	done := v.newLabel("done")
+	v.op("CBZ", rows, done)
+	for units := 1; units <= 4; units++ {
+		loop, longer := v.newLabel("rows"), v.newLabel("longer")
+		if units < 4 {
+			v.op("CMP", imm(8*units), n)
+			v.op("BGT", longer)
+		}
+		v.label(loop)
+		body(units)
 		v.op("SUB", imm(2), rows)
 		v.op("CBNZ", rows, loop)
-		if pairs < 4 {
+		if units < 4 {
 			v.op("B", done)
 			v.label(longer)
 		}
 	}
 	v.label(done)
-	v.op("RET")
 }
 
 // shortRow returns of each quantity of the row at w, of so many pairs of registers,

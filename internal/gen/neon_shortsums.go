@@ -10,32 +10,26 @@ func neonShortPowers(v *neonVec) {
 	v.loadConstants()
 	magic, low, high := v.naturalRange()
 	e := newNeonExponential(v, magic)
-	loop, done := v.newLabel("group"), v.newLabel("done")
-	v.op("CBZ", n, done)
-	v.label(loop)
-	for first := 0; first < 8; first += 4 {
-		y := v.regs(4)
-		for i := 0; i < 4; i += 2 {
-			v.loadPair(address{x, 16 * (first + i)}, y[i], y[i+1])
+	v.flat(n, 8, nil, []genReg{x, w}, func() {
+		for first := 0; first < 8; first += 4 {
+			y := v.regs(4)
+			for i := 0; i < 4; i += 2 {
+				v.loadPair(address{x, 16 * (first + i)}, y[i], y[i+1])
+			}
+			for _, r := range y {
+				v.max(low, r, r)
+				v.min(high, r, r)
+			}
+			p, s := e.evaluate(y)
+			for i := range p {
+				v.mul(p[i], s[i], p[i])
+			}
+			for i := 0; i < 4; i += 2 {
+				v.storePair(p[i], p[i+1], address{w, 16 * (first + i)})
+			}
+			v.free(append(p, s...)...)
 		}
-		for _, r := range y {
-			v.max(low, r, r)
-			v.min(high, r, r)
-		}
-		p, s := e.evaluate(y)
-		for i := range p {
-			v.mul(p[i], s[i], p[i])
-		}
-		for i := 0; i < 4; i += 2 {
-			v.storePair(p[i], p[i+1], address{w, 16 * (first + i)})
-		}
-		v.free(append(p, s...)...)
-	}
-	v.op("ADD", imm(128), x)
-	v.op("ADD", imm(128), w)
-	v.op("SUB", imm(128/v.size), n)
-	v.op("CBNZ", n, loop)
-	v.label(done)
+	})
 	v.op("RET")
 }
 
@@ -64,17 +58,9 @@ func neonShortTotals(v *neonVec) {
 	s.high = d.inRegister(d.constant(v.pick(coef.NaturalHigh32, coef.NaturalHigh64)))
 	s.plain = v.reg()
 	v.op("VCMEQ", s.plain.b16(), s.plain.b16(), s.plain.b16())
-	done := v.newLabel("done")
-	v.op("CBZ", rows, done)
 	v.op("LSL", imm(log2(v.size)), n, stride)
 	s.tail = v.tailOf(n, table, v.size/2)
-	for units := 1; units <= 4; units++ {
-		loop, longer := v.newLabel("rows"), v.newLabel("longer")
-		if units < 4 {
-			v.op("CMP", imm(8*units), n)
-			v.op("BGT", longer)
-		}
-		v.label(loop)
+	v.twoRows(rows, n, func(units int) {
 		x := s.row(units)
 		v.op("ADD", stride, s.w)
 		y := s.row(units)
@@ -83,20 +69,8 @@ func neonShortTotals(v *neonVec) {
 			v.op("FMOVQ.P", r, address{out[i], 16})
 			v.free(r)
 		}
-		v.op("SUB", imm(2), rows)
-		v.op("CBNZ", rows, loop)
-		if units < 4 {
-			v.op("B", done)
-			v.label(longer)
-		}
-	}
-	v.label(done)
-	a, b := v.gp(), v.gp()
-	v.op("VMOV", s.plain.as("D").String()+"[0]", a)
-	v.op("VMOV", s.plain.as("D").String()+"[1]", b)
-	v.op("AND", a, b)
-	v.op("MVN", b, b)
-	v.op("MOVD", b, v.argument("bad"))
+	})
+	v.report(s.plain, true)
 	v.op("RET")
 }
 

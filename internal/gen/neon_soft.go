@@ -1,7 +1,6 @@
 package gen
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/zlpr/zlpr/internal/coef"
@@ -197,13 +196,7 @@ func neonPlainLabels(v *neonVec) {
 			v.free(k, label)
 		}
 	}, func() {
-		low, high, bad := v.gp(), v.gp(), v.gp()
-		v.op("VMOV", fmt.Sprintf("V%d.D[0]", plain.n), low)
-		v.op("VMOV", fmt.Sprintf("V%d.D[1]", plain.n), high)
-		v.op("AND", low, high)
-		v.op("MVN", high, bad)
-		v.op("MOVD", bad, v.argument("bad"))
-		v.release(low, high, bad)
+		v.report(plain, true)
 	})
 }
 

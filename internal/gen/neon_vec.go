@@ -23,6 +23,22 @@ func newNeonVec(f *neonFile, e elem) *neonVec {
 	return v
 }
 
+// report sets the result bad: to 0 where all bits of r are set or, unless all is true,
+// where none is.
+func (v *neonVec) report(r *vecReg, all bool) {
+	low, bad := v.gp(), v.gp()
+	v.op("VMOV", r.as("D").String()+"[0]", low)
+	v.op("VMOV", r.as("D").String()+"[1]", bad)
+	if all {
+		v.op("AND", low, bad)
+		v.op("MVN", bad, bad)
+	} else {
+		v.op("ORR", low, bad)
+	}
+	v.op("MOVD", bad, v.argument("bad"))
+	v.release(low, bad)
+}
+
 // neonRegs is the number of registers of a virtual vector.
 const neonRegs = 4
 

@@ -76,10 +76,10 @@ next3:
 	SUB     $1, R4
 	CBNZ    R4, row1
 	WORD    $0x4e601c42 // VBIC V0.B16, V2.B16, V2.B16
-	VMOV    V2.D[0], R7
-	VMOV    V2.D[1], R8
-	ORR     R7, R8
-	MOVD    R8, bad+48(FP)
+	VMOV    V2.D[0], R10
+	VMOV    V2.D[1], R11
+	ORR     R10, R11
+	MOVD    R11, bad+48(FP)
 	RET
 
 // func packWords32NEON(dst *uint64, dstStride int, src *float32, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
@@ -131,10 +131,10 @@ word5:
 	SUB     $1, R4
 	CBNZ    R4, row4
 	WORD    $0x4e631c84 // VBIC V3.B16, V4.B16, V4.B16
-	VMOV    V4.D[0], R7
-	VMOV    V4.D[1], R8
-	ORR     R7, R8
-	MOVD    R8, bad+64(FP)
+	VMOV    V4.D[0], R13
+	VMOV    V4.D[1], R14
+	ORR     R13, R14
+	MOVD    R14, bad+64(FP)
 	RET
 
 // func packWords64NEON(dst *uint64, dstStride int, src *float64, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
@@ -198,8 +198,8 @@ word7:
 	SUB     $1, R4
 	CBNZ    R4, row6
 	WORD    $0x4e651cc6 // VBIC V5.B16, V6.B16, V6.B16
-	VMOV    V6.D[0], R7
-	VMOV    V6.D[1], R8
-	ORR     R7, R8
-	MOVD    R8, bad+64(FP)
+	VMOV    V6.D[0], R13
+	VMOV    V6.D[1], R14
+	ORR     R13, R14
+	MOVD    R14, bad+64(FP)
 	RET

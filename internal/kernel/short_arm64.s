@@ -297,8 +297,6 @@ TEXT ·shortExpPartNEON(SB), NOSPLIT, $0-48
 	MOVD    n+16(FP), R2
 	MOVD    pos+24(FP), R3
 	MOVD    part+32(FP), R5
-	MOVD    R3, R4
-	MOVD    R5, R6
 	MOVD    $laneconstants32<>(SB), R7
 	MOVD    $constants32<>(SB), R8
 	FMOVQ   (R8), F2
@@ -309,6 +307,8 @@ TEXT ·shortExpPartNEON(SB), NOSPLIT, $0-48
 	FMOVQ   160(R8), F7
 	FMOVQ   192(R8), F8
 	FMOVQ   352(R8), F9
+	MOVD    R3, R4
+	MOVD    R5, R6
 	CBZ     R2, done2
 group1:
 	VLD1R.P 4(R4), [V0.S4]
@@ -552,10 +552,10 @@ group1:
 done2:
 	FMOVQ   384(R8), F10
 	WORD    $0x6ea9e549 // VFCMGT V9.S4, V10.S4, V9.S4
-	VMOV    V9.D[0], R1
-	VMOV    V9.D[1], R0
-	ORR     R1, R0
-	MOVD    R0, bad+40(FP)
+	VMOV    V9.D[0], R9
+	VMOV    V9.D[1], R10
+	ORR     R9, R10
+	MOVD    R10, bad+40(FP)
 	RET
 
 // func shortExpNEON(w *float32, x *float32, n int, pos *uint64, part *uint64) (bad uint64)
@@ -564,7 +564,6 @@ TEXT ·shortExpNEON(SB), NOSPLIT, $0-48
 	MOVD    x+8(FP), R1
 	MOVD    n+16(FP), R2
 	MOVD    pos+24(FP), R3
-	MOVD    R3, R4
 	MOVD    $laneconstants32<>(SB), R5
 	MOVD    $constants32<>(SB), R6
 	FMOVQ   (R6), F1
@@ -575,6 +574,7 @@ TEXT ·shortExpNEON(SB), NOSPLIT, $0-48
 	FMOVQ   160(R6), F6
 	FMOVQ   192(R6), F7
 	FMOVQ   352(R6), F8
+	MOVD    R3, R4
 	CBZ     R2, done4
 group3:
 	VLD1R.P 4(R4), [V0.S4]
@@ -801,10 +801,10 @@ group3:
 done4:
 	FMOVQ   384(R6), F9
 	WORD    $0x6ea8e528 // VFCMGT V8.S4, V9.S4, V8.S4
-	VMOV    V8.D[0], R1
-	VMOV    V8.D[1], R0
-	ORR     R1, R0
-	MOVD    R0, bad+40(FP)
+	VMOV    V8.D[0], R7
+	VMOV    V8.D[1], R8
+	ORR     R7, R8
+	MOVD    R8, bad+40(FP)
 	RET
 
 // func shortSumsNEON(a *float64, b *float64, w *float32, rows int, n int)
@@ -815,7 +815,6 @@ TEXT ·shortSumsNEON(SB), NOSPLIT, $0-40
 	MOVD    w+16(FP), R2
 	MOVD    rows+24(FP), R3
 	MOVD    n+32(FP), R4
-	CBZ     R3, done5
 	LSL     $2, R4, R5
 	SUB     $1, R4, R7
 	AND     $7, R7
@@ -824,6 +823,7 @@ TEXT ·shortSumsNEON(SB), NOSPLIT, $0-40
 	SUB     R7<<2, R6
 	ADD     $128, R6
 	FLDPQ   (R6), (F1, F2)
+	CBZ     R3, done5
 	CMP     $8, R4
 	BGT     longer7
 rows6:
@@ -1185,7 +1185,6 @@ TEXT ·shortJoinsNEON(SB), NOSPLIT, $0-32
 	MOVD    w+8(FP), R1
 	MOVD    rows+16(FP), R2
 	MOVD    n+24(FP), R3
-	CBZ     R2, done20
 	LSL     $2, R3, R4
 	SUB     $1, R3, R6
 	AND     $7, R6
@@ -1194,6 +1193,7 @@ TEXT ·shortJoinsNEON(SB), NOSPLIT, $0-32
 	SUB     R6<<2, R5
 	ADD     $128, R5
 	FLDPQ   (R5), (F0, F1)
+	CBZ     R2, done20
 	CMP     $8, R3
 	BGT     longer22
 rows21:
@@ -1384,8 +1384,6 @@ TEXT ·shortOddsOnly32NEON(SB), NOSPLIT, $0-56
 	MOVD    n+24(FP), R2
 	MOVD    pos+32(FP), R3
 	MOVD    part+40(FP), R5
-	MOVD    R3, R4
-	MOVD    R5, R6
 	MOVD    $laneconstants32<>(SB), R7
 	MOVD    $constants32<>(SB), R8
 	FMOVQ   448(R8), F2
@@ -1395,6 +1393,8 @@ TEXT ·shortOddsOnly32NEON(SB), NOSPLIT, $0-56
 	FMOVQ   128(R8), F6
 	FMOVQ   160(R8), F7
 	FMOVQ   192(R8), F8
+	MOVD    R3, R4
+	MOVD    R5, R6
 	CBZ     R2, done30
 group29:
 	VLD1R.P 2(R4), [V0.H8]
@@ -1521,8 +1521,6 @@ TEXT ·shortOdds32NEON(SB), NOSPLIT, $0-56
 	MOVD    n+24(FP), R2
 	MOVD    pos+32(FP), R3
 	MOVD    part+40(FP), R5
-	MOVD    R3, R4
-	MOVD    R5, R6
 	MOVD    $laneconstants32<>(SB), R7
 	MOVD    $constants32<>(SB), R8
 	FMOVQ   448(R8), F2
@@ -1538,6 +1536,8 @@ TEXT ·shortOdds32NEON(SB), NOSPLIT, $0-56
 	FMOVD.P 8(R10), F10
 	FCVTDS  F10, F10
 	VDUP    V10.S[0], V10.S4
+	MOVD    R3, R4
+	MOVD    R5, R6
 	CBZ     R2, done32
 group31:
 	VLD1R.P 2(R4), [V0.H8]
@@ -1683,8 +1683,6 @@ TEXT ·shortOddsOnly64NEON(SB), NOSPLIT, $0-56
 	MOVD    n+24(FP), R2
 	MOVD    pos+32(FP), R3
 	MOVD    part+40(FP), R5
-	MOVD    R3, R4
-	MOVD    R5, R6
 	MOVD    $laneconstants64<>(SB), R7
 	MOVD    $constants64<>(SB), R8
 	FMOVQ   (R8), F2
@@ -1694,6 +1692,8 @@ TEXT ·shortOddsOnly64NEON(SB), NOSPLIT, $0-56
 	FMOVQ   128(R8), F6
 	FMOVQ   160(R8), F7
 	FMOVQ   192(R8), F8
+	MOVD    R3, R4
+	MOVD    R5, R6
 	CBZ     R2, done34
 group33:
 	VLD1R.P 1(R4), [V0.B16]
@@ -1850,8 +1850,6 @@ TEXT ·shortOdds64NEON(SB), NOSPLIT, $0-56
 	MOVD    n+24(FP), R2
 	MOVD    pos+32(FP), R3
 	MOVD    part+40(FP), R5
-	MOVD    R3, R4
-	MOVD    R5, R6
 	MOVD    $laneconstants64<>(SB), R7
 	MOVD    $constants64<>(SB), R8
 	FMOVQ   (R8), F2
@@ -1866,6 +1864,8 @@ TEXT ·shortOdds64NEON(SB), NOSPLIT, $0-56
 	MOVD    scale+48(FP), R10
 	FMOVD.P 8(R10), F10
 	VDUP    V10.D[0], V10.D2
+	MOVD    R3, R4
+	MOVD    R5, R6
 	CBZ     R2, done36
 group35:
 	VLD1R.P 1(R4), [V0.B16]

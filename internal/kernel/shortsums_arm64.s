@@ -375,7 +375,6 @@ TEXT ·shortTotals32NEON(SB), NOSPLIT, $0-48
 	FMOVQ   32(R6), F1
 	FMOVQ   64(R6), F2
 	VCMEQ   V3.B16, V3.B16, V3.B16
-	CBZ     R1, done3
 	LSL     $2, R2, R4
 	SUB     $1, R2, R7
 	AND     $7, R7
@@ -384,6 +383,7 @@ TEXT ·shortTotals32NEON(SB), NOSPLIT, $0-48
 	SUB     R7<<2, R5
 	ADD     $128, R5
 	FLDPQ   (R5), (F4, F5)
+	CBZ     R1, done3
 	CMP     $8, R2
 	BGT     longer5
 rows4:
@@ -878,7 +878,6 @@ TEXT ·shortTotals64NEON(SB), NOSPLIT, $0-48
 	FMOVQ   672(R7), F1
 	FMOVQ   704(R7), F2
 	VCMEQ   V3.B16, V3.B16, V3.B16
-	CBZ     R1, done14
 	LSL     $3, R2, R5
 	SUB     $1, R2, R8
 	AND     $7, R8
@@ -888,6 +887,7 @@ TEXT ·shortTotals64NEON(SB), NOSPLIT, $0-48
 	ADD     $128, R6
 	FLDPQ   (R6), (F4, F5)
 	FLDPQ   32(R6), (F6, F7)
+	CBZ     R1, done14
 	CMP     $8, R2
 	BGT     longer16
 rows15:

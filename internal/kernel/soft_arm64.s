@@ -1048,8 +1048,8 @@ done39:
 	VMOV    V3.D[0], R9
 	VMOV    V3.D[1], R10
 	AND     R9, R10
-	MVN     R10, R11
-	MOVD    R11, bad+32(FP)
+	MVN     R10, R10
+	MOVD    R10, bad+32(FP)
 	ADD     R8<<2, R0
 	SUB     $1, R6
 	CBNZ    R6, row34
@@ -2837,8 +2837,8 @@ done170:
 	VMOV    V3.D[0], R9
 	VMOV    V3.D[1], R10
 	AND     R9, R10
-	MVN     R10, R11
-	MOVD    R11, bad+32(FP)
+	MVN     R10, R10
+	MOVD    R10, bad+32(FP)
 	ADD     R8<<3, R0
 	SUB     $1, R6
 	CBNZ    R6, row165
