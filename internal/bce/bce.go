@@ -80,7 +80,8 @@ func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	} else {
 		w.eval()
 	}
-	w.c, w.x, w.args, w.wide, w.focal = nil, nil, kernel.BCEArgs[T]{}, kernel.BCEArgs[T]{}, kernel.FocalArgs[T]{}
+	w.c, w.x, w.args, w.wide = nil, nil, kernel.BCEArgs[T]{}, kernel.BCEArgs[T]{}
+	w.focal = kernel.FocalArgs[T]{Kept: w.focal.Kept}
 }
 
 // eval evaluates the rows of the chunk.

@@ -16,7 +16,7 @@ func (w *Work[T]) evaluateFocal(steps, root int) {
 		Sum: b.Sum, Dst: b.Dst, DstStride: b.DstStride, X: b.X, Stride: b.Stride, Rows: b.Rows, N: b.N,
 		Pos: b.Pos, Neg: b.Neg, Words: b.Words, Params: b.Params,
 		Exponent: [1]T{T(w.rule.Focal)}, Steps: steps, Root: root,
-		Shifted: b.Shifted, NegWeight: b.NegWeight, PosWeight: b.PosWeight,
+		Shifted: b.Shifted, NegWeight: b.NegWeight, PosWeight: b.PosWeight, Kept: a.Kept,
 	}
 	if a.Shifted && a.NegWeight == nil {
 		a.NegWeight, a.PosWeight = w.unitWeights()
@@ -58,7 +58,7 @@ func (w *Work[T]) focalRows(dst []T, part []uint64, scale float64) (right bool) 
 	pos := c.FlatPos()
 	*a = kernel.FocalArgs[T]{
 		Terms: w.kept, Dst: dst, DstStride: count, X: w.x, Stride: count, Rows: 1, N: count,
-		Pos: pos, Neg: part, Words: len(pos), Params: w.one[:], Exponent: [1]T{T(w.rule.Focal)},
+		Pos: pos, Neg: part, Words: len(pos), Params: w.one[:], Exponent: [1]T{T(w.rule.Focal)}, Kept: a.Kept,
 	}
 	a.Steps, a.Root, _ = kernel.FocalExponent(w.rule.Focal)
 	w.powers.exponent = kernel.ExponentParts[T](w.rule.Focal)

@@ -104,6 +104,7 @@ var structs = map[string][]field{
 		{"Scale", "scale", "[]float64"}, {"Params", "p", "[]BCEParams[T]"}, {"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
 	},
 	"FocalArgs": {
+		{"Kept", "kept", "[]T"},
 		{"Sum", "sum", "[]float64"}, {"Terms", "terms", "[]T"}, {"Dst", "dst", "[]T"}, {"DstStride", "dstStride", "int"},
 		{"X", "x", "[]T"}, {"Stride", "stride", "int"}, {"Rows", "rows", "int"}, {"N", "n", "int"},
 		{"Pos", "pos", "[]uint64"}, {"Neg", "neg", "[]uint64"}, {"Words", "words", "int"},

@@ -4,147 +4,416 @@ import (
 	"math"
 
 	"github.com/mmcloughlin/avo/operand"
+
+	"github.com/zlpr/zlpr/internal/coef"
 )
 
 // A focalKind is a form of the kernel: with thresholds and weights, or one that
 // writes terms in place of their sum.
 type focalKind struct{ weighted, terms bool }
 
-// An x86Focal emits the kernel of focal binary cross-entropy. Registers go through
-// the stages by four.
+// An x86Focal emits the kernel of focal binary cross-entropy in two loops, each
+// through all elements: a processor cannot look far enough ahead to hide the latency of
+// the whole formula.
 type x86Focal struct {
-	*rowLoop
+	*vec
 	focalKind
-	focal     focal[vreg]
-	sides     *sides
-	x, dst    gpreg
-	out       gpreg // of terms
-	factor, f op
-	kept      [4 * 3]operand.Mem // e, c and y of four registers; nowhere for what stays in registers
-	factors   []operand.Mem      // of their derivatives
+	arithmetic  x86Arithmetic
+	focal       focal[[]vreg]
+	side        int         // registers that go through a formula side by side
+	sides       *sides      // of the second loop
+	some, ready string      // AVX2: labels
+	kept, off   gpreg       // what the first loop leaves: of four registers y, e, on AVX2 with the sign of the side, and c
+	dst, out    gpreg       // of the second loop
+	factor, f   op          // AVX-512: registers
+	exist       operand.Mem // AVX-512: the elements that exist, as bits
+	buffer      operand.Mem // AVX2: of a rest
 }
 
 // emitFocal emits the kernel.
 func emitFocal(v *vec, kind focalKind) {
-	rest := withBits
+	f := &x86Focal{vec: v, focalKind: kind, off: v.GP64()}
 	if !v.wide() {
-		rest = inBuffer
+		f.buffer = v.AllocLocal(128)
 	}
-	f := &x86Focal{rowLoop: newWholeLoop(v, rest, 4*v.perReg()), focalKind: kind}
-	f.x, f.dst = f.input("x", "stride"), f.output("dst", "dstStride", false)
+	last := v.newLabel("last")
+	v.CMPQ(v.argument("rows"), operand.U8(0))
+	v.JEQ(operand.LabelRef(last))
+	f.exponentials()
+	f.elements()
+	v.Label(last)
+	v.VZEROUPPER()
+	v.RET()
+}
+
+// begin sets the arithmetic of a loop: at most so many registers side by side, and
+// constants in registers.
+func (f *x86Focal) begin(most int, constants ...float64) {
+	if f.side = min(most, 2); f.wide() && !f.double() {
+		f.side = most
+	} else if f.double() && !f.wide() {
+		f.side = 1
+	}
+	a := newX86Arithmetic(f.vec)
+	if !f.double() {
+		a.hold(constants...)
+	}
+	f.arithmetic = a
+	f.focal = focal[[]vreg]{arithmetic: sideBySide[vreg]{a, f.side}, elem: f.elem}
+}
+
+// exponentials emits the first loop.
+func (f *x86Focal) exponentials() {
+	v := f.vec
+	log2e, ln2Hi, ln2Lo, coefs := expConstants(v.elem)
+	magic, _, _ := pivot0(v.elem)
+	side := 4
+	if f.weighted {
+		side = 2
+	}
+	f.begin(side, append(coefs, 1, magic, log2e, -ln2Hi, -ln2Lo)...)
+	f.kept = v.param("kept")
+	x, rows, left := v.param("x"), v.param("rows"), v.GP64()
+	s := &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
+	var p gpreg
+	if f.weighted {
+		p = v.param("p")
+	}
+	row, group := v.newLabel("arguments"), v.newLabel("exponentials")
+	some, ready := v.newLabel("some"), v.newLabel("ready")
+	from := x
+	if f.buffered() {
+		from = v.GP64()
+	}
+	v.Label(row)
+	v.XORQ(f.off, f.off)
+	v.Load(v.Param("n"), left)
+	v.Label(group)
+	s.group(f.off)
+	if f.buffered() {
+		v.MOVQ(x, from)
+		s.unlessAll(some)
+		v.Label(ready)
+	}
+	for first := 0; first < 4; first += f.side {
+		var down, lacks []vreg
+		var signs []mask
+		for i := first; i < first+f.side; i++ {
+			y, d, short, pos := f.argument(s, i, f.place(from, i), p)
+			signs = append(signs, pos)
+			if down = append(down, d); f.weighted {
+				lacks = append(lacks, short)
+			}
+			v.move(y, f.keptAt(i, 0))
+		}
+		var short *[]vreg
+		if f.weighted {
+			short = &lacks
+		}
+		e, c := f.focal.exponential(down, short)
+		for k := range e {
+			i := first + k
+			if !v.wide() {
+				v.xor(e[k], signs[k], e[k])
+			}
+			v.move(e[k], f.keptAt(i, 1))
+			v.move(c[k], f.keptAt(i, 2))
+		}
+	}
+	f.next()
+	v.SUBQ(operand.U8(4*f.perReg()), left)
+	v.JG(operand.LabelRef(group))
+	v.ADDQ(v.stride("stride"), x)
+	s.nextRow()
+	if f.weighted {
+		v.ADDQ(operand.U8(3*v.size), p)
+	}
+	v.DECQ(rows)
+	v.JNZ(operand.LabelRef(row))
+	if !f.buffered() {
+		return
+	}
+	// A group of which not all take part goes through the buffer.
+	done := v.newLabel("done")
+	v.JMP(operand.LabelRef(done))
+	v.Label(some)
+	for i := range 4 {
+		part, y := s.leading(i), v.reg()
+		v.load(part, f.place(x, i), y) // nothing beyond the row
+		v.move(v.partOf(part, y), f.bufferAt(i))
+	}
+	v.LEAQ(f.buffer, from)
+	v.SUBQ(f.off, from)
+	v.JMP(operand.LabelRef(ready))
+	v.Label(done)
+}
+
+// buffered reports whether the first loop takes it that all elements of a group take
+// part, for others copies them to the buffer: of float32 on AVX2, where masks are dear.
+func (f *x86Focal) buffered() bool { return !f.wide() && !f.double() && !f.weighted }
+
+// bitsOf is the place of the bits of a group.
+func (s *sides) bitsOf(side gpreg) operand.Mem {
+	return operand.Mem{Base: side, Index: s.at, Scale: 1}
+}
+
+// unlessAll jumps, on AVX2, unless every element of the group takes part.
+func (s *sides) unlessAll(label string) {
+	part := s.GP64()
+	if s.double() {
+		more := s.GP64()
+		s.MOVWLZX(s.bitsOf(s.pos), part.As32())
+		s.MOVWLZX(s.bitsOf(s.neg), more.As32())
+		s.ORQ(more, part)
+		s.CMPQ(part, operand.I32(1<<16-1))
+	} else {
+		s.MOVL(s.bitsOf(s.pos), part.As32())
+		s.ORL(s.bitsOf(s.neg), part.As32())
+		s.CMPL(part.As32(), operand.I8(-1))
+	}
+	s.JNE(operand.LabelRef(label))
+}
+
+// leading returns, on AVX2, a register whose signs tell which elements of register i take
+// part.
+func (s *sides) leading(i int) vreg {
+	part := s.leadingBits(s.bitsOf(s.pos), i)
+	s.or(part, s.leadingBits(s.bitsOf(s.neg), i), part)
+	return part
+}
+
+// argument returns y of register i, whose elements are at x, -|y|, with thresholds what
+// it is short of, and which are positives: on AVX2 their signs.
+func (f *x86Focal) argument(s *sides, i int, x operand.Mem, p gpreg) (y, down, short vreg, pos mask) {
+	f.prefetch(x, i)
+	var part mask
+	if f.wide() {
+		pos = s.mask(s.pos, i)
+		part = f.union(s.mask(s.neg, i), pos)
+	} else {
+		positive := f.leadingBits(s.bitsOf(s.pos), i)
+		if !f.buffered() {
+			either := f.leadingBits(s.bitsOf(s.neg), i)
+			f.or(positive, either, either)
+			part = either
+		}
+		f.and(positive, f.constant(math.Copysign(0, -1)), positive)
+		pos = positive
+	}
+	y = f.reg()
+	switch {
+	case f.weighted:
+		f.load(part, x, y)
+		y, down, short = f.sigmoidArgument(y, pos, part, p)
+		return y, down, short, pos
+	case f.buffered():
+		f.xor(pos, x, y)
+	case f.wide():
+		y = f.partOf(part, x)
+		f.flip(pos, y)
+	default:
+		f.load(part, x, y) // nothing beyond the row
+		y = f.partOf(part, y)
+		f.xor(y, pos, y)
+	}
+	return y, f.minusMagnitude(y), nil, pos
+}
+
+// keptAt is the place of a quantity of register i of the group.
+func (f *x86Focal) keptAt(i, quantity int) operand.Mem {
+	return at(f.kept, (4*quantity+i)*f.bytes)
+}
+
+// next moves on to the next group.
+func (f *x86Focal) next() {
+	f.ADDQ(operand.I32(12*f.bytes), f.kept)
+	f.ADDQ(operand.I32(4*f.bytes), f.off)
+}
+
+// elements emits the second loop.
+func (f *x86Focal) elements() {
+	v := f.vec
+	f.begin(2, append(coefficients(coef.Log1pQuotient32[:]), 1)...)
+	f.Load(f.Param("kept"), f.kept)
+	f.dst = v.param("dst")
+	rows := v.param("rows")
+	f.sides = &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
 	if f.terms {
 		f.out = v.param("terms")
 	}
-	f.sides = &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
-	f.sides.laneTests()
-	f.f = v.kept(at(v.param("exponent"), 0))
-	f.factor = v.kept(at(v.param("p"), 0))
-	for range 4 {
-		if !v.wide() && !v.double() { // else the frame is too large
-			f.factors = append(f.factors, v.AllocLocal(v.bytes))
-		}
+	if v.wide() {
+		f.f, f.factor = v.kept(at(v.param("exponent"), 0)), v.kept(at(v.param("p"), 0))
+		f.exist = v.AllocLocal(8)
 	}
-	for i := range f.kept {
-		if !v.wide() || i%3 > 0 {
-			f.kept[i] = v.AllocLocal(v.bytes)
-		}
+	f.focal.exponent = func() []vreg {
+		r := f.number(f.f, "exponent")
+		return repeated(f.side, func() vreg { return r })
 	}
-	f.focal = focal[vreg]{arithmetic: newX86Arithmetic(v), elem: v.elem}
-	f.focal.exponent = func() vreg { return v.inRegisterOf(f.f) }
 	var sum *accumulator
 	if !f.terms {
-		sum = newPairSums(v, 1)[0]
+		sum = newAccumulator(v)
 	}
-	f.runWhole(func() {
+	row := v.newLabel("row")
+	v.Label(row)
+	if v.wide() {
 		v.setKept(at(v.param("p"), 0), f.factor)
-		if sum != nil {
-			sum.clear()
-		}
-	}, func() { f.four(sum) }, func() {
-		words := f.sides.nextRow()
-		v.SHLQ(operand.U8(3+log2(v.size)), words)
-		v.ADDQ(words, f.file.argument("powers"))
-		v.ADDQ(operand.U8(3*v.size), f.file.argument("p"))
-		if sum != nil {
-			out := v.param("sum")
-			sum.store(at(out, 0))
-			v.ADDQ(operand.U8(8), f.file.argument("sum"))
-		}
-	})
+	}
+	if sum != nil {
+		sum.clear()
+	}
+	f.row(sum)
+	next := f.file.argument("dst")
+	v.MOVQ(v.stride("dstStride"), f.dst)
+	v.ADDQ(next, f.dst)
+	v.MOVQ(f.dst, next)
+	words := f.sides.nextRow()
+	v.SHLQ(operand.U8(3+log2(v.size)), words)
+	v.ADDQ(words, f.file.argument("powers"))
+	v.ADDQ(operand.U8(3*v.size), f.file.argument("p"))
+	if sum != nil {
+		out := v.param("sum")
+		sum.store(at(out, 0))
+		v.ADDQ(operand.U8(8), f.file.argument("sum"))
+	}
+	v.DECQ(rows)
+	v.JNZ(operand.LabelRef(row))
+	if v.wide() {
+		return
+	}
+	done := v.newLabel("done")
+	v.JMP(operand.LabelRef(done))
+	v.Label(f.some)
+	zeros := f.arithmetic.zeroed()
+	for i := range 4 {
+		g, place := v.reg(), f.place(f.dst, i)
+		v.move(place, g)
+		v.choose(f.sides.leading(i), g, zeros, g)
+		v.move(g, place)
+	}
+	v.JMP(operand.LabelRef(f.ready))
+	v.Label(done)
 }
 
-// four evaluates four registers of elements, stores the derivatives and adds or
-// stores the terms.
-func (f *x86Focal) four(sum *accumulator) {
-	f.sides.group(f.off)
-	var e, c, y, v, terms [4]vreg
-	keep := func(i, j int, r *vreg) {
-		if f.kept[3*i+j].Base != nil {
-			f.move(*r, f.kept[3*i+j])
-		}
+// row emits the second loop through a row. On AVX2 the derivatives of what is left at
+// the end go through the buffer.
+func (f *x86Focal) row(sum *accumulator) {
+	var (
+		size  = 4 * f.perReg() // elements of a group
+		left  = f.GP64()
+		group = f.newLabel("group")
+		whole = f.newLabel("whole")
+		goTo  = func(label string) operand.LabelRef { return operand.LabelRef(label) }
+	)
+	f.XORQ(f.off, f.off)
+	f.Load(f.Param("n"), left)
+	f.Label(group)
+	if f.wide() {
+		bits := f.GP64()
+		f.MOVQ(operand.I32(-1), bits)
+		f.CMPQ(left, operand.U8(size))
+		f.JAE(goTo(whole))
+		f.BZHIQ(left, bits, bits)
+		f.Label(whole)
+		f.MOVQ(bits, f.exist)
+	} else {
+		f.CMPQ(left, operand.U8(size))
+		f.JAE(goTo(whole))
+		f.LEAQ(f.buffer, f.dst)
+		f.SUBQ(f.off, f.dst)
+		f.Label(whole)
 	}
-	again := func(i, j int, r vreg) vreg {
-		if f.kept[3*i+j].Base == nil {
+	f.sides.group(f.off)
+	f.four(sum)
+	if !f.wide() {
+		// The derivatives of elements that take no part are 0.
+		f.some, f.ready = f.newLabel("some"), f.newLabel("ready")
+		f.sides.unlessAll(f.some)
+		f.Label(f.ready)
+	}
+	f.next()
+	f.SUBQ(operand.U8(size), left)
+	f.JG(goTo(group))
+	if f.wide() {
+		return
+	}
+	direct, out, n := f.newLabel("direct"), f.param("dst"), f.param("n")
+	f.CMPQ(out, f.dst)
+	f.JEQ(goTo(direct))
+	f.ANDQ(operand.U8(size-1), n)
+	for i, k := range f.tailMasks(n, 4) {
+		r := f.reg()
+		f.move(f.bufferAt(i), r)
+		m := f.place(out, i)
+		m.Disp -= 4 * f.bytes
+		f.store(k, r, m)
+	}
+	f.Label(direct)
+}
+
+func (f *x86Focal) bufferAt(i int) operand.Mem {
+	m := f.buffer
+	m.Disp += i * f.bytes
+	return m
+}
+
+// place is the place of register i of the group.
+func (f *x86Focal) place(base gpreg, i int) operand.Mem {
+	return operand.Mem{Base: base, Index: f.off, Scale: 1, Disp: i * f.bytes}
+}
+
+// allButSign is a NaN whose bits are all ones but the sign; as a float32, too.
+var allButSign = math.Float64frombits(math.MaxInt64)
+
+// four evaluates a group, stores the derivatives and adds or stores the terms.
+func (f *x86Focal) four(sum *accumulator) {
+	var terms [4]vreg
+	for first := 0; first < 4; first += f.side {
+		again := func(quantity int) (r []vreg) {
+			for i := first; i < first+f.side; i++ {
+				r = append(r, f.inRegister(f.keptAt(i, quantity)))
+			}
 			return r
 		}
-		return f.inRegister(f.kept[3*i+j])
-	}
-	for i := range e {
-		var down vreg
-		var short *vreg
-		y[i], down, short = f.argument(i)
-		keep(i, 2, &y[i])
-		e[i], c[i] = f.focal.exponential(down, short)
-		keep(i, 0, &e[i])
-		keep(i, 1, &c[i])
-	}
-	for i := range e {
-		// On AVX2 it waits where the derivative will be.
-		if v[i] = f.focal.logarithm(again(i, 0, e[i])); !f.wide() {
-			f.move(v[i], f.inRow(f.dst, i))
+		f.focal.powers = func(d []vreg) {
+			for i, r := range d {
+				f.move(f.place(f.param("powers"), first+i), r)
+			}
 		}
-	}
-	for i := range e {
+		e := again(1)
 		if !f.wide() {
-			v[i] = f.inRegister(f.inRow(f.dst, i))
+			for _, r := range e {
+				f.and(r, f.constant(allButSign), r)
+			}
 		}
-		f.focal.powers = func(d vreg) { f.move(f.inRow(f.param("powers"), i), d) }
-		term, g := f.focal.element(again(i, 2, y[i]), again(i, 0, e[i]), again(i, 1, c[i]), v[i])
-		f.finish(i, term, g)
-		if f.terms {
-			f.move(term, f.inRow(f.out, i))
-			continue
+		t, g := f.focal.element(func() []vreg { return again(0) }, e, again(2), f.focal.logarithm(e))
+		for k, term := range t {
+			i := first + k
+			f.finish(i, term, g[k])
+			switch {
+			case f.terms:
+				f.move(term, f.place(f.out, i))
+			case f.wide():
+				terms[i] = term
+			default:
+				f.move(term, f.keptAt(i, 0))
+			}
 		}
-		// Registers of the same lanes in the two virtual vectors of a group.
-		if terms[i] = term; i%(2*f.regs()) >= f.regs() {
-			other := terms[i-f.regs()]
-			f.add(other, term, other)
-			sum.take(&half{number: i % f.regs()}, other)
+	}
+	if f.terms {
+		return
+	}
+	for i := range f.regs() {
+		for k := i; k < len(terms); k += 2 * f.regs() {
+			// Registers of the same lanes in the two virtual vectors of a group.
+			if other := op(terms[k+f.regs()]); f.wide() {
+				f.add(terms[k], other, terms[k])
+			} else {
+				terms[k] = f.inRegister(f.keptAt(k, 0))
+				f.add(terms[k], f.keptAt(k+f.regs(), 0), terms[k])
+			}
+			sum.take(&half{number: i}, terms[k])
 		}
 	}
-}
-
-// argument returns y of register i, -|y| and, with thresholds, what it is short of.
-func (f *x86Focal) argument(i int) (y, down vreg, short *vreg) {
-	f.prefetch(f.inRow(f.x, i), i)
-	pos := f.sides.mask(f.sides.pos, i)
-	part := f.union(f.sides.mask(f.sides.neg, i), pos)
-	if f.factors != nil {
-		f.move(f.signedFactor(i, pos, part), f.factors[i])
-	}
-	if !f.weighted {
-		y = f.partOf(part, f.inRow(f.x, i))
-		f.flip(pos, y)
-		return y, f.minusMagnitude(y), nil
-	}
-	y = f.reg()
-	if f.wide() {
-		f.load(part, f.inRow(f.x, i), y)
-	} else {
-		f.move(f.inRow(f.x, i), y)
-	}
-	y, down, s := f.sigmoidArgument(y, pos, part, f.param("p"))
-	return y, down, &s
 }
 
 // minusMagnitude returns -|y|.
@@ -192,6 +461,17 @@ func (v *vec) sigmoidArgument(x vreg, pos, part mask, p gpreg) (y, down, short v
 	return s, v.minusMagnitude(s), y
 }
 
+// number returns a register of the number that an argument points to: r itself where
+// there is one.
+func (f *x86Focal) number(r op, argument string) vreg {
+	if r != nil {
+		return r.(vreg)
+	}
+	n := f.reg()
+	f.broadcast(at(f.param(argument), 0), n)
+	return n
+}
+
 // inRegisterOf is a itself, or what it holds in a new register.
 func (v *vec) inRegisterOf(a op) vreg {
 	if m, ok := a.(operand.Mem); ok {
@@ -200,44 +480,33 @@ func (v *vec) inRegisterOf(a op) vreg {
 	return a.(vreg)
 }
 
-// signedFactor is the factor of the derivatives of register i, less where y = -x, and
-// 0 where no part is taken.
-func (f *x86Focal) signedFactor(i int, pos, part mask) vreg {
-	factor := f.reg()
-	f.move(f.factor, factor)
-	if f.weighted {
-		f.mul(factor, f.weight(i, pos), factor)
-	}
-	f.flip(pos, factor)
-	f.keep(part, factor, factor)
-	return factor
-}
-
 // finish multiplies the terms and the derivatives of register i by the factors and
-// stores these. Where no part is taken the terms are 0.
+// stores these. Where no part is taken both are 0; on AVX2 the sign may be wrong.
 func (f *x86Focal) finish(i int, term, g vreg) {
-	if f.factors != nil {
-		f.mul(g, f.factors[i], g)
+	var pos mask // on AVX2 the signs
+	factor := f.reg()
+	if f.wide() {
+		pos = f.sides.mask(f.sides.pos, i)
+		f.move(f.factor, factor)
+		f.flip(pos, factor)
 	} else {
-		pos := f.sides.mask(f.sides.pos, i)
-		part := f.union(f.sides.mask(f.sides.neg, i), pos)
-		f.mul(g, f.signedFactor(i, pos, part), g)
+		pos = f.inRegister(f.keptAt(i, 1))
+		f.and(pos, f.constant(math.Copysign(0, -1)), factor)
+		f.xor(factor, f.number(nil, "p"), factor)
 	}
 	if f.weighted {
-		f.mul(term, f.weight(i, f.sides.mask(f.sides.pos, i)), term)
+		w, p := f.inRegister(f.place(f.param("negWeight"), i)), f.inRegister(f.place(f.param("posWeight"), i))
+		f.choose(pos, p, w, w)
+		f.mul(factor, w, factor)
+		f.mul(term, w, term)
 	}
 	if f.wide() {
-		f.store(f.sides.maskAt(f.exist, i), g, f.inRow(f.dst, i))
+		f.mulKeep(f.union(f.sides.mask(f.sides.neg, i), pos), g, factor, g)
+		f.store(f.sides.maskAt(f.exist, i), g, f.place(f.dst, i))
 	} else {
-		f.move(g, f.inRow(f.dst, i))
+		f.mul(g, factor, g)
+		f.move(g, f.place(f.dst, i))
 	}
-}
-
-// weight returns the weights of the elements of register i.
-func (f *x86Focal) weight(i int, pos mask) vreg {
-	w, p := f.inRegister(f.inRow(f.param("negWeight"), i)), f.inRegister(f.inRow(f.param("posWeight"), i))
-	f.choose(pos, p, w, w)
-	return w
 }
 
 // sigmoidPowers emits the kernel, which takes two registers at a time.

@@ -22,6 +22,9 @@ type arithmetic[R any] interface {
 	subProduct(a, b, d R) // d -= a·b, one rounding
 	exponentOf(t R)       // of the low bits
 
+	// sharing emits body, which takes a constant more than once.
+	sharing(c float64, body func())
+
 	// productError returns a·b - p, one rounding, in a new register.
 	productError(a, b, p R) R
 
@@ -32,8 +35,8 @@ type arithmetic[R any] interface {
 	// fmaConstant is p = p·a + c, one rounding; the result may be another register.
 	fmaConstant(p, a R, c float64) R
 
-	positive(a R) R // max(a, 0), NaN where a is; a new register
-	negative(a R) R // min(a, 0)
+	addPositive(a, d R) // d += max(a, 0), NaN where a is
+	negative(a R) R     // min(a, 0); a new register
 	// productPlus returns a·b + c, one rounding, in another register. It drops a.
 	productPlus(a, b, c R) R
 
@@ -205,13 +208,11 @@ func (f focal[R]) logParts(g, c R) (h, low R) {
 
 // element is the third stage: the term and the derivative. It drops y, e, c and v,
 // which is from the second.
-func (f focal[R]) element(y, e, c, v R) (term, derivative R) {
-	one := f.constantIn(1)
-	w, rho := f.temp(), f.temp()
-	f.plus(e, one, w)
-	f.over(one, w, w)
-	f.minus(one, w, rho)
-	f.drop(one)
+func (f focal[R]) element(again func() R, e, c, v R) (term, derivative R) {
+	w, rho := f.temp(), f.constantIn(1)
+	f.plus(e, rho, w)
+	f.over(rho, w, w)
+	f.minus(rho, w, rho)
 	f.subProduct(e, w, rho)
 	f.subProduct(c, w, rho)
 	b := f.temp()
@@ -229,9 +230,9 @@ func (f focal[R]) element(y, e, c, v R) (term, derivative R) {
 		e = v
 		f.plus(b, s, s)
 	}
-	m := f.positive(y)
-	f.plus(m, s, s)
-	f.drop(m, e, c)
+	f.drop(e, c)
+	y := again()
+	f.addPositive(y, s)
 	f.times(w, rho, rho)
 	q, p, excess := f.choose(y, w, b, excess, rho)
 	f.drop(y)

@@ -492,9 +492,10 @@ var softmaxTargetKernels = []*kernel{
 // focalKernels are the kernels of focal binary cross-entropy.
 var focalKernels = []*kernel{
 	{
-		name: "Focal", types: elems,
-		params:   "a *FocalArgs[T]",
-		doc:      `writes the sums of the focal terms of every row, or the terms, and the gradient.`,
+		name: "FocalBlock", types: elems,
+		params: "a *FocalArgs[T]",
+		doc: `writes the sums of the focal terms of every row, or the terms, and the gradient.
+			Kept has three numbers for each of 64 elements of every word.`,
 		optional: "sum, terms, powers, negWeight, posWeight",
 		forms: []form{
 			focalForm("Terms", "a.Terms != nil", focalKind{terms: true}),

@@ -18,6 +18,8 @@ func (a neonArithmetic) addProduct(x, y, d *vecReg)   { a.fmaAcc(x, y, d) }
 func (a neonArithmetic) subProduct(x, y, d *vecReg)   { a.fmaSub(x, y, d) }
 func (a neonArithmetic) exponentOf(t *vecReg)         { a.shiftToExponent(t, t) }
 
+func (a neonArithmetic) sharing(_ float64, body func()) { body() }
+
 // constantly emits f with a constant in a register.
 func (a neonArithmetic) constantly(c float64, f func(r *vecReg)) { a.with(a.place(c, false), f) }
 
@@ -44,10 +46,11 @@ func (a neonArithmetic) productError(x, y, p *vecReg) *vecReg {
 	return d
 }
 
-func (a neonArithmetic) positive(x *vecReg) *vecReg {
-	zero := a.cleared(1)[0]
-	a.max(zero, x, zero)
-	return zero
+func (a neonArithmetic) addPositive(x, d *vecReg) {
+	m := a.cleared(1)[0]
+	a.max(m, x, m)
+	a.add(m, d, d)
+	a.free(m)
 }
 
 func (a neonArithmetic) negative(x *vecReg) *vecReg {
@@ -266,7 +269,7 @@ func (f *neonFocal) register(number int) *vecReg {
 	v.free(sign)
 	e, c := f.focal.exponential(down, shift)
 	f.focal.powers = func(d *vecReg) { v.load(f.powers.place(number), d) }
-	result, g := f.focal.element(y, e, c, f.focal.logarithm(e))
+	result, g := f.focal.element(func() *vecReg { return y }, e, c, f.focal.logarithm(e))
 	v.mul(g, factor, g)
 	v.store(g, f.dst.place(number))
 	v.free(factor, g)

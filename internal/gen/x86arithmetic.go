@@ -7,11 +7,12 @@ import (
 // x86Arithmetic is the arithmetic of vec.
 type x86Arithmetic struct {
 	*vec
-	zeros vreg // AVX-512
+	zeros vreg             // AVX-512
+	held  map[float64]vreg // constants that are in registers
 }
 
 func newX86Arithmetic(v *vec) x86Arithmetic {
-	a := x86Arithmetic{vec: v}
+	a := x86Arithmetic{vec: v, held: map[float64]vreg{}}
 	if v.wide() {
 		a.zeros = v.reg()
 		v.zero(a.zeros)
@@ -29,9 +30,34 @@ func (a x86Arithmetic) zeroed() vreg {
 	return r
 }
 
+// hold brings constants into registers, on AVX-512: there are enough, and a load takes
+// as long as an operation.
+func (a x86Arithmetic) hold(constants ...float64) {
+	for _, c := range constants {
+		if a.wide() {
+			a.held[c] = a.inRegister(a.vec.constant(c))
+		}
+	}
+}
+
+// constant is a constant where it is.
+func (a x86Arithmetic) constant(c float64) op {
+	if r, ok := a.held[c]; ok {
+		return r
+	}
+	return a.vec.constant(c)
+}
+
+func (a x86Arithmetic) sharing(c float64, body func()) {
+	if _, ok := a.held[c]; !ok {
+		a.held[c] = a.inRegister(a.vec.constant(c))
+		defer delete(a.held, c)
+	}
+	body()
+}
+
 func (a x86Arithmetic) temp() vreg                              { return a.reg() }
 func (a x86Arithmetic) drop(...vreg)                            {}
-func (a x86Arithmetic) constantIn(c float64) vreg               { return a.inRegister(a.constant(c)) }
 func (a x86Arithmetic) copyTo(x, d vreg)                        { a.move(x, d) }
 func (a x86Arithmetic) plus(x, y, d vreg)                       { a.add(x, y, d) }
 func (a x86Arithmetic) minus(x, y, d vreg)                      { a.sub(x, y, d) }
@@ -48,6 +74,12 @@ func (a x86Arithmetic) addProductConstant(x vreg, c float64, d vreg) {
 	a.fmaAcc(x, a.constant(c), d)
 }
 
+func (a x86Arithmetic) constantIn(c float64) vreg {
+	r := a.reg()
+	a.move(a.constant(c), r)
+	return r
+}
+
 func (a x86Arithmetic) productError(x, y, p vreg) vreg {
 	d := a.reg()
 	a.move(p, d)
@@ -55,10 +87,10 @@ func (a x86Arithmetic) productError(x, y, p vreg) vreg {
 	return d
 }
 
-func (a x86Arithmetic) positive(x vreg) vreg {
+func (a x86Arithmetic) addPositive(x, d vreg) {
 	m := a.reg()
 	a.max(a.zeroed(), x, m)
-	return m
+	a.add(m, d, d)
 }
 
 func (a x86Arithmetic) negative(x vreg) vreg {
@@ -73,8 +105,16 @@ func (a x86Arithmetic) productPlus(x, y, z vreg) vreg {
 }
 
 func (a x86Arithmetic) choose(y, b, c, d, e vreg) (q, p, excess vreg) {
-	q, p, excess = a.reg(), a.reg(), a.reg()
 	k := a.signs(y)
+	if a.wide() {
+		// avo takes what a mask leaves for what was there.
+		q = a.reg()
+		a.vec.choose(k, c, b, q)
+		a.vec.choose(k, b, c, c)
+		a.vec.choose(k, d, e, e)
+		return q, c, e
+	}
+	q, p, excess = a.reg(), a.reg(), a.reg()
 	a.blend(k, c, b, q)
 	a.blend(k, b, c, p)
 	a.blend(k, d, e, excess)

@@ -686,53 +686,53 @@ func bce64(a *BCEArgs[float64]) {
 	}
 }
 
-func focal32(a *FocalArgs[float32]) {
+func focalBlock32(a *FocalArgs[float32]) {
 	switch Active {
 	case AVX512:
 		switch {
 		case a.Terms != nil:
-			focalTerms32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockTerms32AVX512(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockWeighted32AVX512(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal32AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlock32AVX512(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	case AVX2:
 		switch {
 		case a.Terms != nil:
-			focalTerms32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockTerms32AVX2(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockWeighted32AVX2(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal32AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlock32AVX2(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
-		focal32Generic(a)
+		focalBlock32Generic(a)
 	}
 }
 
-func focal64(a *FocalArgs[float64]) {
+func focalBlock64(a *FocalArgs[float64]) {
 	switch Active {
 	case AVX512:
 		switch {
 		case a.Terms != nil:
-			focalTerms64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockTerms64AVX512(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockWeighted64AVX512(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal64AVX512(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlock64AVX512(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	case AVX2:
 		switch {
 		case a.Terms != nil:
-			focalTerms64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockTerms64AVX2(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockWeighted64AVX2(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal64AVX2(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlock64AVX2(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
-		focal64Generic(a)
+		focalBlock64Generic(a)
 	}
 }
 
@@ -1599,40 +1599,40 @@ func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int
 func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalTerms32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+func focalBlockTerms32AVX512(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalTerms32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+func focalBlockTerms32AVX2(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalWeighted32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+func focalBlockWeighted32AVX512(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalWeighted32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+func focalBlockWeighted32AVX2(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focal32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+func focalBlock32AVX512(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focal32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+func focalBlock32AVX2(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalTerms64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+func focalBlockTerms64AVX512(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalTerms64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+func focalBlockTerms64AVX2(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalWeighted64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+func focalBlockWeighted64AVX512(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalWeighted64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+func focalBlockWeighted64AVX2(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focal64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+func focalBlock64AVX512(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focal64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+func focalBlock64AVX2(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
 func sigmoidPowers32AVX512(h *float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, f *float32)

@@ -498,35 +498,35 @@ func bce64(a *BCEArgs[float64]) {
 	}
 }
 
-func focal32(a *FocalArgs[float32]) {
+func focalBlock32(a *FocalArgs[float32]) {
 	switch Active {
 	case NEON:
 		switch {
 		case a.Terms != nil:
-			focalTerms32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockTerms32NEON(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockWeighted32NEON(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlock32NEON(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
-		focal32Generic(a)
+		focalBlock32Generic(a)
 	}
 }
 
-func focal64(a *FocalArgs[float64]) {
+func focalBlock64(a *FocalArgs[float64]) {
 	switch Active {
 	case NEON:
 		switch {
 		case a.Terms != nil:
-			focalTerms64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockTerms64NEON(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		case a.Shifted:
-			focalWeighted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlockWeighted64NEON(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		default:
-			focal64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
+			focalBlock64NEON(&a.Kept[0], unsafe.SliceData(a.Sum), unsafe.SliceData(a.Terms), &a.Dst[0], a.DstStride, &a.X[0], a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), &a.Exponent, a.Steps, a.Root, unsafe.SliceData(a.Powers), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight))
 		}
 	default:
-		focal64Generic(a)
+		focalBlock64Generic(a)
 	}
 }
 
@@ -1111,22 +1111,22 @@ func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStrid
 func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalTerms32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+func focalBlockTerms32NEON(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalWeighted32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+func focalBlockWeighted32NEON(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focal32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+func focalBlock32NEON(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func focalTerms64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+func focalBlockTerms64NEON(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focalWeighted64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+func focalBlockWeighted64NEON(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
-func focal64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+func focalBlock64NEON(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 
 //go:noescape
 func sigmoidPowers32NEON(h *float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, f *float32)

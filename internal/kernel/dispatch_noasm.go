@@ -224,13 +224,13 @@ func bce64(a *BCEArgs[float64]) {
 }
 
 //go:noinline
-func focal32(a *FocalArgs[float32]) {
-	focal32Generic(a)
+func focalBlock32(a *FocalArgs[float32]) {
+	focalBlock32Generic(a)
 }
 
 //go:noinline
-func focal64(a *FocalArgs[float64]) {
-	focal64Generic(a)
+func focalBlock64(a *FocalArgs[float64]) {
+	focalBlock64Generic(a)
 }
 
 //go:noinline

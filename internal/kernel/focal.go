@@ -51,6 +51,8 @@ type FocalArgs[T Float] struct {
 	Steps, Root int
 	Powers      []T
 
+	Kept []T // memory for the kernels, which grows
+
 	Shifted bool // there are thresholds
 
 	// weights are factors of the classes as negatives and as positives; nil for
@@ -111,9 +113,54 @@ func focalLowest[T Float]() T {
 	return T(coef.ScaleLow64)
 }
 
-func focal32Generic(a *FocalArgs[float32]) { focalGeneric(a) }
+// focalElements is the number of elements, rows of whole words, whose exponentials the
+// kernels keep: they stay in the nearest cache.
+const focalElements = 1024
 
-func focal64Generic(a *FocalArgs[float64]) { focalGeneric(a) }
+// Focal writes the sums of the focal terms of every row, or the terms, and the gradient.
+// The kernels take some rows at a time; of float32 the sum of a longer row is that of the
+// sums of its parts, in float64.
+func Focal[T Float](a *FocalArgs[T]) {
+	all := *a
+	length := 64 * a.Words // of a row
+	if IsFloat32[T]() {
+		length = min(length, focalElements)
+	}
+	rows := max(1, focalElements/length)
+	a.Kept = ResizeAligned(a.Kept, 3*rows*length)
+	for i := 0; i < all.Rows; i += rows {
+		a.Rows = min(rows, all.Rows-i)
+		total := 0.0
+		for k := 0; k < all.N; k += length {
+			a.N = min(length, all.N-k)
+			word := i*all.Words + k/64
+			a.X, a.Dst = all.X[i*all.Stride+k:], all.Dst[i*all.DstStride+k:]
+			a.Pos, a.Neg, a.Params = all.Pos[word:], all.Neg[word:], all.Params[i:]
+			if all.Terms != nil {
+				a.Terms = all.Terms[64*word:]
+			} else {
+				a.Sum = all.Sum[i:]
+			}
+			if all.Powers != nil {
+				a.Powers = all.Powers[64*word:]
+			}
+			if all.NegWeight != nil {
+				a.NegWeight, a.PosWeight = all.NegWeight[k:], all.PosWeight[k:]
+			}
+			FocalBlock(a)
+			if all.N > length && all.Terms == nil {
+				total += a.Sum[0]
+				a.Sum[0] = total
+			}
+		}
+	}
+	all.Kept = a.Kept
+	*a = all
+}
+
+func focalBlock32Generic(a *FocalArgs[float32]) { focalGeneric(a) }
+
+func focalBlock64Generic(a *FocalArgs[float64]) { focalGeneric(a) }
 
 // focalGeneric evaluates rows. The terms of a lane in the two virtual vectors of a
 // group are added; of float32 then lane l+8 to lane l, and these 8 to the row's in

@@ -4,577 +4,620 @@
 
 #include "textflag.h"
 
-// func focalTerms32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+// func focalBlockTerms32AVX2(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalTerms32AVX2(SB), NOSPLIT, $768-144
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         terms+8(FP), BX
-	MOVQ         pos+64(FP), SI
-	MOVQ         neg+72(FP), DI
-	MOVQ         exponent+96(FP), AX
-	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 128(BP)
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 160(BP)
-	CMPQ         rows+48(FP), $0x00
-	JZ           last2
+TEXT ·focalBlockTerms32AVX2(SB), NOSPLIT, $192-152
+	LEAQ 63(SP), BP
+	ANDQ $-64, BP
+	CMPQ rows+56(FP), $0x00
+	JEQ  last1
+	MOVQ kept+0(FP), CX
+	MOVQ x+40(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ pos+72(FP), DI
+	MOVQ neg+80(FP), R8
 
-row1:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 160(BP)
-	XORQ         AX, AX
-	MOVQ         n+56(FP), R9
-	SUBQ         $0x20, R9
-	JL           rest5
+arguments2:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
 
-group3:
+exponentials3:
+	MOVQ AX, R9
+	SHRQ $0x05, R9
+	MOVQ DX, R10
+	MOVL (DI)(R9*1), R11
+	ORL  (R8)(R9*1), R11
+	CMPL R11, $-1
+	JNE  some4
+
+ready5:
+	PREFETCHT0   12288(R10)(AX*1)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       (R10)(AX*1), Y0, Y1
+	VORPS        f32_80000000<>+0(SB), Y1, Y2
+	VMOVUPS      Y1, (CX)
+	VPBROADCASTD (DI)(R9*1), Y1
+	VPSLLVD      signs32_8<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       32(R10)(AX*1), Y1, Y3
+	VORPS        f32_80000000<>+0(SB), Y3, Y4
+	VMOVUPS      Y3, 32(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y3
+	VMAXPS       Y3, Y2, Y2
+	VMAXPS       Y3, Y4, Y4
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VMOVUPS      Y3, Y5
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y6
+	VFMADD231PS  Y6, Y2, Y3
+	VFMADD231PS  Y6, Y4, Y5
+	VMOVUPS      f32_4b40007f<>+0(SB), Y7
+	VSUBPS       Y7, Y3, Y6
+	VSUBPS       Y7, Y5, Y7
+	VMOVUPS      f32_bf317218<>+0(SB), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y4
+	VMOVUPS      f32_3102e308<>+0(SB), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y4, Y4, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VMOVUPS      Y8, Y9
+	VMOVUPS      f32_3c091cce<>+0(SB), Y10
+	VMOVUPS      Y10, Y11
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y8
+	VFMADD213PS  Y12, Y7, Y9
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VMOVUPS      f32_3efffffe<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y8
+	VFMADD213PS  Y12, Y7, Y9
+	VFMADD231PS  Y2, Y10, Y8
+	VFMADD231PS  Y4, Y11, Y9
+	VFMADD213PS  Y2, Y8, Y6
+	VFMADD213PS  Y4, Y9, Y7
+	VMOVUPS      f32_3f800000<>+0(SB), Y2
+	VADDPS       Y2, Y6, Y8
+	VADDPS       Y2, Y7, Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VSUBPS       Y4, Y8, Y2
+	VSUBPS       Y4, Y9, Y4
+	VSUBPS       Y2, Y6, Y6
+	VSUBPS       Y4, Y7, Y7
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VXORPS       Y0, Y8, Y8
+	VMOVUPS      Y8, 128(CX)
+	VMOVUPS      Y6, 256(CX)
+	VXORPS       Y1, Y9, Y9
+	VMOVUPS      Y9, 160(CX)
+	VMOVUPS      Y7, 288(CX)
+	PREFETCHT0   12352(R10)(AX*1)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_16<>+0(SB), Y0, Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       64(R10)(AX*1), Y0, Y1
+	VORPS        f32_80000000<>+0(SB), Y1, Y2
+	VMOVUPS      Y1, 64(CX)
+	VPBROADCASTD (DI)(R9*1), Y1
+	VPSLLVD      signs32_24<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       96(R10)(AX*1), Y1, Y3
+	VORPS        f32_80000000<>+0(SB), Y3, Y4
+	VMOVUPS      Y3, 96(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y3
+	VMAXPS       Y3, Y2, Y2
+	VMAXPS       Y3, Y4, Y4
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VMOVUPS      Y3, Y5
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y6
+	VFMADD231PS  Y6, Y2, Y3
+	VFMADD231PS  Y6, Y4, Y5
+	VMOVUPS      f32_4b40007f<>+0(SB), Y7
+	VSUBPS       Y7, Y3, Y6
+	VSUBPS       Y7, Y5, Y7
+	VMOVUPS      f32_bf317218<>+0(SB), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y4
+	VMOVUPS      f32_3102e308<>+0(SB), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y4, Y4, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VMOVUPS      Y8, Y9
+	VMOVUPS      f32_3c091cce<>+0(SB), Y10
+	VMOVUPS      Y10, Y11
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y8
+	VFMADD213PS  Y12, Y7, Y9
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VMOVUPS      f32_3efffffe<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y8
+	VFMADD213PS  Y12, Y7, Y9
+	VFMADD231PS  Y2, Y10, Y8
+	VFMADD231PS  Y4, Y11, Y9
+	VFMADD213PS  Y2, Y8, Y6
+	VFMADD213PS  Y4, Y9, Y7
+	VMOVUPS      f32_3f800000<>+0(SB), Y2
+	VADDPS       Y2, Y6, Y8
+	VADDPS       Y2, Y7, Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VSUBPS       Y4, Y8, Y2
+	VSUBPS       Y4, Y9, Y4
+	VSUBPS       Y2, Y6, Y6
+	VSUBPS       Y4, Y7, Y7
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VXORPS       Y0, Y8, Y8
+	VMOVUPS      Y8, 192(CX)
+	VMOVUPS      Y6, 320(CX)
+	VXORPS       Y1, Y9, Y9
+	VMOVUPS      Y9, 224(CX)
+	VMOVUPS      Y7, 352(CX)
+	ADDQ         $+384, CX
+	ADDQ         $+128, AX
+	SUBQ         $0x20, SI
+	JG           exponentials3
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	DECQ         BX
+	JNZ          arguments2
+	JMP          done6
+
+some4:
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
+	VPBROADCASTD (R8)(R9*1), Y1
+	VPSLLVD      signs32_0<>+0(SB), Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VMASKMOVPS   (DX)(AX*1), Y0, Y1
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VMOVUPS      Y2, (BP)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_8<>+0(SB), Y0, Y0
+	VPBROADCASTD (R8)(R9*1), Y1
+	VPSLLVD      signs32_8<>+0(SB), Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VMASKMOVPS   32(DX)(AX*1), Y0, Y1
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VMOVUPS      Y2, 32(BP)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_16<>+0(SB), Y0, Y0
+	VPBROADCASTD (R8)(R9*1), Y1
+	VPSLLVD      signs32_16<>+0(SB), Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VMASKMOVPS   64(DX)(AX*1), Y0, Y1
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VMOVUPS      Y2, 64(BP)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_24<>+0(SB), Y0, Y0
+	VPBROADCASTD (R8)(R9*1), Y1
+	VPSLLVD      signs32_24<>+0(SB), Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VMASKMOVPS   96(DX)(AX*1), Y0, Y1
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VMOVUPS      Y2, 96(BP)
+	LEAQ         (BP), R10
+	SUBQ         AX, R10
+	JMP          ready5
+
+done6:
+	MOVQ kept+0(FP), CX
+	MOVQ dst+24(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ pos+72(FP), SI
+	MOVQ neg+80(FP), DI
+	MOVQ terms+16(FP), R9
+
+row7:
+	XORQ AX, AX
+	MOVQ n+64(FP), R10
+
+group8:
+	CMPQ R10, $0x20
+	JAE  whole9
+	LEAQ (BP), DX
+	SUBQ AX, DX
+
+whole9:
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
-	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (SI)(R8*1), Y0
-	VANDPS       bits32<>+0(SB), Y0, Y0
-	VPCMPEQD     bits32<>+0(SB), Y0, Y0
-	VPBROADCASTB (DI)(R8*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPS      160(BP), Y2
-	VANDPS       f32_80000000<>+0(SB), Y0, Y3
-	VXORPS       Y3, Y2, Y2
-	VANDPS       Y1, Y2, Y2
-	VMOVUPS      Y2, 192(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
-	VBLENDVPS    Y1, (CX)(AX*1), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	VXORPS       Y0, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y2, Y0
-	VMOVUPS      Y2, 384(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
-	VMOVUPS      f32_4b40007f<>+0(SB), Y1
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y1
-	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y0, Y0, Y2
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VMOVUPS      f32_3c091cce<>+0(SB), Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y3
-	VFMADD231PS  Y0, Y4, Y3
-	VFMADD213PS  Y0, Y3, Y2
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y3
-	VSUBPS       f32_3f800000<>+0(SB), Y3, Y0
-	VSUBPS       Y0, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, 320(BP)
-	VMOVUPS      Y2, 352(BP)
-	VPBROADCASTB 1(SI)(R8*1), Y0
-	VANDPS       bits32<>+0(SB), Y0, Y0
-	VPCMPEQD     bits32<>+0(SB), Y0, Y0
-	VPBROADCASTB 1(DI)(R8*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPS      160(BP), Y2
-	VANDPS       f32_80000000<>+0(SB), Y0, Y3
-	VXORPS       Y3, Y2, Y2
-	VANDPS       Y1, Y2, Y2
-	VMOVUPS      Y2, 224(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
-	VBLENDVPS    Y1, 32(CX)(AX*1), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	VXORPS       Y0, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y2, Y0
-	VMOVUPS      Y2, 480(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
-	VMOVUPS      f32_4b40007f<>+0(SB), Y1
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y1
-	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y0, Y0, Y2
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VMOVUPS      f32_3c091cce<>+0(SB), Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y3
-	VFMADD231PS  Y0, Y4, Y3
-	VFMADD213PS  Y0, Y3, Y2
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y3
-	VSUBPS       f32_3f800000<>+0(SB), Y3, Y0
-	VSUBPS       Y0, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, 416(BP)
-	VMOVUPS      Y2, 448(BP)
-	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 2(SI)(R8*1), Y0
-	VANDPS       bits32<>+0(SB), Y0, Y0
-	VPCMPEQD     bits32<>+0(SB), Y0, Y0
-	VPBROADCASTB 2(DI)(R8*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPS      160(BP), Y2
-	VANDPS       f32_80000000<>+0(SB), Y0, Y3
-	VXORPS       Y3, Y2, Y2
-	VANDPS       Y1, Y2, Y2
-	VMOVUPS      Y2, 256(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
-	VBLENDVPS    Y1, 64(CX)(AX*1), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	VXORPS       Y0, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y2, Y0
-	VMOVUPS      Y2, 576(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
-	VMOVUPS      f32_4b40007f<>+0(SB), Y1
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y1
-	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y0, Y0, Y2
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VMOVUPS      f32_3c091cce<>+0(SB), Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y3
-	VFMADD231PS  Y0, Y4, Y3
-	VFMADD213PS  Y0, Y3, Y2
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y3
-	VSUBPS       f32_3f800000<>+0(SB), Y3, Y0
-	VSUBPS       Y0, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, 512(BP)
-	VMOVUPS      Y2, 544(BP)
-	VPBROADCASTB 3(SI)(R8*1), Y0
-	VANDPS       bits32<>+0(SB), Y0, Y0
-	VPCMPEQD     bits32<>+0(SB), Y0, Y0
-	VPBROADCASTB 3(DI)(R8*1), Y1
-	VANDPS       bits32<>+0(SB), Y1, Y1
-	VPCMPEQD     bits32<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPS      160(BP), Y2
-	VANDPS       f32_80000000<>+0(SB), Y0, Y3
-	VXORPS       Y3, Y2, Y2
-	VANDPS       Y1, Y2, Y2
-	VMOVUPS      Y2, 288(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
-	VBLENDVPS    Y1, 96(CX)(AX*1), Y2, Y2
-	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	VXORPS       Y0, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y2, Y0
-	VMOVUPS      Y2, 672(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y0, Y0
-	VMOVUPS      f32_4b40007f<>+0(SB), Y1
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y0, Y1
-	VSUBPS       f32_4b40007f<>+0(SB), Y1, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y0
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y0
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y0, Y0, Y2
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VMOVUPS      f32_3c091cce<>+0(SB), Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y3
-	VFMADD231PS  Y0, Y4, Y3
-	VFMADD213PS  Y0, Y3, Y2
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y3
-	VSUBPS       f32_3f800000<>+0(SB), Y3, Y0
-	VSUBPS       Y0, Y2, Y2
-	VMULPS       Y1, Y2, Y2
-	VMULPS       Y1, Y3, Y3
-	VMOVUPS      Y3, 608(BP)
-	VMOVUPS      Y2, 640(BP)
-	VMOVUPS      320(BP), Y0
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y1
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3da94785<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y0, Y1
-	VMOVUPS      Y1, (DX)(AX*1)
-	VMOVUPS      416(BP), Y0
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y1
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3da94785<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y0, Y1
-	VMOVUPS      Y1, 32(DX)(AX*1)
-	VMOVUPS      512(BP), Y0
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y1
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3da94785<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y0, Y1
-	VMOVUPS      Y1, 64(DX)(AX*1)
-	VMOVUPS      608(BP), Y0
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y1
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3da94785<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y0, Y1
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y0, Y1
-	VMOVUPS      Y1, 96(DX)(AX*1)
-	VMOVUPS      (DX)(AX*1), Y0
-	VMOVUPS      384(BP), Y1
-	VMOVUPS      320(BP), Y2
-	VMOVUPS      352(BP), Y3
-	VMOVUPS      f32_3f800000<>+0(SB), Y4
-	VADDPS       Y4, Y2, Y5
-	VDIVPS       Y5, Y4, Y5
-	VSUBPS       Y5, Y4, Y4
-	VFNMADD231PS Y5, Y2, Y4
-	VFNMADD231PS Y5, Y3, Y4
-	VMULPS       Y5, Y2, Y6
-	VMOVUPS      Y6, Y7
-	VFMSUB231PS  Y5, Y2, Y7
-	VFMADD231PS  Y5, Y3, Y7
-	VFMADD231PS  Y4, Y6, Y7
-	VMULPS       Y6, Y2, Y2
-	VFMADD213PS  Y7, Y0, Y2
-	VADDPS       Y2, Y6, Y2
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VADDPS       Y2, Y0, Y2
-	VMULPS       Y4, Y5, Y4
-	VBLENDVPS    Y1, Y6, Y5, Y0
-	VBLENDVPS    Y1, Y5, Y6, Y3
-	VBLENDVPS    Y1, Y7, Y4, Y1
-	VADDPS       Y1, Y0, Y4
-	VADDPS       Y0, Y0, Y5
-	VMULPS       Y1, Y5, Y5
-	VFMADD231PS  Y0, Y0, Y5
-	CMPQ         root+112(FP), $0x01
-	JL           less8
+	VMOVUPS      128(CX), Y0
+	VMOVUPS      160(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      256(CX), Y2
+	VMOVUPS      288(CX), Y3
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
 	VMOVUPS      Y4, Y5
-	CMPQ         root+112(FP), $0x02
-	JL           less9
-	VSQRTPS      Y5, Y5
-	CMPQ         root+112(FP), $0x03
+	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3cca3645<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3da94785<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_be2a9880<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3effffaf<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y8
+	VMOVUPS      Y8, Y9
+	VADDPS       Y8, Y0, Y6
+	VADDPS       Y9, Y1, Y7
+	VDIVPS       Y6, Y8, Y6
+	VDIVPS       Y7, Y9, Y7
+	VSUBPS       Y6, Y8, Y8
+	VSUBPS       Y7, Y9, Y9
+	VFNMADD231PS Y6, Y0, Y8
+	VFNMADD231PS Y7, Y1, Y9
+	VFNMADD231PS Y6, Y2, Y8
+	VFNMADD231PS Y7, Y3, Y9
+	VMULPS       Y6, Y0, Y10
+	VMULPS       Y7, Y1, Y11
+	VMOVUPS      Y10, Y12
+	VFMSUB231PS  Y6, Y0, Y12
+	VMOVUPS      Y11, Y13
+	VFMSUB231PS  Y7, Y1, Y13
+	VFMADD231PS  Y6, Y2, Y12
+	VFMADD231PS  Y7, Y3, Y13
+	VFMADD231PS  Y8, Y10, Y12
+	VFMADD231PS  Y9, Y11, Y13
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y11, Y1, Y1
+	VFMADD213PS  Y12, Y4, Y0
+	VFMADD213PS  Y13, Y5, Y1
+	VADDPS       Y0, Y10, Y0
+	VADDPS       Y1, Y11, Y1
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y2, Y4, Y4
+	VADDPS       Y0, Y4, Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y3, Y4, Y4
+	VADDPS       Y1, Y4, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VBLENDVPS    Y2, Y10, Y6, Y4
+	VBLENDVPS    Y2, Y6, Y10, Y5
+	VBLENDVPS    Y2, Y12, Y8, Y2
+	VBLENDVPS    Y3, Y11, Y7, Y6
+	VBLENDVPS    Y3, Y7, Y11, Y7
+	VBLENDVPS    Y3, Y13, Y9, Y3
+	VADDPS       Y2, Y4, Y8
+	VADDPS       Y3, Y6, Y9
+	VADDPS       Y4, Y4, Y10
+	VADDPS       Y6, Y6, Y11
+	VMULPS       Y2, Y10, Y10
+	VMULPS       Y3, Y11, Y11
+	VFMADD231PS  Y4, Y4, Y10
+	VFMADD231PS  Y6, Y6, Y11
+	CMPQ         root+120(FP), $0x01
 	JL           less10
-	MOVQ         powers+120(FP), R8
-	VMOVUPS      (R8)(AX*1), Y5
+	VMOVUPS      Y8, Y10
+	VMOVUPS      Y9, Y11
+	CMPQ         root+120(FP), $0x02
+	JL           less11
+	VSQRTPS      Y10, Y10
+	VSQRTPS      Y11, Y11
+	CMPQ         root+120(FP), $0x03
+	JL           less12
+	MOVQ         powers+128(FP), R11
+	VMOVUPS      (R11)(AX*1), Y10
+	MOVQ         powers+128(FP), R11
+	VMOVUPS      32(R11)(AX*1), Y11
 
+less12:
+less11:
 less10:
-less9:
-less8:
-	MOVQ  steps+104(FP), R8
-	TESTQ R8, R8
-	JZ    enough12
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough14
 
-again11:
-	VMULPS      Y1, Y5, Y6
-	VFMADD231PS Y0, Y5, Y6
-	VMOVUPS     Y6, Y5
-	DECQ        R8
-	JNZ         again11
+again13:
+	VMULPS      Y2, Y10, Y12
+	VMULPS      Y3, Y11, Y13
+	VFMADD231PS Y4, Y10, Y12
+	VFMADD231PS Y6, Y11, Y13
+	VMOVUPS     Y12, Y10
+	VMOVUPS     Y13, Y11
+	DECQ        R11
+	JNZ         again13
 
-enough12:
-	VMULPS       Y2, Y3, Y3
-	VMOVUPS      128(BP), Y0
-	VFMADD231PS  Y0, Y3, Y4
-	VMULPS       Y2, Y5, Y2
-	VMULPS       Y4, Y5, Y4
-	VMULPS       192(BP), Y4, Y4
-	VMOVUPS      Y4, (DX)(AX*1)
-	VMOVUPS      Y2, (BX)(AX*1)
-	VMOVUPS      32(DX)(AX*1), Y0
-	VMOVUPS      480(BP), Y1
-	VMOVUPS      416(BP), Y2
-	VMOVUPS      448(BP), Y3
-	VMOVUPS      f32_3f800000<>+0(SB), Y4
-	VADDPS       Y4, Y2, Y5
-	VDIVPS       Y5, Y4, Y5
-	VSUBPS       Y5, Y4, Y4
-	VFNMADD231PS Y5, Y2, Y4
-	VFNMADD231PS Y5, Y3, Y4
-	VMULPS       Y5, Y2, Y6
-	VMOVUPS      Y6, Y7
-	VFMSUB231PS  Y5, Y2, Y7
-	VFMADD231PS  Y5, Y3, Y7
-	VFMADD231PS  Y4, Y6, Y7
-	VMULPS       Y6, Y2, Y2
-	VFMADD213PS  Y7, Y0, Y2
-	VADDPS       Y2, Y6, Y2
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VADDPS       Y2, Y0, Y2
-	VMULPS       Y4, Y5, Y4
-	VBLENDVPS    Y1, Y6, Y5, Y0
-	VBLENDVPS    Y1, Y5, Y6, Y3
-	VBLENDVPS    Y1, Y7, Y4, Y1
-	VADDPS       Y1, Y0, Y4
-	VADDPS       Y0, Y0, Y5
-	VMULPS       Y1, Y5, Y5
-	VFMADD231PS  Y0, Y0, Y5
-	CMPQ         root+112(FP), $0x01
-	JL           less13
+enough14:
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y1, Y7, Y7
+	MOVQ         exponent+104(FP), R11
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y2, Y5, Y8
+	VFMADD231PS  Y2, Y7, Y9
+	VMULPS       Y0, Y10, Y0
+	VMULPS       Y1, Y11, Y1
+	VMULPS       Y8, Y10, Y8
+	VMULPS       Y9, Y11, Y9
+	VMOVUPS      128(CX), Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	MOVQ         p+96(FP), R11
+	VBROADCASTSS (R11), Y3
+	VXORPS       Y3, Y2, Y2
+	VMULPS       Y2, Y8, Y8
+	VMOVUPS      Y8, (DX)(AX*1)
+	VMOVUPS      Y0, (R9)(AX*1)
+	VMOVUPS      160(CX), Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R11
+	VBROADCASTSS (R11), Y2
+	VXORPS       Y2, Y0, Y0
+	VMULPS       Y0, Y9, Y9
+	VMOVUPS      Y9, 32(DX)(AX*1)
+	VMOVUPS      Y1, 32(R9)(AX*1)
+	VMOVUPS      192(CX), Y0
+	VMOVUPS      224(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      320(CX), Y2
+	VMOVUPS      352(CX), Y3
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
 	VMOVUPS      Y4, Y5
-	CMPQ         root+112(FP), $0x02
-	JL           less14
-	VSQRTPS      Y5, Y5
-	CMPQ         root+112(FP), $0x03
+	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3cca3645<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3da94785<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_be2a9880<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3effffaf<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y8
+	VMOVUPS      Y8, Y9
+	VADDPS       Y8, Y0, Y6
+	VADDPS       Y9, Y1, Y7
+	VDIVPS       Y6, Y8, Y6
+	VDIVPS       Y7, Y9, Y7
+	VSUBPS       Y6, Y8, Y8
+	VSUBPS       Y7, Y9, Y9
+	VFNMADD231PS Y6, Y0, Y8
+	VFNMADD231PS Y7, Y1, Y9
+	VFNMADD231PS Y6, Y2, Y8
+	VFNMADD231PS Y7, Y3, Y9
+	VMULPS       Y6, Y0, Y10
+	VMULPS       Y7, Y1, Y11
+	VMOVUPS      Y10, Y12
+	VFMSUB231PS  Y6, Y0, Y12
+	VMOVUPS      Y11, Y13
+	VFMSUB231PS  Y7, Y1, Y13
+	VFMADD231PS  Y6, Y2, Y12
+	VFMADD231PS  Y7, Y3, Y13
+	VFMADD231PS  Y8, Y10, Y12
+	VFMADD231PS  Y9, Y11, Y13
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y11, Y1, Y1
+	VFMADD213PS  Y12, Y4, Y0
+	VFMADD213PS  Y13, Y5, Y1
+	VADDPS       Y0, Y10, Y0
+	VADDPS       Y1, Y11, Y1
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      96(CX), Y3
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y2, Y4, Y4
+	VADDPS       Y0, Y4, Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y3, Y4, Y4
+	VADDPS       Y1, Y4, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VBLENDVPS    Y2, Y10, Y6, Y4
+	VBLENDVPS    Y2, Y6, Y10, Y5
+	VBLENDVPS    Y2, Y12, Y8, Y2
+	VBLENDVPS    Y3, Y11, Y7, Y6
+	VBLENDVPS    Y3, Y7, Y11, Y7
+	VBLENDVPS    Y3, Y13, Y9, Y3
+	VADDPS       Y2, Y4, Y8
+	VADDPS       Y3, Y6, Y9
+	VADDPS       Y4, Y4, Y10
+	VADDPS       Y6, Y6, Y11
+	VMULPS       Y2, Y10, Y10
+	VMULPS       Y3, Y11, Y11
+	VFMADD231PS  Y4, Y4, Y10
+	VFMADD231PS  Y6, Y6, Y11
+	CMPQ         root+120(FP), $0x01
 	JL           less15
-	MOVQ         powers+120(FP), R8
-	VMOVUPS      32(R8)(AX*1), Y5
+	VMOVUPS      Y8, Y10
+	VMOVUPS      Y9, Y11
+	CMPQ         root+120(FP), $0x02
+	JL           less16
+	VSQRTPS      Y10, Y10
+	VSQRTPS      Y11, Y11
+	CMPQ         root+120(FP), $0x03
+	JL           less17
+	MOVQ         powers+128(FP), R11
+	VMOVUPS      64(R11)(AX*1), Y10
+	MOVQ         powers+128(FP), R11
+	VMOVUPS      96(R11)(AX*1), Y11
 
+less17:
+less16:
 less15:
-less14:
-less13:
-	MOVQ  steps+104(FP), R8
-	TESTQ R8, R8
-	JZ    enough17
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough19
 
-again16:
-	VMULPS      Y1, Y5, Y6
-	VFMADD231PS Y0, Y5, Y6
-	VMOVUPS     Y6, Y5
-	DECQ        R8
-	JNZ         again16
+again18:
+	VMULPS      Y2, Y10, Y12
+	VMULPS      Y3, Y11, Y13
+	VFMADD231PS Y4, Y10, Y12
+	VFMADD231PS Y6, Y11, Y13
+	VMOVUPS     Y12, Y10
+	VMOVUPS     Y13, Y11
+	DECQ        R11
+	JNZ         again18
 
-enough17:
-	VMULPS       Y2, Y3, Y3
-	VMOVUPS      128(BP), Y0
-	VFMADD231PS  Y0, Y3, Y4
-	VMULPS       Y2, Y5, Y2
-	VMULPS       Y4, Y5, Y4
-	VMULPS       224(BP), Y4, Y4
-	VMOVUPS      Y4, 32(DX)(AX*1)
-	VMOVUPS      Y2, 32(BX)(AX*1)
-	VMOVUPS      64(DX)(AX*1), Y0
-	VMOVUPS      576(BP), Y1
-	VMOVUPS      512(BP), Y2
-	VMOVUPS      544(BP), Y3
-	VMOVUPS      f32_3f800000<>+0(SB), Y4
-	VADDPS       Y4, Y2, Y5
-	VDIVPS       Y5, Y4, Y5
-	VSUBPS       Y5, Y4, Y4
-	VFNMADD231PS Y5, Y2, Y4
-	VFNMADD231PS Y5, Y3, Y4
-	VMULPS       Y5, Y2, Y6
-	VMOVUPS      Y6, Y7
-	VFMSUB231PS  Y5, Y2, Y7
-	VFMADD231PS  Y5, Y3, Y7
-	VFMADD231PS  Y4, Y6, Y7
-	VMULPS       Y6, Y2, Y2
-	VFMADD213PS  Y7, Y0, Y2
-	VADDPS       Y2, Y6, Y2
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VADDPS       Y2, Y0, Y2
-	VMULPS       Y4, Y5, Y4
-	VBLENDVPS    Y1, Y6, Y5, Y0
-	VBLENDVPS    Y1, Y5, Y6, Y3
-	VBLENDVPS    Y1, Y7, Y4, Y1
-	VADDPS       Y1, Y0, Y4
-	VADDPS       Y0, Y0, Y5
-	VMULPS       Y1, Y5, Y5
-	VFMADD231PS  Y0, Y0, Y5
-	CMPQ         root+112(FP), $0x01
-	JL           less18
-	VMOVUPS      Y4, Y5
-	CMPQ         root+112(FP), $0x02
-	JL           less19
-	VSQRTPS      Y5, Y5
-	CMPQ         root+112(FP), $0x03
-	JL           less20
-	MOVQ         powers+120(FP), R8
-	VMOVUPS      64(R8)(AX*1), Y5
+enough19:
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y1, Y7, Y7
+	MOVQ         exponent+104(FP), R11
+	VBROADCASTSS (R11), Y2
+	VFMADD231PS  Y2, Y5, Y8
+	VFMADD231PS  Y2, Y7, Y9
+	VMULPS       Y0, Y10, Y0
+	VMULPS       Y1, Y11, Y1
+	VMULPS       Y8, Y10, Y8
+	VMULPS       Y9, Y11, Y9
+	VMOVUPS      192(CX), Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	MOVQ         p+96(FP), R11
+	VBROADCASTSS (R11), Y3
+	VXORPS       Y3, Y2, Y2
+	VMULPS       Y2, Y8, Y8
+	VMOVUPS      Y8, 64(DX)(AX*1)
+	VMOVUPS      Y0, 64(R9)(AX*1)
+	VMOVUPS      224(CX), Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R11
+	VBROADCASTSS (R11), Y2
+	VXORPS       Y2, Y0, Y0
+	VMULPS       Y0, Y9, Y9
+	VMOVUPS      Y9, 96(DX)(AX*1)
+	VMOVUPS      Y1, 96(R9)(AX*1)
+	MOVL         (SI)(R8*1), R11
+	ORL          (DI)(R8*1), R11
+	CMPL         R11, $-1
+	JNE          some20
 
-less20:
-less19:
-less18:
-	MOVQ  steps+104(FP), R8
-	TESTQ R8, R8
-	JZ    enough22
-
-again21:
-	VMULPS      Y1, Y5, Y6
-	VFMADD231PS Y0, Y5, Y6
-	VMOVUPS     Y6, Y5
-	DECQ        R8
-	JNZ         again21
-
-enough22:
-	VMULPS       Y2, Y3, Y3
-	VMOVUPS      128(BP), Y0
-	VFMADD231PS  Y0, Y3, Y4
-	VMULPS       Y2, Y5, Y2
-	VMULPS       Y4, Y5, Y4
-	VMULPS       256(BP), Y4, Y4
-	VMOVUPS      Y4, 64(DX)(AX*1)
-	VMOVUPS      Y2, 64(BX)(AX*1)
-	VMOVUPS      96(DX)(AX*1), Y0
-	VMOVUPS      672(BP), Y1
-	VMOVUPS      608(BP), Y2
-	VMOVUPS      640(BP), Y3
-	VMOVUPS      f32_3f800000<>+0(SB), Y4
-	VADDPS       Y4, Y2, Y5
-	VDIVPS       Y5, Y4, Y5
-	VSUBPS       Y5, Y4, Y4
-	VFNMADD231PS Y5, Y2, Y4
-	VFNMADD231PS Y5, Y3, Y4
-	VMULPS       Y5, Y2, Y6
-	VMOVUPS      Y6, Y7
-	VFMSUB231PS  Y5, Y2, Y7
-	VFMADD231PS  Y5, Y3, Y7
-	VFMADD231PS  Y4, Y6, Y7
-	VMULPS       Y6, Y2, Y2
-	VFMADD213PS  Y7, Y0, Y2
-	VADDPS       Y2, Y6, Y2
-	VXORPS       Y0, Y0, Y0
-	VMAXPS       Y1, Y0, Y0
-	VADDPS       Y2, Y0, Y2
-	VMULPS       Y4, Y5, Y4
-	VBLENDVPS    Y1, Y6, Y5, Y0
-	VBLENDVPS    Y1, Y5, Y6, Y3
-	VBLENDVPS    Y1, Y7, Y4, Y1
-	VADDPS       Y1, Y0, Y4
-	VADDPS       Y0, Y0, Y5
-	VMULPS       Y1, Y5, Y5
-	VFMADD231PS  Y0, Y0, Y5
-	CMPQ         root+112(FP), $0x01
-	JL           less23
-	VMOVUPS      Y4, Y5
-	CMPQ         root+112(FP), $0x02
-	JL           less24
-	VSQRTPS      Y5, Y5
-	CMPQ         root+112(FP), $0x03
-	JL           less25
-	MOVQ         powers+120(FP), R8
-	VMOVUPS      96(R8)(AX*1), Y5
-
-less25:
-less24:
-less23:
-	MOVQ  steps+104(FP), R8
-	TESTQ R8, R8
-	JZ    enough27
-
-again26:
-	VMULPS      Y1, Y5, Y6
-	VFMADD231PS Y0, Y5, Y6
-	VMOVUPS     Y6, Y5
-	DECQ        R8
-	JNZ         again26
-
-enough27:
-	VMULPS      Y2, Y3, Y3
-	VMOVUPS     128(BP), Y0
-	VFMADD231PS Y0, Y3, Y4
-	VMULPS      Y2, Y5, Y2
-	VMULPS      Y4, Y5, Y4
-	VMULPS      288(BP), Y4, Y4
-	VMOVUPS     Y4, 96(DX)(AX*1)
-	VMOVUPS     Y2, 96(BX)(AX*1)
-	ADDQ        $+128, AX
-	SUBQ        $0x20, R9
-	JGE         group3
-
-rest5:
-	ADDQ       $0x20, R9
-	JLE        done7
-	LEAQ       tail<>+0(SB), DX
-	SHLQ       $0x02, R9
-	SUBQ       R9, DX
-	VMOVUPS    256(DX), Y0
-	VMASKMOVPS (CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, (BP)
-	VMOVUPS    288(DX), Y0
-	VMASKMOVPS 32(CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, 32(BP)
-	VMOVUPS    320(DX), Y0
-	VMASKMOVPS 64(CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, 64(BP)
-	VMOVUPS    352(DX), Y0
-	VMASKMOVPS 96(CX)(AX*1), Y0, Y0
-	VMOVUPS    Y0, 96(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	MOVQ       CX, DX
-	XORQ       R9, R9
-	JMP        group3
-
-done7:
-	MOVQ       stride+40(FP), CX
-	SHLQ       $0x02, CX
-	ADDQ       x+32(FP), CX
-	MOVQ       CX, x+32(FP)
-	MOVQ       dst+16(FP), R8
+ready21:
+	ADDQ       $+384, CX
+	ADDQ       $+128, AX
+	SUBQ       $0x20, R10
+	JG         group8
+	MOVQ       dst+24(FP), R8
+	MOVQ       n+64(FP), R10
 	CMPQ       R8, DX
-	JEQ        direct28
-	MOVQ       n+56(FP), DX
-	ANDQ       $0x1f, DX
-	LEAQ       tail<>+0(SB), R9
-	SHLQ       $0x02, DX
-	SUBQ       DX, R9
+	JEQ        direct22
+	ANDQ       $0x1f, R10
+	LEAQ       tail<>+0(SB), DX
+	SHLQ       $0x02, R10
+	SUBQ       R10, DX
 	VMOVUPS    (BP), Y0
-	VMOVUPS    256(R9), Y1
+	VMOVUPS    256(DX), Y1
 	VMASKMOVPS Y0, Y1, -128(R8)(AX*1)
 	VMOVUPS    32(BP), Y0
-	VMOVUPS    288(R9), Y1
+	VMOVUPS    288(DX), Y1
 	VMASKMOVPS Y0, Y1, -96(R8)(AX*1)
 	VMOVUPS    64(BP), Y0
-	VMOVUPS    320(R9), Y1
+	VMOVUPS    320(DX), Y1
 	VMASKMOVPS Y0, Y1, -64(R8)(AX*1)
 	VMOVUPS    96(BP), Y0
-	VMOVUPS    352(R9), Y1
+	VMOVUPS    352(DX), Y1
 	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-direct28:
-	MOVQ dstStride+24(FP), DX
-	SHLQ $0x02, DX
-	ADDQ dst+16(FP), DX
-	MOVQ DX, dst+16(FP)
-	MOVQ words+80(FP), AX
+direct22:
+	MOVQ dstStride+32(FP), AX
+	SHLQ $0x02, AX
+	MOVQ AX, DX
+	ADDQ dst+24(FP), DX
+	MOVQ DX, dst+24(FP)
+	MOVQ words+88(FP), AX
 	SHLQ $0x03, AX
 	ADDQ AX, SI
 	ADDQ AX, DI
 	SHLQ $0x05, AX
-	ADDQ AX, powers+120(FP)
-	ADDQ $0x0c, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row1
+	ADDQ AX, powers+128(FP)
+	ADDQ $0x0c, p+96(FP)
+	DECQ BX
+	JNZ  row7
+	JMP  done23
 
-last2:
+some20:
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      (DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_0<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, (DX)(AX*1)
+	VMOVUPS      32(DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_8<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, 32(DX)(AX*1)
+	VMOVUPS      64(DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_16<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, 64(DX)(AX*1)
+	VMOVUPS      96(DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_24<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, 96(DX)(AX*1)
+	JMP          ready21
+
+done23:
+last1:
 	VZEROUPPER
 	RET
 
-DATA bits32<>+0(SB)/4, $0x00000001
-DATA bits32<>+4(SB)/4, $0x00000002
-DATA bits32<>+8(SB)/4, $0x00000004
-DATA bits32<>+12(SB)/4, $0x00000008
-DATA bits32<>+16(SB)/4, $0x00000010
-DATA bits32<>+20(SB)/4, $0x00000020
-DATA bits32<>+24(SB)/4, $0x00000040
-DATA bits32<>+28(SB)/4, $0x00000080
-DATA bits32<>+32(SB)/4, $0x00000001
-DATA bits32<>+36(SB)/4, $0x00000002
-DATA bits32<>+40(SB)/4, $0x00000004
-DATA bits32<>+44(SB)/4, $0x00000008
-DATA bits32<>+48(SB)/4, $0x00000010
-DATA bits32<>+52(SB)/4, $0x00000020
-DATA bits32<>+56(SB)/4, $0x00000040
-DATA bits32<>+60(SB)/4, $0x00000080
-GLOBL bits32<>(SB), RODATA|NOPTR, $64
+DATA signs32_0<>+0(SB)/4, $0x0000001f
+DATA signs32_0<>+4(SB)/4, $0x0000001e
+DATA signs32_0<>+8(SB)/4, $0x0000001d
+DATA signs32_0<>+12(SB)/4, $0x0000001c
+DATA signs32_0<>+16(SB)/4, $0x0000001b
+DATA signs32_0<>+20(SB)/4, $0x0000001a
+DATA signs32_0<>+24(SB)/4, $0x00000019
+DATA signs32_0<>+28(SB)/4, $0x00000018
+GLOBL signs32_0<>(SB), RODATA|NOPTR, $32
 
 DATA f32_80000000<>+0(SB)/4, $0x80000000
 DATA f32_80000000<>+4(SB)/4, $0x80000000
@@ -586,15 +629,15 @@ DATA f32_80000000<>+24(SB)/4, $0x80000000
 DATA f32_80000000<>+28(SB)/4, $0x80000000
 GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
 
-DATA f32_ff7fffff<>+0(SB)/4, $0xff7fffff
-DATA f32_ff7fffff<>+4(SB)/4, $0xff7fffff
-DATA f32_ff7fffff<>+8(SB)/4, $0xff7fffff
-DATA f32_ff7fffff<>+12(SB)/4, $0xff7fffff
-DATA f32_ff7fffff<>+16(SB)/4, $0xff7fffff
-DATA f32_ff7fffff<>+20(SB)/4, $0xff7fffff
-DATA f32_ff7fffff<>+24(SB)/4, $0xff7fffff
-DATA f32_ff7fffff<>+28(SB)/4, $0xff7fffff
-GLOBL f32_ff7fffff<>(SB), RODATA|NOPTR, $32
+DATA signs32_8<>+0(SB)/4, $0x00000017
+DATA signs32_8<>+4(SB)/4, $0x00000016
+DATA signs32_8<>+8(SB)/4, $0x00000015
+DATA signs32_8<>+12(SB)/4, $0x00000014
+DATA signs32_8<>+16(SB)/4, $0x00000013
+DATA signs32_8<>+20(SB)/4, $0x00000012
+DATA signs32_8<>+24(SB)/4, $0x00000011
+DATA signs32_8<>+28(SB)/4, $0x00000010
+GLOBL signs32_8<>(SB), RODATA|NOPTR, $32
 
 DATA f32_c2b00f34<>+0(SB)/4, $0xc2b00f34
 DATA f32_c2b00f34<>+4(SB)/4, $0xc2b00f34
@@ -705,6 +748,46 @@ DATA f32_3f800000<>+20(SB)/4, $0x3f800000
 DATA f32_3f800000<>+24(SB)/4, $0x3f800000
 DATA f32_3f800000<>+28(SB)/4, $0x3f800000
 GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
+
+DATA signs32_16<>+0(SB)/4, $0x0000000f
+DATA signs32_16<>+4(SB)/4, $0x0000000e
+DATA signs32_16<>+8(SB)/4, $0x0000000d
+DATA signs32_16<>+12(SB)/4, $0x0000000c
+DATA signs32_16<>+16(SB)/4, $0x0000000b
+DATA signs32_16<>+20(SB)/4, $0x0000000a
+DATA signs32_16<>+24(SB)/4, $0x00000009
+DATA signs32_16<>+28(SB)/4, $0x00000008
+GLOBL signs32_16<>(SB), RODATA|NOPTR, $32
+
+DATA signs32_24<>+0(SB)/4, $0x00000007
+DATA signs32_24<>+4(SB)/4, $0x00000006
+DATA signs32_24<>+8(SB)/4, $0x00000005
+DATA signs32_24<>+12(SB)/4, $0x00000004
+DATA signs32_24<>+16(SB)/4, $0x00000003
+DATA signs32_24<>+20(SB)/4, $0x00000002
+DATA signs32_24<>+24(SB)/4, $0x00000001
+DATA signs32_24<>+28(SB)/4, $0x00000000
+GLOBL signs32_24<>(SB), RODATA|NOPTR, $32
+
+DATA f32_ff7fffff<>+0(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+4(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+8(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+12(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+16(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+20(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+24(SB)/4, $0xff7fffff
+DATA f32_ff7fffff<>+28(SB)/4, $0xff7fffff
+GLOBL f32_ff7fffff<>(SB), RODATA|NOPTR, $32
+
+DATA f32_7fffffff<>+0(SB)/4, $0x7fffffff
+DATA f32_7fffffff<>+4(SB)/4, $0x7fffffff
+DATA f32_7fffffff<>+8(SB)/4, $0x7fffffff
+DATA f32_7fffffff<>+12(SB)/4, $0x7fffffff
+DATA f32_7fffffff<>+16(SB)/4, $0x7fffffff
+DATA f32_7fffffff<>+20(SB)/4, $0x7fffffff
+DATA f32_7fffffff<>+24(SB)/4, $0x7fffffff
+DATA f32_7fffffff<>+28(SB)/4, $0x7fffffff
+GLOBL f32_7fffffff<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3ae937d7<>+0(SB)/4, $0x3ae937d7
 DATA f32_3ae937d7<>+4(SB)/4, $0x3ae937d7
@@ -842,1289 +925,1354 @@ DATA tail<>+496(SB)/8, $0x0000000000000000
 DATA tail<>+504(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $512
 
-// func focalWeighted32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+// func focalBlockWeighted32AVX2(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalWeighted32AVX2(SB), NOSPLIT, $768-144
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         pos+64(FP), BX
-	MOVQ         neg+72(FP), SI
-	MOVQ         exponent+96(FP), AX
-	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 128(BP)
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 160(BP)
-	CMPQ         rows+48(FP), $0x00
-	JZ           last30
+TEXT ·focalBlockWeighted32AVX2(SB), NOSPLIT, $320-152
+	LEAQ 63(SP), BP
+	ANDQ $-64, BP
+	CMPQ rows+56(FP), $0x00
+	JEQ  last24
+	MOVQ kept+0(FP), CX
+	MOVQ x+40(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ pos+72(FP), DI
+	MOVQ neg+80(FP), R8
+	MOVQ p+96(FP), R10
+
+arguments25:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
+
+exponentials26:
+	MOVQ         AX, R9
+	SHRQ         $0x05, R9
+	PREFETCHT0   12288(DX)(AX*1)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
+	VPBROADCASTD (R8)(R9*1), Y1
+	VPSLLVD      signs32_0<>+0(SB), Y1, Y1
+	VORPS        Y1, Y0, Y1
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VMASKMOVPS   (DX)(AX*1), Y1, Y2
+	VBROADCASTSS 4(R10), Y3
+	VBROADCASTSS 8(R10), Y4
+	VSUBPS       Y3, Y2, Y5
+	VSUBPS       Y2, Y5, Y6
+	VSUBPS       Y6, Y5, Y7
+	VSUBPS       Y7, Y2, Y7
+	VADDPS       Y3, Y6, Y6
+	VSUBPS       Y6, Y7, Y7
+	VSUBPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y0, Y2
+	VXORPS       Y2, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y0, Y2
+	VXORPS       Y2, Y7, Y7
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y1, Y5, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y1
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y1, Y1
+	VANDPS       Y1, Y7, Y7
+	VADDPS       Y7, Y2, Y3
+	VSUBPS       Y2, Y3, Y2
+	VSUBPS       Y2, Y7, Y7
+	VANDPS       Y1, Y7, Y7
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y7, Y2
+	VORPS        f32_80000000<>+0(SB), Y3, Y1
+	VMOVUPS      Y3, (CX)
+	VPBROADCASTD (DI)(R9*1), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VPBROADCASTD (R8)(R9*1), Y4
+	VPSLLVD      signs32_8<>+0(SB), Y4, Y4
+	VORPS        Y4, Y3, Y4
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VMASKMOVPS   32(DX)(AX*1), Y4, Y5
+	VBROADCASTSS 4(R10), Y6
+	VBROADCASTSS 8(R10), Y7
+	VSUBPS       Y6, Y5, Y8
+	VSUBPS       Y5, Y8, Y9
+	VSUBPS       Y9, Y8, Y10
+	VSUBPS       Y10, Y5, Y10
+	VADDPS       Y6, Y9, Y9
+	VSUBPS       Y9, Y10, Y10
+	VSUBPS       Y7, Y10, Y10
+	VANDPS       f32_80000000<>+0(SB), Y3, Y5
+	VXORPS       Y5, Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y3, Y5
+	VXORPS       Y5, Y10, Y10
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y5
+	VBLENDVPS    Y4, Y8, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y5, Y4
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y4, Y4
+	VANDPS       Y4, Y10, Y10
+	VADDPS       Y10, Y5, Y6
+	VSUBPS       Y5, Y6, Y5
+	VSUBPS       Y5, Y10, Y10
+	VANDPS       Y4, Y10, Y10
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y5
+	VXORPS       Y5, Y10, Y5
+	VORPS        f32_80000000<>+0(SB), Y6, Y4
+	VMOVUPS      Y6, 32(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y6
+	VMAXPS       Y6, Y1, Y1
+	VMAXPS       Y6, Y4, Y4
+	VMOVUPS      f32_4b40007f<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y8
+	VFMADD231PS  Y8, Y1, Y6
+	VFMADD231PS  Y8, Y4, Y7
+	VMOVUPS      f32_4b40007f<>+0(SB), Y9
+	VSUBPS       Y9, Y6, Y8
+	VSUBPS       Y9, Y7, Y9
+	VMOVUPS      f32_bf317218<>+0(SB), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      f32_3102e308<>+0(SB), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y4
+	VADDPS       Y2, Y1, Y1
+	VADDPS       Y5, Y4, Y4
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y1, Y1, Y8
+	VMULPS       Y4, Y4, Y9
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VMOVUPS      Y2, Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y10
+	VMOVUPS      Y10, Y11
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
+	VFMADD213PS  Y12, Y8, Y2
+	VFMADD213PS  Y12, Y9, Y5
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
+	VFMADD213PS  Y12, Y8, Y10
+	VFMADD213PS  Y12, Y9, Y11
+	VMOVUPS      f32_3efffffe<>+0(SB), Y12
+	VFMADD213PS  Y12, Y8, Y2
+	VFMADD213PS  Y12, Y9, Y5
+	VFMADD231PS  Y1, Y10, Y2
+	VFMADD231PS  Y4, Y11, Y5
+	VFMADD213PS  Y1, Y2, Y8
+	VFMADD213PS  Y4, Y5, Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y1
+	VADDPS       Y1, Y8, Y2
+	VADDPS       Y1, Y9, Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VSUBPS       Y4, Y2, Y1
+	VSUBPS       Y4, Y5, Y4
+	VSUBPS       Y1, Y8, Y8
+	VSUBPS       Y4, Y9, Y9
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y7, Y9, Y9
+	VMULPS       Y6, Y2, Y2
+	VMULPS       Y7, Y5, Y5
+	VXORPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 128(CX)
+	VMOVUPS      Y8, 256(CX)
+	VXORPS       Y3, Y5, Y5
+	VMOVUPS      Y5, 160(CX)
+	VMOVUPS      Y9, 288(CX)
+	PREFETCHT0   12352(DX)(AX*1)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_16<>+0(SB), Y0, Y0
+	VPBROADCASTD (R8)(R9*1), Y1
+	VPSLLVD      signs32_16<>+0(SB), Y1, Y1
+	VORPS        Y1, Y0, Y1
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VMASKMOVPS   64(DX)(AX*1), Y1, Y2
+	VBROADCASTSS 4(R10), Y3
+	VBROADCASTSS 8(R10), Y4
+	VSUBPS       Y3, Y2, Y5
+	VSUBPS       Y2, Y5, Y6
+	VSUBPS       Y6, Y5, Y7
+	VSUBPS       Y7, Y2, Y7
+	VADDPS       Y3, Y6, Y6
+	VSUBPS       Y6, Y7, Y7
+	VSUBPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y0, Y2
+	VXORPS       Y2, Y5, Y5
+	VANDPS       f32_80000000<>+0(SB), Y0, Y2
+	VXORPS       Y2, Y7, Y7
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y1, Y5, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y1
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y1, Y1
+	VANDPS       Y1, Y7, Y7
+	VADDPS       Y7, Y2, Y3
+	VSUBPS       Y2, Y3, Y2
+	VSUBPS       Y2, Y7, Y7
+	VANDPS       Y1, Y7, Y7
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y2
+	VXORPS       Y2, Y7, Y2
+	VORPS        f32_80000000<>+0(SB), Y3, Y1
+	VMOVUPS      Y3, 64(CX)
+	VPBROADCASTD (DI)(R9*1), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VPBROADCASTD (R8)(R9*1), Y4
+	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
+	VORPS        Y4, Y3, Y4
+	VANDPS       f32_80000000<>+0(SB), Y3, Y3
+	VMASKMOVPS   96(DX)(AX*1), Y4, Y5
+	VBROADCASTSS 4(R10), Y6
+	VBROADCASTSS 8(R10), Y7
+	VSUBPS       Y6, Y5, Y8
+	VSUBPS       Y5, Y8, Y9
+	VSUBPS       Y9, Y8, Y10
+	VSUBPS       Y10, Y5, Y10
+	VADDPS       Y6, Y9, Y9
+	VSUBPS       Y9, Y10, Y10
+	VSUBPS       Y7, Y10, Y10
+	VANDPS       f32_80000000<>+0(SB), Y3, Y5
+	VXORPS       Y5, Y8, Y8
+	VANDPS       f32_80000000<>+0(SB), Y3, Y5
+	VXORPS       Y5, Y10, Y10
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y5
+	VBLENDVPS    Y4, Y8, Y5, Y5
+	VORPS        f32_80000000<>+0(SB), Y5, Y4
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y4, Y4
+	VANDPS       Y4, Y10, Y10
+	VADDPS       Y10, Y5, Y6
+	VSUBPS       Y5, Y6, Y5
+	VSUBPS       Y5, Y10, Y10
+	VANDPS       Y4, Y10, Y10
+	VANDNPS      f32_80000000<>+0(SB), Y6, Y5
+	VXORPS       Y5, Y10, Y5
+	VORPS        f32_80000000<>+0(SB), Y6, Y4
+	VMOVUPS      Y6, 96(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y6
+	VMAXPS       Y6, Y1, Y1
+	VMAXPS       Y6, Y4, Y4
+	VMOVUPS      f32_4b40007f<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y8
+	VFMADD231PS  Y8, Y1, Y6
+	VFMADD231PS  Y8, Y4, Y7
+	VMOVUPS      f32_4b40007f<>+0(SB), Y9
+	VSUBPS       Y9, Y6, Y8
+	VSUBPS       Y9, Y7, Y9
+	VMOVUPS      f32_bf317218<>+0(SB), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y4
+	VMOVUPS      f32_3102e308<>+0(SB), Y10
+	VFMADD231PS  Y10, Y8, Y1
+	VFMADD231PS  Y10, Y9, Y4
+	VADDPS       Y2, Y1, Y1
+	VADDPS       Y5, Y4, Y4
+	VPSLLD       $0x17, Y6, Y6
+	VPSLLD       $0x17, Y7, Y7
+	VMULPS       Y1, Y1, Y8
+	VMULPS       Y4, Y4, Y9
+	VMOVUPS      f32_3ab52766<>+0(SB), Y2
+	VMOVUPS      Y2, Y5
+	VMOVUPS      f32_3c091cce<>+0(SB), Y10
+	VMOVUPS      Y10, Y11
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
+	VFMADD213PS  Y12, Y8, Y2
+	VFMADD213PS  Y12, Y9, Y5
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
+	VFMADD213PS  Y12, Y8, Y10
+	VFMADD213PS  Y12, Y9, Y11
+	VMOVUPS      f32_3efffffe<>+0(SB), Y12
+	VFMADD213PS  Y12, Y8, Y2
+	VFMADD213PS  Y12, Y9, Y5
+	VFMADD231PS  Y1, Y10, Y2
+	VFMADD231PS  Y4, Y11, Y5
+	VFMADD213PS  Y1, Y2, Y8
+	VFMADD213PS  Y4, Y5, Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y1
+	VADDPS       Y1, Y8, Y2
+	VADDPS       Y1, Y9, Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VSUBPS       Y4, Y2, Y1
+	VSUBPS       Y4, Y5, Y4
+	VSUBPS       Y1, Y8, Y8
+	VSUBPS       Y4, Y9, Y9
+	VMULPS       Y6, Y8, Y8
+	VMULPS       Y7, Y9, Y9
+	VMULPS       Y6, Y2, Y2
+	VMULPS       Y7, Y5, Y5
+	VXORPS       Y0, Y2, Y2
+	VMOVUPS      Y2, 192(CX)
+	VMOVUPS      Y8, 320(CX)
+	VXORPS       Y3, Y5, Y5
+	VMOVUPS      Y5, 224(CX)
+	VMOVUPS      Y9, 352(CX)
+	ADDQ         $+384, CX
+	ADDQ         $+128, AX
+	SUBQ         $0x20, SI
+	JG           exponentials26
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	ADDQ         $0x0c, R10
+	DECQ         BX
+	JNZ          arguments25
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
 
 row29:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 160(BP)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	XORQ         AX, AX
-	MOVQ         n+56(FP), R8
-	SUBQ         $0x20, R8
-	JL           rest33
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS Y0, 128(BP)
+	VMOVUPS Y0, 160(BP)
+	XORQ    AX, AX
+	MOVQ    n+64(FP), R9
 
-group31:
-	MOVQ         AX, DI
-	SHRQ         $0x05, DI
-	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VPBROADCASTB (SI)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPS      160(BP), Y4
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      (R9)(AX*1), Y5
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      (R9)(AX*1), Y6
-	VBLENDVPS    Y2, Y6, Y5, Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y5
-	VXORPS       Y5, Y4, Y4
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 192(BP)
-	VMOVUPS      (CX)(AX*1), Y4
-	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y4, Y7
-	VSUBPS       Y4, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y4, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y2, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y9, Y9
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
-	VBLENDVPS    Y3, Y7, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y2, Y3
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y3, Y3
-	VANDPS       Y3, Y9, Y9
-	VADDPS       Y9, Y2, Y4
-	VSUBPS       Y2, Y4, Y2
-	VSUBPS       Y2, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VANDNPS      f32_80000000<>+0(SB), Y4, Y2
-	VXORPS       Y2, Y9, Y2
-	VORPS        f32_80000000<>+0(SB), Y4, Y3
-	VMOVUPS      Y4, 384(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y3, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VADDPS       Y2, Y3, Y3
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y3, Y3, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD231PS  Y3, Y6, Y2
-	VFMADD213PS  Y3, Y2, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y5, Y2
-	VSUBPS       f32_3f800000<>+0(SB), Y2, Y3
-	VSUBPS       Y3, Y5, Y5
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      Y2, 320(BP)
-	VMOVUPS      Y5, 352(BP)
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(SI)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPS      160(BP), Y4
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y5
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y6
-	VBLENDVPS    Y2, Y6, Y5, Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y5
-	VXORPS       Y5, Y4, Y4
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 224(BP)
-	VMOVUPS      32(CX)(AX*1), Y4
-	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y4, Y7
-	VSUBPS       Y4, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y4, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y2, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y9, Y9
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
-	VBLENDVPS    Y3, Y7, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y2, Y3
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y3, Y3
-	VANDPS       Y3, Y9, Y9
-	VADDPS       Y9, Y2, Y4
-	VSUBPS       Y2, Y4, Y2
-	VSUBPS       Y2, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VANDNPS      f32_80000000<>+0(SB), Y4, Y2
-	VXORPS       Y2, Y9, Y2
-	VORPS        f32_80000000<>+0(SB), Y4, Y3
-	VMOVUPS      Y4, 480(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y3, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VADDPS       Y2, Y3, Y3
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y3, Y3, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD231PS  Y3, Y6, Y2
-	VFMADD213PS  Y3, Y2, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y5, Y2
-	VSUBPS       f32_3f800000<>+0(SB), Y2, Y3
-	VSUBPS       Y3, Y5, Y5
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      Y2, 416(BP)
-	VMOVUPS      Y5, 448(BP)
-	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 2(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VPBROADCASTB 2(SI)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPS      160(BP), Y4
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y5
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y6
-	VBLENDVPS    Y2, Y6, Y5, Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y5
-	VXORPS       Y5, Y4, Y4
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 256(BP)
-	VMOVUPS      64(CX)(AX*1), Y4
-	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y4, Y7
-	VSUBPS       Y4, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y4, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y2, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y9, Y9
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
-	VBLENDVPS    Y3, Y7, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y2, Y3
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y3, Y3
-	VANDPS       Y3, Y9, Y9
-	VADDPS       Y9, Y2, Y4
-	VSUBPS       Y2, Y4, Y2
-	VSUBPS       Y2, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VANDNPS      f32_80000000<>+0(SB), Y4, Y2
-	VXORPS       Y2, Y9, Y2
-	VORPS        f32_80000000<>+0(SB), Y4, Y3
-	VMOVUPS      Y4, 576(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y3, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VADDPS       Y2, Y3, Y3
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y3, Y3, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD231PS  Y3, Y6, Y2
-	VFMADD213PS  Y3, Y2, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y5, Y2
-	VSUBPS       f32_3f800000<>+0(SB), Y2, Y3
-	VSUBPS       Y3, Y5, Y5
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      Y2, 512(BP)
-	VMOVUPS      Y5, 544(BP)
-	VPBROADCASTB 3(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VPBROADCASTB 3(SI)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPS      160(BP), Y4
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      96(R9)(AX*1), Y5
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      96(R9)(AX*1), Y6
-	VBLENDVPS    Y2, Y6, Y5, Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y5
-	VXORPS       Y5, Y4, Y4
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 288(BP)
-	VMOVUPS      96(CX)(AX*1), Y4
-	MOVQ         p+88(FP), R9
-	VBROADCASTSS 4(R9), Y5
-	VBROADCASTSS 8(R9), Y6
-	VSUBPS       Y5, Y4, Y7
-	VSUBPS       Y4, Y7, Y8
-	VSUBPS       Y8, Y7, Y9
-	VSUBPS       Y9, Y4, Y9
-	VADDPS       Y5, Y8, Y8
-	VSUBPS       Y8, Y9, Y9
-	VSUBPS       Y6, Y9, Y9
-	VANDPS       f32_80000000<>+0(SB), Y2, Y4
-	VXORPS       Y4, Y7, Y7
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y9, Y9
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
-	VBLENDVPS    Y3, Y7, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y2, Y3
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y3, Y3
-	VANDPS       Y3, Y9, Y9
-	VADDPS       Y9, Y2, Y4
-	VSUBPS       Y2, Y4, Y2
-	VSUBPS       Y2, Y9, Y9
-	VANDPS       Y3, Y9, Y9
-	VANDNPS      f32_80000000<>+0(SB), Y4, Y2
-	VXORPS       Y2, Y9, Y2
-	VORPS        f32_80000000<>+0(SB), Y4, Y3
-	VMOVUPS      Y4, 672(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y3, Y3
-	VMOVUPS      f32_4b40007f<>+0(SB), Y4
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y3, Y4
-	VSUBPS       f32_4b40007f<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VADDPS       Y2, Y3, Y3
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y3, Y3, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD231PS  Y3, Y6, Y2
-	VFMADD213PS  Y3, Y2, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y5, Y2
-	VSUBPS       f32_3f800000<>+0(SB), Y2, Y3
-	VSUBPS       Y3, Y5, Y5
-	VMULPS       Y4, Y5, Y5
-	VMULPS       Y4, Y2, Y2
-	VMOVUPS      Y2, 608(BP)
-	VMOVUPS      Y5, 640(BP)
-	VMOVUPS      320(BP), Y2
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
-	VMOVUPS      Y3, (DX)(AX*1)
-	VMOVUPS      416(BP), Y2
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
-	VMOVUPS      Y3, 32(DX)(AX*1)
-	VMOVUPS      512(BP), Y2
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
-	VMOVUPS      Y3, 64(DX)(AX*1)
-	VMOVUPS      608(BP), Y2
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
-	VMOVUPS      Y3, 96(DX)(AX*1)
-	VMOVUPS      (DX)(AX*1), Y2
-	VMOVUPS      384(BP), Y3
-	VMOVUPS      320(BP), Y4
-	VMOVUPS      352(BP), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VADDPS       Y6, Y4, Y7
-	VDIVPS       Y7, Y6, Y7
-	VSUBPS       Y7, Y6, Y6
-	VFNMADD231PS Y7, Y4, Y6
-	VFNMADD231PS Y7, Y5, Y6
-	VMULPS       Y7, Y4, Y8
+group30:
+	CMPQ R9, $0x20
+	JAE  whole31
+	LEAQ (BP), DX
+	SUBQ AX, DX
+
+whole31:
+	MOVQ         AX, R8
+	SHRQ         $0x05, R8
+	VMOVUPS      128(CX), Y0
+	VMOVUPS      160(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      256(CX), Y2
+	VMOVUPS      288(CX), Y3
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3cca3645<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3da94785<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_be2a9880<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3effffaf<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y8
 	VMOVUPS      Y8, Y9
-	VFMSUB231PS  Y7, Y4, Y9
-	VFMADD231PS  Y7, Y5, Y9
-	VFMADD231PS  Y6, Y8, Y9
-	VMULPS       Y8, Y4, Y4
-	VFMADD213PS  Y9, Y2, Y4
-	VADDPS       Y4, Y8, Y4
-	VXORPS       Y2, Y2, Y2
-	VMAXPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y4
-	VMULPS       Y6, Y7, Y6
-	VBLENDVPS    Y3, Y8, Y7, Y2
-	VBLENDVPS    Y3, Y7, Y8, Y5
-	VBLENDVPS    Y3, Y9, Y6, Y3
-	VADDPS       Y3, Y2, Y6
-	VADDPS       Y2, Y2, Y7
-	VMULPS       Y3, Y7, Y7
-	VFMADD231PS  Y2, Y2, Y7
-	CMPQ         root+112(FP), $0x01
-	JL           less36
-	VMOVUPS      Y6, Y7
-	CMPQ         root+112(FP), $0x02
-	JL           less37
-	VSQRTPS      Y7, Y7
-	CMPQ         root+112(FP), $0x03
-	JL           less38
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      (R9)(AX*1), Y7
+	VADDPS       Y8, Y0, Y6
+	VADDPS       Y9, Y1, Y7
+	VDIVPS       Y6, Y8, Y6
+	VDIVPS       Y7, Y9, Y7
+	VSUBPS       Y6, Y8, Y8
+	VSUBPS       Y7, Y9, Y9
+	VFNMADD231PS Y6, Y0, Y8
+	VFNMADD231PS Y7, Y1, Y9
+	VFNMADD231PS Y6, Y2, Y8
+	VFNMADD231PS Y7, Y3, Y9
+	VMULPS       Y6, Y0, Y10
+	VMULPS       Y7, Y1, Y11
+	VMOVUPS      Y10, Y12
+	VFMSUB231PS  Y6, Y0, Y12
+	VMOVUPS      Y11, Y13
+	VFMSUB231PS  Y7, Y1, Y13
+	VFMADD231PS  Y6, Y2, Y12
+	VFMADD231PS  Y7, Y3, Y13
+	VFMADD231PS  Y8, Y10, Y12
+	VFMADD231PS  Y9, Y11, Y13
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y11, Y1, Y1
+	VFMADD213PS  Y12, Y4, Y0
+	VFMADD213PS  Y13, Y5, Y1
+	VADDPS       Y0, Y10, Y0
+	VADDPS       Y1, Y11, Y1
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y2, Y4, Y4
+	VADDPS       Y0, Y4, Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y3, Y4, Y4
+	VADDPS       Y1, Y4, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VBLENDVPS    Y2, Y10, Y6, Y4
+	VBLENDVPS    Y2, Y6, Y10, Y5
+	VBLENDVPS    Y2, Y12, Y8, Y2
+	VBLENDVPS    Y3, Y11, Y7, Y6
+	VBLENDVPS    Y3, Y7, Y11, Y7
+	VBLENDVPS    Y3, Y13, Y9, Y3
+	VADDPS       Y2, Y4, Y8
+	VADDPS       Y3, Y6, Y9
+	VADDPS       Y4, Y4, Y10
+	VADDPS       Y6, Y6, Y11
+	VMULPS       Y2, Y10, Y10
+	VMULPS       Y3, Y11, Y11
+	VFMADD231PS  Y4, Y4, Y10
+	VFMADD231PS  Y6, Y6, Y11
+	CMPQ         root+120(FP), $0x01
+	JL           less32
+	VMOVUPS      Y8, Y10
+	VMOVUPS      Y9, Y11
+	CMPQ         root+120(FP), $0x02
+	JL           less33
+	VSQRTPS      Y10, Y10
+	VSQRTPS      Y11, Y11
+	CMPQ         root+120(FP), $0x03
+	JL           less34
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      (R10)(AX*1), Y10
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      32(R10)(AX*1), Y11
 
+less34:
+less33:
+less32:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough36
+
+again35:
+	VMULPS      Y2, Y10, Y12
+	VMULPS      Y3, Y11, Y13
+	VFMADD231PS Y4, Y10, Y12
+	VFMADD231PS Y6, Y11, Y13
+	VMOVUPS     Y12, Y10
+	VMOVUPS     Y13, Y11
+	DECQ        R10
+	JNZ         again35
+
+enough36:
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y1, Y7, Y7
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y2, Y5, Y8
+	VFMADD231PS  Y2, Y7, Y9
+	VMULPS       Y0, Y10, Y0
+	VMULPS       Y1, Y11, Y1
+	VMULPS       Y8, Y10, Y8
+	VMULPS       Y9, Y11, Y9
+	VMOVUPS      128(CX), Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	MOVQ         p+96(FP), R10
+	VBROADCASTSS (R10), Y4
+	VXORPS       Y4, Y2, Y2
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPS      (R10)(AX*1), Y4
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPS      (R10)(AX*1), Y5
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y2, Y8, Y8
+	VMOVUPS      Y8, (DX)(AX*1)
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      160(CX), Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSS (R10), Y3
+	VXORPS       Y3, Y0, Y0
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPS      32(R10)(AX*1), Y3
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPS      32(R10)(AX*1), Y4
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y3, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y0, Y9, Y9
+	VMOVUPS      Y9, 32(DX)(AX*1)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      192(CX), Y0
+	VMOVUPS      224(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      320(CX), Y2
+	VMOVUPS      352(CX), Y3
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3cca3645<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3da94785<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_be2a9880<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3effffaf<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y8
+	VMOVUPS      Y8, Y9
+	VADDPS       Y8, Y0, Y6
+	VADDPS       Y9, Y1, Y7
+	VDIVPS       Y6, Y8, Y6
+	VDIVPS       Y7, Y9, Y7
+	VSUBPS       Y6, Y8, Y8
+	VSUBPS       Y7, Y9, Y9
+	VFNMADD231PS Y6, Y0, Y8
+	VFNMADD231PS Y7, Y1, Y9
+	VFNMADD231PS Y6, Y2, Y8
+	VFNMADD231PS Y7, Y3, Y9
+	VMULPS       Y6, Y0, Y10
+	VMULPS       Y7, Y1, Y11
+	VMOVUPS      Y10, Y12
+	VFMSUB231PS  Y6, Y0, Y12
+	VMOVUPS      Y11, Y13
+	VFMSUB231PS  Y7, Y1, Y13
+	VFMADD231PS  Y6, Y2, Y12
+	VFMADD231PS  Y7, Y3, Y13
+	VFMADD231PS  Y8, Y10, Y12
+	VFMADD231PS  Y9, Y11, Y13
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y11, Y1, Y1
+	VFMADD213PS  Y12, Y4, Y0
+	VFMADD213PS  Y13, Y5, Y1
+	VADDPS       Y0, Y10, Y0
+	VADDPS       Y1, Y11, Y1
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      96(CX), Y3
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y2, Y4, Y4
+	VADDPS       Y0, Y4, Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y3, Y4, Y4
+	VADDPS       Y1, Y4, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VBLENDVPS    Y2, Y10, Y6, Y4
+	VBLENDVPS    Y2, Y6, Y10, Y5
+	VBLENDVPS    Y2, Y12, Y8, Y2
+	VBLENDVPS    Y3, Y11, Y7, Y6
+	VBLENDVPS    Y3, Y7, Y11, Y7
+	VBLENDVPS    Y3, Y13, Y9, Y3
+	VADDPS       Y2, Y4, Y8
+	VADDPS       Y3, Y6, Y9
+	VADDPS       Y4, Y4, Y10
+	VADDPS       Y6, Y6, Y11
+	VMULPS       Y2, Y10, Y10
+	VMULPS       Y3, Y11, Y11
+	VFMADD231PS  Y4, Y4, Y10
+	VFMADD231PS  Y6, Y6, Y11
+	CMPQ         root+120(FP), $0x01
+	JL           less37
+	VMOVUPS      Y8, Y10
+	VMOVUPS      Y9, Y11
+	CMPQ         root+120(FP), $0x02
+	JL           less38
+	VSQRTPS      Y10, Y10
+	VSQRTPS      Y11, Y11
+	CMPQ         root+120(FP), $0x03
+	JL           less39
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      64(R10)(AX*1), Y10
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      96(R10)(AX*1), Y11
+
+less39:
 less38:
 less37:
-less36:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough40
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough41
 
-again39:
-	VMULPS      Y3, Y7, Y8
-	VFMADD231PS Y2, Y7, Y8
-	VMOVUPS     Y8, Y7
-	DECQ        R9
-	JNZ         again39
+again40:
+	VMULPS      Y2, Y10, Y12
+	VMULPS      Y3, Y11, Y13
+	VFMADD231PS Y4, Y10, Y12
+	VFMADD231PS Y6, Y11, Y13
+	VMOVUPS     Y12, Y10
+	VMOVUPS     Y13, Y11
+	DECQ        R10
+	JNZ         again40
 
-enough40:
-	VMULPS       Y4, Y5, Y5
-	VMOVUPS      128(BP), Y2
-	VFMADD231PS  Y2, Y5, Y6
-	VMULPS       Y4, Y7, Y4
-	VMULPS       Y6, Y7, Y6
-	VMULPS       192(BP), Y6, Y6
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      (R9)(AX*1), Y3
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      (R9)(AX*1), Y5
-	VBLENDVPS    Y2, Y5, Y3, Y3
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      Y6, (DX)(AX*1)
-	VMOVUPS      32(DX)(AX*1), Y2
-	VMOVUPS      480(BP), Y3
-	VMOVUPS      416(BP), Y5
-	VMOVUPS      448(BP), Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y7
-	VADDPS       Y7, Y5, Y8
-	VDIVPS       Y8, Y7, Y8
-	VSUBPS       Y8, Y7, Y7
-	VFNMADD231PS Y8, Y5, Y7
-	VFNMADD231PS Y8, Y6, Y7
-	VMULPS       Y8, Y5, Y9
-	VMOVUPS      Y9, Y10
-	VFMSUB231PS  Y8, Y5, Y10
-	VFMADD231PS  Y8, Y6, Y10
-	VFMADD231PS  Y7, Y9, Y10
-	VMULPS       Y9, Y5, Y5
-	VFMADD213PS  Y10, Y2, Y5
-	VADDPS       Y5, Y9, Y5
-	VXORPS       Y2, Y2, Y2
-	VMAXPS       Y3, Y2, Y2
-	VADDPS       Y5, Y2, Y5
-	VMULPS       Y7, Y8, Y7
-	VBLENDVPS    Y3, Y9, Y8, Y2
-	VBLENDVPS    Y3, Y8, Y9, Y6
-	VBLENDVPS    Y3, Y10, Y7, Y3
-	VADDPS       Y3, Y2, Y7
-	VADDPS       Y2, Y2, Y8
-	VMULPS       Y3, Y8, Y8
-	VFMADD231PS  Y2, Y2, Y8
-	CMPQ         root+112(FP), $0x01
-	JL           less41
-	VMOVUPS      Y7, Y8
-	CMPQ         root+112(FP), $0x02
-	JL           less42
-	VSQRTPS      Y8, Y8
-	CMPQ         root+112(FP), $0x03
-	JL           less43
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y8
-
-less43:
-less42:
-less41:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough45
-
-again44:
-	VMULPS      Y3, Y8, Y9
-	VFMADD231PS Y2, Y8, Y9
-	VMOVUPS     Y9, Y8
-	DECQ        R9
-	JNZ         again44
-
-enough45:
-	VMULPS       Y5, Y6, Y6
-	VMOVUPS      128(BP), Y2
-	VFMADD231PS  Y2, Y6, Y7
-	VMULPS       Y5, Y8, Y5
-	VMULPS       Y7, Y8, Y7
-	VMULPS       224(BP), Y7, Y7
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y3
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      32(R9)(AX*1), Y6
-	VBLENDVPS    Y2, Y6, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VMOVUPS      Y7, 32(DX)(AX*1)
-	VMOVUPS      64(DX)(AX*1), Y2
-	VMOVUPS      576(BP), Y3
-	VMOVUPS      512(BP), Y6
-	VMOVUPS      544(BP), Y7
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VADDPS       Y8, Y6, Y9
-	VDIVPS       Y9, Y8, Y9
-	VSUBPS       Y9, Y8, Y8
-	VFNMADD231PS Y9, Y6, Y8
-	VFNMADD231PS Y9, Y7, Y8
-	VMULPS       Y9, Y6, Y10
-	VMOVUPS      Y10, Y11
-	VFMSUB231PS  Y9, Y6, Y11
-	VFMADD231PS  Y9, Y7, Y11
-	VFMADD231PS  Y8, Y10, Y11
-	VMULPS       Y10, Y6, Y6
-	VFMADD213PS  Y11, Y2, Y6
-	VADDPS       Y6, Y10, Y6
-	VXORPS       Y2, Y2, Y2
-	VMAXPS       Y3, Y2, Y2
-	VADDPS       Y6, Y2, Y6
-	VMULPS       Y8, Y9, Y8
-	VBLENDVPS    Y3, Y10, Y9, Y2
-	VBLENDVPS    Y3, Y9, Y10, Y7
-	VBLENDVPS    Y3, Y11, Y8, Y3
-	VADDPS       Y3, Y2, Y8
-	VADDPS       Y2, Y2, Y9
-	VMULPS       Y3, Y9, Y9
-	VFMADD231PS  Y2, Y2, Y9
-	CMPQ         root+112(FP), $0x01
-	JL           less46
-	VMOVUPS      Y8, Y9
-	CMPQ         root+112(FP), $0x02
-	JL           less47
-	VSQRTPS      Y9, Y9
-	CMPQ         root+112(FP), $0x03
-	JL           less48
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y9
-
-less48:
-less47:
-less46:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough50
-
-again49:
-	VMULPS      Y3, Y9, Y10
-	VFMADD231PS Y2, Y9, Y10
-	VMOVUPS     Y10, Y9
-	DECQ        R9
-	JNZ         again49
-
-enough50:
-	VMULPS       Y6, Y7, Y7
-	VMOVUPS      128(BP), Y2
-	VFMADD231PS  Y2, Y7, Y8
-	VMULPS       Y6, Y9, Y6
-	VMULPS       Y8, Y9, Y8
-	VMULPS       256(BP), Y8, Y8
-	VPBROADCASTB 2(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y3
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      64(R9)(AX*1), Y7
-	VBLENDVPS    Y2, Y7, Y3, Y3
-	VMULPS       Y3, Y6, Y6
+enough41:
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y1, Y7, Y7
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y2, Y5, Y8
+	VFMADD231PS  Y2, Y7, Y9
+	VMULPS       Y0, Y10, Y0
+	VMULPS       Y1, Y11, Y1
+	VMULPS       Y8, Y10, Y8
+	VMULPS       Y9, Y11, Y9
+	VMOVUPS      192(CX), Y3
+	VANDPS       f32_80000000<>+0(SB), Y3, Y2
+	MOVQ         p+96(FP), R10
+	VBROADCASTSS (R10), Y4
+	VXORPS       Y4, Y2, Y2
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPS      64(R10)(AX*1), Y4
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPS      64(R10)(AX*1), Y5
+	VBLENDVPS    Y3, Y5, Y4, Y4
+	VMULPS       Y4, Y2, Y2
+	VMULPS       Y4, Y0, Y0
+	VMULPS       Y2, Y8, Y8
 	VMOVUPS      Y8, 64(DX)(AX*1)
-	VADDPS       Y6, Y4, Y4
-	VMOVUPS      96(DX)(AX*1), Y2
-	VMOVUPS      672(BP), Y3
-	VMOVUPS      608(BP), Y6
-	VMOVUPS      640(BP), Y7
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VADDPS       Y8, Y6, Y9
-	VDIVPS       Y9, Y8, Y9
-	VSUBPS       Y9, Y8, Y8
-	VFNMADD231PS Y9, Y6, Y8
-	VFNMADD231PS Y9, Y7, Y8
-	VMULPS       Y9, Y6, Y10
-	VMOVUPS      Y10, Y11
-	VFMSUB231PS  Y9, Y6, Y11
-	VFMADD231PS  Y9, Y7, Y11
-	VFMADD231PS  Y8, Y10, Y11
-	VMULPS       Y10, Y6, Y6
-	VFMADD213PS  Y11, Y2, Y6
-	VADDPS       Y6, Y10, Y6
-	VXORPS       Y2, Y2, Y2
-	VMAXPS       Y3, Y2, Y2
-	VADDPS       Y6, Y2, Y6
-	VMULPS       Y8, Y9, Y8
-	VBLENDVPS    Y3, Y10, Y9, Y2
-	VBLENDVPS    Y3, Y9, Y10, Y7
-	VBLENDVPS    Y3, Y11, Y8, Y3
-	VADDPS       Y3, Y2, Y8
-	VADDPS       Y2, Y2, Y9
-	VMULPS       Y3, Y9, Y9
-	VFMADD231PS  Y2, Y2, Y9
-	CMPQ         root+112(FP), $0x01
-	JL           less51
-	VMOVUPS      Y8, Y9
-	CMPQ         root+112(FP), $0x02
-	JL           less52
-	VSQRTPS      Y9, Y9
-	CMPQ         root+112(FP), $0x03
-	JL           less53
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      96(R9)(AX*1), Y9
+	VMOVUPS      Y0, 64(CX)
+	VMOVUPS      224(CX), Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSS (R10), Y3
+	VXORPS       Y3, Y0, Y0
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPS      96(R10)(AX*1), Y3
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPS      96(R10)(AX*1), Y4
+	VBLENDVPS    Y2, Y4, Y3, Y3
+	VMULPS       Y3, Y0, Y0
+	VMULPS       Y3, Y1, Y1
+	VMULPS       Y0, Y9, Y9
+	VMOVUPS      Y9, 96(DX)(AX*1)
+	VMOVUPS      Y1, 96(CX)
+	VMOVUPS      (CX), Y0
+	VADDPS       64(CX), Y0, Y0
+	VMOVUPS      Y0, 192(BP)
+	VMOVUPS      32(CX), Y0
+	VADDPS       96(CX), Y0, Y0
+	VADDPS       192(BP), Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X1, Y1
+	VADDPD       128(BP), Y0, Y0
+	VMOVUPD      Y0, 128(BP)
+	VADDPD       160(BP), Y1, Y1
+	VMOVUPD      Y1, 160(BP)
+	MOVL         (SI)(R8*1), R10
+	ORL          (DI)(R8*1), R10
+	CMPL         R10, $-1
+	JNE          some42
 
-less53:
-less52:
-less51:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough55
-
-again54:
-	VMULPS      Y3, Y9, Y10
-	VFMADD231PS Y2, Y9, Y10
-	VMOVUPS     Y10, Y9
-	DECQ        R9
-	JNZ         again54
-
-enough55:
-	VMULPS       Y6, Y7, Y7
-	VMOVUPS      128(BP), Y2
-	VFMADD231PS  Y2, Y7, Y8
-	VMULPS       Y6, Y9, Y6
-	VMULPS       Y8, Y9, Y8
-	VMULPS       288(BP), Y8, Y8
-	VPBROADCASTB 3(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	MOVQ         negWeight+128(FP), DI
-	VMOVUPS      96(DI)(AX*1), Y3
-	MOVQ         posWeight+136(FP), DI
-	VMOVUPS      96(DI)(AX*1), Y7
-	VBLENDVPS    Y2, Y7, Y3, Y3
-	VMULPS       Y3, Y6, Y6
-	VMOVUPS      Y8, 96(DX)(AX*1)
-	VADDPS       Y6, Y5, Y5
-	VADDPS       Y4, Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X2
-	VCVTPS2PD    X5, Y3
-	VCVTPS2PD    X2, Y2
-	VADDPD       Y3, Y0, Y0
-	VADDPD       Y2, Y1, Y1
-	ADDQ         $+128, AX
-	SUBQ         $0x20, R8
-	JGE          group31
-
-rest33:
-	ADDQ       $0x20, R8
-	JLE        done35
+ready43:
+	ADDQ       $+384, CX
+	ADDQ       $+128, AX
+	SUBQ       $0x20, R9
+	JG         group30
+	MOVQ       dst+24(FP), R8
+	MOVQ       n+64(FP), R9
+	CMPQ       R8, DX
+	JEQ        direct44
+	ANDQ       $0x1f, R9
 	LEAQ       tail<>+0(SB), DX
-	SHLQ       $0x02, R8
-	SUBQ       R8, DX
-	VMOVUPS    256(DX), Y2
-	VMASKMOVPS (CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, (BP)
-	VMOVUPS    288(DX), Y2
-	VMASKMOVPS 32(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 32(BP)
-	VMOVUPS    320(DX), Y2
-	VMASKMOVPS 64(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 64(BP)
-	VMOVUPS    352(DX), Y2
-	VMASKMOVPS 96(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 96(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	MOVQ       CX, DX
-	XORQ       R8, R8
-	JMP        group31
+	SHLQ       $0x02, R9
+	SUBQ       R9, DX
+	VMOVUPS    (BP), Y0
+	VMOVUPS    256(DX), Y1
+	VMASKMOVPS Y0, Y1, -128(R8)(AX*1)
+	VMOVUPS    32(BP), Y0
+	VMOVUPS    288(DX), Y1
+	VMASKMOVPS Y0, Y1, -96(R8)(AX*1)
+	VMOVUPS    64(BP), Y0
+	VMOVUPS    320(DX), Y1
+	VMASKMOVPS Y0, Y1, -64(R8)(AX*1)
+	VMOVUPS    96(BP), Y0
+	VMOVUPS    352(DX), Y1
+	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-done35:
-	MOVQ       stride+40(FP), CX
-	SHLQ       $0x02, CX
-	ADDQ       x+32(FP), CX
-	MOVQ       CX, x+32(FP)
-	MOVQ       dst+16(FP), DI
-	CMPQ       DI, DX
-	JEQ        direct56
-	MOVQ       n+56(FP), DX
-	ANDQ       $0x1f, DX
-	LEAQ       tail<>+0(SB), R8
-	SHLQ       $0x02, DX
-	SUBQ       DX, R8
-	VMOVUPS    (BP), Y2
-	VMOVUPS    256(R8), Y3
-	VMASKMOVPS Y2, Y3, -128(DI)(AX*1)
-	VMOVUPS    32(BP), Y2
-	VMOVUPS    288(R8), Y3
-	VMASKMOVPS Y2, Y3, -96(DI)(AX*1)
-	VMOVUPS    64(BP), Y2
-	VMOVUPS    320(R8), Y3
-	VMASKMOVPS Y2, Y3, -64(DI)(AX*1)
-	VMOVUPS    96(BP), Y2
-	VMOVUPS    352(R8), Y3
-	VMASKMOVPS Y2, Y3, -32(DI)(AX*1)
-
-direct56:
-	MOVQ         dstStride+24(FP), DX
-	SHLQ         $0x02, DX
-	ADDQ         dst+16(FP), DX
-	MOVQ         DX, dst+16(FP)
-	MOVQ         words+80(FP), AX
+direct44:
+	MOVQ         dstStride+32(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         AX, DX
+	ADDQ         dst+24(FP), DX
+	MOVQ         DX, dst+24(FP)
+	MOVQ         words+88(FP), AX
 	SHLQ         $0x03, AX
-	ADDQ         AX, BX
 	ADDQ         AX, SI
+	ADDQ         AX, DI
 	SHLQ         $0x05, AX
-	ADDQ         AX, powers+120(FP)
-	ADDQ         $0x0c, p+88(FP)
-	MOVQ         sum+0(FP), AX
+	ADDQ         AX, powers+128(FP)
+	ADDQ         $0x0c, p+96(FP)
+	MOVQ         sum+8(FP), AX
+	VMOVUPS      128(BP), Y0
+	VMOVUPS      160(BP), Y1
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPD       X1, X0, X0
 	VUNPCKHPD    X0, X0, X1
 	VADDPD       X1, X0, X0
 	VMOVSD       X0, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+48(FP)
+	ADDQ         $0x08, sum+8(FP)
+	DECQ         BX
 	JNZ          row29
+	JMP          done45
 
-last30:
+some42:
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      (DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_0<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, (DX)(AX*1)
+	VMOVUPS      32(DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_8<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, 32(DX)(AX*1)
+	VMOVUPS      64(DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_16<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, 64(DX)(AX*1)
+	VMOVUPS      96(DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_24<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, 96(DX)(AX*1)
+	JMP          ready43
+
+done45:
+last24:
 	VZEROUPPER
 	RET
 
-// func focal32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+// func focalBlock32AVX2(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focal32AVX2(SB), NOSPLIT, $768-144
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         pos+64(FP), BX
-	MOVQ         neg+72(FP), SI
-	MOVQ         exponent+96(FP), AX
-	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 128(BP)
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 160(BP)
-	CMPQ         rows+48(FP), $0x00
-	JZ           last58
+TEXT ·focalBlock32AVX2(SB), NOSPLIT, $320-152
+	LEAQ 63(SP), BP
+	ANDQ $-64, BP
+	CMPQ rows+56(FP), $0x00
+	JEQ  last46
+	MOVQ kept+0(FP), CX
+	MOVQ x+40(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ pos+72(FP), DI
+	MOVQ neg+80(FP), R8
 
-row57:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Y0
-	VMOVUPS      Y0, 160(BP)
-	VXORPS       Y0, Y0, Y0
-	VXORPS       Y1, Y1, Y1
-	XORQ         AX, AX
-	MOVQ         n+56(FP), R8
-	SUBQ         $0x20, R8
-	JL           rest61
+arguments47:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
 
-group59:
-	MOVQ         AX, DI
-	SHRQ         $0x05, DI
-	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VPBROADCASTB (SI)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPS      160(BP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y5
-	VXORPS       Y5, Y4, Y4
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 192(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
-	VBLENDVPS    Y3, (CX)(AX*1), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y4, Y2
-	VMOVUPS      Y4, 384(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
+exponentials48:
+	MOVQ AX, R9
+	SHRQ $0x05, R9
+	MOVQ DX, R10
+	MOVL (DI)(R9*1), R11
+	ORL  (R8)(R9*1), R11
+	CMPL R11, $-1
+	JNE  some49
+
+ready50:
+	PREFETCHT0   12288(R10)(AX*1)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       (R10)(AX*1), Y0, Y1
+	VORPS        f32_80000000<>+0(SB), Y1, Y2
+	VMOVUPS      Y1, (CX)
+	VPBROADCASTD (DI)(R9*1), Y1
+	VPSLLVD      signs32_8<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       32(R10)(AX*1), Y1, Y3
+	VORPS        f32_80000000<>+0(SB), Y3, Y4
+	VMOVUPS      Y3, 32(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y3
+	VMAXPS       Y3, Y2, Y2
+	VMAXPS       Y3, Y4, Y4
 	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
+	VMOVUPS      Y3, Y5
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y6
+	VFMADD231PS  Y6, Y2, Y3
+	VFMADD231PS  Y6, Y4, Y5
+	VMOVUPS      f32_4b40007f<>+0(SB), Y7
+	VSUBPS       Y7, Y3, Y6
+	VSUBPS       Y7, Y5, Y7
+	VMOVUPS      f32_bf317218<>+0(SB), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y4
+	VMOVUPS      f32_3102e308<>+0(SB), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y4
 	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y2, Y2, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y5
-	VFMADD231PS  Y2, Y6, Y5
-	VFMADD213PS  Y2, Y5, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y4, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y2
-	VSUBPS       Y2, Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y3, Y5, Y5
-	VMOVUPS      Y5, 320(BP)
-	VMOVUPS      Y4, 352(BP)
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(SI)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPS      160(BP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y5
-	VXORPS       Y5, Y4, Y4
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 224(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
-	VBLENDVPS    Y3, 32(CX)(AX*1), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y4, Y2
-	VMOVUPS      Y4, 480(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y2, Y2, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y5
-	VFMADD231PS  Y2, Y6, Y5
-	VFMADD213PS  Y2, Y5, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y4, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y2
-	VSUBPS       Y2, Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y3, Y5, Y5
-	VMOVUPS      Y5, 416(BP)
-	VMOVUPS      Y4, 448(BP)
-	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 2(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VPBROADCASTB 2(SI)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPS      160(BP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y5
-	VXORPS       Y5, Y4, Y4
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 256(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
-	VBLENDVPS    Y3, 64(CX)(AX*1), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y4, Y2
-	VMOVUPS      Y4, 576(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y2, Y2, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y5
-	VFMADD231PS  Y2, Y6, Y5
-	VFMADD213PS  Y2, Y5, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y4, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y2
-	VSUBPS       Y2, Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y3, Y5, Y5
-	VMOVUPS      Y5, 512(BP)
-	VMOVUPS      Y4, 544(BP)
-	VPBROADCASTB 3(BX)(DI*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VPBROADCASTB 3(SI)(DI*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPS      160(BP), Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y5
-	VXORPS       Y5, Y4, Y4
-	VANDPS       Y3, Y4, Y4
-	VMOVUPS      Y4, 288(BP)
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y4
-	VBLENDVPS    Y3, 96(CX)(AX*1), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y4, Y2
-	VMOVUPS      Y4, 672(BP)
-	VMAXPS       f32_c2b00f34<>+0(SB), Y2, Y2
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VFMADD231PS  f32_3fb8aa3b<>+0(SB), Y2, Y3
-	VSUBPS       f32_4b40007f<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y2, Y2, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VMOVUPS      f32_3c091cce<>+0(SB), Y6
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y5
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y6
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y5
-	VFMADD231PS  Y2, Y6, Y5
-	VFMADD213PS  Y2, Y5, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y4, Y5
-	VSUBPS       f32_3f800000<>+0(SB), Y5, Y2
-	VSUBPS       Y2, Y4, Y4
-	VMULPS       Y3, Y4, Y4
-	VMULPS       Y3, Y5, Y5
-	VMOVUPS      Y5, 608(BP)
-	VMOVUPS      Y4, 640(BP)
-	VMOVUPS      320(BP), Y2
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
-	VMOVUPS      Y3, (DX)(AX*1)
-	VMOVUPS      416(BP), Y2
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
-	VMOVUPS      Y3, 32(DX)(AX*1)
-	VMOVUPS      512(BP), Y2
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
-	VMOVUPS      Y3, 64(DX)(AX*1)
-	VMOVUPS      608(BP), Y2
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y3
-	VFMADD213PS  f32_bc1abc4e<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3cca3645<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_bd3f9d47<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3da94785<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_be2a9880<>+0(SB), Y2, Y3
-	VFMADD213PS  f32_3effffaf<>+0(SB), Y2, Y3
-	VMOVUPS      Y3, 96(DX)(AX*1)
-	VMOVUPS      (DX)(AX*1), Y2
-	VMOVUPS      384(BP), Y3
-	VMOVUPS      320(BP), Y4
-	VMOVUPS      352(BP), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VADDPS       Y6, Y4, Y7
-	VDIVPS       Y7, Y6, Y7
-	VSUBPS       Y7, Y6, Y6
-	VFNMADD231PS Y7, Y4, Y6
-	VFNMADD231PS Y7, Y5, Y6
-	VMULPS       Y7, Y4, Y8
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y4, Y4, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
 	VMOVUPS      Y8, Y9
-	VFMSUB231PS  Y7, Y4, Y9
-	VFMADD231PS  Y7, Y5, Y9
-	VFMADD231PS  Y6, Y8, Y9
-	VMULPS       Y8, Y4, Y4
-	VFMADD213PS  Y9, Y2, Y4
-	VADDPS       Y4, Y8, Y4
-	VXORPS       Y2, Y2, Y2
-	VMAXPS       Y3, Y2, Y2
-	VADDPS       Y4, Y2, Y4
-	VMULPS       Y6, Y7, Y6
-	VBLENDVPS    Y3, Y8, Y7, Y2
-	VBLENDVPS    Y3, Y7, Y8, Y5
-	VBLENDVPS    Y3, Y9, Y6, Y3
-	VADDPS       Y3, Y2, Y6
-	VADDPS       Y2, Y2, Y7
-	VMULPS       Y3, Y7, Y7
-	VFMADD231PS  Y2, Y2, Y7
-	CMPQ         root+112(FP), $0x01
-	JL           less64
-	VMOVUPS      Y6, Y7
-	CMPQ         root+112(FP), $0x02
-	JL           less65
-	VSQRTPS      Y7, Y7
-	CMPQ         root+112(FP), $0x03
-	JL           less66
-	MOVQ         powers+120(FP), DI
-	VMOVUPS      (DI)(AX*1), Y7
-
-less66:
-less65:
-less64:
-	MOVQ  steps+104(FP), DI
-	TESTQ DI, DI
-	JZ    enough68
-
-again67:
-	VMULPS      Y3, Y7, Y8
-	VFMADD231PS Y2, Y7, Y8
-	VMOVUPS     Y8, Y7
-	DECQ        DI
-	JNZ         again67
-
-enough68:
-	VMULPS       Y4, Y5, Y5
-	VMOVUPS      128(BP), Y2
-	VFMADD231PS  Y2, Y5, Y6
-	VMULPS       Y4, Y7, Y4
-	VMULPS       Y6, Y7, Y6
-	VMULPS       192(BP), Y6, Y6
-	VMOVUPS      Y6, (DX)(AX*1)
-	VMOVUPS      32(DX)(AX*1), Y2
-	VMOVUPS      480(BP), Y3
-	VMOVUPS      416(BP), Y5
-	VMOVUPS      448(BP), Y6
-	VMOVUPS      f32_3f800000<>+0(SB), Y7
-	VADDPS       Y7, Y5, Y8
-	VDIVPS       Y8, Y7, Y8
-	VSUBPS       Y8, Y7, Y7
-	VFNMADD231PS Y8, Y5, Y7
-	VFNMADD231PS Y8, Y6, Y7
-	VMULPS       Y8, Y5, Y9
-	VMOVUPS      Y9, Y10
-	VFMSUB231PS  Y8, Y5, Y10
-	VFMADD231PS  Y8, Y6, Y10
-	VFMADD231PS  Y7, Y9, Y10
-	VMULPS       Y9, Y5, Y5
-	VFMADD213PS  Y10, Y2, Y5
-	VADDPS       Y5, Y9, Y5
-	VXORPS       Y2, Y2, Y2
-	VMAXPS       Y3, Y2, Y2
-	VADDPS       Y5, Y2, Y5
-	VMULPS       Y7, Y8, Y7
-	VBLENDVPS    Y3, Y9, Y8, Y2
-	VBLENDVPS    Y3, Y8, Y9, Y6
-	VBLENDVPS    Y3, Y10, Y7, Y3
-	VADDPS       Y3, Y2, Y7
-	VADDPS       Y2, Y2, Y8
+	VMOVUPS      f32_3c091cce<>+0(SB), Y10
+	VMOVUPS      Y10, Y11
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y8
+	VFMADD213PS  Y12, Y7, Y9
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VMOVUPS      f32_3efffffe<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y8
+	VFMADD213PS  Y12, Y7, Y9
+	VFMADD231PS  Y2, Y10, Y8
+	VFMADD231PS  Y4, Y11, Y9
+	VFMADD213PS  Y2, Y8, Y6
+	VFMADD213PS  Y4, Y9, Y7
+	VMOVUPS      f32_3f800000<>+0(SB), Y2
+	VADDPS       Y2, Y6, Y8
+	VADDPS       Y2, Y7, Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VSUBPS       Y4, Y8, Y2
+	VSUBPS       Y4, Y9, Y4
+	VSUBPS       Y2, Y6, Y6
+	VSUBPS       Y4, Y7, Y7
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y5, Y7, Y7
 	VMULPS       Y3, Y8, Y8
-	VFMADD231PS  Y2, Y2, Y8
-	CMPQ         root+112(FP), $0x01
-	JL           less69
-	VMOVUPS      Y7, Y8
-	CMPQ         root+112(FP), $0x02
-	JL           less70
-	VSQRTPS      Y8, Y8
-	CMPQ         root+112(FP), $0x03
-	JL           less71
-	MOVQ         powers+120(FP), DI
-	VMOVUPS      32(DI)(AX*1), Y8
-
-less71:
-less70:
-less69:
-	MOVQ  steps+104(FP), DI
-	TESTQ DI, DI
-	JZ    enough73
-
-again72:
-	VMULPS      Y3, Y8, Y9
-	VFMADD231PS Y2, Y8, Y9
-	VMOVUPS     Y9, Y8
-	DECQ        DI
-	JNZ         again72
-
-enough73:
-	VMULPS       Y5, Y6, Y6
-	VMOVUPS      128(BP), Y2
-	VFMADD231PS  Y2, Y6, Y7
-	VMULPS       Y5, Y8, Y5
-	VMULPS       Y7, Y8, Y7
-	VMULPS       224(BP), Y7, Y7
-	VMOVUPS      Y7, 32(DX)(AX*1)
-	VMOVUPS      64(DX)(AX*1), Y2
-	VMOVUPS      576(BP), Y3
-	VMOVUPS      512(BP), Y6
-	VMOVUPS      544(BP), Y7
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VADDPS       Y8, Y6, Y9
-	VDIVPS       Y9, Y8, Y9
-	VSUBPS       Y9, Y8, Y8
-	VFNMADD231PS Y9, Y6, Y8
-	VFNMADD231PS Y9, Y7, Y8
-	VMULPS       Y9, Y6, Y10
-	VMOVUPS      Y10, Y11
-	VFMSUB231PS  Y9, Y6, Y11
-	VFMADD231PS  Y9, Y7, Y11
-	VFMADD231PS  Y8, Y10, Y11
-	VMULPS       Y10, Y6, Y6
-	VFMADD213PS  Y11, Y2, Y6
-	VADDPS       Y6, Y10, Y6
-	VXORPS       Y2, Y2, Y2
+	VMULPS       Y5, Y9, Y9
+	VXORPS       Y0, Y8, Y8
+	VMOVUPS      Y8, 128(CX)
+	VMOVUPS      Y6, 256(CX)
+	VXORPS       Y1, Y9, Y9
+	VMOVUPS      Y9, 160(CX)
+	VMOVUPS      Y7, 288(CX)
+	PREFETCHT0   12352(R10)(AX*1)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_16<>+0(SB), Y0, Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       64(R10)(AX*1), Y0, Y1
+	VORPS        f32_80000000<>+0(SB), Y1, Y2
+	VMOVUPS      Y1, 64(CX)
+	VPBROADCASTD (DI)(R9*1), Y1
+	VPSLLVD      signs32_24<>+0(SB), Y1, Y1
+	VANDPS       f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       96(R10)(AX*1), Y1, Y3
+	VORPS        f32_80000000<>+0(SB), Y3, Y4
+	VMOVUPS      Y3, 96(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y3
 	VMAXPS       Y3, Y2, Y2
-	VADDPS       Y6, Y2, Y6
-	VMULPS       Y8, Y9, Y8
-	VBLENDVPS    Y3, Y10, Y9, Y2
-	VBLENDVPS    Y3, Y9, Y10, Y7
-	VBLENDVPS    Y3, Y11, Y8, Y3
-	VADDPS       Y3, Y2, Y8
-	VADDPS       Y2, Y2, Y9
-	VMULPS       Y3, Y9, Y9
-	VFMADD231PS  Y2, Y2, Y9
-	CMPQ         root+112(FP), $0x01
-	JL           less74
+	VMAXPS       Y3, Y4, Y4
+	VMOVUPS      f32_4b40007f<>+0(SB), Y3
+	VMOVUPS      Y3, Y5
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y6
+	VFMADD231PS  Y6, Y2, Y3
+	VFMADD231PS  Y6, Y4, Y5
+	VMOVUPS      f32_4b40007f<>+0(SB), Y7
+	VSUBPS       Y7, Y3, Y6
+	VSUBPS       Y7, Y5, Y7
+	VMOVUPS      f32_bf317218<>+0(SB), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y4
+	VMOVUPS      f32_3102e308<>+0(SB), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y4
+	VPSLLD       $0x17, Y3, Y3
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y2, Y2, Y6
+	VMULPS       Y4, Y4, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
 	VMOVUPS      Y8, Y9
-	CMPQ         root+112(FP), $0x02
-	JL           less75
-	VSQRTPS      Y9, Y9
-	CMPQ         root+112(FP), $0x03
-	JL           less76
-	MOVQ         powers+120(FP), DI
-	VMOVUPS      64(DI)(AX*1), Y9
-
-less76:
-less75:
-less74:
-	MOVQ  steps+104(FP), DI
-	TESTQ DI, DI
-	JZ    enough78
-
-again77:
-	VMULPS      Y3, Y9, Y10
-	VFMADD231PS Y2, Y9, Y10
-	VMOVUPS     Y10, Y9
-	DECQ        DI
-	JNZ         again77
-
-enough78:
-	VMULPS       Y6, Y7, Y7
-	VMOVUPS      128(BP), Y2
-	VFMADD231PS  Y2, Y7, Y8
-	VMULPS       Y6, Y9, Y6
-	VMULPS       Y8, Y9, Y8
-	VMULPS       256(BP), Y8, Y8
-	VMOVUPS      Y8, 64(DX)(AX*1)
-	VADDPS       Y6, Y4, Y4
-	VMOVUPS      96(DX)(AX*1), Y2
-	VMOVUPS      672(BP), Y3
-	VMOVUPS      608(BP), Y6
-	VMOVUPS      640(BP), Y7
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VADDPS       Y8, Y6, Y9
-	VDIVPS       Y9, Y8, Y9
-	VSUBPS       Y9, Y8, Y8
-	VFNMADD231PS Y9, Y6, Y8
-	VFNMADD231PS Y9, Y7, Y8
-	VMULPS       Y9, Y6, Y10
+	VMOVUPS      f32_3c091cce<>+0(SB), Y10
 	VMOVUPS      Y10, Y11
-	VFMSUB231PS  Y9, Y6, Y11
-	VFMADD231PS  Y9, Y7, Y11
-	VFMADD231PS  Y8, Y10, Y11
-	VMULPS       Y10, Y6, Y6
-	VFMADD213PS  Y11, Y2, Y6
-	VADDPS       Y6, Y10, Y6
-	VXORPS       Y2, Y2, Y2
-	VMAXPS       Y3, Y2, Y2
-	VADDPS       Y6, Y2, Y6
-	VMULPS       Y8, Y9, Y8
-	VBLENDVPS    Y3, Y10, Y9, Y2
-	VBLENDVPS    Y3, Y9, Y10, Y7
-	VBLENDVPS    Y3, Y11, Y8, Y3
-	VADDPS       Y3, Y2, Y8
-	VADDPS       Y2, Y2, Y9
-	VMULPS       Y3, Y9, Y9
-	VFMADD231PS  Y2, Y2, Y9
-	CMPQ         root+112(FP), $0x01
-	JL           less79
-	VMOVUPS      Y8, Y9
-	CMPQ         root+112(FP), $0x02
-	JL           less80
-	VSQRTPS      Y9, Y9
-	CMPQ         root+112(FP), $0x03
-	JL           less81
-	MOVQ         powers+120(FP), DI
-	VMOVUPS      96(DI)(AX*1), Y9
-
-less81:
-less80:
-less79:
-	MOVQ  steps+104(FP), DI
-	TESTQ DI, DI
-	JZ    enough83
-
-again82:
-	VMULPS      Y3, Y9, Y10
-	VFMADD231PS Y2, Y9, Y10
-	VMOVUPS     Y10, Y9
-	DECQ        DI
-	JNZ         again82
-
-enough83:
-	VMULPS       Y6, Y7, Y7
-	VMOVUPS      128(BP), Y2
-	VFMADD231PS  Y2, Y7, Y8
-	VMULPS       Y6, Y9, Y6
-	VMULPS       Y8, Y9, Y8
-	VMULPS       288(BP), Y8, Y8
-	VMOVUPS      Y8, 96(DX)(AX*1)
-	VADDPS       Y6, Y5, Y5
-	VADDPS       Y4, Y5, Y5
-	VEXTRACTF128 $0x01, Y5, X2
-	VCVTPS2PD    X5, Y3
-	VCVTPS2PD    X2, Y2
-	VADDPD       Y3, Y0, Y0
-	VADDPD       Y2, Y1, Y1
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y8
+	VFMADD213PS  Y12, Y7, Y9
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VMOVUPS      f32_3efffffe<>+0(SB), Y12
+	VFMADD213PS  Y12, Y6, Y8
+	VFMADD213PS  Y12, Y7, Y9
+	VFMADD231PS  Y2, Y10, Y8
+	VFMADD231PS  Y4, Y11, Y9
+	VFMADD213PS  Y2, Y8, Y6
+	VFMADD213PS  Y4, Y9, Y7
+	VMOVUPS      f32_3f800000<>+0(SB), Y2
+	VADDPS       Y2, Y6, Y8
+	VADDPS       Y2, Y7, Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VSUBPS       Y4, Y8, Y2
+	VSUBPS       Y4, Y9, Y4
+	VSUBPS       Y2, Y6, Y6
+	VSUBPS       Y4, Y7, Y7
+	VMULPS       Y3, Y6, Y6
+	VMULPS       Y5, Y7, Y7
+	VMULPS       Y3, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VXORPS       Y0, Y8, Y8
+	VMOVUPS      Y8, 192(CX)
+	VMOVUPS      Y6, 320(CX)
+	VXORPS       Y1, Y9, Y9
+	VMOVUPS      Y9, 224(CX)
+	VMOVUPS      Y7, 352(CX)
+	ADDQ         $+384, CX
 	ADDQ         $+128, AX
-	SUBQ         $0x20, R8
-	JGE          group59
-
-rest61:
-	ADDQ       $0x20, R8
-	JLE        done63
-	LEAQ       tail<>+0(SB), DX
-	SHLQ       $0x02, R8
-	SUBQ       R8, DX
-	VMOVUPS    256(DX), Y2
-	VMASKMOVPS (CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, (BP)
-	VMOVUPS    288(DX), Y2
-	VMASKMOVPS 32(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 32(BP)
-	VMOVUPS    320(DX), Y2
-	VMASKMOVPS 64(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 64(BP)
-	VMOVUPS    352(DX), Y2
-	VMASKMOVPS 96(CX)(AX*1), Y2, Y2
-	VMOVUPS    Y2, 96(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	MOVQ       CX, DX
-	XORQ       R8, R8
-	JMP        group59
-
-done63:
-	MOVQ       stride+40(FP), CX
-	SHLQ       $0x02, CX
-	ADDQ       x+32(FP), CX
-	MOVQ       CX, x+32(FP)
-	MOVQ       dst+16(FP), DI
-	CMPQ       DI, DX
-	JEQ        direct84
-	MOVQ       n+56(FP), DX
-	ANDQ       $0x1f, DX
-	LEAQ       tail<>+0(SB), R8
-	SHLQ       $0x02, DX
-	SUBQ       DX, R8
-	VMOVUPS    (BP), Y2
-	VMOVUPS    256(R8), Y3
-	VMASKMOVPS Y2, Y3, -128(DI)(AX*1)
-	VMOVUPS    32(BP), Y2
-	VMOVUPS    288(R8), Y3
-	VMASKMOVPS Y2, Y3, -96(DI)(AX*1)
-	VMOVUPS    64(BP), Y2
-	VMOVUPS    320(R8), Y3
-	VMASKMOVPS Y2, Y3, -64(DI)(AX*1)
-	VMOVUPS    96(BP), Y2
-	VMOVUPS    352(R8), Y3
-	VMASKMOVPS Y2, Y3, -32(DI)(AX*1)
-
-direct84:
-	MOVQ         dstStride+24(FP), DX
-	SHLQ         $0x02, DX
-	ADDQ         dst+16(FP), DX
-	MOVQ         DX, dst+16(FP)
-	MOVQ         words+80(FP), AX
+	SUBQ         $0x20, SI
+	JG           exponentials48
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
 	SHLQ         $0x03, AX
-	ADDQ         AX, BX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	DECQ         BX
+	JNZ          arguments47
+	JMP          done51
+
+some49:
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
+	VPBROADCASTD (R8)(R9*1), Y1
+	VPSLLVD      signs32_0<>+0(SB), Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VMASKMOVPS   (DX)(AX*1), Y0, Y1
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VMOVUPS      Y2, (BP)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_8<>+0(SB), Y0, Y0
+	VPBROADCASTD (R8)(R9*1), Y1
+	VPSLLVD      signs32_8<>+0(SB), Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VMASKMOVPS   32(DX)(AX*1), Y0, Y1
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VMOVUPS      Y2, 32(BP)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_16<>+0(SB), Y0, Y0
+	VPBROADCASTD (R8)(R9*1), Y1
+	VPSLLVD      signs32_16<>+0(SB), Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VMASKMOVPS   64(DX)(AX*1), Y0, Y1
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VMOVUPS      Y2, 64(BP)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_24<>+0(SB), Y0, Y0
+	VPBROADCASTD (R8)(R9*1), Y1
+	VPSLLVD      signs32_24<>+0(SB), Y1, Y1
+	VORPS        Y1, Y0, Y0
+	VMASKMOVPS   96(DX)(AX*1), Y0, Y1
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y0, Y1, Y2, Y2
+	VMOVUPS      Y2, 96(BP)
+	LEAQ         (BP), R10
+	SUBQ         AX, R10
+	JMP          ready50
+
+done51:
+	MOVQ kept+0(FP), CX
+	MOVQ dst+24(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ pos+72(FP), SI
+	MOVQ neg+80(FP), DI
+
+row52:
+	VXORPS  Y0, Y0, Y0
+	VMOVUPS Y0, 128(BP)
+	VMOVUPS Y0, 160(BP)
+	XORQ    AX, AX
+	MOVQ    n+64(FP), R9
+
+group53:
+	CMPQ R9, $0x20
+	JAE  whole54
+	LEAQ (BP), DX
+	SUBQ AX, DX
+
+whole54:
+	MOVQ         AX, R8
+	SHRQ         $0x05, R8
+	VMOVUPS      128(CX), Y0
+	VMOVUPS      160(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      256(CX), Y2
+	VMOVUPS      288(CX), Y3
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3cca3645<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3da94785<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_be2a9880<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3effffaf<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y8
+	VMOVUPS      Y8, Y9
+	VADDPS       Y8, Y0, Y6
+	VADDPS       Y9, Y1, Y7
+	VDIVPS       Y6, Y8, Y6
+	VDIVPS       Y7, Y9, Y7
+	VSUBPS       Y6, Y8, Y8
+	VSUBPS       Y7, Y9, Y9
+	VFNMADD231PS Y6, Y0, Y8
+	VFNMADD231PS Y7, Y1, Y9
+	VFNMADD231PS Y6, Y2, Y8
+	VFNMADD231PS Y7, Y3, Y9
+	VMULPS       Y6, Y0, Y10
+	VMULPS       Y7, Y1, Y11
+	VMOVUPS      Y10, Y12
+	VFMSUB231PS  Y6, Y0, Y12
+	VMOVUPS      Y11, Y13
+	VFMSUB231PS  Y7, Y1, Y13
+	VFMADD231PS  Y6, Y2, Y12
+	VFMADD231PS  Y7, Y3, Y13
+	VFMADD231PS  Y8, Y10, Y12
+	VFMADD231PS  Y9, Y11, Y13
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y11, Y1, Y1
+	VFMADD213PS  Y12, Y4, Y0
+	VFMADD213PS  Y13, Y5, Y1
+	VADDPS       Y0, Y10, Y0
+	VADDPS       Y1, Y11, Y1
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y2, Y4, Y4
+	VADDPS       Y0, Y4, Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y3, Y4, Y4
+	VADDPS       Y1, Y4, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VBLENDVPS    Y2, Y10, Y6, Y4
+	VBLENDVPS    Y2, Y6, Y10, Y5
+	VBLENDVPS    Y2, Y12, Y8, Y2
+	VBLENDVPS    Y3, Y11, Y7, Y6
+	VBLENDVPS    Y3, Y7, Y11, Y7
+	VBLENDVPS    Y3, Y13, Y9, Y3
+	VADDPS       Y2, Y4, Y8
+	VADDPS       Y3, Y6, Y9
+	VADDPS       Y4, Y4, Y10
+	VADDPS       Y6, Y6, Y11
+	VMULPS       Y2, Y10, Y10
+	VMULPS       Y3, Y11, Y11
+	VFMADD231PS  Y4, Y4, Y10
+	VFMADD231PS  Y6, Y6, Y11
+	CMPQ         root+120(FP), $0x01
+	JL           less55
+	VMOVUPS      Y8, Y10
+	VMOVUPS      Y9, Y11
+	CMPQ         root+120(FP), $0x02
+	JL           less56
+	VSQRTPS      Y10, Y10
+	VSQRTPS      Y11, Y11
+	CMPQ         root+120(FP), $0x03
+	JL           less57
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      (R10)(AX*1), Y10
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      32(R10)(AX*1), Y11
+
+less57:
+less56:
+less55:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough59
+
+again58:
+	VMULPS      Y2, Y10, Y12
+	VMULPS      Y3, Y11, Y13
+	VFMADD231PS Y4, Y10, Y12
+	VFMADD231PS Y6, Y11, Y13
+	VMOVUPS     Y12, Y10
+	VMOVUPS     Y13, Y11
+	DECQ        R10
+	JNZ         again58
+
+enough59:
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y1, Y7, Y7
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y2, Y5, Y8
+	VFMADD231PS  Y2, Y7, Y9
+	VMULPS       Y0, Y10, Y0
+	VMULPS       Y1, Y11, Y1
+	VMULPS       Y8, Y10, Y8
+	VMULPS       Y9, Y11, Y9
+	VMOVUPS      128(CX), Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	MOVQ         p+96(FP), R10
+	VBROADCASTSS (R10), Y3
+	VXORPS       Y3, Y2, Y2
+	VMULPS       Y2, Y8, Y8
+	VMOVUPS      Y8, (DX)(AX*1)
+	VMOVUPS      Y0, (CX)
+	VMOVUPS      160(CX), Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSS (R10), Y2
+	VXORPS       Y2, Y0, Y0
+	VMULPS       Y0, Y9, Y9
+	VMOVUPS      Y9, 32(DX)(AX*1)
+	VMOVUPS      Y1, 32(CX)
+	VMOVUPS      192(CX), Y0
+	VMOVUPS      224(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      320(CX), Y2
+	VMOVUPS      352(CX), Y3
+	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3cca3645<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3da94785<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_be2a9880<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3effffaf<>+0(SB), Y6
+	VFMADD213PS  Y6, Y0, Y4
+	VFMADD213PS  Y6, Y1, Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y8
+	VMOVUPS      Y8, Y9
+	VADDPS       Y8, Y0, Y6
+	VADDPS       Y9, Y1, Y7
+	VDIVPS       Y6, Y8, Y6
+	VDIVPS       Y7, Y9, Y7
+	VSUBPS       Y6, Y8, Y8
+	VSUBPS       Y7, Y9, Y9
+	VFNMADD231PS Y6, Y0, Y8
+	VFNMADD231PS Y7, Y1, Y9
+	VFNMADD231PS Y6, Y2, Y8
+	VFNMADD231PS Y7, Y3, Y9
+	VMULPS       Y6, Y0, Y10
+	VMULPS       Y7, Y1, Y11
+	VMOVUPS      Y10, Y12
+	VFMSUB231PS  Y6, Y0, Y12
+	VMOVUPS      Y11, Y13
+	VFMSUB231PS  Y7, Y1, Y13
+	VFMADD231PS  Y6, Y2, Y12
+	VFMADD231PS  Y7, Y3, Y13
+	VFMADD231PS  Y8, Y10, Y12
+	VFMADD231PS  Y9, Y11, Y13
+	VMULPS       Y10, Y0, Y0
+	VMULPS       Y11, Y1, Y1
+	VFMADD213PS  Y12, Y4, Y0
+	VFMADD213PS  Y13, Y5, Y1
+	VADDPS       Y0, Y10, Y0
+	VADDPS       Y1, Y11, Y1
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      96(CX), Y3
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y2, Y4, Y4
+	VADDPS       Y0, Y4, Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPS       Y3, Y4, Y4
+	VADDPS       Y1, Y4, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VBLENDVPS    Y2, Y10, Y6, Y4
+	VBLENDVPS    Y2, Y6, Y10, Y5
+	VBLENDVPS    Y2, Y12, Y8, Y2
+	VBLENDVPS    Y3, Y11, Y7, Y6
+	VBLENDVPS    Y3, Y7, Y11, Y7
+	VBLENDVPS    Y3, Y13, Y9, Y3
+	VADDPS       Y2, Y4, Y8
+	VADDPS       Y3, Y6, Y9
+	VADDPS       Y4, Y4, Y10
+	VADDPS       Y6, Y6, Y11
+	VMULPS       Y2, Y10, Y10
+	VMULPS       Y3, Y11, Y11
+	VFMADD231PS  Y4, Y4, Y10
+	VFMADD231PS  Y6, Y6, Y11
+	CMPQ         root+120(FP), $0x01
+	JL           less60
+	VMOVUPS      Y8, Y10
+	VMOVUPS      Y9, Y11
+	CMPQ         root+120(FP), $0x02
+	JL           less61
+	VSQRTPS      Y10, Y10
+	VSQRTPS      Y11, Y11
+	CMPQ         root+120(FP), $0x03
+	JL           less62
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      64(R10)(AX*1), Y10
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      96(R10)(AX*1), Y11
+
+less62:
+less61:
+less60:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough64
+
+again63:
+	VMULPS      Y2, Y10, Y12
+	VMULPS      Y3, Y11, Y13
+	VFMADD231PS Y4, Y10, Y12
+	VFMADD231PS Y6, Y11, Y13
+	VMOVUPS     Y12, Y10
+	VMOVUPS     Y13, Y11
+	DECQ        R10
+	JNZ         again63
+
+enough64:
+	VMULPS       Y0, Y5, Y5
+	VMULPS       Y1, Y7, Y7
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSS (R10), Y2
+	VFMADD231PS  Y2, Y5, Y8
+	VFMADD231PS  Y2, Y7, Y9
+	VMULPS       Y0, Y10, Y0
+	VMULPS       Y1, Y11, Y1
+	VMULPS       Y8, Y10, Y8
+	VMULPS       Y9, Y11, Y9
+	VMOVUPS      192(CX), Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	MOVQ         p+96(FP), R10
+	VBROADCASTSS (R10), Y3
+	VXORPS       Y3, Y2, Y2
+	VMULPS       Y2, Y8, Y8
+	VMOVUPS      Y8, 64(DX)(AX*1)
+	VMOVUPS      Y0, 64(CX)
+	VMOVUPS      224(CX), Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSS (R10), Y2
+	VXORPS       Y2, Y0, Y0
+	VMULPS       Y0, Y9, Y9
+	VMOVUPS      Y9, 96(DX)(AX*1)
+	VMOVUPS      Y1, 96(CX)
+	VMOVUPS      (CX), Y0
+	VADDPS       64(CX), Y0, Y0
+	VMOVUPS      Y0, 192(BP)
+	VMOVUPS      32(CX), Y0
+	VADDPS       96(CX), Y0, Y0
+	VADDPS       192(BP), Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VCVTPS2PD    X0, Y0
+	VCVTPS2PD    X1, Y1
+	VADDPD       128(BP), Y0, Y0
+	VMOVUPD      Y0, 128(BP)
+	VADDPD       160(BP), Y1, Y1
+	VMOVUPD      Y1, 160(BP)
+	MOVL         (SI)(R8*1), R10
+	ORL          (DI)(R8*1), R10
+	CMPL         R10, $-1
+	JNE          some65
+
+ready66:
+	ADDQ       $+384, CX
+	ADDQ       $+128, AX
+	SUBQ       $0x20, R9
+	JG         group53
+	MOVQ       dst+24(FP), R8
+	MOVQ       n+64(FP), R9
+	CMPQ       R8, DX
+	JEQ        direct67
+	ANDQ       $0x1f, R9
+	LEAQ       tail<>+0(SB), DX
+	SHLQ       $0x02, R9
+	SUBQ       R9, DX
+	VMOVUPS    (BP), Y0
+	VMOVUPS    256(DX), Y1
+	VMASKMOVPS Y0, Y1, -128(R8)(AX*1)
+	VMOVUPS    32(BP), Y0
+	VMOVUPS    288(DX), Y1
+	VMASKMOVPS Y0, Y1, -96(R8)(AX*1)
+	VMOVUPS    64(BP), Y0
+	VMOVUPS    320(DX), Y1
+	VMASKMOVPS Y0, Y1, -64(R8)(AX*1)
+	VMOVUPS    96(BP), Y0
+	VMOVUPS    352(DX), Y1
+	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
+
+direct67:
+	MOVQ         dstStride+32(FP), AX
+	SHLQ         $0x02, AX
+	MOVQ         AX, DX
+	ADDQ         dst+24(FP), DX
+	MOVQ         DX, dst+24(FP)
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
 	ADDQ         AX, SI
+	ADDQ         AX, DI
 	SHLQ         $0x05, AX
-	ADDQ         AX, powers+120(FP)
-	ADDQ         $0x0c, p+88(FP)
-	MOVQ         sum+0(FP), AX
+	ADDQ         AX, powers+128(FP)
+	ADDQ         $0x0c, p+96(FP)
+	MOVQ         sum+8(FP), AX
+	VMOVUPS      128(BP), Y0
+	VMOVUPS      160(BP), Y1
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPD       X1, X0, X0
 	VUNPCKHPD    X0, X0, X1
 	VADDPD       X1, X0, X0
 	VMOVSD       X0, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+48(FP)
-	JNZ          row57
+	ADDQ         $0x08, sum+8(FP)
+	DECQ         BX
+	JNZ          row52
+	JMP          done68
 
-last58:
+some65:
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      (DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_0<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_0<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, (DX)(AX*1)
+	VMOVUPS      32(DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_8<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, 32(DX)(AX*1)
+	VMOVUPS      64(DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_16<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_16<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, 64(DX)(AX*1)
+	VMOVUPS      96(DX)(AX*1), Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_24<>+0(SB), Y2, Y2
+	VPBROADCASTD (DI)(R8*1), Y3
+	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
+	VORPS        Y3, Y2, Y2
+	VBLENDVPS    Y2, Y1, Y0, Y1
+	VMOVUPS      Y1, 96(DX)(AX*1)
+	JMP          ready66
+
+done68:
+last46:
 	VZEROUPPER
 	RET
 
@@ -2148,14 +2296,14 @@ TEXT ·sigmoidPowers32AVX2(SB), NOSPLIT, $128-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x02, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last86
+	JZ           last70
 	TESTQ        R9, R9
-	JZ           last86
+	JZ           last70
 
-row85:
+row69:
 	XORQ R8, R8
 
-group87:
+group71:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -2444,7 +2592,7 @@ group87:
 	VMOVUPS      Y5, 32(AX)(R8*4)
 	ADDQ         $0x10, R8
 	CMPQ         R8, R9
-	JB           group87
+	JB           group71
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -2454,11 +2602,29 @@ group87:
 	ADDQ         DI, AX
 	ADDQ         $0x0c, DX
 	DECQ         rows+24(FP)
-	JNZ          row85
+	JNZ          row69
 
-last86:
+last70:
 	VZEROUPPER
 	RET
+
+DATA bits32<>+0(SB)/4, $0x00000001
+DATA bits32<>+4(SB)/4, $0x00000002
+DATA bits32<>+8(SB)/4, $0x00000004
+DATA bits32<>+12(SB)/4, $0x00000008
+DATA bits32<>+16(SB)/4, $0x00000010
+DATA bits32<>+20(SB)/4, $0x00000020
+DATA bits32<>+24(SB)/4, $0x00000040
+DATA bits32<>+28(SB)/4, $0x00000080
+DATA bits32<>+32(SB)/4, $0x00000001
+DATA bits32<>+36(SB)/4, $0x00000002
+DATA bits32<>+40(SB)/4, $0x00000004
+DATA bits32<>+44(SB)/4, $0x00000008
+DATA bits32<>+48(SB)/4, $0x00000010
+DATA bits32<>+52(SB)/4, $0x00000020
+DATA bits32<>+56(SB)/4, $0x00000040
+DATA bits32<>+60(SB)/4, $0x00000080
+GLOBL bits32<>(SB), RODATA|NOPTR, $64
 
 DATA f32_3f000000<>+0(SB)/4, $0x3f000000
 DATA f32_3f000000<>+4(SB)/4, $0x3f000000
@@ -2550,1598 +2716,1612 @@ DATA f32_3f2aaa80<>+24(SB)/4, $0x3f2aaa80
 DATA f32_3f2aaa80<>+28(SB)/4, $0x3f2aaa80
 GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
 
-// func focalTerms32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+// func focalBlockTerms32AVX512(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·focalTerms32AVX512(SB), NOSPLIT, $576-144
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         terms+8(FP), BX
-	MOVQ         pos+64(FP), SI
-	MOVQ         neg+72(FP), DI
-	MOVQ         exponent+96(FP), AX
-	VBROADCASTSS (AX), Z0
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z1
-	VXORPS       Y2, Y2, Y2
-	CMPQ         rows+48(FP), $0x00
-	JZ           last89
+TEXT ·focalBlockTerms32AVX512(SB), NOSPLIT, $8-152
+	CMPQ         rows+56(FP), $0x00
+	JEQ          last72
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z2
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z3
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z4
+	VBROADCASTSS f32_3f800000<>+0(SB), Z5
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z6
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z7
+	VBROADCASTSS f32_bf317218<>+0(SB), Z8
+	VBROADCASTSS f32_3102e308<>+0(SB), Z9
+	MOVQ         kept+0(FP), CX
+	MOVQ         x+40(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), DI
+	MOVQ         neg+80(FP), R8
 
-row88:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z1
+arguments73:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
+
+exponentials74:
+	MOVQ         AX, R9
+	SHRQ         $0x05, R9
+	PREFETCHT0   12288(DX)(AX*1)
+	KMOVW        (DI)(R9*1), K1
+	KMOVW        (R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
+	VMOVUPS      (DX)(AX*1), K2, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z11
+	VMOVUPS      Z10, (CX)
+	PREFETCHT0   12352(DX)(AX*1)
+	KMOVW        2(DI)(R9*1), K1
+	KMOVW        2(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
+	VMOVUPS      64(DX)(AX*1), K2, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z13
+	VMOVUPS      Z10, 64(CX)
+	PREFETCHT0   12416(DX)(AX*1)
+	KMOVW        4(DI)(R9*1), K1
+	KMOVW        4(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
+	VMOVUPS      128(DX)(AX*1), K2, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z14
+	VMOVUPS      Z10, 128(CX)
+	PREFETCHT0   12480(DX)(AX*1)
+	KMOVW        6(DI)(R9*1), K1
+	KMOVW        6(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
+	VMOVUPS      192(DX)(AX*1), K2, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z15
+	VMOVUPS      Z10, 192(CX)
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z10
+	VMAXPS       Z10, Z11, Z11
+	VMAXPS       Z10, Z13, Z13
+	VMAXPS       Z10, Z14, Z14
+	VMAXPS       Z10, Z15, Z15
+	VMOVUPS      Z6, Z10
+	VMOVUPS      Z10, Z16
+	VMOVUPS      Z10, Z17
+	VMOVUPS      Z10, Z18
+	VFMADD231PS  Z7, Z11, Z10
+	VFMADD231PS  Z7, Z13, Z16
+	VFMADD231PS  Z7, Z14, Z17
+	VFMADD231PS  Z7, Z15, Z18
+	VSUBPS       Z6, Z10, Z19
+	VSUBPS       Z6, Z16, Z20
+	VSUBPS       Z6, Z17, Z21
+	VSUBPS       Z6, Z18, Z22
+	VFMADD231PS  Z8, Z19, Z11
+	VFMADD231PS  Z8, Z20, Z13
+	VFMADD231PS  Z8, Z21, Z14
+	VFMADD231PS  Z8, Z22, Z15
+	VFMADD231PS  Z9, Z19, Z11
+	VFMADD231PS  Z9, Z20, Z13
+	VFMADD231PS  Z9, Z21, Z14
+	VFMADD231PS  Z9, Z22, Z15
+	VPSLLD       $0x17, Z10, Z10
+	VPSLLD       $0x17, Z16, Z16
+	VPSLLD       $0x17, Z17, Z17
+	VPSLLD       $0x17, Z18, Z18
+	VMULPS       Z11, Z11, Z19
+	VMULPS       Z13, Z13, Z20
+	VMULPS       Z14, Z14, Z21
+	VMULPS       Z15, Z15, Z22
+	VMOVUPS      Z4, Z23
+	VMOVUPS      Z23, Z24
+	VMOVUPS      Z23, Z25
+	VMOVUPS      Z23, Z26
+	VMOVUPS      Z3, Z27
+	VMOVUPS      Z27, Z28
+	VMOVUPS      Z27, Z29
+	VMOVUPS      Z27, Z30
+	VFMADD213PS  Z2, Z19, Z23
+	VFMADD213PS  Z2, Z20, Z24
+	VFMADD213PS  Z2, Z21, Z25
+	VFMADD213PS  Z2, Z22, Z26
+	VFMADD213PS  Z1, Z19, Z27
+	VFMADD213PS  Z1, Z20, Z28
+	VFMADD213PS  Z1, Z21, Z29
+	VFMADD213PS  Z1, Z22, Z30
+	VFMADD213PS  Z0, Z19, Z23
+	VFMADD213PS  Z0, Z20, Z24
+	VFMADD213PS  Z0, Z21, Z25
+	VFMADD213PS  Z0, Z22, Z26
+	VFMADD231PS  Z11, Z27, Z23
+	VFMADD231PS  Z13, Z28, Z24
+	VFMADD231PS  Z14, Z29, Z25
+	VFMADD231PS  Z15, Z30, Z26
+	VFMADD213PS  Z11, Z23, Z19
+	VFMADD213PS  Z13, Z24, Z20
+	VFMADD213PS  Z14, Z25, Z21
+	VFMADD213PS  Z15, Z26, Z22
+	VADDPS       Z5, Z19, Z23
+	VADDPS       Z5, Z20, Z24
+	VADDPS       Z5, Z21, Z25
+	VADDPS       Z5, Z22, Z26
+	VSUBPS       Z5, Z23, Z11
+	VSUBPS       Z5, Z24, Z13
+	VSUBPS       Z5, Z25, Z14
+	VSUBPS       Z5, Z26, Z15
+	VSUBPS       Z11, Z19, Z19
+	VSUBPS       Z13, Z20, Z20
+	VSUBPS       Z14, Z21, Z21
+	VSUBPS       Z15, Z22, Z22
+	VMULPS       Z10, Z19, Z19
+	VMULPS       Z16, Z20, Z20
+	VMULPS       Z17, Z21, Z21
+	VMULPS       Z18, Z22, Z22
+	VMULPS       Z10, Z23, Z23
+	VMULPS       Z16, Z24, Z24
+	VMULPS       Z17, Z25, Z25
+	VMULPS       Z18, Z26, Z26
+	VMOVUPS      Z23, 256(CX)
+	VMOVUPS      Z19, 512(CX)
+	VMOVUPS      Z24, 320(CX)
+	VMOVUPS      Z20, 576(CX)
+	VMOVUPS      Z25, 384(CX)
+	VMOVUPS      Z21, 640(CX)
+	VMOVUPS      Z26, 448(CX)
+	VMOVUPS      Z22, 704(CX)
+	ADDQ         $+768, CX
+	ADDQ         $+256, AX
+	SUBQ         $0x40, SI
+	JG           exponentials74
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	DECQ         BX
+	JNZ          arguments73
+	VXORPS       Y12, Y12, Y12
+	VBROADCASTSS f32_3effffaf<>+0(SB), Z0
+	VBROADCASTSS f32_be2a9880<>+0(SB), Z1
+	VBROADCASTSS f32_3da94785<>+0(SB), Z2
+	VBROADCASTSS f32_bd3f9d47<>+0(SB), Z3
+	VBROADCASTSS f32_3cca3645<>+0(SB), Z4
+	VBROADCASTSS f32_bc1abc4e<>+0(SB), Z5
+	VBROADCASTSS f32_3ae937d7<>+0(SB), Z6
+	VBROADCASTSS f32_3f800000<>+0(SB), Z7
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
+	MOVQ         terms+16(FP), R9
+	MOVQ         exponent+104(FP), AX
+	VBROADCASTSS (AX), Z8
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Z9
+
+row77:
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Z9
 	XORQ         AX, AX
-	MOVQ         n+56(FP), R9
-	TESTQ        R9, R9
-	JZ           done92
+	MOVQ         n+64(FP), R10
 
-group90:
+group78:
 	MOVQ  $-1, R8
-	CMPQ  R9, $0x40
-	JAE   whole91
-	BZHIQ R9, R8, R8
+	CMPQ  R10, $0x40
+	JAE   whole79
+	BZHIQ R10, R8, R8
 
-whole91:
-	MOVQ             R8, (SP)
-	MOVQ             AX, R8
-	SHRQ             $0x05, R8
-	PREFETCHT0       12288(CX)(AX*1)
-	KMOVW            (SI)(R8*1), K1
-	KMOVW            (DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          (CX)(AX*1), K2, Z3
-	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 128(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z17
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z4
-	VPSLLD           $0x17, Z3, Z3
-	VMULPS           Z4, Z4, Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z18
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z19
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z18
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z19
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z18
-	VFMADD231PS      Z4, Z19, Z18
-	VFMADD213PS      Z4, Z18, Z17
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z18
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z18, Z4
-	VSUBPS           Z4, Z17, Z17
-	VMULPS           Z3, Z17, Z17
-	VMULPS           Z3, Z18, Z18
-	VMOVUPS          Z17, 64(SP)
-	PREFETCHT0       12352(CX)(AX*1)
-	KMOVW            2(SI)(R8*1), K1
-	KMOVW            2(DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          64(CX)(AX*1), K2, Z3
-	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 256(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z17
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z4
-	VPSLLD           $0x17, Z3, Z3
-	VMULPS           Z4, Z4, Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z20
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z20
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z19
-	VFMADD231PS      Z4, Z20, Z19
-	VFMADD213PS      Z4, Z19, Z17
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z19
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z4
-	VSUBPS           Z4, Z17, Z17
-	VMULPS           Z3, Z17, Z17
-	VMULPS           Z3, Z19, Z19
-	VMOVUPS          Z17, 192(SP)
-	PREFETCHT0       12416(CX)(AX*1)
-	KMOVW            4(SI)(R8*1), K1
-	KMOVW            4(DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          128(CX)(AX*1), K2, Z3
-	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 384(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z17
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z4
-	VPSLLD           $0x17, Z3, Z3
-	VMULPS           Z4, Z4, Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z20
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z21
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z20
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z21
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z20
-	VFMADD231PS      Z4, Z21, Z20
-	VFMADD213PS      Z4, Z20, Z17
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z20
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z20, Z4
-	VSUBPS           Z4, Z17, Z17
-	VMULPS           Z3, Z17, Z17
-	VMULPS           Z3, Z20, Z20
-	VMOVUPS          Z17, 320(SP)
-	PREFETCHT0       12480(CX)(AX*1)
-	KMOVW            6(SI)(R8*1), K1
-	KMOVW            6(DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z3
-	VMOVUPS          192(CX)(AX*1), K2, Z3
-	VXORPS.BCST      f32_80000000<>+0(SB), Z3, K1, Z3
-	VORPS.BCST       f32_80000000<>+0(SB), Z3, Z4
-	VMOVUPS          Z3, 512(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z4, Z4
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z3
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z4, Z3
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z3, Z17
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z4
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z4
-	VPSLLD           $0x17, Z3, Z3
-	VMULPS           Z4, Z4, Z17
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z17, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z17, Z22
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z17, Z21
-	VFMADD231PS      Z4, Z22, Z21
-	VFMADD213PS      Z4, Z21, Z17
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z21
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z21, Z4
-	VSUBPS           Z4, Z17, Z17
-	VMULPS           Z3, Z17, Z17
-	VMULPS           Z3, Z21, Z21
-	VMOVUPS          Z17, 448(SP)
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z3
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z18, Z3
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z18, Z3
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z18, Z3
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z18, Z3
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z18, Z3
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z18, Z3
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z4
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z19, Z4
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z19, Z4
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z19, Z4
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z19, Z4
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z19, Z4
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z19, Z4
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z17
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z20, Z17
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z20, Z17
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z20, Z17
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z20, Z17
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z20, Z17
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z20, Z17
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z22
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z21, Z22
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z21, Z22
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z21, Z22
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z21, Z22
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z21, Z22
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z21, Z22
-	VMOVUPS          128(SP), Z23
-	VMOVUPS          64(SP), Z24
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z25
-	VADDPS           Z25, Z18, Z26
-	VDIVPS           Z26, Z25, Z26
-	VSUBPS           Z26, Z25, Z25
-	VFNMADD231PS     Z26, Z18, Z25
-	VFNMADD231PS     Z26, Z24, Z25
-	VMULPS           Z26, Z18, Z27
-	VMOVUPS          Z27, Z28
-	VFMSUB231PS      Z26, Z18, Z28
-	VFMADD231PS      Z26, Z24, Z28
-	VFMADD231PS      Z25, Z27, Z28
-	VMULPS           Z27, Z18, Z18
-	VFMADD213PS      Z28, Z3, Z18
-	VADDPS           Z18, Z27, Z18
-	VMAXPS           Z23, Z2, Z3
-	VADDPS           Z18, Z3, Z18
-	VMULPS           Z25, Z26, Z25
-	VCMPPS           $0x11, Z2, Z23, K1
-	VBLENDMPS        Z27, Z26, K1, Z5
-	VBLENDMPS        Z26, Z27, K1, Z6
-	VBLENDMPS        Z28, Z25, K1, Z7
-	VADDPS           Z7, Z5, Z3
-	VADDPS           Z5, Z5, Z23
-	VMULPS           Z7, Z23, Z23
-	VFMADD231PS      Z5, Z5, Z23
-	CMPQ             root+112(FP), $0x01
-	JL               less93
-	VMOVUPS          Z3, Z23
-	CMPQ             root+112(FP), $0x02
-	JL               less94
-	VSQRTPS          Z23, Z23
-	CMPQ             root+112(FP), $0x03
-	JL               less95
-	MOVQ             powers+120(FP), R10
-	VMOVUPS          (R10)(AX*1), Z23
+whole79:
+	MOVQ         R8, (SP)
+	MOVQ         AX, R8
+	SHRQ         $0x05, R8
+	VMOVUPS      256(CX), Z10
+	VMOVUPS      320(CX), Z11
+	VMOVUPS      512(CX), Z13
+	VMOVUPS      576(CX), Z14
+	VMOVUPS      Z6, Z15
+	VMOVUPS      Z15, Z16
+	VFMADD213PS  Z5, Z10, Z15
+	VFMADD213PS  Z5, Z11, Z16
+	VFMADD213PS  Z4, Z10, Z15
+	VFMADD213PS  Z4, Z11, Z16
+	VFMADD213PS  Z3, Z10, Z15
+	VFMADD213PS  Z3, Z11, Z16
+	VFMADD213PS  Z2, Z10, Z15
+	VFMADD213PS  Z2, Z11, Z16
+	VFMADD213PS  Z1, Z10, Z15
+	VFMADD213PS  Z1, Z11, Z16
+	VFMADD213PS  Z0, Z10, Z15
+	VFMADD213PS  Z0, Z11, Z16
+	VMOVUPS      Z7, Z19
+	VMOVUPS      Z19, Z20
+	VADDPS       Z19, Z10, Z17
+	VADDPS       Z20, Z11, Z18
+	VDIVPS       Z17, Z19, Z17
+	VDIVPS       Z18, Z20, Z18
+	VSUBPS       Z17, Z19, Z19
+	VSUBPS       Z18, Z20, Z20
+	VFNMADD231PS Z17, Z10, Z19
+	VFNMADD231PS Z18, Z11, Z20
+	VFNMADD231PS Z17, Z13, Z19
+	VFNMADD231PS Z18, Z14, Z20
+	VMULPS       Z17, Z10, Z21
+	VMULPS       Z18, Z11, Z22
+	VMOVUPS      Z21, Z23
+	VFMSUB231PS  Z17, Z10, Z23
+	VMOVUPS      Z22, Z24
+	VFMSUB231PS  Z18, Z11, Z24
+	VFMADD231PS  Z17, Z13, Z23
+	VFMADD231PS  Z18, Z14, Z24
+	VFMADD231PS  Z19, Z21, Z23
+	VFMADD231PS  Z20, Z22, Z24
+	VMULPS       Z21, Z10, Z10
+	VMULPS       Z22, Z11, Z11
+	VFMADD213PS  Z23, Z15, Z10
+	VFMADD213PS  Z24, Z16, Z11
+	VADDPS       Z10, Z21, Z10
+	VADDPS       Z11, Z22, Z11
+	VMOVUPS      (CX), Z13
+	VMOVUPS      64(CX), Z14
+	VMAXPS       Z13, Z12, Z15
+	VADDPS       Z10, Z15, Z10
+	VMAXPS       Z14, Z12, Z15
+	VADDPS       Z11, Z15, Z11
+	VMULPS       Z19, Z17, Z19
+	VMULPS       Z20, Z18, Z20
+	VCMPPS       $0x11, Z12, Z13, K1
+	VMOVUPS      Z17, Z13
+	VMOVAPS      Z21, K1, Z13
+	VMOVAPS      Z17, K1, Z21
+	VMOVAPS      Z23, K1, Z19
+	VCMPPS       $0x11, Z12, Z14, K1
+	VMOVUPS      Z18, Z14
+	VMOVAPS      Z22, K1, Z14
+	VMOVAPS      Z18, K1, Z22
+	VMOVAPS      Z24, K1, Z20
+	VADDPS       Z19, Z13, Z15
+	VADDPS       Z20, Z14, Z16
+	VADDPS       Z13, Z13, Z17
+	VADDPS       Z14, Z14, Z18
+	VMULPS       Z19, Z17, Z17
+	VMULPS       Z20, Z18, Z18
+	VFMADD231PS  Z13, Z13, Z17
+	VFMADD231PS  Z14, Z14, Z18
+	CMPQ         root+120(FP), $0x01
+	JL           less80
+	VMOVUPS      Z15, Z17
+	VMOVUPS      Z16, Z18
+	CMPQ         root+120(FP), $0x02
+	JL           less81
+	VSQRTPS      Z17, Z17
+	VSQRTPS      Z18, Z18
+	CMPQ         root+120(FP), $0x03
+	JL           less82
+	MOVQ         powers+128(FP), R11
+	VMOVUPS      (R11)(AX*1), Z17
+	MOVQ         powers+128(FP), R11
+	VMOVUPS      64(R11)(AX*1), Z18
 
-less95:
-less94:
-less93:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough97
+less82:
+less81:
+less80:
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough84
 
-again96:
-	VMULPS      Z7, Z23, Z24
-	VFMADD231PS Z5, Z23, Z24
-	VMOVUPS     Z24, Z23
-	DECQ        R10
-	JNZ         again96
+again83:
+	VMULPS      Z19, Z17, Z23
+	VMULPS      Z20, Z18, Z24
+	VFMADD231PS Z13, Z17, Z23
+	VFMADD231PS Z14, Z18, Z24
+	VMOVUPS     Z23, Z17
+	VMOVUPS     Z24, Z18
+	DECQ        R11
+	JNZ         again83
 
-enough97:
-	VMULPS       Z18, Z6, Z6
-	VFMADD231PS  Z0, Z6, Z3
-	VMULPS       Z18, Z23, Z18
-	VMULPS       Z3, Z23, Z3
+enough84:
+	VMULPS       Z10, Z21, Z21
+	VMULPS       Z11, Z22, Z22
+	VFMADD231PS  Z8, Z21, Z15
+	VFMADD231PS  Z8, Z22, Z16
+	VMULPS       Z10, Z17, Z10
+	VMULPS       Z11, Z18, Z11
+	VMULPS       Z15, Z17, Z15
+	VMULPS       Z16, Z18, Z16
 	KMOVW        (SI)(R8*1), K1
+	VMOVUPS      Z9, Z13
+	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
 	KMOVW        (DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z23
-	VXORPS.BCST  f32_80000000<>+0(SB), Z23, K1, Z23
-	VMOVAPS.Z    Z23, K2, Z23
-	VMULPS       Z23, Z3, Z3
+	VMULPS.Z     Z13, Z15, K2, Z15
 	KMOVW        (SP), K1
-	VMOVUPS      Z3, K1, (DX)(AX*1)
-	VMOVUPS      Z18, (BX)(AX*1)
-	VMOVUPS      256(SP), Z3
-	VMOVUPS      192(SP), Z18
-	VBROADCASTSS f32_3f800000<>+0(SB), Z23
-	VADDPS       Z23, Z19, Z24
-	VDIVPS       Z24, Z23, Z24
-	VSUBPS       Z24, Z23, Z23
-	VFNMADD231PS Z24, Z19, Z23
-	VFNMADD231PS Z24, Z18, Z23
-	VMULPS       Z24, Z19, Z25
-	VMOVUPS      Z25, Z26
-	VFMSUB231PS  Z24, Z19, Z26
-	VFMADD231PS  Z24, Z18, Z26
-	VFMADD231PS  Z23, Z25, Z26
-	VMULPS       Z25, Z19, Z19
-	VFMADD213PS  Z26, Z4, Z19
-	VADDPS       Z19, Z25, Z19
-	VMAXPS       Z3, Z2, Z4
-	VADDPS       Z19, Z4, Z19
-	VMULPS       Z23, Z24, Z23
-	VCMPPS       $0x11, Z2, Z3, K1
-	VBLENDMPS    Z25, Z24, K1, Z8
-	VBLENDMPS    Z24, Z25, K1, Z9
-	VBLENDMPS    Z26, Z23, K1, Z10
-	VADDPS       Z10, Z8, Z3
-	VADDPS       Z8, Z8, Z4
-	VMULPS       Z10, Z4, Z4
-	VFMADD231PS  Z8, Z8, Z4
-	CMPQ         root+112(FP), $0x01
+	VMOVUPS      Z15, K1, (DX)(AX*1)
+	VMOVUPS      Z10, (R9)(AX*1)
+	KMOVW        2(SI)(R8*1), K1
+	VMOVUPS      Z9, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
+	KMOVW        2(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPS.Z     Z10, Z16, K2, Z16
+	KMOVW        2(SP), K1
+	VMOVUPS      Z16, K1, 64(DX)(AX*1)
+	VMOVUPS      Z11, 64(R9)(AX*1)
+	VMOVUPS      384(CX), Z10
+	VMOVUPS      448(CX), Z11
+	VMOVUPS      640(CX), Z13
+	VMOVUPS      704(CX), Z14
+	VMOVUPS      Z6, Z15
+	VMOVUPS      Z15, Z16
+	VFMADD213PS  Z5, Z10, Z15
+	VFMADD213PS  Z5, Z11, Z16
+	VFMADD213PS  Z4, Z10, Z15
+	VFMADD213PS  Z4, Z11, Z16
+	VFMADD213PS  Z3, Z10, Z15
+	VFMADD213PS  Z3, Z11, Z16
+	VFMADD213PS  Z2, Z10, Z15
+	VFMADD213PS  Z2, Z11, Z16
+	VFMADD213PS  Z1, Z10, Z15
+	VFMADD213PS  Z1, Z11, Z16
+	VFMADD213PS  Z0, Z10, Z15
+	VFMADD213PS  Z0, Z11, Z16
+	VMOVUPS      Z7, Z19
+	VMOVUPS      Z19, Z20
+	VADDPS       Z19, Z10, Z17
+	VADDPS       Z20, Z11, Z18
+	VDIVPS       Z17, Z19, Z17
+	VDIVPS       Z18, Z20, Z18
+	VSUBPS       Z17, Z19, Z19
+	VSUBPS       Z18, Z20, Z20
+	VFNMADD231PS Z17, Z10, Z19
+	VFNMADD231PS Z18, Z11, Z20
+	VFNMADD231PS Z17, Z13, Z19
+	VFNMADD231PS Z18, Z14, Z20
+	VMULPS       Z17, Z10, Z21
+	VMULPS       Z18, Z11, Z22
+	VMOVUPS      Z21, Z23
+	VFMSUB231PS  Z17, Z10, Z23
+	VMOVUPS      Z22, Z24
+	VFMSUB231PS  Z18, Z11, Z24
+	VFMADD231PS  Z17, Z13, Z23
+	VFMADD231PS  Z18, Z14, Z24
+	VFMADD231PS  Z19, Z21, Z23
+	VFMADD231PS  Z20, Z22, Z24
+	VMULPS       Z21, Z10, Z10
+	VMULPS       Z22, Z11, Z11
+	VFMADD213PS  Z23, Z15, Z10
+	VFMADD213PS  Z24, Z16, Z11
+	VADDPS       Z10, Z21, Z10
+	VADDPS       Z11, Z22, Z11
+	VMOVUPS      128(CX), Z13
+	VMOVUPS      192(CX), Z14
+	VMAXPS       Z13, Z12, Z15
+	VADDPS       Z10, Z15, Z10
+	VMAXPS       Z14, Z12, Z15
+	VADDPS       Z11, Z15, Z11
+	VMULPS       Z19, Z17, Z19
+	VMULPS       Z20, Z18, Z20
+	VCMPPS       $0x11, Z12, Z13, K1
+	VMOVUPS      Z17, Z13
+	VMOVAPS      Z21, K1, Z13
+	VMOVAPS      Z17, K1, Z21
+	VMOVAPS      Z23, K1, Z19
+	VCMPPS       $0x11, Z12, Z14, K1
+	VMOVUPS      Z18, Z14
+	VMOVAPS      Z22, K1, Z14
+	VMOVAPS      Z18, K1, Z22
+	VMOVAPS      Z24, K1, Z20
+	VADDPS       Z19, Z13, Z15
+	VADDPS       Z20, Z14, Z16
+	VADDPS       Z13, Z13, Z17
+	VADDPS       Z14, Z14, Z18
+	VMULPS       Z19, Z17, Z17
+	VMULPS       Z20, Z18, Z18
+	VFMADD231PS  Z13, Z13, Z17
+	VFMADD231PS  Z14, Z14, Z18
+	CMPQ         root+120(FP), $0x01
+	JL           less85
+	VMOVUPS      Z15, Z17
+	VMOVUPS      Z16, Z18
+	CMPQ         root+120(FP), $0x02
+	JL           less86
+	VSQRTPS      Z17, Z17
+	VSQRTPS      Z18, Z18
+	CMPQ         root+120(FP), $0x03
+	JL           less87
+	MOVQ         powers+128(FP), R11
+	VMOVUPS      128(R11)(AX*1), Z17
+	MOVQ         powers+128(FP), R11
+	VMOVUPS      192(R11)(AX*1), Z18
+
+less87:
+less86:
+less85:
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough89
+
+again88:
+	VMULPS      Z19, Z17, Z23
+	VMULPS      Z20, Z18, Z24
+	VFMADD231PS Z13, Z17, Z23
+	VFMADD231PS Z14, Z18, Z24
+	VMOVUPS     Z23, Z17
+	VMOVUPS     Z24, Z18
+	DECQ        R11
+	JNZ         again88
+
+enough89:
+	VMULPS      Z10, Z21, Z21
+	VMULPS      Z11, Z22, Z22
+	VFMADD231PS Z8, Z21, Z15
+	VFMADD231PS Z8, Z22, Z16
+	VMULPS      Z10, Z17, Z10
+	VMULPS      Z11, Z18, Z11
+	VMULPS      Z15, Z17, Z15
+	VMULPS      Z16, Z18, Z16
+	KMOVW       4(SI)(R8*1), K1
+	VMOVUPS     Z9, Z13
+	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
+	KMOVW       4(DI)(R8*1), K2
+	KORW        K1, K2, K2
+	VMULPS.Z    Z13, Z15, K2, Z15
+	KMOVW       4(SP), K1
+	VMOVUPS     Z15, K1, 128(DX)(AX*1)
+	VMOVUPS     Z10, 128(R9)(AX*1)
+	KMOVW       6(SI)(R8*1), K1
+	VMOVUPS     Z9, Z10
+	VXORPS.BCST f32_80000000<>+0(SB), Z10, K1, Z10
+	KMOVW       6(DI)(R8*1), K2
+	KORW        K1, K2, K2
+	VMULPS.Z    Z10, Z16, K2, Z16
+	KMOVW       6(SP), K1
+	VMOVUPS     Z16, K1, 192(DX)(AX*1)
+	VMOVUPS     Z11, 192(R9)(AX*1)
+	ADDQ        $+768, CX
+	ADDQ        $+256, AX
+	SUBQ        $0x40, R10
+	JG          group78
+	MOVQ        dstStride+32(FP), AX
+	SHLQ        $0x02, AX
+	MOVQ        AX, DX
+	ADDQ        dst+24(FP), DX
+	MOVQ        DX, dst+24(FP)
+	MOVQ        words+88(FP), AX
+	SHLQ        $0x03, AX
+	ADDQ        AX, SI
+	ADDQ        AX, DI
+	SHLQ        $0x05, AX
+	ADDQ        AX, powers+128(FP)
+	ADDQ        $0x0c, p+96(FP)
+	DECQ        BX
+	JNZ         row77
+
+last72:
+	VZEROUPPER
+	RET
+
+// func focalBlockWeighted32AVX512(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·focalBlockWeighted32AVX512(SB), NOSPLIT, $8-152
+	CMPQ         rows+56(FP), $0x00
+	JEQ          last90
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z2
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z3
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z4
+	VBROADCASTSS f32_3f800000<>+0(SB), Z5
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z6
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z7
+	VBROADCASTSS f32_bf317218<>+0(SB), Z8
+	VBROADCASTSS f32_3102e308<>+0(SB), Z9
+	MOVQ         kept+0(FP), CX
+	MOVQ         x+40(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), DI
+	MOVQ         neg+80(FP), R8
+	MOVQ         p+96(FP), R10
+
+arguments91:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
+
+exponentials92:
+	MOVQ         AX, R9
+	SHRQ         $0x05, R9
+	PREFETCHT0   12288(DX)(AX*1)
+	KMOVW        (DI)(R9*1), K1
+	KMOVW        (R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS.Z    (DX)(AX*1), K2, Z10
+	VBROADCASTSS 4(R10), Z11
+	VBROADCASTSS 8(R10), Z12
+	VSUBPS       Z11, Z10, Z13
+	VSUBPS       Z10, Z13, Z14
+	VSUBPS       Z14, Z13, Z15
+	VSUBPS       Z15, Z10, Z15
+	VADDPS       Z11, Z14, Z14
+	VSUBPS       Z14, Z15, Z15
+	VSUBPS       Z12, Z15, Z15
+	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K1, Z15
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
+	VMOVUPS      Z13, K2, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z11
+	VCMPPS.BCST  $0x1e, f32_c2b00f34<>+0(SB), Z11, K1
+	VMOVAPS.Z    Z15, K1, Z15
+	VADDPS       Z15, Z10, Z11
+	VSUBPS       Z10, Z11, Z10
+	VSUBPS       Z10, Z15, Z15
+	VMOVAPS.Z    Z15, K1, Z15
+	VANDNPS.BCST f32_80000000<>+0(SB), Z11, Z10
+	VXORPS       Z10, Z15, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z11, Z12
+	VMOVUPS      Z11, (CX)
+	PREFETCHT0   12352(DX)(AX*1)
+	KMOVW        2(DI)(R9*1), K1
+	KMOVW        2(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS.Z    64(DX)(AX*1), K2, Z11
+	VBROADCASTSS 4(R10), Z13
+	VBROADCASTSS 8(R10), Z14
+	VSUBPS       Z13, Z11, Z15
+	VSUBPS       Z11, Z15, Z18
+	VSUBPS       Z18, Z15, Z19
+	VSUBPS       Z19, Z11, Z19
+	VADDPS       Z13, Z18, Z18
+	VSUBPS       Z18, Z19, Z19
+	VSUBPS       Z14, Z19, Z19
+	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K1, Z15
+	VXORPS.BCST  f32_80000000<>+0(SB), Z19, K1, Z19
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z11
+	VMOVUPS      Z15, K2, Z11
+	VORPS.BCST   f32_80000000<>+0(SB), Z11, Z13
+	VCMPPS.BCST  $0x1e, f32_c2b00f34<>+0(SB), Z13, K1
+	VMOVAPS.Z    Z19, K1, Z19
+	VADDPS       Z19, Z11, Z13
+	VSUBPS       Z11, Z13, Z11
+	VSUBPS       Z11, Z19, Z19
+	VMOVAPS.Z    Z19, K1, Z19
+	VANDNPS.BCST f32_80000000<>+0(SB), Z13, Z11
+	VXORPS       Z11, Z19, Z11
+	VORPS.BCST   f32_80000000<>+0(SB), Z13, Z14
+	VMOVUPS      Z13, 64(CX)
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z13
+	VMAXPS       Z13, Z12, Z12
+	VMAXPS       Z13, Z14, Z14
+	VMOVUPS      Z6, Z13
+	VMOVUPS      Z13, Z15
+	VFMADD231PS  Z7, Z12, Z13
+	VFMADD231PS  Z7, Z14, Z15
+	VSUBPS       Z6, Z13, Z18
+	VSUBPS       Z6, Z15, Z19
+	VFMADD231PS  Z8, Z18, Z12
+	VFMADD231PS  Z8, Z19, Z14
+	VFMADD231PS  Z9, Z18, Z12
+	VFMADD231PS  Z9, Z19, Z14
+	VADDPS       Z10, Z12, Z12
+	VADDPS       Z11, Z14, Z14
+	VPSLLD       $0x17, Z13, Z13
+	VPSLLD       $0x17, Z15, Z15
+	VMULPS       Z12, Z12, Z18
+	VMULPS       Z14, Z14, Z19
+	VMOVUPS      Z4, Z10
+	VMOVUPS      Z10, Z11
+	VMOVUPS      Z3, Z20
+	VMOVUPS      Z20, Z21
+	VFMADD213PS  Z2, Z18, Z10
+	VFMADD213PS  Z2, Z19, Z11
+	VFMADD213PS  Z1, Z18, Z20
+	VFMADD213PS  Z1, Z19, Z21
+	VFMADD213PS  Z0, Z18, Z10
+	VFMADD213PS  Z0, Z19, Z11
+	VFMADD231PS  Z12, Z20, Z10
+	VFMADD231PS  Z14, Z21, Z11
+	VFMADD213PS  Z12, Z10, Z18
+	VFMADD213PS  Z14, Z11, Z19
+	VADDPS       Z5, Z18, Z10
+	VADDPS       Z5, Z19, Z11
+	VSUBPS       Z5, Z10, Z12
+	VSUBPS       Z5, Z11, Z14
+	VSUBPS       Z12, Z18, Z18
+	VSUBPS       Z14, Z19, Z19
+	VMULPS       Z13, Z18, Z18
+	VMULPS       Z15, Z19, Z19
+	VMULPS       Z13, Z10, Z10
+	VMULPS       Z15, Z11, Z11
+	VMOVUPS      Z10, 256(CX)
+	VMOVUPS      Z18, 512(CX)
+	VMOVUPS      Z11, 320(CX)
+	VMOVUPS      Z19, 576(CX)
+	PREFETCHT0   12416(DX)(AX*1)
+	KMOVW        4(DI)(R9*1), K1
+	KMOVW        4(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS.Z    128(DX)(AX*1), K2, Z10
+	VBROADCASTSS 4(R10), Z11
+	VBROADCASTSS 8(R10), Z12
+	VSUBPS       Z11, Z10, Z13
+	VSUBPS       Z10, Z13, Z14
+	VSUBPS       Z14, Z13, Z15
+	VSUBPS       Z15, Z10, Z15
+	VADDPS       Z11, Z14, Z14
+	VSUBPS       Z14, Z15, Z15
+	VSUBPS       Z12, Z15, Z15
+	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
+	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K1, Z15
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
+	VMOVUPS      Z13, K2, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z11
+	VCMPPS.BCST  $0x1e, f32_c2b00f34<>+0(SB), Z11, K1
+	VMOVAPS.Z    Z15, K1, Z15
+	VADDPS       Z15, Z10, Z11
+	VSUBPS       Z10, Z11, Z10
+	VSUBPS       Z10, Z15, Z15
+	VMOVAPS.Z    Z15, K1, Z15
+	VANDNPS.BCST f32_80000000<>+0(SB), Z11, Z10
+	VXORPS       Z10, Z15, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z11, Z12
+	VMOVUPS      Z11, 128(CX)
+	PREFETCHT0   12480(DX)(AX*1)
+	KMOVW        6(DI)(R9*1), K1
+	KMOVW        6(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VMOVUPS.Z    192(DX)(AX*1), K2, Z11
+	VBROADCASTSS 4(R10), Z13
+	VBROADCASTSS 8(R10), Z14
+	VSUBPS       Z13, Z11, Z15
+	VSUBPS       Z11, Z15, Z18
+	VSUBPS       Z18, Z15, Z19
+	VSUBPS       Z19, Z11, Z19
+	VADDPS       Z13, Z18, Z18
+	VSUBPS       Z18, Z19, Z19
+	VSUBPS       Z14, Z19, Z19
+	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K1, Z15
+	VXORPS.BCST  f32_80000000<>+0(SB), Z19, K1, Z19
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z11
+	VMOVUPS      Z15, K2, Z11
+	VORPS.BCST   f32_80000000<>+0(SB), Z11, Z13
+	VCMPPS.BCST  $0x1e, f32_c2b00f34<>+0(SB), Z13, K1
+	VMOVAPS.Z    Z19, K1, Z19
+	VADDPS       Z19, Z11, Z13
+	VSUBPS       Z11, Z13, Z11
+	VSUBPS       Z11, Z19, Z19
+	VMOVAPS.Z    Z19, K1, Z19
+	VANDNPS.BCST f32_80000000<>+0(SB), Z13, Z11
+	VXORPS       Z11, Z19, Z11
+	VORPS.BCST   f32_80000000<>+0(SB), Z13, Z14
+	VMOVUPS      Z13, 192(CX)
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z13
+	VMAXPS       Z13, Z12, Z12
+	VMAXPS       Z13, Z14, Z14
+	VMOVUPS      Z6, Z13
+	VMOVUPS      Z13, Z15
+	VFMADD231PS  Z7, Z12, Z13
+	VFMADD231PS  Z7, Z14, Z15
+	VSUBPS       Z6, Z13, Z18
+	VSUBPS       Z6, Z15, Z19
+	VFMADD231PS  Z8, Z18, Z12
+	VFMADD231PS  Z8, Z19, Z14
+	VFMADD231PS  Z9, Z18, Z12
+	VFMADD231PS  Z9, Z19, Z14
+	VADDPS       Z10, Z12, Z12
+	VADDPS       Z11, Z14, Z14
+	VPSLLD       $0x17, Z13, Z13
+	VPSLLD       $0x17, Z15, Z15
+	VMULPS       Z12, Z12, Z18
+	VMULPS       Z14, Z14, Z19
+	VMOVUPS      Z4, Z10
+	VMOVUPS      Z10, Z11
+	VMOVUPS      Z3, Z20
+	VMOVUPS      Z20, Z21
+	VFMADD213PS  Z2, Z18, Z10
+	VFMADD213PS  Z2, Z19, Z11
+	VFMADD213PS  Z1, Z18, Z20
+	VFMADD213PS  Z1, Z19, Z21
+	VFMADD213PS  Z0, Z18, Z10
+	VFMADD213PS  Z0, Z19, Z11
+	VFMADD231PS  Z12, Z20, Z10
+	VFMADD231PS  Z14, Z21, Z11
+	VFMADD213PS  Z12, Z10, Z18
+	VFMADD213PS  Z14, Z11, Z19
+	VADDPS       Z5, Z18, Z10
+	VADDPS       Z5, Z19, Z11
+	VSUBPS       Z5, Z10, Z12
+	VSUBPS       Z5, Z11, Z14
+	VSUBPS       Z12, Z18, Z18
+	VSUBPS       Z14, Z19, Z19
+	VMULPS       Z13, Z18, Z18
+	VMULPS       Z15, Z19, Z19
+	VMULPS       Z13, Z10, Z10
+	VMULPS       Z15, Z11, Z11
+	VMOVUPS      Z10, 384(CX)
+	VMOVUPS      Z18, 640(CX)
+	VMOVUPS      Z11, 448(CX)
+	VMOVUPS      Z19, 704(CX)
+	ADDQ         $+768, CX
+	ADDQ         $+256, AX
+	SUBQ         $0x40, SI
+	JG           exponentials92
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	ADDQ         $0x0c, R10
+	DECQ         BX
+	JNZ          arguments91
+	VXORPS       Y16, Y16, Y16
+	VBROADCASTSS f32_3effffaf<>+0(SB), Z0
+	VBROADCASTSS f32_be2a9880<>+0(SB), Z1
+	VBROADCASTSS f32_3da94785<>+0(SB), Z2
+	VBROADCASTSS f32_bd3f9d47<>+0(SB), Z3
+	VBROADCASTSS f32_3cca3645<>+0(SB), Z4
+	VBROADCASTSS f32_bc1abc4e<>+0(SB), Z5
+	VBROADCASTSS f32_3ae937d7<>+0(SB), Z6
+	VBROADCASTSS f32_3f800000<>+0(SB), Z7
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
+	MOVQ         exponent+104(FP), AX
+	VBROADCASTSS (AX), Z8
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Z9
+
+row95:
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Z9
+	VXORPS       Y17, Y17, Y17
+	XORQ         AX, AX
+	MOVQ         n+64(FP), R9
+
+group96:
+	MOVQ  $-1, R8
+	CMPQ  R9, $0x40
+	JAE   whole97
+	BZHIQ R9, R8, R8
+
+whole97:
+	MOVQ         R8, (SP)
+	MOVQ         AX, R8
+	SHRQ         $0x05, R8
+	VMOVUPS      256(CX), Z10
+	VMOVUPS      320(CX), Z11
+	VMOVUPS      512(CX), Z12
+	VMOVUPS      576(CX), Z13
+	VMOVUPS      Z6, Z14
+	VMOVUPS      Z14, Z15
+	VFMADD213PS  Z5, Z10, Z14
+	VFMADD213PS  Z5, Z11, Z15
+	VFMADD213PS  Z4, Z10, Z14
+	VFMADD213PS  Z4, Z11, Z15
+	VFMADD213PS  Z3, Z10, Z14
+	VFMADD213PS  Z3, Z11, Z15
+	VFMADD213PS  Z2, Z10, Z14
+	VFMADD213PS  Z2, Z11, Z15
+	VFMADD213PS  Z1, Z10, Z14
+	VFMADD213PS  Z1, Z11, Z15
+	VFMADD213PS  Z0, Z10, Z14
+	VFMADD213PS  Z0, Z11, Z15
+	VMOVUPS      Z7, Z20
+	VMOVUPS      Z20, Z21
+	VADDPS       Z20, Z10, Z18
+	VADDPS       Z21, Z11, Z19
+	VDIVPS       Z18, Z20, Z18
+	VDIVPS       Z19, Z21, Z19
+	VSUBPS       Z18, Z20, Z20
+	VSUBPS       Z19, Z21, Z21
+	VFNMADD231PS Z18, Z10, Z20
+	VFNMADD231PS Z19, Z11, Z21
+	VFNMADD231PS Z18, Z12, Z20
+	VFNMADD231PS Z19, Z13, Z21
+	VMULPS       Z18, Z10, Z22
+	VMULPS       Z19, Z11, Z23
+	VMOVUPS      Z22, Z24
+	VFMSUB231PS  Z18, Z10, Z24
+	VMOVUPS      Z23, Z25
+	VFMSUB231PS  Z19, Z11, Z25
+	VFMADD231PS  Z18, Z12, Z24
+	VFMADD231PS  Z19, Z13, Z25
+	VFMADD231PS  Z20, Z22, Z24
+	VFMADD231PS  Z21, Z23, Z25
+	VMULPS       Z22, Z10, Z10
+	VMULPS       Z23, Z11, Z11
+	VFMADD213PS  Z24, Z14, Z10
+	VFMADD213PS  Z25, Z15, Z11
+	VADDPS       Z10, Z22, Z10
+	VADDPS       Z11, Z23, Z11
+	VMOVUPS      (CX), Z12
+	VMOVUPS      64(CX), Z13
+	VMAXPS       Z12, Z16, Z14
+	VADDPS       Z10, Z14, Z10
+	VMAXPS       Z13, Z16, Z14
+	VADDPS       Z11, Z14, Z11
+	VMULPS       Z20, Z18, Z20
+	VMULPS       Z21, Z19, Z21
+	VCMPPS       $0x11, Z16, Z12, K1
+	VMOVUPS      Z18, Z12
+	VMOVAPS      Z22, K1, Z12
+	VMOVAPS      Z18, K1, Z22
+	VMOVAPS      Z24, K1, Z20
+	VCMPPS       $0x11, Z16, Z13, K1
+	VMOVUPS      Z19, Z13
+	VMOVAPS      Z23, K1, Z13
+	VMOVAPS      Z19, K1, Z23
+	VMOVAPS      Z25, K1, Z21
+	VADDPS       Z20, Z12, Z14
+	VADDPS       Z21, Z13, Z15
+	VADDPS       Z12, Z12, Z18
+	VADDPS       Z13, Z13, Z19
+	VMULPS       Z20, Z18, Z18
+	VMULPS       Z21, Z19, Z19
+	VFMADD231PS  Z12, Z12, Z18
+	VFMADD231PS  Z13, Z13, Z19
+	CMPQ         root+120(FP), $0x01
 	JL           less98
-	VMOVUPS      Z3, Z4
-	CMPQ         root+112(FP), $0x02
+	VMOVUPS      Z14, Z18
+	VMOVUPS      Z15, Z19
+	CMPQ         root+120(FP), $0x02
 	JL           less99
-	VSQRTPS      Z4, Z4
-	CMPQ         root+112(FP), $0x03
+	VSQRTPS      Z18, Z18
+	VSQRTPS      Z19, Z19
+	CMPQ         root+120(FP), $0x03
 	JL           less100
-	MOVQ         powers+120(FP), R10
-	VMOVUPS      64(R10)(AX*1), Z4
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      (R10)(AX*1), Z18
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      64(R10)(AX*1), Z19
 
 less100:
 less99:
 less98:
-	MOVQ  steps+104(FP), R10
+	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
 	JZ    enough102
 
 again101:
-	VMULPS      Z10, Z4, Z18
-	VFMADD231PS Z8, Z4, Z18
-	VMOVUPS     Z18, Z4
+	VMULPS      Z20, Z18, Z24
+	VMULPS      Z21, Z19, Z25
+	VFMADD231PS Z12, Z18, Z24
+	VFMADD231PS Z13, Z19, Z25
+	VMOVUPS     Z24, Z18
+	VMOVUPS     Z25, Z19
 	DECQ        R10
 	JNZ         again101
 
 enough102:
-	VMULPS       Z19, Z9, Z9
-	VFMADD231PS  Z0, Z9, Z3
-	VMULPS       Z19, Z4, Z19
-	VMULPS       Z3, Z4, Z3
+	VMULPS       Z10, Z22, Z22
+	VMULPS       Z11, Z23, Z23
+	VFMADD231PS  Z8, Z22, Z14
+	VFMADD231PS  Z8, Z23, Z15
+	VMULPS       Z10, Z18, Z10
+	VMULPS       Z11, Z19, Z11
+	VMULPS       Z14, Z18, Z14
+	VMULPS       Z15, Z19, Z15
+	KMOVW        (SI)(R8*1), K1
+	VMOVUPS      Z9, Z12
+	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPS      (R10)(AX*1), Z13
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPS      (R10)(AX*1), Z18
+	VMOVAPS      Z18, K1, Z13
+	VMULPS       Z13, Z12, Z12
+	VMULPS       Z13, Z10, Z10
+	KMOVW        (DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPS.Z     Z12, Z14, K2, Z14
+	KMOVW        (SP), K1
+	VMOVUPS      Z14, K1, (DX)(AX*1)
 	KMOVW        2(SI)(R8*1), K1
+	VMOVUPS      Z9, Z12
+	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPS      64(R10)(AX*1), Z13
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPS      64(R10)(AX*1), Z14
+	VMOVAPS      Z14, K1, Z13
+	VMULPS       Z13, Z12, Z12
+	VMULPS       Z13, Z11, Z11
 	KMOVW        2(DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z4
-	VXORPS.BCST  f32_80000000<>+0(SB), Z4, K1, Z4
-	VMOVAPS.Z    Z4, K2, Z4
-	VMULPS       Z4, Z3, Z3
+	VMULPS.Z     Z12, Z15, K2, Z15
 	KMOVW        2(SP), K1
-	VMOVUPS      Z3, K1, 64(DX)(AX*1)
-	VMOVUPS      Z19, 64(BX)(AX*1)
-	VMOVUPS      384(SP), Z3
-	VMOVUPS      320(SP), Z4
-	VBROADCASTSS f32_3f800000<>+0(SB), Z18
-	VADDPS       Z18, Z20, Z19
-	VDIVPS       Z19, Z18, Z19
-	VSUBPS       Z19, Z18, Z18
-	VFNMADD231PS Z19, Z20, Z18
-	VFNMADD231PS Z19, Z4, Z18
-	VMULPS       Z19, Z20, Z23
-	VMOVUPS      Z23, Z24
-	VFMSUB231PS  Z19, Z20, Z24
-	VFMADD231PS  Z19, Z4, Z24
-	VFMADD231PS  Z18, Z23, Z24
-	VMULPS       Z23, Z20, Z20
-	VFMADD213PS  Z24, Z17, Z20
-	VADDPS       Z20, Z23, Z20
-	VMAXPS       Z3, Z2, Z4
-	VADDPS       Z20, Z4, Z20
-	VMULPS       Z18, Z19, Z18
-	VCMPPS       $0x11, Z2, Z3, K1
-	VBLENDMPS    Z23, Z19, K1, Z11
-	VBLENDMPS    Z19, Z23, K1, Z12
-	VBLENDMPS    Z24, Z18, K1, Z13
-	VADDPS       Z13, Z11, Z3
-	VADDPS       Z11, Z11, Z4
-	VMULPS       Z13, Z4, Z4
-	VFMADD231PS  Z11, Z11, Z4
-	CMPQ         root+112(FP), $0x01
+	VMOVUPS      Z15, K1, 64(DX)(AX*1)
+	VMOVUPS      384(CX), Z12
+	VMOVUPS      448(CX), Z13
+	VMOVUPS      640(CX), Z14
+	VMOVUPS      704(CX), Z15
+	VMOVUPS      Z6, Z18
+	VMOVUPS      Z18, Z19
+	VFMADD213PS  Z5, Z12, Z18
+	VFMADD213PS  Z5, Z13, Z19
+	VFMADD213PS  Z4, Z12, Z18
+	VFMADD213PS  Z4, Z13, Z19
+	VFMADD213PS  Z3, Z12, Z18
+	VFMADD213PS  Z3, Z13, Z19
+	VFMADD213PS  Z2, Z12, Z18
+	VFMADD213PS  Z2, Z13, Z19
+	VFMADD213PS  Z1, Z12, Z18
+	VFMADD213PS  Z1, Z13, Z19
+	VFMADD213PS  Z0, Z12, Z18
+	VFMADD213PS  Z0, Z13, Z19
+	VMOVUPS      Z7, Z22
+	VMOVUPS      Z22, Z23
+	VADDPS       Z22, Z12, Z20
+	VADDPS       Z23, Z13, Z21
+	VDIVPS       Z20, Z22, Z20
+	VDIVPS       Z21, Z23, Z21
+	VSUBPS       Z20, Z22, Z22
+	VSUBPS       Z21, Z23, Z23
+	VFNMADD231PS Z20, Z12, Z22
+	VFNMADD231PS Z21, Z13, Z23
+	VFNMADD231PS Z20, Z14, Z22
+	VFNMADD231PS Z21, Z15, Z23
+	VMULPS       Z20, Z12, Z24
+	VMULPS       Z21, Z13, Z25
+	VMOVUPS      Z24, Z26
+	VFMSUB231PS  Z20, Z12, Z26
+	VMOVUPS      Z25, Z27
+	VFMSUB231PS  Z21, Z13, Z27
+	VFMADD231PS  Z20, Z14, Z26
+	VFMADD231PS  Z21, Z15, Z27
+	VFMADD231PS  Z22, Z24, Z26
+	VFMADD231PS  Z23, Z25, Z27
+	VMULPS       Z24, Z12, Z12
+	VMULPS       Z25, Z13, Z13
+	VFMADD213PS  Z26, Z18, Z12
+	VFMADD213PS  Z27, Z19, Z13
+	VADDPS       Z12, Z24, Z12
+	VADDPS       Z13, Z25, Z13
+	VMOVUPS      128(CX), Z14
+	VMOVUPS      192(CX), Z15
+	VMAXPS       Z14, Z16, Z18
+	VADDPS       Z12, Z18, Z12
+	VMAXPS       Z15, Z16, Z18
+	VADDPS       Z13, Z18, Z13
+	VMULPS       Z22, Z20, Z22
+	VMULPS       Z23, Z21, Z23
+	VCMPPS       $0x11, Z16, Z14, K1
+	VMOVUPS      Z20, Z14
+	VMOVAPS      Z24, K1, Z14
+	VMOVAPS      Z20, K1, Z24
+	VMOVAPS      Z26, K1, Z22
+	VCMPPS       $0x11, Z16, Z15, K1
+	VMOVUPS      Z21, Z15
+	VMOVAPS      Z25, K1, Z15
+	VMOVAPS      Z21, K1, Z25
+	VMOVAPS      Z27, K1, Z23
+	VADDPS       Z22, Z14, Z18
+	VADDPS       Z23, Z15, Z19
+	VADDPS       Z14, Z14, Z20
+	VADDPS       Z15, Z15, Z21
+	VMULPS       Z22, Z20, Z20
+	VMULPS       Z23, Z21, Z21
+	VFMADD231PS  Z14, Z14, Z20
+	VFMADD231PS  Z15, Z15, Z21
+	CMPQ         root+120(FP), $0x01
 	JL           less103
-	VMOVUPS      Z3, Z4
-	CMPQ         root+112(FP), $0x02
+	VMOVUPS      Z18, Z20
+	VMOVUPS      Z19, Z21
+	CMPQ         root+120(FP), $0x02
 	JL           less104
-	VSQRTPS      Z4, Z4
-	CMPQ         root+112(FP), $0x03
+	VSQRTPS      Z20, Z20
+	VSQRTPS      Z21, Z21
+	CMPQ         root+120(FP), $0x03
 	JL           less105
-	MOVQ         powers+120(FP), R10
-	VMOVUPS      128(R10)(AX*1), Z4
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      128(R10)(AX*1), Z20
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      192(R10)(AX*1), Z21
 
 less105:
 less104:
 less103:
-	MOVQ  steps+104(FP), R10
+	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
 	JZ    enough107
 
 again106:
-	VMULPS      Z13, Z4, Z17
-	VFMADD231PS Z11, Z4, Z17
-	VMOVUPS     Z17, Z4
+	VMULPS      Z22, Z20, Z26
+	VMULPS      Z23, Z21, Z27
+	VFMADD231PS Z14, Z20, Z26
+	VFMADD231PS Z15, Z21, Z27
+	VMOVUPS     Z26, Z20
+	VMOVUPS     Z27, Z21
 	DECQ        R10
 	JNZ         again106
 
 enough107:
-	VMULPS       Z20, Z12, Z12
-	VFMADD231PS  Z0, Z12, Z3
-	VMULPS       Z20, Z4, Z20
-	VMULPS       Z3, Z4, Z3
-	KMOVW        4(SI)(R8*1), K1
-	KMOVW        4(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z4
-	VXORPS.BCST  f32_80000000<>+0(SB), Z4, K1, Z4
-	VMOVAPS.Z    Z4, K2, Z4
-	VMULPS       Z4, Z3, Z3
-	KMOVW        4(SP), K1
-	VMOVUPS      Z3, K1, 128(DX)(AX*1)
-	VMOVUPS      Z20, 128(BX)(AX*1)
-	VMOVUPS      512(SP), Z3
-	VMOVUPS      448(SP), Z4
-	VBROADCASTSS f32_3f800000<>+0(SB), Z17
-	VADDPS       Z17, Z21, Z18
-	VDIVPS       Z18, Z17, Z18
-	VSUBPS       Z18, Z17, Z17
-	VFNMADD231PS Z18, Z21, Z17
-	VFNMADD231PS Z18, Z4, Z17
-	VMULPS       Z18, Z21, Z19
-	VMOVUPS      Z19, Z20
-	VFMSUB231PS  Z18, Z21, Z20
-	VFMADD231PS  Z18, Z4, Z20
-	VFMADD231PS  Z17, Z19, Z20
-	VMULPS       Z19, Z21, Z21
-	VFMADD213PS  Z20, Z22, Z21
-	VADDPS       Z21, Z19, Z21
-	VMAXPS       Z3, Z2, Z4
-	VADDPS       Z21, Z4, Z21
-	VMULPS       Z17, Z18, Z17
-	VCMPPS       $0x11, Z2, Z3, K1
-	VBLENDMPS    Z19, Z18, K1, Z14
-	VBLENDMPS    Z18, Z19, K1, Z15
-	VBLENDMPS    Z20, Z17, K1, Z16
-	VADDPS       Z16, Z14, Z3
-	VADDPS       Z14, Z14, Z4
-	VMULPS       Z16, Z4, Z4
-	VFMADD231PS  Z14, Z14, Z4
-	CMPQ         root+112(FP), $0x01
-	JL           less108
-	VMOVUPS      Z3, Z4
-	CMPQ         root+112(FP), $0x02
-	JL           less109
-	VSQRTPS      Z4, Z4
-	CMPQ         root+112(FP), $0x03
-	JL           less110
-	MOVQ         powers+120(FP), R10
-	VMOVUPS      192(R10)(AX*1), Z4
+	VMULPS        Z12, Z24, Z24
+	VMULPS        Z13, Z25, Z25
+	VFMADD231PS   Z8, Z24, Z18
+	VFMADD231PS   Z8, Z25, Z19
+	VMULPS        Z12, Z20, Z12
+	VMULPS        Z13, Z21, Z13
+	VMULPS        Z18, Z20, Z18
+	VMULPS        Z19, Z21, Z19
+	KMOVW         4(SI)(R8*1), K1
+	VMOVUPS       Z9, Z14
+	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K1, Z14
+	MOVQ          negWeight+136(FP), R10
+	VMOVUPS       128(R10)(AX*1), Z15
+	MOVQ          posWeight+144(FP), R10
+	VMOVUPS       128(R10)(AX*1), Z20
+	VMOVAPS       Z20, K1, Z15
+	VMULPS        Z15, Z14, Z14
+	VMULPS        Z15, Z12, Z12
+	KMOVW         4(DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPS.Z      Z14, Z18, K2, Z18
+	KMOVW         4(SP), K1
+	VMOVUPS       Z18, K1, 128(DX)(AX*1)
+	KMOVW         6(SI)(R8*1), K1
+	VMOVUPS       Z9, Z14
+	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K1, Z14
+	MOVQ          negWeight+136(FP), R10
+	VMOVUPS       192(R10)(AX*1), Z15
+	MOVQ          posWeight+144(FP), R10
+	VMOVUPS       192(R10)(AX*1), Z18
+	VMOVAPS       Z18, K1, Z15
+	VMULPS        Z15, Z14, Z14
+	VMULPS        Z15, Z13, Z13
+	KMOVW         6(DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPS.Z      Z14, Z19, K2, Z19
+	KMOVW         6(SP), K1
+	VMOVUPS       Z19, K1, 192(DX)(AX*1)
+	VADDPS        Z11, Z10, Z10
+	VEXTRACTF64X4 $0x01, Z10, Y11
+	VADDPS        Y11, Y10, Y10
+	VCVTPS2PD     Y10, Z10
+	VADDPD        Z10, Z17, Z17
+	VADDPS        Z13, Z12, Z12
+	VEXTRACTF64X4 $0x01, Z12, Y10
+	VADDPS        Y10, Y12, Y12
+	VCVTPS2PD     Y12, Z10
+	VADDPD        Z10, Z17, Z17
+	ADDQ          $+768, CX
+	ADDQ          $+256, AX
+	SUBQ          $0x40, R9
+	JG            group96
+	MOVQ          dstStride+32(FP), AX
+	SHLQ          $0x02, AX
+	MOVQ          AX, DX
+	ADDQ          dst+24(FP), DX
+	MOVQ          DX, dst+24(FP)
+	MOVQ          words+88(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          AX, SI
+	ADDQ          AX, DI
+	SHLQ          $0x05, AX
+	ADDQ          AX, powers+128(FP)
+	ADDQ          $0x0c, p+96(FP)
+	MOVQ          sum+8(FP), AX
+	VEXTRACTF64X4 $0x01, Z17, Y9
+	VADDPD        Y9, Y17, Y17
+	VEXTRACTF64X2 $0x01, Y17, X9
+	VADDPD        X9, X17, X17
+	VUNPCKHPD     X17, X17, X9
+	VADDPD        X9, X17, X17
+	VMOVSD        X17, (AX)
+	ADDQ          $0x08, sum+8(FP)
+	DECQ          BX
+	JNZ           row95
 
-less110:
-less109:
-less108:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough112
-
-again111:
-	VMULPS      Z16, Z4, Z17
-	VFMADD231PS Z14, Z4, Z17
-	VMOVUPS     Z17, Z4
-	DECQ        R10
-	JNZ         again111
-
-enough112:
-	VMULPS      Z21, Z15, Z15
-	VFMADD231PS Z0, Z15, Z3
-	VMULPS      Z21, Z4, Z21
-	VMULPS      Z3, Z4, Z3
-	KMOVW       6(SI)(R8*1), K1
-	KMOVW       6(DI)(R8*1), K2
-	KORW        K1, K2, K2
-	VMOVUPS     Z1, Z4
-	VXORPS.BCST f32_80000000<>+0(SB), Z4, K1, Z4
-	VMOVAPS.Z   Z4, K2, Z4
-	VMULPS      Z4, Z3, Z3
-	KMOVW       6(SP), K1
-	VMOVUPS     Z3, K1, 192(DX)(AX*1)
-	VMOVUPS     Z21, 192(BX)(AX*1)
-	ADDQ        $+256, AX
-	SUBQ        $0x40, R9
-	JG          group90
-
-done92:
-	MOVQ stride+40(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, CX
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x02, AX
-	ADDQ AX, DX
-	MOVQ words+80(FP), AX
-	SHLQ $0x03, AX
-	ADDQ AX, SI
-	ADDQ AX, DI
-	SHLQ $0x05, AX
-	ADDQ AX, powers+120(FP)
-	ADDQ $0x0c, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row88
-
-last89:
+last90:
 	VZEROUPPER
 	RET
 
-// func focalWeighted32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+// func focalBlock32AVX512(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focalWeighted32AVX512(SB), NOSPLIT, $576-144
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         pos+64(FP), BX
-	MOVQ         neg+72(FP), SI
-	MOVQ         exponent+96(FP), AX
-	VBROADCASTSS (AX), Z0
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z1
-	VXORPS       Y2, Y2, Y2
-	CMPQ         rows+48(FP), $0x00
-	JZ           last114
+TEXT ·focalBlock32AVX512(SB), NOSPLIT, $8-152
+	CMPQ         rows+56(FP), $0x00
+	JEQ          last108
+	VXORPS       Y0, Y0, Y0
+	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
+	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
+	VBROADCASTSS f32_3d2aac58<>+0(SB), Z2
+	VBROADCASTSS f32_3c091cce<>+0(SB), Z3
+	VBROADCASTSS f32_3ab52766<>+0(SB), Z4
+	VBROADCASTSS f32_3f800000<>+0(SB), Z5
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z6
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z7
+	VBROADCASTSS f32_bf317218<>+0(SB), Z8
+	VBROADCASTSS f32_3102e308<>+0(SB), Z9
+	MOVQ         kept+0(FP), CX
+	MOVQ         x+40(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), DI
+	MOVQ         neg+80(FP), R8
+
+arguments109:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
+
+exponentials110:
+	MOVQ         AX, R9
+	SHRQ         $0x05, R9
+	PREFETCHT0   12288(DX)(AX*1)
+	KMOVW        (DI)(R9*1), K1
+	KMOVW        (R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
+	VMOVUPS      (DX)(AX*1), K2, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z11
+	VMOVUPS      Z10, (CX)
+	PREFETCHT0   12352(DX)(AX*1)
+	KMOVW        2(DI)(R9*1), K1
+	KMOVW        2(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
+	VMOVUPS      64(DX)(AX*1), K2, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z14
+	VMOVUPS      Z10, 64(CX)
+	PREFETCHT0   12416(DX)(AX*1)
+	KMOVW        4(DI)(R9*1), K1
+	KMOVW        4(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
+	VMOVUPS      128(DX)(AX*1), K2, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z15
+	VMOVUPS      Z10, 128(CX)
+	PREFETCHT0   12480(DX)(AX*1)
+	KMOVW        6(DI)(R9*1), K1
+	KMOVW        6(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
+	VMOVUPS      192(DX)(AX*1), K2, Z10
+	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z16
+	VMOVUPS      Z10, 192(CX)
+	VBROADCASTSS f32_c2b00f34<>+0(SB), Z10
+	VMAXPS       Z10, Z11, Z11
+	VMAXPS       Z10, Z14, Z14
+	VMAXPS       Z10, Z15, Z15
+	VMAXPS       Z10, Z16, Z16
+	VMOVUPS      Z6, Z10
+	VMOVUPS      Z10, Z17
+	VMOVUPS      Z10, Z18
+	VMOVUPS      Z10, Z19
+	VFMADD231PS  Z7, Z11, Z10
+	VFMADD231PS  Z7, Z14, Z17
+	VFMADD231PS  Z7, Z15, Z18
+	VFMADD231PS  Z7, Z16, Z19
+	VSUBPS       Z6, Z10, Z20
+	VSUBPS       Z6, Z17, Z21
+	VSUBPS       Z6, Z18, Z22
+	VSUBPS       Z6, Z19, Z23
+	VFMADD231PS  Z8, Z20, Z11
+	VFMADD231PS  Z8, Z21, Z14
+	VFMADD231PS  Z8, Z22, Z15
+	VFMADD231PS  Z8, Z23, Z16
+	VFMADD231PS  Z9, Z20, Z11
+	VFMADD231PS  Z9, Z21, Z14
+	VFMADD231PS  Z9, Z22, Z15
+	VFMADD231PS  Z9, Z23, Z16
+	VPSLLD       $0x17, Z10, Z10
+	VPSLLD       $0x17, Z17, Z17
+	VPSLLD       $0x17, Z18, Z18
+	VPSLLD       $0x17, Z19, Z19
+	VMULPS       Z11, Z11, Z20
+	VMULPS       Z14, Z14, Z21
+	VMULPS       Z15, Z15, Z22
+	VMULPS       Z16, Z16, Z23
+	VMOVUPS      Z4, Z24
+	VMOVUPS      Z24, Z25
+	VMOVUPS      Z24, Z26
+	VMOVUPS      Z24, Z27
+	VMOVUPS      Z3, Z28
+	VMOVUPS      Z28, Z29
+	VMOVUPS      Z28, Z30
+	VMOVUPS      Z28, Z31
+	VFMADD213PS  Z2, Z20, Z24
+	VFMADD213PS  Z2, Z21, Z25
+	VFMADD213PS  Z2, Z22, Z26
+	VFMADD213PS  Z2, Z23, Z27
+	VFMADD213PS  Z1, Z20, Z28
+	VFMADD213PS  Z1, Z21, Z29
+	VFMADD213PS  Z1, Z22, Z30
+	VFMADD213PS  Z1, Z23, Z31
+	VFMADD213PS  Z0, Z20, Z24
+	VFMADD213PS  Z0, Z21, Z25
+	VFMADD213PS  Z0, Z22, Z26
+	VFMADD213PS  Z0, Z23, Z27
+	VFMADD231PS  Z11, Z28, Z24
+	VFMADD231PS  Z14, Z29, Z25
+	VFMADD231PS  Z15, Z30, Z26
+	VFMADD231PS  Z16, Z31, Z27
+	VFMADD213PS  Z11, Z24, Z20
+	VFMADD213PS  Z14, Z25, Z21
+	VFMADD213PS  Z15, Z26, Z22
+	VFMADD213PS  Z16, Z27, Z23
+	VADDPS       Z5, Z20, Z24
+	VADDPS       Z5, Z21, Z25
+	VADDPS       Z5, Z22, Z26
+	VADDPS       Z5, Z23, Z27
+	VSUBPS       Z5, Z24, Z11
+	VSUBPS       Z5, Z25, Z14
+	VSUBPS       Z5, Z26, Z15
+	VSUBPS       Z5, Z27, Z16
+	VSUBPS       Z11, Z20, Z20
+	VSUBPS       Z14, Z21, Z21
+	VSUBPS       Z15, Z22, Z22
+	VSUBPS       Z16, Z23, Z23
+	VMULPS       Z10, Z20, Z20
+	VMULPS       Z17, Z21, Z21
+	VMULPS       Z18, Z22, Z22
+	VMULPS       Z19, Z23, Z23
+	VMULPS       Z10, Z24, Z24
+	VMULPS       Z17, Z25, Z25
+	VMULPS       Z18, Z26, Z26
+	VMULPS       Z19, Z27, Z27
+	VMOVUPS      Z24, 256(CX)
+	VMOVUPS      Z20, 512(CX)
+	VMOVUPS      Z25, 320(CX)
+	VMOVUPS      Z21, 576(CX)
+	VMOVUPS      Z26, 384(CX)
+	VMOVUPS      Z22, 640(CX)
+	VMOVUPS      Z27, 448(CX)
+	VMOVUPS      Z23, 704(CX)
+	ADDQ         $+768, CX
+	ADDQ         $+256, AX
+	SUBQ         $0x40, SI
+	JG           exponentials110
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x02, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	DECQ         BX
+	JNZ          arguments109
+	VXORPS       Y12, Y12, Y12
+	VBROADCASTSS f32_3effffaf<>+0(SB), Z0
+	VBROADCASTSS f32_be2a9880<>+0(SB), Z1
+	VBROADCASTSS f32_3da94785<>+0(SB), Z2
+	VBROADCASTSS f32_bd3f9d47<>+0(SB), Z3
+	VBROADCASTSS f32_3cca3645<>+0(SB), Z4
+	VBROADCASTSS f32_bc1abc4e<>+0(SB), Z5
+	VBROADCASTSS f32_3ae937d7<>+0(SB), Z6
+	VBROADCASTSS f32_3f800000<>+0(SB), Z7
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
+	MOVQ         exponent+104(FP), AX
+	VBROADCASTSS (AX), Z8
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Z9
 
 row113:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z1
-	VXORPS       Y3, Y3, Y3
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Z9
+	VXORPS       Y13, Y13, Y13
 	XORQ         AX, AX
-	MOVQ         n+56(FP), R8
-	TESTQ        R8, R8
-	JZ           done117
+	MOVQ         n+64(FP), R9
 
-group115:
-	MOVQ  $-1, DI
-	CMPQ  R8, $0x40
-	JAE   whole116
-	BZHIQ R8, DI, DI
+group114:
+	MOVQ  $-1, R8
+	CMPQ  R9, $0x40
+	JAE   whole115
+	BZHIQ R9, R8, R8
 
-whole116:
-	MOVQ             DI, (SP)
-	MOVQ             AX, DI
-	SHRQ             $0x05, DI
-	PREFETCHT0       12288(CX)(AX*1)
-	KMOVW            (BX)(DI*1), K1
-	KMOVW            (SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (CX)(AX*1), K2, Z4
-	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z5
-	VBROADCASTSS     8(R9), Z6
-	VSUBPS           Z5, Z4, Z7
-	VSUBPS           Z4, Z7, Z8
-	VSUBPS           Z8, Z7, Z9
-	VSUBPS           Z9, Z4, Z9
-	VADDPS           Z5, Z8, Z8
-	VSUBPS           Z8, Z9, Z9
-	VSUBPS           Z6, Z9, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z4
-	VMOVUPS          Z7, K2, Z4
-	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z5, K1
-	VMOVAPS.Z        Z9, K1, Z9
-	VADDPS           Z9, Z4, Z5
-	VSUBPS           Z4, Z5, Z4
-	VSUBPS           Z4, Z9, Z9
-	VMOVAPS.Z        Z9, K1, Z9
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z5, Z4
-	VXORPS           Z4, Z9, Z4
-	VORPS.BCST       f32_80000000<>+0(SB), Z5, Z6
-	VMOVUPS          Z5, 128(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z6, Z6
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z5
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z6, Z5
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z5, Z7
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z7, Z6
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z7, Z6
-	VADDPS           Z4, Z6, Z6
-	VPSLLD           $0x17, Z5, Z5
-	VMULPS           Z6, Z6, Z7
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z4
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z8
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z7, Z4
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z7, Z8
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z7, Z4
-	VFMADD231PS      Z6, Z8, Z4
-	VFMADD213PS      Z6, Z4, Z7
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z7, Z4
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z4, Z6
-	VSUBPS           Z6, Z7, Z7
-	VMULPS           Z5, Z7, Z7
-	VMULPS           Z5, Z4, Z4
-	VMOVUPS          Z7, 64(SP)
-	PREFETCHT0       12352(CX)(AX*1)
-	KMOVW            2(BX)(DI*1), K1
-	KMOVW            2(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        64(CX)(AX*1), K2, Z5
-	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z6
-	VBROADCASTSS     8(R9), Z7
-	VSUBPS           Z6, Z5, Z8
-	VSUBPS           Z5, Z8, Z9
-	VSUBPS           Z9, Z8, Z22
-	VSUBPS           Z22, Z5, Z22
-	VADDPS           Z6, Z9, Z9
-	VSUBPS           Z9, Z22, Z22
-	VSUBPS           Z7, Z22, Z22
-	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K1, Z8
-	VXORPS.BCST      f32_80000000<>+0(SB), Z22, K1, Z22
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z5
-	VMOVUPS          Z8, K2, Z5
-	VORPS.BCST       f32_80000000<>+0(SB), Z5, Z6
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z6, K1
-	VMOVAPS.Z        Z22, K1, Z22
-	VADDPS           Z22, Z5, Z6
-	VSUBPS           Z5, Z6, Z5
-	VSUBPS           Z5, Z22, Z22
-	VMOVAPS.Z        Z22, K1, Z22
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z6, Z5
-	VXORPS           Z5, Z22, Z5
-	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z7
-	VMOVUPS          Z6, 256(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z7, Z7
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z6
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z7, Z6
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z6, Z8
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z8, Z7
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z8, Z7
-	VADDPS           Z5, Z7, Z7
-	VPSLLD           $0x17, Z6, Z6
-	VMULPS           Z7, Z7, Z8
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z5
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z9
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z8, Z5
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z8, Z9
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z8, Z5
-	VFMADD231PS      Z7, Z9, Z5
-	VFMADD213PS      Z7, Z5, Z8
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z8, Z5
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z5, Z7
-	VSUBPS           Z7, Z8, Z8
-	VMULPS           Z6, Z8, Z8
-	VMULPS           Z6, Z5, Z5
-	VMOVUPS          Z8, 192(SP)
-	PREFETCHT0       12416(CX)(AX*1)
-	KMOVW            4(BX)(DI*1), K1
-	KMOVW            4(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        128(CX)(AX*1), K2, Z6
-	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z7
-	VBROADCASTSS     8(R9), Z8
-	VSUBPS           Z7, Z6, Z9
-	VSUBPS           Z6, Z9, Z22
-	VSUBPS           Z22, Z9, Z23
-	VSUBPS           Z23, Z6, Z23
-	VADDPS           Z7, Z22, Z22
-	VSUBPS           Z22, Z23, Z23
-	VSUBPS           Z8, Z23, Z23
-	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
-	VXORPS.BCST      f32_80000000<>+0(SB), Z23, K1, Z23
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z6
-	VMOVUPS          Z9, K2, Z6
-	VORPS.BCST       f32_80000000<>+0(SB), Z6, Z7
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z7, K1
-	VMOVAPS.Z        Z23, K1, Z23
-	VADDPS           Z23, Z6, Z7
-	VSUBPS           Z6, Z7, Z6
-	VSUBPS           Z6, Z23, Z23
-	VMOVAPS.Z        Z23, K1, Z23
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z7, Z6
-	VXORPS           Z6, Z23, Z6
-	VORPS.BCST       f32_80000000<>+0(SB), Z7, Z8
-	VMOVUPS          Z7, 384(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z8, Z8
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z7
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z8, Z7
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z7, Z9
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z9, Z8
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z9, Z8
-	VADDPS           Z6, Z8, Z8
-	VPSLLD           $0x17, Z7, Z7
-	VMULPS           Z8, Z8, Z9
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z6
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z9, Z6
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z9, Z22
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z9, Z6
-	VFMADD231PS      Z8, Z22, Z6
-	VFMADD213PS      Z8, Z6, Z9
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z9, Z6
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z6, Z8
-	VSUBPS           Z8, Z9, Z9
-	VMULPS           Z7, Z9, Z9
-	VMULPS           Z7, Z6, Z6
-	VMOVUPS          Z9, 320(SP)
-	PREFETCHT0       12480(CX)(AX*1)
-	KMOVW            6(BX)(DI*1), K1
-	KMOVW            6(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        192(CX)(AX*1), K2, Z7
-	MOVQ             p+88(FP), R9
-	VBROADCASTSS     4(R9), Z8
-	VBROADCASTSS     8(R9), Z9
-	VSUBPS           Z8, Z7, Z22
-	VSUBPS           Z7, Z22, Z23
-	VSUBPS           Z23, Z22, Z24
-	VSUBPS           Z24, Z7, Z24
-	VADDPS           Z8, Z23, Z23
-	VSUBPS           Z23, Z24, Z24
-	VSUBPS           Z9, Z24, Z24
-	VXORPS.BCST      f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS.BCST      f32_80000000<>+0(SB), Z24, K1, Z24
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z7
-	VMOVUPS          Z22, K2, Z7
-	VORPS.BCST       f32_80000000<>+0(SB), Z7, Z8
-	VCMPPS.BCST      $0x1e, f32_c2b00f34<>+0(SB), Z8, K1
-	VMOVAPS.Z        Z24, K1, Z24
-	VADDPS           Z24, Z7, Z8
-	VSUBPS           Z7, Z8, Z7
-	VSUBPS           Z7, Z24, Z24
-	VMOVAPS.Z        Z24, K1, Z24
-	VANDNPS.BCST     f32_80000000<>+0(SB), Z8, Z7
-	VXORPS           Z7, Z24, Z7
-	VORPS.BCST       f32_80000000<>+0(SB), Z8, Z9
-	VMOVUPS          Z8, 512(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z9, Z9
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z8
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z9, Z8
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z8, Z22
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z22, Z9
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z22, Z9
-	VADDPS           Z7, Z9, Z9
-	VPSLLD           $0x17, Z8, Z8
-	VMULPS           Z9, Z9, Z22
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z7
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z22, Z7
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z22, Z23
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z22, Z7
-	VFMADD231PS      Z9, Z23, Z7
-	VFMADD213PS      Z9, Z7, Z22
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z22, Z7
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z7, Z9
-	VSUBPS           Z9, Z22, Z22
-	VMULPS           Z8, Z22, Z22
-	VMULPS           Z8, Z7, Z7
-	VMOVUPS          Z22, 448(SP)
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z8
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z4, Z8
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z4, Z8
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z4, Z8
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z4, Z8
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z4, Z8
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z4, Z8
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z9
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z5, Z9
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z5, Z9
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z5, Z9
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z5, Z9
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z5, Z9
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z5, Z9
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z22
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z6, Z22
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z6, Z22
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z6, Z22
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z6, Z22
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z6, Z22
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z6, Z22
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z23
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z7, Z23
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z7, Z23
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z7, Z23
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z7, Z23
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z7, Z23
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z7, Z23
-	VMOVUPS          128(SP), Z24
-	VMOVUPS          64(SP), Z25
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z26
-	VADDPS           Z26, Z4, Z27
-	VDIVPS           Z27, Z26, Z27
-	VSUBPS           Z27, Z26, Z26
-	VFNMADD231PS     Z27, Z4, Z26
-	VFNMADD231PS     Z27, Z25, Z26
-	VMULPS           Z27, Z4, Z28
-	VMOVUPS          Z28, Z29
-	VFMSUB231PS      Z27, Z4, Z29
-	VFMADD231PS      Z27, Z25, Z29
-	VFMADD231PS      Z26, Z28, Z29
-	VMULPS           Z28, Z4, Z4
-	VFMADD213PS      Z29, Z8, Z4
-	VADDPS           Z4, Z28, Z4
-	VMAXPS           Z24, Z2, Z8
-	VADDPS           Z4, Z8, Z4
-	VMULPS           Z26, Z27, Z26
-	VCMPPS           $0x11, Z2, Z24, K1
-	VBLENDMPS        Z28, Z27, K1, Z10
-	VBLENDMPS        Z27, Z28, K1, Z11
-	VBLENDMPS        Z29, Z26, K1, Z12
-	VADDPS           Z12, Z10, Z8
-	VADDPS           Z10, Z10, Z24
-	VMULPS           Z12, Z24, Z24
-	VFMADD231PS      Z10, Z10, Z24
-	CMPQ             root+112(FP), $0x01
-	JL               less118
-	VMOVUPS          Z8, Z24
-	CMPQ             root+112(FP), $0x02
-	JL               less119
-	VSQRTPS          Z24, Z24
-	CMPQ             root+112(FP), $0x03
-	JL               less120
-	MOVQ             powers+120(FP), R9
-	VMOVUPS          (R9)(AX*1), Z24
-
-less120:
-less119:
-less118:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough122
-
-again121:
-	VMULPS      Z12, Z24, Z25
-	VFMADD231PS Z10, Z24, Z25
-	VMOVUPS     Z25, Z24
-	DECQ        R9
-	JNZ         again121
-
-enough122:
-	VMULPS       Z4, Z11, Z11
-	VFMADD231PS  Z0, Z11, Z8
-	VMULPS       Z4, Z24, Z4
-	VMULPS       Z8, Z24, Z8
-	KMOVW        (BX)(DI*1), K1
-	KMOVW        (SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z24
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      (R9)(AX*1), Z25
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      (R9)(AX*1), Z26
-	VMOVAPS      Z26, K1, Z25
-	VMULPS       Z25, Z24, Z24
-	VXORPS.BCST  f32_80000000<>+0(SB), Z24, K1, Z24
-	VMOVAPS.Z    Z24, K2, Z24
-	VMULPS       Z24, Z8, Z8
-	KMOVW        (BX)(DI*1), K1
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      (R9)(AX*1), Z24
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      (R9)(AX*1), Z25
-	VMOVAPS      Z25, K1, Z24
-	VMULPS       Z24, Z4, Z4
-	KMOVW        (SP), K1
-	VMOVUPS      Z8, K1, (DX)(AX*1)
-	VMOVUPS      256(SP), Z8
-	VMOVUPS      192(SP), Z24
-	VBROADCASTSS f32_3f800000<>+0(SB), Z25
-	VADDPS       Z25, Z5, Z26
-	VDIVPS       Z26, Z25, Z26
-	VSUBPS       Z26, Z25, Z25
-	VFNMADD231PS Z26, Z5, Z25
-	VFNMADD231PS Z26, Z24, Z25
-	VMULPS       Z26, Z5, Z27
-	VMOVUPS      Z27, Z28
-	VFMSUB231PS  Z26, Z5, Z28
-	VFMADD231PS  Z26, Z24, Z28
-	VFMADD231PS  Z25, Z27, Z28
-	VMULPS       Z27, Z5, Z5
-	VFMADD213PS  Z28, Z9, Z5
-	VADDPS       Z5, Z27, Z5
-	VMAXPS       Z8, Z2, Z9
-	VADDPS       Z5, Z9, Z5
-	VMULPS       Z25, Z26, Z25
-	VCMPPS       $0x11, Z2, Z8, K1
-	VBLENDMPS    Z27, Z26, K1, Z13
-	VBLENDMPS    Z26, Z27, K1, Z14
-	VBLENDMPS    Z28, Z25, K1, Z15
-	VADDPS       Z15, Z13, Z8
-	VADDPS       Z13, Z13, Z9
-	VMULPS       Z15, Z9, Z9
-	VFMADD231PS  Z13, Z13, Z9
-	CMPQ         root+112(FP), $0x01
-	JL           less123
-	VMOVUPS      Z8, Z9
-	CMPQ         root+112(FP), $0x02
-	JL           less124
-	VSQRTPS      Z9, Z9
-	CMPQ         root+112(FP), $0x03
-	JL           less125
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      64(R9)(AX*1), Z9
-
-less125:
-less124:
-less123:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough127
-
-again126:
-	VMULPS      Z15, Z9, Z24
-	VFMADD231PS Z13, Z9, Z24
-	VMOVUPS     Z24, Z9
-	DECQ        R9
-	JNZ         again126
-
-enough127:
-	VMULPS        Z5, Z14, Z14
-	VFMADD231PS   Z0, Z14, Z8
-	VMULPS        Z5, Z9, Z5
-	VMULPS        Z8, Z9, Z8
-	KMOVW         2(BX)(DI*1), K1
-	KMOVW         2(SI)(DI*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       Z1, Z9
-	MOVQ          negWeight+128(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z24
-	MOVQ          posWeight+136(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z25
-	VMOVAPS       Z25, K1, Z24
-	VMULPS        Z24, Z9, Z9
-	VXORPS.BCST   f32_80000000<>+0(SB), Z9, K1, Z9
-	VMOVAPS.Z     Z9, K2, Z9
-	VMULPS        Z9, Z8, Z8
-	KMOVW         2(BX)(DI*1), K1
-	MOVQ          negWeight+128(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z9
-	MOVQ          posWeight+136(FP), R9
-	VMOVUPS       64(R9)(AX*1), Z24
-	VMOVAPS       Z24, K1, Z9
-	VMULPS        Z9, Z5, Z5
-	KMOVW         2(SP), K1
-	VMOVUPS       Z8, K1, 64(DX)(AX*1)
-	VADDPS        Z5, Z4, Z4
-	VEXTRACTF64X4 $0x01, Z4, Y5
-	VADDPS        Y5, Y4, Y4
-	VCVTPS2PD     Y4, Z4
-	VADDPD        Z4, Z3, Z3
-	VMOVUPS       384(SP), Z4
-	VMOVUPS       320(SP), Z5
-	VBROADCASTSS  f32_3f800000<>+0(SB), Z8
-	VADDPS        Z8, Z6, Z9
-	VDIVPS        Z9, Z8, Z9
-	VSUBPS        Z9, Z8, Z8
-	VFNMADD231PS  Z9, Z6, Z8
-	VFNMADD231PS  Z9, Z5, Z8
-	VMULPS        Z9, Z6, Z24
-	VMOVUPS       Z24, Z25
-	VFMSUB231PS   Z9, Z6, Z25
-	VFMADD231PS   Z9, Z5, Z25
-	VFMADD231PS   Z8, Z24, Z25
-	VMULPS        Z24, Z6, Z6
-	VFMADD213PS   Z25, Z22, Z6
-	VADDPS        Z6, Z24, Z6
-	VMAXPS        Z4, Z2, Z5
-	VADDPS        Z6, Z5, Z6
-	VMULPS        Z8, Z9, Z8
-	VCMPPS        $0x11, Z2, Z4, K1
-	VBLENDMPS     Z24, Z9, K1, Z16
-	VBLENDMPS     Z9, Z24, K1, Z17
-	VBLENDMPS     Z25, Z8, K1, Z18
-	VADDPS        Z18, Z16, Z4
-	VADDPS        Z16, Z16, Z5
-	VMULPS        Z18, Z5, Z5
-	VFMADD231PS   Z16, Z16, Z5
-	CMPQ          root+112(FP), $0x01
-	JL            less128
-	VMOVUPS       Z4, Z5
-	CMPQ          root+112(FP), $0x02
-	JL            less129
-	VSQRTPS       Z5, Z5
-	CMPQ          root+112(FP), $0x03
-	JL            less130
-	MOVQ          powers+120(FP), R9
-	VMOVUPS       128(R9)(AX*1), Z5
-
-less130:
-less129:
-less128:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough132
-
-again131:
-	VMULPS      Z18, Z5, Z8
-	VFMADD231PS Z16, Z5, Z8
-	VMOVUPS     Z8, Z5
-	DECQ        R9
-	JNZ         again131
-
-enough132:
-	VMULPS       Z6, Z17, Z17
-	VFMADD231PS  Z0, Z17, Z4
-	VMULPS       Z6, Z5, Z6
-	VMULPS       Z4, Z5, Z4
-	KMOVW        4(BX)(DI*1), K1
-	KMOVW        4(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z5
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z8
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z9
-	VMOVAPS      Z9, K1, Z8
-	VMULPS       Z8, Z5, Z5
-	VXORPS.BCST  f32_80000000<>+0(SB), Z5, K1, Z5
-	VMOVAPS.Z    Z5, K2, Z5
-	VMULPS       Z5, Z4, Z4
-	KMOVW        4(BX)(DI*1), K1
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z5
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPS      128(R9)(AX*1), Z8
-	VMOVAPS      Z8, K1, Z5
-	VMULPS       Z5, Z6, Z6
-	KMOVW        4(SP), K1
-	VMOVUPS      Z4, K1, 128(DX)(AX*1)
-	VMOVUPS      512(SP), Z4
-	VMOVUPS      448(SP), Z5
-	VBROADCASTSS f32_3f800000<>+0(SB), Z8
-	VADDPS       Z8, Z7, Z9
-	VDIVPS       Z9, Z8, Z9
-	VSUBPS       Z9, Z8, Z8
-	VFNMADD231PS Z9, Z7, Z8
-	VFNMADD231PS Z9, Z5, Z8
-	VMULPS       Z9, Z7, Z22
+whole115:
+	MOVQ         R8, (SP)
+	MOVQ         AX, R8
+	SHRQ         $0x05, R8
+	VMOVUPS      256(CX), Z10
+	VMOVUPS      320(CX), Z11
+	VMOVUPS      512(CX), Z14
+	VMOVUPS      576(CX), Z15
+	VMOVUPS      Z6, Z16
+	VMOVUPS      Z16, Z17
+	VFMADD213PS  Z5, Z10, Z16
+	VFMADD213PS  Z5, Z11, Z17
+	VFMADD213PS  Z4, Z10, Z16
+	VFMADD213PS  Z4, Z11, Z17
+	VFMADD213PS  Z3, Z10, Z16
+	VFMADD213PS  Z3, Z11, Z17
+	VFMADD213PS  Z2, Z10, Z16
+	VFMADD213PS  Z2, Z11, Z17
+	VFMADD213PS  Z1, Z10, Z16
+	VFMADD213PS  Z1, Z11, Z17
+	VFMADD213PS  Z0, Z10, Z16
+	VFMADD213PS  Z0, Z11, Z17
+	VMOVUPS      Z7, Z20
+	VMOVUPS      Z20, Z21
+	VADDPS       Z20, Z10, Z18
+	VADDPS       Z21, Z11, Z19
+	VDIVPS       Z18, Z20, Z18
+	VDIVPS       Z19, Z21, Z19
+	VSUBPS       Z18, Z20, Z20
+	VSUBPS       Z19, Z21, Z21
+	VFNMADD231PS Z18, Z10, Z20
+	VFNMADD231PS Z19, Z11, Z21
+	VFNMADD231PS Z18, Z14, Z20
+	VFNMADD231PS Z19, Z15, Z21
+	VMULPS       Z18, Z10, Z22
+	VMULPS       Z19, Z11, Z23
 	VMOVUPS      Z22, Z24
-	VFMSUB231PS  Z9, Z7, Z24
-	VFMADD231PS  Z9, Z5, Z24
-	VFMADD231PS  Z8, Z22, Z24
-	VMULPS       Z22, Z7, Z7
-	VFMADD213PS  Z24, Z23, Z7
-	VADDPS       Z7, Z22, Z7
-	VMAXPS       Z4, Z2, Z5
-	VADDPS       Z7, Z5, Z7
-	VMULPS       Z8, Z9, Z8
-	VCMPPS       $0x11, Z2, Z4, K1
-	VBLENDMPS    Z22, Z9, K1, Z19
-	VBLENDMPS    Z9, Z22, K1, Z20
-	VBLENDMPS    Z24, Z8, K1, Z21
-	VADDPS       Z21, Z19, Z4
-	VADDPS       Z19, Z19, Z5
-	VMULPS       Z21, Z5, Z5
-	VFMADD231PS  Z19, Z19, Z5
-	CMPQ         root+112(FP), $0x01
-	JL           less133
-	VMOVUPS      Z4, Z5
-	CMPQ         root+112(FP), $0x02
-	JL           less134
-	VSQRTPS      Z5, Z5
-	CMPQ         root+112(FP), $0x03
-	JL           less135
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      192(R9)(AX*1), Z5
+	VFMSUB231PS  Z18, Z10, Z24
+	VMOVUPS      Z23, Z25
+	VFMSUB231PS  Z19, Z11, Z25
+	VFMADD231PS  Z18, Z14, Z24
+	VFMADD231PS  Z19, Z15, Z25
+	VFMADD231PS  Z20, Z22, Z24
+	VFMADD231PS  Z21, Z23, Z25
+	VMULPS       Z22, Z10, Z10
+	VMULPS       Z23, Z11, Z11
+	VFMADD213PS  Z24, Z16, Z10
+	VFMADD213PS  Z25, Z17, Z11
+	VADDPS       Z10, Z22, Z10
+	VADDPS       Z11, Z23, Z11
+	VMOVUPS      (CX), Z14
+	VMOVUPS      64(CX), Z15
+	VMAXPS       Z14, Z12, Z16
+	VADDPS       Z10, Z16, Z10
+	VMAXPS       Z15, Z12, Z16
+	VADDPS       Z11, Z16, Z11
+	VMULPS       Z20, Z18, Z20
+	VMULPS       Z21, Z19, Z21
+	VCMPPS       $0x11, Z12, Z14, K1
+	VMOVUPS      Z18, Z14
+	VMOVAPS      Z22, K1, Z14
+	VMOVAPS      Z18, K1, Z22
+	VMOVAPS      Z24, K1, Z20
+	VCMPPS       $0x11, Z12, Z15, K1
+	VMOVUPS      Z19, Z15
+	VMOVAPS      Z23, K1, Z15
+	VMOVAPS      Z19, K1, Z23
+	VMOVAPS      Z25, K1, Z21
+	VADDPS       Z20, Z14, Z16
+	VADDPS       Z21, Z15, Z17
+	VADDPS       Z14, Z14, Z18
+	VADDPS       Z15, Z15, Z19
+	VMULPS       Z20, Z18, Z18
+	VMULPS       Z21, Z19, Z19
+	VFMADD231PS  Z14, Z14, Z18
+	VFMADD231PS  Z15, Z15, Z19
+	CMPQ         root+120(FP), $0x01
+	JL           less116
+	VMOVUPS      Z16, Z18
+	VMOVUPS      Z17, Z19
+	CMPQ         root+120(FP), $0x02
+	JL           less117
+	VSQRTPS      Z18, Z18
+	VSQRTPS      Z19, Z19
+	CMPQ         root+120(FP), $0x03
+	JL           less118
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      (R10)(AX*1), Z18
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      64(R10)(AX*1), Z19
 
-less135:
-less134:
-less133:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough137
+less118:
+less117:
+less116:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough120
 
-again136:
-	VMULPS      Z21, Z5, Z8
-	VFMADD231PS Z19, Z5, Z8
-	VMOVUPS     Z8, Z5
-	DECQ        R9
-	JNZ         again136
+again119:
+	VMULPS      Z20, Z18, Z24
+	VMULPS      Z21, Z19, Z25
+	VFMADD231PS Z14, Z18, Z24
+	VFMADD231PS Z15, Z19, Z25
+	VMOVUPS     Z24, Z18
+	VMOVUPS     Z25, Z19
+	DECQ        R10
+	JNZ         again119
 
-enough137:
-	VMULPS        Z7, Z20, Z20
-	VFMADD231PS   Z0, Z20, Z4
-	VMULPS        Z7, Z5, Z7
-	VMULPS        Z4, Z5, Z4
-	KMOVW         6(BX)(DI*1), K1
-	KMOVW         6(SI)(DI*1), K2
+enough120:
+	VMULPS       Z10, Z22, Z22
+	VMULPS       Z11, Z23, Z23
+	VFMADD231PS  Z8, Z22, Z16
+	VFMADD231PS  Z8, Z23, Z17
+	VMULPS       Z10, Z18, Z10
+	VMULPS       Z11, Z19, Z11
+	VMULPS       Z16, Z18, Z16
+	VMULPS       Z17, Z19, Z17
+	KMOVW        (SI)(R8*1), K1
+	VMOVUPS      Z9, Z14
+	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K1, Z14
+	KMOVW        (DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPS.Z     Z14, Z16, K2, Z16
+	KMOVW        (SP), K1
+	VMOVUPS      Z16, K1, (DX)(AX*1)
+	KMOVW        2(SI)(R8*1), K1
+	VMOVUPS      Z9, Z14
+	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K1, Z14
+	KMOVW        2(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPS.Z     Z14, Z17, K2, Z17
+	KMOVW        2(SP), K1
+	VMOVUPS      Z17, K1, 64(DX)(AX*1)
+	VMOVUPS      384(CX), Z14
+	VMOVUPS      448(CX), Z15
+	VMOVUPS      640(CX), Z16
+	VMOVUPS      704(CX), Z17
+	VMOVUPS      Z6, Z18
+	VMOVUPS      Z18, Z19
+	VFMADD213PS  Z5, Z14, Z18
+	VFMADD213PS  Z5, Z15, Z19
+	VFMADD213PS  Z4, Z14, Z18
+	VFMADD213PS  Z4, Z15, Z19
+	VFMADD213PS  Z3, Z14, Z18
+	VFMADD213PS  Z3, Z15, Z19
+	VFMADD213PS  Z2, Z14, Z18
+	VFMADD213PS  Z2, Z15, Z19
+	VFMADD213PS  Z1, Z14, Z18
+	VFMADD213PS  Z1, Z15, Z19
+	VFMADD213PS  Z0, Z14, Z18
+	VFMADD213PS  Z0, Z15, Z19
+	VMOVUPS      Z7, Z22
+	VMOVUPS      Z22, Z23
+	VADDPS       Z22, Z14, Z20
+	VADDPS       Z23, Z15, Z21
+	VDIVPS       Z20, Z22, Z20
+	VDIVPS       Z21, Z23, Z21
+	VSUBPS       Z20, Z22, Z22
+	VSUBPS       Z21, Z23, Z23
+	VFNMADD231PS Z20, Z14, Z22
+	VFNMADD231PS Z21, Z15, Z23
+	VFNMADD231PS Z20, Z16, Z22
+	VFNMADD231PS Z21, Z17, Z23
+	VMULPS       Z20, Z14, Z24
+	VMULPS       Z21, Z15, Z25
+	VMOVUPS      Z24, Z26
+	VFMSUB231PS  Z20, Z14, Z26
+	VMOVUPS      Z25, Z27
+	VFMSUB231PS  Z21, Z15, Z27
+	VFMADD231PS  Z20, Z16, Z26
+	VFMADD231PS  Z21, Z17, Z27
+	VFMADD231PS  Z22, Z24, Z26
+	VFMADD231PS  Z23, Z25, Z27
+	VMULPS       Z24, Z14, Z14
+	VMULPS       Z25, Z15, Z15
+	VFMADD213PS  Z26, Z18, Z14
+	VFMADD213PS  Z27, Z19, Z15
+	VADDPS       Z14, Z24, Z14
+	VADDPS       Z15, Z25, Z15
+	VMOVUPS      128(CX), Z16
+	VMOVUPS      192(CX), Z17
+	VMAXPS       Z16, Z12, Z18
+	VADDPS       Z14, Z18, Z14
+	VMAXPS       Z17, Z12, Z18
+	VADDPS       Z15, Z18, Z15
+	VMULPS       Z22, Z20, Z22
+	VMULPS       Z23, Z21, Z23
+	VCMPPS       $0x11, Z12, Z16, K1
+	VMOVUPS      Z20, Z16
+	VMOVAPS      Z24, K1, Z16
+	VMOVAPS      Z20, K1, Z24
+	VMOVAPS      Z26, K1, Z22
+	VCMPPS       $0x11, Z12, Z17, K1
+	VMOVUPS      Z21, Z17
+	VMOVAPS      Z25, K1, Z17
+	VMOVAPS      Z21, K1, Z25
+	VMOVAPS      Z27, K1, Z23
+	VADDPS       Z22, Z16, Z18
+	VADDPS       Z23, Z17, Z19
+	VADDPS       Z16, Z16, Z20
+	VADDPS       Z17, Z17, Z21
+	VMULPS       Z22, Z20, Z20
+	VMULPS       Z23, Z21, Z21
+	VFMADD231PS  Z16, Z16, Z20
+	VFMADD231PS  Z17, Z17, Z21
+	CMPQ         root+120(FP), $0x01
+	JL           less121
+	VMOVUPS      Z18, Z20
+	VMOVUPS      Z19, Z21
+	CMPQ         root+120(FP), $0x02
+	JL           less122
+	VSQRTPS      Z20, Z20
+	VSQRTPS      Z21, Z21
+	CMPQ         root+120(FP), $0x03
+	JL           less123
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      128(R10)(AX*1), Z20
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      192(R10)(AX*1), Z21
+
+less123:
+less122:
+less121:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough125
+
+again124:
+	VMULPS      Z22, Z20, Z26
+	VMULPS      Z23, Z21, Z27
+	VFMADD231PS Z16, Z20, Z26
+	VFMADD231PS Z17, Z21, Z27
+	VMOVUPS     Z26, Z20
+	VMOVUPS     Z27, Z21
+	DECQ        R10
+	JNZ         again124
+
+enough125:
+	VMULPS        Z14, Z24, Z24
+	VMULPS        Z15, Z25, Z25
+	VFMADD231PS   Z8, Z24, Z18
+	VFMADD231PS   Z8, Z25, Z19
+	VMULPS        Z14, Z20, Z14
+	VMULPS        Z15, Z21, Z15
+	VMULPS        Z18, Z20, Z18
+	VMULPS        Z19, Z21, Z19
+	KMOVW         4(SI)(R8*1), K1
+	VMOVUPS       Z9, Z16
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
+	KMOVW         4(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMOVUPS       Z1, Z5
-	MOVQ          negWeight+128(FP), R9
-	VMOVUPS       192(R9)(AX*1), Z8
-	MOVQ          posWeight+136(FP), R9
-	VMOVUPS       192(R9)(AX*1), Z9
-	VMOVAPS       Z9, K1, Z8
-	VMULPS        Z8, Z5, Z5
-	VXORPS.BCST   f32_80000000<>+0(SB), Z5, K1, Z5
-	VMOVAPS.Z     Z5, K2, Z5
-	VMULPS        Z5, Z4, Z4
-	KMOVW         6(BX)(DI*1), K1
-	MOVQ          negWeight+128(FP), DI
-	VMOVUPS       192(DI)(AX*1), Z5
-	MOVQ          posWeight+136(FP), DI
-	VMOVUPS       192(DI)(AX*1), Z8
-	VMOVAPS       Z8, K1, Z5
-	VMULPS        Z5, Z7, Z7
+	VMULPS.Z      Z16, Z18, K2, Z18
+	KMOVW         4(SP), K1
+	VMOVUPS       Z18, K1, 128(DX)(AX*1)
+	KMOVW         6(SI)(R8*1), K1
+	VMOVUPS       Z9, Z16
+	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
+	KMOVW         6(DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPS.Z      Z16, Z19, K2, Z19
 	KMOVW         6(SP), K1
-	VMOVUPS       Z4, K1, 192(DX)(AX*1)
-	VADDPS        Z7, Z6, Z6
-	VEXTRACTF64X4 $0x01, Z6, Y4
-	VADDPS        Y4, Y6, Y6
-	VCVTPS2PD     Y6, Z4
-	VADDPD        Z4, Z3, Z3
+	VMOVUPS       Z19, K1, 192(DX)(AX*1)
+	VADDPS        Z11, Z10, Z10
+	VEXTRACTF64X4 $0x01, Z10, Y11
+	VADDPS        Y11, Y10, Y10
+	VCVTPS2PD     Y10, Z10
+	VADDPD        Z10, Z13, Z13
+	VADDPS        Z15, Z14, Z14
+	VEXTRACTF64X4 $0x01, Z14, Y10
+	VADDPS        Y10, Y14, Y14
+	VCVTPS2PD     Y14, Z10
+	VADDPD        Z10, Z13, Z13
+	ADDQ          $+768, CX
 	ADDQ          $+256, AX
-	SUBQ          $0x40, R8
-	JG            group115
-
-done117:
-	MOVQ          stride+40(FP), AX
+	SUBQ          $0x40, R9
+	JG            group114
+	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x02, AX
-	ADDQ          AX, CX
-	MOVQ          dstStride+24(FP), AX
-	SHLQ          $0x02, AX
-	ADDQ          AX, DX
-	MOVQ          words+80(FP), AX
+	MOVQ          AX, DX
+	ADDQ          dst+24(FP), DX
+	MOVQ          DX, dst+24(FP)
+	MOVQ          words+88(FP), AX
 	SHLQ          $0x03, AX
-	ADDQ          AX, BX
 	ADDQ          AX, SI
+	ADDQ          AX, DI
 	SHLQ          $0x05, AX
-	ADDQ          AX, powers+120(FP)
-	ADDQ          $0x0c, p+88(FP)
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y1
-	VADDPD        Y1, Y3, Y3
-	VEXTRACTF64X2 $0x01, Y3, X1
-	VADDPD        X1, X3, X3
-	VUNPCKHPD     X3, X3, X1
-	VADDPD        X1, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+48(FP)
+	ADDQ          AX, powers+128(FP)
+	ADDQ          $0x0c, p+96(FP)
+	MOVQ          sum+8(FP), AX
+	VEXTRACTF64X4 $0x01, Z13, Y9
+	VADDPD        Y9, Y13, Y13
+	VEXTRACTF64X2 $0x01, Y13, X9
+	VADDPD        X9, X13, X13
+	VUNPCKHPD     X13, X13, X9
+	VADDPD        X9, X13, X13
+	VMOVSD        X13, (AX)
+	ADDQ          $0x08, sum+8(FP)
+	DECQ          BX
 	JNZ           row113
 
-last114:
-	VZEROUPPER
-	RET
-
-// func focal32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focal32AVX512(SB), NOSPLIT, $576-144
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         pos+64(FP), BX
-	MOVQ         neg+72(FP), SI
-	MOVQ         exponent+96(FP), AX
-	VBROADCASTSS (AX), Z0
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z1
-	VXORPS       Y2, Y2, Y2
-	CMPQ         rows+48(FP), $0x00
-	JZ           last139
-
-row138:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSS (AX), Z1
-	VXORPS       Y3, Y3, Y3
-	XORQ         AX, AX
-	MOVQ         n+56(FP), R8
-	TESTQ        R8, R8
-	JZ           done142
-
-group140:
-	MOVQ  $-1, DI
-	CMPQ  R8, $0x40
-	JAE   whole141
-	BZHIQ R8, DI, DI
-
-whole141:
-	MOVQ             DI, (SP)
-	MOVQ             AX, DI
-	SHRQ             $0x05, DI
-	PREFETCHT0       12288(CX)(AX*1)
-	KMOVW            (BX)(DI*1), K1
-	KMOVW            (SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z4
-	VMOVUPS          (CX)(AX*1), K2, Z4
-	VXORPS.BCST      f32_80000000<>+0(SB), Z4, K1, Z4
-	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
-	VMOVUPS          Z4, 128(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z18
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z5
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z5
-	VPSLLD           $0x17, Z4, Z4
-	VMULPS           Z5, Z5, Z18
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z19
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z20
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z19
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z20
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z19
-	VFMADD231PS      Z5, Z20, Z19
-	VFMADD213PS      Z5, Z19, Z18
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z19
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z19, Z5
-	VSUBPS           Z5, Z18, Z18
-	VMULPS           Z4, Z18, Z18
-	VMULPS           Z4, Z19, Z19
-	VMOVUPS          Z18, 64(SP)
-	PREFETCHT0       12352(CX)(AX*1)
-	KMOVW            2(BX)(DI*1), K1
-	KMOVW            2(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z4
-	VMOVUPS          64(CX)(AX*1), K2, Z4
-	VXORPS.BCST      f32_80000000<>+0(SB), Z4, K1, Z4
-	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
-	VMOVUPS          Z4, 256(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z18
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z5
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z5
-	VPSLLD           $0x17, Z4, Z4
-	VMULPS           Z5, Z5, Z18
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z20
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z21
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z20
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z21
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z20
-	VFMADD231PS      Z5, Z21, Z20
-	VFMADD213PS      Z5, Z20, Z18
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z20
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z20, Z5
-	VSUBPS           Z5, Z18, Z18
-	VMULPS           Z4, Z18, Z18
-	VMULPS           Z4, Z20, Z20
-	VMOVUPS          Z18, 192(SP)
-	PREFETCHT0       12416(CX)(AX*1)
-	KMOVW            4(BX)(DI*1), K1
-	KMOVW            4(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z4
-	VMOVUPS          128(CX)(AX*1), K2, Z4
-	VXORPS.BCST      f32_80000000<>+0(SB), Z4, K1, Z4
-	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
-	VMOVUPS          Z4, 384(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z18
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z5
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z5
-	VPSLLD           $0x17, Z4, Z4
-	VMULPS           Z5, Z5, Z18
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z22
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z21
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z22
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z21
-	VFMADD231PS      Z5, Z22, Z21
-	VFMADD213PS      Z5, Z21, Z18
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z21
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z21, Z5
-	VSUBPS           Z5, Z18, Z18
-	VMULPS           Z4, Z18, Z18
-	VMULPS           Z4, Z21, Z21
-	VMOVUPS          Z18, 320(SP)
-	PREFETCHT0       12480(CX)(AX*1)
-	KMOVW            6(BX)(DI*1), K1
-	KMOVW            6(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSS     f32_ff7fffff<>+0(SB), Z4
-	VMOVUPS          192(CX)(AX*1), K2, Z4
-	VXORPS.BCST      f32_80000000<>+0(SB), Z4, K1, Z4
-	VORPS.BCST       f32_80000000<>+0(SB), Z4, Z5
-	VMOVUPS          Z4, 512(SP)
-	VMAXPS.BCST      f32_c2b00f34<>+0(SB), Z5, Z5
-	VBROADCASTSS     f32_4b40007f<>+0(SB), Z4
-	VFMADD231PS.BCST f32_3fb8aa3b<>+0(SB), Z5, Z4
-	VSUBPS.BCST      f32_4b40007f<>+0(SB), Z4, Z18
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z18, Z5
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z18, Z5
-	VPSLLD           $0x17, Z4, Z4
-	VMULPS           Z5, Z5, Z18
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z22
-	VBROADCASTSS     f32_3c091cce<>+0(SB), Z23
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z18, Z22
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z18, Z23
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z18, Z22
-	VFMADD231PS      Z5, Z23, Z22
-	VFMADD213PS      Z5, Z22, Z18
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z18, Z22
-	VSUBPS.BCST      f32_3f800000<>+0(SB), Z22, Z5
-	VSUBPS           Z5, Z18, Z18
-	VMULPS           Z4, Z18, Z18
-	VMULPS           Z4, Z22, Z22
-	VMOVUPS          Z18, 448(SP)
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z4
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z19, Z4
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z19, Z4
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z19, Z4
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z19, Z4
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z19, Z4
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z19, Z4
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z5
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z20, Z5
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z20, Z5
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z20, Z5
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z20, Z5
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z20, Z5
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z20, Z5
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z18
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z21, Z18
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z21, Z18
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z21, Z18
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z21, Z18
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z21, Z18
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z21, Z18
-	VBROADCASTSS     f32_3ae937d7<>+0(SB), Z23
-	VFMADD213PS.BCST f32_bc1abc4e<>+0(SB), Z22, Z23
-	VFMADD213PS.BCST f32_3cca3645<>+0(SB), Z22, Z23
-	VFMADD213PS.BCST f32_bd3f9d47<>+0(SB), Z22, Z23
-	VFMADD213PS.BCST f32_3da94785<>+0(SB), Z22, Z23
-	VFMADD213PS.BCST f32_be2a9880<>+0(SB), Z22, Z23
-	VFMADD213PS.BCST f32_3effffaf<>+0(SB), Z22, Z23
-	VMOVUPS          128(SP), Z24
-	VMOVUPS          64(SP), Z25
-	VBROADCASTSS     f32_3f800000<>+0(SB), Z26
-	VADDPS           Z26, Z19, Z27
-	VDIVPS           Z27, Z26, Z27
-	VSUBPS           Z27, Z26, Z26
-	VFNMADD231PS     Z27, Z19, Z26
-	VFNMADD231PS     Z27, Z25, Z26
-	VMULPS           Z27, Z19, Z28
-	VMOVUPS          Z28, Z29
-	VFMSUB231PS      Z27, Z19, Z29
-	VFMADD231PS      Z27, Z25, Z29
-	VFMADD231PS      Z26, Z28, Z29
-	VMULPS           Z28, Z19, Z19
-	VFMADD213PS      Z29, Z4, Z19
-	VADDPS           Z19, Z28, Z19
-	VMAXPS           Z24, Z2, Z4
-	VADDPS           Z19, Z4, Z19
-	VMULPS           Z26, Z27, Z26
-	VCMPPS           $0x11, Z2, Z24, K1
-	VBLENDMPS        Z28, Z27, K1, Z6
-	VBLENDMPS        Z27, Z28, K1, Z7
-	VBLENDMPS        Z29, Z26, K1, Z8
-	VADDPS           Z8, Z6, Z4
-	VADDPS           Z6, Z6, Z24
-	VMULPS           Z8, Z24, Z24
-	VFMADD231PS      Z6, Z6, Z24
-	CMPQ             root+112(FP), $0x01
-	JL               less143
-	VMOVUPS          Z4, Z24
-	CMPQ             root+112(FP), $0x02
-	JL               less144
-	VSQRTPS          Z24, Z24
-	CMPQ             root+112(FP), $0x03
-	JL               less145
-	MOVQ             powers+120(FP), R9
-	VMOVUPS          (R9)(AX*1), Z24
-
-less145:
-less144:
-less143:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough147
-
-again146:
-	VMULPS      Z8, Z24, Z25
-	VFMADD231PS Z6, Z24, Z25
-	VMOVUPS     Z25, Z24
-	DECQ        R9
-	JNZ         again146
-
-enough147:
-	VMULPS       Z19, Z7, Z7
-	VFMADD231PS  Z0, Z7, Z4
-	VMULPS       Z19, Z24, Z19
-	VMULPS       Z4, Z24, Z4
-	KMOVW        (BX)(DI*1), K1
-	KMOVW        (SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z24
-	VXORPS.BCST  f32_80000000<>+0(SB), Z24, K1, Z24
-	VMOVAPS.Z    Z24, K2, Z24
-	VMULPS       Z24, Z4, Z4
-	KMOVW        (SP), K1
-	VMOVUPS      Z4, K1, (DX)(AX*1)
-	VMOVUPS      256(SP), Z4
-	VMOVUPS      192(SP), Z24
-	VBROADCASTSS f32_3f800000<>+0(SB), Z25
-	VADDPS       Z25, Z20, Z26
-	VDIVPS       Z26, Z25, Z26
-	VSUBPS       Z26, Z25, Z25
-	VFNMADD231PS Z26, Z20, Z25
-	VFNMADD231PS Z26, Z24, Z25
-	VMULPS       Z26, Z20, Z27
-	VMOVUPS      Z27, Z28
-	VFMSUB231PS  Z26, Z20, Z28
-	VFMADD231PS  Z26, Z24, Z28
-	VFMADD231PS  Z25, Z27, Z28
-	VMULPS       Z27, Z20, Z20
-	VFMADD213PS  Z28, Z5, Z20
-	VADDPS       Z20, Z27, Z20
-	VMAXPS       Z4, Z2, Z5
-	VADDPS       Z20, Z5, Z20
-	VMULPS       Z25, Z26, Z25
-	VCMPPS       $0x11, Z2, Z4, K1
-	VBLENDMPS    Z27, Z26, K1, Z9
-	VBLENDMPS    Z26, Z27, K1, Z10
-	VBLENDMPS    Z28, Z25, K1, Z11
-	VADDPS       Z11, Z9, Z4
-	VADDPS       Z9, Z9, Z5
-	VMULPS       Z11, Z5, Z5
-	VFMADD231PS  Z9, Z9, Z5
-	CMPQ         root+112(FP), $0x01
-	JL           less148
-	VMOVUPS      Z4, Z5
-	CMPQ         root+112(FP), $0x02
-	JL           less149
-	VSQRTPS      Z5, Z5
-	CMPQ         root+112(FP), $0x03
-	JL           less150
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      64(R9)(AX*1), Z5
-
-less150:
-less149:
-less148:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough152
-
-again151:
-	VMULPS      Z11, Z5, Z24
-	VFMADD231PS Z9, Z5, Z24
-	VMOVUPS     Z24, Z5
-	DECQ        R9
-	JNZ         again151
-
-enough152:
-	VMULPS        Z20, Z10, Z10
-	VFMADD231PS   Z0, Z10, Z4
-	VMULPS        Z20, Z5, Z20
-	VMULPS        Z4, Z5, Z4
-	KMOVW         2(BX)(DI*1), K1
-	KMOVW         2(SI)(DI*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       Z1, Z5
-	VXORPS.BCST   f32_80000000<>+0(SB), Z5, K1, Z5
-	VMOVAPS.Z     Z5, K2, Z5
-	VMULPS        Z5, Z4, Z4
-	KMOVW         2(SP), K1
-	VMOVUPS       Z4, K1, 64(DX)(AX*1)
-	VADDPS        Z20, Z19, Z19
-	VEXTRACTF64X4 $0x01, Z19, Y4
-	VADDPS        Y4, Y19, Y19
-	VCVTPS2PD     Y19, Z4
-	VADDPD        Z4, Z3, Z3
-	VMOVUPS       384(SP), Z4
-	VMOVUPS       320(SP), Z5
-	VBROADCASTSS  f32_3f800000<>+0(SB), Z19
-	VADDPS        Z19, Z21, Z20
-	VDIVPS        Z20, Z19, Z20
-	VSUBPS        Z20, Z19, Z19
-	VFNMADD231PS  Z20, Z21, Z19
-	VFNMADD231PS  Z20, Z5, Z19
-	VMULPS        Z20, Z21, Z24
-	VMOVUPS       Z24, Z25
-	VFMSUB231PS   Z20, Z21, Z25
-	VFMADD231PS   Z20, Z5, Z25
-	VFMADD231PS   Z19, Z24, Z25
-	VMULPS        Z24, Z21, Z21
-	VFMADD213PS   Z25, Z18, Z21
-	VADDPS        Z21, Z24, Z21
-	VMAXPS        Z4, Z2, Z5
-	VADDPS        Z21, Z5, Z21
-	VMULPS        Z19, Z20, Z19
-	VCMPPS        $0x11, Z2, Z4, K1
-	VBLENDMPS     Z24, Z20, K1, Z12
-	VBLENDMPS     Z20, Z24, K1, Z13
-	VBLENDMPS     Z25, Z19, K1, Z14
-	VADDPS        Z14, Z12, Z4
-	VADDPS        Z12, Z12, Z5
-	VMULPS        Z14, Z5, Z5
-	VFMADD231PS   Z12, Z12, Z5
-	CMPQ          root+112(FP), $0x01
-	JL            less153
-	VMOVUPS       Z4, Z5
-	CMPQ          root+112(FP), $0x02
-	JL            less154
-	VSQRTPS       Z5, Z5
-	CMPQ          root+112(FP), $0x03
-	JL            less155
-	MOVQ          powers+120(FP), R9
-	VMOVUPS       128(R9)(AX*1), Z5
-
-less155:
-less154:
-less153:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough157
-
-again156:
-	VMULPS      Z14, Z5, Z18
-	VFMADD231PS Z12, Z5, Z18
-	VMOVUPS     Z18, Z5
-	DECQ        R9
-	JNZ         again156
-
-enough157:
-	VMULPS       Z21, Z13, Z13
-	VFMADD231PS  Z0, Z13, Z4
-	VMULPS       Z21, Z5, Z21
-	VMULPS       Z4, Z5, Z4
-	KMOVW        4(BX)(DI*1), K1
-	KMOVW        4(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPS      Z1, Z5
-	VXORPS.BCST  f32_80000000<>+0(SB), Z5, K1, Z5
-	VMOVAPS.Z    Z5, K2, Z5
-	VMULPS       Z5, Z4, Z4
-	KMOVW        4(SP), K1
-	VMOVUPS      Z4, K1, 128(DX)(AX*1)
-	VMOVUPS      512(SP), Z4
-	VMOVUPS      448(SP), Z5
-	VBROADCASTSS f32_3f800000<>+0(SB), Z18
-	VADDPS       Z18, Z22, Z19
-	VDIVPS       Z19, Z18, Z19
-	VSUBPS       Z19, Z18, Z18
-	VFNMADD231PS Z19, Z22, Z18
-	VFNMADD231PS Z19, Z5, Z18
-	VMULPS       Z19, Z22, Z20
-	VMOVUPS      Z20, Z24
-	VFMSUB231PS  Z19, Z22, Z24
-	VFMADD231PS  Z19, Z5, Z24
-	VFMADD231PS  Z18, Z20, Z24
-	VMULPS       Z20, Z22, Z22
-	VFMADD213PS  Z24, Z23, Z22
-	VADDPS       Z22, Z20, Z22
-	VMAXPS       Z4, Z2, Z5
-	VADDPS       Z22, Z5, Z22
-	VMULPS       Z18, Z19, Z18
-	VCMPPS       $0x11, Z2, Z4, K1
-	VBLENDMPS    Z20, Z19, K1, Z15
-	VBLENDMPS    Z19, Z20, K1, Z16
-	VBLENDMPS    Z24, Z18, K1, Z17
-	VADDPS       Z17, Z15, Z4
-	VADDPS       Z15, Z15, Z5
-	VMULPS       Z17, Z5, Z5
-	VFMADD231PS  Z15, Z15, Z5
-	CMPQ         root+112(FP), $0x01
-	JL           less158
-	VMOVUPS      Z4, Z5
-	CMPQ         root+112(FP), $0x02
-	JL           less159
-	VSQRTPS      Z5, Z5
-	CMPQ         root+112(FP), $0x03
-	JL           less160
-	MOVQ         powers+120(FP), R9
-	VMOVUPS      192(R9)(AX*1), Z5
-
-less160:
-less159:
-less158:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough162
-
-again161:
-	VMULPS      Z17, Z5, Z18
-	VFMADD231PS Z15, Z5, Z18
-	VMOVUPS     Z18, Z5
-	DECQ        R9
-	JNZ         again161
-
-enough162:
-	VMULPS        Z22, Z16, Z16
-	VFMADD231PS   Z0, Z16, Z4
-	VMULPS        Z22, Z5, Z22
-	VMULPS        Z4, Z5, Z4
-	KMOVW         6(BX)(DI*1), K1
-	KMOVW         6(SI)(DI*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       Z1, Z5
-	VXORPS.BCST   f32_80000000<>+0(SB), Z5, K1, Z5
-	VMOVAPS.Z     Z5, K2, Z5
-	VMULPS        Z5, Z4, Z4
-	KMOVW         6(SP), K1
-	VMOVUPS       Z4, K1, 192(DX)(AX*1)
-	VADDPS        Z22, Z21, Z21
-	VEXTRACTF64X4 $0x01, Z21, Y4
-	VADDPS        Y4, Y21, Y21
-	VCVTPS2PD     Y21, Z4
-	VADDPD        Z4, Z3, Z3
-	ADDQ          $+256, AX
-	SUBQ          $0x40, R8
-	JG            group140
-
-done142:
-	MOVQ          stride+40(FP), AX
-	SHLQ          $0x02, AX
-	ADDQ          AX, CX
-	MOVQ          dstStride+24(FP), AX
-	SHLQ          $0x02, AX
-	ADDQ          AX, DX
-	MOVQ          words+80(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          AX, BX
-	ADDQ          AX, SI
-	SHLQ          $0x05, AX
-	ADDQ          AX, powers+120(FP)
-	ADDQ          $0x0c, p+88(FP)
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y1
-	VADDPD        Y1, Y3, Y3
-	VEXTRACTF64X2 $0x01, Y3, X1
-	VADDPD        X1, X3, X3
-	VUNPCKHPD     X3, X3, X1
-	VADDPD        X1, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+48(FP)
-	JNZ           row138
-
-last139:
+last108:
 	VZEROUPPER
 	RET
 
@@ -4162,14 +4342,14 @@ TEXT ·sigmoidPowers32AVX512(SB), NOSPLIT, $0-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x02, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last164
+	JZ           last127
 	TESTQ        R9, R9
-	JZ           last164
+	JZ           last127
 
-row163:
+row126:
 	XORQ R8, R8
 
-group165:
+group128:
 	MOVQ             R8, DI
 	SHRQ             $0x03, DI
 	KMOVW            (BX)(DI*1), K1
@@ -4440,7 +4620,7 @@ group165:
 	VMOVUPS          Z8, 64(AX)(R8*4)
 	ADDQ             $0x20, R8
 	CMPQ             R8, R9
-	JB               group165
+	JB               group128
 	ADDQ             R10, CX
 	MOVQ             words+56(FP), DI
 	SHLQ             $0x03, DI
@@ -4450,737 +4630,734 @@ group165:
 	ADDQ             DI, AX
 	ADDQ             $0x0c, DX
 	DECQ             rows+24(FP)
-	JNZ              row163
+	JNZ              row126
 
-last164:
+last127:
 	VZEROUPPER
 	RET
 
-// func focalTerms64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+// func focalBlockTerms64AVX2(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalTerms64AVX2(SB), NOSPLIT, $640-144
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         terms+8(FP), BX
-	MOVQ         pos+64(FP), SI
-	MOVQ         neg+72(FP), DI
-	MOVQ         exponent+96(FP), AX
-	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 128(BP)
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 160(BP)
-	CMPQ         rows+48(FP), $0x00
-	JZ           last167
+TEXT ·focalBlockTerms64AVX2(SB), NOSPLIT, $192-152
+	LEAQ 63(SP), BP
+	ANDQ $-64, BP
+	CMPQ rows+56(FP), $0x00
+	JEQ  last129
+	MOVQ kept+0(FP), CX
+	MOVQ x+40(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ pos+72(FP), DI
+	MOVQ neg+80(FP), R8
 
-row166:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 160(BP)
-	XORQ         AX, AX
-	MOVQ         n+56(FP), R9
-	SUBQ         $0x10, R9
-	JL           rest170
+arguments130:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
 
-group168:
+exponentials131:
+	MOVQ         AX, R9
+	SHRQ         $0x06, R9
+	PREFETCHT0   12288(DX)(AX*1)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_0<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_0<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   (DX)(AX*1), Y1, Y2
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
+	VBLENDVPD    Y1, Y2, Y3, Y3
+	VXORPD       Y0, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, (CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y3, Y5
+	VADDPD       Y5, Y4, Y7
+	VSUBPD       Y4, Y7, Y4
+	VSUBPD       Y4, Y5, Y5
+	VMULPD       Y2, Y5, Y5
+	VMULPD       Y2, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 128(CX)
+	VMOVUPD      Y5, 256(CX)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_4<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_4<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   32(DX)(AX*1), Y1, Y2
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
+	VBLENDVPD    Y1, Y2, Y3, Y3
+	VXORPD       Y0, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, 32(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y3, Y5
+	VADDPD       Y5, Y4, Y7
+	VSUBPD       Y4, Y7, Y4
+	VSUBPD       Y4, Y5, Y5
+	VMULPD       Y2, Y5, Y5
+	VMULPD       Y2, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 160(CX)
+	VMOVUPD      Y5, 288(CX)
+	PREFETCHT0   12352(DX)(AX*1)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_8<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_8<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   64(DX)(AX*1), Y1, Y2
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
+	VBLENDVPD    Y1, Y2, Y3, Y3
+	VXORPD       Y0, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, 64(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y3, Y5
+	VADDPD       Y5, Y4, Y7
+	VSUBPD       Y4, Y7, Y4
+	VSUBPD       Y4, Y5, Y5
+	VMULPD       Y2, Y5, Y5
+	VMULPD       Y2, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 192(CX)
+	VMOVUPD      Y5, 320(CX)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_12<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_12<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   96(DX)(AX*1), Y1, Y2
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
+	VBLENDVPD    Y1, Y2, Y3, Y3
+	VXORPD       Y0, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, 96(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y3, Y5
+	VADDPD       Y5, Y4, Y7
+	VSUBPD       Y4, Y7, Y4
+	VSUBPD       Y4, Y5, Y5
+	VMULPD       Y2, Y5, Y5
+	VMULPD       Y2, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 224(CX)
+	VMOVUPD      Y5, 352(CX)
+	ADDQ         $+384, CX
+	ADDQ         $+128, AX
+	SUBQ         $0x10, SI
+	JG           exponentials131
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	DECQ         BX
+	JNZ          arguments130
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
+	MOVQ         terms+16(FP), R9
+
+row134:
+	XORQ AX, AX
+	MOVQ n+64(FP), R10
+
+group135:
+	CMPQ R10, $0x10
+	JAE  whole136
+	LEAQ (BP), DX
+	SUBQ AX, DX
+
+whole136:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
-	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (SI)(R8*1), Y0
-	VANDPD       bits64<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
-	VPBROADCASTB (DI)(R8*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, (CX)(AX*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
-	VMOVUPD      Y2, 256(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VPSLLQ       $0x34, Y1, Y1
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
-	VMOVUPD      Y6, 192(BP)
-	VMOVUPD      Y4, 224(BP)
-	VPBROADCASTB (SI)(R8*1), Y0
-	VANDPD       bits64odd<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
-	VPBROADCASTB (DI)(R8*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, 32(CX)(AX*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
-	VMOVUPD      Y2, 352(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VPSLLQ       $0x34, Y1, Y1
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
-	VMOVUPD      Y6, 288(BP)
-	VMOVUPD      Y4, 320(BP)
-	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 1(SI)(R8*1), Y0
-	VANDPD       bits64<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
-	VPBROADCASTB 1(DI)(R8*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, 64(CX)(AX*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
-	VMOVUPD      Y2, 448(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VPSLLQ       $0x34, Y1, Y1
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
-	VMOVUPD      Y6, 384(BP)
-	VMOVUPD      Y4, 416(BP)
-	VPBROADCASTB 1(SI)(R8*1), Y0
-	VANDPD       bits64odd<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
-	VPBROADCASTB 1(DI)(R8*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, 96(CX)(AX*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
-	VMOVUPD      Y2, 544(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VPSLLQ       $0x34, Y1, Y1
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
-	VMOVUPD      Y6, 480(BP)
-	VMOVUPD      Y4, 512(BP)
-	VMOVUPD      192(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, (DX)(AX*1)
-	VMOVUPD      288(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, 32(DX)(AX*1)
-	VMOVUPD      384(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, 64(DX)(AX*1)
-	VMOVUPD      480(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, 96(DX)(AX*1)
-	VMOVUPD      (DX)(AX*1), Y0
-	VMOVUPD      256(BP), Y1
-	VMOVUPD      192(BP), Y2
-	VMOVUPD      224(BP), Y3
+	VMOVUPD      128(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      256(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y2, Y5
-	VDIVPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y4, Y4
-	VFNMADD231PD Y5, Y2, Y4
-	VFNMADD231PD Y5, Y3, Y4
-	VMULPD       Y5, Y2, Y6
-	VMOVUPD      Y6, Y7
-	VFMSUB231PD  Y5, Y2, Y7
-	VFMADD231PD  Y5, Y3, Y7
-	VFMADD231PD  Y4, Y6, Y7
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VADDPD       Y0, Y2, Y0
-	VMULPD       Y4, Y5, Y4
-	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y3
-	VBLENDVPD    Y1, Y7, Y4, Y1
-	VADDPD       Y1, Y2, Y4
-	VADDPD       Y2, Y2, Y5
-	VMULPD       Y1, Y5, Y5
-	VFMADD231PD  Y2, Y2, Y5
-	CMPQ         root+112(FP), $0x01
-	JL           less173
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
+	VMOVUPD      Y5, Y6
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      (CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
+	JL           less137
 	VMOVUPD      Y4, Y5
-	CMPQ         root+112(FP), $0x02
-	JL           less174
+	CMPQ         root+120(FP), $0x02
+	JL           less138
 	VSQRTPD      Y5, Y5
-	CMPQ         root+112(FP), $0x03
-	JL           less175
-	MOVQ         powers+120(FP), R10
-	VMOVUPD      (R10)(AX*1), Y5
+	CMPQ         root+120(FP), $0x03
+	JL           less139
+	MOVQ         powers+128(FP), R11
+	VMOVUPD      (R11)(AX*1), Y5
 
-less175:
-less174:
-less173:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough177
+less139:
+less138:
+less137:
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough141
 
-again176:
-	VMULPD      Y1, Y5, Y6
-	VFMADD231PD Y2, Y5, Y6
+again140:
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
-	DECQ        R10
-	JNZ         again176
+	DECQ        R11
+	JNZ         again140
 
-enough177:
-	VMULPD       Y0, Y3, Y3
-	VMOVUPD      128(BP), Y1
-	VFMADD231PD  Y1, Y3, Y4
-	VMULPD       Y0, Y5, Y0
+enough141:
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R11
+	VBROADCASTSD (R11), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
 	VMULPD       Y4, Y5, Y4
-	VPBROADCASTB (SI)(R8*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VPBROADCASTB (DI)(R8*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      160(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
+	VMOVUPD      128(CX), Y0
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R11
+	VBROADCASTSD (R11), Y1
+	VXORPD       Y1, Y0, Y0
+	VMULPD       Y0, Y4, Y4
 	VMOVUPD      Y4, (DX)(AX*1)
-	VMOVUPD      Y0, (BX)(AX*1)
-	VMOVUPD      32(DX)(AX*1), Y0
-	VMOVUPD      352(BP), Y1
-	VMOVUPD      288(BP), Y2
-	VMOVUPD      320(BP), Y3
+	VMOVUPD      Y3, (R9)(AX*1)
+	VMOVUPD      160(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      288(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y2, Y5
-	VDIVPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y4, Y4
-	VFNMADD231PD Y5, Y2, Y4
-	VFNMADD231PD Y5, Y3, Y4
-	VMULPD       Y5, Y2, Y6
-	VMOVUPD      Y6, Y7
-	VFMSUB231PD  Y5, Y2, Y7
-	VFMADD231PD  Y5, Y3, Y7
-	VFMADD231PD  Y4, Y6, Y7
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VADDPD       Y0, Y2, Y0
-	VMULPD       Y4, Y5, Y4
-	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y3
-	VBLENDVPD    Y1, Y7, Y4, Y1
-	VADDPD       Y1, Y2, Y4
-	VADDPD       Y2, Y2, Y5
-	VMULPD       Y1, Y5, Y5
-	VFMADD231PD  Y2, Y2, Y5
-	CMPQ         root+112(FP), $0x01
-	JL           less178
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
+	VMOVUPD      Y5, Y6
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      32(CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
+	JL           less142
 	VMOVUPD      Y4, Y5
-	CMPQ         root+112(FP), $0x02
-	JL           less179
+	CMPQ         root+120(FP), $0x02
+	JL           less143
 	VSQRTPD      Y5, Y5
-	CMPQ         root+112(FP), $0x03
-	JL           less180
-	MOVQ         powers+120(FP), R10
-	VMOVUPD      32(R10)(AX*1), Y5
+	CMPQ         root+120(FP), $0x03
+	JL           less144
+	MOVQ         powers+128(FP), R11
+	VMOVUPD      32(R11)(AX*1), Y5
 
-less180:
-less179:
-less178:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough182
+less144:
+less143:
+less142:
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough146
 
-again181:
-	VMULPD      Y1, Y5, Y6
-	VFMADD231PD Y2, Y5, Y6
+again145:
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
-	DECQ        R10
-	JNZ         again181
+	DECQ        R11
+	JNZ         again145
 
-enough182:
-	VMULPD       Y0, Y3, Y3
-	VMOVUPD      128(BP), Y1
-	VFMADD231PD  Y1, Y3, Y4
-	VMULPD       Y0, Y5, Y0
+enough146:
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R11
+	VBROADCASTSD (R11), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
 	VMULPD       Y4, Y5, Y4
-	VPBROADCASTB (SI)(R8*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VPBROADCASTB (DI)(R8*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      160(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
+	VMOVUPD      160(CX), Y0
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R11
+	VBROADCASTSD (R11), Y1
+	VXORPD       Y1, Y0, Y0
+	VMULPD       Y0, Y4, Y4
 	VMOVUPD      Y4, 32(DX)(AX*1)
-	VMOVUPD      Y0, 32(BX)(AX*1)
-	VMOVUPD      64(DX)(AX*1), Y0
-	VMOVUPD      448(BP), Y1
-	VMOVUPD      384(BP), Y2
-	VMOVUPD      416(BP), Y3
+	VMOVUPD      Y3, 32(R9)(AX*1)
+	VMOVUPD      192(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      320(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y2, Y5
-	VDIVPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y4, Y4
-	VFNMADD231PD Y5, Y2, Y4
-	VFNMADD231PD Y5, Y3, Y4
-	VMULPD       Y5, Y2, Y6
-	VMOVUPD      Y6, Y7
-	VFMSUB231PD  Y5, Y2, Y7
-	VFMADD231PD  Y5, Y3, Y7
-	VFMADD231PD  Y4, Y6, Y7
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VADDPD       Y0, Y2, Y0
-	VMULPD       Y4, Y5, Y4
-	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y3
-	VBLENDVPD    Y1, Y7, Y4, Y1
-	VADDPD       Y1, Y2, Y4
-	VADDPD       Y2, Y2, Y5
-	VMULPD       Y1, Y5, Y5
-	VFMADD231PD  Y2, Y2, Y5
-	CMPQ         root+112(FP), $0x01
-	JL           less183
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
+	VMOVUPD      Y5, Y6
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      64(CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
+	JL           less147
 	VMOVUPD      Y4, Y5
-	CMPQ         root+112(FP), $0x02
-	JL           less184
+	CMPQ         root+120(FP), $0x02
+	JL           less148
 	VSQRTPD      Y5, Y5
-	CMPQ         root+112(FP), $0x03
-	JL           less185
-	MOVQ         powers+120(FP), R10
-	VMOVUPD      64(R10)(AX*1), Y5
+	CMPQ         root+120(FP), $0x03
+	JL           less149
+	MOVQ         powers+128(FP), R11
+	VMOVUPD      64(R11)(AX*1), Y5
 
-less185:
-less184:
-less183:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough187
+less149:
+less148:
+less147:
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough151
 
-again186:
-	VMULPD      Y1, Y5, Y6
-	VFMADD231PD Y2, Y5, Y6
+again150:
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
-	DECQ        R10
-	JNZ         again186
+	DECQ        R11
+	JNZ         again150
 
-enough187:
-	VMULPD       Y0, Y3, Y3
-	VMOVUPD      128(BP), Y1
-	VFMADD231PD  Y1, Y3, Y4
-	VMULPD       Y0, Y5, Y0
+enough151:
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R11
+	VBROADCASTSD (R11), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
 	VMULPD       Y4, Y5, Y4
-	VPBROADCASTB 1(SI)(R8*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VPBROADCASTB 1(DI)(R8*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      160(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
+	VMOVUPD      192(CX), Y0
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R11
+	VBROADCASTSD (R11), Y1
+	VXORPD       Y1, Y0, Y0
+	VMULPD       Y0, Y4, Y4
 	VMOVUPD      Y4, 64(DX)(AX*1)
-	VMOVUPD      Y0, 64(BX)(AX*1)
-	VMOVUPD      96(DX)(AX*1), Y0
-	VMOVUPD      544(BP), Y1
-	VMOVUPD      480(BP), Y2
-	VMOVUPD      512(BP), Y3
+	VMOVUPD      Y3, 64(R9)(AX*1)
+	VMOVUPD      224(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      352(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y2, Y5
-	VDIVPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y4, Y4
-	VFNMADD231PD Y5, Y2, Y4
-	VFNMADD231PD Y5, Y3, Y4
-	VMULPD       Y5, Y2, Y6
-	VMOVUPD      Y6, Y7
-	VFMSUB231PD  Y5, Y2, Y7
-	VFMADD231PD  Y5, Y3, Y7
-	VFMADD231PD  Y4, Y6, Y7
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VADDPD       Y0, Y2, Y0
-	VMULPD       Y4, Y5, Y4
-	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y3
-	VBLENDVPD    Y1, Y7, Y4, Y1
-	VADDPD       Y1, Y2, Y4
-	VADDPD       Y2, Y2, Y5
-	VMULPD       Y1, Y5, Y5
-	VFMADD231PD  Y2, Y2, Y5
-	CMPQ         root+112(FP), $0x01
-	JL           less188
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
+	VMOVUPD      Y5, Y6
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      96(CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
+	JL           less152
 	VMOVUPD      Y4, Y5
-	CMPQ         root+112(FP), $0x02
-	JL           less189
+	CMPQ         root+120(FP), $0x02
+	JL           less153
 	VSQRTPD      Y5, Y5
-	CMPQ         root+112(FP), $0x03
-	JL           less190
-	MOVQ         powers+120(FP), R10
-	VMOVUPD      96(R10)(AX*1), Y5
+	CMPQ         root+120(FP), $0x03
+	JL           less154
+	MOVQ         powers+128(FP), R11
+	VMOVUPD      96(R11)(AX*1), Y5
 
-less190:
-less189:
-less188:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough192
+less154:
+less153:
+less152:
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough156
 
-again191:
-	VMULPD      Y1, Y5, Y6
-	VFMADD231PD Y2, Y5, Y6
+again155:
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
-	DECQ        R10
-	JNZ         again191
+	DECQ        R11
+	JNZ         again155
 
-enough192:
-	VMULPD       Y0, Y3, Y3
-	VMOVUPD      128(BP), Y1
-	VFMADD231PD  Y1, Y3, Y4
-	VMULPD       Y0, Y5, Y0
+enough156:
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R11
+	VBROADCASTSD (R11), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
 	VMULPD       Y4, Y5, Y4
-	VPBROADCASTB 1(SI)(R8*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VPBROADCASTB 1(DI)(R8*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      160(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
+	VMOVUPD      224(CX), Y0
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R11
+	VBROADCASTSD (R11), Y1
+	VXORPD       Y1, Y0, Y0
+	VMULPD       Y0, Y4, Y4
 	VMOVUPD      Y4, 96(DX)(AX*1)
-	VMOVUPD      Y0, 96(BX)(AX*1)
-	ADDQ         $+128, AX
-	SUBQ         $0x10, R9
-	JGE          group168
+	VMOVUPD      Y3, 96(R9)(AX*1)
+	MOVWLZX      (SI)(R8*1), R11
+	MOVWLZX      (DI)(R8*1), R12
+	ORQ          R12, R11
+	CMPQ         R11, $+65535
+	JNE          some157
 
-rest170:
-	ADDQ       $0x10, R9
-	JLE        done172
-	LEAQ       tail<>+0(SB), DX
-	SHLQ       $0x03, R9
-	SUBQ       R9, DX
-	VMOVUPD    256(DX), Y0
-	VMASKMOVPD (CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, (BP)
-	VMOVUPD    288(DX), Y0
-	VMASKMOVPD 32(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 32(BP)
-	VMOVUPD    320(DX), Y0
-	VMASKMOVPD 64(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 64(BP)
-	VMOVUPD    352(DX), Y0
-	VMASKMOVPD 96(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 96(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	MOVQ       CX, DX
-	XORQ       R9, R9
-	JMP        group168
-
-done172:
-	MOVQ       stride+40(FP), CX
-	SHLQ       $0x03, CX
-	ADDQ       x+32(FP), CX
-	MOVQ       CX, x+32(FP)
-	MOVQ       dst+16(FP), R8
+ready158:
+	ADDQ       $+384, CX
+	ADDQ       $+128, AX
+	SUBQ       $0x10, R10
+	JG         group135
+	MOVQ       dst+24(FP), R8
+	MOVQ       n+64(FP), R10
 	CMPQ       R8, DX
-	JEQ        direct193
-	MOVQ       n+56(FP), DX
-	ANDQ       $0x0f, DX
-	LEAQ       tail<>+0(SB), R9
-	SHLQ       $0x03, DX
-	SUBQ       DX, R9
+	JEQ        direct159
+	ANDQ       $0x0f, R10
+	LEAQ       tail<>+0(SB), DX
+	SHLQ       $0x03, R10
+	SUBQ       R10, DX
 	VMOVUPD    (BP), Y0
-	VMOVUPD    256(R9), Y1
+	VMOVUPD    256(DX), Y1
 	VMASKMOVPD Y0, Y1, -128(R8)(AX*1)
 	VMOVUPD    32(BP), Y0
-	VMOVUPD    288(R9), Y1
+	VMOVUPD    288(DX), Y1
 	VMASKMOVPD Y0, Y1, -96(R8)(AX*1)
 	VMOVUPD    64(BP), Y0
-	VMOVUPD    320(R9), Y1
+	VMOVUPD    320(DX), Y1
 	VMASKMOVPD Y0, Y1, -64(R8)(AX*1)
 	VMOVUPD    96(BP), Y0
-	VMOVUPD    352(R9), Y1
+	VMOVUPD    352(DX), Y1
 	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct193:
-	MOVQ dstStride+24(FP), DX
-	SHLQ $0x03, DX
-	ADDQ dst+16(FP), DX
-	MOVQ DX, dst+16(FP)
-	MOVQ words+80(FP), AX
+direct159:
+	MOVQ dstStride+32(FP), AX
+	SHLQ $0x03, AX
+	MOVQ AX, DX
+	ADDQ dst+24(FP), DX
+	MOVQ DX, dst+24(FP)
+	MOVQ words+88(FP), AX
 	SHLQ $0x03, AX
 	ADDQ AX, SI
 	ADDQ AX, DI
 	SHLQ $0x06, AX
-	ADDQ AX, powers+120(FP)
-	ADDQ $0x18, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row166
+	ADDQ AX, powers+128(FP)
+	ADDQ $0x18, p+96(FP)
+	DECQ BX
+	JNZ  row134
+	JMP  done160
 
-last167:
+some157:
+	VXORPS       Y0, Y0, Y0
+	VMOVUPD      (DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_0<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, (DX)(AX*1)
+	VMOVUPD      32(DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_4<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_4<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, 32(DX)(AX*1)
+	VMOVUPD      64(DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_8<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_8<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, 64(DX)(AX*1)
+	VMOVUPD      96(DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_12<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, 96(DX)(AX*1)
+	JMP          ready158
+
+done160:
+last129:
 	VZEROUPPER
 	RET
 
-DATA bits64<>+0(SB)/8, $0x0000000000000001
-DATA bits64<>+8(SB)/8, $0x0000000000000002
-DATA bits64<>+16(SB)/8, $0x0000000000000004
-DATA bits64<>+24(SB)/8, $0x0000000000000008
-DATA bits64<>+32(SB)/8, $0x0000000000000001
-DATA bits64<>+40(SB)/8, $0x0000000000000002
-DATA bits64<>+48(SB)/8, $0x0000000000000004
-DATA bits64<>+56(SB)/8, $0x0000000000000008
-GLOBL bits64<>(SB), RODATA|NOPTR, $64
-
-DATA bits64odd<>+0(SB)/8, $0x0000000000000010
-DATA bits64odd<>+8(SB)/8, $0x0000000000000020
-DATA bits64odd<>+16(SB)/8, $0x0000000000000040
-DATA bits64odd<>+24(SB)/8, $0x0000000000000080
-DATA bits64odd<>+32(SB)/8, $0x0000000000000010
-DATA bits64odd<>+40(SB)/8, $0x0000000000000020
-DATA bits64odd<>+48(SB)/8, $0x0000000000000040
-DATA bits64odd<>+56(SB)/8, $0x0000000000000080
-GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
-
-DATA f64_ffefffffffffffff<>+0(SB)/8, $0xffefffffffffffff
-DATA f64_ffefffffffffffff<>+8(SB)/8, $0xffefffffffffffff
-DATA f64_ffefffffffffffff<>+16(SB)/8, $0xffefffffffffffff
-DATA f64_ffefffffffffffff<>+24(SB)/8, $0xffefffffffffffff
-GLOBL f64_ffefffffffffffff<>(SB), RODATA|NOPTR, $32
+DATA signs64_0<>+0(SB)/8, $0x000000000000003f
+DATA signs64_0<>+8(SB)/8, $0x000000000000003e
+DATA signs64_0<>+16(SB)/8, $0x000000000000003d
+DATA signs64_0<>+24(SB)/8, $0x000000000000003c
+GLOBL signs64_0<>(SB), RODATA|NOPTR, $32
 
 DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
 GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_ffefffffffffffff<>+0(SB)/8, $0xffefffffffffffff
+DATA f64_ffefffffffffffff<>+8(SB)/8, $0xffefffffffffffff
+DATA f64_ffefffffffffffff<>+16(SB)/8, $0xffefffffffffffff
+DATA f64_ffefffffffffffff<>+24(SB)/8, $0xffefffffffffffff
+GLOBL f64_ffefffffffffffff<>(SB), RODATA|NOPTR, $32
 
 DATA f64_c08628b76e3a7b61<>+0(SB)/8, $0xc08628b76e3a7b61
 DATA f64_c08628b76e3a7b61<>+8(SB)/8, $0xc08628b76e3a7b61
@@ -5278,6 +5455,30 @@ DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
 DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
 GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
 
+DATA signs64_4<>+0(SB)/8, $0x000000000000003b
+DATA signs64_4<>+8(SB)/8, $0x000000000000003a
+DATA signs64_4<>+16(SB)/8, $0x0000000000000039
+DATA signs64_4<>+24(SB)/8, $0x0000000000000038
+GLOBL signs64_4<>(SB), RODATA|NOPTR, $32
+
+DATA signs64_8<>+0(SB)/8, $0x0000000000000037
+DATA signs64_8<>+8(SB)/8, $0x0000000000000036
+DATA signs64_8<>+16(SB)/8, $0x0000000000000035
+DATA signs64_8<>+24(SB)/8, $0x0000000000000034
+GLOBL signs64_8<>(SB), RODATA|NOPTR, $32
+
+DATA signs64_12<>+0(SB)/8, $0x0000000000000033
+DATA signs64_12<>+8(SB)/8, $0x0000000000000032
+DATA signs64_12<>+16(SB)/8, $0x0000000000000031
+DATA signs64_12<>+24(SB)/8, $0x0000000000000030
+GLOBL signs64_12<>(SB), RODATA|NOPTR, $32
+
+DATA f64_7fffffffffffffff<>+0(SB)/8, $0x7fffffffffffffff
+DATA f64_7fffffffffffffff<>+8(SB)/8, $0x7fffffffffffffff
+DATA f64_7fffffffffffffff<>+16(SB)/8, $0x7fffffffffffffff
+DATA f64_7fffffffffffffff<>+24(SB)/8, $0x7fffffffffffffff
+GLOBL f64_7fffffffffffffff<>(SB), RODATA|NOPTR, $32
+
 DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
@@ -5356,53 +5557,37 @@ DATA f64_3fe555555555554f<>+16(SB)/8, $0x3fe555555555554f
 DATA f64_3fe555555555554f<>+24(SB)/8, $0x3fe555555555554f
 GLOBL f64_3fe555555555554f<>(SB), RODATA|NOPTR, $32
 
-// func focalWeighted64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+// func focalBlockWeighted64AVX2(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalWeighted64AVX2(SB), NOSPLIT, $768-144
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         pos+64(FP), BX
-	MOVQ         neg+72(FP), SI
-	MOVQ         exponent+96(FP), AX
-	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 128(BP)
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 160(BP)
-	CMPQ         rows+48(FP), $0x00
-	JZ           last195
+TEXT ·focalBlockWeighted64AVX2(SB), NOSPLIT, $320-152
+	LEAQ 63(SP), BP
+	ANDQ $-64, BP
+	CMPQ rows+56(FP), $0x00
+	JEQ  last161
+	MOVQ kept+0(FP), CX
+	MOVQ x+40(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ pos+72(FP), DI
+	MOVQ neg+80(FP), R8
+	MOVQ p+96(FP), R10
 
-row194:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 160(BP)
-	VXORPS       Y0, Y0, Y0
-	VMOVUPD      Y0, 576(BP)
-	VMOVUPD      Y0, 608(BP)
-	VMOVUPD      Y0, 640(BP)
-	VMOVUPD      Y0, 672(BP)
-	XORQ         AX, AX
-	MOVQ         n+56(FP), R8
-	SUBQ         $0x10, R8
-	JL           rest198
+arguments162:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
 
-group196:
-	MOVQ         AX, DI
-	SHRQ         $0x06, DI
-	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (BX)(DI*1), Y0
-	VANDPD       bits64<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      (CX)(AX*1), Y2
-	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y3
-	VBROADCASTSD 16(R9), Y4
+exponentials163:
+	MOVQ         AX, R9
+	SHRQ         $0x06, R9
+	PREFETCHT0   12288(DX)(AX*1)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_0<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_0<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   (DX)(AX*1), Y1, Y2
+	VBROADCASTSD 8(R10), Y3
+	VBROADCASTSD 16(R10), Y4
 	VSUBPD       Y3, Y2, Y5
 	VSUBPD       Y2, Y5, Y6
 	VSUBPD       Y6, Y5, Y7
@@ -5412,63 +5597,62 @@ group196:
 	VSUBPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
 	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
-	VBLENDVPD    Y1, Y5, Y0, Y0
-	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
+	VXORPD       Y2, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, Y5, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
 	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y7, Y7
-	VADDPD       Y7, Y0, Y2
-	VSUBPD       Y0, Y2, Y0
-	VSUBPD       Y0, Y7, Y7
+	VADDPD       Y7, Y2, Y3
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       Y2, Y7, Y7
 	VANDPD       Y1, Y7, Y7
-	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
-	VXORPD       Y0, Y7, Y0
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
-	VMOVUPD      Y2, 256(BP)
+	VANDNPD      f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y7, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, (CX)
 	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VADDPD       Y0, Y1, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
-	VSUBPD       Y4, Y1, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
-	VFMADD231PD  Y1, Y5, Y6
-	VFMADD231PD  Y6, Y3, Y4
-	VADDPD       Y4, Y0, Y6
-	VSUBPD       Y0, Y6, Y0
-	VSUBPD       Y0, Y4, Y4
-	VMULPD       Y2, Y4, Y4
-	VMULPD       Y2, Y6, Y6
-	VMOVUPD      Y6, 192(BP)
-	VMOVUPD      Y4, 224(BP)
-	VPBROADCASTB (BX)(DI*1), Y0
-	VANDPD       bits64odd<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      32(CX)(AX*1), Y2
-	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y3
-	VBROADCASTSD 16(R9), Y4
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
+	VADDPD       Y2, Y1, Y1
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y1, Y1, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y4, Y5
+	VADDPD       Y5, Y2, Y7
+	VSUBPD       Y2, Y7, Y2
+	VSUBPD       Y2, Y5, Y5
+	VMULPD       Y3, Y5, Y5
+	VMULPD       Y3, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 128(CX)
+	VMOVUPD      Y5, 256(CX)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_4<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_4<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   32(DX)(AX*1), Y1, Y2
+	VBROADCASTSD 8(R10), Y3
+	VBROADCASTSD 16(R10), Y4
 	VSUBPD       Y3, Y2, Y5
 	VSUBPD       Y2, Y5, Y6
 	VSUBPD       Y6, Y5, Y7
@@ -5478,64 +5662,63 @@ group196:
 	VSUBPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
 	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
-	VBLENDVPD    Y1, Y5, Y0, Y0
-	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
+	VXORPD       Y2, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, Y5, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
 	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y7, Y7
-	VADDPD       Y7, Y0, Y2
-	VSUBPD       Y0, Y2, Y0
-	VSUBPD       Y0, Y7, Y7
+	VADDPD       Y7, Y2, Y3
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       Y2, Y7, Y7
 	VANDPD       Y1, Y7, Y7
-	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
-	VXORPD       Y0, Y7, Y0
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
-	VMOVUPD      Y2, 352(BP)
+	VANDNPD      f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y7, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, 32(CX)
 	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VADDPD       Y0, Y1, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
-	VSUBPD       Y4, Y1, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
-	VFMADD231PD  Y1, Y5, Y6
-	VFMADD231PD  Y6, Y3, Y4
-	VADDPD       Y4, Y0, Y6
-	VSUBPD       Y0, Y6, Y0
-	VSUBPD       Y0, Y4, Y4
-	VMULPD       Y2, Y4, Y4
-	VMULPD       Y2, Y6, Y6
-	VMOVUPD      Y6, 288(BP)
-	VMOVUPD      Y4, 320(BP)
-	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 1(BX)(DI*1), Y0
-	VANDPD       bits64<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
-	VPBROADCASTB 1(SI)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      64(CX)(AX*1), Y2
-	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y3
-	VBROADCASTSD 16(R9), Y4
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
+	VADDPD       Y2, Y1, Y1
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y1, Y1, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y4, Y5
+	VADDPD       Y5, Y2, Y7
+	VSUBPD       Y2, Y7, Y2
+	VSUBPD       Y2, Y5, Y5
+	VMULPD       Y3, Y5, Y5
+	VMULPD       Y3, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 160(CX)
+	VMOVUPD      Y5, 288(CX)
+	PREFETCHT0   12352(DX)(AX*1)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_8<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_8<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   64(DX)(AX*1), Y1, Y2
+	VBROADCASTSD 8(R10), Y3
+	VBROADCASTSD 16(R10), Y4
 	VSUBPD       Y3, Y2, Y5
 	VSUBPD       Y2, Y5, Y6
 	VSUBPD       Y6, Y5, Y7
@@ -5545,63 +5728,62 @@ group196:
 	VSUBPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
 	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
-	VBLENDVPD    Y1, Y5, Y0, Y0
-	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
+	VXORPD       Y2, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, Y5, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
 	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y7, Y7
-	VADDPD       Y7, Y0, Y2
-	VSUBPD       Y0, Y2, Y0
-	VSUBPD       Y0, Y7, Y7
+	VADDPD       Y7, Y2, Y3
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       Y2, Y7, Y7
 	VANDPD       Y1, Y7, Y7
-	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
-	VXORPD       Y0, Y7, Y0
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
-	VMOVUPD      Y2, 448(BP)
+	VANDNPD      f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y7, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, 64(CX)
 	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VADDPD       Y0, Y1, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
-	VSUBPD       Y4, Y1, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
-	VFMADD231PD  Y1, Y5, Y6
-	VFMADD231PD  Y6, Y3, Y4
-	VADDPD       Y4, Y0, Y6
-	VSUBPD       Y0, Y6, Y0
-	VSUBPD       Y0, Y4, Y4
-	VMULPD       Y2, Y4, Y4
-	VMULPD       Y2, Y6, Y6
-	VMOVUPD      Y6, 384(BP)
-	VMOVUPD      Y4, 416(BP)
-	VPBROADCASTB 1(BX)(DI*1), Y0
-	VANDPD       bits64odd<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
-	VPBROADCASTB 1(SI)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      96(CX)(AX*1), Y2
-	MOVQ         p+88(FP), R9
-	VBROADCASTSD 8(R9), Y3
-	VBROADCASTSD 16(R9), Y4
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
+	VADDPD       Y2, Y1, Y1
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y1, Y1, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y4, Y5
+	VADDPD       Y5, Y2, Y7
+	VSUBPD       Y2, Y7, Y2
+	VSUBPD       Y2, Y5, Y5
+	VMULPD       Y3, Y5, Y5
+	VMULPD       Y3, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 192(CX)
+	VMOVUPD      Y5, 320(CX)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_12<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_12<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   96(DX)(AX*1), Y1, Y2
+	VBROADCASTSD 8(R10), Y3
+	VBROADCASTSD 16(R10), Y4
 	VSUBPD       Y3, Y2, Y5
 	VSUBPD       Y2, Y5, Y6
 	VSUBPD       Y6, Y5, Y7
@@ -5611,1373 +5793,1354 @@ group196:
 	VSUBPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
 	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
-	VBLENDVPD    Y1, Y5, Y0, Y0
-	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
+	VXORPD       Y2, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
+	VBLENDVPD    Y1, Y5, Y2, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
 	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y7, Y7
-	VADDPD       Y7, Y0, Y2
-	VSUBPD       Y0, Y2, Y0
-	VSUBPD       Y0, Y7, Y7
+	VADDPD       Y7, Y2, Y3
+	VSUBPD       Y2, Y3, Y2
+	VSUBPD       Y2, Y7, Y7
 	VANDPD       Y1, Y7, Y7
-	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
-	VXORPD       Y0, Y7, Y0
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
-	VMOVUPD      Y2, 544(BP)
+	VANDNPD      f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y7, Y2
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, 96(CX)
 	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VADDPD       Y0, Y1, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
-	VSUBPD       Y4, Y1, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
-	VFMADD231PD  Y1, Y5, Y6
-	VFMADD231PD  Y6, Y3, Y4
-	VADDPD       Y4, Y0, Y6
-	VSUBPD       Y0, Y6, Y0
-	VSUBPD       Y0, Y4, Y4
-	VMULPD       Y2, Y4, Y4
-	VMULPD       Y2, Y6, Y6
-	VMOVUPD      Y6, 480(BP)
-	VMOVUPD      Y4, 512(BP)
-	VMOVUPD      192(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, (DX)(AX*1)
-	VMOVUPD      288(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, 32(DX)(AX*1)
-	VMOVUPD      384(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, 64(DX)(AX*1)
-	VMOVUPD      480(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, 96(DX)(AX*1)
-	VMOVUPD      (DX)(AX*1), Y0
-	VMOVUPD      256(BP), Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
+	VADDPD       Y2, Y1, Y1
+	VPSLLQ       $0x34, Y3, Y3
+	VMULPD       Y1, Y1, Y4
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y4, Y5
+	VADDPD       Y5, Y2, Y7
+	VSUBPD       Y2, Y7, Y2
+	VSUBPD       Y2, Y5, Y5
+	VMULPD       Y3, Y5, Y5
+	VMULPD       Y3, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 224(CX)
+	VMOVUPD      Y5, 352(CX)
+	ADDQ         $+384, CX
+	ADDQ         $+128, AX
+	SUBQ         $0x10, SI
+	JG           exponentials163
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	ADDQ         $0x18, R10
+	DECQ         BX
+	JNZ          arguments162
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
+
+row166:
+	VXORPS  Y0, Y0, Y0
+	VMOVUPD Y0, 128(BP)
+	VMOVUPD Y0, 160(BP)
+	VMOVUPD Y0, 192(BP)
+	VMOVUPD Y0, 224(BP)
+	XORQ    AX, AX
+	MOVQ    n+64(FP), R9
+
+group167:
+	CMPQ R9, $0x10
+	JAE  whole168
+	LEAQ (BP), DX
+	SUBQ AX, DX
+
+whole168:
+	MOVQ         AX, R8
+	SHRQ         $0x06, R8
+	VMOVUPD      128(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      256(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
+	VMOVUPD      Y5, Y6
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      (CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
+	JL           less169
+	VMOVUPD      Y4, Y5
+	CMPQ         root+120(FP), $0x02
+	JL           less170
+	VSQRTPD      Y5, Y5
+	CMPQ         root+120(FP), $0x03
+	JL           less171
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      (R10)(AX*1), Y5
+
+less171:
+less170:
+less169:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough173
+
+again172:
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
+	VMOVUPD     Y6, Y5
+	DECQ        R10
+	JNZ         again172
+
+enough173:
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSD (R10), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
+	VMULPD       Y4, Y5, Y4
+	VMOVUPD      128(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y2
+	VXORPD       Y2, Y0, Y0
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPD      (R10)(AX*1), Y2
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPD      (R10)(AX*1), Y5
+	VBLENDVPD    Y1, Y5, Y2, Y2
+	VMULPD       Y2, Y0, Y0
+	VMULPD       Y2, Y3, Y3
+	VMULPD       Y0, Y4, Y4
+	VMOVUPD      Y4, (DX)(AX*1)
+	VMOVUPD      Y3, (CX)
+	VMOVUPD      160(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      288(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
+	VMOVUPD      Y5, Y6
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      32(CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
+	JL           less174
+	VMOVUPD      Y4, Y5
+	CMPQ         root+120(FP), $0x02
+	JL           less175
+	VSQRTPD      Y5, Y5
+	CMPQ         root+120(FP), $0x03
+	JL           less176
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      32(R10)(AX*1), Y5
+
+less176:
+less175:
+less174:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough178
+
+again177:
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
+	VMOVUPD     Y6, Y5
+	DECQ        R10
+	JNZ         again177
+
+enough178:
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSD (R10), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
+	VMULPD       Y4, Y5, Y4
+	VMOVUPD      160(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y2
+	VXORPD       Y2, Y0, Y0
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPD      32(R10)(AX*1), Y2
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPD      32(R10)(AX*1), Y5
+	VBLENDVPD    Y1, Y5, Y2, Y2
+	VMULPD       Y2, Y0, Y0
+	VMULPD       Y2, Y3, Y3
+	VMULPD       Y0, Y4, Y4
+	VMOVUPD      Y4, 32(DX)(AX*1)
+	VMOVUPD      Y3, 32(CX)
+	VMOVUPD      192(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      320(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
+	VMOVUPD      Y5, Y6
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      64(CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
+	JL           less179
+	VMOVUPD      Y4, Y5
+	CMPQ         root+120(FP), $0x02
+	JL           less180
+	VSQRTPD      Y5, Y5
+	CMPQ         root+120(FP), $0x03
+	JL           less181
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      64(R10)(AX*1), Y5
+
+less181:
+less180:
+less179:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough183
+
+again182:
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
+	VMOVUPD     Y6, Y5
+	DECQ        R10
+	JNZ         again182
+
+enough183:
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSD (R10), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
+	VMULPD       Y4, Y5, Y4
+	VMOVUPD      192(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y2
+	VXORPD       Y2, Y0, Y0
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPD      64(R10)(AX*1), Y2
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPD      64(R10)(AX*1), Y5
+	VBLENDVPD    Y1, Y5, Y2, Y2
+	VMULPD       Y2, Y0, Y0
+	VMULPD       Y2, Y3, Y3
+	VMULPD       Y0, Y4, Y4
+	VMOVUPD      Y4, 64(DX)(AX*1)
+	VMOVUPD      Y3, 64(CX)
+	VMOVUPD      224(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      352(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
+	VMOVUPD      Y5, Y6
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      96(CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
+	JL           less184
+	VMOVUPD      Y4, Y5
+	CMPQ         root+120(FP), $0x02
+	JL           less185
+	VSQRTPD      Y5, Y5
+	CMPQ         root+120(FP), $0x03
+	JL           less186
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      96(R10)(AX*1), Y5
+
+less186:
+less185:
+less184:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough188
+
+again187:
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
+	VMOVUPD     Y6, Y5
+	DECQ        R10
+	JNZ         again187
+
+enough188:
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSD (R10), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
+	VMULPD       Y4, Y5, Y4
+	VMOVUPD      224(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y2
+	VXORPD       Y2, Y0, Y0
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPD      96(R10)(AX*1), Y2
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPD      96(R10)(AX*1), Y5
+	VBLENDVPD    Y1, Y5, Y2, Y2
+	VMULPD       Y2, Y0, Y0
+	VMULPD       Y2, Y3, Y3
+	VMULPD       Y0, Y4, Y4
+	VMOVUPD      Y4, 96(DX)(AX*1)
+	VMOVUPD      Y3, 96(CX)
+	VMOVUPD      (CX), Y0
+	VADDPD       64(CX), Y0, Y0
+	VMOVUPD      128(BP), Y1
+	VMOVUPD      192(BP), Y2
+	VADDPD       Y0, Y1, Y3
+	VMAXPD       Y0, Y1, Y4
+	VMINPD       Y0, Y1, Y0
+	VSUBPD       Y4, Y3, Y4
+	VSUBPD       Y4, Y0, Y0
+	VADDPD       Y0, Y2, Y2
+	VMOVAPD      Y3, Y1
+	VMOVUPD      Y1, 128(BP)
+	VMOVUPD      Y2, 192(BP)
+	VMOVUPD      32(CX), Y0
+	VADDPD       96(CX), Y0, Y0
+	VMOVUPD      160(BP), Y1
+	VMOVUPD      224(BP), Y2
+	VADDPD       Y0, Y1, Y3
+	VMAXPD       Y0, Y1, Y4
+	VMINPD       Y0, Y1, Y0
+	VSUBPD       Y4, Y3, Y4
+	VSUBPD       Y4, Y0, Y0
+	VADDPD       Y0, Y2, Y2
+	VMOVAPD      Y3, Y1
+	VMOVUPD      Y1, 160(BP)
+	VMOVUPD      Y2, 224(BP)
+	MOVWLZX      (SI)(R8*1), R10
+	MOVWLZX      (DI)(R8*1), R11
+	ORQ          R11, R10
+	CMPQ         R10, $+65535
+	JNE          some189
+
+ready190:
+	ADDQ       $+384, CX
+	ADDQ       $+128, AX
+	SUBQ       $0x10, R9
+	JG         group167
+	MOVQ       dst+24(FP), R8
+	MOVQ       n+64(FP), R9
+	CMPQ       R8, DX
+	JEQ        direct191
+	ANDQ       $0x0f, R9
+	LEAQ       tail<>+0(SB), DX
+	SHLQ       $0x03, R9
+	SUBQ       R9, DX
+	VMOVUPD    (BP), Y0
+	VMOVUPD    256(DX), Y1
+	VMASKMOVPD Y0, Y1, -128(R8)(AX*1)
+	VMOVUPD    32(BP), Y0
+	VMOVUPD    288(DX), Y1
+	VMASKMOVPD Y0, Y1, -96(R8)(AX*1)
+	VMOVUPD    64(BP), Y0
+	VMOVUPD    320(DX), Y1
+	VMASKMOVPD Y0, Y1, -64(R8)(AX*1)
+	VMOVUPD    96(BP), Y0
+	VMOVUPD    352(DX), Y1
+	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
+
+direct191:
+	MOVQ         dstStride+32(FP), AX
+	SHLQ         $0x03, AX
+	MOVQ         AX, DX
+	ADDQ         dst+24(FP), DX
+	MOVQ         DX, dst+24(FP)
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, SI
+	ADDQ         AX, DI
+	SHLQ         $0x06, AX
+	ADDQ         AX, powers+128(FP)
+	ADDQ         $0x18, p+96(FP)
+	MOVQ         sum+8(FP), AX
+	VMOVUPD      128(BP), Y0
+	VMOVUPD      160(BP), Y1
 	VMOVUPD      192(BP), Y2
 	VMOVUPD      224(BP), Y3
+	VADDPD       Y3, Y2, Y2
+	VADDPD       Y1, Y0, Y3
+	VMAXPD       Y1, Y0, Y4
+	VMINPD       Y1, Y0, Y1
+	VSUBPD       Y4, Y3, Y4
+	VSUBPD       Y4, Y1, Y1
+	VADDPD       Y1, Y2, Y2
+	VMOVAPD      Y3, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VEXTRACTF128 $0x01, Y2, X3
+	VADDPD       X3, X2, X2
+	VADDPD       X1, X0, X3
+	VMAXPD       X1, X0, X4
+	VMINPD       X1, X0, X1
+	VSUBPD       X4, X3, X4
+	VSUBPD       X4, X1, X1
+	VADDPD       X1, X2, X2
+	VMOVAPD      X3, X0
+	VUNPCKHPD    X0, X0, X1
+	VUNPCKHPD    X2, X2, X3
+	VADDPD       X3, X2, X2
+	VADDPD       X1, X0, X3
+	VMAXPD       X1, X0, X4
+	VMINPD       X1, X0, X1
+	VSUBPD       X4, X3, X4
+	VSUBPD       X4, X1, X1
+	VADDPD       X1, X2, X2
+	VMOVAPD      X3, X0
+	VADDPD       X2, X0, X0
+	VMOVSD       X0, (AX)
+	ADDQ         $0x08, sum+8(FP)
+	DECQ         BX
+	JNZ          row166
+	JMP          done192
+
+some189:
+	VXORPS       Y0, Y0, Y0
+	VMOVUPD      (DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_0<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, (DX)(AX*1)
+	VMOVUPD      32(DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_4<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_4<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, 32(DX)(AX*1)
+	VMOVUPD      64(DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_8<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_8<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, 64(DX)(AX*1)
+	VMOVUPD      96(DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_12<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, 96(DX)(AX*1)
+	JMP          ready190
+
+done192:
+last161:
+	VZEROUPPER
+	RET
+
+// func focalBlock64AVX2(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·focalBlock64AVX2(SB), NOSPLIT, $320-152
+	LEAQ 63(SP), BP
+	ANDQ $-64, BP
+	CMPQ rows+56(FP), $0x00
+	JEQ  last193
+	MOVQ kept+0(FP), CX
+	MOVQ x+40(FP), DX
+	MOVQ rows+56(FP), BX
+	MOVQ pos+72(FP), DI
+	MOVQ neg+80(FP), R8
+
+arguments194:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
+
+exponentials195:
+	MOVQ         AX, R9
+	SHRQ         $0x06, R9
+	PREFETCHT0   12288(DX)(AX*1)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_0<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_0<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   (DX)(AX*1), Y1, Y2
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
+	VBLENDVPD    Y1, Y2, Y3, Y3
+	VXORPD       Y0, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, (CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y3, Y5
+	VADDPD       Y5, Y4, Y7
+	VSUBPD       Y4, Y7, Y4
+	VSUBPD       Y4, Y5, Y5
+	VMULPD       Y2, Y5, Y5
+	VMULPD       Y2, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 128(CX)
+	VMOVUPD      Y5, 256(CX)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_4<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_4<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   32(DX)(AX*1), Y1, Y2
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
+	VBLENDVPD    Y1, Y2, Y3, Y3
+	VXORPD       Y0, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, 32(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y3, Y5
+	VADDPD       Y5, Y4, Y7
+	VSUBPD       Y4, Y7, Y4
+	VSUBPD       Y4, Y5, Y5
+	VMULPD       Y2, Y5, Y5
+	VMULPD       Y2, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 160(CX)
+	VMOVUPD      Y5, 288(CX)
+	PREFETCHT0   12352(DX)(AX*1)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_8<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_8<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   64(DX)(AX*1), Y1, Y2
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
+	VBLENDVPD    Y1, Y2, Y3, Y3
+	VXORPD       Y0, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, 64(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y3, Y5
+	VADDPD       Y5, Y4, Y7
+	VSUBPD       Y4, Y7, Y4
+	VSUBPD       Y4, Y5, Y5
+	VMULPD       Y2, Y5, Y5
+	VMULPD       Y2, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 192(CX)
+	VMOVUPD      Y5, 320(CX)
+	VPBROADCASTW (DI)(R9*1), Y0
+	VPSLLVQ      signs64_12<>+0(SB), Y0, Y0
+	VPBROADCASTW (R8)(R9*1), Y1
+	VPSLLVQ      signs64_12<>+0(SB), Y1, Y1
+	VORPD        Y1, Y0, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VMASKMOVPD   96(DX)(AX*1), Y1, Y2
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
+	VBLENDVPD    Y1, Y2, Y3, Y3
+	VXORPD       Y0, Y3, Y3
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VMOVUPD      Y3, 96(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
+	VSUBPD       Y5, Y1, Y5
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
+	VFMADD231PD  Y1, Y6, Y7
+	VFMADD231PD  Y7, Y3, Y5
+	VADDPD       Y5, Y4, Y7
+	VSUBPD       Y4, Y7, Y4
+	VSUBPD       Y4, Y5, Y5
+	VMULPD       Y2, Y5, Y5
+	VMULPD       Y2, Y7, Y7
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      Y7, 224(CX)
+	VMOVUPD      Y5, 352(CX)
+	ADDQ         $+384, CX
+	ADDQ         $+128, AX
+	SUBQ         $0x10, SI
+	JG           exponentials195
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	DECQ         BX
+	JNZ          arguments194
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
+
+row198:
+	VXORPS  Y0, Y0, Y0
+	VMOVUPD Y0, 128(BP)
+	VMOVUPD Y0, 160(BP)
+	VMOVUPD Y0, 192(BP)
+	VMOVUPD Y0, 224(BP)
+	XORQ    AX, AX
+	MOVQ    n+64(FP), R9
+
+group199:
+	CMPQ R9, $0x10
+	JAE  whole200
+	LEAQ (BP), DX
+	SUBQ AX, DX
+
+whole200:
+	MOVQ         AX, R8
+	SHRQ         $0x06, R8
+	VMOVUPD      128(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      256(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y2, Y5
-	VDIVPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y4, Y4
-	VFNMADD231PD Y5, Y2, Y4
-	VFNMADD231PD Y5, Y3, Y4
-	VMULPD       Y5, Y2, Y6
-	VMOVUPD      Y6, Y7
-	VFMSUB231PD  Y5, Y2, Y7
-	VFMADD231PD  Y5, Y3, Y7
-	VFMADD231PD  Y4, Y6, Y7
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VADDPD       Y0, Y2, Y0
-	VMULPD       Y4, Y5, Y4
-	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y3
-	VBLENDVPD    Y1, Y7, Y4, Y1
-	VADDPD       Y1, Y2, Y4
-	VADDPD       Y2, Y2, Y5
-	VMULPD       Y1, Y5, Y5
-	VFMADD231PD  Y2, Y2, Y5
-	CMPQ         root+112(FP), $0x01
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
+	VMOVUPD      Y5, Y6
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      (CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
 	JL           less201
 	VMOVUPD      Y4, Y5
-	CMPQ         root+112(FP), $0x02
+	CMPQ         root+120(FP), $0x02
 	JL           less202
 	VSQRTPD      Y5, Y5
-	CMPQ         root+112(FP), $0x03
+	CMPQ         root+120(FP), $0x03
 	JL           less203
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      (R9)(AX*1), Y5
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      (R10)(AX*1), Y5
 
 less203:
 less202:
 less201:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
 	JZ    enough205
 
 again204:
-	VMULPD      Y1, Y5, Y6
-	VFMADD231PD Y2, Y5, Y6
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
-	DECQ        R9
+	DECQ        R10
 	JNZ         again204
 
 enough205:
-	VMULPD       Y0, Y3, Y3
-	VMOVUPD      128(BP), Y1
-	VFMADD231PD  Y1, Y3, Y4
-	VMULPD       Y0, Y5, Y0
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSD (R10), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
 	VMULPD       Y4, Y5, Y4
-	VPBROADCASTB (BX)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VPBROADCASTB (SI)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      160(BP), Y3
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      (R9)(AX*1), Y5
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      (R9)(AX*1), Y6
-	VBLENDVPD    Y1, Y6, Y5, Y5
-	VMULPD       Y5, Y3, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VPBROADCASTB (BX)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      (R9)(AX*1), Y2
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      (R9)(AX*1), Y3
-	VBLENDVPD    Y1, Y3, Y2, Y2
-	VMULPD       Y2, Y0, Y0
+	VMOVUPD      128(CX), Y0
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y1
+	VXORPD       Y1, Y0, Y0
+	VMULPD       Y0, Y4, Y4
 	VMOVUPD      Y4, (DX)(AX*1)
-	VMOVUPD      32(DX)(AX*1), Y1
-	VMOVUPD      352(BP), Y2
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      320(BP), Y4
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
-	VADDPD       Y5, Y3, Y6
-	VDIVPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y5, Y5
-	VFNMADD231PD Y6, Y3, Y5
-	VFNMADD231PD Y6, Y4, Y5
-	VMULPD       Y6, Y3, Y7
-	VMOVUPD      Y7, Y8
-	VFMSUB231PD  Y6, Y3, Y8
-	VFMADD231PD  Y6, Y4, Y8
-	VFMADD231PD  Y5, Y7, Y8
-	VFMADD231PD  Y4, Y6, Y1
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y2, Y3, Y3
-	VADDPD       Y1, Y3, Y1
-	VMULPD       Y5, Y6, Y5
-	VBLENDVPD    Y2, Y7, Y6, Y3
-	VBLENDVPD    Y2, Y6, Y7, Y4
-	VBLENDVPD    Y2, Y8, Y5, Y2
-	VADDPD       Y2, Y3, Y5
-	VADDPD       Y3, Y3, Y6
-	VMULPD       Y2, Y6, Y6
-	VFMADD231PD  Y3, Y3, Y6
-	CMPQ         root+112(FP), $0x01
-	JL           less206
+	VMOVUPD      Y3, (CX)
+	VMOVUPD      160(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      288(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
 	VMOVUPD      Y5, Y6
-	CMPQ         root+112(FP), $0x02
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      32(CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
+	JL           less206
+	VMOVUPD      Y4, Y5
+	CMPQ         root+120(FP), $0x02
 	JL           less207
-	VSQRTPD      Y6, Y6
-	CMPQ         root+112(FP), $0x03
+	VSQRTPD      Y5, Y5
+	CMPQ         root+120(FP), $0x03
 	JL           less208
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y6
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      32(R10)(AX*1), Y5
 
 less208:
 less207:
 less206:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
 	JZ    enough210
 
 again209:
-	VMULPD      Y2, Y6, Y7
-	VFMADD231PD Y3, Y6, Y7
-	VMOVUPD     Y7, Y6
-	DECQ        R9
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
+	VMOVUPD     Y6, Y5
+	DECQ        R10
 	JNZ         again209
 
 enough210:
-	VMULPD       Y1, Y4, Y4
-	VMOVUPD      128(BP), Y2
-	VFMADD231PD  Y2, Y4, Y5
-	VMULPD       Y1, Y6, Y1
-	VMULPD       Y5, Y6, Y5
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (SI)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPD      160(BP), Y4
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y6
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y7
-	VBLENDVPD    Y2, Y7, Y6, Y6
-	VMULPD       Y6, Y4, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y4, Y4
-	VANDPD       Y3, Y4, Y4
-	VMULPD       Y4, Y5, Y5
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y3
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y4
-	VBLENDVPD    Y2, Y4, Y3, Y3
-	VMULPD       Y3, Y1, Y1
-	VMOVUPD      Y5, 32(DX)(AX*1)
-	VMOVUPD      64(DX)(AX*1), Y2
-	VMOVUPD      448(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VMOVUPD      416(BP), Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y6
-	VADDPD       Y6, Y4, Y7
-	VDIVPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y6, Y6
-	VFNMADD231PD Y7, Y4, Y6
-	VFNMADD231PD Y7, Y5, Y6
-	VMULPD       Y7, Y4, Y8
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSD (R10), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
+	VMULPD       Y4, Y5, Y4
+	VMOVUPD      160(CX), Y0
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y1
+	VXORPD       Y1, Y0, Y0
+	VMULPD       Y0, Y4, Y4
+	VMOVUPD      Y4, 32(DX)(AX*1)
+	VMOVUPD      Y3, 32(CX)
+	VMOVUPD      192(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      320(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
 	VMOVUPD      Y8, Y9
-	VFMSUB231PD  Y7, Y4, Y9
-	VFMADD231PD  Y7, Y5, Y9
-	VFMADD231PD  Y6, Y8, Y9
-	VFMADD231PD  Y5, Y7, Y2
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y3, Y4, Y4
-	VADDPD       Y2, Y4, Y2
-	VMULPD       Y6, Y7, Y6
-	VBLENDVPD    Y3, Y8, Y7, Y4
-	VBLENDVPD    Y3, Y7, Y8, Y5
-	VBLENDVPD    Y3, Y9, Y6, Y3
-	VADDPD       Y3, Y4, Y6
-	VADDPD       Y4, Y4, Y7
-	VMULPD       Y3, Y7, Y7
-	VFMADD231PD  Y4, Y4, Y7
-	CMPQ         root+112(FP), $0x01
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
+	VMOVUPD      Y5, Y6
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      64(CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
 	JL           less211
-	VMOVUPD      Y6, Y7
-	CMPQ         root+112(FP), $0x02
+	VMOVUPD      Y4, Y5
+	CMPQ         root+120(FP), $0x02
 	JL           less212
-	VSQRTPD      Y7, Y7
-	CMPQ         root+112(FP), $0x03
+	VSQRTPD      Y5, Y5
+	CMPQ         root+120(FP), $0x03
 	JL           less213
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y7
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      64(R10)(AX*1), Y5
 
 less213:
 less212:
 less211:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
 	JZ    enough215
 
 again214:
-	VMULPD      Y3, Y7, Y8
-	VFMADD231PD Y4, Y7, Y8
-	VMOVUPD     Y8, Y7
-	DECQ        R9
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
+	VMOVUPD     Y6, Y5
+	DECQ        R10
 	JNZ         again214
 
 enough215:
-	VMULPD       Y2, Y5, Y5
-	VMOVUPD      128(BP), Y3
-	VFMADD231PD  Y3, Y5, Y6
-	VMULPD       Y2, Y7, Y2
-	VMULPD       Y6, Y7, Y6
-	VPBROADCASTB 1(BX)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(SI)(DI*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPD      160(BP), Y5
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y7
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y8
-	VBLENDVPD    Y3, Y8, Y7, Y7
-	VMULPD       Y7, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y5, Y5
-	VANDPD       Y4, Y5, Y5
-	VMULPD       Y5, Y6, Y6
-	VPBROADCASTB 1(BX)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y4
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y5
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VMULPD       Y4, Y2, Y2
-	VMOVUPD      Y6, 64(DX)(AX*1)
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      576(BP), Y2
-	VMOVUPD      640(BP), Y3
-	VADDPD       Y0, Y2, Y4
-	VMAXPD       Y0, Y2, Y5
-	VMINPD       Y0, Y2, Y0
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y0, Y0
-	VADDPD       Y0, Y3, Y3
-	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 576(BP)
-	VMOVUPD      Y3, 640(BP)
-	VMOVUPD      96(DX)(AX*1), Y0
-	VMOVUPD      544(BP), Y2
-	VMOVUPD      480(BP), Y3
-	VMOVUPD      512(BP), Y4
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
-	VADDPD       Y5, Y3, Y6
-	VDIVPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y5, Y5
-	VFNMADD231PD Y6, Y3, Y5
-	VFNMADD231PD Y6, Y4, Y5
-	VMULPD       Y6, Y3, Y7
-	VMOVUPD      Y7, Y8
-	VFMSUB231PD  Y6, Y3, Y8
-	VFMADD231PD  Y6, Y4, Y8
-	VFMADD231PD  Y5, Y7, Y8
-	VFMADD231PD  Y4, Y6, Y0
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y2, Y3, Y3
-	VADDPD       Y0, Y3, Y0
-	VMULPD       Y5, Y6, Y5
-	VBLENDVPD    Y2, Y7, Y6, Y3
-	VBLENDVPD    Y2, Y6, Y7, Y4
-	VBLENDVPD    Y2, Y8, Y5, Y2
-	VADDPD       Y2, Y3, Y5
-	VADDPD       Y3, Y3, Y6
-	VMULPD       Y2, Y6, Y6
-	VFMADD231PD  Y3, Y3, Y6
-	CMPQ         root+112(FP), $0x01
-	JL           less216
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSD (R10), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
+	VMULPD       Y4, Y5, Y4
+	VMOVUPD      192(CX), Y0
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y1
+	VXORPD       Y1, Y0, Y0
+	VMULPD       Y0, Y4, Y4
+	VMOVUPD      Y4, 64(DX)(AX*1)
+	VMOVUPD      Y3, 64(CX)
+	VMOVUPD      224(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      352(CX), Y1
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
+	VFMADD231PD  Y2, Y0, Y3
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
+	VCMPPD       $0x15, Y2, Y0, Y2
+	VBLENDVPD    Y2, Y3, Y0, Y3
+	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
+	VANDPD       Y2, Y4, Y4
+	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
+	VANDPD       Y2, Y5, Y2
+	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
+	VDIVPD       Y5, Y3, Y5
+	VMULPD       Y5, Y5, Y6
+	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
+	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
+	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
+	VMULPD       Y8, Y3, Y8
+	VMULPD       Y3, Y8, Y8
+	VMOVUPD      Y8, Y9
+	VFMADD231PD  Y6, Y7, Y9
+	VFMADD231PD  Y9, Y5, Y2
+	VSUBPD       Y2, Y8, Y8
+	VSUBPD       Y8, Y3, Y3
+	VADDPD       Y4, Y3, Y3
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
+	VADDPD       Y4, Y0, Y2
+	VDIVPD       Y2, Y4, Y2
+	VSUBPD       Y2, Y4, Y4
+	VFNMADD231PD Y2, Y0, Y4
+	VFNMADD231PD Y2, Y1, Y4
+	VMULPD       Y2, Y0, Y5
 	VMOVUPD      Y5, Y6
-	CMPQ         root+112(FP), $0x02
+	VFMSUB231PD  Y2, Y0, Y6
+	VFMADD231PD  Y2, Y1, Y6
+	VFMADD231PD  Y4, Y5, Y6
+	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      96(CX), Y0
+	VXORPS       Y1, Y1, Y1
+	VMAXPD       Y0, Y1, Y1
+	VADDPD       Y3, Y1, Y3
+	VMULPD       Y4, Y2, Y4
+	VBLENDVPD    Y0, Y5, Y2, Y1
+	VBLENDVPD    Y0, Y2, Y5, Y2
+	VBLENDVPD    Y0, Y6, Y4, Y0
+	VADDPD       Y0, Y1, Y4
+	VADDPD       Y1, Y1, Y5
+	VMULPD       Y0, Y5, Y5
+	VFMADD231PD  Y1, Y1, Y5
+	CMPQ         root+120(FP), $0x01
+	JL           less216
+	VMOVUPD      Y4, Y5
+	CMPQ         root+120(FP), $0x02
 	JL           less217
-	VSQRTPD      Y6, Y6
-	CMPQ         root+112(FP), $0x03
+	VSQRTPD      Y5, Y5
+	CMPQ         root+120(FP), $0x03
 	JL           less218
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      96(R9)(AX*1), Y6
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      96(R10)(AX*1), Y5
 
 less218:
 less217:
 less216:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
 	JZ    enough220
 
 again219:
-	VMULPD      Y2, Y6, Y7
-	VFMADD231PD Y3, Y6, Y7
-	VMOVUPD     Y7, Y6
-	DECQ        R9
+	VMULPD      Y0, Y5, Y6
+	VFMADD231PD Y1, Y5, Y6
+	VMOVUPD     Y6, Y5
+	DECQ        R10
 	JNZ         again219
 
 enough220:
+	VMULPD       Y3, Y2, Y2
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSD (R10), Y0
+	VFMADD231PD  Y0, Y2, Y4
+	VMULPD       Y3, Y5, Y3
+	VMULPD       Y4, Y5, Y4
+	VMOVUPD      224(CX), Y0
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y1
+	VXORPD       Y1, Y0, Y0
 	VMULPD       Y0, Y4, Y4
-	VMOVUPD      128(BP), Y2
-	VFMADD231PD  Y2, Y4, Y5
-	VMULPD       Y0, Y6, Y0
-	VMULPD       Y5, Y6, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(SI)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPD      160(BP), Y4
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      96(R9)(AX*1), Y6
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      96(R9)(AX*1), Y7
-	VBLENDVPD    Y2, Y7, Y6, Y6
-	VMULPD       Y6, Y4, Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y4, Y4
-	VANDPD       Y3, Y4, Y4
-	VMULPD       Y4, Y5, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	MOVQ         negWeight+128(FP), DI
-	VMOVUPD      96(DI)(AX*1), Y3
-	MOVQ         posWeight+136(FP), DI
-	VMOVUPD      96(DI)(AX*1), Y4
-	VBLENDVPD    Y2, Y4, Y3, Y3
-	VMULPD       Y3, Y0, Y0
-	VMOVUPD      Y5, 96(DX)(AX*1)
-	VADDPD       Y0, Y1, Y1
-	VMOVUPD      608(BP), Y0
-	VMOVUPD      672(BP), Y2
-	VADDPD       Y1, Y0, Y3
-	VMAXPD       Y1, Y0, Y4
-	VMINPD       Y1, Y0, Y1
+	VMOVUPD      Y4, 96(DX)(AX*1)
+	VMOVUPD      Y3, 96(CX)
+	VMOVUPD      (CX), Y0
+	VADDPD       64(CX), Y0, Y0
+	VMOVUPD      128(BP), Y1
+	VMOVUPD      192(BP), Y2
+	VADDPD       Y0, Y1, Y3
+	VMAXPD       Y0, Y1, Y4
+	VMINPD       Y0, Y1, Y0
 	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y1, Y1
-	VADDPD       Y1, Y2, Y2
-	VMOVAPD      Y3, Y0
-	VMOVUPD      Y0, 608(BP)
-	VMOVUPD      Y2, 672(BP)
-	ADDQ         $+128, AX
-	SUBQ         $0x10, R8
-	JGE          group196
+	VSUBPD       Y4, Y0, Y0
+	VADDPD       Y0, Y2, Y2
+	VMOVAPD      Y3, Y1
+	VMOVUPD      Y1, 128(BP)
+	VMOVUPD      Y2, 192(BP)
+	VMOVUPD      32(CX), Y0
+	VADDPD       96(CX), Y0, Y0
+	VMOVUPD      160(BP), Y1
+	VMOVUPD      224(BP), Y2
+	VADDPD       Y0, Y1, Y3
+	VMAXPD       Y0, Y1, Y4
+	VMINPD       Y0, Y1, Y0
+	VSUBPD       Y4, Y3, Y4
+	VSUBPD       Y4, Y0, Y0
+	VADDPD       Y0, Y2, Y2
+	VMOVAPD      Y3, Y1
+	VMOVUPD      Y1, 160(BP)
+	VMOVUPD      Y2, 224(BP)
+	MOVWLZX      (SI)(R8*1), R10
+	MOVWLZX      (DI)(R8*1), R11
+	ORQ          R11, R10
+	CMPQ         R10, $+65535
+	JNE          some221
 
-rest198:
-	ADDQ       $0x10, R8
-	JLE        done200
+ready222:
+	ADDQ       $+384, CX
+	ADDQ       $+128, AX
+	SUBQ       $0x10, R9
+	JG         group199
+	MOVQ       dst+24(FP), R8
+	MOVQ       n+64(FP), R9
+	CMPQ       R8, DX
+	JEQ        direct223
+	ANDQ       $0x0f, R9
 	LEAQ       tail<>+0(SB), DX
-	SHLQ       $0x03, R8
-	SUBQ       R8, DX
-	VMOVUPD    256(DX), Y0
-	VMASKMOVPD (CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, (BP)
-	VMOVUPD    288(DX), Y0
-	VMASKMOVPD 32(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 32(BP)
-	VMOVUPD    320(DX), Y0
-	VMASKMOVPD 64(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 64(BP)
-	VMOVUPD    352(DX), Y0
-	VMASKMOVPD 96(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 96(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	MOVQ       CX, DX
-	XORQ       R8, R8
-	JMP        group196
-
-done200:
-	MOVQ       stride+40(FP), CX
-	SHLQ       $0x03, CX
-	ADDQ       x+32(FP), CX
-	MOVQ       CX, x+32(FP)
-	MOVQ       dst+16(FP), DI
-	CMPQ       DI, DX
-	JEQ        direct221
-	MOVQ       n+56(FP), DX
-	ANDQ       $0x0f, DX
-	LEAQ       tail<>+0(SB), R8
-	SHLQ       $0x03, DX
-	SUBQ       DX, R8
+	SHLQ       $0x03, R9
+	SUBQ       R9, DX
 	VMOVUPD    (BP), Y0
-	VMOVUPD    256(R8), Y1
-	VMASKMOVPD Y0, Y1, -128(DI)(AX*1)
+	VMOVUPD    256(DX), Y1
+	VMASKMOVPD Y0, Y1, -128(R8)(AX*1)
 	VMOVUPD    32(BP), Y0
-	VMOVUPD    288(R8), Y1
-	VMASKMOVPD Y0, Y1, -96(DI)(AX*1)
+	VMOVUPD    288(DX), Y1
+	VMASKMOVPD Y0, Y1, -96(R8)(AX*1)
 	VMOVUPD    64(BP), Y0
-	VMOVUPD    320(R8), Y1
-	VMASKMOVPD Y0, Y1, -64(DI)(AX*1)
+	VMOVUPD    320(DX), Y1
+	VMASKMOVPD Y0, Y1, -64(R8)(AX*1)
 	VMOVUPD    96(BP), Y0
-	VMOVUPD    352(R8), Y1
-	VMASKMOVPD Y0, Y1, -32(DI)(AX*1)
+	VMOVUPD    352(DX), Y1
+	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct221:
-	MOVQ         dstStride+24(FP), DX
-	SHLQ         $0x03, DX
-	ADDQ         dst+16(FP), DX
-	MOVQ         DX, dst+16(FP)
-	MOVQ         words+80(FP), AX
+direct223:
+	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x03, AX
-	ADDQ         AX, BX
+	MOVQ         AX, DX
+	ADDQ         dst+24(FP), DX
+	MOVQ         DX, dst+24(FP)
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
 	ADDQ         AX, SI
+	ADDQ         AX, DI
 	SHLQ         $0x06, AX
-	ADDQ         AX, powers+120(FP)
-	ADDQ         $0x18, p+88(FP)
-	MOVQ         sum+0(FP), AX
-	VMOVUPD      576(BP), Y0
-	VMOVUPD      608(BP), Y1
-	VMOVUPD      640(BP), Y2
-	VMOVUPD      672(BP), Y3
-	VADDPD       Y3, Y2, Y2
-	VADDPD       Y1, Y0, Y3
-	VMAXPD       Y1, Y0, Y4
-	VMINPD       Y1, Y0, Y1
-	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y1, Y1
-	VADDPD       Y1, Y2, Y2
-	VMOVAPD      Y3, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VEXTRACTF128 $0x01, Y2, X3
-	VADDPD       X3, X2, X2
-	VADDPD       X1, X0, X3
-	VMAXPD       X1, X0, X4
-	VMINPD       X1, X0, X1
-	VSUBPD       X4, X3, X4
-	VSUBPD       X4, X1, X1
-	VADDPD       X1, X2, X2
-	VMOVAPD      X3, X0
-	VUNPCKHPD    X0, X0, X1
-	VUNPCKHPD    X2, X2, X3
-	VADDPD       X3, X2, X2
-	VADDPD       X1, X0, X3
-	VMAXPD       X1, X0, X4
-	VMINPD       X1, X0, X1
-	VSUBPD       X4, X3, X4
-	VSUBPD       X4, X1, X1
-	VADDPD       X1, X2, X2
-	VMOVAPD      X3, X0
-	VADDPD       X2, X0, X0
-	VMOVSD       X0, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+48(FP)
-	JNZ          row194
-
-last195:
-	VZEROUPPER
-	RET
-
-// func focal64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focal64AVX2(SB), NOSPLIT, $768-144
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         pos+64(FP), BX
-	MOVQ         neg+72(FP), SI
-	MOVQ         exponent+96(FP), AX
-	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 128(BP)
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 160(BP)
-	CMPQ         rows+48(FP), $0x00
-	JZ           last223
-
-row222:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Y0
-	VMOVUPD      Y0, 160(BP)
-	VXORPS       Y0, Y0, Y0
-	VMOVUPD      Y0, 576(BP)
-	VMOVUPD      Y0, 608(BP)
-	VMOVUPD      Y0, 640(BP)
-	VMOVUPD      Y0, 672(BP)
-	XORQ         AX, AX
-	MOVQ         n+56(FP), R8
-	SUBQ         $0x10, R8
-	JL           rest226
-
-group224:
-	MOVQ         AX, DI
-	SHRQ         $0x06, DI
-	PREFETCHT0   12288(CX)(AX*1)
-	VPBROADCASTB (BX)(DI*1), Y0
-	VANDPD       bits64<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, (CX)(AX*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
-	VMOVUPD      Y2, 256(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VPSLLQ       $0x34, Y1, Y1
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
-	VMOVUPD      Y6, 192(BP)
-	VMOVUPD      Y4, 224(BP)
-	VPBROADCASTB (BX)(DI*1), Y0
-	VANDPD       bits64odd<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
-	VPBROADCASTB (SI)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, 32(CX)(AX*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
-	VMOVUPD      Y2, 352(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VPSLLQ       $0x34, Y1, Y1
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
-	VMOVUPD      Y6, 288(BP)
-	VMOVUPD      Y4, 320(BP)
-	PREFETCHT0   12352(CX)(AX*1)
-	VPBROADCASTB 1(BX)(DI*1), Y0
-	VANDPD       bits64<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64<>+0(SB), Y0, Y0
-	VPBROADCASTB 1(SI)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, 64(CX)(AX*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
-	VMOVUPD      Y2, 448(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VPSLLQ       $0x34, Y1, Y1
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
-	VMOVUPD      Y6, 384(BP)
-	VMOVUPD      Y4, 416(BP)
-	VPBROADCASTB 1(BX)(DI*1), Y0
-	VANDPD       bits64odd<>+0(SB), Y0, Y0
-	VPCMPEQQ     bits64odd<>+0(SB), Y0, Y0
-	VPBROADCASTB 1(SI)(DI*1), Y1
-	VANDPD       bits64odd<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64odd<>+0(SB), Y1, Y1
-	VORPS        Y0, Y1, Y1
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, 96(CX)(AX*1), Y2, Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y0
-	VMOVUPD      Y2, 544(BP)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
-	VPSLLQ       $0x34, Y1, Y1
-	VMULPD       Y0, Y0, Y2
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
-	VSUBPD       Y4, Y0, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
-	VFMADD231PD  Y0, Y5, Y6
-	VFMADD231PD  Y6, Y2, Y4
-	VADDPD       Y4, Y3, Y6
-	VSUBPD       Y3, Y6, Y3
-	VSUBPD       Y3, Y4, Y4
-	VMULPD       Y1, Y4, Y4
-	VMULPD       Y1, Y6, Y6
-	VMOVUPD      Y6, 480(BP)
-	VMOVUPD      Y4, 512(BP)
-	VMOVUPD      192(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, (DX)(AX*1)
-	VMOVUPD      288(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, 32(DX)(AX*1)
-	VMOVUPD      384(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, 64(DX)(AX*1)
-	VMOVUPD      480(BP), Y0
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y2
-	VFMADD231PD  Y1, Y0, Y2
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y1
-	VCMPPD       $0x15, Y1, Y0, Y1
-	VBLENDVPD    Y1, Y2, Y0, Y0
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y2
-	VANDPD       Y1, Y2, Y2
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y3
-	VANDPD       Y1, Y3, Y1
-	VADDPD       f64_4000000000000000<>+0(SB), Y0, Y3
-	VDIVPD       Y3, Y0, Y3
-	VMULPD       Y3, Y3, Y4
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y5
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y4, Y5
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y4, Y5
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y6
-	VMULPD       Y6, Y0, Y6
-	VMULPD       Y0, Y6, Y6
-	VMOVUPD      Y6, Y7
-	VFMADD231PD  Y4, Y5, Y7
-	VFMADD231PD  Y7, Y3, Y1
-	VSUBPD       Y1, Y6, Y6
-	VSUBPD       Y6, Y0, Y0
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      Y0, 96(DX)(AX*1)
-	VMOVUPD      (DX)(AX*1), Y0
-	VMOVUPD      256(BP), Y1
+	ADDQ         AX, powers+128(FP)
+	ADDQ         $0x18, p+96(FP)
+	MOVQ         sum+8(FP), AX
+	VMOVUPD      128(BP), Y0
+	VMOVUPD      160(BP), Y1
 	VMOVUPD      192(BP), Y2
 	VMOVUPD      224(BP), Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y2, Y5
-	VDIVPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y4, Y4
-	VFNMADD231PD Y5, Y2, Y4
-	VFNMADD231PD Y5, Y3, Y4
-	VMULPD       Y5, Y2, Y6
-	VMOVUPD      Y6, Y7
-	VFMSUB231PD  Y5, Y2, Y7
-	VFMADD231PD  Y5, Y3, Y7
-	VFMADD231PD  Y4, Y6, Y7
-	VFMADD231PD  Y3, Y5, Y0
-	VXORPS       Y2, Y2, Y2
-	VMAXPD       Y1, Y2, Y2
-	VADDPD       Y0, Y2, Y0
-	VMULPD       Y4, Y5, Y4
-	VBLENDVPD    Y1, Y6, Y5, Y2
-	VBLENDVPD    Y1, Y5, Y6, Y3
-	VBLENDVPD    Y1, Y7, Y4, Y1
-	VADDPD       Y1, Y2, Y4
-	VADDPD       Y2, Y2, Y5
-	VMULPD       Y1, Y5, Y5
-	VFMADD231PD  Y2, Y2, Y5
-	CMPQ         root+112(FP), $0x01
-	JL           less229
-	VMOVUPD      Y4, Y5
-	CMPQ         root+112(FP), $0x02
-	JL           less230
-	VSQRTPD      Y5, Y5
-	CMPQ         root+112(FP), $0x03
-	JL           less231
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      (R9)(AX*1), Y5
-
-less231:
-less230:
-less229:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough233
-
-again232:
-	VMULPD      Y1, Y5, Y6
-	VFMADD231PD Y2, Y5, Y6
-	VMOVUPD     Y6, Y5
-	DECQ        R9
-	JNZ         again232
-
-enough233:
-	VMULPD       Y0, Y3, Y3
-	VMOVUPD      128(BP), Y1
-	VFMADD231PD  Y1, Y3, Y4
-	VMULPD       Y0, Y5, Y0
-	VMULPD       Y4, Y5, Y4
-	VPBROADCASTB (BX)(DI*1), Y1
-	VANDPD       bits64<>+0(SB), Y1, Y1
-	VPCMPEQQ     bits64<>+0(SB), Y1, Y1
-	VPBROADCASTB (SI)(DI*1), Y2
-	VANDPD       bits64<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64<>+0(SB), Y2, Y2
-	VORPS        Y1, Y2, Y2
-	VMOVUPD      160(BP), Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y3, Y3
-	VANDPD       Y2, Y3, Y3
-	VMULPD       Y3, Y4, Y4
-	VMOVUPD      Y4, (DX)(AX*1)
-	VMOVUPD      32(DX)(AX*1), Y1
-	VMOVUPD      352(BP), Y2
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      320(BP), Y4
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
-	VADDPD       Y5, Y3, Y6
-	VDIVPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y5, Y5
-	VFNMADD231PD Y6, Y3, Y5
-	VFNMADD231PD Y6, Y4, Y5
-	VMULPD       Y6, Y3, Y7
-	VMOVUPD      Y7, Y8
-	VFMSUB231PD  Y6, Y3, Y8
-	VFMADD231PD  Y6, Y4, Y8
-	VFMADD231PD  Y5, Y7, Y8
-	VFMADD231PD  Y4, Y6, Y1
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y2, Y3, Y3
-	VADDPD       Y1, Y3, Y1
-	VMULPD       Y5, Y6, Y5
-	VBLENDVPD    Y2, Y7, Y6, Y3
-	VBLENDVPD    Y2, Y6, Y7, Y4
-	VBLENDVPD    Y2, Y8, Y5, Y2
-	VADDPD       Y2, Y3, Y5
-	VADDPD       Y3, Y3, Y6
-	VMULPD       Y2, Y6, Y6
-	VFMADD231PD  Y3, Y3, Y6
-	CMPQ         root+112(FP), $0x01
-	JL           less234
-	VMOVUPD      Y5, Y6
-	CMPQ         root+112(FP), $0x02
-	JL           less235
-	VSQRTPD      Y6, Y6
-	CMPQ         root+112(FP), $0x03
-	JL           less236
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      32(R9)(AX*1), Y6
-
-less236:
-less235:
-less234:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough238
-
-again237:
-	VMULPD      Y2, Y6, Y7
-	VFMADD231PD Y3, Y6, Y7
-	VMOVUPD     Y7, Y6
-	DECQ        R9
-	JNZ         again237
-
-enough238:
-	VMULPD       Y1, Y4, Y4
-	VMOVUPD      128(BP), Y2
-	VFMADD231PD  Y2, Y4, Y5
-	VMULPD       Y1, Y6, Y1
-	VMULPD       Y5, Y6, Y5
-	VPBROADCASTB (BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB (SI)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPD      160(BP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y4, Y4
-	VANDPD       Y3, Y4, Y4
-	VMULPD       Y4, Y5, Y5
-	VMOVUPD      Y5, 32(DX)(AX*1)
-	VMOVUPD      64(DX)(AX*1), Y2
-	VMOVUPD      448(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VMOVUPD      416(BP), Y5
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y6
-	VADDPD       Y6, Y4, Y7
-	VDIVPD       Y7, Y6, Y7
-	VSUBPD       Y7, Y6, Y6
-	VFNMADD231PD Y7, Y4, Y6
-	VFNMADD231PD Y7, Y5, Y6
-	VMULPD       Y7, Y4, Y8
-	VMOVUPD      Y8, Y9
-	VFMSUB231PD  Y7, Y4, Y9
-	VFMADD231PD  Y7, Y5, Y9
-	VFMADD231PD  Y6, Y8, Y9
-	VFMADD231PD  Y5, Y7, Y2
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y3, Y4, Y4
-	VADDPD       Y2, Y4, Y2
-	VMULPD       Y6, Y7, Y6
-	VBLENDVPD    Y3, Y8, Y7, Y4
-	VBLENDVPD    Y3, Y7, Y8, Y5
-	VBLENDVPD    Y3, Y9, Y6, Y3
-	VADDPD       Y3, Y4, Y6
-	VADDPD       Y4, Y4, Y7
-	VMULPD       Y3, Y7, Y7
-	VFMADD231PD  Y4, Y4, Y7
-	CMPQ         root+112(FP), $0x01
-	JL           less239
-	VMOVUPD      Y6, Y7
-	CMPQ         root+112(FP), $0x02
-	JL           less240
-	VSQRTPD      Y7, Y7
-	CMPQ         root+112(FP), $0x03
-	JL           less241
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      64(R9)(AX*1), Y7
-
-less241:
-less240:
-less239:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough243
-
-again242:
-	VMULPD      Y3, Y7, Y8
-	VFMADD231PD Y4, Y7, Y8
-	VMOVUPD     Y8, Y7
-	DECQ        R9
-	JNZ         again242
-
-enough243:
-	VMULPD       Y2, Y5, Y5
-	VMOVUPD      128(BP), Y3
-	VFMADD231PD  Y3, Y5, Y6
-	VMULPD       Y2, Y7, Y2
-	VMULPD       Y6, Y7, Y6
-	VPBROADCASTB 1(BX)(DI*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VPBROADCASTB 1(SI)(DI*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y3, Y4, Y4
-	VMOVUPD      160(BP), Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y5, Y5
-	VANDPD       Y4, Y5, Y5
-	VMULPD       Y5, Y6, Y6
-	VMOVUPD      Y6, 64(DX)(AX*1)
-	VADDPD       Y2, Y0, Y0
-	VMOVUPD      576(BP), Y2
-	VMOVUPD      640(BP), Y3
-	VADDPD       Y0, Y2, Y4
-	VMAXPD       Y0, Y2, Y5
-	VMINPD       Y0, Y2, Y0
-	VSUBPD       Y5, Y4, Y5
-	VSUBPD       Y5, Y0, Y0
-	VADDPD       Y0, Y3, Y3
-	VMOVAPD      Y4, Y2
-	VMOVUPD      Y2, 576(BP)
-	VMOVUPD      Y3, 640(BP)
-	VMOVUPD      96(DX)(AX*1), Y0
-	VMOVUPD      544(BP), Y2
-	VMOVUPD      480(BP), Y3
-	VMOVUPD      512(BP), Y4
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
-	VADDPD       Y5, Y3, Y6
-	VDIVPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y5, Y5
-	VFNMADD231PD Y6, Y3, Y5
-	VFNMADD231PD Y6, Y4, Y5
-	VMULPD       Y6, Y3, Y7
-	VMOVUPD      Y7, Y8
-	VFMSUB231PD  Y6, Y3, Y8
-	VFMADD231PD  Y6, Y4, Y8
-	VFMADD231PD  Y5, Y7, Y8
-	VFMADD231PD  Y4, Y6, Y0
-	VXORPS       Y3, Y3, Y3
-	VMAXPD       Y2, Y3, Y3
-	VADDPD       Y0, Y3, Y0
-	VMULPD       Y5, Y6, Y5
-	VBLENDVPD    Y2, Y7, Y6, Y3
-	VBLENDVPD    Y2, Y6, Y7, Y4
-	VBLENDVPD    Y2, Y8, Y5, Y2
-	VADDPD       Y2, Y3, Y5
-	VADDPD       Y3, Y3, Y6
-	VMULPD       Y2, Y6, Y6
-	VFMADD231PD  Y3, Y3, Y6
-	CMPQ         root+112(FP), $0x01
-	JL           less244
-	VMOVUPD      Y5, Y6
-	CMPQ         root+112(FP), $0x02
-	JL           less245
-	VSQRTPD      Y6, Y6
-	CMPQ         root+112(FP), $0x03
-	JL           less246
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      96(R9)(AX*1), Y6
-
-less246:
-less245:
-less244:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough248
-
-again247:
-	VMULPD      Y2, Y6, Y7
-	VFMADD231PD Y3, Y6, Y7
-	VMOVUPD     Y7, Y6
-	DECQ        R9
-	JNZ         again247
-
-enough248:
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      128(BP), Y2
-	VFMADD231PD  Y2, Y4, Y5
-	VMULPD       Y0, Y6, Y0
-	VMULPD       Y5, Y6, Y5
-	VPBROADCASTB 1(BX)(DI*1), Y2
-	VANDPD       bits64odd<>+0(SB), Y2, Y2
-	VPCMPEQQ     bits64odd<>+0(SB), Y2, Y2
-	VPBROADCASTB 1(SI)(DI*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y2, Y3, Y3
-	VMOVUPD      160(BP), Y4
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
-	VXORPD       Y2, Y4, Y4
-	VANDPD       Y3, Y4, Y4
-	VMULPD       Y4, Y5, Y5
-	VMOVUPD      Y5, 96(DX)(AX*1)
-	VADDPD       Y0, Y1, Y1
-	VMOVUPD      608(BP), Y0
-	VMOVUPD      672(BP), Y2
-	VADDPD       Y1, Y0, Y3
-	VMAXPD       Y1, Y0, Y4
-	VMINPD       Y1, Y0, Y1
-	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y1, Y1
-	VADDPD       Y1, Y2, Y2
-	VMOVAPD      Y3, Y0
-	VMOVUPD      Y0, 608(BP)
-	VMOVUPD      Y2, 672(BP)
-	ADDQ         $+128, AX
-	SUBQ         $0x10, R8
-	JGE          group224
-
-rest226:
-	ADDQ       $0x10, R8
-	JLE        done228
-	LEAQ       tail<>+0(SB), DX
-	SHLQ       $0x03, R8
-	SUBQ       R8, DX
-	VMOVUPD    256(DX), Y0
-	VMASKMOVPD (CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, (BP)
-	VMOVUPD    288(DX), Y0
-	VMASKMOVPD 32(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 32(BP)
-	VMOVUPD    320(DX), Y0
-	VMASKMOVPD 64(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 64(BP)
-	VMOVUPD    352(DX), Y0
-	VMASKMOVPD 96(CX)(AX*1), Y0, Y0
-	VMOVUPD    Y0, 96(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	MOVQ       CX, DX
-	XORQ       R8, R8
-	JMP        group224
-
-done228:
-	MOVQ       stride+40(FP), CX
-	SHLQ       $0x03, CX
-	ADDQ       x+32(FP), CX
-	MOVQ       CX, x+32(FP)
-	MOVQ       dst+16(FP), DI
-	CMPQ       DI, DX
-	JEQ        direct249
-	MOVQ       n+56(FP), DX
-	ANDQ       $0x0f, DX
-	LEAQ       tail<>+0(SB), R8
-	SHLQ       $0x03, DX
-	SUBQ       DX, R8
-	VMOVUPD    (BP), Y0
-	VMOVUPD    256(R8), Y1
-	VMASKMOVPD Y0, Y1, -128(DI)(AX*1)
-	VMOVUPD    32(BP), Y0
-	VMOVUPD    288(R8), Y1
-	VMASKMOVPD Y0, Y1, -96(DI)(AX*1)
-	VMOVUPD    64(BP), Y0
-	VMOVUPD    320(R8), Y1
-	VMASKMOVPD Y0, Y1, -64(DI)(AX*1)
-	VMOVUPD    96(BP), Y0
-	VMOVUPD    352(R8), Y1
-	VMASKMOVPD Y0, Y1, -32(DI)(AX*1)
-
-direct249:
-	MOVQ         dstStride+24(FP), DX
-	SHLQ         $0x03, DX
-	ADDQ         dst+16(FP), DX
-	MOVQ         DX, dst+16(FP)
-	MOVQ         words+80(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         AX, BX
-	ADDQ         AX, SI
-	SHLQ         $0x06, AX
-	ADDQ         AX, powers+120(FP)
-	ADDQ         $0x18, p+88(FP)
-	MOVQ         sum+0(FP), AX
-	VMOVUPD      576(BP), Y0
-	VMOVUPD      608(BP), Y1
-	VMOVUPD      640(BP), Y2
-	VMOVUPD      672(BP), Y3
 	VADDPD       Y3, Y2, Y2
 	VADDPD       Y1, Y0, Y3
 	VMAXPD       Y1, Y0, Y4
@@ -7008,11 +7171,49 @@ direct249:
 	VMOVAPD      X3, X0
 	VADDPD       X2, X0, X0
 	VMOVSD       X0, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+48(FP)
-	JNZ          row222
+	ADDQ         $0x08, sum+8(FP)
+	DECQ         BX
+	JNZ          row198
+	JMP          done224
 
-last223:
+some221:
+	VXORPS       Y0, Y0, Y0
+	VMOVUPD      (DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_0<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_0<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, (DX)(AX*1)
+	VMOVUPD      32(DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_4<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_4<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, 32(DX)(AX*1)
+	VMOVUPD      64(DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_8<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_8<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, 64(DX)(AX*1)
+	VMOVUPD      96(DX)(AX*1), Y1
+	VPBROADCASTW (SI)(R8*1), Y2
+	VPSLLVQ      signs64_12<>+0(SB), Y2, Y2
+	VPBROADCASTW (DI)(R8*1), Y3
+	VPSLLVQ      signs64_12<>+0(SB), Y3, Y3
+	VORPD        Y3, Y2, Y2
+	VBLENDVPD    Y2, Y1, Y0, Y1
+	VMOVUPD      Y1, 96(DX)(AX*1)
+	JMP          ready222
+
+done224:
+last193:
 	VZEROUPPER
 	RET
 
@@ -7036,14 +7237,14 @@ TEXT ·sigmoidPowers64AVX2(SB), NOSPLIT, $128-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x03, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last251
+	JZ           last226
 	TESTQ        R9, R9
-	JZ           last251
+	JZ           last226
 
-row250:
+row225:
 	XORQ R8, R8
 
-group252:
+group227:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -7360,7 +7561,7 @@ group252:
 	VMOVUPD      Y6, 32(AX)(R8*8)
 	ADDQ         $0x08, R8
 	CMPQ         R8, R9
-	JB           group252
+	JB           group227
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -7370,2016 +7571,2130 @@ group252:
 	ADDQ         DI, AX
 	ADDQ         $0x18, DX
 	DECQ         rows+24(FP)
-	JNZ          row250
+	JNZ          row225
 
-last251:
+last226:
 	VZEROUPPER
 	RET
 
-// func focalTerms64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+DATA bits64<>+0(SB)/8, $0x0000000000000001
+DATA bits64<>+8(SB)/8, $0x0000000000000002
+DATA bits64<>+16(SB)/8, $0x0000000000000004
+DATA bits64<>+24(SB)/8, $0x0000000000000008
+DATA bits64<>+32(SB)/8, $0x0000000000000001
+DATA bits64<>+40(SB)/8, $0x0000000000000002
+DATA bits64<>+48(SB)/8, $0x0000000000000004
+DATA bits64<>+56(SB)/8, $0x0000000000000008
+GLOBL bits64<>(SB), RODATA|NOPTR, $64
+
+DATA bits64odd<>+0(SB)/8, $0x0000000000000010
+DATA bits64odd<>+8(SB)/8, $0x0000000000000020
+DATA bits64odd<>+16(SB)/8, $0x0000000000000040
+DATA bits64odd<>+24(SB)/8, $0x0000000000000080
+DATA bits64odd<>+32(SB)/8, $0x0000000000000010
+DATA bits64odd<>+40(SB)/8, $0x0000000000000020
+DATA bits64odd<>+48(SB)/8, $0x0000000000000040
+DATA bits64odd<>+56(SB)/8, $0x0000000000000080
+GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
+
+// func focalBlockTerms64AVX512(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
-TEXT ·focalTerms64AVX512(SB), NOSPLIT, $576-144
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         terms+8(FP), BX
-	MOVQ         pos+64(FP), SI
-	MOVQ         neg+72(FP), DI
-	MOVQ         exponent+96(FP), AX
+TEXT ·focalBlockTerms64AVX512(SB), NOSPLIT, $8-152
+	CMPQ   rows+56(FP), $0x00
+	JEQ    last228
+	VXORPS Y0, Y0, Y0
+	MOVQ   kept+0(FP), CX
+	MOVQ   x+40(FP), DX
+	MOVQ   rows+56(FP), BX
+	MOVQ   pos+72(FP), DI
+	MOVQ   neg+80(FP), R8
+
+arguments229:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
+
+exponentials230:
+	MOVQ         AX, R9
+	SHRQ         $0x06, R9
+	PREFETCHT0   12288(DX)(AX*1)
+	KMOVB        (DI)(R9*1), K1
+	KMOVB        (R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
+	VMOVUPD      (DX)(AX*1), K2, Z0
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z0, K1, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z5
+	VMOVUPD      Z0, (CX)
+	PREFETCHT0   12352(DX)(AX*1)
+	KMOVB        1(DI)(R9*1), K1
+	KMOVB        1(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
+	VMOVUPD      64(DX)(AX*1), K2, Z0
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z0, K1, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z7
+	VMOVUPD      Z0, 64(CX)
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z0
+	VMAXPD       Z0, Z5, Z5
+	VMAXPD       Z0, Z7, Z7
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VMOVUPD      Z0, Z8
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z9
+	VFMADD231PD  Z9, Z5, Z0
+	VFMADD231PD  Z9, Z7, Z8
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z10
+	VSUBPD       Z10, Z0, Z9
+	VSUBPD       Z10, Z8, Z10
+	VBROADCASTSD f64_bfe62e42fefa39ef<>+0(SB), Z11
+	VFMADD231PD  Z11, Z9, Z5
+	VFMADD231PD  Z11, Z10, Z7
+	VBROADCASTSD f64_bc7abc9e3b39803f<>+0(SB), Z11
+	VFMADD231PD  Z11, Z9, Z5
+	VFMADD231PD  Z11, Z10, Z7
+	VPSLLQ       $0x34, Z0, Z0
+	VPSLLQ       $0x34, Z8, Z8
+	VMULPD       Z5, Z5, Z9
+	VMULPD       Z7, Z7, Z10
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
+	VADDPD       Z12, Z5, Z11
+	VADDPD       Z12, Z7, Z12
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
+	VSUBPD       Z14, Z11, Z13
+	VSUBPD       Z14, Z12, Z14
+	VSUBPD       Z13, Z5, Z13
+	VSUBPD       Z14, Z7, Z14
+	VBROADCASTSD f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VBROADCASTSD f64_3e928ad4c1ef8771<>+0(SB), Z17
+	VMOVUPD      Z17, Z18
+	VBROADCASTSD f64_3ec71df0cc01f5d1<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z15
+	VFMADD213PD  Z19, Z10, Z16
+	VBROADCASTSD f64_3efa0199a21bb23c<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z17
+	VFMADD213PD  Z19, Z10, Z18
+	VBROADCASTSD f64_3f2a01a013850def<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z15
+	VFMADD213PD  Z19, Z10, Z16
+	VBROADCASTSD f64_3f56c16c184319e8<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z17
+	VFMADD213PD  Z19, Z10, Z18
+	VBROADCASTSD f64_3f8111111112453e<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z15
+	VFMADD213PD  Z19, Z10, Z16
+	VBROADCASTSD f64_3fa55555555507ba<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z17
+	VFMADD213PD  Z19, Z10, Z18
+	VBROADCASTSD f64_3fc555555555550d<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z15
+	VFMADD213PD  Z19, Z10, Z16
+	VBROADCASTSD f64_3fe000000000000a<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z17
+	VFMADD213PD  Z19, Z10, Z18
+	VFMADD231PD  Z5, Z15, Z17
+	VFMADD231PD  Z7, Z16, Z18
+	VFMADD231PD  Z17, Z9, Z13
+	VFMADD231PD  Z18, Z10, Z14
+	VADDPD       Z13, Z11, Z17
+	VADDPD       Z14, Z12, Z18
+	VSUBPD       Z11, Z17, Z11
+	VSUBPD       Z12, Z18, Z12
+	VSUBPD       Z11, Z13, Z13
+	VSUBPD       Z12, Z14, Z14
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z8, Z14, Z14
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z8, Z18, Z18
+	VMOVUPD      Z17, 256(CX)
+	VMOVUPD      Z13, 512(CX)
+	VMOVUPD      Z18, 320(CX)
+	VMOVUPD      Z14, 576(CX)
+	PREFETCHT0   12416(DX)(AX*1)
+	KMOVB        2(DI)(R9*1), K1
+	KMOVB        2(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
+	VMOVUPD      128(DX)(AX*1), K2, Z0
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z0, K1, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z5
+	VMOVUPD      Z0, 128(CX)
+	PREFETCHT0   12480(DX)(AX*1)
+	KMOVB        3(DI)(R9*1), K1
+	KMOVB        3(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
+	VMOVUPD      192(DX)(AX*1), K2, Z0
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z0, K1, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z7
+	VMOVUPD      Z0, 192(CX)
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z0
+	VMAXPD       Z0, Z5, Z5
+	VMAXPD       Z0, Z7, Z7
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VMOVUPD      Z0, Z8
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z9
+	VFMADD231PD  Z9, Z5, Z0
+	VFMADD231PD  Z9, Z7, Z8
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z10
+	VSUBPD       Z10, Z0, Z9
+	VSUBPD       Z10, Z8, Z10
+	VBROADCASTSD f64_bfe62e42fefa39ef<>+0(SB), Z11
+	VFMADD231PD  Z11, Z9, Z5
+	VFMADD231PD  Z11, Z10, Z7
+	VBROADCASTSD f64_bc7abc9e3b39803f<>+0(SB), Z11
+	VFMADD231PD  Z11, Z9, Z5
+	VFMADD231PD  Z11, Z10, Z7
+	VPSLLQ       $0x34, Z0, Z0
+	VPSLLQ       $0x34, Z8, Z8
+	VMULPD       Z5, Z5, Z9
+	VMULPD       Z7, Z7, Z10
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
+	VADDPD       Z12, Z5, Z11
+	VADDPD       Z12, Z7, Z12
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
+	VSUBPD       Z14, Z11, Z13
+	VSUBPD       Z14, Z12, Z14
+	VSUBPD       Z13, Z5, Z13
+	VSUBPD       Z14, Z7, Z14
+	VBROADCASTSD f64_3e5ad9ef35de5e88<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VBROADCASTSD f64_3e928ad4c1ef8771<>+0(SB), Z17
+	VMOVUPD      Z17, Z18
+	VBROADCASTSD f64_3ec71df0cc01f5d1<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z15
+	VFMADD213PD  Z19, Z10, Z16
+	VBROADCASTSD f64_3efa0199a21bb23c<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z17
+	VFMADD213PD  Z19, Z10, Z18
+	VBROADCASTSD f64_3f2a01a013850def<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z15
+	VFMADD213PD  Z19, Z10, Z16
+	VBROADCASTSD f64_3f56c16c184319e8<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z17
+	VFMADD213PD  Z19, Z10, Z18
+	VBROADCASTSD f64_3f8111111112453e<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z15
+	VFMADD213PD  Z19, Z10, Z16
+	VBROADCASTSD f64_3fa55555555507ba<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z17
+	VFMADD213PD  Z19, Z10, Z18
+	VBROADCASTSD f64_3fc555555555550d<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z15
+	VFMADD213PD  Z19, Z10, Z16
+	VBROADCASTSD f64_3fe000000000000a<>+0(SB), Z19
+	VFMADD213PD  Z19, Z9, Z17
+	VFMADD213PD  Z19, Z10, Z18
+	VFMADD231PD  Z5, Z15, Z17
+	VFMADD231PD  Z7, Z16, Z18
+	VFMADD231PD  Z17, Z9, Z13
+	VFMADD231PD  Z18, Z10, Z14
+	VADDPD       Z13, Z11, Z17
+	VADDPD       Z14, Z12, Z18
+	VSUBPD       Z11, Z17, Z11
+	VSUBPD       Z12, Z18, Z12
+	VSUBPD       Z11, Z13, Z13
+	VSUBPD       Z12, Z14, Z14
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z8, Z14, Z14
+	VMULPD       Z0, Z17, Z17
+	VMULPD       Z8, Z18, Z18
+	VMOVUPD      Z17, 384(CX)
+	VMOVUPD      Z13, 640(CX)
+	VMOVUPD      Z18, 448(CX)
+	VMOVUPD      Z14, 704(CX)
+	ADDQ         $+768, CX
+	ADDQ         $+256, AX
+	SUBQ         $0x20, SI
+	JG           exponentials230
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	DECQ         BX
+	JNZ          arguments229
+	VXORPS       Y6, Y6, Y6
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
+	MOVQ         terms+16(FP), R9
+	MOVQ         exponent+104(FP), AX
 	VBROADCASTSD (AX), Z0
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z1
-	VXORPS       Y2, Y2, Y2
-	CMPQ         rows+48(FP), $0x00
-	JZ           last254
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Z5
 
-row253:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z1
+row233:
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Z5
 	XORQ         AX, AX
-	MOVQ         n+56(FP), R9
-	TESTQ        R9, R9
-	JZ           done257
+	MOVQ         n+64(FP), R10
 
-group255:
+group234:
 	MOVQ  $-1, R8
-	CMPQ  R9, $0x20
-	JAE   whole256
-	BZHIQ R9, R8, R8
+	CMPQ  R10, $0x20
+	JAE   whole235
+	BZHIQ R10, R8, R8
 
-whole256:
-	MOVQ             R8, (SP)
-	MOVQ             AX, R8
-	SHRQ             $0x06, R8
-	PREFETCHT0       12288(CX)(AX*1)
-	KMOVB            (SI)(R8*1), K1
-	KMOVB            (DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
-	VMOVUPD          (CX)(AX*1), K2, Z3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z3, K1, Z3
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
-	VMOVUPD          Z3, 128(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z3
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z4
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z4
-	VPSLLQ           $0x34, Z3, Z3
-	VMULPD           Z4, Z4, Z21
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z22
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
-	VSUBPD           Z23, Z4, Z23
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z25
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z25
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z25
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z25
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z25
-	VFMADD231PD      Z4, Z24, Z25
-	VFMADD231PD      Z25, Z21, Z23
-	VADDPD           Z23, Z22, Z25
-	VSUBPD           Z22, Z25, Z22
-	VSUBPD           Z22, Z23, Z23
-	VMULPD           Z3, Z23, Z23
-	VMULPD           Z3, Z25, Z25
-	VMOVUPD          Z23, 64(SP)
-	PREFETCHT0       12352(CX)(AX*1)
-	KMOVB            1(SI)(R8*1), K1
-	KMOVB            1(DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
-	VMOVUPD          64(CX)(AX*1), K2, Z3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z3, K1, Z3
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
-	VMOVUPD          Z3, 256(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z3
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z4
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z4
-	VPSLLQ           $0x34, Z3, Z3
-	VMULPD           Z4, Z4, Z21
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z22
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
-	VSUBPD           Z23, Z4, Z23
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z26
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z26
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z26
-	VFMADD231PD      Z4, Z24, Z26
-	VFMADD231PD      Z26, Z21, Z23
-	VADDPD           Z23, Z22, Z26
-	VSUBPD           Z22, Z26, Z22
-	VSUBPD           Z22, Z23, Z23
-	VMULPD           Z3, Z23, Z23
-	VMULPD           Z3, Z26, Z26
-	VMOVUPD          Z23, 192(SP)
-	PREFETCHT0       12416(CX)(AX*1)
-	KMOVB            2(SI)(R8*1), K1
-	KMOVB            2(DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
-	VMOVUPD          128(CX)(AX*1), K2, Z3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z3, K1, Z3
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
-	VMOVUPD          Z3, 384(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z3
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z4
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z4
-	VPSLLQ           $0x34, Z3, Z3
-	VMULPD           Z4, Z4, Z21
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z22
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
-	VSUBPD           Z23, Z4, Z23
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z27
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z27
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z27
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z27
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z27
-	VFMADD231PD      Z4, Z24, Z27
-	VFMADD231PD      Z27, Z21, Z23
-	VADDPD           Z23, Z22, Z27
-	VSUBPD           Z22, Z27, Z22
-	VSUBPD           Z22, Z23, Z23
-	VMULPD           Z3, Z23, Z23
-	VMULPD           Z3, Z27, Z27
-	VMOVUPD          Z23, 320(SP)
-	PREFETCHT0       12480(CX)(AX*1)
-	KMOVB            3(SI)(R8*1), K1
-	KMOVB            3(DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z3
-	VMOVUPD          192(CX)(AX*1), K2, Z3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z3, K1, Z3
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z3, Z4
-	VMOVUPD          Z3, 512(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z4, Z4
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z3
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z4, Z3
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z3, Z21
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z21, Z4
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z21, Z4
-	VPSLLQ           $0x34, Z3, Z3
-	VMULPD           Z4, Z4, Z21
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z4, Z22
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z22, Z23
-	VSUBPD           Z23, Z4, Z23
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z28
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z28
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z28
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z28
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z24
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z28
-	VFMADD231PD      Z4, Z24, Z28
-	VFMADD231PD      Z28, Z21, Z23
-	VADDPD           Z23, Z22, Z28
-	VSUBPD           Z22, Z28, Z22
-	VSUBPD           Z22, Z23, Z23
-	VMULPD           Z3, Z23, Z23
-	VMULPD           Z3, Z28, Z28
-	VMOVUPD          Z23, 448(SP)
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z4
-	VFMADD231PD      Z3, Z25, Z4
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VCMPPD           $0x15, Z3, Z25, K1
-	VBLENDMPD        Z4, Z25, K1, Z5
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
-	VMOVAPD.Z        Z3, K1, Z3
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z5, Z21
-	VDIVPD           Z21, Z5, Z21
-	VMULPD           Z21, Z21, Z22
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z23
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z22, Z23
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z24
-	VMULPD           Z24, Z5, Z24
-	VMULPD           Z5, Z24, Z24
-	VMOVUPD          Z24, Z29
-	VFMADD231PD      Z22, Z23, Z29
-	VFMADD231PD      Z29, Z21, Z4
-	VSUBPD           Z4, Z24, Z24
-	VSUBPD           Z24, Z5, Z5
-	VADDPD           Z3, Z5, Z5
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z4
-	VFMADD231PD      Z3, Z26, Z4
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VCMPPD           $0x15, Z3, Z26, K1
-	VBLENDMPD        Z4, Z26, K1, Z6
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
-	VMOVAPD.Z        Z3, K1, Z3
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z6, Z21
-	VDIVPD           Z21, Z6, Z21
-	VMULPD           Z21, Z21, Z22
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z23
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z22, Z23
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z24
-	VMULPD           Z24, Z6, Z24
-	VMULPD           Z6, Z24, Z24
-	VMOVUPD          Z24, Z29
-	VFMADD231PD      Z22, Z23, Z29
-	VFMADD231PD      Z29, Z21, Z4
-	VSUBPD           Z4, Z24, Z24
-	VSUBPD           Z24, Z6, Z6
-	VADDPD           Z3, Z6, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z4
-	VFMADD231PD      Z3, Z27, Z4
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VCMPPD           $0x15, Z3, Z27, K1
-	VBLENDMPD        Z4, Z27, K1, Z7
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
-	VMOVAPD.Z        Z3, K1, Z3
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z7, Z21
-	VDIVPD           Z21, Z7, Z21
-	VMULPD           Z21, Z21, Z22
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z23
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z22, Z23
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z24
-	VMULPD           Z24, Z7, Z24
-	VMULPD           Z7, Z24, Z24
-	VMOVUPD          Z24, Z29
-	VFMADD231PD      Z22, Z23, Z29
-	VFMADD231PD      Z29, Z21, Z4
-	VSUBPD           Z4, Z24, Z24
-	VSUBPD           Z24, Z7, Z7
-	VADDPD           Z3, Z7, Z7
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z4
-	VFMADD231PD      Z3, Z28, Z4
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z3
-	VCMPPD           $0x15, Z3, Z28, K1
-	VBLENDMPD        Z4, Z28, K1, Z8
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z3
-	VMOVAPD.Z        Z3, K1, Z3
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z4
-	VMOVAPD.Z        Z4, K1, Z4
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z21
-	VDIVPD           Z21, Z8, Z21
-	VMULPD           Z21, Z21, Z22
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z23
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z22, Z23
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z22, Z23
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z24
-	VMULPD           Z24, Z8, Z24
-	VMULPD           Z8, Z24, Z24
-	VMOVUPD          Z24, Z29
-	VFMADD231PD      Z22, Z23, Z29
-	VFMADD231PD      Z29, Z21, Z4
-	VSUBPD           Z4, Z24, Z24
-	VSUBPD           Z24, Z8, Z8
-	VADDPD           Z3, Z8, Z8
-	VMOVUPD          128(SP), Z3
-	VMOVUPD          64(SP), Z4
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z21
-	VADDPD           Z21, Z25, Z22
-	VDIVPD           Z22, Z21, Z22
-	VSUBPD           Z22, Z21, Z21
-	VFNMADD231PD     Z22, Z25, Z21
-	VFNMADD231PD     Z22, Z4, Z21
-	VMULPD           Z22, Z25, Z23
-	VMOVUPD          Z23, Z24
-	VFMSUB231PD      Z22, Z25, Z24
-	VFMADD231PD      Z22, Z4, Z24
-	VFMADD231PD      Z21, Z23, Z24
-	VFMADD231PD      Z4, Z22, Z5
-	VMAXPD           Z3, Z2, Z4
-	VADDPD           Z5, Z4, Z5
-	VMULPD           Z21, Z22, Z21
-	VCMPPD           $0x11, Z2, Z3, K1
-	VBLENDMPD        Z23, Z22, K1, Z9
-	VBLENDMPD        Z22, Z23, K1, Z10
-	VBLENDMPD        Z24, Z21, K1, Z11
-	VADDPD           Z11, Z9, Z3
-	VADDPD           Z9, Z9, Z4
-	VMULPD           Z11, Z4, Z4
-	VFMADD231PD      Z9, Z9, Z4
-	CMPQ             root+112(FP), $0x01
-	JL               less258
-	VMOVUPD          Z3, Z4
-	CMPQ             root+112(FP), $0x02
-	JL               less259
-	VSQRTPD          Z4, Z4
-	CMPQ             root+112(FP), $0x03
-	JL               less260
-	MOVQ             powers+120(FP), R10
-	VMOVUPD          (R10)(AX*1), Z4
+whole235:
+	MOVQ         R8, (SP)
+	MOVQ         AX, R8
+	SHRQ         $0x06, R8
+	VMOVUPD      256(CX), Z7
+	VMOVUPD      320(CX), Z8
+	VMOVUPD      512(CX), Z9
+	VMOVUPD      576(CX), Z10
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z11
+	VMOVUPD      Z11, Z12
+	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z13
+	VMOVUPD      Z13, Z14
+	VFMADD231PD  Z11, Z7, Z13
+	VFMADD231PD  Z12, Z8, Z14
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z11
+	VCMPPD       $0x15, Z11, Z7, K1
+	VBLENDMPD    Z13, Z7, K1, Z1
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z11
+	VMOVAPD.Z    Z11, K1, Z11
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z12
+	VMOVAPD.Z    Z12, K1, Z12
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
+	VCMPPD       $0x15, Z13, Z8, K1
+	VBLENDMPD    Z14, Z8, K1, Z2
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z13
+	VMOVAPD.Z    Z13, K1, Z13
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z14
+	VMOVAPD.Z    Z14, K1, Z14
+	VBROADCASTSD f64_4000000000000000<>+0(SB), Z16
+	VADDPD       Z16, Z1, Z15
+	VADDPD       Z16, Z2, Z16
+	VDIVPD       Z15, Z1, Z15
+	VDIVPD       Z16, Z2, Z16
+	VMULPD       Z15, Z15, Z17
+	VMULPD       Z16, Z16, Z18
+	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z19
+	VMOVUPD      Z19, Z20
+	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z21
+	VMOVUPD      Z21, Z22
+	VMULPD       Z21, Z1, Z21
+	VMULPD       Z22, Z2, Z22
+	VMULPD       Z1, Z21, Z21
+	VMULPD       Z2, Z22, Z22
+	VMOVUPD      Z21, Z23
+	VMOVUPD      Z22, Z24
+	VFMADD231PD  Z17, Z19, Z23
+	VFMADD231PD  Z18, Z20, Z24
+	VFMADD231PD  Z23, Z15, Z12
+	VFMADD231PD  Z24, Z16, Z14
+	VSUBPD       Z12, Z21, Z21
+	VSUBPD       Z14, Z22, Z22
+	VSUBPD       Z21, Z1, Z1
+	VSUBPD       Z22, Z2, Z2
+	VADDPD       Z11, Z1, Z1
+	VADDPD       Z13, Z2, Z2
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
+	VMOVUPD      Z13, Z14
+	VADDPD       Z13, Z7, Z11
+	VADDPD       Z14, Z8, Z12
+	VDIVPD       Z11, Z13, Z11
+	VDIVPD       Z12, Z14, Z12
+	VSUBPD       Z11, Z13, Z13
+	VSUBPD       Z12, Z14, Z14
+	VFNMADD231PD Z11, Z7, Z13
+	VFNMADD231PD Z12, Z8, Z14
+	VFNMADD231PD Z11, Z9, Z13
+	VFNMADD231PD Z12, Z10, Z14
+	VMULPD       Z11, Z7, Z15
+	VMULPD       Z12, Z8, Z16
+	VMOVUPD      Z15, Z17
+	VFMSUB231PD  Z11, Z7, Z17
+	VMOVUPD      Z16, Z7
+	VFMSUB231PD  Z12, Z8, Z7
+	VFMADD231PD  Z11, Z9, Z17
+	VFMADD231PD  Z12, Z10, Z7
+	VFMADD231PD  Z13, Z15, Z17
+	VFMADD231PD  Z14, Z16, Z7
+	VFMADD231PD  Z9, Z11, Z1
+	VFMADD231PD  Z10, Z12, Z2
+	VMOVUPD      (CX), Z8
+	VMOVUPD      64(CX), Z9
+	VMAXPD       Z8, Z6, Z10
+	VADDPD       Z1, Z10, Z1
+	VMAXPD       Z9, Z6, Z10
+	VADDPD       Z2, Z10, Z2
+	VMULPD       Z13, Z11, Z13
+	VMULPD       Z14, Z12, Z14
+	VCMPPD       $0x11, Z6, Z8, K1
+	VMOVUPD      Z11, Z8
+	VMOVAPD      Z15, K1, Z8
+	VMOVAPD      Z11, K1, Z15
+	VMOVAPD      Z17, K1, Z13
+	VCMPPD       $0x11, Z6, Z9, K1
+	VMOVUPD      Z12, Z9
+	VMOVAPD      Z16, K1, Z9
+	VMOVAPD      Z12, K1, Z16
+	VMOVAPD      Z7, K1, Z14
+	VADDPD       Z13, Z8, Z7
+	VADDPD       Z14, Z9, Z10
+	VADDPD       Z8, Z8, Z11
+	VADDPD       Z9, Z9, Z12
+	VMULPD       Z13, Z11, Z11
+	VMULPD       Z14, Z12, Z12
+	VFMADD231PD  Z8, Z8, Z11
+	VFMADD231PD  Z9, Z9, Z12
+	CMPQ         root+120(FP), $0x01
+	JL           less236
+	VMOVUPD      Z7, Z11
+	VMOVUPD      Z10, Z12
+	CMPQ         root+120(FP), $0x02
+	JL           less237
+	VSQRTPD      Z11, Z11
+	VSQRTPD      Z12, Z12
+	CMPQ         root+120(FP), $0x03
+	JL           less238
+	MOVQ         powers+128(FP), R11
+	VMOVUPD      (R11)(AX*1), Z11
+	MOVQ         powers+128(FP), R11
+	VMOVUPD      64(R11)(AX*1), Z12
 
-less260:
-less259:
-less258:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough262
+less238:
+less237:
+less236:
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough240
 
-again261:
-	VMULPD      Z11, Z4, Z21
-	VFMADD231PD Z9, Z4, Z21
-	VMOVUPD     Z21, Z4
-	DECQ        R10
-	JNZ         again261
+again239:
+	VMULPD      Z13, Z11, Z17
+	VMULPD      Z14, Z12, Z18
+	VFMADD231PD Z8, Z11, Z17
+	VFMADD231PD Z9, Z12, Z18
+	VMOVUPD     Z17, Z11
+	VMOVUPD     Z18, Z12
+	DECQ        R11
+	JNZ         again239
 
-enough262:
-	VMULPD       Z5, Z10, Z10
-	VFMADD231PD  Z0, Z10, Z3
-	VMULPD       Z5, Z4, Z5
-	VMULPD       Z3, Z4, Z3
+enough240:
+	VMULPD       Z1, Z15, Z15
+	VMULPD       Z2, Z16, Z16
+	VFMADD231PD  Z0, Z15, Z7
+	VFMADD231PD  Z0, Z16, Z10
+	VMULPD       Z1, Z11, Z1
+	VMULPD       Z2, Z12, Z2
+	VMULPD       Z7, Z11, Z7
+	VMULPD       Z10, Z12, Z10
 	KMOVB        (SI)(R8*1), K1
+	VMOVUPD      Z5, Z8
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z8, K1, Z8
 	KMOVB        (DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z4
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z    Z4, K2, Z4
-	VMULPD       Z4, Z3, Z3
+	VMULPD.Z     Z8, Z7, K2, Z7
 	KMOVB        (SP), K1
-	VMOVUPD      Z3, K1, (DX)(AX*1)
-	VMOVUPD      Z5, (BX)(AX*1)
-	VMOVUPD      256(SP), Z3
-	VMOVUPD      192(SP), Z4
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z21
-	VADDPD       Z21, Z26, Z22
-	VDIVPD       Z22, Z21, Z22
-	VSUBPD       Z22, Z21, Z21
-	VFNMADD231PD Z22, Z26, Z21
-	VFNMADD231PD Z22, Z4, Z21
-	VMULPD       Z22, Z26, Z23
-	VMOVUPD      Z23, Z24
-	VFMSUB231PD  Z22, Z26, Z24
-	VFMADD231PD  Z22, Z4, Z24
-	VFMADD231PD  Z21, Z23, Z24
-	VFMADD231PD  Z4, Z22, Z6
-	VMAXPD       Z3, Z2, Z4
-	VADDPD       Z6, Z4, Z6
-	VMULPD       Z21, Z22, Z21
-	VCMPPD       $0x11, Z2, Z3, K1
-	VBLENDMPD    Z23, Z22, K1, Z12
-	VBLENDMPD    Z22, Z23, K1, Z13
-	VBLENDMPD    Z24, Z21, K1, Z14
-	VADDPD       Z14, Z12, Z3
-	VADDPD       Z12, Z12, Z4
-	VMULPD       Z14, Z4, Z4
-	VFMADD231PD  Z12, Z12, Z4
-	CMPQ         root+112(FP), $0x01
-	JL           less263
-	VMOVUPD      Z3, Z4
-	CMPQ         root+112(FP), $0x02
-	JL           less264
-	VSQRTPD      Z4, Z4
-	CMPQ         root+112(FP), $0x03
-	JL           less265
-	MOVQ         powers+120(FP), R10
-	VMOVUPD      64(R10)(AX*1), Z4
-
-less265:
-less264:
-less263:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough267
-
-again266:
-	VMULPD      Z14, Z4, Z21
-	VFMADD231PD Z12, Z4, Z21
-	VMOVUPD     Z21, Z4
-	DECQ        R10
-	JNZ         again266
-
-enough267:
-	VMULPD       Z6, Z13, Z13
-	VFMADD231PD  Z0, Z13, Z3
-	VMULPD       Z6, Z4, Z6
-	VMULPD       Z3, Z4, Z3
+	VMOVUPD      Z7, K1, (DX)(AX*1)
+	VMOVUPD      Z1, (R9)(AX*1)
 	KMOVB        1(SI)(R8*1), K1
+	VMOVUPD      Z5, Z7
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z7, K1, Z7
 	KMOVB        1(DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z4
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z    Z4, K2, Z4
-	VMULPD       Z4, Z3, Z3
+	VMULPD.Z     Z7, Z10, K2, Z10
 	KMOVB        1(SP), K1
-	VMOVUPD      Z3, K1, 64(DX)(AX*1)
-	VMOVUPD      Z6, 64(BX)(AX*1)
-	VMOVUPD      384(SP), Z3
-	VMOVUPD      320(SP), Z4
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z21
-	VADDPD       Z21, Z27, Z22
-	VDIVPD       Z22, Z21, Z22
-	VSUBPD       Z22, Z21, Z21
-	VFNMADD231PD Z22, Z27, Z21
-	VFNMADD231PD Z22, Z4, Z21
-	VMULPD       Z22, Z27, Z23
-	VMOVUPD      Z23, Z24
-	VFMSUB231PD  Z22, Z27, Z24
-	VFMADD231PD  Z22, Z4, Z24
-	VFMADD231PD  Z21, Z23, Z24
-	VFMADD231PD  Z4, Z22, Z7
-	VMAXPD       Z3, Z2, Z4
-	VADDPD       Z7, Z4, Z7
-	VMULPD       Z21, Z22, Z21
-	VCMPPD       $0x11, Z2, Z3, K1
-	VBLENDMPD    Z23, Z22, K1, Z15
-	VBLENDMPD    Z22, Z23, K1, Z16
-	VBLENDMPD    Z24, Z21, K1, Z17
-	VADDPD       Z17, Z15, Z3
-	VADDPD       Z15, Z15, Z4
-	VMULPD       Z17, Z4, Z4
-	VFMADD231PD  Z15, Z15, Z4
-	CMPQ         root+112(FP), $0x01
-	JL           less268
-	VMOVUPD      Z3, Z4
-	CMPQ         root+112(FP), $0x02
-	JL           less269
-	VSQRTPD      Z4, Z4
-	CMPQ         root+112(FP), $0x03
-	JL           less270
-	MOVQ         powers+120(FP), R10
-	VMOVUPD      128(R10)(AX*1), Z4
+	VMOVUPD      Z10, K1, 64(DX)(AX*1)
+	VMOVUPD      Z2, 64(R9)(AX*1)
+	VMOVUPD      384(CX), Z7
+	VMOVUPD      448(CX), Z8
+	VMOVUPD      640(CX), Z9
+	VMOVUPD      704(CX), Z10
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z11
+	VMOVUPD      Z11, Z12
+	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z13
+	VMOVUPD      Z13, Z14
+	VFMADD231PD  Z11, Z7, Z13
+	VFMADD231PD  Z12, Z8, Z14
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z11
+	VCMPPD       $0x15, Z11, Z7, K1
+	VBLENDMPD    Z13, Z7, K1, Z3
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z11
+	VMOVAPD.Z    Z11, K1, Z11
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z12
+	VMOVAPD.Z    Z12, K1, Z12
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
+	VCMPPD       $0x15, Z13, Z8, K1
+	VBLENDMPD    Z14, Z8, K1, Z4
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z13
+	VMOVAPD.Z    Z13, K1, Z13
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z14
+	VMOVAPD.Z    Z14, K1, Z14
+	VBROADCASTSD f64_4000000000000000<>+0(SB), Z16
+	VADDPD       Z16, Z3, Z15
+	VADDPD       Z16, Z4, Z16
+	VDIVPD       Z15, Z3, Z15
+	VDIVPD       Z16, Z4, Z16
+	VMULPD       Z15, Z15, Z17
+	VMULPD       Z16, Z16, Z18
+	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z19
+	VMOVUPD      Z19, Z20
+	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z21
+	VMOVUPD      Z21, Z22
+	VMULPD       Z21, Z3, Z21
+	VMULPD       Z22, Z4, Z22
+	VMULPD       Z3, Z21, Z21
+	VMULPD       Z4, Z22, Z22
+	VMOVUPD      Z21, Z23
+	VMOVUPD      Z22, Z24
+	VFMADD231PD  Z17, Z19, Z23
+	VFMADD231PD  Z18, Z20, Z24
+	VFMADD231PD  Z23, Z15, Z12
+	VFMADD231PD  Z24, Z16, Z14
+	VSUBPD       Z12, Z21, Z21
+	VSUBPD       Z14, Z22, Z22
+	VSUBPD       Z21, Z3, Z3
+	VSUBPD       Z22, Z4, Z4
+	VADDPD       Z11, Z3, Z3
+	VADDPD       Z13, Z4, Z4
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
+	VMOVUPD      Z13, Z14
+	VADDPD       Z13, Z7, Z11
+	VADDPD       Z14, Z8, Z12
+	VDIVPD       Z11, Z13, Z11
+	VDIVPD       Z12, Z14, Z12
+	VSUBPD       Z11, Z13, Z13
+	VSUBPD       Z12, Z14, Z14
+	VFNMADD231PD Z11, Z7, Z13
+	VFNMADD231PD Z12, Z8, Z14
+	VFNMADD231PD Z11, Z9, Z13
+	VFNMADD231PD Z12, Z10, Z14
+	VMULPD       Z11, Z7, Z15
+	VMULPD       Z12, Z8, Z16
+	VMOVUPD      Z15, Z17
+	VFMSUB231PD  Z11, Z7, Z17
+	VMOVUPD      Z16, Z7
+	VFMSUB231PD  Z12, Z8, Z7
+	VFMADD231PD  Z11, Z9, Z17
+	VFMADD231PD  Z12, Z10, Z7
+	VFMADD231PD  Z13, Z15, Z17
+	VFMADD231PD  Z14, Z16, Z7
+	VFMADD231PD  Z9, Z11, Z3
+	VFMADD231PD  Z10, Z12, Z4
+	VMOVUPD      128(CX), Z8
+	VMOVUPD      192(CX), Z9
+	VMAXPD       Z8, Z6, Z10
+	VADDPD       Z3, Z10, Z3
+	VMAXPD       Z9, Z6, Z10
+	VADDPD       Z4, Z10, Z4
+	VMULPD       Z13, Z11, Z13
+	VMULPD       Z14, Z12, Z14
+	VCMPPD       $0x11, Z6, Z8, K1
+	VMOVUPD      Z11, Z8
+	VMOVAPD      Z15, K1, Z8
+	VMOVAPD      Z11, K1, Z15
+	VMOVAPD      Z17, K1, Z13
+	VCMPPD       $0x11, Z6, Z9, K1
+	VMOVUPD      Z12, Z9
+	VMOVAPD      Z16, K1, Z9
+	VMOVAPD      Z12, K1, Z16
+	VMOVAPD      Z7, K1, Z14
+	VADDPD       Z13, Z8, Z7
+	VADDPD       Z14, Z9, Z10
+	VADDPD       Z8, Z8, Z11
+	VADDPD       Z9, Z9, Z12
+	VMULPD       Z13, Z11, Z11
+	VMULPD       Z14, Z12, Z12
+	VFMADD231PD  Z8, Z8, Z11
+	VFMADD231PD  Z9, Z9, Z12
+	CMPQ         root+120(FP), $0x01
+	JL           less241
+	VMOVUPD      Z7, Z11
+	VMOVUPD      Z10, Z12
+	CMPQ         root+120(FP), $0x02
+	JL           less242
+	VSQRTPD      Z11, Z11
+	VSQRTPD      Z12, Z12
+	CMPQ         root+120(FP), $0x03
+	JL           less243
+	MOVQ         powers+128(FP), R11
+	VMOVUPD      128(R11)(AX*1), Z11
+	MOVQ         powers+128(FP), R11
+	VMOVUPD      192(R11)(AX*1), Z12
 
-less270:
-less269:
-less268:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough272
+less243:
+less242:
+less241:
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough245
 
-again271:
-	VMULPD      Z17, Z4, Z21
-	VFMADD231PD Z15, Z4, Z21
-	VMOVUPD     Z21, Z4
-	DECQ        R10
-	JNZ         again271
+again244:
+	VMULPD      Z13, Z11, Z17
+	VMULPD      Z14, Z12, Z18
+	VFMADD231PD Z8, Z11, Z17
+	VFMADD231PD Z9, Z12, Z18
+	VMOVUPD     Z17, Z11
+	VMOVUPD     Z18, Z12
+	DECQ        R11
+	JNZ         again244
 
-enough272:
-	VMULPD       Z7, Z16, Z16
-	VFMADD231PD  Z0, Z16, Z3
-	VMULPD       Z7, Z4, Z7
-	VMULPD       Z3, Z4, Z3
-	KMOVB        2(SI)(R8*1), K1
-	KMOVB        2(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z4
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z    Z4, K2, Z4
-	VMULPD       Z4, Z3, Z3
-	KMOVB        2(SP), K1
-	VMOVUPD      Z3, K1, 128(DX)(AX*1)
-	VMOVUPD      Z7, 128(BX)(AX*1)
-	VMOVUPD      512(SP), Z3
-	VMOVUPD      448(SP), Z4
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z21
-	VADDPD       Z21, Z28, Z22
-	VDIVPD       Z22, Z21, Z22
-	VSUBPD       Z22, Z21, Z21
-	VFNMADD231PD Z22, Z28, Z21
-	VFNMADD231PD Z22, Z4, Z21
-	VMULPD       Z22, Z28, Z23
-	VMOVUPD      Z23, Z24
-	VFMSUB231PD  Z22, Z28, Z24
-	VFMADD231PD  Z22, Z4, Z24
-	VFMADD231PD  Z21, Z23, Z24
-	VFMADD231PD  Z4, Z22, Z8
-	VMAXPD       Z3, Z2, Z4
-	VADDPD       Z8, Z4, Z8
-	VMULPD       Z21, Z22, Z21
-	VCMPPD       $0x11, Z2, Z3, K1
-	VBLENDMPD    Z23, Z22, K1, Z18
-	VBLENDMPD    Z22, Z23, K1, Z19
-	VBLENDMPD    Z24, Z21, K1, Z20
-	VADDPD       Z20, Z18, Z3
-	VADDPD       Z18, Z18, Z4
-	VMULPD       Z20, Z4, Z4
-	VFMADD231PD  Z18, Z18, Z4
-	CMPQ         root+112(FP), $0x01
-	JL           less273
-	VMOVUPD      Z3, Z4
-	CMPQ         root+112(FP), $0x02
-	JL           less274
-	VSQRTPD      Z4, Z4
-	CMPQ         root+112(FP), $0x03
-	JL           less275
-	MOVQ         powers+120(FP), R10
-	VMOVUPD      192(R10)(AX*1), Z4
-
-less275:
-less274:
-less273:
-	MOVQ  steps+104(FP), R10
-	TESTQ R10, R10
-	JZ    enough277
-
-again276:
-	VMULPD      Z20, Z4, Z21
-	VFMADD231PD Z18, Z4, Z21
-	VMOVUPD     Z21, Z4
-	DECQ        R10
-	JNZ         again276
-
-enough277:
-	VMULPD      Z8, Z19, Z19
-	VFMADD231PD Z0, Z19, Z3
-	VMULPD      Z8, Z4, Z8
-	VMULPD      Z3, Z4, Z3
+enough245:
+	VMULPD      Z3, Z15, Z15
+	VMULPD      Z4, Z16, Z16
+	VFMADD231PD Z0, Z15, Z7
+	VFMADD231PD Z0, Z16, Z10
+	VMULPD      Z3, Z11, Z3
+	VMULPD      Z4, Z12, Z4
+	VMULPD      Z7, Z11, Z7
+	VMULPD      Z10, Z12, Z10
+	KMOVB       2(SI)(R8*1), K1
+	VMOVUPD     Z5, Z8
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	KMOVB       2(DI)(R8*1), K2
+	KORW        K1, K2, K2
+	VMULPD.Z    Z8, Z7, K2, Z7
+	KMOVB       2(SP), K1
+	VMOVUPD     Z7, K1, 128(DX)(AX*1)
+	VMOVUPD     Z3, 128(R9)(AX*1)
 	KMOVB       3(SI)(R8*1), K1
+	VMOVUPD     Z5, Z7
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z7, K1, Z7
 	KMOVB       3(DI)(R8*1), K2
 	KORW        K1, K2, K2
-	VMOVUPD     Z1, Z4
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z4, K1, Z4
-	VMOVAPD.Z   Z4, K2, Z4
-	VMULPD      Z4, Z3, Z3
+	VMULPD.Z    Z7, Z10, K2, Z10
 	KMOVB       3(SP), K1
-	VMOVUPD     Z3, K1, 192(DX)(AX*1)
-	VMOVUPD     Z8, 192(BX)(AX*1)
+	VMOVUPD     Z10, K1, 192(DX)(AX*1)
+	VMOVUPD     Z4, 192(R9)(AX*1)
+	ADDQ        $+768, CX
 	ADDQ        $+256, AX
-	SUBQ        $0x20, R9
-	JG          group255
+	SUBQ        $0x20, R10
+	JG          group234
+	MOVQ        dstStride+32(FP), AX
+	SHLQ        $0x03, AX
+	MOVQ        AX, DX
+	ADDQ        dst+24(FP), DX
+	MOVQ        DX, dst+24(FP)
+	MOVQ        words+88(FP), AX
+	SHLQ        $0x03, AX
+	ADDQ        AX, SI
+	ADDQ        AX, DI
+	SHLQ        $0x06, AX
+	ADDQ        AX, powers+128(FP)
+	ADDQ        $0x18, p+96(FP)
+	DECQ        BX
+	JNZ         row233
 
-done257:
-	MOVQ stride+40(FP), AX
-	SHLQ $0x03, AX
-	ADDQ AX, CX
-	MOVQ dstStride+24(FP), AX
-	SHLQ $0x03, AX
-	ADDQ AX, DX
-	MOVQ words+80(FP), AX
-	SHLQ $0x03, AX
-	ADDQ AX, SI
-	ADDQ AX, DI
-	SHLQ $0x06, AX
-	ADDQ AX, powers+120(FP)
-	ADDQ $0x18, p+88(FP)
-	DECQ rows+48(FP)
-	JNZ  row253
-
-last254:
+last228:
 	VZEROUPPER
 	RET
 
-// func focalWeighted64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+// func focalBlockWeighted64AVX512(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focalWeighted64AVX512(SB), NOSPLIT, $576-144
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         pos+64(FP), BX
-	MOVQ         neg+72(FP), SI
-	MOVQ         exponent+96(FP), AX
+TEXT ·focalBlockWeighted64AVX512(SB), NOSPLIT, $8-152
+	CMPQ   rows+56(FP), $0x00
+	JEQ    last246
+	VXORPS Y0, Y0, Y0
+	MOVQ   kept+0(FP), CX
+	MOVQ   x+40(FP), DX
+	MOVQ   rows+56(FP), BX
+	MOVQ   pos+72(FP), DI
+	MOVQ   neg+80(FP), R8
+	MOVQ   p+96(FP), R10
+
+arguments247:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
+
+exponentials248:
+	MOVQ         AX, R9
+	SHRQ         $0x06, R9
+	PREFETCHT0   12288(DX)(AX*1)
+	KMOVB        (DI)(R9*1), K1
+	KMOVB        (R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD.Z    (DX)(AX*1), K2, Z0
+	VBROADCASTSD 8(R10), Z5
+	VBROADCASTSD 16(R10), Z6
+	VSUBPD       Z5, Z0, Z7
+	VSUBPD       Z0, Z7, Z8
+	VSUBPD       Z8, Z7, Z9
+	VSUBPD       Z9, Z0, Z9
+	VADDPD       Z5, Z8, Z8
+	VSUBPD       Z8, Z9, Z9
+	VSUBPD       Z6, Z9, Z9
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
+	VMOVUPD      Z7, K2, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z5
+	VCMPPD.BCST  $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z5, K1
+	VMOVAPD.Z    Z9, K1, Z9
+	VADDPD       Z9, Z0, Z5
+	VSUBPD       Z0, Z5, Z0
+	VSUBPD       Z0, Z9, Z9
+	VMOVAPD.Z    Z9, K1, Z9
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z5, Z0
+	VXORPD       Z0, Z9, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z5, Z6
+	VMOVUPD      Z5, (CX)
+	PREFETCHT0   12352(DX)(AX*1)
+	KMOVB        1(DI)(R9*1), K1
+	KMOVB        1(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD.Z    64(DX)(AX*1), K2, Z5
+	VBROADCASTSD 8(R10), Z7
+	VBROADCASTSD 16(R10), Z8
+	VSUBPD       Z7, Z5, Z9
+	VSUBPD       Z5, Z9, Z13
+	VSUBPD       Z13, Z9, Z14
+	VSUBPD       Z14, Z5, Z14
+	VADDPD       Z7, Z13, Z13
+	VSUBPD       Z13, Z14, Z14
+	VSUBPD       Z8, Z14, Z14
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z5
+	VMOVUPD      Z9, K2, Z5
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z5, Z7
+	VCMPPD.BCST  $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z7, K1
+	VMOVAPD.Z    Z14, K1, Z14
+	VADDPD       Z14, Z5, Z7
+	VSUBPD       Z5, Z7, Z5
+	VSUBPD       Z5, Z14, Z14
+	VMOVAPD.Z    Z14, K1, Z14
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z7, Z5
+	VXORPD       Z5, Z14, Z5
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z7, Z8
+	VMOVUPD      Z7, 64(CX)
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z7
+	VMAXPD       Z7, Z6, Z6
+	VMAXPD       Z7, Z8, Z8
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z7
+	VMOVUPD      Z7, Z9
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z13
+	VFMADD231PD  Z13, Z6, Z7
+	VFMADD231PD  Z13, Z8, Z9
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z14
+	VSUBPD       Z14, Z7, Z13
+	VSUBPD       Z14, Z9, Z14
+	VBROADCASTSD f64_bfe62e42fefa39ef<>+0(SB), Z15
+	VFMADD231PD  Z15, Z13, Z6
+	VFMADD231PD  Z15, Z14, Z8
+	VBROADCASTSD f64_bc7abc9e3b39803f<>+0(SB), Z15
+	VFMADD231PD  Z15, Z13, Z6
+	VFMADD231PD  Z15, Z14, Z8
+	VADDPD       Z0, Z6, Z6
+	VADDPD       Z5, Z8, Z8
+	VPSLLQ       $0x34, Z7, Z7
+	VPSLLQ       $0x34, Z9, Z9
+	VMULPD       Z6, Z6, Z13
+	VMULPD       Z8, Z8, Z14
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z5
+	VADDPD       Z5, Z6, Z0
+	VADDPD       Z5, Z8, Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z16
+	VSUBPD       Z16, Z0, Z15
+	VSUBPD       Z16, Z5, Z16
+	VSUBPD       Z15, Z6, Z15
+	VSUBPD       Z16, Z8, Z16
+	VBROADCASTSD f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VMOVUPD      Z17, Z18
+	VBROADCASTSD f64_3e928ad4c1ef8771<>+0(SB), Z19
+	VMOVUPD      Z19, Z20
+	VBROADCASTSD f64_3ec71df0cc01f5d1<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z17
+	VFMADD213PD  Z21, Z14, Z18
+	VBROADCASTSD f64_3efa0199a21bb23c<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z19
+	VFMADD213PD  Z21, Z14, Z20
+	VBROADCASTSD f64_3f2a01a013850def<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z17
+	VFMADD213PD  Z21, Z14, Z18
+	VBROADCASTSD f64_3f56c16c184319e8<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z19
+	VFMADD213PD  Z21, Z14, Z20
+	VBROADCASTSD f64_3f8111111112453e<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z17
+	VFMADD213PD  Z21, Z14, Z18
+	VBROADCASTSD f64_3fa55555555507ba<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z19
+	VFMADD213PD  Z21, Z14, Z20
+	VBROADCASTSD f64_3fc555555555550d<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z17
+	VFMADD213PD  Z21, Z14, Z18
+	VBROADCASTSD f64_3fe000000000000a<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z19
+	VFMADD213PD  Z21, Z14, Z20
+	VFMADD231PD  Z6, Z17, Z19
+	VFMADD231PD  Z8, Z18, Z20
+	VFMADD231PD  Z19, Z13, Z15
+	VFMADD231PD  Z20, Z14, Z16
+	VADDPD       Z15, Z0, Z19
+	VADDPD       Z16, Z5, Z20
+	VSUBPD       Z0, Z19, Z0
+	VSUBPD       Z5, Z20, Z5
+	VSUBPD       Z0, Z15, Z15
+	VSUBPD       Z5, Z16, Z16
+	VMULPD       Z7, Z15, Z15
+	VMULPD       Z9, Z16, Z16
+	VMULPD       Z7, Z19, Z19
+	VMULPD       Z9, Z20, Z20
+	VMOVUPD      Z19, 256(CX)
+	VMOVUPD      Z15, 512(CX)
+	VMOVUPD      Z20, 320(CX)
+	VMOVUPD      Z16, 576(CX)
+	PREFETCHT0   12416(DX)(AX*1)
+	KMOVB        2(DI)(R9*1), K1
+	KMOVB        2(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD.Z    128(DX)(AX*1), K2, Z0
+	VBROADCASTSD 8(R10), Z5
+	VBROADCASTSD 16(R10), Z6
+	VSUBPD       Z5, Z0, Z7
+	VSUBPD       Z0, Z7, Z8
+	VSUBPD       Z8, Z7, Z9
+	VSUBPD       Z9, Z0, Z9
+	VADDPD       Z5, Z8, Z8
+	VSUBPD       Z8, Z9, Z9
+	VSUBPD       Z6, Z9, Z9
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
+	VMOVUPD      Z7, K2, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z5
+	VCMPPD.BCST  $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z5, K1
+	VMOVAPD.Z    Z9, K1, Z9
+	VADDPD       Z9, Z0, Z5
+	VSUBPD       Z0, Z5, Z0
+	VSUBPD       Z0, Z9, Z9
+	VMOVAPD.Z    Z9, K1, Z9
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z5, Z0
+	VXORPD       Z0, Z9, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z5, Z6
+	VMOVUPD      Z5, 128(CX)
+	PREFETCHT0   12480(DX)(AX*1)
+	KMOVB        3(DI)(R9*1), K1
+	KMOVB        3(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VMOVUPD.Z    192(DX)(AX*1), K2, Z5
+	VBROADCASTSD 8(R10), Z7
+	VBROADCASTSD 16(R10), Z8
+	VSUBPD       Z7, Z5, Z9
+	VSUBPD       Z5, Z9, Z13
+	VSUBPD       Z13, Z9, Z14
+	VSUBPD       Z14, Z5, Z14
+	VADDPD       Z7, Z13, Z13
+	VSUBPD       Z13, Z14, Z14
+	VSUBPD       Z8, Z14, Z14
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z14, K1, Z14
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z5
+	VMOVUPD      Z9, K2, Z5
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z5, Z7
+	VCMPPD.BCST  $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z7, K1
+	VMOVAPD.Z    Z14, K1, Z14
+	VADDPD       Z14, Z5, Z7
+	VSUBPD       Z5, Z7, Z5
+	VSUBPD       Z5, Z14, Z14
+	VMOVAPD.Z    Z14, K1, Z14
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z7, Z5
+	VXORPD       Z5, Z14, Z5
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z7, Z8
+	VMOVUPD      Z7, 192(CX)
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z7
+	VMAXPD       Z7, Z6, Z6
+	VMAXPD       Z7, Z8, Z8
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z7
+	VMOVUPD      Z7, Z9
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z13
+	VFMADD231PD  Z13, Z6, Z7
+	VFMADD231PD  Z13, Z8, Z9
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z14
+	VSUBPD       Z14, Z7, Z13
+	VSUBPD       Z14, Z9, Z14
+	VBROADCASTSD f64_bfe62e42fefa39ef<>+0(SB), Z15
+	VFMADD231PD  Z15, Z13, Z6
+	VFMADD231PD  Z15, Z14, Z8
+	VBROADCASTSD f64_bc7abc9e3b39803f<>+0(SB), Z15
+	VFMADD231PD  Z15, Z13, Z6
+	VFMADD231PD  Z15, Z14, Z8
+	VADDPD       Z0, Z6, Z6
+	VADDPD       Z5, Z8, Z8
+	VPSLLQ       $0x34, Z7, Z7
+	VPSLLQ       $0x34, Z9, Z9
+	VMULPD       Z6, Z6, Z13
+	VMULPD       Z8, Z8, Z14
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z5
+	VADDPD       Z5, Z6, Z0
+	VADDPD       Z5, Z8, Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z16
+	VSUBPD       Z16, Z0, Z15
+	VSUBPD       Z16, Z5, Z16
+	VSUBPD       Z15, Z6, Z15
+	VSUBPD       Z16, Z8, Z16
+	VBROADCASTSD f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VMOVUPD      Z17, Z18
+	VBROADCASTSD f64_3e928ad4c1ef8771<>+0(SB), Z19
+	VMOVUPD      Z19, Z20
+	VBROADCASTSD f64_3ec71df0cc01f5d1<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z17
+	VFMADD213PD  Z21, Z14, Z18
+	VBROADCASTSD f64_3efa0199a21bb23c<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z19
+	VFMADD213PD  Z21, Z14, Z20
+	VBROADCASTSD f64_3f2a01a013850def<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z17
+	VFMADD213PD  Z21, Z14, Z18
+	VBROADCASTSD f64_3f56c16c184319e8<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z19
+	VFMADD213PD  Z21, Z14, Z20
+	VBROADCASTSD f64_3f8111111112453e<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z17
+	VFMADD213PD  Z21, Z14, Z18
+	VBROADCASTSD f64_3fa55555555507ba<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z19
+	VFMADD213PD  Z21, Z14, Z20
+	VBROADCASTSD f64_3fc555555555550d<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z17
+	VFMADD213PD  Z21, Z14, Z18
+	VBROADCASTSD f64_3fe000000000000a<>+0(SB), Z21
+	VFMADD213PD  Z21, Z13, Z19
+	VFMADD213PD  Z21, Z14, Z20
+	VFMADD231PD  Z6, Z17, Z19
+	VFMADD231PD  Z8, Z18, Z20
+	VFMADD231PD  Z19, Z13, Z15
+	VFMADD231PD  Z20, Z14, Z16
+	VADDPD       Z15, Z0, Z19
+	VADDPD       Z16, Z5, Z20
+	VSUBPD       Z0, Z19, Z0
+	VSUBPD       Z5, Z20, Z5
+	VSUBPD       Z0, Z15, Z15
+	VSUBPD       Z5, Z16, Z16
+	VMULPD       Z7, Z15, Z15
+	VMULPD       Z9, Z16, Z16
+	VMULPD       Z7, Z19, Z19
+	VMULPD       Z9, Z20, Z20
+	VMOVUPD      Z19, 384(CX)
+	VMOVUPD      Z15, 640(CX)
+	VMOVUPD      Z20, 448(CX)
+	VMOVUPD      Z16, 704(CX)
+	ADDQ         $+768, CX
+	ADDQ         $+256, AX
+	SUBQ         $0x20, SI
+	JG           exponentials248
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	ADDQ         $0x18, R10
+	DECQ         BX
+	JNZ          arguments247
+	VXORPS       Y10, Y10, Y10
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
+	MOVQ         exponent+104(FP), AX
 	VBROADCASTSD (AX), Z0
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z1
-	VXORPS       Y2, Y2, Y2
-	CMPQ         rows+48(FP), $0x00
-	JZ           last279
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Z5
 
-row278:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z1
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
+row251:
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Z5
+	VXORPS       Y11, Y11, Y11
+	VXORPS       Y12, Y12, Y12
 	XORQ         AX, AX
-	MOVQ         n+56(FP), R8
-	TESTQ        R8, R8
-	JZ           done282
+	MOVQ         n+64(FP), R9
 
-group280:
-	MOVQ  $-1, DI
-	CMPQ  R8, $0x20
-	JAE   whole281
-	BZHIQ R8, DI, DI
+group252:
+	MOVQ  $-1, R8
+	CMPQ  R9, $0x20
+	JAE   whole253
+	BZHIQ R9, R8, R8
 
-whole281:
-	MOVQ             DI, (SP)
-	MOVQ             AX, DI
-	SHRQ             $0x06, DI
-	PREFETCHT0       12288(CX)(AX*1)
-	KMOVB            (BX)(DI*1), K1
-	KMOVB            (SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (CX)(AX*1), K2, Z5
-	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z6
-	VBROADCASTSD     16(R9), Z7
-	VSUBPD           Z6, Z5, Z8
-	VSUBPD           Z5, Z8, Z9
-	VSUBPD           Z9, Z8, Z10
-	VSUBPD           Z10, Z5, Z10
-	VADDPD           Z6, Z9, Z9
-	VSUBPD           Z9, Z10, Z10
-	VSUBPD           Z7, Z10, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
-	VMOVUPD          Z8, K2, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z6, K1
-	VMOVAPD.Z        Z10, K1, Z10
-	VADDPD           Z10, Z5, Z6
-	VSUBPD           Z5, Z6, Z5
-	VSUBPD           Z5, Z10, Z10
-	VMOVAPD.Z        Z10, K1, Z10
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z6, Z5
-	VXORPD           Z5, Z10, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z6, Z7
-	VMOVUPD          Z6, 128(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z7, Z7
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z7, Z6
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z8
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z7
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z7
-	VADDPD           Z5, Z7, Z7
-	VPSLLQ           $0x34, Z6, Z6
-	VMULPD           Z7, Z7, Z8
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z5
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z9
-	VSUBPD           Z9, Z7, Z9
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z27
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z27
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z27
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z27
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z27
-	VFMADD231PD      Z7, Z10, Z27
-	VFMADD231PD      Z27, Z8, Z9
-	VADDPD           Z9, Z5, Z27
-	VSUBPD           Z5, Z27, Z5
-	VSUBPD           Z5, Z9, Z9
-	VMULPD           Z6, Z9, Z9
-	VMULPD           Z6, Z27, Z27
-	VMOVUPD          Z9, 64(SP)
-	PREFETCHT0       12352(CX)(AX*1)
-	KMOVB            1(BX)(DI*1), K1
-	KMOVB            1(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        64(CX)(AX*1), K2, Z5
-	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z6
-	VBROADCASTSD     16(R9), Z7
-	VSUBPD           Z6, Z5, Z8
-	VSUBPD           Z5, Z8, Z9
-	VSUBPD           Z9, Z8, Z10
-	VSUBPD           Z10, Z5, Z10
-	VADDPD           Z6, Z9, Z9
-	VSUBPD           Z9, Z10, Z10
-	VSUBPD           Z7, Z10, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
-	VMOVUPD          Z8, K2, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z6, K1
-	VMOVAPD.Z        Z10, K1, Z10
-	VADDPD           Z10, Z5, Z6
-	VSUBPD           Z5, Z6, Z5
-	VSUBPD           Z5, Z10, Z10
-	VMOVAPD.Z        Z10, K1, Z10
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z6, Z5
-	VXORPD           Z5, Z10, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z6, Z7
-	VMOVUPD          Z6, 256(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z7, Z7
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z7, Z6
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z8
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z7
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z7
-	VADDPD           Z5, Z7, Z7
-	VPSLLQ           $0x34, Z6, Z6
-	VMULPD           Z7, Z7, Z8
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z5
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z9
-	VSUBPD           Z9, Z7, Z9
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z28
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z28
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z28
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z28
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z28
-	VFMADD231PD      Z7, Z10, Z28
-	VFMADD231PD      Z28, Z8, Z9
-	VADDPD           Z9, Z5, Z28
-	VSUBPD           Z5, Z28, Z5
-	VSUBPD           Z5, Z9, Z9
-	VMULPD           Z6, Z9, Z9
-	VMULPD           Z6, Z28, Z28
-	VMOVUPD          Z9, 192(SP)
-	PREFETCHT0       12416(CX)(AX*1)
-	KMOVB            2(BX)(DI*1), K1
-	KMOVB            2(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        128(CX)(AX*1), K2, Z5
-	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z6
-	VBROADCASTSD     16(R9), Z7
-	VSUBPD           Z6, Z5, Z8
-	VSUBPD           Z5, Z8, Z9
-	VSUBPD           Z9, Z8, Z10
-	VSUBPD           Z10, Z5, Z10
-	VADDPD           Z6, Z9, Z9
-	VSUBPD           Z9, Z10, Z10
-	VSUBPD           Z7, Z10, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
-	VMOVUPD          Z8, K2, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z6, K1
-	VMOVAPD.Z        Z10, K1, Z10
-	VADDPD           Z10, Z5, Z6
-	VSUBPD           Z5, Z6, Z5
-	VSUBPD           Z5, Z10, Z10
-	VMOVAPD.Z        Z10, K1, Z10
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z6, Z5
-	VXORPD           Z5, Z10, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z6, Z7
-	VMOVUPD          Z6, 384(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z7, Z7
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z7, Z6
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z8
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z7
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z7
-	VADDPD           Z5, Z7, Z7
-	VPSLLQ           $0x34, Z6, Z6
-	VMULPD           Z7, Z7, Z8
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z5
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z9
-	VSUBPD           Z9, Z7, Z9
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z29
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z29
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z29
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z29
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z29
-	VFMADD231PD      Z7, Z10, Z29
-	VFMADD231PD      Z29, Z8, Z9
-	VADDPD           Z9, Z5, Z29
-	VSUBPD           Z5, Z29, Z5
-	VSUBPD           Z5, Z9, Z9
-	VMULPD           Z6, Z9, Z9
-	VMULPD           Z6, Z29, Z29
-	VMOVUPD          Z9, 320(SP)
-	PREFETCHT0       12480(CX)(AX*1)
-	KMOVB            3(BX)(DI*1), K1
-	KMOVB            3(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        192(CX)(AX*1), K2, Z5
-	MOVQ             p+88(FP), R9
-	VBROADCASTSD     8(R9), Z6
-	VBROADCASTSD     16(R9), Z7
-	VSUBPD           Z6, Z5, Z8
-	VSUBPD           Z5, Z8, Z9
-	VSUBPD           Z9, Z8, Z10
-	VSUBPD           Z10, Z5, Z10
-	VADDPD           Z6, Z9, Z9
-	VSUBPD           Z9, Z10, Z10
-	VSUBPD           Z7, Z10, Z10
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
-	VMOVUPD          Z8, K2, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VCMPPD.BCST      $0x1e, f64_c08628b76e3a7b61<>+0(SB), Z6, K1
-	VMOVAPD.Z        Z10, K1, Z10
-	VADDPD           Z10, Z5, Z6
-	VSUBPD           Z5, Z6, Z5
-	VSUBPD           Z5, Z10, Z10
-	VMOVAPD.Z        Z10, K1, Z10
-	VANDNPD.BCST     f64_8000000000000000<>+0(SB), Z6, Z5
-	VXORPD           Z5, Z10, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z6, Z7
-	VMOVUPD          Z6, 512(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z7, Z7
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z6
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z7, Z6
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z6, Z8
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z8, Z7
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z8, Z7
-	VADDPD           Z5, Z7, Z7
-	VPSLLQ           $0x34, Z6, Z6
-	VMULPD           Z7, Z7, Z8
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z7, Z5
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z5, Z9
-	VSUBPD           Z9, Z7, Z9
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z10
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z30
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z8, Z30
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z8, Z30
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z8, Z30
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z8, Z10
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z8, Z30
-	VFMADD231PD      Z7, Z10, Z30
-	VFMADD231PD      Z30, Z8, Z9
-	VADDPD           Z9, Z5, Z30
-	VSUBPD           Z5, Z30, Z5
-	VSUBPD           Z5, Z9, Z9
-	VMULPD           Z6, Z9, Z9
-	VMULPD           Z6, Z30, Z30
-	VMOVUPD          Z9, 448(SP)
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
-	VFMADD231PD      Z5, Z27, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VCMPPD           $0x15, Z5, Z27, K1
-	VBLENDMPD        Z6, Z27, K1, Z11
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
-	VMOVAPD.Z        Z5, K1, Z5
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
-	VMOVAPD.Z        Z6, K1, Z6
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z7
-	VDIVPD           Z7, Z11, Z7
-	VMULPD           Z7, Z7, Z8
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z9
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z8, Z9
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
-	VMULPD           Z10, Z11, Z10
-	VMULPD           Z11, Z10, Z10
-	VMOVUPD          Z10, Z31
-	VFMADD231PD      Z8, Z9, Z31
-	VFMADD231PD      Z31, Z7, Z6
-	VSUBPD           Z6, Z10, Z10
-	VSUBPD           Z10, Z11, Z11
-	VADDPD           Z5, Z11, Z11
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
-	VFMADD231PD      Z5, Z28, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VCMPPD           $0x15, Z5, Z28, K1
-	VBLENDMPD        Z6, Z28, K1, Z12
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
-	VMOVAPD.Z        Z5, K1, Z5
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
-	VMOVAPD.Z        Z6, K1, Z6
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z7
-	VDIVPD           Z7, Z12, Z7
-	VMULPD           Z7, Z7, Z8
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z9
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z8, Z9
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
-	VMULPD           Z10, Z12, Z10
-	VMULPD           Z12, Z10, Z10
-	VMOVUPD          Z10, Z31
-	VFMADD231PD      Z8, Z9, Z31
-	VFMADD231PD      Z31, Z7, Z6
-	VSUBPD           Z6, Z10, Z10
-	VSUBPD           Z10, Z12, Z12
-	VADDPD           Z5, Z12, Z12
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
-	VFMADD231PD      Z5, Z29, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VCMPPD           $0x15, Z5, Z29, K1
-	VBLENDMPD        Z6, Z29, K1, Z13
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
-	VMOVAPD.Z        Z5, K1, Z5
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
-	VMOVAPD.Z        Z6, K1, Z6
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z7
-	VDIVPD           Z7, Z13, Z7
-	VMULPD           Z7, Z7, Z8
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z9
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z8, Z9
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
-	VMULPD           Z10, Z13, Z10
-	VMULPD           Z13, Z10, Z10
-	VMOVUPD          Z10, Z31
-	VFMADD231PD      Z8, Z9, Z31
-	VFMADD231PD      Z31, Z7, Z6
-	VSUBPD           Z6, Z10, Z10
-	VSUBPD           Z10, Z13, Z13
-	VADDPD           Z5, Z13, Z13
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
-	VFMADD231PD      Z5, Z30, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VCMPPD           $0x15, Z5, Z30, K1
-	VBLENDMPD        Z6, Z30, K1, Z14
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
-	VMOVAPD.Z        Z5, K1, Z5
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
-	VMOVAPD.Z        Z6, K1, Z6
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z14, Z7
-	VDIVPD           Z7, Z14, Z7
-	VMULPD           Z7, Z7, Z8
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z9
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z8, Z9
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z8, Z9
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z10
-	VMULPD           Z10, Z14, Z10
-	VMULPD           Z14, Z10, Z10
-	VMOVUPD          Z10, Z31
-	VFMADD231PD      Z8, Z9, Z31
-	VFMADD231PD      Z31, Z7, Z6
-	VSUBPD           Z6, Z10, Z10
-	VSUBPD           Z10, Z14, Z14
-	VADDPD           Z5, Z14, Z14
-	VMOVUPD          128(SP), Z5
-	VMOVUPD          64(SP), Z6
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z7
-	VADDPD           Z7, Z27, Z8
-	VDIVPD           Z8, Z7, Z8
-	VSUBPD           Z8, Z7, Z7
-	VFNMADD231PD     Z8, Z27, Z7
-	VFNMADD231PD     Z8, Z6, Z7
-	VMULPD           Z8, Z27, Z9
-	VMOVUPD          Z9, Z10
-	VFMSUB231PD      Z8, Z27, Z10
-	VFMADD231PD      Z8, Z6, Z10
-	VFMADD231PD      Z7, Z9, Z10
-	VFMADD231PD      Z6, Z8, Z11
-	VMAXPD           Z5, Z2, Z6
-	VADDPD           Z11, Z6, Z11
-	VMULPD           Z7, Z8, Z7
-	VCMPPD           $0x11, Z2, Z5, K1
-	VBLENDMPD        Z9, Z8, K1, Z15
-	VBLENDMPD        Z8, Z9, K1, Z16
-	VBLENDMPD        Z10, Z7, K1, Z17
-	VADDPD           Z17, Z15, Z5
-	VADDPD           Z15, Z15, Z6
-	VMULPD           Z17, Z6, Z6
-	VFMADD231PD      Z15, Z15, Z6
-	CMPQ             root+112(FP), $0x01
-	JL               less283
-	VMOVUPD          Z5, Z6
-	CMPQ             root+112(FP), $0x02
-	JL               less284
-	VSQRTPD          Z6, Z6
-	CMPQ             root+112(FP), $0x03
-	JL               less285
-	MOVQ             powers+120(FP), R9
-	VMOVUPD          (R9)(AX*1), Z6
+whole253:
+	MOVQ         R8, (SP)
+	MOVQ         AX, R8
+	SHRQ         $0x06, R8
+	VMOVUPD      256(CX), Z6
+	VMOVUPD      320(CX), Z7
+	VMOVUPD      512(CX), Z8
+	VMOVUPD      576(CX), Z9
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
+	VMOVUPD      Z13, Z14
+	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VFMADD231PD  Z13, Z6, Z15
+	VFMADD231PD  Z14, Z7, Z16
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
+	VCMPPD       $0x15, Z13, Z6, K1
+	VBLENDMPD    Z15, Z6, K1, Z1
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z13
+	VMOVAPD.Z    Z13, K1, Z13
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z14
+	VMOVAPD.Z    Z14, K1, Z14
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z15
+	VCMPPD       $0x15, Z15, Z7, K1
+	VBLENDMPD    Z16, Z7, K1, Z2
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z15
+	VMOVAPD.Z    Z15, K1, Z15
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z16
+	VMOVAPD.Z    Z16, K1, Z16
+	VBROADCASTSD f64_4000000000000000<>+0(SB), Z18
+	VADDPD       Z18, Z1, Z17
+	VADDPD       Z18, Z2, Z18
+	VDIVPD       Z17, Z1, Z17
+	VDIVPD       Z18, Z2, Z18
+	VMULPD       Z17, Z17, Z19
+	VMULPD       Z18, Z18, Z20
+	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z21
+	VMOVUPD      Z21, Z22
+	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z23
+	VMOVUPD      Z23, Z24
+	VMULPD       Z23, Z1, Z23
+	VMULPD       Z24, Z2, Z24
+	VMULPD       Z1, Z23, Z23
+	VMULPD       Z2, Z24, Z24
+	VMOVUPD      Z23, Z25
+	VMOVUPD      Z24, Z26
+	VFMADD231PD  Z19, Z21, Z25
+	VFMADD231PD  Z20, Z22, Z26
+	VFMADD231PD  Z25, Z17, Z14
+	VFMADD231PD  Z26, Z18, Z16
+	VSUBPD       Z14, Z23, Z23
+	VSUBPD       Z16, Z24, Z24
+	VSUBPD       Z23, Z1, Z1
+	VSUBPD       Z24, Z2, Z2
+	VADDPD       Z13, Z1, Z1
+	VADDPD       Z15, Z2, Z2
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VADDPD       Z15, Z6, Z13
+	VADDPD       Z16, Z7, Z14
+	VDIVPD       Z13, Z15, Z13
+	VDIVPD       Z14, Z16, Z14
+	VSUBPD       Z13, Z15, Z15
+	VSUBPD       Z14, Z16, Z16
+	VFNMADD231PD Z13, Z6, Z15
+	VFNMADD231PD Z14, Z7, Z16
+	VFNMADD231PD Z13, Z8, Z15
+	VFNMADD231PD Z14, Z9, Z16
+	VMULPD       Z13, Z6, Z17
+	VMULPD       Z14, Z7, Z18
+	VMOVUPD      Z17, Z19
+	VFMSUB231PD  Z13, Z6, Z19
+	VMOVUPD      Z18, Z6
+	VFMSUB231PD  Z14, Z7, Z6
+	VFMADD231PD  Z13, Z8, Z19
+	VFMADD231PD  Z14, Z9, Z6
+	VFMADD231PD  Z15, Z17, Z19
+	VFMADD231PD  Z16, Z18, Z6
+	VFMADD231PD  Z8, Z13, Z1
+	VFMADD231PD  Z9, Z14, Z2
+	VMOVUPD      (CX), Z7
+	VMOVUPD      64(CX), Z8
+	VMAXPD       Z7, Z10, Z9
+	VADDPD       Z1, Z9, Z1
+	VMAXPD       Z8, Z10, Z9
+	VADDPD       Z2, Z9, Z2
+	VMULPD       Z15, Z13, Z15
+	VMULPD       Z16, Z14, Z16
+	VCMPPD       $0x11, Z10, Z7, K1
+	VMOVUPD      Z13, Z7
+	VMOVAPD      Z17, K1, Z7
+	VMOVAPD      Z13, K1, Z17
+	VMOVAPD      Z19, K1, Z15
+	VCMPPD       $0x11, Z10, Z8, K1
+	VMOVUPD      Z14, Z8
+	VMOVAPD      Z18, K1, Z8
+	VMOVAPD      Z14, K1, Z18
+	VMOVAPD      Z6, K1, Z16
+	VADDPD       Z15, Z7, Z6
+	VADDPD       Z16, Z8, Z9
+	VADDPD       Z7, Z7, Z13
+	VADDPD       Z8, Z8, Z14
+	VMULPD       Z15, Z13, Z13
+	VMULPD       Z16, Z14, Z14
+	VFMADD231PD  Z7, Z7, Z13
+	VFMADD231PD  Z8, Z8, Z14
+	CMPQ         root+120(FP), $0x01
+	JL           less254
+	VMOVUPD      Z6, Z13
+	VMOVUPD      Z9, Z14
+	CMPQ         root+120(FP), $0x02
+	JL           less255
+	VSQRTPD      Z13, Z13
+	VSQRTPD      Z14, Z14
+	CMPQ         root+120(FP), $0x03
+	JL           less256
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      (R10)(AX*1), Z13
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      64(R10)(AX*1), Z14
 
-less285:
-less284:
-less283:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough287
+less256:
+less255:
+less254:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough258
 
-again286:
-	VMULPD      Z17, Z6, Z7
-	VFMADD231PD Z15, Z6, Z7
-	VMOVUPD     Z7, Z6
-	DECQ        R9
-	JNZ         again286
+again257:
+	VMULPD      Z15, Z13, Z19
+	VMULPD      Z16, Z14, Z20
+	VFMADD231PD Z7, Z13, Z19
+	VFMADD231PD Z8, Z14, Z20
+	VMOVUPD     Z19, Z13
+	VMOVUPD     Z20, Z14
+	DECQ        R10
+	JNZ         again257
 
-enough287:
-	VMULPD       Z11, Z16, Z16
-	VFMADD231PD  Z0, Z16, Z5
-	VMULPD       Z11, Z6, Z11
-	VMULPD       Z5, Z6, Z5
-	KMOVB        (BX)(DI*1), K1
-	KMOVB        (SI)(DI*1), K2
+enough258:
+	VMULPD       Z1, Z17, Z17
+	VMULPD       Z2, Z18, Z18
+	VFMADD231PD  Z0, Z17, Z6
+	VFMADD231PD  Z0, Z18, Z9
+	VMULPD       Z1, Z13, Z1
+	VMULPD       Z2, Z14, Z2
+	VMULPD       Z6, Z13, Z6
+	VMULPD       Z9, Z14, Z9
+	KMOVB        (SI)(R8*1), K1
+	VMOVUPD      Z5, Z7
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPD      (R10)(AX*1), Z8
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPD      (R10)(AX*1), Z13
+	VMOVAPD      Z13, K1, Z8
+	VMULPD       Z8, Z7, Z7
+	VMULPD       Z8, Z1, Z1
+	KMOVB        (DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z6
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      (R9)(AX*1), Z7
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      (R9)(AX*1), Z8
-	VMOVAPD      Z8, K1, Z7
-	VMULPD       Z7, Z6, Z6
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	VMOVAPD.Z    Z6, K2, Z6
-	VMULPD       Z6, Z5, Z5
-	KMOVB        (BX)(DI*1), K1
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      (R9)(AX*1), Z6
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      (R9)(AX*1), Z7
-	VMOVAPD      Z7, K1, Z6
-	VMULPD       Z6, Z11, Z11
+	VMULPD.Z     Z7, Z6, K2, Z6
 	KMOVB        (SP), K1
-	VMOVUPD      Z5, K1, (DX)(AX*1)
-	VMOVUPD      256(SP), Z5
-	VMOVUPD      192(SP), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	VADDPD       Z7, Z28, Z8
-	VDIVPD       Z8, Z7, Z8
-	VSUBPD       Z8, Z7, Z7
-	VFNMADD231PD Z8, Z28, Z7
-	VFNMADD231PD Z8, Z6, Z7
-	VMULPD       Z8, Z28, Z9
-	VMOVUPD      Z9, Z10
-	VFMSUB231PD  Z8, Z28, Z10
-	VFMADD231PD  Z8, Z6, Z10
-	VFMADD231PD  Z7, Z9, Z10
-	VFMADD231PD  Z6, Z8, Z12
-	VMAXPD       Z5, Z2, Z6
-	VADDPD       Z12, Z6, Z12
-	VMULPD       Z7, Z8, Z7
-	VCMPPD       $0x11, Z2, Z5, K1
-	VBLENDMPD    Z9, Z8, K1, Z18
-	VBLENDMPD    Z8, Z9, K1, Z19
-	VBLENDMPD    Z10, Z7, K1, Z20
-	VADDPD       Z20, Z18, Z5
-	VADDPD       Z18, Z18, Z6
-	VMULPD       Z20, Z6, Z6
-	VFMADD231PD  Z18, Z18, Z6
-	CMPQ         root+112(FP), $0x01
-	JL           less288
+	VMOVUPD      Z6, K1, (DX)(AX*1)
+	KMOVB        1(SI)(R8*1), K1
 	VMOVUPD      Z5, Z6
-	CMPQ         root+112(FP), $0x02
-	JL           less289
-	VSQRTPD      Z6, Z6
-	CMPQ         root+112(FP), $0x03
-	JL           less290
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z6
-
-less290:
-less289:
-less288:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough292
-
-again291:
-	VMULPD      Z20, Z6, Z7
-	VFMADD231PD Z18, Z6, Z7
-	VMOVUPD     Z7, Z6
-	DECQ        R9
-	JNZ         again291
-
-enough292:
-	VMULPD       Z12, Z19, Z19
-	VFMADD231PD  Z0, Z19, Z5
-	VMULPD       Z12, Z6, Z12
-	VMULPD       Z5, Z6, Z5
-	KMOVB        1(BX)(DI*1), K1
-	KMOVB        1(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z6
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z7
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z8
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPD      64(R10)(AX*1), Z7
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPD      64(R10)(AX*1), Z8
 	VMOVAPD      Z8, K1, Z7
 	VMULPD       Z7, Z6, Z6
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	VMOVAPD.Z    Z6, K2, Z6
-	VMULPD       Z6, Z5, Z5
-	KMOVB        1(BX)(DI*1), K1
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z6
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z7
-	VMOVAPD      Z7, K1, Z6
-	VMULPD       Z6, Z12, Z12
+	VMULPD       Z7, Z2, Z2
+	KMOVB        1(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPD.Z     Z6, Z9, K2, Z9
 	KMOVB        1(SP), K1
-	VMOVUPD      Z5, K1, 64(DX)(AX*1)
-	VADDPD       Z12, Z11, Z11
-	VADDPD       Z11, Z3, Z5
-	VMAXPD       Z11, Z3, Z6
-	VMINPD       Z11, Z3, Z11
-	VSUBPD       Z6, Z5, Z6
-	VSUBPD       Z6, Z11, Z11
-	VADDPD       Z11, Z4, Z4
-	VMOVAPD      Z5, Z3
-	VMOVUPD      384(SP), Z5
-	VMOVUPD      320(SP), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	VADDPD       Z7, Z29, Z8
-	VDIVPD       Z8, Z7, Z8
-	VSUBPD       Z8, Z7, Z7
-	VFNMADD231PD Z8, Z29, Z7
-	VFNMADD231PD Z8, Z6, Z7
-	VMULPD       Z8, Z29, Z9
-	VMOVUPD      Z9, Z10
-	VFMSUB231PD  Z8, Z29, Z10
-	VFMADD231PD  Z8, Z6, Z10
-	VFMADD231PD  Z7, Z9, Z10
-	VFMADD231PD  Z6, Z8, Z13
-	VMAXPD       Z5, Z2, Z6
-	VADDPD       Z13, Z6, Z13
-	VMULPD       Z7, Z8, Z7
-	VCMPPD       $0x11, Z2, Z5, K1
-	VBLENDMPD    Z9, Z8, K1, Z21
-	VBLENDMPD    Z8, Z9, K1, Z22
-	VBLENDMPD    Z10, Z7, K1, Z23
-	VADDPD       Z23, Z21, Z5
-	VADDPD       Z21, Z21, Z6
-	VMULPD       Z23, Z6, Z6
-	VFMADD231PD  Z21, Z21, Z6
-	CMPQ         root+112(FP), $0x01
-	JL           less293
-	VMOVUPD      Z5, Z6
-	CMPQ         root+112(FP), $0x02
-	JL           less294
-	VSQRTPD      Z6, Z6
-	CMPQ         root+112(FP), $0x03
-	JL           less295
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z6
+	VMOVUPD      Z9, K1, 64(DX)(AX*1)
+	VMOVUPD      384(CX), Z6
+	VMOVUPD      448(CX), Z7
+	VMOVUPD      640(CX), Z8
+	VMOVUPD      704(CX), Z9
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
+	VMOVUPD      Z13, Z14
+	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VFMADD231PD  Z13, Z6, Z15
+	VFMADD231PD  Z14, Z7, Z16
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
+	VCMPPD       $0x15, Z13, Z6, K1
+	VBLENDMPD    Z15, Z6, K1, Z3
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z13
+	VMOVAPD.Z    Z13, K1, Z13
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z14
+	VMOVAPD.Z    Z14, K1, Z14
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z15
+	VCMPPD       $0x15, Z15, Z7, K1
+	VBLENDMPD    Z16, Z7, K1, Z4
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z15
+	VMOVAPD.Z    Z15, K1, Z15
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z16
+	VMOVAPD.Z    Z16, K1, Z16
+	VBROADCASTSD f64_4000000000000000<>+0(SB), Z18
+	VADDPD       Z18, Z3, Z17
+	VADDPD       Z18, Z4, Z18
+	VDIVPD       Z17, Z3, Z17
+	VDIVPD       Z18, Z4, Z18
+	VMULPD       Z17, Z17, Z19
+	VMULPD       Z18, Z18, Z20
+	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z21
+	VMOVUPD      Z21, Z22
+	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z23
+	VMOVUPD      Z23, Z24
+	VMULPD       Z23, Z3, Z23
+	VMULPD       Z24, Z4, Z24
+	VMULPD       Z3, Z23, Z23
+	VMULPD       Z4, Z24, Z24
+	VMOVUPD      Z23, Z25
+	VMOVUPD      Z24, Z26
+	VFMADD231PD  Z19, Z21, Z25
+	VFMADD231PD  Z20, Z22, Z26
+	VFMADD231PD  Z25, Z17, Z14
+	VFMADD231PD  Z26, Z18, Z16
+	VSUBPD       Z14, Z23, Z23
+	VSUBPD       Z16, Z24, Z24
+	VSUBPD       Z23, Z3, Z3
+	VSUBPD       Z24, Z4, Z4
+	VADDPD       Z13, Z3, Z3
+	VADDPD       Z15, Z4, Z4
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VADDPD       Z15, Z6, Z13
+	VADDPD       Z16, Z7, Z14
+	VDIVPD       Z13, Z15, Z13
+	VDIVPD       Z14, Z16, Z14
+	VSUBPD       Z13, Z15, Z15
+	VSUBPD       Z14, Z16, Z16
+	VFNMADD231PD Z13, Z6, Z15
+	VFNMADD231PD Z14, Z7, Z16
+	VFNMADD231PD Z13, Z8, Z15
+	VFNMADD231PD Z14, Z9, Z16
+	VMULPD       Z13, Z6, Z17
+	VMULPD       Z14, Z7, Z18
+	VMOVUPD      Z17, Z19
+	VFMSUB231PD  Z13, Z6, Z19
+	VMOVUPD      Z18, Z6
+	VFMSUB231PD  Z14, Z7, Z6
+	VFMADD231PD  Z13, Z8, Z19
+	VFMADD231PD  Z14, Z9, Z6
+	VFMADD231PD  Z15, Z17, Z19
+	VFMADD231PD  Z16, Z18, Z6
+	VFMADD231PD  Z8, Z13, Z3
+	VFMADD231PD  Z9, Z14, Z4
+	VMOVUPD      128(CX), Z7
+	VMOVUPD      192(CX), Z8
+	VMAXPD       Z7, Z10, Z9
+	VADDPD       Z3, Z9, Z3
+	VMAXPD       Z8, Z10, Z9
+	VADDPD       Z4, Z9, Z4
+	VMULPD       Z15, Z13, Z15
+	VMULPD       Z16, Z14, Z16
+	VCMPPD       $0x11, Z10, Z7, K1
+	VMOVUPD      Z13, Z7
+	VMOVAPD      Z17, K1, Z7
+	VMOVAPD      Z13, K1, Z17
+	VMOVAPD      Z19, K1, Z15
+	VCMPPD       $0x11, Z10, Z8, K1
+	VMOVUPD      Z14, Z8
+	VMOVAPD      Z18, K1, Z8
+	VMOVAPD      Z14, K1, Z18
+	VMOVAPD      Z6, K1, Z16
+	VADDPD       Z15, Z7, Z6
+	VADDPD       Z16, Z8, Z9
+	VADDPD       Z7, Z7, Z13
+	VADDPD       Z8, Z8, Z14
+	VMULPD       Z15, Z13, Z13
+	VMULPD       Z16, Z14, Z14
+	VFMADD231PD  Z7, Z7, Z13
+	VFMADD231PD  Z8, Z8, Z14
+	CMPQ         root+120(FP), $0x01
+	JL           less259
+	VMOVUPD      Z6, Z13
+	VMOVUPD      Z9, Z14
+	CMPQ         root+120(FP), $0x02
+	JL           less260
+	VSQRTPD      Z13, Z13
+	VSQRTPD      Z14, Z14
+	CMPQ         root+120(FP), $0x03
+	JL           less261
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      128(R10)(AX*1), Z13
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      192(R10)(AX*1), Z14
 
-less295:
-less294:
-less293:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough297
+less261:
+less260:
+less259:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough263
 
-again296:
-	VMULPD      Z23, Z6, Z7
-	VFMADD231PD Z21, Z6, Z7
-	VMOVUPD     Z7, Z6
-	DECQ        R9
-	JNZ         again296
+again262:
+	VMULPD      Z15, Z13, Z19
+	VMULPD      Z16, Z14, Z20
+	VFMADD231PD Z7, Z13, Z19
+	VFMADD231PD Z8, Z14, Z20
+	VMOVUPD     Z19, Z13
+	VMOVUPD     Z20, Z14
+	DECQ        R10
+	JNZ         again262
 
-enough297:
-	VMULPD       Z13, Z22, Z22
-	VFMADD231PD  Z0, Z22, Z5
-	VMULPD       Z13, Z6, Z13
-	VMULPD       Z5, Z6, Z5
-	KMOVB        2(BX)(DI*1), K1
-	KMOVB        2(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z6
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z7
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z8
-	VMOVAPD      Z8, K1, Z7
-	VMULPD       Z7, Z6, Z6
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	VMOVAPD.Z    Z6, K2, Z6
-	VMULPD       Z6, Z5, Z5
-	KMOVB        2(BX)(DI*1), K1
-	MOVQ         negWeight+128(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z6
-	MOVQ         posWeight+136(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z7
-	VMOVAPD      Z7, K1, Z6
-	VMULPD       Z6, Z13, Z13
-	KMOVB        2(SP), K1
-	VMOVUPD      Z5, K1, 128(DX)(AX*1)
-	VMOVUPD      512(SP), Z5
-	VMOVUPD      448(SP), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	VADDPD       Z7, Z30, Z8
-	VDIVPD       Z8, Z7, Z8
-	VSUBPD       Z8, Z7, Z7
-	VFNMADD231PD Z8, Z30, Z7
-	VFNMADD231PD Z8, Z6, Z7
-	VMULPD       Z8, Z30, Z9
-	VMOVUPD      Z9, Z10
-	VFMSUB231PD  Z8, Z30, Z10
-	VFMADD231PD  Z8, Z6, Z10
-	VFMADD231PD  Z7, Z9, Z10
-	VFMADD231PD  Z6, Z8, Z14
-	VMAXPD       Z5, Z2, Z6
-	VADDPD       Z14, Z6, Z14
-	VMULPD       Z7, Z8, Z7
-	VCMPPD       $0x11, Z2, Z5, K1
-	VBLENDMPD    Z9, Z8, K1, Z24
-	VBLENDMPD    Z8, Z9, K1, Z25
-	VBLENDMPD    Z10, Z7, K1, Z26
-	VADDPD       Z26, Z24, Z5
-	VADDPD       Z24, Z24, Z6
-	VMULPD       Z26, Z6, Z6
-	VFMADD231PD  Z24, Z24, Z6
-	CMPQ         root+112(FP), $0x01
-	JL           less298
-	VMOVUPD      Z5, Z6
-	CMPQ         root+112(FP), $0x02
-	JL           less299
-	VSQRTPD      Z6, Z6
-	CMPQ         root+112(FP), $0x03
-	JL           less300
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      192(R9)(AX*1), Z6
-
-less300:
-less299:
-less298:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough302
-
-again301:
-	VMULPD      Z26, Z6, Z7
-	VFMADD231PD Z24, Z6, Z7
-	VMOVUPD     Z7, Z6
-	DECQ        R9
-	JNZ         again301
-
-enough302:
-	VMULPD      Z14, Z25, Z25
-	VFMADD231PD Z0, Z25, Z5
-	VMULPD      Z14, Z6, Z14
-	VMULPD      Z5, Z6, Z5
-	KMOVB       3(BX)(DI*1), K1
-	KMOVB       3(SI)(DI*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     Z1, Z6
-	MOVQ        negWeight+128(FP), R9
-	VMOVUPD     192(R9)(AX*1), Z7
-	MOVQ        posWeight+136(FP), R9
-	VMOVUPD     192(R9)(AX*1), Z8
-	VMOVAPD     Z8, K1, Z7
-	VMULPD      Z7, Z6, Z6
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	VMOVAPD.Z   Z6, K2, Z6
-	VMULPD      Z6, Z5, Z5
-	KMOVB       3(BX)(DI*1), K1
-	MOVQ        negWeight+128(FP), DI
-	VMOVUPD     192(DI)(AX*1), Z6
-	MOVQ        posWeight+136(FP), DI
-	VMOVUPD     192(DI)(AX*1), Z7
-	VMOVAPD     Z7, K1, Z6
-	VMULPD      Z6, Z14, Z14
-	KMOVB       3(SP), K1
-	VMOVUPD     Z5, K1, 192(DX)(AX*1)
-	VADDPD      Z14, Z13, Z13
-	VADDPD      Z13, Z3, Z5
-	VMAXPD      Z13, Z3, Z6
-	VMINPD      Z13, Z3, Z13
-	VSUBPD      Z6, Z5, Z6
-	VSUBPD      Z6, Z13, Z13
-	VADDPD      Z13, Z4, Z4
-	VMOVAPD     Z5, Z3
-	ADDQ        $+256, AX
-	SUBQ        $0x20, R8
-	JG          group280
-
-done282:
-	MOVQ          stride+40(FP), AX
+enough263:
+	VMULPD        Z3, Z17, Z17
+	VMULPD        Z4, Z18, Z18
+	VFMADD231PD   Z0, Z17, Z6
+	VFMADD231PD   Z0, Z18, Z9
+	VMULPD        Z3, Z13, Z3
+	VMULPD        Z4, Z14, Z4
+	VMULPD        Z6, Z13, Z6
+	VMULPD        Z9, Z14, Z9
+	KMOVB         2(SI)(R8*1), K1
+	VMOVUPD       Z5, Z7
+	VXORPD.BCST   f64_8000000000000000<>+0(SB), Z7, K1, Z7
+	MOVQ          negWeight+136(FP), R10
+	VMOVUPD       128(R10)(AX*1), Z8
+	MOVQ          posWeight+144(FP), R10
+	VMOVUPD       128(R10)(AX*1), Z13
+	VMOVAPD       Z13, K1, Z8
+	VMULPD        Z8, Z7, Z7
+	VMULPD        Z8, Z3, Z3
+	KMOVB         2(DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPD.Z      Z7, Z6, K2, Z6
+	KMOVB         2(SP), K1
+	VMOVUPD       Z6, K1, 128(DX)(AX*1)
+	KMOVB         3(SI)(R8*1), K1
+	VMOVUPD       Z5, Z6
+	VXORPD.BCST   f64_8000000000000000<>+0(SB), Z6, K1, Z6
+	MOVQ          negWeight+136(FP), R10
+	VMOVUPD       192(R10)(AX*1), Z7
+	MOVQ          posWeight+144(FP), R10
+	VMOVUPD       192(R10)(AX*1), Z8
+	VMOVAPD       Z8, K1, Z7
+	VMULPD        Z7, Z6, Z6
+	VMULPD        Z7, Z4, Z4
+	KMOVB         3(DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPD.Z      Z6, Z9, K2, Z9
+	KMOVB         3(SP), K1
+	VMOVUPD       Z9, K1, 192(DX)(AX*1)
+	VADDPD        Z2, Z1, Z1
+	VADDPD        Z1, Z11, Z6
+	VMAXPD        Z1, Z11, Z7
+	VMINPD        Z1, Z11, Z1
+	VSUBPD        Z7, Z6, Z7
+	VSUBPD        Z7, Z1, Z1
+	VADDPD        Z1, Z12, Z12
+	VMOVAPD       Z6, Z11
+	VADDPD        Z4, Z3, Z3
+	VADDPD        Z3, Z11, Z6
+	VMAXPD        Z3, Z11, Z7
+	VMINPD        Z3, Z11, Z3
+	VSUBPD        Z7, Z6, Z7
+	VSUBPD        Z7, Z3, Z3
+	VADDPD        Z3, Z12, Z12
+	VMOVAPD       Z6, Z11
+	ADDQ          $+768, CX
+	ADDQ          $+256, AX
+	SUBQ          $0x20, R9
+	JG            group252
+	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x03, AX
-	ADDQ          AX, CX
-	MOVQ          dstStride+24(FP), AX
+	MOVQ          AX, DX
+	ADDQ          dst+24(FP), DX
+	MOVQ          DX, dst+24(FP)
+	MOVQ          words+88(FP), AX
 	SHLQ          $0x03, AX
-	ADDQ          AX, DX
-	MOVQ          words+80(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          AX, BX
 	ADDQ          AX, SI
+	ADDQ          AX, DI
 	SHLQ          $0x06, AX
-	ADDQ          AX, powers+120(FP)
-	ADDQ          $0x18, p+88(FP)
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y1
-	VEXTRACTF64X4 $0x01, Z4, Y5
-	VADDPD        Y5, Y4, Y4
-	VADDPD        Y1, Y3, Y5
-	VMAXPD        Y1, Y3, Y6
-	VMINPD        Y1, Y3, Y1
-	VSUBPD        Y6, Y5, Y6
-	VSUBPD        Y6, Y1, Y1
-	VADDPD        Y1, Y4, Y4
-	VMOVAPD       Y5, Y3
-	VEXTRACTF64X2 $0x01, Y3, X1
-	VEXTRACTF64X2 $0x01, Y4, X5
-	VADDPD        X5, X4, X4
-	VADDPD        X1, X3, X5
-	VMAXPD        X1, X3, X6
-	VMINPD        X1, X3, X1
-	VSUBPD        X6, X5, X6
-	VSUBPD        X6, X1, X1
-	VADDPD        X1, X4, X4
-	VMOVAPD       X5, X3
-	VUNPCKHPD     X3, X3, X1
-	VUNPCKHPD     X4, X4, X5
-	VADDPD        X5, X4, X4
-	VADDPD        X1, X3, X5
-	VMAXPD        X1, X3, X6
-	VMINPD        X1, X3, X1
-	VSUBPD        X6, X5, X6
-	VSUBPD        X6, X1, X1
-	VADDPD        X1, X4, X4
-	VMOVAPD       X5, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+48(FP)
-	JNZ           row278
+	ADDQ          AX, powers+128(FP)
+	ADDQ          $0x18, p+96(FP)
+	MOVQ          sum+8(FP), AX
+	VEXTRACTF64X4 $0x01, Z11, Y5
+	VEXTRACTF64X4 $0x01, Z12, Y6
+	VADDPD        Y6, Y12, Y12
+	VADDPD        Y5, Y11, Y6
+	VMAXPD        Y5, Y11, Y7
+	VMINPD        Y5, Y11, Y5
+	VSUBPD        Y7, Y6, Y7
+	VSUBPD        Y7, Y5, Y5
+	VADDPD        Y5, Y12, Y12
+	VMOVAPD       Y6, Y11
+	VEXTRACTF64X2 $0x01, Y11, X5
+	VEXTRACTF64X2 $0x01, Y12, X6
+	VADDPD        X6, X12, X12
+	VADDPD        X5, X11, X6
+	VMAXPD        X5, X11, X7
+	VMINPD        X5, X11, X5
+	VSUBPD        X7, X6, X7
+	VSUBPD        X7, X5, X5
+	VADDPD        X5, X12, X12
+	VMOVAPD       X6, X11
+	VUNPCKHPD     X11, X11, X5
+	VUNPCKHPD     X12, X12, X6
+	VADDPD        X6, X12, X12
+	VADDPD        X5, X11, X6
+	VMAXPD        X5, X11, X7
+	VMINPD        X5, X11, X5
+	VSUBPD        X7, X6, X7
+	VSUBPD        X7, X5, X5
+	VADDPD        X5, X12, X12
+	VMOVAPD       X6, X11
+	VADDPD        X12, X11, X11
+	VMOVSD        X11, (AX)
+	ADDQ          $0x08, sum+8(FP)
+	DECQ          BX
+	JNZ           row251
 
-last279:
+last246:
 	VZEROUPPER
 	RET
 
-// func focal64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+// func focalBlock64AVX512(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·focal64AVX512(SB), NOSPLIT, $576-144
-	MOVQ         x+32(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         pos+64(FP), BX
-	MOVQ         neg+72(FP), SI
-	MOVQ         exponent+96(FP), AX
+TEXT ·focalBlock64AVX512(SB), NOSPLIT, $8-152
+	CMPQ   rows+56(FP), $0x00
+	JEQ    last264
+	VXORPS Y0, Y0, Y0
+	MOVQ   kept+0(FP), CX
+	MOVQ   x+40(FP), DX
+	MOVQ   rows+56(FP), BX
+	MOVQ   pos+72(FP), DI
+	MOVQ   neg+80(FP), R8
+
+arguments265:
+	XORQ AX, AX
+	MOVQ n+64(FP), SI
+
+exponentials266:
+	MOVQ         AX, R9
+	SHRQ         $0x06, R9
+	PREFETCHT0   12288(DX)(AX*1)
+	KMOVB        (DI)(R9*1), K1
+	KMOVB        (R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
+	VMOVUPD      (DX)(AX*1), K2, Z0
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z0, K1, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z5
+	VMOVUPD      Z0, (CX)
+	PREFETCHT0   12352(DX)(AX*1)
+	KMOVB        1(DI)(R9*1), K1
+	KMOVB        1(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
+	VMOVUPD      64(DX)(AX*1), K2, Z0
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z0, K1, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z9
+	VMOVUPD      Z0, 64(CX)
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z0
+	VMAXPD       Z0, Z5, Z5
+	VMAXPD       Z0, Z9, Z9
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VMOVUPD      Z0, Z10
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z11
+	VFMADD231PD  Z11, Z5, Z0
+	VFMADD231PD  Z11, Z9, Z10
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z12
+	VSUBPD       Z12, Z0, Z11
+	VSUBPD       Z12, Z10, Z12
+	VBROADCASTSD f64_bfe62e42fefa39ef<>+0(SB), Z13
+	VFMADD231PD  Z13, Z11, Z5
+	VFMADD231PD  Z13, Z12, Z9
+	VBROADCASTSD f64_bc7abc9e3b39803f<>+0(SB), Z13
+	VFMADD231PD  Z13, Z11, Z5
+	VFMADD231PD  Z13, Z12, Z9
+	VPSLLQ       $0x34, Z0, Z0
+	VPSLLQ       $0x34, Z10, Z10
+	VMULPD       Z5, Z5, Z11
+	VMULPD       Z9, Z9, Z12
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
+	VADDPD       Z14, Z5, Z13
+	VADDPD       Z14, Z9, Z14
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z16
+	VSUBPD       Z16, Z13, Z15
+	VSUBPD       Z16, Z14, Z16
+	VSUBPD       Z15, Z5, Z15
+	VSUBPD       Z16, Z9, Z16
+	VBROADCASTSD f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VMOVUPD      Z17, Z18
+	VBROADCASTSD f64_3e928ad4c1ef8771<>+0(SB), Z19
+	VMOVUPD      Z19, Z20
+	VBROADCASTSD f64_3ec71df0cc01f5d1<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z17
+	VFMADD213PD  Z21, Z12, Z18
+	VBROADCASTSD f64_3efa0199a21bb23c<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z19
+	VFMADD213PD  Z21, Z12, Z20
+	VBROADCASTSD f64_3f2a01a013850def<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z17
+	VFMADD213PD  Z21, Z12, Z18
+	VBROADCASTSD f64_3f56c16c184319e8<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z19
+	VFMADD213PD  Z21, Z12, Z20
+	VBROADCASTSD f64_3f8111111112453e<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z17
+	VFMADD213PD  Z21, Z12, Z18
+	VBROADCASTSD f64_3fa55555555507ba<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z19
+	VFMADD213PD  Z21, Z12, Z20
+	VBROADCASTSD f64_3fc555555555550d<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z17
+	VFMADD213PD  Z21, Z12, Z18
+	VBROADCASTSD f64_3fe000000000000a<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z19
+	VFMADD213PD  Z21, Z12, Z20
+	VFMADD231PD  Z5, Z17, Z19
+	VFMADD231PD  Z9, Z18, Z20
+	VFMADD231PD  Z19, Z11, Z15
+	VFMADD231PD  Z20, Z12, Z16
+	VADDPD       Z15, Z13, Z19
+	VADDPD       Z16, Z14, Z20
+	VSUBPD       Z13, Z19, Z13
+	VSUBPD       Z14, Z20, Z14
+	VSUBPD       Z13, Z15, Z15
+	VSUBPD       Z14, Z16, Z16
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z10, Z16, Z16
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z10, Z20, Z20
+	VMOVUPD      Z19, 256(CX)
+	VMOVUPD      Z15, 512(CX)
+	VMOVUPD      Z20, 320(CX)
+	VMOVUPD      Z16, 576(CX)
+	PREFETCHT0   12416(DX)(AX*1)
+	KMOVB        2(DI)(R9*1), K1
+	KMOVB        2(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
+	VMOVUPD      128(DX)(AX*1), K2, Z0
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z0, K1, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z5
+	VMOVUPD      Z0, 128(CX)
+	PREFETCHT0   12480(DX)(AX*1)
+	KMOVB        3(DI)(R9*1), K1
+	KMOVB        3(R8)(R9*1), K2
+	KORW         K1, K2, K2
+	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
+	VMOVUPD      192(DX)(AX*1), K2, Z0
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z0, K1, Z0
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z9
+	VMOVUPD      Z0, 192(CX)
+	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z0
+	VMAXPD       Z0, Z5, Z5
+	VMAXPD       Z0, Z9, Z9
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VMOVUPD      Z0, Z10
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z11
+	VFMADD231PD  Z11, Z5, Z0
+	VFMADD231PD  Z11, Z9, Z10
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z12
+	VSUBPD       Z12, Z0, Z11
+	VSUBPD       Z12, Z10, Z12
+	VBROADCASTSD f64_bfe62e42fefa39ef<>+0(SB), Z13
+	VFMADD231PD  Z13, Z11, Z5
+	VFMADD231PD  Z13, Z12, Z9
+	VBROADCASTSD f64_bc7abc9e3b39803f<>+0(SB), Z13
+	VFMADD231PD  Z13, Z11, Z5
+	VFMADD231PD  Z13, Z12, Z9
+	VPSLLQ       $0x34, Z0, Z0
+	VPSLLQ       $0x34, Z10, Z10
+	VMULPD       Z5, Z5, Z11
+	VMULPD       Z9, Z9, Z12
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
+	VADDPD       Z14, Z5, Z13
+	VADDPD       Z14, Z9, Z14
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z16
+	VSUBPD       Z16, Z13, Z15
+	VSUBPD       Z16, Z14, Z16
+	VSUBPD       Z15, Z5, Z15
+	VSUBPD       Z16, Z9, Z16
+	VBROADCASTSD f64_3e5ad9ef35de5e88<>+0(SB), Z17
+	VMOVUPD      Z17, Z18
+	VBROADCASTSD f64_3e928ad4c1ef8771<>+0(SB), Z19
+	VMOVUPD      Z19, Z20
+	VBROADCASTSD f64_3ec71df0cc01f5d1<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z17
+	VFMADD213PD  Z21, Z12, Z18
+	VBROADCASTSD f64_3efa0199a21bb23c<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z19
+	VFMADD213PD  Z21, Z12, Z20
+	VBROADCASTSD f64_3f2a01a013850def<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z17
+	VFMADD213PD  Z21, Z12, Z18
+	VBROADCASTSD f64_3f56c16c184319e8<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z19
+	VFMADD213PD  Z21, Z12, Z20
+	VBROADCASTSD f64_3f8111111112453e<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z17
+	VFMADD213PD  Z21, Z12, Z18
+	VBROADCASTSD f64_3fa55555555507ba<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z19
+	VFMADD213PD  Z21, Z12, Z20
+	VBROADCASTSD f64_3fc555555555550d<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z17
+	VFMADD213PD  Z21, Z12, Z18
+	VBROADCASTSD f64_3fe000000000000a<>+0(SB), Z21
+	VFMADD213PD  Z21, Z11, Z19
+	VFMADD213PD  Z21, Z12, Z20
+	VFMADD231PD  Z5, Z17, Z19
+	VFMADD231PD  Z9, Z18, Z20
+	VFMADD231PD  Z19, Z11, Z15
+	VFMADD231PD  Z20, Z12, Z16
+	VADDPD       Z15, Z13, Z19
+	VADDPD       Z16, Z14, Z20
+	VSUBPD       Z13, Z19, Z13
+	VSUBPD       Z14, Z20, Z14
+	VSUBPD       Z13, Z15, Z15
+	VSUBPD       Z14, Z16, Z16
+	VMULPD       Z0, Z15, Z15
+	VMULPD       Z10, Z16, Z16
+	VMULPD       Z0, Z19, Z19
+	VMULPD       Z10, Z20, Z20
+	VMOVUPD      Z19, 384(CX)
+	VMOVUPD      Z15, 640(CX)
+	VMOVUPD      Z20, 448(CX)
+	VMOVUPD      Z16, 704(CX)
+	ADDQ         $+768, CX
+	ADDQ         $+256, AX
+	SUBQ         $0x20, SI
+	JG           exponentials266
+	MOVQ         stride+48(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DX
+	MOVQ         words+88(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, DI
+	ADDQ         AX, R8
+	DECQ         BX
+	JNZ          arguments265
+	VXORPS       Y6, Y6, Y6
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
+	MOVQ         exponent+104(FP), AX
 	VBROADCASTSD (AX), Z0
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z1
-	VXORPS       Y2, Y2, Y2
-	CMPQ         rows+48(FP), $0x00
-	JZ           last304
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Z5
 
-row303:
-	MOVQ         p+88(FP), AX
-	VBROADCASTSD (AX), Z1
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
+row269:
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Z5
+	VXORPS       Y7, Y7, Y7
+	VXORPS       Y8, Y8, Y8
 	XORQ         AX, AX
-	MOVQ         n+56(FP), R8
-	TESTQ        R8, R8
-	JZ           done307
+	MOVQ         n+64(FP), R9
 
-group305:
-	MOVQ  $-1, DI
-	CMPQ  R8, $0x20
-	JAE   whole306
-	BZHIQ R8, DI, DI
+group270:
+	MOVQ  $-1, R8
+	CMPQ  R9, $0x20
+	JAE   whole271
+	BZHIQ R9, R8, R8
 
-whole306:
-	MOVQ             DI, (SP)
-	MOVQ             AX, DI
-	SHRQ             $0x06, DI
-	PREFETCHT0       12288(CX)(AX*1)
-	KMOVB            (BX)(DI*1), K1
-	KMOVB            (SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
-	VMOVUPD          (CX)(AX*1), K2, Z5
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VMOVUPD          Z5, 128(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z6
-	VPSLLQ           $0x34, Z5, Z5
-	VMULPD           Z6, Z6, Z23
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z24
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
-	VSUBPD           Z25, Z6, Z25
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z27
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z27
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z27
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z27
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z27
-	VFMADD231PD      Z6, Z26, Z27
-	VFMADD231PD      Z27, Z23, Z25
-	VADDPD           Z25, Z24, Z27
-	VSUBPD           Z24, Z27, Z24
-	VSUBPD           Z24, Z25, Z25
-	VMULPD           Z5, Z25, Z25
-	VMULPD           Z5, Z27, Z27
-	VMOVUPD          Z25, 64(SP)
-	PREFETCHT0       12352(CX)(AX*1)
-	KMOVB            1(BX)(DI*1), K1
-	KMOVB            1(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
-	VMOVUPD          64(CX)(AX*1), K2, Z5
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VMOVUPD          Z5, 256(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z6
-	VPSLLQ           $0x34, Z5, Z5
-	VMULPD           Z6, Z6, Z23
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z24
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
-	VSUBPD           Z25, Z6, Z25
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z28
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z28
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z28
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z28
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z28
-	VFMADD231PD      Z6, Z26, Z28
-	VFMADD231PD      Z28, Z23, Z25
-	VADDPD           Z25, Z24, Z28
-	VSUBPD           Z24, Z28, Z24
-	VSUBPD           Z24, Z25, Z25
-	VMULPD           Z5, Z25, Z25
-	VMULPD           Z5, Z28, Z28
-	VMOVUPD          Z25, 192(SP)
-	PREFETCHT0       12416(CX)(AX*1)
-	KMOVB            2(BX)(DI*1), K1
-	KMOVB            2(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
-	VMOVUPD          128(CX)(AX*1), K2, Z5
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VMOVUPD          Z5, 384(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z6
-	VPSLLQ           $0x34, Z5, Z5
-	VMULPD           Z6, Z6, Z23
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z24
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
-	VSUBPD           Z25, Z6, Z25
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z29
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z29
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z29
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z29
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z29
-	VFMADD231PD      Z6, Z26, Z29
-	VFMADD231PD      Z29, Z23, Z25
-	VADDPD           Z25, Z24, Z29
-	VSUBPD           Z24, Z29, Z24
-	VSUBPD           Z24, Z25, Z25
-	VMULPD           Z5, Z25, Z25
-	VMULPD           Z5, Z29, Z29
-	VMOVUPD          Z25, 320(SP)
-	PREFETCHT0       12480(CX)(AX*1)
-	KMOVB            3(BX)(DI*1), K1
-	KMOVB            3(SI)(DI*1), K2
-	KORW             K1, K2, K2
-	VBROADCASTSD     f64_ffefffffffffffff<>+0(SB), Z5
-	VMOVUPD          192(CX)(AX*1), K2, Z5
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z5, K1, Z5
-	VORPD.BCST       f64_8000000000000000<>+0(SB), Z5, Z6
-	VMOVUPD          Z5, 512(SP)
-	VMAXPD.BCST      f64_c08628b76e3a7b61<>+0(SB), Z6, Z6
-	VBROADCASTSD     f64_43380000000003ff<>+0(SB), Z5
-	VFMADD231PD.BCST f64_3ff71547652b82fe<>+0(SB), Z6, Z5
-	VSUBPD.BCST      f64_43380000000003ff<>+0(SB), Z5, Z23
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z6
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z6
-	VPSLLQ           $0x34, Z5, Z5
-	VMULPD           Z6, Z6, Z23
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z6, Z24
-	VSUBPD.BCST      f64_3ff0000000000000<>+0(SB), Z24, Z25
-	VSUBPD           Z25, Z6, Z25
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z26
-	VBROADCASTSD     f64_3e928ad4c1ef8771<>+0(SB), Z30
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z30
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z30
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z30
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z23, Z26
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z23, Z30
-	VFMADD231PD      Z6, Z26, Z30
-	VFMADD231PD      Z30, Z23, Z25
-	VADDPD           Z25, Z24, Z30
-	VSUBPD           Z24, Z30, Z24
-	VSUBPD           Z24, Z25, Z25
-	VMULPD           Z5, Z25, Z25
-	VMULPD           Z5, Z30, Z30
-	VMOVUPD          Z25, 448(SP)
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
-	VFMADD231PD      Z5, Z27, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VCMPPD           $0x15, Z5, Z27, K1
-	VBLENDMPD        Z6, Z27, K1, Z7
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
-	VMOVAPD.Z        Z5, K1, Z5
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
-	VMOVAPD.Z        Z6, K1, Z6
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z7, Z23
-	VDIVPD           Z23, Z7, Z23
-	VMULPD           Z23, Z23, Z24
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z25
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z24, Z25
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z26
-	VMULPD           Z26, Z7, Z26
-	VMULPD           Z7, Z26, Z26
-	VMOVUPD          Z26, Z31
-	VFMADD231PD      Z24, Z25, Z31
-	VFMADD231PD      Z31, Z23, Z6
-	VSUBPD           Z6, Z26, Z26
-	VSUBPD           Z26, Z7, Z7
-	VADDPD           Z5, Z7, Z7
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
-	VFMADD231PD      Z5, Z28, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VCMPPD           $0x15, Z5, Z28, K1
-	VBLENDMPD        Z6, Z28, K1, Z8
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
-	VMOVAPD.Z        Z5, K1, Z5
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
-	VMOVAPD.Z        Z6, K1, Z6
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z8, Z23
-	VDIVPD           Z23, Z8, Z23
-	VMULPD           Z23, Z23, Z24
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z25
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z24, Z25
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z26
-	VMULPD           Z26, Z8, Z26
-	VMULPD           Z8, Z26, Z26
-	VMOVUPD          Z26, Z31
-	VFMADD231PD      Z24, Z25, Z31
-	VFMADD231PD      Z31, Z23, Z6
-	VSUBPD           Z6, Z26, Z26
-	VSUBPD           Z26, Z8, Z8
-	VADDPD           Z5, Z8, Z8
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
-	VFMADD231PD      Z5, Z29, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VCMPPD           $0x15, Z5, Z29, K1
-	VBLENDMPD        Z6, Z29, K1, Z9
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
-	VMOVAPD.Z        Z5, K1, Z5
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
-	VMOVAPD.Z        Z6, K1, Z6
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z9, Z23
-	VDIVPD           Z23, Z9, Z23
-	VMULPD           Z23, Z23, Z24
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z25
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z24, Z25
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z26
-	VMULPD           Z26, Z9, Z26
-	VMULPD           Z9, Z26, Z26
-	VMOVUPD          Z26, Z31
-	VFMADD231PD      Z24, Z25, Z31
-	VFMADD231PD      Z31, Z23, Z6
-	VSUBPD           Z6, Z26, Z26
-	VSUBPD           Z26, Z9, Z9
-	VADDPD           Z5, Z9, Z9
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VBROADCASTSD     f64_bfe0000000000000<>+0(SB), Z6
-	VFMADD231PD      Z5, Z30, Z6
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z5
-	VCMPPD           $0x15, Z5, Z30, K1
-	VBLENDMPD        Z6, Z30, K1, Z10
-	VBROADCASTSD     f64_3fe62e42fee00000<>+0(SB), Z5
-	VMOVAPD.Z        Z5, K1, Z5
-	VBROADCASTSD     f64_3dea39ef35793c76<>+0(SB), Z6
-	VMOVAPD.Z        Z6, K1, Z6
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z10, Z23
-	VDIVPD           Z23, Z10, Z23
-	VMULPD           Z23, Z23, Z24
-	VBROADCASTSD     f64_3fc1b7ebe5a198aa<>+0(SB), Z25
-	VFMADD213PD.BCST f64_3fc0dcbfb1280514<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc3b35bb36fd0b8<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fc745c4b02b18b0<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fcc71c748f337fe<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd24924921e4c26<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fd999999999c175<>+0(SB), Z24, Z25
-	VFMADD213PD.BCST f64_3fe555555555554f<>+0(SB), Z24, Z25
-	VBROADCASTSD     f64_3fe0000000000000<>+0(SB), Z26
-	VMULPD           Z26, Z10, Z26
-	VMULPD           Z10, Z26, Z26
-	VMOVUPD          Z26, Z31
-	VFMADD231PD      Z24, Z25, Z31
-	VFMADD231PD      Z31, Z23, Z6
-	VSUBPD           Z6, Z26, Z26
-	VSUBPD           Z26, Z10, Z10
-	VADDPD           Z5, Z10, Z10
-	VMOVUPD          128(SP), Z5
-	VMOVUPD          64(SP), Z6
-	VBROADCASTSD     f64_3ff0000000000000<>+0(SB), Z23
-	VADDPD           Z23, Z27, Z24
-	VDIVPD           Z24, Z23, Z24
-	VSUBPD           Z24, Z23, Z23
-	VFNMADD231PD     Z24, Z27, Z23
-	VFNMADD231PD     Z24, Z6, Z23
-	VMULPD           Z24, Z27, Z25
-	VMOVUPD          Z25, Z26
-	VFMSUB231PD      Z24, Z27, Z26
-	VFMADD231PD      Z24, Z6, Z26
-	VFMADD231PD      Z23, Z25, Z26
-	VFMADD231PD      Z6, Z24, Z7
-	VMAXPD           Z5, Z2, Z6
-	VADDPD           Z7, Z6, Z7
-	VMULPD           Z23, Z24, Z23
-	VCMPPD           $0x11, Z2, Z5, K1
-	VBLENDMPD        Z25, Z24, K1, Z11
-	VBLENDMPD        Z24, Z25, K1, Z12
-	VBLENDMPD        Z26, Z23, K1, Z13
-	VADDPD           Z13, Z11, Z5
-	VADDPD           Z11, Z11, Z6
-	VMULPD           Z13, Z6, Z6
-	VFMADD231PD      Z11, Z11, Z6
-	CMPQ             root+112(FP), $0x01
-	JL               less308
-	VMOVUPD          Z5, Z6
-	CMPQ             root+112(FP), $0x02
-	JL               less309
-	VSQRTPD          Z6, Z6
-	CMPQ             root+112(FP), $0x03
-	JL               less310
-	MOVQ             powers+120(FP), R9
-	VMOVUPD          (R9)(AX*1), Z6
+whole271:
+	MOVQ         R8, (SP)
+	MOVQ         AX, R8
+	SHRQ         $0x06, R8
+	VMOVUPD      256(CX), Z9
+	VMOVUPD      320(CX), Z10
+	VMOVUPD      512(CX), Z11
+	VMOVUPD      576(CX), Z12
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
+	VMOVUPD      Z13, Z14
+	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VFMADD231PD  Z13, Z9, Z15
+	VFMADD231PD  Z14, Z10, Z16
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
+	VCMPPD       $0x15, Z13, Z9, K1
+	VBLENDMPD    Z15, Z9, K1, Z1
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z13
+	VMOVAPD.Z    Z13, K1, Z13
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z14
+	VMOVAPD.Z    Z14, K1, Z14
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z15
+	VCMPPD       $0x15, Z15, Z10, K1
+	VBLENDMPD    Z16, Z10, K1, Z2
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z15
+	VMOVAPD.Z    Z15, K1, Z15
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z16
+	VMOVAPD.Z    Z16, K1, Z16
+	VBROADCASTSD f64_4000000000000000<>+0(SB), Z18
+	VADDPD       Z18, Z1, Z17
+	VADDPD       Z18, Z2, Z18
+	VDIVPD       Z17, Z1, Z17
+	VDIVPD       Z18, Z2, Z18
+	VMULPD       Z17, Z17, Z19
+	VMULPD       Z18, Z18, Z20
+	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z21
+	VMOVUPD      Z21, Z22
+	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z23
+	VMOVUPD      Z23, Z24
+	VMULPD       Z23, Z1, Z23
+	VMULPD       Z24, Z2, Z24
+	VMULPD       Z1, Z23, Z23
+	VMULPD       Z2, Z24, Z24
+	VMOVUPD      Z23, Z25
+	VMOVUPD      Z24, Z26
+	VFMADD231PD  Z19, Z21, Z25
+	VFMADD231PD  Z20, Z22, Z26
+	VFMADD231PD  Z25, Z17, Z14
+	VFMADD231PD  Z26, Z18, Z16
+	VSUBPD       Z14, Z23, Z23
+	VSUBPD       Z16, Z24, Z24
+	VSUBPD       Z23, Z1, Z1
+	VSUBPD       Z24, Z2, Z2
+	VADDPD       Z13, Z1, Z1
+	VADDPD       Z15, Z2, Z2
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VADDPD       Z15, Z9, Z13
+	VADDPD       Z16, Z10, Z14
+	VDIVPD       Z13, Z15, Z13
+	VDIVPD       Z14, Z16, Z14
+	VSUBPD       Z13, Z15, Z15
+	VSUBPD       Z14, Z16, Z16
+	VFNMADD231PD Z13, Z9, Z15
+	VFNMADD231PD Z14, Z10, Z16
+	VFNMADD231PD Z13, Z11, Z15
+	VFNMADD231PD Z14, Z12, Z16
+	VMULPD       Z13, Z9, Z17
+	VMULPD       Z14, Z10, Z18
+	VMOVUPD      Z17, Z19
+	VFMSUB231PD  Z13, Z9, Z19
+	VMOVUPD      Z18, Z9
+	VFMSUB231PD  Z14, Z10, Z9
+	VFMADD231PD  Z13, Z11, Z19
+	VFMADD231PD  Z14, Z12, Z9
+	VFMADD231PD  Z15, Z17, Z19
+	VFMADD231PD  Z16, Z18, Z9
+	VFMADD231PD  Z11, Z13, Z1
+	VFMADD231PD  Z12, Z14, Z2
+	VMOVUPD      (CX), Z10
+	VMOVUPD      64(CX), Z11
+	VMAXPD       Z10, Z6, Z12
+	VADDPD       Z1, Z12, Z1
+	VMAXPD       Z11, Z6, Z12
+	VADDPD       Z2, Z12, Z2
+	VMULPD       Z15, Z13, Z15
+	VMULPD       Z16, Z14, Z16
+	VCMPPD       $0x11, Z6, Z10, K1
+	VMOVUPD      Z13, Z10
+	VMOVAPD      Z17, K1, Z10
+	VMOVAPD      Z13, K1, Z17
+	VMOVAPD      Z19, K1, Z15
+	VCMPPD       $0x11, Z6, Z11, K1
+	VMOVUPD      Z14, Z11
+	VMOVAPD      Z18, K1, Z11
+	VMOVAPD      Z14, K1, Z18
+	VMOVAPD      Z9, K1, Z16
+	VADDPD       Z15, Z10, Z9
+	VADDPD       Z16, Z11, Z12
+	VADDPD       Z10, Z10, Z13
+	VADDPD       Z11, Z11, Z14
+	VMULPD       Z15, Z13, Z13
+	VMULPD       Z16, Z14, Z14
+	VFMADD231PD  Z10, Z10, Z13
+	VFMADD231PD  Z11, Z11, Z14
+	CMPQ         root+120(FP), $0x01
+	JL           less272
+	VMOVUPD      Z9, Z13
+	VMOVUPD      Z12, Z14
+	CMPQ         root+120(FP), $0x02
+	JL           less273
+	VSQRTPD      Z13, Z13
+	VSQRTPD      Z14, Z14
+	CMPQ         root+120(FP), $0x03
+	JL           less274
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      (R10)(AX*1), Z13
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      64(R10)(AX*1), Z14
 
-less310:
-less309:
-less308:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough312
+less274:
+less273:
+less272:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough276
 
-again311:
-	VMULPD      Z13, Z6, Z23
-	VFMADD231PD Z11, Z6, Z23
-	VMOVUPD     Z23, Z6
-	DECQ        R9
-	JNZ         again311
+again275:
+	VMULPD      Z15, Z13, Z19
+	VMULPD      Z16, Z14, Z20
+	VFMADD231PD Z10, Z13, Z19
+	VFMADD231PD Z11, Z14, Z20
+	VMOVUPD     Z19, Z13
+	VMOVUPD     Z20, Z14
+	DECQ        R10
+	JNZ         again275
 
-enough312:
-	VMULPD       Z7, Z12, Z12
-	VFMADD231PD  Z0, Z12, Z5
-	VMULPD       Z7, Z6, Z7
-	VMULPD       Z5, Z6, Z5
-	KMOVB        (BX)(DI*1), K1
-	KMOVB        (SI)(DI*1), K2
+enough276:
+	VMULPD       Z1, Z17, Z17
+	VMULPD       Z2, Z18, Z18
+	VFMADD231PD  Z0, Z17, Z9
+	VFMADD231PD  Z0, Z18, Z12
+	VMULPD       Z1, Z13, Z1
+	VMULPD       Z2, Z14, Z2
+	VMULPD       Z9, Z13, Z9
+	VMULPD       Z12, Z14, Z12
+	KMOVB        (SI)(R8*1), K1
+	VMOVUPD      Z5, Z10
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB        (DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z6
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	VMOVAPD.Z    Z6, K2, Z6
-	VMULPD       Z6, Z5, Z5
+	VMULPD.Z     Z10, Z9, K2, Z9
 	KMOVB        (SP), K1
-	VMOVUPD      Z5, K1, (DX)(AX*1)
-	VMOVUPD      256(SP), Z5
-	VMOVUPD      192(SP), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z23
-	VADDPD       Z23, Z28, Z24
-	VDIVPD       Z24, Z23, Z24
-	VSUBPD       Z24, Z23, Z23
-	VFNMADD231PD Z24, Z28, Z23
-	VFNMADD231PD Z24, Z6, Z23
-	VMULPD       Z24, Z28, Z25
-	VMOVUPD      Z25, Z26
-	VFMSUB231PD  Z24, Z28, Z26
-	VFMADD231PD  Z24, Z6, Z26
-	VFMADD231PD  Z23, Z25, Z26
-	VFMADD231PD  Z6, Z24, Z8
-	VMAXPD       Z5, Z2, Z6
-	VADDPD       Z8, Z6, Z8
-	VMULPD       Z23, Z24, Z23
-	VCMPPD       $0x11, Z2, Z5, K1
-	VBLENDMPD    Z25, Z24, K1, Z14
-	VBLENDMPD    Z24, Z25, K1, Z15
-	VBLENDMPD    Z26, Z23, K1, Z16
-	VADDPD       Z16, Z14, Z5
-	VADDPD       Z14, Z14, Z6
-	VMULPD       Z16, Z6, Z6
-	VFMADD231PD  Z14, Z14, Z6
-	CMPQ         root+112(FP), $0x01
-	JL           less313
-	VMOVUPD      Z5, Z6
-	CMPQ         root+112(FP), $0x02
-	JL           less314
-	VSQRTPD      Z6, Z6
-	CMPQ         root+112(FP), $0x03
-	JL           less315
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      64(R9)(AX*1), Z6
-
-less315:
-less314:
-less313:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough317
-
-again316:
-	VMULPD      Z16, Z6, Z23
-	VFMADD231PD Z14, Z6, Z23
-	VMOVUPD     Z23, Z6
-	DECQ        R9
-	JNZ         again316
-
-enough317:
-	VMULPD       Z8, Z15, Z15
-	VFMADD231PD  Z0, Z15, Z5
-	VMULPD       Z8, Z6, Z8
-	VMULPD       Z5, Z6, Z5
-	KMOVB        1(BX)(DI*1), K1
-	KMOVB        1(SI)(DI*1), K2
+	VMOVUPD      Z9, K1, (DX)(AX*1)
+	KMOVB        1(SI)(R8*1), K1
+	VMOVUPD      Z5, Z9
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	KMOVB        1(DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z6
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	VMOVAPD.Z    Z6, K2, Z6
-	VMULPD       Z6, Z5, Z5
+	VMULPD.Z     Z9, Z12, K2, Z12
 	KMOVB        1(SP), K1
-	VMOVUPD      Z5, K1, 64(DX)(AX*1)
-	VADDPD       Z8, Z7, Z7
-	VADDPD       Z7, Z3, Z5
-	VMAXPD       Z7, Z3, Z6
-	VMINPD       Z7, Z3, Z7
-	VSUBPD       Z6, Z5, Z6
-	VSUBPD       Z6, Z7, Z7
-	VADDPD       Z7, Z4, Z4
-	VMOVAPD      Z5, Z3
-	VMOVUPD      384(SP), Z5
-	VMOVUPD      320(SP), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z23
-	VADDPD       Z23, Z29, Z24
-	VDIVPD       Z24, Z23, Z24
-	VSUBPD       Z24, Z23, Z23
-	VFNMADD231PD Z24, Z29, Z23
-	VFNMADD231PD Z24, Z6, Z23
-	VMULPD       Z24, Z29, Z25
-	VMOVUPD      Z25, Z26
-	VFMSUB231PD  Z24, Z29, Z26
-	VFMADD231PD  Z24, Z6, Z26
-	VFMADD231PD  Z23, Z25, Z26
-	VFMADD231PD  Z6, Z24, Z9
-	VMAXPD       Z5, Z2, Z6
-	VADDPD       Z9, Z6, Z9
-	VMULPD       Z23, Z24, Z23
-	VCMPPD       $0x11, Z2, Z5, K1
-	VBLENDMPD    Z25, Z24, K1, Z17
-	VBLENDMPD    Z24, Z25, K1, Z18
-	VBLENDMPD    Z26, Z23, K1, Z19
-	VADDPD       Z19, Z17, Z5
-	VADDPD       Z17, Z17, Z6
-	VMULPD       Z19, Z6, Z6
-	VFMADD231PD  Z17, Z17, Z6
-	CMPQ         root+112(FP), $0x01
-	JL           less318
-	VMOVUPD      Z5, Z6
-	CMPQ         root+112(FP), $0x02
-	JL           less319
-	VSQRTPD      Z6, Z6
-	CMPQ         root+112(FP), $0x03
-	JL           less320
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      128(R9)(AX*1), Z6
+	VMOVUPD      Z12, K1, 64(DX)(AX*1)
+	VMOVUPD      384(CX), Z9
+	VMOVUPD      448(CX), Z10
+	VMOVUPD      640(CX), Z11
+	VMOVUPD      704(CX), Z12
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
+	VMOVUPD      Z13, Z14
+	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VFMADD231PD  Z13, Z9, Z15
+	VFMADD231PD  Z14, Z10, Z16
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
+	VCMPPD       $0x15, Z13, Z9, K1
+	VBLENDMPD    Z15, Z9, K1, Z3
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z13
+	VMOVAPD.Z    Z13, K1, Z13
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z14
+	VMOVAPD.Z    Z14, K1, Z14
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z15
+	VCMPPD       $0x15, Z15, Z10, K1
+	VBLENDMPD    Z16, Z10, K1, Z4
+	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z15
+	VMOVAPD.Z    Z15, K1, Z15
+	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z16
+	VMOVAPD.Z    Z16, K1, Z16
+	VBROADCASTSD f64_4000000000000000<>+0(SB), Z18
+	VADDPD       Z18, Z3, Z17
+	VADDPD       Z18, Z4, Z18
+	VDIVPD       Z17, Z3, Z17
+	VDIVPD       Z18, Z4, Z18
+	VMULPD       Z17, Z17, Z19
+	VMULPD       Z18, Z18, Z20
+	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z21
+	VMOVUPD      Z21, Z22
+	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z23
+	VFMADD213PD  Z23, Z19, Z21
+	VFMADD213PD  Z23, Z20, Z22
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z23
+	VMOVUPD      Z23, Z24
+	VMULPD       Z23, Z3, Z23
+	VMULPD       Z24, Z4, Z24
+	VMULPD       Z3, Z23, Z23
+	VMULPD       Z4, Z24, Z24
+	VMOVUPD      Z23, Z25
+	VMOVUPD      Z24, Z26
+	VFMADD231PD  Z19, Z21, Z25
+	VFMADD231PD  Z20, Z22, Z26
+	VFMADD231PD  Z25, Z17, Z14
+	VFMADD231PD  Z26, Z18, Z16
+	VSUBPD       Z14, Z23, Z23
+	VSUBPD       Z16, Z24, Z24
+	VSUBPD       Z23, Z3, Z3
+	VSUBPD       Z24, Z4, Z4
+	VADDPD       Z13, Z3, Z3
+	VADDPD       Z15, Z4, Z4
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VADDPD       Z15, Z9, Z13
+	VADDPD       Z16, Z10, Z14
+	VDIVPD       Z13, Z15, Z13
+	VDIVPD       Z14, Z16, Z14
+	VSUBPD       Z13, Z15, Z15
+	VSUBPD       Z14, Z16, Z16
+	VFNMADD231PD Z13, Z9, Z15
+	VFNMADD231PD Z14, Z10, Z16
+	VFNMADD231PD Z13, Z11, Z15
+	VFNMADD231PD Z14, Z12, Z16
+	VMULPD       Z13, Z9, Z17
+	VMULPD       Z14, Z10, Z18
+	VMOVUPD      Z17, Z19
+	VFMSUB231PD  Z13, Z9, Z19
+	VMOVUPD      Z18, Z9
+	VFMSUB231PD  Z14, Z10, Z9
+	VFMADD231PD  Z13, Z11, Z19
+	VFMADD231PD  Z14, Z12, Z9
+	VFMADD231PD  Z15, Z17, Z19
+	VFMADD231PD  Z16, Z18, Z9
+	VFMADD231PD  Z11, Z13, Z3
+	VFMADD231PD  Z12, Z14, Z4
+	VMOVUPD      128(CX), Z10
+	VMOVUPD      192(CX), Z11
+	VMAXPD       Z10, Z6, Z12
+	VADDPD       Z3, Z12, Z3
+	VMAXPD       Z11, Z6, Z12
+	VADDPD       Z4, Z12, Z4
+	VMULPD       Z15, Z13, Z15
+	VMULPD       Z16, Z14, Z16
+	VCMPPD       $0x11, Z6, Z10, K1
+	VMOVUPD      Z13, Z10
+	VMOVAPD      Z17, K1, Z10
+	VMOVAPD      Z13, K1, Z17
+	VMOVAPD      Z19, K1, Z15
+	VCMPPD       $0x11, Z6, Z11, K1
+	VMOVUPD      Z14, Z11
+	VMOVAPD      Z18, K1, Z11
+	VMOVAPD      Z14, K1, Z18
+	VMOVAPD      Z9, K1, Z16
+	VADDPD       Z15, Z10, Z9
+	VADDPD       Z16, Z11, Z12
+	VADDPD       Z10, Z10, Z13
+	VADDPD       Z11, Z11, Z14
+	VMULPD       Z15, Z13, Z13
+	VMULPD       Z16, Z14, Z14
+	VFMADD231PD  Z10, Z10, Z13
+	VFMADD231PD  Z11, Z11, Z14
+	CMPQ         root+120(FP), $0x01
+	JL           less277
+	VMOVUPD      Z9, Z13
+	VMOVUPD      Z12, Z14
+	CMPQ         root+120(FP), $0x02
+	JL           less278
+	VSQRTPD      Z13, Z13
+	VSQRTPD      Z14, Z14
+	CMPQ         root+120(FP), $0x03
+	JL           less279
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      128(R10)(AX*1), Z13
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      192(R10)(AX*1), Z14
 
-less320:
-less319:
-less318:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough322
+less279:
+less278:
+less277:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough281
 
-again321:
-	VMULPD      Z19, Z6, Z23
-	VFMADD231PD Z17, Z6, Z23
-	VMOVUPD     Z23, Z6
-	DECQ        R9
-	JNZ         again321
+again280:
+	VMULPD      Z15, Z13, Z19
+	VMULPD      Z16, Z14, Z20
+	VFMADD231PD Z10, Z13, Z19
+	VFMADD231PD Z11, Z14, Z20
+	VMOVUPD     Z19, Z13
+	VMOVUPD     Z20, Z14
+	DECQ        R10
+	JNZ         again280
 
-enough322:
-	VMULPD       Z9, Z18, Z18
-	VFMADD231PD  Z0, Z18, Z5
-	VMULPD       Z9, Z6, Z9
-	VMULPD       Z5, Z6, Z5
-	KMOVB        2(BX)(DI*1), K1
-	KMOVB        2(SI)(DI*1), K2
-	KORW         K1, K2, K2
-	VMOVUPD      Z1, Z6
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	VMOVAPD.Z    Z6, K2, Z6
-	VMULPD       Z6, Z5, Z5
-	KMOVB        2(SP), K1
-	VMOVUPD      Z5, K1, 128(DX)(AX*1)
-	VMOVUPD      512(SP), Z5
-	VMOVUPD      448(SP), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z23
-	VADDPD       Z23, Z30, Z24
-	VDIVPD       Z24, Z23, Z24
-	VSUBPD       Z24, Z23, Z23
-	VFNMADD231PD Z24, Z30, Z23
-	VFNMADD231PD Z24, Z6, Z23
-	VMULPD       Z24, Z30, Z25
-	VMOVUPD      Z25, Z26
-	VFMSUB231PD  Z24, Z30, Z26
-	VFMADD231PD  Z24, Z6, Z26
-	VFMADD231PD  Z23, Z25, Z26
-	VFMADD231PD  Z6, Z24, Z10
-	VMAXPD       Z5, Z2, Z6
-	VADDPD       Z10, Z6, Z10
-	VMULPD       Z23, Z24, Z23
-	VCMPPD       $0x11, Z2, Z5, K1
-	VBLENDMPD    Z25, Z24, K1, Z20
-	VBLENDMPD    Z24, Z25, K1, Z21
-	VBLENDMPD    Z26, Z23, K1, Z22
-	VADDPD       Z22, Z20, Z5
-	VADDPD       Z20, Z20, Z6
-	VMULPD       Z22, Z6, Z6
-	VFMADD231PD  Z20, Z20, Z6
-	CMPQ         root+112(FP), $0x01
-	JL           less323
-	VMOVUPD      Z5, Z6
-	CMPQ         root+112(FP), $0x02
-	JL           less324
-	VSQRTPD      Z6, Z6
-	CMPQ         root+112(FP), $0x03
-	JL           less325
-	MOVQ         powers+120(FP), R9
-	VMOVUPD      192(R9)(AX*1), Z6
-
-less325:
-less324:
-less323:
-	MOVQ  steps+104(FP), R9
-	TESTQ R9, R9
-	JZ    enough327
-
-again326:
-	VMULPD      Z22, Z6, Z23
-	VFMADD231PD Z20, Z6, Z23
-	VMOVUPD     Z23, Z6
-	DECQ        R9
-	JNZ         again326
-
-enough327:
-	VMULPD      Z10, Z21, Z21
-	VFMADD231PD Z0, Z21, Z5
-	VMULPD      Z10, Z6, Z10
-	VMULPD      Z5, Z6, Z5
-	KMOVB       3(BX)(DI*1), K1
-	KMOVB       3(SI)(DI*1), K2
-	KORW        K1, K2, K2
-	VMOVUPD     Z1, Z6
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	VMOVAPD.Z   Z6, K2, Z6
-	VMULPD      Z6, Z5, Z5
-	KMOVB       3(SP), K1
-	VMOVUPD     Z5, K1, 192(DX)(AX*1)
-	VADDPD      Z10, Z9, Z9
-	VADDPD      Z9, Z3, Z5
-	VMAXPD      Z9, Z3, Z6
-	VMINPD      Z9, Z3, Z9
-	VSUBPD      Z6, Z5, Z6
-	VSUBPD      Z6, Z9, Z9
-	VADDPD      Z9, Z4, Z4
-	VMOVAPD     Z5, Z3
-	ADDQ        $+256, AX
-	SUBQ        $0x20, R8
-	JG          group305
-
-done307:
-	MOVQ          stride+40(FP), AX
+enough281:
+	VMULPD        Z3, Z17, Z17
+	VMULPD        Z4, Z18, Z18
+	VFMADD231PD   Z0, Z17, Z9
+	VFMADD231PD   Z0, Z18, Z12
+	VMULPD        Z3, Z13, Z3
+	VMULPD        Z4, Z14, Z4
+	VMULPD        Z9, Z13, Z9
+	VMULPD        Z12, Z14, Z12
+	KMOVB         2(SI)(R8*1), K1
+	VMOVUPD       Z5, Z10
+	VXORPD.BCST   f64_8000000000000000<>+0(SB), Z10, K1, Z10
+	KMOVB         2(DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPD.Z      Z10, Z9, K2, Z9
+	KMOVB         2(SP), K1
+	VMOVUPD       Z9, K1, 128(DX)(AX*1)
+	KMOVB         3(SI)(R8*1), K1
+	VMOVUPD       Z5, Z9
+	VXORPD.BCST   f64_8000000000000000<>+0(SB), Z9, K1, Z9
+	KMOVB         3(DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPD.Z      Z9, Z12, K2, Z12
+	KMOVB         3(SP), K1
+	VMOVUPD       Z12, K1, 192(DX)(AX*1)
+	VADDPD        Z2, Z1, Z1
+	VADDPD        Z1, Z7, Z9
+	VMAXPD        Z1, Z7, Z10
+	VMINPD        Z1, Z7, Z1
+	VSUBPD        Z10, Z9, Z10
+	VSUBPD        Z10, Z1, Z1
+	VADDPD        Z1, Z8, Z8
+	VMOVAPD       Z9, Z7
+	VADDPD        Z4, Z3, Z3
+	VADDPD        Z3, Z7, Z9
+	VMAXPD        Z3, Z7, Z10
+	VMINPD        Z3, Z7, Z3
+	VSUBPD        Z10, Z9, Z10
+	VSUBPD        Z10, Z3, Z3
+	VADDPD        Z3, Z8, Z8
+	VMOVAPD       Z9, Z7
+	ADDQ          $+768, CX
+	ADDQ          $+256, AX
+	SUBQ          $0x20, R9
+	JG            group270
+	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x03, AX
-	ADDQ          AX, CX
-	MOVQ          dstStride+24(FP), AX
+	MOVQ          AX, DX
+	ADDQ          dst+24(FP), DX
+	MOVQ          DX, dst+24(FP)
+	MOVQ          words+88(FP), AX
 	SHLQ          $0x03, AX
-	ADDQ          AX, DX
-	MOVQ          words+80(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          AX, BX
 	ADDQ          AX, SI
+	ADDQ          AX, DI
 	SHLQ          $0x06, AX
-	ADDQ          AX, powers+120(FP)
-	ADDQ          $0x18, p+88(FP)
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y1
-	VEXTRACTF64X4 $0x01, Z4, Y5
-	VADDPD        Y5, Y4, Y4
-	VADDPD        Y1, Y3, Y5
-	VMAXPD        Y1, Y3, Y6
-	VMINPD        Y1, Y3, Y1
-	VSUBPD        Y6, Y5, Y6
-	VSUBPD        Y6, Y1, Y1
-	VADDPD        Y1, Y4, Y4
-	VMOVAPD       Y5, Y3
-	VEXTRACTF64X2 $0x01, Y3, X1
-	VEXTRACTF64X2 $0x01, Y4, X5
-	VADDPD        X5, X4, X4
-	VADDPD        X1, X3, X5
-	VMAXPD        X1, X3, X6
-	VMINPD        X1, X3, X1
-	VSUBPD        X6, X5, X6
-	VSUBPD        X6, X1, X1
-	VADDPD        X1, X4, X4
-	VMOVAPD       X5, X3
-	VUNPCKHPD     X3, X3, X1
-	VUNPCKHPD     X4, X4, X5
-	VADDPD        X5, X4, X4
-	VADDPD        X1, X3, X5
-	VMAXPD        X1, X3, X6
-	VMINPD        X1, X3, X1
-	VSUBPD        X6, X5, X6
-	VSUBPD        X6, X1, X1
-	VADDPD        X1, X4, X4
-	VMOVAPD       X5, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+48(FP)
-	JNZ           row303
+	ADDQ          AX, powers+128(FP)
+	ADDQ          $0x18, p+96(FP)
+	MOVQ          sum+8(FP), AX
+	VEXTRACTF64X4 $0x01, Z7, Y5
+	VEXTRACTF64X4 $0x01, Z8, Y9
+	VADDPD        Y9, Y8, Y8
+	VADDPD        Y5, Y7, Y9
+	VMAXPD        Y5, Y7, Y10
+	VMINPD        Y5, Y7, Y5
+	VSUBPD        Y10, Y9, Y10
+	VSUBPD        Y10, Y5, Y5
+	VADDPD        Y5, Y8, Y8
+	VMOVAPD       Y9, Y7
+	VEXTRACTF64X2 $0x01, Y7, X5
+	VEXTRACTF64X2 $0x01, Y8, X9
+	VADDPD        X9, X8, X8
+	VADDPD        X5, X7, X9
+	VMAXPD        X5, X7, X10
+	VMINPD        X5, X7, X5
+	VSUBPD        X10, X9, X10
+	VSUBPD        X10, X5, X5
+	VADDPD        X5, X8, X8
+	VMOVAPD       X9, X7
+	VUNPCKHPD     X7, X7, X5
+	VUNPCKHPD     X8, X8, X9
+	VADDPD        X9, X8, X8
+	VADDPD        X5, X7, X9
+	VMAXPD        X5, X7, X10
+	VMINPD        X5, X7, X5
+	VSUBPD        X10, X9, X10
+	VSUBPD        X10, X5, X5
+	VADDPD        X5, X8, X8
+	VMOVAPD       X9, X7
+	VADDPD        X8, X7, X7
+	VMOVSD        X7, (AX)
+	ADDQ          $0x08, sum+8(FP)
+	DECQ          BX
+	JNZ           row269
 
-last304:
+last264:
 	VZEROUPPER
 	RET
 
@@ -9400,14 +9715,14 @@ TEXT ·sigmoidPowers64AVX512(SB), NOSPLIT, $0-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x03, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last329
+	JZ           last283
 	TESTQ        R9, R9
-	JZ           last329
+	JZ           last283
 
-row328:
+row282:
 	XORQ R8, R8
 
-group330:
+group284:
 	MOVQ             R8, DI
 	SHRQ             $0x03, DI
 	KMOVB            (BX)(DI*1), K1
@@ -9706,7 +10021,7 @@ group330:
 	VMOVUPD          Z11, 64(AX)(R8*8)
 	ADDQ             $0x10, R8
 	CMPQ             R8, R9
-	JB               group330
+	JB               group284
 	ADDQ             R10, CX
 	MOVQ             words+56(FP), DI
 	SHLQ             $0x03, DI
@@ -9716,8 +10031,8 @@ group330:
 	ADDQ             DI, AX
 	ADDQ             $0x18, DX
 	DECQ             rows+24(FP)
-	JNZ              row328
+	JNZ              row282
 
-last329:
+last283:
 	VZEROUPPER
 	RET

@@ -300,27 +300,27 @@ DATA constants64<>+976(SB)/8, $0x3fe555555555554f
 DATA constants64<>+984(SB)/8, $0x3fe555555555554f
 GLOBL constants64<>(SB), RODATA|NOPTR, $992
 
-// func focalTerms32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
-TEXT ·focalTerms32NEON(SB), NOSPLIT, $512-144
-	MOVD    x+32(FP), R0
-	MOVD    dst+16(FP), R2
-	MOVD    terms+8(FP), R5
-	MOVD    n+56(FP), R10
+// func focalBlockTerms32NEON(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+TEXT ·focalBlockTerms32NEON(SB), NOSPLIT, $512-152
+	MOVD    x+40(FP), R0
+	MOVD    dst+24(FP), R2
+	MOVD    terms+16(FP), R5
+	MOVD    n+64(FP), R10
 	LSR     $5, R10, R7
 	LSL     $2, R10
 	AND     $127, R10
 	MOVD    $frame-512(SP), R9
-	MOVD    rows+48(FP), R11
-	MOVD    neg+72(FP), R12
-	MOVD    pos+64(FP), R14
+	MOVD    rows+56(FP), R11
+	MOVD    neg+80(FP), R12
+	MOVD    pos+72(FP), R14
 	MOVD    $laneconstants32<>(SB), R19
-	MOVD    p+88(FP), R20
+	MOVD    p+96(FP), R20
 	MOVD    $constants32<>(SB), R21
-	MOVD    exponent+96(FP), R22
+	MOVD    exponent+104(FP), R22
 	MOVD    R22, R23
 	VLD1R.P 4(R23), [V2.S4]
-	MOVD    stride+40(FP), R22
-	MOVD    dstStride+24(FP), R23
+	MOVD    stride+48(FP), R22
+	MOVD    dstStride+32(FP), R23
 	CBZ     R11, last2
 row1:
 	MOVD    R20, R24
@@ -330,7 +330,7 @@ row1:
 	ADD     $12, R20
 	MOVD    R0, R1
 	MOVD    R2, R3
-	MOVD    powers+120(FP), R4
+	MOVD    powers+128(FP), R4
 	MOVD    R5, R6
 	MOVD    R12, R13
 	MOVD    R14, R15
@@ -400,52 +400,52 @@ half7:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V15.B16
 	VFMLA   V6.S4, V12.S4, V15.S4
-	WORD    $0x4e2fd4ef // VFADD V15.S4, V7.S4, V15.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e2fd58f // VFADD V15.S4, V12.S4, V15.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e2fd5af // VFADD V15.S4, V13.S4, V15.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e2fd4cf // VFADD V15.S4, V6.S4, V15.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less8
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less9
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less10
 	FMOVQ   (R4), F9
 less10:
 less9:
 less8:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough12
 again11:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -520,52 +520,52 @@ enough12:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V15.B16
 	VFMLA   V6.S4, V12.S4, V15.S4
-	WORD    $0x4e2fd4ef // VFADD V15.S4, V7.S4, V15.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e2fd58f // VFADD V15.S4, V12.S4, V15.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e2fd5af // VFADD V15.S4, V13.S4, V15.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e2fd4cf // VFADD V15.S4, V6.S4, V15.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less13
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less14
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less15
 	FMOVQ   64(R4), F9
 less15:
 less14:
 less13:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough17
 again16:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -640,52 +640,52 @@ enough17:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V15.B16
 	VFMLA   V6.S4, V12.S4, V15.S4
-	WORD    $0x4e2fd4ef // VFADD V15.S4, V7.S4, V15.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e2fd58f // VFADD V15.S4, V12.S4, V15.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e2fd5af // VFADD V15.S4, V13.S4, V15.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e2fd4cf // VFADD V15.S4, V6.S4, V15.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less18
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less19
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less20
 	FMOVQ   32(R4), F9
 less20:
 less19:
 less18:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough22
 again21:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -760,52 +760,52 @@ enough22:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V15.B16
 	VFMLA   V6.S4, V12.S4, V15.S4
-	WORD    $0x4e2fd4ef // VFADD V15.S4, V7.S4, V15.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e2fd58f // VFADD V15.S4, V12.S4, V15.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e2fd5af // VFADD V15.S4, V13.S4, V15.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e2fd4cf // VFADD V15.S4, V6.S4, V15.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less23
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less24
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less25
 	FMOVQ   96(R4), F9
 less25:
 less24:
 less23:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough27
 again26:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -929,52 +929,52 @@ half34:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V15.B16
 	VFMLA   V6.S4, V12.S4, V15.S4
-	WORD    $0x4e2fd4ef // VFADD V15.S4, V7.S4, V15.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e2fd58f // VFADD V15.S4, V12.S4, V15.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e2fd5af // VFADD V15.S4, V13.S4, V15.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e2fd4cf // VFADD V15.S4, V6.S4, V15.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less35
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less36
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less37
 	FMOVQ   (R4), F9
 less37:
 less36:
 less35:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough39
 again38:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -1049,52 +1049,52 @@ enough39:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V15.B16
 	VFMLA   V6.S4, V12.S4, V15.S4
-	WORD    $0x4e2fd4ef // VFADD V15.S4, V7.S4, V15.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e2fd58f // VFADD V15.S4, V12.S4, V15.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e2fd5af // VFADD V15.S4, V13.S4, V15.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e2fd4cf // VFADD V15.S4, V6.S4, V15.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less40
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less41
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less42
 	FMOVQ   32(R4), F9
 less42:
 less41:
 less40:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough44
 again43:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -1143,39 +1143,39 @@ skip48:
 	FMOVS.P F6, 4(R25)
 skip49:
 done6:
-	MOVD    powers+120(FP), R24
-	MOVD    words+80(FP), R25
+	MOVD    powers+128(FP), R24
+	MOVD    words+88(FP), R25
 	ADD     R25<<8, R24
-	MOVD    R24, powers+120(FP)
+	MOVD    R24, powers+128(FP)
 	ADD     R22<<2, R0
 	ADD     R23<<2, R2
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R12
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R14
 	SUB     $1, R11
 	CBNZ    R11, row1
 last2:
 	RET
 
-// func focalWeighted32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
-TEXT ·focalWeighted32NEON(SB), NOSPLIT, $512-144
-	MOVD    x+32(FP), R0
-	MOVD    dst+16(FP), R2
-	MOVD    n+56(FP), R10
+// func focalBlockWeighted32NEON(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+TEXT ·focalBlockWeighted32NEON(SB), NOSPLIT, $512-152
+	MOVD    x+40(FP), R0
+	MOVD    dst+24(FP), R2
+	MOVD    n+64(FP), R10
 	LSR     $5, R10, R7
 	LSL     $2, R10
 	AND     $127, R10
 	MOVD    $frame-512(SP), R9
-	MOVD    rows+48(FP), R11
+	MOVD    rows+56(FP), R11
 	ADD     $256, R9, R12
-	MOVD    neg+72(FP), R13
-	MOVD    pos+64(FP), R15
+	MOVD    neg+80(FP), R13
+	MOVD    pos+72(FP), R15
 	MOVD    $laneconstants32<>(SB), R20
-	MOVD    p+88(FP), R21
-	MOVD    sum+0(FP), R22
+	MOVD    p+96(FP), R21
+	MOVD    sum+8(FP), R22
 	MOVD    $constants32<>(SB), R23
-	MOVD    exponent+96(FP), R24
+	MOVD    exponent+104(FP), R24
 	MOVD    R24, R25
 	VLD1R.P 4(R25), [V2.S4]
 	CBZ     R11, last51
@@ -1190,9 +1190,9 @@ row50:
 	FSTPQ   (F6, F6), 32(R12)
 	MOVD    R0, R1
 	MOVD    R2, R3
-	MOVD    powers+120(FP), R4
-	MOVD    negWeight+128(FP), R5
-	MOVD    posWeight+136(FP), R6
+	MOVD    powers+128(FP), R4
+	MOVD    negWeight+136(FP), R5
+	MOVD    posWeight+144(FP), R6
 	MOVD    R13, R14
 	MOVD    R15, R19
 	LSL     $1, R7, R8
@@ -1284,52 +1284,52 @@ half56:
 	VFMLA   V13.S4, V6.S4, V8.S4
 	FMOVQ   608(R23), F6
 	VFMLA   V13.S4, V8.S4, V6.S4
-	FMOVQ   384(R23), F8
-	WORD    $0x4e28d5a9 // VFADD V8.S4, V13.S4, V9.S4
-	WORD    $0x6e29fd09 // VFDIV V9.S4, V8.S4, V9.S4
-	WORD    $0x4ea9d50e // VFSUB V9.S4, V8.S4, V14.S4
-	VFMLS   V9.S4, V13.S4, V14.S4
-	VFMLS   V9.S4, V12.S4, V14.S4
-	WORD    $0x6e29dda8 // VFMUL V9.S4, V13.S4, V8.S4
-	WORD    $0x6ea0f90f // VFNEG V8.S4, V15.S4
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V9.S4, V12.S4, V15.S4
-	VFMLA   V14.S4, V8.S4, V15.S4
-	WORD    $0x6e28ddad // VFMUL V8.S4, V13.S4, V13.S4
+	FMOVQ   384(R23), F9
+	WORD    $0x4e29d5a8 // VFADD V9.S4, V13.S4, V8.S4
+	WORD    $0x6e28fd28 // VFDIV V8.S4, V9.S4, V8.S4
+	WORD    $0x4ea8d529 // VFSUB V8.S4, V9.S4, V9.S4
+	VFMLS   V8.S4, V13.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	WORD    $0x6e28ddae // VFMUL V8.S4, V13.S4, V14.S4
+	WORD    $0x6ea0f9cf // VFNEG V14.S4, V15.S4
+	VFMLA   V8.S4, V13.S4, V15.S4
+	VFMLA   V8.S4, V12.S4, V15.S4
+	VFMLA   V9.S4, V14.S4, V15.S4
+	WORD    $0x6e2eddad // VFMUL V14.S4, V13.S4, V13.S4
 	VMOV    V15.B16, V16.B16
 	VFMLA   V6.S4, V13.S4, V16.S4
-	WORD    $0x4e30d510 // VFADD V16.S4, V8.S4, V16.S4
-	VEOR    V13.B16, V13.B16, V13.B16
-	WORD    $0x4e2bf5ad // VFMAX V11.S4, V13.S4, V13.S4
-	WORD    $0x4e30d5b0 // VFADD V16.S4, V13.S4, V16.S4
-	WORD    $0x6e2edd2e // VFMUL V14.S4, V9.S4, V14.S4
+	WORD    $0x4e30d5d0 // VFADD V16.S4, V14.S4, V16.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e30d4d0 // VFADD V16.S4, V6.S4, V16.S4
+	WORD    $0x6e29dd09 // VFMUL V9.S4, V8.S4, V9.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6eabe4c6 // VFCMGT V11.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V12.B16
 	VMOV    V6.B16, V13.B16
-	VBSL    V14.B16, V15.B16, V13.B16
-	VBSL    V9.B16, V8.B16, V6.B16
-	VBSL    V8.B16, V9.B16, V12.B16
+	VBSL    V9.B16, V15.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V6.B16
+	VBSL    V14.B16, V8.B16, V12.B16
 	WORD    $0x4e2dd4c8 // VFADD V13.S4, V6.S4, V8.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2ddd29 // VFMUL V13.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less57
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less58
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less59
 	FMOVQ   (R4), F9
 less59:
 less58:
 less57:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough61
 again60:
 	WORD    $0x6e2ddd2b // VFMUL V13.S4, V9.S4, V11.S4
@@ -1427,52 +1427,52 @@ enough61:
 	VFMLA   V13.S4, V6.S4, V8.S4
 	FMOVQ   608(R23), F6
 	VFMLA   V13.S4, V8.S4, V6.S4
-	FMOVQ   384(R23), F8
-	WORD    $0x4e28d5a9 // VFADD V8.S4, V13.S4, V9.S4
-	WORD    $0x6e29fd09 // VFDIV V9.S4, V8.S4, V9.S4
-	WORD    $0x4ea9d50e // VFSUB V9.S4, V8.S4, V14.S4
-	VFMLS   V9.S4, V13.S4, V14.S4
-	VFMLS   V9.S4, V12.S4, V14.S4
-	WORD    $0x6e29dda8 // VFMUL V9.S4, V13.S4, V8.S4
-	WORD    $0x6ea0f90f // VFNEG V8.S4, V15.S4
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V9.S4, V12.S4, V15.S4
-	VFMLA   V14.S4, V8.S4, V15.S4
-	WORD    $0x6e28ddad // VFMUL V8.S4, V13.S4, V13.S4
+	FMOVQ   384(R23), F9
+	WORD    $0x4e29d5a8 // VFADD V9.S4, V13.S4, V8.S4
+	WORD    $0x6e28fd28 // VFDIV V8.S4, V9.S4, V8.S4
+	WORD    $0x4ea8d529 // VFSUB V8.S4, V9.S4, V9.S4
+	VFMLS   V8.S4, V13.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	WORD    $0x6e28ddae // VFMUL V8.S4, V13.S4, V14.S4
+	WORD    $0x6ea0f9cf // VFNEG V14.S4, V15.S4
+	VFMLA   V8.S4, V13.S4, V15.S4
+	VFMLA   V8.S4, V12.S4, V15.S4
+	VFMLA   V9.S4, V14.S4, V15.S4
+	WORD    $0x6e2eddad // VFMUL V14.S4, V13.S4, V13.S4
 	VMOV    V15.B16, V17.B16
 	VFMLA   V6.S4, V13.S4, V17.S4
-	WORD    $0x4e31d511 // VFADD V17.S4, V8.S4, V17.S4
-	VEOR    V13.B16, V13.B16, V13.B16
-	WORD    $0x4e2bf5ad // VFMAX V11.S4, V13.S4, V13.S4
-	WORD    $0x4e31d5b1 // VFADD V17.S4, V13.S4, V17.S4
-	WORD    $0x6e2edd2e // VFMUL V14.S4, V9.S4, V14.S4
+	WORD    $0x4e31d5d1 // VFADD V17.S4, V14.S4, V17.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e31d4d1 // VFADD V17.S4, V6.S4, V17.S4
+	WORD    $0x6e29dd09 // VFMUL V9.S4, V8.S4, V9.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6eabe4c6 // VFCMGT V11.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V12.B16
 	VMOV    V6.B16, V13.B16
-	VBSL    V14.B16, V15.B16, V13.B16
-	VBSL    V9.B16, V8.B16, V6.B16
-	VBSL    V8.B16, V9.B16, V12.B16
+	VBSL    V9.B16, V15.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V6.B16
+	VBSL    V14.B16, V8.B16, V12.B16
 	WORD    $0x4e2dd4c8 // VFADD V13.S4, V6.S4, V8.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2ddd29 // VFMUL V13.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less62
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less63
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less64
 	FMOVQ   64(R4), F9
 less64:
 less63:
 less62:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough66
 again65:
 	WORD    $0x6e2ddd2b // VFMUL V13.S4, V9.S4, V11.S4
@@ -1571,52 +1571,52 @@ enough66:
 	VFMLA   V13.S4, V6.S4, V8.S4
 	FMOVQ   608(R23), F6
 	VFMLA   V13.S4, V8.S4, V6.S4
-	FMOVQ   384(R23), F8
-	WORD    $0x4e28d5a9 // VFADD V8.S4, V13.S4, V9.S4
-	WORD    $0x6e29fd09 // VFDIV V9.S4, V8.S4, V9.S4
-	WORD    $0x4ea9d50e // VFSUB V9.S4, V8.S4, V14.S4
-	VFMLS   V9.S4, V13.S4, V14.S4
-	VFMLS   V9.S4, V12.S4, V14.S4
-	WORD    $0x6e29dda8 // VFMUL V9.S4, V13.S4, V8.S4
-	WORD    $0x6ea0f90f // VFNEG V8.S4, V15.S4
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V9.S4, V12.S4, V15.S4
-	VFMLA   V14.S4, V8.S4, V15.S4
-	WORD    $0x6e28ddad // VFMUL V8.S4, V13.S4, V13.S4
+	FMOVQ   384(R23), F9
+	WORD    $0x4e29d5a8 // VFADD V9.S4, V13.S4, V8.S4
+	WORD    $0x6e28fd28 // VFDIV V8.S4, V9.S4, V8.S4
+	WORD    $0x4ea8d529 // VFSUB V8.S4, V9.S4, V9.S4
+	VFMLS   V8.S4, V13.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	WORD    $0x6e28ddae // VFMUL V8.S4, V13.S4, V14.S4
+	WORD    $0x6ea0f9cf // VFNEG V14.S4, V15.S4
+	VFMLA   V8.S4, V13.S4, V15.S4
+	VFMLA   V8.S4, V12.S4, V15.S4
+	VFMLA   V9.S4, V14.S4, V15.S4
+	WORD    $0x6e2eddad // VFMUL V14.S4, V13.S4, V13.S4
 	VMOV    V15.B16, V17.B16
 	VFMLA   V6.S4, V13.S4, V17.S4
-	WORD    $0x4e31d511 // VFADD V17.S4, V8.S4, V17.S4
-	VEOR    V13.B16, V13.B16, V13.B16
-	WORD    $0x4e2bf5ad // VFMAX V11.S4, V13.S4, V13.S4
-	WORD    $0x4e31d5b1 // VFADD V17.S4, V13.S4, V17.S4
-	WORD    $0x6e2edd2e // VFMUL V14.S4, V9.S4, V14.S4
+	WORD    $0x4e31d5d1 // VFADD V17.S4, V14.S4, V17.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e31d4d1 // VFADD V17.S4, V6.S4, V17.S4
+	WORD    $0x6e29dd09 // VFMUL V9.S4, V8.S4, V9.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6eabe4c6 // VFCMGT V11.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V12.B16
 	VMOV    V6.B16, V13.B16
-	VBSL    V14.B16, V15.B16, V13.B16
-	VBSL    V9.B16, V8.B16, V6.B16
-	VBSL    V8.B16, V9.B16, V12.B16
+	VBSL    V9.B16, V15.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V6.B16
+	VBSL    V14.B16, V8.B16, V12.B16
 	WORD    $0x4e2dd4c8 // VFADD V13.S4, V6.S4, V8.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2ddd29 // VFMUL V13.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less67
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less68
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less69
 	FMOVQ   32(R4), F9
 less69:
 less68:
 less67:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough71
 again70:
 	WORD    $0x6e2ddd2b // VFMUL V13.S4, V9.S4, V11.S4
@@ -1714,52 +1714,52 @@ enough71:
 	VFMLA   V13.S4, V6.S4, V8.S4
 	FMOVQ   608(R23), F6
 	VFMLA   V13.S4, V8.S4, V6.S4
-	FMOVQ   384(R23), F8
-	WORD    $0x4e28d5a9 // VFADD V8.S4, V13.S4, V9.S4
-	WORD    $0x6e29fd09 // VFDIV V9.S4, V8.S4, V9.S4
-	WORD    $0x4ea9d50e // VFSUB V9.S4, V8.S4, V14.S4
-	VFMLS   V9.S4, V13.S4, V14.S4
-	VFMLS   V9.S4, V12.S4, V14.S4
-	WORD    $0x6e29dda8 // VFMUL V9.S4, V13.S4, V8.S4
-	WORD    $0x6ea0f90f // VFNEG V8.S4, V15.S4
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V9.S4, V12.S4, V15.S4
-	VFMLA   V14.S4, V8.S4, V15.S4
-	WORD    $0x6e28ddad // VFMUL V8.S4, V13.S4, V13.S4
+	FMOVQ   384(R23), F9
+	WORD    $0x4e29d5a8 // VFADD V9.S4, V13.S4, V8.S4
+	WORD    $0x6e28fd28 // VFDIV V8.S4, V9.S4, V8.S4
+	WORD    $0x4ea8d529 // VFSUB V8.S4, V9.S4, V9.S4
+	VFMLS   V8.S4, V13.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	WORD    $0x6e28ddae // VFMUL V8.S4, V13.S4, V14.S4
+	WORD    $0x6ea0f9cf // VFNEG V14.S4, V15.S4
+	VFMLA   V8.S4, V13.S4, V15.S4
+	VFMLA   V8.S4, V12.S4, V15.S4
+	VFMLA   V9.S4, V14.S4, V15.S4
+	WORD    $0x6e2eddad // VFMUL V14.S4, V13.S4, V13.S4
 	VMOV    V15.B16, V18.B16
 	VFMLA   V6.S4, V13.S4, V18.S4
-	WORD    $0x4e32d512 // VFADD V18.S4, V8.S4, V18.S4
-	VEOR    V13.B16, V13.B16, V13.B16
-	WORD    $0x4e2bf5ad // VFMAX V11.S4, V13.S4, V13.S4
-	WORD    $0x4e32d5b2 // VFADD V18.S4, V13.S4, V18.S4
-	WORD    $0x6e2edd2e // VFMUL V14.S4, V9.S4, V14.S4
+	WORD    $0x4e32d5d2 // VFADD V18.S4, V14.S4, V18.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e32d4d2 // VFADD V18.S4, V6.S4, V18.S4
+	WORD    $0x6e29dd09 // VFMUL V9.S4, V8.S4, V9.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6eabe4c6 // VFCMGT V11.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V12.B16
 	VMOV    V6.B16, V13.B16
-	VBSL    V14.B16, V15.B16, V13.B16
-	VBSL    V9.B16, V8.B16, V6.B16
-	VBSL    V8.B16, V9.B16, V12.B16
+	VBSL    V9.B16, V15.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V6.B16
+	VBSL    V14.B16, V8.B16, V12.B16
 	WORD    $0x4e2dd4c8 // VFADD V13.S4, V6.S4, V8.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2ddd29 // VFMUL V13.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less72
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less73
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less74
 	FMOVQ   96(R4), F9
 less74:
 less73:
 less72:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough76
 again75:
 	WORD    $0x6e2ddd2b // VFMUL V13.S4, V9.S4, V11.S4
@@ -1918,52 +1918,52 @@ half83:
 	VFMLA   V13.S4, V6.S4, V8.S4
 	FMOVQ   608(R23), F6
 	VFMLA   V13.S4, V8.S4, V6.S4
-	FMOVQ   384(R23), F8
-	WORD    $0x4e28d5a9 // VFADD V8.S4, V13.S4, V9.S4
-	WORD    $0x6e29fd09 // VFDIV V9.S4, V8.S4, V9.S4
-	WORD    $0x4ea9d50e // VFSUB V9.S4, V8.S4, V14.S4
-	VFMLS   V9.S4, V13.S4, V14.S4
-	VFMLS   V9.S4, V12.S4, V14.S4
-	WORD    $0x6e29dda8 // VFMUL V9.S4, V13.S4, V8.S4
-	WORD    $0x6ea0f90f // VFNEG V8.S4, V15.S4
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V9.S4, V12.S4, V15.S4
-	VFMLA   V14.S4, V8.S4, V15.S4
-	WORD    $0x6e28ddad // VFMUL V8.S4, V13.S4, V13.S4
+	FMOVQ   384(R23), F9
+	WORD    $0x4e29d5a8 // VFADD V9.S4, V13.S4, V8.S4
+	WORD    $0x6e28fd28 // VFDIV V8.S4, V9.S4, V8.S4
+	WORD    $0x4ea8d529 // VFSUB V8.S4, V9.S4, V9.S4
+	VFMLS   V8.S4, V13.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	WORD    $0x6e28ddae // VFMUL V8.S4, V13.S4, V14.S4
+	WORD    $0x6ea0f9cf // VFNEG V14.S4, V15.S4
+	VFMLA   V8.S4, V13.S4, V15.S4
+	VFMLA   V8.S4, V12.S4, V15.S4
+	VFMLA   V9.S4, V14.S4, V15.S4
+	WORD    $0x6e2eddad // VFMUL V14.S4, V13.S4, V13.S4
 	VMOV    V15.B16, V16.B16
 	VFMLA   V6.S4, V13.S4, V16.S4
-	WORD    $0x4e30d510 // VFADD V16.S4, V8.S4, V16.S4
-	VEOR    V13.B16, V13.B16, V13.B16
-	WORD    $0x4e2bf5ad // VFMAX V11.S4, V13.S4, V13.S4
-	WORD    $0x4e30d5b0 // VFADD V16.S4, V13.S4, V16.S4
-	WORD    $0x6e2edd2e // VFMUL V14.S4, V9.S4, V14.S4
+	WORD    $0x4e30d5d0 // VFADD V16.S4, V14.S4, V16.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e30d4d0 // VFADD V16.S4, V6.S4, V16.S4
+	WORD    $0x6e29dd09 // VFMUL V9.S4, V8.S4, V9.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6eabe4c6 // VFCMGT V11.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V12.B16
 	VMOV    V6.B16, V13.B16
-	VBSL    V14.B16, V15.B16, V13.B16
-	VBSL    V9.B16, V8.B16, V6.B16
-	VBSL    V8.B16, V9.B16, V12.B16
+	VBSL    V9.B16, V15.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V6.B16
+	VBSL    V14.B16, V8.B16, V12.B16
 	WORD    $0x4e2dd4c8 // VFADD V13.S4, V6.S4, V8.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2ddd29 // VFMUL V13.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less84
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less85
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less86
 	FMOVQ   (R4), F9
 less86:
 less85:
 less84:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough88
 again87:
 	WORD    $0x6e2ddd2b // VFMUL V13.S4, V9.S4, V11.S4
@@ -2061,52 +2061,52 @@ enough88:
 	VFMLA   V13.S4, V6.S4, V8.S4
 	FMOVQ   608(R23), F6
 	VFMLA   V13.S4, V8.S4, V6.S4
-	FMOVQ   384(R23), F8
-	WORD    $0x4e28d5a9 // VFADD V8.S4, V13.S4, V9.S4
-	WORD    $0x6e29fd09 // VFDIV V9.S4, V8.S4, V9.S4
-	WORD    $0x4ea9d50e // VFSUB V9.S4, V8.S4, V14.S4
-	VFMLS   V9.S4, V13.S4, V14.S4
-	VFMLS   V9.S4, V12.S4, V14.S4
-	WORD    $0x6e29dda8 // VFMUL V9.S4, V13.S4, V8.S4
-	WORD    $0x6ea0f90f // VFNEG V8.S4, V15.S4
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V9.S4, V12.S4, V15.S4
-	VFMLA   V14.S4, V8.S4, V15.S4
-	WORD    $0x6e28ddad // VFMUL V8.S4, V13.S4, V13.S4
+	FMOVQ   384(R23), F9
+	WORD    $0x4e29d5a8 // VFADD V9.S4, V13.S4, V8.S4
+	WORD    $0x6e28fd28 // VFDIV V8.S4, V9.S4, V8.S4
+	WORD    $0x4ea8d529 // VFSUB V8.S4, V9.S4, V9.S4
+	VFMLS   V8.S4, V13.S4, V9.S4
+	VFMLS   V8.S4, V12.S4, V9.S4
+	WORD    $0x6e28ddae // VFMUL V8.S4, V13.S4, V14.S4
+	WORD    $0x6ea0f9cf // VFNEG V14.S4, V15.S4
+	VFMLA   V8.S4, V13.S4, V15.S4
+	VFMLA   V8.S4, V12.S4, V15.S4
+	VFMLA   V9.S4, V14.S4, V15.S4
+	WORD    $0x6e2eddad // VFMUL V14.S4, V13.S4, V13.S4
 	VMOV    V15.B16, V17.B16
 	VFMLA   V6.S4, V13.S4, V17.S4
-	WORD    $0x4e31d511 // VFADD V17.S4, V8.S4, V17.S4
-	VEOR    V13.B16, V13.B16, V13.B16
-	WORD    $0x4e2bf5ad // VFMAX V11.S4, V13.S4, V13.S4
-	WORD    $0x4e31d5b1 // VFADD V17.S4, V13.S4, V17.S4
-	WORD    $0x6e2edd2e // VFMUL V14.S4, V9.S4, V14.S4
+	WORD    $0x4e31d5d1 // VFADD V17.S4, V14.S4, V17.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e2bf4c6 // VFMAX V11.S4, V6.S4, V6.S4
+	WORD    $0x4e31d4d1 // VFADD V17.S4, V6.S4, V17.S4
+	WORD    $0x6e29dd09 // VFMUL V9.S4, V8.S4, V9.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6eabe4c6 // VFCMGT V11.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V12.B16
 	VMOV    V6.B16, V13.B16
-	VBSL    V14.B16, V15.B16, V13.B16
-	VBSL    V9.B16, V8.B16, V6.B16
-	VBSL    V8.B16, V9.B16, V12.B16
+	VBSL    V9.B16, V15.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V6.B16
+	VBSL    V14.B16, V8.B16, V12.B16
 	WORD    $0x4e2dd4c8 // VFADD V13.S4, V6.S4, V8.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2ddd29 // VFMUL V13.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less89
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less90
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less91
 	FMOVQ   32(R4), F9
 less91:
 less90:
 less89:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough93
 again92:
 	WORD    $0x6e2ddd2b // VFMUL V13.S4, V9.S4, V11.S4
@@ -2173,45 +2173,45 @@ done55:
 	VDUP    V6.D[1], V7.D2
 	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
 	FMOVD.P F6, 8(R22)
-	MOVD    powers+120(FP), R24
-	MOVD    words+80(FP), R25
+	MOVD    powers+128(FP), R24
+	MOVD    words+88(FP), R25
 	ADD     R25<<8, R24
-	MOVD    R24, powers+120(FP)
-	MOVD    stride+40(FP), R24
+	MOVD    R24, powers+128(FP)
+	MOVD    stride+48(FP), R24
 	ADD     R24<<2, R0
-	MOVD    dstStride+24(FP), R24
+	MOVD    dstStride+32(FP), R24
 	ADD     R24<<2, R2
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R13
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R15
 	SUB     $1, R11
 	CBNZ    R11, row50
 last51:
 	RET
 
-// func focal32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
-TEXT ·focal32NEON(SB), NOSPLIT, $512-144
-	MOVD    x+32(FP), R0
-	MOVD    dst+16(FP), R2
-	MOVD    n+56(FP), R8
+// func focalBlock32NEON(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
+TEXT ·focalBlock32NEON(SB), NOSPLIT, $512-152
+	MOVD    x+40(FP), R0
+	MOVD    dst+24(FP), R2
+	MOVD    n+64(FP), R8
 	LSR     $5, R8, R5
 	LSL     $2, R8
 	AND     $127, R8
 	MOVD    $frame-512(SP), R7
-	MOVD    rows+48(FP), R9
+	MOVD    rows+56(FP), R9
 	ADD     $256, R7, R10
-	MOVD    neg+72(FP), R11
-	MOVD    pos+64(FP), R13
+	MOVD    neg+80(FP), R11
+	MOVD    pos+72(FP), R13
 	MOVD    $laneconstants32<>(SB), R15
-	MOVD    p+88(FP), R19
-	MOVD    sum+0(FP), R20
+	MOVD    p+96(FP), R19
+	MOVD    sum+8(FP), R20
 	MOVD    $constants32<>(SB), R21
-	MOVD    exponent+96(FP), R22
+	MOVD    exponent+104(FP), R22
 	MOVD    R22, R23
 	VLD1R.P 4(R23), [V2.S4]
-	MOVD    stride+40(FP), R22
-	MOVD    dstStride+24(FP), R23
+	MOVD    stride+48(FP), R22
+	MOVD    dstStride+32(FP), R23
 	CBZ     R9, last100
 row99:
 	MOVD    R19, R24
@@ -2224,7 +2224,7 @@ row99:
 	FSTPQ   (F6, F6), 32(R10)
 	MOVD    R0, R1
 	MOVD    R2, R3
-	MOVD    powers+120(FP), R4
+	MOVD    powers+128(FP), R4
 	MOVD    R11, R12
 	MOVD    R13, R14
 	LSL     $1, R5, R6
@@ -2293,52 +2293,52 @@ half105:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V15.B16
 	VFMLA   V6.S4, V12.S4, V15.S4
-	WORD    $0x4e2fd4ef // VFADD V15.S4, V7.S4, V15.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e2fd58f // VFADD V15.S4, V12.S4, V15.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e2fd5af // VFADD V15.S4, V13.S4, V15.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e2fd4cf // VFADD V15.S4, V6.S4, V15.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less106
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less107
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less108
 	FMOVQ   (R4), F9
 less108:
 less107:
 less106:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough110
 again109:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -2412,52 +2412,52 @@ enough110:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V16.B16
 	VFMLA   V6.S4, V12.S4, V16.S4
-	WORD    $0x4e30d4f0 // VFADD V16.S4, V7.S4, V16.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e30d590 // VFADD V16.S4, V12.S4, V16.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e30d5b0 // VFADD V16.S4, V13.S4, V16.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e30d4d0 // VFADD V16.S4, V6.S4, V16.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less111
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less112
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less113
 	FMOVQ   64(R4), F9
 less113:
 less112:
 less111:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough115
 again114:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -2532,52 +2532,52 @@ enough115:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V16.B16
 	VFMLA   V6.S4, V12.S4, V16.S4
-	WORD    $0x4e30d4f0 // VFADD V16.S4, V7.S4, V16.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e30d590 // VFADD V16.S4, V12.S4, V16.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e30d5b0 // VFADD V16.S4, V13.S4, V16.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e30d4d0 // VFADD V16.S4, V6.S4, V16.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less116
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less117
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less118
 	FMOVQ   32(R4), F9
 less118:
 less117:
 less116:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough120
 again119:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -2651,52 +2651,52 @@ enough120:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V17.B16
 	VFMLA   V6.S4, V12.S4, V17.S4
-	WORD    $0x4e31d4f1 // VFADD V17.S4, V7.S4, V17.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e31d591 // VFADD V17.S4, V12.S4, V17.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e31d5b1 // VFADD V17.S4, V13.S4, V17.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e31d4d1 // VFADD V17.S4, V6.S4, V17.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less121
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less122
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less123
 	FMOVQ   96(R4), F9
 less123:
 less122:
 less121:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough125
 again124:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -2827,52 +2827,52 @@ half132:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V15.B16
 	VFMLA   V6.S4, V12.S4, V15.S4
-	WORD    $0x4e2fd4ef // VFADD V15.S4, V7.S4, V15.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e2fd58f // VFADD V15.S4, V12.S4, V15.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e2fd5af // VFADD V15.S4, V13.S4, V15.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e2fd4cf // VFADD V15.S4, V6.S4, V15.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less133
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less134
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less135
 	FMOVQ   (R4), F9
 less135:
 less134:
 less133:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough137
 again136:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -2946,52 +2946,52 @@ enough137:
 	VFMLA   V12.S4, V6.S4, V7.S4
 	FMOVQ   608(R21), F6
 	VFMLA   V12.S4, V7.S4, V6.S4
-	FMOVQ   384(R21), F7
-	WORD    $0x4e27d58b // VFADD V7.S4, V12.S4, V11.S4
-	WORD    $0x6e2bfceb // VFDIV V11.S4, V7.S4, V11.S4
-	WORD    $0x4eabd4ed // VFSUB V11.S4, V7.S4, V13.S4
-	VFMLS   V11.S4, V12.S4, V13.S4
-	VFMLS   V11.S4, V8.S4, V13.S4
-	WORD    $0x6e2bdd87 // VFMUL V11.S4, V12.S4, V7.S4
-	WORD    $0x6ea0f8ee // VFNEG V7.S4, V14.S4
-	VFMLA   V11.S4, V12.S4, V14.S4
-	VFMLA   V11.S4, V8.S4, V14.S4
-	VFMLA   V13.S4, V7.S4, V14.S4
-	WORD    $0x6e27dd8c // VFMUL V7.S4, V12.S4, V12.S4
+	FMOVQ   384(R21), F11
+	WORD    $0x4e2bd587 // VFADD V11.S4, V12.S4, V7.S4
+	WORD    $0x6e27fd67 // VFDIV V7.S4, V11.S4, V7.S4
+	WORD    $0x4ea7d56b // VFSUB V7.S4, V11.S4, V11.S4
+	VFMLS   V7.S4, V12.S4, V11.S4
+	VFMLS   V7.S4, V8.S4, V11.S4
+	WORD    $0x6e27dd8d // VFMUL V7.S4, V12.S4, V13.S4
+	WORD    $0x6ea0f9ae // VFNEG V13.S4, V14.S4
+	VFMLA   V7.S4, V12.S4, V14.S4
+	VFMLA   V7.S4, V8.S4, V14.S4
+	VFMLA   V11.S4, V13.S4, V14.S4
+	WORD    $0x6e2ddd8c // VFMUL V13.S4, V12.S4, V12.S4
 	VMOV    V14.B16, V16.B16
 	VFMLA   V6.S4, V12.S4, V16.S4
-	WORD    $0x4e30d4f0 // VFADD V16.S4, V7.S4, V16.S4
-	VEOR    V12.B16, V12.B16, V12.B16
-	WORD    $0x4e29f58c // VFMAX V9.S4, V12.S4, V12.S4
-	WORD    $0x4e30d590 // VFADD V16.S4, V12.S4, V16.S4
-	WORD    $0x6e2ddd6d // VFMUL V13.S4, V11.S4, V13.S4
+	WORD    $0x4e30d5b0 // VFADD V16.S4, V13.S4, V16.S4
+	VEOR    V6.B16, V6.B16, V6.B16
+	WORD    $0x4e29f4c6 // VFMAX V9.S4, V6.S4, V6.S4
+	WORD    $0x4e30d4d0 // VFADD V16.S4, V6.S4, V16.S4
+	WORD    $0x6e2bdceb // VFMUL V11.S4, V7.S4, V11.S4
 	VEOR    V6.B16, V6.B16, V6.B16
 	WORD    $0x6ea9e4c6 // VFCMGT V9.S4, V6.S4, V6.S4
 	VMOV    V6.B16, V8.B16
 	VMOV    V6.B16, V12.B16
-	VBSL    V13.B16, V14.B16, V12.B16
-	VBSL    V11.B16, V7.B16, V6.B16
-	VBSL    V7.B16, V11.B16, V8.B16
+	VBSL    V11.B16, V14.B16, V12.B16
+	VBSL    V7.B16, V13.B16, V6.B16
+	VBSL    V13.B16, V7.B16, V8.B16
 	WORD    $0x4e2cd4c7 // VFADD V12.S4, V6.S4, V7.S4
 	WORD    $0x4e26d4c9 // VFADD V6.S4, V6.S4, V9.S4
 	WORD    $0x6e2cdd29 // VFMUL V12.S4, V9.S4, V9.S4
 	VFMLA   V6.S4, V6.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less138
 	VMOV    V7.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less139
 	WORD    $0x6ea1f929 // VFSQRT V9.S4, V9.S4
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less140
 	FMOVQ   32(R4), F9
 less140:
 less139:
 less138:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough142
 again141:
 	WORD    $0x6e2cdd2b // VFMUL V12.S4, V9.S4, V11.S4
@@ -3055,15 +3055,15 @@ done104:
 	VDUP    V6.D[1], V7.D2
 	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
 	FMOVD.P F6, 8(R20)
-	MOVD    powers+120(FP), R24
-	MOVD    words+80(FP), R25
+	MOVD    powers+128(FP), R24
+	MOVD    words+88(FP), R25
 	ADD     R25<<8, R24
-	MOVD    R24, powers+120(FP)
+	MOVD    R24, powers+128(FP)
 	ADD     R22<<2, R0
 	ADD     R23<<2, R2
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R11
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R13
 	SUB     $1, R9
 	CBNZ    R9, row99
@@ -3691,27 +3691,27 @@ done153:
 last149:
 	RET
 
-// func focalTerms64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
-TEXT ·focalTerms64NEON(SB), NOSPLIT, $512-144
-	MOVD    x+32(FP), R0
-	MOVD    dst+16(FP), R2
-	MOVD    terms+8(FP), R5
-	MOVD    n+56(FP), R10
+// func focalBlockTerms64NEON(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+TEXT ·focalBlockTerms64NEON(SB), NOSPLIT, $512-152
+	MOVD    x+40(FP), R0
+	MOVD    dst+24(FP), R2
+	MOVD    terms+16(FP), R5
+	MOVD    n+64(FP), R10
 	LSR     $4, R10, R7
 	LSL     $3, R10
 	AND     $127, R10
 	MOVD    $frame-512(SP), R9
-	MOVD    rows+48(FP), R11
-	MOVD    neg+72(FP), R12
-	MOVD    pos+64(FP), R14
+	MOVD    rows+56(FP), R11
+	MOVD    neg+80(FP), R12
+	MOVD    pos+72(FP), R14
 	MOVD    $laneconstants64<>(SB), R19
-	MOVD    p+88(FP), R20
+	MOVD    p+96(FP), R20
 	MOVD    $constants64<>(SB), R21
-	MOVD    exponent+96(FP), R22
+	MOVD    exponent+104(FP), R22
 	MOVD    R22, R23
 	VLD1R.P 8(R23), [V2.D2]
-	MOVD    stride+40(FP), R22
-	MOVD    dstStride+24(FP), R23
+	MOVD    stride+48(FP), R22
+	MOVD    dstStride+32(FP), R23
 	CBZ     R11, last165
 row164:
 	MOVD    R20, R24
@@ -3721,7 +3721,7 @@ row164:
 	ADD     $24, R20
 	MOVD    R0, R1
 	MOVD    R2, R3
-	MOVD    powers+120(FP), R4
+	MOVD    powers+128(FP), R4
 	MOVD    R5, R6
 	MOVD    R12, R13
 	MOVD    R14, R15
@@ -3828,49 +3828,49 @@ half170:
 	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
 	WORD    $0x4eefd4c6 // VFSUB V15.D2, V6.D2, V6.D2
 	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FMOVQ   224(R21), F7
-	WORD    $0x4e67d5a8 // VFADD V7.D2, V13.D2, V8.D2
-	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
-	WORD    $0x4ee8d4eb // VFSUB V8.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V13.D2, V11.D2
-	VFMLS   V8.D2, V12.D2, V11.D2
-	WORD    $0x6e68dda7 // VFMUL V8.D2, V13.D2, V7.D2
-	WORD    $0x6ee0f8ee // VFNEG V7.D2, V14.D2
-	VFMLA   V8.D2, V13.D2, V14.D2
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V12.D2, V8.D2, V6.D2
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x4e69f5ef // VFMAX V9.D2, V15.D2, V15.D2
-	WORD    $0x4e66d5e6 // VFADD V6.D2, V15.D2, V6.D2
-	WORD    $0x6e6bdd0b // VFMUL V11.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a7 // VFADD V8.D2, V13.D2, V7.D2
+	WORD    $0x6e67fd07 // VFDIV V7.D2, V8.D2, V7.D2
+	WORD    $0x4ee7d508 // VFSUB V7.D2, V8.D2, V8.D2
+	VFMLS   V7.D2, V13.D2, V8.D2
+	VFMLS   V7.D2, V12.D2, V8.D2
+	WORD    $0x6e67ddab // VFMUL V7.D2, V13.D2, V11.D2
+	WORD    $0x6ee0f96e // VFNEG V11.D2, V14.D2
+	VFMLA   V7.D2, V13.D2, V14.D2
+	VFMLA   V7.D2, V12.D2, V14.D2
+	VFMLA   V8.D2, V11.D2, V14.D2
+	VFMLA   V12.D2, V7.D2, V6.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x4e69f58c // VFMAX V9.D2, V12.D2, V12.D2
+	WORD    $0x4e66d586 // VFADD V6.D2, V12.D2, V6.D2
+	WORD    $0x6e68dce8 // VFMUL V8.D2, V7.D2, V8.D2
 	VEOR    V12.B16, V12.B16, V12.B16
 	WORD    $0x6ee9e58c // VFCMGT V9.D2, V12.D2, V12.D2
 	VMOV    V12.B16, V13.B16
 	VMOV    V12.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VBSL    V8.B16, V7.B16, V12.B16
-	VBSL    V7.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V15.B16
+	VBSL    V7.B16, V11.B16, V12.B16
+	VBSL    V11.B16, V7.B16, V13.B16
 	WORD    $0x4e6fd587 // VFADD V15.D2, V12.D2, V7.D2
 	WORD    $0x4e6cd588 // VFADD V12.D2, V12.D2, V8.D2
 	WORD    $0x6e6fdd08 // VFMUL V15.D2, V8.D2, V8.D2
 	VFMLA   V12.D2, V12.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less171
 	VMOV    V7.B16, V8.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less172
 	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less173
 	FMOVQ   (R4), F8
 less173:
 less172:
 less171:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough175
 again174:
 	WORD    $0x6e6fdd09 // VFMUL V15.D2, V8.D2, V9.D2
@@ -3982,49 +3982,49 @@ enough175:
 	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
 	WORD    $0x4eefd4c6 // VFSUB V15.D2, V6.D2, V6.D2
 	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FMOVQ   224(R21), F7
-	WORD    $0x4e67d5a8 // VFADD V7.D2, V13.D2, V8.D2
-	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
-	WORD    $0x4ee8d4eb // VFSUB V8.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V13.D2, V11.D2
-	VFMLS   V8.D2, V12.D2, V11.D2
-	WORD    $0x6e68dda7 // VFMUL V8.D2, V13.D2, V7.D2
-	WORD    $0x6ee0f8ee // VFNEG V7.D2, V14.D2
-	VFMLA   V8.D2, V13.D2, V14.D2
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V12.D2, V8.D2, V6.D2
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x4e69f5ef // VFMAX V9.D2, V15.D2, V15.D2
-	WORD    $0x4e66d5e6 // VFADD V6.D2, V15.D2, V6.D2
-	WORD    $0x6e6bdd0b // VFMUL V11.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a7 // VFADD V8.D2, V13.D2, V7.D2
+	WORD    $0x6e67fd07 // VFDIV V7.D2, V8.D2, V7.D2
+	WORD    $0x4ee7d508 // VFSUB V7.D2, V8.D2, V8.D2
+	VFMLS   V7.D2, V13.D2, V8.D2
+	VFMLS   V7.D2, V12.D2, V8.D2
+	WORD    $0x6e67ddab // VFMUL V7.D2, V13.D2, V11.D2
+	WORD    $0x6ee0f96e // VFNEG V11.D2, V14.D2
+	VFMLA   V7.D2, V13.D2, V14.D2
+	VFMLA   V7.D2, V12.D2, V14.D2
+	VFMLA   V8.D2, V11.D2, V14.D2
+	VFMLA   V12.D2, V7.D2, V6.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x4e69f58c // VFMAX V9.D2, V12.D2, V12.D2
+	WORD    $0x4e66d586 // VFADD V6.D2, V12.D2, V6.D2
+	WORD    $0x6e68dce8 // VFMUL V8.D2, V7.D2, V8.D2
 	VEOR    V12.B16, V12.B16, V12.B16
 	WORD    $0x6ee9e58c // VFCMGT V9.D2, V12.D2, V12.D2
 	VMOV    V12.B16, V13.B16
 	VMOV    V12.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VBSL    V8.B16, V7.B16, V12.B16
-	VBSL    V7.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V15.B16
+	VBSL    V7.B16, V11.B16, V12.B16
+	VBSL    V11.B16, V7.B16, V13.B16
 	WORD    $0x4e6fd587 // VFADD V15.D2, V12.D2, V7.D2
 	WORD    $0x4e6cd588 // VFADD V12.D2, V12.D2, V8.D2
 	WORD    $0x6e6fdd08 // VFMUL V15.D2, V8.D2, V8.D2
 	VFMLA   V12.D2, V12.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less176
 	VMOV    V7.B16, V8.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less177
 	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less178
 	FMOVQ   64(R4), F8
 less178:
 less177:
 less176:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough180
 again179:
 	WORD    $0x6e6fdd09 // VFMUL V15.D2, V8.D2, V9.D2
@@ -4136,49 +4136,49 @@ enough180:
 	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
 	WORD    $0x4eefd4c6 // VFSUB V15.D2, V6.D2, V6.D2
 	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FMOVQ   224(R21), F7
-	WORD    $0x4e67d5a8 // VFADD V7.D2, V13.D2, V8.D2
-	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
-	WORD    $0x4ee8d4eb // VFSUB V8.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V13.D2, V11.D2
-	VFMLS   V8.D2, V12.D2, V11.D2
-	WORD    $0x6e68dda7 // VFMUL V8.D2, V13.D2, V7.D2
-	WORD    $0x6ee0f8ee // VFNEG V7.D2, V14.D2
-	VFMLA   V8.D2, V13.D2, V14.D2
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V12.D2, V8.D2, V6.D2
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x4e69f5ef // VFMAX V9.D2, V15.D2, V15.D2
-	WORD    $0x4e66d5e6 // VFADD V6.D2, V15.D2, V6.D2
-	WORD    $0x6e6bdd0b // VFMUL V11.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a7 // VFADD V8.D2, V13.D2, V7.D2
+	WORD    $0x6e67fd07 // VFDIV V7.D2, V8.D2, V7.D2
+	WORD    $0x4ee7d508 // VFSUB V7.D2, V8.D2, V8.D2
+	VFMLS   V7.D2, V13.D2, V8.D2
+	VFMLS   V7.D2, V12.D2, V8.D2
+	WORD    $0x6e67ddab // VFMUL V7.D2, V13.D2, V11.D2
+	WORD    $0x6ee0f96e // VFNEG V11.D2, V14.D2
+	VFMLA   V7.D2, V13.D2, V14.D2
+	VFMLA   V7.D2, V12.D2, V14.D2
+	VFMLA   V8.D2, V11.D2, V14.D2
+	VFMLA   V12.D2, V7.D2, V6.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x4e69f58c // VFMAX V9.D2, V12.D2, V12.D2
+	WORD    $0x4e66d586 // VFADD V6.D2, V12.D2, V6.D2
+	WORD    $0x6e68dce8 // VFMUL V8.D2, V7.D2, V8.D2
 	VEOR    V12.B16, V12.B16, V12.B16
 	WORD    $0x6ee9e58c // VFCMGT V9.D2, V12.D2, V12.D2
 	VMOV    V12.B16, V13.B16
 	VMOV    V12.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VBSL    V8.B16, V7.B16, V12.B16
-	VBSL    V7.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V15.B16
+	VBSL    V7.B16, V11.B16, V12.B16
+	VBSL    V11.B16, V7.B16, V13.B16
 	WORD    $0x4e6fd587 // VFADD V15.D2, V12.D2, V7.D2
 	WORD    $0x4e6cd588 // VFADD V12.D2, V12.D2, V8.D2
 	WORD    $0x6e6fdd08 // VFMUL V15.D2, V8.D2, V8.D2
 	VFMLA   V12.D2, V12.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less181
 	VMOV    V7.B16, V8.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less182
 	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less183
 	FMOVQ   32(R4), F8
 less183:
 less182:
 less181:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough185
 again184:
 	WORD    $0x6e6fdd09 // VFMUL V15.D2, V8.D2, V9.D2
@@ -4290,49 +4290,49 @@ enough185:
 	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
 	WORD    $0x4eefd4c6 // VFSUB V15.D2, V6.D2, V6.D2
 	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FMOVQ   224(R21), F7
-	WORD    $0x4e67d5a8 // VFADD V7.D2, V13.D2, V8.D2
-	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
-	WORD    $0x4ee8d4eb // VFSUB V8.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V13.D2, V11.D2
-	VFMLS   V8.D2, V12.D2, V11.D2
-	WORD    $0x6e68dda7 // VFMUL V8.D2, V13.D2, V7.D2
-	WORD    $0x6ee0f8ee // VFNEG V7.D2, V14.D2
-	VFMLA   V8.D2, V13.D2, V14.D2
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V12.D2, V8.D2, V6.D2
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x4e69f5ef // VFMAX V9.D2, V15.D2, V15.D2
-	WORD    $0x4e66d5e6 // VFADD V6.D2, V15.D2, V6.D2
-	WORD    $0x6e6bdd0b // VFMUL V11.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a7 // VFADD V8.D2, V13.D2, V7.D2
+	WORD    $0x6e67fd07 // VFDIV V7.D2, V8.D2, V7.D2
+	WORD    $0x4ee7d508 // VFSUB V7.D2, V8.D2, V8.D2
+	VFMLS   V7.D2, V13.D2, V8.D2
+	VFMLS   V7.D2, V12.D2, V8.D2
+	WORD    $0x6e67ddab // VFMUL V7.D2, V13.D2, V11.D2
+	WORD    $0x6ee0f96e // VFNEG V11.D2, V14.D2
+	VFMLA   V7.D2, V13.D2, V14.D2
+	VFMLA   V7.D2, V12.D2, V14.D2
+	VFMLA   V8.D2, V11.D2, V14.D2
+	VFMLA   V12.D2, V7.D2, V6.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x4e69f58c // VFMAX V9.D2, V12.D2, V12.D2
+	WORD    $0x4e66d586 // VFADD V6.D2, V12.D2, V6.D2
+	WORD    $0x6e68dce8 // VFMUL V8.D2, V7.D2, V8.D2
 	VEOR    V12.B16, V12.B16, V12.B16
 	WORD    $0x6ee9e58c // VFCMGT V9.D2, V12.D2, V12.D2
 	VMOV    V12.B16, V13.B16
 	VMOV    V12.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VBSL    V8.B16, V7.B16, V12.B16
-	VBSL    V7.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V15.B16
+	VBSL    V7.B16, V11.B16, V12.B16
+	VBSL    V11.B16, V7.B16, V13.B16
 	WORD    $0x4e6fd587 // VFADD V15.D2, V12.D2, V7.D2
 	WORD    $0x4e6cd588 // VFADD V12.D2, V12.D2, V8.D2
 	WORD    $0x6e6fdd08 // VFMUL V15.D2, V8.D2, V8.D2
 	VFMLA   V12.D2, V12.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less186
 	VMOV    V7.B16, V8.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less187
 	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less188
 	FMOVQ   96(R4), F8
 less188:
 less187:
 less186:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough190
 again189:
 	WORD    $0x6e6fdd09 // VFMUL V15.D2, V8.D2, V9.D2
@@ -4489,49 +4489,49 @@ half196:
 	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
 	WORD    $0x4eefd4c6 // VFSUB V15.D2, V6.D2, V6.D2
 	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FMOVQ   224(R21), F7
-	WORD    $0x4e67d5a8 // VFADD V7.D2, V13.D2, V8.D2
-	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
-	WORD    $0x4ee8d4eb // VFSUB V8.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V13.D2, V11.D2
-	VFMLS   V8.D2, V12.D2, V11.D2
-	WORD    $0x6e68dda7 // VFMUL V8.D2, V13.D2, V7.D2
-	WORD    $0x6ee0f8ee // VFNEG V7.D2, V14.D2
-	VFMLA   V8.D2, V13.D2, V14.D2
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V12.D2, V8.D2, V6.D2
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x4e69f5ef // VFMAX V9.D2, V15.D2, V15.D2
-	WORD    $0x4e66d5e6 // VFADD V6.D2, V15.D2, V6.D2
-	WORD    $0x6e6bdd0b // VFMUL V11.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a7 // VFADD V8.D2, V13.D2, V7.D2
+	WORD    $0x6e67fd07 // VFDIV V7.D2, V8.D2, V7.D2
+	WORD    $0x4ee7d508 // VFSUB V7.D2, V8.D2, V8.D2
+	VFMLS   V7.D2, V13.D2, V8.D2
+	VFMLS   V7.D2, V12.D2, V8.D2
+	WORD    $0x6e67ddab // VFMUL V7.D2, V13.D2, V11.D2
+	WORD    $0x6ee0f96e // VFNEG V11.D2, V14.D2
+	VFMLA   V7.D2, V13.D2, V14.D2
+	VFMLA   V7.D2, V12.D2, V14.D2
+	VFMLA   V8.D2, V11.D2, V14.D2
+	VFMLA   V12.D2, V7.D2, V6.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x4e69f58c // VFMAX V9.D2, V12.D2, V12.D2
+	WORD    $0x4e66d586 // VFADD V6.D2, V12.D2, V6.D2
+	WORD    $0x6e68dce8 // VFMUL V8.D2, V7.D2, V8.D2
 	VEOR    V12.B16, V12.B16, V12.B16
 	WORD    $0x6ee9e58c // VFCMGT V9.D2, V12.D2, V12.D2
 	VMOV    V12.B16, V13.B16
 	VMOV    V12.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VBSL    V8.B16, V7.B16, V12.B16
-	VBSL    V7.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V15.B16
+	VBSL    V7.B16, V11.B16, V12.B16
+	VBSL    V11.B16, V7.B16, V13.B16
 	WORD    $0x4e6fd587 // VFADD V15.D2, V12.D2, V7.D2
 	WORD    $0x4e6cd588 // VFADD V12.D2, V12.D2, V8.D2
 	WORD    $0x6e6fdd08 // VFMUL V15.D2, V8.D2, V8.D2
 	VFMLA   V12.D2, V12.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less197
 	VMOV    V7.B16, V8.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less198
 	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less199
 	FMOVQ   (R4), F8
 less199:
 less198:
 less197:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough201
 again200:
 	WORD    $0x6e6fdd09 // VFMUL V15.D2, V8.D2, V9.D2
@@ -4643,49 +4643,49 @@ enough201:
 	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
 	WORD    $0x4eefd4c6 // VFSUB V15.D2, V6.D2, V6.D2
 	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FMOVQ   224(R21), F7
-	WORD    $0x4e67d5a8 // VFADD V7.D2, V13.D2, V8.D2
-	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
-	WORD    $0x4ee8d4eb // VFSUB V8.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V13.D2, V11.D2
-	VFMLS   V8.D2, V12.D2, V11.D2
-	WORD    $0x6e68dda7 // VFMUL V8.D2, V13.D2, V7.D2
-	WORD    $0x6ee0f8ee // VFNEG V7.D2, V14.D2
-	VFMLA   V8.D2, V13.D2, V14.D2
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V12.D2, V8.D2, V6.D2
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x4e69f5ef // VFMAX V9.D2, V15.D2, V15.D2
-	WORD    $0x4e66d5e6 // VFADD V6.D2, V15.D2, V6.D2
-	WORD    $0x6e6bdd0b // VFMUL V11.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a7 // VFADD V8.D2, V13.D2, V7.D2
+	WORD    $0x6e67fd07 // VFDIV V7.D2, V8.D2, V7.D2
+	WORD    $0x4ee7d508 // VFSUB V7.D2, V8.D2, V8.D2
+	VFMLS   V7.D2, V13.D2, V8.D2
+	VFMLS   V7.D2, V12.D2, V8.D2
+	WORD    $0x6e67ddab // VFMUL V7.D2, V13.D2, V11.D2
+	WORD    $0x6ee0f96e // VFNEG V11.D2, V14.D2
+	VFMLA   V7.D2, V13.D2, V14.D2
+	VFMLA   V7.D2, V12.D2, V14.D2
+	VFMLA   V8.D2, V11.D2, V14.D2
+	VFMLA   V12.D2, V7.D2, V6.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x4e69f58c // VFMAX V9.D2, V12.D2, V12.D2
+	WORD    $0x4e66d586 // VFADD V6.D2, V12.D2, V6.D2
+	WORD    $0x6e68dce8 // VFMUL V8.D2, V7.D2, V8.D2
 	VEOR    V12.B16, V12.B16, V12.B16
 	WORD    $0x6ee9e58c // VFCMGT V9.D2, V12.D2, V12.D2
 	VMOV    V12.B16, V13.B16
 	VMOV    V12.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VBSL    V8.B16, V7.B16, V12.B16
-	VBSL    V7.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V15.B16
+	VBSL    V7.B16, V11.B16, V12.B16
+	VBSL    V11.B16, V7.B16, V13.B16
 	WORD    $0x4e6fd587 // VFADD V15.D2, V12.D2, V7.D2
 	WORD    $0x4e6cd588 // VFADD V12.D2, V12.D2, V8.D2
 	WORD    $0x6e6fdd08 // VFMUL V15.D2, V8.D2, V8.D2
 	VFMLA   V12.D2, V12.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less202
 	VMOV    V7.B16, V8.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less203
 	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less204
 	FMOVQ   32(R4), F8
 less204:
 less203:
 less202:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough206
 again205:
 	WORD    $0x6e6fdd09 // VFMUL V15.D2, V8.D2, V9.D2
@@ -4730,39 +4730,39 @@ skip209:
 	FMOVD.P F6, 8(R25)
 skip210:
 done169:
-	MOVD    powers+120(FP), R24
-	MOVD    words+80(FP), R25
+	MOVD    powers+128(FP), R24
+	MOVD    words+88(FP), R25
 	ADD     R25<<9, R24
-	MOVD    R24, powers+120(FP)
+	MOVD    R24, powers+128(FP)
 	ADD     R22<<3, R0
 	ADD     R23<<3, R2
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R12
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R14
 	SUB     $1, R11
 	CBNZ    R11, row164
 last165:
 	RET
 
-// func focalWeighted64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
-TEXT ·focalWeighted64NEON(SB), NOSPLIT, $512-144
-	MOVD    x+32(FP), R0
-	MOVD    dst+16(FP), R2
-	MOVD    n+56(FP), R10
+// func focalBlockWeighted64NEON(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+TEXT ·focalBlockWeighted64NEON(SB), NOSPLIT, $512-152
+	MOVD    x+40(FP), R0
+	MOVD    dst+24(FP), R2
+	MOVD    n+64(FP), R10
 	LSR     $4, R10, R7
 	LSL     $3, R10
 	AND     $127, R10
 	MOVD    $frame-512(SP), R9
-	MOVD    rows+48(FP), R11
+	MOVD    rows+56(FP), R11
 	ADD     $256, R9, R12
-	MOVD    neg+72(FP), R13
-	MOVD    pos+64(FP), R15
+	MOVD    neg+80(FP), R13
+	MOVD    pos+72(FP), R15
 	MOVD    $laneconstants64<>(SB), R20
-	MOVD    p+88(FP), R21
-	MOVD    sum+0(FP), R22
+	MOVD    p+96(FP), R21
+	MOVD    sum+8(FP), R22
 	MOVD    $constants64<>(SB), R23
-	MOVD    exponent+96(FP), R24
+	MOVD    exponent+104(FP), R24
 	MOVD    R24, R25
 	VLD1R.P 8(R25), [V2.D2]
 	CBZ     R11, last212
@@ -4779,9 +4779,9 @@ row211:
 	FSTPQ   (F6, F6), 96(R12)
 	MOVD    R0, R1
 	MOVD    R2, R3
-	MOVD    powers+120(FP), R4
-	MOVD    negWeight+128(FP), R5
-	MOVD    posWeight+136(FP), R6
+	MOVD    powers+128(FP), R4
+	MOVD    negWeight+136(FP), R5
+	MOVD    posWeight+144(FP), R6
 	MOVD    R13, R14
 	MOVD    R15, R19
 	LSL     $1, R7, R8
@@ -4910,49 +4910,49 @@ half217:
 	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
 	WORD    $0x4ef0d4c6 // VFSUB V16.D2, V6.D2, V6.D2
 	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
-	FMOVQ   224(R23), F8
-	WORD    $0x4e68d5c9 // VFADD V8.D2, V14.D2, V9.D2
-	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
-	WORD    $0x4ee9d50c // VFSUB V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V14.D2, V12.D2
-	VFMLS   V9.D2, V13.D2, V12.D2
-	WORD    $0x6e69ddc8 // VFMUL V9.D2, V14.D2, V8.D2
-	WORD    $0x6ee0f90f // VFNEG V8.D2, V15.D2
-	VFMLA   V9.D2, V14.D2, V15.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V12.D2, V8.D2, V15.D2
-	VFMLA   V13.D2, V9.D2, V6.D2
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x4e6bf610 // VFMAX V11.D2, V16.D2, V16.D2
-	WORD    $0x4e66d606 // VFADD V6.D2, V16.D2, V6.D2
-	WORD    $0x6e6cdd2c // VFMUL V12.D2, V9.D2, V12.D2
+	FMOVQ   224(R23), F9
+	WORD    $0x4e69d5c8 // VFADD V9.D2, V14.D2, V8.D2
+	WORD    $0x6e68fd28 // VFDIV V8.D2, V9.D2, V8.D2
+	WORD    $0x4ee8d529 // VFSUB V8.D2, V9.D2, V9.D2
+	VFMLS   V8.D2, V14.D2, V9.D2
+	VFMLS   V8.D2, V13.D2, V9.D2
+	WORD    $0x6e68ddcc // VFMUL V8.D2, V14.D2, V12.D2
+	WORD    $0x6ee0f98f // VFNEG V12.D2, V15.D2
+	VFMLA   V8.D2, V14.D2, V15.D2
+	VFMLA   V8.D2, V13.D2, V15.D2
+	VFMLA   V9.D2, V12.D2, V15.D2
+	VFMLA   V13.D2, V8.D2, V6.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x4e6bf5ad // VFMAX V11.D2, V13.D2, V13.D2
+	WORD    $0x4e66d5a6 // VFADD V6.D2, V13.D2, V6.D2
+	WORD    $0x6e69dd09 // VFMUL V9.D2, V8.D2, V9.D2
 	VEOR    V13.B16, V13.B16, V13.B16
 	WORD    $0x6eebe5ad // VFCMGT V11.D2, V13.D2, V13.D2
 	VMOV    V13.B16, V14.B16
 	VMOV    V13.B16, V16.B16
-	VBSL    V12.B16, V15.B16, V16.B16
-	VBSL    V9.B16, V8.B16, V13.B16
-	VBSL    V8.B16, V9.B16, V14.B16
+	VBSL    V9.B16, V15.B16, V16.B16
+	VBSL    V8.B16, V12.B16, V13.B16
+	VBSL    V12.B16, V8.B16, V14.B16
 	WORD    $0x4e70d5a8 // VFADD V16.D2, V13.D2, V8.D2
 	WORD    $0x4e6dd5a9 // VFADD V13.D2, V13.D2, V9.D2
 	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
 	VFMLA   V13.D2, V13.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less218
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less219
 	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less220
 	FMOVQ   (R4), F9
 less220:
 less219:
 less218:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough222
 again221:
 	WORD    $0x6e70dd2b // VFMUL V16.D2, V9.D2, V11.D2
@@ -5087,49 +5087,49 @@ enough222:
 	WORD    $0x4eedd631 // VFSUB V13.D2, V17.D2, V17.D2
 	WORD    $0x4ef1d4e7 // VFSUB V17.D2, V7.D2, V7.D2
 	WORD    $0x4e6ad4e7 // VFADD V10.D2, V7.D2, V7.D2
-	FMOVQ   224(R23), F9
-	WORD    $0x4e69d5ea // VFADD V9.D2, V15.D2, V10.D2
-	WORD    $0x6e6afd2a // VFDIV V10.D2, V9.D2, V10.D2
-	WORD    $0x4eead52d // VFSUB V10.D2, V9.D2, V13.D2
-	VFMLS   V10.D2, V15.D2, V13.D2
-	VFMLS   V10.D2, V14.D2, V13.D2
-	WORD    $0x6e6adde9 // VFMUL V10.D2, V15.D2, V9.D2
-	WORD    $0x6ee0f930 // VFNEG V9.D2, V16.D2
-	VFMLA   V10.D2, V15.D2, V16.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	VFMLA   V13.D2, V9.D2, V16.D2
-	VFMLA   V14.D2, V10.D2, V7.D2
-	VEOR    V17.B16, V17.B16, V17.B16
-	WORD    $0x4e6cf631 // VFMAX V12.D2, V17.D2, V17.D2
-	WORD    $0x4e67d627 // VFADD V7.D2, V17.D2, V7.D2
-	WORD    $0x6e6ddd4d // VFMUL V13.D2, V10.D2, V13.D2
+	FMOVQ   224(R23), F10
+	WORD    $0x4e6ad5e9 // VFADD V10.D2, V15.D2, V9.D2
+	WORD    $0x6e69fd49 // VFDIV V9.D2, V10.D2, V9.D2
+	WORD    $0x4ee9d54a // VFSUB V9.D2, V10.D2, V10.D2
+	VFMLS   V9.D2, V15.D2, V10.D2
+	VFMLS   V9.D2, V14.D2, V10.D2
+	WORD    $0x6e69dded // VFMUL V9.D2, V15.D2, V13.D2
+	WORD    $0x6ee0f9b0 // VFNEG V13.D2, V16.D2
+	VFMLA   V9.D2, V15.D2, V16.D2
+	VFMLA   V9.D2, V14.D2, V16.D2
+	VFMLA   V10.D2, V13.D2, V16.D2
+	VFMLA   V14.D2, V9.D2, V7.D2
+	VEOR    V14.B16, V14.B16, V14.B16
+	WORD    $0x4e6cf5ce // VFMAX V12.D2, V14.D2, V14.D2
+	WORD    $0x4e67d5c7 // VFADD V7.D2, V14.D2, V7.D2
+	WORD    $0x6e6add2a // VFMUL V10.D2, V9.D2, V10.D2
 	VEOR    V14.B16, V14.B16, V14.B16
 	WORD    $0x6eece5ce // VFCMGT V12.D2, V14.D2, V14.D2
 	VMOV    V14.B16, V15.B16
 	VMOV    V14.B16, V17.B16
-	VBSL    V13.B16, V16.B16, V17.B16
-	VBSL    V10.B16, V9.B16, V14.B16
-	VBSL    V9.B16, V10.B16, V15.B16
+	VBSL    V10.B16, V16.B16, V17.B16
+	VBSL    V9.B16, V13.B16, V14.B16
+	VBSL    V13.B16, V9.B16, V15.B16
 	WORD    $0x4e71d5c9 // VFADD V17.D2, V14.D2, V9.D2
 	WORD    $0x4e6ed5ca // VFADD V14.D2, V14.D2, V10.D2
 	WORD    $0x6e71dd4a // VFMUL V17.D2, V10.D2, V10.D2
 	VFMLA   V14.D2, V14.D2, V10.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less223
 	VMOV    V9.B16, V10.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less224
 	WORD    $0x6ee1f94a // VFSQRT V10.D2, V10.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less225
 	FMOVQ   64(R4), F10
 less225:
 less224:
 less223:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough227
 again226:
 	WORD    $0x6e71dd4c // VFMUL V17.D2, V10.D2, V12.D2
@@ -5273,49 +5273,49 @@ enough227:
 	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
 	WORD    $0x4ef0d4c6 // VFSUB V16.D2, V6.D2, V6.D2
 	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
-	FMOVQ   224(R23), F8
-	WORD    $0x4e68d5c9 // VFADD V8.D2, V14.D2, V9.D2
-	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
-	WORD    $0x4ee9d50c // VFSUB V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V14.D2, V12.D2
-	VFMLS   V9.D2, V13.D2, V12.D2
-	WORD    $0x6e69ddc8 // VFMUL V9.D2, V14.D2, V8.D2
-	WORD    $0x6ee0f90f // VFNEG V8.D2, V15.D2
-	VFMLA   V9.D2, V14.D2, V15.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V12.D2, V8.D2, V15.D2
-	VFMLA   V13.D2, V9.D2, V6.D2
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x4e6bf610 // VFMAX V11.D2, V16.D2, V16.D2
-	WORD    $0x4e66d606 // VFADD V6.D2, V16.D2, V6.D2
-	WORD    $0x6e6cdd2c // VFMUL V12.D2, V9.D2, V12.D2
+	FMOVQ   224(R23), F9
+	WORD    $0x4e69d5c8 // VFADD V9.D2, V14.D2, V8.D2
+	WORD    $0x6e68fd28 // VFDIV V8.D2, V9.D2, V8.D2
+	WORD    $0x4ee8d529 // VFSUB V8.D2, V9.D2, V9.D2
+	VFMLS   V8.D2, V14.D2, V9.D2
+	VFMLS   V8.D2, V13.D2, V9.D2
+	WORD    $0x6e68ddcc // VFMUL V8.D2, V14.D2, V12.D2
+	WORD    $0x6ee0f98f // VFNEG V12.D2, V15.D2
+	VFMLA   V8.D2, V14.D2, V15.D2
+	VFMLA   V8.D2, V13.D2, V15.D2
+	VFMLA   V9.D2, V12.D2, V15.D2
+	VFMLA   V13.D2, V8.D2, V6.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x4e6bf5ad // VFMAX V11.D2, V13.D2, V13.D2
+	WORD    $0x4e66d5a6 // VFADD V6.D2, V13.D2, V6.D2
+	WORD    $0x6e69dd09 // VFMUL V9.D2, V8.D2, V9.D2
 	VEOR    V13.B16, V13.B16, V13.B16
 	WORD    $0x6eebe5ad // VFCMGT V11.D2, V13.D2, V13.D2
 	VMOV    V13.B16, V14.B16
 	VMOV    V13.B16, V16.B16
-	VBSL    V12.B16, V15.B16, V16.B16
-	VBSL    V9.B16, V8.B16, V13.B16
-	VBSL    V8.B16, V9.B16, V14.B16
+	VBSL    V9.B16, V15.B16, V16.B16
+	VBSL    V8.B16, V12.B16, V13.B16
+	VBSL    V12.B16, V8.B16, V14.B16
 	WORD    $0x4e70d5a8 // VFADD V16.D2, V13.D2, V8.D2
 	WORD    $0x4e6dd5a9 // VFADD V13.D2, V13.D2, V9.D2
 	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
 	VFMLA   V13.D2, V13.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less228
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less229
 	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less230
 	FMOVQ   32(R4), F9
 less230:
 less229:
 less228:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough232
 again231:
 	WORD    $0x6e70dd2b // VFMUL V16.D2, V9.D2, V11.D2
@@ -5450,49 +5450,49 @@ enough232:
 	WORD    $0x4eedd631 // VFSUB V13.D2, V17.D2, V17.D2
 	WORD    $0x4ef1d4e7 // VFSUB V17.D2, V7.D2, V7.D2
 	WORD    $0x4e6ad4e7 // VFADD V10.D2, V7.D2, V7.D2
-	FMOVQ   224(R23), F9
-	WORD    $0x4e69d5ea // VFADD V9.D2, V15.D2, V10.D2
-	WORD    $0x6e6afd2a // VFDIV V10.D2, V9.D2, V10.D2
-	WORD    $0x4eead52d // VFSUB V10.D2, V9.D2, V13.D2
-	VFMLS   V10.D2, V15.D2, V13.D2
-	VFMLS   V10.D2, V14.D2, V13.D2
-	WORD    $0x6e6adde9 // VFMUL V10.D2, V15.D2, V9.D2
-	WORD    $0x6ee0f930 // VFNEG V9.D2, V16.D2
-	VFMLA   V10.D2, V15.D2, V16.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	VFMLA   V13.D2, V9.D2, V16.D2
-	VFMLA   V14.D2, V10.D2, V7.D2
-	VEOR    V17.B16, V17.B16, V17.B16
-	WORD    $0x4e6cf631 // VFMAX V12.D2, V17.D2, V17.D2
-	WORD    $0x4e67d627 // VFADD V7.D2, V17.D2, V7.D2
-	WORD    $0x6e6ddd4d // VFMUL V13.D2, V10.D2, V13.D2
+	FMOVQ   224(R23), F10
+	WORD    $0x4e6ad5e9 // VFADD V10.D2, V15.D2, V9.D2
+	WORD    $0x6e69fd49 // VFDIV V9.D2, V10.D2, V9.D2
+	WORD    $0x4ee9d54a // VFSUB V9.D2, V10.D2, V10.D2
+	VFMLS   V9.D2, V15.D2, V10.D2
+	VFMLS   V9.D2, V14.D2, V10.D2
+	WORD    $0x6e69dded // VFMUL V9.D2, V15.D2, V13.D2
+	WORD    $0x6ee0f9b0 // VFNEG V13.D2, V16.D2
+	VFMLA   V9.D2, V15.D2, V16.D2
+	VFMLA   V9.D2, V14.D2, V16.D2
+	VFMLA   V10.D2, V13.D2, V16.D2
+	VFMLA   V14.D2, V9.D2, V7.D2
+	VEOR    V14.B16, V14.B16, V14.B16
+	WORD    $0x4e6cf5ce // VFMAX V12.D2, V14.D2, V14.D2
+	WORD    $0x4e67d5c7 // VFADD V7.D2, V14.D2, V7.D2
+	WORD    $0x6e6add2a // VFMUL V10.D2, V9.D2, V10.D2
 	VEOR    V14.B16, V14.B16, V14.B16
 	WORD    $0x6eece5ce // VFCMGT V12.D2, V14.D2, V14.D2
 	VMOV    V14.B16, V15.B16
 	VMOV    V14.B16, V17.B16
-	VBSL    V13.B16, V16.B16, V17.B16
-	VBSL    V10.B16, V9.B16, V14.B16
-	VBSL    V9.B16, V10.B16, V15.B16
+	VBSL    V10.B16, V16.B16, V17.B16
+	VBSL    V9.B16, V13.B16, V14.B16
+	VBSL    V13.B16, V9.B16, V15.B16
 	WORD    $0x4e71d5c9 // VFADD V17.D2, V14.D2, V9.D2
 	WORD    $0x4e6ed5ca // VFADD V14.D2, V14.D2, V10.D2
 	WORD    $0x6e71dd4a // VFMUL V17.D2, V10.D2, V10.D2
 	VFMLA   V14.D2, V14.D2, V10.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less233
 	VMOV    V9.B16, V10.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less234
 	WORD    $0x6ee1f94a // VFSQRT V10.D2, V10.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less235
 	FMOVQ   96(R4), F10
 less235:
 less234:
 less233:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough237
 again236:
 	WORD    $0x6e71dd4c // VFMUL V17.D2, V10.D2, V12.D2
@@ -5685,49 +5685,49 @@ half243:
 	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
 	WORD    $0x4ef0d4c6 // VFSUB V16.D2, V6.D2, V6.D2
 	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
-	FMOVQ   224(R23), F8
-	WORD    $0x4e68d5c9 // VFADD V8.D2, V14.D2, V9.D2
-	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
-	WORD    $0x4ee9d50c // VFSUB V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V14.D2, V12.D2
-	VFMLS   V9.D2, V13.D2, V12.D2
-	WORD    $0x6e69ddc8 // VFMUL V9.D2, V14.D2, V8.D2
-	WORD    $0x6ee0f90f // VFNEG V8.D2, V15.D2
-	VFMLA   V9.D2, V14.D2, V15.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V12.D2, V8.D2, V15.D2
-	VFMLA   V13.D2, V9.D2, V6.D2
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x4e6bf610 // VFMAX V11.D2, V16.D2, V16.D2
-	WORD    $0x4e66d606 // VFADD V6.D2, V16.D2, V6.D2
-	WORD    $0x6e6cdd2c // VFMUL V12.D2, V9.D2, V12.D2
+	FMOVQ   224(R23), F9
+	WORD    $0x4e69d5c8 // VFADD V9.D2, V14.D2, V8.D2
+	WORD    $0x6e68fd28 // VFDIV V8.D2, V9.D2, V8.D2
+	WORD    $0x4ee8d529 // VFSUB V8.D2, V9.D2, V9.D2
+	VFMLS   V8.D2, V14.D2, V9.D2
+	VFMLS   V8.D2, V13.D2, V9.D2
+	WORD    $0x6e68ddcc // VFMUL V8.D2, V14.D2, V12.D2
+	WORD    $0x6ee0f98f // VFNEG V12.D2, V15.D2
+	VFMLA   V8.D2, V14.D2, V15.D2
+	VFMLA   V8.D2, V13.D2, V15.D2
+	VFMLA   V9.D2, V12.D2, V15.D2
+	VFMLA   V13.D2, V8.D2, V6.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x4e6bf5ad // VFMAX V11.D2, V13.D2, V13.D2
+	WORD    $0x4e66d5a6 // VFADD V6.D2, V13.D2, V6.D2
+	WORD    $0x6e69dd09 // VFMUL V9.D2, V8.D2, V9.D2
 	VEOR    V13.B16, V13.B16, V13.B16
 	WORD    $0x6eebe5ad // VFCMGT V11.D2, V13.D2, V13.D2
 	VMOV    V13.B16, V14.B16
 	VMOV    V13.B16, V16.B16
-	VBSL    V12.B16, V15.B16, V16.B16
-	VBSL    V9.B16, V8.B16, V13.B16
-	VBSL    V8.B16, V9.B16, V14.B16
+	VBSL    V9.B16, V15.B16, V16.B16
+	VBSL    V8.B16, V12.B16, V13.B16
+	VBSL    V12.B16, V8.B16, V14.B16
 	WORD    $0x4e70d5a8 // VFADD V16.D2, V13.D2, V8.D2
 	WORD    $0x4e6dd5a9 // VFADD V13.D2, V13.D2, V9.D2
 	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
 	VFMLA   V13.D2, V13.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less244
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less245
 	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less246
 	FMOVQ   (R4), F9
 less246:
 less245:
 less244:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough248
 again247:
 	WORD    $0x6e70dd2b // VFMUL V16.D2, V9.D2, V11.D2
@@ -5870,49 +5870,49 @@ enough248:
 	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
 	WORD    $0x4ef0d4c6 // VFSUB V16.D2, V6.D2, V6.D2
 	WORD    $0x4e69d4c6 // VFADD V9.D2, V6.D2, V6.D2
-	FMOVQ   224(R23), F8
-	WORD    $0x4e68d5c9 // VFADD V8.D2, V14.D2, V9.D2
-	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
-	WORD    $0x4ee9d50c // VFSUB V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V14.D2, V12.D2
-	VFMLS   V9.D2, V13.D2, V12.D2
-	WORD    $0x6e69ddc8 // VFMUL V9.D2, V14.D2, V8.D2
-	WORD    $0x6ee0f90f // VFNEG V8.D2, V15.D2
-	VFMLA   V9.D2, V14.D2, V15.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V12.D2, V8.D2, V15.D2
-	VFMLA   V13.D2, V9.D2, V6.D2
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x4e6bf610 // VFMAX V11.D2, V16.D2, V16.D2
-	WORD    $0x4e66d606 // VFADD V6.D2, V16.D2, V6.D2
-	WORD    $0x6e6cdd2c // VFMUL V12.D2, V9.D2, V12.D2
+	FMOVQ   224(R23), F9
+	WORD    $0x4e69d5c8 // VFADD V9.D2, V14.D2, V8.D2
+	WORD    $0x6e68fd28 // VFDIV V8.D2, V9.D2, V8.D2
+	WORD    $0x4ee8d529 // VFSUB V8.D2, V9.D2, V9.D2
+	VFMLS   V8.D2, V14.D2, V9.D2
+	VFMLS   V8.D2, V13.D2, V9.D2
+	WORD    $0x6e68ddcc // VFMUL V8.D2, V14.D2, V12.D2
+	WORD    $0x6ee0f98f // VFNEG V12.D2, V15.D2
+	VFMLA   V8.D2, V14.D2, V15.D2
+	VFMLA   V8.D2, V13.D2, V15.D2
+	VFMLA   V9.D2, V12.D2, V15.D2
+	VFMLA   V13.D2, V8.D2, V6.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x4e6bf5ad // VFMAX V11.D2, V13.D2, V13.D2
+	WORD    $0x4e66d5a6 // VFADD V6.D2, V13.D2, V6.D2
+	WORD    $0x6e69dd09 // VFMUL V9.D2, V8.D2, V9.D2
 	VEOR    V13.B16, V13.B16, V13.B16
 	WORD    $0x6eebe5ad // VFCMGT V11.D2, V13.D2, V13.D2
 	VMOV    V13.B16, V14.B16
 	VMOV    V13.B16, V16.B16
-	VBSL    V12.B16, V15.B16, V16.B16
-	VBSL    V9.B16, V8.B16, V13.B16
-	VBSL    V8.B16, V9.B16, V14.B16
+	VBSL    V9.B16, V15.B16, V16.B16
+	VBSL    V8.B16, V12.B16, V13.B16
+	VBSL    V12.B16, V8.B16, V14.B16
 	WORD    $0x4e70d5a8 // VFADD V16.D2, V13.D2, V8.D2
 	WORD    $0x4e6dd5a9 // VFADD V13.D2, V13.D2, V9.D2
 	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
 	VFMLA   V13.D2, V13.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less249
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less250
 	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less251
 	FMOVQ   32(R4), F9
 less251:
 less250:
 less249:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough253
 again252:
 	WORD    $0x6e70dd2b // VFMUL V16.D2, V9.D2, V11.D2
@@ -6004,45 +6004,45 @@ done216:
 	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
 	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
 	FMOVD.P F6, 8(R22)
-	MOVD    powers+120(FP), R24
-	MOVD    words+80(FP), R25
+	MOVD    powers+128(FP), R24
+	MOVD    words+88(FP), R25
 	ADD     R25<<9, R24
-	MOVD    R24, powers+120(FP)
-	MOVD    stride+40(FP), R24
+	MOVD    R24, powers+128(FP)
+	MOVD    stride+48(FP), R24
 	ADD     R24<<3, R0
-	MOVD    dstStride+24(FP), R24
+	MOVD    dstStride+32(FP), R24
 	ADD     R24<<3, R2
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R13
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R15
 	SUB     $1, R11
 	CBNZ    R11, row211
 last212:
 	RET
 
-// func focal64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
-TEXT ·focal64NEON(SB), NOSPLIT, $512-144
-	MOVD    x+32(FP), R0
-	MOVD    dst+16(FP), R2
-	MOVD    n+56(FP), R8
+// func focalBlock64NEON(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
+TEXT ·focalBlock64NEON(SB), NOSPLIT, $512-152
+	MOVD    x+40(FP), R0
+	MOVD    dst+24(FP), R2
+	MOVD    n+64(FP), R8
 	LSR     $4, R8, R5
 	LSL     $3, R8
 	AND     $127, R8
 	MOVD    $frame-512(SP), R7
-	MOVD    rows+48(FP), R9
+	MOVD    rows+56(FP), R9
 	ADD     $256, R7, R10
-	MOVD    neg+72(FP), R11
-	MOVD    pos+64(FP), R13
+	MOVD    neg+80(FP), R11
+	MOVD    pos+72(FP), R13
 	MOVD    $laneconstants64<>(SB), R15
-	MOVD    p+88(FP), R19
-	MOVD    sum+0(FP), R20
+	MOVD    p+96(FP), R19
+	MOVD    sum+8(FP), R20
 	MOVD    $constants64<>(SB), R21
-	MOVD    exponent+96(FP), R22
+	MOVD    exponent+104(FP), R22
 	MOVD    R22, R23
 	VLD1R.P 8(R23), [V2.D2]
-	MOVD    stride+40(FP), R22
-	MOVD    dstStride+24(FP), R23
+	MOVD    stride+48(FP), R22
+	MOVD    dstStride+32(FP), R23
 	CBZ     R9, last259
 row258:
 	MOVD    R19, R24
@@ -6057,7 +6057,7 @@ row258:
 	FSTPQ   (F6, F6), 96(R10)
 	MOVD    R0, R1
 	MOVD    R2, R3
-	MOVD    powers+120(FP), R4
+	MOVD    powers+128(FP), R4
 	MOVD    R11, R12
 	MOVD    R13, R14
 	LSL     $1, R5, R6
@@ -6163,49 +6163,49 @@ half264:
 	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
 	WORD    $0x4eefd4c6 // VFSUB V15.D2, V6.D2, V6.D2
 	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FMOVQ   224(R21), F7
-	WORD    $0x4e67d5a8 // VFADD V7.D2, V13.D2, V8.D2
-	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
-	WORD    $0x4ee8d4eb // VFSUB V8.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V13.D2, V11.D2
-	VFMLS   V8.D2, V12.D2, V11.D2
-	WORD    $0x6e68dda7 // VFMUL V8.D2, V13.D2, V7.D2
-	WORD    $0x6ee0f8ee // VFNEG V7.D2, V14.D2
-	VFMLA   V8.D2, V13.D2, V14.D2
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V12.D2, V8.D2, V6.D2
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x4e69f5ef // VFMAX V9.D2, V15.D2, V15.D2
-	WORD    $0x4e66d5e6 // VFADD V6.D2, V15.D2, V6.D2
-	WORD    $0x6e6bdd0b // VFMUL V11.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a7 // VFADD V8.D2, V13.D2, V7.D2
+	WORD    $0x6e67fd07 // VFDIV V7.D2, V8.D2, V7.D2
+	WORD    $0x4ee7d508 // VFSUB V7.D2, V8.D2, V8.D2
+	VFMLS   V7.D2, V13.D2, V8.D2
+	VFMLS   V7.D2, V12.D2, V8.D2
+	WORD    $0x6e67ddab // VFMUL V7.D2, V13.D2, V11.D2
+	WORD    $0x6ee0f96e // VFNEG V11.D2, V14.D2
+	VFMLA   V7.D2, V13.D2, V14.D2
+	VFMLA   V7.D2, V12.D2, V14.D2
+	VFMLA   V8.D2, V11.D2, V14.D2
+	VFMLA   V12.D2, V7.D2, V6.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x4e69f58c // VFMAX V9.D2, V12.D2, V12.D2
+	WORD    $0x4e66d586 // VFADD V6.D2, V12.D2, V6.D2
+	WORD    $0x6e68dce8 // VFMUL V8.D2, V7.D2, V8.D2
 	VEOR    V12.B16, V12.B16, V12.B16
 	WORD    $0x6ee9e58c // VFCMGT V9.D2, V12.D2, V12.D2
 	VMOV    V12.B16, V13.B16
 	VMOV    V12.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VBSL    V8.B16, V7.B16, V12.B16
-	VBSL    V7.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V15.B16
+	VBSL    V7.B16, V11.B16, V12.B16
+	VBSL    V11.B16, V7.B16, V13.B16
 	WORD    $0x4e6fd587 // VFADD V15.D2, V12.D2, V7.D2
 	WORD    $0x4e6cd588 // VFADD V12.D2, V12.D2, V8.D2
 	WORD    $0x6e6fdd08 // VFMUL V15.D2, V8.D2, V8.D2
 	VFMLA   V12.D2, V12.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less265
 	VMOV    V7.B16, V8.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less266
 	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less267
 	FMOVQ   (R4), F8
 less267:
 less266:
 less265:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough269
 again268:
 	WORD    $0x6e6fdd09 // VFMUL V15.D2, V8.D2, V9.D2
@@ -6316,49 +6316,49 @@ enough269:
 	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
 	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
 	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
-	FMOVQ   224(R21), F8
-	WORD    $0x4e68d5c9 // VFADD V8.D2, V14.D2, V9.D2
-	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
-	WORD    $0x4ee9d50c // VFSUB V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V14.D2, V12.D2
-	VFMLS   V9.D2, V13.D2, V12.D2
-	WORD    $0x6e69ddc8 // VFMUL V9.D2, V14.D2, V8.D2
-	WORD    $0x6ee0f90f // VFNEG V8.D2, V15.D2
-	VFMLA   V9.D2, V14.D2, V15.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V12.D2, V8.D2, V15.D2
-	VFMLA   V13.D2, V9.D2, V7.D2
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x4e6af610 // VFMAX V10.D2, V16.D2, V16.D2
-	WORD    $0x4e67d607 // VFADD V7.D2, V16.D2, V7.D2
-	WORD    $0x6e6cdd2c // VFMUL V12.D2, V9.D2, V12.D2
+	FMOVQ   224(R21), F9
+	WORD    $0x4e69d5c8 // VFADD V9.D2, V14.D2, V8.D2
+	WORD    $0x6e68fd28 // VFDIV V8.D2, V9.D2, V8.D2
+	WORD    $0x4ee8d529 // VFSUB V8.D2, V9.D2, V9.D2
+	VFMLS   V8.D2, V14.D2, V9.D2
+	VFMLS   V8.D2, V13.D2, V9.D2
+	WORD    $0x6e68ddcc // VFMUL V8.D2, V14.D2, V12.D2
+	WORD    $0x6ee0f98f // VFNEG V12.D2, V15.D2
+	VFMLA   V8.D2, V14.D2, V15.D2
+	VFMLA   V8.D2, V13.D2, V15.D2
+	VFMLA   V9.D2, V12.D2, V15.D2
+	VFMLA   V13.D2, V8.D2, V7.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x4e6af5ad // VFMAX V10.D2, V13.D2, V13.D2
+	WORD    $0x4e67d5a7 // VFADD V7.D2, V13.D2, V7.D2
+	WORD    $0x6e69dd09 // VFMUL V9.D2, V8.D2, V9.D2
 	VEOR    V13.B16, V13.B16, V13.B16
 	WORD    $0x6eeae5ad // VFCMGT V10.D2, V13.D2, V13.D2
 	VMOV    V13.B16, V14.B16
 	VMOV    V13.B16, V16.B16
-	VBSL    V12.B16, V15.B16, V16.B16
-	VBSL    V9.B16, V8.B16, V13.B16
-	VBSL    V8.B16, V9.B16, V14.B16
+	VBSL    V9.B16, V15.B16, V16.B16
+	VBSL    V8.B16, V12.B16, V13.B16
+	VBSL    V12.B16, V8.B16, V14.B16
 	WORD    $0x4e70d5a8 // VFADD V16.D2, V13.D2, V8.D2
 	WORD    $0x4e6dd5a9 // VFADD V13.D2, V13.D2, V9.D2
 	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
 	VFMLA   V13.D2, V13.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less270
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less271
 	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less272
 	FMOVQ   64(R4), F9
 less272:
 less271:
 less270:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough274
 again273:
 	WORD    $0x6e70dd2a // VFMUL V16.D2, V9.D2, V10.D2
@@ -6478,49 +6478,49 @@ enough274:
 	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
 	WORD    $0x4eefd4c6 // VFSUB V15.D2, V6.D2, V6.D2
 	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FMOVQ   224(R21), F7
-	WORD    $0x4e67d5a8 // VFADD V7.D2, V13.D2, V8.D2
-	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
-	WORD    $0x4ee8d4eb // VFSUB V8.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V13.D2, V11.D2
-	VFMLS   V8.D2, V12.D2, V11.D2
-	WORD    $0x6e68dda7 // VFMUL V8.D2, V13.D2, V7.D2
-	WORD    $0x6ee0f8ee // VFNEG V7.D2, V14.D2
-	VFMLA   V8.D2, V13.D2, V14.D2
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V12.D2, V8.D2, V6.D2
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x4e69f5ef // VFMAX V9.D2, V15.D2, V15.D2
-	WORD    $0x4e66d5e6 // VFADD V6.D2, V15.D2, V6.D2
-	WORD    $0x6e6bdd0b // VFMUL V11.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a7 // VFADD V8.D2, V13.D2, V7.D2
+	WORD    $0x6e67fd07 // VFDIV V7.D2, V8.D2, V7.D2
+	WORD    $0x4ee7d508 // VFSUB V7.D2, V8.D2, V8.D2
+	VFMLS   V7.D2, V13.D2, V8.D2
+	VFMLS   V7.D2, V12.D2, V8.D2
+	WORD    $0x6e67ddab // VFMUL V7.D2, V13.D2, V11.D2
+	WORD    $0x6ee0f96e // VFNEG V11.D2, V14.D2
+	VFMLA   V7.D2, V13.D2, V14.D2
+	VFMLA   V7.D2, V12.D2, V14.D2
+	VFMLA   V8.D2, V11.D2, V14.D2
+	VFMLA   V12.D2, V7.D2, V6.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x4e69f58c // VFMAX V9.D2, V12.D2, V12.D2
+	WORD    $0x4e66d586 // VFADD V6.D2, V12.D2, V6.D2
+	WORD    $0x6e68dce8 // VFMUL V8.D2, V7.D2, V8.D2
 	VEOR    V12.B16, V12.B16, V12.B16
 	WORD    $0x6ee9e58c // VFCMGT V9.D2, V12.D2, V12.D2
 	VMOV    V12.B16, V13.B16
 	VMOV    V12.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VBSL    V8.B16, V7.B16, V12.B16
-	VBSL    V7.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V15.B16
+	VBSL    V7.B16, V11.B16, V12.B16
+	VBSL    V11.B16, V7.B16, V13.B16
 	WORD    $0x4e6fd587 // VFADD V15.D2, V12.D2, V7.D2
 	WORD    $0x4e6cd588 // VFADD V12.D2, V12.D2, V8.D2
 	WORD    $0x6e6fdd08 // VFMUL V15.D2, V8.D2, V8.D2
 	VFMLA   V12.D2, V12.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less275
 	VMOV    V7.B16, V8.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less276
 	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less277
 	FMOVQ   32(R4), F8
 less277:
 less276:
 less275:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough279
 again278:
 	WORD    $0x6e6fdd09 // VFMUL V15.D2, V8.D2, V9.D2
@@ -6631,49 +6631,49 @@ enough279:
 	WORD    $0x4eecd610 // VFSUB V12.D2, V16.D2, V16.D2
 	WORD    $0x4ef0d4e7 // VFSUB V16.D2, V7.D2, V7.D2
 	WORD    $0x4e69d4e7 // VFADD V9.D2, V7.D2, V7.D2
-	FMOVQ   224(R21), F8
-	WORD    $0x4e68d5c9 // VFADD V8.D2, V14.D2, V9.D2
-	WORD    $0x6e69fd09 // VFDIV V9.D2, V8.D2, V9.D2
-	WORD    $0x4ee9d50c // VFSUB V9.D2, V8.D2, V12.D2
-	VFMLS   V9.D2, V14.D2, V12.D2
-	VFMLS   V9.D2, V13.D2, V12.D2
-	WORD    $0x6e69ddc8 // VFMUL V9.D2, V14.D2, V8.D2
-	WORD    $0x6ee0f90f // VFNEG V8.D2, V15.D2
-	VFMLA   V9.D2, V14.D2, V15.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V12.D2, V8.D2, V15.D2
-	VFMLA   V13.D2, V9.D2, V7.D2
-	VEOR    V16.B16, V16.B16, V16.B16
-	WORD    $0x4e6af610 // VFMAX V10.D2, V16.D2, V16.D2
-	WORD    $0x4e67d607 // VFADD V7.D2, V16.D2, V7.D2
-	WORD    $0x6e6cdd2c // VFMUL V12.D2, V9.D2, V12.D2
+	FMOVQ   224(R21), F9
+	WORD    $0x4e69d5c8 // VFADD V9.D2, V14.D2, V8.D2
+	WORD    $0x6e68fd28 // VFDIV V8.D2, V9.D2, V8.D2
+	WORD    $0x4ee8d529 // VFSUB V8.D2, V9.D2, V9.D2
+	VFMLS   V8.D2, V14.D2, V9.D2
+	VFMLS   V8.D2, V13.D2, V9.D2
+	WORD    $0x6e68ddcc // VFMUL V8.D2, V14.D2, V12.D2
+	WORD    $0x6ee0f98f // VFNEG V12.D2, V15.D2
+	VFMLA   V8.D2, V14.D2, V15.D2
+	VFMLA   V8.D2, V13.D2, V15.D2
+	VFMLA   V9.D2, V12.D2, V15.D2
+	VFMLA   V13.D2, V8.D2, V7.D2
+	VEOR    V13.B16, V13.B16, V13.B16
+	WORD    $0x4e6af5ad // VFMAX V10.D2, V13.D2, V13.D2
+	WORD    $0x4e67d5a7 // VFADD V7.D2, V13.D2, V7.D2
+	WORD    $0x6e69dd09 // VFMUL V9.D2, V8.D2, V9.D2
 	VEOR    V13.B16, V13.B16, V13.B16
 	WORD    $0x6eeae5ad // VFCMGT V10.D2, V13.D2, V13.D2
 	VMOV    V13.B16, V14.B16
 	VMOV    V13.B16, V16.B16
-	VBSL    V12.B16, V15.B16, V16.B16
-	VBSL    V9.B16, V8.B16, V13.B16
-	VBSL    V8.B16, V9.B16, V14.B16
+	VBSL    V9.B16, V15.B16, V16.B16
+	VBSL    V8.B16, V12.B16, V13.B16
+	VBSL    V12.B16, V8.B16, V14.B16
 	WORD    $0x4e70d5a8 // VFADD V16.D2, V13.D2, V8.D2
 	WORD    $0x4e6dd5a9 // VFADD V13.D2, V13.D2, V9.D2
 	WORD    $0x6e70dd29 // VFMUL V16.D2, V9.D2, V9.D2
 	VFMLA   V13.D2, V13.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less280
 	VMOV    V8.B16, V9.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less281
 	WORD    $0x6ee1f929 // VFSQRT V9.D2, V9.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less282
 	FMOVQ   96(R4), F9
 less282:
 less281:
 less280:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough284
 again283:
 	WORD    $0x6e70dd2a // VFMUL V16.D2, V9.D2, V10.D2
@@ -6838,49 +6838,49 @@ half290:
 	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
 	WORD    $0x4eefd4c6 // VFSUB V15.D2, V6.D2, V6.D2
 	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FMOVQ   224(R21), F7
-	WORD    $0x4e67d5a8 // VFADD V7.D2, V13.D2, V8.D2
-	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
-	WORD    $0x4ee8d4eb // VFSUB V8.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V13.D2, V11.D2
-	VFMLS   V8.D2, V12.D2, V11.D2
-	WORD    $0x6e68dda7 // VFMUL V8.D2, V13.D2, V7.D2
-	WORD    $0x6ee0f8ee // VFNEG V7.D2, V14.D2
-	VFMLA   V8.D2, V13.D2, V14.D2
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V12.D2, V8.D2, V6.D2
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x4e69f5ef // VFMAX V9.D2, V15.D2, V15.D2
-	WORD    $0x4e66d5e6 // VFADD V6.D2, V15.D2, V6.D2
-	WORD    $0x6e6bdd0b // VFMUL V11.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a7 // VFADD V8.D2, V13.D2, V7.D2
+	WORD    $0x6e67fd07 // VFDIV V7.D2, V8.D2, V7.D2
+	WORD    $0x4ee7d508 // VFSUB V7.D2, V8.D2, V8.D2
+	VFMLS   V7.D2, V13.D2, V8.D2
+	VFMLS   V7.D2, V12.D2, V8.D2
+	WORD    $0x6e67ddab // VFMUL V7.D2, V13.D2, V11.D2
+	WORD    $0x6ee0f96e // VFNEG V11.D2, V14.D2
+	VFMLA   V7.D2, V13.D2, V14.D2
+	VFMLA   V7.D2, V12.D2, V14.D2
+	VFMLA   V8.D2, V11.D2, V14.D2
+	VFMLA   V12.D2, V7.D2, V6.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x4e69f58c // VFMAX V9.D2, V12.D2, V12.D2
+	WORD    $0x4e66d586 // VFADD V6.D2, V12.D2, V6.D2
+	WORD    $0x6e68dce8 // VFMUL V8.D2, V7.D2, V8.D2
 	VEOR    V12.B16, V12.B16, V12.B16
 	WORD    $0x6ee9e58c // VFCMGT V9.D2, V12.D2, V12.D2
 	VMOV    V12.B16, V13.B16
 	VMOV    V12.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VBSL    V8.B16, V7.B16, V12.B16
-	VBSL    V7.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V15.B16
+	VBSL    V7.B16, V11.B16, V12.B16
+	VBSL    V11.B16, V7.B16, V13.B16
 	WORD    $0x4e6fd587 // VFADD V15.D2, V12.D2, V7.D2
 	WORD    $0x4e6cd588 // VFADD V12.D2, V12.D2, V8.D2
 	WORD    $0x6e6fdd08 // VFMUL V15.D2, V8.D2, V8.D2
 	VFMLA   V12.D2, V12.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less291
 	VMOV    V7.B16, V8.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less292
 	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less293
 	FMOVQ   (R4), F8
 less293:
 less292:
 less291:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough295
 again294:
 	WORD    $0x6e6fdd09 // VFMUL V15.D2, V8.D2, V9.D2
@@ -6999,49 +6999,49 @@ enough295:
 	WORD    $0x4eebd5ef // VFSUB V11.D2, V15.D2, V15.D2
 	WORD    $0x4eefd4c6 // VFSUB V15.D2, V6.D2, V6.D2
 	WORD    $0x4e68d4c6 // VFADD V8.D2, V6.D2, V6.D2
-	FMOVQ   224(R21), F7
-	WORD    $0x4e67d5a8 // VFADD V7.D2, V13.D2, V8.D2
-	WORD    $0x6e68fce8 // VFDIV V8.D2, V7.D2, V8.D2
-	WORD    $0x4ee8d4eb // VFSUB V8.D2, V7.D2, V11.D2
-	VFMLS   V8.D2, V13.D2, V11.D2
-	VFMLS   V8.D2, V12.D2, V11.D2
-	WORD    $0x6e68dda7 // VFMUL V8.D2, V13.D2, V7.D2
-	WORD    $0x6ee0f8ee // VFNEG V7.D2, V14.D2
-	VFMLA   V8.D2, V13.D2, V14.D2
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V11.D2, V7.D2, V14.D2
-	VFMLA   V12.D2, V8.D2, V6.D2
-	VEOR    V15.B16, V15.B16, V15.B16
-	WORD    $0x4e69f5ef // VFMAX V9.D2, V15.D2, V15.D2
-	WORD    $0x4e66d5e6 // VFADD V6.D2, V15.D2, V6.D2
-	WORD    $0x6e6bdd0b // VFMUL V11.D2, V8.D2, V11.D2
+	FMOVQ   224(R21), F8
+	WORD    $0x4e68d5a7 // VFADD V8.D2, V13.D2, V7.D2
+	WORD    $0x6e67fd07 // VFDIV V7.D2, V8.D2, V7.D2
+	WORD    $0x4ee7d508 // VFSUB V7.D2, V8.D2, V8.D2
+	VFMLS   V7.D2, V13.D2, V8.D2
+	VFMLS   V7.D2, V12.D2, V8.D2
+	WORD    $0x6e67ddab // VFMUL V7.D2, V13.D2, V11.D2
+	WORD    $0x6ee0f96e // VFNEG V11.D2, V14.D2
+	VFMLA   V7.D2, V13.D2, V14.D2
+	VFMLA   V7.D2, V12.D2, V14.D2
+	VFMLA   V8.D2, V11.D2, V14.D2
+	VFMLA   V12.D2, V7.D2, V6.D2
+	VEOR    V12.B16, V12.B16, V12.B16
+	WORD    $0x4e69f58c // VFMAX V9.D2, V12.D2, V12.D2
+	WORD    $0x4e66d586 // VFADD V6.D2, V12.D2, V6.D2
+	WORD    $0x6e68dce8 // VFMUL V8.D2, V7.D2, V8.D2
 	VEOR    V12.B16, V12.B16, V12.B16
 	WORD    $0x6ee9e58c // VFCMGT V9.D2, V12.D2, V12.D2
 	VMOV    V12.B16, V13.B16
 	VMOV    V12.B16, V15.B16
-	VBSL    V11.B16, V14.B16, V15.B16
-	VBSL    V8.B16, V7.B16, V12.B16
-	VBSL    V7.B16, V8.B16, V13.B16
+	VBSL    V8.B16, V14.B16, V15.B16
+	VBSL    V7.B16, V11.B16, V12.B16
+	VBSL    V11.B16, V7.B16, V13.B16
 	WORD    $0x4e6fd587 // VFADD V15.D2, V12.D2, V7.D2
 	WORD    $0x4e6cd588 // VFADD V12.D2, V12.D2, V8.D2
 	WORD    $0x6e6fdd08 // VFMUL V15.D2, V8.D2, V8.D2
 	VFMLA   V12.D2, V12.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $1, R24
 	BLT     less296
 	VMOV    V7.B16, V8.B16
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $2, R24
 	BLT     less297
 	WORD    $0x6ee1f908 // VFSQRT V8.D2, V8.D2
-	MOVD    root+112(FP), R24
+	MOVD    root+120(FP), R24
 	CMP     $3, R24
 	BLT     less298
 	FMOVQ   32(R4), F8
 less298:
 less297:
 less296:
-	MOVD    steps+104(FP), R24
+	MOVD    steps+112(FP), R24
 	CBZ     R24, enough300
 again299:
 	WORD    $0x6e6fdd09 // VFMUL V15.D2, V8.D2, V9.D2
@@ -7130,15 +7130,15 @@ done263:
 	WORD    $0x4e68d4e7 // VFADD V8.D2, V7.D2, V7.D2
 	WORD    $0x4e67d4c6 // VFADD V7.D2, V6.D2, V6.D2
 	FMOVD.P F6, 8(R20)
-	MOVD    powers+120(FP), R24
-	MOVD    words+80(FP), R25
+	MOVD    powers+128(FP), R24
+	MOVD    words+88(FP), R25
 	ADD     R25<<9, R24
-	MOVD    R24, powers+120(FP)
+	MOVD    R24, powers+128(FP)
 	ADD     R22<<3, R0
 	ADD     R23<<3, R2
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R11
-	MOVD    words+80(FP), R24
+	MOVD    words+88(FP), R24
 	ADD     R24<<3, R13
 	SUB     $1, R9
 	CBNZ    R9, row258

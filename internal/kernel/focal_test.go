@@ -51,6 +51,9 @@ func testFocalKernels[T Float](t *testing.T) {
 	for n := 1; n <= 300; n++ {
 		for kind := range focalKinds {
 			a := focalCase[T](r, 1+r.IntN(3), n, kind)
+			if r.IntN(2) == 0 {
+				a.Params[0][0] *= -1 // signs of zeros
+			}
 			if r.IntN(4) == 0 {
 				a.X[r.IntN(len(a.X))] = []T{T(math.Inf(1)), T(math.Inf(-1)), T(math.NaN()), 1e30, -1e30}[r.IntN(5)]
 			}

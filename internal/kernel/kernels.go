@@ -159,12 +159,13 @@ func BCE[T Float](a *BCEArgs[T]) {
 	}
 }
 
-// Focal writes the sums of the focal terms of every row, or the terms, and the gradient.
-func Focal[T Float](a *FocalArgs[T]) {
+// FocalBlock writes the sums of the focal terms of every row, or the terms, and the gradient.
+// Kept has three numbers for each of 64 elements of every word.
+func FocalBlock[T Float](a *FocalArgs[T]) {
 	if IsFloat32[T]() {
-		focal32((*FocalArgs[float32])(unsafe.Pointer(a)))
+		focalBlock32((*FocalArgs[float32])(unsafe.Pointer(a)))
 	} else {
-		focal64((*FocalArgs[float64])(unsafe.Pointer(a)))
+		focalBlock64((*FocalArgs[float64])(unsafe.Pointer(a)))
 	}
 }
 
