@@ -68,11 +68,15 @@ func SignedLogSumExpRows[T Float](lse, sign, bound []float64, x, b Matrix[T]) {
 type signedTerms struct {
 	terms  []signedTerm
 	powers []power.Number
+	block  signedBlock
 }
 
 type signedTerm struct{ x, b float64 }
 
 func signedLogSumExp[T Float](s *signedTerms, x, b []T) (lse, sign, bound float64) {
+	if sum, ok := plainSignedSum(&s.block, x, b); ok {
+		return sum.log()
+	}
 	s.terms = s.terms[:0]
 	up, down := false, false
 	for i, v := range x {
@@ -139,6 +143,67 @@ func (s *signedTerms) join() {
 	s.terms = kept
 }
 
+// A signedBlock is some terms on their way: the exponent less the highest, what that leaves
+// out, and the factor.
+type signedBlock struct{ d, err, b [signedBlockLen]float64 }
+
+const signedBlockLen = 64
+
+// plainSignedSum returns the sum of terms by exponentials of the kernels, the products with
+// the factors and the sum in twice the precision of float64: the error of a term is that of
+// its exponential, below 0.93·2^-52. It reports whether that serves: exponents are finite,
+// factors from 2^-64 to 2^64, so that terms below the range of the exponential, which are left
+// out, are less than 2^-800 of the highest, and not so much cancels that it counts whether factors of equal
+// exponents are added exactly.
+func plainSignedSum[T Float](s *signedBlock, x, b []T) (sum signedSum, ok bool) {
+	sum.top = math.Inf(-1)
+	b = b[:len(x)]
+	for i, v := range x {
+		x, b := float64(v), math.Abs(float64(b[i]))
+		if x-x == 0 && b >= 0x1p-64 && b <= 0x1p64 {
+			if x > sum.top {
+				sum.top = x
+			}
+			continue
+		}
+		if !noSignedTerm(x, b) {
+			return sum, false
+		}
+	}
+	const least = -700 // of the range of the exponential
+	var rest float64
+	for k := 0; k < len(x); {
+		n := 0
+		for ; k < len(x) && n < signedBlockLen; k++ {
+			x, b := float64(x[k]), float64(b[k])
+			d := x - sum.top
+			if b == 0 || !(d >= least) {
+				continue
+			}
+			v := d - x
+			s.d[n], s.err[n], s.b[n] = d, (x-(d-v))-(sum.top+v), b
+			n++
+		}
+		clear(s.d[n:])
+		kernel.ShortPowers(s.d[:], s.d[:])
+		for i, e := range s.d[:n] {
+			b := s.b[i]
+			hi := float64(b * e)
+			sum.sum, rest = signedTwoSum(sum.sum, rest, hi)
+			rest += math.FMA(b, e, -hi) + float64(hi*s.err[i])
+			sum.all += math.Abs(hi)
+		}
+	}
+	sum.sum += rest
+	const most = 0x1p20 // of what cancels
+	return sum, sum.all <= most*math.Abs(sum.sum) && sum.all > 0
+}
+
+// noSignedTerm reports whether x and b are numbers that make no term.
+func noSignedTerm(x, b float64) bool {
+	return x == x && b == 0 || math.IsInf(x, -1) && b <= math.MaxFloat64
+}
+
 // log returns the results of joined terms. The error of a term is below 2^-53 for its
 // factor and 2^-54 for its exponential, relative; that of the sums is far below.
 func (s *signedTerms) log() (lse, sign, bound float64) {
@@ -167,7 +232,19 @@ func (s *signedTerms) log() (lse, sign, bound float64) {
 		rest += math.Ldexp(p.Lo, int(p.Exp-exp))
 		all += math.Abs(hi)
 	}
-	sum += rest
+	return signedSum{top, exp, sum + rest, all}.log()
+}
+
+// A signedSum is sum·2^exp·e^top, all being the sum of the magnitudes.
+type signedSum struct {
+	top      float64
+	exp      int64
+	sum, all float64
+}
+
+// log returns the results of a sum whose terms' errors are below 2^-52.
+func (s signedSum) log() (lse, sign, bound float64) {
+	sum, top, exp := s.sum, s.top, s.exp
 	sign = 1
 	if math.Signbit(sum) {
 		sign = -1
@@ -186,7 +263,7 @@ func (s *signedTerms) log() (lse, sign, bound float64) {
 	lse, lo = signedTwoSum(top, lo, hi)
 	lse, lo = signedTwoSum(lse, lo, scalar.Log(f))
 	lse += lo
-	share := 0x1p-52 * all / math.Abs(sum)
+	share := 0x1p-52 * s.all / math.Abs(sum)
 	if share >= 0.5 {
 		return lse, sign, math.Inf(1)
 	}
