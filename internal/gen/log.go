@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
 
 	"github.com/zlpr/zlpr/internal/coef"
 )
@@ -25,11 +24,11 @@ func logarithm(v *vec, plus1, low bool) {
 	l := newVectorLoop(v)
 	g := newLogarithms(v)
 
-	l.row(func(off reg.Register, pairs []pair) {
+	l.row(func(pairs []pair) {
 		for _, t := range terms(pairs) {
 			load := func(base gpreg) vreg {
 				r := v.reg()
-				v.load(t.mask, v.element(base, off, t.reg), r)
+				v.load(t.mask, l.inRow(base, t.reg), r)
 				return r
 			}
 			var y vreg
@@ -44,7 +43,7 @@ func logarithm(v *vec, plus1, low bool) {
 				v.zero(c)
 				y = v.logSum(k, f, c)
 			}
-			v.store(t.mask, y, v.element(dst, off, t.reg))
+			v.store(t.mask, y, l.inRow(dst, t.reg))
 		}
 	})
 	v.VZEROUPPER()

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
 )
 
 // maximum emits the maximum of each row.
@@ -21,11 +20,11 @@ func maximum(v *vec) {
 			v.move(infinity, a)
 		}
 		v.clearMask(nan)
-	}, func(off reg.Register, pairs []pair) {
+	}, func(pairs []pair) {
 		for _, pair := range pairs {
 			var loaded []vreg
 			for _, t := range pair {
-				mem := v.element(x, off, t.reg)
+				mem := l.inRow(x, t.reg)
 				r := v.reg()
 				if t.mask == nil {
 					v.move(mem, r)

@@ -162,6 +162,14 @@ func (l *neonLoop) withSides(one bool) {
 	l.loadTests()
 }
 
+// withPart loads the argument of the bits that tell which elements take part, and has them
+// loaded; every rest is a whole turn then.
+func (l *neonLoop) withPart() {
+	l.allWhole = true
+	l.sides = []*neonSide{l.newSide("part", max(1, l.bytes()/l.size/32))}
+	l.loadTests()
+}
+
 // eitherSide returns the bits of both sides together, which take the place of
 // those of the negatives.
 func (l *neonLoop) eitherSide() *neonSide {

@@ -22,11 +22,9 @@ func emitNeonSoftBCE(v *neonVec) {
 	b.dst.optional = true
 	l := newNeonLoop(v, 4, b.x, b.t, b.dst)
 	b.neonLoop = l
-	l.allWhole = true
 	l.halves(16)
 	l.accumulators()
-	l.sides = []*neonSide{l.newSide("part", max(1, l.bytes()/l.size/32))}
-	l.loadTests()
+	l.withPart()
 	b.part = l.sides[0]
 	sum := v.param("sum")
 	b.sum = newNeonStackAccumulator(v, l.acc)
@@ -207,11 +205,9 @@ func neonSoftLinear(v *neonVec) {
 	m, dst := v.output("m", "mStride"), v.output("dst", "dstStride")
 	dst.changed = true
 	l := newNeonLoop(v, 2, x, t, w, m, dst) // m may lie over x
-	l.allWhole = true
 	l.halves(16)
 	l.accumulators()
-	l.sides = []*neonSide{l.newSide("part", 1)}
-	l.loadTests()
+	l.withPart()
 	v.loadConstants()
 	one, factor, hi, lo := v.inRegister(v.constant(1)), v.reg(), v.reg(), v.reg()
 	acc := newNeonStackAccumulator(v, l.acc)
@@ -260,11 +256,9 @@ func neonSoftTerms(v *neonVec) {
 	first, second := v.output("u", "wStride"), v.output("v", "wStride")
 	second.changed = true // a place of its own
 	l := newNeonLoop(v, 2, x, t, first, second)
-	l.allWhole = true
 	l.halves(16)
 	l.accumulators()
-	l.sides = []*neonSide{l.newSide("part", 1)}
-	l.loadTests()
+	l.withPart()
 	v.loadConstants()
 	magic, low, high := v.naturalRange()
 	e := newNeonExponential(v, magic)

@@ -2,7 +2,6 @@ package gen
 
 import (
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
 )
 
 // offset emits the difference from two numbers a row.
@@ -16,17 +15,17 @@ func offset(v *vec) {
 	l.run(func() {
 		v.broadcast(at(tops, 0), m)
 		v.broadcast(at(logs, 0), s)
-	}, func(off reg.Register, pairs []pair) {
+	}, func(pairs []pair) {
 		for _, t := range terms(pairs) {
 			r := v.reg()
-			mem := v.element(x, off, t.reg)
+			mem := l.inRow(x, t.reg)
 			v.load(t.mask, mem, r)
 			if t.mask == nil {
 				v.prefetch(mem, t.reg)
 			}
 			v.sub(r, m, r)
 			v.sub(r, s, r)
-			v.store(t.mask, r, v.element(dst, off, t.reg))
+			v.store(t.mask, r, l.inRow(dst, t.reg))
 		}
 	}, func() {
 		v.ADDQ(dstStride, dst)

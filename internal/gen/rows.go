@@ -2,7 +2,6 @@ package gen
 
 import (
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
 )
 
 // A term is a register's worth of a row: number reg after the loop's offset,
@@ -53,12 +52,12 @@ type rowLoop struct {
 	next []func()  // at the end of a row
 
 	// Of run:
-	groups   gpreg                 // whole groups of a row
-	left     gpreg                 // elements after them
-	masks    []mask                // of these
-	together bool                  // a body takes the pairs of a group together
-	first    func(off, left gpreg) // takes a row's first groups, on AVX2; it moves off on and counts left down
-	single   bool                  // no two groups go together: the body is long
+	groups   gpreg            // whole groups of a row
+	left     gpreg            // elements after them
+	masks    []mask           // of these
+	together bool             // a body takes the pairs of a group together
+	first    func(left gpreg) // takes a row's first groups, on AVX2; it moves off on and counts left down
+	single   bool             // no two groups go together: the body is long
 
 	wholeRows
 }
@@ -110,9 +109,9 @@ func (l *rowLoop) advance(r gpreg, name string, shift int) {
 }
 
 // run emits the loop: begin at the start of a row; body for pairs of registers
-// at byte offset off from the row's start, as many of them at a time as the
+// of the group, as many of them at a time as the
 // registers allow; end at the end of a row, and the return.
-func (l *rowLoop) run(begin func(), body func(off reg.Register, pairs []pair), end func()) {
+func (l *rowLoop) run(begin func(), body func(pairs []pair), end func()) {
 	l.through(begin, func() { l.row(body) }, end)
 }
 
@@ -153,7 +152,7 @@ func (l *rowLoop) eachRow(row func()) {
 }
 
 // row emits the loop of run through one row.
-func (l *rowLoop) row(body func(off reg.Register, pairs []pair)) {
+func (l *rowLoop) row(body func(pairs []pair)) {
 	var (
 		two, one    = l.newLabel("two"), l.newLabel("one")
 		group, rest = l.newLabel("group"), l.newLabel("rest")
@@ -161,31 +160,32 @@ func (l *rowLoop) row(body func(off reg.Register, pairs []pair)) {
 		goTo        = func(label string) operand.LabelRef { return operand.LabelRef(label) }
 		none        = make([]mask, len(l.masks))
 	)
-	off, left := l.GP64(), l.GP64()
-	l.XORQ(off, off)
+	l.off = l.GP64()
+	left := l.GP64()
+	l.XORQ(l.off, l.off)
 	l.MOVQ(l.groups, left)
 	if l.wide() && !l.single {
 		// Two groups at a time hide more of the latency.
 		l.SUBQ(operand.U8(2), left)
 		l.JB(goTo(one))
 		l.Label(two)
-		body(off, append(l.pairs(0, none), l.pairs(2*l.regs(), none)...))
-		l.ADDQ(operand.I32(256), off)
+		body(append(l.pairs(0, none), l.pairs(2*l.regs(), none)...))
+		l.ADDQ(operand.I32(256), l.off)
 		l.SUBQ(operand.U8(2), left)
 		l.JAE(goTo(two))
 		l.Label(one)
 		l.ADDQ(operand.U8(2), left)
 	} else {
 		if l.first != nil {
-			l.first(off, left)
+			l.first(left)
 		}
 		l.TESTQ(left, left)
 	}
 	l.JZ(goTo(rest))
 
 	l.Label(group)
-	l.each(l.pairs(0, none), off, body)
-	l.ADDQ(operand.U8(128), off)
+	l.each(l.pairs(0, none), body)
+	l.ADDQ(operand.U8(128), l.off)
 	l.DECQ(left)
 	l.JNZ(goTo(group))
 
@@ -194,22 +194,22 @@ func (l *rowLoop) row(body func(off reg.Register, pairs []pair)) {
 	l.JZ(goTo(done))
 	l.CMPQ(l.left, operand.U8(l.lanes))
 	l.JBE(goTo(half))
-	l.each(l.pairs(0, l.masks), off, body)
+	l.each(l.pairs(0, l.masks), body)
 	l.JMP(goTo(done))
 	l.Label(half)
-	l.each(l.pairs(0, l.masks[:l.regs()]), off, body)
+	l.each(l.pairs(0, l.masks[:l.regs()]), body)
 
 	l.Label(done)
 }
 
 // each emits the body once for every pair, or for all together.
-func (l *rowLoop) each(pairs []pair, off reg.Register, body func(reg.Register, []pair)) {
+func (l *rowLoop) each(pairs []pair, body func([]pair)) {
 	if l.together {
-		body(off, pairs)
+		body(pairs)
 		return
 	}
 	for i := range pairs {
-		body(off, pairs[i:i+1])
+		body(pairs[i : i+1])
 	}
 }
 

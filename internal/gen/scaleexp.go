@@ -2,7 +2,6 @@ package gen
 
 import (
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
 )
 
 // scaleExp emits the store of exponentials times a factor. With streaming
@@ -21,12 +20,12 @@ func scaleExp(v *vec, streaming bool) {
 		v.broadcast(at(p, 0), magic)
 		v.broadcast(at(p, v.size), low)
 		v.broadcast(at(p, 2*v.size), factor)
-	}, func(off reg.Register, pairs []pair) {
+	}, func(pairs []pair) {
 		var y []vreg
 		var normal []mask
 		for _, t := range terms(pairs) {
 			r, in := v.reg(), v.newMask()
-			mem := v.element(x, off, t.reg)
+			mem := l.inRow(x, t.reg)
 			v.load(t.mask, mem, r)
 			if t.mask == nil {
 				v.prefetch(mem, t.reg)
@@ -38,7 +37,7 @@ func scaleExp(v *vec, streaming bool) {
 		for i, t := range terms(pairs) {
 			v.mul(p[i], s[i], p[i])
 			v.mulKeep(normal[i], p[i], factor, p[i])
-			mem := v.element(dst, off, t.reg)
+			mem := l.inRow(dst, t.reg)
 			if streaming && t.mask == nil {
 				v.stream(p[i], mem)
 			} else {

@@ -2,7 +2,6 @@ package gen
 
 import (
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
 
 	"github.com/zlpr/zlpr/internal/coef"
 )
@@ -30,12 +29,12 @@ func selectScale(v *vec, one bool) {
 		for i, f := range factors {
 			v.broadcast(at(f, 0), []vreg{negative, positive}[i])
 		}
-	}, func(off reg.Register, pairs []pair) {
+	}, func(pairs []pair) {
 		all := terms(pairs)
 		r := make([]vreg, len(all))
 		for i, t := range all {
 			r[i] = v.reg()
-			v.load(t.mask, v.element(w, off, t.reg), r[i])
+			v.load(t.mask, l.inRow(w, t.reg), r[i])
 		}
 		for i, t := range all {
 			above, below := v.newMask(), v.newMask()
@@ -59,7 +58,7 @@ func selectScale(v *vec, one bool) {
 				v.or(above, below, above)
 				v.mul(r[i], above, r[i])
 			}
-			v.store(t.mask, r[i], v.element(dst, off, t.reg))
+			v.store(t.mask, r[i], l.inRow(dst, t.reg))
 		}
 	}, func() {
 		v.ADDQ(dstStride, dst)

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
 
 	"github.com/zlpr/zlpr/internal/coef"
 )
@@ -65,25 +64,40 @@ func (v *vec) setKept(mem operand.Mem, d op) {
 	v.move(r, d)
 }
 
+// A strided is rows at base, and the argument of their stride.
+type strided struct {
+	base   gpreg
+	stride string
+}
+
+// newPartLoop returns the loop through rows of scores, and others, with the bits of those
+// that take part in place of the negatives.
+func newPartLoop(v *vec, x gpreg, others ...strided) *sideLoop {
+	l := &sideLoop{rowLoop: &rowLoop{vec: v}, x: x, sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
+	for _, s := range append([]strided{{x, "stride"}}, others...) {
+		l.advance(s.base, s.stride, log2(v.size))
+	}
+	l.advance(l.sides.neg, "words", 3)
+	l.sides.laneTests()
+	l.lengths()
+	l.rows = v.param("rows")
+	return l
+}
+
 // weights returns the places of m and e of a term's elements.
-func (l *sideLoop) weights(t term, off reg.Register) (m, e operand.Mem) {
+func (l *sideLoop) weights(t term) (m, e operand.Mem) {
 	vector, part := t.reg/l.regs(), t.reg%l.regs()
-	m = operand.Mem{Base: l.w, Index: off, Scale: 2, Disp: 128*vector + part*l.bytes}
+	m = operand.Mem{Base: l.w, Index: l.off, Scale: 2, Disp: 128*vector + part*l.bytes}
 	e = m
 	e.Disp += 64
 	return m, e
 }
 
-// score returns the place of a term's scores.
-func (l *sideLoop) score(t term, off reg.Register) operand.Mem {
-	return l.element(l.x, off, t.reg)
-}
-
 // argument returns y = ±x of a term and the masks of its sides. Elements that
 // do not exist are not read, and are on neither side.
-func (l *sideLoop) argument(t term, off reg.Register) (y vreg, pos mask) {
+func (l *sideLoop) argument(t term) (y vreg, pos mask) {
 	y = l.reg()
-	l.load(t.mask, l.score(t, off), y)
+	l.load(t.mask, l.inRow(l.x, t.reg), y)
 	pos = l.sides.mask(l.sides.pos, t.reg)
 	l.flip(pos, y)
 	return y, pos
@@ -133,7 +147,7 @@ func (e *sideExponential) begin(p gpreg) {
 //
 // m being the weights, times what factor returns unless that is nil. Lanes that do not
 // count are 0; for a sum a NaN counts.
-func (e *sideExponential) terms(all []term, off reg.Register, sum bool, factor func(t term) vreg) (w []vreg) {
+func (e *sideExponential) terms(all []term, sum bool, factor func(t term) vreg) (w []vreg) {
 	step := 1
 	if e.wide() {
 		step = min(2, len(all))
@@ -141,11 +155,11 @@ func (e *sideExponential) terms(all []term, off reg.Register, sum bool, factor f
 	for ; len(all) > 0; all = all[step:] {
 		var begun []*sideTerm
 		for _, t := range all[:step] {
-			begun = append(begun, e.start(t, off))
+			begun = append(begun, e.start(t))
 		}
 		q, s, r := e.quotientsOf(begun, sum)
 		for i, t := range begun {
-			weights, _ := e.loop.weights(t.term, off)
+			weights, _ := e.loop.weights(t.term)
 			var m op = weights
 			if factor != nil {
 				f := factor(t.term)
@@ -164,10 +178,10 @@ func (e *sideExponential) terms(all []term, off reg.Register, sum bool, factor f
 // start computes what comes before the exponential:
 //
 //	h = hi·y;  l = fma(lo, y, fma(hi, y, -h));  magic = that of the side + e
-func (e *sideExponential) start(t term, off reg.Register) *sideTerm {
-	y, pos := e.loop.argument(t, off)
+func (e *sideExponential) start(t term) *sideTerm {
+	y, pos := e.loop.argument(t)
 	s := &sideTerm{term: t, h: e.reg(), l: e.reg(), magic: e.reg()}
-	m, exponents := e.loop.weights(t, off)
+	m, exponents := e.loop.weights(t)
 	e.choose(pos, e.magic[1], e.magic[0], s.magic)
 	e.add(s.magic, exponents, s.magic)
 	e.mul(y, e.loop.hi, s.h)
@@ -248,12 +262,12 @@ func sideMax(v *vec) {
 		for _, k := range nan {
 			v.clearMask(k)
 		}
-	}, func(off reg.Register, pairs []pair) {
-		l.sides.group(off)
+	}, func(pairs []pair) {
+		l.sides.group(l.off)
 		for _, t := range terms(pairs) {
-			y, pos := l.argument(t, off)
-			v.prefetch(l.score(t, off), t.reg) // the other kernels find the row in the caches
-			m, e := l.weights(t, off)
+			y, pos := l.argument(t)
+			v.prefetch(l.inRow(l.x, t.reg), t.reg) // the other kernels find the row in the caches
+			m, e := l.weights(t)
 			neg := l.sides.mask(l.sides.neg, t.reg)
 			power := v.reg()
 			v.mul(y, l.hi, power)
@@ -319,10 +333,10 @@ func sideSums(v *vec) {
 		for _, a := range acc {
 			a.clear()
 		}
-	}, func(off reg.Register, pairs []pair) {
-		l.sides.group(off)
+	}, func(pairs []pair) {
+		l.sides.group(l.off)
 		for _, q := range pairs {
-			w := e.terms(q, off, true, nil)
+			w := e.terms(q, true, nil)
 			for side, bits := range []gpreg{l.sides.neg, l.sides.pos} {
 				acc[side].takePair(l.sides, bits, q, w)
 			}
@@ -374,21 +388,21 @@ func sideGrad(v *vec) {
 		for i, d := range factor {
 			v.setKept(at(p, (3*i+2)*v.size), d)
 		}
-	}, func(off reg.Register, pairs []pair) {
-		l.sides.group(off)
+	}, func(pairs []pair) {
+		l.sides.group(l.off)
 		all := terms(pairs)
 		step := 1
 		if v.wide() {
 			step = min(2, len(all))
 		}
 		for ; len(all) > 0; all = all[step:] {
-			w := e.terms(all[:step], off, false, func(t term) vreg {
+			w := e.terms(all[:step], false, func(t term) vreg {
 				f := v.reg()
 				v.choose(l.sides.mask(l.sides.pos, t.reg), factor[1], factor[0], f)
 				return f
 			})
 			for i, t := range all[:step] {
-				place := v.element(dst, off, t.reg)
+				place := l.inRow(dst, t.reg)
 				v.store(t.mask, w[i], place)
 			}
 		}

@@ -4,7 +4,6 @@ import (
 	"math"
 
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
 
 	"github.com/zlpr/zlpr/internal/coef"
 )
@@ -212,17 +211,17 @@ func (b *softBCE) gradient(all []softTerm, e []vreg) {
 // plainLabels emits a look at soft labels.
 func plainLabels(v *vec) {
 	t, stride := v.param("t"), v.stride("stride")
-	loop := newRowLoop(v)
+	l := newRowLoop(v)
 	place := func(x float64) vreg { return v.inRegister(v.constant(x)) }
 	least, one, zero := place(v.pick(coef.PlainLabel32, coef.PlainLabel64)), place(1), place(0)
 	bad := v.newMask()
 	v.clearMask(bad)
 	result := v.result(0)
 	v.MOVQ(operand.U32(0), result)
-	loop.run(func() {}, func(off reg.Register, pairs []pair) {
+	l.run(func() {}, func(pairs []pair) {
 		for _, r := range terms(pairs) {
 			label, k := v.reg(), v.newMask()
-			v.load(r.mask, operand.Mem{Base: t, Index: off, Scale: 1, Disp: r.reg * v.bytes}, label)
+			v.load(r.mask, l.inRow(t, r.reg), label)
 			v.compare(less, label, least, k)
 			v.restrict(k, notEqual, label, zero)
 			v.orMask(k, bad)
@@ -241,16 +240,8 @@ func plainLabels(v *vec) {
 // softLinear emits the linear part of binary cross-entropy with soft labels, in the
 // order of sideSums.
 func softLinear(v *vec) {
-	l := &sideLoop{rowLoop: &rowLoop{vec: v}, x: v.param("x"), sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
 	t, w, m, dst := v.param("t"), v.param("w"), v.param("m"), v.param("dst")
-	l.advance(l.x, "stride", log2(v.size))
-	l.advance(t, "tStride", log2(v.size))
-	l.advance(m, "mStride", log2(v.size))
-	l.advance(dst, "dstStride", log2(v.size))
-	l.advance(l.sides.neg, "words", 3)
-	l.sides.laneTests()
-	l.lengths()
-	l.rows = v.param("rows")
+	l := newPartLoop(v, v.param("x"), strided{t, "tStride"}, strided{m, "mStride"}, strided{dst, "dstStride"})
 	one := v.held(1)
 	var p [3]op // factor, hi, lo
 	params := v.param("p")
@@ -266,21 +257,18 @@ func softLinear(v *vec) {
 		}
 		v.ADDQ(operand.U8(3*v.size), v.file.argument("p"))
 		acc.clear()
-	}, func(off reg.Register, pairs []pair) {
-		l.sides.group(off)
+	}, func(pairs []pair) {
+		l.sides.group(l.off)
 		for _, q := range pairs {
 			var sum vreg
 			for i, r := range q {
-				place := func(base gpreg) operand.Mem {
-					return operand.Mem{Base: base, Index: off, Scale: 1, Disp: r.reg * v.bytes}
-				}
 				y, u, label, in := v.reg(), v.reg(), v.reg(), l.sides.mask(l.sides.neg, r.reg)
 				exist := r.mask
 				if v.wide() {
 					exist = in
 				}
-				v.load(exist, l.score(r, off), y)
-				v.load(exist, place(t), label)
+				v.load(exist, l.inRow(l.x, r.reg), y)
+				v.load(exist, l.inRow(t, r.reg), label)
 				up := v.newMask()
 				v.compare(greater, y, p[1], up)
 				if v.wide() {
@@ -289,16 +277,16 @@ func softLinear(v *vec) {
 					v.and(up, one, u)
 				}
 				v.sub(u, label, u)
-				v.load(r.mask, place(w), label)
+				v.load(r.mask, l.inRow(w, r.reg), label)
 				v.mulKeep(in, u, label, u)
 				v.sub(y, p[1], y)
 				v.sub(y, p[2], y)
 				v.mulKeep(in, y, u, y)
-				v.store(r.mask, y, place(m))
+				v.store(r.mask, y, l.inRow(m, r.reg))
 				g := v.reg()
-				v.load(r.mask, place(dst), g)
+				v.load(r.mask, l.inRow(dst, r.reg), g)
 				v.fmaAcc(u, p[0], g)
-				v.store(r.mask, g, place(dst))
+				v.store(r.mask, g, l.inRow(dst, r.reg))
 				if i == 0 {
 					sum = y
 				} else {
@@ -317,15 +305,7 @@ func softLinear(v *vec) {
 // sideSums.
 func softTerms(v *vec) {
 	x, t, first, second := v.param("x"), v.param("t"), v.param("u"), v.param("v")
-	l := &sideLoop{rowLoop: &rowLoop{vec: v}, x: x, sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
-	l.advance(x, "stride", log2(v.size))
-	l.advance(t, "tStride", log2(v.size))
-	l.advance(first, "wStride", log2(v.size))
-	l.advance(second, "wStride", log2(v.size))
-	l.advance(l.sides.neg, "words", 3)
-	l.sides.laneTests()
-	l.lengths()
-	l.rows = v.param("rows")
+	l := newPartLoop(v, x, strided{t, "tStride"}, strided{first, "wStride"}, strided{second, "wStride"})
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, true)
 	zero := v.reg()
@@ -337,17 +317,14 @@ func softTerms(v *vec) {
 		for _, a := range acc {
 			a.clear()
 		}
-	}, func(off reg.Register, pairs []pair) {
-		l.sides.group(off)
+	}, func(pairs []pair) {
+		l.sides.group(l.off)
 		for _, q := range pairs {
-			place := func(base gpreg, r term) operand.Mem {
-				return operand.Mem{Base: base, Index: off, Scale: 1, Disp: r.reg * v.bytes}
-			}
 			var y []vreg
 			below, above := v.asRegister(low), v.asRegister(high)
 			for _, r := range q {
 				a := v.reg()
-				v.load(r.mask, l.score(r, off), a)
+				v.load(r.mask, l.inRow(l.x, r.reg), a)
 				v.clamp(a, below, above)
 				y = append(y, a)
 			}
@@ -356,12 +333,12 @@ func softTerms(v *vec) {
 			for i, r := range q {
 				in, label, a, b := l.sides.mask(l.sides.neg, r.reg), v.reg(), v.reg(), v.reg()
 				k := v.newMask()
-				v.load(r.mask, l.score(r, off), a)
+				v.load(r.mask, l.inRow(l.x, r.reg), a)
 				v.compare(notLess, a, low, k)
 				v.mulKeep(k, p[i], scale[i], p[i])
 				v.compare(greater, a, high, k)
 				v.choose(k, nan, p[i], p[i])
-				v.load(r.mask, place(t, r), label)
+				v.load(r.mask, l.inRow(t, r.reg), label)
 				v.VDIVPS(p[i], label, b)
 				v.move(p[i], a)
 				v.VFNMADD231PS(label, p[i], a)
@@ -374,7 +351,7 @@ func softTerms(v *vec) {
 				}
 				for side, w := range []vreg{a, b} {
 					v.keep([]mask{in, labelled}[side], w, w)
-					v.store(r.mask, w, place([]gpreg{first, second}[side], r))
+					v.store(r.mask, w, l.inRow([]gpreg{first, second}[side], r.reg))
 					if i == 0 {
 						sums[side] = w
 					} else {
@@ -401,19 +378,17 @@ func lessLabels(v *vec) {
 	t, stride := v.param("t"), v.stride("tStride")
 	f := v.param("f")
 	factor := v.reg()
-	newRowLoop(v).run(func() {
+	l := newRowLoop(v)
+	l.run(func() {
 		v.broadcast(at(f, 0), factor)
 		v.ADDQ(operand.U8(v.size), f)
-	}, func(off reg.Register, pairs []pair) {
+	}, func(pairs []pair) {
 		for _, r := range terms(pairs) {
-			place := func(base gpreg) operand.Mem {
-				return operand.Mem{Base: base, Index: off, Scale: 1, Disp: r.reg * v.bytes}
-			}
 			g, label := v.reg(), v.reg()
-			v.load(r.mask, place(dst), g)
-			v.load(r.mask, place(t), label)
+			v.load(r.mask, l.inRow(dst, r.reg), g)
+			v.load(r.mask, l.inRow(t, r.reg), label)
 			v.either(v.VFNMADD231PS, v.VFNMADD231PD, label, factor, g)
-			v.store(r.mask, g, place(dst))
+			v.store(r.mask, g, l.inRow(dst, r.reg))
 		}
 	}, func() {
 		v.ADDQ(dstStride, dst)

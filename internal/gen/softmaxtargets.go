@@ -2,7 +2,6 @@ package gen
 
 import (
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
 )
 
 // softTargets emits what softmax cross-entropy with soft labels takes of a row whose
@@ -10,14 +9,8 @@ import (
 // score is one of the peak: it has no exponential, and its label is no sum's.
 func softTargets(v *vec) {
 	x, t, w := v.param("x"), v.param("t"), v.param("w")
-	l := &sideLoop{rowLoop: &rowLoop{vec: v, single: true}, x: x, sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
-	l.advance(x, "stride", log2(v.size))
-	l.advance(t, "tStride", log2(v.size))
-	l.advance(w, "wStride", log2(v.size))
-	l.advance(l.sides.neg, "words", 3)
-	l.sides.laneTests()
-	l.lengths()
-	l.rows = v.param("rows")
+	l := newPartLoop(v, x, strided{t, "tStride"}, strided{w, "wStride"})
+	l.single = true
 	magic, low, high := v.naturalRange()
 	e := newExponential(v, magic, !v.double())
 	top := v.kept(at(v.param("top"), 0))
@@ -31,17 +24,14 @@ func softTargets(v *vec) {
 		for _, a := range acc {
 			a.clear()
 		}
-	}, func(off reg.Register, pairs []pair) {
-		l.sides.group(off)
+	}, func(pairs []pair) {
+		l.sides.group(l.off)
 		for _, q := range pairs {
-			place := func(base gpreg, r term) operand.Mem {
-				return operand.Mem{Base: base, Index: off, Scale: 1, Disp: r.reg * v.bytes}
-			}
 			var y []vreg
 			above := v.asRegister(high)
 			for _, r := range q {
 				a := v.reg()
-				v.load(r.mask, l.score(r, off), a)
+				v.load(r.mask, l.inRow(l.x, r.reg), a)
 				v.clampAbove(a, above) // what is below the range is left out
 				y = append(y, a)
 			}
@@ -50,7 +40,7 @@ func softTargets(v *vec) {
 			for i, r := range q {
 				a := v.reg()
 				in := l.sides.mask(l.sides.neg, r.reg)
-				v.load(r.mask, l.score(r, off), a)
+				v.load(r.mask, l.inRow(l.x, r.reg), a)
 				some, others := p.split(a, top, in)
 				normal := v.newMask()
 				if v.wide() {
@@ -60,18 +50,18 @@ func softTargets(v *vec) {
 					v.and(normal, others, normal)
 				}
 				v.mulKeep(normal, exp[i], scale[i], exp[i])
-				v.store(r.mask, exp[i], place(w, r))
+				v.store(r.mask, exp[i], l.inRow(w, r.reg))
 				d, label := v.asNew(top), v.reg()
 				if v.wide() {
-					v.load(others, place(t, r), label)
+					v.load(others, l.inRow(t, r.reg), label)
 					v.subKeep(others, d, a, d)
 				} else {
 					v.sub(d, a, d)
 					v.and(d, others, d)
-					v.load(r.mask, place(t, r), label)
+					v.load(r.mask, l.inRow(t, r.reg), label)
 					v.and(label, others, label)
 				}
-				p.take(some, r.mask, exp[i], place(t, r), place(w, r))
+				p.take(some, r.mask, exp[i], l.inRow(t, r.reg), l.inRow(w, r.reg))
 				if i == 0 {
 					v.mul(d, label, d)
 					of = [3]vreg{exp[i], d, label}
@@ -226,19 +216,17 @@ func softTargetScale(v *vec) {
 	}
 	zero := v.reg()
 	v.zero(zero)
-	newRowLoop(v).run(func() {
+	l := newRowLoop(v)
+	l.run(func() {
 		for i, name := range names {
 			v.broadcast(operand.Mem{Base: v.param(name), Index: off, Scale: 1}, factors[i])
 		}
 		v.ADDQ(operand.U8(v.size), off)
-	}, func(off reg.Register, pairs []pair) {
+	}, func(pairs []pair) {
 		for _, r := range terms(pairs) {
-			place := func(base gpreg) operand.Mem {
-				return operand.Mem{Base: base, Index: off, Scale: 1, Disp: r.reg * v.bytes}
-			}
 			e, g, label := v.reg(), v.reg(), v.reg()
-			v.load(r.mask, place(w), e)
-			v.load(r.mask, place(t), label)
+			v.load(r.mask, l.inRow(w, r.reg), e)
+			v.load(r.mask, l.inRow(t, r.reg), label)
 			v.mul(e, factors[0], g)
 			v.either(v.VFNMADD231PS, v.VFNMADD231PD, label, factors[1], g)
 			k := mask(e) // its signs
@@ -248,7 +236,7 @@ func softTargetScale(v *vec) {
 			}
 			d := v.reg()
 			v.choose(k, factors[2], g, d)
-			v.store(r.mask, d, place(dst))
+			v.store(r.mask, d, l.inRow(dst, r.reg))
 		}
 	}, func() {
 		v.ADDQ(dstStride, dst)
@@ -263,11 +251,9 @@ func neonSoftTargets(v *neonVec) {
 	x, t, w := v.input("x", "stride"), v.input("t", "tStride"), v.output("w", "wStride")
 	v.accumulatorBytes = 3 * 128
 	l := newNeonLoop(v, 2, x, t, w)
-	l.allWhole = true
 	l.halves(16)
 	l.accumulators()
-	l.sides = []*neonSide{l.newSide("part", 1)}
-	l.loadTests()
+	l.withPart()
 	v.loadConstants()
 	magic, low, high := v.naturalRange()
 	e := newNeonExponential(v, magic)

@@ -2,7 +2,6 @@ package gen
 
 import (
 	"github.com/mmcloughlin/avo/operand"
-	"github.com/mmcloughlin/avo/reg"
 )
 
 // sumExp emits the sum of exponentials.
@@ -34,7 +33,7 @@ func sumExp(v *vec) {
 		e.magic = place
 		if v.double() {
 			line := newNarrowPipeline(e, low, high)
-			l.first = func(off, left gpreg) { narrowSums(line, acc, x, off, left) }
+			l.first = func(left gpreg) { narrowSums(line, acc, x, l.off, left) }
 		} else {
 			l.together = true
 			least, most = v.register(place, 1), v.register(place, 2)
@@ -42,11 +41,11 @@ func sumExp(v *vec) {
 	}
 
 	l.run(acc.clear,
-		func(off reg.Register, pairs []pair) {
+		func(pairs []pair) {
 			var y []vreg
 			low := v.asRegister(least)
 			for _, t := range terms(pairs) {
-				mem := v.element(x, off, t.reg)
+				mem := l.inRow(x, t.reg)
 				r := v.reg()
 				if t.mask == nil {
 					v.max(low, mem, r)

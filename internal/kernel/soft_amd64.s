@@ -817,53 +817,53 @@ GLOBL f32_0<>(SB), RODATA|NOPTR, $32
 TEXT ·softLinearAVX2(SB), NOSPLIT, $224-120
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
-	MOVQ         x+40(FP), AX
-	MOVQ         part+96(FP), CX
-	MOVQ         t+56(FP), BX
-	MOVQ         w+72(FP), SI
-	MOVQ         m+8(FP), DI
-	MOVQ         dst+24(FP), R8
-	MOVQ         stride+48(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         DX, (BP)
-	MOVQ         tStride+64(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         DX, 8(BP)
-	MOVQ         mStride+16(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         DX, 16(BP)
-	MOVQ         dstStride+32(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         DX, 24(BP)
-	MOVQ         words+104(FP), DX
-	SHLQ         $0x03, DX
-	MOVQ         DX, 32(BP)
+	MOVQ         t+56(FP), AX
+	MOVQ         w+72(FP), CX
+	MOVQ         m+8(FP), DX
+	MOVQ         dst+24(FP), BX
+	MOVQ         x+40(FP), SI
+	MOVQ         part+96(FP), DI
+	MOVQ         stride+48(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         R8, (BP)
+	MOVQ         tStride+64(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         R8, 8(BP)
+	MOVQ         mStride+16(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         R8, 16(BP)
+	MOVQ         dstStride+32(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         R8, 24(BP)
+	MOVQ         words+104(FP), R8
+	SHLQ         $0x03, R8
+	MOVQ         R8, 32(BP)
 	MOVQ         n+88(FP), R9
 	MOVQ         R9, R10
 	SHRQ         $0x05, R10
 	ANDQ         $0x1f, R9
-	MOVQ         R9, DX
+	MOVQ         R9, R8
 	LEAQ         tail<>+0(SB), R11
-	SHLQ         $0x02, DX
-	SUBQ         DX, R11
+	SHLQ         $0x02, R8
+	SUBQ         R8, R11
 	MOVQ         rows+80(FP), R12
-	MOVQ         p+112(FP), DX
-	VBROADCASTSS (DX), Y0
+	MOVQ         p+112(FP), R8
+	VBROADCASTSS (R8), Y0
 	VMOVUPS      Y0, 64(BP)
-	VBROADCASTSS 4(DX), Y0
+	VBROADCASTSS 4(R8), Y0
 	VMOVUPS      Y0, 96(BP)
-	VBROADCASTSS 8(DX), Y0
+	VBROADCASTSS 8(R8), Y0
 	VMOVUPS      Y0, 128(BP)
 	TESTQ        R12, R12
 	JZ           last29
 
 row28:
-	MOVQ         p+112(FP), DX
-	VBROADCASTSS (DX), Y0
+	MOVQ         p+112(FP), R8
+	VBROADCASTSS (R8), Y0
 	VMOVUPS      Y0, 64(BP)
-	VBROADCASTSS 4(DX), Y0
+	VBROADCASTSS 4(R8), Y0
 	VMOVUPS      Y0, 96(BP)
-	VBROADCASTSS 8(DX), Y0
+	VBROADCASTSS 8(R8), Y0
 	VMOVUPS      Y0, 128(BP)
 	ADDQ         $0x0c, p+112(FP)
 	VXORPS       Y0, Y0, Y0
@@ -874,87 +874,87 @@ row28:
 	JZ           rest33
 
 group32:
-	MOVQ         R13, DX
-	SHRQ         $0x05, DX
-	VPBROADCASTB (CX)(DX*1), Y5
+	MOVQ         R13, R8
+	SHRQ         $0x05, R8
+	VPBROADCASTB (DI)(R8*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      (AX)(R13*1), Y2
-	VMOVUPS      (BX)(R13*1), Y4
+	VMOVUPS      (SI)(R13*1), Y2
+	VMOVUPS      (AX)(R13*1), Y4
 	VCMPPS       $0x1e, 96(BP), Y2, Y3
 	VANDPS       f32_3f800000<>+0(SB), Y3, Y3
 	VSUBPS       Y4, Y3, Y3
-	VMOVUPS      (SI)(R13*1), Y4
+	VMOVUPS      (CX)(R13*1), Y4
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y5, Y3, Y3
 	VSUBPS       96(BP), Y2, Y2
 	VSUBPS       128(BP), Y2, Y2
 	VMULPS       Y3, Y2, Y2
 	VANDPS       Y5, Y2, Y2
-	VMOVUPS      Y2, (DI)(R13*1)
-	VMOVUPS      (R8)(R13*1), Y4
+	VMOVUPS      Y2, (DX)(R13*1)
+	VMOVUPS      (BX)(R13*1), Y4
 	VFMADD231PS  64(BP), Y3, Y4
-	VMOVUPS      Y4, (R8)(R13*1)
-	VPBROADCASTB 2(CX)(DX*1), Y6
+	VMOVUPS      Y4, (BX)(R13*1)
+	VPBROADCASTB 2(DI)(R8*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      64(AX)(R13*1), Y3
+	VMOVUPS      64(SI)(R13*1), Y3
+	VMOVUPS      64(AX)(R13*1), Y5
+	VCMPPS       $0x1e, 96(BP), Y3, Y4
+	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
+	VSUBPS       Y5, Y4, Y4
+	VMOVUPS      64(CX)(R13*1), Y5
+	VMULPS       Y5, Y4, Y4
+	VANDPS       Y6, Y4, Y4
+	VSUBPS       96(BP), Y3, Y3
+	VSUBPS       128(BP), Y3, Y3
+	VMULPS       Y4, Y3, Y3
+	VANDPS       Y6, Y3, Y3
+	VMOVUPS      Y3, 64(DX)(R13*1)
 	VMOVUPS      64(BX)(R13*1), Y5
-	VCMPPS       $0x1e, 96(BP), Y3, Y4
-	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
-	VSUBPS       Y5, Y4, Y4
-	VMOVUPS      64(SI)(R13*1), Y5
-	VMULPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VSUBPS       96(BP), Y3, Y3
-	VSUBPS       128(BP), Y3, Y3
-	VMULPS       Y4, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VMOVUPS      Y3, 64(DI)(R13*1)
-	VMOVUPS      64(R8)(R13*1), Y5
 	VFMADD231PS  64(BP), Y4, Y5
-	VMOVUPS      Y5, 64(R8)(R13*1)
+	VMOVUPS      Y5, 64(BX)(R13*1)
 	VADDPS       Y3, Y2, Y2
-	MOVQ         R13, DX
-	SHRQ         $0x05, DX
-	VPBROADCASTB 1(CX)(DX*1), Y6
+	MOVQ         R13, R8
+	SHRQ         $0x05, R8
+	VPBROADCASTB 1(DI)(R8*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      32(AX)(R13*1), Y3
-	VMOVUPS      32(BX)(R13*1), Y5
+	VMOVUPS      32(SI)(R13*1), Y3
+	VMOVUPS      32(AX)(R13*1), Y5
 	VCMPPS       $0x1e, 96(BP), Y3, Y4
 	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
 	VSUBPS       Y5, Y4, Y4
-	VMOVUPS      32(SI)(R13*1), Y5
+	VMOVUPS      32(CX)(R13*1), Y5
 	VMULPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
 	VSUBPS       96(BP), Y3, Y3
 	VSUBPS       128(BP), Y3, Y3
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y6, Y3, Y3
-	VMOVUPS      Y3, 32(DI)(R13*1)
-	VMOVUPS      32(R8)(R13*1), Y5
+	VMOVUPS      Y3, 32(DX)(R13*1)
+	VMOVUPS      32(BX)(R13*1), Y5
 	VFMADD231PS  64(BP), Y4, Y5
-	VMOVUPS      Y5, 32(R8)(R13*1)
-	VPBROADCASTB 3(CX)(DX*1), Y7
+	VMOVUPS      Y5, 32(BX)(R13*1)
+	VPBROADCASTB 3(DI)(R8*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      96(AX)(R13*1), Y4
-	VMOVUPS      96(BX)(R13*1), Y6
+	VMOVUPS      96(SI)(R13*1), Y4
+	VMOVUPS      96(AX)(R13*1), Y6
 	VCMPPS       $0x1e, 96(BP), Y4, Y5
 	VANDPS       f32_3f800000<>+0(SB), Y5, Y5
 	VSUBPS       Y6, Y5, Y5
-	VMOVUPS      96(SI)(R13*1), Y6
+	VMOVUPS      96(CX)(R13*1), Y6
 	VMULPS       Y6, Y5, Y5
 	VANDPS       Y7, Y5, Y5
 	VSUBPS       96(BP), Y4, Y4
 	VSUBPS       128(BP), Y4, Y4
 	VMULPS       Y5, Y4, Y4
 	VANDPS       Y7, Y4, Y4
-	VMOVUPS      Y4, 96(DI)(R13*1)
-	VMOVUPS      96(R8)(R13*1), Y6
+	VMOVUPS      Y4, 96(DX)(R13*1)
+	VMOVUPS      96(BX)(R13*1), Y6
 	VFMADD231PS  64(BP), Y5, Y6
-	VMOVUPS      Y6, 96(R8)(R13*1)
+	VMOVUPS      Y6, 96(BX)(R13*1)
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y2, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X2
@@ -971,20 +971,20 @@ rest33:
 	JZ           done35
 	CMPQ         R9, $0x10
 	JBE          half34
-	MOVQ         R13, DX
-	SHRQ         $0x05, DX
-	VPBROADCASTB (CX)(DX*1), Y5
+	MOVQ         R13, R8
+	SHRQ         $0x05, R8
+	VPBROADCASTB (DI)(R8*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VMOVUPS      256(R11), Y2
-	VMASKMOVPS   (AX)(R13*1), Y2, Y2
+	VMASKMOVPS   (SI)(R13*1), Y2, Y2
 	VMOVUPS      256(R11), Y3
-	VMASKMOVPS   (BX)(R13*1), Y3, Y4
+	VMASKMOVPS   (AX)(R13*1), Y3, Y4
 	VCMPPS       $0x1e, 96(BP), Y2, Y3
 	VANDPS       f32_3f800000<>+0(SB), Y3, Y3
 	VSUBPS       Y4, Y3, Y3
 	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   (SI)(R13*1), Y4, Y4
+	VMASKMOVPS   (CX)(R13*1), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y5, Y3, Y3
 	VSUBPS       96(BP), Y2, Y2
@@ -992,24 +992,24 @@ rest33:
 	VMULPS       Y3, Y2, Y2
 	VANDPS       Y5, Y2, Y2
 	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   Y2, Y4, (DI)(R13*1)
+	VMASKMOVPS   Y2, Y4, (DX)(R13*1)
 	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   (R8)(R13*1), Y4, Y4
+	VMASKMOVPS   (BX)(R13*1), Y4, Y4
 	VFMADD231PS  64(BP), Y3, Y4
 	VMOVUPS      256(R11), Y3
-	VMASKMOVPS   Y4, Y3, (R8)(R13*1)
-	VPBROADCASTB 2(CX)(DX*1), Y6
+	VMASKMOVPS   Y4, Y3, (BX)(R13*1)
+	VPBROADCASTB 2(DI)(R8*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      320(R11), Y3
-	VMASKMOVPS   64(AX)(R13*1), Y3, Y3
+	VMASKMOVPS   64(SI)(R13*1), Y3, Y3
 	VMOVUPS      320(R11), Y4
-	VMASKMOVPS   64(BX)(R13*1), Y4, Y5
+	VMASKMOVPS   64(AX)(R13*1), Y4, Y5
 	VCMPPS       $0x1e, 96(BP), Y3, Y4
 	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      320(R11), Y5
-	VMASKMOVPS   64(SI)(R13*1), Y5, Y5
+	VMASKMOVPS   64(CX)(R13*1), Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
 	VSUBPS       96(BP), Y3, Y3
@@ -1017,27 +1017,27 @@ rest33:
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y6, Y3, Y3
 	VMOVUPS      320(R11), Y5
-	VMASKMOVPS   Y3, Y5, 64(DI)(R13*1)
+	VMASKMOVPS   Y3, Y5, 64(DX)(R13*1)
 	VMOVUPS      320(R11), Y5
-	VMASKMOVPS   64(R8)(R13*1), Y5, Y5
+	VMASKMOVPS   64(BX)(R13*1), Y5, Y5
 	VFMADD231PS  64(BP), Y4, Y5
 	VMOVUPS      320(R11), Y4
-	VMASKMOVPS   Y5, Y4, 64(R8)(R13*1)
+	VMASKMOVPS   Y5, Y4, 64(BX)(R13*1)
 	VADDPS       Y3, Y2, Y2
-	MOVQ         R13, DX
-	SHRQ         $0x05, DX
-	VPBROADCASTB 1(CX)(DX*1), Y6
+	MOVQ         R13, R8
+	SHRQ         $0x05, R8
+	VPBROADCASTB 1(DI)(R8*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      288(R11), Y3
-	VMASKMOVPS   32(AX)(R13*1), Y3, Y3
+	VMASKMOVPS   32(SI)(R13*1), Y3, Y3
 	VMOVUPS      288(R11), Y4
-	VMASKMOVPS   32(BX)(R13*1), Y4, Y5
+	VMASKMOVPS   32(AX)(R13*1), Y4, Y5
 	VCMPPS       $0x1e, 96(BP), Y3, Y4
 	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   32(SI)(R13*1), Y5, Y5
+	VMASKMOVPS   32(CX)(R13*1), Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
 	VSUBPS       96(BP), Y3, Y3
@@ -1045,24 +1045,24 @@ rest33:
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y6, Y3, Y3
 	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   Y3, Y5, 32(DI)(R13*1)
+	VMASKMOVPS   Y3, Y5, 32(DX)(R13*1)
 	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   32(R8)(R13*1), Y5, Y5
+	VMASKMOVPS   32(BX)(R13*1), Y5, Y5
 	VFMADD231PS  64(BP), Y4, Y5
 	VMOVUPS      288(R11), Y4
-	VMASKMOVPS   Y5, Y4, 32(R8)(R13*1)
-	VPBROADCASTB 3(CX)(DX*1), Y7
+	VMASKMOVPS   Y5, Y4, 32(BX)(R13*1)
+	VPBROADCASTB 3(DI)(R8*1), Y7
 	VANDPS       bits32<>+0(SB), Y7, Y7
 	VPCMPEQD     bits32<>+0(SB), Y7, Y7
 	VMOVUPS      352(R11), Y4
-	VMASKMOVPS   96(AX)(R13*1), Y4, Y4
+	VMASKMOVPS   96(SI)(R13*1), Y4, Y4
 	VMOVUPS      352(R11), Y5
-	VMASKMOVPS   96(BX)(R13*1), Y5, Y6
+	VMASKMOVPS   96(AX)(R13*1), Y5, Y6
 	VCMPPS       $0x1e, 96(BP), Y4, Y5
 	VANDPS       f32_3f800000<>+0(SB), Y5, Y5
 	VSUBPS       Y6, Y5, Y5
 	VMOVUPS      352(R11), Y6
-	VMASKMOVPS   96(SI)(R13*1), Y6, Y6
+	VMASKMOVPS   96(CX)(R13*1), Y6, Y6
 	VMULPS       Y6, Y5, Y5
 	VANDPS       Y7, Y5, Y5
 	VSUBPS       96(BP), Y4, Y4
@@ -1070,12 +1070,12 @@ rest33:
 	VMULPS       Y5, Y4, Y4
 	VANDPS       Y7, Y4, Y4
 	VMOVUPS      352(R11), Y6
-	VMASKMOVPS   Y4, Y6, 96(DI)(R13*1)
+	VMASKMOVPS   Y4, Y6, 96(DX)(R13*1)
 	VMOVUPS      352(R11), Y6
-	VMASKMOVPS   96(R8)(R13*1), Y6, Y6
+	VMASKMOVPS   96(BX)(R13*1), Y6, Y6
 	VFMADD231PS  64(BP), Y5, Y6
 	VMOVUPS      352(R11), Y5
-	VMASKMOVPS   Y6, Y5, 96(R8)(R13*1)
+	VMASKMOVPS   Y6, Y5, 96(BX)(R13*1)
 	VADDPS       Y4, Y3, Y3
 	VADDPS       Y2, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X2
@@ -1086,20 +1086,20 @@ rest33:
 	JMP          done35
 
 half34:
-	MOVQ         R13, DX
-	SHRQ         $0x05, DX
-	VPBROADCASTB (CX)(DX*1), Y5
+	MOVQ         R13, R8
+	SHRQ         $0x05, R8
+	VPBROADCASTB (DI)(R8*1), Y5
 	VANDPS       bits32<>+0(SB), Y5, Y5
 	VPCMPEQD     bits32<>+0(SB), Y5, Y5
 	VMOVUPS      256(R11), Y2
-	VMASKMOVPS   (AX)(R13*1), Y2, Y2
+	VMASKMOVPS   (SI)(R13*1), Y2, Y2
 	VMOVUPS      256(R11), Y3
-	VMASKMOVPS   (BX)(R13*1), Y3, Y4
+	VMASKMOVPS   (AX)(R13*1), Y3, Y4
 	VCMPPS       $0x1e, 96(BP), Y2, Y3
 	VANDPS       f32_3f800000<>+0(SB), Y3, Y3
 	VSUBPS       Y4, Y3, Y3
 	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   (SI)(R13*1), Y4, Y4
+	VMASKMOVPS   (CX)(R13*1), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y5, Y3, Y3
 	VSUBPS       96(BP), Y2, Y2
@@ -1107,26 +1107,26 @@ half34:
 	VMULPS       Y3, Y2, Y2
 	VANDPS       Y5, Y2, Y2
 	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   Y2, Y4, (DI)(R13*1)
+	VMASKMOVPS   Y2, Y4, (DX)(R13*1)
 	VMOVUPS      256(R11), Y4
-	VMASKMOVPS   (R8)(R13*1), Y4, Y4
+	VMASKMOVPS   (BX)(R13*1), Y4, Y4
 	VFMADD231PS  64(BP), Y3, Y4
 	VMOVUPS      256(R11), Y3
-	VMASKMOVPS   Y4, Y3, (R8)(R13*1)
-	MOVQ         R13, DX
-	SHRQ         $0x05, DX
-	VPBROADCASTB 1(CX)(DX*1), Y6
+	VMASKMOVPS   Y4, Y3, (BX)(R13*1)
+	MOVQ         R13, R8
+	SHRQ         $0x05, R8
+	VPBROADCASTB 1(DI)(R8*1), Y6
 	VANDPS       bits32<>+0(SB), Y6, Y6
 	VPCMPEQD     bits32<>+0(SB), Y6, Y6
 	VMOVUPS      288(R11), Y3
-	VMASKMOVPS   32(AX)(R13*1), Y3, Y3
+	VMASKMOVPS   32(SI)(R13*1), Y3, Y3
 	VMOVUPS      288(R11), Y4
-	VMASKMOVPS   32(BX)(R13*1), Y4, Y5
+	VMASKMOVPS   32(AX)(R13*1), Y4, Y5
 	VCMPPS       $0x1e, 96(BP), Y3, Y4
 	VANDPS       f32_3f800000<>+0(SB), Y4, Y4
 	VSUBPS       Y5, Y4, Y4
 	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   32(SI)(R13*1), Y5, Y5
+	VMASKMOVPS   32(CX)(R13*1), Y5, Y5
 	VMULPS       Y5, Y4, Y4
 	VANDPS       Y6, Y4, Y4
 	VSUBPS       96(BP), Y3, Y3
@@ -1134,12 +1134,12 @@ half34:
 	VMULPS       Y4, Y3, Y3
 	VANDPS       Y6, Y3, Y3
 	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   Y3, Y5, 32(DI)(R13*1)
+	VMASKMOVPS   Y3, Y5, 32(DX)(R13*1)
 	VMOVUPS      288(R11), Y5
-	VMASKMOVPS   32(R8)(R13*1), Y5, Y5
+	VMASKMOVPS   32(BX)(R13*1), Y5, Y5
 	VFMADD231PS  64(BP), Y4, Y5
 	VMOVUPS      288(R11), Y4
-	VMASKMOVPS   Y5, Y4, 32(R8)(R13*1)
+	VMASKMOVPS   Y5, Y4, 32(BX)(R13*1)
 	VADDPS       Y2, Y3, Y3
 	VEXTRACTF128 $0x01, Y3, X2
 	VCVTPS2PD    X3, Y3
@@ -1148,18 +1148,18 @@ half34:
 	VADDPD       Y2, Y1, Y1
 
 done35:
-	ADDQ         (BP), AX
-	ADDQ         8(BP), BX
-	ADDQ         16(BP), DI
-	ADDQ         24(BP), R8
-	ADDQ         32(BP), CX
-	MOVQ         sum+0(FP), DX
+	ADDQ         (BP), SI
+	ADDQ         8(BP), AX
+	ADDQ         16(BP), DX
+	ADDQ         24(BP), BX
+	ADDQ         32(BP), DI
+	MOVQ         sum+0(FP), R8
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPD       X1, X0, X0
 	VUNPCKHPD    X0, X0, X1
 	VADDPD       X1, X0, X0
-	VMOVSD       X0, (DX)
+	VMOVSD       X0, (R8)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         R12
 	JNZ          row28
@@ -2221,50 +2221,50 @@ last64:
 // func softLinearAVX512(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
 TEXT ·softLinearAVX512(SB), NOSPLIT, $40-120
-	MOVQ         x+40(FP), AX
-	MOVQ         part+96(FP), CX
-	MOVQ         t+56(FP), BX
-	MOVQ         w+72(FP), SI
-	MOVQ         m+8(FP), DI
-	MOVQ         dst+24(FP), R8
-	MOVQ         stride+48(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         DX, (SP)
-	MOVQ         tStride+64(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         DX, 8(SP)
-	MOVQ         mStride+16(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         DX, 16(SP)
-	MOVQ         dstStride+32(FP), DX
-	SHLQ         $0x02, DX
-	MOVQ         DX, 24(SP)
-	MOVQ         words+104(FP), DX
-	SHLQ         $0x03, DX
-	MOVQ         DX, 32(SP)
+	MOVQ         t+56(FP), AX
+	MOVQ         w+72(FP), CX
+	MOVQ         m+8(FP), DX
+	MOVQ         dst+24(FP), BX
+	MOVQ         x+40(FP), SI
+	MOVQ         part+96(FP), DI
+	MOVQ         stride+48(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         R8, (SP)
+	MOVQ         tStride+64(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         R8, 8(SP)
+	MOVQ         mStride+16(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         R8, 16(SP)
+	MOVQ         dstStride+32(FP), R8
+	SHLQ         $0x02, R8
+	MOVQ         R8, 24(SP)
+	MOVQ         words+104(FP), R8
+	SHLQ         $0x03, R8
+	MOVQ         R8, 32(SP)
 	MOVQ         n+88(FP), R9
 	MOVQ         R9, R10
 	SHRQ         $0x05, R10
 	ANDQ         $0x1f, R9
-	MOVQ         $-1, DX
-	BZHIQ        R9, DX, DX
-	KMOVW        DX, K1
-	SHRQ         $0x10, DX
-	KMOVW        DX, K2
+	MOVQ         $-1, R8
+	BZHIQ        R9, R8, R8
+	KMOVW        R8, K1
+	SHRQ         $0x10, R8
+	KMOVW        R8, K2
 	MOVQ         rows+80(FP), R11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z0
-	MOVQ         p+112(FP), DX
-	VBROADCASTSS (DX), Z1
-	VBROADCASTSS 4(DX), Z2
-	VBROADCASTSS 8(DX), Z3
+	MOVQ         p+112(FP), R8
+	VBROADCASTSS (R8), Z1
+	VBROADCASTSS 4(R8), Z2
+	VBROADCASTSS 8(R8), Z3
 	TESTQ        R11, R11
 	JZ           last73
 
 row72:
-	MOVQ         p+112(FP), DX
-	VBROADCASTSS (DX), Z1
-	VBROADCASTSS 4(DX), Z2
-	VBROADCASTSS 8(DX), Z3
+	MOVQ         p+112(FP), R8
+	VBROADCASTSS (R8), Z1
+	VBROADCASTSS 4(R8), Z2
+	VBROADCASTSS 8(R8), Z3
 	ADDQ         $0x0c, p+112(FP)
 	VXORPS       Y4, Y4, Y4
 	XORQ         R12, R12
@@ -2273,73 +2273,73 @@ row72:
 	JB           one75
 
 two74:
-	MOVQ          R12, DX
-	SHRQ          $0x05, DX
-	KMOVW         (CX)(DX*1), K3
-	VMOVUPS.Z     (AX)(R12*1), K3, Z5
-	VMOVUPS.Z     (BX)(R12*1), K3, Z7
+	MOVQ          R12, R8
+	SHRQ          $0x05, R8
+	KMOVW         (DI)(R8*1), K3
+	VMOVUPS.Z     (SI)(R12*1), K3, Z5
+	VMOVUPS.Z     (AX)(R12*1), K3, Z7
 	VCMPPS        $0x1e, Z2, Z5, K4
 	VMOVAPS.Z     Z0, K4, Z6
 	VSUBPS        Z7, Z6, Z6
-	VMOVUPS       (SI)(R12*1), Z7
+	VMOVUPS       (CX)(R12*1), Z7
 	VMULPS.Z      Z7, Z6, K3, Z6
 	VSUBPS        Z2, Z5, Z5
 	VSUBPS        Z3, Z5, Z5
 	VMULPS.Z      Z6, Z5, K3, Z5
-	VMOVUPS       Z5, (DI)(R12*1)
-	VMOVUPS       (R8)(R12*1), Z7
+	VMOVUPS       Z5, (DX)(R12*1)
+	VMOVUPS       (BX)(R12*1), Z7
 	VFMADD231PS   Z1, Z6, Z7
-	VMOVUPS       Z7, (R8)(R12*1)
-	KMOVW         2(CX)(DX*1), K3
-	VMOVUPS.Z     64(AX)(R12*1), K3, Z6
-	VMOVUPS.Z     64(BX)(R12*1), K3, Z8
+	VMOVUPS       Z7, (BX)(R12*1)
+	KMOVW         2(DI)(R8*1), K3
+	VMOVUPS.Z     64(SI)(R12*1), K3, Z6
+	VMOVUPS.Z     64(AX)(R12*1), K3, Z8
 	VCMPPS        $0x1e, Z2, Z6, K4
 	VMOVAPS.Z     Z0, K4, Z7
 	VSUBPS        Z8, Z7, Z7
-	VMOVUPS       64(SI)(R12*1), Z8
+	VMOVUPS       64(CX)(R12*1), Z8
 	VMULPS.Z      Z8, Z7, K3, Z7
 	VSUBPS        Z2, Z6, Z6
 	VSUBPS        Z3, Z6, Z6
 	VMULPS.Z      Z7, Z6, K3, Z6
-	VMOVUPS       Z6, 64(DI)(R12*1)
-	VMOVUPS       64(R8)(R12*1), Z8
+	VMOVUPS       Z6, 64(DX)(R12*1)
+	VMOVUPS       64(BX)(R12*1), Z8
 	VFMADD231PS   Z1, Z7, Z8
-	VMOVUPS       Z8, 64(R8)(R12*1)
+	VMOVUPS       Z8, 64(BX)(R12*1)
 	VADDPS        Z6, Z5, Z5
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPS        Y6, Y5, Y5
 	VCVTPS2PD     Y5, Z5
 	VADDPD        Z5, Z4, Z4
-	KMOVW         4(CX)(DX*1), K3
-	VMOVUPS.Z     128(AX)(R12*1), K3, Z5
-	VMOVUPS.Z     128(BX)(R12*1), K3, Z7
+	KMOVW         4(DI)(R8*1), K3
+	VMOVUPS.Z     128(SI)(R12*1), K3, Z5
+	VMOVUPS.Z     128(AX)(R12*1), K3, Z7
 	VCMPPS        $0x1e, Z2, Z5, K4
 	VMOVAPS.Z     Z0, K4, Z6
 	VSUBPS        Z7, Z6, Z6
-	VMOVUPS       128(SI)(R12*1), Z7
+	VMOVUPS       128(CX)(R12*1), Z7
 	VMULPS.Z      Z7, Z6, K3, Z6
 	VSUBPS        Z2, Z5, Z5
 	VSUBPS        Z3, Z5, Z5
 	VMULPS.Z      Z6, Z5, K3, Z5
-	VMOVUPS       Z5, 128(DI)(R12*1)
-	VMOVUPS       128(R8)(R12*1), Z7
+	VMOVUPS       Z5, 128(DX)(R12*1)
+	VMOVUPS       128(BX)(R12*1), Z7
 	VFMADD231PS   Z1, Z6, Z7
-	VMOVUPS       Z7, 128(R8)(R12*1)
-	KMOVW         6(CX)(DX*1), K3
-	VMOVUPS.Z     192(AX)(R12*1), K3, Z6
-	VMOVUPS.Z     192(BX)(R12*1), K3, Z8
+	VMOVUPS       Z7, 128(BX)(R12*1)
+	KMOVW         6(DI)(R8*1), K3
+	VMOVUPS.Z     192(SI)(R12*1), K3, Z6
+	VMOVUPS.Z     192(AX)(R12*1), K3, Z8
 	VCMPPS        $0x1e, Z2, Z6, K4
 	VMOVAPS.Z     Z0, K4, Z7
 	VSUBPS        Z8, Z7, Z7
-	VMOVUPS       192(SI)(R12*1), Z8
+	VMOVUPS       192(CX)(R12*1), Z8
 	VMULPS.Z      Z8, Z7, K3, Z7
 	VSUBPS        Z2, Z6, Z6
 	VSUBPS        Z3, Z6, Z6
 	VMULPS.Z      Z7, Z6, K3, Z6
-	VMOVUPS       Z6, 192(DI)(R12*1)
-	VMOVUPS       192(R8)(R12*1), Z8
+	VMOVUPS       Z6, 192(DX)(R12*1)
+	VMOVUPS       192(BX)(R12*1), Z8
 	VFMADD231PS   Z1, Z7, Z8
-	VMOVUPS       Z8, 192(R8)(R12*1)
+	VMOVUPS       Z8, 192(BX)(R12*1)
 	VADDPS        Z6, Z5, Z5
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPS        Y6, Y5, Y5
@@ -2354,38 +2354,38 @@ one75:
 	JZ   rest77
 
 group76:
-	MOVQ          R12, DX
-	SHRQ          $0x05, DX
-	KMOVW         (CX)(DX*1), K3
-	VMOVUPS.Z     (AX)(R12*1), K3, Z5
-	VMOVUPS.Z     (BX)(R12*1), K3, Z7
+	MOVQ          R12, R8
+	SHRQ          $0x05, R8
+	KMOVW         (DI)(R8*1), K3
+	VMOVUPS.Z     (SI)(R12*1), K3, Z5
+	VMOVUPS.Z     (AX)(R12*1), K3, Z7
 	VCMPPS        $0x1e, Z2, Z5, K4
 	VMOVAPS.Z     Z0, K4, Z6
 	VSUBPS        Z7, Z6, Z6
-	VMOVUPS       (SI)(R12*1), Z7
+	VMOVUPS       (CX)(R12*1), Z7
 	VMULPS.Z      Z7, Z6, K3, Z6
 	VSUBPS        Z2, Z5, Z5
 	VSUBPS        Z3, Z5, Z5
 	VMULPS.Z      Z6, Z5, K3, Z5
-	VMOVUPS       Z5, (DI)(R12*1)
-	VMOVUPS       (R8)(R12*1), Z7
+	VMOVUPS       Z5, (DX)(R12*1)
+	VMOVUPS       (BX)(R12*1), Z7
 	VFMADD231PS   Z1, Z6, Z7
-	VMOVUPS       Z7, (R8)(R12*1)
-	KMOVW         2(CX)(DX*1), K3
-	VMOVUPS.Z     64(AX)(R12*1), K3, Z6
-	VMOVUPS.Z     64(BX)(R12*1), K3, Z8
+	VMOVUPS       Z7, (BX)(R12*1)
+	KMOVW         2(DI)(R8*1), K3
+	VMOVUPS.Z     64(SI)(R12*1), K3, Z6
+	VMOVUPS.Z     64(AX)(R12*1), K3, Z8
 	VCMPPS        $0x1e, Z2, Z6, K4
 	VMOVAPS.Z     Z0, K4, Z7
 	VSUBPS        Z8, Z7, Z7
-	VMOVUPS       64(SI)(R12*1), Z8
+	VMOVUPS       64(CX)(R12*1), Z8
 	VMULPS.Z      Z8, Z7, K3, Z7
 	VSUBPS        Z2, Z6, Z6
 	VSUBPS        Z3, Z6, Z6
 	VMULPS.Z      Z7, Z6, K3, Z6
-	VMOVUPS       Z6, 64(DI)(R12*1)
-	VMOVUPS       64(R8)(R12*1), Z8
+	VMOVUPS       Z6, 64(DX)(R12*1)
+	VMOVUPS       64(BX)(R12*1), Z8
 	VFMADD231PS   Z1, Z7, Z8
-	VMOVUPS       Z8, 64(R8)(R12*1)
+	VMOVUPS       Z8, 64(BX)(R12*1)
 	VADDPS        Z6, Z5, Z5
 	VEXTRACTF64X4 $0x01, Z5, Y6
 	VADDPS        Y6, Y5, Y5
@@ -2400,38 +2400,38 @@ rest77:
 	JZ            done79
 	CMPQ          R9, $0x10
 	JBE           half78
-	MOVQ          R12, DX
-	SHRQ          $0x05, DX
-	KMOVW         (CX)(DX*1), K3
-	VMOVUPS.Z     (AX)(R12*1), K3, Z5
-	VMOVUPS.Z     (BX)(R12*1), K3, Z7
+	MOVQ          R12, R8
+	SHRQ          $0x05, R8
+	KMOVW         (DI)(R8*1), K3
+	VMOVUPS.Z     (SI)(R12*1), K3, Z5
+	VMOVUPS.Z     (AX)(R12*1), K3, Z7
 	VCMPPS        $0x1e, Z2, Z5, K4
 	VMOVAPS.Z     Z0, K4, Z6
 	VSUBPS        Z7, Z6, Z6
-	VMOVUPS.Z     (SI)(R12*1), K1, Z7
+	VMOVUPS.Z     (CX)(R12*1), K1, Z7
 	VMULPS.Z      Z7, Z6, K3, Z6
 	VSUBPS        Z2, Z5, Z5
 	VSUBPS        Z3, Z5, Z5
 	VMULPS.Z      Z6, Z5, K3, Z5
-	VMOVUPS       Z5, K1, (DI)(R12*1)
-	VMOVUPS.Z     (R8)(R12*1), K1, Z7
+	VMOVUPS       Z5, K1, (DX)(R12*1)
+	VMOVUPS.Z     (BX)(R12*1), K1, Z7
 	VFMADD231PS   Z1, Z6, Z7
-	VMOVUPS       Z7, K1, (R8)(R12*1)
-	KMOVW         2(CX)(DX*1), K3
-	VMOVUPS.Z     64(AX)(R12*1), K3, Z6
-	VMOVUPS.Z     64(BX)(R12*1), K3, Z8
+	VMOVUPS       Z7, K1, (BX)(R12*1)
+	KMOVW         2(DI)(R8*1), K3
+	VMOVUPS.Z     64(SI)(R12*1), K3, Z6
+	VMOVUPS.Z     64(AX)(R12*1), K3, Z8
 	VCMPPS        $0x1e, Z2, Z6, K4
 	VMOVAPS.Z     Z0, K4, Z7
 	VSUBPS        Z8, Z7, Z7
-	VMOVUPS.Z     64(SI)(R12*1), K2, Z8
+	VMOVUPS.Z     64(CX)(R12*1), K2, Z8
 	VMULPS.Z      Z8, Z7, K3, Z7
 	VSUBPS        Z2, Z6, Z6
 	VSUBPS        Z3, Z6, Z6
 	VMULPS.Z      Z7, Z6, K3, Z6
-	VMOVUPS       Z6, K2, 64(DI)(R12*1)
-	VMOVUPS.Z     64(R8)(R12*1), K2, Z2
+	VMOVUPS       Z6, K2, 64(DX)(R12*1)
+	VMOVUPS.Z     64(BX)(R12*1), K2, Z2
 	VFMADD231PS   Z1, Z7, Z2
-	VMOVUPS       Z2, K2, 64(R8)(R12*1)
+	VMOVUPS       Z2, K2, 64(BX)(R12*1)
 	VADDPS        Z6, Z5, Z5
 	VEXTRACTF64X4 $0x01, Z5, Y1
 	VADDPS        Y1, Y5, Y5
@@ -2440,42 +2440,42 @@ rest77:
 	JMP           done79
 
 half78:
-	MOVQ          R12, DX
-	SHRQ          $0x05, DX
-	KMOVW         (CX)(DX*1), K3
-	VMOVUPS.Z     (AX)(R12*1), K3, Z5
-	VMOVUPS.Z     (BX)(R12*1), K3, Z7
+	MOVQ          R12, R8
+	SHRQ          $0x05, R8
+	KMOVW         (DI)(R8*1), K3
+	VMOVUPS.Z     (SI)(R12*1), K3, Z5
+	VMOVUPS.Z     (AX)(R12*1), K3, Z7
 	VCMPPS        $0x1e, Z2, Z5, K4
 	VMOVAPS.Z     Z0, K4, Z6
 	VSUBPS        Z7, Z6, Z6
-	VMOVUPS.Z     (SI)(R12*1), K1, Z7
+	VMOVUPS.Z     (CX)(R12*1), K1, Z7
 	VMULPS.Z      Z7, Z6, K3, Z6
 	VSUBPS        Z2, Z5, Z5
 	VSUBPS        Z3, Z5, Z5
 	VMULPS.Z      Z6, Z5, K3, Z5
-	VMOVUPS       Z5, K1, (DI)(R12*1)
-	VMOVUPS.Z     (R8)(R12*1), K1, Z2
+	VMOVUPS       Z5, K1, (DX)(R12*1)
+	VMOVUPS.Z     (BX)(R12*1), K1, Z2
 	VFMADD231PS   Z1, Z6, Z2
-	VMOVUPS       Z2, K1, (R8)(R12*1)
+	VMOVUPS       Z2, K1, (BX)(R12*1)
 	VEXTRACTF64X4 $0x01, Z5, Y1
 	VADDPS        Y1, Y5, Y5
 	VCVTPS2PD     Y5, Z1
 	VADDPD        Z1, Z4, Z4
 
 done79:
-	ADDQ          (SP), AX
-	ADDQ          8(SP), BX
-	ADDQ          16(SP), DI
-	ADDQ          24(SP), R8
-	ADDQ          32(SP), CX
-	MOVQ          sum+0(FP), DX
+	ADDQ          (SP), SI
+	ADDQ          8(SP), AX
+	ADDQ          16(SP), DX
+	ADDQ          24(SP), BX
+	ADDQ          32(SP), DI
+	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z4, Y1
 	VADDPD        Y1, Y4, Y4
 	VEXTRACTF64X2 $0x01, Y4, X1
 	VADDPD        X1, X4, X4
 	VUNPCKHPD     X4, X4, X1
 	VADDPD        X1, X4, X4
-	VMOVSD        X4, (DX)
+	VMOVSD        X4, (R8)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          R11
 	JNZ           row72
