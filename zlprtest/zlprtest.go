@@ -16,7 +16,7 @@ type Row struct {
 	Soft         []float64 // labels in [0, 1], for zlpr-soft; for softmax and bce in place of hard ones
 	Teacher      []float64 // a teacher's scores, finite: makes softmax, bce and zlpr distillations
 	Mask         []bool    // the classes that take part; nil: all
-	ClassWeights []float64 // ≥ 0; nil: ones. Weight 0 leaves a class out
+	ClassWeights []float64 // ≥ 0; nil: ones. Weight 0 leaves a class out, but of softmax, where it is the target's that counts
 	Threshold    float64   // s0, for bce, zlpr, zlpr-soft and subset-padded
 }
 
@@ -111,7 +111,7 @@ func (l Loss) Evaluate(row Row) (Result, error) {
 	}
 	positives := 0
 	for i, p := range row.Positive {
-		if p && (row.ClassWeights == nil || row.ClassWeights[i] != 0) {
+		if p && (row.ClassWeights == nil || row.ClassWeights[i] != 0 || l.Name == "softmax" || l.Name == "class-balanced-softmax") {
 			positives++
 		}
 	}

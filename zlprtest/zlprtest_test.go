@@ -220,3 +220,34 @@ func TestCancel(t *testing.T) {
 		t.Errorf("a small probability is off by %g", p)
 	}
 }
+
+// TestSoftmaxWeights: the target's weight multiplies the loss of softmax, and weights 0
+// leave no class out, as in package zlpr and in PyTorch.
+func TestSoftmaxWeights(t *testing.T) {
+	x := []float64{1, 2, -0.5, math.Inf(1)}
+	near := func(got, want float64) {
+		t.Helper()
+		if !(math.Abs(got-want) <= 1e-14*want) {
+			t.Errorf("%v, want %v", got, want)
+		}
+	}
+	for _, name := range []string{"softmax", "class-balanced-softmax"} {
+		evaluate := func(n int, weights ...float64) (loss float64, grad []float64) {
+			t.Helper()
+			row := Row{Scores: x[:n], Positive: make([]bool, n), ClassWeights: weights}
+			row.Positive[0] = true
+			r, err := Loss{Name: name, Counts: slices.Repeat([]int{1}, n)}.Evaluate(row)
+			if err != nil {
+				t.Fatal(err)
+			}
+			loss, grad, _ = r.Float64()
+			return loss, grad
+		}
+		loss, grad := evaluate(3, 3, 0, 0)
+		near(loss, 3*math.Log1p(math.E+math.Exp(-1.5)))
+		near(grad[1], 3*math.E/(1+math.E+math.Exp(-1.5)))
+		if loss, grad = evaluate(4, 0, 1, 1, 1); loss != 0 || slices.ContainsFunc(grad, func(g float64) bool { return g != 0 }) {
+			t.Errorf("weight 0: %v, %v", loss, grad)
+		}
+	}
+}

@@ -146,7 +146,10 @@ func (r Row) brutePairwise(gamma, margin float64) Result {
 	return bruteLog(n, New(1), terms)
 }
 
+// bruteSoftmax is of one positive class: its weight alone counts, of any size.
 func (r Row) bruteSoftmax() Result {
+	weights := r.Weights
+	r.Weights = nil
 	n, t := len(r.Scores), r.classes(true)[0]
 	var terms []bruteTerm
 	for _, i := range r.classes(false) {
@@ -154,7 +157,7 @@ func (r Row) bruteSoftmax() Result {
 		slope[i], slope[t] = 1, -1
 		terms = append(terms, r.term(New(1), slope, 0))
 	}
-	return bruteLog(n, r.weight(t), terms)
+	return bruteLog(n, Row{Weights: weights}.weight(t), terms)
 }
 
 func (r Row) bruteBCE() Result {
@@ -227,7 +230,7 @@ func againstBrute(t *testing.T, r Row, gamma, margin float64) {
 	compare("zlpr", r.ZLPR(), r.bruteSide(r.classes(false), r.weight, 1).plus(r.bruteSide(r.classes(true), r.weight, -1)))
 	compare("bce", r.BCE(nil, 0), r.bruteBCE())
 	compare("pairwise", r.Pairwise(gamma, margin), r.brutePairwise(gamma, margin))
-	if k == 1 {
+	if one := (Row{Scores: r.Scores, Positive: r.Positive, Mask: r.Mask}); len(one.classes(true)) == 1 {
 		compare("softmax", r.SoftmaxCrossEntropy(), r.bruteSoftmax())
 	}
 	compare("subset", r.Subset(), r.bruteSubsets(func(size int) bool { return size == k }, false))

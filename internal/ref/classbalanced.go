@@ -41,6 +41,7 @@ func (r Row) ClassBalanced(counts []int, beta float64, of func(Row) Result) Resu
 // ClassBalancedWeights.
 func (r Row) ClassBalancedSoftmax(counts []int, beta float64) Result {
 	result := r.SoftmaxCrossEntropy()
+	r.Weights = nil // they leave no class out
 	w := ClassBalancedWeights(counts, beta)[r.classes(true)[0]]
 	result.Loss = Mul(w, result.Loss)
 	for j, g := range result.Grad {

@@ -103,13 +103,20 @@ func (s sum) share(i int) *big.Float {
 }
 
 // SoftmaxCrossEntropy returns w_t·log(1 + Σ e^(s_i-s_t)), t being the only
-// positive class and the sum over the others.
+// positive class and the sum over the others. Weights 0 leave no class out; that
+// of t makes the loss 0, an infinite one, too.
 func (r Row) SoftmaxCrossEntropy() Result {
+	weights := r.Weights
+	r.Weights = nil
 	targets := r.classes(true)
 	if len(targets) != 1 {
 		panic("ref: softmax cross-entropy needs one positive class")
 	}
 	t := targets[0]
+	weight := Row{Weights: weights}.weight(t)
+	if weight.Sign() == 0 {
+		return r.newResult()
+	}
 	others := r.classes(false)
 	x, w := make([]*big.Float, len(others)), make([]*big.Float, len(others))
 	for j, i := range others {
@@ -118,9 +125,9 @@ func (r Row) SoftmaxCrossEntropy() Result {
 	s := newSum(x, w)
 	s.scale(number(work).SetExp(New(-r.Scores[t])))
 	result := r.newResult()
-	result.Loss = Mul(r.weight(t), s.log1p())
+	result.Loss = Mul(weight, s.log1p())
 	for j, i := range others {
-		result.Grad[i] = Mul(r.weight(t), s.share(j))
+		result.Grad[i] = Mul(weight, s.share(j))
 		subTo(result.Grad[t], result.Grad[t], result.Grad[i])
 	}
 	return result
