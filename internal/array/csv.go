@@ -49,10 +49,11 @@ type csvReader struct {
 	separator csvSeparator
 	values    *Builder[float64]
 
-	rows, cols int  // rows that were read, and fields of each
-	heading    bool // whether there was one
-	unnamed    bool // whether the heading has no name for the first column
-	counts     bool // whether the first column counts 0, 1, 2, … so far
+	rows, cols int    // rows that were read, and fields of each
+	heading    bool   // whether there was one
+	unnamed    bool   // whether the heading has no name for the first column
+	doubt      string // the warning of a heading that may be a row, ""
+	counts     bool   // whether the first column counts 0, 1, 2, … so far
 }
 
 func (c *csvReader) read() (*Array, error) {
@@ -80,6 +81,9 @@ func (c *csvReader) read() (*Array, error) {
 		c.Warn(fmt.Sprintf("%s: the first column has no heading and counts 0, 1, 2, …: it is taken as an index and left out; --index-column no keeps it", Quote(c.name)))
 		return c.withoutIndex()
 	}
+	if c.doubt != "" {
+		c.Warn(c.doubt)
+	}
 	cols := c.cols
 	if c.Index == Yes {
 		cols = max(0, cols-1)
@@ -91,6 +95,10 @@ func (c *csvReader) read() (*Array, error) {
 // until a field that is none.
 func (c *csvReader) firstLine() error {
 	sequence, numbers, word := true, 0, ""
+	left := 0 // columns that are left out
+	if c.Index == Yes {
+		left = 1
+	}
 	for more := true; more; c.cols++ {
 		field, last, err := c.lines.field(c.separator)
 		if err != nil {
@@ -100,6 +108,7 @@ func (c *csvReader) firstLine() error {
 		if c.cols == 0 {
 			c.unnamed = len(field) == 0
 			if c.Index == Yes {
+				c.heading = c.unnamed && c.Header != No // an index has no empty entry
 				continue
 			}
 		}
@@ -108,7 +117,7 @@ func (c *csvReader) firstLine() error {
 		case err == nil:
 			numbers++
 			c.counts = c.counts && (c.cols > 0 || x == 0)
-			sequence = sequence && x == float64(c.cols)
+			sequence = sequence && x == float64(c.cols-left)
 			if err := c.values.Append(x); err != nil {
 				return err
 			}
@@ -128,8 +137,8 @@ func (c *csvReader) firstLine() error {
 		}
 		return nil
 	}
-	if numbers > 0 && c.Header == Auto && !(word == "" && c.unnamed) {
-		c.Warn(fmt.Sprintf("%s: the first line is taken as a heading, though it has numbers, since %q is none; if it is a row, mend it and say --header no", Quote(c.name), word))
+	if numbers > 0 && c.Header == Auto && !(c.Index == Yes && c.unnamed) {
+		c.doubt = fmt.Sprintf("%s: the first line is taken as a heading, though it has numbers, since %q is none; if it is a row, mend it and say --header no", Quote(c.name), word)
 	}
 	c.counts = true
 	c.values.Discard()

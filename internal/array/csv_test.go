@@ -62,6 +62,8 @@ func TestHeading(t *testing.T) {
 		{"1,x\n1,2\n", Auto, 1, `"x" is none`},
 		{"1,x\n1,2\n", Yes, 1, ""},
 		{",a\n1,2\n3,4\n", Auto, 2, ""},
+		{",1\n1,2\n3,4\n", Auto, 2, `"" is none`}, // a missing score, most likely
+		{"1,\n1,2\n3,4\n", Auto, 2, `"" is none`},
 	} {
 		var warnings []string
 		a, err := readCSVText(c.text, CSVOptions{Header: c.header, Warn: func(s string) { warnings = append(warnings, s) }})
@@ -99,6 +101,22 @@ func TestIndex(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []float64{5, 6, 7, 8}, All[float64](a))
 	require.Len(t, warnings, 1)
+	// Headings 0, 1, 2, … beside an index: they are no row, whether it counts or not.
+	o.Index, warnings = Auto, nil
+	a, err = readCSVText(",0,1\n0,5,6\n1,7,8\n", o)
+	require.NoError(t, err)
+	require.Equal(t, []float64{5, 6, 7, 8}, All[float64](a))
+	require.Len(t, warnings, 1)
+	o.Index, warnings = Yes, nil
+	a, err = readCSVText(",0,1\nx,5,6\n7,7,8\n", o)
+	require.NoError(t, err)
+	require.Equal(t, []float64{5, 6, 7, 8}, All[float64](a))
+	require.Empty(t, warnings)
+	a, err = readCSVText("9,0,1\nx,5,6\n", o) // which may be a heading
+	require.NoError(t, err)
+	require.Equal(t, []float64{0, 1, 5, 6}, All[float64](a))
+	require.Len(t, warnings, 1)
+	require.Contains(t, warnings[0], "--header yes")
 	// A column that does not count is data; one of words says what to do.
 	a, err = readCSVText(",a\n0,5\n2,7\n", CSVOptions{})
 	require.NoError(t, err)

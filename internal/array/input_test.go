@@ -94,6 +94,7 @@ func TestDamagedFiles(t *testing.T) {
 		{"a.npy", header("{'descr': '\x1b[31m', 'fortran_order': False, 'shape': (3,)}"), `array type "\\x1b\[31m" is not`},
 		{"a.npy", header(fmt.Sprintf("{'descr': '<f8', 'fortran_order': True, 'shape': (%d, %d, 0)}", math.MaxInt, math.MaxInt)), "larger than any file"},
 		{"a.npy", append([]byte(magic), 9, 0, 0, 0, 0, 0, 0), "version 9.0 is unknown"},
+		{"a.npy", append([]byte(magic), 1, 1, 0, 0, 0, 0, 0), "version 1.1 is unknown"},
 		{"a b.npy", []byte("xx"), `"[^"]*a b.npy": not an .npy file`},
 	} {
 		path := writeFile(t, c.name, c.data)

@@ -38,9 +38,9 @@ func dictionary(b []byte) (at, length int, err error) {
 		return 0, 0, errNotNPY
 	}
 	n := uint64(binary.LittleEndian.Uint16(b[8:]))
-	switch at = 10; b[6] {
-	case 1:
-	case 2, 3:
+	switch at = 10; [2]byte(b[6:8]) {
+	case [2]byte{1, 0}:
+	case [2]byte{2, 0}, [2]byte{3, 0}:
 		if at = 12; len(b) < at {
 			return 0, 0, errHeader
 		}

@@ -234,6 +234,9 @@ func unknownKey(key, keys string) error {
 // shortValue is a value of JSON for a message.
 func shortValue(v any) string {
 	s := fmt.Sprintf("%v", v)
+	if v == nil {
+		s = "null"
+	}
 	if len(s) > 40 {
 		s = s[:40] + "…"
 	}
