@@ -93,6 +93,12 @@ func readText(path, what string) ([]byte, error) {
 		return nil, err
 	}
 	defer in.Close()
+	return readTextOf(in, what)
+}
+
+// readTextOf is readText of a file that is open.
+func readTextOf(in *array.Input, what string) ([]byte, error) {
+	path := in.Name
 	if in.Format != array.Text {
 		return nil, array.Faultf(path, "no text, but %s are", what)
 	}

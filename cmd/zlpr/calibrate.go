@@ -98,7 +98,8 @@ func (f *calibrateFlags) check() error {
 
 func runCalibrate(ctx context.Context, s *session, f *calibrateFlags) error {
 	start := time.Now()
-	e := &evaluation{workers: f.workers}
+	e := &evaluation{workers: f.workers, remedies: remedy{zlpr.ScoreNaN: mendOrMask, zlpr.ScoreInfinite: mendOrMask,
+		zlpr.LabelMissing: "choose --by sigmoid", zlpr.LabelsTooMany: "choose --by sigmoid"}}
 	if err := f.openInputs(e); err != nil {
 		return err
 	}
@@ -320,7 +321,7 @@ func passOver[T zlpr.Float](ctx context.Context, c *calibration, s *session, wha
 						b.Mask = maskBits{c.mask.block(r0, r1)}
 					}
 					if err := reports.Gather(&e, &b, c.targets); err != nil {
-						return c.explainFinite(err, r0)
+						return c.explain(err, r0)
 					}
 					visit(i, &e)
 					return nil
@@ -343,21 +344,6 @@ func passOver[T zlpr.Float](ctx context.Context, c *calibration, s *session, wha
 		}
 	}
 	return ctx.Err()
-}
-
-// explainFinite is explain; what to do about a score, or about labels that the softmax
-// does not take, is another thing here.
-func (c *calibration) explainFinite(err error, first int) error {
-	var e *zlpr.DataError
-	if errors.As(err, &e) && (e.Kind == zlpr.ScoreNaN || e.Kind == zlpr.ScoreInfinite) {
-		file, place := c.where("scores", e.Row+first, e.Class)
-		return array.Faultf(file, "%s: %s; mend the score, or leave it out by --mask", place, e.Reason)
-	}
-	if errors.As(err, &e) && (e.Kind == zlpr.LabelMissing || e.Kind == zlpr.LabelsTooMany) {
-		file, place := c.where("labels", e.Row+first, -1)
-		return array.Faultf(file, "%s: %s; choose --by sigmoid", place, e.Reason)
-	}
-	return c.explain(err, first)
 }
 
 // readCalibration reads what calibrate wrote.

@@ -207,6 +207,9 @@ func (f *convertFlags) open() (*inMatrix, error) {
 	case "labels":
 		use, part = source.Labels, source.LabelsPart
 	}
+	if part == "" && source.IsManifest(f.in) {
+		return nil, usagef("%s: a manifest, which lists several parts; say --as scores or --as labels", quoted(f.in))
+	}
 	opened, besides, err := f.options.OpenAll(f.in, part, use, cols)
 	if err != nil {
 		return nil, err
@@ -223,7 +226,7 @@ func (f *convertFlags) open() (*inMatrix, error) {
 		}
 		if labels && !isArray { // whose repeated entries, and labels before features, are others
 			opened.Close()
-			if path, _ := array.Split(f.in); path == array.Stdin {
+			if path, _ := array.Split(f.in); readOnce(path) {
 				return nil, array.Faultf(f.in, "lists of labels; say --as labels, since they can be read only once")
 			}
 			if opened, err = f.options.OpenPart(f.in, part, source.Labels, cols); err != nil {

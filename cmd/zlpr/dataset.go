@@ -88,6 +88,17 @@ func (f *featureFlags) open(count int) (*features, error) {
 		x.Close()
 		return nil, array.Faultf(f.x, "features of shape %s; they must be rows×features", array.ShapeString(a.Shape))
 	}
+	if f.set("features") {
+		if !f.options.Lists {
+			err = usagef("--features goes with --x-csr or text, which may not say how many there are; it has no effect here")
+		} else if _, n := x.Dims(); n != f.features {
+			err = array.Faultf(f.x, "%s, but --features says %d; leave --features out", array.Counted(n, "feature"), f.features)
+		}
+		if err != nil {
+			x.Close()
+			return nil, err
+		}
+	}
 	return x, nil
 }
 

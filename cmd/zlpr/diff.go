@@ -81,10 +81,10 @@ func (f *diffFlags) table() flagTable {
 		{name: "mask", to: &f.mask, file: input, doc: "mask `file`: 1 takes part, 0 is left out"},
 		{name: "lengths", to: &f.lengths, file: input, doc: "lengths `file`, for padded scores"},
 		{name: "row-weights", to: &f.rowWeights, file: input, doc: "weights `file`, one a row"},
-		{name: "zero-division", to: &f.zeroDivision, words: zeroDivisions, uses: []use{{"metrics of predicted classes", f.predicts}},
+		{name: "zero-division", to: &f.zeroDivision, words: zeroDivisions, uses: f.quotients(),
 			doc: "what precision, recall, F1 and Jaccard are where the denominator is 0:\n0, 1 or nan, which averages leave out"},
 		{name: "s0", to: &f.S0, uses: append(f.ofLosses(thresholdLosses...), above...), doc: "threshold of zlpr, bce, subset-padded and class-balanced"},
-		{name: "predict-threshold", to: &f.predictThreshold, uses: above, doc: "a class is predicted above this score (default: s0); or a file, as --thresholds"},
+		{name: "predict-threshold", to: &f.predictThreshold, file: input, uses: above, doc: "a class is predicted above this score (default: s0); or a file, as --thresholds"},
 		{name: "thresholds", to: &f.thresholds, file: input, uses: above, doc: "a class is predicted above its score in this `file`, by all models: what zlpr\ntune wrote, or an array of one number or one a class"},
 		{name: "predict-top", to: &f.predictTop, uses: []use{{"metrics of predicted classes", f.predicts}}, doc: "the `K` highest classes of a row are predicted"},
 		{name: "k", to: &f.K, uses: f.ofLosses("subset-padded"), doc: "K of subset-padded (default: the most positives of a row)"},
@@ -128,7 +128,8 @@ func (f *diffFlags) check() error {
 
 func runDiff(ctx context.Context, s *session, f *diffFlags) error {
 	start := time.Now()
-	e := &evaluation{all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}}
+	e := &evaluation{remedies: remedy{zlpr.ScoreNaN: "mend the score, leave it out by --mask, or leave metrics out (--metrics none)"},
+		all: f.loss == "all", workers: f.workers, files: f.files(), shards: map[string]*array.Shards{}}
 	chosen := &evalReport{Skipped: map[string]string{}}
 	if err := f.begin(); err != nil {
 		return err

@@ -44,6 +44,10 @@ var errInterrupted = errors.New("interrupted; no output was written")
 // the like.
 var libraryPrefix = regexp.MustCompile(`(^|: )(zlpr|metrics): `)
 
+// flagNames makes fields of the library that options of eval set these options.
+var flagNames = strings.NewReplacer("Options.TopNegatives", "--top-negatives", "Options.TopScores", "--top-scores",
+	"Batch.ClassWeights", "--class-weights", "Batch.ThresholdColumn", "--threshold-column", "Batch.Smoothing", "--smoothing", "zlpr: ", "")
+
 // oneLine returns the message of an error in one line of printable characters.
 func oneLine(err error) string {
 	text := libraryPrefix.ReplaceAllString(err.Error(), "$1")
@@ -74,6 +78,9 @@ func quoted(name string) string {
 	}
 	return array.Quote(name)
 }
+
+// mendOrMask is what to do about a score that a command does not take.
+const mendOrMask = "mend the score, or leave it out by --mask"
 
 // advice says which file is at fault in an error of the library, and what to do.
 var advice = map[zlpr.DataKind]struct{ file, text string }{
@@ -111,11 +118,23 @@ func explain(err error, first int, files map[string]string) error {
 // explainAt is explain where where says which file has a row and a class of
 // what, and where they are in it; class -1 is a row alone.
 func explainAt(err error, where func(what string, row, class int) (file, place string)) error {
+	return explainBy(nil, err, where)
+}
+
+// A remedy is what to do about data, by their kind, in a command that has not what
+// the advice speaks of.
+type remedy map[zlpr.DataKind]string
+
+// explainBy is explainAt with remedies that come before the advice.
+func explainBy(remedies remedy, err error, where func(what string, row, class int) (file, place string)) error {
 	var e *zlpr.DataError
 	if !errors.As(err, &e) {
 		return err
 	}
 	a, class := advice[e.Kind], e.Class
+	if text := remedies[e.Kind]; text != "" {
+		a.text = text
+	}
 	if a.file == "" {
 		a.file = "scores"
 	}

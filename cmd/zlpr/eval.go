@@ -343,7 +343,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 	e.pictures = (f.asksPage() || len(f.plots) > 0) && (e.labels != nil || e.soft != nil)
 	names, all := f.lossNames(), f.loss == "all"
 	rows, classes := e.scores.rows(), e.scores.classes()
-	weighs := slices.ContainsFunc(e.metrics, func(s string) bool { return strings.HasPrefix(s, "ps") })
+	weighs := slices.ContainsFunc(e.metrics, byPropensity)
 	padded := slices.Contains(names, "subset-padded") && f.K == 0 && e.teacher == nil
 	mean := f.grad != "" && (f.reduction == "mean" || e.elements)
 	e.factor = 1
@@ -443,7 +443,7 @@ func (f *evalFlags) choose(ctx context.Context, e *evaluation, report *evalRepor
 				report.Skipped[name] = oneLine(err)
 				continue
 			}
-			return usagef("loss %s: %w", name, err)
+			return usagef("loss %s: %s", name, flagNames.Replace(err.Error()))
 		}
 		e.losses = append(e.losses, namedLoss{name, loss})
 	}

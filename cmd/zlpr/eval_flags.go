@@ -90,7 +90,7 @@ func (f *evalFlags) table() flagTable {
 		{name: "names", to: &f.names, file: input, doc: "`file` with the names of the classes: one a line, or a JSON list"},
 		{name: "area-bits", to: &f.areaBits, none: true, uses: []use{{"metrics that are areas or --by-class", f.asksAreas}},
 			doc: "areas by the `N` leading bits of the scores, 8 to 22, with bounds, in constant\nmemory (default: of all scores; beyond 64 million by 20 bits, 16 a class)"},
-		{name: "zero-division", to: &f.zeroDivision, words: zeroDivisions, uses: predictions("", func() bool { return true }),
+		{name: "zero-division", to: &f.zeroDivision, words: zeroDivisions, uses: f.quotients(),
 			doc: "what precision, recall, F1 and Jaccard are where the denominator is 0:\n0, 1 or nan, which averages leave out"},
 		{name: "plot", to: &f.plots, file: output, ends: plotEndings, doc: "draw the histogram of the scores to this .svg or .png `file`"},
 		{name: "workers", to: &f.workers, doc: "number of threads that compute"},
@@ -127,6 +127,22 @@ func (f *evalFlags) ofLosses(names ...string) []use {
 func (f *evalFlags) predicts() bool {
 	return f.predictions != "" || f.asksClasses() || f.asksPage() || f.metrics == "all" || f.metrics != "none" && slices.ContainsFunc(f.metricNames(), metrics.NeedsRule)
 }
+
+// quotient tells whether a metric is one of those that --zero-division is for.
+func quotient(name string) bool {
+	average, _, _ := strings.Cut(name, "_")
+	return slices.Contains([]string{"micro", "macro", "weighted", "samples"}, average) && metrics.NeedsRule(name)
+}
+
+// quotients is the use of --zero-division: a result may be a quotient of 0 by 0.
+func (f *evalFlags) quotients() []use {
+	return []use{{"precision, recall, F-scores, Jaccard or results by class", func() bool {
+		return f.asksClasses() || f.asksPage() || f.metrics == "all" || slices.ContainsFunc(f.metricNames(), quotient)
+	}}}
+}
+
+// byPropensity tells whether a metric weighs labels by their propensities.
+func byPropensity(name string) bool { return strings.HasPrefix(name, "ps") }
 
 // byThreshold tells whether a class is predicted by its score alone.
 func (f *evalFlags) byThreshold() bool {
@@ -258,7 +274,10 @@ func (f *evalFlags) check() error {
 	if err := f.lossFlags.check(); err != nil {
 		return err
 	}
-	if err := f.checkSmoothing(f.smoothing); err != nil {
+	if err := f.checkLoss(&f.lossFlags, f.loss == "all"); err != nil {
+		return err
+	}
+	if err := f.checkDigests(); err != nil {
 		return err
 	}
 	if err := f.checkThresholds(f.S0); err != nil {
@@ -289,6 +308,9 @@ func (f *evalFlags) check() error {
 		return nil
 	}
 	for _, name := range f.metricNames() {
+		if name == "all" || name == "none" {
+			return usagef("--metrics: %s stands alone; leave the other names out", name)
+		}
 		// A row of one class is enough to have the names checked.
 		_, err := metrics.NewAccumulator[float32](1, []string{name}, metrics.Options{Propensities: []float64{1}})
 		if err != nil {
@@ -313,13 +335,13 @@ func metricWords() []string {
 // checkHash checks that what is hashed can be read twice.
 func (f *evalFlags) checkHash() error {
 	if _, err := strconv.ParseFloat(f.PosWeight, 64); err != nil && f.PosWeight != "" {
-		if err := rereadable("pos-weight", f.PosWeight); err != nil {
+		if err := rereadable("hash", "pos-weight", f.PosWeight); err != nil {
 			return err
 		}
 	}
 	for _, in := range []struct{ flag, name string }{{"teacher", f.teacher}, {"scores", f.scores}, {"labels", f.labels}, {"mask", f.mask}, {"lengths", f.lengths},
 		{"row-weights", f.rowWeights}, {"class-weights", f.classWeights}} {
-		if err := rereadable(in.flag, in.name); err != nil {
+		if err := rereadable("hash", in.flag, in.name); err != nil {
 			return err
 		}
 	}

@@ -33,6 +33,7 @@ type evaluation struct {
 	rowWeights   []float64    // or nil
 	classWeights []float64    // or nil
 
+	remedies        remedy // of the command, or nil
 	smoothing       float64
 	thresholdColumn int // as zlpr.Batch has it
 

@@ -31,7 +31,7 @@ from. Without a name it lists the losses:
 		},
 	}
 	flagTable{{name: "loss", to: &loss, words: lossNames, arg: true, doc: "the loss"}}.declare(cmd, s, func() error {
-		if loss != "" && named.FindLoss(loss) == nil {
+		if cmd.Flags().Changed("loss") && named.FindLoss(loss) == nil {
 			return unknownLoss(loss, lossNames)
 		}
 		return nil

@@ -135,7 +135,7 @@ func (t flagTable) take(set *pflag.FlagSet, args []string) error {
 	list := t.positional()
 	for i, f := range list[:min(len(args), len(list))] {
 		if set.Changed(f.name) {
-			return usagef("the %s are given twice: as the argument %q and by --%s; leave one out", f.name, args[i], f.name)
+			return usagef("--%s is given twice: as the argument %q and by the flag; leave one out", f.name, args[i])
 		}
 		if f.takesAll() {
 			*f.to.(*[]string) = args[i:] // as they are, with commas

@@ -163,8 +163,11 @@ func (b *targetBits) noClass(where func(row int) (file, place string), row int, 
 	if b.classes >= 0 {
 		of = fmt.Sprintf(" of %d", b.classes)
 	}
-	return array.Faultf(file, "%s: class number %s%s, counted from 0; -1 leaves a row out, --ignore-index=%s this number too",
-		place, value, of, value)
+	ignore := ""
+	if _, err := strconv.ParseInt(value, 10, strconv.IntSize); err == nil {
+		ignore = ", --ignore-index=" + value + " this number too"
+	}
+	return array.Faultf(file, "%s: class number %s%s, counted from 0; -1 leaves a row out%s", place, value, of, ignore)
 }
 
 // labelValues returns the elements from to to-1 as what they are as labels: 0,
@@ -338,16 +341,22 @@ func newLengths(a *array.Array, name string, shape []int) (bitSource, error) {
 
 // openArray opens an array, where a sparse matrix is none.
 func (f *readFlags) openArray(name string, part source.Part) (*array.Array, error) {
-	opened, err := f.options.OpenPart(name, part, source.Numbers, -1)
-	if err != nil {
-		return nil, err
+	return asArray(name)(f.options.OpenPart(name, part, source.Numbers, -1))
+}
+
+// asArray makes what was opened of a file an array, or an error.
+func asArray(name string) func(source.Source, error) (*array.Array, error) {
+	return func(opened source.Source, err error) (*array.Array, error) {
+		if err != nil {
+			return nil, err
+		}
+		a, ok := opened.(*array.Array)
+		if !ok {
+			opened.Close()
+			return nil, array.Faultf(name, "a sparse matrix, where an array is needed; write it with numpy.save(file, matrix.toarray())")
+		}
+		return a, nil
 	}
-	a, ok := opened.(*array.Array)
-	if !ok {
-		opened.Close()
-		return nil, array.Faultf(name, "a sparse matrix, where an array is needed; write it with numpy.save(file, matrix.toarray())")
-	}
-	return a, nil
 }
 
 // openVector opens an array of n numbers.

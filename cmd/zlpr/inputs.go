@@ -98,16 +98,24 @@ func hashFile(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// rereadable is an error if the file of a flag cannot be read again, for its hash.
-func rereadable(flag, name string) error {
+// rereadable is an error if the file of a flag cannot be read again, as an option
+// needs it.
+func rereadable(option, flag, name string) error {
 	path, _ := array.Split(name)
-	if path == array.Stdin {
-		return usagef("--hash: standard input (-) cannot be read again; give --%s as a file", flag)
-	}
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return usagef("--hash: %s is no regular file, and cannot be read again; copy it to one", quoted(path))
+	switch {
+	case path == array.Stdin:
+		return usagef("--%s: standard input (-) cannot be read again; give --%s as a file", option, flag)
+	case readOnce(path):
+		return usagef("--%s: %s is no regular file, and cannot be read again; copy it to one", option, quoted(path))
 	}
 	return nil
+}
+
+// readOnce tells whether a file can be read only once, as standard input and pipes
+// can.
+func readOnce(path string) bool {
+	info, err := os.Stat(path)
+	return path == array.Stdin || err == nil && !info.Mode().IsRegular() && !info.IsDir()
 }
 
 // noteSample notes the embedded sample.

@@ -190,8 +190,8 @@ func (m *merger) addScan(file string, data []byte) error {
 
 // finishScan writes a scan that was merged.
 func (f *mergeFlags) finishScan(s *session, m *merger) error {
-	if f.asksPage() {
-		return usagef("--html and --markdown go with results of zlpr eval --partial; these are scans of labels")
+	if f.asksPage() || f.asksClasses() {
+		return usagef("--by-class, --classes, --names, --html and --markdown go with results of zlpr eval --partial; these are scans of labels")
 	}
 	var shards []shardInfo
 	for _, v := range m.shards {

@@ -84,6 +84,9 @@ func (f *lossFlags) newLoss(name string, positiveWeight []float64) (zlpr.Loss, e
 
 // unknownLoss is the error of a loss that is none of names.
 func unknownLoss(name string, names []string) error {
+	if name == "all" && slices.Contains(names, name) {
+		return usagef("--loss: all stands alone; leave the other names out")
+	}
 	return usagef("unknown loss %q; choose from %s%s", name, strings.Join(names, ", "), didYouMean(name, "", names))
 }
 

@@ -73,8 +73,8 @@ func (f *mergeFlags) check() error {
 	if len(f.files) == 0 {
 		return usagef("give the partial results to merge: zlpr merge part-*.zlpr")
 	}
-	if f.missing != "" && (f.out != "" || f.asksPage()) {
-		return usagef("--missing prints what is missing and writes nothing; leave --out, --html and --markdown away")
+	if f.missing != "" && (f.out != "" || f.asksPage() || f.asksClasses()) {
+		return usagef("--missing prints what is missing, and no report; leave --out, --by-class, --classes, --names, --html and --markdown away")
 	}
 	return nil
 }

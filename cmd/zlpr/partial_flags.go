@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/named"
 	"github.com/zlpr/zlpr/internal/source"
 )
 
@@ -38,7 +39,7 @@ func (p *partialFlags) table(f *evalFlags) flagTable {
 		{name: "partial", to: &p.partial, file: output, uses: scores, doc: "write what zlpr merge needs of these rows to this `file` (.zlpr)"},
 		{name: "first-row", to: &p.firstRow, none: true, uses: []use{withFlag("partial", &p.partial)}, doc: "the `number` of the first of these rows among all, counted from 0"},
 		{name: "shard", to: &p.shard, none: true, uses: scores, doc: "evaluate this shard of the manifest alone; a `number`, counted from 0"},
-		{name: "scan", to: &p.labelScan, file: input, uses: scores, doc: "what zlpr scan wrote of all labels: K of subset-padded and propensities are\nfrom this `file`"},
+		{name: "scan", to: &p.labelScan, file: input, uses: []use{{"--scores and --loss subset-padded without --k, or a loss by counts of labels, or metrics by propensities (psp, psndcg)", f.asksScan}}, doc: "what zlpr scan wrote of all labels: K of subset-padded and propensities are\nfrom this `file`"},
 		{name: "divisor-from", to: &p.divisorFrom, file: input, uses: []use{withFlag("grad", &f.grad)}, doc: "divide a mean's gradient by what this `file`, which zlpr merge wrote, says of\nall rows"},
 	}
 }
@@ -50,6 +51,13 @@ func (f *evalFlags) declare(cmd *cobra.Command, s *session, check func() error) 
 	table.declare(cmd, s, check)
 	f.flags = cmd.Flags()
 	f.set = cmd.Flags().Changed
+}
+
+// asksScan tells whether a result depends on what a scan says of all labels.
+func (f *evalFlags) asksScan() bool {
+	names := f.lossNames()
+	return f.scores != "" && f.teacher == "" && (named.Balance(names) || slices.Contains(names, "subset-padded") && f.K == 0 ||
+		f.metrics != "all" && slices.ContainsFunc(f.metricNames(), byPropensity))
 }
 
 // isPart tells whether the rows are evaluated as a part of all.
@@ -144,6 +152,34 @@ func (f *evalFlags) describe() (list []option, err error) {
 	return list, nil
 }
 
+// digested are the flags of files whose contents results depend on.
+func (f *evalFlags) digested() (list []flag) {
+	for _, v := range f.all {
+		if v.file == input && !slices.Contains(local, v.name) {
+			list = append(list, v)
+		}
+	}
+	return list
+}
+
+// checkDigests checks that files of which a partial result has the digest can be
+// read for it, besides.
+func (f *evalFlags) checkDigests() error {
+	if f.partial == "" {
+		return nil
+	}
+	for _, v := range f.digested() {
+		name := *v.to.(*string)
+		if _, err := strconv.ParseFloat(name, 64); err == nil || name == "" {
+			continue
+		}
+		if err := rereadable("partial", v.name, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // digest returns what tells the contents of a file, or of several, from others.
 func digest(name string) (string, error) {
 	files, err := new(source.Options).Files(name, "")
@@ -153,9 +189,6 @@ func digest(name string) (string, error) {
 	h := sha256.New()
 	for _, file := range files {
 		path, key := array.Split(file)
-		if path == array.Stdin {
-			return "", usagef("%s is read twice; give it as a file", quoted(name))
-		}
 		in, err := os.Open(path)
 		if err == nil {
 			_, err = io.Copy(h, in)

@@ -199,7 +199,7 @@ func predictScores[T zlpr.Float](s *session, f *predictFlags, scores *scoreSourc
 	}
 	defer p.close()
 	p.explain = func(err error, r0 int) error {
-		return explainAt(err, func(_ string, row, class int) (file, place string) { return scores.where(r0+row, class) })
+		return explainBy(remedy{zlpr.ScoreNaN: "mend the score"}, err, func(_ string, row, class int) (file, place string) { return scores.where(r0+row, class) })
 	}
 	if scores.csr != nil {
 		p.rule = p.rule.Listed()

@@ -166,7 +166,7 @@ func (e *evaluation) meanFactor(loss string, s *scan) (float64, error) {
 
 // explain is explain for rows of the evaluation's files, from row first on.
 func (e *evaluation) explain(err error, first int) error {
-	return explainAt(err, func(what string, row, class int) (file, place string) { return e.where(what, row+first, class) })
+	return explainBy(e.remedies, err, func(what string, row, class int) (file, place string) { return e.where(what, row+first, class) })
 }
 
 // place says where a row and a class of scores are, or a row alone with class

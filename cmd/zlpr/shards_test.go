@@ -178,7 +178,7 @@ func TestPositional(t *testing.T) {
 	require.Equal(t, evalJSON(t, dir, "--scores", "S.npy", "--labels", "Y.npy"), evalJSON(t, dir, "S.npy", "Y.npy"))
 	require.Equal(t, evalJSON(t, dir, "--scores", "S.npy", "--labels", "Y.npy"), evalJSON(t, dir, "S.npy", "--labels", "Y.npy"))
 	fails(t, dir, 2, `unexpected argument "M.npy"; see zlpr eval --help; quote a pattern: 'scores-\*.npy'`, "eval", "S.npy", "Y.npy", "M.npy")
-	fails(t, dir, 2, `the scores are given twice: as the argument "S.npy" and by --scores`, "eval", "S.npy", "Y.npy", "--scores", "S.npy")
+	fails(t, dir, 2, `--scores is given twice: as the argument "S.npy" and by the flag`, "eval", "S.npy", "Y.npy", "--scores", "S.npy")
 	fails(t, dir, 2, `give both --scores and --labels: S.npy is alone`, "eval", "S.npy")
 	fails(t, dir, 2, `--scores: the name of a file is empty`, "eval", "", "Y.npy")
 	fails(t, dir, 2, `--labels and --grad are the same file, Y.npy`, "eval", "S.npy", "Y.npy", "--grad", "Y.npy")

@@ -44,10 +44,18 @@ func (f *teacherFlags) check(names []string, all bool) error {
 	return nil
 }
 
-// checkSmoothing checks that there is no teacher beside smoothed labels.
-func (f *teacherFlags) checkSmoothing(smoothing float64) error {
-	if f.teacher != "" && smoothing != 0 {
+// checkLoss checks that there is no teacher beside smoothed labels, or a parameter
+// that its divergences do not have.
+func (f *teacherFlags) checkLoss(loss *lossFlags, all bool) error {
+	switch {
+	case f.teacher == "":
+	case loss.smoothing != 0:
 		return usagef("--smoothing and --teacher exclude each other: a teacher takes the place of labels")
+	case all: // whose losses may be others
+	case loss.S0 != 0:
+		return usagef("--s0 and --teacher exclude each other; classes are predicted above --predict-threshold")
+	case loss.Focal != 0 || loss.PosWeight != "":
+		return usagef("--focal and --pos-weight exclude --teacher: the divergence of bce has no parameter")
 	}
 	return nil
 }

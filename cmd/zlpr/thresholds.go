@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/source"
 	"github.com/zlpr/zlpr/metrics"
 )
 
@@ -35,7 +36,7 @@ func (f *thresholdFlags) checkThresholds(s0 float64) error {
 	case f.predictThreshold == "":
 		f.threshold = s0
 	case err != nil:
-		f.thresholds = f.predictThreshold
+		f.thresholds, f.predictThreshold = f.predictThreshold, ""
 	case math.IsNaN(v):
 		return usagef("--predict-threshold %v: a number, or a file with thresholds", v)
 	default:
@@ -49,12 +50,17 @@ func (f *thresholdFlags) openThresholds(files *readFlags, classes int) error {
 	if f.thresholds == "" {
 		return nil
 	}
+	path, key := array.Split(f.thresholds)
+	in, err := array.OpenInput(path) // once: it may be a pipe
+	if err != nil {
+		return err
+	}
+	defer in.Close()
 	var list []float64
-	var err error
-	if isJSON(f.thresholds) {
-		list, err = readThresholds(f.thresholds, classes)
+	if key == "" && isJSON(in) {
+		list, err = readThresholds(in, classes)
 	} else {
-		list, err = files.openThresholdArray(f.thresholds, classes)
+		list, err = files.openThresholdArray(in, f.thresholds, key, classes)
 	}
 	if err != nil {
 		return err
@@ -68,8 +74,8 @@ func (f *thresholdFlags) openThresholds(files *readFlags, classes int) error {
 }
 
 // openThresholdArray reads one threshold, or one for each class.
-func (f *readFlags) openThresholdArray(name string, classes int) ([]float64, error) {
-	a, err := f.openArray(name, "")
+func (f *readFlags) openThresholdArray(in *array.Input, name, key string, classes int) ([]float64, error) {
+	a, err := asArray(name)(f.options.OpenInput(in, name, key, source.Numbers, -1))
 	if err != nil {
 		return nil, err
 	}
@@ -94,26 +100,19 @@ func otherClasses(name, count string, classes int) error {
 
 // isJSON reports whether a file is JSON by its name, or an object by its first
 // character.
-func isJSON(name string) bool {
-	if strings.EqualFold(filepath.Ext(name), ".json") {
+func isJSON(in *array.Input) bool {
+	if strings.EqualFold(filepath.Ext(in.Name), ".json") {
 		return true
 	}
-	if path, _ := array.Split(name); path != name || path == array.Stdin {
-		return false
-	}
-	in, err := array.OpenInput(name)
-	if err != nil {
-		return false // which is an error when it is opened as an array
-	}
-	defer in.Close()
 	head := bytes.TrimSpace(bytes.TrimPrefix(in.Peek(16), []byte("\xef\xbb\xbf")))
 	return in.Format == array.Text && len(head) > 0 && head[0] == '{'
 }
 
 // readThresholds reads the thresholds that zlpr tune wrote: a number, or a list of
 // one for each class, where null stands for a class that is never predicted.
-func readThresholds(name string, classes int) ([]float64, error) {
-	text, err := readText(name, "thresholds")
+func readThresholds(in *array.Input, classes int) ([]float64, error) {
+	name := in.Name
+	text, err := readTextOf(in, "thresholds")
 	if err != nil {
 		return nil, err
 	}

@@ -290,7 +290,7 @@ func (f *trainFlags) check() error {
 	if err := f.lossFlags.check(); err != nil {
 		return err
 	}
-	if err := f.checkSmoothing(f.smoothing); err != nil {
+	if err := f.checkLoss(&f.lossFlags, false); err != nil {
 		return err
 	}
 	if err := f.teacherFlags.check([]string{f.loss}, false); err != nil {

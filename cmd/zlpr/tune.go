@@ -117,7 +117,7 @@ func (f *tuneFlags) check() error {
 }
 
 func runTune(ctx context.Context, s *session, f *tuneFlags) error {
-	e := &evaluation{workers: f.workers}
+	e := &evaluation{workers: f.workers, remedies: remedy{zlpr.ScoreNaN: mendOrMask}}
 	if err := f.openInputs(e); err != nil {
 		return err
 	}

@@ -134,6 +134,17 @@ func (o *Options) openFile(name string, use Use, cols int) (s Source, labels *sp
 		return nil, nil, err
 	}
 	defer in.Close()
+	return o.openInput(in, name, key, use, cols)
+}
+
+// OpenInput is Open of a file that is open already, since it may be a pipe, which
+// cannot be opened twice. name is the user's, key what follows its colon.
+func (o *Options) OpenInput(in *array.Input, name, key string, use Use, cols int) (Source, error) {
+	s, _, err := o.openInput(in, name, key, use, cols)
+	return s, err
+}
+
+func (o *Options) openInput(in *array.Input, name, key string, use Use, cols int) (s Source, labels *sparse.Matrix, err error) {
 	in.Raw = &o.Raw
 	kind := ""
 	defer func() {
@@ -156,7 +167,7 @@ func (o *Options) openFile(name string, use Use, cols int) (s Source, labels *sp
 			return nil, nil, err
 		}
 		if sparse.Is(z) {
-			m, err := sparse.Open(path, z, repeated)
+			m, err := sparse.Open(in.Name, z, repeated)
 			if err != nil {
 				return nil, nil, err
 			}
@@ -189,7 +200,7 @@ func (o *Options) openLists(in *array.Input, use Use, cols int) (Source, *sparse
 		return nil, nil, err
 	}
 	if text.Blank > 0 {
-		o.warn("%s: %d blank lines are no rows; a first line with the sizes makes them rows", array.Quote(in.Name), text.Blank)
+		o.warn("%s: %s; a first line with the sizes makes them rows", array.Quote(in.Name), blankLines(text.Blank))
 	}
 	var labels *sparse.Matrix
 	switch use {
@@ -212,6 +223,14 @@ func (o *Options) openLists(in *array.Input, use Use, cols int) (Source, *sparse
 		return labels, nil, nil
 	}
 	return text.X, labels, nil
+}
+
+// blankLines says what so many blank lines are.
+func blankLines(n int) string {
+	if n == 1 {
+		return "1 blank line is no row"
+	}
+	return fmt.Sprintf("%d blank lines are no rows", n)
 }
 
 // Check is an error if rows of a sparse matrix are too long to be kept in

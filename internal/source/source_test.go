@@ -97,7 +97,7 @@ func TestWarnings(t *testing.T) {
 	for text, want := range map[string]string{
 		"1,2 0:1\n3\n":   "no row has label 0: if labels count from 1, say --one-based",
 		"1:1 2:1\n3:1\n": "no row has label 0",
-		"0\n\n1\n":       "1 blank lines are no rows",
+		"0\n\n1\n":       "1 blank line is no row",
 		"0\n2\n":         "",
 		"1 4 4\n3\n":     "no row has label 0",
 	} {
