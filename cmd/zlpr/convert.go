@@ -201,25 +201,26 @@ func (f *convertFlags) open() (*inMatrix, error) {
 		f.options.Text = source.Lists
 	}
 	use, part := source.Features, source.Part("")
-	switch f.as {
+	as, err := f.kind()
+	if err != nil {
+		return nil, err
+	}
+	switch as {
 	case "scores":
 		part = source.Scores
 	case "labels":
 		use, part = source.Labels, source.LabelsPart
 	}
-	if part == "" && source.IsManifest(f.in) {
-		return nil, usagef("%s: a manifest, which lists several parts; say --as scores or --as labels", quoted(f.in))
-	}
 	opened, besides, err := f.options.OpenAll(f.in, part, use, cols)
 	if err != nil {
 		return nil, err
 	}
-	labels := f.as == "labels" || f.from == "bits"
+	labels := as == "labels" || f.from == "bits"
 	a, isArray := opened.(*array.Array)
 	if besides != nil {
 		defer besides.Close()
 	}
-	if f.as == "" && !labels {
+	if as == "" && !labels {
 		if labels, err = f.hasLabels(opened, besides); err != nil {
 			opened.Close()
 			return nil, err
@@ -257,6 +258,23 @@ func (f *convertFlags) open() (*inMatrix, error) {
 		return nil, err
 	}
 	return m, nil
+}
+
+// kind is what to read a file as: what --as says or, of a manifest, what it lists.
+func (f *convertFlags) kind() (string, error) {
+	if f.as != "" || !source.IsManifest(f.in) {
+		return f.as, nil
+	}
+	m, err := f.options.Manifest(f.in)
+	switch {
+	case err != nil:
+		return "", err
+	case m.Has(source.Scores) && m.Has(source.LabelsPart):
+		return "", usagef("%s lists scores and labels; say --as scores or --as labels", quoted(f.in))
+	case m.Has(source.LabelsPart):
+		return "labels", nil
+	}
+	return "scores", nil
 }
 
 // hasLabels tells whether what was read as numbers has labels.

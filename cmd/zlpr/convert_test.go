@@ -221,10 +221,11 @@ func TestConvertErrors(t *testing.T) {
 		"Y.npy x.npy --from bits":             `2: --from bits: say by --columns`,
 		"Y.npy x.npy --from bits --columns 3": `1: Y.npy: uint8 2×3, where bits of 3 columns are uint64 of 1 to a row`,
 		"B.npy x.npy --from bits --columns 3": `1: B.npy: row 1: bits beyond column 2 are set`,
-		"m.json x.npy":                        `1: m.json: a manifest, where one file is needed`,
+		"both.json x.npy":                     `2: both.json lists scores and labels; say --as scores or --as labels`,
 		"m.json x.npy --as labels":            `1: m.json: no labels in its shards`,
 	} {
 		saveText(t, dir, "m.json", `{"shards": [{"scores": "S.npy"}]}`)
+		saveText(t, dir, "both.json", `{"shards": [{"scores": "S.npy", "labels": "Y.npy"}]}`)
 		status := int(want[0] - '0')
 		fails(t, dir, status, want[3:], append([]string{"convert"}, strings.Fields(args)...)...)
 	}

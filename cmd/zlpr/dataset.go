@@ -88,7 +88,7 @@ func (f *featureFlags) open(count int) (*features, error) {
 		x.Close()
 		return nil, array.Faultf(f.x, "features of shape %s; they must be rows×features", array.ShapeString(a.Shape))
 	}
-	if f.set("features") {
+	if f.set != nil && f.set("features") { // compare has no such flag
 		if !f.options.Lists {
 			err = usagef("--features goes with --x-csr or text, which may not say how many there are; it has no effect here")
 		} else if _, n := x.Dims(); n != f.features {

@@ -299,5 +299,5 @@ func TestDiffWeights(t *testing.T) {
 	save(t, dir, "W.npy", []int{3}, weights[:3])
 	fails(t, dir, 1, `W.npy: 3 row weights, but 40 are needed`, "diff", "A.npy", "B.npy", "--labels", "L.npy", "--row-weights", "W.npy")
 	fails(t, dir, 2, `--zero-division "2": choose 0, 1, nan`, "diff", "A.npy", "B.npy", "--labels", "L.npy", "--zero-division", "2")
-	fails(t, dir, 2, `--zero-division goes with metrics of predicted classes`, "diff", "A.npy", "B.npy", "--labels", "L.npy", "--zero-division", "1", "--metrics", "none")
+	fails(t, dir, 2, `--zero-division goes with precision, recall, F-scores`, "diff", "A.npy", "B.npy", "--labels", "L.npy", "--zero-division", "1", "--metrics", "none")
 }

@@ -129,3 +129,18 @@ func TestAdviceOfCommands(t *testing.T) {
 		fails(t, dir, 1, `N.npy: row 2, column 1: score is NaN; `+advice, strings.Fields(args)...)
 	}
 }
+
+// TestConvertManifest: a manifest that lists scores or labels alone needs no --as.
+func TestConvertManifest(t *testing.T) {
+	dir := t.TempDir()
+	example[float32](t, dir, 12, 4)
+	for part, file := range map[string]string{"scores": "S.npy", "labels": "Y.npy"} {
+		saveText(t, dir, "m.json", `{"shards": [{"`+part+`": "`+file+`"}]}`)
+		must(t, dir, "convert", "m.json", "o.npy")
+		want, err := os.ReadFile(filepath.Join(dir, file))
+		require.NoError(t, err)
+		got, err := os.ReadFile(filepath.Join(dir, "o.npy"))
+		require.NoError(t, err)
+		require.Equal(t, want, got, part)
+	}
+}
