@@ -24,6 +24,7 @@ func (w *lossWorker[T]) halfScores() {
 	h.X, h.Grad, h.Done = nil, nil, false
 	if w.e.traits.near && !o.Strict && o.TopNegatives == 0 && o.TopScores == 0 && j.b.ThresholdColumn == 0 {
 		h.X, h.Grad, h.BFloat16 = j.half.near(c.First, c.First+c.Rows)
+		h.Far = fromMemory(j.b.Scores.Rows * c.N)
 	}
 	if h.X == nil {
 		j.half.scores(kernel.As32(c.X), c.First, c.First+c.Rows)

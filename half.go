@@ -6,6 +6,7 @@ import (
 	"sync"
 	"unsafe"
 
+	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/kernel"
 )
 
@@ -91,6 +92,9 @@ const halfLen = 16 << 10
 // nearLen is as many where what reads the scores takes whole rows or blocks that are
 // short: they are still in the nearest cache then.
 const nearLen = 4096
+
+// fromMemory reports whether so many 16-bit scores are more than the caches hold.
+func fromMemory(scores int) bool { return scores >= streamBytes/2 }
 
 // A halfBuffer is a place for widened scores.
 type halfBuffer struct{ x []float32 }
@@ -205,6 +209,9 @@ func halfLogSumExpRows[T Score](dst []float64, m Matrix[T]) {
 	var top [batch]float32 // a score of every row
 	p := kernel.PivotParams[float32](0)
 	step := max(1, nearLen/n)
+	if fromMemory(m.Rows * n) {
+		step = max(1, chunk.FarLen/n)
+	}
 	for first := 0; first < m.Rows; first += batch {
 		rows := min(batch, m.Rows-first)
 		for i := 0; i < rows; i += step {
@@ -364,5 +371,5 @@ func (h *halfJob[T]) near(r0, r1 int) (scores, grad []uint16, bfloat16 bool) {
 
 func (h *halfJob[T]) streams() bool {
 	g := h.out.Grad
-	return len(g.Data) > 0 && !h.out.Accumulate && g.step() == g.Cols && !same(g, h.b.Scores) && g.Rows*g.Cols >= streamBytes/2
+	return len(g.Data) > 0 && !h.out.Accumulate && g.step() == g.Cols && !same(g, h.b.Scores) && fromMemory(g.Rows*g.Cols)
 }

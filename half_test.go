@@ -306,6 +306,58 @@ func testHalfStream[T Score](t *testing.T) {
 	}
 }
 
+// TestHalfFewRows compares gradients where single rows are beyond the kernels' range, or
+// have nothing that takes part, and are evaluated again.
+func TestHalfFewRows(t *testing.T) {
+	testHalfTypes(t, testHalfFewRows[BFloat16], testHalfFewRows[Float16])
+}
+
+func testHalfFewRows[T Score](t *testing.T) {
+	const rows = 200
+	for _, n := range []int{5, 20, 64, 129, 1000, 9000} {
+		x, w := halfScores[T](rand.New(rand.NewPCG(11, 12)), rows*n, false)
+		mask := make([]uint8, rows*n)
+		for i := range mask {
+			mask[i] = 1
+		}
+		special := halved[T]([]float32{float32(math.Inf(1)), float32(math.NaN()), 3e38, -3e38, float32(math.Inf(-1)), 95, -95})
+		for i := 3; i < rows; i += 17 {
+			if i%2 == 0 {
+				clear(mask[i*n:][:n])
+				continue
+			}
+			k := i*n + i%n
+			x[k] = special[i%len(special)]
+			widen(w[k:k+1], x[k:k+1])
+		}
+		labels := benchBits(rows, n)
+		for i := 3; i < rows; i += 17 {
+			clear(labels.Words[i*kernel.BitWords(n):][:kernel.BitWords(n)])
+		}
+		for _, loss := range []Loss{ZLPR{}, BCE{}} {
+			for _, m := range []Bits{nil, &DenseLabels[uint8]{rows, n, mask, n}} {
+				for _, upstream := range []float64{1, 1e-3, 1e30} {
+					what := fmt.Sprintf("%s n=%d masked=%v upstream=%v", loss.Name(), n, m != nil, upstream)
+					b := &Batch[T]{Scores: Matrix[T]{rows, n, x, n}, Labels: labels, Mask: m}
+					b32 := &Batch[float32]{Scores: Matrix[float32]{rows, n, w, n}, Labels: labels, Mask: m}
+					out := &Output[T]{Losses: make([]float64, rows), Grad: Matrix[T]{rows, n, make([]T, rows*n), n}, Upstream: upstream}
+					out32 := &Output[float32]{Losses: make([]float64, rows), Grad: Matrix[float32]{rows, n, make([]float32, rows*n), n}, Upstream: upstream}
+					e, err := NewEvaluator[T](loss, Options{})
+					require.NoError(t, err)
+					e32, err := NewEvaluator[float32](loss, Options{})
+					require.NoError(t, err)
+					_, err = e32.Evaluate(context.Background(), b32, out32)
+					require.NoError(t, err, what)
+					_, err = e.Evaluate(context.Background(), b, out)
+					require.NoError(t, err, what)
+					equalBits(t, out32.Losses, out.Losses, what)
+					require.True(t, slices.Equal(halved[T](out32.Grad.Data), out.Grad.Data), what)
+				}
+			}
+		}
+	}
+}
+
 // TestHalfErrors has the errors of 16-bit batches name the values.
 func TestHalfErrors(t *testing.T) {
 	e, err := NewEvaluator[BFloat16](ZLPR{}, Options{Strict: true})

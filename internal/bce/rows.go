@@ -107,10 +107,11 @@ func (w *Work[T]) kernelRows() bool {
 	w.derivativesFor(a)
 	plain, right := a.Plain() && w.rule.Focal == 0, false
 	if plain {
-		direct := c.Half.Grad != nil && c.Grad != nil
+		fits := c.ThresholdGrad == nil && (a.Dst == nil || w.scalesFit())
+		direct := fits && a.Dst != nil && c.Half.Grad != nil
 		right = w.evaluate(direct)
-		if right && c.ThresholdGrad == nil && (a.Dst == nil || w.scalesFit()) {
-			c.Half.Done = direct
+		c.Half.Done = direct
+		if right && fits {
 			return true
 		}
 	}
@@ -160,6 +161,7 @@ func (w *Work[T]) complete(anySlow, right bool) {
 		for i, v := range c.Loss[:c.Rows] {
 			if !inRange(v) {
 				w.wideRow(i)
+				w.narrowAgain(i)
 			}
 		}
 	}
@@ -173,7 +175,18 @@ func (w *Work[T]) complete(anySlow, right bool) {
 		case anySlow && w.slow[i] == gradientOnly:
 			w.row(i)
 			c.Loss[i] = v // the same bits whatever the gradient takes
+		default:
+			continue
 		}
+		w.narrowAgain(i)
+	}
+}
+
+// narrowAgain rounds the gradient of row i, which has been evaluated again, if those of
+// the others are rounded.
+func (w *Work[T]) narrowAgain(i int) {
+	if c := w.c; c.Half.Done {
+		c.Narrow(c.GradRow(i), i*c.N)
 	}
 }
 
@@ -216,9 +229,9 @@ func (w *Work[T]) onesOf(n int) []T {
 	return w.ones[:n]
 }
 
-// evaluate has the kernels evaluate the rows of args, and brings the gradient, direct, to
-// its place of 16-bit elements. It reports whether all losses are known to be right as
-// they stand.
+// evaluate has the kernels evaluate the rows of args; direct, the gradient comes to its
+// place of 16-bit elements, and c.Grad is open. It reports whether all losses are known to
+// be right as they stand.
 func (w *Work[T]) evaluate(direct bool) bool {
 	a, c := &w.args, w.c
 	if !kernel.IsFloat32[T]() || a.Weighted() {
@@ -258,7 +271,7 @@ func (w *Work[T]) evaluate(direct bool) bool {
 
 // nearBCE has the kernels evaluate the rows of args in parts: rows, or of a long one
 // blocks, as many as the scores are in the nearest cache of, each with a share of the
-// pending copy.
+// pending copy. Direct, the gradient takes the place of the widened scores there.
 func (w *Work[T]) nearBCE(direct bool) {
 	a, c := &w.args, w.c
 	if !c.Near() {
@@ -281,9 +294,12 @@ func (w *Work[T]) nearBCE(direct bool) {
 			if a.Dst != nil {
 				b.Dst, b.Scale = a.Dst[i*a.DstStride+j:], a.Scale[i:]
 			}
+			if direct {
+				b.Dst, b.DstStride = b.X, b.Stride
+			}
 			kernel.BCE(b)
 			if direct {
-				c.Narrow(c.Grad[from:to], from)
+				c.Narrow(b.Dst, from)
 			}
 		}
 	}

@@ -59,7 +59,7 @@ func (w *Work[T]) shortRows() {
 			dst, scale = c.Grad, c.Scale
 		}
 	}
-	direct := c.Half.Grad != nil && dst != nil && !apart
+	direct := c.Half.Grad != nil && dst != nil && !apart && c.Soft == nil && kernel.FactorFits[T](c.Scale[0])
 	w.kept = kernel.ResizeAligned(w.kept, kernel.ShortRoom(rows*c.N+kernel.ShortRows))
 	right := true
 	if w.rule.Focal != 0 {
@@ -89,8 +89,8 @@ func (w *Work[T]) shortRows() {
 		w.completeSoftRows(right)
 		return
 	}
+	c.Half.Done = direct
 	if right && (c.Grad == nil || !apart && kernel.FactorFits[T](c.Scale[0]) || w.scalesFit()) {
-		c.Half.Done = direct
 		return
 	}
 	c.Widen()
@@ -106,8 +106,8 @@ func (w *Work[T]) shortRows() {
 
 var one = [1]float64{1}
 
-// nearOdds keeps the exponentials of all elements and writes their gradient to dst; and
-// direct, to its place of 16-bit elements.
+// nearOdds keeps the exponentials of all elements and writes their gradient to dst;
+// direct, it takes the place of the widened scores on its way to that of 16-bit elements.
 func (w *Work[T]) nearOdds(dst []T, part []uint64, scale []float64, direct bool) {
 	c := w.c
 	pos, count := w.flatPos(part), c.Rows*c.N
@@ -118,11 +118,15 @@ func (w *Work[T]) nearOdds(dst []T, part []uint64, scale []float64, direct bool)
 	step := c.NearLen()
 	for from := 0; from < count; from += step {
 		to := min(from+step, count)
+		x := c.Widened(from, to)
 		var out []T
-		if dst != nil {
+		switch {
+		case direct:
+			out = x
+		case dst != nil:
 			out = dst[from:to]
 		}
-		w.odds(w.kept[from:], out, c.Widened(from, to), pos[from/64:], part[from/64:], scale)
+		w.odds(w.kept[from:], out, x, pos[from/64:], part[from/64:], scale)
 		if direct {
 			c.Narrow(out, from)
 		}

@@ -3,24 +3,30 @@ package chunk
 import "github.com/zlpr/zlpr/internal/kernel"
 
 // About as many 16-bit scores are widened at a time, a multiple of the elements that short
-// rows and the products of BCE are taken by: for a loss alone, what the nearest cache
-// holds, so that memory is read a little at a time; with the gradient, whose kernels go
-// through the second cache anyway, more, for fewer calls.
+// rows and the products of BCE are taken by: so many that calls do not count, and so few
+// that the nearest cache has what is read and written. With the gradient, a call takes
+// longer, and more is worth while.
 const (
 	nearLen     = 4096
-	nearLenGrad = 16384
+	nearLenGrad = 8192
 )
+
+// FarLen is as many where the scores come from memory. A block's lines are asked for at
+// once, while an earlier one is widened, and arrive while something is computed: of more
+// than some 64 lines the last ones wait for a place in the queue.
+const FarLen = 2048
 
 // NearGradLen is about as many elements of the gradient as are narrowed at a time, while
 // they are in the nearest cache.
-const NearGradLen = 8192
+const NearGradLen = 4096
 
 // Half are rows of 16-bit scores without gaps. Where it has them, X is open until Widen.
 type Half struct {
 	X        []uint16
 	Grad     []uint16 // where the gradient goes, if wanted, once it is rounded: from Out.Grad, or by NearGrad
 	BFloat16 bool
-	Done     bool // it is there: the loss has brought it
+	Far      bool // they come from memory
+	Done     bool // Grad is there: the loss has brought it
 
 	x, grad []float32 // near
 }
@@ -30,7 +36,10 @@ func (c *Chunk[T]) Near() bool { return c.Half.X != nil }
 
 // NearLen is the number of scores that are widened at a time.
 func (c *Chunk[T]) NearLen() int {
-	if c.Grad != nil {
+	switch {
+	case c.Half.Far:
+		return FarLen
+	case c.Grad != nil:
 		return nearLenGrad
 	}
 	return nearLen

@@ -184,6 +184,7 @@ type context interface {
 	VPERMT2W(ops ...operand.Op)
 	VPMAXUQ(ops ...operand.Op)
 	VPMINUQ(ops ...operand.Op)
+	VPMINUW(ops ...operand.Op)
 	VPMOVDW(ops ...operand.Op)
 	VPMOVMSKB(xy operand.Op, r operand.Op)
 	VPMOVZXWD(ops ...operand.Op)

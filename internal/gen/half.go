@@ -23,8 +23,8 @@ const halfBlock = 4 * halfStep
 type halfBody func(dst, src func(r int) operand.Mem, registers int)
 
 // halfLoop emits a loop over n elements, a multiple of halfStep, by body. Where block
-// is not nil it takes blocks of halfBlock elements; where it jumps to the label, the
-// elements from that block on are left to body.
+// is not nil it takes blocks of halfBlock elements; where it jumps to the label, body
+// takes that block.
 func (v *vec) halfLoop(fromSize, toSize int, body halfBody, block func(dst, src func(r int) operand.Mem, unfit string)) {
 	dst, src, n := v.param("dst"), v.param("src"), v.param("n")
 	loop, last, rest, done := v.newLabel("loop"), v.newLabel("last"), v.newLabel("rest"), v.newLabel("done")
@@ -36,7 +36,10 @@ func (v *vec) halfLoop(fromSize, toSize int, body halfBody, block func(dst, src 
 	advance := func(elements int) {
 		v.ADDQ(operand.I32(elements*toSize), dst)
 		v.ADDQ(operand.I32(elements*fromSize), src)
-		v.SUBQ(operand.U8(elements), n)
+	}
+	step := func() {
+		body(register(dst, toSize, 0), register(src, fromSize, 0), halfStep/perReg)
+		advance(halfStep)
 	}
 	v.SUBQ(operand.U8(halfBlock), n)
 	v.JL(operand.LabelRef(rest))
@@ -46,25 +49,40 @@ func (v *vec) halfLoop(fromSize, toSize int, body halfBody, block func(dst, src 
 			v.prefetch(at(src, disp), 0)
 		}
 	}
+	unfit := v.newLabel("unfit")
 	if block != nil {
-		block(register(dst, toSize, 0), register(src, fromSize, 0), rest)
+		block(register(dst, toSize, 0), register(src, fromSize, 0), unfit)
 	} else {
 		for i := 0; i < halfBlock; i += halfStep {
 			body(register(dst, toSize, i), register(src, fromSize, i), halfStep/perReg)
 		}
 	}
 	advance(halfBlock)
+	v.SUBQ(operand.U8(halfBlock), n)
 	v.JGE(operand.LabelRef(loop))
 	v.Label(rest)
 	v.ADDQ(operand.U8(halfBlock), n)
 	v.JZ(operand.LabelRef(done))
 	v.Label(last)
-	body(register(dst, toSize, 0), register(src, fromSize, 0), halfStep/perReg)
-	advance(halfStep)
+	step()
+	v.SUBQ(operand.U8(halfStep), n)
 	v.JNZ(operand.LabelRef(last))
 	v.Label(done)
 	v.VZEROUPPER()
 	v.RET()
+	if block == nil {
+		return
+	}
+	steps, next := v.GP64(), v.newLabel("next")
+	v.Label(unfit)
+	v.MOVQ(operand.U32(halfBlock/halfStep), steps)
+	v.Label(next)
+	step()
+	v.DECQ(steps)
+	v.JNZ(operand.LabelRef(next))
+	v.SUBQ(operand.U8(halfBlock), n)
+	v.JGE(operand.LabelRef(loop))
+	v.JMP(operand.LabelRef(rest))
 }
 
 // widenBFloat16 emits float32 of bfloat16, the upper half of its bits.
@@ -113,29 +131,17 @@ func narrowFloat16(v *vec) {
 }
 
 // narrowBFloat16 emits bfloat16 of float32, to nearest even: the upper half of the
-// bits plus half a last place, less 1 where that one is even. A NaN becomes quiet:
-// blocks are for numbers alone, and a test tells that there is none else.
+// bits plus half a last place, less 1 where that one is even. A NaN becomes quiet.
+//
+// Blocks are for numbers that no tie is among, whose lower half would become 0: they
+// have half a last place added, and a test tells that all are such.
 func narrowBFloat16(v *vec) {
-	one, half, quiet := v.inRegister(v.bits32(1)), v.inRegister(v.bits32(0x7fff)), v.inRegister(v.bits32(0x400000))
-	var odd, last op
+	half, zero := v.inRegister(v.bits32(0x8000)), v.reg()
+	v.zero(zero)
+	one, below, quiet := v.inRegister(v.bits32(1)), v.inRegister(v.bits32(0x7fff)), v.inRegister(v.bits32(0x400000))
+	var odd op
 	if v.wide() {
-		odd, last = v.inRegister(v.oddWords()), v.inRegister(v.bits32(0x10000))
-	}
-	// rounded returns x plus what rounds it.
-	rounded := func(x vreg) vreg {
-		r := v.reg()
-		if v.wide() {
-			k := v.K()
-			v.VPTESTMD(last, x, k)
-			v.VPADDD(half, x, r)
-			v.VPADDD(one, r, k, r)
-			return r
-		}
-		v.VPSRLD(operand.U8(16), x, r)
-		v.and(r, one, r)
-		v.VPADDD(half, r, r)
-		v.VPADDD(x, r, r)
-		return r
+		odd = v.inRegister(v.oddWords())
 	}
 	// pack stores the upper halves of two registers, of which AVX2 takes the lower
 	// halves first.
@@ -154,9 +160,12 @@ func narrowBFloat16(v *vec) {
 	body := func(dst, src func(int) operand.Mem, registers int) {
 		var upper []vreg
 		for i := range registers {
-			x, k := v.reg(), v.newMask()
+			x, r, k := v.reg(), v.reg(), v.newMask()
 			v.move(src(i), x)
-			r := rounded(x)
+			v.VPSRLD(operand.U8(16), x, r)
+			v.and(r, one, r)
+			v.VPADDD(below, r, r)
+			v.VPADDD(x, r, r)
 			v.compare(unordered, x, x, k)
 			v.or(x, quiet, x)
 			v.choose(k, x, r, r)
@@ -170,19 +179,29 @@ func narrowBFloat16(v *vec) {
 		pack(upper[0], upper[1], dst(0))
 	}
 	v.halfLoop(4, 2, body, func(dst, src func(int) operand.Mem, unfit string) {
-		var nan mask
+		var nan, tie mask
+		var least vreg // of the lower halves
 		for i := 0; i < halfBlock/v.perReg(); i += 2 {
 			x, y, k := v.reg(), v.reg(), v.newMask()
 			v.move(src(i), x)
 			v.move(src(i+1), y)
 			v.compare(unordered, x, y, k)
-			pack(rounded(x), rounded(y), dst(i))
-			if nan != nil {
-				v.orMask(k, nan)
+			v.VPADDD(half, x, x)
+			v.VPADDD(half, y, y)
+			if nan == nil {
+				nan, least = k, v.reg()
+				v.VPMINUW(x, y, least)
 			} else {
-				nan = k
+				v.orMask(k, nan)
+				v.VPMINUW(x, least, least)
+				v.VPMINUW(y, least, least)
 			}
+			pack(x, y, dst(i))
 		}
+		tie = v.newMask()
+		v.VPSLLD(operand.U8(16), least, least)
+		v.VPCMPEQD(zero, least, tie)
+		v.orMask(tie, nan)
 		v.jumpIfAny(nan, unfit)
 	})
 }

@@ -72,9 +72,9 @@ TEXT ·widenFloat16AVX2(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x40, DX
-	JL   rest7
+	JL   rest8
 
-loop5:
+loop6:
 	PREFETCHT0 12288(CX)
 	PREFETCHT0 12352(CX)
 	VCVTPH2PS  (CX), Y0
@@ -96,13 +96,13 @@ loop5:
 	ADDQ       $+256, AX
 	ADDQ       $+128, CX
 	SUBQ       $0x40, DX
-	JGE        loop5
+	JGE        loop6
 
-rest7:
+rest8:
 	ADDQ $0x40, DX
-	JZ   done8
+	JZ   done9
 
-last6:
+last7:
 	VCVTPH2PS (CX), Y0
 	VMOVUPS   Y0, (AX)
 	VCVTPH2PS 16(CX), Y0
@@ -110,133 +110,164 @@ last6:
 	ADDQ      $+64, AX
 	ADDQ      $+32, CX
 	SUBQ      $0x10, DX
-	JNZ       last6
+	JNZ       last7
 
-done8:
+done9:
 	VZEROUPPER
 	RET
 
 // func narrowBFloat16AVX2(dst *uint16, src *float32, n int)
 // Requires: AVX, AVX2
 TEXT ·narrowBFloat16AVX2(SB), NOSPLIT, $0-24
-	VMOVUPS f32_1<>+0(SB), Y0
-	VMOVUPS f32_7fff<>+0(SB), Y1
-	VMOVUPS f32_400000<>+0(SB), Y2
+	VMOVUPS f32_8000<>+0(SB), Y0
+	VXORPS  Y1, Y1, Y1
+	VMOVUPS f32_1<>+0(SB), Y2
+	VMOVUPS f32_7fff<>+0(SB), Y3
+	VMOVUPS f32_400000<>+0(SB), Y4
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+8(FP), CX
 	MOVQ    n+16(FP), DX
 	SUBQ    $0x40, DX
-	JL      rest11
+	JL      rest13
 
-loop9:
-	VMOVUPS   (CX), Y3
-	VMOVUPS   32(CX), Y4
-	VCMPPS    $0x03, Y4, Y3, Y5
-	VPSRLD    $0x10, Y3, Y6
-	VANDPS    Y0, Y6, Y6
-	VPADDD    Y1, Y6, Y6
-	VPADDD    Y3, Y6, Y6
-	VPSRLD    $0x10, Y4, Y3
-	VANDPS    Y0, Y3, Y3
-	VPADDD    Y1, Y3, Y3
-	VPADDD    Y4, Y3, Y3
-	VPSRLD    $0x10, Y6, Y6
-	VPSRLD    $0x10, Y3, Y3
-	VPACKUSDW Y3, Y6, Y6
-	VPERMQ    $0xd8, Y6, Y6
-	VMOVDQU   Y6, (AX)
-	VMOVUPS   64(CX), Y3
-	VMOVUPS   96(CX), Y4
-	VCMPPS    $0x03, Y4, Y3, Y6
-	VPSRLD    $0x10, Y3, Y7
-	VANDPS    Y0, Y7, Y7
-	VPADDD    Y1, Y7, Y7
-	VPADDD    Y3, Y7, Y7
-	VPSRLD    $0x10, Y4, Y3
-	VANDPS    Y0, Y3, Y3
-	VPADDD    Y1, Y3, Y3
-	VPADDD    Y4, Y3, Y3
-	VPSRLD    $0x10, Y7, Y7
-	VPSRLD    $0x10, Y3, Y3
-	VPACKUSDW Y3, Y7, Y7
-	VPERMQ    $0xd8, Y7, Y7
-	VMOVDQU   Y7, 32(AX)
-	VORPS     Y6, Y5, Y5
-	VMOVUPS   128(CX), Y3
-	VMOVUPS   160(CX), Y4
-	VCMPPS    $0x03, Y4, Y3, Y6
-	VPSRLD    $0x10, Y3, Y7
-	VANDPS    Y0, Y7, Y7
-	VPADDD    Y1, Y7, Y7
-	VPADDD    Y3, Y7, Y7
-	VPSRLD    $0x10, Y4, Y3
-	VANDPS    Y0, Y3, Y3
-	VPADDD    Y1, Y3, Y3
-	VPADDD    Y4, Y3, Y3
-	VPSRLD    $0x10, Y7, Y7
-	VPSRLD    $0x10, Y3, Y3
-	VPACKUSDW Y3, Y7, Y7
-	VPERMQ    $0xd8, Y7, Y7
-	VMOVDQU   Y7, 64(AX)
-	VORPS     Y6, Y5, Y5
-	VMOVUPS   192(CX), Y3
-	VMOVUPS   224(CX), Y4
-	VCMPPS    $0x03, Y4, Y3, Y6
-	VPSRLD    $0x10, Y3, Y7
-	VANDPS    Y0, Y7, Y7
-	VPADDD    Y1, Y7, Y7
-	VPADDD    Y3, Y7, Y7
-	VPSRLD    $0x10, Y4, Y3
-	VANDPS    Y0, Y3, Y3
-	VPADDD    Y1, Y3, Y3
-	VPADDD    Y4, Y3, Y3
-	VPSRLD    $0x10, Y7, Y7
-	VPSRLD    $0x10, Y3, Y3
-	VPACKUSDW Y3, Y7, Y7
-	VPERMQ    $0xd8, Y7, Y7
-	VMOVDQU   Y7, 96(AX)
-	VORPS     Y6, Y5, Y5
-	VPTEST    Y5, Y5
-	JNZ       rest11
-	ADDQ      $+128, AX
-	ADDQ      $+256, CX
-	SUBQ      $0x40, DX
-	JGE       loop9
-
-rest11:
-	ADDQ $0x40, DX
-	JZ   done12
-
-last10:
-	VMOVUPS   (CX), Y3
-	VPSRLD    $0x10, Y3, Y5
-	VANDPS    Y0, Y5, Y5
-	VPADDD    Y1, Y5, Y5
-	VPADDD    Y3, Y5, Y5
-	VCMPPS    $0x03, Y3, Y3, Y4
-	VORPS     Y2, Y3, Y3
-	VBLENDVPS Y4, Y3, Y5, Y5
-	VMOVUPS   32(CX), Y3
-	VPSRLD    $0x10, Y3, Y6
-	VANDPS    Y0, Y6, Y6
-	VPADDD    Y1, Y6, Y6
-	VPADDD    Y3, Y6, Y6
-	VCMPPS    $0x03, Y3, Y3, Y4
-	VORPS     Y2, Y3, Y3
-	VBLENDVPS Y4, Y3, Y6, Y6
+loop11:
+	VMOVUPS   (CX), Y5
+	VMOVUPS   32(CX), Y6
+	VCMPPS    $0x03, Y6, Y5, Y7
+	VPADDD    Y0, Y5, Y5
+	VPADDD    Y0, Y6, Y6
+	VPMINUW   Y5, Y6, Y8
 	VPSRLD    $0x10, Y5, Y5
 	VPSRLD    $0x10, Y6, Y6
 	VPACKUSDW Y6, Y5, Y5
 	VPERMQ    $0xd8, Y5, Y5
 	VMOVDQU   Y5, (AX)
+	VMOVUPS   64(CX), Y5
+	VMOVUPS   96(CX), Y6
+	VCMPPS    $0x03, Y6, Y5, Y9
+	VPADDD    Y0, Y5, Y5
+	VPADDD    Y0, Y6, Y6
+	VORPS     Y9, Y7, Y7
+	VPMINUW   Y5, Y8, Y8
+	VPMINUW   Y6, Y8, Y8
+	VPSRLD    $0x10, Y5, Y5
+	VPSRLD    $0x10, Y6, Y6
+	VPACKUSDW Y6, Y5, Y5
+	VPERMQ    $0xd8, Y5, Y5
+	VMOVDQU   Y5, 32(AX)
+	VMOVUPS   128(CX), Y5
+	VMOVUPS   160(CX), Y6
+	VCMPPS    $0x03, Y6, Y5, Y9
+	VPADDD    Y0, Y5, Y5
+	VPADDD    Y0, Y6, Y6
+	VORPS     Y9, Y7, Y7
+	VPMINUW   Y5, Y8, Y8
+	VPMINUW   Y6, Y8, Y8
+	VPSRLD    $0x10, Y5, Y5
+	VPSRLD    $0x10, Y6, Y6
+	VPACKUSDW Y6, Y5, Y5
+	VPERMQ    $0xd8, Y5, Y5
+	VMOVDQU   Y5, 64(AX)
+	VMOVUPS   192(CX), Y5
+	VMOVUPS   224(CX), Y6
+	VCMPPS    $0x03, Y6, Y5, Y9
+	VPADDD    Y0, Y5, Y5
+	VPADDD    Y0, Y6, Y6
+	VORPS     Y9, Y7, Y7
+	VPMINUW   Y5, Y8, Y8
+	VPMINUW   Y6, Y8, Y8
+	VPSRLD    $0x10, Y5, Y5
+	VPSRLD    $0x10, Y6, Y6
+	VPACKUSDW Y6, Y5, Y5
+	VPERMQ    $0xd8, Y5, Y5
+	VMOVDQU   Y5, 96(AX)
+	VPSLLD    $0x10, Y8, Y8
+	VPCMPEQD  Y1, Y8, Y5
+	VORPS     Y5, Y7, Y7
+	VPTEST    Y7, Y7
+	JNZ       unfit15
+	ADDQ      $+128, AX
+	ADDQ      $+256, CX
+	SUBQ      $0x40, DX
+	JGE       loop11
+
+rest13:
+	ADDQ $0x40, DX
+	JZ   done14
+
+last12:
+	VMOVUPS   (CX), Y0
+	VPSRLD    $0x10, Y0, Y1
+	VANDPS    Y2, Y1, Y1
+	VPADDD    Y3, Y1, Y1
+	VPADDD    Y0, Y1, Y1
+	VCMPPS    $0x03, Y0, Y0, Y5
+	VORPS     Y4, Y0, Y0
+	VBLENDVPS Y5, Y0, Y1, Y1
+	VMOVUPS   32(CX), Y0
+	VPSRLD    $0x10, Y0, Y5
+	VANDPS    Y2, Y5, Y5
+	VPADDD    Y3, Y5, Y5
+	VPADDD    Y0, Y5, Y5
+	VCMPPS    $0x03, Y0, Y0, Y6
+	VORPS     Y4, Y0, Y0
+	VBLENDVPS Y6, Y0, Y5, Y5
+	VPSRLD    $0x10, Y1, Y1
+	VPSRLD    $0x10, Y5, Y5
+	VPACKUSDW Y5, Y1, Y1
+	VPERMQ    $0xd8, Y1, Y1
+	VMOVDQU   Y1, (AX)
 	ADDQ      $+32, AX
 	ADDQ      $+64, CX
 	SUBQ      $0x10, DX
-	JNZ       last10
+	JNZ       last12
 
-done12:
+done14:
 	VZEROUPPER
 	RET
+
+unfit15:
+	MOVQ $0x00000004, BX
+
+next16:
+	VMOVUPS   (CX), Y5
+	VPSRLD    $0x10, Y5, Y6
+	VANDPS    Y2, Y6, Y6
+	VPADDD    Y3, Y6, Y6
+	VPADDD    Y5, Y6, Y6
+	VCMPPS    $0x03, Y5, Y5, Y7
+	VORPS     Y4, Y5, Y5
+	VBLENDVPS Y7, Y5, Y6, Y6
+	VMOVUPS   32(CX), Y5
+	VPSRLD    $0x10, Y5, Y7
+	VANDPS    Y2, Y7, Y7
+	VPADDD    Y3, Y7, Y7
+	VPADDD    Y5, Y7, Y7
+	VCMPPS    $0x03, Y5, Y5, Y8
+	VORPS     Y4, Y5, Y5
+	VBLENDVPS Y8, Y5, Y7, Y7
+	VPSRLD    $0x10, Y6, Y6
+	VPSRLD    $0x10, Y7, Y7
+	VPACKUSDW Y7, Y6, Y6
+	VPERMQ    $0xd8, Y6, Y6
+	VMOVDQU   Y6, (AX)
+	ADDQ      $+32, AX
+	ADDQ      $+64, CX
+	DECQ      BX
+	JNZ       next16
+	SUBQ      $0x40, DX
+	JGE       loop11
+	JMP       rest13
+
+DATA f32_8000<>+0(SB)/4, $0x00008000
+DATA f32_8000<>+4(SB)/4, $0x00008000
+DATA f32_8000<>+8(SB)/4, $0x00008000
+DATA f32_8000<>+12(SB)/4, $0x00008000
+DATA f32_8000<>+16(SB)/4, $0x00008000
+DATA f32_8000<>+20(SB)/4, $0x00008000
+DATA f32_8000<>+24(SB)/4, $0x00008000
+DATA f32_8000<>+28(SB)/4, $0x00008000
+GLOBL f32_8000<>(SB), RODATA|NOPTR, $32
 
 DATA f32_1<>+0(SB)/4, $0x00000001
 DATA f32_1<>+4(SB)/4, $0x00000001
@@ -275,9 +306,9 @@ TEXT ·narrowFloat16AVX2(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x40, DX
-	JL   rest15
+	JL   rest19
 
-loop13:
+loop17:
 	VMOVUPS     (CX), Y0
 	VMOVUPS     32(CX), Y1
 	VCVTPS2PH   $0x00, Y0, X0
@@ -305,13 +336,13 @@ loop13:
 	ADDQ        $+128, AX
 	ADDQ        $+256, CX
 	SUBQ        $0x40, DX
-	JGE         loop13
+	JGE         loop17
 
-rest15:
+rest19:
 	ADDQ $0x40, DX
-	JZ   done16
+	JZ   done20
 
-last14:
+last18:
 	VMOVUPS     (CX), Y0
 	VMOVUPS     32(CX), Y1
 	VCVTPS2PH   $0x00, Y0, X0
@@ -321,9 +352,9 @@ last14:
 	ADDQ        $+32, AX
 	ADDQ        $+64, CX
 	SUBQ        $0x10, DX
-	JNZ         last14
+	JNZ         last18
 
-done16:
+done20:
 	VZEROUPPER
 	RET
 
@@ -334,9 +365,9 @@ TEXT ·widenBFloat16AVX512(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x40, DX
-	JL   rest19
+	JL   rest24
 
-loop17:
+loop22:
 	PREFETCHT0 12288(CX)
 	PREFETCHT0 12352(CX)
 	VPMOVZXWD  (CX), Z0
@@ -354,22 +385,22 @@ loop17:
 	ADDQ       $+256, AX
 	ADDQ       $+128, CX
 	SUBQ       $0x40, DX
-	JGE        loop17
+	JGE        loop22
 
-rest19:
+rest24:
 	ADDQ $0x40, DX
-	JZ   done20
+	JZ   done25
 
-last18:
+last23:
 	VPMOVZXWD (CX), Z0
 	VPSLLD    $0x10, Z0, Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $+64, AX
 	ADDQ      $+32, CX
 	SUBQ      $0x10, DX
-	JNZ       last18
+	JNZ       last23
 
-done20:
+done25:
 	VZEROUPPER
 	RET
 
@@ -380,9 +411,9 @@ TEXT ·widenFloat16AVX512(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x40, DX
-	JL   rest23
+	JL   rest29
 
-loop21:
+loop27:
 	PREFETCHT0 12288(CX)
 	PREFETCHT0 12352(CX)
 	VCVTPH2PS  (CX), Z0
@@ -396,91 +427,113 @@ loop21:
 	ADDQ       $+256, AX
 	ADDQ       $+128, CX
 	SUBQ       $0x40, DX
-	JGE        loop21
+	JGE        loop27
 
-rest23:
+rest29:
 	ADDQ $0x40, DX
-	JZ   done24
+	JZ   done30
 
-last22:
+last28:
 	VCVTPH2PS (CX), Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $+64, AX
 	ADDQ      $+32, CX
 	SUBQ      $0x10, DX
-	JNZ       last22
+	JNZ       last28
 
-done24:
+done30:
 	VZEROUPPER
 	RET
 
 // func narrowBFloat16AVX512(dst *uint16, src *float32, n int)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F
 TEXT ·narrowBFloat16AVX512(SB), NOSPLIT, $0-24
-	VBROADCASTSS f32_1<>+0(SB), Z0
-	VBROADCASTSS f32_7fff<>+0(SB), Z1
-	VBROADCASTSS f32_400000<>+0(SB), Z2
-	VMOVUPS      odd_words<>+0(SB), Z3
-	VBROADCASTSS f32_10000<>+0(SB), Z4
+	VBROADCASTSS f32_8000<>+0(SB), Z0
+	VXORPS       Y1, Y1, Y1
+	VBROADCASTSS f32_1<>+0(SB), Z2
+	VBROADCASTSS f32_7fff<>+0(SB), Z3
+	VBROADCASTSS f32_400000<>+0(SB), Z4
+	VMOVUPS      odd_words<>+0(SB), Z5
 	MOVQ         dst+0(FP), AX
 	MOVQ         src+8(FP), CX
 	MOVQ         n+16(FP), DX
 	SUBQ         $0x40, DX
-	JL           rest27
+	JL           rest34
 
-loop25:
-	VMOVUPS  (CX), Z5
-	VMOVUPS  64(CX), Z6
-	VCMPPS   $0x03, Z6, Z5, K1
-	VPTESTMD Z4, Z5, K2
-	VPADDD   Z1, Z5, Z5
-	VPADDD   Z0, Z5, K2, Z5
-	VPTESTMD Z4, Z6, K2
-	VPADDD   Z1, Z6, Z6
-	VPADDD   Z0, Z6, K2, Z6
-	VPERMT2W Z6, Z3, Z5
-	VMOVUPS  Z5, (AX)
-	VMOVUPS  128(CX), Z5
-	VMOVUPS  192(CX), Z6
-	VCMPPS   $0x03, Z6, Z5, K2
-	VPTESTMD Z4, Z5, K3
-	VPADDD   Z1, Z5, Z5
-	VPADDD   Z0, Z5, K3, Z5
-	VPTESTMD Z4, Z6, K3
-	VPADDD   Z1, Z6, Z6
-	VPADDD   Z0, Z6, K3, Z6
-	VPERMT2W Z6, Z3, Z5
-	VMOVUPS  Z5, 64(AX)
+loop32:
+	VMOVUPS  (CX), Z6
+	VMOVUPS  64(CX), Z7
+	VCMPPS   $0x03, Z7, Z6, K1
+	VPADDD   Z0, Z6, Z6
+	VPADDD   Z0, Z7, Z7
+	VPMINUW  Z6, Z7, Z8
+	VPERMT2W Z7, Z5, Z6
+	VMOVUPS  Z6, (AX)
+	VMOVUPS  128(CX), Z6
+	VMOVUPS  192(CX), Z7
+	VCMPPS   $0x03, Z7, Z6, K2
+	VPADDD   Z0, Z6, Z6
+	VPADDD   Z0, Z7, Z7
+	KORW     K2, K1, K1
+	VPMINUW  Z6, Z8, Z8
+	VPMINUW  Z7, Z8, Z8
+	VPERMT2W Z7, Z5, Z6
+	VMOVUPS  Z6, 64(AX)
+	VPSLLD   $0x10, Z8, Z8
+	VPCMPEQD Z1, Z8, K2
 	KORW     K2, K1, K1
 	KORTESTW K1, K1
-	JNZ      rest27
+	JNZ      unfit36
 	ADDQ     $+128, AX
 	ADDQ     $+256, CX
 	SUBQ     $0x40, DX
-	JGE      loop25
+	JGE      loop32
 
-rest27:
+rest34:
 	ADDQ $0x40, DX
-	JZ   done28
+	JZ   done35
 
-last26:
-	VMOVUPS  (CX), Z3
-	VPTESTMD Z4, Z3, K1
-	VPADDD   Z1, Z3, Z5
-	VPADDD   Z0, Z5, K1, Z5
-	VCMPPS   $0x03, Z3, Z3, K1
-	VORPS    Z2, Z3, Z3
-	VMOVAPS  Z3, K1, Z5
-	VPSRLD   $0x10, Z5, Z5
-	VPMOVDW  Z5, (AX)
-	ADDQ     $+32, AX
-	ADDQ     $+64, CX
-	SUBQ     $0x10, DX
-	JNZ      last26
+last33:
+	VMOVUPS (CX), Z0
+	VPSRLD  $0x10, Z0, Z1
+	VANDPS  Z2, Z1, Z1
+	VPADDD  Z3, Z1, Z1
+	VPADDD  Z0, Z1, Z1
+	VCMPPS  $0x03, Z0, Z0, K1
+	VORPS   Z4, Z0, Z0
+	VMOVAPS Z0, K1, Z1
+	VPSRLD  $0x10, Z1, Z1
+	VPMOVDW Z1, (AX)
+	ADDQ    $+32, AX
+	ADDQ    $+64, CX
+	SUBQ    $0x10, DX
+	JNZ     last33
 
-done28:
+done35:
 	VZEROUPPER
 	RET
+
+unfit36:
+	MOVQ $0x00000004, BX
+
+next37:
+	VMOVUPS (CX), Z6
+	VPSRLD  $0x10, Z6, Z7
+	VANDPS  Z2, Z7, Z7
+	VPADDD  Z3, Z7, Z7
+	VPADDD  Z6, Z7, Z7
+	VCMPPS  $0x03, Z6, Z6, K1
+	VORPS   Z4, Z6, Z6
+	VMOVAPS Z6, K1, Z7
+	VPSRLD  $0x10, Z7, Z7
+	VPMOVDW Z7, (AX)
+	ADDQ    $+32, AX
+	ADDQ    $+64, CX
+	DECQ    BX
+	JNZ     next37
+	SUBQ    $0x40, DX
+	JGE     loop32
+	JMP     rest34
 
 DATA odd_words<>+0(SB)/2, $0x0001
 DATA odd_words<>+2(SB)/2, $0x0003
@@ -516,16 +569,6 @@ DATA odd_words<>+60(SB)/2, $0x003d
 DATA odd_words<>+62(SB)/2, $0x003f
 GLOBL odd_words<>(SB), RODATA|NOPTR, $64
 
-DATA f32_10000<>+0(SB)/4, $0x00010000
-DATA f32_10000<>+4(SB)/4, $0x00010000
-DATA f32_10000<>+8(SB)/4, $0x00010000
-DATA f32_10000<>+12(SB)/4, $0x00010000
-DATA f32_10000<>+16(SB)/4, $0x00010000
-DATA f32_10000<>+20(SB)/4, $0x00010000
-DATA f32_10000<>+24(SB)/4, $0x00010000
-DATA f32_10000<>+28(SB)/4, $0x00010000
-GLOBL f32_10000<>(SB), RODATA|NOPTR, $32
-
 // func narrowFloat16AVX512(dst *uint16, src *float32, n int)
 // Requires: AVX, AVX512F
 TEXT ·narrowFloat16AVX512(SB), NOSPLIT, $0-24
@@ -533,9 +576,9 @@ TEXT ·narrowFloat16AVX512(SB), NOSPLIT, $0-24
 	MOVQ src+8(FP), CX
 	MOVQ n+16(FP), DX
 	SUBQ $0x40, DX
-	JL   rest31
+	JL   rest40
 
-loop29:
+loop38:
 	VMOVUPS   (CX), Z0
 	VCVTPS2PH $0x00, Z0, Y0
 	VMOVDQU   Y0, (AX)
@@ -551,21 +594,21 @@ loop29:
 	ADDQ      $+128, AX
 	ADDQ      $+256, CX
 	SUBQ      $0x40, DX
-	JGE       loop29
+	JGE       loop38
 
-rest31:
+rest40:
 	ADDQ $0x40, DX
-	JZ   done32
+	JZ   done41
 
-last30:
+last39:
 	VMOVUPS   (CX), Z0
 	VCVTPS2PH $0x00, Z0, Y0
 	VMOVDQU   Y0, (AX)
 	ADDQ      $+32, AX
 	ADDQ      $+64, CX
 	SUBQ      $0x10, DX
-	JNZ       last30
+	JNZ       last39
 
-done32:
+done41:
 	VZEROUPPER
 	RET

@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"math"
+	"math/rand/v2"
 	"slices"
 	"testing"
 
@@ -77,6 +78,40 @@ func TestWidenHalf(t *testing.T) {
 			}
 		}
 	})
+}
+
+// TestNarrowOneOfMany narrows many numbers without a tie but one that is, or a NaN, at
+// every place in turn: kernels take blocks of the others faster.
+func TestNarrowOneOfMany(t *testing.T) {
+	const n = 3*64 + 48
+	rng := rand.New(rand.NewPCG(5, 16))
+	x := make([]float32, n)
+	want, got := make([]uint16, n), make([]uint16, n)
+	for i := range x {
+		x[i] = math.Float32frombits(rng.Uint32N(2)<<31 | rng.Uint32N(0x7f80)<<16 | rng.Uint32N(0x7fff) | 1)
+	}
+	x[70], x[71], x[72] = 0, float32(math.Inf(-1)), math.MaxFloat32
+	for _, f := range halfFormats() {
+		for i, v := range x {
+			want[i] = f.of(v)
+		}
+		forEachTier(t, func(t *testing.T) {
+			f.narrow(got, x, n)
+			require.Equal(t, want, got, f.name)
+			for i, v := range x {
+				for _, special := range []uint32{0x3f808000, 0xbf818000, 0x8000, 0x7f7f8000, 0x7f800001, 0xffffffff, 0x7fc08000} {
+					x[i] = math.Float32frombits(special)
+					f.narrow(got, x, n)
+					if w := f.of(x[i]); got[i] != w {
+						t.Fatalf("%s of %#08x at %d: %#04x, want %#04x", f.name, special, i, got[i], w)
+					}
+					got[i] = want[i]
+					require.Equal(t, want, got, "%s of %#08x at %d", f.name, special, i)
+				}
+				x[i] = v
+			}
+		})
+	}
 }
 
 // TestNarrowHalf narrows the values of the format, the numbers half way between two
