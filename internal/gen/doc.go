@@ -17,6 +17,21 @@
 // A body loads its arguments by their names (param, argument, stride, stream) and
 // ends with RET. The arguments follow from the Go parameters by rule; see kernel.
 //
+// # Loops
+//
+// Kernels run through rows by the row loop of their instruction set, rowLoop (rows.go,
+// wholerows.go) or neonLoop, to which the treatment of a row's rest, what moves on at a
+// row's end and a pending copy are data. Loops of another kind, and why:
+//
+//   - rowsAhead loads the arguments of a group of the next row before a row ends;
+//   - rowsTogether has several rows in a group, to hide their latency;
+//   - shortLoop (twoRows on NEON) has bodies by the length of short rows, whose lanes it
+//     transposes; flatLoop (flat) takes their elements without rows, so without rests;
+//   - neonSoftLoop reads streams of different widths from one index;
+//   - finish has a row in a lane; halfLoop, whileAtLeast and ceilingLoop know no rows.
+//
+// The sums and products of a row are kept by an accumulator, or a neonAccumulator.
+//
 // # How to add a kernel
 //
 // A new kernel touches two files, and the test that records its hash:
