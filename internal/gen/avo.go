@@ -101,8 +101,6 @@ type context interface {
 	VANDNPS(ops ...operand.Op)
 	VANDPD(ops ...operand.Op)
 	VANDPS(ops ...operand.Op)
-	VBLENDMPD(ops ...operand.Op)
-	VBLENDMPS(ops ...operand.Op)
 	VBLENDPD(i operand.Op, mxy operand.Op, xy operand.Op, xy1 operand.Op)
 	VBLENDPS(i operand.Op, mxy operand.Op, xy operand.Op, xy1 operand.Op)
 	VBLENDVPD(xy operand.Op, mxy operand.Op, xy1 operand.Op, xy2 operand.Op)

@@ -514,30 +514,43 @@ func sigmoidPowers(v *vec) {
 	h, x, p := v.param("h"), v.param("x"), v.param("p")
 	s := &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
 	s.laneTests()
-	exponent := v.kept(at(v.param("f"), 0))
-	a := newX86Arithmetic(v)
-	low := v.kept(at(v.param("f"), v.size))
-	f := focal[vreg]{
-		arithmetic: a, elem: v.elem,
-		exponent: func() vreg { return v.inRegisterOf(exponent) }, exponentLow: func() vreg { return v.inRegisterOf(low) },
+	exponent, low := v.kept(at(v.param("f"), 0)), v.kept(at(v.param("f"), v.size))
+	a, side := newX86Arithmetic(v), 1
+	if v.wide() {
+		side = 2
+	}
+	if _, _, _, coefs := expConstants(v.elem); !v.double() {
+		a.hold(append(coefs, 1, 0.5)...)
+	}
+	copies := func(m op) func() []vreg {
+		return func() []vreg { return repeated(side, func() vreg { return v.inRegisterOf(m) }) }
+	}
+	f := focal[[]vreg]{
+		arithmetic: sideBySide[vreg]{a, side}, elem: v.elem, exponent: copies(exponent), exponentLow: copies(low),
 	}
 	l := newWholeLoop(v, padded, 2*v.perReg())
 	l.step(v.stride("stride"), x)
 	l.runWhole(func() {}, func() {
 		s.elements(l.off)
-		for i := range 2 {
-			pos := s.mask(s.pos, i)
-			part := v.union(s.mask(s.neg, i), pos)
-			y := v.reg()
-			v.load(part, l.inRow(x, i), y) // nothing beyond the row
-			y, down, short := v.sigmoidArgument(y, pos, part, p)
-			shortDown := v.reg()
-			if k := a.signs(y); v.wide() {
-				v.keep(k, short, shortDown)
-			} else {
-				a.blend(k, short, a.zeroed(), shortDown)
+		for first := 0; first < 2; first += side {
+			var y, down, short, shortDown []vreg
+			for i := first; i < first+side; i++ {
+				pos := s.mask(s.pos, i)
+				part := v.union(s.mask(s.neg, i), pos)
+				scores := v.reg()
+				v.load(part, l.inRow(x, i), scores) // nothing beyond the row
+				up, below, lack := v.sigmoidArgument(scores, pos, part, p)
+				lackDown := v.reg()
+				if k := a.signs(up); v.wide() {
+					v.keep(k, lack, lackDown)
+				} else {
+					a.blend(k, lack, a.zeroed(), lackDown)
+				}
+				y, down, short, shortDown = append(y, up), append(down, below), append(short, lack), append(shortDown, lackDown)
 			}
-			v.move(f.sigmoidPower(y, down, short, shortDown), l.inRow(h, i))
+			for i, r := range f.sigmoidPower(y, down, short, shortDown) {
+				v.move(r, l.inRow(h, first+i))
+			}
 		}
 	}, func() {
 		words := s.nextRow()

@@ -131,11 +131,9 @@ func (a x86Arithmetic) signs(y vreg) mask {
 	return k
 }
 
-// blend is d = x in the lanes of k, on AVX2 where it has a sign, y elsewhere.
+// blend is d = x in the lanes of k, where it has a sign, y elsewhere, on AVX2.
 func (a x86Arithmetic) blend(k mask, x, y, d vreg) {
 	switch {
-	case a.wide():
-		a.either(a.VBLENDMPS, a.VBLENDMPD, x, y, k, d)
 	case a.double():
 		a.VBLENDVPD(k, x, y, d)
 	default:
@@ -147,7 +145,11 @@ func (a x86Arithmetic) whereHalf(e, f vreg, head, tail float64) (g, h, t vreg) {
 	k := a.newMask()
 	a.compare(notLess, e, a.constantIn(0.5), k)
 	g, h, t = a.reg(), a.reg(), a.reg()
-	a.blend(k, f, e, g)
+	if a.wide() {
+		a.vec.choose(k, f, e, g)
+	} else {
+		a.blend(k, f, e, g)
+	}
 	a.keep(k, a.constantIn(head), h)
 	a.keep(k, a.constantIn(tail), t)
 	return g, h, t
