@@ -509,15 +509,16 @@ func (f *x86Focal) finish(i int, term, g vreg) {
 	}
 }
 
-// sigmoidPowers emits the kernel, which takes two registers at a time.
+// sigmoidPowers emits the kernel, which takes some registers at a time: their logarithms,
+// then the powers.
 func sigmoidPowers(v *vec) {
 	h, x, p := v.param("h"), v.param("x"), v.param("p")
 	s := &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
 	s.laneTests()
 	exponent, low := v.kept(at(v.param("f"), 0)), v.kept(at(v.param("f"), v.size))
-	a, side := newX86Arithmetic(v), 1
+	a, side, group := newX86Arithmetic(v), 1, 4
 	if v.wide() {
-		side = 2
+		side, group = 2, 2
 	}
 	if _, _, _, coefs := expConstants(v.elem); !v.double() {
 		a.hold(append(coefs, 1, 0.5)...)
@@ -528,11 +529,13 @@ func sigmoidPowers(v *vec) {
 	f := focal[[]vreg]{
 		arithmetic: sideBySide[vreg]{a, side}, elem: v.elem, exponent: copies(exponent), exponentLow: copies(low),
 	}
-	l := newWholeLoop(v, padded, 2*v.perReg())
+	powers := focal[[]vreg]{arithmetic: sideBySide[vreg]{a, 2}, elem: v.elem}
+	lacks := v.AllocLocal(group * v.bytes) // of the logarithms, which wait where the powers will be
+	l := newWholeLoop(v, padded, group*v.perReg())
 	l.step(v.stride("stride"), x)
 	l.runWhole(func() {}, func() {
 		s.elements(l.off)
-		for first := 0; first < 2; first += side {
+		for first := 0; first < group; first += side {
 			var y, down, short, shortDown []vreg
 			for i := first; i < first+side; i++ {
 				pos := s.mask(s.pos, i)
@@ -548,7 +551,20 @@ func sigmoidPowers(v *vec) {
 				}
 				y, down, short, shortDown = append(y, up), append(down, below), append(short, lack), append(shortDown, lackDown)
 			}
-			for i, r := range f.sigmoidPower(y, down, short, shortDown) {
+			product, more := f.sigmoidLogarithm(y, down, short, shortDown)
+			for i := range side {
+				v.move(product[i], l.inRow(h, first+i))
+				v.move(more[i], v.register(lacks, first+i))
+			}
+		}
+		for first := 0; first < group; first += 2 {
+			var product, more []vreg
+			for i := first; i < first+2; i++ {
+				product = append(product, v.inRegister(l.inRow(h, i)))
+				more = append(more, v.inRegister(v.register(lacks, i)))
+			}
+			power, _ := powers.power(product, &more, true)
+			for i, r := range power {
 				v.move(r, l.inRow(h, first+i))
 			}
 		}

@@ -266,10 +266,17 @@ func (f focal[R]) element(again func() R, e, c, v R) (term, derivative R) {
 	return s, corrected
 }
 
-// sigmoidPower is kernel.sigmoidPower, y being of the sign of its argument. down is -|y|
-// and short what it is short of; shortDown is that where y is negative, else 0. It drops
-// all of them.
+// sigmoidPower is kernel.sigmoidPower of what sigmoidLogarithm takes.
 func (f focal[R]) sigmoidPower(y, down, short, shortDown R) R {
+	product, more := f.sigmoidLogarithm(y, down, short, shortDown)
+	power, _ := f.power(product, &more, true)
+	return power
+}
+
+// sigmoidLogarithm returns f·log(sigmoid(y)) in kernel.sigmoidPower and what it lacks, y
+// being of the sign of its argument. down is -|y| and short what it is short of; shortDown
+// is that where y is negative, else 0. It drops all of them.
+func (f focal[R]) sigmoidLogarithm(y, down, short, shortDown R) (product, more R) {
 	e, c := f.power(down, &short, false)
 	one := f.constantIn(1)
 	w := f.temp()
@@ -315,13 +322,13 @@ func (f focal[R]) sigmoidPower(y, down, short, shortDown R) R {
 	f.plus(a, rest, u)
 	f.minus(u, a, a)
 	f.minus(rest, a, rest)
-	x, product := f.exponent(), f.temp()
+	x := f.exponent()
+	product = f.temp()
 	f.times(x, u, product)
-	more := f.productError(x, u, product)
+	more = f.productError(x, u, product)
 	lo := f.exponentLow()
 	f.addProduct(lo, u, more)
 	f.addProduct(x, rest, more)
 	f.drop(x, lo, a, u, rest)
-	power, _ := f.power(product, &more, true)
-	return power
+	return product, more
 }
