@@ -23,6 +23,7 @@ type AsymmetricRule struct {
 // cross-entropy, and without a shift the negatives, too.
 type Asymmetric[T kernel.Float] struct {
 	rule     AsymmetricRule
+	whole    int // γ-, where wholeTerm takes it
 	pos, neg *Work[T]
 	twice    twice[T]
 	none     []uint64
@@ -34,7 +35,7 @@ type Asymmetric[T kernel.Float] struct {
 
 // NewAsymmetric returns an Asymmetric for the rule.
 func NewAsymmetric[T kernel.Float](rule AsymmetricRule) *Asymmetric[T] {
-	return &Asymmetric[T]{rule: rule, pos: New[T](Rule{Focal: rule.Positive}), neg: New[T](Rule{Focal: rule.Negative})}
+	return &Asymmetric[T]{rule: rule, whole: wholeExponent(rule.Negative), pos: New[T](Rule{Focal: rule.Positive}), neg: New[T](Rule{Focal: rule.Negative})}
 }
 
 // Eval evaluates the rows of a chunk.
@@ -101,8 +102,23 @@ func (a *Asymmetric[T]) row(c *chunk.Chunk[T], i int) {
 			if c.Class != nil {
 				class.Hi = c.Class[j]
 			}
+			scale := 0.0
+			if grad != nil {
+				scale = c.Scale[i]
+			}
+			value, slope, ok := a.wholeTerm(s, class.Hi, scale)
+			if ok && middling(scale) {
+				sum, err = kernel.TwoSum(sum, err, value)
+				if grad != nil {
+					grad[j] = T(slope)
+				}
+				continue
+			}
 			t, d := a.term(s)
-			sum, err = kernel.TwoSum(sum, err, t.Times(class).Float())
+			if !ok { // else the loss has its bits without the gradient, too
+				value = t.Times(class).Float()
+			}
+			sum, err = kernel.TwoSum(sum, err, value)
 			if grad != nil {
 				grad[j] = T(d.Times(class).Times(power.Number{Hi: c.Scale[i]}).Float())
 			}
