@@ -7,59 +7,27 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/named"
 	"github.com/zlpr/zlpr/metrics"
+	"github.com/zlpr/zlpr/report"
 )
-
-// A number is a float64 in JSON: in as many digits as it takes to read the same
-// bits back, null where JSON has no name for it.
-type number float64
-
-func (x number) MarshalJSON() ([]byte, error) {
-	if v := float64(x); !math.IsNaN(v) && !math.IsInf(v, 0) {
-		return strconv.AppendFloat(nil, v, 'g', -1, 64), nil
-	}
-	return []byte("null"), nil
-}
-
-// An area is a number in JSON, or the bounds between which it lies.
-type area metrics.Result
-
-func (a area) MarshalJSON() ([]byte, error) {
-	if low, high := a.Bounds.Low, a.Bounds.High; low < high {
-		return json.Marshal(struct {
-			Low  number `json:"low"`
-			High number `json:"high"`
-		}{number(low), number(high)})
-	}
-	return number(a.Value).MarshalJSON()
-}
-
-// A lossReport is what the report says of a loss.
-type lossReport struct {
-	Mean number `json:"mean"`
-	Sum  number `json:"sum"`
-	Min  number `json:"min"`
-	Max  number `json:"max"`
-}
 
 // A jsonReport is what Report makes: the keys that zlpr eval --json has, too, mean
 // what they mean there.
 type jsonReport struct {
-	Rows         int                   `json:"rows"`
-	Classes      int                   `json:"classes"`
-	LabelsPerRow number                `json:"labels_per_row"`
-	Losses       map[string]lossReport `json:"losses"`
-	Skipped      map[string]string     `json:"skipped"`
-	Metrics      map[string]area       `json:"metrics"`
-	Warnings     []string              `json:"warnings"`
-	Tier         string                `json:"tier"`
-	Shards       []shardReport         `json:"shards"`
+	Rows         int                    `json:"rows"`
+	Classes      int                    `json:"classes"`
+	LabelsPerRow report.Number          `json:"labels_per_row"`
+	Losses       map[string]report.Loss `json:"losses"`
+	Skipped      map[string]string      `json:"skipped"`
+	Metrics      map[string]report.Area `json:"metrics"`
+	Warnings     []string               `json:"warnings"`
+	Tier         string                 `json:"tier"`
+	Shards       []shardReport          `json:"shards"`
 }
 
 type shardReport struct {
@@ -72,10 +40,10 @@ func (s *state) report(o *Options) ([]byte, error) {
 	if s == nil || s.rows == 0 {
 		return nil, errors.New("no rows: all shards are empty; there is nothing to evaluate")
 	}
-	r := &jsonReport{Rows: s.rows, Classes: s.classes, LabelsPerRow: number(float64(s.positives) / float64(s.rows)),
-		Losses: map[string]lossReport{}, Skipped: maps.Clone(s.skipped), Metrics: map[string]area{}, Warnings: []string{}}
+	r := &jsonReport{Rows: s.rows, Classes: s.classes, LabelsPerRow: report.Number(float64(s.positives) / float64(s.rows)),
+		Losses: map[string]report.Loss{}, Skipped: maps.Clone(s.skipped), Metrics: map[string]report.Area{}, Warnings: []string{}}
 	if o.Soft {
-		r.LabelsPerRow = number(math.NaN())
+		r.LabelsPerRow = report.Number(math.NaN())
 		if len(o.Metrics) > 0 {
 			r.Warnings = append(r.Warnings, "no metrics: labels are soft")
 		}
@@ -102,7 +70,7 @@ func (s *state) report(o *Options) ([]byte, error) {
 		case err != nil:
 			return nil, err
 		}
-		r.Losses[name] = lossReport{Mean: number(loss.Loss), Sum: number(loss.Sum), Min: number(loss.Min), Max: number(loss.Max)}
+		r.Losses[name] = report.NewLoss(&loss)
 		if sum := loss.Sum; math.IsNaN(sum) || math.IsInf(sum, 0) {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("%s is %v; strict names the first score that is NaN or infinite", name, sum))
 		}
@@ -118,7 +86,7 @@ func (s *state) report(o *Options) ([]byte, error) {
 			return nil, err
 		}
 		for _, m := range results {
-			r.Metrics[m.Name] = area(m)
+			r.Metrics[m.Name] = report.Area{Value: m.Value, Bounds: m.Bounds}
 		}
 	}
 	if o.weighs() {

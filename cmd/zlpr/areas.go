@@ -1,10 +1,9 @@
 package main
 
 import (
-	"encoding/json"
-
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/metrics"
+	reports "github.com/zlpr/zlpr/report"
 )
 
 // tooMany tells whether areas are of scores in bins, and not of all scores.
@@ -22,21 +21,8 @@ func binBits(float16 bool) (micro, class int) {
 	return 20, 16
 }
 
-// An area is a number in JSON, or the bounds between which it lies.
-type area struct {
-	value float64
-	metrics.Bounds
-}
-
-func (a area) MarshalJSON() ([]byte, error) {
-	if a.Low == a.High || a.Low != a.Low {
-		return number(a.value).MarshalJSON()
-	}
-	return json.Marshal(struct {
-		Low  number `json:"low"`
-		High number `json:"high"`
-	}{number(a.Low), number(a.High)})
-}
+// An area is a measure in JSON, or the bounds between which it lies.
+type area = reports.Area
 
 // shown is the value of a metric as a table has it: the bounds of an area in bins.
 func shown(r metrics.Result) string {

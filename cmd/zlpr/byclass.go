@@ -208,7 +208,7 @@ type classReport struct {
 func (r *evalReport) fillClasses(e *evaluation, result *evalResult, table *atomicfile.File) error {
 	for j, c := range result.classes {
 		v := classReport{c.Class, nil, tally(c.Support), tally(c.TruePositives), tally(c.FalsePositives), tally(c.FalseNegatives),
-			number(c.Precision), number(c.Recall), number(c.F1), area{c.AveragePrecision, c.AveragePrecisionBounds}, area{c.AUC, c.AUCBounds}, number(c.Threshold), number(math.NaN())}
+			number(c.Precision), number(c.Recall), number(c.F1), area{Value: c.AveragePrecision, Bounds: c.AveragePrecisionBounds}, area{Value: c.AUC, Bounds: c.AUCBounds}, number(c.Threshold), number(math.NaN())}
 		if e.names != nil {
 			v.Name = &e.names[j]
 		}
@@ -257,7 +257,7 @@ func (c *classReport) cells(format func(x float64, format byte, digits, size int
 		if bounds {
 			values = append(values, number(a.Low), number(a.High))
 		} else {
-			values = append(values, number(a.value))
+			values = append(values, number(a.Value))
 		}
 	}
 	for _, x := range append(values, c.Threshold, c.GradShare) {

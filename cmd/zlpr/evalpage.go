@@ -218,8 +218,8 @@ func classPart(byClass []classReport) page.Part {
 			name = *c.Name
 		}
 		t.Rows = append(t.Rows, page.Class{Class: c.Class, Name: name, Values: []float64{float64(c.Support), float64(c.TruePositives),
-			float64(c.FalsePositives), float64(c.FalseNegatives), float64(c.Precision), float64(c.Recall), float64(c.F1), c.AveragePrecision.value,
-			c.AUC.value, float64(c.Threshold), float64(c.GradShare)}})
+			float64(c.FalsePositives), float64(c.FalseNegatives), float64(c.Precision), float64(c.Recall), float64(c.F1), c.AveragePrecision.Value,
+			c.AUC.Value, float64(c.Threshold), float64(c.GradShare)}})
 	}
 	part := page.Part{Title: "Classes, the worst first", Classes: t}
 	if t.All > len(t.Rows) {

@@ -17,37 +17,30 @@ import (
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/metrics"
+	reports "github.com/zlpr/zlpr/report"
 )
 
-// A number is a float64 in JSON: in as many digits as it takes to read the same
-// bits back, null where JSON has no name for it.
-type number float64
-
-func (x number) MarshalJSON() ([]byte, error) {
-	if v := float64(x); !math.IsNaN(v) && !math.IsInf(v, 0) {
-		return strconv.AppendFloat(nil, v, 'g', -1, 64), nil
-	}
-	return []byte("null"), nil
-}
+// A number is a float64 in JSON, null where that has no name for it.
+type number = reports.Number
 
 // An evalReport is what eval prints.
 type evalReport struct {
-	Rows              int                   `json:"rows"`
-	Classes           int                   `json:"classes"`
-	LabelsPerRow      number                `json:"labels_per_row"`
-	Losses            map[string]lossReport `json:"losses"`
-	Skipped           map[string]string     `json:"skipped"`
-	Metrics           map[string]number     `json:"-"`
-	Areas             map[string]area       `json:"metrics"` // all metrics, of which areas may have bounds
-	ByClass           []classReport         `json:"by_class,omitempty"`
-	Tuned             *tunedReport          `json:"tuned,omitempty"`
-	Warnings          []string              `json:"warnings"`
-	Seconds           number                `json:"seconds"`
-	ElementsPerSecond number                `json:"elements_per_second"`
-	Tier              string                `json:"tier"`
-	Version           string                `json:"version"`
-	Inputs            []inputReport         `json:"inputs"`
-	Parameters        evalParameters        `json:"parameters"`
+	Rows              int                     `json:"rows"`
+	Classes           int                     `json:"classes"`
+	LabelsPerRow      number                  `json:"labels_per_row"`
+	Losses            map[string]reports.Loss `json:"losses"`
+	Skipped           map[string]string       `json:"skipped"`
+	Metrics           map[string]number       `json:"-"`
+	Areas             map[string]area         `json:"metrics"` // all metrics, of which areas may have bounds
+	ByClass           []classReport           `json:"by_class,omitempty"`
+	Tuned             *tunedReport            `json:"tuned,omitempty"`
+	Warnings          []string                `json:"warnings"`
+	Seconds           number                  `json:"seconds"`
+	ElementsPerSecond number                  `json:"elements_per_second"`
+	Tier              string                  `json:"tier"`
+	Version           string                  `json:"version"`
+	Inputs            []inputReport           `json:"inputs"`
+	Parameters        evalParameters          `json:"parameters"`
 
 	read     string // what the scores are
 	labels   string // what the labels are, and the file of the teacher; "" without
@@ -60,14 +53,6 @@ type evalReport struct {
 	binned   bool // whether areas are of scores in bins
 }
 
-type lossReport struct {
-	Mean        number  `json:"mean"`
-	MeanClasses *number `json:"mean_classes,omitempty"` // over the elements that take part
-	Sum         number  `json:"sum"`
-	Min         number  `json:"min"`
-	Max         number  `json:"max"`
-}
-
 // fill takes in the results.
 func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 	r.Rows, r.Classes = e.scores.rows(), e.scores.classes()
@@ -75,7 +60,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 	if e.labels == nil {
 		r.LabelsPerRow = number(math.NaN())
 	}
-	r.Losses = map[string]lossReport{}
+	r.Losses = map[string]reports.Loss{}
 	r.elements = e.elements
 	for i, l := range e.losses {
 		v := &result.losses[i]
@@ -89,7 +74,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 		case err != nil:
 			return err
 		}
-		r.Losses[l.name] = lossReport{Mean: number(loss.Loss), Sum: number(loss.Sum), Min: number(loss.Min), Max: number(loss.Max)}
+		r.Losses[l.name] = reports.NewLoss(&loss)
 		if e.elements {
 			l := r.Losses[l.name]
 			mean := number(meanOfElements(&loss, v.elements.Float64()))
@@ -114,7 +99,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 	r.Metrics, r.Areas = map[string]number{}, map[string]area{}
 	r.binned = e.microBits > 0
 	for _, m := range result.metrics {
-		r.Metrics[m.Name], r.Areas[m.Name] = number(m.Value), area{m.Value, m.Bounds}
+		r.Metrics[m.Name], r.Areas[m.Name] = number(m.Value), area{Value: m.Value, Bounds: m.Bounds}
 	}
 	if !result.logits && r.Rows > 0 {
 		r.Warnings = append(r.Warnings, "all scores lie in [0, 1]: are they probabilities? The losses take logits, before any sigmoid or softmax")
