@@ -43,7 +43,7 @@ const modulePath = "github.com/zlpr/zlpr"
 // packages below it.
 var floors = [...][]string{
 	8: {"/cmd/...", "/examples/..."},
-	7: {"/metrics", "/report", "/internal/named"},
+	7: {"/metrics", "/report", "/internal/named", "/internal/lengths"},
 	6: {""},
 	5: {"/internal/sides", "/internal/bce", "/internal/subset", "/internal/divergence"},
 	4: {"/internal/chunk"},

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -99,9 +100,20 @@ func (x *table) write(t *testing.T, name string, r0, r1 int) string {
 			b = array.AppendElements(b, x.dtype, []float64{v})
 		}
 	}
-	name += x.file
+	ending, converted := x.file, ""
+	if ending != ".npy" && ending != ".safetensors" { // as the command writes it
+		ending, converted = ".npy", filepath.Base(name)+x.file
+	}
+	name += ending
 	if err := os.WriteFile(name, b, 0o600); err != nil {
 		t.Fatal(err)
+	}
+	if converted != "" {
+		runCommand(t, filepath.Dir(name), "convert", filepath.Base(name), converted)
+		if err := os.Remove(name); err != nil {
+			t.Fatal(err)
+		}
+		return converted
 	}
 	return filepath.Base(name)
 }
@@ -119,6 +131,30 @@ type dataset struct {
 	parts   map[string]*table
 	options Options
 	flags   []string // that say the same to the command
+}
+
+// shards are the numbers of shards that it is cut into.
+func (d *dataset) shards() []int {
+	for _, x := range d.parts {
+		if x.file != ".npy" && x.file != ".safetensors" {
+			return []int{1, 2, 6} // none is empty: text does not say of how many columns
+		}
+	}
+	return []int{1, 2, 7}
+}
+
+// in is the options with files of a folder.
+func (d *dataset) in(t *testing.T, dir string) Options {
+	o := d.options
+	if o.ClassWeights != "" {
+		weights := make([]float64, 37)
+		for i := range weights {
+			weights[i] = float64(i%5) * 0.3
+		}
+		(&table{array.Float64, nil, weights, ".npy"}).write(t, filepath.Join(dir, "C"), 0, 37)
+		o.ClassWeights = filepath.Join(dir, o.ClassWeights)
+	}
+	return o
 }
 
 // cut are the rows at which shards begin, unequal ones, and none of one.
@@ -225,6 +261,29 @@ func datasets() []dataset {
 	bins.AreaBits = 12
 	softOptions := all()
 	softOptions.Soft = true
+	weighted, softWeighted := all(), softOptions
+	weighted.ClassWeights, softWeighted.ClassWeights = "C.npy", "C.npy"
+	weigh := []string{"--class-weights", "C.npy"}
+
+	// Padded examples: of three axes, whose positions after the length are left out, and
+	// spans.
+	const examples = 100
+	lengths, padded := make([]float64, examples), slices.Clone(hard[:examples*3*50])
+	for i := range lengths {
+		lengths[i] = float64(r.IntN(4))
+		clear(padded[(3*i+int(lengths[i]))*50 : (i+1)*3*50])
+	}
+	spanLengths, spans := make([]float64, examples), make([]float64, examples*2*7*7)
+	for i := range spanLengths {
+		spanLengths[i] = float64(r.IntN(8))
+	}
+	for i := range spans {
+		example, from, to := i/(2*7*7), i/7%7, i%7
+		if from <= to && to < int(spanLengths[example]) && r.Float64() < 0.2 {
+			spans[i] = 1
+		}
+	}
+	as := func(file string, t array.DType, data []float64) *table { return &table{t, []int{classes}, data, file} }
 	return []dataset{
 		{"float32", rows, map[string]*table{"scores": some(array.Float32, scores), "labels": some(array.Uint8, hard)}, all(), nil},
 		{"float64", rows, map[string]*table{"scores": some(array.Float64, fine), "labels": some(array.Float32, hard)}, fixed,
@@ -238,6 +297,16 @@ func datasets() []dataset {
 		{"class numbers", rows, map[string]*table{"scores": some(array.Float32, scores), "labels": {array.Int32, nil, targets, ".npy"}}, all(), nil},
 		{"soft", rows, map[string]*table{"scores": some(array.Float32, scores), "labels": some(array.Float32, soft)}, softOptions, nil},
 		{"three axes", 100, map[string]*table{"scores": {array.Float32, []int{3, 50}, scores[:15000], ".npy"}, "labels": {array.Uint8, []int{3, 50}, hard[:15000], ".npy"}}, all(), nil},
+		{"lengths", examples, map[string]*table{"scores": {array.Float32, []int{3, 50}, scores[:15000], ".npy"}, "labels": {array.Uint8, []int{3, 50}, padded, ".npy"},
+			"lengths": {array.Int32, nil, lengths, ".npy"}}, all(), nil},
+		{"spans", examples, map[string]*table{"scores": {array.Float32, []int{2, 7, 7}, scores[:len(spans)], ".npy"}, "labels": {array.Uint8, []int{2, 7, 7}, spans, ".npy"},
+			"lengths": {array.Int32, nil, spanLengths, ".npy"}}, all(), nil},
+		{"class weights", rows, map[string]*table{"scores": some(array.Float32, scores), "labels": some(array.Uint8, hard)}, weighted, weigh},
+		{"class weights, soft", rows, map[string]*table{"scores": some(array.Float64, fine), "labels": some(array.Float32, soft)}, softWeighted, weigh},
+		{"csv", rows, map[string]*table{"scores": as(".csv", array.Float32, scores), "labels": as(".csv", array.Uint8, hard),
+			"row_weights": {array.Float64, []int{1}, weights, ".csv"}}, all(), nil},
+		{"archives", rows, map[string]*table{"scores": as(".npz:x", array.Float32, scores), "labels": as(".npz", array.Uint8, hard), "mask": as(".npz:y", array.Uint8, mask)}, all(), nil},
+		{"lists", rows, map[string]*table{"scores": some(array.Float32, scores), "labels": as(".txt", array.Uint8, hard)}, all(), nil},
 	}
 }
 
@@ -275,11 +344,12 @@ func TestSameAsCommand(t *testing.T) {
 	for _, d := range datasets() {
 		t.Run(d.name, func(t *testing.T) {
 			dir := t.TempDir()
-			for _, shards := range []int{1, 2, 7} {
+			options := d.in(t, dir)
+			for _, shards := range d.shards() {
 				manifest := d.write(t, dir, shards)
 				want := parse(t, runCommand(t, dir, append([]string{"eval", manifest, "--loss", "all", "--json"}, d.flags...)...))
 				out := filepath.Join(dir, "report.json")
-				if err := evaluate1(manifest, out, "", d.options); err != nil {
+				if err := evaluate1(manifest, out, "", options); err != nil {
 					t.Fatal(err)
 				}
 				text, err := os.ReadFile(out)
@@ -576,5 +646,37 @@ func TestCheck(t *testing.T) {
 	o := all()
 	if err := o.Check(); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestRefused: what is not read is one error, which names the shard and the file.
+func TestRefused(t *testing.T) {
+	lists := []float64{1, 0, 0, 1, 1, 0, 0, 1, 1, 1}
+	scores := &table{array.Float32, []int{2}, []float64{1, 2, 3, 4, 5, 6, 7, 8, 9, 10}, ".npy"}
+	for what, c := range map[string]struct {
+		parts map[string]*table
+		soft  bool
+		want  string
+	}{
+		"sparse scores": {map[string]*table{"scores": {array.Float32, []int{2}, scores.data, ".npz"}, "labels": {array.Uint8, []int{2}, lists, ".npy"}}, false,
+			"scores-1-0.npz: a sparse matrix, where an array is needed"},
+		"sparse soft labels": {map[string]*table{"scores": scores, "labels": {array.Uint8, []int{2}, lists, ".txt"}}, true,
+			"labels-1-0.txt: soft labels as a sparse matrix or lists"},
+		"mask and lengths": {map[string]*table{"scores": scores, "labels": {array.Uint8, []int{2}, lists, ".npy"}, "mask": {array.Uint8, []int{2}, lists, ".npy"}, "lengths": {array.Int32, nil, lists, ".npy"}}, false,
+			"mask and lengths exclude each other"},
+		"a length": {map[string]*table{"scores": scores, "labels": {array.Uint8, []int{2}, make([]float64, 10), ".npy"}, "lengths": {array.Int32, nil, []float64{1, 2, 3, 0, 0}, ".npy"}}, false,
+			"lengths-1-0.npy: row 2: length 3 is not in 0..2"},
+	} {
+		t.Run(what, func(t *testing.T) {
+			dir := t.TempDir()
+			d := dataset{what, 5, c.parts, Options{Losses: []string{"bce"}, Parameters: DefaultParameters, Soft: c.soft}, nil}
+			err := evaluate1(d.write(t, dir, 1), filepath.Join(dir, "report.json"), "", d.options)
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("%v has not %q", err, c.want)
+			}
+			if left, _ := filepath.Glob(filepath.Join(dir, "report.json*")); len(left) > 0 {
+				t.Errorf("there is %v", left)
+			}
+		})
 	}
 }

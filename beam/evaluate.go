@@ -8,6 +8,7 @@ import (
 	"math"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
@@ -54,7 +55,7 @@ func newEvaluation[T float](o *Options, r *reader, scan *metrics.LabelScan) (*ev
 	}
 	half := r.scores.Type == array.Float16
 	e.result = &state{shards: []shardRows{{r.shard.Scores, r.rows}}, classes: r.classes, double: r.scores.Type == array.Float64, half: half, rows: r.rows,
-		skipped: map[string]string{}, tiers: []string{zlpr.Tier()}, totals: map[string]*zlpr.Total{}}
+		skipped: map[string]string{}, tiers: []string{zlpr.Tier()}, warnings: r.warnings, totals: map[string]*zlpr.Total{}}
 	if scan != nil && len(scan.Positives()) != r.classes {
 		return nil, array.Faultf(r.shard.Scores, "%d classes, others have %d; all shards have the same classes", r.classes, len(scan.Positives()))
 	}
@@ -77,7 +78,15 @@ func newEvaluation[T float](o *Options, r *reader, scan *metrics.LabelScan) (*ev
 			}
 			continue
 		}
-		v, err := zlpr.NewEvaluator[T](named.FindLoss(name).Make(&parameters, positive), zlpr.Options{Workers: e.workers, Strict: o.Strict, Reduction: zlpr.None})
+		loss := named.FindLoss(name).Make(&parameters, positive)
+		if err := e.accepts(loss); err != nil {
+			if o.all() {
+				e.result.skipped[name] = strings.TrimPrefix(err.Error(), "zlpr: ")
+				continue
+			}
+			return nil, fmt.Errorf("loss %s: %w", name, err)
+		}
+		v, err := zlpr.NewEvaluator[T](loss, zlpr.Options{Workers: e.workers, Strict: o.Strict, Reduction: zlpr.None})
 		if err != nil {
 			return nil, fmt.Errorf("loss %s: %w", name, err)
 		}
@@ -86,6 +95,19 @@ func newEvaluation[T float](o *Options, r *reader, scan *metrics.LabelScan) (*ev
 		e.result.totals[name] = total
 	}
 	return e, nil
+}
+
+// accepts asks the library, by a row of two classes, whether a loss goes with the class
+// weights, where there are some.
+func (e *evaluation[T]) accepts(loss zlpr.Loss) error {
+	if e.r.classWeights == nil {
+		return nil
+	}
+	b := zlpr.Batch[float32]{ClassWeights: []float64{1, 1}}
+	if e.Soft {
+		b.Soft = zlpr.Matrix[float32]{Rows: 1, Cols: 2, Data: make([]float32, 2), Stride: 2}
+	}
+	return named.Accepts(loss, zlpr.Options{Strict: e.Strict}, &b)
 }
 
 // measure prepares the metrics.
@@ -115,9 +137,12 @@ func (e *evaluation[T]) add(ctx context.Context, b *block) error {
 	r, n := e.r, e.r.classes
 	e.scores = array.Read(&b.scores, e.scores, 0, b.rows*n)
 	e.result.logits = e.result.logits || outsideUnit(e.scores)
-	batch := zlpr.Batch[T]{Scores: matrix(e.scores, n), RowWeights: r.weightsOf(b)}
+	batch := zlpr.Batch[T]{Scores: matrix(e.scores, n), RowWeights: r.weightsOf(b), ClassWeights: r.classWeights}
 	if r.mask != nil {
 		batch.Mask = maskBits{bitsOf(&b.mask, b.rows, n)}
+	}
+	if r.lengths != nil {
+		batch.Mask = &rowsOf{r.lengths, b.first, b.rows}
 	}
 	if e.Soft {
 		e.soft = array.Read(&b.labels, e.soft, 0, b.rows*n)
@@ -185,7 +210,7 @@ func matrix[T float](data []T, cols int) zlpr.Matrix[T] {
 
 // evaluateShard evaluates a shard.
 func evaluateShard(ctx context.Context, s Shard, o *Options, scan *metrics.LabelScan) (*state, error) {
-	r, err := openShard(ctx, s, o.Soft)
+	r, err := openShard(ctx, s, o.Soft, o.ClassWeights)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +237,7 @@ func evaluate[T float](ctx context.Context, o *Options, r *reader, scan *metrics
 
 // gradientOfShard writes the gradient of a shard to a file, of a loss, times factor.
 func gradientOfShard(ctx context.Context, s Shard, o *Options, scan *metrics.LabelScan, factor float64, name string) error {
-	r, err := openShard(ctx, s, o.Soft)
+	r, err := openShard(ctx, s, o.Soft, o.ClassWeights)
 	if err != nil {
 		return err
 	}

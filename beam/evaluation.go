@@ -8,11 +8,12 @@
 //	zlprbeam.Write(s, "gs://bucket/report.json", zlprbeam.Report(s, results, options))
 //
 // A manifest lists the shards, as docs/shards.md describes it: their scores and
-// labels, and a mask and row weights where there are some, .npy files or tensors of
-// safetensors files, compressed or not, of any file system that Beam knows and the
-// program imports (local, gs, s3, memfs). One DoFn evaluates a shard, reading every
-// file once, from its beginning, in the memory of two blocks; one CombineFn makes
-// one result of all.
+// labels, and a mask or lengths and row weights where there are some, of any file system
+// that Beam knows and the program imports (local, gs, s3, memfs). One DoFn evaluates a
+// shard, reading .npy files and tensors of safetensors files, compressed or not, once,
+// from their beginning, in the memory of two blocks; arrays of .npz and .pt archives, CSV,
+// and labels as sparse matrices or lists it reads from a copy in the worker's temporary
+// folder. Scores that are sparse are an error. One CombineFn makes one result of all.
 //
 // Results are exact sums and counts, so that they do not depend on how the runner
 // bundles, retries or merges. Areas (auc, average_precision) keep all scores up to

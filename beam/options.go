@@ -25,8 +25,11 @@ type Options struct {
 	Losses     []string // names, or "all"
 	Parameters Parameters
 	PosWeight  *float64 // of bce; nil: 1
-	Soft       bool     // labels lie between 0 and 1
-	Strict     bool     // a score that is NaN or infinite is an error
+
+	ClassWeights string // the file of them; "": none
+
+	Soft   bool // labels lie between 0 and 1
+	Strict bool // a score that is NaN or infinite is an error
 
 	Metrics          []string // names, "all", or none
 	PredictThreshold *float64 // nil: S0

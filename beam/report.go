@@ -42,6 +42,7 @@ func (s *state) report(o *Options) ([]byte, error) {
 	}
 	r := &jsonReport{Rows: s.rows, Classes: s.classes, LabelsPerRow: report.Number(float64(s.positives) / float64(s.rows)),
 		Losses: map[string]report.Loss{}, Skipped: maps.Clone(s.skipped), Metrics: map[string]report.Area{}, Warnings: []string{}}
+	r.Warnings = append(r.Warnings, slices.SortedFunc(slices.Values(s.warnings), array.Natural)...)
 	if o.Soft {
 		r.LabelsPerRow = report.Number(math.NaN())
 		if len(o.Metrics) > 0 {

@@ -69,6 +69,7 @@ type state struct {
 	softmax      *softmaxFault     // why softmax is
 	measured     measurer          // or nil
 	tiers        []string
+	warnings     []string // of files
 }
 
 // merge adds the rows of o, which stays as it is.
@@ -99,11 +100,7 @@ func (s *state) merge(o *state, options *Options) error {
 	s.rows += o.rows
 	s.positives += o.positives
 	s.logits = s.logits || o.logits
-	for _, tier := range o.tiers {
-		if !slices.Contains(s.tiers, tier) {
-			s.tiers = append(s.tiers, tier)
-		}
-	}
+	s.tiers, s.warnings = union(s.tiers, o.tiers), union(s.warnings, o.warnings)
 	if s.measured == nil {
 		return nil
 	}
@@ -124,6 +121,16 @@ func (s *state) merge(o *state, options *Options) error {
 		return m.Merge(o.measured.(*metrics.Accumulator[float64]))
 	}
 	return nil
+}
+
+// union adds to a list what it lacks of another.
+func union(list, more []string) []string {
+	for _, v := range more {
+		if !slices.Contains(list, v) {
+			list = append(list, v)
+		}
+	}
+	return list
 }
 
 // most is how many scores are kept for areas; beyond, they are counted in bins.
@@ -154,7 +161,7 @@ type message struct {
 	Skipped         map[string]string
 	Softmax         *softmaxFault
 	Measured        []byte
-	Tiers           []string
+	Tiers, Warnings []string
 }
 
 // encodeResult is the coder of a Result.
@@ -164,7 +171,7 @@ func encodeResult(r Result) ([]byte, error) {
 	}
 	s := r.state
 	m := message{Shards: s.shards, Classes: s.classes, Double: s.double, Half: s.half, Rows: s.rows, Positives: s.positives, Logits: s.logits,
-		Skipped: s.skipped, Softmax: s.softmax, Tiers: s.tiers, Totals: map[string][]byte{}}
+		Skipped: s.skipped, Softmax: s.softmax, Tiers: s.tiers, Warnings: s.warnings, Totals: map[string][]byte{}}
 	var err error
 	for _, name := range slices.Sorted(maps.Keys(s.totals)) {
 		if m.Totals[name], err = s.totals[name].MarshalBinary(); err != nil {
@@ -191,7 +198,7 @@ func decodeResult(data []byte) (Result, error) {
 		return Result{}, err
 	}
 	s := &state{shards: m.Shards, classes: m.Classes, double: m.Double, half: m.Half, rows: m.Rows, positives: m.Positives, logits: m.Logits,
-		skipped: m.Skipped, softmax: m.Softmax, tiers: m.Tiers, totals: map[string]*zlpr.Total{}}
+		skipped: m.Skipped, softmax: m.Softmax, tiers: m.Tiers, warnings: m.Warnings, totals: map[string]*zlpr.Total{}}
 	for name, block := range m.Totals {
 		s.totals[name] = new(zlpr.Total)
 		if err := s.totals[name].UnmarshalBinary(block); err != nil {

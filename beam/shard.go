@@ -3,11 +3,13 @@ package zlprbeam
 import (
 	"context"
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/lengths"
 	"github.com/zlpr/zlpr/internal/source"
 	"github.com/zlpr/zlpr/metrics"
 )
@@ -16,7 +18,7 @@ import (
 type Shard struct {
 	Number, Of int // counted from 0
 
-	Scores, Labels, Mask, RowWeights string // files; "": none
+	Scores, Labels, Mask, Lengths, RowWeights string // files; "": none
 
 	First int // its first entry of the first axis among all; -1 where the manifest does not say
 	Rows  int // its entries of the first axis; -1 where the manifest does not say
@@ -26,7 +28,7 @@ type Shard struct {
 func shardsOf(m *source.Manifest) (list []Shard) {
 	for k := range m.Len() {
 		files := m.Shard(k)
-		s := Shard{Number: k, Of: m.Len(), Scores: files[source.Scores], Labels: files[source.LabelsPart], Mask: files[source.Mask], RowWeights: files[source.RowWeights]}
+		s := Shard{Number: k, Of: m.Len(), Scores: files[source.Scores], Labels: files[source.LabelsPart], Mask: files[source.Mask], Lengths: files[source.Lengths], RowWeights: files[source.RowWeights]}
 		s.First, s.Rows = m.Entries(k)
 		list = append(list, s)
 	}
@@ -44,7 +46,10 @@ func (s *Shard) failed(err error) error {
 // A reader reads the rows of a shard from its first to its last.
 type reader struct {
 	shard                         Shard
-	scores, labels, mask, weights *input // nil: none
+	scores, labels, mask, weights *input    // nil: none
+	lengths                       zlpr.Bits // the mask that they make, or nil
+	classWeights                  []float64 // nil: none
+	warnings                      []string  // of files
 	rows, classes                 int
 	first                         int  // row among all; -1: not known
 	targets                       bool // whether labels are class numbers
@@ -53,7 +58,7 @@ type reader struct {
 }
 
 // openShard opens the files of a shard; with labelsOnly, those of labels alone.
-func openShard(ctx context.Context, s Shard, soft bool) (r *reader, err error) {
+func openShard(ctx context.Context, s Shard, soft bool, classWeights string) (r *reader, err error) {
 	opened := &reader{shard: s, first: -1, soft: soft}
 	defer func() {
 		if err != nil {
@@ -61,7 +66,7 @@ func openShard(ctx context.Context, s Shard, soft bool) (r *reader, err error) {
 		}
 	}()
 	r = opened
-	if r.scores, err = openArray(ctx, s.Scores); err != nil {
+	if r.scores, err = openArray(ctx, s.Scores, source.Numbers, -1); err != nil {
 		return nil, err
 	}
 	shape := r.scores.Shape
@@ -73,7 +78,13 @@ func openShard(ctx context.Context, s Shard, soft bool) (r *reader, err error) {
 	case s.Rows >= 0 && s.Rows != shape[0]:
 		return nil, array.Faultf(s.Scores, "%d rows, but the manifest says %d; mend the manifest or the file", shape[0], s.Rows)
 	}
-	if r.rows, r.classes = r.scores.Rows(); r.classes == 0 {
+	r.rows, r.classes = r.scores.Rows()
+	if s.Lengths != "" {
+		if err := r.openLengths(ctx, s.Lengths); err != nil {
+			return nil, err
+		}
+	}
+	if r.classes == 0 {
 		return nil, array.Faultf(s.Scores, "empty: no classes")
 	}
 	if s.First >= 0 && shape[0] > 0 {
@@ -88,19 +99,76 @@ func openShard(ctx context.Context, s Shard, soft bool) (r *reader, err error) {
 		}
 	}
 	if s.RowWeights != "" {
-		if r.weights, err = openArray(ctx, s.RowWeights); err != nil {
+		if r.weights, err = openArray(ctx, s.RowWeights, source.Numbers, -1); err != nil {
 			return nil, err
 		}
 		if rows, cols := r.weights.Rows(); rows*cols != r.rows {
 			return nil, array.Faultf(s.RowWeights, "%d row weights, but %d are needed", rows*cols, r.rows)
 		}
 	}
+	if err := r.weigh(ctx, classWeights); err != nil {
+		return nil, err
+	}
+	for _, in := range []*input{r.scores, r.labels, r.mask, r.weights} {
+		if in != nil {
+			r.warnings = append(r.warnings, in.warnings...)
+		}
+	}
 	return r, nil
+}
+
+// openLengths opens the lengths of padded scores, of which a row may be a head.
+func (r *reader) openLengths(ctx context.Context, name string) error {
+	in, err := openArray(ctx, name, source.Numbers, -1)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	r.warnings = append(r.warnings, in.warnings...)
+	var all array.Array
+	rows, cols := in.Rows()
+	if err := in.Read(&all, rows*cols); err != nil {
+		return err
+	}
+	all.Shape = in.Shape
+	r.lengths, err = lengths.Mask(&all, name, r.scores.Shape, func(i int) (file, place string) { return name, fmt.Sprintf("row %d", i) })
+	if err == nil {
+		r.rows, r.classes = r.lengths.Dims()
+	}
+	return err
+}
+
+// weigh takes the class weights of a file.
+func (r *reader) weigh(ctx context.Context, name string) error {
+	if name == "" {
+		return nil
+	}
+	in, err := openArray(ctx, name, source.Numbers, -1)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	r.warnings = append(r.warnings, in.warnings...)
+	rows, cols := in.Rows()
+	if rows*cols != r.classes {
+		return array.Faultf(name, "%d class weights, but %d are needed", rows*cols, r.classes)
+	}
+	var all array.Array
+	if err := in.Read(&all, r.classes); err != nil {
+		return err
+	}
+	r.classWeights = array.Copy[float64](&all, 0, r.classes)
+	for i, w := range r.classWeights {
+		if !(w >= 0) || math.IsInf(w, 1) {
+			return array.Faultf(name, "class %d: weight %v is not finite and at least 0; mend the weight", i, w)
+		}
+	}
+	return nil
 }
 
 // open opens labels or a mask, of the shape of the scores, or class numbers.
 func (r *reader) open(ctx context.Context, name, what string) (*input, error) {
-	in, err := openArray(ctx, name)
+	in, err := openArray(ctx, name, source.Labels, r.classes)
 	if err != nil {
 		return nil, err
 	}
@@ -108,6 +176,9 @@ func (r *reader) open(ctx context.Context, name, what string) (*input, error) {
 	axisLess := slices.Equal(in.Shape, shape[:len(shape)-1])
 	rows, classes := in.Rows()
 	switch {
+	case r.soft && in.csr != nil:
+		in.Close()
+		return nil, array.Faultf(name, "soft labels as a sparse matrix or lists; write them as an array")
 	case slices.Equal(in.Shape, shape), min(len(in.Shape), len(shape)) == 2 && rows == r.rows && classes == r.classes, axisLess && r.classes == 1:
 	case axisLess && what == "labels" && !in.Type.IsFloat() && in.Type != array.Bool && !r.soft:
 		r.targets = true
@@ -296,6 +367,21 @@ func (r *reader) explain(err error, b *block) error {
 	return array.Faultf(file, "row %d, column %d: %s", b.first+e.Row, e.Class, e.Reason)
 }
 
+// A rowsOf are so many rows of other bits, from one on.
+type rowsOf struct {
+	zlpr.Bits
+	first, rows int
+}
+
+func (b *rowsOf) Dims() (rows, classes int) {
+	_, classes = b.Bits.Dims()
+	return b.rows, classes
+}
+
+func (b *rowsOf) ReadRows(dst []uint64, r0, r1 int) error {
+	return b.Bits.ReadRows(dst, b.first+r0, b.first+r1)
+}
+
 // maskBits are a mask: its errors say so.
 type maskBits struct{ zlpr.Bits }
 
@@ -310,7 +396,7 @@ func (b maskBits) ReadRows(dst []uint64, r0, r1 int) error {
 // scanLabels counts the labels of a shard, of which it reads the scores' shape
 // alone.
 func scanLabels(ctx context.Context, s Shard) (*metrics.LabelScan, error) {
-	r, err := openShard(ctx, s, false)
+	r, err := openShard(ctx, s, false, "")
 	if err != nil {
 		return nil, err
 	}

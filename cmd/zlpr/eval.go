@@ -460,45 +460,18 @@ func (f *evalFlags) tunes(names []string) bool {
 // accepts asks the library, by a row of two classes, whether a loss goes with
 // the options.
 func (e *evaluation) accepts(loss zlpr.Loss) error {
-	// Positive weights are one a class, and so are counts.
-	one := func(loss zlpr.Loss) zlpr.Loss {
-		if w, ok := loss.(zlpr.BCE); ok && len(w.PositiveWeight) > 0 {
-			w.PositiveWeight = w.PositiveWeight[:1]
-			return w
-		}
-		return loss
-	}
-	switch w := loss.(type) {
-	case zlpr.DistributionBalanced:
-		w.Counts = []int{1, 1}
-		loss = w
-	case zlpr.ClassBalanced:
-		w.Loss, w.Counts = one(w.Loss), []int{1, 1}
-		loss = w
-	default:
-		loss = one(loss)
-	}
-	options := e.options
-	options.Workers = 1
-	v, err := zlpr.NewEvaluator[float32](loss, options)
-	if err != nil {
-		return err
-	}
 	row := zlpr.Matrix[float32]{Rows: 1, Cols: 2, Data: make([]float32, 2), Stride: 2}
-	b := zlpr.Batch[float32]{Scores: row, ThresholdColumn: min(e.thresholdColumn, 1) * 2, Smoothing: e.smoothing}
+	b := zlpr.Batch[float32]{ThresholdColumn: min(e.thresholdColumn, 1) * 2, Smoothing: e.smoothing}
 	switch {
 	case e.teacher != nil:
 		b.Teacher = row
 	case e.soft != nil:
 		b.Soft = row
-	default:
-		b.Labels = &zlpr.TargetLabels{Classes: 2, Targets: []int32{0}}
 	}
 	if e.classWeights != nil {
 		b.ClassWeights = []float64{1, 1}
 	}
-	_, err = v.Evaluate(context.Background(), &b, nil)
-	return err
+	return named.Accepts(loss, e.options, &b)
 }
 
 func (f *evalFlags) chooseMetrics(e *evaluation, report *evalReport) error {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/array"
+	"github.com/zlpr/zlpr/internal/lengths"
 	"github.com/zlpr/zlpr/internal/source"
 	"github.com/zlpr/zlpr/internal/sparse"
 )
@@ -273,14 +274,7 @@ func product(shape []int) int {
 	return n
 }
 
-// openLengths returns the mask of padded scores, whose shape tells what the
-// lengths mean:
-//
-//	rows × classes            the first N[row] classes take part
-//	batch × L × classes       the first N[example] positions take part
-//	batch × heads × L × L     spans with start ≤ end < N[example] take part
-//
-// It returns the files of the lengths as well, if there are several.
+// openLengths returns the mask of padded scores, as lengths.Mask makes it. It returns the files of the lengths as well, if there are several.
 func (f *readFlags) openLengths(name string, scores *scoreSource) (bitSource, *array.Shards, error) {
 	a, err := f.openArray(name, source.Lengths)
 	if err != nil {
@@ -291,52 +285,11 @@ func (f *readFlags) openLengths(name string, scores *scoreSource) (bitSource, *a
 	if err := checkPairs("lengths", a.Shards, shardsOf(scores, scores.shape[0])); err != nil {
 		return nil, nil, err
 	}
-	bits, err := newLengths(a, name, scores.shape)
-	return bits, a.Shards, err
-}
-
-// newLengths makes the mask of lengths for scores of that shape.
-func newLengths(a *array.Array, name string, shape []int) (bitSource, error) {
-	if a.Type.IsFloat() || a.Type == array.Bool {
-		return nil, array.Faultf(name, "lengths must be integers, not %s", a.Type)
-	}
-	if len(shape) < 2 || len(a.Shape) != 1 || a.Len() != shape[0] {
-		return nil, array.Faultf(name, "lengths of shape %s for scores of shape %s; give one length for each entry of the first axis",
-			array.ShapeString(a.Shape), array.ShapeString(shape))
-	}
-	limit := shape[len(shape)-1]
-	if len(shape) > 2 {
-		limit = shape[len(shape)-2]
-	}
-	lengths := make([]int, a.Len())
-	numbers, err := array.Integers[int64](a, nil, 0, a.Len())
-	var e *array.ElementError
-	if errors.As(err, &e) {
-		file, at, of := inShard(name, a.Shards, e.Index)
-		return nil, array.Faultf(file, "row %d%s: length %s is not in 0..%d", at, of, e.Value, limit)
-	}
-	for i, n := range numbers {
-		if lengths[i] = int(n); n < 0 || n > int64(limit) {
-			file, at, of := inShard(name, a.Shards, i)
-			return nil, array.Faultf(file, "row %d%s: length %d is not in 0..%d", at, of, n, limit)
-		}
-	}
-	switch {
-	case len(shape) == 2:
-		return wholeBits{&zlpr.LengthMask{Classes: shape[1], Lengths: lengths}, name}, nil
-	case len(shape) == 4 && shape[2] == shape[3]:
-		// A row is a head: the last two axes are the classes.
-		return wholeBits{&zlpr.SpanMask{Heads: shape[1], L: shape[2], Lengths: lengths}, name}, nil
-	case len(shape) == 3:
-		m := &zlpr.LengthMask{Classes: shape[2], Lengths: make([]int, shape[0]*shape[1])}
-		for i, n := range lengths {
-			for p := range n {
-				m.Lengths[i*shape[1]+p] = shape[2]
-			}
-		}
-		return wholeBits{m, name}, nil
-	}
-	return nil, array.Faultf(name, "lengths do not go with scores of shape %s", array.ShapeString(shape))
+	bits, err := lengths.Mask(a, name, scores.shape, func(i int) (file, place string) {
+		file, at, of := inShard(name, a.Shards, i)
+		return file, fmt.Sprintf("row %d%s", at, of)
+	})
+	return wholeBits{bits, name}, a.Shards, err
 }
 
 // openArray opens an array, where a sparse matrix is none.

@@ -58,6 +58,13 @@ func OpenInput(name string) (in *Input, err error) {
 	return in, nil
 }
 
+// OpenFile is OpenInput of a file that is open, under another name: of a copy, that of what
+// was copied.
+func OpenFile(name string, file *os.File) (*Input, error) {
+	in := &Input{Name: name, file: file}
+	return in, Named(name, in.recognise())
+}
+
 // NewInput is OpenInput of what r reads, under that name: a pipe, an object of a
 // store. Nothing is read twice.
 func NewInput(name string, r io.Reader) (*Input, error) {
@@ -86,7 +93,9 @@ func (in *Input) Kind() string {
 // mappable reports whether the bytes of the input lie in a file as they are.
 func (in *Input) mappable() bool { return in.size >= 0 && !in.packed }
 
-var errArchive = errors.New("an archive (.npz, .pt) cannot be read from a pipe or unpacked from another file; write it to the disk as it is")
+// ErrArchive is the error of an archive that is no file by itself: its end says where its
+// arrays are.
+var ErrArchive = errors.New("an archive (.npz, .pt) cannot be read from a pipe or unpacked from another file; write it to the disk as it is")
 
 func newBuffered(r io.Reader) *bufio.Reader { return bufio.NewReaderSize(r, peekSize) }
 
@@ -129,7 +138,7 @@ func (in *Input) recogniseIn(r io.Reader) error {
 	}
 	in.Format, err = formatOf(head)
 	if err == nil && in.Format == Zip && !in.mappable() {
-		err = errArchive
+		err = ErrArchive
 	}
 	if err == nil && in.Format == Text {
 		switch in.Ext() {

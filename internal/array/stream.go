@@ -51,7 +51,7 @@ func (in *Input) Stream(key string) (*Stream, error) {
 	case Text:
 		return nil, Named(in.Name, errText)
 	}
-	return nil, Named(in.Name, errArchive)
+	return nil, Named(in.Name, ErrArchive)
 }
 
 func newStream(name string, h *header, data *segment, raw *Raw) (*Stream, error) {
@@ -69,6 +69,12 @@ func newStream(name string, h *header, data *segment, raw *Raw) (*Stream, error)
 		return nil, Faultf(name, "an array of %s in Fortran order, which is not read as a stream; write it with numpy.save of numpy.ascontiguousarray", ShapeString(h.shape))
 	}
 	return &Stream{Name: name, Type: as.Type, Shape: h.shape, h: *h, data: data, left: product(h.shape)}, nil
+}
+
+// Part is the array of the elements from to to-1 of one that is in one file, along one
+// axis. It is closed with the array.
+func (a *Array) Part(from, to int) *Array {
+	return &Array{Name: a.Name, Type: a.Type, Shape: []int{to - from}, data: a.bytes(from, to)}
 }
 
 // Rows returns the number of rows and columns, as Array.Rows does.

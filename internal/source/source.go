@@ -140,7 +140,10 @@ func (o *Options) openFile(name string, use Use, cols int) (s Source, labels *sp
 // OpenInput is Open of a file that is open already, since it may be a pipe, which
 // cannot be opened twice. name is the user's, key what follows its colon.
 func (o *Options) OpenInput(in *array.Input, name, key string, use Use, cols int) (Source, error) {
-	s, _, err := o.openInput(in, name, key, use, cols)
+	s, labels, err := o.openInput(in, name, key, use, cols)
+	if err == nil && !o.OneBased {
+		o.warnOneBased(name, s, labels, use)
+	}
 	return s, err
 }
 

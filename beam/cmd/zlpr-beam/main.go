@@ -29,7 +29,7 @@ import (
 var (
 	options = zlprbeam.Options{Parameters: zlprbeam.DefaultParameters}
 
-	manifest  = flag.String("manifest", "", "`file` that lists the shards: their scores, labels, mask and row_weights")
+	manifest  = flag.String("manifest", "", "`file` that lists the shards: their scores, labels, mask or lengths, and row_weights")
 	out       = flag.String("out", "", "write the report, an object of JSON, to this `file`")
 	grad      = flag.String("grad", "", "write the gradient of every shard to this `folder`, as .npy files")
 	losses    = flag.String("loss", "zlpr", "losses, separated by commas, or all")
@@ -51,6 +51,7 @@ func init() {
 	flag.Float64Var(&p.PositiveTemperature, "positive-temperature", p.PositiveTemperature, "temperature of the positives of two-way")
 	flag.Float64Var(&p.NegativeTemperature, "negative-temperature", p.NegativeTemperature, "temperature of the negatives of two-way")
 	flag.Float64Var(&p.Beta, "beta", p.Beta, "β of the effective numbers of samples of class-balanced")
+	flag.StringVar(&options.ClassWeights, "class-weights", "", "`file` of the weights of the classes")
 	flag.BoolVar(&options.Soft, "soft", false, "labels lie between 0 and 1")
 	flag.BoolVar(&options.Strict, "strict", false, "a score that is NaN or infinite is an error")
 	flag.IntVar(&options.PredictTop, "predict-top", 0, "the `K` highest classes of a row are predicted")
