@@ -2,6 +2,7 @@ package report_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
@@ -193,4 +194,34 @@ func ExampleNewRowsZeroDivision() {
 	// Output:
 	// 0.5
 	// 1
+}
+
+func ExampleNumber_MarshalJSON() {
+	text, _ := json.Marshal([]report.Number{0.1, report.Number(math.NaN())})
+	fmt.Println(string(text))
+	// Output: [0.1,null]
+}
+
+func ExampleArea() {
+	text, _ := json.Marshal(report.Area{Value: 0.75, Bounds: metrics.Bounds{Low: 0.7, High: 0.8}})
+	fmt.Println(string(text))
+	// Output: {"low":0.7,"high":0.8}
+}
+
+func ExampleArea_MarshalJSON() {
+	text, _ := report.Area{Value: 0.75, Bounds: metrics.Bounds{Low: 0.75, High: 0.75}}.MarshalJSON()
+	fmt.Println(string(text))
+	// Output: 0.75
+}
+
+func ExampleLoss() {
+	text, _ := json.Marshal(report.Loss{Mean: 0.5, Sum: 2, Min: 0.25, Max: 1})
+	fmt.Println(string(text))
+	// Output: {"mean":0.5,"sum":2,"min":0.25,"max":1}
+}
+
+func ExampleNewLoss() {
+	loss := report.NewLoss(&zlpr.Result{Loss: 0.5, Sum: 2, Min: 0.25, Max: 1})
+	fmt.Println(loss.Mean, loss.Sum)
+	// Output: 0.5 2
 }
