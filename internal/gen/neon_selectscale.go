@@ -22,23 +22,15 @@ func neonSelectScale(v *neonVec, one bool) {
 	}, func(t neonTurn) {
 		r := l.loadTurn(w, t)
 		for _, x := range r {
-			above, below := v.reg(), v.reg()
-			v.atLeast(x, low, above)
-			if one {
-				v.mul(x, negative, x)
-				v.and(x, above, x)
-				v.free(above, below)
+			if !one {
+				v.scaleSides(x, low, minusLow, negative, positive)
 				continue
 			}
-			v.atLeast(minusLow, x, below)
-			kept := v.reg()
-			v.or(above, below, kept)
-			v.and(x, kept, x)
-			v.and(above, negative, above)
-			v.and(below, positive, below)
-			v.or(above, below, above)
-			v.mul(x, above, x)
-			v.free(above, below, kept)
+			above := v.reg()
+			v.atLeast(x, low, above)
+			v.mul(x, negative, x)
+			v.and(x, above, x)
+			v.free(above)
 		}
 		l.storeTurn(dst, t, r)
 	}, func() {
@@ -46,4 +38,19 @@ func neonSelectScale(v *neonVec, one bool) {
 			v.op("ADD", imm(v.size), f)
 		}
 	})
+}
+
+// scaleSides is x times the factor of its side, which its sign tells, or 0 where it is
+// between minusLow and low.
+func (v *neonVec) scaleSides(x, low, minusLow, negative, positive *vecReg) {
+	above, below, kept := v.reg(), v.reg(), v.reg()
+	v.atLeast(x, low, above)
+	v.atLeast(minusLow, x, below)
+	v.or(above, below, kept)
+	v.and(x, kept, x)
+	v.and(above, negative, above)
+	v.and(below, positive, below)
+	v.or(above, below, above)
+	v.mul(x, above, x)
+	v.free(above, below, kept)
 }

@@ -375,17 +375,7 @@ func neonShortScale(v *neonVec) {
 	v.loadConstants()
 	low, minusLow := v.inRegister(v.constant(coef.LeastExp32)), v.inRegister(v.constant(-coef.LeastExp32))
 	v.shortGradient([]string{"fa", "fb"}, func(x *vecReg, factors []*vecReg) {
-		negative, positive := factors[0], factors[1]
-		above, below := v.reg(), v.reg()
-		v.atLeast(x, low, above)
-		v.atLeast(minusLow, x, below)
-		kept := v.reg()
-		v.or(above, below, kept)
-		v.and(x, kept, x)
-		v.and(above, negative, above)
-		v.and(below, positive, below)
-		v.or(above, below, above)
-		v.mul(x, above, x)
+		v.scaleSides(x, low, minusLow, factors[0], factors[1])
 	})
 }
 
