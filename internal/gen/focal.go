@@ -79,57 +79,56 @@ func (f *x86Focal) exponentials() {
 	if f.weighted {
 		p = v.param("p")
 	}
-	row, group := v.newLabel("arguments"), v.newLabel("exponentials")
+	group := v.newLabel("exponentials")
 	some, ready := v.newLabel("some"), v.newLabel("ready")
 	from := x
 	if f.buffered() {
 		from = v.GP64()
 	}
-	v.Label(row)
-	v.XORQ(f.off, f.off)
-	v.Load(v.Param("n"), left)
-	v.Label(group)
-	s.group(f.off)
-	if f.buffered() {
-		v.MOVQ(x, from)
-		s.unlessAll(some)
-		v.Label(ready)
-	}
-	for first := 0; first < 4; first += f.side {
-		var down, lacks []vreg
-		var signs []mask
-		for i := first; i < first+f.side; i++ {
-			y, d, short, pos := f.argument(s, i, f.place(from, i), p)
-			signs = append(signs, pos)
-			if down = append(down, d); f.weighted {
-				lacks = append(lacks, short)
-			}
-			v.move(y, f.keptAt(i, 0))
+	(&rowLoop{vec: v, rows: rows, some: true}).eachRow(func() {
+		v.XORQ(f.off, f.off)
+		v.Load(v.Param("n"), left)
+		v.Label(group)
+		s.group(f.off)
+		if f.buffered() {
+			v.MOVQ(x, from)
+			s.unlessAll(some)
+			v.Label(ready)
 		}
-		var short *[]vreg
+		for first := 0; first < 4; first += f.side {
+			var down, lacks []vreg
+			var signs []mask
+			for i := first; i < first+f.side; i++ {
+				y, d, short, pos := f.argument(s, i, f.place(from, i), p)
+				signs = append(signs, pos)
+				if down = append(down, d); f.weighted {
+					lacks = append(lacks, short)
+				}
+				v.move(y, f.keptAt(i, 0))
+			}
+			var short *[]vreg
+			if f.weighted {
+				short = &lacks
+			}
+			e, c := f.focal.exponential(down, short)
+			for k := range e {
+				i := first + k
+				if !v.wide() {
+					v.xor(e[k], signs[k], e[k])
+				}
+				v.move(e[k], f.keptAt(i, 1))
+				v.move(c[k], f.keptAt(i, 2))
+			}
+		}
+		f.next()
+		v.SUBQ(operand.U8(4*f.perReg()), left)
+		v.JG(operand.LabelRef(group))
+		v.ADDQ(v.stride("stride"), x)
+		s.nextRow()
 		if f.weighted {
-			short = &lacks
+			v.ADDQ(operand.U8(3*v.size), p)
 		}
-		e, c := f.focal.exponential(down, short)
-		for k := range e {
-			i := first + k
-			if !v.wide() {
-				v.xor(e[k], signs[k], e[k])
-			}
-			v.move(e[k], f.keptAt(i, 1))
-			v.move(c[k], f.keptAt(i, 2))
-		}
-	}
-	f.next()
-	v.SUBQ(operand.U8(4*f.perReg()), left)
-	v.JG(operand.LabelRef(group))
-	v.ADDQ(v.stride("stride"), x)
-	s.nextRow()
-	if f.weighted {
-		v.ADDQ(operand.U8(3*v.size), p)
-	}
-	v.DECQ(rows)
-	v.JNZ(operand.LabelRef(row))
+	})
 	if !f.buffered() {
 		return
 	}
@@ -140,7 +139,7 @@ func (f *x86Focal) exponentials() {
 	for i := range 4 {
 		part, y := s.leading(i), v.reg()
 		v.load(part, f.place(x, i), y) // nothing beyond the row
-		v.move(v.partOf(part, y), f.bufferAt(i))
+		v.move(v.partOf(part, y), f.register(f.buffer, i))
 	}
 	v.LEAQ(f.buffer, from)
 	v.SUBQ(f.off, from)
@@ -253,30 +252,28 @@ func (f *x86Focal) elements() {
 	if !f.terms {
 		sum = newAccumulator(v)
 	}
-	row := v.newLabel("row")
-	v.Label(row)
-	if v.wide() {
-		v.setKept(at(v.param("p"), 0), f.factor)
-	}
-	if sum != nil {
-		sum.clear()
-	}
-	f.row(sum)
-	next := f.file.argument("dst")
-	v.MOVQ(v.stride("dstStride"), f.dst)
-	v.ADDQ(next, f.dst)
-	v.MOVQ(f.dst, next)
-	words := f.sides.nextRow()
-	v.SHLQ(operand.U8(3+log2(v.size)), words)
-	v.ADDQ(words, f.file.argument("powers"))
-	v.ADDQ(operand.U8(3*v.size), f.file.argument("p"))
-	if sum != nil {
-		out := v.param("sum")
-		sum.store(at(out, 0))
-		v.ADDQ(operand.U8(8), f.file.argument("sum"))
-	}
-	v.DECQ(rows)
-	v.JNZ(operand.LabelRef(row))
+	(&rowLoop{vec: v, rows: rows, some: true}).eachRow(func() {
+		if v.wide() {
+			v.setKept(at(v.param("p"), 0), f.factor)
+		}
+		if sum != nil {
+			sum.clear()
+		}
+		f.row(sum)
+		next := f.file.argument("dst")
+		v.MOVQ(v.stride("dstStride"), f.dst)
+		v.ADDQ(next, f.dst)
+		v.MOVQ(f.dst, next)
+		words := f.sides.nextRow()
+		v.SHLQ(operand.U8(3+log2(v.size)), words)
+		v.ADDQ(words, f.file.argument("powers"))
+		v.ADDQ(operand.U8(3*v.size), f.file.argument("p"))
+		if sum != nil {
+			out := v.param("sum")
+			sum.store(at(out, 0))
+			v.ADDQ(operand.U8(8), f.file.argument("sum"))
+		}
+	})
 	if v.wide() {
 		return
 	}
@@ -342,7 +339,7 @@ func (f *x86Focal) row(sum *accumulator) {
 	f.ANDQ(operand.U8(size-1), n)
 	for i, k := range f.tailMasks(n, 4) {
 		r := f.reg()
-		f.move(f.bufferAt(i), r)
+		f.move(f.register(f.buffer, i), r)
 		m := f.place(out, i)
 		m.Disp -= 4 * f.bytes
 		f.store(k, r, m)
@@ -350,15 +347,9 @@ func (f *x86Focal) row(sum *accumulator) {
 	f.Label(direct)
 }
 
-func (f *x86Focal) bufferAt(i int) operand.Mem {
-	m := f.buffer
-	m.Disp += i * f.bytes
-	return m
-}
-
 // place is the place of register i of the group.
 func (f *x86Focal) place(base gpreg, i int) operand.Mem {
-	return operand.Mem{Base: base, Index: f.off, Scale: 1, Disp: i * f.bytes}
+	return f.element(base, f.off, i)
 }
 
 // allButSign is a NaN whose bits are all ones but the sign; as a float32, too.

@@ -17,20 +17,20 @@ TEXT ·focalBlockTerms32AVX2(SB), NOSPLIT, $192-152
 	MOVQ pos+72(FP), DI
 	MOVQ neg+80(FP), R8
 
-arguments2:
+row5:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials3:
+exponentials2:
 	MOVQ AX, R9
 	SHRQ $0x05, R9
 	MOVQ DX, R10
 	MOVL (DI)(R9*1), R11
 	ORL  (R8)(R9*1), R11
 	CMPL R11, $-1
-	JNE  some4
+	JNE  some3
 
-ready5:
+ready4:
 	PREFETCHT0   12288(R10)(AX*1)
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
@@ -172,7 +172,7 @@ ready5:
 	ADDQ         $+384, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, SI
-	JG           exponentials3
+	JG           exponentials2
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -181,10 +181,10 @@ ready5:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          arguments2
-	JMP          done6
+	JNZ          row5
+	JMP          done7
 
-some4:
+some3:
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
 	VPBROADCASTD (R8)(R9*1), Y1
@@ -223,9 +223,9 @@ some4:
 	VMOVUPS      Y2, 96(BP)
 	LEAQ         (BP), R10
 	SUBQ         AX, R10
-	JMP          ready5
+	JMP          ready4
 
-done6:
+done7:
 	MOVQ kept+0(FP), CX
 	MOVQ dst+24(FP), DX
 	MOVQ rows+56(FP), BX
@@ -233,17 +233,17 @@ done6:
 	MOVQ neg+80(FP), DI
 	MOVQ terms+16(FP), R9
 
-row7:
+row8:
 	XORQ AX, AX
 	MOVQ n+64(FP), R10
 
-group8:
+group10:
 	CMPQ R10, $0x20
-	JAE  whole9
+	JAE  whole11
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole9:
+whole11:
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
 	VMOVUPS      128(CX), Y0
@@ -325,28 +325,28 @@ whole9:
 	VFMADD231PS  Y4, Y4, Y10
 	VFMADD231PS  Y6, Y6, Y11
 	CMPQ         root+120(FP), $0x01
-	JL           less10
+	JL           less12
 	VMOVUPS      Y8, Y10
 	VMOVUPS      Y9, Y11
 	CMPQ         root+120(FP), $0x02
-	JL           less11
+	JL           less13
 	VSQRTPS      Y10, Y10
 	VSQRTPS      Y11, Y11
 	CMPQ         root+120(FP), $0x03
-	JL           less12
+	JL           less14
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      (R11)(AX*1), Y10
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      32(R11)(AX*1), Y11
 
+less14:
+less13:
 less12:
-less11:
-less10:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough14
+	JZ    enough16
 
-again13:
+again15:
 	VMULPS      Y2, Y10, Y12
 	VMULPS      Y3, Y11, Y13
 	VFMADD231PS Y4, Y10, Y12
@@ -354,9 +354,9 @@ again13:
 	VMOVUPS     Y12, Y10
 	VMOVUPS     Y13, Y11
 	DECQ        R11
-	JNZ         again13
+	JNZ         again15
 
-enough14:
+enough16:
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y1, Y7, Y7
 	MOVQ         exponent+104(FP), R11
@@ -462,28 +462,28 @@ enough14:
 	VFMADD231PS  Y4, Y4, Y10
 	VFMADD231PS  Y6, Y6, Y11
 	CMPQ         root+120(FP), $0x01
-	JL           less15
+	JL           less17
 	VMOVUPS      Y8, Y10
 	VMOVUPS      Y9, Y11
 	CMPQ         root+120(FP), $0x02
-	JL           less16
+	JL           less18
 	VSQRTPS      Y10, Y10
 	VSQRTPS      Y11, Y11
 	CMPQ         root+120(FP), $0x03
-	JL           less17
+	JL           less19
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      64(R11)(AX*1), Y10
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      96(R11)(AX*1), Y11
 
+less19:
+less18:
 less17:
-less16:
-less15:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough19
+	JZ    enough21
 
-again18:
+again20:
 	VMULPS      Y2, Y10, Y12
 	VMULPS      Y3, Y11, Y13
 	VFMADD231PS Y4, Y10, Y12
@@ -491,9 +491,9 @@ again18:
 	VMOVUPS     Y12, Y10
 	VMOVUPS     Y13, Y11
 	DECQ        R11
-	JNZ         again18
+	JNZ         again20
 
-enough19:
+enough21:
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y1, Y7, Y7
 	MOVQ         exponent+104(FP), R11
@@ -523,17 +523,17 @@ enough19:
 	MOVL         (SI)(R8*1), R11
 	ORL          (DI)(R8*1), R11
 	CMPL         R11, $-1
-	JNE          some20
+	JNE          some22
 
-ready21:
+ready23:
 	ADDQ       $+384, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x20, R10
-	JG         group8
+	JG         group10
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R10
 	CMPQ       R8, DX
-	JEQ        direct22
+	JEQ        direct24
 	ANDQ       $0x1f, R10
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R10
@@ -551,7 +551,7 @@ ready21:
 	VMOVUPS    352(DX), Y1
 	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-direct22:
+direct24:
 	MOVQ dstStride+32(FP), AX
 	SHLQ $0x02, AX
 	MOVQ AX, DX
@@ -565,10 +565,10 @@ direct22:
 	ADDQ AX, powers+128(FP)
 	ADDQ $0x0c, p+96(FP)
 	DECQ BX
-	JNZ  row7
-	JMP  done23
+	JNZ  row8
+	JMP  done25
 
-some20:
+some22:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      (DX)(AX*1), Y1
 	VPBROADCASTD (SI)(R8*1), Y2
@@ -602,9 +602,9 @@ some20:
 	VORPS        Y3, Y2, Y2
 	VBLENDVPS    Y2, Y1, Y0, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	JMP          ready21
+	JMP          ready23
 
-done23:
+done25:
 last1:
 	VZEROUPPER
 	RET
@@ -931,7 +931,7 @@ TEXT ·focalBlockWeighted32AVX2(SB), NOSPLIT, $320-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last24
+	JEQ  last26
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
@@ -939,11 +939,11 @@ TEXT ·focalBlockWeighted32AVX2(SB), NOSPLIT, $320-152
 	MOVQ neg+80(FP), R8
 	MOVQ p+96(FP), R10
 
-arguments25:
+row30:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials26:
+exponentials27:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -1199,7 +1199,7 @@ exponentials26:
 	ADDQ         $+384, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, SI
-	JG           exponentials26
+	JG           exponentials27
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -1209,27 +1209,27 @@ exponentials26:
 	ADDQ         AX, R8
 	ADDQ         $0x0c, R10
 	DECQ         BX
-	JNZ          arguments25
+	JNZ          row30
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
 
-row29:
+row32:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, 128(BP)
 	VMOVUPS Y0, 160(BP)
 	XORQ    AX, AX
 	MOVQ    n+64(FP), R9
 
-group30:
+group34:
 	CMPQ R9, $0x20
-	JAE  whole31
+	JAE  whole35
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole31:
+whole35:
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
 	VMOVUPS      128(CX), Y0
@@ -1311,28 +1311,28 @@ whole31:
 	VFMADD231PS  Y4, Y4, Y10
 	VFMADD231PS  Y6, Y6, Y11
 	CMPQ         root+120(FP), $0x01
-	JL           less32
+	JL           less36
 	VMOVUPS      Y8, Y10
 	VMOVUPS      Y9, Y11
 	CMPQ         root+120(FP), $0x02
-	JL           less33
+	JL           less37
 	VSQRTPS      Y10, Y10
 	VSQRTPS      Y11, Y11
 	CMPQ         root+120(FP), $0x03
-	JL           less34
+	JL           less38
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      (R10)(AX*1), Y10
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      32(R10)(AX*1), Y11
 
-less34:
-less33:
-less32:
+less38:
+less37:
+less36:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough36
+	JZ    enough40
 
-again35:
+again39:
 	VMULPS      Y2, Y10, Y12
 	VMULPS      Y3, Y11, Y13
 	VFMADD231PS Y4, Y10, Y12
@@ -1340,9 +1340,9 @@ again35:
 	VMOVUPS     Y12, Y10
 	VMOVUPS     Y13, Y11
 	DECQ        R10
-	JNZ         again35
+	JNZ         again39
 
-enough36:
+enough40:
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y1, Y7, Y7
 	MOVQ         exponent+104(FP), R10
@@ -1462,28 +1462,28 @@ enough36:
 	VFMADD231PS  Y4, Y4, Y10
 	VFMADD231PS  Y6, Y6, Y11
 	CMPQ         root+120(FP), $0x01
-	JL           less37
+	JL           less41
 	VMOVUPS      Y8, Y10
 	VMOVUPS      Y9, Y11
 	CMPQ         root+120(FP), $0x02
-	JL           less38
+	JL           less42
 	VSQRTPS      Y10, Y10
 	VSQRTPS      Y11, Y11
 	CMPQ         root+120(FP), $0x03
-	JL           less39
+	JL           less43
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      64(R10)(AX*1), Y10
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      96(R10)(AX*1), Y11
 
-less39:
-less38:
-less37:
+less43:
+less42:
+less41:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough41
+	JZ    enough45
 
-again40:
+again44:
 	VMULPS      Y2, Y10, Y12
 	VMULPS      Y3, Y11, Y13
 	VFMADD231PS Y4, Y10, Y12
@@ -1491,9 +1491,9 @@ again40:
 	VMOVUPS     Y12, Y10
 	VMOVUPS     Y13, Y11
 	DECQ        R10
-	JNZ         again40
+	JNZ         again44
 
-enough41:
+enough45:
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y1, Y7, Y7
 	MOVQ         exponent+104(FP), R10
@@ -1550,17 +1550,17 @@ enough41:
 	MOVL         (SI)(R8*1), R10
 	ORL          (DI)(R8*1), R10
 	CMPL         R10, $-1
-	JNE          some42
+	JNE          some46
 
-ready43:
+ready47:
 	ADDQ       $+384, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x20, R9
-	JG         group30
+	JG         group34
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct44
+	JEQ        direct48
 	ANDQ       $0x1f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R9
@@ -1578,7 +1578,7 @@ ready43:
 	VMOVUPS    352(DX), Y1
 	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-direct44:
+direct48:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x02, AX
 	MOVQ         AX, DX
@@ -1602,10 +1602,10 @@ direct44:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row29
-	JMP          done45
+	JNZ          row32
+	JMP          done49
 
-some42:
+some46:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      (DX)(AX*1), Y1
 	VPBROADCASTD (SI)(R8*1), Y2
@@ -1639,10 +1639,10 @@ some42:
 	VORPS        Y3, Y2, Y2
 	VBLENDVPS    Y2, Y1, Y0, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	JMP          ready43
+	JMP          ready47
 
-done45:
-last24:
+done49:
+last26:
 	VZEROUPPER
 	RET
 
@@ -1652,27 +1652,27 @@ TEXT ·focalBlock32AVX2(SB), NOSPLIT, $320-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last46
+	JEQ  last50
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
 	MOVQ pos+72(FP), DI
 	MOVQ neg+80(FP), R8
 
-arguments47:
+row54:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials48:
+exponentials51:
 	MOVQ AX, R9
 	SHRQ $0x05, R9
 	MOVQ DX, R10
 	MOVL (DI)(R9*1), R11
 	ORL  (R8)(R9*1), R11
 	CMPL R11, $-1
-	JNE  some49
+	JNE  some52
 
-ready50:
+ready53:
 	PREFETCHT0   12288(R10)(AX*1)
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
@@ -1814,7 +1814,7 @@ ready50:
 	ADDQ         $+384, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, SI
-	JG           exponentials48
+	JG           exponentials51
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -1823,10 +1823,10 @@ ready50:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          arguments47
-	JMP          done51
+	JNZ          row54
+	JMP          done56
 
-some49:
+some52:
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
 	VPBROADCASTD (R8)(R9*1), Y1
@@ -1865,29 +1865,29 @@ some49:
 	VMOVUPS      Y2, 96(BP)
 	LEAQ         (BP), R10
 	SUBQ         AX, R10
-	JMP          ready50
+	JMP          ready53
 
-done51:
+done56:
 	MOVQ kept+0(FP), CX
 	MOVQ dst+24(FP), DX
 	MOVQ rows+56(FP), BX
 	MOVQ pos+72(FP), SI
 	MOVQ neg+80(FP), DI
 
-row52:
+row57:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, 128(BP)
 	VMOVUPS Y0, 160(BP)
 	XORQ    AX, AX
 	MOVQ    n+64(FP), R9
 
-group53:
+group59:
 	CMPQ R9, $0x20
-	JAE  whole54
+	JAE  whole60
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole54:
+whole60:
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
 	VMOVUPS      128(CX), Y0
@@ -1969,28 +1969,28 @@ whole54:
 	VFMADD231PS  Y4, Y4, Y10
 	VFMADD231PS  Y6, Y6, Y11
 	CMPQ         root+120(FP), $0x01
-	JL           less55
+	JL           less61
 	VMOVUPS      Y8, Y10
 	VMOVUPS      Y9, Y11
 	CMPQ         root+120(FP), $0x02
-	JL           less56
+	JL           less62
 	VSQRTPS      Y10, Y10
 	VSQRTPS      Y11, Y11
 	CMPQ         root+120(FP), $0x03
-	JL           less57
+	JL           less63
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      (R10)(AX*1), Y10
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      32(R10)(AX*1), Y11
 
-less57:
-less56:
-less55:
+less63:
+less62:
+less61:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough59
+	JZ    enough65
 
-again58:
+again64:
 	VMULPS      Y2, Y10, Y12
 	VMULPS      Y3, Y11, Y13
 	VFMADD231PS Y4, Y10, Y12
@@ -1998,9 +1998,9 @@ again58:
 	VMOVUPS     Y12, Y10
 	VMOVUPS     Y13, Y11
 	DECQ        R10
-	JNZ         again58
+	JNZ         again64
 
-enough59:
+enough65:
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y1, Y7, Y7
 	MOVQ         exponent+104(FP), R10
@@ -2106,28 +2106,28 @@ enough59:
 	VFMADD231PS  Y4, Y4, Y10
 	VFMADD231PS  Y6, Y6, Y11
 	CMPQ         root+120(FP), $0x01
-	JL           less60
+	JL           less66
 	VMOVUPS      Y8, Y10
 	VMOVUPS      Y9, Y11
 	CMPQ         root+120(FP), $0x02
-	JL           less61
+	JL           less67
 	VSQRTPS      Y10, Y10
 	VSQRTPS      Y11, Y11
 	CMPQ         root+120(FP), $0x03
-	JL           less62
+	JL           less68
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      64(R10)(AX*1), Y10
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      96(R10)(AX*1), Y11
 
-less62:
-less61:
-less60:
+less68:
+less67:
+less66:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough64
+	JZ    enough70
 
-again63:
+again69:
 	VMULPS      Y2, Y10, Y12
 	VMULPS      Y3, Y11, Y13
 	VFMADD231PS Y4, Y10, Y12
@@ -2135,9 +2135,9 @@ again63:
 	VMOVUPS     Y12, Y10
 	VMOVUPS     Y13, Y11
 	DECQ        R10
-	JNZ         again63
+	JNZ         again69
 
-enough64:
+enough70:
 	VMULPS       Y0, Y5, Y5
 	VMULPS       Y1, Y7, Y7
 	MOVQ         exponent+104(FP), R10
@@ -2180,17 +2180,17 @@ enough64:
 	MOVL         (SI)(R8*1), R10
 	ORL          (DI)(R8*1), R10
 	CMPL         R10, $-1
-	JNE          some65
+	JNE          some71
 
-ready66:
+ready72:
 	ADDQ       $+384, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x20, R9
-	JG         group53
+	JG         group59
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct67
+	JEQ        direct73
 	ANDQ       $0x1f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R9
@@ -2208,7 +2208,7 @@ ready66:
 	VMOVUPS    352(DX), Y1
 	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-direct67:
+direct73:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x02, AX
 	MOVQ         AX, DX
@@ -2232,10 +2232,10 @@ direct67:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row52
-	JMP          done68
+	JNZ          row57
+	JMP          done74
 
-some65:
+some71:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      (DX)(AX*1), Y1
 	VPBROADCASTD (SI)(R8*1), Y2
@@ -2269,10 +2269,10 @@ some65:
 	VORPS        Y3, Y2, Y2
 	VBLENDVPS    Y2, Y1, Y0, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	JMP          ready66
+	JMP          ready72
 
-done68:
-last46:
+done74:
+last50:
 	VZEROUPPER
 	RET
 
@@ -2296,14 +2296,14 @@ TEXT ·sigmoidPowers32AVX2(SB), NOSPLIT, $256-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x02, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last70
+	JZ           last76
 	TESTQ        R9, R9
-	JZ           last70
+	JZ           last76
 
-row69:
+row75:
 	XORQ R8, R8
 
-group71:
+group77:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -2912,7 +2912,7 @@ group71:
 	VMOVUPS      Y11, 96(AX)(R8*4)
 	ADDQ         $0x20, R8
 	CMPQ         R8, R9
-	JB           group71
+	JB           group77
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -2922,9 +2922,9 @@ group71:
 	ADDQ         DI, AX
 	ADDQ         $0x0c, DX
 	DECQ         rows+24(FP)
-	JNZ          row69
+	JNZ          row75
 
-last70:
+last76:
 	VZEROUPPER
 	RET
 
@@ -3040,7 +3040,7 @@ GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·focalBlockTerms32AVX512(SB), NOSPLIT, $8-152
 	CMPQ         rows+56(FP), $0x00
-	JEQ          last72
+	JEQ          last78
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
@@ -3058,11 +3058,11 @@ TEXT ·focalBlockTerms32AVX512(SB), NOSPLIT, $8-152
 	MOVQ         pos+72(FP), DI
 	MOVQ         neg+80(FP), R8
 
-arguments73:
+row82:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials74:
+exponentials79:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -3193,7 +3193,7 @@ exponentials74:
 	ADDQ         $+768, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x40, SI
-	JG           exponentials74
+	JG           exponentials79
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -3202,7 +3202,7 @@ exponentials74:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          arguments73
+	JNZ          row82
 	VXORPS       Y12, Y12, Y12
 	VBROADCASTSS f32_3effffaf<>+0(SB), Z0
 	VBROADCASTSS f32_be2a9880<>+0(SB), Z1
@@ -3223,19 +3223,19 @@ exponentials74:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z9
 
-row77:
+row84:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z9
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R10
 
-group78:
+group86:
 	MOVQ  $-1, R8
 	CMPQ  R10, $0x40
-	JAE   whole79
+	JAE   whole87
 	BZHIQ R10, R8, R8
 
-whole79:
+whole87:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
@@ -3312,28 +3312,28 @@ whole79:
 	VFMADD231PS  Z13, Z13, Z17
 	VFMADD231PS  Z14, Z14, Z18
 	CMPQ         root+120(FP), $0x01
-	JL           less80
+	JL           less88
 	VMOVUPS      Z15, Z17
 	VMOVUPS      Z16, Z18
 	CMPQ         root+120(FP), $0x02
-	JL           less81
+	JL           less89
 	VSQRTPS      Z17, Z17
 	VSQRTPS      Z18, Z18
 	CMPQ         root+120(FP), $0x03
-	JL           less82
+	JL           less90
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      (R11)(AX*1), Z17
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      64(R11)(AX*1), Z18
 
-less82:
-less81:
-less80:
+less90:
+less89:
+less88:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough84
+	JZ    enough92
 
-again83:
+again91:
 	VMULPS      Z19, Z17, Z23
 	VMULPS      Z20, Z18, Z24
 	VFMADD231PS Z13, Z17, Z23
@@ -3341,9 +3341,9 @@ again83:
 	VMOVUPS     Z23, Z17
 	VMOVUPS     Z24, Z18
 	DECQ        R11
-	JNZ         again83
+	JNZ         again91
 
-enough84:
+enough92:
 	VMULPS       Z10, Z21, Z21
 	VMULPS       Z11, Z22, Z22
 	VFMADD231PS  Z8, Z21, Z15
@@ -3443,28 +3443,28 @@ enough84:
 	VFMADD231PS  Z13, Z13, Z17
 	VFMADD231PS  Z14, Z14, Z18
 	CMPQ         root+120(FP), $0x01
-	JL           less85
+	JL           less93
 	VMOVUPS      Z15, Z17
 	VMOVUPS      Z16, Z18
 	CMPQ         root+120(FP), $0x02
-	JL           less86
+	JL           less94
 	VSQRTPS      Z17, Z17
 	VSQRTPS      Z18, Z18
 	CMPQ         root+120(FP), $0x03
-	JL           less87
+	JL           less95
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      128(R11)(AX*1), Z17
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      192(R11)(AX*1), Z18
 
-less87:
-less86:
-less85:
+less95:
+less94:
+less93:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough89
+	JZ    enough97
 
-again88:
+again96:
 	VMULPS      Z19, Z17, Z23
 	VMULPS      Z20, Z18, Z24
 	VFMADD231PS Z13, Z17, Z23
@@ -3472,9 +3472,9 @@ again88:
 	VMOVUPS     Z23, Z17
 	VMOVUPS     Z24, Z18
 	DECQ        R11
-	JNZ         again88
+	JNZ         again96
 
-enough89:
+enough97:
 	VMULPS      Z10, Z21, Z21
 	VMULPS      Z11, Z22, Z22
 	VFMADD231PS Z8, Z21, Z15
@@ -3504,7 +3504,7 @@ enough89:
 	ADDQ        $+768, CX
 	ADDQ        $+256, AX
 	SUBQ        $0x40, R10
-	JG          group78
+	JG          group86
 	MOVQ        dstStride+32(FP), AX
 	SHLQ        $0x02, AX
 	MOVQ        AX, DX
@@ -3518,9 +3518,9 @@ enough89:
 	ADDQ        AX, powers+128(FP)
 	ADDQ        $0x0c, p+96(FP)
 	DECQ        BX
-	JNZ         row77
+	JNZ         row84
 
-last72:
+last78:
 	VZEROUPPER
 	RET
 
@@ -3528,7 +3528,7 @@ last72:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlockWeighted32AVX512(SB), NOSPLIT, $8-152
 	CMPQ         rows+56(FP), $0x00
-	JEQ          last90
+	JEQ          last98
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
@@ -3547,11 +3547,11 @@ TEXT ·focalBlockWeighted32AVX512(SB), NOSPLIT, $8-152
 	MOVQ         neg+80(FP), R8
 	MOVQ         p+96(FP), R10
 
-arguments91:
+row102:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials92:
+exponentials99:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -3767,7 +3767,7 @@ exponentials92:
 	ADDQ         $+768, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x40, SI
-	JG           exponentials92
+	JG           exponentials99
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -3777,7 +3777,7 @@ exponentials92:
 	ADDQ         AX, R8
 	ADDQ         $0x0c, R10
 	DECQ         BX
-	JNZ          arguments91
+	JNZ          row102
 	VXORPS       Y16, Y16, Y16
 	VBROADCASTSS f32_3effffaf<>+0(SB), Z0
 	VBROADCASTSS f32_be2a9880<>+0(SB), Z1
@@ -3797,20 +3797,20 @@ exponentials92:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z9
 
-row95:
+row104:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z9
 	VXORPS       Y17, Y17, Y17
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group96:
+group106:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x40
-	JAE   whole97
+	JAE   whole107
 	BZHIQ R9, R8, R8
 
-whole97:
+whole107:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
@@ -3887,28 +3887,28 @@ whole97:
 	VFMADD231PS  Z12, Z12, Z18
 	VFMADD231PS  Z13, Z13, Z19
 	CMPQ         root+120(FP), $0x01
-	JL           less98
+	JL           less108
 	VMOVUPS      Z14, Z18
 	VMOVUPS      Z15, Z19
 	CMPQ         root+120(FP), $0x02
-	JL           less99
+	JL           less109
 	VSQRTPS      Z18, Z18
 	VSQRTPS      Z19, Z19
 	CMPQ         root+120(FP), $0x03
-	JL           less100
+	JL           less110
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      (R10)(AX*1), Z18
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      64(R10)(AX*1), Z19
 
-less100:
-less99:
-less98:
+less110:
+less109:
+less108:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough102
+	JZ    enough112
 
-again101:
+again111:
 	VMULPS      Z20, Z18, Z24
 	VMULPS      Z21, Z19, Z25
 	VFMADD231PS Z12, Z18, Z24
@@ -3916,9 +3916,9 @@ again101:
 	VMOVUPS     Z24, Z18
 	VMOVUPS     Z25, Z19
 	DECQ        R10
-	JNZ         again101
+	JNZ         again111
 
-enough102:
+enough112:
 	VMULPS       Z10, Z22, Z22
 	VMULPS       Z11, Z23, Z23
 	VFMADD231PS  Z8, Z22, Z14
@@ -4030,28 +4030,28 @@ enough102:
 	VFMADD231PS  Z14, Z14, Z20
 	VFMADD231PS  Z15, Z15, Z21
 	CMPQ         root+120(FP), $0x01
-	JL           less103
+	JL           less113
 	VMOVUPS      Z18, Z20
 	VMOVUPS      Z19, Z21
 	CMPQ         root+120(FP), $0x02
-	JL           less104
+	JL           less114
 	VSQRTPS      Z20, Z20
 	VSQRTPS      Z21, Z21
 	CMPQ         root+120(FP), $0x03
-	JL           less105
+	JL           less115
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      128(R10)(AX*1), Z20
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      192(R10)(AX*1), Z21
 
-less105:
-less104:
-less103:
+less115:
+less114:
+less113:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough107
+	JZ    enough117
 
-again106:
+again116:
 	VMULPS      Z22, Z20, Z26
 	VMULPS      Z23, Z21, Z27
 	VFMADD231PS Z14, Z20, Z26
@@ -4059,9 +4059,9 @@ again106:
 	VMOVUPS     Z26, Z20
 	VMOVUPS     Z27, Z21
 	DECQ        R10
-	JNZ         again106
+	JNZ         again116
 
-enough107:
+enough117:
 	VMULPS        Z12, Z24, Z24
 	VMULPS        Z13, Z25, Z25
 	VFMADD231PS   Z8, Z24, Z18
@@ -4113,7 +4113,7 @@ enough107:
 	ADDQ          $+768, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R9
-	JG            group96
+	JG            group106
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, DX
@@ -4136,9 +4136,9 @@ enough107:
 	VMOVSD        X17, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row95
+	JNZ           row104
 
-last90:
+last98:
 	VZEROUPPER
 	RET
 
@@ -4146,7 +4146,7 @@ last90:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlock32AVX512(SB), NOSPLIT, $8-152
 	CMPQ         rows+56(FP), $0x00
-	JEQ          last108
+	JEQ          last118
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
@@ -4164,11 +4164,11 @@ TEXT ·focalBlock32AVX512(SB), NOSPLIT, $8-152
 	MOVQ         pos+72(FP), DI
 	MOVQ         neg+80(FP), R8
 
-arguments109:
+row122:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials110:
+exponentials119:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -4299,7 +4299,7 @@ exponentials110:
 	ADDQ         $+768, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x40, SI
-	JG           exponentials110
+	JG           exponentials119
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -4308,7 +4308,7 @@ exponentials110:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          arguments109
+	JNZ          row122
 	VXORPS       Y12, Y12, Y12
 	VBROADCASTSS f32_3effffaf<>+0(SB), Z0
 	VBROADCASTSS f32_be2a9880<>+0(SB), Z1
@@ -4328,20 +4328,20 @@ exponentials110:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z9
 
-row113:
+row124:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z9
 	VXORPS       Y13, Y13, Y13
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group114:
+group126:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x40
-	JAE   whole115
+	JAE   whole127
 	BZHIQ R9, R8, R8
 
-whole115:
+whole127:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
@@ -4418,28 +4418,28 @@ whole115:
 	VFMADD231PS  Z14, Z14, Z18
 	VFMADD231PS  Z15, Z15, Z19
 	CMPQ         root+120(FP), $0x01
-	JL           less116
+	JL           less128
 	VMOVUPS      Z16, Z18
 	VMOVUPS      Z17, Z19
 	CMPQ         root+120(FP), $0x02
-	JL           less117
+	JL           less129
 	VSQRTPS      Z18, Z18
 	VSQRTPS      Z19, Z19
 	CMPQ         root+120(FP), $0x03
-	JL           less118
+	JL           less130
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      (R10)(AX*1), Z18
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      64(R10)(AX*1), Z19
 
-less118:
-less117:
-less116:
+less130:
+less129:
+less128:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough120
+	JZ    enough132
 
-again119:
+again131:
 	VMULPS      Z20, Z18, Z24
 	VMULPS      Z21, Z19, Z25
 	VFMADD231PS Z14, Z18, Z24
@@ -4447,9 +4447,9 @@ again119:
 	VMOVUPS     Z24, Z18
 	VMOVUPS     Z25, Z19
 	DECQ        R10
-	JNZ         again119
+	JNZ         again131
 
-enough120:
+enough132:
 	VMULPS       Z10, Z22, Z22
 	VMULPS       Z11, Z23, Z23
 	VFMADD231PS  Z8, Z22, Z16
@@ -4547,28 +4547,28 @@ enough120:
 	VFMADD231PS  Z16, Z16, Z20
 	VFMADD231PS  Z17, Z17, Z21
 	CMPQ         root+120(FP), $0x01
-	JL           less121
+	JL           less133
 	VMOVUPS      Z18, Z20
 	VMOVUPS      Z19, Z21
 	CMPQ         root+120(FP), $0x02
-	JL           less122
+	JL           less134
 	VSQRTPS      Z20, Z20
 	VSQRTPS      Z21, Z21
 	CMPQ         root+120(FP), $0x03
-	JL           less123
+	JL           less135
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      128(R10)(AX*1), Z20
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      192(R10)(AX*1), Z21
 
-less123:
-less122:
-less121:
+less135:
+less134:
+less133:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough125
+	JZ    enough137
 
-again124:
+again136:
 	VMULPS      Z22, Z20, Z26
 	VMULPS      Z23, Z21, Z27
 	VFMADD231PS Z16, Z20, Z26
@@ -4576,9 +4576,9 @@ again124:
 	VMOVUPS     Z26, Z20
 	VMOVUPS     Z27, Z21
 	DECQ        R10
-	JNZ         again124
+	JNZ         again136
 
-enough125:
+enough137:
 	VMULPS        Z14, Z24, Z24
 	VMULPS        Z15, Z25, Z25
 	VFMADD231PS   Z8, Z24, Z18
@@ -4616,7 +4616,7 @@ enough125:
 	ADDQ          $+768, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R9
-	JG            group114
+	JG            group126
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, DX
@@ -4639,9 +4639,9 @@ enough125:
 	VMOVSD        X13, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row113
+	JNZ           row124
 
-last108:
+last118:
 	VZEROUPPER
 	RET
 
@@ -4669,14 +4669,14 @@ TEXT ·sigmoidPowers32AVX512(SB), NOSPLIT, $128-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x02, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last127
+	JZ           last139
 	TESTQ        R9, R9
-	JZ           last127
+	JZ           last139
 
-row126:
+row138:
 	XORQ R8, R8
 
-group128:
+group140:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	KMOVW        (BX)(DI*1), K1
@@ -4972,7 +4972,7 @@ group128:
 	VMOVUPS      Z21, 64(AX)(R8*4)
 	ADDQ         $0x20, R8
 	CMPQ         R8, R9
-	JB           group128
+	JB           group140
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -4982,9 +4982,9 @@ group128:
 	ADDQ         DI, AX
 	ADDQ         $0x0c, DX
 	DECQ         rows+24(FP)
-	JNZ          row126
+	JNZ          row138
 
-last127:
+last139:
 	VZEROUPPER
 	RET
 
@@ -4994,18 +4994,18 @@ TEXT ·focalBlockTerms64AVX2(SB), NOSPLIT, $192-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last129
+	JEQ  last141
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
 	MOVQ pos+72(FP), DI
 	MOVQ neg+80(FP), R8
 
-arguments130:
+row145:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials131:
+exponentials142:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -5185,7 +5185,7 @@ exponentials131:
 	ADDQ         $+384, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, SI
-	JG           exponentials131
+	JG           exponentials142
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -5194,7 +5194,7 @@ exponentials131:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          arguments130
+	JNZ          row145
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
@@ -5202,17 +5202,17 @@ exponentials131:
 	MOVQ         neg+80(FP), DI
 	MOVQ         terms+16(FP), R9
 
-row134:
+row147:
 	XORQ AX, AX
 	MOVQ n+64(FP), R10
 
-group135:
+group149:
 	CMPQ R10, $0x10
-	JAE  whole136
+	JAE  whole150
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole136:
+whole150:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VMOVUPD      128(CX), Y0
@@ -5273,31 +5273,31 @@ whole136:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less137
+	JL           less151
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less138
+	JL           less152
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less139
+	JL           less153
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      (R11)(AX*1), Y5
 
-less139:
-less138:
-less137:
+less153:
+less152:
+less151:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough141
+	JZ    enough155
 
-again140:
+again154:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R11
-	JNZ         again140
+	JNZ         again154
 
-enough141:
+enough155:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R11
 	VBROADCASTSD (R11), Y0
@@ -5370,31 +5370,31 @@ enough141:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less142
+	JL           less156
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less143
+	JL           less157
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less144
+	JL           less158
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      32(R11)(AX*1), Y5
 
-less144:
-less143:
-less142:
+less158:
+less157:
+less156:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough146
+	JZ    enough160
 
-again145:
+again159:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R11
-	JNZ         again145
+	JNZ         again159
 
-enough146:
+enough160:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R11
 	VBROADCASTSD (R11), Y0
@@ -5467,31 +5467,31 @@ enough146:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less147
+	JL           less161
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less148
+	JL           less162
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less149
+	JL           less163
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      64(R11)(AX*1), Y5
 
-less149:
-less148:
-less147:
+less163:
+less162:
+less161:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough151
+	JZ    enough165
 
-again150:
+again164:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R11
-	JNZ         again150
+	JNZ         again164
 
-enough151:
+enough165:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R11
 	VBROADCASTSD (R11), Y0
@@ -5564,31 +5564,31 @@ enough151:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less152
+	JL           less166
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less153
+	JL           less167
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less154
+	JL           less168
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      96(R11)(AX*1), Y5
 
-less154:
-less153:
-less152:
+less168:
+less167:
+less166:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough156
+	JZ    enough170
 
-again155:
+again169:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R11
-	JNZ         again155
+	JNZ         again169
 
-enough156:
+enough170:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R11
 	VBROADCASTSD (R11), Y0
@@ -5607,17 +5607,17 @@ enough156:
 	MOVWLZX      (DI)(R8*1), R12
 	ORQ          R12, R11
 	CMPQ         R11, $+65535
-	JNE          some157
+	JNE          some171
 
-ready158:
+ready172:
 	ADDQ       $+384, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x10, R10
-	JG         group135
+	JG         group149
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R10
 	CMPQ       R8, DX
-	JEQ        direct159
+	JEQ        direct173
 	ANDQ       $0x0f, R10
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R10
@@ -5635,7 +5635,7 @@ ready158:
 	VMOVUPD    352(DX), Y1
 	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct159:
+direct173:
 	MOVQ dstStride+32(FP), AX
 	SHLQ $0x03, AX
 	MOVQ AX, DX
@@ -5649,10 +5649,10 @@ direct159:
 	ADDQ AX, powers+128(FP)
 	ADDQ $0x18, p+96(FP)
 	DECQ BX
-	JNZ  row134
-	JMP  done160
+	JNZ  row147
+	JMP  done174
 
-some157:
+some171:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      (DX)(AX*1), Y1
 	VPBROADCASTW (SI)(R8*1), Y2
@@ -5686,10 +5686,10 @@ some157:
 	VORPD        Y3, Y2, Y2
 	VBLENDVPD    Y2, Y1, Y0, Y1
 	VMOVUPD      Y1, 96(DX)(AX*1)
-	JMP          ready158
+	JMP          ready172
 
-done160:
-last129:
+done174:
+last141:
 	VZEROUPPER
 	RET
 
@@ -5915,7 +5915,7 @@ TEXT ·focalBlockWeighted64AVX2(SB), NOSPLIT, $320-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last161
+	JEQ  last175
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
@@ -5923,11 +5923,11 @@ TEXT ·focalBlockWeighted64AVX2(SB), NOSPLIT, $320-152
 	MOVQ neg+80(FP), R8
 	MOVQ p+96(FP), R10
 
-arguments162:
+row179:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials163:
+exponentials176:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -6195,7 +6195,7 @@ exponentials163:
 	ADDQ         $+384, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, SI
-	JG           exponentials163
+	JG           exponentials176
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -6205,14 +6205,14 @@ exponentials163:
 	ADDQ         AX, R8
 	ADDQ         $0x18, R10
 	DECQ         BX
-	JNZ          arguments162
+	JNZ          row179
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
 
-row166:
+row181:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPD Y0, 128(BP)
 	VMOVUPD Y0, 160(BP)
@@ -6221,13 +6221,13 @@ row166:
 	XORQ    AX, AX
 	MOVQ    n+64(FP), R9
 
-group167:
+group183:
 	CMPQ R9, $0x10
-	JAE  whole168
+	JAE  whole184
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole168:
+whole184:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VMOVUPD      128(CX), Y0
@@ -6288,31 +6288,31 @@ whole168:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less169
+	JL           less185
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less170
+	JL           less186
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less171
+	JL           less187
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      (R10)(AX*1), Y5
 
-less171:
-less170:
-less169:
+less187:
+less186:
+less185:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough173
+	JZ    enough189
 
-again172:
+again188:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again172
+	JNZ         again188
 
-enough173:
+enough189:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSD (R10), Y0
@@ -6392,31 +6392,31 @@ enough173:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less174
+	JL           less190
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less175
+	JL           less191
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less176
+	JL           less192
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      32(R10)(AX*1), Y5
 
-less176:
-less175:
-less174:
+less192:
+less191:
+less190:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough178
+	JZ    enough194
 
-again177:
+again193:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again177
+	JNZ         again193
 
-enough178:
+enough194:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSD (R10), Y0
@@ -6496,31 +6496,31 @@ enough178:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less179
+	JL           less195
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less180
+	JL           less196
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less181
+	JL           less197
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      64(R10)(AX*1), Y5
 
-less181:
-less180:
-less179:
+less197:
+less196:
+less195:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough183
+	JZ    enough199
 
-again182:
+again198:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again182
+	JNZ         again198
 
-enough183:
+enough199:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSD (R10), Y0
@@ -6600,31 +6600,31 @@ enough183:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less184
+	JL           less200
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less185
+	JL           less201
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less186
+	JL           less202
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      96(R10)(AX*1), Y5
 
-less186:
-less185:
-less184:
+less202:
+less201:
+less200:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough188
+	JZ    enough204
 
-again187:
+again203:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again187
+	JNZ         again203
 
-enough188:
+enough204:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSD (R10), Y0
@@ -6676,17 +6676,17 @@ enough188:
 	MOVWLZX      (DI)(R8*1), R11
 	ORQ          R11, R10
 	CMPQ         R10, $+65535
-	JNE          some189
+	JNE          some205
 
-ready190:
+ready206:
 	ADDQ       $+384, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x10, R9
-	JG         group167
+	JG         group183
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct191
+	JEQ        direct207
 	ANDQ       $0x0f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R9
@@ -6704,7 +6704,7 @@ ready190:
 	VMOVUPD    352(DX), Y1
 	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct191:
+direct207:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, DX
@@ -6754,10 +6754,10 @@ direct191:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row166
-	JMP          done192
+	JNZ          row181
+	JMP          done208
 
-some189:
+some205:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      (DX)(AX*1), Y1
 	VPBROADCASTW (SI)(R8*1), Y2
@@ -6791,10 +6791,10 @@ some189:
 	VORPD        Y3, Y2, Y2
 	VBLENDVPD    Y2, Y1, Y0, Y1
 	VMOVUPD      Y1, 96(DX)(AX*1)
-	JMP          ready190
+	JMP          ready206
 
-done192:
-last161:
+done208:
+last175:
 	VZEROUPPER
 	RET
 
@@ -6804,18 +6804,18 @@ TEXT ·focalBlock64AVX2(SB), NOSPLIT, $320-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last193
+	JEQ  last209
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
 	MOVQ pos+72(FP), DI
 	MOVQ neg+80(FP), R8
 
-arguments194:
+row213:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials195:
+exponentials210:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -6995,7 +6995,7 @@ exponentials195:
 	ADDQ         $+384, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, SI
-	JG           exponentials195
+	JG           exponentials210
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -7004,14 +7004,14 @@ exponentials195:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          arguments194
+	JNZ          row213
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
 
-row198:
+row215:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPD Y0, 128(BP)
 	VMOVUPD Y0, 160(BP)
@@ -7020,13 +7020,13 @@ row198:
 	XORQ    AX, AX
 	MOVQ    n+64(FP), R9
 
-group199:
+group217:
 	CMPQ R9, $0x10
-	JAE  whole200
+	JAE  whole218
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole200:
+whole218:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VMOVUPD      128(CX), Y0
@@ -7087,31 +7087,31 @@ whole200:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less201
+	JL           less219
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less202
+	JL           less220
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less203
+	JL           less221
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      (R10)(AX*1), Y5
 
-less203:
-less202:
-less201:
+less221:
+less220:
+less219:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough205
+	JZ    enough223
 
-again204:
+again222:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again204
+	JNZ         again222
 
-enough205:
+enough223:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSD (R10), Y0
@@ -7184,31 +7184,31 @@ enough205:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less206
+	JL           less224
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less207
+	JL           less225
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less208
+	JL           less226
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      32(R10)(AX*1), Y5
 
-less208:
-less207:
-less206:
+less226:
+less225:
+less224:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough210
+	JZ    enough228
 
-again209:
+again227:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again209
+	JNZ         again227
 
-enough210:
+enough228:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSD (R10), Y0
@@ -7281,31 +7281,31 @@ enough210:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less211
+	JL           less229
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less212
+	JL           less230
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less213
+	JL           less231
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      64(R10)(AX*1), Y5
 
-less213:
-less212:
-less211:
+less231:
+less230:
+less229:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough215
+	JZ    enough233
 
-again214:
+again232:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again214
+	JNZ         again232
 
-enough215:
+enough233:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSD (R10), Y0
@@ -7378,31 +7378,31 @@ enough215:
 	VMULPD       Y0, Y5, Y5
 	VFMADD231PD  Y1, Y1, Y5
 	CMPQ         root+120(FP), $0x01
-	JL           less216
+	JL           less234
 	VMOVUPD      Y4, Y5
 	CMPQ         root+120(FP), $0x02
-	JL           less217
+	JL           less235
 	VSQRTPD      Y5, Y5
 	CMPQ         root+120(FP), $0x03
-	JL           less218
+	JL           less236
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      96(R10)(AX*1), Y5
 
-less218:
-less217:
-less216:
+less236:
+less235:
+less234:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough220
+	JZ    enough238
 
-again219:
+again237:
 	VMULPD      Y0, Y5, Y6
 	VFMADD231PD Y1, Y5, Y6
 	VMOVUPD     Y6, Y5
 	DECQ        R10
-	JNZ         again219
+	JNZ         again237
 
-enough220:
+enough238:
 	VMULPD       Y3, Y2, Y2
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSD (R10), Y0
@@ -7447,17 +7447,17 @@ enough220:
 	MOVWLZX      (DI)(R8*1), R11
 	ORQ          R11, R10
 	CMPQ         R10, $+65535
-	JNE          some221
+	JNE          some239
 
-ready222:
+ready240:
 	ADDQ       $+384, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x10, R9
-	JG         group199
+	JG         group217
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct223
+	JEQ        direct241
 	ANDQ       $0x0f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R9
@@ -7475,7 +7475,7 @@ ready222:
 	VMOVUPD    352(DX), Y1
 	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct223:
+direct241:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, DX
@@ -7525,10 +7525,10 @@ direct223:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row198
-	JMP          done224
+	JNZ          row215
+	JMP          done242
 
-some221:
+some239:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      (DX)(AX*1), Y1
 	VPBROADCASTW (SI)(R8*1), Y2
@@ -7562,10 +7562,10 @@ some221:
 	VORPD        Y3, Y2, Y2
 	VBLENDVPD    Y2, Y1, Y0, Y1
 	VMOVUPD      Y1, 96(DX)(AX*1)
-	JMP          ready222
+	JMP          ready240
 
-done224:
-last193:
+done242:
+last209:
 	VZEROUPPER
 	RET
 
@@ -7589,14 +7589,14 @@ TEXT ·sigmoidPowers64AVX2(SB), NOSPLIT, $256-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x03, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last226
+	JZ           last244
 	TESTQ        R9, R9
-	JZ           last226
+	JZ           last244
 
-row225:
+row243:
 	XORQ R8, R8
 
-group227:
+group245:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -8271,7 +8271,7 @@ group227:
 	VMOVUPD      Y13, 96(AX)(R8*8)
 	ADDQ         $0x10, R8
 	CMPQ         R8, R9
-	JB           group227
+	JB           group245
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -8281,9 +8281,9 @@ group227:
 	ADDQ         DI, AX
 	ADDQ         $0x18, DX
 	DECQ         rows+24(FP)
-	JNZ          row225
+	JNZ          row243
 
-last226:
+last244:
 	VZEROUPPER
 	RET
 
@@ -8311,7 +8311,7 @@ GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·focalBlockTerms64AVX512(SB), NOSPLIT, $8-152
 	CMPQ   rows+56(FP), $0x00
-	JEQ    last228
+	JEQ    last246
 	VXORPS Y0, Y0, Y0
 	MOVQ   kept+0(FP), CX
 	MOVQ   x+40(FP), DX
@@ -8319,11 +8319,11 @@ TEXT ·focalBlockTerms64AVX512(SB), NOSPLIT, $8-152
 	MOVQ   pos+72(FP), DI
 	MOVQ   neg+80(FP), R8
 
-arguments229:
+row250:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials230:
+exponentials247:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -8515,7 +8515,7 @@ exponentials230:
 	ADDQ         $+768, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x20, SI
-	JG           exponentials230
+	JG           exponentials247
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -8524,7 +8524,7 @@ exponentials230:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          arguments229
+	JNZ          row250
 	VXORPS       Y2, Y2, Y2
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
@@ -8537,19 +8537,19 @@ exponentials230:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 
-row233:
+row252:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R10
 
-group234:
+group254:
 	MOVQ  $-1, R8
 	CMPQ  R10, $0x20
-	JAE   whole235
+	JAE   whole255
 	BZHIQ R10, R8, R8
 
-whole235:
+whole255:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
@@ -8678,28 +8678,28 @@ whole235:
 	VFMADD231PD  Z4, Z4, Z8
 	VFMADD231PD  Z5, Z5, Z9
 	CMPQ         root+120(FP), $0x01
-	JL           less236
+	JL           less256
 	VMOVUPD      Z3, Z8
 	VMOVUPD      Z6, Z9
 	CMPQ         root+120(FP), $0x02
-	JL           less237
+	JL           less257
 	VSQRTPD      Z8, Z8
 	VSQRTPD      Z9, Z9
 	CMPQ         root+120(FP), $0x03
-	JL           less238
+	JL           less258
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      (R11)(AX*1), Z8
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      64(R11)(AX*1), Z9
 
-less238:
-less237:
-less236:
+less258:
+less257:
+less256:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough240
+	JZ    enough260
 
-again239:
+again259:
 	VMULPD      Z10, Z8, Z15
 	VMULPD      Z12, Z9, Z16
 	VFMADD231PD Z4, Z8, Z15
@@ -8707,9 +8707,9 @@ again239:
 	VMOVUPD     Z15, Z8
 	VMOVUPD     Z16, Z9
 	DECQ        R11
-	JNZ         again239
+	JNZ         again259
 
-enough240:
+enough260:
 	VMULPD       Z7, Z13, Z13
 	VMULPD       Z11, Z14, Z14
 	VFMADD231PD  Z0, Z13, Z3
@@ -8861,28 +8861,28 @@ enough240:
 	VFMADD231PD  Z4, Z4, Z8
 	VFMADD231PD  Z5, Z5, Z9
 	CMPQ         root+120(FP), $0x01
-	JL           less241
+	JL           less261
 	VMOVUPD      Z3, Z8
 	VMOVUPD      Z6, Z9
 	CMPQ         root+120(FP), $0x02
-	JL           less242
+	JL           less262
 	VSQRTPD      Z8, Z8
 	VSQRTPD      Z9, Z9
 	CMPQ         root+120(FP), $0x03
-	JL           less243
+	JL           less263
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      128(R11)(AX*1), Z8
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      192(R11)(AX*1), Z9
 
-less243:
-less242:
-less241:
+less263:
+less262:
+less261:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough245
+	JZ    enough265
 
-again244:
+again264:
 	VMULPD      Z10, Z8, Z15
 	VMULPD      Z12, Z9, Z16
 	VFMADD231PD Z4, Z8, Z15
@@ -8890,9 +8890,9 @@ again244:
 	VMOVUPD     Z15, Z8
 	VMOVUPD     Z16, Z9
 	DECQ        R11
-	JNZ         again244
+	JNZ         again264
 
-enough245:
+enough265:
 	VMULPD      Z7, Z13, Z13
 	VMULPD      Z11, Z14, Z14
 	VFMADD231PD Z0, Z13, Z3
@@ -8922,7 +8922,7 @@ enough245:
 	ADDQ        $+768, CX
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R10
-	JG          group234
+	JG          group254
 	MOVQ        dstStride+32(FP), AX
 	SHLQ        $0x03, AX
 	MOVQ        AX, DX
@@ -8936,9 +8936,9 @@ enough245:
 	ADDQ        AX, powers+128(FP)
 	ADDQ        $0x18, p+96(FP)
 	DECQ        BX
-	JNZ         row233
+	JNZ         row252
 
-last228:
+last246:
 	VZEROUPPER
 	RET
 
@@ -8946,7 +8946,7 @@ last228:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlockWeighted64AVX512(SB), NOSPLIT, $8-152
 	CMPQ   rows+56(FP), $0x00
-	JEQ    last246
+	JEQ    last266
 	VXORPS Y0, Y0, Y0
 	MOVQ   kept+0(FP), CX
 	MOVQ   x+40(FP), DX
@@ -8955,11 +8955,11 @@ TEXT ·focalBlockWeighted64AVX512(SB), NOSPLIT, $8-152
 	MOVQ   neg+80(FP), R8
 	MOVQ   p+96(FP), R10
 
-arguments247:
+row270:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials248:
+exponentials267:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -9235,7 +9235,7 @@ exponentials248:
 	ADDQ         $+768, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x20, SI
-	JG           exponentials248
+	JG           exponentials267
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -9245,7 +9245,7 @@ exponentials248:
 	ADDQ         AX, R8
 	ADDQ         $0x18, R10
 	DECQ         BX
-	JNZ          arguments247
+	JNZ          row270
 	VXORPS       Y6, Y6, Y6
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
@@ -9257,7 +9257,7 @@ exponentials248:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 
-row251:
+row272:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y7, Y7, Y7
@@ -9265,13 +9265,13 @@ row251:
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group252:
+group274:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x20
-	JAE   whole253
+	JAE   whole275
 	BZHIQ R9, R8, R8
 
-whole253:
+whole275:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
@@ -9400,28 +9400,28 @@ whole253:
 	VFMADD231PD  Z3, Z3, Z10
 	VFMADD231PD  Z4, Z4, Z11
 	CMPQ         root+120(FP), $0x01
-	JL           less254
+	JL           less276
 	VMOVUPD      Z2, Z10
 	VMOVUPD      Z5, Z11
 	CMPQ         root+120(FP), $0x02
-	JL           less255
+	JL           less277
 	VSQRTPD      Z10, Z10
 	VSQRTPD      Z11, Z11
 	CMPQ         root+120(FP), $0x03
-	JL           less256
+	JL           less278
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      (R10)(AX*1), Z10
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      64(R10)(AX*1), Z11
 
-less256:
-less255:
-less254:
+less278:
+less277:
+less276:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough258
+	JZ    enough280
 
-again257:
+again279:
 	VMULPD      Z12, Z10, Z17
 	VMULPD      Z14, Z11, Z18
 	VFMADD231PD Z3, Z10, Z17
@@ -9429,9 +9429,9 @@ again257:
 	VMOVUPD     Z17, Z10
 	VMOVUPD     Z18, Z11
 	DECQ        R10
-	JNZ         again257
+	JNZ         again279
 
-enough258:
+enough280:
 	VMULPD       Z9, Z15, Z15
 	VMULPD       Z13, Z16, Z16
 	VFMADD231PD  Z0, Z15, Z2
@@ -9595,28 +9595,28 @@ enough258:
 	VFMADD231PD  Z3, Z3, Z11
 	VFMADD231PD  Z4, Z4, Z12
 	CMPQ         root+120(FP), $0x01
-	JL           less259
+	JL           less281
 	VMOVUPD      Z2, Z11
 	VMOVUPD      Z5, Z12
 	CMPQ         root+120(FP), $0x02
-	JL           less260
+	JL           less282
 	VSQRTPD      Z11, Z11
 	VSQRTPD      Z12, Z12
 	CMPQ         root+120(FP), $0x03
-	JL           less261
+	JL           less283
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      128(R10)(AX*1), Z11
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      192(R10)(AX*1), Z12
 
-less261:
-less260:
-less259:
+less283:
+less282:
+less281:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough263
+	JZ    enough285
 
-again262:
+again284:
 	VMULPD      Z14, Z11, Z19
 	VMULPD      Z16, Z12, Z20
 	VFMADD231PD Z3, Z11, Z19
@@ -9624,9 +9624,9 @@ again262:
 	VMOVUPD     Z19, Z11
 	VMOVUPD     Z20, Z12
 	DECQ        R10
-	JNZ         again262
+	JNZ         again284
 
-enough263:
+enough285:
 	VMULPD        Z10, Z17, Z17
 	VMULPD        Z15, Z18, Z18
 	VFMADD231PD   Z0, Z17, Z2
@@ -9684,7 +9684,7 @@ enough263:
 	ADDQ          $+768, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x20, R9
-	JG            group252
+	JG            group274
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, DX
@@ -9732,9 +9732,9 @@ enough263:
 	VMOVSD        X7, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row251
+	JNZ           row272
 
-last246:
+last266:
 	VZEROUPPER
 	RET
 
@@ -9742,7 +9742,7 @@ last246:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlock64AVX512(SB), NOSPLIT, $8-152
 	CMPQ   rows+56(FP), $0x00
-	JEQ    last264
+	JEQ    last286
 	VXORPS Y0, Y0, Y0
 	MOVQ   kept+0(FP), CX
 	MOVQ   x+40(FP), DX
@@ -9750,11 +9750,11 @@ TEXT ·focalBlock64AVX512(SB), NOSPLIT, $8-152
 	MOVQ   pos+72(FP), DI
 	MOVQ   neg+80(FP), R8
 
-arguments265:
+row290:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials266:
+exponentials287:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -9946,7 +9946,7 @@ exponentials266:
 	ADDQ         $+768, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x20, SI
-	JG           exponentials266
+	JG           exponentials287
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -9955,7 +9955,7 @@ exponentials266:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          arguments265
+	JNZ          row290
 	VXORPS       Y2, Y2, Y2
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
@@ -9967,7 +9967,7 @@ exponentials266:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 
-row269:
+row292:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y3, Y3, Y3
@@ -9975,13 +9975,13 @@ row269:
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group270:
+group294:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x20
-	JAE   whole271
+	JAE   whole295
 	BZHIQ R9, R8, R8
 
-whole271:
+whole295:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
@@ -10110,28 +10110,28 @@ whole271:
 	VFMADD231PD  Z6, Z6, Z10
 	VFMADD231PD  Z7, Z7, Z11
 	CMPQ         root+120(FP), $0x01
-	JL           less272
+	JL           less296
 	VMOVUPD      Z5, Z10
 	VMOVUPD      Z8, Z11
 	CMPQ         root+120(FP), $0x02
-	JL           less273
+	JL           less297
 	VSQRTPD      Z10, Z10
 	VSQRTPD      Z11, Z11
 	CMPQ         root+120(FP), $0x03
-	JL           less274
+	JL           less298
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      (R10)(AX*1), Z10
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      64(R10)(AX*1), Z11
 
-less274:
-less273:
-less272:
+less298:
+less297:
+less296:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough276
+	JZ    enough300
 
-again275:
+again299:
 	VMULPD      Z12, Z10, Z17
 	VMULPD      Z14, Z11, Z18
 	VFMADD231PD Z6, Z10, Z17
@@ -10139,9 +10139,9 @@ again275:
 	VMOVUPD     Z17, Z10
 	VMOVUPD     Z18, Z11
 	DECQ        R10
-	JNZ         again275
+	JNZ         again299
 
-enough276:
+enough300:
 	VMULPD       Z9, Z15, Z15
 	VMULPD       Z13, Z16, Z16
 	VFMADD231PD  Z0, Z15, Z5
@@ -10291,28 +10291,28 @@ enough276:
 	VFMADD231PD  Z6, Z6, Z11
 	VFMADD231PD  Z7, Z7, Z12
 	CMPQ         root+120(FP), $0x01
-	JL           less277
+	JL           less301
 	VMOVUPD      Z5, Z11
 	VMOVUPD      Z8, Z12
 	CMPQ         root+120(FP), $0x02
-	JL           less278
+	JL           less302
 	VSQRTPD      Z11, Z11
 	VSQRTPD      Z12, Z12
 	CMPQ         root+120(FP), $0x03
-	JL           less279
+	JL           less303
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      128(R10)(AX*1), Z11
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      192(R10)(AX*1), Z12
 
-less279:
-less278:
-less277:
+less303:
+less302:
+less301:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough281
+	JZ    enough305
 
-again280:
+again304:
 	VMULPD      Z14, Z11, Z19
 	VMULPD      Z16, Z12, Z20
 	VFMADD231PD Z6, Z11, Z19
@@ -10320,9 +10320,9 @@ again280:
 	VMOVUPD     Z19, Z11
 	VMOVUPD     Z20, Z12
 	DECQ        R10
-	JNZ         again280
+	JNZ         again304
 
-enough281:
+enough305:
 	VMULPD        Z10, Z17, Z17
 	VMULPD        Z15, Z18, Z18
 	VFMADD231PD   Z0, Z17, Z5
@@ -10366,7 +10366,7 @@ enough281:
 	ADDQ          $+768, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x20, R9
-	JG            group270
+	JG            group294
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, DX
@@ -10414,9 +10414,9 @@ enough281:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row269
+	JNZ           row292
 
-last264:
+last286:
 	VZEROUPPER
 	RET
 
@@ -10437,14 +10437,14 @@ TEXT ·sigmoidPowers64AVX512(SB), NOSPLIT, $128-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x03, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last283
+	JZ           last307
 	TESTQ        R9, R9
-	JZ           last283
+	JZ           last307
 
-row282:
+row306:
 	XORQ R8, R8
 
-group284:
+group308:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	KMOVB        (BX)(DI*1), K1
@@ -10792,7 +10792,7 @@ group284:
 	VMOVUPD      Z16, 64(AX)(R8*8)
 	ADDQ         $0x10, R8
 	CMPQ         R8, R9
-	JB           group284
+	JB           group308
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -10802,8 +10802,8 @@ group284:
 	ADDQ         DI, AX
 	ADDQ         $0x18, DX
 	DECQ         rows+24(FP)
-	JNZ          row282
+	JNZ          row306
 
-last283:
+last307:
 	VZEROUPPER
 	RET
