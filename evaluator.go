@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"reflect"
 	"runtime"
 	"sync/atomic"
 
@@ -31,7 +32,7 @@ type Evaluator[T Score] struct {
 // NewEvaluator returns an Evaluator of the loss, or what is wrong with its
 // parameters or the options.
 func NewEvaluator[T Score](loss Loss, opts Options) (*Evaluator[T], error) {
-	if loss == nil {
+	if v := reflect.ValueOf(loss); loss == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, errors.New("zlpr: NewEvaluator without a loss")
 	}
 	t, err := loss.traits()

@@ -662,6 +662,24 @@ func TestOneGoroutine(t *testing.T) {
 func TestMisuse(t *testing.T) {
 	_, err := NewEvaluator[float64](nil, Options{})
 	require.ErrorContains(t, err, "without a loss")
+	_, err = NewEvaluator[float64]((*ZLPR)(nil), Options{})
+	require.ErrorContains(t, err, "without a loss")
+	for _, none := range []Bits{(*DenseLabels[uint8])(nil), (*BitLabels)(nil), (*SparseLabels)(nil), (*TargetLabels)(nil), (*LengthMask)(nil), (*SpanMask)(nil)} {
+		e, err := NewEvaluator[float64](ZLPR{}, Options{})
+		require.NoError(t, err)
+		b := Batch[float64]{Scores: Matrix[float64]{1, 2, []float64{1, 2}, 2}, Labels: none}
+		_, err = e.Evaluate(t.Context(), &b, nil)
+		require.ErrorContains(t, err, "Batch.Labels: 0 rows × 0 classes, want 1 × 2")
+		b.Labels, b.Mask = &BitLabels{1, 2, []uint64{1}, 1}, none
+		_, err = e.Evaluate(t.Context(), &b, nil)
+		require.ErrorContains(t, err, "Batch.Mask: 0 rows × 0 classes, want 1 × 2")
+	}
+	var a Accumulator[float32]
+	require.PanicsWithValue(t, "zlpr: Merge of a nil Accumulator", func() { a.Merge(nil) })
+	a.Add([]float32{1}) // is not in use
+	a.Merge(&a)
+	require.InDelta(t, 1+math.Ln2, a.LogSumExp(), 1e-6)
+	require.PanicsWithValue(t, "zlpr: Merge of a nil Total", func() { new(Total).Merge(nil) })
 	x := Matrix[float64]{2, 2, make([]float64, 4), 2}
 	b := &Batch[float64]{Scores: x, Labels: &BitLabels{2, 2, []uint64{1, 0}, 1}, Thresholds: make([]float64, 2)}
 	var zero Evaluator[float64]

@@ -28,7 +28,12 @@ type DenseLabels[E LabelElement] struct {
 }
 
 // Dims returns the number of rows and of classes.
-func (l *DenseLabels[E]) Dims() (rows, classes int) { return l.Rows, l.Cols }
+func (l *DenseLabels[E]) Dims() (rows, classes int) {
+	if l == nil {
+		return 0, 0 // an error beside scores
+	}
+	return l.Rows, l.Cols
+}
 
 // ReadRows implements Bits.
 func (l *DenseLabels[E]) ReadRows(dst []uint64, r0, r1 int) error {
@@ -207,7 +212,12 @@ type BitLabels struct {
 }
 
 // Dims returns the number of rows and of classes.
-func (l *BitLabels) Dims() (rows, classes int) { return l.Rows, l.Cols }
+func (l *BitLabels) Dims() (rows, classes int) {
+	if l == nil {
+		return 0, 0 // an error beside scores
+	}
+	return l.Rows, l.Cols
+}
 
 // ReadRows implements Bits.
 func (l *BitLabels) ReadRows(dst []uint64, r0, r1 int) error {
@@ -263,7 +273,12 @@ func SparseLabelsOf(rows [][]int, classes int) (*SparseLabels, error) {
 }
 
 // Dims returns the number of rows and of classes.
-func (l *SparseLabels) Dims() (rows, classes int) { return max(len(l.RowPtr)-1, 0), l.Classes }
+func (l *SparseLabels) Dims() (rows, classes int) {
+	if l == nil {
+		return 0, 0 // an error beside scores
+	}
+	return max(len(l.RowPtr)-1, 0), l.Classes
+}
 
 // ReadRows implements Bits.
 func (l *SparseLabels) ReadRows(dst []uint64, r0, r1 int) error {
@@ -392,7 +407,12 @@ type TargetLabels struct {
 }
 
 // Dims returns the number of rows and of classes.
-func (l *TargetLabels) Dims() (rows, classes int) { return len(l.Targets), l.Classes }
+func (l *TargetLabels) Dims() (rows, classes int) {
+	if l == nil {
+		return 0, 0 // an error beside scores
+	}
+	return len(l.Targets), l.Classes
+}
 
 // ReadRows implements Bits.
 func (l *TargetLabels) ReadRows(dst []uint64, r0, r1 int) error {
@@ -473,7 +493,12 @@ type LengthMask struct {
 }
 
 // Dims returns the number of rows and of classes.
-func (m *LengthMask) Dims() (rows, classes int) { return len(m.Lengths), m.Classes }
+func (m *LengthMask) Dims() (rows, classes int) {
+	if m == nil {
+		return 0, 0 // an error beside scores
+	}
+	return len(m.Lengths), m.Classes
+}
 
 // ReadRows implements Bits.
 func (m *LengthMask) ReadRows(dst []uint64, r0, r1 int) error {
@@ -509,7 +534,12 @@ type SpanMask struct {
 }
 
 // Dims returns the number of rows and of classes.
-func (m *SpanMask) Dims() (rows, classes int) { return len(m.Lengths) * m.Heads, m.L * m.L }
+func (m *SpanMask) Dims() (rows, classes int) {
+	if m == nil {
+		return 0, 0 // an error beside scores
+	}
+	return len(m.Lengths) * m.Heads, m.L * m.L
+}
 
 // ReadRows implements Bits.
 func (m *SpanMask) ReadRows(dst []uint64, r0, r1 int) error {

@@ -212,18 +212,19 @@ func (a *Accumulator[T]) Add(x []T) {
 	a.give()
 }
 
-// Merge adds the scores that b has seen. b stays as it is.
+// Merge adds the scores that b has seen. b stays as it is. It panics if b is nil.
 func (a *Accumulator[T]) Merge(b *Accumulator[T]) {
+	if b == nil {
+		panic("zlpr: Merge of a nil Accumulator")
+	}
 	a.take()
+	defer a.give()
 	if b != a {
 		b.take()
+		defer b.give()
 	}
 	sum := b.sum
 	a.sum.merge(&sum)
-	if b != a {
-		b.give()
-	}
-	a.give()
 }
 
 // LogSumExp returns log Σ e^x over the scores seen, with the special cases and

@@ -19,7 +19,7 @@ import "github.com/zlpr/zlpr/internal/sides"
 // Special cases are those of ZLPR; where one sum is infinite and the other 0,
 // loss and gradients are NaN. The error bounds are those of ZLPR, for every γ and
 // m: what decides, γ·(s_i + m - s_j), is formed to twice the precision of float64,
-// and may lie beyond the numbers.
+// and may lie beyond the numbers; γ·m alone may not: NewEvaluator refuses it.
 //
 // See Sun et al., "Circle Loss", arXiv 2002.10857, formula 1 (which is not
 // Circle Loss itself), and Su, spaces.ac.cn/archives/7359 (in Chinese).

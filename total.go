@@ -22,8 +22,11 @@ type Total struct {
 	any         bool      // a loss that is no NaN
 }
 
-// Merge adds the rows of u, which stays as it is.
+// Merge adds the rows of u, which stays as it is. It panics if u is nil.
 func (t *Total) Merge(u *Total) {
+	if u == nil {
+		panic("zlpr: Merge of a nil Total")
+	}
 	t.sum.Merge(&u.sum)
 	t.weight.Merge(&u.weight)
 	t.rows += u.rows

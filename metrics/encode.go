@@ -529,6 +529,9 @@ func (s *LabelScan) AddRow(words []uint64) {
 
 // Merge adds the rows of o, which stays as it is.
 func (s *LabelScan) Merge(o *LabelScan) error {
+	if o == nil {
+		return fmt.Errorf("metrics: merge of no LabelScan")
+	}
 	if len(s.positives) != len(o.positives) {
 		return fmt.Errorf("metrics: merge of %d and %d classes", len(s.positives), len(o.positives))
 	}

@@ -46,7 +46,8 @@ var libraryPrefix = regexp.MustCompile(`(^|: )(zlpr|metrics): `)
 
 // flagNames makes fields of the library that options of eval set these options.
 var flagNames = strings.NewReplacer("Options.TopNegatives", "--top-negatives", "Options.TopScores", "--top-scores",
-	"Batch.ClassWeights", "--class-weights", "Batch.ThresholdColumn", "--threshold-column", "Batch.Smoothing", "--smoothing", "zlpr: ", "")
+	"Batch.ClassWeights", "--class-weights", "Batch.ThresholdColumn", "--threshold-column", "Batch.Smoothing", "--smoothing",
+	"Pairwise.Gamma · Margin", "--gamma · --margin", "zlpr: ", "")
 
 // oneLine returns the message of an error in one line of printable characters.
 func oneLine(err error) string {

@@ -44,6 +44,7 @@ func TestFlagsAlone(t *testing.T) {
 	fails(t, dir, 2, `--metrics: none stands alone`, "eval", "S.npy", "Y.npy", "--metrics", "micro_f1,none")
 	fails(t, dir, 2, `unknown loss ""`, "explain", "")
 	fails(t, dir, 2, `loss subset: --top-negatives: the loss takes no hard negatives`, "eval", "S.npy", "Y.npy", "--loss", "zlpr,subset", "--top-negatives", "2")
+	fails(t, dir, 2, `loss pairwise: --gamma · --margin: \+Inf`, "eval", "S.npy", "Y.npy", "--loss", "pairwise", "--gamma", "1e200", "--margin", "1e200")
 	fails(t, dir, 2, `--focal and --pos-weight exclude --teacher`, "eval", "S.npy", "Y.npy", "--loss", "bce", "--teacher", "S.npy", "--focal", "2")
 }
 
