@@ -463,14 +463,6 @@ func (f *x86Focal) number(r op, argument string) vreg {
 	return n
 }
 
-// inRegisterOf is a itself, or what it holds in a new register.
-func (v *vec) inRegisterOf(a op) vreg {
-	if m, ok := a.(operand.Mem); ok {
-		return v.inRegister(m)
-	}
-	return a.(vreg)
-}
-
 // finish multiplies the terms and the derivatives of register i by the factors and
 // stores these. Where no part is taken both are 0; on AVX2 the sign may be wrong.
 func (f *x86Focal) finish(i int, term, g vreg) {
@@ -515,7 +507,7 @@ func sigmoidPowers(v *vec) {
 		a.hold(append(coefs, 1, 0.5)...)
 	}
 	copies := func(m op) func() []vreg {
-		return func() []vreg { return repeated(side, func() vreg { return v.inRegisterOf(m) }) }
+		return func() []vreg { return repeated(side, func() vreg { return v.asRegister(m) }) }
 	}
 	f := focal[[]vreg]{
 		arithmetic: sideBySide[vreg]{a, side}, elem: v.elem, exponent: copies(exponent), exponentLow: copies(low),
