@@ -306,11 +306,13 @@ func countedPositives(c *Core) []float64 {
 	n := roundUp8(len(c.positives))
 	c.reverse, c.buf = grow(c.reverse, n), grow(c.buf, n)
 	r, p := c.reverse, c.buf
-	clear(r)
+	clear(r[len(c.positives):])
 	largest := 0.0
 	for j, i := range c.positives {
-		r[j] = c.r[i]
-		largest = max(largest, r[j])
+		v := c.r[i] // a number
+		if r[j] = v; v > largest {
+			largest = v
+		}
 	}
 	if largest > 0 && len(c.s) > 1 {
 		kernel.Inclusion(p, r, c.terms(largest), 1/c.total)

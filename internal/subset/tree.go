@@ -202,13 +202,14 @@ func (t *pbTree) leafBackward(leaf pbNode, first int) {
 	for i := items - 1; i >= 0; i-- {
 		f := &prefix[i]
 		e0, e1 := 0.0, 0.0
+		p, q, a := p[i], q[i], g[0]
 		for j := range min(i, d) + 1 {
-			e0 += float64(f[j] * g[j])
-			e1 += float64(f[j] * g[j+1])
+			b := g[j+1]
+			e0 += float64(f[j] * a)
+			e1 += float64(f[j] * b)
+			g[j] = float64(q*a) + float64(p*b)
+			a = b
 		}
 		t.e0[first+i], t.e1[first+i] = e0, e1
-		for j := range min(i, d) + 1 {
-			g[j] = float64(q[i]*g[j]) + float64(p[i]*g[j+1])
-		}
 	}
 }
