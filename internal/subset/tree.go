@@ -83,10 +83,14 @@ func (t *pbTree) leaf(p, q []float64) {
 	b := pbNode{at: len(t.coef)}
 	for i, p := range p {
 		q := q[i]
-		for j := min(i+1, t.degree); j > 0; j-- {
-			f[j] = float64(f[j]*q) + float64(f[j-1]*p)
+		top := min(i+1, t.degree)
+		a := f[top]
+		for j := top; j > 0; j-- {
+			b := f[j-1]
+			f[j] = float64(a*q) + float64(b*p)
+			a = b
 		}
-		f[0] *= q
+		f[0] = a * q
 		b.mean += p
 		b.variance += float64(p * q)
 	}
