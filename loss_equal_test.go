@@ -205,11 +205,7 @@ func TestLossAllocations(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			for range 1 + 29*(workers-1) { // until every worker has had its share
-				evaluate()
-			}
-			allocs := testing.AllocsPerRun(10, evaluate)
-			require.Zero(t, allocs, "%s, %d workers", name, workers)
+			require.Zero(t, kerneltest.SteadyAllocs(10, evaluate), "%s, %d workers", name, workers)
 		}
 	}
 }
