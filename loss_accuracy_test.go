@@ -249,8 +249,7 @@ func TestWeightedAllocations(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		evaluate()
-		if a := testing.AllocsPerRun(10, evaluate); a > 0 && !kerneltest.RaceEnabled {
+		if a := kerneltest.SteadyAllocs(10, evaluate); a > 0 && !kerneltest.RaceEnabled {
 			t.Errorf("%s: %v allocations", name, a)
 		}
 	}

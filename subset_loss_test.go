@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
@@ -247,7 +248,6 @@ func TestSubsetLossAllocations(t *testing.T) {
 			_, err := e.Evaluate(context.Background(), b, out)
 			require.NoError(t, err)
 		}
-		run()
-		assert.Zero(t, testing.AllocsPerRun(20, run), l.Name())
+		assert.Zero(t, kerneltest.SteadyAllocs(20, run), l.Name())
 	}
 }

@@ -170,7 +170,7 @@ func TestManyShards(t *testing.T) {
 		saveText(t, dir, fmt.Sprintf("s-%d.csv", k), text)
 	}
 	zeros(t, dir, "Y.npy", array.Uint8, shards*rows, n)
-	most := peakOf(t, dir, "eval", "s-*.csv", "Y.npy", "--metrics", "none", "--json")
+	most := peakOf(t, dir, "eval", "s-*.csv", "Y.npy", "--metrics", "none", "--json", "--workers", "2")
 	t.Logf("%d MiB of numbers in shards of text, RssAnon at most %d MiB", shards*rows*n*8>>20, most>>10)
 	require.Less(t, most, 64<<10)
 }

@@ -3,10 +3,12 @@
 package main
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -117,23 +119,56 @@ func TestSignals(t *testing.T) {
 		{"opening a pipe of groups", "diff S.npy S.npy --labels Y.npy --groups pipe.npy"},
 		{"predicting", "predict --model model.npz --x many50.npy --out P.npy"},
 	} {
-		for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}[len(c.what)%3:][:1] {
-			cmd := exec.Command(binary, strings.Fields(c.args)...)
-			var stderr strings.Builder
-			cmd.Dir, cmd.Stderr = dir, &stderr
-			require.NoError(t, cmd.Start())
-			time.Sleep(120 * time.Millisecond)
-			start := time.Now()
-			require.NoError(t, cmd.Process.Signal(signal), c.what)
-			_ = cmd.Wait()
-			took := time.Since(start)
-			worst = max(worst, took)
-			t.Logf("%-40s %-10v %5.1f ms", c.what, signal, float64(took.Microseconds())/1000)
-			require.Equal(t, 130, cmd.ProcessState.ExitCode(), "%s: %s", c.what, stderr.String())
-			require.Equal(t, "zlpr: interrupted; no output was written\n", stderr.String(), c.what)
-			require.Equal(t, before, list(t, dir), c.what)
-			require.Less(t, took, 2*time.Second, c.what)
-		}
+		signal := []os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}[len(c.what)%3]
+		took := interruption(t, dir, signal, c.what, strings.Fields(c.args)...)
+		worst = max(worst, took)
+		t.Logf("%-40s %-10v %5.1f ms", c.what, signal, float64(took.Microseconds())/1000)
+		require.Equal(t, before, list(t, dir), c.what)
 	}
 	t.Logf("at most %.1f ms", float64(worst.Microseconds())/1000)
+}
+
+// interruption sends a signal to the command in the middle of what it does, checks
+// how it ends and returns how long that took. On a busy machine a signal may come
+// before the command listens, or after its end, and all may take long: then it is
+// tried again, later or earlier.
+func interruption(t *testing.T, dir string, signal os.Signal, what string, args ...string) time.Duration {
+	t.Helper()
+	before := list(t, dir)
+	wait, tried := 120*time.Millisecond, ""
+	for range 7 {
+		cmd := exec.Command(binary, args...)
+		var stderr strings.Builder
+		cmd.Dir, cmd.Stderr = dir, &stderr
+		require.NoError(t, cmd.Start())
+		time.Sleep(wait)
+		start := time.Now()
+		require.NoError(t, cmd.Process.Signal(signal), what)
+		_ = cmd.Wait()
+		took := time.Since(start)
+		status := cmd.ProcessState.Sys().(syscall.WaitStatus)
+		tried += fmt.Sprintf("after %v: %v, %v later\n", wait, cmd.ProcessState, took)
+		switch {
+		case status.Signaled(): // before it listened
+			require.Equal(t, signal, os.Signal(status.Signal()), what)
+			require.Equal(t, before, list(t, dir), what)
+			wait *= 2
+		case status.ExitStatus() == 0: // at its end
+			for _, name := range list(t, dir) {
+				if !slices.Contains(before, name) {
+					require.NoError(t, os.Remove(filepath.Join(dir, name)))
+				}
+			}
+			wait /= 2
+		default:
+			require.Equal(t, 130, status.ExitStatus(), "%s: %s", what, stderr.String())
+			require.Equal(t, "zlpr: interrupted; no output was written\n", stderr.String(), what)
+			require.Equal(t, before, list(t, dir), what)
+			if took < 2*time.Second {
+				return took
+			}
+		}
+	}
+	t.Fatalf("%s: the signal does not end it within two seconds\n%s", what, tried)
+	return 0
 }
