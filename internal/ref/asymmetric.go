@@ -1,6 +1,9 @@
 package ref
 
-import "math/big"
+import (
+	"math"
+	"math/big"
+)
 
 // Asymmetric returns Σ_P w (1-p)^γ+ (-log p) + Σ_N w r^γ- (-log(1-r)), p = sigmoid(s) and
 // r = max(p-m, 0). Near are m/r of the negatives, 0 where r is or m is 0.
@@ -64,16 +67,21 @@ func (r Row) TwoWay(positive, negative float64) Result {
 	z := newFloat()
 	shares := [2][]*big.Float{}
 	for k, t := range []float64{negative, positive} {
+		sign := 1 - 2*float64(k)
+		top := math.Inf(-1)
+		for _, i := range sides[k] {
+			top = max(top, sign*r.Scores[i])
+		}
+		origin := newFloat() // the differences from it have all their digits
+		if !math.IsInf(top, 0) {
+			origin = New(top)
+		}
 		var y []*big.Float
 		for _, i := range sides[k] {
-			s := New(r.Scores[i])
-			if k == 1 {
-				s.Neg(s)
-			}
-			y = append(y, num(4*work).Quo(num(4*work).Set(s), New(t)))
+			y = append(y, num(4*work).Quo(exactSum(New(sign*r.Scores[i]), Neg(origin)), New(t)))
 		}
 		shares[k] = Softmax(y)
-		z = exactSum(z, exactProduct(LogSumExp(y), New(t)))
+		z = exactSum(z, exactSum(origin, exactProduct(LogSumExp(y), New(t))))
 	}
 	result.Loss = Softplus(z)
 	slope := Sigmoid(z)

@@ -78,3 +78,18 @@ func TestULPs(t *testing.T) {
 		t.Error(u)
 	}
 }
+
+// Temperatures that are no powers of two leave the difference of large scores exact.
+func TestTwoWayLarge(t *testing.T) {
+	for _, m := range []float64{1, 1e30, 1e300, math.MaxFloat64} {
+		for _, temperature := range []float64{1, 0.63, 0.92, 3e-9, 7e5} {
+			r := Row{Scores: []float64{m, m}, Positive: []bool{true, false}}.TwoWay(temperature, 0.7*temperature)
+			loss, _ := r.Loss.Float64()
+			negative, _ := r.Grad[1].Float64()
+			positive, _ := r.Grad[0].Float64()
+			if loss != math.Ln2 || positive != -0.5 || negative != 0.5 {
+				t.Errorf("%v, temperature %v: loss %v, gradient %v, %v", m, temperature, loss, positive, negative)
+			}
+		}
+	}
+}
