@@ -338,7 +338,7 @@ func (a pair) inverse() pair { return pair{1, 0}.over(a) }
 func logPair(a pair) pair {
 	f, n := math.Frexp(a.hi)
 	f, n = 2*f, n-1
-	l := log1pPair(normal(f-1, math.Ldexp(a.lo, -n)))
+	l := log1pPair(normal(f-1, scalar.Ldexp(a.lo, -n)))
 	if n == 0 {
 		return l
 	}

@@ -183,7 +183,7 @@ func (w *Work[T]) smallLoss(i int, s0 float64) float64 {
 			sum, err = kernel.TwoSum(sum, err, t.Float())
 		}
 	}
-	return math.Ldexp(sum+err, -up)
+	return scalar.Ldexp(sum+err, -up)
 }
 
 // extremeTerm returns a term and its derivative where e^x, e^-|x| = e, or a power of

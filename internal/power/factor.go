@@ -3,6 +3,8 @@ package power
 import (
 	"math"
 
+	"github.com/zlpr/zlpr/internal/scalar"
+
 	"github.com/zlpr/zlpr/internal/exact"
 )
 
@@ -48,7 +50,7 @@ func (f Factor) Times(x, y float64) Factor {
 // tidy returns f without an exponent, if it is not too large or too small.
 func (f Factor) tidy() Factor {
 	m, e := math.Frexp(f.Value)
-	if v := math.Ldexp(m, e+f.Exp); middling(v) {
+	if v := scalar.Ldexp(m, e+f.Exp); middling(v) {
 		return Factor{Value: v}
 	}
 	return Factor{m, e + f.Exp}

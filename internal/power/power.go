@@ -31,7 +31,7 @@ func (p Number) Normalized() Number {
 	if total := int64(e) + p.Exp; -900 < total && total <= 1000 {
 		scale = int(p.Exp)
 	}
-	p.Hi, p.Lo = math.Ldexp(p.Hi, scale), math.Ldexp(p.Lo, scale)
+	p.Hi, p.Lo = scalar.Ldexp(p.Hi, scale), scalar.Ldexp(p.Lo, scale)
 	p.Exp -= int64(scale)
 	return p
 }
@@ -83,7 +83,7 @@ func (s *Sum) addFloat(x float64, exp int64) {
 		return
 	}
 	frac, e := math.Frexp(x)
-	m := int64(math.Ldexp(frac, 53))
+	m := int64(scalar.Ldexp(frac, 53))
 	exp += int64(e) - 53
 	sign := int64(1)
 	if m < 0 {
@@ -141,7 +141,7 @@ func (s *Sum) Value() Number {
 	rest.addFloat(-hi, exp)
 	lo, loExp := rest.round()
 	// Where lo is too small for a float64 it does not count.
-	return Number{hi, math.Ldexp(lo, int(max(loExp-exp, -2000))), exp, s.shift}.Normalized()
+	return Number{hi, scalar.Ldexp(lo, int(max(loExp-exp, -2000))), exp, s.shift}.Normalized()
 }
 
 // round carries and returns the sum rounded to x·2^exp, |x| in [2^52, 2^53],

@@ -43,7 +43,7 @@ func (p Number) Tidy() Number {
 		p.Hi = math.Float64frombits(b&^(0x7ff<<52) | 1022<<52)
 		p.Exp += e
 		if p.Lo != 0 {
-			p.Lo = math.Ldexp(p.Lo, int(-e))
+			p.Lo = scalar.Ldexp(p.Lo, int(-e))
 		}
 		return p
 	}
@@ -51,7 +51,7 @@ func (p Number) Tidy() Number {
 	if frac == 0 {
 		return Number{}
 	}
-	p.Hi, p.Lo, p.Exp = frac, math.Ldexp(p.Lo, -e), p.Exp+int64(e)
+	p.Hi, p.Lo, p.Exp = frac, scalar.Ldexp(p.Lo, -e), p.Exp+int64(e)
 	return p
 }
 
@@ -83,7 +83,7 @@ func (p Number) Plus(q Number) Number {
 		p, q = q, p
 	}
 	below := int(max(q.Exp-p.Exp, -2000))
-	hi, lo := math.Ldexp(q.Hi, below), math.Ldexp(q.Lo, below)
+	hi, lo := scalar.Ldexp(q.Hi, below), scalar.Ldexp(q.Lo, below)
 	sum := p.Hi + hi
 	t := sum - p.Hi
 	rest := (p.Hi - (sum - t)) + (hi - t)
@@ -164,7 +164,7 @@ func (p Number) Float() float64 {
 	if -1000 < m && m < 1000 {
 		return p.Hi * math.Float64frombits(uint64(1023+m)<<52)
 	}
-	return math.Ldexp(p.Hi, m)
+	return scalar.Ldexp(p.Hi, m)
 }
 
 // Log1pArgument returns x and rest with log(1+p) = log(1+x) + rest, p ≥ 0, one of
@@ -183,7 +183,7 @@ func (p Number) Over1p() Number {
 		return Number{Hi: 1}
 	case m < 900:
 		p = p.Tidy()
-		hi, lo := math.Ldexp(p.Hi, int(p.Exp)), math.Ldexp(p.Lo, int(p.Exp))
+		hi, lo := scalar.Ldexp(p.Hi, int(p.Exp)), scalar.Ldexp(p.Lo, int(p.Exp))
 		sum := 1 + hi
 		rest := min(1, hi) - (sum - max(1, hi))
 		return Number{Hi: sum, Lo: rest + lo}.Inverse()

@@ -6,6 +6,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/zlpr/zlpr/internal/ref"
 )
 
@@ -123,5 +125,20 @@ func TestSameBits(t *testing.T) {
 	}
 	if got := h.Sum64(); got != want {
 		t.Errorf("the results have hash %#x, want %#x", got, uint64(want))
+	}
+}
+
+// Ldexp has the bits of math's, at every exponent and at the ends.
+func TestLdexp(t *testing.T) {
+	rng := rand.New(rand.NewPCG(5, 3))
+	for e := -2300; e <= 2300; e++ {
+		for _, x := range []float64{0, math.Copysign(0, -1), math.Inf(1), math.NaN(), 5e-324, -3 * 5e-324, 0x1.fffffffffffffp-1023, 0x1p-1022, -1, math.MaxFloat64} {
+			require.Equal(t, math.Float64bits(math.Ldexp(x, e)), math.Float64bits(Ldexp(x, e)), "%v·2^%d", x, e)
+		}
+		for range 20 {
+			if x := math.Float64frombits(rng.Uint64()); x == x {
+				require.Equal(t, math.Float64bits(math.Ldexp(x, e)), math.Float64bits(Ldexp(x, e)), "%v·2^%d", x, e)
+			}
+		}
 	}
 }

@@ -103,7 +103,7 @@ func reduceBits(x float64) (n, fraction int64) {
 	// x = m·2^e and x·log2(e) = (m·⌊log2(e)·2^126⌋)·2^(e-126), of which the lowest
 	// 64 bits are dropped.
 	frac, e := math.Frexp(x)
-	m := uint64(math.Ldexp(frac, 53))
+	m := uint64(Ldexp(frac, 53))
 	e -= 53
 	h1, l1 := bits.Mul64(m, log2eHigh)
 	h0, _ := bits.Mul64(m, log2eLow)

@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/zlpr/zlpr/internal/power"
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // A pair is hi + lo, |lo| at most half an ULP of hi or little more: a number in nearly
@@ -13,7 +14,7 @@ type pair struct{ hi, lo float64 }
 // pairOf returns p, which must be within the float64.
 func pairOf(p power.Number) pair {
 	p = p.Tidy()
-	return pair{math.Ldexp(p.Hi, int(p.Exp)), math.Ldexp(p.Lo, int(p.Exp))}
+	return pair{scalar.Ldexp(p.Hi, int(p.Exp)), scalar.Ldexp(p.Lo, int(p.Exp))}
 }
 
 // pairProduct returns x·y.

@@ -6,6 +6,7 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/power"
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // This file evaluates the rows of a loss of two sums for which pivot 0 does not
@@ -359,8 +360,8 @@ func (w *Work[T]) marginOf(a, b float64) power.Number {
 	g, k := math.Frexp(w.rule.Gamma)
 	h, j := math.Frexp(hi)
 	y := float64(g * h)
-	rest := math.FMA(g, h, -y) + float64(g*math.Ldexp(lo, -j))
-	y, rest = math.Ldexp(y, j+k+up), math.Ldexp(rest, j+k+up)
+	rest := math.FMA(g, h, -y) + float64(g*scalar.Ldexp(lo, -j))
+	y, rest = scalar.Ldexp(y, j+k+up), scalar.Ldexp(rest, j+k+up)
 	return power.ExpPair(y, rest)
 }
 

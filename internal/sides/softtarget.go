@@ -69,7 +69,7 @@ func (w *Work[T]) evalSoftTarget() {
 		l := c.Loss[i]
 		c.Loss[i] = 0
 		if s.mass[i] != 0 {
-			c.Loss[i] = math.Ldexp(l*s.mass[i], s.down[i]) + s.distance[i]
+			c.Loss[i] = scalar.Ldexp(l*s.mass[i], s.down[i]) + s.distance[i]
 		}
 		if c.Grad != nil {
 			w.lessLabels(i, m, l)
@@ -206,7 +206,7 @@ func (w *Work[T]) distances(i, m int) {
 // masses sets T and T - t_m of row i, times 2^-down.
 func (w *Work[T]) masses(i, m int) {
 	c, s := w.c, &w.target
-	labels, scale := c.Soft[i*c.SoftStride:][:c.N], math.Ldexp(1, -s.down[i])
+	labels, scale := c.Soft[i*c.SoftStride:][:c.N], scalar.Ldexp(1, -s.down[i])
 	var others, err float64
 	for j := range labels {
 		if j != m {
@@ -240,7 +240,7 @@ func (w *Work[T]) lessLabels(i, m int, l float64) {
 			continue
 		case t == 0:
 			if f.exp != 0 {
-				grad[j] = T(math.Ldexp(g, f.exp))
+				grad[j] = T(scalar.Ldexp(g, f.exp))
 			}
 			continue
 		case math.Abs(g) < low && g == g:
@@ -275,7 +275,7 @@ func (w *Work[T]) peakGradient(i, m int, l float64) T {
 	if math.Abs(g) < lowShare[T]() {
 		g = -float64(f.value * l) // l is 1-p, being that small
 	}
-	return T(f.less(g, math.Ldexp(c.Scale[i], s.down[i]), -s.others[i]))
+	return T(f.less(g, scalar.Ldexp(c.Scale[i], s.down[i]), -s.others[i]))
 }
 
 // share returns the softmax of the score x, where that of the highest score has the
@@ -323,7 +323,7 @@ func softFactorOf(scale, mass, lost float64) (f softFactor) {
 	if a := math.Abs(f.value); !(a >= 0x1p-20 && a <= 0x1p60) && scale != 0 && mass != 0 {
 		a, x := math.Frexp(scale)
 		b, y := math.Frexp(mass)
-		scale, mass, lost = a, b, math.Ldexp(lost, -y)
+		scale, mass, lost = a, b, scalar.Ldexp(lost, -y)
 		f.value, f.exp = float64(a*b), x+y
 	}
 	if f.value != 0 {
@@ -340,13 +340,13 @@ func (f *softFactor) less(g, scale, t float64) float64 {
 	}
 	// Both may be beyond the numbers.
 	const most = 1000
-	return math.Ldexp(lessProduct(g, float64(g*f.rest), f.exp-most, math.Ldexp(scale, -most/2), math.Ldexp(t, -most/2)), most)
+	return scalar.Ldexp(lessProduct(g, float64(g*f.rest), f.exp-most, scalar.Ldexp(scale, -most/2), scalar.Ldexp(t, -most/2)), most)
 }
 
 // lessProduct returns (g + rest)·2^exp - scale·t.
 func lessProduct(g, rest float64, exp int, scale, t float64) float64 {
 	if exp != 0 {
-		g, rest = math.Ldexp(g, exp), math.Ldexp(rest, exp)
+		g, rest = scalar.Ldexp(g, exp), scalar.Ldexp(rest, exp)
 	}
 	h := -float64(scale * t)
 	lo := math.FMA(-scale, t, -h)
