@@ -582,6 +582,14 @@ var sideKernels = []*kernel{
 		forms: both(sideGrad, neonSideGrad),
 	},
 	{
+		name: "WeighSums", types: elems,
+		params: "a, b []float64, w []T, wStride, rows, n int, m []T",
+		doc: `multiplies the kept exponentials w[i·wStride+j] (see SelectExp) by the weights m[j],
+			which have room for a multiple of 32 elements, and writes for every row i the sum of
+			the products above 0 to a[i], and of those below, less their signs, to b[i].`,
+		forms: both(weighSums, neonWeighSums),
+	},
+	{
 		name: "softWeights", types: elems,
 		params: "neg, pos, t []T, stride, rows, n int, part []uint64, words int, class []float64, exponents []T",
 		doc: `writes the weights of soft labels t over the elements of part: of 1-t to neg and of

@@ -294,3 +294,47 @@ func neonSideGrad(v *neonVec) {
 		v.op("ADD", imm(6*v.size), p)
 	})
 }
+
+// neonWeighSums emits weighSums.
+func neonWeighSums(v *neonVec) {
+	a, b := v.param("a"), v.param("b")
+	w, m := v.output("w", "wStride"), v.remote("m")
+	w.changed = true
+	l := newNeonLoop(v, 2, w, m)
+	l.halves(16)
+	l.accumulators()
+	zero := v.cleared(1)[0]
+	l.fill = zero
+	acc := [2]*neonAccumulator{newNeonStackAccumulator(v, l.acc), newNeonStackAccumulator(v, l.acc.offset(128))}
+
+	l.run(func() {
+		for _, a := range acc {
+			a.clear()
+		}
+	}, func(turn neonTurn) {
+		for all := turn.numbers(); len(all) > 0; all = all[turn.vectors:] {
+			var sums [2]*vecReg
+			for i, number := range all[:turn.vectors] {
+				r, f, above := v.inRegister(w.place(number)), v.inRegister(m.place(number)), v.reg()
+				v.mul(r, f, r)
+				v.store(r, w.place(number))
+				v.max(zero, r, above)
+				v.sub(above, r, r)
+				v.free(f)
+				if i == 0 {
+					sums = [2]*vecReg{above, r}
+					continue
+				}
+				v.add(sums[0], above, sums[0])
+				v.add(sums[1], r, sums[1])
+				v.free(above, r)
+			}
+			for side, a := range acc {
+				a.take(all[0], sums[side])
+			}
+		}
+	}, func() {
+		acc[0].store(a)
+		acc[1].store(b)
+	})
+}

@@ -18,7 +18,7 @@ type sideLoop struct {
 }
 
 func newSideLoop(v *vec) *sideLoop {
-	l := &sideLoop{rowLoop: &rowLoop{vec: v}, x: v.param("x"), w: v.param("w")}
+	l := &sideLoop{rowLoop: &rowLoop{vec: v, single: true}, x: v.param("x"), w: v.param("w")}
 	l.advance(l.x, "stride", log2(v.size))
 	l.advance(l.w, "wStride", log2(v.size))
 	l.sides = newSides(v, false)
@@ -73,7 +73,7 @@ type strided struct {
 // newPartLoop returns the loop through rows of scores, and others, with the bits of those
 // that take part in place of the negatives.
 func newPartLoop(v *vec, x gpreg, others ...strided) *sideLoop {
-	l := &sideLoop{rowLoop: &rowLoop{vec: v}, x: x, sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
+	l := &sideLoop{rowLoop: &rowLoop{vec: v, single: true}, x: x, sides: &sides{vec: v, neg: v.param("part"), at: v.GP64()}}
 	for _, s := range append([]strided{{x, "stride"}}, others...) {
 		l.advance(s.base, s.stride, log2(v.size))
 	}
@@ -408,5 +408,51 @@ func sideGrad(v *vec) {
 		}
 	}, func() {
 		v.ADDQ(operand.U8(6*v.size), p)
+	})
+}
+
+// weighSums emits the products of kept exponentials and weights, and their sums in the
+// order of sideSums: those of the negatives are above 0, those of the positives below.
+func weighSums(v *vec) {
+	a, b, m := v.param("a"), v.param("b"), v.param("m")
+	w, stride := v.param("w"), v.stride("wStride")
+	l := newRowLoop(v)
+	l.single = true
+	zero := v.reg()
+	v.zero(zero)
+	acc := newPairSums(v, 2)
+
+	l.run(func() {
+		for _, a := range acc {
+			a.clear()
+		}
+	}, func(pairs []pair) {
+		for _, q := range pairs {
+			var sums [2]vreg
+			for i, t := range q {
+				r, above, place := v.reg(), v.reg(), l.inRow(w, t.reg)
+				v.load(t.mask, place, r)
+				v.mul(r, l.inRow(m, t.reg), r)
+				v.store(t.mask, r, place)
+				v.max(zero, r, above) // a NaN is of both sides
+				v.sub(above, r, r)
+				for side, r := range []vreg{above, r} {
+					if i == 0 {
+						sums[side] = r
+					} else {
+						v.add(sums[side], r, sums[side])
+					}
+				}
+			}
+			for side, a := range acc {
+				a.take(q.half(v), sums[side])
+			}
+		}
+	}, func() {
+		v.ADDQ(stride, w)
+		for i, out := range []gpreg{a, b} {
+			acc[i].store(at(out, 0))
+			v.ADDQ(operand.U8(8), out)
+		}
 	})
 }

@@ -342,6 +342,16 @@ func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SidePara
 }
 
 //go:noinline
+func weighSums32(a, b []float64, w []float32, wStride, rows, n int, m []float32) {
+	weighSums32Generic(a, b, w, wStride, rows, n, m)
+}
+
+//go:noinline
+func weighSums64(a, b []float64, w []float64, wStride, rows, n int, m []float64) {
+	weighSums64Generic(a, b, w, wStride, rows, n, m)
+}
+
+//go:noinline
 func softWeights32(neg, pos, t []float32, stride, rows, n int, part []uint64, words int, class []float64, exponents []float32) {
 	softWeights32Generic(neg, pos, t, stride, rows, n, part, words, class, exponents, 0)
 }

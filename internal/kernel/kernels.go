@@ -268,6 +268,17 @@ func SideGrad[T Float](dst []T, dstStride int, r *SideRows[T], p []SideParams[T]
 	}
 }
 
+// WeighSums multiplies the kept exponentials w[i·wStride+j] (see SelectExp) by the weights m[j],
+// which have room for a multiple of 32 elements, and writes for every row i the sum of
+// the products above 0 to a[i], and of those below, less their signs, to b[i].
+func WeighSums[T Float](a, b []float64, w []T, wStride, rows, n int, m []T) {
+	if IsFloat32[T]() {
+		weighSums32(a, b, As32(w), wStride, rows, n, As32(m))
+	} else {
+		weighSums64(a, b, As64(w), wStride, rows, n, As64(m))
+	}
+}
+
 // softWeights writes the weights of soft labels t over the elements of part: of 1-t to neg and of
 // t to pos, in rows of WeightsLen(n). The class weight of element j is class[j]·2^e,
 // e of exponents, which have the form of weights; class[j] is 0 or 1 to 2.

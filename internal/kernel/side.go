@@ -285,13 +285,7 @@ func sideSums64Generic(sum [][2]float64, r *SideRows[float64], p []SideParams[fl
 			}
 		})
 		for s := range acc {
-			c, d := &acc[s], &e[s]
-			for half := Lanes64 / 2; half > 0; half /= 2 {
-				for l := range half {
-					c[l], d[l] = TwoSum(c[l], d[l]+d[half+l], c[half+l])
-				}
-			}
-			sum[i][s] = c[0] + d[0]
+			sum[i][s] = eightWithErrors(&acc[s], &e[s])
 		}
 	}
 }
@@ -328,6 +322,73 @@ func (g *sideGroup[T]) clear(m int, in uint64, w []T, lowest T) {
 			g.term[j] = 0
 		}
 	}
+}
+
+// weighSums32Generic multiplies kept exponentials (see selectExp32Generic) by the weights
+// m[j] and writes the sums of the products above 0 to a, and of those below, less their
+// signs, to b, added in the order of sideSums32Generic. A NaN is in both sums.
+func weighSums32Generic(a, b []float64, w []float32, wStride, rows, n int, m []float32) {
+	for i := range rows {
+		var acc [2][8]float64
+		row := w[i*wStride:][:n]
+		for from := 0; from < n; from += 2 * Lanes32 {
+			var terms [2][2 * Lanes32]float32
+			weigh(row[from:min(from+2*Lanes32, n)], m[from:], terms[0][:], terms[1][:])
+			for s := range acc {
+				t := &terms[s]
+				for l := range acc[s] {
+					low, high := t[l]+t[16+l], t[8+l]+t[24+l]
+					acc[s][l] += float64(low + high)
+				}
+			}
+		}
+		a[i], b[i] = eight(&acc[0]), eight(&acc[1])
+	}
+}
+
+// weighSums64Generic is weighSums32Generic for float64, in the order of
+// sideSums64Generic.
+func weighSums64Generic(a, b []float64, w []float64, wStride, rows, n int, m []float64) {
+	for i := range rows {
+		var acc, e [2][Lanes64]float64
+		row := w[i*wStride:][:n]
+		for from := 0; from < n; from += 2 * Lanes64 {
+			var terms [2][2 * Lanes64]float64
+			weigh(row[from:min(from+2*Lanes64, n)], m[from:], terms[0][:], terms[1][:])
+			for s := range acc {
+				t := &terms[s]
+				for l := range acc[s] {
+					acc[s][l], e[s][l] = TwoSum(acc[s][l], e[s][l], t[l]+t[8+l])
+				}
+			}
+		}
+		a[i], b[i] = eightWithErrors(&acc[0], &e[0]), eightWithErrors(&acc[1], &e[1])
+	}
+}
+
+// weigh multiplies w by m, and writes the products above 0 and those below, less their
+// signs.
+func weigh[T Float](w, m, above, below []T) {
+	for j := range w {
+		p := w[j] * m[j]
+		w[j] = p
+		if !(p <= 0) {
+			above[j] = p
+		}
+		if !(p >= 0) {
+			below[j] = -p
+		}
+	}
+}
+
+// eightWithErrors adds 8 lanes in the order of eight, and their errors.
+func eightWithErrors(sum, err *[Lanes64]float64) float64 {
+	for half := Lanes64 / 2; half > 0; half /= 2 {
+		for l := range half {
+			sum[l], err[l] = TwoSum(sum[l], err[l]+err[half+l], sum[half+l])
+		}
+	}
+	return sum[0] + err[0]
 }
 
 // softWeights32Generic writes the weights of soft labels t over the elements of

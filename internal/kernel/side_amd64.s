@@ -1953,6 +1953,181 @@ last20:
 	VZEROUPPER
 	RET
 
+// func weighSums32AVX2(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32)
+// Requires: AVX
+TEXT ·weighSums32AVX2(SB), NOSPLIT, $0-56
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   m+48(FP), DX
+	MOVQ   w+16(FP), BX
+	MOVQ   wStride+24(FP), SI
+	SHLQ   $0x02, SI
+	MOVQ   n+40(FP), DI
+	MOVQ   DI, R8
+	SHRQ   $0x05, R8
+	ANDQ   $0x1f, DI
+	MOVQ   DI, R9
+	LEAQ   tail<>+0(SB), R10
+	SHLQ   $0x02, R9
+	SUBQ   R9, R10
+	MOVQ   rows+32(FP), R9
+	VXORPS Y0, Y0, Y0
+	TESTQ  R9, R9
+	JZ     last28
+
+row27:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	XORQ   R11, R11
+	MOVQ   R8, R12
+	TESTQ  R12, R12
+	JZ     rest32
+
+group31:
+	VMOVUPS      (BX)(R11*1), Y5
+	VMULPS       (DX)(R11*1), Y5, Y5
+	VMOVUPS      Y5, (BX)(R11*1)
+	VMAXPS       Y5, Y0, Y6
+	VSUBPS       Y5, Y6, Y5
+	VMOVUPS      64(BX)(R11*1), Y7
+	VMULPS       64(DX)(R11*1), Y7, Y7
+	VMOVUPS      Y7, 64(BX)(R11*1)
+	VMAXPS       Y7, Y0, Y8
+	VSUBPS       Y7, Y8, Y7
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y7, Y5, Y5
+	VMOVUPS      32(BX)(R11*1), Y7
+	VMULPS       32(DX)(R11*1), Y7, Y7
+	VMOVUPS      Y7, 32(BX)(R11*1)
+	VMAXPS       Y7, Y0, Y8
+	VSUBPS       Y7, Y8, Y7
+	VMOVUPS      96(BX)(R11*1), Y9
+	VMULPS       96(DX)(R11*1), Y9, Y9
+	VMOVUPS      Y9, 96(BX)(R11*1)
+	VMAXPS       Y9, Y0, Y10
+	VSUBPS       Y9, Y10, Y9
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y9, Y7, Y7
+	VADDPS       Y6, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y8, Y1, Y1
+	VADDPD       Y6, Y2, Y2
+	VADDPS       Y5, Y7, Y7
+	VEXTRACTF128 $0x01, Y7, X5
+	VCVTPS2PD    X7, Y6
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y6, Y3, Y3
+	VADDPD       Y5, Y4, Y4
+	ADDQ         $0x80, R11
+	DECQ         R12
+	JNZ          group31
+
+rest32:
+	TESTQ        DI, DI
+	JZ           done34
+	CMPQ         DI, $0x10
+	JBE          half33
+	VMOVUPS      256(R10), Y5
+	VMASKMOVPS   (BX)(R11*1), Y5, Y5
+	VMULPS       (DX)(R11*1), Y5, Y5
+	VMOVUPS      256(R10), Y6
+	VMASKMOVPS   Y5, Y6, (BX)(R11*1)
+	VMAXPS       Y5, Y0, Y6
+	VSUBPS       Y5, Y6, Y5
+	VMOVUPS      320(R10), Y7
+	VMASKMOVPS   64(BX)(R11*1), Y7, Y7
+	VMULPS       64(DX)(R11*1), Y7, Y7
+	VMOVUPS      320(R10), Y8
+	VMASKMOVPS   Y7, Y8, 64(BX)(R11*1)
+	VMAXPS       Y7, Y0, Y8
+	VSUBPS       Y7, Y8, Y7
+	VADDPS       Y8, Y6, Y6
+	VADDPS       Y7, Y5, Y5
+	VMOVUPS      288(R10), Y7
+	VMASKMOVPS   32(BX)(R11*1), Y7, Y7
+	VMULPS       32(DX)(R11*1), Y7, Y7
+	VMOVUPS      288(R10), Y8
+	VMASKMOVPS   Y7, Y8, 32(BX)(R11*1)
+	VMAXPS       Y7, Y0, Y8
+	VSUBPS       Y7, Y8, Y7
+	VMOVUPS      352(R10), Y9
+	VMASKMOVPS   96(BX)(R11*1), Y9, Y9
+	VMULPS       96(DX)(R11*1), Y9, Y9
+	VMOVUPS      352(R10), Y10
+	VMASKMOVPS   Y9, Y10, 96(BX)(R11*1)
+	VMAXPS       Y9, Y0, Y10
+	VSUBPS       Y9, Y10, Y9
+	VADDPS       Y10, Y8, Y8
+	VADDPS       Y9, Y7, Y7
+	VADDPS       Y6, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y8, Y1, Y1
+	VADDPD       Y6, Y2, Y2
+	VADDPS       Y5, Y7, Y7
+	VEXTRACTF128 $0x01, Y7, X5
+	VCVTPS2PD    X7, Y6
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y6, Y3, Y3
+	VADDPD       Y5, Y4, Y4
+	JMP          done34
+
+half33:
+	VMOVUPS      256(R10), Y5
+	VMASKMOVPS   (BX)(R11*1), Y5, Y5
+	VMULPS       (DX)(R11*1), Y5, Y5
+	VMOVUPS      256(R10), Y6
+	VMASKMOVPS   Y5, Y6, (BX)(R11*1)
+	VMAXPS       Y5, Y0, Y6
+	VSUBPS       Y5, Y6, Y5
+	VMOVUPS      288(R10), Y7
+	VMASKMOVPS   32(BX)(R11*1), Y7, Y7
+	VMULPS       32(DX)(R11*1), Y7, Y7
+	VMOVUPS      288(R10), Y8
+	VMASKMOVPS   Y7, Y8, 32(BX)(R11*1)
+	VMAXPS       Y7, Y0, Y8
+	VSUBPS       Y7, Y8, Y7
+	VADDPS       Y6, Y8, Y8
+	VEXTRACTF128 $0x01, Y8, X6
+	VCVTPS2PD    X8, Y8
+	VCVTPS2PD    X6, Y6
+	VADDPD       Y8, Y1, Y1
+	VADDPD       Y6, Y2, Y2
+	VADDPS       Y5, Y7, Y7
+	VEXTRACTF128 $0x01, Y7, X5
+	VCVTPS2PD    X7, Y6
+	VCVTPS2PD    X5, Y5
+	VADDPD       Y6, Y3, Y3
+	VADDPD       Y5, Y4, Y4
+
+done34:
+	ADDQ         SI, BX
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X2, X1, X1
+	VMOVSD       X1, (AX)
+	ADDQ         $0x08, AX
+	VADDPD       Y4, Y3, Y3
+	VEXTRACTF128 $0x01, Y3, X1
+	VADDPD       X1, X3, X3
+	VUNPCKHPD    X3, X3, X1
+	VADDPD       X1, X3, X3
+	VMOVSD       X3, (CX)
+	ADDQ         $0x08, CX
+	DECQ         R9
+	JNZ          row27
+
+last28:
+	VZEROUPPER
+	RET
+
 // func softWeights32AVX2(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float32)
 // Requires: AVX, AVX2, FMA3
 TEXT ·softWeights32AVX2(SB), NOSPLIT, $32-88
@@ -1977,10 +2152,10 @@ TEXT ·softWeights32AVX2(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R8
 	MOVQ R8, 24(SP)
 
-row27:
+row35:
 	XORQ R8, R8
 
-group29:
+group37:
 	MOVQ         R8, R11
 	SHRQ         $0x03, R11
 	MOVQ         R8, R12
@@ -2066,13 +2241,13 @@ group29:
 	VMOVUPS      X0, 80(CX)(R12*4)
 	ADDQ         $0x08, R8
 	CMPQ         R8, R9
-	JB           group29
+	JB           group37
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R10
-	JNZ          row27
+	JNZ          row35
 	VZEROUPPER
 	RET
 
@@ -2155,10 +2330,10 @@ TEXT ·softUnitAVX2(SB), NOSPLIT, $32-72
 	VMOVUPS f32_4b00007f<>+0(SB), Y5
 	VMOVUPS f32_4b0000bf<>+0(SB), Y6
 
-row30:
+row38:
 	XORQ SI, SI
 
-group32:
+group40:
 	MOVQ         SI, R9
 	SHRQ         $0x03, R9
 	VMOVUPS      (DX)(SI*4), Y7
@@ -2219,13 +2394,13 @@ group32:
 	VMOVUPS      Y8, 96(CX)(SI*8)
 	ADDQ         $0x10, SI
 	CMPQ         SI, DI
-	JB           group32
+	JB           group40
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R8
-	JNZ          row30
+	JNZ          row38
 	VZEROUPPER
 	RET
 
@@ -2313,9 +2488,9 @@ TEXT ·sideMax32AVX512(SB), NOSPLIT, $24-88
 	VBROADCASTSS f32_0<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last34
+	JZ           last42
 
-row33:
+row41:
 	VMOVUPS Z1, Z4
 	VMOVUPS Z1, Z5
 	VMOVUPS Z1, Z6
@@ -2324,89 +2499,10 @@ row33:
 	KXORW   K4, K4, K4
 	XORQ    R11, R11
 	MOVQ    R9, R12
-	SUBQ    $0x02, R12
-	JB      one36
+	TESTQ   R12, R12
+	JZ      rest46
 
-two35:
-	MOVQ        R11, SI
-	SHRQ        $0x05, SI
-	VMOVUPS     (CX)(R11*1), Z8
-	KMOVW       (DI)(SI*1), K5
-	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
-	PREFETCHT0  12288(CX)(R11*1)
-	KMOVW       (BX)(SI*1), K6
-	VMULPS      Z0, Z8, Z9
-	VFMADD213PS 64(DX)(R11*2), Z3, Z9
-	VCMPPS      $0x04, (DX)(R11*2), Z2, K6, K6
-	VMAXPS      Z4, Z8, K6, Z4
-	VMAXPS      Z6, Z9, K6, Z6
-	VCMPPS      $0x03, Z8, Z8, K6, K6
-	KORW        K6, K3, K3
-	VCMPPS      $0x04, (DX)(R11*2), Z2, K5, K5
-	VMAXPS      Z5, Z8, K5, Z5
-	VMAXPS      Z7, Z9, K5, Z7
-	VCMPPS      $0x03, Z8, Z8, K5, K5
-	KORW        K5, K4, K4
-	VMOVUPS     64(CX)(R11*1), Z8
-	KMOVW       2(DI)(SI*1), K5
-	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
-	PREFETCHT0  12352(CX)(R11*1)
-	KMOVW       2(BX)(SI*1), K6
-	VMULPS      Z0, Z8, Z9
-	VFMADD213PS 192(DX)(R11*2), Z3, Z9
-	VCMPPS      $0x04, 128(DX)(R11*2), Z2, K6, K6
-	VMAXPS      Z4, Z8, K6, Z4
-	VMAXPS      Z6, Z9, K6, Z6
-	VCMPPS      $0x03, Z8, Z8, K6, K6
-	KORW        K6, K3, K3
-	VCMPPS      $0x04, 128(DX)(R11*2), Z2, K5, K5
-	VMAXPS      Z5, Z8, K5, Z5
-	VMAXPS      Z7, Z9, K5, Z7
-	VCMPPS      $0x03, Z8, Z8, K5, K5
-	KORW        K5, K4, K4
-	VMOVUPS     128(CX)(R11*1), Z8
-	KMOVW       4(DI)(SI*1), K5
-	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
-	PREFETCHT0  12416(CX)(R11*1)
-	KMOVW       4(BX)(SI*1), K6
-	VMULPS      Z0, Z8, Z9
-	VFMADD213PS 320(DX)(R11*2), Z3, Z9
-	VCMPPS      $0x04, 256(DX)(R11*2), Z2, K6, K6
-	VMAXPS      Z4, Z8, K6, Z4
-	VMAXPS      Z6, Z9, K6, Z6
-	VCMPPS      $0x03, Z8, Z8, K6, K6
-	KORW        K6, K3, K3
-	VCMPPS      $0x04, 256(DX)(R11*2), Z2, K5, K5
-	VMAXPS      Z5, Z8, K5, Z5
-	VMAXPS      Z7, Z9, K5, Z7
-	VCMPPS      $0x03, Z8, Z8, K5, K5
-	KORW        K5, K4, K4
-	VMOVUPS     192(CX)(R11*1), Z8
-	KMOVW       6(DI)(SI*1), K5
-	VXORPS.BCST f32_80000000<>+0(SB), Z8, K5, Z8
-	PREFETCHT0  12480(CX)(R11*1)
-	KMOVW       6(BX)(SI*1), K6
-	VMULPS      Z0, Z8, Z9
-	VFMADD213PS 448(DX)(R11*2), Z3, Z9
-	VCMPPS      $0x04, 384(DX)(R11*2), Z2, K6, K6
-	VMAXPS      Z4, Z8, K6, Z4
-	VMAXPS      Z6, Z9, K6, Z6
-	VCMPPS      $0x03, Z8, Z8, K6, K6
-	KORW        K6, K3, K3
-	VCMPPS      $0x04, 384(DX)(R11*2), Z2, K5, K5
-	VMAXPS      Z5, Z8, K5, Z5
-	VMAXPS      Z7, Z9, K5, Z7
-	VCMPPS      $0x03, Z8, Z8, K5, K5
-	KORW        K5, K4, K4
-	ADDQ        $+256, R11
-	SUBQ        $0x02, R12
-	JAE         two35
-
-one36:
-	ADDQ $0x02, R12
-	JZ   rest38
-
-group37:
+group45:
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R11*1), Z8
@@ -2445,13 +2541,13 @@ group37:
 	KORW        K5, K4, K4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group37
+	JNZ         group45
 
-rest38:
+rest46:
 	TESTQ       R8, R8
-	JZ          done40
+	JZ          done48
 	CMPQ        R8, $0x10
-	JBE         half39
+	JBE         half47
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
@@ -2488,9 +2584,9 @@ rest38:
 	VMAXPS      Z7, Z9, K5, Z7
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
-	JMP         done40
+	JMP         done48
 
-half39:
+half47:
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
@@ -2511,7 +2607,7 @@ half39:
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 
-done40:
+done48:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -2554,22 +2650,22 @@ done40:
 	VMAXPS        X4, X7, X7
 	VMOVSS        X7, 12(AX)
 	KORTESTW      K3, K3
-	JZ            number41
+	JZ            number49
 	MOVL          SI, (AX)
 	MOVL          SI, 8(AX)
 
-number41:
+number49:
 	KORTESTW K4, K4
-	JZ       number42
+	JZ       number50
 	MOVL     SI, 4(AX)
 	MOVL     SI, 12(AX)
 
-number42:
+number50:
 	ADDQ $0x10, AX
 	DECQ R10
-	JNZ  row33
+	JNZ  row41
 
-last34:
+last42:
 	VZEROUPPER
 	RET
 
@@ -2620,186 +2716,19 @@ TEXT ·sideSums32AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSS f32_4b400001<>+0(SB), Z12
 	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last44
+	JZ           last52
 
-row43:
+row51:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VXORPS       Y16, Y16, Y16
 	VXORPS       Y17, Y17, Y17
 	XORQ         R12, R12
 	MOVQ         R9, R13
-	SUBQ         $0x02, R13
-	JB           one46
+	TESTQ        R13, R13
+	JZ           rest56
 
-two45:
-	MOVQ          R12, SI
-	SHRQ          $0x05, SI
-	VMOVUPS       (CX)(R12*1), Z18
-	KMOVW         (DI)(SI*1), K3
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS       Z14, Z21
-	VMOVAPS       Z15, K3, Z21
-	VADDPS        64(DX)(R12*2), Z21, Z21
-	VMULPS        Z0, Z18, Z19
-	VMOVUPS       Z19, Z20
-	VFMSUB231PS   Z0, Z18, Z20
-	VFMADD231PS   Z1, Z18, Z20
-	KMOVW         (BX)(SI*1), K4
-	KORW          K3, K4, K4
-	VCMPPS        $0x04, (DX)(R12*2), Z11, K4, K4
-	VMOVUPS       64(CX)(R12*1), Z18
-	KMOVW         2(DI)(SI*1), K3
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS       Z14, Z24
-	VMOVAPS       Z15, K3, Z24
-	VADDPS        192(DX)(R12*2), Z24, Z24
-	VMULPS        Z0, Z18, Z22
-	VMOVUPS       Z22, Z23
-	VFMSUB231PS   Z0, Z18, Z23
-	VFMADD231PS   Z1, Z18, Z23
-	KMOVW         2(BX)(SI*1), K5
-	KORW          K3, K5, K5
-	VCMPPS        $0x04, 128(DX)(R12*2), Z11, K5, K5
-	VMOVUPS       Z19, Z18
-	VFMADD213PS   Z21, Z2, Z18
-	VMOVUPS       Z22, Z25
-	VFMADD213PS   Z24, Z2, Z25
-	VMINPS        Z18, Z13, Z18
-	VCMPPS        $0x1a, Z18, Z12, K4, K4
-	VSUBPS        Z21, Z18, Z21
-	VMINPS        Z25, Z13, Z25
-	VCMPPS        $0x1a, Z25, Z12, K5, K5
-	VSUBPS        Z24, Z25, Z24
-	VFMADD231PS   Z3, Z21, Z19
-	VFMADD231PS   Z3, Z24, Z22
-	VADDPS        Z20, Z19, Z19
-	VADDPS        Z23, Z22, Z22
-	VFMADD231PS   Z4, Z21, Z19
-	VFMADD231PS   Z4, Z24, Z22
-	VMOVUPS       Z5, Z21
-	VMOVUPS       Z5, Z24
-	VFMADD213PS   Z6, Z19, Z21
-	VFMADD213PS   Z6, Z22, Z24
-	VFMADD213PS   Z7, Z19, Z21
-	VFMADD213PS   Z7, Z22, Z24
-	VFMADD213PS   Z8, Z19, Z21
-	VFMADD213PS   Z8, Z22, Z24
-	VFMADD213PS   Z9, Z19, Z21
-	VFMADD213PS   Z9, Z22, Z24
-	VFMADD213PS   Z10, Z19, Z21
-	VFMADD213PS   Z10, Z22, Z24
-	VPSLLD        $0x17, Z18, Z18
-	VPSLLD        $0x17, Z25, Z25
-	VMULPS        (DX)(R12*2), Z19, Z19
-	VFMADD213PS   (DX)(R12*2), Z19, Z21
-	VMULPS.Z      Z18, Z21, K4, Z21
-	VMULPS        128(DX)(R12*2), Z22, Z22
-	VFMADD213PS   128(DX)(R12*2), Z22, Z24
-	VMULPS.Z      Z25, Z24, K5, Z24
-	KMOVW         (BX)(SI*1), K3
-	VMOVAPS.Z     Z21, K3, Z18
-	KMOVW         2(BX)(SI*1), K3
-	VADDPS        Z24, Z18, K3, Z18
-	VEXTRACTF64X4 $0x01, Z18, Y19
-	VADDPS        Y19, Y18, Y18
-	VCVTPS2PD     Y18, Z18
-	VADDPD        Z18, Z16, Z16
-	KMOVW         (DI)(SI*1), K3
-	VMOVAPS.Z     Z21, K3, Z18
-	KMOVW         2(DI)(SI*1), K3
-	VADDPS        Z24, Z18, K3, Z18
-	VEXTRACTF64X4 $0x01, Z18, Y19
-	VADDPS        Y19, Y18, Y18
-	VCVTPS2PD     Y18, Z18
-	VADDPD        Z18, Z17, Z17
-	VMOVUPS       128(CX)(R12*1), Z18
-	KMOVW         4(DI)(SI*1), K3
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS       Z14, Z21
-	VMOVAPS       Z15, K3, Z21
-	VADDPS        320(DX)(R12*2), Z21, Z21
-	VMULPS        Z0, Z18, Z19
-	VMOVUPS       Z19, Z20
-	VFMSUB231PS   Z0, Z18, Z20
-	VFMADD231PS   Z1, Z18, Z20
-	KMOVW         4(BX)(SI*1), K4
-	KORW          K3, K4, K4
-	VCMPPS        $0x04, 256(DX)(R12*2), Z11, K4, K4
-	VMOVUPS       192(CX)(R12*1), Z18
-	KMOVW         6(DI)(SI*1), K3
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS       Z14, Z24
-	VMOVAPS       Z15, K3, Z24
-	VADDPS        448(DX)(R12*2), Z24, Z24
-	VMULPS        Z0, Z18, Z22
-	VMOVUPS       Z22, Z23
-	VFMSUB231PS   Z0, Z18, Z23
-	VFMADD231PS   Z1, Z18, Z23
-	KMOVW         6(BX)(SI*1), K5
-	KORW          K3, K5, K5
-	VCMPPS        $0x04, 384(DX)(R12*2), Z11, K5, K5
-	VMOVUPS       Z19, Z18
-	VFMADD213PS   Z21, Z2, Z18
-	VMOVUPS       Z22, Z25
-	VFMADD213PS   Z24, Z2, Z25
-	VMINPS        Z18, Z13, Z18
-	VCMPPS        $0x1a, Z18, Z12, K4, K4
-	VSUBPS        Z21, Z18, Z21
-	VMINPS        Z25, Z13, Z25
-	VCMPPS        $0x1a, Z25, Z12, K5, K5
-	VSUBPS        Z24, Z25, Z24
-	VFMADD231PS   Z3, Z21, Z19
-	VFMADD231PS   Z3, Z24, Z22
-	VADDPS        Z20, Z19, Z19
-	VADDPS        Z23, Z22, Z22
-	VFMADD231PS   Z4, Z21, Z19
-	VFMADD231PS   Z4, Z24, Z22
-	VMOVUPS       Z5, Z21
-	VMOVUPS       Z5, Z24
-	VFMADD213PS   Z6, Z19, Z21
-	VFMADD213PS   Z6, Z22, Z24
-	VFMADD213PS   Z7, Z19, Z21
-	VFMADD213PS   Z7, Z22, Z24
-	VFMADD213PS   Z8, Z19, Z21
-	VFMADD213PS   Z8, Z22, Z24
-	VFMADD213PS   Z9, Z19, Z21
-	VFMADD213PS   Z9, Z22, Z24
-	VFMADD213PS   Z10, Z19, Z21
-	VFMADD213PS   Z10, Z22, Z24
-	VPSLLD        $0x17, Z18, Z18
-	VPSLLD        $0x17, Z25, Z25
-	VMULPS        256(DX)(R12*2), Z19, Z19
-	VFMADD213PS   256(DX)(R12*2), Z19, Z21
-	VMULPS.Z      Z18, Z21, K4, Z21
-	VMULPS        384(DX)(R12*2), Z22, Z22
-	VFMADD213PS   384(DX)(R12*2), Z22, Z24
-	VMULPS.Z      Z25, Z24, K5, Z24
-	KMOVW         4(BX)(SI*1), K3
-	VMOVAPS.Z     Z21, K3, Z18
-	KMOVW         6(BX)(SI*1), K3
-	VADDPS        Z24, Z18, K3, Z18
-	VEXTRACTF64X4 $0x01, Z18, Y19
-	VADDPS        Y19, Y18, Y18
-	VCVTPS2PD     Y18, Z18
-	VADDPD        Z18, Z16, Z16
-	KMOVW         4(DI)(SI*1), K3
-	VMOVAPS.Z     Z21, K3, Z18
-	KMOVW         6(DI)(SI*1), K3
-	VADDPS        Z24, Z18, K3, Z18
-	VEXTRACTF64X4 $0x01, Z18, Y19
-	VADDPS        Y19, Y18, Y18
-	VCVTPS2PD     Y18, Z18
-	VADDPD        Z18, Z17, Z17
-	ADDQ          $+256, R12
-	SUBQ          $0x02, R13
-	JAE           two45
-
-one46:
-	ADDQ $0x02, R13
-	JZ   rest48
-
-group47:
+group55:
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS       (CX)(R12*1), Z18
@@ -2882,13 +2811,13 @@ group47:
 	VADDPD        Z18, Z17, Z17
 	ADDQ          $0x80, R12
 	DECQ          R13
-	JNZ           group47
+	JNZ           group55
 
-rest48:
+rest56:
 	TESTQ         R8, R8
-	JZ            done50
+	JZ            done58
 	CMPQ          R8, $0x10
-	JBE           half49
+	JBE           half57
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
@@ -2969,9 +2898,9 @@ rest48:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z17, Z17
-	JMP           done50
+	JMP           done58
 
-half49:
+half57:
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
@@ -3018,7 +2947,7 @@ half49:
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z14, Z17, Z17
 
-done50:
+done58:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -3040,9 +2969,9 @@ done50:
 	VMOVSD        X17, 8(AX)
 	ADDQ          $0x10, AX
 	DECQ          R10
-	JNZ           row43
+	JNZ           row51
 
-last44:
+last52:
 	VZEROUPPER
 	RET
 
@@ -3093,174 +3022,19 @@ TEXT ·sideGrad32AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSS f32_4b400001<>+0(SB), Z12
 	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last52
+	JZ           last60
 
-row51:
+row59:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VBROADCASTSS 8(R11), Z16
 	VBROADCASTSS 20(R11), Z17
 	XORQ         R12, R12
 	MOVQ         R9, R13
-	SUBQ         $0x02, R13
-	JB           one54
+	TESTQ        R13, R13
+	JZ           rest64
 
-two53:
-	MOVQ        R12, SI
-	SHRQ        $0x05, SI
-	VMOVUPS     (CX)(R12*1), Z18
-	KMOVW       (DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z21
-	VMOVAPS     Z15, K3, Z21
-	VADDPS      64(DX)(R12*2), Z21, Z21
-	VMULPS      Z0, Z18, Z19
-	VMOVUPS     Z19, Z20
-	VFMSUB231PS Z0, Z18, Z20
-	VFMADD231PS Z1, Z18, Z20
-	KMOVW       (BX)(SI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, (DX)(R12*2), Z11, K4, K4
-	VMOVUPS     64(CX)(R12*1), Z18
-	KMOVW       2(DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z24
-	VMOVAPS     Z15, K3, Z24
-	VADDPS      192(DX)(R12*2), Z24, Z24
-	VMULPS      Z0, Z18, Z22
-	VMOVUPS     Z22, Z23
-	VFMSUB231PS Z0, Z18, Z23
-	VFMADD231PS Z1, Z18, Z23
-	KMOVW       2(BX)(SI*1), K5
-	KORW        K3, K5, K5
-	VCMPPS      $0x04, 128(DX)(R12*2), Z11, K5, K5
-	VMOVUPS     Z19, Z18
-	VFMADD213PS Z21, Z2, Z18
-	VMOVUPS     Z22, Z25
-	VFMADD213PS Z24, Z2, Z25
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z21, Z18, Z21
-	VMINPS      Z25, Z13, Z25
-	VCMPPS      $0x12, Z25, Z12, K5, K5
-	VSUBPS      Z24, Z25, Z24
-	VFMADD231PS Z3, Z21, Z19
-	VFMADD231PS Z3, Z24, Z22
-	VADDPS      Z20, Z19, Z19
-	VADDPS      Z23, Z22, Z22
-	VFMADD231PS Z4, Z21, Z19
-	VFMADD231PS Z4, Z24, Z22
-	VMOVUPS     Z5, Z21
-	VMOVUPS     Z5, Z24
-	VFMADD213PS Z6, Z19, Z21
-	VFMADD213PS Z6, Z22, Z24
-	VFMADD213PS Z7, Z19, Z21
-	VFMADD213PS Z7, Z22, Z24
-	VFMADD213PS Z8, Z19, Z21
-	VFMADD213PS Z8, Z22, Z24
-	VFMADD213PS Z9, Z19, Z21
-	VFMADD213PS Z9, Z22, Z24
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z22, Z24
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z25, Z25
-	KMOVW       (DI)(SI*1), K3
-	VMOVUPS     Z16, Z20
-	VMOVAPS     Z17, K3, Z20
-	VMULPS      (DX)(R12*2), Z20, Z20
-	VMULPS      Z20, Z19, Z19
-	VFMADD213PS Z20, Z19, Z21
-	VMULPS.Z    Z18, Z21, K4, Z21
-	KMOVW       2(DI)(SI*1), K3
-	VMOVUPS     Z16, Z18
-	VMOVAPS     Z17, K3, Z18
-	VMULPS      128(DX)(R12*2), Z18, Z18
-	VMULPS      Z18, Z22, Z22
-	VFMADD213PS Z18, Z22, Z24
-	VMULPS.Z    Z25, Z24, K5, Z24
-	VMOVUPS     Z21, (AX)(R12*1)
-	VMOVUPS     Z24, 64(AX)(R12*1)
-	VMOVUPS     128(CX)(R12*1), Z18
-	KMOVW       4(DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z21
-	VMOVAPS     Z15, K3, Z21
-	VADDPS      320(DX)(R12*2), Z21, Z21
-	VMULPS      Z0, Z18, Z19
-	VMOVUPS     Z19, Z20
-	VFMSUB231PS Z0, Z18, Z20
-	VFMADD231PS Z1, Z18, Z20
-	KMOVW       4(BX)(SI*1), K4
-	KORW        K3, K4, K4
-	VCMPPS      $0x04, 256(DX)(R12*2), Z11, K4, K4
-	VMOVUPS     192(CX)(R12*1), Z18
-	KMOVW       6(DI)(SI*1), K3
-	VXORPS.BCST f32_80000000<>+0(SB), Z18, K3, Z18
-	VMOVUPS     Z14, Z24
-	VMOVAPS     Z15, K3, Z24
-	VADDPS      448(DX)(R12*2), Z24, Z24
-	VMULPS      Z0, Z18, Z22
-	VMOVUPS     Z22, Z23
-	VFMSUB231PS Z0, Z18, Z23
-	VFMADD231PS Z1, Z18, Z23
-	KMOVW       6(BX)(SI*1), K5
-	KORW        K3, K5, K5
-	VCMPPS      $0x04, 384(DX)(R12*2), Z11, K5, K5
-	VMOVUPS     Z19, Z18
-	VFMADD213PS Z21, Z2, Z18
-	VMOVUPS     Z22, Z25
-	VFMADD213PS Z24, Z2, Z25
-	VMINPS      Z18, Z13, Z18
-	VCMPPS      $0x12, Z18, Z12, K4, K4
-	VSUBPS      Z21, Z18, Z21
-	VMINPS      Z25, Z13, Z25
-	VCMPPS      $0x12, Z25, Z12, K5, K5
-	VSUBPS      Z24, Z25, Z24
-	VFMADD231PS Z3, Z21, Z19
-	VFMADD231PS Z3, Z24, Z22
-	VADDPS      Z20, Z19, Z19
-	VADDPS      Z23, Z22, Z22
-	VFMADD231PS Z4, Z21, Z19
-	VFMADD231PS Z4, Z24, Z22
-	VMOVUPS     Z5, Z21
-	VMOVUPS     Z5, Z24
-	VFMADD213PS Z6, Z19, Z21
-	VFMADD213PS Z6, Z22, Z24
-	VFMADD213PS Z7, Z19, Z21
-	VFMADD213PS Z7, Z22, Z24
-	VFMADD213PS Z8, Z19, Z21
-	VFMADD213PS Z8, Z22, Z24
-	VFMADD213PS Z9, Z19, Z21
-	VFMADD213PS Z9, Z22, Z24
-	VFMADD213PS Z10, Z19, Z21
-	VFMADD213PS Z10, Z22, Z24
-	VPSLLD      $0x17, Z18, Z18
-	VPSLLD      $0x17, Z25, Z25
-	KMOVW       4(DI)(SI*1), K3
-	VMOVUPS     Z16, Z20
-	VMOVAPS     Z17, K3, Z20
-	VMULPS      256(DX)(R12*2), Z20, Z20
-	VMULPS      Z20, Z19, Z19
-	VFMADD213PS Z20, Z19, Z21
-	VMULPS.Z    Z18, Z21, K4, Z21
-	KMOVW       6(DI)(SI*1), K3
-	VMOVUPS     Z16, Z18
-	VMOVAPS     Z17, K3, Z18
-	VMULPS      384(DX)(R12*2), Z18, Z18
-	VMULPS      Z18, Z22, Z22
-	VFMADD213PS Z18, Z22, Z24
-	VMULPS.Z    Z25, Z24, K5, Z24
-	VMOVUPS     Z21, 128(AX)(R12*1)
-	VMOVUPS     Z24, 192(AX)(R12*1)
-	ADDQ        $+256, R12
-	SUBQ        $0x02, R13
-	JAE         two53
-
-one54:
-	ADDQ $0x02, R13
-	JZ   rest56
-
-group55:
+group63:
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R12*1), Z18
@@ -3337,13 +3111,13 @@ group55:
 	VMOVUPS     Z24, 64(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group55
+	JNZ         group63
 
-rest56:
+rest64:
 	TESTQ       R8, R8
-	JZ          done58
+	JZ          done66
 	CMPQ        R8, $0x10
-	JBE         half57
+	JBE         half65
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
@@ -3418,9 +3192,9 @@ rest56:
 	VMULPS.Z    Z23, Z14, K5, Z14
 	VMOVUPS     Z21, K1, (AX)(R12*1)
 	VMOVUPS     Z14, K2, 64(AX)(R12*1)
-	JMP         done58
+	JMP         done66
 
-half57:
+half65:
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
@@ -3460,7 +3234,7 @@ half57:
 	VMULPS.Z    Z18, Z14, K4, Z14
 	VMOVUPS     Z14, K1, (AX)(R12*1)
 
-done58:
+done66:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), DI
@@ -3468,9 +3242,132 @@ done58:
 	ADDQ 24(SP), AX
 	ADDQ $0x18, R11
 	DECQ R10
-	JNZ  row51
+	JNZ  row59
 
-last52:
+last60:
+	VZEROUPPER
+	RET
+
+// func weighSums32AVX512(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·weighSums32AVX512(SB), NOSPLIT, $0-56
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   m+48(FP), DX
+	MOVQ   w+16(FP), BX
+	MOVQ   wStride+24(FP), SI
+	SHLQ   $0x02, SI
+	MOVQ   n+40(FP), DI
+	MOVQ   DI, R8
+	SHRQ   $0x05, R8
+	ANDQ   $0x1f, DI
+	MOVQ   $-1, R9
+	BZHIQ  DI, R9, R9
+	KMOVW  R9, K1
+	SHRQ   $0x10, R9
+	KMOVW  R9, K2
+	MOVQ   rows+32(FP), R9
+	VXORPS Y0, Y0, Y0
+	TESTQ  R9, R9
+	JZ     last68
+
+row67:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	XORQ   R10, R10
+	MOVQ   R8, R11
+	TESTQ  R11, R11
+	JZ     rest72
+
+group71:
+	VMOVUPS       (BX)(R10*1), Z3
+	VMULPS        (DX)(R10*1), Z3, Z3
+	VMOVUPS       Z3, (BX)(R10*1)
+	VMAXPS        Z3, Z0, Z4
+	VSUBPS        Z3, Z4, Z3
+	VMOVUPS       64(BX)(R10*1), Z5
+	VMULPS        64(DX)(R10*1), Z5, Z5
+	VMOVUPS       Z5, 64(BX)(R10*1)
+	VMAXPS        Z5, Z0, Z6
+	VSUBPS        Z5, Z6, Z5
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z5, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VADDPS        Y5, Y4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VCVTPS2PD     Y3, Z3
+	VADDPD        Z3, Z2, Z2
+	ADDQ          $0x80, R10
+	DECQ          R11
+	JNZ           group71
+
+rest72:
+	TESTQ         DI, DI
+	JZ            done74
+	CMPQ          DI, $0x10
+	JBE           half73
+	VMOVUPS.Z     (BX)(R10*1), K1, Z3
+	VMULPS        (DX)(R10*1), Z3, Z3
+	VMOVUPS       Z3, K1, (BX)(R10*1)
+	VMAXPS        Z3, Z0, Z4
+	VSUBPS        Z3, Z4, Z3
+	VMOVUPS.Z     64(BX)(R10*1), K2, Z5
+	VMULPS        64(DX)(R10*1), Z5, Z5
+	VMOVUPS       Z5, K2, 64(BX)(R10*1)
+	VMAXPS        Z5, Z0, Z6
+	VSUBPS        Z5, Z6, Z5
+	VADDPS        Z6, Z4, Z4
+	VADDPS        Z5, Z3, Z3
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VADDPS        Y5, Y4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VCVTPS2PD     Y3, Z3
+	VADDPD        Z3, Z2, Z2
+	JMP           done74
+
+half73:
+	VMOVUPS.Z     (BX)(R10*1), K1, Z3
+	VMULPS        (DX)(R10*1), Z3, Z3
+	VMOVUPS       Z3, K1, (BX)(R10*1)
+	VMAXPS        Z3, Z0, Z4
+	VSUBPS        Z3, Z4, Z3
+	VEXTRACTF64X4 $0x01, Z4, Y5
+	VADDPS        Y5, Y4, Y4
+	VCVTPS2PD     Y4, Z4
+	VADDPD        Z4, Z1, Z1
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPS        Y4, Y3, Y3
+	VCVTPS2PD     Y3, Z3
+	VADDPD        Z3, Z2, Z2
+
+done74:
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z1, Y3
+	VADDPD        Y3, Y1, Y1
+	VEXTRACTF64X2 $0x01, Y1, X3
+	VADDPD        X3, X1, X1
+	VUNPCKHPD     X1, X1, X3
+	VADDPD        X3, X1, X1
+	VMOVSD        X1, (AX)
+	ADDQ          $0x08, AX
+	VEXTRACTF64X4 $0x01, Z2, Y1
+	VADDPD        Y1, Y2, Y2
+	VEXTRACTF64X2 $0x01, Y2, X1
+	VADDPD        X1, X2, X2
+	VUNPCKHPD     X2, X2, X1
+	VADDPD        X1, X2, X2
+	VMOVSD        X2, (CX)
+	ADDQ          $0x08, CX
+	DECQ          R9
+	JNZ           row67
+
+last68:
 	VZEROUPPER
 	RET
 
@@ -3498,10 +3395,10 @@ TEXT ·softWeights32AVX512(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R8
 	MOVQ R8, 24(SP)
 
-row59:
+row75:
 	XORQ R8, R8
 
-group61:
+group77:
 	MOVQ         R8, R11
 	SHRQ         $0x03, R11
 	MOVQ         R8, R12
@@ -3544,13 +3441,13 @@ group61:
 	VMOVUPS      Y0, 64(CX)(R12*4)
 	ADDQ         $0x08, R8
 	CMPQ         R8, R9
-	JB           group61
+	JB           group77
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R10
-	JNZ          row59
+	JNZ          row75
 	VZEROUPPER
 	RET
 
@@ -3583,10 +3480,10 @@ TEXT ·softUnitAVX512(SB), NOSPLIT, $32-72
 	VBROADCASTSS f32_4b00007f<>+0(SB), Z5
 	VBROADCASTSS f32_4b0000bf<>+0(SB), Z6
 
-row62:
+row78:
 	XORQ SI, SI
 
-group64:
+group80:
 	MOVQ      SI, R9
 	SHRQ      $0x03, R9
 	VMOVUPS   (DX)(SI*4), Z7
@@ -3615,13 +3512,13 @@ group64:
 	VMOVUPS   Z8, 64(CX)(SI*8)
 	ADDQ      $0x10, SI
 	CMPQ      SI, DI
-	JB        group64
+	JB        group80
 	ADDQ      (SP), AX
 	ADDQ      8(SP), CX
 	ADDQ      16(SP), DX
 	ADDQ      24(SP), BX
 	DECQ      R8
-	JNZ       row62
+	JNZ       row78
 	VZEROUPPER
 	RET
 
@@ -3659,9 +3556,9 @@ TEXT ·sideMax64AVX2(SB), NOSPLIT, $128-88
 	VMOVUPD      f64_fff0000000000000<>+0(SB), Y0
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
 	TESTQ        R11, R11
-	JZ           last66
+	JZ           last82
 
-row65:
+row81:
 	VMOVUPD Y0, Y2
 	VMOVUPD Y0, Y3
 	VMOVUPD Y0, Y4
@@ -3671,9 +3568,9 @@ row65:
 	XORQ    R12, R12
 	MOVQ    R9, R13
 	TESTQ   R13, R13
-	JZ      rest70
+	JZ      rest86
 
-group69:
+group85:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R12*1), Y8
@@ -3814,13 +3711,13 @@ group69:
 	VORPS        Y9, Y7, Y7
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group69
+	JNZ          group85
 
-rest70:
+rest86:
 	TESTQ        R8, R8
-	JZ           done72
+	JZ           done88
 	CMPQ         R8, $0x08
-	JBE          half71
+	JBE          half87
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y8
@@ -3963,9 +3860,9 @@ rest70:
 	VCMPPD       $0x03, Y8, Y10, Y10
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	JMP          done72
+	JMP          done88
 
-half71:
+half87:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y8
@@ -4040,7 +3937,7 @@ half71:
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
 
-done72:
+done88:
 	ADDQ         (BP), CX
 	ADDQ         8(BP), DX
 	ADDQ         16(BP), DI
@@ -4067,22 +3964,22 @@ done72:
 	VMAXPD       X2, X5, X5
 	VMOVSD       X5, 24(AX)
 	VPTEST       Y6, Y6
-	JZ           number73
+	JZ           number89
 	MOVQ         SI, (AX)
 	MOVQ         SI, 16(AX)
 
-number73:
+number89:
 	VPTEST Y7, Y7
-	JZ     number74
+	JZ     number90
 	MOVQ   SI, 8(AX)
 	MOVQ   SI, 24(AX)
 
-number74:
+number90:
 	ADDQ $0x20, AX
 	DECQ R11
-	JNZ  row65
+	JNZ  row81
 
-last66:
+last82:
 	VZEROUPPER
 	RET
 
@@ -4141,9 +4038,9 @@ TEXT ·sideSums64AVX2(SB), NOSPLIT, $512-104
 	MOVQ         SI, 64(BP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last76
+	JZ           last92
 
-row75:
+row91:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 96(BP)
 	VBROADCASTSD 24(R12), Y1
@@ -4161,9 +4058,9 @@ row75:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
-	JZ           rest80
+	JZ           rest96
 
-group79:
+group95:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R13*1), Y1
@@ -4434,13 +4331,13 @@ group79:
 	VMOVUPD      Y3, 416(BP)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group79
+	JNZ          group95
 
-rest80:
+rest96:
 	TESTQ        R8, R8
-	JZ           done82
+	JZ           done98
 	CMPQ         R8, $0x08
-	JBE          half81
+	JBE          half97
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -4713,9 +4610,9 @@ rest80:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y3, 416(BP)
-	JMP          done82
+	JMP          done98
 
-half81:
+half97:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -4875,7 +4772,7 @@ half81:
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y3, 416(BP)
 
-done82:
+done98:
 	ADDQ         (BP), CX
 	ADDQ         8(BP), DX
 	ADDQ         16(BP), DI
@@ -4951,9 +4848,9 @@ done82:
 	VMOVSD       X1, 8(AX)
 	ADDQ         $0x10, AX
 	DECQ         R11
-	JNZ          row75
+	JNZ          row91
 
-last76:
+last92:
 	VZEROUPPER
 	RET
 
@@ -5078,9 +4975,9 @@ TEXT ·sideGrad64AVX2(SB), NOSPLIT, $288-104
 	MOVQ         p+96(FP), R12
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last84
+	JZ           last100
 
-row83:
+row99:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 96(BP)
 	VBROADCASTSD 24(R12), Y1
@@ -5092,9 +4989,9 @@ row83:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
-	JZ           rest88
+	JZ           rest104
 
-group87:
+group103:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R13*1), Y1
@@ -5313,13 +5210,13 @@ group87:
 	VMOVUPD      Y5, 96(AX)(R13*1)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group87
+	JNZ          group103
 
-rest88:
+rest104:
 	TESTQ        R8, R8
-	JZ           done90
+	JZ           done106
 	CMPQ         R8, $0x08
-	JBE          half89
+	JBE          half105
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -5544,9 +5441,9 @@ rest88:
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      352(R10), Y1
 	VMASKMOVPD   Y5, Y1, 96(AX)(R13*1)
-	JMP          done90
+	JMP          done106
 
-half89:
+half105:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -5662,7 +5559,7 @@ half89:
 	VMOVUPD      288(R10), Y1
 	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
 
-done90:
+done106:
 	ADDQ (BP), CX
 	ADDQ 8(BP), DX
 	ADDQ 16(BP), DI
@@ -5670,9 +5567,344 @@ done90:
 	ADDQ 64(BP), AX
 	ADDQ $0x30, R12
 	DECQ R11
-	JNZ  row83
+	JNZ  row99
 
-last84:
+last100:
+	VZEROUPPER
+	RET
+
+// func weighSums64AVX2(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64)
+// Requires: AVX
+TEXT ·weighSums64AVX2(SB), NOSPLIT, $320-56
+	LEAQ   63(SP), BP
+	ANDQ   $-64, BP
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   m+48(FP), DX
+	MOVQ   w+16(FP), BX
+	MOVQ   wStride+24(FP), SI
+	SHLQ   $0x03, SI
+	MOVQ   n+40(FP), DI
+	MOVQ   DI, R8
+	SHRQ   $0x04, R8
+	ANDQ   $0x0f, DI
+	MOVQ   DI, R9
+	LEAQ   tail<>+0(SB), R10
+	SHLQ   $0x03, R9
+	SUBQ   R9, R10
+	MOVQ   rows+32(FP), R9
+	VXORPS Y0, Y0, Y0
+	TESTQ  R9, R9
+	JZ     last108
+
+row107:
+	VXORPS  Y1, Y1, Y1
+	VMOVUPD Y1, (BP)
+	VMOVUPD Y1, 32(BP)
+	VMOVUPD Y1, 64(BP)
+	VMOVUPD Y1, 96(BP)
+	VXORPS  Y1, Y1, Y1
+	VMOVUPD Y1, 128(BP)
+	VMOVUPD Y1, 160(BP)
+	VMOVUPD Y1, 192(BP)
+	VMOVUPD Y1, 224(BP)
+	XORQ    R11, R11
+	MOVQ    R8, R12
+	TESTQ   R12, R12
+	JZ      rest112
+
+group111:
+	VMOVUPD (BX)(R11*1), Y1
+	VMULPD  (DX)(R11*1), Y1, Y1
+	VMOVUPD Y1, (BX)(R11*1)
+	VMAXPD  Y1, Y0, Y2
+	VSUBPD  Y1, Y2, Y1
+	VMOVUPD 64(BX)(R11*1), Y3
+	VMULPD  64(DX)(R11*1), Y3, Y3
+	VMOVUPD Y3, 64(BX)(R11*1)
+	VMAXPD  Y3, Y0, Y4
+	VSUBPD  Y3, Y4, Y3
+	VADDPD  Y4, Y2, Y2
+	VADDPD  Y3, Y1, Y1
+	VMOVUPD (BP), Y3
+	VMOVUPD 64(BP), Y4
+	VADDPD  Y2, Y3, Y5
+	VMAXPD  Y2, Y3, Y6
+	VMINPD  Y2, Y3, Y2
+	VSUBPD  Y6, Y5, Y6
+	VSUBPD  Y6, Y2, Y2
+	VADDPD  Y2, Y4, Y4
+	VMOVAPD Y5, Y3
+	VMOVUPD Y3, (BP)
+	VMOVUPD Y4, 64(BP)
+	VMOVUPD 128(BP), Y2
+	VMOVUPD 192(BP), Y3
+	VADDPD  Y1, Y2, Y4
+	VMAXPD  Y1, Y2, Y5
+	VMINPD  Y1, Y2, Y1
+	VSUBPD  Y5, Y4, Y5
+	VSUBPD  Y5, Y1, Y1
+	VADDPD  Y1, Y3, Y3
+	VMOVAPD Y4, Y2
+	VMOVUPD Y2, 128(BP)
+	VMOVUPD Y3, 192(BP)
+	VMOVUPD 32(BX)(R11*1), Y1
+	VMULPD  32(DX)(R11*1), Y1, Y1
+	VMOVUPD Y1, 32(BX)(R11*1)
+	VMAXPD  Y1, Y0, Y2
+	VSUBPD  Y1, Y2, Y1
+	VMOVUPD 96(BX)(R11*1), Y3
+	VMULPD  96(DX)(R11*1), Y3, Y3
+	VMOVUPD Y3, 96(BX)(R11*1)
+	VMAXPD  Y3, Y0, Y4
+	VSUBPD  Y3, Y4, Y3
+	VADDPD  Y4, Y2, Y2
+	VADDPD  Y3, Y1, Y1
+	VMOVUPD 32(BP), Y3
+	VMOVUPD 96(BP), Y4
+	VADDPD  Y2, Y3, Y5
+	VMAXPD  Y2, Y3, Y6
+	VMINPD  Y2, Y3, Y2
+	VSUBPD  Y6, Y5, Y6
+	VSUBPD  Y6, Y2, Y2
+	VADDPD  Y2, Y4, Y4
+	VMOVAPD Y5, Y3
+	VMOVUPD Y3, 32(BP)
+	VMOVUPD Y4, 96(BP)
+	VMOVUPD 160(BP), Y2
+	VMOVUPD 224(BP), Y3
+	VADDPD  Y1, Y2, Y4
+	VMAXPD  Y1, Y2, Y5
+	VMINPD  Y1, Y2, Y1
+	VSUBPD  Y5, Y4, Y5
+	VSUBPD  Y5, Y1, Y1
+	VADDPD  Y1, Y3, Y3
+	VMOVAPD Y4, Y2
+	VMOVUPD Y2, 160(BP)
+	VMOVUPD Y3, 224(BP)
+	ADDQ    $0x80, R11
+	DECQ    R12
+	JNZ     group111
+
+rest112:
+	TESTQ      DI, DI
+	JZ         done114
+	CMPQ       DI, $0x08
+	JBE        half113
+	VMOVUPD    256(R10), Y1
+	VMASKMOVPD (BX)(R11*1), Y1, Y1
+	VMULPD     (DX)(R11*1), Y1, Y1
+	VMOVUPD    256(R10), Y2
+	VMASKMOVPD Y1, Y2, (BX)(R11*1)
+	VMAXPD     Y1, Y0, Y2
+	VSUBPD     Y1, Y2, Y1
+	VMOVUPD    320(R10), Y3
+	VMASKMOVPD 64(BX)(R11*1), Y3, Y3
+	VMULPD     64(DX)(R11*1), Y3, Y3
+	VMOVUPD    320(R10), Y4
+	VMASKMOVPD Y3, Y4, 64(BX)(R11*1)
+	VMAXPD     Y3, Y0, Y4
+	VSUBPD     Y3, Y4, Y3
+	VADDPD     Y4, Y2, Y2
+	VADDPD     Y3, Y1, Y1
+	VMOVUPD    (BP), Y3
+	VMOVUPD    64(BP), Y4
+	VADDPD     Y2, Y3, Y5
+	VMAXPD     Y2, Y3, Y6
+	VMINPD     Y2, Y3, Y2
+	VSUBPD     Y6, Y5, Y6
+	VSUBPD     Y6, Y2, Y2
+	VADDPD     Y2, Y4, Y4
+	VMOVAPD    Y5, Y3
+	VMOVUPD    Y3, (BP)
+	VMOVUPD    Y4, 64(BP)
+	VMOVUPD    128(BP), Y2
+	VMOVUPD    192(BP), Y3
+	VADDPD     Y1, Y2, Y4
+	VMAXPD     Y1, Y2, Y5
+	VMINPD     Y1, Y2, Y1
+	VSUBPD     Y5, Y4, Y5
+	VSUBPD     Y5, Y1, Y1
+	VADDPD     Y1, Y3, Y3
+	VMOVAPD    Y4, Y2
+	VMOVUPD    Y2, 128(BP)
+	VMOVUPD    Y3, 192(BP)
+	VMOVUPD    288(R10), Y1
+	VMASKMOVPD 32(BX)(R11*1), Y1, Y1
+	VMULPD     32(DX)(R11*1), Y1, Y1
+	VMOVUPD    288(R10), Y2
+	VMASKMOVPD Y1, Y2, 32(BX)(R11*1)
+	VMAXPD     Y1, Y0, Y2
+	VSUBPD     Y1, Y2, Y1
+	VMOVUPD    352(R10), Y3
+	VMASKMOVPD 96(BX)(R11*1), Y3, Y3
+	VMULPD     96(DX)(R11*1), Y3, Y3
+	VMOVUPD    352(R10), Y4
+	VMASKMOVPD Y3, Y4, 96(BX)(R11*1)
+	VMAXPD     Y3, Y0, Y4
+	VSUBPD     Y3, Y4, Y3
+	VADDPD     Y4, Y2, Y2
+	VADDPD     Y3, Y1, Y1
+	VMOVUPD    32(BP), Y3
+	VMOVUPD    96(BP), Y4
+	VADDPD     Y2, Y3, Y5
+	VMAXPD     Y2, Y3, Y6
+	VMINPD     Y2, Y3, Y2
+	VSUBPD     Y6, Y5, Y6
+	VSUBPD     Y6, Y2, Y2
+	VADDPD     Y2, Y4, Y4
+	VMOVAPD    Y5, Y3
+	VMOVUPD    Y3, 32(BP)
+	VMOVUPD    Y4, 96(BP)
+	VMOVUPD    160(BP), Y2
+	VMOVUPD    224(BP), Y3
+	VADDPD     Y1, Y2, Y4
+	VMAXPD     Y1, Y2, Y5
+	VMINPD     Y1, Y2, Y1
+	VSUBPD     Y5, Y4, Y5
+	VSUBPD     Y5, Y1, Y1
+	VADDPD     Y1, Y3, Y3
+	VMOVAPD    Y4, Y2
+	VMOVUPD    Y2, 160(BP)
+	VMOVUPD    Y3, 224(BP)
+	JMP        done114
+
+half113:
+	VMOVUPD    256(R10), Y1
+	VMASKMOVPD (BX)(R11*1), Y1, Y1
+	VMULPD     (DX)(R11*1), Y1, Y1
+	VMOVUPD    256(R10), Y2
+	VMASKMOVPD Y1, Y2, (BX)(R11*1)
+	VMAXPD     Y1, Y0, Y2
+	VSUBPD     Y1, Y2, Y1
+	VMOVUPD    (BP), Y3
+	VMOVUPD    64(BP), Y4
+	VADDPD     Y2, Y3, Y5
+	VMAXPD     Y2, Y3, Y6
+	VMINPD     Y2, Y3, Y2
+	VSUBPD     Y6, Y5, Y6
+	VSUBPD     Y6, Y2, Y2
+	VADDPD     Y2, Y4, Y4
+	VMOVAPD    Y5, Y3
+	VMOVUPD    Y3, (BP)
+	VMOVUPD    Y4, 64(BP)
+	VMOVUPD    128(BP), Y2
+	VMOVUPD    192(BP), Y3
+	VADDPD     Y1, Y2, Y4
+	VMAXPD     Y1, Y2, Y5
+	VMINPD     Y1, Y2, Y1
+	VSUBPD     Y5, Y4, Y5
+	VSUBPD     Y5, Y1, Y1
+	VADDPD     Y1, Y3, Y3
+	VMOVAPD    Y4, Y2
+	VMOVUPD    Y2, 128(BP)
+	VMOVUPD    Y3, 192(BP)
+	VMOVUPD    288(R10), Y1
+	VMASKMOVPD 32(BX)(R11*1), Y1, Y1
+	VMULPD     32(DX)(R11*1), Y1, Y1
+	VMOVUPD    288(R10), Y2
+	VMASKMOVPD Y1, Y2, 32(BX)(R11*1)
+	VMAXPD     Y1, Y0, Y2
+	VSUBPD     Y1, Y2, Y1
+	VMOVUPD    32(BP), Y3
+	VMOVUPD    96(BP), Y4
+	VADDPD     Y2, Y3, Y5
+	VMAXPD     Y2, Y3, Y6
+	VMINPD     Y2, Y3, Y2
+	VSUBPD     Y6, Y5, Y6
+	VSUBPD     Y6, Y2, Y2
+	VADDPD     Y2, Y4, Y4
+	VMOVAPD    Y5, Y3
+	VMOVUPD    Y3, 32(BP)
+	VMOVUPD    Y4, 96(BP)
+	VMOVUPD    160(BP), Y2
+	VMOVUPD    224(BP), Y3
+	VADDPD     Y1, Y2, Y4
+	VMAXPD     Y1, Y2, Y5
+	VMINPD     Y1, Y2, Y1
+	VSUBPD     Y5, Y4, Y5
+	VSUBPD     Y5, Y1, Y1
+	VADDPD     Y1, Y3, Y3
+	VMOVAPD    Y4, Y2
+	VMOVUPD    Y2, 160(BP)
+	VMOVUPD    Y3, 224(BP)
+
+done114:
+	ADDQ         SI, BX
+	VMOVUPD      (BP), Y1
+	VMOVUPD      32(BP), Y2
+	VMOVUPD      64(BP), Y3
+	VMOVUPD      96(BP), Y4
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y2, Y1, Y4
+	VMAXPD       Y2, Y1, Y5
+	VMINPD       Y2, Y1, Y2
+	VSUBPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VMOVAPD      Y4, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X4, X3, X3
+	VADDPD       X2, X1, X4
+	VMAXPD       X2, X1, X5
+	VMINPD       X2, X1, X2
+	VSUBPD       X5, X4, X5
+	VSUBPD       X5, X2, X2
+	VADDPD       X2, X3, X3
+	VMOVAPD      X4, X1
+	VUNPCKHPD    X1, X1, X2
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X4, X3, X3
+	VADDPD       X2, X1, X4
+	VMAXPD       X2, X1, X5
+	VMINPD       X2, X1, X2
+	VSUBPD       X5, X4, X5
+	VSUBPD       X5, X2, X2
+	VADDPD       X2, X3, X3
+	VMOVAPD      X4, X1
+	VADDPD       X3, X1, X1
+	VMOVSD       X1, (AX)
+	ADDQ         $0x08, AX
+	VMOVUPD      128(BP), Y1
+	VMOVUPD      160(BP), Y2
+	VMOVUPD      192(BP), Y3
+	VMOVUPD      224(BP), Y4
+	VADDPD       Y4, Y3, Y3
+	VADDPD       Y2, Y1, Y4
+	VMAXPD       Y2, Y1, Y5
+	VMINPD       Y2, Y1, Y2
+	VSUBPD       Y5, Y4, Y5
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y2, Y3, Y3
+	VMOVAPD      Y4, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VEXTRACTF128 $0x01, Y3, X4
+	VADDPD       X4, X3, X3
+	VADDPD       X2, X1, X4
+	VMAXPD       X2, X1, X5
+	VMINPD       X2, X1, X2
+	VSUBPD       X5, X4, X5
+	VSUBPD       X5, X2, X2
+	VADDPD       X2, X3, X3
+	VMOVAPD      X4, X1
+	VUNPCKHPD    X1, X1, X2
+	VUNPCKHPD    X3, X3, X4
+	VADDPD       X4, X3, X3
+	VADDPD       X2, X1, X4
+	VMAXPD       X2, X1, X5
+	VMINPD       X2, X1, X2
+	VSUBPD       X5, X4, X5
+	VSUBPD       X5, X2, X2
+	VADDPD       X2, X3, X3
+	VMOVAPD      X4, X1
+	VADDPD       X3, X1, X1
+	VMOVSD       X1, (CX)
+	ADDQ         $0x08, CX
+	DECQ         R9
+	JNZ          row107
+
+last108:
 	VZEROUPPER
 	RET
 
@@ -5700,10 +5932,10 @@ TEXT ·softWeights64AVX2(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R8
 	MOVQ R8, 24(SP)
 
-row91:
+row115:
 	XORQ R8, R8
 
-group93:
+group117:
 	MOVQ         R8, R11
 	SHRQ         $0x03, R11
 	MOVQ         R8, R12
@@ -5779,13 +6011,13 @@ group93:
 	VMOVUPD      Y1, 96(CX)(R12*8)
 	ADDQ         $0x08, R8
 	CMPQ         R8, R9
-	JB           group93
+	JB           group117
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R10
-	JNZ          row91
+	JNZ          row115
 	VZEROUPPER
 	RET
 
@@ -5834,9 +6066,9 @@ TEXT ·sideMax64AVX512(SB), NOSPLIT, $24-88
 	VBROADCASTSD f64_0<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last95
+	JZ           last119
 
-row94:
+row118:
 	VMOVUPD Z1, Z4
 	VMOVUPD Z1, Z5
 	VMOVUPD Z1, Z6
@@ -5845,89 +6077,10 @@ row94:
 	KXORW   K4, K4, K4
 	XORQ    R11, R11
 	MOVQ    R9, R12
-	SUBQ    $0x02, R12
-	JB      one97
+	TESTQ   R12, R12
+	JZ      rest123
 
-two96:
-	MOVQ        R11, SI
-	SHRQ        $0x06, SI
-	VMOVUPD     (CX)(R11*1), Z8
-	KMOVB       (DI)(SI*1), K5
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
-	PREFETCHT0  12288(CX)(R11*1)
-	KMOVB       (BX)(SI*1), K6
-	VMULPD      Z0, Z8, Z9
-	VFMADD213PD 64(DX)(R11*2), Z3, Z9
-	VCMPPD      $0x04, (DX)(R11*2), Z2, K6, K6
-	VMAXPD      Z4, Z8, K6, Z4
-	VMAXPD      Z6, Z9, K6, Z6
-	VCMPPD      $0x03, Z8, Z8, K6, K6
-	KORW        K6, K3, K3
-	VCMPPD      $0x04, (DX)(R11*2), Z2, K5, K5
-	VMAXPD      Z5, Z8, K5, Z5
-	VMAXPD      Z7, Z9, K5, Z7
-	VCMPPD      $0x03, Z8, Z8, K5, K5
-	KORW        K5, K4, K4
-	VMOVUPD     64(CX)(R11*1), Z8
-	KMOVB       1(DI)(SI*1), K5
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
-	PREFETCHT0  12352(CX)(R11*1)
-	KMOVB       1(BX)(SI*1), K6
-	VMULPD      Z0, Z8, Z9
-	VFMADD213PD 192(DX)(R11*2), Z3, Z9
-	VCMPPD      $0x04, 128(DX)(R11*2), Z2, K6, K6
-	VMAXPD      Z4, Z8, K6, Z4
-	VMAXPD      Z6, Z9, K6, Z6
-	VCMPPD      $0x03, Z8, Z8, K6, K6
-	KORW        K6, K3, K3
-	VCMPPD      $0x04, 128(DX)(R11*2), Z2, K5, K5
-	VMAXPD      Z5, Z8, K5, Z5
-	VMAXPD      Z7, Z9, K5, Z7
-	VCMPPD      $0x03, Z8, Z8, K5, K5
-	KORW        K5, K4, K4
-	VMOVUPD     128(CX)(R11*1), Z8
-	KMOVB       2(DI)(SI*1), K5
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
-	PREFETCHT0  12416(CX)(R11*1)
-	KMOVB       2(BX)(SI*1), K6
-	VMULPD      Z0, Z8, Z9
-	VFMADD213PD 320(DX)(R11*2), Z3, Z9
-	VCMPPD      $0x04, 256(DX)(R11*2), Z2, K6, K6
-	VMAXPD      Z4, Z8, K6, Z4
-	VMAXPD      Z6, Z9, K6, Z6
-	VCMPPD      $0x03, Z8, Z8, K6, K6
-	KORW        K6, K3, K3
-	VCMPPD      $0x04, 256(DX)(R11*2), Z2, K5, K5
-	VMAXPD      Z5, Z8, K5, Z5
-	VMAXPD      Z7, Z9, K5, Z7
-	VCMPPD      $0x03, Z8, Z8, K5, K5
-	KORW        K5, K4, K4
-	VMOVUPD     192(CX)(R11*1), Z8
-	KMOVB       3(DI)(SI*1), K5
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K5, Z8
-	PREFETCHT0  12480(CX)(R11*1)
-	KMOVB       3(BX)(SI*1), K6
-	VMULPD      Z0, Z8, Z9
-	VFMADD213PD 448(DX)(R11*2), Z3, Z9
-	VCMPPD      $0x04, 384(DX)(R11*2), Z2, K6, K6
-	VMAXPD      Z4, Z8, K6, Z4
-	VMAXPD      Z6, Z9, K6, Z6
-	VCMPPD      $0x03, Z8, Z8, K6, K6
-	KORW        K6, K3, K3
-	VCMPPD      $0x04, 384(DX)(R11*2), Z2, K5, K5
-	VMAXPD      Z5, Z8, K5, Z5
-	VMAXPD      Z7, Z9, K5, Z7
-	VCMPPD      $0x03, Z8, Z8, K5, K5
-	KORW        K5, K4, K4
-	ADDQ        $+256, R11
-	SUBQ        $0x02, R12
-	JAE         two96
-
-one97:
-	ADDQ $0x02, R12
-	JZ   rest99
-
-group98:
+group122:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD     (CX)(R11*1), Z8
@@ -5966,13 +6119,13 @@ group98:
 	KORW        K5, K4, K4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group98
+	JNZ         group122
 
-rest99:
+rest123:
 	TESTQ       R8, R8
-	JZ          done101
+	JZ          done125
 	CMPQ        R8, $0x08
-	JBE         half100
+	JBE         half124
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
@@ -6009,9 +6162,9 @@ rest99:
 	VMAXPD      Z7, Z9, K5, Z7
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
-	JMP         done101
+	JMP         done125
 
-half100:
+half124:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
@@ -6032,7 +6185,7 @@ half100:
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 
-done101:
+done125:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -6067,22 +6220,22 @@ done101:
 	VMAXPD        X4, X7, X7
 	VMOVSD        X7, 24(AX)
 	KORTESTW      K3, K3
-	JZ            number102
+	JZ            number126
 	MOVQ          SI, (AX)
 	MOVQ          SI, 16(AX)
 
-number102:
+number126:
 	KORTESTW K4, K4
-	JZ       number103
+	JZ       number127
 	MOVQ     SI, 8(AX)
 	MOVQ     SI, 24(AX)
 
-number103:
+number127:
 	ADDQ $0x20, AX
 	DECQ R10
-	JNZ  row94
+	JNZ  row118
 
-last95:
+last119:
 	VZEROUPPER
 	RET
 
@@ -6124,9 +6277,9 @@ TEXT ·sideSums64AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
 	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last105
+	JZ           last129
 
-row104:
+row128:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VXORPS       Y7, Y7, Y7
@@ -6135,205 +6288,10 @@ row104:
 	VXORPS       Y10, Y10, Y10
 	XORQ         R12, R12
 	MOVQ         R9, R13
-	SUBQ         $0x02, R13
-	JB           one107
+	TESTQ        R13, R13
+	JZ           rest133
 
-two106:
-	MOVQ             R12, SI
-	SHRQ             $0x06, SI
-	VMOVUPD          (CX)(R12*1), Z11
-	KMOVB            (DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
-	VMOVUPD          Z5, Z14
-	VMOVAPD          Z6, K3, Z14
-	VADDPD           64(DX)(R12*2), Z14, Z14
-	VMULPD           Z0, Z11, Z12
-	VMOVUPD          Z12, Z13
-	VFMSUB231PD      Z0, Z11, Z13
-	KMOVB            (BX)(SI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
-	VMOVUPD          64(CX)(R12*1), Z11
-	KMOVB            1(DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
-	VMOVUPD          Z5, Z17
-	VMOVAPD          Z6, K3, Z17
-	VADDPD           192(DX)(R12*2), Z17, Z17
-	VMULPD           Z0, Z11, Z15
-	VMOVUPD          Z15, Z16
-	VFMSUB231PD      Z0, Z11, Z16
-	KMOVB            1(BX)(SI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
-	VMOVUPD          Z12, Z11
-	VFMADD213PD      Z14, Z1, Z11
-	VMOVUPD          Z15, Z18
-	VFMADD213PD      Z17, Z1, Z18
-	VMINPD           Z11, Z4, Z11
-	VCMPPD           $0x1a, Z11, Z3, K4, K4
-	VSUBPD           Z14, Z11, Z14
-	VMINPD           Z18, Z4, Z18
-	VCMPPD           $0x1a, Z18, Z3, K5, K5
-	VSUBPD           Z17, Z18, Z17
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z15
-	VADDPD           Z13, Z12, Z12
-	VADDPD           Z16, Z15, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z17
-	VPSLLQ           $0x34, Z11, Z11
-	VPSLLQ           $0x34, Z18, Z18
-	VMULPD           (DX)(R12*2), Z12, Z12
-	VFMADD213PD      (DX)(R12*2), Z12, Z14
-	VMULPD.Z         Z11, Z14, K4, Z14
-	VMULPD           128(DX)(R12*2), Z15, Z15
-	VFMADD213PD      128(DX)(R12*2), Z15, Z17
-	VMULPD.Z         Z18, Z17, K5, Z17
-	KMOVB            (BX)(SI*1), K3
-	VMOVAPD.Z        Z14, K3, Z11
-	KMOVB            1(BX)(SI*1), K3
-	VADDPD           Z17, Z11, K3, Z11
-	VADDPD           Z11, Z7, Z12
-	VMAXPD           Z11, Z7, Z13
-	VMINPD           Z11, Z7, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z8, Z8
-	VMOVAPD          Z12, Z7
-	KMOVB            (DI)(SI*1), K3
-	VMOVAPD.Z        Z14, K3, Z11
-	KMOVB            1(DI)(SI*1), K3
-	VADDPD           Z17, Z11, K3, Z11
-	VADDPD           Z11, Z9, Z12
-	VMAXPD           Z11, Z9, Z13
-	VMINPD           Z11, Z9, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z10, Z10
-	VMOVAPD          Z12, Z9
-	VMOVUPD          128(CX)(R12*1), Z11
-	KMOVB            2(DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
-	VMOVUPD          Z5, Z14
-	VMOVAPD          Z6, K3, Z14
-	VADDPD           320(DX)(R12*2), Z14, Z14
-	VMULPD           Z0, Z11, Z12
-	VMOVUPD          Z12, Z13
-	VFMSUB231PD      Z0, Z11, Z13
-	KMOVB            2(BX)(SI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, 256(DX)(R12*2), Z2, K4, K4
-	VMOVUPD          192(CX)(R12*1), Z11
-	KMOVB            3(DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K3, Z11
-	VMOVUPD          Z5, Z17
-	VMOVAPD          Z6, K3, Z17
-	VADDPD           448(DX)(R12*2), Z17, Z17
-	VMULPD           Z0, Z11, Z15
-	VMOVUPD          Z15, Z16
-	VFMSUB231PD      Z0, Z11, Z16
-	KMOVB            3(BX)(SI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 384(DX)(R12*2), Z2, K5, K5
-	VMOVUPD          Z12, Z11
-	VFMADD213PD      Z14, Z1, Z11
-	VMOVUPD          Z15, Z18
-	VFMADD213PD      Z17, Z1, Z18
-	VMINPD           Z11, Z4, Z11
-	VCMPPD           $0x1a, Z11, Z3, K4, K4
-	VSUBPD           Z14, Z11, Z14
-	VMINPD           Z18, Z4, Z18
-	VCMPPD           $0x1a, Z18, Z3, K5, K5
-	VSUBPD           Z17, Z18, Z17
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z14, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z15
-	VADDPD           Z13, Z12, Z12
-	VADDPD           Z16, Z15, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z14, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z14
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z17
-	VPSLLQ           $0x34, Z11, Z11
-	VPSLLQ           $0x34, Z18, Z18
-	VMULPD           256(DX)(R12*2), Z12, Z12
-	VFMADD213PD      256(DX)(R12*2), Z12, Z14
-	VMULPD.Z         Z11, Z14, K4, Z14
-	VMULPD           384(DX)(R12*2), Z15, Z15
-	VFMADD213PD      384(DX)(R12*2), Z15, Z17
-	VMULPD.Z         Z18, Z17, K5, Z17
-	KMOVB            2(BX)(SI*1), K3
-	VMOVAPD.Z        Z14, K3, Z11
-	KMOVB            3(BX)(SI*1), K3
-	VADDPD           Z17, Z11, K3, Z11
-	VADDPD           Z11, Z7, Z12
-	VMAXPD           Z11, Z7, Z13
-	VMINPD           Z11, Z7, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z8, Z8
-	VMOVAPD          Z12, Z7
-	KMOVB            2(DI)(SI*1), K3
-	VMOVAPD.Z        Z14, K3, Z11
-	KMOVB            3(DI)(SI*1), K3
-	VADDPD           Z17, Z11, K3, Z11
-	VADDPD           Z11, Z9, Z12
-	VMAXPD           Z11, Z9, Z13
-	VMINPD           Z11, Z9, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z10, Z10
-	VMOVAPD          Z12, Z9
-	ADDQ             $+256, R12
-	SUBQ             $0x02, R13
-	JAE              two106
-
-one107:
-	ADDQ $0x02, R13
-	JZ   rest109
-
-group108:
+group132:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z11
@@ -6430,13 +6388,13 @@ group108:
 	VMOVAPD          Z12, Z9
 	ADDQ             $0x80, R12
 	DECQ             R13
-	JNZ              group108
+	JNZ              group132
 
-rest109:
+rest133:
 	TESTQ            R8, R8
-	JZ               done111
+	JZ               done135
 	CMPQ             R8, $0x08
-	JBE              half110
+	JBE              half134
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z11
@@ -6531,9 +6489,9 @@ rest109:
 	VSUBPD           Z11, Z6, Z6
 	VADDPD           Z6, Z10, Z10
 	VMOVAPD          Z5, Z9
-	JMP              done111
+	JMP              done135
 
-half110:
+half134:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z11
@@ -6590,7 +6548,7 @@ half110:
 	VADDPD           Z5, Z10, Z10
 	VMOVAPD          Z6, Z9
 
-done111:
+done135:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -6662,9 +6620,9 @@ done111:
 	VMOVSD        X9, 8(AX)
 	ADDQ          $0x10, AX
 	DECQ          R10
-	JNZ           row104
+	JNZ           row128
 
-last105:
+last129:
 	VZEROUPPER
 	RET
 
@@ -6706,190 +6664,19 @@ TEXT ·sideGrad64AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
 	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last113
+	JZ           last137
 
-row112:
+row136:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VBROADCASTSD 16(R11), Z7
 	VBROADCASTSD 40(R11), Z8
 	XORQ         R12, R12
 	MOVQ         R9, R13
-	SUBQ         $0x02, R13
-	JB           one115
+	TESTQ        R13, R13
+	JZ           rest141
 
-two114:
-	MOVQ             R12, SI
-	SHRQ             $0x06, SI
-	VMOVUPD          (CX)(R12*1), Z9
-	KMOVB            (DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z12
-	VMOVAPD          Z6, K3, Z12
-	VADDPD           64(DX)(R12*2), Z12, Z12
-	VMULPD           Z0, Z9, Z10
-	VMOVUPD          Z10, Z11
-	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            (BX)(SI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, (DX)(R12*2), Z2, K4, K4
-	VMOVUPD          64(CX)(R12*1), Z9
-	KMOVB            1(DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z15
-	VMOVAPD          Z6, K3, Z15
-	VADDPD           192(DX)(R12*2), Z15, Z15
-	VMULPD           Z0, Z9, Z13
-	VMOVUPD          Z13, Z14
-	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            1(BX)(SI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 128(DX)(R12*2), Z2, K5, K5
-	VMOVUPD          Z10, Z9
-	VFMADD213PD      Z12, Z1, Z9
-	VMOVUPD          Z13, Z16
-	VFMADD213PD      Z15, Z1, Z16
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z12, Z9, Z12
-	VMINPD           Z16, Z4, Z16
-	VCMPPD           $0x12, Z16, Z3, K5, K5
-	VSUBPD           Z15, Z16, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z14, Z13, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VPSLLQ           $0x34, Z9, Z9
-	VPSLLQ           $0x34, Z16, Z16
-	KMOVB            (DI)(SI*1), K3
-	VMOVUPD          Z7, Z11
-	VMOVAPD          Z8, K3, Z11
-	VMULPD           (DX)(R12*2), Z11, Z11
-	VMULPD           Z11, Z10, Z10
-	VFMADD213PD      Z11, Z10, Z12
-	VMULPD.Z         Z9, Z12, K4, Z12
-	KMOVB            1(DI)(SI*1), K3
-	VMOVUPD          Z7, Z9
-	VMOVAPD          Z8, K3, Z9
-	VMULPD           128(DX)(R12*2), Z9, Z9
-	VMULPD           Z9, Z13, Z13
-	VFMADD213PD      Z9, Z13, Z15
-	VMULPD.Z         Z16, Z15, K5, Z15
-	VMOVUPD          Z12, (AX)(R12*1)
-	VMOVUPD          Z15, 64(AX)(R12*1)
-	VMOVUPD          128(CX)(R12*1), Z9
-	KMOVB            2(DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z12
-	VMOVAPD          Z6, K3, Z12
-	VADDPD           320(DX)(R12*2), Z12, Z12
-	VMULPD           Z0, Z9, Z10
-	VMOVUPD          Z10, Z11
-	VFMSUB231PD      Z0, Z9, Z11
-	KMOVB            2(BX)(SI*1), K4
-	KORW             K3, K4, K4
-	VCMPPD           $0x04, 256(DX)(R12*2), Z2, K4, K4
-	VMOVUPD          192(CX)(R12*1), Z9
-	KMOVB            3(DI)(SI*1), K3
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K3, Z9
-	VMOVUPD          Z5, Z15
-	VMOVAPD          Z6, K3, Z15
-	VADDPD           448(DX)(R12*2), Z15, Z15
-	VMULPD           Z0, Z9, Z13
-	VMOVUPD          Z13, Z14
-	VFMSUB231PD      Z0, Z9, Z14
-	KMOVB            3(BX)(SI*1), K5
-	KORW             K3, K5, K5
-	VCMPPD           $0x04, 384(DX)(R12*2), Z2, K5, K5
-	VMOVUPD          Z10, Z9
-	VFMADD213PD      Z12, Z1, Z9
-	VMOVUPD          Z13, Z16
-	VFMADD213PD      Z15, Z1, Z16
-	VMINPD           Z9, Z4, Z9
-	VCMPPD           $0x12, Z9, Z3, K4, K4
-	VSUBPD           Z12, Z9, Z12
-	VMINPD           Z16, Z4, Z16
-	VCMPPD           $0x12, Z16, Z3, K5, K5
-	VSUBPD           Z15, Z16, Z15
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z15, Z13
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z14, Z13, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z12, Z10
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z15, Z13
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z12
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z15
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z15
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z10, Z12
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z15
-	VPSLLQ           $0x34, Z9, Z9
-	VPSLLQ           $0x34, Z16, Z16
-	KMOVB            2(DI)(SI*1), K3
-	VMOVUPD          Z7, Z11
-	VMOVAPD          Z8, K3, Z11
-	VMULPD           256(DX)(R12*2), Z11, Z11
-	VMULPD           Z11, Z10, Z10
-	VFMADD213PD      Z11, Z10, Z12
-	VMULPD.Z         Z9, Z12, K4, Z12
-	KMOVB            3(DI)(SI*1), K3
-	VMOVUPD          Z7, Z9
-	VMOVAPD          Z8, K3, Z9
-	VMULPD           384(DX)(R12*2), Z9, Z9
-	VMULPD           Z9, Z13, Z13
-	VFMADD213PD      Z9, Z13, Z15
-	VMULPD.Z         Z16, Z15, K5, Z15
-	VMOVUPD          Z12, 128(AX)(R12*1)
-	VMOVUPD          Z15, 192(AX)(R12*1)
-	ADDQ             $+256, R12
-	SUBQ             $0x02, R13
-	JAE              two114
-
-one115:
-	ADDQ $0x02, R13
-	JZ   rest117
-
-group116:
+group140:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z9
@@ -6974,13 +6761,13 @@ group116:
 	VMOVUPD          Z15, 64(AX)(R12*1)
 	ADDQ             $0x80, R12
 	DECQ             R13
-	JNZ              group116
+	JNZ              group140
 
-rest117:
+rest141:
 	TESTQ            R8, R8
-	JZ               done119
+	JZ               done143
 	CMPQ             R8, $0x08
-	JBE              half118
+	JBE              half142
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z9
@@ -7063,9 +6850,9 @@ rest117:
 	VMULPD.Z         Z14, Z5, K5, Z5
 	VMOVUPD          Z12, K1, (AX)(R12*1)
 	VMOVUPD          Z5, K2, 64(AX)(R12*1)
-	JMP              done119
+	JMP              done143
 
-half118:
+half142:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z9
@@ -7109,7 +6896,7 @@ half118:
 	VMULPD.Z         Z9, Z5, K4, Z5
 	VMOVUPD          Z5, K1, (AX)(R12*1)
 
-done119:
+done143:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), DI
@@ -7117,9 +6904,202 @@ done119:
 	ADDQ 24(SP), AX
 	ADDQ $0x30, R11
 	DECQ R10
-	JNZ  row112
+	JNZ  row136
 
-last113:
+last137:
+	VZEROUPPER
+	RET
+
+// func weighSums64AVX512(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
+TEXT ·weighSums64AVX512(SB), NOSPLIT, $0-56
+	MOVQ   a+0(FP), AX
+	MOVQ   b+8(FP), CX
+	MOVQ   m+48(FP), DX
+	MOVQ   w+16(FP), BX
+	MOVQ   wStride+24(FP), SI
+	SHLQ   $0x03, SI
+	MOVQ   n+40(FP), DI
+	MOVQ   DI, R8
+	SHRQ   $0x04, R8
+	ANDQ   $0x0f, DI
+	MOVQ   $-1, R9
+	BZHIQ  DI, R9, R9
+	KMOVB  R9, K1
+	SHRQ   $0x08, R9
+	KMOVB  R9, K2
+	MOVQ   rows+32(FP), R9
+	VXORPS Y0, Y0, Y0
+	TESTQ  R9, R9
+	JZ     last145
+
+row144:
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	XORQ   R10, R10
+	MOVQ   R8, R11
+	TESTQ  R11, R11
+	JZ     rest149
+
+group148:
+	VMOVUPD (BX)(R10*1), Z5
+	VMULPD  (DX)(R10*1), Z5, Z5
+	VMOVUPD Z5, (BX)(R10*1)
+	VMAXPD  Z5, Z0, Z6
+	VSUBPD  Z5, Z6, Z5
+	VMOVUPD 64(BX)(R10*1), Z7
+	VMULPD  64(DX)(R10*1), Z7, Z7
+	VMOVUPD Z7, 64(BX)(R10*1)
+	VMAXPD  Z7, Z0, Z8
+	VSUBPD  Z7, Z8, Z7
+	VADDPD  Z8, Z6, Z6
+	VADDPD  Z7, Z5, Z5
+	VADDPD  Z6, Z1, Z7
+	VMAXPD  Z6, Z1, Z8
+	VMINPD  Z6, Z1, Z6
+	VSUBPD  Z8, Z7, Z8
+	VSUBPD  Z8, Z6, Z6
+	VADDPD  Z6, Z2, Z2
+	VMOVAPD Z7, Z1
+	VADDPD  Z5, Z3, Z6
+	VMAXPD  Z5, Z3, Z7
+	VMINPD  Z5, Z3, Z5
+	VSUBPD  Z7, Z6, Z7
+	VSUBPD  Z7, Z5, Z5
+	VADDPD  Z5, Z4, Z4
+	VMOVAPD Z6, Z3
+	ADDQ    $0x80, R10
+	DECQ    R11
+	JNZ     group148
+
+rest149:
+	TESTQ     DI, DI
+	JZ        done151
+	CMPQ      DI, $0x08
+	JBE       half150
+	VMOVUPD.Z (BX)(R10*1), K1, Z5
+	VMULPD    (DX)(R10*1), Z5, Z5
+	VMOVUPD   Z5, K1, (BX)(R10*1)
+	VMAXPD    Z5, Z0, Z6
+	VSUBPD    Z5, Z6, Z5
+	VMOVUPD.Z 64(BX)(R10*1), K2, Z7
+	VMULPD    64(DX)(R10*1), Z7, Z7
+	VMOVUPD   Z7, K2, 64(BX)(R10*1)
+	VMAXPD    Z7, Z0, Z8
+	VSUBPD    Z7, Z8, Z7
+	VADDPD    Z8, Z6, Z6
+	VADDPD    Z7, Z5, Z5
+	VADDPD    Z6, Z1, Z7
+	VMAXPD    Z6, Z1, Z8
+	VMINPD    Z6, Z1, Z6
+	VSUBPD    Z8, Z7, Z8
+	VSUBPD    Z8, Z6, Z6
+	VADDPD    Z6, Z2, Z2
+	VMOVAPD   Z7, Z1
+	VADDPD    Z5, Z3, Z6
+	VMAXPD    Z5, Z3, Z7
+	VMINPD    Z5, Z3, Z5
+	VSUBPD    Z7, Z6, Z7
+	VSUBPD    Z7, Z5, Z5
+	VADDPD    Z5, Z4, Z4
+	VMOVAPD   Z6, Z3
+	JMP       done151
+
+half150:
+	VMOVUPD.Z (BX)(R10*1), K1, Z5
+	VMULPD    (DX)(R10*1), Z5, Z5
+	VMOVUPD   Z5, K1, (BX)(R10*1)
+	VMAXPD    Z5, Z0, Z6
+	VSUBPD    Z5, Z6, Z5
+	VADDPD    Z6, Z1, Z7
+	VMAXPD    Z6, Z1, Z8
+	VMINPD    Z6, Z1, Z6
+	VSUBPD    Z8, Z7, Z8
+	VSUBPD    Z8, Z6, Z6
+	VADDPD    Z6, Z2, Z2
+	VMOVAPD   Z7, Z1
+	VADDPD    Z5, Z3, Z6
+	VMAXPD    Z5, Z3, Z7
+	VMINPD    Z5, Z3, Z5
+	VSUBPD    Z7, Z6, Z7
+	VSUBPD    Z7, Z5, Z5
+	VADDPD    Z5, Z4, Z4
+	VMOVAPD   Z6, Z3
+
+done151:
+	ADDQ          SI, BX
+	VEXTRACTF64X4 $0x01, Z1, Y5
+	VEXTRACTF64X4 $0x01, Z2, Y6
+	VADDPD        Y6, Y2, Y2
+	VADDPD        Y5, Y1, Y6
+	VMAXPD        Y5, Y1, Y7
+	VMINPD        Y5, Y1, Y5
+	VSUBPD        Y7, Y6, Y7
+	VSUBPD        Y7, Y5, Y5
+	VADDPD        Y5, Y2, Y2
+	VMOVAPD       Y6, Y1
+	VEXTRACTF64X2 $0x01, Y1, X5
+	VEXTRACTF64X2 $0x01, Y2, X6
+	VADDPD        X6, X2, X2
+	VADDPD        X5, X1, X6
+	VMAXPD        X5, X1, X7
+	VMINPD        X5, X1, X5
+	VSUBPD        X7, X6, X7
+	VSUBPD        X7, X5, X5
+	VADDPD        X5, X2, X2
+	VMOVAPD       X6, X1
+	VUNPCKHPD     X1, X1, X5
+	VUNPCKHPD     X2, X2, X6
+	VADDPD        X6, X2, X2
+	VADDPD        X5, X1, X6
+	VMAXPD        X5, X1, X7
+	VMINPD        X5, X1, X5
+	VSUBPD        X7, X6, X7
+	VSUBPD        X7, X5, X5
+	VADDPD        X5, X2, X2
+	VMOVAPD       X6, X1
+	VADDPD        X2, X1, X1
+	VMOVSD        X1, (AX)
+	ADDQ          $0x08, AX
+	VEXTRACTF64X4 $0x01, Z3, Y1
+	VEXTRACTF64X4 $0x01, Z4, Y2
+	VADDPD        Y2, Y4, Y4
+	VADDPD        Y1, Y3, Y2
+	VMAXPD        Y1, Y3, Y5
+	VMINPD        Y1, Y3, Y1
+	VSUBPD        Y5, Y2, Y5
+	VSUBPD        Y5, Y1, Y1
+	VADDPD        Y1, Y4, Y4
+	VMOVAPD       Y2, Y3
+	VEXTRACTF64X2 $0x01, Y3, X1
+	VEXTRACTF64X2 $0x01, Y4, X2
+	VADDPD        X2, X4, X4
+	VADDPD        X1, X3, X2
+	VMAXPD        X1, X3, X5
+	VMINPD        X1, X3, X1
+	VSUBPD        X5, X2, X5
+	VSUBPD        X5, X1, X1
+	VADDPD        X1, X4, X4
+	VMOVAPD       X2, X3
+	VUNPCKHPD     X3, X3, X1
+	VUNPCKHPD     X4, X4, X2
+	VADDPD        X2, X4, X4
+	VADDPD        X1, X3, X2
+	VMAXPD        X1, X3, X5
+	VMINPD        X1, X3, X1
+	VSUBPD        X5, X2, X5
+	VSUBPD        X5, X1, X1
+	VADDPD        X1, X4, X4
+	VMOVAPD       X2, X3
+	VADDPD        X4, X3, X3
+	VMOVSD        X3, (CX)
+	ADDQ          $0x08, CX
+	DECQ          R9
+	JNZ           row144
+
+last145:
 	VZEROUPPER
 	RET
 
@@ -7147,10 +7127,10 @@ TEXT ·softWeights64AVX512(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R8
 	MOVQ R8, 24(SP)
 
-row120:
+row152:
 	XORQ R8, R8
 
-group122:
+group154:
 	MOVQ         R8, R11
 	SHRQ         $0x03, R11
 	MOVQ         R8, R12
@@ -7188,12 +7168,12 @@ group122:
 	VMOVUPD      Z1, 64(CX)(R12*8)
 	ADDQ         $0x08, R8
 	CMPQ         R8, R9
-	JB           group122
+	JB           group154
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R10
-	JNZ          row120
+	JNZ          row152
 	VZEROUPPER
 	RET

@@ -1437,6 +1437,200 @@ done38:
 last34:
 	RET
 
+// func weighSums32NEON(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32)
+TEXT ·weighSums32NEON(SB), NOSPLIT, $512-56
+	MOVD    a+0(FP), R0
+	MOVD    b+8(FP), R1
+	MOVD    w+16(FP), R2
+	MOVD    n+40(FP), R8
+	LSR     $5, R8, R5
+	LSL     $2, R8
+	AND     $127, R8
+	MOVD    $frame-512(SP), R7
+	MOVD    rows+32(FP), R9
+	ADD     $256, R7, R10
+	VEOR    V0.B16, V0.B16, V0.B16
+	MOVD    wStride+24(FP), R11
+	CBZ     R9, last53
+row52:
+	VEOR    V1.B16, V1.B16, V1.B16
+	FSTPQ   (F1, F1), (R10)
+	FSTPQ   (F1, F1), 32(R10)
+	VEOR    V1.B16, V1.B16, V1.B16
+	FSTPQ   (F1, F1), 128(R10)
+	FSTPQ   (F1, F1), 160(R10)
+	MOVD    R2, R3
+	MOVD    m+48(FP), R4
+	LSL     $1, R5, R6
+	SUBS    $2, R6
+	BMI     rest55
+group54:
+half58:
+	FMOVQ   (R3), F1
+	FMOVQ   (R4), F2
+	WORD    $0x6e22dc21 // VFMUL V2.S4, V1.S4, V1.S4
+	FMOVQ   F1, (R3)
+	WORD    $0x4e21f403 // VFMAX V1.S4, V0.S4, V3.S4
+	WORD    $0x4ea1d461 // VFSUB V1.S4, V3.S4, V1.S4
+	FMOVQ   64(R3), F2
+	FMOVQ   64(R4), F4
+	WORD    $0x6e24dc42 // VFMUL V4.S4, V2.S4, V2.S4
+	FMOVQ   F2, 64(R3)
+	WORD    $0x4e22f405 // VFMAX V2.S4, V0.S4, V5.S4
+	WORD    $0x4ea2d4a2 // VFSUB V2.S4, V5.S4, V2.S4
+	WORD    $0x4e25d463 // VFADD V5.S4, V3.S4, V3.S4
+	WORD    $0x4e22d421 // VFADD V2.S4, V1.S4, V1.S4
+	FMOVQ   32(R3), F2
+	FMOVQ   32(R4), F4
+	WORD    $0x6e24dc42 // VFMUL V4.S4, V2.S4, V2.S4
+	FMOVQ   F2, 32(R3)
+	WORD    $0x4e22f405 // VFMAX V2.S4, V0.S4, V5.S4
+	WORD    $0x4ea2d4a2 // VFSUB V2.S4, V5.S4, V2.S4
+	FMOVQ   96(R3), F4
+	FMOVQ   96(R4), F6
+	WORD    $0x6e26dc84 // VFMUL V6.S4, V4.S4, V4.S4
+	FMOVQ   F4, 96(R3)
+	WORD    $0x4e24f407 // VFMAX V4.S4, V0.S4, V7.S4
+	WORD    $0x4ea4d4e4 // VFSUB V4.S4, V7.S4, V4.S4
+	WORD    $0x4e27d4a5 // VFADD V7.S4, V5.S4, V5.S4
+	WORD    $0x4e24d442 // VFADD V4.S4, V2.S4, V2.S4
+	WORD    $0x4e25d463 // VFADD V5.S4, V3.S4, V3.S4
+	WORD    $0x0e617864 // VFCVTL V3.S2, V4.D2
+	WORD    $0x4e617865 // VFCVTL2 V3.S4, V5.D2
+	FLDPQ   (R10), (F6, F7)
+	WORD    $0x4e64d4c6 // VFADD V4.D2, V6.D2, V6.D2
+	WORD    $0x4e65d4e7 // VFADD V5.D2, V7.D2, V7.D2
+	FSTPQ   (F6, F7), (R10)
+	WORD    $0x4e22d421 // VFADD V2.S4, V1.S4, V1.S4
+	WORD    $0x0e617822 // VFCVTL V1.S2, V2.D2
+	WORD    $0x4e617823 // VFCVTL2 V1.S4, V3.D2
+	FLDPQ   128(R10), (F4, F5)
+	WORD    $0x4e62d484 // VFADD V2.D2, V4.D2, V4.D2
+	WORD    $0x4e63d4a5 // VFADD V3.D2, V5.D2, V5.D2
+	FSTPQ   (F4, F5), 128(R10)
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $32, R10
+	SUB     $1, R6
+	TBNZ    $0, R6, half58
+	SUB     $64, R10
+	ADD     $96, R3
+	ADD     $96, R4
+	TBZ     $63, R6, group54
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R6, copied56
+rest55:
+	CBZ     R8, done57
+	FSTPQ   (F0, F0), (R7)
+	FSTPQ   (F0, F0), 32(R7)
+	FSTPQ   (F0, F0), 64(R7)
+	FSTPQ   (F0, F0), 96(R7)
+	ADD     $0, R7, R12
+	TBZ     $6, R8, skip59
+	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R12)
+skip59:
+	TBZ     $5, R8, skip60
+	VLD1.P  32(R3), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R12)
+skip60:
+	TBZ     $4, R8, skip61
+	VLD1.P  16(R3), [V1.B16]
+	VST1.P  [V1.B16], 16(R12)
+skip61:
+	TBZ     $3, R8, skip62
+	FMOVD.P 8(R3), F1
+	FMOVD.P F1, 8(R12)
+skip62:
+	TBZ     $2, R8, skip63
+	FMOVS.P 4(R3), F1
+	FMOVS.P F1, 4(R12)
+skip63:
+	ADD     $0, R7, R3
+	MOVD    $-2, R6
+	CMP     $64, R8
+	BLS     short64
+	B       group54
+short64:
+half65:
+	FMOVQ   (R3), F1
+	FMOVQ   (R4), F2
+	WORD    $0x6e22dc21 // VFMUL V2.S4, V1.S4, V1.S4
+	FMOVQ   F1, (R3)
+	WORD    $0x4e21f403 // VFMAX V1.S4, V0.S4, V3.S4
+	WORD    $0x4ea1d461 // VFSUB V1.S4, V3.S4, V1.S4
+	FMOVQ   32(R3), F2
+	FMOVQ   32(R4), F4
+	WORD    $0x6e24dc42 // VFMUL V4.S4, V2.S4, V2.S4
+	FMOVQ   F2, 32(R3)
+	WORD    $0x4e22f405 // VFMAX V2.S4, V0.S4, V5.S4
+	WORD    $0x4ea2d4a2 // VFSUB V2.S4, V5.S4, V2.S4
+	WORD    $0x4e25d463 // VFADD V5.S4, V3.S4, V3.S4
+	WORD    $0x0e617864 // VFCVTL V3.S2, V4.D2
+	WORD    $0x4e617865 // VFCVTL2 V3.S4, V5.D2
+	FLDPQ   (R10), (F6, F7)
+	WORD    $0x4e64d4c6 // VFADD V4.D2, V6.D2, V6.D2
+	WORD    $0x4e65d4e7 // VFADD V5.D2, V7.D2, V7.D2
+	FSTPQ   (F6, F7), (R10)
+	WORD    $0x4e22d421 // VFADD V2.S4, V1.S4, V1.S4
+	WORD    $0x0e617822 // VFCVTL V1.S2, V2.D2
+	WORD    $0x4e617823 // VFCVTL2 V1.S4, V3.D2
+	FLDPQ   128(R10), (F4, F5)
+	WORD    $0x4e62d484 // VFADD V2.D2, V4.D2, V4.D2
+	WORD    $0x4e63d4a5 // VFADD V3.D2, V5.D2, V5.D2
+	FSTPQ   (F4, F5), 128(R10)
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $32, R10
+	SUB     $1, R6
+	TBNZ    $0, R6, half65
+	SUB     $64, R10
+copied56:
+	MOVD    R7, R12
+	ADD     R5<<7, R2, R13
+	TBZ     $6, R8, skip66
+	VLD1.P  64(R12), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R13)
+skip66:
+	TBZ     $5, R8, skip67
+	VLD1.P  32(R12), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R13)
+skip67:
+	TBZ     $4, R8, skip68
+	VLD1.P  16(R12), [V1.B16]
+	VST1.P  [V1.B16], 16(R13)
+skip68:
+	TBZ     $3, R8, skip69
+	FMOVD.P 8(R12), F1
+	FMOVD.P F1, 8(R13)
+skip69:
+	TBZ     $2, R8, skip70
+	FMOVS.P 4(R12), F1
+	FMOVS.P F1, 4(R13)
+skip70:
+done57:
+	FLDPQ   (R10), (F1, F2)
+	FLDPQ   32(R10), (F3, F4)
+	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
+	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
+	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
+	VDUP    V1.D[1], V2.D2
+	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
+	FMOVD.P F1, 8(R0)
+	FLDPQ   128(R10), (F1, F2)
+	FLDPQ   160(R10), (F3, F4)
+	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
+	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
+	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
+	VDUP    V1.D[1], V2.D2
+	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
+	FMOVD.P F1, 8(R1)
+	ADD     R11<<2, R2
+	SUB     $1, R9
+	CBNZ    R9, row52
+last53:
+	RET
+
 // func softWeights32NEON(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float32)
 TEXT ·softWeights32NEON(SB), NOSPLIT, $0-88
 	MOVD    neg+0(FP), R0
@@ -1451,9 +1645,9 @@ TEXT ·softWeights32NEON(SB), NOSPLIT, $0-88
 	FMOVQ   32(R8), F1
 	FMOVQ   64(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
-row52:
+row71:
 	MOVD    $0, R6
-group53:
+group72:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $4, R6, R10
@@ -1642,7 +1836,7 @@ group53:
 	FMOVQ   F14, 16(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     group53
+	BLT     group72
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
 	MOVD    wStride+16(FP), R7
@@ -1652,7 +1846,7 @@ group53:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row52
+	CBNZ    R5, row71
 	RET
 
 // func softUnitNEON(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
@@ -1672,9 +1866,9 @@ TEXT ·softUnitNEON(SB), NOSPLIT, $0-72
 	FMOVQ   480(R8), F4
 	FMOVQ   512(R8), F5
 	FMOVQ   544(R8), F6
-row54:
+row73:
 	MOVD    $0, R6
-group55:
+group74:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V7.H8]
 	ADD     R6<<2, R2, R7
@@ -1799,7 +1993,7 @@ group55:
 	FSTPQ   (F12, F14), 96(R7)
 	ADD     $16, R6
 	CMP     R4, R6
-	BLT     group55
+	BLT     group74
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
 	MOVD    wStride+16(FP), R7
@@ -1809,7 +2003,7 @@ group55:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row54
+	CBNZ    R5, row73
 	RET
 
 // func sideMax64NEON(top *[4]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64)
@@ -1835,8 +2029,8 @@ TEXT ·sideMax64NEON(SB), NOSPLIT, $512-88
 	FMOVQ   192(R15), F5
 	MOVD    stride+16(FP), R19
 	MOVD    wStride+72(FP), R20
-	CBZ     R9, last57
-row56:
+	CBZ     R9, last76
+row75:
 	VMOV    V3.B16, V6.B16
 	VMOV    V3.B16, V7.B16
 	VMOV    V3.B16, V8.B16
@@ -1847,11 +2041,11 @@ row56:
 	MOVD    R12, R13
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest59
-group58:
+	BMI     rest78
+group77:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half62:
+half81:
 	FMOVQ   (R2), F10
 	FMOVQ   (R14), F13
 	VCMTST  V13.D2, V1.D2, V11.D2
@@ -1968,41 +2162,41 @@ half62:
 	ADD     $32, R4
 	ADD     $32, R14
 	SUB     $1, R6
-	TBNZ    $0, R6, half62
+	TBNZ    $0, R6, half81
 	SUB     $64, R14
 	ADD     $64, R2
 	ADD     $192, R4
-	TBZ     $63, R6, group58
+	TBZ     $63, R6, group77
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied60
-rest59:
-	CBZ     R8, done61
+	TBZ     $1, R6, copied79
+rest78:
+	CBZ     R8, done80
 	ADD     $0, R7, R21
-	TBZ     $6, R8, skip63
+	TBZ     $6, R8, skip82
 	VLD1.P  64(R2), [V10.B16, V11.B16, V12.B16, V13.B16]
 	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R21)
-skip63:
-	TBZ     $5, R8, skip64
+skip82:
+	TBZ     $5, R8, skip83
 	VLD1.P  32(R2), [V10.B16, V11.B16]
 	VST1.P  [V10.B16, V11.B16], 32(R21)
-skip64:
-	TBZ     $4, R8, skip65
+skip83:
+	TBZ     $4, R8, skip84
 	VLD1.P  16(R2), [V10.B16]
 	VST1.P  [V10.B16], 16(R21)
-skip65:
-	TBZ     $3, R8, skip66
+skip84:
+	TBZ     $3, R8, skip85
 	FMOVD.P 8(R2), F10
 	FMOVD.P F10, 8(R21)
-skip66:
+skip85:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
-	BLS     short67
-	B       group58
-short67:
+	BLS     short86
+	B       group77
+short86:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half68:
+half87:
 	FMOVQ   (R2), F10
 	FMOVQ   (R14), F13
 	VCMTST  V13.D2, V1.D2, V11.D2
@@ -2063,33 +2257,33 @@ half68:
 	ADD     $32, R4
 	ADD     $32, R14
 	SUB     $1, R6
-	TBNZ    $0, R6, half68
+	TBNZ    $0, R6, half87
 	SUB     $64, R14
-copied60:
-done61:
+copied79:
+done80:
 	WORD    $0x7e70f8c6 // VFMAXP V6.D2, F6
 	FCMPD   F6, F6
-	BVC     number69
+	BVC     number88
 	VMOV    V4.B16, V6.B16
-number69:
+number88:
 	FMOVD.P F6, 8(R0)
 	WORD    $0x7e70f8e7 // VFMAXP V7.D2, F7
 	FCMPD   F7, F7
-	BVC     number70
+	BVC     number89
 	VMOV    V4.B16, V7.B16
-number70:
+number89:
 	FMOVD.P F7, 8(R0)
 	WORD    $0x7e70f908 // VFMAXP V8.D2, F8
 	FCMPD   F8, F8
-	BVC     number71
+	BVC     number90
 	VMOV    V4.B16, V8.B16
-number71:
+number90:
 	FMOVD.P F8, 8(R0)
 	WORD    $0x7e70f929 // VFMAXP V9.D2, F9
 	FCMPD   F9, F9
-	BVC     number72
+	BVC     number91
 	VMOV    V4.B16, V9.B16
-number72:
+number91:
 	FMOVD.P F9, 8(R0)
 	ADD     R19<<3, R1
 	ADD     R20<<3, R3
@@ -2098,8 +2292,8 @@ number72:
 	MOVD    words+56(FP), R21
 	ADD     R21<<3, R12
 	SUB     $1, R9
-	CBNZ    R9, row56
-last57:
+	CBNZ    R9, row75
+last76:
 	RET
 
 // func sideSums64NEON(sum *[2]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, pStep int)
@@ -2131,8 +2325,8 @@ TEXT ·sideSums64NEON(SB), NOSPLIT, $512-104
 	FMOVQ   288(R15), F6
 	MOVD    stride+16(FP), R22
 	MOVD    wStride+72(FP), R23
-	CBZ     R9, last74
-row73:
+	CBZ     R9, last93
+row92:
 	ADD     $0, R20, R24
 	VLD1R   (R24), [V7.D2]
 	ADD     $24, R20, R24
@@ -2153,11 +2347,11 @@ row73:
 	MOVD    R12, R13
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest76
-group75:
+	BMI     rest95
+group94:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half79:
+half98:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R2), F9
 	FMOVQ   (R14), F12
@@ -2431,42 +2625,42 @@ half79:
 	ADD     $16, R14
 	ADD     $32, R19
 	SUB     $1, R6
-	TBNZ    $0, R6, half79
+	TBNZ    $0, R6, half98
 	SUB     $32, R14
 	SUB     $64, R19
 	ADD     $96, R2
 	ADD     $224, R4
-	TBZ     $63, R6, group75
+	TBZ     $63, R6, group94
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied77
-rest76:
-	CBZ     R8, done78
+	TBZ     $1, R6, copied96
+rest95:
+	CBZ     R8, done97
 	ADD     $0, R7, R24
-	TBZ     $6, R8, skip80
+	TBZ     $6, R8, skip99
 	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R24)
-skip80:
-	TBZ     $5, R8, skip81
+skip99:
+	TBZ     $5, R8, skip100
 	VLD1.P  32(R2), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R24)
-skip81:
-	TBZ     $4, R8, skip82
+skip100:
+	TBZ     $4, R8, skip101
 	VLD1.P  16(R2), [V9.B16]
 	VST1.P  [V9.B16], 16(R24)
-skip82:
-	TBZ     $3, R8, skip83
+skip101:
+	TBZ     $3, R8, skip102
 	FMOVD.P 8(R2), F9
 	FMOVD.P F9, 8(R24)
-skip83:
+skip102:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
-	BLS     short84
-	B       group75
-short84:
+	BLS     short103
+	B       group94
+short103:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half85:
+half104:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R2), F9
 	FMOVQ   (R14), F12
@@ -2620,11 +2814,11 @@ half85:
 	ADD     $16, R14
 	ADD     $32, R19
 	SUB     $1, R6
-	TBNZ    $0, R6, half85
+	TBNZ    $0, R6, half104
 	SUB     $32, R14
 	SUB     $64, R19
-copied77:
-done78:
+copied96:
+done97:
 	ADD     R21, R20
 	FLDPQ   (R19), (F9, F10)
 	FLDPQ   32(R19), (F11, F12)
@@ -2705,8 +2899,8 @@ done78:
 	MOVD    words+56(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R9
-	CBNZ    R9, row73
-last74:
+	CBNZ    R9, row92
+last93:
 	RET
 
 // func sideGrad64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
@@ -2735,8 +2929,8 @@ TEXT ·sideGrad64NEON(SB), NOSPLIT, $512-104
 	MOVD    stride+24(FP), R21
 	MOVD    wStride+80(FP), R22
 	MOVD    dstStride+8(FP), R23
-	CBZ     R10, last87
-row86:
+	CBZ     R10, last106
+row105:
 	ADD     $0, R20, R24
 	VLD1R   (R24), [V7.D2]
 	ADD     $24, R20, R24
@@ -2752,12 +2946,12 @@ row86:
 	MOVD    R13, R14
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest89
-group88:
+	BMI     rest108
+group107:
 	VLD1R.P 2(R12), [V0.H8]
 	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half92:
+half111:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F11
 	FMOVQ   (R15), F14
@@ -2989,44 +3183,44 @@ half92:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half92
+	TBNZ    $0, R7, half111
 	SUB     $64, R15
 	ADD     $64, R3
 	ADD     $192, R5
 	ADD     $64, R1
-	TBZ     $63, R7, group88
+	TBZ     $63, R7, group107
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied90
-rest89:
-	CBZ     R9, done91
+	TBZ     $1, R7, copied109
+rest108:
+	CBZ     R9, done110
 	ADD     $0, R8, R24
-	TBZ     $6, R9, skip93
+	TBZ     $6, R9, skip112
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip93:
-	TBZ     $5, R9, skip94
+skip112:
+	TBZ     $5, R9, skip113
 	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip94:
-	TBZ     $4, R9, skip95
+skip113:
+	TBZ     $4, R9, skip114
 	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R24)
-skip95:
-	TBZ     $3, R9, skip96
+skip114:
+	TBZ     $3, R9, skip115
 	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R24)
-skip96:
+skip115:
 	ADD     $0, R8, R3
 	MOVD    R8, R1
 	MOVD    $-2, R7
 	CMP     $64, R9
-	BLS     short97
-	B       group88
-short97:
+	BLS     short116
+	B       group107
+short116:
 	VLD1R.P 2(R12), [V0.H8]
 	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half98:
+half117:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F11
 	FMOVQ   (R15), F14
@@ -3145,28 +3339,28 @@ half98:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half98
+	TBNZ    $0, R7, half117
 	SUB     $64, R15
-copied90:
+copied109:
 	MOVD    R8, R24
 	ADD     R6<<7, R0, R25
-	TBZ     $6, R9, skip99
+	TBZ     $6, R9, skip118
 	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip99:
-	TBZ     $5, R9, skip100
+skip118:
+	TBZ     $5, R9, skip119
 	VLD1.P  32(R24), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip100:
-	TBZ     $4, R9, skip101
+skip119:
+	TBZ     $4, R9, skip120
 	VLD1.P  16(R24), [V11.B16]
 	VST1.P  [V11.B16], 16(R25)
-skip101:
-	TBZ     $3, R9, skip102
+skip120:
+	TBZ     $3, R9, skip121
 	FMOVD.P 8(R24), F11
 	FMOVD.P F11, 8(R25)
-skip102:
-done91:
+skip121:
+done110:
 	ADD     $48, R20
 	ADD     R21<<3, R2
 	ADD     R22<<3, R4
@@ -3176,8 +3370,290 @@ done91:
 	MOVD    words+64(FP), R24
 	ADD     R24<<3, R13
 	SUB     $1, R10
-	CBNZ    R10, row86
-last87:
+	CBNZ    R10, row105
+last106:
+	RET
+
+// func weighSums64NEON(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64)
+TEXT ·weighSums64NEON(SB), NOSPLIT, $512-56
+	MOVD    a+0(FP), R0
+	MOVD    b+8(FP), R1
+	MOVD    w+16(FP), R2
+	MOVD    n+40(FP), R8
+	LSR     $4, R8, R5
+	LSL     $3, R8
+	AND     $127, R8
+	MOVD    $frame-512(SP), R7
+	MOVD    rows+32(FP), R9
+	ADD     $256, R7, R10
+	VEOR    V0.B16, V0.B16, V0.B16
+	MOVD    wStride+24(FP), R11
+	CBZ     R9, last123
+row122:
+	VEOR    V1.B16, V1.B16, V1.B16
+	FSTPQ   (F1, F1), (R10)
+	FSTPQ   (F1, F1), 32(R10)
+	FSTPQ   (F1, F1), 64(R10)
+	FSTPQ   (F1, F1), 96(R10)
+	VEOR    V1.B16, V1.B16, V1.B16
+	FSTPQ   (F1, F1), 128(R10)
+	FSTPQ   (F1, F1), 160(R10)
+	FSTPQ   (F1, F1), 192(R10)
+	FSTPQ   (F1, F1), 224(R10)
+	MOVD    R2, R3
+	MOVD    m+48(FP), R4
+	LSL     $1, R5, R6
+	SUBS    $2, R6
+	BMI     rest125
+group124:
+half128:
+	FMOVQ   (R3), F1
+	FMOVQ   (R4), F2
+	WORD    $0x6e62dc21 // VFMUL V2.D2, V1.D2, V1.D2
+	FMOVQ   F1, (R3)
+	WORD    $0x4e61f403 // VFMAX V1.D2, V0.D2, V3.D2
+	WORD    $0x4ee1d461 // VFSUB V1.D2, V3.D2, V1.D2
+	FMOVQ   64(R3), F2
+	FMOVQ   64(R4), F4
+	WORD    $0x6e64dc42 // VFMUL V4.D2, V2.D2, V2.D2
+	FMOVQ   F2, 64(R3)
+	WORD    $0x4e62f405 // VFMAX V2.D2, V0.D2, V5.D2
+	WORD    $0x4ee2d4a2 // VFSUB V2.D2, V5.D2, V2.D2
+	WORD    $0x4e65d463 // VFADD V5.D2, V3.D2, V3.D2
+	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
+	FLDPQ   (R10), (F2, F4)
+	WORD    $0x4e63f445 // VFMAX V3.D2, V2.D2, V5.D2
+	WORD    $0x4ee3f443 // VFMIN V3.D2, V2.D2, V3.D2
+	WORD    $0x4e63d4a2 // VFADD V3.D2, V5.D2, V2.D2
+	WORD    $0x4ee5d445 // VFSUB V5.D2, V2.D2, V5.D2
+	WORD    $0x4ee5d463 // VFSUB V5.D2, V3.D2, V3.D2
+	WORD    $0x4e63d484 // VFADD V3.D2, V4.D2, V4.D2
+	FSTPQ   (F2, F4), (R10)
+	FLDPQ   128(R10), (F2, F3)
+	WORD    $0x4e61f444 // VFMAX V1.D2, V2.D2, V4.D2
+	WORD    $0x4ee1f441 // VFMIN V1.D2, V2.D2, V1.D2
+	WORD    $0x4e61d482 // VFADD V1.D2, V4.D2, V2.D2
+	WORD    $0x4ee4d444 // VFSUB V4.D2, V2.D2, V4.D2
+	WORD    $0x4ee4d421 // VFSUB V4.D2, V1.D2, V1.D2
+	WORD    $0x4e61d463 // VFADD V1.D2, V3.D2, V3.D2
+	FSTPQ   (F2, F3), 128(R10)
+	FMOVQ   32(R3), F1
+	FMOVQ   32(R4), F2
+	WORD    $0x6e62dc21 // VFMUL V2.D2, V1.D2, V1.D2
+	FMOVQ   F1, 32(R3)
+	WORD    $0x4e61f403 // VFMAX V1.D2, V0.D2, V3.D2
+	WORD    $0x4ee1d461 // VFSUB V1.D2, V3.D2, V1.D2
+	FMOVQ   96(R3), F2
+	FMOVQ   96(R4), F4
+	WORD    $0x6e64dc42 // VFMUL V4.D2, V2.D2, V2.D2
+	FMOVQ   F2, 96(R3)
+	WORD    $0x4e62f405 // VFMAX V2.D2, V0.D2, V5.D2
+	WORD    $0x4ee2d4a2 // VFSUB V2.D2, V5.D2, V2.D2
+	WORD    $0x4e65d463 // VFADD V5.D2, V3.D2, V3.D2
+	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
+	FLDPQ   64(R10), (F2, F4)
+	WORD    $0x4e63f445 // VFMAX V3.D2, V2.D2, V5.D2
+	WORD    $0x4ee3f443 // VFMIN V3.D2, V2.D2, V3.D2
+	WORD    $0x4e63d4a2 // VFADD V3.D2, V5.D2, V2.D2
+	WORD    $0x4ee5d445 // VFSUB V5.D2, V2.D2, V5.D2
+	WORD    $0x4ee5d463 // VFSUB V5.D2, V3.D2, V3.D2
+	WORD    $0x4e63d484 // VFADD V3.D2, V4.D2, V4.D2
+	FSTPQ   (F2, F4), 64(R10)
+	FLDPQ   192(R10), (F2, F3)
+	WORD    $0x4e61f444 // VFMAX V1.D2, V2.D2, V4.D2
+	WORD    $0x4ee1f441 // VFMIN V1.D2, V2.D2, V1.D2
+	WORD    $0x4e61d482 // VFADD V1.D2, V4.D2, V2.D2
+	WORD    $0x4ee4d444 // VFSUB V4.D2, V2.D2, V4.D2
+	WORD    $0x4ee4d421 // VFSUB V4.D2, V1.D2, V1.D2
+	WORD    $0x4e61d463 // VFADD V1.D2, V3.D2, V3.D2
+	FSTPQ   (F2, F3), 192(R10)
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $32, R10
+	SUB     $1, R6
+	TBNZ    $0, R6, half128
+	SUB     $64, R10
+	ADD     $96, R3
+	ADD     $96, R4
+	TBZ     $63, R6, group124
+	// -2 after the groups, -4 after the rest
+	TBZ     $1, R6, copied126
+rest125:
+	CBZ     R8, done127
+	FSTPQ   (F0, F0), (R7)
+	FSTPQ   (F0, F0), 32(R7)
+	FSTPQ   (F0, F0), 64(R7)
+	FSTPQ   (F0, F0), 96(R7)
+	ADD     $0, R7, R12
+	TBZ     $6, R8, skip129
+	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R12)
+skip129:
+	TBZ     $5, R8, skip130
+	VLD1.P  32(R3), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R12)
+skip130:
+	TBZ     $4, R8, skip131
+	VLD1.P  16(R3), [V1.B16]
+	VST1.P  [V1.B16], 16(R12)
+skip131:
+	TBZ     $3, R8, skip132
+	FMOVD.P 8(R3), F1
+	FMOVD.P F1, 8(R12)
+skip132:
+	ADD     $0, R7, R3
+	MOVD    $-2, R6
+	CMP     $64, R8
+	BLS     short133
+	B       group124
+short133:
+half134:
+	FMOVQ   (R3), F1
+	FMOVQ   (R4), F2
+	WORD    $0x6e62dc21 // VFMUL V2.D2, V1.D2, V1.D2
+	FMOVQ   F1, (R3)
+	WORD    $0x4e61f403 // VFMAX V1.D2, V0.D2, V3.D2
+	WORD    $0x4ee1d461 // VFSUB V1.D2, V3.D2, V1.D2
+	FLDPQ   (R10), (F2, F4)
+	WORD    $0x4e63f445 // VFMAX V3.D2, V2.D2, V5.D2
+	WORD    $0x4ee3f443 // VFMIN V3.D2, V2.D2, V3.D2
+	WORD    $0x4e63d4a2 // VFADD V3.D2, V5.D2, V2.D2
+	WORD    $0x4ee5d445 // VFSUB V5.D2, V2.D2, V5.D2
+	WORD    $0x4ee5d463 // VFSUB V5.D2, V3.D2, V3.D2
+	WORD    $0x4e63d484 // VFADD V3.D2, V4.D2, V4.D2
+	FSTPQ   (F2, F4), (R10)
+	FLDPQ   128(R10), (F2, F3)
+	WORD    $0x4e61f444 // VFMAX V1.D2, V2.D2, V4.D2
+	WORD    $0x4ee1f441 // VFMIN V1.D2, V2.D2, V1.D2
+	WORD    $0x4e61d482 // VFADD V1.D2, V4.D2, V2.D2
+	WORD    $0x4ee4d444 // VFSUB V4.D2, V2.D2, V4.D2
+	WORD    $0x4ee4d421 // VFSUB V4.D2, V1.D2, V1.D2
+	WORD    $0x4e61d463 // VFADD V1.D2, V3.D2, V3.D2
+	FSTPQ   (F2, F3), 128(R10)
+	FMOVQ   32(R3), F1
+	FMOVQ   32(R4), F2
+	WORD    $0x6e62dc21 // VFMUL V2.D2, V1.D2, V1.D2
+	FMOVQ   F1, 32(R3)
+	WORD    $0x4e61f403 // VFMAX V1.D2, V0.D2, V3.D2
+	WORD    $0x4ee1d461 // VFSUB V1.D2, V3.D2, V1.D2
+	FLDPQ   64(R10), (F2, F4)
+	WORD    $0x4e63f445 // VFMAX V3.D2, V2.D2, V5.D2
+	WORD    $0x4ee3f443 // VFMIN V3.D2, V2.D2, V3.D2
+	WORD    $0x4e63d4a2 // VFADD V3.D2, V5.D2, V2.D2
+	WORD    $0x4ee5d445 // VFSUB V5.D2, V2.D2, V5.D2
+	WORD    $0x4ee5d463 // VFSUB V5.D2, V3.D2, V3.D2
+	WORD    $0x4e63d484 // VFADD V3.D2, V4.D2, V4.D2
+	FSTPQ   (F2, F4), 64(R10)
+	FLDPQ   192(R10), (F2, F3)
+	WORD    $0x4e61f444 // VFMAX V1.D2, V2.D2, V4.D2
+	WORD    $0x4ee1f441 // VFMIN V1.D2, V2.D2, V1.D2
+	WORD    $0x4e61d482 // VFADD V1.D2, V4.D2, V2.D2
+	WORD    $0x4ee4d444 // VFSUB V4.D2, V2.D2, V4.D2
+	WORD    $0x4ee4d421 // VFSUB V4.D2, V1.D2, V1.D2
+	WORD    $0x4e61d463 // VFADD V1.D2, V3.D2, V3.D2
+	FSTPQ   (F2, F3), 192(R10)
+	ADD     $16, R3
+	ADD     $16, R4
+	ADD     $32, R10
+	SUB     $1, R6
+	TBNZ    $0, R6, half134
+	SUB     $64, R10
+copied126:
+	MOVD    R7, R12
+	ADD     R5<<7, R2, R13
+	TBZ     $6, R8, skip135
+	VLD1.P  64(R12), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R13)
+skip135:
+	TBZ     $5, R8, skip136
+	VLD1.P  32(R12), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R13)
+skip136:
+	TBZ     $4, R8, skip137
+	VLD1.P  16(R12), [V1.B16]
+	VST1.P  [V1.B16], 16(R13)
+skip137:
+	TBZ     $3, R8, skip138
+	FMOVD.P 8(R12), F1
+	FMOVD.P F1, 8(R13)
+skip138:
+done127:
+	FLDPQ   (R10), (F1, F2)
+	FLDPQ   32(R10), (F3, F4)
+	FLDPQ   64(R10), (F5, F6)
+	FLDPQ   96(R10), (F7, F8)
+	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
+	WORD    $0x4e65f429 // VFMAX V5.D2, V1.D2, V9.D2
+	WORD    $0x4ee5f425 // VFMIN V5.D2, V1.D2, V5.D2
+	WORD    $0x4e65d521 // VFADD V5.D2, V9.D2, V1.D2
+	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
+	WORD    $0x4ee9d4a5 // VFSUB V9.D2, V5.D2, V5.D2
+	WORD    $0x4e65d442 // VFADD V5.D2, V2.D2, V2.D2
+	WORD    $0x4e68d484 // VFADD V8.D2, V4.D2, V4.D2
+	WORD    $0x4e67f469 // VFMAX V7.D2, V3.D2, V9.D2
+	WORD    $0x4ee7f467 // VFMIN V7.D2, V3.D2, V7.D2
+	WORD    $0x4e67d523 // VFADD V7.D2, V9.D2, V3.D2
+	WORD    $0x4ee9d469 // VFSUB V9.D2, V3.D2, V9.D2
+	WORD    $0x4ee9d4e7 // VFSUB V9.D2, V7.D2, V7.D2
+	WORD    $0x4e67d484 // VFADD V7.D2, V4.D2, V4.D2
+	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
+	WORD    $0x4e63f429 // VFMAX V3.D2, V1.D2, V9.D2
+	WORD    $0x4ee3f423 // VFMIN V3.D2, V1.D2, V3.D2
+	WORD    $0x4e63d521 // VFADD V3.D2, V9.D2, V1.D2
+	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
+	WORD    $0x4ee9d463 // VFSUB V9.D2, V3.D2, V3.D2
+	WORD    $0x4e63d442 // VFADD V3.D2, V2.D2, V2.D2
+	VDUP    V1.D[1], V3.D2
+	VDUP    V2.D[1], V4.D2
+	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
+	WORD    $0x4e63f429 // VFMAX V3.D2, V1.D2, V9.D2
+	WORD    $0x4ee3f423 // VFMIN V3.D2, V1.D2, V3.D2
+	WORD    $0x4e63d521 // VFADD V3.D2, V9.D2, V1.D2
+	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
+	WORD    $0x4ee9d463 // VFSUB V9.D2, V3.D2, V3.D2
+	WORD    $0x4e63d442 // VFADD V3.D2, V2.D2, V2.D2
+	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
+	FMOVD.P F1, 8(R0)
+	FLDPQ   128(R10), (F1, F2)
+	FLDPQ   160(R10), (F3, F4)
+	FLDPQ   192(R10), (F5, F6)
+	FLDPQ   224(R10), (F7, F8)
+	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
+	WORD    $0x4e65f429 // VFMAX V5.D2, V1.D2, V9.D2
+	WORD    $0x4ee5f425 // VFMIN V5.D2, V1.D2, V5.D2
+	WORD    $0x4e65d521 // VFADD V5.D2, V9.D2, V1.D2
+	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
+	WORD    $0x4ee9d4a5 // VFSUB V9.D2, V5.D2, V5.D2
+	WORD    $0x4e65d442 // VFADD V5.D2, V2.D2, V2.D2
+	WORD    $0x4e68d484 // VFADD V8.D2, V4.D2, V4.D2
+	WORD    $0x4e67f469 // VFMAX V7.D2, V3.D2, V9.D2
+	WORD    $0x4ee7f467 // VFMIN V7.D2, V3.D2, V7.D2
+	WORD    $0x4e67d523 // VFADD V7.D2, V9.D2, V3.D2
+	WORD    $0x4ee9d469 // VFSUB V9.D2, V3.D2, V9.D2
+	WORD    $0x4ee9d4e7 // VFSUB V9.D2, V7.D2, V7.D2
+	WORD    $0x4e67d484 // VFADD V7.D2, V4.D2, V4.D2
+	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
+	WORD    $0x4e63f429 // VFMAX V3.D2, V1.D2, V9.D2
+	WORD    $0x4ee3f423 // VFMIN V3.D2, V1.D2, V3.D2
+	WORD    $0x4e63d521 // VFADD V3.D2, V9.D2, V1.D2
+	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
+	WORD    $0x4ee9d463 // VFSUB V9.D2, V3.D2, V3.D2
+	WORD    $0x4e63d442 // VFADD V3.D2, V2.D2, V2.D2
+	VDUP    V1.D[1], V3.D2
+	VDUP    V2.D[1], V4.D2
+	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
+	WORD    $0x4e63f429 // VFMAX V3.D2, V1.D2, V9.D2
+	WORD    $0x4ee3f423 // VFMIN V3.D2, V1.D2, V3.D2
+	WORD    $0x4e63d521 // VFADD V3.D2, V9.D2, V1.D2
+	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
+	WORD    $0x4ee9d463 // VFSUB V9.D2, V3.D2, V3.D2
+	WORD    $0x4e63d442 // VFADD V3.D2, V2.D2, V2.D2
+	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
+	FMOVD.P F1, 8(R1)
+	ADD     R11<<3, R2
+	SUB     $1, R9
+	CBNZ    R9, row122
+last123:
 	RET
 
 // func softWeights64NEON(neg *float64, pos *float64, wStride int, t *float64, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float64)
@@ -3194,9 +3670,9 @@ TEXT ·softWeights64NEON(SB), NOSPLIT, $0-88
 	FMOVQ   32(R8), F1
 	FMOVQ   64(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
-row103:
+row139:
 	MOVD    $0, R6
-group104:
+group140:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $3, R6, R10
@@ -3369,7 +3845,7 @@ group104:
 	FSTPQ   (F13, F15), 32(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     group104
+	BLT     group140
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<3, R0
 	MOVD    wStride+16(FP), R7
@@ -3379,5 +3855,5 @@ group104:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row103
+	CBNZ    R5, row139
 	RET
