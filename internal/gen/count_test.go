@@ -105,6 +105,8 @@ func TestInstructionCounts(t *testing.T) {
 		{"sideMax64", "group", 16, 16},
 		{"sideSums32", "group", 32, 32},
 		{"sideSums64", "group", 16, 16},
+		{"weighSums32", "group", 32, 32},
+		{"weighSums64", "group", 16, 16},
 		{"sideGrad32", "group", 32, 32},
 		{"sideGrad64", "group", 16, 16},
 		{"softWeights32", "group", 8, 8},

@@ -583,10 +583,11 @@ var sideKernels = []*kernel{
 	},
 	{
 		name: "WeighSums", types: elems,
-		params: "a, b []float64, w []T, wStride, rows, n int, m []T",
+		params: "a, b []float64, w []T, wStride, rows, n int, m, lo []T",
 		doc: `multiplies the kept exponentials w[i·wStride+j] (see SelectExp) by the weights m[j],
-			which have room for a multiple of 32 elements, and writes for every row i the sum of
-			the products above 0 to a[i], and of those below, less their signs, to b[i].`,
+			for float32 m[j]+lo[j], which have room for a multiple of 32 elements, and writes for
+			every row i the sum of the products above 0 to a[i], and of those below, less their
+			signs, to b[i].`,
 		forms: both(weighSums, neonWeighSums),
 	},
 	{

@@ -300,38 +300,83 @@ func neonWeighSums(v *neonVec) {
 	a, b := v.param("a"), v.param("b")
 	w, m := v.output("w", "wStride"), v.remote("m")
 	w.changed = true
-	l := newNeonLoop(v, 2, w, m)
-	l.halves(16)
-	l.accumulators()
+	streams := []*stream{w, m}
+	var lo *stream
+	if !v.double() {
+		lo = v.remote("lo")
+		streams = append(streams, lo)
+	}
+	l := newNeonLoop(v, 2, streams...)
+	l.allWhole = true
 	zero := v.cleared(1)[0]
 	l.fill = zero
-	acc := [2]*neonAccumulator{newNeonStackAccumulator(v, l.acc), newNeonStackAccumulator(v, l.acc.offset(128))}
+	// The sums of float32 lanes l wait for those of lanes l+8.
+	var acc [2]*neonAccumulator
+	var low [2][]*vecReg
+	for side := range acc {
+		acc[side] = &neonAccumulator{neonVec: v, places: neonRegs}
+		if !v.double() {
+			acc[side].places /= 2
+			low[side] = v.regs(2)
+		}
+		acc[side].regs = v.regs(2 * acc[side].places)
+	}
 
 	l.run(func() {
 		for _, a := range acc {
 			a.clear()
 		}
 	}, func(turn neonTurn) {
-		for all := turn.numbers(); len(all) > 0; all = all[turn.vectors:] {
-			var sums [2]*vecReg
-			for i, number := range all[:turn.vectors] {
-				r, f, above := v.inRegister(w.place(number)), v.inRegister(m.place(number)), v.reg()
-				v.mul(r, f, r)
-				v.store(r, w.place(number))
-				v.max(zero, r, above)
-				v.sub(above, r, r)
-				v.free(f)
-				if i == 0 {
-					sums = [2]*vecReg{above, r}
-					continue
+		terms, factors := l.loadTurn(w, turn), l.loadTurn(m, turn)
+		if lo == nil {
+			for i, f := range factors {
+				v.mul(terms[i], f, terms[i])
+			}
+		} else {
+			for i, x := range l.loadTurn(lo, turn) {
+				v.mul(terms[i], x, x)
+				v.fmaAcc(terms[i], factors[i], x)
+				v.become(terms[i], x)
+			}
+		}
+		v.free(factors...)
+		l.storeTurn(w, turn, terms)
+		for i, h := range turn.lanes {
+			first, second := terms[2*i], terms[2*i+1]
+			waits := !v.double() && h < 2
+			for side := range acc {
+				var sum *vecReg
+				if waits {
+					sum = low[side][h]
+				} else {
+					sum = v.reg()
 				}
-				v.add(sums[0], above, sums[0])
-				v.add(sums[1], r, sums[1])
-				v.free(above, r)
+				if side == 0 {
+					above := v.reg()
+					v.max(zero, first, sum)
+					v.max(zero, second, above)
+					v.sub(sum, first, first)
+					v.sub(above, second, second)
+					v.add(sum, above, sum)
+					v.free(above)
+				} else {
+					v.add(first, second, sum)
+				}
+				switch a := acc[side]; {
+				case waits:
+				case v.double():
+					a.take(h, sum)
+				default:
+					v.add(low[side][h-2], sum, sum)
+					x, y := a.widen(sum)
+					a.update(h-2, func(p, q *vecReg) {
+						a.join(p, x)
+						a.join(q, y)
+					})
+					v.free(sum, x, y)
+				}
 			}
-			for side, a := range acc {
-				a.take(all[0], sums[side])
-			}
+			v.free(first, second)
 		}
 	}, func() {
 		acc[0].store(a)

@@ -416,6 +416,10 @@ func sideGrad(v *vec) {
 func weighSums(v *vec) {
 	a, b, m := v.param("a"), v.param("b"), v.param("m")
 	w, stride := v.param("w"), v.stride("wStride")
+	var lo gpreg
+	if !v.double() {
+		lo = v.param("lo")
+	}
 	l := newRowLoop(v)
 	l.single = true
 	zero := v.reg()
@@ -432,7 +436,13 @@ func weighSums(v *vec) {
 			for i, t := range q {
 				r, above, place := v.reg(), v.reg(), l.inRow(w, t.reg)
 				v.load(t.mask, place, r)
-				v.mul(r, l.inRow(m, t.reg), r)
+				if lo == nil {
+					v.mul(r, l.inRow(m, t.reg), r)
+				} else {
+					x := v.reg()
+					v.mul(r, l.inRow(lo, t.reg), x)
+					v.fmaFactor(l.inRow(m, t.reg), x, r)
+				}
 				v.store(t.mask, r, place)
 				v.max(zero, r, above) // a NaN is of both sides
 				v.sub(above, r, r)

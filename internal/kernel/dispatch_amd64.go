@@ -964,25 +964,25 @@ func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SidePara
 	}
 }
 
-func weighSums32(a, b []float64, w []float32, wStride, rows, n int, m []float32) {
+func weighSums32(a, b []float64, w []float32, wStride, rows, n int, m, lo []float32) {
 	switch Active {
 	case AVX512:
-		weighSums32AVX512(&a[0], &b[0], &w[0], wStride, rows, n, &m[0])
+		weighSums32AVX512(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
 	case AVX2:
-		weighSums32AVX2(&a[0], &b[0], &w[0], wStride, rows, n, &m[0])
+		weighSums32AVX2(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
 	default:
-		weighSums32Generic(a, b, w, wStride, rows, n, m)
+		weighSums32Generic(a, b, w, wStride, rows, n, m, lo)
 	}
 }
 
-func weighSums64(a, b []float64, w []float64, wStride, rows, n int, m []float64) {
+func weighSums64(a, b []float64, w []float64, wStride, rows, n int, m, lo []float64) {
 	switch Active {
 	case AVX512:
-		weighSums64AVX512(&a[0], &b[0], &w[0], wStride, rows, n, &m[0])
+		weighSums64AVX512(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
 	case AVX2:
-		weighSums64AVX2(&a[0], &b[0], &w[0], wStride, rows, n, &m[0])
+		weighSums64AVX2(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
 	default:
-		weighSums64Generic(a, b, w, wStride, rows, n, m)
+		weighSums64Generic(a, b, w, wStride, rows, n, m, lo)
 	}
 }
 
@@ -1777,16 +1777,16 @@ func sideGrad64AVX512(dst *float64, dstStride int, x *float64, stride int, rows 
 func sideGrad64AVX2(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
 
 //go:noescape
-func weighSums32AVX512(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32)
+func weighSums32AVX512(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32, lo *float32)
 
 //go:noescape
-func weighSums32AVX2(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32)
+func weighSums32AVX2(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32, lo *float32)
 
 //go:noescape
-func weighSums64AVX512(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64)
+func weighSums64AVX512(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64, lo *float64)
 
 //go:noescape
-func weighSums64AVX2(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64)
+func weighSums64AVX2(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64, lo *float64)
 
 //go:noescape
 func softWeights32AVX512(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float32)

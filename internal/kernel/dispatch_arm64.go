@@ -718,21 +718,21 @@ func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SidePara
 	}
 }
 
-func weighSums32(a, b []float64, w []float32, wStride, rows, n int, m []float32) {
+func weighSums32(a, b []float64, w []float32, wStride, rows, n int, m, lo []float32) {
 	switch Active {
 	case NEON:
-		weighSums32NEON(&a[0], &b[0], &w[0], wStride, rows, n, &m[0])
+		weighSums32NEON(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
 	default:
-		weighSums32Generic(a, b, w, wStride, rows, n, m)
+		weighSums32Generic(a, b, w, wStride, rows, n, m, lo)
 	}
 }
 
-func weighSums64(a, b []float64, w []float64, wStride, rows, n int, m []float64) {
+func weighSums64(a, b []float64, w []float64, wStride, rows, n int, m, lo []float64) {
 	switch Active {
 	case NEON:
-		weighSums64NEON(&a[0], &b[0], &w[0], wStride, rows, n, &m[0])
+		weighSums64NEON(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
 	default:
-		weighSums64Generic(a, b, w, wStride, rows, n, m)
+		weighSums64Generic(a, b, w, wStride, rows, n, m, lo)
 	}
 }
 
@@ -1207,10 +1207,10 @@ func sideGrad32NEON(dst *float32, dstStride int, x *float32, stride int, rows in
 func sideGrad64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
 
 //go:noescape
-func weighSums32NEON(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32)
+func weighSums32NEON(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32, lo *float32)
 
 //go:noescape
-func weighSums64NEON(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64)
+func weighSums64NEON(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64, lo *float64)
 
 //go:noescape
 func softWeights32NEON(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float32)

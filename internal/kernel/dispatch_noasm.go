@@ -342,13 +342,13 @@ func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SidePara
 }
 
 //go:noinline
-func weighSums32(a, b []float64, w []float32, wStride, rows, n int, m []float32) {
-	weighSums32Generic(a, b, w, wStride, rows, n, m)
+func weighSums32(a, b []float64, w []float32, wStride, rows, n int, m, lo []float32) {
+	weighSums32Generic(a, b, w, wStride, rows, n, m, lo)
 }
 
 //go:noinline
-func weighSums64(a, b []float64, w []float64, wStride, rows, n int, m []float64) {
-	weighSums64Generic(a, b, w, wStride, rows, n, m)
+func weighSums64(a, b []float64, w []float64, wStride, rows, n int, m, lo []float64) {
+	weighSums64Generic(a, b, w, wStride, rows, n, m, lo)
 }
 
 //go:noinline

@@ -127,6 +127,8 @@ func testGuardPagesOfSides[T Float](t *testing.T) {
 			sums := unsafe.Slice((*[2]float64)(unsafe.Pointer(unsafe.SliceData(kerneltest.Touching(f[2], 2, atEnd)))), 1)
 			SideSums(sums, r, p, 0)
 			SideGrad(part(x[1]), n, r, p)
+			m := kerneltest.Touching(w[1], (n+31)&^31, atEnd)
+			WeighSums(sums[0][:1], sums[0][1:], part(x[1]), n, 1, n, m, m)
 			class := kerneltest.Touching(f[2], n, atEnd)
 			for j := range class {
 				class[j] = 1

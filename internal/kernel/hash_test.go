@@ -66,6 +66,8 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("sideSums/float64", 0x873b6d6086adb0c7, 0x0291e01eb81800e9, hashSideSums[float64]),
 		kerneltest.Case("sideGrad/float32", 0x0e811d29626737e9, 0x45fec45a3c16aac6, hashSideGrad[float32]),
 		kerneltest.Case("sideGrad/float64", 0x051854fce8d028b3, 0xbe0347af86102ee6, hashSideGrad[float64]),
+		kerneltest.Case("weighSums/float32", 0x9f71a04af2d8731a, 0x10ac2924a4906f9a, hashWeighSums[float32]),
+		kerneltest.Case("weighSums/float64", 0xfceebcf0f353f379, 0x5212c50c6b28e6ad, hashWeighSums[float64]),
 		kerneltest.Case("softWeights/float32", 0xa40f826384c66be2, 0x38723080e04479b6, hashSoftWeights[float32]),
 		kerneltest.Case("softWeights/float64", 0xd4a8ed4982a0a563, 0x1b012e74ef0a4f93, hashSoftWeights[float64]),
 		kerneltest.Case("softUnit", 0xa8bbd2d0986d2c83, 0xd1b5d404c4cd6290, hashSoftUnit),
@@ -217,8 +219,9 @@ func hashSelectExp[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	}
 }
 
-func hashSelectScale[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
-	w, stride, rows, n, _ := kerneltest.HashedRows[T](r)
+// hashedTerms returns rows of kept exponentials.
+func hashedTerms[T Float](r *kerneltest.Rand) (w []T, stride, rows, n int) {
+	w, stride, rows, n, _ = kerneltest.HashedRows[T](r)
 	for i := range w {
 		if w[i] = T(math.Ldexp(1+math.Abs(float64(w[i]))*0x1p-20, r.IntN(250)-125)); r.IntN(9) == 0 {
 			w[i] = normalExp[T]() * T(r.IntN(3))
@@ -229,6 +232,11 @@ func hashSelectScale[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 			w[i] = -w[i]
 		}
 	}
+	return w, stride, rows, n
+}
+
+func hashSelectScale[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	w, stride, rows, n := hashedTerms[T](r)
 	dst, fa, fb := make([]T, len(w)), make([]T, rows), make([]T, rows)
 	for i := range fa {
 		fa[i], fb[i] = T(r.Positive(20)), T(r.Positive(20))
@@ -663,6 +671,22 @@ func hashSideGrad[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	dst := make([]T, len(s.X))
 	SideGrad(dst, s.Stride, s, p)
 	kerneltest.AddHash(h, dst...)
+}
+
+func hashWeighSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	w, stride, rows, n := hashedTerms[T](r)
+	m, lo := make([]T, n+32), make([]T, n+32)
+	for j := range n {
+		if m[j], lo[j] = T(r.Positive(10)), T(r.Positive(10))*0x1p-26; r.IntN(9) == 0 {
+			m[j], lo[j] = 0, 0
+		}
+	}
+	a, b := make([]float64, rows), make([]float64, rows)
+	WeighSums(a, b, w, stride, rows, n, m, lo)
+	canonicalNaNs(w)
+	kerneltest.AddHash(h, w...)
+	kerneltest.AddHash(h, a...)
+	kerneltest.AddHash(h, b...)
 }
 
 func hashSoftWeights[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {

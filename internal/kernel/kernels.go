@@ -269,13 +269,14 @@ func SideGrad[T Float](dst []T, dstStride int, r *SideRows[T], p []SideParams[T]
 }
 
 // WeighSums multiplies the kept exponentials w[i·wStride+j] (see SelectExp) by the weights m[j],
-// which have room for a multiple of 32 elements, and writes for every row i the sum of
-// the products above 0 to a[i], and of those below, less their signs, to b[i].
-func WeighSums[T Float](a, b []float64, w []T, wStride, rows, n int, m []T) {
+// for float32 m[j]+lo[j], which have room for a multiple of 32 elements, and writes for
+// every row i the sum of the products above 0 to a[i], and of those below, less their
+// signs, to b[i].
+func WeighSums[T Float](a, b []float64, w []T, wStride, rows, n int, m, lo []T) {
 	if IsFloat32[T]() {
-		weighSums32(a, b, As32(w), wStride, rows, n, As32(m))
+		weighSums32(a, b, As32(w), wStride, rows, n, As32(m), As32(lo))
 	} else {
-		weighSums64(a, b, As64(w), wStride, rows, n, As64(m))
+		weighSums64(a, b, As64(w), wStride, rows, n, As64(m), As64(lo))
 	}
 }
 

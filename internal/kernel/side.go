@@ -325,15 +325,19 @@ func (g *sideGroup[T]) clear(m int, in uint64, w []T, lowest T) {
 }
 
 // weighSums32Generic multiplies kept exponentials (see selectExp32Generic) by the weights
-// m[j] and writes the sums of the products above 0 to a, and of those below, less their
+// m[j]+lo[j], which float32 alone does not hold: as fma(w, m, w·lo). It writes the sums of the products above 0 to a, and of those below, less their
 // signs, to b, added in the order of sideSums32Generic. A NaN is in both sums.
-func weighSums32Generic(a, b []float64, w []float32, wStride, rows, n int, m []float32) {
+func weighSums32Generic(a, b []float64, w []float32, wStride, rows, n int, m, lo []float32) {
 	for i := range rows {
 		var acc [2][8]float64
 		row := w[i*wStride:][:n]
 		for from := 0; from < n; from += 2 * Lanes32 {
 			var terms [2][2 * Lanes32]float32
-			weigh(row[from:min(from+2*Lanes32, n)], m[from:], terms[0][:], terms[1][:])
+			part := row[from:min(from+2*Lanes32, n)]
+			for j, e := range part {
+				part[j] = fma32(e, m[from+j], float32(e*lo[from+j]))
+			}
+			splitSides(part, terms[0][:], terms[1][:])
 			for s := range acc {
 				t := &terms[s]
 				for l := range acc[s] {
@@ -348,13 +352,17 @@ func weighSums32Generic(a, b []float64, w []float32, wStride, rows, n int, m []f
 
 // weighSums64Generic is weighSums32Generic for float64, in the order of
 // sideSums64Generic.
-func weighSums64Generic(a, b []float64, w []float64, wStride, rows, n int, m []float64) {
+func weighSums64Generic(a, b []float64, w []float64, wStride, rows, n int, m, _ []float64) {
 	for i := range rows {
 		var acc, e [2][Lanes64]float64
 		row := w[i*wStride:][:n]
 		for from := 0; from < n; from += 2 * Lanes64 {
 			var terms [2][2 * Lanes64]float64
-			weigh(row[from:min(from+2*Lanes64, n)], m[from:], terms[0][:], terms[1][:])
+			part := row[from:min(from+2*Lanes64, n)]
+			for j, e := range part {
+				part[j] = e * m[from+j]
+			}
+			splitSides(part, terms[0][:], terms[1][:])
 			for s := range acc {
 				t := &terms[s]
 				for l := range acc[s] {
@@ -366,18 +374,14 @@ func weighSums64Generic(a, b []float64, w []float64, wStride, rows, n int, m []f
 	}
 }
 
-// weigh multiplies w by m, and writes the products above 0 and those below, less their
-// signs.
-func weigh[T Float](w, m, above, below []T) {
-	for j := range w {
-		p := w[j] * m[j]
-		w[j] = p
+// splitSides writes the terms of w above 0 and those below, less their signs: a NaN to
+// both.
+func splitSides[T Float](w, above, below []T) {
+	for j, p := range w {
 		if !(p <= 0) {
 			above[j] = p
 		}
-		if !(p >= 0) {
-			below[j] = -p
-		}
+		below[j] = above[j] - p
 	}
 }
 

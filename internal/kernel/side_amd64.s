@@ -1953,26 +1953,27 @@ last20:
 	VZEROUPPER
 	RET
 
-// func weighSums32AVX2(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32)
-// Requires: AVX
-TEXT ·weighSums32AVX2(SB), NOSPLIT, $0-56
+// func weighSums32AVX2(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32, lo *float32)
+// Requires: AVX, FMA3
+TEXT ·weighSums32AVX2(SB), NOSPLIT, $0-64
 	MOVQ   a+0(FP), AX
 	MOVQ   b+8(FP), CX
 	MOVQ   m+48(FP), DX
 	MOVQ   w+16(FP), BX
 	MOVQ   wStride+24(FP), SI
 	SHLQ   $0x02, SI
-	MOVQ   n+40(FP), DI
-	MOVQ   DI, R8
-	SHRQ   $0x05, R8
-	ANDQ   $0x1f, DI
-	MOVQ   DI, R9
-	LEAQ   tail<>+0(SB), R10
-	SHLQ   $0x02, R9
-	SUBQ   R9, R10
-	MOVQ   rows+32(FP), R9
+	MOVQ   lo+56(FP), DI
+	MOVQ   n+40(FP), R8
+	MOVQ   R8, R9
+	SHRQ   $0x05, R9
+	ANDQ   $0x1f, R8
+	MOVQ   R8, R10
+	LEAQ   tail<>+0(SB), R11
+	SHLQ   $0x02, R10
+	SUBQ   R10, R11
+	MOVQ   rows+32(FP), R10
 	VXORPS Y0, Y0, Y0
-	TESTQ  R9, R9
+	TESTQ  R10, R10
 	JZ     last28
 
 row27:
@@ -1980,32 +1981,36 @@ row27:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
-	XORQ   R11, R11
-	MOVQ   R8, R12
-	TESTQ  R12, R12
+	XORQ   R12, R12
+	MOVQ   R9, R13
+	TESTQ  R13, R13
 	JZ     rest32
 
 group31:
-	VMOVUPS      (BX)(R11*1), Y5
-	VMULPS       (DX)(R11*1), Y5, Y5
-	VMOVUPS      Y5, (BX)(R11*1)
+	VMOVUPS      (BX)(R12*1), Y5
+	VMULPS       (DI)(R12*1), Y5, Y6
+	VFMADD132PS  (DX)(R12*1), Y6, Y5
+	VMOVUPS      Y5, (BX)(R12*1)
 	VMAXPS       Y5, Y0, Y6
 	VSUBPS       Y5, Y6, Y5
-	VMOVUPS      64(BX)(R11*1), Y7
-	VMULPS       64(DX)(R11*1), Y7, Y7
-	VMOVUPS      Y7, 64(BX)(R11*1)
+	VMOVUPS      64(BX)(R12*1), Y7
+	VMULPS       64(DI)(R12*1), Y7, Y8
+	VFMADD132PS  64(DX)(R12*1), Y8, Y7
+	VMOVUPS      Y7, 64(BX)(R12*1)
 	VMAXPS       Y7, Y0, Y8
 	VSUBPS       Y7, Y8, Y7
 	VADDPS       Y8, Y6, Y6
 	VADDPS       Y7, Y5, Y5
-	VMOVUPS      32(BX)(R11*1), Y7
-	VMULPS       32(DX)(R11*1), Y7, Y7
-	VMOVUPS      Y7, 32(BX)(R11*1)
+	VMOVUPS      32(BX)(R12*1), Y7
+	VMULPS       32(DI)(R12*1), Y7, Y8
+	VFMADD132PS  32(DX)(R12*1), Y8, Y7
+	VMOVUPS      Y7, 32(BX)(R12*1)
 	VMAXPS       Y7, Y0, Y8
 	VSUBPS       Y7, Y8, Y7
-	VMOVUPS      96(BX)(R11*1), Y9
-	VMULPS       96(DX)(R11*1), Y9, Y9
-	VMOVUPS      Y9, 96(BX)(R11*1)
+	VMOVUPS      96(BX)(R12*1), Y9
+	VMULPS       96(DI)(R12*1), Y9, Y10
+	VFMADD132PS  96(DX)(R12*1), Y10, Y9
+	VMOVUPS      Y9, 96(BX)(R12*1)
 	VMAXPS       Y9, Y0, Y10
 	VSUBPS       Y9, Y10, Y9
 	VADDPS       Y10, Y8, Y8
@@ -2022,43 +2027,47 @@ group31:
 	VCVTPS2PD    X5, Y5
 	VADDPD       Y6, Y3, Y3
 	VADDPD       Y5, Y4, Y4
-	ADDQ         $0x80, R11
-	DECQ         R12
+	ADDQ         $0x80, R12
+	DECQ         R13
 	JNZ          group31
 
 rest32:
-	TESTQ        DI, DI
+	TESTQ        R8, R8
 	JZ           done34
-	CMPQ         DI, $0x10
+	CMPQ         R8, $0x10
 	JBE          half33
-	VMOVUPS      256(R10), Y5
-	VMASKMOVPS   (BX)(R11*1), Y5, Y5
-	VMULPS       (DX)(R11*1), Y5, Y5
-	VMOVUPS      256(R10), Y6
-	VMASKMOVPS   Y5, Y6, (BX)(R11*1)
+	VMOVUPS      256(R11), Y5
+	VMASKMOVPS   (BX)(R12*1), Y5, Y5
+	VMULPS       (DI)(R12*1), Y5, Y6
+	VFMADD132PS  (DX)(R12*1), Y6, Y5
+	VMOVUPS      256(R11), Y6
+	VMASKMOVPS   Y5, Y6, (BX)(R12*1)
 	VMAXPS       Y5, Y0, Y6
 	VSUBPS       Y5, Y6, Y5
-	VMOVUPS      320(R10), Y7
-	VMASKMOVPS   64(BX)(R11*1), Y7, Y7
-	VMULPS       64(DX)(R11*1), Y7, Y7
-	VMOVUPS      320(R10), Y8
-	VMASKMOVPS   Y7, Y8, 64(BX)(R11*1)
+	VMOVUPS      320(R11), Y7
+	VMASKMOVPS   64(BX)(R12*1), Y7, Y7
+	VMULPS       64(DI)(R12*1), Y7, Y8
+	VFMADD132PS  64(DX)(R12*1), Y8, Y7
+	VMOVUPS      320(R11), Y8
+	VMASKMOVPS   Y7, Y8, 64(BX)(R12*1)
 	VMAXPS       Y7, Y0, Y8
 	VSUBPS       Y7, Y8, Y7
 	VADDPS       Y8, Y6, Y6
 	VADDPS       Y7, Y5, Y5
-	VMOVUPS      288(R10), Y7
-	VMASKMOVPS   32(BX)(R11*1), Y7, Y7
-	VMULPS       32(DX)(R11*1), Y7, Y7
-	VMOVUPS      288(R10), Y8
-	VMASKMOVPS   Y7, Y8, 32(BX)(R11*1)
+	VMOVUPS      288(R11), Y7
+	VMASKMOVPS   32(BX)(R12*1), Y7, Y7
+	VMULPS       32(DI)(R12*1), Y7, Y8
+	VFMADD132PS  32(DX)(R12*1), Y8, Y7
+	VMOVUPS      288(R11), Y8
+	VMASKMOVPS   Y7, Y8, 32(BX)(R12*1)
 	VMAXPS       Y7, Y0, Y8
 	VSUBPS       Y7, Y8, Y7
-	VMOVUPS      352(R10), Y9
-	VMASKMOVPS   96(BX)(R11*1), Y9, Y9
-	VMULPS       96(DX)(R11*1), Y9, Y9
-	VMOVUPS      352(R10), Y10
-	VMASKMOVPS   Y9, Y10, 96(BX)(R11*1)
+	VMOVUPS      352(R11), Y9
+	VMASKMOVPS   96(BX)(R12*1), Y9, Y9
+	VMULPS       96(DI)(R12*1), Y9, Y10
+	VFMADD132PS  96(DX)(R12*1), Y10, Y9
+	VMOVUPS      352(R11), Y10
+	VMASKMOVPS   Y9, Y10, 96(BX)(R12*1)
 	VMAXPS       Y9, Y0, Y10
 	VSUBPS       Y9, Y10, Y9
 	VADDPS       Y10, Y8, Y8
@@ -2078,18 +2087,20 @@ rest32:
 	JMP          done34
 
 half33:
-	VMOVUPS      256(R10), Y5
-	VMASKMOVPS   (BX)(R11*1), Y5, Y5
-	VMULPS       (DX)(R11*1), Y5, Y5
-	VMOVUPS      256(R10), Y6
-	VMASKMOVPS   Y5, Y6, (BX)(R11*1)
+	VMOVUPS      256(R11), Y5
+	VMASKMOVPS   (BX)(R12*1), Y5, Y5
+	VMULPS       (DI)(R12*1), Y5, Y6
+	VFMADD132PS  (DX)(R12*1), Y6, Y5
+	VMOVUPS      256(R11), Y6
+	VMASKMOVPS   Y5, Y6, (BX)(R12*1)
 	VMAXPS       Y5, Y0, Y6
 	VSUBPS       Y5, Y6, Y5
-	VMOVUPS      288(R10), Y7
-	VMASKMOVPS   32(BX)(R11*1), Y7, Y7
-	VMULPS       32(DX)(R11*1), Y7, Y7
-	VMOVUPS      288(R10), Y8
-	VMASKMOVPS   Y7, Y8, 32(BX)(R11*1)
+	VMOVUPS      288(R11), Y7
+	VMASKMOVPS   32(BX)(R12*1), Y7, Y7
+	VMULPS       32(DI)(R12*1), Y7, Y8
+	VFMADD132PS  32(DX)(R12*1), Y8, Y7
+	VMOVUPS      288(R11), Y8
+	VMASKMOVPS   Y7, Y8, 32(BX)(R12*1)
 	VMAXPS       Y7, Y0, Y8
 	VSUBPS       Y7, Y8, Y7
 	VADDPS       Y6, Y8, Y8
@@ -2121,7 +2132,7 @@ done34:
 	VADDPD       X1, X3, X3
 	VMOVSD       X3, (CX)
 	ADDQ         $0x08, CX
-	DECQ         R9
+	DECQ         R10
 	JNZ          row27
 
 last28:
@@ -3248,46 +3259,49 @@ last60:
 	VZEROUPPER
 	RET
 
-// func weighSums32AVX512(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32)
+// func weighSums32AVX512(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32, lo *float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
-TEXT ·weighSums32AVX512(SB), NOSPLIT, $0-56
+TEXT ·weighSums32AVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+0(FP), AX
 	MOVQ   b+8(FP), CX
 	MOVQ   m+48(FP), DX
 	MOVQ   w+16(FP), BX
 	MOVQ   wStride+24(FP), SI
 	SHLQ   $0x02, SI
-	MOVQ   n+40(FP), DI
-	MOVQ   DI, R8
-	SHRQ   $0x05, R8
-	ANDQ   $0x1f, DI
-	MOVQ   $-1, R9
-	BZHIQ  DI, R9, R9
-	KMOVW  R9, K1
-	SHRQ   $0x10, R9
-	KMOVW  R9, K2
-	MOVQ   rows+32(FP), R9
+	MOVQ   lo+56(FP), DI
+	MOVQ   n+40(FP), R8
+	MOVQ   R8, R9
+	SHRQ   $0x05, R9
+	ANDQ   $0x1f, R8
+	MOVQ   $-1, R10
+	BZHIQ  R8, R10, R10
+	KMOVW  R10, K1
+	SHRQ   $0x10, R10
+	KMOVW  R10, K2
+	MOVQ   rows+32(FP), R10
 	VXORPS Y0, Y0, Y0
-	TESTQ  R9, R9
+	TESTQ  R10, R10
 	JZ     last68
 
 row67:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	XORQ   R10, R10
-	MOVQ   R8, R11
-	TESTQ  R11, R11
+	XORQ   R11, R11
+	MOVQ   R9, R12
+	TESTQ  R12, R12
 	JZ     rest72
 
 group71:
-	VMOVUPS       (BX)(R10*1), Z3
-	VMULPS        (DX)(R10*1), Z3, Z3
-	VMOVUPS       Z3, (BX)(R10*1)
+	VMOVUPS       (BX)(R11*1), Z3
+	VMULPS        (DI)(R11*1), Z3, Z4
+	VFMADD132PS   (DX)(R11*1), Z4, Z3
+	VMOVUPS       Z3, (BX)(R11*1)
 	VMAXPS        Z3, Z0, Z4
 	VSUBPS        Z3, Z4, Z3
-	VMOVUPS       64(BX)(R10*1), Z5
-	VMULPS        64(DX)(R10*1), Z5, Z5
-	VMOVUPS       Z5, 64(BX)(R10*1)
+	VMOVUPS       64(BX)(R11*1), Z5
+	VMULPS        64(DI)(R11*1), Z5, Z6
+	VFMADD132PS   64(DX)(R11*1), Z6, Z5
+	VMOVUPS       Z5, 64(BX)(R11*1)
 	VMAXPS        Z5, Z0, Z6
 	VSUBPS        Z5, Z6, Z5
 	VADDPS        Z6, Z4, Z4
@@ -3300,23 +3314,25 @@ group71:
 	VADDPS        Y4, Y3, Y3
 	VCVTPS2PD     Y3, Z3
 	VADDPD        Z3, Z2, Z2
-	ADDQ          $0x80, R10
-	DECQ          R11
+	ADDQ          $0x80, R11
+	DECQ          R12
 	JNZ           group71
 
 rest72:
-	TESTQ         DI, DI
+	TESTQ         R8, R8
 	JZ            done74
-	CMPQ          DI, $0x10
+	CMPQ          R8, $0x10
 	JBE           half73
-	VMOVUPS.Z     (BX)(R10*1), K1, Z3
-	VMULPS        (DX)(R10*1), Z3, Z3
-	VMOVUPS       Z3, K1, (BX)(R10*1)
+	VMOVUPS.Z     (BX)(R11*1), K1, Z3
+	VMULPS        (DI)(R11*1), Z3, Z4
+	VFMADD132PS   (DX)(R11*1), Z4, Z3
+	VMOVUPS       Z3, K1, (BX)(R11*1)
 	VMAXPS        Z3, Z0, Z4
 	VSUBPS        Z3, Z4, Z3
-	VMOVUPS.Z     64(BX)(R10*1), K2, Z5
-	VMULPS        64(DX)(R10*1), Z5, Z5
-	VMOVUPS       Z5, K2, 64(BX)(R10*1)
+	VMOVUPS.Z     64(BX)(R11*1), K2, Z5
+	VMULPS        64(DI)(R11*1), Z5, Z6
+	VFMADD132PS   64(DX)(R11*1), Z6, Z5
+	VMOVUPS       Z5, K2, 64(BX)(R11*1)
 	VMAXPS        Z5, Z0, Z6
 	VSUBPS        Z5, Z6, Z5
 	VADDPS        Z6, Z4, Z4
@@ -3332,9 +3348,10 @@ rest72:
 	JMP           done74
 
 half73:
-	VMOVUPS.Z     (BX)(R10*1), K1, Z3
-	VMULPS        (DX)(R10*1), Z3, Z3
-	VMOVUPS       Z3, K1, (BX)(R10*1)
+	VMOVUPS.Z     (BX)(R11*1), K1, Z3
+	VMULPS        (DI)(R11*1), Z3, Z4
+	VFMADD132PS   (DX)(R11*1), Z4, Z3
+	VMOVUPS       Z3, K1, (BX)(R11*1)
 	VMAXPS        Z3, Z0, Z4
 	VSUBPS        Z3, Z4, Z3
 	VEXTRACTF64X4 $0x01, Z4, Y5
@@ -3364,7 +3381,7 @@ done74:
 	VADDPD        X1, X2, X2
 	VMOVSD        X2, (CX)
 	ADDQ          $0x08, CX
-	DECQ          R9
+	DECQ          R10
 	JNZ           row67
 
 last68:
@@ -5573,9 +5590,9 @@ last100:
 	VZEROUPPER
 	RET
 
-// func weighSums64AVX2(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64)
+// func weighSums64AVX2(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64, lo *float64)
 // Requires: AVX
-TEXT ·weighSums64AVX2(SB), NOSPLIT, $320-56
+TEXT ·weighSums64AVX2(SB), NOSPLIT, $320-64
 	LEAQ   63(SP), BP
 	ANDQ   $-64, BP
 	MOVQ   a+0(FP), AX
@@ -6910,9 +6927,9 @@ last137:
 	VZEROUPPER
 	RET
 
-// func weighSums64AVX512(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64)
+// func weighSums64AVX512(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64, lo *float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2
-TEXT ·weighSums64AVX512(SB), NOSPLIT, $0-56
+TEXT ·weighSums64AVX512(SB), NOSPLIT, $0-64
 	MOVQ   a+0(FP), AX
 	MOVQ   b+8(FP), CX
 	MOVQ   m+48(FP), DX

@@ -1437,197 +1437,187 @@ done38:
 last34:
 	RET
 
-// func weighSums32NEON(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32)
-TEXT ·weighSums32NEON(SB), NOSPLIT, $512-56
+// func weighSums32NEON(a *float64, b *float64, w *float32, wStride int, rows int, n int, m *float32, lo *float32)
+TEXT ·weighSums32NEON(SB), NOSPLIT, $512-64
 	MOVD    a+0(FP), R0
 	MOVD    b+8(FP), R1
 	MOVD    w+16(FP), R2
-	MOVD    n+40(FP), R8
-	LSR     $5, R8, R5
-	LSL     $2, R8
-	AND     $127, R8
-	MOVD    $frame-512(SP), R7
-	MOVD    rows+32(FP), R9
-	ADD     $256, R7, R10
+	MOVD    n+40(FP), R9
+	LSR     $5, R9, R6
+	LSL     $2, R9
+	AND     $127, R9
+	MOVD    $frame-512(SP), R8
+	MOVD    rows+32(FP), R10
 	VEOR    V0.B16, V0.B16, V0.B16
 	MOVD    wStride+24(FP), R11
-	CBZ     R9, last53
+	CBZ     R10, last53
 row52:
-	VEOR    V1.B16, V1.B16, V1.B16
-	FSTPQ   (F1, F1), (R10)
-	FSTPQ   (F1, F1), 32(R10)
-	VEOR    V1.B16, V1.B16, V1.B16
-	FSTPQ   (F1, F1), 128(R10)
-	FSTPQ   (F1, F1), 160(R10)
+	VEOR    V3.B16, V3.B16, V3.B16
+	VEOR    V4.B16, V4.B16, V4.B16
+	VEOR    V5.B16, V5.B16, V5.B16
+	VEOR    V6.B16, V6.B16, V6.B16
+	VEOR    V9.B16, V9.B16, V9.B16
+	VEOR    V10.B16, V10.B16, V10.B16
+	VEOR    V11.B16, V11.B16, V11.B16
+	VEOR    V12.B16, V12.B16, V12.B16
 	MOVD    R2, R3
 	MOVD    m+48(FP), R4
-	LSL     $1, R5, R6
-	SUBS    $2, R6
+	MOVD    lo+56(FP), R5
+	SUBS    $1, R6, R7
 	BMI     rest55
 group54:
-half58:
-	FMOVQ   (R3), F1
-	FMOVQ   (R4), F2
-	WORD    $0x6e22dc21 // VFMUL V2.S4, V1.S4, V1.S4
-	FMOVQ   F1, (R3)
-	WORD    $0x4e21f403 // VFMAX V1.S4, V0.S4, V3.S4
-	WORD    $0x4ea1d461 // VFSUB V1.S4, V3.S4, V1.S4
-	FMOVQ   64(R3), F2
-	FMOVQ   64(R4), F4
-	WORD    $0x6e24dc42 // VFMUL V4.S4, V2.S4, V2.S4
-	FMOVQ   F2, 64(R3)
-	WORD    $0x4e22f405 // VFMAX V2.S4, V0.S4, V5.S4
-	WORD    $0x4ea2d4a2 // VFSUB V2.S4, V5.S4, V2.S4
-	WORD    $0x4e25d463 // VFADD V5.S4, V3.S4, V3.S4
-	WORD    $0x4e22d421 // VFADD V2.S4, V1.S4, V1.S4
-	FMOVQ   32(R3), F2
-	FMOVQ   32(R4), F4
-	WORD    $0x6e24dc42 // VFMUL V4.S4, V2.S4, V2.S4
-	FMOVQ   F2, 32(R3)
-	WORD    $0x4e22f405 // VFMAX V2.S4, V0.S4, V5.S4
-	WORD    $0x4ea2d4a2 // VFSUB V2.S4, V5.S4, V2.S4
-	FMOVQ   96(R3), F4
-	FMOVQ   96(R4), F6
-	WORD    $0x6e26dc84 // VFMUL V6.S4, V4.S4, V4.S4
-	FMOVQ   F4, 96(R3)
-	WORD    $0x4e24f407 // VFMAX V4.S4, V0.S4, V7.S4
-	WORD    $0x4ea4d4e4 // VFSUB V4.S4, V7.S4, V4.S4
-	WORD    $0x4e27d4a5 // VFADD V7.S4, V5.S4, V5.S4
-	WORD    $0x4e24d442 // VFADD V4.S4, V2.S4, V2.S4
-	WORD    $0x4e25d463 // VFADD V5.S4, V3.S4, V3.S4
-	WORD    $0x0e617864 // VFCVTL V3.S2, V4.D2
-	WORD    $0x4e617865 // VFCVTL2 V3.S4, V5.D2
-	FLDPQ   (R10), (F6, F7)
-	WORD    $0x4e64d4c6 // VFADD V4.D2, V6.D2, V6.D2
-	WORD    $0x4e65d4e7 // VFADD V5.D2, V7.D2, V7.D2
-	FSTPQ   (F6, F7), (R10)
-	WORD    $0x4e22d421 // VFADD V2.S4, V1.S4, V1.S4
-	WORD    $0x0e617822 // VFCVTL V1.S2, V2.D2
-	WORD    $0x4e617823 // VFCVTL2 V1.S4, V3.D2
-	FLDPQ   128(R10), (F4, F5)
-	WORD    $0x4e62d484 // VFADD V2.D2, V4.D2, V4.D2
-	WORD    $0x4e63d4a5 // VFADD V3.D2, V5.D2, V5.D2
-	FSTPQ   (F4, F5), 128(R10)
-	ADD     $16, R3
-	ADD     $16, R4
-	ADD     $32, R10
-	SUB     $1, R6
-	TBNZ    $0, R6, half58
-	SUB     $64, R10
-	ADD     $96, R3
-	ADD     $96, R4
-	TBZ     $63, R6, group54
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied56
+	FLDPQ   (R3), (F13, F15)
+	FLDPQ   64(R3), (F14, F16)
+	FLDPQ   (R4), (F17, F19)
+	FLDPQ   64(R4), (F18, F20)
+	FLDPQ   (R5), (F21, F23)
+	FLDPQ   64(R5), (F22, F24)
+	WORD    $0x6e35ddb5 // VFMUL V21.S4, V13.S4, V21.S4
+	VFMLA   V17.S4, V13.S4, V21.S4
+	WORD    $0x6e36ddd6 // VFMUL V22.S4, V14.S4, V22.S4
+	VFMLA   V18.S4, V14.S4, V22.S4
+	WORD    $0x6e37ddf7 // VFMUL V23.S4, V15.S4, V23.S4
+	VFMLA   V19.S4, V15.S4, V23.S4
+	WORD    $0x6e38de18 // VFMUL V24.S4, V16.S4, V24.S4
+	VFMLA   V20.S4, V16.S4, V24.S4
+	FSTPQ   (F21, F23), (R3)
+	FSTPQ   (F22, F24), 64(R3)
+	WORD    $0x4e35f401 // VFMAX V21.S4, V0.S4, V1.S4
+	WORD    $0x4e36f40d // VFMAX V22.S4, V0.S4, V13.S4
+	WORD    $0x4eb5d435 // VFSUB V21.S4, V1.S4, V21.S4
+	WORD    $0x4eb6d5b6 // VFSUB V22.S4, V13.S4, V22.S4
+	WORD    $0x4e2dd421 // VFADD V13.S4, V1.S4, V1.S4
+	WORD    $0x4e36d6a7 // VFADD V22.S4, V21.S4, V7.S4
+	WORD    $0x4e37f402 // VFMAX V23.S4, V0.S4, V2.S4
+	WORD    $0x4e38f40d // VFMAX V24.S4, V0.S4, V13.S4
+	WORD    $0x4eb7d457 // VFSUB V23.S4, V2.S4, V23.S4
+	WORD    $0x4eb8d5b8 // VFSUB V24.S4, V13.S4, V24.S4
+	WORD    $0x4e2dd442 // VFADD V13.S4, V2.S4, V2.S4
+	WORD    $0x4e38d6e8 // VFADD V24.S4, V23.S4, V8.S4
+	FLDPQ   32(R3), (F13, F15)
+	FLDPQ   96(R3), (F14, F16)
+	FLDPQ   32(R4), (F17, F19)
+	FLDPQ   96(R4), (F18, F20)
+	FLDPQ   32(R5), (F21, F23)
+	FLDPQ   96(R5), (F22, F24)
+	WORD    $0x6e35ddb5 // VFMUL V21.S4, V13.S4, V21.S4
+	VFMLA   V17.S4, V13.S4, V21.S4
+	WORD    $0x6e36ddd6 // VFMUL V22.S4, V14.S4, V22.S4
+	VFMLA   V18.S4, V14.S4, V22.S4
+	WORD    $0x6e37ddf7 // VFMUL V23.S4, V15.S4, V23.S4
+	VFMLA   V19.S4, V15.S4, V23.S4
+	WORD    $0x6e38de18 // VFMUL V24.S4, V16.S4, V24.S4
+	VFMLA   V20.S4, V16.S4, V24.S4
+	FSTPQ   (F21, F23), 32(R3)
+	FSTPQ   (F22, F24), 96(R3)
+	WORD    $0x4e35f40d // VFMAX V21.S4, V0.S4, V13.S4
+	WORD    $0x4e36f40e // VFMAX V22.S4, V0.S4, V14.S4
+	WORD    $0x4eb5d5b5 // VFSUB V21.S4, V13.S4, V21.S4
+	WORD    $0x4eb6d5d6 // VFSUB V22.S4, V14.S4, V22.S4
+	WORD    $0x4e2ed5ad // VFADD V14.S4, V13.S4, V13.S4
+	WORD    $0x4e2dd42d // VFADD V13.S4, V1.S4, V13.S4
+	WORD    $0x0e6179ae // VFCVTL V13.S2, V14.D2
+	WORD    $0x4e6179af // VFCVTL2 V13.S4, V15.D2
+	WORD    $0x4e6ed463 // VFADD V14.D2, V3.D2, V3.D2
+	WORD    $0x4e6fd484 // VFADD V15.D2, V4.D2, V4.D2
+	WORD    $0x4e36d6ad // VFADD V22.S4, V21.S4, V13.S4
+	WORD    $0x4e2dd4ed // VFADD V13.S4, V7.S4, V13.S4
+	WORD    $0x0e6179ae // VFCVTL V13.S2, V14.D2
+	WORD    $0x4e6179af // VFCVTL2 V13.S4, V15.D2
+	WORD    $0x4e6ed529 // VFADD V14.D2, V9.D2, V9.D2
+	WORD    $0x4e6fd54a // VFADD V15.D2, V10.D2, V10.D2
+	WORD    $0x4e37f40d // VFMAX V23.S4, V0.S4, V13.S4
+	WORD    $0x4e38f40e // VFMAX V24.S4, V0.S4, V14.S4
+	WORD    $0x4eb7d5b7 // VFSUB V23.S4, V13.S4, V23.S4
+	WORD    $0x4eb8d5d8 // VFSUB V24.S4, V14.S4, V24.S4
+	WORD    $0x4e2ed5ad // VFADD V14.S4, V13.S4, V13.S4
+	WORD    $0x4e2dd44d // VFADD V13.S4, V2.S4, V13.S4
+	WORD    $0x0e6179ae // VFCVTL V13.S2, V14.D2
+	WORD    $0x4e6179af // VFCVTL2 V13.S4, V15.D2
+	WORD    $0x4e6ed4a5 // VFADD V14.D2, V5.D2, V5.D2
+	WORD    $0x4e6fd4c6 // VFADD V15.D2, V6.D2, V6.D2
+	WORD    $0x4e38d6ed // VFADD V24.S4, V23.S4, V13.S4
+	WORD    $0x4e2dd50d // VFADD V13.S4, V8.S4, V13.S4
+	WORD    $0x0e6179ae // VFCVTL V13.S2, V14.D2
+	WORD    $0x4e6179af // VFCVTL2 V13.S4, V15.D2
+	WORD    $0x4e6ed56b // VFADD V14.D2, V11.D2, V11.D2
+	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
+	SUB     $1, R7
+	ADD     $128, R3
+	ADD     $128, R4
+	ADD     $128, R5
+	TBZ     $63, R7, group54
+	// -1 after the groups, -2 after the rest
+	TBZ     $0, R7, copied56
 rest55:
-	CBZ     R8, done57
-	FSTPQ   (F0, F0), (R7)
-	FSTPQ   (F0, F0), 32(R7)
-	FSTPQ   (F0, F0), 64(R7)
-	FSTPQ   (F0, F0), 96(R7)
-	ADD     $0, R7, R12
-	TBZ     $6, R8, skip59
-	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R12)
+	CBZ     R9, done57
+	FSTPQ   (F0, F0), (R8)
+	FSTPQ   (F0, F0), 32(R8)
+	FSTPQ   (F0, F0), 64(R8)
+	FSTPQ   (F0, F0), 96(R8)
+	ADD     $0, R8, R12
+	TBZ     $6, R9, skip58
+	VLD1.P  64(R3), [V13.B16, V14.B16, V15.B16, V16.B16]
+	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R12)
+skip58:
+	TBZ     $5, R9, skip59
+	VLD1.P  32(R3), [V13.B16, V14.B16]
+	VST1.P  [V13.B16, V14.B16], 32(R12)
 skip59:
-	TBZ     $5, R8, skip60
-	VLD1.P  32(R3), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R12)
+	TBZ     $4, R9, skip60
+	VLD1.P  16(R3), [V13.B16]
+	VST1.P  [V13.B16], 16(R12)
 skip60:
-	TBZ     $4, R8, skip61
-	VLD1.P  16(R3), [V1.B16]
-	VST1.P  [V1.B16], 16(R12)
+	TBZ     $3, R9, skip61
+	FMOVD.P 8(R3), F13
+	FMOVD.P F13, 8(R12)
 skip61:
-	TBZ     $3, R8, skip62
-	FMOVD.P 8(R3), F1
-	FMOVD.P F1, 8(R12)
+	TBZ     $2, R9, skip62
+	FMOVS.P 4(R3), F13
+	FMOVS.P F13, 4(R12)
 skip62:
-	TBZ     $2, R8, skip63
-	FMOVS.P 4(R3), F1
-	FMOVS.P F1, 4(R12)
-skip63:
-	ADD     $0, R7, R3
-	MOVD    $-2, R6
-	CMP     $64, R8
-	BLS     short64
+	ADD     $0, R8, R3
+	MOVD    $-1, R7
 	B       group54
-short64:
-half65:
-	FMOVQ   (R3), F1
-	FMOVQ   (R4), F2
-	WORD    $0x6e22dc21 // VFMUL V2.S4, V1.S4, V1.S4
-	FMOVQ   F1, (R3)
-	WORD    $0x4e21f403 // VFMAX V1.S4, V0.S4, V3.S4
-	WORD    $0x4ea1d461 // VFSUB V1.S4, V3.S4, V1.S4
-	FMOVQ   32(R3), F2
-	FMOVQ   32(R4), F4
-	WORD    $0x6e24dc42 // VFMUL V4.S4, V2.S4, V2.S4
-	FMOVQ   F2, 32(R3)
-	WORD    $0x4e22f405 // VFMAX V2.S4, V0.S4, V5.S4
-	WORD    $0x4ea2d4a2 // VFSUB V2.S4, V5.S4, V2.S4
-	WORD    $0x4e25d463 // VFADD V5.S4, V3.S4, V3.S4
-	WORD    $0x0e617864 // VFCVTL V3.S2, V4.D2
-	WORD    $0x4e617865 // VFCVTL2 V3.S4, V5.D2
-	FLDPQ   (R10), (F6, F7)
-	WORD    $0x4e64d4c6 // VFADD V4.D2, V6.D2, V6.D2
-	WORD    $0x4e65d4e7 // VFADD V5.D2, V7.D2, V7.D2
-	FSTPQ   (F6, F7), (R10)
-	WORD    $0x4e22d421 // VFADD V2.S4, V1.S4, V1.S4
-	WORD    $0x0e617822 // VFCVTL V1.S2, V2.D2
-	WORD    $0x4e617823 // VFCVTL2 V1.S4, V3.D2
-	FLDPQ   128(R10), (F4, F5)
-	WORD    $0x4e62d484 // VFADD V2.D2, V4.D2, V4.D2
-	WORD    $0x4e63d4a5 // VFADD V3.D2, V5.D2, V5.D2
-	FSTPQ   (F4, F5), 128(R10)
-	ADD     $16, R3
-	ADD     $16, R4
-	ADD     $32, R10
-	SUB     $1, R6
-	TBNZ    $0, R6, half65
-	SUB     $64, R10
 copied56:
-	MOVD    R7, R12
-	ADD     R5<<7, R2, R13
-	TBZ     $6, R8, skip66
-	VLD1.P  64(R12), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R13)
+	MOVD    R8, R12
+	ADD     R6<<7, R2, R13
+	TBZ     $6, R9, skip63
+	VLD1.P  64(R12), [V13.B16, V14.B16, V15.B16, V16.B16]
+	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R13)
+skip63:
+	TBZ     $5, R9, skip64
+	VLD1.P  32(R12), [V13.B16, V14.B16]
+	VST1.P  [V13.B16, V14.B16], 32(R13)
+skip64:
+	TBZ     $4, R9, skip65
+	VLD1.P  16(R12), [V13.B16]
+	VST1.P  [V13.B16], 16(R13)
+skip65:
+	TBZ     $3, R9, skip66
+	FMOVD.P 8(R12), F13
+	FMOVD.P F13, 8(R13)
 skip66:
-	TBZ     $5, R8, skip67
-	VLD1.P  32(R12), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R13)
+	TBZ     $2, R9, skip67
+	FMOVS.P 4(R12), F13
+	FMOVS.P F13, 4(R13)
 skip67:
-	TBZ     $4, R8, skip68
-	VLD1.P  16(R12), [V1.B16]
-	VST1.P  [V1.B16], 16(R13)
-skip68:
-	TBZ     $3, R8, skip69
-	FMOVD.P 8(R12), F1
-	FMOVD.P F1, 8(R13)
-skip69:
-	TBZ     $2, R8, skip70
-	FMOVS.P 4(R12), F1
-	FMOVS.P F1, 4(R13)
-skip70:
 done57:
-	FLDPQ   (R10), (F1, F2)
-	FLDPQ   32(R10), (F3, F4)
-	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
-	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
-	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
-	VDUP    V1.D[1], V2.D2
-	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
-	FMOVD.P F1, 8(R0)
-	FLDPQ   128(R10), (F1, F2)
-	FLDPQ   160(R10), (F3, F4)
-	WORD    $0x4e63d421 // VFADD V3.D2, V1.D2, V1.D2
-	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
-	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
-	VDUP    V1.D[1], V2.D2
-	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
-	FMOVD.P F1, 8(R1)
+	WORD    $0x4e65d463 // VFADD V5.D2, V3.D2, V3.D2
+	WORD    $0x4e66d484 // VFADD V6.D2, V4.D2, V4.D2
+	WORD    $0x4e64d463 // VFADD V4.D2, V3.D2, V3.D2
+	VDUP    V3.D[1], V4.D2
+	WORD    $0x4e64d463 // VFADD V4.D2, V3.D2, V3.D2
+	FMOVD.P F3, 8(R0)
+	WORD    $0x4e6bd529 // VFADD V11.D2, V9.D2, V9.D2
+	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
+	WORD    $0x4e6ad529 // VFADD V10.D2, V9.D2, V9.D2
+	VDUP    V9.D[1], V10.D2
+	WORD    $0x4e6ad529 // VFADD V10.D2, V9.D2, V9.D2
+	FMOVD.P F9, 8(R1)
 	ADD     R11<<2, R2
-	SUB     $1, R9
-	CBNZ    R9, row52
+	SUB     $1, R10
+	CBNZ    R10, row52
 last53:
 	RET
 
@@ -1645,9 +1635,9 @@ TEXT ·softWeights32NEON(SB), NOSPLIT, $0-88
 	FMOVQ   32(R8), F1
 	FMOVQ   64(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
-row71:
+row68:
 	MOVD    $0, R6
-group72:
+group69:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $4, R6, R10
@@ -1836,7 +1826,7 @@ group72:
 	FMOVQ   F14, 16(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     group72
+	BLT     group69
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
 	MOVD    wStride+16(FP), R7
@@ -1846,7 +1836,7 @@ group72:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row71
+	CBNZ    R5, row68
 	RET
 
 // func softUnitNEON(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
@@ -1866,9 +1856,9 @@ TEXT ·softUnitNEON(SB), NOSPLIT, $0-72
 	FMOVQ   480(R8), F4
 	FMOVQ   512(R8), F5
 	FMOVQ   544(R8), F6
-row73:
+row70:
 	MOVD    $0, R6
-group74:
+group71:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V7.H8]
 	ADD     R6<<2, R2, R7
@@ -1993,7 +1983,7 @@ group74:
 	FSTPQ   (F12, F14), 96(R7)
 	ADD     $16, R6
 	CMP     R4, R6
-	BLT     group74
+	BLT     group71
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
 	MOVD    wStride+16(FP), R7
@@ -2003,7 +1993,7 @@ group74:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row73
+	CBNZ    R5, row70
 	RET
 
 // func sideMax64NEON(top *[4]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64)
@@ -2029,8 +2019,8 @@ TEXT ·sideMax64NEON(SB), NOSPLIT, $512-88
 	FMOVQ   192(R15), F5
 	MOVD    stride+16(FP), R19
 	MOVD    wStride+72(FP), R20
-	CBZ     R9, last76
-row75:
+	CBZ     R9, last73
+row72:
 	VMOV    V3.B16, V6.B16
 	VMOV    V3.B16, V7.B16
 	VMOV    V3.B16, V8.B16
@@ -2041,11 +2031,11 @@ row75:
 	MOVD    R12, R13
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest78
-group77:
+	BMI     rest75
+group74:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half81:
+half78:
 	FMOVQ   (R2), F10
 	FMOVQ   (R14), F13
 	VCMTST  V13.D2, V1.D2, V11.D2
@@ -2162,41 +2152,41 @@ half81:
 	ADD     $32, R4
 	ADD     $32, R14
 	SUB     $1, R6
-	TBNZ    $0, R6, half81
+	TBNZ    $0, R6, half78
 	SUB     $64, R14
 	ADD     $64, R2
 	ADD     $192, R4
-	TBZ     $63, R6, group77
+	TBZ     $63, R6, group74
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied79
-rest78:
-	CBZ     R8, done80
+	TBZ     $1, R6, copied76
+rest75:
+	CBZ     R8, done77
 	ADD     $0, R7, R21
-	TBZ     $6, R8, skip82
+	TBZ     $6, R8, skip79
 	VLD1.P  64(R2), [V10.B16, V11.B16, V12.B16, V13.B16]
 	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R21)
-skip82:
-	TBZ     $5, R8, skip83
+skip79:
+	TBZ     $5, R8, skip80
 	VLD1.P  32(R2), [V10.B16, V11.B16]
 	VST1.P  [V10.B16, V11.B16], 32(R21)
-skip83:
-	TBZ     $4, R8, skip84
+skip80:
+	TBZ     $4, R8, skip81
 	VLD1.P  16(R2), [V10.B16]
 	VST1.P  [V10.B16], 16(R21)
-skip84:
-	TBZ     $3, R8, skip85
+skip81:
+	TBZ     $3, R8, skip82
 	FMOVD.P 8(R2), F10
 	FMOVD.P F10, 8(R21)
-skip85:
+skip82:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
-	BLS     short86
-	B       group77
-short86:
+	BLS     short83
+	B       group74
+short83:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half87:
+half84:
 	FMOVQ   (R2), F10
 	FMOVQ   (R14), F13
 	VCMTST  V13.D2, V1.D2, V11.D2
@@ -2257,33 +2247,33 @@ half87:
 	ADD     $32, R4
 	ADD     $32, R14
 	SUB     $1, R6
-	TBNZ    $0, R6, half87
+	TBNZ    $0, R6, half84
 	SUB     $64, R14
-copied79:
-done80:
+copied76:
+done77:
 	WORD    $0x7e70f8c6 // VFMAXP V6.D2, F6
 	FCMPD   F6, F6
-	BVC     number88
+	BVC     number85
 	VMOV    V4.B16, V6.B16
-number88:
+number85:
 	FMOVD.P F6, 8(R0)
 	WORD    $0x7e70f8e7 // VFMAXP V7.D2, F7
 	FCMPD   F7, F7
-	BVC     number89
+	BVC     number86
 	VMOV    V4.B16, V7.B16
-number89:
+number86:
 	FMOVD.P F7, 8(R0)
 	WORD    $0x7e70f908 // VFMAXP V8.D2, F8
 	FCMPD   F8, F8
-	BVC     number90
+	BVC     number87
 	VMOV    V4.B16, V8.B16
-number90:
+number87:
 	FMOVD.P F8, 8(R0)
 	WORD    $0x7e70f929 // VFMAXP V9.D2, F9
 	FCMPD   F9, F9
-	BVC     number91
+	BVC     number88
 	VMOV    V4.B16, V9.B16
-number91:
+number88:
 	FMOVD.P F9, 8(R0)
 	ADD     R19<<3, R1
 	ADD     R20<<3, R3
@@ -2292,8 +2282,8 @@ number91:
 	MOVD    words+56(FP), R21
 	ADD     R21<<3, R12
 	SUB     $1, R9
-	CBNZ    R9, row75
-last76:
+	CBNZ    R9, row72
+last73:
 	RET
 
 // func sideSums64NEON(sum *[2]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, pStep int)
@@ -2325,8 +2315,8 @@ TEXT ·sideSums64NEON(SB), NOSPLIT, $512-104
 	FMOVQ   288(R15), F6
 	MOVD    stride+16(FP), R22
 	MOVD    wStride+72(FP), R23
-	CBZ     R9, last93
-row92:
+	CBZ     R9, last90
+row89:
 	ADD     $0, R20, R24
 	VLD1R   (R24), [V7.D2]
 	ADD     $24, R20, R24
@@ -2347,11 +2337,11 @@ row92:
 	MOVD    R12, R13
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest95
-group94:
+	BMI     rest92
+group91:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half98:
+half95:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R2), F9
 	FMOVQ   (R14), F12
@@ -2625,42 +2615,42 @@ half98:
 	ADD     $16, R14
 	ADD     $32, R19
 	SUB     $1, R6
-	TBNZ    $0, R6, half98
+	TBNZ    $0, R6, half95
 	SUB     $32, R14
 	SUB     $64, R19
 	ADD     $96, R2
 	ADD     $224, R4
-	TBZ     $63, R6, group94
+	TBZ     $63, R6, group91
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied96
-rest95:
-	CBZ     R8, done97
+	TBZ     $1, R6, copied93
+rest92:
+	CBZ     R8, done94
 	ADD     $0, R7, R24
-	TBZ     $6, R8, skip99
+	TBZ     $6, R8, skip96
 	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R24)
-skip99:
-	TBZ     $5, R8, skip100
+skip96:
+	TBZ     $5, R8, skip97
 	VLD1.P  32(R2), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R24)
-skip100:
-	TBZ     $4, R8, skip101
+skip97:
+	TBZ     $4, R8, skip98
 	VLD1.P  16(R2), [V9.B16]
 	VST1.P  [V9.B16], 16(R24)
-skip101:
-	TBZ     $3, R8, skip102
+skip98:
+	TBZ     $3, R8, skip99
 	FMOVD.P 8(R2), F9
 	FMOVD.P F9, 8(R24)
-skip102:
+skip99:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
-	BLS     short103
-	B       group94
-short103:
+	BLS     short100
+	B       group91
+short100:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half104:
+half101:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R2), F9
 	FMOVQ   (R14), F12
@@ -2814,11 +2804,11 @@ half104:
 	ADD     $16, R14
 	ADD     $32, R19
 	SUB     $1, R6
-	TBNZ    $0, R6, half104
+	TBNZ    $0, R6, half101
 	SUB     $32, R14
 	SUB     $64, R19
-copied96:
-done97:
+copied93:
+done94:
 	ADD     R21, R20
 	FLDPQ   (R19), (F9, F10)
 	FLDPQ   32(R19), (F11, F12)
@@ -2899,8 +2889,8 @@ done97:
 	MOVD    words+56(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R9
-	CBNZ    R9, row92
-last93:
+	CBNZ    R9, row89
+last90:
 	RET
 
 // func sideGrad64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
@@ -2929,8 +2919,8 @@ TEXT ·sideGrad64NEON(SB), NOSPLIT, $512-104
 	MOVD    stride+24(FP), R21
 	MOVD    wStride+80(FP), R22
 	MOVD    dstStride+8(FP), R23
-	CBZ     R10, last106
-row105:
+	CBZ     R10, last103
+row102:
 	ADD     $0, R20, R24
 	VLD1R   (R24), [V7.D2]
 	ADD     $24, R20, R24
@@ -2946,12 +2936,12 @@ row105:
 	MOVD    R13, R14
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest108
-group107:
+	BMI     rest105
+group104:
 	VLD1R.P 2(R12), [V0.H8]
 	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half111:
+half108:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F11
 	FMOVQ   (R15), F14
@@ -3183,44 +3173,44 @@ half111:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half111
+	TBNZ    $0, R7, half108
 	SUB     $64, R15
 	ADD     $64, R3
 	ADD     $192, R5
 	ADD     $64, R1
-	TBZ     $63, R7, group107
+	TBZ     $63, R7, group104
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied109
-rest108:
-	CBZ     R9, done110
+	TBZ     $1, R7, copied106
+rest105:
+	CBZ     R9, done107
 	ADD     $0, R8, R24
-	TBZ     $6, R9, skip112
+	TBZ     $6, R9, skip109
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip112:
-	TBZ     $5, R9, skip113
+skip109:
+	TBZ     $5, R9, skip110
 	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip113:
-	TBZ     $4, R9, skip114
+skip110:
+	TBZ     $4, R9, skip111
 	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R24)
-skip114:
-	TBZ     $3, R9, skip115
+skip111:
+	TBZ     $3, R9, skip112
 	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R24)
-skip115:
+skip112:
 	ADD     $0, R8, R3
 	MOVD    R8, R1
 	MOVD    $-2, R7
 	CMP     $64, R9
-	BLS     short116
-	B       group107
-short116:
+	BLS     short113
+	B       group104
+short113:
 	VLD1R.P 2(R12), [V0.H8]
 	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half117:
+half114:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F11
 	FMOVQ   (R15), F14
@@ -3339,28 +3329,28 @@ half117:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half117
+	TBNZ    $0, R7, half114
 	SUB     $64, R15
-copied109:
+copied106:
 	MOVD    R8, R24
 	ADD     R6<<7, R0, R25
-	TBZ     $6, R9, skip118
+	TBZ     $6, R9, skip115
 	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip118:
-	TBZ     $5, R9, skip119
+skip115:
+	TBZ     $5, R9, skip116
 	VLD1.P  32(R24), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip119:
-	TBZ     $4, R9, skip120
+skip116:
+	TBZ     $4, R9, skip117
 	VLD1.P  16(R24), [V11.B16]
 	VST1.P  [V11.B16], 16(R25)
-skip120:
-	TBZ     $3, R9, skip121
+skip117:
+	TBZ     $3, R9, skip118
 	FMOVD.P 8(R24), F11
 	FMOVD.P F11, 8(R25)
-skip121:
-done110:
+skip118:
+done107:
 	ADD     $48, R20
 	ADD     R21<<3, R2
 	ADD     R22<<3, R4
@@ -3370,12 +3360,12 @@ done110:
 	MOVD    words+64(FP), R24
 	ADD     R24<<3, R13
 	SUB     $1, R10
-	CBNZ    R10, row105
-last106:
+	CBNZ    R10, row102
+last103:
 	RET
 
-// func weighSums64NEON(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64)
-TEXT ·weighSums64NEON(SB), NOSPLIT, $512-56
+// func weighSums64NEON(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64, lo *float64)
+TEXT ·weighSums64NEON(SB), NOSPLIT, $512-64
 	MOVD    a+0(FP), R0
 	MOVD    b+8(FP), R1
 	MOVD    w+16(FP), R2
@@ -3385,275 +3375,243 @@ TEXT ·weighSums64NEON(SB), NOSPLIT, $512-56
 	AND     $127, R8
 	MOVD    $frame-512(SP), R7
 	MOVD    rows+32(FP), R9
-	ADD     $256, R7, R10
 	VEOR    V0.B16, V0.B16, V0.B16
-	MOVD    wStride+24(FP), R11
-	CBZ     R9, last123
-row122:
+	MOVD    wStride+24(FP), R10
+	CBZ     R9, last120
+row119:
 	VEOR    V1.B16, V1.B16, V1.B16
-	FSTPQ   (F1, F1), (R10)
-	FSTPQ   (F1, F1), 32(R10)
-	FSTPQ   (F1, F1), 64(R10)
-	FSTPQ   (F1, F1), 96(R10)
-	VEOR    V1.B16, V1.B16, V1.B16
-	FSTPQ   (F1, F1), 128(R10)
-	FSTPQ   (F1, F1), 160(R10)
-	FSTPQ   (F1, F1), 192(R10)
-	FSTPQ   (F1, F1), 224(R10)
+	VEOR    V2.B16, V2.B16, V2.B16
+	VEOR    V3.B16, V3.B16, V3.B16
+	VEOR    V4.B16, V4.B16, V4.B16
+	VEOR    V5.B16, V5.B16, V5.B16
+	VEOR    V6.B16, V6.B16, V6.B16
+	VEOR    V7.B16, V7.B16, V7.B16
+	VEOR    V8.B16, V8.B16, V8.B16
+	VEOR    V9.B16, V9.B16, V9.B16
+	VEOR    V10.B16, V10.B16, V10.B16
+	VEOR    V11.B16, V11.B16, V11.B16
+	VEOR    V12.B16, V12.B16, V12.B16
+	VEOR    V13.B16, V13.B16, V13.B16
+	VEOR    V14.B16, V14.B16, V14.B16
+	VEOR    V15.B16, V15.B16, V15.B16
+	VEOR    V16.B16, V16.B16, V16.B16
 	MOVD    R2, R3
 	MOVD    m+48(FP), R4
-	LSL     $1, R5, R6
-	SUBS    $2, R6
-	BMI     rest125
-group124:
-half128:
-	FMOVQ   (R3), F1
-	FMOVQ   (R4), F2
-	WORD    $0x6e62dc21 // VFMUL V2.D2, V1.D2, V1.D2
-	FMOVQ   F1, (R3)
-	WORD    $0x4e61f403 // VFMAX V1.D2, V0.D2, V3.D2
-	WORD    $0x4ee1d461 // VFSUB V1.D2, V3.D2, V1.D2
-	FMOVQ   64(R3), F2
-	FMOVQ   64(R4), F4
-	WORD    $0x6e64dc42 // VFMUL V4.D2, V2.D2, V2.D2
-	FMOVQ   F2, 64(R3)
-	WORD    $0x4e62f405 // VFMAX V2.D2, V0.D2, V5.D2
-	WORD    $0x4ee2d4a2 // VFSUB V2.D2, V5.D2, V2.D2
-	WORD    $0x4e65d463 // VFADD V5.D2, V3.D2, V3.D2
-	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
-	FLDPQ   (R10), (F2, F4)
-	WORD    $0x4e63f445 // VFMAX V3.D2, V2.D2, V5.D2
-	WORD    $0x4ee3f443 // VFMIN V3.D2, V2.D2, V3.D2
-	WORD    $0x4e63d4a2 // VFADD V3.D2, V5.D2, V2.D2
-	WORD    $0x4ee5d445 // VFSUB V5.D2, V2.D2, V5.D2
-	WORD    $0x4ee5d463 // VFSUB V5.D2, V3.D2, V3.D2
-	WORD    $0x4e63d484 // VFADD V3.D2, V4.D2, V4.D2
-	FSTPQ   (F2, F4), (R10)
-	FLDPQ   128(R10), (F2, F3)
-	WORD    $0x4e61f444 // VFMAX V1.D2, V2.D2, V4.D2
-	WORD    $0x4ee1f441 // VFMIN V1.D2, V2.D2, V1.D2
-	WORD    $0x4e61d482 // VFADD V1.D2, V4.D2, V2.D2
-	WORD    $0x4ee4d444 // VFSUB V4.D2, V2.D2, V4.D2
-	WORD    $0x4ee4d421 // VFSUB V4.D2, V1.D2, V1.D2
-	WORD    $0x4e61d463 // VFADD V1.D2, V3.D2, V3.D2
-	FSTPQ   (F2, F3), 128(R10)
-	FMOVQ   32(R3), F1
-	FMOVQ   32(R4), F2
-	WORD    $0x6e62dc21 // VFMUL V2.D2, V1.D2, V1.D2
-	FMOVQ   F1, 32(R3)
-	WORD    $0x4e61f403 // VFMAX V1.D2, V0.D2, V3.D2
-	WORD    $0x4ee1d461 // VFSUB V1.D2, V3.D2, V1.D2
-	FMOVQ   96(R3), F2
-	FMOVQ   96(R4), F4
-	WORD    $0x6e64dc42 // VFMUL V4.D2, V2.D2, V2.D2
-	FMOVQ   F2, 96(R3)
-	WORD    $0x4e62f405 // VFMAX V2.D2, V0.D2, V5.D2
-	WORD    $0x4ee2d4a2 // VFSUB V2.D2, V5.D2, V2.D2
-	WORD    $0x4e65d463 // VFADD V5.D2, V3.D2, V3.D2
-	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
-	FLDPQ   64(R10), (F2, F4)
-	WORD    $0x4e63f445 // VFMAX V3.D2, V2.D2, V5.D2
-	WORD    $0x4ee3f443 // VFMIN V3.D2, V2.D2, V3.D2
-	WORD    $0x4e63d4a2 // VFADD V3.D2, V5.D2, V2.D2
-	WORD    $0x4ee5d445 // VFSUB V5.D2, V2.D2, V5.D2
-	WORD    $0x4ee5d463 // VFSUB V5.D2, V3.D2, V3.D2
-	WORD    $0x4e63d484 // VFADD V3.D2, V4.D2, V4.D2
-	FSTPQ   (F2, F4), 64(R10)
-	FLDPQ   192(R10), (F2, F3)
-	WORD    $0x4e61f444 // VFMAX V1.D2, V2.D2, V4.D2
-	WORD    $0x4ee1f441 // VFMIN V1.D2, V2.D2, V1.D2
-	WORD    $0x4e61d482 // VFADD V1.D2, V4.D2, V2.D2
-	WORD    $0x4ee4d444 // VFSUB V4.D2, V2.D2, V4.D2
-	WORD    $0x4ee4d421 // VFSUB V4.D2, V1.D2, V1.D2
-	WORD    $0x4e61d463 // VFADD V1.D2, V3.D2, V3.D2
-	FSTPQ   (F2, F3), 192(R10)
-	ADD     $16, R3
-	ADD     $16, R4
-	ADD     $32, R10
+	SUBS    $1, R5, R6
+	BMI     rest122
+group121:
+	FLDPQ   (R3), (F17, F19)
+	FLDPQ   64(R3), (F18, F20)
+	FLDPQ   (R4), (F21, F23)
+	FLDPQ   64(R4), (F22, F24)
+	WORD    $0x6e75de31 // VFMUL V21.D2, V17.D2, V17.D2
+	WORD    $0x6e76de52 // VFMUL V22.D2, V18.D2, V18.D2
+	WORD    $0x6e77de73 // VFMUL V23.D2, V19.D2, V19.D2
+	WORD    $0x6e78de94 // VFMUL V24.D2, V20.D2, V20.D2
+	FSTPQ   (F17, F19), (R3)
+	FSTPQ   (F18, F20), 64(R3)
+	WORD    $0x4e71f415 // VFMAX V17.D2, V0.D2, V21.D2
+	WORD    $0x4e72f416 // VFMAX V18.D2, V0.D2, V22.D2
+	WORD    $0x4ef1d6b1 // VFSUB V17.D2, V21.D2, V17.D2
+	WORD    $0x4ef2d6d2 // VFSUB V18.D2, V22.D2, V18.D2
+	WORD    $0x4e76d6b5 // VFADD V22.D2, V21.D2, V21.D2
+	WORD    $0x4e75f436 // VFMAX V21.D2, V1.D2, V22.D2
+	WORD    $0x4ef5f435 // VFMIN V21.D2, V1.D2, V21.D2
+	WORD    $0x4e75d6c1 // VFADD V21.D2, V22.D2, V1.D2
+	WORD    $0x4ef6d436 // VFSUB V22.D2, V1.D2, V22.D2
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	WORD    $0x4e75d442 // VFADD V21.D2, V2.D2, V2.D2
+	WORD    $0x4e72d635 // VFADD V18.D2, V17.D2, V21.D2
+	WORD    $0x4e75f536 // VFMAX V21.D2, V9.D2, V22.D2
+	WORD    $0x4ef5f535 // VFMIN V21.D2, V9.D2, V21.D2
+	WORD    $0x4e75d6c9 // VFADD V21.D2, V22.D2, V9.D2
+	WORD    $0x4ef6d536 // VFSUB V22.D2, V9.D2, V22.D2
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	WORD    $0x4e75d54a // VFADD V21.D2, V10.D2, V10.D2
+	WORD    $0x4e73f411 // VFMAX V19.D2, V0.D2, V17.D2
+	WORD    $0x4e74f412 // VFMAX V20.D2, V0.D2, V18.D2
+	WORD    $0x4ef3d633 // VFSUB V19.D2, V17.D2, V19.D2
+	WORD    $0x4ef4d654 // VFSUB V20.D2, V18.D2, V20.D2
+	WORD    $0x4e72d631 // VFADD V18.D2, V17.D2, V17.D2
+	WORD    $0x4e71f472 // VFMAX V17.D2, V3.D2, V18.D2
+	WORD    $0x4ef1f471 // VFMIN V17.D2, V3.D2, V17.D2
+	WORD    $0x4e71d643 // VFADD V17.D2, V18.D2, V3.D2
+	WORD    $0x4ef2d472 // VFSUB V18.D2, V3.D2, V18.D2
+	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
+	WORD    $0x4e71d484 // VFADD V17.D2, V4.D2, V4.D2
+	WORD    $0x4e74d671 // VFADD V20.D2, V19.D2, V17.D2
+	WORD    $0x4e71f572 // VFMAX V17.D2, V11.D2, V18.D2
+	WORD    $0x4ef1f571 // VFMIN V17.D2, V11.D2, V17.D2
+	WORD    $0x4e71d64b // VFADD V17.D2, V18.D2, V11.D2
+	WORD    $0x4ef2d572 // VFSUB V18.D2, V11.D2, V18.D2
+	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
+	WORD    $0x4e71d58c // VFADD V17.D2, V12.D2, V12.D2
+	FLDPQ   32(R3), (F17, F19)
+	FLDPQ   96(R3), (F18, F20)
+	FLDPQ   32(R4), (F21, F23)
+	FLDPQ   96(R4), (F22, F24)
+	WORD    $0x6e75de31 // VFMUL V21.D2, V17.D2, V17.D2
+	WORD    $0x6e76de52 // VFMUL V22.D2, V18.D2, V18.D2
+	WORD    $0x6e77de73 // VFMUL V23.D2, V19.D2, V19.D2
+	WORD    $0x6e78de94 // VFMUL V24.D2, V20.D2, V20.D2
+	FSTPQ   (F17, F19), 32(R3)
+	FSTPQ   (F18, F20), 96(R3)
+	WORD    $0x4e71f415 // VFMAX V17.D2, V0.D2, V21.D2
+	WORD    $0x4e72f416 // VFMAX V18.D2, V0.D2, V22.D2
+	WORD    $0x4ef1d6b1 // VFSUB V17.D2, V21.D2, V17.D2
+	WORD    $0x4ef2d6d2 // VFSUB V18.D2, V22.D2, V18.D2
+	WORD    $0x4e76d6b5 // VFADD V22.D2, V21.D2, V21.D2
+	WORD    $0x4e75f4b6 // VFMAX V21.D2, V5.D2, V22.D2
+	WORD    $0x4ef5f4b5 // VFMIN V21.D2, V5.D2, V21.D2
+	WORD    $0x4e75d6c5 // VFADD V21.D2, V22.D2, V5.D2
+	WORD    $0x4ef6d4b6 // VFSUB V22.D2, V5.D2, V22.D2
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	WORD    $0x4e75d4c6 // VFADD V21.D2, V6.D2, V6.D2
+	WORD    $0x4e72d635 // VFADD V18.D2, V17.D2, V21.D2
+	WORD    $0x4e75f5b6 // VFMAX V21.D2, V13.D2, V22.D2
+	WORD    $0x4ef5f5b5 // VFMIN V21.D2, V13.D2, V21.D2
+	WORD    $0x4e75d6cd // VFADD V21.D2, V22.D2, V13.D2
+	WORD    $0x4ef6d5b6 // VFSUB V22.D2, V13.D2, V22.D2
+	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
+	WORD    $0x4e75d5ce // VFADD V21.D2, V14.D2, V14.D2
+	WORD    $0x4e73f411 // VFMAX V19.D2, V0.D2, V17.D2
+	WORD    $0x4e74f412 // VFMAX V20.D2, V0.D2, V18.D2
+	WORD    $0x4ef3d633 // VFSUB V19.D2, V17.D2, V19.D2
+	WORD    $0x4ef4d654 // VFSUB V20.D2, V18.D2, V20.D2
+	WORD    $0x4e72d631 // VFADD V18.D2, V17.D2, V17.D2
+	WORD    $0x4e71f4f2 // VFMAX V17.D2, V7.D2, V18.D2
+	WORD    $0x4ef1f4f1 // VFMIN V17.D2, V7.D2, V17.D2
+	WORD    $0x4e71d647 // VFADD V17.D2, V18.D2, V7.D2
+	WORD    $0x4ef2d4f2 // VFSUB V18.D2, V7.D2, V18.D2
+	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
+	WORD    $0x4e71d508 // VFADD V17.D2, V8.D2, V8.D2
+	WORD    $0x4e74d671 // VFADD V20.D2, V19.D2, V17.D2
+	WORD    $0x4e71f5f2 // VFMAX V17.D2, V15.D2, V18.D2
+	WORD    $0x4ef1f5f1 // VFMIN V17.D2, V15.D2, V17.D2
+	WORD    $0x4e71d64f // VFADD V17.D2, V18.D2, V15.D2
+	WORD    $0x4ef2d5f2 // VFSUB V18.D2, V15.D2, V18.D2
+	WORD    $0x4ef2d631 // VFSUB V18.D2, V17.D2, V17.D2
+	WORD    $0x4e71d610 // VFADD V17.D2, V16.D2, V16.D2
 	SUB     $1, R6
-	TBNZ    $0, R6, half128
-	SUB     $64, R10
-	ADD     $96, R3
-	ADD     $96, R4
-	TBZ     $63, R6, group124
-	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied126
-rest125:
-	CBZ     R8, done127
+	ADD     $128, R3
+	ADD     $128, R4
+	TBZ     $63, R6, group121
+	// -1 after the groups, -2 after the rest
+	TBZ     $0, R6, copied123
+rest122:
+	CBZ     R8, done124
 	FSTPQ   (F0, F0), (R7)
 	FSTPQ   (F0, F0), 32(R7)
 	FSTPQ   (F0, F0), 64(R7)
 	FSTPQ   (F0, F0), 96(R7)
-	ADD     $0, R7, R12
+	ADD     $0, R7, R11
+	TBZ     $6, R8, skip125
+	VLD1.P  64(R3), [V17.B16, V18.B16, V19.B16, V20.B16]
+	VST1.P  [V17.B16, V18.B16, V19.B16, V20.B16], 64(R11)
+skip125:
+	TBZ     $5, R8, skip126
+	VLD1.P  32(R3), [V17.B16, V18.B16]
+	VST1.P  [V17.B16, V18.B16], 32(R11)
+skip126:
+	TBZ     $4, R8, skip127
+	VLD1.P  16(R3), [V17.B16]
+	VST1.P  [V17.B16], 16(R11)
+skip127:
+	TBZ     $3, R8, skip128
+	FMOVD.P 8(R3), F17
+	FMOVD.P F17, 8(R11)
+skip128:
+	ADD     $0, R7, R3
+	MOVD    $-1, R6
+	B       group121
+copied123:
+	MOVD    R7, R11
+	ADD     R5<<7, R2, R12
 	TBZ     $6, R8, skip129
-	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R12)
+	VLD1.P  64(R11), [V17.B16, V18.B16, V19.B16, V20.B16]
+	VST1.P  [V17.B16, V18.B16, V19.B16, V20.B16], 64(R12)
 skip129:
 	TBZ     $5, R8, skip130
-	VLD1.P  32(R3), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R12)
+	VLD1.P  32(R11), [V17.B16, V18.B16]
+	VST1.P  [V17.B16, V18.B16], 32(R12)
 skip130:
 	TBZ     $4, R8, skip131
-	VLD1.P  16(R3), [V1.B16]
-	VST1.P  [V1.B16], 16(R12)
+	VLD1.P  16(R11), [V17.B16]
+	VST1.P  [V17.B16], 16(R12)
 skip131:
 	TBZ     $3, R8, skip132
-	FMOVD.P 8(R3), F1
-	FMOVD.P F1, 8(R12)
+	FMOVD.P 8(R11), F17
+	FMOVD.P F17, 8(R12)
 skip132:
-	ADD     $0, R7, R3
-	MOVD    $-2, R6
-	CMP     $64, R8
-	BLS     short133
-	B       group124
-short133:
-half134:
-	FMOVQ   (R3), F1
-	FMOVQ   (R4), F2
-	WORD    $0x6e62dc21 // VFMUL V2.D2, V1.D2, V1.D2
-	FMOVQ   F1, (R3)
-	WORD    $0x4e61f403 // VFMAX V1.D2, V0.D2, V3.D2
-	WORD    $0x4ee1d461 // VFSUB V1.D2, V3.D2, V1.D2
-	FLDPQ   (R10), (F2, F4)
-	WORD    $0x4e63f445 // VFMAX V3.D2, V2.D2, V5.D2
-	WORD    $0x4ee3f443 // VFMIN V3.D2, V2.D2, V3.D2
-	WORD    $0x4e63d4a2 // VFADD V3.D2, V5.D2, V2.D2
-	WORD    $0x4ee5d445 // VFSUB V5.D2, V2.D2, V5.D2
-	WORD    $0x4ee5d463 // VFSUB V5.D2, V3.D2, V3.D2
-	WORD    $0x4e63d484 // VFADD V3.D2, V4.D2, V4.D2
-	FSTPQ   (F2, F4), (R10)
-	FLDPQ   128(R10), (F2, F3)
-	WORD    $0x4e61f444 // VFMAX V1.D2, V2.D2, V4.D2
-	WORD    $0x4ee1f441 // VFMIN V1.D2, V2.D2, V1.D2
-	WORD    $0x4e61d482 // VFADD V1.D2, V4.D2, V2.D2
-	WORD    $0x4ee4d444 // VFSUB V4.D2, V2.D2, V4.D2
-	WORD    $0x4ee4d421 // VFSUB V4.D2, V1.D2, V1.D2
-	WORD    $0x4e61d463 // VFADD V1.D2, V3.D2, V3.D2
-	FSTPQ   (F2, F3), 128(R10)
-	FMOVQ   32(R3), F1
-	FMOVQ   32(R4), F2
-	WORD    $0x6e62dc21 // VFMUL V2.D2, V1.D2, V1.D2
-	FMOVQ   F1, 32(R3)
-	WORD    $0x4e61f403 // VFMAX V1.D2, V0.D2, V3.D2
-	WORD    $0x4ee1d461 // VFSUB V1.D2, V3.D2, V1.D2
-	FLDPQ   64(R10), (F2, F4)
-	WORD    $0x4e63f445 // VFMAX V3.D2, V2.D2, V5.D2
-	WORD    $0x4ee3f443 // VFMIN V3.D2, V2.D2, V3.D2
-	WORD    $0x4e63d4a2 // VFADD V3.D2, V5.D2, V2.D2
-	WORD    $0x4ee5d445 // VFSUB V5.D2, V2.D2, V5.D2
-	WORD    $0x4ee5d463 // VFSUB V5.D2, V3.D2, V3.D2
-	WORD    $0x4e63d484 // VFADD V3.D2, V4.D2, V4.D2
-	FSTPQ   (F2, F4), 64(R10)
-	FLDPQ   192(R10), (F2, F3)
-	WORD    $0x4e61f444 // VFMAX V1.D2, V2.D2, V4.D2
-	WORD    $0x4ee1f441 // VFMIN V1.D2, V2.D2, V1.D2
-	WORD    $0x4e61d482 // VFADD V1.D2, V4.D2, V2.D2
-	WORD    $0x4ee4d444 // VFSUB V4.D2, V2.D2, V4.D2
-	WORD    $0x4ee4d421 // VFSUB V4.D2, V1.D2, V1.D2
-	WORD    $0x4e61d463 // VFADD V1.D2, V3.D2, V3.D2
-	FSTPQ   (F2, F3), 192(R10)
-	ADD     $16, R3
-	ADD     $16, R4
-	ADD     $32, R10
-	SUB     $1, R6
-	TBNZ    $0, R6, half134
-	SUB     $64, R10
-copied126:
-	MOVD    R7, R12
-	ADD     R5<<7, R2, R13
-	TBZ     $6, R8, skip135
-	VLD1.P  64(R12), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R13)
-skip135:
-	TBZ     $5, R8, skip136
-	VLD1.P  32(R12), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R13)
-skip136:
-	TBZ     $4, R8, skip137
-	VLD1.P  16(R12), [V1.B16]
-	VST1.P  [V1.B16], 16(R13)
-skip137:
-	TBZ     $3, R8, skip138
-	FMOVD.P 8(R12), F1
-	FMOVD.P F1, 8(R13)
-skip138:
-done127:
-	FLDPQ   (R10), (F1, F2)
-	FLDPQ   32(R10), (F3, F4)
-	FLDPQ   64(R10), (F5, F6)
-	FLDPQ   96(R10), (F7, F8)
+done124:
 	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
-	WORD    $0x4e65f429 // VFMAX V5.D2, V1.D2, V9.D2
+	WORD    $0x4e65f431 // VFMAX V5.D2, V1.D2, V17.D2
 	WORD    $0x4ee5f425 // VFMIN V5.D2, V1.D2, V5.D2
-	WORD    $0x4e65d521 // VFADD V5.D2, V9.D2, V1.D2
-	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
-	WORD    $0x4ee9d4a5 // VFSUB V9.D2, V5.D2, V5.D2
+	WORD    $0x4e65d621 // VFADD V5.D2, V17.D2, V1.D2
+	WORD    $0x4ef1d431 // VFSUB V17.D2, V1.D2, V17.D2
+	WORD    $0x4ef1d4a5 // VFSUB V17.D2, V5.D2, V5.D2
 	WORD    $0x4e65d442 // VFADD V5.D2, V2.D2, V2.D2
 	WORD    $0x4e68d484 // VFADD V8.D2, V4.D2, V4.D2
-	WORD    $0x4e67f469 // VFMAX V7.D2, V3.D2, V9.D2
+	WORD    $0x4e67f471 // VFMAX V7.D2, V3.D2, V17.D2
 	WORD    $0x4ee7f467 // VFMIN V7.D2, V3.D2, V7.D2
-	WORD    $0x4e67d523 // VFADD V7.D2, V9.D2, V3.D2
-	WORD    $0x4ee9d469 // VFSUB V9.D2, V3.D2, V9.D2
-	WORD    $0x4ee9d4e7 // VFSUB V9.D2, V7.D2, V7.D2
+	WORD    $0x4e67d623 // VFADD V7.D2, V17.D2, V3.D2
+	WORD    $0x4ef1d471 // VFSUB V17.D2, V3.D2, V17.D2
+	WORD    $0x4ef1d4e7 // VFSUB V17.D2, V7.D2, V7.D2
 	WORD    $0x4e67d484 // VFADD V7.D2, V4.D2, V4.D2
 	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
-	WORD    $0x4e63f429 // VFMAX V3.D2, V1.D2, V9.D2
+	WORD    $0x4e63f431 // VFMAX V3.D2, V1.D2, V17.D2
 	WORD    $0x4ee3f423 // VFMIN V3.D2, V1.D2, V3.D2
-	WORD    $0x4e63d521 // VFADD V3.D2, V9.D2, V1.D2
-	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
-	WORD    $0x4ee9d463 // VFSUB V9.D2, V3.D2, V3.D2
+	WORD    $0x4e63d621 // VFADD V3.D2, V17.D2, V1.D2
+	WORD    $0x4ef1d431 // VFSUB V17.D2, V1.D2, V17.D2
+	WORD    $0x4ef1d463 // VFSUB V17.D2, V3.D2, V3.D2
 	WORD    $0x4e63d442 // VFADD V3.D2, V2.D2, V2.D2
 	VDUP    V1.D[1], V3.D2
 	VDUP    V2.D[1], V4.D2
 	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
-	WORD    $0x4e63f429 // VFMAX V3.D2, V1.D2, V9.D2
+	WORD    $0x4e63f431 // VFMAX V3.D2, V1.D2, V17.D2
 	WORD    $0x4ee3f423 // VFMIN V3.D2, V1.D2, V3.D2
-	WORD    $0x4e63d521 // VFADD V3.D2, V9.D2, V1.D2
-	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
-	WORD    $0x4ee9d463 // VFSUB V9.D2, V3.D2, V3.D2
+	WORD    $0x4e63d621 // VFADD V3.D2, V17.D2, V1.D2
+	WORD    $0x4ef1d431 // VFSUB V17.D2, V1.D2, V17.D2
+	WORD    $0x4ef1d463 // VFSUB V17.D2, V3.D2, V3.D2
 	WORD    $0x4e63d442 // VFADD V3.D2, V2.D2, V2.D2
 	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
 	FMOVD.P F1, 8(R0)
-	FLDPQ   128(R10), (F1, F2)
-	FLDPQ   160(R10), (F3, F4)
-	FLDPQ   192(R10), (F5, F6)
-	FLDPQ   224(R10), (F7, F8)
-	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
-	WORD    $0x4e65f429 // VFMAX V5.D2, V1.D2, V9.D2
-	WORD    $0x4ee5f425 // VFMIN V5.D2, V1.D2, V5.D2
-	WORD    $0x4e65d521 // VFADD V5.D2, V9.D2, V1.D2
-	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
-	WORD    $0x4ee9d4a5 // VFSUB V9.D2, V5.D2, V5.D2
-	WORD    $0x4e65d442 // VFADD V5.D2, V2.D2, V2.D2
-	WORD    $0x4e68d484 // VFADD V8.D2, V4.D2, V4.D2
-	WORD    $0x4e67f469 // VFMAX V7.D2, V3.D2, V9.D2
-	WORD    $0x4ee7f467 // VFMIN V7.D2, V3.D2, V7.D2
-	WORD    $0x4e67d523 // VFADD V7.D2, V9.D2, V3.D2
-	WORD    $0x4ee9d469 // VFSUB V9.D2, V3.D2, V9.D2
-	WORD    $0x4ee9d4e7 // VFSUB V9.D2, V7.D2, V7.D2
-	WORD    $0x4e67d484 // VFADD V7.D2, V4.D2, V4.D2
-	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
-	WORD    $0x4e63f429 // VFMAX V3.D2, V1.D2, V9.D2
-	WORD    $0x4ee3f423 // VFMIN V3.D2, V1.D2, V3.D2
-	WORD    $0x4e63d521 // VFADD V3.D2, V9.D2, V1.D2
-	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
-	WORD    $0x4ee9d463 // VFSUB V9.D2, V3.D2, V3.D2
-	WORD    $0x4e63d442 // VFADD V3.D2, V2.D2, V2.D2
-	VDUP    V1.D[1], V3.D2
-	VDUP    V2.D[1], V4.D2
-	WORD    $0x4e64d442 // VFADD V4.D2, V2.D2, V2.D2
-	WORD    $0x4e63f429 // VFMAX V3.D2, V1.D2, V9.D2
-	WORD    $0x4ee3f423 // VFMIN V3.D2, V1.D2, V3.D2
-	WORD    $0x4e63d521 // VFADD V3.D2, V9.D2, V1.D2
-	WORD    $0x4ee9d429 // VFSUB V9.D2, V1.D2, V9.D2
-	WORD    $0x4ee9d463 // VFSUB V9.D2, V3.D2, V3.D2
-	WORD    $0x4e63d442 // VFADD V3.D2, V2.D2, V2.D2
-	WORD    $0x4e62d421 // VFADD V2.D2, V1.D2, V1.D2
-	FMOVD.P F1, 8(R1)
-	ADD     R11<<3, R2
+	WORD    $0x4e6ed54a // VFADD V14.D2, V10.D2, V10.D2
+	WORD    $0x4e6df531 // VFMAX V13.D2, V9.D2, V17.D2
+	WORD    $0x4eedf52d // VFMIN V13.D2, V9.D2, V13.D2
+	WORD    $0x4e6dd629 // VFADD V13.D2, V17.D2, V9.D2
+	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
+	WORD    $0x4ef1d5ad // VFSUB V17.D2, V13.D2, V13.D2
+	WORD    $0x4e6dd54a // VFADD V13.D2, V10.D2, V10.D2
+	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
+	WORD    $0x4e6ff571 // VFMAX V15.D2, V11.D2, V17.D2
+	WORD    $0x4eeff56f // VFMIN V15.D2, V11.D2, V15.D2
+	WORD    $0x4e6fd62b // VFADD V15.D2, V17.D2, V11.D2
+	WORD    $0x4ef1d571 // VFSUB V17.D2, V11.D2, V17.D2
+	WORD    $0x4ef1d5ef // VFSUB V17.D2, V15.D2, V15.D2
+	WORD    $0x4e6fd58c // VFADD V15.D2, V12.D2, V12.D2
+	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
+	WORD    $0x4e6bf531 // VFMAX V11.D2, V9.D2, V17.D2
+	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
+	WORD    $0x4e6bd629 // VFADD V11.D2, V17.D2, V9.D2
+	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
+	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
+	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
+	VDUP    V9.D[1], V11.D2
+	VDUP    V10.D[1], V12.D2
+	WORD    $0x4e6cd54a // VFADD V12.D2, V10.D2, V10.D2
+	WORD    $0x4e6bf531 // VFMAX V11.D2, V9.D2, V17.D2
+	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
+	WORD    $0x4e6bd629 // VFADD V11.D2, V17.D2, V9.D2
+	WORD    $0x4ef1d531 // VFSUB V17.D2, V9.D2, V17.D2
+	WORD    $0x4ef1d56b // VFSUB V17.D2, V11.D2, V11.D2
+	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
+	WORD    $0x4e6ad529 // VFADD V10.D2, V9.D2, V9.D2
+	FMOVD.P F9, 8(R1)
+	ADD     R10<<3, R2
 	SUB     $1, R9
-	CBNZ    R9, row122
-last123:
+	CBNZ    R9, row119
+last120:
 	RET
 
 // func softWeights64NEON(neg *float64, pos *float64, wStride int, t *float64, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float64)
@@ -3670,9 +3628,9 @@ TEXT ·softWeights64NEON(SB), NOSPLIT, $0-88
 	FMOVQ   32(R8), F1
 	FMOVQ   64(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
-row139:
+row133:
 	MOVD    $0, R6
-group140:
+group134:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $3, R6, R10
@@ -3845,7 +3803,7 @@ group140:
 	FSTPQ   (F13, F15), 32(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     group140
+	BLT     group134
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<3, R0
 	MOVD    wStride+16(FP), R7
@@ -3855,5 +3813,5 @@ group140:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row139
+	CBNZ    R5, row133
 	RET

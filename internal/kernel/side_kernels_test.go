@@ -3,6 +3,7 @@ package kernel
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
@@ -73,6 +74,15 @@ func (c *sideCase[T]) results() (all []T, sums []float64) {
 	dst := make([]T, c.Rows*c.Stride)
 	SideGrad(dst, c.Stride, &c.SideRows, c.params)
 	all = append(all, dst...)
+
+	// Terms as those that SelectExp keeps, and weights.
+	w, m, lo := slices.Clone(dst), make([]T, c.N+32), make([]T, c.N+32)
+	for j := range c.N {
+		m[j], lo[j] = T(j%5)/7, T(j%3)*0x1p-28
+	}
+	a, b := make([]float64, c.Rows), make([]float64, c.Rows)
+	WeighSums(a, b, w, c.Stride, c.Rows, c.N, m, lo)
+	all, sums = append(all, w...), append(append(sums, a...), b...)
 
 	soft, class, exponents := make([]T, c.Rows*c.N), make([]float64, c.N), make([]T, WeightsLen[T](c.N))
 	for i := range soft {

@@ -46,6 +46,83 @@ func (f *factors[T]) get(batch, n int, given []float64) *factors[T] {
 	return f
 }
 
+// multipliers are the class weights of a batch as multipliers of kept exponentials:
+// m·scale, m at most 1 and scale a power of two.
+type multipliers[T kernel.Float] struct {
+	batch, n, count int // for which they are right
+	of              []float64
+	fit             bool // the weights are 0 or moderate
+	narrow          bool // all m but 0 are large: see clamped
+	scale           float64
+	m, lo           []T // of count elements, those of a row of n again and again, and room; lo of float32
+}
+
+// Weights from 1/moderate to moderate are multipliers: so no product with an exponential
+// at pivot 0 becomes 0, and exponentials below the range of pivot 0 still do not count in a
+// natural sum.
+//
+// An exponential above that range is found by the sum being too large: by that of the
+// products where no m is below clamped.
+const (
+	moderate = 1 << 10
+	clamped  = 1.0 / (1 << 6)
+)
+
+// get sets f for a batch of n classes with the weights given, and reports whether they fit.
+func (f *multipliers[T]) get(batch, n, count int, given []float64) bool {
+	if same := f.batch == batch && batch != 0 || f.n == n && bytes.Equal(asBytes(f.of), asBytes(given)); !same {
+		f.n, f.count, f.of = n, 0, append(f.of[:0], given...)
+		f.setScale()
+	}
+	f.batch = batch
+	if !f.fit || f.count >= count {
+		return f.fit
+	}
+	const group = 32 // of which the kernels take whole ones
+	f.m, f.count = kernel.Resize(f.m, count+group), count
+	if kernel.IsFloat32[T]() {
+		f.lo = kernel.Resize(f.lo, count+group)
+	}
+	for j := range min(n, count) {
+		w := f.of[j] / f.scale
+		f.m[j] = T(w)
+		if f.lo != nil {
+			f.lo[j] = T(w - float64(f.m[j]))
+		}
+	}
+	for _, m := range [][]T{f.m, f.lo} {
+		if m == nil {
+			continue
+		}
+		for done := n; done < count; done *= 2 {
+			copy(m[done:count], m[:done])
+		}
+		clear(m[count:])
+	}
+	return true
+}
+
+// setScale sets what follows from the weights alone.
+func (f *multipliers[T]) setScale() {
+	f.fit, f.scale = true, 1
+	least, most := math.Inf(1), 0.0
+	for _, w := range f.of {
+		if w != 0 {
+			least, most = min(least, w), max(most, w)
+		}
+	}
+	if most == 0 {
+		return
+	}
+	f.fit = least >= 1.0/moderate && most <= moderate
+	m, e := math.Frexp(most)
+	if m == 0.5 {
+		e--
+	}
+	f.scale = math.Ldexp(1, e)
+	f.narrow = least/f.scale >= clamped
+}
+
 // asBytes returns the bytes of x: to compare them is quicker than to compare
 // numbers.
 func asBytes(x []float64) []byte {

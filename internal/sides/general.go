@@ -34,7 +34,9 @@ type general[T kernel.Float] struct {
 }
 
 // isGeneral reports whether all rows go the general way.
-func (w *Work[T]) isGeneral() bool { return w.rule.Gamma != 1 || w.weights() != nil || w.isSoft() }
+func (w *Work[T]) isGeneral() bool {
+	return w.rule.Gamma != 1 || w.isSoft() || w.weights() != nil && !w.multiplies()
+}
 
 // evalGeneral evaluates a loss of two sums with weights, soft labels or γ.
 func (w *Work[T]) evalGeneral() {
@@ -86,7 +88,7 @@ func (w *Work[T]) finishNatural() (anySlow bool) {
 	case w.rule.Product:
 		anySlow = w.finishNaturalProducts(single)
 	case single || w.c.ZeroThreshold:
-		anySlow = w.finishSum()
+		anySlow = w.finishSum(w.scale)
 		if w.c.Grad != nil {
 			w.zeroPivots(single)
 		}

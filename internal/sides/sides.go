@@ -54,6 +54,8 @@ type Work[T kernel.Float] struct {
 	settled    []bool         // rows whose loss stands: it has the same bits whatever the gradient takes
 	none       []uint64       // no bits
 	portion    kernel.Copy[T] // of the pending copy
+	multiplier multipliers[T]
+	multiplied bool      // the kept exponentials are multiplied by class weights
 	terms      softTerms[T]
 	general[T]
 }
@@ -175,16 +177,27 @@ func (w *Work[T]) evalPlain() {
 	if !short {
 		w.c.Unpack()
 	}
-	keep := w.c.Grad != nil && (w.c.N <= keepLen || w.c.Buffered)
+	w.multiplied = w.weights() != nil
+	keep := w.multiplied || w.c.Grad != nil && (w.c.N <= keepLen || w.c.Buffered)
 	wStride := kernel.KeptStride[T](w.c.N)
 	if short {
 		w.c.Pending.Finish()
 		w.shortSums()
 	} else if keep {
 		w.kept = kernel.ResizeAligned(w.kept, w.c.Rows*wStride+64)
+		a, b := w.a, w.b
+		if w.multiplied {
+			a, b = w.u, w.v
+		}
 		w.eachNear(func(i, rows int, x []T, stride int, pending *kernel.Copy[T]) {
-			at := i * w.c.Words
-			kernel.SelectExp(w.a[i:], w.b[i:], w.kept[i*wStride:], wStride, x, stride, rows, w.c.N, w.c.Pos[at:], w.c.Neg[at:], w.c.Words, pending)
+			at, kept := i*w.c.Words, w.kept
+			if w.c.Grad != nil {
+				kept = kept[i*wStride:]
+			}
+			kernel.SelectExp(a[i:], b[i:], kept, wStride, x, stride, rows, w.c.N, w.c.Pos[at:], w.c.Neg[at:], w.c.Words, pending)
+			if w.multiplied {
+				kernel.WeighSums(w.a[i:], w.b[i:], kept, wStride, rows, w.c.N, w.multiplier.m, w.multiplier.lo)
+			}
 		})
 	} else {
 		w.eachNear(func(i, rows int, x []T, stride int, _ *kernel.Copy[T]) {
@@ -192,12 +205,14 @@ func (w *Work[T]) evalPlain() {
 			kernel.SelectSums(w.a[i:], w.b[i:], x, stride, rows, w.c.N, w.c.Pos[at:], w.c.Neg[at:], w.c.Words)
 		})
 	}
+	scale := w.unscaleSums()
 	var anySlow bool
 	if w.rule.Product {
-		anySlow = w.finishProduct()
+		anySlow = w.finishProduct(scale)
 	} else {
-		anySlow = w.finishSum()
+		anySlow = w.finishSum(scale)
 	}
+	w.multiplied = false
 	near := w.c.Half.Grad != nil && (short || keep) && !w.rule.Product
 	step := max(1, chunk.NearGradLen/w.c.N)
 	if anySlow {
@@ -243,20 +258,69 @@ func (w *Work[T]) evalPlain() {
 	}
 }
 
+// multiplies reports whether class weights multiply kept exponentials.
+func (w *Work[T]) multiplies() bool {
+	c := w.c
+	count := c.N
+	if w.isShort() {
+		count *= chunk.Room(c.Rows)
+	}
+	return c.N <= keepLen && w.multiplier.get(c.Batch, c.N, count, w.weights())
+}
+
+// unscaleSums multiplies the sums of exponentials and multipliers by their scale, if there
+// are such, and returns the scales of the gradient times that. Where a sum of the
+// exponentials alone, in u and v, is not natural, theirs is NaN.
+func (w *Work[T]) unscaleSums() []float64 {
+	if !w.multiplied {
+		return w.scale
+	}
+	by, most := w.multiplier.scale, coef.NaturalHigh64
+	if kernel.IsFloat32[T]() {
+		most = coef.NaturalHigh32
+	}
+	rows := w.c.Rows
+	a, b, u, v := w.a[:rows], w.b[:rows], w.u[:rows], w.v[:rows]
+	for i := range a {
+		a[i] *= by
+		b[i] *= by
+		if !(u[i] <= most && v[i] <= most) {
+			a[i], b[i] = math.NaN(), math.NaN()
+		}
+	}
+	if !w.c.Derivatives() {
+		return nil
+	}
+	w.own = kernel.Resize(w.own, len(w.scale)) // free: a loss of one target has no multipliers
+	for i, s := range w.scale {
+		w.own[i] = by * s
+	}
+	return w.own
+}
+
 // eachNear calls a kernel with rows from i on, as many as its scores are in the nearest
 // cache of, and a share of the pending copy.
 func (w *Work[T]) eachNear(call func(i, rows int, x []T, stride int, pending *kernel.Copy[T])) {
 	c := w.c
-	if !c.Near() {
+	near := c.Near()
+	step := max(1, keepBlock/max(1, c.N))
+	switch {
+	case near:
+		step = c.NearRows()
+	case !w.multiplied:
 		call(0, c.Rows, c.X, c.Stride, c.Pending)
 		return
 	}
-	step := c.NearRows()
 	for i := 0; i < c.Rows; i += step {
 		rows := min(step, c.Rows-i)
 		w.portion = c.Pending.Split(rows * c.Words)
-		call(i, rows, c.Widened(i*c.N, (i+rows)*c.N), c.N, &w.portion)
+		if near {
+			call(i, rows, c.Widened(i*c.N, (i+rows)*c.N), c.N, &w.portion)
+		} else {
+			call(i, rows, c.X[i*c.Stride:], c.Stride, &w.portion)
+		}
 	}
+	c.Pending.Finish()
 }
 
 // nearGradient brings the gradient of rows i to end-1 to its place of 16-bit elements.
@@ -327,7 +391,7 @@ func (w *Work[T]) prepare(rows int) {
 	n := chunk.Room(rows)
 	// Kernels write the sums of 8 rows, wherever they begin.
 	w.a, w.b = kernel.Resize(w.a, n+8)[:n], kernel.Resize(w.b, n+8)[:n]
-	w.u, w.v = kernel.Resize(w.u, n), kernel.Resize(w.v, n)
+	w.u, w.v = kernel.Resize(w.u, n+8)[:n], kernel.Resize(w.v, n+8)[:n]
 	w.fa, w.fb = kernel.Resize(w.fa, n), kernel.Resize(w.fb, n)
 	w.slow, w.settled = kernel.Resize(w.slow, n), kernel.Resize(w.settled, n)
 }
@@ -336,12 +400,12 @@ func (w *Work[T]) prepare(rows int) {
 // taken in float64.
 func fastTerm(x float64) bool { return x <= 0x1p1000 && x >= 0x1p-1000 || x == 0 }
 
-// finishSum computes losses and factors of the gradient from the sums of all
-// rows, and reports whether there are slow rows.
-func (w *Work[T]) finishSum() (anySlow bool) {
+// finishSum computes losses and factors of the gradient, which has these scales, from the
+// sums of all rows, and reports whether there are slow rows.
+func (w *Work[T]) finishSum(scale []float64) (anySlow bool) {
 	clear(w.a[w.c.Rows:])
 	clear(w.b[w.c.Rows:])
-	scale, fa, fb := w.scale, w.fa, w.fb
+	fa, fb := w.fa, w.fb
 	if !w.c.Derivatives() {
 		scale, fa, fb = nil, nil, nil
 	}
@@ -441,33 +505,39 @@ func (w *Work[T]) joined() bool {
 // allNormal reports whether no exponential below the smallest normal number counts
 // beside the factors that FinishProduct has left.
 func (w *Work[T]) allNormal() bool {
-	if w.isShort() {
-		return w.normal
+	if w.isShort() && w.normal {
+		return true
 	}
-	// The kernel has seen that all are 0 or large enough.
-	most := T(coef.FactorHigh32)
-	largest := T(0)
-	for i, f := range w.fa[:w.c.Rows] {
-		largest = max(largest, f, -f, w.fb[i], -w.fb[i])
+	// Of longer rows the kernel has seen that all are 0 or large enough, of others fits.
+	// The magnitudes of numbers are in the order of their bits; the factor of a side
+	// without terms does not count, and the bits of other sums are above 0.
+	const magnitude = 1<<31 - 1
+	rows := w.c.Rows
+	fa, fb, a, b := kernel.As32(w.fa)[:rows], kernel.As32(w.fb)[:rows], w.a[:rows], w.b[:rows]
+	var of [2]uint32
+	for i, f := range fa {
+		some, others := -int64(math.Float64bits(a[i]))>>63, -int64(math.Float64bits(b[i]))>>63
+		of[0] = max(of[0], math.Float32bits(f)&magnitude&uint32(some))
+		of[1] = max(of[1], math.Float32bits(fb[i])&magnitude&uint32(others))
 	}
-	return largest <= most
+	return max(of[0], of[1]) <= math.Float32bits(coef.FactorHigh32)
 }
 
 // fitOrNone reports whether a factor fits or is 0.
 func fitOrNone[T kernel.Float](f T) bool { return f == 0 || kernel.FactorFits[T](float64(f)) }
 
 // finishProduct is finishSum for a loss of the product.
-func (w *Work[T]) finishProduct() (anySlow bool) {
+func (w *Work[T]) finishProduct(scale []float64) (anySlow bool) {
 	w.apart = w.rule.Target
 	joined := w.joined()
 	if joined {
 		clear(w.a[w.c.Rows:])
 		clear(w.b[w.c.Rows:])
-		scale, fa, fb := w.scale, w.fa, w.fb
+		of, fa, fb := scale, w.fa, w.fb
 		if !w.c.Derivatives() {
-			scale, fa, fb = nil, nil, nil
+			of, fa, fb = nil, nil, nil
 		}
-		if kernel.FinishProduct(w.c.Loss, kernel.As32(fa), kernel.As32(fb), w.a, w.b, scale) && (w.c.Grad == nil || w.allNormal()) {
+		if kernel.FinishProduct(w.c.Loss, kernel.As32(fa), kernel.As32(fb), w.a, w.b, of) && (w.c.Grad == nil || w.allNormal()) {
 			w.apart = false
 			return false
 		}
@@ -505,10 +575,10 @@ func (w *Work[T]) finishProduct() (anySlow bool) {
 		} else if w.c.Grad != nil {
 			// b/(1+u) and a/(1+u) are in range, whatever the scale.
 			f := shift / (1 + u)
-			fa, fb := f*b*w.scale[i], f*a*w.scale[i]
+			fa, fb := f*b*scale[i], f*a*scale[i]
 			if w.rule.Target {
 				fb = 0 // the target's derivative is set apart
-				ok = math.Abs(w.scale[i]*u) <= math.MaxFloat64
+				ok = math.Abs(scale[i]*u) <= math.MaxFloat64
 			}
 			// A factor is 0 where the other side is empty, but not for its size.
 			ok = ok && (fa != 0 || b == 0) && (fb != 0 || a == 0 || w.rule.Target) && w.keepFactors(i, fa, fb)

@@ -77,7 +77,7 @@ func (w *Work[T]) smoothSums() {
 		w.a[i] = float64(own*w.a[i]) + float64(other*s.a[i])
 		w.b[i] = float64(own*w.b[i]) + float64(other*s.b[i])
 	}
-	anySlow := w.finishSum()
+	anySlow := w.finishSum(w.scale)
 	if !anySlow {
 		for i := range c.Rows {
 			w.slow[i], w.settled[i] = false, true

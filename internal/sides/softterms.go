@@ -49,7 +49,7 @@ func (w *Work[T]) evalSoftTerms() {
 			w.a[i], w.b[i] = kernel.CanonicalNaN[float64](), 0
 		}
 	}
-	anySlow := w.finishSum()
+	anySlow := w.finishSum(w.scale)
 	if anySlow {
 		w.prepareSides()
 		w.evalSlow()
