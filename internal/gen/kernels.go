@@ -588,6 +588,7 @@ var sideKernels = []*kernel{
 			for float32 m[j]+lo[j], which have room for a multiple of 32 elements, and writes for
 			every row i the sum of the products above 0 to a[i], and of those below, less their
 			signs, to b[i].`,
+		args: "a, b, w, wStride, rows, n, m, lo", optional: "lo",
 		forms: both(weighSums, neonWeighSums),
 	},
 	{

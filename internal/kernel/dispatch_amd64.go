@@ -967,9 +967,9 @@ func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SidePara
 func weighSums32(a, b []float64, w []float32, wStride, rows, n int, m, lo []float32) {
 	switch Active {
 	case AVX512:
-		weighSums32AVX512(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
+		weighSums32AVX512(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], unsafe.SliceData(lo))
 	case AVX2:
-		weighSums32AVX2(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
+		weighSums32AVX2(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], unsafe.SliceData(lo))
 	default:
 		weighSums32Generic(a, b, w, wStride, rows, n, m, lo)
 	}
@@ -978,9 +978,9 @@ func weighSums32(a, b []float64, w []float32, wStride, rows, n int, m, lo []floa
 func weighSums64(a, b []float64, w []float64, wStride, rows, n int, m, lo []float64) {
 	switch Active {
 	case AVX512:
-		weighSums64AVX512(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
+		weighSums64AVX512(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], unsafe.SliceData(lo))
 	case AVX2:
-		weighSums64AVX2(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
+		weighSums64AVX2(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], unsafe.SliceData(lo))
 	default:
 		weighSums64Generic(a, b, w, wStride, rows, n, m, lo)
 	}

@@ -721,7 +721,7 @@ func sideGrad64(dst []float64, dstStride int, r *SideRows[float64], p []SidePara
 func weighSums32(a, b []float64, w []float32, wStride, rows, n int, m, lo []float32) {
 	switch Active {
 	case NEON:
-		weighSums32NEON(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
+		weighSums32NEON(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], unsafe.SliceData(lo))
 	default:
 		weighSums32Generic(a, b, w, wStride, rows, n, m, lo)
 	}
@@ -730,7 +730,7 @@ func weighSums32(a, b []float64, w []float32, wStride, rows, n int, m, lo []floa
 func weighSums64(a, b []float64, w []float64, wStride, rows, n int, m, lo []float64) {
 	switch Active {
 	case NEON:
-		weighSums64NEON(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], &lo[0])
+		weighSums64NEON(&a[0], &b[0], &w[0], wStride, rows, n, &m[0], unsafe.SliceData(lo))
 	default:
 		weighSums64Generic(a, b, w, wStride, rows, n, m, lo)
 	}

@@ -55,7 +55,7 @@ type Work[T kernel.Float] struct {
 	none       []uint64       // no bits
 	portion    kernel.Copy[T] // of the pending copy
 	multiplier multipliers[T]
-	multiplied bool      // the kept exponentials are multiplied by class weights
+	multiplied bool // the kept exponentials are multiplied by class weights
 	terms      softTerms[T]
 	general[T]
 }
@@ -549,7 +549,7 @@ func (w *Work[T]) finishProduct(scale []float64) (anySlow bool) {
 		if joined && kernel.FastSum[T](a) && kernel.FastSum[T](b) {
 			// The loss stands.
 			w.settled[i], w.slow[i], w.u[i] = true, false, 0
-			if w.c.Grad != nil && !(w.productFits(i, w.fa[i], b) && w.productFits(i, w.fb[i], a)) {
+			if w.c.Grad != nil && !(w.productFits(i, w.fa[i], a, b) && w.productFits(i, w.fb[i], b, a)) {
 				w.slow[i], anySlow = true, true
 			}
 			continue
@@ -595,10 +595,10 @@ func (w *Work[T]) finishProduct(scale []float64) (anySlow bool) {
 	return anySlow
 }
 
-// productFits reports whether FinishProduct's factor f fits row i, other being the
-// other side's sum.
-func (w *Work[T]) productFits(i int, f T, other float64) bool {
-	return kernel.ProductFits(float64(f), other) &&
+// productFits reports whether FinishProduct's factor f of a side fits row i: own is that
+// side's sum and other the other's.
+func (w *Work[T]) productFits(i int, f T, own, other float64) bool {
+	return own == 0 || kernel.ProductFits(float64(f), other) &&
 		(fitOrNone(f) || w.isShort() && (w.normal || kernel.NormalTerms(w.kept[i*w.c.N:][:w.c.N])))
 }
 
