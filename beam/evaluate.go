@@ -179,6 +179,9 @@ func (e *evaluation[T]) add(ctx context.Context, b *block) error {
 		}
 	}
 	if e.metrics != nil {
+		if !slices.ContainsFunc(e.losses, func(l lossEvaluator[T]) bool { return !named.OneTarget(l.name) }) {
+			batch.ClassWeights = nil // those of 0 leave no row out
+		}
 		if err := e.metrics.Add(&batch); err != nil {
 			return r.explain(err, b)
 		}

@@ -21,7 +21,10 @@ import (
 //   - RowWeights count in all measures as scikit-learn's sample_weight does; see
 //     the package's section on row weights. Predict and Probabilities do not look
 //     at them;
-//   - ClassWeights are not used.
+//   - ClassWeights leave out a row of which only classes of weight 0 are left, which
+//     does not count in losses of several labels either. (With zlpr.TargetLabels it
+//     counts, as in zlpr.SoftmaxCrossEntropy.) Measures do not look at them otherwise:
+//     in another row a class of weight 0 is one like the others.
 //
 // A gradient that was written in place, Output.Grad being the scores, has
 // destroyed the scores: measure first, or give the gradient memory of its own.
@@ -75,9 +78,11 @@ func checked[T zlpr.Score](b *Batch[T], classes int, labels bool) (Batch[T], err
 		return c, errors.New("metrics: thresholds both in a vector and in a column")
 	case labels && c.RowWeights != nil && len(c.RowWeights) != s.Rows:
 		return c, fmt.Errorf("metrics: %d row weights for %d rows", len(c.RowWeights), s.Rows)
+	case labels && c.ClassWeights != nil && len(c.ClassWeights) != classes:
+		return c, fmt.Errorf("metrics: %d class weights for %d classes", len(c.ClassWeights), classes)
 	}
 	if !labels {
-		c.RowWeights = nil
+		c.RowWeights, c.ClassWeights = nil, nil
 	}
 	return c, nil
 }

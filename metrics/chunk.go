@@ -22,7 +22,7 @@ type chunk[T zlpr.Float] struct {
 	wide      []T // those of half
 	rule      Rule
 	labelled  bool
-	byRow     bool // rows have weights or thresholds
+	byRow     bool // rows have weights or thresholds, or classes the weight 0
 	maxRows   int
 	w         int // words a row
 	r0, rows  int // first row and number of rows
@@ -31,6 +31,7 @@ type chunk[T zlpr.Float] struct {
 	predicted []uint64
 	listed    []uint64 // takes part and is listed; the same as part, but for Rule.Listed
 	full      []uint64 // of one row: all classes
+	off       []uint64 // those of weight 0; empty: none, or they leave no row out
 	t         []T      // the thresholds of the row
 	lowest    []T      // -Inf for every class, for Rule.Listed
 	best      selection[T]
@@ -66,8 +67,28 @@ func newChunk[T zlpr.Float](classes int, rule Rule, labelled bool, maxRows int) 
 // begin goes over to the batch b.
 func (c *chunk[T]) begin(b *Batch[T], half halfScores) {
 	c.batch, c.half = b, half
-	c.byRow = b.RowWeights != nil || b.Thresholds != nil || b.ThresholdColumn > 0
+	c.setClassesOff(b)
+	c.byRow = b.RowWeights != nil || b.Thresholds != nil || b.ThresholdColumn > 0 || len(c.off) > 0
 	thresholds(c.rule, c.t)
+}
+
+// setClassesOff notes the classes of weight 0. A row of targets counts by itself, as in
+// softmax cross-entropy.
+func (c *chunk[T]) setClassesOff(b *Batch[T]) {
+	c.off = c.off[:0]
+	if _, targets := b.Labels.(*zlpr.TargetLabels); targets || !c.labelled {
+		return
+	}
+	for j, w := range b.ClassWeights {
+		if w != 0 {
+			continue
+		}
+		if len(c.off) == 0 {
+			c.off = kernel.Resize(c.off, c.w)
+			clear(c.off)
+		}
+		c.off[j/64] |= 1 << (j % 64)
+	}
 }
 
 // scores returns the scores of row r of the chunk.
@@ -161,7 +182,7 @@ func (c *chunk[T]) rowThreshold(r int) T {
 }
 
 // predict checks row r of the chunk and writes its predicted bits. A row of
-// weight 0 is left out.
+// weight 0 is left out, and one of which only classes of weight 0 are left.
 func (c *chunk[T]) predict(r int) error {
 	x := c.scores(r)
 	part, predicted := c.row(c.part, r), c.row(c.predicted, r)
@@ -208,7 +229,8 @@ func (c *chunk[T]) predict(r int) error {
 }
 
 // readRow checks the weight of row r of the chunk and takes its threshold. It
-// reports whether the weight is 0, and takes the row out then.
+// reports whether that weight is 0, or those of all classes that are left, and takes
+// the row out then.
 func (c *chunk[T]) readRow(r int) (out bool, err error) {
 	b := c.batch
 	if b.RowWeights != nil {
@@ -217,11 +239,13 @@ func (c *chunk[T]) readRow(r int) (out bool, err error) {
 			return false, &zlpr.DataError{Row: c.r0 + r, Class: -1, Kind: zlpr.WeightRange,
 				Reason: "row weight " + strconv.FormatFloat(w, 'g', -1, 64) + " is not finite and at least 0"}
 		case w == 0:
-			for _, bits := range [...][]uint64{c.part, c.listed, c.predicted, c.positive} {
-				clear(c.row(bits, r))
-			}
+			c.clear(r)
 			return true, nil
 		}
+	}
+	if len(c.off) > 0 && subset(c.row(c.part, r), c.off) {
+		c.clear(r)
+		return true, nil
 	}
 	if b.Thresholds == nil && b.ThresholdColumn == 0 {
 		return false, nil
@@ -234,6 +258,23 @@ func (c *chunk[T]) readRow(r int) (out bool, err error) {
 		c.t[j] = s0
 	}
 	return false, nil
+}
+
+// clear takes row r out of the chunk.
+func (c *chunk[T]) clear(r int) {
+	for _, bits := range [...][]uint64{c.part, c.listed, c.predicted, c.positive} {
+		clear(c.row(bits, r))
+	}
+}
+
+// subset reports whether all bits of x are in y.
+func subset(x, y []uint64) bool {
+	for i, v := range x {
+		if v&^y[i] != 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // firstNaN returns the first class that takes part and has a NaN, else -1.

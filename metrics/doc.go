@@ -82,7 +82,9 @@
 //
 // Elements left out by a mask are not there, for any metric: a class's counts
 // are of the rows in which it takes part, a row's ranking is of the classes
-// that do. A row of which nothing is left does not count.
+// that do. A row of which nothing is left does not count, nor does one of which
+// only classes are left whose weight in Batch.ClassWeights is 0: what counts in
+// the loss counts here.
 //
 // # Row weights
 //

@@ -327,3 +327,74 @@ func TestBadWeights(t *testing.T) {
 	_, err = none.Results()
 	require.ErrorIs(t, err, ErrNoRows)
 }
+
+// A row of which only classes of weight 0 are left counts in no measure, as it does not
+// in losses of several labels; with targets it does, as in softmax cross-entropy. Other
+// rows are measured as without class weights.
+func TestClassesOfWeightZero(t *testing.T) {
+	const rows, n = 200, 70
+	rng := rand.New(rand.NewPCG(18, 19))
+	x, y, mask := make([]float32, rows*n), make([]uint8, rows*n), make([]uint8, rows*n)
+	weights, rowWeights := make([]float64, n), make([]float64, rows)
+	for j := range weights {
+		weights[j] = []float64{0, 1, 2.5}[j%3]
+	}
+	gone := 0
+	for r := range rows {
+		rowWeights[r] = 1
+		if r%4 == 0 { // classes of weight 0 alone
+			rowWeights[r] = 0
+			gone++
+		}
+		for j := range n {
+			x[r*n+j] = float32(rng.NormFloat64())
+			if rng.IntN(2) == 0 && (r%4 != 0 || weights[j] == 0) {
+				mask[r*n+j] = 1
+				y[r*n+j] = uint8(rng.IntN(2))
+			}
+		}
+		if r%8 == 0 {
+			x[r*n] = float32(math.NaN()) // of a row that is not looked at
+			mask[r*n] = 1
+		}
+	}
+	labels := &zlpr.DenseLabels[uint8]{Rows: rows, Cols: n, Data: y}
+	b := &Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: rows, Cols: n, Data: x}, Labels: labels,
+		Mask: &zlpr.DenseLabels[uint8]{Rows: rows, Cols: n, Data: mask}, ClassWeights: weights}
+	without := *b
+	without.ClassWeights, without.RowWeights = nil, rowWeights
+	for _, options := range []Options{{}, {Rule: Top(2), Workers: 2}, {Sparse: true}} {
+		sameBits(t, all(t, options, &without), all(t, options, b), "dense")
+	}
+	halves := &Batch[zlpr.BFloat16]{Scores: zlpr.Matrix[zlpr.BFloat16]{Rows: rows, Cols: n, Data: make([]zlpr.BFloat16, rows*n)}, Labels: labels, Mask: b.Mask, ClassWeights: weights}
+	a, err := NewAccumulator[zlpr.BFloat16](n, nil, Options{})
+	require.NoError(t, err)
+	require.NoError(t, a.Add(halves))
+	require.Equal(t, rows-gone, a.Rows())
+
+	e, err := zlpr.NewEvaluator[float32](zlpr.ZLPR{}, zlpr.Options{})
+	require.NoError(t, err)
+	result, err := e.Evaluate(t.Context(), b, nil)
+	require.NoError(t, err)
+	require.Equal(t, result.Rows, a.Rows())
+
+	tuner, same := NewTuner[float32](n, 1), NewTuner[float32](n, 1)
+	require.NoError(t, tuner.Add(b))
+	require.NoError(t, same.Add(&without))
+	want, f, err := same.Best(Micro)
+	require.NoError(t, err)
+	got, g, err := tuner.Best(Micro)
+	require.NoError(t, err)
+	require.Equal(t, []any{want, f}, []any{got, g})
+
+	targets := &Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: 2, Cols: 3, Data: []float32{1, 2, 3, 6, 5, 4}},
+		Labels: &zlpr.TargetLabels{Classes: 3, Targets: []int32{2, 0}}, ClassWeights: make([]float64, 3)}
+	plain := *targets
+	plain.ClassWeights = nil
+	sameBits(t, all(t, Options{}, &plain), all(t, Options{}, targets), "targets")
+
+	b.ClassWeights = weights[1:]
+	require.EqualError(t, a.Add(&Batch[zlpr.BFloat16]{Scores: halves.Scores, Labels: labels, ClassWeights: weights[1:]}), "metrics: 69 class weights for 70 classes")
+	_, err = Predict(b, Above(0), 1) // looks at no weights
+	require.NotContains(t, err.Error(), "weights")
+}

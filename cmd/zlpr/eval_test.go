@@ -324,3 +324,34 @@ func TestPredictTop(t *testing.T) {
 		require.Equal(t, c.want, array.All[int32](p), c.args)
 	}
 }
+
+// TestClassesOfWeightZero: a row of which only classes of weight 0 are left counts
+// neither in the losses nor in the measures, but with a loss of one target in both.
+func TestClassesOfWeightZero(t *testing.T) {
+	dir := t.TempDir()
+	save(t, dir, "S.npy", []int{3, 3}, []float32{1, -1, -2, -1, 2, 0.5, 3, 0, 1})
+	save(t, dir, "Y.npy", []int{3, 3}, []uint8{1, 0, 0, 0, 1, 1, 0, 0, 1})
+	save(t, dir, "M.npy", []int{3, 3}, []uint8{1, 1, 1, 1, 1, 1, 0, 0, 1})
+	save(t, dir, "C.npy", []int{3}, []float64{1, 2, 0})
+	save(t, dir, "W.npy", []int{3}, []float64{1, 1, 0})
+	measured := func(args string) string {
+		stdout, stderr, status := run(t, dir, strings.Fields("eval S.npy Y.npy --mask M.npy --json --metrics all --loss zlpr "+args)...)
+		require.Equal(t, 0, status, stderr)
+		var report struct {
+			Metrics json.RawMessage
+		}
+		require.NoError(t, json.Unmarshal([]byte(stdout), &report))
+		return string(report.Metrics)
+	}
+	require.Equal(t, measured("--row-weights W.npy"), measured("--class-weights C.npy"))
+
+	save(t, dir, "T.npy", []int{3}, []int64{0, 2, 2})
+	f1 := func(args string) string {
+		stdout, stderr, status := run(t, dir, strings.Fields("eval S.npy T.npy --mask M.npy --json --metrics micro_f1 --loss softmax "+args)...)
+		require.Equal(t, 0, status, stderr)
+		var report struct{ Metrics json.RawMessage }
+		require.NoError(t, json.Unmarshal([]byte(stdout), &report))
+		return string(report.Metrics)
+	}
+	require.Equal(t, f1(""), f1("--class-weights C.npy"))
+}

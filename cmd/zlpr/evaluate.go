@@ -16,6 +16,7 @@ import (
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/exact"
 	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/named"
 	"github.com/zlpr/zlpr/metrics"
 	reports "github.com/zlpr/zlpr/report"
 )
@@ -489,6 +490,9 @@ func (w *evalWorker[T]) measure(b *zlpr.Batch[T], r0 int) error {
 	if w.e.rowWeights != nil {
 		batch.RowWeights = w.e.rowWeights[r0:][:b.Scores.Rows]
 	}
+	if !w.e.oneTarget() {
+		batch.ClassWeights = w.e.classWeights
+	}
 	switch {
 	case w.e.kept != nil:
 		if err := w.keepRows(&batch, r0); err != nil {
@@ -524,6 +528,12 @@ func (w *evalWorker[T]) measure(b *zlpr.Batch[T], r0 int) error {
 		}
 	}
 	return writeRows(w.e.predictions, w.e.files["predictions"], r0, w.predicted)
+}
+
+// oneTarget reports whether all losses are of one target, in which classes of weight 0
+// leave no row out.
+func (e *evaluation) oneTarget() bool {
+	return !slices.ContainsFunc(e.losses, func(l namedLoss) bool { return !named.OneTarget(l.name) })
 }
 
 // picture adds a block to what pictures are of; a soft label counts as the one that it
