@@ -529,7 +529,7 @@ func (s *LabelScan) AddRow(words []uint64) {
 
 // Merge adds the rows of o, which stays as it is.
 func (s *LabelScan) Merge(o *LabelScan) error {
-	if o == nil {
+	if s == nil || o == nil {
 		return fmt.Errorf("metrics: merge of no LabelScan")
 	}
 	if len(s.positives) != len(o.positives) {

@@ -138,7 +138,7 @@ func readNames(path string, classes int) ([]string, error) {
 			err = errors.New(`no "labels" in the JSON object`)
 		}
 	default:
-		for i, line := range strings.Split(strings.TrimRight(string(text), "\r\n"), "\n") {
+		for i, line := range strings.Split(strings.TrimRight(string(array.EndLines(text)), "\r\n"), "\n") {
 			name := strings.TrimSpace(line)
 			if name == "" {
 				return nil, array.Faultf(path, "line %d: no name; write one for each class", i+1)

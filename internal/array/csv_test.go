@@ -1,8 +1,10 @@
 package array
 
 import (
+	"io"
 	"strings"
 	"testing"
+	"testing/iotest"
 
 	"github.com/stretchr/testify/require"
 )
@@ -155,4 +157,34 @@ func TestLongLine(t *testing.T) {
 	require.Equal(t, []int{2, n + 1}, a.Shape)
 	require.Equal(t, []float64{1, 2, 3}, Read[float64](a, nil, n-1, n+2))
 	require.NoError(t, a.Close())
+}
+
+// TestCarriageReturns: lines end in a line feed, a carriage return, or both, however
+// the text comes.
+func TestCarriageReturns(t *testing.T) {
+	want := []float64{1, 2, 3, 4, 5, 6}
+	for _, end := range []string{"\n", "\r", "\r\n", " \r", "\r\n\r\n", "\n\r", "\r\r\n"} {
+		for _, text := range []string{"1,2" + end + "3,4" + end + "5,6", "1,2" + end + "3,4" + end + "5,6" + end, "# of\ta" + end + end + "1;2" + end + "3;4" + end + "5;6" + end,
+			"a,\"b" + end + "\"" + end + "1,2" + end + "3,4" + end + "5,6" + end} {
+			for _, r := range []io.Reader{strings.NewReader(text), iotest.OneByteReader(strings.NewReader(text)), iotest.DataErrReader(iotest.HalfReader(strings.NewReader(text)))} {
+				a, err := ReadCSV(&Input{Name: "x.csv", Format: Text, size: -1, r: newBuffered(r)}, CSVOptions{})
+				require.NoError(t, err, "%q", text)
+				require.Equal(t, []int{3, 2}, a.Shape, "%q", text)
+				require.Equal(t, want, append([]float64{}, All[float64](a)...), "%q", text)
+				a.Close()
+			}
+		}
+	}
+	for _, width := range []int{peekSize, 2 * peekSize} { // where what is read at a time ends
+		for from := width - 8; from < width+8; from++ {
+			text := strings.Repeat(" ", from) + "1\r2\r\n3\r\r\n4\r"
+			a, err := readCSVText(text, CSVOptions{})
+			require.NoError(t, err, from)
+			require.Equal(t, []float64{1, 2, 3, 4}, append([]float64{}, All[float64](a)...), from)
+			a.Close()
+			_, err = readCSVText(text+"x\r", CSVOptions{})
+			require.ErrorContains(t, err, "row 4, column 0: \"x\" is not a number", from)
+		}
+	}
+	require.Equal(t, "a\nb\r\n\nc\n", string(EndLines([]byte("a\rb\r\n\rc\r"))))
 }

@@ -302,7 +302,7 @@ func simpleCSV(text string) (rows [][]float64, ok bool) {
 		return nil, false
 	}
 	cols := -1
-	for line := range strings.SplitSeq(strings.TrimPrefix(text, "\ufeff"), "\n") {
+	for line := range strings.SplitSeq(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(text, "\ufeff")), "\n") {
 		if line = strings.TrimLeft(line, " \t\r"); line == "" || line[0] == '#' {
 			continue
 		}
@@ -336,6 +336,7 @@ func FuzzCSV(f *testing.F) {
 	f.Add("\ufeff1\n\n2\n# note\n3")
 	f.Add("\"1\",\"2\"\n3,\"4\"\n")
 	f.Add("1,2,\n")
+	f.Add("1,2\r3,4\r\r\n5,6\r")
 	f.Fuzz(func(t *testing.T, text string) {
 		a, err := readCSVText(text, CSVOptions{Separator: ',', Index: No})
 		if err == nil {

@@ -14,13 +14,15 @@ const byteOrderMark = "\xef\xbb\xbf"
 
 // Lines reads lines of text as a stream, part by part: a line may be longer
 // than memory. A byte order mark at the beginning is left out; a NUL byte is an
-// error.
+// error. A carriage return that no line feed follows ends a line too, as in files of
+// the old Mac OS: what is read has a line feed in its place.
 type Lines struct {
 	Line int // number of the current line, counted from 1
 
 	r       io.Reader
 	buf     []byte
-	pos     int // of the next byte in buf
+	pos     int  // of the next byte in buf
+	held    bool // a carriage return that comes next: what follows is not at hand
 	end     error
 	length  int // of the line so far
 	scratch []byte
@@ -84,11 +86,54 @@ func (l *Lines) Peek(n int) []byte {
 	}
 	l.buf, l.pos = l.buf[:copy(l.buf[:cap(l.buf)], l.buf[l.pos:])], 0
 	for l.end == nil && len(l.buf) < n {
-		var more int
-		more, l.end = l.r.Read(l.buf[len(l.buf):cap(l.buf)])
-		l.buf = l.buf[:len(l.buf)+more]
+		l.more()
 	}
 	return l.buf
+}
+
+// more reads once.
+func (l *Lines) more() {
+	from := len(l.buf)
+	if l.held {
+		l.buf = append(l.buf, '\r')
+	}
+	n, end := l.r.Read(l.buf[len(l.buf):cap(l.buf)])
+	l.buf, l.end = l.buf[:len(l.buf)+n], end
+	if l.held = endLines(l.buf[from:]); l.held {
+		if l.buf = l.buf[:len(l.buf)-1]; end != nil {
+			l.buf, l.held = append(l.buf, '\n'), false
+		}
+	}
+}
+
+// endLines replaces a carriage return that no line feed follows by one. It reports
+// whether text ends with a carriage return, which it leaves.
+func endLines(text []byte) (open bool) {
+	for at := 0; ; {
+		i := bytes.IndexByte(text[at:], '\r')
+		if i < 0 {
+			return false
+		}
+		if at += i + 1; at == len(text) {
+			return true
+		}
+		if text[at] != '\n' {
+			text[at-1] = '\n'
+		}
+	}
+}
+
+// EndLines returns text with a line feed for every carriage return that none follows,
+// as Lines reads it.
+func EndLines(text []byte) []byte {
+	if bytes.IndexByte(text, '\r') < 0 {
+		return text
+	}
+	text = bytes.Clone(text)
+	if endLines(text) {
+		text[len(text)-1] = '\n'
+	}
+	return text
 }
 
 // Next returns the next byte without reading it; ok is false at the end.

@@ -178,7 +178,7 @@ func (o *Options) openInput(in *array.Input, name, key string, use Use, cols int
 			return m, nil, nil
 		}
 	case in.Format == array.Text && key == "":
-		if o.Text == Lists || o.Text == AnyText && isLists(in.Peek(peekSize), in.Ext(), use) {
+		if o.Text == Lists || o.Text == AnyText && isLists(array.EndLines(in.Peek(peekSize)), in.Ext(), use) {
 			kind = strings.Replace(in.Kind(), "csv", "lists", 1)
 			return o.openLists(in, use, cols)
 		}

@@ -63,18 +63,20 @@ func TestText(t *testing.T) {
 		{"data_test", "1\t1:0.5\t7:1\n", Features, "lists 1×8"},
 		{"data_test", strings.Repeat("0,1,0,1\n", 1<<14), Labels, "table 16384×4"},
 	} {
-		o := Options{}
-		path := write(t, c.name, c.text)
-		cols := -1
-		if c.use == Labels {
-			cols = 4
+		for _, end := range []string{"\n", "\r\n", "\r"} {
+			o := Options{}
+			path := write(t, c.name, strings.ReplaceAll(c.text, "\n", end))
+			cols := -1
+			if c.use == Labels {
+				cols = 4
+			}
+			s, err := o.Open(path, c.use, cols)
+			require.NoError(t, err, c)
+			require.Equal(t, c.want, kind(s), "%s %.30q, lines that end in %q", c.name, c.text, end)
+			require.Equal(t, strings.HasPrefix(c.want, "table"), o.CSV)
+			require.Equal(t, strings.HasPrefix(c.want, "lists"), o.Lists)
+			require.NoError(t, s.Close())
 		}
-		s, err := o.Open(path, c.use, cols)
-		require.NoError(t, err, c)
-		require.Equal(t, c.want, kind(s), "%s %.30q", c.name, c.text)
-		require.Equal(t, strings.HasPrefix(c.want, "table"), o.CSV)
-		require.Equal(t, strings.HasPrefix(c.want, "lists"), o.Lists)
-		require.NoError(t, s.Close())
 	}
 }
 

@@ -274,7 +274,7 @@ func readSimple(text string) (l simpleLists, ok bool) {
 	}
 	header := []int64(nil)
 	first := true
-	lines := strings.Split(strings.TrimPrefix(text, "\ufeff"), "\n")
+	lines := strings.Split(strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.TrimPrefix(text, "\ufeff")), "\n")
 	for i, line := range lines {
 		line, comment, noted := strings.Cut(line, "#")
 		_ = comment
@@ -359,7 +359,7 @@ func checkLists(t *testing.T, text string) {
 // FuzzLibsvm reads lists without sizes as the simple reader does.
 func FuzzLibsvm(f *testing.F) {
 	for _, text := range []string{"0,3 1:0.5 4:2\n 2:1\n2\n", "# note\n\n1\t1:1\t7:1e5 # comment\r\n1,4 3:1", "0:1.0 2:1.0\n", "1,1 2:3\n",
-		"1 2:1 2:3 1:nan\n", "0 4294967296:1\n", "a\n", "\ufeff0 1:1", " \n\t\n", "3\r\n"} {
+		"1 2:1 2:3 1:nan\n", "0 4294967296:1\n", "a\n", "\ufeff0 1:1", " \n\t\n", "3\r\n", "0 0:1 1:2\r1 2:3\r\r\n\r2 0:4\r"} {
 		f.Add(text)
 	}
 	f.Fuzz(func(t *testing.T, text string) { checkLists(t, text) })
