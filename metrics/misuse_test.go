@@ -218,3 +218,17 @@ func TestNoAllocations(t *testing.T) {
 		}
 	}
 }
+
+// Nothing merged into a scan of labels, or into nothing, is an error.
+func TestMergeOfNoScan(t *testing.T) {
+	scan := NewLabelScan(3)
+	require.Error(t, scan.Merge(nil))
+	require.Error(t, (*LabelScan)(nil).Merge(scan))
+	var shares *GradientShares
+	require.Error(t, NewGradientShares(3).Merge(nil))
+	require.Error(t, shares.Merge(NewGradientShares(3)))
+	tuner, err := NewCrossTuner[float32](3, 2, Objective{m: metric{kind: fBeta, beta: 1}, b: 1, one: 1})
+	require.NoError(t, err)
+	require.Error(t, tuner.Merge(nil))
+	require.Error(t, (*CrossTuner[float32])(nil).Merge(tuner))
+}

@@ -100,8 +100,11 @@ func (f *Fit) Add(e *Elements) {
 	s.n += uint64(len(e.S))
 }
 
-// Merge adds the elements of a part.
+// Merge adds the elements of a part. It panics if o is nil.
 func (f *Fit) Merge(o *Fit) {
+	if o == nil {
+		panic("zlpr: Merge of a nil Fit")
+	}
 	f.positive += o.positive
 	s, t := &f.sums, &o.sums
 	s.n += t.n

@@ -75,8 +75,11 @@ func (q *Quantiles) Add(values []float64) {
 	}
 }
 
-// Merge adds the values of a part.
+// Merge adds the values of a part. It panics if p is nil.
 func (q *Quantiles) Merge(p *Quantiles) {
+	if p == nil {
+		panic("zlpr: Merge of a nil Quantiles")
+	}
 	for i, n := range p.counts {
 		q.counts[i] += n
 	}

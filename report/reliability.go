@@ -106,8 +106,11 @@ func (r *Reliability) addRow(s []float64, y []bool) {
 	r.topped[1][massBin(r.tops, v.top)].add(v.top, v.right)
 }
 
-// Merge adds the elements of another one of the same Calibration and edges.
+// Merge adds the elements of another one of the same Calibration and edges. It panics if o is nil.
 func (r *Reliability) Merge(o *Reliability) {
+	if o == nil {
+		panic("zlpr: Merge of a nil Reliability")
+	}
 	r.n += o.n
 	r.brier.Merge(&o.brier)
 	r.loss.Merge(&o.loss)

@@ -28,6 +28,7 @@ import (
 
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/kernel/kerneltest"
+	"github.com/zlpr/zlpr/internal/source"
 )
 
 // A badFile is a file that no command can use, whatever it is for.
@@ -485,6 +486,9 @@ func TestBadFiles(t *testing.T) {
 						require.NoError(t, os.WriteFile(arg, []byte(strings.ReplaceAll(manifests[arg], "BAD", filepath.Base(place))), 0o644))
 					}
 					link = place
+					if source.IsManifest(place) { // which is refused by its name
+						names = append(names, arg)
+					}
 					names = append(names, link, "shards/"+bad.name, strings.ReplaceAll(link, "-1.", "-0."), strings.ReplaceAll(link, "-1.", "-2."))
 					require.NoError(t, os.Symlink(filepath.Join(dir, path), link))
 				}

@@ -126,15 +126,16 @@ func readNames(path string, classes int) ([]string, error) {
 	case bytes.HasPrefix(trimmed, []byte("[")):
 		names, err = jsonNames(trimmed, classes)
 	case bytes.HasPrefix(trimmed, []byte("{")):
-		var meta struct {
-			Labels     json.RawMessage `json:"labels"`
-			ClassNames json.RawMessage `json:"class_names"`
-		}
-		if err = json.Unmarshal(trimmed, &meta); err != nil {
+		var meta map[string]json.RawMessage
+		switch meta, err = jsonObject(trimmed); {
+		case errors.Is(err, errTwice):
+		case err != nil:
 			err = errors.New(`no JSON object with a list of names, "labels"`)
-		} else if list := cmp.Or(string(meta.Labels), string(meta.ClassNames)); list != "" {
-			names, err = jsonNames([]byte(list), classes)
-		} else {
+		case meta["labels"] != nil:
+			names, err = jsonNames(meta["labels"], classes)
+		case meta["class_names"] != nil:
+			names, err = jsonNames(meta["class_names"], classes)
+		default:
 			err = errors.New(`no "labels" in the JSON object`)
 		}
 	default:

@@ -72,7 +72,7 @@ func TestByClass(t *testing.T) {
 	// Names in JSON, and those that do not fit.
 	for text, want := range map[string]string{`["a","b","c"]`: "", `{"labels": ["a", "b", "c"], "x": 1}`: "", `{"class_names": ["a", "b", "c"]}`: "",
 		"a\nb\n": `names: 2 names for 3 classes`, "a\nb\nc\nd\n": `names: more names than the 3 classes`, "a\n\nc\n": `names: line 2: no name`,
-		`{"names": []}`: `names: no "labels"`, `{"labels": 3}`: `names: no JSON list`, `["a", "b", "c", "d"]`: `names: more names`, `["a", "b", "c"] x`: `names: no JSON list`, `["a", 1, "c"]`: `names: no JSON list`, "\xff\n": `names: no text`, `[]`: `names: 0 names for 3`} {
+		`{"names": []}`: `names: no "labels"`, `{"labels": 3}`: `names: no JSON list`, `{"Labels": ["a", "b", "c"]}`: `names: no "labels"`, `{"labels": ["a", "b", "c"], "labels": ["a", "b", "c"]}`: `names: a key is given twice`, "a\rb\rc\r": "", "a\r\rc": `names: line 2: no name`, `["a", "b", "c", "d"]`: `names: more names`, `["a", "b", "c"] x`: `names: no JSON list`, `["a", 1, "c"]`: `names: no JSON list`, "\xff\n": `names: no text`, `[]`: `names: 0 names for 3`} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, "names"), []byte(text), 0o644))
 		if want != "" {
 			fails(t, dir, 1, want, "eval", "S.npy", "Y.npy", "--names", "names", "--by-class", "d.csv")

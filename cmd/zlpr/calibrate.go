@@ -4,9 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
-	"math"
 	"runtime"
 	"slices"
 	"strings"
@@ -352,20 +350,25 @@ func readCalibration(path string) (c reports.Calibration, err error) {
 	if err != nil {
 		return c, err
 	}
-	var file struct {
-		By    string   `json:"by"`
-		Scale *float64 `json:"scale"`
-		Shift *float64 `json:"shift"`
+	var (
+		by           string
+		scale, shift *float64
+	)
+	object, err := jsonObject(text)
+	for key, to := range map[string]any{"by": &by, "scale": &scale, "shift": &shift} {
+		if err == nil && object[key] != nil {
+			err = json.Unmarshal(object[key], to)
+		}
 	}
-	if json.Unmarshal(text, &file) != nil || file.Scale == nil || file.Shift == nil {
+	switch {
+	case errors.Is(err, errTwice):
+		return c, array.Faultf(path, "%v; write it by zlpr calibrate --out", err)
+	case err != nil || scale == nil || shift == nil:
 		return c, array.Faultf(path, `no JSON object with "by", "scale" and "shift"; write it by zlpr calibrate --out`)
 	}
-	link := slices.Index(links, file.By)
+	link := slices.Index(links, by)
 	if link < 0 {
-		return c, array.Faultf(path, `"by" is %s, not %s; write it by zlpr calibrate --out`, quoted(file.By), strings.Join(links, ", "))
+		return c, array.Faultf(path, `"by" is %s, not %s; write it by zlpr calibrate --out`, quoted(by), strings.Join(links, ", "))
 	}
-	if math.IsInf(*file.Scale, 0) || math.IsInf(*file.Shift, 0) {
-		return c, fmt.Errorf("%s: scale and shift are finite numbers", quoted(path))
-	}
-	return reports.Calibration{Link: reports.Link(link), Scale: *file.Scale, Shift: *file.Shift}, nil
+	return reports.Calibration{Link: reports.Link(link), Scale: *scale, Shift: *shift}, nil
 }

@@ -189,7 +189,8 @@ func TestCalibrateEdges(t *testing.T) {
 		_, stderr, status = run(t, dir, strings.Fields("calibrate "+args)...)
 		require.Equal(t, 0, status, stderr)
 	}
-	for name, text := range map[string]string{"words.json": "hello", "list.json": "[1]", "by.json": `{"by": "tanh", "scale": 1, "shift": 0}`, "none.json": `{"by": "sigmoid", "shift": 0}`, "null.json": `{"by": "sigmoid", "scale": null, "shift": 0}`} {
+	for name, text := range map[string]string{"words.json": "hello", "list.json": "[1]", "by.json": `{"by": "tanh", "scale": 1, "shift": 0}`, "none.json": `{"by": "sigmoid", "shift": 0}`, "null.json": `{"by": "sigmoid", "scale": null, "shift": 0}`,
+		"case.json": `{"By": "sigmoid", "Scale": 1, "shift": 0}`, "twice.json": `{"by": "sigmoid", "scale": 1, "shift": 0, "scale": 2}`, "huge.json": `{"by": "sigmoid", "scale": 1e999, "shift": 0}`} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 		fails(t, dir, 1, name+`: .*write it by zlpr calibrate`, "predict", "--scores", "S.npy", "--as", "probabilities", "--calibration", name, "--out", "P.npy")
 	}

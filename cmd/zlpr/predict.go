@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"math"
 	"math/bits"
@@ -225,6 +226,9 @@ type predictor[T zlpr.Float] struct {
 	bar     *progress
 	explain func(err error, r0 int) error // where an error of a block is
 
+	nans     int   // scores of NaN of which NaN is written
+	firstNaN error // where the first one is
+
 	probabilities []T
 	block         rowBlock
 }
@@ -278,6 +282,9 @@ func (p *predictor[T]) close() {
 }
 
 func (p *predictor[T]) finish() error {
+	if p.nans > 0 {
+		p.warnOfNaN()
+	}
 	if err := p.out.finish(); err != nil {
 		return err
 	}
@@ -293,6 +300,9 @@ func (p *predictor[T]) write(r0 int, scores []T) error {
 		if chosen, err = metrics.Predict(&metrics.Batch[T]{Scores: x}, p.rule, p.workers); err != nil {
 			return p.explain(err, r0)
 		}
+	}
+	if chosen == nil {
+		p.noteNaN(r0, scores)
 	}
 	values, each := scores, p.as == "probabilities" && p.by != "softmax"
 	if p.as == "probabilities" && (p.by == "softmax" || chosen == nil) {
@@ -319,6 +329,31 @@ func (p *predictor[T]) write(r0 int, scores []T) error {
 	}
 	p.bar.add(x.Rows)
 	return p.out.write(b)
+}
+
+// noteNaN notes the NaN scores of rows from row r0 on: what is written of them is NaN.
+func (p *predictor[T]) noteNaN(r0 int, scores []T) {
+	for j, v := range scores {
+		if v == v {
+			continue
+		}
+		if p.nans++; p.nans == 1 {
+			p.firstNaN = p.explain(&zlpr.DataError{Row: j / p.classes, Class: j % p.classes, Kind: zlpr.ScoreNaN, Reason: "score is NaN"}, r0)
+		}
+	}
+}
+
+// warnOfNaN says that what was written has NaN.
+func (p *predictor[T]) warnOfNaN() {
+	what := "it"
+	if p.as == "probabilities" && p.by == "softmax" {
+		what = "its row"
+	}
+	all := ""
+	if p.nans > 1 {
+		all = fmt.Sprintf(" (%d scores in all)", p.nans)
+	}
+	p.s.warnings = append(p.s.warnings, fmt.Sprintf("%v; what is written of %s is NaN%s", p.firstNaN, what, all))
 }
 
 // setDense makes the rows of a block dense ones.

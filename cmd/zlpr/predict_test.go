@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -122,6 +123,23 @@ func TestPredictAs(t *testing.T) {
 	save(t, dir, "nan.npy", []int{rows, n}, s)
 	fails(t, dir, 1, `nan.npy: row 5, column 2: score is NaN`, "predict", "--scores", "nan.npy", "--as", "classes", "--out", "C.npz")
 	fails(t, dir, 1, `nan.npy: row 5, column 2: score is NaN`, "predict", "--scores", "nan.npy", "--top", "2", "--out", "C.npz")
+	nan := func(want string, args ...string) []float32 {
+		_, stderr, status := run(t, dir, append([]string{"predict", "--scores", "nan.npy", "--out", "N.npy"}, args...)...)
+		require.Equal(t, 0, status)
+		require.Equal(t, "zlpr: warning: nan.npy: row 5, column 2: score is NaN; mend the score; what is written of "+want+"\n", stderr)
+		a, err := array.Open(filepath.Join(dir, "N.npy"))
+		require.NoError(t, err)
+		defer a.Close()
+		return array.Copy[float32](a, 0, a.Len())
+	}
+	isNaN := func(v float32) bool { return v != v }
+	for _, as := range []string{"scores", "probabilities"} {
+		require.Equal(t, 5*n+2, slices.IndexFunc(nan("it is NaN", "--as", as), isNaN))
+	}
+	require.Equal(t, 5*n, slices.IndexFunc(nan("its row is NaN", "--as", "probabilities", "--by", "softmax"), isNaN))
+	s[6*n] = float32(math.NaN())
+	save(t, dir, "nan.npy", []int{rows, n}, s)
+	nan("it is NaN (2 scores in all)", "--as", "probabilities")
 	fails(t, dir, 1, `D.svm: row 0 has no labels: libsvm text has no line for it; write XMC text: --to xmc`,
 		"predict", "--scores", "scores.npy", "--as", "classes", "--predict-threshold", "99", "--out", "D.svm")
 	for args, want := range map[string]string{

@@ -116,14 +116,16 @@ func readThresholds(in *array.Input, classes int) ([]float64, error) {
 	if err != nil {
 		return nil, err
 	}
-	var object struct {
-		Thresholds json.RawMessage `json:"thresholds"`
-	}
-	if err := json.Unmarshal(text, &object); err != nil || object.Thresholds == nil {
+	object, err := jsonObject(text)
+	switch {
+	case errors.Is(err, errTwice):
+		return nil, array.Faultf(name, "%v; write it by zlpr tune", err)
+	case err != nil || object["thresholds"] == nil:
 		return nil, array.Faultf(name, `no JSON object with "thresholds", a number or a list; write it by zlpr tune`)
 	}
-	value := object.Thresholds
-	if value[0] != '[' {
+	value := object["thresholds"]
+	single := value[0] != '['
+	if single {
 		value = []byte("[" + string(value) + "]")
 	}
 	items, err := jsonList[*float64](value, max(1, classes))
@@ -132,7 +134,7 @@ func readThresholds(in *array.Input, classes int) ([]float64, error) {
 		return nil, otherClasses(name, "more than "+strconv.Itoa(classes), classes)
 	case err != nil:
 		return nil, array.Faultf(name, `"thresholds" are no number and no list of numbers; write them by zlpr tune`)
-	case len(items) != classes && (len(items) != 1 || object.Thresholds[0] == '['):
+	case len(items) != classes && (len(items) != 1 || !single):
 		return nil, otherClasses(name, strconv.Itoa(len(items)), classes)
 	}
 	list := make([]float64, len(items))
@@ -144,7 +146,44 @@ func readThresholds(in *array.Input, classes int) ([]float64, error) {
 	return list, nil
 }
 
-var errTooMany = errors.New("too many elements")
+var (
+	errTooMany = errors.New("too many elements")
+	errTwice   = errors.New("a key is given twice")
+)
+
+// jsonObject reads an object of JSON: the value of every key, as it is spelt. It is
+// errTwice if a key is given twice.
+func jsonObject(text []byte) (object map[string]json.RawMessage, err error) {
+	if err := json.Unmarshal(text, &object); err != nil || object == nil {
+		return nil, errors.New("no object")
+	}
+	if countKeys(text) != len(object) {
+		return nil, errTwice
+	}
+	return object, nil
+}
+
+// countKeys counts the keys of an object of JSON, which is right: the colons that are
+// in no string, list or object in it.
+func countKeys(text []byte) (n int) {
+	depth, inString := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			depth++
+		case c == '}' || c == ']':
+			depth--
+		case c == ':' && depth == 1:
+			n++
+		}
+	}
+	return n
+}
 
 // jsonList reads a list of JSON of at most so many elements.
 func jsonList[E any](text []byte, most int) (list []E, err error) {

@@ -20,7 +20,8 @@ func TestThresholds(t *testing.T) {
 	save(t, dir, "nan.npy", []int{3}, []float64{1, math.NaN(), 2})
 	for name, text := range map[string]string{"each.json": `{"measure": "micro_f1", "thresholds": [0.25, -1, 1.5]}`, "one.json": "\ufeff {\"thresholds\": 0.25}",
 		"never": `{"thresholds": [null, -1, 1.5]}`, "two.json": `{"thresholds": [1, 2]}`, "four.json": `{"thresholds": [1, 2, 3, 4]}`, "one of three.json": `{"thresholds": [1]}`,
-		"word.json": `{"thresholds": "1"}`, "none.json": `{"threshold": 1}`, "cut.json": `{"thresholds": [1, 2`, "list.json": `[1, 2, 3]`} {
+		"word.json": `{"thresholds": "1"}`, "none.json": `{"threshold": 1}`, "cut.json": `{"thresholds": [1, 2`, "list.json": `[1, 2, 3]`,
+		"case.json": `{"Thresholds": 1}`, "twice.json": `{"thresholds": [1, 2, 3], "thresholds": 0}`, "both.json": `{"a\":": {"b": [{"c": 1}], "c": "}:\\"}, "": ":", "THRESHOLDS": 9, "thresholds": [0.25, -1, 1.5]}`} {
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644))
 	}
 	for _, c := range []struct {
@@ -30,6 +31,7 @@ func TestThresholds(t *testing.T) {
 		{nil, []uint8{1, 0, 1, 1, 0, 1}},
 		{[]string{"each.npy"}, []uint8{0, 0, 1, 1, 1, 0}},
 		{[]string{"each.json"}, []uint8{0, 0, 1, 1, 1, 0}},
+		{[]string{"both.json"}, []uint8{0, 0, 1, 1, 1, 0}},
 		{[]string{"never"}, []uint8{0, 0, 1, 0, 1, 0}},
 		{[]string{"one.npy"}, []uint8{0, 0, 1, 1, 0, 1}},
 		{[]string{"one.json"}, []uint8{0, 0, 1, 1, 0, 1}},
@@ -56,7 +58,7 @@ func TestThresholds(t *testing.T) {
 	require.Equal(t, []any{0.25, -1., 1.5}, []any{r.ByClass[0]["threshold"], r.ByClass[1]["threshold"], r.ByClass[2]["threshold"]})
 	for name, want := range map[string]string{"two.npy": "2 thresholds, but scores of 3 classes", "two.json": "2 thresholds, but scores of 3 classes",
 		"four.json": "more than 3 thresholds, but scores of 3", "one of three.json": "1 thresholds, but", "word.json": "no number and no list",
-		"none.json": "no JSON object with", "cut.json": "no JSON object with", "list.json": "no JSON object with", "nan.npy": "the threshold of class 1 is NaN", "absent": "no such file"} {
+		"none.json": "no JSON object with", "cut.json": "no JSON object with", "list.json": "no JSON object with", "case.json": "no JSON object with", "twice.json": "a key is given twice", "nan.npy": "the threshold of class 1 is NaN", "absent": "no such file"} {
 		fails(t, dir, 1, name+".*"+want, "eval", "S.npy", "Y.npy", "--thresholds", name)
 		fails(t, dir, 1, name+".*"+want, "predict", "--scores", "S.npy", "--as", "classes", "--thresholds", name, "--out", "R.npy")
 	}

@@ -174,6 +174,9 @@ func (r *manifestReader) shard() error {
 		if base, _ := array.Split(file); !ok || file == "" || base == array.Stdin {
 			return fmt.Errorf("%s %v: give the name of a file", key, shortValue(value))
 		}
+		if IsManifest(file) {
+			return fmt.Errorf("%s %v: a manifest; list its files here, for a manifest lists no others", key, shortValue(value))
+		}
 		s.files[Part(key)] = beside(r.m.Name, file)
 		return nil
 	})

@@ -200,6 +200,8 @@ func TestManifest(t *testing.T) {
 		`{"shards": [{"scores": "a"}, {"scores": "./a"}]}`:            "shards 0 and 1 have the same scores, d/a; list them once",
 		`{"shards": [{"scores": "a", "scores": "b"}]}`:                `key "scores" is given twice`,
 		`{"shards": [{"scores": ""}]}`:                                "give the name of a file",
+		`{"shards": [{"scores": "sub/m.JSON"}]}`:                      `scores "sub/m.JSON": a manifest; list its files here`,
+		`{"shards": [{"Scores": "a"}]}`:                               `unknown key "Scores"`,
 		`{"shards": [{"rows": 1.5}]}`:                                 `rows "1.5": give an integer of at least 0`,
 		`{"shards": [{"rows": "7"}]}`:                                 `rows "7": give an integer of at least 0`,
 		`{"shards": [{"scores": "a"}`:                                 "it ends too early",
