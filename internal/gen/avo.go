@@ -35,6 +35,7 @@ type context interface {
 	GP32() reg.GPVirtual
 	GP64() reg.GPVirtual
 	IMUL3Q(i operand.Op, mr operand.Op, r operand.Op)
+	IMULQ(ops ...operand.Op)
 	INCQ(mr operand.Op)
 	JAE(r operand.Op)
 	JB(r operand.Op)

@@ -125,6 +125,7 @@ func TestInstructionCounts(t *testing.T) {
 		{"inclusion32", "horner", 24, 2 * 16},
 		{"inclusion64", "horner", 24, 2 * 16},
 		{"correlate", "term", 32, 32},
+		{"sparseProduct", "loop", 16, 16},
 		{"above32", "word", 64, 64},
 		{"above64", "word", 64, 64},
 	} {

@@ -24,6 +24,7 @@ var packages = []*pkg{
 		{"softmaxtargets", softmaxTargetKernels},
 		{"side", sideKernels},
 		{"subset", subsetKernels},
+		{"sparse", sparseKernels},
 		{"above", aboveKernels},
 		{"maximum", maximumKernels},
 		{"half", halfKernels},
@@ -664,6 +665,18 @@ var subsetKernels = []*kernel{
 			at least len(dst) + len(y) - 1 elements.`,
 		args:  "dst, n=len(dst), x, y, terms=len(y)",
 		forms: both(correlate, neonCorrelate),
+	},
+}
+
+// sparseKernels are those of sparse matrices.
+var sparseKernels = []*kernel{
+	{
+		name: "SparseProduct", types: double,
+		params: "dst []float64, indices []int32, values, v []float64, columns int",
+		doc: `adds Σ_k values[k]·v[columns·indices[k]+l] to dst[l], l < 8, indices not empty: the
+			terms of even k to dst[l] and those of odd k to 0, then both sums.`,
+		args:  "dst, indices, n=len(indices), values, v, columns",
+		forms: both(sparseProduct, neonSparseProduct),
 	},
 }
 

@@ -1138,6 +1138,19 @@ func Correlate(dst, x, y []float64) {
 	}
 }
 
+// SparseProduct adds Σ_k values[k]·v[columns·indices[k]+l] to dst[l], l < 8, indices not empty: the
+// terms of even k to dst[l] and those of odd k to 0, then both sums.
+func SparseProduct(dst []float64, indices []int32, values, v []float64, columns int) {
+	switch Active {
+	case AVX512:
+		sparseProductAVX512(&dst[0], &indices[0], len(indices), &values[0], &v[0], columns)
+	case AVX2:
+		sparseProductAVX2(&dst[0], &indices[0], len(indices), &values[0], &v[0], columns)
+	default:
+		sparseProductGeneric(dst, indices, values, v, columns)
+	}
+}
+
 func above32(dst []uint64, x, t []float32) (numbers bool) {
 	switch Active {
 	case AVX512:
@@ -1853,6 +1866,12 @@ func correlateAVX512(dst *float64, n int, x *float64, y *float64, terms int)
 
 //go:noescape
 func correlateAVX2(dst *float64, n int, x *float64, y *float64, terms int)
+
+//go:noescape
+func sparseProductAVX512(dst *float64, indices *int32, n int, values *float64, v *float64, columns int)
+
+//go:noescape
+func sparseProductAVX2(dst *float64, indices *int32, n int, values *float64, v *float64, columns int)
 
 //go:noescape
 func above32AVX512(dst *uint64, x *float32, t *float32, words int) (bad uint64)

@@ -412,6 +412,12 @@ func Correlate(dst, x, y []float64) {
 	correlateGeneric(dst, x, y)
 }
 
+// SparseProduct adds Σ_k values[k]·v[columns·indices[k]+l] to dst[l], l < 8, indices not empty: the
+// terms of even k to dst[l] and those of odd k to 0, then both sums.
+func SparseProduct(dst []float64, indices []int32, values, v []float64, columns int) {
+	sparseProductGeneric(dst, indices, values, v, columns)
+}
+
 //go:noinline
 func above32(dst []uint64, x, t []float32) (numbers bool) {
 	return aboveGeneric(dst, x, t)

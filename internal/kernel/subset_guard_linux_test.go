@@ -52,6 +52,7 @@ func testSubsetGuardPages[T Float](t *testing.T) {
 			for terms := 1; n+terms-1 <= longest; terms += 7 {
 				Correlate(rs, part(c, n+terms-1), part(f, terms))
 			}
+			SparseProduct(part(r, 8), []int32{0, int32(n/8 - 1), 0}[:1+n/8%3], part(f, 1+n/8%3), part(c, n), 8)
 		}
 	}
 }

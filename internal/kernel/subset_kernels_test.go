@@ -3,6 +3,7 @@ package kernel
 import (
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -167,6 +168,40 @@ func TestCorrelateBits(t *testing.T) {
 				correlateGeneric(want, g, b)
 				got, check := fenced[float64](t, n, terms%3)
 				Correlate(got, g, b)
+				check()
+				wantBits(t, "dst", got, want)
+			}
+		}
+	})
+}
+
+func TestSparseProductBits(t *testing.T) {
+	rng := rand.New(rand.NewPCG(6, 7))
+	forEachTier(t, func(t *testing.T) {
+		for _, columns := range []int{8, 9, 13, 32, 159} {
+			for n := 1; n < 20; n++ {
+				rows := 1 + rng.IntN(9)
+				values, v, indices := testOdds(rng, n, 2), testOdds(rng, rows*columns, 3), make([]int32, n)
+				for k := range indices {
+					indices[k] = int32(rng.IntN(rows))
+				}
+				c := rng.IntN(columns - 7)
+				start := testOdds(rng, 8, 1)
+				want := slices.Clone(start)
+				for l := range want {
+					odd := 0.0
+					for k, j := range indices {
+						if t := float64(values[k] * v[int(j)*columns+c+l]); k%2 == 0 {
+							want[l] += t
+						} else {
+							odd += t
+						}
+					}
+					want[l] += odd
+				}
+				got, check := fenced[float64](t, 8, n%3)
+				copy(got, start)
+				SparseProduct(got, indices, values, v[c:], columns)
 				check()
 				wantBits(t, "dst", got, want)
 			}

@@ -3,7 +3,7 @@ package linear
 import (
 	"sync"
 
-	"gonum.org/v1/gonum/floats"
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // A compressed is the entries of a sparse matrix by rows: row i has values
@@ -56,51 +56,37 @@ func (m compressed) addProduct(to, v []float64, columns, workers int) {
 	wait.Wait()
 }
 
-// fewColumns is up to how many columns sums are formed in registers: of more,
-// their rows of v are too long to go through again for every eight.
-const fewColumns = 32
-
-// lanes is how many columns have their sums in registers.
+// lanes is how many columns the kernel takes at once.
 const lanes = 8
 
-// addRows adds rows r0 to r1-1 of m·v to to.
+// addRows adds rows r0 to r1-1 of m·v to to. A column's sum does not depend on
+// how many there are.
 func (m compressed) addRows(to, v []float64, columns, r0, r1 int) {
 	for i := r0; i < r1; i++ {
 		indices, values := m.indices[m.ptr[i]:m.ptr[i+1]], m.values[m.ptr[i]:m.ptr[i+1]]
-		row := to[i*columns:][:columns]
-		if columns > fewColumns {
-			for k, j := range indices {
-				floats.AddScaled(row, values[k], v[int(j)*columns:][:columns])
-			}
+		if len(indices) == 0 {
 			continue
 		}
+		row := to[i*columns:][:columns]
 		c := 0
 		for ; c+lanes <= columns; c += lanes {
-			addLanes((*[lanes]float64)(row[c:]), indices, values, v[c:], columns)
+			kernel.SparseProduct(row[c:][:lanes], indices, values, v[c:], columns)
 		}
 		for ; c < columns; c++ {
-			sum := row[c]
-			for k, j := range indices {
-				sum += float64(values[k] * v[int(j)*columns+c])
-			}
-			row[c] = sum
+			row[c] = addTerms(row[c], indices, values, v[c:], columns)
 		}
 	}
 }
 
-func addLanes(to *[lanes]float64, indices []int32, values, v []float64, columns int) {
-	s0, s1, s2, s3, s4, s5, s6, s7 := to[0], to[1], to[2], to[3], to[4], to[5], to[6], to[7]
-	values = values[:len(indices)]
+// addTerms is SparseProduct of one column.
+func addTerms(even float64, indices []int32, values, v []float64, columns int) float64 {
+	odd := 0.0
 	for k, j := range indices {
-		x, f := (*[lanes]float64)(v[int(j)*columns:]), values[k]
-		s0 += float64(f * x[0])
-		s1 += float64(f * x[1])
-		s2 += float64(f * x[2])
-		s3 += float64(f * x[3])
-		s4 += float64(f * x[4])
-		s5 += float64(f * x[5])
-		s6 += float64(f * x[6])
-		s7 += float64(f * x[7])
+		if t := float64(values[k] * v[int(j)*columns]); k%2 == 0 {
+			even += t
+		} else {
+			odd += t
+		}
 	}
-	*to = [lanes]float64{s0, s1, s2, s3, s4, s5, s6, s7}
+	return even + odd
 }
