@@ -252,5 +252,14 @@ func addPartsGeneric(p *LossParts, x []float64) {
 }
 
 // FastSum reports whether a sum at pivot 0 is right as it stands; that of no
-// terms is 0.
-func FastSum[T Float](x float64) bool { return Natural[T](x) || x == 0 }
+// terms is 0. It takes no jumps, for sums of no terms come and go.
+func FastSum[T Float](x float64) bool {
+	low, high := coef.NaturalLow64, coef.NaturalHigh64
+	if IsFloat32[T]() {
+		low, high = coef.NaturalLow32, coef.NaturalHigh32
+	}
+	// The bits of sums are in their order, NaN last; those below low wrap round.
+	b, least := math.Float64bits(x+0), math.Float64bits(low) // -0 becomes 0
+	some := uint64(int64(b|-b) >> 63)                        // all ones, but of 0
+	return (b-least)&some <= math.Float64bits(high)-least
+}

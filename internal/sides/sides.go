@@ -43,11 +43,12 @@ type Work[T kernel.Float] struct {
 	scale      []float64 // the factor of every row's gradient, if wanted: c.Scale, or own; NaN where it is no normal number
 	own        []float64
 	a, b, u, v []float64
-	kept       []T    // exponentials of the chunk
-	fa, fb     []T    // factors of a row's gradient: of its negatives, its positives
-	slow       []bool // rows that evalSlow evaluates
-	normal     bool   // no kept exponential of short rows is below the smallest normal number
-	apart      bool   // there are targets whose derivatives are set apart: their factor is 0
+	down       []float64 // e^-s0 of every row
+	kept       []T       // exponentials of the chunk
+	fa, fb     []T       // factors of a row's gradient: of its negatives, its positives
+	slow       []bool    // rows that evalSlow evaluates
+	normal     bool      // no kept exponential of short rows is below the smallest normal number
+	apart      bool      // there are targets whose derivatives are set apart: their factor is 0
 	smooth     smooth[T]
 	target     softTarget[T] // of a loss of one target with soft labels
 	targetRows softTargetRows[T]
@@ -445,41 +446,98 @@ func (w *Work[T]) findSlow(scale []float64) (anySlow bool) {
 
 // finishShifted is finishSum with thresholds.
 func (w *Work[T]) finishShifted(scale []float64) (anySlow bool) {
+	rows, joined := w.c.Rows, false
 	u, v := w.u, w.v
-	for i, s0 := range w.c.Threshold {
-		a, b := w.a[i], w.b[i]
-		ok := kernel.FastSum[T](a) && kernel.FastSum[T](b)
-		up, down := 1.0, 1.0
-		if s0 != 0 {
-			up, down = scalar.Exp(s0), scalar.Exp(-s0)
-			a *= down
-			b *= up
-			ok = ok && math.Abs(s0) < 600 && fastTerm(a) && fastTerm(b)
+	clear(u[rows:])
+	clear(v[rows:])
+	if kernel.IsFloat32[T]() {
+		anySlow, joined = w.shiftSums(scale)
+		joined = kernel.FinishSums[T](w.c.Loss, nil, nil, u, v, nil) && joined
+	} else {
+		for i := range rows {
+			w.shiftRow(i, scale)
+			anySlow = anySlow || w.slow[i]
 		}
-		w.settled[i] = ok
-		if !ok {
-			a, b = 0, 0
-		} else if scale != nil {
-			// Without the scale these are within 2^±1000, whatever the threshold.
-			f, g := scale[i]*(1/(1+a)*down), scale[i]*(1/(1+b)*up)
-			if s0 == 0 {
-				f, g = kernel.SumFactors[T](a, b, scale[i])
-			}
-			ok = kernel.FactorFits[T](f) && kernel.FactorFits[T](g)
-			w.fa[i], w.fb[i] = T(f), T(g)
-		}
-		u[i], v[i], w.slow[i] = a, b, !ok
-		anySlow = anySlow || !ok
 	}
-	kernel.Log1p64(w.a[:w.c.Rows], u[:w.c.Rows])
-	kernel.Log1p64(w.b[:w.c.Rows], v[:w.c.Rows])
-	for i := range w.c.Rows {
+	if joined {
+		return anySlow
+	}
+	kernel.Log1p64(w.a[:rows], u[:rows])
+	kernel.Log1p64(w.b[:rows], v[:rows])
+	for i := range rows {
 		w.c.Loss[i] = w.a[i] + w.b[i]
-		if w.c.Threshold[i] == 0 && kernel.IsFloat32[T]() {
+		if kernel.IsFloat32[T]() && kernel.FastSum[T](u[i]) && kernel.FastSum[T](v[i]) {
 			w.c.Loss[i] = kernel.JoinedLoss(u[i], v[i])
 		}
 	}
 	return anySlow
+}
+
+// shiftSums sets the arguments u and v of the losses of all rows, and the factors of their
+// gradients. It reports whether there are slow rows, and whether all arguments are natural
+// or 0: then the losses are joined logarithms.
+func (w *Work[T]) shiftSums(scale []float64) (anySlow, joined bool) {
+	w.thresholdPowers()
+	rows := w.c.Rows
+	a, b, u, v, slow, settled := w.a[:rows], w.b[:rows], w.u[:rows], w.v[:rows], w.slow[:rows], w.settled[:rows]
+	joined = true
+	for i, s0 := range w.c.Threshold[:rows] {
+		down := w.down[i]
+		up := 1 / down
+		x, y := a[i]*down, b[i]*up
+		if !(kernel.FastSum[T](a[i]) && kernel.FastSum[T](b[i]) && math.Abs(s0) < 600 && kernel.FastSum[T](x) && kernel.FastSum[T](y)) {
+			w.shiftRow(i, scale)
+			anySlow, joined = anySlow || slow[i], false
+			continue
+		}
+		u[i], v[i], slow[i], settled[i] = x, y, false, true
+		if scale == nil {
+			continue
+		}
+		f, g := kernel.SumFactors[T](x, y, scale[i])
+		f, g = f*down, g*up
+		w.fa[i], w.fb[i] = T(f), T(g)
+		// The factor of a side without terms does not count.
+		if !((kernel.FactorFits[T](f) || x == 0) && (kernel.FactorFits[T](g) || y == 0)) {
+			slow[i], anySlow = true, true
+		}
+	}
+	return anySlow, joined
+}
+
+// shiftRow sets the arguments u and v of the loss of row i, and the factors of its gradient.
+func (w *Work[T]) shiftRow(i int, scale []float64) {
+	a, b, s0 := w.a[i], w.b[i], w.c.Threshold[i]
+	ok := kernel.FastSum[T](a) && kernel.FastSum[T](b)
+	up, down := 1.0, 1.0
+	if s0 != 0 {
+		up, down = scalar.Exp(s0), scalar.Exp(-s0)
+		a *= down
+		b *= up
+		ok = ok && math.Abs(s0) < 600 && fastTerm(a) && fastTerm(b)
+	}
+	w.settled[i] = ok
+	if !ok {
+		a, b = 0, 0
+	} else if scale != nil {
+		// Without the scale these are within 2^±1000, whatever the threshold.
+		f, g := scale[i]*(1/(1+a)*down), scale[i]*(1/(1+b)*up)
+		if s0 == 0 {
+			f, g = kernel.SumFactors[T](a, b, scale[i])
+		}
+		ok = kernel.FactorFits[T](f) && kernel.FactorFits[T](g)
+		w.fa[i], w.fb[i] = T(f), T(g)
+	}
+	w.u[i], w.v[i], w.slow[i] = a, b, !ok
+}
+
+// thresholdPowers sets down to e^-s0 of every row; it is open where |s0| is 600 or more.
+// For float32 their errors do not matter.
+func (w *Work[T]) thresholdPowers() {
+	n := len(w.a)
+	w.down = kernel.Resize(w.down, n)
+	clear(w.down[copy(w.down, w.c.Threshold[:w.c.Rows]):])
+	kernel.TiltExp(w.down, w.down, -1, 0)
 }
 
 // thresholdGradient computes the gradient by the thresholds.
