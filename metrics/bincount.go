@@ -39,7 +39,7 @@ func (b *binned) each(classes, keys int, do func(worker, class int)) {
 		b.crew = c
 	}
 	for len(b.crew.more) < workers-1 {
-		b.crew.more = append(b.crew.more, &binWorker{micro: bins{Bits: b.micro.Bits}})
+		b.crew.more = append(b.crew.more, &binWorker{scratch: binScratch{room: b.scratch.room}, micro: bins{Bits: b.micro.Bits}})
 	}
 	b.crew.do = do
 	if err := b.crew.split.run(classes, max(1, min(16, classes/(4*workers))), workers); err != nil {
@@ -57,61 +57,131 @@ func (b *binned) worker(i int) (*binScratch, *bins) {
 	return &w.scratch, &w.micro
 }
 
-// count counts the scores that are not counted yet.
-func (b *binned) count() { b.take(b) }
+// reuse returns keys of no rows.
+func (b *binned) reuse(cols int) *binKeys {
+	if n := len(b.spare); n > 0 {
+		k := b.spare[n-1]
+		b.spare = b.spare[:n-1]
+		return k
+	}
+	return &binKeys{cols: cols}
+}
 
-// take adds the scores of the parts, which give them away, and may be b for those that
-// are not counted yet.
+// take adds the scores of parts, which give them away. They wait until they are many, so
+// that a class has many of them at once.
 func (b *binned) take(parts ...*binned) {
-	classes, keys := len(b.class), 0
+	var counted []*binned
 	for _, o := range parts {
-		if o.keys.rows == 0 {
-			continue
-		}
-		classes = o.keys.cols
-		keys += o.keys.rows * o.keys.cols
-		var all uint64
-		for j, rest := range o.keys.rest {
-			all |= rest
-			if len(b.class) > 0 {
-				b.class[j].Rest |= rest << b.class[j].Bits
+		if o.keys != nil && o.keys.rows > 0 {
+			b.wait(o)
+			if n := len(b.spare); n > 0 {
+				o.keys = b.spare[n-1]
+				b.spare = b.spare[:n-1]
 			}
 		}
-		b.micro.Rest |= all << b.micro.Bits
-		b.counted, b.stale = true, true
+		if o.counted {
+			counted = append(counted, o)
+		}
 	}
-	isSum := b.isSum()
-	if keys > 0 || slices.ContainsFunc(parts, func(o *binned) bool { return o != b && o.counted }) {
-		b.each(classes, keys, func(worker, j int) {
-			scratch, micro := b.worker(worker)
-			for _, o := range parts {
-				if o != b && o.counted && len(b.class) > 0 {
-					b.class[j].take(&o.class[j], scratch)
-				}
-				if o.keys.rows == 0 {
-					continue
-				}
-				column, weights := o.keys.column(j), o.keys.weight
-				if len(b.class) > 0 {
-					b.class[j].countRows(column, weights, scratch)
-				}
-				if !isSum {
-					micro.countRows(column, weights, scratch)
-				}
+	if len(counted) > 0 {
+		b.each(len(b.class), mostKeys, func(worker, j int) {
+			scratch, _ := b.worker(worker)
+			for _, o := range counted {
+				b.class[j].take(&o.class[j], scratch)
 			}
 		})
-	}
-	for _, o := range parts {
-		o.keys.clear()
-		if o != b && o.counted {
+		for _, o := range counted {
 			b.micro.take(&o.micro, b.scratch)
-			b.counted, b.stale, o.counted = true, true, false
+			o.counted = false
 		}
+		b.counted, b.stale = true, true
+	}
+	keys := 0
+	for _, k := range b.waiting {
+		keys += k.rows * k.cols
+	}
+	if keys >= b.mostWaiting() || len(b.waiting) >= mostPieces {
+		b.count()
 	}
 }
 
-// finish counts all that is pending.
+const (
+	fewWaitingKeys  = 1 << 20
+	mostWaitingKeys = 1 << 23
+	mostPieces      = 64 // that wait
+)
+
+// mostWaiting is the number of keys that wait at most: few enough for the cache, but the more bins there are, the more
+// keys it takes until some are in each line of the cache that counts are in.
+func (b *binned) mostWaiting() int {
+	n := 0
+	for _, c := range b.class[:min(1, len(b.class))] {
+		n = len(b.class) << (c.Bits - 5)
+	}
+	return min(max(n, fewWaitingKeys), mostWaitingKeys)
+}
+
+// wait has the keys of o wait, which may be b.
+func (b *binned) wait(o *binned) {
+	o.keys.end()
+	b.waiting = append(b.waiting, o.keys)
+	o.keys = nil
+	var all uint64
+	for j, rest := range o.seen.rest {
+		all |= rest
+		if len(b.class) > 0 {
+			b.class[j].Rest |= rest << b.class[j].Bits
+		}
+	}
+	b.micro.Rest |= all << b.micro.Bits
+}
+
+// count counts the keys that wait, and those of b.
+func (b *binned) count() {
+	if b.keys != nil && b.keys.rows > 0 {
+		b.wait(b)
+	}
+	if len(b.waiting) == 0 {
+		return
+	}
+	keys, classes := 0, b.waiting[0].cols
+	for _, k := range b.waiting {
+		keys += k.rows * k.cols
+	}
+	b.counted, b.stale = true, true
+	isSum := b.isSum()
+	b.each(classes, keys, func(worker, j int) {
+		scratch, micro := b.worker(worker)
+		scratch.columns = scratch.columns[:0]
+		for _, k := range b.waiting {
+			scratch.columns = append(scratch.columns, k.column(j))
+		}
+		switch {
+		case len(b.class) == 0:
+			micro.count(scratch.columns, scratch)
+		case isSum:
+			b.class[j].count(scratch.columns, scratch)
+		default:
+			countBoth(&b.class[j], micro, scratch.columns, scratch)
+		}
+		clear(scratch.columns)
+	})
+	for _, k := range b.waiting {
+		k.clear()
+	}
+	b.spare = append(b.spare, b.waiting...)
+	b.waiting = b.waiting[:0]
+}
+
+// finish counts all that is pending, and leaves every class with its bins in Bin.
 func (b *binned) finish() {
+	b.ready()
+	b.eachPending(func(c *bins, s *binScratch) { c.finishCounts(s) })
+}
+
+// ready counts all that is pending. The bins of all classes together are in Bin then;
+// those of a class may be in pages.
+func (b *binned) ready() {
 	if b.scratch == nil {
 		return // there are no bins
 	}
@@ -121,25 +191,30 @@ func (b *binned) finish() {
 			b.micro.take(&w.micro, b.scratch)
 		}
 	}
-	pending := 0
-	for j := range b.class {
-		pending += b.class[j].work()
-	}
-	b.each(len(b.class), pending, func(worker, j int) {
-		scratch, _ := b.worker(worker)
-		b.class[j].finish(scratch)
-	})
+	b.eachPending((*bins).ready)
 	if b.isSum() {
 		b.sumClasses()
 	}
 	b.micro.finish(b.scratch)
 }
 
+// eachPending calls do for every class, on workers where much is pending.
+func (b *binned) eachPending(do func(c *bins, s *binScratch)) {
+	pending := 0
+	for j := range b.class {
+		pending += b.class[j].work()
+	}
+	b.each(len(b.class), pending, func(worker, j int) {
+		scratch, _ := b.worker(worker)
+		do(&b.class[j], scratch)
+	})
+}
+
 // work is about how many keys finish has to look at.
 func (b *bins) work() int {
 	n := len(b.pending)
 	if b.pages != nil && b.pages.fresh > 0 {
-		n += len(b.pages.low)
+		n += b.pages.places()
 	}
 	if b.weighed != nil {
 		n += 16 * len(b.weighed.pending)
@@ -155,12 +230,15 @@ func (b *binned) sumClasses() {
 	b.stale = false
 	all := 0
 	for j := range b.class {
-		all += len(b.class[j].Bin)
+		all += len(b.class[j].Bin) + b.class[j].work()
 		b.micro.Rest |= b.class[j].Rest
 	}
 	b.each(len(b.class), all, func(worker, j int) {
 		scratch, _ := b.worker(worker)
 		scratch.sum.add(b.class[j].Bin, b.micro.Bits)
+		if p := b.class[j].pages; p != nil && p.fresh > 0 {
+			scratch.sum.addPages(p)
+		}
 	})
 	sum := &b.scratch.sum
 	if b.crew != nil {
@@ -204,19 +282,46 @@ type binSum struct {
 	count [][2]uint64        // positives, negatives
 }
 
+// page are the counts of the keys with these leading bits, of so many.
+func (s *binSum) page(lead uint32, size int) [][2]uint64 {
+	if s.place[lead] == 0 {
+		s.place[lead] = len(s.count) + 1
+		s.count = append(s.count, make([][2]uint64, size)...)
+	}
+	return s.count[s.place[lead]-1:][:size]
+}
+
 // add adds bins of so many bits.
 func (s *binSum) add(list []bin, digits int) {
-	within := uint32(1)<<(digits-pageLead) - 1
+	size := 1 << (digits - pageLead)
 	for i := range list {
 		v := &list[i]
-		lead := v.Key >> (digits - pageLead)
-		if s.place[lead] == 0 {
-			s.place[lead] = len(s.count) + 1
-			s.count = append(s.count, make([][2]uint64, within+1)...)
-		}
-		c := &s.count[s.place[lead]-1+int(v.Key&within)]
+		c := &s.page(v.Key>>(digits-pageLead), size)[v.Key&uint32(size-1)]
 		c[0] += v.Pos
 		c[1] += v.Neg
+	}
+}
+
+// addPages adds the bins of pages.
+func (s *binSum) addPages(p *pages) {
+	size := int(p.within) + 1
+	for place := range 1 << pageLead {
+		all, positive, turn := p.at(place)
+		if all.low == nil {
+			continue
+		}
+		to := s.page(uint32(place), size)
+		for i := 0; i < size; i++ {
+			if i%8 == 0 && size >= 8 && all.none((i^turn)&^7) {
+				i += 7
+				continue
+			}
+			if n := all.at(i ^ turn); n != 0 {
+				pos := positive.at(i ^ turn)
+				to[i][0] += pos
+				to[i][1] += n - pos
+			}
+		}
 	}
 }
 

@@ -47,11 +47,11 @@ func TestBinsWorkers(t *testing.T) {
 						part = *slice(&part, r, min(rows, r+step))
 						require.NoError(t, a.Add(&part))
 					}
+					got, err := a.MarshalBinary()
+					require.NoError(t, err)
 					if workers == 5 {
 						require.NotNil(t, a.single.total.binned.crew)
 					}
-					got, err := a.MarshalBinary()
-					require.NoError(t, err)
 					if want == nil {
 						want = got
 					}

@@ -91,10 +91,13 @@ type binned struct {
 	// micro are those of all classes. Where classes have as many bits it is their sum,
 	// which is made by finish.
 	micro   bins
-	class   []bins  // empty where no metric needs them
-	keys    binKeys // of scores that are not counted yet
-	counted bool    // whether there may be others
-	stale   bool    // whether micro is to be made
+	class   []bins     // empty where no metric needs them
+	keys    *binKeys   // of rows of which a later one may be at fault; nil for none
+	waiting []*binKeys // of rows without fault that are not counted yet
+	spare   []*binKeys // without rows
+	seen    restBits   // of keys
+	counted bool       // whether there may be scores in bins
+	stale   bool       // whether micro is to be made
 	scratch *binScratch
 	workers int
 	crew    *binCrew // nil before the first need of several workers
@@ -107,6 +110,8 @@ type binScratch struct {
 	count   [][2]uint32 // negatives, positives
 	used    []uint64
 	bins    []bin
+	columns []keyColumn
+	room    int // the places that the pages of a class may have, however few scores it has
 	weighed []weighedKey
 	sums    keyedSums
 	sum     binSum
@@ -115,6 +120,9 @@ type binScratch struct {
 // newBinned returns bins without scores, which up to so many workers count.
 func newBinned(microBits, classBits, classes int, byClass bool, workers int) binned {
 	b := binned{micro: bins{Bits: microBits}, scratch: &binScratch{}, workers: workers}
+	if classes > 0 {
+		b.scratch.room = pagesRoom / classes
+	}
 	if byClass {
 		b.class = make([]bins, classes)
 		for j := range b.class {
@@ -145,13 +153,18 @@ func represent[T zlpr.Float](s T) (key, bits uint64) {
 
 // addBinned takes in every step-th row of a chunk, from one on.
 func addBinned[T zlpr.Float](b *binned, c *chunk[T], from, step int) {
-	if b.keys.rest == nil {
-		b.keys = newBinKeys(c.batch.Scores.Cols)
+	cols := c.batch.Scores.Cols
+	if b.seen.rest == nil {
+		b.seen = newRestBits(cols)
 	}
-	if b.keys.isFull(c.rows) {
+	if b.keys != nil && b.keys.isFull(c.rows) {
 		b.count()
 	}
-	addKeys(&b.keys, c, from, step)
+	if b.keys == nil {
+		b.keys = b.reuse(cols)
+	}
+	addRest(&b.seen, c, from, step)
+	addKeys(b.keys, c, from, step)
 }
 
 // addKept takes in scores that were kept, all of one class or of all classes.
@@ -225,46 +238,93 @@ func (a *accumulator[T]) Bins() (microBits, classBits int) {
 }
 
 // add takes in a score.
-func (b *bins) add(key, rep uint64, positive uint32) {
+func (b *bins) add(place, rep uint64, positive uint32) {
 	b.Rest |= rep << b.Bits
-	b.pending = append(b.pending, labelled(key, positive))
+	b.pending = append(b.pending, labelled(keyOf(uint32(place>>32)), positive))
 }
 
-// count counts labelled keys but for those that are absent.
-func (b *bins) count(keys []uint32, s *binScratch) {
-	if p := b.pages; p != nil && len(b.pending)+len(keys) >= p.enough() {
-		p.add(b.pending)
-		b.pending = b.pending[:0]
-		p.add(keys)
-	} else {
-		b.pending = append(b.pending, keys...)
+// count counts columns of keys.
+func (b *bins) count(columns []keyColumn, s *binScratch) {
+	inPages := b.begin(columns, s)
+	for i := range columns {
+		b.addColumn(&columns[i], inPages)
 	}
 	b.settle(s)
 }
 
-// countRows does the same; the rows have weights if there are any.
-func (b *bins) countRows(keys []uint32, weights []float64, s *binScratch) {
-	if len(weights) == 0 {
-		b.count(keys, s)
-		return
+// countBoth counts columns of keys in the bins of a class and in those of all classes.
+func countBoth(class, micro *bins, columns []keyColumn, s *binScratch) {
+	inClass, inMicro := class.begin(columns, s), micro.begin(columns, s)
+	for i := range columns {
+		c := &columns[i]
+		if inClass && inMicro && c.part == nil && len(c.weight) == 0 {
+			addBoth(class.pages, micro.pages, c)
+			continue
+		}
+		class.addColumn(c, inClass)
+		micro.addColumn(c, inMicro)
 	}
-	w := b.weights()
-	for r, key := range keys {
-		if key != absent {
-			w.pending = append(w.pending, weighedKey{b.key(key)<<1 | key>>31, weights[r]})
+	class.settle(s)
+	micro.settle(s)
+}
+
+// begin tells whether columns are to be counted in pages, which have no keys pending then.
+func (b *bins) begin(columns []keyColumn, s *binScratch) bool {
+	n := len(b.pending)
+	for i := range columns {
+		n += columns[i].size()
+	}
+	if b.pages == nil && n >= 1<<(b.Bits-leastBinBits) && s.room > 0 {
+		var used leads
+		used.labelled(b.pending)
+		for i := range columns {
+			used.column(&columns[i])
+		}
+		if used.places(b.Bits) <= s.room {
+			b.pages = newPages(b.Bits)
 		}
 	}
-	b.settle(s)
+	if b.pages == nil || n < b.pages.enough() {
+		return false
+	}
+	b.countPending()
+	return true
 }
 
-// present takes the absent ones out of the pending keys.
-func (b *bins) present() []uint32 {
-	b.pending = slices.DeleteFunc(b.pending, func(k uint32) bool { return k == absent })
-	return b.pending
+// addColumn counts a column in pages, or has it pending.
+func (b *bins) addColumn(c *keyColumn, inPages bool) {
+	switch {
+	case len(c.weight) > 0:
+		b.countWeights(c)
+	case inPages:
+		b.pages.add(c)
+	default:
+		b.wait(c)
+	}
 }
 
-// key is that of a labelled key.
-func (b *bins) key(k uint32) uint32 { return k &^ (1 << 31) >> (31 - b.Bits) }
+// wait has a column of keys pending.
+func (b *bins) wait(c *keyColumn) {
+	b.pending = slices.Grow(b.pending, len(c.key))
+	for r, key := range c.key {
+		if c.has(r) {
+			b.pending = append(b.pending, labelled(key, c.label(r)))
+		}
+	}
+}
+
+// countWeights has a column of keys of rows with weights pending.
+func (b *bins) countWeights(c *keyColumn) {
+	w := b.weights()
+	for r, key := range c.key {
+		if c.has(r) {
+			w.pending = append(w.pending, weighedKey{placeOf(key)>>(32-b.Bits)<<1 | c.label(r), c.weight[r]})
+		}
+	}
+}
+
+// key is the leading bits of the place of a labelled key.
+func (b *bins) key(k uint32) uint32 { return placeOf(k<<1) >> (32 - b.Bits) }
 
 // weigh takes in a score of a row with a weight.
 func (b *bins) weigh(key, rep uint64, positive uint32, weight float64) {
@@ -289,7 +349,8 @@ func (b *bins) weights() *weighedBins {
 func (b *bins) settle(s *binScratch) {
 	switch n := len(b.pending); {
 	case b.pages == nil && n >= max(1<<(b.Bits-5), len(b.Bin)):
-		if n = len(b.present()); pageKeys(b.pending, b.Bits) <= pageRoom*n {
+		var used leads
+		if used.labelled(b.pending); used.places(b.Bits) <= pageRoom*n {
 			b.pages = newPages(b.Bits)
 			b.countPending()
 		} else {
@@ -298,9 +359,9 @@ func (b *bins) settle(s *binScratch) {
 	case b.pages != nil && n >= b.pages.enough():
 		b.countPending()
 	}
-	if p := b.pages; p != nil && (p.fresh >= 1<<31 || p.sparse()) {
+	if p := b.pages; p != nil && (p.fresh >= 1<<31 || p.sparse(s.room)) {
 		b.finishCounts(s)
-		if p.sparse() {
+		if p.sparse(s.room) {
 			b.pages = nil
 		}
 	}
@@ -311,15 +372,51 @@ func (b *bins) settle(s *binScratch) {
 
 // countPending counts the pending scores in pages.
 func (b *bins) countPending() {
-	b.pages.add(b.pending)
+	b.pages.addLabelled(b.pending)
 	b.pending = b.pending[:0]
 }
 
-// finish counts all pending scores.
-func (b *bins) finish(s *binScratch) {
-	b.finishCounts(s)
+// ready counts all pending scores: in pages, where no scores are in bins.
+func (b *bins) ready(s *binScratch) {
 	if b.weighed != nil {
 		b.weighed.finish(s)
+	}
+	if b.pages != nil && len(b.Bin) == 0 && !b.hasWeights() {
+		b.countPending()
+	} else {
+		b.finishCounts(s)
+	}
+}
+
+// finish counts all pending scores in Bin.
+func (b *bins) finish(s *binScratch) {
+	b.ready(s)
+	b.finishCounts(s)
+}
+
+// total are the counts of all scores of rows without weights. All is ready.
+func (b *bins) total() (pos, neg uint64) {
+	pos, neg = b.sum.Pos, b.sum.Neg
+	if p := b.pages; p != nil {
+		pos += p.positives
+		neg += p.fresh - p.positives
+	}
+	return pos, neg
+}
+
+// down calls visit for every bin with positives, from the highest down, with how many they
+// are, how many negatives are there, and how many in higher bins. All is ready.
+func (b *bins) down(visit func(pos, neg, above uint64)) {
+	if p := b.pages; p != nil && p.fresh > 0 {
+		p.down(visit)
+		return
+	}
+	var above uint64
+	for _, v := range slices.Backward(b.Bin) {
+		if v.Pos > 0 {
+			visit(v.Pos, v.Neg, above)
+		}
+		above += v.Neg
 	}
 }
 
@@ -365,7 +462,7 @@ func (b *bins) finishCounts(s *binScratch) {
 			b.merge(s.bins)
 		}
 	}
-	if len(b.present()) == 0 {
+	if len(b.pending) == 0 {
 		return
 	}
 	s.bins = s.bins[:0]

@@ -73,7 +73,7 @@ func (b *bins) top() (key int) {
 
 // hasBoth reports whether there are positives and negatives.
 func (b *bins) hasBoth() bool {
-	pos, neg := b.sum.Pos, b.sum.Neg
+	pos, neg := b.total()
 	if w := b.weighed; w != nil {
 		for i := 0; i < len(w.Key); i++ {
 			pos += min(1, w.N[i])
@@ -83,6 +83,12 @@ func (b *bins) hasBoth() bool {
 		}
 	}
 	return pos > 0 && neg > 0
+}
+
+// viewMicro is the scores of all classes together as a list of those in bins.
+func viewMicro[T zlpr.Float](b *binned) scores[T] {
+	b.ready()
+	return scores[T]{micro: &list[T]{Bins: &b.micro}}
 }
 
 // view is scores as lists of those in bins: nothing is copied.

@@ -54,7 +54,7 @@ func (a *accumulator[T]) BestThreshold() (threshold, f1 float64, err error) {
 	s := a.total.scores
 	switch {
 	case a.kinds.binned:
-		s = view[T](&a.total.binned)
+		s = viewMicro[T](&a.total.binned)
 	case !a.kinds.keep:
 		return 0, 0, errKept
 	}

@@ -226,7 +226,7 @@ func (a *accumulator[T]) areas() (areas [2][2]binnedArea, err error) {
 	asked := func(average Average) bool {
 		return slices.ContainsFunc(a.metrics, func(m metric) bool { return m.keepsScores() && m.average == average })
 	}
-	a.total.binned.finish()
+	a.total.binned.ready()
 	if asked(Micro) {
 		if a.kinds.binned {
 			areas[Micro][0], areas[Micro][1] = a.total.binned.micro.areas()
@@ -277,7 +277,7 @@ func (a *accumulator[T]) hasBoth(j int) bool {
 func (a *accumulator[T]) areasOfClasses() ([][2]binnedArea, error) {
 	areas := make([][2]binnedArea, a.classes)
 	workers := numWorkers(a.options.Workers)
-	a.total.binned.finish()
+	a.total.binned.ready()
 	rankers := make([]ranker[T], workers)
 	err := newSplit(func(worker, j, _ int) error {
 		if a.kinds.binned {

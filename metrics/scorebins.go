@@ -37,7 +37,7 @@ func (a *accumulator[T]) ScoreBins() ([]ScoreBin, error) {
 	defer a.turn.Give()
 	switch {
 	case a.kinds.binned:
-		a.total.binned.finish()
+		a.total.binned.ready()
 		return scoreBins[T](&a.total.binned.micro), nil
 	case !a.kinds.keep:
 		return nil, errKept
