@@ -280,6 +280,16 @@ func (w *Work[T]) nearBCE(direct bool) {
 	}
 	b := &w.near
 	*b = *a
+	if kernel.Sixteen() && (a.Dst == nil || direct) {
+		b.Kind, b.X16, b.X = c.Half.Kind(), c.Half.X, nil
+		b.Stride = c.N
+		if direct {
+			b.Dst16, b.Dst, b.DstStride = c.Half.Grad, nil, c.N
+		}
+		kernel.BCE(b)
+		w.near = kernel.BCEArgs[T]{}
+		return
+	}
 	b.Copy = &w.portion
 	step, length := c.NearRows(), min(c.N, c.NearLen())
 	for i := 0; i < c.Rows; i += step {

@@ -31,6 +31,14 @@ type Half struct {
 	x, grad []float32 // near
 }
 
+// Kind is the kind of floats, for kernels.
+func (h *Half) Kind() int {
+	if h.BFloat16 {
+		return kernel.BFloat16
+	}
+	return kernel.Float16
+}
+
 // Near reports whether scores are to be read by Widened.
 func (c *Chunk[T]) Near() bool { return c.Half.X != nil }
 

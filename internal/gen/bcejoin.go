@@ -57,7 +57,10 @@ func emitBCEJoin(v *vec, shifted, grad bool) {
 		b.copy = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
 	}
 	v.Attributes(0) // the frame is too large for NOSPLIT
-	b.rowsAhead = rowsAhead{vec: v, n: v.argument("n"), groupSize: 4 * v.perReg(), buffer: v.AllocLocal(4 * v.bytes), look: b.look, fill: b.fill}
+	b.rowsAhead = rowsAhead{vec: v, n: v.argument("n"), groupSize: 4 * v.perReg(), buffer: v.AllocLocal(5 * v.bytes), look: b.look, fill: b.fill}
+	if v.wide() && !v.double() && !shifted {
+		b.sixteen = newSixteenBits(v, b.buffer)
+	}
 	rows, last := v.argument("rows"), v.newLabel("last")
 	for _, m := range []operand.Mem{rows, b.n} {
 		b.CMPQ(m, operand.U8(0))
@@ -94,6 +97,25 @@ func (b *bceJoin) arguments() {
 	words := v.param("words")
 	v.SHLQ(operand.U8(3), words)
 	b.begin(v.param("n"), v.param("rows"), words, strides...)
+	if b.sixteen == nil {
+		return
+	}
+	names, pointers := []string{"x16"}, []gpreg{b.from}
+	if b.grad {
+		names, pointers = append(names, "dst16"), append(pointers, b.dst)
+	}
+	b.sixteen.rows(names, pointers, b.skip[1:]...)
+	b.readSixteen(b.lookSixteen, func() vreg { return b.inRegister(b.constant(coef.NoScore32)) })
+}
+
+// lookSixteen is look of groups that go through the buffer.
+func (b *bceJoin) lookSixteen(bits gpreg) {
+	b.MOVQ(at(b.bitsAt[0], 0), bits)
+	b.MOVQ(bits, b.of(1, b.bits))
+	b.ORQ(at(b.bitsAt[1], 0), bits)
+	if b.grad {
+		b.MOVB(operand.U8(1), b.of(1, b.whole))
+	}
 }
 
 // constants loads what stays.
@@ -447,6 +469,7 @@ func (b *bceJoin) gradient(w []vreg) {
 	if !b.wide() {
 		bits, sign = b.lanesBits(b.of(0, b.bits)), b.inRegister(b.constant(math.Copysign(0, -1)))
 	}
+	var all []vreg
 	for i, x := range w {
 		g := b.reg()
 		b.add(x, one, g)
@@ -460,8 +483,29 @@ func (b *bceJoin) gradient(w []vreg) {
 			b.xor(f, b.factor, f)
 			b.mul(g, f, g)
 		}
-		b.move(g, at(b.dst, i*b.bytes))
+		if all = append(all, g); b.sixteen == nil {
+			b.move(g, at(b.dst, i*b.bytes))
+		}
 	}
+	if b.sixteen != nil {
+		b.storeEither(all)
+	}
+}
+
+// storeEither stores the gradient of float32 or of 16 bits.
+func (b *bceJoin) storeEither(g []vreg) {
+	sixteen, ready := b.newLabel("narrow"), b.newLabel("stored")
+	b.sixteen.ifSixteen(sixteen)
+	for i, r := range g {
+		b.move(r, at(b.dst, i*b.bytes))
+	}
+	b.Label(ready)
+	b.aside = append(b.aside, func() {
+		b.Label(sixteen)
+		b.sixteen.narrow(g, b.dst, b.left)
+		b.SUBQ(operand.I32(2*b.bytes), b.dst)
+		b.JMP(operand.LabelRef(ready))
+	})
 }
 
 // logs adds the terms of float64: the logarithms of the joins of 32 elements, which on

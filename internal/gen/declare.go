@@ -102,6 +102,7 @@ var structs = map[string][]field{
 		{"X", "x", "[]T"}, {"Stride", "stride", "int"}, {"Rows", "rows", "int"}, {"N", "n", "int"},
 		{"Pos", "pos", "[]uint64"}, {"Neg", "neg", "[]uint64"}, {"Words", "words", "int"},
 		{"Scale", "scale", "[]float64"}, {"Params", "p", "[]BCEParams[T]"}, {"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
+		{"Kind", "kind", "int"}, {"X16", "x16", "[]uint16"}, {"Dst16", "dst16", "[]uint16"},
 	},
 	"FocalArgs": {
 		{"Kept", "kept", "[]T"},

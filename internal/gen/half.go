@@ -208,9 +208,14 @@ func narrowBFloat16(v *vec) {
 
 // oddWords are the numbers of the upper halves of the lanes of two registers.
 func (v *vec) oddWords() operand.Mem {
-	return v.data("odd_words", func() {
+	return v.words("odd_words", func(i int) int { return 2*i + 1 })
+}
+
+// words is the constant of 32 words, word i being of(i).
+func (v *vec) words(name string, of func(i int) int) operand.Mem {
+	return v.data(name, func() {
 		for i := range 32 {
-			v.AppendDatum(operand.U16(2*i + 1))
+			v.AppendDatum(operand.U16(of(i)))
 		}
 	})
 }

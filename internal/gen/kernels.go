@@ -416,7 +416,7 @@ var bceKernels = []*kernel{
 		name: "BCE", types: elems,
 		params:   "a *BCEArgs[T]",
 		doc:      `writes the sums of softplus of every row, and the gradient.`,
-		optional: "sum, product, dst, scale, p, negWeight, posWeight",
+		optional: "sum, product, dst, x, scale, p, negWeight, posWeight, x16, dst16",
 		forms:    bceForms(),
 	},
 }
@@ -546,9 +546,9 @@ func bceForms() (forms []form) {
 			case grad:
 				f.name, f.copies = "Grad"+f.name, true
 			case f.when == "":
-				f.name, f.when = "Sums", "a.Dst == nil"
+				f.name, f.when = "Sums", "!a.Gradient()"
 			default:
-				f.name, f.when = "Sums"+f.name, "a.Dst == nil && "+f.when
+				f.name, f.when = "Sums"+f.name, "!a.Gradient() && "+f.when
 			}
 			forms = append(forms, f)
 		}

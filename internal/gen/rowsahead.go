@@ -20,6 +20,11 @@ type rowsAhead struct {
 	beginRow func()                         // when the next group is the first of another row; nil for nothing
 	look     func(bits gpreg, other string) // jumps to other unless the next group, at src, is whole; bits is free
 	fill     func(bits gpreg)               // fills the buffer with what it has, after look
+
+	sixteen *sixteenBits // takes groups of 16 bits, whose bits look has not found; nil for none
+	both    string       // the label of what fills the buffer with these
+	readies []string     // where that goes on: for the first group, and for others
+	begun   operand.Mem  // whether there was a first one
 }
 
 // begin finds the bytes from row to row: step is that of the bits, strides those of the
@@ -59,6 +64,13 @@ func (g *rowsAhead) prepare() {
 		g.beginRow()
 	}
 	g.Label(same)
+	if g.sixteen != nil {
+		if g.readies = append(g.readies, ready); len(g.readies) == 1 {
+			g.both, g.begun = g.newLabel("sixteen"), g.AllocLocal(8)
+			g.MOVQ(operand.U32(0), g.begun)
+		}
+		g.sixteen.ifSixteen(g.both)
+	}
 	g.MOVQ(g.from, g.src)
 	g.look(bits, other)
 	g.Label(ready)
@@ -73,5 +85,21 @@ func (g *rowsAhead) prepare() {
 		g.fill(bits)
 		g.LEAQ(g.buffer, g.src)
 		g.JMP(operand.LabelRef(ready))
+	})
+}
+
+// readSixteen emits what fills the buffer with groups of 16-bit floats, for both places
+// of prepare; look leaves the bits of those that take part, and none stands for others.
+func (g *rowsAhead) readSixteen(look func(bits gpreg), none func() vreg) {
+	g.aside = append(g.aside, func() {
+		g.Label(g.both)
+		bits := g.GP64()
+		look(bits)
+		g.sixteen.widen(at(g.from, 0), bits, none, g.src)
+		g.SUBQ(operand.I32(g.groupSize*g.size/2), g.from)
+		g.CMPQ(g.begun, operand.U8(0))
+		g.JNE(operand.LabelRef(g.readies[1]))
+		g.INCQ(g.begun)
+		g.JMP(operand.LabelRef(g.readies[0]))
 	})
 }

@@ -67,7 +67,15 @@ type BCEArgs[T Float] struct {
 	// Weights are factors of the classes as negatives and as positives; nil for
 	// none. With them there is always a threshold, be it 0.
 	NegWeight, PosWeight []T
+
+	// Where Kind is not 0 these take the places of X and Dst, with the same strides: on
+	// tiers that have Sixteen, of float32 without weights and thresholds.
+	Kind       int
+	X16, Dst16 []uint16
 }
+
+// Gradient reports whether there is a place for it.
+func (a *BCEArgs[T]) Gradient() bool { return a.Dst != nil || a.Dst16 != nil }
 
 func (a *BCEArgs[T]) Weighted() bool { return a.NegWeight != nil }
 
@@ -108,20 +116,37 @@ func (a *BCEArgs[T]) powers(w *[32]T, i, k int) {
 	n, shift := min(32, a.N-k), k%64
 	pos, neg := a.Pos[i*a.Words+k/64]>>shift, a.Neg[i*a.Words+k/64]>>shift
 	var y, short [32]T
-	for j, x := range a.X[i*a.Stride+k:][:n] {
+	var wide [32]T
+	for j, x := range a.scores(&wide, i*a.Stride+k, n) {
 		y[j], short[j] = a.difference(i, x, pos>>j)
 	}
 	exponentials(w, y[:n], &short, zeroToInf[T](), a.Shifted)
 	for j := range n {
 		w[j] = only(w[j], (pos|neg)>>j)
 	}
-	if a.Dst == nil {
+	if !a.Gradient() {
 		return
 	}
 	factor := T(a.Scale[i])
 	for j, v := range w[:n] {
-		a.Dst[i*a.DstStride+k+j] = flip(v/(1+v), pos>>j) * factor
+		g := flip(v/(1+v), pos>>j) * factor
+		if at := i*a.DstStride + k + j; a.Kind != 0 {
+			a.Dst16[at] = sixteenOf(float32(g), a.Kind)
+		} else {
+			a.Dst[at] = g
+		}
 	}
+}
+
+// scores returns n scores, at most 32, from one on; in room, if they are of 16 bits.
+func (a *BCEArgs[T]) scores(room *[32]T, from, n int) []T {
+	if a.Kind == 0 {
+		return a.X[from:][:n]
+	}
+	for j, h := range a.X16[from:][:n] {
+		room[j] = T(float32Of(h, a.Kind))
+	}
+	return room[:n]
 }
 
 // exponentials writes e^(y+short) to e, or e^y unless they are shifted.

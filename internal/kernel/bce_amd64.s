@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $512-120
+TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $512-144
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+32(FP), CX
@@ -952,9 +952,9 @@ DATA tail<>+496(SB)/8, $0x0000000000000000
 DATA tail<>+504(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $512
 
-// func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX2(SB), $1472-120
+TEXT ·bceSumsShifted32AVX2(SB), $1536-144
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
@@ -967,130 +967,79 @@ TEXT ·bceSumsShifted32AVX2(SB), $1472-120
 	MOVQ         stride+40(FP), BX
 	SHLQ         $0x02, BX
 	MOVQ         p+96(FP), SI
-	MOVQ         SI, 192(BP)
+	MOVQ         SI, 224(BP)
 	MOVQ         words+80(FP), SI
 	SHLQ         $0x03, SI
 	MOVQ         n+56(FP), DI
 	MOVQ         rows+48(FP), R8
-	MOVQ         DI, 208(BP)
-	MOVQ         R8, 216(BP)
+	MOVQ         DI, 240(BP)
+	MOVQ         R8, 248(BP)
 	ADDQ         $0x1f, DI
 	ANDQ         $-32, DI
 	SHRQ         $0x03, DI
 	SUBQ         DI, SI
-	MOVQ         SI, 224(BP)
+	MOVQ         SI, 256(BP)
 	SHLQ         $0x05, DI
 	SUBQ         DI, BX
-	MOVQ         BX, 232(BP)
+	MOVQ         BX, 264(BP)
 	VXORPS       Y0, Y0, Y0
-	VMOVUPS      Y0, 256(BP)
-	VMOVUPS      Y0, 288(BP)
+	VMOVUPS      Y0, 320(BP)
+	VMOVUPS      Y0, 352(BP)
 	MOVQ         $0x00000000, DI
 	MOVQ         $0x00000200, R8
 	VMOVUPS      f32_4b40007f<>+0(SB), Y0
-	MOVQ         192(BP), BX
+	MOVQ         224(BP), BX
 	VBROADCASTSS 4(BX), Y1
-	VMOVUPS      Y1, 128(BP)
-	VBROADCASTSS 8(BX), Y1
 	VMOVUPS      Y1, 160(BP)
+	VBROADCASTSS 8(BX), Y1
+	VMOVUPS      Y1, 192(BP)
 	MOVQ         n+56(FP), BX
-	CMPQ         208(BP), $0x00
+	CMPQ         240(BP), $0x00
 	JG           same11
 	LEAQ         (BP), SI
-	DECQ         216(BP)
+	DECQ         248(BP)
 	JZ           none12
-	ADDQ         232(BP), AX
-	ADDQ         224(BP), CX
-	ADDQ         224(BP), DX
+	ADDQ         264(BP), AX
+	ADDQ         256(BP), CX
+	ADDQ         256(BP), DX
 	MOVQ         n+56(FP), R9
-	MOVQ         R9, 208(BP)
-	ADDQ         $0x0c, 192(BP)
-	MOVQ         192(BP), SI
+	MOVQ         R9, 240(BP)
+	ADDQ         $0x0c, 224(BP)
+	MOVQ         224(BP), SI
 	VBROADCASTSS 4(SI), Y1
-	VMOVUPS      Y1, 128(BP)
-	VBROADCASTSS 8(SI), Y1
 	VMOVUPS      Y1, 160(BP)
+	VBROADCASTSS 8(SI), Y1
+	VMOVUPS      Y1, 192(BP)
 
 same11:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
-	MOVQ  R9, 640(BP)(R8*1)
+	MOVQ  R9, 704(BP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
-	MOVB  R10, 648(BP)(R8*1)
+	MOVB  R10, 712(BP)(R8*1)
 	JNE   other13
 
 ready14:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 208(BP)
+	SUBQ $0x20, 240(BP)
 
 none12:
-	VPBROADCASTD 640(BP)(R8*1), Y1
+	VPBROADCASTD 704(BP)(R8*1), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	PREFETCHT0   12288(SI)
 	VMOVUPS      (SI), Y2
-	VSUBPS       128(BP), Y2, Y3
+	VSUBPS       160(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       128(BP), Y4, Y4
+	VADDPS       160(BP), Y4, Y4
 	VSUBPS       Y4, Y5, Y5
-	VSUBPS       160(BP), Y5, Y5
+	VSUBPS       192(BP), Y5, Y5
 	VPSLLD       $0x1f, Y1, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y5, Y5
-	VXORPS       Y2, Y3, Y3
-	VMOVUPS      f32_c2b00f34<>+0(SB), Y2
-	VMAXPS       Y3, Y2, Y3
-	VMOVUPS      f32_42b17218<>+0(SB), Y2
-	VMINPS       Y3, Y2, Y3
-	VMOVUPS      Y3, Y2
-	VFMADD132PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
-	VSUBPS       Y0, Y2, Y4
-	VPSLLD       $0x17, Y2, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 384(BP)(R8*1)
-	VMOVUPS      Y2, 512(BP)(R8*1)
-	VMOVUPS      32(SI), Y2
-	VSUBPS       128(BP), Y2, Y3
-	VSUBPS       Y2, Y3, Y4
-	VSUBPS       Y4, Y3, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       128(BP), Y4, Y4
-	VSUBPS       Y4, Y5, Y5
-	VSUBPS       160(BP), Y5, Y5
-	VPSLLD       $0x17, Y1, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y5, Y5
-	VXORPS       Y2, Y3, Y3
-	VMOVUPS      f32_c2b00f34<>+0(SB), Y2
-	VMAXPS       Y3, Y2, Y3
-	VMOVUPS      f32_42b17218<>+0(SB), Y2
-	VMINPS       Y3, Y2, Y3
-	VMOVUPS      Y3, Y2
-	VFMADD132PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
-	VSUBPS       Y0, Y2, Y4
-	VPSLLD       $0x17, Y2, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 416(BP)(R8*1)
-	VMOVUPS      Y2, 544(BP)(R8*1)
-	PREFETCHT0   12352(SI)
-	VMOVUPS      64(SI), Y2
-	VSUBPS       128(BP), Y2, Y3
-	VSUBPS       Y2, Y3, Y4
-	VSUBPS       Y4, Y3, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       128(BP), Y4, Y4
-	VSUBPS       Y4, Y5, Y5
-	VSUBPS       160(BP), Y5, Y5
-	VPSLLD       $0x0f, Y1, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
 	VXORPS       Y2, Y5, Y5
 	VXORPS       Y2, Y3, Y3
@@ -1107,14 +1056,65 @@ none12:
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 448(BP)(R8*1)
 	VMOVUPS      Y2, 576(BP)(R8*1)
-	VMOVUPS      96(SI), Y2
-	VSUBPS       128(BP), Y2, Y3
+	VMOVUPS      32(SI), Y2
+	VSUBPS       160(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       128(BP), Y4, Y4
+	VADDPS       160(BP), Y4, Y4
 	VSUBPS       Y4, Y5, Y5
-	VSUBPS       160(BP), Y5, Y5
+	VSUBPS       192(BP), Y5, Y5
+	VPSLLD       $0x17, Y1, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y5, Y5
+	VXORPS       Y2, Y3, Y3
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y2
+	VMAXPS       Y3, Y2, Y3
+	VMOVUPS      f32_42b17218<>+0(SB), Y2
+	VMINPS       Y3, Y2, Y3
+	VMOVUPS      Y3, Y2
+	VFMADD132PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
+	VSUBPS       Y0, Y2, Y4
+	VPSLLD       $0x17, Y2, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
+	VADDPS       Y5, Y3, Y3
+	VMOVUPS      Y3, 480(BP)(R8*1)
+	VMOVUPS      Y2, 608(BP)(R8*1)
+	PREFETCHT0   12352(SI)
+	VMOVUPS      64(SI), Y2
+	VSUBPS       160(BP), Y2, Y3
+	VSUBPS       Y2, Y3, Y4
+	VSUBPS       Y4, Y3, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       160(BP), Y4, Y4
+	VSUBPS       Y4, Y5, Y5
+	VSUBPS       192(BP), Y5, Y5
+	VPSLLD       $0x0f, Y1, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y5, Y5
+	VXORPS       Y2, Y3, Y3
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y2
+	VMAXPS       Y3, Y2, Y3
+	VMOVUPS      f32_42b17218<>+0(SB), Y2
+	VMINPS       Y3, Y2, Y3
+	VMOVUPS      Y3, Y2
+	VFMADD132PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
+	VSUBPS       Y0, Y2, Y4
+	VPSLLD       $0x17, Y2, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
+	VADDPS       Y5, Y3, Y3
+	VMOVUPS      Y3, 512(BP)(R8*1)
+	VMOVUPS      Y2, 640(BP)(R8*1)
+	VMOVUPS      96(SI), Y2
+	VSUBPS       160(BP), Y2, Y3
+	VSUBPS       Y2, Y3, Y4
+	VSUBPS       Y4, Y3, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       160(BP), Y4, Y4
+	VSUBPS       Y4, Y5, Y5
+	VSUBPS       192(BP), Y5, Y5
 	VPSLLD       $0x07, Y1, Y1
 	VANDPS       f32_80000000<>+0(SB), Y1, Y1
 	VXORPS       Y1, Y5, Y5
@@ -1130,50 +1130,50 @@ none12:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
 	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 480(BP)(R8*1)
-	VMOVUPS      Y1, 608(BP)(R8*1)
+	VMOVUPS      Y3, 544(BP)(R8*1)
+	VMOVUPS      Y1, 672(BP)(R8*1)
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
 group10:
-	CMPQ         208(BP), $0x00
+	CMPQ         240(BP), $0x00
 	JG           same15
 	LEAQ         (BP), SI
-	DECQ         216(BP)
+	DECQ         248(BP)
 	JZ           none16
-	ADDQ         232(BP), AX
-	ADDQ         224(BP), CX
-	ADDQ         224(BP), DX
+	ADDQ         264(BP), AX
+	ADDQ         256(BP), CX
+	ADDQ         256(BP), DX
 	MOVQ         n+56(FP), R9
-	MOVQ         R9, 208(BP)
-	ADDQ         $0x0c, 192(BP)
-	MOVQ         192(BP), SI
+	MOVQ         R9, 240(BP)
+	ADDQ         $0x0c, 224(BP)
+	MOVQ         224(BP), SI
 	VBROADCASTSS 4(SI), Y1
-	VMOVUPS      Y1, 128(BP)
-	VBROADCASTSS 8(SI), Y1
 	VMOVUPS      Y1, 160(BP)
+	VBROADCASTSS 8(SI), Y1
+	VMOVUPS      Y1, 192(BP)
 
 same15:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
-	MOVQ  R9, 640(BP)(R8*1)
+	MOVQ  R9, 704(BP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
-	MOVB  R10, 648(BP)(R8*1)
+	MOVB  R10, 712(BP)(R8*1)
 	JNE   other17
 
 ready18:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 208(BP)
+	SUBQ $0x20, 240(BP)
 
 none16:
-	VMOVUPS      384(BP)(DI*1), Y1
-	VMOVUPS      416(BP)(DI*1), Y2
-	VMOVUPS      448(BP)(DI*1), Y3
-	VMOVUPS      480(BP)(DI*1), Y4
+	VMOVUPS      448(BP)(DI*1), Y1
+	VMOVUPS      480(BP)(DI*1), Y2
+	VMOVUPS      512(BP)(DI*1), Y3
+	VMOVUPS      544(BP)(DI*1), Y4
 	VMOVUPS      f32_3ab52766<>+0(SB), Y8
 	VMOVUPS      Y8, Y5
 	VMOVUPS      Y8, Y6
@@ -1184,17 +1184,17 @@ none16:
 	VFMADD213PS  Y9, Y2, Y6
 	VFMADD213PS  Y9, Y3, Y7
 	VFMADD213PS  Y9, Y4, Y8
-	VPBROADCASTD 640(BP)(R8*1), Y9
+	VPBROADCASTD 704(BP)(R8*1), Y9
 	VPSRLVD      lanes32<>+0(SB), Y9, Y9
 	PREFETCHT0   12288(SI)
 	VMOVUPS      (SI), Y10
-	VSUBPS       128(BP), Y10, Y11
+	VSUBPS       160(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
 	VSUBPS       Y13, Y10, Y13
-	VADDPS       128(BP), Y12, Y12
+	VADDPS       160(BP), Y12, Y12
 	VSUBPS       Y12, Y13, Y13
-	VSUBPS       160(BP), Y13, Y13
+	VSUBPS       192(BP), Y13, Y13
 	VPSLLD       $0x1f, Y9, Y10
 	VANDPS       f32_80000000<>+0(SB), Y10, Y10
 	VXORPS       Y10, Y13, Y13
@@ -1215,16 +1215,16 @@ none16:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 384(BP)(R8*1)
-	VMOVUPS      Y10, 512(BP)(R8*1)
+	VMOVUPS      Y11, 448(BP)(R8*1)
+	VMOVUPS      Y10, 576(BP)(R8*1)
 	VMOVUPS      32(SI), Y10
-	VSUBPS       128(BP), Y10, Y11
+	VSUBPS       160(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
 	VSUBPS       Y13, Y10, Y13
-	VADDPS       128(BP), Y12, Y12
+	VADDPS       160(BP), Y12, Y12
 	VSUBPS       Y12, Y13, Y13
-	VSUBPS       160(BP), Y13, Y13
+	VSUBPS       192(BP), Y13, Y13
 	VPSLLD       $0x17, Y9, Y10
 	VANDPS       f32_80000000<>+0(SB), Y10, Y10
 	VXORPS       Y10, Y13, Y13
@@ -1245,8 +1245,8 @@ none16:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 416(BP)(R8*1)
-	VMOVUPS      Y10, 544(BP)(R8*1)
+	VMOVUPS      Y11, 480(BP)(R8*1)
+	VMOVUPS      Y10, 608(BP)(R8*1)
 	VMOVUPS      f32_3efffffe<>+0(SB), Y10
 	VFMADD213PS  Y10, Y1, Y5
 	VFMADD213PS  Y10, Y2, Y6
@@ -1254,13 +1254,13 @@ none16:
 	VFMADD213PS  Y10, Y4, Y8
 	PREFETCHT0   12352(SI)
 	VMOVUPS      64(SI), Y10
-	VSUBPS       128(BP), Y10, Y11
+	VSUBPS       160(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
 	VSUBPS       Y13, Y10, Y13
-	VADDPS       128(BP), Y12, Y12
+	VADDPS       160(BP), Y12, Y12
 	VSUBPS       Y12, Y13, Y13
-	VSUBPS       160(BP), Y13, Y13
+	VSUBPS       192(BP), Y13, Y13
 	VPSLLD       $0x0f, Y9, Y10
 	VANDPS       f32_80000000<>+0(SB), Y10, Y10
 	VXORPS       Y10, Y13, Y13
@@ -1281,16 +1281,16 @@ none16:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 448(BP)(R8*1)
-	VMOVUPS      Y10, 576(BP)(R8*1)
+	VMOVUPS      Y11, 512(BP)(R8*1)
+	VMOVUPS      Y10, 640(BP)(R8*1)
 	VMOVUPS      96(SI), Y10
-	VSUBPS       128(BP), Y10, Y11
+	VSUBPS       160(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
 	VSUBPS       Y13, Y10, Y13
-	VADDPS       128(BP), Y12, Y12
+	VADDPS       160(BP), Y12, Y12
 	VSUBPS       Y12, Y13, Y13
-	VSUBPS       160(BP), Y13, Y13
+	VSUBPS       192(BP), Y13, Y13
 	VPSLLD       $0x07, Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y9
 	VXORPS       Y9, Y13, Y13
@@ -1311,12 +1311,12 @@ none16:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 480(BP)(R8*1)
-	VMOVUPS      Y1, 608(BP)(R8*1)
-	VMULPS       512(BP)(DI*1), Y5, Y5
-	VMULPS       544(BP)(DI*1), Y6, Y6
-	VMULPS       576(BP)(DI*1), Y7, Y7
-	VMULPS       608(BP)(DI*1), Y8, Y8
+	VMOVUPS      Y11, 544(BP)(R8*1)
+	VMOVUPS      Y1, 672(BP)(R8*1)
+	VMULPS       576(BP)(DI*1), Y5, Y5
+	VMULPS       608(BP)(DI*1), Y6, Y6
+	VMULPS       640(BP)(DI*1), Y7, Y7
+	VMULPS       672(BP)(DI*1), Y8, Y8
 	VADDPS       Y7, Y5, Y1
 	VFMADD213PS  Y1, Y7, Y5
 	VADDPS       Y8, Y6, Y1
@@ -1326,14 +1326,14 @@ none16:
 	VEXTRACTF128 $0x01, Y5, X1
 	VCVTPS2PD    X5, Y2
 	VCVTPS2PD    X1, Y1
-	VMOVUPS      256(BP), Y3
+	VMOVUPS      320(BP), Y3
 	VADDPD       Y2, Y3, Y4
 	VFMADD213PD  Y4, Y3, Y2
-	VMOVUPD      Y2, 256(BP)
-	VMOVUPS      288(BP), Y2
+	VMOVUPD      Y2, 320(BP)
+	VMOVUPS      352(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
-	VMOVUPD      Y1, 288(BP)
+	VMOVUPD      Y1, 352(BP)
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x20, BX
@@ -1343,8 +1343,8 @@ none16:
 	TESTQ        $0x0000007f, SI
 	JNZ          group10
 	MOVQ         product+8(FP), SI
-	VMOVUPS      256(BP), Y1
-	VMOVUPS      288(BP), Y2
+	VMOVUPS      320(BP), Y1
+	VMOVUPS      352(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -1355,15 +1355,15 @@ none16:
 	VFMADD213PD  X3, X2, X1
 	VMOVSD       X1, (SI)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 256(BP)
-	VMOVUPS      Y1, 288(BP)
+	VMOVUPS      Y1, 320(BP)
+	VMOVUPS      Y1, 352(BP)
 	ADDQ         $0x08, product+8(FP)
 	JMP          group10
 
 row19:
 	MOVQ         product+8(FP), BX
-	VMOVUPS      256(BP), Y1
-	VMOVUPS      288(BP), Y2
+	VMOVUPS      320(BP), Y1
+	VMOVUPS      352(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -1374,8 +1374,8 @@ row19:
 	VFMADD213PD  X3, X2, X1
 	VMOVSD       X1, (BX)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 256(BP)
-	VMOVUPS      Y1, 288(BP)
+	VMOVUPS      Y1, 320(BP)
+	VMOVUPS      Y1, 352(BP)
 	ADDQ         $0x08, product+8(FP)
 	DECQ         rows+48(FP)
 	JZ           end20
@@ -1383,11 +1383,11 @@ row19:
 	JMP          group10
 
 other13:
-	MOVQ         R9, 200(BP)
-	VPBROADCASTD 200(BP), Y1
+	MOVQ         R9, 232(BP)
+	VPBROADCASTD 232(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	VMOVUPS      f32_c4800000<>+0(SB), Y2
-	VADDPS       128(BP), Y2, Y2
+	VADDPS       160(BP), Y2, Y2
 	VPSLLD       $0x1f, Y1, Y3
 	VMASKMOVPS   (AX), Y3, Y4
 	VBLENDVPS    Y3, Y4, Y2, Y3
@@ -1408,11 +1408,11 @@ other13:
 	JMP          ready14
 
 other17:
-	MOVQ         R9, 200(BP)
-	VPBROADCASTD 200(BP), Y1
+	MOVQ         R9, 232(BP)
+	VPBROADCASTD 232(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	VMOVUPS      f32_c4800000<>+0(SB), Y2
-	VADDPS       128(BP), Y2, Y2
+	VADDPS       160(BP), Y2, Y2
 	VPSLLD       $0x1f, Y1, Y3
 	VMASKMOVPS   (AX), Y3, Y4
 	VBLENDVPS    Y3, Y4, Y2, Y3
@@ -1477,9 +1477,9 @@ DATA f32_c4800000<>+24(SB)/4, $0xc4800000
 DATA f32_c4800000<>+28(SB)/4, $0xc4800000
 GLOBL f32_c4800000<>(SB), RODATA|NOPTR, $32
 
-// func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums32AVX2(SB), $1408-120
+TEXT ·bceSums32AVX2(SB), $1472-144
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
@@ -1495,54 +1495,54 @@ TEXT ·bceSums32AVX2(SB), $1408-120
 	SHLQ    $0x03, SI
 	MOVQ    n+56(FP), DI
 	MOVQ    rows+48(FP), R8
-	MOVQ    DI, 136(BP)
-	MOVQ    R8, 144(BP)
+	MOVQ    DI, 168(BP)
+	MOVQ    R8, 176(BP)
 	ADDQ    $0x1f, DI
 	ANDQ    $-32, DI
 	SHRQ    $0x03, DI
 	SUBQ    DI, SI
-	MOVQ    SI, 152(BP)
+	MOVQ    SI, 184(BP)
 	SHLQ    $0x05, DI
 	SUBQ    DI, BX
-	MOVQ    BX, 160(BP)
+	MOVQ    BX, 192(BP)
 	VXORPS  Y0, Y0, Y0
-	VMOVUPS Y0, 192(BP)
-	VMOVUPS Y0, 224(BP)
+	VMOVUPS Y0, 256(BP)
+	VMOVUPS Y0, 288(BP)
 	VMOVUPS f32_c2b00f34<>+0(SB), Y0
 	VMOVUPS f32_42b17218<>+0(SB), Y1
 	MOVQ    $0x00000000, DI
 	MOVQ    $0x00000200, R8
 	VMOVUPS f32_4b40007f<>+0(SB), Y2
 	MOVQ    n+56(FP), BX
-	CMPQ    136(BP), $0x00
+	CMPQ    168(BP), $0x00
 	JG      same23
 	LEAQ    (BP), SI
-	DECQ    144(BP)
+	DECQ    176(BP)
 	JZ      none24
-	ADDQ    160(BP), AX
-	ADDQ    152(BP), CX
-	ADDQ    152(BP), DX
+	ADDQ    192(BP), AX
+	ADDQ    184(BP), CX
+	ADDQ    184(BP), DX
 	MOVQ    n+56(FP), R9
-	MOVQ    R9, 136(BP)
+	MOVQ    R9, 168(BP)
 
 same23:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
-	MOVQ  R9, 576(BP)(R8*1)
+	MOVQ  R9, 640(BP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
-	MOVB  R10, 584(BP)(R8*1)
+	MOVB  R10, 648(BP)(R8*1)
 	JNE   other25
 
 ready26:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 136(BP)
+	SUBQ $0x20, 168(BP)
 
 none24:
-	VPBROADCASTD 576(BP)(R8*1), Y3
+	VPBROADCASTD 640(BP)(R8*1), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	PREFETCHT0   12288(SI)
 	VPSLLD       $0x1f, Y3, Y4
@@ -1556,8 +1556,8 @@ none24:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 320(BP)(R8*1)
-	VMOVUPS      Y5, 448(BP)(R8*1)
+	VMOVUPS      Y4, 384(BP)(R8*1)
+	VMOVUPS      Y5, 512(BP)(R8*1)
 	VPSLLD       $0x17, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       32(SI), Y4, Y4
@@ -1569,8 +1569,8 @@ none24:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 352(BP)(R8*1)
-	VMOVUPS      Y5, 480(BP)(R8*1)
+	VMOVUPS      Y4, 416(BP)(R8*1)
+	VMOVUPS      Y5, 544(BP)(R8*1)
 	PREFETCHT0   12352(SI)
 	VPSLLD       $0x0f, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
@@ -1583,8 +1583,8 @@ none24:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 384(BP)(R8*1)
-	VMOVUPS      Y5, 512(BP)(R8*1)
+	VMOVUPS      Y4, 448(BP)(R8*1)
+	VMOVUPS      Y5, 576(BP)(R8*1)
 	VPSLLD       $0x07, Y3, Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       96(SI), Y3, Y3
@@ -1596,44 +1596,44 @@ none24:
 	VPSLLD       $0x17, Y4, Y4
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 416(BP)(R8*1)
-	VMOVUPS      Y4, 544(BP)(R8*1)
+	VMOVUPS      Y3, 480(BP)(R8*1)
+	VMOVUPS      Y4, 608(BP)(R8*1)
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
 group22:
-	CMPQ 136(BP), $0x00
+	CMPQ 168(BP), $0x00
 	JG   same27
 	LEAQ (BP), SI
-	DECQ 144(BP)
+	DECQ 176(BP)
 	JZ   none28
-	ADDQ 160(BP), AX
-	ADDQ 152(BP), CX
-	ADDQ 152(BP), DX
+	ADDQ 192(BP), AX
+	ADDQ 184(BP), CX
+	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
-	MOVQ R9, 136(BP)
+	MOVQ R9, 168(BP)
 
 same27:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
-	MOVQ  R9, 576(BP)(R8*1)
+	MOVQ  R9, 640(BP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
-	MOVB  R10, 584(BP)(R8*1)
+	MOVB  R10, 648(BP)(R8*1)
 	JNE   other29
 
 ready30:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 136(BP)
+	SUBQ $0x20, 168(BP)
 
 none28:
-	VMOVUPS      320(BP)(DI*1), Y3
-	VMOVUPS      352(BP)(DI*1), Y4
-	VMOVUPS      384(BP)(DI*1), Y5
-	VMOVUPS      416(BP)(DI*1), Y6
+	VMOVUPS      384(BP)(DI*1), Y3
+	VMOVUPS      416(BP)(DI*1), Y4
+	VMOVUPS      448(BP)(DI*1), Y5
+	VMOVUPS      480(BP)(DI*1), Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y10
 	VMOVUPS      Y10, Y7
 	VMOVUPS      Y10, Y8
@@ -1644,7 +1644,7 @@ none28:
 	VFMADD213PS  Y11, Y4, Y8
 	VFMADD213PS  Y11, Y5, Y9
 	VFMADD213PS  Y11, Y6, Y10
-	VPBROADCASTD 576(BP)(R8*1), Y11
+	VPBROADCASTD 640(BP)(R8*1), Y11
 	VPSRLVD      lanes32<>+0(SB), Y11, Y11
 	PREFETCHT0   12288(SI)
 	VPSLLD       $0x1f, Y11, Y12
@@ -1663,8 +1663,8 @@ none28:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 320(BP)(R8*1)
-	VMOVUPS      Y13, 448(BP)(R8*1)
+	VMOVUPS      Y12, 384(BP)(R8*1)
+	VMOVUPS      Y13, 512(BP)(R8*1)
 	VPSLLD       $0x17, Y11, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	VXORPS       32(SI), Y12, Y12
@@ -1681,8 +1681,8 @@ none28:
 	VPSLLD       $0x17, Y13, Y13
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 352(BP)(R8*1)
-	VMOVUPS      Y13, 480(BP)(R8*1)
+	VMOVUPS      Y12, 416(BP)(R8*1)
+	VMOVUPS      Y13, 544(BP)(R8*1)
 	VMOVUPS      f32_3efffffe<>+0(SB), Y12
 	VFMADD213PS  Y12, Y3, Y7
 	VFMADD213PS  Y12, Y4, Y8
@@ -1705,8 +1705,8 @@ none28:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 384(BP)(R8*1)
-	VMOVUPS      Y13, 512(BP)(R8*1)
+	VMOVUPS      Y12, 448(BP)(R8*1)
+	VMOVUPS      Y13, 576(BP)(R8*1)
 	VPSLLD       $0x07, Y11, Y11
 	VANDPS       f32_80000000<>+0(SB), Y11, Y11
 	VXORPS       96(SI), Y11, Y11
@@ -1723,12 +1723,12 @@ none28:
 	VPSLLD       $0x17, Y3, Y3
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y11
-	VMOVUPS      Y11, 416(BP)(R8*1)
-	VMOVUPS      Y3, 544(BP)(R8*1)
-	VMULPS       448(BP)(DI*1), Y7, Y7
-	VMULPS       480(BP)(DI*1), Y8, Y8
-	VMULPS       512(BP)(DI*1), Y9, Y9
-	VMULPS       544(BP)(DI*1), Y10, Y10
+	VMOVUPS      Y11, 480(BP)(R8*1)
+	VMOVUPS      Y3, 608(BP)(R8*1)
+	VMULPS       512(BP)(DI*1), Y7, Y7
+	VMULPS       544(BP)(DI*1), Y8, Y8
+	VMULPS       576(BP)(DI*1), Y9, Y9
+	VMULPS       608(BP)(DI*1), Y10, Y10
 	VADDPS       Y9, Y7, Y3
 	VFMADD213PS  Y3, Y9, Y7
 	VADDPS       Y10, Y8, Y3
@@ -1738,14 +1738,14 @@ none28:
 	VEXTRACTF128 $0x01, Y7, X3
 	VCVTPS2PD    X7, Y4
 	VCVTPS2PD    X3, Y3
-	VMOVUPS      192(BP), Y5
+	VMOVUPS      256(BP), Y5
 	VADDPD       Y4, Y5, Y6
 	VFMADD213PD  Y6, Y5, Y4
-	VMOVUPD      Y4, 192(BP)
-	VMOVUPS      224(BP), Y4
+	VMOVUPD      Y4, 256(BP)
+	VMOVUPS      288(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      Y3, 224(BP)
+	VMOVUPD      Y3, 288(BP)
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x20, BX
@@ -1755,8 +1755,8 @@ none28:
 	TESTQ        $0x0000007f, SI
 	JNZ          group22
 	MOVQ         product+8(FP), SI
-	VMOVUPS      192(BP), Y3
-	VMOVUPS      224(BP), Y4
+	VMOVUPS      256(BP), Y3
+	VMOVUPS      288(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -1767,15 +1767,15 @@ none28:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (SI)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, 192(BP)
-	VMOVUPS      Y3, 224(BP)
+	VMOVUPS      Y3, 256(BP)
+	VMOVUPS      Y3, 288(BP)
 	ADDQ         $0x08, product+8(FP)
 	JMP          group22
 
 row31:
 	MOVQ         product+8(FP), BX
-	VMOVUPS      192(BP), Y3
-	VMOVUPS      224(BP), Y4
+	VMOVUPS      256(BP), Y3
+	VMOVUPS      288(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -1786,8 +1786,8 @@ row31:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (BX)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, 192(BP)
-	VMOVUPS      Y3, 224(BP)
+	VMOVUPS      Y3, 256(BP)
+	VMOVUPS      Y3, 288(BP)
 	ADDQ         $0x08, product+8(FP)
 	DECQ         rows+48(FP)
 	JZ           end32
@@ -1795,8 +1795,8 @@ row31:
 	JMP          group22
 
 other25:
-	MOVQ         R9, 128(BP)
-	VPBROADCASTD 128(BP), Y3
+	MOVQ         R9, 160(BP)
+	VPBROADCASTD 160(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	VMOVUPS      f32_c4800000<>+0(SB), Y4
 	VPSLLD       $0x1f, Y3, Y5
@@ -1819,8 +1819,8 @@ other25:
 	JMP          ready26
 
 other29:
-	MOVQ         R9, 128(BP)
-	VPBROADCASTD 128(BP), Y3
+	MOVQ         R9, 160(BP)
+	VPBROADCASTD 160(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	VMOVUPS      f32_c4800000<>+0(SB), Y4
 	VPSLLD       $0x1f, Y3, Y5
@@ -1847,9 +1847,9 @@ last21:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $608-144
+TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $608-168
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+56(FP), CX
@@ -2835,9 +2835,9 @@ none47:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted32AVX2(SB), $1536-144
+TEXT ·bceGradShifted32AVX2(SB), $1600-168
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
@@ -2856,138 +2856,87 @@ TEXT ·bceGradShifted32AVX2(SB), $1536-144
 	MOVQ         dstStride+24(FP), R10
 	SHLQ         $0x02, R10
 	MOVQ         p+120(FP), R11
-	MOVQ         R11, 256(BP)
+	MOVQ         R11, 288(BP)
 	MOVQ         words+104(FP), R11
 	SHLQ         $0x03, R11
 	MOVQ         n+80(FP), R12
 	MOVQ         rows+72(FP), R13
-	MOVQ         R12, 272(BP)
-	MOVQ         R13, 280(BP)
+	MOVQ         R12, 304(BP)
+	MOVQ         R13, 312(BP)
 	ADDQ         $0x1f, R12
 	ANDQ         $-32, R12
 	SHRQ         $0x03, R12
 	SUBQ         R12, R11
-	MOVQ         R11, 288(BP)
+	MOVQ         R11, 320(BP)
 	SHLQ         $0x05, R12
 	SUBQ         R12, R8
-	MOVQ         R8, 296(BP)
+	MOVQ         R8, 328(BP)
 	SUBQ         R12, R10
-	MOVQ         R10, 304(BP)
+	MOVQ         R10, 336(BP)
 	VXORPS       Y0, Y0, Y0
-	VMOVUPS      Y0, 320(BP)
-	VMOVUPS      Y0, 352(BP)
+	VMOVUPS      Y0, 384(BP)
+	VMOVUPS      Y0, 416(BP)
 	MOVQ         $0x00000000, R11
 	MOVQ         $0x00000200, R12
 	VMOVUPS      f32_4b40007f<>+0(SB), Y0
-	MOVQ         256(BP), R8
+	MOVQ         288(BP), R8
 	VBROADCASTSS 4(R8), Y1
-	VMOVUPS      Y1, 192(BP)
-	VBROADCASTSS 8(R8), Y1
 	VMOVUPS      Y1, 224(BP)
+	VBROADCASTSS 8(R8), Y1
+	VMOVUPS      Y1, 256(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y1
 	VCVTPD2PSY   Y1, X1
 	VBROADCASTSS X1, Y1
-	VMOVUPS      Y1, 160(BP)
+	VMOVUPS      Y1, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	CMPQ         272(BP), $0x00
+	CMPQ         304(BP), $0x00
 	JG           same51
 	LEAQ         (BP), R10
-	DECQ         280(BP)
+	DECQ         312(BP)
 	JZ           none52
-	ADDQ         296(BP), BX
-	ADDQ         288(BP), SI
-	ADDQ         288(BP), DI
+	ADDQ         328(BP), BX
+	ADDQ         320(BP), SI
+	ADDQ         320(BP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 272(BP)
-	ADDQ         $0x0c, 256(BP)
-	MOVQ         256(BP), R10
+	MOVQ         R13, 304(BP)
+	ADDQ         $0x0c, 288(BP)
+	MOVQ         288(BP), R10
 	VBROADCASTSS 4(R10), Y1
-	VMOVUPS      Y1, 192(BP)
-	VBROADCASTSS 8(R10), Y1
 	VMOVUPS      Y1, 224(BP)
+	VBROADCASTSS 8(R10), Y1
+	VMOVUPS      Y1, 256(BP)
 
 same51:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 704(BP)(R12*1)
+	MOVQ  R13, 768(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 712(BP)(R12*1)
+	MOVB  R14, 776(BP)(R12*1)
 	JNE   other53
 
 ready54:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
-	SUBQ $0x20, 272(BP)
+	SUBQ $0x20, 304(BP)
 
 none52:
-	VPBROADCASTD 704(BP)(R12*1), Y1
+	VPBROADCASTD 768(BP)(R12*1), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Y2
-	VSUBPS       192(BP), Y2, Y3
+	VSUBPS       224(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       192(BP), Y4, Y4
+	VADDPS       224(BP), Y4, Y4
 	VSUBPS       Y4, Y5, Y5
-	VSUBPS       224(BP), Y5, Y5
+	VSUBPS       256(BP), Y5, Y5
 	VPSLLD       $0x1f, Y1, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y5, Y5
-	VXORPS       Y2, Y3, Y3
-	VMOVUPS      f32_c2b00f34<>+0(SB), Y2
-	VMAXPS       Y3, Y2, Y3
-	VMOVUPS      f32_42b17218<>+0(SB), Y2
-	VMINPS       Y3, Y2, Y3
-	VMOVUPS      Y3, Y2
-	VFMADD132PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
-	VSUBPS       Y0, Y2, Y4
-	VPSLLD       $0x17, Y2, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 448(BP)(R12*1)
-	VMOVUPS      Y2, 576(BP)(R12*1)
-	VMOVUPS      32(R10), Y2
-	VSUBPS       192(BP), Y2, Y3
-	VSUBPS       Y2, Y3, Y4
-	VSUBPS       Y4, Y3, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       192(BP), Y4, Y4
-	VSUBPS       Y4, Y5, Y5
-	VSUBPS       224(BP), Y5, Y5
-	VPSLLD       $0x17, Y1, Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	VXORPS       Y2, Y5, Y5
-	VXORPS       Y2, Y3, Y3
-	VMOVUPS      f32_c2b00f34<>+0(SB), Y2
-	VMAXPS       Y3, Y2, Y3
-	VMOVUPS      f32_42b17218<>+0(SB), Y2
-	VMINPS       Y3, Y2, Y3
-	VMOVUPS      Y3, Y2
-	VFMADD132PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
-	VSUBPS       Y0, Y2, Y4
-	VPSLLD       $0x17, Y2, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 480(BP)(R12*1)
-	VMOVUPS      Y2, 608(BP)(R12*1)
-	PREFETCHT0   12352(R10)
-	VMOVUPS      64(R10), Y2
-	VSUBPS       192(BP), Y2, Y3
-	VSUBPS       Y2, Y3, Y4
-	VSUBPS       Y4, Y3, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       192(BP), Y4, Y4
-	VSUBPS       Y4, Y5, Y5
-	VSUBPS       224(BP), Y5, Y5
-	VPSLLD       $0x0f, Y1, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
 	VXORPS       Y2, Y5, Y5
 	VXORPS       Y2, Y3, Y3
@@ -3004,14 +2953,65 @@ none52:
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 512(BP)(R12*1)
 	VMOVUPS      Y2, 640(BP)(R12*1)
-	VMOVUPS      96(R10), Y2
-	VSUBPS       192(BP), Y2, Y3
+	VMOVUPS      32(R10), Y2
+	VSUBPS       224(BP), Y2, Y3
 	VSUBPS       Y2, Y3, Y4
 	VSUBPS       Y4, Y3, Y5
 	VSUBPS       Y5, Y2, Y5
-	VADDPS       192(BP), Y4, Y4
+	VADDPS       224(BP), Y4, Y4
 	VSUBPS       Y4, Y5, Y5
-	VSUBPS       224(BP), Y5, Y5
+	VSUBPS       256(BP), Y5, Y5
+	VPSLLD       $0x17, Y1, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y5, Y5
+	VXORPS       Y2, Y3, Y3
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y2
+	VMAXPS       Y3, Y2, Y3
+	VMOVUPS      f32_42b17218<>+0(SB), Y2
+	VMINPS       Y3, Y2, Y3
+	VMOVUPS      Y3, Y2
+	VFMADD132PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
+	VSUBPS       Y0, Y2, Y4
+	VPSLLD       $0x17, Y2, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
+	VADDPS       Y5, Y3, Y3
+	VMOVUPS      Y3, 544(BP)(R12*1)
+	VMOVUPS      Y2, 672(BP)(R12*1)
+	PREFETCHT0   12352(R10)
+	VMOVUPS      64(R10), Y2
+	VSUBPS       224(BP), Y2, Y3
+	VSUBPS       Y2, Y3, Y4
+	VSUBPS       Y4, Y3, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       224(BP), Y4, Y4
+	VSUBPS       Y4, Y5, Y5
+	VSUBPS       256(BP), Y5, Y5
+	VPSLLD       $0x0f, Y1, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y5, Y5
+	VXORPS       Y2, Y3, Y3
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y2
+	VMAXPS       Y3, Y2, Y3
+	VMOVUPS      f32_42b17218<>+0(SB), Y2
+	VMINPS       Y3, Y2, Y3
+	VMOVUPS      Y3, Y2
+	VFMADD132PS  f32_3fb8aa3b<>+0(SB), Y0, Y2
+	VSUBPS       Y0, Y2, Y4
+	VPSLLD       $0x17, Y2, Y2
+	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
+	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
+	VADDPS       Y5, Y3, Y3
+	VMOVUPS      Y3, 576(BP)(R12*1)
+	VMOVUPS      Y2, 704(BP)(R12*1)
+	VMOVUPS      96(R10), Y2
+	VSUBPS       224(BP), Y2, Y3
+	VSUBPS       Y2, Y3, Y4
+	VSUBPS       Y4, Y3, Y5
+	VSUBPS       Y5, Y2, Y5
+	VADDPS       224(BP), Y4, Y4
+	VSUBPS       Y4, Y5, Y5
+	VSUBPS       256(BP), Y5, Y5
 	VPSLLD       $0x07, Y1, Y1
 	VANDPS       f32_80000000<>+0(SB), Y1, Y1
 	VXORPS       Y1, Y5, Y5
@@ -3027,8 +3027,8 @@ none52:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
 	VADDPS       Y5, Y3, Y3
-	VMOVUPS      Y3, 544(BP)(R12*1)
-	VMOVUPS      Y1, 672(BP)(R12*1)
+	VMOVUPS      Y3, 608(BP)(R12*1)
+	VMOVUPS      Y1, 736(BP)(R12*1)
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
@@ -3061,48 +3061,48 @@ same56:
 	DECQ     DX
 
 none55:
-	CMPQ         272(BP), $0x00
+	CMPQ         304(BP), $0x00
 	JG           same57
 	LEAQ         (BP), R10
-	DECQ         280(BP)
+	DECQ         312(BP)
 	JZ           none58
-	ADDQ         296(BP), BX
-	ADDQ         288(BP), SI
-	ADDQ         288(BP), DI
+	ADDQ         328(BP), BX
+	ADDQ         320(BP), SI
+	ADDQ         320(BP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 272(BP)
-	ADDQ         $0x0c, 256(BP)
-	MOVQ         256(BP), R10
+	MOVQ         R13, 304(BP)
+	ADDQ         $0x0c, 288(BP)
+	MOVQ         288(BP), R10
 	VBROADCASTSS 4(R10), Y1
-	VMOVUPS      Y1, 192(BP)
-	VBROADCASTSS 8(R10), Y1
 	VMOVUPS      Y1, 224(BP)
+	VBROADCASTSS 8(R10), Y1
+	VMOVUPS      Y1, 256(BP)
 
 same57:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 704(BP)(R12*1)
+	MOVQ  R13, 768(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 712(BP)(R12*1)
+	MOVB  R14, 776(BP)(R12*1)
 	JNE   other59
 
 ready60:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
-	SUBQ $0x20, 272(BP)
+	SUBQ $0x20, 304(BP)
 
 none58:
-	CMPB 712(BP)(R11*1), $0x00
+	CMPB 776(BP)(R11*1), $0x00
 	JEQ  into61
 
 entered62:
-	VMOVUPS      448(BP)(R11*1), Y1
-	VMOVUPS      480(BP)(R11*1), Y2
-	VMOVUPS      512(BP)(R11*1), Y3
-	VMOVUPS      544(BP)(R11*1), Y4
+	VMOVUPS      512(BP)(R11*1), Y1
+	VMOVUPS      544(BP)(R11*1), Y2
+	VMOVUPS      576(BP)(R11*1), Y3
+	VMOVUPS      608(BP)(R11*1), Y4
 	VMOVUPS      f32_3ab52766<>+0(SB), Y8
 	VMOVUPS      Y8, Y5
 	VMOVUPS      Y8, Y6
@@ -3113,17 +3113,17 @@ entered62:
 	VFMADD213PS  Y9, Y2, Y6
 	VFMADD213PS  Y9, Y3, Y7
 	VFMADD213PS  Y9, Y4, Y8
-	VPBROADCASTD 704(BP)(R12*1), Y9
+	VPBROADCASTD 768(BP)(R12*1), Y9
 	VPSRLVD      lanes32<>+0(SB), Y9, Y9
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Y10
-	VSUBPS       192(BP), Y10, Y11
+	VSUBPS       224(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
 	VSUBPS       Y13, Y10, Y13
-	VADDPS       192(BP), Y12, Y12
+	VADDPS       224(BP), Y12, Y12
 	VSUBPS       Y12, Y13, Y13
-	VSUBPS       224(BP), Y13, Y13
+	VSUBPS       256(BP), Y13, Y13
 	VPSLLD       $0x1f, Y9, Y10
 	VANDPS       f32_80000000<>+0(SB), Y10, Y10
 	VXORPS       Y10, Y13, Y13
@@ -3144,16 +3144,16 @@ entered62:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 448(BP)(R12*1)
-	VMOVUPS      Y10, 576(BP)(R12*1)
+	VMOVUPS      Y11, 512(BP)(R12*1)
+	VMOVUPS      Y10, 640(BP)(R12*1)
 	VMOVUPS      32(R10), Y10
-	VSUBPS       192(BP), Y10, Y11
+	VSUBPS       224(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
 	VSUBPS       Y13, Y10, Y13
-	VADDPS       192(BP), Y12, Y12
+	VADDPS       224(BP), Y12, Y12
 	VSUBPS       Y12, Y13, Y13
-	VSUBPS       224(BP), Y13, Y13
+	VSUBPS       256(BP), Y13, Y13
 	VPSLLD       $0x17, Y9, Y10
 	VANDPS       f32_80000000<>+0(SB), Y10, Y10
 	VXORPS       Y10, Y13, Y13
@@ -3174,8 +3174,8 @@ entered62:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 480(BP)(R12*1)
-	VMOVUPS      Y10, 608(BP)(R12*1)
+	VMOVUPS      Y11, 544(BP)(R12*1)
+	VMOVUPS      Y10, 672(BP)(R12*1)
 	VMOVUPS      f32_3efffffe<>+0(SB), Y10
 	VFMADD213PS  Y10, Y1, Y5
 	VFMADD213PS  Y10, Y2, Y6
@@ -3183,13 +3183,13 @@ entered62:
 	VFMADD213PS  Y10, Y4, Y8
 	PREFETCHT0   12352(R10)
 	VMOVUPS      64(R10), Y10
-	VSUBPS       192(BP), Y10, Y11
+	VSUBPS       224(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
 	VSUBPS       Y13, Y10, Y13
-	VADDPS       192(BP), Y12, Y12
+	VADDPS       224(BP), Y12, Y12
 	VSUBPS       Y12, Y13, Y13
-	VSUBPS       224(BP), Y13, Y13
+	VSUBPS       256(BP), Y13, Y13
 	VPSLLD       $0x0f, Y9, Y10
 	VANDPS       f32_80000000<>+0(SB), Y10, Y10
 	VXORPS       Y10, Y13, Y13
@@ -3210,16 +3210,16 @@ entered62:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 512(BP)(R12*1)
-	VMOVUPS      Y10, 640(BP)(R12*1)
+	VMOVUPS      Y11, 576(BP)(R12*1)
+	VMOVUPS      Y10, 704(BP)(R12*1)
 	VMOVUPS      96(R10), Y10
-	VSUBPS       192(BP), Y10, Y11
+	VSUBPS       224(BP), Y10, Y11
 	VSUBPS       Y10, Y11, Y12
 	VSUBPS       Y12, Y11, Y13
 	VSUBPS       Y13, Y10, Y13
-	VADDPS       192(BP), Y12, Y12
+	VADDPS       224(BP), Y12, Y12
 	VSUBPS       Y12, Y13, Y13
-	VSUBPS       224(BP), Y13, Y13
+	VSUBPS       256(BP), Y13, Y13
 	VPSLLD       $0x07, Y9, Y9
 	VANDPS       f32_80000000<>+0(SB), Y9, Y9
 	VXORPS       Y9, Y13, Y13
@@ -3240,42 +3240,42 @@ entered62:
 	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y11
 	VADDPS       Y13, Y11, Y11
-	VMOVUPS      Y11, 544(BP)(R12*1)
-	VMOVUPS      Y1, 672(BP)(R12*1)
-	VMULPS       576(BP)(R11*1), Y5, Y5
-	VMULPS       608(BP)(R11*1), Y6, Y6
-	VMULPS       640(BP)(R11*1), Y7, Y7
-	VMULPS       672(BP)(R11*1), Y8, Y8
+	VMOVUPS      Y11, 608(BP)(R12*1)
+	VMOVUPS      Y1, 736(BP)(R12*1)
+	VMULPS       640(BP)(R11*1), Y5, Y5
+	VMULPS       672(BP)(R11*1), Y6, Y6
+	VMULPS       704(BP)(R11*1), Y7, Y7
+	VMULPS       736(BP)(R11*1), Y8, Y8
 	VMOVUPS      f32_3f800000<>+0(SB), Y1
-	VPBROADCASTD 704(BP)(R11*1), Y2
+	VPBROADCASTD 768(BP)(R11*1), Y2
 	VPSRLVD      lanes32<>+0(SB), Y2, Y2
 	VMOVUPS      f32_80000000<>+0(SB), Y3
 	VADDPS       Y1, Y5, Y4
 	VDIVPS       Y4, Y5, Y4
 	VPSLLD       $0x1f, Y2, Y9
 	VANDPS       Y3, Y9, Y9
-	VXORPS       160(BP), Y9, Y9
+	VXORPS       192(BP), Y9, Y9
 	VMULPS       Y9, Y4, Y4
 	VMOVUPS      Y4, (R9)
 	VADDPS       Y1, Y6, Y4
 	VDIVPS       Y4, Y6, Y4
 	VPSLLD       $0x17, Y2, Y9
 	VANDPS       Y3, Y9, Y9
-	VXORPS       160(BP), Y9, Y9
+	VXORPS       192(BP), Y9, Y9
 	VMULPS       Y9, Y4, Y4
 	VMOVUPS      Y4, 32(R9)
 	VADDPS       Y1, Y7, Y4
 	VDIVPS       Y4, Y7, Y4
 	VPSLLD       $0x0f, Y2, Y9
 	VANDPS       Y3, Y9, Y9
-	VXORPS       160(BP), Y9, Y9
+	VXORPS       192(BP), Y9, Y9
 	VMULPS       Y9, Y4, Y4
 	VMOVUPS      Y4, 64(R9)
 	VADDPS       Y1, Y8, Y1
 	VDIVPS       Y1, Y8, Y1
 	VPSLLD       $0x07, Y2, Y2
 	VANDPS       Y3, Y2, Y2
-	VXORPS       160(BP), Y2, Y2
+	VXORPS       192(BP), Y2, Y2
 	VMULPS       Y2, Y1, Y1
 	VMOVUPS      Y1, 96(R9)
 	VADDPS       Y7, Y5, Y1
@@ -3287,15 +3287,15 @@ entered62:
 	VEXTRACTF128 $0x01, Y5, X1
 	VCVTPS2PD    X5, Y2
 	VCVTPS2PD    X1, Y1
-	VMOVUPS      320(BP), Y3
+	VMOVUPS      384(BP), Y3
 	VADDPD       Y2, Y3, Y4
 	VFMADD213PD  Y4, Y3, Y2
-	VMOVUPD      Y2, 320(BP)
-	VMOVUPS      352(BP), Y2
+	VMOVUPD      Y2, 384(BP)
+	VMOVUPS      416(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
-	VMOVUPD      Y1, 352(BP)
-	CMPB         712(BP)(R11*1), $0x00
+	VMOVUPD      Y1, 416(BP)
+	CMPB         776(BP)(R11*1), $0x00
 	JEQ          out63
 
 left64:
@@ -3309,8 +3309,8 @@ left64:
 	TESTQ        $0x0000007f, R10
 	JNZ          group50
 	MOVQ         product+8(FP), R10
-	VMOVUPS      320(BP), Y1
-	VMOVUPS      352(BP), Y2
+	VMOVUPS      384(BP), Y1
+	VMOVUPS      416(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -3321,15 +3321,15 @@ left64:
 	VFMADD213PD  X3, X2, X1
 	VMOVSD       X1, (R10)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 320(BP)
-	VMOVUPS      Y1, 352(BP)
+	VMOVUPS      Y1, 384(BP)
+	VMOVUPS      Y1, 416(BP)
 	ADDQ         $0x08, product+8(FP)
 	JMP          group50
 
 row65:
 	MOVQ         product+8(FP), R8
-	VMOVUPS      320(BP), Y1
-	VMOVUPS      352(BP), Y2
+	VMOVUPS      384(BP), Y1
+	VMOVUPS      416(BP), Y2
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -3340,27 +3340,27 @@ row65:
 	VFMADD213PD  X3, X2, X1
 	VMOVSD       X1, (R8)
 	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 320(BP)
-	VMOVUPS      Y1, 352(BP)
+	VMOVUPS      Y1, 384(BP)
+	VMOVUPS      Y1, 416(BP)
 	ADDQ         $0x08, product+8(FP)
-	ADDQ         304(BP), R9
+	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
 	JZ           end66
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y1
 	VCVTPD2PSY   Y1, X1
 	VBROADCASTSS X1, Y1
-	VMOVUPS      Y1, 160(BP)
+	VMOVUPS      Y1, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	JMP          group50
 
 other53:
-	MOVQ         R13, 264(BP)
-	VPBROADCASTD 264(BP), Y1
+	MOVQ         R13, 296(BP)
+	VPBROADCASTD 296(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	VMOVUPS      f32_c4800000<>+0(SB), Y2
-	VADDPS       192(BP), Y2, Y2
+	VADDPS       224(BP), Y2, Y2
 	VPSLLD       $0x1f, Y1, Y3
 	VMASKMOVPS   (BX), Y3, Y4
 	VBLENDVPS    Y3, Y4, Y2, Y3
@@ -3381,11 +3381,11 @@ other53:
 	JMP          ready54
 
 other59:
-	MOVQ         R13, 264(BP)
-	VPBROADCASTD 264(BP), Y1
+	MOVQ         R13, 296(BP)
+	VPBROADCASTD 296(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	VMOVUPS      f32_c4800000<>+0(SB), Y2
-	VADDPS       192(BP), Y2, Y2
+	VADDPS       224(BP), Y2, Y2
 	VPSLLD       $0x1f, Y1, Y3
 	VMASKMOVPS   (BX), Y3, Y4
 	VBLENDVPS    Y3, Y4, Y2, Y3
@@ -3406,12 +3406,12 @@ other59:
 	JMP          ready60
 
 into61:
-	MOVQ R9, 128(BP)
+	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
 	JMP  entered62
 
 out63:
-	MOVQ       128(BP), R9
+	MOVQ       160(BP), R9
 	MOVQ       $0x00000020, R10
 	CMPQ       R8, R10
 	CMOVQLT    R8, R10
@@ -3468,9 +3468,9 @@ none68:
 	VZEROUPPER
 	RET
 
-// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGrad32AVX2(SB), $1472-144
+TEXT ·bceGrad32AVX2(SB), $1536-168
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
@@ -3492,21 +3492,21 @@ TEXT ·bceGrad32AVX2(SB), $1472-144
 	SHLQ         $0x03, R11
 	MOVQ         n+80(FP), R12
 	MOVQ         rows+72(FP), R13
-	MOVQ         R12, 200(BP)
-	MOVQ         R13, 208(BP)
+	MOVQ         R12, 232(BP)
+	MOVQ         R13, 240(BP)
 	ADDQ         $0x1f, R12
 	ANDQ         $-32, R12
 	SHRQ         $0x03, R12
 	SUBQ         R12, R11
-	MOVQ         R11, 216(BP)
+	MOVQ         R11, 248(BP)
 	SHLQ         $0x05, R12
 	SUBQ         R12, R8
-	MOVQ         R8, 224(BP)
+	MOVQ         R8, 256(BP)
 	SUBQ         R12, R10
-	MOVQ         R10, 232(BP)
+	MOVQ         R10, 264(BP)
 	VXORPS       Y0, Y0, Y0
-	VMOVUPS      Y0, 256(BP)
-	VMOVUPS      Y0, 288(BP)
+	VMOVUPS      Y0, 320(BP)
+	VMOVUPS      Y0, 352(BP)
 	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
 	VMOVUPS      f32_42b17218<>+0(SB), Y1
 	MOVQ         $0x00000000, R11
@@ -3516,38 +3516,38 @@ TEXT ·bceGrad32AVX2(SB), $1472-144
 	VBROADCASTSD (R8), Y3
 	VCVTPD2PSY   Y3, X3
 	VBROADCASTSS X3, Y3
-	VMOVUPS      Y3, 160(BP)
+	VMOVUPS      Y3, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	CMPQ         200(BP), $0x00
+	CMPQ         232(BP), $0x00
 	JG           same72
 	LEAQ         (BP), R10
-	DECQ         208(BP)
+	DECQ         240(BP)
 	JZ           none73
-	ADDQ         224(BP), BX
-	ADDQ         216(BP), SI
-	ADDQ         216(BP), DI
+	ADDQ         256(BP), BX
+	ADDQ         248(BP), SI
+	ADDQ         248(BP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 200(BP)
+	MOVQ         R13, 232(BP)
 
 same72:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 640(BP)(R12*1)
+	MOVQ  R13, 704(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 648(BP)(R12*1)
+	MOVB  R14, 712(BP)(R12*1)
 	JNE   other74
 
 ready75:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
-	SUBQ $0x20, 200(BP)
+	SUBQ $0x20, 232(BP)
 
 none73:
-	VPBROADCASTD 640(BP)(R12*1), Y3
+	VPBROADCASTD 704(BP)(R12*1), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	PREFETCHT0   12288(R10)
 	VPSLLD       $0x1f, Y3, Y4
@@ -3561,8 +3561,8 @@ none73:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 384(BP)(R12*1)
-	VMOVUPS      Y5, 512(BP)(R12*1)
+	VMOVUPS      Y4, 448(BP)(R12*1)
+	VMOVUPS      Y5, 576(BP)(R12*1)
 	VPSLLD       $0x17, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       32(R10), Y4, Y4
@@ -3574,8 +3574,8 @@ none73:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 416(BP)(R12*1)
-	VMOVUPS      Y5, 544(BP)(R12*1)
+	VMOVUPS      Y4, 480(BP)(R12*1)
+	VMOVUPS      Y5, 608(BP)(R12*1)
 	PREFETCHT0   12352(R10)
 	VPSLLD       $0x0f, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
@@ -3588,8 +3588,8 @@ none73:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 448(BP)(R12*1)
-	VMOVUPS      Y5, 576(BP)(R12*1)
+	VMOVUPS      Y4, 512(BP)(R12*1)
+	VMOVUPS      Y5, 640(BP)(R12*1)
 	VPSLLD       $0x07, Y3, Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       96(R10), Y3, Y3
@@ -3601,8 +3601,8 @@ none73:
 	VPSLLD       $0x17, Y4, Y4
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 480(BP)(R12*1)
-	VMOVUPS      Y4, 608(BP)(R12*1)
+	VMOVUPS      Y3, 544(BP)(R12*1)
+	VMOVUPS      Y4, 672(BP)(R12*1)
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
@@ -3635,42 +3635,42 @@ same77:
 	DECQ     DX
 
 none76:
-	CMPQ 200(BP), $0x00
+	CMPQ 232(BP), $0x00
 	JG   same78
 	LEAQ (BP), R10
-	DECQ 208(BP)
+	DECQ 240(BP)
 	JZ   none79
-	ADDQ 224(BP), BX
-	ADDQ 216(BP), SI
-	ADDQ 216(BP), DI
+	ADDQ 256(BP), BX
+	ADDQ 248(BP), SI
+	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
-	MOVQ R13, 200(BP)
+	MOVQ R13, 232(BP)
 
 same78:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 640(BP)(R12*1)
+	MOVQ  R13, 704(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 648(BP)(R12*1)
+	MOVB  R14, 712(BP)(R12*1)
 	JNE   other80
 
 ready81:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
-	SUBQ $0x20, 200(BP)
+	SUBQ $0x20, 232(BP)
 
 none79:
-	CMPB 648(BP)(R11*1), $0x00
+	CMPB 712(BP)(R11*1), $0x00
 	JEQ  into82
 
 entered83:
-	VMOVUPS      384(BP)(R11*1), Y3
-	VMOVUPS      416(BP)(R11*1), Y4
-	VMOVUPS      448(BP)(R11*1), Y5
-	VMOVUPS      480(BP)(R11*1), Y6
+	VMOVUPS      448(BP)(R11*1), Y3
+	VMOVUPS      480(BP)(R11*1), Y4
+	VMOVUPS      512(BP)(R11*1), Y5
+	VMOVUPS      544(BP)(R11*1), Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y10
 	VMOVUPS      Y10, Y7
 	VMOVUPS      Y10, Y8
@@ -3681,7 +3681,7 @@ entered83:
 	VFMADD213PS  Y11, Y4, Y8
 	VFMADD213PS  Y11, Y5, Y9
 	VFMADD213PS  Y11, Y6, Y10
-	VPBROADCASTD 640(BP)(R12*1), Y11
+	VPBROADCASTD 704(BP)(R12*1), Y11
 	VPSRLVD      lanes32<>+0(SB), Y11, Y11
 	PREFETCHT0   12288(R10)
 	VPSLLD       $0x1f, Y11, Y12
@@ -3700,8 +3700,8 @@ entered83:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 384(BP)(R12*1)
-	VMOVUPS      Y13, 512(BP)(R12*1)
+	VMOVUPS      Y12, 448(BP)(R12*1)
+	VMOVUPS      Y13, 576(BP)(R12*1)
 	VPSLLD       $0x17, Y11, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	VXORPS       32(R10), Y12, Y12
@@ -3718,8 +3718,8 @@ entered83:
 	VPSLLD       $0x17, Y13, Y13
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 416(BP)(R12*1)
-	VMOVUPS      Y13, 544(BP)(R12*1)
+	VMOVUPS      Y12, 480(BP)(R12*1)
+	VMOVUPS      Y13, 608(BP)(R12*1)
 	VMOVUPS      f32_3efffffe<>+0(SB), Y12
 	VFMADD213PS  Y12, Y3, Y7
 	VFMADD213PS  Y12, Y4, Y8
@@ -3742,8 +3742,8 @@ entered83:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 448(BP)(R12*1)
-	VMOVUPS      Y13, 576(BP)(R12*1)
+	VMOVUPS      Y12, 512(BP)(R12*1)
+	VMOVUPS      Y13, 640(BP)(R12*1)
 	VPSLLD       $0x07, Y11, Y11
 	VANDPS       f32_80000000<>+0(SB), Y11, Y11
 	VXORPS       96(R10), Y11, Y11
@@ -3760,42 +3760,42 @@ entered83:
 	VPSLLD       $0x17, Y3, Y3
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y11
-	VMOVUPS      Y11, 480(BP)(R12*1)
-	VMOVUPS      Y3, 608(BP)(R12*1)
-	VMULPS       512(BP)(R11*1), Y7, Y7
-	VMULPS       544(BP)(R11*1), Y8, Y8
-	VMULPS       576(BP)(R11*1), Y9, Y9
-	VMULPS       608(BP)(R11*1), Y10, Y10
+	VMOVUPS      Y11, 544(BP)(R12*1)
+	VMOVUPS      Y3, 672(BP)(R12*1)
+	VMULPS       576(BP)(R11*1), Y7, Y7
+	VMULPS       608(BP)(R11*1), Y8, Y8
+	VMULPS       640(BP)(R11*1), Y9, Y9
+	VMULPS       672(BP)(R11*1), Y10, Y10
 	VMOVUPS      f32_3f800000<>+0(SB), Y3
-	VPBROADCASTD 640(BP)(R11*1), Y4
+	VPBROADCASTD 704(BP)(R11*1), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VMOVUPS      f32_80000000<>+0(SB), Y5
 	VADDPS       Y3, Y7, Y6
 	VDIVPS       Y6, Y7, Y6
 	VPSLLD       $0x1f, Y4, Y11
 	VANDPS       Y5, Y11, Y11
-	VXORPS       160(BP), Y11, Y11
+	VXORPS       192(BP), Y11, Y11
 	VMULPS       Y11, Y6, Y6
 	VMOVUPS      Y6, (R9)
 	VADDPS       Y3, Y8, Y6
 	VDIVPS       Y6, Y8, Y6
 	VPSLLD       $0x17, Y4, Y11
 	VANDPS       Y5, Y11, Y11
-	VXORPS       160(BP), Y11, Y11
+	VXORPS       192(BP), Y11, Y11
 	VMULPS       Y11, Y6, Y6
 	VMOVUPS      Y6, 32(R9)
 	VADDPS       Y3, Y9, Y6
 	VDIVPS       Y6, Y9, Y6
 	VPSLLD       $0x0f, Y4, Y11
 	VANDPS       Y5, Y11, Y11
-	VXORPS       160(BP), Y11, Y11
+	VXORPS       192(BP), Y11, Y11
 	VMULPS       Y11, Y6, Y6
 	VMOVUPS      Y6, 64(R9)
 	VADDPS       Y3, Y10, Y3
 	VDIVPS       Y3, Y10, Y3
 	VPSLLD       $0x07, Y4, Y4
 	VANDPS       Y5, Y4, Y4
-	VXORPS       160(BP), Y4, Y4
+	VXORPS       192(BP), Y4, Y4
 	VMULPS       Y4, Y3, Y3
 	VMOVUPS      Y3, 96(R9)
 	VADDPS       Y9, Y7, Y3
@@ -3807,15 +3807,15 @@ entered83:
 	VEXTRACTF128 $0x01, Y7, X3
 	VCVTPS2PD    X7, Y4
 	VCVTPS2PD    X3, Y3
-	VMOVUPS      256(BP), Y5
+	VMOVUPS      320(BP), Y5
 	VADDPD       Y4, Y5, Y6
 	VFMADD213PD  Y6, Y5, Y4
-	VMOVUPD      Y4, 256(BP)
-	VMOVUPS      288(BP), Y4
+	VMOVUPD      Y4, 320(BP)
+	VMOVUPS      352(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      Y3, 288(BP)
-	CMPB         648(BP)(R11*1), $0x00
+	VMOVUPD      Y3, 352(BP)
+	CMPB         712(BP)(R11*1), $0x00
 	JEQ          out84
 
 left85:
@@ -3829,8 +3829,8 @@ left85:
 	TESTQ        $0x0000007f, R10
 	JNZ          group71
 	MOVQ         product+8(FP), R10
-	VMOVUPS      256(BP), Y3
-	VMOVUPS      288(BP), Y4
+	VMOVUPS      320(BP), Y3
+	VMOVUPS      352(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -3841,15 +3841,15 @@ left85:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (R10)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, 256(BP)
-	VMOVUPS      Y3, 288(BP)
+	VMOVUPS      Y3, 320(BP)
+	VMOVUPS      Y3, 352(BP)
 	ADDQ         $0x08, product+8(FP)
 	JMP          group71
 
 row86:
 	MOVQ         product+8(FP), R8
-	VMOVUPS      256(BP), Y3
-	VMOVUPS      288(BP), Y4
+	VMOVUPS      320(BP), Y3
+	VMOVUPS      352(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -3860,24 +3860,24 @@ row86:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (R8)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, 256(BP)
-	VMOVUPS      Y3, 288(BP)
+	VMOVUPS      Y3, 320(BP)
+	VMOVUPS      Y3, 352(BP)
 	ADDQ         $0x08, product+8(FP)
-	ADDQ         232(BP), R9
+	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
 	JZ           end87
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y3
 	VCVTPD2PSY   Y3, X3
 	VBROADCASTSS X3, Y3
-	VMOVUPS      Y3, 160(BP)
+	VMOVUPS      Y3, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	JMP          group71
 
 other74:
-	MOVQ         R13, 192(BP)
-	VPBROADCASTD 192(BP), Y3
+	MOVQ         R13, 224(BP)
+	VPBROADCASTD 224(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	VMOVUPS      f32_c4800000<>+0(SB), Y4
 	VPSLLD       $0x1f, Y3, Y5
@@ -3900,8 +3900,8 @@ other74:
 	JMP          ready75
 
 other80:
-	MOVQ         R13, 192(BP)
-	VPBROADCASTD 192(BP), Y3
+	MOVQ         R13, 224(BP)
+	VPBROADCASTD 224(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	VMOVUPS      f32_c4800000<>+0(SB), Y4
 	VPSLLD       $0x1f, Y3, Y5
@@ -3924,12 +3924,12 @@ other80:
 	JMP          ready81
 
 into82:
-	MOVQ R9, 128(BP)
+	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
 	JMP  entered83
 
 out84:
-	MOVQ       128(BP), R9
+	MOVQ       160(BP), R9
 	MOVQ       $0x00000020, R10
 	CMPQ       R8, R10
 	CMOVQLT    R8, R10
@@ -3986,9 +3986,9 @@ none89:
 	VZEROUPPER
 	RET
 
-// func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-120
+TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-144
 	MOVQ         x+32(FP), CX
 	MOVQ         negWeight+104(FP), DX
 	MOVQ         posWeight+112(FP), BX
@@ -4425,9 +4425,9 @@ last92:
 	VZEROUPPER
 	RET
 
-// func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX512(SB), $448-120
+TEXT ·bceSumsShifted32AVX512(SB), $512-144
 	CMPQ         rows+48(FP), $0x00
 	JEQ          last98
 	CMPQ         n+56(FP), $0x00
@@ -4438,63 +4438,63 @@ TEXT ·bceSumsShifted32AVX512(SB), $448-120
 	MOVQ         stride+40(FP), BX
 	SHLQ         $0x02, BX
 	MOVQ         p+96(FP), SI
-	MOVQ         SI, 256(SP)
+	MOVQ         SI, 320(SP)
 	MOVQ         words+80(FP), SI
 	SHLQ         $0x03, SI
 	MOVQ         n+56(FP), DI
 	MOVQ         rows+48(FP), R8
-	MOVQ         DI, 272(SP)
-	MOVQ         R8, 280(SP)
+	MOVQ         DI, 336(SP)
+	MOVQ         R8, 344(SP)
 	ADDQ         $0x3f, DI
 	ANDQ         $-64, DI
 	SHRQ         $0x03, DI
 	SUBQ         DI, SI
-	MOVQ         SI, 288(SP)
+	MOVQ         SI, 352(SP)
 	SHLQ         $0x05, DI
 	SUBQ         DI, BX
-	MOVQ         BX, 296(SP)
+	MOVQ         BX, 360(SP)
 	VXORPS       Y2, Y2, Y2
 	MOVQ         $0x00000000, DI
 	MOVQ         $0x00000040, R8
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z3
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z4
-	MOVQ         256(SP), BX
+	MOVQ         320(SP), BX
 	VBROADCASTSS 4(BX), Z0
 	VBROADCASTSS 8(BX), Z1
 	MOVQ         n+56(FP), BX
-	CMPQ         272(SP), $0x00
+	CMPQ         336(SP), $0x00
 	JG           same100
 	LEAQ         (SP), SI
-	DECQ         280(SP)
+	DECQ         344(SP)
 	JZ           none101
-	ADDQ         296(SP), AX
-	ADDQ         288(SP), CX
-	ADDQ         288(SP), DX
+	ADDQ         360(SP), AX
+	ADDQ         352(SP), CX
+	ADDQ         352(SP), DX
 	MOVQ         n+56(FP), R9
-	MOVQ         R9, 272(SP)
-	ADDQ         $0x0c, 256(SP)
-	MOVQ         256(SP), SI
+	MOVQ         R9, 336(SP)
+	ADDQ         $0x0c, 320(SP)
+	MOVQ         320(SP), SI
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
 same100:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
-	MOVQ  R9, 320(SP)(R8*1)
+	MOVQ  R9, 384(SP)(R8*1)
 	ORQ   (DX), R9
 	CMPQ  R9, $-1
 	SETEQ R10
-	MOVB  R10, 328(SP)(R8*1)
+	MOVB  R10, 392(SP)(R8*1)
 	JNE   other102
 
 ready103:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
-	SUBQ $0x40, 272(SP)
+	SUBQ $0x40, 336(SP)
 
 none101:
-	KMOVW        320(SP)(R8*1), K1
+	KMOVW        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPS      (SI), Z5
 	VSUBPS       Z0, Z5, Z6
@@ -4512,7 +4512,7 @@ none101:
 	VMAXPS       Z5, Z6, Z5
 	VBROADCASTSS f32_42b17218<>+0(SB), Z6
 	VMINPS       Z5, Z6, Z5
-	KMOVW        322(SP)(R8*1), K1
+	KMOVW        386(SP)(R8*1), K1
 	PREFETCHT0   12352(SI)
 	VMOVUPS      64(SI), Z6
 	VSUBPS       Z0, Z6, Z7
@@ -4530,7 +4530,7 @@ none101:
 	VMAXPS       Z6, Z7, Z6
 	VBROADCASTSS f32_42b17218<>+0(SB), Z7
 	VMINPS       Z6, Z7, Z6
-	KMOVW        324(SP)(R8*1), K1
+	KMOVW        388(SP)(R8*1), K1
 	PREFETCHT0   12416(SI)
 	VMOVUPS      128(SI), Z7
 	VSUBPS       Z0, Z7, Z8
@@ -4548,7 +4548,7 @@ none101:
 	VMAXPS       Z7, Z8, Z7
 	VBROADCASTSS f32_42b17218<>+0(SB), Z8
 	VMINPS       Z7, Z8, Z7
-	KMOVW        326(SP)(R8*1), K1
+	KMOVW        390(SP)(R8*1), K1
 	PREFETCHT0   12480(SI)
 	VMOVUPS      192(SI), Z8
 	VSUBPS       Z0, Z8, Z12
@@ -4570,36 +4570,36 @@ none101:
 	XORQ         $+64, R8
 
 group99:
-	CMPQ         272(SP), $0x00
+	CMPQ         336(SP), $0x00
 	JG           same104
 	LEAQ         (SP), SI
-	DECQ         280(SP)
+	DECQ         344(SP)
 	JZ           none105
-	ADDQ         296(SP), AX
-	ADDQ         288(SP), CX
-	ADDQ         288(SP), DX
+	ADDQ         360(SP), AX
+	ADDQ         352(SP), CX
+	ADDQ         352(SP), DX
 	MOVQ         n+56(FP), R9
-	MOVQ         R9, 272(SP)
-	ADDQ         $0x0c, 256(SP)
-	MOVQ         256(SP), SI
+	MOVQ         R9, 336(SP)
+	ADDQ         $0x0c, 320(SP)
+	MOVQ         320(SP), SI
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
 same104:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
-	MOVQ  R9, 320(SP)(R8*1)
+	MOVQ  R9, 384(SP)(R8*1)
 	ORQ   (DX), R9
 	CMPQ  R9, $-1
 	SETEQ R10
-	MOVB  R10, 328(SP)(R8*1)
+	MOVB  R10, 392(SP)(R8*1)
 	JNE   other106
 
 ready107:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
-	SUBQ $0x40, 272(SP)
+	SUBQ $0x40, 336(SP)
 
 none105:
 	VMOVUPS          Z5, Z17
@@ -4638,7 +4638,7 @@ none105:
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z22, Z14
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z24, Z16
-	KMOVW            320(SP)(R8*1), K1
+	KMOVW            384(SP)(R8*1), K1
 	PREFETCHT0       12288(SI)
 	VMOVUPS          (SI), Z5
 	VSUBPS           Z0, Z5, Z6
@@ -4660,7 +4660,7 @@ none105:
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z22, Z14
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z24, Z16
-	KMOVW            322(SP)(R8*1), K1
+	KMOVW            386(SP)(R8*1), K1
 	PREFETCHT0       12352(SI)
 	VMOVUPS          64(SI), Z6
 	VSUBPS           Z0, Z6, Z7
@@ -4682,7 +4682,7 @@ none105:
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z22, Z14
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z24, Z16
-	KMOVW            324(SP)(R8*1), K1
+	KMOVW            388(SP)(R8*1), K1
 	PREFETCHT0       12416(SI)
 	VMOVUPS          128(SI), Z7
 	VSUBPS           Z0, Z7, Z8
@@ -4704,7 +4704,7 @@ none105:
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z22, Z14
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z24, Z16
-	KMOVW            326(SP)(R8*1), K1
+	KMOVW            390(SP)(R8*1), K1
 	PREFETCHT0       12480(SI)
 	VMOVUPS          192(SI), Z8
 	VSUBPS           Z0, Z8, Z12
@@ -4850,32 +4850,38 @@ last98:
 	VZEROUPPER
 	RET
 
-// func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·bceSums32AVX512(SB), $448-120
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last110
-	CMPQ         n+56(FP), $0x00
-	JEQ          last110
-	MOVQ         x+32(FP), AX
-	MOVQ         pos+64(FP), CX
-	MOVQ         neg+72(FP), DX
-	MOVQ         stride+40(FP), BX
-	SHLQ         $0x02, BX
-	MOVQ         words+80(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         n+56(FP), DI
-	MOVQ         rows+48(FP), R8
-	MOVQ         DI, 264(SP)
-	MOVQ         R8, 272(SP)
-	ADDQ         $0x3f, DI
-	ANDQ         $-64, DI
-	SHRQ         $0x03, DI
-	SUBQ         DI, SI
-	MOVQ         SI, 280(SP)
-	SHLQ         $0x05, DI
-	SUBQ         DI, BX
-	MOVQ         BX, 288(SP)
+TEXT ·bceSums32AVX512(SB), $520-144
+	CMPQ rows+48(FP), $0x00
+	JEQ  last110
+	CMPQ n+56(FP), $0x00
+	JEQ  last110
+	MOVQ x+32(FP), AX
+	MOVQ pos+64(FP), CX
+	MOVQ neg+72(FP), DX
+	MOVQ stride+40(FP), BX
+	SHLQ $0x02, BX
+	MOVQ words+80(FP), SI
+	SHLQ $0x03, SI
+	MOVQ n+56(FP), DI
+	MOVQ rows+48(FP), R8
+	MOVQ DI, 328(SP)
+	MOVQ R8, 336(SP)
+	ADDQ $0x3f, DI
+	ANDQ $-64, DI
+	SHRQ $0x03, DI
+	SUBQ DI, SI
+	MOVQ SI, 344(SP)
+	SHLQ $0x05, DI
+	SUBQ DI, BX
+	MOVQ BX, 352(SP)
+	CMPQ kind+120(FP), $0x00
+	JEQ  single111
+	MOVQ x16+128(FP), AX
+	SARQ $0x01, 352(SP)
+
+single111:
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
 	VBROADCASTSS f32_42b17218<>+0(SB), Z2
@@ -4892,53 +4898,56 @@ TEXT ·bceSums32AVX512(SB), $448-120
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z11
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	MOVQ         n+56(FP), BX
-	CMPQ         264(SP), $0x00
-	JG           same112
+	CMPQ         328(SP), $0x00
+	JG           same113
 	LEAQ         (SP), SI
-	DECQ         272(SP)
-	JZ           none113
-	ADDQ         288(SP), AX
-	ADDQ         280(SP), CX
-	ADDQ         280(SP), DX
+	DECQ         336(SP)
+	JZ           none114
+	ADDQ         352(SP), AX
+	ADDQ         344(SP), CX
+	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
-	MOVQ         R9, 264(SP)
+	MOVQ         R9, 328(SP)
 
-same112:
+same113:
+	MOVQ  $0x00000000, 512(SP)
+	CMPQ  kind+120(FP), $0x00
+	JNE   sixteen117
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
-	MOVQ  R9, 320(SP)(R8*1)
+	MOVQ  R9, 384(SP)(R8*1)
 	ORQ   (DX), R9
 	CMPQ  R9, $-1
 	SETEQ R10
-	MOVB  R10, 328(SP)(R8*1)
-	JNE   other114
+	MOVB  R10, 392(SP)(R8*1)
+	JNE   other115
 
-ready115:
+ready116:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
-	SUBQ $0x40, 264(SP)
+	SUBQ $0x40, 328(SP)
 
-none113:
-	KMOVW       320(SP)(R8*1), K1
+none114:
+	KMOVW       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPS     (SI), Z13
 	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
 	VMAXPS      Z13, Z1, Z13
 	VMINPS      Z13, Z2, Z13
-	KMOVW       322(SP)(R8*1), K1
+	KMOVW       386(SP)(R8*1), K1
 	PREFETCHT0  12352(SI)
 	VMOVUPS     64(SI), Z14
 	VXORPS.BCST f32_80000000<>+0(SB), Z14, K1, Z14
 	VMAXPS      Z14, Z1, Z14
 	VMINPS      Z14, Z2, Z14
-	KMOVW       324(SP)(R8*1), K1
+	KMOVW       388(SP)(R8*1), K1
 	PREFETCHT0  12416(SI)
 	VMOVUPS     128(SI), Z15
 	VXORPS.BCST f32_80000000<>+0(SB), Z15, K1, Z15
 	VMAXPS      Z15, Z1, Z15
 	VMINPS      Z15, Z2, Z15
-	KMOVW       326(SP)(R8*1), K1
+	KMOVW       390(SP)(R8*1), K1
 	PREFETCHT0  12480(SI)
 	VMOVUPS     192(SI), Z16
 	VXORPS.BCST f32_80000000<>+0(SB), Z16, K1, Z16
@@ -4947,35 +4956,37 @@ none113:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group111:
-	CMPQ 264(SP), $0x00
-	JG   same116
+group112:
+	CMPQ 328(SP), $0x00
+	JG   same118
 	LEAQ (SP), SI
-	DECQ 272(SP)
-	JZ   none117
-	ADDQ 288(SP), AX
-	ADDQ 280(SP), CX
-	ADDQ 280(SP), DX
+	DECQ 336(SP)
+	JZ   none119
+	ADDQ 352(SP), AX
+	ADDQ 344(SP), CX
+	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
-	MOVQ R9, 264(SP)
+	MOVQ R9, 328(SP)
 
-same116:
+same118:
+	CMPQ  kind+120(FP), $0x00
+	JNE   sixteen117
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
-	MOVQ  R9, 320(SP)(R8*1)
+	MOVQ  R9, 384(SP)(R8*1)
 	ORQ   (DX), R9
 	CMPQ  R9, $-1
 	SETEQ R10
-	MOVB  R10, 328(SP)(R8*1)
-	JNE   other118
+	MOVB  R10, 392(SP)(R8*1)
+	JNE   other120
 
-ready119:
+ready121:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
-	SUBQ $0x40, 264(SP)
+	SUBQ $0x40, 328(SP)
 
-none117:
+none119:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z3, Z4, Z21
 	VMOVUPS       Z14, Z22
@@ -5008,7 +5019,7 @@ none117:
 	VFMADD213PS   Z8, Z26, Z18
 	VFMADD213PS   Z8, Z27, Z19
 	VFMADD213PS   Z8, Z28, Z20
-	KMOVW         320(SP)(R8*1), K1
+	KMOVW         384(SP)(R8*1), K1
 	PREFETCHT0    12288(SI)
 	VMOVUPS       (SI), Z13
 	VXORPS.BCST   f32_80000000<>+0(SB), Z13, K1, Z13
@@ -5018,7 +5029,7 @@ none117:
 	VFMADD213PS   Z9, Z26, Z18
 	VFMADD213PS   Z9, Z27, Z19
 	VFMADD213PS   Z9, Z28, Z20
-	KMOVW         322(SP)(R8*1), K1
+	KMOVW         386(SP)(R8*1), K1
 	PREFETCHT0    12352(SI)
 	VMOVUPS       64(SI), Z14
 	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K1, Z14
@@ -5028,7 +5039,7 @@ none117:
 	VFMADD213PS   Z10, Z26, Z18
 	VFMADD213PS   Z10, Z27, Z19
 	VFMADD213PS   Z10, Z28, Z20
-	KMOVW         324(SP)(R8*1), K1
+	KMOVW         388(SP)(R8*1), K1
 	PREFETCHT0    12416(SI)
 	VMOVUPS       128(SI), Z15
 	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K1, Z15
@@ -5038,7 +5049,7 @@ none117:
 	VFMADD213PS   Z11, Z26, Z18
 	VFMADD213PS   Z11, Z27, Z19
 	VFMADD213PS   Z11, Z28, Z20
-	KMOVW         326(SP)(R8*1), K1
+	KMOVW         390(SP)(R8*1), K1
 	PREFETCHT0    12480(SI)
 	VMOVUPS       192(SI), Z16
 	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
@@ -5079,10 +5090,10 @@ none117:
 	XORQ          $+64, R8
 	SUBQ          $0x40, BX
 	MOVQ          n+56(FP), SI
-	JLE           row120
+	JLE           row122
 	SUBQ          BX, SI
 	TESTQ         $0x0000007f, SI
-	JNZ           group111
+	JNZ           group112
 	MOVQ          product+8(FP), SI
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -5096,9 +5107,9 @@ none117:
 	VMOVSD        X0, (SI)
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
-	JMP           group111
+	JMP           group112
 
-row120:
+row122:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -5113,11 +5124,95 @@ row120:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end121
+	JZ            end123
 	MOVQ          n+56(FP), BX
-	JMP           group111
+	JMP           group112
 
-other114:
+sixteen117:
+	MOVQ       (CX), R9
+	MOVQ       R9, 384(SP)(R8*1)
+	ORQ        (DX), R9
+	LEAQ       64(SP), SI
+	ANDQ       $-64, SI
+	PREFETCHT0 12288(AX)
+	PREFETCHT0 12352(AX)
+	CMPQ       R9, $-1
+	JNE        some124
+	CMPQ       kind+120(FP), $0x01
+	JNE        float16126
+	VPMOVZXWD  (AX), Z17
+	VPSLLD     $0x10, Z17, Z17
+	VMOVUPS    Z17, (SI)
+	VPMOVZXWD  32(AX), Z18
+	VPSLLD     $0x10, Z18, Z18
+	VMOVUPS    Z18, 64(SI)
+	VPMOVZXWD  64(AX), Z19
+	VPSLLD     $0x10, Z19, Z19
+	VMOVUPS    Z19, 128(SI)
+	VPMOVZXWD  96(AX), Z20
+	VPSLLD     $0x10, Z20, Z20
+	VMOVUPS    Z20, 192(SI)
+	JMP        widened125
+
+float16126:
+	VCVTPH2PS (AX), Z17
+	VMOVUPS   Z17, (SI)
+	VCVTPH2PS 32(AX), Z18
+	VMOVUPS   Z18, 64(SI)
+	VCVTPH2PS 64(AX), Z19
+	VMOVUPS   Z19, 128(SI)
+	VCVTPH2PS 96(AX), Z20
+	VMOVUPS   Z20, 192(SI)
+	JMP       widened125
+
+some124:
+	KMOVW        R9, K1
+	VBROADCASTSS f32_c4800000<>+0(SB), Z17
+	VMOVUPS      Z17, Z17
+	SHRQ         $0x10, R9
+	KMOVW        R9, K2
+	VBROADCASTSS f32_c4800000<>+0(SB), Z18
+	VMOVUPS      Z18, Z18
+	SHRQ         $0x10, R9
+	KMOVW        R9, K3
+	VBROADCASTSS f32_c4800000<>+0(SB), Z19
+	VMOVUPS      Z19, Z19
+	SHRQ         $0x10, R9
+	KMOVW        R9, K4
+	VBROADCASTSS f32_c4800000<>+0(SB), Z20
+	VMOVUPS      Z20, Z20
+	CMPQ         kind+120(FP), $0x01
+	JNE          float16128
+	VPMOVZXWD.Z  (AX), K1, Z21
+	VPSLLD       $0x10, Z21, K1, Z17
+	VPMOVZXWD.Z  32(AX), K2, Z21
+	VPSLLD       $0x10, Z21, K2, Z18
+	VPMOVZXWD.Z  64(AX), K3, Z21
+	VPSLLD       $0x10, Z21, K3, Z19
+	VPMOVZXWD.Z  96(AX), K4, Z21
+	VPSLLD       $0x10, Z21, K4, Z20
+	JMP          filled127
+
+float16128:
+	VCVTPH2PS (AX), K1, Z17
+	VCVTPH2PS 32(AX), K2, Z18
+	VCVTPH2PS 64(AX), K3, Z19
+	VCVTPH2PS 96(AX), K4, Z20
+
+filled127:
+	VMOVUPS Z17, (SI)
+	VMOVUPS Z18, 64(SI)
+	VMOVUPS Z19, 128(SI)
+	VMOVUPS Z20, 192(SI)
+
+widened125:
+	SUBQ $+128, AX
+	CMPQ 512(SP), $0x00
+	JNE  ready121
+	INCQ 512(SP)
+	JMP  ready116
+
+other115:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	KMOVW        R9, K1
 	VMOVUPS      Z13, Z14
@@ -5139,9 +5234,9 @@ other114:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready115
+	JMP          ready116
 
-other118:
+other120:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z17
 	KMOVW        R9, K1
 	VMOVUPS      Z17, Z18
@@ -5163,16 +5258,16 @@ other118:
 	VMOVUPS      192(AX), K1, Z17
 	VMOVUPS      Z17, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready119
+	JMP          ready121
 
-end121:
+end123:
 last110:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-144
+TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-168
 	MOVQ         x+56(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         to+32(FP), BX
@@ -5188,9 +5283,9 @@ TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-144
 	VBROADCASTSS f32_80000000<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
 	CMPQ         rows+72(FP), $0x00
-	JZ           last123
+	JZ           last130
 
-row122:
+row129:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+120(FP), AX
 	VBROADCASTSS (AX), Z6
@@ -5199,16 +5294,16 @@ row122:
 	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x40, R13
-	JL           rest126
+	JL           rest133
 
-group124:
+group131:
 	TESTQ      DI, DI
-	JZ         none129
+	JZ         none136
 	TESTQ      $0x00000f00, BX
-	JNZ        same130
+	JNZ        same137
 	PREFETCHT0 16384(BX)
 
-same130:
+same137:
 	VMOVUPS  (SI), Z9
 	VMOVNTPS Z9, (BX)
 	VMOVUPS  64(SI), Z9
@@ -5221,7 +5316,7 @@ same130:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none129:
+none136:
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12352(CX)(AX*1)
 	PREFETCHT0       12416(CX)(AX*1)
@@ -5508,16 +5603,16 @@ none129:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 
-added125:
+added132:
 	ADDQ $+256, AX
 	SUBQ $0x40, R13
-	JGE  group124
+	JGE  group131
 
-rest126:
+rest133:
 	ADDQ      $0x40, R13
-	JLE       done128
+	JLE       done135
 	CMPQ      R13, $0x20
-	JBE       short127
+	JBE       short134
 	SUBQ      $0x20, R13
 	MOVQ      $-1, DX
 	BZHIQ     R13, DX, DX
@@ -5536,16 +5631,16 @@ rest126:
 	SUBQ      AX, CX
 	MOVQ      CX, DX
 	XORQ      R13, R13
-	JMP       group124
+	JMP       group131
 
-short127:
+short134:
 	TESTQ      DI, DI
-	JZ         none131
+	JZ         none138
 	TESTQ      $0x00000f00, BX
-	JNZ        same132
+	JNZ        same139
 	PREFETCHT0 16384(BX)
 
-same132:
+same139:
 	VMOVUPS  (SI), Z9
 	VMOVNTPS Z9, (BX)
 	VMOVUPS  64(SI), Z9
@@ -5558,7 +5653,7 @@ same132:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none131:
+none138:
 	MOVQ             $-1, R12
 	BZHIQ            R13, R12, R12
 	MOVQ             R12, 256(SP)
@@ -5708,16 +5803,16 @@ none131:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 	XORQ             R13, R13
-	JMP              added125
+	JMP              added132
 
-done128:
+done135:
 	MOVQ    stride+64(FP), CX
 	SHLQ    $0x02, CX
 	ADDQ    x+56(FP), CX
 	MOVQ    CX, x+56(FP)
 	MOVQ    dst+16(FP), R12
 	CMPQ    R12, DX
-	JEQ     direct133
+	JEQ     direct140
 	MOVQ    n+80(FP), DX
 	ANDQ    $0x3f, DX
 	SUBQ    $0x20, DX
@@ -5735,7 +5830,7 @@ done128:
 	VMOVUPS 192(SP), Z6
 	VMOVUPS Z6, K2, -64(R12)(AX*1)
 
-direct133:
+direct140:
 	MOVQ          dstStride+24(FP), DX
 	SHLQ          $0x02, DX
 	ADDQ          dst+16(FP), DX
@@ -5755,18 +5850,18 @@ direct133:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+72(FP)
-	JNZ           row122
+	JNZ           row129
 
-last123:
+last130:
 	TESTQ DI, DI
-	JZ    none135
+	JZ    none142
 
-more134:
+more141:
 	TESTQ      $0x00000f00, BX
-	JNZ        same136
+	JNZ        same143
 	PREFETCHT0 16384(BX)
 
-same136:
+same143:
 	VMOVUPS  (SI), Z0
 	VMOVNTPS Z0, (BX)
 	VMOVUPS  64(SI), Z0
@@ -5778,22 +5873,22 @@ same136:
 	ADDQ     $+256, SI
 	ADDQ     $+256, BX
 	DECQ     DI
-	JNZ      more134
+	JNZ      more141
 
-none135:
+none142:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
+// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted32AVX512(SB), $448-144
+TEXT ·bceGradShifted32AVX512(SB), $512-168
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last137
+	JEQ          last144
 	CMPQ         n+80(FP), $0x00
-	JEQ          last137
+	JEQ          last144
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -5803,29 +5898,29 @@ TEXT ·bceGradShifted32AVX512(SB), $448-144
 	MOVQ         dstStride+24(FP), R10
 	SHLQ         $0x02, R10
 	MOVQ         p+120(FP), R11
-	MOVQ         R11, 264(SP)
+	MOVQ         R11, 328(SP)
 	MOVQ         words+104(FP), R11
 	SHLQ         $0x03, R11
 	MOVQ         n+80(FP), R12
 	MOVQ         rows+72(FP), R13
-	MOVQ         R12, 280(SP)
-	MOVQ         R13, 288(SP)
+	MOVQ         R12, 344(SP)
+	MOVQ         R13, 352(SP)
 	ADDQ         $0x3f, R12
 	ANDQ         $-64, R12
 	SHRQ         $0x03, R12
 	SUBQ         R12, R11
-	MOVQ         R11, 296(SP)
+	MOVQ         R11, 360(SP)
 	SHLQ         $0x05, R12
 	SUBQ         R12, R8
-	MOVQ         R8, 304(SP)
+	MOVQ         R8, 368(SP)
 	SUBQ         R12, R10
-	MOVQ         R10, 312(SP)
+	MOVQ         R10, 376(SP)
 	VXORPS       Y3, Y3, Y3
 	MOVQ         $0x00000000, R11
 	MOVQ         $0x00000040, R12
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z4
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
-	MOVQ         264(SP), R8
+	MOVQ         328(SP), R8
 	VBROADCASTSS 4(R8), Z1
 	VBROADCASTSS 8(R8), Z2
 	MOVQ         scale+112(FP), R8
@@ -5835,39 +5930,39 @@ TEXT ·bceGradShifted32AVX512(SB), $448-144
 	VMOVUPS      Z0, Z0
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	CMPQ         280(SP), $0x00
-	JG           same139
+	CMPQ         344(SP), $0x00
+	JG           same146
 	LEAQ         (SP), R10
-	DECQ         288(SP)
-	JZ           none140
-	ADDQ         304(SP), BX
-	ADDQ         296(SP), SI
-	ADDQ         296(SP), DI
+	DECQ         352(SP)
+	JZ           none147
+	ADDQ         368(SP), BX
+	ADDQ         360(SP), SI
+	ADDQ         360(SP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 280(SP)
-	ADDQ         $0x0c, 264(SP)
-	MOVQ         264(SP), R10
+	MOVQ         R13, 344(SP)
+	ADDQ         $0x0c, 328(SP)
+	MOVQ         328(SP), R10
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same139:
+same146:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
-	MOVQ  R13, 320(SP)(R12*1)
+	MOVQ  R13, 384(SP)(R12*1)
 	ORQ   (DI), R13
 	CMPQ  R13, $-1
 	SETEQ R14
-	MOVB  R14, 328(SP)(R12*1)
-	JNE   other141
+	MOVB  R14, 392(SP)(R12*1)
+	JNE   other148
 
-ready142:
+ready149:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
-	SUBQ $0x40, 280(SP)
+	SUBQ $0x40, 344(SP)
 
-none140:
-	KMOVW        320(SP)(R12*1), K1
+none147:
+	KMOVW        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Z6
 	VSUBPS       Z1, Z6, Z7
@@ -5885,7 +5980,7 @@ none140:
 	VMAXPS       Z6, Z7, Z6
 	VBROADCASTSS f32_42b17218<>+0(SB), Z7
 	VMINPS       Z6, Z7, Z6
-	KMOVW        322(SP)(R12*1), K1
+	KMOVW        386(SP)(R12*1), K1
 	PREFETCHT0   12352(R10)
 	VMOVUPS      64(R10), Z7
 	VSUBPS       Z1, Z7, Z8
@@ -5903,7 +5998,7 @@ none140:
 	VMAXPS       Z7, Z8, Z7
 	VBROADCASTSS f32_42b17218<>+0(SB), Z8
 	VMINPS       Z7, Z8, Z7
-	KMOVW        324(SP)(R12*1), K1
+	KMOVW        388(SP)(R12*1), K1
 	PREFETCHT0   12416(R10)
 	VMOVUPS      128(R10), Z8
 	VSUBPS       Z1, Z8, Z9
@@ -5921,7 +6016,7 @@ none140:
 	VMAXPS       Z8, Z9, Z8
 	VBROADCASTSS f32_42b17218<>+0(SB), Z9
 	VMINPS       Z8, Z9, Z8
-	KMOVW        326(SP)(R12*1), K1
+	KMOVW        390(SP)(R12*1), K1
 	PREFETCHT0   12480(R10)
 	VMOVUPS      192(R10), Z9
 	VSUBPS       Z1, Z9, Z13
@@ -5942,14 +6037,14 @@ none140:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group138:
+group145:
 	TESTQ      DX, DX
-	JZ         none143
+	JZ         none150
 	TESTQ      $0x00000f00, AX
-	JNZ        same144
+	JNZ        same151
 	PREFETCHT0 16384(AX)
 
-same144:
+same151:
 	VMOVUPS  (CX), Z14
 	VMOVNTPS Z14, (AX)
 	VMOVUPS  64(CX), Z14
@@ -5962,43 +6057,43 @@ same144:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none143:
-	CMPQ         280(SP), $0x00
-	JG           same145
+none150:
+	CMPQ         344(SP), $0x00
+	JG           same152
 	LEAQ         (SP), R10
-	DECQ         288(SP)
-	JZ           none146
-	ADDQ         304(SP), BX
-	ADDQ         296(SP), SI
-	ADDQ         296(SP), DI
+	DECQ         352(SP)
+	JZ           none153
+	ADDQ         368(SP), BX
+	ADDQ         360(SP), SI
+	ADDQ         360(SP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 280(SP)
-	ADDQ         $0x0c, 264(SP)
-	MOVQ         264(SP), R10
+	MOVQ         R13, 344(SP)
+	ADDQ         $0x0c, 328(SP)
+	MOVQ         328(SP), R10
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same145:
+same152:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
-	MOVQ  R13, 320(SP)(R12*1)
+	MOVQ  R13, 384(SP)(R12*1)
 	ORQ   (DI), R13
 	CMPQ  R13, $-1
 	SETEQ R14
-	MOVB  R14, 328(SP)(R12*1)
-	JNE   other147
+	MOVB  R14, 392(SP)(R12*1)
+	JNE   other154
 
-ready148:
+ready155:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
-	SUBQ $0x40, 280(SP)
+	SUBQ $0x40, 344(SP)
 
-none146:
-	CMPB 328(SP)(R11*1), $0x00
-	JEQ  into149
+none153:
+	CMPB 392(SP)(R11*1), $0x00
+	JEQ  into156
 
-entered150:
+entered157:
 	VMOVUPS          Z6, Z18
 	VFMADD213PS      Z4, Z5, Z18
 	VMOVUPS          Z7, Z19
@@ -6035,7 +6130,7 @@ entered150:
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z25, Z17
-	KMOVW            320(SP)(R12*1), K1
+	KMOVW            384(SP)(R12*1), K1
 	PREFETCHT0       12288(R10)
 	VMOVUPS          (R10), Z6
 	VSUBPS           Z1, Z6, Z7
@@ -6057,7 +6152,7 @@ entered150:
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z25, Z17
-	KMOVW            322(SP)(R12*1), K1
+	KMOVW            386(SP)(R12*1), K1
 	PREFETCHT0       12352(R10)
 	VMOVUPS          64(R10), Z7
 	VSUBPS           Z1, Z7, Z8
@@ -6079,7 +6174,7 @@ entered150:
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z25, Z17
-	KMOVW            324(SP)(R12*1), K1
+	KMOVW            388(SP)(R12*1), K1
 	PREFETCHT0       12416(R10)
 	VMOVUPS          128(R10), Z8
 	VSUBPS           Z1, Z8, Z9
@@ -6101,7 +6196,7 @@ entered150:
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z23, Z15
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z24, Z16
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z25, Z17
-	KMOVW            326(SP)(R12*1), K1
+	KMOVW            390(SP)(R12*1), K1
 	PREFETCHT0       12480(R10)
 	VMOVUPS          192(R10), Z9
 	VSUBPS           Z1, Z9, Z13
@@ -6137,25 +6232,25 @@ entered150:
 	VMULPS           Z21, Z17, Z17
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z14, Z18
 	VDIVPS           Z18, Z14, Z18
-	KMOVW            320(SP)(R11*1), K1
+	KMOVW            384(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
 	VMULPS           Z0, Z18, Z18
 	VMOVUPS          Z18, (R9)
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z18
 	VDIVPS           Z18, Z15, Z18
-	KMOVW            322(SP)(R11*1), K1
+	KMOVW            386(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
 	VMULPS           Z0, Z18, Z18
 	VMOVUPS          Z18, 64(R9)
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z18
 	VDIVPS           Z18, Z16, Z18
-	KMOVW            324(SP)(R11*1), K1
+	KMOVW            388(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
 	VMULPS           Z0, Z18, Z18
 	VMOVUPS          Z18, 128(R9)
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z18
 	VDIVPS           Z18, Z17, Z18
-	KMOVW            326(SP)(R11*1), K1
+	KMOVW            390(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z18, K1, Z18
 	VMULPS           Z0, Z18, Z18
 	VMOVUPS          Z18, 192(R9)
@@ -6174,19 +6269,19 @@ entered150:
 	VFMADD213PD      Z16, Z15, Z3
 	VADDPD           Z3, Z14, Z15
 	VFMADD213PD      Z15, Z14, Z3
-	CMPB             328(SP)(R11*1), $0x00
-	JEQ              out151
+	CMPB             392(SP)(R11*1), $0x00
+	JEQ              out158
 
-left152:
+left159:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row153
+	JLE           row160
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group138
+	JNZ           group145
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPD        Y3, Y14, Y15
@@ -6200,9 +6295,9 @@ left152:
 	VMOVSD        X3, (R10)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	JMP           group138
+	JMP           group145
 
-row153:
+row160:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y3, Y0, Y14
@@ -6216,9 +6311,9 @@ row153:
 	VMOVSD        X3, (R8)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	ADDQ          312(SP), R9
+	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end154
+	JZ            end161
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -6226,9 +6321,9 @@ row153:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group138
+	JMP           group145
 
-other141:
+other148:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	VADDPS       Z1, Z6, Z6
 	KMOVW        R13, K1
@@ -6251,9 +6346,9 @@ other141:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready142
+	JMP          ready149
 
-other147:
+other154:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z14
 	VADDPS       Z1, Z14, Z14
 	KMOVW        R13, K1
@@ -6276,15 +6371,15 @@ other147:
 	VMOVUPS      192(BX), K1, Z14
 	VMOVUPS      Z14, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready148
+	JMP          ready155
 
-into149:
-	MOVQ R9, 256(SP)
+into156:
+	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered150
+	JMP  entered157
 
-out151:
-	MOVQ    256(SP), R9
+out158:
+	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
 	CMOVQLT R8, R10
@@ -6305,19 +6400,19 @@ out151:
 	VMOVUPS Z14, K3, 128(R9)
 	VMOVUPS 192(SP), Z14
 	VMOVUPS Z14, K4, 192(R9)
-	JMP     left152
+	JMP     left159
 
-end154:
-last137:
+end161:
+last144:
 	TESTQ DX, DX
-	JZ    none156
+	JZ    none163
 
-more155:
+more162:
 	TESTQ      $0x00000f00, AX
-	JNZ        same157
+	JNZ        same164
 	PREFETCHT0 16384(AX)
 
-same157:
+same164:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -6329,46 +6424,54 @@ same157:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more155
+	JNZ      more162
 
-none156:
+none163:
 	VZEROUPPER
 	RET
 
-// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, FMA3, MMX+
-TEXT ·bceGrad32AVX512(SB), $448-144
-	MOVQ         to+32(FP), AX
-	MOVQ         from+40(FP), CX
-	MOVQ         blocks+48(FP), DX
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last158
-	CMPQ         n+80(FP), $0x00
-	JEQ          last158
-	MOVQ         x+56(FP), BX
-	MOVQ         pos+88(FP), SI
-	MOVQ         neg+96(FP), DI
-	MOVQ         stride+64(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         dst+16(FP), R9
-	MOVQ         dstStride+24(FP), R10
-	SHLQ         $0x02, R10
-	MOVQ         words+104(FP), R11
-	SHLQ         $0x03, R11
-	MOVQ         n+80(FP), R12
-	MOVQ         rows+72(FP), R13
-	MOVQ         R12, 272(SP)
-	MOVQ         R13, 280(SP)
-	ADDQ         $0x3f, R12
-	ANDQ         $-64, R12
-	SHRQ         $0x03, R12
-	SUBQ         R12, R11
-	MOVQ         R11, 288(SP)
-	SHLQ         $0x05, R12
-	SUBQ         R12, R8
-	MOVQ         R8, 296(SP)
-	SUBQ         R12, R10
-	MOVQ         R10, 304(SP)
+// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, FMA3, MMX+
+TEXT ·bceGrad32AVX512(SB), $520-168
+	MOVQ to+32(FP), AX
+	MOVQ from+40(FP), CX
+	MOVQ blocks+48(FP), DX
+	CMPQ rows+72(FP), $0x00
+	JEQ  last165
+	CMPQ n+80(FP), $0x00
+	JEQ  last165
+	MOVQ x+56(FP), BX
+	MOVQ pos+88(FP), SI
+	MOVQ neg+96(FP), DI
+	MOVQ stride+64(FP), R8
+	SHLQ $0x02, R8
+	MOVQ dst+16(FP), R9
+	MOVQ dstStride+24(FP), R10
+	SHLQ $0x02, R10
+	MOVQ words+104(FP), R11
+	SHLQ $0x03, R11
+	MOVQ n+80(FP), R12
+	MOVQ rows+72(FP), R13
+	MOVQ R12, 336(SP)
+	MOVQ R13, 344(SP)
+	ADDQ $0x3f, R12
+	ANDQ $-64, R12
+	SHRQ $0x03, R12
+	SUBQ R12, R11
+	MOVQ R11, 352(SP)
+	SHLQ $0x05, R12
+	SUBQ R12, R8
+	MOVQ R8, 360(SP)
+	SUBQ R12, R10
+	MOVQ R10, 368(SP)
+	CMPQ kind+144(FP), $0x00
+	JEQ  single166
+	MOVQ x16+152(FP), BX
+	MOVQ dst16+160(FP), R9
+	SARQ $0x01, 360(SP)
+	SARQ $0x01, 368(SP)
+
+single166:
 	VXORPS       Y1, Y1, Y1
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
 	VBROADCASTSS f32_42b17218<>+0(SB), Z3
@@ -6383,53 +6486,56 @@ TEXT ·bceGrad32AVX512(SB), $448-144
 	VMOVUPS      Z0, Z0
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	CMPQ         272(SP), $0x00
-	JG           same160
+	CMPQ         336(SP), $0x00
+	JG           same168
 	LEAQ         (SP), R10
-	DECQ         280(SP)
-	JZ           none161
-	ADDQ         296(SP), BX
-	ADDQ         288(SP), SI
-	ADDQ         288(SP), DI
+	DECQ         344(SP)
+	JZ           none169
+	ADDQ         360(SP), BX
+	ADDQ         352(SP), SI
+	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 272(SP)
+	MOVQ         R13, 336(SP)
 
-same160:
+same168:
+	MOVQ  $0x00000000, 512(SP)
+	CMPQ  kind+144(FP), $0x00
+	JNE   sixteen172
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
-	MOVQ  R13, 320(SP)(R12*1)
+	MOVQ  R13, 384(SP)(R12*1)
 	ORQ   (DI), R13
 	CMPQ  R13, $-1
 	SETEQ R14
-	MOVB  R14, 328(SP)(R12*1)
-	JNE   other162
+	MOVB  R14, 392(SP)(R12*1)
+	JNE   other170
 
-ready163:
+ready171:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
-	SUBQ $0x40, 272(SP)
+	SUBQ $0x40, 336(SP)
 
-none161:
-	KMOVW       320(SP)(R12*1), K1
+none169:
+	KMOVW       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPS     (R10), Z6
 	VXORPS.BCST f32_80000000<>+0(SB), Z6, K1, Z6
 	VMAXPS      Z6, Z2, Z6
 	VMINPS      Z6, Z3, Z6
-	KMOVW       322(SP)(R12*1), K1
+	KMOVW       386(SP)(R12*1), K1
 	PREFETCHT0  12352(R10)
 	VMOVUPS     64(R10), Z7
 	VXORPS.BCST f32_80000000<>+0(SB), Z7, K1, Z7
 	VMAXPS      Z7, Z2, Z7
 	VMINPS      Z7, Z3, Z7
-	KMOVW       324(SP)(R12*1), K1
+	KMOVW       388(SP)(R12*1), K1
 	PREFETCHT0  12416(R10)
 	VMOVUPS     128(R10), Z8
 	VXORPS.BCST f32_80000000<>+0(SB), Z8, K1, Z8
 	VMAXPS      Z8, Z2, Z8
 	VMINPS      Z8, Z3, Z8
-	KMOVW       326(SP)(R12*1), K1
+	KMOVW       390(SP)(R12*1), K1
 	PREFETCHT0  12480(R10)
 	VMOVUPS     192(R10), Z9
 	VXORPS.BCST f32_80000000<>+0(SB), Z9, K1, Z9
@@ -6438,14 +6544,14 @@ none161:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group159:
+group167:
 	TESTQ      DX, DX
-	JZ         none164
+	JZ         none173
 	TESTQ      $0x00000f00, AX
-	JNZ        same165
+	JNZ        same174
 	PREFETCHT0 16384(AX)
 
-same165:
+same174:
 	VMOVUPS  (CX), Z10
 	VMOVNTPS Z10, (AX)
 	VMOVUPS  64(CX), Z10
@@ -6458,39 +6564,41 @@ same165:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none164:
-	CMPQ 272(SP), $0x00
-	JG   same166
+none173:
+	CMPQ 336(SP), $0x00
+	JG   same175
 	LEAQ (SP), R10
-	DECQ 280(SP)
-	JZ   none167
-	ADDQ 296(SP), BX
-	ADDQ 288(SP), SI
-	ADDQ 288(SP), DI
+	DECQ 344(SP)
+	JZ   none176
+	ADDQ 360(SP), BX
+	ADDQ 352(SP), SI
+	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
-	MOVQ R13, 272(SP)
+	MOVQ R13, 336(SP)
 
-same166:
+same175:
+	CMPQ  kind+144(FP), $0x00
+	JNE   sixteen172
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
-	MOVQ  R13, 320(SP)(R12*1)
+	MOVQ  R13, 384(SP)(R12*1)
 	ORQ   (DI), R13
 	CMPQ  R13, $-1
 	SETEQ R14
-	MOVB  R14, 328(SP)(R12*1)
-	JNE   other168
+	MOVB  R14, 392(SP)(R12*1)
+	JNE   other177
 
-ready169:
+ready178:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
-	SUBQ $0x40, 272(SP)
+	SUBQ $0x40, 336(SP)
 
-none167:
-	CMPB 328(SP)(R11*1), $0x00
-	JEQ  into170
+none176:
+	CMPB 392(SP)(R11*1), $0x00
+	JEQ  into179
 
-entered171:
+entered180:
 	VMOVUPS          Z6, Z14
 	VFMADD213PS      Z4, Z5, Z14
 	VMOVUPS          Z7, Z15
@@ -6523,7 +6631,7 @@ entered171:
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z19, Z11
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z20, Z12
 	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z21, Z13
-	KMOVW            320(SP)(R12*1), K1
+	KMOVW            384(SP)(R12*1), K1
 	PREFETCHT0       12288(R10)
 	VMOVUPS          (R10), Z6
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K1, Z6
@@ -6533,7 +6641,7 @@ entered171:
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z19, Z11
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z20, Z12
 	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z21, Z13
-	KMOVW            322(SP)(R12*1), K1
+	KMOVW            386(SP)(R12*1), K1
 	PREFETCHT0       12352(R10)
 	VMOVUPS          64(R10), Z7
 	VXORPS.BCST      f32_80000000<>+0(SB), Z7, K1, Z7
@@ -6543,7 +6651,7 @@ entered171:
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z19, Z11
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z20, Z12
 	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z21, Z13
-	KMOVW            324(SP)(R12*1), K1
+	KMOVW            388(SP)(R12*1), K1
 	PREFETCHT0       12416(R10)
 	VMOVUPS          128(R10), Z8
 	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K1, Z8
@@ -6553,7 +6661,7 @@ entered171:
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z19, Z11
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z20, Z12
 	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z21, Z13
-	KMOVW            326(SP)(R12*1), K1
+	KMOVW            390(SP)(R12*1), K1
 	PREFETCHT0       12480(R10)
 	VMOVUPS          192(R10), Z9
 	VXORPS.BCST      f32_80000000<>+0(SB), Z9, K1, Z9
@@ -6577,56 +6685,60 @@ entered171:
 	VMULPS           Z17, Z13, Z13
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z10, Z14
 	VDIVPS           Z14, Z10, Z14
-	KMOVW            320(SP)(R11*1), K1
+	KMOVW            384(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
 	VMULPS           Z0, Z14, Z14
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z15
+	VDIVPS           Z15, Z11, Z15
+	KMOVW            386(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
+	VMULPS           Z0, Z15, Z15
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z16
+	VDIVPS           Z16, Z12, Z16
+	KMOVW            388(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K1, Z16
+	VMULPS           Z0, Z16, Z16
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z17
+	VDIVPS           Z17, Z13, Z17
+	KMOVW            390(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z17, K1, Z17
+	VMULPS           Z0, Z17, Z17
+	CMPQ             kind+144(FP), $0x00
+	JNE              narrow181
 	VMOVUPS          Z14, (R9)
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z14
-	VDIVPS           Z14, Z11, Z14
-	KMOVW            322(SP)(R11*1), K1
-	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
-	VMULPS           Z0, Z14, Z14
-	VMOVUPS          Z14, 64(R9)
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z14
-	VDIVPS           Z14, Z12, Z14
-	KMOVW            324(SP)(R11*1), K1
-	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
-	VMULPS           Z0, Z14, Z14
-	VMOVUPS          Z14, 128(R9)
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z14
-	VDIVPS           Z14, Z13, Z14
-	KMOVW            326(SP)(R11*1), K1
-	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
-	VMULPS           Z0, Z14, Z14
-	VMOVUPS          Z14, 192(R9)
-	VADDPS           Z11, Z10, Z14
-	VFMADD213PS      Z14, Z11, Z10
-	VADDPS           Z13, Z12, Z11
-	VFMADD213PS      Z11, Z13, Z12
-	VSHUFF64X2       $0x44, Z12, Z10, Z11
-	VSHUFF64X2       $0xee, Z12, Z10, Z13
-	VADDPS           Z13, Z11, Z10
-	VFMADD213PS      Z10, Z13, Z11
-	VEXTRACTF64X4    $0x01, Z11, Y10
-	VCVTPS2PD        Y11, Z11
-	VCVTPS2PD        Y10, Z10
-	VADDPD           Z1, Z11, Z12
-	VFMADD213PD      Z12, Z11, Z1
-	VADDPD           Z1, Z10, Z11
-	VFMADD213PD      Z11, Z10, Z1
-	CMPB             328(SP)(R11*1), $0x00
-	JEQ              out172
+	VMOVUPS          Z15, 64(R9)
+	VMOVUPS          Z16, 128(R9)
+	VMOVUPS          Z17, 192(R9)
 
-left173:
+stored182:
+	VADDPS        Z11, Z10, Z14
+	VFMADD213PS   Z14, Z11, Z10
+	VADDPS        Z13, Z12, Z11
+	VFMADD213PS   Z11, Z13, Z12
+	VSHUFF64X2    $0x44, Z12, Z10, Z11
+	VSHUFF64X2    $0xee, Z12, Z10, Z13
+	VADDPS        Z13, Z11, Z10
+	VFMADD213PS   Z10, Z13, Z11
+	VEXTRACTF64X4 $0x01, Z11, Y10
+	VCVTPS2PD     Y11, Z11
+	VCVTPS2PD     Y10, Z10
+	VADDPD        Z1, Z11, Z12
+	VFMADD213PD   Z12, Z11, Z1
+	VADDPD        Z1, Z10, Z11
+	VFMADD213PD   Z11, Z10, Z1
+	CMPB          392(SP)(R11*1), $0x00
+	JEQ           out183
+
+left184:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row174
+	JLE           row185
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group159
+	JNZ           group167
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPD        Y1, Y10, Y11
@@ -6640,9 +6752,9 @@ left173:
 	VMOVSD        X1, (R10)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	JMP           group159
+	JMP           group167
 
-row174:
+row185:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y1, Y0, Y10
@@ -6656,9 +6768,9 @@ row174:
 	VMOVSD        X1, (R8)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	ADDQ          304(SP), R9
+	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end175
+	JZ            end186
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -6666,9 +6778,94 @@ row174:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group159
+	JMP           group167
 
-other162:
+sixteen172:
+	MOVQ       (SI), R13
+	MOVQ       R13, 384(SP)(R12*1)
+	ORQ        (DI), R13
+	MOVB       $0x01, 392(SP)(R12*1)
+	LEAQ       64(SP), R10
+	ANDQ       $-64, R10
+	PREFETCHT0 12288(BX)
+	PREFETCHT0 12352(BX)
+	CMPQ       R13, $-1
+	JNE        some187
+	CMPQ       kind+144(FP), $0x01
+	JNE        float16189
+	VPMOVZXWD  (BX), Z10
+	VPSLLD     $0x10, Z10, Z10
+	VMOVUPS    Z10, (R10)
+	VPMOVZXWD  32(BX), Z11
+	VPSLLD     $0x10, Z11, Z11
+	VMOVUPS    Z11, 64(R10)
+	VPMOVZXWD  64(BX), Z12
+	VPSLLD     $0x10, Z12, Z12
+	VMOVUPS    Z12, 128(R10)
+	VPMOVZXWD  96(BX), Z13
+	VPSLLD     $0x10, Z13, Z13
+	VMOVUPS    Z13, 192(R10)
+	JMP        widened188
+
+float16189:
+	VCVTPH2PS (BX), Z10
+	VMOVUPS   Z10, (R10)
+	VCVTPH2PS 32(BX), Z11
+	VMOVUPS   Z11, 64(R10)
+	VCVTPH2PS 64(BX), Z12
+	VMOVUPS   Z12, 128(R10)
+	VCVTPH2PS 96(BX), Z13
+	VMOVUPS   Z13, 192(R10)
+	JMP       widened188
+
+some187:
+	KMOVW        R13, K1
+	VBROADCASTSS f32_c4800000<>+0(SB), Z10
+	VMOVUPS      Z10, Z10
+	SHRQ         $0x10, R13
+	KMOVW        R13, K2
+	VBROADCASTSS f32_c4800000<>+0(SB), Z11
+	VMOVUPS      Z11, Z11
+	SHRQ         $0x10, R13
+	KMOVW        R13, K3
+	VBROADCASTSS f32_c4800000<>+0(SB), Z12
+	VMOVUPS      Z12, Z12
+	SHRQ         $0x10, R13
+	KMOVW        R13, K4
+	VBROADCASTSS f32_c4800000<>+0(SB), Z13
+	VMOVUPS      Z13, Z13
+	CMPQ         kind+144(FP), $0x01
+	JNE          float16191
+	VPMOVZXWD.Z  (BX), K1, Z14
+	VPSLLD       $0x10, Z14, K1, Z10
+	VPMOVZXWD.Z  32(BX), K2, Z14
+	VPSLLD       $0x10, Z14, K2, Z11
+	VPMOVZXWD.Z  64(BX), K3, Z14
+	VPSLLD       $0x10, Z14, K3, Z12
+	VPMOVZXWD.Z  96(BX), K4, Z14
+	VPSLLD       $0x10, Z14, K4, Z13
+	JMP          filled190
+
+float16191:
+	VCVTPH2PS (BX), K1, Z10
+	VCVTPH2PS 32(BX), K2, Z11
+	VCVTPH2PS 64(BX), K3, Z12
+	VCVTPH2PS 96(BX), K4, Z13
+
+filled190:
+	VMOVUPS Z10, (R10)
+	VMOVUPS Z11, 64(R10)
+	VMOVUPS Z12, 128(R10)
+	VMOVUPS Z13, 192(R10)
+
+widened188:
+	SUBQ $+128, BX
+	CMPQ 512(SP), $0x00
+	JNE  ready178
+	INCQ 512(SP)
+	JMP  ready171
+
+other170:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	KMOVW        R13, K1
 	VMOVUPS      Z6, Z7
@@ -6690,9 +6887,9 @@ other162:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready163
+	JMP          ready171
 
-other168:
+other177:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z10
 	KMOVW        R13, K1
 	VMOVUPS      Z10, Z11
@@ -6714,15 +6911,87 @@ other168:
 	VMOVUPS      192(BX), K1, Z10
 	VMOVUPS      Z10, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready169
+	JMP          ready178
 
-into170:
-	MOVQ R9, 256(SP)
+into179:
+	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered171
+	JMP  entered180
 
-out172:
-	MOVQ    256(SP), R9
+narrow181:
+	CMPQ         kind+144(FP), $0x01
+	JNE          float16193
+	VBROADCASTSS f32_8000<>+0(SB), Z18
+	VMOVUPS      odd_words<>+0(SB), Z19
+	VPADDD       Z18, Z14, Z14
+	VPADDD       Z18, Z15, Z15
+	VPADDD       Z18, Z16, Z16
+	VPADDD       Z18, Z17, Z17
+	VPMINUW      Z14, Z15, Z20
+	VPMINUW      Z16, Z17, Z21
+	VPMINUW      Z20, Z21, Z20
+	VPTESTNMD    low_words<>+0(SB), Z20, K1
+	KORTESTW     K1, K1
+	JNE          tie194
+	VPERMT2W     Z15, Z19, Z14
+	VPERMT2W     Z17, Z19, Z16
+	JMP          narrowed192
+
+tie194:
+	VMOVUPS  even_words<>+0(SB), Z20
+	VPSUBD   Z18, Z14, Z14
+	VPSUBD   Z18, Z15, Z15
+	VPSUBD   Z18, Z16, Z16
+	VPSUBD   Z18, Z17, Z17
+	VMOVUPS  Z14, Z18
+	VPERMT2W Z15, Z19, Z14
+	VPERMT2W Z15, Z20, Z18
+	VANDPS   words_1<>+0(SB), Z14, Z15
+	VORPS    words_7ffe<>+0(SB), Z15, Z15
+	VPAVGW   Z18, Z15, Z15
+	VPSRLW   $0x0f, Z15, Z15
+	VPADDW   Z15, Z14, Z14
+	VMOVUPS  Z16, Z15
+	VPERMT2W Z17, Z19, Z16
+	VPERMT2W Z17, Z20, Z15
+	VANDPS   words_1<>+0(SB), Z16, Z17
+	VORPS    words_7ffe<>+0(SB), Z17, Z17
+	VPAVGW   Z15, Z17, Z17
+	VPSRLW   $0x0f, Z17, Z17
+	VPADDW   Z17, Z16, Z16
+	JMP      narrowed192
+
+float16193:
+	VCVTPS2PH    $0x00, Z14, Y14
+	VCVTPS2PH    $0x00, Z15, Y15
+	VINSERTF64X4 $0x01, Y15, Z14, Z14
+	VCVTPS2PH    $0x00, Z16, Y16
+	VCVTPS2PH    $0x00, Z17, Y17
+	VINSERTF64X4 $0x01, Y17, Z16, Z16
+
+narrowed192:
+	CMPQ      R8, $0x40
+	JGE       whole195
+	MOVQ      $-1, R10
+	BZHIQ     R8, R10, R10
+	KMOVD     R10, K1
+	SHRQ      $0x20, R10
+	VMOVDQU16 Z14, K1, (R9)
+	KMOVD     R10, K1
+	SHRQ      $0x20, R10
+	VMOVDQU16 Z16, K1, 64(R9)
+	JMP       stored196
+
+whole195:
+	VMOVUPS Z14, (R9)
+	VMOVUPS Z16, 64(R9)
+
+stored196:
+	SUBQ $+128, R9
+	JMP  stored182
+
+out183:
+	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
 	CMOVQLT R8, R10
@@ -6743,19 +7012,19 @@ out172:
 	VMOVUPS Z10, K3, 128(R9)
 	VMOVUPS 192(SP), Z10
 	VMOVUPS Z10, K4, 192(R9)
-	JMP     left173
+	JMP     left184
 
-end175:
-last158:
+end186:
+last165:
 	TESTQ DX, DX
-	JZ    none177
+	JZ    none198
 
-more176:
+more197:
 	TESTQ      $0x00000f00, AX
-	JNZ        same178
+	JNZ        same199
 	PREFETCHT0 16384(AX)
 
-same178:
+same199:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -6767,15 +7036,195 @@ same178:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more176
+	JNZ      more197
 
-none177:
+none198:
 	VZEROUPPER
 	RET
 
-// func bceSumsWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+DATA f32_8000<>+0(SB)/4, $0x00008000
+DATA f32_8000<>+4(SB)/4, $0x00008000
+DATA f32_8000<>+8(SB)/4, $0x00008000
+DATA f32_8000<>+12(SB)/4, $0x00008000
+DATA f32_8000<>+16(SB)/4, $0x00008000
+DATA f32_8000<>+20(SB)/4, $0x00008000
+DATA f32_8000<>+24(SB)/4, $0x00008000
+DATA f32_8000<>+28(SB)/4, $0x00008000
+GLOBL f32_8000<>(SB), RODATA|NOPTR, $32
+
+DATA odd_words<>+0(SB)/2, $0x0001
+DATA odd_words<>+2(SB)/2, $0x0003
+DATA odd_words<>+4(SB)/2, $0x0005
+DATA odd_words<>+6(SB)/2, $0x0007
+DATA odd_words<>+8(SB)/2, $0x0009
+DATA odd_words<>+10(SB)/2, $0x000b
+DATA odd_words<>+12(SB)/2, $0x000d
+DATA odd_words<>+14(SB)/2, $0x000f
+DATA odd_words<>+16(SB)/2, $0x0011
+DATA odd_words<>+18(SB)/2, $0x0013
+DATA odd_words<>+20(SB)/2, $0x0015
+DATA odd_words<>+22(SB)/2, $0x0017
+DATA odd_words<>+24(SB)/2, $0x0019
+DATA odd_words<>+26(SB)/2, $0x001b
+DATA odd_words<>+28(SB)/2, $0x001d
+DATA odd_words<>+30(SB)/2, $0x001f
+DATA odd_words<>+32(SB)/2, $0x0021
+DATA odd_words<>+34(SB)/2, $0x0023
+DATA odd_words<>+36(SB)/2, $0x0025
+DATA odd_words<>+38(SB)/2, $0x0027
+DATA odd_words<>+40(SB)/2, $0x0029
+DATA odd_words<>+42(SB)/2, $0x002b
+DATA odd_words<>+44(SB)/2, $0x002d
+DATA odd_words<>+46(SB)/2, $0x002f
+DATA odd_words<>+48(SB)/2, $0x0031
+DATA odd_words<>+50(SB)/2, $0x0033
+DATA odd_words<>+52(SB)/2, $0x0035
+DATA odd_words<>+54(SB)/2, $0x0037
+DATA odd_words<>+56(SB)/2, $0x0039
+DATA odd_words<>+58(SB)/2, $0x003b
+DATA odd_words<>+60(SB)/2, $0x003d
+DATA odd_words<>+62(SB)/2, $0x003f
+GLOBL odd_words<>(SB), RODATA|NOPTR, $64
+
+DATA low_words<>+0(SB)/2, $0xffff
+DATA low_words<>+2(SB)/2, $0x0000
+DATA low_words<>+4(SB)/2, $0xffff
+DATA low_words<>+6(SB)/2, $0x0000
+DATA low_words<>+8(SB)/2, $0xffff
+DATA low_words<>+10(SB)/2, $0x0000
+DATA low_words<>+12(SB)/2, $0xffff
+DATA low_words<>+14(SB)/2, $0x0000
+DATA low_words<>+16(SB)/2, $0xffff
+DATA low_words<>+18(SB)/2, $0x0000
+DATA low_words<>+20(SB)/2, $0xffff
+DATA low_words<>+22(SB)/2, $0x0000
+DATA low_words<>+24(SB)/2, $0xffff
+DATA low_words<>+26(SB)/2, $0x0000
+DATA low_words<>+28(SB)/2, $0xffff
+DATA low_words<>+30(SB)/2, $0x0000
+DATA low_words<>+32(SB)/2, $0xffff
+DATA low_words<>+34(SB)/2, $0x0000
+DATA low_words<>+36(SB)/2, $0xffff
+DATA low_words<>+38(SB)/2, $0x0000
+DATA low_words<>+40(SB)/2, $0xffff
+DATA low_words<>+42(SB)/2, $0x0000
+DATA low_words<>+44(SB)/2, $0xffff
+DATA low_words<>+46(SB)/2, $0x0000
+DATA low_words<>+48(SB)/2, $0xffff
+DATA low_words<>+50(SB)/2, $0x0000
+DATA low_words<>+52(SB)/2, $0xffff
+DATA low_words<>+54(SB)/2, $0x0000
+DATA low_words<>+56(SB)/2, $0xffff
+DATA low_words<>+58(SB)/2, $0x0000
+DATA low_words<>+60(SB)/2, $0xffff
+DATA low_words<>+62(SB)/2, $0x0000
+GLOBL low_words<>(SB), RODATA|NOPTR, $64
+
+DATA even_words<>+0(SB)/2, $0x0000
+DATA even_words<>+2(SB)/2, $0x0002
+DATA even_words<>+4(SB)/2, $0x0004
+DATA even_words<>+6(SB)/2, $0x0006
+DATA even_words<>+8(SB)/2, $0x0008
+DATA even_words<>+10(SB)/2, $0x000a
+DATA even_words<>+12(SB)/2, $0x000c
+DATA even_words<>+14(SB)/2, $0x000e
+DATA even_words<>+16(SB)/2, $0x0010
+DATA even_words<>+18(SB)/2, $0x0012
+DATA even_words<>+20(SB)/2, $0x0014
+DATA even_words<>+22(SB)/2, $0x0016
+DATA even_words<>+24(SB)/2, $0x0018
+DATA even_words<>+26(SB)/2, $0x001a
+DATA even_words<>+28(SB)/2, $0x001c
+DATA even_words<>+30(SB)/2, $0x001e
+DATA even_words<>+32(SB)/2, $0x0020
+DATA even_words<>+34(SB)/2, $0x0022
+DATA even_words<>+36(SB)/2, $0x0024
+DATA even_words<>+38(SB)/2, $0x0026
+DATA even_words<>+40(SB)/2, $0x0028
+DATA even_words<>+42(SB)/2, $0x002a
+DATA even_words<>+44(SB)/2, $0x002c
+DATA even_words<>+46(SB)/2, $0x002e
+DATA even_words<>+48(SB)/2, $0x0030
+DATA even_words<>+50(SB)/2, $0x0032
+DATA even_words<>+52(SB)/2, $0x0034
+DATA even_words<>+54(SB)/2, $0x0036
+DATA even_words<>+56(SB)/2, $0x0038
+DATA even_words<>+58(SB)/2, $0x003a
+DATA even_words<>+60(SB)/2, $0x003c
+DATA even_words<>+62(SB)/2, $0x003e
+GLOBL even_words<>(SB), RODATA|NOPTR, $64
+
+DATA words_1<>+0(SB)/2, $0x0001
+DATA words_1<>+2(SB)/2, $0x0001
+DATA words_1<>+4(SB)/2, $0x0001
+DATA words_1<>+6(SB)/2, $0x0001
+DATA words_1<>+8(SB)/2, $0x0001
+DATA words_1<>+10(SB)/2, $0x0001
+DATA words_1<>+12(SB)/2, $0x0001
+DATA words_1<>+14(SB)/2, $0x0001
+DATA words_1<>+16(SB)/2, $0x0001
+DATA words_1<>+18(SB)/2, $0x0001
+DATA words_1<>+20(SB)/2, $0x0001
+DATA words_1<>+22(SB)/2, $0x0001
+DATA words_1<>+24(SB)/2, $0x0001
+DATA words_1<>+26(SB)/2, $0x0001
+DATA words_1<>+28(SB)/2, $0x0001
+DATA words_1<>+30(SB)/2, $0x0001
+DATA words_1<>+32(SB)/2, $0x0001
+DATA words_1<>+34(SB)/2, $0x0001
+DATA words_1<>+36(SB)/2, $0x0001
+DATA words_1<>+38(SB)/2, $0x0001
+DATA words_1<>+40(SB)/2, $0x0001
+DATA words_1<>+42(SB)/2, $0x0001
+DATA words_1<>+44(SB)/2, $0x0001
+DATA words_1<>+46(SB)/2, $0x0001
+DATA words_1<>+48(SB)/2, $0x0001
+DATA words_1<>+50(SB)/2, $0x0001
+DATA words_1<>+52(SB)/2, $0x0001
+DATA words_1<>+54(SB)/2, $0x0001
+DATA words_1<>+56(SB)/2, $0x0001
+DATA words_1<>+58(SB)/2, $0x0001
+DATA words_1<>+60(SB)/2, $0x0001
+DATA words_1<>+62(SB)/2, $0x0001
+GLOBL words_1<>(SB), RODATA|NOPTR, $64
+
+DATA words_7ffe<>+0(SB)/2, $0x7ffe
+DATA words_7ffe<>+2(SB)/2, $0x7ffe
+DATA words_7ffe<>+4(SB)/2, $0x7ffe
+DATA words_7ffe<>+6(SB)/2, $0x7ffe
+DATA words_7ffe<>+8(SB)/2, $0x7ffe
+DATA words_7ffe<>+10(SB)/2, $0x7ffe
+DATA words_7ffe<>+12(SB)/2, $0x7ffe
+DATA words_7ffe<>+14(SB)/2, $0x7ffe
+DATA words_7ffe<>+16(SB)/2, $0x7ffe
+DATA words_7ffe<>+18(SB)/2, $0x7ffe
+DATA words_7ffe<>+20(SB)/2, $0x7ffe
+DATA words_7ffe<>+22(SB)/2, $0x7ffe
+DATA words_7ffe<>+24(SB)/2, $0x7ffe
+DATA words_7ffe<>+26(SB)/2, $0x7ffe
+DATA words_7ffe<>+28(SB)/2, $0x7ffe
+DATA words_7ffe<>+30(SB)/2, $0x7ffe
+DATA words_7ffe<>+32(SB)/2, $0x7ffe
+DATA words_7ffe<>+34(SB)/2, $0x7ffe
+DATA words_7ffe<>+36(SB)/2, $0x7ffe
+DATA words_7ffe<>+38(SB)/2, $0x7ffe
+DATA words_7ffe<>+40(SB)/2, $0x7ffe
+DATA words_7ffe<>+42(SB)/2, $0x7ffe
+DATA words_7ffe<>+44(SB)/2, $0x7ffe
+DATA words_7ffe<>+46(SB)/2, $0x7ffe
+DATA words_7ffe<>+48(SB)/2, $0x7ffe
+DATA words_7ffe<>+50(SB)/2, $0x7ffe
+DATA words_7ffe<>+52(SB)/2, $0x7ffe
+DATA words_7ffe<>+54(SB)/2, $0x7ffe
+DATA words_7ffe<>+56(SB)/2, $0x7ffe
+DATA words_7ffe<>+58(SB)/2, $0x7ffe
+DATA words_7ffe<>+60(SB)/2, $0x7ffe
+DATA words_7ffe<>+62(SB)/2, $0x7ffe
+GLOBL words_7ffe<>(SB), RODATA|NOPTR, $64
+
+// func bceSumsWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $512-120
+TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $512-144
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+32(FP), CX
@@ -6786,9 +7235,9 @@ TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $512-120
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+48(FP), $0x00
-	JZ      last180
+	JZ      last201
 
-row179:
+row200:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y2, 288(BP)
@@ -6802,15 +7251,15 @@ row179:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x20, R9
-	JL           rest183
+	JL           rest204
 
-group181:
+group202:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half186:
+half207:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	LEAQ         bits64both<>+0(SB), R10
@@ -7215,18 +7664,18 @@ half186:
 	VMOVUPD      Y4, 320(BP)(R8*1)
 	ADDQ         $0x20, AX
 	TESTQ        $0x00000020, AX
-	JNZ          half186
+	JNZ          half207
 
-added182:
+added203:
 	ADDQ $+192, AX
 	SUBQ $0x20, R9
-	JGE  group181
+	JGE  group202
 
-rest183:
+rest204:
 	ADDQ       $0x20, R9
-	JLE        done185
+	JLE        done206
 	CMPQ       R9, $0x10
-	JBE        short184
+	JBE        short205
 	SUBQ       $0x10, R9
 	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x03, R9
@@ -7254,9 +7703,9 @@ rest183:
 	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	XORQ       R9, R9
-	JMP        group181
+	JMP        group202
 
-short184:
+short205:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VPBROADCASTB (SI)(R8*1), Y6
@@ -7665,9 +8114,9 @@ short184:
 	VMOVUPD      Y4, 352(BP)
 	ADDQ         $0x40, AX
 	XORQ         R9, R9
-	JMP          added182
+	JMP          added203
 
-done185:
+done206:
 	MOVQ         stride+40(FP), CX
 	SHLQ         $0x03, CX
 	ADDQ         x+32(FP), CX
@@ -7714,9 +8163,9 @@ done185:
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row179
+	JNZ          row200
 
-last180:
+last201:
 	VZEROUPPER
 	RET
 
@@ -7954,148 +8403,97 @@ DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
 DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
 GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 
-// func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted64AVX2(SB), $1536-120
+TEXT ·bceSumsShifted64AVX2(SB), $1600-144
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last187
+	JEQ          last208
 	CMPQ         n+56(FP), $0x00
-	JEQ          last187
+	JEQ          last208
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
 	MOVQ         stride+40(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         p+96(FP), SI
-	MOVQ         SI, 192(BP)
+	MOVQ         SI, 224(BP)
 	MOVQ         words+80(FP), SI
 	SHLQ         $0x03, SI
 	MOVQ         n+56(FP), DI
 	MOVQ         rows+48(FP), R8
-	MOVQ         DI, 208(BP)
-	MOVQ         R8, 216(BP)
+	MOVQ         DI, 240(BP)
+	MOVQ         R8, 248(BP)
 	ADDQ         $0x0f, DI
 	ANDQ         $-16, DI
 	SHRQ         $0x03, DI
 	SUBQ         DI, SI
-	MOVQ         SI, 224(BP)
+	MOVQ         SI, 256(BP)
 	SHLQ         $0x06, DI
 	SUBQ         DI, BX
-	MOVQ         BX, 232(BP)
+	MOVQ         BX, 264(BP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	MOVQ         $0x00000000, DI
 	MOVQ         $0x00000200, R8
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	MOVQ         192(BP), BX
+	MOVQ         224(BP), BX
 	VBROADCASTSD 8(BX), Y2
-	VMOVUPD      Y2, 128(BP)
-	VBROADCASTSD 16(BX), Y2
 	VMOVUPD      Y2, 160(BP)
+	VBROADCASTSD 16(BX), Y2
+	VMOVUPD      Y2, 192(BP)
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 256(BP)
-	VMOVUPD      Y2, 288(BP)
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
+	VMOVUPD      Y2, 384(BP)
+	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
-	CMPQ         208(BP), $0x00
-	JG           same189
+	CMPQ         240(BP), $0x00
+	JG           same210
 	LEAQ         (BP), SI
-	DECQ         216(BP)
-	JZ           none190
-	ADDQ         232(BP), AX
-	ADDQ         224(BP), CX
-	ADDQ         224(BP), DX
+	DECQ         248(BP)
+	JZ           none211
+	ADDQ         264(BP), AX
+	ADDQ         256(BP), CX
+	ADDQ         256(BP), DX
 	MOVQ         n+56(FP), R9
-	MOVQ         R9, 208(BP)
-	ADDQ         $0x18, 192(BP)
-	MOVQ         192(BP), SI
+	MOVQ         R9, 240(BP)
+	ADDQ         $0x18, 224(BP)
+	MOVQ         224(BP), SI
 	VBROADCASTSD 8(SI), Y2
-	VMOVUPD      Y2, 128(BP)
-	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 160(BP)
+	VBROADCASTSD 16(SI), Y2
+	VMOVUPD      Y2, 192(BP)
 
-same189:
+same210:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
-	MOVQ    R9, 640(BP)(R8*1)
+	MOVQ    R9, 704(BP)(R8*1)
 	ORW     (DX), R9
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
-	MOVB    R10, 648(BP)(R8*1)
-	JNE     other191
+	MOVB    R10, 712(BP)(R8*1)
+	JNE     other212
 
-ready192:
+ready213:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
-	SUBQ $0x10, 208(BP)
+	SUBQ $0x10, 240(BP)
 
-none190:
-	VPBROADCASTD 640(BP)(R8*1), Y2
+none211:
+	VPBROADCASTD 704(BP)(R8*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Y3
-	VSUBPD       128(BP), Y3, Y4
+	VSUBPD       160(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       128(BP), Y5, Y5
+	VADDPD       160(BP), Y5, Y5
 	VSUBPD       Y5, Y6, Y6
-	VSUBPD       160(BP), Y6, Y6
+	VSUBPD       192(BP), Y6, Y6
 	VPSLLQ       $0x3f, Y2, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y6, Y6
-	VXORPD       Y3, Y4, Y4
-	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
-	VMAXPD       Y4, Y3, Y4
-	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y3
-	VMINPD       Y4, Y3, Y4
-	VMOVUPD      Y4, Y3
-	VFMADD132PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       Y1, Y3, Y5
-	VPSLLQ       $0x34, Y3, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
-	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 384(BP)(R8*1)
-	VMOVUPD      Y3, 512(BP)(R8*1)
-	VMOVUPD      32(SI), Y3
-	VSUBPD       128(BP), Y3, Y4
-	VSUBPD       Y3, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       128(BP), Y5, Y5
-	VSUBPD       Y5, Y6, Y6
-	VSUBPD       160(BP), Y6, Y6
-	VPSLLQ       $0x3b, Y2, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y6, Y6
-	VXORPD       Y3, Y4, Y4
-	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
-	VMAXPD       Y4, Y3, Y4
-	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y3
-	VMINPD       Y4, Y3, Y4
-	VMOVUPD      Y4, Y3
-	VFMADD132PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       Y1, Y3, Y5
-	VPSLLQ       $0x34, Y3, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
-	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 416(BP)(R8*1)
-	VMOVUPD      Y3, 544(BP)(R8*1)
-	PREFETCHT0   12352(SI)
-	VMOVUPD      64(SI), Y3
-	VSUBPD       128(BP), Y3, Y4
-	VSUBPD       Y3, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       128(BP), Y5, Y5
-	VSUBPD       Y5, Y6, Y6
-	VSUBPD       160(BP), Y6, Y6
-	VPSLLQ       $0x37, Y2, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y6, Y6
 	VXORPD       Y3, Y4, Y4
@@ -8112,14 +8510,65 @@ none190:
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      Y4, 448(BP)(R8*1)
 	VMOVUPD      Y3, 576(BP)(R8*1)
-	VMOVUPD      96(SI), Y3
-	VSUBPD       128(BP), Y3, Y4
+	VMOVUPD      32(SI), Y3
+	VSUBPD       160(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       128(BP), Y5, Y5
+	VADDPD       160(BP), Y5, Y5
 	VSUBPD       Y5, Y6, Y6
-	VSUBPD       160(BP), Y6, Y6
+	VSUBPD       192(BP), Y6, Y6
+	VPSLLQ       $0x3b, Y2, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
+	VXORPD       Y3, Y6, Y6
+	VXORPD       Y3, Y4, Y4
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
+	VMAXPD       Y4, Y3, Y4
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y3
+	VMINPD       Y4, Y3, Y4
+	VMOVUPD      Y4, Y3
+	VFMADD132PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       Y1, Y3, Y5
+	VPSLLQ       $0x34, Y3, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      Y4, 480(BP)(R8*1)
+	VMOVUPD      Y3, 608(BP)(R8*1)
+	PREFETCHT0   12352(SI)
+	VMOVUPD      64(SI), Y3
+	VSUBPD       160(BP), Y3, Y4
+	VSUBPD       Y3, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       160(BP), Y5, Y5
+	VSUBPD       Y5, Y6, Y6
+	VSUBPD       192(BP), Y6, Y6
+	VPSLLQ       $0x37, Y2, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
+	VXORPD       Y3, Y6, Y6
+	VXORPD       Y3, Y4, Y4
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
+	VMAXPD       Y4, Y3, Y4
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y3
+	VMINPD       Y4, Y3, Y4
+	VMOVUPD      Y4, Y3
+	VFMADD132PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       Y1, Y3, Y5
+	VPSLLQ       $0x34, Y3, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      Y4, 512(BP)(R8*1)
+	VMOVUPD      Y3, 640(BP)(R8*1)
+	VMOVUPD      96(SI), Y3
+	VSUBPD       160(BP), Y3, Y4
+	VSUBPD       Y3, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       160(BP), Y5, Y5
+	VSUBPD       Y5, Y6, Y6
+	VSUBPD       192(BP), Y6, Y6
 	VPSLLQ       $0x33, Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y6, Y6
@@ -8135,50 +8584,50 @@ none190:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 480(BP)(R8*1)
-	VMOVUPD      Y2, 608(BP)(R8*1)
+	VMOVUPD      Y4, 544(BP)(R8*1)
+	VMOVUPD      Y2, 672(BP)(R8*1)
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group188:
-	CMPQ         208(BP), $0x00
-	JG           same193
+group209:
+	CMPQ         240(BP), $0x00
+	JG           same214
 	LEAQ         (BP), SI
-	DECQ         216(BP)
-	JZ           none194
-	ADDQ         232(BP), AX
-	ADDQ         224(BP), CX
-	ADDQ         224(BP), DX
+	DECQ         248(BP)
+	JZ           none215
+	ADDQ         264(BP), AX
+	ADDQ         256(BP), CX
+	ADDQ         256(BP), DX
 	MOVQ         n+56(FP), R9
-	MOVQ         R9, 208(BP)
-	ADDQ         $0x18, 192(BP)
-	MOVQ         192(BP), SI
+	MOVQ         R9, 240(BP)
+	ADDQ         $0x18, 224(BP)
+	MOVQ         224(BP), SI
 	VBROADCASTSD 8(SI), Y2
-	VMOVUPD      Y2, 128(BP)
-	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 160(BP)
+	VBROADCASTSD 16(SI), Y2
+	VMOVUPD      Y2, 192(BP)
 
-same193:
+same214:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
-	MOVQ    R9, 640(BP)(R8*1)
+	MOVQ    R9, 704(BP)(R8*1)
 	ORW     (DX), R9
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
-	MOVB    R10, 648(BP)(R8*1)
-	JNE     other195
+	MOVB    R10, 712(BP)(R8*1)
+	JNE     other216
 
-ready196:
+ready217:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
-	SUBQ $0x10, 208(BP)
+	SUBQ $0x10, 240(BP)
 
-none194:
-	VMOVUPD      384(BP)(DI*1), Y2
-	VMOVUPD      416(BP)(DI*1), Y3
-	VMOVUPD      448(BP)(DI*1), Y4
-	VMOVUPD      480(BP)(DI*1), Y5
+none215:
+	VMOVUPD      448(BP)(DI*1), Y2
+	VMOVUPD      480(BP)(DI*1), Y3
+	VMOVUPD      512(BP)(DI*1), Y4
+	VMOVUPD      544(BP)(DI*1), Y5
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
 	VMOVUPD      Y9, Y6
 	VMOVUPD      Y9, Y7
@@ -8189,17 +8638,17 @@ none194:
 	VFMADD213PD  Y10, Y3, Y7
 	VFMADD213PD  Y10, Y4, Y8
 	VFMADD213PD  Y10, Y5, Y9
-	VPBROADCASTD 640(BP)(R8*1), Y10
+	VPBROADCASTD 704(BP)(R8*1), Y10
 	VPSRLVQ      lanes64<>+0(SB), Y10, Y10
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Y11
-	VSUBPD       128(BP), Y11, Y12
+	VSUBPD       160(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
 	VSUBPD       Y14, Y11, Y14
-	VADDPD       128(BP), Y13, Y13
+	VADDPD       160(BP), Y13, Y13
 	VSUBPD       Y13, Y14, Y14
-	VSUBPD       160(BP), Y14, Y14
+	VSUBPD       192(BP), Y14, Y14
 	VPSLLQ       $0x3f, Y10, Y11
 	VANDPD       f64_8000000000000000<>+0(SB), Y11, Y11
 	VXORPD       Y11, Y14, Y14
@@ -8220,21 +8669,21 @@ none194:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 384(BP)(R8*1)
-	VMOVUPD      Y11, 512(BP)(R8*1)
+	VMOVUPD      Y12, 448(BP)(R8*1)
+	VMOVUPD      Y11, 576(BP)(R8*1)
 	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VMOVUPD      32(SI), Y11
-	VSUBPD       128(BP), Y11, Y12
+	VSUBPD       160(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
 	VSUBPD       Y14, Y11, Y14
-	VADDPD       128(BP), Y13, Y13
+	VADDPD       160(BP), Y13, Y13
 	VSUBPD       Y13, Y14, Y14
-	VSUBPD       160(BP), Y14, Y14
+	VSUBPD       192(BP), Y14, Y14
 	VPSLLQ       $0x3b, Y10, Y11
 	VANDPD       f64_8000000000000000<>+0(SB), Y11, Y11
 	VXORPD       Y11, Y14, Y14
@@ -8255,8 +8704,8 @@ none194:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 416(BP)(R8*1)
-	VMOVUPD      Y11, 544(BP)(R8*1)
+	VMOVUPD      Y12, 480(BP)(R8*1)
+	VMOVUPD      Y11, 608(BP)(R8*1)
 	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
@@ -8264,13 +8713,13 @@ none194:
 	VFMADD213PD  Y11, Y5, Y9
 	PREFETCHT0   12352(SI)
 	VMOVUPD      64(SI), Y11
-	VSUBPD       128(BP), Y11, Y12
+	VSUBPD       160(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
 	VSUBPD       Y14, Y11, Y14
-	VADDPD       128(BP), Y13, Y13
+	VADDPD       160(BP), Y13, Y13
 	VSUBPD       Y13, Y14, Y14
-	VSUBPD       160(BP), Y14, Y14
+	VSUBPD       192(BP), Y14, Y14
 	VPSLLQ       $0x37, Y10, Y11
 	VANDPD       f64_8000000000000000<>+0(SB), Y11, Y11
 	VXORPD       Y11, Y14, Y14
@@ -8291,21 +8740,21 @@ none194:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 448(BP)(R8*1)
-	VMOVUPD      Y11, 576(BP)(R8*1)
+	VMOVUPD      Y12, 512(BP)(R8*1)
+	VMOVUPD      Y11, 640(BP)(R8*1)
 	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VMOVUPD      96(SI), Y11
-	VSUBPD       128(BP), Y11, Y12
+	VSUBPD       160(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
 	VSUBPD       Y14, Y11, Y14
-	VADDPD       128(BP), Y13, Y13
+	VADDPD       160(BP), Y13, Y13
 	VSUBPD       Y13, Y14, Y14
-	VSUBPD       160(BP), Y14, Y14
+	VSUBPD       192(BP), Y14, Y14
 	VPSLLQ       $0x33, Y10, Y10
 	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD       Y10, Y14, Y14
@@ -8326,8 +8775,8 @@ none194:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 480(BP)(R8*1)
-	VMOVUPD      Y10, 608(BP)(R8*1)
+	VMOVUPD      Y12, 544(BP)(R8*1)
+	VMOVUPD      Y10, 672(BP)(R8*1)
 	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y10
 	VFMADD213PD  Y10, Y2, Y6
 	VFMADD213PD  Y10, Y3, Y7
@@ -8343,10 +8792,10 @@ none194:
 	VFMADD213PD  Y10, Y3, Y7
 	VFMADD213PD  Y10, Y4, Y8
 	VFMADD213PD  Y10, Y5, Y9
-	VMULPD       512(BP)(DI*1), Y6, Y6
-	VMULPD       544(BP)(DI*1), Y7, Y7
-	VMULPD       576(BP)(DI*1), Y8, Y8
-	VMULPD       608(BP)(DI*1), Y9, Y9
+	VMULPD       576(BP)(DI*1), Y6, Y6
+	VMULPD       608(BP)(DI*1), Y7, Y7
+	VMULPD       640(BP)(DI*1), Y8, Y8
+	VMULPD       672(BP)(DI*1), Y9, Y9
 	VADDPD       Y8, Y6, Y2
 	VFMADD213PD  Y2, Y8, Y6
 	VADDPD       Y9, Y7, Y2
@@ -8354,22 +8803,22 @@ none194:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second198
+	JNZ          second219
 	CMPQ         BX, $0x10
-	JLE          both199
-	VMOVUPD      Y6, 1408(BP)
-	VMOVUPD      Y7, 1440(BP)
-	JMP          added197
+	JLE          both220
+	VMOVUPD      Y6, 1472(BP)
+	VMOVUPD      Y7, 1504(BP)
+	JMP          added218
 
-second198:
-	VMOVUPD     1408(BP), Y2
+second219:
+	VMOVUPD     1472(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
-	VMOVUPD     1440(BP), Y2
+	VMOVUPD     1504(BP), Y2
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both199:
+both220:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -8408,8 +8857,8 @@ both199:
 	VSUBPD      Y10, Y3, Y3
 	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD      Y2, Y3, Y3
-	VMOVUPD     256(BP), Y2
-	VMOVUPD     320(BP), Y4
+	VMOVUPD     320(BP), Y2
+	VMOVUPD     384(BP), Y4
 	VADDPD      Y3, Y2, Y5
 	VMAXPD      Y3, Y2, Y6
 	VMINPD      Y3, Y2, Y3
@@ -8417,8 +8866,8 @@ both199:
 	VSUBPD      Y6, Y3, Y3
 	VADDPD      Y3, Y4, Y4
 	VMOVAPD     Y5, Y2
-	VMOVUPD     Y2, 256(BP)
-	VMOVUPD     Y4, 320(BP)
+	VMOVUPD     Y2, 320(BP)
+	VMOVUPD     Y4, 384(BP)
 	VSUBPD      Y7, Y7, Y2
 	VMAXPD      Y0, Y7, Y3
 	VMINPD      Y0, Y7, Y4
@@ -8457,8 +8906,8 @@ both199:
 	VSUBPD      Y9, Y3, Y3
 	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD      Y2, Y3, Y3
-	VMOVUPD     288(BP), Y2
-	VMOVUPD     352(BP), Y4
+	VMOVUPD     352(BP), Y2
+	VMOVUPD     416(BP), Y4
 	VADDPD      Y3, Y2, Y5
 	VMAXPD      Y3, Y2, Y6
 	VMINPD      Y3, Y2, Y3
@@ -8466,19 +8915,19 @@ both199:
 	VSUBPD      Y6, Y3, Y3
 	VADDPD      Y3, Y4, Y4
 	VMOVAPD     Y5, Y2
-	VMOVUPD     Y2, 288(BP)
-	VMOVUPD     Y4, 352(BP)
+	VMOVUPD     Y2, 352(BP)
+	VMOVUPD     Y4, 416(BP)
 
-added197:
+added218:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x10, BX
-	JG           group188
+	JG           group209
 	MOVQ         sum+0(FP), BX
-	VMOVUPD      256(BP), Y2
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      320(BP), Y4
-	VMOVUPD      352(BP), Y5
+	VMOVUPD      320(BP), Y2
+	VMOVUPD      352(BP), Y3
+	VMOVUPD      384(BP), Y4
+	VMOVUPD      416(BP), Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
@@ -8511,21 +8960,21 @@ added197:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end201
+	JZ           end222
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 256(BP)
-	VMOVUPD      Y2, 288(BP)
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
+	VMOVUPD      Y2, 384(BP)
+	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group188
+	JMP          group209
 
-other191:
-	MOVQ         R9, 200(BP)
-	VPBROADCASTD 200(BP), Y2
+other212:
+	MOVQ         R9, 232(BP)
+	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y3
-	VADDPD       128(BP), Y3, Y3
+	VADDPD       160(BP), Y3, Y3
 	VPSLLQ       $0x3f, Y2, Y4
 	VMASKMOVPD   (AX), Y4, Y5
 	VBLENDVPD    Y4, Y5, Y3, Y4
@@ -8543,14 +8992,14 @@ other191:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready192
+	JMP          ready213
 
-other195:
-	MOVQ         R9, 200(BP)
-	VPBROADCASTD 200(BP), Y2
+other216:
+	MOVQ         R9, 232(BP)
+	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y3
-	VADDPD       128(BP), Y3, Y3
+	VADDPD       160(BP), Y3, Y3
 	VPSLLQ       $0x3f, Y2, Y4
 	VMASKMOVPD   (AX), Y4, Y5
 	VBLENDVPD    Y4, Y5, Y3, Y4
@@ -8568,10 +9017,10 @@ other195:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready196
+	JMP          ready217
 
-end201:
-last187:
+end222:
+last208:
 	VZEROUPPER
 	RET
 
@@ -8599,15 +9048,15 @@ DATA f64_c0b0000000000000<>+16(SB)/8, $0xc0b0000000000000
 DATA f64_c0b0000000000000<>+24(SB)/8, $0xc0b0000000000000
 GLOBL f64_c0b0000000000000<>(SB), RODATA|NOPTR, $32
 
-// func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums64AVX2(SB), $1472-120
+TEXT ·bceSums64AVX2(SB), $1536-144
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last202
+	JEQ     last223
 	CMPQ    n+56(FP), $0x00
-	JEQ     last202
+	JEQ     last223
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -8617,16 +9066,16 @@ TEXT ·bceSums64AVX2(SB), $1472-120
 	SHLQ    $0x03, SI
 	MOVQ    n+56(FP), DI
 	MOVQ    rows+48(FP), R8
-	MOVQ    DI, 136(BP)
-	MOVQ    R8, 144(BP)
+	MOVQ    DI, 168(BP)
+	MOVQ    R8, 176(BP)
 	ADDQ    $0x0f, DI
 	ANDQ    $-16, DI
 	SHRQ    $0x03, DI
 	SUBQ    DI, SI
-	MOVQ    SI, 152(BP)
+	MOVQ    SI, 184(BP)
 	SHLQ    $0x06, DI
 	SUBQ    DI, BX
-	MOVQ    BX, 160(BP)
+	MOVQ    BX, 192(BP)
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y0
 	VMOVUPD f64_c08628b76e3a7b61<>+0(SB), Y1
 	VMOVUPD f64_40862e42fefa39ef<>+0(SB), Y2
@@ -8634,40 +9083,40 @@ TEXT ·bceSums64AVX2(SB), $1472-120
 	MOVQ    $0x00000200, R8
 	VMOVUPD f64_43380000000003ff<>+0(SB), Y3
 	VXORPS  Y4, Y4, Y4
-	VMOVUPD Y4, 192(BP)
-	VMOVUPD Y4, 224(BP)
 	VMOVUPD Y4, 256(BP)
 	VMOVUPD Y4, 288(BP)
+	VMOVUPD Y4, 320(BP)
+	VMOVUPD Y4, 352(BP)
 	MOVQ    n+56(FP), BX
-	CMPQ    136(BP), $0x00
-	JG      same204
+	CMPQ    168(BP), $0x00
+	JG      same225
 	LEAQ    (BP), SI
-	DECQ    144(BP)
-	JZ      none205
-	ADDQ    160(BP), AX
-	ADDQ    152(BP), CX
-	ADDQ    152(BP), DX
+	DECQ    176(BP)
+	JZ      none226
+	ADDQ    192(BP), AX
+	ADDQ    184(BP), CX
+	ADDQ    184(BP), DX
 	MOVQ    n+56(FP), R9
-	MOVQ    R9, 136(BP)
+	MOVQ    R9, 168(BP)
 
-same204:
+same225:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
-	MOVQ    R9, 576(BP)(R8*1)
+	MOVQ    R9, 640(BP)(R8*1)
 	ORW     (DX), R9
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
-	MOVB    R10, 584(BP)(R8*1)
-	JNE     other206
+	MOVB    R10, 648(BP)(R8*1)
+	JNE     other227
 
-ready207:
+ready228:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
-	SUBQ $0x10, 136(BP)
+	SUBQ $0x10, 168(BP)
 
-none205:
-	VPBROADCASTD 576(BP)(R8*1), Y4
+none226:
+	VPBROADCASTD 640(BP)(R8*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(SI)
 	VPSLLQ       $0x3f, Y4, Y5
@@ -8681,8 +9130,8 @@ none205:
 	VPSLLQ       $0x34, Y6, Y6
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      Y5, 320(BP)(R8*1)
-	VMOVUPD      Y6, 448(BP)(R8*1)
+	VMOVUPD      Y5, 384(BP)(R8*1)
+	VMOVUPD      Y6, 512(BP)(R8*1)
 	VPSLLQ       $0x3b, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
 	VXORPD       32(SI), Y5, Y5
@@ -8694,8 +9143,8 @@ none205:
 	VPSLLQ       $0x34, Y6, Y6
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      Y5, 352(BP)(R8*1)
-	VMOVUPD      Y6, 480(BP)(R8*1)
+	VMOVUPD      Y5, 416(BP)(R8*1)
+	VMOVUPD      Y6, 544(BP)(R8*1)
 	PREFETCHT0   12352(SI)
 	VPSLLQ       $0x37, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
@@ -8708,8 +9157,8 @@ none205:
 	VPSLLQ       $0x34, Y6, Y6
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      Y5, 384(BP)(R8*1)
-	VMOVUPD      Y6, 512(BP)(R8*1)
+	VMOVUPD      Y5, 448(BP)(R8*1)
+	VMOVUPD      Y6, 576(BP)(R8*1)
 	VPSLLQ       $0x33, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       96(SI), Y4, Y4
@@ -8721,44 +9170,44 @@ none205:
 	VPSLLQ       $0x34, Y5, Y5
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
-	VMOVUPD      Y4, 416(BP)(R8*1)
-	VMOVUPD      Y5, 544(BP)(R8*1)
+	VMOVUPD      Y4, 480(BP)(R8*1)
+	VMOVUPD      Y5, 608(BP)(R8*1)
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group203:
-	CMPQ 136(BP), $0x00
-	JG   same208
+group224:
+	CMPQ 168(BP), $0x00
+	JG   same229
 	LEAQ (BP), SI
-	DECQ 144(BP)
-	JZ   none209
-	ADDQ 160(BP), AX
-	ADDQ 152(BP), CX
-	ADDQ 152(BP), DX
+	DECQ 176(BP)
+	JZ   none230
+	ADDQ 192(BP), AX
+	ADDQ 184(BP), CX
+	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
-	MOVQ R9, 136(BP)
+	MOVQ R9, 168(BP)
 
-same208:
+same229:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
-	MOVQ    R9, 576(BP)(R8*1)
+	MOVQ    R9, 640(BP)(R8*1)
 	ORW     (DX), R9
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
-	MOVB    R10, 584(BP)(R8*1)
-	JNE     other210
+	MOVB    R10, 648(BP)(R8*1)
+	JNE     other231
 
-ready211:
+ready232:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
-	SUBQ $0x10, 136(BP)
+	SUBQ $0x10, 168(BP)
 
-none209:
-	VMOVUPD      320(BP)(DI*1), Y4
-	VMOVUPD      352(BP)(DI*1), Y5
-	VMOVUPD      384(BP)(DI*1), Y6
-	VMOVUPD      416(BP)(DI*1), Y7
+none230:
+	VMOVUPD      384(BP)(DI*1), Y4
+	VMOVUPD      416(BP)(DI*1), Y5
+	VMOVUPD      448(BP)(DI*1), Y6
+	VMOVUPD      480(BP)(DI*1), Y7
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
 	VMOVUPD      Y11, Y8
 	VMOVUPD      Y11, Y9
@@ -8769,7 +9218,7 @@ none209:
 	VFMADD213PD  Y12, Y5, Y9
 	VFMADD213PD  Y12, Y6, Y10
 	VFMADD213PD  Y12, Y7, Y11
-	VPBROADCASTD 576(BP)(R8*1), Y12
+	VPBROADCASTD 640(BP)(R8*1), Y12
 	VPSRLVQ      lanes64<>+0(SB), Y12, Y12
 	PREFETCHT0   12288(SI)
 	VPSLLQ       $0x3f, Y12, Y13
@@ -8788,8 +9237,8 @@ none209:
 	VPSLLQ       $0x34, Y14, Y14
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y13
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y13
-	VMOVUPD      Y13, 320(BP)(R8*1)
-	VMOVUPD      Y14, 448(BP)(R8*1)
+	VMOVUPD      Y13, 384(BP)(R8*1)
+	VMOVUPD      Y14, 512(BP)(R8*1)
 	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y13
 	VFMADD213PD  Y13, Y4, Y8
 	VFMADD213PD  Y13, Y5, Y9
@@ -8811,8 +9260,8 @@ none209:
 	VPSLLQ       $0x34, Y14, Y14
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y13
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y13
-	VMOVUPD      Y13, 352(BP)(R8*1)
-	VMOVUPD      Y14, 480(BP)(R8*1)
+	VMOVUPD      Y13, 416(BP)(R8*1)
+	VMOVUPD      Y14, 544(BP)(R8*1)
 	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y13
 	VFMADD213PD  Y13, Y4, Y8
 	VFMADD213PD  Y13, Y5, Y9
@@ -8835,8 +9284,8 @@ none209:
 	VPSLLQ       $0x34, Y14, Y14
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y13
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y13
-	VMOVUPD      Y13, 384(BP)(R8*1)
-	VMOVUPD      Y14, 512(BP)(R8*1)
+	VMOVUPD      Y13, 448(BP)(R8*1)
+	VMOVUPD      Y14, 576(BP)(R8*1)
 	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y13
 	VFMADD213PD  Y13, Y4, Y8
 	VFMADD213PD  Y13, Y5, Y9
@@ -8858,8 +9307,8 @@ none209:
 	VPSLLQ       $0x34, Y13, Y13
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y14, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y14, Y12
-	VMOVUPD      Y12, 416(BP)(R8*1)
-	VMOVUPD      Y13, 544(BP)(R8*1)
+	VMOVUPD      Y12, 480(BP)(R8*1)
+	VMOVUPD      Y13, 608(BP)(R8*1)
 	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y12
 	VFMADD213PD  Y12, Y4, Y8
 	VFMADD213PD  Y12, Y5, Y9
@@ -8875,10 +9324,10 @@ none209:
 	VFMADD213PD  Y12, Y5, Y9
 	VFMADD213PD  Y12, Y6, Y10
 	VFMADD213PD  Y12, Y7, Y11
-	VMULPD       448(BP)(DI*1), Y8, Y8
-	VMULPD       480(BP)(DI*1), Y9, Y9
-	VMULPD       512(BP)(DI*1), Y10, Y10
-	VMULPD       544(BP)(DI*1), Y11, Y11
+	VMULPD       512(BP)(DI*1), Y8, Y8
+	VMULPD       544(BP)(DI*1), Y9, Y9
+	VMULPD       576(BP)(DI*1), Y10, Y10
+	VMULPD       608(BP)(DI*1), Y11, Y11
 	VADDPD       Y10, Y8, Y4
 	VFMADD213PD  Y4, Y10, Y8
 	VADDPD       Y11, Y9, Y4
@@ -8886,22 +9335,22 @@ none209:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second213
+	JNZ          second234
 	CMPQ         BX, $0x10
-	JLE          both214
-	VMOVUPD      Y8, 1344(BP)
-	VMOVUPD      Y9, 1376(BP)
-	JMP          added212
+	JLE          both235
+	VMOVUPD      Y8, 1408(BP)
+	VMOVUPD      Y9, 1440(BP)
+	JMP          added233
 
-second213:
-	VMOVUPD     1344(BP), Y4
+second234:
+	VMOVUPD     1408(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
-	VMOVUPD     1376(BP), Y4
+	VMOVUPD     1440(BP), Y4
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both214:
+both235:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -8940,8 +9389,8 @@ both214:
 	VSUBPD      Y12, Y5, Y5
 	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD      Y4, Y5, Y5
-	VMOVUPD     192(BP), Y4
-	VMOVUPD     256(BP), Y6
+	VMOVUPD     256(BP), Y4
+	VMOVUPD     320(BP), Y6
 	VADDPD      Y5, Y4, Y7
 	VMAXPD      Y5, Y4, Y8
 	VMINPD      Y5, Y4, Y5
@@ -8949,8 +9398,8 @@ both214:
 	VSUBPD      Y8, Y5, Y5
 	VADDPD      Y5, Y6, Y6
 	VMOVAPD     Y7, Y4
-	VMOVUPD     Y4, 192(BP)
-	VMOVUPD     Y6, 256(BP)
+	VMOVUPD     Y4, 256(BP)
+	VMOVUPD     Y6, 320(BP)
 	VSUBPD      Y9, Y9, Y4
 	VMAXPD      Y0, Y9, Y5
 	VMINPD      Y0, Y9, Y6
@@ -8989,8 +9438,8 @@ both214:
 	VSUBPD      Y11, Y5, Y5
 	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD      Y4, Y5, Y5
-	VMOVUPD     224(BP), Y4
-	VMOVUPD     288(BP), Y6
+	VMOVUPD     288(BP), Y4
+	VMOVUPD     352(BP), Y6
 	VADDPD      Y5, Y4, Y7
 	VMAXPD      Y5, Y4, Y8
 	VMINPD      Y5, Y4, Y5
@@ -8998,19 +9447,19 @@ both214:
 	VSUBPD      Y8, Y5, Y5
 	VADDPD      Y5, Y6, Y6
 	VMOVAPD     Y7, Y4
-	VMOVUPD     Y4, 224(BP)
-	VMOVUPD     Y6, 288(BP)
+	VMOVUPD     Y4, 288(BP)
+	VMOVUPD     Y6, 352(BP)
 
-added212:
+added233:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x10, BX
-	JG           group203
+	JG           group224
 	MOVQ         sum+0(FP), BX
-	VMOVUPD      192(BP), Y4
-	VMOVUPD      224(BP), Y5
-	VMOVUPD      256(BP), Y6
-	VMOVUPD      288(BP), Y7
+	VMOVUPD      256(BP), Y4
+	VMOVUPD      288(BP), Y5
+	VMOVUPD      320(BP), Y6
+	VMOVUPD      352(BP), Y7
 	VADDPD       Y7, Y6, Y6
 	VADDPD       Y5, Y4, Y7
 	VMAXPD       Y5, Y4, Y8
@@ -9043,18 +9492,18 @@ added212:
 	VMOVSD       X4, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end216
+	JZ           end237
 	VXORPS       Y4, Y4, Y4
-	VMOVUPD      Y4, 192(BP)
-	VMOVUPD      Y4, 224(BP)
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
+	VMOVUPD      Y4, 320(BP)
+	VMOVUPD      Y4, 352(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group203
+	JMP          group224
 
-other206:
-	MOVQ         R9, 128(BP)
-	VPBROADCASTD 128(BP), Y4
+other227:
+	MOVQ         R9, 160(BP)
+	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y5
 	VPSLLQ       $0x3f, Y4, Y6
@@ -9074,11 +9523,11 @@ other206:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready207
+	JMP          ready228
 
-other210:
-	MOVQ         R9, 128(BP)
-	VPBROADCASTD 128(BP), Y4
+other231:
+	MOVQ         R9, 160(BP)
+	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y5
 	VPSLLQ       $0x3f, Y4, Y6
@@ -9098,16 +9547,16 @@ other210:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready211
+	JMP          ready232
 
-end216:
-last202:
+end237:
+last223:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-144
+TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-168
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+56(FP), CX
@@ -9122,9 +9571,9 @@ TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-144
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+72(FP), $0x00
-	JZ      last218
+	JZ      last239
 
-row217:
+row238:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
@@ -9140,16 +9589,16 @@ row217:
 	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x20, R13
-	JL           rest221
+	JL           rest242
 
-group219:
+group240:
 	TESTQ      DI, DI
-	JZ         none224
+	JZ         none245
 	TESTQ      $0x00000f00, BX
-	JNZ        same225
+	JNZ        same246
 	PREFETCHT0 16384(BX)
 
-same225:
+same246:
 	VMOVUPD  (SI), Y2
 	VMOVNTPD Y2, (BX)
 	VMOVUPD  32(SI), Y2
@@ -9170,13 +9619,13 @@ same225:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none224:
+none245:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half226:
+half247:
 	MOVQ         AX, R12
 	SHRQ         $0x06, R12
 	LEAQ         bits64both<>+0(SB), R14
@@ -9661,18 +10110,18 @@ half226:
 	VMOVUPD      Y4, 384(BP)(R12*1)
 	ADDQ         $0x20, AX
 	TESTQ        $0x00000020, AX
-	JNZ          half226
+	JNZ          half247
 
-added220:
+added241:
 	ADDQ $+192, AX
 	SUBQ $0x20, R13
-	JGE  group219
+	JGE  group240
 
-rest221:
+rest242:
 	ADDQ       $0x20, R13
-	JLE        done223
+	JLE        done244
 	CMPQ       R13, $0x10
-	JBE        short222
+	JBE        short243
 	SUBQ       $0x10, R13
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R13
@@ -9701,16 +10150,16 @@ rest221:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R13, R13
-	JMP        group219
+	JMP        group240
 
-short222:
+short243:
 	TESTQ      DI, DI
-	JZ         none227
+	JZ         none248
 	TESTQ      $0x00000f00, BX
-	JNZ        same228
+	JNZ        same249
 	PREFETCHT0 16384(BX)
 
-same228:
+same249:
 	VMOVUPD  (SI), Y2
 	VMOVNTPD Y2, (BX)
 	VMOVUPD  32(SI), Y2
@@ -9731,7 +10180,7 @@ same228:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none227:
+none248:
 	MOVQ         $-1, R12
 	BZHIQ        R13, R12, R12
 	MOVQ         R12, 256(BP)
@@ -10235,16 +10684,16 @@ none227:
 	VMOVUPD      Y4, 416(BP)
 	ADDQ         $0x40, AX
 	XORQ         R13, R13
-	JMP          added220
+	JMP          added241
 
-done223:
+done244:
 	MOVQ       stride+64(FP), CX
 	SHLQ       $0x03, CX
 	ADDQ       x+56(FP), CX
 	MOVQ       CX, x+56(FP)
 	MOVQ       dst+16(FP), R12
 	CMPQ       R12, DX
-	JEQ        direct229
+	JEQ        direct250
 	MOVQ       n+80(FP), DX
 	ANDQ       $0x1f, DX
 	SUBQ       $0x10, DX
@@ -10272,7 +10721,7 @@ done223:
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, -32(R12)(AX*1)
 
-direct229:
+direct250:
 	MOVQ         dstStride+24(FP), DX
 	SHLQ         $0x03, DX
 	ADDQ         dst+16(FP), DX
@@ -10319,18 +10768,18 @@ direct229:
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+72(FP)
-	JNZ          row217
+	JNZ          row238
 
-last218:
+last239:
 	TESTQ DI, DI
-	JZ    none231
+	JZ    none252
 
-more230:
+more251:
 	TESTQ      $0x00000f00, BX
-	JNZ        same232
+	JNZ        same253
 	PREFETCHT0 16384(BX)
 
-same232:
+same253:
 	VMOVUPD  (SI), Y0
 	VMOVNTPD Y0, (BX)
 	VMOVUPD  32(SI), Y0
@@ -10350,24 +10799,24 @@ same232:
 	ADDQ     $+256, SI
 	ADDQ     $+256, BX
 	DECQ     DI
-	JNZ      more230
+	JNZ      more251
 
-none231:
+none252:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted64AVX2(SB), $1600-144
+TEXT ·bceGradShifted64AVX2(SB), $1664-168
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last233
+	JEQ          last254
 	CMPQ         n+80(FP), $0x00
-	JEQ          last233
+	JEQ          last254
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -10377,139 +10826,88 @@ TEXT ·bceGradShifted64AVX2(SB), $1600-144
 	MOVQ         dstStride+24(FP), R10
 	SHLQ         $0x03, R10
 	MOVQ         p+120(FP), R11
-	MOVQ         R11, 256(BP)
+	MOVQ         R11, 288(BP)
 	MOVQ         words+104(FP), R11
 	SHLQ         $0x03, R11
 	MOVQ         n+80(FP), R12
 	MOVQ         rows+72(FP), R13
-	MOVQ         R12, 272(BP)
-	MOVQ         R13, 280(BP)
+	MOVQ         R12, 304(BP)
+	MOVQ         R13, 312(BP)
 	ADDQ         $0x0f, R12
 	ANDQ         $-16, R12
 	SHRQ         $0x03, R12
 	SUBQ         R12, R11
-	MOVQ         R11, 288(BP)
+	MOVQ         R11, 320(BP)
 	SHLQ         $0x06, R12
 	SUBQ         R12, R8
-	MOVQ         R8, 296(BP)
+	MOVQ         R8, 328(BP)
 	SUBQ         R12, R10
-	MOVQ         R10, 304(BP)
+	MOVQ         R10, 336(BP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	MOVQ         $0x00000000, R11
 	MOVQ         $0x00000200, R12
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
-	MOVQ         256(BP), R8
+	MOVQ         288(BP), R8
 	VBROADCASTSD 8(R8), Y2
-	VMOVUPD      Y2, 192(BP)
-	VBROADCASTSD 16(R8), Y2
 	VMOVUPD      Y2, 224(BP)
+	VBROADCASTSD 16(R8), Y2
+	VMOVUPD      Y2, 256(BP)
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 320(BP)
-	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
+	VMOVUPD      Y2, 448(BP)
+	VMOVUPD      Y2, 480(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y2
-	VMOVUPD      Y2, 160(BP)
+	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	CMPQ         272(BP), $0x00
-	JG           same235
+	CMPQ         304(BP), $0x00
+	JG           same256
 	LEAQ         (BP), R10
-	DECQ         280(BP)
-	JZ           none236
-	ADDQ         296(BP), BX
-	ADDQ         288(BP), SI
-	ADDQ         288(BP), DI
+	DECQ         312(BP)
+	JZ           none257
+	ADDQ         328(BP), BX
+	ADDQ         320(BP), SI
+	ADDQ         320(BP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 272(BP)
-	ADDQ         $0x18, 256(BP)
-	MOVQ         256(BP), R10
+	MOVQ         R13, 304(BP)
+	ADDQ         $0x18, 288(BP)
+	MOVQ         288(BP), R10
 	VBROADCASTSD 8(R10), Y2
-	VMOVUPD      Y2, 192(BP)
-	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 224(BP)
+	VBROADCASTSD 16(R10), Y2
+	VMOVUPD      Y2, 256(BP)
 
-same235:
+same256:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
-	MOVQ    R13, 704(BP)(R12*1)
+	MOVQ    R13, 768(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
-	MOVB    R14, 712(BP)(R12*1)
-	JNE     other237
+	MOVB    R14, 776(BP)(R12*1)
+	JNE     other258
 
-ready238:
+ready259:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
-	SUBQ $0x10, 272(BP)
+	SUBQ $0x10, 304(BP)
 
-none236:
-	VPBROADCASTD 704(BP)(R12*1), Y2
+none257:
+	VPBROADCASTD 768(BP)(R12*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Y3
-	VSUBPD       192(BP), Y3, Y4
+	VSUBPD       224(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       192(BP), Y5, Y5
+	VADDPD       224(BP), Y5, Y5
 	VSUBPD       Y5, Y6, Y6
-	VSUBPD       224(BP), Y6, Y6
+	VSUBPD       256(BP), Y6, Y6
 	VPSLLQ       $0x3f, Y2, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y6, Y6
-	VXORPD       Y3, Y4, Y4
-	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
-	VMAXPD       Y4, Y3, Y4
-	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y3
-	VMINPD       Y4, Y3, Y4
-	VMOVUPD      Y4, Y3
-	VFMADD132PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       Y1, Y3, Y5
-	VPSLLQ       $0x34, Y3, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
-	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 448(BP)(R12*1)
-	VMOVUPD      Y3, 576(BP)(R12*1)
-	VMOVUPD      32(R10), Y3
-	VSUBPD       192(BP), Y3, Y4
-	VSUBPD       Y3, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       192(BP), Y5, Y5
-	VSUBPD       Y5, Y6, Y6
-	VSUBPD       224(BP), Y6, Y6
-	VPSLLQ       $0x3b, Y2, Y3
-	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
-	VXORPD       Y3, Y6, Y6
-	VXORPD       Y3, Y4, Y4
-	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
-	VMAXPD       Y4, Y3, Y4
-	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y3
-	VMINPD       Y4, Y3, Y4
-	VMOVUPD      Y4, Y3
-	VFMADD132PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       Y1, Y3, Y5
-	VPSLLQ       $0x34, Y3, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
-	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 480(BP)(R12*1)
-	VMOVUPD      Y3, 608(BP)(R12*1)
-	PREFETCHT0   12352(R10)
-	VMOVUPD      64(R10), Y3
-	VSUBPD       192(BP), Y3, Y4
-	VSUBPD       Y3, Y4, Y5
-	VSUBPD       Y5, Y4, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       192(BP), Y5, Y5
-	VSUBPD       Y5, Y6, Y6
-	VSUBPD       224(BP), Y6, Y6
-	VPSLLQ       $0x37, Y2, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
 	VXORPD       Y3, Y6, Y6
 	VXORPD       Y3, Y4, Y4
@@ -10526,14 +10924,65 @@ none236:
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      Y4, 512(BP)(R12*1)
 	VMOVUPD      Y3, 640(BP)(R12*1)
-	VMOVUPD      96(R10), Y3
-	VSUBPD       192(BP), Y3, Y4
+	VMOVUPD      32(R10), Y3
+	VSUBPD       224(BP), Y3, Y4
 	VSUBPD       Y3, Y4, Y5
 	VSUBPD       Y5, Y4, Y6
 	VSUBPD       Y6, Y3, Y6
-	VADDPD       192(BP), Y5, Y5
+	VADDPD       224(BP), Y5, Y5
 	VSUBPD       Y5, Y6, Y6
-	VSUBPD       224(BP), Y6, Y6
+	VSUBPD       256(BP), Y6, Y6
+	VPSLLQ       $0x3b, Y2, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
+	VXORPD       Y3, Y6, Y6
+	VXORPD       Y3, Y4, Y4
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
+	VMAXPD       Y4, Y3, Y4
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y3
+	VMINPD       Y4, Y3, Y4
+	VMOVUPD      Y4, Y3
+	VFMADD132PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       Y1, Y3, Y5
+	VPSLLQ       $0x34, Y3, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      Y4, 544(BP)(R12*1)
+	VMOVUPD      Y3, 672(BP)(R12*1)
+	PREFETCHT0   12352(R10)
+	VMOVUPD      64(R10), Y3
+	VSUBPD       224(BP), Y3, Y4
+	VSUBPD       Y3, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       224(BP), Y5, Y5
+	VSUBPD       Y5, Y6, Y6
+	VSUBPD       256(BP), Y6, Y6
+	VPSLLQ       $0x37, Y2, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y3
+	VXORPD       Y3, Y6, Y6
+	VXORPD       Y3, Y4, Y4
+	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y3
+	VMAXPD       Y4, Y3, Y4
+	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y3
+	VMINPD       Y4, Y3, Y4
+	VMOVUPD      Y4, Y3
+	VFMADD132PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
+	VSUBPD       Y1, Y3, Y5
+	VPSLLQ       $0x34, Y3, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y4
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y4
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      Y4, 576(BP)(R12*1)
+	VMOVUPD      Y3, 704(BP)(R12*1)
+	VMOVUPD      96(R10), Y3
+	VSUBPD       224(BP), Y3, Y4
+	VSUBPD       Y3, Y4, Y5
+	VSUBPD       Y5, Y4, Y6
+	VSUBPD       Y6, Y3, Y6
+	VADDPD       224(BP), Y5, Y5
+	VSUBPD       Y5, Y6, Y6
+	VSUBPD       256(BP), Y6, Y6
 	VPSLLQ       $0x33, Y2, Y2
 	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y2
 	VXORPD       Y2, Y6, Y6
@@ -10549,19 +10998,19 @@ none236:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
 	VADDPD       Y6, Y4, Y4
-	VMOVUPD      Y4, 544(BP)(R12*1)
-	VMOVUPD      Y2, 672(BP)(R12*1)
+	VMOVUPD      Y4, 608(BP)(R12*1)
+	VMOVUPD      Y2, 736(BP)(R12*1)
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group234:
+group255:
 	TESTQ      DX, DX
-	JZ         none239
+	JZ         none260
 	TESTQ      $0x00000f00, AX
-	JNZ        same240
+	JNZ        same261
 	PREFETCHT0 16384(AX)
 
-same240:
+same261:
 	VMOVUPD  (CX), Y2
 	VMOVNTPD Y2, (AX)
 	VMOVUPD  32(CX), Y2
@@ -10582,49 +11031,49 @@ same240:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none239:
-	CMPQ         272(BP), $0x00
-	JG           same241
+none260:
+	CMPQ         304(BP), $0x00
+	JG           same262
 	LEAQ         (BP), R10
-	DECQ         280(BP)
-	JZ           none242
-	ADDQ         296(BP), BX
-	ADDQ         288(BP), SI
-	ADDQ         288(BP), DI
+	DECQ         312(BP)
+	JZ           none263
+	ADDQ         328(BP), BX
+	ADDQ         320(BP), SI
+	ADDQ         320(BP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 272(BP)
-	ADDQ         $0x18, 256(BP)
-	MOVQ         256(BP), R10
+	MOVQ         R13, 304(BP)
+	ADDQ         $0x18, 288(BP)
+	MOVQ         288(BP), R10
 	VBROADCASTSD 8(R10), Y2
-	VMOVUPD      Y2, 192(BP)
-	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 224(BP)
+	VBROADCASTSD 16(R10), Y2
+	VMOVUPD      Y2, 256(BP)
 
-same241:
+same262:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
-	MOVQ    R13, 704(BP)(R12*1)
+	MOVQ    R13, 768(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
-	MOVB    R14, 712(BP)(R12*1)
-	JNE     other243
+	MOVB    R14, 776(BP)(R12*1)
+	JNE     other264
 
-ready244:
+ready265:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
-	SUBQ $0x10, 272(BP)
+	SUBQ $0x10, 304(BP)
 
-none242:
-	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into245
+none263:
+	CMPB 776(BP)(R11*1), $0x00
+	JEQ  into266
 
-entered246:
-	VMOVUPD      448(BP)(R11*1), Y2
-	VMOVUPD      480(BP)(R11*1), Y3
-	VMOVUPD      512(BP)(R11*1), Y4
-	VMOVUPD      544(BP)(R11*1), Y5
+entered267:
+	VMOVUPD      512(BP)(R11*1), Y2
+	VMOVUPD      544(BP)(R11*1), Y3
+	VMOVUPD      576(BP)(R11*1), Y4
+	VMOVUPD      608(BP)(R11*1), Y5
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
 	VMOVUPD      Y9, Y6
 	VMOVUPD      Y9, Y7
@@ -10635,17 +11084,17 @@ entered246:
 	VFMADD213PD  Y10, Y3, Y7
 	VFMADD213PD  Y10, Y4, Y8
 	VFMADD213PD  Y10, Y5, Y9
-	VPBROADCASTD 704(BP)(R12*1), Y10
+	VPBROADCASTD 768(BP)(R12*1), Y10
 	VPSRLVQ      lanes64<>+0(SB), Y10, Y10
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Y11
-	VSUBPD       192(BP), Y11, Y12
+	VSUBPD       224(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
 	VSUBPD       Y14, Y11, Y14
-	VADDPD       192(BP), Y13, Y13
+	VADDPD       224(BP), Y13, Y13
 	VSUBPD       Y13, Y14, Y14
-	VSUBPD       224(BP), Y14, Y14
+	VSUBPD       256(BP), Y14, Y14
 	VPSLLQ       $0x3f, Y10, Y11
 	VANDPD       f64_8000000000000000<>+0(SB), Y11, Y11
 	VXORPD       Y11, Y14, Y14
@@ -10666,21 +11115,21 @@ entered246:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 448(BP)(R12*1)
-	VMOVUPD      Y11, 576(BP)(R12*1)
+	VMOVUPD      Y12, 512(BP)(R12*1)
+	VMOVUPD      Y11, 640(BP)(R12*1)
 	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VMOVUPD      32(R10), Y11
-	VSUBPD       192(BP), Y11, Y12
+	VSUBPD       224(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
 	VSUBPD       Y14, Y11, Y14
-	VADDPD       192(BP), Y13, Y13
+	VADDPD       224(BP), Y13, Y13
 	VSUBPD       Y13, Y14, Y14
-	VSUBPD       224(BP), Y14, Y14
+	VSUBPD       256(BP), Y14, Y14
 	VPSLLQ       $0x3b, Y10, Y11
 	VANDPD       f64_8000000000000000<>+0(SB), Y11, Y11
 	VXORPD       Y11, Y14, Y14
@@ -10701,8 +11150,8 @@ entered246:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 480(BP)(R12*1)
-	VMOVUPD      Y11, 608(BP)(R12*1)
+	VMOVUPD      Y12, 544(BP)(R12*1)
+	VMOVUPD      Y11, 672(BP)(R12*1)
 	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
@@ -10710,13 +11159,13 @@ entered246:
 	VFMADD213PD  Y11, Y5, Y9
 	PREFETCHT0   12352(R10)
 	VMOVUPD      64(R10), Y11
-	VSUBPD       192(BP), Y11, Y12
+	VSUBPD       224(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
 	VSUBPD       Y14, Y11, Y14
-	VADDPD       192(BP), Y13, Y13
+	VADDPD       224(BP), Y13, Y13
 	VSUBPD       Y13, Y14, Y14
-	VSUBPD       224(BP), Y14, Y14
+	VSUBPD       256(BP), Y14, Y14
 	VPSLLQ       $0x37, Y10, Y11
 	VANDPD       f64_8000000000000000<>+0(SB), Y11, Y11
 	VXORPD       Y11, Y14, Y14
@@ -10737,21 +11186,21 @@ entered246:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y13, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y13, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 512(BP)(R12*1)
-	VMOVUPD      Y11, 640(BP)(R12*1)
+	VMOVUPD      Y12, 576(BP)(R12*1)
+	VMOVUPD      Y11, 704(BP)(R12*1)
 	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y11
 	VFMADD213PD  Y11, Y2, Y6
 	VFMADD213PD  Y11, Y3, Y7
 	VFMADD213PD  Y11, Y4, Y8
 	VFMADD213PD  Y11, Y5, Y9
 	VMOVUPD      96(R10), Y11
-	VSUBPD       192(BP), Y11, Y12
+	VSUBPD       224(BP), Y11, Y12
 	VSUBPD       Y11, Y12, Y13
 	VSUBPD       Y13, Y12, Y14
 	VSUBPD       Y14, Y11, Y14
-	VADDPD       192(BP), Y13, Y13
+	VADDPD       224(BP), Y13, Y13
 	VSUBPD       Y13, Y14, Y14
-	VSUBPD       224(BP), Y14, Y14
+	VSUBPD       256(BP), Y14, Y14
 	VPSLLQ       $0x33, Y10, Y10
 	VANDPD       f64_8000000000000000<>+0(SB), Y10, Y10
 	VXORPD       Y10, Y14, Y14
@@ -10772,8 +11221,8 @@ entered246:
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y12
 	VADDPD       Y14, Y12, Y12
-	VMOVUPD      Y12, 544(BP)(R12*1)
-	VMOVUPD      Y10, 672(BP)(R12*1)
+	VMOVUPD      Y12, 608(BP)(R12*1)
+	VMOVUPD      Y10, 736(BP)(R12*1)
 	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y10
 	VFMADD213PD  Y10, Y2, Y6
 	VFMADD213PD  Y10, Y3, Y7
@@ -10789,40 +11238,40 @@ entered246:
 	VFMADD213PD  Y10, Y3, Y7
 	VFMADD213PD  Y10, Y4, Y8
 	VFMADD213PD  Y10, Y5, Y9
-	VMULPD       576(BP)(R11*1), Y6, Y6
-	VMULPD       608(BP)(R11*1), Y7, Y7
-	VMULPD       640(BP)(R11*1), Y8, Y8
-	VMULPD       672(BP)(R11*1), Y9, Y9
+	VMULPD       640(BP)(R11*1), Y6, Y6
+	VMULPD       672(BP)(R11*1), Y7, Y7
+	VMULPD       704(BP)(R11*1), Y8, Y8
+	VMULPD       736(BP)(R11*1), Y9, Y9
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
-	VPBROADCASTD 704(BP)(R11*1), Y3
+	VPBROADCASTD 768(BP)(R11*1), Y3
 	VPSRLVQ      lanes64<>+0(SB), Y3, Y3
 	VMOVUPD      f64_8000000000000000<>+0(SB), Y4
 	VADDPD       Y2, Y6, Y5
 	VDIVPD       Y5, Y6, Y5
 	VPSLLQ       $0x3f, Y3, Y10
 	VANDPD       Y4, Y10, Y10
-	VXORPD       160(BP), Y10, Y10
+	VXORPD       192(BP), Y10, Y10
 	VMULPD       Y10, Y5, Y5
 	VMOVUPD      Y5, (R9)
 	VADDPD       Y2, Y7, Y5
 	VDIVPD       Y5, Y7, Y5
 	VPSLLQ       $0x3b, Y3, Y10
 	VANDPD       Y4, Y10, Y10
-	VXORPD       160(BP), Y10, Y10
+	VXORPD       192(BP), Y10, Y10
 	VMULPD       Y10, Y5, Y5
 	VMOVUPD      Y5, 32(R9)
 	VADDPD       Y2, Y8, Y5
 	VDIVPD       Y5, Y8, Y5
 	VPSLLQ       $0x37, Y3, Y10
 	VANDPD       Y4, Y10, Y10
-	VXORPD       160(BP), Y10, Y10
+	VXORPD       192(BP), Y10, Y10
 	VMULPD       Y10, Y5, Y5
 	VMOVUPD      Y5, 64(R9)
 	VADDPD       Y2, Y9, Y2
 	VDIVPD       Y2, Y9, Y2
 	VPSLLQ       $0x33, Y3, Y3
 	VANDPD       Y4, Y3, Y3
-	VXORPD       160(BP), Y3, Y3
+	VXORPD       192(BP), Y3, Y3
 	VMULPD       Y3, Y2, Y2
 	VMOVUPD      Y2, 96(R9)
 	VADDPD       Y8, Y6, Y2
@@ -10832,22 +11281,22 @@ entered246:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second248
+	JNZ          second269
 	CMPQ         R8, $0x10
-	JLE          both249
-	VMOVUPD      Y6, 1472(BP)
-	VMOVUPD      Y7, 1504(BP)
-	JMP          added247
+	JLE          both270
+	VMOVUPD      Y6, 1536(BP)
+	VMOVUPD      Y7, 1568(BP)
+	JMP          added268
 
-second248:
-	VMOVUPD     1472(BP), Y2
+second269:
+	VMOVUPD     1536(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
-	VMOVUPD     1504(BP), Y2
+	VMOVUPD     1568(BP), Y2
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both249:
+both270:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -10886,8 +11335,8 @@ both249:
 	VSUBPD      Y10, Y3, Y3
 	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD      Y2, Y3, Y3
-	VMOVUPD     320(BP), Y2
-	VMOVUPD     384(BP), Y4
+	VMOVUPD     384(BP), Y2
+	VMOVUPD     448(BP), Y4
 	VADDPD      Y3, Y2, Y5
 	VMAXPD      Y3, Y2, Y6
 	VMINPD      Y3, Y2, Y3
@@ -10895,8 +11344,8 @@ both249:
 	VSUBPD      Y6, Y3, Y3
 	VADDPD      Y3, Y4, Y4
 	VMOVAPD     Y5, Y2
-	VMOVUPD     Y2, 320(BP)
-	VMOVUPD     Y4, 384(BP)
+	VMOVUPD     Y2, 384(BP)
+	VMOVUPD     Y4, 448(BP)
 	VSUBPD      Y7, Y7, Y2
 	VMAXPD      Y0, Y7, Y3
 	VMINPD      Y0, Y7, Y4
@@ -10935,8 +11384,8 @@ both249:
 	VSUBPD      Y9, Y3, Y3
 	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y5, Y3
 	VADDPD      Y2, Y3, Y3
-	VMOVUPD     352(BP), Y2
-	VMOVUPD     416(BP), Y4
+	VMOVUPD     416(BP), Y2
+	VMOVUPD     480(BP), Y4
 	VADDPD      Y3, Y2, Y5
 	VMAXPD      Y3, Y2, Y6
 	VMINPD      Y3, Y2, Y3
@@ -10944,24 +11393,24 @@ both249:
 	VSUBPD      Y6, Y3, Y3
 	VADDPD      Y3, Y4, Y4
 	VMOVAPD     Y5, Y2
-	VMOVUPD     Y2, 352(BP)
-	VMOVUPD     Y4, 416(BP)
+	VMOVUPD     Y2, 416(BP)
+	VMOVUPD     Y4, 480(BP)
 
-added247:
-	CMPB 712(BP)(R11*1), $0x00
-	JEQ  out250
+added268:
+	CMPB 776(BP)(R11*1), $0x00
+	JEQ  out271
 
-left251:
+left272:
 	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 	SUBQ         $0x10, R8
-	JG           group234
+	JG           group255
 	MOVQ         sum+0(FP), R8
-	VMOVUPD      320(BP), Y2
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VMOVUPD      416(BP), Y5
+	VMOVUPD      384(BP), Y2
+	VMOVUPD      416(BP), Y3
+	VMOVUPD      448(BP), Y4
+	VMOVUPD      480(BP), Y5
 	VADDPD       Y5, Y4, Y4
 	VADDPD       Y3, Y2, Y5
 	VMAXPD       Y3, Y2, Y6
@@ -10993,27 +11442,27 @@ left251:
 	VADDPD       X4, X2, X2
 	VMOVSD       X2, (R8)
 	ADDQ         $0x08, sum+0(FP)
-	ADDQ         304(BP), R9
+	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end253
+	JZ           end274
 	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 320(BP)
-	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
+	VMOVUPD      Y2, 448(BP)
+	VMOVUPD      Y2, 480(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y2
-	VMOVUPD      Y2, 160(BP)
+	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group234
+	JMP          group255
 
-other237:
-	MOVQ         R13, 264(BP)
-	VPBROADCASTD 264(BP), Y2
+other258:
+	MOVQ         R13, 296(BP)
+	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y3
-	VADDPD       192(BP), Y3, Y3
+	VADDPD       224(BP), Y3, Y3
 	VPSLLQ       $0x3f, Y2, Y4
 	VMASKMOVPD   (BX), Y4, Y5
 	VBLENDVPD    Y4, Y5, Y3, Y4
@@ -11031,14 +11480,14 @@ other237:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready238
+	JMP          ready259
 
-other243:
-	MOVQ         R13, 264(BP)
-	VPBROADCASTD 264(BP), Y2
+other264:
+	MOVQ         R13, 296(BP)
+	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y3
-	VADDPD       192(BP), Y3, Y3
+	VADDPD       224(BP), Y3, Y3
 	VPSLLQ       $0x3f, Y2, Y4
 	VMASKMOVPD   (BX), Y4, Y5
 	VBLENDVPD    Y4, Y5, Y3, Y4
@@ -11056,15 +11505,15 @@ other243:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready244
+	JMP          ready265
 
-into245:
-	MOVQ R9, 128(BP)
+into266:
+	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered246
+	JMP  entered267
 
-out250:
-	MOVQ       128(BP), R9
+out271:
+	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
 	CMOVQLT    R8, R10
@@ -11083,19 +11532,19 @@ out250:
 	VMOVUPD    96(BP), Y2
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, 96(R9)
-	JMP        left251
+	JMP        left272
 
-end253:
-last233:
+end274:
+last254:
 	TESTQ DX, DX
-	JZ    none255
+	JZ    none276
 
-more254:
+more275:
 	TESTQ      $0x00000f00, AX
-	JNZ        same256
+	JNZ        same277
 	PREFETCHT0 16384(AX)
 
-same256:
+same277:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -11115,24 +11564,24 @@ same256:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more254
+	JNZ      more275
 
-none255:
+none276:
 	VZEROUPPER
 	RET
 
-// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGrad64AVX2(SB), $1536-144
+TEXT ·bceGrad64AVX2(SB), $1600-168
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last257
+	JEQ          last278
 	CMPQ         n+80(FP), $0x00
-	JEQ          last257
+	JEQ          last278
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -11145,18 +11594,18 @@ TEXT ·bceGrad64AVX2(SB), $1536-144
 	SHLQ         $0x03, R11
 	MOVQ         n+80(FP), R12
 	MOVQ         rows+72(FP), R13
-	MOVQ         R12, 200(BP)
-	MOVQ         R13, 208(BP)
+	MOVQ         R12, 232(BP)
+	MOVQ         R13, 240(BP)
 	ADDQ         $0x0f, R12
 	ANDQ         $-16, R12
 	SHRQ         $0x03, R12
 	SUBQ         R12, R11
-	MOVQ         R11, 216(BP)
+	MOVQ         R11, 248(BP)
 	SHLQ         $0x06, R12
 	SUBQ         R12, R8
-	MOVQ         R8, 224(BP)
+	MOVQ         R8, 256(BP)
 	SUBQ         R12, R10
-	MOVQ         R10, 232(BP)
+	MOVQ         R10, 264(BP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y1
 	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
@@ -11164,44 +11613,44 @@ TEXT ·bceGrad64AVX2(SB), $1536-144
 	MOVQ         $0x00000200, R12
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
 	VXORPS       Y4, Y4, Y4
-	VMOVUPD      Y4, 256(BP)
-	VMOVUPD      Y4, 288(BP)
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
+	VMOVUPD      Y4, 384(BP)
+	VMOVUPD      Y4, 416(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y4
-	VMOVUPD      Y4, 160(BP)
+	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	CMPQ         200(BP), $0x00
-	JG           same259
+	CMPQ         232(BP), $0x00
+	JG           same280
 	LEAQ         (BP), R10
-	DECQ         208(BP)
-	JZ           none260
-	ADDQ         224(BP), BX
-	ADDQ         216(BP), SI
-	ADDQ         216(BP), DI
+	DECQ         240(BP)
+	JZ           none281
+	ADDQ         256(BP), BX
+	ADDQ         248(BP), SI
+	ADDQ         248(BP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 200(BP)
+	MOVQ         R13, 232(BP)
 
-same259:
+same280:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
-	MOVQ    R13, 640(BP)(R12*1)
+	MOVQ    R13, 704(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
-	MOVB    R14, 648(BP)(R12*1)
-	JNE     other261
+	MOVB    R14, 712(BP)(R12*1)
+	JNE     other282
 
-ready262:
+ready283:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
-	SUBQ $0x10, 200(BP)
+	SUBQ $0x10, 232(BP)
 
-none260:
-	VPBROADCASTD 640(BP)(R12*1), Y4
+none281:
+	VPBROADCASTD 704(BP)(R12*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(R10)
 	VPSLLQ       $0x3f, Y4, Y5
@@ -11215,8 +11664,8 @@ none260:
 	VPSLLQ       $0x34, Y6, Y6
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      Y5, 384(BP)(R12*1)
-	VMOVUPD      Y6, 512(BP)(R12*1)
+	VMOVUPD      Y5, 448(BP)(R12*1)
+	VMOVUPD      Y6, 576(BP)(R12*1)
 	VPSLLQ       $0x3b, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
 	VXORPD       32(R10), Y5, Y5
@@ -11228,8 +11677,8 @@ none260:
 	VPSLLQ       $0x34, Y6, Y6
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      Y5, 416(BP)(R12*1)
-	VMOVUPD      Y6, 544(BP)(R12*1)
+	VMOVUPD      Y5, 480(BP)(R12*1)
+	VMOVUPD      Y6, 608(BP)(R12*1)
 	PREFETCHT0   12352(R10)
 	VPSLLQ       $0x37, Y4, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y5
@@ -11242,8 +11691,8 @@ none260:
 	VPSLLQ       $0x34, Y6, Y6
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y7, Y5
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y7, Y5
-	VMOVUPD      Y5, 448(BP)(R12*1)
-	VMOVUPD      Y6, 576(BP)(R12*1)
+	VMOVUPD      Y5, 512(BP)(R12*1)
+	VMOVUPD      Y6, 640(BP)(R12*1)
 	VPSLLQ       $0x33, Y4, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y4
 	VXORPD       96(R10), Y4, Y4
@@ -11255,19 +11704,19 @@ none260:
 	VPSLLQ       $0x34, Y5, Y5
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y6, Y4
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
-	VMOVUPD      Y4, 480(BP)(R12*1)
-	VMOVUPD      Y5, 608(BP)(R12*1)
+	VMOVUPD      Y4, 544(BP)(R12*1)
+	VMOVUPD      Y5, 672(BP)(R12*1)
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group258:
+group279:
 	TESTQ      DX, DX
-	JZ         none263
+	JZ         none284
 	TESTQ      $0x00000f00, AX
-	JNZ        same264
+	JNZ        same285
 	PREFETCHT0 16384(AX)
 
-same264:
+same285:
 	VMOVUPD  (CX), Y4
 	VMOVNTPD Y4, (AX)
 	VMOVUPD  32(CX), Y4
@@ -11288,43 +11737,43 @@ same264:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none263:
-	CMPQ 200(BP), $0x00
-	JG   same265
+none284:
+	CMPQ 232(BP), $0x00
+	JG   same286
 	LEAQ (BP), R10
-	DECQ 208(BP)
-	JZ   none266
-	ADDQ 224(BP), BX
-	ADDQ 216(BP), SI
-	ADDQ 216(BP), DI
+	DECQ 240(BP)
+	JZ   none287
+	ADDQ 256(BP), BX
+	ADDQ 248(BP), SI
+	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
-	MOVQ R13, 200(BP)
+	MOVQ R13, 232(BP)
 
-same265:
+same286:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
-	MOVQ    R13, 640(BP)(R12*1)
+	MOVQ    R13, 704(BP)(R12*1)
 	ORW     (DI), R13
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
-	MOVB    R14, 648(BP)(R12*1)
-	JNE     other267
+	MOVB    R14, 712(BP)(R12*1)
+	JNE     other288
 
-ready268:
+ready289:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
-	SUBQ $0x10, 200(BP)
+	SUBQ $0x10, 232(BP)
 
-none266:
-	CMPB 648(BP)(R11*1), $0x00
-	JEQ  into269
+none287:
+	CMPB 712(BP)(R11*1), $0x00
+	JEQ  into290
 
-entered270:
-	VMOVUPD      384(BP)(R11*1), Y4
-	VMOVUPD      416(BP)(R11*1), Y5
-	VMOVUPD      448(BP)(R11*1), Y6
-	VMOVUPD      480(BP)(R11*1), Y7
+entered291:
+	VMOVUPD      448(BP)(R11*1), Y4
+	VMOVUPD      480(BP)(R11*1), Y5
+	VMOVUPD      512(BP)(R11*1), Y6
+	VMOVUPD      544(BP)(R11*1), Y7
 	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
 	VMOVUPD      Y11, Y8
 	VMOVUPD      Y11, Y9
@@ -11335,7 +11784,7 @@ entered270:
 	VFMADD213PD  Y12, Y5, Y9
 	VFMADD213PD  Y12, Y6, Y10
 	VFMADD213PD  Y12, Y7, Y11
-	VPBROADCASTD 640(BP)(R12*1), Y12
+	VPBROADCASTD 704(BP)(R12*1), Y12
 	VPSRLVQ      lanes64<>+0(SB), Y12, Y12
 	PREFETCHT0   12288(R10)
 	VPSLLQ       $0x3f, Y12, Y13
@@ -11354,8 +11803,8 @@ entered270:
 	VPSLLQ       $0x34, Y14, Y14
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y13
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y13
-	VMOVUPD      Y13, 384(BP)(R12*1)
-	VMOVUPD      Y14, 512(BP)(R12*1)
+	VMOVUPD      Y13, 448(BP)(R12*1)
+	VMOVUPD      Y14, 576(BP)(R12*1)
 	VMOVUPD      f64_3efa0199a21bb23c<>+0(SB), Y13
 	VFMADD213PD  Y13, Y4, Y8
 	VFMADD213PD  Y13, Y5, Y9
@@ -11377,8 +11826,8 @@ entered270:
 	VPSLLQ       $0x34, Y14, Y14
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y13
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y13
-	VMOVUPD      Y13, 416(BP)(R12*1)
-	VMOVUPD      Y14, 544(BP)(R12*1)
+	VMOVUPD      Y13, 480(BP)(R12*1)
+	VMOVUPD      Y14, 608(BP)(R12*1)
 	VMOVUPD      f64_3f56c16c184319e8<>+0(SB), Y13
 	VFMADD213PD  Y13, Y4, Y8
 	VFMADD213PD  Y13, Y5, Y9
@@ -11401,8 +11850,8 @@ entered270:
 	VPSLLQ       $0x34, Y14, Y14
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y15, Y13
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y15, Y13
-	VMOVUPD      Y13, 448(BP)(R12*1)
-	VMOVUPD      Y14, 576(BP)(R12*1)
+	VMOVUPD      Y13, 512(BP)(R12*1)
+	VMOVUPD      Y14, 640(BP)(R12*1)
 	VMOVUPD      f64_3fa55555555507ba<>+0(SB), Y13
 	VFMADD213PD  Y13, Y4, Y8
 	VFMADD213PD  Y13, Y5, Y9
@@ -11424,8 +11873,8 @@ entered270:
 	VPSLLQ       $0x34, Y13, Y13
 	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y14, Y12
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y14, Y12
-	VMOVUPD      Y12, 480(BP)(R12*1)
-	VMOVUPD      Y13, 608(BP)(R12*1)
+	VMOVUPD      Y12, 544(BP)(R12*1)
+	VMOVUPD      Y13, 672(BP)(R12*1)
 	VMOVUPD      f64_3fe000000000000a<>+0(SB), Y12
 	VFMADD213PD  Y12, Y4, Y8
 	VFMADD213PD  Y12, Y5, Y9
@@ -11441,40 +11890,40 @@ entered270:
 	VFMADD213PD  Y12, Y5, Y9
 	VFMADD213PD  Y12, Y6, Y10
 	VFMADD213PD  Y12, Y7, Y11
-	VMULPD       512(BP)(R11*1), Y8, Y8
-	VMULPD       544(BP)(R11*1), Y9, Y9
-	VMULPD       576(BP)(R11*1), Y10, Y10
-	VMULPD       608(BP)(R11*1), Y11, Y11
+	VMULPD       576(BP)(R11*1), Y8, Y8
+	VMULPD       608(BP)(R11*1), Y9, Y9
+	VMULPD       640(BP)(R11*1), Y10, Y10
+	VMULPD       672(BP)(R11*1), Y11, Y11
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VPBROADCASTD 640(BP)(R11*1), Y5
+	VPBROADCASTD 704(BP)(R11*1), Y5
 	VPSRLVQ      lanes64<>+0(SB), Y5, Y5
 	VMOVUPD      f64_8000000000000000<>+0(SB), Y6
 	VADDPD       Y4, Y8, Y7
 	VDIVPD       Y7, Y8, Y7
 	VPSLLQ       $0x3f, Y5, Y12
 	VANDPD       Y6, Y12, Y12
-	VXORPD       160(BP), Y12, Y12
+	VXORPD       192(BP), Y12, Y12
 	VMULPD       Y12, Y7, Y7
 	VMOVUPD      Y7, (R9)
 	VADDPD       Y4, Y9, Y7
 	VDIVPD       Y7, Y9, Y7
 	VPSLLQ       $0x3b, Y5, Y12
 	VANDPD       Y6, Y12, Y12
-	VXORPD       160(BP), Y12, Y12
+	VXORPD       192(BP), Y12, Y12
 	VMULPD       Y12, Y7, Y7
 	VMOVUPD      Y7, 32(R9)
 	VADDPD       Y4, Y10, Y7
 	VDIVPD       Y7, Y10, Y7
 	VPSLLQ       $0x37, Y5, Y12
 	VANDPD       Y6, Y12, Y12
-	VXORPD       160(BP), Y12, Y12
+	VXORPD       192(BP), Y12, Y12
 	VMULPD       Y12, Y7, Y7
 	VMOVUPD      Y7, 64(R9)
 	VADDPD       Y4, Y11, Y4
 	VDIVPD       Y4, Y11, Y4
 	VPSLLQ       $0x33, Y5, Y5
 	VANDPD       Y6, Y5, Y5
-	VXORPD       160(BP), Y5, Y5
+	VXORPD       192(BP), Y5, Y5
 	VMULPD       Y5, Y4, Y4
 	VMOVUPD      Y4, 96(R9)
 	VADDPD       Y10, Y8, Y4
@@ -11484,22 +11933,22 @@ entered270:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second272
+	JNZ          second293
 	CMPQ         R8, $0x10
-	JLE          both273
-	VMOVUPD      Y8, 1408(BP)
-	VMOVUPD      Y9, 1440(BP)
-	JMP          added271
+	JLE          both294
+	VMOVUPD      Y8, 1472(BP)
+	VMOVUPD      Y9, 1504(BP)
+	JMP          added292
 
-second272:
-	VMOVUPD     1408(BP), Y4
+second293:
+	VMOVUPD     1472(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
-	VMOVUPD     1440(BP), Y4
+	VMOVUPD     1504(BP), Y4
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both273:
+both294:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -11538,8 +11987,8 @@ both273:
 	VSUBPD      Y12, Y5, Y5
 	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD      Y4, Y5, Y5
-	VMOVUPD     256(BP), Y4
-	VMOVUPD     320(BP), Y6
+	VMOVUPD     320(BP), Y4
+	VMOVUPD     384(BP), Y6
 	VADDPD      Y5, Y4, Y7
 	VMAXPD      Y5, Y4, Y8
 	VMINPD      Y5, Y4, Y5
@@ -11547,8 +11996,8 @@ both273:
 	VSUBPD      Y8, Y5, Y5
 	VADDPD      Y5, Y6, Y6
 	VMOVAPD     Y7, Y4
-	VMOVUPD     Y4, 256(BP)
-	VMOVUPD     Y6, 320(BP)
+	VMOVUPD     Y4, 320(BP)
+	VMOVUPD     Y6, 384(BP)
 	VSUBPD      Y9, Y9, Y4
 	VMAXPD      Y0, Y9, Y5
 	VMINPD      Y0, Y9, Y6
@@ -11587,8 +12036,8 @@ both273:
 	VSUBPD      Y11, Y5, Y5
 	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y7, Y5
 	VADDPD      Y4, Y5, Y5
-	VMOVUPD     288(BP), Y4
-	VMOVUPD     352(BP), Y6
+	VMOVUPD     352(BP), Y4
+	VMOVUPD     416(BP), Y6
 	VADDPD      Y5, Y4, Y7
 	VMAXPD      Y5, Y4, Y8
 	VMINPD      Y5, Y4, Y5
@@ -11596,24 +12045,24 @@ both273:
 	VSUBPD      Y8, Y5, Y5
 	VADDPD      Y5, Y6, Y6
 	VMOVAPD     Y7, Y4
-	VMOVUPD     Y4, 288(BP)
-	VMOVUPD     Y6, 352(BP)
+	VMOVUPD     Y4, 352(BP)
+	VMOVUPD     Y6, 416(BP)
 
-added271:
-	CMPB 648(BP)(R11*1), $0x00
-	JEQ  out274
+added292:
+	CMPB 712(BP)(R11*1), $0x00
+	JEQ  out295
 
-left275:
+left296:
 	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 	SUBQ         $0x10, R8
-	JG           group258
+	JG           group279
 	MOVQ         sum+0(FP), R8
-	VMOVUPD      256(BP), Y4
-	VMOVUPD      288(BP), Y5
-	VMOVUPD      320(BP), Y6
-	VMOVUPD      352(BP), Y7
+	VMOVUPD      320(BP), Y4
+	VMOVUPD      352(BP), Y5
+	VMOVUPD      384(BP), Y6
+	VMOVUPD      416(BP), Y7
 	VADDPD       Y7, Y6, Y6
 	VADDPD       Y5, Y4, Y7
 	VMAXPD       Y5, Y4, Y8
@@ -11645,24 +12094,24 @@ left275:
 	VADDPD       X6, X4, X4
 	VMOVSD       X4, (R8)
 	ADDQ         $0x08, sum+0(FP)
-	ADDQ         232(BP), R9
+	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end277
+	JZ           end298
 	VXORPS       Y4, Y4, Y4
-	VMOVUPD      Y4, 256(BP)
-	VMOVUPD      Y4, 288(BP)
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
+	VMOVUPD      Y4, 384(BP)
+	VMOVUPD      Y4, 416(BP)
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y4
-	VMOVUPD      Y4, 160(BP)
+	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group258
+	JMP          group279
 
-other261:
-	MOVQ         R13, 192(BP)
-	VPBROADCASTD 192(BP), Y4
+other282:
+	MOVQ         R13, 224(BP)
+	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y5
 	VPSLLQ       $0x3f, Y4, Y6
@@ -11682,11 +12131,11 @@ other261:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready262
+	JMP          ready283
 
-other267:
-	MOVQ         R13, 192(BP)
-	VPBROADCASTD 192(BP), Y4
+other288:
+	MOVQ         R13, 224(BP)
+	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VMOVUPD      f64_c0b0000000000000<>+0(SB), Y5
 	VPSLLQ       $0x3f, Y4, Y6
@@ -11706,15 +12155,15 @@ other267:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready268
+	JMP          ready289
 
-into269:
-	MOVQ R9, 128(BP)
+into290:
+	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered270
+	JMP  entered291
 
-out274:
-	MOVQ       128(BP), R9
+out295:
+	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
 	CMOVQLT    R8, R10
@@ -11733,19 +12182,19 @@ out274:
 	VMOVUPD    96(BP), Y4
 	VMOVUPD    352(R13), Y5
 	VMASKMOVPD Y4, Y5, 96(R9)
-	JMP        left275
+	JMP        left296
 
-end277:
-last257:
+end298:
+last278:
 	TESTQ DX, DX
-	JZ    none279
+	JZ    none300
 
-more278:
+more299:
 	TESTQ      $0x00000f00, AX
-	JNZ        same280
+	JNZ        same301
 	PREFETCHT0 16384(AX)
 
-same280:
+same301:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -11765,15 +12214,15 @@ same280:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more278
+	JNZ      more299
 
-none279:
+none300:
 	VZEROUPPER
 	RET
 
-// func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-120
+TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-144
 	MOVQ         x+32(FP), CX
 	MOVQ         negWeight+104(FP), DX
 	MOVQ         posWeight+112(FP), BX
@@ -11786,9 +12235,9 @@ TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-120
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+48(FP), $0x00
-	JZ           last282
+	JZ           last303
 
-row281:
+row302:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+96(FP), AX
@@ -11797,9 +12246,9 @@ row281:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x20, R9
-	JL           rest285
+	JL           rest306
 
-group283:
+group304:
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12352(CX)(AX*1)
 	PREFETCHT0       12416(CX)(AX*1)
@@ -12141,16 +12590,16 @@ group283:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 
-added284:
+added305:
 	ADDQ $+256, AX
 	SUBQ $0x20, R9
-	JGE  group283
+	JGE  group304
 
-rest285:
+rest306:
 	ADDQ      $0x20, R9
-	JLE       done287
+	JLE       done308
 	CMPQ      R9, $0x10
-	JBE       short286
+	JBE       short307
 	SUBQ      $0x10, R9
 	MOVQ      $-1, R8
 	BZHIQ     R9, R8, R8
@@ -12168,9 +12617,9 @@ rest285:
 	LEAQ      (SP), CX
 	SUBQ      AX, CX
 	XORQ      R9, R9
-	JMP       group283
+	JMP       group304
 
-short286:
+short307:
 	MOVQ             AX, R8
 	SHRQ             $0x06, R8
 	KMOVB            (SI)(R8*1), K1
@@ -12344,9 +12793,9 @@ short286:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 	XORQ             R9, R9
-	JMP              added284
+	JMP              added305
 
-done287:
+done308:
 	MOVQ          stride+40(FP), CX
 	SHLQ          $0x03, CX
 	ADDQ          x+32(FP), CX
@@ -12391,84 +12840,84 @@ done287:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row281
+	JNZ           row302
 
-last282:
+last303:
 	VZEROUPPER
 	RET
 
-// func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
-TEXT ·bceSumsShifted64AVX512(SB), $448-120
+TEXT ·bceSumsShifted64AVX512(SB), $512-144
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last288
+	JEQ          last309
 	CMPQ         n+56(FP), $0x00
-	JEQ          last288
+	JEQ          last309
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
 	MOVQ         stride+40(FP), BX
 	SHLQ         $0x03, BX
 	MOVQ         p+96(FP), SI
-	MOVQ         SI, 256(SP)
+	MOVQ         SI, 320(SP)
 	MOVQ         words+80(FP), SI
 	SHLQ         $0x03, SI
 	MOVQ         n+56(FP), DI
 	MOVQ         rows+48(FP), R8
-	MOVQ         DI, 272(SP)
-	MOVQ         R8, 280(SP)
+	MOVQ         DI, 336(SP)
+	MOVQ         R8, 344(SP)
 	ADDQ         $0x1f, DI
 	ANDQ         $-32, DI
 	SHRQ         $0x03, DI
 	SUBQ         DI, SI
-	MOVQ         SI, 288(SP)
+	MOVQ         SI, 352(SP)
 	SHLQ         $0x06, DI
 	SUBQ         DI, BX
-	MOVQ         BX, 296(SP)
+	MOVQ         BX, 360(SP)
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z4
 	MOVQ         $0x00000000, DI
 	MOVQ         $0x00000040, R8
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z5
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	MOVQ         256(SP), BX
+	MOVQ         320(SP), BX
 	VBROADCASTSD 8(BX), Z0
 	VBROADCASTSD 16(BX), Z1
 	VXORPS       Y2, Y2, Y2
 	VXORPS       Y3, Y3, Y3
 	MOVQ         n+56(FP), BX
-	CMPQ         272(SP), $0x00
-	JG           same290
+	CMPQ         336(SP), $0x00
+	JG           same311
 	LEAQ         (SP), SI
-	DECQ         280(SP)
-	JZ           none291
-	ADDQ         296(SP), AX
-	ADDQ         288(SP), CX
-	ADDQ         288(SP), DX
+	DECQ         344(SP)
+	JZ           none312
+	ADDQ         360(SP), AX
+	ADDQ         352(SP), CX
+	ADDQ         352(SP), DX
 	MOVQ         n+56(FP), R9
-	MOVQ         R9, 272(SP)
-	ADDQ         $0x18, 256(SP)
-	MOVQ         256(SP), SI
+	MOVQ         R9, 336(SP)
+	ADDQ         $0x18, 320(SP)
+	MOVQ         320(SP), SI
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same290:
+same311:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
-	MOVQ  R9, 320(SP)(R8*1)
+	MOVQ  R9, 384(SP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
-	MOVB  R10, 328(SP)(R8*1)
-	JNE   other292
+	MOVB  R10, 392(SP)(R8*1)
+	JNE   other313
 
-ready293:
+ready314:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 272(SP)
+	SUBQ $0x20, 336(SP)
 
-none291:
-	KMOVB        320(SP)(R8*1), K1
+none312:
+	KMOVB        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Z7
 	VSUBPD       Z0, Z7, Z8
@@ -12486,7 +12935,7 @@ none291:
 	VMAXPD       Z7, Z8, Z7
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z8
 	VMINPD       Z7, Z8, Z7
-	KMOVB        321(SP)(R8*1), K1
+	KMOVB        385(SP)(R8*1), K1
 	PREFETCHT0   12352(SI)
 	VMOVUPD      64(SI), Z8
 	VSUBPD       Z0, Z8, Z9
@@ -12504,7 +12953,7 @@ none291:
 	VMAXPD       Z8, Z9, Z8
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z9
 	VMINPD       Z8, Z9, Z8
-	KMOVB        322(SP)(R8*1), K1
+	KMOVB        386(SP)(R8*1), K1
 	PREFETCHT0   12416(SI)
 	VMOVUPD      128(SI), Z9
 	VSUBPD       Z0, Z9, Z10
@@ -12522,7 +12971,7 @@ none291:
 	VMAXPD       Z9, Z10, Z9
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z10
 	VMINPD       Z9, Z10, Z9
-	KMOVB        323(SP)(R8*1), K1
+	KMOVB        387(SP)(R8*1), K1
 	PREFETCHT0   12480(SI)
 	VMOVUPD      192(SI), Z10
 	VSUBPD       Z0, Z10, Z14
@@ -12543,39 +12992,39 @@ none291:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group289:
-	CMPQ         272(SP), $0x00
-	JG           same294
+group310:
+	CMPQ         336(SP), $0x00
+	JG           same315
 	LEAQ         (SP), SI
-	DECQ         280(SP)
-	JZ           none295
-	ADDQ         296(SP), AX
-	ADDQ         288(SP), CX
-	ADDQ         288(SP), DX
+	DECQ         344(SP)
+	JZ           none316
+	ADDQ         360(SP), AX
+	ADDQ         352(SP), CX
+	ADDQ         352(SP), DX
 	MOVQ         n+56(FP), R9
-	MOVQ         R9, 272(SP)
-	ADDQ         $0x18, 256(SP)
-	MOVQ         256(SP), SI
+	MOVQ         R9, 336(SP)
+	ADDQ         $0x18, 320(SP)
+	MOVQ         320(SP), SI
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same294:
+same315:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
-	MOVQ  R9, 320(SP)(R8*1)
+	MOVQ  R9, 384(SP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
-	MOVB  R10, 328(SP)(R8*1)
-	JNE   other296
+	MOVB  R10, 392(SP)(R8*1)
+	JNE   other317
 
-ready297:
+ready318:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 272(SP)
+	SUBQ $0x20, 336(SP)
 
-none295:
+none316:
 	VMOVUPD          Z7, Z20
 	VFMADD213PD      Z5, Z6, Z20
 	VMOVUPD          Z8, Z21
@@ -12612,7 +13061,7 @@ none295:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z25, Z17
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z27, Z19
-	KMOVB            320(SP)(R8*1), K1
+	KMOVB            384(SP)(R8*1), K1
 	PREFETCHT0       12288(SI)
 	VMOVUPD          (SI), Z7
 	VSUBPD           Z0, Z7, Z8
@@ -12638,7 +13087,7 @@ none295:
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z25, Z17
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z27, Z19
-	KMOVB            321(SP)(R8*1), K1
+	KMOVB            385(SP)(R8*1), K1
 	PREFETCHT0       12352(SI)
 	VMOVUPD          64(SI), Z8
 	VSUBPD           Z0, Z8, Z9
@@ -12664,7 +13113,7 @@ none295:
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z25, Z17
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z27, Z19
-	KMOVB            322(SP)(R8*1), K1
+	KMOVB            386(SP)(R8*1), K1
 	PREFETCHT0       12416(SI)
 	VMOVUPD          128(SI), Z9
 	VSUBPD           Z0, Z9, Z10
@@ -12690,7 +13139,7 @@ none295:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z25, Z17
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z27, Z19
-	KMOVB            323(SP)(R8*1), K1
+	KMOVB            387(SP)(R8*1), K1
 	PREFETCHT0       12480(SI)
 	VMOVUPD          192(SI), Z10
 	VSUBPD           Z0, Z10, Z14
@@ -12786,7 +13235,7 @@ none295:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group289
+	JG               group310
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z2, Y15
 	VEXTRACTF64X4    $0x01, Z3, Y16
@@ -12822,13 +13271,13 @@ none295:
 	VMOVSD           X2, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end300
+	JZ               end321
 	VXORPS           Y2, Y2, Y2
 	VXORPS           Y3, Y3, Y3
 	MOVQ             n+56(FP), BX
-	JMP              group289
+	JMP              group310
 
-other292:
+other313:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	VADDPD       Z0, Z7, Z7
 	KMOVB        R9, K1
@@ -12851,9 +13300,9 @@ other292:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready293
+	JMP          ready314
 
-other296:
+other317:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
 	VADDPD       Z0, Z15, Z15
 	KMOVB        R9, K1
@@ -12876,20 +13325,20 @@ other296:
 	VMOVUPD      192(AX), K1, Z15
 	VMOVUPD      Z15, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready297
+	JMP          ready318
 
-end300:
-last288:
+end321:
+last309:
 	VZEROUPPER
 	RET
 
-// func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
-TEXT ·bceSums64AVX512(SB), $448-120
+TEXT ·bceSums64AVX512(SB), $512-144
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last301
+	JEQ          last322
 	CMPQ         n+56(FP), $0x00
-	JEQ          last301
+	JEQ          last322
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -12899,16 +13348,16 @@ TEXT ·bceSums64AVX512(SB), $448-120
 	SHLQ         $0x03, SI
 	MOVQ         n+56(FP), DI
 	MOVQ         rows+48(FP), R8
-	MOVQ         DI, 264(SP)
-	MOVQ         R8, 272(SP)
+	MOVQ         DI, 328(SP)
+	MOVQ         R8, 336(SP)
 	ADDQ         $0x1f, DI
 	ANDQ         $-32, DI
 	SHRQ         $0x03, DI
 	SUBQ         DI, SI
-	MOVQ         SI, 280(SP)
+	MOVQ         SI, 344(SP)
 	SHLQ         $0x06, DI
 	SUBQ         DI, BX
-	MOVQ         BX, 288(SP)
+	MOVQ         BX, 352(SP)
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z2
 	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z3
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z4
@@ -12919,53 +13368,53 @@ TEXT ·bceSums64AVX512(SB), $448-120
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	MOVQ         n+56(FP), BX
-	CMPQ         264(SP), $0x00
-	JG           same303
+	CMPQ         328(SP), $0x00
+	JG           same324
 	LEAQ         (SP), SI
-	DECQ         272(SP)
-	JZ           none304
-	ADDQ         288(SP), AX
-	ADDQ         280(SP), CX
-	ADDQ         280(SP), DX
+	DECQ         336(SP)
+	JZ           none325
+	ADDQ         352(SP), AX
+	ADDQ         344(SP), CX
+	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
-	MOVQ         R9, 264(SP)
+	MOVQ         R9, 328(SP)
 
-same303:
+same324:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
-	MOVQ  R9, 320(SP)(R8*1)
+	MOVQ  R9, 384(SP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
-	MOVB  R10, 328(SP)(R8*1)
-	JNE   other305
+	MOVB  R10, 392(SP)(R8*1)
+	JNE   other326
 
-ready306:
+ready327:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 264(SP)
+	SUBQ $0x20, 328(SP)
 
-none304:
-	KMOVB       320(SP)(R8*1), K1
+none325:
+	KMOVB       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPD     (SI), Z7
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z7, K1, Z7
 	VMAXPD      Z7, Z3, Z7
 	VMINPD      Z7, Z4, Z7
-	KMOVB       321(SP)(R8*1), K1
+	KMOVB       385(SP)(R8*1), K1
 	PREFETCHT0  12352(SI)
 	VMOVUPD     64(SI), Z8
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
 	VMAXPD      Z8, Z3, Z8
 	VMINPD      Z8, Z4, Z8
-	KMOVB       322(SP)(R8*1), K1
+	KMOVB       386(SP)(R8*1), K1
 	PREFETCHT0  12416(SI)
 	VMOVUPD     128(SI), Z9
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K1, Z9
 	VMAXPD      Z9, Z3, Z9
 	VMINPD      Z9, Z4, Z9
-	KMOVB       323(SP)(R8*1), K1
+	KMOVB       387(SP)(R8*1), K1
 	PREFETCHT0  12480(SI)
 	VMOVUPD     192(SI), Z10
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K1, Z10
@@ -12974,35 +13423,35 @@ none304:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group302:
-	CMPQ 264(SP), $0x00
-	JG   same307
+group323:
+	CMPQ 328(SP), $0x00
+	JG   same328
 	LEAQ (SP), SI
-	DECQ 272(SP)
-	JZ   none308
-	ADDQ 288(SP), AX
-	ADDQ 280(SP), CX
-	ADDQ 280(SP), DX
+	DECQ 336(SP)
+	JZ   none329
+	ADDQ 352(SP), AX
+	ADDQ 344(SP), CX
+	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
-	MOVQ R9, 264(SP)
+	MOVQ R9, 328(SP)
 
-same307:
+same328:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
-	MOVQ  R9, 320(SP)(R8*1)
+	MOVQ  R9, 384(SP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
-	MOVB  R10, 328(SP)(R8*1)
-	JNE   other309
+	MOVB  R10, 392(SP)(R8*1)
+	JNE   other330
 
-ready310:
+ready331:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 264(SP)
+	SUBQ $0x20, 328(SP)
 
-none308:
+none329:
 	VMOVUPD          Z7, Z15
 	VFMADD213PD      Z5, Z6, Z15
 	VMOVUPD          Z8, Z16
@@ -13035,7 +13484,7 @@ none308:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z20, Z12
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z13
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z14
-	KMOVB            320(SP)(R8*1), K1
+	KMOVB            384(SP)(R8*1), K1
 	PREFETCHT0       12288(SI)
 	VMOVUPD          (SI), Z7
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K1, Z7
@@ -13049,7 +13498,7 @@ none308:
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z20, Z12
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z13
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z14
-	KMOVB            321(SP)(R8*1), K1
+	KMOVB            385(SP)(R8*1), K1
 	PREFETCHT0       12352(SI)
 	VMOVUPD          64(SI), Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
@@ -13063,7 +13512,7 @@ none308:
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z20, Z12
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z13
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z14
-	KMOVB            322(SP)(R8*1), K1
+	KMOVB            386(SP)(R8*1), K1
 	PREFETCHT0       12416(SI)
 	VMOVUPD          128(SI), Z9
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
@@ -13077,7 +13526,7 @@ none308:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z20, Z12
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z13
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z14
-	KMOVB            323(SP)(R8*1), K1
+	KMOVB            387(SP)(R8*1), K1
 	PREFETCHT0       12480(SI)
 	VMOVUPD          192(SI), Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
@@ -13161,7 +13610,7 @@ none308:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group302
+	JG               group323
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z0, Y11
 	VEXTRACTF64X4    $0x01, Z1, Y12
@@ -13197,13 +13646,13 @@ none308:
 	VMOVSD           X0, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end313
+	JZ               end334
 	VXORPS           Y0, Y0, Y0
 	VXORPS           Y1, Y1, Y1
 	MOVQ             n+56(FP), BX
-	JMP              group302
+	JMP              group323
 
-other305:
+other326:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	KMOVB        R9, K1
 	VMOVUPD      Z7, Z8
@@ -13225,9 +13674,9 @@ other305:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready306
+	JMP          ready327
 
-other309:
+other330:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
 	KMOVB        R9, K1
 	VMOVUPD      Z11, Z12
@@ -13249,16 +13698,16 @@ other309:
 	VMOVUPD      192(AX), K1, Z11
 	VMOVUPD      Z11, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready310
+	JMP          ready331
 
-end313:
-last301:
+end334:
+last322:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-144
+TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-168
 	MOVQ         x+56(FP), CX
 	MOVQ         dst+16(FP), DX
 	MOVQ         to+32(FP), BX
@@ -13275,9 +13724,9 @@ TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-144
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+72(FP), $0x00
-	JZ           last315
+	JZ           last336
 
-row314:
+row335:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+120(FP), AX
@@ -13287,16 +13736,16 @@ row314:
 	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x20, R13
-	JL           rest318
+	JL           rest339
 
-group316:
+group337:
 	TESTQ      DI, DI
-	JZ         none321
+	JZ         none342
 	TESTQ      $0x00000f00, BX
-	JNZ        same322
+	JNZ        same343
 	PREFETCHT0 16384(BX)
 
-same322:
+same343:
 	VMOVUPD  (SI), Z11
 	VMOVNTPD Z11, (BX)
 	VMOVUPD  64(SI), Z11
@@ -13309,7 +13758,7 @@ same322:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none321:
+none342:
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12352(CX)(AX*1)
 	PREFETCHT0       12416(CX)(AX*1)
@@ -13707,16 +14156,16 @@ none321:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 
-added317:
+added338:
 	ADDQ $+256, AX
 	SUBQ $0x20, R13
-	JGE  group316
+	JGE  group337
 
-rest318:
+rest339:
 	ADDQ      $0x20, R13
-	JLE       done320
+	JLE       done341
 	CMPQ      R13, $0x10
-	JBE       short319
+	JBE       short340
 	SUBQ      $0x10, R13
 	MOVQ      $-1, DX
 	BZHIQ     R13, DX, DX
@@ -13735,16 +14184,16 @@ rest318:
 	SUBQ      AX, CX
 	MOVQ      CX, DX
 	XORQ      R13, R13
-	JMP       group316
+	JMP       group337
 
-short319:
+short340:
 	TESTQ      DI, DI
-	JZ         none323
+	JZ         none344
 	TESTQ      $0x00000f00, BX
-	JNZ        same324
+	JNZ        same345
 	PREFETCHT0 16384(BX)
 
-same324:
+same345:
 	VMOVUPD  (SI), Z11
 	VMOVNTPD Z11, (BX)
 	VMOVUPD  64(SI), Z11
@@ -13757,7 +14206,7 @@ same324:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none323:
+none344:
 	MOVQ             $-1, R12
 	BZHIQ            R13, R12, R12
 	MOVQ             R12, 256(SP)
@@ -13964,16 +14413,16 @@ none323:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 	XORQ             R13, R13
-	JMP              added317
+	JMP              added338
 
-done320:
+done341:
 	MOVQ    stride+64(FP), CX
 	SHLQ    $0x03, CX
 	ADDQ    x+56(FP), CX
 	MOVQ    CX, x+56(FP)
 	MOVQ    dst+16(FP), R12
 	CMPQ    R12, DX
-	JEQ     direct325
+	JEQ     direct346
 	MOVQ    n+80(FP), DX
 	ANDQ    $0x1f, DX
 	SUBQ    $0x10, DX
@@ -13991,7 +14440,7 @@ done320:
 	VMOVUPD 192(SP), Z8
 	VMOVUPD Z8, K2, -64(R12)(AX*1)
 
-direct325:
+direct346:
 	MOVQ          dstStride+24(FP), DX
 	SHLQ          $0x03, DX
 	ADDQ          dst+16(FP), DX
@@ -14036,18 +14485,18 @@ direct325:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+72(FP)
-	JNZ           row314
+	JNZ           row335
 
-last315:
+last336:
 	TESTQ DI, DI
-	JZ    none327
+	JZ    none348
 
-more326:
+more347:
 	TESTQ      $0x00000f00, BX
-	JNZ        same328
+	JNZ        same349
 	PREFETCHT0 16384(BX)
 
-same328:
+same349:
 	VMOVUPD  (SI), Z0
 	VMOVNTPD Z0, (BX)
 	VMOVUPD  64(SI), Z0
@@ -14059,22 +14508,22 @@ same328:
 	ADDQ     $+256, SI
 	ADDQ     $+256, BX
 	DECQ     DI
-	JNZ      more326
+	JNZ      more347
 
-none327:
+none348:
 	VZEROUPPER
 	RET
 
-// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
-TEXT ·bceGradShifted64AVX512(SB), $448-144
+TEXT ·bceGradShifted64AVX512(SB), $512-168
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last329
+	JEQ          last350
 	CMPQ         n+80(FP), $0x00
-	JEQ          last329
+	JEQ          last350
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -14084,29 +14533,29 @@ TEXT ·bceGradShifted64AVX512(SB), $448-144
 	MOVQ         dstStride+24(FP), R10
 	SHLQ         $0x03, R10
 	MOVQ         p+120(FP), R11
-	MOVQ         R11, 264(SP)
+	MOVQ         R11, 328(SP)
 	MOVQ         words+104(FP), R11
 	SHLQ         $0x03, R11
 	MOVQ         n+80(FP), R12
 	MOVQ         rows+72(FP), R13
-	MOVQ         R12, 280(SP)
-	MOVQ         R13, 288(SP)
+	MOVQ         R12, 344(SP)
+	MOVQ         R13, 352(SP)
 	ADDQ         $0x1f, R12
 	ANDQ         $-32, R12
 	SHRQ         $0x03, R12
 	SUBQ         R12, R11
-	MOVQ         R11, 296(SP)
+	MOVQ         R11, 360(SP)
 	SHLQ         $0x06, R12
 	SUBQ         R12, R8
-	MOVQ         R8, 304(SP)
+	MOVQ         R8, 368(SP)
 	SUBQ         R12, R10
-	MOVQ         R10, 312(SP)
+	MOVQ         R10, 376(SP)
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z5
 	MOVQ         $0x00000000, R11
 	MOVQ         $0x00000040, R12
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z6
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z7
-	MOVQ         264(SP), R8
+	MOVQ         328(SP), R8
 	VBROADCASTSD 8(R8), Z1
 	VBROADCASTSD 16(R8), Z2
 	VXORPS       Y3, Y3, Y3
@@ -14116,39 +14565,39 @@ TEXT ·bceGradShifted64AVX512(SB), $448-144
 	VMOVUPD      Z0, Z0
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	CMPQ         280(SP), $0x00
-	JG           same331
+	CMPQ         344(SP), $0x00
+	JG           same352
 	LEAQ         (SP), R10
-	DECQ         288(SP)
-	JZ           none332
-	ADDQ         304(SP), BX
-	ADDQ         296(SP), SI
-	ADDQ         296(SP), DI
+	DECQ         352(SP)
+	JZ           none353
+	ADDQ         368(SP), BX
+	ADDQ         360(SP), SI
+	ADDQ         360(SP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 280(SP)
-	ADDQ         $0x18, 264(SP)
-	MOVQ         264(SP), R10
+	MOVQ         R13, 344(SP)
+	ADDQ         $0x18, 328(SP)
+	MOVQ         328(SP), R10
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same331:
+same352:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 320(SP)(R12*1)
+	MOVQ  R13, 384(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 328(SP)(R12*1)
-	JNE   other333
+	MOVB  R14, 392(SP)(R12*1)
+	JNE   other354
 
-ready334:
+ready355:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
-	SUBQ $0x20, 280(SP)
+	SUBQ $0x20, 344(SP)
 
-none332:
-	KMOVB        320(SP)(R12*1), K1
+none353:
+	KMOVB        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Z8
 	VSUBPD       Z1, Z8, Z9
@@ -14166,7 +14615,7 @@ none332:
 	VMAXPD       Z8, Z9, Z8
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z9
 	VMINPD       Z8, Z9, Z8
-	KMOVB        321(SP)(R12*1), K1
+	KMOVB        385(SP)(R12*1), K1
 	PREFETCHT0   12352(R10)
 	VMOVUPD      64(R10), Z9
 	VSUBPD       Z1, Z9, Z10
@@ -14184,7 +14633,7 @@ none332:
 	VMAXPD       Z9, Z10, Z9
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z10
 	VMINPD       Z9, Z10, Z9
-	KMOVB        322(SP)(R12*1), K1
+	KMOVB        386(SP)(R12*1), K1
 	PREFETCHT0   12416(R10)
 	VMOVUPD      128(R10), Z10
 	VSUBPD       Z1, Z10, Z11
@@ -14202,7 +14651,7 @@ none332:
 	VMAXPD       Z10, Z11, Z10
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z11
 	VMINPD       Z10, Z11, Z10
-	KMOVB        323(SP)(R12*1), K1
+	KMOVB        387(SP)(R12*1), K1
 	PREFETCHT0   12480(R10)
 	VMOVUPD      192(R10), Z11
 	VSUBPD       Z1, Z11, Z15
@@ -14223,14 +14672,14 @@ none332:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group330:
+group351:
 	TESTQ      DX, DX
-	JZ         none335
+	JZ         none356
 	TESTQ      $0x00000f00, AX
-	JNZ        same336
+	JNZ        same357
 	PREFETCHT0 16384(AX)
 
-same336:
+same357:
 	VMOVUPD  (CX), Z16
 	VMOVNTPD Z16, (AX)
 	VMOVUPD  64(CX), Z16
@@ -14243,43 +14692,43 @@ same336:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none335:
-	CMPQ         280(SP), $0x00
-	JG           same337
+none356:
+	CMPQ         344(SP), $0x00
+	JG           same358
 	LEAQ         (SP), R10
-	DECQ         288(SP)
-	JZ           none338
-	ADDQ         304(SP), BX
-	ADDQ         296(SP), SI
-	ADDQ         296(SP), DI
+	DECQ         352(SP)
+	JZ           none359
+	ADDQ         368(SP), BX
+	ADDQ         360(SP), SI
+	ADDQ         360(SP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 280(SP)
-	ADDQ         $0x18, 264(SP)
-	MOVQ         264(SP), R10
+	MOVQ         R13, 344(SP)
+	ADDQ         $0x18, 328(SP)
+	MOVQ         328(SP), R10
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same337:
+same358:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 320(SP)(R12*1)
+	MOVQ  R13, 384(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 328(SP)(R12*1)
-	JNE   other339
+	MOVB  R14, 392(SP)(R12*1)
+	JNE   other360
 
-ready340:
+ready361:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
-	SUBQ $0x20, 280(SP)
+	SUBQ $0x20, 344(SP)
 
-none338:
-	CMPB 328(SP)(R11*1), $0x00
-	JEQ  into341
+none359:
+	CMPB 392(SP)(R11*1), $0x00
+	JEQ  into362
 
-entered342:
+entered363:
 	VMOVUPD          Z8, Z21
 	VFMADD213PD      Z6, Z7, Z21
 	VMOVUPD          Z9, Z22
@@ -14316,7 +14765,7 @@ entered342:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z28, Z20
-	KMOVB            320(SP)(R12*1), K1
+	KMOVB            384(SP)(R12*1), K1
 	PREFETCHT0       12288(R10)
 	VMOVUPD          (R10), Z8
 	VSUBPD           Z1, Z8, Z9
@@ -14342,7 +14791,7 @@ entered342:
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z28, Z20
-	KMOVB            321(SP)(R12*1), K1
+	KMOVB            385(SP)(R12*1), K1
 	PREFETCHT0       12352(R10)
 	VMOVUPD          64(R10), Z9
 	VSUBPD           Z1, Z9, Z10
@@ -14368,7 +14817,7 @@ entered342:
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z28, Z20
-	KMOVB            322(SP)(R12*1), K1
+	KMOVB            386(SP)(R12*1), K1
 	PREFETCHT0       12416(R10)
 	VMOVUPD          128(R10), Z10
 	VSUBPD           Z1, Z10, Z11
@@ -14394,7 +14843,7 @@ entered342:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z26, Z18
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z27, Z19
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z28, Z20
-	KMOVB            323(SP)(R12*1), K1
+	KMOVB            387(SP)(R12*1), K1
 	PREFETCHT0       12480(R10)
 	VMOVUPD          192(R10), Z11
 	VSUBPD           Z1, Z11, Z15
@@ -14438,25 +14887,25 @@ entered342:
 	VMULPD           Z24, Z20, Z20
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z21
 	VDIVPD           Z21, Z16, Z21
-	KMOVB            320(SP)(R11*1), K1
+	KMOVB            384(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
 	VMULPD           Z0, Z21, Z21
 	VMOVUPD          Z21, (R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z21
 	VDIVPD           Z21, Z18, Z21
-	KMOVB            321(SP)(R11*1), K1
+	KMOVB            385(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
 	VMULPD           Z0, Z21, Z21
 	VMOVUPD          Z21, 64(R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z21
 	VDIVPD           Z21, Z19, Z21
-	KMOVB            322(SP)(R11*1), K1
+	KMOVB            386(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
 	VMULPD           Z0, Z21, Z21
 	VMOVUPD          Z21, 128(R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z20, Z21
 	VDIVPD           Z21, Z20, Z21
-	KMOVB            323(SP)(R11*1), K1
+	KMOVB            387(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z21, K1, Z21
 	VMULPD           Z0, Z21, Z21
 	VMOVUPD          Z21, 192(R9)
@@ -14511,15 +14960,15 @@ entered342:
 	VSUBPD           Z18, Z19, Z19
 	VADDPD           Z19, Z4, Z4
 	VMOVAPD          Z16, Z3
-	CMPB             328(SP)(R11*1), $0x00
-	JEQ              out344
+	CMPB             392(SP)(R11*1), $0x00
+	JEQ              out365
 
-left345:
+left366:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group330
+	JG            group351
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y16
@@ -14554,9 +15003,9 @@ left345:
 	VADDPD        X4, X3, X3
 	VMOVSD        X3, (R8)
 	ADDQ          $0x08, sum+0(FP)
-	ADDQ          312(SP), R9
+	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end347
+	JZ            end368
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          scale+112(FP), R8
@@ -14564,9 +15013,9 @@ left345:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group330
+	JMP           group351
 
-other333:
+other354:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	VADDPD       Z1, Z8, Z8
 	KMOVB        R13, K1
@@ -14589,9 +15038,9 @@ other333:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready334
+	JMP          ready355
 
-other339:
+other360:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
 	VADDPD       Z1, Z16, Z16
 	KMOVB        R13, K1
@@ -14614,15 +15063,15 @@ other339:
 	VMOVUPD      192(BX), K1, Z16
 	VMOVUPD      Z16, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready340
+	JMP          ready361
 
-into341:
-	MOVQ R9, 256(SP)
+into362:
+	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered342
+	JMP  entered363
 
-out344:
-	MOVQ    256(SP), R9
+out365:
+	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
 	CMOVQLT R8, R10
@@ -14643,19 +15092,19 @@ out344:
 	VMOVUPD Z16, K3, 128(R9)
 	VMOVUPD 192(SP), Z16
 	VMOVUPD Z16, K4, 192(R9)
-	JMP     left345
+	JMP     left366
 
-end347:
-last329:
+end368:
+last350:
 	TESTQ DX, DX
-	JZ    none349
+	JZ    none370
 
-more348:
+more369:
 	TESTQ      $0x00000f00, AX
-	JNZ        same350
+	JNZ        same371
 	PREFETCHT0 16384(AX)
 
-same350:
+same371:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -14667,22 +15116,22 @@ same350:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more348
+	JNZ      more369
 
-none349:
+none370:
 	VZEROUPPER
 	RET
 
-// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
+// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
-TEXT ·bceGrad64AVX512(SB), $448-144
+TEXT ·bceGrad64AVX512(SB), $512-168
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last351
+	JEQ          last372
 	CMPQ         n+80(FP), $0x00
-	JEQ          last351
+	JEQ          last372
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -14695,18 +15144,18 @@ TEXT ·bceGrad64AVX512(SB), $448-144
 	SHLQ         $0x03, R11
 	MOVQ         n+80(FP), R12
 	MOVQ         rows+72(FP), R13
-	MOVQ         R12, 272(SP)
-	MOVQ         R13, 280(SP)
+	MOVQ         R12, 336(SP)
+	MOVQ         R13, 344(SP)
 	ADDQ         $0x1f, R12
 	ANDQ         $-32, R12
 	SHRQ         $0x03, R12
 	SUBQ         R12, R11
-	MOVQ         R11, 288(SP)
+	MOVQ         R11, 352(SP)
 	SHLQ         $0x06, R12
 	SUBQ         R12, R8
-	MOVQ         R8, 296(SP)
+	MOVQ         R8, 360(SP)
 	SUBQ         R12, R10
-	MOVQ         R10, 304(SP)
+	MOVQ         R10, 368(SP)
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z3
 	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z4
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z5
@@ -14721,53 +15170,53 @@ TEXT ·bceGrad64AVX512(SB), $448-144
 	VMOVUPD      Z0, Z0
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	CMPQ         272(SP), $0x00
-	JG           same353
+	CMPQ         336(SP), $0x00
+	JG           same374
 	LEAQ         (SP), R10
-	DECQ         280(SP)
-	JZ           none354
-	ADDQ         296(SP), BX
-	ADDQ         288(SP), SI
-	ADDQ         288(SP), DI
+	DECQ         344(SP)
+	JZ           none375
+	ADDQ         360(SP), BX
+	ADDQ         352(SP), SI
+	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
-	MOVQ         R13, 272(SP)
+	MOVQ         R13, 336(SP)
 
-same353:
+same374:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 320(SP)(R12*1)
+	MOVQ  R13, 384(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 328(SP)(R12*1)
-	JNE   other355
+	MOVB  R14, 392(SP)(R12*1)
+	JNE   other376
 
-ready356:
+ready377:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
-	SUBQ $0x20, 272(SP)
+	SUBQ $0x20, 336(SP)
 
-none354:
-	KMOVB       320(SP)(R12*1), K1
+none375:
+	KMOVB       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPD     (R10), Z8
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
 	VMAXPD      Z8, Z4, Z8
 	VMINPD      Z8, Z5, Z8
-	KMOVB       321(SP)(R12*1), K1
+	KMOVB       385(SP)(R12*1), K1
 	PREFETCHT0  12352(R10)
 	VMOVUPD     64(R10), Z9
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z9, K1, Z9
 	VMAXPD      Z9, Z4, Z9
 	VMINPD      Z9, Z5, Z9
-	KMOVB       322(SP)(R12*1), K1
+	KMOVB       386(SP)(R12*1), K1
 	PREFETCHT0  12416(R10)
 	VMOVUPD     128(R10), Z10
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z10, K1, Z10
 	VMAXPD      Z10, Z4, Z10
 	VMINPD      Z10, Z5, Z10
-	KMOVB       323(SP)(R12*1), K1
+	KMOVB       387(SP)(R12*1), K1
 	PREFETCHT0  12480(R10)
 	VMOVUPD     192(R10), Z11
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z11, K1, Z11
@@ -14776,14 +15225,14 @@ none354:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group352:
+group373:
 	TESTQ      DX, DX
-	JZ         none357
+	JZ         none378
 	TESTQ      $0x00000f00, AX
-	JNZ        same358
+	JNZ        same379
 	PREFETCHT0 16384(AX)
 
-same358:
+same379:
 	VMOVUPD  (CX), Z12
 	VMOVNTPD Z12, (AX)
 	VMOVUPD  64(CX), Z12
@@ -14796,39 +15245,39 @@ same358:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none357:
-	CMPQ 272(SP), $0x00
-	JG   same359
+none378:
+	CMPQ 336(SP), $0x00
+	JG   same380
 	LEAQ (SP), R10
-	DECQ 280(SP)
-	JZ   none360
-	ADDQ 296(SP), BX
-	ADDQ 288(SP), SI
-	ADDQ 288(SP), DI
+	DECQ 344(SP)
+	JZ   none381
+	ADDQ 360(SP), BX
+	ADDQ 352(SP), SI
+	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
-	MOVQ R13, 272(SP)
+	MOVQ R13, 336(SP)
 
-same359:
+same380:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 320(SP)(R12*1)
+	MOVQ  R13, 384(SP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 328(SP)(R12*1)
-	JNE   other361
+	MOVB  R14, 392(SP)(R12*1)
+	JNE   other382
 
-ready362:
+ready383:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
-	SUBQ $0x20, 272(SP)
+	SUBQ $0x20, 336(SP)
 
-none360:
-	CMPB 328(SP)(R11*1), $0x00
-	JEQ  into363
+none381:
+	CMPB 392(SP)(R11*1), $0x00
+	JEQ  into384
 
-entered364:
+entered385:
 	VMOVUPD          Z8, Z17
 	VFMADD213PD      Z6, Z7, Z17
 	VMOVUPD          Z9, Z18
@@ -14861,7 +15310,7 @@ entered364:
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z14
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z23, Z15
 	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z24, Z16
-	KMOVB            320(SP)(R12*1), K1
+	KMOVB            384(SP)(R12*1), K1
 	PREFETCHT0       12288(R10)
 	VMOVUPD          (R10), Z8
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z8, K1, Z8
@@ -14875,7 +15324,7 @@ entered364:
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z14
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z23, Z15
 	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z24, Z16
-	KMOVB            321(SP)(R12*1), K1
+	KMOVB            385(SP)(R12*1), K1
 	PREFETCHT0       12352(R10)
 	VMOVUPD          64(R10), Z9
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K1, Z9
@@ -14889,7 +15338,7 @@ entered364:
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z14
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z23, Z15
 	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z24, Z16
-	KMOVB            322(SP)(R12*1), K1
+	KMOVB            386(SP)(R12*1), K1
 	PREFETCHT0       12416(R10)
 	VMOVUPD          128(R10), Z10
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z10, K1, Z10
@@ -14903,7 +15352,7 @@ entered364:
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z14
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z23, Z15
 	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z24, Z16
-	KMOVB            323(SP)(R12*1), K1
+	KMOVB            387(SP)(R12*1), K1
 	PREFETCHT0       12480(R10)
 	VMOVUPD          192(R10), Z11
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
@@ -14935,25 +15384,25 @@ entered364:
 	VMULPD           Z20, Z16, Z16
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z12, Z17
 	VDIVPD           Z17, Z12, Z17
-	KMOVB            320(SP)(R11*1), K1
+	KMOVB            384(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
 	VMULPD           Z0, Z17, Z17
 	VMOVUPD          Z17, (R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z14, Z17
 	VDIVPD           Z17, Z14, Z17
-	KMOVB            321(SP)(R11*1), K1
+	KMOVB            385(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
 	VMULPD           Z0, Z17, Z17
 	VMOVUPD          Z17, 64(R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z15, Z17
 	VDIVPD           Z17, Z15, Z17
-	KMOVB            322(SP)(R11*1), K1
+	KMOVB            386(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
 	VMULPD           Z0, Z17, Z17
 	VMOVUPD          Z17, 128(R9)
 	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z16, Z17
 	VDIVPD           Z17, Z16, Z17
-	KMOVB            323(SP)(R11*1), K1
+	KMOVB            387(SP)(R11*1), K1
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K1, Z17
 	VMULPD           Z0, Z17, Z17
 	VMOVUPD          Z17, 192(R9)
@@ -15008,15 +15457,15 @@ entered364:
 	VSUBPD           Z14, Z15, Z15
 	VADDPD           Z15, Z2, Z2
 	VMOVAPD          Z12, Z1
-	CMPB             328(SP)(R11*1), $0x00
-	JEQ              out366
+	CMPB             392(SP)(R11*1), $0x00
+	JEQ              out387
 
-left367:
+left388:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group352
+	JG            group373
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y12
@@ -15051,9 +15500,9 @@ left367:
 	VADDPD        X2, X1, X1
 	VMOVSD        X1, (R8)
 	ADDQ          $0x08, sum+0(FP)
-	ADDQ          304(SP), R9
+	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end369
+	JZ            end390
 	VXORPS        Y1, Y1, Y1
 	VXORPS        Y2, Y2, Y2
 	MOVQ          scale+112(FP), R8
@@ -15061,9 +15510,9 @@ left367:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group352
+	JMP           group373
 
-other355:
+other376:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	KMOVB        R13, K1
 	VMOVUPD      Z8, Z9
@@ -15085,9 +15534,9 @@ other355:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready356
+	JMP          ready377
 
-other361:
+other382:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
 	KMOVB        R13, K1
 	VMOVUPD      Z12, Z14
@@ -15109,15 +15558,15 @@ other361:
 	VMOVUPD      192(BX), K1, Z12
 	VMOVUPD      Z12, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready362
+	JMP          ready383
 
-into363:
-	MOVQ R9, 256(SP)
+into384:
+	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered364
+	JMP  entered385
 
-out366:
-	MOVQ    256(SP), R9
+out387:
+	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
 	CMOVQLT R8, R10
@@ -15138,19 +15587,19 @@ out366:
 	VMOVUPD Z12, K3, 128(R9)
 	VMOVUPD 192(SP), Z12
 	VMOVUPD Z12, K4, 192(R9)
-	JMP     left367
+	JMP     left388
 
-end369:
-last351:
+end390:
+last372:
 	TESTQ DX, DX
-	JZ    none371
+	JZ    none392
 
-more370:
+more391:
 	TESTQ      $0x00000f00, AX
-	JNZ        same372
+	JNZ        same393
 	PREFETCHT0 16384(AX)
 
-same372:
+same393:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -15162,8 +15611,8 @@ same372:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more370
+	JNZ      more391
 
-none371:
+none392:
 	VZEROUPPER
 	RET

@@ -284,8 +284,8 @@ DATA constants64<>+1136(SB)/8, $0x40862e42fefa39ef
 DATA constants64<>+1144(SB)/8, $0x40862e42fefa39ef
 GLOBL constants64<>(SB), RODATA|NOPTR, $1152
 
-// func bceSumsWeighted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
-TEXT ·bceSumsWeighted32NEON(SB), NOSPLIT, $512-120
+// func bceSumsWeighted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceSumsWeighted32NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    negWeight+104(FP), R2
 	MOVD    posWeight+112(FP), R4
@@ -1479,8 +1479,8 @@ done6:
 last2:
 	RET
 
-// func bceSumsShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
-TEXT ·bceSumsShifted32NEON(SB), NOSPLIT, $512-120
+// func bceSumsShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceSumsShifted32NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    n+56(FP), R5
 	LSR     $6, R5, R2
@@ -2262,8 +2262,8 @@ part48:
 	VAND    V21.B16, V29.B16, V29.B16
 	B       parted49
 
-// func bceSums32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
-TEXT ·bceSums32NEON(SB), NOSPLIT, $512-120
+// func bceSums32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceSums32NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    n+56(FP), R5
 	LSR     $6, R5, R2
@@ -2913,8 +2913,8 @@ part81:
 	VAND    V16.B16, V26.B16, V26.B16
 	B       parted82
 
-// func bceGradWeighted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
-TEXT ·bceGradWeighted32NEON(SB), NOSPLIT, $512-120
+// func bceGradWeighted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceGradWeighted32NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    dst+16(FP), R2
 	MOVD    negWeight+104(FP), R4
@@ -4439,8 +4439,8 @@ done89:
 last85:
 	RET
 
-// func bceGradShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
-TEXT ·bceGradShifted32NEON(SB), NOSPLIT, $512-120
+// func bceGradShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceGradShifted32NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    dst+16(FP), R2
 	MOVD    n+56(FP), R7
@@ -5347,8 +5347,8 @@ part137:
 	VAND    V22.B16, V30.B16, V30.B16
 	B       parted138
 
-// func bceGrad32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32)
-TEXT ·bceGrad32NEON(SB), NOSPLIT, $512-120
+// func bceGrad32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceGrad32NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    dst+16(FP), R2
 	MOVD    n+56(FP), R7
@@ -6123,8 +6123,8 @@ part176:
 	VAND    V17.B16, V27.B16, V27.B16
 	B       parted177
 
-// func bceSumsWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
-TEXT ·bceSumsWeighted64NEON(SB), NOSPLIT, $512-120
+// func bceSumsWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceSumsWeighted64NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    negWeight+104(FP), R2
 	MOVD    posWeight+112(FP), R4
@@ -7985,8 +7985,8 @@ done190:
 last186:
 	RET
 
-// func bceSumsShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
-TEXT ·bceSumsShifted64NEON(SB), NOSPLIT, $512-120
+// func bceSumsShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceSumsShifted64NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    n+56(FP), R5
 	LSR     $5, R5, R2
@@ -9219,8 +9219,8 @@ part229:
 	VAND    V13.B16, V20.B16, V20.B16
 	B       parted230
 
-// func bceSums64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
-TEXT ·bceSums64NEON(SB), NOSPLIT, $512-120
+// func bceSums64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceSums64NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    n+56(FP), R5
 	LSR     $5, R5, R2
@@ -10321,8 +10321,8 @@ part259:
 	VAND    V10.B16, V17.B16, V17.B16
 	B       parted260
 
-// func bceGradWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
-TEXT ·bceGradWeighted64NEON(SB), NOSPLIT, $512-120
+// func bceGradWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceGradWeighted64NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    dst+16(FP), R2
 	MOVD    negWeight+104(FP), R4
@@ -12510,8 +12510,8 @@ done266:
 last262:
 	RET
 
-// func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
-TEXT ·bceGradShifted64NEON(SB), NOSPLIT, $512-120
+// func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceGradShifted64NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    dst+16(FP), R2
 	MOVD    n+56(FP), R7
@@ -13864,8 +13864,8 @@ part310:
 	VAND    V14.B16, V21.B16, V21.B16
 	B       parted311
 
-// func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64)
-TEXT ·bceGrad64NEON(SB), NOSPLIT, $512-120
+// func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+TEXT ·bceGrad64NEON(SB), NOSPLIT, $512-144
 	MOVD    x+32(FP), R0
 	MOVD    dst+16(FP), R2
 	MOVD    n+56(FP), R7

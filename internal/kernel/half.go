@@ -53,6 +53,32 @@ func Float16Of(f float32) uint16 {
 	return sign | uint16((a-(127-15)<<23)>>13)
 }
 
+// Kinds of 16-bit floats, which take the place of float32 in a kernel's rows; 0 for
+// none.
+const (
+	BFloat16 = 1 + iota
+	Float16
+)
+
+// Sixteen reports whether the tier has kernels that take 16-bit floats for float32.
+func Sixteen() bool { return Active == AVX512 }
+
+// float32Of returns the float32 of the same value as a float of that kind.
+func float32Of(h uint16, kind int) float32 {
+	if kind == BFloat16 {
+		return Float32OfBFloat16(h)
+	}
+	return Float32OfFloat16(h)
+}
+
+// sixteenOf returns the float of that kind nearest to f.
+func sixteenOf(f float32, kind int) uint16 {
+	if kind == BFloat16 {
+		return BFloat16Of(f)
+	}
+	return Float16Of(f)
+}
+
 // Widen writes the float32 of 16-bit floats, bfloat16 or float16, to dst, of the same
 // length.
 func Widen(dst []float32, bits []uint16, bfloat16 bool) {

@@ -1,0 +1,199 @@
+package gen
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+)
+
+// A sixteenBits has a kernel of float32 take rows of 16-bit floats on AVX-512, too: a
+// group goes through a buffer, where it is widened before it is loaded, and a gradient
+// narrowed once it is stored. A pass of its own would wait for the memory while nothing
+// is computed.
+type sixteenBits struct {
+	*vec
+	kind   operand.Mem // the argument: 0 for float32, then bfloat16 and float16
+	buffer operand.Mem // of a group and another register
+}
+
+// newSixteenBits returns that of the kernel whose buffer that is.
+func newSixteenBits(v *vec, buffer operand.Mem) *sixteenBits {
+	return &sixteenBits{v, v.argument("kind"), buffer}
+}
+
+// Values of kind, as package kernel has them.
+const (
+	bfloat16Kind = 1
+	float16Kind  = 2
+)
+
+// ifSixteen jumps to the label where the rows are of 16 bits.
+func (s *sixteenBits) ifSixteen(label string) {
+	s.CMPQ(s.kind, operand.U8(0))
+	s.JNE(operand.LabelRef(label))
+}
+
+// rows loads a pointer to rows of 16 bits in the place of one to rows of float32, and
+// halves the bytes from row to row.
+func (s *sixteenBits) rows(names []string, pointers []gpreg, skip ...operand.Mem) {
+	single := s.newLabel("single")
+	s.CMPQ(s.kind, operand.U8(0))
+	s.JEQ(operand.LabelRef(single))
+	for i, name := range names {
+		s.Load(s.Param(name), pointers[i])
+	}
+	for _, m := range skip {
+		s.SARQ(operand.U8(1), m)
+	}
+	s.Label(single)
+}
+
+// widen fills the buffer with a group at mem, with none where bits has no element, and
+// leaves in to where it begins: at a line of the cache. It overwrites bits.
+func (s *sixteenBits) widen(mem operand.Mem, bits gpreg, none func() vreg, to gpreg) {
+	some, ready := s.newLabel("some"), s.newLabel("widened")
+	s.LEAQ(s.register(s.buffer, 1), to)
+	s.ANDQ(operand.I32(-s.bytes), to)
+	for i := 0; i < 2*s.bytes; i += 64 {
+		s.prefetch(s.part(mem, i), 0)
+	}
+	s.CMPQ(bits, operand.I8(-1))
+	s.JNE(operand.LabelRef(some))
+	r := s.newRegs(4)
+	s.eitherKind(func() {
+		for i, x := range r {
+			s.VPMOVZXWD(s.part(mem, i*s.bytes/2), x)
+			s.VPSLLD(operand.U8(16), x, x)
+			s.move(x, at(to, i*s.bytes))
+		}
+	}, func() {
+		for i, x := range r {
+			s.VCVTPH2PS(s.part(mem, i*s.bytes/2), x)
+			s.move(x, at(to, i*s.bytes))
+		}
+	}, ready)
+	s.Label(some)
+	masks := make([]mask, len(r))
+	for i := range r {
+		masks[i] = s.K()
+		if i > 0 {
+			s.SHRQ(operand.U8(s.lanes), bits)
+		}
+		s.loadMask(bits.As32(), masks[i])
+		s.move(none(), r[i])
+	}
+	stored := s.newLabel("filled")
+	s.eitherKind(func() {
+		for i, k := range masks {
+			t := s.reg()
+			s.VPMOVZXWD_Z(s.part(mem, i*s.bytes/2), k, t)
+			s.VPSLLD(operand.U8(16), t, k, r[i])
+		}
+	}, func() {
+		for i, k := range masks {
+			s.VCVTPH2PS(s.part(mem, i*s.bytes/2), k, r[i])
+		}
+	}, stored)
+	s.Label(stored)
+	for i := range r {
+		s.move(r[i], at(to, i*s.bytes))
+	}
+	s.Label(ready)
+}
+
+// part is the memory so many bytes on.
+func (s *sixteenBits) part(mem operand.Mem, disp int) operand.Mem {
+	mem.Disp += disp
+	return mem
+}
+
+// eitherKind emits what is done with bfloat16 and with float16, and goes to the label.
+func (s *sixteenBits) eitherKind(bfloat16, float16 func(), next string) {
+	half := s.newLabel("float16")
+	s.CMPQ(s.kind, operand.U8(bfloat16Kind))
+	s.JNE(operand.LabelRef(half))
+	bfloat16()
+	s.JMP(operand.LabelRef(next))
+	s.Label(half)
+	float16()
+	s.JMP(operand.LabelRef(next))
+}
+
+// narrow writes the gradient in four registers, which it overwrites, to dst: of a group
+// of so many elements or more, all; else those. A NaN of the gradient of bfloat16 comes
+// from a score or is the processor's: its lower half is 0, and it goes the way of numbers.
+//
+//	u, l the halves of x:  u + carry of (l + 0x7fff + u&1)
+func (s *sixteenBits) narrow(g []vreg, dst, left gpreg) {
+	ready := s.newLabel("narrowed")
+	r := []vreg{g[0], g[2]}
+	s.eitherKind(func() { s.narrowBFloat16(g, ready) }, func() {
+		for i, low := range r {
+			high := g[2*i+1]
+			s.VCVTPS2PH(operand.U8(0), low, low.AsY())
+			s.VCVTPS2PH(operand.U8(0), high, high.AsY())
+			s.VINSERTF64X4(operand.U8(1), high.AsY(), low, low)
+		}
+	}, ready)
+	s.Label(ready)
+	whole, stored := s.newLabel("whole"), s.newLabel("stored")
+	s.CMPQ(left, operand.U8(4*s.perReg()))
+	s.JGE(operand.LabelRef(whole))
+	bits := s.GP64()
+	s.MOVQ(operand.I32(-1), bits)
+	s.BZHIQ(left, bits, bits)
+	for i, x := range r {
+		k := s.K()
+		s.KMOVD(bits.As32(), k)
+		s.SHRQ(operand.U8(32), bits)
+		s.VMOVDQU16(x, k, at(dst, i*s.bytes))
+	}
+	s.JMP(operand.LabelRef(stored))
+	s.Label(whole)
+	for i, x := range r {
+		s.move(x, at(dst, i*s.bytes))
+	}
+	s.Label(stored)
+}
+
+// narrowBFloat16 leaves the bfloat16 of four registers in the first and the third. Where no
+// tie is among them, whose lower half would become 0, half a last place is added.
+func (s *sixteenBits) narrowBFloat16(g []vreg, ready string) {
+	tie := s.newLabel("tie")
+	half := s.inRegister(s.bits32(0x8000))
+	odd := s.inRegister(s.oddWords())
+	for _, x := range g {
+		s.VPADDD(half, x, x)
+	}
+	least, other, k := s.reg(), s.reg(), s.K()
+	s.VPMINUW(g[0], g[1], least)
+	s.VPMINUW(g[2], g[3], other)
+	s.VPMINUW(least, other, least)
+	s.VPTESTNMD(s.lowHalves(), least, k)
+	s.KORTESTW(k, k)
+	s.JNE(operand.LabelRef(tie))
+	for i := 0; i < len(g); i += 2 {
+		s.VPERMT2W(g[i+1], odd, g[i])
+	}
+	s.JMP(operand.LabelRef(ready))
+	s.Label(tie)
+	even := s.inRegister(s.words("even_words", func(i int) int { return 2 * i }))
+	one, carry := s.words("words_1", func(int) int { return 1 }), s.words("words_7ffe", func(int) int { return 0x7ffe })
+	for _, x := range g {
+		s.VPSUBD(half, x, x)
+	}
+	for i := 0; i < len(g); i += 2 {
+		u, l, t := g[i], s.reg(), s.reg()
+		s.move(u, l)
+		s.VPERMT2W(g[i+1], odd, u)
+		s.VPERMT2W(g[i+1], even, l)
+		s.and(u, one, t)
+		s.or(t, carry, t)
+		s.VPAVGW(l, t, t)
+		s.VPSRLW(operand.U8(15), t, t)
+		s.VPADDW(t, u, u)
+	}
+}
+
+// lowHalves are the lower words.
+func (s *sixteenBits) lowHalves() operand.Mem {
+	return s.words("low_words", func(i int) int { return 0xffff * (1 - i%2) })
+}
