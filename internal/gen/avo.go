@@ -115,6 +115,7 @@ type context interface {
 	VCVTPD2PS(ops ...operand.Op)
 	VCVTPD2PSY(ops ...operand.Op)
 	VCVTPH2PS(ops ...operand.Op)
+	VCVTPH2PS_Z(my operand.Op, k operand.Op, yz operand.Op)
 	VCVTPS2PD(ops ...operand.Op)
 	VCVTPS2PH(ops ...operand.Op)
 	VDIVPD(ops ...operand.Op)

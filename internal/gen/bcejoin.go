@@ -104,7 +104,11 @@ func (b *bceJoin) arguments() {
 	if b.grad {
 		names, pointers = append(names, "dst16"), append(pointers, b.dst)
 	}
-	b.sixteen.rows(names, pointers, b.skip[1:]...)
+	var skip []op
+	for _, m := range b.skip[1:] {
+		skip = append(skip, m)
+	}
+	b.sixteen.rows(names, pointers, skip...)
 	b.readSixteen(b.lookSixteen, func() vreg { return b.inRegister(b.constant(coef.NoScore32)) })
 }
 

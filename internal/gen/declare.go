@@ -104,6 +104,7 @@ var structs = map[string][]field{
 		{"Scale", "scale", "[]float64"}, {"Params", "p", "[]BCEParams[T]"}, {"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
 		{"Kind", "kind", "int"}, {"X16", "x16", "[]uint16"}, {"Dst16", "dst16", "[]uint16"},
 	},
+	"Rows16": {{"Kind", "kind", "int"}, {"X", "x16", "[]uint16"}},
 	"FocalArgs": {
 		{"Kept", "kept", "[]T"},
 		{"Sum", "sum", "[]float64"}, {"Terms", "terms", "[]T"}, {"Dst", "dst", "[]T"}, {"DstStride", "dstStride", "int"},

@@ -190,15 +190,18 @@ var copyKernels = []*kernel{
 var selectKernels = []*kernel{
 	{
 		name: "SelectSums", types: elems,
-		params: "a, b []float64, x []T, stride, rows, n int, pos, neg []uint64, words int",
+		params:   "a, b []float64, x []T, stride, rows, n int, pos, neg []uint64, words int, h Rows16",
+		optional: "x, x16",
 		doc: `writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i]
 			over the elements of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x;
-			where there is a NaN, both are. Bits beyond n are 0; a and b have room for a multiple of 8 rows.`,
+			where there is a NaN, both are. Bits beyond n are 0; a and b have room for a multiple of 8 rows.
+			Where h has a kind its rows, of more than 64 elements, take the place of x, with its stride.`,
 		forms: both(func(v *vec) { selectSums(v, false, false) }, func(v *neonVec) { neonSelectSums(v, false, false) }),
 	},
 	{
 		name: "SelectExp", types: elems,
-		params: "a, b []float64, w []T, wStride int, x []T, stride, rows, n int, pos, neg []uint64, words int, c *Copy[T]",
+		params:   "a, b []float64, w []T, wStride int, x []T, stride, rows, n int, pos, neg []uint64, words int, h Rows16, c *Copy[T]",
+		optional: "x, x16",
 		doc: `is SelectSums and writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and
 			anything on to the end of the row's last group. Meanwhile it makes the copy c.`,
 		forms: []form{{

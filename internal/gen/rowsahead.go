@@ -95,7 +95,22 @@ func (g *rowsAhead) readSixteen(look func(bits gpreg), none func() vreg) {
 		g.Label(g.both)
 		bits := g.GP64()
 		look(bits)
-		g.sixteen.widen(at(g.from, 0), bits, none, g.src)
+		some, ready := g.newLabel("some"), g.newLabel("read")
+		g.CMPQ(bits, operand.I8(-1))
+		g.JNE(operand.LabelRef(some))
+		g.sixteen.widen(at(g.from, 0), g.src)
+		g.JMP(operand.LabelRef(ready))
+		g.Label(some)
+		masks := make([]mask, 4)
+		for i := range masks {
+			masks[i] = g.K()
+			if i > 0 {
+				g.SHRQ(operand.U8(g.lanes), bits)
+			}
+			g.loadMask(bits.As32(), masks[i])
+		}
+		g.sixteen.widenSome(at(g.from, 0), masks, none(), g.src)
+		g.Label(ready)
 		g.SUBQ(operand.I32(g.groupSize*g.size/2), g.from)
 		g.CMPQ(g.begun, operand.U8(0))
 		g.JNE(operand.LabelRef(g.readies[1]))

@@ -5,19 +5,24 @@ import "github.com/mmcloughlin/avo/operand"
 // wideRows emits the loops through the rows on AVX-512.
 func (k *selectKernel) wideRows(p *pipeline) {
 	row, last := k.newLabel("row"), k.newLabel("last")
+	if k.sixteen != nil {
+		k.sixteen.ifSixteen(row)
+	}
 	t := k.shortRows(p, row)
 	k.Label(row)
-	k.wideRow(p)
+	aside := k.wideRow(p)
 	k.nextRow(row)
 	k.sums.write(k.out...)
 	k.CMPQ(k.rows, operand.U8(0))
 	k.JEQ(operand.LabelRef(last))
 	t.goOn(row)
+	aside()
 	k.Label(last)
 }
 
-// wideRow emits the loop through the groups of a row.
-func (k *selectKernel) wideRow(p *pipeline) {
+// wideRow emits the loop through the groups of a row, and returns what emits the rest of
+// it that is to lie aside.
+func (k *selectKernel) wideRow(p *pipeline) (aside func()) {
 	var (
 		v, size = k.vec, 4 * k.lanes
 		next    = v.GP64()
@@ -35,6 +40,15 @@ func (k *selectKernel) wideRow(p *pipeline) {
 	k.CMPQ(k.left, k.at)
 	k.CMOVQLT(k.left, k.at)
 	v.firstMasks(part, k.at)
+	if k.sixteen != nil {
+		k.XORQ(next, next)
+		k.MOVQ(k.x, k.row)
+	}
+	var labels [4]string
+	for i, name := range []string{"first16", "first", "group16", "others"} {
+		labels[i] = k.newLabel(name)
+	}
+	k.point(next, labels[0], labels[1])
 	p.begin(k.groupAt(k.off, part))
 	// The lanes of a group are added while the next is evaluated.
 	var before []vreg
@@ -61,6 +75,7 @@ func (k *selectKernel) wideRow(p *pipeline) {
 	k.CMOVQGT(k.left, k.at)
 	v.firstMasks(part, k.at)
 	k.Label(whole)
+	k.point(next, labels[2], labels[3])
 	n, t := p.group(this, after, lanes)
 	for i, terms := range [][]vreg{n, t}[:len(before)] {
 		v.move(v.groupSum(terms), before[i])
@@ -69,6 +84,53 @@ func (k *selectKernel) wideRow(p *pipeline) {
 	k.TESTQ(k.left, k.left)
 	k.JG(operand.LabelRef(group))
 	lanes()
+	if k.sixteen != nil {
+		k.MOVQ(k.row, k.x)
+	}
+	return func() {
+		if k.sixteen != nil {
+			k.readSixteen(next, part, labels)
+		}
+	}
+}
+
+// point sets x to the group at off; groups of 16 bits are read at the first label, which
+// goes on at the second.
+func (k *selectKernel) point(off gpreg, sixteen, ready string) {
+	if k.sixteen == nil {
+		return
+	}
+	k.sixteen.ifSixteen(sixteen)
+	k.MOVQ(k.row, k.x)
+	k.ADDQ(off, k.x)
+	k.Label(ready)
+}
+
+// readSixteen emits what fills the buffer with the first group of a row of 16-bit floats,
+// which is whole, and what with those at off, whose masks are part, but after the last.
+func (k *selectKernel) readSixteen(off gpreg, part []mask, labels [4]string) {
+	to := k.at // has to do with bits
+	k.Label(labels[0])
+	k.sixteen.widen(at(k.x, 0), to)
+	k.MOVQ(to, k.x)
+	k.JMP(operand.LabelRef(labels[1]))
+
+	some, ready := k.newLabel("some"), k.newLabel("read")
+	k.Label(labels[2])
+	k.TESTQ(k.left, k.left)
+	k.JLE(operand.LabelRef(labels[3]))
+	k.MOVQ(off, k.x)
+	k.SHRQ(operand.U8(1), k.x)
+	k.ADDQ(k.row, k.x)
+	k.CMPQ(k.left, operand.U8(4*k.lanes))
+	k.JL(operand.LabelRef(some))
+	k.sixteen.widen(at(k.x, 0), to)
+	k.JMP(operand.LabelRef(ready))
+	k.Label(some)
+	k.sixteen.widenSome(at(k.x, 0), part, nil, to)
+	k.Label(ready)
+	k.MOVQ(to, k.x)
+	k.JMP(operand.LabelRef(labels[3]))
 }
 
 // groupAt returns the row's group at off, the registers of which exist in part.
@@ -79,9 +141,13 @@ func (k *selectKernel) groupAt(off gpreg, part []mask) *registerGroup {
 		}
 		return func(i int) operand.Mem { return k.element(base, off, i) }
 	}
+	x := place(k.x)
+	if k.sixteen != nil {
+		x = func(i int) operand.Mem { return at(k.x, i*k.bytes) }
+	}
 	return &registerGroup{
 		begin: func() { k.group(off) },
-		x:     place(k.x),
+		x:     x,
 		part:  part,
 		pos:   k.masks(k.pos),
 		neg:   k.masks(k.neg),

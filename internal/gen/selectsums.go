@@ -38,6 +38,11 @@ func selectSums(v *vec, one, keep bool) {
 	v.Attributes(0) // the frame is too large for NOSPLIT
 	k.sums = newRowSums(v, len(k.out))
 	k.left = v.GP64()
+	if v.wide() && !v.double() && !one {
+		k.sixteen = newSixteenBits(v, v.AllocLocal(5*v.bytes))
+		k.sixteen.rows([]string{"x16"}, []gpreg{k.x}, k.stride)
+		k.row = v.AllocLocal(8)
+	}
 
 	last := v.newLabel("last")
 	v.CMPQ(k.rows, operand.U8(0))
@@ -67,6 +72,8 @@ type selectKernel struct {
 	selected     []*accumulator // negatives, positives
 	sums         *rowSums
 	off, left    gpreg // of the row: bytes done, on AVX-512; elements left
+	sixteen      *sixteenBits
+	row          operand.Mem // with that x, while it points at the next group
 }
 
 // nextRow puts down the lanes of a row and goes to the next, at label again, or on.

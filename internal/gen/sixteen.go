@@ -33,7 +33,7 @@ func (s *sixteenBits) ifSixteen(label string) {
 
 // rows loads a pointer to rows of 16 bits in the place of one to rows of float32, and
 // halves the bytes from row to row.
-func (s *sixteenBits) rows(names []string, pointers []gpreg, skip ...operand.Mem) {
+func (s *sixteenBits) rows(names []string, pointers []gpreg, skip ...op) {
 	single := s.newLabel("single")
 	s.CMPQ(s.kind, operand.U8(0))
 	s.JEQ(operand.LabelRef(single))
@@ -46,57 +46,64 @@ func (s *sixteenBits) rows(names []string, pointers []gpreg, skip ...operand.Mem
 	s.Label(single)
 }
 
-// widen fills the buffer with a group at mem, with none where bits has no element, and
-// leaves in to where it begins: at a line of the cache. It overwrites bits.
-func (s *sixteenBits) widen(mem operand.Mem, bits gpreg, none func() vreg, to gpreg) {
-	some, ready := s.newLabel("some"), s.newLabel("widened")
-	s.LEAQ(s.register(s.buffer, 1), to)
-	s.ANDQ(operand.I32(-s.bytes), to)
+// widen fills the buffer with a group at mem, and leaves in to where it begins: at a line
+// of the cache.
+func (s *sixteenBits) widen(mem operand.Mem, to gpreg) {
+	ready := s.newLabel("widened")
+	s.begin(mem, to)
+	s.each(func(i int, r vreg) {
+		s.VPMOVZXWD(s.part(mem, i*s.bytes/2), r)
+		s.VPSLLD(operand.U8(16), r, r)
+	}, func(i int, r vreg) { s.VCVTPH2PS(s.part(mem, i*s.bytes/2), r) }, to, ready)
+	s.Label(ready)
+}
+
+// widenSome is widen of the elements of the masks, and fills the others' places with none; nil
+// for 0.
+func (s *sixteenBits) widenSome(mem operand.Mem, masks []mask, none vreg, to gpreg) {
+	ready := s.newLabel("widened")
+	s.begin(mem, to)
+	from := func(i int) operand.Mem { return s.part(mem, i*s.bytes/2) }
+	if none == nil {
+		s.each(func(i int, r vreg) {
+			s.VPMOVZXWD_Z(from(i), masks[i], r)
+			s.VPSLLD(operand.U8(16), r, r)
+		}, func(i int, r vreg) { s.VCVTPH2PS_Z(from(i), masks[i], r) }, to, ready)
+	} else {
+		s.each(func(i int, r vreg) {
+			t := s.reg()
+			s.VPMOVZXWD_Z(from(i), masks[i], t)
+			s.move(none, r)
+			s.VPSLLD(operand.U8(16), t, masks[i], r)
+		}, func(i int, r vreg) {
+			s.move(none, r)
+			s.VCVTPH2PS(from(i), masks[i], r)
+		}, to, ready)
+	}
+	s.Label(ready)
+}
+
+// begin prefetches for a later group, and sets to.
+func (s *sixteenBits) begin(mem operand.Mem, to gpreg) {
 	for i := 0; i < 2*s.bytes; i += 64 {
 		s.prefetch(s.part(mem, i), 0)
 	}
-	s.CMPQ(bits, operand.I8(-1))
-	s.JNE(operand.LabelRef(some))
-	r := s.newRegs(4)
-	s.eitherKind(func() {
-		for i, x := range r {
-			s.VPMOVZXWD(s.part(mem, i*s.bytes/2), x)
-			s.VPSLLD(operand.U8(16), x, x)
-			s.move(x, at(to, i*s.bytes))
+	s.LEAQ(s.register(s.buffer, 1), to)
+	s.ANDQ(operand.I32(-s.bytes), to)
+}
+
+// each emits the conversions of a group's registers and their way to the buffer.
+func (s *sixteenBits) each(bfloat16, float16 func(i int, r vreg), to gpreg, ready string) {
+	all := func(convert func(i int, r vreg)) func() {
+		return func() {
+			r := s.reg()
+			for i := range 4 {
+				convert(i, r)
+				s.move(r, at(to, i*s.bytes))
+			}
 		}
-	}, func() {
-		for i, x := range r {
-			s.VCVTPH2PS(s.part(mem, i*s.bytes/2), x)
-			s.move(x, at(to, i*s.bytes))
-		}
-	}, ready)
-	s.Label(some)
-	masks := make([]mask, len(r))
-	for i := range r {
-		masks[i] = s.K()
-		if i > 0 {
-			s.SHRQ(operand.U8(s.lanes), bits)
-		}
-		s.loadMask(bits.As32(), masks[i])
-		s.move(none(), r[i])
 	}
-	stored := s.newLabel("filled")
-	s.eitherKind(func() {
-		for i, k := range masks {
-			t := s.reg()
-			s.VPMOVZXWD_Z(s.part(mem, i*s.bytes/2), k, t)
-			s.VPSLLD(operand.U8(16), t, k, r[i])
-		}
-	}, func() {
-		for i, k := range masks {
-			s.VCVTPH2PS(s.part(mem, i*s.bytes/2), k, r[i])
-		}
-	}, stored)
-	s.Label(stored)
-	for i := range r {
-		s.move(r[i], at(to, i*s.bytes))
-	}
-	s.Label(ready)
+	s.eitherKind(all(bfloat16), all(float16), ready)
 }
 
 // part is the memory so many bytes on.

@@ -5129,83 +5129,93 @@ row122:
 	JMP           group112
 
 sixteen117:
-	MOVQ       (CX), R9
-	MOVQ       R9, 384(SP)(R8*1)
-	ORQ        (DX), R9
-	LEAQ       64(SP), SI
-	ANDQ       $-64, SI
+	MOVQ       (CX), SI
+	MOVQ       SI, 384(SP)(R8*1)
+	ORQ        (DX), SI
+	CMPQ       SI, $-1
+	JNE        some124
 	PREFETCHT0 12288(AX)
 	PREFETCHT0 12352(AX)
-	CMPQ       R9, $-1
-	JNE        some124
+	LEAQ       64(SP), SI
+	ANDQ       $-64, SI
 	CMPQ       kind+120(FP), $0x01
-	JNE        float16126
+	JNE        float16127
 	VPMOVZXWD  (AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, (SI)
-	VPMOVZXWD  32(AX), Z18
-	VPSLLD     $0x10, Z18, Z18
-	VMOVUPS    Z18, 64(SI)
-	VPMOVZXWD  64(AX), Z19
-	VPSLLD     $0x10, Z19, Z19
-	VMOVUPS    Z19, 128(SI)
-	VPMOVZXWD  96(AX), Z20
-	VPSLLD     $0x10, Z20, Z20
-	VMOVUPS    Z20, 192(SI)
-	JMP        widened125
+	VPMOVZXWD  32(AX), Z17
+	VPSLLD     $0x10, Z17, Z17
+	VMOVUPS    Z17, 64(SI)
+	VPMOVZXWD  64(AX), Z17
+	VPSLLD     $0x10, Z17, Z17
+	VMOVUPS    Z17, 128(SI)
+	VPMOVZXWD  96(AX), Z17
+	VPSLLD     $0x10, Z17, Z17
+	VMOVUPS    Z17, 192(SI)
+	JMP        widened126
 
-float16126:
+float16127:
 	VCVTPH2PS (AX), Z17
 	VMOVUPS   Z17, (SI)
-	VCVTPH2PS 32(AX), Z18
-	VMOVUPS   Z18, 64(SI)
-	VCVTPH2PS 64(AX), Z19
-	VMOVUPS   Z19, 128(SI)
-	VCVTPH2PS 96(AX), Z20
-	VMOVUPS   Z20, 192(SI)
-	JMP       widened125
+	VCVTPH2PS 32(AX), Z17
+	VMOVUPS   Z17, 64(SI)
+	VCVTPH2PS 64(AX), Z17
+	VMOVUPS   Z17, 128(SI)
+	VCVTPH2PS 96(AX), Z17
+	VMOVUPS   Z17, 192(SI)
+
+widened126:
+	JMP read125
 
 some124:
-	KMOVW        R9, K1
+	KMOVW        SI, K1
+	SHRQ         $0x10, SI
+	KMOVW        SI, K2
+	SHRQ         $0x10, SI
+	KMOVW        SI, K3
+	SHRQ         $0x10, SI
+	KMOVW        SI, K4
 	VBROADCASTSS f32_c4800000<>+0(SB), Z17
-	VMOVUPS      Z17, Z17
-	SHRQ         $0x10, R9
-	KMOVW        R9, K2
-	VBROADCASTSS f32_c4800000<>+0(SB), Z18
-	VMOVUPS      Z18, Z18
-	SHRQ         $0x10, R9
-	KMOVW        R9, K3
-	VBROADCASTSS f32_c4800000<>+0(SB), Z19
-	VMOVUPS      Z19, Z19
-	SHRQ         $0x10, R9
-	KMOVW        R9, K4
-	VBROADCASTSS f32_c4800000<>+0(SB), Z20
-	VMOVUPS      Z20, Z20
+	PREFETCHT0   12288(AX)
+	PREFETCHT0   12352(AX)
+	LEAQ         64(SP), SI
+	ANDQ         $-64, SI
 	CMPQ         kind+120(FP), $0x01
-	JNE          float16128
-	VPMOVZXWD.Z  (AX), K1, Z21
-	VPSLLD       $0x10, Z21, K1, Z17
-	VPMOVZXWD.Z  32(AX), K2, Z21
-	VPSLLD       $0x10, Z21, K2, Z18
-	VPMOVZXWD.Z  64(AX), K3, Z21
-	VPSLLD       $0x10, Z21, K3, Z19
-	VPMOVZXWD.Z  96(AX), K4, Z21
-	VPSLLD       $0x10, Z21, K4, Z20
-	JMP          filled127
+	JNE          float16129
+	VPMOVZXWD.Z  (AX), K1, Z19
+	VMOVUPS      Z17, Z18
+	VPSLLD       $0x10, Z19, K1, Z18
+	VMOVUPS      Z18, (SI)
+	VPMOVZXWD.Z  32(AX), K2, Z19
+	VMOVUPS      Z17, Z18
+	VPSLLD       $0x10, Z19, K2, Z18
+	VMOVUPS      Z18, 64(SI)
+	VPMOVZXWD.Z  64(AX), K3, Z19
+	VMOVUPS      Z17, Z18
+	VPSLLD       $0x10, Z19, K3, Z18
+	VMOVUPS      Z18, 128(SI)
+	VPMOVZXWD.Z  96(AX), K4, Z19
+	VMOVUPS      Z17, Z18
+	VPSLLD       $0x10, Z19, K4, Z18
+	VMOVUPS      Z18, 192(SI)
+	JMP          widened128
 
-float16128:
-	VCVTPH2PS (AX), K1, Z17
+float16129:
+	VMOVUPS   Z17, Z18
+	VCVTPH2PS (AX), K1, Z18
+	VMOVUPS   Z18, (SI)
+	VMOVUPS   Z17, Z18
 	VCVTPH2PS 32(AX), K2, Z18
-	VCVTPH2PS 64(AX), K3, Z19
-	VCVTPH2PS 96(AX), K4, Z20
+	VMOVUPS   Z18, 64(SI)
+	VMOVUPS   Z17, Z18
+	VCVTPH2PS 64(AX), K3, Z18
+	VMOVUPS   Z18, 128(SI)
+	VMOVUPS   Z17, Z18
+	VCVTPH2PS 96(AX), K4, Z18
+	VMOVUPS   Z18, 192(SI)
 
-filled127:
-	VMOVUPS Z17, (SI)
-	VMOVUPS Z18, 64(SI)
-	VMOVUPS Z19, 128(SI)
-	VMOVUPS Z20, 192(SI)
-
-widened125:
+widened128:
+read125:
 	SUBQ $+128, AX
 	CMPQ 512(SP), $0x00
 	JNE  ready121
@@ -5283,9 +5293,9 @@ TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-168
 	VBROADCASTSS f32_80000000<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
 	CMPQ         rows+72(FP), $0x00
-	JZ           last130
+	JZ           last131
 
-row129:
+row130:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+120(FP), AX
 	VBROADCASTSS (AX), Z6
@@ -5294,16 +5304,16 @@ row129:
 	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x40, R13
-	JL           rest133
+	JL           rest134
 
-group131:
+group132:
 	TESTQ      DI, DI
-	JZ         none136
+	JZ         none137
 	TESTQ      $0x00000f00, BX
-	JNZ        same137
+	JNZ        same138
 	PREFETCHT0 16384(BX)
 
-same137:
+same138:
 	VMOVUPS  (SI), Z9
 	VMOVNTPS Z9, (BX)
 	VMOVUPS  64(SI), Z9
@@ -5316,7 +5326,7 @@ same137:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none136:
+none137:
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12352(CX)(AX*1)
 	PREFETCHT0       12416(CX)(AX*1)
@@ -5603,16 +5613,16 @@ none136:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 
-added132:
+added133:
 	ADDQ $+256, AX
 	SUBQ $0x40, R13
-	JGE  group131
+	JGE  group132
 
-rest133:
+rest134:
 	ADDQ      $0x40, R13
-	JLE       done135
+	JLE       done136
 	CMPQ      R13, $0x20
-	JBE       short134
+	JBE       short135
 	SUBQ      $0x20, R13
 	MOVQ      $-1, DX
 	BZHIQ     R13, DX, DX
@@ -5631,16 +5641,16 @@ rest133:
 	SUBQ      AX, CX
 	MOVQ      CX, DX
 	XORQ      R13, R13
-	JMP       group131
+	JMP       group132
 
-short134:
+short135:
 	TESTQ      DI, DI
-	JZ         none138
+	JZ         none139
 	TESTQ      $0x00000f00, BX
-	JNZ        same139
+	JNZ        same140
 	PREFETCHT0 16384(BX)
 
-same139:
+same140:
 	VMOVUPS  (SI), Z9
 	VMOVNTPS Z9, (BX)
 	VMOVUPS  64(SI), Z9
@@ -5653,7 +5663,7 @@ same139:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none138:
+none139:
 	MOVQ             $-1, R12
 	BZHIQ            R13, R12, R12
 	MOVQ             R12, 256(SP)
@@ -5803,16 +5813,16 @@ none138:
 	VCVTPS2PD        Y9, Z9
 	VADDPD           Z9, Z3, Z3
 	XORQ             R13, R13
-	JMP              added132
+	JMP              added133
 
-done135:
+done136:
 	MOVQ    stride+64(FP), CX
 	SHLQ    $0x02, CX
 	ADDQ    x+56(FP), CX
 	MOVQ    CX, x+56(FP)
 	MOVQ    dst+16(FP), R12
 	CMPQ    R12, DX
-	JEQ     direct140
+	JEQ     direct141
 	MOVQ    n+80(FP), DX
 	ANDQ    $0x3f, DX
 	SUBQ    $0x20, DX
@@ -5830,7 +5840,7 @@ done135:
 	VMOVUPS 192(SP), Z6
 	VMOVUPS Z6, K2, -64(R12)(AX*1)
 
-direct140:
+direct141:
 	MOVQ          dstStride+24(FP), DX
 	SHLQ          $0x02, DX
 	ADDQ          dst+16(FP), DX
@@ -5850,18 +5860,18 @@ direct140:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+72(FP)
-	JNZ           row129
+	JNZ           row130
 
-last130:
+last131:
 	TESTQ DI, DI
-	JZ    none142
+	JZ    none143
 
-more141:
+more142:
 	TESTQ      $0x00000f00, BX
-	JNZ        same143
+	JNZ        same144
 	PREFETCHT0 16384(BX)
 
-same143:
+same144:
 	VMOVUPS  (SI), Z0
 	VMOVNTPS Z0, (BX)
 	VMOVUPS  64(SI), Z0
@@ -5873,9 +5883,9 @@ same143:
 	ADDQ     $+256, SI
 	ADDQ     $+256, BX
 	DECQ     DI
-	JNZ      more141
+	JNZ      more142
 
-none142:
+none143:
 	VZEROUPPER
 	RET
 
@@ -5886,9 +5896,9 @@ TEXT ·bceGradShifted32AVX512(SB), $512-168
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last144
+	JEQ          last145
 	CMPQ         n+80(FP), $0x00
-	JEQ          last144
+	JEQ          last145
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -5931,10 +5941,10 @@ TEXT ·bceGradShifted32AVX512(SB), $512-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same146
+	JG           same147
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none147
+	JZ           none148
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -5945,7 +5955,7 @@ TEXT ·bceGradShifted32AVX512(SB), $512-168
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same146:
+same147:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -5953,15 +5963,15 @@ same146:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other148
+	JNE   other149
 
-ready149:
+ready150:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none147:
+none148:
 	KMOVW        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Z6
@@ -6037,14 +6047,14 @@ none147:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group145:
+group146:
 	TESTQ      DX, DX
-	JZ         none150
+	JZ         none151
 	TESTQ      $0x00000f00, AX
-	JNZ        same151
+	JNZ        same152
 	PREFETCHT0 16384(AX)
 
-same151:
+same152:
 	VMOVUPS  (CX), Z14
 	VMOVNTPS Z14, (AX)
 	VMOVUPS  64(CX), Z14
@@ -6057,12 +6067,12 @@ same151:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none150:
+none151:
 	CMPQ         344(SP), $0x00
-	JG           same152
+	JG           same153
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none153
+	JZ           none154
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -6073,7 +6083,7 @@ none150:
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same152:
+same153:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -6081,19 +6091,19 @@ same152:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other154
+	JNE   other155
 
-ready155:
+ready156:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none153:
+none154:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into156
+	JEQ  into157
 
-entered157:
+entered158:
 	VMOVUPS          Z6, Z18
 	VFMADD213PS      Z4, Z5, Z18
 	VMOVUPS          Z7, Z19
@@ -6270,18 +6280,18 @@ entered157:
 	VADDPD           Z3, Z14, Z15
 	VFMADD213PD      Z15, Z14, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out158
+	JEQ              out159
 
-left159:
+left160:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row160
+	JLE           row161
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group145
+	JNZ           group146
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPD        Y3, Y14, Y15
@@ -6295,9 +6305,9 @@ left159:
 	VMOVSD        X3, (R10)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	JMP           group145
+	JMP           group146
 
-row160:
+row161:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y3, Y0, Y14
@@ -6313,7 +6323,7 @@ row160:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end161
+	JZ            end162
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -6321,9 +6331,9 @@ row160:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group145
+	JMP           group146
 
-other148:
+other149:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	VADDPS       Z1, Z6, Z6
 	KMOVW        R13, K1
@@ -6346,9 +6356,9 @@ other148:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready149
+	JMP          ready150
 
-other154:
+other155:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z14
 	VADDPS       Z1, Z14, Z14
 	KMOVW        R13, K1
@@ -6371,14 +6381,14 @@ other154:
 	VMOVUPS      192(BX), K1, Z14
 	VMOVUPS      Z14, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready155
+	JMP          ready156
 
-into156:
+into157:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered157
+	JMP  entered158
 
-out158:
+out159:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -6400,19 +6410,19 @@ out158:
 	VMOVUPS Z14, K3, 128(R9)
 	VMOVUPS 192(SP), Z14
 	VMOVUPS Z14, K4, 192(R9)
-	JMP     left159
+	JMP     left160
 
-end161:
-last144:
+end162:
+last145:
 	TESTQ DX, DX
-	JZ    none163
+	JZ    none164
 
-more162:
+more163:
 	TESTQ      $0x00000f00, AX
-	JNZ        same164
+	JNZ        same165
 	PREFETCHT0 16384(AX)
 
-same164:
+same165:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -6424,9 +6434,9 @@ same164:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more162
+	JNZ      more163
 
-none163:
+none164:
 	VZEROUPPER
 	RET
 
@@ -6437,9 +6447,9 @@ TEXT ·bceGrad32AVX512(SB), $520-168
 	MOVQ from+40(FP), CX
 	MOVQ blocks+48(FP), DX
 	CMPQ rows+72(FP), $0x00
-	JEQ  last165
+	JEQ  last166
 	CMPQ n+80(FP), $0x00
-	JEQ  last165
+	JEQ  last166
 	MOVQ x+56(FP), BX
 	MOVQ pos+88(FP), SI
 	MOVQ neg+96(FP), DI
@@ -6465,13 +6475,13 @@ TEXT ·bceGrad32AVX512(SB), $520-168
 	SUBQ R12, R10
 	MOVQ R10, 368(SP)
 	CMPQ kind+144(FP), $0x00
-	JEQ  single166
+	JEQ  single167
 	MOVQ x16+152(FP), BX
 	MOVQ dst16+160(FP), R9
 	SARQ $0x01, 360(SP)
 	SARQ $0x01, 368(SP)
 
-single166:
+single167:
 	VXORPS       Y1, Y1, Y1
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
 	VBROADCASTSS f32_42b17218<>+0(SB), Z3
@@ -6487,20 +6497,20 @@ single166:
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same168
+	JG           same169
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JZ           none169
+	JZ           none170
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same168:
+same169:
 	MOVQ  $0x00000000, 512(SP)
 	CMPQ  kind+144(FP), $0x00
-	JNE   sixteen172
+	JNE   sixteen173
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -6508,15 +6518,15 @@ same168:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other170
+	JNE   other171
 
-ready171:
+ready172:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none169:
+none170:
 	KMOVW       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPS     (R10), Z6
@@ -6544,14 +6554,14 @@ none169:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group167:
+group168:
 	TESTQ      DX, DX
-	JZ         none173
+	JZ         none174
 	TESTQ      $0x00000f00, AX
-	JNZ        same174
+	JNZ        same175
 	PREFETCHT0 16384(AX)
 
-same174:
+same175:
 	VMOVUPS  (CX), Z10
 	VMOVNTPS Z10, (AX)
 	VMOVUPS  64(CX), Z10
@@ -6564,21 +6574,21 @@ same174:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none173:
+none174:
 	CMPQ 336(SP), $0x00
-	JG   same175
+	JG   same176
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JZ   none176
+	JZ   none177
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same175:
+same176:
 	CMPQ  kind+144(FP), $0x00
-	JNE   sixteen172
+	JNE   sixteen173
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -6586,19 +6596,19 @@ same175:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other177
+	JNE   other178
 
-ready178:
+ready179:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none176:
+none177:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into179
+	JEQ  into180
 
-entered180:
+entered181:
 	VMOVUPS          Z6, Z14
 	VFMADD213PS      Z4, Z5, Z14
 	VMOVUPS          Z7, Z15
@@ -6704,13 +6714,13 @@ entered180:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z17, K1, Z17
 	VMULPS           Z0, Z17, Z17
 	CMPQ             kind+144(FP), $0x00
-	JNE              narrow181
+	JNE              narrow182
 	VMOVUPS          Z14, (R9)
 	VMOVUPS          Z15, 64(R9)
 	VMOVUPS          Z16, 128(R9)
 	VMOVUPS          Z17, 192(R9)
 
-stored182:
+stored183:
 	VADDPS        Z11, Z10, Z14
 	VFMADD213PS   Z14, Z11, Z10
 	VADDPS        Z13, Z12, Z11
@@ -6727,18 +6737,18 @@ stored182:
 	VADDPD        Z1, Z10, Z11
 	VFMADD213PD   Z11, Z10, Z1
 	CMPB          392(SP)(R11*1), $0x00
-	JEQ           out183
+	JEQ           out184
 
-left184:
+left185:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row185
+	JLE           row186
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group167
+	JNZ           group168
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPD        Y1, Y10, Y11
@@ -6752,9 +6762,9 @@ left184:
 	VMOVSD        X1, (R10)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	JMP           group167
+	JMP           group168
 
-row185:
+row186:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y1, Y0, Y10
@@ -6770,7 +6780,7 @@ row185:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end186
+	JZ            end187
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -6778,94 +6788,104 @@ row185:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group167
+	JMP           group168
 
-sixteen172:
-	MOVQ       (SI), R13
-	MOVQ       R13, 384(SP)(R12*1)
-	ORQ        (DI), R13
+sixteen173:
+	MOVQ       (SI), R10
+	MOVQ       R10, 384(SP)(R12*1)
+	ORQ        (DI), R10
 	MOVB       $0x01, 392(SP)(R12*1)
-	LEAQ       64(SP), R10
-	ANDQ       $-64, R10
+	CMPQ       R10, $-1
+	JNE        some188
 	PREFETCHT0 12288(BX)
 	PREFETCHT0 12352(BX)
-	CMPQ       R13, $-1
-	JNE        some187
+	LEAQ       64(SP), R10
+	ANDQ       $-64, R10
 	CMPQ       kind+144(FP), $0x01
-	JNE        float16189
+	JNE        float16191
 	VPMOVZXWD  (BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, (R10)
-	VPMOVZXWD  32(BX), Z11
-	VPSLLD     $0x10, Z11, Z11
-	VMOVUPS    Z11, 64(R10)
-	VPMOVZXWD  64(BX), Z12
-	VPSLLD     $0x10, Z12, Z12
-	VMOVUPS    Z12, 128(R10)
-	VPMOVZXWD  96(BX), Z13
-	VPSLLD     $0x10, Z13, Z13
-	VMOVUPS    Z13, 192(R10)
-	JMP        widened188
-
-float16189:
-	VCVTPH2PS (BX), Z10
-	VMOVUPS   Z10, (R10)
-	VCVTPH2PS 32(BX), Z11
-	VMOVUPS   Z11, 64(R10)
-	VCVTPH2PS 64(BX), Z12
-	VMOVUPS   Z12, 128(R10)
-	VCVTPH2PS 96(BX), Z13
-	VMOVUPS   Z13, 192(R10)
-	JMP       widened188
-
-some187:
-	KMOVW        R13, K1
-	VBROADCASTSS f32_c4800000<>+0(SB), Z10
-	VMOVUPS      Z10, Z10
-	SHRQ         $0x10, R13
-	KMOVW        R13, K2
-	VBROADCASTSS f32_c4800000<>+0(SB), Z11
-	VMOVUPS      Z11, Z11
-	SHRQ         $0x10, R13
-	KMOVW        R13, K3
-	VBROADCASTSS f32_c4800000<>+0(SB), Z12
-	VMOVUPS      Z12, Z12
-	SHRQ         $0x10, R13
-	KMOVW        R13, K4
-	VBROADCASTSS f32_c4800000<>+0(SB), Z13
-	VMOVUPS      Z13, Z13
-	CMPQ         kind+144(FP), $0x01
-	JNE          float16191
-	VPMOVZXWD.Z  (BX), K1, Z14
-	VPSLLD       $0x10, Z14, K1, Z10
-	VPMOVZXWD.Z  32(BX), K2, Z14
-	VPSLLD       $0x10, Z14, K2, Z11
-	VPMOVZXWD.Z  64(BX), K3, Z14
-	VPSLLD       $0x10, Z14, K3, Z12
-	VPMOVZXWD.Z  96(BX), K4, Z14
-	VPSLLD       $0x10, Z14, K4, Z13
-	JMP          filled190
+	VPMOVZXWD  32(BX), Z10
+	VPSLLD     $0x10, Z10, Z10
+	VMOVUPS    Z10, 64(R10)
+	VPMOVZXWD  64(BX), Z10
+	VPSLLD     $0x10, Z10, Z10
+	VMOVUPS    Z10, 128(R10)
+	VPMOVZXWD  96(BX), Z10
+	VPSLLD     $0x10, Z10, Z10
+	VMOVUPS    Z10, 192(R10)
+	JMP        widened190
 
 float16191:
-	VCVTPH2PS (BX), K1, Z10
+	VCVTPH2PS (BX), Z10
+	VMOVUPS   Z10, (R10)
+	VCVTPH2PS 32(BX), Z10
+	VMOVUPS   Z10, 64(R10)
+	VCVTPH2PS 64(BX), Z10
+	VMOVUPS   Z10, 128(R10)
+	VCVTPH2PS 96(BX), Z10
+	VMOVUPS   Z10, 192(R10)
+
+widened190:
+	JMP read189
+
+some188:
+	KMOVW        R10, K1
+	SHRQ         $0x10, R10
+	KMOVW        R10, K2
+	SHRQ         $0x10, R10
+	KMOVW        R10, K3
+	SHRQ         $0x10, R10
+	KMOVW        R10, K4
+	VBROADCASTSS f32_c4800000<>+0(SB), Z10
+	PREFETCHT0   12288(BX)
+	PREFETCHT0   12352(BX)
+	LEAQ         64(SP), R10
+	ANDQ         $-64, R10
+	CMPQ         kind+144(FP), $0x01
+	JNE          float16193
+	VPMOVZXWD.Z  (BX), K1, Z12
+	VMOVUPS      Z10, Z11
+	VPSLLD       $0x10, Z12, K1, Z11
+	VMOVUPS      Z11, (R10)
+	VPMOVZXWD.Z  32(BX), K2, Z12
+	VMOVUPS      Z10, Z11
+	VPSLLD       $0x10, Z12, K2, Z11
+	VMOVUPS      Z11, 64(R10)
+	VPMOVZXWD.Z  64(BX), K3, Z12
+	VMOVUPS      Z10, Z11
+	VPSLLD       $0x10, Z12, K3, Z11
+	VMOVUPS      Z11, 128(R10)
+	VPMOVZXWD.Z  96(BX), K4, Z12
+	VMOVUPS      Z10, Z11
+	VPSLLD       $0x10, Z12, K4, Z11
+	VMOVUPS      Z11, 192(R10)
+	JMP          widened192
+
+float16193:
+	VMOVUPS   Z10, Z11
+	VCVTPH2PS (BX), K1, Z11
+	VMOVUPS   Z11, (R10)
+	VMOVUPS   Z10, Z11
 	VCVTPH2PS 32(BX), K2, Z11
-	VCVTPH2PS 64(BX), K3, Z12
-	VCVTPH2PS 96(BX), K4, Z13
+	VMOVUPS   Z11, 64(R10)
+	VMOVUPS   Z10, Z11
+	VCVTPH2PS 64(BX), K3, Z11
+	VMOVUPS   Z11, 128(R10)
+	VMOVUPS   Z10, Z11
+	VCVTPH2PS 96(BX), K4, Z11
+	VMOVUPS   Z11, 192(R10)
 
-filled190:
-	VMOVUPS Z10, (R10)
-	VMOVUPS Z11, 64(R10)
-	VMOVUPS Z12, 128(R10)
-	VMOVUPS Z13, 192(R10)
-
-widened188:
+widened192:
+read189:
 	SUBQ $+128, BX
 	CMPQ 512(SP), $0x00
-	JNE  ready178
+	JNE  ready179
 	INCQ 512(SP)
-	JMP  ready171
+	JMP  ready172
 
-other170:
+other171:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	KMOVW        R13, K1
 	VMOVUPS      Z6, Z7
@@ -6887,9 +6907,9 @@ other170:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready171
+	JMP          ready172
 
-other177:
+other178:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z10
 	KMOVW        R13, K1
 	VMOVUPS      Z10, Z11
@@ -6911,16 +6931,16 @@ other177:
 	VMOVUPS      192(BX), K1, Z10
 	VMOVUPS      Z10, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready178
+	JMP          ready179
 
-into179:
+into180:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered180
+	JMP  entered181
 
-narrow181:
+narrow182:
 	CMPQ         kind+144(FP), $0x01
-	JNE          float16193
+	JNE          float16195
 	VBROADCASTSS f32_8000<>+0(SB), Z18
 	VMOVUPS      odd_words<>+0(SB), Z19
 	VPADDD       Z18, Z14, Z14
@@ -6932,12 +6952,12 @@ narrow181:
 	VPMINUW      Z20, Z21, Z20
 	VPTESTNMD    low_words<>+0(SB), Z20, K1
 	KORTESTW     K1, K1
-	JNE          tie194
+	JNE          tie196
 	VPERMT2W     Z15, Z19, Z14
 	VPERMT2W     Z17, Z19, Z16
-	JMP          narrowed192
+	JMP          narrowed194
 
-tie194:
+tie196:
 	VMOVUPS  even_words<>+0(SB), Z20
 	VPSUBD   Z18, Z14, Z14
 	VPSUBD   Z18, Z15, Z15
@@ -6959,9 +6979,9 @@ tie194:
 	VPAVGW   Z15, Z17, Z17
 	VPSRLW   $0x0f, Z17, Z17
 	VPADDW   Z17, Z16, Z16
-	JMP      narrowed192
+	JMP      narrowed194
 
-float16193:
+float16195:
 	VCVTPS2PH    $0x00, Z14, Y14
 	VCVTPS2PH    $0x00, Z15, Y15
 	VINSERTF64X4 $0x01, Y15, Z14, Z14
@@ -6969,9 +6989,9 @@ float16193:
 	VCVTPS2PH    $0x00, Z17, Y17
 	VINSERTF64X4 $0x01, Y17, Z16, Z16
 
-narrowed192:
+narrowed194:
 	CMPQ      R8, $0x40
-	JGE       whole195
+	JGE       whole197
 	MOVQ      $-1, R10
 	BZHIQ     R8, R10, R10
 	KMOVD     R10, K1
@@ -6980,17 +7000,17 @@ narrowed192:
 	KMOVD     R10, K1
 	SHRQ      $0x20, R10
 	VMOVDQU16 Z16, K1, 64(R9)
-	JMP       stored196
+	JMP       stored198
 
-whole195:
+whole197:
 	VMOVUPS Z14, (R9)
 	VMOVUPS Z16, 64(R9)
 
-stored196:
+stored198:
 	SUBQ $+128, R9
-	JMP  stored182
+	JMP  stored183
 
-out183:
+out184:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -7012,19 +7032,19 @@ out183:
 	VMOVUPS Z10, K3, 128(R9)
 	VMOVUPS 192(SP), Z10
 	VMOVUPS Z10, K4, 192(R9)
-	JMP     left184
+	JMP     left185
 
-end186:
-last165:
+end187:
+last166:
 	TESTQ DX, DX
-	JZ    none198
+	JZ    none200
 
-more197:
+more199:
 	TESTQ      $0x00000f00, AX
-	JNZ        same199
+	JNZ        same201
 	PREFETCHT0 16384(AX)
 
-same199:
+same201:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -7036,9 +7056,9 @@ same199:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more197
+	JNZ      more199
 
-none198:
+none200:
 	VZEROUPPER
 	RET
 
@@ -7235,9 +7255,9 @@ TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $512-144
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+48(FP), $0x00
-	JZ      last201
+	JZ      last203
 
-row200:
+row202:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 256(BP)
 	VMOVUPD      Y2, 288(BP)
@@ -7251,15 +7271,15 @@ row200:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x20, R9
-	JL           rest204
+	JL           rest206
 
-group202:
+group204:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half207:
+half209:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	LEAQ         bits64both<>+0(SB), R10
@@ -7664,18 +7684,18 @@ half207:
 	VMOVUPD      Y4, 320(BP)(R8*1)
 	ADDQ         $0x20, AX
 	TESTQ        $0x00000020, AX
-	JNZ          half207
+	JNZ          half209
 
-added203:
+added205:
 	ADDQ $+192, AX
 	SUBQ $0x20, R9
-	JGE  group202
+	JGE  group204
 
-rest204:
+rest206:
 	ADDQ       $0x20, R9
-	JLE        done206
+	JLE        done208
 	CMPQ       R9, $0x10
-	JBE        short205
+	JBE        short207
 	SUBQ       $0x10, R9
 	LEAQ       tail<>+0(SB), R8
 	SHLQ       $0x03, R9
@@ -7703,9 +7723,9 @@ rest204:
 	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	XORQ       R9, R9
-	JMP        group202
+	JMP        group204
 
-short205:
+short207:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VPBROADCASTB (SI)(R8*1), Y6
@@ -8114,9 +8134,9 @@ short205:
 	VMOVUPD      Y4, 352(BP)
 	ADDQ         $0x40, AX
 	XORQ         R9, R9
-	JMP          added203
+	JMP          added205
 
-done206:
+done208:
 	MOVQ         stride+40(FP), CX
 	SHLQ         $0x03, CX
 	ADDQ         x+32(FP), CX
@@ -8163,9 +8183,9 @@ done206:
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JNZ          row200
+	JNZ          row202
 
-last201:
+last203:
 	VZEROUPPER
 	RET
 
@@ -8409,9 +8429,9 @@ TEXT ·bceSumsShifted64AVX2(SB), $1600-144
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last208
+	JEQ          last210
 	CMPQ         n+56(FP), $0x00
-	JEQ          last208
+	JEQ          last210
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -8449,10 +8469,10 @@ TEXT ·bceSumsShifted64AVX2(SB), $1600-144
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
 	CMPQ         240(BP), $0x00
-	JG           same210
+	JG           same212
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none211
+	JZ           none213
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -8465,7 +8485,7 @@ TEXT ·bceSumsShifted64AVX2(SB), $1600-144
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same210:
+same212:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -8473,15 +8493,15 @@ same210:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other212
+	JNE     other214
 
-ready213:
+ready215:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none211:
+none213:
 	VPBROADCASTD 704(BP)(R8*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(SI)
@@ -8589,12 +8609,12 @@ none211:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group209:
+group211:
 	CMPQ         240(BP), $0x00
-	JG           same214
+	JG           same216
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none215
+	JZ           none217
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -8607,7 +8627,7 @@ group209:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same214:
+same216:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -8615,15 +8635,15 @@ same214:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other216
+	JNE     other218
 
-ready217:
+ready219:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none215:
+none217:
 	VMOVUPD      448(BP)(DI*1), Y2
 	VMOVUPD      480(BP)(DI*1), Y3
 	VMOVUPD      512(BP)(DI*1), Y4
@@ -8803,14 +8823,14 @@ none215:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second219
+	JNZ          second221
 	CMPQ         BX, $0x10
-	JLE          both220
+	JLE          both222
 	VMOVUPD      Y6, 1472(BP)
 	VMOVUPD      Y7, 1504(BP)
-	JMP          added218
+	JMP          added220
 
-second219:
+second221:
 	VMOVUPD     1472(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -8818,7 +8838,7 @@ second219:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both220:
+both222:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -8918,11 +8938,11 @@ both220:
 	VMOVUPD     Y2, 352(BP)
 	VMOVUPD     Y4, 416(BP)
 
-added218:
+added220:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x10, BX
-	JG           group209
+	JG           group211
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
@@ -8960,16 +8980,16 @@ added218:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end222
+	JZ           end224
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group209
+	JMP          group211
 
-other212:
+other214:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -8992,9 +9012,9 @@ other212:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready213
+	JMP          ready215
 
-other216:
+other218:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -9017,10 +9037,10 @@ other216:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready217
+	JMP          ready219
 
-end222:
-last208:
+end224:
+last210:
 	VZEROUPPER
 	RET
 
@@ -9054,9 +9074,9 @@ TEXT ·bceSums64AVX2(SB), $1536-144
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last223
+	JEQ     last225
 	CMPQ    n+56(FP), $0x00
-	JEQ     last223
+	JEQ     last225
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -9089,17 +9109,17 @@ TEXT ·bceSums64AVX2(SB), $1536-144
 	VMOVUPD Y4, 352(BP)
 	MOVQ    n+56(FP), BX
 	CMPQ    168(BP), $0x00
-	JG      same225
+	JG      same227
 	LEAQ    (BP), SI
 	DECQ    176(BP)
-	JZ      none226
+	JZ      none228
 	ADDQ    192(BP), AX
 	ADDQ    184(BP), CX
 	ADDQ    184(BP), DX
 	MOVQ    n+56(FP), R9
 	MOVQ    R9, 168(BP)
 
-same225:
+same227:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -9107,15 +9127,15 @@ same225:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other227
+	JNE     other229
 
-ready228:
+ready230:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none226:
+none228:
 	VPBROADCASTD 640(BP)(R8*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(SI)
@@ -9175,19 +9195,19 @@ none226:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group224:
+group226:
 	CMPQ 168(BP), $0x00
-	JG   same229
+	JG   same231
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JZ   none230
+	JZ   none232
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same229:
+same231:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -9195,15 +9215,15 @@ same229:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other231
+	JNE     other233
 
-ready232:
+ready234:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none230:
+none232:
 	VMOVUPD      384(BP)(DI*1), Y4
 	VMOVUPD      416(BP)(DI*1), Y5
 	VMOVUPD      448(BP)(DI*1), Y6
@@ -9335,14 +9355,14 @@ none230:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second234
+	JNZ          second236
 	CMPQ         BX, $0x10
-	JLE          both235
+	JLE          both237
 	VMOVUPD      Y8, 1408(BP)
 	VMOVUPD      Y9, 1440(BP)
-	JMP          added233
+	JMP          added235
 
-second234:
+second236:
 	VMOVUPD     1408(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -9350,7 +9370,7 @@ second234:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both235:
+both237:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -9450,11 +9470,11 @@ both235:
 	VMOVUPD     Y4, 288(BP)
 	VMOVUPD     Y6, 352(BP)
 
-added233:
+added235:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x10, BX
-	JG           group224
+	JG           group226
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      256(BP), Y4
 	VMOVUPD      288(BP), Y5
@@ -9492,16 +9512,16 @@ added233:
 	VMOVSD       X4, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end237
+	JZ           end239
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group224
+	JMP          group226
 
-other227:
+other229:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9523,9 +9543,9 @@ other227:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready228
+	JMP          ready230
 
-other231:
+other233:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9547,10 +9567,10 @@ other231:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready232
+	JMP          ready234
 
-end237:
-last223:
+end239:
+last225:
 	VZEROUPPER
 	RET
 
@@ -9571,9 +9591,9 @@ TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-168
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+72(FP), $0x00
-	JZ      last239
+	JZ      last241
 
-row238:
+row240:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
@@ -9589,16 +9609,16 @@ row238:
 	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x20, R13
-	JL           rest242
+	JL           rest244
 
-group240:
+group242:
 	TESTQ      DI, DI
-	JZ         none245
+	JZ         none247
 	TESTQ      $0x00000f00, BX
-	JNZ        same246
+	JNZ        same248
 	PREFETCHT0 16384(BX)
 
-same246:
+same248:
 	VMOVUPD  (SI), Y2
 	VMOVNTPD Y2, (BX)
 	VMOVUPD  32(SI), Y2
@@ -9619,13 +9639,13 @@ same246:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none245:
+none247:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half247:
+half249:
 	MOVQ         AX, R12
 	SHRQ         $0x06, R12
 	LEAQ         bits64both<>+0(SB), R14
@@ -10110,18 +10130,18 @@ half247:
 	VMOVUPD      Y4, 384(BP)(R12*1)
 	ADDQ         $0x20, AX
 	TESTQ        $0x00000020, AX
-	JNZ          half247
+	JNZ          half249
 
-added241:
+added243:
 	ADDQ $+192, AX
 	SUBQ $0x20, R13
-	JGE  group240
+	JGE  group242
 
-rest242:
+rest244:
 	ADDQ       $0x20, R13
-	JLE        done244
+	JLE        done246
 	CMPQ       R13, $0x10
-	JBE        short243
+	JBE        short245
 	SUBQ       $0x10, R13
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R13
@@ -10150,16 +10170,16 @@ rest242:
 	SUBQ       AX, CX
 	MOVQ       CX, DX
 	XORQ       R13, R13
-	JMP        group240
+	JMP        group242
 
-short243:
+short245:
 	TESTQ      DI, DI
-	JZ         none248
+	JZ         none250
 	TESTQ      $0x00000f00, BX
-	JNZ        same249
+	JNZ        same251
 	PREFETCHT0 16384(BX)
 
-same249:
+same251:
 	VMOVUPD  (SI), Y2
 	VMOVNTPD Y2, (BX)
 	VMOVUPD  32(SI), Y2
@@ -10180,7 +10200,7 @@ same249:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none248:
+none250:
 	MOVQ         $-1, R12
 	BZHIQ        R13, R12, R12
 	MOVQ         R12, 256(BP)
@@ -10684,16 +10704,16 @@ none248:
 	VMOVUPD      Y4, 416(BP)
 	ADDQ         $0x40, AX
 	XORQ         R13, R13
-	JMP          added241
+	JMP          added243
 
-done244:
+done246:
 	MOVQ       stride+64(FP), CX
 	SHLQ       $0x03, CX
 	ADDQ       x+56(FP), CX
 	MOVQ       CX, x+56(FP)
 	MOVQ       dst+16(FP), R12
 	CMPQ       R12, DX
-	JEQ        direct250
+	JEQ        direct252
 	MOVQ       n+80(FP), DX
 	ANDQ       $0x1f, DX
 	SUBQ       $0x10, DX
@@ -10721,7 +10741,7 @@ done244:
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, -32(R12)(AX*1)
 
-direct250:
+direct252:
 	MOVQ         dstStride+24(FP), DX
 	SHLQ         $0x03, DX
 	ADDQ         dst+16(FP), DX
@@ -10768,18 +10788,18 @@ direct250:
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+72(FP)
-	JNZ          row238
+	JNZ          row240
 
-last239:
+last241:
 	TESTQ DI, DI
-	JZ    none252
+	JZ    none254
 
-more251:
+more253:
 	TESTQ      $0x00000f00, BX
-	JNZ        same253
+	JNZ        same255
 	PREFETCHT0 16384(BX)
 
-same253:
+same255:
 	VMOVUPD  (SI), Y0
 	VMOVNTPD Y0, (BX)
 	VMOVUPD  32(SI), Y0
@@ -10799,9 +10819,9 @@ same253:
 	ADDQ     $+256, SI
 	ADDQ     $+256, BX
 	DECQ     DI
-	JNZ      more251
+	JNZ      more253
 
-none252:
+none254:
 	VZEROUPPER
 	RET
 
@@ -10814,9 +10834,9 @@ TEXT ·bceGradShifted64AVX2(SB), $1664-168
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last254
+	JEQ          last256
 	CMPQ         n+80(FP), $0x00
-	JEQ          last254
+	JEQ          last256
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -10863,10 +10883,10 @@ TEXT ·bceGradShifted64AVX2(SB), $1664-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         304(BP), $0x00
-	JG           same256
+	JG           same258
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none257
+	JZ           none259
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -10879,7 +10899,7 @@ TEXT ·bceGradShifted64AVX2(SB), $1664-168
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same256:
+same258:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -10887,15 +10907,15 @@ same256:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other258
+	JNE     other260
 
-ready259:
+ready261:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none257:
+none259:
 	VPBROADCASTD 768(BP)(R12*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(R10)
@@ -11003,14 +11023,14 @@ none257:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group255:
+group257:
 	TESTQ      DX, DX
-	JZ         none260
+	JZ         none262
 	TESTQ      $0x00000f00, AX
-	JNZ        same261
+	JNZ        same263
 	PREFETCHT0 16384(AX)
 
-same261:
+same263:
 	VMOVUPD  (CX), Y2
 	VMOVNTPD Y2, (AX)
 	VMOVUPD  32(CX), Y2
@@ -11031,12 +11051,12 @@ same261:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none260:
+none262:
 	CMPQ         304(BP), $0x00
-	JG           same262
+	JG           same264
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none263
+	JZ           none265
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -11049,7 +11069,7 @@ none260:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same262:
+same264:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -11057,19 +11077,19 @@ same262:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other264
+	JNE     other266
 
-ready265:
+ready267:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none263:
+none265:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into266
+	JEQ  into268
 
-entered267:
+entered269:
 	VMOVUPD      512(BP)(R11*1), Y2
 	VMOVUPD      544(BP)(R11*1), Y3
 	VMOVUPD      576(BP)(R11*1), Y4
@@ -11281,14 +11301,14 @@ entered267:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second269
+	JNZ          second271
 	CMPQ         R8, $0x10
-	JLE          both270
+	JLE          both272
 	VMOVUPD      Y6, 1536(BP)
 	VMOVUPD      Y7, 1568(BP)
-	JMP          added268
+	JMP          added270
 
-second269:
+second271:
 	VMOVUPD     1536(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -11296,7 +11316,7 @@ second269:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both270:
+both272:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -11396,16 +11416,16 @@ both270:
 	VMOVUPD     Y2, 416(BP)
 	VMOVUPD     Y4, 480(BP)
 
-added268:
+added270:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  out271
+	JEQ  out273
 
-left272:
+left274:
 	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 	SUBQ         $0x10, R8
-	JG           group255
+	JG           group257
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      384(BP), Y2
 	VMOVUPD      416(BP), Y3
@@ -11444,7 +11464,7 @@ left272:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end274
+	JZ           end276
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
@@ -11455,9 +11475,9 @@ left272:
 	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group255
+	JMP          group257
 
-other258:
+other260:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -11480,9 +11500,9 @@ other258:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready259
+	JMP          ready261
 
-other264:
+other266:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -11505,14 +11525,14 @@ other264:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready265
+	JMP          ready267
 
-into266:
+into268:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered267
+	JMP  entered269
 
-out271:
+out273:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -11532,19 +11552,19 @@ out271:
 	VMOVUPD    96(BP), Y2
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, 96(R9)
-	JMP        left272
+	JMP        left274
 
-end274:
-last254:
+end276:
+last256:
 	TESTQ DX, DX
-	JZ    none276
+	JZ    none278
 
-more275:
+more277:
 	TESTQ      $0x00000f00, AX
-	JNZ        same277
+	JNZ        same279
 	PREFETCHT0 16384(AX)
 
-same277:
+same279:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -11564,9 +11584,9 @@ same277:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more275
+	JNZ      more277
 
-none276:
+none278:
 	VZEROUPPER
 	RET
 
@@ -11579,9 +11599,9 @@ TEXT ·bceGrad64AVX2(SB), $1600-168
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last278
+	JEQ          last280
 	CMPQ         n+80(FP), $0x00
-	JEQ          last278
+	JEQ          last280
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -11623,17 +11643,17 @@ TEXT ·bceGrad64AVX2(SB), $1600-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         232(BP), $0x00
-	JG           same280
+	JG           same282
 	LEAQ         (BP), R10
 	DECQ         240(BP)
-	JZ           none281
+	JZ           none283
 	ADDQ         256(BP), BX
 	ADDQ         248(BP), SI
 	ADDQ         248(BP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 232(BP)
 
-same280:
+same282:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -11641,15 +11661,15 @@ same280:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other282
+	JNE     other284
 
-ready283:
+ready285:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none281:
+none283:
 	VPBROADCASTD 704(BP)(R12*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(R10)
@@ -11709,14 +11729,14 @@ none281:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group279:
+group281:
 	TESTQ      DX, DX
-	JZ         none284
+	JZ         none286
 	TESTQ      $0x00000f00, AX
-	JNZ        same285
+	JNZ        same287
 	PREFETCHT0 16384(AX)
 
-same285:
+same287:
 	VMOVUPD  (CX), Y4
 	VMOVNTPD Y4, (AX)
 	VMOVUPD  32(CX), Y4
@@ -11737,19 +11757,19 @@ same285:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none284:
+none286:
 	CMPQ 232(BP), $0x00
-	JG   same286
+	JG   same288
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JZ   none287
+	JZ   none289
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same286:
+same288:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -11757,19 +11777,19 @@ same286:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other288
+	JNE     other290
 
-ready289:
+ready291:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none287:
+none289:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into290
+	JEQ  into292
 
-entered291:
+entered293:
 	VMOVUPD      448(BP)(R11*1), Y4
 	VMOVUPD      480(BP)(R11*1), Y5
 	VMOVUPD      512(BP)(R11*1), Y6
@@ -11933,14 +11953,14 @@ entered291:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second293
+	JNZ          second295
 	CMPQ         R8, $0x10
-	JLE          both294
+	JLE          both296
 	VMOVUPD      Y8, 1472(BP)
 	VMOVUPD      Y9, 1504(BP)
-	JMP          added292
+	JMP          added294
 
-second293:
+second295:
 	VMOVUPD     1472(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -11948,7 +11968,7 @@ second293:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both294:
+both296:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -12048,16 +12068,16 @@ both294:
 	VMOVUPD     Y4, 352(BP)
 	VMOVUPD     Y6, 416(BP)
 
-added292:
+added294:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  out295
+	JEQ  out297
 
-left296:
+left298:
 	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 	SUBQ         $0x10, R8
-	JG           group279
+	JG           group281
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      320(BP), Y4
 	VMOVUPD      352(BP), Y5
@@ -12096,7 +12116,7 @@ left296:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end298
+	JZ           end300
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
@@ -12107,9 +12127,9 @@ left296:
 	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group279
+	JMP          group281
 
-other282:
+other284:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -12131,9 +12151,9 @@ other282:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready283
+	JMP          ready285
 
-other288:
+other290:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -12155,14 +12175,14 @@ other288:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready289
+	JMP          ready291
 
-into290:
+into292:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered291
+	JMP  entered293
 
-out295:
+out297:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -12182,19 +12202,19 @@ out295:
 	VMOVUPD    96(BP), Y4
 	VMOVUPD    352(R13), Y5
 	VMASKMOVPD Y4, Y5, 96(R9)
-	JMP        left296
+	JMP        left298
 
-end298:
-last278:
+end300:
+last280:
 	TESTQ DX, DX
-	JZ    none300
+	JZ    none302
 
-more299:
+more301:
 	TESTQ      $0x00000f00, AX
-	JNZ        same301
+	JNZ        same303
 	PREFETCHT0 16384(AX)
 
-same301:
+same303:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -12214,9 +12234,9 @@ same301:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more299
+	JNZ      more301
 
-none300:
+none302:
 	VZEROUPPER
 	RET
 
@@ -12235,9 +12255,9 @@ TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-144
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+48(FP), $0x00
-	JZ           last303
+	JZ           last305
 
-row302:
+row304:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+96(FP), AX
@@ -12246,9 +12266,9 @@ row302:
 	XORQ         AX, AX
 	MOVQ         n+56(FP), R9
 	SUBQ         $0x20, R9
-	JL           rest306
+	JL           rest308
 
-group304:
+group306:
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12352(CX)(AX*1)
 	PREFETCHT0       12416(CX)(AX*1)
@@ -12590,16 +12610,16 @@ group304:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 
-added305:
+added307:
 	ADDQ $+256, AX
 	SUBQ $0x20, R9
-	JGE  group304
+	JGE  group306
 
-rest306:
+rest308:
 	ADDQ      $0x20, R9
-	JLE       done308
+	JLE       done310
 	CMPQ      R9, $0x10
-	JBE       short307
+	JBE       short309
 	SUBQ      $0x10, R9
 	MOVQ      $-1, R8
 	BZHIQ     R9, R8, R8
@@ -12617,9 +12637,9 @@ rest306:
 	LEAQ      (SP), CX
 	SUBQ      AX, CX
 	XORQ      R9, R9
-	JMP       group304
+	JMP       group306
 
-short307:
+short309:
 	MOVQ             AX, R8
 	SHRQ             $0x06, R8
 	KMOVB            (SI)(R8*1), K1
@@ -12793,9 +12813,9 @@ short307:
 	VADDPD           Z10, Z4, Z4
 	VMOVAPD          Z11, Z3
 	XORQ             R9, R9
-	JMP              added305
+	JMP              added307
 
-done308:
+done310:
 	MOVQ          stride+40(FP), CX
 	SHLQ          $0x03, CX
 	ADDQ          x+32(FP), CX
@@ -12840,9 +12860,9 @@ done308:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+48(FP)
-	JNZ           row302
+	JNZ           row304
 
-last303:
+last305:
 	VZEROUPPER
 	RET
 
@@ -12850,9 +12870,9 @@ last303:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSumsShifted64AVX512(SB), $512-144
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last309
+	JEQ          last311
 	CMPQ         n+56(FP), $0x00
-	JEQ          last309
+	JEQ          last311
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -12886,10 +12906,10 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-144
 	VXORPS       Y3, Y3, Y3
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same311
+	JG           same313
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none312
+	JZ           none314
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -12900,7 +12920,7 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-144
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same311:
+same313:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -12908,15 +12928,15 @@ same311:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other313
+	JNE   other315
 
-ready314:
+ready316:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none312:
+none314:
 	KMOVB        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Z7
@@ -12992,12 +13012,12 @@ none312:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group310:
+group312:
 	CMPQ         336(SP), $0x00
-	JG           same315
+	JG           same317
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none316
+	JZ           none318
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -13008,7 +13028,7 @@ group310:
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same315:
+same317:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -13016,15 +13036,15 @@ same315:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other317
+	JNE   other319
 
-ready318:
+ready320:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none316:
+none318:
 	VMOVUPD          Z7, Z20
 	VFMADD213PD      Z5, Z6, Z20
 	VMOVUPD          Z8, Z21
@@ -13235,7 +13255,7 @@ none316:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group310
+	JG               group312
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z2, Y15
 	VEXTRACTF64X4    $0x01, Z3, Y16
@@ -13271,13 +13291,13 @@ none316:
 	VMOVSD           X2, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end321
+	JZ               end323
 	VXORPS           Y2, Y2, Y2
 	VXORPS           Y3, Y3, Y3
 	MOVQ             n+56(FP), BX
-	JMP              group310
+	JMP              group312
 
-other313:
+other315:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	VADDPD       Z0, Z7, Z7
 	KMOVB        R9, K1
@@ -13300,9 +13320,9 @@ other313:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready314
+	JMP          ready316
 
-other317:
+other319:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
 	VADDPD       Z0, Z15, Z15
 	KMOVB        R9, K1
@@ -13325,10 +13345,10 @@ other317:
 	VMOVUPD      192(AX), K1, Z15
 	VMOVUPD      Z15, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready318
+	JMP          ready320
 
-end321:
-last309:
+end323:
+last311:
 	VZEROUPPER
 	RET
 
@@ -13336,9 +13356,9 @@ last309:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSums64AVX512(SB), $512-144
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last322
+	JEQ          last324
 	CMPQ         n+56(FP), $0x00
-	JEQ          last322
+	JEQ          last324
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -13369,17 +13389,17 @@ TEXT ·bceSums64AVX512(SB), $512-144
 	VXORPS       Y1, Y1, Y1
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same324
+	JG           same326
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JZ           none325
+	JZ           none327
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same324:
+same326:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -13387,15 +13407,15 @@ same324:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other326
+	JNE   other328
 
-ready327:
+ready329:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none325:
+none327:
 	KMOVB       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPD     (SI), Z7
@@ -13423,19 +13443,19 @@ none325:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group323:
+group325:
 	CMPQ 328(SP), $0x00
-	JG   same328
+	JG   same330
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JZ   none329
+	JZ   none331
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same328:
+same330:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -13443,15 +13463,15 @@ same328:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other330
+	JNE   other332
 
-ready331:
+ready333:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none329:
+none331:
 	VMOVUPD          Z7, Z15
 	VFMADD213PD      Z5, Z6, Z15
 	VMOVUPD          Z8, Z16
@@ -13610,7 +13630,7 @@ none329:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group323
+	JG               group325
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z0, Y11
 	VEXTRACTF64X4    $0x01, Z1, Y12
@@ -13646,13 +13666,13 @@ none329:
 	VMOVSD           X0, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end334
+	JZ               end336
 	VXORPS           Y0, Y0, Y0
 	VXORPS           Y1, Y1, Y1
 	MOVQ             n+56(FP), BX
-	JMP              group323
+	JMP              group325
 
-other326:
+other328:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	KMOVB        R9, K1
 	VMOVUPD      Z7, Z8
@@ -13674,9 +13694,9 @@ other326:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready327
+	JMP          ready329
 
-other330:
+other332:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
 	KMOVB        R9, K1
 	VMOVUPD      Z11, Z12
@@ -13698,10 +13718,10 @@ other330:
 	VMOVUPD      192(AX), K1, Z11
 	VMOVUPD      Z11, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready331
+	JMP          ready333
 
-end334:
-last322:
+end336:
+last324:
 	VZEROUPPER
 	RET
 
@@ -13724,9 +13744,9 @@ TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-168
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	CMPQ         rows+72(FP), $0x00
-	JZ           last336
+	JZ           last338
 
-row335:
+row337:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+120(FP), AX
@@ -13736,16 +13756,16 @@ row335:
 	XORQ         AX, AX
 	MOVQ         n+80(FP), R13
 	SUBQ         $0x20, R13
-	JL           rest339
+	JL           rest341
 
-group337:
+group339:
 	TESTQ      DI, DI
-	JZ         none342
+	JZ         none344
 	TESTQ      $0x00000f00, BX
-	JNZ        same343
+	JNZ        same345
 	PREFETCHT0 16384(BX)
 
-same343:
+same345:
 	VMOVUPD  (SI), Z11
 	VMOVNTPD Z11, (BX)
 	VMOVUPD  64(SI), Z11
@@ -13758,7 +13778,7 @@ same343:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none342:
+none344:
 	PREFETCHT0       12288(CX)(AX*1)
 	PREFETCHT0       12352(CX)(AX*1)
 	PREFETCHT0       12416(CX)(AX*1)
@@ -14156,16 +14176,16 @@ none342:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 
-added338:
+added340:
 	ADDQ $+256, AX
 	SUBQ $0x20, R13
-	JGE  group337
+	JGE  group339
 
-rest339:
+rest341:
 	ADDQ      $0x20, R13
-	JLE       done341
+	JLE       done343
 	CMPQ      R13, $0x10
-	JBE       short340
+	JBE       short342
 	SUBQ      $0x10, R13
 	MOVQ      $-1, DX
 	BZHIQ     R13, DX, DX
@@ -14184,16 +14204,16 @@ rest339:
 	SUBQ      AX, CX
 	MOVQ      CX, DX
 	XORQ      R13, R13
-	JMP       group337
+	JMP       group339
 
-short340:
+short342:
 	TESTQ      DI, DI
-	JZ         none344
+	JZ         none346
 	TESTQ      $0x00000f00, BX
-	JNZ        same345
+	JNZ        same347
 	PREFETCHT0 16384(BX)
 
-same345:
+same347:
 	VMOVUPD  (SI), Z11
 	VMOVNTPD Z11, (BX)
 	VMOVUPD  64(SI), Z11
@@ -14206,7 +14226,7 @@ same345:
 	ADDQ     $+256, BX
 	DECQ     DI
 
-none344:
+none346:
 	MOVQ             $-1, R12
 	BZHIQ            R13, R12, R12
 	MOVQ             R12, 256(SP)
@@ -14413,16 +14433,16 @@ none344:
 	VADDPD           Z11, Z4, Z4
 	VMOVAPD          Z12, Z3
 	XORQ             R13, R13
-	JMP              added338
+	JMP              added340
 
-done341:
+done343:
 	MOVQ    stride+64(FP), CX
 	SHLQ    $0x03, CX
 	ADDQ    x+56(FP), CX
 	MOVQ    CX, x+56(FP)
 	MOVQ    dst+16(FP), R12
 	CMPQ    R12, DX
-	JEQ     direct346
+	JEQ     direct348
 	MOVQ    n+80(FP), DX
 	ANDQ    $0x1f, DX
 	SUBQ    $0x10, DX
@@ -14440,7 +14460,7 @@ done341:
 	VMOVUPD 192(SP), Z8
 	VMOVUPD Z8, K2, -64(R12)(AX*1)
 
-direct346:
+direct348:
 	MOVQ          dstStride+24(FP), DX
 	SHLQ          $0x03, DX
 	ADDQ          dst+16(FP), DX
@@ -14485,18 +14505,18 @@ direct346:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+72(FP)
-	JNZ           row335
+	JNZ           row337
 
-last336:
+last338:
 	TESTQ DI, DI
-	JZ    none348
+	JZ    none350
 
-more347:
+more349:
 	TESTQ      $0x00000f00, BX
-	JNZ        same349
+	JNZ        same351
 	PREFETCHT0 16384(BX)
 
-same349:
+same351:
 	VMOVUPD  (SI), Z0
 	VMOVNTPD Z0, (BX)
 	VMOVUPD  64(SI), Z0
@@ -14508,9 +14528,9 @@ same349:
 	ADDQ     $+256, SI
 	ADDQ     $+256, BX
 	DECQ     DI
-	JNZ      more347
+	JNZ      more349
 
-none348:
+none350:
 	VZEROUPPER
 	RET
 
@@ -14521,9 +14541,9 @@ TEXT ·bceGradShifted64AVX512(SB), $512-168
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last350
+	JEQ          last352
 	CMPQ         n+80(FP), $0x00
-	JEQ          last350
+	JEQ          last352
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -14566,10 +14586,10 @@ TEXT ·bceGradShifted64AVX512(SB), $512-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same352
+	JG           same354
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none353
+	JZ           none355
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -14580,7 +14600,7 @@ TEXT ·bceGradShifted64AVX512(SB), $512-168
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same352:
+same354:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -14588,15 +14608,15 @@ same352:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other354
+	JNE   other356
 
-ready355:
+ready357:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none353:
+none355:
 	KMOVB        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Z8
@@ -14672,14 +14692,14 @@ none353:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group351:
+group353:
 	TESTQ      DX, DX
-	JZ         none356
+	JZ         none358
 	TESTQ      $0x00000f00, AX
-	JNZ        same357
+	JNZ        same359
 	PREFETCHT0 16384(AX)
 
-same357:
+same359:
 	VMOVUPD  (CX), Z16
 	VMOVNTPD Z16, (AX)
 	VMOVUPD  64(CX), Z16
@@ -14692,12 +14712,12 @@ same357:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none356:
+none358:
 	CMPQ         344(SP), $0x00
-	JG           same358
+	JG           same360
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none359
+	JZ           none361
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -14708,7 +14728,7 @@ none356:
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same358:
+same360:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -14716,19 +14736,19 @@ same358:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other360
+	JNE   other362
 
-ready361:
+ready363:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none359:
+none361:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into362
+	JEQ  into364
 
-entered363:
+entered365:
 	VMOVUPD          Z8, Z21
 	VFMADD213PD      Z6, Z7, Z21
 	VMOVUPD          Z9, Z22
@@ -14961,14 +14981,14 @@ entered363:
 	VADDPD           Z19, Z4, Z4
 	VMOVAPD          Z16, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out365
+	JEQ              out367
 
-left366:
+left368:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group351
+	JG            group353
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y16
@@ -15005,7 +15025,7 @@ left366:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end368
+	JZ            end370
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          scale+112(FP), R8
@@ -15013,9 +15033,9 @@ left366:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group351
+	JMP           group353
 
-other354:
+other356:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	VADDPD       Z1, Z8, Z8
 	KMOVB        R13, K1
@@ -15038,9 +15058,9 @@ other354:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready355
+	JMP          ready357
 
-other360:
+other362:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
 	VADDPD       Z1, Z16, Z16
 	KMOVB        R13, K1
@@ -15063,14 +15083,14 @@ other360:
 	VMOVUPD      192(BX), K1, Z16
 	VMOVUPD      Z16, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready361
+	JMP          ready363
 
-into362:
+into364:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered363
+	JMP  entered365
 
-out365:
+out367:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -15092,19 +15112,19 @@ out365:
 	VMOVUPD Z16, K3, 128(R9)
 	VMOVUPD 192(SP), Z16
 	VMOVUPD Z16, K4, 192(R9)
-	JMP     left366
+	JMP     left368
 
-end368:
-last350:
+end370:
+last352:
 	TESTQ DX, DX
-	JZ    none370
+	JZ    none372
 
-more369:
+more371:
 	TESTQ      $0x00000f00, AX
-	JNZ        same371
+	JNZ        same373
 	PREFETCHT0 16384(AX)
 
-same371:
+same373:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -15116,9 +15136,9 @@ same371:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more369
+	JNZ      more371
 
-none370:
+none372:
 	VZEROUPPER
 	RET
 
@@ -15129,9 +15149,9 @@ TEXT ·bceGrad64AVX512(SB), $512-168
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last372
+	JEQ          last374
 	CMPQ         n+80(FP), $0x00
-	JEQ          last372
+	JEQ          last374
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -15171,17 +15191,17 @@ TEXT ·bceGrad64AVX512(SB), $512-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same374
+	JG           same376
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JZ           none375
+	JZ           none377
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same374:
+same376:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -15189,15 +15209,15 @@ same374:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other376
+	JNE   other378
 
-ready377:
+ready379:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none375:
+none377:
 	KMOVB       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPD     (R10), Z8
@@ -15225,14 +15245,14 @@ none375:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group373:
+group375:
 	TESTQ      DX, DX
-	JZ         none378
+	JZ         none380
 	TESTQ      $0x00000f00, AX
-	JNZ        same379
+	JNZ        same381
 	PREFETCHT0 16384(AX)
 
-same379:
+same381:
 	VMOVUPD  (CX), Z12
 	VMOVNTPD Z12, (AX)
 	VMOVUPD  64(CX), Z12
@@ -15245,19 +15265,19 @@ same379:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none378:
+none380:
 	CMPQ 336(SP), $0x00
-	JG   same380
+	JG   same382
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JZ   none381
+	JZ   none383
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same380:
+same382:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -15265,19 +15285,19 @@ same380:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other382
+	JNE   other384
 
-ready383:
+ready385:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none381:
+none383:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into384
+	JEQ  into386
 
-entered385:
+entered387:
 	VMOVUPD          Z8, Z17
 	VFMADD213PD      Z6, Z7, Z17
 	VMOVUPD          Z9, Z18
@@ -15458,14 +15478,14 @@ entered385:
 	VADDPD           Z15, Z2, Z2
 	VMOVAPD          Z12, Z1
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out387
+	JEQ              out389
 
-left388:
+left390:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group373
+	JG            group375
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y12
@@ -15502,7 +15522,7 @@ left388:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end390
+	JZ            end392
 	VXORPS        Y1, Y1, Y1
 	VXORPS        Y2, Y2, Y2
 	MOVQ          scale+112(FP), R8
@@ -15510,9 +15530,9 @@ left388:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group373
+	JMP           group375
 
-other376:
+other378:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	KMOVB        R13, K1
 	VMOVUPD      Z8, Z9
@@ -15534,9 +15554,9 @@ other376:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready377
+	JMP          ready379
 
-other382:
+other384:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
 	KMOVB        R13, K1
 	VMOVUPD      Z12, Z14
@@ -15558,14 +15578,14 @@ other382:
 	VMOVUPD      192(BX), K1, Z12
 	VMOVUPD      Z12, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready383
+	JMP          ready385
 
-into384:
+into386:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered385
+	JMP  entered387
 
-out387:
+out389:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -15587,19 +15607,19 @@ out387:
 	VMOVUPD Z12, K3, 128(R9)
 	VMOVUPD 192(SP), Z12
 	VMOVUPD Z12, K4, 192(R9)
-	JMP     left388
+	JMP     left390
 
-end390:
-last372:
+end392:
+last374:
 	TESTQ DX, DX
-	JZ    none392
+	JZ    none394
 
-more391:
+more393:
 	TESTQ      $0x00000f00, AX
-	JNZ        same393
+	JNZ        same395
 	PREFETCHT0 16384(AX)
 
-same393:
+same395:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -15611,8 +15631,8 @@ same393:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more391
+	JNZ      more393
 
-none392:
+none394:
 	VZEROUPPER
 	RET

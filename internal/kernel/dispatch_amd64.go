@@ -124,51 +124,51 @@ func copyStream(dst, x []float32) {
 	}
 }
 
-func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
+func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int, h Rows16) {
 	switch Active {
 	case AVX512:
-		selectSums32AVX512(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectSums32AVX512(&a[0], &b[0], unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X))
 	case AVX2:
-		selectSums32AVX2(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectSums32AVX2(&a[0], &b[0], unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X))
 	default:
-		selectSums32Generic(a, b, x, stride, rows, n, pos, neg, words)
+		selectSums32Generic(a, b, x, stride, rows, n, pos, neg, words, h)
 	}
 }
 
-func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
+func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int, h Rows16) {
 	switch Active {
 	case AVX512:
-		selectSums64AVX512(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectSums64AVX512(&a[0], &b[0], unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X))
 	case AVX2:
-		selectSums64AVX2(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectSums64AVX2(&a[0], &b[0], unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X))
 	default:
-		selectSums64Generic(a, b, x, stride, rows, n, pos, neg, words)
+		selectSums64Generic(a, b, x, stride, rows, n, pos, neg, words, h)
 	}
 }
 
-func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, c *Copy[float32]) {
+func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, h Rows16, c *Copy[float32]) {
 	switch Active {
 	case AVX512:
-		selectExp32AVX512(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		selectExp32AVX512(&a[0], &b[0], &w[0], wStride, unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X), unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
 		c.done()
 	case AVX2:
-		selectExp32AVX2(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		selectExp32AVX2(&a[0], &b[0], &w[0], wStride, unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X), unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
 		c.done()
 	default:
-		selectExp32Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, c)
+		selectExp32Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, h, c)
 	}
 }
 
-func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, c *Copy[float64]) {
+func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, h Rows16, c *Copy[float64]) {
 	switch Active {
 	case AVX512:
-		selectExp64AVX512(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		selectExp64AVX512(&a[0], &b[0], &w[0], wStride, unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X), unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
 		c.done()
 	case AVX2:
-		selectExp64AVX2(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words, unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
+		selectExp64AVX2(&a[0], &b[0], &w[0], wStride, unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X), unsafe.SliceData(c.to), unsafe.SliceData(c.from), c.blocks())
 		c.done()
 	default:
-		selectExp64Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, c)
+		selectExp64Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, h, c)
 	}
 }
 
@@ -1316,28 +1316,28 @@ func copyStreamAVX512(dst *float32, x *float32, n int)
 func copyStreamAVX2(dst *float32, x *float32, n int)
 
 //go:noescape
-func selectSums32AVX512(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectSums32AVX512(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 
 //go:noescape
-func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 
 //go:noescape
-func selectSums64AVX512(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectSums64AVX512(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 
 //go:noescape
-func selectSums64AVX2(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectSums64AVX2(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 
 //go:noescape
-func selectExp32AVX512(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float32, from *float32, blocks int)
+func selectExp32AVX512(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16, to *float32, from *float32, blocks int)
 
 //go:noescape
-func selectExp32AVX2(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float32, from *float32, blocks int)
+func selectExp32AVX2(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16, to *float32, from *float32, blocks int)
 
 //go:noescape
-func selectExp64AVX512(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float64, from *float64, blocks int)
+func selectExp64AVX512(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16, to *float64, from *float64, blocks int)
 
 //go:noescape
-func selectExp64AVX2(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float64, from *float64, blocks int)
+func selectExp64AVX2(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16, to *float64, from *float64, blocks int)
 
 //go:noescape
 func targetSums32AVX512(a *float64, x *float32, stride int, rows int, n int, neg *uint64, words int)

@@ -91,41 +91,41 @@ func copyStream(dst, x []float32) {
 	copyStreamGeneric(dst, x)
 }
 
-func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
+func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int, h Rows16) {
 	switch Active {
 	case NEON:
-		selectSums32NEON(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectSums32NEON(&a[0], &b[0], unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X))
 	default:
-		selectSums32Generic(a, b, x, stride, rows, n, pos, neg, words)
+		selectSums32Generic(a, b, x, stride, rows, n, pos, neg, words, h)
 	}
 }
 
-func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
+func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int, h Rows16) {
 	switch Active {
 	case NEON:
-		selectSums64NEON(&a[0], &b[0], &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectSums64NEON(&a[0], &b[0], unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X))
 	default:
-		selectSums64Generic(a, b, x, stride, rows, n, pos, neg, words)
+		selectSums64Generic(a, b, x, stride, rows, n, pos, neg, words, h)
 	}
 }
 
-func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, c *Copy[float32]) {
+func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, h Rows16, c *Copy[float32]) {
 	switch Active {
 	case NEON:
 		c.Finish()
-		selectExp32NEON(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectExp32NEON(&a[0], &b[0], &w[0], wStride, unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X))
 	default:
-		selectExp32Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, c)
+		selectExp32Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, h, c)
 	}
 }
 
-func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, c *Copy[float64]) {
+func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, h Rows16, c *Copy[float64]) {
 	switch Active {
 	case NEON:
 		c.Finish()
-		selectExp64NEON(&a[0], &b[0], &w[0], wStride, &x[0], stride, rows, n, &pos[0], &neg[0], words)
+		selectExp64NEON(&a[0], &b[0], &w[0], wStride, unsafe.SliceData(x), stride, rows, n, &pos[0], &neg[0], words, h.Kind, unsafe.SliceData(h.X))
 	default:
-		selectExp64Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, c)
+		selectExp64Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, h, c)
 	}
 }
 
@@ -981,16 +981,16 @@ func packWords32NEON(dst *uint64, dstStride int, src *float32, stride int, rows 
 func packWords64NEON(dst *uint64, dstStride int, src *float64, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
 
 //go:noescape
-func selectSums32NEON(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectSums32NEON(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 
 //go:noescape
-func selectSums64NEON(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectSums64NEON(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 
 //go:noescape
-func selectExp32NEON(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectExp32NEON(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 
 //go:noescape
-func selectExp64NEON(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+func selectExp64NEON(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 
 //go:noescape
 func targetSums32NEON(a *float64, x *float32, stride int, rows int, n int, neg *uint64, words int)

@@ -39,23 +39,23 @@ func copyStream(dst, x []float32) {
 }
 
 //go:noinline
-func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
-	selectSums32Generic(a, b, x, stride, rows, n, pos, neg, words)
+func selectSums32(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int, h Rows16) {
+	selectSums32Generic(a, b, x, stride, rows, n, pos, neg, words, h)
 }
 
 //go:noinline
-func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
-	selectSums64Generic(a, b, x, stride, rows, n, pos, neg, words)
+func selectSums64(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int, h Rows16) {
+	selectSums64Generic(a, b, x, stride, rows, n, pos, neg, words, h)
 }
 
 //go:noinline
-func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, c *Copy[float32]) {
-	selectExp32Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, c)
+func selectExp32(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, h Rows16, c *Copy[float32]) {
+	selectExp32Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, h, c)
 }
 
 //go:noinline
-func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, c *Copy[float64]) {
-	selectExp64Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, c)
+func selectExp64(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, h Rows16, c *Copy[float64]) {
+	selectExp64Generic(a, b, w, wStride, x, stride, rows, n, pos, neg, words, h, c)
 }
 
 //go:noinline

@@ -50,9 +50,9 @@ func testGuardPagesOfLosses[T Float](t *testing.T) {
 			}
 			// Sums have room for 8 rows, exponentials for the end of the group.
 			a, b := wide(f[2], 8), wide(f[3], 8)
-			SelectSums(a, b, x, n, 1, n, pos, neg, w)
+			SelectSums(a, b, x, n, 1, n, pos, neg, w, Rows16{})
 			e := part(kept, (n+63)&^63)
-			SelectExp(a, b, e, n, x, n, 1, n, pos, neg, w, &Copy[T]{})
+			SelectExp(a, b, e, n, x, n, 1, n, pos, neg, w, Rows16{}, &Copy[T]{})
 			fa, fb := part(factors[0], 1), part(factors[1], 1)
 			fa[0], fb[0] = 0.5, 0.25
 			SelectScale(part(out, n), n, e, n, 1, n, fa, fb)

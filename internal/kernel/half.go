@@ -60,6 +60,27 @@ const (
 	Float16
 )
 
+// LeastSixteen is the length from which on kernels take Rows16.
+const LeastSixteen = 65
+
+// Rows16 are rows of 16-bit floats of that kind, if it is not 0.
+type Rows16 struct {
+	Kind int
+	X    []uint16
+}
+
+// scores returns n scores, at most 64, from one on: of x or, widened in room, of the
+// 16-bit floats.
+func (h *Rows16) scores(room *[64]float32, x []float32, from, n int) []float32 {
+	if h.Kind == 0 {
+		return x[from:][:n]
+	}
+	for j, v := range h.X[from:][:n] {
+		room[j] = float32Of(v, h.Kind)
+	}
+	return room[:n]
+}
+
 // Sixteen reports whether the tier has kernels that take 16-bit floats for float32.
 func Sixteen() bool { return Active == AVX512 }
 

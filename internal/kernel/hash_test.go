@@ -201,7 +201,7 @@ func hashSelectSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	x, stride, rows, n, _ := kerneltest.HashedRows[T](r)
 	pos, neg, words := hashedSides(r, rows, n)
 	var a, b [8]float64
-	SelectSums(a[:], b[:], x, stride, rows, n, pos, neg, words)
+	SelectSums(a[:], b[:], x, stride, rows, n, pos, neg, words, Rows16{})
 	kerneltest.AddHash(h, a[:rows]...)
 	kerneltest.AddHash(h, b[:rows]...)
 }
@@ -212,7 +212,7 @@ func hashSelectExp[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	var a, b [8]float64
 	wStride := KeptStride[T](n)
 	w := make([]T, rows*wStride+64)
-	SelectExp(a[:], b[:], w, wStride, x, stride, rows, n, pos, neg, words, &Copy[T]{})
+	SelectExp(a[:], b[:], w, wStride, x, stride, rows, n, pos, neg, words, Rows16{}, &Copy[T]{})
 	kerneltest.AddHash(h, a[:rows]...)
 	kerneltest.AddHash(h, b[:rows]...)
 	for i := range rows {

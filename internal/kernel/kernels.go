@@ -20,21 +20,22 @@ func PackWords[T Float](dst []uint64, src []T, stride, rows, n int, one, zero ui
 // SelectSums writes for every row i the sum of e^y, y clamped to the range of pivot 0, to a[i]
 // over the elements of neg, y = x[i·stride+j], and to b[i] over those of pos, y = -x;
 // where there is a NaN, both are. Bits beyond n are 0; a and b have room for a multiple of 8 rows.
-func SelectSums[T Float](a, b []float64, x []T, stride, rows, n int, pos, neg []uint64, words int) {
+// Where h has a kind its rows, of more than 64 elements, take the place of x, with its stride.
+func SelectSums[T Float](a, b []float64, x []T, stride, rows, n int, pos, neg []uint64, words int, h Rows16) {
 	if IsFloat32[T]() {
-		selectSums32(a, b, As32(x), stride, rows, n, pos, neg, words)
+		selectSums32(a, b, As32(x), stride, rows, n, pos, neg, words, h)
 	} else {
-		selectSums64(a, b, As64(x), stride, rows, n, pos, neg, words)
+		selectSums64(a, b, As64(x), stride, rows, n, pos, neg, words, h)
 	}
 }
 
 // SelectExp is SelectSums and writes e^y, for pos -e^y, for others 0, to w[i·wStride+j], and
 // anything on to the end of the row's last group. Meanwhile it makes the copy c.
-func SelectExp[T Float](a, b []float64, w []T, wStride int, x []T, stride, rows, n int, pos, neg []uint64, words int, c *Copy[T]) {
+func SelectExp[T Float](a, b []float64, w []T, wStride int, x []T, stride, rows, n int, pos, neg []uint64, words int, h Rows16, c *Copy[T]) {
 	if IsFloat32[T]() {
-		selectExp32(a, b, As32(w), wStride, As32(x), stride, rows, n, pos, neg, words, (*Copy[float32])(unsafe.Pointer(c)))
+		selectExp32(a, b, As32(w), wStride, As32(x), stride, rows, n, pos, neg, words, h, (*Copy[float32])(unsafe.Pointer(c)))
 	} else {
-		selectExp64(a, b, As64(w), wStride, As64(x), stride, rows, n, pos, neg, words, (*Copy[float64])(unsafe.Pointer(c)))
+		selectExp64(a, b, As64(w), wStride, As64(x), stride, rows, n, pos, neg, words, h, (*Copy[float64])(unsafe.Pointer(c)))
 	}
 }
 

@@ -16,21 +16,21 @@ import "github.com/zlpr/zlpr/internal/coef"
 // The exponentials of a group are added lane by lane as (0+1)+(2+3), then lane
 // l+8 to lane l, all in float32; these 8 sums are added to the float64
 // accumulators. A NaN of either side is in both sums.
-func selectSums32Generic(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int) {
-	selectExp32Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words, &Copy[float32]{})
+func selectSums32Generic(a, b []float64, x []float32, stride, rows, n int, pos, neg []uint64, words int, h Rows16) {
+	selectExp32Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words, h, &Copy[float32]{})
 }
 
 // selectExp32Generic makes the copy, is selectSums32Generic and writes the
 // exponentials to w[i·wStride+j]: those of pos negative, 0 where an element is in
 // neither. Kernels may write on to the end of the row's last group.
-func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, pending *Copy[float32]) {
+func selectExp32Generic(a, b []float64, w []float32, wStride int, x []float32, stride, rows, n int, pos, neg []uint64, words int, h Rows16, pending *Copy[float32]) {
 	pending.Finish()
 	limits := PivotParams[float32](0)
 	for i := range rows {
-		row := x[i*stride:][:n]
 		var acc [2][8]float64 // over neg, over pos
+		var room [64]float32
 		for g := range words {
-			group := row[64*g : min(64*g+64, n)]
+			group := h.scores(&room, x, i*stride+64*g, min(64, n-64*g))
 			p, q := sideBits(pos, i*words+g), neg[i*words+g]
 			if w == nil && p|q == 0 {
 				continue
@@ -87,22 +87,22 @@ func putSums(a, b []float64, i int, x, y float64) {
 
 // targetSums32Generic is selectSums32Generic without positives.
 func targetSums32Generic(a []float64, x []float32, stride, rows, n int, neg []uint64, words int) {
-	selectExp32Generic(a, nil, nil, 0, x, stride, rows, n, nil, neg, words, &Copy[float32]{})
+	selectExp32Generic(a, nil, nil, 0, x, stride, rows, n, nil, neg, words, Rows16{}, &Copy[float32]{})
 }
 
 // targetExp32Generic is selectExp32Generic without positives.
 func targetExp32Generic(a []float64, w []float32, wStride int, x []float32, stride, rows, n int, neg []uint64, words int, pending *Copy[float32]) {
-	selectExp32Generic(a, nil, w, wStride, x, stride, rows, n, nil, neg, words, pending)
+	selectExp32Generic(a, nil, w, wStride, x, stride, rows, n, nil, neg, words, Rows16{}, pending)
 }
 
 // targetSums64Generic is selectSums64Generic without positives.
 func targetSums64Generic(a []float64, x []float64, stride, rows, n int, neg []uint64, words int) {
-	selectExp64Generic(a, nil, nil, 0, x, stride, rows, n, nil, neg, words, &Copy[float64]{})
+	selectExp64Generic(a, nil, nil, 0, x, stride, rows, n, nil, neg, words, Rows16{}, &Copy[float64]{})
 }
 
 // targetExp64Generic is selectExp64Generic without positives.
 func targetExp64Generic(a []float64, w []float64, wStride int, x []float64, stride, rows, n int, neg []uint64, words int, pending *Copy[float64]) {
-	selectExp64Generic(a, nil, w, wStride, x, stride, rows, n, nil, neg, words, pending)
+	selectExp64Generic(a, nil, w, wStride, x, stride, rows, n, nil, neg, words, Rows16{}, pending)
 }
 
 // keepExp writes exponentials as selectExp does.
@@ -131,12 +131,12 @@ func only[T Float](x T, bits uint64) T {
 // selectSums64Generic is selectSums32Generic for float64. The sums of a group's
 // lanes are added to the accumulators exactly; the errors are added apart, and
 // to the result at the end.
-func selectSums64Generic(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int) {
-	selectExp64Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words, &Copy[float64]{})
+func selectSums64Generic(a, b []float64, x []float64, stride, rows, n int, pos, neg []uint64, words int, h Rows16) {
+	selectExp64Generic(a, b, nil, 0, x, stride, rows, n, pos, neg, words, h, &Copy[float64]{})
 }
 
 // selectExp64Generic is selectExp32Generic for float64.
-func selectExp64Generic(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, pending *Copy[float64]) {
+func selectExp64Generic(a, b []float64, w []float64, wStride int, x []float64, stride, rows, n int, pos, neg []uint64, words int, _ Rows16, pending *Copy[float64]) {
 	pending.Finish()
 	limits := PivotParams[float64](0)
 	for i := range rows {

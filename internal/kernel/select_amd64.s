@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+// func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectSums32AVX2(SB), $1392-72
+TEXT ·selectSums32AVX2(SB), $1392-88
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+16(FP), AX
@@ -785,16 +785,16 @@ DATA f32_80000000<>+24(SB)/4, $0x80000000
 DATA f32_80000000<>+28(SB)/4, $0x80000000
 GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
 
-// func selectExp32AVX2(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float32, from *float32, blocks int)
+// func selectExp32AVX2(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16, to *float32, from *float32, blocks int)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectExp32AVX2(SB), $1400-112
+TEXT ·selectExp32AVX2(SB), $1400-128
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    w+16(FP), AX
 	SHLQ    $0x02, wStride+24(FP)
-	MOVQ    to+88(FP), CX
-	MOVQ    from+96(FP), DX
-	MOVQ    blocks+104(FP), BX
+	MOVQ    to+104(FP), CX
+	MOVQ    from+112(FP), DX
+	MOVQ    blocks+120(FP), BX
 	MOVQ    x+32(FP), SI
 	MOVQ    stride+40(FP), DI
 	SHLQ    $0x02, DI
@@ -2890,9 +2890,9 @@ DATA f32_80b504f3<>+24(SB)/4, $0x80b504f3
 DATA f32_80b504f3<>+28(SB)/4, $0x80b504f3
 GLOBL f32_80b504f3<>(SB), RODATA|NOPTR, $32
 
-// func selectSums32AVX512(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+// func selectSums32AVX512(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·selectSums32AVX512(SB), $1024-72
+TEXT ·selectSums32AVX512(SB), $1352-88
 	MOVQ         x+16(FP), AX
 	MOVQ         stride+24(FP), CX
 	SHLQ         $0x02, CX
@@ -2912,46 +2912,54 @@ TEXT ·selectSums32AVX512(SB), $1024-72
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z9
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
-	CMPQ         rows+32(FP), $0x00
-	JEQ          last100
-	XORQ         R8, R8
-	CMPQ         n+40(FP), $0x10
-	JG           long105
-	MOVQ         n+40(FP), SI
-	SUBQ         $0x00, SI
-	MOVQ         $-1, R9
-	BZHIQ        SI, R9, R9
-	KMOVW        R9, K1
-	CMPQ         rows+32(FP), $0x04
-	JL           row101
-	KMOVW        (DI), K3
-	VMOVUPS.Z    (AX), K1, Z14
-	PREFETCHT0   12288(AX)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K3, Z14
-	KMOVW        (DI)(BX*1), K3
-	VMOVUPS.Z    (AX)(CX*1), K1, Z15
-	PREFETCHT0   12288(AX)(CX*1)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K3, Z15
-	KMOVW        (DI)(BX*2), K3
-	VMOVUPS.Z    (AX)(CX*2), K1, Z16
-	PREFETCHT0   12288(AX)(CX*2)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z16, K3, Z16
-	LEAQ         (DI)(BX*2), R9
-	KMOVW        (R9)(BX*1), K3
-	LEAQ         (AX)(CX*2), R9
-	VMOVUPS.Z    (R9)(CX*1), K1, Z17
-	PREFETCHT0   12288(R9)(CX*1)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z17, K3, Z17
-	VMAXPS       Z14, Z1, Z14
-	VMAXPS       Z15, Z1, Z15
-	VMAXPS       Z16, Z1, Z16
-	VMAXPS       Z17, Z1, Z17
-	VMINPS       Z14, Z2, Z14
-	VMINPS       Z15, Z2, Z15
-	VMINPS       Z16, Z2, Z16
-	VMINPS       Z17, Z2, Z17
+	CMPQ         kind+72(FP), $0x00
+	JEQ          single100
+	MOVQ         x16+80(FP), AX
+	SARQ         $0x01, CX
 
-group103:
+single100:
+	CMPQ        rows+32(FP), $0x00
+	JEQ         last101
+	XORQ        R8, R8
+	CMPQ        kind+72(FP), $0x00
+	JNE         row102
+	CMPQ        n+40(FP), $0x10
+	JG          long106
+	MOVQ        n+40(FP), SI
+	SUBQ        $0x00, SI
+	MOVQ        $-1, R9
+	BZHIQ       SI, R9, R9
+	KMOVW       R9, K1
+	CMPQ        rows+32(FP), $0x04
+	JL          row102
+	KMOVW       (DI), K3
+	VMOVUPS.Z   (AX), K1, Z14
+	PREFETCHT0  12288(AX)
+	VXORPS.BCST f32_80000000<>+0(SB), Z14, K3, Z14
+	KMOVW       (DI)(BX*1), K3
+	VMOVUPS.Z   (AX)(CX*1), K1, Z15
+	PREFETCHT0  12288(AX)(CX*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z15, K3, Z15
+	KMOVW       (DI)(BX*2), K3
+	VMOVUPS.Z   (AX)(CX*2), K1, Z16
+	PREFETCHT0  12288(AX)(CX*2)
+	VXORPS.BCST f32_80000000<>+0(SB), Z16, K3, Z16
+	LEAQ        (DI)(BX*2), R9
+	KMOVW       (R9)(BX*1), K3
+	LEAQ        (AX)(CX*2), R9
+	VMOVUPS.Z   (R9)(CX*1), K1, Z17
+	PREFETCHT0  12288(R9)(CX*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z17, K3, Z17
+	VMAXPS      Z14, Z1, Z14
+	VMAXPS      Z15, Z1, Z15
+	VMAXPS      Z16, Z1, Z16
+	VMAXPS      Z17, Z1, Z17
+	VMINPS      Z14, Z2, Z14
+	VMINPS      Z15, Z2, Z15
+	VMINPS      Z16, Z2, Z16
+	VMINPS      Z17, Z2, Z17
+
+group104:
 	LEAQ          (AX)(CX*4), SI
 	LEAQ          (DI)(BX*4), R9
 	CMPQ          rows+32(FP), $0x08
@@ -3098,21 +3106,21 @@ group103:
 	CMPQ          R8, $+512
 	JEQ           sums99
 
-check104:
+check105:
 	CMPQ rows+32(FP), $0x04
-	JGE  group103
-	JMP  row101
+	JGE  group104
+	JMP  row102
 
-long105:
+long106:
 	CMPQ        n+40(FP), $0x20
-	JG          long108
+	JG          long109
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x10, SI
 	MOVQ        $-1, R9
 	BZHIQ       SI, R9, R9
 	KMOVW       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          row101
+	JL          row102
 	KMOVW       (DI), K3
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -3138,7 +3146,7 @@ long105:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group106:
+group107:
 	LEAQ          (AX)(CX*2), SI
 	LEAQ          (DI)(BX*2), R9
 	CMPQ          rows+32(FP), $0x04
@@ -3269,14 +3277,14 @@ group106:
 	CMPQ          R8, $+512
 	JEQ           sums99
 
-check107:
+check108:
 	CMPQ rows+32(FP), $0x02
-	JGE  group106
-	JMP  row101
+	JGE  group107
+	JMP  row102
 
-long108:
+long109:
 	CMPQ        n+40(FP), $0x40
-	JG          long111
+	JG          long112
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x20, SI
 	MOVQ        $-1, R9
@@ -3285,7 +3293,7 @@ long108:
 	SHRQ        $0x10, R9
 	KMOVW       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          row101
+	JL          row102
 	KMOVW       (DI), K3
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -3311,7 +3319,7 @@ long108:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group109:
+group110:
 	LEAQ          (AX)(CX*1), SI
 	LEAQ          (DI)(BX*1), R9
 	CMPQ          rows+32(FP), $0x02
@@ -3436,46 +3444,54 @@ group109:
 	CMPQ          R8, $+512
 	JEQ           sums99
 
-check110:
+check111:
 	CMPQ rows+32(FP), $0x01
-	JGE  group109
-	JMP  row101
+	JGE  group110
+	JMP  row102
 
-long111:
-row101:
-	VXORPS      Y12, Y12, Y12
-	VXORPS      Y13, Y13, Y13
-	XORQ        R10, R10
-	MOVQ        n+40(FP), R9
-	MOVQ        $0x00000040, SI
-	CMPQ        R9, SI
-	CMOVQLT     R9, SI
-	MOVQ        $-1, R11
-	BZHIQ       SI, R11, R11
-	KMOVW       R11, K3
-	SHRQ        $0x10, R11
-	KMOVW       R11, K4
-	SHRQ        $0x10, R11
-	KMOVW       R11, K5
-	SHRQ        $0x10, R11
-	KMOVW       R11, K6
+long112:
+row102:
+	VXORPS  Y12, Y12, Y12
+	VXORPS  Y13, Y13, Y13
+	XORQ    R10, R10
+	MOVQ    n+40(FP), R9
+	MOVQ    $0x00000040, SI
+	CMPQ    R9, SI
+	CMOVQLT R9, SI
+	MOVQ    $-1, R11
+	BZHIQ   SI, R11, R11
+	KMOVW   R11, K3
+	SHRQ    $0x10, R11
+	KMOVW   R11, K4
+	SHRQ    $0x10, R11
+	KMOVW   R11, K5
+	SHRQ    $0x10, R11
+	KMOVW   R11, K6
+	XORQ    R11, R11
+	MOVQ    AX, 1344(SP)
+	CMPQ    kind+72(FP), $0x00
+	JNE     first16115
+	MOVQ    1344(SP), AX
+	ADDQ    R11, AX
+
+first116:
 	MOVQ        R10, SI
 	SHRQ        $0x05, SI
 	KMOVW       (DI)(SI*1), K7
-	VMOVUPS.Z   (AX)(R10*1), K3, Z14
-	PREFETCHT0  12288(AX)(R10*1)
+	VMOVUPS.Z   (AX), K3, Z14
+	PREFETCHT0  12288(AX)
 	VXORPS.BCST f32_80000000<>+0(SB), Z14, K7, Z14
 	KMOVW       2(DI)(SI*1), K7
-	VMOVUPS.Z   64(AX)(R10*1), K4, Z15
-	PREFETCHT0  12352(AX)(R10*1)
+	VMOVUPS.Z   64(AX), K4, Z15
+	PREFETCHT0  12352(AX)
 	VXORPS.BCST f32_80000000<>+0(SB), Z15, K7, Z15
 	KMOVW       4(DI)(SI*1), K7
-	VMOVUPS.Z   128(AX)(R10*1), K5, Z16
-	PREFETCHT0  12416(AX)(R10*1)
+	VMOVUPS.Z   128(AX), K5, Z16
+	PREFETCHT0  12416(AX)
 	VXORPS.BCST f32_80000000<>+0(SB), Z16, K7, Z16
 	KMOVW       6(DI)(SI*1), K7
-	VMOVUPS.Z   192(AX)(R10*1), K6, Z17
-	PREFETCHT0  12480(AX)(R10*1)
+	VMOVUPS.Z   192(AX), K6, Z17
+	PREFETCHT0  12480(AX)
 	VXORPS.BCST f32_80000000<>+0(SB), Z17, K7, Z17
 	VMAXPS      Z14, Z1, Z14
 	VMAXPS      Z15, Z1, Z15
@@ -3488,11 +3504,11 @@ row101:
 	VXORPS      Y30, Y30, Y30
 	VXORPS      Y31, Y31, Y31
 
-group112:
+group113:
 	LEAQ    256(R10), R11
 	SUBQ    $0x00000040, R9
 	CMPQ    R9, $0x40
-	JGE     whole113
+	JGE     whole114
 	XORQ    SI, SI
 	TESTQ   R9, R9
 	CMOVQLE R10, R11
@@ -3507,7 +3523,13 @@ group112:
 	SHRQ    $0x10, R12
 	KMOVW   R12, K6
 
-whole113:
+whole114:
+	CMPQ kind+72(FP), $0x00
+	JNE  group16117
+	MOVQ 1344(SP), AX
+	ADDQ R11, AX
+
+others118:
 	VMOVUPS       Z14, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z15, Z23
@@ -3551,28 +3573,28 @@ whole113:
 	MOVQ          R11, SI
 	SHRQ          $0x05, SI
 	KMOVW         (DI)(SI*1), K7
-	VMOVUPS.Z     (AX)(R11*1), K3, Z14
-	PREFETCHT0    12288(AX)(R11*1)
+	VMOVUPS.Z     (AX), K3, Z14
+	PREFETCHT0    12288(AX)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K7, Z14
 	VFMADD213PS   Z8, Z26, Z18
 	VFMADD213PS   Z8, Z27, Z19
 	VFMADD213PS   Z8, Z28, Z20
 	VFMADD213PS   Z8, Z29, Z21
 	KMOVW         2(DI)(SI*1), K7
-	VMOVUPS.Z     64(AX)(R11*1), K4, Z15
-	PREFETCHT0    12352(AX)(R11*1)
+	VMOVUPS.Z     64(AX), K4, Z15
+	PREFETCHT0    12352(AX)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K7, Z15
 	KMOVW         4(DI)(SI*1), K7
-	VMOVUPS.Z     128(AX)(R11*1), K5, Z16
-	PREFETCHT0    12416(AX)(R11*1)
+	VMOVUPS.Z     128(AX), K5, Z16
+	PREFETCHT0    12416(AX)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K7, Z16
 	VFMADD213PS   Z9, Z26, Z18
 	VFMADD213PS   Z9, Z27, Z19
 	VFMADD213PS   Z9, Z28, Z20
 	VFMADD213PS   Z9, Z29, Z21
 	KMOVW         6(DI)(SI*1), K7
-	VMOVUPS.Z     192(AX)(R11*1), K6, Z17
-	PREFETCHT0    12480(AX)(R11*1)
+	VMOVUPS.Z     192(AX), K6, Z17
+	PREFETCHT0    12480(AX)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K7, Z17
 	VMAXPS        Z14, Z1, Z14
 	VFMADD213PS   Z10, Z26, Z18
@@ -3626,7 +3648,7 @@ whole113:
 	VMOVUPS       Z18, Z31
 	ADDQ          $+256, R10
 	TESTQ         R9, R9
-	JG            group112
+	JG            group113
 	VEXTRACTF64X4 $0x01, Z30, Y18
 	VADDPS        Y18, Y30, Y30
 	VCVTPS2PD     Y30, Z18
@@ -3635,6 +3657,7 @@ whole113:
 	VADDPS        Y18, Y31, Y31
 	VCVTPS2PD     Y31, Z18
 	VADDPD        Z18, Z13, Z13
+	MOVQ          1344(SP), AX
 	ADDQ          CX, AX
 	ADDQ          BX, DI
 	ADDQ          BX, DX
@@ -3644,7 +3667,7 @@ whole113:
 	SUBQ          $0x01, rows+32(FP)
 	JZ            sums99
 	CMPQ          R8, $+512
-	JNE           row101
+	JNE           row102
 
 sums99:
 	VMOVUPD    (SP), Z18
@@ -3719,37 +3742,149 @@ sums99:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JEQ        last102
+	JEQ        last103
 	CMPQ       n+40(FP), $0x10
-	JG         long114
-	JMP        check104
+	JG         long119
+	JMP        check105
 
-long114:
+long119:
 	CMPQ n+40(FP), $0x20
-	JG   long115
-	JMP  check107
+	JG   long120
+	JMP  check108
 
-long115:
+long120:
 	CMPQ n+40(FP), $0x40
-	JG   long116
-	JMP  check110
+	JG   long121
+	JMP  check111
 
-long116:
-	JMP row101
+long121:
+	JMP row102
 
-last102:
-last100:
+first16115:
+	PREFETCHT0 12288(AX)
+	PREFETCHT0 12352(AX)
+	LEAQ       1088(SP), SI
+	ANDQ       $-64, SI
+	CMPQ       kind+72(FP), $0x01
+	JNE        float16123
+	VPMOVZXWD  (AX), Z14
+	VPSLLD     $0x10, Z14, Z14
+	VMOVUPS    Z14, (SI)
+	VPMOVZXWD  32(AX), Z14
+	VPSLLD     $0x10, Z14, Z14
+	VMOVUPS    Z14, 64(SI)
+	VPMOVZXWD  64(AX), Z14
+	VPSLLD     $0x10, Z14, Z14
+	VMOVUPS    Z14, 128(SI)
+	VPMOVZXWD  96(AX), Z14
+	VPSLLD     $0x10, Z14, Z14
+	VMOVUPS    Z14, 192(SI)
+	JMP        widened122
+
+float16123:
+	VCVTPH2PS (AX), Z14
+	VMOVUPS   Z14, (SI)
+	VCVTPH2PS 32(AX), Z14
+	VMOVUPS   Z14, 64(SI)
+	VCVTPH2PS 64(AX), Z14
+	VMOVUPS   Z14, 128(SI)
+	VCVTPH2PS 96(AX), Z14
+	VMOVUPS   Z14, 192(SI)
+
+widened122:
+	MOVQ SI, AX
+	JMP  first116
+
+group16117:
+	TESTQ      R9, R9
+	JLE        others118
+	MOVQ       R11, AX
+	SHRQ       $0x01, AX
+	ADDQ       1344(SP), AX
+	CMPQ       R9, $0x40
+	JL         some124
+	PREFETCHT0 12288(AX)
+	PREFETCHT0 12352(AX)
+	LEAQ       1088(SP), SI
+	ANDQ       $-64, SI
+	CMPQ       kind+72(FP), $0x01
+	JNE        float16127
+	VPMOVZXWD  (AX), Z18
+	VPSLLD     $0x10, Z18, Z18
+	VMOVUPS    Z18, (SI)
+	VPMOVZXWD  32(AX), Z18
+	VPSLLD     $0x10, Z18, Z18
+	VMOVUPS    Z18, 64(SI)
+	VPMOVZXWD  64(AX), Z18
+	VPSLLD     $0x10, Z18, Z18
+	VMOVUPS    Z18, 128(SI)
+	VPMOVZXWD  96(AX), Z18
+	VPSLLD     $0x10, Z18, Z18
+	VMOVUPS    Z18, 192(SI)
+	JMP        widened126
+
+float16127:
+	VCVTPH2PS (AX), Z18
+	VMOVUPS   Z18, (SI)
+	VCVTPH2PS 32(AX), Z18
+	VMOVUPS   Z18, 64(SI)
+	VCVTPH2PS 64(AX), Z18
+	VMOVUPS   Z18, 128(SI)
+	VCVTPH2PS 96(AX), Z18
+	VMOVUPS   Z18, 192(SI)
+
+widened126:
+	JMP read125
+
+some124:
+	PREFETCHT0  12288(AX)
+	PREFETCHT0  12352(AX)
+	LEAQ        1088(SP), SI
+	ANDQ        $-64, SI
+	CMPQ        kind+72(FP), $0x01
+	JNE         float16129
+	VPMOVZXWD.Z (AX), K3, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, (SI)
+	VPMOVZXWD.Z 32(AX), K4, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 64(SI)
+	VPMOVZXWD.Z 64(AX), K5, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 128(SI)
+	VPMOVZXWD.Z 96(AX), K6, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 192(SI)
+	JMP         widened128
+
+float16129:
+	VCVTPH2PS.Z (AX), K3, Z18
+	VMOVUPS     Z18, (SI)
+	VCVTPH2PS.Z 32(AX), K4, Z18
+	VMOVUPS     Z18, 64(SI)
+	VCVTPH2PS.Z 64(AX), K5, Z18
+	VMOVUPS     Z18, 128(SI)
+	VCVTPH2PS.Z 96(AX), K6, Z18
+	VMOVUPS     Z18, 192(SI)
+
+widened128:
+read125:
+	MOVQ SI, AX
+	JMP  others118
+
+last103:
+last101:
 	VZEROUPPER
 	RET
 
-// func selectExp32AVX512(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float32, from *float32, blocks int)
+// func selectExp32AVX512(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16, to *float32, from *float32, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·selectExp32AVX512(SB), $1024-112
+TEXT ·selectExp32AVX512(SB), $1352-128
 	MOVQ         w+16(FP), AX
 	SHLQ         $0x02, wStride+24(FP)
-	MOVQ         to+88(FP), CX
-	MOVQ         from+96(FP), DX
-	MOVQ         blocks+104(FP), BX
+	MOVQ         to+104(FP), CX
+	MOVQ         from+112(FP), DX
+	MOVQ         blocks+120(FP), BX
 	MOVQ         x+32(FP), SI
 	MOVQ         stride+40(FP), DI
 	SHLQ         $0x02, DI
@@ -3769,58 +3904,66 @@ TEXT ·selectExp32AVX512(SB), $1024-112
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z9
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
-	CMPQ         rows+48(FP), $0x00
-	JEQ          last118
-	XORQ         R12, R12
-	CMPQ         n+56(FP), $0x10
-	JG           long123
-	MOVQ         n+56(FP), R10
-	SUBQ         $0x00, R10
-	MOVQ         $-1, R13
-	BZHIQ        R10, R13, R13
-	KMOVW        R13, K1
-	CMPQ         rows+48(FP), $0x04
-	JL           row119
-	KMOVW        (R11), K3
-	VMOVUPS.Z    (SI), K1, Z14
-	PREFETCHT0   12288(SI)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K3, Z14
-	KMOVW        (R11)(R9*1), K3
-	VMOVUPS.Z    (SI)(DI*1), K1, Z15
-	PREFETCHT0   12288(SI)(DI*1)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K3, Z15
-	KMOVW        (R11)(R9*2), K3
-	VMOVUPS.Z    (SI)(DI*2), K1, Z16
-	PREFETCHT0   12288(SI)(DI*2)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z16, K3, Z16
-	LEAQ         (R11)(R9*2), R13
-	KMOVW        (R13)(R9*1), K3
-	LEAQ         (SI)(DI*2), R13
-	VMOVUPS.Z    (R13)(DI*1), K1, Z17
-	PREFETCHT0   12288(R13)(DI*1)
-	VXORPS.BCST  f32_80000000<>+0(SB), Z17, K3, Z17
-	VMAXPS       Z14, Z1, Z14
-	VMAXPS       Z15, Z1, Z15
-	VMAXPS       Z16, Z1, Z16
-	VMAXPS       Z17, Z1, Z17
-	VMINPS       Z14, Z2, Z14
-	VMINPS       Z15, Z2, Z15
-	VMINPS       Z16, Z2, Z16
-	VMINPS       Z17, Z2, Z17
+	CMPQ         kind+88(FP), $0x00
+	JEQ          single131
+	MOVQ         x16+96(FP), SI
+	SARQ         $0x01, DI
 
-group121:
+single131:
+	CMPQ        rows+48(FP), $0x00
+	JEQ         last132
+	XORQ        R12, R12
+	CMPQ        kind+88(FP), $0x00
+	JNE         row133
+	CMPQ        n+56(FP), $0x10
+	JG          long137
+	MOVQ        n+56(FP), R10
+	SUBQ        $0x00, R10
+	MOVQ        $-1, R13
+	BZHIQ       R10, R13, R13
+	KMOVW       R13, K1
+	CMPQ        rows+48(FP), $0x04
+	JL          row133
+	KMOVW       (R11), K3
+	VMOVUPS.Z   (SI), K1, Z14
+	PREFETCHT0  12288(SI)
+	VXORPS.BCST f32_80000000<>+0(SB), Z14, K3, Z14
+	KMOVW       (R11)(R9*1), K3
+	VMOVUPS.Z   (SI)(DI*1), K1, Z15
+	PREFETCHT0  12288(SI)(DI*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z15, K3, Z15
+	KMOVW       (R11)(R9*2), K3
+	VMOVUPS.Z   (SI)(DI*2), K1, Z16
+	PREFETCHT0  12288(SI)(DI*2)
+	VXORPS.BCST f32_80000000<>+0(SB), Z16, K3, Z16
+	LEAQ        (R11)(R9*2), R13
+	KMOVW       (R13)(R9*1), K3
+	LEAQ        (SI)(DI*2), R13
+	VMOVUPS.Z   (R13)(DI*1), K1, Z17
+	PREFETCHT0  12288(R13)(DI*1)
+	VXORPS.BCST f32_80000000<>+0(SB), Z17, K3, Z17
+	VMAXPS      Z14, Z1, Z14
+	VMAXPS      Z15, Z1, Z15
+	VMAXPS      Z16, Z1, Z16
+	VMAXPS      Z17, Z1, Z17
+	VMINPS      Z14, Z2, Z14
+	VMINPS      Z15, Z2, Z15
+	VMINPS      Z16, Z2, Z16
+	VMINPS      Z17, Z2, Z17
+
+group135:
 	LEAQ       (SI)(DI*4), R10
 	LEAQ       (R11)(R9*4), R13
 	CMPQ       rows+48(FP), $0x08
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none124
+	JZ         none138
 	TESTQ      $0x00000f00, CX
-	JNZ        same125
+	JNZ        same139
 	PREFETCHT0 16384(CX)
 
-same125:
+same139:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -3833,7 +3976,7 @@ same125:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none124:
+none138:
 	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
@@ -3982,25 +4125,25 @@ none124:
 	LEAQ          (AX)(R14*4), AX
 	ADDQ          $+256, R12
 	SUBQ          $0x04, rows+48(FP)
-	JZ            sums117
+	JZ            sums130
 	CMPQ          R12, $+512
-	JEQ           sums117
+	JEQ           sums130
 
-check122:
+check136:
 	CMPQ rows+48(FP), $0x04
-	JGE  group121
-	JMP  row119
+	JGE  group135
+	JMP  row133
 
-long123:
+long137:
 	CMPQ        n+56(FP), $0x20
-	JG          long128
+	JG          long142
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x10, R10
 	MOVQ        $-1, R13
 	BZHIQ       R10, R13, R13
 	KMOVW       R13, K1
 	CMPQ        rows+48(FP), $0x02
-	JL          row119
+	JL          row133
 	KMOVW       (R11), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -4026,19 +4169,19 @@ long123:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group126:
+group140:
 	LEAQ       (SI)(DI*2), R10
 	LEAQ       (R11)(R9*2), R13
 	CMPQ       rows+48(FP), $0x04
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none129
+	JZ         none143
 	TESTQ      $0x00000f00, CX
-	JNZ        same130
+	JNZ        same144
 	PREFETCHT0 16384(CX)
 
-same130:
+same144:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4051,7 +4194,7 @@ same130:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none129:
+none143:
 	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
@@ -4183,18 +4326,18 @@ none129:
 	LEAQ          (AX)(R14*2), AX
 	ADDQ          $+128, R12
 	SUBQ          $0x02, rows+48(FP)
-	JZ            sums117
+	JZ            sums130
 	CMPQ          R12, $+512
-	JEQ           sums117
+	JEQ           sums130
 
-check127:
+check141:
 	CMPQ rows+48(FP), $0x02
-	JGE  group126
-	JMP  row119
+	JGE  group140
+	JMP  row133
 
-long128:
+long142:
 	CMPQ        n+56(FP), $0x40
-	JG          long133
+	JG          long147
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x20, R10
 	MOVQ        $-1, R13
@@ -4203,7 +4346,7 @@ long128:
 	SHRQ        $0x10, R13
 	KMOVW       R13, K2
 	CMPQ        rows+48(FP), $0x01
-	JL          row119
+	JL          row133
 	KMOVW       (R11), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -4229,19 +4372,19 @@ long128:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group131:
+group145:
 	LEAQ       (SI)(DI*1), R10
 	LEAQ       (R11)(R9*1), R13
 	CMPQ       rows+48(FP), $0x02
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none134
+	JZ         none148
 	TESTQ      $0x00000f00, CX
-	JNZ        same135
+	JNZ        same149
 	PREFETCHT0 16384(CX)
 
-same135:
+same149:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4254,7 +4397,7 @@ same135:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none134:
+none148:
 	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
@@ -4380,50 +4523,58 @@ none134:
 	LEAQ          (AX)(R14*1), AX
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums117
+	JZ            sums130
 	CMPQ          R12, $+512
-	JEQ           sums117
+	JEQ           sums130
 
-check132:
+check146:
 	CMPQ rows+48(FP), $0x01
-	JGE  group131
-	JMP  row119
+	JGE  group145
+	JMP  row133
 
-long133:
-row119:
-	VXORPS      Y12, Y12, Y12
-	VXORPS      Y13, Y13, Y13
-	XORQ        R14, R14
-	MOVQ        n+56(FP), R13
-	MOVQ        $0x00000040, R10
-	CMPQ        R13, R10
-	CMOVQLT     R13, R10
-	MOVQ        $-1, R15
-	BZHIQ       R10, R15, R15
-	KMOVW       R15, K3
-	SHRQ        $0x10, R15
-	KMOVW       R15, K4
-	SHRQ        $0x10, R15
-	KMOVW       R15, K5
-	SHRQ        $0x10, R15
-	KMOVW       R15, K6
+long147:
+row133:
+	VXORPS  Y12, Y12, Y12
+	VXORPS  Y13, Y13, Y13
+	XORQ    R14, R14
+	MOVQ    n+56(FP), R13
+	MOVQ    $0x00000040, R10
+	CMPQ    R13, R10
+	CMOVQLT R13, R10
+	MOVQ    $-1, R15
+	BZHIQ   R10, R15, R15
+	KMOVW   R15, K3
+	SHRQ    $0x10, R15
+	KMOVW   R15, K4
+	SHRQ    $0x10, R15
+	KMOVW   R15, K5
+	SHRQ    $0x10, R15
+	KMOVW   R15, K6
+	XORQ    R15, R15
+	MOVQ    SI, 1344(SP)
+	CMPQ    kind+88(FP), $0x00
+	JNE     first16152
+	MOVQ    1344(SP), SI
+	ADDQ    R15, SI
+
+first153:
 	MOVQ        R14, R10
 	SHRQ        $0x05, R10
 	KMOVW       (R11)(R10*1), K7
-	VMOVUPS.Z   (SI)(R14*1), K3, Z14
-	PREFETCHT0  12288(SI)(R14*1)
+	VMOVUPS.Z   (SI), K3, Z14
+	PREFETCHT0  12288(SI)
 	VXORPS.BCST f32_80000000<>+0(SB), Z14, K7, Z14
 	KMOVW       2(R11)(R10*1), K7
-	VMOVUPS.Z   64(SI)(R14*1), K4, Z15
-	PREFETCHT0  12352(SI)(R14*1)
+	VMOVUPS.Z   64(SI), K4, Z15
+	PREFETCHT0  12352(SI)
 	VXORPS.BCST f32_80000000<>+0(SB), Z15, K7, Z15
 	KMOVW       4(R11)(R10*1), K7
-	VMOVUPS.Z   128(SI)(R14*1), K5, Z16
-	PREFETCHT0  12416(SI)(R14*1)
+	VMOVUPS.Z   128(SI), K5, Z16
+	PREFETCHT0  12416(SI)
 	VXORPS.BCST f32_80000000<>+0(SB), Z16, K7, Z16
 	KMOVW       6(R11)(R10*1), K7
-	VMOVUPS.Z   192(SI)(R14*1), K6, Z17
-	PREFETCHT0  12480(SI)(R14*1)
+	VMOVUPS.Z   192(SI), K6, Z17
+	PREFETCHT0  12480(SI)
 	VXORPS.BCST f32_80000000<>+0(SB), Z17, K7, Z17
 	VMAXPS      Z14, Z1, Z14
 	VMAXPS      Z15, Z1, Z15
@@ -4436,14 +4587,14 @@ row119:
 	VXORPS      Y19, Y19, Y19
 	VXORPS      Y20, Y20, Y20
 
-group136:
+group150:
 	TESTQ      BX, BX
-	JZ         none138
+	JZ         none156
 	TESTQ      $0x00000f00, CX
-	JNZ        same139
+	JNZ        same157
 	PREFETCHT0 16384(CX)
 
-same139:
+same157:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4456,11 +4607,11 @@ same139:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none138:
+none156:
 	LEAQ    256(R14), R15
 	SUBQ    $0x00000040, R13
 	CMPQ    R13, $0x40
-	JGE     whole137
+	JGE     whole151
 	XORQ    R10, R10
 	TESTQ   R13, R13
 	CMOVQLE R14, R15
@@ -4475,7 +4626,13 @@ none138:
 	SHRQ    $0x10, BP
 	KMOVW   BP, K6
 
-whole137:
+whole151:
+	CMPQ kind+88(FP), $0x00
+	JNE  group16154
+	MOVQ 1344(SP), SI
+	ADDQ R15, SI
+
+others155:
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
 	VMOVUPS       Z15, Z25
@@ -4519,28 +4676,28 @@ whole137:
 	MOVQ          R15, R10
 	SHRQ          $0x05, R10
 	KMOVW         (R11)(R10*1), K7
-	VMOVUPS.Z     (SI)(R15*1), K3, Z14
-	PREFETCHT0    12288(SI)(R15*1)
+	VMOVUPS.Z     (SI), K3, Z14
+	PREFETCHT0    12288(SI)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K7, Z14
 	VFMADD213PS   Z8, Z28, Z18
 	VFMADD213PS   Z8, Z29, Z21
 	VFMADD213PS   Z8, Z30, Z22
 	VFMADD213PS   Z8, Z31, Z23
 	KMOVW         2(R11)(R10*1), K7
-	VMOVUPS.Z     64(SI)(R15*1), K4, Z15
-	PREFETCHT0    12352(SI)(R15*1)
+	VMOVUPS.Z     64(SI), K4, Z15
+	PREFETCHT0    12352(SI)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z15, K7, Z15
 	KMOVW         4(R11)(R10*1), K7
-	VMOVUPS.Z     128(SI)(R15*1), K5, Z16
-	PREFETCHT0    12416(SI)(R15*1)
+	VMOVUPS.Z     128(SI), K5, Z16
+	PREFETCHT0    12416(SI)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K7, Z16
 	VFMADD213PS   Z9, Z28, Z18
 	VFMADD213PS   Z9, Z29, Z21
 	VFMADD213PS   Z9, Z30, Z22
 	VFMADD213PS   Z9, Z31, Z23
 	KMOVW         6(R11)(R10*1), K7
-	VMOVUPS.Z     192(SI)(R15*1), K6, Z17
-	PREFETCHT0    12480(SI)(R15*1)
+	VMOVUPS.Z     192(SI), K6, Z17
+	PREFETCHT0    12480(SI)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K7, Z17
 	VMAXPS        Z14, Z1, Z14
 	VFMADD213PS   Z10, Z28, Z18
@@ -4602,7 +4759,7 @@ whole137:
 	VMOVUPS       Z18, Z20
 	ADDQ          $+256, R14
 	TESTQ         R13, R13
-	JG            group136
+	JG            group150
 	VEXTRACTF64X4 $0x01, Z19, Y18
 	VADDPS        Y18, Y19, Y19
 	VCVTPS2PD     Y19, Z18
@@ -4611,6 +4768,7 @@ whole137:
 	VADDPS        Y18, Y20, Y20
 	VCVTPS2PD     Y20, Z18
 	VADDPD        Z18, Z13, Z13
+	MOVQ          1344(SP), SI
 	ADDQ          DI, SI
 	ADDQ          R9, R11
 	ADDQ          R9, R8
@@ -4619,11 +4777,11 @@ whole137:
 	VMOVUPD       Z13, 512(SP)(R12*1)
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums117
+	JZ            sums130
 	CMPQ          R12, $+512
-	JNE           row119
+	JNE           row133
 
-sums117:
+sums130:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0xee, Z21, Z18, Z22
@@ -4696,35 +4854,147 @@ sums117:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last120
+	JEQ        last134
 	CMPQ       n+56(FP), $0x10
-	JG         long140
-	JMP        check122
+	JG         long158
+	JMP        check136
 
-long140:
+long158:
 	CMPQ n+56(FP), $0x20
-	JG   long141
-	JMP  check127
+	JG   long159
+	JMP  check141
 
-long141:
+long159:
 	CMPQ n+56(FP), $0x40
-	JG   long142
-	JMP  check132
+	JG   long160
+	JMP  check146
 
-long142:
-	JMP row119
+long160:
+	JMP row133
 
-last120:
-last118:
+first16152:
+	PREFETCHT0 12288(SI)
+	PREFETCHT0 12352(SI)
+	LEAQ       1088(SP), R10
+	ANDQ       $-64, R10
+	CMPQ       kind+88(FP), $0x01
+	JNE        float16162
+	VPMOVZXWD  (SI), Z14
+	VPSLLD     $0x10, Z14, Z14
+	VMOVUPS    Z14, (R10)
+	VPMOVZXWD  32(SI), Z14
+	VPSLLD     $0x10, Z14, Z14
+	VMOVUPS    Z14, 64(R10)
+	VPMOVZXWD  64(SI), Z14
+	VPSLLD     $0x10, Z14, Z14
+	VMOVUPS    Z14, 128(R10)
+	VPMOVZXWD  96(SI), Z14
+	VPSLLD     $0x10, Z14, Z14
+	VMOVUPS    Z14, 192(R10)
+	JMP        widened161
+
+float16162:
+	VCVTPH2PS (SI), Z14
+	VMOVUPS   Z14, (R10)
+	VCVTPH2PS 32(SI), Z14
+	VMOVUPS   Z14, 64(R10)
+	VCVTPH2PS 64(SI), Z14
+	VMOVUPS   Z14, 128(R10)
+	VCVTPH2PS 96(SI), Z14
+	VMOVUPS   Z14, 192(R10)
+
+widened161:
+	MOVQ R10, SI
+	JMP  first153
+
+group16154:
+	TESTQ      R13, R13
+	JLE        others155
+	MOVQ       R15, SI
+	SHRQ       $0x01, SI
+	ADDQ       1344(SP), SI
+	CMPQ       R13, $0x40
+	JL         some163
+	PREFETCHT0 12288(SI)
+	PREFETCHT0 12352(SI)
+	LEAQ       1088(SP), R10
+	ANDQ       $-64, R10
+	CMPQ       kind+88(FP), $0x01
+	JNE        float16166
+	VPMOVZXWD  (SI), Z18
+	VPSLLD     $0x10, Z18, Z18
+	VMOVUPS    Z18, (R10)
+	VPMOVZXWD  32(SI), Z18
+	VPSLLD     $0x10, Z18, Z18
+	VMOVUPS    Z18, 64(R10)
+	VPMOVZXWD  64(SI), Z18
+	VPSLLD     $0x10, Z18, Z18
+	VMOVUPS    Z18, 128(R10)
+	VPMOVZXWD  96(SI), Z18
+	VPSLLD     $0x10, Z18, Z18
+	VMOVUPS    Z18, 192(R10)
+	JMP        widened165
+
+float16166:
+	VCVTPH2PS (SI), Z18
+	VMOVUPS   Z18, (R10)
+	VCVTPH2PS 32(SI), Z18
+	VMOVUPS   Z18, 64(R10)
+	VCVTPH2PS 64(SI), Z18
+	VMOVUPS   Z18, 128(R10)
+	VCVTPH2PS 96(SI), Z18
+	VMOVUPS   Z18, 192(R10)
+
+widened165:
+	JMP read164
+
+some163:
+	PREFETCHT0  12288(SI)
+	PREFETCHT0  12352(SI)
+	LEAQ        1088(SP), R10
+	ANDQ        $-64, R10
+	CMPQ        kind+88(FP), $0x01
+	JNE         float16168
+	VPMOVZXWD.Z (SI), K3, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, (R10)
+	VPMOVZXWD.Z 32(SI), K4, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 64(R10)
+	VPMOVZXWD.Z 64(SI), K5, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 128(R10)
+	VPMOVZXWD.Z 96(SI), K6, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 192(R10)
+	JMP         widened167
+
+float16168:
+	VCVTPH2PS.Z (SI), K3, Z18
+	VMOVUPS     Z18, (R10)
+	VCVTPH2PS.Z 32(SI), K4, Z18
+	VMOVUPS     Z18, 64(R10)
+	VCVTPH2PS.Z 64(SI), K5, Z18
+	VMOVUPS     Z18, 128(R10)
+	VCVTPH2PS.Z 96(SI), K6, Z18
+	VMOVUPS     Z18, 192(R10)
+
+widened167:
+read164:
+	MOVQ R10, SI
+	JMP  others155
+
+last134:
+last132:
 	TESTQ BX, BX
-	JZ    none144
+	JZ    none170
 
-more143:
+more169:
 	TESTQ      $0x00000f00, CX
-	JNZ        same145
+	JNZ        same171
 	PREFETCHT0 16384(CX)
 
-same145:
+same171:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -4736,9 +5006,9 @@ same145:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more143
+	JNZ      more169
 
-none144:
+none170:
 	VZEROUPPER
 	RET
 
@@ -4764,17 +5034,17 @@ TEXT ·targetSums32AVX512(SB), $512-56
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last147
+	JEQ          last173
 	XORQ         DI, DI
 	CMPQ         n+32(FP), $0x10
-	JG           long152
+	JG           long178
 	MOVQ         n+32(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R8
 	BZHIQ        SI, R8, R8
 	KMOVW        R8, K1
 	CMPQ         rows+24(FP), $0x04
-	JL           row148
+	JL           row174
 	VMOVUPS.Z    (AX), K1, Z13
 	PREFETCHT0   12288(AX)
 	VMOVUPS.Z    (AX)(CX*1), K1, Z14
@@ -4793,7 +5063,7 @@ TEXT ·targetSums32AVX512(SB), $512-56
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group150:
+group176:
 	LEAQ          (AX)(CX*4), SI
 	CMPQ          rows+24(FP), $0x08
 	CMOVQLT       AX, SI
@@ -4899,25 +5169,25 @@ group150:
 	LEAQ          (DX)(BX*4), DX
 	ADDQ          $+256, DI
 	SUBQ          $0x04, rows+24(FP)
-	JZ            sums146
+	JZ            sums172
 	CMPQ          DI, $+512
-	JEQ           sums146
+	JEQ           sums172
 
-check151:
+check177:
 	CMPQ rows+24(FP), $0x04
-	JGE  group150
-	JMP  row148
+	JGE  group176
+	JMP  row174
 
-long152:
+long178:
 	CMPQ       n+32(FP), $0x20
-	JG         long155
+	JG         long181
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x10, SI
 	MOVQ       $-1, R8
 	BZHIQ      SI, R8, R8
 	KMOVW      R8, K1
 	CMPQ       rows+24(FP), $0x02
-	JL         row148
+	JL         row174
 	VMOVUPS    (AX), Z13
 	PREFETCHT0 12288(AX)
 	VMOVUPS.Z  64(AX), K1, Z14
@@ -4935,7 +5205,7 @@ long152:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group153:
+group179:
 	LEAQ          (AX)(CX*2), SI
 	CMPQ          rows+24(FP), $0x04
 	CMOVQLT       AX, SI
@@ -5033,18 +5303,18 @@ group153:
 	LEAQ          (DX)(BX*2), DX
 	ADDQ          $+128, DI
 	SUBQ          $0x02, rows+24(FP)
-	JZ            sums146
+	JZ            sums172
 	CMPQ          DI, $+512
-	JEQ           sums146
+	JEQ           sums172
 
-check154:
+check180:
 	CMPQ rows+24(FP), $0x02
-	JGE  group153
-	JMP  row148
+	JGE  group179
+	JMP  row174
 
-long155:
+long181:
 	CMPQ       n+32(FP), $0x40
-	JG         long158
+	JG         long184
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x20, SI
 	MOVQ       $-1, R8
@@ -5053,7 +5323,7 @@ long155:
 	SHRQ       $0x10, R8
 	KMOVW      R8, K2
 	CMPQ       rows+24(FP), $0x01
-	JL         row148
+	JL         row174
 	VMOVUPS    (AX), Z13
 	PREFETCHT0 12288(AX)
 	VMOVUPS    64(AX), Z14
@@ -5071,7 +5341,7 @@ long155:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group156:
+group182:
 	LEAQ          (AX)(CX*1), SI
 	CMPQ          rows+24(FP), $0x02
 	CMOVQLT       AX, SI
@@ -5166,17 +5436,17 @@ group156:
 	LEAQ          (DX)(BX*1), DX
 	ADDQ          $+64, DI
 	SUBQ          $0x01, rows+24(FP)
-	JZ            sums146
+	JZ            sums172
 	CMPQ          DI, $+512
-	JEQ           sums146
+	JEQ           sums172
 
-check157:
+check183:
 	CMPQ rows+24(FP), $0x01
-	JGE  group156
-	JMP  row148
+	JGE  group182
+	JMP  row174
 
-long158:
-row148:
+long184:
+row174:
 	VXORPS     Y12, Y12, Y12
 	XORQ       R9, R9
 	MOVQ       n+32(FP), R8
@@ -5212,11 +5482,11 @@ row148:
 	VMINPS     Z16, Z2, Z16
 	VXORPS     Y29, Y29, Y29
 
-group159:
+group185:
 	LEAQ    256(R9), R10
 	SUBQ    $0x00000040, R8
 	CMPQ    R8, $0x40
-	JGE     whole160
+	JGE     whole186
 	XORQ    SI, SI
 	TESTQ   R8, R8
 	CMOVQLE R9, R10
@@ -5231,7 +5501,7 @@ group159:
 	SHRQ    $0x10, R11
 	KMOVW   R11, K6
 
-whole160:
+whole186:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z0, Z3, Z21
 	VMOVUPS       Z14, Z22
@@ -5326,7 +5596,7 @@ whole160:
 	VMOVUPS       Z17, Z29
 	ADDQ          $+256, R9
 	TESTQ         R8, R8
-	JG            group159
+	JG            group185
 	VEXTRACTF64X4 $0x01, Z29, Y17
 	VADDPS        Y17, Y29, Y29
 	VCVTPS2PD     Y29, Z17
@@ -5336,11 +5606,11 @@ whole160:
 	VMOVUPD       Z12, (SP)(DI*1)
 	ADDQ          $+64, DI
 	SUBQ          $0x01, rows+24(FP)
-	JZ            sums146
+	JZ            sums172
 	CMPQ          DI, $+512
-	JNE           row148
+	JNE           row174
 
-sums146:
+sums172:
 	VMOVUPD    (SP), Z17
 	VMOVUPD    128(SP), Z18
 	VSHUFF64X2 $0xee, Z18, Z17, Z19
@@ -5375,26 +5645,26 @@ sums146:
 	ADDQ       $+64, a+0(FP)
 	XORQ       DI, DI
 	CMPQ       rows+24(FP), $0x00
-	JEQ        last149
+	JEQ        last175
 	CMPQ       n+32(FP), $0x10
-	JG         long161
-	JMP        check151
+	JG         long191
+	JMP        check177
 
-long161:
+long191:
 	CMPQ n+32(FP), $0x20
-	JG   long162
-	JMP  check154
+	JG   long192
+	JMP  check180
 
-long162:
+long192:
 	CMPQ n+32(FP), $0x40
-	JG   long163
-	JMP  check157
+	JG   long193
+	JMP  check183
 
-long163:
-	JMP row148
+long193:
+	JMP row174
 
-last149:
-last147:
+last175:
+last173:
 	VZEROUPPER
 	RET
 
@@ -5425,17 +5695,17 @@ TEXT ·targetExp32AVX512(SB), $512-96
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last165
+	JEQ          last195
 	XORQ         R11, R11
 	CMPQ         n+48(FP), $0x10
-	JG           long170
+	JG           long200
 	MOVQ         n+48(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R12
 	BZHIQ        R10, R12, R12
 	KMOVW        R12, K1
 	CMPQ         rows+40(FP), $0x04
-	JL           row166
+	JL           row196
 	VMOVUPS.Z    (SI), K1, Z13
 	PREFETCHT0   12288(SI)
 	VMOVUPS.Z    (SI)(DI*1), K1, Z14
@@ -5454,17 +5724,17 @@ TEXT ·targetExp32AVX512(SB), $512-96
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group168:
+group198:
 	LEAQ       (SI)(DI*4), R10
 	CMPQ       rows+40(FP), $0x08
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none171
+	JZ         none201
 	TESTQ      $0x00000f00, CX
-	JNZ        same172
+	JNZ        same202
 	PREFETCHT0 16384(CX)
 
-same172:
+same202:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -5477,7 +5747,7 @@ same172:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none171:
+none201:
 	MOVQ          wStride+16(FP), R12
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
@@ -5587,25 +5857,25 @@ none171:
 	LEAQ          (AX)(R12*4), AX
 	ADDQ          $+256, R11
 	SUBQ          $0x04, rows+40(FP)
-	JZ            sums164
+	JZ            sums194
 	CMPQ          R11, $+512
-	JEQ           sums164
+	JEQ           sums194
 
-check169:
+check199:
 	CMPQ rows+40(FP), $0x04
-	JGE  group168
-	JMP  row166
+	JGE  group198
+	JMP  row196
 
-long170:
+long200:
 	CMPQ       n+48(FP), $0x20
-	JG         long175
+	JG         long205
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x10, R10
 	MOVQ       $-1, R12
 	BZHIQ      R10, R12, R12
 	KMOVW      R12, K1
 	CMPQ       rows+40(FP), $0x02
-	JL         row166
+	JL         row196
 	VMOVUPS    (SI), Z13
 	PREFETCHT0 12288(SI)
 	VMOVUPS.Z  64(SI), K1, Z14
@@ -5623,17 +5893,17 @@ long170:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group173:
+group203:
 	LEAQ       (SI)(DI*2), R10
 	CMPQ       rows+40(FP), $0x04
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none176
+	JZ         none206
 	TESTQ      $0x00000f00, CX
-	JNZ        same177
+	JNZ        same207
 	PREFETCHT0 16384(CX)
 
-same177:
+same207:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -5646,7 +5916,7 @@ same177:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none176:
+none206:
 	MOVQ          wStride+16(FP), R12
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
@@ -5747,18 +6017,18 @@ none176:
 	LEAQ          (AX)(R12*2), AX
 	ADDQ          $+128, R11
 	SUBQ          $0x02, rows+40(FP)
-	JZ            sums164
+	JZ            sums194
 	CMPQ          R11, $+512
-	JEQ           sums164
+	JEQ           sums194
 
-check174:
+check204:
 	CMPQ rows+40(FP), $0x02
-	JGE  group173
-	JMP  row166
+	JGE  group203
+	JMP  row196
 
-long175:
+long205:
 	CMPQ       n+48(FP), $0x40
-	JG         long180
+	JG         long210
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x20, R10
 	MOVQ       $-1, R12
@@ -5767,7 +6037,7 @@ long175:
 	SHRQ       $0x10, R12
 	KMOVW      R12, K2
 	CMPQ       rows+40(FP), $0x01
-	JL         row166
+	JL         row196
 	VMOVUPS    (SI), Z13
 	PREFETCHT0 12288(SI)
 	VMOVUPS    64(SI), Z14
@@ -5785,17 +6055,17 @@ long175:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group178:
+group208:
 	LEAQ       (SI)(DI*1), R10
 	CMPQ       rows+40(FP), $0x02
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none181
+	JZ         none211
 	TESTQ      $0x00000f00, CX
-	JNZ        same182
+	JNZ        same212
 	PREFETCHT0 16384(CX)
 
-same182:
+same212:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -5808,7 +6078,7 @@ same182:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none181:
+none211:
 	MOVQ          wStride+16(FP), R12
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
@@ -5906,17 +6176,17 @@ none181:
 	LEAQ          (AX)(R12*1), AX
 	ADDQ          $+64, R11
 	SUBQ          $0x01, rows+40(FP)
-	JZ            sums164
+	JZ            sums194
 	CMPQ          R11, $+512
-	JEQ           sums164
+	JEQ           sums194
 
-check179:
+check209:
 	CMPQ rows+40(FP), $0x01
-	JGE  group178
-	JMP  row166
+	JGE  group208
+	JMP  row196
 
-long180:
-row166:
+long210:
+row196:
 	VXORPS     Y12, Y12, Y12
 	XORQ       R13, R13
 	MOVQ       n+48(FP), R12
@@ -5952,14 +6222,14 @@ row166:
 	VMINPS     Z16, Z2, Z16
 	VXORPS     Y18, Y18, Y18
 
-group183:
+group213:
 	TESTQ      BX, BX
-	JZ         none185
+	JZ         none219
 	TESTQ      $0x00000f00, CX
-	JNZ        same186
+	JNZ        same220
 	PREFETCHT0 16384(CX)
 
-same186:
+same220:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -5972,11 +6242,11 @@ same186:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none185:
+none219:
 	LEAQ    256(R13), R14
 	SUBQ    $0x00000040, R12
 	CMPQ    R12, $0x40
-	JGE     whole184
+	JGE     whole214
 	XORQ    R10, R10
 	TESTQ   R12, R12
 	CMOVQLE R13, R14
@@ -5991,7 +6261,7 @@ none185:
 	SHRQ    $0x10, R15
 	KMOVW   R15, K6
 
-whole184:
+whole214:
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z14, Z23
@@ -6090,7 +6360,7 @@ whole184:
 	VMOVUPS       Z17, Z18
 	ADDQ          $+256, R13
 	TESTQ         R12, R12
-	JG            group183
+	JG            group213
 	VEXTRACTF64X4 $0x01, Z18, Y17
 	VADDPS        Y17, Y18, Y18
 	VCVTPS2PD     Y18, Z17
@@ -6101,11 +6371,11 @@ whole184:
 	VMOVUPD       Z12, (SP)(R11*1)
 	ADDQ          $+64, R11
 	SUBQ          $0x01, rows+40(FP)
-	JZ            sums164
+	JZ            sums194
 	CMPQ          R11, $+512
-	JNE           row166
+	JNE           row196
 
-sums164:
+sums194:
 	VMOVUPD    (SP), Z17
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0xee, Z19, Z17, Z20
@@ -6140,35 +6410,35 @@ sums164:
 	ADDQ       $+64, a+0(FP)
 	XORQ       R11, R11
 	CMPQ       rows+40(FP), $0x00
-	JEQ        last167
+	JEQ        last197
 	CMPQ       n+48(FP), $0x10
-	JG         long187
-	JMP        check169
+	JG         long221
+	JMP        check199
 
-long187:
+long221:
 	CMPQ n+48(FP), $0x20
-	JG   long188
-	JMP  check174
+	JG   long222
+	JMP  check204
 
-long188:
+long222:
 	CMPQ n+48(FP), $0x40
-	JG   long189
-	JMP  check179
+	JG   long223
+	JMP  check209
 
-long189:
-	JMP row166
+long223:
+	JMP row196
 
-last167:
-last165:
+last197:
+last195:
 	TESTQ BX, BX
-	JZ    none191
+	JZ    none225
 
-more190:
+more224:
 	TESTQ      $0x00000f00, CX
-	JNZ        same192
+	JNZ        same226
 	PREFETCHT0 16384(CX)
 
-same192:
+same226:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -6180,9 +6450,9 @@ same192:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more190
+	JNZ      more224
 
-none191:
+none225:
 	VZEROUPPER
 	RET
 
@@ -6208,16 +6478,16 @@ TEXT ·targetScale32AVX512(SB), NOSPLIT, $0-56
 	MOVQ         rows+32(FP), R9
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	TESTQ        R9, R9
-	JZ           last194
+	JZ           last228
 
-row193:
+row227:
 	VBROADCASTSS (SI), Z1
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one196
+	JB           one230
 
-two195:
+two229:
 	VMOVUPS  (DX)(R10*1), Z2
 	VMOVUPS  64(DX)(R10*1), Z3
 	VMOVUPS  128(DX)(R10*1), Z4
@@ -6236,13 +6506,13 @@ two195:
 	VMOVUPS  Z5, 192(AX)(R10*1)
 	ADDQ     $+256, R10
 	SUBQ     $0x02, R11
-	JAE      two195
+	JAE      two229
 
-one196:
+one230:
 	ADDQ $0x02, R11
-	JZ   rest198
+	JZ   rest232
 
-group197:
+group231:
 	VMOVUPS  (DX)(R10*1), Z2
 	VMOVUPS  64(DX)(R10*1), Z3
 	VCMPPS   $0x0d, Z0, Z2, K3
@@ -6253,13 +6523,13 @@ group197:
 	VMOVUPS  Z3, 64(AX)(R10*1)
 	ADDQ     $0x80, R10
 	DECQ     R11
-	JNZ      group197
+	JNZ      group231
 
-rest198:
+rest232:
 	TESTQ     DI, DI
-	JZ        done200
+	JZ        done234
 	CMPQ      DI, $0x10
-	JBE       half199
+	JBE       half233
 	VMOVUPS.Z (DX)(R10*1), K1, Z2
 	VMOVUPS.Z 64(DX)(R10*1), K2, Z3
 	VCMPPS    $0x0d, Z0, Z2, K3
@@ -6268,22 +6538,22 @@ rest198:
 	VCMPPS    $0x0d, Z0, Z3, K3
 	VMULPS.Z  Z1, Z3, K3, Z3
 	VMOVUPS   Z3, K2, 64(AX)(R10*1)
-	JMP       done200
+	JMP       done234
 
-half199:
+half233:
 	VMOVUPS.Z (DX)(R10*1), K1, Z2
 	VCMPPS    $0x0d, Z0, Z2, K3
 	VMULPS.Z  Z1, Z2, K3, Z2
 	VMOVUPS   Z2, K1, (AX)(R10*1)
 
-done200:
+done234:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	DECQ R9
-	JNZ  row193
+	JNZ  row227
 
-last194:
+last228:
 	VZEROUPPER
 	RET
 
@@ -6311,17 +6581,17 @@ TEXT ·selectScale32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z2
 	TESTQ        R10, R10
-	JZ           last202
+	JZ           last236
 
-row201:
+row235:
 	VBROADCASTSS (SI), Z1
 	VBROADCASTSS (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one204
+	JB           one238
 
-two203:
+two237:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VMOVUPS  128(DX)(R11*1), Z6
@@ -6348,13 +6618,13 @@ two203:
 	VMOVUPS  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two203
+	JAE      two237
 
-one204:
+one238:
 	ADDQ $0x02, R12
-	JZ   rest206
+	JZ   rest240
 
-group205:
+group239:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VCMPPS   $0x0d, Z0, Z4, K3
@@ -6369,13 +6639,13 @@ group205:
 	VMOVUPS  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group205
+	JNZ      group239
 
-rest206:
+rest240:
 	TESTQ     R8, R8
-	JZ        done208
+	JZ        done242
 	CMPQ      R8, $0x10
-	JBE       half207
+	JBE       half241
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VMOVUPS.Z 64(DX)(R11*1), K2, Z5
 	VCMPPS    $0x0d, Z0, Z4, K3
@@ -6388,9 +6658,9 @@ rest206:
 	VMULPS.Z  Z1, Z5, K3, Z1
 	VMULPS    Z3, Z5, K4, Z1
 	VMOVUPS   Z1, K2, 64(AX)(R11*1)
-	JMP       done208
+	JMP       done242
 
-half207:
+half241:
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VCMPPS    $0x0d, Z0, Z4, K3
 	VCMPPS    $0x12, Z2, Z4, K4
@@ -6398,21 +6668,21 @@ half207:
 	VMULPS    Z3, Z4, K4, Z1
 	VMOVUPS   Z1, K1, (AX)(R11*1)
 
-done208:
+done242:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row201
+	JNZ  row235
 
-last202:
+last236:
 	VZEROUPPER
 	RET
 
-// func selectSums64AVX2(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+// func selectSums64AVX2(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 // Requires: AVX, AVX2, BMI2, CMOV, FMA3, MMX+
-TEXT ·selectSums64AVX2(SB), $2016-72
+TEXT ·selectSums64AVX2(SB), $2016-88
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         x+16(FP), AX
@@ -6424,12 +6694,12 @@ TEXT ·selectSums64AVX2(SB), $2016-72
 	SHLQ         $0x03, BX
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last210
+	JEQ          last244
 	XORQ         DI, DI
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+40(FP), $0x08
-	JG           long212
+	JG           long246
 	MOVQ         n+40(FP), R8
 	MOVQ         $-1, R10
 	BZHIQ        R8, R10, R10
@@ -6443,7 +6713,7 @@ TEXT ·selectSums64AVX2(SB), $2016-72
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1600(BP)
 
-vectors211:
+vectors245:
 	MOVQ         AX, R8
 	VMOVUPD      1568(BP), Y3
 	VMASKMOVPD   (R8), Y3, Y3
@@ -6720,9 +6990,9 @@ vectors211:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some213
+	JNE          some247
 
-all214:
+all248:
 	VXORPS      Y3, Y3, Y3
 	VMAXPD      Y7, Y3, Y4
 	VMINPD      Y7, Y3, Y7
@@ -6813,9 +7083,9 @@ all214:
 	VMULPD      1216(BP), Y9, Y9
 	VMULPD      1248(BP), Y10, Y10
 	CMPL        1536(BP), $-1
-	JNE         some215
+	JNE         some249
 
-all216:
+all250:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -6940,9 +7210,9 @@ all216:
 	MOVQ    BX, DI
 	LEAQ    (SI)(DI*4), SI
 	SUBQ    $0x04, rows+32(FP)
-	JMP     sums209
+	JMP     sums243
 
-long212:
+long246:
 	MOVQ    n+40(FP), R8
 	MOVQ    rows+32(FP), R10
 	MOVQ    R8, 1920(BP)
@@ -6967,33 +7237,33 @@ long212:
 	VMOVUPD Y3, 224(BP)
 	MOVQ    n+40(FP), R8
 	TESTQ   R8, R8
-	JZ      row218
+	JZ      row252
 	CMPQ    1920(BP), $0x00
-	JG      same221
+	JG      same255
 	LEAQ    1280(BP), R9
 	DECQ    1928(BP)
-	JZ      none222
+	JZ      none256
 	ADDQ    1944(BP), AX
 	ADDQ    1936(BP), SI
 	ADDQ    1936(BP), DX
 	MOVQ    n+40(FP), R10
 	MOVQ    R10, 1920(BP)
 
-same221:
+same255:
 	MOVQ AX, R9
 	MOVL (DX), R10
 	ORL  (SI), R10
 	MOVQ R10, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other223
+	JL   other257
 
-ready224:
+ready258:
 	ADDQ $+256, AX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1920(BP)
 
-none222:
+none256:
 	MOVQ         1544(BP), R10
 	MOVQ         R10, 1536(BP)
 	VPBROADCASTD -4(SI), Y4
@@ -7063,7 +7333,7 @@ none222:
 	VMOVUPD      Y3, 864(BP)
 	VMOVUPD      Y5, 992(BP)
 
-group217:
+group251:
 	VMOVUPD      768(BP), Y3
 	VMOVUPD      800(BP), Y4
 	VMOVUPD      832(BP), Y5
@@ -7195,9 +7465,9 @@ group217:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some225
+	JNE          some259
 
-all226:
+all260:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -7237,31 +7507,31 @@ all226:
 	VMOVUPD Y3, 128(BP)
 	VMOVUPD Y4, 192(BP)
 	CMPQ    1920(BP), $0x00
-	JG      same227
+	JG      same261
 	LEAQ    1280(BP), R9
 	DECQ    1928(BP)
-	JZ      none228
+	JZ      none262
 	ADDQ    1944(BP), AX
 	ADDQ    1936(BP), SI
 	ADDQ    1936(BP), DX
 	MOVQ    n+40(FP), R10
 	MOVQ    R10, 1920(BP)
 
-same227:
+same261:
 	MOVQ AX, R9
 	MOVL (DX), R10
 	ORL  (SI), R10
 	MOVQ R10, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other229
+	JL   other263
 
-ready230:
+ready264:
 	ADDQ $+256, AX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1920(BP)
 
-none228:
+none262:
 	VMOVUPD      1024(BP), Y3
 	VMOVUPD      1056(BP), Y4
 	VMOVUPD      1088(BP), Y5
@@ -7397,9 +7667,9 @@ none228:
 	VMULPD       1216(BP), Y9, Y9
 	VMULPD       1248(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some231
+	JNE          some265
 
-all232:
+all266:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -7441,9 +7711,9 @@ all232:
 	MOVQ    1544(BP), R10
 	MOVQ    R10, 1536(BP)
 	SUBQ    $0x20, R8
-	JG      group217
+	JG      group251
 
-row218:
+row252:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -7484,11 +7754,11 @@ row218:
 	VMOVUPD Y3, 224(BP)
 	ADDQ    $+32, DI
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums209
+	JZ      sums243
 	CMPQ    DI, $+128
-	JNE     more219
+	JNE     more253
 
-sums209:
+sums243:
 	VMOVUPD    256(BP), Y3
 	VMOVUPD    384(BP), Y4
 	VMOVUPD    320(BP), Y5
@@ -7593,17 +7863,17 @@ sums209:
 	ADDQ       $+32, b+8(FP)
 	XORQ       DI, DI
 	CMPQ       rows+32(FP), $0x00
-	JLE        last220
+	JLE        last254
 	CMPQ       n+40(FP), $0x08
-	JLE        vectors211
+	JLE        vectors245
 
-more219:
+more253:
 	MOVQ  n+40(FP), R8
 	TESTQ R8, R8
-	JZ    row218
-	JMP   group217
+	JZ    row252
+	JMP   group251
 
-some213:
+some247:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7615,9 +7885,9 @@ some213:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all214
+	JMP          all248
 
-some215:
+some249:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7629,9 +7899,9 @@ some215:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all216
+	JMP          all250
 
-other223:
+other257:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -7661,9 +7931,9 @@ other223:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1504(BP)
 	LEAQ         1280(BP), R9
-	JMP          ready224
+	JMP          ready258
 
-some225:
+some259:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7675,9 +7945,9 @@ some225:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all226
+	JMP          all260
 
-other229:
+other263:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -7707,9 +7977,9 @@ other229:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1504(BP)
 	LEAQ         1280(BP), R9
-	JMP          ready230
+	JMP          ready264
 
-some231:
+some265:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7721,10 +7991,10 @@ some231:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all232
+	JMP          all266
 
-last220:
-last210:
+last254:
+last244:
 	VZEROUPPER
 	RET
 
@@ -7862,16 +8132,16 @@ DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
 DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
 GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
 
-// func selectExp64AVX2(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float64, from *float64, blocks int)
+// func selectExp64AVX2(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16, to *float64, from *float64, blocks int)
 // Requires: AVX, AVX2, BMI2, CMOV, FMA3, MMX+
-TEXT ·selectExp64AVX2(SB), $2024-112
+TEXT ·selectExp64AVX2(SB), $2024-128
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         w+16(FP), AX
 	SHLQ         $0x03, wStride+24(FP)
-	MOVQ         to+88(FP), CX
-	MOVQ         from+96(FP), DX
-	MOVQ         blocks+104(FP), BX
+	MOVQ         to+104(FP), CX
+	MOVQ         from+112(FP), DX
+	MOVQ         blocks+120(FP), BX
 	MOVQ         x+32(FP), SI
 	MOVQ         stride+40(FP), DI
 	SHLQ         $0x03, DI
@@ -7881,12 +8151,12 @@ TEXT ·selectExp64AVX2(SB), $2024-112
 	SHLQ         $0x03, R9
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last234
+	JEQ          last268
 	XORQ         R11, R11
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+56(FP), $0x08
-	JG           long236
+	JG           long270
 	MOVQ         n+56(FP), R12
 	MOVQ         $-1, R14
 	BZHIQ        R12, R14, R14
@@ -7900,14 +8170,14 @@ TEXT ·selectExp64AVX2(SB), $2024-112
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1600(BP)
 
-vectors235:
+vectors269:
 	TESTQ      BX, BX
-	JZ         none237
+	JZ         none271
 	TESTQ      $0x00000f00, CX
-	JNZ        same238
+	JNZ        same272
 	PREFETCHT0 16384(CX)
 
-same238:
+same272:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -7928,7 +8198,7 @@ same238:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none237:
+none271:
 	MOVQ         SI, R12
 	VMOVUPD      1568(BP), Y3
 	VMASKMOVPD   (R12), Y3, Y3
@@ -8205,9 +8475,9 @@ none237:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some239
+	JNE          some273
 
-all240:
+all274:
 	MOVQ        AX, R12
 	VMOVUPD     Y7, (R12)
 	ADDQ        wStride+24(FP), R12
@@ -8312,9 +8582,9 @@ all240:
 	VMULPD      1216(BP), Y9, Y9
 	VMULPD      1248(BP), Y10, Y10
 	CMPL        1536(BP), $-1
-	JNE         some241
+	JNE         some275
 
-all242:
+all276:
 	MOVQ    AX, R12
 	VMOVUPD Y7, 32(R12)
 	ADDQ    wStride+24(FP), R12
@@ -8455,9 +8725,9 @@ all242:
 	MOVQ    wStride+24(FP), R11
 	LEAQ    (AX)(R11*4), AX
 	SUBQ    $0x04, rows+48(FP)
-	JMP     sums233
+	JMP     sums267
 
-long236:
+long270:
 	MOVQ    n+56(FP), R12
 	MOVQ    rows+48(FP), R14
 	MOVQ    wStride+24(FP), R15
@@ -8485,33 +8755,33 @@ long236:
 	VMOVUPD Y3, 224(BP)
 	MOVQ    n+56(FP), R12
 	TESTQ   R12, R12
-	JZ      row244
+	JZ      row278
 	CMPQ    1920(BP), $0x00
-	JG      same247
+	JG      same281
 	LEAQ    1280(BP), R13
 	DECQ    1928(BP)
-	JZ      none248
+	JZ      none282
 	ADDQ    1944(BP), SI
 	ADDQ    1936(BP), R10
 	ADDQ    1936(BP), R8
 	MOVQ    n+56(FP), R14
 	MOVQ    R14, 1920(BP)
 
-same247:
+same281:
 	MOVQ SI, R13
 	MOVL (R8), R14
 	ORL  (R10), R14
 	MOVQ R14, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other249
+	JL   other283
 
-ready250:
+ready284:
 	ADDQ $+256, SI
 	ADDQ $0x04, R10
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1920(BP)
 
-none248:
+none282:
 	MOVQ         1544(BP), R14
 	MOVQ         R14, 1536(BP)
 	VPBROADCASTD -4(R10), Y4
@@ -8581,14 +8851,14 @@ none248:
 	VMOVUPD      Y3, 864(BP)
 	VMOVUPD      Y5, 992(BP)
 
-group243:
+group277:
 	TESTQ      BX, BX
-	JZ         none251
+	JZ         none285
 	TESTQ      $0x00000f00, CX
-	JNZ        same252
+	JNZ        same286
 	PREFETCHT0 16384(CX)
 
-same252:
+same286:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -8609,7 +8879,7 @@ same252:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none251:
+none285:
 	VMOVUPD      768(BP), Y3
 	VMOVUPD      800(BP), Y4
 	VMOVUPD      832(BP), Y5
@@ -8741,9 +9011,9 @@ none251:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some253
+	JNE          some287
 
-all254:
+all288:
 	VMOVUPD Y7, (AX)
 	VMOVUPD Y8, 64(AX)
 	VMOVUPD Y9, 128(AX)
@@ -8787,31 +9057,31 @@ all254:
 	VMOVUPD Y3, 128(BP)
 	VMOVUPD Y4, 192(BP)
 	CMPQ    1920(BP), $0x00
-	JG      same255
+	JG      same289
 	LEAQ    1280(BP), R13
 	DECQ    1928(BP)
-	JZ      none256
+	JZ      none290
 	ADDQ    1944(BP), SI
 	ADDQ    1936(BP), R10
 	ADDQ    1936(BP), R8
 	MOVQ    n+56(FP), R14
 	MOVQ    R14, 1920(BP)
 
-same255:
+same289:
 	MOVQ SI, R13
 	MOVL (R8), R14
 	ORL  (R10), R14
 	MOVQ R14, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other257
+	JL   other291
 
-ready258:
+ready292:
 	ADDQ $+256, SI
 	ADDQ $0x04, R10
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1920(BP)
 
-none256:
+none290:
 	VMOVUPD      1024(BP), Y3
 	VMOVUPD      1056(BP), Y4
 	VMOVUPD      1088(BP), Y5
@@ -8947,9 +9217,9 @@ none256:
 	VMULPD       1216(BP), Y9, Y9
 	VMULPD       1248(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some259
+	JNE          some293
 
-all260:
+all294:
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 96(AX)
 	VMOVUPD Y9, 160(AX)
@@ -8996,10 +9266,10 @@ all260:
 	MOVQ    R14, 1536(BP)
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R12
-	JG      group243
+	JG      group277
 	ADDQ    1952(BP), AX
 
-row244:
+row278:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -9040,11 +9310,11 @@ row244:
 	VMOVUPD Y3, 224(BP)
 	ADDQ    $+32, R11
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums233
+	JZ      sums267
 	CMPQ    R11, $+128
-	JNE     more245
+	JNE     more279
 
-sums233:
+sums267:
 	VMOVUPD    256(BP), Y3
 	VMOVUPD    384(BP), Y4
 	VMOVUPD    320(BP), Y5
@@ -9149,17 +9419,17 @@ sums233:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R11, R11
 	CMPQ       rows+48(FP), $0x00
-	JLE        last246
+	JLE        last280
 	CMPQ       n+56(FP), $0x08
-	JLE        vectors235
+	JLE        vectors269
 
-more245:
+more279:
 	MOVQ  n+56(FP), R12
 	TESTQ R12, R12
-	JZ    row244
-	JMP   group243
+	JZ    row278
+	JMP   group277
 
-some239:
+some273:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9171,9 +9441,9 @@ some239:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all240
+	JMP          all274
 
-some241:
+some275:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9185,9 +9455,9 @@ some241:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all242
+	JMP          all276
 
-other249:
+other283:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -9217,9 +9487,9 @@ other249:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1504(BP)
 	LEAQ         1280(BP), R13
-	JMP          ready250
+	JMP          ready284
 
-some253:
+some287:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9231,9 +9501,9 @@ some253:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all254
+	JMP          all288
 
-other257:
+other291:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -9263,9 +9533,9 @@ other257:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1504(BP)
 	LEAQ         1280(BP), R13
-	JMP          ready258
+	JMP          ready292
 
-some259:
+some293:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9277,19 +9547,19 @@ some259:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all260
+	JMP          all294
 
-last246:
-last234:
+last280:
+last268:
 	TESTQ BX, BX
-	JZ    none262
+	JZ    none296
 
-more261:
+more295:
 	TESTQ      $0x00000f00, CX
-	JNZ        same263
+	JNZ        same297
 	PREFETCHT0 16384(CX)
 
-same263:
+same297:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -9309,9 +9579,9 @@ same263:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more261
+	JNZ      more295
 
-none262:
+none296:
 	VZEROUPPER
 	RET
 
@@ -9328,12 +9598,12 @@ TEXT ·targetSums64AVX2(SB), $1504-56
 	SHLQ         $0x03, BX
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last265
+	JEQ          last299
 	XORQ         SI, SI
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+32(FP), $0x08
-	JG           long267
+	JG           long301
 	MOVQ         n+32(FP), DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
@@ -9347,7 +9617,7 @@ TEXT ·targetSums64AVX2(SB), $1504-56
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1216(BP)
 
-vectors266:
+vectors300:
 	MOVQ        AX, DI
 	VMOVUPD     1184(BP), Y3
 	VMASKMOVPD  (DI), Y3, Y3
@@ -9555,9 +9825,9 @@ vectors266:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some268
+	JNE         some302
 
-all269:
+all303:
 	VXORPS      Y3, Y3, Y3
 	VMOVUPD     Y7, 1280(BP)
 	VMOVUPD     Y8, 1312(BP)
@@ -9632,9 +9902,9 @@ all269:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some270
+	JNE         some304
 
-all271:
+all305:
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
@@ -9693,9 +9963,9 @@ all271:
 	MOVQ    BX, SI
 	LEAQ    (DX)(SI*4), DX
 	SUBQ    $0x04, rows+24(FP)
-	JMP     sums264
+	JMP     sums298
 
-long267:
+long301:
 	MOVQ    n+32(FP), DI
 	MOVQ    rows+24(FP), R9
 	MOVQ    DI, 1408(BP)
@@ -9715,30 +9985,30 @@ long267:
 	VMOVUPD Y3, 96(BP)
 	MOVQ    n+32(FP), DI
 	TESTQ   DI, DI
-	JZ      row273
+	JZ      row307
 	CMPQ    1408(BP), $0x00
-	JG      same276
+	JG      same310
 	LEAQ    896(BP), R8
 	DECQ    1416(BP)
-	JZ      none277
+	JZ      none311
 	ADDQ    1432(BP), AX
 	ADDQ    1424(BP), DX
 	MOVQ    n+32(FP), R9
 	MOVQ    R9, 1408(BP)
 
-same276:
+same310:
 	MOVQ AX, R8
 	MOVL (DX), R9
 	MOVQ R9, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other278
+	JL   other312
 
-ready279:
+ready313:
 	ADDQ $+256, AX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1408(BP)
 
-none277:
+none311:
 	MOVQ        1160(BP), R9
 	MOVQ        R9, 1152(BP)
 	PREFETCHT0  12288(R8)
@@ -9786,7 +10056,7 @@ none277:
 	VMOVUPD     Y3, 480(BP)
 	VMOVUPD     Y4, 608(BP)
 
-group272:
+group306:
 	VMOVUPD     384(BP), Y3
 	VMOVUPD     416(BP), Y4
 	VMOVUPD     448(BP), Y5
@@ -9896,9 +10166,9 @@ group272:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some280
+	JNE         some314
 
-all281:
+all315:
 	VADDPD  Y8, Y7, Y7
 	VADDPD  Y10, Y9, Y9
 	VADDPD  Y9, Y7, Y7
@@ -9914,28 +10184,28 @@ all281:
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y4, 64(BP)
 	CMPQ    1408(BP), $0x00
-	JG      same282
+	JG      same316
 	LEAQ    896(BP), R8
 	DECQ    1416(BP)
-	JZ      none283
+	JZ      none317
 	ADDQ    1432(BP), AX
 	ADDQ    1424(BP), DX
 	MOVQ    n+32(FP), R9
 	MOVQ    R9, 1408(BP)
 
-same282:
+same316:
 	MOVQ AX, R8
 	MOVL (DX), R9
 	MOVQ R9, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other284
+	JL   other318
 
-ready285:
+ready319:
 	ADDQ $+256, AX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1408(BP)
 
-none283:
+none317:
 	VMOVUPD     640(BP), Y3
 	VMOVUPD     672(BP), Y4
 	VMOVUPD     704(BP), Y5
@@ -10049,9 +10319,9 @@ none283:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some286
+	JNE         some320
 
-all287:
+all321:
 	VADDPD  Y8, Y7, Y7
 	VADDPD  Y10, Y9, Y9
 	VADDPD  Y9, Y7, Y7
@@ -10069,9 +10339,9 @@ all287:
 	MOVQ    1160(BP), R9
 	MOVQ    R9, 1152(BP)
 	SUBQ    $0x20, DI
-	JG      group272
+	JG      group306
 
-row273:
+row307:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -10093,11 +10363,11 @@ row273:
 	VMOVUPD Y3, 96(BP)
 	ADDQ    $+32, SI
 	SUBQ    $0x01, rows+24(FP)
-	JZ      sums264
+	JZ      sums298
 	CMPQ    SI, $+128
-	JNE     more274
+	JNE     more308
 
-sums264:
+sums298:
 	VMOVUPD    128(BP), Y3
 	VMOVUPD    256(BP), Y4
 	VMOVUPD    192(BP), Y5
@@ -10148,17 +10418,17 @@ sums264:
 	ADDQ       $+32, a+0(FP)
 	XORQ       SI, SI
 	CMPQ       rows+24(FP), $0x00
-	JLE        last275
+	JLE        last309
 	CMPQ       n+32(FP), $0x08
-	JLE        vectors266
+	JLE        vectors300
 
-more274:
+more308:
 	MOVQ  n+32(FP), DI
 	TESTQ DI, DI
-	JZ    row273
-	JMP   group272
+	JZ    row307
+	JMP   group306
 
-some268:
+some302:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -10170,9 +10440,9 @@ some268:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all269
+	JMP          all303
 
-some270:
+some304:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -10184,9 +10454,9 @@ some270:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all271
+	JMP          all305
 
-other278:
+other312:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -10216,9 +10486,9 @@ other278:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1120(BP)
 	LEAQ         896(BP), R8
-	JMP          ready279
+	JMP          ready313
 
-some280:
+some314:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -10230,9 +10500,9 @@ some280:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all281
+	JMP          all315
 
-other284:
+other318:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -10262,9 +10532,9 @@ other284:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1120(BP)
 	LEAQ         896(BP), R8
-	JMP          ready285
+	JMP          ready319
 
-some286:
+some320:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -10276,10 +10546,10 @@ some286:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all287
+	JMP          all321
 
-last275:
-last265:
+last309:
+last299:
 	VZEROUPPER
 	RET
 
@@ -10301,12 +10571,12 @@ TEXT ·targetExp64AVX2(SB), $1512-96
 	SHLQ         $0x03, R9
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last289
+	JEQ          last323
 	XORQ         R10, R10
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+48(FP), $0x08
-	JG           long291
+	JG           long325
 	MOVQ         n+48(FP), R11
 	MOVQ         $-1, R13
 	BZHIQ        R11, R13, R13
@@ -10320,14 +10590,14 @@ TEXT ·targetExp64AVX2(SB), $1512-96
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1216(BP)
 
-vectors290:
+vectors324:
 	TESTQ      BX, BX
-	JZ         none292
+	JZ         none326
 	TESTQ      $0x00000f00, CX
-	JNZ        same293
+	JNZ        same327
 	PREFETCHT0 16384(CX)
 
-same293:
+same327:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -10348,7 +10618,7 @@ same293:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none292:
+none326:
 	MOVQ        SI, R11
 	VMOVUPD     1184(BP), Y3
 	VMASKMOVPD  (R11), Y3, Y3
@@ -10556,9 +10826,9 @@ none292:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some294
+	JNE         some328
 
-all295:
+all329:
 	MOVQ        AX, R11
 	VMOVUPD     Y7, (R11)
 	ADDQ        wStride+16(FP), R11
@@ -10647,9 +10917,9 @@ all295:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some296
+	JNE         some330
 
-all297:
+all331:
 	MOVQ    AX, R11
 	VMOVUPD Y7, 32(R11)
 	ADDQ    wStride+16(FP), R11
@@ -10724,9 +10994,9 @@ all297:
 	MOVQ    wStride+16(FP), R10
 	LEAQ    (AX)(R10*4), AX
 	SUBQ    $0x04, rows+40(FP)
-	JMP     sums288
+	JMP     sums322
 
-long291:
+long325:
 	MOVQ    n+48(FP), R11
 	MOVQ    rows+40(FP), R13
 	MOVQ    wStride+16(FP), R14
@@ -10749,30 +11019,30 @@ long291:
 	VMOVUPD Y3, 96(BP)
 	MOVQ    n+48(FP), R11
 	TESTQ   R11, R11
-	JZ      row299
+	JZ      row333
 	CMPQ    1408(BP), $0x00
-	JG      same302
+	JG      same336
 	LEAQ    896(BP), R12
 	DECQ    1416(BP)
-	JZ      none303
+	JZ      none337
 	ADDQ    1432(BP), SI
 	ADDQ    1424(BP), R8
 	MOVQ    n+48(FP), R13
 	MOVQ    R13, 1408(BP)
 
-same302:
+same336:
 	MOVQ SI, R12
 	MOVL (R8), R13
 	MOVQ R13, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other304
+	JL   other338
 
-ready305:
+ready339:
 	ADDQ $+256, SI
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1408(BP)
 
-none303:
+none337:
 	MOVQ        1160(BP), R13
 	MOVQ        R13, 1152(BP)
 	PREFETCHT0  12288(R12)
@@ -10820,14 +11090,14 @@ none303:
 	VMOVUPD     Y3, 480(BP)
 	VMOVUPD     Y4, 608(BP)
 
-group298:
+group332:
 	TESTQ      BX, BX
-	JZ         none306
+	JZ         none340
 	TESTQ      $0x00000f00, CX
-	JNZ        same307
+	JNZ        same341
 	PREFETCHT0 16384(CX)
 
-same307:
+same341:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -10848,7 +11118,7 @@ same307:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none306:
+none340:
 	VMOVUPD     384(BP), Y3
 	VMOVUPD     416(BP), Y4
 	VMOVUPD     448(BP), Y5
@@ -10958,9 +11228,9 @@ none306:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some308
+	JNE         some342
 
-all309:
+all343:
 	VMOVUPD Y7, (AX)
 	VMOVUPD Y8, 64(AX)
 	VMOVUPD Y9, 128(AX)
@@ -10980,28 +11250,28 @@ all309:
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y4, 64(BP)
 	CMPQ    1408(BP), $0x00
-	JG      same310
+	JG      same344
 	LEAQ    896(BP), R12
 	DECQ    1416(BP)
-	JZ      none311
+	JZ      none345
 	ADDQ    1432(BP), SI
 	ADDQ    1424(BP), R8
 	MOVQ    n+48(FP), R13
 	MOVQ    R13, 1408(BP)
 
-same310:
+same344:
 	MOVQ SI, R12
 	MOVL (R8), R13
 	MOVQ R13, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other312
+	JL   other346
 
-ready313:
+ready347:
 	ADDQ $+256, SI
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1408(BP)
 
-none311:
+none345:
 	VMOVUPD     640(BP), Y3
 	VMOVUPD     672(BP), Y4
 	VMOVUPD     704(BP), Y5
@@ -11115,9 +11385,9 @@ none311:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some314
+	JNE         some348
 
-all315:
+all349:
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 96(AX)
 	VMOVUPD Y9, 160(AX)
@@ -11140,10 +11410,10 @@ all315:
 	MOVQ    R13, 1152(BP)
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R11
-	JG      group298
+	JG      group332
 	ADDQ    1440(BP), AX
 
-row299:
+row333:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -11165,11 +11435,11 @@ row299:
 	VMOVUPD Y3, 96(BP)
 	ADDQ    $+32, R10
 	SUBQ    $0x01, rows+40(FP)
-	JZ      sums288
+	JZ      sums322
 	CMPQ    R10, $+128
-	JNE     more300
+	JNE     more334
 
-sums288:
+sums322:
 	VMOVUPD    128(BP), Y3
 	VMOVUPD    256(BP), Y4
 	VMOVUPD    192(BP), Y5
@@ -11220,17 +11490,17 @@ sums288:
 	ADDQ       $+32, a+0(FP)
 	XORQ       R10, R10
 	CMPQ       rows+40(FP), $0x00
-	JLE        last301
+	JLE        last335
 	CMPQ       n+48(FP), $0x08
-	JLE        vectors290
+	JLE        vectors324
 
-more300:
+more334:
 	MOVQ  n+48(FP), R11
 	TESTQ R11, R11
-	JZ    row299
-	JMP   group298
+	JZ    row333
+	JMP   group332
 
-some294:
+some328:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11242,9 +11512,9 @@ some294:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all295
+	JMP          all329
 
-some296:
+some330:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11256,9 +11526,9 @@ some296:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all297
+	JMP          all331
 
-other304:
+other338:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -11288,9 +11558,9 @@ other304:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1120(BP)
 	LEAQ         896(BP), R12
-	JMP          ready305
+	JMP          ready339
 
-some308:
+some342:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11302,9 +11572,9 @@ some308:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all309
+	JMP          all343
 
-other312:
+other346:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -11334,9 +11604,9 @@ other312:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1120(BP)
 	LEAQ         896(BP), R12
-	JMP          ready313
+	JMP          ready347
 
-some314:
+some348:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11348,19 +11618,19 @@ some314:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all315
+	JMP          all349
 
-last301:
-last289:
+last335:
+last323:
 	TESTQ BX, BX
-	JZ    none317
+	JZ    none351
 
-more316:
+more350:
 	TESTQ      $0x00000f00, CX
-	JNZ        same318
+	JNZ        same352
 	PREFETCHT0 16384(CX)
 
-same318:
+same352:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -11380,9 +11650,9 @@ same318:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more316
+	JNZ      more350
 
-none317:
+none351:
 	VZEROUPPER
 	RET
 
@@ -11407,16 +11677,16 @@ TEXT ·targetScale64AVX2(SB), NOSPLIT, $0-56
 	MOVQ    rows+32(FP), R9
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	TESTQ   R9, R9
-	JZ      last320
+	JZ      last354
 
-row319:
+row353:
 	VBROADCASTSD (SI), Y1
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest324
+	JZ           rest358
 
-group323:
+group357:
 	VMOVUPD (DX)(R11*1), Y2
 	VMOVUPD 64(DX)(R11*1), Y3
 	VCMPPD  $0x0d, Y0, Y2, Y4
@@ -11439,13 +11709,13 @@ group323:
 	VMOVUPD Y3, 96(AX)(R11*1)
 	ADDQ    $0x80, R11
 	DECQ    R12
-	JNZ     group323
+	JNZ     group357
 
-rest324:
+rest358:
 	TESTQ      DI, DI
-	JZ         done326
+	JZ         done360
 	CMPQ       DI, $0x08
-	JBE        half325
+	JBE        half359
 	VMOVUPD    256(R10), Y2
 	VMASKMOVPD (DX)(R11*1), Y2, Y2
 	VMOVUPD    320(R10), Y3
@@ -11474,9 +11744,9 @@ rest324:
 	VANDPD     Y2, Y3, Y3
 	VMOVUPD    352(R10), Y1
 	VMASKMOVPD Y3, Y1, 96(AX)(R11*1)
-	JMP        done326
+	JMP        done360
 
-half325:
+half359:
 	VMOVUPD    256(R10), Y2
 	VMASKMOVPD (DX)(R11*1), Y2, Y2
 	VCMPPD     $0x0d, Y0, Y2, Y3
@@ -11492,14 +11762,14 @@ half325:
 	VMOVUPD    288(R10), Y1
 	VMASKMOVPD Y2, Y1, 32(AX)(R11*1)
 
-done326:
+done360:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	DECQ R9
-	JNZ  row319
+	JNZ  row353
 
-last320:
+last354:
 	VZEROUPPER
 	RET
 
@@ -11532,17 +11802,17 @@ TEXT ·selectScale64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Y2
 	TESTQ   R10, R10
-	JZ      last328
+	JZ      last362
 
-row327:
+row361:
 	VBROADCASTSD (SI), Y1
 	VBROADCASTSD (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest332
+	JZ           rest366
 
-group331:
+group365:
 	VMOVUPD (DX)(R12*1), Y4
 	VMOVUPD 64(DX)(R12*1), Y5
 	VCMPPD  $0x0d, Y0, Y4, Y6
@@ -11585,13 +11855,13 @@ group331:
 	VMOVUPD Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group331
+	JNZ     group365
 
-rest332:
+rest366:
 	TESTQ      R8, R8
-	JZ         done334
+	JZ         done368
 	CMPQ       R8, $0x08
-	JBE        half333
+	JBE        half367
 	VMOVUPD    256(R11), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VMOVUPD    320(R11), Y5
@@ -11640,9 +11910,9 @@ rest332:
 	VMULPD     Y4, Y5, Y5
 	VMOVUPD    352(R11), Y1
 	VMASKMOVPD Y5, Y1, 96(AX)(R12*1)
-	JMP        done334
+	JMP        done368
 
-half333:
+half367:
 	VMOVUPD    256(R11), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VCMPPD     $0x0d, Y0, Y4, Y5
@@ -11668,15 +11938,15 @@ half333:
 	VMOVUPD    288(R11), Y1
 	VMASKMOVPD Y4, Y1, 32(AX)(R12*1)
 
-done334:
+done368:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row327
+	JNZ  row361
 
-last328:
+last362:
 	VZEROUPPER
 	RET
 
@@ -11686,9 +11956,9 @@ DATA f64_8016a09e667f3bcd<>+16(SB)/8, $0x8016a09e667f3bcd
 DATA f64_8016a09e667f3bcd<>+24(SB)/8, $0x8016a09e667f3bcd
 GLOBL f64_8016a09e667f3bcd<>(SB), RODATA|NOPTR, $32
 
-// func selectSums64AVX512(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
+// func selectSums64AVX512(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·selectSums64AVX512(SB), $2048-72
+TEXT ·selectSums64AVX512(SB), $2048-88
 	MOVQ         x+16(FP), AX
 	MOVQ         stride+24(FP), CX
 	SHLQ         $0x03, CX
@@ -11701,17 +11971,17 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last336
+	JEQ          last370
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x08
-	JG           long341
+	JG           long375
 	MOVQ         n+40(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R9
 	BZHIQ        SI, R9, R9
 	KMOVB        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           row337
+	JL           row371
 	KMOVB        (DI), K3
 	VMOVUPD.Z    (AX), K1, Z8
 	PREFETCHT0   12288(AX)
@@ -11739,7 +12009,7 @@ TEXT ·selectSums64AVX512(SB), $2048-72
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-group339:
+group373:
 	LEAQ             (AX)(CX*4), SI
 	LEAQ             (DI)(BX*4), R9
 	CMPQ             rows+32(FP), $0x08
@@ -11894,25 +12164,25 @@ group339:
 	LEAQ             (DX)(BX*4), DX
 	ADDQ             $+256, R8
 	SUBQ             $0x04, rows+32(FP)
-	JZ               sums335
+	JZ               sums369
 	CMPQ             R8, $+512
-	JEQ              sums335
+	JEQ              sums369
 
-check340:
+check374:
 	CMPQ rows+32(FP), $0x04
-	JGE  group339
-	JMP  row337
+	JGE  group373
+	JMP  row371
 
-long341:
+long375:
 	CMPQ        n+40(FP), $0x10
-	JG          long344
+	JG          long378
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x08, SI
 	MOVQ        $-1, R9
 	BZHIQ       SI, R9, R9
 	KMOVB       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          row337
+	JL          row371
 	KMOVB       (DI), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -11938,7 +12208,7 @@ long341:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group342:
+group376:
 	LEAQ             (AX)(CX*2), SI
 	LEAQ             (DI)(BX*2), R9
 	CMPQ             rows+32(FP), $0x04
@@ -12081,18 +12351,18 @@ group342:
 	LEAQ             (DX)(BX*2), DX
 	ADDQ             $+128, R8
 	SUBQ             $0x02, rows+32(FP)
-	JZ               sums335
+	JZ               sums369
 	CMPQ             R8, $+512
-	JEQ              sums335
+	JEQ              sums369
 
-check343:
+check377:
 	CMPQ rows+32(FP), $0x02
-	JGE  group342
-	JMP  row337
+	JGE  group376
+	JMP  row371
 
-long344:
+long378:
 	CMPQ        n+40(FP), $0x20
-	JG          long347
+	JG          long381
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x10, SI
 	MOVQ        $-1, R9
@@ -12101,7 +12371,7 @@ long344:
 	SHRQ        $0x08, R9
 	KMOVB       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          row337
+	JL          row371
 	KMOVB       (DI), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -12127,7 +12397,7 @@ long344:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group345:
+group379:
 	LEAQ             (AX)(CX*1), SI
 	LEAQ             (DI)(BX*1), R9
 	CMPQ             rows+32(FP), $0x02
@@ -12266,17 +12536,17 @@ group345:
 	LEAQ             (DX)(BX*1), DX
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums335
+	JZ               sums369
 	CMPQ             R8, $+512
-	JEQ              sums335
+	JEQ              sums369
 
-check346:
+check380:
 	CMPQ rows+32(FP), $0x01
-	JGE  group345
-	JMP  row337
+	JGE  group379
+	JMP  row371
 
-long347:
-row337:
+long381:
+row371:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -12324,11 +12594,11 @@ row337:
 	VXORPS      Y25, Y25, Y25
 	VXORPS      Y26, Y26, Y26
 
-group348:
+group382:
 	LEAQ    256(R10), R11
 	SUBQ    $0x00000020, R9
 	CMPQ    R9, $0x20
-	JGE     whole349
+	JGE     whole383
 	XORQ    SI, SI
 	TESTQ   R9, R9
 	CMOVQLE R10, R11
@@ -12343,7 +12613,7 @@ group348:
 	SHRQ    $0x08, R12
 	KMOVB   R12, K6
 
-whole349:
+whole383:
 	VMOVUPD          Z8, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z9, Z17
@@ -12488,7 +12758,7 @@ whole349:
 	VMOVUPD          Z12, Z26
 	ADDQ             $+256, R10
 	TESTQ            R9, R9
-	JG               group348
+	JG               group382
 	VADDPD           Z25, Z4, Z12
 	VMAXPD           Z25, Z4, Z13
 	VMINPD           Z25, Z4, Z25
@@ -12512,11 +12782,11 @@ whole349:
 	VMOVUPD          Z7, 1536(SP)(R8*1)
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums335
+	JZ               sums369
 	CMPQ             R8, $+512
-	JNE              row337
+	JNE              row371
 
-sums335:
+sums369:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -12733,37 +13003,37 @@ sums335:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JEQ        last338
+	JEQ        last372
 	CMPQ       n+40(FP), $0x08
-	JG         long350
-	JMP        check340
+	JG         long388
+	JMP        check374
 
-long350:
+long388:
 	CMPQ n+40(FP), $0x10
-	JG   long351
-	JMP  check343
+	JG   long389
+	JMP  check377
 
-long351:
+long389:
 	CMPQ n+40(FP), $0x20
-	JG   long352
-	JMP  check346
+	JG   long390
+	JMP  check380
 
-long352:
-	JMP row337
+long390:
+	JMP row371
 
-last338:
-last336:
+last372:
+last370:
 	VZEROUPPER
 	RET
 
-// func selectExp64AVX512(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, to *float64, from *float64, blocks int)
+// func selectExp64AVX512(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16, to *float64, from *float64, blocks int)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, CMOV, MMX+
-TEXT ·selectExp64AVX512(SB), $2048-112
+TEXT ·selectExp64AVX512(SB), $2048-128
 	MOVQ         w+16(FP), AX
 	SHLQ         $0x03, wStride+24(FP)
-	MOVQ         to+88(FP), CX
-	MOVQ         from+96(FP), DX
-	MOVQ         blocks+104(FP), BX
+	MOVQ         to+104(FP), CX
+	MOVQ         from+112(FP), DX
+	MOVQ         blocks+120(FP), BX
 	MOVQ         x+32(FP), SI
 	MOVQ         stride+40(FP), DI
 	SHLQ         $0x03, DI
@@ -12776,17 +13046,17 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last354
+	JEQ          last392
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x08
-	JG           long359
+	JG           long397
 	MOVQ         n+56(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R13
 	BZHIQ        R10, R13, R13
 	KMOVB        R13, K1
 	CMPQ         rows+48(FP), $0x04
-	JL           row355
+	JL           row393
 	KMOVB        (R11), K3
 	VMOVUPD.Z    (SI), K1, Z8
 	PREFETCHT0   12288(SI)
@@ -12814,19 +13084,19 @@ TEXT ·selectExp64AVX512(SB), $2048-112
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-group357:
+group395:
 	LEAQ       (SI)(DI*4), R10
 	LEAQ       (R11)(R9*4), R13
 	CMPQ       rows+48(FP), $0x08
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none360
+	JZ         none398
 	TESTQ      $0x00000f00, CX
-	JNZ        same361
+	JNZ        same399
 	PREFETCHT0 16384(CX)
 
-same361:
+same399:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -12839,7 +13109,7 @@ same361:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none360:
+none398:
 	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
@@ -13000,25 +13270,25 @@ none360:
 	LEAQ             (AX)(R14*4), AX
 	ADDQ             $+256, R12
 	SUBQ             $0x04, rows+48(FP)
-	JZ               sums353
+	JZ               sums391
 	CMPQ             R12, $+512
-	JEQ              sums353
+	JEQ              sums391
 
-check358:
+check396:
 	CMPQ rows+48(FP), $0x04
-	JGE  group357
-	JMP  row355
+	JGE  group395
+	JMP  row393
 
-long359:
+long397:
 	CMPQ        n+56(FP), $0x10
-	JG          long364
+	JG          long402
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x08, R10
 	MOVQ        $-1, R13
 	BZHIQ       R10, R13, R13
 	KMOVB       R13, K1
 	CMPQ        rows+48(FP), $0x02
-	JL          row355
+	JL          row393
 	KMOVB       (R11), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -13044,19 +13314,19 @@ long359:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group362:
+group400:
 	LEAQ       (SI)(DI*2), R10
 	LEAQ       (R11)(R9*2), R13
 	CMPQ       rows+48(FP), $0x04
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none365
+	JZ         none403
 	TESTQ      $0x00000f00, CX
-	JNZ        same366
+	JNZ        same404
 	PREFETCHT0 16384(CX)
 
-same366:
+same404:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13069,7 +13339,7 @@ same366:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none365:
+none403:
 	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
@@ -13217,18 +13487,18 @@ none365:
 	LEAQ             (AX)(R14*2), AX
 	ADDQ             $+128, R12
 	SUBQ             $0x02, rows+48(FP)
-	JZ               sums353
+	JZ               sums391
 	CMPQ             R12, $+512
-	JEQ              sums353
+	JEQ              sums391
 
-check363:
+check401:
 	CMPQ rows+48(FP), $0x02
-	JGE  group362
-	JMP  row355
+	JGE  group400
+	JMP  row393
 
-long364:
+long402:
 	CMPQ        n+56(FP), $0x20
-	JG          long369
+	JG          long407
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x10, R10
 	MOVQ        $-1, R13
@@ -13237,7 +13507,7 @@ long364:
 	SHRQ        $0x08, R13
 	KMOVB       R13, K2
 	CMPQ        rows+48(FP), $0x01
-	JL          row355
+	JL          row393
 	KMOVB       (R11), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -13263,19 +13533,19 @@ long364:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group367:
+group405:
 	LEAQ       (SI)(DI*1), R10
 	LEAQ       (R11)(R9*1), R13
 	CMPQ       rows+48(FP), $0x02
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none370
+	JZ         none408
 	TESTQ      $0x00000f00, CX
-	JNZ        same371
+	JNZ        same409
 	PREFETCHT0 16384(CX)
 
-same371:
+same409:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13288,7 +13558,7 @@ same371:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none370:
+none408:
 	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
@@ -13432,17 +13702,17 @@ none370:
 	LEAQ             (AX)(R14*1), AX
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums353
+	JZ               sums391
 	CMPQ             R12, $+512
-	JEQ              sums353
+	JEQ              sums391
 
-check368:
+check406:
 	CMPQ rows+48(FP), $0x01
-	JGE  group367
-	JMP  row355
+	JGE  group405
+	JMP  row393
 
-long369:
-row355:
+long407:
+row393:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -13490,14 +13760,14 @@ row355:
 	VXORPS      Y14, Y14, Y14
 	VXORPS      Y15, Y15, Y15
 
-group372:
+group410:
 	TESTQ      BX, BX
-	JZ         none374
+	JZ         none416
 	TESTQ      $0x00000f00, CX
-	JNZ        same375
+	JNZ        same417
 	PREFETCHT0 16384(CX)
 
-same375:
+same417:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13510,11 +13780,11 @@ same375:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none374:
+none416:
 	LEAQ    256(R14), R15
 	SUBQ    $0x00000020, R13
 	CMPQ    R13, $0x20
-	JGE     whole373
+	JGE     whole411
 	XORQ    R10, R10
 	TESTQ   R13, R13
 	CMOVQLE R14, R15
@@ -13529,7 +13799,7 @@ none374:
 	SHRQ    $0x08, BP
 	KMOVB   BP, K6
 
-whole373:
+whole411:
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
 	VMOVUPD          Z9, Z20
@@ -13682,7 +13952,7 @@ whole373:
 	VMOVUPD          Z12, Z15
 	ADDQ             $+256, R14
 	TESTQ            R13, R13
-	JG               group372
+	JG               group410
 	VADDPD           Z14, Z4, Z12
 	VMAXPD           Z14, Z4, Z16
 	VMINPD           Z14, Z4, Z14
@@ -13707,11 +13977,11 @@ whole373:
 	VMOVUPD          Z7, 1536(SP)(R12*1)
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums353
+	JZ               sums391
 	CMPQ             R12, $+512
-	JNE              row355
+	JNE              row393
 
-sums353:
+sums391:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z16
 	VMOVUPD    128(SP), Z17
@@ -13928,35 +14198,35 @@ sums353:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last356
+	JEQ        last394
 	CMPQ       n+56(FP), $0x08
-	JG         long376
-	JMP        check358
+	JG         long418
+	JMP        check396
 
-long376:
+long418:
 	CMPQ n+56(FP), $0x10
-	JG   long377
-	JMP  check363
+	JG   long419
+	JMP  check401
 
-long377:
+long419:
 	CMPQ n+56(FP), $0x20
-	JG   long378
-	JMP  check368
+	JG   long420
+	JMP  check406
 
-long378:
-	JMP row355
+long420:
+	JMP row393
 
-last356:
-last354:
+last394:
+last392:
 	TESTQ BX, BX
-	JZ    none380
+	JZ    none422
 
-more379:
+more421:
 	TESTQ      $0x00000f00, CX
-	JNZ        same381
+	JNZ        same423
 	PREFETCHT0 16384(CX)
 
-same381:
+same423:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -13968,9 +14238,9 @@ same381:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more379
+	JNZ      more421
 
-none380:
+none422:
 	VZEROUPPER
 	RET
 
@@ -13988,17 +14258,17 @@ TEXT ·targetSums64AVX512(SB), $1024-56
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last383
+	JEQ          last425
 	XORQ         DI, DI
 	CMPQ         n+32(FP), $0x08
-	JG           long388
+	JG           long430
 	MOVQ         n+32(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R8
 	BZHIQ        SI, R8, R8
 	KMOVB        R8, K1
 	CMPQ         rows+24(FP), $0x04
-	JL           row384
+	JL           row426
 	VMOVUPD.Z    (AX), K1, Z6
 	PREFETCHT0   12288(AX)
 	VMOVUPD.Z    (AX)(CX*1), K1, Z7
@@ -14017,7 +14287,7 @@ TEXT ·targetSums64AVX512(SB), $1024-56
 	VMINPD       Z8, Z2, Z8
 	VMINPD       Z9, Z2, Z9
 
-group386:
+group428:
 	LEAQ             (AX)(CX*4), SI
 	CMPQ             rows+24(FP), $0x08
 	CMOVQLT          AX, SI
@@ -14139,25 +14409,25 @@ group386:
 	LEAQ             (DX)(BX*4), DX
 	ADDQ             $+256, DI
 	SUBQ             $0x04, rows+24(FP)
-	JZ               sums382
+	JZ               sums424
 	CMPQ             DI, $+512
-	JEQ              sums382
+	JEQ              sums424
 
-check387:
+check429:
 	CMPQ rows+24(FP), $0x04
-	JGE  group386
-	JMP  row384
+	JGE  group428
+	JMP  row426
 
-long388:
+long430:
 	CMPQ       n+32(FP), $0x10
-	JG         long391
+	JG         long433
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x08, SI
 	MOVQ       $-1, R8
 	BZHIQ      SI, R8, R8
 	KMOVB      R8, K1
 	CMPQ       rows+24(FP), $0x02
-	JL         row384
+	JL         row426
 	VMOVUPD    (AX), Z6
 	PREFETCHT0 12288(AX)
 	VMOVUPD.Z  64(AX), K1, Z7
@@ -14175,7 +14445,7 @@ long388:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group389:
+group431:
 	LEAQ             (AX)(CX*2), SI
 	CMPQ             rows+24(FP), $0x04
 	CMOVQLT          AX, SI
@@ -14291,18 +14561,18 @@ group389:
 	LEAQ             (DX)(BX*2), DX
 	ADDQ             $+128, DI
 	SUBQ             $0x02, rows+24(FP)
-	JZ               sums382
+	JZ               sums424
 	CMPQ             DI, $+512
-	JEQ              sums382
+	JEQ              sums424
 
-check390:
+check432:
 	CMPQ rows+24(FP), $0x02
-	JGE  group389
-	JMP  row384
+	JGE  group431
+	JMP  row426
 
-long391:
+long433:
 	CMPQ       n+32(FP), $0x20
-	JG         long394
+	JG         long436
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x10, SI
 	MOVQ       $-1, R8
@@ -14311,7 +14581,7 @@ long391:
 	SHRQ       $0x08, R8
 	KMOVB      R8, K2
 	CMPQ       rows+24(FP), $0x01
-	JL         row384
+	JL         row426
 	VMOVUPD    (AX), Z6
 	PREFETCHT0 12288(AX)
 	VMOVUPD    64(AX), Z7
@@ -14329,7 +14599,7 @@ long391:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group392:
+group434:
 	LEAQ             (AX)(CX*1), SI
 	CMPQ             rows+24(FP), $0x02
 	CMOVQLT          AX, SI
@@ -14443,17 +14713,17 @@ group392:
 	LEAQ             (DX)(BX*1), DX
 	ADDQ             $+64, DI
 	SUBQ             $0x01, rows+24(FP)
-	JZ               sums382
+	JZ               sums424
 	CMPQ             DI, $+512
-	JEQ              sums382
+	JEQ              sums424
 
-check393:
+check435:
 	CMPQ rows+24(FP), $0x01
-	JGE  group392
-	JMP  row384
+	JGE  group434
+	JMP  row426
 
-long394:
-row384:
+long436:
+row426:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	XORQ       R9, R9
@@ -14490,11 +14760,11 @@ row384:
 	VMINPD     Z9, Z2, Z9
 	VXORPS     Y23, Y23, Y23
 
-group395:
+group437:
 	LEAQ    256(R9), R10
 	SUBQ    $0x00000020, R8
 	CMPQ    R8, $0x20
-	JGE     whole396
+	JGE     whole438
 	XORQ    SI, SI
 	TESTQ   R8, R8
 	CMOVQLE R9, R10
@@ -14509,7 +14779,7 @@ group395:
 	SHRQ    $0x08, R11
 	KMOVB   R11, K6
 
-whole396:
+whole438:
 	VMOVUPD          Z6, Z14
 	VFMADD213PD      Z0, Z3, Z14
 	VMOVUPD          Z7, Z15
@@ -14627,7 +14897,7 @@ whole396:
 	VMOVUPD          Z10, Z23
 	ADDQ             $+256, R9
 	TESTQ            R8, R8
-	JG               group395
+	JG               group437
 	VADDPD           Z23, Z4, Z10
 	VMAXPD           Z23, Z4, Z11
 	VMINPD           Z23, Z4, Z23
@@ -14641,11 +14911,11 @@ whole396:
 	VMOVUPD          Z5, 512(SP)(DI*1)
 	ADDQ             $+64, DI
 	SUBQ             $0x01, rows+24(FP)
-	JZ               sums382
+	JZ               sums424
 	CMPQ             DI, $+512
-	JNE              row384
+	JNE              row426
 
-sums382:
+sums424:
 	VMOVUPD    (SP), Z10
 	VMOVUPD    512(SP), Z11
 	VMOVUPD    128(SP), Z12
@@ -14752,26 +15022,26 @@ sums382:
 	ADDQ       $+64, a+0(FP)
 	XORQ       DI, DI
 	CMPQ       rows+24(FP), $0x00
-	JEQ        last385
+	JEQ        last427
 	CMPQ       n+32(FP), $0x08
-	JG         long397
-	JMP        check387
+	JG         long443
+	JMP        check429
 
-long397:
+long443:
 	CMPQ n+32(FP), $0x10
-	JG   long398
-	JMP  check390
+	JG   long444
+	JMP  check432
 
-long398:
+long444:
 	CMPQ n+32(FP), $0x20
-	JG   long399
-	JMP  check393
+	JG   long445
+	JMP  check435
 
-long399:
-	JMP row384
+long445:
+	JMP row426
 
-last385:
-last383:
+last427:
+last425:
 	VZEROUPPER
 	RET
 
@@ -14794,17 +15064,17 @@ TEXT ·targetExp64AVX512(SB), $1024-96
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last401
+	JEQ          last447
 	XORQ         R11, R11
 	CMPQ         n+48(FP), $0x08
-	JG           long406
+	JG           long452
 	MOVQ         n+48(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R12
 	BZHIQ        R10, R12, R12
 	KMOVB        R12, K1
 	CMPQ         rows+40(FP), $0x04
-	JL           row402
+	JL           row448
 	VMOVUPD.Z    (SI), K1, Z6
 	PREFETCHT0   12288(SI)
 	VMOVUPD.Z    (SI)(DI*1), K1, Z7
@@ -14823,17 +15093,17 @@ TEXT ·targetExp64AVX512(SB), $1024-96
 	VMINPD       Z8, Z2, Z8
 	VMINPD       Z9, Z2, Z9
 
-group404:
+group450:
 	LEAQ       (SI)(DI*4), R10
 	CMPQ       rows+40(FP), $0x08
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none407
+	JZ         none453
 	TESTQ      $0x00000f00, CX
-	JNZ        same408
+	JNZ        same454
 	PREFETCHT0 16384(CX)
 
-same408:
+same454:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -14846,7 +15116,7 @@ same408:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none407:
+none453:
 	MOVQ             wStride+16(FP), R12
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
@@ -14972,25 +15242,25 @@ none407:
 	LEAQ             (AX)(R12*4), AX
 	ADDQ             $+256, R11
 	SUBQ             $0x04, rows+40(FP)
-	JZ               sums400
+	JZ               sums446
 	CMPQ             R11, $+512
-	JEQ              sums400
+	JEQ              sums446
 
-check405:
+check451:
 	CMPQ rows+40(FP), $0x04
-	JGE  group404
-	JMP  row402
+	JGE  group450
+	JMP  row448
 
-long406:
+long452:
 	CMPQ       n+48(FP), $0x10
-	JG         long411
+	JG         long457
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x08, R10
 	MOVQ       $-1, R12
 	BZHIQ      R10, R12, R12
 	KMOVB      R12, K1
 	CMPQ       rows+40(FP), $0x02
-	JL         row402
+	JL         row448
 	VMOVUPD    (SI), Z6
 	PREFETCHT0 12288(SI)
 	VMOVUPD.Z  64(SI), K1, Z7
@@ -15008,17 +15278,17 @@ long406:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group409:
+group455:
 	LEAQ       (SI)(DI*2), R10
 	CMPQ       rows+40(FP), $0x04
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none412
+	JZ         none458
 	TESTQ      $0x00000f00, CX
-	JNZ        same413
+	JNZ        same459
 	PREFETCHT0 16384(CX)
 
-same413:
+same459:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15031,7 +15301,7 @@ same413:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none412:
+none458:
 	MOVQ             wStride+16(FP), R12
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
@@ -15150,18 +15420,18 @@ none412:
 	LEAQ             (AX)(R12*2), AX
 	ADDQ             $+128, R11
 	SUBQ             $0x02, rows+40(FP)
-	JZ               sums400
+	JZ               sums446
 	CMPQ             R11, $+512
-	JEQ              sums400
+	JEQ              sums446
 
-check410:
+check456:
 	CMPQ rows+40(FP), $0x02
-	JGE  group409
-	JMP  row402
+	JGE  group455
+	JMP  row448
 
-long411:
+long457:
 	CMPQ       n+48(FP), $0x20
-	JG         long416
+	JG         long462
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x10, R10
 	MOVQ       $-1, R12
@@ -15170,7 +15440,7 @@ long411:
 	SHRQ       $0x08, R12
 	KMOVB      R12, K2
 	CMPQ       rows+40(FP), $0x01
-	JL         row402
+	JL         row448
 	VMOVUPD    (SI), Z6
 	PREFETCHT0 12288(SI)
 	VMOVUPD    64(SI), Z7
@@ -15188,17 +15458,17 @@ long411:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group414:
+group460:
 	LEAQ       (SI)(DI*1), R10
 	CMPQ       rows+40(FP), $0x02
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none417
+	JZ         none463
 	TESTQ      $0x00000f00, CX
-	JNZ        same418
+	JNZ        same464
 	PREFETCHT0 16384(CX)
 
-same418:
+same464:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15211,7 +15481,7 @@ same418:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none417:
+none463:
 	MOVQ             wStride+16(FP), R12
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
@@ -15328,17 +15598,17 @@ none417:
 	LEAQ             (AX)(R12*1), AX
 	ADDQ             $+64, R11
 	SUBQ             $0x01, rows+40(FP)
-	JZ               sums400
+	JZ               sums446
 	CMPQ             R11, $+512
-	JEQ              sums400
+	JEQ              sums446
 
-check415:
+check461:
 	CMPQ rows+40(FP), $0x01
-	JGE  group414
-	JMP  row402
+	JGE  group460
+	JMP  row448
 
-long416:
-row402:
+long462:
+row448:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	XORQ       R13, R13
@@ -15375,14 +15645,14 @@ row402:
 	VMINPD     Z9, Z2, Z9
 	VXORPS     Y12, Y12, Y12
 
-group419:
+group465:
 	TESTQ      BX, BX
-	JZ         none421
+	JZ         none471
 	TESTQ      $0x00000f00, CX
-	JNZ        same422
+	JNZ        same472
 	PREFETCHT0 16384(CX)
 
-same422:
+same472:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15395,11 +15665,11 @@ same422:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none421:
+none471:
 	LEAQ    256(R13), R14
 	SUBQ    $0x00000020, R12
 	CMPQ    R12, $0x20
-	JGE     whole420
+	JGE     whole466
 	XORQ    R10, R10
 	TESTQ   R12, R12
 	CMOVQLE R13, R14
@@ -15414,7 +15684,7 @@ none421:
 	SHRQ    $0x08, R15
 	KMOVB   R15, K6
 
-whole420:
+whole466:
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z7, Z17
@@ -15536,7 +15806,7 @@ whole420:
 	VMOVUPD          Z10, Z12
 	ADDQ             $+256, R13
 	TESTQ            R12, R12
-	JG               group419
+	JG               group465
 	VADDPD           Z12, Z4, Z10
 	VMAXPD           Z12, Z4, Z13
 	VMINPD           Z12, Z4, Z12
@@ -15551,11 +15821,11 @@ whole420:
 	VMOVUPD          Z5, 512(SP)(R11*1)
 	ADDQ             $+64, R11
 	SUBQ             $0x01, rows+40(FP)
-	JZ               sums400
+	JZ               sums446
 	CMPQ             R11, $+512
-	JNE              row402
+	JNE              row448
 
-sums400:
+sums446:
 	VMOVUPD    (SP), Z10
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -15662,35 +15932,35 @@ sums400:
 	ADDQ       $+64, a+0(FP)
 	XORQ       R11, R11
 	CMPQ       rows+40(FP), $0x00
-	JEQ        last403
+	JEQ        last449
 	CMPQ       n+48(FP), $0x08
-	JG         long423
-	JMP        check405
+	JG         long473
+	JMP        check451
 
-long423:
+long473:
 	CMPQ n+48(FP), $0x10
-	JG   long424
-	JMP  check410
+	JG   long474
+	JMP  check456
 
-long424:
+long474:
 	CMPQ n+48(FP), $0x20
-	JG   long425
-	JMP  check415
+	JG   long475
+	JMP  check461
 
-long425:
-	JMP row402
+long475:
+	JMP row448
 
-last403:
-last401:
+last449:
+last447:
 	TESTQ BX, BX
-	JZ    none427
+	JZ    none477
 
-more426:
+more476:
 	TESTQ      $0x00000f00, CX
-	JNZ        same428
+	JNZ        same478
 	PREFETCHT0 16384(CX)
 
-same428:
+same478:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -15702,9 +15972,9 @@ same428:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more426
+	JNZ      more476
 
-none427:
+none477:
 	VZEROUPPER
 	RET
 
@@ -15730,16 +16000,16 @@ TEXT ·targetScale64AVX512(SB), NOSPLIT, $0-56
 	MOVQ         rows+32(FP), R9
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	TESTQ        R9, R9
-	JZ           last430
+	JZ           last480
 
-row429:
+row479:
 	VBROADCASTSD (SI), Z1
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one432
+	JB           one482
 
-two431:
+two481:
 	VMOVUPD  (DX)(R10*1), Z2
 	VMOVUPD  64(DX)(R10*1), Z3
 	VMOVUPD  128(DX)(R10*1), Z4
@@ -15758,13 +16028,13 @@ two431:
 	VMOVUPD  Z5, 192(AX)(R10*1)
 	ADDQ     $+256, R10
 	SUBQ     $0x02, R11
-	JAE      two431
+	JAE      two481
 
-one432:
+one482:
 	ADDQ $0x02, R11
-	JZ   rest434
+	JZ   rest484
 
-group433:
+group483:
 	VMOVUPD  (DX)(R10*1), Z2
 	VMOVUPD  64(DX)(R10*1), Z3
 	VCMPPD   $0x0d, Z0, Z2, K3
@@ -15775,13 +16045,13 @@ group433:
 	VMOVUPD  Z3, 64(AX)(R10*1)
 	ADDQ     $0x80, R10
 	DECQ     R11
-	JNZ      group433
+	JNZ      group483
 
-rest434:
+rest484:
 	TESTQ     DI, DI
-	JZ        done436
+	JZ        done486
 	CMPQ      DI, $0x08
-	JBE       half435
+	JBE       half485
 	VMOVUPD.Z (DX)(R10*1), K1, Z2
 	VMOVUPD.Z 64(DX)(R10*1), K2, Z3
 	VCMPPD    $0x0d, Z0, Z2, K3
@@ -15790,22 +16060,22 @@ rest434:
 	VCMPPD    $0x0d, Z0, Z3, K3
 	VMULPD.Z  Z1, Z3, K3, Z3
 	VMOVUPD   Z3, K2, 64(AX)(R10*1)
-	JMP       done436
+	JMP       done486
 
-half435:
+half485:
 	VMOVUPD.Z (DX)(R10*1), K1, Z2
 	VCMPPD    $0x0d, Z0, Z2, K3
 	VMULPD.Z  Z1, Z2, K3, Z2
 	VMOVUPD   Z2, K1, (AX)(R10*1)
 
-done436:
+done486:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	DECQ R9
-	JNZ  row429
+	JNZ  row479
 
-last430:
+last480:
 	VZEROUPPER
 	RET
 
@@ -15833,17 +16103,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	VBROADCASTSD f64_8016a09e667f3bcd<>+0(SB), Z2
 	TESTQ        R10, R10
-	JZ           last438
+	JZ           last488
 
-row437:
+row487:
 	VBROADCASTSD (SI), Z1
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one440
+	JB           one490
 
-two439:
+two489:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -15870,13 +16140,13 @@ two439:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two439
+	JAE      two489
 
-one440:
+one490:
 	ADDQ $0x02, R12
-	JZ   rest442
+	JZ   rest492
 
-group441:
+group491:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -15891,13 +16161,13 @@ group441:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group441
+	JNZ      group491
 
-rest442:
+rest492:
 	TESTQ     R8, R8
-	JZ        done444
+	JZ        done494
 	CMPQ      R8, $0x08
-	JBE       half443
+	JBE       half493
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -15910,9 +16180,9 @@ rest442:
 	VMULPD.Z  Z1, Z5, K3, Z1
 	VMULPD    Z3, Z5, K4, Z1
 	VMOVUPD   Z1, K2, 64(AX)(R11*1)
-	JMP       done444
+	JMP       done494
 
-half443:
+half493:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z2, Z4, K4
@@ -15920,14 +16190,14 @@ half443:
 	VMULPD    Z3, Z4, K4, Z1
 	VMOVUPD   Z1, K1, (AX)(R11*1)
 
-done444:
+done494:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row437
+	JNZ  row487
 
-last438:
+last488:
 	VZEROUPPER
 	RET

@@ -192,8 +192,8 @@ DATA constants64<>+592(SB)/8, $0x8016a09e667f3bcd
 DATA constants64<>+600(SB)/8, $0x8016a09e667f3bcd
 GLOBL constants64<>(SB), RODATA|NOPTR, $608
 
-// func selectSums32NEON(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
-TEXT ·selectSums32NEON(SB), NOSPLIT, $512-72
+// func selectSums32NEON(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
+TEXT ·selectSums32NEON(SB), NOSPLIT, $512-88
 	MOVD    a+0(FP), R0
 	MOVD    b+8(FP), R1
 	MOVD    x+16(FP), R2
@@ -816,8 +816,8 @@ done6:
 last2:
 	RET
 
-// func selectExp32NEON(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
-TEXT ·selectExp32NEON(SB), NOSPLIT, $512-88
+// func selectExp32NEON(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
+TEXT ·selectExp32NEON(SB), NOSPLIT, $512-104
 	MOVD    a+0(FP), R0
 	MOVD    b+8(FP), R1
 	MOVD    x+32(FP), R2
@@ -2824,8 +2824,8 @@ done91:
 last87:
 	RET
 
-// func selectSums64NEON(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
-TEXT ·selectSums64NEON(SB), NOSPLIT, $512-72
+// func selectSums64NEON(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
+TEXT ·selectSums64NEON(SB), NOSPLIT, $512-88
 	MOVD    a+0(FP), R0
 	MOVD    b+8(FP), R1
 	MOVD    x+16(FP), R2
@@ -3657,8 +3657,8 @@ done108:
 last104:
 	RET
 
-// func selectExp64NEON(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int)
-TEXT ·selectExp64NEON(SB), NOSPLIT, $512-88
+// func selectExp64NEON(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
+TEXT ·selectExp64NEON(SB), NOSPLIT, $512-104
 	MOVD    a+0(FP), R0
 	MOVD    b+8(FP), R1
 	MOVD    x+32(FP), R2

@@ -190,20 +190,20 @@ func (w *Work[T]) evalPlain() {
 		if w.multiplied {
 			a, b = w.u, w.v
 		}
-		w.eachNear(func(i, rows int, x []T, stride int, pending *kernel.Copy[T]) {
+		w.eachNear(func(i, rows int, x []T, stride int, h kernel.Rows16, pending *kernel.Copy[T]) {
 			at, kept := i*w.c.Words, w.kept
 			if w.c.Grad != nil {
 				kept = kept[i*wStride:]
 			}
-			kernel.SelectExp(a[i:], b[i:], kept, wStride, x, stride, rows, w.c.N, w.c.Pos[at:], w.c.Neg[at:], w.c.Words, pending)
+			kernel.SelectExp(a[i:], b[i:], kept, wStride, x, stride, rows, w.c.N, w.c.Pos[at:], w.c.Neg[at:], w.c.Words, h, pending)
 			if w.multiplied {
 				kernel.WeighSums(w.a[i:], w.b[i:], kept, wStride, rows, w.c.N, w.multiplier.m, w.multiplier.lo)
 			}
 		})
 	} else {
-		w.eachNear(func(i, rows int, x []T, stride int, _ *kernel.Copy[T]) {
+		w.eachNear(func(i, rows int, x []T, stride int, h kernel.Rows16, _ *kernel.Copy[T]) {
 			at := i * w.c.Words
-			kernel.SelectSums(w.a[i:], w.b[i:], x, stride, rows, w.c.N, w.c.Pos[at:], w.c.Neg[at:], w.c.Words)
+			kernel.SelectSums(w.a[i:], w.b[i:], x, stride, rows, w.c.N, w.c.Pos[at:], w.c.Neg[at:], w.c.Words, h)
 		})
 	}
 	scale := w.unscaleSums()
@@ -301,25 +301,29 @@ func (w *Work[T]) unscaleSums() []float64 {
 
 // eachNear calls a kernel with rows from i on, as many as its scores are in the nearest
 // cache of, and a share of the pending copy.
-func (w *Work[T]) eachNear(call func(i, rows int, x []T, stride int, pending *kernel.Copy[T])) {
+func (w *Work[T]) eachNear(call func(i, rows int, x []T, stride int, h kernel.Rows16, pending *kernel.Copy[T])) {
 	c := w.c
-	near := c.Near()
+	near, sixteen := c.Near(), c.Near() && kernel.Sixteen() && c.N >= kernel.LeastSixteen
 	step := max(1, keepBlock/max(1, c.N))
 	switch {
-	case near:
+	case near && !sixteen:
 		step = c.NearRows()
 	case !w.multiplied:
-		call(0, c.Rows, c.X, c.Stride, c.Pending)
-		return
+		step = c.Rows
 	}
 	for i := 0; i < c.Rows; i += step {
 		rows := min(step, c.Rows-i)
 		w.portion = c.Pending.Split(rows * c.Words)
-		if near {
-			call(i, rows, c.Widened(i*c.N, (i+rows)*c.N), c.N, &w.portion)
-		} else {
-			call(i, rows, c.X[i*c.Stride:], c.Stride, &w.portion)
+		x, stride, h := c.X, c.Stride, kernel.Rows16{}
+		switch {
+		case sixteen:
+			x, stride, h = nil, c.N, kernel.Rows16{Kind: c.Half.Kind(), X: c.Half.X[i*c.N:]}
+		case near:
+			x, stride = c.Widened(i*c.N, (i+rows)*c.N), c.N
+		default:
+			x = x[i*stride:]
 		}
+		call(i, rows, x, stride, h, &w.portion)
 	}
 	c.Pending.Finish()
 }
@@ -373,7 +377,7 @@ func (w *Work[T]) blockExp(x []T, n, word int) {
 	if w.rule.Target {
 		kernel.TargetExp(a[:], w.kept, n, x, n, 1, n, w.c.Neg[word:], kernel.BitWords(n), w.c.Pending)
 	} else {
-		kernel.SelectExp(a[:], b[:], w.kept, n, x, n, 1, n, w.c.Pos[word:], w.c.Neg[word:], kernel.BitWords(n), w.c.Pending)
+		kernel.SelectExp(a[:], b[:], w.kept, n, x, n, 1, n, w.c.Pos[word:], w.c.Neg[word:], kernel.BitWords(n), kernel.Rows16{}, w.c.Pending)
 	}
 }
 

@@ -62,11 +62,11 @@ func (w *Work[T]) smoothSums() {
 	stride := kernel.KeptStride[T](c.N)
 	if c.Grad != nil {
 		w.kept, s.kept = kernel.ResizeAligned(w.kept, c.Rows*stride+64), kernel.ResizeAligned(s.kept, c.Rows*stride+64)
-		kernel.SelectExp(w.a, w.b, w.kept, stride, c.X, c.Stride, c.Rows, c.N, c.Pos, c.Neg, c.Words, c.Pending)
-		kernel.SelectExp(s.a, s.b, s.kept, stride, c.X, c.Stride, c.Rows, c.N, c.Neg, c.Pos, c.Words, c.Pending)
+		kernel.SelectExp(w.a, w.b, w.kept, stride, c.X, c.Stride, c.Rows, c.N, c.Pos, c.Neg, c.Words, kernel.Rows16{}, c.Pending)
+		kernel.SelectExp(s.a, s.b, s.kept, stride, c.X, c.Stride, c.Rows, c.N, c.Neg, c.Pos, c.Words, kernel.Rows16{}, c.Pending)
 	} else {
-		kernel.SelectSums(w.a, w.b, c.X, c.Stride, c.Rows, c.N, c.Pos, c.Neg, c.Words)
-		kernel.SelectSums(s.a, s.b, c.X, c.Stride, c.Rows, c.N, c.Neg, c.Pos, c.Words)
+		kernel.SelectSums(w.a, w.b, c.X, c.Stride, c.Rows, c.N, c.Pos, c.Neg, c.Words, kernel.Rows16{})
+		kernel.SelectSums(s.a, s.b, c.X, c.Stride, c.Rows, c.N, c.Neg, c.Pos, c.Words, kernel.Rows16{})
 	}
 	own, other := 1-c.Smoothing/2, c.Smoothing/2 // a half is exact
 	for i := range c.Rows {
