@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/require"
 	"github.com/zlpr/zlpr/internal/kernel"
 	"github.com/zlpr/zlpr/internal/scalar"
 	"github.com/zlpr/zlpr/internal/subset"
@@ -878,20 +879,24 @@ func TestBenchmarkedRoutes(t *testing.T) {
 	}
 }
 
-// BenchmarkForms evaluates the losses with everything that may come to them, plain to
-// begin with: what a form costs is the ratio to that.
+// lossForms are losses with the forms of what may come to them, plain to begin with.
+var lossForms = []struct {
+	loss  Loss
+	forms []string
+}{
+	{ZLPR{}, []string{"plain", "weights", "thresholds", "smoothing", "negatives"}},
+	{SoftZLPR{}, []string{"soft"}},
+	{BCE{}, []string{"plain", "weights", "thresholds", "soft", "soft-weights", "soft-thresholds", "smoothing", "negatives"}},
+	{SoftmaxCrossEntropy{}, []string{"plain", "weights", "soft", "smoothing"}},
+	{Pairwise{}, []string{"plain", "weights", "negatives"}},
+	{Pairwise{Gamma: 1.7}, []string{"gamma"}},
+}
+
+// BenchmarkForms evaluates the losses with everything that may come to them: what a form
+// costs is the ratio to plain. impl=naive is the formula in float64, an exponential an
+// element, and for the hardest negatives a sort.
 func BenchmarkForms(b *testing.B) {
-	for _, c := range []struct {
-		loss  Loss
-		forms []string
-	}{
-		{ZLPR{}, []string{"plain", "weights", "thresholds", "smoothing", "negatives"}},
-		{SoftZLPR{}, []string{"soft"}},
-		{BCE{}, []string{"plain", "weights", "thresholds", "soft", "soft-weights", "soft-thresholds", "smoothing", "negatives"}},
-		{SoftmaxCrossEntropy{}, []string{"plain", "weights", "soft", "smoothing"}},
-		{Pairwise{}, []string{"plain", "weights", "negatives"}},
-		{Pairwise{Gamma: 1.7}, []string{"gamma"}},
-	} {
+	for _, c := range lossForms {
 		for _, form := range c.forms {
 			b.Run(fmt.Sprintf("loss=%s/form=%s", c.loss.Name(), form), func(b *testing.B) {
 				benchOps(b, func(b *testing.B, gradient bool) {
@@ -907,58 +912,237 @@ func BenchmarkForms(b *testing.B) {
 
 func benchForm[T Float](b *testing.B, loss Loss, form string, gradient bool, n int) {
 	rows := benchRows[T](n)
+	f := newFormCase[T](loss, form, gradient, rows, n)
+	benchImpls(b, func(b *testing.B) {
+		for b.Loop() {
+			f.naive()
+		}
+		perElement[T](b, rows*n)
+	}, func(b *testing.B) {
+		e, err := NewEvaluator[T](loss, f.options)
+		if err != nil {
+			b.Fatal(err)
+		}
+		b.ReportAllocs()
+		for b.Loop() {
+			if _, err := e.Evaluate(context.Background(), f.batch, f.out); err != nil {
+				b.Fatal(err)
+			}
+		}
+		perElement[T](b, rows*n)
+	})
+}
+
+// A formCase is a batch for a form of a loss.
+type formCase[T Float] struct {
+	loss    Loss
+	batch   *Batch[T]
+	out     *Output[T]
+	options Options
+	hard    []uint8 // labels
+
+	labels, terms []float64 // of naive: those of a row, what it keeps of its elements
+	sorted        []float64
+}
+
+func newFormCase[T Float](loss Loss, form string, gradient bool, rows, n int) *formCase[T] {
 	y := benchLabels(rows, n, 0.1)
-	batch := &Batch[T]{Scores: Matrix[T]{rows, n, normalScores[T](rows * n), n}, Labels: labelFormat("bits", rows, n, y)}
-	out := &Output[T]{Losses: make([]float64, rows)}
+	f := &formCase[T]{
+		loss: loss, hard: y, options: Options{Workers: 1},
+		batch:  &Batch[T]{Scores: Matrix[T]{rows, n, normalScores[T](rows * n), n}, Labels: labelFormat("bits", rows, n, y)},
+		out:    &Output[T]{Losses: make([]float64, rows)},
+		labels: make([]float64, n), terms: make([]float64, n),
+	}
 	if gradient {
-		out.Grad = Matrix[T]{rows, n, make([]T, rows*n), n}
+		f.out.Grad = Matrix[T]{rows, n, make([]T, rows*n), n}
 	}
 	if _, one := loss.(SoftmaxCrossEntropy); one {
 		targets := &TargetLabels{n, make([]int32, rows)}
+		clear(y)
 		for i := range targets.Targets {
 			targets.Targets[i] = int32(i * 7 % n)
+			y[i*n+i*7%n] = 1
 		}
-		batch.Labels = targets
+		f.batch.Labels = targets
 	}
-	options := Options{Workers: 1}
 	soft, with, _ := strings.Cut(form, "-")
 	if soft == "soft" {
-		batch.Labels, batch.Soft = nil, Matrix[T]{rows, n, make([]T, rows*n), n}
+		f.batch.Labels, f.batch.Soft = nil, Matrix[T]{rows, n, make([]T, rows*n), n}
 		for i, v := range y {
-			batch.Soft.Data[i] = T(0.05 + 0.9*float64(v))
+			f.batch.Soft.Data[i] = T(0.05 + 0.9*float64(v))
 		}
 	} else {
 		with = form
 	}
 	switch with {
 	case "weights":
-		batch.ClassWeights = make([]float64, n)
-		for j := range batch.ClassWeights {
-			batch.ClassWeights[j] = 0.5 + float64(j%7)/5
+		f.batch.ClassWeights = make([]float64, n)
+		for j := range f.batch.ClassWeights {
+			f.batch.ClassWeights[j] = 0.5 + float64(j%7)/5
 		}
 	case "thresholds":
-		batch.Thresholds = normalScores[T](rows)
+		f.batch.Thresholds = normalScores[T](rows)
 		if gradient {
-			out.ThresholdGrad = make([]T, rows)
+			f.out.ThresholdGrad = make([]T, rows)
 		}
 	case "smoothing":
-		batch.Smoothing = 0.1
+		f.batch.Smoothing = 0.1
 	case "negatives":
-		options.TopNegatives = max(1, n/4)
+		f.options.TopNegatives = max(1, n/4)
 	}
-	benchTiers(b, func(b *testing.B) {
-		e, err := NewEvaluator[T](loss, options)
-		if err != nil {
-			b.Fatal(err)
+	return f
+}
+
+// naive evaluates the rows by the formula, every class with the terms of both sides.
+func (f *formCase[T]) naive() {
+	b, n := f.batch, f.batch.Scores.Cols
+	for i := range b.Scores.Rows {
+		x := b.Scores.Data[i*n:][:n]
+		s0, least := 0.0, math.Inf(-1)
+		if b.Thresholds != nil {
+			s0 = float64(b.Thresholds[i])
 		}
-		b.ReportAllocs()
-		for b.Loop() {
-			if _, err := e.Evaluate(context.Background(), batch, out); err != nil {
-				b.Fatal(err)
+		for j, v := range f.hard[i*n:][:n] {
+			t := float64(v)
+			if b.Soft.Data != nil {
+				t = float64(b.Soft.Data[i*n+j])
+			}
+			if _, one := f.loss.(SoftmaxCrossEntropy); one {
+				t = (1-b.Smoothing)*t + b.Smoothing/float64(n)
+			} else {
+				t = (1-b.Smoothing)*t + b.Smoothing/2
+			}
+			f.labels[j] = t
+		}
+		if k := f.options.TopNegatives; k > 0 {
+			f.sorted = f.sorted[:0]
+			for j, v := range f.hard[i*n:][:n] {
+				if v == 0 {
+					f.sorted = append(f.sorted, float64(x[j]))
+				}
+			}
+			if len(f.sorted) > k {
+				slices.Sort(f.sorted)
+				least = f.sorted[len(f.sorted)-k]
 			}
 		}
-		perElement[T](b, rows*n)
-	})
+		var grad []T
+		if f.out.Grad.Data != nil {
+			grad = f.out.Grad.Data[i*n:][:n]
+		}
+		loss, slope := f.naiveRow(grad, x, s0, least)
+		f.out.Losses[i] = loss
+		if f.out.ThresholdGrad != nil {
+			f.out.ThresholdGrad[i] = T(slope)
+		}
+	}
+}
+
+// naiveRow evaluates a row without the negatives below least.
+func (f *formCase[T]) naiveRow(grad, x []T, s0, least float64) (loss, slope float64) {
+	weight := func(j int) float64 {
+		if f.batch.ClassWeights == nil {
+			return 1
+		}
+		return f.batch.ClassWeights[j]
+	}
+	in := func(j int) bool { return f.labels[j] != 0 || float64(x[j]) >= least }
+	derivative := func(j int) float64 { return 0 }
+	switch l := f.loss.(type) {
+	case BCE:
+		for j, v := range x {
+			y, t := float64(v)-s0, f.labels[j]
+			if f.terms[j] = 0; !in(j) {
+				continue
+			}
+			e := math.Exp(-math.Abs(y))
+			loss += weight(j) * (max(y, 0) - t*y + math.Log1p(e))
+			p := 1 / (1 + e)
+			if y < 0 {
+				p *= e
+			}
+			f.terms[j] = weight(j) * (p - t)
+		}
+		derivative = func(j int) float64 { return f.terms[j] }
+	case SoftmaxCrossEntropy:
+		top, sum, mass, dot := float64(slices.Max(x)), 0.0, 0.0, 0.0
+		for j, v := range x {
+			f.terms[j] = math.Exp(float64(v) - top)
+			sum += f.terms[j]
+			t := weight(j) * f.labels[j]
+			mass += t
+			dot += t * (float64(v) - top)
+		}
+		loss = mass*math.Log(sum) - dot
+		derivative = func(j int) float64 { return mass*f.terms[j]/sum - weight(j)*f.labels[j] }
+	default:
+		gamma, product := 1.0, false
+		if p, ok := l.(Pairwise); ok {
+			product = true
+			if p.Gamma != 0 {
+				gamma = p.Gamma
+			}
+		}
+		var up, down float64
+		for j, v := range x {
+			e := 0.0
+			if in(j) {
+				e = math.Exp(gamma * (float64(v) - s0))
+				if t := f.labels[j]; t < 1 {
+					up += weight(j) * (1 - t) * e
+				}
+				if t := f.labels[j]; t > 0 {
+					down += weight(j) * t / e
+				}
+			}
+			f.terms[j] = e
+		}
+		ofUp, ofDown := 1/(1+up), 1/(1+down)
+		if loss = math.Log1p(up) + math.Log1p(down); product {
+			loss = math.Log1p(up * down)
+			ofUp, ofDown = gamma*down/(1+up*down), gamma*up/(1+up*down)
+		}
+		derivative = func(j int) float64 {
+			e, t := f.terms[j], f.labels[j]
+			if e == 0 {
+				return 0
+			}
+			return weight(j) * ((1-t)*e*ofUp - t/e*ofDown)
+		}
+	}
+	for j := range grad {
+		g := derivative(j)
+		slope -= g
+		grad[j] = T(g)
+	}
+	return loss, slope
+}
+
+// TestNaiveForms checks that the formulas that BenchmarkForms compares are those of the
+// losses.
+func TestNaiveForms(t *testing.T) {
+	const rows, n = 40, 20
+	for _, c := range lossForms {
+		for _, form := range c.forms {
+			got, want := newFormCase[float64](c.loss, form, true, rows, n), newFormCase[float64](c.loss, form, true, rows, n)
+			got.naive()
+			e, err := NewEvaluator[float64](c.loss, want.options)
+			require.NoError(t, err)
+			_, err = e.Evaluate(context.Background(), want.batch, want.out)
+			require.NoError(t, err)
+			near := func(what string, got, want []float64) {
+				t.Helper()
+				for i, w := range want {
+					if !(math.Abs(got[i]-w) <= 1e-12*max(1, math.Abs(w))) {
+						t.Fatalf("%s, %s: %s %d is %v, not %v", c.loss.Name(), form, what, i, got[i], w)
+					}
+				}
+			}
+			near("loss", got.out.Losses, want.out.Losses)
+			near("derivative", got.out.Grad.Data, want.out.Grad.Data)
+			near("derivative by threshold", got.out.ThresholdGrad, want.out.ThresholdGrad)
+		}
+	}
 }
 
 // BenchmarkDistributionBalanced evaluates the distribution-balanced loss, of class sizes that
