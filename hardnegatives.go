@@ -41,6 +41,10 @@ func (t *topScratch[T]) keep(set, other []uint64, m int, scores []T) {
 	if total <= m {
 		return
 	}
+	if total <= few {
+		keepOfFew(set, other, m, scores)
+		return
+	}
 	t.under, t.above = append(t.under[:0], set...), kernel.Resize(t.above, len(set))
 	for i, v := range other {
 		t.under[i] |= v
@@ -88,10 +92,48 @@ func orderKey(x float64) uint64 {
 		return math.MaxUint64
 	}
 	b := math.Float64bits(x + 0) // -0 becomes +0
-	if b>>63 != 0 {
-		return ^b
+	return b ^ (uint64(int64(b)>>63) | 1<<63)
+}
+
+// few is the number of scores up to which comparing each with each, without jumps, is
+// quicker than a search.
+const few = 48
+
+// keepOfFew is keep for a few scores.
+func keepOfFew[T Float](set, other []uint64, m int, scores []T) {
+	var keys, rank [few]uint64 // rank: how many scores come before
+	n := 0
+	for i, v := range set {
+		if other != nil {
+			v |= other[i]
+		}
+		for ; v != 0; v &= v - 1 {
+			keys[n] = orderKey(float64(scores[64*i+bits.TrailingZeros64(v)]))
+			n++
+		}
 	}
-	return b | 1<<63
+	for j := 1; j < n; j++ {
+		last, before := keys[j], uint64(j)
+		for i, key := range keys[:j] {
+			_, below := bits.Sub64(key, last, 0)
+			rank[i] += below
+			before -= below
+		}
+		rank[j] = before
+	}
+	n = 0
+	for i, v := range set {
+		if other != nil {
+			v |= other[i]
+		}
+		kept := uint64(0)
+		for ; v != 0; v &= v - 1 {
+			_, keep := bits.Sub64(rank[n], uint64(m), 0)
+			kept |= v & -v & -keep
+			n++
+		}
+		set[i] &= kept
+	}
 }
 
 // nthHighest returns the m-th highest of x, which it reorders.
