@@ -106,13 +106,10 @@ const (
 	TiltHighest = 680
 )
 
-// A soft label is multiplied by 2^SoftShift before it is taken apart: the
-// product is a normal number for every label above 0. (With class weights,
-// float32 labels are widened instead.)
-const (
-	SoftShift32 = 64
-	SoftShift64 = 128
-)
+// SoftShift64 is the power of two by which a soft label of float64 is multiplied before it
+// is taken apart: the product is a normal number for every label above 0. Those of float32
+// are widened.
+const SoftShift64 = 128
 
 // PartMagic round to the three parts of a loss: adding and subtracting one
 // leaves a multiple of 2^-28, 2^-73 or 2^-118.

@@ -111,7 +111,6 @@ func TestInstructionCounts(t *testing.T) {
 		{"sideGrad64", "group", 16, 16},
 		{"softWeights32", "group", 8, 8},
 		{"softWeights64", "group", 8, 8},
-		{"softUnit", "group", 16, 16},
 		{"packBytes", "word", 64, 64},
 		{"packWords32", "word", 64, 8},
 		{"packWords64", "word", 64, 8},

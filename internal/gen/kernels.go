@@ -596,7 +596,7 @@ var sideKernels = []*kernel{
 		forms: both(weighSums, neonWeighSums),
 	},
 	{
-		name: "softWeights", types: elems,
+		name: "SoftWeights", types: elems,
 		params: "neg, pos, t []T, stride, rows, n int, part []uint64, words int, class []float64, exponents []T",
 		doc: `writes the weights of soft labels t over the elements of part: of 1-t to neg and of
 			t to pos, in rows of WeightsLen(n). The class weight of element j is class[j]·2^e,
@@ -604,15 +604,6 @@ var sideKernels = []*kernel{
 		args:  "neg, pos, wStride=WeightsLen[T](n), t, stride, rows, n, part, words, class, exponents",
 		whole: everywhere(8),
 		forms: both(softWeights, neonSoftWeights),
-	},
-	{
-		name: "softUnit", types: single,
-		params: "neg, pos, t []float32, stride, rows, n int, part []uint64, words int",
-		doc: `writes the weights of soft labels t over the elements of part, where all classes
-			have weight 1: of 1-t, rounded to float32, to neg and of t to pos.`,
-		args:  "neg, pos, wStride=WeightsLen[float32](n), t, stride, rows, n, part, words",
-		whole: everywhere(16),
-		forms: both(softUnit, neonSoftUnit),
 	},
 }
 

@@ -84,53 +84,6 @@ func neonSoftWeights(v *neonVec) {
 	})
 }
 
-// neonSoftUnit emits the weights of soft labels where all classes have weight 1,
-// a virtual vector at a time, in float32.
-func neonSoftUnit(v *neonVec) {
-	l := newNeonSoftLoop(v, float32s)
-	const shift = coef.SoftShift32
-	place := func(x float64) *vecReg { return v.inRegister(v.constant(x)) }
-	one, zero, scale := place(1), v.cleared(1)[0], place(math.Ldexp(1, shift))
-	implicit, mantissa := place(0x1p23), place(float64(math.Float32frombits(1<<23-1)))
-	biases := [2]*vecReg{place(0x1p23 + 127), place(0x1p23 + 127 + shift)}
-	l.run(16, func(bits *vecReg) {
-		for first := 0; first < neonRegs; first += 2 {
-			labels := v.regs(2)
-			l.pointer(l.t, 4, l.j)
-			v.loadPair(address{l.at, 16 * first}, labels[0], labels[1])
-			for side, out := range l.out {
-				var mantissas, powers []*vecReg
-				for i, label := range labels {
-					u, k, e := v.reg(), v.reg(), v.laneTest(first+i)
-					if side == 0 {
-						v.sub(one, label, u)
-					} else {
-						v.mul(label, scale, u)
-					}
-					v.op("VCMTST", v.lanes(e), v.lanes(bits), v.lanes(e))
-					v.above(u, zero, k)
-					v.and(k, e, k)
-					v.comment("e: the exponent's bits as the low bits of 2^23, less 2^23 and bias")
-					v.op("VUSHR", imm(23), v.lanes(u), v.lanes(e))
-					v.or(e, implicit, e)
-					v.sub(e, biases[side], e)
-					v.and(e, k, e)
-					v.and(u, mantissa, u)
-					v.or(u, one, u)
-					v.and(u, k, u)
-					v.free(k)
-					mantissas, powers = append(mantissas, u), append(powers, e)
-				}
-				l.pointer(out, 8, l.j)
-				v.storePair(mantissas[0], mantissas[1], address{l.at, 16 * first})
-				v.storePair(powers[0], powers[1], address{l.at, 64 + 16*first})
-				v.free(append(mantissas, powers...)...)
-			}
-			v.free(labels...)
-		}
-	})
-}
-
 // A neonSoftLoop runs through rows of soft labels, elements of type in.
 type neonSoftLoop struct {
 	*neonVec

@@ -1024,27 +1024,6 @@ func softWeights64(neg, pos, t []float64, stride, rows, n int, part []uint64, wo
 	}
 }
 
-// softUnit writes the weights of soft labels t over the elements of part, where all classes
-// have weight 1: of 1-t, rounded to float32, to neg and of t to pos.
-func softUnit(neg, pos, t []float32, stride, rows, n int, part []uint64, words int) {
-	whole := 0
-	switch Active {
-	case AVX512:
-		whole = n &^ 15
-		if whole > 0 {
-			softUnitAVX512(&neg[0], &pos[0], WeightsLen[float32](n), &t[0], stride, rows, whole, &part[0], words)
-		}
-	case AVX2:
-		whole = n &^ 15
-		if whole > 0 {
-			softUnitAVX2(&neg[0], &pos[0], WeightsLen[float32](n), &t[0], stride, rows, whole, &part[0], words)
-		}
-	}
-	if whole < n {
-		softUnitGeneric(neg, pos, t, stride, rows, n, part, words, whole)
-	}
-}
-
 func tiltExp32(e []float64, x []float32, sign, pivot float64) (sum, squares float64) {
 	switch Active {
 	case AVX512:
@@ -1812,12 +1791,6 @@ func softWeights64AVX512(neg *float64, pos *float64, wStride int, t *float64, st
 
 //go:noescape
 func softWeights64AVX2(neg *float64, pos *float64, wStride int, t *float64, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float64)
-
-//go:noescape
-func softUnitAVX512(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
-
-//go:noescape
-func softUnitAVX2(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
 
 //go:noescape
 func tiltExp32AVX512(e *float64, x *float32, n int, sign float64, pivot float64) (sum float64, squares float64)

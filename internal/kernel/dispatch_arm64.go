@@ -764,22 +764,6 @@ func softWeights64(neg, pos, t []float64, stride, rows, n int, part []uint64, wo
 	}
 }
 
-// softUnit writes the weights of soft labels t over the elements of part, where all classes
-// have weight 1: of 1-t, rounded to float32, to neg and of t to pos.
-func softUnit(neg, pos, t []float32, stride, rows, n int, part []uint64, words int) {
-	whole := 0
-	switch Active {
-	case NEON:
-		whole = n &^ 15
-		if whole > 0 {
-			softUnitNEON(&neg[0], &pos[0], WeightsLen[float32](n), &t[0], stride, rows, whole, &part[0], words)
-		}
-	}
-	if whole < n {
-		softUnitGeneric(neg, pos, t, stride, rows, n, part, words, whole)
-	}
-}
-
 func tiltExp32(e []float64, x []float32, sign, pivot float64) (sum, squares float64) {
 	switch Active {
 	case NEON:
@@ -1228,9 +1212,6 @@ func softWeights32NEON(neg *float32, pos *float32, wStride int, t *float32, stri
 
 //go:noescape
 func softWeights64NEON(neg *float64, pos *float64, wStride int, t *float64, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float64)
-
-//go:noescape
-func softUnitNEON(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
 
 //go:noescape
 func tiltExp32NEON(e *float64, x *float32, n int, sign float64, pivot float64) (sum float64, squares float64)

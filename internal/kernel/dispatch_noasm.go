@@ -361,12 +361,6 @@ func softWeights64(neg, pos, t []float64, stride, rows, n int, part []uint64, wo
 	softWeights64Generic(neg, pos, t, stride, rows, n, part, words, class, exponents, 0)
 }
 
-// softUnit writes the weights of soft labels t over the elements of part, where all classes
-// have weight 1: of 1-t, rounded to float32, to neg and of t to pos.
-func softUnit(neg, pos, t []float32, stride, rows, n int, part []uint64, words int) {
-	softUnitGeneric(neg, pos, t, stride, rows, n, part, words, 0)
-}
-
 //go:noinline
 func tiltExp32(e []float64, x []float32, sign, pivot float64) (sum, squares float64) {
 	return tiltExpGeneric(e, x, sign, pivot)

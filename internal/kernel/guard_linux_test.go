@@ -134,9 +134,6 @@ func testGuardPagesOfSides[T Float](t *testing.T) {
 				class[j] = 1
 			}
 			SoftWeights(kerneltest.Touching(w[0], k, atEnd), kerneltest.Touching(w[1], k, atEnd), part(x[0]), n, 1, n, r.Pos, r.Words, class, kerneltest.Touching(w[2], k, atEnd))
-			if IsFloat32[T]() {
-				SoftWeights(kerneltest.Touching(w[0], k, atEnd), kerneltest.Touching(w[1], k, atEnd), part(x[0]), n, 1, n, r.Pos, r.Words, nil, nil)
-			}
 		}
 	}
 }

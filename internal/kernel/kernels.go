@@ -281,10 +281,10 @@ func WeighSums[T Float](a, b []float64, w []T, wStride, rows, n int, m, lo []T) 
 	}
 }
 
-// softWeights writes the weights of soft labels t over the elements of part: of 1-t to neg and of
+// SoftWeights writes the weights of soft labels t over the elements of part: of 1-t to neg and of
 // t to pos, in rows of WeightsLen(n). The class weight of element j is class[j]·2^e,
 // e of exponents, which have the form of weights; class[j] is 0 or 1 to 2.
-func softWeights[T Float](neg, pos, t []T, stride, rows, n int, part []uint64, words int, class []float64, exponents []T) {
+func SoftWeights[T Float](neg, pos, t []T, stride, rows, n int, part []uint64, words int, class []float64, exponents []T) {
 	if IsFloat32[T]() {
 		softWeights32(As32(neg), As32(pos), As32(t), stride, rows, n, part, words, class, As32(exponents))
 	} else {

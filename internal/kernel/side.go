@@ -432,30 +432,6 @@ func softWeightsGeneric[T Float](neg, pos []T, t []T, stride, rows, n int, part 
 	}
 }
 
-// softUnitGeneric writes the weights of soft labels t over the elements of part
-// from element from on, where all classes have weight 1: of 1-t, rounded to
-// float32, to neg and of t to pos.
-func softUnitGeneric(neg, pos []float32, t []float32, stride, rows, n int, part []uint64, words, from int) {
-	size := WeightsLen[float32](n)
-	for i := range rows {
-		for j := from; j < n; j++ {
-			k := i*size + WeightPlace[float32](j)
-			in := part[i*words+j/64]>>(j%64)&1 != 0
-			set := func(w []float32, u float32, bias int) {
-				m, e := float32(0), float32(0)
-				if in && u != 0 {
-					b := math.Float32bits(u)
-					m, e = math.Float32frombits(b&(1<<23-1)|127<<23), float32(int(b>>23)-bias)
-				}
-				w[k], w[k+Lanes32] = m, e
-			}
-			v := t[i*stride+j]
-			set(neg, 1-v, 127)
-			set(pos, v*0x1p64, 127+64) // no subnormal number
-		}
-	}
-}
-
 // A SideParams are the parameters of a row's gradient: for the negatives and
 // for the positives the magic number of the pivot and the factor, at 0 and 2 and
 // at 3 and 5.
@@ -470,15 +446,4 @@ func ZeroPivot[T Float]() SideParams[T] {
 func GammaPair[T Float](gamma float64) [2]T {
 	hi := T(gamma)
 	return [2]T{hi, T(gamma - float64(hi))}
-}
-
-// SoftWeights writes the weights of soft labels t over the elements of part: of
-// 1-t to neg and of t to pos, in rows of WeightsLen(n), times the weights of the
-// classes; class may be nil for float32 where all of these are 1.
-func SoftWeights[T Float](neg, pos, t []T, stride, rows, n int, part []uint64, words int, class []float64, exponents []T) {
-	if class == nil {
-		softUnit(As32(neg), As32(pos), As32(t), stride, rows, n, part, words)
-	} else {
-		softWeights(neg, pos, t, stride, rows, n, part, words, class, exponents)
-	}
 }

@@ -2312,159 +2312,6 @@ DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
 DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
 GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
 
-// func softUnitAVX2(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
-// Requires: AVX, AVX2
-TEXT ·softUnitAVX2(SB), NOSPLIT, $32-72
-	MOVQ    neg+0(FP), AX
-	MOVQ    pos+8(FP), CX
-	MOVQ    t+24(FP), DX
-	MOVQ    part+56(FP), BX
-	MOVQ    n+48(FP), DI
-	MOVQ    rows+40(FP), R8
-	MOVQ    wStride+16(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    SI, (SP)
-	MOVQ    wStride+16(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    SI, 8(SP)
-	MOVQ    stride+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    SI, 16(SP)
-	MOVQ    words+64(FP), SI
-	SHLQ    $0x03, SI
-	MOVQ    SI, 24(SP)
-	VMOVUPS f32_3f800000<>+0(SB), Y0
-	VMOVUPS f32_0<>+0(SB), Y1
-	VMOVUPS f32_5f800000<>+0(SB), Y2
-	VMOVUPS f32_4b000000<>+0(SB), Y3
-	VMOVUPS f32_7fffff<>+0(SB), Y4
-	VMOVUPS f32_4b00007f<>+0(SB), Y5
-	VMOVUPS f32_4b0000bf<>+0(SB), Y6
-
-row38:
-	XORQ SI, SI
-
-group40:
-	MOVQ         SI, R9
-	SHRQ         $0x03, R9
-	VMOVUPS      (DX)(SI*4), Y7
-	VPBROADCASTB (BX)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VSUBPS       Y7, Y0, Y9
-	VCMPPS       $0x04, Y9, Y1, Y10
-	VANDPS       Y8, Y10, Y10
-	VPSRLD       $0x17, Y9, Y11
-	VORPS        Y3, Y11, Y11
-	VSUBPS       Y5, Y11, Y11
-	VANDPS       Y4, Y9, Y9
-	VORPS        Y0, Y9, Y9
-	VANDPS       Y10, Y9, Y9
-	VMOVUPS      Y9, (AX)(SI*8)
-	VANDPS       Y10, Y11, Y11
-	VMOVUPS      Y11, 64(AX)(SI*8)
-	VMULPS       Y2, Y7, Y7
-	VCMPPS       $0x04, Y7, Y1, Y9
-	VANDPS       Y8, Y9, Y9
-	VPSRLD       $0x17, Y7, Y8
-	VORPS        Y3, Y8, Y8
-	VSUBPS       Y6, Y8, Y8
-	VANDPS       Y4, Y7, Y7
-	VORPS        Y0, Y7, Y7
-	VANDPS       Y9, Y7, Y7
-	VMOVUPS      Y7, (CX)(SI*8)
-	VANDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 64(CX)(SI*8)
-	VMOVUPS      32(DX)(SI*4), Y7
-	VPBROADCASTB 1(BX)(R9*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VSUBPS       Y7, Y0, Y9
-	VCMPPS       $0x04, Y9, Y1, Y10
-	VANDPS       Y8, Y10, Y10
-	VPSRLD       $0x17, Y9, Y11
-	VORPS        Y3, Y11, Y11
-	VSUBPS       Y5, Y11, Y11
-	VANDPS       Y4, Y9, Y9
-	VORPS        Y0, Y9, Y9
-	VANDPS       Y10, Y9, Y9
-	VMOVUPS      Y9, 32(AX)(SI*8)
-	VANDPS       Y10, Y11, Y11
-	VMOVUPS      Y11, 96(AX)(SI*8)
-	VMULPS       Y2, Y7, Y7
-	VCMPPS       $0x04, Y7, Y1, Y9
-	VANDPS       Y8, Y9, Y9
-	VPSRLD       $0x17, Y7, Y8
-	VORPS        Y3, Y8, Y8
-	VSUBPS       Y6, Y8, Y8
-	VANDPS       Y4, Y7, Y7
-	VORPS        Y0, Y7, Y7
-	VANDPS       Y9, Y7, Y7
-	VMOVUPS      Y7, 32(CX)(SI*8)
-	VANDPS       Y9, Y8, Y8
-	VMOVUPS      Y8, 96(CX)(SI*8)
-	ADDQ         $0x10, SI
-	CMPQ         SI, DI
-	JB           group40
-	ADDQ         (SP), AX
-	ADDQ         8(SP), CX
-	ADDQ         16(SP), DX
-	ADDQ         24(SP), BX
-	DECQ         R8
-	JNZ          row38
-	VZEROUPPER
-	RET
-
-DATA f32_5f800000<>+0(SB)/4, $0x5f800000
-DATA f32_5f800000<>+4(SB)/4, $0x5f800000
-DATA f32_5f800000<>+8(SB)/4, $0x5f800000
-DATA f32_5f800000<>+12(SB)/4, $0x5f800000
-DATA f32_5f800000<>+16(SB)/4, $0x5f800000
-DATA f32_5f800000<>+20(SB)/4, $0x5f800000
-DATA f32_5f800000<>+24(SB)/4, $0x5f800000
-DATA f32_5f800000<>+28(SB)/4, $0x5f800000
-GLOBL f32_5f800000<>(SB), RODATA|NOPTR, $32
-
-DATA f32_4b000000<>+0(SB)/4, $0x4b000000
-DATA f32_4b000000<>+4(SB)/4, $0x4b000000
-DATA f32_4b000000<>+8(SB)/4, $0x4b000000
-DATA f32_4b000000<>+12(SB)/4, $0x4b000000
-DATA f32_4b000000<>+16(SB)/4, $0x4b000000
-DATA f32_4b000000<>+20(SB)/4, $0x4b000000
-DATA f32_4b000000<>+24(SB)/4, $0x4b000000
-DATA f32_4b000000<>+28(SB)/4, $0x4b000000
-GLOBL f32_4b000000<>(SB), RODATA|NOPTR, $32
-
-DATA f32_7fffff<>+0(SB)/4, $0x007fffff
-DATA f32_7fffff<>+4(SB)/4, $0x007fffff
-DATA f32_7fffff<>+8(SB)/4, $0x007fffff
-DATA f32_7fffff<>+12(SB)/4, $0x007fffff
-DATA f32_7fffff<>+16(SB)/4, $0x007fffff
-DATA f32_7fffff<>+20(SB)/4, $0x007fffff
-DATA f32_7fffff<>+24(SB)/4, $0x007fffff
-DATA f32_7fffff<>+28(SB)/4, $0x007fffff
-GLOBL f32_7fffff<>(SB), RODATA|NOPTR, $32
-
-DATA f32_4b00007f<>+0(SB)/4, $0x4b00007f
-DATA f32_4b00007f<>+4(SB)/4, $0x4b00007f
-DATA f32_4b00007f<>+8(SB)/4, $0x4b00007f
-DATA f32_4b00007f<>+12(SB)/4, $0x4b00007f
-DATA f32_4b00007f<>+16(SB)/4, $0x4b00007f
-DATA f32_4b00007f<>+20(SB)/4, $0x4b00007f
-DATA f32_4b00007f<>+24(SB)/4, $0x4b00007f
-DATA f32_4b00007f<>+28(SB)/4, $0x4b00007f
-GLOBL f32_4b00007f<>(SB), RODATA|NOPTR, $32
-
-DATA f32_4b0000bf<>+0(SB)/4, $0x4b0000bf
-DATA f32_4b0000bf<>+4(SB)/4, $0x4b0000bf
-DATA f32_4b0000bf<>+8(SB)/4, $0x4b0000bf
-DATA f32_4b0000bf<>+12(SB)/4, $0x4b0000bf
-DATA f32_4b0000bf<>+16(SB)/4, $0x4b0000bf
-DATA f32_4b0000bf<>+20(SB)/4, $0x4b0000bf
-DATA f32_4b0000bf<>+24(SB)/4, $0x4b0000bf
-DATA f32_4b0000bf<>+28(SB)/4, $0x4b0000bf
-GLOBL f32_4b0000bf<>(SB), RODATA|NOPTR, $32
-
 // func sideMax32AVX512(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·sideMax32AVX512(SB), NOSPLIT, $24-88
@@ -2499,9 +2346,9 @@ TEXT ·sideMax32AVX512(SB), NOSPLIT, $24-88
 	VBROADCASTSS f32_0<>+0(SB), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last42
+	JZ           last39
 
-row41:
+row38:
 	VMOVUPS Z1, Z4
 	VMOVUPS Z1, Z5
 	VMOVUPS Z1, Z6
@@ -2511,9 +2358,9 @@ row41:
 	XORQ    R11, R11
 	MOVQ    R9, R12
 	TESTQ   R12, R12
-	JZ      rest46
+	JZ      rest43
 
-group45:
+group42:
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R11*1), Z8
@@ -2552,13 +2399,13 @@ group45:
 	KORW        K5, K4, K4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group45
+	JNZ         group42
 
-rest46:
+rest43:
 	TESTQ       R8, R8
-	JZ          done48
+	JZ          done45
 	CMPQ        R8, $0x10
-	JBE         half47
+	JBE         half44
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
@@ -2595,9 +2442,9 @@ rest46:
 	VMAXPS      Z7, Z9, K5, Z7
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
-	JMP         done48
+	JMP         done45
 
-half47:
+half44:
 	MOVQ        R11, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R11*1), K1, Z8
@@ -2618,7 +2465,7 @@ half47:
 	VCMPPS      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 
-done48:
+done45:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -2661,22 +2508,22 @@ done48:
 	VMAXPS        X4, X7, X7
 	VMOVSS        X7, 12(AX)
 	KORTESTW      K3, K3
-	JZ            number49
+	JZ            number46
 	MOVL          SI, (AX)
 	MOVL          SI, 8(AX)
 
-number49:
+number46:
 	KORTESTW K4, K4
-	JZ       number50
+	JZ       number47
 	MOVL     SI, 4(AX)
 	MOVL     SI, 12(AX)
 
-number50:
+number47:
 	ADDQ $0x10, AX
 	DECQ R10
-	JNZ  row41
+	JNZ  row38
 
-last42:
+last39:
 	VZEROUPPER
 	RET
 
@@ -2727,9 +2574,9 @@ TEXT ·sideSums32AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSS f32_4b400001<>+0(SB), Z12
 	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last52
+	JZ           last49
 
-row51:
+row48:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VXORPS       Y16, Y16, Y16
@@ -2737,9 +2584,9 @@ row51:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest56
+	JZ           rest53
 
-group55:
+group52:
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS       (CX)(R12*1), Z18
@@ -2822,13 +2669,13 @@ group55:
 	VADDPD        Z18, Z17, Z17
 	ADDQ          $0x80, R12
 	DECQ          R13
-	JNZ           group55
+	JNZ           group52
 
-rest56:
+rest53:
 	TESTQ         R8, R8
-	JZ            done58
+	JZ            done55
 	CMPQ          R8, $0x10
-	JBE           half57
+	JBE           half54
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
@@ -2909,9 +2756,9 @@ rest56:
 	VADDPS        Y14, Y15, Y15
 	VCVTPS2PD     Y15, Z14
 	VADDPD        Z14, Z17, Z17
-	JMP           done58
+	JMP           done55
 
-half57:
+half54:
 	MOVQ          R12, SI
 	SHRQ          $0x05, SI
 	VMOVUPS.Z     (CX)(R12*1), K1, Z18
@@ -2958,7 +2805,7 @@ half57:
 	VCVTPS2PD     Y14, Z14
 	VADDPD        Z14, Z17, Z17
 
-done58:
+done55:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -2980,9 +2827,9 @@ done58:
 	VMOVSD        X17, 8(AX)
 	ADDQ          $0x10, AX
 	DECQ          R10
-	JNZ           row51
+	JNZ           row48
 
-last52:
+last49:
 	VZEROUPPER
 	RET
 
@@ -3033,9 +2880,9 @@ TEXT ·sideGrad32AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSS f32_4b400001<>+0(SB), Z12
 	VBROADCASTSS f32_4b4000fe<>+0(SB), Z13
 	TESTQ        R10, R10
-	JZ           last60
+	JZ           last57
 
-row59:
+row56:
 	VBROADCASTSS (R11), Z14
 	VBROADCASTSS 12(R11), Z15
 	VBROADCASTSS 8(R11), Z16
@@ -3043,9 +2890,9 @@ row59:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest64
+	JZ           rest61
 
-group63:
+group60:
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS     (CX)(R12*1), Z18
@@ -3122,13 +2969,13 @@ group63:
 	VMOVUPS     Z24, 64(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group63
+	JNZ         group60
 
-rest64:
+rest61:
 	TESTQ       R8, R8
-	JZ          done66
+	JZ          done63
 	CMPQ        R8, $0x10
-	JBE         half65
+	JBE         half62
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
@@ -3203,9 +3050,9 @@ rest64:
 	VMULPS.Z    Z23, Z14, K5, Z14
 	VMOVUPS     Z21, K1, (AX)(R12*1)
 	VMOVUPS     Z14, K2, 64(AX)(R12*1)
-	JMP         done66
+	JMP         done63
 
-half65:
+half62:
 	MOVQ        R12, SI
 	SHRQ        $0x05, SI
 	VMOVUPS.Z   (CX)(R12*1), K1, Z18
@@ -3245,7 +3092,7 @@ half65:
 	VMULPS.Z    Z18, Z14, K4, Z14
 	VMOVUPS     Z14, K1, (AX)(R12*1)
 
-done66:
+done63:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), DI
@@ -3253,9 +3100,9 @@ done66:
 	ADDQ 24(SP), AX
 	ADDQ $0x18, R11
 	DECQ R10
-	JNZ  row59
+	JNZ  row56
 
-last60:
+last57:
 	VZEROUPPER
 	RET
 
@@ -3281,17 +3128,17 @@ TEXT ·weighSums32AVX512(SB), NOSPLIT, $0-64
 	MOVQ   rows+32(FP), R10
 	VXORPS Y0, Y0, Y0
 	TESTQ  R10, R10
-	JZ     last68
+	JZ     last65
 
-row67:
+row64:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	XORQ   R11, R11
 	MOVQ   R9, R12
 	TESTQ  R12, R12
-	JZ     rest72
+	JZ     rest69
 
-group71:
+group68:
 	VMOVUPS       (BX)(R11*1), Z3
 	VMULPS        (DI)(R11*1), Z3, Z4
 	VFMADD132PS   (DX)(R11*1), Z4, Z3
@@ -3316,13 +3163,13 @@ group71:
 	VADDPD        Z3, Z2, Z2
 	ADDQ          $0x80, R11
 	DECQ          R12
-	JNZ           group71
+	JNZ           group68
 
-rest72:
+rest69:
 	TESTQ         R8, R8
-	JZ            done74
+	JZ            done71
 	CMPQ          R8, $0x10
-	JBE           half73
+	JBE           half70
 	VMOVUPS.Z     (BX)(R11*1), K1, Z3
 	VMULPS        (DI)(R11*1), Z3, Z4
 	VFMADD132PS   (DX)(R11*1), Z4, Z3
@@ -3345,9 +3192,9 @@ rest72:
 	VADDPS        Y4, Y3, Y3
 	VCVTPS2PD     Y3, Z3
 	VADDPD        Z3, Z2, Z2
-	JMP           done74
+	JMP           done71
 
-half73:
+half70:
 	VMOVUPS.Z     (BX)(R11*1), K1, Z3
 	VMULPS        (DI)(R11*1), Z3, Z4
 	VFMADD132PS   (DX)(R11*1), Z4, Z3
@@ -3363,7 +3210,7 @@ half73:
 	VCVTPS2PD     Y3, Z3
 	VADDPD        Z3, Z2, Z2
 
-done74:
+done71:
 	ADDQ          SI, BX
 	VEXTRACTF64X4 $0x01, Z1, Y3
 	VADDPD        Y3, Y1, Y1
@@ -3382,9 +3229,9 @@ done74:
 	VMOVSD        X2, (CX)
 	ADDQ          $0x08, CX
 	DECQ          R10
-	JNZ           row67
+	JNZ           row64
 
-last68:
+last65:
 	VZEROUPPER
 	RET
 
@@ -3412,10 +3259,10 @@ TEXT ·softWeights32AVX512(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R8
 	MOVQ R8, 24(SP)
 
-row75:
+row72:
 	XORQ R8, R8
 
-group77:
+group74:
 	MOVQ         R8, R11
 	SHRQ         $0x03, R11
 	MOVQ         R8, R12
@@ -3458,84 +3305,13 @@ group77:
 	VMOVUPS      Y0, 64(CX)(R12*4)
 	ADDQ         $0x08, R8
 	CMPQ         R8, R9
-	JB           group77
+	JB           group74
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R10
-	JNZ          row75
-	VZEROUPPER
-	RET
-
-// func softUnitAVX512(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
-// Requires: AVX, AVX512DQ, AVX512F
-TEXT ·softUnitAVX512(SB), NOSPLIT, $32-72
-	MOVQ         neg+0(FP), AX
-	MOVQ         pos+8(FP), CX
-	MOVQ         t+24(FP), DX
-	MOVQ         part+56(FP), BX
-	MOVQ         n+48(FP), DI
-	MOVQ         rows+40(FP), R8
-	MOVQ         wStride+16(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, (SP)
-	MOVQ         wStride+16(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 8(SP)
-	MOVQ         stride+32(FP), SI
-	SHLQ         $0x02, SI
-	MOVQ         SI, 16(SP)
-	MOVQ         words+64(FP), SI
-	SHLQ         $0x03, SI
-	MOVQ         SI, 24(SP)
-	VBROADCASTSS f32_3f800000<>+0(SB), Z0
-	VBROADCASTSS f32_0<>+0(SB), Z1
-	VBROADCASTSS f32_5f800000<>+0(SB), Z2
-	VBROADCASTSS f32_4b000000<>+0(SB), Z3
-	VBROADCASTSS f32_7fffff<>+0(SB), Z4
-	VBROADCASTSS f32_4b00007f<>+0(SB), Z5
-	VBROADCASTSS f32_4b0000bf<>+0(SB), Z6
-
-row78:
-	XORQ SI, SI
-
-group80:
-	MOVQ      SI, R9
-	SHRQ      $0x03, R9
-	VMOVUPS   (DX)(SI*4), Z7
-	KMOVW     (BX)(R9*1), K1
-	VSUBPS    Z7, Z0, Z8
-	VCMPPS    $0x04, Z8, Z1, K1, K2
-	VPSRLD    $0x17, Z8, Z9
-	VORPS     Z3, Z9, Z9
-	VSUBPS    Z5, Z9, Z9
-	VANDPS    Z4, Z8, Z8
-	VORPS     Z0, Z8, Z8
-	VMOVAPS.Z Z8, K2, Z8
-	VMOVUPS   Z8, (AX)(SI*8)
-	VMOVAPS.Z Z9, K2, Z9
-	VMOVUPS   Z9, 64(AX)(SI*8)
-	VMULPS    Z2, Z7, Z7
-	VCMPPS    $0x04, Z7, Z1, K1, K1
-	VPSRLD    $0x17, Z7, Z8
-	VORPS     Z3, Z8, Z8
-	VSUBPS    Z6, Z8, Z8
-	VANDPS    Z4, Z7, Z7
-	VORPS     Z0, Z7, Z7
-	VMOVAPS.Z Z7, K1, Z7
-	VMOVUPS   Z7, (CX)(SI*8)
-	VMOVAPS.Z Z8, K1, Z8
-	VMOVUPS   Z8, 64(CX)(SI*8)
-	ADDQ      $0x10, SI
-	CMPQ      SI, DI
-	JB        group80
-	ADDQ      (SP), AX
-	ADDQ      8(SP), CX
-	ADDQ      16(SP), DX
-	ADDQ      24(SP), BX
-	DECQ      R8
-	JNZ       row78
+	JNZ          row72
 	VZEROUPPER
 	RET
 
@@ -3573,9 +3349,9 @@ TEXT ·sideMax64AVX2(SB), NOSPLIT, $128-88
 	VMOVUPD      f64_fff0000000000000<>+0(SB), Y0
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y1
 	TESTQ        R11, R11
-	JZ           last82
+	JZ           last76
 
-row81:
+row75:
 	VMOVUPD Y0, Y2
 	VMOVUPD Y0, Y3
 	VMOVUPD Y0, Y4
@@ -3585,9 +3361,9 @@ row81:
 	XORQ    R12, R12
 	MOVQ    R9, R13
 	TESTQ   R13, R13
-	JZ      rest86
+	JZ      rest80
 
-group85:
+group79:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R12*1), Y8
@@ -3728,13 +3504,13 @@ group85:
 	VORPS        Y9, Y7, Y7
 	ADDQ         $0x80, R12
 	DECQ         R13
-	JNZ          group85
+	JNZ          group79
 
-rest86:
+rest80:
 	TESTQ        R8, R8
-	JZ           done88
+	JZ           done82
 	CMPQ         R8, $0x08
-	JBE          half87
+	JBE          half81
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y8
@@ -3877,9 +3653,9 @@ rest86:
 	VCMPPD       $0x03, Y8, Y10, Y10
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
-	JMP          done88
+	JMP          done82
 
-half87:
+half81:
 	MOVQ         R12, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y8
@@ -3954,7 +3730,7 @@ half87:
 	VANDPD       Y10, Y9, Y9
 	VORPS        Y9, Y7, Y7
 
-done88:
+done82:
 	ADDQ         (BP), CX
 	ADDQ         8(BP), DX
 	ADDQ         16(BP), DI
@@ -3981,22 +3757,22 @@ done88:
 	VMAXPD       X2, X5, X5
 	VMOVSD       X5, 24(AX)
 	VPTEST       Y6, Y6
-	JZ           number89
+	JZ           number83
 	MOVQ         SI, (AX)
 	MOVQ         SI, 16(AX)
 
-number89:
+number83:
 	VPTEST Y7, Y7
-	JZ     number90
+	JZ     number84
 	MOVQ   SI, 8(AX)
 	MOVQ   SI, 24(AX)
 
-number90:
+number84:
 	ADDQ $0x20, AX
 	DECQ R11
-	JNZ  row81
+	JNZ  row75
 
-last82:
+last76:
 	VZEROUPPER
 	RET
 
@@ -4055,9 +3831,9 @@ TEXT ·sideSums64AVX2(SB), NOSPLIT, $512-104
 	MOVQ         SI, 64(BP)
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last92
+	JZ           last86
 
-row91:
+row85:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 96(BP)
 	VBROADCASTSD 24(R12), Y1
@@ -4075,9 +3851,9 @@ row91:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
-	JZ           rest96
+	JZ           rest90
 
-group95:
+group89:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R13*1), Y1
@@ -4348,13 +4124,13 @@ group95:
 	VMOVUPD      Y3, 416(BP)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group95
+	JNZ          group89
 
-rest96:
+rest90:
 	TESTQ        R8, R8
-	JZ           done98
+	JZ           done92
 	CMPQ         R8, $0x08
-	JBE          half97
+	JBE          half91
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -4627,9 +4403,9 @@ rest96:
 	VMOVAPD      Y4, Y2
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y3, 416(BP)
-	JMP          done98
+	JMP          done92
 
-half97:
+half91:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -4789,7 +4565,7 @@ half97:
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y3, 416(BP)
 
-done98:
+done92:
 	ADDQ         (BP), CX
 	ADDQ         8(BP), DX
 	ADDQ         16(BP), DI
@@ -4865,9 +4641,9 @@ done98:
 	VMOVSD       X1, 8(AX)
 	ADDQ         $0x10, AX
 	DECQ         R11
-	JNZ          row91
+	JNZ          row85
 
-last92:
+last86:
 	VZEROUPPER
 	RET
 
@@ -4992,9 +4768,9 @@ TEXT ·sideGrad64AVX2(SB), NOSPLIT, $288-104
 	MOVQ         p+96(FP), R12
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	TESTQ        R11, R11
-	JZ           last100
+	JZ           last94
 
-row99:
+row93:
 	VBROADCASTSD (R12), Y1
 	VMOVUPD      Y1, 96(BP)
 	VBROADCASTSD 24(R12), Y1
@@ -5006,9 +4782,9 @@ row99:
 	XORQ         R13, R13
 	MOVQ         R9, R14
 	TESTQ        R14, R14
-	JZ           rest104
+	JZ           rest98
 
-group103:
+group97:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      (CX)(R13*1), Y1
@@ -5227,13 +5003,13 @@ group103:
 	VMOVUPD      Y5, 96(AX)(R13*1)
 	ADDQ         $0x80, R13
 	DECQ         R14
-	JNZ          group103
+	JNZ          group97
 
-rest104:
+rest98:
 	TESTQ        R8, R8
-	JZ           done106
+	JZ           done100
 	CMPQ         R8, $0x08
-	JBE          half105
+	JBE          half99
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -5458,9 +5234,9 @@ rest104:
 	VANDPD       Y1, Y5, Y5
 	VMOVUPD      352(R10), Y1
 	VMASKMOVPD   Y5, Y1, 96(AX)(R13*1)
-	JMP          done106
+	JMP          done100
 
-half105:
+half99:
 	MOVQ         R13, SI
 	SHRQ         $0x06, SI
 	VMOVUPD      256(R10), Y1
@@ -5576,7 +5352,7 @@ half105:
 	VMOVUPD      288(R10), Y1
 	VMASKMOVPD   Y5, Y1, 32(AX)(R13*1)
 
-done106:
+done100:
 	ADDQ (BP), CX
 	ADDQ 8(BP), DX
 	ADDQ 16(BP), DI
@@ -5584,9 +5360,9 @@ done106:
 	ADDQ 64(BP), AX
 	ADDQ $0x30, R12
 	DECQ R11
-	JNZ  row99
+	JNZ  row93
 
-last100:
+last94:
 	VZEROUPPER
 	RET
 
@@ -5612,9 +5388,9 @@ TEXT ·weighSums64AVX2(SB), NOSPLIT, $320-64
 	MOVQ   rows+32(FP), R9
 	VXORPS Y0, Y0, Y0
 	TESTQ  R9, R9
-	JZ     last108
+	JZ     last102
 
-row107:
+row101:
 	VXORPS  Y1, Y1, Y1
 	VMOVUPD Y1, (BP)
 	VMOVUPD Y1, 32(BP)
@@ -5628,9 +5404,9 @@ row107:
 	XORQ    R11, R11
 	MOVQ    R8, R12
 	TESTQ   R12, R12
-	JZ      rest112
+	JZ      rest106
 
-group111:
+group105:
 	VMOVUPD (BX)(R11*1), Y1
 	VMULPD  (DX)(R11*1), Y1, Y1
 	VMOVUPD Y1, (BX)(R11*1)
@@ -5701,13 +5477,13 @@ group111:
 	VMOVUPD Y3, 224(BP)
 	ADDQ    $0x80, R11
 	DECQ    R12
-	JNZ     group111
+	JNZ     group105
 
-rest112:
+rest106:
 	TESTQ      DI, DI
-	JZ         done114
+	JZ         done108
 	CMPQ       DI, $0x08
-	JBE        half113
+	JBE        half107
 	VMOVUPD    256(R10), Y1
 	VMASKMOVPD (BX)(R11*1), Y1, Y1
 	VMULPD     (DX)(R11*1), Y1, Y1
@@ -5784,9 +5560,9 @@ rest112:
 	VMOVAPD    Y4, Y2
 	VMOVUPD    Y2, 160(BP)
 	VMOVUPD    Y3, 224(BP)
-	JMP        done114
+	JMP        done108
 
-half113:
+half107:
 	VMOVUPD    256(R10), Y1
 	VMASKMOVPD (BX)(R11*1), Y1, Y1
 	VMULPD     (DX)(R11*1), Y1, Y1
@@ -5846,7 +5622,7 @@ half113:
 	VMOVUPD    Y2, 160(BP)
 	VMOVUPD    Y3, 224(BP)
 
-done114:
+done108:
 	ADDQ         SI, BX
 	VMOVUPD      (BP), Y1
 	VMOVUPD      32(BP), Y2
@@ -5919,9 +5695,9 @@ done114:
 	VMOVSD       X1, (CX)
 	ADDQ         $0x08, CX
 	DECQ         R9
-	JNZ          row107
+	JNZ          row101
 
-last108:
+last102:
 	VZEROUPPER
 	RET
 
@@ -5949,10 +5725,10 @@ TEXT ·softWeights64AVX2(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R8
 	MOVQ R8, 24(SP)
 
-row115:
+row109:
 	XORQ R8, R8
 
-group117:
+group111:
 	MOVQ         R8, R11
 	SHRQ         $0x03, R11
 	MOVQ         R8, R12
@@ -6028,13 +5804,13 @@ group117:
 	VMOVUPD      Y1, 96(CX)(R12*8)
 	ADDQ         $0x08, R8
 	CMPQ         R8, R9
-	JB           group117
+	JB           group111
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R10
-	JNZ          row115
+	JNZ          row109
 	VZEROUPPER
 	RET
 
@@ -6083,9 +5859,9 @@ TEXT ·sideMax64AVX512(SB), NOSPLIT, $24-88
 	VBROADCASTSD f64_0<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last119
+	JZ           last113
 
-row118:
+row112:
 	VMOVUPD Z1, Z4
 	VMOVUPD Z1, Z5
 	VMOVUPD Z1, Z6
@@ -6095,9 +5871,9 @@ row118:
 	XORQ    R11, R11
 	MOVQ    R9, R12
 	TESTQ   R12, R12
-	JZ      rest123
+	JZ      rest117
 
-group122:
+group116:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD     (CX)(R11*1), Z8
@@ -6136,13 +5912,13 @@ group122:
 	KORW        K5, K4, K4
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group122
+	JNZ         group116
 
-rest123:
+rest117:
 	TESTQ       R8, R8
-	JZ          done125
+	JZ          done119
 	CMPQ        R8, $0x08
-	JBE         half124
+	JBE         half118
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
@@ -6179,9 +5955,9 @@ rest123:
 	VMAXPD      Z7, Z9, K5, Z7
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
-	JMP         done125
+	JMP         done119
 
-half124:
+half118:
 	MOVQ        R11, SI
 	SHRQ        $0x06, SI
 	VMOVUPD.Z   (CX)(R11*1), K1, Z8
@@ -6202,7 +5978,7 @@ half124:
 	VCMPPD      $0x03, Z8, Z8, K5, K5
 	KORW        K5, K4, K4
 
-done125:
+done119:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -6237,22 +6013,22 @@ done125:
 	VMAXPD        X4, X7, X7
 	VMOVSD        X7, 24(AX)
 	KORTESTW      K3, K3
-	JZ            number126
+	JZ            number120
 	MOVQ          SI, (AX)
 	MOVQ          SI, 16(AX)
 
-number126:
+number120:
 	KORTESTW K4, K4
-	JZ       number127
+	JZ       number121
 	MOVQ     SI, 8(AX)
 	MOVQ     SI, 24(AX)
 
-number127:
+number121:
 	ADDQ $0x20, AX
 	DECQ R10
-	JNZ  row118
+	JNZ  row112
 
-last119:
+last113:
 	VZEROUPPER
 	RET
 
@@ -6294,9 +6070,9 @@ TEXT ·sideSums64AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
 	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last129
+	JZ           last123
 
-row128:
+row122:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VXORPS       Y7, Y7, Y7
@@ -6306,9 +6082,9 @@ row128:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest133
+	JZ           rest127
 
-group132:
+group126:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z11
@@ -6405,13 +6181,13 @@ group132:
 	VMOVAPD          Z12, Z9
 	ADDQ             $0x80, R12
 	DECQ             R13
-	JNZ              group132
+	JNZ              group126
 
-rest133:
+rest127:
 	TESTQ            R8, R8
-	JZ               done135
+	JZ               done129
 	CMPQ             R8, $0x08
-	JBE              half134
+	JBE              half128
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z11
@@ -6506,9 +6282,9 @@ rest133:
 	VSUBPD           Z11, Z6, Z6
 	VADDPD           Z6, Z10, Z10
 	VMOVAPD          Z5, Z9
-	JMP              done135
+	JMP              done129
 
-half134:
+half128:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z11
@@ -6565,7 +6341,7 @@ half134:
 	VADDPD           Z5, Z10, Z10
 	VMOVAPD          Z6, Z9
 
-done135:
+done129:
 	ADDQ          (SP), CX
 	ADDQ          8(SP), DX
 	ADDQ          16(SP), DI
@@ -6637,9 +6413,9 @@ done135:
 	VMOVSD        X9, 8(AX)
 	ADDQ          $0x10, AX
 	DECQ          R10
-	JNZ           row128
+	JNZ           row122
 
-last129:
+last123:
 	VZEROUPPER
 	RET
 
@@ -6681,9 +6457,9 @@ TEXT ·sideGrad64AVX512(SB), NOSPLIT, $32-104
 	VBROADCASTSD f64_4338000000000001<>+0(SB), Z3
 	VBROADCASTSD f64_43380000000007fe<>+0(SB), Z4
 	TESTQ        R10, R10
-	JZ           last137
+	JZ           last131
 
-row136:
+row130:
 	VBROADCASTSD (R11), Z5
 	VBROADCASTSD 24(R11), Z6
 	VBROADCASTSD 16(R11), Z7
@@ -6691,9 +6467,9 @@ row136:
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest141
+	JZ           rest135
 
-group140:
+group134:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD          (CX)(R12*1), Z9
@@ -6778,13 +6554,13 @@ group140:
 	VMOVUPD          Z15, 64(AX)(R12*1)
 	ADDQ             $0x80, R12
 	DECQ             R13
-	JNZ              group140
+	JNZ              group134
 
-rest141:
+rest135:
 	TESTQ            R8, R8
-	JZ               done143
+	JZ               done137
 	CMPQ             R8, $0x08
-	JBE              half142
+	JBE              half136
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z9
@@ -6867,9 +6643,9 @@ rest141:
 	VMULPD.Z         Z14, Z5, K5, Z5
 	VMOVUPD          Z12, K1, (AX)(R12*1)
 	VMOVUPD          Z5, K2, 64(AX)(R12*1)
-	JMP              done143
+	JMP              done137
 
-half142:
+half136:
 	MOVQ             R12, SI
 	SHRQ             $0x06, SI
 	VMOVUPD.Z        (CX)(R12*1), K1, Z9
@@ -6913,7 +6689,7 @@ half142:
 	VMULPD.Z         Z9, Z5, K4, Z5
 	VMOVUPD          Z5, K1, (AX)(R12*1)
 
-done143:
+done137:
 	ADDQ (SP), CX
 	ADDQ 8(SP), DX
 	ADDQ 16(SP), DI
@@ -6921,9 +6697,9 @@ done143:
 	ADDQ 24(SP), AX
 	ADDQ $0x30, R11
 	DECQ R10
-	JNZ  row136
+	JNZ  row130
 
-last137:
+last131:
 	VZEROUPPER
 	RET
 
@@ -6948,9 +6724,9 @@ TEXT ·weighSums64AVX512(SB), NOSPLIT, $0-64
 	MOVQ   rows+32(FP), R9
 	VXORPS Y0, Y0, Y0
 	TESTQ  R9, R9
-	JZ     last145
+	JZ     last139
 
-row144:
+row138:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
@@ -6958,9 +6734,9 @@ row144:
 	XORQ   R10, R10
 	MOVQ   R8, R11
 	TESTQ  R11, R11
-	JZ     rest149
+	JZ     rest143
 
-group148:
+group142:
 	VMOVUPD (BX)(R10*1), Z5
 	VMULPD  (DX)(R10*1), Z5, Z5
 	VMOVUPD Z5, (BX)(R10*1)
@@ -6989,13 +6765,13 @@ group148:
 	VMOVAPD Z6, Z3
 	ADDQ    $0x80, R10
 	DECQ    R11
-	JNZ     group148
+	JNZ     group142
 
-rest149:
+rest143:
 	TESTQ     DI, DI
-	JZ        done151
+	JZ        done145
 	CMPQ      DI, $0x08
-	JBE       half150
+	JBE       half144
 	VMOVUPD.Z (BX)(R10*1), K1, Z5
 	VMULPD    (DX)(R10*1), Z5, Z5
 	VMOVUPD   Z5, K1, (BX)(R10*1)
@@ -7022,9 +6798,9 @@ rest149:
 	VSUBPD    Z7, Z5, Z5
 	VADDPD    Z5, Z4, Z4
 	VMOVAPD   Z6, Z3
-	JMP       done151
+	JMP       done145
 
-half150:
+half144:
 	VMOVUPD.Z (BX)(R10*1), K1, Z5
 	VMULPD    (DX)(R10*1), Z5, Z5
 	VMOVUPD   Z5, K1, (BX)(R10*1)
@@ -7045,7 +6821,7 @@ half150:
 	VADDPD    Z5, Z4, Z4
 	VMOVAPD   Z6, Z3
 
-done151:
+done145:
 	ADDQ          SI, BX
 	VEXTRACTF64X4 $0x01, Z1, Y5
 	VEXTRACTF64X4 $0x01, Z2, Y6
@@ -7114,9 +6890,9 @@ done151:
 	VMOVSD        X3, (CX)
 	ADDQ          $0x08, CX
 	DECQ          R9
-	JNZ           row144
+	JNZ           row138
 
-last145:
+last139:
 	VZEROUPPER
 	RET
 
@@ -7144,10 +6920,10 @@ TEXT ·softWeights64AVX512(SB), NOSPLIT, $32-88
 	SHLQ $0x03, R8
 	MOVQ R8, 24(SP)
 
-row152:
+row146:
 	XORQ R8, R8
 
-group154:
+group148:
 	MOVQ         R8, R11
 	SHRQ         $0x03, R11
 	MOVQ         R8, R12
@@ -7185,12 +6961,12 @@ group154:
 	VMOVUPD      Z1, 64(CX)(R12*8)
 	ADDQ         $0x08, R8
 	CMPQ         R8, R9
-	JB           group154
+	JB           group148
 	ADDQ         (SP), AX
 	ADDQ         8(SP), CX
 	ADDQ         16(SP), DX
 	ADDQ         24(SP), BX
 	DECQ         R10
-	JNZ          row152
+	JNZ          row146
 	VZEROUPPER
 	RET

@@ -74,27 +74,7 @@ DATA constants32<>+384(SB)/8, $0x4b4000fe4b4000fe
 DATA constants32<>+392(SB)/8, $0x4b4000fe4b4000fe
 DATA constants32<>+400(SB)/8, $0x4b4000fe4b4000fe
 DATA constants32<>+408(SB)/8, $0x4b4000fe4b4000fe
-DATA constants32<>+416(SB)/8, $0x5f8000005f800000
-DATA constants32<>+424(SB)/8, $0x5f8000005f800000
-DATA constants32<>+432(SB)/8, $0x5f8000005f800000
-DATA constants32<>+440(SB)/8, $0x5f8000005f800000
-DATA constants32<>+448(SB)/8, $0x4b0000004b000000
-DATA constants32<>+456(SB)/8, $0x4b0000004b000000
-DATA constants32<>+464(SB)/8, $0x4b0000004b000000
-DATA constants32<>+472(SB)/8, $0x4b0000004b000000
-DATA constants32<>+480(SB)/8, $0x007fffff007fffff
-DATA constants32<>+488(SB)/8, $0x007fffff007fffff
-DATA constants32<>+496(SB)/8, $0x007fffff007fffff
-DATA constants32<>+504(SB)/8, $0x007fffff007fffff
-DATA constants32<>+512(SB)/8, $0x4b00007f4b00007f
-DATA constants32<>+520(SB)/8, $0x4b00007f4b00007f
-DATA constants32<>+528(SB)/8, $0x4b00007f4b00007f
-DATA constants32<>+536(SB)/8, $0x4b00007f4b00007f
-DATA constants32<>+544(SB)/8, $0x4b0000bf4b0000bf
-DATA constants32<>+552(SB)/8, $0x4b0000bf4b0000bf
-DATA constants32<>+560(SB)/8, $0x4b0000bf4b0000bf
-DATA constants32<>+568(SB)/8, $0x4b0000bf4b0000bf
-GLOBL constants32<>(SB), RODATA|NOPTR, $576
+GLOBL constants32<>(SB), RODATA|NOPTR, $416
 
 DATA laneconstants64<>+0(SB)/8, $0x0000000000000001
 DATA laneconstants64<>+8(SB)/8, $0x0000000000000002
@@ -1839,163 +1819,6 @@ group69:
 	CBNZ    R5, row68
 	RET
 
-// func softUnitNEON(neg *float32, pos *float32, wStride int, t *float32, stride int, rows int, n int, part *uint64, words int)
-TEXT ·softUnitNEON(SB), NOSPLIT, $0-72
-	MOVD    neg+0(FP), R0
-	MOVD    pos+8(FP), R1
-	MOVD    t+24(FP), R2
-	MOVD    part+56(FP), R3
-	MOVD    n+48(FP), R4
-	MOVD    rows+40(FP), R5
-	MOVD    $constants32<>(SB), R8
-	MOVD    $laneconstants32<>(SB), R9
-	FMOVQ   320(R8), F0
-	VEOR    V1.B16, V1.B16, V1.B16
-	FMOVQ   416(R8), F2
-	FMOVQ   448(R8), F3
-	FMOVQ   480(R8), F4
-	FMOVQ   512(R8), F5
-	FMOVQ   544(R8), F6
-row70:
-	MOVD    $0, R6
-group71:
-	ADD     R6>>3, R3, R7
-	VLD1R   (R7), [V7.H8]
-	ADD     R6<<2, R2, R7
-	FLDPQ   (R7), (F8, F9)
-	FMOVQ   (R9), F12
-	WORD    $0x4ea8d40a // VFSUB V8.S4, V0.S4, V10.S4
-	VCMTST  V12.S4, V7.S4, V12.S4
-	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
-	VAND    V12.B16, V11.B16, V11.B16
-	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
-	VUSHR   $23, V10.S4, V12.S4
-	VORR    V3.B16, V12.B16, V12.B16
-	WORD    $0x4ea5d58c // VFSUB V5.S4, V12.S4, V12.S4
-	VAND    V11.B16, V12.B16, V12.B16
-	VAND    V4.B16, V10.B16, V10.B16
-	VORR    V0.B16, V10.B16, V10.B16
-	VAND    V11.B16, V10.B16, V10.B16
-	FMOVQ   16(R9), F14
-	WORD    $0x4ea9d40b // VFSUB V9.S4, V0.S4, V11.S4
-	VCMTST  V14.S4, V7.S4, V14.S4
-	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
-	VAND    V14.B16, V13.B16, V13.B16
-	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
-	VUSHR   $23, V11.S4, V14.S4
-	VORR    V3.B16, V14.B16, V14.B16
-	WORD    $0x4ea5d5ce // VFSUB V5.S4, V14.S4, V14.S4
-	VAND    V13.B16, V14.B16, V14.B16
-	VAND    V4.B16, V11.B16, V11.B16
-	VORR    V0.B16, V11.B16, V11.B16
-	VAND    V13.B16, V11.B16, V11.B16
-	ADD     R6<<3, R0, R7
-	FSTPQ   (F10, F11), (R7)
-	FSTPQ   (F12, F14), 64(R7)
-	FMOVQ   (R9), F12
-	WORD    $0x6e22dd0a // VFMUL V2.S4, V8.S4, V10.S4
-	VCMTST  V12.S4, V7.S4, V12.S4
-	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
-	VAND    V12.B16, V11.B16, V11.B16
-	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
-	VUSHR   $23, V10.S4, V12.S4
-	VORR    V3.B16, V12.B16, V12.B16
-	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
-	VAND    V11.B16, V12.B16, V12.B16
-	VAND    V4.B16, V10.B16, V10.B16
-	VORR    V0.B16, V10.B16, V10.B16
-	VAND    V11.B16, V10.B16, V10.B16
-	FMOVQ   16(R9), F14
-	WORD    $0x6e22dd2b // VFMUL V2.S4, V9.S4, V11.S4
-	VCMTST  V14.S4, V7.S4, V14.S4
-	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
-	VAND    V14.B16, V13.B16, V13.B16
-	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
-	VUSHR   $23, V11.S4, V14.S4
-	VORR    V3.B16, V14.B16, V14.B16
-	WORD    $0x4ea6d5ce // VFSUB V6.S4, V14.S4, V14.S4
-	VAND    V13.B16, V14.B16, V14.B16
-	VAND    V4.B16, V11.B16, V11.B16
-	VORR    V0.B16, V11.B16, V11.B16
-	VAND    V13.B16, V11.B16, V11.B16
-	ADD     R6<<3, R1, R7
-	FSTPQ   (F10, F11), (R7)
-	FSTPQ   (F12, F14), 64(R7)
-	ADD     R6<<2, R2, R7
-	FLDPQ   32(R7), (F8, F9)
-	FMOVQ   32(R9), F12
-	WORD    $0x4ea8d40a // VFSUB V8.S4, V0.S4, V10.S4
-	VCMTST  V12.S4, V7.S4, V12.S4
-	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
-	VAND    V12.B16, V11.B16, V11.B16
-	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
-	VUSHR   $23, V10.S4, V12.S4
-	VORR    V3.B16, V12.B16, V12.B16
-	WORD    $0x4ea5d58c // VFSUB V5.S4, V12.S4, V12.S4
-	VAND    V11.B16, V12.B16, V12.B16
-	VAND    V4.B16, V10.B16, V10.B16
-	VORR    V0.B16, V10.B16, V10.B16
-	VAND    V11.B16, V10.B16, V10.B16
-	FMOVQ   48(R9), F14
-	WORD    $0x4ea9d40b // VFSUB V9.S4, V0.S4, V11.S4
-	VCMTST  V14.S4, V7.S4, V14.S4
-	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
-	VAND    V14.B16, V13.B16, V13.B16
-	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
-	VUSHR   $23, V11.S4, V14.S4
-	VORR    V3.B16, V14.B16, V14.B16
-	WORD    $0x4ea5d5ce // VFSUB V5.S4, V14.S4, V14.S4
-	VAND    V13.B16, V14.B16, V14.B16
-	VAND    V4.B16, V11.B16, V11.B16
-	VORR    V0.B16, V11.B16, V11.B16
-	VAND    V13.B16, V11.B16, V11.B16
-	ADD     R6<<3, R0, R7
-	FSTPQ   (F10, F11), 32(R7)
-	FSTPQ   (F12, F14), 96(R7)
-	FMOVQ   32(R9), F12
-	WORD    $0x6e22dd0a // VFMUL V2.S4, V8.S4, V10.S4
-	VCMTST  V12.S4, V7.S4, V12.S4
-	WORD    $0x6ea1e54b // VFCMGT V1.S4, V10.S4, V11.S4
-	VAND    V12.B16, V11.B16, V11.B16
-	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
-	VUSHR   $23, V10.S4, V12.S4
-	VORR    V3.B16, V12.B16, V12.B16
-	WORD    $0x4ea6d58c // VFSUB V6.S4, V12.S4, V12.S4
-	VAND    V11.B16, V12.B16, V12.B16
-	VAND    V4.B16, V10.B16, V10.B16
-	VORR    V0.B16, V10.B16, V10.B16
-	VAND    V11.B16, V10.B16, V10.B16
-	FMOVQ   48(R9), F14
-	WORD    $0x6e22dd2b // VFMUL V2.S4, V9.S4, V11.S4
-	VCMTST  V14.S4, V7.S4, V14.S4
-	WORD    $0x6ea1e56d // VFCMGT V1.S4, V11.S4, V13.S4
-	VAND    V14.B16, V13.B16, V13.B16
-	// e: the exponent's bits as the low bits of 2^23, less 2^23 and bias
-	VUSHR   $23, V11.S4, V14.S4
-	VORR    V3.B16, V14.B16, V14.B16
-	WORD    $0x4ea6d5ce // VFSUB V6.S4, V14.S4, V14.S4
-	VAND    V13.B16, V14.B16, V14.B16
-	VAND    V4.B16, V11.B16, V11.B16
-	VORR    V0.B16, V11.B16, V11.B16
-	VAND    V13.B16, V11.B16, V11.B16
-	ADD     R6<<3, R1, R7
-	FSTPQ   (F10, F11), 32(R7)
-	FSTPQ   (F12, F14), 96(R7)
-	ADD     $16, R6
-	CMP     R4, R6
-	BLT     group71
-	MOVD    wStride+16(FP), R7
-	ADD     R7<<2, R0
-	MOVD    wStride+16(FP), R7
-	ADD     R7<<2, R1
-	MOVD    stride+32(FP), R7
-	ADD     R7<<2, R2
-	MOVD    words+64(FP), R7
-	ADD     R7<<3, R3
-	SUB     $1, R5
-	CBNZ    R5, row70
-	RET
-
 // func sideMax64NEON(top *[4]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64)
 TEXT ·sideMax64NEON(SB), NOSPLIT, $512-88
 	MOVD    top+0(FP), R0
@@ -2019,8 +1842,8 @@ TEXT ·sideMax64NEON(SB), NOSPLIT, $512-88
 	FMOVQ   192(R15), F5
 	MOVD    stride+16(FP), R19
 	MOVD    wStride+72(FP), R20
-	CBZ     R9, last73
-row72:
+	CBZ     R9, last71
+row70:
 	VMOV    V3.B16, V6.B16
 	VMOV    V3.B16, V7.B16
 	VMOV    V3.B16, V8.B16
@@ -2031,11 +1854,11 @@ row72:
 	MOVD    R12, R13
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest75
-group74:
+	BMI     rest73
+group72:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half78:
+half76:
 	FMOVQ   (R2), F10
 	FMOVQ   (R14), F13
 	VCMTST  V13.D2, V1.D2, V11.D2
@@ -2152,41 +1975,41 @@ half78:
 	ADD     $32, R4
 	ADD     $32, R14
 	SUB     $1, R6
-	TBNZ    $0, R6, half78
+	TBNZ    $0, R6, half76
 	SUB     $64, R14
 	ADD     $64, R2
 	ADD     $192, R4
-	TBZ     $63, R6, group74
+	TBZ     $63, R6, group72
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied76
-rest75:
-	CBZ     R8, done77
+	TBZ     $1, R6, copied74
+rest73:
+	CBZ     R8, done75
 	ADD     $0, R7, R21
-	TBZ     $6, R8, skip79
+	TBZ     $6, R8, skip77
 	VLD1.P  64(R2), [V10.B16, V11.B16, V12.B16, V13.B16]
 	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R21)
-skip79:
-	TBZ     $5, R8, skip80
+skip77:
+	TBZ     $5, R8, skip78
 	VLD1.P  32(R2), [V10.B16, V11.B16]
 	VST1.P  [V10.B16, V11.B16], 32(R21)
-skip80:
-	TBZ     $4, R8, skip81
+skip78:
+	TBZ     $4, R8, skip79
 	VLD1.P  16(R2), [V10.B16]
 	VST1.P  [V10.B16], 16(R21)
-skip81:
-	TBZ     $3, R8, skip82
+skip79:
+	TBZ     $3, R8, skip80
 	FMOVD.P 8(R2), F10
 	FMOVD.P F10, 8(R21)
-skip82:
+skip80:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
-	BLS     short83
-	B       group74
-short83:
+	BLS     short81
+	B       group72
+short81:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half84:
+half82:
 	FMOVQ   (R2), F10
 	FMOVQ   (R14), F13
 	VCMTST  V13.D2, V1.D2, V11.D2
@@ -2247,33 +2070,33 @@ half84:
 	ADD     $32, R4
 	ADD     $32, R14
 	SUB     $1, R6
-	TBNZ    $0, R6, half84
+	TBNZ    $0, R6, half82
 	SUB     $64, R14
-copied76:
-done77:
+copied74:
+done75:
 	WORD    $0x7e70f8c6 // VFMAXP V6.D2, F6
 	FCMPD   F6, F6
-	BVC     number85
+	BVC     number83
 	VMOV    V4.B16, V6.B16
-number85:
+number83:
 	FMOVD.P F6, 8(R0)
 	WORD    $0x7e70f8e7 // VFMAXP V7.D2, F7
 	FCMPD   F7, F7
-	BVC     number86
+	BVC     number84
 	VMOV    V4.B16, V7.B16
-number86:
+number84:
 	FMOVD.P F7, 8(R0)
 	WORD    $0x7e70f908 // VFMAXP V8.D2, F8
 	FCMPD   F8, F8
-	BVC     number87
+	BVC     number85
 	VMOV    V4.B16, V8.B16
-number87:
+number85:
 	FMOVD.P F8, 8(R0)
 	WORD    $0x7e70f929 // VFMAXP V9.D2, F9
 	FCMPD   F9, F9
-	BVC     number88
+	BVC     number86
 	VMOV    V4.B16, V9.B16
-number88:
+number86:
 	FMOVD.P F9, 8(R0)
 	ADD     R19<<3, R1
 	ADD     R20<<3, R3
@@ -2282,8 +2105,8 @@ number88:
 	MOVD    words+56(FP), R21
 	ADD     R21<<3, R12
 	SUB     $1, R9
-	CBNZ    R9, row72
-last73:
+	CBNZ    R9, row70
+last71:
 	RET
 
 // func sideSums64NEON(sum *[2]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, pStep int)
@@ -2315,8 +2138,8 @@ TEXT ·sideSums64NEON(SB), NOSPLIT, $512-104
 	FMOVQ   288(R15), F6
 	MOVD    stride+16(FP), R22
 	MOVD    wStride+72(FP), R23
-	CBZ     R9, last90
-row89:
+	CBZ     R9, last88
+row87:
 	ADD     $0, R20, R24
 	VLD1R   (R24), [V7.D2]
 	ADD     $24, R20, R24
@@ -2337,11 +2160,11 @@ row89:
 	MOVD    R12, R13
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest92
-group91:
+	BMI     rest90
+group89:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half95:
+half93:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R2), F9
 	FMOVQ   (R14), F12
@@ -2615,42 +2438,42 @@ half95:
 	ADD     $16, R14
 	ADD     $32, R19
 	SUB     $1, R6
-	TBNZ    $0, R6, half95
+	TBNZ    $0, R6, half93
 	SUB     $32, R14
 	SUB     $64, R19
 	ADD     $96, R2
 	ADD     $224, R4
-	TBZ     $63, R6, group91
+	TBZ     $63, R6, group89
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied93
-rest92:
-	CBZ     R8, done94
+	TBZ     $1, R6, copied91
+rest90:
+	CBZ     R8, done92
 	ADD     $0, R7, R24
-	TBZ     $6, R8, skip96
+	TBZ     $6, R8, skip94
 	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R24)
-skip96:
-	TBZ     $5, R8, skip97
+skip94:
+	TBZ     $5, R8, skip95
 	VLD1.P  32(R2), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R24)
-skip97:
-	TBZ     $4, R8, skip98
+skip95:
+	TBZ     $4, R8, skip96
 	VLD1.P  16(R2), [V9.B16]
 	VST1.P  [V9.B16], 16(R24)
-skip98:
-	TBZ     $3, R8, skip99
+skip96:
+	TBZ     $3, R8, skip97
 	FMOVD.P 8(R2), F9
 	FMOVD.P F9, 8(R24)
-skip99:
+skip97:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
-	BLS     short100
-	B       group91
-short100:
+	BLS     short98
+	B       group89
+short98:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half101:
+half99:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R2), F9
 	FMOVQ   (R14), F12
@@ -2804,11 +2627,11 @@ half101:
 	ADD     $16, R14
 	ADD     $32, R19
 	SUB     $1, R6
-	TBNZ    $0, R6, half101
+	TBNZ    $0, R6, half99
 	SUB     $32, R14
 	SUB     $64, R19
-copied93:
-done94:
+copied91:
+done92:
 	ADD     R21, R20
 	FLDPQ   (R19), (F9, F10)
 	FLDPQ   32(R19), (F11, F12)
@@ -2889,8 +2712,8 @@ done94:
 	MOVD    words+56(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R9
-	CBNZ    R9, row89
-last90:
+	CBNZ    R9, row87
+last88:
 	RET
 
 // func sideGrad64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
@@ -2919,8 +2742,8 @@ TEXT ·sideGrad64NEON(SB), NOSPLIT, $512-104
 	MOVD    stride+24(FP), R21
 	MOVD    wStride+80(FP), R22
 	MOVD    dstStride+8(FP), R23
-	CBZ     R10, last103
-row102:
+	CBZ     R10, last101
+row100:
 	ADD     $0, R20, R24
 	VLD1R   (R24), [V7.D2]
 	ADD     $24, R20, R24
@@ -2936,12 +2759,12 @@ row102:
 	MOVD    R13, R14
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest105
-group104:
+	BMI     rest103
+group102:
 	VLD1R.P 2(R12), [V0.H8]
 	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half108:
+half106:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F11
 	FMOVQ   (R15), F14
@@ -3173,44 +2996,44 @@ half108:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half108
+	TBNZ    $0, R7, half106
 	SUB     $64, R15
 	ADD     $64, R3
 	ADD     $192, R5
 	ADD     $64, R1
-	TBZ     $63, R7, group104
+	TBZ     $63, R7, group102
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied106
-rest105:
-	CBZ     R9, done107
+	TBZ     $1, R7, copied104
+rest103:
+	CBZ     R9, done105
 	ADD     $0, R8, R24
-	TBZ     $6, R9, skip109
+	TBZ     $6, R9, skip107
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip109:
-	TBZ     $5, R9, skip110
+skip107:
+	TBZ     $5, R9, skip108
 	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip110:
-	TBZ     $4, R9, skip111
+skip108:
+	TBZ     $4, R9, skip109
 	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R24)
-skip111:
-	TBZ     $3, R9, skip112
+skip109:
+	TBZ     $3, R9, skip110
 	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R24)
-skip112:
+skip110:
 	ADD     $0, R8, R3
 	MOVD    R8, R1
 	MOVD    $-2, R7
 	CMP     $64, R9
-	BLS     short113
-	B       group104
-short113:
+	BLS     short111
+	B       group102
+short111:
 	VLD1R.P 2(R12), [V0.H8]
 	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half114:
+half112:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F11
 	FMOVQ   (R15), F14
@@ -3329,28 +3152,28 @@ half114:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half114
+	TBNZ    $0, R7, half112
 	SUB     $64, R15
-copied106:
+copied104:
 	MOVD    R8, R24
 	ADD     R6<<7, R0, R25
-	TBZ     $6, R9, skip115
+	TBZ     $6, R9, skip113
 	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip115:
-	TBZ     $5, R9, skip116
+skip113:
+	TBZ     $5, R9, skip114
 	VLD1.P  32(R24), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip116:
-	TBZ     $4, R9, skip117
+skip114:
+	TBZ     $4, R9, skip115
 	VLD1.P  16(R24), [V11.B16]
 	VST1.P  [V11.B16], 16(R25)
-skip117:
-	TBZ     $3, R9, skip118
+skip115:
+	TBZ     $3, R9, skip116
 	FMOVD.P 8(R24), F11
 	FMOVD.P F11, 8(R25)
-skip118:
-done107:
+skip116:
+done105:
 	ADD     $48, R20
 	ADD     R21<<3, R2
 	ADD     R22<<3, R4
@@ -3360,8 +3183,8 @@ done107:
 	MOVD    words+64(FP), R24
 	ADD     R24<<3, R13
 	SUB     $1, R10
-	CBNZ    R10, row102
-last103:
+	CBNZ    R10, row100
+last101:
 	RET
 
 // func weighSums64NEON(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64, lo *float64)
@@ -3377,8 +3200,8 @@ TEXT ·weighSums64NEON(SB), NOSPLIT, $512-64
 	MOVD    rows+32(FP), R9
 	VEOR    V0.B16, V0.B16, V0.B16
 	MOVD    wStride+24(FP), R10
-	CBZ     R9, last120
-row119:
+	CBZ     R9, last118
+row117:
 	VEOR    V1.B16, V1.B16, V1.B16
 	VEOR    V2.B16, V2.B16, V2.B16
 	VEOR    V3.B16, V3.B16, V3.B16
@@ -3398,8 +3221,8 @@ row119:
 	MOVD    R2, R3
 	MOVD    m+48(FP), R4
 	SUBS    $1, R5, R6
-	BMI     rest122
-group121:
+	BMI     rest120
+group119:
 	FLDPQ   (R3), (F17, F19)
 	FLDPQ   64(R3), (F18, F20)
 	FLDPQ   (R4), (F21, F23)
@@ -3495,55 +3318,55 @@ group121:
 	SUB     $1, R6
 	ADD     $128, R3
 	ADD     $128, R4
-	TBZ     $63, R6, group121
+	TBZ     $63, R6, group119
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R6, copied123
-rest122:
-	CBZ     R8, done124
+	TBZ     $0, R6, copied121
+rest120:
+	CBZ     R8, done122
 	FSTPQ   (F0, F0), (R7)
 	FSTPQ   (F0, F0), 32(R7)
 	FSTPQ   (F0, F0), 64(R7)
 	FSTPQ   (F0, F0), 96(R7)
 	ADD     $0, R7, R11
-	TBZ     $6, R8, skip125
+	TBZ     $6, R8, skip123
 	VLD1.P  64(R3), [V17.B16, V18.B16, V19.B16, V20.B16]
 	VST1.P  [V17.B16, V18.B16, V19.B16, V20.B16], 64(R11)
-skip125:
-	TBZ     $5, R8, skip126
+skip123:
+	TBZ     $5, R8, skip124
 	VLD1.P  32(R3), [V17.B16, V18.B16]
 	VST1.P  [V17.B16, V18.B16], 32(R11)
-skip126:
-	TBZ     $4, R8, skip127
+skip124:
+	TBZ     $4, R8, skip125
 	VLD1.P  16(R3), [V17.B16]
 	VST1.P  [V17.B16], 16(R11)
-skip127:
-	TBZ     $3, R8, skip128
+skip125:
+	TBZ     $3, R8, skip126
 	FMOVD.P 8(R3), F17
 	FMOVD.P F17, 8(R11)
-skip128:
+skip126:
 	ADD     $0, R7, R3
 	MOVD    $-1, R6
-	B       group121
-copied123:
+	B       group119
+copied121:
 	MOVD    R7, R11
 	ADD     R5<<7, R2, R12
-	TBZ     $6, R8, skip129
+	TBZ     $6, R8, skip127
 	VLD1.P  64(R11), [V17.B16, V18.B16, V19.B16, V20.B16]
 	VST1.P  [V17.B16, V18.B16, V19.B16, V20.B16], 64(R12)
-skip129:
-	TBZ     $5, R8, skip130
+skip127:
+	TBZ     $5, R8, skip128
 	VLD1.P  32(R11), [V17.B16, V18.B16]
 	VST1.P  [V17.B16, V18.B16], 32(R12)
-skip130:
-	TBZ     $4, R8, skip131
+skip128:
+	TBZ     $4, R8, skip129
 	VLD1.P  16(R11), [V17.B16]
 	VST1.P  [V17.B16], 16(R12)
-skip131:
-	TBZ     $3, R8, skip132
+skip129:
+	TBZ     $3, R8, skip130
 	FMOVD.P 8(R11), F17
 	FMOVD.P F17, 8(R12)
-skip132:
-done124:
+skip130:
+done122:
 	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
 	WORD    $0x4e65f431 // VFMAX V5.D2, V1.D2, V17.D2
 	WORD    $0x4ee5f425 // VFMIN V5.D2, V1.D2, V5.D2
@@ -3610,8 +3433,8 @@ done124:
 	FMOVD.P F9, 8(R1)
 	ADD     R10<<3, R2
 	SUB     $1, R9
-	CBNZ    R9, row119
-last120:
+	CBNZ    R9, row117
+last118:
 	RET
 
 // func softWeights64NEON(neg *float64, pos *float64, wStride int, t *float64, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float64)
@@ -3628,9 +3451,9 @@ TEXT ·softWeights64NEON(SB), NOSPLIT, $0-88
 	FMOVQ   32(R8), F1
 	FMOVQ   64(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
-row133:
+row131:
 	MOVD    $0, R6
-group134:
+group132:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $3, R6, R10
@@ -3803,7 +3626,7 @@ group134:
 	FSTPQ   (F13, F15), 32(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     group134
+	BLT     group132
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<3, R0
 	MOVD    wStride+16(FP), R7
@@ -3813,5 +3636,5 @@ group134:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row133
+	CBNZ    R5, row131
 	RET

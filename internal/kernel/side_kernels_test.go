@@ -99,10 +99,6 @@ func (c *sideCase[T]) results() (all []T, sums []float64) {
 	neg, pos := make([]T, c.Rows*size), make([]T, c.Rows*size)
 	SoftWeights(neg, pos, soft, c.N, c.Rows, c.N, c.Neg, c.Words, class, exponents)
 	all = append(append(all, neg...), pos...)
-	if IsFloat32[T]() {
-		SoftWeights(neg, pos, soft, c.N, c.Rows, c.N, c.Neg, c.Words, nil, nil)
-		all = append(append(all, neg...), pos...)
-	}
 	canonicalNaNs(all)
 	canonicalNaNs(sums)
 	return all, sums

@@ -290,11 +290,7 @@ func (w *Work[T]) prepareSides() {
 
 // softWeights sets the weights of the soft labels.
 func (w *Work[T]) softWeights(class *factors[T]) {
-	m := class.m
-	if w.weights() == nil && kernel.IsFloat32[T]() {
-		m = nil
-	}
-	kernel.SoftWeights(w.soft[0], w.soft[1], w.c.Soft, w.c.SoftStride, w.c.Rows, w.c.N, w.c.Neg, w.c.Words, m, class.weights)
+	kernel.SoftWeights(w.soft[0], w.soft[1], w.c.Soft, w.c.SoftStride, w.c.Rows, w.c.N, w.c.Neg, w.c.Words, class.m, class.weights)
 }
 
 // pass returns the number of the pass of a side.
