@@ -108,6 +108,9 @@ func (w *lossWorker[T]) read() error {
 			c.Live[i] = c.Live[i] && left != 0
 		}
 	}
+	if targets, ok := b.Labels.(*TargetLabels); ok {
+		w.ignore(targets)
+	}
 	if err := w.rowWeights(); err != nil {
 		return err
 	}
@@ -318,6 +321,15 @@ func (w *lossWorker[T]) rowWeights() error {
 	return nil
 }
 
+// ignore takes out rows without a target, which else are rows without positives.
+func (w *lossWorker[T]) ignore(targets *TargetLabels) {
+	for i, target := range targets.Targets[w.chunk.First:][:w.chunk.Rows] {
+		if target == Ignore {
+			w.leaveOut(i)
+		}
+	}
+}
+
 // leaveOut takes out row i.
 func (w *lossWorker[T]) leaveOut(i int) {
 	c := &w.chunk
@@ -330,9 +342,8 @@ func (w *lossWorker[T]) leaveOut(i int) {
 
 // targets finds the one positive of every row.
 func (w *lossWorker[T]) targets() error {
-	j, c := &w.e.job, &w.chunk
+	c := &w.chunk
 	c.Target = kernel.Resize(c.Target, c.Rows)
-	ignorer, _ := j.b.Labels.(interface{ ignores(int) bool })
 	for i := range c.Rows {
 		c.Target[i] = noClass
 		if !c.Live[i] {
@@ -349,10 +360,7 @@ func (w *lossWorker[T]) targets() error {
 			c.Target[i] = 64*k + bits.TrailingZeros64(p)
 		}
 		if c.Target[i] < 0 {
-			if ignorer == nil || !ignorer.ignores(c.First+i) {
-				return &DataError{c.First + i, -1, LabelMissing, noTarget}
-			}
-			w.leaveOut(i)
+			return &DataError{c.First + i, -1, LabelMissing, noTarget}
 		}
 	}
 	return nil

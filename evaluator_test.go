@@ -366,6 +366,46 @@ func TestIgnore(t *testing.T) {
 	requireClose(t, []float64{-0.25, 0.25, 0, 0, 0.25, -0.25}, grad, "ignore")
 }
 
+// In no loss rows with an ignored target count: they are as rows of which the mask
+// leaves nothing, and their scores are not looked at.
+func TestIgnoreInAllLosses(t *testing.T) {
+	r := rand.New(rand.NewPCG(36, 1))
+	for _, n := range []int{3, 30, 70} {
+		const rows = 50
+		targets, mask := make([]int32, rows), make([]uint8, rows*n)
+		labels := make([]uint8, rows*n)
+		b := mixedBatch[float32](r, rows, n, true)
+		b.RowWeights, b.Soft = nil, Matrix[float32]{}
+		b.Mask = &DenseLabels[uint8]{rows, n, mask, n}
+		for i := range targets {
+			if targets[i] = int32(r.IntN(n)); i%3 == 0 {
+				targets[i] = Ignore
+				b.Scores.Data[i*b.Scores.Stride+1] = float32(nan)
+				continue
+			}
+			labels[i*n+int(targets[i])] = 1
+			for j := range n {
+				mask[i*n+j] = 1
+			}
+		}
+		ignored := *b
+		ignored.Mask = nil
+		ignored.Labels = &TargetLabels{n, targets}
+		b.Labels = &DenseLabels[uint8]{rows, n, labels, n}
+		for name, loss := range testLossesOf(n) {
+			if name == "softmax" { // takes the other batch for rows without a target
+				continue
+			}
+			want, wantLosses, wantGrad := evalBatch(t, loss, Options{Reduction: Mean}, b, Output[float32]{})
+			got, losses, grad := evalBatch(t, loss, Options{Reduction: Mean}, &ignored, Output[float32]{})
+			require.Equal(t, rows-17, got.Rows, name)
+			require.Equal(t, want, got, name)
+			require.Equal(t, wantLosses, losses, name)
+			require.Equal(t, wantGrad, grad, name)
+		}
+	}
+}
+
 // The formula of the article as it is written for Keras, in arithmetic without
 // limits: y_pred = (1 - 2·y)·y_pred, the scores of the other side excluded (for
 // which the code subtracts 1e12), a zero appended, log-sum-exp of each side.

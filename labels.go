@@ -398,9 +398,9 @@ func scatterRow(dst []uint64, classes uint, labels []int32) bool {
 // Ignore is the target of a row that is left out.
 const Ignore = -1
 
-// TargetLabels are one positive class a row, or none where the target is
-// Ignore: such a row has no positive class, and softmax cross-entropy leaves it
-// out. Another target that is no class is a *DataError.
+// TargetLabels are one positive class a row. A row whose target is Ignore is left
+// out, of every loss as of every measure of package metrics; its bits have no positive
+// class. Another target that is no class is a *DataError.
 type TargetLabels struct {
 	Classes int
 	Targets []int32
@@ -481,9 +481,6 @@ func (l *TargetLabels) readFlat(dst []uint64, r0, r1 int) bool {
 	}
 	return int64(most) < int64(n)
 }
-
-// ignores reports whether row r is left out.
-func (l *TargetLabels) ignores(r int) bool { return l.Targets[r] == Ignore }
 
 // LengthMask is the mask of padded rows: the first Lengths[i] classes of row i
 // take part.

@@ -22,8 +22,8 @@ import (
 //     the package's section on row weights. Predict and Probabilities do not look
 //     at them;
 //   - ClassWeights leave out a row of which only classes of weight 0 are left, which
-//     does not count in losses of several labels either. (With zlpr.TargetLabels it
-//     counts, as in zlpr.SoftmaxCrossEntropy.) Measures do not look at them otherwise:
+//     does not count in losses of several labels either. (In losses of one target it
+//     does: leave ClassWeights out beside those.) Measures do not look at them otherwise:
 //     in another row a class of weight 0 is one like the others.
 //
 // A gradient that was written in place, Output.Grad being the scores, has

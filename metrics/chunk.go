@@ -72,13 +72,9 @@ func (c *chunk[T]) begin(b *Batch[T], half halfScores) {
 	thresholds(c.rule, c.t)
 }
 
-// setClassesOff notes the classes of weight 0. A row of targets counts by itself, as in
-// softmax cross-entropy.
+// setClassesOff notes the classes of weight 0.
 func (c *chunk[T]) setClassesOff(b *Batch[T]) {
 	c.off = c.off[:0]
-	if _, targets := b.Labels.(*zlpr.TargetLabels); targets || !c.labelled {
-		return
-	}
 	for j, w := range b.ClassWeights {
 		if w != 0 {
 			continue

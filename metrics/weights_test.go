@@ -329,8 +329,7 @@ func TestBadWeights(t *testing.T) {
 }
 
 // A row of which only classes of weight 0 are left counts in no measure, as it does not
-// in losses of several labels; with targets it does, as in softmax cross-entropy. Other
-// rows are measured as without class weights.
+// in losses of several labels. Other rows are measured as without class weights.
 func TestClassesOfWeightZero(t *testing.T) {
 	const rows, n = 200, 70
 	rng := rand.New(rand.NewPCG(18, 19))
@@ -386,12 +385,6 @@ func TestClassesOfWeightZero(t *testing.T) {
 	got, g, err := tuner.Best(Micro)
 	require.NoError(t, err)
 	require.Equal(t, []any{want, f}, []any{got, g})
-
-	targets := &Batch[float32]{Scores: zlpr.Matrix[float32]{Rows: 2, Cols: 3, Data: []float32{1, 2, 3, 6, 5, 4}},
-		Labels: &zlpr.TargetLabels{Classes: 3, Targets: []int32{2, 0}}, ClassWeights: make([]float64, 3)}
-	plain := *targets
-	plain.ClassWeights = nil
-	sameBits(t, all(t, Options{}, &plain), all(t, Options{}, targets), "targets")
 
 	b.ClassWeights = weights[1:]
 	require.EqualError(t, a.Add(&Batch[zlpr.BFloat16]{Scores: halves.Scores, Labels: labels, ClassWeights: weights[1:]}), "metrics: 69 class weights for 70 classes")

@@ -368,7 +368,14 @@ func (f *convertFlags) openLabels(m *inMatrix, opened source.Source, cols int) (
 		case len(a.Shape) == 1 && !a.Type.IsFloat() && a.Type != array.Bool:
 			shards = shardsOf(a, a.Len())
 			f.targets, m.counted = true, true
-			bits, err = newTargets(a, cols, int64(f.ignore), func(row int) (file, place string) { return where(row, -1) })
+			targets, fault := newTargets(a, cols, int64(f.ignore), func(row int) (file, place string) { return where(row, -1) })
+			if fault != nil {
+				return fault
+			}
+			if n := targets.ignored; n > 0 {
+				f.options.Warn(fmt.Sprintf("%s: %s whose class number is ignored: as labels they have none, and count; leave them out by a mask or by row weights", quoted(f.in), array.Counted(n, "row")))
+			}
+			bits = targets
 		default:
 			bits = &denseBits{a, m.rows, m.cols}
 		}

@@ -6,18 +6,17 @@ import (
 
 	"github.com/zlpr/zlpr"
 	"github.com/zlpr/zlpr/internal/exact"
-	"github.com/zlpr/zlpr/internal/named"
 )
 
 // addElements adds Σ row weight × classes that take part, over the rows of a
-// batch that count for a loss, from row r0 of the evaluation on: what a mean over
+// batch that count, from row r0 of the evaluation on: what a mean over
 // elements divides by. All classes that the mask lets through take part, whatever
 // they weigh, but for the threshold's column.
-func (e *evaluation) addElements(sum *exact.Sum, loss string, labels zlpr.Bits, r0, r1 int) error {
+func (e *evaluation) addElements(sum *exact.Sum, labels zlpr.Bits, r0, r1 int) error {
 	n := e.scores.classes()
 	var targets []int32
-	if t, ok := labels.(*zlpr.TargetLabels); ok && named.OneTarget(loss) {
-		targets = t.Targets // softmax leaves rows without one out
+	if t, ok := labels.(*zlpr.TargetLabels); ok {
+		targets = t.Targets // rows without one are left out
 	}
 	all := n
 	if e.thresholdColumn > 0 {

@@ -86,6 +86,9 @@ func (f *evalFlags) decision(r *evalReport, byClass []classReport) (lines []stri
 		return float64(v), ok && float64(v) == float64(v)
 	}
 	f1, ok := value("micro_f1")
+	if len(r.order) == 0 {
+		return append(lines, "No row counts, of "+size+".")
+	}
 	if !ok {
 		first := r.order[0]
 		lines = append(lines, fmt.Sprintf("%s: %s a row, over %s", first, short(float64(r.Losses[first].Mean)), size))

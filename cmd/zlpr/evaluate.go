@@ -450,7 +450,7 @@ func (w *evalWorker[T]) evaluate(b *zlpr.Batch[T], r0 int) error {
 			w.keep.loss(k, w.losses)
 		}
 		if e.elements {
-			if err := e.addElements(&w.results[k].elements, e.losses[k].name, b.Labels, r0, r0+rows); err != nil {
+			if err := e.addElements(&w.results[k].elements, b.Labels, r0, r0+rows); err != nil {
 				return err
 			}
 		}

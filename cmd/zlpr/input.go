@@ -115,6 +115,7 @@ type targetBits struct {
 	*array.Array
 	classes int
 	ignore  int64
+	ignored int // so many rows have none
 }
 
 func (b *targetBits) name() string              { return b.Name }
@@ -132,7 +133,7 @@ func (b *targetBits) block(r0, r1 int) zlpr.Bits {
 // newTargets returns class numbers below classes, or of as many classes as
 // occur if classes is negative. where says which file has a row, and where.
 func newTargets(a *array.Array, classes int, ignore int64, where func(row int) (file, place string)) (*targetBits, error) {
-	b := &targetBits{a, classes, ignore}
+	b := &targetBits{Array: a, classes: classes, ignore: ignore}
 	const step = 1 << 16
 	buffer := make([]int64, 0, step)
 	largest := int64(-1)
@@ -145,6 +146,9 @@ func newTargets(a *array.Array, classes int, ignore int64, where func(row int) (
 		for i, v := range block {
 			if v != ignore && (v < zlpr.Ignore || v >= math.MaxInt32 || classes >= 0 && v >= int64(classes)) {
 				return nil, b.noClass(where, from+i, strconv.FormatInt(v, 10))
+			}
+			if v == ignore || v == zlpr.Ignore {
+				b.ignored++
 			}
 			if v != ignore {
 				largest = max(largest, v)

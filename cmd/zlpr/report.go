@@ -89,7 +89,7 @@ func (r *evalReport) fill(e *evaluation, result *evalResult) error {
 			r.Warnings = append(r.Warnings, fmt.Sprintf("%s is %v; --strict names the first score that is NaN or infinite", l.name, sum))
 		}
 	}
-	if len(r.order) == 0 && !e.partial {
+	if len(r.order) == 0 && !e.partial && !e.all {
 		return e.noRows("any loss")
 	}
 	if result.metrics == nil && len(e.metrics) > 0 {

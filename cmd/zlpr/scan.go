@@ -106,7 +106,7 @@ func (e *evaluation) scan(ctx context.Context, counts, targets bool, name string
 			if e.teacher != nil {
 				labels = nil // they leave no row out
 			}
-			if err := e.addElements(&s.elements, name, labels, r0, r1); err != nil {
+			if err := e.addElements(&s.elements, labels, r0, r1); err != nil {
 				return nil, err
 			}
 		}

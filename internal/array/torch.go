@@ -189,7 +189,7 @@ func (t *torchFile) open(name string, v *pyTensor) (*Array, error) {
 	}
 	h := &header{dtype: v.dtype, bigEndian: t.bigEndian, shape: v.shape, strides: v.strides}
 	show := func(a *Array, data []byte) error {
-		at := min(int(v.offset)*v.dtype.Size(), len(data)) // an empty tensor may lie anywhere
+		at := int(min(v.offset, v.size)) * v.dtype.Size() // an empty tensor may lie anywhere
 		a.start += at
 		return a.take(h, data[at:])
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"slices"
 	"strings"
@@ -18,6 +19,11 @@ import (
 type pickler struct{ bytes.Buffer }
 
 func (p *pickler) int(n int) *pickler {
+	if n > math.MaxInt32 {
+		p.WriteString("\x8a\x08") // LONG1 of eight bytes
+		_ = binary.Write(p, binary.LittleEndian, int64(n))
+		return p
+	}
 	p.WriteByte('J')
 	_ = binary.Write(p, binary.LittleEndian, int32(n))
 	return p
@@ -446,6 +452,16 @@ func TestTorch(t *testing.T) {
 	require.Equal(t, hostLittleEndian && where%4 == 0, viewed, "torch aligns storages, this archive may not")
 	_, err = Open(path + ":x")
 	require.ErrorContains(t, err, `no array "x"`)
+
+	// A tensor without elements may lie anywhere, however far.
+	for _, offset := range []int{0, 12, 13, math.MaxInt / 4, math.MaxInt/4 + 1, math.MaxInt/2 + 1, math.MaxInt} {
+		a, err := Open(write(one(float(offset, []int{0, 4}, []int{4, 1})), nil))
+		require.NoError(t, err, offset)
+		require.Equal(t, []int{0, 4}, a.Shape)
+		require.NoError(t, a.Close())
+		_, err = Open(write(one(float(offset, []int{3, 5}, []int{4, 1})), nil))
+		require.ErrorContains(t, err, "damaged data.pkl")
+	}
 
 	// The byte order of the machine that wrote it.
 	big := slices.Clone(storage)
