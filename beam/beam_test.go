@@ -1,8 +1,10 @@
 package zlprbeam
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -101,6 +103,12 @@ func (x *table) write(t *testing.T, name string, r0, r1 int) string {
 		}
 	}
 	ending, converted := x.file, ""
+	if file, key, _ := strings.Cut(ending, ":"); file == ".pt" {
+		if err := os.WriteFile(name+file, torch(t, key, x.dtype, shape, b[len(header):]), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return filepath.Base(name) + ending
+	}
 	if ending != ".npy" && ending != ".safetensors" { // as the command writes it
 		ending, converted = ".npy", filepath.Base(name)+x.file
 	}
@@ -116,6 +124,55 @@ func (x *table) write(t *testing.T, name string, r0, r1 int) string {
 		return converted
 	}
 	return filepath.Base(name)
+}
+
+// torch returns the file that torch.save makes of a tensor, or of a dict with it.
+func torch(t *testing.T, key string, dtype array.DType, shape []int, data []byte) []byte {
+	t.Helper()
+	storage := map[array.DType]string{array.Float32: "Float", array.Float64: "Double", array.BFloat16: "BFloat16", array.Uint8: "Byte", array.Int32: "Int"}[dtype]
+	var p bytes.Buffer
+	number := func(n int) string { return "J" + string(binary.LittleEndian.AppendUint32(nil, uint32(n))) }
+	text := func(s string) string { return "X" + string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s }
+	elements, strides := 1, make([]int, len(shape))
+	for i := len(shape) - 1; i >= 0; i-- {
+		strides[i] = elements
+		elements *= shape[i]
+	}
+	p.WriteString("\x80\x02")
+	if key != "" {
+		p.WriteString("}" + text(key))
+	}
+	p.WriteString("ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\n" + storage + "Storage\n" + text("0") + text("cpu") + number(elements) + "tQ" + number(0))
+	for _, list := range [][]int{shape, strides} {
+		p.WriteString("(")
+		for _, n := range list {
+			p.WriteString(number(n))
+		}
+		p.WriteString("t")
+	}
+	p.WriteString("\x89ccollections\nOrderedDict\n)RtR")
+	if key != "" {
+		p.WriteString("s")
+	}
+	p.WriteString(".")
+	var file bytes.Buffer
+	z := zip.NewWriter(&file)
+	for _, member := range []struct {
+		name string
+		data []byte
+	}{{"data.pkl", p.Bytes()}, {"data/0", data}, {"version", []byte("3\n")}} {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: "archive/" + member.name})
+		if err == nil {
+			_, err = w.Write(member.data)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return file.Bytes()
 }
 
 // half returns the bits of a normal float16.
@@ -136,8 +193,8 @@ type dataset struct {
 // shards are the numbers of shards that it is cut into.
 func (d *dataset) shards() []int {
 	for _, x := range d.parts {
-		if x.file != ".npy" && x.file != ".safetensors" {
-			return []int{1, 2, 6} // none is empty: text does not say of how many columns
+		if x.file == ".csv" || x.file == ".txt" || strings.HasPrefix(x.file, ".npz") {
+			return []int{1, 2, 6} // none is empty: text does not say of how many columns, and nothing empty is converted
 		}
 	}
 	return []int{1, 2, 7}
@@ -306,6 +363,9 @@ func datasets() []dataset {
 		{"csv", rows, map[string]*table{"scores": as(".csv", array.Float32, scores), "labels": as(".csv", array.Uint8, hard),
 			"row_weights": {array.Float64, []int{1}, weights, ".csv"}}, all(), nil},
 		{"archives", rows, map[string]*table{"scores": as(".npz:x", array.Float32, scores), "labels": as(".npz", array.Uint8, hard), "mask": as(".npz:y", array.Uint8, mask)}, all(), nil},
+		{"torch", rows, map[string]*table{"scores": as(".pt:x", array.Float32, scores), "labels": as(".pt", array.Uint8, hard), "mask": as(".pt:m", array.Uint8, mask),
+			"row_weights": {array.Float64, nil, weights, ".pt"}}, all(), nil},
+		{"torch, bfloat16", rows, map[string]*table{"scores": as(".pt", array.BFloat16, scores), "labels": {array.Int32, nil, targets, ".pt:y"}}, all(), nil},
 		{"lists", rows, map[string]*table{"scores": some(array.Float32, scores), "labels": as(".txt", array.Uint8, hard)}, all(), nil},
 	}
 }
@@ -374,9 +434,11 @@ func TestGradients(t *testing.T) {
 	for _, d := range datasets() {
 		data[d.name] = d
 	}
+	run := func(t *testing.T, loss string, d dataset) {
+		t.Run(loss+" "+d.name, func(t *testing.T) { testGradients(t, loss, d) })
+	}
 	for _, loss := range named.LossNames {
 		for _, name := range []string{"float32", "float64", "bfloat16", "mask and weights", "class numbers", "soft"} {
-			d := data[name]
 			takes := name == "soft" == (loss == "zlpr-soft") || loss == "bce"
 			if named.OneTarget(loss) {
 				takes = name == "class numbers" || name == "soft" && loss == "softmax"
@@ -384,48 +446,63 @@ func TestGradients(t *testing.T) {
 			if !takes {
 				continue
 			}
-			t.Run(loss+" "+name, func(t *testing.T) {
-				dir := t.TempDir()
-				o := d.options
-				o.Losses, o.Metrics = []string{loss}, nil
-				o.PosWeight, o.Parameters = nil, DefaultParameters
-				o.Parameters.K = 37
-				for _, shards := range []int{1, 7} {
-					manifest := d.write(t, dir, shards)
-					flags := []string{"--loss", loss, "--metrics", "none"}
-					if named.Balance([]string{loss}) {
-						runCommand(t, dir, "scan", manifest, "--out", "labels.scan")
-						flags = append(flags, "--scan", "labels.scan")
-					}
-					if loss == "subset-padded" {
-						flags = append(flags, "--k", "37")
-					}
-					var parts []string
-					for k := range shards {
-						part := fmt.Sprintf("p-%d-%d.zlpr", shards, k)
-						runCommand(t, dir, append([]string{"eval", manifest, "--shard", fmt.Sprint(k), "--partial", part}, flags...)...)
-						parts = append(parts, part)
-					}
-					runCommand(t, dir, append([]string{"merge", "--out", "all.zlpr"}, parts...)...)
-					if err := evaluate1(manifest, filepath.Join(dir, "report.json"), filepath.Join(dir, "g"), o); err != nil {
-						t.Fatal(err)
-					}
-					for k := range shards {
-						runCommand(t, dir, append([]string{"eval", manifest, "--shard", fmt.Sprint(k), "--grad", "want.npy", "--divisor-from", "all.zlpr"}, flags...)...)
-						want, err := os.ReadFile(filepath.Join(dir, "want.npy"))
-						if err != nil {
-							t.Fatal(err)
-						}
-						got, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("g/gradient-%05d-of-%05d.npy", k, shards)))
-						if err != nil {
-							t.Fatal(err)
-						}
-						if !bytes.Equal(want, got) {
-							t.Errorf("shard %d of %d: %d bytes differ from the command's %d", k, shards, len(got), len(want))
-						}
-					}
-				}
-			})
+			run(t, loss, data[name])
+		}
+	}
+	// Files that are read from a copy, lengths and class weights.
+	for _, name := range []string{"archives", "torch", "csv", "lists", "lengths", "spans", "class weights"} {
+		run(t, "zlpr", data[name])
+		run(t, "subset", data[name])
+	}
+	run(t, "softmax", data["torch, bfloat16"])
+	for _, loss := range []string{"bce", "zlpr-soft"} {
+		run(t, loss, data["class weights, soft"])
+	}
+	run(t, "bce", data["class weights"])
+}
+
+func testGradients(t *testing.T, loss string, d dataset) {
+	dir := t.TempDir()
+	o := d.in(t, dir)
+	o.Losses, o.Metrics = []string{loss}, nil
+	o.PosWeight, o.Parameters = nil, DefaultParameters
+	o.Parameters.K = 37
+	for _, shards := range d.shards() {
+		manifest := d.write(t, dir, shards)
+		flags := []string{"--loss", loss, "--metrics", "none"}
+		if o.ClassWeights != "" {
+			flags = append(flags, d.flags...)
+		}
+		if named.Balance([]string{loss}) {
+			runCommand(t, dir, "scan", manifest, "--out", "labels.scan")
+			flags = append(flags, "--scan", "labels.scan")
+		}
+		if loss == "subset-padded" {
+			flags = append(flags, "--k", "37")
+		}
+		var parts []string
+		for k := range shards {
+			part := fmt.Sprintf("p-%d-%d.zlpr", shards, k)
+			runCommand(t, dir, append([]string{"eval", manifest, "--shard", fmt.Sprint(k), "--partial", part}, flags...)...)
+			parts = append(parts, part)
+		}
+		runCommand(t, dir, append([]string{"merge", "--out", "all.zlpr"}, parts...)...)
+		if err := evaluate1(manifest, filepath.Join(dir, "report.json"), filepath.Join(dir, "g"), o); err != nil {
+			t.Fatal(err)
+		}
+		for k := range shards {
+			runCommand(t, dir, append([]string{"eval", manifest, "--shard", fmt.Sprint(k), "--grad", "want.npy", "--divisor-from", "all.zlpr"}, flags...)...)
+			want, err := os.ReadFile(filepath.Join(dir, "want.npy"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := os.ReadFile(filepath.Join(dir, fmt.Sprintf("g/gradient-%05d-of-%05d.npy", k, shards)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !bytes.Equal(want, got) {
+				t.Errorf("shard %d of %d: %d bytes differ from the command's %d", k, shards, len(got), len(want))
+			}
 		}
 	}
 }
