@@ -2,8 +2,10 @@ package main
 
 import (
 	"bytes"
+	le "encoding/binary"
 	"encoding/json"
 	"fmt"
+	"hash/crc32"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -15,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/zlpr/zlpr/internal/array"
+	formats "github.com/zlpr/zlpr/internal/partial"
 )
 
 // result is eval's, or merge's, JSON without what merging does not keep: time,
@@ -516,15 +519,27 @@ func TestMergeRefuses(t *testing.T) {
 		b[at] = to
 		return string(b)
 	}
+	specification := uint32(formats.Specification)
+	respecified := func(n uint32) string { // with the checksum that it then has
+		b := bytes.Clone(data)
+		le.LittleEndian.PutUint32(b[7:], n)
+		end := len(b) - 4
+		le.LittleEndian.PutUint32(b[end:], crc32.Checksum(b[:end], crc32.MakeTable(crc32.Castagnoli)))
+		return string(b)
+	}
+	saveText(t, dir, "m.json", `{"shards": [{"scores": "S.npy"}]}`)
 	for want, text := range map[string]string{
-		`bad.zlpr: .*cut off or damaged`:                                                string(data[:len(data)-9]),
-		`bad.zlpr: a partial result that was cut off or damaged: its checksum is wrong`: changed(40, 255),
-		`bad.zlpr: format version 9, newer than this program`:                           changed(5, 9),
-		`bad.zlpr: no partial result; zlpr eval --partial writes them`:                  "PK\x03\x04",
+		`bad.zlpr: .*cut off or damaged`:                                                              string(data[:len(data)-9]),
+		`bad.zlpr: a partial result that was cut off or damaged: its checksum is wrong`:               changed(40, 255),
+		`bad.zlpr: format version 9, newer than this program`:                                         changed(5, 9),
+		`bad.zlpr: no partial result; zlpr eval --partial writes them`:                                "PK\x03\x04",
+		fmt.Sprintf(`bad.zlpr: .*specification %d of the kernels, this program has`, specification+1): respecified(specification + 1),
+		fmt.Sprintf(`bad.zlpr: .*specification %d of the kernels, this program has`, specification-1): respecified(specification - 1),
 	} {
 		saveText(t, dir, "bad.zlpr", text)
 		fails(t, dir, 1, want, "merge", "b.zlpr", "bad.zlpr", "--out", "m.zlpr")
 		fails(t, dir, 1, want, "eval", "S.npy", "Y.npy", "--grad", "G.npy", "--divisor-from", "bad.zlpr")
+		fails(t, dir, 1, want, "merge", "bad.zlpr", "--missing", "m.json")
 	}
 }
 

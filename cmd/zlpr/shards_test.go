@@ -130,6 +130,36 @@ func TestShards(t *testing.T) {
 	fails(t, dir, 2, `--scores and --grad are the same file, Y-9.npy`, "eval", "m.json", "--grad", "Y-9.npy")
 }
 
+// TestShardsOnce: scores under two names, a manifest among the files of a manifest, a file
+// that is not there and one of other rows are errors that name them, and there is no
+// output.
+func TestShardsOnce(t *testing.T) {
+	dir := t.TempDir()
+	example[float32](t, dir, 6, 4)
+	must(t, dir, "convert", "S.npy", "A.npz:x")
+	require.NoError(t, os.Link(filepath.Join(dir, "S.npy"), filepath.Join(dir, "hard.npy")))
+	if err := os.Symlink("S.npy", filepath.Join(dir, "S-soft.npy")); err != nil {
+		t.Skip(err)
+	}
+	for text, want := range map[string]string{
+		`{"scores": "S.npy", "labels": "Y.npy"}, {"scores": "hard.npy", "labels": "Y.npy"}`:              `m.json: shards 0 and 1 have the same scores, S.npy and hard.npy, which are one file; list it once`,
+		`{"scores": "S.npy", "labels": "Y.npy"}, {"scores": "S-soft.npy", "labels": "Y.npy"}`:            `m.json: shards 0 and 1 have the same scores, S.npy and S-soft.npy`,
+		`{"scores": "S.npy", "labels": "Y.npy"}, {"scores": "S.npy", "labels": "Y.npy"}`:                 `m.json: shards 0 and 1 have the same scores, S.npy; list them once`,
+		`{"scores": "S.npy", "labels": "Y.npy"}, {"scores": "other.json", "labels": "Y.npy"}`:            `m.json: .*other.json": a manifest; list its files here`,
+		`{"scores": "S.npy", "labels": "Y.npy"}, {"scores": "gone.npy", "labels": "Y.npy"}`:              `gone.npy: no such file`,
+		`{"scores": "S.npy", "labels": "Y.npy", "rows": 5}, {"scores": "A.npz:x", "labels": "Y.npy"}`:    `S.npy: 6 rows, but m.json says 5`,
+		`{"scores": "S.npy", "labels": "Y.npy"}, {"scores": "A.npz:x", "labels": "Y.npy", "classes": 4}`: `unknown key "classes"`,
+	} {
+		saveText(t, dir, "m.json", `{"shards": [`+text+`]}`)
+		fails(t, dir, 1, want, "eval", "m.json", "--json", "--partial", "p.zlpr")
+		require.NoFileExists(t, filepath.Join(dir, "p.zlpr"))
+	}
+	fails(t, dir, 1, `S\*.npy: shards 0 and 1 have the same scores, S-soft.npy and S.npy`, "eval", "S*.npy", "Y.npy")
+	// One file for two arrays, and one of labels, are no fault.
+	saveText(t, dir, "m.json", `{"shards": [{"scores": "A.npz:x", "labels": "Y.npy"}, {"scores": "S.npy", "labels": "Y.npy"}]}`)
+	require.Contains(t, must(t, dir, "eval", "m.json", "--json"), `"rows": 12`)
+}
+
 // TestShardsOfLists: shards of sparse matrices, of lists and of compressed text.
 func TestShardsOfLists(t *testing.T) {
 	dir := t.TempDir()

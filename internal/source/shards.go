@@ -2,6 +2,7 @@ package source
 
 import (
 	"errors"
+	"os"
 
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/sparse"
@@ -69,6 +70,34 @@ func (o *Options) openShards(name string, files []string, rows []int, use Use, c
 		o.warnOneBased(name, s, labels, use)
 	}
 	return s, labels, nil
+}
+
+// once checks that no scores are one file under two names, of which one is a link: their
+// rows would count twice.
+func once(name string, part Part, files []string) error {
+	if part != Scores {
+		return nil
+	}
+	type look struct{ size, time int64 } // the same of one file
+	seen := make(map[look][]os.FileInfo, len(files))
+	number := make(map[os.FileInfo]int, len(files))
+	for k, file := range files {
+		path, key := array.Split(file)
+		info, err := os.Stat(path)
+		if err != nil || !info.Mode().IsRegular() {
+			continue // opening it says what is wrong
+		}
+		at := look{info.Size(), info.ModTime().UnixNano()}
+		for _, other := range seen[at] {
+			first := files[number[other]]
+			if _, otherKey := array.Split(first); otherKey == key && os.SameFile(info, other) {
+				return array.Faultf(name, "shards %d and %d have the same scores, %s and %s, which are one file; list it once", number[other], k, array.Quote(first), array.Quote(file))
+			}
+		}
+		seen[at] = append(seen[at], info)
+		number[info] = k
+	}
+	return nil
 }
 
 // entries returns the length of the first axis.

@@ -101,10 +101,16 @@ func (o *Options) open(name string, part Part, use Use, cols int) (s Source, lab
 		if err != nil {
 			return nil, nil, err
 		}
+		if err := once(name, part, files); err != nil {
+			return nil, nil, err
+		}
 		return o.openShards(name, files, m.rows(), use, cols)
 	case array.IsPattern(name):
 		files, err := array.Match(name)
 		if err != nil {
+			return nil, nil, err
+		}
+		if err := once(name, part, files); err != nil {
 			return nil, nil, err
 		}
 		return o.openShards(name, files, nil, use, cols)
