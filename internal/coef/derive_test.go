@@ -84,18 +84,19 @@ func logProblem(end float64, degree int) problem {
 	return p
 }
 
-// log1pQuotientProblem: minimise |b·(1 + e·H(e))/log(1+e) - 1| for 0 < e ≤ 1,
-// b = e/(1+e), H = Σ c_i e^i, i ≤ degree.
-func log1pQuotientProblem(degree int) problem {
+// log1pHyperbolicProblem: minimise |(b + z·(1/2 - d·C(z)))/log(1+e) - 1| for 0 < e ≤ 1,
+// b = e/(1+e), z = e·b, d = e + b, C = Σ c_i z^i, i ≤ degree.
+func log1pHyperbolicProblem(degree int) problem {
 	p := problem{basis: make([][]*big.Float, degree+1)}
 	for _, e := range chebyshev(0, 1, grid)[1:] {
 		e := number(e)
-		share := quo(quo(e, add(number(1), e)), ref.Log1p(e))
-		p.target = append(p.target, sub(number(1), share))
-		power := mul(share, e)
+		b := quo(e, add(number(1), e))
+		z, log := mul(e, b), ref.Log1p(e)
+		p.target = append(p.target, sub(quo(add(b, mul(z, number(0.5))), log), number(1)))
+		power := quo(mul(z, add(e, b)), log)
 		for i := range p.basis {
 			p.basis[i] = append(p.basis[i], power)
-			power = mul(power, e)
+			power = mul(power, z)
 		}
 	}
 	return p
@@ -107,7 +108,8 @@ func TestDeriveLog(t *testing.T) {
 	}
 	show(t, "Log64", logProblem(LogSquare, len(Log64)), 1, toFloat64)
 	show(t, "LogWide64", logProblem(LogWideSquare, len(LogWide64)), 1, toFloat64)
-	show(t, "Log1pQuotient32", log1pQuotientProblem(len(Log1pQuotient32)-1), 0, toFloat32)
+	show(t, "Log1pHyperbolic32", log1pHyperbolicProblem(len(Log1pHyperbolic32)-1), 0, toFloat32)
+	show(t, "Log1pHyperbolic64", log1pHyperbolicProblem(len(Log1pHyperbolic64)-1), 0, toFloat64)
 	show(t, "Log1pUnit32", logProblem(Log1pSquare, len(Log1pUnit32)), 1, toFloat32)
 }
 

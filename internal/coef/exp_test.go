@@ -18,10 +18,12 @@ func largestOn(a, b float64, n int, f func(x float64) *big.Float) (worst, at flo
 }
 
 // horner returns Σ c[i] x^i, exactly as far as the precision goes.
-func horner(x float64, c []float64) *big.Float {
+func horner(x float64, c []float64) *big.Float { return hornerOf(number(x), c) }
+
+func hornerOf(x *big.Float, c []float64) *big.Float {
 	s := number(0)
 	for i := len(c) - 1; i >= 0; i-- {
-		s = add(mul(s, number(x)), number(c[i]))
+		s = add(mul(s, x), number(c[i]))
 	}
 	return s
 }

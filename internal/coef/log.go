@@ -62,15 +62,30 @@ const (
 	LogOffset    = 0x3ff0000000000000 - SqrtHalfBits
 )
 
-// Log1pQuotient32 are c0 … c6 of H in log(1+e) ≈ b·(1 + e·H(e)), b = e/(1+e), for e in
-// [0, 1]. Minimised: the largest relative error of the logarithm, one coefficient after
-// the other being rounded to float32; it is 2^-25.178.
-var Log1pQuotient32 = [7]float32{
-	0x1.ffff5ep-02,
-	-0x1.5531p-03,
-	0x1.528f0ap-04,
-	-0x1.7f3a8ep-05,
-	0x1.946c8ap-06,
-	-0x1.35789cp-07,
-	0x1.d26faep-10,
+// Log1pHyperbolic32 and 64 are c0, c1, … of C in
+//
+//	log(1+e) = b + z·(1/2 - d·C(z)),  b = e/(1+e),  z = e·b,  d = e + b
+//
+// for e in [0, 1]: with L = log(1+e) d is 2·sinh(L) and z is 2·cosh(L) - 2, so that L/d is a
+// function of z, whose nearest singularity, at -4, is far away. Minimised: the
+// largest relative error of the logarithm, one coefficient after the other being rounded; it is
+// 2^-25.664 and 2^-56.630.
+var Log1pHyperbolic32 = [4]float32{
+	0x1.5554b6p-04,
+	-0x1.10dfdcp-06,
+	0x1.ca8c78p-09,
+	-0x1.3f5daep-11,
+}
+
+var Log1pHyperbolic64 = [10]float64{
+	0x1.5555555555529p-04,
+	-0x1.111111110b3efp-06,
+	0x1.d41d41cd0ba54p-09,
+	-0x1.a019ff9ebe1f0p-11,
+	0x1.7a45de604f87fp-13,
+	-0x1.5d2525faf0ff5p-15,
+	0x1.4567713c724b3p-17,
+	-0x1.2daa2cbd5c37ap-19,
+	0x1.01b7221281e8ep-21,
+	-0x1.2a0a8f3f0842ep-24,
 }

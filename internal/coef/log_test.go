@@ -37,17 +37,27 @@ func TestLogPolynomials(t *testing.T) {
 	}
 }
 
-// TestLog1pQuotient32 bounds the error of Log1pQuotient32, that of the logarithm.
-func TestLog1pQuotient32(t *testing.T) {
-	c := coefficientsOf(Log1pQuotient32[:])
-	worst, at := largestOn(0x1p-30, 1, 5001, func(x float64) *big.Float {
-		e := number(x)
-		b := quo(e, add(number(1), e))
-		return sub(quo(mul(b, add(number(1), mul(e, horner(x, c)))), ref.Log1p(e)), number(1))
-	})
-	t.Logf("error 2^%.4f at e = %x", log2(number(worst)), at)
-	if log2(number(worst)) > -25.177 {
-		t.Error("error above 2^-25.177")
+// TestLog1pHyperbolic bounds the errors of Log1pHyperbolic32 and 64, those of the logarithm.
+func TestLog1pHyperbolic(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		c     []float64
+		bound float64
+	}{
+		{"float32", coefficientsOf(Log1pHyperbolic32[:]), -25.664},
+		{"float64", Log1pHyperbolic64[:], -56.630},
+	} {
+		worst, at := largestOn(0x1p-30, 1, 5001, func(x float64) *big.Float {
+			e := number(x)
+			b := quo(e, add(number(1), e))
+			z := mul(e, b)
+			rest := sub(number(0.5), mul(add(e, b), hornerOf(z, c.c)))
+			return sub(quo(add(b, mul(z, rest)), ref.Log1p(e)), number(1))
+		})
+		t.Logf("%s: error 2^%.4f at e = %x", c.name, log2(number(worst)), at)
+		if log2(number(worst)) > c.bound {
+			t.Errorf("%s: error above 2^%g", c.name, c.bound)
+		}
 	}
 }
 

@@ -12,7 +12,7 @@ import (
 // writes terms in place of their sum.
 type focalKind struct{ weighted, terms bool }
 
-// An x86Focal emits the kernel of focal binary cross-entropy in two loops, each
+// An x86Focal emits the kernel of focal binary cross-entropy in three loops, each
 // through all elements: a processor cannot look far enough ahead to hide the latency of
 // the whole formula.
 type x86Focal struct {
@@ -21,10 +21,10 @@ type x86Focal struct {
 	arithmetic  x86Arithmetic
 	focal       focal[[]vreg]
 	side        int         // registers that go through a formula side by side
-	sides       *sides      // of the second loop
+	sides       *sides      // of the third loop
 	some, ready string      // AVX2: labels
-	kept, off   gpreg       // what the first loop leaves: of four registers y, e, on AVX2 with the sign of the side, and c
-	dst, out    gpreg       // of the second loop
+	kept, off   gpreg       // what the loops leave for the next: of four registers keptLen quantities
+	dst, out    gpreg       // of the third loop
 	factor, f   op          // AVX-512: registers
 	exist       operand.Mem // AVX-512: the elements that exist, as bits
 	buffer      operand.Mem // AVX2: of a rest
@@ -40,6 +40,7 @@ func emitFocal(v *vec, kind focalKind) {
 	v.CMPQ(v.argument("rows"), operand.U8(0))
 	v.JEQ(operand.LabelRef(last))
 	f.exponentials()
+	f.quotients()
 	f.elements()
 	v.Label(last)
 	v.VZEROUPPER()
@@ -147,6 +148,51 @@ func (f *x86Focal) exponentials() {
 	v.Label(done)
 }
 
+// quotients emits the second loop.
+func (f *x86Focal) quotients() {
+	v, end := f.vec, f.GP64()
+	side := 4
+	f.begin(side, 1, math.Copysign(0, -1))
+	v.MOVQ(f.kept, end)
+	v.Load(v.Param("kept"), f.kept)
+	group := v.newLabel("quotients")
+	v.Label(group)
+	for first := 0; first < 4; first += f.side {
+		e := f.again(1, first)
+		f.magnitudes(e)
+		q, excess := f.focal.quotient(f.again(0, first), e, f.again(2, first))
+		for k := range q {
+			v.move(excess[k], f.keptAt(first+k, 2))
+			v.move(q[k], f.keptAt(first+k, 3))
+		}
+	}
+	v.ADDQ(operand.I32(keptLen*4*v.bytes), f.kept)
+	v.CMPQ(f.kept, end)
+	v.JNE(operand.LabelRef(group))
+}
+
+// again loads a quantity of the registers from first on.
+func (f *x86Focal) again(quantity, first int) (r []vreg) {
+	for i := first; i < first+f.side; i++ {
+		r = append(r, f.inRegister(f.keptAt(i, quantity)))
+	}
+	return r
+}
+
+// magnitudes takes the signs of the sides from e, on AVX2.
+func (f *x86Focal) magnitudes(e []vreg) {
+	if f.wide() {
+		return
+	}
+	for _, r := range e {
+		f.and(r, f.constant(allButSign), r)
+	}
+}
+
+// keptLen is the number of quantities that are kept of an element: y, e, on AVX2 with the
+// sign of the side, what e lacks and later the error of q, and q.
+const keptLen = 4
+
 // buffered reports whether the first loop takes it that all elements of a group take
 // part, for others copies them to the buffer: of float32 on AVX2, where masks are dear.
 func (f *x86Focal) buffered() bool { return !f.wide() && !f.double() && !f.weighted }
@@ -225,14 +271,14 @@ func (f *x86Focal) keptAt(i, quantity int) operand.Mem {
 
 // next moves on to the next group.
 func (f *x86Focal) next() {
-	f.ADDQ(operand.I32(12*f.bytes), f.kept)
+	f.ADDQ(operand.I32(keptLen*4*f.bytes), f.kept)
 	f.ADDQ(operand.I32(4*f.bytes), f.off)
 }
 
-// elements emits the second loop.
+// elements emits the third loop.
 func (f *x86Focal) elements() {
 	v := f.vec
-	f.begin(2, append(coefficients(coef.Log1pQuotient32[:]), 1)...)
+	f.begin(2, append(coefficients(coef.Log1pHyperbolic32[:]), 1, 0.5)...)
 	f.Load(f.Param("kept"), f.kept)
 	f.dst = v.param("dst")
 	rows := v.param("rows")
@@ -291,7 +337,7 @@ func (f *x86Focal) elements() {
 	v.Label(done)
 }
 
-// row emits the second loop through a row. On AVX2 the derivatives of what is left at
+// row emits the third loop through a row. On AVX2 the derivatives of what is left at
 // the end go through the buffer.
 func (f *x86Focal) row(sum *accumulator) {
 	var (
@@ -359,24 +405,14 @@ var allButSign = math.Float64frombits(math.MaxInt64)
 func (f *x86Focal) four(sum *accumulator) {
 	var terms [4]vreg
 	for first := 0; first < 4; first += f.side {
-		again := func(quantity int) (r []vreg) {
-			for i := first; i < first+f.side; i++ {
-				r = append(r, f.inRegister(f.keptAt(i, quantity)))
-			}
-			return r
-		}
 		f.focal.powers = func(d []vreg) {
 			for i, r := range d {
 				f.move(f.place(f.param("powers"), first+i), r)
 			}
 		}
-		e := again(1)
-		if !f.wide() {
-			for _, r := range e {
-				f.and(r, f.constant(allButSign), r)
-			}
-		}
-		t, g := f.focal.element(func() []vreg { return again(0) }, e, again(2), f.focal.logarithm(e))
+		e := f.again(1, first)
+		f.magnitudes(e)
+		t, g := f.focal.element(func() []vreg { return f.again(0, first) }, e, f.again(3, first), f.again(2, first))
 		for k, term := range t {
 			i := first + k
 			f.finish(i, term, g[k])

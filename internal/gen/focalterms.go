@@ -40,9 +40,13 @@ type arithmetic[R any] interface {
 	// productPlus returns a·b + c, one rounding, in another register. It drops a.
 	productPlus(a, b, c R) R
 
-	// choose returns new registers: b, a, c where y is negative, else a, b, d. It
-	// drops a, b, c and d.
-	choose(y, a, b, c, d R) (q, p, excess R)
+	larger(a, b, d R)
+	smaller(a, b, d R)
+	// whereSign returns in a new register a where y has a sign, else b.
+	whereSign(y, a, b R) R
+	// otherSign is the sign bit where y has none.
+	otherSign(y, d R)
+	flip(a, sign, d R)
 	// whereHalf returns new registers: where e is 1/2 or more a, head and tail, else e
 	// and 0. It drops a.
 	whereHalf(e, a R, head, tail float64) (f, h, t R)
@@ -132,14 +136,14 @@ func (f focal[R]) exponential(y R, short *R) (e, c R) {
 	_, _, _, coefs := expConstants(f.elem)
 	r, s, square := f.reduced(y, short)
 	p := f.evenOdd(coefs, r, square)
-	c = f.productPlus(square, p, r)
-	f.plusConstant(c, 1, p)
-	f.minusConstant(p, 1, r)
-	f.minus(c, r, c)
-	f.times(c, s, c)
-	f.times(p, s, p)
-	f.drop(r, s)
-	return p, c
+	low := f.productPlus(square, p, r)
+	e, c = p, r
+	f.copyTo(s, e)
+	f.addProduct(s, low, e)
+	f.minus(s, e, c)
+	f.addProduct(s, low, c)
+	f.drop(s, low)
+	return e, c
 }
 
 // scaleLow is the argument at which the scale of an exponential is 0.
@@ -148,25 +152,6 @@ func (e elem) scaleLow() float64 {
 		return coef.ScaleLow64
 	}
 	return coef.ScaleLow32
-}
-
-// logarithm is the second stage: what log1p of e + c needs of e alone.
-func (f focal[R]) logarithm(e R) R {
-	if f.double() {
-		g, head, tail := f.reduce(e)
-		h, low := f.logParts(g, tail)
-		f.minus(h, low, h)
-		f.minus(g, h, g)
-		f.plus(g, head, g)
-		f.drop(h, low, head)
-		return g
-	}
-	l := coefficients(coef.Log1pQuotient32[:])
-	h := f.constantIn(l[len(l)-1])
-	for i := len(l) - 2; i >= 0; i-- {
-		h = f.fmaConstant(h, e, l[i])
-	}
-	return h
 }
 
 // reduce is kernel.focalReduce.
@@ -206,36 +191,54 @@ func (f focal[R]) logParts(g, c R) (h, low R) {
 	return h, c
 }
 
-// element is the third stage: the term and the derivative. It drops y, e, c and v,
-// which is from the second.
-func (f focal[R]) element(again func() R, e, c, v R) (term, derivative R) {
-	w, rho := f.temp(), f.constantIn(1)
-	f.plus(e, rho, w)
-	f.over(rho, w, w)
-	f.minus(rho, w, rho)
-	f.subProduct(e, w, rho)
-	f.subProduct(c, w, rho)
-	b := f.temp()
-	f.times(e, w, b)
-	excess := f.productError(e, w, b)
-	f.addProduct(c, w, excess)
-	f.addProduct(b, rho, excess)
+// quotient is the second stage: q and its error, of kernel.focalElement. It overwrites y,
+// e and c.
+func (f focal[R]) quotient(y, e, c R) (q, excess R) {
+	p, q := f.constantIn(1), f.temp()
+	excess = f.whereSign(y, e, p)
+	f.plus(e, p, q)
+	f.over(excess, q, q)
+	f.minus(p, q, p)
+	f.larger(q, p, p)
+	f.minus(excess, q, excess)
+	f.subProduct(q, e, excess)
+	f.otherSign(y, y)
+	f.flip(c, y, c)
+	f.addProduct(c, p, excess)
+	f.times(excess, p, excess)
+	f.drop(y, e, c, p)
+	return q, excess
+}
+
+// element is the third stage, the rest of kernel.focalElement: the term and the derivative.
+// again gives y in a new register. It drops the others.
+func (f focal[R]) element(again func() R, e, q, excess R) (term, derivative R) {
+	p := f.constantIn(1)
+	f.minus(p, q, p)
 	// s = max(y, 0) + log(1+e)
-	s := v
-	if f.double() {
-		f.addProduct(w, c, s)
-	} else {
-		f.times(e, b, e)
-		s = f.productPlus(e, v, excess)
-		e = v
-		f.plus(b, s, s)
+	b, z := f.temp(), f.temp()
+	f.smaller(q, p, b)
+	f.times(e, b, z)
+	f.plus(e, b, e)
+	l := f.hyperbolic()
+	k := f.constantIn(l[len(l)-1])
+	for i := len(l) - 2; i >= 0; i-- {
+		k = f.fmaConstant(k, z, l[i])
 	}
-	f.drop(e, c)
+	rest := f.constantIn(0.5)
+	f.subProduct(e, k, rest)
+	f.drop(e, k)
 	y := again()
+	f.otherSign(y, y)
+	f.flip(excess, y, y)
+	s := f.productPlus(z, rest, y)
+	f.drop(rest, y)
+	f.plus(b, s, s)
+	f.drop(b)
+	y = again()
 	f.addPositive(y, s)
-	f.times(w, rho, rho)
-	q, p, excess := f.choose(y, w, b, excess, rho)
 	f.drop(y)
+	f.minus(p, excess, p)
 	corrected, h := f.temp(), f.temp()
 	f.plus(q, excess, corrected)
 	f.plus(q, q, h)
@@ -264,6 +267,14 @@ func (f focal[R]) element(again func() R, e, c, v R) (term, derivative R) {
 	f.times(h, corrected, corrected)
 	f.drop(p, h, x)
 	return s, corrected
+}
+
+// hyperbolic are the coefficients of C in kernel.focalElement.
+func (f focal[R]) hyperbolic() []float64 {
+	if f.double() {
+		return coef.Log1pHyperbolic64[:]
+	}
+	return coefficients(coef.Log1pHyperbolic32[:])
 }
 
 // sigmoidPower is kernel.sigmoidPower of what sigmoidLogarithm takes.

@@ -66,15 +66,18 @@ func (a neonArithmetic) productPlus(x, y, z *vecReg) *vecReg {
 	return d
 }
 
-func (a neonArithmetic) choose(y, b, c, d, e *vecReg) (q, p, excess *vecReg) {
-	q, p = a.below(y), a.reg()
-	a.copy(q, p)
-	excess = a.copied(q)
-	a.neonVec.choose(excess, d, e)
-	a.neonVec.choose(q, c, b)
-	a.neonVec.choose(p, b, c)
-	a.free(b, c, d, e)
-	return q, p, excess
+func (a neonArithmetic) larger(x, y, d *vecReg)  { a.max(x, y, d) }
+func (a neonArithmetic) smaller(x, y, d *vecReg) { a.min(x, y, d) }
+func (a neonArithmetic) flip(x, sign, d *vecReg) { a.xor(x, sign, d) }
+
+func (a neonArithmetic) otherSign(y, d *vecReg) {
+	a.constantly(math.Copysign(0, -1), func(r *vecReg) { a.VBIC(y.b16(), r.b16(), d.b16()) })
+}
+
+func (a neonArithmetic) whereSign(y, b, c *vecReg) *vecReg {
+	k := a.below(y)
+	a.neonVec.choose(k, b, c)
+	return k
 }
 
 // below returns the lanes in which y is negative.
@@ -269,7 +272,9 @@ func (f *neonFocal) register(number int) *vecReg {
 	v.free(sign)
 	e, c := f.focal.exponential(down, shift)
 	f.focal.powers = func(d *vecReg) { v.load(f.powers.place(number), d) }
-	result, g := f.focal.element(func() *vecReg { return y }, e, c, f.focal.logarithm(e))
+	q, excess := f.focal.quotient(v.copied(y), v.copied(e), c)
+	result, g := f.focal.element(func() *vecReg { return v.copied(y) }, e, q, excess)
+	v.free(y)
 	v.mul(g, factor, g)
 	v.store(g, f.dst.place(number))
 	v.free(factor, g)

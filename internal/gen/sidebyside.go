@@ -71,6 +71,10 @@ func (s sideBySide[R]) plus(a, b, d []R)       { triples(s.one.plus, a, b, d) }
 func (s sideBySide[R]) minus(a, b, d []R)      { triples(s.one.minus, a, b, d) }
 func (s sideBySide[R]) times(a, b, d []R)      { triples(s.one.times, a, b, d) }
 func (s sideBySide[R]) over(a, b, d []R)       { triples(s.one.over, a, b, d) }
+func (s sideBySide[R]) larger(a, b, d []R)     { triples(s.one.larger, a, b, d) }
+func (s sideBySide[R]) smaller(a, b, d []R)    { triples(s.one.smaller, a, b, d) }
+func (s sideBySide[R]) otherSign(a, d []R)     { pairs(s.one.otherSign, a, d) }
+func (s sideBySide[R]) flip(a, sign, d []R)    { triples(s.one.flip, a, sign, d) }
 func (s sideBySide[R]) addProduct(a, b, d []R) { triples(s.one.addProduct, a, b, d) }
 func (s sideBySide[R]) subProduct(a, b, d []R) { triples(s.one.subProduct, a, b, d) }
 
@@ -122,12 +126,11 @@ func (s sideBySide[R]) productPlus(a, b, c []R) (d []R) {
 	return d
 }
 
-func (s sideBySide[R]) choose(y, a, b, c, d []R) (q, p, excess []R) {
+func (s sideBySide[R]) whereSign(y, a, b []R) (d []R) {
 	for i := range y {
-		x, z, more := s.one.choose(y[i], a[i], b[i], c[i], d[i])
-		q, p, excess = append(q, x), append(p, z), append(excess, more)
+		d = append(d, s.one.whereSign(y[i], a[i], b[i]))
 	}
-	return q, p, excess
+	return d
 }
 
 func (s sideBySide[R]) whereHalf(e, a []R, head, tail float64) (f, h, t []R) {

@@ -1,6 +1,8 @@
 package gen
 
 import (
+	"math"
+
 	"github.com/mmcloughlin/avo/operand"
 )
 
@@ -104,21 +106,14 @@ func (a x86Arithmetic) productPlus(x, y, z vreg) vreg {
 	return x
 }
 
-func (a x86Arithmetic) choose(y, b, c, d, e vreg) (q, p, excess vreg) {
-	k := a.signs(y)
-	if a.wide() {
-		// avo takes what a mask leaves for what was there.
-		q = a.reg()
-		a.vec.choose(k, c, b, q)
-		a.vec.choose(k, b, c, c)
-		a.vec.choose(k, d, e, e)
-		return q, c, e
-	}
-	q, p, excess = a.reg(), a.reg(), a.reg()
-	a.blend(k, c, b, q)
-	a.blend(k, b, c, p)
-	a.blend(k, d, e, excess)
-	return q, p, excess
+func (a x86Arithmetic) larger(x, y, d vreg)  { a.max(x, y, d) }
+func (a x86Arithmetic) smaller(x, y, d vreg) { a.min(x, y, d) }
+func (a x86Arithmetic) otherSign(y, d vreg)  { a.andNot(y, a.constant(math.Copysign(0, -1)), d) }
+func (a x86Arithmetic) flip(x, sign, d vreg) { a.xor(x, sign, d) }
+func (a x86Arithmetic) whereSign(y, b, c vreg) vreg {
+	d := a.reg()
+	a.vec.choose(a.signs(y), b, c, d)
+	return d
 }
 
 // signs is the lanes in which y is negative, -0 or not, as a mask of blend.

@@ -9,14 +9,13 @@ import (
 // This file is the specification of the kernels of focal binary cross-entropy with
 // an exponent f: every tier gives the bits of these functions.
 //
-// With y as in bce.go, e = e^-|y| and w = 1/(1+e), the term of an element and its
-// derivative are
+// With y as in bce.go and e = e^-|y|, the term of an element and its derivative are
 //
 //	σ^f·S,  σ^f·(f·π·S + σ),  S = softplus(y) = max(y, 0) + log1p(e)
-//	σ = sigmoid(y) = w where y is up, and e·w else;  π = sigmoid(-y) is the other
+//	σ = sigmoid(y) = e/(1+e) where y is down, and 1/(1+e) else;  π = sigmoid(-y) = 1 - σ
 //
-// A power has f times the relative error of σ. So e and w are carried to first order
-// with what they lack, e + c and w·(1+ρ), and σ as a number q and its error. Of the
+// A power has f times the relative error of σ. So e is carried with what it lacks, e + c,
+// and σ as a quotient q and its error, to first order. Of the
 // exponents f = 1/2, 1, 3/2, 2, 5/2, 3 the power is a product of the corrected q and
 // its root, every step with the correction of the factor. Other exponents take their
 // powers from SigmoidPowers.
@@ -127,7 +126,7 @@ func Focal[T Float](a *FocalArgs[T]) {
 		length = min(length, focalElements)
 	}
 	rows := max(1, focalElements/length)
-	a.Kept = ResizeAligned(a.Kept, 3*rows*length)
+	a.Kept = ResizeAligned(a.Kept, 4*rows*length)
 	for i := 0; i < all.Rows; i += rows {
 		a.Rows = min(rows, all.Rows-i)
 		total := 0.0
@@ -259,17 +258,33 @@ func focalArgument[T Float](x, hi, lo T, pos, part uint64, shifted bool) (y, sho
 }
 
 // focalElement returns the term and the derivative of an element, given e + c; of
-// FromPower also the power.
+// FromPower also the power. With the numerator u of σ, e or 1, and its own error, and
+// g = max(q, 1-q) = 1/(1+e), the error of q is
+//
+//	(u - q - q·e ± c·g)·g
+//
+// + where y is down: there c counts in u, too. log1p(e) takes the other quotient:
+//
+//	log(1+e) = b + z·(1/2 - d·C(z)),  b = e/(1+e),  z = e·b,  d = e + b
 func focalElement[T Float](y, e, c, power T, a *FocalArgs[T]) (term, derivative T) {
-	w := 1 / (1 + e)
-	rho := fma(-c, w, fma(-e, w, 1-w)) // 1/(1+e+c) is w·(1+rho)
-	b := T(e * w)
-	excess := fma(b, rho, fma(c, w, fma(e, w, -b)))
-	s := max(y, 0) + focalLog1p(e, c, w, b, excess)
-	q, p := b, w
-	if !(y < 0) {
-		q, p, excess = w, b, T(w*rho)
+	down := math.Signbit(float64(y))
+	u := T(1)
+	if down {
+		u = e
+	} else {
+		c = -c
 	}
+	q := u / (1 + e)
+	p := 1 - q
+	g := max(q, p)
+	excess := T(fma(c, g, fma(-q, e, u-q)) * g)
+	b, lack := min(q, p), excess
+	if !down {
+		lack = -excess
+	}
+	z := T(e * b)
+	s := max(y, 0) + (b + fma(z, fma(-(e+b), focalHyperbolic(z), 0.5), lack))
+	p -= excess
 	corrected := q + excess
 	var h T
 	switch a.Root {
@@ -286,6 +301,24 @@ func focalElement[T Float](y, e, c, power T, a *FocalArgs[T]) (term, derivative 
 		h = fma(h, q, T(h*excess))
 	}
 	return h * s, h * fma(T(p*s), a.Exponent[0], corrected)
+}
+
+// focalHyperbolic is C in focalElement.
+func focalHyperbolic[T Float](z T) T {
+	if IsFloat32[T]() {
+		c := &coef.Log1pHyperbolic32
+		k := T(c[len(c)-1])
+		for i := len(c) - 2; i >= 0; i-- {
+			k = fma(k, z, T(c[i]))
+		}
+		return k
+	}
+	c := &coef.Log1pHyperbolic64
+	k := T(c[len(c)-1])
+	for i := len(c) - 2; i >= 0; i-- {
+		k = fma(k, z, T(c[i]))
+	}
+	return k
 }
 
 // fma returns x·y + z, rounded once.
@@ -346,33 +379,15 @@ func focalPower[T Float](y, short T, quick bool) (e, c T) {
 
 // focalScaled returns s·(1 + r + square·p).
 func focalScaled[T Float](r, square, p, s T, quick bool) (e, c T) {
+	if quick {
+		low := fma(square, p, r)
+		e = fma(s, low, s)
+		return e, fma(s, low, s-e)
+	}
 	one := 1 + r
 	low := fma(square, p, r-(one-1))
-	if quick {
-		one, low = 1, fma(square, p, r)
-	}
 	power := one + low
 	return T(power * s), T((low - (power - one)) * s)
-}
-
-// focalLog1p returns log(1+e+c), 1/(1+e) being w and e·w being b, which is short of
-// excess. Of float32 that is
-//
-//	b + (b·e·H(e) + excess)
-//
-// and of float64 log(1+e) + w·c.
-func focalLog1p[T Float](e, c, w, b, excess T) T {
-	if IsFloat32[T]() {
-		l := &coef.Log1pQuotient32
-		h := T(l[len(l)-1])
-		for i := len(l) - 2; i >= 0; i-- {
-			h = fma(h, e, T(l[i]))
-		}
-		return b + fma(T(e*b), h, excess)
-	}
-	f, head, tail := focalReduce(e)
-	h, low := focalLogParts(f, tail)
-	return fma(w, c, (f-(h-low))+head)
 }
 
 // focalReduce returns f and ln(2) in two parts for log(1+e) = log(1+f) + ln(2): where e

@@ -82,24 +82,20 @@ ready4:
 	VFMADD231PS  Y4, Y11, Y9
 	VFMADD213PS  Y2, Y8, Y6
 	VFMADD213PS  Y4, Y9, Y7
-	VMOVUPS      f32_3f800000<>+0(SB), Y2
-	VADDPS       Y2, Y6, Y8
-	VADDPS       Y2, Y7, Y9
-	VMOVUPS      f32_3f800000<>+0(SB), Y4
-	VSUBPS       Y4, Y8, Y2
-	VSUBPS       Y4, Y9, Y4
-	VSUBPS       Y2, Y6, Y6
-	VSUBPS       Y4, Y7, Y7
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y3, Y8, Y8
-	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y3, Y8
+	VMOVUPS      Y5, Y9
+	VFMADD231PS  Y6, Y3, Y8
+	VFMADD231PS  Y7, Y5, Y9
+	VSUBPS       Y8, Y3, Y2
+	VSUBPS       Y9, Y5, Y4
+	VFMADD231PS  Y6, Y3, Y2
+	VFMADD231PS  Y7, Y5, Y4
 	VXORPS       Y0, Y8, Y8
 	VMOVUPS      Y8, 128(CX)
-	VMOVUPS      Y6, 256(CX)
+	VMOVUPS      Y2, 256(CX)
 	VXORPS       Y1, Y9, Y9
 	VMOVUPS      Y9, 160(CX)
-	VMOVUPS      Y7, 288(CX)
+	VMOVUPS      Y4, 288(CX)
 	PREFETCHT0   12352(R10)(AX*1)
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_16<>+0(SB), Y0, Y0
@@ -151,25 +147,21 @@ ready4:
 	VFMADD231PS  Y4, Y11, Y9
 	VFMADD213PS  Y2, Y8, Y6
 	VFMADD213PS  Y4, Y9, Y7
-	VMOVUPS      f32_3f800000<>+0(SB), Y2
-	VADDPS       Y2, Y6, Y8
-	VADDPS       Y2, Y7, Y9
-	VMOVUPS      f32_3f800000<>+0(SB), Y4
-	VSUBPS       Y4, Y8, Y2
-	VSUBPS       Y4, Y9, Y4
-	VSUBPS       Y2, Y6, Y6
-	VSUBPS       Y4, Y7, Y7
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y3, Y8, Y8
-	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y3, Y8
+	VMOVUPS      Y5, Y9
+	VFMADD231PS  Y6, Y3, Y8
+	VFMADD231PS  Y7, Y5, Y9
+	VSUBPS       Y8, Y3, Y2
+	VSUBPS       Y9, Y5, Y4
+	VFMADD231PS  Y6, Y3, Y2
+	VFMADD231PS  Y7, Y5, Y4
 	VXORPS       Y0, Y8, Y8
 	VMOVUPS      Y8, 192(CX)
-	VMOVUPS      Y6, 320(CX)
+	VMOVUPS      Y2, 320(CX)
 	VXORPS       Y1, Y9, Y9
 	VMOVUPS      Y9, 224(CX)
-	VMOVUPS      Y7, 352(CX)
-	ADDQ         $+384, CX
+	VMOVUPS      Y4, 352(CX)
+	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, SI
 	JG           exponentials2
@@ -226,314 +218,359 @@ some3:
 	JMP          ready4
 
 done7:
+	MOVQ CX, AX
 	MOVQ kept+0(FP), CX
-	MOVQ dst+24(FP), DX
-	MOVQ rows+56(FP), BX
-	MOVQ pos+72(FP), SI
-	MOVQ neg+80(FP), DI
-	MOVQ terms+16(FP), R9
 
-row8:
+quotients8:
+	VMOVUPS      128(CX), Y0
+	VMOVUPS      160(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VMOVUPS      256(CX), Y4
+	VMOVUPS      288(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VBLENDVPS    Y2, Y0, Y6, Y10
+	VBLENDVPS    Y3, Y1, Y7, Y11
+	VADDPS       Y6, Y0, Y8
+	VADDPS       Y7, Y1, Y9
+	VDIVPS       Y8, Y10, Y8
+	VDIVPS       Y9, Y11, Y9
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       Y9, Y7, Y7
+	VMAXPS       Y6, Y8, Y6
+	VMAXPS       Y7, Y9, Y7
+	VSUBPS       Y8, Y10, Y10
+	VSUBPS       Y9, Y11, Y11
+	VFNMADD231PS Y0, Y8, Y10
+	VFNMADD231PS Y1, Y9, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y3, Y5, Y5
+	VFMADD231PS  Y6, Y4, Y10
+	VFMADD231PS  Y7, Y5, Y11
+	VMULPS       Y6, Y10, Y10
+	VMULPS       Y7, Y11, Y11
+	VMOVUPS      Y10, 256(CX)
+	VMOVUPS      Y8, 384(CX)
+	VMOVUPS      Y11, 288(CX)
+	VMOVUPS      Y9, 416(CX)
+	VMOVUPS      192(CX), Y0
+	VMOVUPS      224(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      320(CX), Y4
+	VMOVUPS      352(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VBLENDVPS    Y2, Y0, Y6, Y10
+	VBLENDVPS    Y3, Y1, Y7, Y11
+	VADDPS       Y6, Y0, Y8
+	VADDPS       Y7, Y1, Y9
+	VDIVPS       Y8, Y10, Y8
+	VDIVPS       Y9, Y11, Y9
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       Y9, Y7, Y7
+	VMAXPS       Y6, Y8, Y6
+	VMAXPS       Y7, Y9, Y7
+	VSUBPS       Y8, Y10, Y10
+	VSUBPS       Y9, Y11, Y11
+	VFNMADD231PS Y0, Y8, Y10
+	VFNMADD231PS Y1, Y9, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y3, Y5, Y5
+	VFMADD231PS  Y6, Y4, Y10
+	VFMADD231PS  Y7, Y5, Y11
+	VMULPS       Y6, Y10, Y10
+	VMULPS       Y7, Y11, Y11
+	VMOVUPS      Y10, 320(CX)
+	VMOVUPS      Y8, 448(CX)
+	VMOVUPS      Y11, 352(CX)
+	VMOVUPS      Y9, 480(CX)
+	ADDQ         $+512, CX
+	CMPQ         CX, AX
+	JNE          quotients8
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
+	MOVQ         terms+16(FP), R9
+
+row9:
 	XORQ AX, AX
 	MOVQ n+64(FP), R10
 
-group10:
+group11:
 	CMPQ R10, $0x20
-	JAE  whole11
+	JAE  whole12
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole11:
+whole12:
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      160(CX), Y1
 	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
 	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      256(CX), Y2
-	VMOVUPS      288(CX), Y3
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
-	VMOVUPS      Y4, Y5
-	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3cca3645<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3da94785<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_be2a9880<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3effffaf<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VMOVUPS      Y8, Y9
-	VADDPS       Y8, Y0, Y6
-	VADDPS       Y9, Y1, Y7
-	VDIVPS       Y6, Y8, Y6
-	VDIVPS       Y7, Y9, Y7
-	VSUBPS       Y6, Y8, Y8
-	VSUBPS       Y7, Y9, Y9
-	VFNMADD231PS Y6, Y0, Y8
-	VFNMADD231PS Y7, Y1, Y9
-	VFNMADD231PS Y6, Y2, Y8
-	VFNMADD231PS Y7, Y3, Y9
-	VMULPS       Y6, Y0, Y10
-	VMULPS       Y7, Y1, Y11
-	VMOVUPS      Y10, Y12
-	VFMSUB231PS  Y6, Y0, Y12
-	VMOVUPS      Y11, Y13
-	VFMSUB231PS  Y7, Y1, Y13
-	VFMADD231PS  Y6, Y2, Y12
-	VFMADD231PS  Y7, Y3, Y13
-	VFMADD231PS  Y8, Y10, Y12
-	VFMADD231PS  Y9, Y11, Y13
-	VMULPS       Y10, Y0, Y0
-	VMULPS       Y11, Y1, Y1
-	VFMADD213PS  Y12, Y4, Y0
-	VFMADD213PS  Y13, Y5, Y1
-	VADDPS       Y0, Y10, Y0
-	VADDPS       Y1, Y11, Y1
-	VMOVUPS      (CX), Y2
-	VMOVUPS      32(CX), Y3
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y2, Y4, Y4
-	VADDPS       Y0, Y4, Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y3, Y4, Y4
-	VADDPS       Y1, Y4, Y1
-	VMULPS       Y8, Y6, Y8
-	VMULPS       Y9, Y7, Y9
-	VBLENDVPS    Y2, Y10, Y6, Y4
-	VBLENDVPS    Y2, Y6, Y10, Y5
-	VBLENDVPS    Y2, Y12, Y8, Y2
-	VBLENDVPS    Y3, Y11, Y7, Y6
-	VBLENDVPS    Y3, Y7, Y11, Y7
-	VBLENDVPS    Y3, Y13, Y9, Y3
-	VADDPS       Y2, Y4, Y8
-	VADDPS       Y3, Y6, Y9
-	VADDPS       Y4, Y4, Y10
-	VADDPS       Y6, Y6, Y11
-	VMULPS       Y2, Y10, Y10
-	VMULPS       Y3, Y11, Y11
-	VFMADD231PS  Y4, Y4, Y10
-	VFMADD231PS  Y6, Y6, Y11
+	VMOVUPS      384(CX), Y2
+	VMOVUPS      416(CX), Y3
+	VMOVUPS      256(CX), Y4
+	VMOVUPS      288(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VSUBPS       Y2, Y6, Y6
+	VSUBPS       Y3, Y7, Y7
+	VMINPS       Y6, Y2, Y8
+	VMINPS       Y7, Y3, Y9
+	VMULPS       Y8, Y0, Y10
+	VMULPS       Y9, Y1, Y11
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
+	VMOVUPS      Y12, Y13
+	VMOVUPS      f32_3b65463c<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_bc886fee<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3f000000<>+0(SB), Y14
+	VMOVUPS      Y14, Y15
+	VFNMADD231PS Y12, Y0, Y14
+	VFNMADD231PS Y13, Y1, Y15
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
+	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y0, Y4, Y0
+	VXORPS       Y1, Y5, Y1
+	VFMADD213PS  Y0, Y14, Y10
+	VFMADD213PS  Y1, Y15, Y11
+	VADDPS       Y10, Y8, Y10
+	VADDPS       Y11, Y9, Y11
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y0, Y8, Y0
+	VADDPS       Y10, Y0, Y10
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VADDPS       Y11, Y0, Y11
+	VSUBPS       Y4, Y6, Y6
+	VSUBPS       Y5, Y7, Y7
+	VADDPS       Y4, Y2, Y0
+	VADDPS       Y5, Y3, Y1
+	VADDPS       Y2, Y2, Y8
+	VADDPS       Y3, Y3, Y9
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VFMADD231PS  Y2, Y2, Y8
+	VFMADD231PS  Y3, Y3, Y9
 	CMPQ         root+120(FP), $0x01
-	JL           less12
-	VMOVUPS      Y8, Y10
-	VMOVUPS      Y9, Y11
-	CMPQ         root+120(FP), $0x02
 	JL           less13
-	VSQRTPS      Y10, Y10
-	VSQRTPS      Y11, Y11
-	CMPQ         root+120(FP), $0x03
+	VMOVUPS      Y0, Y8
+	VMOVUPS      Y1, Y9
+	CMPQ         root+120(FP), $0x02
 	JL           less14
+	VSQRTPS      Y8, Y8
+	VSQRTPS      Y9, Y9
+	CMPQ         root+120(FP), $0x03
+	JL           less15
 	MOVQ         powers+128(FP), R11
-	VMOVUPS      (R11)(AX*1), Y10
+	VMOVUPS      (R11)(AX*1), Y8
 	MOVQ         powers+128(FP), R11
-	VMOVUPS      32(R11)(AX*1), Y11
+	VMOVUPS      32(R11)(AX*1), Y9
 
+less15:
 less14:
 less13:
-less12:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough16
+	JZ    enough17
 
-again15:
-	VMULPS      Y2, Y10, Y12
-	VMULPS      Y3, Y11, Y13
-	VFMADD231PS Y4, Y10, Y12
-	VFMADD231PS Y6, Y11, Y13
-	VMOVUPS     Y12, Y10
-	VMOVUPS     Y13, Y11
+again16:
+	VMULPS      Y4, Y8, Y12
+	VMULPS      Y5, Y9, Y13
+	VFMADD231PS Y2, Y8, Y12
+	VFMADD231PS Y3, Y9, Y13
+	VMOVUPS     Y12, Y8
+	VMOVUPS     Y13, Y9
 	DECQ        R11
-	JNZ         again15
+	JNZ         again16
 
-enough16:
-	VMULPS       Y0, Y5, Y5
-	VMULPS       Y1, Y7, Y7
+enough17:
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y11, Y7, Y7
 	MOVQ         exponent+104(FP), R11
 	VBROADCASTSS (R11), Y2
-	VFMADD231PS  Y2, Y5, Y8
-	VFMADD231PS  Y2, Y7, Y9
-	VMULPS       Y0, Y10, Y0
-	VMULPS       Y1, Y11, Y1
-	VMULPS       Y8, Y10, Y8
-	VMULPS       Y9, Y11, Y9
+	VFMADD231PS  Y2, Y6, Y0
+	VFMADD231PS  Y2, Y7, Y1
+	VMULPS       Y10, Y8, Y10
+	VMULPS       Y11, Y9, Y11
+	VMULPS       Y0, Y8, Y0
+	VMULPS       Y1, Y9, Y1
 	VMOVUPS      128(CX), Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
 	MOVQ         p+96(FP), R11
 	VBROADCASTSS (R11), Y3
 	VXORPS       Y3, Y2, Y2
-	VMULPS       Y2, Y8, Y8
-	VMOVUPS      Y8, (DX)(AX*1)
-	VMOVUPS      Y0, (R9)(AX*1)
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (DX)(AX*1)
+	VMOVUPS      Y10, (R9)(AX*1)
 	VMOVUPS      160(CX), Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
 	MOVQ         p+96(FP), R11
 	VBROADCASTSS (R11), Y2
 	VXORPS       Y2, Y0, Y0
-	VMULPS       Y0, Y9, Y9
-	VMOVUPS      Y9, 32(DX)(AX*1)
-	VMOVUPS      Y1, 32(R9)(AX*1)
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(DX)(AX*1)
+	VMOVUPS      Y11, 32(R9)(AX*1)
 	VMOVUPS      192(CX), Y0
 	VMOVUPS      224(CX), Y1
 	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
 	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      320(CX), Y2
-	VMOVUPS      352(CX), Y3
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
-	VMOVUPS      Y4, Y5
-	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3cca3645<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3da94785<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_be2a9880<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3effffaf<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VMOVUPS      Y8, Y9
-	VADDPS       Y8, Y0, Y6
-	VADDPS       Y9, Y1, Y7
-	VDIVPS       Y6, Y8, Y6
-	VDIVPS       Y7, Y9, Y7
-	VSUBPS       Y6, Y8, Y8
-	VSUBPS       Y7, Y9, Y9
-	VFNMADD231PS Y6, Y0, Y8
-	VFNMADD231PS Y7, Y1, Y9
-	VFNMADD231PS Y6, Y2, Y8
-	VFNMADD231PS Y7, Y3, Y9
-	VMULPS       Y6, Y0, Y10
-	VMULPS       Y7, Y1, Y11
-	VMOVUPS      Y10, Y12
-	VFMSUB231PS  Y6, Y0, Y12
-	VMOVUPS      Y11, Y13
-	VFMSUB231PS  Y7, Y1, Y13
-	VFMADD231PS  Y6, Y2, Y12
-	VFMADD231PS  Y7, Y3, Y13
-	VFMADD231PS  Y8, Y10, Y12
-	VFMADD231PS  Y9, Y11, Y13
-	VMULPS       Y10, Y0, Y0
-	VMULPS       Y11, Y1, Y1
-	VFMADD213PS  Y12, Y4, Y0
-	VFMADD213PS  Y13, Y5, Y1
-	VADDPS       Y0, Y10, Y0
-	VADDPS       Y1, Y11, Y1
-	VMOVUPS      64(CX), Y2
-	VMOVUPS      96(CX), Y3
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y2, Y4, Y4
-	VADDPS       Y0, Y4, Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y3, Y4, Y4
-	VADDPS       Y1, Y4, Y1
-	VMULPS       Y8, Y6, Y8
-	VMULPS       Y9, Y7, Y9
-	VBLENDVPS    Y2, Y10, Y6, Y4
-	VBLENDVPS    Y2, Y6, Y10, Y5
-	VBLENDVPS    Y2, Y12, Y8, Y2
-	VBLENDVPS    Y3, Y11, Y7, Y6
-	VBLENDVPS    Y3, Y7, Y11, Y7
-	VBLENDVPS    Y3, Y13, Y9, Y3
-	VADDPS       Y2, Y4, Y8
-	VADDPS       Y3, Y6, Y9
-	VADDPS       Y4, Y4, Y10
-	VADDPS       Y6, Y6, Y11
-	VMULPS       Y2, Y10, Y10
-	VMULPS       Y3, Y11, Y11
-	VFMADD231PS  Y4, Y4, Y10
-	VFMADD231PS  Y6, Y6, Y11
+	VMOVUPS      448(CX), Y2
+	VMOVUPS      480(CX), Y3
+	VMOVUPS      320(CX), Y4
+	VMOVUPS      352(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VSUBPS       Y2, Y6, Y6
+	VSUBPS       Y3, Y7, Y7
+	VMINPS       Y6, Y2, Y8
+	VMINPS       Y7, Y3, Y9
+	VMULPS       Y8, Y0, Y10
+	VMULPS       Y9, Y1, Y11
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
+	VMOVUPS      Y12, Y13
+	VMOVUPS      f32_3b65463c<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_bc886fee<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3f000000<>+0(SB), Y14
+	VMOVUPS      Y14, Y15
+	VFNMADD231PS Y12, Y0, Y14
+	VFNMADD231PS Y13, Y1, Y15
+	VMOVUPS      64(CX), Y0
+	VMOVUPS      96(CX), Y1
+	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
+	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y0, Y4, Y0
+	VXORPS       Y1, Y5, Y1
+	VFMADD213PS  Y0, Y14, Y10
+	VFMADD213PS  Y1, Y15, Y11
+	VADDPS       Y10, Y8, Y10
+	VADDPS       Y11, Y9, Y11
+	VMOVUPS      64(CX), Y0
+	VMOVUPS      96(CX), Y1
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y0, Y8, Y0
+	VADDPS       Y10, Y0, Y10
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VADDPS       Y11, Y0, Y11
+	VSUBPS       Y4, Y6, Y6
+	VSUBPS       Y5, Y7, Y7
+	VADDPS       Y4, Y2, Y0
+	VADDPS       Y5, Y3, Y1
+	VADDPS       Y2, Y2, Y8
+	VADDPS       Y3, Y3, Y9
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VFMADD231PS  Y2, Y2, Y8
+	VFMADD231PS  Y3, Y3, Y9
 	CMPQ         root+120(FP), $0x01
-	JL           less17
-	VMOVUPS      Y8, Y10
-	VMOVUPS      Y9, Y11
-	CMPQ         root+120(FP), $0x02
 	JL           less18
-	VSQRTPS      Y10, Y10
-	VSQRTPS      Y11, Y11
-	CMPQ         root+120(FP), $0x03
+	VMOVUPS      Y0, Y8
+	VMOVUPS      Y1, Y9
+	CMPQ         root+120(FP), $0x02
 	JL           less19
+	VSQRTPS      Y8, Y8
+	VSQRTPS      Y9, Y9
+	CMPQ         root+120(FP), $0x03
+	JL           less20
 	MOVQ         powers+128(FP), R11
-	VMOVUPS      64(R11)(AX*1), Y10
+	VMOVUPS      64(R11)(AX*1), Y8
 	MOVQ         powers+128(FP), R11
-	VMOVUPS      96(R11)(AX*1), Y11
+	VMOVUPS      96(R11)(AX*1), Y9
 
+less20:
 less19:
 less18:
-less17:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough21
+	JZ    enough22
 
-again20:
-	VMULPS      Y2, Y10, Y12
-	VMULPS      Y3, Y11, Y13
-	VFMADD231PS Y4, Y10, Y12
-	VFMADD231PS Y6, Y11, Y13
-	VMOVUPS     Y12, Y10
-	VMOVUPS     Y13, Y11
+again21:
+	VMULPS      Y4, Y8, Y12
+	VMULPS      Y5, Y9, Y13
+	VFMADD231PS Y2, Y8, Y12
+	VFMADD231PS Y3, Y9, Y13
+	VMOVUPS     Y12, Y8
+	VMOVUPS     Y13, Y9
 	DECQ        R11
-	JNZ         again20
+	JNZ         again21
 
-enough21:
-	VMULPS       Y0, Y5, Y5
-	VMULPS       Y1, Y7, Y7
+enough22:
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y11, Y7, Y7
 	MOVQ         exponent+104(FP), R11
 	VBROADCASTSS (R11), Y2
-	VFMADD231PS  Y2, Y5, Y8
-	VFMADD231PS  Y2, Y7, Y9
-	VMULPS       Y0, Y10, Y0
-	VMULPS       Y1, Y11, Y1
-	VMULPS       Y8, Y10, Y8
-	VMULPS       Y9, Y11, Y9
+	VFMADD231PS  Y2, Y6, Y0
+	VFMADD231PS  Y2, Y7, Y1
+	VMULPS       Y10, Y8, Y10
+	VMULPS       Y11, Y9, Y11
+	VMULPS       Y0, Y8, Y0
+	VMULPS       Y1, Y9, Y1
 	VMOVUPS      192(CX), Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
 	MOVQ         p+96(FP), R11
 	VBROADCASTSS (R11), Y3
 	VXORPS       Y3, Y2, Y2
-	VMULPS       Y2, Y8, Y8
-	VMOVUPS      Y8, 64(DX)(AX*1)
-	VMOVUPS      Y0, 64(R9)(AX*1)
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(DX)(AX*1)
+	VMOVUPS      Y10, 64(R9)(AX*1)
 	VMOVUPS      224(CX), Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
 	MOVQ         p+96(FP), R11
 	VBROADCASTSS (R11), Y2
 	VXORPS       Y2, Y0, Y0
-	VMULPS       Y0, Y9, Y9
-	VMOVUPS      Y9, 96(DX)(AX*1)
-	VMOVUPS      Y1, 96(R9)(AX*1)
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 96(DX)(AX*1)
+	VMOVUPS      Y11, 96(R9)(AX*1)
 	MOVL         (SI)(R8*1), R11
 	ORL          (DI)(R8*1), R11
 	CMPL         R11, $-1
-	JNE          some22
+	JNE          some23
 
-ready23:
-	ADDQ       $+384, CX
+ready24:
+	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x20, R10
-	JG         group10
+	JG         group11
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R10
 	CMPQ       R8, DX
-	JEQ        direct24
+	JEQ        direct25
 	ANDQ       $0x1f, R10
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R10
@@ -551,7 +588,7 @@ ready23:
 	VMOVUPS    352(DX), Y1
 	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-direct24:
+direct25:
 	MOVQ dstStride+32(FP), AX
 	SHLQ $0x02, AX
 	MOVQ AX, DX
@@ -565,10 +602,10 @@ direct24:
 	ADDQ AX, powers+128(FP)
 	ADDQ $0x0c, p+96(FP)
 	DECQ BX
-	JNZ  row8
-	JMP  done25
+	JNZ  row9
+	JMP  done26
 
-some22:
+some23:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      (DX)(AX*1), Y1
 	VPBROADCASTD (SI)(R8*1), Y2
@@ -602,9 +639,9 @@ some22:
 	VORPS        Y3, Y2, Y2
 	VBLENDVPS    Y2, Y1, Y0, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	JMP          ready23
+	JMP          ready24
 
-done25:
+done26:
 last1:
 	VZEROUPPER
 	RET
@@ -739,16 +776,6 @@ DATA f32_3efffffe<>+24(SB)/4, $0x3efffffe
 DATA f32_3efffffe<>+28(SB)/4, $0x3efffffe
 GLOBL f32_3efffffe<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3f800000<>+0(SB)/4, $0x3f800000
-DATA f32_3f800000<>+4(SB)/4, $0x3f800000
-DATA f32_3f800000<>+8(SB)/4, $0x3f800000
-DATA f32_3f800000<>+12(SB)/4, $0x3f800000
-DATA f32_3f800000<>+16(SB)/4, $0x3f800000
-DATA f32_3f800000<>+20(SB)/4, $0x3f800000
-DATA f32_3f800000<>+24(SB)/4, $0x3f800000
-DATA f32_3f800000<>+28(SB)/4, $0x3f800000
-GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
-
 DATA signs32_16<>+0(SB)/4, $0x0000000f
 DATA signs32_16<>+4(SB)/4, $0x0000000e
 DATA signs32_16<>+8(SB)/4, $0x0000000d
@@ -789,75 +816,65 @@ DATA f32_7fffffff<>+24(SB)/4, $0x7fffffff
 DATA f32_7fffffff<>+28(SB)/4, $0x7fffffff
 GLOBL f32_7fffffff<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3ae937d7<>+0(SB)/4, $0x3ae937d7
-DATA f32_3ae937d7<>+4(SB)/4, $0x3ae937d7
-DATA f32_3ae937d7<>+8(SB)/4, $0x3ae937d7
-DATA f32_3ae937d7<>+12(SB)/4, $0x3ae937d7
-DATA f32_3ae937d7<>+16(SB)/4, $0x3ae937d7
-DATA f32_3ae937d7<>+20(SB)/4, $0x3ae937d7
-DATA f32_3ae937d7<>+24(SB)/4, $0x3ae937d7
-DATA f32_3ae937d7<>+28(SB)/4, $0x3ae937d7
-GLOBL f32_3ae937d7<>(SB), RODATA|NOPTR, $32
+DATA f32_3f800000<>+0(SB)/4, $0x3f800000
+DATA f32_3f800000<>+4(SB)/4, $0x3f800000
+DATA f32_3f800000<>+8(SB)/4, $0x3f800000
+DATA f32_3f800000<>+12(SB)/4, $0x3f800000
+DATA f32_3f800000<>+16(SB)/4, $0x3f800000
+DATA f32_3f800000<>+20(SB)/4, $0x3f800000
+DATA f32_3f800000<>+24(SB)/4, $0x3f800000
+DATA f32_3f800000<>+28(SB)/4, $0x3f800000
+GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
 
-DATA f32_bc1abc4e<>+0(SB)/4, $0xbc1abc4e
-DATA f32_bc1abc4e<>+4(SB)/4, $0xbc1abc4e
-DATA f32_bc1abc4e<>+8(SB)/4, $0xbc1abc4e
-DATA f32_bc1abc4e<>+12(SB)/4, $0xbc1abc4e
-DATA f32_bc1abc4e<>+16(SB)/4, $0xbc1abc4e
-DATA f32_bc1abc4e<>+20(SB)/4, $0xbc1abc4e
-DATA f32_bc1abc4e<>+24(SB)/4, $0xbc1abc4e
-DATA f32_bc1abc4e<>+28(SB)/4, $0xbc1abc4e
-GLOBL f32_bc1abc4e<>(SB), RODATA|NOPTR, $32
+DATA f32_ba1faed7<>+0(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+4(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+8(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+12(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+16(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+20(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+24(SB)/4, $0xba1faed7
+DATA f32_ba1faed7<>+28(SB)/4, $0xba1faed7
+GLOBL f32_ba1faed7<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3cca3645<>+0(SB)/4, $0x3cca3645
-DATA f32_3cca3645<>+4(SB)/4, $0x3cca3645
-DATA f32_3cca3645<>+8(SB)/4, $0x3cca3645
-DATA f32_3cca3645<>+12(SB)/4, $0x3cca3645
-DATA f32_3cca3645<>+16(SB)/4, $0x3cca3645
-DATA f32_3cca3645<>+20(SB)/4, $0x3cca3645
-DATA f32_3cca3645<>+24(SB)/4, $0x3cca3645
-DATA f32_3cca3645<>+28(SB)/4, $0x3cca3645
-GLOBL f32_3cca3645<>(SB), RODATA|NOPTR, $32
+DATA f32_3b65463c<>+0(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+4(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+8(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+12(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+16(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+20(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+24(SB)/4, $0x3b65463c
+DATA f32_3b65463c<>+28(SB)/4, $0x3b65463c
+GLOBL f32_3b65463c<>(SB), RODATA|NOPTR, $32
 
-DATA f32_bd3f9d47<>+0(SB)/4, $0xbd3f9d47
-DATA f32_bd3f9d47<>+4(SB)/4, $0xbd3f9d47
-DATA f32_bd3f9d47<>+8(SB)/4, $0xbd3f9d47
-DATA f32_bd3f9d47<>+12(SB)/4, $0xbd3f9d47
-DATA f32_bd3f9d47<>+16(SB)/4, $0xbd3f9d47
-DATA f32_bd3f9d47<>+20(SB)/4, $0xbd3f9d47
-DATA f32_bd3f9d47<>+24(SB)/4, $0xbd3f9d47
-DATA f32_bd3f9d47<>+28(SB)/4, $0xbd3f9d47
-GLOBL f32_bd3f9d47<>(SB), RODATA|NOPTR, $32
+DATA f32_bc886fee<>+0(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+4(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+8(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+12(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+16(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+20(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+24(SB)/4, $0xbc886fee
+DATA f32_bc886fee<>+28(SB)/4, $0xbc886fee
+GLOBL f32_bc886fee<>(SB), RODATA|NOPTR, $32
 
-DATA f32_3da94785<>+0(SB)/4, $0x3da94785
-DATA f32_3da94785<>+4(SB)/4, $0x3da94785
-DATA f32_3da94785<>+8(SB)/4, $0x3da94785
-DATA f32_3da94785<>+12(SB)/4, $0x3da94785
-DATA f32_3da94785<>+16(SB)/4, $0x3da94785
-DATA f32_3da94785<>+20(SB)/4, $0x3da94785
-DATA f32_3da94785<>+24(SB)/4, $0x3da94785
-DATA f32_3da94785<>+28(SB)/4, $0x3da94785
-GLOBL f32_3da94785<>(SB), RODATA|NOPTR, $32
+DATA f32_3daaaa5b<>+0(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+4(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+8(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+12(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+16(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+20(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+24(SB)/4, $0x3daaaa5b
+DATA f32_3daaaa5b<>+28(SB)/4, $0x3daaaa5b
+GLOBL f32_3daaaa5b<>(SB), RODATA|NOPTR, $32
 
-DATA f32_be2a9880<>+0(SB)/4, $0xbe2a9880
-DATA f32_be2a9880<>+4(SB)/4, $0xbe2a9880
-DATA f32_be2a9880<>+8(SB)/4, $0xbe2a9880
-DATA f32_be2a9880<>+12(SB)/4, $0xbe2a9880
-DATA f32_be2a9880<>+16(SB)/4, $0xbe2a9880
-DATA f32_be2a9880<>+20(SB)/4, $0xbe2a9880
-DATA f32_be2a9880<>+24(SB)/4, $0xbe2a9880
-DATA f32_be2a9880<>+28(SB)/4, $0xbe2a9880
-GLOBL f32_be2a9880<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3effffaf<>+0(SB)/4, $0x3effffaf
-DATA f32_3effffaf<>+4(SB)/4, $0x3effffaf
-DATA f32_3effffaf<>+8(SB)/4, $0x3effffaf
-DATA f32_3effffaf<>+12(SB)/4, $0x3effffaf
-DATA f32_3effffaf<>+16(SB)/4, $0x3effffaf
-DATA f32_3effffaf<>+20(SB)/4, $0x3effffaf
-DATA f32_3effffaf<>+24(SB)/4, $0x3effffaf
-DATA f32_3effffaf<>+28(SB)/4, $0x3effffaf
-GLOBL f32_3effffaf<>(SB), RODATA|NOPTR, $32
+DATA f32_3f000000<>+0(SB)/4, $0x3f000000
+DATA f32_3f000000<>+4(SB)/4, $0x3f000000
+DATA f32_3f000000<>+8(SB)/4, $0x3f000000
+DATA f32_3f000000<>+12(SB)/4, $0x3f000000
+DATA f32_3f000000<>+16(SB)/4, $0x3f000000
+DATA f32_3f000000<>+20(SB)/4, $0x3f000000
+DATA f32_3f000000<>+24(SB)/4, $0x3f000000
+DATA f32_3f000000<>+28(SB)/4, $0x3f000000
+GLOBL f32_3f000000<>(SB), RODATA|NOPTR, $32
 
 DATA tail<>+0(SB)/8, $0xffffffffffffffff
 DATA tail<>+8(SB)/8, $0xffffffffffffffff
@@ -931,7 +948,7 @@ TEXT ·focalBlockWeighted32AVX2(SB), NOSPLIT, $320-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last26
+	JEQ  last27
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
@@ -939,11 +956,11 @@ TEXT ·focalBlockWeighted32AVX2(SB), NOSPLIT, $320-152
 	MOVQ neg+80(FP), R8
 	MOVQ p+96(FP), R10
 
-row30:
+row31:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials27:
+exponentials28:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -1053,24 +1070,20 @@ exponentials27:
 	VFMADD231PS  Y4, Y11, Y5
 	VFMADD213PS  Y1, Y2, Y8
 	VFMADD213PS  Y4, Y5, Y9
-	VMOVUPS      f32_3f800000<>+0(SB), Y1
-	VADDPS       Y1, Y8, Y2
-	VADDPS       Y1, Y9, Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y4
-	VSUBPS       Y4, Y2, Y1
-	VSUBPS       Y4, Y5, Y4
-	VSUBPS       Y1, Y8, Y8
-	VSUBPS       Y4, Y9, Y9
-	VMULPS       Y6, Y8, Y8
-	VMULPS       Y7, Y9, Y9
-	VMULPS       Y6, Y2, Y2
-	VMULPS       Y7, Y5, Y5
+	VMOVUPS      Y6, Y2
+	VMOVUPS      Y7, Y5
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y5
+	VSUBPS       Y2, Y6, Y1
+	VSUBPS       Y5, Y7, Y4
+	VFMADD231PS  Y8, Y6, Y1
+	VFMADD231PS  Y9, Y7, Y4
 	VXORPS       Y0, Y2, Y2
 	VMOVUPS      Y2, 128(CX)
-	VMOVUPS      Y8, 256(CX)
+	VMOVUPS      Y1, 256(CX)
 	VXORPS       Y3, Y5, Y5
 	VMOVUPS      Y5, 160(CX)
-	VMOVUPS      Y9, 288(CX)
+	VMOVUPS      Y4, 288(CX)
 	PREFETCHT0   12352(DX)(AX*1)
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_16<>+0(SB), Y0, Y0
@@ -1178,28 +1191,24 @@ exponentials27:
 	VFMADD231PS  Y4, Y11, Y5
 	VFMADD213PS  Y1, Y2, Y8
 	VFMADD213PS  Y4, Y5, Y9
-	VMOVUPS      f32_3f800000<>+0(SB), Y1
-	VADDPS       Y1, Y8, Y2
-	VADDPS       Y1, Y9, Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y4
-	VSUBPS       Y4, Y2, Y1
-	VSUBPS       Y4, Y5, Y4
-	VSUBPS       Y1, Y8, Y8
-	VSUBPS       Y4, Y9, Y9
-	VMULPS       Y6, Y8, Y8
-	VMULPS       Y7, Y9, Y9
-	VMULPS       Y6, Y2, Y2
-	VMULPS       Y7, Y5, Y5
+	VMOVUPS      Y6, Y2
+	VMOVUPS      Y7, Y5
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y9, Y7, Y5
+	VSUBPS       Y2, Y6, Y1
+	VSUBPS       Y5, Y7, Y4
+	VFMADD231PS  Y8, Y6, Y1
+	VFMADD231PS  Y9, Y7, Y4
 	VXORPS       Y0, Y2, Y2
 	VMOVUPS      Y2, 192(CX)
-	VMOVUPS      Y8, 320(CX)
+	VMOVUPS      Y1, 320(CX)
 	VXORPS       Y3, Y5, Y5
 	VMOVUPS      Y5, 224(CX)
-	VMOVUPS      Y9, 352(CX)
-	ADDQ         $+384, CX
+	VMOVUPS      Y4, 352(CX)
+	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, SI
-	JG           exponentials27
+	JG           exponentials28
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -1209,150 +1218,212 @@ exponentials27:
 	ADDQ         AX, R8
 	ADDQ         $0x0c, R10
 	DECQ         BX
-	JNZ          row30
+	JNZ          row31
+	MOVQ         CX, AX
+	MOVQ         kept+0(FP), CX
+
+quotients33:
+	VMOVUPS      128(CX), Y0
+	VMOVUPS      160(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VMOVUPS      256(CX), Y4
+	VMOVUPS      288(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VBLENDVPS    Y2, Y0, Y6, Y10
+	VBLENDVPS    Y3, Y1, Y7, Y11
+	VADDPS       Y6, Y0, Y8
+	VADDPS       Y7, Y1, Y9
+	VDIVPS       Y8, Y10, Y8
+	VDIVPS       Y9, Y11, Y9
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       Y9, Y7, Y7
+	VMAXPS       Y6, Y8, Y6
+	VMAXPS       Y7, Y9, Y7
+	VSUBPS       Y8, Y10, Y10
+	VSUBPS       Y9, Y11, Y11
+	VFNMADD231PS Y0, Y8, Y10
+	VFNMADD231PS Y1, Y9, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y3, Y5, Y5
+	VFMADD231PS  Y6, Y4, Y10
+	VFMADD231PS  Y7, Y5, Y11
+	VMULPS       Y6, Y10, Y10
+	VMULPS       Y7, Y11, Y11
+	VMOVUPS      Y10, 256(CX)
+	VMOVUPS      Y8, 384(CX)
+	VMOVUPS      Y11, 288(CX)
+	VMOVUPS      Y9, 416(CX)
+	VMOVUPS      192(CX), Y0
+	VMOVUPS      224(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      320(CX), Y4
+	VMOVUPS      352(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VBLENDVPS    Y2, Y0, Y6, Y10
+	VBLENDVPS    Y3, Y1, Y7, Y11
+	VADDPS       Y6, Y0, Y8
+	VADDPS       Y7, Y1, Y9
+	VDIVPS       Y8, Y10, Y8
+	VDIVPS       Y9, Y11, Y9
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       Y9, Y7, Y7
+	VMAXPS       Y6, Y8, Y6
+	VMAXPS       Y7, Y9, Y7
+	VSUBPS       Y8, Y10, Y10
+	VSUBPS       Y9, Y11, Y11
+	VFNMADD231PS Y0, Y8, Y10
+	VFNMADD231PS Y1, Y9, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y3, Y5, Y5
+	VFMADD231PS  Y6, Y4, Y10
+	VFMADD231PS  Y7, Y5, Y11
+	VMULPS       Y6, Y10, Y10
+	VMULPS       Y7, Y11, Y11
+	VMOVUPS      Y10, 320(CX)
+	VMOVUPS      Y8, 448(CX)
+	VMOVUPS      Y11, 352(CX)
+	VMOVUPS      Y9, 480(CX)
+	ADDQ         $+512, CX
+	CMPQ         CX, AX
+	JNE          quotients33
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
 
-row32:
+row34:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, 128(BP)
 	VMOVUPS Y0, 160(BP)
 	XORQ    AX, AX
 	MOVQ    n+64(FP), R9
 
-group34:
+group36:
 	CMPQ R9, $0x20
-	JAE  whole35
+	JAE  whole37
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole35:
+whole37:
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      160(CX), Y1
 	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
 	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      256(CX), Y2
-	VMOVUPS      288(CX), Y3
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
-	VMOVUPS      Y4, Y5
-	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3cca3645<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3da94785<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_be2a9880<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3effffaf<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VMOVUPS      Y8, Y9
-	VADDPS       Y8, Y0, Y6
-	VADDPS       Y9, Y1, Y7
-	VDIVPS       Y6, Y8, Y6
-	VDIVPS       Y7, Y9, Y7
-	VSUBPS       Y6, Y8, Y8
-	VSUBPS       Y7, Y9, Y9
-	VFNMADD231PS Y6, Y0, Y8
-	VFNMADD231PS Y7, Y1, Y9
-	VFNMADD231PS Y6, Y2, Y8
-	VFNMADD231PS Y7, Y3, Y9
-	VMULPS       Y6, Y0, Y10
-	VMULPS       Y7, Y1, Y11
-	VMOVUPS      Y10, Y12
-	VFMSUB231PS  Y6, Y0, Y12
-	VMOVUPS      Y11, Y13
-	VFMSUB231PS  Y7, Y1, Y13
-	VFMADD231PS  Y6, Y2, Y12
-	VFMADD231PS  Y7, Y3, Y13
-	VFMADD231PS  Y8, Y10, Y12
-	VFMADD231PS  Y9, Y11, Y13
-	VMULPS       Y10, Y0, Y0
-	VMULPS       Y11, Y1, Y1
-	VFMADD213PS  Y12, Y4, Y0
-	VFMADD213PS  Y13, Y5, Y1
-	VADDPS       Y0, Y10, Y0
-	VADDPS       Y1, Y11, Y1
-	VMOVUPS      (CX), Y2
-	VMOVUPS      32(CX), Y3
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y2, Y4, Y4
-	VADDPS       Y0, Y4, Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y3, Y4, Y4
-	VADDPS       Y1, Y4, Y1
-	VMULPS       Y8, Y6, Y8
-	VMULPS       Y9, Y7, Y9
-	VBLENDVPS    Y2, Y10, Y6, Y4
-	VBLENDVPS    Y2, Y6, Y10, Y5
-	VBLENDVPS    Y2, Y12, Y8, Y2
-	VBLENDVPS    Y3, Y11, Y7, Y6
-	VBLENDVPS    Y3, Y7, Y11, Y7
-	VBLENDVPS    Y3, Y13, Y9, Y3
-	VADDPS       Y2, Y4, Y8
-	VADDPS       Y3, Y6, Y9
-	VADDPS       Y4, Y4, Y10
-	VADDPS       Y6, Y6, Y11
-	VMULPS       Y2, Y10, Y10
-	VMULPS       Y3, Y11, Y11
-	VFMADD231PS  Y4, Y4, Y10
-	VFMADD231PS  Y6, Y6, Y11
+	VMOVUPS      384(CX), Y2
+	VMOVUPS      416(CX), Y3
+	VMOVUPS      256(CX), Y4
+	VMOVUPS      288(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VSUBPS       Y2, Y6, Y6
+	VSUBPS       Y3, Y7, Y7
+	VMINPS       Y6, Y2, Y8
+	VMINPS       Y7, Y3, Y9
+	VMULPS       Y8, Y0, Y10
+	VMULPS       Y9, Y1, Y11
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
+	VMOVUPS      Y12, Y13
+	VMOVUPS      f32_3b65463c<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_bc886fee<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3f000000<>+0(SB), Y14
+	VMOVUPS      Y14, Y15
+	VFNMADD231PS Y12, Y0, Y14
+	VFNMADD231PS Y13, Y1, Y15
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
+	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y0, Y4, Y0
+	VXORPS       Y1, Y5, Y1
+	VFMADD213PS  Y0, Y14, Y10
+	VFMADD213PS  Y1, Y15, Y11
+	VADDPS       Y10, Y8, Y10
+	VADDPS       Y11, Y9, Y11
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y0, Y8, Y0
+	VADDPS       Y10, Y0, Y10
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VADDPS       Y11, Y0, Y11
+	VSUBPS       Y4, Y6, Y6
+	VSUBPS       Y5, Y7, Y7
+	VADDPS       Y4, Y2, Y0
+	VADDPS       Y5, Y3, Y1
+	VADDPS       Y2, Y2, Y8
+	VADDPS       Y3, Y3, Y9
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VFMADD231PS  Y2, Y2, Y8
+	VFMADD231PS  Y3, Y3, Y9
 	CMPQ         root+120(FP), $0x01
-	JL           less36
-	VMOVUPS      Y8, Y10
-	VMOVUPS      Y9, Y11
-	CMPQ         root+120(FP), $0x02
-	JL           less37
-	VSQRTPS      Y10, Y10
-	VSQRTPS      Y11, Y11
-	CMPQ         root+120(FP), $0x03
 	JL           less38
+	VMOVUPS      Y0, Y8
+	VMOVUPS      Y1, Y9
+	CMPQ         root+120(FP), $0x02
+	JL           less39
+	VSQRTPS      Y8, Y8
+	VSQRTPS      Y9, Y9
+	CMPQ         root+120(FP), $0x03
+	JL           less40
 	MOVQ         powers+128(FP), R10
-	VMOVUPS      (R10)(AX*1), Y10
+	VMOVUPS      (R10)(AX*1), Y8
 	MOVQ         powers+128(FP), R10
-	VMOVUPS      32(R10)(AX*1), Y11
+	VMOVUPS      32(R10)(AX*1), Y9
 
+less40:
+less39:
 less38:
-less37:
-less36:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough40
+	JZ    enough42
 
-again39:
-	VMULPS      Y2, Y10, Y12
-	VMULPS      Y3, Y11, Y13
-	VFMADD231PS Y4, Y10, Y12
-	VFMADD231PS Y6, Y11, Y13
-	VMOVUPS     Y12, Y10
-	VMOVUPS     Y13, Y11
+again41:
+	VMULPS      Y4, Y8, Y12
+	VMULPS      Y5, Y9, Y13
+	VFMADD231PS Y2, Y8, Y12
+	VFMADD231PS Y3, Y9, Y13
+	VMOVUPS     Y12, Y8
+	VMOVUPS     Y13, Y9
 	DECQ        R10
-	JNZ         again39
+	JNZ         again41
 
-enough40:
-	VMULPS       Y0, Y5, Y5
-	VMULPS       Y1, Y7, Y7
+enough42:
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y11, Y7, Y7
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSS (R10), Y2
-	VFMADD231PS  Y2, Y5, Y8
-	VFMADD231PS  Y2, Y7, Y9
-	VMULPS       Y0, Y10, Y0
-	VMULPS       Y1, Y11, Y1
-	VMULPS       Y8, Y10, Y8
-	VMULPS       Y9, Y11, Y9
+	VFMADD231PS  Y2, Y6, Y0
+	VFMADD231PS  Y2, Y7, Y1
+	VMULPS       Y10, Y8, Y10
+	VMULPS       Y11, Y9, Y11
+	VMULPS       Y0, Y8, Y0
+	VMULPS       Y1, Y9, Y1
 	VMOVUPS      128(CX), Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y2
 	MOVQ         p+96(FP), R10
@@ -1364,10 +1435,10 @@ enough40:
 	VMOVUPS      (R10)(AX*1), Y5
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y4, Y2, Y2
-	VMULPS       Y4, Y0, Y0
-	VMULPS       Y2, Y8, Y8
-	VMOVUPS      Y8, (DX)(AX*1)
-	VMOVUPS      Y0, (CX)
+	VMULPS       Y4, Y10, Y10
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (DX)(AX*1)
+	VMOVUPS      Y10, (CX)
 	VMOVUPS      160(CX), Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y0
 	MOVQ         p+96(FP), R10
@@ -1379,131 +1450,114 @@ enough40:
 	VMOVUPS      32(R10)(AX*1), Y4
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y3, Y0, Y0
-	VMULPS       Y3, Y1, Y1
-	VMULPS       Y0, Y9, Y9
-	VMOVUPS      Y9, 32(DX)(AX*1)
-	VMOVUPS      Y1, 32(CX)
+	VMULPS       Y3, Y11, Y11
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(DX)(AX*1)
+	VMOVUPS      Y11, 32(CX)
 	VMOVUPS      192(CX), Y0
 	VMOVUPS      224(CX), Y1
 	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
 	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      320(CX), Y2
-	VMOVUPS      352(CX), Y3
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
-	VMOVUPS      Y4, Y5
-	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3cca3645<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3da94785<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_be2a9880<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3effffaf<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VMOVUPS      Y8, Y9
-	VADDPS       Y8, Y0, Y6
-	VADDPS       Y9, Y1, Y7
-	VDIVPS       Y6, Y8, Y6
-	VDIVPS       Y7, Y9, Y7
-	VSUBPS       Y6, Y8, Y8
-	VSUBPS       Y7, Y9, Y9
-	VFNMADD231PS Y6, Y0, Y8
-	VFNMADD231PS Y7, Y1, Y9
-	VFNMADD231PS Y6, Y2, Y8
-	VFNMADD231PS Y7, Y3, Y9
-	VMULPS       Y6, Y0, Y10
-	VMULPS       Y7, Y1, Y11
-	VMOVUPS      Y10, Y12
-	VFMSUB231PS  Y6, Y0, Y12
-	VMOVUPS      Y11, Y13
-	VFMSUB231PS  Y7, Y1, Y13
-	VFMADD231PS  Y6, Y2, Y12
-	VFMADD231PS  Y7, Y3, Y13
-	VFMADD231PS  Y8, Y10, Y12
-	VFMADD231PS  Y9, Y11, Y13
-	VMULPS       Y10, Y0, Y0
-	VMULPS       Y11, Y1, Y1
-	VFMADD213PS  Y12, Y4, Y0
-	VFMADD213PS  Y13, Y5, Y1
-	VADDPS       Y0, Y10, Y0
-	VADDPS       Y1, Y11, Y1
-	VMOVUPS      64(CX), Y2
-	VMOVUPS      96(CX), Y3
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y2, Y4, Y4
-	VADDPS       Y0, Y4, Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y3, Y4, Y4
-	VADDPS       Y1, Y4, Y1
-	VMULPS       Y8, Y6, Y8
-	VMULPS       Y9, Y7, Y9
-	VBLENDVPS    Y2, Y10, Y6, Y4
-	VBLENDVPS    Y2, Y6, Y10, Y5
-	VBLENDVPS    Y2, Y12, Y8, Y2
-	VBLENDVPS    Y3, Y11, Y7, Y6
-	VBLENDVPS    Y3, Y7, Y11, Y7
-	VBLENDVPS    Y3, Y13, Y9, Y3
-	VADDPS       Y2, Y4, Y8
-	VADDPS       Y3, Y6, Y9
-	VADDPS       Y4, Y4, Y10
-	VADDPS       Y6, Y6, Y11
-	VMULPS       Y2, Y10, Y10
-	VMULPS       Y3, Y11, Y11
-	VFMADD231PS  Y4, Y4, Y10
-	VFMADD231PS  Y6, Y6, Y11
+	VMOVUPS      448(CX), Y2
+	VMOVUPS      480(CX), Y3
+	VMOVUPS      320(CX), Y4
+	VMOVUPS      352(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VSUBPS       Y2, Y6, Y6
+	VSUBPS       Y3, Y7, Y7
+	VMINPS       Y6, Y2, Y8
+	VMINPS       Y7, Y3, Y9
+	VMULPS       Y8, Y0, Y10
+	VMULPS       Y9, Y1, Y11
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
+	VMOVUPS      Y12, Y13
+	VMOVUPS      f32_3b65463c<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_bc886fee<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3f000000<>+0(SB), Y14
+	VMOVUPS      Y14, Y15
+	VFNMADD231PS Y12, Y0, Y14
+	VFNMADD231PS Y13, Y1, Y15
+	VMOVUPS      64(CX), Y0
+	VMOVUPS      96(CX), Y1
+	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
+	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y0, Y4, Y0
+	VXORPS       Y1, Y5, Y1
+	VFMADD213PS  Y0, Y14, Y10
+	VFMADD213PS  Y1, Y15, Y11
+	VADDPS       Y10, Y8, Y10
+	VADDPS       Y11, Y9, Y11
+	VMOVUPS      64(CX), Y0
+	VMOVUPS      96(CX), Y1
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y0, Y8, Y0
+	VADDPS       Y10, Y0, Y10
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VADDPS       Y11, Y0, Y11
+	VSUBPS       Y4, Y6, Y6
+	VSUBPS       Y5, Y7, Y7
+	VADDPS       Y4, Y2, Y0
+	VADDPS       Y5, Y3, Y1
+	VADDPS       Y2, Y2, Y8
+	VADDPS       Y3, Y3, Y9
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VFMADD231PS  Y2, Y2, Y8
+	VFMADD231PS  Y3, Y3, Y9
 	CMPQ         root+120(FP), $0x01
-	JL           less41
-	VMOVUPS      Y8, Y10
-	VMOVUPS      Y9, Y11
-	CMPQ         root+120(FP), $0x02
-	JL           less42
-	VSQRTPS      Y10, Y10
-	VSQRTPS      Y11, Y11
-	CMPQ         root+120(FP), $0x03
 	JL           less43
+	VMOVUPS      Y0, Y8
+	VMOVUPS      Y1, Y9
+	CMPQ         root+120(FP), $0x02
+	JL           less44
+	VSQRTPS      Y8, Y8
+	VSQRTPS      Y9, Y9
+	CMPQ         root+120(FP), $0x03
+	JL           less45
 	MOVQ         powers+128(FP), R10
-	VMOVUPS      64(R10)(AX*1), Y10
+	VMOVUPS      64(R10)(AX*1), Y8
 	MOVQ         powers+128(FP), R10
-	VMOVUPS      96(R10)(AX*1), Y11
+	VMOVUPS      96(R10)(AX*1), Y9
 
+less45:
+less44:
 less43:
-less42:
-less41:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough45
+	JZ    enough47
 
-again44:
-	VMULPS      Y2, Y10, Y12
-	VMULPS      Y3, Y11, Y13
-	VFMADD231PS Y4, Y10, Y12
-	VFMADD231PS Y6, Y11, Y13
-	VMOVUPS     Y12, Y10
-	VMOVUPS     Y13, Y11
+again46:
+	VMULPS      Y4, Y8, Y12
+	VMULPS      Y5, Y9, Y13
+	VFMADD231PS Y2, Y8, Y12
+	VFMADD231PS Y3, Y9, Y13
+	VMOVUPS     Y12, Y8
+	VMOVUPS     Y13, Y9
 	DECQ        R10
-	JNZ         again44
+	JNZ         again46
 
-enough45:
-	VMULPS       Y0, Y5, Y5
-	VMULPS       Y1, Y7, Y7
+enough47:
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y11, Y7, Y7
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSS (R10), Y2
-	VFMADD231PS  Y2, Y5, Y8
-	VFMADD231PS  Y2, Y7, Y9
-	VMULPS       Y0, Y10, Y0
-	VMULPS       Y1, Y11, Y1
-	VMULPS       Y8, Y10, Y8
-	VMULPS       Y9, Y11, Y9
+	VFMADD231PS  Y2, Y6, Y0
+	VFMADD231PS  Y2, Y7, Y1
+	VMULPS       Y10, Y8, Y10
+	VMULPS       Y11, Y9, Y11
+	VMULPS       Y0, Y8, Y0
+	VMULPS       Y1, Y9, Y1
 	VMOVUPS      192(CX), Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y2
 	MOVQ         p+96(FP), R10
@@ -1515,10 +1569,10 @@ enough45:
 	VMOVUPS      64(R10)(AX*1), Y5
 	VBLENDVPS    Y3, Y5, Y4, Y4
 	VMULPS       Y4, Y2, Y2
-	VMULPS       Y4, Y0, Y0
-	VMULPS       Y2, Y8, Y8
-	VMOVUPS      Y8, 64(DX)(AX*1)
-	VMOVUPS      Y0, 64(CX)
+	VMULPS       Y4, Y10, Y10
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(DX)(AX*1)
+	VMOVUPS      Y10, 64(CX)
 	VMOVUPS      224(CX), Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y0
 	MOVQ         p+96(FP), R10
@@ -1530,10 +1584,10 @@ enough45:
 	VMOVUPS      96(R10)(AX*1), Y4
 	VBLENDVPS    Y2, Y4, Y3, Y3
 	VMULPS       Y3, Y0, Y0
-	VMULPS       Y3, Y1, Y1
-	VMULPS       Y0, Y9, Y9
-	VMOVUPS      Y9, 96(DX)(AX*1)
-	VMOVUPS      Y1, 96(CX)
+	VMULPS       Y3, Y11, Y11
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 96(DX)(AX*1)
+	VMOVUPS      Y11, 96(CX)
 	VMOVUPS      (CX), Y0
 	VADDPS       64(CX), Y0, Y0
 	VMOVUPS      Y0, 192(BP)
@@ -1550,17 +1604,17 @@ enough45:
 	MOVL         (SI)(R8*1), R10
 	ORL          (DI)(R8*1), R10
 	CMPL         R10, $-1
-	JNE          some46
+	JNE          some48
 
-ready47:
-	ADDQ       $+384, CX
+ready49:
+	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x20, R9
-	JG         group34
+	JG         group36
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct48
+	JEQ        direct50
 	ANDQ       $0x1f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R9
@@ -1578,7 +1632,7 @@ ready47:
 	VMOVUPS    352(DX), Y1
 	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-direct48:
+direct50:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x02, AX
 	MOVQ         AX, DX
@@ -1602,10 +1656,10 @@ direct48:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row32
-	JMP          done49
+	JNZ          row34
+	JMP          done51
 
-some46:
+some48:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      (DX)(AX*1), Y1
 	VPBROADCASTD (SI)(R8*1), Y2
@@ -1639,10 +1693,10 @@ some46:
 	VORPS        Y3, Y2, Y2
 	VBLENDVPS    Y2, Y1, Y0, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	JMP          ready47
+	JMP          ready49
 
-done49:
-last26:
+done51:
+last27:
 	VZEROUPPER
 	RET
 
@@ -1652,27 +1706,27 @@ TEXT ·focalBlock32AVX2(SB), NOSPLIT, $320-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last50
+	JEQ  last52
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
 	MOVQ pos+72(FP), DI
 	MOVQ neg+80(FP), R8
 
-row54:
+row56:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials51:
+exponentials53:
 	MOVQ AX, R9
 	SHRQ $0x05, R9
 	MOVQ DX, R10
 	MOVL (DI)(R9*1), R11
 	ORL  (R8)(R9*1), R11
 	CMPL R11, $-1
-	JNE  some52
+	JNE  some54
 
-ready53:
+ready55:
 	PREFETCHT0   12288(R10)(AX*1)
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
@@ -1724,24 +1778,20 @@ ready53:
 	VFMADD231PS  Y4, Y11, Y9
 	VFMADD213PS  Y2, Y8, Y6
 	VFMADD213PS  Y4, Y9, Y7
-	VMOVUPS      f32_3f800000<>+0(SB), Y2
-	VADDPS       Y2, Y6, Y8
-	VADDPS       Y2, Y7, Y9
-	VMOVUPS      f32_3f800000<>+0(SB), Y4
-	VSUBPS       Y4, Y8, Y2
-	VSUBPS       Y4, Y9, Y4
-	VSUBPS       Y2, Y6, Y6
-	VSUBPS       Y4, Y7, Y7
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y3, Y8, Y8
-	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y3, Y8
+	VMOVUPS      Y5, Y9
+	VFMADD231PS  Y6, Y3, Y8
+	VFMADD231PS  Y7, Y5, Y9
+	VSUBPS       Y8, Y3, Y2
+	VSUBPS       Y9, Y5, Y4
+	VFMADD231PS  Y6, Y3, Y2
+	VFMADD231PS  Y7, Y5, Y4
 	VXORPS       Y0, Y8, Y8
 	VMOVUPS      Y8, 128(CX)
-	VMOVUPS      Y6, 256(CX)
+	VMOVUPS      Y2, 256(CX)
 	VXORPS       Y1, Y9, Y9
 	VMOVUPS      Y9, 160(CX)
-	VMOVUPS      Y7, 288(CX)
+	VMOVUPS      Y4, 288(CX)
 	PREFETCHT0   12352(R10)(AX*1)
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_16<>+0(SB), Y0, Y0
@@ -1793,28 +1843,24 @@ ready53:
 	VFMADD231PS  Y4, Y11, Y9
 	VFMADD213PS  Y2, Y8, Y6
 	VFMADD213PS  Y4, Y9, Y7
-	VMOVUPS      f32_3f800000<>+0(SB), Y2
-	VADDPS       Y2, Y6, Y8
-	VADDPS       Y2, Y7, Y9
-	VMOVUPS      f32_3f800000<>+0(SB), Y4
-	VSUBPS       Y4, Y8, Y2
-	VSUBPS       Y4, Y9, Y4
-	VSUBPS       Y2, Y6, Y6
-	VSUBPS       Y4, Y7, Y7
-	VMULPS       Y3, Y6, Y6
-	VMULPS       Y5, Y7, Y7
-	VMULPS       Y3, Y8, Y8
-	VMULPS       Y5, Y9, Y9
+	VMOVUPS      Y3, Y8
+	VMOVUPS      Y5, Y9
+	VFMADD231PS  Y6, Y3, Y8
+	VFMADD231PS  Y7, Y5, Y9
+	VSUBPS       Y8, Y3, Y2
+	VSUBPS       Y9, Y5, Y4
+	VFMADD231PS  Y6, Y3, Y2
+	VFMADD231PS  Y7, Y5, Y4
 	VXORPS       Y0, Y8, Y8
 	VMOVUPS      Y8, 192(CX)
-	VMOVUPS      Y6, 320(CX)
+	VMOVUPS      Y2, 320(CX)
 	VXORPS       Y1, Y9, Y9
 	VMOVUPS      Y9, 224(CX)
-	VMOVUPS      Y7, 352(CX)
-	ADDQ         $+384, CX
+	VMOVUPS      Y4, 352(CX)
+	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, SI
-	JG           exponentials51
+	JG           exponentials53
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -1823,10 +1869,10 @@ ready53:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row54
-	JMP          done56
+	JNZ          row56
+	JMP          done58
 
-some52:
+some54:
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
 	VPBROADCASTD (R8)(R9*1), Y1
@@ -1865,305 +1911,350 @@ some52:
 	VMOVUPS      Y2, 96(BP)
 	LEAQ         (BP), R10
 	SUBQ         AX, R10
-	JMP          ready53
+	JMP          ready55
 
-done56:
+done58:
+	MOVQ CX, AX
 	MOVQ kept+0(FP), CX
-	MOVQ dst+24(FP), DX
-	MOVQ rows+56(FP), BX
-	MOVQ pos+72(FP), SI
-	MOVQ neg+80(FP), DI
 
-row57:
+quotients59:
+	VMOVUPS      128(CX), Y0
+	VMOVUPS      160(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      (CX), Y2
+	VMOVUPS      32(CX), Y3
+	VMOVUPS      256(CX), Y4
+	VMOVUPS      288(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VBLENDVPS    Y2, Y0, Y6, Y10
+	VBLENDVPS    Y3, Y1, Y7, Y11
+	VADDPS       Y6, Y0, Y8
+	VADDPS       Y7, Y1, Y9
+	VDIVPS       Y8, Y10, Y8
+	VDIVPS       Y9, Y11, Y9
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       Y9, Y7, Y7
+	VMAXPS       Y6, Y8, Y6
+	VMAXPS       Y7, Y9, Y7
+	VSUBPS       Y8, Y10, Y10
+	VSUBPS       Y9, Y11, Y11
+	VFNMADD231PS Y0, Y8, Y10
+	VFNMADD231PS Y1, Y9, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y3, Y5, Y5
+	VFMADD231PS  Y6, Y4, Y10
+	VFMADD231PS  Y7, Y5, Y11
+	VMULPS       Y6, Y10, Y10
+	VMULPS       Y7, Y11, Y11
+	VMOVUPS      Y10, 256(CX)
+	VMOVUPS      Y8, 384(CX)
+	VMOVUPS      Y11, 288(CX)
+	VMOVUPS      Y9, 416(CX)
+	VMOVUPS      192(CX), Y0
+	VMOVUPS      224(CX), Y1
+	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
+	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
+	VMOVUPS      64(CX), Y2
+	VMOVUPS      96(CX), Y3
+	VMOVUPS      320(CX), Y4
+	VMOVUPS      352(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VBLENDVPS    Y2, Y0, Y6, Y10
+	VBLENDVPS    Y3, Y1, Y7, Y11
+	VADDPS       Y6, Y0, Y8
+	VADDPS       Y7, Y1, Y9
+	VDIVPS       Y8, Y10, Y8
+	VDIVPS       Y9, Y11, Y9
+	VSUBPS       Y8, Y6, Y6
+	VSUBPS       Y9, Y7, Y7
+	VMAXPS       Y6, Y8, Y6
+	VMAXPS       Y7, Y9, Y7
+	VSUBPS       Y8, Y10, Y10
+	VSUBPS       Y9, Y11, Y11
+	VFNMADD231PS Y0, Y8, Y10
+	VFNMADD231PS Y1, Y9, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
+	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
+	VXORPS       Y2, Y4, Y4
+	VXORPS       Y3, Y5, Y5
+	VFMADD231PS  Y6, Y4, Y10
+	VFMADD231PS  Y7, Y5, Y11
+	VMULPS       Y6, Y10, Y10
+	VMULPS       Y7, Y11, Y11
+	VMOVUPS      Y10, 320(CX)
+	VMOVUPS      Y8, 448(CX)
+	VMOVUPS      Y11, 352(CX)
+	VMOVUPS      Y9, 480(CX)
+	ADDQ         $+512, CX
+	CMPQ         CX, AX
+	JNE          quotients59
+	MOVQ         kept+0(FP), CX
+	MOVQ         dst+24(FP), DX
+	MOVQ         rows+56(FP), BX
+	MOVQ         pos+72(FP), SI
+	MOVQ         neg+80(FP), DI
+
+row60:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPS Y0, 128(BP)
 	VMOVUPS Y0, 160(BP)
 	XORQ    AX, AX
 	MOVQ    n+64(FP), R9
 
-group59:
+group62:
 	CMPQ R9, $0x20
-	JAE  whole60
+	JAE  whole63
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole60:
+whole63:
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      160(CX), Y1
 	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
 	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      256(CX), Y2
-	VMOVUPS      288(CX), Y3
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
-	VMOVUPS      Y4, Y5
-	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3cca3645<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3da94785<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_be2a9880<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3effffaf<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VMOVUPS      Y8, Y9
-	VADDPS       Y8, Y0, Y6
-	VADDPS       Y9, Y1, Y7
-	VDIVPS       Y6, Y8, Y6
-	VDIVPS       Y7, Y9, Y7
-	VSUBPS       Y6, Y8, Y8
-	VSUBPS       Y7, Y9, Y9
-	VFNMADD231PS Y6, Y0, Y8
-	VFNMADD231PS Y7, Y1, Y9
-	VFNMADD231PS Y6, Y2, Y8
-	VFNMADD231PS Y7, Y3, Y9
-	VMULPS       Y6, Y0, Y10
-	VMULPS       Y7, Y1, Y11
-	VMOVUPS      Y10, Y12
-	VFMSUB231PS  Y6, Y0, Y12
-	VMOVUPS      Y11, Y13
-	VFMSUB231PS  Y7, Y1, Y13
-	VFMADD231PS  Y6, Y2, Y12
-	VFMADD231PS  Y7, Y3, Y13
-	VFMADD231PS  Y8, Y10, Y12
-	VFMADD231PS  Y9, Y11, Y13
-	VMULPS       Y10, Y0, Y0
-	VMULPS       Y11, Y1, Y1
-	VFMADD213PS  Y12, Y4, Y0
-	VFMADD213PS  Y13, Y5, Y1
-	VADDPS       Y0, Y10, Y0
-	VADDPS       Y1, Y11, Y1
-	VMOVUPS      (CX), Y2
-	VMOVUPS      32(CX), Y3
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y2, Y4, Y4
-	VADDPS       Y0, Y4, Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y3, Y4, Y4
-	VADDPS       Y1, Y4, Y1
-	VMULPS       Y8, Y6, Y8
-	VMULPS       Y9, Y7, Y9
-	VBLENDVPS    Y2, Y10, Y6, Y4
-	VBLENDVPS    Y2, Y6, Y10, Y5
-	VBLENDVPS    Y2, Y12, Y8, Y2
-	VBLENDVPS    Y3, Y11, Y7, Y6
-	VBLENDVPS    Y3, Y7, Y11, Y7
-	VBLENDVPS    Y3, Y13, Y9, Y3
-	VADDPS       Y2, Y4, Y8
-	VADDPS       Y3, Y6, Y9
-	VADDPS       Y4, Y4, Y10
-	VADDPS       Y6, Y6, Y11
-	VMULPS       Y2, Y10, Y10
-	VMULPS       Y3, Y11, Y11
-	VFMADD231PS  Y4, Y4, Y10
-	VFMADD231PS  Y6, Y6, Y11
+	VMOVUPS      384(CX), Y2
+	VMOVUPS      416(CX), Y3
+	VMOVUPS      256(CX), Y4
+	VMOVUPS      288(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VSUBPS       Y2, Y6, Y6
+	VSUBPS       Y3, Y7, Y7
+	VMINPS       Y6, Y2, Y8
+	VMINPS       Y7, Y3, Y9
+	VMULPS       Y8, Y0, Y10
+	VMULPS       Y9, Y1, Y11
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
+	VMOVUPS      Y12, Y13
+	VMOVUPS      f32_3b65463c<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_bc886fee<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3f000000<>+0(SB), Y14
+	VMOVUPS      Y14, Y15
+	VFNMADD231PS Y12, Y0, Y14
+	VFNMADD231PS Y13, Y1, Y15
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
+	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y0, Y4, Y0
+	VXORPS       Y1, Y5, Y1
+	VFMADD213PS  Y0, Y14, Y10
+	VFMADD213PS  Y1, Y15, Y11
+	VADDPS       Y10, Y8, Y10
+	VADDPS       Y11, Y9, Y11
+	VMOVUPS      (CX), Y0
+	VMOVUPS      32(CX), Y1
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y0, Y8, Y0
+	VADDPS       Y10, Y0, Y10
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VADDPS       Y11, Y0, Y11
+	VSUBPS       Y4, Y6, Y6
+	VSUBPS       Y5, Y7, Y7
+	VADDPS       Y4, Y2, Y0
+	VADDPS       Y5, Y3, Y1
+	VADDPS       Y2, Y2, Y8
+	VADDPS       Y3, Y3, Y9
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VFMADD231PS  Y2, Y2, Y8
+	VFMADD231PS  Y3, Y3, Y9
 	CMPQ         root+120(FP), $0x01
-	JL           less61
-	VMOVUPS      Y8, Y10
-	VMOVUPS      Y9, Y11
+	JL           less64
+	VMOVUPS      Y0, Y8
+	VMOVUPS      Y1, Y9
 	CMPQ         root+120(FP), $0x02
-	JL           less62
-	VSQRTPS      Y10, Y10
-	VSQRTPS      Y11, Y11
+	JL           less65
+	VSQRTPS      Y8, Y8
+	VSQRTPS      Y9, Y9
 	CMPQ         root+120(FP), $0x03
-	JL           less63
+	JL           less66
 	MOVQ         powers+128(FP), R10
-	VMOVUPS      (R10)(AX*1), Y10
+	VMOVUPS      (R10)(AX*1), Y8
 	MOVQ         powers+128(FP), R10
-	VMOVUPS      32(R10)(AX*1), Y11
+	VMOVUPS      32(R10)(AX*1), Y9
 
-less63:
-less62:
-less61:
+less66:
+less65:
+less64:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough65
+	JZ    enough68
 
-again64:
-	VMULPS      Y2, Y10, Y12
-	VMULPS      Y3, Y11, Y13
-	VFMADD231PS Y4, Y10, Y12
-	VFMADD231PS Y6, Y11, Y13
-	VMOVUPS     Y12, Y10
-	VMOVUPS     Y13, Y11
+again67:
+	VMULPS      Y4, Y8, Y12
+	VMULPS      Y5, Y9, Y13
+	VFMADD231PS Y2, Y8, Y12
+	VFMADD231PS Y3, Y9, Y13
+	VMOVUPS     Y12, Y8
+	VMOVUPS     Y13, Y9
 	DECQ        R10
-	JNZ         again64
+	JNZ         again67
 
-enough65:
-	VMULPS       Y0, Y5, Y5
-	VMULPS       Y1, Y7, Y7
+enough68:
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y11, Y7, Y7
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSS (R10), Y2
-	VFMADD231PS  Y2, Y5, Y8
-	VFMADD231PS  Y2, Y7, Y9
-	VMULPS       Y0, Y10, Y0
-	VMULPS       Y1, Y11, Y1
-	VMULPS       Y8, Y10, Y8
-	VMULPS       Y9, Y11, Y9
+	VFMADD231PS  Y2, Y6, Y0
+	VFMADD231PS  Y2, Y7, Y1
+	VMULPS       Y10, Y8, Y10
+	VMULPS       Y11, Y9, Y11
+	VMULPS       Y0, Y8, Y0
+	VMULPS       Y1, Y9, Y1
 	VMOVUPS      128(CX), Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
 	MOVQ         p+96(FP), R10
 	VBROADCASTSS (R10), Y3
 	VXORPS       Y3, Y2, Y2
-	VMULPS       Y2, Y8, Y8
-	VMOVUPS      Y8, (DX)(AX*1)
-	VMOVUPS      Y0, (CX)
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, (DX)(AX*1)
+	VMOVUPS      Y10, (CX)
 	VMOVUPS      160(CX), Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
 	MOVQ         p+96(FP), R10
 	VBROADCASTSS (R10), Y2
 	VXORPS       Y2, Y0, Y0
-	VMULPS       Y0, Y9, Y9
-	VMOVUPS      Y9, 32(DX)(AX*1)
-	VMOVUPS      Y1, 32(CX)
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 32(DX)(AX*1)
+	VMOVUPS      Y11, 32(CX)
 	VMOVUPS      192(CX), Y0
 	VMOVUPS      224(CX), Y1
 	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
 	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      320(CX), Y2
-	VMOVUPS      352(CX), Y3
-	VMOVUPS      f32_3ae937d7<>+0(SB), Y4
-	VMOVUPS      Y4, Y5
-	VMOVUPS      f32_bc1abc4e<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3cca3645<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_bd3f9d47<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3da94785<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_be2a9880<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3effffaf<>+0(SB), Y6
-	VFMADD213PS  Y6, Y0, Y4
-	VFMADD213PS  Y6, Y1, Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y8
-	VMOVUPS      Y8, Y9
-	VADDPS       Y8, Y0, Y6
-	VADDPS       Y9, Y1, Y7
-	VDIVPS       Y6, Y8, Y6
-	VDIVPS       Y7, Y9, Y7
-	VSUBPS       Y6, Y8, Y8
-	VSUBPS       Y7, Y9, Y9
-	VFNMADD231PS Y6, Y0, Y8
-	VFNMADD231PS Y7, Y1, Y9
-	VFNMADD231PS Y6, Y2, Y8
-	VFNMADD231PS Y7, Y3, Y9
-	VMULPS       Y6, Y0, Y10
-	VMULPS       Y7, Y1, Y11
-	VMOVUPS      Y10, Y12
-	VFMSUB231PS  Y6, Y0, Y12
-	VMOVUPS      Y11, Y13
-	VFMSUB231PS  Y7, Y1, Y13
-	VFMADD231PS  Y6, Y2, Y12
-	VFMADD231PS  Y7, Y3, Y13
-	VFMADD231PS  Y8, Y10, Y12
-	VFMADD231PS  Y9, Y11, Y13
-	VMULPS       Y10, Y0, Y0
-	VMULPS       Y11, Y1, Y1
-	VFMADD213PS  Y12, Y4, Y0
-	VFMADD213PS  Y13, Y5, Y1
-	VADDPS       Y0, Y10, Y0
-	VADDPS       Y1, Y11, Y1
-	VMOVUPS      64(CX), Y2
-	VMOVUPS      96(CX), Y3
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y2, Y4, Y4
-	VADDPS       Y0, Y4, Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPS       Y3, Y4, Y4
-	VADDPS       Y1, Y4, Y1
-	VMULPS       Y8, Y6, Y8
-	VMULPS       Y9, Y7, Y9
-	VBLENDVPS    Y2, Y10, Y6, Y4
-	VBLENDVPS    Y2, Y6, Y10, Y5
-	VBLENDVPS    Y2, Y12, Y8, Y2
-	VBLENDVPS    Y3, Y11, Y7, Y6
-	VBLENDVPS    Y3, Y7, Y11, Y7
-	VBLENDVPS    Y3, Y13, Y9, Y3
-	VADDPS       Y2, Y4, Y8
-	VADDPS       Y3, Y6, Y9
-	VADDPS       Y4, Y4, Y10
-	VADDPS       Y6, Y6, Y11
-	VMULPS       Y2, Y10, Y10
-	VMULPS       Y3, Y11, Y11
-	VFMADD231PS  Y4, Y4, Y10
-	VFMADD231PS  Y6, Y6, Y11
+	VMOVUPS      448(CX), Y2
+	VMOVUPS      480(CX), Y3
+	VMOVUPS      320(CX), Y4
+	VMOVUPS      352(CX), Y5
+	VMOVUPS      f32_3f800000<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VSUBPS       Y2, Y6, Y6
+	VSUBPS       Y3, Y7, Y7
+	VMINPS       Y6, Y2, Y8
+	VMINPS       Y7, Y3, Y9
+	VMULPS       Y8, Y0, Y10
+	VMULPS       Y9, Y1, Y11
+	VADDPS       Y8, Y0, Y0
+	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
+	VMOVUPS      Y12, Y13
+	VMOVUPS      f32_3b65463c<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_bc886fee<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
+	VFMADD213PS  Y14, Y10, Y12
+	VFMADD213PS  Y14, Y11, Y13
+	VMOVUPS      f32_3f000000<>+0(SB), Y14
+	VMOVUPS      Y14, Y15
+	VFNMADD231PS Y12, Y0, Y14
+	VFNMADD231PS Y13, Y1, Y15
+	VMOVUPS      64(CX), Y0
+	VMOVUPS      96(CX), Y1
+	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
+	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
+	VXORPS       Y0, Y4, Y0
+	VXORPS       Y1, Y5, Y1
+	VFMADD213PS  Y0, Y14, Y10
+	VFMADD213PS  Y1, Y15, Y11
+	VADDPS       Y10, Y8, Y10
+	VADDPS       Y11, Y9, Y11
+	VMOVUPS      64(CX), Y0
+	VMOVUPS      96(CX), Y1
+	VXORPS       Y8, Y8, Y8
+	VMAXPS       Y0, Y8, Y0
+	VADDPS       Y10, Y0, Y10
+	VXORPS       Y0, Y0, Y0
+	VMAXPS       Y1, Y0, Y0
+	VADDPS       Y11, Y0, Y11
+	VSUBPS       Y4, Y6, Y6
+	VSUBPS       Y5, Y7, Y7
+	VADDPS       Y4, Y2, Y0
+	VADDPS       Y5, Y3, Y1
+	VADDPS       Y2, Y2, Y8
+	VADDPS       Y3, Y3, Y9
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y5, Y9, Y9
+	VFMADD231PS  Y2, Y2, Y8
+	VFMADD231PS  Y3, Y3, Y9
 	CMPQ         root+120(FP), $0x01
-	JL           less66
-	VMOVUPS      Y8, Y10
-	VMOVUPS      Y9, Y11
+	JL           less69
+	VMOVUPS      Y0, Y8
+	VMOVUPS      Y1, Y9
 	CMPQ         root+120(FP), $0x02
-	JL           less67
-	VSQRTPS      Y10, Y10
-	VSQRTPS      Y11, Y11
+	JL           less70
+	VSQRTPS      Y8, Y8
+	VSQRTPS      Y9, Y9
 	CMPQ         root+120(FP), $0x03
-	JL           less68
+	JL           less71
 	MOVQ         powers+128(FP), R10
-	VMOVUPS      64(R10)(AX*1), Y10
+	VMOVUPS      64(R10)(AX*1), Y8
 	MOVQ         powers+128(FP), R10
-	VMOVUPS      96(R10)(AX*1), Y11
+	VMOVUPS      96(R10)(AX*1), Y9
 
-less68:
-less67:
-less66:
+less71:
+less70:
+less69:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough70
+	JZ    enough73
 
-again69:
-	VMULPS      Y2, Y10, Y12
-	VMULPS      Y3, Y11, Y13
-	VFMADD231PS Y4, Y10, Y12
-	VFMADD231PS Y6, Y11, Y13
-	VMOVUPS     Y12, Y10
-	VMOVUPS     Y13, Y11
+again72:
+	VMULPS      Y4, Y8, Y12
+	VMULPS      Y5, Y9, Y13
+	VFMADD231PS Y2, Y8, Y12
+	VFMADD231PS Y3, Y9, Y13
+	VMOVUPS     Y12, Y8
+	VMOVUPS     Y13, Y9
 	DECQ        R10
-	JNZ         again69
+	JNZ         again72
 
-enough70:
-	VMULPS       Y0, Y5, Y5
-	VMULPS       Y1, Y7, Y7
+enough73:
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y11, Y7, Y7
 	MOVQ         exponent+104(FP), R10
 	VBROADCASTSS (R10), Y2
-	VFMADD231PS  Y2, Y5, Y8
-	VFMADD231PS  Y2, Y7, Y9
-	VMULPS       Y0, Y10, Y0
-	VMULPS       Y1, Y11, Y1
-	VMULPS       Y8, Y10, Y8
-	VMULPS       Y9, Y11, Y9
+	VFMADD231PS  Y2, Y6, Y0
+	VFMADD231PS  Y2, Y7, Y1
+	VMULPS       Y10, Y8, Y10
+	VMULPS       Y11, Y9, Y11
+	VMULPS       Y0, Y8, Y0
+	VMULPS       Y1, Y9, Y1
 	VMOVUPS      192(CX), Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
 	MOVQ         p+96(FP), R10
 	VBROADCASTSS (R10), Y3
 	VXORPS       Y3, Y2, Y2
-	VMULPS       Y2, Y8, Y8
-	VMOVUPS      Y8, 64(DX)(AX*1)
-	VMOVUPS      Y0, 64(CX)
+	VMULPS       Y2, Y0, Y0
+	VMOVUPS      Y0, 64(DX)(AX*1)
+	VMOVUPS      Y10, 64(CX)
 	VMOVUPS      224(CX), Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
 	MOVQ         p+96(FP), R10
 	VBROADCASTSS (R10), Y2
 	VXORPS       Y2, Y0, Y0
-	VMULPS       Y0, Y9, Y9
-	VMOVUPS      Y9, 96(DX)(AX*1)
-	VMOVUPS      Y1, 96(CX)
+	VMULPS       Y0, Y1, Y1
+	VMOVUPS      Y1, 96(DX)(AX*1)
+	VMOVUPS      Y11, 96(CX)
 	VMOVUPS      (CX), Y0
 	VADDPS       64(CX), Y0, Y0
 	VMOVUPS      Y0, 192(BP)
@@ -2180,17 +2271,17 @@ enough70:
 	MOVL         (SI)(R8*1), R10
 	ORL          (DI)(R8*1), R10
 	CMPL         R10, $-1
-	JNE          some71
+	JNE          some74
 
-ready72:
-	ADDQ       $+384, CX
+ready75:
+	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x20, R9
-	JG         group59
+	JG         group62
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct73
+	JEQ        direct76
 	ANDQ       $0x1f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R9
@@ -2208,7 +2299,7 @@ ready72:
 	VMOVUPS    352(DX), Y1
 	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-direct73:
+direct76:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x02, AX
 	MOVQ         AX, DX
@@ -2232,10 +2323,10 @@ direct73:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row57
-	JMP          done74
+	JNZ          row60
+	JMP          done77
 
-some71:
+some74:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      (DX)(AX*1), Y1
 	VPBROADCASTD (SI)(R8*1), Y2
@@ -2269,10 +2360,10 @@ some71:
 	VORPS        Y3, Y2, Y2
 	VBLENDVPS    Y2, Y1, Y0, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	JMP          ready72
+	JMP          ready75
 
-done74:
-last50:
+done77:
+last52:
 	VZEROUPPER
 	RET
 
@@ -2296,14 +2387,14 @@ TEXT ·sigmoidPowers32AVX2(SB), NOSPLIT, $256-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x02, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last76
+	JZ           last79
 	TESTQ        R9, R9
-	JZ           last76
+	JZ           last79
 
-row75:
+row78:
 	XORQ R8, R8
 
-group77:
+group80:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -2912,7 +3003,7 @@ group77:
 	VMOVUPS      Y11, 96(AX)(R8*4)
 	ADDQ         $0x20, R8
 	CMPQ         R8, R9
-	JB           group77
+	JB           group80
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -2922,9 +3013,9 @@ group77:
 	ADDQ         DI, AX
 	ADDQ         $0x0c, DX
 	DECQ         rows+24(FP)
-	JNZ          row75
+	JNZ          row78
 
-last76:
+last79:
 	VZEROUPPER
 	RET
 
@@ -2945,16 +3036,6 @@ DATA bits32<>+52(SB)/4, $0x00000020
 DATA bits32<>+56(SB)/4, $0x00000040
 DATA bits32<>+60(SB)/4, $0x00000080
 GLOBL bits32<>(SB), RODATA|NOPTR, $64
-
-DATA f32_3f000000<>+0(SB)/4, $0x3f000000
-DATA f32_3f000000<>+4(SB)/4, $0x3f000000
-DATA f32_3f000000<>+8(SB)/4, $0x3f000000
-DATA f32_3f000000<>+12(SB)/4, $0x3f000000
-DATA f32_3f000000<>+16(SB)/4, $0x3f000000
-DATA f32_3f000000<>+20(SB)/4, $0x3f000000
-DATA f32_3f000000<>+24(SB)/4, $0x3f000000
-DATA f32_3f000000<>+28(SB)/4, $0x3f000000
-GLOBL f32_3f000000<>(SB), RODATA|NOPTR, $32
 
 DATA f32_bf000000<>+0(SB)/4, $0xbf000000
 DATA f32_bf000000<>+4(SB)/4, $0xbf000000
@@ -3040,7 +3121,7 @@ GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·focalBlockTerms32AVX512(SB), NOSPLIT, $8-152
 	CMPQ         rows+56(FP), $0x00
-	JEQ          last78
+	JEQ          last81
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
@@ -3048,7 +3129,7 @@ TEXT ·focalBlockTerms32AVX512(SB), NOSPLIT, $8-152
 	VBROADCASTSS f32_3c091cce<>+0(SB), Z3
 	VBROADCASTSS f32_3ab52766<>+0(SB), Z4
 	VBROADCASTSS f32_3f800000<>+0(SB), Z5
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z6
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z5
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z7
 	VBROADCASTSS f32_bf317218<>+0(SB), Z8
 	VBROADCASTSS f32_3102e308<>+0(SB), Z9
@@ -3058,11 +3139,11 @@ TEXT ·focalBlockTerms32AVX512(SB), NOSPLIT, $8-152
 	MOVQ         pos+72(FP), DI
 	MOVQ         neg+80(FP), R8
 
-row82:
+row85:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials79:
+exponentials82:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -3081,7 +3162,7 @@ exponentials79:
 	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
 	VMOVUPS      64(DX)(AX*1), K2, Z10
 	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
-	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z13
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z12
 	VMOVUPS      Z10, 64(CX)
 	PREFETCHT0   12416(DX)(AX*1)
 	KMOVW        4(DI)(R9*1), K1
@@ -3090,7 +3171,7 @@ exponentials79:
 	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
 	VMOVUPS      128(DX)(AX*1), K2, Z10
 	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
-	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z14
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z13
 	VMOVUPS      Z10, 128(CX)
 	PREFETCHT0   12480(DX)(AX*1)
 	KMOVW        6(DI)(R9*1), K1
@@ -3099,101 +3180,97 @@ exponentials79:
 	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
 	VMOVUPS      192(DX)(AX*1), K2, Z10
 	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
-	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z15
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z14
 	VMOVUPS      Z10, 192(CX)
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z10
 	VMAXPS       Z10, Z11, Z11
+	VMAXPS       Z10, Z12, Z12
 	VMAXPS       Z10, Z13, Z13
 	VMAXPS       Z10, Z14, Z14
-	VMAXPS       Z10, Z15, Z15
-	VMOVUPS      Z6, Z10
+	VMOVUPS      Z5, Z10
+	VMOVUPS      Z10, Z15
 	VMOVUPS      Z10, Z16
 	VMOVUPS      Z10, Z17
-	VMOVUPS      Z10, Z18
 	VFMADD231PS  Z7, Z11, Z10
+	VFMADD231PS  Z7, Z12, Z15
 	VFMADD231PS  Z7, Z13, Z16
 	VFMADD231PS  Z7, Z14, Z17
-	VFMADD231PS  Z7, Z15, Z18
-	VSUBPS       Z6, Z10, Z19
-	VSUBPS       Z6, Z16, Z20
-	VSUBPS       Z6, Z17, Z21
-	VSUBPS       Z6, Z18, Z22
-	VFMADD231PS  Z8, Z19, Z11
+	VSUBPS       Z5, Z10, Z18
+	VSUBPS       Z5, Z15, Z19
+	VSUBPS       Z5, Z16, Z20
+	VSUBPS       Z5, Z17, Z21
+	VFMADD231PS  Z8, Z18, Z11
+	VFMADD231PS  Z8, Z19, Z12
 	VFMADD231PS  Z8, Z20, Z13
 	VFMADD231PS  Z8, Z21, Z14
-	VFMADD231PS  Z8, Z22, Z15
-	VFMADD231PS  Z9, Z19, Z11
+	VFMADD231PS  Z9, Z18, Z11
+	VFMADD231PS  Z9, Z19, Z12
 	VFMADD231PS  Z9, Z20, Z13
 	VFMADD231PS  Z9, Z21, Z14
-	VFMADD231PS  Z9, Z22, Z15
 	VPSLLD       $0x17, Z10, Z10
+	VPSLLD       $0x17, Z15, Z15
 	VPSLLD       $0x17, Z16, Z16
 	VPSLLD       $0x17, Z17, Z17
-	VPSLLD       $0x17, Z18, Z18
-	VMULPS       Z11, Z11, Z19
+	VMULPS       Z11, Z11, Z18
+	VMULPS       Z12, Z12, Z19
 	VMULPS       Z13, Z13, Z20
 	VMULPS       Z14, Z14, Z21
-	VMULPS       Z15, Z15, Z22
-	VMOVUPS      Z4, Z23
-	VMOVUPS      Z23, Z24
-	VMOVUPS      Z23, Z25
-	VMOVUPS      Z23, Z26
-	VMOVUPS      Z3, Z27
-	VMOVUPS      Z27, Z28
-	VMOVUPS      Z27, Z29
-	VMOVUPS      Z27, Z30
+	VMOVUPS      Z4, Z22
+	VMOVUPS      Z22, Z23
+	VMOVUPS      Z22, Z24
+	VMOVUPS      Z22, Z25
+	VMOVUPS      Z3, Z26
+	VMOVUPS      Z26, Z27
+	VMOVUPS      Z26, Z28
+	VMOVUPS      Z26, Z29
+	VFMADD213PS  Z2, Z18, Z22
 	VFMADD213PS  Z2, Z19, Z23
 	VFMADD213PS  Z2, Z20, Z24
 	VFMADD213PS  Z2, Z21, Z25
-	VFMADD213PS  Z2, Z22, Z26
+	VFMADD213PS  Z1, Z18, Z26
 	VFMADD213PS  Z1, Z19, Z27
 	VFMADD213PS  Z1, Z20, Z28
 	VFMADD213PS  Z1, Z21, Z29
-	VFMADD213PS  Z1, Z22, Z30
+	VFMADD213PS  Z0, Z18, Z22
 	VFMADD213PS  Z0, Z19, Z23
 	VFMADD213PS  Z0, Z20, Z24
 	VFMADD213PS  Z0, Z21, Z25
-	VFMADD213PS  Z0, Z22, Z26
-	VFMADD231PS  Z11, Z27, Z23
+	VFMADD231PS  Z11, Z26, Z22
+	VFMADD231PS  Z12, Z27, Z23
 	VFMADD231PS  Z13, Z28, Z24
 	VFMADD231PS  Z14, Z29, Z25
-	VFMADD231PS  Z15, Z30, Z26
-	VFMADD213PS  Z11, Z23, Z19
+	VFMADD213PS  Z11, Z22, Z18
+	VFMADD213PS  Z12, Z23, Z19
 	VFMADD213PS  Z13, Z24, Z20
 	VFMADD213PS  Z14, Z25, Z21
-	VFMADD213PS  Z15, Z26, Z22
-	VADDPS       Z5, Z19, Z23
-	VADDPS       Z5, Z20, Z24
-	VADDPS       Z5, Z21, Z25
-	VADDPS       Z5, Z22, Z26
-	VSUBPS       Z5, Z23, Z11
-	VSUBPS       Z5, Z24, Z13
-	VSUBPS       Z5, Z25, Z14
-	VSUBPS       Z5, Z26, Z15
-	VSUBPS       Z11, Z19, Z19
-	VSUBPS       Z13, Z20, Z20
-	VSUBPS       Z14, Z21, Z21
-	VSUBPS       Z15, Z22, Z22
-	VMULPS       Z10, Z19, Z19
-	VMULPS       Z16, Z20, Z20
-	VMULPS       Z17, Z21, Z21
-	VMULPS       Z18, Z22, Z22
-	VMULPS       Z10, Z23, Z23
-	VMULPS       Z16, Z24, Z24
-	VMULPS       Z17, Z25, Z25
-	VMULPS       Z18, Z26, Z26
-	VMOVUPS      Z23, 256(CX)
-	VMOVUPS      Z19, 512(CX)
-	VMOVUPS      Z24, 320(CX)
-	VMOVUPS      Z20, 576(CX)
-	VMOVUPS      Z25, 384(CX)
-	VMOVUPS      Z21, 640(CX)
-	VMOVUPS      Z26, 448(CX)
-	VMOVUPS      Z22, 704(CX)
-	ADDQ         $+768, CX
+	VMOVUPS      Z10, Z22
+	VMOVUPS      Z15, Z23
+	VMOVUPS      Z16, Z24
+	VMOVUPS      Z17, Z25
+	VFMADD231PS  Z18, Z10, Z22
+	VFMADD231PS  Z19, Z15, Z23
+	VFMADD231PS  Z20, Z16, Z24
+	VFMADD231PS  Z21, Z17, Z25
+	VSUBPS       Z22, Z10, Z11
+	VSUBPS       Z23, Z15, Z12
+	VSUBPS       Z24, Z16, Z13
+	VSUBPS       Z25, Z17, Z14
+	VFMADD231PS  Z18, Z10, Z11
+	VFMADD231PS  Z19, Z15, Z12
+	VFMADD231PS  Z20, Z16, Z13
+	VFMADD231PS  Z21, Z17, Z14
+	VMOVUPS      Z22, 256(CX)
+	VMOVUPS      Z11, 512(CX)
+	VMOVUPS      Z23, 320(CX)
+	VMOVUPS      Z12, 576(CX)
+	VMOVUPS      Z24, 384(CX)
+	VMOVUPS      Z13, 640(CX)
+	VMOVUPS      Z25, 448(CX)
+	VMOVUPS      Z14, 704(CX)
+	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x40, SI
-	JG           exponentials79
+	JG           exponentials82
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -3202,16 +3279,100 @@ exponentials79:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row82
-	VXORPS       Y12, Y12, Y12
-	VBROADCASTSS f32_3effffaf<>+0(SB), Z0
-	VBROADCASTSS f32_be2a9880<>+0(SB), Z1
-	VBROADCASTSS f32_3da94785<>+0(SB), Z2
-	VBROADCASTSS f32_bd3f9d47<>+0(SB), Z3
-	VBROADCASTSS f32_3cca3645<>+0(SB), Z4
-	VBROADCASTSS f32_bc1abc4e<>+0(SB), Z5
-	VBROADCASTSS f32_3ae937d7<>+0(SB), Z6
-	VBROADCASTSS f32_3f800000<>+0(SB), Z7
+	JNZ          row85
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS f32_3f800000<>+0(SB), Z0
+	VBROADCASTSS f32_80000000<>+0(SB), Z1
+	MOVQ         CX, AX
+	MOVQ         kept+0(FP), CX
+
+quotients87:
+	VMOVUPS      256(CX), Z2
+	VMOVUPS      320(CX), Z3
+	VMOVUPS      384(CX), Z4
+	VMOVUPS      448(CX), Z5
+	VMOVUPS      (CX), Z7
+	VMOVUPS      64(CX), Z8
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VMOVUPS      512(CX), Z11
+	VMOVUPS      576(CX), Z12
+	VMOVUPS      640(CX), Z13
+	VMOVUPS      704(CX), Z14
+	VMOVUPS      Z0, Z15
+	VMOVUPS      Z15, Z16
+	VMOVUPS      Z15, Z17
+	VMOVUPS      Z15, Z18
+	VCMPPS       $0x11, Z6, Z7, K1
+	VMOVUPS      Z15, Z23
+	VMOVAPS      Z2, K1, Z23
+	VCMPPS       $0x11, Z6, Z8, K1
+	VMOVUPS      Z16, Z24
+	VMOVAPS      Z3, K1, Z24
+	VCMPPS       $0x11, Z6, Z9, K1
+	VMOVUPS      Z17, Z25
+	VMOVAPS      Z4, K1, Z25
+	VCMPPS       $0x11, Z6, Z10, K1
+	VMOVUPS      Z18, Z26
+	VMOVAPS      Z5, K1, Z26
+	VADDPS       Z15, Z2, Z19
+	VADDPS       Z16, Z3, Z20
+	VADDPS       Z17, Z4, Z21
+	VADDPS       Z18, Z5, Z22
+	VDIVPS       Z19, Z23, Z19
+	VDIVPS       Z20, Z24, Z20
+	VDIVPS       Z21, Z25, Z21
+	VDIVPS       Z22, Z26, Z22
+	VSUBPS       Z19, Z15, Z15
+	VSUBPS       Z20, Z16, Z16
+	VSUBPS       Z21, Z17, Z17
+	VSUBPS       Z22, Z18, Z18
+	VMAXPS       Z15, Z19, Z15
+	VMAXPS       Z16, Z20, Z16
+	VMAXPS       Z17, Z21, Z17
+	VMAXPS       Z18, Z22, Z18
+	VSUBPS       Z19, Z23, Z23
+	VSUBPS       Z20, Z24, Z24
+	VSUBPS       Z21, Z25, Z25
+	VSUBPS       Z22, Z26, Z26
+	VFNMADD231PS Z2, Z19, Z23
+	VFNMADD231PS Z3, Z20, Z24
+	VFNMADD231PS Z4, Z21, Z25
+	VFNMADD231PS Z5, Z22, Z26
+	VANDNPS      Z1, Z7, Z7
+	VANDNPS      Z1, Z8, Z8
+	VANDNPS      Z1, Z9, Z9
+	VANDNPS      Z1, Z10, Z10
+	VXORPS       Z7, Z11, Z11
+	VXORPS       Z8, Z12, Z12
+	VXORPS       Z9, Z13, Z13
+	VXORPS       Z10, Z14, Z14
+	VFMADD231PS  Z15, Z11, Z23
+	VFMADD231PS  Z16, Z12, Z24
+	VFMADD231PS  Z17, Z13, Z25
+	VFMADD231PS  Z18, Z14, Z26
+	VMULPS       Z15, Z23, Z23
+	VMULPS       Z16, Z24, Z24
+	VMULPS       Z17, Z25, Z25
+	VMULPS       Z18, Z26, Z26
+	VMOVUPS      Z23, 512(CX)
+	VMOVUPS      Z19, 768(CX)
+	VMOVUPS      Z24, 576(CX)
+	VMOVUPS      Z20, 832(CX)
+	VMOVUPS      Z25, 640(CX)
+	VMOVUPS      Z21, 896(CX)
+	VMOVUPS      Z26, 704(CX)
+	VMOVUPS      Z22, 960(CX)
+	ADDQ         $+1024, CX
+	CMPQ         CX, AX
+	JNE          quotients87
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS f32_3daaaa5b<>+0(SB), Z0
+	VBROADCASTSS f32_bc886fee<>+0(SB), Z1
+	VBROADCASTSS f32_3b65463c<>+0(SB), Z2
+	VBROADCASTSS f32_ba1faed7<>+0(SB), Z3
+	VBROADCASTSS f32_3f800000<>+0(SB), Z4
+	VBROADCASTSS f32_3f000000<>+0(SB), Z5
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
@@ -3219,292 +3380,256 @@ exponentials79:
 	MOVQ         neg+80(FP), DI
 	MOVQ         terms+16(FP), R9
 	MOVQ         exponent+104(FP), AX
+	VBROADCASTSS (AX), Z7
+	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z8
-	MOVQ         p+96(FP), AX
-	VBROADCASTSS (AX), Z9
 
-row84:
+row88:
 	MOVQ         p+96(FP), AX
-	VBROADCASTSS (AX), Z9
+	VBROADCASTSS (AX), Z8
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R10
 
-group86:
+group90:
 	MOVQ  $-1, R8
 	CMPQ  R10, $0x40
-	JAE   whole87
+	JAE   whole91
 	BZHIQ R10, R8, R8
 
-whole87:
+whole91:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
-	VMOVUPS      256(CX), Z10
-	VMOVUPS      320(CX), Z11
+	VMOVUPS      256(CX), Z9
+	VMOVUPS      320(CX), Z10
+	VMOVUPS      768(CX), Z11
+	VMOVUPS      832(CX), Z12
 	VMOVUPS      512(CX), Z13
 	VMOVUPS      576(CX), Z14
-	VMOVUPS      Z6, Z15
+	VMOVUPS      Z4, Z15
 	VMOVUPS      Z15, Z16
-	VFMADD213PS  Z5, Z10, Z15
-	VFMADD213PS  Z5, Z11, Z16
-	VFMADD213PS  Z4, Z10, Z15
-	VFMADD213PS  Z4, Z11, Z16
-	VFMADD213PS  Z3, Z10, Z15
-	VFMADD213PS  Z3, Z11, Z16
-	VFMADD213PS  Z2, Z10, Z15
-	VFMADD213PS  Z2, Z11, Z16
-	VFMADD213PS  Z1, Z10, Z15
-	VFMADD213PS  Z1, Z11, Z16
-	VFMADD213PS  Z0, Z10, Z15
-	VFMADD213PS  Z0, Z11, Z16
-	VMOVUPS      Z7, Z19
-	VMOVUPS      Z19, Z20
-	VADDPS       Z19, Z10, Z17
-	VADDPS       Z20, Z11, Z18
-	VDIVPS       Z17, Z19, Z17
-	VDIVPS       Z18, Z20, Z18
-	VSUBPS       Z17, Z19, Z19
-	VSUBPS       Z18, Z20, Z20
-	VFNMADD231PS Z17, Z10, Z19
-	VFNMADD231PS Z18, Z11, Z20
-	VFNMADD231PS Z17, Z13, Z19
-	VFNMADD231PS Z18, Z14, Z20
-	VMULPS       Z17, Z10, Z21
-	VMULPS       Z18, Z11, Z22
-	VMOVUPS      Z21, Z23
-	VFMSUB231PS  Z17, Z10, Z23
-	VMOVUPS      Z22, Z24
-	VFMSUB231PS  Z18, Z11, Z24
-	VFMADD231PS  Z17, Z13, Z23
-	VFMADD231PS  Z18, Z14, Z24
-	VFMADD231PS  Z19, Z21, Z23
-	VFMADD231PS  Z20, Z22, Z24
-	VMULPS       Z21, Z10, Z10
-	VMULPS       Z22, Z11, Z11
-	VFMADD213PS  Z23, Z15, Z10
-	VFMADD213PS  Z24, Z16, Z11
-	VADDPS       Z10, Z21, Z10
-	VADDPS       Z11, Z22, Z11
-	VMOVUPS      (CX), Z13
-	VMOVUPS      64(CX), Z14
-	VMAXPS       Z13, Z12, Z15
-	VADDPS       Z10, Z15, Z10
-	VMAXPS       Z14, Z12, Z15
-	VADDPS       Z11, Z15, Z11
-	VMULPS       Z19, Z17, Z19
-	VMULPS       Z20, Z18, Z20
-	VCMPPS       $0x11, Z12, Z13, K1
-	VMOVUPS      Z17, Z13
-	VMOVAPS      Z21, K1, Z13
-	VMOVAPS      Z17, K1, Z21
-	VMOVAPS      Z23, K1, Z19
-	VCMPPS       $0x11, Z12, Z14, K1
-	VMOVUPS      Z18, Z14
-	VMOVAPS      Z22, K1, Z14
-	VMOVAPS      Z18, K1, Z22
-	VMOVAPS      Z24, K1, Z20
-	VADDPS       Z19, Z13, Z15
-	VADDPS       Z20, Z14, Z16
-	VADDPS       Z13, Z13, Z17
-	VADDPS       Z14, Z14, Z18
-	VMULPS       Z19, Z17, Z17
-	VMULPS       Z20, Z18, Z18
-	VFMADD231PS  Z13, Z13, Z17
-	VFMADD231PS  Z14, Z14, Z18
+	VSUBPS       Z11, Z15, Z15
+	VSUBPS       Z12, Z16, Z16
+	VMINPS       Z15, Z11, Z17
+	VMINPS       Z16, Z12, Z18
+	VMULPS       Z17, Z9, Z19
+	VMULPS       Z18, Z10, Z20
+	VADDPS       Z17, Z9, Z9
+	VADDPS       Z18, Z10, Z10
+	VMOVUPS      Z3, Z21
+	VMOVUPS      Z21, Z22
+	VFMADD213PS  Z2, Z19, Z21
+	VFMADD213PS  Z2, Z20, Z22
+	VFMADD213PS  Z1, Z19, Z21
+	VFMADD213PS  Z1, Z20, Z22
+	VFMADD213PS  Z0, Z19, Z21
+	VFMADD213PS  Z0, Z20, Z22
+	VMOVUPS      Z5, Z23
+	VMOVUPS      Z23, Z24
+	VFNMADD231PS Z21, Z9, Z23
+	VFNMADD231PS Z22, Z10, Z24
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
+	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
+	VXORPS       Z9, Z13, Z9
+	VXORPS       Z10, Z14, Z10
+	VFMADD213PS  Z9, Z23, Z19
+	VFMADD213PS  Z10, Z24, Z20
+	VADDPS       Z19, Z17, Z19
+	VADDPS       Z20, Z18, Z20
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMAXPS       Z9, Z6, Z9
+	VADDPS       Z19, Z9, Z19
+	VMAXPS       Z10, Z6, Z9
+	VADDPS       Z20, Z9, Z20
+	VSUBPS       Z13, Z15, Z15
+	VSUBPS       Z14, Z16, Z16
+	VADDPS       Z13, Z11, Z9
+	VADDPS       Z14, Z12, Z10
+	VADDPS       Z11, Z11, Z17
+	VADDPS       Z12, Z12, Z18
+	VMULPS       Z13, Z17, Z17
+	VMULPS       Z14, Z18, Z18
+	VFMADD231PS  Z11, Z11, Z17
+	VFMADD231PS  Z12, Z12, Z18
 	CMPQ         root+120(FP), $0x01
-	JL           less88
-	VMOVUPS      Z15, Z17
-	VMOVUPS      Z16, Z18
+	JL           less92
+	VMOVUPS      Z9, Z17
+	VMOVUPS      Z10, Z18
 	CMPQ         root+120(FP), $0x02
-	JL           less89
+	JL           less93
 	VSQRTPS      Z17, Z17
 	VSQRTPS      Z18, Z18
 	CMPQ         root+120(FP), $0x03
-	JL           less90
+	JL           less94
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      (R11)(AX*1), Z17
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      64(R11)(AX*1), Z18
 
-less90:
-less89:
-less88:
+less94:
+less93:
+less92:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough92
+	JZ    enough96
 
-again91:
-	VMULPS      Z19, Z17, Z23
-	VMULPS      Z20, Z18, Z24
-	VFMADD231PS Z13, Z17, Z23
-	VFMADD231PS Z14, Z18, Z24
-	VMOVUPS     Z23, Z17
-	VMOVUPS     Z24, Z18
+again95:
+	VMULPS      Z13, Z17, Z21
+	VMULPS      Z14, Z18, Z22
+	VFMADD231PS Z11, Z17, Z21
+	VFMADD231PS Z12, Z18, Z22
+	VMOVUPS     Z21, Z17
+	VMOVUPS     Z22, Z18
 	DECQ        R11
-	JNZ         again91
+	JNZ         again95
 
-enough92:
-	VMULPS       Z10, Z21, Z21
-	VMULPS       Z11, Z22, Z22
-	VFMADD231PS  Z8, Z21, Z15
-	VFMADD231PS  Z8, Z22, Z16
-	VMULPS       Z10, Z17, Z10
-	VMULPS       Z11, Z18, Z11
-	VMULPS       Z15, Z17, Z15
-	VMULPS       Z16, Z18, Z16
-	KMOVW        (SI)(R8*1), K1
-	VMOVUPS      Z9, Z13
-	VXORPS.BCST  f32_80000000<>+0(SB), Z13, K1, Z13
-	KMOVW        (DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPS.Z     Z13, Z15, K2, Z15
-	KMOVW        (SP), K1
-	VMOVUPS      Z15, K1, (DX)(AX*1)
-	VMOVUPS      Z10, (R9)(AX*1)
-	KMOVW        2(SI)(R8*1), K1
-	VMOVUPS      Z9, Z10
-	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
-	KMOVW        2(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPS.Z     Z10, Z16, K2, Z16
-	KMOVW        2(SP), K1
-	VMOVUPS      Z16, K1, 64(DX)(AX*1)
-	VMOVUPS      Z11, 64(R9)(AX*1)
-	VMOVUPS      384(CX), Z10
-	VMOVUPS      448(CX), Z11
-	VMOVUPS      640(CX), Z13
-	VMOVUPS      704(CX), Z14
-	VMOVUPS      Z6, Z15
-	VMOVUPS      Z15, Z16
-	VFMADD213PS  Z5, Z10, Z15
-	VFMADD213PS  Z5, Z11, Z16
-	VFMADD213PS  Z4, Z10, Z15
-	VFMADD213PS  Z4, Z11, Z16
-	VFMADD213PS  Z3, Z10, Z15
-	VFMADD213PS  Z3, Z11, Z16
-	VFMADD213PS  Z2, Z10, Z15
-	VFMADD213PS  Z2, Z11, Z16
-	VFMADD213PS  Z1, Z10, Z15
-	VFMADD213PS  Z1, Z11, Z16
-	VFMADD213PS  Z0, Z10, Z15
-	VFMADD213PS  Z0, Z11, Z16
-	VMOVUPS      Z7, Z19
-	VMOVUPS      Z19, Z20
-	VADDPS       Z19, Z10, Z17
-	VADDPS       Z20, Z11, Z18
-	VDIVPS       Z17, Z19, Z17
-	VDIVPS       Z18, Z20, Z18
-	VSUBPS       Z17, Z19, Z19
-	VSUBPS       Z18, Z20, Z20
-	VFNMADD231PS Z17, Z10, Z19
-	VFNMADD231PS Z18, Z11, Z20
-	VFNMADD231PS Z17, Z13, Z19
-	VFNMADD231PS Z18, Z14, Z20
-	VMULPS       Z17, Z10, Z21
-	VMULPS       Z18, Z11, Z22
-	VMOVUPS      Z21, Z23
-	VFMSUB231PS  Z17, Z10, Z23
-	VMOVUPS      Z22, Z24
-	VFMSUB231PS  Z18, Z11, Z24
-	VFMADD231PS  Z17, Z13, Z23
-	VFMADD231PS  Z18, Z14, Z24
-	VFMADD231PS  Z19, Z21, Z23
-	VFMADD231PS  Z20, Z22, Z24
-	VMULPS       Z21, Z10, Z10
-	VMULPS       Z22, Z11, Z11
-	VFMADD213PS  Z23, Z15, Z10
-	VFMADD213PS  Z24, Z16, Z11
-	VADDPS       Z10, Z21, Z10
-	VADDPS       Z11, Z22, Z11
-	VMOVUPS      128(CX), Z13
-	VMOVUPS      192(CX), Z14
-	VMAXPS       Z13, Z12, Z15
-	VADDPS       Z10, Z15, Z10
-	VMAXPS       Z14, Z12, Z15
-	VADDPS       Z11, Z15, Z11
+enough96:
+	VMULPS       Z19, Z15, Z15
+	VMULPS       Z20, Z16, Z16
+	VFMADD231PS  Z7, Z15, Z9
+	VFMADD231PS  Z7, Z16, Z10
 	VMULPS       Z19, Z17, Z19
 	VMULPS       Z20, Z18, Z20
-	VCMPPS       $0x11, Z12, Z13, K1
-	VMOVUPS      Z17, Z13
-	VMOVAPS      Z21, K1, Z13
-	VMOVAPS      Z17, K1, Z21
-	VMOVAPS      Z23, K1, Z19
-	VCMPPS       $0x11, Z12, Z14, K1
-	VMOVUPS      Z18, Z14
-	VMOVAPS      Z22, K1, Z14
-	VMOVAPS      Z18, K1, Z22
-	VMOVAPS      Z24, K1, Z20
-	VADDPS       Z19, Z13, Z15
-	VADDPS       Z20, Z14, Z16
-	VADDPS       Z13, Z13, Z17
-	VADDPS       Z14, Z14, Z18
-	VMULPS       Z19, Z17, Z17
-	VMULPS       Z20, Z18, Z18
-	VFMADD231PS  Z13, Z13, Z17
-	VFMADD231PS  Z14, Z14, Z18
+	VMULPS       Z9, Z17, Z9
+	VMULPS       Z10, Z18, Z10
+	KMOVW        (SI)(R8*1), K1
+	VMOVUPS      Z8, Z11
+	VXORPS.BCST  f32_80000000<>+0(SB), Z11, K1, Z11
+	KMOVW        (DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPS.Z     Z11, Z9, K2, Z9
+	KMOVW        (SP), K1
+	VMOVUPS      Z9, K1, (DX)(AX*1)
+	VMOVUPS      Z19, (R9)(AX*1)
+	KMOVW        2(SI)(R8*1), K1
+	VMOVUPS      Z8, Z9
+	VXORPS.BCST  f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW        2(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPS.Z     Z9, Z10, K2, Z10
+	KMOVW        2(SP), K1
+	VMOVUPS      Z10, K1, 64(DX)(AX*1)
+	VMOVUPS      Z20, 64(R9)(AX*1)
+	VMOVUPS      384(CX), Z9
+	VMOVUPS      448(CX), Z10
+	VMOVUPS      896(CX), Z11
+	VMOVUPS      960(CX), Z12
+	VMOVUPS      640(CX), Z13
+	VMOVUPS      704(CX), Z14
+	VMOVUPS      Z4, Z15
+	VMOVUPS      Z15, Z16
+	VSUBPS       Z11, Z15, Z15
+	VSUBPS       Z12, Z16, Z16
+	VMINPS       Z15, Z11, Z17
+	VMINPS       Z16, Z12, Z18
+	VMULPS       Z17, Z9, Z19
+	VMULPS       Z18, Z10, Z20
+	VADDPS       Z17, Z9, Z9
+	VADDPS       Z18, Z10, Z10
+	VMOVUPS      Z3, Z21
+	VMOVUPS      Z21, Z22
+	VFMADD213PS  Z2, Z19, Z21
+	VFMADD213PS  Z2, Z20, Z22
+	VFMADD213PS  Z1, Z19, Z21
+	VFMADD213PS  Z1, Z20, Z22
+	VFMADD213PS  Z0, Z19, Z21
+	VFMADD213PS  Z0, Z20, Z22
+	VMOVUPS      Z5, Z23
+	VMOVUPS      Z23, Z24
+	VFNMADD231PS Z21, Z9, Z23
+	VFNMADD231PS Z22, Z10, Z24
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
+	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
+	VXORPS       Z9, Z13, Z9
+	VXORPS       Z10, Z14, Z10
+	VFMADD213PS  Z9, Z23, Z19
+	VFMADD213PS  Z10, Z24, Z20
+	VADDPS       Z19, Z17, Z19
+	VADDPS       Z20, Z18, Z20
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VMAXPS       Z9, Z6, Z9
+	VADDPS       Z19, Z9, Z19
+	VMAXPS       Z10, Z6, Z9
+	VADDPS       Z20, Z9, Z20
+	VSUBPS       Z13, Z15, Z15
+	VSUBPS       Z14, Z16, Z16
+	VADDPS       Z13, Z11, Z9
+	VADDPS       Z14, Z12, Z10
+	VADDPS       Z11, Z11, Z17
+	VADDPS       Z12, Z12, Z18
+	VMULPS       Z13, Z17, Z17
+	VMULPS       Z14, Z18, Z18
+	VFMADD231PS  Z11, Z11, Z17
+	VFMADD231PS  Z12, Z12, Z18
 	CMPQ         root+120(FP), $0x01
-	JL           less93
-	VMOVUPS      Z15, Z17
-	VMOVUPS      Z16, Z18
+	JL           less97
+	VMOVUPS      Z9, Z17
+	VMOVUPS      Z10, Z18
 	CMPQ         root+120(FP), $0x02
-	JL           less94
+	JL           less98
 	VSQRTPS      Z17, Z17
 	VSQRTPS      Z18, Z18
 	CMPQ         root+120(FP), $0x03
-	JL           less95
+	JL           less99
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      128(R11)(AX*1), Z17
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      192(R11)(AX*1), Z18
 
-less95:
-less94:
-less93:
+less99:
+less98:
+less97:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough97
+	JZ    enough101
 
-again96:
-	VMULPS      Z19, Z17, Z23
-	VMULPS      Z20, Z18, Z24
-	VFMADD231PS Z13, Z17, Z23
-	VFMADD231PS Z14, Z18, Z24
-	VMOVUPS     Z23, Z17
-	VMOVUPS     Z24, Z18
+again100:
+	VMULPS      Z13, Z17, Z21
+	VMULPS      Z14, Z18, Z22
+	VFMADD231PS Z11, Z17, Z21
+	VFMADD231PS Z12, Z18, Z22
+	VMOVUPS     Z21, Z17
+	VMOVUPS     Z22, Z18
 	DECQ        R11
-	JNZ         again96
+	JNZ         again100
 
-enough97:
-	VMULPS      Z10, Z21, Z21
-	VMULPS      Z11, Z22, Z22
-	VFMADD231PS Z8, Z21, Z15
-	VFMADD231PS Z8, Z22, Z16
-	VMULPS      Z10, Z17, Z10
-	VMULPS      Z11, Z18, Z11
-	VMULPS      Z15, Z17, Z15
-	VMULPS      Z16, Z18, Z16
+enough101:
+	VMULPS      Z19, Z15, Z15
+	VMULPS      Z20, Z16, Z16
+	VFMADD231PS Z7, Z15, Z9
+	VFMADD231PS Z7, Z16, Z10
+	VMULPS      Z19, Z17, Z19
+	VMULPS      Z20, Z18, Z20
+	VMULPS      Z9, Z17, Z9
+	VMULPS      Z10, Z18, Z10
 	KMOVW       4(SI)(R8*1), K1
-	VMOVUPS     Z9, Z13
-	VXORPS.BCST f32_80000000<>+0(SB), Z13, K1, Z13
+	VMOVUPS     Z8, Z11
+	VXORPS.BCST f32_80000000<>+0(SB), Z11, K1, Z11
 	KMOVW       4(DI)(R8*1), K2
 	KORW        K1, K2, K2
-	VMULPS.Z    Z13, Z15, K2, Z15
+	VMULPS.Z    Z11, Z9, K2, Z9
 	KMOVW       4(SP), K1
-	VMOVUPS     Z15, K1, 128(DX)(AX*1)
-	VMOVUPS     Z10, 128(R9)(AX*1)
+	VMOVUPS     Z9, K1, 128(DX)(AX*1)
+	VMOVUPS     Z19, 128(R9)(AX*1)
 	KMOVW       6(SI)(R8*1), K1
-	VMOVUPS     Z9, Z10
-	VXORPS.BCST f32_80000000<>+0(SB), Z10, K1, Z10
+	VMOVUPS     Z8, Z9
+	VXORPS.BCST f32_80000000<>+0(SB), Z9, K1, Z9
 	KMOVW       6(DI)(R8*1), K2
 	KORW        K1, K2, K2
-	VMULPS.Z    Z10, Z16, K2, Z16
+	VMULPS.Z    Z9, Z10, K2, Z10
 	KMOVW       6(SP), K1
-	VMOVUPS     Z16, K1, 192(DX)(AX*1)
-	VMOVUPS     Z11, 192(R9)(AX*1)
-	ADDQ        $+768, CX
+	VMOVUPS     Z10, K1, 192(DX)(AX*1)
+	VMOVUPS     Z20, 192(R9)(AX*1)
+	ADDQ        $+1024, CX
 	ADDQ        $+256, AX
 	SUBQ        $0x40, R10
-	JG          group86
+	JG          group90
 	MOVQ        dstStride+32(FP), AX
 	SHLQ        $0x02, AX
 	MOVQ        AX, DX
@@ -3518,9 +3643,9 @@ enough97:
 	ADDQ        AX, powers+128(FP)
 	ADDQ        $0x0c, p+96(FP)
 	DECQ        BX
-	JNZ         row84
+	JNZ         row88
 
-last78:
+last81:
 	VZEROUPPER
 	RET
 
@@ -3528,7 +3653,7 @@ last78:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlockWeighted32AVX512(SB), NOSPLIT, $8-152
 	CMPQ         rows+56(FP), $0x00
-	JEQ          last98
+	JEQ          last102
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
@@ -3536,7 +3661,7 @@ TEXT ·focalBlockWeighted32AVX512(SB), NOSPLIT, $8-152
 	VBROADCASTSS f32_3c091cce<>+0(SB), Z3
 	VBROADCASTSS f32_3ab52766<>+0(SB), Z4
 	VBROADCASTSS f32_3f800000<>+0(SB), Z5
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z6
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z5
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z7
 	VBROADCASTSS f32_bf317218<>+0(SB), Z8
 	VBROADCASTSS f32_3102e308<>+0(SB), Z9
@@ -3547,11 +3672,11 @@ TEXT ·focalBlockWeighted32AVX512(SB), NOSPLIT, $8-152
 	MOVQ         neg+80(FP), R8
 	MOVQ         p+96(FP), R10
 
-row102:
+row106:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials99:
+exponentials103:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -3591,74 +3716,72 @@ exponentials99:
 	VBROADCASTSS 4(R10), Z13
 	VBROADCASTSS 8(R10), Z14
 	VSUBPS       Z13, Z11, Z15
-	VSUBPS       Z11, Z15, Z18
-	VSUBPS       Z18, Z15, Z19
-	VSUBPS       Z19, Z11, Z19
-	VADDPS       Z13, Z18, Z18
-	VSUBPS       Z18, Z19, Z19
-	VSUBPS       Z14, Z19, Z19
+	VSUBPS       Z11, Z15, Z17
+	VSUBPS       Z17, Z15, Z18
+	VSUBPS       Z18, Z11, Z18
+	VADDPS       Z13, Z17, Z17
+	VSUBPS       Z17, Z18, Z18
+	VSUBPS       Z14, Z18, Z18
 	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K1, Z15
-	VXORPS.BCST  f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST  f32_80000000<>+0(SB), Z18, K1, Z18
 	VBROADCASTSS f32_ff7fffff<>+0(SB), Z11
 	VMOVUPS      Z15, K2, Z11
 	VORPS.BCST   f32_80000000<>+0(SB), Z11, Z13
 	VCMPPS.BCST  $0x1e, f32_c2b00f34<>+0(SB), Z13, K1
-	VMOVAPS.Z    Z19, K1, Z19
-	VADDPS       Z19, Z11, Z13
+	VMOVAPS.Z    Z18, K1, Z18
+	VADDPS       Z18, Z11, Z13
 	VSUBPS       Z11, Z13, Z11
-	VSUBPS       Z11, Z19, Z19
-	VMOVAPS.Z    Z19, K1, Z19
+	VSUBPS       Z11, Z18, Z18
+	VMOVAPS.Z    Z18, K1, Z18
 	VANDNPS.BCST f32_80000000<>+0(SB), Z13, Z11
-	VXORPS       Z11, Z19, Z11
+	VXORPS       Z11, Z18, Z11
 	VORPS.BCST   f32_80000000<>+0(SB), Z13, Z14
 	VMOVUPS      Z13, 64(CX)
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z13
 	VMAXPS       Z13, Z12, Z12
 	VMAXPS       Z13, Z14, Z14
-	VMOVUPS      Z6, Z13
+	VMOVUPS      Z5, Z13
 	VMOVUPS      Z13, Z15
 	VFMADD231PS  Z7, Z12, Z13
 	VFMADD231PS  Z7, Z14, Z15
-	VSUBPS       Z6, Z13, Z18
-	VSUBPS       Z6, Z15, Z19
-	VFMADD231PS  Z8, Z18, Z12
-	VFMADD231PS  Z8, Z19, Z14
-	VFMADD231PS  Z9, Z18, Z12
-	VFMADD231PS  Z9, Z19, Z14
+	VSUBPS       Z5, Z13, Z17
+	VSUBPS       Z5, Z15, Z18
+	VFMADD231PS  Z8, Z17, Z12
+	VFMADD231PS  Z8, Z18, Z14
+	VFMADD231PS  Z9, Z17, Z12
+	VFMADD231PS  Z9, Z18, Z14
 	VADDPS       Z10, Z12, Z12
 	VADDPS       Z11, Z14, Z14
 	VPSLLD       $0x17, Z13, Z13
 	VPSLLD       $0x17, Z15, Z15
-	VMULPS       Z12, Z12, Z18
-	VMULPS       Z14, Z14, Z19
+	VMULPS       Z12, Z12, Z17
+	VMULPS       Z14, Z14, Z18
 	VMOVUPS      Z4, Z10
 	VMOVUPS      Z10, Z11
-	VMOVUPS      Z3, Z20
-	VMOVUPS      Z20, Z21
-	VFMADD213PS  Z2, Z18, Z10
-	VFMADD213PS  Z2, Z19, Z11
+	VMOVUPS      Z3, Z19
+	VMOVUPS      Z19, Z20
+	VFMADD213PS  Z2, Z17, Z10
+	VFMADD213PS  Z2, Z18, Z11
+	VFMADD213PS  Z1, Z17, Z19
 	VFMADD213PS  Z1, Z18, Z20
-	VFMADD213PS  Z1, Z19, Z21
-	VFMADD213PS  Z0, Z18, Z10
-	VFMADD213PS  Z0, Z19, Z11
-	VFMADD231PS  Z12, Z20, Z10
-	VFMADD231PS  Z14, Z21, Z11
-	VFMADD213PS  Z12, Z10, Z18
-	VFMADD213PS  Z14, Z11, Z19
-	VADDPS       Z5, Z18, Z10
-	VADDPS       Z5, Z19, Z11
-	VSUBPS       Z5, Z10, Z12
-	VSUBPS       Z5, Z11, Z14
-	VSUBPS       Z12, Z18, Z18
-	VSUBPS       Z14, Z19, Z19
-	VMULPS       Z13, Z18, Z18
-	VMULPS       Z15, Z19, Z19
-	VMULPS       Z13, Z10, Z10
-	VMULPS       Z15, Z11, Z11
+	VFMADD213PS  Z0, Z17, Z10
+	VFMADD213PS  Z0, Z18, Z11
+	VFMADD231PS  Z12, Z19, Z10
+	VFMADD231PS  Z14, Z20, Z11
+	VFMADD213PS  Z12, Z10, Z17
+	VFMADD213PS  Z14, Z11, Z18
+	VMOVUPS      Z13, Z10
+	VMOVUPS      Z15, Z11
+	VFMADD231PS  Z17, Z13, Z10
+	VFMADD231PS  Z18, Z15, Z11
+	VSUBPS       Z10, Z13, Z12
+	VSUBPS       Z11, Z15, Z14
+	VFMADD231PS  Z17, Z13, Z12
+	VFMADD231PS  Z18, Z15, Z14
 	VMOVUPS      Z10, 256(CX)
-	VMOVUPS      Z18, 512(CX)
+	VMOVUPS      Z12, 512(CX)
 	VMOVUPS      Z11, 320(CX)
-	VMOVUPS      Z19, 576(CX)
+	VMOVUPS      Z14, 576(CX)
 	PREFETCHT0   12416(DX)(AX*1)
 	KMOVW        4(DI)(R9*1), K1
 	KMOVW        4(R8)(R9*1), K2
@@ -3696,78 +3819,76 @@ exponentials99:
 	VBROADCASTSS 4(R10), Z13
 	VBROADCASTSS 8(R10), Z14
 	VSUBPS       Z13, Z11, Z15
-	VSUBPS       Z11, Z15, Z18
-	VSUBPS       Z18, Z15, Z19
-	VSUBPS       Z19, Z11, Z19
-	VADDPS       Z13, Z18, Z18
-	VSUBPS       Z18, Z19, Z19
-	VSUBPS       Z14, Z19, Z19
+	VSUBPS       Z11, Z15, Z17
+	VSUBPS       Z17, Z15, Z18
+	VSUBPS       Z18, Z11, Z18
+	VADDPS       Z13, Z17, Z17
+	VSUBPS       Z17, Z18, Z18
+	VSUBPS       Z14, Z18, Z18
 	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K1, Z15
-	VXORPS.BCST  f32_80000000<>+0(SB), Z19, K1, Z19
+	VXORPS.BCST  f32_80000000<>+0(SB), Z18, K1, Z18
 	VBROADCASTSS f32_ff7fffff<>+0(SB), Z11
 	VMOVUPS      Z15, K2, Z11
 	VORPS.BCST   f32_80000000<>+0(SB), Z11, Z13
 	VCMPPS.BCST  $0x1e, f32_c2b00f34<>+0(SB), Z13, K1
-	VMOVAPS.Z    Z19, K1, Z19
-	VADDPS       Z19, Z11, Z13
+	VMOVAPS.Z    Z18, K1, Z18
+	VADDPS       Z18, Z11, Z13
 	VSUBPS       Z11, Z13, Z11
-	VSUBPS       Z11, Z19, Z19
-	VMOVAPS.Z    Z19, K1, Z19
+	VSUBPS       Z11, Z18, Z18
+	VMOVAPS.Z    Z18, K1, Z18
 	VANDNPS.BCST f32_80000000<>+0(SB), Z13, Z11
-	VXORPS       Z11, Z19, Z11
+	VXORPS       Z11, Z18, Z11
 	VORPS.BCST   f32_80000000<>+0(SB), Z13, Z14
 	VMOVUPS      Z13, 192(CX)
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z13
 	VMAXPS       Z13, Z12, Z12
 	VMAXPS       Z13, Z14, Z14
-	VMOVUPS      Z6, Z13
+	VMOVUPS      Z5, Z13
 	VMOVUPS      Z13, Z15
 	VFMADD231PS  Z7, Z12, Z13
 	VFMADD231PS  Z7, Z14, Z15
-	VSUBPS       Z6, Z13, Z18
-	VSUBPS       Z6, Z15, Z19
-	VFMADD231PS  Z8, Z18, Z12
-	VFMADD231PS  Z8, Z19, Z14
-	VFMADD231PS  Z9, Z18, Z12
-	VFMADD231PS  Z9, Z19, Z14
+	VSUBPS       Z5, Z13, Z17
+	VSUBPS       Z5, Z15, Z18
+	VFMADD231PS  Z8, Z17, Z12
+	VFMADD231PS  Z8, Z18, Z14
+	VFMADD231PS  Z9, Z17, Z12
+	VFMADD231PS  Z9, Z18, Z14
 	VADDPS       Z10, Z12, Z12
 	VADDPS       Z11, Z14, Z14
 	VPSLLD       $0x17, Z13, Z13
 	VPSLLD       $0x17, Z15, Z15
-	VMULPS       Z12, Z12, Z18
-	VMULPS       Z14, Z14, Z19
+	VMULPS       Z12, Z12, Z17
+	VMULPS       Z14, Z14, Z18
 	VMOVUPS      Z4, Z10
 	VMOVUPS      Z10, Z11
-	VMOVUPS      Z3, Z20
-	VMOVUPS      Z20, Z21
-	VFMADD213PS  Z2, Z18, Z10
-	VFMADD213PS  Z2, Z19, Z11
+	VMOVUPS      Z3, Z19
+	VMOVUPS      Z19, Z20
+	VFMADD213PS  Z2, Z17, Z10
+	VFMADD213PS  Z2, Z18, Z11
+	VFMADD213PS  Z1, Z17, Z19
 	VFMADD213PS  Z1, Z18, Z20
-	VFMADD213PS  Z1, Z19, Z21
-	VFMADD213PS  Z0, Z18, Z10
-	VFMADD213PS  Z0, Z19, Z11
-	VFMADD231PS  Z12, Z20, Z10
-	VFMADD231PS  Z14, Z21, Z11
-	VFMADD213PS  Z12, Z10, Z18
-	VFMADD213PS  Z14, Z11, Z19
-	VADDPS       Z5, Z18, Z10
-	VADDPS       Z5, Z19, Z11
-	VSUBPS       Z5, Z10, Z12
-	VSUBPS       Z5, Z11, Z14
-	VSUBPS       Z12, Z18, Z18
-	VSUBPS       Z14, Z19, Z19
-	VMULPS       Z13, Z18, Z18
-	VMULPS       Z15, Z19, Z19
-	VMULPS       Z13, Z10, Z10
-	VMULPS       Z15, Z11, Z11
+	VFMADD213PS  Z0, Z17, Z10
+	VFMADD213PS  Z0, Z18, Z11
+	VFMADD231PS  Z12, Z19, Z10
+	VFMADD231PS  Z14, Z20, Z11
+	VFMADD213PS  Z12, Z10, Z17
+	VFMADD213PS  Z14, Z11, Z18
+	VMOVUPS      Z13, Z10
+	VMOVUPS      Z15, Z11
+	VFMADD231PS  Z17, Z13, Z10
+	VFMADD231PS  Z18, Z15, Z11
+	VSUBPS       Z10, Z13, Z12
+	VSUBPS       Z11, Z15, Z14
+	VFMADD231PS  Z17, Z13, Z12
+	VFMADD231PS  Z18, Z15, Z14
 	VMOVUPS      Z10, 384(CX)
-	VMOVUPS      Z18, 640(CX)
+	VMOVUPS      Z12, 640(CX)
 	VMOVUPS      Z11, 448(CX)
-	VMOVUPS      Z19, 704(CX)
-	ADDQ         $+768, CX
+	VMOVUPS      Z14, 704(CX)
+	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x40, SI
-	JG           exponentials99
+	JG           exponentials103
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -3777,272 +3898,195 @@ exponentials99:
 	ADDQ         AX, R8
 	ADDQ         $0x0c, R10
 	DECQ         BX
-	JNZ          row102
-	VXORPS       Y16, Y16, Y16
-	VBROADCASTSS f32_3effffaf<>+0(SB), Z0
-	VBROADCASTSS f32_be2a9880<>+0(SB), Z1
-	VBROADCASTSS f32_3da94785<>+0(SB), Z2
-	VBROADCASTSS f32_bd3f9d47<>+0(SB), Z3
-	VBROADCASTSS f32_3cca3645<>+0(SB), Z4
-	VBROADCASTSS f32_bc1abc4e<>+0(SB), Z5
-	VBROADCASTSS f32_3ae937d7<>+0(SB), Z6
-	VBROADCASTSS f32_3f800000<>+0(SB), Z7
+	JNZ          row106
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS f32_3f800000<>+0(SB), Z0
+	VBROADCASTSS f32_80000000<>+0(SB), Z1
+	MOVQ         CX, AX
+	MOVQ         kept+0(FP), CX
+
+quotients108:
+	VMOVUPS      256(CX), Z2
+	VMOVUPS      320(CX), Z3
+	VMOVUPS      384(CX), Z4
+	VMOVUPS      448(CX), Z5
+	VMOVUPS      (CX), Z7
+	VMOVUPS      64(CX), Z8
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VMOVUPS      512(CX), Z11
+	VMOVUPS      576(CX), Z12
+	VMOVUPS      640(CX), Z13
+	VMOVUPS      704(CX), Z14
+	VMOVUPS      Z0, Z15
+	VMOVUPS      Z15, Z17
+	VMOVUPS      Z15, Z18
+	VMOVUPS      Z15, Z19
+	VCMPPS       $0x11, Z6, Z7, K1
+	VMOVUPS      Z15, Z24
+	VMOVAPS      Z2, K1, Z24
+	VCMPPS       $0x11, Z6, Z8, K1
+	VMOVUPS      Z17, Z25
+	VMOVAPS      Z3, K1, Z25
+	VCMPPS       $0x11, Z6, Z9, K1
+	VMOVUPS      Z18, Z26
+	VMOVAPS      Z4, K1, Z26
+	VCMPPS       $0x11, Z6, Z10, K1
+	VMOVUPS      Z19, Z27
+	VMOVAPS      Z5, K1, Z27
+	VADDPS       Z15, Z2, Z20
+	VADDPS       Z17, Z3, Z21
+	VADDPS       Z18, Z4, Z22
+	VADDPS       Z19, Z5, Z23
+	VDIVPS       Z20, Z24, Z20
+	VDIVPS       Z21, Z25, Z21
+	VDIVPS       Z22, Z26, Z22
+	VDIVPS       Z23, Z27, Z23
+	VSUBPS       Z20, Z15, Z15
+	VSUBPS       Z21, Z17, Z17
+	VSUBPS       Z22, Z18, Z18
+	VSUBPS       Z23, Z19, Z19
+	VMAXPS       Z15, Z20, Z15
+	VMAXPS       Z17, Z21, Z17
+	VMAXPS       Z18, Z22, Z18
+	VMAXPS       Z19, Z23, Z19
+	VSUBPS       Z20, Z24, Z24
+	VSUBPS       Z21, Z25, Z25
+	VSUBPS       Z22, Z26, Z26
+	VSUBPS       Z23, Z27, Z27
+	VFNMADD231PS Z2, Z20, Z24
+	VFNMADD231PS Z3, Z21, Z25
+	VFNMADD231PS Z4, Z22, Z26
+	VFNMADD231PS Z5, Z23, Z27
+	VANDNPS      Z1, Z7, Z7
+	VANDNPS      Z1, Z8, Z8
+	VANDNPS      Z1, Z9, Z9
+	VANDNPS      Z1, Z10, Z10
+	VXORPS       Z7, Z11, Z11
+	VXORPS       Z8, Z12, Z12
+	VXORPS       Z9, Z13, Z13
+	VXORPS       Z10, Z14, Z14
+	VFMADD231PS  Z15, Z11, Z24
+	VFMADD231PS  Z17, Z12, Z25
+	VFMADD231PS  Z18, Z13, Z26
+	VFMADD231PS  Z19, Z14, Z27
+	VMULPS       Z15, Z24, Z24
+	VMULPS       Z17, Z25, Z25
+	VMULPS       Z18, Z26, Z26
+	VMULPS       Z19, Z27, Z27
+	VMOVUPS      Z24, 512(CX)
+	VMOVUPS      Z20, 768(CX)
+	VMOVUPS      Z25, 576(CX)
+	VMOVUPS      Z21, 832(CX)
+	VMOVUPS      Z26, 640(CX)
+	VMOVUPS      Z22, 896(CX)
+	VMOVUPS      Z27, 704(CX)
+	VMOVUPS      Z23, 960(CX)
+	ADDQ         $+1024, CX
+	CMPQ         CX, AX
+	JNE          quotients108
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS f32_3daaaa5b<>+0(SB), Z0
+	VBROADCASTSS f32_bc886fee<>+0(SB), Z1
+	VBROADCASTSS f32_3b65463c<>+0(SB), Z2
+	VBROADCASTSS f32_ba1faed7<>+0(SB), Z3
+	VBROADCASTSS f32_3f800000<>+0(SB), Z4
+	VBROADCASTSS f32_3f000000<>+0(SB), Z5
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
 	MOVQ         exponent+104(FP), AX
+	VBROADCASTSS (AX), Z7
+	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z8
-	MOVQ         p+96(FP), AX
-	VBROADCASTSS (AX), Z9
 
-row104:
+row109:
 	MOVQ         p+96(FP), AX
-	VBROADCASTSS (AX), Z9
-	VXORPS       Y17, Y17, Y17
+	VBROADCASTSS (AX), Z8
+	VXORPS       Y16, Y16, Y16
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group106:
+group111:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x40
-	JAE   whole107
+	JAE   whole112
 	BZHIQ R9, R8, R8
 
-whole107:
+whole112:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
-	VMOVUPS      256(CX), Z10
-	VMOVUPS      320(CX), Z11
-	VMOVUPS      512(CX), Z12
-	VMOVUPS      576(CX), Z13
-	VMOVUPS      Z6, Z14
-	VMOVUPS      Z14, Z15
-	VFMADD213PS  Z5, Z10, Z14
-	VFMADD213PS  Z5, Z11, Z15
-	VFMADD213PS  Z4, Z10, Z14
-	VFMADD213PS  Z4, Z11, Z15
-	VFMADD213PS  Z3, Z10, Z14
-	VFMADD213PS  Z3, Z11, Z15
-	VFMADD213PS  Z2, Z10, Z14
-	VFMADD213PS  Z2, Z11, Z15
-	VFMADD213PS  Z1, Z10, Z14
-	VFMADD213PS  Z1, Z11, Z15
-	VFMADD213PS  Z0, Z10, Z14
-	VFMADD213PS  Z0, Z11, Z15
-	VMOVUPS      Z7, Z20
-	VMOVUPS      Z20, Z21
-	VADDPS       Z20, Z10, Z18
-	VADDPS       Z21, Z11, Z19
-	VDIVPS       Z18, Z20, Z18
-	VDIVPS       Z19, Z21, Z19
-	VSUBPS       Z18, Z20, Z20
-	VSUBPS       Z19, Z21, Z21
-	VFNMADD231PS Z18, Z10, Z20
-	VFNMADD231PS Z19, Z11, Z21
-	VFNMADD231PS Z18, Z12, Z20
-	VFNMADD231PS Z19, Z13, Z21
-	VMULPS       Z18, Z10, Z22
-	VMULPS       Z19, Z11, Z23
-	VMOVUPS      Z22, Z24
-	VFMSUB231PS  Z18, Z10, Z24
-	VMOVUPS      Z23, Z25
-	VFMSUB231PS  Z19, Z11, Z25
-	VFMADD231PS  Z18, Z12, Z24
-	VFMADD231PS  Z19, Z13, Z25
-	VFMADD231PS  Z20, Z22, Z24
-	VFMADD231PS  Z21, Z23, Z25
-	VMULPS       Z22, Z10, Z10
-	VMULPS       Z23, Z11, Z11
-	VFMADD213PS  Z24, Z14, Z10
-	VFMADD213PS  Z25, Z15, Z11
-	VADDPS       Z10, Z22, Z10
-	VADDPS       Z11, Z23, Z11
-	VMOVUPS      (CX), Z12
-	VMOVUPS      64(CX), Z13
-	VMAXPS       Z12, Z16, Z14
-	VADDPS       Z10, Z14, Z10
-	VMAXPS       Z13, Z16, Z14
-	VADDPS       Z11, Z14, Z11
-	VMULPS       Z20, Z18, Z20
-	VMULPS       Z21, Z19, Z21
-	VCMPPS       $0x11, Z16, Z12, K1
-	VMOVUPS      Z18, Z12
-	VMOVAPS      Z22, K1, Z12
-	VMOVAPS      Z18, K1, Z22
-	VMOVAPS      Z24, K1, Z20
-	VCMPPS       $0x11, Z16, Z13, K1
-	VMOVUPS      Z19, Z13
-	VMOVAPS      Z23, K1, Z13
-	VMOVAPS      Z19, K1, Z23
-	VMOVAPS      Z25, K1, Z21
-	VADDPS       Z20, Z12, Z14
-	VADDPS       Z21, Z13, Z15
-	VADDPS       Z12, Z12, Z18
-	VADDPS       Z13, Z13, Z19
-	VMULPS       Z20, Z18, Z18
-	VMULPS       Z21, Z19, Z19
-	VFMADD231PS  Z12, Z12, Z18
-	VFMADD231PS  Z13, Z13, Z19
+	VMOVUPS      256(CX), Z9
+	VMOVUPS      320(CX), Z10
+	VMOVUPS      768(CX), Z11
+	VMOVUPS      832(CX), Z12
+	VMOVUPS      512(CX), Z13
+	VMOVUPS      576(CX), Z14
+	VMOVUPS      Z4, Z15
+	VMOVUPS      Z15, Z17
+	VSUBPS       Z11, Z15, Z15
+	VSUBPS       Z12, Z17, Z17
+	VMINPS       Z15, Z11, Z18
+	VMINPS       Z17, Z12, Z19
+	VMULPS       Z18, Z9, Z20
+	VMULPS       Z19, Z10, Z21
+	VADDPS       Z18, Z9, Z9
+	VADDPS       Z19, Z10, Z10
+	VMOVUPS      Z3, Z22
+	VMOVUPS      Z22, Z23
+	VFMADD213PS  Z2, Z20, Z22
+	VFMADD213PS  Z2, Z21, Z23
+	VFMADD213PS  Z1, Z20, Z22
+	VFMADD213PS  Z1, Z21, Z23
+	VFMADD213PS  Z0, Z20, Z22
+	VFMADD213PS  Z0, Z21, Z23
+	VMOVUPS      Z5, Z24
+	VMOVUPS      Z24, Z25
+	VFNMADD231PS Z22, Z9, Z24
+	VFNMADD231PS Z23, Z10, Z25
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
+	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
+	VXORPS       Z9, Z13, Z9
+	VXORPS       Z10, Z14, Z10
+	VFMADD213PS  Z9, Z24, Z20
+	VFMADD213PS  Z10, Z25, Z21
+	VADDPS       Z20, Z18, Z20
+	VADDPS       Z21, Z19, Z21
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMAXPS       Z9, Z6, Z9
+	VADDPS       Z20, Z9, Z20
+	VMAXPS       Z10, Z6, Z9
+	VADDPS       Z21, Z9, Z21
+	VSUBPS       Z13, Z15, Z15
+	VSUBPS       Z14, Z17, Z17
+	VADDPS       Z13, Z11, Z9
+	VADDPS       Z14, Z12, Z10
+	VADDPS       Z11, Z11, Z18
+	VADDPS       Z12, Z12, Z19
+	VMULPS       Z13, Z18, Z18
+	VMULPS       Z14, Z19, Z19
+	VFMADD231PS  Z11, Z11, Z18
+	VFMADD231PS  Z12, Z12, Z19
 	CMPQ         root+120(FP), $0x01
-	JL           less108
-	VMOVUPS      Z14, Z18
-	VMOVUPS      Z15, Z19
+	JL           less113
+	VMOVUPS      Z9, Z18
+	VMOVUPS      Z10, Z19
 	CMPQ         root+120(FP), $0x02
-	JL           less109
+	JL           less114
 	VSQRTPS      Z18, Z18
 	VSQRTPS      Z19, Z19
 	CMPQ         root+120(FP), $0x03
-	JL           less110
+	JL           less115
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      (R10)(AX*1), Z18
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      64(R10)(AX*1), Z19
-
-less110:
-less109:
-less108:
-	MOVQ  steps+112(FP), R10
-	TESTQ R10, R10
-	JZ    enough112
-
-again111:
-	VMULPS      Z20, Z18, Z24
-	VMULPS      Z21, Z19, Z25
-	VFMADD231PS Z12, Z18, Z24
-	VFMADD231PS Z13, Z19, Z25
-	VMOVUPS     Z24, Z18
-	VMOVUPS     Z25, Z19
-	DECQ        R10
-	JNZ         again111
-
-enough112:
-	VMULPS       Z10, Z22, Z22
-	VMULPS       Z11, Z23, Z23
-	VFMADD231PS  Z8, Z22, Z14
-	VFMADD231PS  Z8, Z23, Z15
-	VMULPS       Z10, Z18, Z10
-	VMULPS       Z11, Z19, Z11
-	VMULPS       Z14, Z18, Z14
-	VMULPS       Z15, Z19, Z15
-	KMOVW        (SI)(R8*1), K1
-	VMOVUPS      Z9, Z12
-	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
-	MOVQ         negWeight+136(FP), R10
-	VMOVUPS      (R10)(AX*1), Z13
-	MOVQ         posWeight+144(FP), R10
-	VMOVUPS      (R10)(AX*1), Z18
-	VMOVAPS      Z18, K1, Z13
-	VMULPS       Z13, Z12, Z12
-	VMULPS       Z13, Z10, Z10
-	KMOVW        (DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPS.Z     Z12, Z14, K2, Z14
-	KMOVW        (SP), K1
-	VMOVUPS      Z14, K1, (DX)(AX*1)
-	KMOVW        2(SI)(R8*1), K1
-	VMOVUPS      Z9, Z12
-	VXORPS.BCST  f32_80000000<>+0(SB), Z12, K1, Z12
-	MOVQ         negWeight+136(FP), R10
-	VMOVUPS      64(R10)(AX*1), Z13
-	MOVQ         posWeight+144(FP), R10
-	VMOVUPS      64(R10)(AX*1), Z14
-	VMOVAPS      Z14, K1, Z13
-	VMULPS       Z13, Z12, Z12
-	VMULPS       Z13, Z11, Z11
-	KMOVW        2(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPS.Z     Z12, Z15, K2, Z15
-	KMOVW        2(SP), K1
-	VMOVUPS      Z15, K1, 64(DX)(AX*1)
-	VMOVUPS      384(CX), Z12
-	VMOVUPS      448(CX), Z13
-	VMOVUPS      640(CX), Z14
-	VMOVUPS      704(CX), Z15
-	VMOVUPS      Z6, Z18
-	VMOVUPS      Z18, Z19
-	VFMADD213PS  Z5, Z12, Z18
-	VFMADD213PS  Z5, Z13, Z19
-	VFMADD213PS  Z4, Z12, Z18
-	VFMADD213PS  Z4, Z13, Z19
-	VFMADD213PS  Z3, Z12, Z18
-	VFMADD213PS  Z3, Z13, Z19
-	VFMADD213PS  Z2, Z12, Z18
-	VFMADD213PS  Z2, Z13, Z19
-	VFMADD213PS  Z1, Z12, Z18
-	VFMADD213PS  Z1, Z13, Z19
-	VFMADD213PS  Z0, Z12, Z18
-	VFMADD213PS  Z0, Z13, Z19
-	VMOVUPS      Z7, Z22
-	VMOVUPS      Z22, Z23
-	VADDPS       Z22, Z12, Z20
-	VADDPS       Z23, Z13, Z21
-	VDIVPS       Z20, Z22, Z20
-	VDIVPS       Z21, Z23, Z21
-	VSUBPS       Z20, Z22, Z22
-	VSUBPS       Z21, Z23, Z23
-	VFNMADD231PS Z20, Z12, Z22
-	VFNMADD231PS Z21, Z13, Z23
-	VFNMADD231PS Z20, Z14, Z22
-	VFNMADD231PS Z21, Z15, Z23
-	VMULPS       Z20, Z12, Z24
-	VMULPS       Z21, Z13, Z25
-	VMOVUPS      Z24, Z26
-	VFMSUB231PS  Z20, Z12, Z26
-	VMOVUPS      Z25, Z27
-	VFMSUB231PS  Z21, Z13, Z27
-	VFMADD231PS  Z20, Z14, Z26
-	VFMADD231PS  Z21, Z15, Z27
-	VFMADD231PS  Z22, Z24, Z26
-	VFMADD231PS  Z23, Z25, Z27
-	VMULPS       Z24, Z12, Z12
-	VMULPS       Z25, Z13, Z13
-	VFMADD213PS  Z26, Z18, Z12
-	VFMADD213PS  Z27, Z19, Z13
-	VADDPS       Z12, Z24, Z12
-	VADDPS       Z13, Z25, Z13
-	VMOVUPS      128(CX), Z14
-	VMOVUPS      192(CX), Z15
-	VMAXPS       Z14, Z16, Z18
-	VADDPS       Z12, Z18, Z12
-	VMAXPS       Z15, Z16, Z18
-	VADDPS       Z13, Z18, Z13
-	VMULPS       Z22, Z20, Z22
-	VMULPS       Z23, Z21, Z23
-	VCMPPS       $0x11, Z16, Z14, K1
-	VMOVUPS      Z20, Z14
-	VMOVAPS      Z24, K1, Z14
-	VMOVAPS      Z20, K1, Z24
-	VMOVAPS      Z26, K1, Z22
-	VCMPPS       $0x11, Z16, Z15, K1
-	VMOVUPS      Z21, Z15
-	VMOVAPS      Z25, K1, Z15
-	VMOVAPS      Z21, K1, Z25
-	VMOVAPS      Z27, K1, Z23
-	VADDPS       Z22, Z14, Z18
-	VADDPS       Z23, Z15, Z19
-	VADDPS       Z14, Z14, Z20
-	VADDPS       Z15, Z15, Z21
-	VMULPS       Z22, Z20, Z20
-	VMULPS       Z23, Z21, Z21
-	VFMADD231PS  Z14, Z14, Z20
-	VFMADD231PS  Z15, Z15, Z21
-	CMPQ         root+120(FP), $0x01
-	JL           less113
-	VMOVUPS      Z18, Z20
-	VMOVUPS      Z19, Z21
-	CMPQ         root+120(FP), $0x02
-	JL           less114
-	VSQRTPS      Z20, Z20
-	VSQRTPS      Z21, Z21
-	CMPQ         root+120(FP), $0x03
-	JL           less115
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      128(R10)(AX*1), Z20
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      192(R10)(AX*1), Z21
 
 less115:
 less114:
@@ -4052,68 +4096,193 @@ less113:
 	JZ    enough117
 
 again116:
-	VMULPS      Z22, Z20, Z26
-	VMULPS      Z23, Z21, Z27
-	VFMADD231PS Z14, Z20, Z26
-	VFMADD231PS Z15, Z21, Z27
-	VMOVUPS     Z26, Z20
-	VMOVUPS     Z27, Z21
+	VMULPS      Z13, Z18, Z22
+	VMULPS      Z14, Z19, Z23
+	VFMADD231PS Z11, Z18, Z22
+	VFMADD231PS Z12, Z19, Z23
+	VMOVUPS     Z22, Z18
+	VMOVUPS     Z23, Z19
 	DECQ        R10
 	JNZ         again116
 
 enough117:
-	VMULPS        Z12, Z24, Z24
-	VMULPS        Z13, Z25, Z25
-	VFMADD231PS   Z8, Z24, Z18
-	VFMADD231PS   Z8, Z25, Z19
-	VMULPS        Z12, Z20, Z12
-	VMULPS        Z13, Z21, Z13
-	VMULPS        Z18, Z20, Z18
-	VMULPS        Z19, Z21, Z19
+	VMULPS       Z20, Z15, Z15
+	VMULPS       Z21, Z17, Z17
+	VFMADD231PS  Z7, Z15, Z9
+	VFMADD231PS  Z7, Z17, Z10
+	VMULPS       Z20, Z18, Z20
+	VMULPS       Z21, Z19, Z21
+	VMULPS       Z9, Z18, Z9
+	VMULPS       Z10, Z19, Z10
+	KMOVW        (SI)(R8*1), K1
+	VMOVUPS      Z8, Z11
+	VXORPS.BCST  f32_80000000<>+0(SB), Z11, K1, Z11
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPS      (R10)(AX*1), Z12
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPS      (R10)(AX*1), Z13
+	VMOVAPS      Z13, K1, Z12
+	VMULPS       Z12, Z11, Z11
+	VMULPS       Z12, Z20, Z20
+	KMOVW        (DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPS.Z     Z11, Z9, K2, Z9
+	KMOVW        (SP), K1
+	VMOVUPS      Z9, K1, (DX)(AX*1)
+	KMOVW        2(SI)(R8*1), K1
+	VMOVUPS      Z8, Z9
+	VXORPS.BCST  f32_80000000<>+0(SB), Z9, K1, Z9
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPS      64(R10)(AX*1), Z11
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPS      64(R10)(AX*1), Z12
+	VMOVAPS      Z12, K1, Z11
+	VMULPS       Z11, Z9, Z9
+	VMULPS       Z11, Z21, Z21
+	KMOVW        2(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPS.Z     Z9, Z10, K2, Z10
+	KMOVW        2(SP), K1
+	VMOVUPS      Z10, K1, 64(DX)(AX*1)
+	VMOVUPS      384(CX), Z9
+	VMOVUPS      448(CX), Z10
+	VMOVUPS      896(CX), Z11
+	VMOVUPS      960(CX), Z12
+	VMOVUPS      640(CX), Z13
+	VMOVUPS      704(CX), Z14
+	VMOVUPS      Z4, Z15
+	VMOVUPS      Z15, Z17
+	VSUBPS       Z11, Z15, Z15
+	VSUBPS       Z12, Z17, Z17
+	VMINPS       Z15, Z11, Z18
+	VMINPS       Z17, Z12, Z19
+	VMULPS       Z18, Z9, Z22
+	VMULPS       Z19, Z10, Z23
+	VADDPS       Z18, Z9, Z9
+	VADDPS       Z19, Z10, Z10
+	VMOVUPS      Z3, Z24
+	VMOVUPS      Z24, Z25
+	VFMADD213PS  Z2, Z22, Z24
+	VFMADD213PS  Z2, Z23, Z25
+	VFMADD213PS  Z1, Z22, Z24
+	VFMADD213PS  Z1, Z23, Z25
+	VFMADD213PS  Z0, Z22, Z24
+	VFMADD213PS  Z0, Z23, Z25
+	VMOVUPS      Z5, Z26
+	VMOVUPS      Z26, Z27
+	VFNMADD231PS Z24, Z9, Z26
+	VFNMADD231PS Z25, Z10, Z27
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
+	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
+	VXORPS       Z9, Z13, Z9
+	VXORPS       Z10, Z14, Z10
+	VFMADD213PS  Z9, Z26, Z22
+	VFMADD213PS  Z10, Z27, Z23
+	VADDPS       Z22, Z18, Z22
+	VADDPS       Z23, Z19, Z23
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VMAXPS       Z9, Z6, Z9
+	VADDPS       Z22, Z9, Z22
+	VMAXPS       Z10, Z6, Z9
+	VADDPS       Z23, Z9, Z23
+	VSUBPS       Z13, Z15, Z15
+	VSUBPS       Z14, Z17, Z17
+	VADDPS       Z13, Z11, Z9
+	VADDPS       Z14, Z12, Z10
+	VADDPS       Z11, Z11, Z18
+	VADDPS       Z12, Z12, Z19
+	VMULPS       Z13, Z18, Z18
+	VMULPS       Z14, Z19, Z19
+	VFMADD231PS  Z11, Z11, Z18
+	VFMADD231PS  Z12, Z12, Z19
+	CMPQ         root+120(FP), $0x01
+	JL           less118
+	VMOVUPS      Z9, Z18
+	VMOVUPS      Z10, Z19
+	CMPQ         root+120(FP), $0x02
+	JL           less119
+	VSQRTPS      Z18, Z18
+	VSQRTPS      Z19, Z19
+	CMPQ         root+120(FP), $0x03
+	JL           less120
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      128(R10)(AX*1), Z18
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      192(R10)(AX*1), Z19
+
+less120:
+less119:
+less118:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough122
+
+again121:
+	VMULPS      Z13, Z18, Z24
+	VMULPS      Z14, Z19, Z25
+	VFMADD231PS Z11, Z18, Z24
+	VFMADD231PS Z12, Z19, Z25
+	VMOVUPS     Z24, Z18
+	VMOVUPS     Z25, Z19
+	DECQ        R10
+	JNZ         again121
+
+enough122:
+	VMULPS        Z22, Z15, Z15
+	VMULPS        Z23, Z17, Z17
+	VFMADD231PS   Z7, Z15, Z9
+	VFMADD231PS   Z7, Z17, Z10
+	VMULPS        Z22, Z18, Z22
+	VMULPS        Z23, Z19, Z23
+	VMULPS        Z9, Z18, Z9
+	VMULPS        Z10, Z19, Z10
 	KMOVW         4(SI)(R8*1), K1
-	VMOVUPS       Z9, Z14
-	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K1, Z14
+	VMOVUPS       Z8, Z11
+	VXORPS.BCST   f32_80000000<>+0(SB), Z11, K1, Z11
 	MOVQ          negWeight+136(FP), R10
-	VMOVUPS       128(R10)(AX*1), Z15
+	VMOVUPS       128(R10)(AX*1), Z12
 	MOVQ          posWeight+144(FP), R10
-	VMOVUPS       128(R10)(AX*1), Z20
-	VMOVAPS       Z20, K1, Z15
-	VMULPS        Z15, Z14, Z14
-	VMULPS        Z15, Z12, Z12
+	VMOVUPS       128(R10)(AX*1), Z13
+	VMOVAPS       Z13, K1, Z12
+	VMULPS        Z12, Z11, Z11
+	VMULPS        Z12, Z22, Z22
 	KMOVW         4(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMULPS.Z      Z14, Z18, K2, Z18
+	VMULPS.Z      Z11, Z9, K2, Z9
 	KMOVW         4(SP), K1
-	VMOVUPS       Z18, K1, 128(DX)(AX*1)
+	VMOVUPS       Z9, K1, 128(DX)(AX*1)
 	KMOVW         6(SI)(R8*1), K1
-	VMOVUPS       Z9, Z14
-	VXORPS.BCST   f32_80000000<>+0(SB), Z14, K1, Z14
+	VMOVUPS       Z8, Z9
+	VXORPS.BCST   f32_80000000<>+0(SB), Z9, K1, Z9
 	MOVQ          negWeight+136(FP), R10
-	VMOVUPS       192(R10)(AX*1), Z15
+	VMOVUPS       192(R10)(AX*1), Z11
 	MOVQ          posWeight+144(FP), R10
-	VMOVUPS       192(R10)(AX*1), Z18
-	VMOVAPS       Z18, K1, Z15
-	VMULPS        Z15, Z14, Z14
-	VMULPS        Z15, Z13, Z13
+	VMOVUPS       192(R10)(AX*1), Z12
+	VMOVAPS       Z12, K1, Z11
+	VMULPS        Z11, Z9, Z9
+	VMULPS        Z11, Z23, Z23
 	KMOVW         6(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMULPS.Z      Z14, Z19, K2, Z19
+	VMULPS.Z      Z9, Z10, K2, Z10
 	KMOVW         6(SP), K1
-	VMOVUPS       Z19, K1, 192(DX)(AX*1)
-	VADDPS        Z11, Z10, Z10
-	VEXTRACTF64X4 $0x01, Z10, Y11
-	VADDPS        Y11, Y10, Y10
-	VCVTPS2PD     Y10, Z10
-	VADDPD        Z10, Z17, Z17
-	VADDPS        Z13, Z12, Z12
-	VEXTRACTF64X4 $0x01, Z12, Y10
-	VADDPS        Y10, Y12, Y12
-	VCVTPS2PD     Y12, Z10
-	VADDPD        Z10, Z17, Z17
-	ADDQ          $+768, CX
+	VMOVUPS       Z10, K1, 192(DX)(AX*1)
+	VADDPS        Z21, Z20, Z20
+	VEXTRACTF64X4 $0x01, Z20, Y9
+	VADDPS        Y9, Y20, Y20
+	VCVTPS2PD     Y20, Z9
+	VADDPD        Z9, Z16, Z16
+	VADDPS        Z23, Z22, Z22
+	VEXTRACTF64X4 $0x01, Z22, Y9
+	VADDPS        Y9, Y22, Y22
+	VCVTPS2PD     Y22, Z9
+	VADDPD        Z9, Z16, Z16
+	ADDQ          $+1024, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R9
-	JG            group106
+	JG            group111
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, DX
@@ -4127,18 +4296,18 @@ enough117:
 	ADDQ          AX, powers+128(FP)
 	ADDQ          $0x0c, p+96(FP)
 	MOVQ          sum+8(FP), AX
-	VEXTRACTF64X4 $0x01, Z17, Y9
-	VADDPD        Y9, Y17, Y17
-	VEXTRACTF64X2 $0x01, Y17, X9
-	VADDPD        X9, X17, X17
-	VUNPCKHPD     X17, X17, X9
-	VADDPD        X9, X17, X17
-	VMOVSD        X17, (AX)
+	VEXTRACTF64X4 $0x01, Z16, Y8
+	VADDPD        Y8, Y16, Y16
+	VEXTRACTF64X2 $0x01, Y16, X8
+	VADDPD        X8, X16, X16
+	VUNPCKHPD     X16, X16, X8
+	VADDPD        X8, X16, X16
+	VMOVSD        X16, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row104
+	JNZ           row109
 
-last98:
+last102:
 	VZEROUPPER
 	RET
 
@@ -4146,7 +4315,7 @@ last98:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlock32AVX512(SB), NOSPLIT, $8-152
 	CMPQ         rows+56(FP), $0x00
-	JEQ          last118
+	JEQ          last123
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
@@ -4154,7 +4323,7 @@ TEXT ·focalBlock32AVX512(SB), NOSPLIT, $8-152
 	VBROADCASTSS f32_3c091cce<>+0(SB), Z3
 	VBROADCASTSS f32_3ab52766<>+0(SB), Z4
 	VBROADCASTSS f32_3f800000<>+0(SB), Z5
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z6
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z5
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z7
 	VBROADCASTSS f32_bf317218<>+0(SB), Z8
 	VBROADCASTSS f32_3102e308<>+0(SB), Z9
@@ -4164,11 +4333,11 @@ TEXT ·focalBlock32AVX512(SB), NOSPLIT, $8-152
 	MOVQ         pos+72(FP), DI
 	MOVQ         neg+80(FP), R8
 
-row122:
+row127:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials119:
+exponentials124:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -4187,7 +4356,7 @@ exponentials119:
 	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
 	VMOVUPS      64(DX)(AX*1), K2, Z10
 	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
-	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z14
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z12
 	VMOVUPS      Z10, 64(CX)
 	PREFETCHT0   12416(DX)(AX*1)
 	KMOVW        4(DI)(R9*1), K1
@@ -4196,7 +4365,7 @@ exponentials119:
 	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
 	VMOVUPS      128(DX)(AX*1), K2, Z10
 	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
-	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z15
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z13
 	VMOVUPS      Z10, 128(CX)
 	PREFETCHT0   12480(DX)(AX*1)
 	KMOVW        6(DI)(R9*1), K1
@@ -4205,101 +4374,97 @@ exponentials119:
 	VBROADCASTSS f32_ff7fffff<>+0(SB), Z10
 	VMOVUPS      192(DX)(AX*1), K2, Z10
 	VXORPS.BCST  f32_80000000<>+0(SB), Z10, K1, Z10
-	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z16
+	VORPS.BCST   f32_80000000<>+0(SB), Z10, Z14
 	VMOVUPS      Z10, 192(CX)
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z10
 	VMAXPS       Z10, Z11, Z11
+	VMAXPS       Z10, Z12, Z12
+	VMAXPS       Z10, Z13, Z13
 	VMAXPS       Z10, Z14, Z14
-	VMAXPS       Z10, Z15, Z15
-	VMAXPS       Z10, Z16, Z16
-	VMOVUPS      Z6, Z10
+	VMOVUPS      Z5, Z10
+	VMOVUPS      Z10, Z15
+	VMOVUPS      Z10, Z16
 	VMOVUPS      Z10, Z17
-	VMOVUPS      Z10, Z18
-	VMOVUPS      Z10, Z19
 	VFMADD231PS  Z7, Z11, Z10
+	VFMADD231PS  Z7, Z12, Z15
+	VFMADD231PS  Z7, Z13, Z16
 	VFMADD231PS  Z7, Z14, Z17
-	VFMADD231PS  Z7, Z15, Z18
-	VFMADD231PS  Z7, Z16, Z19
-	VSUBPS       Z6, Z10, Z20
-	VSUBPS       Z6, Z17, Z21
-	VSUBPS       Z6, Z18, Z22
-	VSUBPS       Z6, Z19, Z23
-	VFMADD231PS  Z8, Z20, Z11
+	VSUBPS       Z5, Z10, Z18
+	VSUBPS       Z5, Z15, Z19
+	VSUBPS       Z5, Z16, Z20
+	VSUBPS       Z5, Z17, Z21
+	VFMADD231PS  Z8, Z18, Z11
+	VFMADD231PS  Z8, Z19, Z12
+	VFMADD231PS  Z8, Z20, Z13
 	VFMADD231PS  Z8, Z21, Z14
-	VFMADD231PS  Z8, Z22, Z15
-	VFMADD231PS  Z8, Z23, Z16
-	VFMADD231PS  Z9, Z20, Z11
+	VFMADD231PS  Z9, Z18, Z11
+	VFMADD231PS  Z9, Z19, Z12
+	VFMADD231PS  Z9, Z20, Z13
 	VFMADD231PS  Z9, Z21, Z14
-	VFMADD231PS  Z9, Z22, Z15
-	VFMADD231PS  Z9, Z23, Z16
 	VPSLLD       $0x17, Z10, Z10
+	VPSLLD       $0x17, Z15, Z15
+	VPSLLD       $0x17, Z16, Z16
 	VPSLLD       $0x17, Z17, Z17
-	VPSLLD       $0x17, Z18, Z18
-	VPSLLD       $0x17, Z19, Z19
-	VMULPS       Z11, Z11, Z20
+	VMULPS       Z11, Z11, Z18
+	VMULPS       Z12, Z12, Z19
+	VMULPS       Z13, Z13, Z20
 	VMULPS       Z14, Z14, Z21
-	VMULPS       Z15, Z15, Z22
-	VMULPS       Z16, Z16, Z23
-	VMOVUPS      Z4, Z24
-	VMOVUPS      Z24, Z25
-	VMOVUPS      Z24, Z26
-	VMOVUPS      Z24, Z27
-	VMOVUPS      Z3, Z28
-	VMOVUPS      Z28, Z29
-	VMOVUPS      Z28, Z30
-	VMOVUPS      Z28, Z31
+	VMOVUPS      Z4, Z22
+	VMOVUPS      Z22, Z23
+	VMOVUPS      Z22, Z24
+	VMOVUPS      Z22, Z25
+	VMOVUPS      Z3, Z26
+	VMOVUPS      Z26, Z27
+	VMOVUPS      Z26, Z28
+	VMOVUPS      Z26, Z29
+	VFMADD213PS  Z2, Z18, Z22
+	VFMADD213PS  Z2, Z19, Z23
 	VFMADD213PS  Z2, Z20, Z24
 	VFMADD213PS  Z2, Z21, Z25
-	VFMADD213PS  Z2, Z22, Z26
-	VFMADD213PS  Z2, Z23, Z27
+	VFMADD213PS  Z1, Z18, Z26
+	VFMADD213PS  Z1, Z19, Z27
 	VFMADD213PS  Z1, Z20, Z28
 	VFMADD213PS  Z1, Z21, Z29
-	VFMADD213PS  Z1, Z22, Z30
-	VFMADD213PS  Z1, Z23, Z31
+	VFMADD213PS  Z0, Z18, Z22
+	VFMADD213PS  Z0, Z19, Z23
 	VFMADD213PS  Z0, Z20, Z24
 	VFMADD213PS  Z0, Z21, Z25
-	VFMADD213PS  Z0, Z22, Z26
-	VFMADD213PS  Z0, Z23, Z27
-	VFMADD231PS  Z11, Z28, Z24
+	VFMADD231PS  Z11, Z26, Z22
+	VFMADD231PS  Z12, Z27, Z23
+	VFMADD231PS  Z13, Z28, Z24
 	VFMADD231PS  Z14, Z29, Z25
-	VFMADD231PS  Z15, Z30, Z26
-	VFMADD231PS  Z16, Z31, Z27
-	VFMADD213PS  Z11, Z24, Z20
+	VFMADD213PS  Z11, Z22, Z18
+	VFMADD213PS  Z12, Z23, Z19
+	VFMADD213PS  Z13, Z24, Z20
 	VFMADD213PS  Z14, Z25, Z21
-	VFMADD213PS  Z15, Z26, Z22
-	VFMADD213PS  Z16, Z27, Z23
-	VADDPS       Z5, Z20, Z24
-	VADDPS       Z5, Z21, Z25
-	VADDPS       Z5, Z22, Z26
-	VADDPS       Z5, Z23, Z27
-	VSUBPS       Z5, Z24, Z11
-	VSUBPS       Z5, Z25, Z14
-	VSUBPS       Z5, Z26, Z15
-	VSUBPS       Z5, Z27, Z16
-	VSUBPS       Z11, Z20, Z20
-	VSUBPS       Z14, Z21, Z21
-	VSUBPS       Z15, Z22, Z22
-	VSUBPS       Z16, Z23, Z23
-	VMULPS       Z10, Z20, Z20
-	VMULPS       Z17, Z21, Z21
-	VMULPS       Z18, Z22, Z22
-	VMULPS       Z19, Z23, Z23
-	VMULPS       Z10, Z24, Z24
-	VMULPS       Z17, Z25, Z25
-	VMULPS       Z18, Z26, Z26
-	VMULPS       Z19, Z27, Z27
-	VMOVUPS      Z24, 256(CX)
-	VMOVUPS      Z20, 512(CX)
-	VMOVUPS      Z25, 320(CX)
-	VMOVUPS      Z21, 576(CX)
-	VMOVUPS      Z26, 384(CX)
-	VMOVUPS      Z22, 640(CX)
-	VMOVUPS      Z27, 448(CX)
-	VMOVUPS      Z23, 704(CX)
-	ADDQ         $+768, CX
+	VMOVUPS      Z10, Z22
+	VMOVUPS      Z15, Z23
+	VMOVUPS      Z16, Z24
+	VMOVUPS      Z17, Z25
+	VFMADD231PS  Z18, Z10, Z22
+	VFMADD231PS  Z19, Z15, Z23
+	VFMADD231PS  Z20, Z16, Z24
+	VFMADD231PS  Z21, Z17, Z25
+	VSUBPS       Z22, Z10, Z11
+	VSUBPS       Z23, Z15, Z12
+	VSUBPS       Z24, Z16, Z13
+	VSUBPS       Z25, Z17, Z14
+	VFMADD231PS  Z18, Z10, Z11
+	VFMADD231PS  Z19, Z15, Z12
+	VFMADD231PS  Z20, Z16, Z13
+	VFMADD231PS  Z21, Z17, Z14
+	VMOVUPS      Z22, 256(CX)
+	VMOVUPS      Z11, 512(CX)
+	VMOVUPS      Z23, 320(CX)
+	VMOVUPS      Z12, 576(CX)
+	VMOVUPS      Z24, 384(CX)
+	VMOVUPS      Z13, 640(CX)
+	VMOVUPS      Z25, 448(CX)
+	VMOVUPS      Z14, 704(CX)
+	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x40, SI
-	JG           exponentials119
+	JG           exponentials124
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -4308,315 +4473,363 @@ exponentials119:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row122
-	VXORPS       Y12, Y12, Y12
-	VBROADCASTSS f32_3effffaf<>+0(SB), Z0
-	VBROADCASTSS f32_be2a9880<>+0(SB), Z1
-	VBROADCASTSS f32_3da94785<>+0(SB), Z2
-	VBROADCASTSS f32_bd3f9d47<>+0(SB), Z3
-	VBROADCASTSS f32_3cca3645<>+0(SB), Z4
-	VBROADCASTSS f32_bc1abc4e<>+0(SB), Z5
-	VBROADCASTSS f32_3ae937d7<>+0(SB), Z6
-	VBROADCASTSS f32_3f800000<>+0(SB), Z7
+	JNZ          row127
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS f32_3f800000<>+0(SB), Z0
+	VBROADCASTSS f32_80000000<>+0(SB), Z1
+	MOVQ         CX, AX
+	MOVQ         kept+0(FP), CX
+
+quotients129:
+	VMOVUPS      256(CX), Z2
+	VMOVUPS      320(CX), Z3
+	VMOVUPS      384(CX), Z4
+	VMOVUPS      448(CX), Z5
+	VMOVUPS      (CX), Z7
+	VMOVUPS      64(CX), Z8
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VMOVUPS      512(CX), Z11
+	VMOVUPS      576(CX), Z12
+	VMOVUPS      640(CX), Z13
+	VMOVUPS      704(CX), Z14
+	VMOVUPS      Z0, Z15
+	VMOVUPS      Z15, Z16
+	VMOVUPS      Z15, Z17
+	VMOVUPS      Z15, Z18
+	VCMPPS       $0x11, Z6, Z7, K1
+	VMOVUPS      Z15, Z23
+	VMOVAPS      Z2, K1, Z23
+	VCMPPS       $0x11, Z6, Z8, K1
+	VMOVUPS      Z16, Z24
+	VMOVAPS      Z3, K1, Z24
+	VCMPPS       $0x11, Z6, Z9, K1
+	VMOVUPS      Z17, Z25
+	VMOVAPS      Z4, K1, Z25
+	VCMPPS       $0x11, Z6, Z10, K1
+	VMOVUPS      Z18, Z26
+	VMOVAPS      Z5, K1, Z26
+	VADDPS       Z15, Z2, Z19
+	VADDPS       Z16, Z3, Z20
+	VADDPS       Z17, Z4, Z21
+	VADDPS       Z18, Z5, Z22
+	VDIVPS       Z19, Z23, Z19
+	VDIVPS       Z20, Z24, Z20
+	VDIVPS       Z21, Z25, Z21
+	VDIVPS       Z22, Z26, Z22
+	VSUBPS       Z19, Z15, Z15
+	VSUBPS       Z20, Z16, Z16
+	VSUBPS       Z21, Z17, Z17
+	VSUBPS       Z22, Z18, Z18
+	VMAXPS       Z15, Z19, Z15
+	VMAXPS       Z16, Z20, Z16
+	VMAXPS       Z17, Z21, Z17
+	VMAXPS       Z18, Z22, Z18
+	VSUBPS       Z19, Z23, Z23
+	VSUBPS       Z20, Z24, Z24
+	VSUBPS       Z21, Z25, Z25
+	VSUBPS       Z22, Z26, Z26
+	VFNMADD231PS Z2, Z19, Z23
+	VFNMADD231PS Z3, Z20, Z24
+	VFNMADD231PS Z4, Z21, Z25
+	VFNMADD231PS Z5, Z22, Z26
+	VANDNPS      Z1, Z7, Z7
+	VANDNPS      Z1, Z8, Z8
+	VANDNPS      Z1, Z9, Z9
+	VANDNPS      Z1, Z10, Z10
+	VXORPS       Z7, Z11, Z11
+	VXORPS       Z8, Z12, Z12
+	VXORPS       Z9, Z13, Z13
+	VXORPS       Z10, Z14, Z14
+	VFMADD231PS  Z15, Z11, Z23
+	VFMADD231PS  Z16, Z12, Z24
+	VFMADD231PS  Z17, Z13, Z25
+	VFMADD231PS  Z18, Z14, Z26
+	VMULPS       Z15, Z23, Z23
+	VMULPS       Z16, Z24, Z24
+	VMULPS       Z17, Z25, Z25
+	VMULPS       Z18, Z26, Z26
+	VMOVUPS      Z23, 512(CX)
+	VMOVUPS      Z19, 768(CX)
+	VMOVUPS      Z24, 576(CX)
+	VMOVUPS      Z20, 832(CX)
+	VMOVUPS      Z25, 640(CX)
+	VMOVUPS      Z21, 896(CX)
+	VMOVUPS      Z26, 704(CX)
+	VMOVUPS      Z22, 960(CX)
+	ADDQ         $+1024, CX
+	CMPQ         CX, AX
+	JNE          quotients129
+	VXORPS       Y6, Y6, Y6
+	VBROADCASTSS f32_3daaaa5b<>+0(SB), Z0
+	VBROADCASTSS f32_bc886fee<>+0(SB), Z1
+	VBROADCASTSS f32_3b65463c<>+0(SB), Z2
+	VBROADCASTSS f32_ba1faed7<>+0(SB), Z3
+	VBROADCASTSS f32_3f800000<>+0(SB), Z4
+	VBROADCASTSS f32_3f000000<>+0(SB), Z5
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
 	MOVQ         exponent+104(FP), AX
+	VBROADCASTSS (AX), Z7
+	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z8
-	MOVQ         p+96(FP), AX
-	VBROADCASTSS (AX), Z9
 
-row124:
+row130:
 	MOVQ         p+96(FP), AX
-	VBROADCASTSS (AX), Z9
-	VXORPS       Y13, Y13, Y13
+	VBROADCASTSS (AX), Z8
+	VXORPS       Y30, Y30, Y30
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group126:
+group132:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x40
-	JAE   whole127
+	JAE   whole133
 	BZHIQ R9, R8, R8
 
-whole127:
+whole133:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
-	VMOVUPS      256(CX), Z10
-	VMOVUPS      320(CX), Z11
-	VMOVUPS      512(CX), Z14
-	VMOVUPS      576(CX), Z15
-	VMOVUPS      Z6, Z16
-	VMOVUPS      Z16, Z17
-	VFMADD213PS  Z5, Z10, Z16
-	VFMADD213PS  Z5, Z11, Z17
-	VFMADD213PS  Z4, Z10, Z16
-	VFMADD213PS  Z4, Z11, Z17
-	VFMADD213PS  Z3, Z10, Z16
-	VFMADD213PS  Z3, Z11, Z17
-	VFMADD213PS  Z2, Z10, Z16
-	VFMADD213PS  Z2, Z11, Z17
-	VFMADD213PS  Z1, Z10, Z16
-	VFMADD213PS  Z1, Z11, Z17
-	VFMADD213PS  Z0, Z10, Z16
-	VFMADD213PS  Z0, Z11, Z17
-	VMOVUPS      Z7, Z20
-	VMOVUPS      Z20, Z21
-	VADDPS       Z20, Z10, Z18
-	VADDPS       Z21, Z11, Z19
-	VDIVPS       Z18, Z20, Z18
-	VDIVPS       Z19, Z21, Z19
-	VSUBPS       Z18, Z20, Z20
-	VSUBPS       Z19, Z21, Z21
-	VFNMADD231PS Z18, Z10, Z20
-	VFNMADD231PS Z19, Z11, Z21
-	VFNMADD231PS Z18, Z14, Z20
-	VFNMADD231PS Z19, Z15, Z21
-	VMULPS       Z18, Z10, Z22
-	VMULPS       Z19, Z11, Z23
-	VMOVUPS      Z22, Z24
-	VFMSUB231PS  Z18, Z10, Z24
-	VMOVUPS      Z23, Z25
-	VFMSUB231PS  Z19, Z11, Z25
-	VFMADD231PS  Z18, Z14, Z24
-	VFMADD231PS  Z19, Z15, Z25
-	VFMADD231PS  Z20, Z22, Z24
-	VFMADD231PS  Z21, Z23, Z25
-	VMULPS       Z22, Z10, Z10
-	VMULPS       Z23, Z11, Z11
-	VFMADD213PS  Z24, Z16, Z10
-	VFMADD213PS  Z25, Z17, Z11
-	VADDPS       Z10, Z22, Z10
-	VADDPS       Z11, Z23, Z11
-	VMOVUPS      (CX), Z14
-	VMOVUPS      64(CX), Z15
-	VMAXPS       Z14, Z12, Z16
-	VADDPS       Z10, Z16, Z10
-	VMAXPS       Z15, Z12, Z16
-	VADDPS       Z11, Z16, Z11
-	VMULPS       Z20, Z18, Z20
-	VMULPS       Z21, Z19, Z21
-	VCMPPS       $0x11, Z12, Z14, K1
-	VMOVUPS      Z18, Z14
-	VMOVAPS      Z22, K1, Z14
-	VMOVAPS      Z18, K1, Z22
-	VMOVAPS      Z24, K1, Z20
-	VCMPPS       $0x11, Z12, Z15, K1
-	VMOVUPS      Z19, Z15
-	VMOVAPS      Z23, K1, Z15
-	VMOVAPS      Z19, K1, Z23
-	VMOVAPS      Z25, K1, Z21
-	VADDPS       Z20, Z14, Z16
-	VADDPS       Z21, Z15, Z17
-	VADDPS       Z14, Z14, Z18
-	VADDPS       Z15, Z15, Z19
-	VMULPS       Z20, Z18, Z18
-	VMULPS       Z21, Z19, Z19
-	VFMADD231PS  Z14, Z14, Z18
-	VFMADD231PS  Z15, Z15, Z19
+	VMOVUPS      256(CX), Z9
+	VMOVUPS      320(CX), Z10
+	VMOVUPS      768(CX), Z11
+	VMOVUPS      832(CX), Z12
+	VMOVUPS      512(CX), Z13
+	VMOVUPS      576(CX), Z14
+	VMOVUPS      Z4, Z15
+	VMOVUPS      Z15, Z16
+	VSUBPS       Z11, Z15, Z15
+	VSUBPS       Z12, Z16, Z16
+	VMINPS       Z15, Z11, Z17
+	VMINPS       Z16, Z12, Z18
+	VMULPS       Z17, Z9, Z19
+	VMULPS       Z18, Z10, Z20
+	VADDPS       Z17, Z9, Z9
+	VADDPS       Z18, Z10, Z10
+	VMOVUPS      Z3, Z21
+	VMOVUPS      Z21, Z22
+	VFMADD213PS  Z2, Z19, Z21
+	VFMADD213PS  Z2, Z20, Z22
+	VFMADD213PS  Z1, Z19, Z21
+	VFMADD213PS  Z1, Z20, Z22
+	VFMADD213PS  Z0, Z19, Z21
+	VFMADD213PS  Z0, Z20, Z22
+	VMOVUPS      Z5, Z23
+	VMOVUPS      Z23, Z24
+	VFNMADD231PS Z21, Z9, Z23
+	VFNMADD231PS Z22, Z10, Z24
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
+	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
+	VXORPS       Z9, Z13, Z9
+	VXORPS       Z10, Z14, Z10
+	VFMADD213PS  Z9, Z23, Z19
+	VFMADD213PS  Z10, Z24, Z20
+	VADDPS       Z19, Z17, Z19
+	VADDPS       Z20, Z18, Z20
+	VMOVUPS      (CX), Z9
+	VMOVUPS      64(CX), Z10
+	VMAXPS       Z9, Z6, Z9
+	VADDPS       Z19, Z9, Z19
+	VMAXPS       Z10, Z6, Z9
+	VADDPS       Z20, Z9, Z20
+	VSUBPS       Z13, Z15, Z15
+	VSUBPS       Z14, Z16, Z16
+	VADDPS       Z13, Z11, Z9
+	VADDPS       Z14, Z12, Z10
+	VADDPS       Z11, Z11, Z17
+	VADDPS       Z12, Z12, Z18
+	VMULPS       Z13, Z17, Z17
+	VMULPS       Z14, Z18, Z18
+	VFMADD231PS  Z11, Z11, Z17
+	VFMADD231PS  Z12, Z12, Z18
 	CMPQ         root+120(FP), $0x01
-	JL           less128
-	VMOVUPS      Z16, Z18
-	VMOVUPS      Z17, Z19
-	CMPQ         root+120(FP), $0x02
-	JL           less129
-	VSQRTPS      Z18, Z18
-	VSQRTPS      Z19, Z19
-	CMPQ         root+120(FP), $0x03
-	JL           less130
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      (R10)(AX*1), Z18
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      64(R10)(AX*1), Z19
-
-less130:
-less129:
-less128:
-	MOVQ  steps+112(FP), R10
-	TESTQ R10, R10
-	JZ    enough132
-
-again131:
-	VMULPS      Z20, Z18, Z24
-	VMULPS      Z21, Z19, Z25
-	VFMADD231PS Z14, Z18, Z24
-	VFMADD231PS Z15, Z19, Z25
-	VMOVUPS     Z24, Z18
-	VMOVUPS     Z25, Z19
-	DECQ        R10
-	JNZ         again131
-
-enough132:
-	VMULPS       Z10, Z22, Z22
-	VMULPS       Z11, Z23, Z23
-	VFMADD231PS  Z8, Z22, Z16
-	VFMADD231PS  Z8, Z23, Z17
-	VMULPS       Z10, Z18, Z10
-	VMULPS       Z11, Z19, Z11
-	VMULPS       Z16, Z18, Z16
-	VMULPS       Z17, Z19, Z17
-	KMOVW        (SI)(R8*1), K1
-	VMOVUPS      Z9, Z14
-	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K1, Z14
-	KMOVW        (DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPS.Z     Z14, Z16, K2, Z16
-	KMOVW        (SP), K1
-	VMOVUPS      Z16, K1, (DX)(AX*1)
-	KMOVW        2(SI)(R8*1), K1
-	VMOVUPS      Z9, Z14
-	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K1, Z14
-	KMOVW        2(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPS.Z     Z14, Z17, K2, Z17
-	KMOVW        2(SP), K1
-	VMOVUPS      Z17, K1, 64(DX)(AX*1)
-	VMOVUPS      384(CX), Z14
-	VMOVUPS      448(CX), Z15
-	VMOVUPS      640(CX), Z16
-	VMOVUPS      704(CX), Z17
-	VMOVUPS      Z6, Z18
-	VMOVUPS      Z18, Z19
-	VFMADD213PS  Z5, Z14, Z18
-	VFMADD213PS  Z5, Z15, Z19
-	VFMADD213PS  Z4, Z14, Z18
-	VFMADD213PS  Z4, Z15, Z19
-	VFMADD213PS  Z3, Z14, Z18
-	VFMADD213PS  Z3, Z15, Z19
-	VFMADD213PS  Z2, Z14, Z18
-	VFMADD213PS  Z2, Z15, Z19
-	VFMADD213PS  Z1, Z14, Z18
-	VFMADD213PS  Z1, Z15, Z19
-	VFMADD213PS  Z0, Z14, Z18
-	VFMADD213PS  Z0, Z15, Z19
-	VMOVUPS      Z7, Z22
-	VMOVUPS      Z22, Z23
-	VADDPS       Z22, Z14, Z20
-	VADDPS       Z23, Z15, Z21
-	VDIVPS       Z20, Z22, Z20
-	VDIVPS       Z21, Z23, Z21
-	VSUBPS       Z20, Z22, Z22
-	VSUBPS       Z21, Z23, Z23
-	VFNMADD231PS Z20, Z14, Z22
-	VFNMADD231PS Z21, Z15, Z23
-	VFNMADD231PS Z20, Z16, Z22
-	VFNMADD231PS Z21, Z17, Z23
-	VMULPS       Z20, Z14, Z24
-	VMULPS       Z21, Z15, Z25
-	VMOVUPS      Z24, Z26
-	VFMSUB231PS  Z20, Z14, Z26
-	VMOVUPS      Z25, Z27
-	VFMSUB231PS  Z21, Z15, Z27
-	VFMADD231PS  Z20, Z16, Z26
-	VFMADD231PS  Z21, Z17, Z27
-	VFMADD231PS  Z22, Z24, Z26
-	VFMADD231PS  Z23, Z25, Z27
-	VMULPS       Z24, Z14, Z14
-	VMULPS       Z25, Z15, Z15
-	VFMADD213PS  Z26, Z18, Z14
-	VFMADD213PS  Z27, Z19, Z15
-	VADDPS       Z14, Z24, Z14
-	VADDPS       Z15, Z25, Z15
-	VMOVUPS      128(CX), Z16
-	VMOVUPS      192(CX), Z17
-	VMAXPS       Z16, Z12, Z18
-	VADDPS       Z14, Z18, Z14
-	VMAXPS       Z17, Z12, Z18
-	VADDPS       Z15, Z18, Z15
-	VMULPS       Z22, Z20, Z22
-	VMULPS       Z23, Z21, Z23
-	VCMPPS       $0x11, Z12, Z16, K1
-	VMOVUPS      Z20, Z16
-	VMOVAPS      Z24, K1, Z16
-	VMOVAPS      Z20, K1, Z24
-	VMOVAPS      Z26, K1, Z22
-	VCMPPS       $0x11, Z12, Z17, K1
-	VMOVUPS      Z21, Z17
-	VMOVAPS      Z25, K1, Z17
-	VMOVAPS      Z21, K1, Z25
-	VMOVAPS      Z27, K1, Z23
-	VADDPS       Z22, Z16, Z18
-	VADDPS       Z23, Z17, Z19
-	VADDPS       Z16, Z16, Z20
-	VADDPS       Z17, Z17, Z21
-	VMULPS       Z22, Z20, Z20
-	VMULPS       Z23, Z21, Z21
-	VFMADD231PS  Z16, Z16, Z20
-	VFMADD231PS  Z17, Z17, Z21
-	CMPQ         root+120(FP), $0x01
-	JL           less133
-	VMOVUPS      Z18, Z20
-	VMOVUPS      Z19, Z21
-	CMPQ         root+120(FP), $0x02
 	JL           less134
-	VSQRTPS      Z20, Z20
-	VSQRTPS      Z21, Z21
-	CMPQ         root+120(FP), $0x03
+	VMOVUPS      Z9, Z17
+	VMOVUPS      Z10, Z18
+	CMPQ         root+120(FP), $0x02
 	JL           less135
+	VSQRTPS      Z17, Z17
+	VSQRTPS      Z18, Z18
+	CMPQ         root+120(FP), $0x03
+	JL           less136
 	MOVQ         powers+128(FP), R10
-	VMOVUPS      128(R10)(AX*1), Z20
+	VMOVUPS      (R10)(AX*1), Z17
 	MOVQ         powers+128(FP), R10
-	VMOVUPS      192(R10)(AX*1), Z21
+	VMOVUPS      64(R10)(AX*1), Z18
 
+less136:
 less135:
 less134:
-less133:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough137
+	JZ    enough138
 
-again136:
-	VMULPS      Z22, Z20, Z26
-	VMULPS      Z23, Z21, Z27
-	VFMADD231PS Z16, Z20, Z26
-	VFMADD231PS Z17, Z21, Z27
-	VMOVUPS     Z26, Z20
-	VMOVUPS     Z27, Z21
+again137:
+	VMULPS      Z13, Z17, Z21
+	VMULPS      Z14, Z18, Z22
+	VFMADD231PS Z11, Z17, Z21
+	VFMADD231PS Z12, Z18, Z22
+	VMOVUPS     Z21, Z17
+	VMOVUPS     Z22, Z18
 	DECQ        R10
-	JNZ         again136
+	JNZ         again137
 
-enough137:
-	VMULPS        Z14, Z24, Z24
-	VMULPS        Z15, Z25, Z25
-	VFMADD231PS   Z8, Z24, Z18
-	VFMADD231PS   Z8, Z25, Z19
-	VMULPS        Z14, Z20, Z14
-	VMULPS        Z15, Z21, Z15
-	VMULPS        Z18, Z20, Z18
-	VMULPS        Z19, Z21, Z19
+enough138:
+	VMULPS       Z19, Z15, Z15
+	VMULPS       Z20, Z16, Z16
+	VFMADD231PS  Z7, Z15, Z9
+	VFMADD231PS  Z7, Z16, Z10
+	VMULPS       Z19, Z17, Z19
+	VMULPS       Z20, Z18, Z20
+	VMULPS       Z9, Z17, Z9
+	VMULPS       Z10, Z18, Z10
+	KMOVW        (SI)(R8*1), K1
+	VMOVUPS      Z8, Z11
+	VXORPS.BCST  f32_80000000<>+0(SB), Z11, K1, Z11
+	KMOVW        (DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPS.Z     Z11, Z9, K2, Z9
+	KMOVW        (SP), K1
+	VMOVUPS      Z9, K1, (DX)(AX*1)
+	KMOVW        2(SI)(R8*1), K1
+	VMOVUPS      Z8, Z9
+	VXORPS.BCST  f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW        2(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPS.Z     Z9, Z10, K2, Z10
+	KMOVW        2(SP), K1
+	VMOVUPS      Z10, K1, 64(DX)(AX*1)
+	VMOVUPS      384(CX), Z9
+	VMOVUPS      448(CX), Z10
+	VMOVUPS      896(CX), Z11
+	VMOVUPS      960(CX), Z12
+	VMOVUPS      640(CX), Z13
+	VMOVUPS      704(CX), Z14
+	VMOVUPS      Z4, Z15
+	VMOVUPS      Z15, Z16
+	VSUBPS       Z11, Z15, Z15
+	VSUBPS       Z12, Z16, Z16
+	VMINPS       Z15, Z11, Z17
+	VMINPS       Z16, Z12, Z18
+	VMULPS       Z17, Z9, Z21
+	VMULPS       Z18, Z10, Z22
+	VADDPS       Z17, Z9, Z9
+	VADDPS       Z18, Z10, Z10
+	VMOVUPS      Z3, Z23
+	VMOVUPS      Z23, Z24
+	VFMADD213PS  Z2, Z21, Z23
+	VFMADD213PS  Z2, Z22, Z24
+	VFMADD213PS  Z1, Z21, Z23
+	VFMADD213PS  Z1, Z22, Z24
+	VFMADD213PS  Z0, Z21, Z23
+	VFMADD213PS  Z0, Z22, Z24
+	VMOVUPS      Z5, Z25
+	VMOVUPS      Z25, Z26
+	VFNMADD231PS Z23, Z9, Z25
+	VFNMADD231PS Z24, Z10, Z26
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
+	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
+	VXORPS       Z9, Z13, Z9
+	VXORPS       Z10, Z14, Z10
+	VFMADD213PS  Z9, Z25, Z21
+	VFMADD213PS  Z10, Z26, Z22
+	VADDPS       Z21, Z17, Z21
+	VADDPS       Z22, Z18, Z22
+	VMOVUPS      128(CX), Z9
+	VMOVUPS      192(CX), Z10
+	VMAXPS       Z9, Z6, Z9
+	VADDPS       Z21, Z9, Z21
+	VMAXPS       Z10, Z6, Z9
+	VADDPS       Z22, Z9, Z22
+	VSUBPS       Z13, Z15, Z15
+	VSUBPS       Z14, Z16, Z16
+	VADDPS       Z13, Z11, Z9
+	VADDPS       Z14, Z12, Z10
+	VADDPS       Z11, Z11, Z17
+	VADDPS       Z12, Z12, Z18
+	VMULPS       Z13, Z17, Z17
+	VMULPS       Z14, Z18, Z18
+	VFMADD231PS  Z11, Z11, Z17
+	VFMADD231PS  Z12, Z12, Z18
+	CMPQ         root+120(FP), $0x01
+	JL           less139
+	VMOVUPS      Z9, Z17
+	VMOVUPS      Z10, Z18
+	CMPQ         root+120(FP), $0x02
+	JL           less140
+	VSQRTPS      Z17, Z17
+	VSQRTPS      Z18, Z18
+	CMPQ         root+120(FP), $0x03
+	JL           less141
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      128(R10)(AX*1), Z17
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      192(R10)(AX*1), Z18
+
+less141:
+less140:
+less139:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough143
+
+again142:
+	VMULPS      Z13, Z17, Z23
+	VMULPS      Z14, Z18, Z24
+	VFMADD231PS Z11, Z17, Z23
+	VFMADD231PS Z12, Z18, Z24
+	VMOVUPS     Z23, Z17
+	VMOVUPS     Z24, Z18
+	DECQ        R10
+	JNZ         again142
+
+enough143:
+	VMULPS        Z21, Z15, Z15
+	VMULPS        Z22, Z16, Z16
+	VFMADD231PS   Z7, Z15, Z9
+	VFMADD231PS   Z7, Z16, Z10
+	VMULPS        Z21, Z17, Z21
+	VMULPS        Z22, Z18, Z22
+	VMULPS        Z9, Z17, Z9
+	VMULPS        Z10, Z18, Z10
 	KMOVW         4(SI)(R8*1), K1
-	VMOVUPS       Z9, Z16
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
+	VMOVUPS       Z8, Z11
+	VXORPS.BCST   f32_80000000<>+0(SB), Z11, K1, Z11
 	KMOVW         4(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMULPS.Z      Z16, Z18, K2, Z18
+	VMULPS.Z      Z11, Z9, K2, Z9
 	KMOVW         4(SP), K1
-	VMOVUPS       Z18, K1, 128(DX)(AX*1)
+	VMOVUPS       Z9, K1, 128(DX)(AX*1)
 	KMOVW         6(SI)(R8*1), K1
-	VMOVUPS       Z9, Z16
-	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K1, Z16
+	VMOVUPS       Z8, Z9
+	VXORPS.BCST   f32_80000000<>+0(SB), Z9, K1, Z9
 	KMOVW         6(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMULPS.Z      Z16, Z19, K2, Z19
+	VMULPS.Z      Z9, Z10, K2, Z10
 	KMOVW         6(SP), K1
-	VMOVUPS       Z19, K1, 192(DX)(AX*1)
-	VADDPS        Z11, Z10, Z10
-	VEXTRACTF64X4 $0x01, Z10, Y11
-	VADDPS        Y11, Y10, Y10
-	VCVTPS2PD     Y10, Z10
-	VADDPD        Z10, Z13, Z13
-	VADDPS        Z15, Z14, Z14
-	VEXTRACTF64X4 $0x01, Z14, Y10
-	VADDPS        Y10, Y14, Y14
-	VCVTPS2PD     Y14, Z10
-	VADDPD        Z10, Z13, Z13
-	ADDQ          $+768, CX
+	VMOVUPS       Z10, K1, 192(DX)(AX*1)
+	VADDPS        Z20, Z19, Z19
+	VEXTRACTF64X4 $0x01, Z19, Y9
+	VADDPS        Y9, Y19, Y19
+	VCVTPS2PD     Y19, Z9
+	VADDPD        Z9, Z30, Z30
+	VADDPS        Z22, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y9
+	VADDPS        Y9, Y21, Y21
+	VCVTPS2PD     Y21, Z9
+	VADDPD        Z9, Z30, Z30
+	ADDQ          $+1024, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R9
-	JG            group126
+	JG            group132
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, DX
@@ -4630,18 +4843,18 @@ enough137:
 	ADDQ          AX, powers+128(FP)
 	ADDQ          $0x0c, p+96(FP)
 	MOVQ          sum+8(FP), AX
-	VEXTRACTF64X4 $0x01, Z13, Y9
-	VADDPD        Y9, Y13, Y13
-	VEXTRACTF64X2 $0x01, Y13, X9
-	VADDPD        X9, X13, X13
-	VUNPCKHPD     X13, X13, X9
-	VADDPD        X9, X13, X13
-	VMOVSD        X13, (AX)
+	VEXTRACTF64X4 $0x01, Z30, Y8
+	VADDPD        Y8, Y30, Y30
+	VEXTRACTF64X2 $0x01, Y30, X8
+	VADDPD        X8, X30, X30
+	VUNPCKHPD     X30, X30, X8
+	VADDPD        X8, X30, X30
+	VMOVSD        X30, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row124
+	JNZ           row130
 
-last118:
+last123:
 	VZEROUPPER
 	RET
 
@@ -4669,14 +4882,14 @@ TEXT ·sigmoidPowers32AVX512(SB), NOSPLIT, $128-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x02, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last139
+	JZ           last145
 	TESTQ        R9, R9
-	JZ           last139
+	JZ           last145
 
-row138:
+row144:
 	XORQ R8, R8
 
-group140:
+group146:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	KMOVW        (BX)(DI*1), K1
@@ -4972,7 +5185,7 @@ group140:
 	VMOVUPS      Z21, 64(AX)(R8*4)
 	ADDQ         $0x20, R8
 	CMPQ         R8, R9
-	JB           group140
+	JB           group146
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -4982,9 +5195,9 @@ group140:
 	ADDQ         DI, AX
 	ADDQ         $0x0c, DX
 	DECQ         rows+24(FP)
-	JNZ          row138
+	JNZ          row144
 
-last139:
+last145:
 	VZEROUPPER
 	RET
 
@@ -4994,18 +5207,18 @@ TEXT ·focalBlockTerms64AVX2(SB), NOSPLIT, $192-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last141
+	JEQ  last147
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
 	MOVQ pos+72(FP), DI
 	MOVQ neg+80(FP), R8
 
-row145:
+row151:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials142:
+exponentials148:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -5182,10 +5395,10 @@ exponentials142:
 	VXORPD       Y0, Y7, Y7
 	VMOVUPD      Y7, 224(CX)
 	VMOVUPD      Y5, 352(CX)
-	ADDQ         $+384, CX
+	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, SI
-	JG           exponentials142
+	JG           exponentials148
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -5194,7 +5407,86 @@ exponentials142:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row145
+	JNZ          row151
+	MOVQ         CX, AX
+	MOVQ         kept+0(FP), CX
+
+quotients153:
+	VMOVUPD      128(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      (CX), Y1
+	VMOVUPD      256(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 256(CX)
+	VMOVUPD      Y4, 384(CX)
+	VMOVUPD      160(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      32(CX), Y1
+	VMOVUPD      288(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 288(CX)
+	VMOVUPD      Y4, 416(CX)
+	VMOVUPD      192(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      64(CX), Y1
+	VMOVUPD      320(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 320(CX)
+	VMOVUPD      Y4, 448(CX)
+	VMOVUPD      224(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      96(CX), Y1
+	VMOVUPD      352(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 352(CX)
+	VMOVUPD      Y4, 480(CX)
+	ADDQ         $+512, CX
+	CMPQ         CX, AX
+	JNE          quotients153
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
@@ -5202,422 +5494,334 @@ exponentials142:
 	MOVQ         neg+80(FP), DI
 	MOVQ         terms+16(FP), R9
 
-row147:
+row154:
 	XORQ AX, AX
 	MOVQ n+64(FP), R10
 
-group149:
+group156:
 	CMPQ R10, $0x10
-	JAE  whole150
+	JAE  whole157
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole150:
+whole157:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VMOVUPD      128(CX), Y0
 	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      256(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      384(CX), Y1
+	VMOVUPD      256(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      (CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      (CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
 	CMPQ         root+120(FP), $0x01
-	JL           less151
-	VMOVUPD      Y4, Y5
-	CMPQ         root+120(FP), $0x02
-	JL           less152
-	VSQRTPD      Y5, Y5
-	CMPQ         root+120(FP), $0x03
-	JL           less153
-	MOVQ         powers+128(FP), R11
-	VMOVUPD      (R11)(AX*1), Y5
-
-less153:
-less152:
-less151:
-	MOVQ  steps+112(FP), R11
-	TESTQ R11, R11
-	JZ    enough155
-
-again154:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
-	DECQ        R11
-	JNZ         again154
-
-enough155:
-	VMULPD       Y3, Y2, Y2
-	MOVQ         exponent+104(FP), R11
-	VBROADCASTSD (R11), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
-	VMOVUPD      128(CX), Y0
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R11
-	VBROADCASTSD (R11), Y1
-	VXORPD       Y1, Y0, Y0
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, (DX)(AX*1)
-	VMOVUPD      Y3, (R9)(AX*1)
-	VMOVUPD      160(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      288(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
-	VMOVUPD      32(CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
-	CMPQ         root+120(FP), $0x01
-	JL           less156
-	VMOVUPD      Y4, Y5
-	CMPQ         root+120(FP), $0x02
-	JL           less157
-	VSQRTPD      Y5, Y5
-	CMPQ         root+120(FP), $0x03
 	JL           less158
+	VMOVUPD      Y0, Y4
+	CMPQ         root+120(FP), $0x02
+	JL           less159
+	VSQRTPD      Y4, Y4
+	CMPQ         root+120(FP), $0x03
+	JL           less160
 	MOVQ         powers+128(FP), R11
-	VMOVUPD      32(R11)(AX*1), Y5
+	VMOVUPD      (R11)(AX*1), Y4
 
+less160:
+less159:
 less158:
-less157:
-less156:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough160
+	JZ    enough162
 
-again159:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
+again161:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
 	DECQ        R11
-	JNZ         again159
+	JNZ         again161
 
-enough160:
-	VMULPD       Y3, Y2, Y2
+enough162:
+	VMULPD       Y5, Y3, Y3
 	MOVQ         exponent+104(FP), R11
-	VBROADCASTSD (R11), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
+	VBROADCASTSD (R11), Y1
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      128(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	MOVQ         p+96(FP), R11
+	VBROADCASTSD (R11), Y2
+	VXORPD       Y2, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, (DX)(AX*1)
+	VMOVUPD      Y5, (R9)(AX*1)
 	VMOVUPD      160(CX), Y0
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R11
-	VBROADCASTSD (R11), Y1
-	VXORPD       Y1, Y0, Y0
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, 32(DX)(AX*1)
-	VMOVUPD      Y3, 32(R9)(AX*1)
-	VMOVUPD      192(CX), Y0
 	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      320(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
-	VMOVUPD      64(CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
+	VMOVUPD      416(CX), Y1
+	VMOVUPD      288(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
+	VMOVUPD      32(CX), Y0
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      32(CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
 	CMPQ         root+120(FP), $0x01
-	JL           less161
-	VMOVUPD      Y4, Y5
-	CMPQ         root+120(FP), $0x02
-	JL           less162
-	VSQRTPD      Y5, Y5
-	CMPQ         root+120(FP), $0x03
 	JL           less163
+	VMOVUPD      Y0, Y4
+	CMPQ         root+120(FP), $0x02
+	JL           less164
+	VSQRTPD      Y4, Y4
+	CMPQ         root+120(FP), $0x03
+	JL           less165
 	MOVQ         powers+128(FP), R11
-	VMOVUPD      64(R11)(AX*1), Y5
+	VMOVUPD      32(R11)(AX*1), Y4
 
+less165:
+less164:
 less163:
-less162:
-less161:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough165
+	JZ    enough167
 
-again164:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
+again166:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
 	DECQ        R11
-	JNZ         again164
+	JNZ         again166
 
-enough165:
-	VMULPD       Y3, Y2, Y2
+enough167:
+	VMULPD       Y5, Y3, Y3
 	MOVQ         exponent+104(FP), R11
-	VBROADCASTSD (R11), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
-	VMOVUPD      192(CX), Y0
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R11
 	VBROADCASTSD (R11), Y1
-	VXORPD       Y1, Y0, Y0
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, 64(DX)(AX*1)
-	VMOVUPD      Y3, 64(R9)(AX*1)
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      160(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	MOVQ         p+96(FP), R11
+	VBROADCASTSD (R11), Y2
+	VXORPD       Y2, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, 32(DX)(AX*1)
+	VMOVUPD      Y5, 32(R9)(AX*1)
+	VMOVUPD      192(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      448(CX), Y1
+	VMOVUPD      320(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
+	VMOVUPD      64(CX), Y0
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      64(CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
+	CMPQ         root+120(FP), $0x01
+	JL           less168
+	VMOVUPD      Y0, Y4
+	CMPQ         root+120(FP), $0x02
+	JL           less169
+	VSQRTPD      Y4, Y4
+	CMPQ         root+120(FP), $0x03
+	JL           less170
+	MOVQ         powers+128(FP), R11
+	VMOVUPD      64(R11)(AX*1), Y4
+
+less170:
+less169:
+less168:
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough172
+
+again171:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
+	DECQ        R11
+	JNZ         again171
+
+enough172:
+	VMULPD       Y5, Y3, Y3
+	MOVQ         exponent+104(FP), R11
+	VBROADCASTSD (R11), Y1
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      192(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	MOVQ         p+96(FP), R11
+	VBROADCASTSD (R11), Y2
+	VXORPD       Y2, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, 64(DX)(AX*1)
+	VMOVUPD      Y5, 64(R9)(AX*1)
 	VMOVUPD      224(CX), Y0
 	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      352(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      480(CX), Y1
+	VMOVUPD      352(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      96(CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      96(CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
 	CMPQ         root+120(FP), $0x01
-	JL           less166
-	VMOVUPD      Y4, Y5
+	JL           less173
+	VMOVUPD      Y0, Y4
 	CMPQ         root+120(FP), $0x02
-	JL           less167
-	VSQRTPD      Y5, Y5
+	JL           less174
+	VSQRTPD      Y4, Y4
 	CMPQ         root+120(FP), $0x03
-	JL           less168
+	JL           less175
 	MOVQ         powers+128(FP), R11
-	VMOVUPD      96(R11)(AX*1), Y5
+	VMOVUPD      96(R11)(AX*1), Y4
 
-less168:
-less167:
-less166:
+less175:
+less174:
+less173:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough170
+	JZ    enough177
 
-again169:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
+again176:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
 	DECQ        R11
-	JNZ         again169
+	JNZ         again176
 
-enough170:
-	VMULPD       Y3, Y2, Y2
+enough177:
+	VMULPD       Y5, Y3, Y3
 	MOVQ         exponent+104(FP), R11
-	VBROADCASTSD (R11), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
-	VMOVUPD      224(CX), Y0
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R11
 	VBROADCASTSD (R11), Y1
-	VXORPD       Y1, Y0, Y0
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, 96(DX)(AX*1)
-	VMOVUPD      Y3, 96(R9)(AX*1)
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      224(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	MOVQ         p+96(FP), R11
+	VBROADCASTSD (R11), Y2
+	VXORPD       Y2, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, 96(DX)(AX*1)
+	VMOVUPD      Y5, 96(R9)(AX*1)
 	MOVWLZX      (SI)(R8*1), R11
 	MOVWLZX      (DI)(R8*1), R12
 	ORQ          R12, R11
 	CMPQ         R11, $+65535
-	JNE          some171
+	JNE          some178
 
-ready172:
-	ADDQ       $+384, CX
+ready179:
+	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x10, R10
-	JG         group149
+	JG         group156
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R10
 	CMPQ       R8, DX
-	JEQ        direct173
+	JEQ        direct180
 	ANDQ       $0x0f, R10
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R10
@@ -5635,7 +5839,7 @@ ready172:
 	VMOVUPD    352(DX), Y1
 	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct173:
+direct180:
 	MOVQ dstStride+32(FP), AX
 	SHLQ $0x03, AX
 	MOVQ AX, DX
@@ -5649,10 +5853,10 @@ direct173:
 	ADDQ AX, powers+128(FP)
 	ADDQ $0x18, p+96(FP)
 	DECQ BX
-	JNZ  row147
-	JMP  done174
+	JNZ  row154
+	JMP  done181
 
-some171:
+some178:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      (DX)(AX*1), Y1
 	VPBROADCASTW (SI)(R8*1), Y2
@@ -5686,10 +5890,10 @@ some171:
 	VORPD        Y3, Y2, Y2
 	VBLENDVPD    Y2, Y1, Y0, Y1
 	VMOVUPD      Y1, 96(DX)(AX*1)
-	JMP          ready172
+	JMP          ready179
 
-done174:
-last141:
+done181:
+last147:
 	VZEROUPPER
 	RET
 
@@ -5831,83 +6035,71 @@ DATA f64_7fffffffffffffff<>+16(SB)/8, $0x7fffffffffffffff
 DATA f64_7fffffffffffffff<>+24(SB)/8, $0x7fffffffffffffff
 GLOBL f64_7fffffffffffffff<>(SB), RODATA|NOPTR, $32
 
+DATA f64_be72a0a8f3f0842e<>+0(SB)/8, $0xbe72a0a8f3f0842e
+DATA f64_be72a0a8f3f0842e<>+8(SB)/8, $0xbe72a0a8f3f0842e
+DATA f64_be72a0a8f3f0842e<>+16(SB)/8, $0xbe72a0a8f3f0842e
+DATA f64_be72a0a8f3f0842e<>+24(SB)/8, $0xbe72a0a8f3f0842e
+GLOBL f64_be72a0a8f3f0842e<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ea01b7221281e8e<>+0(SB)/8, $0x3ea01b7221281e8e
+DATA f64_3ea01b7221281e8e<>+8(SB)/8, $0x3ea01b7221281e8e
+DATA f64_3ea01b7221281e8e<>+16(SB)/8, $0x3ea01b7221281e8e
+DATA f64_3ea01b7221281e8e<>+24(SB)/8, $0x3ea01b7221281e8e
+GLOBL f64_3ea01b7221281e8e<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bec2daa2cbd5c37a<>+0(SB)/8, $0xbec2daa2cbd5c37a
+DATA f64_bec2daa2cbd5c37a<>+8(SB)/8, $0xbec2daa2cbd5c37a
+DATA f64_bec2daa2cbd5c37a<>+16(SB)/8, $0xbec2daa2cbd5c37a
+DATA f64_bec2daa2cbd5c37a<>+24(SB)/8, $0xbec2daa2cbd5c37a
+GLOBL f64_bec2daa2cbd5c37a<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ee4567713c724b3<>+0(SB)/8, $0x3ee4567713c724b3
+DATA f64_3ee4567713c724b3<>+8(SB)/8, $0x3ee4567713c724b3
+DATA f64_3ee4567713c724b3<>+16(SB)/8, $0x3ee4567713c724b3
+DATA f64_3ee4567713c724b3<>+24(SB)/8, $0x3ee4567713c724b3
+GLOBL f64_3ee4567713c724b3<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bf05d2525faf0ff5<>+0(SB)/8, $0xbf05d2525faf0ff5
+DATA f64_bf05d2525faf0ff5<>+8(SB)/8, $0xbf05d2525faf0ff5
+DATA f64_bf05d2525faf0ff5<>+16(SB)/8, $0xbf05d2525faf0ff5
+DATA f64_bf05d2525faf0ff5<>+24(SB)/8, $0xbf05d2525faf0ff5
+GLOBL f64_bf05d2525faf0ff5<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f27a45de604f87f<>+0(SB)/8, $0x3f27a45de604f87f
+DATA f64_3f27a45de604f87f<>+8(SB)/8, $0x3f27a45de604f87f
+DATA f64_3f27a45de604f87f<>+16(SB)/8, $0x3f27a45de604f87f
+DATA f64_3f27a45de604f87f<>+24(SB)/8, $0x3f27a45de604f87f
+GLOBL f64_3f27a45de604f87f<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bf4a019ff9ebe1f0<>+0(SB)/8, $0xbf4a019ff9ebe1f0
+DATA f64_bf4a019ff9ebe1f0<>+8(SB)/8, $0xbf4a019ff9ebe1f0
+DATA f64_bf4a019ff9ebe1f0<>+16(SB)/8, $0xbf4a019ff9ebe1f0
+DATA f64_bf4a019ff9ebe1f0<>+24(SB)/8, $0xbf4a019ff9ebe1f0
+GLOBL f64_bf4a019ff9ebe1f0<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f6d41d41cd0ba54<>+0(SB)/8, $0x3f6d41d41cd0ba54
+DATA f64_3f6d41d41cd0ba54<>+8(SB)/8, $0x3f6d41d41cd0ba54
+DATA f64_3f6d41d41cd0ba54<>+16(SB)/8, $0x3f6d41d41cd0ba54
+DATA f64_3f6d41d41cd0ba54<>+24(SB)/8, $0x3f6d41d41cd0ba54
+GLOBL f64_3f6d41d41cd0ba54<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bf9111111110b3ef<>+0(SB)/8, $0xbf9111111110b3ef
+DATA f64_bf9111111110b3ef<>+8(SB)/8, $0xbf9111111110b3ef
+DATA f64_bf9111111110b3ef<>+16(SB)/8, $0xbf9111111110b3ef
+DATA f64_bf9111111110b3ef<>+24(SB)/8, $0xbf9111111110b3ef
+GLOBL f64_bf9111111110b3ef<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fb5555555555529<>+0(SB)/8, $0x3fb5555555555529
+DATA f64_3fb5555555555529<>+8(SB)/8, $0x3fb5555555555529
+DATA f64_3fb5555555555529<>+16(SB)/8, $0x3fb5555555555529
+DATA f64_3fb5555555555529<>+24(SB)/8, $0x3fb5555555555529
+GLOBL f64_3fb5555555555529<>(SB), RODATA|NOPTR, $32
+
 DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
 DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
 GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_bfe0000000000000<>+0(SB)/8, $0xbfe0000000000000
-DATA f64_bfe0000000000000<>+8(SB)/8, $0xbfe0000000000000
-DATA f64_bfe0000000000000<>+16(SB)/8, $0xbfe0000000000000
-DATA f64_bfe0000000000000<>+24(SB)/8, $0xbfe0000000000000
-GLOBL f64_bfe0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
-GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
-GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
-
-DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
-GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc1b7ebe5a198aa<>+0(SB)/8, $0x3fc1b7ebe5a198aa
-DATA f64_3fc1b7ebe5a198aa<>+8(SB)/8, $0x3fc1b7ebe5a198aa
-DATA f64_3fc1b7ebe5a198aa<>+16(SB)/8, $0x3fc1b7ebe5a198aa
-DATA f64_3fc1b7ebe5a198aa<>+24(SB)/8, $0x3fc1b7ebe5a198aa
-GLOBL f64_3fc1b7ebe5a198aa<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc0dcbfb1280514<>+0(SB)/8, $0x3fc0dcbfb1280514
-DATA f64_3fc0dcbfb1280514<>+8(SB)/8, $0x3fc0dcbfb1280514
-DATA f64_3fc0dcbfb1280514<>+16(SB)/8, $0x3fc0dcbfb1280514
-DATA f64_3fc0dcbfb1280514<>+24(SB)/8, $0x3fc0dcbfb1280514
-GLOBL f64_3fc0dcbfb1280514<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc3b35bb36fd0b8<>+0(SB)/8, $0x3fc3b35bb36fd0b8
-DATA f64_3fc3b35bb36fd0b8<>+8(SB)/8, $0x3fc3b35bb36fd0b8
-DATA f64_3fc3b35bb36fd0b8<>+16(SB)/8, $0x3fc3b35bb36fd0b8
-DATA f64_3fc3b35bb36fd0b8<>+24(SB)/8, $0x3fc3b35bb36fd0b8
-GLOBL f64_3fc3b35bb36fd0b8<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc745c4b02b18b0<>+0(SB)/8, $0x3fc745c4b02b18b0
-DATA f64_3fc745c4b02b18b0<>+8(SB)/8, $0x3fc745c4b02b18b0
-DATA f64_3fc745c4b02b18b0<>+16(SB)/8, $0x3fc745c4b02b18b0
-DATA f64_3fc745c4b02b18b0<>+24(SB)/8, $0x3fc745c4b02b18b0
-GLOBL f64_3fc745c4b02b18b0<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fcc71c748f337fe<>+0(SB)/8, $0x3fcc71c748f337fe
-DATA f64_3fcc71c748f337fe<>+8(SB)/8, $0x3fcc71c748f337fe
-DATA f64_3fcc71c748f337fe<>+16(SB)/8, $0x3fcc71c748f337fe
-DATA f64_3fcc71c748f337fe<>+24(SB)/8, $0x3fcc71c748f337fe
-GLOBL f64_3fcc71c748f337fe<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd24924921e4c26<>+0(SB)/8, $0x3fd24924921e4c26
-DATA f64_3fd24924921e4c26<>+8(SB)/8, $0x3fd24924921e4c26
-DATA f64_3fd24924921e4c26<>+16(SB)/8, $0x3fd24924921e4c26
-DATA f64_3fd24924921e4c26<>+24(SB)/8, $0x3fd24924921e4c26
-GLOBL f64_3fd24924921e4c26<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd999999999c175<>+0(SB)/8, $0x3fd999999999c175
-DATA f64_3fd999999999c175<>+8(SB)/8, $0x3fd999999999c175
-DATA f64_3fd999999999c175<>+16(SB)/8, $0x3fd999999999c175
-DATA f64_3fd999999999c175<>+24(SB)/8, $0x3fd999999999c175
-GLOBL f64_3fd999999999c175<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe555555555554f<>+0(SB)/8, $0x3fe555555555554f
-DATA f64_3fe555555555554f<>+8(SB)/8, $0x3fe555555555554f
-DATA f64_3fe555555555554f<>+16(SB)/8, $0x3fe555555555554f
-DATA f64_3fe555555555554f<>+24(SB)/8, $0x3fe555555555554f
-GLOBL f64_3fe555555555554f<>(SB), RODATA|NOPTR, $32
 
 // func focalBlockWeighted64AVX2(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -5915,7 +6107,7 @@ TEXT ·focalBlockWeighted64AVX2(SB), NOSPLIT, $320-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last175
+	JEQ  last182
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
@@ -5923,11 +6115,11 @@ TEXT ·focalBlockWeighted64AVX2(SB), NOSPLIT, $320-152
 	MOVQ neg+80(FP), R8
 	MOVQ p+96(FP), R10
 
-row179:
+row186:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials176:
+exponentials183:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -6192,10 +6384,10 @@ exponentials176:
 	VXORPD       Y0, Y7, Y7
 	VMOVUPD      Y7, 224(CX)
 	VMOVUPD      Y5, 352(CX)
-	ADDQ         $+384, CX
+	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, SI
-	JG           exponentials176
+	JG           exponentials183
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -6205,14 +6397,93 @@ exponentials176:
 	ADDQ         AX, R8
 	ADDQ         $0x18, R10
 	DECQ         BX
-	JNZ          row179
+	JNZ          row186
+	MOVQ         CX, AX
+	MOVQ         kept+0(FP), CX
+
+quotients188:
+	VMOVUPD      128(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      (CX), Y1
+	VMOVUPD      256(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 256(CX)
+	VMOVUPD      Y4, 384(CX)
+	VMOVUPD      160(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      32(CX), Y1
+	VMOVUPD      288(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 288(CX)
+	VMOVUPD      Y4, 416(CX)
+	VMOVUPD      192(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      64(CX), Y1
+	VMOVUPD      320(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 320(CX)
+	VMOVUPD      Y4, 448(CX)
+	VMOVUPD      224(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      96(CX), Y1
+	VMOVUPD      352(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 352(CX)
+	VMOVUPD      Y4, 480(CX)
+	ADDQ         $+512, CX
+	CMPQ         CX, AX
+	JNE          quotients188
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
 
-row181:
+row189:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPD Y0, 128(BP)
 	VMOVUPD Y0, 160(BP)
@@ -6221,431 +6492,343 @@ row181:
 	XORQ    AX, AX
 	MOVQ    n+64(FP), R9
 
-group183:
+group191:
 	CMPQ R9, $0x10
-	JAE  whole184
+	JAE  whole192
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole184:
+whole192:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VMOVUPD      128(CX), Y0
 	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      256(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      384(CX), Y1
+	VMOVUPD      256(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      (CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      (CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
 	CMPQ         root+120(FP), $0x01
-	JL           less185
-	VMOVUPD      Y4, Y5
+	JL           less193
+	VMOVUPD      Y0, Y4
 	CMPQ         root+120(FP), $0x02
-	JL           less186
-	VSQRTPD      Y5, Y5
+	JL           less194
+	VSQRTPD      Y4, Y4
 	CMPQ         root+120(FP), $0x03
-	JL           less187
+	JL           less195
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      (R10)(AX*1), Y5
+	VMOVUPD      (R10)(AX*1), Y4
 
-less187:
-less186:
-less185:
+less195:
+less194:
+less193:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough189
+	JZ    enough197
 
-again188:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
+again196:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
 	DECQ        R10
-	JNZ         again188
+	JNZ         again196
 
-enough189:
-	VMULPD       Y3, Y2, Y2
+enough197:
+	VMULPD       Y5, Y3, Y3
 	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
-	VMOVUPD      128(CX), Y1
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y0
+	VBROADCASTSD (R10), Y1
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      128(CX), Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
 	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y2
-	VXORPD       Y2, Y0, Y0
+	VBROADCASTSD (R10), Y3
+	VXORPD       Y3, Y1, Y1
 	MOVQ         negWeight+136(FP), R10
-	VMOVUPD      (R10)(AX*1), Y2
+	VMOVUPD      (R10)(AX*1), Y3
 	MOVQ         posWeight+144(FP), R10
-	VMOVUPD      (R10)(AX*1), Y5
-	VBLENDVPD    Y1, Y5, Y2, Y2
-	VMULPD       Y2, Y0, Y0
-	VMULPD       Y2, Y3, Y3
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, (DX)(AX*1)
-	VMOVUPD      Y3, (CX)
+	VMOVUPD      (R10)(AX*1), Y4
+	VBLENDVPD    Y2, Y4, Y3, Y3
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y3, Y5, Y5
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, (DX)(AX*1)
+	VMOVUPD      Y5, (CX)
 	VMOVUPD      160(CX), Y0
 	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      288(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      416(CX), Y1
+	VMOVUPD      288(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      32(CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      32(CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
 	CMPQ         root+120(FP), $0x01
-	JL           less190
-	VMOVUPD      Y4, Y5
+	JL           less198
+	VMOVUPD      Y0, Y4
 	CMPQ         root+120(FP), $0x02
-	JL           less191
-	VSQRTPD      Y5, Y5
+	JL           less199
+	VSQRTPD      Y4, Y4
 	CMPQ         root+120(FP), $0x03
-	JL           less192
+	JL           less200
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      32(R10)(AX*1), Y5
+	VMOVUPD      32(R10)(AX*1), Y4
 
-less192:
-less191:
-less190:
+less200:
+less199:
+less198:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough194
+	JZ    enough202
 
-again193:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
+again201:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
 	DECQ        R10
-	JNZ         again193
+	JNZ         again201
 
-enough194:
-	VMULPD       Y3, Y2, Y2
+enough202:
+	VMULPD       Y5, Y3, Y3
 	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
-	VMOVUPD      160(CX), Y1
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y0
+	VBROADCASTSD (R10), Y1
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      160(CX), Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
 	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y2
-	VXORPD       Y2, Y0, Y0
+	VBROADCASTSD (R10), Y3
+	VXORPD       Y3, Y1, Y1
 	MOVQ         negWeight+136(FP), R10
-	VMOVUPD      32(R10)(AX*1), Y2
+	VMOVUPD      32(R10)(AX*1), Y3
 	MOVQ         posWeight+144(FP), R10
-	VMOVUPD      32(R10)(AX*1), Y5
-	VBLENDVPD    Y1, Y5, Y2, Y2
-	VMULPD       Y2, Y0, Y0
-	VMULPD       Y2, Y3, Y3
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, 32(DX)(AX*1)
-	VMOVUPD      Y3, 32(CX)
+	VMOVUPD      32(R10)(AX*1), Y4
+	VBLENDVPD    Y2, Y4, Y3, Y3
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y3, Y5, Y5
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, 32(DX)(AX*1)
+	VMOVUPD      Y5, 32(CX)
 	VMOVUPD      192(CX), Y0
 	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      320(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      448(CX), Y1
+	VMOVUPD      320(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      64(CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      64(CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
 	CMPQ         root+120(FP), $0x01
-	JL           less195
-	VMOVUPD      Y4, Y5
+	JL           less203
+	VMOVUPD      Y0, Y4
 	CMPQ         root+120(FP), $0x02
-	JL           less196
-	VSQRTPD      Y5, Y5
+	JL           less204
+	VSQRTPD      Y4, Y4
 	CMPQ         root+120(FP), $0x03
-	JL           less197
+	JL           less205
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      64(R10)(AX*1), Y5
+	VMOVUPD      64(R10)(AX*1), Y4
 
-less197:
-less196:
-less195:
+less205:
+less204:
+less203:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough199
+	JZ    enough207
 
-again198:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
+again206:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
 	DECQ        R10
-	JNZ         again198
+	JNZ         again206
 
-enough199:
-	VMULPD       Y3, Y2, Y2
+enough207:
+	VMULPD       Y5, Y3, Y3
 	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
-	VMOVUPD      192(CX), Y1
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y0
+	VBROADCASTSD (R10), Y1
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      192(CX), Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
 	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y2
-	VXORPD       Y2, Y0, Y0
+	VBROADCASTSD (R10), Y3
+	VXORPD       Y3, Y1, Y1
 	MOVQ         negWeight+136(FP), R10
-	VMOVUPD      64(R10)(AX*1), Y2
+	VMOVUPD      64(R10)(AX*1), Y3
 	MOVQ         posWeight+144(FP), R10
-	VMOVUPD      64(R10)(AX*1), Y5
-	VBLENDVPD    Y1, Y5, Y2, Y2
-	VMULPD       Y2, Y0, Y0
-	VMULPD       Y2, Y3, Y3
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, 64(DX)(AX*1)
-	VMOVUPD      Y3, 64(CX)
+	VMOVUPD      64(R10)(AX*1), Y4
+	VBLENDVPD    Y2, Y4, Y3, Y3
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y3, Y5, Y5
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, 64(DX)(AX*1)
+	VMOVUPD      Y5, 64(CX)
 	VMOVUPD      224(CX), Y0
 	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      352(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      480(CX), Y1
+	VMOVUPD      352(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      96(CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      96(CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
 	CMPQ         root+120(FP), $0x01
-	JL           less200
-	VMOVUPD      Y4, Y5
+	JL           less208
+	VMOVUPD      Y0, Y4
 	CMPQ         root+120(FP), $0x02
-	JL           less201
-	VSQRTPD      Y5, Y5
+	JL           less209
+	VSQRTPD      Y4, Y4
 	CMPQ         root+120(FP), $0x03
-	JL           less202
+	JL           less210
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      96(R10)(AX*1), Y5
+	VMOVUPD      96(R10)(AX*1), Y4
 
-less202:
-less201:
-less200:
+less210:
+less209:
+less208:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough204
+	JZ    enough212
 
-again203:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
+again211:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
 	DECQ        R10
-	JNZ         again203
+	JNZ         again211
 
-enough204:
-	VMULPD       Y3, Y2, Y2
+enough212:
+	VMULPD       Y5, Y3, Y3
 	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
-	VMOVUPD      224(CX), Y1
-	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y0
+	VBROADCASTSD (R10), Y1
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      224(CX), Y2
+	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
 	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y2
-	VXORPD       Y2, Y0, Y0
+	VBROADCASTSD (R10), Y3
+	VXORPD       Y3, Y1, Y1
 	MOVQ         negWeight+136(FP), R10
-	VMOVUPD      96(R10)(AX*1), Y2
+	VMOVUPD      96(R10)(AX*1), Y3
 	MOVQ         posWeight+144(FP), R10
-	VMOVUPD      96(R10)(AX*1), Y5
-	VBLENDVPD    Y1, Y5, Y2, Y2
-	VMULPD       Y2, Y0, Y0
-	VMULPD       Y2, Y3, Y3
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, 96(DX)(AX*1)
-	VMOVUPD      Y3, 96(CX)
+	VMOVUPD      96(R10)(AX*1), Y4
+	VBLENDVPD    Y2, Y4, Y3, Y3
+	VMULPD       Y3, Y1, Y1
+	VMULPD       Y3, Y5, Y5
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, 96(DX)(AX*1)
+	VMOVUPD      Y5, 96(CX)
 	VMOVUPD      (CX), Y0
 	VADDPD       64(CX), Y0, Y0
 	VMOVUPD      128(BP), Y1
@@ -6676,17 +6859,17 @@ enough204:
 	MOVWLZX      (DI)(R8*1), R11
 	ORQ          R11, R10
 	CMPQ         R10, $+65535
-	JNE          some205
+	JNE          some213
 
-ready206:
-	ADDQ       $+384, CX
+ready214:
+	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x10, R9
-	JG         group183
+	JG         group191
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct207
+	JEQ        direct215
 	ANDQ       $0x0f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R9
@@ -6704,7 +6887,7 @@ ready206:
 	VMOVUPD    352(DX), Y1
 	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct207:
+direct215:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, DX
@@ -6754,10 +6937,10 @@ direct207:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row181
-	JMP          done208
+	JNZ          row189
+	JMP          done216
 
-some205:
+some213:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      (DX)(AX*1), Y1
 	VPBROADCASTW (SI)(R8*1), Y2
@@ -6791,10 +6974,10 @@ some205:
 	VORPD        Y3, Y2, Y2
 	VBLENDVPD    Y2, Y1, Y0, Y1
 	VMOVUPD      Y1, 96(DX)(AX*1)
-	JMP          ready206
+	JMP          ready214
 
-done208:
-last175:
+done216:
+last182:
 	VZEROUPPER
 	RET
 
@@ -6804,18 +6987,18 @@ TEXT ·focalBlock64AVX2(SB), NOSPLIT, $320-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last209
+	JEQ  last217
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
 	MOVQ pos+72(FP), DI
 	MOVQ neg+80(FP), R8
 
-row213:
+row221:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials210:
+exponentials218:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -6992,10 +7175,10 @@ exponentials210:
 	VXORPD       Y0, Y7, Y7
 	VMOVUPD      Y7, 224(CX)
 	VMOVUPD      Y5, 352(CX)
-	ADDQ         $+384, CX
+	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, SI
-	JG           exponentials210
+	JG           exponentials218
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -7004,14 +7187,93 @@ exponentials210:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row213
+	JNZ          row221
+	MOVQ         CX, AX
+	MOVQ         kept+0(FP), CX
+
+quotients223:
+	VMOVUPD      128(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      (CX), Y1
+	VMOVUPD      256(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 256(CX)
+	VMOVUPD      Y4, 384(CX)
+	VMOVUPD      160(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      32(CX), Y1
+	VMOVUPD      288(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 288(CX)
+	VMOVUPD      Y4, 416(CX)
+	VMOVUPD      192(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      64(CX), Y1
+	VMOVUPD      320(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 320(CX)
+	VMOVUPD      Y4, 448(CX)
+	VMOVUPD      224(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      96(CX), Y1
+	VMOVUPD      352(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VBLENDVPD    Y1, Y0, Y3, Y5
+	VADDPD       Y3, Y0, Y4
+	VDIVPD       Y4, Y5, Y4
+	VSUBPD       Y4, Y3, Y3
+	VMAXPD       Y3, Y4, Y3
+	VSUBPD       Y4, Y5, Y5
+	VFNMADD231PD Y0, Y4, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
+	VXORPD       Y1, Y2, Y2
+	VFMADD231PD  Y3, Y2, Y5
+	VMULPD       Y3, Y5, Y5
+	VMOVUPD      Y5, 352(CX)
+	VMOVUPD      Y4, 480(CX)
+	ADDQ         $+512, CX
+	CMPQ         CX, AX
+	JNE          quotients223
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
 
-row215:
+row224:
 	VXORPS  Y0, Y0, Y0
 	VMOVUPD Y0, 128(BP)
 	VMOVUPD Y0, 160(BP)
@@ -7020,403 +7282,315 @@ row215:
 	XORQ    AX, AX
 	MOVQ    n+64(FP), R9
 
-group217:
+group226:
 	CMPQ R9, $0x10
-	JAE  whole218
+	JAE  whole227
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole218:
+whole227:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VMOVUPD      128(CX), Y0
 	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      256(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
+	VMOVUPD      384(CX), Y1
+	VMOVUPD      256(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      (CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      (CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
 	CMPQ         root+120(FP), $0x01
-	JL           less219
-	VMOVUPD      Y4, Y5
+	JL           less228
+	VMOVUPD      Y0, Y4
 	CMPQ         root+120(FP), $0x02
-	JL           less220
-	VSQRTPD      Y5, Y5
-	CMPQ         root+120(FP), $0x03
-	JL           less221
-	MOVQ         powers+128(FP), R10
-	VMOVUPD      (R10)(AX*1), Y5
-
-less221:
-less220:
-less219:
-	MOVQ  steps+112(FP), R10
-	TESTQ R10, R10
-	JZ    enough223
-
-again222:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
-	DECQ        R10
-	JNZ         again222
-
-enough223:
-	VMULPD       Y3, Y2, Y2
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
-	VMOVUPD      128(CX), Y0
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y1
-	VXORPD       Y1, Y0, Y0
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, (DX)(AX*1)
-	VMOVUPD      Y3, (CX)
-	VMOVUPD      160(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      288(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
-	VMOVUPD      32(CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
-	CMPQ         root+120(FP), $0x01
-	JL           less224
-	VMOVUPD      Y4, Y5
-	CMPQ         root+120(FP), $0x02
-	JL           less225
-	VSQRTPD      Y5, Y5
-	CMPQ         root+120(FP), $0x03
-	JL           less226
-	MOVQ         powers+128(FP), R10
-	VMOVUPD      32(R10)(AX*1), Y5
-
-less226:
-less225:
-less224:
-	MOVQ  steps+112(FP), R10
-	TESTQ R10, R10
-	JZ    enough228
-
-again227:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
-	DECQ        R10
-	JNZ         again227
-
-enough228:
-	VMULPD       Y3, Y2, Y2
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
-	VMOVUPD      160(CX), Y0
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y1
-	VXORPD       Y1, Y0, Y0
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, 32(DX)(AX*1)
-	VMOVUPD      Y3, 32(CX)
-	VMOVUPD      192(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      320(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
-	VMOVUPD      64(CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
-	CMPQ         root+120(FP), $0x01
 	JL           less229
-	VMOVUPD      Y4, Y5
-	CMPQ         root+120(FP), $0x02
-	JL           less230
-	VSQRTPD      Y5, Y5
+	VSQRTPD      Y4, Y4
 	CMPQ         root+120(FP), $0x03
-	JL           less231
+	JL           less230
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      64(R10)(AX*1), Y5
+	VMOVUPD      (R10)(AX*1), Y4
 
-less231:
 less230:
 less229:
+less228:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough233
+	JZ    enough232
 
-again232:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
+again231:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
 	DECQ        R10
-	JNZ         again232
+	JNZ         again231
 
-enough233:
-	VMULPD       Y3, Y2, Y2
+enough232:
+	VMULPD       Y5, Y3, Y3
 	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
-	VMOVUPD      192(CX), Y0
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R10
 	VBROADCASTSD (R10), Y1
-	VXORPD       Y1, Y0, Y0
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, 64(DX)(AX*1)
-	VMOVUPD      Y3, 64(CX)
-	VMOVUPD      224(CX), Y0
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      128(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y2
+	VXORPD       Y2, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, (DX)(AX*1)
+	VMOVUPD      Y5, (CX)
+	VMOVUPD      160(CX), Y0
 	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      352(CX), Y1
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VMOVUPD      f64_bfe0000000000000<>+0(SB), Y3
-	VFMADD231PD  Y2, Y0, Y3
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y2
-	VCMPPD       $0x15, Y2, Y0, Y2
-	VBLENDVPD    Y2, Y3, Y0, Y3
-	VMOVUPD      f64_3fe62e42fee00000<>+0(SB), Y4
-	VANDPD       Y2, Y4, Y4
-	VMOVUPD      f64_3dea39ef35793c76<>+0(SB), Y5
-	VANDPD       Y2, Y5, Y2
-	VADDPD       f64_4000000000000000<>+0(SB), Y3, Y5
-	VDIVPD       Y5, Y3, Y5
-	VMULPD       Y5, Y5, Y6
-	VMOVUPD      f64_3fc1b7ebe5a198aa<>+0(SB), Y7
-	VFMADD213PD  f64_3fc0dcbfb1280514<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc3b35bb36fd0b8<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fc745c4b02b18b0<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fcc71c748f337fe<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd24924921e4c26<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fd999999999c175<>+0(SB), Y6, Y7
-	VFMADD213PD  f64_3fe555555555554f<>+0(SB), Y6, Y7
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y8
-	VMULPD       Y8, Y3, Y8
-	VMULPD       Y3, Y8, Y8
-	VMOVUPD      Y8, Y9
-	VFMADD231PD  Y6, Y7, Y9
-	VFMADD231PD  Y9, Y5, Y2
-	VSUBPD       Y2, Y8, Y8
-	VSUBPD       Y8, Y3, Y3
-	VADDPD       Y4, Y3, Y3
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y4
-	VADDPD       Y4, Y0, Y2
-	VDIVPD       Y2, Y4, Y2
-	VSUBPD       Y2, Y4, Y4
-	VFNMADD231PD Y2, Y0, Y4
-	VFNMADD231PD Y2, Y1, Y4
-	VMULPD       Y2, Y0, Y5
-	VMOVUPD      Y5, Y6
-	VFMSUB231PD  Y2, Y0, Y6
-	VFMADD231PD  Y2, Y1, Y6
-	VFMADD231PD  Y4, Y5, Y6
-	VFMADD231PD  Y1, Y2, Y3
-	VMOVUPD      96(CX), Y0
-	VXORPS       Y1, Y1, Y1
-	VMAXPD       Y0, Y1, Y1
-	VADDPD       Y3, Y1, Y3
-	VMULPD       Y4, Y2, Y4
-	VBLENDVPD    Y0, Y5, Y2, Y1
-	VBLENDVPD    Y0, Y2, Y5, Y2
-	VBLENDVPD    Y0, Y6, Y4, Y0
-	VADDPD       Y0, Y1, Y4
-	VADDPD       Y1, Y1, Y5
-	VMULPD       Y0, Y5, Y5
-	VFMADD231PD  Y1, Y1, Y5
+	VMOVUPD      416(CX), Y1
+	VMOVUPD      288(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
+	VMOVUPD      32(CX), Y0
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      32(CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
 	CMPQ         root+120(FP), $0x01
-	JL           less234
-	VMOVUPD      Y4, Y5
+	JL           less233
+	VMOVUPD      Y0, Y4
 	CMPQ         root+120(FP), $0x02
-	JL           less235
-	VSQRTPD      Y5, Y5
+	JL           less234
+	VSQRTPD      Y4, Y4
 	CMPQ         root+120(FP), $0x03
-	JL           less236
+	JL           less235
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      96(R10)(AX*1), Y5
+	VMOVUPD      32(R10)(AX*1), Y4
 
-less236:
 less235:
 less234:
+less233:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough238
+	JZ    enough237
 
-again237:
-	VMULPD      Y0, Y5, Y6
-	VFMADD231PD Y1, Y5, Y6
-	VMOVUPD     Y6, Y5
+again236:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
 	DECQ        R10
-	JNZ         again237
+	JNZ         again236
 
-enough238:
-	VMULPD       Y3, Y2, Y2
+enough237:
+	VMULPD       Y5, Y3, Y3
 	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y0
-	VFMADD231PD  Y0, Y2, Y4
-	VMULPD       Y3, Y5, Y3
-	VMULPD       Y4, Y5, Y4
-	VMOVUPD      224(CX), Y0
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R10
 	VBROADCASTSD (R10), Y1
-	VXORPD       Y1, Y0, Y0
-	VMULPD       Y0, Y4, Y4
-	VMOVUPD      Y4, 96(DX)(AX*1)
-	VMOVUPD      Y3, 96(CX)
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      160(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y2
+	VXORPD       Y2, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, 32(DX)(AX*1)
+	VMOVUPD      Y5, 32(CX)
+	VMOVUPD      192(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      448(CX), Y1
+	VMOVUPD      320(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
+	VMOVUPD      64(CX), Y0
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      64(CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
+	CMPQ         root+120(FP), $0x01
+	JL           less238
+	VMOVUPD      Y0, Y4
+	CMPQ         root+120(FP), $0x02
+	JL           less239
+	VSQRTPD      Y4, Y4
+	CMPQ         root+120(FP), $0x03
+	JL           less240
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      64(R10)(AX*1), Y4
+
+less240:
+less239:
+less238:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough242
+
+again241:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
+	DECQ        R10
+	JNZ         again241
+
+enough242:
+	VMULPD       Y5, Y3, Y3
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSD (R10), Y1
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      192(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y2
+	VXORPD       Y2, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, 64(DX)(AX*1)
+	VMOVUPD      Y5, 64(CX)
+	VMOVUPD      224(CX), Y0
+	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
+	VMOVUPD      480(CX), Y1
+	VMOVUPD      352(CX), Y2
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
+	VSUBPD       Y1, Y3, Y3
+	VMINPD       Y3, Y1, Y4
+	VMULPD       Y4, Y0, Y5
+	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
+	VMOVUPD      96(CX), Y0
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y2, Y0
+	VFMADD213PD  Y0, Y7, Y5
+	VADDPD       Y5, Y4, Y5
+	VMOVUPD      96(CX), Y0
+	VXORPS       Y4, Y4, Y4
+	VMAXPD       Y0, Y4, Y0
+	VADDPD       Y5, Y0, Y5
+	VSUBPD       Y2, Y3, Y3
+	VADDPD       Y2, Y1, Y0
+	VADDPD       Y1, Y1, Y4
+	VMULPD       Y2, Y4, Y4
+	VFMADD231PD  Y1, Y1, Y4
+	CMPQ         root+120(FP), $0x01
+	JL           less243
+	VMOVUPD      Y0, Y4
+	CMPQ         root+120(FP), $0x02
+	JL           less244
+	VSQRTPD      Y4, Y4
+	CMPQ         root+120(FP), $0x03
+	JL           less245
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      96(R10)(AX*1), Y4
+
+less245:
+less244:
+less243:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough247
+
+again246:
+	VMULPD      Y2, Y4, Y6
+	VFMADD231PD Y1, Y4, Y6
+	VMOVUPD     Y6, Y4
+	DECQ        R10
+	JNZ         again246
+
+enough247:
+	VMULPD       Y5, Y3, Y3
+	MOVQ         exponent+104(FP), R10
+	VBROADCASTSD (R10), Y1
+	VFMADD231PD  Y1, Y3, Y0
+	VMULPD       Y5, Y4, Y5
+	VMULPD       Y0, Y4, Y0
+	VMOVUPD      224(CX), Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
+	MOVQ         p+96(FP), R10
+	VBROADCASTSD (R10), Y2
+	VXORPD       Y2, Y1, Y1
+	VMULPD       Y1, Y0, Y0
+	VMOVUPD      Y0, 96(DX)(AX*1)
+	VMOVUPD      Y5, 96(CX)
 	VMOVUPD      (CX), Y0
 	VADDPD       64(CX), Y0, Y0
 	VMOVUPD      128(BP), Y1
@@ -7447,17 +7621,17 @@ enough238:
 	MOVWLZX      (DI)(R8*1), R11
 	ORQ          R11, R10
 	CMPQ         R10, $+65535
-	JNE          some239
+	JNE          some248
 
-ready240:
-	ADDQ       $+384, CX
+ready249:
+	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x10, R9
-	JG         group217
+	JG         group226
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct241
+	JEQ        direct250
 	ANDQ       $0x0f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R9
@@ -7475,7 +7649,7 @@ ready240:
 	VMOVUPD    352(DX), Y1
 	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct241:
+direct250:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, DX
@@ -7525,10 +7699,10 @@ direct241:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row215
-	JMP          done242
+	JNZ          row224
+	JMP          done251
 
-some239:
+some248:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      (DX)(AX*1), Y1
 	VPBROADCASTW (SI)(R8*1), Y2
@@ -7562,10 +7736,10 @@ some239:
 	VORPD        Y3, Y2, Y2
 	VBLENDVPD    Y2, Y1, Y0, Y1
 	VMOVUPD      Y1, 96(DX)(AX*1)
-	JMP          ready240
+	JMP          ready249
 
-done242:
-last209:
+done251:
+last217:
 	VZEROUPPER
 	RET
 
@@ -7589,14 +7763,14 @@ TEXT ·sigmoidPowers64AVX2(SB), NOSPLIT, $256-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x03, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last244
+	JZ           last253
 	TESTQ        R9, R9
-	JZ           last244
+	JZ           last253
 
-row243:
+row252:
 	XORQ R8, R8
 
-group245:
+group254:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -8271,7 +8445,7 @@ group245:
 	VMOVUPD      Y13, 96(AX)(R8*8)
 	ADDQ         $0x10, R8
 	CMPQ         R8, R9
-	JB           group245
+	JB           group254
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -8281,9 +8455,9 @@ group245:
 	ADDQ         DI, AX
 	ADDQ         $0x18, DX
 	DECQ         rows+24(FP)
-	JNZ          row243
+	JNZ          row252
 
-last244:
+last253:
 	VZEROUPPER
 	RET
 
@@ -8307,11 +8481,83 @@ DATA bits64odd<>+48(SB)/8, $0x0000000000000040
 DATA bits64odd<>+56(SB)/8, $0x0000000000000080
 GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
 
+DATA f64_bfe0000000000000<>+0(SB)/8, $0xbfe0000000000000
+DATA f64_bfe0000000000000<>+8(SB)/8, $0xbfe0000000000000
+DATA f64_bfe0000000000000<>+16(SB)/8, $0xbfe0000000000000
+DATA f64_bfe0000000000000<>+24(SB)/8, $0xbfe0000000000000
+GLOBL f64_bfe0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
+GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
+GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
+
+DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
+GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc1b7ebe5a198aa<>+0(SB)/8, $0x3fc1b7ebe5a198aa
+DATA f64_3fc1b7ebe5a198aa<>+8(SB)/8, $0x3fc1b7ebe5a198aa
+DATA f64_3fc1b7ebe5a198aa<>+16(SB)/8, $0x3fc1b7ebe5a198aa
+DATA f64_3fc1b7ebe5a198aa<>+24(SB)/8, $0x3fc1b7ebe5a198aa
+GLOBL f64_3fc1b7ebe5a198aa<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc0dcbfb1280514<>+0(SB)/8, $0x3fc0dcbfb1280514
+DATA f64_3fc0dcbfb1280514<>+8(SB)/8, $0x3fc0dcbfb1280514
+DATA f64_3fc0dcbfb1280514<>+16(SB)/8, $0x3fc0dcbfb1280514
+DATA f64_3fc0dcbfb1280514<>+24(SB)/8, $0x3fc0dcbfb1280514
+GLOBL f64_3fc0dcbfb1280514<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc3b35bb36fd0b8<>+0(SB)/8, $0x3fc3b35bb36fd0b8
+DATA f64_3fc3b35bb36fd0b8<>+8(SB)/8, $0x3fc3b35bb36fd0b8
+DATA f64_3fc3b35bb36fd0b8<>+16(SB)/8, $0x3fc3b35bb36fd0b8
+DATA f64_3fc3b35bb36fd0b8<>+24(SB)/8, $0x3fc3b35bb36fd0b8
+GLOBL f64_3fc3b35bb36fd0b8<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc745c4b02b18b0<>+0(SB)/8, $0x3fc745c4b02b18b0
+DATA f64_3fc745c4b02b18b0<>+8(SB)/8, $0x3fc745c4b02b18b0
+DATA f64_3fc745c4b02b18b0<>+16(SB)/8, $0x3fc745c4b02b18b0
+DATA f64_3fc745c4b02b18b0<>+24(SB)/8, $0x3fc745c4b02b18b0
+GLOBL f64_3fc745c4b02b18b0<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fcc71c748f337fe<>+0(SB)/8, $0x3fcc71c748f337fe
+DATA f64_3fcc71c748f337fe<>+8(SB)/8, $0x3fcc71c748f337fe
+DATA f64_3fcc71c748f337fe<>+16(SB)/8, $0x3fcc71c748f337fe
+DATA f64_3fcc71c748f337fe<>+24(SB)/8, $0x3fcc71c748f337fe
+GLOBL f64_3fcc71c748f337fe<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fd24924921e4c26<>+0(SB)/8, $0x3fd24924921e4c26
+DATA f64_3fd24924921e4c26<>+8(SB)/8, $0x3fd24924921e4c26
+DATA f64_3fd24924921e4c26<>+16(SB)/8, $0x3fd24924921e4c26
+DATA f64_3fd24924921e4c26<>+24(SB)/8, $0x3fd24924921e4c26
+GLOBL f64_3fd24924921e4c26<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fd999999999c175<>+0(SB)/8, $0x3fd999999999c175
+DATA f64_3fd999999999c175<>+8(SB)/8, $0x3fd999999999c175
+DATA f64_3fd999999999c175<>+16(SB)/8, $0x3fd999999999c175
+DATA f64_3fd999999999c175<>+24(SB)/8, $0x3fd999999999c175
+GLOBL f64_3fd999999999c175<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe555555555554f<>+0(SB)/8, $0x3fe555555555554f
+DATA f64_3fe555555555554f<>+8(SB)/8, $0x3fe555555555554f
+DATA f64_3fe555555555554f<>+16(SB)/8, $0x3fe555555555554f
+DATA f64_3fe555555555554f<>+24(SB)/8, $0x3fe555555555554f
+GLOBL f64_3fe555555555554f<>(SB), RODATA|NOPTR, $32
+
 // func focalBlockTerms64AVX512(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·focalBlockTerms64AVX512(SB), NOSPLIT, $8-152
 	CMPQ   rows+56(FP), $0x00
-	JEQ    last246
+	JEQ    last255
 	VXORPS Y0, Y0, Y0
 	MOVQ   kept+0(FP), CX
 	MOVQ   x+40(FP), DX
@@ -8319,11 +8565,11 @@ TEXT ·focalBlockTerms64AVX512(SB), NOSPLIT, $8-152
 	MOVQ   pos+72(FP), DI
 	MOVQ   neg+80(FP), R8
 
-row250:
+row259:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials247:
+exponentials256:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -8512,10 +8758,10 @@ exponentials247:
 	VMOVUPD      Z9, 640(CX)
 	VMOVUPD      Z14, 448(CX)
 	VMOVUPD      Z10, 704(CX)
-	ADDQ         $+768, CX
+	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x20, SI
-	JG           exponentials247
+	JG           exponentials256
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -8524,7 +8770,91 @@ exponentials247:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row250
+	JNZ          row259
+	VXORPS       Y2, Y2, Y2
+	MOVQ         CX, AX
+	MOVQ         kept+0(FP), CX
+
+quotients261:
+	VMOVUPD      256(CX), Z0
+	VMOVUPD      320(CX), Z1
+	VMOVUPD      (CX), Z3
+	VMOVUPD      64(CX), Z4
+	VMOVUPD      512(CX), Z5
+	VMOVUPD      576(CX), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	VMOVUPD      Z7, Z8
+	VCMPPD       $0x11, Z2, Z3, K1
+	VMOVUPD      Z7, Z11
+	VMOVAPD      Z0, K1, Z11
+	VCMPPD       $0x11, Z2, Z4, K1
+	VMOVUPD      Z8, Z12
+	VMOVAPD      Z1, K1, Z12
+	VADDPD       Z7, Z0, Z9
+	VADDPD       Z8, Z1, Z10
+	VDIVPD       Z9, Z11, Z9
+	VDIVPD       Z10, Z12, Z10
+	VSUBPD       Z9, Z7, Z7
+	VSUBPD       Z10, Z8, Z8
+	VMAXPD       Z7, Z9, Z7
+	VMAXPD       Z8, Z10, Z8
+	VSUBPD       Z9, Z11, Z11
+	VSUBPD       Z10, Z12, Z12
+	VFNMADD231PD Z0, Z9, Z11
+	VFNMADD231PD Z1, Z10, Z12
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
+	VXORPD       Z3, Z5, Z5
+	VXORPD       Z4, Z6, Z6
+	VFMADD231PD  Z7, Z5, Z11
+	VFMADD231PD  Z8, Z6, Z12
+	VMULPD       Z7, Z11, Z11
+	VMULPD       Z8, Z12, Z12
+	VMOVUPD      Z11, 512(CX)
+	VMOVUPD      Z9, 768(CX)
+	VMOVUPD      Z12, 576(CX)
+	VMOVUPD      Z10, 832(CX)
+	VMOVUPD      384(CX), Z0
+	VMOVUPD      448(CX), Z1
+	VMOVUPD      128(CX), Z3
+	VMOVUPD      192(CX), Z4
+	VMOVUPD      640(CX), Z5
+	VMOVUPD      704(CX), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	VMOVUPD      Z7, Z8
+	VCMPPD       $0x11, Z2, Z3, K1
+	VMOVUPD      Z7, Z11
+	VMOVAPD      Z0, K1, Z11
+	VCMPPD       $0x11, Z2, Z4, K1
+	VMOVUPD      Z8, Z12
+	VMOVAPD      Z1, K1, Z12
+	VADDPD       Z7, Z0, Z9
+	VADDPD       Z8, Z1, Z10
+	VDIVPD       Z9, Z11, Z9
+	VDIVPD       Z10, Z12, Z10
+	VSUBPD       Z9, Z7, Z7
+	VSUBPD       Z10, Z8, Z8
+	VMAXPD       Z7, Z9, Z7
+	VMAXPD       Z8, Z10, Z8
+	VSUBPD       Z9, Z11, Z11
+	VSUBPD       Z10, Z12, Z12
+	VFNMADD231PD Z0, Z9, Z11
+	VFNMADD231PD Z1, Z10, Z12
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
+	VXORPD       Z3, Z5, Z5
+	VXORPD       Z4, Z6, Z6
+	VFMADD231PD  Z7, Z5, Z11
+	VFMADD231PD  Z8, Z6, Z12
+	VMULPD       Z7, Z11, Z11
+	VMULPD       Z8, Z12, Z12
+	VMOVUPD      Z11, 640(CX)
+	VMOVUPD      Z9, 896(CX)
+	VMOVUPD      Z12, 704(CX)
+	VMOVUPD      Z10, 960(CX)
+	ADDQ         $+1024, CX
+	CMPQ         CX, AX
+	JNE          quotients261
 	VXORPS       Y2, Y2, Y2
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
@@ -8537,392 +8867,294 @@ exponentials247:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 
-row252:
+row262:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R10
 
-group254:
+group264:
 	MOVQ  $-1, R8
 	CMPQ  R10, $0x20
-	JAE   whole255
+	JAE   whole265
 	BZHIQ R10, R8, R8
 
-whole255:
+whole265:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VMOVUPD      256(CX), Z3
 	VMOVUPD      320(CX), Z4
-	VMOVUPD      512(CX), Z5
-	VMOVUPD      576(CX), Z6
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z7
-	VMOVUPD      Z7, Z8
-	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z9
+	VMOVUPD      768(CX), Z5
+	VMOVUPD      832(CX), Z6
+	VMOVUPD      512(CX), Z7
+	VMOVUPD      576(CX), Z8
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
 	VMOVUPD      Z9, Z10
-	VFMADD231PD  Z7, Z3, Z9
-	VFMADD231PD  Z8, Z4, Z10
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z7
-	VCMPPD       $0x15, Z7, Z3, K1
-	VMOVUPD      Z3, Z7
-	VMOVAPD      Z9, K1, Z7
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z8
-	VMOVAPD.Z    Z8, K1, Z8
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z9
-	VMOVAPD.Z    Z9, K1, Z9
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z11
-	VCMPPD       $0x15, Z11, Z4, K1
-	VMOVUPD      Z4, Z11
-	VMOVAPD      Z10, K1, Z11
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z10
-	VMOVAPD.Z    Z10, K1, Z10
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z12
-	VMOVAPD.Z    Z12, K1, Z12
-	VBROADCASTSD f64_4000000000000000<>+0(SB), Z14
-	VADDPD       Z14, Z7, Z13
-	VADDPD       Z14, Z11, Z14
-	VDIVPD       Z13, Z7, Z13
-	VDIVPD       Z14, Z11, Z14
-	VMULPD       Z13, Z13, Z15
-	VMULPD       Z14, Z14, Z16
-	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z17
+	VSUBPD       Z5, Z9, Z9
+	VSUBPD       Z6, Z10, Z10
+	VMINPD       Z9, Z5, Z11
+	VMINPD       Z10, Z6, Z12
+	VMULPD       Z11, Z3, Z13
+	VMULPD       Z12, Z4, Z14
+	VADDPD       Z11, Z3, Z3
+	VADDPD       Z12, Z4, Z4
+	VBROADCASTSD f64_be72a0a8f3f0842e<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VBROADCASTSD f64_3ea01b7221281e8e<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_bec2daa2cbd5c37a<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_3ee4567713c724b3<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_bf05d2525faf0ff5<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_3f27a45de604f87f<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_bf4a019ff9ebe1f0<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_3f6d41d41cd0ba54<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_bf9111111110b3ef<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_3fb5555555555529<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z17
 	VMOVUPD      Z17, Z18
-	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z19
-	VMOVUPD      Z19, Z20
-	VMULPD       Z19, Z7, Z19
-	VMULPD       Z20, Z11, Z20
-	VMULPD       Z7, Z19, Z19
-	VMULPD       Z11, Z20, Z20
-	VMOVUPD      Z19, Z21
-	VMOVUPD      Z20, Z22
-	VFMADD231PD  Z15, Z17, Z21
-	VFMADD231PD  Z16, Z18, Z22
-	VFMADD231PD  Z21, Z13, Z9
-	VFMADD231PD  Z22, Z14, Z12
-	VSUBPD       Z9, Z19, Z19
-	VSUBPD       Z12, Z20, Z20
-	VSUBPD       Z19, Z7, Z7
-	VSUBPD       Z20, Z11, Z11
-	VADDPD       Z8, Z7, Z7
-	VADDPD       Z10, Z11, Z11
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z10
-	VMOVUPD      Z10, Z12
-	VADDPD       Z10, Z3, Z8
-	VADDPD       Z12, Z4, Z9
-	VDIVPD       Z8, Z10, Z8
-	VDIVPD       Z9, Z12, Z9
+	VFNMADD231PD Z15, Z3, Z17
+	VFNMADD231PD Z16, Z4, Z18
+	VMOVUPD      (CX), Z3
+	VMOVUPD      64(CX), Z4
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
+	VXORPD       Z3, Z7, Z3
+	VXORPD       Z4, Z8, Z4
+	VFMADD213PD  Z3, Z17, Z13
+	VFMADD213PD  Z4, Z18, Z14
+	VADDPD       Z13, Z11, Z13
+	VADDPD       Z14, Z12, Z14
+	VMOVUPD      (CX), Z3
+	VMOVUPD      64(CX), Z4
+	VMAXPD       Z3, Z2, Z3
+	VADDPD       Z13, Z3, Z13
+	VMAXPD       Z4, Z2, Z3
+	VADDPD       Z14, Z3, Z14
+	VSUBPD       Z7, Z9, Z9
 	VSUBPD       Z8, Z10, Z10
-	VSUBPD       Z9, Z12, Z12
-	VFNMADD231PD Z8, Z3, Z10
-	VFNMADD231PD Z9, Z4, Z12
-	VFNMADD231PD Z8, Z5, Z10
-	VFNMADD231PD Z9, Z6, Z12
-	VMULPD       Z8, Z3, Z13
-	VMULPD       Z9, Z4, Z14
-	VMOVUPD      Z13, Z15
-	VFMSUB231PD  Z8, Z3, Z15
-	VMOVUPD      Z14, Z3
-	VFMSUB231PD  Z9, Z4, Z3
-	VFMADD231PD  Z8, Z5, Z15
-	VFMADD231PD  Z9, Z6, Z3
-	VFMADD231PD  Z10, Z13, Z15
-	VFMADD231PD  Z12, Z14, Z3
-	VFMADD231PD  Z5, Z8, Z7
-	VFMADD231PD  Z6, Z9, Z11
-	VMOVUPD      (CX), Z4
-	VMOVUPD      64(CX), Z5
-	VMAXPD       Z4, Z2, Z6
-	VADDPD       Z7, Z6, Z7
-	VMAXPD       Z5, Z2, Z6
-	VADDPD       Z11, Z6, Z11
-	VMULPD       Z10, Z8, Z10
-	VMULPD       Z12, Z9, Z12
-	VCMPPD       $0x11, Z2, Z4, K1
-	VMOVUPD      Z8, Z4
-	VMOVAPD      Z13, K1, Z4
-	VMOVAPD      Z8, K1, Z13
-	VMOVAPD      Z15, K1, Z10
-	VCMPPD       $0x11, Z2, Z5, K1
-	VMOVUPD      Z9, Z5
-	VMOVAPD      Z14, K1, Z5
-	VMOVAPD      Z9, K1, Z14
-	VMOVAPD      Z3, K1, Z12
-	VADDPD       Z10, Z4, Z3
-	VADDPD       Z12, Z5, Z6
-	VADDPD       Z4, Z4, Z8
-	VADDPD       Z5, Z5, Z9
-	VMULPD       Z10, Z8, Z8
-	VMULPD       Z12, Z9, Z9
-	VFMADD231PD  Z4, Z4, Z8
-	VFMADD231PD  Z5, Z5, Z9
+	VADDPD       Z7, Z5, Z3
+	VADDPD       Z8, Z6, Z4
+	VADDPD       Z5, Z5, Z11
+	VADDPD       Z6, Z6, Z12
+	VMULPD       Z7, Z11, Z11
+	VMULPD       Z8, Z12, Z12
+	VFMADD231PD  Z5, Z5, Z11
+	VFMADD231PD  Z6, Z6, Z12
 	CMPQ         root+120(FP), $0x01
-	JL           less256
-	VMOVUPD      Z3, Z8
-	VMOVUPD      Z6, Z9
+	JL           less266
+	VMOVUPD      Z3, Z11
+	VMOVUPD      Z4, Z12
 	CMPQ         root+120(FP), $0x02
-	JL           less257
-	VSQRTPD      Z8, Z8
-	VSQRTPD      Z9, Z9
+	JL           less267
+	VSQRTPD      Z11, Z11
+	VSQRTPD      Z12, Z12
 	CMPQ         root+120(FP), $0x03
-	JL           less258
+	JL           less268
 	MOVQ         powers+128(FP), R11
-	VMOVUPD      (R11)(AX*1), Z8
+	VMOVUPD      (R11)(AX*1), Z11
 	MOVQ         powers+128(FP), R11
-	VMOVUPD      64(R11)(AX*1), Z9
+	VMOVUPD      64(R11)(AX*1), Z12
 
-less258:
-less257:
-less256:
+less268:
+less267:
+less266:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough260
+	JZ    enough270
 
-again259:
-	VMULPD      Z10, Z8, Z15
-	VMULPD      Z12, Z9, Z16
-	VFMADD231PD Z4, Z8, Z15
-	VFMADD231PD Z5, Z9, Z16
-	VMOVUPD     Z15, Z8
-	VMOVUPD     Z16, Z9
+again269:
+	VMULPD      Z7, Z11, Z15
+	VMULPD      Z8, Z12, Z16
+	VFMADD231PD Z5, Z11, Z15
+	VFMADD231PD Z6, Z12, Z16
+	VMOVUPD     Z15, Z11
+	VMOVUPD     Z16, Z12
 	DECQ        R11
-	JNZ         again259
+	JNZ         again269
 
-enough260:
-	VMULPD       Z7, Z13, Z13
-	VMULPD       Z11, Z14, Z14
-	VFMADD231PD  Z0, Z13, Z3
-	VFMADD231PD  Z0, Z14, Z6
-	VMULPD       Z7, Z8, Z7
-	VMULPD       Z11, Z9, Z11
-	VMULPD       Z3, Z8, Z3
-	VMULPD       Z6, Z9, Z6
+enough270:
+	VMULPD       Z13, Z9, Z9
+	VMULPD       Z14, Z10, Z10
+	VFMADD231PD  Z0, Z9, Z3
+	VFMADD231PD  Z0, Z10, Z4
+	VMULPD       Z13, Z11, Z13
+	VMULPD       Z14, Z12, Z14
+	VMULPD       Z3, Z11, Z3
+	VMULPD       Z4, Z12, Z4
 	KMOVB        (SI)(R8*1), K1
-	VMOVUPD      Z1, Z4
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVUPD      Z1, Z5
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z5, K1, Z5
 	KMOVB        (DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMULPD.Z     Z4, Z3, K2, Z3
+	VMULPD.Z     Z5, Z3, K2, Z3
 	KMOVB        (SP), K1
 	VMOVUPD      Z3, K1, (DX)(AX*1)
-	VMOVUPD      Z7, (R9)(AX*1)
+	VMOVUPD      Z13, (R9)(AX*1)
 	KMOVB        1(SI)(R8*1), K1
 	VMOVUPD      Z1, Z3
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z3, K1, Z3
 	KMOVB        1(DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMULPD.Z     Z3, Z6, K2, Z6
+	VMULPD.Z     Z3, Z4, K2, Z4
 	KMOVB        1(SP), K1
-	VMOVUPD      Z6, K1, 64(DX)(AX*1)
-	VMOVUPD      Z11, 64(R9)(AX*1)
+	VMOVUPD      Z4, K1, 64(DX)(AX*1)
+	VMOVUPD      Z14, 64(R9)(AX*1)
 	VMOVUPD      384(CX), Z3
 	VMOVUPD      448(CX), Z4
-	VMOVUPD      640(CX), Z5
-	VMOVUPD      704(CX), Z6
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z7
-	VMOVUPD      Z7, Z8
-	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z9
+	VMOVUPD      896(CX), Z5
+	VMOVUPD      960(CX), Z6
+	VMOVUPD      640(CX), Z7
+	VMOVUPD      704(CX), Z8
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
 	VMOVUPD      Z9, Z10
-	VFMADD231PD  Z7, Z3, Z9
-	VFMADD231PD  Z8, Z4, Z10
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z7
-	VCMPPD       $0x15, Z7, Z3, K1
-	VMOVUPD      Z3, Z7
-	VMOVAPD      Z9, K1, Z7
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z8
-	VMOVAPD.Z    Z8, K1, Z8
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z9
-	VMOVAPD.Z    Z9, K1, Z9
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z11
-	VCMPPD       $0x15, Z11, Z4, K1
-	VMOVUPD      Z4, Z11
-	VMOVAPD      Z10, K1, Z11
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z10
-	VMOVAPD.Z    Z10, K1, Z10
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z12
-	VMOVAPD.Z    Z12, K1, Z12
-	VBROADCASTSD f64_4000000000000000<>+0(SB), Z14
-	VADDPD       Z14, Z7, Z13
-	VADDPD       Z14, Z11, Z14
-	VDIVPD       Z13, Z7, Z13
-	VDIVPD       Z14, Z11, Z14
-	VMULPD       Z13, Z13, Z15
-	VMULPD       Z14, Z14, Z16
-	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z17
+	VSUBPD       Z5, Z9, Z9
+	VSUBPD       Z6, Z10, Z10
+	VMINPD       Z9, Z5, Z11
+	VMINPD       Z10, Z6, Z12
+	VMULPD       Z11, Z3, Z13
+	VMULPD       Z12, Z4, Z14
+	VADDPD       Z11, Z3, Z3
+	VADDPD       Z12, Z4, Z4
+	VBROADCASTSD f64_be72a0a8f3f0842e<>+0(SB), Z15
+	VMOVUPD      Z15, Z16
+	VBROADCASTSD f64_3ea01b7221281e8e<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_bec2daa2cbd5c37a<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_3ee4567713c724b3<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_bf05d2525faf0ff5<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_3f27a45de604f87f<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_bf4a019ff9ebe1f0<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_3f6d41d41cd0ba54<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_bf9111111110b3ef<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_3fb5555555555529<>+0(SB), Z17
+	VFMADD213PD  Z17, Z13, Z15
+	VFMADD213PD  Z17, Z14, Z16
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z17
 	VMOVUPD      Z17, Z18
-	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z19
-	VFMADD213PD  Z19, Z15, Z17
-	VFMADD213PD  Z19, Z16, Z18
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z19
-	VMOVUPD      Z19, Z20
-	VMULPD       Z19, Z7, Z19
-	VMULPD       Z20, Z11, Z20
-	VMULPD       Z7, Z19, Z19
-	VMULPD       Z11, Z20, Z20
-	VMOVUPD      Z19, Z21
-	VMOVUPD      Z20, Z22
-	VFMADD231PD  Z15, Z17, Z21
-	VFMADD231PD  Z16, Z18, Z22
-	VFMADD231PD  Z21, Z13, Z9
-	VFMADD231PD  Z22, Z14, Z12
-	VSUBPD       Z9, Z19, Z19
-	VSUBPD       Z12, Z20, Z20
-	VSUBPD       Z19, Z7, Z7
-	VSUBPD       Z20, Z11, Z11
-	VADDPD       Z8, Z7, Z7
-	VADDPD       Z10, Z11, Z11
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z10
-	VMOVUPD      Z10, Z12
-	VADDPD       Z10, Z3, Z8
-	VADDPD       Z12, Z4, Z9
-	VDIVPD       Z8, Z10, Z8
-	VDIVPD       Z9, Z12, Z9
+	VFNMADD231PD Z15, Z3, Z17
+	VFNMADD231PD Z16, Z4, Z18
+	VMOVUPD      128(CX), Z3
+	VMOVUPD      192(CX), Z4
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
+	VXORPD       Z3, Z7, Z3
+	VXORPD       Z4, Z8, Z4
+	VFMADD213PD  Z3, Z17, Z13
+	VFMADD213PD  Z4, Z18, Z14
+	VADDPD       Z13, Z11, Z13
+	VADDPD       Z14, Z12, Z14
+	VMOVUPD      128(CX), Z3
+	VMOVUPD      192(CX), Z4
+	VMAXPD       Z3, Z2, Z3
+	VADDPD       Z13, Z3, Z13
+	VMAXPD       Z4, Z2, Z3
+	VADDPD       Z14, Z3, Z14
+	VSUBPD       Z7, Z9, Z9
 	VSUBPD       Z8, Z10, Z10
-	VSUBPD       Z9, Z12, Z12
-	VFNMADD231PD Z8, Z3, Z10
-	VFNMADD231PD Z9, Z4, Z12
-	VFNMADD231PD Z8, Z5, Z10
-	VFNMADD231PD Z9, Z6, Z12
-	VMULPD       Z8, Z3, Z13
-	VMULPD       Z9, Z4, Z14
-	VMOVUPD      Z13, Z15
-	VFMSUB231PD  Z8, Z3, Z15
-	VMOVUPD      Z14, Z3
-	VFMSUB231PD  Z9, Z4, Z3
-	VFMADD231PD  Z8, Z5, Z15
-	VFMADD231PD  Z9, Z6, Z3
-	VFMADD231PD  Z10, Z13, Z15
-	VFMADD231PD  Z12, Z14, Z3
-	VFMADD231PD  Z5, Z8, Z7
-	VFMADD231PD  Z6, Z9, Z11
-	VMOVUPD      128(CX), Z4
-	VMOVUPD      192(CX), Z5
-	VMAXPD       Z4, Z2, Z6
-	VADDPD       Z7, Z6, Z7
-	VMAXPD       Z5, Z2, Z6
-	VADDPD       Z11, Z6, Z11
-	VMULPD       Z10, Z8, Z10
-	VMULPD       Z12, Z9, Z12
-	VCMPPD       $0x11, Z2, Z4, K1
-	VMOVUPD      Z8, Z4
-	VMOVAPD      Z13, K1, Z4
-	VMOVAPD      Z8, K1, Z13
-	VMOVAPD      Z15, K1, Z10
-	VCMPPD       $0x11, Z2, Z5, K1
-	VMOVUPD      Z9, Z5
-	VMOVAPD      Z14, K1, Z5
-	VMOVAPD      Z9, K1, Z14
-	VMOVAPD      Z3, K1, Z12
-	VADDPD       Z10, Z4, Z3
-	VADDPD       Z12, Z5, Z6
-	VADDPD       Z4, Z4, Z8
-	VADDPD       Z5, Z5, Z9
-	VMULPD       Z10, Z8, Z8
-	VMULPD       Z12, Z9, Z9
-	VFMADD231PD  Z4, Z4, Z8
-	VFMADD231PD  Z5, Z5, Z9
+	VADDPD       Z7, Z5, Z3
+	VADDPD       Z8, Z6, Z4
+	VADDPD       Z5, Z5, Z11
+	VADDPD       Z6, Z6, Z12
+	VMULPD       Z7, Z11, Z11
+	VMULPD       Z8, Z12, Z12
+	VFMADD231PD  Z5, Z5, Z11
+	VFMADD231PD  Z6, Z6, Z12
 	CMPQ         root+120(FP), $0x01
-	JL           less261
-	VMOVUPD      Z3, Z8
-	VMOVUPD      Z6, Z9
+	JL           less271
+	VMOVUPD      Z3, Z11
+	VMOVUPD      Z4, Z12
 	CMPQ         root+120(FP), $0x02
-	JL           less262
-	VSQRTPD      Z8, Z8
-	VSQRTPD      Z9, Z9
+	JL           less272
+	VSQRTPD      Z11, Z11
+	VSQRTPD      Z12, Z12
 	CMPQ         root+120(FP), $0x03
-	JL           less263
+	JL           less273
 	MOVQ         powers+128(FP), R11
-	VMOVUPD      128(R11)(AX*1), Z8
+	VMOVUPD      128(R11)(AX*1), Z11
 	MOVQ         powers+128(FP), R11
-	VMOVUPD      192(R11)(AX*1), Z9
+	VMOVUPD      192(R11)(AX*1), Z12
 
-less263:
-less262:
-less261:
+less273:
+less272:
+less271:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough265
+	JZ    enough275
 
-again264:
-	VMULPD      Z10, Z8, Z15
-	VMULPD      Z12, Z9, Z16
-	VFMADD231PD Z4, Z8, Z15
-	VFMADD231PD Z5, Z9, Z16
-	VMOVUPD     Z15, Z8
-	VMOVUPD     Z16, Z9
+again274:
+	VMULPD      Z7, Z11, Z15
+	VMULPD      Z8, Z12, Z16
+	VFMADD231PD Z5, Z11, Z15
+	VFMADD231PD Z6, Z12, Z16
+	VMOVUPD     Z15, Z11
+	VMOVUPD     Z16, Z12
 	DECQ        R11
-	JNZ         again264
+	JNZ         again274
 
-enough265:
-	VMULPD      Z7, Z13, Z13
-	VMULPD      Z11, Z14, Z14
-	VFMADD231PD Z0, Z13, Z3
-	VFMADD231PD Z0, Z14, Z6
-	VMULPD      Z7, Z8, Z7
-	VMULPD      Z11, Z9, Z11
-	VMULPD      Z3, Z8, Z3
-	VMULPD      Z6, Z9, Z6
+enough275:
+	VMULPD      Z13, Z9, Z9
+	VMULPD      Z14, Z10, Z10
+	VFMADD231PD Z0, Z9, Z3
+	VFMADD231PD Z0, Z10, Z4
+	VMULPD      Z13, Z11, Z13
+	VMULPD      Z14, Z12, Z14
+	VMULPD      Z3, Z11, Z3
+	VMULPD      Z4, Z12, Z4
 	KMOVB       2(SI)(R8*1), K1
-	VMOVUPD     Z1, Z4
-	VXORPD.BCST f64_8000000000000000<>+0(SB), Z4, K1, Z4
+	VMOVUPD     Z1, Z5
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z5, K1, Z5
 	KMOVB       2(DI)(R8*1), K2
 	KORW        K1, K2, K2
-	VMULPD.Z    Z4, Z3, K2, Z3
+	VMULPD.Z    Z5, Z3, K2, Z3
 	KMOVB       2(SP), K1
 	VMOVUPD     Z3, K1, 128(DX)(AX*1)
-	VMOVUPD     Z7, 128(R9)(AX*1)
+	VMOVUPD     Z13, 128(R9)(AX*1)
 	KMOVB       3(SI)(R8*1), K1
 	VMOVUPD     Z1, Z3
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z3, K1, Z3
 	KMOVB       3(DI)(R8*1), K2
 	KORW        K1, K2, K2
-	VMULPD.Z    Z3, Z6, K2, Z6
+	VMULPD.Z    Z3, Z4, K2, Z4
 	KMOVB       3(SP), K1
-	VMOVUPD     Z6, K1, 192(DX)(AX*1)
-	VMOVUPD     Z11, 192(R9)(AX*1)
-	ADDQ        $+768, CX
+	VMOVUPD     Z4, K1, 192(DX)(AX*1)
+	VMOVUPD     Z14, 192(R9)(AX*1)
+	ADDQ        $+1024, CX
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R10
-	JG          group254
+	JG          group264
 	MOVQ        dstStride+32(FP), AX
 	SHLQ        $0x03, AX
 	MOVQ        AX, DX
@@ -8936,9 +9168,9 @@ enough265:
 	ADDQ        AX, powers+128(FP)
 	ADDQ        $0x18, p+96(FP)
 	DECQ        BX
-	JNZ         row252
+	JNZ         row262
 
-last246:
+last255:
 	VZEROUPPER
 	RET
 
@@ -8946,7 +9178,7 @@ last246:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlockWeighted64AVX512(SB), NOSPLIT, $8-152
 	CMPQ   rows+56(FP), $0x00
-	JEQ    last266
+	JEQ    last276
 	VXORPS Y0, Y0, Y0
 	MOVQ   kept+0(FP), CX
 	MOVQ   x+40(FP), DX
@@ -8955,11 +9187,11 @@ TEXT ·focalBlockWeighted64AVX512(SB), NOSPLIT, $8-152
 	MOVQ   neg+80(FP), R8
 	MOVQ   p+96(FP), R10
 
-row270:
+row280:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials267:
+exponentials277:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -9232,10 +9464,10 @@ exponentials267:
 	VMOVUPD      Z11, 640(CX)
 	VMOVUPD      Z16, 448(CX)
 	VMOVUPD      Z12, 704(CX)
-	ADDQ         $+768, CX
+	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x20, SI
-	JG           exponentials267
+	JG           exponentials277
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -9245,7 +9477,91 @@ exponentials267:
 	ADDQ         AX, R8
 	ADDQ         $0x18, R10
 	DECQ         BX
-	JNZ          row270
+	JNZ          row280
+	VXORPS       Y6, Y6, Y6
+	MOVQ         CX, AX
+	MOVQ         kept+0(FP), CX
+
+quotients282:
+	VMOVUPD      256(CX), Z0
+	VMOVUPD      320(CX), Z1
+	VMOVUPD      (CX), Z2
+	VMOVUPD      64(CX), Z3
+	VMOVUPD      512(CX), Z4
+	VMOVUPD      576(CX), Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
+	VMOVUPD      Z9, Z10
+	VCMPPD       $0x11, Z6, Z2, K1
+	VMOVUPD      Z9, Z13
+	VMOVAPD      Z0, K1, Z13
+	VCMPPD       $0x11, Z6, Z3, K1
+	VMOVUPD      Z10, Z14
+	VMOVAPD      Z1, K1, Z14
+	VADDPD       Z9, Z0, Z11
+	VADDPD       Z10, Z1, Z12
+	VDIVPD       Z11, Z13, Z11
+	VDIVPD       Z12, Z14, Z12
+	VSUBPD       Z11, Z9, Z9
+	VSUBPD       Z12, Z10, Z10
+	VMAXPD       Z9, Z11, Z9
+	VMAXPD       Z10, Z12, Z10
+	VSUBPD       Z11, Z13, Z13
+	VSUBPD       Z12, Z14, Z14
+	VFNMADD231PD Z0, Z11, Z13
+	VFNMADD231PD Z1, Z12, Z14
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z2, Z2
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VXORPD       Z2, Z4, Z4
+	VXORPD       Z3, Z5, Z5
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z5, Z14
+	VMULPD       Z9, Z13, Z13
+	VMULPD       Z10, Z14, Z14
+	VMOVUPD      Z13, 512(CX)
+	VMOVUPD      Z11, 768(CX)
+	VMOVUPD      Z14, 576(CX)
+	VMOVUPD      Z12, 832(CX)
+	VMOVUPD      384(CX), Z0
+	VMOVUPD      448(CX), Z1
+	VMOVUPD      128(CX), Z2
+	VMOVUPD      192(CX), Z3
+	VMOVUPD      640(CX), Z4
+	VMOVUPD      704(CX), Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
+	VMOVUPD      Z9, Z10
+	VCMPPD       $0x11, Z6, Z2, K1
+	VMOVUPD      Z9, Z13
+	VMOVAPD      Z0, K1, Z13
+	VCMPPD       $0x11, Z6, Z3, K1
+	VMOVUPD      Z10, Z14
+	VMOVAPD      Z1, K1, Z14
+	VADDPD       Z9, Z0, Z11
+	VADDPD       Z10, Z1, Z12
+	VDIVPD       Z11, Z13, Z11
+	VDIVPD       Z12, Z14, Z12
+	VSUBPD       Z11, Z9, Z9
+	VSUBPD       Z12, Z10, Z10
+	VMAXPD       Z9, Z11, Z9
+	VMAXPD       Z10, Z12, Z10
+	VSUBPD       Z11, Z13, Z13
+	VSUBPD       Z12, Z14, Z14
+	VFNMADD231PD Z0, Z11, Z13
+	VFNMADD231PD Z1, Z12, Z14
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z2, Z2
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VXORPD       Z2, Z4, Z4
+	VXORPD       Z3, Z5, Z5
+	VFMADD231PD  Z9, Z4, Z13
+	VFMADD231PD  Z10, Z5, Z14
+	VMULPD       Z9, Z13, Z13
+	VMULPD       Z10, Z14, Z14
+	VMOVUPD      Z13, 640(CX)
+	VMOVUPD      Z11, 896(CX)
+	VMOVUPD      Z14, 704(CX)
+	VMOVUPD      Z12, 960(CX)
+	ADDQ         $+1024, CX
+	CMPQ         CX, AX
+	JNE          quotients282
 	VXORPS       Y6, Y6, Y6
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
@@ -9257,7 +9573,7 @@ exponentials267:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 
-row272:
+row283:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y7, Y7, Y7
@@ -9265,426 +9581,328 @@ row272:
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group274:
+group285:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x20
-	JAE   whole275
+	JAE   whole286
 	BZHIQ R9, R8, R8
 
-whole275:
+whole286:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VMOVUPD      256(CX), Z2
 	VMOVUPD      320(CX), Z3
-	VMOVUPD      512(CX), Z4
-	VMOVUPD      576(CX), Z5
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z9
-	VMOVUPD      Z9, Z10
-	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z11
+	VMOVUPD      768(CX), Z4
+	VMOVUPD      832(CX), Z5
+	VMOVUPD      512(CX), Z9
+	VMOVUPD      576(CX), Z10
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z11
 	VMOVUPD      Z11, Z12
-	VFMADD231PD  Z9, Z2, Z11
-	VFMADD231PD  Z10, Z3, Z12
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z9
-	VCMPPD       $0x15, Z9, Z2, K1
-	VMOVUPD      Z2, Z9
-	VMOVAPD      Z11, K1, Z9
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z10
-	VMOVAPD.Z    Z10, K1, Z10
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z11
-	VMOVAPD.Z    Z11, K1, Z11
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
-	VCMPPD       $0x15, Z13, Z3, K1
-	VMOVUPD      Z3, Z13
-	VMOVAPD      Z12, K1, Z13
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z12
-	VMOVAPD.Z    Z12, K1, Z12
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z14
-	VMOVAPD.Z    Z14, K1, Z14
-	VBROADCASTSD f64_4000000000000000<>+0(SB), Z16
-	VADDPD       Z16, Z9, Z15
-	VADDPD       Z16, Z13, Z16
-	VDIVPD       Z15, Z9, Z15
-	VDIVPD       Z16, Z13, Z16
-	VMULPD       Z15, Z15, Z17
-	VMULPD       Z16, Z16, Z18
-	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z19
+	VSUBPD       Z4, Z11, Z11
+	VSUBPD       Z5, Z12, Z12
+	VMINPD       Z11, Z4, Z13
+	VMINPD       Z12, Z5, Z14
+	VMULPD       Z13, Z2, Z15
+	VMULPD       Z14, Z3, Z16
+	VADDPD       Z13, Z2, Z2
+	VADDPD       Z14, Z3, Z3
+	VBROADCASTSD f64_be72a0a8f3f0842e<>+0(SB), Z17
+	VMOVUPD      Z17, Z18
+	VBROADCASTSD f64_3ea01b7221281e8e<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_bec2daa2cbd5c37a<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_3ee4567713c724b3<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_bf05d2525faf0ff5<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_3f27a45de604f87f<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_bf4a019ff9ebe1f0<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_3f6d41d41cd0ba54<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_bf9111111110b3ef<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_3fb5555555555529<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z19
 	VMOVUPD      Z19, Z20
-	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z21
-	VMOVUPD      Z21, Z22
-	VMULPD       Z21, Z9, Z21
-	VMULPD       Z22, Z13, Z22
-	VMULPD       Z9, Z21, Z21
-	VMULPD       Z13, Z22, Z22
-	VMOVUPD      Z21, Z23
-	VMOVUPD      Z22, Z24
-	VFMADD231PD  Z17, Z19, Z23
-	VFMADD231PD  Z18, Z20, Z24
-	VFMADD231PD  Z23, Z15, Z11
-	VFMADD231PD  Z24, Z16, Z14
-	VSUBPD       Z11, Z21, Z21
-	VSUBPD       Z14, Z22, Z22
-	VSUBPD       Z21, Z9, Z9
-	VSUBPD       Z22, Z13, Z13
-	VADDPD       Z10, Z9, Z9
-	VADDPD       Z12, Z13, Z13
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
-	VMOVUPD      Z12, Z14
-	VADDPD       Z12, Z2, Z10
-	VADDPD       Z14, Z3, Z11
-	VDIVPD       Z10, Z12, Z10
-	VDIVPD       Z11, Z14, Z11
+	VFNMADD231PD Z17, Z2, Z19
+	VFNMADD231PD Z18, Z3, Z20
+	VMOVUPD      (CX), Z2
+	VMOVUPD      64(CX), Z3
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z2, Z2
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VXORPD       Z2, Z9, Z2
+	VXORPD       Z3, Z10, Z3
+	VFMADD213PD  Z2, Z19, Z15
+	VFMADD213PD  Z3, Z20, Z16
+	VADDPD       Z15, Z13, Z15
+	VADDPD       Z16, Z14, Z16
+	VMOVUPD      (CX), Z2
+	VMOVUPD      64(CX), Z3
+	VMAXPD       Z2, Z6, Z2
+	VADDPD       Z15, Z2, Z15
+	VMAXPD       Z3, Z6, Z2
+	VADDPD       Z16, Z2, Z16
+	VSUBPD       Z9, Z11, Z11
 	VSUBPD       Z10, Z12, Z12
-	VSUBPD       Z11, Z14, Z14
-	VFNMADD231PD Z10, Z2, Z12
-	VFNMADD231PD Z11, Z3, Z14
-	VFNMADD231PD Z10, Z4, Z12
-	VFNMADD231PD Z11, Z5, Z14
-	VMULPD       Z10, Z2, Z15
-	VMULPD       Z11, Z3, Z16
-	VMOVUPD      Z15, Z17
-	VFMSUB231PD  Z10, Z2, Z17
-	VMOVUPD      Z16, Z2
-	VFMSUB231PD  Z11, Z3, Z2
-	VFMADD231PD  Z10, Z4, Z17
-	VFMADD231PD  Z11, Z5, Z2
-	VFMADD231PD  Z12, Z15, Z17
-	VFMADD231PD  Z14, Z16, Z2
-	VFMADD231PD  Z4, Z10, Z9
-	VFMADD231PD  Z5, Z11, Z13
-	VMOVUPD      (CX), Z3
-	VMOVUPD      64(CX), Z4
-	VMAXPD       Z3, Z6, Z5
-	VADDPD       Z9, Z5, Z9
-	VMAXPD       Z4, Z6, Z5
-	VADDPD       Z13, Z5, Z13
-	VMULPD       Z12, Z10, Z12
-	VMULPD       Z14, Z11, Z14
-	VCMPPD       $0x11, Z6, Z3, K1
-	VMOVUPD      Z10, Z3
-	VMOVAPD      Z15, K1, Z3
-	VMOVAPD      Z10, K1, Z15
-	VMOVAPD      Z17, K1, Z12
-	VCMPPD       $0x11, Z6, Z4, K1
-	VMOVUPD      Z11, Z4
-	VMOVAPD      Z16, K1, Z4
-	VMOVAPD      Z11, K1, Z16
-	VMOVAPD      Z2, K1, Z14
-	VADDPD       Z12, Z3, Z2
-	VADDPD       Z14, Z4, Z5
-	VADDPD       Z3, Z3, Z10
-	VADDPD       Z4, Z4, Z11
-	VMULPD       Z12, Z10, Z10
-	VMULPD       Z14, Z11, Z11
-	VFMADD231PD  Z3, Z3, Z10
-	VFMADD231PD  Z4, Z4, Z11
+	VADDPD       Z9, Z4, Z2
+	VADDPD       Z10, Z5, Z3
+	VADDPD       Z4, Z4, Z13
+	VADDPD       Z5, Z5, Z14
+	VMULPD       Z9, Z13, Z13
+	VMULPD       Z10, Z14, Z14
+	VFMADD231PD  Z4, Z4, Z13
+	VFMADD231PD  Z5, Z5, Z14
 	CMPQ         root+120(FP), $0x01
-	JL           less276
-	VMOVUPD      Z2, Z10
-	VMOVUPD      Z5, Z11
+	JL           less287
+	VMOVUPD      Z2, Z13
+	VMOVUPD      Z3, Z14
 	CMPQ         root+120(FP), $0x02
-	JL           less277
-	VSQRTPD      Z10, Z10
-	VSQRTPD      Z11, Z11
+	JL           less288
+	VSQRTPD      Z13, Z13
+	VSQRTPD      Z14, Z14
 	CMPQ         root+120(FP), $0x03
-	JL           less278
+	JL           less289
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      (R10)(AX*1), Z10
+	VMOVUPD      (R10)(AX*1), Z13
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      64(R10)(AX*1), Z11
+	VMOVUPD      64(R10)(AX*1), Z14
 
-less278:
-less277:
-less276:
+less289:
+less288:
+less287:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough280
+	JZ    enough291
 
-again279:
-	VMULPD      Z12, Z10, Z17
-	VMULPD      Z14, Z11, Z18
-	VFMADD231PD Z3, Z10, Z17
-	VFMADD231PD Z4, Z11, Z18
-	VMOVUPD     Z17, Z10
-	VMOVUPD     Z18, Z11
+again290:
+	VMULPD      Z9, Z13, Z17
+	VMULPD      Z10, Z14, Z18
+	VFMADD231PD Z4, Z13, Z17
+	VFMADD231PD Z5, Z14, Z18
+	VMOVUPD     Z17, Z13
+	VMOVUPD     Z18, Z14
 	DECQ        R10
-	JNZ         again279
+	JNZ         again290
 
-enough280:
-	VMULPD       Z9, Z15, Z15
-	VMULPD       Z13, Z16, Z16
-	VFMADD231PD  Z0, Z15, Z2
-	VFMADD231PD  Z0, Z16, Z5
-	VMULPD       Z9, Z10, Z9
-	VMULPD       Z13, Z11, Z13
-	VMULPD       Z2, Z10, Z2
-	VMULPD       Z5, Z11, Z5
+enough291:
+	VMULPD       Z15, Z11, Z11
+	VMULPD       Z16, Z12, Z12
+	VFMADD231PD  Z0, Z11, Z2
+	VFMADD231PD  Z0, Z12, Z3
+	VMULPD       Z15, Z13, Z15
+	VMULPD       Z16, Z14, Z16
+	VMULPD       Z2, Z13, Z2
+	VMULPD       Z3, Z14, Z3
 	KMOVB        (SI)(R8*1), K1
-	VMOVUPD      Z1, Z3
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z3, K1, Z3
+	VMOVUPD      Z1, Z4
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z4, K1, Z4
 	MOVQ         negWeight+136(FP), R10
-	VMOVUPD      (R10)(AX*1), Z4
+	VMOVUPD      (R10)(AX*1), Z5
 	MOVQ         posWeight+144(FP), R10
-	VMOVUPD      (R10)(AX*1), Z10
-	VMOVAPD      Z10, K1, Z4
-	VMULPD       Z4, Z3, Z3
-	VMULPD       Z4, Z9, Z9
+	VMOVUPD      (R10)(AX*1), Z9
+	VMOVAPD      Z9, K1, Z5
+	VMULPD       Z5, Z4, Z4
+	VMULPD       Z5, Z15, Z15
 	KMOVB        (DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMULPD.Z     Z3, Z2, K2, Z2
+	VMULPD.Z     Z4, Z2, K2, Z2
 	KMOVB        (SP), K1
 	VMOVUPD      Z2, K1, (DX)(AX*1)
 	KMOVB        1(SI)(R8*1), K1
 	VMOVUPD      Z1, Z2
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z2, K1, Z2
 	MOVQ         negWeight+136(FP), R10
-	VMOVUPD      64(R10)(AX*1), Z3
-	MOVQ         posWeight+144(FP), R10
 	VMOVUPD      64(R10)(AX*1), Z4
-	VMOVAPD      Z4, K1, Z3
-	VMULPD       Z3, Z2, Z2
-	VMULPD       Z3, Z13, Z13
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPD      64(R10)(AX*1), Z5
+	VMOVAPD      Z5, K1, Z4
+	VMULPD       Z4, Z2, Z2
+	VMULPD       Z4, Z16, Z16
 	KMOVB        1(DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMULPD.Z     Z2, Z5, K2, Z5
+	VMULPD.Z     Z2, Z3, K2, Z3
 	KMOVB        1(SP), K1
-	VMOVUPD      Z5, K1, 64(DX)(AX*1)
+	VMOVUPD      Z3, K1, 64(DX)(AX*1)
 	VMOVUPD      384(CX), Z2
 	VMOVUPD      448(CX), Z3
-	VMOVUPD      640(CX), Z4
-	VMOVUPD      704(CX), Z5
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z10
-	VMOVUPD      Z10, Z11
-	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z12
-	VMOVUPD      Z12, Z14
-	VFMADD231PD  Z10, Z2, Z12
-	VFMADD231PD  Z11, Z3, Z14
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z10
-	VCMPPD       $0x15, Z10, Z2, K1
-	VMOVUPD      Z2, Z10
-	VMOVAPD      Z12, K1, Z10
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z11
-	VMOVAPD.Z    Z11, K1, Z11
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z12
-	VMOVAPD.Z    Z12, K1, Z12
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z15
-	VCMPPD       $0x15, Z15, Z3, K1
-	VMOVUPD      Z3, Z15
-	VMOVAPD      Z14, K1, Z15
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z14
-	VMOVAPD.Z    Z14, K1, Z14
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z16
-	VMOVAPD.Z    Z16, K1, Z16
-	VBROADCASTSD f64_4000000000000000<>+0(SB), Z18
-	VADDPD       Z18, Z10, Z17
-	VADDPD       Z18, Z15, Z18
-	VDIVPD       Z17, Z10, Z17
-	VDIVPD       Z18, Z15, Z18
-	VMULPD       Z17, Z17, Z19
-	VMULPD       Z18, Z18, Z20
-	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z21
+	VMOVUPD      896(CX), Z4
+	VMOVUPD      960(CX), Z5
+	VMOVUPD      640(CX), Z9
+	VMOVUPD      704(CX), Z10
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z11
+	VMOVUPD      Z11, Z12
+	VSUBPD       Z4, Z11, Z11
+	VSUBPD       Z5, Z12, Z12
+	VMINPD       Z11, Z4, Z13
+	VMINPD       Z12, Z5, Z14
+	VMULPD       Z13, Z2, Z17
+	VMULPD       Z14, Z3, Z18
+	VADDPD       Z13, Z2, Z2
+	VADDPD       Z14, Z3, Z3
+	VBROADCASTSD f64_be72a0a8f3f0842e<>+0(SB), Z19
+	VMOVUPD      Z19, Z20
+	VBROADCASTSD f64_3ea01b7221281e8e<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_bec2daa2cbd5c37a<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3ee4567713c724b3<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_bf05d2525faf0ff5<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3f27a45de604f87f<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_bf4a019ff9ebe1f0<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3f6d41d41cd0ba54<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_bf9111111110b3ef<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fb5555555555529<>+0(SB), Z21
+	VFMADD213PD  Z21, Z17, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z21
 	VMOVUPD      Z21, Z22
-	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z23
-	VMOVUPD      Z23, Z24
-	VMULPD       Z23, Z10, Z23
-	VMULPD       Z24, Z15, Z24
-	VMULPD       Z10, Z23, Z23
-	VMULPD       Z15, Z24, Z24
-	VMOVUPD      Z23, Z25
-	VMOVUPD      Z24, Z26
-	VFMADD231PD  Z19, Z21, Z25
-	VFMADD231PD  Z20, Z22, Z26
-	VFMADD231PD  Z25, Z17, Z12
-	VFMADD231PD  Z26, Z18, Z16
-	VSUBPD       Z12, Z23, Z23
-	VSUBPD       Z16, Z24, Z24
-	VSUBPD       Z23, Z10, Z10
-	VSUBPD       Z24, Z15, Z15
-	VADDPD       Z11, Z10, Z10
-	VADDPD       Z14, Z15, Z15
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
-	VMOVUPD      Z14, Z16
-	VADDPD       Z14, Z2, Z11
-	VADDPD       Z16, Z3, Z12
-	VDIVPD       Z11, Z14, Z11
-	VDIVPD       Z12, Z16, Z12
-	VSUBPD       Z11, Z14, Z14
-	VSUBPD       Z12, Z16, Z16
-	VFNMADD231PD Z11, Z2, Z14
-	VFNMADD231PD Z12, Z3, Z16
-	VFNMADD231PD Z11, Z4, Z14
-	VFNMADD231PD Z12, Z5, Z16
-	VMULPD       Z11, Z2, Z17
-	VMULPD       Z12, Z3, Z18
-	VMOVUPD      Z17, Z19
-	VFMSUB231PD  Z11, Z2, Z19
-	VMOVUPD      Z18, Z2
-	VFMSUB231PD  Z12, Z3, Z2
-	VFMADD231PD  Z11, Z4, Z19
-	VFMADD231PD  Z12, Z5, Z2
-	VFMADD231PD  Z14, Z17, Z19
-	VFMADD231PD  Z16, Z18, Z2
-	VFMADD231PD  Z4, Z11, Z10
-	VFMADD231PD  Z5, Z12, Z15
-	VMOVUPD      128(CX), Z3
-	VMOVUPD      192(CX), Z4
-	VMAXPD       Z3, Z6, Z5
-	VADDPD       Z10, Z5, Z10
-	VMAXPD       Z4, Z6, Z5
-	VADDPD       Z15, Z5, Z15
-	VMULPD       Z14, Z11, Z14
-	VMULPD       Z16, Z12, Z16
-	VCMPPD       $0x11, Z6, Z3, K1
-	VMOVUPD      Z11, Z3
-	VMOVAPD      Z17, K1, Z3
-	VMOVAPD      Z11, K1, Z17
-	VMOVAPD      Z19, K1, Z14
-	VCMPPD       $0x11, Z6, Z4, K1
-	VMOVUPD      Z12, Z4
-	VMOVAPD      Z18, K1, Z4
-	VMOVAPD      Z12, K1, Z18
-	VMOVAPD      Z2, K1, Z16
-	VADDPD       Z14, Z3, Z2
-	VADDPD       Z16, Z4, Z5
-	VADDPD       Z3, Z3, Z11
-	VADDPD       Z4, Z4, Z12
-	VMULPD       Z14, Z11, Z11
-	VMULPD       Z16, Z12, Z12
-	VFMADD231PD  Z3, Z3, Z11
-	VFMADD231PD  Z4, Z4, Z12
+	VFNMADD231PD Z19, Z2, Z21
+	VFNMADD231PD Z20, Z3, Z22
+	VMOVUPD      128(CX), Z2
+	VMOVUPD      192(CX), Z3
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z2, Z2
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VXORPD       Z2, Z9, Z2
+	VXORPD       Z3, Z10, Z3
+	VFMADD213PD  Z2, Z21, Z17
+	VFMADD213PD  Z3, Z22, Z18
+	VADDPD       Z17, Z13, Z17
+	VADDPD       Z18, Z14, Z18
+	VMOVUPD      128(CX), Z2
+	VMOVUPD      192(CX), Z3
+	VMAXPD       Z2, Z6, Z2
+	VADDPD       Z17, Z2, Z17
+	VMAXPD       Z3, Z6, Z2
+	VADDPD       Z18, Z2, Z18
+	VSUBPD       Z9, Z11, Z11
+	VSUBPD       Z10, Z12, Z12
+	VADDPD       Z9, Z4, Z2
+	VADDPD       Z10, Z5, Z3
+	VADDPD       Z4, Z4, Z13
+	VADDPD       Z5, Z5, Z14
+	VMULPD       Z9, Z13, Z13
+	VMULPD       Z10, Z14, Z14
+	VFMADD231PD  Z4, Z4, Z13
+	VFMADD231PD  Z5, Z5, Z14
 	CMPQ         root+120(FP), $0x01
-	JL           less281
-	VMOVUPD      Z2, Z11
-	VMOVUPD      Z5, Z12
+	JL           less292
+	VMOVUPD      Z2, Z13
+	VMOVUPD      Z3, Z14
 	CMPQ         root+120(FP), $0x02
-	JL           less282
-	VSQRTPD      Z11, Z11
-	VSQRTPD      Z12, Z12
+	JL           less293
+	VSQRTPD      Z13, Z13
+	VSQRTPD      Z14, Z14
 	CMPQ         root+120(FP), $0x03
-	JL           less283
+	JL           less294
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      128(R10)(AX*1), Z11
+	VMOVUPD      128(R10)(AX*1), Z13
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      192(R10)(AX*1), Z12
+	VMOVUPD      192(R10)(AX*1), Z14
 
-less283:
-less282:
-less281:
+less294:
+less293:
+less292:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough285
+	JZ    enough296
 
-again284:
-	VMULPD      Z14, Z11, Z19
-	VMULPD      Z16, Z12, Z20
-	VFMADD231PD Z3, Z11, Z19
-	VFMADD231PD Z4, Z12, Z20
-	VMOVUPD     Z19, Z11
-	VMOVUPD     Z20, Z12
+again295:
+	VMULPD      Z9, Z13, Z19
+	VMULPD      Z10, Z14, Z20
+	VFMADD231PD Z4, Z13, Z19
+	VFMADD231PD Z5, Z14, Z20
+	VMOVUPD     Z19, Z13
+	VMOVUPD     Z20, Z14
 	DECQ        R10
-	JNZ         again284
+	JNZ         again295
 
-enough285:
-	VMULPD        Z10, Z17, Z17
-	VMULPD        Z15, Z18, Z18
-	VFMADD231PD   Z0, Z17, Z2
-	VFMADD231PD   Z0, Z18, Z5
-	VMULPD        Z10, Z11, Z10
-	VMULPD        Z15, Z12, Z15
-	VMULPD        Z2, Z11, Z2
-	VMULPD        Z5, Z12, Z5
+enough296:
+	VMULPD        Z17, Z11, Z11
+	VMULPD        Z18, Z12, Z12
+	VFMADD231PD   Z0, Z11, Z2
+	VFMADD231PD   Z0, Z12, Z3
+	VMULPD        Z17, Z13, Z17
+	VMULPD        Z18, Z14, Z18
+	VMULPD        Z2, Z13, Z2
+	VMULPD        Z3, Z14, Z3
 	KMOVB         2(SI)(R8*1), K1
-	VMOVUPD       Z1, Z3
-	VXORPD.BCST   f64_8000000000000000<>+0(SB), Z3, K1, Z3
+	VMOVUPD       Z1, Z4
+	VXORPD.BCST   f64_8000000000000000<>+0(SB), Z4, K1, Z4
 	MOVQ          negWeight+136(FP), R10
-	VMOVUPD       128(R10)(AX*1), Z4
+	VMOVUPD       128(R10)(AX*1), Z5
 	MOVQ          posWeight+144(FP), R10
-	VMOVUPD       128(R10)(AX*1), Z11
-	VMOVAPD       Z11, K1, Z4
-	VMULPD        Z4, Z3, Z3
-	VMULPD        Z4, Z10, Z10
+	VMOVUPD       128(R10)(AX*1), Z9
+	VMOVAPD       Z9, K1, Z5
+	VMULPD        Z5, Z4, Z4
+	VMULPD        Z5, Z17, Z17
 	KMOVB         2(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMULPD.Z      Z3, Z2, K2, Z2
+	VMULPD.Z      Z4, Z2, K2, Z2
 	KMOVB         2(SP), K1
 	VMOVUPD       Z2, K1, 128(DX)(AX*1)
 	KMOVB         3(SI)(R8*1), K1
 	VMOVUPD       Z1, Z2
 	VXORPD.BCST   f64_8000000000000000<>+0(SB), Z2, K1, Z2
 	MOVQ          negWeight+136(FP), R10
-	VMOVUPD       192(R10)(AX*1), Z3
-	MOVQ          posWeight+144(FP), R10
 	VMOVUPD       192(R10)(AX*1), Z4
-	VMOVAPD       Z4, K1, Z3
-	VMULPD        Z3, Z2, Z2
-	VMULPD        Z3, Z15, Z15
+	MOVQ          posWeight+144(FP), R10
+	VMOVUPD       192(R10)(AX*1), Z5
+	VMOVAPD       Z5, K1, Z4
+	VMULPD        Z4, Z2, Z2
+	VMULPD        Z4, Z18, Z18
 	KMOVB         3(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMULPD.Z      Z2, Z5, K2, Z5
+	VMULPD.Z      Z2, Z3, K2, Z3
 	KMOVB         3(SP), K1
-	VMOVUPD       Z5, K1, 192(DX)(AX*1)
-	VADDPD        Z13, Z9, Z9
-	VADDPD        Z9, Z7, Z2
-	VMAXPD        Z9, Z7, Z3
-	VMINPD        Z9, Z7, Z9
+	VMOVUPD       Z3, K1, 192(DX)(AX*1)
+	VADDPD        Z16, Z15, Z15
+	VADDPD        Z15, Z7, Z2
+	VMAXPD        Z15, Z7, Z3
+	VMINPD        Z15, Z7, Z15
 	VSUBPD        Z3, Z2, Z3
-	VSUBPD        Z3, Z9, Z9
-	VADDPD        Z9, Z8, Z8
+	VSUBPD        Z3, Z15, Z15
+	VADDPD        Z15, Z8, Z8
 	VMOVAPD       Z2, Z7
-	VADDPD        Z15, Z10, Z10
-	VADDPD        Z10, Z7, Z2
-	VMAXPD        Z10, Z7, Z3
-	VMINPD        Z10, Z7, Z10
+	VADDPD        Z18, Z17, Z17
+	VADDPD        Z17, Z7, Z2
+	VMAXPD        Z17, Z7, Z3
+	VMINPD        Z17, Z7, Z17
 	VSUBPD        Z3, Z2, Z3
-	VSUBPD        Z3, Z10, Z10
-	VADDPD        Z10, Z8, Z8
+	VSUBPD        Z3, Z17, Z17
+	VADDPD        Z17, Z8, Z8
 	VMOVAPD       Z2, Z7
-	ADDQ          $+768, CX
+	ADDQ          $+1024, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x20, R9
-	JG            group274
+	JG            group285
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, DX
@@ -9732,9 +9950,9 @@ enough285:
 	VMOVSD        X7, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row272
+	JNZ           row283
 
-last266:
+last276:
 	VZEROUPPER
 	RET
 
@@ -9742,7 +9960,7 @@ last266:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlock64AVX512(SB), NOSPLIT, $8-152
 	CMPQ   rows+56(FP), $0x00
-	JEQ    last286
+	JEQ    last297
 	VXORPS Y0, Y0, Y0
 	MOVQ   kept+0(FP), CX
 	MOVQ   x+40(FP), DX
@@ -9750,11 +9968,11 @@ TEXT ·focalBlock64AVX512(SB), NOSPLIT, $8-152
 	MOVQ   pos+72(FP), DI
 	MOVQ   neg+80(FP), R8
 
-row290:
+row301:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials287:
+exponentials298:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -9773,83 +9991,83 @@ exponentials287:
 	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
 	VMOVUPD      64(DX)(AX*1), K2, Z0
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z0, K1, Z0
-	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z5
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z3
 	VMOVUPD      Z0, 64(CX)
 	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z0
 	VMAXPD       Z0, Z1, Z1
-	VMAXPD       Z0, Z5, Z5
+	VMAXPD       Z0, Z3, Z3
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VMOVUPD      Z0, Z6
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z7
-	VFMADD231PD  Z7, Z1, Z0
-	VFMADD231PD  Z7, Z5, Z6
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z8
-	VSUBPD       Z8, Z0, Z7
-	VSUBPD       Z8, Z6, Z8
-	VBROADCASTSD f64_bfe62e42fefa39ef<>+0(SB), Z9
-	VFMADD231PD  Z9, Z7, Z1
-	VFMADD231PD  Z9, Z8, Z5
-	VBROADCASTSD f64_bc7abc9e3b39803f<>+0(SB), Z9
-	VFMADD231PD  Z9, Z7, Z1
-	VFMADD231PD  Z9, Z8, Z5
+	VMOVUPD      Z0, Z4
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z5
+	VFMADD231PD  Z5, Z1, Z0
+	VFMADD231PD  Z5, Z3, Z4
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z6
+	VSUBPD       Z6, Z0, Z5
+	VSUBPD       Z6, Z4, Z6
+	VBROADCASTSD f64_bfe62e42fefa39ef<>+0(SB), Z7
+	VFMADD231PD  Z7, Z5, Z1
+	VFMADD231PD  Z7, Z6, Z3
+	VBROADCASTSD f64_bc7abc9e3b39803f<>+0(SB), Z7
+	VFMADD231PD  Z7, Z5, Z1
+	VFMADD231PD  Z7, Z6, Z3
 	VPSLLQ       $0x34, Z0, Z0
-	VPSLLQ       $0x34, Z6, Z6
-	VMULPD       Z1, Z1, Z7
-	VMULPD       Z5, Z5, Z8
+	VPSLLQ       $0x34, Z4, Z4
+	VMULPD       Z1, Z1, Z5
+	VMULPD       Z3, Z3, Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z8
+	VADDPD       Z8, Z1, Z7
+	VADDPD       Z8, Z3, Z8
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z10
-	VADDPD       Z10, Z1, Z9
-	VADDPD       Z10, Z5, Z10
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
-	VSUBPD       Z12, Z9, Z11
-	VSUBPD       Z12, Z10, Z12
-	VSUBPD       Z11, Z1, Z11
-	VSUBPD       Z12, Z5, Z12
-	VBROADCASTSD f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VSUBPD       Z10, Z7, Z9
+	VSUBPD       Z10, Z8, Z10
+	VSUBPD       Z9, Z1, Z9
+	VSUBPD       Z10, Z3, Z10
+	VBROADCASTSD f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VMOVUPD      Z11, Z12
+	VBROADCASTSD f64_3e928ad4c1ef8771<>+0(SB), Z13
 	VMOVUPD      Z13, Z14
-	VBROADCASTSD f64_3e928ad4c1ef8771<>+0(SB), Z15
-	VMOVUPD      Z15, Z16
-	VBROADCASTSD f64_3ec71df0cc01f5d1<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z13
-	VFMADD213PD  Z17, Z8, Z14
-	VBROADCASTSD f64_3efa0199a21bb23c<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z15
-	VFMADD213PD  Z17, Z8, Z16
-	VBROADCASTSD f64_3f2a01a013850def<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z13
-	VFMADD213PD  Z17, Z8, Z14
-	VBROADCASTSD f64_3f56c16c184319e8<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z15
-	VFMADD213PD  Z17, Z8, Z16
-	VBROADCASTSD f64_3f8111111112453e<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z13
-	VFMADD213PD  Z17, Z8, Z14
-	VBROADCASTSD f64_3fa55555555507ba<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z15
-	VFMADD213PD  Z17, Z8, Z16
-	VBROADCASTSD f64_3fc555555555550d<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z13
-	VFMADD213PD  Z17, Z8, Z14
-	VBROADCASTSD f64_3fe000000000000a<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z15
-	VFMADD213PD  Z17, Z8, Z16
-	VFMADD231PD  Z1, Z13, Z15
-	VFMADD231PD  Z5, Z14, Z16
-	VFMADD231PD  Z15, Z7, Z11
-	VFMADD231PD  Z16, Z8, Z12
-	VADDPD       Z11, Z9, Z15
-	VADDPD       Z12, Z10, Z16
-	VSUBPD       Z9, Z15, Z9
-	VSUBPD       Z10, Z16, Z10
-	VSUBPD       Z9, Z11, Z11
-	VSUBPD       Z10, Z12, Z12
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z6, Z12, Z12
-	VMULPD       Z0, Z15, Z15
-	VMULPD       Z6, Z16, Z16
-	VMOVUPD      Z15, 256(CX)
-	VMOVUPD      Z11, 512(CX)
-	VMOVUPD      Z16, 320(CX)
-	VMOVUPD      Z12, 576(CX)
+	VBROADCASTSD f64_3ec71df0cc01f5d1<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z11
+	VFMADD213PD  Z15, Z6, Z12
+	VBROADCASTSD f64_3efa0199a21bb23c<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z13
+	VFMADD213PD  Z15, Z6, Z14
+	VBROADCASTSD f64_3f2a01a013850def<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z11
+	VFMADD213PD  Z15, Z6, Z12
+	VBROADCASTSD f64_3f56c16c184319e8<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z13
+	VFMADD213PD  Z15, Z6, Z14
+	VBROADCASTSD f64_3f8111111112453e<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z11
+	VFMADD213PD  Z15, Z6, Z12
+	VBROADCASTSD f64_3fa55555555507ba<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z13
+	VFMADD213PD  Z15, Z6, Z14
+	VBROADCASTSD f64_3fc555555555550d<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z11
+	VFMADD213PD  Z15, Z6, Z12
+	VBROADCASTSD f64_3fe000000000000a<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z13
+	VFMADD213PD  Z15, Z6, Z14
+	VFMADD231PD  Z1, Z11, Z13
+	VFMADD231PD  Z3, Z12, Z14
+	VFMADD231PD  Z13, Z5, Z9
+	VFMADD231PD  Z14, Z6, Z10
+	VADDPD       Z9, Z7, Z13
+	VADDPD       Z10, Z8, Z14
+	VSUBPD       Z7, Z13, Z7
+	VSUBPD       Z8, Z14, Z8
+	VSUBPD       Z7, Z9, Z9
+	VSUBPD       Z8, Z10, Z10
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z4, Z10, Z10
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z4, Z14, Z14
+	VMOVUPD      Z13, 256(CX)
+	VMOVUPD      Z9, 512(CX)
+	VMOVUPD      Z14, 320(CX)
+	VMOVUPD      Z10, 576(CX)
 	PREFETCHT0   12416(DX)(AX*1)
 	KMOVB        2(DI)(R9*1), K1
 	KMOVB        2(R8)(R9*1), K2
@@ -9866,87 +10084,87 @@ exponentials287:
 	VBROADCASTSD f64_ffefffffffffffff<>+0(SB), Z0
 	VMOVUPD      192(DX)(AX*1), K2, Z0
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z0, K1, Z0
-	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z5
+	VORPD.BCST   f64_8000000000000000<>+0(SB), Z0, Z3
 	VMOVUPD      Z0, 192(CX)
 	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z0
 	VMAXPD       Z0, Z1, Z1
-	VMAXPD       Z0, Z5, Z5
+	VMAXPD       Z0, Z3, Z3
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VMOVUPD      Z0, Z6
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z7
-	VFMADD231PD  Z7, Z1, Z0
-	VFMADD231PD  Z7, Z5, Z6
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z8
-	VSUBPD       Z8, Z0, Z7
-	VSUBPD       Z8, Z6, Z8
-	VBROADCASTSD f64_bfe62e42fefa39ef<>+0(SB), Z9
-	VFMADD231PD  Z9, Z7, Z1
-	VFMADD231PD  Z9, Z8, Z5
-	VBROADCASTSD f64_bc7abc9e3b39803f<>+0(SB), Z9
-	VFMADD231PD  Z9, Z7, Z1
-	VFMADD231PD  Z9, Z8, Z5
+	VMOVUPD      Z0, Z4
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z5
+	VFMADD231PD  Z5, Z1, Z0
+	VFMADD231PD  Z5, Z3, Z4
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z6
+	VSUBPD       Z6, Z0, Z5
+	VSUBPD       Z6, Z4, Z6
+	VBROADCASTSD f64_bfe62e42fefa39ef<>+0(SB), Z7
+	VFMADD231PD  Z7, Z5, Z1
+	VFMADD231PD  Z7, Z6, Z3
+	VBROADCASTSD f64_bc7abc9e3b39803f<>+0(SB), Z7
+	VFMADD231PD  Z7, Z5, Z1
+	VFMADD231PD  Z7, Z6, Z3
 	VPSLLQ       $0x34, Z0, Z0
-	VPSLLQ       $0x34, Z6, Z6
-	VMULPD       Z1, Z1, Z7
-	VMULPD       Z5, Z5, Z8
+	VPSLLQ       $0x34, Z4, Z4
+	VMULPD       Z1, Z1, Z5
+	VMULPD       Z3, Z3, Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z8
+	VADDPD       Z8, Z1, Z7
+	VADDPD       Z8, Z3, Z8
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z10
-	VADDPD       Z10, Z1, Z9
-	VADDPD       Z10, Z5, Z10
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
-	VSUBPD       Z12, Z9, Z11
-	VSUBPD       Z12, Z10, Z12
-	VSUBPD       Z11, Z1, Z11
-	VSUBPD       Z12, Z5, Z12
-	VBROADCASTSD f64_3e5ad9ef35de5e88<>+0(SB), Z13
+	VSUBPD       Z10, Z7, Z9
+	VSUBPD       Z10, Z8, Z10
+	VSUBPD       Z9, Z1, Z9
+	VSUBPD       Z10, Z3, Z10
+	VBROADCASTSD f64_3e5ad9ef35de5e88<>+0(SB), Z11
+	VMOVUPD      Z11, Z12
+	VBROADCASTSD f64_3e928ad4c1ef8771<>+0(SB), Z13
 	VMOVUPD      Z13, Z14
-	VBROADCASTSD f64_3e928ad4c1ef8771<>+0(SB), Z15
-	VMOVUPD      Z15, Z16
-	VBROADCASTSD f64_3ec71df0cc01f5d1<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z13
-	VFMADD213PD  Z17, Z8, Z14
-	VBROADCASTSD f64_3efa0199a21bb23c<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z15
-	VFMADD213PD  Z17, Z8, Z16
-	VBROADCASTSD f64_3f2a01a013850def<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z13
-	VFMADD213PD  Z17, Z8, Z14
-	VBROADCASTSD f64_3f56c16c184319e8<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z15
-	VFMADD213PD  Z17, Z8, Z16
-	VBROADCASTSD f64_3f8111111112453e<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z13
-	VFMADD213PD  Z17, Z8, Z14
-	VBROADCASTSD f64_3fa55555555507ba<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z15
-	VFMADD213PD  Z17, Z8, Z16
-	VBROADCASTSD f64_3fc555555555550d<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z13
-	VFMADD213PD  Z17, Z8, Z14
-	VBROADCASTSD f64_3fe000000000000a<>+0(SB), Z17
-	VFMADD213PD  Z17, Z7, Z15
-	VFMADD213PD  Z17, Z8, Z16
-	VFMADD231PD  Z1, Z13, Z15
-	VFMADD231PD  Z5, Z14, Z16
-	VFMADD231PD  Z15, Z7, Z11
-	VFMADD231PD  Z16, Z8, Z12
-	VADDPD       Z11, Z9, Z15
-	VADDPD       Z12, Z10, Z16
-	VSUBPD       Z9, Z15, Z9
-	VSUBPD       Z10, Z16, Z10
-	VSUBPD       Z9, Z11, Z11
-	VSUBPD       Z10, Z12, Z12
-	VMULPD       Z0, Z11, Z11
-	VMULPD       Z6, Z12, Z12
-	VMULPD       Z0, Z15, Z15
-	VMULPD       Z6, Z16, Z16
-	VMOVUPD      Z15, 384(CX)
-	VMOVUPD      Z11, 640(CX)
-	VMOVUPD      Z16, 448(CX)
-	VMOVUPD      Z12, 704(CX)
-	ADDQ         $+768, CX
+	VBROADCASTSD f64_3ec71df0cc01f5d1<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z11
+	VFMADD213PD  Z15, Z6, Z12
+	VBROADCASTSD f64_3efa0199a21bb23c<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z13
+	VFMADD213PD  Z15, Z6, Z14
+	VBROADCASTSD f64_3f2a01a013850def<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z11
+	VFMADD213PD  Z15, Z6, Z12
+	VBROADCASTSD f64_3f56c16c184319e8<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z13
+	VFMADD213PD  Z15, Z6, Z14
+	VBROADCASTSD f64_3f8111111112453e<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z11
+	VFMADD213PD  Z15, Z6, Z12
+	VBROADCASTSD f64_3fa55555555507ba<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z13
+	VFMADD213PD  Z15, Z6, Z14
+	VBROADCASTSD f64_3fc555555555550d<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z11
+	VFMADD213PD  Z15, Z6, Z12
+	VBROADCASTSD f64_3fe000000000000a<>+0(SB), Z15
+	VFMADD213PD  Z15, Z5, Z13
+	VFMADD213PD  Z15, Z6, Z14
+	VFMADD231PD  Z1, Z11, Z13
+	VFMADD231PD  Z3, Z12, Z14
+	VFMADD231PD  Z13, Z5, Z9
+	VFMADD231PD  Z14, Z6, Z10
+	VADDPD       Z9, Z7, Z13
+	VADDPD       Z10, Z8, Z14
+	VSUBPD       Z7, Z13, Z7
+	VSUBPD       Z8, Z14, Z8
+	VSUBPD       Z7, Z9, Z9
+	VSUBPD       Z8, Z10, Z10
+	VMULPD       Z0, Z9, Z9
+	VMULPD       Z4, Z10, Z10
+	VMULPD       Z0, Z13, Z13
+	VMULPD       Z4, Z14, Z14
+	VMOVUPD      Z13, 384(CX)
+	VMOVUPD      Z9, 640(CX)
+	VMOVUPD      Z14, 448(CX)
+	VMOVUPD      Z10, 704(CX)
+	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x20, SI
-	JG           exponentials287
+	JG           exponentials298
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -9955,7 +10173,91 @@ exponentials287:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row290
+	JNZ          row301
+	VXORPS       Y2, Y2, Y2
+	MOVQ         CX, AX
+	MOVQ         kept+0(FP), CX
+
+quotients303:
+	VMOVUPD      256(CX), Z0
+	VMOVUPD      320(CX), Z1
+	VMOVUPD      (CX), Z3
+	VMOVUPD      64(CX), Z4
+	VMOVUPD      512(CX), Z5
+	VMOVUPD      576(CX), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	VMOVUPD      Z7, Z8
+	VCMPPD       $0x11, Z2, Z3, K1
+	VMOVUPD      Z7, Z11
+	VMOVAPD      Z0, K1, Z11
+	VCMPPD       $0x11, Z2, Z4, K1
+	VMOVUPD      Z8, Z12
+	VMOVAPD      Z1, K1, Z12
+	VADDPD       Z7, Z0, Z9
+	VADDPD       Z8, Z1, Z10
+	VDIVPD       Z9, Z11, Z9
+	VDIVPD       Z10, Z12, Z10
+	VSUBPD       Z9, Z7, Z7
+	VSUBPD       Z10, Z8, Z8
+	VMAXPD       Z7, Z9, Z7
+	VMAXPD       Z8, Z10, Z8
+	VSUBPD       Z9, Z11, Z11
+	VSUBPD       Z10, Z12, Z12
+	VFNMADD231PD Z0, Z9, Z11
+	VFNMADD231PD Z1, Z10, Z12
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
+	VXORPD       Z3, Z5, Z5
+	VXORPD       Z4, Z6, Z6
+	VFMADD231PD  Z7, Z5, Z11
+	VFMADD231PD  Z8, Z6, Z12
+	VMULPD       Z7, Z11, Z11
+	VMULPD       Z8, Z12, Z12
+	VMOVUPD      Z11, 512(CX)
+	VMOVUPD      Z9, 768(CX)
+	VMOVUPD      Z12, 576(CX)
+	VMOVUPD      Z10, 832(CX)
+	VMOVUPD      384(CX), Z0
+	VMOVUPD      448(CX), Z1
+	VMOVUPD      128(CX), Z3
+	VMOVUPD      192(CX), Z4
+	VMOVUPD      640(CX), Z5
+	VMOVUPD      704(CX), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	VMOVUPD      Z7, Z8
+	VCMPPD       $0x11, Z2, Z3, K1
+	VMOVUPD      Z7, Z11
+	VMOVAPD      Z0, K1, Z11
+	VCMPPD       $0x11, Z2, Z4, K1
+	VMOVUPD      Z8, Z12
+	VMOVAPD      Z1, K1, Z12
+	VADDPD       Z7, Z0, Z9
+	VADDPD       Z8, Z1, Z10
+	VDIVPD       Z9, Z11, Z9
+	VDIVPD       Z10, Z12, Z10
+	VSUBPD       Z9, Z7, Z7
+	VSUBPD       Z10, Z8, Z8
+	VMAXPD       Z7, Z9, Z7
+	VMAXPD       Z8, Z10, Z8
+	VSUBPD       Z9, Z11, Z11
+	VSUBPD       Z10, Z12, Z12
+	VFNMADD231PD Z0, Z9, Z11
+	VFNMADD231PD Z1, Z10, Z12
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
+	VXORPD       Z3, Z5, Z5
+	VXORPD       Z4, Z6, Z6
+	VFMADD231PD  Z7, Z5, Z11
+	VFMADD231PD  Z8, Z6, Z12
+	VMULPD       Z7, Z11, Z11
+	VMULPD       Z8, Z12, Z12
+	VMOVUPD      Z11, 640(CX)
+	VMOVUPD      Z9, 896(CX)
+	VMOVUPD      Z12, 704(CX)
+	VMOVUPD      Z10, 960(CX)
+	ADDQ         $+1024, CX
+	CMPQ         CX, AX
+	JNE          quotients303
 	VXORPS       Y2, Y2, Y2
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
@@ -9967,406 +10269,308 @@ exponentials287:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 
-row292:
+row304:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
+	VXORPS       Y16, Y16, Y16
+	VXORPS       Y17, Y17, Y17
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group294:
+group306:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x20
-	JAE   whole295
+	JAE   whole307
 	BZHIQ R9, R8, R8
 
-whole295:
+whole307:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
-	VMOVUPD      256(CX), Z5
-	VMOVUPD      320(CX), Z6
+	VMOVUPD      256(CX), Z3
+	VMOVUPD      320(CX), Z4
+	VMOVUPD      768(CX), Z5
+	VMOVUPD      832(CX), Z6
 	VMOVUPD      512(CX), Z7
 	VMOVUPD      576(CX), Z8
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z9
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
 	VMOVUPD      Z9, Z10
-	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z11
-	VMOVUPD      Z11, Z12
-	VFMADD231PD  Z9, Z5, Z11
-	VFMADD231PD  Z10, Z6, Z12
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z9
-	VCMPPD       $0x15, Z9, Z5, K1
-	VMOVUPD      Z5, Z9
-	VMOVAPD      Z11, K1, Z9
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z10
-	VMOVAPD.Z    Z10, K1, Z10
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z11
-	VMOVAPD.Z    Z11, K1, Z11
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z13
-	VCMPPD       $0x15, Z13, Z6, K1
-	VMOVUPD      Z6, Z13
-	VMOVAPD      Z12, K1, Z13
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z12
-	VMOVAPD.Z    Z12, K1, Z12
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z14
-	VMOVAPD.Z    Z14, K1, Z14
-	VBROADCASTSD f64_4000000000000000<>+0(SB), Z16
-	VADDPD       Z16, Z9, Z15
-	VADDPD       Z16, Z13, Z16
-	VDIVPD       Z15, Z9, Z15
-	VDIVPD       Z16, Z13, Z16
-	VMULPD       Z15, Z15, Z17
-	VMULPD       Z16, Z16, Z18
-	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z19
+	VSUBPD       Z5, Z9, Z9
+	VSUBPD       Z6, Z10, Z10
+	VMINPD       Z9, Z5, Z11
+	VMINPD       Z10, Z6, Z12
+	VMULPD       Z11, Z3, Z13
+	VMULPD       Z12, Z4, Z14
+	VADDPD       Z11, Z3, Z3
+	VADDPD       Z12, Z4, Z4
+	VBROADCASTSD f64_be72a0a8f3f0842e<>+0(SB), Z15
+	VMOVUPD      Z15, Z18
+	VBROADCASTSD f64_3ea01b7221281e8e<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_bec2daa2cbd5c37a<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_3ee4567713c724b3<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_bf05d2525faf0ff5<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_3f27a45de604f87f<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_bf4a019ff9ebe1f0<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_3f6d41d41cd0ba54<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_bf9111111110b3ef<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_3fb5555555555529<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z19
 	VMOVUPD      Z19, Z20
-	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z21
-	VMOVUPD      Z21, Z22
-	VMULPD       Z21, Z9, Z21
-	VMULPD       Z22, Z13, Z22
-	VMULPD       Z9, Z21, Z21
-	VMULPD       Z13, Z22, Z22
-	VMOVUPD      Z21, Z23
-	VMOVUPD      Z22, Z24
-	VFMADD231PD  Z17, Z19, Z23
-	VFMADD231PD  Z18, Z20, Z24
-	VFMADD231PD  Z23, Z15, Z11
-	VFMADD231PD  Z24, Z16, Z14
-	VSUBPD       Z11, Z21, Z21
-	VSUBPD       Z14, Z22, Z22
-	VSUBPD       Z21, Z9, Z9
-	VSUBPD       Z22, Z13, Z13
-	VADDPD       Z10, Z9, Z9
-	VADDPD       Z12, Z13, Z13
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
-	VMOVUPD      Z12, Z14
-	VADDPD       Z12, Z5, Z10
-	VADDPD       Z14, Z6, Z11
-	VDIVPD       Z10, Z12, Z10
-	VDIVPD       Z11, Z14, Z11
-	VSUBPD       Z10, Z12, Z12
-	VSUBPD       Z11, Z14, Z14
-	VFNMADD231PD Z10, Z5, Z12
-	VFNMADD231PD Z11, Z6, Z14
-	VFNMADD231PD Z10, Z7, Z12
-	VFNMADD231PD Z11, Z8, Z14
-	VMULPD       Z10, Z5, Z15
-	VMULPD       Z11, Z6, Z16
-	VMOVUPD      Z15, Z17
-	VFMSUB231PD  Z10, Z5, Z17
-	VMOVUPD      Z16, Z5
-	VFMSUB231PD  Z11, Z6, Z5
-	VFMADD231PD  Z10, Z7, Z17
-	VFMADD231PD  Z11, Z8, Z5
-	VFMADD231PD  Z12, Z15, Z17
-	VFMADD231PD  Z14, Z16, Z5
-	VFMADD231PD  Z7, Z10, Z9
-	VFMADD231PD  Z8, Z11, Z13
-	VMOVUPD      (CX), Z6
-	VMOVUPD      64(CX), Z7
-	VMAXPD       Z6, Z2, Z8
-	VADDPD       Z9, Z8, Z9
-	VMAXPD       Z7, Z2, Z8
-	VADDPD       Z13, Z8, Z13
-	VMULPD       Z12, Z10, Z12
-	VMULPD       Z14, Z11, Z14
-	VCMPPD       $0x11, Z2, Z6, K1
-	VMOVUPD      Z10, Z6
-	VMOVAPD      Z15, K1, Z6
-	VMOVAPD      Z10, K1, Z15
-	VMOVAPD      Z17, K1, Z12
-	VCMPPD       $0x11, Z2, Z7, K1
-	VMOVUPD      Z11, Z7
-	VMOVAPD      Z16, K1, Z7
-	VMOVAPD      Z11, K1, Z16
-	VMOVAPD      Z5, K1, Z14
-	VADDPD       Z12, Z6, Z5
-	VADDPD       Z14, Z7, Z8
-	VADDPD       Z6, Z6, Z10
-	VADDPD       Z7, Z7, Z11
-	VMULPD       Z12, Z10, Z10
-	VMULPD       Z14, Z11, Z11
-	VFMADD231PD  Z6, Z6, Z10
-	VFMADD231PD  Z7, Z7, Z11
+	VFNMADD231PD Z15, Z3, Z19
+	VFNMADD231PD Z18, Z4, Z20
+	VMOVUPD      (CX), Z3
+	VMOVUPD      64(CX), Z4
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
+	VXORPD       Z3, Z7, Z3
+	VXORPD       Z4, Z8, Z4
+	VFMADD213PD  Z3, Z19, Z13
+	VFMADD213PD  Z4, Z20, Z14
+	VADDPD       Z13, Z11, Z13
+	VADDPD       Z14, Z12, Z14
+	VMOVUPD      (CX), Z3
+	VMOVUPD      64(CX), Z4
+	VMAXPD       Z3, Z2, Z3
+	VADDPD       Z13, Z3, Z13
+	VMAXPD       Z4, Z2, Z3
+	VADDPD       Z14, Z3, Z14
+	VSUBPD       Z7, Z9, Z9
+	VSUBPD       Z8, Z10, Z10
+	VADDPD       Z7, Z5, Z3
+	VADDPD       Z8, Z6, Z4
+	VADDPD       Z5, Z5, Z11
+	VADDPD       Z6, Z6, Z12
+	VMULPD       Z7, Z11, Z11
+	VMULPD       Z8, Z12, Z12
+	VFMADD231PD  Z5, Z5, Z11
+	VFMADD231PD  Z6, Z6, Z12
 	CMPQ         root+120(FP), $0x01
-	JL           less296
-	VMOVUPD      Z5, Z10
-	VMOVUPD      Z8, Z11
+	JL           less308
+	VMOVUPD      Z3, Z11
+	VMOVUPD      Z4, Z12
 	CMPQ         root+120(FP), $0x02
-	JL           less297
-	VSQRTPD      Z10, Z10
-	VSQRTPD      Z11, Z11
-	CMPQ         root+120(FP), $0x03
-	JL           less298
-	MOVQ         powers+128(FP), R10
-	VMOVUPD      (R10)(AX*1), Z10
-	MOVQ         powers+128(FP), R10
-	VMOVUPD      64(R10)(AX*1), Z11
-
-less298:
-less297:
-less296:
-	MOVQ  steps+112(FP), R10
-	TESTQ R10, R10
-	JZ    enough300
-
-again299:
-	VMULPD      Z12, Z10, Z17
-	VMULPD      Z14, Z11, Z18
-	VFMADD231PD Z6, Z10, Z17
-	VFMADD231PD Z7, Z11, Z18
-	VMOVUPD     Z17, Z10
-	VMOVUPD     Z18, Z11
-	DECQ        R10
-	JNZ         again299
-
-enough300:
-	VMULPD       Z9, Z15, Z15
-	VMULPD       Z13, Z16, Z16
-	VFMADD231PD  Z0, Z15, Z5
-	VFMADD231PD  Z0, Z16, Z8
-	VMULPD       Z9, Z10, Z9
-	VMULPD       Z13, Z11, Z13
-	VMULPD       Z5, Z10, Z5
-	VMULPD       Z8, Z11, Z8
-	KMOVB        (SI)(R8*1), K1
-	VMOVUPD      Z1, Z6
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	KMOVB        (DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPD.Z     Z6, Z5, K2, Z5
-	KMOVB        (SP), K1
-	VMOVUPD      Z5, K1, (DX)(AX*1)
-	KMOVB        1(SI)(R8*1), K1
-	VMOVUPD      Z1, Z5
-	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z5, K1, Z5
-	KMOVB        1(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPD.Z     Z5, Z8, K2, Z8
-	KMOVB        1(SP), K1
-	VMOVUPD      Z8, K1, 64(DX)(AX*1)
-	VMOVUPD      384(CX), Z5
-	VMOVUPD      448(CX), Z6
-	VMOVUPD      640(CX), Z7
-	VMOVUPD      704(CX), Z8
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z10
-	VMOVUPD      Z10, Z11
-	VBROADCASTSD f64_bfe0000000000000<>+0(SB), Z12
-	VMOVUPD      Z12, Z14
-	VFMADD231PD  Z10, Z5, Z12
-	VFMADD231PD  Z11, Z6, Z14
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z10
-	VCMPPD       $0x15, Z10, Z5, K1
-	VMOVUPD      Z5, Z10
-	VMOVAPD      Z12, K1, Z10
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z11
-	VMOVAPD.Z    Z11, K1, Z11
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z12
-	VMOVAPD.Z    Z12, K1, Z12
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z15
-	VCMPPD       $0x15, Z15, Z6, K1
-	VMOVUPD      Z6, Z15
-	VMOVAPD      Z14, K1, Z15
-	VBROADCASTSD f64_3fe62e42fee00000<>+0(SB), Z14
-	VMOVAPD.Z    Z14, K1, Z14
-	VBROADCASTSD f64_3dea39ef35793c76<>+0(SB), Z16
-	VMOVAPD.Z    Z16, K1, Z16
-	VBROADCASTSD f64_4000000000000000<>+0(SB), Z18
-	VADDPD       Z18, Z10, Z17
-	VADDPD       Z18, Z15, Z18
-	VDIVPD       Z17, Z10, Z17
-	VDIVPD       Z18, Z15, Z18
-	VMULPD       Z17, Z17, Z19
-	VMULPD       Z18, Z18, Z20
-	VBROADCASTSD f64_3fc1b7ebe5a198aa<>+0(SB), Z21
-	VMOVUPD      Z21, Z22
-	VBROADCASTSD f64_3fc0dcbfb1280514<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fc3b35bb36fd0b8<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fc745c4b02b18b0<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fcc71c748f337fe<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fd24924921e4c26<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fd999999999c175<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fe555555555554f<>+0(SB), Z23
-	VFMADD213PD  Z23, Z19, Z21
-	VFMADD213PD  Z23, Z20, Z22
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z23
-	VMOVUPD      Z23, Z24
-	VMULPD       Z23, Z10, Z23
-	VMULPD       Z24, Z15, Z24
-	VMULPD       Z10, Z23, Z23
-	VMULPD       Z15, Z24, Z24
-	VMOVUPD      Z23, Z25
-	VMOVUPD      Z24, Z26
-	VFMADD231PD  Z19, Z21, Z25
-	VFMADD231PD  Z20, Z22, Z26
-	VFMADD231PD  Z25, Z17, Z12
-	VFMADD231PD  Z26, Z18, Z16
-	VSUBPD       Z12, Z23, Z23
-	VSUBPD       Z16, Z24, Z24
-	VSUBPD       Z23, Z10, Z10
-	VSUBPD       Z24, Z15, Z15
-	VADDPD       Z11, Z10, Z10
-	VADDPD       Z14, Z15, Z15
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z14
-	VMOVUPD      Z14, Z16
-	VADDPD       Z14, Z5, Z11
-	VADDPD       Z16, Z6, Z12
-	VDIVPD       Z11, Z14, Z11
-	VDIVPD       Z12, Z16, Z12
-	VSUBPD       Z11, Z14, Z14
-	VSUBPD       Z12, Z16, Z16
-	VFNMADD231PD Z11, Z5, Z14
-	VFNMADD231PD Z12, Z6, Z16
-	VFNMADD231PD Z11, Z7, Z14
-	VFNMADD231PD Z12, Z8, Z16
-	VMULPD       Z11, Z5, Z17
-	VMULPD       Z12, Z6, Z18
-	VMOVUPD      Z17, Z19
-	VFMSUB231PD  Z11, Z5, Z19
-	VMOVUPD      Z18, Z5
-	VFMSUB231PD  Z12, Z6, Z5
-	VFMADD231PD  Z11, Z7, Z19
-	VFMADD231PD  Z12, Z8, Z5
-	VFMADD231PD  Z14, Z17, Z19
-	VFMADD231PD  Z16, Z18, Z5
-	VFMADD231PD  Z7, Z11, Z10
-	VFMADD231PD  Z8, Z12, Z15
-	VMOVUPD      128(CX), Z6
-	VMOVUPD      192(CX), Z7
-	VMAXPD       Z6, Z2, Z8
-	VADDPD       Z10, Z8, Z10
-	VMAXPD       Z7, Z2, Z8
-	VADDPD       Z15, Z8, Z15
-	VMULPD       Z14, Z11, Z14
-	VMULPD       Z16, Z12, Z16
-	VCMPPD       $0x11, Z2, Z6, K1
-	VMOVUPD      Z11, Z6
-	VMOVAPD      Z17, K1, Z6
-	VMOVAPD      Z11, K1, Z17
-	VMOVAPD      Z19, K1, Z14
-	VCMPPD       $0x11, Z2, Z7, K1
-	VMOVUPD      Z12, Z7
-	VMOVAPD      Z18, K1, Z7
-	VMOVAPD      Z12, K1, Z18
-	VMOVAPD      Z5, K1, Z16
-	VADDPD       Z14, Z6, Z5
-	VADDPD       Z16, Z7, Z8
-	VADDPD       Z6, Z6, Z11
-	VADDPD       Z7, Z7, Z12
-	VMULPD       Z14, Z11, Z11
-	VMULPD       Z16, Z12, Z12
-	VFMADD231PD  Z6, Z6, Z11
-	VFMADD231PD  Z7, Z7, Z12
-	CMPQ         root+120(FP), $0x01
-	JL           less301
-	VMOVUPD      Z5, Z11
-	VMOVUPD      Z8, Z12
-	CMPQ         root+120(FP), $0x02
-	JL           less302
+	JL           less309
 	VSQRTPD      Z11, Z11
 	VSQRTPD      Z12, Z12
 	CMPQ         root+120(FP), $0x03
-	JL           less303
+	JL           less310
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      (R10)(AX*1), Z11
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      64(R10)(AX*1), Z12
+
+less310:
+less309:
+less308:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough312
+
+again311:
+	VMULPD      Z7, Z11, Z15
+	VMULPD      Z8, Z12, Z18
+	VFMADD231PD Z5, Z11, Z15
+	VFMADD231PD Z6, Z12, Z18
+	VMOVUPD     Z15, Z11
+	VMOVUPD     Z18, Z12
+	DECQ        R10
+	JNZ         again311
+
+enough312:
+	VMULPD       Z13, Z9, Z9
+	VMULPD       Z14, Z10, Z10
+	VFMADD231PD  Z0, Z9, Z3
+	VFMADD231PD  Z0, Z10, Z4
+	VMULPD       Z13, Z11, Z13
+	VMULPD       Z14, Z12, Z14
+	VMULPD       Z3, Z11, Z3
+	VMULPD       Z4, Z12, Z4
+	KMOVB        (SI)(R8*1), K1
+	VMOVUPD      Z1, Z5
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z5, K1, Z5
+	KMOVB        (DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPD.Z     Z5, Z3, K2, Z3
+	KMOVB        (SP), K1
+	VMOVUPD      Z3, K1, (DX)(AX*1)
+	KMOVB        1(SI)(R8*1), K1
+	VMOVUPD      Z1, Z3
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z3, K1, Z3
+	KMOVB        1(DI)(R8*1), K2
+	KORW         K1, K2, K2
+	VMULPD.Z     Z3, Z4, K2, Z4
+	KMOVB        1(SP), K1
+	VMOVUPD      Z4, K1, 64(DX)(AX*1)
+	VMOVUPD      384(CX), Z3
+	VMOVUPD      448(CX), Z4
+	VMOVUPD      896(CX), Z5
+	VMOVUPD      960(CX), Z6
+	VMOVUPD      640(CX), Z7
+	VMOVUPD      704(CX), Z8
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
+	VMOVUPD      Z9, Z10
+	VSUBPD       Z5, Z9, Z9
+	VSUBPD       Z6, Z10, Z10
+	VMINPD       Z9, Z5, Z11
+	VMINPD       Z10, Z6, Z12
+	VMULPD       Z11, Z3, Z15
+	VMULPD       Z12, Z4, Z18
+	VADDPD       Z11, Z3, Z3
+	VADDPD       Z12, Z4, Z4
+	VBROADCASTSD f64_be72a0a8f3f0842e<>+0(SB), Z19
+	VMOVUPD      Z19, Z20
+	VBROADCASTSD f64_3ea01b7221281e8e<>+0(SB), Z21
+	VFMADD213PD  Z21, Z15, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_bec2daa2cbd5c37a<>+0(SB), Z21
+	VFMADD213PD  Z21, Z15, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3ee4567713c724b3<>+0(SB), Z21
+	VFMADD213PD  Z21, Z15, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_bf05d2525faf0ff5<>+0(SB), Z21
+	VFMADD213PD  Z21, Z15, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3f27a45de604f87f<>+0(SB), Z21
+	VFMADD213PD  Z21, Z15, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_bf4a019ff9ebe1f0<>+0(SB), Z21
+	VFMADD213PD  Z21, Z15, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3f6d41d41cd0ba54<>+0(SB), Z21
+	VFMADD213PD  Z21, Z15, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_bf9111111110b3ef<>+0(SB), Z21
+	VFMADD213PD  Z21, Z15, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fb5555555555529<>+0(SB), Z21
+	VFMADD213PD  Z21, Z15, Z19
+	VFMADD213PD  Z21, Z18, Z20
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z21
+	VMOVUPD      Z21, Z22
+	VFNMADD231PD Z19, Z3, Z21
+	VFNMADD231PD Z20, Z4, Z22
+	VMOVUPD      128(CX), Z3
+	VMOVUPD      192(CX), Z4
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
+	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
+	VXORPD       Z3, Z7, Z3
+	VXORPD       Z4, Z8, Z4
+	VFMADD213PD  Z3, Z21, Z15
+	VFMADD213PD  Z4, Z22, Z18
+	VADDPD       Z15, Z11, Z15
+	VADDPD       Z18, Z12, Z18
+	VMOVUPD      128(CX), Z3
+	VMOVUPD      192(CX), Z4
+	VMAXPD       Z3, Z2, Z3
+	VADDPD       Z15, Z3, Z15
+	VMAXPD       Z4, Z2, Z3
+	VADDPD       Z18, Z3, Z18
+	VSUBPD       Z7, Z9, Z9
+	VSUBPD       Z8, Z10, Z10
+	VADDPD       Z7, Z5, Z3
+	VADDPD       Z8, Z6, Z4
+	VADDPD       Z5, Z5, Z11
+	VADDPD       Z6, Z6, Z12
+	VMULPD       Z7, Z11, Z11
+	VMULPD       Z8, Z12, Z12
+	VFMADD231PD  Z5, Z5, Z11
+	VFMADD231PD  Z6, Z6, Z12
+	CMPQ         root+120(FP), $0x01
+	JL           less313
+	VMOVUPD      Z3, Z11
+	VMOVUPD      Z4, Z12
+	CMPQ         root+120(FP), $0x02
+	JL           less314
+	VSQRTPD      Z11, Z11
+	VSQRTPD      Z12, Z12
+	CMPQ         root+120(FP), $0x03
+	JL           less315
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      128(R10)(AX*1), Z11
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      192(R10)(AX*1), Z12
 
-less303:
-less302:
-less301:
+less315:
+less314:
+less313:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough305
+	JZ    enough317
 
-again304:
-	VMULPD      Z14, Z11, Z19
-	VMULPD      Z16, Z12, Z20
-	VFMADD231PD Z6, Z11, Z19
-	VFMADD231PD Z7, Z12, Z20
+again316:
+	VMULPD      Z7, Z11, Z19
+	VMULPD      Z8, Z12, Z20
+	VFMADD231PD Z5, Z11, Z19
+	VFMADD231PD Z6, Z12, Z20
 	VMOVUPD     Z19, Z11
 	VMOVUPD     Z20, Z12
 	DECQ        R10
-	JNZ         again304
+	JNZ         again316
 
-enough305:
-	VMULPD        Z10, Z17, Z17
-	VMULPD        Z15, Z18, Z18
-	VFMADD231PD   Z0, Z17, Z5
-	VFMADD231PD   Z0, Z18, Z8
-	VMULPD        Z10, Z11, Z10
-	VMULPD        Z15, Z12, Z15
-	VMULPD        Z5, Z11, Z5
-	VMULPD        Z8, Z12, Z8
+enough317:
+	VMULPD        Z15, Z9, Z9
+	VMULPD        Z18, Z10, Z10
+	VFMADD231PD   Z0, Z9, Z3
+	VFMADD231PD   Z0, Z10, Z4
+	VMULPD        Z15, Z11, Z15
+	VMULPD        Z18, Z12, Z18
+	VMULPD        Z3, Z11, Z3
+	VMULPD        Z4, Z12, Z4
 	KMOVB         2(SI)(R8*1), K1
-	VMOVUPD       Z1, Z6
-	VXORPD.BCST   f64_8000000000000000<>+0(SB), Z6, K1, Z6
-	KMOVB         2(DI)(R8*1), K2
-	KORW          K1, K2, K2
-	VMULPD.Z      Z6, Z5, K2, Z5
-	KMOVB         2(SP), K1
-	VMOVUPD       Z5, K1, 128(DX)(AX*1)
-	KMOVB         3(SI)(R8*1), K1
 	VMOVUPD       Z1, Z5
 	VXORPD.BCST   f64_8000000000000000<>+0(SB), Z5, K1, Z5
+	KMOVB         2(DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPD.Z      Z5, Z3, K2, Z3
+	KMOVB         2(SP), K1
+	VMOVUPD       Z3, K1, 128(DX)(AX*1)
+	KMOVB         3(SI)(R8*1), K1
+	VMOVUPD       Z1, Z3
+	VXORPD.BCST   f64_8000000000000000<>+0(SB), Z3, K1, Z3
 	KMOVB         3(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMULPD.Z      Z5, Z8, K2, Z8
+	VMULPD.Z      Z3, Z4, K2, Z4
 	KMOVB         3(SP), K1
-	VMOVUPD       Z8, K1, 192(DX)(AX*1)
-	VADDPD        Z13, Z9, Z9
-	VADDPD        Z9, Z3, Z5
-	VMAXPD        Z9, Z3, Z6
-	VMINPD        Z9, Z3, Z9
-	VSUBPD        Z6, Z5, Z6
-	VSUBPD        Z6, Z9, Z9
-	VADDPD        Z9, Z4, Z4
-	VMOVAPD       Z5, Z3
-	VADDPD        Z15, Z10, Z10
-	VADDPD        Z10, Z3, Z5
-	VMAXPD        Z10, Z3, Z6
-	VMINPD        Z10, Z3, Z10
-	VSUBPD        Z6, Z5, Z6
-	VSUBPD        Z6, Z10, Z10
-	VADDPD        Z10, Z4, Z4
-	VMOVAPD       Z5, Z3
-	ADDQ          $+768, CX
+	VMOVUPD       Z4, K1, 192(DX)(AX*1)
+	VADDPD        Z14, Z13, Z13
+	VADDPD        Z13, Z16, Z3
+	VMAXPD        Z13, Z16, Z4
+	VMINPD        Z13, Z16, Z13
+	VSUBPD        Z4, Z3, Z4
+	VSUBPD        Z4, Z13, Z13
+	VADDPD        Z13, Z17, Z17
+	VMOVAPD       Z3, Z16
+	VADDPD        Z18, Z15, Z15
+	VADDPD        Z15, Z16, Z3
+	VMAXPD        Z15, Z16, Z4
+	VMINPD        Z15, Z16, Z15
+	VSUBPD        Z4, Z3, Z4
+	VSUBPD        Z4, Z15, Z15
+	VADDPD        Z15, Z17, Z17
+	VMOVAPD       Z3, Z16
+	ADDQ          $+1024, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x20, R9
-	JG            group294
+	JG            group306
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, DX
@@ -10380,43 +10584,43 @@ enough305:
 	ADDQ          AX, powers+128(FP)
 	ADDQ          $0x18, p+96(FP)
 	MOVQ          sum+8(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y1
-	VEXTRACTF64X4 $0x01, Z4, Y5
-	VADDPD        Y5, Y4, Y4
-	VADDPD        Y1, Y3, Y5
-	VMAXPD        Y1, Y3, Y6
-	VMINPD        Y1, Y3, Y1
-	VSUBPD        Y6, Y5, Y6
-	VSUBPD        Y6, Y1, Y1
-	VADDPD        Y1, Y4, Y4
-	VMOVAPD       Y5, Y3
-	VEXTRACTF64X2 $0x01, Y3, X1
-	VEXTRACTF64X2 $0x01, Y4, X5
-	VADDPD        X5, X4, X4
-	VADDPD        X1, X3, X5
-	VMAXPD        X1, X3, X6
-	VMINPD        X1, X3, X1
-	VSUBPD        X6, X5, X6
-	VSUBPD        X6, X1, X1
-	VADDPD        X1, X4, X4
-	VMOVAPD       X5, X3
-	VUNPCKHPD     X3, X3, X1
-	VUNPCKHPD     X4, X4, X5
-	VADDPD        X5, X4, X4
-	VADDPD        X1, X3, X5
-	VMAXPD        X1, X3, X6
-	VMINPD        X1, X3, X1
-	VSUBPD        X6, X5, X6
-	VSUBPD        X6, X1, X1
-	VADDPD        X1, X4, X4
-	VMOVAPD       X5, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
+	VEXTRACTF64X4 $0x01, Z16, Y1
+	VEXTRACTF64X4 $0x01, Z17, Y3
+	VADDPD        Y3, Y17, Y17
+	VADDPD        Y1, Y16, Y3
+	VMAXPD        Y1, Y16, Y4
+	VMINPD        Y1, Y16, Y1
+	VSUBPD        Y4, Y3, Y4
+	VSUBPD        Y4, Y1, Y1
+	VADDPD        Y1, Y17, Y17
+	VMOVAPD       Y3, Y16
+	VEXTRACTF64X2 $0x01, Y16, X1
+	VEXTRACTF64X2 $0x01, Y17, X3
+	VADDPD        X3, X17, X17
+	VADDPD        X1, X16, X3
+	VMAXPD        X1, X16, X4
+	VMINPD        X1, X16, X1
+	VSUBPD        X4, X3, X4
+	VSUBPD        X4, X1, X1
+	VADDPD        X1, X17, X17
+	VMOVAPD       X3, X16
+	VUNPCKHPD     X16, X16, X1
+	VUNPCKHPD     X17, X17, X3
+	VADDPD        X3, X17, X17
+	VADDPD        X1, X16, X3
+	VMAXPD        X1, X16, X4
+	VMINPD        X1, X16, X1
+	VSUBPD        X4, X3, X4
+	VSUBPD        X4, X1, X1
+	VADDPD        X1, X17, X17
+	VMOVAPD       X3, X16
+	VADDPD        X17, X16, X16
+	VMOVSD        X16, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row292
+	JNZ           row304
 
-last286:
+last297:
 	VZEROUPPER
 	RET
 
@@ -10437,14 +10641,14 @@ TEXT ·sigmoidPowers64AVX512(SB), NOSPLIT, $128-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x03, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last307
+	JZ           last319
 	TESTQ        R9, R9
-	JZ           last307
+	JZ           last319
 
-row306:
+row318:
 	XORQ R8, R8
 
-group308:
+group320:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	KMOVB        (BX)(DI*1), K1
@@ -10792,7 +10996,7 @@ group308:
 	VMOVUPD      Z16, 64(AX)(R8*8)
 	ADDQ         $0x10, R8
 	CMPQ         R8, R9
-	JB           group308
+	JB           group320
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -10802,8 +11006,8 @@ group308:
 	ADDQ         DI, AX
 	ADDQ         $0x18, DX
 	DECQ         rows+24(FP)
-	JNZ          row306
+	JNZ          row318
 
-last307:
+last319:
 	VZEROUPPER
 	RET
