@@ -169,7 +169,7 @@ var bitsKernels = []*kernel{
 			row i goes from src[i·stride] on to dst[i·BitWords(n)] on. It reports whether all
 			elements are one or have no bits but those of zero.`,
 		args:  "dst, dstStride=BitWords(n), src, stride, rows, n, one, zero",
-		whole: lengths{avx2: 8, avx512: 16, neon: 8},
+		whole: lengths{avx2: 8, avx512: 1, neon: 8},
 		forms: both(packWords, neonPackWords),
 	},
 }

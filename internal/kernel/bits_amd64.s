@@ -98,7 +98,6 @@ TEXT ·packWords32AVX2(SB), NOSPLIT, $80-72
 	MOVQ         R8, (BP)
 	VBROADCASTSS (BP), Y0
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
 	XORQ         R11, R11
 	LEAQ         -1(DI), R12
 	SHRQ         $0x06, R12
@@ -183,7 +182,7 @@ some11:
 	ADDQ      $+32, R8
 	ADDQ      $0x01, R9
 	SUBQ      $0x08, R10
-	JNZ       some11
+	JG        some11
 
 next8:
 	ADDQ         BX, DX
@@ -258,7 +257,7 @@ next14:
 	RET
 
 // func packWords32AVX512(dst *uint64, dstStride int, src *float32, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
-// Requires: AVX, AVX512BW, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512F, BMI2, MMX+
 TEXT ·packWords32AVX512(SB), NOSPLIT, $16-72
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
@@ -272,7 +271,6 @@ TEXT ·packWords32AVX512(SB), NOSPLIT, $16-72
 	MOVQ         R8, (SP)
 	VBROADCASTSS (SP), Z0
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
 	XORQ         R11, R11
 	LEAQ         -1(DI), R12
 	SHRQ         $0x06, R12
@@ -287,33 +285,27 @@ row20:
 
 word17:
 	PREFETCHT0 12288(R8)
-	VMOVUPS    (R8), Z3
-	VPCMPEQD   Z3, Z0, K1
-	VMOVAPS    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVW      K1, R13
-	MOVW       R13, (R9)
+	VMOVUPS    (R8), Z2
+	VPCMPUD    $0x04, Z0, Z2, K1
+	VPORD      Z2, Z1, K1, Z1
 	PREFETCHT0 12352(R8)
-	VMOVUPS    64(R8), Z3
-	VPCMPEQD   Z3, Z0, K1
-	VMOVAPS    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVW      K1, R13
-	MOVW       R13, 2(R9)
+	VMOVUPS    64(R8), Z2
+	VPCMPUD    $0x04, Z0, Z2, K2
+	VPORD      Z2, Z1, K2, Z1
+	KUNPCKWD   K1, K2, K1
 	PREFETCHT0 12416(R8)
-	VMOVUPS    128(R8), Z3
-	VPCMPEQD   Z3, Z0, K1
-	VMOVAPS    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVW      K1, R13
-	MOVW       R13, 4(R9)
+	VMOVUPS    128(R8), Z2
+	VPCMPUD    $0x04, Z0, Z2, K2
+	VPORD      Z2, Z1, K2, Z1
 	PREFETCHT0 12480(R8)
-	VMOVUPS    192(R8), Z3
-	VPCMPEQD   Z3, Z0, K1
-	VMOVAPS    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVW      K1, R13
-	MOVW       R13, 6(R9)
+	VMOVUPS    192(R8), Z2
+	VPCMPUD    $0x04, Z0, Z2, K3
+	VPORD      Z2, Z1, K3, Z1
+	KUNPCKWD   K2, K3, K2
+	KUNPCKDQ   K1, K2, K1
+	KMOVQ      K1, R13
+	NOTQ       R13
+	MOVQ       R13, (R9)
 	ADDQ       $+256, R8
 	ADDQ       $0x08, R9
 	SUBQ       $0x40, R10
@@ -324,16 +316,19 @@ rest18:
 	JZ   next19
 
 some22:
-	VMOVUPS  (R8), Z3
-	VPCMPEQD Z3, Z0, K1
-	VMOVAPS  Z2, K1, Z3
-	VPORQ    Z3, Z1, Z1
-	KMOVW    K1, R13
-	MOVW     R13, (R9)
-	ADDQ     $+64, R8
-	ADDQ     $0x02, R9
-	SUBQ     $0x10, R10
-	JNZ      some22
+	MOVQ      $-1, R13
+	BZHIQ     R10, R13, R13
+	KMOVW     R13, K1
+	VMOVUPS.Z (R8), K1, Z2
+	VPCMPUD   $0x04, Z0, Z2, K1
+	VPORD     Z2, Z1, K1, Z1
+	KNOTW     K1, K1
+	KMOVW     K1, R13
+	MOVW      R13, (R9)
+	ADDQ      $+64, R8
+	ADDQ      $0x02, R9
+	SUBQ      $0x10, R10
+	JG        some22
 
 next19:
 	ADDQ         BX, DX
@@ -367,7 +362,6 @@ TEXT ·packWords64AVX2(SB), NOSPLIT, $80-72
 	MOVQ         R8, (BP)
 	VBROADCASTSD (BP), Y0
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
 	XORQ         R11, R11
 	LEAQ         -1(DI), R12
 	SHRQ         $0x06, R12
@@ -519,7 +513,7 @@ some28:
 	ADDQ      $+64, R8
 	ADDQ      $0x01, R9
 	SUBQ      $0x08, R10
-	JNZ       some28
+	JG        some28
 
 next25:
 	ADDQ         BX, DX
@@ -537,7 +531,7 @@ next25:
 	RET
 
 // func packWords64AVX512(dst *uint64, dstStride int, src *float64, stride int, rows int, n int, one uint64, zero uint64) (bad uint64)
-// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, MMX+
+// Requires: AVX, AVX512BW, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·packWords64AVX512(SB), NOSPLIT, $16-72
 	MOVQ         dst+0(FP), AX
 	MOVQ         dstStride+8(FP), CX
@@ -551,7 +545,6 @@ TEXT ·packWords64AVX512(SB), NOSPLIT, $16-72
 	MOVQ         R8, (SP)
 	VBROADCASTSD (SP), Z0
 	VXORPS       Y1, Y1, Y1
-	VXORPS       Y2, Y2, Y2
 	XORQ         R11, R11
 	LEAQ         -1(DI), R12
 	SHRQ         $0x06, R12
@@ -566,57 +559,47 @@ row32:
 
 word29:
 	PREFETCHT0 12288(R8)
-	VMOVUPD    (R8), Z3
-	VPCMPEQQ   Z3, Z0, K1
-	VMOVAPD    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVB      K1, R13
-	MOVB       R13, (R9)
-	VMOVUPD    64(R8), Z3
-	VPCMPEQQ   Z3, Z0, K1
-	VMOVAPD    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVB      K1, R13
-	MOVB       R13, 1(R9)
+	VMOVUPD    (R8), Z2
+	VPCMPUQ    $0x04, Z0, Z2, K1
+	VPORQ      Z2, Z1, K1, Z1
+	PREFETCHT0 12352(R8)
+	VMOVUPD    64(R8), Z2
+	VPCMPUQ    $0x04, Z0, Z2, K2
+	VPORQ      Z2, Z1, K2, Z1
+	KUNPCKBW   K1, K2, K1
 	PREFETCHT0 12416(R8)
-	VMOVUPD    128(R8), Z3
-	VPCMPEQQ   Z3, Z0, K1
-	VMOVAPD    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVB      K1, R13
-	MOVB       R13, 2(R9)
-	VMOVUPD    192(R8), Z3
-	VPCMPEQQ   Z3, Z0, K1
-	VMOVAPD    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVB      K1, R13
-	MOVB       R13, 3(R9)
+	VMOVUPD    128(R8), Z2
+	VPCMPUQ    $0x04, Z0, Z2, K2
+	VPORQ      Z2, Z1, K2, Z1
+	PREFETCHT0 12480(R8)
+	VMOVUPD    192(R8), Z2
+	VPCMPUQ    $0x04, Z0, Z2, K3
+	VPORQ      Z2, Z1, K3, Z1
+	KUNPCKBW   K2, K3, K2
+	KUNPCKWD   K1, K2, K1
 	PREFETCHT0 12544(R8)
-	VMOVUPD    256(R8), Z3
-	VPCMPEQQ   Z3, Z0, K1
-	VMOVAPD    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVB      K1, R13
-	MOVB       R13, 4(R9)
-	VMOVUPD    320(R8), Z3
-	VPCMPEQQ   Z3, Z0, K1
-	VMOVAPD    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVB      K1, R13
-	MOVB       R13, 5(R9)
+	VMOVUPD    256(R8), Z2
+	VPCMPUQ    $0x04, Z0, Z2, K2
+	VPORQ      Z2, Z1, K2, Z1
+	PREFETCHT0 12608(R8)
+	VMOVUPD    320(R8), Z2
+	VPCMPUQ    $0x04, Z0, Z2, K3
+	VPORQ      Z2, Z1, K3, Z1
+	KUNPCKBW   K2, K3, K2
 	PREFETCHT0 12672(R8)
-	VMOVUPD    384(R8), Z3
-	VPCMPEQQ   Z3, Z0, K1
-	VMOVAPD    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVB      K1, R13
-	MOVB       R13, 6(R9)
-	VMOVUPD    448(R8), Z3
-	VPCMPEQQ   Z3, Z0, K1
-	VMOVAPD    Z2, K1, Z3
-	VPORQ      Z3, Z1, Z1
-	KMOVB      K1, R13
-	MOVB       R13, 7(R9)
+	VMOVUPD    384(R8), Z2
+	VPCMPUQ    $0x04, Z0, Z2, K3
+	VPORQ      Z2, Z1, K3, Z1
+	PREFETCHT0 12736(R8)
+	VMOVUPD    448(R8), Z2
+	VPCMPUQ    $0x04, Z0, Z2, K4
+	VPORQ      Z2, Z1, K4, Z1
+	KUNPCKBW   K3, K4, K3
+	KUNPCKWD   K2, K3, K2
+	KUNPCKDQ   K1, K2, K1
+	KMOVQ      K1, R13
+	NOTQ       R13
+	MOVQ       R13, (R9)
 	ADDQ       $+512, R8
 	ADDQ       $0x08, R9
 	SUBQ       $0x40, R10
@@ -627,22 +610,27 @@ rest30:
 	JZ   next31
 
 some34:
-	VMOVUPD  (R8), Z3
-	VPCMPEQQ Z3, Z0, K1
-	VMOVAPD  Z2, K1, Z3
-	VPORQ    Z3, Z1, Z1
-	KMOVB    K1, R13
-	MOVB     R13, (R9)
-	VMOVUPD  64(R8), Z3
-	VPCMPEQQ Z3, Z0, K1
-	VMOVAPD  Z2, K1, Z3
-	VPORQ    Z3, Z1, Z1
-	KMOVB    K1, R13
-	MOVB     R13, 1(R9)
-	ADDQ     $+128, R8
-	ADDQ     $0x02, R9
-	SUBQ     $0x10, R10
-	JNZ      some34
+	MOVQ      $-1, R13
+	BZHIQ     R10, R13, R13
+	KMOVB     R13, K1
+	VMOVUPD.Z (R8), K1, Z2
+	VPCMPUQ   $0x04, Z0, Z2, K1
+	VPORQ     Z2, Z1, K1, Z1
+	KNOTB     K1, K1
+	KMOVB     K1, R14
+	MOVB      R14, (R9)
+	SHRQ      $0x08, R13
+	KMOVB     R13, K1
+	VMOVUPD.Z 64(R8), K1, Z2
+	VPCMPUQ   $0x04, Z0, Z2, K1
+	VPORQ     Z2, Z1, K1, Z1
+	KNOTB     K1, K1
+	KMOVB     K1, R13
+	MOVB      R13, 1(R9)
+	ADDQ      $+128, R8
+	ADDQ      $0x02, R9
+	SUBQ      $0x10, R10
+	JG        some34
 
 next31:
 	ADDQ         BX, DX

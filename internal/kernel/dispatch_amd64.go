@@ -74,7 +74,7 @@ func packWords32(dst []uint64, src []float32, stride, rows, n int, one, zero uin
 	good = true
 	switch Active {
 	case AVX512:
-		whole = n &^ 15
+		whole = n
 		if whole > 0 {
 			good = packWords32AVX512(&dst[0], BitWords(n), &src[0], stride, rows, whole, one, zero) == 0
 		}
@@ -95,7 +95,7 @@ func packWords64(dst []uint64, src []float64, stride, rows, n int, one, zero uin
 	good = true
 	switch Active {
 	case AVX512:
-		whole = n &^ 15
+		whole = n
 		if whole > 0 {
 			good = packWords64AVX512(&dst[0], BitWords(n), &src[0], stride, rows, whole, one, zero) == 0
 		}
