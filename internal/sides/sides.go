@@ -259,14 +259,16 @@ func (w *Work[T]) evalPlain() {
 	}
 }
 
-// multiplies reports whether class weights multiply kept exponentials.
+// multiplies reports whether class weights multiply kept exponentials. With float64 scores
+// and thresholds too many roundings would come together.
 func (w *Work[T]) multiplies() bool {
 	c := w.c
 	count := c.N
 	if w.isShort() {
 		count *= chunk.Room(c.Rows)
 	}
-	return c.N <= keepLen && w.multiplier.get(c.Batch, c.N, count, w.weights())
+	few := kernel.IsFloat32[T]() || c.ZeroThreshold
+	return few && c.N <= keepLen && w.multiplier.get(c.Batch, c.N, count, w.weights())
 }
 
 // unscaleSums multiplies the sums of exponentials and multipliers by their scale, if there
