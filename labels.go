@@ -442,6 +442,9 @@ func (l *TargetLabels) readFlat(dst []uint64, r0, r1 int) bool {
 		return false
 	}
 	n, targets := l.Classes, l.Targets[r0:r1]
+	if whole := len(targets) &^ 7; n == kernel.EightRow && whole > 0 && kernel.HasEights() {
+		return kernel.PackEights(dst, targets[:whole]) && (whole == len(targets) || l.readFlat(dst[whole/8:], r0+whole, r1))
+	}
 	n32 := uint32(n)
 	most := uint32(0) // of the targets; those below 0 are large
 	var word uint64

@@ -91,6 +91,11 @@ const JoinLow32, JoinHigh32 = 0x1p-95, 0x1p1000
 // no exponential below the smallest normal number.
 const ProductHigh32 = 0x1p120
 
+// The kernel of rows of 8 classes takes scores of at most ShortScore32 in magnitude: both sums of
+// a row are 0 or from NaturalLow32 to 2^61, and no exponential is below the smallest normal
+// number.
+const ShortScore32 = 40
+
 // Limits of t = γy·log2(e) + magic in the kernels of one side: with a t below
 // Lowest the term is 0, one above Highest is clamped. The exponents of 2 are
 // those of the normal numbers.

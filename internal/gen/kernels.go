@@ -17,6 +17,7 @@ var packages = []*pkg{
 		{"select", selectKernels},
 		{"short", shortKernels},
 		{"shortsums", shortSumsKernels},
+		{"shortloss", shortLossKernels},
 		{"finish", finishKernels},
 		{"bce", bceKernels},
 		{"focal", focalKernels},
@@ -332,6 +333,37 @@ var shortSumsKernels = []*kernel{
 		forms: both(shortTotals, neonShortTotals),
 	},
 }
+
+// shortLossKernels are the kernels of losses of rows of 8 as a whole.
+var shortLossKernels = []*kernel{
+	{
+		name: "ShortTwoSums", types: single,
+		params: "u []float64, dst, x []float32, rows int, pos []uint64, scale []float64, one float64", results: "good bool",
+		doc: `takes rows of 8 scores without a gap, of which bit 8·i+j of pos is the label of class j. With
+			the sums a and b of ShortSums it writes
+
+			u = a·b + one·(a+b)
+
+			to u[i], and unless dst is nil the gradient of log1p(u) times scale[i] to dst: for one = 1
+			that of FinishSums, for one = 0 that of FinishProduct. Rows are a multiple of 8. It
+			reports whether no score is above coef.ShortScore32 in magnitude; where not,
+			results are open, and so are gradients of scales that are not within ScaleLow and
+			ScaleHigh.`,
+		optional: "dst, scale",
+		forms:    []form{{x86: shortTwoSums, noNEON: noEights}},
+	},
+	{
+		name: "PackEights", types: single,
+		params: "dst []uint64, targets []int32", results: "good bool",
+		doc: `sets bit 8·i+targets[i] of dst and clears all others, for a multiple of 8 targets, at least
+			8. It reports whether all are from 0 to 7; where not, dst is open.`,
+		args:  "dst, targets, n=len(targets)",
+		forms: []form{{x86: packEights, noNEON: noEights}},
+	},
+}
+
+// noEights is why NEON has no kernels of rows of 8.
+const noEights = "a register holds half a row, and the kernels of short rows are as good there"
 
 // finishKernels are the kernels that finish and add up losses and gradients.
 var finishKernels = []*kernel{

@@ -177,6 +177,8 @@ func TestNEONExceptions(t *testing.T) {
 		"kernel.copyStream: " + noStream,
 		"kernel.selectExp makes no copy: " + noStream,
 		"kernel.targetExp makes no copy: " + noStream,
+		"kernel.shortTwoSums: " + noEights,
+		"kernel.packEights: " + noEights,
 		"kernel.bceGradWeighted makes no copy: " + noStream,
 		"kernel.bceGradShifted makes no copy: " + noStream,
 		"kernel.bceGrad makes no copy: " + noStream,

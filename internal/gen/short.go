@@ -131,12 +131,7 @@ func shortTree(v *vec, joins bool, out ...gpreg) {
 		s.sideBySide(func() {
 			parts := s.parts()
 			for k, p := range out {
-				x, y := s.lanePairs(parts[0][k], parts[1][k])
-				d := v.reg()
-				v.VUNPCKLPD(y, x, d)
-				v.VUNPCKHPD(y, x, x)
-				s.combine64(d, x)
-				v.VMOVUPD(d, at(p, 0))
+				v.VMOVUPD(s.last(parts, k), at(p, 0))
 				v.ADDQ(operand.U8(v.bytes), p)
 			}
 		})
@@ -153,6 +148,8 @@ type signedRows struct {
 	joins   bool // elements are joined, not added: none is negative
 	zeros   vreg
 	vectors int // of a row
+
+	loaded func(i int) [2]vreg // the elements by signs where they are in registers: register i of the rows
 }
 
 // combine and combine64 are x += y, or its join with y.
@@ -189,6 +186,16 @@ func (s *signedRows) parts() (sums [2][2]vreg) {
 	for half, i := range []int{first, second} {
 		var x, y [2]vreg
 		switch {
+		case s.loaded != nil && s.wide():
+			x, y = s.loaded(2*half), s.loaded(2*half+1)
+		case s.loaded != nil:
+			// Halves of two rows, and their second halves.
+			x, y = s.loaded(2*half), s.loaded(2*half+1)
+			for k := range s.sides {
+				s.combine(x[k], y[k])
+			}
+			sums[half] = x
+			continue
 		case !s.wide():
 			x, y = s.eights(i), s.eights(i+step)
 		case s.inSingle():
@@ -201,6 +208,16 @@ func (s *signedRows) parts() (sums [2][2]vreg) {
 		}
 	}
 	return sums
+}
+
+// last returns the last sums, of the parts of side k: a row in each lane.
+func (s *signedRows) last(parts [2][2]vreg, k int) vreg {
+	x, y := s.lanePairs(parts[0][k], parts[1][k])
+	d := s.reg()
+	s.VUNPCKLPD(y, x, d)
+	s.VUNPCKHPD(y, x, x)
+	s.combine64(d, x)
+	return d
 }
 
 // pair returns for each sign the 8 lanes of rows i and k, on AVX-512.

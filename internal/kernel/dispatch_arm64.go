@@ -326,6 +326,26 @@ func shortTotals64(sum, err []float64, w []float64, rows, n int) (plain bool) {
 	return shortTotals64Generic(sum, err, w, rows, n)
 }
 
+// ShortTwoSums takes rows of 8 scores without a gap, of which bit 8·i+j of pos is the label of class j. With
+// the sums a and b of ShortSums it writes
+//
+// u = a·b + one·(a+b)
+//
+// to u[i], and unless dst is nil the gradient of log1p(u) times scale[i] to dst: for one = 1
+// that of FinishSums, for one = 0 that of FinishProduct. Rows are a multiple of 8. It
+// reports whether no score is above coef.ShortScore32 in magnitude; where not,
+// results are open, and so are gradients of scales that are not within ScaleLow and
+// ScaleHigh.
+func ShortTwoSums(u []float64, dst, x []float32, rows int, pos []uint64, scale []float64, one float64) (good bool) {
+	return shortTwoSumsGeneric(u, dst, x, rows, pos, scale, one)
+}
+
+// PackEights sets bit 8·i+targets[i] of dst and clears all others, for a multiple of 8 targets, at least
+// 8. It reports whether all are from 0 to 7; where not, dst is open.
+func PackEights(dst []uint64, targets []int32) (good bool) {
+	return packEightsGeneric(dst, targets)
+}
+
 func finishSums32(loss []float64, fa, fb []float32, a, b, scale []float64) (good bool) {
 	switch Active {
 	case NEON:

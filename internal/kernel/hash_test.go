@@ -28,6 +28,8 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("shortTotals/float32", 0xe0db21093cb76f08, 0xfe6a0991aaf20f4c, hashShortTotals[float32]),
 		kerneltest.Case("shortTotals/float64", 0x0b36f14a07a7948e, 0x0bfb03ba1ef4a763, hashShortTotals[float64]),
 		kerneltest.Case("shortScale", 0xa864c3337e124d10, 0xc855ea665d5ca466, hashShortScale),
+		kerneltest.Case("shortTwoSums", 0x0a7e6a910d36a3ad, 0x333f16cca138ea82, hashShortTwoSums),
+		kerneltest.Case("packEights", 0x2f6a6c106219424e, 0x60ff52f0229f121d, hashPackEights),
 		kerneltest.Case("targetSums/float32", 0x465f401696c77cc3, 0x699b1f09d0563f05, hashTargetSums[float32]),
 		kerneltest.Case("targetSums/float64", 0x483ed39576693733, 0xc502627800f94146, hashTargetSums[float64]),
 		kerneltest.Case("targetExp/float32", 0x3fdc324cb77b1acf, 0x32a13ad05719fccf, hashTargetExp[float32]),
@@ -335,6 +337,57 @@ func hashShortScale(h *kerneltest.Hash, r *kerneltest.Rand) {
 	}
 	ShortScale(dst, stride, w, rows, n, fa, fb)
 	kerneltest.AddHash(h, dst...)
+}
+
+// hashShortTwoSums takes rows of which some have a score that is too large.
+func hashShortTwoSums(h *kerneltest.Hash, r *kerneltest.Rand) {
+	rows := 8 * (1 + r.IntN(4))
+	x, u, scale := make([]float32, EightRow*rows), make([]float64, rows), r.ManyOdds(rows, 3)
+	exp := r.IntN(8) - 2
+	for i := range x {
+		for x[i] = kerneltest.Score[float32](r, exp); x[i]-x[i] != 0 && r.IntN(8) > 0; {
+			x[i] = 1
+		}
+	}
+	for i := range scale {
+		scale[i] = (1 + scale[i]) * float64(1-2*r.IntN(2))
+	}
+	pos := make([]uint64, rows/8)
+	for i := range pos {
+		pos[i] = r.Uint64() & r.Uint64()
+	}
+	var dst []float32
+	if r.IntN(2) == 0 {
+		dst = make([]float32, len(x))
+	}
+	if !ShortTwoSums(u, dst, x, rows, pos, scale, float64(r.IntN(2))) {
+		h.Word(1)
+		return
+	}
+	kerneltest.AddHash(h, u...)
+	kerneltest.AddHash(h, dst...)
+}
+
+// hashPackEights takes targets of which some are no class.
+func hashPackEights(h *kerneltest.Hash, r *kerneltest.Rand) {
+	targets := make([]int32, 8*(1+r.IntN(5)))
+	for i := range targets {
+		targets[i] = int32(r.IntN(8))
+	}
+	if r.IntN(3) == 0 {
+		targets[r.IntN(len(targets))] = []int32{-1, 8, 1 << 30, -1 << 31}[r.IntN(4)]
+	}
+	dst := make([]uint64, len(targets)/8)
+	for i := range dst {
+		dst[i] = r.Uint64()
+	}
+	if !PackEights(dst, targets) {
+		h.Word(1)
+		return
+	}
+	for _, v := range dst {
+		h.Word(v)
+	}
 }
 
 // hashedNegatives makes the bits of rows: most elements are negative, and of some

@@ -1,6 +1,9 @@
 package sides
 
 import (
+	"math"
+	"unsafe"
+
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/kernel"
 )
@@ -28,4 +31,37 @@ func (w *Work[T]) shortSums() {
 		copy(w.v, w.b)
 	}
 	w.normal = false // the products may be smaller
+}
+
+// eightRows evaluates the chunk if its rows are of 8 classes, and kernels for those can.
+func (w *Work[T]) eightRows() bool {
+	c := w.c
+	one := 1.0
+	if w.rule.Product {
+		one = 0
+	}
+	if !c.TakesEights() || (w.rule.Product && !w.joined()) || !w.rule.Product && !c.ZeroThreshold || c.Grad != nil && !w.scalesFit() {
+		return false
+	}
+	return c.Eights(func(u []float64, dst, x []float32, rows int, pos []uint64, from int) bool {
+		var scale []float64
+		if dst != nil {
+			scale = w.scale[from:]
+		}
+		return kernel.ShortTwoSums(u, dst, x, rows, pos, scale, one)
+	})
+}
+
+// scalesFit reports whether all scales are such as kernels of rows of 8 take.
+func (w *Work[T]) scalesFit() bool {
+	scale := w.scale[:w.c.Rows]
+	if w.c.OneScale && unsafe.SliceData(scale) == unsafe.SliceData(w.c.Scale) {
+		scale = scale[:1]
+	}
+	for _, v := range scale {
+		if v = math.Abs(v); !(v >= kernel.ScaleLow && v <= kernel.ScaleHigh) {
+			return false
+		}
+	}
+	return true
 }

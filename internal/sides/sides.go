@@ -183,6 +183,10 @@ func (w *Work[T]) evalPlain() {
 	wStride := kernel.KeptStride[T](w.c.N)
 	if short {
 		w.c.Pending.Finish()
+		if w.eightRows() {
+			w.apart = false
+			return
+		}
 		w.shortSums()
 	} else if keep {
 		w.kept = kernel.ResizeAligned(w.kept, w.c.Rows*wStride+64)
