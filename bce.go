@@ -22,7 +22,7 @@ import "github.com/zlpr/zlpr/internal/bce"
 // The relative error of the loss is below 4 ULP, as that of ZLPR, and so is that
 // of gradients above 2^-120 (float64: 2^-1000), with every focal exponent and with
 // weights and scales of any size. Exponents 1/2, 1, 3/2, 2, 5/2 and 3 are the fastest, others up
-// to 16 take some three times as long, and larger ones a slow way. The error of the
+// to 16 take three to four times as long, and larger ones a slow way. The error of the
 // derivative by the threshold is below 4 ULP of the sum of the magnitudes of the gradient. The ends of the range
 // are those of ZLPR.
 //
