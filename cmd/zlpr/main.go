@@ -11,6 +11,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 
@@ -30,14 +31,19 @@ func newRoot(s *session) *cobra.Command {
 		Long:          "Evaluates scores on disk with ZLPR and its family of losses, trains linear\nmulti-label models with them, and draws k-subsets.",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if asked, _ := cmd.Flags().GetBool("version"); asked {
+				_, err := fmt.Fprintln(cmd.OutOrStdout(), "zlpr "+version())
+				return err
+			}
+			return cmd.Help()
+		},
 	}
 	root.SetOut(helpWriter{s.stdout}) // before completion, which keeps it
 	root.SetErr(s.stderr)
 	root.AddCommand(newEval(s), newMerge(s), newScan(s), newTrain(s), newCompare(s), newPredict(s), newTune(s), newConvert(s), newSample(s), newExplain(s), newVersion(s))
 	root.AddCommand(newDiff(s), newCalibrate(s))
-	root.Version = version()
-	root.SetVersionTemplate("zlpr {{.Version}}\n")
+	root.Flags().BoolP("version", "v", false, "version for zlpr") // cobra's own is a template
 	root.InitDefaultCompletionCmd()
 	root.InitDefaultHelpCmd()
 	root.SetFlagErrorFunc(flagError)

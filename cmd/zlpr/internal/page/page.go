@@ -5,8 +5,6 @@ package page
 
 import (
 	_ "embed"
-	"html/template"
-	"io"
 	"math"
 	"strconv"
 	"strings"
@@ -110,27 +108,11 @@ type Class struct {
 // MaxClasses is how many classes a page shows.
 const MaxClasses = 2000
 
-//go:embed page.html
-var source string
-
 //go:embed page.css
 var style string
 
 //go:embed page.js
 var script string
-
-var layout = template.Must(template.New("page").Funcs(template.FuncMap{
-	"style":  func() template.CSS { return template.CSS(style) },
-	"script": func() template.JS { return template.JS(script) },
-	"svg":    func(f Figure) template.HTML { return template.HTML(f.SVG) },
-	"value":  Short,
-	"bar":    func(x float64) string { return strconv.FormatFloat(100*min(max(x, 0), 1), 'f', 0, 64) },
-	"is":     func(x float64) bool { return x == x },
-	"shell":  Shell,
-}).Parse(source))
-
-// HTML writes the page.
-func (p *Page) HTML(w io.Writer) error { return layout.Execute(w, p) }
 
 // Short returns a number in four digits, a count in full, and a dash for NaN.
 func Short(x float64) string {
