@@ -271,7 +271,8 @@ func (w *Work[T]) evaluate(direct bool) bool {
 
 // nearBCE has the kernels evaluate the rows of args in parts: rows, or of a long one
 // blocks, as many as the scores are in the nearest cache of, each with a share of the
-// pending copy. Direct, the gradient takes the place of the widened scores there.
+// pending copy. Direct, the gradient takes the place of the widened scores there. Kernels
+// that take 16-bit floats have them all at once.
 func (w *Work[T]) nearBCE(direct bool) {
 	a, c := &w.args, w.c
 	if !c.Near() {
