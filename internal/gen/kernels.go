@@ -699,8 +699,8 @@ var sparseKernels = []*kernel{
 	{
 		name: "SparseProduct", types: double,
 		params: "dst []float64, indices []int32, values, v []float64, columns int",
-		doc: `adds Σ_k values[k]·v[columns·indices[k]+l] to dst[l], l < 8, indices not empty: the
-			terms of even k to dst[l] and those of odd k to 0, then both sums.`,
+		doc: `adds Σ_k values[k]·v[columns·indices[k]+l] to dst[l], l < 8, in the order of k;
+			indices are not empty.`,
 		args:  "dst, indices, n=len(indices), values, v, columns",
 		forms: both(sparseProduct, neonSparseProduct),
 	},

@@ -426,8 +426,8 @@ func Correlate(dst, x, y []float64) {
 	correlateGeneric(dst, x, y)
 }
 
-// SparseProduct adds Σ_k values[k]·v[columns·indices[k]+l] to dst[l], l < 8, indices not empty: the
-// terms of even k to dst[l] and those of odd k to 0, then both sums.
+// SparseProduct adds Σ_k values[k]·v[columns·indices[k]+l] to dst[l], l < 8, in the order of k;
+// indices are not empty.
 func SparseProduct(dst []float64, indices []int32, values, v []float64, columns int) {
 	sparseProductGeneric(dst, indices, values, v, columns)
 }

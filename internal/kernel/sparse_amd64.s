@@ -13,8 +13,6 @@ TEXT ·sparseProductAVX2(SB), NOSPLIT, $0-48
 	MOVQ    values+24(FP), BX
 	MOVQ    v+32(FP), SI
 	MOVQ    columns+40(FP), DI
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
 	VMOVUPD (AX), Y0
 	VMOVUPD 32(AX), Y1
 	CMPQ    DX, $0x00000002
@@ -23,18 +21,18 @@ TEXT ·sparseProductAVX2(SB), NOSPLIT, $0-48
 loop1:
 	MOVL         (CX), R8
 	IMULQ        DI, R8
-	VBROADCASTSD (BX), Y4
-	VMULPD       (SI)(R8*8), Y4, Y5
-	VADDPD       Y5, Y0, Y0
-	VMULPD       32(SI)(R8*8), Y4, Y4
-	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD (BX), Y2
+	VMULPD       (SI)(R8*8), Y2, Y3
+	VADDPD       Y3, Y0, Y0
+	VMULPD       32(SI)(R8*8), Y2, Y2
+	VADDPD       Y2, Y1, Y1
 	MOVL         4(CX), R8
 	IMULQ        DI, R8
-	VBROADCASTSD 8(BX), Y4
-	VMULPD       (SI)(R8*8), Y4, Y5
-	VADDPD       Y5, Y2, Y2
-	VMULPD       32(SI)(R8*8), Y4, Y4
-	VADDPD       Y4, Y3, Y3
+	VBROADCASTSD 8(BX), Y2
+	VMULPD       (SI)(R8*8), Y2, Y3
+	VADDPD       Y3, Y0, Y0
+	VMULPD       32(SI)(R8*8), Y2, Y2
+	VADDPD       Y2, Y1, Y1
 	ADDQ         $0x00000008, CX
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000002, DX
@@ -48,19 +46,17 @@ done2:
 loop3:
 	MOVL         (CX), R8
 	IMULQ        DI, R8
-	VBROADCASTSD (BX), Y4
-	VMULPD       (SI)(R8*8), Y4, Y5
-	VADDPD       Y5, Y0, Y0
-	VMULPD       32(SI)(R8*8), Y4, Y4
-	VADDPD       Y4, Y1, Y1
+	VBROADCASTSD (BX), Y2
+	VMULPD       (SI)(R8*8), Y2, Y3
+	VADDPD       Y3, Y0, Y0
+	VMULPD       32(SI)(R8*8), Y2, Y2
+	VADDPD       Y2, Y1, Y1
 	SUBQ         $0x00000001, DX
 	CMPQ         DX, $0x00000001
 	JGE          loop3
 
 done4:
-	VADDPD  Y2, Y0, Y0
 	VMOVUPD Y0, (AX)
-	VADDPD  Y3, Y1, Y1
 	VMOVUPD Y1, 32(AX)
 	VZEROUPPER
 	RET
@@ -74,7 +70,6 @@ TEXT ·sparseProductAVX512(SB), NOSPLIT, $0-48
 	MOVQ    values+24(FP), BX
 	MOVQ    v+32(FP), SI
 	MOVQ    columns+40(FP), DI
-	VXORPS  Y1, Y1, Y1
 	VMOVUPD (AX), Z0
 	CMPQ    DX, $0x00000002
 	JL      done6
@@ -82,14 +77,14 @@ TEXT ·sparseProductAVX512(SB), NOSPLIT, $0-48
 loop5:
 	MOVL         (CX), R8
 	IMULQ        DI, R8
-	VBROADCASTSD (BX), Z2
-	VMULPD       (SI)(R8*8), Z2, Z2
-	VADDPD       Z2, Z0, Z0
+	VBROADCASTSD (BX), Z1
+	VMULPD       (SI)(R8*8), Z1, Z1
+	VADDPD       Z1, Z0, Z0
 	MOVL         4(CX), R8
 	IMULQ        DI, R8
-	VBROADCASTSD 8(BX), Z2
-	VMULPD       (SI)(R8*8), Z2, Z2
-	VADDPD       Z2, Z1, Z1
+	VBROADCASTSD 8(BX), Z1
+	VMULPD       (SI)(R8*8), Z1, Z1
+	VADDPD       Z1, Z0, Z0
 	ADDQ         $0x00000008, CX
 	ADDQ         $0x00000010, BX
 	SUBQ         $0x00000002, DX
@@ -103,15 +98,14 @@ done6:
 loop7:
 	MOVL         (CX), R8
 	IMULQ        DI, R8
-	VBROADCASTSD (BX), Z2
-	VMULPD       (SI)(R8*8), Z2, Z2
-	VADDPD       Z2, Z0, Z0
+	VBROADCASTSD (BX), Z1
+	VMULPD       (SI)(R8*8), Z1, Z1
+	VADDPD       Z1, Z0, Z0
 	SUBQ         $0x00000001, DX
 	CMPQ         DX, $0x00000001
 	JGE          loop7
 
 done8:
-	VADDPD  Z1, Z0, Z0
 	VMOVUPD Z0, (AX)
 	VZEROUPPER
 	RET

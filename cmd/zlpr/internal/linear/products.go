@@ -79,14 +79,9 @@ func (m compressed) addRows(to, v []float64, columns, r0, r1 int) {
 }
 
 // addTerms is SparseProduct of one column.
-func addTerms(even float64, indices []int32, values, v []float64, columns int) float64 {
-	odd := 0.0
+func addTerms(sum float64, indices []int32, values, v []float64, columns int) float64 {
 	for k, j := range indices {
-		if t := float64(values[k] * v[int(j)*columns]); k%2 == 0 {
-			even += t
-		} else {
-			odd += t
-		}
+		sum += float64(values[k] * v[int(j)*columns])
 	}
-	return even + odd
+	return sum
 }
