@@ -507,20 +507,21 @@ var softKernels = []*kernel{
 var softmaxTargetKernels = []*kernel{
 	{
 		name: "SoftTargets", types: elems,
-		params: "a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, top []T",
+		params: "a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T",
 		doc: `takes the sums of softmax cross-entropy with soft labels t = t[i·tStride+j] over the
-			elements of part with a score x = x[i·stride+j] other than the highest, top[i]: it writes
-			e^x, 0 below the range of pivot 0, to w[i·wStride+j], -1 for elements of part with the
-			score top[i] and 0 for those out of it, Σ e^x to a[i],
-			Σ t·(top[i]-x) to sums[i][0] and Σ t to sums[i][1]. Of the elements of part with the score
-			top[i] the highest label is peaks[i][0], and their number peaks[i][1].`,
-		forms: both(softTargets, neonSoftTargets),
+			elements of row i with a score x = x[i·stride+j] other than the highest, top[i]: Σ e^x to
+			a[i], Σ t·(top[i]-x) to sums[i][0] and Σ t to sums[i][1]. Of the others the label is
+			peaks[i][0], of several the bits of all, and their number peaks[i][1]. Unless w is nil it
+			writes e^x of all elements to w[i·wStride+j]. Exponentials below the smallest normal number
+			are 0 or subnormal; where top[i] is above the range of pivot 0 all are NaN.`,
+		optional: "w",
+		forms:    both(softTargets, neonSoftTargets),
 	},
 	{
 		name: "SoftTargetScale", types: elems,
-		params: "dst []T, dstStride int, w []T, wStride int, t []T, tStride, rows, n int, f, scale, peak []T",
+		params: "dst []T, dstStride int, w []T, wStride int, t []T, tStride, rows, n int, f, scale, most, peak []T",
 		doc: `writes w·f[i] - t[i·tStride+j]·scale[i], w = w[i·wStride+j], that of the label not rounded,
-			or where w < 0 peak[i] to dst[i·dstStride+j].`,
+			or where w ≥ most[i] peak[i] to dst[i·dstStride+j].`,
 		forms: both(softTargetScale, neonSoftTargetScale),
 	},
 }

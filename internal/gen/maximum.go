@@ -64,7 +64,11 @@ func maximum(v *vec) {
 }
 
 // loadOver is d = the elements at mem in the lanes of k, those of a elsewhere.
-func (v *vec) loadOver(k mask, mem operand.Mem, a, d vreg) {
+func (v *vec) loadOver(k mask, mem operand.Mem, a op, d vreg) {
+	if k == nil {
+		v.move(mem, d)
+		return
+	}
 	k = v.inReg(k)
 	r := v.reg()
 	v.load(k, mem, r)
@@ -111,7 +115,10 @@ func (v *vec) testMask(k mask) {
 
 // reduceMax brings the maximum of the lanes of a, none of them NaN, to its
 // lowest lane.
-func (v *vec) reduceMax(a vreg) {
+func (v *vec) reduceMax(a vreg) { v.reduce(a, v.max) }
+
+// reduce joins the lanes of a in its lowest lane.
+func (v *vec) reduce(a vreg, join func(a, m, d op)) {
 	for a.Size() > 16 {
 		h := v.XMM()
 		if a.Size() == 64 {
@@ -123,14 +130,14 @@ func (v *vec) reduceMax(a vreg) {
 		} else {
 			a = a.AsX().(vreg)
 		}
-		v.max(a, h, a)
+		join(a, h, a)
 	}
 	h := v.XMM()
 	v.VUNPCKHPD(a, a, h)
-	v.max(a, h, a)
+	join(a, h, a)
 	if !v.double() {
 		v.VMOVSHDUP(a, h)
-		v.max(a, h, a)
+		join(a, h, a)
 	}
 }
 

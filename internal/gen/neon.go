@@ -217,7 +217,11 @@ func (f *neonFile) function(name, signature string) {
 	}
 	f.start = f.text.Len()
 	f.header = func() {
-		fmt.Fprintf(&f.text, "\n// func %s%s\nTEXT ·%s(SB), NOSPLIT, $%d-%d\n", name, signature, name, f.frame, 8*len(f.args))
+		flag := "NOSPLIT, "
+		if f.frame > neonNoSplit {
+			flag = ""
+		}
+		fmt.Fprintf(&f.text, "\n// func %s%s\nTEXT ·%s(SB), %s$%d-%d\n", name, signature, name, flag, f.frame, 8*len(f.args))
 	}
 }
 

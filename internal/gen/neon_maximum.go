@@ -10,7 +10,7 @@ func neonMaximum(v *neonVec) {
 	v.loadConstants()
 	infinity := v.inRegister(v.constant(math.Inf(-1)))
 	canonical := v.inRegister(v.constant(math.Float64frombits(0x7ff8 << 48)))
-	l.fill = infinity
+	x.fill = infinity
 	acc := v.regs(neonRegs)
 
 	l.run(func() {

@@ -7,6 +7,8 @@ import "fmt"
 const (
 	neonBuffer = 256
 	neonFrame  = neonBuffer + 256
+
+	neonNoSplit = 768 // the largest frame with NOSPLIT
 )
 
 // A stream is the rows of a matrix that a kernel reads or writes.
@@ -21,7 +23,8 @@ type stream struct {
 	optional bool
 	// A changed output is read, too: its rest has a place of its own in the buffer.
 	changed bool
-	rest    int // that place
+	rest    int     // that place
+	fill    *vecReg // what follows the rest of an input in the buffer; nil for anything
 	// A padded stream has room for whole groups: the rest of its row is read and
 	// written in place.
 	padded bool
@@ -74,7 +77,6 @@ type neonLoop struct {
 	each    func(whole bool) // follows every turn
 	// allWhole has every rest take a whole turn: its bits tell what takes part.
 	allWhole bool
-	fill     *vecReg // what the rest is padded with
 
 	rows   genReg // rows left, unless there is only one
 	single bool
@@ -357,15 +359,15 @@ func (l *neonLoop) moveHalf(by int) {
 // points the streams at it: the outputs share the place of the first input.
 func (l *neonLoop) copyIn() {
 	disp := 0
-	for i := 0; l.fill != nil && i < l.bytes(); i += 32 {
-		l.storePair(l.fill, l.fill, address{l.buffer, i})
-	}
 	for _, s := range l.streams {
 		switch {
 		case s.padded:
 		case s.output && !s.changed:
 			l.op("MOVD", l.buffer, s.at)
 		default:
+			for i := 0; s.fill != nil && i < l.bytes(); i += 32 {
+				l.storePair(s.fill, s.fill, address{l.buffer, disp + i})
+			}
 			dst := l.gp()
 			l.op("ADD", imm(disp), l.buffer, dst)
 			l.copyRest(s.at, dst)

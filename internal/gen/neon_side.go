@@ -309,7 +309,7 @@ func neonWeighSums(v *neonVec) {
 	l := newNeonLoop(v, 2, streams...)
 	l.allWhole = true
 	zero := v.cleared(1)[0]
-	l.fill = zero
+	w.fill = zero
 	// The sums of float32 lanes l wait for those of lanes l+8.
 	var acc [2]*neonAccumulator
 	var low [2][]*vecReg

@@ -171,14 +171,47 @@ func (b *neonSoftBCE) gradient(two [2]neonSoftTerm, e []*vecReg, numbers []int) 
 	}
 }
 
+// neonPlainBits emits plainBits.
+func neonPlainBits(v *neonVec, l *neonLoop, t *stream) {
+	high := v.inRegister(v.constant(1))
+	low := v.inRegister(v.constant(float64(math.Float32frombits(math.Float32bits(coef.PlainLabel32) - 1))))
+	r := v.cleared(4) // the highest, the lowest less one, 1, and 0 after the rest
+	most, least, one, zero := r[0], r[1], r[2], r[3]
+	t.fill = zero
+	v.op("VCMEQ", least.b16(), least.b16(), least.b16())
+	v.op("VSUB", least.as("S4"), one.as("S4"), one.as("S4"))
+	l.run(func() {}, func(turn neonTurn) {
+		for _, label := range l.loadTurn(t, turn) {
+			v.op("VUMAX", label.as("S4"), most.as("S4"), most.as("S4"))
+			v.op("VSUB", one.as("S4"), label.as("S4"), label.as("S4"))
+			v.op("VUMIN", label.as("S4"), least.as("S4"), least.as("S4"))
+			v.free(label)
+		}
+	}, func() {
+		v.op("VUMAX", high.as("S4"), most.as("S4"), most.as("S4"))
+		v.op("VUMIN", low.as("S4"), least.as("S4"), least.as("S4"))
+		v.scope(func() {
+			bad, below := v.reg(), v.reg()
+			v.xor(most, high, bad)
+			v.xor(least, low, below)
+			v.or(bad, below, bad)
+			v.report(bad, false)
+		})
+	})
+}
+
 // neonPlainLabels emits plainLabels.
 func neonPlainLabels(v *neonVec) {
 	t := v.input("t", "stride")
 	l := newNeonLoop(v, 2, t)
 	v.loadConstants()
-	least, one := v.inRegister(v.constant(v.pick(coef.PlainLabel32, coef.PlainLabel64))), v.inRegister(v.constant(1))
+	if !v.double() {
+		neonPlainBits(v, l, t)
+		return
+	}
+	least, one := v.inRegister(v.constant(coef.PlainLabel64)), v.inRegister(v.constant(1))
 	zero, plain := v.cleared(1)[0], v.reg()
-	l.fill = zero
+	l.streams[0].fill = zero
 	v.op("VCMEQ", plain.b16(), plain.b16(), plain.b16())
 	l.run(func() {}, func(turn neonTurn) {
 		for _, label := range l.loadTurn(t, turn) {

@@ -208,12 +208,68 @@ func (b *softBCE) gradient(all []softTerm, e []vreg) {
 	b.Label(none)
 }
 
+// plainBits emits plainLabels of float32, by the bits as integers: they are in the order of
+// the labels, and less one those of 0 are the highest.
+func plainBits(v *vec) {
+	t, stride := v.param("t"), v.stride("stride")
+	l := newRowLoop(v)
+	most, least, minusOne := v.reg(), v.reg(), v.reg()
+	v.zero(most)
+	if v.wide() {
+		v.VPTERNLOGQ(operand.U8(0xff), minusOne, minusOne, minusOne)
+	} else {
+		v.VPCMPEQD(minusOne, minusOne, minusOne)
+	}
+	v.move(minusOne, least)
+	result := v.result(0)
+	v.MOVQ(operand.U32(0), result)
+	l.run(func() {}, func(pairs []pair) {
+		for _, r := range terms(pairs) {
+			less, m := v.reg(), op(l.inRow(t, r.reg))
+			if r.mask != nil {
+				label := v.reg()
+				v.load(r.mask, m.(operand.Mem), label)
+				m = label
+			} else {
+				v.prefetch(m.(operand.Mem), r.reg)
+			}
+			v.VPMAXUD(m, most, most)
+			v.VPADDD(m, minusOne, less)
+			v.VPMINUD(less, least, least)
+		}
+	}, func() {
+		v.ADDQ(stride, t)
+		// What changes these limits is out of them.
+		bits := math.Float32bits(coef.PlainLabel32) - 1
+		high, low := v.inRegister(v.constant(1)), v.inRegister(v.constant(float64(math.Float32frombits(bits))))
+		above, below := v.reg(), v.reg()
+		v.VPMAXUD(most, high, above)
+		v.VPMINUD(least, low, below)
+		v.xor(above, high, above)
+		v.xor(below, low, below)
+		v.or(above, below, above)
+		var bad mask = above
+		if v.wide() {
+			bad = v.newMask()
+			v.VPTESTMD(above, above, bad)
+		}
+		none := v.newLabel("none")
+		v.jumpIfEmpty(bad, none)
+		v.MOVQ(operand.U32(1), result)
+		v.Label(none)
+	})
+}
+
 // plainLabels emits a look at soft labels.
 func plainLabels(v *vec) {
+	if !v.double() {
+		plainBits(v)
+		return
+	}
 	t, stride := v.param("t"), v.stride("stride")
 	l := newRowLoop(v)
 	place := func(x float64) vreg { return v.inRegister(v.constant(x)) }
-	least, one, zero := place(v.pick(coef.PlainLabel32, coef.PlainLabel64)), place(1), place(0)
+	least, one, zero := place(coef.PlainLabel64), place(1), place(0)
 	bad := v.newMask()
 	v.clearMask(bad)
 	result := v.result(0)

@@ -1,100 +1,274 @@
 package gen
 
 import (
+	"math"
+
 	"github.com/mmcloughlin/avo/operand"
+
+	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// softTargets emits what softmax cross-entropy with soft labels takes of a row whose
-// highest score is known, the sums in the order of sideSums. An element with the highest
-// score is one of the peak: it has no exponential, and its label is no sum's.
-func softTargets(v *vec) {
-	x, t, w := v.param("x"), v.param("t"), v.param("w")
-	l := newPartLoop(v, x, strided{t, "tStride"}, strided{w, "wStride"})
-	l.single = true
-	magic, low, high := v.naturalRange()
-	e := newExponential(v, magic, !v.double())
-	top := v.kept(at(v.param("top"), 0))
-	p := newPeak(v)
-	acc := [3]*accumulator{newAccumulator(v), newAccumulator(v), newAccumulator(v)}
+// A softTargetSums emits what softmax cross-entropy with soft labels takes of a row whose
+// highest score is known, by groups of four virtual vectors. The elements with that score
+// are the peak: they have an exponential, but it is in no sum, and neither are their labels.
+// Few groups have one: what it takes lies behind the loop.
+type softTargetSums struct {
+	*rowLoop
+	x, t, w  gpreg
+	low, top op
+	e        *exponential
+	acc      [3]*accumulator // of exponentials, products and labels
+	peak     *peak
+	tests    *sides   // of the elements that exist
+	aside    []func() // what lies behind the loop
+}
 
-	l.run(func() {
-		v.setKept(at(v.param("top"), 0), top)
+func softTargets(v *vec) {
+	v.Attributes(0) // the frame is too large for NOSPLIT
+	s := &softTargetSums{rowLoop: newWholeLoop(v, inBuffer, 4*v.lanes)}
+	s.halved = true
+	s.x, s.t, s.w = s.input("x", "stride"), s.input("t", "tStride"), s.output("w", "wStride", true)
+	s.streams[2].buffer = v.AllocLocal(s.groupSize * v.size)
+	s.low = v.held(v.pick(coef.ScaleLow32, coef.ScaleLow64))
+	s.streams[0].fill = s.low
+	s.short, s.exist = s.shortRest, v.AllocLocal(8)
+	s.tests = &sides{vec: v}
+	s.tests.laneTests()
+	magic := v.place()
+	s.e = newExponential(v, magic, !v.double())
+	s.top = v.place()
+	s.peak = newPeak(v)
+	for i := range s.acc {
+		s.acc[i] = newAccumulator(v)
+	}
+	s.runWhole(func() {
+		v.setKept(at(v.param("top"), 0), s.top)
 		v.ADDQ(operand.U8(v.size), v.file.argument("top"))
-		p.clear()
-		for _, a := range acc {
+		s.setMagic(magic)
+		s.peak.clear()
+		for _, a := range s.acc {
 			a.clear()
 		}
-	}, func(pairs []pair) {
-		l.sides.group(l.off)
-		for _, q := range pairs {
-			var y []vreg
-			above := v.asRegister(high)
-			for _, r := range q {
-				a := v.reg()
-				v.load(r.mask, l.inRow(l.x, r.reg), a)
-				v.clampAbove(a, above) // what is below the range is left out
-				y = append(y, a)
-			}
-			exp, scale := e.evaluate(y)
-			var of [3]vreg // exponentials, products and labels of the pair, added
-			for i, r := range q {
-				a := v.reg()
-				in := l.sides.mask(l.sides.neg, r.reg)
-				v.load(r.mask, l.inRow(l.x, r.reg), a)
-				some, others := p.split(a, top, in)
-				normal := v.newMask()
-				if v.wide() {
-					v.either(v.VCMPPS, v.VCMPPD, operand.U8(notLess), low, a, others, normal)
-				} else {
-					v.compare(notLess, a, low, normal)
-					v.and(normal, others, normal)
-				}
-				v.mulKeep(normal, exp[i], scale[i], exp[i])
-				v.store(r.mask, exp[i], l.inRow(w, r.reg))
-				d, label := v.asNew(top), v.reg()
-				if v.wide() {
-					v.load(others, l.inRow(t, r.reg), label)
-					v.subKeep(others, d, a, d)
-				} else {
-					v.sub(d, a, d)
-					v.and(d, others, d)
-					v.load(r.mask, l.inRow(t, r.reg), label)
-					v.and(label, others, label)
-				}
-				p.take(some, r.mask, exp[i], l.inRow(t, r.reg), l.inRow(w, r.reg))
-				if i == 0 {
-					v.mul(d, label, d)
-					of = [3]vreg{exp[i], d, label}
-					continue
-				}
-				v.add(of[0], exp[i], of[0])
-				v.fmaAcc(d, label, of[1])
-				v.add(of[2], label, of[2])
-			}
-			for i, a := range acc {
-				a.take(q.half(v), of[i])
-			}
+	}, func() {
+		for i := range 4 {
+			s.prefetch(s.inRow(s.x, i*s.regs()), 0)
+			s.prefetch(s.inRow(s.t, i*s.regs()), 0)
+		}
+		s.halves(s.off, true, s.half)
+		for _, a := range s.acc {
+			a.endGroup()
 		}
 	}, func() {
 		out := v.param("a")
-		acc[0].store(at(out, 0))
+		s.acc[0].store(at(out, 0))
 		v.ADDQ(operand.U8(8), v.file.argument("a"))
 		out = v.param("sums")
-		acc[1].store(at(out, 0))
-		acc[2].store(at(out, 8))
+		s.acc[1].store(at(out, 0))
+		s.acc[2].store(at(out, 8))
 		v.ADDQ(operand.U8(16), v.file.argument("sums"))
-		p.write(v.param("peaks"))
+		s.peak.write(v.param("peaks"))
 		v.ADDQ(operand.U8(2*v.size), v.file.argument("peaks"))
 	})
+	for _, f := range s.aside {
+		f()
+	}
 }
 
-// subKeep is d = a - m in the lanes of k, 0 elsewhere, on AVX-512.
-func (v *vec) subKeep(k mask, a, m, d op) {
-	if v.double() {
-		v.VSUBPD_Z(m, a, k, d)
+// setMagic sets the magic number, NaN where scores are above the range or NaN.
+func (s *softTargetSums) setMagic(d op) {
+	magic, _, high := pivot0(s.elem)
+	r, above := s.asNew(s.top), s.newMask()
+	s.compare(notLessOrEqual, r, s.constant(high), above)
+	s.move(s.constant(magic), r)
+	if s.wide() {
+		s.either(s.VMOVUPS, s.VMOVUPD, s.inRegister(s.constant(math.NaN())), above, r)
 	} else {
-		v.VSUBPS_Z(m, a, k, d)
+		s.or(r, above, r)
 	}
+	s.move(r, d)
+}
+
+// half adds a register of each of the four virtual vectors, numbered as those of the first
+// half.
+func (s *softTargetSums) half(h *half) {
+	x := func(i int) op { return s.inRow(s.x, i*s.regs()) }
+	t := func(i int) op { return s.inRow(s.t, i*s.regs()) }
+	top := s.asRegister(s.top)
+	powers := s.powers(4, x)
+	product := s.products(4, top, x, t)
+	s.keepPowers(func() {
+		for i, p := range powers {
+			s.move(p, s.inRow(s.w, i*s.regs()))
+		}
+	})
+
+	there, joined := s.newLabel("peak"), s.newLabel("joined")
+	s.jumpIfEqual(top, x, there)
+	labels, other := s.reg(), s.reg()
+	s.move(t(0), labels)
+	s.move(t(2), other)
+	s.add(labels, t(1), labels)
+	s.add(other, t(3), other)
+	s.add(labels, other, labels)
+	s.Label(joined)
+	s.aside = append(s.aside, func() {
+		s.Label(there)
+		s.outside(powers, labels, x, t)
+		s.JMP(operand.LabelRef(joined))
+	})
+	s.add(powers[0], powers[1], powers[0])
+	s.add(powers[2], powers[3], powers[2])
+	s.add(powers[0], powers[2], powers[0])
+	h.setOffset(s.vec, s.off)
+	for i, r := range []vreg{powers[0], product, labels} {
+		s.acc[i].take(h, r)
+	}
+}
+
+// shortRest adds a rest of one or two virtual vectors, mostly a whole row with its peak.
+func (s *softTargetSums) shortRest() {
+	if s.double() {
+		s.shortVectors(2)
+		return
+	}
+	two, done := s.newLabel("two"), s.newLabel("added")
+	second := s.exist // the bits of the second vector
+	second.Disp += s.lanes / 8
+	s.CMPW(second, operand.U16(0))
+	s.JNE(operand.LabelRef(two))
+	s.shortVectors(1)
+	s.JMP(operand.LabelRef(done))
+	s.Label(two)
+	s.shortVectors(2)
+	s.Label(done)
+}
+
+func (s *softTargetSums) shortVectors(vectors int) {
+	for number := range s.regs() {
+		var exist, scores, targets []op
+		for i := range vectors {
+			k, x, t := s.tests.maskAt(s.exist, i*s.regs()+number), s.reg(), s.reg()
+			s.loadOver(k, s.inRow(s.x, i*s.regs()+number), s.low, x)
+			s.load(k, s.inRow(s.t, i*s.regs()+number), t)
+			exist, scores, targets = append(exist, k), append(scores, x), append(targets, t)
+		}
+		x := func(i int) op { return scores[i] }
+		t := func(i int) op { return targets[i] }
+		powers := s.powers(vectors, x)
+		s.keepPowers(func() {
+			for i, p := range powers {
+				s.store(exist[i], p, s.inRow(s.w, i*s.regs()+number))
+			}
+		})
+		product := s.products(vectors, s.asRegister(s.top), x, t)
+		labels := s.reg()
+		s.outside(powers, labels, x, t)
+		if vectors == 2 {
+			s.add(powers[0], powers[1], powers[0])
+		}
+		// Those of the other vectors are 0, or NaN above the range.
+		zero := s.asRegister(s.e.magic)
+		rest := s.reg()
+		s.sub(zero, zero, rest)
+		s.add(powers[0], rest, powers[0])
+		for i, r := range []vreg{powers[0], product, labels} {
+			s.acc[i].take(&half{number: number}, r)
+		}
+	}
+}
+
+// powers returns the exponentials of so many registers.
+func (s *softTargetSums) powers(n int, x func(i int) op) []vreg {
+	var y []vreg
+	below := s.asRegister(s.low)
+	for i := range n {
+		a := s.reg()
+		s.max(below, x(i), a)
+		y = append(y, a)
+	}
+	p, scale := s.e.evaluate(y)
+	for i, r := range p {
+		s.mul(r, scale[i], r)
+	}
+	return p
+}
+
+// products returns the sum of the products of so many registers.
+func (s *softTargetSums) products(n int, top vreg, x, t func(i int) op) (product vreg) {
+	for i := range n {
+		d := s.reg()
+		s.sub(top, x(i), d)
+		if i == 0 {
+			s.mul(d, t(i), d)
+			product = d
+		} else {
+			s.fmaAcc(d, t(i), product)
+		}
+	}
+	return product
+}
+
+// jumpIfEqual jumps where one of four registers has an element of the peak.
+func (s *softTargetSums) jumpIfEqual(top vreg, x func(i int) op, label string) {
+	var k [4]mask
+	for i := range k {
+		k[i] = s.newMask()
+		s.compare(equal, top, x(i), k[i])
+	}
+	if s.wide() {
+		s.KORW(k[1], k[0], k[0])
+		s.KORW(k[3], k[2], k[2])
+		s.KORTESTW(k[2], k[0])
+	} else {
+		s.or(k[0], k[1], k[0])
+		s.or(k[2], k[3], k[2])
+		s.or(k[0], k[2], k[0])
+		s.VPTEST(k[0], k[0])
+	}
+	s.JNZ(operand.LabelRef(label))
+}
+
+// outside takes in the elements of the peak: it clears their exponentials and sets labels
+// to the sum of the others'.
+func (s *softTargetSums) outside(powers []vreg, labels vreg, x, t func(i int) op) {
+	top := s.asRegister(s.top)
+	var pair vreg
+	for i, p := range powers {
+		others := s.peak.split(top, x(i), t(i))
+		r := labels
+		if i > 0 {
+			r = s.reg()
+		}
+		if s.wide() {
+			s.keep(others, p, p)
+			if m, ok := t(i).(operand.Mem); ok {
+				s.load(others, m, r)
+			} else {
+				s.keep(others, t(i), r)
+			}
+		} else {
+			s.andNot(others, p, p)
+			s.andNot(others, t(i), r)
+		}
+		switch i {
+		case 1:
+			s.add(labels, r, labels)
+		case 2:
+			pair = r
+		case 3:
+			s.add(pair, r, pair)
+			s.add(labels, pair, labels)
+		}
+	}
+}
+
+// keepPowers emits the stores of exponentials, if they are wanted.
+func (s *softTargetSums) keepPowers(stores func()) {
+	none := s.newLabel("none")
+	s.TESTQ(s.w, s.w)
+	s.JZ(operand.LabelRef(none))
+	stores()
+	s.Label(none)
 }
 
 // asNew returns a new register with a.
@@ -104,101 +278,58 @@ func (v *vec) asNew(a op) vreg {
 	return r
 }
 
-// A peak is the highest label and the number of the elements with a row's highest score,
-// on AVX2 on the stack. There are few such elements: a branch leads past what they take.
+// A peak is the label and the number of the elements with a row's highest score: of several
+// the bits of the labels together. On AVX2 both are on the stack, and the number is an
+// integer.
 type peak struct {
 	*vec
 	label, count op
+	one          op
 }
 
-func newPeak(v *vec) *peak {
-	p := &peak{vec: v}
-	if v.wide() {
-		p.label, p.count = v.reg(), v.reg()
-	} else {
-		p.label, p.count = v.AllocLocal(v.bytes), v.AllocLocal(v.bytes)
-	}
-	return p
-}
+func newPeak(v *vec) *peak { return &peak{v, v.place(), v.place(), v.held(1)} }
 
 func (p *peak) clear() {
-	if p.wide() {
-		p.zero(p.label.(vreg))
-		p.zero(p.count.(vreg))
-		return
-	}
 	zero := p.reg()
 	p.zero(zero)
 	p.move(zero, p.label)
 	p.move(zero, p.count)
 }
 
-// split returns the elements of in where a is top, and the others.
-func (p *peak) split(a vreg, top op, in mask) (some, others mask) {
-	some = p.newMask()
+// split takes in the elements whose score at x is top, and returns the mask of the others;
+// on AVX2 that of the peak's.
+func (p *peak) split(top vreg, x, label op) (others mask) {
+	some := p.newMask()
+	p.compare(equal, top, x, some)
 	if p.wide() {
 		others = p.newMask()
-		p.either(p.VCMPPS, p.VCMPPD, operand.U8(equal), top, a, in, some)
-		p.either(p.VCMPPS, p.VCMPPD, operand.U8(notEqual), top, a, in, others)
-		return some, others
+		p.compare(notEqual, top, x, others)
+		p.either(p.VORPS, p.VORPD, label, p.label, some, p.label)
+		p.either(p.VADDPS, p.VADDPD, p.one, p.count, some, p.count)
+		return others
 	}
-	p.compare(equal, a, top, some)
-	p.and(some, in, some)
-	p.andNot(some, in, in)
-	return some, in
-}
-
-// take takes in some elements, the labels of which are at label, and marks them by -1 in
-// the exponentials exp that are stored at w, both in the lanes of exist.
-func (p *peak) take(some, exist mask, exp vreg, label, w operand.Mem) {
-	none := p.newLabel("others")
-	p.jumpIfEmpty(some, none)
-	if p.wide() {
-		r := p.inRegister(p.constant(1))
-		p.either(p.VADDPS, p.VADDPD, r, p.count, some, p.count)
-		p.load(some, label, r)
-		p.either(p.VMAXPS, p.VMAXPD, p.label, r, some, p.label)
-		p.store(some, p.inRegister(p.constant(-1)), w)
-	} else {
-		r := p.reg()
-		p.and(some, p.constant(1), r)
-		p.add(r, p.count, r)
-		p.move(r, p.count)
-		p.load(exist, label, r)
-		p.and(r, some, r)
-		p.max(r, p.label, r)
-		p.move(r, p.label)
-		p.choose(some, p.constant(-1), exp, r)
-		p.store(exist, r, w)
-	}
-	p.Label(none)
+	r := p.reg()
+	p.and(some, label, r)
+	p.or(r, p.label, r)
+	p.move(r, p.label)
+	p.move(p.count, r)
+	p.either(p.VPSUBD, p.VPSUBQ, some, r, r) // all ones are -1
+	p.move(r, p.count)
+	return some
 }
 
 // write writes the label, then the number.
 func (p *peak) write(out gpreg) {
 	label, count := p.asNew(p.label), p.asNew(p.count)
-	p.reduceMax(label)
+	if !p.wide() {
+		// The integer is the low bits of itself plus 2^23, or 2^52.
+		unit := p.inRegister(p.constant(p.pick(0x1p23, 0x1p52)))
+		p.or(count, unit, count)
+		p.sub(count, unit, count)
+	}
+	p.reduce(label, p.or)
 	p.storeLow(label, at(out, 0))
-	for count.Size() > 16 {
-		h := p.XMM()
-		if count.Size() == 64 {
-			h = p.YMM()
-		}
-		p.high(count, h)
-		if count.Size() == 64 {
-			count = count.AsY().(vreg)
-		} else {
-			count = count.AsX().(vreg)
-		}
-		p.add(count, h, count)
-	}
-	h := p.XMM()
-	p.VUNPCKHPD(count, count, h)
-	p.add(count, h, count)
-	if !p.double() {
-		p.VMOVSHDUP(count, h)
-		p.add(count, h, count)
-	}
+	p.reduce(count, p.add)
 	p.storeLow(count, at(out, p.size))
 }
 
@@ -209,13 +340,11 @@ func softTargetScale(v *vec) {
 	t, tStride := v.param("t"), v.stride("tStride")
 	off := v.GP64() // of the row's factors
 	v.XORQ(off, off)
-	names := []string{"f", "scale", "peak"}
+	names := []string{"f", "scale", "most", "peak"}
 	var factors []vreg
 	for range names {
 		factors = append(factors, v.reg())
 	}
-	zero := v.reg()
-	v.zero(zero)
 	l := newRowLoop(v)
 	l.run(func() {
 		for i, name := range names {
@@ -229,13 +358,9 @@ func softTargetScale(v *vec) {
 			v.load(r.mask, l.inRow(t, r.reg), label)
 			v.mul(e, factors[0], g)
 			v.either(v.VFNMADD231PS, v.VFNMADD231PD, label, factors[1], g)
-			k := mask(e) // its signs
-			if v.wide() {
-				k = v.newMask()
-				v.compare(less, e, zero, k)
-			}
-			d := v.reg()
-			v.choose(k, factors[2], g, d)
+			k, d := v.newMask(), v.reg()
+			v.compare(greaterOrEqual, e, factors[2], k)
+			v.choose(k, factors[3], g, d)
 			v.store(r.mask, d, l.inRow(dst, r.reg))
 		}
 	}, func() {
@@ -249,15 +374,20 @@ func softTargetScale(v *vec) {
 func neonSoftTargets(v *neonVec) {
 	a, sums, peaks, tops := v.param("a"), v.param("sums"), v.param("peaks"), v.param("top")
 	x, t, w := v.input("x", "stride"), v.input("t", "tStride"), v.output("w", "wStride")
+	w.optional = true
 	v.accumulatorBytes = 3 * 128
-	l := newNeonLoop(v, 2, x, t, w)
+	l := newNeonLoop(v, 4, x, t, w)
 	l.halves(16)
 	l.accumulators()
-	l.withPart()
+	l.allWhole = true
 	v.loadConstants()
 	magic, low, high := v.naturalRange()
+	v.load(v.constant(v.pick(coef.ScaleLow32, coef.ScaleLow64)), low)
+	always := magic
+	magic = v.reg()
+	x.fill, t.fill = low, v.cleared(1)[0]
 	e := newNeonExponential(v, magic)
-	top, most, count := v.reg(), v.reg(), v.reg()
+	top, label, count := v.reg(), v.reg(), v.reg()
 	var acc [3]*neonAccumulator
 	for i := range acc {
 		acc[i] = newNeonStackAccumulator(v, l.acc.offset(128*i))
@@ -266,58 +396,72 @@ func neonSoftTargets(v *neonVec) {
 	l.run(func() {
 		v.broadcasts(tops, top)
 		v.op("ADD", imm(v.size), tops)
-		v.zero(most)
+		v.atLeast(high, top, magic)
+		v.load(v.constant(math.NaN()), label)
+		v.choose(magic, always, label)
+		v.zero(label)
 		v.zero(count)
 		for _, a := range acc {
 			a.clear()
 		}
 	}, func(turn neonTurn) {
+		var trees [2]laneTree[*vecReg] // of exponentials and labels
+		var products *vecReg
 		for all := turn.numbers(); len(all) > 0; all = all[2:] {
+			if all[0] < neonRegs { // the first of its lanes
+				for i := range trees {
+					trees[i] = laneTree[*vecReg]{join: func(x, y *vecReg) { v.add(x, y, x); v.free(y) }}
+				}
+				products = nil
+			}
 			var y []*vecReg
 			for _, number := range all[:2] {
 				r := v.inRegister(x.place(number))
 				v.max(low, r, r)
-				v.min(high, r, r)
 				y = append(y, r)
 			}
 			p, s := e.evaluate(y)
-			var of [3]*vecReg
-			for i, number := range all[:2] {
+			for i := range p {
 				v.mul(p[i], s[i], p[i])
 				v.free(s[i])
-				a, label, in, k := v.inRegister(x.place(number)), v.inRegister(t.place(number)), v.reg(), v.laneTest(number)
-				l.sides[0].selected(number, k, in)
-				d := v.reg()
-				v.sub(top, a, d)
-				v.above(low, a, k)
-				v.keepOut(k, p[i])
-				v.VFCMEQ(v.lanes(a), v.lanes(top), v.lanes(k))
-				v.and(k, in, k)
-				v.keepOut(k, in)
-				v.and(d, in, d)
-				v.and(label, k, a)
-				v.max(a, most, most)
-				v.load(v.constant(1), a)
-				v.and(a, k, a)
-				v.add(a, count, count)
-				v.and(p[i], in, p[i])
-				v.and(label, in, label)
-				v.load(v.constant(-1), a)
-				v.choose(k, a, p[i])
-				v.store(k, w.place(number))
-				v.free(a, in, k)
-				if i == 0 {
-					v.mul(d, label, d)
-					of = [3]*vecReg{p[i], d, label}
-					continue
-				}
-				v.add(of[0], p[i], of[0])
-				v.fmaAcc(d, label, of[1])
-				v.add(of[2], label, of[2])
-				v.free(p[i], d, label)
 			}
-			for i, a := range acc {
-				a.take(all[0], of[i])
+			// The rest of a row has its exponentials where its scores were.
+			var peaks, distances []*vecReg
+			for _, number := range all[:2] {
+				k, d := v.inRegister(x.place(number)), v.reg()
+				v.sub(top, k, d)
+				v.VFCMEQ(v.lanes(top), v.lanes(k), v.lanes(k))
+				peaks, distances = append(peaks, k), append(distances, d)
+			}
+			none := v.newLabel("none")
+			v.op("CBZ", w.base, none)
+			for i, number := range all[:2] {
+				v.store(p[i], w.place(number))
+			}
+			v.label(none)
+			for i, number := range all[:2] {
+				k, d, r := peaks[i], distances[i], v.inRegister(t.place(number))
+				if products == nil {
+					v.mul(d, r, d)
+					products = d
+				} else {
+					v.fmaAcc(d, r, products)
+					v.free(d)
+				}
+				v.op("VSUB", v.lanes(k), v.lanes(count), v.lanes(count)) // all ones are -1
+				v.keepOut(k, p[i])
+				v.and(r, k, k)
+				v.or(k, label, label)
+				v.xor(r, k, r)
+				v.free(k)
+				trees[0].push(p[i])
+				trees[1].push(r)
+			}
+			if h := all[1]; h >= (turn.vectors-1)*neonRegs {
+				h %= neonRegs
+				acc[0].take(h, trees[0].done())
+				acc[1].take(h, products)
+				acc[2].take(h, trees[1].done())
 			}
 		}
 	}, func() {
@@ -325,6 +469,11 @@ func neonSoftTargets(v *neonVec) {
 		acc[1].store(sums)
 		acc[2].store(sums)
 		v.scope(func() {
+			// The integer is the low bits of itself plus 2^23, or 2^52.
+			unit := v.inRegister(v.constant(v.pick(0x1p23, 0x1p52)))
+			number := v.reg()
+			v.or(count, unit, number)
+			v.sub(number, unit, number)
 			fold := func(r *vecReg, join func(a, b, d *vecReg)) {
 				h := v.reg()
 				v.op("VEXT", imm(8), r.b16(), r.b16(), h.b16())
@@ -336,8 +485,8 @@ func neonSoftTargets(v *neonVec) {
 				v.free(h)
 				v.storeLow(r, peaks)
 			}
-			fold(most, v.max)
-			fold(count, v.add)
+			fold(label, v.or)
+			fold(number, v.add)
 		})
 	})
 }
@@ -345,8 +494,8 @@ func neonSoftTargets(v *neonVec) {
 // neonSoftTargetScale emits softTargetScale.
 func neonSoftTargetScale(v *neonVec) {
 	dst, w, t := v.output("dst", "dstStride"), v.input("w", "wStride"), v.input("t", "tStride")
-	places := []genReg{v.param("f"), v.param("scale"), v.param("peak")}
-	factors, zero := v.regs(len(places)), v.cleared(1)[0]
+	places := []genReg{v.param("f"), v.param("scale"), v.param("most"), v.param("peak")}
+	factors := v.regs(len(places))
 	l := newNeonLoop(v, 2, dst, w, t)
 	l.run(func() {
 		for i, p := range places {
@@ -359,8 +508,8 @@ func neonSoftTargetScale(v *neonVec) {
 			d := v.reg()
 			v.mul(a[i], factors[0], d)
 			v.fmaSub(b[i], factors[1], d)
-			v.above(zero, a[i], b[i])
-			v.choose(b[i], factors[2], d)
+			v.atLeast(a[i], factors[2], b[i])
+			v.choose(b[i], factors[3], d)
 			v.free(d)
 		}
 		l.storeTurn(dst, turn, b)

@@ -28,7 +28,8 @@ type wholeRows struct {
 type streamOfRows struct {
 	base         gpreg // of the row or, less the offset, of the buffer
 	name, stride string
-	buffer       operand.Mem // an output has that of the first stream
+	buffer       operand.Mem // an output has that of the first stream, or one of its own
+	fill         op          // what follows the rest of an input in its buffer; nil for zeros
 	output       bool
 	optional     bool // base may be nil
 }
@@ -184,18 +185,29 @@ func (l *rowLoop) nextGroup() {
 	}
 }
 
-// readRest fills the buffers with the elements that are left, zeros after them, and
+// readRest fills the buffers with the elements that are left, and what follows them, and
 // points the streams at them.
 func (l *rowLoop) readRest(left gpreg) {
 	masks := l.restMasks(left)
 	for _, s := range l.streams {
 		if s.output {
-			l.ifThere(s, func() { l.MOVQ(l.streams[0].base, s.base) })
+			l.ifThere(s, func() {
+				if s.buffer == l.streams[0].buffer {
+					l.MOVQ(l.streams[0].base, s.base)
+					return
+				}
+				l.LEAQ(s.buffer, s.base)
+				l.SUBQ(l.off, s.base)
+			})
 			continue
 		}
 		for i, k := range masks {
 			r := l.reg()
-			l.load(k, l.inRow(s.base, i), r)
+			if s.fill != nil {
+				l.loadOver(k, l.inRow(s.base, i), s.fill, r)
+			} else {
+				l.load(k, l.inRow(s.base, i), r)
+			}
 			l.move(r, l.register(s.buffer, i))
 		}
 		l.LEAQ(s.buffer, s.base)

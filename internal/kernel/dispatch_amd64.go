@@ -886,47 +886,47 @@ func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n in
 	}
 }
 
-func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) {
+func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) {
 	switch Active {
 	case AVX512:
-		softTargets32AVX512(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), &w[0], wStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0])
+		softTargets32AVX512(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	case AVX2:
-		softTargets32AVX2(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), &w[0], wStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0])
+		softTargets32AVX2(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	default:
-		softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, part, words, top)
+		softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 	}
 }
 
-func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, top []float64) {
+func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) {
 	switch Active {
 	case AVX512:
-		softTargets64AVX512(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), &w[0], wStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0])
+		softTargets64AVX512(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	case AVX2:
-		softTargets64AVX2(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), &w[0], wStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0])
+		softTargets64AVX2(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	default:
-		softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, part, words, top)
+		softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 	}
 }
 
-func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, peak []float32) {
+func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) {
 	switch Active {
 	case AVX512:
-		softTargetScale32AVX512(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &peak[0])
+		softTargetScale32AVX512(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	case AVX2:
-		softTargetScale32AVX2(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &peak[0])
+		softTargetScale32AVX2(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	default:
-		softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
+		softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 	}
 }
 
-func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, peak []float64) {
+func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) {
 	switch Active {
 	case AVX512:
-		softTargetScale64AVX512(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &peak[0])
+		softTargetScale64AVX512(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	case AVX2:
-		softTargetScale64AVX2(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &peak[0])
+		softTargetScale64AVX2(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	default:
-		softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
+		softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 	}
 }
 
@@ -1753,28 +1753,28 @@ func lessLabels64AVX512(dst *float64, dstStride int, t *float64, tStride int, ro
 func lessLabels64AVX2(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
 
 //go:noescape
-func softTargets32AVX512(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32)
+func softTargets32AVX512(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32)
 
 //go:noescape
-func softTargets32AVX2(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32)
+func softTargets32AVX2(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32)
 
 //go:noescape
-func softTargets64AVX512(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64)
+func softTargets64AVX512(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64)
 
 //go:noescape
-func softTargets64AVX2(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64)
+func softTargets64AVX2(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64)
 
 //go:noescape
-func softTargetScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, peak *float32)
+func softTargetScale32AVX512(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
 
 //go:noescape
-func softTargetScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, peak *float32)
+func softTargetScale32AVX2(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
 
 //go:noescape
-func softTargetScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, peak *float64)
+func softTargetScale64AVX512(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
 
 //go:noescape
-func softTargetScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, peak *float64)
+func softTargetScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
 
 //go:noescape
 func sideMax32AVX512(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)

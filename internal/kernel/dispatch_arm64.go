@@ -648,39 +648,39 @@ func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n in
 	}
 }
 
-func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) {
+func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) {
 	switch Active {
 	case NEON:
-		softTargets32NEON(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), &w[0], wStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0])
+		softTargets32NEON(&a[0], &sums[0], (*[2]float32)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	default:
-		softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, part, words, top)
+		softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 	}
 }
 
-func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, top []float64) {
+func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) {
 	switch Active {
 	case NEON:
-		softTargets64NEON(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), &w[0], wStride, &x[0], stride, &t[0], tStride, rows, n, &part[0], words, &top[0])
+		softTargets64NEON(&a[0], &sums[0], (*[2]float64)(unsafe.Pointer(&peaks[0])), unsafe.SliceData(w), wStride, &x[0], stride, &t[0], tStride, rows, n, &top[0])
 	default:
-		softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, part, words, top)
+		softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 	}
 }
 
-func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, peak []float32) {
+func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) {
 	switch Active {
 	case NEON:
-		softTargetScale32NEON(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &peak[0])
+		softTargetScale32NEON(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	default:
-		softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
+		softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 	}
 }
 
-func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, peak []float64) {
+func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) {
 	switch Active {
 	case NEON:
-		softTargetScale64NEON(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &peak[0])
+		softTargetScale64NEON(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	default:
-		softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
+		softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 	}
 }
 
@@ -1192,16 +1192,16 @@ func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows
 func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
 
 //go:noescape
-func softTargets32NEON(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int, top *float32)
+func softTargets32NEON(a *float64, sums *[2]float64, peaks *[2]float32, w *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, top *float32)
 
 //go:noescape
-func softTargets64NEON(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, top *float64)
+func softTargets64NEON(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64)
 
 //go:noescape
-func softTargetScale32NEON(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, peak *float32)
+func softTargetScale32NEON(dst *float32, dstStride int, w *float32, wStride int, t *float32, tStride int, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
 
 //go:noescape
-func softTargetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, peak *float64)
+func softTargetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
 
 //go:noescape
 func sideMax32NEON(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)

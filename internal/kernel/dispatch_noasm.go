@@ -312,23 +312,23 @@ func lessLabels64(dst []float64, dstStride int, t []float64, tStride, rows, n in
 }
 
 //go:noinline
-func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, top []float32) {
-	softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, part, words, top)
+func softTargets32(a []float64, sums [][2]float64, peaks []Peak[float32], w []float32, wStride int, x []float32, stride int, t []float32, tStride, rows, n int, top []float32) {
+	softTargets32Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
 //go:noinline
-func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, top []float64) {
-	softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, part, words, top)
+func softTargets64(a []float64, sums [][2]float64, peaks []Peak[float64], w []float64, wStride int, x []float64, stride int, t []float64, tStride, rows, n int, top []float64) {
+	softTargets64Generic(a, sums, peaks, w, wStride, x, stride, t, tStride, rows, n, top)
 }
 
 //go:noinline
-func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, peak []float32) {
-	softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
+func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t []float32, tStride, rows, n int, f, scale, most, peak []float32) {
+	softTargetScale32Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 }
 
 //go:noinline
-func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, peak []float64) {
-	softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, peak)
+func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) {
+	softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
 }
 
 //go:noinline

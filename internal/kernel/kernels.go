@@ -213,26 +213,26 @@ func LessLabels[T Float](dst []T, dstStride int, t []T, tStride, rows, n int, f 
 }
 
 // SoftTargets takes the sums of softmax cross-entropy with soft labels t = t[i·tStride+j] over the
-// elements of part with a score x = x[i·stride+j] other than the highest, top[i]: it writes
-// e^x, 0 below the range of pivot 0, to w[i·wStride+j], -1 for elements of part with the
-// score top[i] and 0 for those out of it, Σ e^x to a[i],
-// Σ t·(top[i]-x) to sums[i][0] and Σ t to sums[i][1]. Of the elements of part with the score
-// top[i] the highest label is peaks[i][0], and their number peaks[i][1].
-func SoftTargets[T Float](a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, part []uint64, words int, top []T) {
+// elements of row i with a score x = x[i·stride+j] other than the highest, top[i]: Σ e^x to
+// a[i], Σ t·(top[i]-x) to sums[i][0] and Σ t to sums[i][1]. Of the others the label is
+// peaks[i][0], of several the bits of all, and their number peaks[i][1]. Unless w is nil it
+// writes e^x of all elements to w[i·wStride+j]. Exponentials below the smallest normal number
+// are 0 or subnormal; where top[i] is above the range of pivot 0 all are NaN.
+func SoftTargets[T Float](a []float64, sums [][2]float64, peaks []Peak[T], w []T, wStride int, x []T, stride int, t []T, tStride, rows, n int, top []T) {
 	if IsFloat32[T]() {
-		softTargets32(a, sums, Cast[Peak[float32]](peaks), As32(w), wStride, As32(x), stride, As32(t), tStride, rows, n, part, words, As32(top))
+		softTargets32(a, sums, Cast[Peak[float32]](peaks), As32(w), wStride, As32(x), stride, As32(t), tStride, rows, n, As32(top))
 	} else {
-		softTargets64(a, sums, Cast[Peak[float64]](peaks), As64(w), wStride, As64(x), stride, As64(t), tStride, rows, n, part, words, As64(top))
+		softTargets64(a, sums, Cast[Peak[float64]](peaks), As64(w), wStride, As64(x), stride, As64(t), tStride, rows, n, As64(top))
 	}
 }
 
 // SoftTargetScale writes w·f[i] - t[i·tStride+j]·scale[i], w = w[i·wStride+j], that of the label not rounded,
-// or where w < 0 peak[i] to dst[i·dstStride+j].
-func SoftTargetScale[T Float](dst []T, dstStride int, w []T, wStride int, t []T, tStride, rows, n int, f, scale, peak []T) {
+// or where w ≥ most[i] peak[i] to dst[i·dstStride+j].
+func SoftTargetScale[T Float](dst []T, dstStride int, w []T, wStride int, t []T, tStride, rows, n int, f, scale, most, peak []T) {
 	if IsFloat32[T]() {
-		softTargetScale32(As32(dst), dstStride, As32(w), wStride, As32(t), tStride, rows, n, As32(f), As32(scale), As32(peak))
+		softTargetScale32(As32(dst), dstStride, As32(w), wStride, As32(t), tStride, rows, n, As32(f), As32(scale), As32(most), As32(peak))
 	} else {
-		softTargetScale64(As64(dst), dstStride, As64(w), wStride, As64(t), tStride, rows, n, As64(f), As64(scale), As64(peak))
+		softTargetScale64(As64(dst), dstStride, As64(w), wStride, As64(t), tStride, rows, n, As64(f), As64(scale), As64(most), As64(peak))
 	}
 }
 

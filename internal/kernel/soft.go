@@ -148,19 +148,20 @@ func softBCE64Generic(sum, _ []float64, dst []float64, dstStride int, x []float6
 	}
 }
 
-// plainLabels32Generic reports whether all labels are 0 or from PlainLabel to 1.
+// plainLabels32Generic reports whether all labels are 0 or from PlainLabel to 1. Of float32
+// -0 is not 0.
 func plainLabels32Generic(t []float32, stride, rows, n int) bool {
-	return plainLabels(t, stride, rows, n, coef.PlainLabel32)
+	return plainLabels(t, stride, rows, n, coef.PlainLabel32, func(v float32) bool { return math.Float32bits(v) == 0 })
 }
 
 func plainLabels64Generic(t []float64, stride, rows, n int) bool {
-	return plainLabels(t, stride, rows, n, coef.PlainLabel64)
+	return plainLabels(t, stride, rows, n, coef.PlainLabel64, func(v float64) bool { return v == 0 })
 }
 
-func plainLabels[T Float](t []T, stride, rows, n int, least T) bool {
+func plainLabels[T Float](t []T, stride, rows, n int, least T, none func(T) bool) bool {
 	for i := range rows {
 		for _, v := range t[i*stride:][:n] {
-			if v != 0 && !(v >= least && v <= 1) {
+			if !none(v) && !(v >= least && v <= 1) {
 				return false
 			}
 		}

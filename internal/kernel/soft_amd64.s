@@ -650,27 +650,26 @@ DATA tail<>+504(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $512
 
 // func plainLabels32AVX2(t *float32, stride int, rows int, n int) (bad uint64)
-// Requires: AVX
+// Requires: AVX, AVX2, MMX+
 TEXT ·plainLabels32AVX2(SB), NOSPLIT, $0-40
-	MOVQ    t+0(FP), AX
-	MOVQ    stride+8(FP), CX
-	SHLQ    $0x02, CX
-	MOVQ    n+24(FP), DX
-	MOVQ    DX, BX
-	SHRQ    $0x05, BX
-	ANDQ    $0x1f, DX
-	MOVQ    DX, SI
-	LEAQ    tail<>+0(SB), DI
-	SHLQ    $0x02, SI
-	SUBQ    SI, DI
-	MOVQ    rows+16(FP), SI
-	VMOVUPS f32_1c800000<>+0(SB), Y0
-	VMOVUPS f32_3f800000<>+0(SB), Y1
-	VMOVUPS f32_0<>+0(SB), Y2
-	VXORPS  Y3, Y3, Y3
-	MOVQ    $0x00000000, bad+32(FP)
-	TESTQ   SI, SI
-	JZ      last20
+	MOVQ     t+0(FP), AX
+	MOVQ     stride+8(FP), CX
+	SHLQ     $0x02, CX
+	MOVQ     n+24(FP), DX
+	MOVQ     DX, BX
+	SHRQ     $0x05, BX
+	ANDQ     $0x1f, DX
+	MOVQ     DX, SI
+	LEAQ     tail<>+0(SB), DI
+	SHLQ     $0x02, SI
+	SUBQ     SI, DI
+	MOVQ     rows+16(FP), SI
+	VXORPS   Y0, Y0, Y0
+	VPCMPEQD Y2, Y2, Y2
+	VMOVUPS  Y2, Y1
+	MOVQ     $0x00000000, bad+32(FP)
+	TESTQ    SI, SI
+	JZ       last20
 
 row19:
 	XORQ  R8, R8
@@ -679,110 +678,75 @@ row19:
 	JZ    rest24
 
 group23:
-	VMOVUPS (AX)(R8*1), Y4
-	VCMPPS  $0x11, Y0, Y4, Y5
-	VMOVUPS Y4, Y6
-	VCMPPS  $0x04, Y2, Y6, Y6
-	VANDPS  Y6, Y5, Y5
-	VORPS   Y5, Y3, Y3
-	VCMPPS  $0x16, Y1, Y4, Y5
-	VORPS   Y5, Y3, Y3
-	VMOVUPS 64(AX)(R8*1), Y4
-	VCMPPS  $0x11, Y0, Y4, Y5
-	VMOVUPS Y4, Y6
-	VCMPPS  $0x04, Y2, Y6, Y6
-	VANDPS  Y6, Y5, Y5
-	VORPS   Y5, Y3, Y3
-	VCMPPS  $0x16, Y1, Y4, Y5
-	VORPS   Y5, Y3, Y3
-	VMOVUPS 32(AX)(R8*1), Y4
-	VCMPPS  $0x11, Y0, Y4, Y5
-	VMOVUPS Y4, Y6
-	VCMPPS  $0x04, Y2, Y6, Y6
-	VANDPS  Y6, Y5, Y5
-	VORPS   Y5, Y3, Y3
-	VCMPPS  $0x16, Y1, Y4, Y5
-	VORPS   Y5, Y3, Y3
-	VMOVUPS 96(AX)(R8*1), Y4
-	VCMPPS  $0x11, Y0, Y4, Y5
-	VMOVUPS Y4, Y6
-	VCMPPS  $0x04, Y2, Y6, Y6
-	VANDPS  Y6, Y5, Y5
-	VORPS   Y5, Y3, Y3
-	VCMPPS  $0x16, Y1, Y4, Y5
-	VORPS   Y5, Y3, Y3
-	ADDQ    $0x80, R8
-	DECQ    R9
-	JNZ     group23
+	PREFETCHT0 12288(AX)(R8*1)
+	VPMAXUD    (AX)(R8*1), Y0, Y0
+	VPADDD     (AX)(R8*1), Y2, Y3
+	VPMINUD    Y3, Y1, Y1
+	PREFETCHT0 12352(AX)(R8*1)
+	VPMAXUD    64(AX)(R8*1), Y0, Y0
+	VPADDD     64(AX)(R8*1), Y2, Y3
+	VPMINUD    Y3, Y1, Y1
+	VPMAXUD    32(AX)(R8*1), Y0, Y0
+	VPADDD     32(AX)(R8*1), Y2, Y3
+	VPMINUD    Y3, Y1, Y1
+	VPMAXUD    96(AX)(R8*1), Y0, Y0
+	VPADDD     96(AX)(R8*1), Y2, Y3
+	VPMINUD    Y3, Y1, Y1
+	ADDQ       $0x80, R8
+	DECQ       R9
+	JNZ        group23
 
 rest24:
 	TESTQ      DX, DX
 	JZ         done26
 	CMPQ       DX, $0x10
 	JBE        half25
-	VMOVUPS    256(DI), Y4
-	VMASKMOVPS (AX)(R8*1), Y4, Y4
-	VCMPPS     $0x11, Y0, Y4, Y5
-	VMOVUPS    Y4, Y6
-	VCMPPS     $0x04, Y2, Y6, Y6
-	VANDPS     Y6, Y5, Y5
-	VORPS      Y5, Y3, Y3
-	VCMPPS     $0x16, Y1, Y4, Y5
-	VORPS      Y5, Y3, Y3
-	VMOVUPS    320(DI), Y4
-	VMASKMOVPS 64(AX)(R8*1), Y4, Y4
-	VCMPPS     $0x11, Y0, Y4, Y5
-	VMOVUPS    Y4, Y6
-	VCMPPS     $0x04, Y2, Y6, Y6
-	VANDPS     Y6, Y5, Y5
-	VORPS      Y5, Y3, Y3
-	VCMPPS     $0x16, Y1, Y4, Y5
-	VORPS      Y5, Y3, Y3
-	VMOVUPS    288(DI), Y4
-	VMASKMOVPS 32(AX)(R8*1), Y4, Y4
-	VCMPPS     $0x11, Y0, Y4, Y5
-	VMOVUPS    Y4, Y6
-	VCMPPS     $0x04, Y2, Y6, Y6
-	VANDPS     Y6, Y5, Y5
-	VORPS      Y5, Y3, Y3
-	VCMPPS     $0x16, Y1, Y4, Y5
-	VORPS      Y5, Y3, Y3
-	VMOVUPS    352(DI), Y4
-	VMASKMOVPS 96(AX)(R8*1), Y4, Y4
-	VCMPPS     $0x11, Y0, Y4, Y5
-	VMOVUPS    Y4, Y6
-	VCMPPS     $0x04, Y2, Y6, Y6
-	VANDPS     Y6, Y5, Y5
-	VORPS      Y5, Y3, Y3
-	VCMPPS     $0x16, Y1, Y4, Y5
-	VORPS      Y5, Y3, Y3
+	VMOVUPS    256(DI), Y3
+	VMASKMOVPS (AX)(R8*1), Y3, Y3
+	VPMAXUD    Y3, Y0, Y0
+	VPADDD     Y3, Y2, Y3
+	VPMINUD    Y3, Y1, Y1
+	VMOVUPS    320(DI), Y3
+	VMASKMOVPS 64(AX)(R8*1), Y3, Y3
+	VPMAXUD    Y3, Y0, Y0
+	VPADDD     Y3, Y2, Y3
+	VPMINUD    Y3, Y1, Y1
+	VMOVUPS    288(DI), Y3
+	VMASKMOVPS 32(AX)(R8*1), Y3, Y3
+	VPMAXUD    Y3, Y0, Y0
+	VPADDD     Y3, Y2, Y3
+	VPMINUD    Y3, Y1, Y1
+	VMOVUPS    352(DI), Y3
+	VMASKMOVPS 96(AX)(R8*1), Y3, Y3
+	VPMAXUD    Y3, Y0, Y0
+	VPADDD     Y3, Y2, Y3
+	VPMINUD    Y3, Y1, Y1
 	JMP        done26
 
 half25:
-	VMOVUPS    256(DI), Y4
-	VMASKMOVPS (AX)(R8*1), Y4, Y4
-	VCMPPS     $0x11, Y0, Y4, Y5
-	VMOVUPS    Y4, Y6
-	VCMPPS     $0x04, Y2, Y6, Y6
-	VANDPS     Y6, Y5, Y5
-	VORPS      Y5, Y3, Y3
-	VCMPPS     $0x16, Y1, Y4, Y5
-	VORPS      Y5, Y3, Y3
-	VMOVUPS    288(DI), Y4
-	VMASKMOVPS 32(AX)(R8*1), Y4, Y4
-	VCMPPS     $0x11, Y0, Y4, Y5
-	VMOVUPS    Y4, Y6
-	VCMPPS     $0x04, Y2, Y6, Y6
-	VANDPS     Y6, Y5, Y5
-	VORPS      Y5, Y3, Y3
-	VCMPPS     $0x16, Y1, Y4, Y5
-	VORPS      Y5, Y3, Y3
+	VMOVUPS    256(DI), Y3
+	VMASKMOVPS (AX)(R8*1), Y3, Y3
+	VPMAXUD    Y3, Y0, Y0
+	VPADDD     Y3, Y2, Y3
+	VPMINUD    Y3, Y1, Y1
+	VMOVUPS    288(DI), Y3
+	VMASKMOVPS 32(AX)(R8*1), Y3, Y3
+	VPMAXUD    Y3, Y0, Y0
+	VPADDD     Y3, Y2, Y3
+	VPMINUD    Y3, Y1, Y1
 
 done26:
-	ADDQ   CX, AX
-	VPTEST Y3, Y3
-	JZ     none27
-	MOVQ   $0x00000001, bad+32(FP)
+	ADDQ    CX, AX
+	VMOVUPS f32_3f800000<>+0(SB), Y3
+	VMOVUPS f32_1c7fffff<>+0(SB), Y4
+	VPMAXUD Y0, Y3, Y5
+	VPMINUD Y1, Y4, Y6
+	VXORPS  Y3, Y5, Y5
+	VXORPS  Y4, Y6, Y6
+	VORPS   Y6, Y5, Y5
+	VPTEST  Y5, Y5
+	JZ      none27
+	MOVQ    $0x00000001, bad+32(FP)
 
 none27:
 	DECQ SI
@@ -792,25 +756,15 @@ last20:
 	VZEROUPPER
 	RET
 
-DATA f32_1c800000<>+0(SB)/4, $0x1c800000
-DATA f32_1c800000<>+4(SB)/4, $0x1c800000
-DATA f32_1c800000<>+8(SB)/4, $0x1c800000
-DATA f32_1c800000<>+12(SB)/4, $0x1c800000
-DATA f32_1c800000<>+16(SB)/4, $0x1c800000
-DATA f32_1c800000<>+20(SB)/4, $0x1c800000
-DATA f32_1c800000<>+24(SB)/4, $0x1c800000
-DATA f32_1c800000<>+28(SB)/4, $0x1c800000
-GLOBL f32_1c800000<>(SB), RODATA|NOPTR, $32
-
-DATA f32_0<>+0(SB)/4, $0x00000000
-DATA f32_0<>+4(SB)/4, $0x00000000
-DATA f32_0<>+8(SB)/4, $0x00000000
-DATA f32_0<>+12(SB)/4, $0x00000000
-DATA f32_0<>+16(SB)/4, $0x00000000
-DATA f32_0<>+20(SB)/4, $0x00000000
-DATA f32_0<>+24(SB)/4, $0x00000000
-DATA f32_0<>+28(SB)/4, $0x00000000
-GLOBL f32_0<>(SB), RODATA|NOPTR, $32
+DATA f32_1c7fffff<>+0(SB)/4, $0x1c7fffff
+DATA f32_1c7fffff<>+4(SB)/4, $0x1c7fffff
+DATA f32_1c7fffff<>+8(SB)/4, $0x1c7fffff
+DATA f32_1c7fffff<>+12(SB)/4, $0x1c7fffff
+DATA f32_1c7fffff<>+16(SB)/4, $0x1c7fffff
+DATA f32_1c7fffff<>+20(SB)/4, $0x1c7fffff
+DATA f32_1c7fffff<>+24(SB)/4, $0x1c7fffff
+DATA f32_1c7fffff<>+28(SB)/4, $0x1c7fffff
+GLOBL f32_1c7fffff<>(SB), RODATA|NOPTR, $32
 
 // func softLinearAVX2(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
 // Requires: AVX, AVX2, FMA3
@@ -2098,28 +2052,27 @@ last53:
 	RET
 
 // func plainLabels32AVX512(t *float32, stride int, rows int, n int) (bad uint64)
-// Requires: AVX, AVX512F, BMI2
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·plainLabels32AVX512(SB), NOSPLIT, $0-40
-	MOVQ         t+0(FP), AX
-	MOVQ         stride+8(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         n+24(FP), DX
-	MOVQ         DX, BX
-	SHRQ         $0x05, BX
-	ANDQ         $0x1f, DX
-	MOVQ         $-1, SI
-	BZHIQ        DX, SI, SI
-	KMOVW        SI, K1
-	SHRQ         $0x10, SI
-	KMOVW        SI, K2
-	MOVQ         rows+16(FP), SI
-	VBROADCASTSS f32_1c800000<>+0(SB), Z0
-	VBROADCASTSS f32_3f800000<>+0(SB), Z1
-	VBROADCASTSS f32_0<>+0(SB), Z2
-	KXORW        K3, K3, K3
-	MOVQ         $0x00000000, bad+32(FP)
-	TESTQ        SI, SI
-	JZ           last64
+	MOVQ       t+0(FP), AX
+	MOVQ       stride+8(FP), CX
+	SHLQ       $0x02, CX
+	MOVQ       n+24(FP), DX
+	MOVQ       DX, BX
+	SHRQ       $0x05, BX
+	ANDQ       $0x1f, DX
+	MOVQ       $-1, SI
+	BZHIQ      DX, SI, SI
+	KMOVW      SI, K1
+	SHRQ       $0x10, SI
+	KMOVW      SI, K2
+	MOVQ       rows+16(FP), SI
+	VXORPS     Y0, Y0, Y0
+	VPTERNLOGQ $0xff, Z2, Z2, Z2
+	VMOVUPS    Z2, Z1
+	MOVQ       $0x00000000, bad+32(FP)
+	TESTQ      SI, SI
+	JZ         last64
 
 row63:
 	XORQ DI, DI
@@ -2128,54 +2081,42 @@ row63:
 	JB   one66
 
 two65:
-	VMOVUPS (AX)(DI*1), Z3
-	VCMPPS  $0x11, Z0, Z3, K4
-	VCMPPS  $0x04, Z2, Z3, K4, K4
-	KORW    K4, K3, K3
-	VCMPPS  $0x16, Z1, Z3, K4
-	KORW    K4, K3, K3
-	VMOVUPS 64(AX)(DI*1), Z3
-	VCMPPS  $0x11, Z0, Z3, K4
-	VCMPPS  $0x04, Z2, Z3, K4, K4
-	KORW    K4, K3, K3
-	VCMPPS  $0x16, Z1, Z3, K4
-	KORW    K4, K3, K3
-	VMOVUPS 128(AX)(DI*1), Z3
-	VCMPPS  $0x11, Z0, Z3, K4
-	VCMPPS  $0x04, Z2, Z3, K4, K4
-	KORW    K4, K3, K3
-	VCMPPS  $0x16, Z1, Z3, K4
-	KORW    K4, K3, K3
-	VMOVUPS 192(AX)(DI*1), Z3
-	VCMPPS  $0x11, Z0, Z3, K4
-	VCMPPS  $0x04, Z2, Z3, K4, K4
-	KORW    K4, K3, K3
-	VCMPPS  $0x16, Z1, Z3, K4
-	KORW    K4, K3, K3
-	ADDQ    $+256, DI
-	SUBQ    $0x02, R8
-	JAE     two65
+	PREFETCHT0 12288(AX)(DI*1)
+	VPMAXUD    (AX)(DI*1), Z0, Z0
+	VPADDD     (AX)(DI*1), Z2, Z3
+	VPMINUD    Z3, Z1, Z1
+	PREFETCHT0 12352(AX)(DI*1)
+	VPMAXUD    64(AX)(DI*1), Z0, Z0
+	VPADDD     64(AX)(DI*1), Z2, Z3
+	VPMINUD    Z3, Z1, Z1
+	PREFETCHT0 12416(AX)(DI*1)
+	VPMAXUD    128(AX)(DI*1), Z0, Z0
+	VPADDD     128(AX)(DI*1), Z2, Z3
+	VPMINUD    Z3, Z1, Z1
+	PREFETCHT0 12480(AX)(DI*1)
+	VPMAXUD    192(AX)(DI*1), Z0, Z0
+	VPADDD     192(AX)(DI*1), Z2, Z3
+	VPMINUD    Z3, Z1, Z1
+	ADDQ       $+256, DI
+	SUBQ       $0x02, R8
+	JAE        two65
 
 one66:
 	ADDQ $0x02, R8
 	JZ   rest68
 
 group67:
-	VMOVUPS (AX)(DI*1), Z3
-	VCMPPS  $0x11, Z0, Z3, K4
-	VCMPPS  $0x04, Z2, Z3, K4, K4
-	KORW    K4, K3, K3
-	VCMPPS  $0x16, Z1, Z3, K4
-	KORW    K4, K3, K3
-	VMOVUPS 64(AX)(DI*1), Z3
-	VCMPPS  $0x11, Z0, Z3, K4
-	VCMPPS  $0x04, Z2, Z3, K4, K4
-	KORW    K4, K3, K3
-	VCMPPS  $0x16, Z1, Z3, K4
-	KORW    K4, K3, K3
-	ADDQ    $0x80, DI
-	DECQ    R8
-	JNZ     group67
+	PREFETCHT0 12288(AX)(DI*1)
+	VPMAXUD    (AX)(DI*1), Z0, Z0
+	VPADDD     (AX)(DI*1), Z2, Z3
+	VPMINUD    Z3, Z1, Z1
+	PREFETCHT0 12352(AX)(DI*1)
+	VPMAXUD    64(AX)(DI*1), Z0, Z0
+	VPADDD     64(AX)(DI*1), Z2, Z3
+	VPMINUD    Z3, Z1, Z1
+	ADDQ       $0x80, DI
+	DECQ       R8
+	JNZ        group67
 
 rest68:
 	TESTQ     DX, DX
@@ -2183,32 +2124,34 @@ rest68:
 	CMPQ      DX, $0x10
 	JBE       half69
 	VMOVUPS.Z (AX)(DI*1), K1, Z3
-	VCMPPS    $0x11, Z0, Z3, K4
-	VCMPPS    $0x04, Z2, Z3, K4, K4
-	KORW      K4, K3, K3
-	VCMPPS    $0x16, Z1, Z3, K4
-	KORW      K4, K3, K3
+	VPMAXUD   Z3, Z0, Z0
+	VPADDD    Z3, Z2, Z3
+	VPMINUD   Z3, Z1, Z1
 	VMOVUPS.Z 64(AX)(DI*1), K2, Z3
-	VCMPPS    $0x11, Z0, Z3, K4
-	VCMPPS    $0x04, Z2, Z3, K4, K4
-	KORW      K4, K3, K3
-	VCMPPS    $0x16, Z1, Z3, K4
-	KORW      K4, K3, K3
+	VPMAXUD   Z3, Z0, Z0
+	VPADDD    Z3, Z2, Z3
+	VPMINUD   Z3, Z1, Z1
 	JMP       done70
 
 half69:
 	VMOVUPS.Z (AX)(DI*1), K1, Z3
-	VCMPPS    $0x11, Z0, Z3, K4
-	VCMPPS    $0x04, Z2, Z3, K4, K4
-	KORW      K4, K3, K3
-	VCMPPS    $0x16, Z1, Z3, K4
-	KORW      K4, K3, K3
+	VPMAXUD   Z3, Z0, Z0
+	VPADDD    Z3, Z2, Z3
+	VPMINUD   Z3, Z1, Z1
 
 done70:
-	ADDQ     CX, AX
-	KORTESTW K3, K3
-	JZ       none71
-	MOVQ     $0x00000001, bad+32(FP)
+	ADDQ         CX, AX
+	VBROADCASTSS f32_3f800000<>+0(SB), Z3
+	VBROADCASTSS f32_1c7fffff<>+0(SB), Z4
+	VPMAXUD      Z0, Z3, Z5
+	VPMINUD      Z1, Z4, Z6
+	VXORPS       Z3, Z5, Z5
+	VXORPS       Z4, Z6, Z6
+	VORPS        Z6, Z5, Z5
+	VPTESTMD     Z5, Z5, K3
+	KORTESTW     K3, K3
+	JZ           none71
+	MOVQ         $0x00000001, bad+32(FP)
 
 none71:
 	DECQ SI

@@ -137,7 +137,7 @@ func (c *softCase[T]) targets() (results []float64) {
 	Maximum(top, c.x, c.stride, c.rows, c.n)
 	sums, a := make([][2]float64, c.rows), make([]float64, c.rows)
 	w := make([]T, c.rows*c.n)
-	SoftTargets(a, sums, peaks, w, c.n, c.x, c.stride, c.t, c.tStride, c.rows, c.n, c.part, c.words, top)
+	SoftTargets(a, sums, peaks, w, c.n, c.x, c.stride, c.t, c.tStride, c.rows, c.n, top)
 	for i, s := range sums {
 		results = append(results, a[i], s[0], s[1], float64(peaks[i][0]), float64(peaks[i][1]))
 	}
@@ -146,7 +146,7 @@ func (c *softCase[T]) targets() (results []float64) {
 		factors[i] = 1.25 + T(i)
 	}
 	dst := make([]T, c.rows*c.n)
-	SoftTargetScale(dst, c.n, w, c.n, c.t, c.tStride, c.rows, c.n, factors, factors, factors)
+	SoftTargetScale(dst, c.n, w, c.n, c.t, c.tStride, c.rows, c.n, factors, factors, factors, factors)
 	for _, v := range slices.Concat(w, dst) {
 		results = append(results, float64(v))
 	}

@@ -2,15 +2,18 @@ package sides
 
 import (
 	"math"
+	"math/bits"
 
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/coef"
 	"github.com/zlpr/zlpr/internal/kernel"
+	"github.com/zlpr/zlpr/internal/scalar"
 )
 
 // This file evaluates softmax cross-entropy with soft labels by kernels, as softtarget.go
-// says, for rows whose labels need no weights: those with one highest score and sums that
-// are right as they stand. softtarget.go itself evaluates all others.
+// says, for rows whose labels need no weights and whose sums are right as they stand.
+// softtarget.go itself evaluates all others. Where several classes have the highest score,
+// one of them is m and the others have the exponential of it.
 
 // softTargetRows is memory for it.
 type softTargetRows[T kernel.Float] struct {
@@ -20,15 +23,25 @@ type softTargetRows[T kernel.Float] struct {
 	mass, err     []float64        // T, and what the sum left out
 	factor        []float64        // the scale times T
 	scale         []T
-	peak          []T       // derivatives by the highest scores
-	power         []float64 // e^-s_m
+	power         []T // e^s_m
+	most, peak    []T // the exponentials from which on a class is m, and its derivative
+	blank         []T // scores, the lowest number where a class takes no part
 	slow, settled []bool
 	sub           chunk.Chunk[T] // of slow rows
 }
 
-// nearScores is about as many scores as kernels take at a time that read them twice: they
-// are in the nearest cache then.
-const nearScores = 2048
+const (
+	// nearScores is about as many scores as kernels take at a time that read them twice:
+	// they are in the nearest cache then.
+	nearScores = 8192
+
+	// largeLoss is the loss of the target m up to which p_m is well above a half: no other
+	// class has an exponential as large.
+	largeLoss = 0.688
+
+	// leastTop is the highest score from which on its exponential is a normal number.
+	leastTop = -80
+)
 
 // evalSoftTargetRows evaluates the rows of the chunk.
 func (w *Work[T]) evalSoftTargetRows() {
@@ -38,18 +51,16 @@ func (w *Work[T]) evalSoftTargetRows() {
 	stride := w.softTargetSums()
 	room := chunk.Room(c.Rows)
 	s.factor = kernel.Resize(s.factor, room)
-	s.mass, s.err = kernel.Resize(s.mass, c.Rows), kernel.Resize(s.err, c.Rows)
 	clear(w.a[c.Rows:])
 	clear(w.b[c.Rows:])
 	clear(s.factor[c.Rows:])
 	// Local slices of one length spare the checks of their bounds.
 	peaks, sums, slow := s.peaks[:c.Rows], s.sums[:c.Rows], w.slow[:c.Rows]
-	mass, lost, top, a, b := s.mass[:c.Rows], s.err[:c.Rows], s.top[:c.Rows], w.a[:c.Rows], w.b[:c.Rows]
+	mass, top, a, b := s.mass[:c.Rows], s.top[:c.Rows], w.a[:c.Rows], w.b[:c.Rows]
 	bad := 0
 	for i := range peaks {
 		b[i] = float64(top[i])
-		mass[i], lost[i] = kernel.TwoSum(sums[i][1], 0, float64(peaks[i][0]))
-		slow[i] = peaks[i][1] != 1 || !(sums[i][0] <= math.MaxFloat64)
+		slow[i] = peaks[i][1] < 1 || !(sums[i][0] <= math.MaxFloat64)
 		if slow[i] || a[i] == 0 {
 			bad++
 		}
@@ -61,7 +72,7 @@ func (w *Work[T]) evalSoftTargetRows() {
 		for i, f := range c.Scale[:c.Rows] {
 			s.factor[i] = float64(f * s.mass[i])
 			a := math.Abs(f)
-			w.settled[i] = coef.LeastScale <= a && a <= 0x1p60
+			w.settled[i] = coef.LeastScale <= a && a <= 0x1p60 && top[i] >= leastTop
 			anySlow = anySlow || !w.settled[i]
 		}
 		scale, fa, fb = s.factor, w.fa, w.fb
@@ -72,12 +83,12 @@ func (w *Work[T]) evalSoftTargetRows() {
 	if !kernel.FinishTarget(c.Loss, fa, fb, w.a, w.b, scale) || anySlow {
 		anySlow = w.findSlowTargets()
 	}
+	if c.Grad != nil {
+		w.softTargetGradient(stride)
+	}
 	loss := c.Loss[:c.Rows]
 	for i, l := range loss {
 		loss[i] = float64(l*mass[i]) + sums[i][0]
-	}
-	if c.Grad != nil {
-		w.softTargetGradient(stride)
 	}
 	if anySlow {
 		w.evalSlowTargets()
@@ -89,27 +100,79 @@ func (w *Work[T]) evalSoftTargetRows() {
 func (w *Work[T]) softTargetSums() (stride int) {
 	c, s := w.c, &w.targetRows
 	s.top, s.peaks, s.sums = kernel.Resize(s.top, c.Rows), kernel.Resize(s.peaks, c.Rows), kernel.Resize(s.sums, c.Rows)
+	s.mass, s.err = kernel.Resize(s.mass, c.Rows), kernel.Resize(s.err, c.Rows)
+	var kept []T
 	if c.Grad != nil {
 		stride = kernel.KeptStride[T](c.N)
+		w.kept = kernel.ResizeAligned(w.kept, c.Rows*stride+c.N)
+		kept = w.kept
 	}
-	w.kept = kernel.ResizeAligned(w.kept, c.Rows*stride+c.N)
 	step := max(1, nearScores/c.N)
 	for i := 0; i < c.Rows; i += step {
-		rows, x, top := min(step, c.Rows-i), c.X[i*c.Stride:], s.top[i:]
-		if c.Full {
-			kernel.Maximum(top[:rows], x, c.Stride, rows, c.N)
-		} else {
+		rows, x, xStride := min(step, c.Rows-i), c.X[i*c.Stride:], c.Stride
+		if !c.Full {
+			x, xStride = w.blanked(i, rows), c.N
+		}
+		kernel.Maximum(s.top[i:i+rows], x, xStride, rows, c.N)
+		if !c.Full {
 			for k := range rows {
-				top[k] = kernel.CanonicalNaN[T]()
-				if m := w.highest(i + k); m >= 0 {
-					top[k] = c.Row(i + k)[m]
+				if _, part := c.Sides(i + k); kernel.CountBits(part) == 0 {
+					s.top[i+k] = kernel.CanonicalNaN[T]()
 				}
 			}
 		}
-		kernel.SoftTargets(w.a[i:], s.sums[i:], s.peaks[i:], w.kept[i*stride:], stride, x, c.Stride,
-			c.Soft[i*c.SoftStride:], c.SoftStride, rows, c.N, c.Neg[i*c.Words:], c.Words, top)
+		if kept != nil {
+			kept = w.kept[i*stride:]
+		}
+		kernel.SoftTargets(w.a[i:], s.sums[i:], s.peaks[i:], kept, stride, x, xStride,
+			c.Soft[i*c.SoftStride:], c.SoftStride, rows, c.N, s.top[i:])
+		for k, p := range s.peaks[i:][:rows] {
+			if p[1] > 1 {
+				w.joinPeak(i+k, x[k*xStride:])
+				continue
+			}
+			s.mass[i+k], s.err[i+k] = kernel.TwoSum(s.sums[i+k][1], 0, float64(p[0]))
+		}
 	}
 	return stride
+}
+
+// blanked returns the scores of rows from i on with the lowest number where a class takes no
+// part: its exponential is 0, and so is its label.
+func (w *Work[T]) blanked(i, rows int) []T {
+	c, s := w.c, &w.targetRows
+	lowest := -math.MaxFloat64
+	if kernel.IsFloat32[T]() {
+		lowest = -math.MaxFloat32
+	}
+	s.blank = kernel.Resize(s.blank, rows*c.N)
+	for k := range rows {
+		row := s.blank[k*c.N:][:c.N]
+		copy(row, c.Row(i+k))
+		_, part := c.Sides(i + k)
+		for j, in := range part {
+			for out := ^in; out != 0; out &= out - 1 {
+				if at := 64*j + bits.TrailingZeros64(out); at < c.N {
+					row[at] = T(lowest)
+				}
+			}
+		}
+	}
+	return s.blank
+}
+
+// joinPeak completes the sums of row i, of the scores x, where several classes have the
+// highest: to all but one of them belongs its exponential. The labels are added without a
+// peak.
+func (w *Work[T]) joinPeak(i int, x []T) {
+	c, s := w.c, &w.targetRows
+	var a [8]float64
+	var sums [1][2]float64
+	var peak [1]kernel.Peak[T]
+	top := [1]T{T(math.Inf(1))}
+	kernel.SoftTargets(a[:], sums[:], peak[:], nil, 0, x, c.N, c.Soft[i*c.SoftStride:], c.N, 1, c.N, top[:])
+	s.mass[i], s.err[i] = sums[0][1], 0
+	w.a[i] += float64(float64(s.peaks[i][1]-1) * scalar.Exp(float64(s.top[i])))
 }
 
 // findSmallLabels makes rows with labels between 0 and the least plain one slow.
@@ -179,10 +242,10 @@ func (w *Work[T]) evalSlowTargets() {
 	}
 }
 
-// softTargetGradient writes the gradient of the rows that are not slow.
+// softTargetGradient writes the gradient of the rows that are not slow. The losses are those
+// of the target m.
 func (w *Work[T]) softTargetGradient(stride int) {
 	c, s := w.c, &w.targetRows
-	s.scale, s.peak = kernel.Resize(s.scale, c.Rows), kernel.Resize(s.peak, c.Rows)
 	w.peakDerivatives()
 	for i := 0; i < c.Rows; i++ {
 		from := i
@@ -191,45 +254,40 @@ func (w *Work[T]) softTargetGradient(stride int) {
 		}
 		if from < i {
 			kernel.SoftTargetScale(c.Grad[from*c.GradStride:], c.GradStride, w.kept[from*stride:], stride,
-				c.Soft[from*c.SoftStride:], c.SoftStride, i-from, c.N, w.fa[from:], s.scale[from:], s.peak[from:])
+				c.Soft[from*c.SoftStride:], c.SoftStride, i-from, c.N, w.fa[from:], s.scale[from:], s.most[from:], s.peak[from:])
 		}
 	}
 }
 
-// peakDerivatives sets the derivatives by the highest scores, with u = A·e^-s_m:
+// peakDerivatives sets the derivatives by the highest scores,
 //
-//	T·p_m - t_m,  p_m = 1/(1+u)             where that is at most a half
-//	(T - t_m) - T·(1-p_m),  1-p_m = u/(1+u) else
+//	(T - t_m) - T·(1-p_m)
+//
+// where p_m is above a half: FinishTarget has the product. Elsewhere it is that of any class.
 func (w *Work[T]) peakDerivatives() {
 	c, s := w.c, &w.targetRows
+	s.scale, s.peak, s.most = kernel.Resize(s.scale, c.Rows), kernel.Resize(s.peak, c.Rows), kernel.Resize(s.most, c.Rows)
 	const lanes = 64
 	room := (c.Rows + lanes - 1) &^ (lanes - 1)
 	s.power = kernel.ResizeAligned(s.power, room)
-	for i, b := range w.b[:c.Rows] {
-		s.power[i] = -b
-	}
-	clear(s.power[c.Rows:])
+	clear(s.power[copy(s.power, s.top[:c.Rows]):])
 	kernel.ShortPowers(s.power, s.power)
-	scales, factors, peaks, sums := c.Scale[:c.Rows], s.factor[:c.Rows], s.peaks[:c.Rows], s.sums[:c.Rows]
-	power, a, out, peak := s.power[:c.Rows], w.a[:c.Rows], s.scale[:c.Rows], s.peak[:c.Rows]
+	scales, sums, loss := c.Scale[:c.Rows], s.sums[:c.Rows], c.Loss[:c.Rows]
+	power, product, out, most, peak := s.power[:c.Rows], w.fb[:c.Rows], s.scale[:c.Rows], s.most[:c.Rows], s.peak[:c.Rows]
+	none := T(math.Inf(1))
 	for i, scale := range scales {
-		out[i] = T(scale)
-		u := float64(a[i] * power[i])
-		g := float64(factors[i] / (1 + u))
-		// A branch would be taken now and then.
-		first, second := [2]float64{-float64(g * u), g}, [2]float64{-sums[i][1], float64(peaks[i][0])}
-		k := 0
-		if u > 1 {
-			k = 1
+		out[i], most[i] = T(scale), power[i]
+		if loss[i] > largeLoss {
+			most[i] = none
 		}
 		if kernel.IsFloat32[T]() {
-			peak[i] = T(first[k] - float64(scale*second[k]))
+			peak[i] = T(float64(product[i]) + float64(scale*sums[i][1]))
 			continue
 		}
-		f := softFactor{value: factors[i]}
+		f := softFactor{value: s.factor[i]}
 		if f.value != 0 {
 			f.rest = (math.FMA(scale, s.mass[i], -f.value) + float64(scale*s.err[i])) / f.value
 		}
-		peak[i] = T(f.less(first[k], scale, second[k]))
+		peak[i] = T(f.less(float64(product[i]), scale, -sums[i][1]))
 	}
 }
