@@ -1047,7 +1047,7 @@ func (f *formCase[T]) naiveRow(grad, x []T, s0, least float64) (loss, slope floa
 		return f.batch.ClassWeights[j]
 	}
 	in := func(j int) bool { return f.labels[j] != 0 || float64(x[j]) >= least }
-	derivative := func(j int) float64 { return 0 }
+	var derivative func(j int) float64
 	switch l := f.loss.(type) {
 	case BCE:
 		for j, v := range x {

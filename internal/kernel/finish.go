@@ -259,7 +259,7 @@ func FastSum[T Float](x float64) bool {
 		low, high = coef.NaturalLow32, coef.NaturalHigh32
 	}
 	// The bits of sums are in their order, NaN last; those below low wrap round.
-	b, least := math.Float64bits(x+0), math.Float64bits(low) // -0 becomes 0
-	some := uint64(int64(b|-b) >> 63)                        // all ones, but of 0
+	b, least := math.Float64bits(x), math.Float64bits(low)
+	some := uint64(int64(b<<1|-(b<<1)) >> 63) // all ones, but of 0 and -0
 	return (b-least)&some <= math.Float64bits(high)-least
 }
