@@ -1,6 +1,7 @@
 package zlpr
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"math"
@@ -448,4 +449,115 @@ func testThresholdDerivative[T Float](t *testing.T) {
 	check(ZLPR{}, b, 1, 1)
 	check(BCE{}, b, 1, 1)
 	t.Logf("worst error %.2f ULP", worst)
+}
+
+// TestRowsOfEight: rows of 8 classes without gaps, for which there are kernels of their own,
+// have the bits of the same rows with gaps between them, whatever their number, and
+// whether their scores are moderate or not.
+func TestRowsOfEight(t *testing.T) {
+	const n = 8
+	forEachTier(t, func(t *testing.T) {
+		r := rand.New(rand.NewPCG(8, 8))
+		for _, loss := range []Loss{ZLPR{}, SoftmaxCrossEntropy{}, Pairwise{}} {
+			for _, rows := range []int{1, 7, 8, 9, 255, 256, 263, 1000} {
+				for _, spread := range []float64{2, 12} {
+					t.Run(fmt.Sprintf("%s/rows=%d/spread=%v", loss.Name(), rows, spread), func(t *testing.T) {
+						x, y := make([]float32, rows*n), make([]uint8, rows*n)
+						targets := &TargetLabels{n, make([]int32, rows)}
+						for i := range x {
+							x[i] = float32(spread * r.NormFloat64())
+							if r.IntN(4) == 0 {
+								y[i] = 1
+							}
+						}
+						for i := range targets.Targets {
+							targets.Targets[i] = int32(r.IntN(n))
+						}
+						b := &Batch[float32]{Scores: Matrix[float32]{rows, n, x, n}, Labels: &DenseLabels[uint8]{rows, n, y, n}}
+						if _, one := loss.(SoftmaxCrossEntropy); one {
+							b.Labels = targets
+						}
+						want := evaluateEights(t, loss, b, 0, true)
+						require.Equal(t, want, evaluateEights(t, loss, b, 3, true), "with gaps")
+						require.Equal(t, want.losses, evaluateEights(t, loss, b, 0, false).losses, "without gradient")
+						for what, with := range eightsWith(r, loss, b) {
+							require.Equal(t, evaluateEights(t, loss, with, 3, true), evaluateEights(t, loss, with, 0, true), what)
+						}
+						x[len(x)-1] = 1e4
+						require.Equal(t, evaluateEights(t, loss, b, 3, true), evaluateEights(t, loss, b, 0, true), "a large score")
+					})
+				}
+			}
+		}
+	})
+}
+
+// eightsWith returns the batch with whatever else counts in these losses, one at a time.
+func eightsWith(r *rand.Rand, loss Loss, b *Batch[float32]) map[string]*Batch[float32] {
+	rows, n := b.Scores.Rows, b.Scores.Cols
+	with := map[string]*Batch[float32]{}
+	add := func(what string, set func(*Batch[float32])) {
+		c := *b
+		set(&c)
+		with[what] = &c
+	}
+	add("class weights", func(c *Batch[float32]) { c.ClassWeights = []float64{0.001, 0.3, 1, 2, 0, 5, 0.7, 0.01} })
+	add("small class weights", func(c *Batch[float32]) { c.ClassWeights = slices.Repeat([]float64{0x1p-10}, n) })
+	add("row weights", func(c *Batch[float32]) {
+		for range rows {
+			c.RowWeights = append(c.RowWeights, math.Ldexp(float64(r.IntN(4)), r.IntN(100)-70))
+		}
+	})
+	add("mask", func(c *Batch[float32]) {
+		mask := &DenseLabels[uint8]{Rows: rows, Cols: n, Data: slices.Repeat([]uint8{1}, rows*n)}
+		if labels, ok := b.Labels.(*DenseLabels[uint8]); ok {
+			for i := range mask.Data {
+				mask.Data[i] = labels.Data[i] | uint8(r.IntN(2))
+			}
+		}
+		c.Mask = mask
+	})
+	if _, pairwise := loss.(Pairwise); !pairwise {
+		add("smoothing", func(c *Batch[float32]) { c.Smoothing = 0.1 })
+	}
+	if _, zlpr := loss.(ZLPR); !zlpr {
+		return with
+	}
+	add("thresholds", func(c *Batch[float32]) {
+		for range rows {
+			c.Thresholds = append(c.Thresholds, float32(r.NormFloat64()))
+		}
+	})
+	return with
+}
+
+// evaluated is what an evaluation gives.
+type evaluated struct {
+	result Result
+	losses []float64
+	grad   []float32
+}
+
+// evaluateEights evaluates the batch with a gap of so many elements between its rows.
+func evaluateEights(t *testing.T, loss Loss, b *Batch[float32], gap int, gradient bool) evaluated {
+	rows, n := b.Scores.Rows, b.Scores.Cols
+	spaced := *b
+	spaced.Scores = Matrix[float32]{rows, n, make([]float32, rows*(n+gap)), n + gap}
+	for i := range rows {
+		copy(spaced.Scores.Data[i*(n+gap):], b.Scores.Data[i*n:][:n])
+	}
+	out := &Output[float32]{Losses: make([]float64, rows)}
+	grad := make([]float32, rows*(n+gap))
+	if gradient {
+		out.Grad = Matrix[float32]{rows, n, grad, n + gap}
+	}
+	e, err := NewEvaluator[float32](loss, Options{Workers: 1})
+	require.NoError(t, err)
+	result, err := e.Evaluate(context.Background(), &spaced, out)
+	require.NoError(t, err)
+	v := evaluated{result: result, losses: out.Losses}
+	for i := range rows {
+		v.grad = append(v.grad, grad[i*(n+gap):][:n]...)
+	}
+	return v
 }

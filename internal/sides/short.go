@@ -40,7 +40,7 @@ func (w *Work[T]) eightRows() bool {
 	if w.rule.Product {
 		one = 0
 	}
-	if !c.TakesEights() || (w.rule.Product && !w.joined()) || !w.rule.Product && !c.ZeroThreshold || c.Grad != nil && !w.scalesFit() {
+	if w.multiplied || !c.TakesEights() || (w.rule.Product && !w.joined()) || !w.rule.Product && !c.ZeroThreshold || c.Grad != nil && !w.scalesFit() {
 		return false
 	}
 	return c.Eights(func(u []float64, dst, x []float32, rows int, pos []uint64, from int) bool {
