@@ -226,6 +226,8 @@ func flagError(cmd *cobra.Command, err error) error {
 	case errors.As(err, &unknown) && !cmd.HasParent() && cmd.Flags().NArg() > 0:
 		// What stands before the flags is no command.
 		return unknownCommand(cmd, cmd.Flags().Arg(0))
+	case errors.As(err, &unknown) && unknown.GetSpecifiedName() == ":":
+		return usagef("-:… is taken for a flag: name an array of standard input by one, as in --scores -:NAME")
 	case errors.As(err, &unknown):
 		dashes := "--"
 		if unknown.GetSpecifiedShortnames() != "" {

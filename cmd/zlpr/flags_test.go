@@ -60,6 +60,7 @@ func TestFlagNames(t *testing.T) {
 	fails(t, dir, 2, `unknown command "prdict" \(did you mean predict\?\)`, "help", "prdict")
 	fails(t, dir, 2, `unknown flag: --score \(did you mean --scores\?\)`, "eval", "--score", "S.npy")
 	fails(t, dir, 2, `unknown flag: --frobnicate; see`, "eval", "--frobnicate")
+	fails(t, dir, 2, `-:… is taken for a flag: name an array of standard input by one, as in --scores -:NAME`, "eval", "-:a", "Y.npy")
 	fails(t, dir, 2, `unknown loss "zlrp"; choose from .* \(did you mean zlpr\?\)`, "eval", "--loss", "zlrp")
 	fails(t, dir, 2, `unknown loss "sofmax"; choose from .* \(did you mean softmax\?\)`, "train", "--loss", "sofmax")
 	fails(t, dir, 2, `unknown metric "micro_f" \(did you mean micro_f1\?\)`, "eval", "--metrics", "micro_f")

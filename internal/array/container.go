@@ -50,8 +50,11 @@ func only(c Container, path, key string) (string, error) {
 	case 1:
 		return keys[0], nil
 	default:
-		return "", Faultf(path, "several arrays: %s; choose one by its name after a colon, as in %s",
-			quoteAll(keys), Quote(path+":"+short(keys[0])))
+		name := Quote(path + ":" + short(keys[0]))
+		if path == Stdin {
+			name = Stdin + ":" + Quote(short(keys[0])) // as it is typed
+		}
+		return "", Faultf(path, "several arrays: %s; choose one by its name after a colon, as in %s", quoteAll(keys), name)
 	}
 }
 

@@ -67,7 +67,8 @@ func TestDamagedFiles(t *testing.T) {
 	}{
 		{"a.npy", nil, "not an .npy file"},
 		{"a.npz", []byte("0.5 0.5"), "not an .npz file"},
-		{"a.npz", []byte("PK\x03\x04"), "not an .npz file"},
+		{"a.npz", []byte("PK\x03\x04"), "a zip archive, as .npz and torch files are, that is damaged"},
+		{"a.pt", []byte("PK\x03\x04"), "a zip archive, as .npz and torch files are, that is damaged"},
 		{"a.npy.gz", packed[:len(packed)-9], "truncated"},
 		{"a.gz", packed[:5], "truncated"},
 		{"a.npy.gz", broken, "damaged: gzip: invalid checksum"},
@@ -141,7 +142,7 @@ func TestArchives(t *testing.T) {
 	for want, change := range map[string]func(*zip.FileHeader){
 		"do not agree with their checksum": func(h *zip.FileHeader) { h.CRC32 ^= 1 },
 		"their checksum":                   func(h *zip.FileHeader) { h.CRC32 = 0 },
-		"not an .npz file, or truncated":   func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = 1<<62, 1<<62 },
+		"that is damaged or truncated":     func(h *zip.FileHeader) { h.UncompressedSize64, h.CompressedSize64 = 1<<62, 1<<62 },
 		"or truncated; write":              func(h *zip.FileHeader) { h.UncompressedSize64 = 1 << 40 },
 		"method that is not supported":     func(h *zip.FileHeader) { h.Method = 12 },
 	} {

@@ -21,7 +21,10 @@ type Archive struct {
 	raw  *Raw
 }
 
-var errNotNPZ = errors.New("not an .npz file, or truncated; write it again with numpy.savez")
+var (
+	errNotNPZ     = errors.New("not an .npz file, or truncated; write it again with numpy.savez")
+	errDamagedZip = errors.New("a zip archive, as .npz and torch files are, that is damaged or truncated; write it again")
+)
 
 // OpenArchive opens an .npz file.
 func OpenArchive(path string) (*Archive, error) {
@@ -68,7 +71,7 @@ func readDirectory(r io.ReaderAt, size int64) (*zip.Reader, error) {
 	case errors.Is(err, errDirectory):
 		return nil, errDirectory
 	case err != nil:
-		return nil, errNotNPZ
+		return nil, errDamagedZip
 	}
 	return z, nil
 }
@@ -161,7 +164,7 @@ func (z *Archive) stored(name string, f *zip.File, interpret func(*Array, []byte
 		return nil, err
 	}
 	if f.CompressedSize64 != f.UncompressedSize64 || size < 0 || offset < 0 || size > z.size-offset {
-		return nil, errNotNPZ
+		return nil, errDamagedZip
 	}
 	return mapped(name, z.file, offset, offset+size, func(a *Array, data []byte) error {
 		if crc32.ChecksumIEEE(data) != f.CRC32 {
