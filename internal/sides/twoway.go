@@ -151,7 +151,7 @@ func (w *TwoWay[T]) row(sides *[2]waySide, c *chunk.Chunk[T], i, at int) {
 	}
 	w.grad = kernel.Resize(w.grad, c.N)
 	clear(w.grad)
-	slope := wayslope(p, c.Scale[i])
+	slope := waySlope(p, c.Scale[i])
 	for k := range sides {
 		s := &sides[k]
 		if s.infinite {
@@ -163,8 +163,8 @@ func (w *TwoWay[T]) row(sides *[2]waySide, c *chunk.Chunk[T], i, at int) {
 	copy(c.GradRow(i), w.grad)
 }
 
-// wayslope returns p/(1+p)·scale: rounded to float64 where that and p are ordinary numbers.
-func wayslope(p power.Number, scale float64) power.Number {
+// waySlope returns p/(1+p)·scale: rounded to float64 where that and p are ordinary numbers.
+func waySlope(p power.Number, scale float64) power.Number {
 	if a := math.Abs(scale); -400 < p.Exp && p.Exp < 400 && p.Shift == 0 && a >= 0x1p-100 && a <= 0x1p100 {
 		u := pairOf(p)
 		return power.Number{Hi: u.times(pair{scale, 0}).over1p(u)}

@@ -355,3 +355,41 @@ func TestSmallSpread(t *testing.T) {
 		require.Equal(t, []float64{0x1p40, 0x1p32, 1}, scale)
 	}
 }
+
+// Products of sparse rows add up in the order of the entries, whatever the number of
+// columns and of workers.
+func TestSparseProducts(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for columns := 1; columns <= 40; columns++ {
+		const rows, features = 30, 9
+		m := compressed{ptr: make([]int64, rows+1)}
+		for i := range rows {
+			for j := range features {
+				if r.IntN(3) == 0 && i%7 != 0 {
+					m.indices, m.values = append(m.indices, int32(j)), append(m.values, r.NormFloat64())
+				}
+			}
+			m.ptr[i+1] = int64(len(m.indices))
+		}
+		v, want := make([]float64, features*columns), make([]float64, rows*columns)
+		for i := range v {
+			v[i] = r.NormFloat64()
+		}
+		for i := range want {
+			want[i] = r.NormFloat64()
+		}
+		for _, workers := range []int{1, 3} {
+			got := append([]float64(nil), want...)
+			m.addProduct(got, v, columns, workers)
+			for i := range rows {
+				for c := range columns {
+					sum := want[i*columns+c]
+					for k := m.ptr[i]; k < m.ptr[i+1]; k++ {
+						sum += float64(m.values[k] * v[int(m.indices[k])*columns+c])
+					}
+					require.Equal(t, sum, got[i*columns+c], "%d columns, row %d, column %d", columns, i, c)
+				}
+			}
+		}
+	}
+}

@@ -72,6 +72,14 @@ func (m compressed) addRows(to, v []float64, columns, r0, r1 int) {
 		for ; c+lanes <= columns; c += lanes {
 			kernel.SparseProduct(row[c:][:lanes], indices, values, v[c:], columns)
 		}
+		if last := columns - lanes; last >= 0 && c < columns {
+			// The last columns, with some before them whose sums are there.
+			var sums [lanes]float64
+			copy(sums[:], row[last:])
+			kernel.SparseProduct(sums[:], indices, values, v[last:], columns)
+			copy(row[c:], sums[c-last:])
+			continue
+		}
 		for ; c < columns; c++ {
 			row[c] = addTerms(row[c], indices, values, v[c:], columns)
 		}
