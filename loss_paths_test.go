@@ -483,6 +483,10 @@ func TestRowsOfEight(t *testing.T) {
 						for what, with := range eightsWith(r, loss, b) {
 							require.Equal(t, evaluateEights(t, loss, with, 3, true), evaluateEights(t, loss, with, 0, true), what)
 						}
+						if b.Labels != targets {
+							hard := Options{Workers: 1, TopNegatives: 2}
+							require.Equal(t, evaluateEights(t, loss, b, 3, true, hard), evaluateEights(t, loss, b, 0, true, hard), "hard negatives")
+						}
 						x[len(x)-1] = 1e4
 						require.Equal(t, evaluateEights(t, loss, b, 3, true), evaluateEights(t, loss, b, 0, true), "a large score")
 					})
@@ -539,7 +543,7 @@ type evaluated struct {
 }
 
 // evaluateEights evaluates the batch with a gap of so many elements between its rows.
-func evaluateEights(t *testing.T, loss Loss, b *Batch[float32], gap int, gradient bool) evaluated {
+func evaluateEights(t *testing.T, loss Loss, b *Batch[float32], gap int, gradient bool, options ...Options) evaluated {
 	rows, n := b.Scores.Rows, b.Scores.Cols
 	spaced := *b
 	spaced.Scores = Matrix[float32]{rows, n, make([]float32, rows*(n+gap)), n + gap}
@@ -551,7 +555,7 @@ func evaluateEights(t *testing.T, loss Loss, b *Batch[float32], gap int, gradien
 	if gradient {
 		out.Grad = Matrix[float32]{rows, n, grad, n + gap}
 	}
-	e, err := NewEvaluator[float32](loss, Options{Workers: 1})
+	e, err := NewEvaluator[float32](loss, append(options, Options{Workers: 1})[0])
 	require.NoError(t, err)
 	result, err := e.Evaluate(context.Background(), &spaced, out)
 	require.NoError(t, err)
