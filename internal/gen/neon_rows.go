@@ -63,7 +63,7 @@ func (s *stream) place(number int) address { return address{s.at, 16 * number} }
 // There are no masked loads and stores. The rest of a row, the elements after its
 // last group, is copied to the buffer, the streams are pointed at it, and the
 // loop takes one more turn; what that writes is copied back. Where the rest fills
-// only the first 1 or 2 vectors of a group, a turn of so many follows instead.
+// at most half of a group, a turn of half a group follows instead.
 //
 // A turn takes the registers of the virtual vectors in two halves. In a loop of
 // halves the code of the first serves both: all places move on by some bytes.
@@ -255,23 +255,15 @@ func (l *neonLoop) row(body func(t neonTurn)) {
 	l.op("CBZ", l.rest, done)
 	l.copyIn()
 	l.op("MOVD", imm(-last), l.left)
-	short := make([]string, max(1, log2(l.vectors)))
-	if l.allWhole {
-		short = nil
-	}
-	bytes := l.bytes() >> len(short) // the shortest
-	for i := range short {
-		short[i] = l.newLabel("short")
-		l.op("CMP", imm(bytes<<i), l.rest)
-		l.op("BLS", short[i])
+	short := l.newLabel("short")
+	if !l.allWhole {
+		l.op("CMP", imm(l.bytes()/2), l.rest)
+		l.op("BLS", short)
 	}
 	l.op("B", group)
-	for i, label := range short {
-		l.label(label)
-		l.turn(bytes<<i, body, copied)
-		if i+1 < len(short) {
-			l.op("B", copied)
-		}
+	if !l.allWhole {
+		l.label(short)
+		l.turn(l.bytes()/2, body, copied)
 	}
 	l.label(copied)
 	for _, s := range l.streams {

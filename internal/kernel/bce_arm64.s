@@ -971,10 +971,8 @@ skip12:
 skip13:
 	ADD     $0, R8, R1
 	MOVD    $-2, R7
-	CMP     $64, R9
-	BLS     short14
 	CMP     $128, R9
-	BLS     short15
+	BLS     short14
 	B       group3
 short14:
 	VLD1R.P 4(R13), [V0.S4]
@@ -983,176 +981,7 @@ short14:
 	VLD1R.P 4(R15), [V3.S4]
 	VORR    V2.B16, V0.B16, V0.B16
 	VORR    V3.B16, V1.B16, V1.B16
-half16:
-	// y = ±(x - s0), m = max(y, 0)
-	FMOVQ   (R1), F13
-	FMOVQ   (R19), F14
-	VCMTST  V14.S4, V2.S4, V15.S4
-	VCMTST  V14.S4, V0.S4, V16.S4
-	WORD    $0x4ea5d5ae // VFSUB V5.S4, V13.S4, V14.S4
-	WORD    $0x4eadd5d1 // VFSUB V13.S4, V14.S4, V17.S4
-	WORD    $0x4eb1d5d2 // VFSUB V17.S4, V14.S4, V18.S4
-	WORD    $0x4eb2d5b2 // VFSUB V18.S4, V13.S4, V18.S4
-	WORD    $0x4e25d631 // VFADD V5.S4, V17.S4, V17.S4
-	WORD    $0x4eb1d652 // VFSUB V17.S4, V18.S4, V18.S4
-	WORD    $0x4ea6d652 // VFSUB V6.S4, V18.S4, V18.S4
-	VSHL    $31, V15.S4, V15.S4
-	VEOR    V15.B16, V14.B16, V14.B16
-	VEOR    V15.B16, V18.B16, V18.B16
-	VEOR    V13.B16, V13.B16, V13.B16
-	WORD    $0x6eaee5b1 // VFCMGT V14.S4, V13.S4, V17.S4
-	FMOVQ   384(R22), F19
-	WORD    $0x4e32d5cf // VFADD V18.S4, V14.S4, V15.S4
-	WORD    $0x4e711def // VBIC V17.B16, V15.B16, V15.B16
-	VMOV    V19.B16, V13.B16
-	WORD    $0x4e711dad // VBIC V17.B16, V13.B16, V13.B16
-	VEOR    V13.B16, V18.B16, V18.B16
-	VAND    V16.B16, V15.B16, V15.B16
-	VORR    V19.B16, V14.B16, V14.B16
-	WORD    $0x6eaee50d // VFCMGT V14.S4, V8.S4, V13.S4
-	WORD    $0x4e6d1e10 // VBIC V13.B16, V16.B16, V16.B16
-	// y = ±(x - s0), m = max(y, 0)
-	FMOVQ   32(R1), F13
-	FMOVQ   32(R19), F19
-	VCMTST  V19.S4, V2.S4, V20.S4
-	VCMTST  V19.S4, V0.S4, V21.S4
-	WORD    $0x4ea5d5b3 // VFSUB V5.S4, V13.S4, V19.S4
-	WORD    $0x4eadd676 // VFSUB V13.S4, V19.S4, V22.S4
-	WORD    $0x4eb6d677 // VFSUB V22.S4, V19.S4, V23.S4
-	WORD    $0x4eb7d5b7 // VFSUB V23.S4, V13.S4, V23.S4
-	WORD    $0x4e25d6d6 // VFADD V5.S4, V22.S4, V22.S4
-	WORD    $0x4eb6d6f7 // VFSUB V22.S4, V23.S4, V23.S4
-	WORD    $0x4ea6d6f7 // VFSUB V6.S4, V23.S4, V23.S4
-	VSHL    $31, V20.S4, V20.S4
-	VEOR    V20.B16, V19.B16, V19.B16
-	VEOR    V20.B16, V23.B16, V23.B16
-	VEOR    V13.B16, V13.B16, V13.B16
-	WORD    $0x6eb3e5b6 // VFCMGT V19.S4, V13.S4, V22.S4
-	FMOVQ   384(R22), F24
-	WORD    $0x4e37d674 // VFADD V23.S4, V19.S4, V20.S4
-	WORD    $0x4e761e94 // VBIC V22.B16, V20.B16, V20.B16
-	VMOV    V24.B16, V13.B16
-	WORD    $0x4e761dad // VBIC V22.B16, V13.B16, V13.B16
-	VEOR    V13.B16, V23.B16, V23.B16
-	VAND    V21.B16, V20.B16, V20.B16
-	VORR    V24.B16, V19.B16, V19.B16
-	WORD    $0x6eb3e50d // VFCMGT V19.S4, V8.S4, V13.S4
-	WORD    $0x4e6d1eb5 // VBIC V13.B16, V21.B16, V21.B16
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V7.B16, V13.B16
-	VFMLA   V9.S4, V14.S4, V13.S4
-	VMOV    V7.B16, V24.B16
-	VFMLA   V9.S4, V19.S4, V24.S4
-	WORD    $0x4ea7d5b9 // VFSUB V7.S4, V13.S4, V25.S4
-	WORD    $0x4ea7d71a // VFSUB V7.S4, V24.S4, V26.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V10.S4, V25.S4, V14.S4
-	VFMLA   V10.S4, V26.S4, V19.S4
-	VFMLA   V11.S4, V25.S4, V14.S4
-	VFMLA   V11.S4, V26.S4, V19.S4
-	WORD    $0x4e32d5ce // VFADD V18.S4, V14.S4, V14.S4
-	WORD    $0x4e37d673 // VFADD V23.S4, V19.S4, V19.S4
-	// p = e^r
-	FLDPQ   224(R22), (F18, F23)
-	VFMLA   V14.S4, V12.S4, V18.S4
-	VFMLA   V19.S4, V12.S4, V23.S4
-	FLDPQ   256(R22), (F25, F26)
-	VFMLA   V14.S4, V18.S4, V25.S4
-	VFMLA   V19.S4, V23.S4, V26.S4
-	FLDPQ   288(R22), (F18, F23)
-	VFMLA   V14.S4, V25.S4, V18.S4
-	VFMLA   V19.S4, V26.S4, V23.S4
-	FLDPQ   320(R22), (F25, F26)
-	VFMLA   V14.S4, V18.S4, V25.S4
-	VFMLA   V19.S4, V23.S4, V26.S4
-	FLDPQ   352(R22), (F18, F23)
-	VFMLA   V14.S4, V25.S4, V18.S4
-	VFMLA   V19.S4, V26.S4, V23.S4
-	FLDPQ   352(R22), (F25, F26)
-	VFMLA   V14.S4, V18.S4, V25.S4
-	VFMLA   V19.S4, V23.S4, V26.S4
-	// s = 2^(n-c)
-	VSHL    $23, V13.S4, V13.S4
-	VSHL    $23, V24.S4, V24.S4
-	WORD    $0x6e2ddf39 // VFMUL V13.S4, V25.S4, V25.S4
-	VAND    V16.B16, V25.B16, V25.B16
-	WORD    $0x6e38df5a // VFMUL V24.S4, V26.S4, V26.S4
-	VAND    V21.B16, V26.B16, V26.B16
-	FMOVQ   416(R22), F16
-	WORD    $0x4e30d72d // VFADD V16.S4, V25.S4, V13.S4
-	WORD    $0x6e2dff2d // VFDIV V13.S4, V25.S4, V13.S4
-	WORD    $0x6e2dddae // VFMUL V13.S4, V13.S4, V14.S4
-	FMOVQ   448(R22), F16
-	WORD    $0x6e2ede10 // VFMUL V14.S4, V16.S4, V16.S4
-	FMOVQ   480(R22), F17
-	WORD    $0x4e31d610 // VFADD V17.S4, V16.S4, V16.S4
-	WORD    $0x6e2ede10 // VFMUL V14.S4, V16.S4, V16.S4
-	FMOVQ   512(R22), F17
-	WORD    $0x4e31d610 // VFADD V17.S4, V16.S4, V16.S4
-	WORD    $0x6e2ede10 // VFMUL V14.S4, V16.S4, V16.S4
-	FMOVQ   544(R22), F17
-	WORD    $0x4e31d610 // VFADD V17.S4, V16.S4, V16.S4
-	WORD    $0x6e2dddce // VFMUL V13.S4, V14.S4, V14.S4
-	WORD    $0x6e2ede10 // VFMUL V14.S4, V16.S4, V16.S4
-	WORD    $0x4e2dd5ad // VFADD V13.S4, V13.S4, V13.S4
-	WORD    $0x4e2dd610 // VFADD V13.S4, V16.S4, V16.S4
-	FMOVQ   416(R22), F17
-	WORD    $0x4e31d74d // VFADD V17.S4, V26.S4, V13.S4
-	WORD    $0x6e2dff4d // VFDIV V13.S4, V26.S4, V13.S4
-	WORD    $0x6e2dddae // VFMUL V13.S4, V13.S4, V14.S4
-	FMOVQ   448(R22), F17
-	WORD    $0x6e2ede31 // VFMUL V14.S4, V17.S4, V17.S4
-	FMOVQ   480(R22), F18
-	WORD    $0x4e32d631 // VFADD V18.S4, V17.S4, V17.S4
-	WORD    $0x6e2ede31 // VFMUL V14.S4, V17.S4, V17.S4
-	FMOVQ   512(R22), F18
-	WORD    $0x4e32d631 // VFADD V18.S4, V17.S4, V17.S4
-	WORD    $0x6e2ede31 // VFMUL V14.S4, V17.S4, V17.S4
-	FMOVQ   544(R22), F18
-	WORD    $0x4e32d631 // VFADD V18.S4, V17.S4, V17.S4
-	WORD    $0x6e2dddce // VFMUL V13.S4, V14.S4, V14.S4
-	WORD    $0x6e2ede31 // VFMUL V14.S4, V17.S4, V17.S4
-	WORD    $0x4e2dd5ad // VFADD V13.S4, V13.S4, V13.S4
-	WORD    $0x4e2dd631 // VFADD V13.S4, V17.S4, V17.S4
-	WORD    $0x4e30d5ef // VFADD V16.S4, V15.S4, V15.S4
-	FMOVQ   (R3), F13
-	FMOVQ   (R5), F14
-	FMOVQ   (R19), F18
-	VCMTST  V18.S4, V2.S4, V19.S4
-	VBSL    V13.B16, V14.B16, V19.B16
-	WORD    $0x6e2fde6f // VFMUL V15.S4, V19.S4, V15.S4
-	WORD    $0x4e31d694 // VFADD V17.S4, V20.S4, V20.S4
-	FMOVQ   32(R3), F13
-	FMOVQ   32(R5), F14
-	FMOVQ   32(R19), F16
-	VCMTST  V16.S4, V2.S4, V18.S4
-	VBSL    V13.B16, V14.B16, V18.B16
-	WORD    $0x6e34de54 // VFMUL V20.S4, V18.S4, V20.S4
-	WORD    $0x4e34d5ef // VFADD V20.S4, V15.S4, V15.S4
-	WORD    $0x0e6179ed // VFCVTL V15.S2, V13.D2
-	WORD    $0x4e6179ee // VFCVTL2 V15.S4, V14.D2
-	FLDPQ   (R11), (F16, F17)
-	WORD    $0x4e6dd610 // VFADD V13.D2, V16.D2, V16.D2
-	WORD    $0x4e6ed631 // VFADD V14.D2, V17.D2, V17.D2
-	FSTPQ   (F16, F17), (R11)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R19
-	ADD     $32, R11
-	SUB     $1, R7
-	TBNZ    $0, R7, half16
-	SUB     $32, R19
-	SUB     $64, R11
-	B       copied5
-short15:
-	VLD1R.P 4(R13), [V0.S4]
-	VLD1R.P 4(R13), [V1.S4]
-	VLD1R.P 4(R15), [V2.S4]
-	VLD1R.P 4(R15), [V3.S4]
-	VORR    V2.B16, V0.B16, V0.B16
-	VORR    V3.B16, V1.B16, V1.B16
-half17:
+half15:
 	// y = ±(x - s0), m = max(y, 0)
 	FMOVQ   (R1), F13
 	FMOVQ   (R19), F14
@@ -1456,7 +1285,7 @@ half17:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half17
+	TBNZ    $0, R7, half15
 	SUB     $32, R19
 	SUB     $64, R11
 copied5:
@@ -1503,8 +1332,8 @@ TEXT ·bceSumsShifted32NEON(SB), NOSPLIT, $512-144
 	FMOVQ   160(R20), F12
 	FMOVQ   192(R20), F13
 	MOVD    stride+40(FP), R21
-	CBZ     R6, last19
-row18:
+	CBZ     R6, last17
+row16:
 	VEOR    V14.B16, V14.B16, V14.B16
 	FSTPQ   (F14, F14), (R13)
 	FSTPQ   (F14, F14), 32(R13)
@@ -1519,15 +1348,15 @@ row18:
 	MOVD    R9, R10
 	LSL     $1, R2, R3
 	SUBS    $2, R3
-	BMI     rest21
-group20:
+	BMI     rest19
+group18:
 	VLD1R.P 4(R8), [V0.S4]
 	VLD1R.P 4(R8), [V1.S4]
 	VLD1R.P 4(R10), [V2.S4]
 	VLD1R.P 4(R10), [V3.S4]
 	VORR    V2.B16, V0.B16, V0.B16
 	VORR    V3.B16, V1.B16, V1.B16
-half24:
+half22:
 	VAND    V1.B16, V0.B16, V14.B16
 	VMOV    V14.S[0], R12
 	ADDW    $1, R12
@@ -1600,8 +1429,8 @@ half24:
 	VSHL    $23, V23.S4, V23.S4
 	WORD    $0x6e33df39 // VFMUL V19.S4, V25.S4, V25.S4
 	WORD    $0x6e37df5a // VFMUL V23.S4, V26.S4, V26.S4
-	CBNZW   R12, part25
-parted26:
+	CBNZW   R12, part23
+parted24:
 	WORD    $0x4e3ad731 // VFADD V26.S4, V25.S4, V17.S4
 	VFMLA   V26.S4, V25.S4, V17.S4
 	// y = ±(x - s0)
@@ -1671,8 +1500,8 @@ parted26:
 	VSHL    $23, V16.S4, V16.S4
 	WORD    $0x6e2fdf18 // VFMUL V15.S4, V24.S4, V24.S4
 	WORD    $0x6e30df39 // VFMUL V16.S4, V25.S4, V25.S4
-	CBNZW   R12, part27
-parted28:
+	CBNZW   R12, part25
+parted26:
 	WORD    $0x4e39d70f // VFADD V25.S4, V24.S4, V15.S4
 	VFMLA   V25.S4, V24.S4, V15.S4
 	FMOVQ   32(R11), F16
@@ -1744,8 +1573,8 @@ parted28:
 	VSHL    $23, V25.S4, V25.S4
 	WORD    $0x6e35df7b // VFMUL V21.S4, V27.S4, V27.S4
 	WORD    $0x6e39df9c // VFMUL V25.S4, V28.S4, V28.S4
-	CBNZW   R12, part29
-parted30:
+	CBNZW   R12, part27
+parted28:
 	WORD    $0x4e3cd773 // VFADD V28.S4, V27.S4, V19.S4
 	VFMLA   V28.S4, V27.S4, V19.S4
 	// y = ±(x - s0)
@@ -1815,8 +1644,8 @@ parted30:
 	VSHL    $23, V18.S4, V18.S4
 	WORD    $0x6e30df5a // VFMUL V16.S4, V26.S4, V26.S4
 	WORD    $0x6e32df7b // VFMUL V18.S4, V27.S4, V27.S4
-	CBNZW   R12, part31
-parted32:
+	CBNZW   R12, part29
+parted30:
 	WORD    $0x4e3bd750 // VFADD V27.S4, V26.S4, V16.S4
 	VFMLA   V27.S4, V26.S4, V16.S4
 	FLDPQ   (R13), (F18, F20)
@@ -1841,11 +1670,11 @@ parted32:
 	ADD     $16, R11
 	ADD     $32, R13
 	SUB     $1, R3
-	TBNZ    $0, R3, half24
+	TBNZ    $0, R3, half22
 	SUB     $32, R11
 	SUB     $64, R13
 	SUB     $1, R15
-	CBNZ    R15, more33
+	CBNZ    R15, more31
 	FLDPQ   (R13), (F14, F15)
 	FLDPQ   32(R13), (F16, F17)
 	WORD    $0x4e6ed612 // VFADD V14.D2, V16.D2, V18.D2
@@ -1862,156 +1691,53 @@ parted32:
 	FSTPQ   (F14, F14), (R13)
 	FSTPQ   (F14, F14), 32(R13)
 	MOVD    $2, R15
-more33:
+more31:
 	ADD     $224, R1
-	TBZ     $63, R3, group20
+	TBZ     $63, R3, group18
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R3, copied22
-rest21:
-	CBZ     R5, done23
+	TBZ     $1, R3, copied20
+rest19:
+	CBZ     R5, done21
 	ADD     $0, R4, R22
-	TBZ     $7, R5, skip34
+	TBZ     $7, R5, skip32
 	VLD1.P  64(R1), [V14.B16, V15.B16, V16.B16, V17.B16]
 	VST1.P  [V14.B16, V15.B16, V16.B16, V17.B16], 64(R22)
 	VLD1.P  64(R1), [V14.B16, V15.B16, V16.B16, V17.B16]
 	VST1.P  [V14.B16, V15.B16, V16.B16, V17.B16], 64(R22)
-skip34:
-	TBZ     $6, R5, skip35
+skip32:
+	TBZ     $6, R5, skip33
 	VLD1.P  64(R1), [V14.B16, V15.B16, V16.B16, V17.B16]
 	VST1.P  [V14.B16, V15.B16, V16.B16, V17.B16], 64(R22)
-skip35:
-	TBZ     $5, R5, skip36
+skip33:
+	TBZ     $5, R5, skip34
 	VLD1.P  32(R1), [V14.B16, V15.B16]
 	VST1.P  [V14.B16, V15.B16], 32(R22)
-skip36:
-	TBZ     $4, R5, skip37
+skip34:
+	TBZ     $4, R5, skip35
 	VLD1.P  16(R1), [V14.B16]
 	VST1.P  [V14.B16], 16(R22)
-skip37:
-	TBZ     $3, R5, skip38
+skip35:
+	TBZ     $3, R5, skip36
 	FMOVD.P 8(R1), F14
 	FMOVD.P F14, 8(R22)
-skip38:
-	TBZ     $2, R5, skip39
+skip36:
+	TBZ     $2, R5, skip37
 	FMOVS.P 4(R1), F14
 	FMOVS.P F14, 4(R22)
-skip39:
+skip37:
 	ADD     $0, R4, R1
 	MOVD    $-2, R3
-	CMP     $64, R5
-	BLS     short40
 	CMP     $128, R5
-	BLS     short41
-	B       group20
-short40:
+	BLS     short38
+	B       group18
+short38:
 	VLD1R.P 4(R8), [V0.S4]
 	VLD1R.P 4(R8), [V1.S4]
 	VLD1R.P 4(R10), [V2.S4]
 	VLD1R.P 4(R10), [V3.S4]
 	VORR    V2.B16, V0.B16, V0.B16
 	VORR    V3.B16, V1.B16, V1.B16
-half42:
-	VAND    V1.B16, V0.B16, V14.B16
-	VMOV    V14.S[0], R12
-	ADDW    $1, R12
-	FMOVQ   (R11), F15
-	// y = ±(x - s0)
-	FMOVQ   (R1), F16
-	VCMTST  V15.S4, V2.S4, V17.S4
-	WORD    $0x4ea5d612 // VFSUB V5.S4, V16.S4, V18.S4
-	WORD    $0x4eb0d653 // VFSUB V16.S4, V18.S4, V19.S4
-	WORD    $0x4eb3d654 // VFSUB V19.S4, V18.S4, V20.S4
-	WORD    $0x4eb4d614 // VFSUB V20.S4, V16.S4, V20.S4
-	WORD    $0x4e25d673 // VFADD V5.S4, V19.S4, V19.S4
-	WORD    $0x4eb3d694 // VFSUB V19.S4, V20.S4, V20.S4
-	WORD    $0x4ea6d694 // VFSUB V6.S4, V20.S4, V20.S4
-	VSHL    $31, V17.S4, V17.S4
-	VEOR    V17.B16, V18.B16, V18.B16
-	VEOR    V17.B16, V20.B16, V20.B16
-	WORD    $0x4e32f4f2 // VFMAX V18.S4, V7.S4, V18.S4
-	WORD    $0x4eb2f512 // VFMIN V18.S4, V8.S4, V18.S4
-	FMOVQ   32(R11), F16
-	// y = ±(x - s0)
-	FMOVQ   32(R1), F19
-	VCMTST  V16.S4, V2.S4, V21.S4
-	WORD    $0x4ea5d676 // VFSUB V5.S4, V19.S4, V22.S4
-	WORD    $0x4eb3d6d7 // VFSUB V19.S4, V22.S4, V23.S4
-	WORD    $0x4eb7d6d8 // VFSUB V23.S4, V22.S4, V24.S4
-	WORD    $0x4eb8d678 // VFSUB V24.S4, V19.S4, V24.S4
-	WORD    $0x4e25d6f7 // VFADD V5.S4, V23.S4, V23.S4
-	WORD    $0x4eb7d718 // VFSUB V23.S4, V24.S4, V24.S4
-	WORD    $0x4ea6d718 // VFSUB V6.S4, V24.S4, V24.S4
-	VSHL    $31, V21.S4, V21.S4
-	VEOR    V21.B16, V22.B16, V22.B16
-	VEOR    V21.B16, V24.B16, V24.B16
-	WORD    $0x4e36f4f6 // VFMAX V22.S4, V7.S4, V22.S4
-	WORD    $0x4eb6f516 // VFMIN V22.S4, V8.S4, V22.S4
-	// t = y·log2(e) + magic; n = t - magic
-	FLDPQ   (R20), (F19, F23)
-	VFMLA   V10.S4, V18.S4, V19.S4
-	VFMLA   V10.S4, V22.S4, V23.S4
-	WORD    $0x4ea9d679 // VFSUB V9.S4, V19.S4, V25.S4
-	WORD    $0x4ea9d6fa // VFSUB V9.S4, V23.S4, V26.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V11.S4, V25.S4, V18.S4
-	VFMLA   V11.S4, V26.S4, V22.S4
-	VFMLA   V12.S4, V25.S4, V18.S4
-	VFMLA   V12.S4, V26.S4, V22.S4
-	WORD    $0x4e34d652 // VFADD V20.S4, V18.S4, V18.S4
-	WORD    $0x4e38d6d6 // VFADD V24.S4, V22.S4, V22.S4
-	// p = e^r
-	FLDPQ   224(R20), (F20, F24)
-	VFMLA   V18.S4, V13.S4, V20.S4
-	VFMLA   V22.S4, V13.S4, V24.S4
-	FLDPQ   256(R20), (F25, F26)
-	VFMLA   V18.S4, V20.S4, V25.S4
-	VFMLA   V22.S4, V24.S4, V26.S4
-	FLDPQ   288(R20), (F20, F24)
-	VFMLA   V18.S4, V25.S4, V20.S4
-	VFMLA   V22.S4, V26.S4, V24.S4
-	FLDPQ   320(R20), (F25, F26)
-	VFMLA   V18.S4, V20.S4, V25.S4
-	VFMLA   V22.S4, V24.S4, V26.S4
-	FLDPQ   352(R20), (F20, F24)
-	VFMLA   V18.S4, V25.S4, V20.S4
-	VFMLA   V22.S4, V26.S4, V24.S4
-	FLDPQ   352(R20), (F25, F26)
-	VFMLA   V18.S4, V20.S4, V25.S4
-	VFMLA   V22.S4, V24.S4, V26.S4
-	// s = 2^(n-c)
-	VSHL    $23, V19.S4, V19.S4
-	VSHL    $23, V23.S4, V23.S4
-	WORD    $0x6e33df39 // VFMUL V19.S4, V25.S4, V25.S4
-	WORD    $0x6e37df5a // VFMUL V23.S4, V26.S4, V26.S4
-	CBNZW   R12, part43
-parted44:
-	FLDPQ   (R13), (F17, F18)
-	WORD    $0x4e3ad733 // VFADD V26.S4, V25.S4, V19.S4
-	VFMLA   V26.S4, V25.S4, V19.S4
-	WORD    $0x0e617a74 // VFCVTL V19.S2, V20.D2
-	WORD    $0x4e617a75 // VFCVTL2 V19.S4, V21.D2
-	WORD    $0x4e71d696 // VFADD V17.D2, V20.D2, V22.D2
-	VFMLA   V17.D2, V20.D2, V22.D2
-	WORD    $0x4e72d6b1 // VFADD V18.D2, V21.D2, V17.D2
-	VFMLA   V18.D2, V21.D2, V17.D2
-	FSTPQ   (F22, F17), (R13)
-	ADD     $16, R1
-	ADD     $16, R11
-	ADD     $32, R13
-	SUB     $1, R3
-	TBNZ    $0, R3, half42
-	SUB     $32, R11
-	SUB     $64, R13
-	SUB     $1, R15
-	B       copied22
-short41:
-	VLD1R.P 4(R8), [V0.S4]
-	VLD1R.P 4(R8), [V1.S4]
-	VLD1R.P 4(R10), [V2.S4]
-	VLD1R.P 4(R10), [V3.S4]
-	VORR    V2.B16, V0.B16, V0.B16
-	VORR    V3.B16, V1.B16, V1.B16
-half45:
+half39:
 	VAND    V1.B16, V0.B16, V14.B16
 	VMOV    V14.S[0], R12
 	ADDW    $1, R12
@@ -2084,8 +1810,8 @@ half45:
 	VSHL    $23, V23.S4, V23.S4
 	WORD    $0x6e33df39 // VFMUL V19.S4, V25.S4, V25.S4
 	WORD    $0x6e37df5a // VFMUL V23.S4, V26.S4, V26.S4
-	CBNZW   R12, part46
-parted47:
+	CBNZW   R12, part40
+parted41:
 	WORD    $0x4e3ad731 // VFADD V26.S4, V25.S4, V17.S4
 	VFMLA   V26.S4, V25.S4, V17.S4
 	FMOVQ   32(R11), F18
@@ -2157,8 +1883,8 @@ parted47:
 	VSHL    $23, V26.S4, V26.S4
 	WORD    $0x6e36df9c // VFMUL V22.S4, V28.S4, V28.S4
 	WORD    $0x6e3adfbd // VFMUL V26.S4, V29.S4, V29.S4
-	CBNZW   R12, part48
-parted49:
+	CBNZW   R12, part42
+parted43:
 	WORD    $0x4e3dd794 // VFADD V29.S4, V28.S4, V20.S4
 	VFMLA   V29.S4, V28.S4, V20.S4
 	FLDPQ   (R13), (F21, F22)
@@ -2175,14 +1901,14 @@ parted49:
 	ADD     $16, R11
 	ADD     $32, R13
 	SUB     $1, R3
-	TBNZ    $0, R3, half45
+	TBNZ    $0, R3, half39
 	SUB     $32, R11
 	SUB     $64, R13
 	SUB     $1, R15
-copied22:
-done23:
+copied20:
+done21:
 	CMP     $2, R15
-	BEQ     complete50
+	BEQ     complete44
 	FLDPQ   (R13), (F14, F15)
 	FLDPQ   32(R13), (F16, F17)
 	WORD    $0x4e6ed612 // VFADD V14.D2, V16.D2, V18.D2
@@ -2195,72 +1921,64 @@ done23:
 	WORD    $0x4e6fd5d2 // VFADD V15.D2, V14.D2, V18.D2
 	VFMLA   V15.D2, V14.D2, V18.D2
 	FMOVD.P F18, 8(R14)
-complete50:
+complete44:
 	ADD     R21<<2, R0
 	MOVD    words+80(FP), R22
 	ADD     R22<<3, R7
 	MOVD    words+80(FP), R22
 	ADD     R22<<3, R9
 	SUB     $1, R6
-	CBNZ    R6, row18
-last19:
+	CBNZ    R6, row16
+last17:
 	RET
-part25:
+part23:
 	FMOVQ   (R11), F18
 	VCMTST  V18.S4, V0.S4, V18.S4
 	VAND    V18.B16, V25.B16, V25.B16
 	FMOVQ   64(R11), F18
 	VCMTST  V18.S4, V0.S4, V18.S4
 	VAND    V18.B16, V26.B16, V26.B16
-	B       parted26
-part27:
+	B       parted24
+part25:
 	FMOVQ   (R11), F15
 	VCMTST  V15.S4, V1.S4, V15.S4
 	VAND    V15.B16, V24.B16, V24.B16
 	FMOVQ   64(R11), F15
 	VCMTST  V15.S4, V1.S4, V15.S4
 	VAND    V15.B16, V25.B16, V25.B16
-	B       parted28
-part29:
+	B       parted26
+part27:
 	FMOVQ   32(R11), F20
 	VCMTST  V20.S4, V0.S4, V20.S4
 	VAND    V20.B16, V27.B16, V27.B16
 	FMOVQ   96(R11), F20
 	VCMTST  V20.S4, V0.S4, V20.S4
 	VAND    V20.B16, V28.B16, V28.B16
-	B       parted30
-part31:
+	B       parted28
+part29:
 	FMOVQ   32(R11), F16
 	VCMTST  V16.S4, V1.S4, V16.S4
 	VAND    V16.B16, V26.B16, V26.B16
 	FMOVQ   96(R11), F16
 	VCMTST  V16.S4, V1.S4, V16.S4
 	VAND    V16.B16, V27.B16, V27.B16
-	B       parted32
-part43:
-	FMOVQ   (R11), F18
-	VCMTST  V18.S4, V0.S4, V18.S4
-	VAND    V18.B16, V25.B16, V25.B16
-	FMOVQ   32(R11), F18
-	VCMTST  V18.S4, V0.S4, V18.S4
-	VAND    V18.B16, V26.B16, V26.B16
-	B       parted44
-part46:
+	B       parted30
+part40:
 	FMOVQ   (R11), F18
 	VCMTST  V18.S4, V0.S4, V18.S4
 	VAND    V18.B16, V25.B16, V25.B16
 	FMOVQ   64(R11), F18
 	VCMTST  V18.S4, V0.S4, V18.S4
 	VAND    V18.B16, V26.B16, V26.B16
-	B       parted47
-part48:
+	B       parted41
+part42:
 	FMOVQ   32(R11), F21
 	VCMTST  V21.S4, V0.S4, V21.S4
 	VAND    V21.B16, V28.B16, V28.B16
 	FMOVQ   96(R11), F21
 	VCMTST  V21.S4, V0.S4, V21.S4
 	VAND    V21.B16, V29.B16, V29.B16
-	B       parted49
+	B       parted43
 
 // func bceSums32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 TEXT ·bceSums32NEON(SB), NOSPLIT, $512-144
@@ -2285,8 +2003,8 @@ TEXT ·bceSums32NEON(SB), NOSPLIT, $512-144
 	FMOVQ   160(R19), F9
 	FMOVQ   192(R19), F10
 	MOVD    stride+40(FP), R20
-	CBZ     R6, last52
-row51:
+	CBZ     R6, last46
+row45:
 	VEOR    V11.B16, V11.B16, V11.B16
 	FSTPQ   (F11, F11), (R13)
 	FSTPQ   (F11, F11), 32(R13)
@@ -2296,15 +2014,15 @@ row51:
 	MOVD    R9, R10
 	LSL     $1, R2, R3
 	SUBS    $2, R3
-	BMI     rest54
-group53:
+	BMI     rest48
+group47:
 	VLD1R.P 4(R8), [V0.S4]
 	VLD1R.P 4(R8), [V1.S4]
 	VLD1R.P 4(R10), [V2.S4]
 	VLD1R.P 4(R10), [V3.S4]
 	VORR    V2.B16, V0.B16, V0.B16
 	VORR    V3.B16, V1.B16, V1.B16
-half57:
+half51:
 	VAND    V1.B16, V0.B16, V11.B16
 	VMOV    V11.S[0], R12
 	ADDW    $1, R12
@@ -2359,8 +2077,8 @@ half57:
 	VSHL    $23, V19.S4, V19.S4
 	WORD    $0x6e32ded6 // VFMUL V18.S4, V22.S4, V22.S4
 	WORD    $0x6e33def7 // VFMUL V19.S4, V23.S4, V23.S4
-	CBNZW   R12, part58
-parted59:
+	CBNZW   R12, part52
+parted53:
 	WORD    $0x4e37d6cd // VFADD V23.S4, V22.S4, V13.S4
 	VFMLA   V23.S4, V22.S4, V13.S4
 	// y = ±(x - s0)
@@ -2412,8 +2130,8 @@ parted59:
 	VSHL    $23, V18.S4, V18.S4
 	WORD    $0x6e2fdeb5 // VFMUL V15.S4, V21.S4, V21.S4
 	WORD    $0x6e32ded6 // VFMUL V18.S4, V22.S4, V22.S4
-	CBNZW   R12, part60
-parted61:
+	CBNZW   R12, part54
+parted55:
 	WORD    $0x4e36d6ac // VFADD V22.S4, V21.S4, V12.S4
 	VFMLA   V22.S4, V21.S4, V12.S4
 	FMOVQ   32(R11), F14
@@ -2467,8 +2185,8 @@ parted61:
 	VSHL    $23, V21.S4, V21.S4
 	WORD    $0x6e34df18 // VFMUL V20.S4, V24.S4, V24.S4
 	WORD    $0x6e35df39 // VFMUL V21.S4, V25.S4, V25.S4
-	CBNZW   R12, part62
-parted63:
+	CBNZW   R12, part56
+parted57:
 	WORD    $0x4e39d70f // VFADD V25.S4, V24.S4, V15.S4
 	VFMLA   V25.S4, V24.S4, V15.S4
 	// y = ±(x - s0)
@@ -2520,8 +2238,8 @@ parted63:
 	VSHL    $23, V20.S4, V20.S4
 	WORD    $0x6e31def7 // VFMUL V17.S4, V23.S4, V23.S4
 	WORD    $0x6e34df18 // VFMUL V20.S4, V24.S4, V24.S4
-	CBNZW   R12, part64
-parted65:
+	CBNZW   R12, part58
+parted59:
 	WORD    $0x4e38d6ee // VFADD V24.S4, V23.S4, V14.S4
 	VFMLA   V24.S4, V23.S4, V14.S4
 	FLDPQ   (R13), (F16, F17)
@@ -2546,11 +2264,11 @@ parted65:
 	ADD     $16, R11
 	ADD     $32, R13
 	SUB     $1, R3
-	TBNZ    $0, R3, half57
+	TBNZ    $0, R3, half51
 	SUB     $32, R11
 	SUB     $64, R13
 	SUB     $1, R15
-	CBNZ    R15, more66
+	CBNZ    R15, more60
 	FLDPQ   (R13), (F11, F12)
 	FLDPQ   32(R13), (F13, F14)
 	WORD    $0x4e6bd5af // VFADD V11.D2, V13.D2, V15.D2
@@ -2567,138 +2285,53 @@ parted65:
 	FSTPQ   (F11, F11), (R13)
 	FSTPQ   (F11, F11), 32(R13)
 	MOVD    $2, R15
-more66:
+more60:
 	ADD     $224, R1
-	TBZ     $63, R3, group53
+	TBZ     $63, R3, group47
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R3, copied55
-rest54:
-	CBZ     R5, done56
+	TBZ     $1, R3, copied49
+rest48:
+	CBZ     R5, done50
 	ADD     $0, R4, R21
-	TBZ     $7, R5, skip67
+	TBZ     $7, R5, skip61
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R21)
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R21)
-skip67:
-	TBZ     $6, R5, skip68
+skip61:
+	TBZ     $6, R5, skip62
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R21)
-skip68:
-	TBZ     $5, R5, skip69
+skip62:
+	TBZ     $5, R5, skip63
 	VLD1.P  32(R1), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R21)
-skip69:
-	TBZ     $4, R5, skip70
+skip63:
+	TBZ     $4, R5, skip64
 	VLD1.P  16(R1), [V11.B16]
 	VST1.P  [V11.B16], 16(R21)
-skip70:
-	TBZ     $3, R5, skip71
+skip64:
+	TBZ     $3, R5, skip65
 	FMOVD.P 8(R1), F11
 	FMOVD.P F11, 8(R21)
-skip71:
-	TBZ     $2, R5, skip72
+skip65:
+	TBZ     $2, R5, skip66
 	FMOVS.P 4(R1), F11
 	FMOVS.P F11, 4(R21)
-skip72:
+skip66:
 	ADD     $0, R4, R1
 	MOVD    $-2, R3
-	CMP     $64, R5
-	BLS     short73
 	CMP     $128, R5
-	BLS     short74
-	B       group53
-short73:
+	BLS     short67
+	B       group47
+short67:
 	VLD1R.P 4(R8), [V0.S4]
 	VLD1R.P 4(R8), [V1.S4]
 	VLD1R.P 4(R10), [V2.S4]
 	VLD1R.P 4(R10), [V3.S4]
 	VORR    V2.B16, V0.B16, V0.B16
 	VORR    V3.B16, V1.B16, V1.B16
-half75:
-	VAND    V1.B16, V0.B16, V11.B16
-	VMOV    V11.S[0], R12
-	ADDW    $1, R12
-	FMOVQ   (R11), F12
-	// y = ±(x - s0)
-	FMOVQ   (R1), F13
-	VCMTST  V12.S4, V2.S4, V14.S4
-	VSHL    $31, V14.S4, V14.S4
-	VEOR    V14.B16, V13.B16, V13.B16
-	WORD    $0x4e2df48d // VFMAX V13.S4, V4.S4, V13.S4
-	WORD    $0x4eadf4ad // VFMIN V13.S4, V5.S4, V13.S4
-	FMOVQ   32(R11), F15
-	// y = ±(x - s0)
-	FMOVQ   32(R1), F16
-	VCMTST  V15.S4, V2.S4, V17.S4
-	VSHL    $31, V17.S4, V17.S4
-	VEOR    V17.B16, V16.B16, V16.B16
-	WORD    $0x4e30f490 // VFMAX V16.S4, V4.S4, V16.S4
-	WORD    $0x4eb0f4b0 // VFMIN V16.S4, V5.S4, V16.S4
-	// t = y·log2(e) + magic; n = t - magic
-	FLDPQ   (R19), (F18, F19)
-	VFMLA   V7.S4, V13.S4, V18.S4
-	VFMLA   V7.S4, V16.S4, V19.S4
-	WORD    $0x4ea6d654 // VFSUB V6.S4, V18.S4, V20.S4
-	WORD    $0x4ea6d675 // VFSUB V6.S4, V19.S4, V21.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V8.S4, V20.S4, V13.S4
-	VFMLA   V8.S4, V21.S4, V16.S4
-	VFMLA   V9.S4, V20.S4, V13.S4
-	VFMLA   V9.S4, V21.S4, V16.S4
-	// p = e^r
-	FLDPQ   224(R19), (F20, F21)
-	VFMLA   V13.S4, V10.S4, V20.S4
-	VFMLA   V16.S4, V10.S4, V21.S4
-	FLDPQ   256(R19), (F22, F23)
-	VFMLA   V13.S4, V20.S4, V22.S4
-	VFMLA   V16.S4, V21.S4, V23.S4
-	FLDPQ   288(R19), (F20, F21)
-	VFMLA   V13.S4, V22.S4, V20.S4
-	VFMLA   V16.S4, V23.S4, V21.S4
-	FLDPQ   320(R19), (F22, F23)
-	VFMLA   V13.S4, V20.S4, V22.S4
-	VFMLA   V16.S4, V21.S4, V23.S4
-	FLDPQ   352(R19), (F20, F21)
-	VFMLA   V13.S4, V22.S4, V20.S4
-	VFMLA   V16.S4, V23.S4, V21.S4
-	FLDPQ   352(R19), (F22, F23)
-	VFMLA   V13.S4, V20.S4, V22.S4
-	VFMLA   V16.S4, V21.S4, V23.S4
-	// s = 2^(n-c)
-	VSHL    $23, V18.S4, V18.S4
-	VSHL    $23, V19.S4, V19.S4
-	WORD    $0x6e32ded6 // VFMUL V18.S4, V22.S4, V22.S4
-	WORD    $0x6e33def7 // VFMUL V19.S4, V23.S4, V23.S4
-	CBNZW   R12, part76
-parted77:
-	FLDPQ   (R13), (F13, F14)
-	WORD    $0x4e37d6d0 // VFADD V23.S4, V22.S4, V16.S4
-	VFMLA   V23.S4, V22.S4, V16.S4
-	WORD    $0x0e617a11 // VFCVTL V16.S2, V17.D2
-	WORD    $0x4e617a12 // VFCVTL2 V16.S4, V18.D2
-	WORD    $0x4e6dd633 // VFADD V13.D2, V17.D2, V19.D2
-	VFMLA   V13.D2, V17.D2, V19.D2
-	WORD    $0x4e6ed64d // VFADD V14.D2, V18.D2, V13.D2
-	VFMLA   V14.D2, V18.D2, V13.D2
-	FSTPQ   (F19, F13), (R13)
-	ADD     $16, R1
-	ADD     $16, R11
-	ADD     $32, R13
-	SUB     $1, R3
-	TBNZ    $0, R3, half75
-	SUB     $32, R11
-	SUB     $64, R13
-	SUB     $1, R15
-	B       copied55
-short74:
-	VLD1R.P 4(R8), [V0.S4]
-	VLD1R.P 4(R8), [V1.S4]
-	VLD1R.P 4(R10), [V2.S4]
-	VLD1R.P 4(R10), [V3.S4]
-	VORR    V2.B16, V0.B16, V0.B16
-	VORR    V3.B16, V1.B16, V1.B16
-half78:
+half68:
 	VAND    V1.B16, V0.B16, V11.B16
 	VMOV    V11.S[0], R12
 	ADDW    $1, R12
@@ -2753,8 +2386,8 @@ half78:
 	VSHL    $23, V19.S4, V19.S4
 	WORD    $0x6e32ded6 // VFMUL V18.S4, V22.S4, V22.S4
 	WORD    $0x6e33def7 // VFMUL V19.S4, V23.S4, V23.S4
-	CBNZW   R12, part79
-parted80:
+	CBNZW   R12, part69
+parted70:
 	WORD    $0x4e37d6cd // VFADD V23.S4, V22.S4, V13.S4
 	VFMLA   V23.S4, V22.S4, V13.S4
 	FMOVQ   32(R11), F14
@@ -2808,8 +2441,8 @@ parted80:
 	VSHL    $23, V22.S4, V22.S4
 	WORD    $0x6e35df39 // VFMUL V21.S4, V25.S4, V25.S4
 	WORD    $0x6e36df5a // VFMUL V22.S4, V26.S4, V26.S4
-	CBNZW   R12, part81
-parted82:
+	CBNZW   R12, part71
+parted72:
 	WORD    $0x4e3ad730 // VFADD V26.S4, V25.S4, V16.S4
 	VFMLA   V26.S4, V25.S4, V16.S4
 	FLDPQ   (R13), (F17, F19)
@@ -2826,14 +2459,14 @@ parted82:
 	ADD     $16, R11
 	ADD     $32, R13
 	SUB     $1, R3
-	TBNZ    $0, R3, half78
+	TBNZ    $0, R3, half68
 	SUB     $32, R11
 	SUB     $64, R13
 	SUB     $1, R15
-copied55:
-done56:
+copied49:
+done50:
 	CMP     $2, R15
-	BEQ     complete83
+	BEQ     complete73
 	FLDPQ   (R13), (F11, F12)
 	FLDPQ   32(R13), (F13, F14)
 	WORD    $0x4e6bd5af // VFADD V11.D2, V13.D2, V15.D2
@@ -2846,72 +2479,64 @@ done56:
 	WORD    $0x4e6cd56f // VFADD V12.D2, V11.D2, V15.D2
 	VFMLA   V12.D2, V11.D2, V15.D2
 	FMOVD.P F15, 8(R14)
-complete83:
+complete73:
 	ADD     R20<<2, R0
 	MOVD    words+80(FP), R21
 	ADD     R21<<3, R7
 	MOVD    words+80(FP), R21
 	ADD     R21<<3, R9
 	SUB     $1, R6
-	CBNZ    R6, row51
-last52:
+	CBNZ    R6, row45
+last46:
 	RET
-part58:
+part52:
 	FMOVQ   (R11), F13
 	VCMTST  V13.S4, V0.S4, V13.S4
 	VAND    V13.B16, V22.B16, V22.B16
 	FMOVQ   64(R11), F13
 	VCMTST  V13.S4, V0.S4, V13.S4
 	VAND    V13.B16, V23.B16, V23.B16
-	B       parted59
-part60:
+	B       parted53
+part54:
 	FMOVQ   (R11), F12
 	VCMTST  V12.S4, V1.S4, V12.S4
 	VAND    V12.B16, V21.B16, V21.B16
 	FMOVQ   64(R11), F12
 	VCMTST  V12.S4, V1.S4, V12.S4
 	VAND    V12.B16, V22.B16, V22.B16
-	B       parted61
-part62:
+	B       parted55
+part56:
 	FMOVQ   32(R11), F15
 	VCMTST  V15.S4, V0.S4, V15.S4
 	VAND    V15.B16, V24.B16, V24.B16
 	FMOVQ   96(R11), F15
 	VCMTST  V15.S4, V0.S4, V15.S4
 	VAND    V15.B16, V25.B16, V25.B16
-	B       parted63
-part64:
+	B       parted57
+part58:
 	FMOVQ   32(R11), F14
 	VCMTST  V14.S4, V1.S4, V14.S4
 	VAND    V14.B16, V23.B16, V23.B16
 	FMOVQ   96(R11), F14
 	VCMTST  V14.S4, V1.S4, V14.S4
 	VAND    V14.B16, V24.B16, V24.B16
-	B       parted65
-part76:
-	FMOVQ   (R11), F13
-	VCMTST  V13.S4, V0.S4, V13.S4
-	VAND    V13.B16, V22.B16, V22.B16
-	FMOVQ   32(R11), F13
-	VCMTST  V13.S4, V0.S4, V13.S4
-	VAND    V13.B16, V23.B16, V23.B16
-	B       parted77
-part79:
+	B       parted59
+part69:
 	FMOVQ   (R11), F13
 	VCMTST  V13.S4, V0.S4, V13.S4
 	VAND    V13.B16, V22.B16, V22.B16
 	FMOVQ   64(R11), F13
 	VCMTST  V13.S4, V0.S4, V13.S4
 	VAND    V13.B16, V23.B16, V23.B16
-	B       parted80
-part81:
+	B       parted70
+part71:
 	FMOVQ   32(R11), F16
 	VCMTST  V16.S4, V0.S4, V16.S4
 	VAND    V16.B16, V25.B16, V25.B16
 	FMOVQ   96(R11), F16
 	VCMTST  V16.S4, V0.S4, V16.S4
 	VAND    V16.B16, V26.B16, V26.B16
-	B       parted82
+	B       parted72
 
 // func bceGradWeighted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 TEXT ·bceGradWeighted32NEON(SB), NOSPLIT, $512-144
@@ -2939,8 +2564,8 @@ TEXT ·bceGradWeighted32NEON(SB), NOSPLIT, $512-144
 	FMOVQ   128(R24), F10
 	FMOVQ   160(R24), F11
 	FMOVQ   192(R24), F12
-	CBZ     R12, last85
-row84:
+	CBZ     R12, last75
+row74:
 	VEOR    V13.B16, V13.B16, V13.B16
 	FSTPQ   (F13, F13), (R13)
 	FSTPQ   (F13, F13), 32(R13)
@@ -2957,15 +2582,15 @@ row84:
 	MOVD    R19, R20
 	LSL     $1, R8, R9
 	SUBS    $2, R9
-	BMI     rest87
-group86:
+	BMI     rest77
+group76:
 	VLD1R.P 4(R15), [V0.S4]
 	VLD1R.P 4(R15), [V1.S4]
 	VLD1R.P 4(R20), [V2.S4]
 	VLD1R.P 4(R20), [V3.S4]
 	VORR    V2.B16, V0.B16, V0.B16
 	VORR    V3.B16, V1.B16, V1.B16
-half90:
+half80:
 	// y = ±(x - s0), m = max(y, 0)
 	FMOVQ   (R1), F13
 	FMOVQ   (R21), F14
@@ -3730,273 +3355,59 @@ half90:
 	ADD     $16, R21
 	ADD     $32, R13
 	SUB     $1, R9
-	TBNZ    $0, R9, half90
+	TBNZ    $0, R9, half80
 	SUB     $32, R21
 	SUB     $64, R13
 	ADD     $224, R1
 	ADD     $224, R3
 	ADD     $224, R5
 	ADD     $224, R7
-	TBZ     $63, R9, group86
+	TBZ     $63, R9, group76
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R9, copied88
-rest87:
-	CBZ     R11, done89
+	TBZ     $1, R9, copied78
+rest77:
+	CBZ     R11, done79
 	ADD     $0, R10, R25
-	TBZ     $7, R11, skip91
+	TBZ     $7, R11, skip81
 	VLD1.P  64(R1), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
 	VLD1.P  64(R1), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
-skip91:
-	TBZ     $6, R11, skip92
+skip81:
+	TBZ     $6, R11, skip82
 	VLD1.P  64(R1), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
-skip92:
-	TBZ     $5, R11, skip93
+skip82:
+	TBZ     $5, R11, skip83
 	VLD1.P  32(R1), [V13.B16, V14.B16]
 	VST1.P  [V13.B16, V14.B16], 32(R25)
-skip93:
-	TBZ     $4, R11, skip94
+skip83:
+	TBZ     $4, R11, skip84
 	VLD1.P  16(R1), [V13.B16]
 	VST1.P  [V13.B16], 16(R25)
-skip94:
-	TBZ     $3, R11, skip95
+skip84:
+	TBZ     $3, R11, skip85
 	FMOVD.P 8(R1), F13
 	FMOVD.P F13, 8(R25)
-skip95:
-	TBZ     $2, R11, skip96
+skip85:
+	TBZ     $2, R11, skip86
 	FMOVS.P 4(R1), F13
 	FMOVS.P F13, 4(R25)
-skip96:
+skip86:
 	ADD     $0, R10, R1
 	MOVD    R10, R3
 	MOVD    $-2, R9
-	CMP     $64, R11
-	BLS     short97
 	CMP     $128, R11
-	BLS     short98
-	B       group86
-short97:
+	BLS     short87
+	B       group76
+short87:
 	VLD1R.P 4(R15), [V0.S4]
 	VLD1R.P 4(R15), [V1.S4]
 	VLD1R.P 4(R20), [V2.S4]
 	VLD1R.P 4(R20), [V3.S4]
 	VORR    V2.B16, V0.B16, V0.B16
 	VORR    V3.B16, V1.B16, V1.B16
-half99:
-	// y = ±(x - s0), m = max(y, 0)
-	FMOVQ   (R1), F13
-	FMOVQ   (R21), F14
-	VCMTST  V14.S4, V2.S4, V15.S4
-	VCMTST  V14.S4, V0.S4, V16.S4
-	WORD    $0x4ea5d5ae // VFSUB V5.S4, V13.S4, V14.S4
-	WORD    $0x4eadd5d1 // VFSUB V13.S4, V14.S4, V17.S4
-	WORD    $0x4eb1d5d2 // VFSUB V17.S4, V14.S4, V18.S4
-	WORD    $0x4eb2d5b2 // VFSUB V18.S4, V13.S4, V18.S4
-	WORD    $0x4e25d631 // VFADD V5.S4, V17.S4, V17.S4
-	WORD    $0x4eb1d652 // VFSUB V17.S4, V18.S4, V18.S4
-	WORD    $0x4ea6d652 // VFSUB V6.S4, V18.S4, V18.S4
-	VSHL    $31, V15.S4, V15.S4
-	VEOR    V15.B16, V14.B16, V14.B16
-	VEOR    V15.B16, V18.B16, V18.B16
-	VEOR    V13.B16, V13.B16, V13.B16
-	WORD    $0x6eaee5b1 // VFCMGT V14.S4, V13.S4, V17.S4
-	FMOVQ   384(R24), F19
-	WORD    $0x4e32d5cf // VFADD V18.S4, V14.S4, V15.S4
-	WORD    $0x4e711def // VBIC V17.B16, V15.B16, V15.B16
-	VMOV    V19.B16, V13.B16
-	WORD    $0x4e711dad // VBIC V17.B16, V13.B16, V13.B16
-	VEOR    V13.B16, V18.B16, V18.B16
-	VAND    V16.B16, V15.B16, V15.B16
-	VORR    V19.B16, V14.B16, V14.B16
-	WORD    $0x6eaee50d // VFCMGT V14.S4, V8.S4, V13.S4
-	WORD    $0x4e6d1e10 // VBIC V13.B16, V16.B16, V16.B16
-	// y = ±(x - s0), m = max(y, 0)
-	FMOVQ   32(R1), F13
-	FMOVQ   32(R21), F19
-	VCMTST  V19.S4, V2.S4, V20.S4
-	VCMTST  V19.S4, V0.S4, V21.S4
-	WORD    $0x4ea5d5b3 // VFSUB V5.S4, V13.S4, V19.S4
-	WORD    $0x4eadd676 // VFSUB V13.S4, V19.S4, V22.S4
-	WORD    $0x4eb6d677 // VFSUB V22.S4, V19.S4, V23.S4
-	WORD    $0x4eb7d5b7 // VFSUB V23.S4, V13.S4, V23.S4
-	WORD    $0x4e25d6d6 // VFADD V5.S4, V22.S4, V22.S4
-	WORD    $0x4eb6d6f7 // VFSUB V22.S4, V23.S4, V23.S4
-	WORD    $0x4ea6d6f7 // VFSUB V6.S4, V23.S4, V23.S4
-	VSHL    $31, V20.S4, V20.S4
-	VEOR    V20.B16, V19.B16, V19.B16
-	VEOR    V20.B16, V23.B16, V23.B16
-	VEOR    V13.B16, V13.B16, V13.B16
-	WORD    $0x6eb3e5b6 // VFCMGT V19.S4, V13.S4, V22.S4
-	FMOVQ   384(R24), F24
-	WORD    $0x4e37d674 // VFADD V23.S4, V19.S4, V20.S4
-	WORD    $0x4e761e94 // VBIC V22.B16, V20.B16, V20.B16
-	VMOV    V24.B16, V13.B16
-	WORD    $0x4e761dad // VBIC V22.B16, V13.B16, V13.B16
-	VEOR    V13.B16, V23.B16, V23.B16
-	VAND    V21.B16, V20.B16, V20.B16
-	VORR    V24.B16, V19.B16, V19.B16
-	WORD    $0x6eb3e50d // VFCMGT V19.S4, V8.S4, V13.S4
-	WORD    $0x4e6d1eb5 // VBIC V13.B16, V21.B16, V21.B16
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V7.B16, V13.B16
-	VFMLA   V9.S4, V14.S4, V13.S4
-	VMOV    V7.B16, V24.B16
-	VFMLA   V9.S4, V19.S4, V24.S4
-	WORD    $0x4ea7d5b9 // VFSUB V7.S4, V13.S4, V25.S4
-	WORD    $0x4ea7d71a // VFSUB V7.S4, V24.S4, V26.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V10.S4, V25.S4, V14.S4
-	VFMLA   V10.S4, V26.S4, V19.S4
-	VFMLA   V11.S4, V25.S4, V14.S4
-	VFMLA   V11.S4, V26.S4, V19.S4
-	WORD    $0x4e32d5ce // VFADD V18.S4, V14.S4, V14.S4
-	WORD    $0x4e37d673 // VFADD V23.S4, V19.S4, V19.S4
-	// p = e^r
-	FLDPQ   224(R24), (F18, F23)
-	VFMLA   V14.S4, V12.S4, V18.S4
-	VFMLA   V19.S4, V12.S4, V23.S4
-	FLDPQ   256(R24), (F25, F26)
-	VFMLA   V14.S4, V18.S4, V25.S4
-	VFMLA   V19.S4, V23.S4, V26.S4
-	FLDPQ   288(R24), (F18, F23)
-	VFMLA   V14.S4, V25.S4, V18.S4
-	VFMLA   V19.S4, V26.S4, V23.S4
-	FLDPQ   320(R24), (F25, F26)
-	VFMLA   V14.S4, V18.S4, V25.S4
-	VFMLA   V19.S4, V23.S4, V26.S4
-	FLDPQ   352(R24), (F18, F23)
-	VFMLA   V14.S4, V25.S4, V18.S4
-	VFMLA   V19.S4, V26.S4, V23.S4
-	FLDPQ   352(R24), (F25, F26)
-	VFMLA   V14.S4, V18.S4, V25.S4
-	VFMLA   V19.S4, V23.S4, V26.S4
-	// s = 2^(n-c)
-	VSHL    $23, V13.S4, V13.S4
-	VSHL    $23, V24.S4, V24.S4
-	WORD    $0x6e2ddf39 // VFMUL V13.S4, V25.S4, V25.S4
-	VAND    V16.B16, V25.B16, V25.B16
-	WORD    $0x6e38df5a // VFMUL V24.S4, V26.S4, V26.S4
-	VAND    V21.B16, V26.B16, V26.B16
-	// the gradient
-	FMOVQ   (R21), F18
-	VMOV    V4.B16, V13.B16
-	FMOVQ   (R5), F19
-	FMOVQ   (R7), F21
-	FMOVQ   (R21), F23
-	VCMTST  V23.S4, V2.S4, V24.S4
-	VBSL    V19.B16, V21.B16, V24.B16
-	WORD    $0x6e38ddad // VFMUL V24.S4, V13.S4, V13.S4
-	VCMTST  V18.S4, V2.S4, V16.S4
-	VCMTST  V18.S4, V0.S4, V18.S4
-	VSHL    $31, V16.S4, V16.S4
-	VEOR    V16.B16, V13.B16, V13.B16
-	WORD    $0x6e39ddae // VFMUL V25.S4, V13.S4, V14.S4
-	VMOV    V17.B16, V16.B16
-	VBSL    V13.B16, V14.B16, V16.B16
-	FMOVQ   352(R24), F19
-	WORD    $0x4e33d72e // VFADD V19.S4, V25.S4, V14.S4
-	WORD    $0x6e2efe10 // VFDIV V14.S4, V16.S4, V16.S4
-	VAND    V18.B16, V16.B16, V16.B16
-	FMOVQ   F16, (R3)
-	// the gradient
-	FMOVQ   32(R21), F17
-	VMOV    V4.B16, V13.B16
-	FMOVQ   32(R5), F18
-	FMOVQ   32(R7), F19
-	FMOVQ   32(R21), F21
-	VCMTST  V21.S4, V2.S4, V23.S4
-	VBSL    V18.B16, V19.B16, V23.B16
-	WORD    $0x6e37ddad // VFMUL V23.S4, V13.S4, V13.S4
-	VCMTST  V17.S4, V2.S4, V16.S4
-	VCMTST  V17.S4, V0.S4, V17.S4
-	VSHL    $31, V16.S4, V16.S4
-	VEOR    V16.B16, V13.B16, V13.B16
-	WORD    $0x6e3addae // VFMUL V26.S4, V13.S4, V14.S4
-	VMOV    V22.B16, V16.B16
-	VBSL    V13.B16, V14.B16, V16.B16
-	FMOVQ   352(R24), F18
-	WORD    $0x4e32d74e // VFADD V18.S4, V26.S4, V14.S4
-	WORD    $0x6e2efe10 // VFDIV V14.S4, V16.S4, V16.S4
-	VAND    V17.B16, V16.B16, V16.B16
-	FMOVQ   F16, 32(R3)
-	FMOVQ   416(R24), F16
-	WORD    $0x4e30d72d // VFADD V16.S4, V25.S4, V13.S4
-	WORD    $0x6e2dff2d // VFDIV V13.S4, V25.S4, V13.S4
-	WORD    $0x6e2dddae // VFMUL V13.S4, V13.S4, V14.S4
-	FMOVQ   448(R24), F16
-	WORD    $0x6e2ede10 // VFMUL V14.S4, V16.S4, V16.S4
-	FMOVQ   480(R24), F17
-	WORD    $0x4e31d610 // VFADD V17.S4, V16.S4, V16.S4
-	WORD    $0x6e2ede10 // VFMUL V14.S4, V16.S4, V16.S4
-	FMOVQ   512(R24), F17
-	WORD    $0x4e31d610 // VFADD V17.S4, V16.S4, V16.S4
-	WORD    $0x6e2ede10 // VFMUL V14.S4, V16.S4, V16.S4
-	FMOVQ   544(R24), F17
-	WORD    $0x4e31d610 // VFADD V17.S4, V16.S4, V16.S4
-	WORD    $0x6e2dddce // VFMUL V13.S4, V14.S4, V14.S4
-	WORD    $0x6e2ede10 // VFMUL V14.S4, V16.S4, V16.S4
-	WORD    $0x4e2dd5ad // VFADD V13.S4, V13.S4, V13.S4
-	WORD    $0x4e2dd610 // VFADD V13.S4, V16.S4, V16.S4
-	FMOVQ   416(R24), F17
-	WORD    $0x4e31d74d // VFADD V17.S4, V26.S4, V13.S4
-	WORD    $0x6e2dff4d // VFDIV V13.S4, V26.S4, V13.S4
-	WORD    $0x6e2dddae // VFMUL V13.S4, V13.S4, V14.S4
-	FMOVQ   448(R24), F17
-	WORD    $0x6e2ede31 // VFMUL V14.S4, V17.S4, V17.S4
-	FMOVQ   480(R24), F18
-	WORD    $0x4e32d631 // VFADD V18.S4, V17.S4, V17.S4
-	WORD    $0x6e2ede31 // VFMUL V14.S4, V17.S4, V17.S4
-	FMOVQ   512(R24), F18
-	WORD    $0x4e32d631 // VFADD V18.S4, V17.S4, V17.S4
-	WORD    $0x6e2ede31 // VFMUL V14.S4, V17.S4, V17.S4
-	FMOVQ   544(R24), F18
-	WORD    $0x4e32d631 // VFADD V18.S4, V17.S4, V17.S4
-	WORD    $0x6e2dddce // VFMUL V13.S4, V14.S4, V14.S4
-	WORD    $0x6e2ede31 // VFMUL V14.S4, V17.S4, V17.S4
-	WORD    $0x4e2dd5ad // VFADD V13.S4, V13.S4, V13.S4
-	WORD    $0x4e2dd631 // VFADD V13.S4, V17.S4, V17.S4
-	WORD    $0x4e30d5ef // VFADD V16.S4, V15.S4, V15.S4
-	FMOVQ   (R5), F13
-	FMOVQ   (R7), F14
-	FMOVQ   (R21), F18
-	VCMTST  V18.S4, V2.S4, V19.S4
-	VBSL    V13.B16, V14.B16, V19.B16
-	WORD    $0x6e2fde6f // VFMUL V15.S4, V19.S4, V15.S4
-	WORD    $0x4e31d694 // VFADD V17.S4, V20.S4, V20.S4
-	FMOVQ   32(R5), F13
-	FMOVQ   32(R7), F14
-	FMOVQ   32(R21), F16
-	VCMTST  V16.S4, V2.S4, V18.S4
-	VBSL    V13.B16, V14.B16, V18.B16
-	WORD    $0x6e34de54 // VFMUL V20.S4, V18.S4, V20.S4
-	WORD    $0x4e34d5ef // VFADD V20.S4, V15.S4, V15.S4
-	WORD    $0x0e6179ed // VFCVTL V15.S2, V13.D2
-	WORD    $0x4e6179ee // VFCVTL2 V15.S4, V14.D2
-	FLDPQ   (R13), (F16, F17)
-	WORD    $0x4e6dd610 // VFADD V13.D2, V16.D2, V16.D2
-	WORD    $0x4e6ed631 // VFADD V14.D2, V17.D2, V17.D2
-	FSTPQ   (F16, F17), (R13)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R7
-	ADD     $16, R21
-	ADD     $32, R13
-	SUB     $1, R9
-	TBNZ    $0, R9, half99
-	SUB     $32, R21
-	SUB     $64, R13
-	B       copied88
-short98:
-	VLD1R.P 4(R15), [V0.S4]
-	VLD1R.P 4(R15), [V1.S4]
-	VLD1R.P 4(R20), [V2.S4]
-	VLD1R.P 4(R20), [V3.S4]
-	VORR    V2.B16, V0.B16, V0.B16
-	VORR    V3.B16, V1.B16, V1.B16
-half100:
+half88:
 	// y = ±(x - s0), m = max(y, 0)
 	FMOVQ   (R1), F13
 	FMOVQ   (R21), F14
@@ -4385,39 +3796,39 @@ half100:
 	ADD     $16, R21
 	ADD     $32, R13
 	SUB     $1, R9
-	TBNZ    $0, R9, half100
+	TBNZ    $0, R9, half88
 	SUB     $32, R21
 	SUB     $64, R13
-copied88:
+copied78:
 	MOVD    R10, R25
 	ADD     R8<<8, R2, R26
-	TBZ     $7, R11, skip101
+	TBZ     $7, R11, skip89
 	VLD1.P  64(R25), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R26)
 	VLD1.P  64(R25), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R26)
-skip101:
-	TBZ     $6, R11, skip102
+skip89:
+	TBZ     $6, R11, skip90
 	VLD1.P  64(R25), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R26)
-skip102:
-	TBZ     $5, R11, skip103
+skip90:
+	TBZ     $5, R11, skip91
 	VLD1.P  32(R25), [V13.B16, V14.B16]
 	VST1.P  [V13.B16, V14.B16], 32(R26)
-skip103:
-	TBZ     $4, R11, skip104
+skip91:
+	TBZ     $4, R11, skip92
 	VLD1.P  16(R25), [V13.B16]
 	VST1.P  [V13.B16], 16(R26)
-skip104:
-	TBZ     $3, R11, skip105
+skip92:
+	TBZ     $3, R11, skip93
 	FMOVD.P 8(R25), F13
 	FMOVD.P F13, 8(R26)
-skip105:
-	TBZ     $2, R11, skip106
+skip93:
+	TBZ     $2, R11, skip94
 	FMOVS.P 4(R25), F13
 	FMOVS.P F13, 4(R26)
-skip106:
-done89:
+skip94:
+done79:
 	FLDPQ   (R13), (F13, F14)
 	FLDPQ   32(R13), (F15, F16)
 	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
@@ -4435,8 +3846,8 @@ done89:
 	MOVD    words+80(FP), R25
 	ADD     R25<<3, R19
 	SUB     $1, R12
-	CBNZ    R12, row84
-last85:
+	CBNZ    R12, row74
+last75:
 	RET
 
 // func bceGradShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
@@ -4464,8 +3875,8 @@ TEXT ·bceGradShifted32NEON(SB), NOSPLIT, $512-144
 	FMOVQ   128(R23), F12
 	FMOVQ   160(R23), F13
 	FMOVQ   192(R23), F14
-	CBZ     R8, last108
-row107:
+	CBZ     R8, last96
+row95:
 	VEOR    V15.B16, V15.B16, V15.B16
 	FSTPQ   (F15, F15), (R15)
 	FSTPQ   (F15, F15), 32(R15)
@@ -4484,15 +3895,15 @@ row107:
 	MOVD    R11, R12
 	LSL     $1, R4, R5
 	SUBS    $2, R5
-	BMI     rest110
-group109:
+	BMI     rest98
+group97:
 	VLD1R.P 4(R10), [V0.S4]
 	VLD1R.P 4(R10), [V1.S4]
 	VLD1R.P 4(R12), [V2.S4]
 	VLD1R.P 4(R12), [V3.S4]
 	VORR    V2.B16, V0.B16, V0.B16
 	VORR    V3.B16, V1.B16, V1.B16
-half113:
+half101:
 	VAND    V1.B16, V0.B16, V15.B16
 	VMOV    V15.S[0], R14
 	ADDW    $1, R14
@@ -4565,8 +3976,8 @@ half113:
 	VSHL    $23, V24.S4, V24.S4
 	WORD    $0x6e34df5a // VFMUL V20.S4, V26.S4, V26.S4
 	WORD    $0x6e38df7b // VFMUL V24.S4, V27.S4, V27.S4
-	CBNZW   R14, part114
-parted115:
+	CBNZW   R14, part102
+parted103:
 	// the gradient
 	FMOVQ   352(R23), F19
 	WORD    $0x4e33d754 // VFADD V19.S4, V26.S4, V20.S4
@@ -4648,8 +4059,8 @@ parted115:
 	VSHL    $23, V17.S4, V17.S4
 	WORD    $0x6e30df39 // VFMUL V16.S4, V25.S4, V25.S4
 	WORD    $0x6e31df5a // VFMUL V17.S4, V26.S4, V26.S4
-	CBNZW   R14, part116
-parted117:
+	CBNZW   R14, part104
+parted105:
 	// the gradient
 	FMOVQ   352(R23), F16
 	WORD    $0x4e30d731 // VFADD V16.S4, V25.S4, V17.S4
@@ -4733,8 +4144,8 @@ parted117:
 	VSHL    $23, V26.S4, V26.S4
 	WORD    $0x6e36df9c // VFMUL V22.S4, V28.S4, V28.S4
 	WORD    $0x6e3adfbd // VFMUL V26.S4, V29.S4, V29.S4
-	CBNZW   R14, part118
-parted119:
+	CBNZW   R14, part106
+parted107:
 	// the gradient
 	FMOVQ   352(R23), F21
 	WORD    $0x4e35d796 // VFADD V21.S4, V28.S4, V22.S4
@@ -4816,8 +4227,8 @@ parted119:
 	VSHL    $23, V19.S4, V19.S4
 	WORD    $0x6e31df7b // VFMUL V17.S4, V27.S4, V27.S4
 	WORD    $0x6e33df9c // VFMUL V19.S4, V28.S4, V28.S4
-	CBNZW   R14, part120
-parted121:
+	CBNZW   R14, part108
+parted109:
 	// the gradient
 	FMOVQ   352(R23), F17
 	WORD    $0x4e31d773 // VFADD V17.S4, V27.S4, V19.S4
@@ -4855,11 +4266,11 @@ parted121:
 	ADD     $16, R13
 	ADD     $32, R15
 	SUB     $1, R5
-	TBNZ    $0, R5, half113
+	TBNZ    $0, R5, half101
 	SUB     $32, R13
 	SUB     $64, R15
 	SUB     $1, R20
-	CBNZ    R20, more122
+	CBNZ    R20, more110
 	FLDPQ   (R15), (F15, F16)
 	FLDPQ   32(R15), (F17, F18)
 	WORD    $0x4e6fd633 // VFADD V15.D2, V17.D2, V19.D2
@@ -4876,171 +4287,55 @@ parted121:
 	FSTPQ   (F15, F15), (R15)
 	FSTPQ   (F15, F15), 32(R15)
 	MOVD    $2, R20
-more122:
+more110:
 	ADD     $224, R1
 	ADD     $224, R3
-	TBZ     $63, R5, group109
+	TBZ     $63, R5, group97
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R5, copied111
-rest110:
-	CBZ     R7, done112
+	TBZ     $1, R5, copied99
+rest98:
+	CBZ     R7, done100
 	ADD     $0, R6, R24
-	TBZ     $7, R7, skip123
+	TBZ     $7, R7, skip111
 	VLD1.P  64(R1), [V15.B16, V16.B16, V17.B16, V18.B16]
 	VST1.P  [V15.B16, V16.B16, V17.B16, V18.B16], 64(R24)
 	VLD1.P  64(R1), [V15.B16, V16.B16, V17.B16, V18.B16]
 	VST1.P  [V15.B16, V16.B16, V17.B16, V18.B16], 64(R24)
-skip123:
-	TBZ     $6, R7, skip124
+skip111:
+	TBZ     $6, R7, skip112
 	VLD1.P  64(R1), [V15.B16, V16.B16, V17.B16, V18.B16]
 	VST1.P  [V15.B16, V16.B16, V17.B16, V18.B16], 64(R24)
-skip124:
-	TBZ     $5, R7, skip125
+skip112:
+	TBZ     $5, R7, skip113
 	VLD1.P  32(R1), [V15.B16, V16.B16]
 	VST1.P  [V15.B16, V16.B16], 32(R24)
-skip125:
-	TBZ     $4, R7, skip126
+skip113:
+	TBZ     $4, R7, skip114
 	VLD1.P  16(R1), [V15.B16]
 	VST1.P  [V15.B16], 16(R24)
-skip126:
-	TBZ     $3, R7, skip127
+skip114:
+	TBZ     $3, R7, skip115
 	FMOVD.P 8(R1), F15
 	FMOVD.P F15, 8(R24)
-skip127:
-	TBZ     $2, R7, skip128
+skip115:
+	TBZ     $2, R7, skip116
 	FMOVS.P 4(R1), F15
 	FMOVS.P F15, 4(R24)
-skip128:
+skip116:
 	ADD     $0, R6, R1
 	MOVD    R6, R3
 	MOVD    $-2, R5
-	CMP     $64, R7
-	BLS     short129
 	CMP     $128, R7
-	BLS     short130
-	B       group109
-short129:
+	BLS     short117
+	B       group97
+short117:
 	VLD1R.P 4(R10), [V0.S4]
 	VLD1R.P 4(R10), [V1.S4]
 	VLD1R.P 4(R12), [V2.S4]
 	VLD1R.P 4(R12), [V3.S4]
 	VORR    V2.B16, V0.B16, V0.B16
 	VORR    V3.B16, V1.B16, V1.B16
-half131:
-	VAND    V1.B16, V0.B16, V15.B16
-	VMOV    V15.S[0], R14
-	ADDW    $1, R14
-	FMOVQ   (R13), F16
-	// y = ±(x - s0)
-	FMOVQ   (R1), F17
-	VCMTST  V16.S4, V2.S4, V18.S4
-	WORD    $0x4ea5d633 // VFSUB V5.S4, V17.S4, V19.S4
-	WORD    $0x4eb1d674 // VFSUB V17.S4, V19.S4, V20.S4
-	WORD    $0x4eb4d675 // VFSUB V20.S4, V19.S4, V21.S4
-	WORD    $0x4eb5d635 // VFSUB V21.S4, V17.S4, V21.S4
-	WORD    $0x4e25d694 // VFADD V5.S4, V20.S4, V20.S4
-	WORD    $0x4eb4d6b5 // VFSUB V20.S4, V21.S4, V21.S4
-	WORD    $0x4ea6d6b5 // VFSUB V6.S4, V21.S4, V21.S4
-	VSHL    $31, V18.S4, V18.S4
-	VEOR    V18.B16, V19.B16, V19.B16
-	VEOR    V18.B16, V21.B16, V21.B16
-	WORD    $0x4e33f513 // VFMAX V19.S4, V8.S4, V19.S4
-	WORD    $0x4eb3f533 // VFMIN V19.S4, V9.S4, V19.S4
-	FMOVQ   32(R13), F17
-	// y = ±(x - s0)
-	FMOVQ   32(R1), F20
-	VCMTST  V17.S4, V2.S4, V22.S4
-	WORD    $0x4ea5d697 // VFSUB V5.S4, V20.S4, V23.S4
-	WORD    $0x4eb4d6f8 // VFSUB V20.S4, V23.S4, V24.S4
-	WORD    $0x4eb8d6f9 // VFSUB V24.S4, V23.S4, V25.S4
-	WORD    $0x4eb9d699 // VFSUB V25.S4, V20.S4, V25.S4
-	WORD    $0x4e25d718 // VFADD V5.S4, V24.S4, V24.S4
-	WORD    $0x4eb8d739 // VFSUB V24.S4, V25.S4, V25.S4
-	WORD    $0x4ea6d739 // VFSUB V6.S4, V25.S4, V25.S4
-	VSHL    $31, V22.S4, V22.S4
-	VEOR    V22.B16, V23.B16, V23.B16
-	VEOR    V22.B16, V25.B16, V25.B16
-	WORD    $0x4e37f517 // VFMAX V23.S4, V8.S4, V23.S4
-	WORD    $0x4eb7f537 // VFMIN V23.S4, V9.S4, V23.S4
-	// t = y·log2(e) + magic; n = t - magic
-	FLDPQ   (R23), (F20, F24)
-	VFMLA   V11.S4, V19.S4, V20.S4
-	VFMLA   V11.S4, V23.S4, V24.S4
-	WORD    $0x4eaad69a // VFSUB V10.S4, V20.S4, V26.S4
-	WORD    $0x4eaad71b // VFSUB V10.S4, V24.S4, V27.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V12.S4, V26.S4, V19.S4
-	VFMLA   V12.S4, V27.S4, V23.S4
-	VFMLA   V13.S4, V26.S4, V19.S4
-	VFMLA   V13.S4, V27.S4, V23.S4
-	WORD    $0x4e35d673 // VFADD V21.S4, V19.S4, V19.S4
-	WORD    $0x4e39d6f7 // VFADD V25.S4, V23.S4, V23.S4
-	// p = e^r
-	FLDPQ   224(R23), (F21, F25)
-	VFMLA   V19.S4, V14.S4, V21.S4
-	VFMLA   V23.S4, V14.S4, V25.S4
-	FLDPQ   256(R23), (F26, F27)
-	VFMLA   V19.S4, V21.S4, V26.S4
-	VFMLA   V23.S4, V25.S4, V27.S4
-	FLDPQ   288(R23), (F21, F25)
-	VFMLA   V19.S4, V26.S4, V21.S4
-	VFMLA   V23.S4, V27.S4, V25.S4
-	FLDPQ   320(R23), (F26, F27)
-	VFMLA   V19.S4, V21.S4, V26.S4
-	VFMLA   V23.S4, V25.S4, V27.S4
-	FLDPQ   352(R23), (F21, F25)
-	VFMLA   V19.S4, V26.S4, V21.S4
-	VFMLA   V23.S4, V27.S4, V25.S4
-	FLDPQ   352(R23), (F26, F27)
-	VFMLA   V19.S4, V21.S4, V26.S4
-	VFMLA   V23.S4, V25.S4, V27.S4
-	// s = 2^(n-c)
-	VSHL    $23, V20.S4, V20.S4
-	VSHL    $23, V24.S4, V24.S4
-	WORD    $0x6e34df5a // VFMUL V20.S4, V26.S4, V26.S4
-	WORD    $0x6e38df7b // VFMUL V24.S4, V27.S4, V27.S4
-	CBNZW   R14, part132
-parted133:
-	// the gradient
-	FMOVQ   352(R23), F19
-	WORD    $0x4e33d754 // VFADD V19.S4, V26.S4, V20.S4
-	WORD    $0x6e34ff54 // VFDIV V20.S4, V26.S4, V20.S4
-	VEOR    V18.B16, V20.B16, V20.B16
-	WORD    $0x6e27de94 // VFMUL V7.S4, V20.S4, V20.S4
-	FMOVQ   F20, (R3)
-	WORD    $0x4e33d774 // VFADD V19.S4, V27.S4, V20.S4
-	WORD    $0x6e34ff74 // VFDIV V20.S4, V27.S4, V20.S4
-	VEOR    V22.B16, V20.B16, V20.B16
-	WORD    $0x6e27de94 // VFMUL V7.S4, V20.S4, V20.S4
-	FMOVQ   F20, 32(R3)
-	FLDPQ   (R15), (F18, F19)
-	WORD    $0x4e3bd754 // VFADD V27.S4, V26.S4, V20.S4
-	VFMLA   V27.S4, V26.S4, V20.S4
-	WORD    $0x0e617a95 // VFCVTL V20.S2, V21.D2
-	WORD    $0x4e617a96 // VFCVTL2 V20.S4, V22.D2
-	WORD    $0x4e72d6b7 // VFADD V18.D2, V21.D2, V23.D2
-	VFMLA   V18.D2, V21.D2, V23.D2
-	WORD    $0x4e73d6d2 // VFADD V19.D2, V22.D2, V18.D2
-	VFMLA   V19.D2, V22.D2, V18.D2
-	FSTPQ   (F23, F18), (R15)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R13
-	ADD     $32, R15
-	SUB     $1, R5
-	TBNZ    $0, R5, half131
-	SUB     $32, R13
-	SUB     $64, R15
-	SUB     $1, R20
-	B       copied111
-short130:
-	VLD1R.P 4(R10), [V0.S4]
-	VLD1R.P 4(R10), [V1.S4]
-	VLD1R.P 4(R12), [V2.S4]
-	VLD1R.P 4(R12), [V3.S4]
-	VORR    V2.B16, V0.B16, V0.B16
-	VORR    V3.B16, V1.B16, V1.B16
-half134:
+half118:
 	VAND    V1.B16, V0.B16, V15.B16
 	VMOV    V15.S[0], R14
 	ADDW    $1, R14
@@ -5113,8 +4408,8 @@ half134:
 	VSHL    $23, V24.S4, V24.S4
 	WORD    $0x6e34df5a // VFMUL V20.S4, V26.S4, V26.S4
 	WORD    $0x6e38df7b // VFMUL V24.S4, V27.S4, V27.S4
-	CBNZW   R14, part135
-parted136:
+	CBNZW   R14, part119
+parted120:
 	// the gradient
 	FMOVQ   352(R23), F19
 	WORD    $0x4e33d754 // VFADD V19.S4, V26.S4, V20.S4
@@ -5198,8 +4493,8 @@ parted136:
 	VSHL    $23, V27.S4, V27.S4
 	WORD    $0x6e37dfbd // VFMUL V23.S4, V29.S4, V29.S4
 	WORD    $0x6e3bdfde // VFMUL V27.S4, V30.S4, V30.S4
-	CBNZW   R14, part137
-parted138:
+	CBNZW   R14, part121
+parted122:
 	// the gradient
 	FMOVQ   352(R23), F22
 	WORD    $0x4e36d7b7 // VFADD V22.S4, V29.S4, V23.S4
@@ -5229,42 +4524,42 @@ parted138:
 	ADD     $16, R13
 	ADD     $32, R15
 	SUB     $1, R5
-	TBNZ    $0, R5, half134
+	TBNZ    $0, R5, half118
 	SUB     $32, R13
 	SUB     $64, R15
 	SUB     $1, R20
-copied111:
+copied99:
 	MOVD    R6, R24
 	ADD     R4<<8, R2, R25
-	TBZ     $7, R7, skip139
+	TBZ     $7, R7, skip123
 	VLD1.P  64(R24), [V15.B16, V16.B16, V17.B16, V18.B16]
 	VST1.P  [V15.B16, V16.B16, V17.B16, V18.B16], 64(R25)
 	VLD1.P  64(R24), [V15.B16, V16.B16, V17.B16, V18.B16]
 	VST1.P  [V15.B16, V16.B16, V17.B16, V18.B16], 64(R25)
-skip139:
-	TBZ     $6, R7, skip140
+skip123:
+	TBZ     $6, R7, skip124
 	VLD1.P  64(R24), [V15.B16, V16.B16, V17.B16, V18.B16]
 	VST1.P  [V15.B16, V16.B16, V17.B16, V18.B16], 64(R25)
-skip140:
-	TBZ     $5, R7, skip141
+skip124:
+	TBZ     $5, R7, skip125
 	VLD1.P  32(R24), [V15.B16, V16.B16]
 	VST1.P  [V15.B16, V16.B16], 32(R25)
-skip141:
-	TBZ     $4, R7, skip142
+skip125:
+	TBZ     $4, R7, skip126
 	VLD1.P  16(R24), [V15.B16]
 	VST1.P  [V15.B16], 16(R25)
-skip142:
-	TBZ     $3, R7, skip143
+skip126:
+	TBZ     $3, R7, skip127
 	FMOVD.P 8(R24), F15
 	FMOVD.P F15, 8(R25)
-skip143:
-	TBZ     $2, R7, skip144
+skip127:
+	TBZ     $2, R7, skip128
 	FMOVS.P 4(R24), F15
 	FMOVS.P F15, 4(R25)
-skip144:
-done112:
+skip128:
+done100:
 	CMP     $2, R20
-	BEQ     complete145
+	BEQ     complete129
 	FLDPQ   (R15), (F15, F16)
 	FLDPQ   32(R15), (F17, F18)
 	WORD    $0x4e6fd633 // VFADD V15.D2, V17.D2, V19.D2
@@ -5277,7 +4572,7 @@ done112:
 	WORD    $0x4e70d5f3 // VFADD V16.D2, V15.D2, V19.D2
 	VFMLA   V16.D2, V15.D2, V19.D2
 	FMOVD.P F19, 8(R19)
-complete145:
+complete129:
 	MOVD    stride+40(FP), R24
 	ADD     R24<<2, R0
 	MOVD    dstStride+24(FP), R24
@@ -5287,65 +4582,57 @@ complete145:
 	MOVD    words+80(FP), R24
 	ADD     R24<<3, R11
 	SUB     $1, R8
-	CBNZ    R8, row107
-last108:
+	CBNZ    R8, row95
+last96:
 	RET
-part114:
+part102:
 	FMOVQ   (R13), F19
 	VCMTST  V19.S4, V0.S4, V19.S4
 	VAND    V19.B16, V26.B16, V26.B16
 	FMOVQ   64(R13), F19
 	VCMTST  V19.S4, V0.S4, V19.S4
 	VAND    V19.B16, V27.B16, V27.B16
-	B       parted115
-part116:
+	B       parted103
+part104:
 	FMOVQ   (R13), F16
 	VCMTST  V16.S4, V1.S4, V16.S4
 	VAND    V16.B16, V25.B16, V25.B16
 	FMOVQ   64(R13), F16
 	VCMTST  V16.S4, V1.S4, V16.S4
 	VAND    V16.B16, V26.B16, V26.B16
-	B       parted117
-part118:
+	B       parted105
+part106:
 	FMOVQ   32(R13), F21
 	VCMTST  V21.S4, V0.S4, V21.S4
 	VAND    V21.B16, V28.B16, V28.B16
 	FMOVQ   96(R13), F21
 	VCMTST  V21.S4, V0.S4, V21.S4
 	VAND    V21.B16, V29.B16, V29.B16
-	B       parted119
-part120:
+	B       parted107
+part108:
 	FMOVQ   32(R13), F17
 	VCMTST  V17.S4, V1.S4, V17.S4
 	VAND    V17.B16, V27.B16, V27.B16
 	FMOVQ   96(R13), F17
 	VCMTST  V17.S4, V1.S4, V17.S4
 	VAND    V17.B16, V28.B16, V28.B16
-	B       parted121
-part132:
-	FMOVQ   (R13), F19
-	VCMTST  V19.S4, V0.S4, V19.S4
-	VAND    V19.B16, V26.B16, V26.B16
-	FMOVQ   32(R13), F19
-	VCMTST  V19.S4, V0.S4, V19.S4
-	VAND    V19.B16, V27.B16, V27.B16
-	B       parted133
-part135:
+	B       parted109
+part119:
 	FMOVQ   (R13), F19
 	VCMTST  V19.S4, V0.S4, V19.S4
 	VAND    V19.B16, V26.B16, V26.B16
 	FMOVQ   64(R13), F19
 	VCMTST  V19.S4, V0.S4, V19.S4
 	VAND    V19.B16, V27.B16, V27.B16
-	B       parted136
-part137:
+	B       parted120
+part121:
 	FMOVQ   32(R13), F22
 	VCMTST  V22.S4, V0.S4, V22.S4
 	VAND    V22.B16, V29.B16, V29.B16
 	FMOVQ   96(R13), F22
 	VCMTST  V22.S4, V0.S4, V22.S4
 	VAND    V22.B16, V30.B16, V30.B16
-	B       parted138
+	B       parted122
 
 // func bceGrad32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
 TEXT ·bceGrad32NEON(SB), NOSPLIT, $512-144
@@ -5372,8 +4659,8 @@ TEXT ·bceGrad32NEON(SB), NOSPLIT, $512-144
 	FMOVQ   160(R22), F10
 	FMOVQ   192(R22), F11
 	MOVD    stride+40(FP), R23
-	CBZ     R8, last147
-row146:
+	CBZ     R8, last131
+row130:
 	VEOR    V12.B16, V12.B16, V12.B16
 	FSTPQ   (F12, F12), (R15)
 	FSTPQ   (F12, F12), 32(R15)
@@ -5387,15 +4674,15 @@ row146:
 	MOVD    R11, R12
 	LSL     $1, R4, R5
 	SUBS    $2, R5
-	BMI     rest149
-group148:
+	BMI     rest133
+group132:
 	VLD1R.P 4(R10), [V0.S4]
 	VLD1R.P 4(R10), [V1.S4]
 	VLD1R.P 4(R12), [V2.S4]
 	VLD1R.P 4(R12), [V3.S4]
 	VORR    V2.B16, V0.B16, V0.B16
 	VORR    V3.B16, V1.B16, V1.B16
-half152:
+half136:
 	VAND    V1.B16, V0.B16, V12.B16
 	VMOV    V12.S[0], R14
 	ADDW    $1, R14
@@ -5450,8 +4737,8 @@ half152:
 	VSHL    $23, V20.S4, V20.S4
 	WORD    $0x6e33def7 // VFMUL V19.S4, V23.S4, V23.S4
 	WORD    $0x6e34df18 // VFMUL V20.S4, V24.S4, V24.S4
-	CBNZW   R14, part153
-parted154:
+	CBNZW   R14, part137
+parted138:
 	// the gradient
 	FMOVQ   352(R22), F14
 	WORD    $0x4e2ed6f1 // VFADD V14.S4, V23.S4, V17.S4
@@ -5515,8 +4802,8 @@ parted154:
 	VSHL    $23, V19.S4, V19.S4
 	WORD    $0x6e30ded6 // VFMUL V16.S4, V22.S4, V22.S4
 	WORD    $0x6e33def7 // VFMUL V19.S4, V23.S4, V23.S4
-	CBNZW   R14, part155
-parted156:
+	CBNZW   R14, part139
+parted140:
 	// the gradient
 	FMOVQ   352(R22), F13
 	WORD    $0x4e2dd6cf // VFADD V13.S4, V22.S4, V15.S4
@@ -5582,8 +4869,8 @@ parted156:
 	VSHL    $23, V22.S4, V22.S4
 	WORD    $0x6e35df39 // VFMUL V21.S4, V25.S4, V25.S4
 	WORD    $0x6e36df5a // VFMUL V22.S4, V26.S4, V26.S4
-	CBNZW   R14, part157
-parted158:
+	CBNZW   R14, part141
+parted142:
 	// the gradient
 	FMOVQ   352(R22), F16
 	WORD    $0x4e30d733 // VFADD V16.S4, V25.S4, V19.S4
@@ -5647,8 +4934,8 @@ parted158:
 	VSHL    $23, V21.S4, V21.S4
 	WORD    $0x6e32df18 // VFMUL V18.S4, V24.S4, V24.S4
 	WORD    $0x6e35df39 // VFMUL V21.S4, V25.S4, V25.S4
-	CBNZW   R14, part159
-parted160:
+	CBNZW   R14, part143
+parted144:
 	// the gradient
 	FMOVQ   352(R22), F15
 	WORD    $0x4e2fd711 // VFADD V15.S4, V24.S4, V17.S4
@@ -5686,11 +4973,11 @@ parted160:
 	ADD     $16, R13
 	ADD     $32, R15
 	SUB     $1, R5
-	TBNZ    $0, R5, half152
+	TBNZ    $0, R5, half136
 	SUB     $32, R13
 	SUB     $64, R15
 	SUB     $1, R20
-	CBNZ    R20, more161
+	CBNZ    R20, more145
 	FLDPQ   (R15), (F12, F13)
 	FLDPQ   32(R15), (F14, F15)
 	WORD    $0x4e6cd5d0 // VFADD V12.D2, V14.D2, V16.D2
@@ -5707,153 +4994,55 @@ parted160:
 	FSTPQ   (F12, F12), (R15)
 	FSTPQ   (F12, F12), 32(R15)
 	MOVD    $2, R20
-more161:
+more145:
 	ADD     $224, R1
 	ADD     $224, R3
-	TBZ     $63, R5, group148
+	TBZ     $63, R5, group132
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R5, copied150
-rest149:
-	CBZ     R7, done151
+	TBZ     $1, R5, copied134
+rest133:
+	CBZ     R7, done135
 	ADD     $0, R6, R24
-	TBZ     $7, R7, skip162
+	TBZ     $7, R7, skip146
 	VLD1.P  64(R1), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
 	VLD1.P  64(R1), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-skip162:
-	TBZ     $6, R7, skip163
+skip146:
+	TBZ     $6, R7, skip147
 	VLD1.P  64(R1), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-skip163:
-	TBZ     $5, R7, skip164
+skip147:
+	TBZ     $5, R7, skip148
 	VLD1.P  32(R1), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R24)
-skip164:
-	TBZ     $4, R7, skip165
+skip148:
+	TBZ     $4, R7, skip149
 	VLD1.P  16(R1), [V12.B16]
 	VST1.P  [V12.B16], 16(R24)
-skip165:
-	TBZ     $3, R7, skip166
+skip149:
+	TBZ     $3, R7, skip150
 	FMOVD.P 8(R1), F12
 	FMOVD.P F12, 8(R24)
-skip166:
-	TBZ     $2, R7, skip167
+skip150:
+	TBZ     $2, R7, skip151
 	FMOVS.P 4(R1), F12
 	FMOVS.P F12, 4(R24)
-skip167:
+skip151:
 	ADD     $0, R6, R1
 	MOVD    R6, R3
 	MOVD    $-2, R5
-	CMP     $64, R7
-	BLS     short168
 	CMP     $128, R7
-	BLS     short169
-	B       group148
-short168:
+	BLS     short152
+	B       group132
+short152:
 	VLD1R.P 4(R10), [V0.S4]
 	VLD1R.P 4(R10), [V1.S4]
 	VLD1R.P 4(R12), [V2.S4]
 	VLD1R.P 4(R12), [V3.S4]
 	VORR    V2.B16, V0.B16, V0.B16
 	VORR    V3.B16, V1.B16, V1.B16
-half170:
-	VAND    V1.B16, V0.B16, V12.B16
-	VMOV    V12.S[0], R14
-	ADDW    $1, R14
-	FMOVQ   (R13), F13
-	// y = ±(x - s0)
-	FMOVQ   (R1), F14
-	VCMTST  V13.S4, V2.S4, V15.S4
-	VSHL    $31, V15.S4, V15.S4
-	VEOR    V15.B16, V14.B16, V14.B16
-	WORD    $0x4e2ef4ae // VFMAX V14.S4, V5.S4, V14.S4
-	WORD    $0x4eaef4ce // VFMIN V14.S4, V6.S4, V14.S4
-	FMOVQ   32(R13), F16
-	// y = ±(x - s0)
-	FMOVQ   32(R1), F17
-	VCMTST  V16.S4, V2.S4, V18.S4
-	VSHL    $31, V18.S4, V18.S4
-	VEOR    V18.B16, V17.B16, V17.B16
-	WORD    $0x4e31f4b1 // VFMAX V17.S4, V5.S4, V17.S4
-	WORD    $0x4eb1f4d1 // VFMIN V17.S4, V6.S4, V17.S4
-	// t = y·log2(e) + magic; n = t - magic
-	FLDPQ   (R22), (F19, F20)
-	VFMLA   V8.S4, V14.S4, V19.S4
-	VFMLA   V8.S4, V17.S4, V20.S4
-	WORD    $0x4ea7d675 // VFSUB V7.S4, V19.S4, V21.S4
-	WORD    $0x4ea7d696 // VFSUB V7.S4, V20.S4, V22.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V9.S4, V21.S4, V14.S4
-	VFMLA   V9.S4, V22.S4, V17.S4
-	VFMLA   V10.S4, V21.S4, V14.S4
-	VFMLA   V10.S4, V22.S4, V17.S4
-	// p = e^r
-	FLDPQ   224(R22), (F21, F22)
-	VFMLA   V14.S4, V11.S4, V21.S4
-	VFMLA   V17.S4, V11.S4, V22.S4
-	FLDPQ   256(R22), (F23, F24)
-	VFMLA   V14.S4, V21.S4, V23.S4
-	VFMLA   V17.S4, V22.S4, V24.S4
-	FLDPQ   288(R22), (F21, F22)
-	VFMLA   V14.S4, V23.S4, V21.S4
-	VFMLA   V17.S4, V24.S4, V22.S4
-	FLDPQ   320(R22), (F23, F24)
-	VFMLA   V14.S4, V21.S4, V23.S4
-	VFMLA   V17.S4, V22.S4, V24.S4
-	FLDPQ   352(R22), (F21, F22)
-	VFMLA   V14.S4, V23.S4, V21.S4
-	VFMLA   V17.S4, V24.S4, V22.S4
-	FLDPQ   352(R22), (F23, F24)
-	VFMLA   V14.S4, V21.S4, V23.S4
-	VFMLA   V17.S4, V22.S4, V24.S4
-	// s = 2^(n-c)
-	VSHL    $23, V19.S4, V19.S4
-	VSHL    $23, V20.S4, V20.S4
-	WORD    $0x6e33def7 // VFMUL V19.S4, V23.S4, V23.S4
-	WORD    $0x6e34df18 // VFMUL V20.S4, V24.S4, V24.S4
-	CBNZW   R14, part171
-parted172:
-	// the gradient
-	FMOVQ   352(R22), F14
-	WORD    $0x4e2ed6f1 // VFADD V14.S4, V23.S4, V17.S4
-	WORD    $0x6e31fef1 // VFDIV V17.S4, V23.S4, V17.S4
-	VEOR    V15.B16, V17.B16, V17.B16
-	WORD    $0x6e24de31 // VFMUL V4.S4, V17.S4, V17.S4
-	FMOVQ   F17, (R3)
-	WORD    $0x4e2ed711 // VFADD V14.S4, V24.S4, V17.S4
-	WORD    $0x6e31ff11 // VFDIV V17.S4, V24.S4, V17.S4
-	VEOR    V18.B16, V17.B16, V17.B16
-	WORD    $0x6e24de31 // VFMUL V4.S4, V17.S4, V17.S4
-	FMOVQ   F17, 32(R3)
-	FLDPQ   (R15), (F14, F15)
-	WORD    $0x4e38d6f1 // VFADD V24.S4, V23.S4, V17.S4
-	VFMLA   V24.S4, V23.S4, V17.S4
-	WORD    $0x0e617a32 // VFCVTL V17.S2, V18.D2
-	WORD    $0x4e617a33 // VFCVTL2 V17.S4, V19.D2
-	WORD    $0x4e6ed654 // VFADD V14.D2, V18.D2, V20.D2
-	VFMLA   V14.D2, V18.D2, V20.D2
-	WORD    $0x4e6fd66e // VFADD V15.D2, V19.D2, V14.D2
-	VFMLA   V15.D2, V19.D2, V14.D2
-	FSTPQ   (F20, F14), (R15)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R13
-	ADD     $32, R15
-	SUB     $1, R5
-	TBNZ    $0, R5, half170
-	SUB     $32, R13
-	SUB     $64, R15
-	SUB     $1, R20
-	B       copied150
-short169:
-	VLD1R.P 4(R10), [V0.S4]
-	VLD1R.P 4(R10), [V1.S4]
-	VLD1R.P 4(R12), [V2.S4]
-	VLD1R.P 4(R12), [V3.S4]
-	VORR    V2.B16, V0.B16, V0.B16
-	VORR    V3.B16, V1.B16, V1.B16
-half173:
+half153:
 	VAND    V1.B16, V0.B16, V12.B16
 	VMOV    V12.S[0], R14
 	ADDW    $1, R14
@@ -5908,8 +5097,8 @@ half173:
 	VSHL    $23, V20.S4, V20.S4
 	WORD    $0x6e33def7 // VFMUL V19.S4, V23.S4, V23.S4
 	WORD    $0x6e34df18 // VFMUL V20.S4, V24.S4, V24.S4
-	CBNZW   R14, part174
-parted175:
+	CBNZW   R14, part154
+parted155:
 	// the gradient
 	FMOVQ   352(R22), F14
 	WORD    $0x4e2ed6f1 // VFADD V14.S4, V23.S4, V17.S4
@@ -5975,8 +5164,8 @@ parted175:
 	VSHL    $23, V23.S4, V23.S4
 	WORD    $0x6e36df5a // VFMUL V22.S4, V26.S4, V26.S4
 	WORD    $0x6e37df7b // VFMUL V23.S4, V27.S4, V27.S4
-	CBNZW   R14, part176
-parted177:
+	CBNZW   R14, part156
+parted157:
 	// the gradient
 	FMOVQ   352(R22), F17
 	WORD    $0x4e31d754 // VFADD V17.S4, V26.S4, V20.S4
@@ -6006,42 +5195,42 @@ parted177:
 	ADD     $16, R13
 	ADD     $32, R15
 	SUB     $1, R5
-	TBNZ    $0, R5, half173
+	TBNZ    $0, R5, half153
 	SUB     $32, R13
 	SUB     $64, R15
 	SUB     $1, R20
-copied150:
+copied134:
 	MOVD    R6, R24
 	ADD     R4<<8, R2, R25
-	TBZ     $7, R7, skip178
+	TBZ     $7, R7, skip158
 	VLD1.P  64(R24), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R25)
 	VLD1.P  64(R24), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R25)
-skip178:
-	TBZ     $6, R7, skip179
+skip158:
+	TBZ     $6, R7, skip159
 	VLD1.P  64(R24), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R25)
-skip179:
-	TBZ     $5, R7, skip180
+skip159:
+	TBZ     $5, R7, skip160
 	VLD1.P  32(R24), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R25)
-skip180:
-	TBZ     $4, R7, skip181
+skip160:
+	TBZ     $4, R7, skip161
 	VLD1.P  16(R24), [V12.B16]
 	VST1.P  [V12.B16], 16(R25)
-skip181:
-	TBZ     $3, R7, skip182
+skip161:
+	TBZ     $3, R7, skip162
 	FMOVD.P 8(R24), F12
 	FMOVD.P F12, 8(R25)
-skip182:
-	TBZ     $2, R7, skip183
+skip162:
+	TBZ     $2, R7, skip163
 	FMOVS.P 4(R24), F12
 	FMOVS.P F12, 4(R25)
-skip183:
-done151:
+skip163:
+done135:
 	CMP     $2, R20
-	BEQ     complete184
+	BEQ     complete164
 	FLDPQ   (R15), (F12, F13)
 	FLDPQ   32(R15), (F14, F15)
 	WORD    $0x4e6cd5d0 // VFADD V12.D2, V14.D2, V16.D2
@@ -6054,7 +5243,7 @@ done151:
 	WORD    $0x4e6dd590 // VFADD V13.D2, V12.D2, V16.D2
 	VFMLA   V13.D2, V12.D2, V16.D2
 	FMOVD.P F16, 8(R19)
-complete184:
+complete164:
 	ADD     R23<<2, R0
 	MOVD    dstStride+24(FP), R24
 	ADD     R24<<2, R2
@@ -6063,65 +5252,57 @@ complete184:
 	MOVD    words+80(FP), R24
 	ADD     R24<<3, R11
 	SUB     $1, R8
-	CBNZ    R8, row146
-last147:
+	CBNZ    R8, row130
+last131:
 	RET
-part153:
+part137:
 	FMOVQ   (R13), F14
 	VCMTST  V14.S4, V0.S4, V14.S4
 	VAND    V14.B16, V23.B16, V23.B16
 	FMOVQ   64(R13), F14
 	VCMTST  V14.S4, V0.S4, V14.S4
 	VAND    V14.B16, V24.B16, V24.B16
-	B       parted154
-part155:
+	B       parted138
+part139:
 	FMOVQ   (R13), F13
 	VCMTST  V13.S4, V1.S4, V13.S4
 	VAND    V13.B16, V22.B16, V22.B16
 	FMOVQ   64(R13), F13
 	VCMTST  V13.S4, V1.S4, V13.S4
 	VAND    V13.B16, V23.B16, V23.B16
-	B       parted156
-part157:
+	B       parted140
+part141:
 	FMOVQ   32(R13), F16
 	VCMTST  V16.S4, V0.S4, V16.S4
 	VAND    V16.B16, V25.B16, V25.B16
 	FMOVQ   96(R13), F16
 	VCMTST  V16.S4, V0.S4, V16.S4
 	VAND    V16.B16, V26.B16, V26.B16
-	B       parted158
-part159:
+	B       parted142
+part143:
 	FMOVQ   32(R13), F15
 	VCMTST  V15.S4, V1.S4, V15.S4
 	VAND    V15.B16, V24.B16, V24.B16
 	FMOVQ   96(R13), F15
 	VCMTST  V15.S4, V1.S4, V15.S4
 	VAND    V15.B16, V25.B16, V25.B16
-	B       parted160
-part171:
-	FMOVQ   (R13), F14
-	VCMTST  V14.S4, V0.S4, V14.S4
-	VAND    V14.B16, V23.B16, V23.B16
-	FMOVQ   32(R13), F14
-	VCMTST  V14.S4, V0.S4, V14.S4
-	VAND    V14.B16, V24.B16, V24.B16
-	B       parted172
-part174:
+	B       parted144
+part154:
 	FMOVQ   (R13), F14
 	VCMTST  V14.S4, V0.S4, V14.S4
 	VAND    V14.B16, V23.B16, V23.B16
 	FMOVQ   64(R13), F14
 	VCMTST  V14.S4, V0.S4, V14.S4
 	VAND    V14.B16, V24.B16, V24.B16
-	B       parted175
-part176:
+	B       parted155
+part156:
 	FMOVQ   32(R13), F17
 	VCMTST  V17.S4, V0.S4, V17.S4
 	VAND    V17.B16, V26.B16, V26.B16
 	FMOVQ   96(R13), F17
 	VCMTST  V17.S4, V0.S4, V17.S4
 	VAND    V17.B16, V27.B16, V27.B16
-	B       parted177
+	B       parted157
 
 // func bceSumsWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 TEXT ·bceSumsWeighted64NEON(SB), NOSPLIT, $512-144
@@ -6149,8 +5330,8 @@ TEXT ·bceSumsWeighted64NEON(SB), NOSPLIT, $512-144
 	FMOVQ   160(R22), F9
 	FMOVQ   192(R22), F10
 	MOVD    stride+40(FP), R23
-	CBZ     R10, last186
-row185:
+	CBZ     R10, last166
+row165:
 	VEOR    V11.B16, V11.B16, V11.B16
 	FSTPQ   (F11, F11), (R11)
 	FSTPQ   (F11, F11), 32(R11)
@@ -6168,12 +5349,12 @@ row185:
 	MOVD    R14, R15
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest188
-group187:
+	BMI     rest168
+group167:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R15), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half191:
+half171:
 	// y = ±(x - s0), m = max(y, 0)
 	FMOVQ   (R1), F11
 	FMOVQ   (R19), F12
@@ -7134,316 +6315,50 @@ half191:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half191
+	TBNZ    $0, R7, half171
 	SUB     $32, R19
 	SUB     $64, R11
 	ADD     $224, R1
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group187
+	TBZ     $63, R7, group167
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied189
-rest188:
-	CBZ     R9, done190
+	TBZ     $1, R7, copied169
+rest168:
+	CBZ     R9, done170
 	ADD     $0, R8, R24
-	TBZ     $7, R9, skip192
+	TBZ     $7, R9, skip172
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip192:
-	TBZ     $6, R9, skip193
+skip172:
+	TBZ     $6, R9, skip173
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip193:
-	TBZ     $5, R9, skip194
+skip173:
+	TBZ     $5, R9, skip174
 	VLD1.P  32(R1), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip194:
-	TBZ     $4, R9, skip195
+skip174:
+	TBZ     $4, R9, skip175
 	VLD1.P  16(R1), [V11.B16]
 	VST1.P  [V11.B16], 16(R24)
-skip195:
-	TBZ     $3, R9, skip196
+skip175:
+	TBZ     $3, R9, skip176
 	FMOVD.P 8(R1), F11
 	FMOVD.P F11, 8(R24)
-skip196:
+skip176:
 	ADD     $0, R8, R1
 	MOVD    $-2, R7
-	CMP     $64, R9
-	BLS     short197
 	CMP     $128, R9
-	BLS     short198
-	B       group187
-short197:
+	BLS     short177
+	B       group167
+short177:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R15), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half199:
-	// y = ±(x - s0), m = max(y, 0)
-	FMOVQ   (R1), F11
-	FMOVQ   (R19), F12
-	VCMTST  V12.D2, V1.D2, V13.D2
-	VCMTST  V12.D2, V0.D2, V14.D2
-	WORD    $0x4ee3d56c // VFSUB V3.D2, V11.D2, V12.D2
-	WORD    $0x4eebd58f // VFSUB V11.D2, V12.D2, V15.D2
-	WORD    $0x4eefd590 // VFSUB V15.D2, V12.D2, V16.D2
-	WORD    $0x4ef0d570 // VFSUB V16.D2, V11.D2, V16.D2
-	WORD    $0x4e63d5ef // VFADD V3.D2, V15.D2, V15.D2
-	WORD    $0x4eefd610 // VFSUB V15.D2, V16.D2, V16.D2
-	WORD    $0x4ee4d610 // VFSUB V4.D2, V16.D2, V16.D2
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V12.B16, V12.B16
-	VEOR    V13.B16, V16.B16, V16.B16
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6eece56f // VFCMGT V12.D2, V11.D2, V15.D2
-	FMOVQ   1056(R22), F17
-	WORD    $0x4e70d58d // VFADD V16.D2, V12.D2, V13.D2
-	WORD    $0x4e6f1dad // VBIC V15.B16, V13.B16, V13.B16
-	VMOV    V17.B16, V11.B16
-	WORD    $0x4e6f1d6b // VBIC V15.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V16.B16, V16.B16
-	VAND    V14.B16, V13.B16, V13.B16
-	VORR    V17.B16, V12.B16, V12.B16
-	WORD    $0x6eece4cb // VFCMGT V12.D2, V6.D2, V11.D2
-	WORD    $0x4e6b1dce // VBIC V11.B16, V14.B16, V14.B16
-	// y = ±(x - s0), m = max(y, 0)
-	FMOVQ   32(R1), F11
-	FMOVQ   32(R19), F17
-	VCMTST  V17.D2, V1.D2, V18.D2
-	VCMTST  V17.D2, V0.D2, V19.D2
-	WORD    $0x4ee3d571 // VFSUB V3.D2, V11.D2, V17.D2
-	WORD    $0x4eebd634 // VFSUB V11.D2, V17.D2, V20.D2
-	WORD    $0x4ef4d635 // VFSUB V20.D2, V17.D2, V21.D2
-	WORD    $0x4ef5d575 // VFSUB V21.D2, V11.D2, V21.D2
-	WORD    $0x4e63d694 // VFADD V3.D2, V20.D2, V20.D2
-	WORD    $0x4ef4d6b5 // VFSUB V20.D2, V21.D2, V21.D2
-	WORD    $0x4ee4d6b5 // VFSUB V4.D2, V21.D2, V21.D2
-	VSHL    $63, V18.D2, V18.D2
-	VEOR    V18.B16, V17.B16, V17.B16
-	VEOR    V18.B16, V21.B16, V21.B16
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ef1e574 // VFCMGT V17.D2, V11.D2, V20.D2
-	FMOVQ   1056(R22), F22
-	WORD    $0x4e75d632 // VFADD V21.D2, V17.D2, V18.D2
-	WORD    $0x4e741e52 // VBIC V20.B16, V18.B16, V18.B16
-	VMOV    V22.B16, V11.B16
-	WORD    $0x4e741d6b // VBIC V20.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V21.B16, V21.B16
-	VAND    V19.B16, V18.B16, V18.B16
-	VORR    V22.B16, V17.B16, V17.B16
-	WORD    $0x6ef1e4cb // VFCMGT V17.D2, V6.D2, V11.D2
-	WORD    $0x4e6b1e73 // VBIC V11.B16, V19.B16, V19.B16
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V5.B16, V11.B16
-	VFMLA   V7.D2, V12.D2, V11.D2
-	VMOV    V5.B16, V22.B16
-	VFMLA   V7.D2, V17.D2, V22.D2
-	WORD    $0x4ee5d577 // VFSUB V5.D2, V11.D2, V23.D2
-	WORD    $0x4ee5d6d8 // VFSUB V5.D2, V22.D2, V24.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V8.D2, V23.D2, V12.D2
-	VFMLA   V8.D2, V24.D2, V17.D2
-	VFMLA   V9.D2, V23.D2, V12.D2
-	VFMLA   V9.D2, V24.D2, V17.D2
-	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
-	WORD    $0x4e75d631 // VFADD V21.D2, V17.D2, V17.D2
-	// p = e^r
-	FLDPQ   224(R22), (F16, F21)
-	VFMLA   V12.D2, V10.D2, V16.D2
-	VFMLA   V17.D2, V10.D2, V21.D2
-	FLDPQ   256(R22), (F23, F24)
-	VFMLA   V12.D2, V16.D2, V23.D2
-	VFMLA   V17.D2, V21.D2, V24.D2
-	FLDPQ   288(R22), (F16, F21)
-	VFMLA   V12.D2, V23.D2, V16.D2
-	VFMLA   V17.D2, V24.D2, V21.D2
-	FLDPQ   320(R22), (F23, F24)
-	VFMLA   V12.D2, V16.D2, V23.D2
-	VFMLA   V17.D2, V21.D2, V24.D2
-	FLDPQ   352(R22), (F16, F21)
-	VFMLA   V12.D2, V23.D2, V16.D2
-	VFMLA   V17.D2, V24.D2, V21.D2
-	FLDPQ   384(R22), (F23, F24)
-	VFMLA   V12.D2, V16.D2, V23.D2
-	VFMLA   V17.D2, V21.D2, V24.D2
-	FLDPQ   416(R22), (F16, F21)
-	VFMLA   V12.D2, V23.D2, V16.D2
-	VFMLA   V17.D2, V24.D2, V21.D2
-	FLDPQ   448(R22), (F23, F24)
-	VFMLA   V12.D2, V16.D2, V23.D2
-	VFMLA   V17.D2, V21.D2, V24.D2
-	FLDPQ   480(R22), (F16, F21)
-	VFMLA   V12.D2, V23.D2, V16.D2
-	VFMLA   V17.D2, V24.D2, V21.D2
-	FLDPQ   512(R22), (F23, F24)
-	VFMLA   V12.D2, V16.D2, V23.D2
-	VFMLA   V17.D2, V21.D2, V24.D2
-	FLDPQ   512(R22), (F16, F21)
-	VFMLA   V12.D2, V23.D2, V16.D2
-	VFMLA   V17.D2, V24.D2, V21.D2
-	// s = 2^(n-c)
-	VSHL    $52, V11.D2, V11.D2
-	VSHL    $52, V22.D2, V22.D2
-	WORD    $0x6e6bde10 // VFMUL V11.D2, V16.D2, V16.D2
-	VAND    V14.B16, V16.B16, V16.B16
-	WORD    $0x6e76deb5 // VFMUL V22.D2, V21.D2, V21.D2
-	VAND    V19.B16, V21.B16, V21.B16
-	FMOVQ   512(R22), F17
-	WORD    $0x4e71f60b // VFMAX V17.D2, V16.D2, V11.D2
-	WORD    $0x4ef1f60e // VFMIN V17.D2, V16.D2, V14.D2
-	WORD    $0x4e71f6ac // VFMAX V17.D2, V21.D2, V12.D2
-	WORD    $0x4ef1f6af // VFMIN V17.D2, V21.D2, V15.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed577 // VFADD V14.D2, V11.D2, V23.D2
-	WORD    $0x4eebd6eb // VFSUB V11.D2, V23.D2, V11.D2
-	WORD    $0x4eebd5ce // VFSUB V11.D2, V14.D2, V14.D2
-	FMOVQ   512(R22), F24
-	WORD    $0x6e77ff0b // VFDIV V23.D2, V24.D2, V11.D2
-	WORD    $0x6e6bddce // VFMUL V11.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R22), F24
-	VADD    V24.D2, V23.D2, V20.D2
-	VUSHR   $52, V20.D2, V17.D2
-	FMOVQ   640(R22), F24
-	VORR    V24.B16, V17.B16, V17.B16
-	FMOVQ   672(R22), F24
-	WORD    $0x4ef8d631 // VFSUB V24.D2, V17.D2, V17.D2
-	FMOVQ   544(R22), F24
-	VAND    V24.B16, V20.B16, V20.B16
-	FMOVQ   576(R22), F24
-	VADD    V24.D2, V20.D2, V20.D2
-	FMOVQ   512(R22), F24
-	WORD    $0x4ef8d694 // VFSUB V24.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V23.D2
-	VBIF    V23.B16, V16.B16, V20.B16
-	VAND    V23.B16, V14.B16, V14.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd590 // VFADD V15.D2, V12.D2, V16.D2
-	WORD    $0x4eecd60c // VFSUB V12.D2, V16.D2, V12.D2
-	WORD    $0x4eecd5ef // VFSUB V12.D2, V15.D2, V15.D2
-	FMOVQ   512(R22), F23
-	WORD    $0x6e70feec // VFDIV V16.D2, V23.D2, V12.D2
-	WORD    $0x6e6cddef // VFMUL V12.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R22), F23
-	VADD    V23.D2, V16.D2, V22.D2
-	VUSHR   $52, V22.D2, V19.D2
-	FMOVQ   640(R22), F23
-	VORR    V23.B16, V19.B16, V19.B16
-	FMOVQ   672(R22), F23
-	WORD    $0x4ef7d673 // VFSUB V23.D2, V19.D2, V19.D2
-	FMOVQ   544(R22), F23
-	VAND    V23.B16, V22.B16, V22.B16
-	FMOVQ   576(R22), F23
-	VADD    V23.D2, V22.D2, V22.D2
-	FMOVQ   512(R22), F23
-	WORD    $0x4ef7d6d6 // VFSUB V23.D2, V22.D2, V22.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V19.D2, V19.D2, V16.D2
-	VBIF    V16.B16, V21.B16, V22.B16
-	VAND    V16.B16, V15.B16, V15.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   928(R22), F23
-	WORD    $0x4e77d68b // VFADD V23.D2, V20.D2, V11.D2
-	WORD    $0x6e6bfe8b // VFDIV V11.D2, V20.D2, V11.D2
-	WORD    $0x6e6bdd70 // VFMUL V11.D2, V11.D2, V16.D2
-	FMOVQ   928(R22), F23
-	WORD    $0x4e77d6cc // VFADD V23.D2, V22.D2, V12.D2
-	WORD    $0x6e6cfecc // VFDIV V12.D2, V22.D2, V12.D2
-	WORD    $0x6e6cdd95 // VFMUL V12.D2, V12.D2, V21.D2
-	FMOVQ   896(R22), F23
-	FLDPQ   704(R22), (F24, F25)
-	VFMLA   V16.D2, V23.D2, V24.D2
-	VFMLA   V21.D2, V23.D2, V25.D2
-	FLDPQ   736(R22), (F26, F27)
-	VFMLA   V16.D2, V24.D2, V26.D2
-	VFMLA   V21.D2, V25.D2, V27.D2
-	FLDPQ   768(R22), (F24, F25)
-	VFMLA   V16.D2, V26.D2, V24.D2
-	VFMLA   V21.D2, V27.D2, V25.D2
-	FLDPQ   800(R22), (F26, F27)
-	VFMLA   V16.D2, V24.D2, V26.D2
-	VFMLA   V21.D2, V25.D2, V27.D2
-	FLDPQ   832(R22), (F24, F25)
-	VFMLA   V16.D2, V26.D2, V24.D2
-	VFMLA   V21.D2, V27.D2, V25.D2
-	FLDPQ   864(R22), (F26, F27)
-	VFMLA   V16.D2, V24.D2, V26.D2
-	VFMLA   V21.D2, V25.D2, V27.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   960(R22), F25
-	WORD    $0x6e79de97 // VFMUL V25.D2, V20.D2, V23.D2
-	WORD    $0x6e74def7 // VFMUL V20.D2, V23.D2, V23.D2
-	VMOV    V23.B16, V24.B16
-	VFMLA   V16.D2, V26.D2, V24.D2
-	FMOVQ   992(R22), F25
-	VFMLA   V25.D2, V17.D2, V14.D2
-	VFMLA   V24.D2, V11.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed6f7 // VFSUB V14.D2, V23.D2, V23.D2
-	WORD    $0x4ef7d694 // VFSUB V23.D2, V20.D2, V20.D2
-	FMOVQ   1024(R22), F25
-	VFMLA   V25.D2, V17.D2, V20.D2
-	FMOVQ   960(R22), F16
-	WORD    $0x6e70decb // VFMUL V16.D2, V22.D2, V11.D2
-	WORD    $0x6e76dd6b // VFMUL V22.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V14.B16
-	VFMLA   V21.D2, V27.D2, V14.D2
-	FMOVQ   992(R22), F16
-	VFMLA   V16.D2, V19.D2, V15.D2
-	VFMLA   V14.D2, V12.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd56b // VFSUB V15.D2, V11.D2, V11.D2
-	WORD    $0x4eebd6d6 // VFSUB V11.D2, V22.D2, V22.D2
-	FMOVQ   1024(R22), F16
-	VFMLA   V16.D2, V19.D2, V22.D2
-	WORD    $0x4e74d5ad // VFADD V20.D2, V13.D2, V13.D2
-	FMOVQ   (R3), F11
-	FMOVQ   (R5), F12
-	FMOVQ   (R19), F14
-	VCMTST  V14.D2, V1.D2, V15.D2
-	VBSL    V11.B16, V12.B16, V15.B16
-	WORD    $0x6e6ddded // VFMUL V13.D2, V15.D2, V13.D2
-	WORD    $0x4e76d652 // VFADD V22.D2, V18.D2, V18.D2
-	FMOVQ   32(R3), F11
-	FMOVQ   32(R5), F12
-	FMOVQ   32(R19), F14
-	VCMTST  V14.D2, V1.D2, V15.D2
-	VBSL    V11.B16, V12.B16, V15.B16
-	WORD    $0x6e72ddf2 // VFMUL V18.D2, V15.D2, V18.D2
-	FLDPQ   (R11), (F11, F12)
-	WORD    $0x4e6df56e // VFMAX V13.D2, V11.D2, V14.D2
-	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd5cb // VFADD V13.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	FSTPQ   (F11, F12), (R11)
-	FLDPQ   64(R11), (F11, F12)
-	WORD    $0x4e72f56d // VFMAX V18.D2, V11.D2, V13.D2
-	WORD    $0x4ef2f572 // VFMIN V18.D2, V11.D2, V18.D2
-	WORD    $0x4e72d5ab // VFADD V18.D2, V13.D2, V11.D2
-	WORD    $0x4eedd56d // VFSUB V13.D2, V11.D2, V13.D2
-	WORD    $0x4eedd652 // VFSUB V13.D2, V18.D2, V18.D2
-	WORD    $0x4e72d58c // VFADD V18.D2, V12.D2, V12.D2
-	FSTPQ   (F11, F12), 64(R11)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R19
-	ADD     $32, R11
-	SUB     $1, R7
-	TBNZ    $0, R7, half199
-	SUB     $32, R19
-	SUB     $64, R11
-	B       copied189
-short198:
-	VLD1R.P 4(R13), [V0.S4]
-	VLD1R.P 4(R15), [V1.S4]
-	VORR    V1.B16, V0.B16, V0.B16
-half200:
+half178:
 	// y = ±(x - s0), m = max(y, 0)
 	FMOVQ   (R1), F11
 	FMOVQ   (R19), F12
@@ -7934,11 +6849,11 @@ half200:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half200
+	TBNZ    $0, R7, half178
 	SUB     $32, R19
 	SUB     $64, R11
-copied189:
-done190:
+copied169:
+done170:
 	FLDPQ   (R11), (F11, F12)
 	FLDPQ   32(R11), (F13, F14)
 	FLDPQ   64(R11), (F15, F16)
@@ -7981,8 +6896,8 @@ done190:
 	MOVD    words+80(FP), R24
 	ADD     R24<<3, R14
 	SUB     $1, R10
-	CBNZ    R10, row185
-last186:
+	CBNZ    R10, row165
+last166:
 	RET
 
 // func bceSumsShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
@@ -8009,8 +6924,8 @@ TEXT ·bceSumsShifted64NEON(SB), NOSPLIT, $512-144
 	FMOVQ   160(R20), F10
 	FMOVQ   192(R20), F11
 	MOVD    stride+40(FP), R21
-	CBZ     R6, last202
-row201:
+	CBZ     R6, last180
+row179:
 	VEOR    V12.B16, V12.B16, V12.B16
 	FSTPQ   (F12, F12), (R13)
 	FSTPQ   (F12, F12), 32(R13)
@@ -8027,12 +6942,12 @@ row201:
 	MOVD    R9, R10
 	LSL     $1, R2, R3
 	SUBS    $2, R3
-	BMI     rest204
-group203:
+	BMI     rest182
+group181:
 	VLD1R.P 4(R8), [V0.S4]
 	VLD1R.P 4(R10), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half207:
+half185:
 	VMOV    V0.S[0], R12
 	ADDW    $1, R12
 	FMOVQ   (R11), F12
@@ -8119,8 +7034,8 @@ half207:
 	VSHL    $52, V13.D2, V13.D2
 	WORD    $0x6e6cde31 // VFMUL V12.D2, V17.D2, V17.D2
 	WORD    $0x6e6dde73 // VFMUL V13.D2, V19.D2, V19.D2
-	CBNZW   R12, part208
-parted209:
+	CBNZW   R12, part186
+parted187:
 	WORD    $0x4e73d62c // VFADD V19.D2, V17.D2, V12.D2
 	VFMLA   V19.D2, V17.D2, V12.D2
 	FMOVQ   128(R11), F13
@@ -8207,8 +7122,8 @@ parted209:
 	VSHL    $52, V14.D2, V14.D2
 	WORD    $0x6e6dde52 // VFMUL V13.D2, V18.D2, V18.D2
 	WORD    $0x6e6ede94 // VFMUL V14.D2, V20.D2, V20.D2
-	CBNZW   R12, part210
-parted211:
+	CBNZW   R12, part188
+parted189:
 	WORD    $0x4e74d64d // VFADD V20.D2, V18.D2, V13.D2
 	VFMLA   V20.D2, V18.D2, V13.D2
 	FMOVQ   32(R11), F14
@@ -8295,8 +7210,8 @@ parted211:
 	VSHL    $52, V15.D2, V15.D2
 	WORD    $0x6e6ede73 // VFMUL V14.D2, V19.D2, V19.D2
 	WORD    $0x6e6fdeb5 // VFMUL V15.D2, V21.D2, V21.D2
-	CBNZW   R12, part212
-parted213:
+	CBNZW   R12, part190
+parted191:
 	WORD    $0x4e75d66e // VFADD V21.D2, V19.D2, V14.D2
 	VFMLA   V21.D2, V19.D2, V14.D2
 	FMOVQ   160(R11), F15
@@ -8383,8 +7298,8 @@ parted213:
 	VSHL    $52, V16.D2, V16.D2
 	WORD    $0x6e6fde94 // VFMUL V15.D2, V20.D2, V20.D2
 	WORD    $0x6e70ded6 // VFMUL V16.D2, V22.D2, V22.D2
-	CBNZW   R12, part214
-parted215:
+	CBNZW   R12, part192
+parted193:
 	WORD    $0x4e76d68f // VFADD V22.D2, V20.D2, V15.D2
 	VFMLA   V22.D2, V20.D2, V15.D2
 	WORD    $0x4e6dd590 // VFADD V13.D2, V12.D2, V16.D2
@@ -8525,281 +7440,48 @@ parted215:
 	ADD     $16, R11
 	ADD     $32, R13
 	SUB     $1, R3
-	TBNZ    $0, R3, half207
+	TBNZ    $0, R3, half185
 	SUB     $32, R11
 	SUB     $64, R13
 	ADD     $224, R1
-	TBZ     $63, R3, group203
+	TBZ     $63, R3, group181
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R3, copied205
-rest204:
-	CBZ     R5, done206
+	TBZ     $1, R3, copied183
+rest182:
+	CBZ     R5, done184
 	ADD     $0, R4, R22
-	TBZ     $7, R5, skip216
+	TBZ     $7, R5, skip194
 	VLD1.P  64(R1), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R22)
 	VLD1.P  64(R1), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R22)
-skip216:
-	TBZ     $6, R5, skip217
+skip194:
+	TBZ     $6, R5, skip195
 	VLD1.P  64(R1), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R22)
-skip217:
-	TBZ     $5, R5, skip218
+skip195:
+	TBZ     $5, R5, skip196
 	VLD1.P  32(R1), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R22)
-skip218:
-	TBZ     $4, R5, skip219
+skip196:
+	TBZ     $4, R5, skip197
 	VLD1.P  16(R1), [V12.B16]
 	VST1.P  [V12.B16], 16(R22)
-skip219:
-	TBZ     $3, R5, skip220
+skip197:
+	TBZ     $3, R5, skip198
 	FMOVD.P 8(R1), F12
 	FMOVD.P F12, 8(R22)
-skip220:
+skip198:
 	ADD     $0, R4, R1
 	MOVD    $-2, R3
-	CMP     $64, R5
-	BLS     short221
 	CMP     $128, R5
-	BLS     short222
-	B       group203
-short221:
+	BLS     short199
+	B       group181
+short199:
 	VLD1R.P 4(R8), [V0.S4]
 	VLD1R.P 4(R10), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half223:
-	VMOV    V0.S[0], R12
-	ADDW    $1, R12
-	FMOVQ   (R11), F12
-	// y = ±(x - s0)
-	FMOVQ   (R1), F13
-	VCMTST  V12.D2, V1.D2, V14.D2
-	WORD    $0x4ee3d5af // VFSUB V3.D2, V13.D2, V15.D2
-	WORD    $0x4eedd5f0 // VFSUB V13.D2, V15.D2, V16.D2
-	WORD    $0x4ef0d5f1 // VFSUB V16.D2, V15.D2, V17.D2
-	WORD    $0x4ef1d5b1 // VFSUB V17.D2, V13.D2, V17.D2
-	WORD    $0x4e63d610 // VFADD V3.D2, V16.D2, V16.D2
-	WORD    $0x4ef0d631 // VFSUB V16.D2, V17.D2, V17.D2
-	WORD    $0x4ee4d631 // VFSUB V4.D2, V17.D2, V17.D2
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V15.B16, V15.B16
-	VEOR    V14.B16, V17.B16, V17.B16
-	WORD    $0x4e6ff4af // VFMAX V15.D2, V5.D2, V15.D2
-	WORD    $0x4eeff4cf // VFMIN V15.D2, V6.D2, V15.D2
-	FMOVQ   32(R11), F12
-	// y = ±(x - s0)
-	FMOVQ   32(R1), F13
-	VCMTST  V12.D2, V1.D2, V16.D2
-	WORD    $0x4ee3d5b2 // VFSUB V3.D2, V13.D2, V18.D2
-	WORD    $0x4eedd653 // VFSUB V13.D2, V18.D2, V19.D2
-	WORD    $0x4ef3d654 // VFSUB V19.D2, V18.D2, V20.D2
-	WORD    $0x4ef4d5b4 // VFSUB V20.D2, V13.D2, V20.D2
-	WORD    $0x4e63d673 // VFADD V3.D2, V19.D2, V19.D2
-	WORD    $0x4ef3d694 // VFSUB V19.D2, V20.D2, V20.D2
-	WORD    $0x4ee4d694 // VFSUB V4.D2, V20.D2, V20.D2
-	VSHL    $63, V16.D2, V16.D2
-	VEOR    V16.B16, V18.B16, V18.B16
-	VEOR    V16.B16, V20.B16, V20.B16
-	WORD    $0x4e72f4b2 // VFMAX V18.D2, V5.D2, V18.D2
-	WORD    $0x4ef2f4d2 // VFMIN V18.D2, V6.D2, V18.D2
-	// t = y·log2(e) + magic; n = t - magic
-	FLDPQ   (R20), (F12, F13)
-	VFMLA   V8.D2, V15.D2, V12.D2
-	VFMLA   V8.D2, V18.D2, V13.D2
-	WORD    $0x4ee7d593 // VFSUB V7.D2, V12.D2, V19.D2
-	WORD    $0x4ee7d5b5 // VFSUB V7.D2, V13.D2, V21.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V9.D2, V19.D2, V15.D2
-	VFMLA   V9.D2, V21.D2, V18.D2
-	VFMLA   V10.D2, V19.D2, V15.D2
-	VFMLA   V10.D2, V21.D2, V18.D2
-	WORD    $0x4e71d5ef // VFADD V17.D2, V15.D2, V15.D2
-	WORD    $0x4e74d652 // VFADD V20.D2, V18.D2, V18.D2
-	// p = e^r
-	FLDPQ   224(R20), (F17, F19)
-	VFMLA   V15.D2, V11.D2, V17.D2
-	VFMLA   V18.D2, V11.D2, V19.D2
-	FLDPQ   256(R20), (F20, F21)
-	VFMLA   V15.D2, V17.D2, V20.D2
-	VFMLA   V18.D2, V19.D2, V21.D2
-	FLDPQ   288(R20), (F17, F19)
-	VFMLA   V15.D2, V20.D2, V17.D2
-	VFMLA   V18.D2, V21.D2, V19.D2
-	FLDPQ   320(R20), (F20, F21)
-	VFMLA   V15.D2, V17.D2, V20.D2
-	VFMLA   V18.D2, V19.D2, V21.D2
-	FLDPQ   352(R20), (F17, F19)
-	VFMLA   V15.D2, V20.D2, V17.D2
-	VFMLA   V18.D2, V21.D2, V19.D2
-	FLDPQ   384(R20), (F20, F21)
-	VFMLA   V15.D2, V17.D2, V20.D2
-	VFMLA   V18.D2, V19.D2, V21.D2
-	FLDPQ   416(R20), (F17, F19)
-	VFMLA   V15.D2, V20.D2, V17.D2
-	VFMLA   V18.D2, V21.D2, V19.D2
-	FLDPQ   448(R20), (F20, F21)
-	VFMLA   V15.D2, V17.D2, V20.D2
-	VFMLA   V18.D2, V19.D2, V21.D2
-	FLDPQ   480(R20), (F17, F19)
-	VFMLA   V15.D2, V20.D2, V17.D2
-	VFMLA   V18.D2, V21.D2, V19.D2
-	FLDPQ   512(R20), (F20, F21)
-	VFMLA   V15.D2, V17.D2, V20.D2
-	VFMLA   V18.D2, V19.D2, V21.D2
-	FLDPQ   512(R20), (F17, F19)
-	VFMLA   V15.D2, V20.D2, V17.D2
-	VFMLA   V18.D2, V21.D2, V19.D2
-	// s = 2^(n-c)
-	VSHL    $52, V12.D2, V12.D2
-	VSHL    $52, V13.D2, V13.D2
-	WORD    $0x6e6cde31 // VFMUL V12.D2, V17.D2, V17.D2
-	WORD    $0x6e6dde73 // VFMUL V13.D2, V19.D2, V19.D2
-	CBNZW   R12, part224
-parted225:
-	WORD    $0x4ef1d62c // VFSUB V17.D2, V17.D2, V12.D2
-	WORD    $0x4ef3d66d // VFSUB V19.D2, V19.D2, V13.D2
-	FMOVQ   512(R20), F20
-	WORD    $0x4e74f62e // VFMAX V20.D2, V17.D2, V14.D2
-	WORD    $0x4ef4f630 // VFMIN V20.D2, V17.D2, V16.D2
-	WORD    $0x4e74f66f // VFMAX V20.D2, V19.D2, V15.D2
-	WORD    $0x4ef4f672 // VFMIN V20.D2, V19.D2, V18.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e70d5d8 // VFADD V16.D2, V14.D2, V24.D2
-	WORD    $0x4eeed70e // VFSUB V14.D2, V24.D2, V14.D2
-	WORD    $0x4eeed610 // VFSUB V14.D2, V16.D2, V16.D2
-	FMOVQ   512(R20), F25
-	WORD    $0x6e78ff2e // VFDIV V24.D2, V25.D2, V14.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R20), F25
-	VADD    V25.D2, V24.D2, V22.D2
-	VUSHR   $52, V22.D2, V20.D2
-	FMOVQ   640(R20), F25
-	VORR    V25.B16, V20.B16, V20.B16
-	FMOVQ   672(R20), F25
-	WORD    $0x4ef9d694 // VFSUB V25.D2, V20.D2, V20.D2
-	FMOVQ   544(R20), F25
-	VAND    V25.B16, V22.B16, V22.B16
-	FMOVQ   576(R20), F25
-	VADD    V25.D2, V22.D2, V22.D2
-	FMOVQ   512(R20), F25
-	WORD    $0x4ef9d6d6 // VFSUB V25.D2, V22.D2, V22.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V20.D2, V20.D2, V24.D2
-	VBIF    V24.B16, V17.B16, V22.B16
-	VAND    V24.B16, V16.B16, V16.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e72d5f1 // VFADD V18.D2, V15.D2, V17.D2
-	WORD    $0x4eefd62f // VFSUB V15.D2, V17.D2, V15.D2
-	WORD    $0x4eefd652 // VFSUB V15.D2, V18.D2, V18.D2
-	FMOVQ   512(R20), F24
-	WORD    $0x6e71ff0f // VFDIV V17.D2, V24.D2, V15.D2
-	WORD    $0x6e6fde52 // VFMUL V15.D2, V18.D2, V18.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R20), F24
-	VADD    V24.D2, V17.D2, V23.D2
-	VUSHR   $52, V23.D2, V21.D2
-	FMOVQ   640(R20), F24
-	VORR    V24.B16, V21.B16, V21.B16
-	FMOVQ   672(R20), F24
-	WORD    $0x4ef8d6b5 // VFSUB V24.D2, V21.D2, V21.D2
-	FMOVQ   544(R20), F24
-	VAND    V24.B16, V23.B16, V23.B16
-	FMOVQ   576(R20), F24
-	VADD    V24.D2, V23.D2, V23.D2
-	FMOVQ   512(R20), F24
-	WORD    $0x4ef8d6f7 // VFSUB V24.D2, V23.D2, V23.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V21.D2, V21.D2, V17.D2
-	VBIF    V17.B16, V19.B16, V23.B16
-	VAND    V17.B16, V18.B16, V18.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   928(R20), F24
-	WORD    $0x4e78d6ce // VFADD V24.D2, V22.D2, V14.D2
-	WORD    $0x6e6efece // VFDIV V14.D2, V22.D2, V14.D2
-	WORD    $0x6e6eddd1 // VFMUL V14.D2, V14.D2, V17.D2
-	FMOVQ   928(R20), F24
-	WORD    $0x4e78d6ef // VFADD V24.D2, V23.D2, V15.D2
-	WORD    $0x6e6ffeef // VFDIV V15.D2, V23.D2, V15.D2
-	WORD    $0x6e6fddf3 // VFMUL V15.D2, V15.D2, V19.D2
-	FMOVQ   896(R20), F24
-	FLDPQ   704(R20), (F25, F26)
-	VFMLA   V17.D2, V24.D2, V25.D2
-	VFMLA   V19.D2, V24.D2, V26.D2
-	FLDPQ   736(R20), (F27, F28)
-	VFMLA   V17.D2, V25.D2, V27.D2
-	VFMLA   V19.D2, V26.D2, V28.D2
-	FLDPQ   768(R20), (F25, F26)
-	VFMLA   V17.D2, V27.D2, V25.D2
-	VFMLA   V19.D2, V28.D2, V26.D2
-	FLDPQ   800(R20), (F27, F28)
-	VFMLA   V17.D2, V25.D2, V27.D2
-	VFMLA   V19.D2, V26.D2, V28.D2
-	FLDPQ   832(R20), (F25, F26)
-	VFMLA   V17.D2, V27.D2, V25.D2
-	VFMLA   V19.D2, V28.D2, V26.D2
-	FLDPQ   864(R20), (F27, F28)
-	VFMLA   V17.D2, V25.D2, V27.D2
-	VFMLA   V19.D2, V26.D2, V28.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   960(R20), F26
-	WORD    $0x6e7aded8 // VFMUL V26.D2, V22.D2, V24.D2
-	WORD    $0x6e76df18 // VFMUL V22.D2, V24.D2, V24.D2
-	VMOV    V24.B16, V25.B16
-	VFMLA   V17.D2, V27.D2, V25.D2
-	FMOVQ   992(R20), F26
-	VFMLA   V26.D2, V20.D2, V16.D2
-	VFMLA   V25.D2, V14.D2, V16.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef0d718 // VFSUB V16.D2, V24.D2, V24.D2
-	WORD    $0x4ef8d6d6 // VFSUB V24.D2, V22.D2, V22.D2
-	FMOVQ   1024(R20), F26
-	VFMLA   V26.D2, V20.D2, V22.D2
-	FMOVQ   960(R20), F17
-	WORD    $0x6e71deee // VFMUL V17.D2, V23.D2, V14.D2
-	WORD    $0x6e77ddce // VFMUL V23.D2, V14.D2, V14.D2
-	VMOV    V14.B16, V16.B16
-	VFMLA   V19.D2, V28.D2, V16.D2
-	FMOVQ   992(R20), F17
-	VFMLA   V17.D2, V21.D2, V18.D2
-	VFMLA   V16.D2, V15.D2, V18.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef2d5ce // VFSUB V18.D2, V14.D2, V14.D2
-	WORD    $0x4eeed6f7 // VFSUB V14.D2, V23.D2, V23.D2
-	FMOVQ   1024(R20), F17
-	VFMLA   V17.D2, V21.D2, V23.D2
-	WORD    $0x4e6cd6d6 // VFADD V12.D2, V22.D2, V22.D2
-	FLDPQ   (R13), (F12, F14)
-	WORD    $0x4e76f58f // VFMAX V22.D2, V12.D2, V15.D2
-	WORD    $0x4ef6f596 // VFMIN V22.D2, V12.D2, V22.D2
-	WORD    $0x4e76d5ec // VFADD V22.D2, V15.D2, V12.D2
-	WORD    $0x4eefd58f // VFSUB V15.D2, V12.D2, V15.D2
-	WORD    $0x4eefd6d6 // VFSUB V15.D2, V22.D2, V22.D2
-	WORD    $0x4e76d5ce // VFADD V22.D2, V14.D2, V14.D2
-	FSTPQ   (F12, F14), (R13)
-	WORD    $0x4e6dd6f7 // VFADD V13.D2, V23.D2, V23.D2
-	FLDPQ   64(R13), (F12, F13)
-	WORD    $0x4e77f58e // VFMAX V23.D2, V12.D2, V14.D2
-	WORD    $0x4ef7f597 // VFMIN V23.D2, V12.D2, V23.D2
-	WORD    $0x4e77d5cc // VFADD V23.D2, V14.D2, V12.D2
-	WORD    $0x4eeed58e // VFSUB V14.D2, V12.D2, V14.D2
-	WORD    $0x4eeed6f7 // VFSUB V14.D2, V23.D2, V23.D2
-	WORD    $0x4e77d5ad // VFADD V23.D2, V13.D2, V13.D2
-	FSTPQ   (F12, F13), 64(R13)
-	ADD     $16, R1
-	ADD     $16, R11
-	ADD     $32, R13
-	SUB     $1, R3
-	TBNZ    $0, R3, half223
-	SUB     $32, R11
-	SUB     $64, R13
-	B       copied205
-short222:
-	VLD1R.P 4(R8), [V0.S4]
-	VLD1R.P 4(R10), [V1.S4]
-	VORR    V1.B16, V0.B16, V0.B16
-half226:
+half200:
 	VMOV    V0.S[0], R12
 	ADDW    $1, R12
 	FMOVQ   (R11), F12
@@ -8886,8 +7568,8 @@ half226:
 	VSHL    $52, V13.D2, V13.D2
 	WORD    $0x6e6cde31 // VFMUL V12.D2, V17.D2, V17.D2
 	WORD    $0x6e6dde73 // VFMUL V13.D2, V19.D2, V19.D2
-	CBNZW   R12, part227
-parted228:
+	CBNZW   R12, part201
+parted202:
 	WORD    $0x4e73d62c // VFADD V19.D2, V17.D2, V12.D2
 	VFMLA   V19.D2, V17.D2, V12.D2
 	FMOVQ   32(R11), F13
@@ -8974,8 +7656,8 @@ parted228:
 	VSHL    $52, V14.D2, V14.D2
 	WORD    $0x6e6dde52 // VFMUL V13.D2, V18.D2, V18.D2
 	WORD    $0x6e6ede94 // VFMUL V14.D2, V20.D2, V20.D2
-	CBNZW   R12, part229
-parted230:
+	CBNZW   R12, part203
+parted204:
 	WORD    $0x4e74d64d // VFADD V20.D2, V18.D2, V13.D2
 	VFMLA   V20.D2, V18.D2, V13.D2
 	WORD    $0x4eecd58e // VFSUB V12.D2, V12.D2, V14.D2
@@ -9112,11 +7794,11 @@ parted230:
 	ADD     $16, R11
 	ADD     $32, R13
 	SUB     $1, R3
-	TBNZ    $0, R3, half226
+	TBNZ    $0, R3, half200
 	SUB     $32, R11
 	SUB     $64, R13
-copied205:
-done206:
+copied183:
+done184:
 	FLDPQ   (R13), (F12, F13)
 	FLDPQ   32(R13), (F14, F15)
 	FLDPQ   64(R13), (F16, F17)
@@ -9159,65 +7841,57 @@ done206:
 	MOVD    words+80(FP), R22
 	ADD     R22<<3, R9
 	SUB     $1, R6
-	CBNZ    R6, row201
-last202:
+	CBNZ    R6, row179
+last180:
 	RET
-part208:
+part186:
 	FMOVQ   (R11), F12
 	VCMTST  V12.D2, V0.D2, V12.D2
 	VAND    V12.B16, V17.B16, V17.B16
 	FMOVQ   64(R11), F12
 	VCMTST  V12.D2, V0.D2, V12.D2
 	VAND    V12.B16, V19.B16, V19.B16
-	B       parted209
-part210:
+	B       parted187
+part188:
 	FMOVQ   128(R11), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V18.B16, V18.B16
 	FMOVQ   192(R11), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V20.B16, V20.B16
-	B       parted211
-part212:
+	B       parted189
+part190:
 	FMOVQ   32(R11), F14
 	VCMTST  V14.D2, V0.D2, V14.D2
 	VAND    V14.B16, V19.B16, V19.B16
 	FMOVQ   96(R11), F14
 	VCMTST  V14.D2, V0.D2, V14.D2
 	VAND    V14.B16, V21.B16, V21.B16
-	B       parted213
-part214:
+	B       parted191
+part192:
 	FMOVQ   160(R11), F15
 	VCMTST  V15.D2, V0.D2, V15.D2
 	VAND    V15.B16, V20.B16, V20.B16
 	FMOVQ   224(R11), F15
 	VCMTST  V15.D2, V0.D2, V15.D2
 	VAND    V15.B16, V22.B16, V22.B16
-	B       parted215
-part224:
-	FMOVQ   (R11), F12
-	VCMTST  V12.D2, V0.D2, V12.D2
-	VAND    V12.B16, V17.B16, V17.B16
-	FMOVQ   32(R11), F12
-	VCMTST  V12.D2, V0.D2, V12.D2
-	VAND    V12.B16, V19.B16, V19.B16
-	B       parted225
-part227:
+	B       parted193
+part201:
 	FMOVQ   (R11), F12
 	VCMTST  V12.D2, V0.D2, V12.D2
 	VAND    V12.B16, V17.B16, V17.B16
 	FMOVQ   64(R11), F12
 	VCMTST  V12.D2, V0.D2, V12.D2
 	VAND    V12.B16, V19.B16, V19.B16
-	B       parted228
-part229:
+	B       parted202
+part203:
 	FMOVQ   32(R11), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V18.B16, V18.B16
 	FMOVQ   96(R11), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V20.B16, V20.B16
-	B       parted230
+	B       parted204
 
 // func bceSums64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 TEXT ·bceSums64NEON(SB), NOSPLIT, $512-144
@@ -9242,8 +7916,8 @@ TEXT ·bceSums64NEON(SB), NOSPLIT, $512-144
 	FMOVQ   160(R19), F7
 	FMOVQ   192(R19), F8
 	MOVD    stride+40(FP), R20
-	CBZ     R6, last232
-row231:
+	CBZ     R6, last206
+row205:
 	VEOR    V9.B16, V9.B16, V9.B16
 	FSTPQ   (F9, F9), (R13)
 	FSTPQ   (F9, F9), 32(R13)
@@ -9255,12 +7929,12 @@ row231:
 	MOVD    R9, R10
 	LSL     $1, R2, R3
 	SUBS    $2, R3
-	BMI     rest234
-group233:
+	BMI     rest208
+group207:
 	VLD1R.P 4(R8), [V0.S4]
 	VLD1R.P 4(R10), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half237:
+half211:
 	VMOV    V0.S[0], R12
 	ADDW    $1, R12
 	FMOVQ   (R11), F9
@@ -9329,8 +8003,8 @@ half237:
 	VSHL    $52, V14.D2, V14.D2
 	WORD    $0x6e69ddef // VFMUL V9.D2, V15.D2, V15.D2
 	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	CBNZW   R12, part238
-parted239:
+	CBNZW   R12, part212
+parted213:
 	WORD    $0x4e70d5e9 // VFADD V16.D2, V15.D2, V9.D2
 	VFMLA   V16.D2, V15.D2, V9.D2
 	FMOVQ   128(R11), F10
@@ -9399,8 +8073,8 @@ parted239:
 	VSHL    $52, V15.D2, V15.D2
 	WORD    $0x6e6ade10 // VFMUL V10.D2, V16.D2, V16.D2
 	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	CBNZW   R12, part240
-parted241:
+	CBNZW   R12, part214
+parted215:
 	WORD    $0x4e71d60a // VFADD V17.D2, V16.D2, V10.D2
 	VFMLA   V17.D2, V16.D2, V10.D2
 	FMOVQ   32(R11), F11
@@ -9469,8 +8143,8 @@ parted241:
 	VSHL    $52, V16.D2, V16.D2
 	WORD    $0x6e6bde31 // VFMUL V11.D2, V17.D2, V17.D2
 	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
-	CBNZW   R12, part242
-parted243:
+	CBNZW   R12, part216
+parted217:
 	WORD    $0x4e72d62b // VFADD V18.D2, V17.D2, V11.D2
 	VFMLA   V18.D2, V17.D2, V11.D2
 	FMOVQ   160(R11), F12
@@ -9539,8 +8213,8 @@ parted243:
 	VSHL    $52, V17.D2, V17.D2
 	WORD    $0x6e6cde52 // VFMUL V12.D2, V18.D2, V18.D2
 	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
-	CBNZW   R12, part244
-parted245:
+	CBNZW   R12, part218
+parted219:
 	WORD    $0x4e73d64c // VFADD V19.D2, V18.D2, V12.D2
 	VFMLA   V19.D2, V18.D2, V12.D2
 	WORD    $0x4e6ad52d // VFADD V10.D2, V9.D2, V13.D2
@@ -9681,263 +8355,48 @@ parted245:
 	ADD     $16, R11
 	ADD     $32, R13
 	SUB     $1, R3
-	TBNZ    $0, R3, half237
+	TBNZ    $0, R3, half211
 	SUB     $32, R11
 	SUB     $64, R13
 	ADD     $224, R1
-	TBZ     $63, R3, group233
+	TBZ     $63, R3, group207
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R3, copied235
-rest234:
-	CBZ     R5, done236
+	TBZ     $1, R3, copied209
+rest208:
+	CBZ     R5, done210
 	ADD     $0, R4, R21
-	TBZ     $7, R5, skip246
+	TBZ     $7, R5, skip220
 	VLD1.P  64(R1), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R21)
 	VLD1.P  64(R1), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R21)
-skip246:
-	TBZ     $6, R5, skip247
+skip220:
+	TBZ     $6, R5, skip221
 	VLD1.P  64(R1), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R21)
-skip247:
-	TBZ     $5, R5, skip248
+skip221:
+	TBZ     $5, R5, skip222
 	VLD1.P  32(R1), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R21)
-skip248:
-	TBZ     $4, R5, skip249
+skip222:
+	TBZ     $4, R5, skip223
 	VLD1.P  16(R1), [V9.B16]
 	VST1.P  [V9.B16], 16(R21)
-skip249:
-	TBZ     $3, R5, skip250
+skip223:
+	TBZ     $3, R5, skip224
 	FMOVD.P 8(R1), F9
 	FMOVD.P F9, 8(R21)
-skip250:
+skip224:
 	ADD     $0, R4, R1
 	MOVD    $-2, R3
-	CMP     $64, R5
-	BLS     short251
 	CMP     $128, R5
-	BLS     short252
-	B       group233
-short251:
+	BLS     short225
+	B       group207
+short225:
 	VLD1R.P 4(R8), [V0.S4]
 	VLD1R.P 4(R10), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half253:
-	VMOV    V0.S[0], R12
-	ADDW    $1, R12
-	FMOVQ   (R11), F9
-	// y = ±(x - s0)
-	FMOVQ   (R1), F10
-	VCMTST  V9.D2, V1.D2, V11.D2
-	VSHL    $63, V11.D2, V11.D2
-	VEOR    V11.B16, V10.B16, V10.B16
-	WORD    $0x4e6af44a // VFMAX V10.D2, V2.D2, V10.D2
-	WORD    $0x4eeaf46a // VFMIN V10.D2, V3.D2, V10.D2
-	FMOVQ   32(R11), F9
-	// y = ±(x - s0)
-	FMOVQ   32(R1), F12
-	VCMTST  V9.D2, V1.D2, V13.D2
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V12.B16, V12.B16
-	WORD    $0x4e6cf44c // VFMAX V12.D2, V2.D2, V12.D2
-	WORD    $0x4eecf46c // VFMIN V12.D2, V3.D2, V12.D2
-	// t = y·log2(e) + magic; n = t - magic
-	FLDPQ   (R19), (F9, F14)
-	VFMLA   V5.D2, V10.D2, V9.D2
-	VFMLA   V5.D2, V12.D2, V14.D2
-	WORD    $0x4ee4d52f // VFSUB V4.D2, V9.D2, V15.D2
-	WORD    $0x4ee4d5d0 // VFSUB V4.D2, V14.D2, V16.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V6.D2, V15.D2, V10.D2
-	VFMLA   V6.D2, V16.D2, V12.D2
-	VFMLA   V7.D2, V15.D2, V10.D2
-	VFMLA   V7.D2, V16.D2, V12.D2
-	// p = e^r
-	FLDPQ   224(R19), (F15, F16)
-	VFMLA   V10.D2, V8.D2, V15.D2
-	VFMLA   V12.D2, V8.D2, V16.D2
-	FLDPQ   256(R19), (F17, F18)
-	VFMLA   V10.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   288(R19), (F15, F16)
-	VFMLA   V10.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   320(R19), (F17, F18)
-	VFMLA   V10.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   352(R19), (F15, F16)
-	VFMLA   V10.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   384(R19), (F17, F18)
-	VFMLA   V10.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   416(R19), (F15, F16)
-	VFMLA   V10.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   448(R19), (F17, F18)
-	VFMLA   V10.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   480(R19), (F15, F16)
-	VFMLA   V10.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	FLDPQ   512(R19), (F17, F18)
-	VFMLA   V10.D2, V15.D2, V17.D2
-	VFMLA   V12.D2, V16.D2, V18.D2
-	FLDPQ   512(R19), (F15, F16)
-	VFMLA   V10.D2, V17.D2, V15.D2
-	VFMLA   V12.D2, V18.D2, V16.D2
-	// s = 2^(n-c)
-	VSHL    $52, V9.D2, V9.D2
-	VSHL    $52, V14.D2, V14.D2
-	WORD    $0x6e69ddef // VFMUL V9.D2, V15.D2, V15.D2
-	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	CBNZW   R12, part254
-parted255:
-	WORD    $0x4eefd5e9 // VFSUB V15.D2, V15.D2, V9.D2
-	WORD    $0x4ef0d60a // VFSUB V16.D2, V16.D2, V10.D2
-	FMOVQ   512(R19), F17
-	WORD    $0x4e71f5eb // VFMAX V17.D2, V15.D2, V11.D2
-	WORD    $0x4ef1f5ed // VFMIN V17.D2, V15.D2, V13.D2
-	WORD    $0x4e71f60c // VFMAX V17.D2, V16.D2, V12.D2
-	WORD    $0x4ef1f60e // VFMIN V17.D2, V16.D2, V14.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6dd575 // VFADD V13.D2, V11.D2, V21.D2
-	WORD    $0x4eebd6ab // VFSUB V11.D2, V21.D2, V11.D2
-	WORD    $0x4eebd5ad // VFSUB V11.D2, V13.D2, V13.D2
-	FMOVQ   512(R19), F22
-	WORD    $0x6e75fecb // VFDIV V21.D2, V22.D2, V11.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R19), F22
-	VADD    V22.D2, V21.D2, V19.D2
-	VUSHR   $52, V19.D2, V17.D2
-	FMOVQ   640(R19), F22
-	VORR    V22.B16, V17.B16, V17.B16
-	FMOVQ   672(R19), F22
-	WORD    $0x4ef6d631 // VFSUB V22.D2, V17.D2, V17.D2
-	FMOVQ   544(R19), F22
-	VAND    V22.B16, V19.B16, V19.B16
-	FMOVQ   576(R19), F22
-	VADD    V22.D2, V19.D2, V19.D2
-	FMOVQ   512(R19), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V21.D2
-	VBIF    V21.B16, V15.B16, V19.B16
-	VAND    V21.B16, V13.B16, V13.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed58f // VFADD V14.D2, V12.D2, V15.D2
-	WORD    $0x4eecd5ec // VFSUB V12.D2, V15.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	FMOVQ   512(R19), F21
-	WORD    $0x6e6ffeac // VFDIV V15.D2, V21.D2, V12.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R19), F21
-	VADD    V21.D2, V15.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   640(R19), F21
-	VORR    V21.B16, V18.B16, V18.B16
-	FMOVQ   672(R19), F21
-	WORD    $0x4ef5d652 // VFSUB V21.D2, V18.D2, V18.D2
-	FMOVQ   544(R19), F21
-	VAND    V21.B16, V20.B16, V20.B16
-	FMOVQ   576(R19), F21
-	VADD    V21.D2, V20.D2, V20.D2
-	FMOVQ   512(R19), F21
-	WORD    $0x4ef5d694 // VFSUB V21.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V15.D2
-	VBIF    V15.B16, V16.B16, V20.B16
-	VAND    V15.B16, V14.B16, V14.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   928(R19), F21
-	WORD    $0x4e75d66b // VFADD V21.D2, V19.D2, V11.D2
-	WORD    $0x6e6bfe6b // VFDIV V11.D2, V19.D2, V11.D2
-	WORD    $0x6e6bdd6f // VFMUL V11.D2, V11.D2, V15.D2
-	FMOVQ   928(R19), F21
-	WORD    $0x4e75d68c // VFADD V21.D2, V20.D2, V12.D2
-	WORD    $0x6e6cfe8c // VFDIV V12.D2, V20.D2, V12.D2
-	WORD    $0x6e6cdd90 // VFMUL V12.D2, V12.D2, V16.D2
-	FMOVQ   896(R19), F21
-	FLDPQ   704(R19), (F22, F23)
-	VFMLA   V15.D2, V21.D2, V22.D2
-	VFMLA   V16.D2, V21.D2, V23.D2
-	FLDPQ   736(R19), (F24, F25)
-	VFMLA   V15.D2, V22.D2, V24.D2
-	VFMLA   V16.D2, V23.D2, V25.D2
-	FLDPQ   768(R19), (F22, F23)
-	VFMLA   V15.D2, V24.D2, V22.D2
-	VFMLA   V16.D2, V25.D2, V23.D2
-	FLDPQ   800(R19), (F24, F25)
-	VFMLA   V15.D2, V22.D2, V24.D2
-	VFMLA   V16.D2, V23.D2, V25.D2
-	FLDPQ   832(R19), (F22, F23)
-	VFMLA   V15.D2, V24.D2, V22.D2
-	VFMLA   V16.D2, V25.D2, V23.D2
-	FLDPQ   864(R19), (F24, F25)
-	VFMLA   V15.D2, V22.D2, V24.D2
-	VFMLA   V16.D2, V23.D2, V25.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   960(R19), F23
-	WORD    $0x6e77de75 // VFMUL V23.D2, V19.D2, V21.D2
-	WORD    $0x6e73deb5 // VFMUL V19.D2, V21.D2, V21.D2
-	VMOV    V21.B16, V22.B16
-	VFMLA   V15.D2, V24.D2, V22.D2
-	FMOVQ   992(R19), F23
-	VFMLA   V23.D2, V17.D2, V13.D2
-	VFMLA   V22.D2, V11.D2, V13.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eedd6b5 // VFSUB V13.D2, V21.D2, V21.D2
-	WORD    $0x4ef5d673 // VFSUB V21.D2, V19.D2, V19.D2
-	FMOVQ   1024(R19), F23
-	VFMLA   V23.D2, V17.D2, V19.D2
-	FMOVQ   960(R19), F15
-	WORD    $0x6e6fde8b // VFMUL V15.D2, V20.D2, V11.D2
-	WORD    $0x6e74dd6b // VFMUL V20.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V13.B16
-	VFMLA   V16.D2, V25.D2, V13.D2
-	FMOVQ   992(R19), F15
-	VFMLA   V15.D2, V18.D2, V14.D2
-	VFMLA   V13.D2, V12.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed56b // VFSUB V14.D2, V11.D2, V11.D2
-	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
-	FMOVQ   1024(R19), F15
-	VFMLA   V15.D2, V18.D2, V20.D2
-	WORD    $0x4e69d673 // VFADD V9.D2, V19.D2, V19.D2
-	FLDPQ   (R13), (F9, F11)
-	WORD    $0x4e73f52c // VFMAX V19.D2, V9.D2, V12.D2
-	WORD    $0x4ef3f533 // VFMIN V19.D2, V9.D2, V19.D2
-	WORD    $0x4e73d589 // VFADD V19.D2, V12.D2, V9.D2
-	WORD    $0x4eecd52c // VFSUB V12.D2, V9.D2, V12.D2
-	WORD    $0x4eecd673 // VFSUB V12.D2, V19.D2, V19.D2
-	WORD    $0x4e73d56b // VFADD V19.D2, V11.D2, V11.D2
-	FSTPQ   (F9, F11), (R13)
-	WORD    $0x4e6ad694 // VFADD V10.D2, V20.D2, V20.D2
-	FLDPQ   64(R13), (F9, F10)
-	WORD    $0x4e74f52b // VFMAX V20.D2, V9.D2, V11.D2
-	WORD    $0x4ef4f534 // VFMIN V20.D2, V9.D2, V20.D2
-	WORD    $0x4e74d569 // VFADD V20.D2, V11.D2, V9.D2
-	WORD    $0x4eebd52b // VFSUB V11.D2, V9.D2, V11.D2
-	WORD    $0x4eebd694 // VFSUB V11.D2, V20.D2, V20.D2
-	WORD    $0x4e74d54a // VFADD V20.D2, V10.D2, V10.D2
-	FSTPQ   (F9, F10), 64(R13)
-	ADD     $16, R1
-	ADD     $16, R11
-	ADD     $32, R13
-	SUB     $1, R3
-	TBNZ    $0, R3, half253
-	SUB     $32, R11
-	SUB     $64, R13
-	B       copied235
-short252:
-	VLD1R.P 4(R8), [V0.S4]
-	VLD1R.P 4(R10), [V1.S4]
-	VORR    V1.B16, V0.B16, V0.B16
-half256:
+half226:
 	VMOV    V0.S[0], R12
 	ADDW    $1, R12
 	FMOVQ   (R11), F9
@@ -10006,8 +8465,8 @@ half256:
 	VSHL    $52, V14.D2, V14.D2
 	WORD    $0x6e69ddef // VFMUL V9.D2, V15.D2, V15.D2
 	WORD    $0x6e6ede10 // VFMUL V14.D2, V16.D2, V16.D2
-	CBNZW   R12, part257
-parted258:
+	CBNZW   R12, part227
+parted228:
 	WORD    $0x4e70d5e9 // VFADD V16.D2, V15.D2, V9.D2
 	VFMLA   V16.D2, V15.D2, V9.D2
 	FMOVQ   32(R11), F10
@@ -10076,8 +8535,8 @@ parted258:
 	VSHL    $52, V15.D2, V15.D2
 	WORD    $0x6e6ade10 // VFMUL V10.D2, V16.D2, V16.D2
 	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	CBNZW   R12, part259
-parted260:
+	CBNZW   R12, part229
+parted230:
 	WORD    $0x4e71d60a // VFADD V17.D2, V16.D2, V10.D2
 	VFMLA   V17.D2, V16.D2, V10.D2
 	WORD    $0x4ee9d52b // VFSUB V9.D2, V9.D2, V11.D2
@@ -10214,11 +8673,11 @@ parted260:
 	ADD     $16, R11
 	ADD     $32, R13
 	SUB     $1, R3
-	TBNZ    $0, R3, half256
+	TBNZ    $0, R3, half226
 	SUB     $32, R11
 	SUB     $64, R13
-copied235:
-done236:
+copied209:
+done210:
 	FLDPQ   (R13), (F9, F10)
 	FLDPQ   32(R13), (F11, F12)
 	FLDPQ   64(R13), (F13, F14)
@@ -10261,65 +8720,57 @@ done236:
 	MOVD    words+80(FP), R21
 	ADD     R21<<3, R9
 	SUB     $1, R6
-	CBNZ    R6, row231
-last232:
+	CBNZ    R6, row205
+last206:
 	RET
-part238:
+part212:
 	FMOVQ   (R11), F9
 	VCMTST  V9.D2, V0.D2, V9.D2
 	VAND    V9.B16, V15.B16, V15.B16
 	FMOVQ   64(R11), F9
 	VCMTST  V9.D2, V0.D2, V9.D2
 	VAND    V9.B16, V16.B16, V16.B16
-	B       parted239
-part240:
+	B       parted213
+part214:
 	FMOVQ   128(R11), F10
 	VCMTST  V10.D2, V0.D2, V10.D2
 	VAND    V10.B16, V16.B16, V16.B16
 	FMOVQ   192(R11), F10
 	VCMTST  V10.D2, V0.D2, V10.D2
 	VAND    V10.B16, V17.B16, V17.B16
-	B       parted241
-part242:
+	B       parted215
+part216:
 	FMOVQ   32(R11), F11
 	VCMTST  V11.D2, V0.D2, V11.D2
 	VAND    V11.B16, V17.B16, V17.B16
 	FMOVQ   96(R11), F11
 	VCMTST  V11.D2, V0.D2, V11.D2
 	VAND    V11.B16, V18.B16, V18.B16
-	B       parted243
-part244:
+	B       parted217
+part218:
 	FMOVQ   160(R11), F12
 	VCMTST  V12.D2, V0.D2, V12.D2
 	VAND    V12.B16, V18.B16, V18.B16
 	FMOVQ   224(R11), F12
 	VCMTST  V12.D2, V0.D2, V12.D2
 	VAND    V12.B16, V19.B16, V19.B16
-	B       parted245
-part254:
-	FMOVQ   (R11), F9
-	VCMTST  V9.D2, V0.D2, V9.D2
-	VAND    V9.B16, V15.B16, V15.B16
-	FMOVQ   32(R11), F9
-	VCMTST  V9.D2, V0.D2, V9.D2
-	VAND    V9.B16, V16.B16, V16.B16
-	B       parted255
-part257:
+	B       parted219
+part227:
 	FMOVQ   (R11), F9
 	VCMTST  V9.D2, V0.D2, V9.D2
 	VAND    V9.B16, V15.B16, V15.B16
 	FMOVQ   64(R11), F9
 	VCMTST  V9.D2, V0.D2, V9.D2
 	VAND    V9.B16, V16.B16, V16.B16
-	B       parted258
-part259:
+	B       parted228
+part229:
 	FMOVQ   32(R11), F10
 	VCMTST  V10.D2, V0.D2, V10.D2
 	VAND    V10.B16, V16.B16, V16.B16
 	FMOVQ   96(R11), F10
 	VCMTST  V10.D2, V0.D2, V10.D2
 	VAND    V10.B16, V17.B16, V17.B16
-	B       parted260
+	B       parted230
 
 // func bceGradWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 TEXT ·bceGradWeighted64NEON(SB), NOSPLIT, $512-144
@@ -10347,8 +8798,8 @@ TEXT ·bceGradWeighted64NEON(SB), NOSPLIT, $512-144
 	FMOVQ   128(R24), F8
 	FMOVQ   160(R24), F9
 	FMOVQ   192(R24), F10
-	CBZ     R12, last262
-row261:
+	CBZ     R12, last232
+row231:
 	VEOR    V11.B16, V11.B16, V11.B16
 	FSTPQ   (F11, F11), (R13)
 	FSTPQ   (F11, F11), 32(R13)
@@ -10367,12 +8818,12 @@ row261:
 	MOVD    R19, R20
 	LSL     $1, R8, R9
 	SUBS    $2, R9
-	BMI     rest264
-group263:
+	BMI     rest234
+group233:
 	VLD1R.P 4(R15), [V0.S4]
 	VLD1R.P 4(R20), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half267:
+half237:
 	// y = ±(x - s0), m = max(y, 0)
 	FMOVQ   (R1), F11
 	FMOVQ   (R21), F12
@@ -11502,361 +9953,52 @@ half267:
 	ADD     $16, R21
 	ADD     $32, R13
 	SUB     $1, R9
-	TBNZ    $0, R9, half267
+	TBNZ    $0, R9, half237
 	SUB     $32, R21
 	SUB     $64, R13
 	ADD     $224, R1
 	ADD     $224, R3
 	ADD     $224, R5
 	ADD     $224, R7
-	TBZ     $63, R9, group263
+	TBZ     $63, R9, group233
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R9, copied265
-rest264:
-	CBZ     R11, done266
+	TBZ     $1, R9, copied235
+rest234:
+	CBZ     R11, done236
 	ADD     $0, R10, R25
-	TBZ     $7, R11, skip268
+	TBZ     $7, R11, skip238
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip268:
-	TBZ     $6, R11, skip269
+skip238:
+	TBZ     $6, R11, skip239
 	VLD1.P  64(R1), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip269:
-	TBZ     $5, R11, skip270
+skip239:
+	TBZ     $5, R11, skip240
 	VLD1.P  32(R1), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip270:
-	TBZ     $4, R11, skip271
+skip240:
+	TBZ     $4, R11, skip241
 	VLD1.P  16(R1), [V11.B16]
 	VST1.P  [V11.B16], 16(R25)
-skip271:
-	TBZ     $3, R11, skip272
+skip241:
+	TBZ     $3, R11, skip242
 	FMOVD.P 8(R1), F11
 	FMOVD.P F11, 8(R25)
-skip272:
+skip242:
 	ADD     $0, R10, R1
 	MOVD    R10, R3
 	MOVD    $-2, R9
-	CMP     $64, R11
-	BLS     short273
 	CMP     $128, R11
-	BLS     short274
-	B       group263
-short273:
+	BLS     short243
+	B       group233
+short243:
 	VLD1R.P 4(R15), [V0.S4]
 	VLD1R.P 4(R20), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half275:
-	// y = ±(x - s0), m = max(y, 0)
-	FMOVQ   (R1), F11
-	FMOVQ   (R21), F12
-	VCMTST  V12.D2, V1.D2, V13.D2
-	VCMTST  V12.D2, V0.D2, V14.D2
-	WORD    $0x4ee3d56c // VFSUB V3.D2, V11.D2, V12.D2
-	WORD    $0x4eebd58f // VFSUB V11.D2, V12.D2, V15.D2
-	WORD    $0x4eefd590 // VFSUB V15.D2, V12.D2, V16.D2
-	WORD    $0x4ef0d570 // VFSUB V16.D2, V11.D2, V16.D2
-	WORD    $0x4e63d5ef // VFADD V3.D2, V15.D2, V15.D2
-	WORD    $0x4eefd610 // VFSUB V15.D2, V16.D2, V16.D2
-	WORD    $0x4ee4d610 // VFSUB V4.D2, V16.D2, V16.D2
-	VSHL    $63, V13.D2, V13.D2
-	VEOR    V13.B16, V12.B16, V12.B16
-	VEOR    V13.B16, V16.B16, V16.B16
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6eece56f // VFCMGT V12.D2, V11.D2, V15.D2
-	FMOVQ   1056(R24), F17
-	WORD    $0x4e70d58d // VFADD V16.D2, V12.D2, V13.D2
-	WORD    $0x4e6f1dad // VBIC V15.B16, V13.B16, V13.B16
-	VMOV    V17.B16, V11.B16
-	WORD    $0x4e6f1d6b // VBIC V15.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V16.B16, V16.B16
-	VAND    V14.B16, V13.B16, V13.B16
-	VORR    V17.B16, V12.B16, V12.B16
-	WORD    $0x6eece4cb // VFCMGT V12.D2, V6.D2, V11.D2
-	WORD    $0x4e6b1dce // VBIC V11.B16, V14.B16, V14.B16
-	// y = ±(x - s0), m = max(y, 0)
-	FMOVQ   32(R1), F11
-	FMOVQ   32(R21), F17
-	VCMTST  V17.D2, V1.D2, V18.D2
-	VCMTST  V17.D2, V0.D2, V19.D2
-	WORD    $0x4ee3d571 // VFSUB V3.D2, V11.D2, V17.D2
-	WORD    $0x4eebd634 // VFSUB V11.D2, V17.D2, V20.D2
-	WORD    $0x4ef4d635 // VFSUB V20.D2, V17.D2, V21.D2
-	WORD    $0x4ef5d575 // VFSUB V21.D2, V11.D2, V21.D2
-	WORD    $0x4e63d694 // VFADD V3.D2, V20.D2, V20.D2
-	WORD    $0x4ef4d6b5 // VFSUB V20.D2, V21.D2, V21.D2
-	WORD    $0x4ee4d6b5 // VFSUB V4.D2, V21.D2, V21.D2
-	VSHL    $63, V18.D2, V18.D2
-	VEOR    V18.B16, V17.B16, V17.B16
-	VEOR    V18.B16, V21.B16, V21.B16
-	VEOR    V11.B16, V11.B16, V11.B16
-	WORD    $0x6ef1e574 // VFCMGT V17.D2, V11.D2, V20.D2
-	FMOVQ   1056(R24), F22
-	WORD    $0x4e75d632 // VFADD V21.D2, V17.D2, V18.D2
-	WORD    $0x4e741e52 // VBIC V20.B16, V18.B16, V18.B16
-	VMOV    V22.B16, V11.B16
-	WORD    $0x4e741d6b // VBIC V20.B16, V11.B16, V11.B16
-	VEOR    V11.B16, V21.B16, V21.B16
-	VAND    V19.B16, V18.B16, V18.B16
-	VORR    V22.B16, V17.B16, V17.B16
-	WORD    $0x6ef1e4cb // VFCMGT V17.D2, V6.D2, V11.D2
-	WORD    $0x4e6b1e73 // VBIC V11.B16, V19.B16, V19.B16
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V5.B16, V11.B16
-	VFMLA   V7.D2, V12.D2, V11.D2
-	VMOV    V5.B16, V22.B16
-	VFMLA   V7.D2, V17.D2, V22.D2
-	WORD    $0x4ee5d577 // VFSUB V5.D2, V11.D2, V23.D2
-	WORD    $0x4ee5d6d8 // VFSUB V5.D2, V22.D2, V24.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V8.D2, V23.D2, V12.D2
-	VFMLA   V8.D2, V24.D2, V17.D2
-	VFMLA   V9.D2, V23.D2, V12.D2
-	VFMLA   V9.D2, V24.D2, V17.D2
-	WORD    $0x4e70d58c // VFADD V16.D2, V12.D2, V12.D2
-	WORD    $0x4e75d631 // VFADD V21.D2, V17.D2, V17.D2
-	// p = e^r
-	FLDPQ   224(R24), (F16, F21)
-	VFMLA   V12.D2, V10.D2, V16.D2
-	VFMLA   V17.D2, V10.D2, V21.D2
-	FLDPQ   256(R24), (F23, F24)
-	VFMLA   V12.D2, V16.D2, V23.D2
-	VFMLA   V17.D2, V21.D2, V24.D2
-	FLDPQ   288(R24), (F16, F21)
-	VFMLA   V12.D2, V23.D2, V16.D2
-	VFMLA   V17.D2, V24.D2, V21.D2
-	FLDPQ   320(R24), (F23, F24)
-	VFMLA   V12.D2, V16.D2, V23.D2
-	VFMLA   V17.D2, V21.D2, V24.D2
-	FLDPQ   352(R24), (F16, F21)
-	VFMLA   V12.D2, V23.D2, V16.D2
-	VFMLA   V17.D2, V24.D2, V21.D2
-	FLDPQ   384(R24), (F23, F24)
-	VFMLA   V12.D2, V16.D2, V23.D2
-	VFMLA   V17.D2, V21.D2, V24.D2
-	FLDPQ   416(R24), (F16, F21)
-	VFMLA   V12.D2, V23.D2, V16.D2
-	VFMLA   V17.D2, V24.D2, V21.D2
-	FLDPQ   448(R24), (F23, F24)
-	VFMLA   V12.D2, V16.D2, V23.D2
-	VFMLA   V17.D2, V21.D2, V24.D2
-	FLDPQ   480(R24), (F16, F21)
-	VFMLA   V12.D2, V23.D2, V16.D2
-	VFMLA   V17.D2, V24.D2, V21.D2
-	FLDPQ   512(R24), (F23, F24)
-	VFMLA   V12.D2, V16.D2, V23.D2
-	VFMLA   V17.D2, V21.D2, V24.D2
-	FLDPQ   512(R24), (F16, F21)
-	VFMLA   V12.D2, V23.D2, V16.D2
-	VFMLA   V17.D2, V24.D2, V21.D2
-	// s = 2^(n-c)
-	VSHL    $52, V11.D2, V11.D2
-	VSHL    $52, V22.D2, V22.D2
-	WORD    $0x6e6bde10 // VFMUL V11.D2, V16.D2, V16.D2
-	VAND    V14.B16, V16.B16, V16.B16
-	WORD    $0x6e76deb5 // VFMUL V22.D2, V21.D2, V21.D2
-	VAND    V19.B16, V21.B16, V21.B16
-	// the gradient
-	FMOVQ   (R21), F17
-	VMOV    V2.B16, V11.B16
-	FMOVQ   (R5), F19
-	FMOVQ   (R7), F22
-	FMOVQ   (R21), F23
-	VCMTST  V23.D2, V1.D2, V24.D2
-	VBSL    V19.B16, V22.B16, V24.B16
-	WORD    $0x6e78dd6b // VFMUL V24.D2, V11.D2, V11.D2
-	VCMTST  V17.D2, V1.D2, V14.D2
-	VCMTST  V17.D2, V0.D2, V17.D2
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	WORD    $0x6e70dd6c // VFMUL V16.D2, V11.D2, V12.D2
-	VMOV    V15.B16, V14.B16
-	VBSL    V11.B16, V12.B16, V14.B16
-	FMOVQ   512(R24), F19
-	WORD    $0x4e73d60c // VFADD V19.D2, V16.D2, V12.D2
-	WORD    $0x6e6cfdce // VFDIV V12.D2, V14.D2, V14.D2
-	VAND    V17.B16, V14.B16, V14.B16
-	FMOVQ   F14, (R3)
-	// the gradient
-	FMOVQ   32(R21), F15
-	VMOV    V2.B16, V11.B16
-	FMOVQ   32(R5), F17
-	FMOVQ   32(R7), F19
-	FMOVQ   32(R21), F22
-	VCMTST  V22.D2, V1.D2, V23.D2
-	VBSL    V17.B16, V19.B16, V23.B16
-	WORD    $0x6e77dd6b // VFMUL V23.D2, V11.D2, V11.D2
-	VCMTST  V15.D2, V1.D2, V14.D2
-	VCMTST  V15.D2, V0.D2, V15.D2
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	WORD    $0x6e75dd6c // VFMUL V21.D2, V11.D2, V12.D2
-	VMOV    V20.B16, V14.B16
-	VBSL    V11.B16, V12.B16, V14.B16
-	FMOVQ   512(R24), F17
-	WORD    $0x4e71d6ac // VFADD V17.D2, V21.D2, V12.D2
-	WORD    $0x6e6cfdce // VFDIV V12.D2, V14.D2, V14.D2
-	VAND    V15.B16, V14.B16, V14.B16
-	FMOVQ   F14, 32(R3)
-	FMOVQ   512(R24), F17
-	WORD    $0x4e71f60b // VFMAX V17.D2, V16.D2, V11.D2
-	WORD    $0x4ef1f60e // VFMIN V17.D2, V16.D2, V14.D2
-	WORD    $0x4e71f6ac // VFMAX V17.D2, V21.D2, V12.D2
-	WORD    $0x4ef1f6af // VFMIN V17.D2, V21.D2, V15.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed577 // VFADD V14.D2, V11.D2, V23.D2
-	WORD    $0x4eebd6eb // VFSUB V11.D2, V23.D2, V11.D2
-	WORD    $0x4eebd5ce // VFSUB V11.D2, V14.D2, V14.D2
-	FMOVQ   512(R24), F24
-	WORD    $0x6e77ff0b // VFDIV V23.D2, V24.D2, V11.D2
-	WORD    $0x6e6bddce // VFMUL V11.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R24), F24
-	VADD    V24.D2, V23.D2, V20.D2
-	VUSHR   $52, V20.D2, V17.D2
-	FMOVQ   640(R24), F24
-	VORR    V24.B16, V17.B16, V17.B16
-	FMOVQ   672(R24), F24
-	WORD    $0x4ef8d631 // VFSUB V24.D2, V17.D2, V17.D2
-	FMOVQ   544(R24), F24
-	VAND    V24.B16, V20.B16, V20.B16
-	FMOVQ   576(R24), F24
-	VADD    V24.D2, V20.D2, V20.D2
-	FMOVQ   512(R24), F24
-	WORD    $0x4ef8d694 // VFSUB V24.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V17.D2, V17.D2, V23.D2
-	VBIF    V23.B16, V16.B16, V20.B16
-	VAND    V23.B16, V14.B16, V14.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd590 // VFADD V15.D2, V12.D2, V16.D2
-	WORD    $0x4eecd60c // VFSUB V12.D2, V16.D2, V12.D2
-	WORD    $0x4eecd5ef // VFSUB V12.D2, V15.D2, V15.D2
-	FMOVQ   512(R24), F23
-	WORD    $0x6e70feec // VFDIV V16.D2, V23.D2, V12.D2
-	WORD    $0x6e6cddef // VFMUL V12.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R24), F23
-	VADD    V23.D2, V16.D2, V22.D2
-	VUSHR   $52, V22.D2, V19.D2
-	FMOVQ   640(R24), F23
-	VORR    V23.B16, V19.B16, V19.B16
-	FMOVQ   672(R24), F23
-	WORD    $0x4ef7d673 // VFSUB V23.D2, V19.D2, V19.D2
-	FMOVQ   544(R24), F23
-	VAND    V23.B16, V22.B16, V22.B16
-	FMOVQ   576(R24), F23
-	VADD    V23.D2, V22.D2, V22.D2
-	FMOVQ   512(R24), F23
-	WORD    $0x4ef7d6d6 // VFSUB V23.D2, V22.D2, V22.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V19.D2, V19.D2, V16.D2
-	VBIF    V16.B16, V21.B16, V22.B16
-	VAND    V16.B16, V15.B16, V15.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   928(R24), F23
-	WORD    $0x4e77d68b // VFADD V23.D2, V20.D2, V11.D2
-	WORD    $0x6e6bfe8b // VFDIV V11.D2, V20.D2, V11.D2
-	WORD    $0x6e6bdd70 // VFMUL V11.D2, V11.D2, V16.D2
-	FMOVQ   928(R24), F23
-	WORD    $0x4e77d6cc // VFADD V23.D2, V22.D2, V12.D2
-	WORD    $0x6e6cfecc // VFDIV V12.D2, V22.D2, V12.D2
-	WORD    $0x6e6cdd95 // VFMUL V12.D2, V12.D2, V21.D2
-	FMOVQ   896(R24), F23
-	FLDPQ   704(R24), (F24, F25)
-	VFMLA   V16.D2, V23.D2, V24.D2
-	VFMLA   V21.D2, V23.D2, V25.D2
-	FLDPQ   736(R24), (F26, F27)
-	VFMLA   V16.D2, V24.D2, V26.D2
-	VFMLA   V21.D2, V25.D2, V27.D2
-	FLDPQ   768(R24), (F24, F25)
-	VFMLA   V16.D2, V26.D2, V24.D2
-	VFMLA   V21.D2, V27.D2, V25.D2
-	FLDPQ   800(R24), (F26, F27)
-	VFMLA   V16.D2, V24.D2, V26.D2
-	VFMLA   V21.D2, V25.D2, V27.D2
-	FLDPQ   832(R24), (F24, F25)
-	VFMLA   V16.D2, V26.D2, V24.D2
-	VFMLA   V21.D2, V27.D2, V25.D2
-	FLDPQ   864(R24), (F26, F27)
-	VFMLA   V16.D2, V24.D2, V26.D2
-	VFMLA   V21.D2, V25.D2, V27.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   960(R24), F25
-	WORD    $0x6e79de97 // VFMUL V25.D2, V20.D2, V23.D2
-	WORD    $0x6e74def7 // VFMUL V20.D2, V23.D2, V23.D2
-	VMOV    V23.B16, V24.B16
-	VFMLA   V16.D2, V26.D2, V24.D2
-	FMOVQ   992(R24), F25
-	VFMLA   V25.D2, V17.D2, V14.D2
-	VFMLA   V24.D2, V11.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed6f7 // VFSUB V14.D2, V23.D2, V23.D2
-	WORD    $0x4ef7d694 // VFSUB V23.D2, V20.D2, V20.D2
-	FMOVQ   1024(R24), F25
-	VFMLA   V25.D2, V17.D2, V20.D2
-	FMOVQ   960(R24), F16
-	WORD    $0x6e70decb // VFMUL V16.D2, V22.D2, V11.D2
-	WORD    $0x6e76dd6b // VFMUL V22.D2, V11.D2, V11.D2
-	VMOV    V11.B16, V14.B16
-	VFMLA   V21.D2, V27.D2, V14.D2
-	FMOVQ   992(R24), F16
-	VFMLA   V16.D2, V19.D2, V15.D2
-	VFMLA   V14.D2, V12.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd56b // VFSUB V15.D2, V11.D2, V11.D2
-	WORD    $0x4eebd6d6 // VFSUB V11.D2, V22.D2, V22.D2
-	FMOVQ   1024(R24), F16
-	VFMLA   V16.D2, V19.D2, V22.D2
-	WORD    $0x4e74d5ad // VFADD V20.D2, V13.D2, V13.D2
-	FMOVQ   (R5), F11
-	FMOVQ   (R7), F12
-	FMOVQ   (R21), F14
-	VCMTST  V14.D2, V1.D2, V15.D2
-	VBSL    V11.B16, V12.B16, V15.B16
-	WORD    $0x6e6ddded // VFMUL V13.D2, V15.D2, V13.D2
-	WORD    $0x4e76d652 // VFADD V22.D2, V18.D2, V18.D2
-	FMOVQ   32(R5), F11
-	FMOVQ   32(R7), F12
-	FMOVQ   32(R21), F14
-	VCMTST  V14.D2, V1.D2, V15.D2
-	VBSL    V11.B16, V12.B16, V15.B16
-	WORD    $0x6e72ddf2 // VFMUL V18.D2, V15.D2, V18.D2
-	FLDPQ   (R13), (F11, F12)
-	WORD    $0x4e6df56e // VFMAX V13.D2, V11.D2, V14.D2
-	WORD    $0x4eedf56d // VFMIN V13.D2, V11.D2, V13.D2
-	WORD    $0x4e6dd5cb // VFADD V13.D2, V14.D2, V11.D2
-	WORD    $0x4eeed56e // VFSUB V14.D2, V11.D2, V14.D2
-	WORD    $0x4eeed5ad // VFSUB V14.D2, V13.D2, V13.D2
-	WORD    $0x4e6dd58c // VFADD V13.D2, V12.D2, V12.D2
-	FSTPQ   (F11, F12), (R13)
-	FLDPQ   64(R13), (F11, F12)
-	WORD    $0x4e72f56d // VFMAX V18.D2, V11.D2, V13.D2
-	WORD    $0x4ef2f572 // VFMIN V18.D2, V11.D2, V18.D2
-	WORD    $0x4e72d5ab // VFADD V18.D2, V13.D2, V11.D2
-	WORD    $0x4eedd56d // VFSUB V13.D2, V11.D2, V13.D2
-	WORD    $0x4eedd652 // VFSUB V13.D2, V18.D2, V18.D2
-	WORD    $0x4e72d58c // VFADD V18.D2, V12.D2, V12.D2
-	FSTPQ   (F11, F12), 64(R13)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R7
-	ADD     $16, R21
-	ADD     $32, R13
-	SUB     $1, R9
-	TBNZ    $0, R9, half275
-	SUB     $32, R21
-	SUB     $64, R13
-	B       copied265
-short274:
-	VLD1R.P 4(R15), [V0.S4]
-	VLD1R.P 4(R20), [V1.S4]
-	VORR    V1.B16, V0.B16, V0.B16
-half276:
+half244:
 	// y = ±(x - s0), m = max(y, 0)
 	FMOVQ   (R1), F11
 	FMOVQ   (R21), F12
@@ -12432,35 +10574,35 @@ half276:
 	ADD     $16, R21
 	ADD     $32, R13
 	SUB     $1, R9
-	TBNZ    $0, R9, half276
+	TBNZ    $0, R9, half244
 	SUB     $32, R21
 	SUB     $64, R13
-copied265:
+copied235:
 	MOVD    R10, R25
 	ADD     R8<<8, R2, R26
-	TBZ     $7, R11, skip277
+	TBZ     $7, R11, skip245
 	VLD1.P  64(R25), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R26)
 	VLD1.P  64(R25), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R26)
-skip277:
-	TBZ     $6, R11, skip278
+skip245:
+	TBZ     $6, R11, skip246
 	VLD1.P  64(R25), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R26)
-skip278:
-	TBZ     $5, R11, skip279
+skip246:
+	TBZ     $5, R11, skip247
 	VLD1.P  32(R25), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R26)
-skip279:
-	TBZ     $4, R11, skip280
+skip247:
+	TBZ     $4, R11, skip248
 	VLD1.P  16(R25), [V11.B16]
 	VST1.P  [V11.B16], 16(R26)
-skip280:
-	TBZ     $3, R11, skip281
+skip248:
+	TBZ     $3, R11, skip249
 	FMOVD.P 8(R25), F11
 	FMOVD.P F11, 8(R26)
-skip281:
-done266:
+skip249:
+done236:
 	FLDPQ   (R13), (F11, F12)
 	FLDPQ   32(R13), (F13, F14)
 	FLDPQ   64(R13), (F15, F16)
@@ -12506,8 +10648,8 @@ done266:
 	MOVD    words+80(FP), R25
 	ADD     R25<<3, R19
 	SUB     $1, R12
-	CBNZ    R12, row261
-last262:
+	CBNZ    R12, row231
+last232:
 	RET
 
 // func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
@@ -12535,8 +10677,8 @@ TEXT ·bceGradShifted64NEON(SB), NOSPLIT, $512-144
 	FMOVQ   128(R23), F10
 	FMOVQ   160(R23), F11
 	FMOVQ   192(R23), F12
-	CBZ     R8, last283
-row282:
+	CBZ     R8, last251
+row250:
 	VEOR    V13.B16, V13.B16, V13.B16
 	FSTPQ   (F13, F13), (R15)
 	FSTPQ   (F13, F13), 32(R15)
@@ -12556,12 +10698,12 @@ row282:
 	MOVD    R11, R12
 	LSL     $1, R4, R5
 	SUBS    $2, R5
-	BMI     rest285
-group284:
+	BMI     rest253
+group252:
 	VLD1R.P 4(R10), [V0.S4]
 	VLD1R.P 4(R12), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half288:
+half256:
 	VMOV    V0.S[0], R14
 	ADDW    $1, R14
 	FMOVQ   (R13), F13
@@ -12648,8 +10790,8 @@ half288:
 	VSHL    $52, V14.D2, V14.D2
 	WORD    $0x6e6dde52 // VFMUL V13.D2, V18.D2, V18.D2
 	WORD    $0x6e6ede94 // VFMUL V14.D2, V20.D2, V20.D2
-	CBNZW   R14, part289
-parted290:
+	CBNZW   R14, part257
+parted258:
 	// the gradient
 	FMOVQ   512(R23), F13
 	WORD    $0x4e6dd64e // VFADD V13.D2, V18.D2, V14.D2
@@ -12748,8 +10890,8 @@ parted290:
 	VSHL    $52, V15.D2, V15.D2
 	WORD    $0x6e6ede73 // VFMUL V14.D2, V19.D2, V19.D2
 	WORD    $0x6e6fdeb5 // VFMUL V15.D2, V21.D2, V21.D2
-	CBNZW   R14, part291
-parted292:
+	CBNZW   R14, part259
+parted260:
 	// the gradient
 	FMOVQ   512(R23), F14
 	WORD    $0x4e6ed66f // VFADD V14.D2, V19.D2, V15.D2
@@ -12848,8 +10990,8 @@ parted292:
 	VSHL    $52, V16.D2, V16.D2
 	WORD    $0x6e6fde94 // VFMUL V15.D2, V20.D2, V20.D2
 	WORD    $0x6e70ded6 // VFMUL V16.D2, V22.D2, V22.D2
-	CBNZW   R14, part293
-parted294:
+	CBNZW   R14, part261
+parted262:
 	// the gradient
 	FMOVQ   512(R23), F15
 	WORD    $0x4e6fd690 // VFADD V15.D2, V20.D2, V16.D2
@@ -12948,8 +11090,8 @@ parted294:
 	VSHL    $52, V17.D2, V17.D2
 	WORD    $0x6e70deb5 // VFMUL V16.D2, V21.D2, V21.D2
 	WORD    $0x6e71def7 // VFMUL V17.D2, V23.D2, V23.D2
-	CBNZW   R14, part295
-parted296:
+	CBNZW   R14, part263
+parted264:
 	// the gradient
 	FMOVQ   512(R23), F16
 	WORD    $0x4e70d6b1 // VFADD V16.D2, V21.D2, V17.D2
@@ -13103,296 +11245,50 @@ parted296:
 	ADD     $16, R13
 	ADD     $32, R15
 	SUB     $1, R5
-	TBNZ    $0, R5, half288
+	TBNZ    $0, R5, half256
 	SUB     $32, R13
 	SUB     $64, R15
 	ADD     $224, R1
 	ADD     $224, R3
-	TBZ     $63, R5, group284
+	TBZ     $63, R5, group252
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R5, copied286
-rest285:
-	CBZ     R7, done287
+	TBZ     $1, R5, copied254
+rest253:
+	CBZ     R7, done255
 	ADD     $0, R6, R24
-	TBZ     $7, R7, skip297
+	TBZ     $7, R7, skip265
 	VLD1.P  64(R1), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
 	VLD1.P  64(R1), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
-skip297:
-	TBZ     $6, R7, skip298
+skip265:
+	TBZ     $6, R7, skip266
 	VLD1.P  64(R1), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R24)
-skip298:
-	TBZ     $5, R7, skip299
+skip266:
+	TBZ     $5, R7, skip267
 	VLD1.P  32(R1), [V13.B16, V14.B16]
 	VST1.P  [V13.B16, V14.B16], 32(R24)
-skip299:
-	TBZ     $4, R7, skip300
+skip267:
+	TBZ     $4, R7, skip268
 	VLD1.P  16(R1), [V13.B16]
 	VST1.P  [V13.B16], 16(R24)
-skip300:
-	TBZ     $3, R7, skip301
+skip268:
+	TBZ     $3, R7, skip269
 	FMOVD.P 8(R1), F13
 	FMOVD.P F13, 8(R24)
-skip301:
+skip269:
 	ADD     $0, R6, R1
 	MOVD    R6, R3
 	MOVD    $-2, R5
-	CMP     $64, R7
-	BLS     short302
 	CMP     $128, R7
-	BLS     short303
-	B       group284
-short302:
+	BLS     short270
+	B       group252
+short270:
 	VLD1R.P 4(R10), [V0.S4]
 	VLD1R.P 4(R12), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half304:
-	VMOV    V0.S[0], R14
-	ADDW    $1, R14
-	FMOVQ   (R13), F13
-	// y = ±(x - s0)
-	FMOVQ   (R1), F14
-	VCMTST  V13.D2, V1.D2, V15.D2
-	WORD    $0x4ee3d5d0 // VFSUB V3.D2, V14.D2, V16.D2
-	WORD    $0x4eeed611 // VFSUB V14.D2, V16.D2, V17.D2
-	WORD    $0x4ef1d612 // VFSUB V17.D2, V16.D2, V18.D2
-	WORD    $0x4ef2d5d2 // VFSUB V18.D2, V14.D2, V18.D2
-	WORD    $0x4e63d631 // VFADD V3.D2, V17.D2, V17.D2
-	WORD    $0x4ef1d652 // VFSUB V17.D2, V18.D2, V18.D2
-	WORD    $0x4ee4d652 // VFSUB V4.D2, V18.D2, V18.D2
-	VSHL    $63, V15.D2, V15.D2
-	VEOR    V15.B16, V16.B16, V16.B16
-	VEOR    V15.B16, V18.B16, V18.B16
-	WORD    $0x4e70f4d0 // VFMAX V16.D2, V6.D2, V16.D2
-	WORD    $0x4ef0f4f0 // VFMIN V16.D2, V7.D2, V16.D2
-	FMOVQ   32(R13), F13
-	// y = ±(x - s0)
-	FMOVQ   32(R1), F14
-	VCMTST  V13.D2, V1.D2, V17.D2
-	WORD    $0x4ee3d5d3 // VFSUB V3.D2, V14.D2, V19.D2
-	WORD    $0x4eeed674 // VFSUB V14.D2, V19.D2, V20.D2
-	WORD    $0x4ef4d675 // VFSUB V20.D2, V19.D2, V21.D2
-	WORD    $0x4ef5d5d5 // VFSUB V21.D2, V14.D2, V21.D2
-	WORD    $0x4e63d694 // VFADD V3.D2, V20.D2, V20.D2
-	WORD    $0x4ef4d6b5 // VFSUB V20.D2, V21.D2, V21.D2
-	WORD    $0x4ee4d6b5 // VFSUB V4.D2, V21.D2, V21.D2
-	VSHL    $63, V17.D2, V17.D2
-	VEOR    V17.B16, V19.B16, V19.B16
-	VEOR    V17.B16, V21.B16, V21.B16
-	WORD    $0x4e73f4d3 // VFMAX V19.D2, V6.D2, V19.D2
-	WORD    $0x4ef3f4f3 // VFMIN V19.D2, V7.D2, V19.D2
-	// t = y·log2(e) + magic; n = t - magic
-	FLDPQ   (R23), (F13, F14)
-	VFMLA   V9.D2, V16.D2, V13.D2
-	VFMLA   V9.D2, V19.D2, V14.D2
-	WORD    $0x4ee8d5b4 // VFSUB V8.D2, V13.D2, V20.D2
-	WORD    $0x4ee8d5d6 // VFSUB V8.D2, V14.D2, V22.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V10.D2, V20.D2, V16.D2
-	VFMLA   V10.D2, V22.D2, V19.D2
-	VFMLA   V11.D2, V20.D2, V16.D2
-	VFMLA   V11.D2, V22.D2, V19.D2
-	WORD    $0x4e72d610 // VFADD V18.D2, V16.D2, V16.D2
-	WORD    $0x4e75d673 // VFADD V21.D2, V19.D2, V19.D2
-	// p = e^r
-	FLDPQ   224(R23), (F18, F20)
-	VFMLA   V16.D2, V12.D2, V18.D2
-	VFMLA   V19.D2, V12.D2, V20.D2
-	FLDPQ   256(R23), (F21, F22)
-	VFMLA   V16.D2, V18.D2, V21.D2
-	VFMLA   V19.D2, V20.D2, V22.D2
-	FLDPQ   288(R23), (F18, F20)
-	VFMLA   V16.D2, V21.D2, V18.D2
-	VFMLA   V19.D2, V22.D2, V20.D2
-	FLDPQ   320(R23), (F21, F22)
-	VFMLA   V16.D2, V18.D2, V21.D2
-	VFMLA   V19.D2, V20.D2, V22.D2
-	FLDPQ   352(R23), (F18, F20)
-	VFMLA   V16.D2, V21.D2, V18.D2
-	VFMLA   V19.D2, V22.D2, V20.D2
-	FLDPQ   384(R23), (F21, F22)
-	VFMLA   V16.D2, V18.D2, V21.D2
-	VFMLA   V19.D2, V20.D2, V22.D2
-	FLDPQ   416(R23), (F18, F20)
-	VFMLA   V16.D2, V21.D2, V18.D2
-	VFMLA   V19.D2, V22.D2, V20.D2
-	FLDPQ   448(R23), (F21, F22)
-	VFMLA   V16.D2, V18.D2, V21.D2
-	VFMLA   V19.D2, V20.D2, V22.D2
-	FLDPQ   480(R23), (F18, F20)
-	VFMLA   V16.D2, V21.D2, V18.D2
-	VFMLA   V19.D2, V22.D2, V20.D2
-	FLDPQ   512(R23), (F21, F22)
-	VFMLA   V16.D2, V18.D2, V21.D2
-	VFMLA   V19.D2, V20.D2, V22.D2
-	FLDPQ   512(R23), (F18, F20)
-	VFMLA   V16.D2, V21.D2, V18.D2
-	VFMLA   V19.D2, V22.D2, V20.D2
-	// s = 2^(n-c)
-	VSHL    $52, V13.D2, V13.D2
-	VSHL    $52, V14.D2, V14.D2
-	WORD    $0x6e6dde52 // VFMUL V13.D2, V18.D2, V18.D2
-	WORD    $0x6e6ede94 // VFMUL V14.D2, V20.D2, V20.D2
-	CBNZW   R14, part305
-parted306:
-	// the gradient
-	FMOVQ   512(R23), F13
-	WORD    $0x4e6dd64e // VFADD V13.D2, V18.D2, V14.D2
-	WORD    $0x6e6efe4e // VFDIV V14.D2, V18.D2, V14.D2
-	VEOR    V15.B16, V14.B16, V14.B16
-	WORD    $0x6e65ddce // VFMUL V5.D2, V14.D2, V14.D2
-	FMOVQ   F14, (R3)
-	WORD    $0x4e6dd68e // VFADD V13.D2, V20.D2, V14.D2
-	WORD    $0x6e6efe8e // VFDIV V14.D2, V20.D2, V14.D2
-	VEOR    V17.B16, V14.B16, V14.B16
-	WORD    $0x6e65ddce // VFMUL V5.D2, V14.D2, V14.D2
-	FMOVQ   F14, 32(R3)
-	WORD    $0x4ef2d64d // VFSUB V18.D2, V18.D2, V13.D2
-	WORD    $0x4ef4d68e // VFSUB V20.D2, V20.D2, V14.D2
-	FMOVQ   512(R23), F21
-	WORD    $0x4e75f64f // VFMAX V21.D2, V18.D2, V15.D2
-	WORD    $0x4ef5f651 // VFMIN V21.D2, V18.D2, V17.D2
-	WORD    $0x4e75f690 // VFMAX V21.D2, V20.D2, V16.D2
-	WORD    $0x4ef5f693 // VFMIN V21.D2, V20.D2, V19.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e71d5f9 // VFADD V17.D2, V15.D2, V25.D2
-	WORD    $0x4eefd72f // VFSUB V15.D2, V25.D2, V15.D2
-	WORD    $0x4eefd631 // VFSUB V15.D2, V17.D2, V17.D2
-	FMOVQ   512(R23), F26
-	WORD    $0x6e79ff4f // VFDIV V25.D2, V26.D2, V15.D2
-	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R23), F26
-	VADD    V26.D2, V25.D2, V23.D2
-	VUSHR   $52, V23.D2, V21.D2
-	FMOVQ   640(R23), F26
-	VORR    V26.B16, V21.B16, V21.B16
-	FMOVQ   672(R23), F26
-	WORD    $0x4efad6b5 // VFSUB V26.D2, V21.D2, V21.D2
-	FMOVQ   544(R23), F26
-	VAND    V26.B16, V23.B16, V23.B16
-	FMOVQ   576(R23), F26
-	VADD    V26.D2, V23.D2, V23.D2
-	FMOVQ   512(R23), F26
-	WORD    $0x4efad6f7 // VFSUB V26.D2, V23.D2, V23.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V21.D2, V21.D2, V25.D2
-	VBIF    V25.B16, V18.B16, V23.B16
-	VAND    V25.B16, V17.B16, V17.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e73d612 // VFADD V19.D2, V16.D2, V18.D2
-	WORD    $0x4ef0d650 // VFSUB V16.D2, V18.D2, V16.D2
-	WORD    $0x4ef0d673 // VFSUB V16.D2, V19.D2, V19.D2
-	FMOVQ   512(R23), F25
-	WORD    $0x6e72ff30 // VFDIV V18.D2, V25.D2, V16.D2
-	WORD    $0x6e70de73 // VFMUL V16.D2, V19.D2, V19.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R23), F25
-	VADD    V25.D2, V18.D2, V24.D2
-	VUSHR   $52, V24.D2, V22.D2
-	FMOVQ   640(R23), F25
-	VORR    V25.B16, V22.B16, V22.B16
-	FMOVQ   672(R23), F25
-	WORD    $0x4ef9d6d6 // VFSUB V25.D2, V22.D2, V22.D2
-	FMOVQ   544(R23), F25
-	VAND    V25.B16, V24.B16, V24.B16
-	FMOVQ   576(R23), F25
-	VADD    V25.D2, V24.D2, V24.D2
-	FMOVQ   512(R23), F25
-	WORD    $0x4ef9d718 // VFSUB V25.D2, V24.D2, V24.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V22.D2, V22.D2, V18.D2
-	VBIF    V18.B16, V20.B16, V24.B16
-	VAND    V18.B16, V19.B16, V19.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   928(R23), F25
-	WORD    $0x4e79d6ef // VFADD V25.D2, V23.D2, V15.D2
-	WORD    $0x6e6ffeef // VFDIV V15.D2, V23.D2, V15.D2
-	WORD    $0x6e6fddf2 // VFMUL V15.D2, V15.D2, V18.D2
-	FMOVQ   928(R23), F25
-	WORD    $0x4e79d710 // VFADD V25.D2, V24.D2, V16.D2
-	WORD    $0x6e70ff10 // VFDIV V16.D2, V24.D2, V16.D2
-	WORD    $0x6e70de14 // VFMUL V16.D2, V16.D2, V20.D2
-	FMOVQ   896(R23), F25
-	FLDPQ   704(R23), (F26, F27)
-	VFMLA   V18.D2, V25.D2, V26.D2
-	VFMLA   V20.D2, V25.D2, V27.D2
-	FLDPQ   736(R23), (F28, F29)
-	VFMLA   V18.D2, V26.D2, V28.D2
-	VFMLA   V20.D2, V27.D2, V29.D2
-	FLDPQ   768(R23), (F26, F27)
-	VFMLA   V18.D2, V28.D2, V26.D2
-	VFMLA   V20.D2, V29.D2, V27.D2
-	FLDPQ   800(R23), (F28, F29)
-	VFMLA   V18.D2, V26.D2, V28.D2
-	VFMLA   V20.D2, V27.D2, V29.D2
-	FLDPQ   832(R23), (F26, F27)
-	VFMLA   V18.D2, V28.D2, V26.D2
-	VFMLA   V20.D2, V29.D2, V27.D2
-	FLDPQ   864(R23), (F28, F29)
-	VFMLA   V18.D2, V26.D2, V28.D2
-	VFMLA   V20.D2, V27.D2, V29.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   960(R23), F27
-	WORD    $0x6e7bdef9 // VFMUL V27.D2, V23.D2, V25.D2
-	WORD    $0x6e77df39 // VFMUL V23.D2, V25.D2, V25.D2
-	VMOV    V25.B16, V26.B16
-	VFMLA   V18.D2, V28.D2, V26.D2
-	FMOVQ   992(R23), F27
-	VFMLA   V27.D2, V21.D2, V17.D2
-	VFMLA   V26.D2, V15.D2, V17.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef1d739 // VFSUB V17.D2, V25.D2, V25.D2
-	WORD    $0x4ef9d6f7 // VFSUB V25.D2, V23.D2, V23.D2
-	FMOVQ   1024(R23), F27
-	VFMLA   V27.D2, V21.D2, V23.D2
-	FMOVQ   960(R23), F18
-	WORD    $0x6e72df0f // VFMUL V18.D2, V24.D2, V15.D2
-	WORD    $0x6e78ddef // VFMUL V24.D2, V15.D2, V15.D2
-	VMOV    V15.B16, V17.B16
-	VFMLA   V20.D2, V29.D2, V17.D2
-	FMOVQ   992(R23), F18
-	VFMLA   V18.D2, V22.D2, V19.D2
-	VFMLA   V17.D2, V16.D2, V19.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4ef3d5ef // VFSUB V19.D2, V15.D2, V15.D2
-	WORD    $0x4eefd718 // VFSUB V15.D2, V24.D2, V24.D2
-	FMOVQ   1024(R23), F18
-	VFMLA   V18.D2, V22.D2, V24.D2
-	WORD    $0x4e6dd6f7 // VFADD V13.D2, V23.D2, V23.D2
-	FLDPQ   (R15), (F13, F15)
-	WORD    $0x4e77f5b0 // VFMAX V23.D2, V13.D2, V16.D2
-	WORD    $0x4ef7f5b7 // VFMIN V23.D2, V13.D2, V23.D2
-	WORD    $0x4e77d60d // VFADD V23.D2, V16.D2, V13.D2
-	WORD    $0x4ef0d5b0 // VFSUB V16.D2, V13.D2, V16.D2
-	WORD    $0x4ef0d6f7 // VFSUB V16.D2, V23.D2, V23.D2
-	WORD    $0x4e77d5ef // VFADD V23.D2, V15.D2, V15.D2
-	FSTPQ   (F13, F15), (R15)
-	WORD    $0x4e6ed718 // VFADD V14.D2, V24.D2, V24.D2
-	FLDPQ   64(R15), (F13, F14)
-	WORD    $0x4e78f5af // VFMAX V24.D2, V13.D2, V15.D2
-	WORD    $0x4ef8f5b8 // VFMIN V24.D2, V13.D2, V24.D2
-	WORD    $0x4e78d5ed // VFADD V24.D2, V15.D2, V13.D2
-	WORD    $0x4eefd5af // VFSUB V15.D2, V13.D2, V15.D2
-	WORD    $0x4eefd718 // VFSUB V15.D2, V24.D2, V24.D2
-	WORD    $0x4e78d5ce // VFADD V24.D2, V14.D2, V14.D2
-	FSTPQ   (F13, F14), 64(R15)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R13
-	ADD     $32, R15
-	SUB     $1, R5
-	TBNZ    $0, R5, half304
-	SUB     $32, R13
-	SUB     $64, R15
-	B       copied286
-short303:
-	VLD1R.P 4(R10), [V0.S4]
-	VLD1R.P 4(R12), [V1.S4]
-	VORR    V1.B16, V0.B16, V0.B16
-half307:
+half271:
 	VMOV    V0.S[0], R14
 	ADDW    $1, R14
 	FMOVQ   (R13), F13
@@ -13479,8 +11375,8 @@ half307:
 	VSHL    $52, V14.D2, V14.D2
 	WORD    $0x6e6dde52 // VFMUL V13.D2, V18.D2, V18.D2
 	WORD    $0x6e6ede94 // VFMUL V14.D2, V20.D2, V20.D2
-	CBNZW   R14, part308
-parted309:
+	CBNZW   R14, part272
+parted273:
 	// the gradient
 	FMOVQ   512(R23), F13
 	WORD    $0x4e6dd64e // VFADD V13.D2, V18.D2, V14.D2
@@ -13579,8 +11475,8 @@ parted309:
 	VSHL    $52, V15.D2, V15.D2
 	WORD    $0x6e6ede73 // VFMUL V14.D2, V19.D2, V19.D2
 	WORD    $0x6e6fdeb5 // VFMUL V15.D2, V21.D2, V21.D2
-	CBNZW   R14, part310
-parted311:
+	CBNZW   R14, part274
+parted275:
 	// the gradient
 	FMOVQ   512(R23), F14
 	WORD    $0x4e6ed66f // VFADD V14.D2, V19.D2, V15.D2
@@ -13730,35 +11626,35 @@ parted311:
 	ADD     $16, R13
 	ADD     $32, R15
 	SUB     $1, R5
-	TBNZ    $0, R5, half307
+	TBNZ    $0, R5, half271
 	SUB     $32, R13
 	SUB     $64, R15
-copied286:
+copied254:
 	MOVD    R6, R24
 	ADD     R4<<8, R2, R25
-	TBZ     $7, R7, skip312
+	TBZ     $7, R7, skip276
 	VLD1.P  64(R24), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
 	VLD1.P  64(R24), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
-skip312:
-	TBZ     $6, R7, skip313
+skip276:
+	TBZ     $6, R7, skip277
 	VLD1.P  64(R24), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R25)
-skip313:
-	TBZ     $5, R7, skip314
+skip277:
+	TBZ     $5, R7, skip278
 	VLD1.P  32(R24), [V13.B16, V14.B16]
 	VST1.P  [V13.B16, V14.B16], 32(R25)
-skip314:
-	TBZ     $4, R7, skip315
+skip278:
+	TBZ     $4, R7, skip279
 	VLD1.P  16(R24), [V13.B16]
 	VST1.P  [V13.B16], 16(R25)
-skip315:
-	TBZ     $3, R7, skip316
+skip279:
+	TBZ     $3, R7, skip280
 	FMOVD.P 8(R24), F13
 	FMOVD.P F13, 8(R25)
-skip316:
-done287:
+skip280:
+done255:
 	FLDPQ   (R15), (F13, F14)
 	FLDPQ   32(R15), (F15, F16)
 	FLDPQ   64(R15), (F17, F18)
@@ -13804,65 +11700,57 @@ done287:
 	MOVD    words+80(FP), R24
 	ADD     R24<<3, R11
 	SUB     $1, R8
-	CBNZ    R8, row282
-last283:
+	CBNZ    R8, row250
+last251:
 	RET
-part289:
+part257:
 	FMOVQ   (R13), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V18.B16, V18.B16
 	FMOVQ   64(R13), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V20.B16, V20.B16
-	B       parted290
-part291:
+	B       parted258
+part259:
 	FMOVQ   128(R13), F14
 	VCMTST  V14.D2, V0.D2, V14.D2
 	VAND    V14.B16, V19.B16, V19.B16
 	FMOVQ   192(R13), F14
 	VCMTST  V14.D2, V0.D2, V14.D2
 	VAND    V14.B16, V21.B16, V21.B16
-	B       parted292
-part293:
+	B       parted260
+part261:
 	FMOVQ   32(R13), F15
 	VCMTST  V15.D2, V0.D2, V15.D2
 	VAND    V15.B16, V20.B16, V20.B16
 	FMOVQ   96(R13), F15
 	VCMTST  V15.D2, V0.D2, V15.D2
 	VAND    V15.B16, V22.B16, V22.B16
-	B       parted294
-part295:
+	B       parted262
+part263:
 	FMOVQ   160(R13), F16
 	VCMTST  V16.D2, V0.D2, V16.D2
 	VAND    V16.B16, V21.B16, V21.B16
 	FMOVQ   224(R13), F16
 	VCMTST  V16.D2, V0.D2, V16.D2
 	VAND    V16.B16, V23.B16, V23.B16
-	B       parted296
-part305:
-	FMOVQ   (R13), F13
-	VCMTST  V13.D2, V0.D2, V13.D2
-	VAND    V13.B16, V18.B16, V18.B16
-	FMOVQ   32(R13), F13
-	VCMTST  V13.D2, V0.D2, V13.D2
-	VAND    V13.B16, V20.B16, V20.B16
-	B       parted306
-part308:
+	B       parted264
+part272:
 	FMOVQ   (R13), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V18.B16, V18.B16
 	FMOVQ   64(R13), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V20.B16, V20.B16
-	B       parted309
-part310:
+	B       parted273
+part274:
 	FMOVQ   32(R13), F14
 	VCMTST  V14.D2, V0.D2, V14.D2
 	VAND    V14.B16, V19.B16, V19.B16
 	FMOVQ   96(R13), F14
 	VCMTST  V14.D2, V0.D2, V14.D2
 	VAND    V14.B16, V21.B16, V21.B16
-	B       parted311
+	B       parted275
 
 // func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
 TEXT ·bceGrad64NEON(SB), NOSPLIT, $512-144
@@ -13889,8 +11777,8 @@ TEXT ·bceGrad64NEON(SB), NOSPLIT, $512-144
 	FMOVQ   160(R22), F8
 	FMOVQ   192(R22), F9
 	MOVD    stride+40(FP), R23
-	CBZ     R8, last318
-row317:
+	CBZ     R8, last282
+row281:
 	VEOR    V10.B16, V10.B16, V10.B16
 	FSTPQ   (F10, F10), (R15)
 	FSTPQ   (F10, F10), 32(R15)
@@ -13905,12 +11793,12 @@ row317:
 	MOVD    R11, R12
 	LSL     $1, R4, R5
 	SUBS    $2, R5
-	BMI     rest320
-group319:
+	BMI     rest284
+group283:
 	VLD1R.P 4(R10), [V0.S4]
 	VLD1R.P 4(R12), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half323:
+half287:
 	VMOV    V0.S[0], R14
 	ADDW    $1, R14
 	FMOVQ   (R13), F10
@@ -13979,8 +11867,8 @@ half323:
 	VSHL    $52, V15.D2, V15.D2
 	WORD    $0x6e6ade10 // VFMUL V10.D2, V16.D2, V16.D2
 	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	CBNZW   R14, part324
-parted325:
+	CBNZW   R14, part288
+parted289:
 	// the gradient
 	FMOVQ   512(R22), F10
 	WORD    $0x4e6ad60b // VFADD V10.D2, V16.D2, V11.D2
@@ -14061,8 +11949,8 @@ parted325:
 	VSHL    $52, V16.D2, V16.D2
 	WORD    $0x6e6bde31 // VFMUL V11.D2, V17.D2, V17.D2
 	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
-	CBNZW   R14, part326
-parted327:
+	CBNZW   R14, part290
+parted291:
 	// the gradient
 	FMOVQ   512(R22), F11
 	WORD    $0x4e6bd62c // VFADD V11.D2, V17.D2, V12.D2
@@ -14143,8 +12031,8 @@ parted327:
 	VSHL    $52, V17.D2, V17.D2
 	WORD    $0x6e6cde52 // VFMUL V12.D2, V18.D2, V18.D2
 	WORD    $0x6e71de73 // VFMUL V17.D2, V19.D2, V19.D2
-	CBNZW   R14, part328
-parted329:
+	CBNZW   R14, part292
+parted293:
 	// the gradient
 	FMOVQ   512(R22), F12
 	WORD    $0x4e6cd64d // VFADD V12.D2, V18.D2, V13.D2
@@ -14225,8 +12113,8 @@ parted329:
 	VSHL    $52, V18.D2, V18.D2
 	WORD    $0x6e6dde73 // VFMUL V13.D2, V19.D2, V19.D2
 	WORD    $0x6e72de94 // VFMUL V18.D2, V20.D2, V20.D2
-	CBNZW   R14, part330
-parted331:
+	CBNZW   R14, part294
+parted295:
 	// the gradient
 	FMOVQ   512(R22), F13
 	WORD    $0x4e6dd66e // VFADD V13.D2, V19.D2, V14.D2
@@ -14380,278 +12268,50 @@ parted331:
 	ADD     $16, R13
 	ADD     $32, R15
 	SUB     $1, R5
-	TBNZ    $0, R5, half323
+	TBNZ    $0, R5, half287
 	SUB     $32, R13
 	SUB     $64, R15
 	ADD     $224, R1
 	ADD     $224, R3
-	TBZ     $63, R5, group319
+	TBZ     $63, R5, group283
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R5, copied321
-rest320:
-	CBZ     R7, done322
+	TBZ     $1, R5, copied285
+rest284:
+	CBZ     R7, done286
 	ADD     $0, R6, R24
-	TBZ     $7, R7, skip332
+	TBZ     $7, R7, skip296
 	VLD1.P  64(R1), [V10.B16, V11.B16, V12.B16, V13.B16]
 	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R24)
 	VLD1.P  64(R1), [V10.B16, V11.B16, V12.B16, V13.B16]
 	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R24)
-skip332:
-	TBZ     $6, R7, skip333
+skip296:
+	TBZ     $6, R7, skip297
 	VLD1.P  64(R1), [V10.B16, V11.B16, V12.B16, V13.B16]
 	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R24)
-skip333:
-	TBZ     $5, R7, skip334
+skip297:
+	TBZ     $5, R7, skip298
 	VLD1.P  32(R1), [V10.B16, V11.B16]
 	VST1.P  [V10.B16, V11.B16], 32(R24)
-skip334:
-	TBZ     $4, R7, skip335
+skip298:
+	TBZ     $4, R7, skip299
 	VLD1.P  16(R1), [V10.B16]
 	VST1.P  [V10.B16], 16(R24)
-skip335:
-	TBZ     $3, R7, skip336
+skip299:
+	TBZ     $3, R7, skip300
 	FMOVD.P 8(R1), F10
 	FMOVD.P F10, 8(R24)
-skip336:
+skip300:
 	ADD     $0, R6, R1
 	MOVD    R6, R3
 	MOVD    $-2, R5
-	CMP     $64, R7
-	BLS     short337
 	CMP     $128, R7
-	BLS     short338
-	B       group319
-short337:
+	BLS     short301
+	B       group283
+short301:
 	VLD1R.P 4(R10), [V0.S4]
 	VLD1R.P 4(R12), [V1.S4]
 	VORR    V1.B16, V0.B16, V0.B16
-half339:
-	VMOV    V0.S[0], R14
-	ADDW    $1, R14
-	FMOVQ   (R13), F10
-	// y = ±(x - s0)
-	FMOVQ   (R1), F11
-	VCMTST  V10.D2, V1.D2, V12.D2
-	VSHL    $63, V12.D2, V12.D2
-	VEOR    V12.B16, V11.B16, V11.B16
-	WORD    $0x4e6bf46b // VFMAX V11.D2, V3.D2, V11.D2
-	WORD    $0x4eebf48b // VFMIN V11.D2, V4.D2, V11.D2
-	FMOVQ   32(R13), F10
-	// y = ±(x - s0)
-	FMOVQ   32(R1), F13
-	VCMTST  V10.D2, V1.D2, V14.D2
-	VSHL    $63, V14.D2, V14.D2
-	VEOR    V14.B16, V13.B16, V13.B16
-	WORD    $0x4e6df46d // VFMAX V13.D2, V3.D2, V13.D2
-	WORD    $0x4eedf48d // VFMIN V13.D2, V4.D2, V13.D2
-	// t = y·log2(e) + magic; n = t - magic
-	FLDPQ   (R22), (F10, F15)
-	VFMLA   V6.D2, V11.D2, V10.D2
-	VFMLA   V6.D2, V13.D2, V15.D2
-	WORD    $0x4ee5d550 // VFSUB V5.D2, V10.D2, V16.D2
-	WORD    $0x4ee5d5f1 // VFSUB V5.D2, V15.D2, V17.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V7.D2, V16.D2, V11.D2
-	VFMLA   V7.D2, V17.D2, V13.D2
-	VFMLA   V8.D2, V16.D2, V11.D2
-	VFMLA   V8.D2, V17.D2, V13.D2
-	// p = e^r
-	FLDPQ   224(R22), (F16, F17)
-	VFMLA   V11.D2, V9.D2, V16.D2
-	VFMLA   V13.D2, V9.D2, V17.D2
-	FLDPQ   256(R22), (F18, F19)
-	VFMLA   V11.D2, V16.D2, V18.D2
-	VFMLA   V13.D2, V17.D2, V19.D2
-	FLDPQ   288(R22), (F16, F17)
-	VFMLA   V11.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V19.D2, V17.D2
-	FLDPQ   320(R22), (F18, F19)
-	VFMLA   V11.D2, V16.D2, V18.D2
-	VFMLA   V13.D2, V17.D2, V19.D2
-	FLDPQ   352(R22), (F16, F17)
-	VFMLA   V11.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V19.D2, V17.D2
-	FLDPQ   384(R22), (F18, F19)
-	VFMLA   V11.D2, V16.D2, V18.D2
-	VFMLA   V13.D2, V17.D2, V19.D2
-	FLDPQ   416(R22), (F16, F17)
-	VFMLA   V11.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V19.D2, V17.D2
-	FLDPQ   448(R22), (F18, F19)
-	VFMLA   V11.D2, V16.D2, V18.D2
-	VFMLA   V13.D2, V17.D2, V19.D2
-	FLDPQ   480(R22), (F16, F17)
-	VFMLA   V11.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V19.D2, V17.D2
-	FLDPQ   512(R22), (F18, F19)
-	VFMLA   V11.D2, V16.D2, V18.D2
-	VFMLA   V13.D2, V17.D2, V19.D2
-	FLDPQ   512(R22), (F16, F17)
-	VFMLA   V11.D2, V18.D2, V16.D2
-	VFMLA   V13.D2, V19.D2, V17.D2
-	// s = 2^(n-c)
-	VSHL    $52, V10.D2, V10.D2
-	VSHL    $52, V15.D2, V15.D2
-	WORD    $0x6e6ade10 // VFMUL V10.D2, V16.D2, V16.D2
-	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	CBNZW   R14, part340
-parted341:
-	// the gradient
-	FMOVQ   512(R22), F10
-	WORD    $0x4e6ad60b // VFADD V10.D2, V16.D2, V11.D2
-	WORD    $0x6e6bfe0b // VFDIV V11.D2, V16.D2, V11.D2
-	VEOR    V12.B16, V11.B16, V11.B16
-	WORD    $0x6e62dd6b // VFMUL V2.D2, V11.D2, V11.D2
-	FMOVQ   F11, (R3)
-	WORD    $0x4e6ad62b // VFADD V10.D2, V17.D2, V11.D2
-	WORD    $0x6e6bfe2b // VFDIV V11.D2, V17.D2, V11.D2
-	VEOR    V14.B16, V11.B16, V11.B16
-	WORD    $0x6e62dd6b // VFMUL V2.D2, V11.D2, V11.D2
-	FMOVQ   F11, 32(R3)
-	WORD    $0x4ef0d60a // VFSUB V16.D2, V16.D2, V10.D2
-	WORD    $0x4ef1d62b // VFSUB V17.D2, V17.D2, V11.D2
-	FMOVQ   512(R22), F18
-	WORD    $0x4e72f60c // VFMAX V18.D2, V16.D2, V12.D2
-	WORD    $0x4ef2f60e // VFMIN V18.D2, V16.D2, V14.D2
-	WORD    $0x4e72f62d // VFMAX V18.D2, V17.D2, V13.D2
-	WORD    $0x4ef2f62f // VFMIN V18.D2, V17.D2, V15.D2
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6ed596 // VFADD V14.D2, V12.D2, V22.D2
-	WORD    $0x4eecd6cc // VFSUB V12.D2, V22.D2, V12.D2
-	WORD    $0x4eecd5ce // VFSUB V12.D2, V14.D2, V14.D2
-	FMOVQ   512(R22), F23
-	WORD    $0x6e76feec // VFDIV V22.D2, V23.D2, V12.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R22), F23
-	VADD    V23.D2, V22.D2, V20.D2
-	VUSHR   $52, V20.D2, V18.D2
-	FMOVQ   640(R22), F23
-	VORR    V23.B16, V18.B16, V18.B16
-	FMOVQ   672(R22), F23
-	WORD    $0x4ef7d652 // VFSUB V23.D2, V18.D2, V18.D2
-	FMOVQ   544(R22), F23
-	VAND    V23.B16, V20.B16, V20.B16
-	FMOVQ   576(R22), F23
-	VADD    V23.D2, V20.D2, V20.D2
-	FMOVQ   512(R22), F23
-	WORD    $0x4ef7d694 // VFSUB V23.D2, V20.D2, V20.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V18.D2, V18.D2, V22.D2
-	VBIF    V22.B16, V16.B16, V20.B16
-	VAND    V22.B16, V14.B16, V14.B16
-	// u = h + c rounded, c = (c - (u - h))·(1/u)
-	WORD    $0x4e6fd5b0 // VFADD V15.D2, V13.D2, V16.D2
-	WORD    $0x4eedd60d // VFSUB V13.D2, V16.D2, V13.D2
-	WORD    $0x4eedd5ef // VFSUB V13.D2, V15.D2, V15.D2
-	FMOVQ   512(R22), F22
-	WORD    $0x6e70fecd // VFDIV V16.D2, V22.D2, V13.D2
-	WORD    $0x6e6dddef // VFMUL V13.D2, V15.D2, V15.D2
-	// u = 2^k·(1+f)
-	FMOVQ   608(R22), F22
-	VADD    V22.D2, V16.D2, V21.D2
-	VUSHR   $52, V21.D2, V19.D2
-	FMOVQ   640(R22), F22
-	VORR    V22.B16, V19.B16, V19.B16
-	FMOVQ   672(R22), F22
-	WORD    $0x4ef6d673 // VFSUB V22.D2, V19.D2, V19.D2
-	FMOVQ   544(R22), F22
-	VAND    V22.B16, V21.B16, V21.B16
-	FMOVQ   576(R22), F22
-	VADD    V22.D2, V21.D2, V21.D2
-	FMOVQ   512(R22), F22
-	WORD    $0x4ef6d6b5 // VFSUB V22.D2, V21.D2, V21.D2
-	// where k is 0, f = y and c = 0
-	VCMTST  V19.D2, V19.D2, V16.D2
-	VBIF    V16.B16, V17.B16, V21.B16
-	VAND    V16.B16, V15.B16, V15.B16
-	// s = f/(2+f); r = R(s²)
-	FMOVQ   928(R22), F22
-	WORD    $0x4e76d68c // VFADD V22.D2, V20.D2, V12.D2
-	WORD    $0x6e6cfe8c // VFDIV V12.D2, V20.D2, V12.D2
-	WORD    $0x6e6cdd90 // VFMUL V12.D2, V12.D2, V16.D2
-	FMOVQ   928(R22), F22
-	WORD    $0x4e76d6ad // VFADD V22.D2, V21.D2, V13.D2
-	WORD    $0x6e6dfead // VFDIV V13.D2, V21.D2, V13.D2
-	WORD    $0x6e6dddb1 // VFMUL V13.D2, V13.D2, V17.D2
-	FMOVQ   896(R22), F22
-	FLDPQ   704(R22), (F23, F24)
-	VFMLA   V16.D2, V22.D2, V23.D2
-	VFMLA   V17.D2, V22.D2, V24.D2
-	FLDPQ   736(R22), (F25, F26)
-	VFMLA   V16.D2, V23.D2, V25.D2
-	VFMLA   V17.D2, V24.D2, V26.D2
-	FLDPQ   768(R22), (F23, F24)
-	VFMLA   V16.D2, V25.D2, V23.D2
-	VFMLA   V17.D2, V26.D2, V24.D2
-	FLDPQ   800(R22), (F25, F26)
-	VFMLA   V16.D2, V23.D2, V25.D2
-	VFMLA   V17.D2, V24.D2, V26.D2
-	FLDPQ   832(R22), (F23, F24)
-	VFMLA   V16.D2, V25.D2, V23.D2
-	VFMLA   V17.D2, V26.D2, V24.D2
-	FLDPQ   864(R22), (F25, F26)
-	VFMLA   V16.D2, V23.D2, V25.D2
-	VFMLA   V17.D2, V24.D2, V26.D2
-	// h = f²/2; low = s·(r·z + h) + (k·Ln2Tail + c)
-	FMOVQ   960(R22), F24
-	WORD    $0x6e78de96 // VFMUL V24.D2, V20.D2, V22.D2
-	WORD    $0x6e74ded6 // VFMUL V20.D2, V22.D2, V22.D2
-	VMOV    V22.B16, V23.B16
-	VFMLA   V16.D2, V25.D2, V23.D2
-	FMOVQ   992(R22), F24
-	VFMLA   V24.D2, V18.D2, V14.D2
-	VFMLA   V23.D2, V12.D2, V14.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eeed6d6 // VFSUB V14.D2, V22.D2, V22.D2
-	WORD    $0x4ef6d694 // VFSUB V22.D2, V20.D2, V20.D2
-	FMOVQ   1024(R22), F24
-	VFMLA   V24.D2, V18.D2, V20.D2
-	FMOVQ   960(R22), F16
-	WORD    $0x6e70deac // VFMUL V16.D2, V21.D2, V12.D2
-	WORD    $0x6e75dd8c // VFMUL V21.D2, V12.D2, V12.D2
-	VMOV    V12.B16, V14.B16
-	VFMLA   V17.D2, V26.D2, V14.D2
-	FMOVQ   992(R22), F16
-	VFMLA   V16.D2, V19.D2, V15.D2
-	VFMLA   V14.D2, V13.D2, V15.D2
-	// k·Ln2Head + (f - (h - low))
-	WORD    $0x4eefd58c // VFSUB V15.D2, V12.D2, V12.D2
-	WORD    $0x4eecd6b5 // VFSUB V12.D2, V21.D2, V21.D2
-	FMOVQ   1024(R22), F16
-	VFMLA   V16.D2, V19.D2, V21.D2
-	WORD    $0x4e6ad694 // VFADD V10.D2, V20.D2, V20.D2
-	FLDPQ   (R15), (F10, F12)
-	WORD    $0x4e74f54d // VFMAX V20.D2, V10.D2, V13.D2
-	WORD    $0x4ef4f554 // VFMIN V20.D2, V10.D2, V20.D2
-	WORD    $0x4e74d5aa // VFADD V20.D2, V13.D2, V10.D2
-	WORD    $0x4eedd54d // VFSUB V13.D2, V10.D2, V13.D2
-	WORD    $0x4eedd694 // VFSUB V13.D2, V20.D2, V20.D2
-	WORD    $0x4e74d58c // VFADD V20.D2, V12.D2, V12.D2
-	FSTPQ   (F10, F12), (R15)
-	WORD    $0x4e6bd6b5 // VFADD V11.D2, V21.D2, V21.D2
-	FLDPQ   64(R15), (F10, F11)
-	WORD    $0x4e75f54c // VFMAX V21.D2, V10.D2, V12.D2
-	WORD    $0x4ef5f555 // VFMIN V21.D2, V10.D2, V21.D2
-	WORD    $0x4e75d58a // VFADD V21.D2, V12.D2, V10.D2
-	WORD    $0x4eecd54c // VFSUB V12.D2, V10.D2, V12.D2
-	WORD    $0x4eecd6b5 // VFSUB V12.D2, V21.D2, V21.D2
-	WORD    $0x4e75d56b // VFADD V21.D2, V11.D2, V11.D2
-	FSTPQ   (F10, F11), 64(R15)
-	ADD     $16, R1
-	ADD     $16, R3
-	ADD     $16, R13
-	ADD     $32, R15
-	SUB     $1, R5
-	TBNZ    $0, R5, half339
-	SUB     $32, R13
-	SUB     $64, R15
-	B       copied321
-short338:
-	VLD1R.P 4(R10), [V0.S4]
-	VLD1R.P 4(R12), [V1.S4]
-	VORR    V1.B16, V0.B16, V0.B16
-half342:
+half302:
 	VMOV    V0.S[0], R14
 	ADDW    $1, R14
 	FMOVQ   (R13), F10
@@ -14720,8 +12380,8 @@ half342:
 	VSHL    $52, V15.D2, V15.D2
 	WORD    $0x6e6ade10 // VFMUL V10.D2, V16.D2, V16.D2
 	WORD    $0x6e6fde31 // VFMUL V15.D2, V17.D2, V17.D2
-	CBNZW   R14, part343
-parted344:
+	CBNZW   R14, part303
+parted304:
 	// the gradient
 	FMOVQ   512(R22), F10
 	WORD    $0x4e6ad60b // VFADD V10.D2, V16.D2, V11.D2
@@ -14802,8 +12462,8 @@ parted344:
 	VSHL    $52, V16.D2, V16.D2
 	WORD    $0x6e6bde31 // VFMUL V11.D2, V17.D2, V17.D2
 	WORD    $0x6e70de52 // VFMUL V16.D2, V18.D2, V18.D2
-	CBNZW   R14, part345
-parted346:
+	CBNZW   R14, part305
+parted306:
 	// the gradient
 	FMOVQ   512(R22), F11
 	WORD    $0x4e6bd62c // VFADD V11.D2, V17.D2, V12.D2
@@ -14953,35 +12613,35 @@ parted346:
 	ADD     $16, R13
 	ADD     $32, R15
 	SUB     $1, R5
-	TBNZ    $0, R5, half342
+	TBNZ    $0, R5, half302
 	SUB     $32, R13
 	SUB     $64, R15
-copied321:
+copied285:
 	MOVD    R6, R24
 	ADD     R4<<8, R2, R25
-	TBZ     $7, R7, skip347
+	TBZ     $7, R7, skip307
 	VLD1.P  64(R24), [V10.B16, V11.B16, V12.B16, V13.B16]
 	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R25)
 	VLD1.P  64(R24), [V10.B16, V11.B16, V12.B16, V13.B16]
 	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R25)
-skip347:
-	TBZ     $6, R7, skip348
+skip307:
+	TBZ     $6, R7, skip308
 	VLD1.P  64(R24), [V10.B16, V11.B16, V12.B16, V13.B16]
 	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R25)
-skip348:
-	TBZ     $5, R7, skip349
+skip308:
+	TBZ     $5, R7, skip309
 	VLD1.P  32(R24), [V10.B16, V11.B16]
 	VST1.P  [V10.B16, V11.B16], 32(R25)
-skip349:
-	TBZ     $4, R7, skip350
+skip309:
+	TBZ     $4, R7, skip310
 	VLD1.P  16(R24), [V10.B16]
 	VST1.P  [V10.B16], 16(R25)
-skip350:
-	TBZ     $3, R7, skip351
+skip310:
+	TBZ     $3, R7, skip311
 	FMOVD.P 8(R24), F10
 	FMOVD.P F10, 8(R25)
-skip351:
-done322:
+skip311:
+done286:
 	FLDPQ   (R15), (F10, F11)
 	FLDPQ   32(R15), (F12, F13)
 	FLDPQ   64(R15), (F14, F15)
@@ -15026,62 +12686,54 @@ done322:
 	MOVD    words+80(FP), R24
 	ADD     R24<<3, R11
 	SUB     $1, R8
-	CBNZ    R8, row317
-last318:
+	CBNZ    R8, row281
+last282:
 	RET
-part324:
+part288:
 	FMOVQ   (R13), F10
 	VCMTST  V10.D2, V0.D2, V10.D2
 	VAND    V10.B16, V16.B16, V16.B16
 	FMOVQ   64(R13), F10
 	VCMTST  V10.D2, V0.D2, V10.D2
 	VAND    V10.B16, V17.B16, V17.B16
-	B       parted325
-part326:
+	B       parted289
+part290:
 	FMOVQ   128(R13), F11
 	VCMTST  V11.D2, V0.D2, V11.D2
 	VAND    V11.B16, V17.B16, V17.B16
 	FMOVQ   192(R13), F11
 	VCMTST  V11.D2, V0.D2, V11.D2
 	VAND    V11.B16, V18.B16, V18.B16
-	B       parted327
-part328:
+	B       parted291
+part292:
 	FMOVQ   32(R13), F12
 	VCMTST  V12.D2, V0.D2, V12.D2
 	VAND    V12.B16, V18.B16, V18.B16
 	FMOVQ   96(R13), F12
 	VCMTST  V12.D2, V0.D2, V12.D2
 	VAND    V12.B16, V19.B16, V19.B16
-	B       parted329
-part330:
+	B       parted293
+part294:
 	FMOVQ   160(R13), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V19.B16, V19.B16
 	FMOVQ   224(R13), F13
 	VCMTST  V13.D2, V0.D2, V13.D2
 	VAND    V13.B16, V20.B16, V20.B16
-	B       parted331
-part340:
-	FMOVQ   (R13), F10
-	VCMTST  V10.D2, V0.D2, V10.D2
-	VAND    V10.B16, V16.B16, V16.B16
-	FMOVQ   32(R13), F10
-	VCMTST  V10.D2, V0.D2, V10.D2
-	VAND    V10.B16, V17.B16, V17.B16
-	B       parted341
-part343:
+	B       parted295
+part303:
 	FMOVQ   (R13), F10
 	VCMTST  V10.D2, V0.D2, V10.D2
 	VAND    V10.B16, V16.B16, V16.B16
 	FMOVQ   64(R13), F10
 	VCMTST  V10.D2, V0.D2, V10.D2
 	VAND    V10.B16, V17.B16, V17.B16
-	B       parted344
-part345:
+	B       parted304
+part305:
 	FMOVQ   32(R13), F11
 	VCMTST  V11.D2, V0.D2, V11.D2
 	VAND    V11.B16, V17.B16, V17.B16
 	FMOVQ   96(R13), F11
 	VCMTST  V11.D2, V0.D2, V11.D2
 	VAND    V11.B16, V18.B16, V18.B16
-	B       parted346
+	B       parted306

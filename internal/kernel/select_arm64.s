@@ -536,105 +536,15 @@ skip12:
 skip13:
 	ADD     $0, R6, R3
 	MOVD    $-2, R5
-	CMP     $64, R7
-	BLS     short14
 	CMP     $128, R7
-	BLS     short15
+	BLS     short14
 	B       group3
 short14:
 	VLD1R.P 4(R11), [V0.S4]
 	VLD1R.P 4(R11), [V1.S4]
 	VLD1R.P 4(R13), [V2.S4]
 	VLD1R.P 4(R13), [V3.S4]
-half16:
-	FMOVQ   (R3), F11
-	FMOVQ   (R14), F13
-	VCMTST  V13.S4, V2.S4, V12.S4
-	VSHL    $31, V12.S4, V12.S4
-	VEOR    V12.B16, V11.B16, V11.B16
-	WORD    $0x4e2bf4ab // VFMAX V11.S4, V5.S4, V11.S4
-	WORD    $0x4eabf4cb // VFMIN V11.S4, V6.S4, V11.S4
-	FMOVQ   32(R3), F12
-	FMOVQ   32(R14), F14
-	VCMTST  V14.S4, V2.S4, V13.S4
-	VSHL    $31, V13.S4, V13.S4
-	VEOR    V13.B16, V12.B16, V12.B16
-	WORD    $0x4e2cf4ac // VFMAX V12.S4, V5.S4, V12.S4
-	WORD    $0x4eacf4cc // VFMIN V12.S4, V6.S4, V12.S4
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V4.B16, V13.B16
-	VFMLA   V7.S4, V11.S4, V13.S4
-	VMOV    V4.B16, V14.B16
-	VFMLA   V7.S4, V12.S4, V14.S4
-	WORD    $0x4ea4d5af // VFSUB V4.S4, V13.S4, V15.S4
-	WORD    $0x4ea4d5d0 // VFSUB V4.S4, V14.S4, V16.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V8.S4, V15.S4, V11.S4
-	VFMLA   V8.S4, V16.S4, V12.S4
-	VFMLA   V9.S4, V15.S4, V11.S4
-	VFMLA   V9.S4, V16.S4, V12.S4
-	// p = e^r
-	FLDPQ   224(R15), (F15, F16)
-	VFMLA   V11.S4, V10.S4, V15.S4
-	VFMLA   V12.S4, V10.S4, V16.S4
-	FLDPQ   256(R15), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	FLDPQ   288(R15), (F15, F16)
-	VFMLA   V11.S4, V17.S4, V15.S4
-	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   320(R15), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	FLDPQ   352(R15), (F15, F16)
-	VFMLA   V11.S4, V17.S4, V15.S4
-	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   352(R15), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	// s = 2^(n-c)
-	VSHL    $23, V13.S4, V13.S4
-	VSHL    $23, V14.S4, V14.S4
-	WORD    $0x6e2dde31 // VFMUL V13.S4, V17.S4, V17.S4
-	WORD    $0x6e2ede52 // VFMUL V14.S4, V18.S4, V18.S4
-	FMOVQ   (R14), F11
-	VCMTST  V11.S4, V0.S4, V12.S4
-	VAND    V12.B16, V17.B16, V12.B16
-	VCMTST  V11.S4, V2.S4, V13.S4
-	VAND    V13.B16, V17.B16, V13.B16
-	FMOVQ   32(R14), F11
-	VCMTST  V11.S4, V0.S4, V14.S4
-	VAND    V14.B16, V18.B16, V14.B16
-	VCMTST  V11.S4, V2.S4, V15.S4
-	VAND    V15.B16, V18.B16, V15.B16
-	WORD    $0x4e2ed58c // VFADD V14.S4, V12.S4, V12.S4
-	WORD    $0x0e61798b // VFCVTL V12.S2, V11.D2
-	WORD    $0x4e61798e // VFCVTL2 V12.S4, V14.D2
-	FLDPQ   (R9), (F16, F19)
-	WORD    $0x4e6bd610 // VFADD V11.D2, V16.D2, V16.D2
-	WORD    $0x4e6ed673 // VFADD V14.D2, V19.D2, V19.D2
-	FSTPQ   (F16, F19), (R9)
-	WORD    $0x4e2fd5ad // VFADD V15.S4, V13.S4, V13.S4
-	WORD    $0x0e6179ab // VFCVTL V13.S2, V11.D2
-	WORD    $0x4e6179ac // VFCVTL2 V13.S4, V12.D2
-	FLDPQ   128(R9), (F14, F15)
-	WORD    $0x4e6bd5ce // VFADD V11.D2, V14.D2, V14.D2
-	WORD    $0x4e6cd5ef // VFADD V12.D2, V15.D2, V15.D2
-	FSTPQ   (F14, F15), 128(R9)
-	ADD     $16, R3
-	ADD     $16, R14
-	ADD     $32, R9
-	SUB     $1, R5
-	TBNZ    $0, R5, half16
-	SUB     $32, R14
-	SUB     $64, R9
-	B       copied5
-short15:
-	VLD1R.P 4(R11), [V0.S4]
-	VLD1R.P 4(R11), [V1.S4]
-	VLD1R.P 4(R13), [V2.S4]
-	VLD1R.P 4(R13), [V3.S4]
-half17:
+half15:
 	FMOVQ   (R3), F11
 	FMOVQ   (R14), F13
 	VCMTST  V13.S4, V2.S4, V12.S4
@@ -777,7 +687,7 @@ half17:
 	ADD     $16, R14
 	ADD     $32, R9
 	SUB     $1, R5
-	TBNZ    $0, R5, half17
+	TBNZ    $0, R5, half15
 	SUB     $32, R14
 	SUB     $64, R9
 copied5:
@@ -842,8 +752,8 @@ TEXT ·selectExp32NEON(SB), NOSPLIT, $512-104
 	FMOVQ   192(R20), F10
 	MOVD    stride+40(FP), R21
 	MOVD    wStride+24(FP), R22
-	CBZ     R10, last19
-row18:
+	CBZ     R10, last17
+row16:
 	VEOR    V11.B16, V11.B16, V11.B16
 	FSTPQ   (F11, F11), (R11)
 	FSTPQ   (F11, F11), 32(R11)
@@ -856,13 +766,13 @@ row18:
 	MOVD    R14, R15
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest21
-group20:
+	BMI     rest19
+group18:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R13), [V1.S4]
 	VLD1R.P 4(R15), [V2.S4]
 	VLD1R.P 4(R15), [V3.S4]
-half24:
+half22:
 	FMOVQ   (R3), F11
 	FMOVQ   (R19), F13
 	VCMTST  V13.S4, V2.S4, V12.S4
@@ -1150,151 +1060,54 @@ half24:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half24
+	TBNZ    $0, R7, half22
 	SUB     $32, R19
 	SUB     $64, R11
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group20
+	TBZ     $63, R7, group18
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied22
-rest21:
-	CBZ     R9, done23
+	TBZ     $1, R7, copied20
+rest19:
+	CBZ     R9, done21
 	ADD     $0, R8, R23
-	TBZ     $7, R9, skip25
+	TBZ     $7, R9, skip23
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R23)
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R23)
-skip25:
-	TBZ     $6, R9, skip26
+skip23:
+	TBZ     $6, R9, skip24
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R23)
-skip26:
-	TBZ     $5, R9, skip27
+skip24:
+	TBZ     $5, R9, skip25
 	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R23)
-skip27:
-	TBZ     $4, R9, skip28
+skip25:
+	TBZ     $4, R9, skip26
 	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R23)
-skip28:
-	TBZ     $3, R9, skip29
+skip26:
+	TBZ     $3, R9, skip27
 	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R23)
-skip29:
-	TBZ     $2, R9, skip30
+skip27:
+	TBZ     $2, R9, skip28
 	FMOVS.P 4(R3), F11
 	FMOVS.P F11, 4(R23)
-skip30:
+skip28:
 	ADD     $0, R8, R3
 	MOVD    $-2, R7
-	CMP     $64, R9
-	BLS     short31
 	CMP     $128, R9
-	BLS     short32
-	B       group20
-short31:
+	BLS     short29
+	B       group18
+short29:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R13), [V1.S4]
 	VLD1R.P 4(R15), [V2.S4]
 	VLD1R.P 4(R15), [V3.S4]
-half33:
-	FMOVQ   (R3), F11
-	FMOVQ   (R19), F13
-	VCMTST  V13.S4, V2.S4, V12.S4
-	VSHL    $31, V12.S4, V12.S4
-	VEOR    V12.B16, V11.B16, V11.B16
-	WORD    $0x4e2bf4ab // VFMAX V11.S4, V5.S4, V11.S4
-	WORD    $0x4eabf4cb // VFMIN V11.S4, V6.S4, V11.S4
-	FMOVQ   32(R3), F12
-	FMOVQ   32(R19), F14
-	VCMTST  V14.S4, V2.S4, V13.S4
-	VSHL    $31, V13.S4, V13.S4
-	VEOR    V13.B16, V12.B16, V12.B16
-	WORD    $0x4e2cf4ac // VFMAX V12.S4, V5.S4, V12.S4
-	WORD    $0x4eacf4cc // VFMIN V12.S4, V6.S4, V12.S4
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V4.B16, V13.B16
-	VFMLA   V7.S4, V11.S4, V13.S4
-	VMOV    V4.B16, V14.B16
-	VFMLA   V7.S4, V12.S4, V14.S4
-	WORD    $0x4ea4d5af // VFSUB V4.S4, V13.S4, V15.S4
-	WORD    $0x4ea4d5d0 // VFSUB V4.S4, V14.S4, V16.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V8.S4, V15.S4, V11.S4
-	VFMLA   V8.S4, V16.S4, V12.S4
-	VFMLA   V9.S4, V15.S4, V11.S4
-	VFMLA   V9.S4, V16.S4, V12.S4
-	// p = e^r
-	FLDPQ   224(R20), (F15, F16)
-	VFMLA   V11.S4, V10.S4, V15.S4
-	VFMLA   V12.S4, V10.S4, V16.S4
-	FLDPQ   256(R20), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	FLDPQ   288(R20), (F15, F16)
-	VFMLA   V11.S4, V17.S4, V15.S4
-	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   320(R20), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	FLDPQ   352(R20), (F15, F16)
-	VFMLA   V11.S4, V17.S4, V15.S4
-	VFMLA   V12.S4, V18.S4, V16.S4
-	FLDPQ   352(R20), (F17, F18)
-	VFMLA   V11.S4, V15.S4, V17.S4
-	VFMLA   V12.S4, V16.S4, V18.S4
-	// s = 2^(n-c)
-	VSHL    $23, V13.S4, V13.S4
-	VSHL    $23, V14.S4, V14.S4
-	WORD    $0x6e2dde31 // VFMUL V13.S4, V17.S4, V17.S4
-	WORD    $0x6e2ede52 // VFMUL V14.S4, V18.S4, V18.S4
-	FMOVQ   (R19), F11
-	VCMTST  V11.S4, V0.S4, V12.S4
-	VAND    V12.B16, V17.B16, V12.B16
-	VCMTST  V11.S4, V2.S4, V13.S4
-	VAND    V13.B16, V17.B16, V13.B16
-	// a term's sign tells its side
-	WORD    $0x4eadd591 // VFSUB V13.S4, V12.S4, V17.S4
-	FMOVQ   F17, (R5)
-	FMOVQ   32(R19), F11
-	VCMTST  V11.S4, V0.S4, V14.S4
-	VAND    V14.B16, V18.B16, V14.B16
-	VCMTST  V11.S4, V2.S4, V15.S4
-	VAND    V15.B16, V18.B16, V15.B16
-	// a term's sign tells its side
-	WORD    $0x4eafd5d2 // VFSUB V15.S4, V14.S4, V18.S4
-	FMOVQ   F18, 32(R5)
-	WORD    $0x4e2ed58c // VFADD V14.S4, V12.S4, V12.S4
-	WORD    $0x0e61798b // VFCVTL V12.S2, V11.D2
-	WORD    $0x4e61798e // VFCVTL2 V12.S4, V14.D2
-	FLDPQ   (R11), (F16, F19)
-	WORD    $0x4e6bd610 // VFADD V11.D2, V16.D2, V16.D2
-	WORD    $0x4e6ed673 // VFADD V14.D2, V19.D2, V19.D2
-	FSTPQ   (F16, F19), (R11)
-	WORD    $0x4e2fd5ad // VFADD V15.S4, V13.S4, V13.S4
-	WORD    $0x0e6179ab // VFCVTL V13.S2, V11.D2
-	WORD    $0x4e6179ac // VFCVTL2 V13.S4, V12.D2
-	FLDPQ   128(R11), (F14, F15)
-	WORD    $0x4e6bd5ce // VFADD V11.D2, V14.D2, V14.D2
-	WORD    $0x4e6cd5ef // VFADD V12.D2, V15.D2, V15.D2
-	FSTPQ   (F14, F15), 128(R11)
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R19
-	ADD     $32, R11
-	SUB     $1, R7
-	TBNZ    $0, R7, half33
-	SUB     $32, R19
-	SUB     $64, R11
-	B       copied22
-short32:
-	VLD1R.P 4(R13), [V0.S4]
-	VLD1R.P 4(R13), [V1.S4]
-	VLD1R.P 4(R15), [V2.S4]
-	VLD1R.P 4(R15), [V3.S4]
-half34:
+half30:
 	FMOVQ   (R3), F11
 	FMOVQ   (R19), F13
 	VCMTST  V13.S4, V2.S4, V12.S4
@@ -1450,11 +1263,11 @@ half34:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half34
+	TBNZ    $0, R7, half30
 	SUB     $32, R19
 	SUB     $64, R11
-copied22:
-done23:
+copied20:
+done21:
 	FLDPQ   (R11), (F11, F12)
 	FLDPQ   32(R11), (F13, F14)
 	WORD    $0x4e6dd56b // VFADD V13.D2, V11.D2, V11.D2
@@ -1486,8 +1299,8 @@ done23:
 	MOVD    words+80(FP), R23
 	ADD     R23<<3, R14
 	SUB     $1, R10
-	CBNZ    R10, row18
-last19:
+	CBNZ    R10, row16
+last17:
 	RET
 
 // func targetSums32NEON(a *float64, x *float32, stride int, rows int, n int, neg *uint64, words int)
@@ -1512,8 +1325,8 @@ TEXT ·targetSums32NEON(SB), NOSPLIT, $512-56
 	FMOVQ   160(R12), F7
 	FMOVQ   192(R12), F8
 	MOVD    stride+16(FP), R13
-	CBZ     R7, last36
-row35:
+	CBZ     R7, last32
+row31:
 	VEOR    V9.B16, V9.B16, V9.B16
 	FSTPQ   (F9, F9), (R8)
 	FSTPQ   (F9, F9), 32(R8)
@@ -1521,11 +1334,11 @@ row35:
 	MOVD    R9, R10
 	LSL     $1, R3, R4
 	SUBS    $2, R4
-	BMI     rest38
-group37:
+	BMI     rest34
+group33:
 	VLD1R.P 4(R10), [V0.S4]
 	VLD1R.P 4(R10), [V1.S4]
-half41:
+half37:
 	FMOVQ   (R2), F9
 	WORD    $0x4e29f469 // VFMAX V9.S4, V3.S4, V9.S4
 	WORD    $0x4ea9f489 // VFMIN V9.S4, V4.S4, V9.S4
@@ -1727,120 +1540,51 @@ half41:
 	ADD     $16, R11
 	ADD     $32, R8
 	SUB     $1, R4
-	TBNZ    $0, R4, half41
+	TBNZ    $0, R4, half37
 	SUB     $32, R11
 	SUB     $64, R8
 	ADD     $224, R2
-	TBZ     $63, R4, group37
+	TBZ     $63, R4, group33
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R4, copied39
-rest38:
-	CBZ     R6, done40
+	TBZ     $1, R4, copied35
+rest34:
+	CBZ     R6, done36
 	ADD     $0, R5, R14
-	TBZ     $7, R6, skip42
+	TBZ     $7, R6, skip38
 	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R14)
 	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R14)
-skip42:
-	TBZ     $6, R6, skip43
+skip38:
+	TBZ     $6, R6, skip39
 	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R14)
-skip43:
-	TBZ     $5, R6, skip44
+skip39:
+	TBZ     $5, R6, skip40
 	VLD1.P  32(R2), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R14)
-skip44:
-	TBZ     $4, R6, skip45
+skip40:
+	TBZ     $4, R6, skip41
 	VLD1.P  16(R2), [V9.B16]
 	VST1.P  [V9.B16], 16(R14)
-skip45:
-	TBZ     $3, R6, skip46
+skip41:
+	TBZ     $3, R6, skip42
 	FMOVD.P 8(R2), F9
 	FMOVD.P F9, 8(R14)
-skip46:
-	TBZ     $2, R6, skip47
+skip42:
+	TBZ     $2, R6, skip43
 	FMOVS.P 4(R2), F9
 	FMOVS.P F9, 4(R14)
-skip47:
+skip43:
 	ADD     $0, R5, R2
 	MOVD    $-2, R4
-	CMP     $64, R6
-	BLS     short48
 	CMP     $128, R6
-	BLS     short49
-	B       group37
-short48:
+	BLS     short44
+	B       group33
+short44:
 	VLD1R.P 4(R10), [V0.S4]
 	VLD1R.P 4(R10), [V1.S4]
-half50:
-	FMOVQ   (R2), F9
-	WORD    $0x4e29f469 // VFMAX V9.S4, V3.S4, V9.S4
-	WORD    $0x4ea9f489 // VFMIN V9.S4, V4.S4, V9.S4
-	FMOVQ   32(R2), F10
-	WORD    $0x4e2af46a // VFMAX V10.S4, V3.S4, V10.S4
-	WORD    $0x4eaaf48a // VFMIN V10.S4, V4.S4, V10.S4
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V2.B16, V11.B16
-	VFMLA   V5.S4, V9.S4, V11.S4
-	VMOV    V2.B16, V12.B16
-	VFMLA   V5.S4, V10.S4, V12.S4
-	WORD    $0x4ea2d56d // VFSUB V2.S4, V11.S4, V13.S4
-	WORD    $0x4ea2d58e // VFSUB V2.S4, V12.S4, V14.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V6.S4, V13.S4, V9.S4
-	VFMLA   V6.S4, V14.S4, V10.S4
-	VFMLA   V7.S4, V13.S4, V9.S4
-	VFMLA   V7.S4, V14.S4, V10.S4
-	// p = e^r
-	FLDPQ   224(R12), (F13, F14)
-	VFMLA   V9.S4, V8.S4, V13.S4
-	VFMLA   V10.S4, V8.S4, V14.S4
-	FLDPQ   256(R12), (F15, F16)
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V10.S4, V14.S4, V16.S4
-	FLDPQ   288(R12), (F13, F14)
-	VFMLA   V9.S4, V15.S4, V13.S4
-	VFMLA   V10.S4, V16.S4, V14.S4
-	FLDPQ   320(R12), (F15, F16)
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V10.S4, V14.S4, V16.S4
-	FLDPQ   352(R12), (F13, F14)
-	VFMLA   V9.S4, V15.S4, V13.S4
-	VFMLA   V10.S4, V16.S4, V14.S4
-	FLDPQ   352(R12), (F15, F16)
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V10.S4, V14.S4, V16.S4
-	// s = 2^(n-c)
-	VSHL    $23, V11.S4, V11.S4
-	VSHL    $23, V12.S4, V12.S4
-	WORD    $0x6e2bddef // VFMUL V11.S4, V15.S4, V15.S4
-	WORD    $0x6e2cde10 // VFMUL V12.S4, V16.S4, V16.S4
-	FMOVQ   (R11), F9
-	VCMTST  V9.S4, V0.S4, V10.S4
-	VAND    V10.B16, V15.B16, V10.B16
-	FMOVQ   32(R11), F9
-	VCMTST  V9.S4, V0.S4, V11.S4
-	VAND    V11.B16, V16.B16, V11.B16
-	WORD    $0x4e2bd54a // VFADD V11.S4, V10.S4, V10.S4
-	WORD    $0x0e617949 // VFCVTL V10.S2, V9.D2
-	WORD    $0x4e61794b // VFCVTL2 V10.S4, V11.D2
-	FLDPQ   (R8), (F12, F13)
-	WORD    $0x4e69d58c // VFADD V9.D2, V12.D2, V12.D2
-	WORD    $0x4e6bd5ad // VFADD V11.D2, V13.D2, V13.D2
-	FSTPQ   (F12, F13), (R8)
-	ADD     $16, R2
-	ADD     $16, R11
-	ADD     $32, R8
-	SUB     $1, R4
-	TBNZ    $0, R4, half50
-	SUB     $32, R11
-	SUB     $64, R8
-	B       copied39
-short49:
-	VLD1R.P 4(R10), [V0.S4]
-	VLD1R.P 4(R10), [V1.S4]
-half51:
+half45:
 	FMOVQ   (R2), F9
 	WORD    $0x4e29f469 // VFMAX V9.S4, V3.S4, V9.S4
 	WORD    $0x4ea9f489 // VFMIN V9.S4, V4.S4, V9.S4
@@ -1950,11 +1694,11 @@ half51:
 	ADD     $16, R11
 	ADD     $32, R8
 	SUB     $1, R4
-	TBNZ    $0, R4, half51
+	TBNZ    $0, R4, half45
 	SUB     $32, R11
 	SUB     $64, R8
-copied39:
-done40:
+copied35:
+done36:
 	FLDPQ   (R8), (F9, F10)
 	FLDPQ   32(R8), (F11, F12)
 	WORD    $0x4e6bd529 // VFADD V11.D2, V9.D2, V9.D2
@@ -1967,8 +1711,8 @@ done40:
 	MOVD    words+48(FP), R14
 	ADD     R14<<3, R9
 	SUB     $1, R7
-	CBNZ    R7, row35
-last36:
+	CBNZ    R7, row31
+last32:
 	RET
 
 // func targetExp32NEON(a *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, neg *uint64, words int)
@@ -1995,8 +1739,8 @@ TEXT ·targetExp32NEON(SB), NOSPLIT, $512-72
 	FMOVQ   192(R14), F8
 	MOVD    stride+32(FP), R15
 	MOVD    wStride+16(FP), R19
-	CBZ     R9, last53
-row52:
+	CBZ     R9, last47
+row46:
 	VEOR    V9.B16, V9.B16, V9.B16
 	FSTPQ   (F9, F9), (R10)
 	FSTPQ   (F9, F9), 32(R10)
@@ -2005,11 +1749,11 @@ row52:
 	MOVD    R11, R12
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest55
-group54:
+	BMI     rest49
+group48:
 	VLD1R.P 4(R12), [V0.S4]
 	VLD1R.P 4(R12), [V1.S4]
-half58:
+half52:
 	FMOVQ   (R2), F9
 	WORD    $0x4e29f469 // VFMAX V9.S4, V3.S4, V9.S4
 	WORD    $0x4ea9f489 // VFMIN V9.S4, V4.S4, V9.S4
@@ -2220,124 +1964,52 @@ half58:
 	ADD     $16, R13
 	ADD     $32, R10
 	SUB     $1, R6
-	TBNZ    $0, R6, half58
+	TBNZ    $0, R6, half52
 	SUB     $32, R13
 	SUB     $64, R10
 	ADD     $224, R2
 	ADD     $224, R4
-	TBZ     $63, R6, group54
+	TBZ     $63, R6, group48
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied56
-rest55:
-	CBZ     R8, done57
+	TBZ     $1, R6, copied50
+rest49:
+	CBZ     R8, done51
 	ADD     $0, R7, R20
-	TBZ     $7, R8, skip59
+	TBZ     $7, R8, skip53
 	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
 	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
-skip59:
-	TBZ     $6, R8, skip60
+skip53:
+	TBZ     $6, R8, skip54
 	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
-skip60:
-	TBZ     $5, R8, skip61
+skip54:
+	TBZ     $5, R8, skip55
 	VLD1.P  32(R2), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R20)
-skip61:
-	TBZ     $4, R8, skip62
+skip55:
+	TBZ     $4, R8, skip56
 	VLD1.P  16(R2), [V9.B16]
 	VST1.P  [V9.B16], 16(R20)
-skip62:
-	TBZ     $3, R8, skip63
+skip56:
+	TBZ     $3, R8, skip57
 	FMOVD.P 8(R2), F9
 	FMOVD.P F9, 8(R20)
-skip63:
-	TBZ     $2, R8, skip64
+skip57:
+	TBZ     $2, R8, skip58
 	FMOVS.P 4(R2), F9
 	FMOVS.P F9, 4(R20)
-skip64:
+skip58:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
-	CMP     $64, R8
-	BLS     short65
 	CMP     $128, R8
-	BLS     short66
-	B       group54
-short65:
+	BLS     short59
+	B       group48
+short59:
 	VLD1R.P 4(R12), [V0.S4]
 	VLD1R.P 4(R12), [V1.S4]
-half67:
-	FMOVQ   (R2), F9
-	WORD    $0x4e29f469 // VFMAX V9.S4, V3.S4, V9.S4
-	WORD    $0x4ea9f489 // VFMIN V9.S4, V4.S4, V9.S4
-	FMOVQ   32(R2), F10
-	WORD    $0x4e2af46a // VFMAX V10.S4, V3.S4, V10.S4
-	WORD    $0x4eaaf48a // VFMIN V10.S4, V4.S4, V10.S4
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V2.B16, V11.B16
-	VFMLA   V5.S4, V9.S4, V11.S4
-	VMOV    V2.B16, V12.B16
-	VFMLA   V5.S4, V10.S4, V12.S4
-	WORD    $0x4ea2d56d // VFSUB V2.S4, V11.S4, V13.S4
-	WORD    $0x4ea2d58e // VFSUB V2.S4, V12.S4, V14.S4
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V6.S4, V13.S4, V9.S4
-	VFMLA   V6.S4, V14.S4, V10.S4
-	VFMLA   V7.S4, V13.S4, V9.S4
-	VFMLA   V7.S4, V14.S4, V10.S4
-	// p = e^r
-	FLDPQ   224(R14), (F13, F14)
-	VFMLA   V9.S4, V8.S4, V13.S4
-	VFMLA   V10.S4, V8.S4, V14.S4
-	FLDPQ   256(R14), (F15, F16)
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V10.S4, V14.S4, V16.S4
-	FLDPQ   288(R14), (F13, F14)
-	VFMLA   V9.S4, V15.S4, V13.S4
-	VFMLA   V10.S4, V16.S4, V14.S4
-	FLDPQ   320(R14), (F15, F16)
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V10.S4, V14.S4, V16.S4
-	FLDPQ   352(R14), (F13, F14)
-	VFMLA   V9.S4, V15.S4, V13.S4
-	VFMLA   V10.S4, V16.S4, V14.S4
-	FLDPQ   352(R14), (F15, F16)
-	VFMLA   V9.S4, V13.S4, V15.S4
-	VFMLA   V10.S4, V14.S4, V16.S4
-	// s = 2^(n-c)
-	VSHL    $23, V11.S4, V11.S4
-	VSHL    $23, V12.S4, V12.S4
-	WORD    $0x6e2bddef // VFMUL V11.S4, V15.S4, V15.S4
-	WORD    $0x6e2cde10 // VFMUL V12.S4, V16.S4, V16.S4
-	FMOVQ   (R13), F9
-	VCMTST  V9.S4, V0.S4, V10.S4
-	VAND    V10.B16, V15.B16, V10.B16
-	FMOVQ   F10, (R4)
-	FMOVQ   32(R13), F9
-	VCMTST  V9.S4, V0.S4, V11.S4
-	VAND    V11.B16, V16.B16, V11.B16
-	FMOVQ   F11, 32(R4)
-	WORD    $0x4e2bd54a // VFADD V11.S4, V10.S4, V10.S4
-	WORD    $0x0e617949 // VFCVTL V10.S2, V9.D2
-	WORD    $0x4e61794b // VFCVTL2 V10.S4, V11.D2
-	FLDPQ   (R10), (F12, F13)
-	WORD    $0x4e69d58c // VFADD V9.D2, V12.D2, V12.D2
-	WORD    $0x4e6bd5ad // VFADD V11.D2, V13.D2, V13.D2
-	FSTPQ   (F12, F13), (R10)
-	ADD     $16, R2
-	ADD     $16, R4
-	ADD     $16, R13
-	ADD     $32, R10
-	SUB     $1, R6
-	TBNZ    $0, R6, half67
-	SUB     $32, R13
-	SUB     $64, R10
-	B       copied56
-short66:
-	VLD1R.P 4(R12), [V0.S4]
-	VLD1R.P 4(R12), [V1.S4]
-half68:
+half60:
 	FMOVQ   (R2), F9
 	WORD    $0x4e29f469 // VFMAX V9.S4, V3.S4, V9.S4
 	WORD    $0x4ea9f489 // VFMIN V9.S4, V4.S4, V9.S4
@@ -2452,11 +2124,11 @@ half68:
 	ADD     $16, R13
 	ADD     $32, R10
 	SUB     $1, R6
-	TBNZ    $0, R6, half68
+	TBNZ    $0, R6, half60
 	SUB     $32, R13
 	SUB     $64, R10
-copied56:
-done57:
+copied50:
+done51:
 	FLDPQ   (R10), (F9, F10)
 	FLDPQ   32(R10), (F11, F12)
 	WORD    $0x4e6bd529 // VFADD V11.D2, V9.D2, V9.D2
@@ -2470,8 +2142,8 @@ done57:
 	MOVD    words+64(FP), R20
 	ADD     R20<<3, R11
 	SUB     $1, R9
-	CBNZ    R9, row52
-last53:
+	CBNZ    R9, row46
+last47:
 	RET
 
 // func targetScale32NEON(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, f *float32)
@@ -2490,15 +2162,15 @@ TEXT ·targetScale32NEON(SB), NOSPLIT, $512-56
 	FMOVQ   416(R10), F1
 	MOVD    dstStride+8(FP), R11
 	MOVD    wStride+24(FP), R12
-	CBZ     R9, last70
-row69:
+	CBZ     R9, last62
+row61:
 	MOVD    R4, R13
 	VLD1R.P 4(R13), [V2.S4]
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R5, R6
-	BMI     rest72
-group71:
+	BMI     rest64
+group63:
 	FLDPQ   (R3), (F4, F6)
 	FLDPQ   64(R3), (F5, F7)
 	WORD    $0x6e20e488 // VFCMGE V0.S4, V4.S4, V8.S4
@@ -2534,39 +2206,39 @@ group71:
 	SUB     $1, R6
 	ADD     $128, R1
 	ADD     $128, R3
-	TBZ     $63, R6, group71
+	TBZ     $63, R6, group63
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R6, copied73
-rest72:
-	CBZ     R8, done74
+	TBZ     $0, R6, copied65
+rest64:
+	CBZ     R8, done66
 	MOVD    R7, R1
 	ADD     $0, R7, R13
-	TBZ     $6, R8, skip75
+	TBZ     $6, R8, skip67
 	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R13)
-skip75:
-	TBZ     $5, R8, skip76
+skip67:
+	TBZ     $5, R8, skip68
 	VLD1.P  32(R3), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R13)
-skip76:
-	TBZ     $4, R8, skip77
+skip68:
+	TBZ     $4, R8, skip69
 	VLD1.P  16(R3), [V4.B16]
 	VST1.P  [V4.B16], 16(R13)
-skip77:
-	TBZ     $3, R8, skip78
+skip69:
+	TBZ     $3, R8, skip70
 	FMOVD.P 8(R3), F4
 	FMOVD.P F4, 8(R13)
-skip78:
-	TBZ     $2, R8, skip79
+skip70:
+	TBZ     $2, R8, skip71
 	FMOVS.P 4(R3), F4
 	FMOVS.P F4, 4(R13)
-skip79:
+skip71:
 	ADD     $0, R7, R3
 	MOVD    $-1, R6
 	CMP     $64, R8
-	BLS     short80
-	B       group71
-short80:
+	BLS     short72
+	B       group63
+short72:
 	FLDPQ   (R3), (F4, F5)
 	WORD    $0x6e20e486 // VFCMGE V0.S4, V4.S4, V6.S4
 	WORD    $0x6e22dc84 // VFMUL V2.S4, V4.S4, V4.S4
@@ -2576,7 +2248,7 @@ short80:
 	VAND    V6.B16, V5.B16, V5.B16
 	FSTPQ   (F4, F5), (R1)
 	CMP     $32, R8
-	BLS     copied73
+	BLS     copied65
 	FLDPQ   32(R3), (F4, F5)
 	WORD    $0x6e20e486 // VFCMGE V0.S4, V4.S4, V6.S4
 	WORD    $0x6e22dc84 // VFMUL V2.S4, V4.S4, V4.S4
@@ -2585,36 +2257,36 @@ short80:
 	WORD    $0x6e22dca5 // VFMUL V2.S4, V5.S4, V5.S4
 	VAND    V6.B16, V5.B16, V5.B16
 	FSTPQ   (F4, F5), 32(R1)
-copied73:
+copied65:
 	MOVD    R7, R13
 	ADD     R5<<7, R0, R14
-	TBZ     $6, R8, skip81
+	TBZ     $6, R8, skip73
 	VLD1.P  64(R13), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R14)
-skip81:
-	TBZ     $5, R8, skip82
+skip73:
+	TBZ     $5, R8, skip74
 	VLD1.P  32(R13), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R14)
-skip82:
-	TBZ     $4, R8, skip83
+skip74:
+	TBZ     $4, R8, skip75
 	VLD1.P  16(R13), [V4.B16]
 	VST1.P  [V4.B16], 16(R14)
-skip83:
-	TBZ     $3, R8, skip84
+skip75:
+	TBZ     $3, R8, skip76
 	FMOVD.P 8(R13), F4
 	FMOVD.P F4, 8(R14)
-skip84:
-	TBZ     $2, R8, skip85
+skip76:
+	TBZ     $2, R8, skip77
 	FMOVS.P 4(R13), F4
 	FMOVS.P F4, 4(R14)
-skip85:
-done74:
+skip77:
+done66:
 	ADD     $4, R4
 	ADD     R11<<2, R0
 	ADD     R12<<2, R2
 	SUB     $1, R9
-	CBNZ    R9, row69
-last70:
+	CBNZ    R9, row61
+last62:
 	RET
 
 // func selectScale32NEON(dst *float32, dstStride int, w *float32, wStride int, rows int, n int, fa *float32, fb *float32)
@@ -2634,8 +2306,8 @@ TEXT ·selectScale32NEON(SB), NOSPLIT, $512-64
 	FMOVQ   416(R11), F1
 	MOVD    dstStride+8(FP), R12
 	MOVD    wStride+24(FP), R13
-	CBZ     R10, last87
-row86:
+	CBZ     R10, last79
+row78:
 	MOVD    R4, R14
 	VLD1R.P 4(R14), [V2.S4]
 	MOVD    R5, R14
@@ -2643,8 +2315,8 @@ row86:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R6, R7
-	BMI     rest89
-group88:
+	BMI     rest81
+group80:
 	FLDPQ   (R3), (F4, F6)
 	FLDPQ   64(R3), (F5, F7)
 	WORD    $0x6e20e488 // VFCMGE V0.S4, V4.S4, V8.S4
@@ -2720,39 +2392,39 @@ group88:
 	SUB     $1, R7
 	ADD     $128, R1
 	ADD     $128, R3
-	TBZ     $63, R7, group88
+	TBZ     $63, R7, group80
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied90
-rest89:
-	CBZ     R9, done91
+	TBZ     $0, R7, copied82
+rest81:
+	CBZ     R9, done83
 	MOVD    R8, R1
 	ADD     $0, R8, R14
-	TBZ     $6, R9, skip92
+	TBZ     $6, R9, skip84
 	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R14)
-skip92:
-	TBZ     $5, R9, skip93
+skip84:
+	TBZ     $5, R9, skip85
 	VLD1.P  32(R3), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R14)
-skip93:
-	TBZ     $4, R9, skip94
+skip85:
+	TBZ     $4, R9, skip86
 	VLD1.P  16(R3), [V4.B16]
 	VST1.P  [V4.B16], 16(R14)
-skip94:
-	TBZ     $3, R9, skip95
+skip86:
+	TBZ     $3, R9, skip87
 	FMOVD.P 8(R3), F4
 	FMOVD.P F4, 8(R14)
-skip95:
-	TBZ     $2, R9, skip96
+skip87:
+	TBZ     $2, R9, skip88
 	FMOVS.P 4(R3), F4
 	FMOVS.P F4, 4(R14)
-skip96:
+skip88:
 	ADD     $0, R8, R3
 	MOVD    $-1, R7
 	CMP     $64, R9
-	BLS     short97
-	B       group88
-short97:
+	BLS     short89
+	B       group80
+short89:
 	FLDPQ   (R3), (F4, F5)
 	WORD    $0x6e20e486 // VFCMGE V0.S4, V4.S4, V6.S4
 	WORD    $0x6e24e427 // VFCMGE V4.S4, V1.S4, V7.S4
@@ -2772,7 +2444,7 @@ short97:
 	WORD    $0x6e26dca5 // VFMUL V6.S4, V5.S4, V5.S4
 	FSTPQ   (F4, F5), (R1)
 	CMP     $32, R9
-	BLS     copied90
+	BLS     copied82
 	FLDPQ   32(R3), (F4, F5)
 	WORD    $0x6e20e486 // VFCMGE V0.S4, V4.S4, V6.S4
 	WORD    $0x6e24e427 // VFCMGE V4.S4, V1.S4, V7.S4
@@ -2791,37 +2463,37 @@ short97:
 	VORR    V7.B16, V6.B16, V6.B16
 	WORD    $0x6e26dca5 // VFMUL V6.S4, V5.S4, V5.S4
 	FSTPQ   (F4, F5), 32(R1)
-copied90:
+copied82:
 	MOVD    R8, R14
 	ADD     R6<<7, R0, R15
-	TBZ     $6, R9, skip98
+	TBZ     $6, R9, skip90
 	VLD1.P  64(R14), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R15)
-skip98:
-	TBZ     $5, R9, skip99
+skip90:
+	TBZ     $5, R9, skip91
 	VLD1.P  32(R14), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R15)
-skip99:
-	TBZ     $4, R9, skip100
+skip91:
+	TBZ     $4, R9, skip92
 	VLD1.P  16(R14), [V4.B16]
 	VST1.P  [V4.B16], 16(R15)
-skip100:
-	TBZ     $3, R9, skip101
+skip92:
+	TBZ     $3, R9, skip93
 	FMOVD.P 8(R14), F4
 	FMOVD.P F4, 8(R15)
-skip101:
-	TBZ     $2, R9, skip102
+skip93:
+	TBZ     $2, R9, skip94
 	FMOVS.P 4(R14), F4
 	FMOVS.P F4, 4(R15)
-skip102:
-done91:
+skip94:
+done83:
 	ADD     $4, R4
 	ADD     $4, R5
 	ADD     R12<<2, R0
 	ADD     R13<<2, R2
 	SUB     $1, R10
-	CBNZ    R10, row86
-last87:
+	CBNZ    R10, row78
+last79:
 	RET
 
 // func selectSums64NEON(a *float64, b *float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
@@ -2848,8 +2520,8 @@ TEXT ·selectSums64NEON(SB), NOSPLIT, $512-88
 	FMOVQ   160(R15), F7
 	FMOVQ   192(R15), F8
 	MOVD    stride+24(FP), R19
-	CBZ     R8, last104
-row103:
+	CBZ     R8, last96
+row95:
 	VEOR    V9.B16, V9.B16, V9.B16
 	FSTPQ   (F9, F9), (R9)
 	FSTPQ   (F9, F9), 32(R9)
@@ -2865,11 +2537,11 @@ row103:
 	MOVD    R12, R13
 	LSL     $1, R4, R5
 	SUBS    $2, R5
-	BMI     rest106
-group105:
+	BMI     rest98
+group97:
 	VLD1R.P 4(R11), [V0.S4]
 	VLD1R.P 4(R13), [V1.S4]
-half109:
+half101:
 	FMOVQ   (R3), F9
 	FMOVQ   (R14), F11
 	VCMTST  V11.D2, V1.D2, V10.D2
@@ -3210,168 +2882,47 @@ half109:
 	ADD     $16, R14
 	ADD     $32, R9
 	SUB     $1, R5
-	TBNZ    $0, R5, half109
+	TBNZ    $0, R5, half101
 	SUB     $32, R14
 	SUB     $64, R9
 	ADD     $224, R3
-	TBZ     $63, R5, group105
+	TBZ     $63, R5, group97
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R5, copied107
-rest106:
-	CBZ     R7, done108
+	TBZ     $1, R5, copied99
+rest98:
+	CBZ     R7, done100
 	ADD     $0, R6, R20
-	TBZ     $7, R7, skip110
+	TBZ     $7, R7, skip102
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
-skip110:
-	TBZ     $6, R7, skip111
+skip102:
+	TBZ     $6, R7, skip103
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R20)
-skip111:
-	TBZ     $5, R7, skip112
+skip103:
+	TBZ     $5, R7, skip104
 	VLD1.P  32(R3), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R20)
-skip112:
-	TBZ     $4, R7, skip113
+skip104:
+	TBZ     $4, R7, skip105
 	VLD1.P  16(R3), [V9.B16]
 	VST1.P  [V9.B16], 16(R20)
-skip113:
-	TBZ     $3, R7, skip114
+skip105:
+	TBZ     $3, R7, skip106
 	FMOVD.P 8(R3), F9
 	FMOVD.P F9, 8(R20)
-skip114:
+skip106:
 	ADD     $0, R6, R3
 	MOVD    $-2, R5
-	CMP     $64, R7
-	BLS     short115
 	CMP     $128, R7
-	BLS     short116
-	B       group105
-short115:
+	BLS     short107
+	B       group97
+short107:
 	VLD1R.P 4(R11), [V0.S4]
 	VLD1R.P 4(R13), [V1.S4]
-half117:
-	FMOVQ   (R3), F9
-	FMOVQ   (R14), F11
-	VCMTST  V11.D2, V1.D2, V10.D2
-	VSHL    $63, V10.D2, V10.D2
-	VEOR    V10.B16, V9.B16, V9.B16
-	WORD    $0x4e69f469 // VFMAX V9.D2, V3.D2, V9.D2
-	WORD    $0x4ee9f489 // VFMIN V9.D2, V4.D2, V9.D2
-	FMOVQ   32(R3), F10
-	FMOVQ   32(R14), F12
-	VCMTST  V12.D2, V1.D2, V11.D2
-	VSHL    $63, V11.D2, V11.D2
-	VEOR    V11.B16, V10.B16, V10.B16
-	WORD    $0x4e6af46a // VFMAX V10.D2, V3.D2, V10.D2
-	WORD    $0x4eeaf48a // VFMIN V10.D2, V4.D2, V10.D2
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V2.B16, V11.B16
-	VFMLA   V5.D2, V9.D2, V11.D2
-	VMOV    V2.B16, V12.B16
-	VFMLA   V5.D2, V10.D2, V12.D2
-	WORD    $0x4ee2d56d // VFSUB V2.D2, V11.D2, V13.D2
-	WORD    $0x4ee2d58e // VFSUB V2.D2, V12.D2, V14.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V6.D2, V13.D2, V9.D2
-	VFMLA   V6.D2, V14.D2, V10.D2
-	VFMLA   V7.D2, V13.D2, V9.D2
-	VFMLA   V7.D2, V14.D2, V10.D2
-	// p = e^r
-	FLDPQ   224(R15), (F13, F14)
-	VFMLA   V9.D2, V8.D2, V13.D2
-	VFMLA   V10.D2, V8.D2, V14.D2
-	FLDPQ   256(R15), (F15, F16)
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	FLDPQ   288(R15), (F13, F14)
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V10.D2, V16.D2, V14.D2
-	FLDPQ   320(R15), (F15, F16)
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	FLDPQ   352(R15), (F13, F14)
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V10.D2, V16.D2, V14.D2
-	FLDPQ   384(R15), (F15, F16)
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	FLDPQ   416(R15), (F13, F14)
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V10.D2, V16.D2, V14.D2
-	FLDPQ   448(R15), (F15, F16)
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	FLDPQ   480(R15), (F13, F14)
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V10.D2, V16.D2, V14.D2
-	FLDPQ   512(R15), (F15, F16)
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	FLDPQ   512(R15), (F13, F14)
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V10.D2, V16.D2, V14.D2
-	// s = 2^(n-c)
-	VSHL    $52, V11.D2, V11.D2
-	VSHL    $52, V12.D2, V12.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	FMOVQ   (R14), F9
-	VCMTST  V9.D2, V0.D2, V10.D2
-	VAND    V10.B16, V13.B16, V10.B16
-	VCMTST  V9.D2, V1.D2, V11.D2
-	VAND    V11.B16, V13.B16, V11.B16
-	FLDPQ   (R9), (F9, F12)
-	WORD    $0x4e6af52f // VFMAX V10.D2, V9.D2, V15.D2
-	WORD    $0x4eeaf52a // VFMIN V10.D2, V9.D2, V10.D2
-	WORD    $0x4e6ad5e9 // VFADD V10.D2, V15.D2, V9.D2
-	WORD    $0x4eefd52f // VFSUB V15.D2, V9.D2, V15.D2
-	WORD    $0x4eefd54a // VFSUB V15.D2, V10.D2, V10.D2
-	WORD    $0x4e6ad58c // VFADD V10.D2, V12.D2, V12.D2
-	FSTPQ   (F9, F12), (R9)
-	FLDPQ   128(R9), (F9, F10)
-	WORD    $0x4e6bf52c // VFMAX V11.D2, V9.D2, V12.D2
-	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
-	WORD    $0x4e6bd589 // VFADD V11.D2, V12.D2, V9.D2
-	WORD    $0x4eecd52c // VFSUB V12.D2, V9.D2, V12.D2
-	WORD    $0x4eecd56b // VFSUB V12.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
-	FSTPQ   (F9, F10), 128(R9)
-	FMOVQ   32(R14), F9
-	VCMTST  V9.D2, V0.D2, V10.D2
-	VAND    V10.B16, V14.B16, V10.B16
-	VCMTST  V9.D2, V1.D2, V11.D2
-	VAND    V11.B16, V14.B16, V11.B16
-	FLDPQ   64(R9), (F9, F12)
-	WORD    $0x4e6af52f // VFMAX V10.D2, V9.D2, V15.D2
-	WORD    $0x4eeaf52a // VFMIN V10.D2, V9.D2, V10.D2
-	WORD    $0x4e6ad5e9 // VFADD V10.D2, V15.D2, V9.D2
-	WORD    $0x4eefd52f // VFSUB V15.D2, V9.D2, V15.D2
-	WORD    $0x4eefd54a // VFSUB V15.D2, V10.D2, V10.D2
-	WORD    $0x4e6ad58c // VFADD V10.D2, V12.D2, V12.D2
-	FSTPQ   (F9, F12), 64(R9)
-	FLDPQ   192(R9), (F9, F10)
-	WORD    $0x4e6bf52c // VFMAX V11.D2, V9.D2, V12.D2
-	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
-	WORD    $0x4e6bd589 // VFADD V11.D2, V12.D2, V9.D2
-	WORD    $0x4eecd52c // VFSUB V12.D2, V9.D2, V12.D2
-	WORD    $0x4eecd56b // VFSUB V12.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
-	FSTPQ   (F9, F10), 192(R9)
-	ADD     $16, R3
-	ADD     $16, R14
-	ADD     $32, R9
-	SUB     $1, R5
-	TBNZ    $0, R5, half117
-	SUB     $32, R14
-	SUB     $64, R9
-	B       copied107
-short116:
-	VLD1R.P 4(R11), [V0.S4]
-	VLD1R.P 4(R13), [V1.S4]
-half118:
+half108:
 	FMOVQ   (R3), F9
 	FMOVQ   (R14), F11
 	VCMTST  V11.D2, V1.D2, V10.D2
@@ -3562,11 +3113,11 @@ half118:
 	ADD     $16, R14
 	ADD     $32, R9
 	SUB     $1, R5
-	TBNZ    $0, R5, half118
+	TBNZ    $0, R5, half108
 	SUB     $32, R14
 	SUB     $64, R9
-copied107:
-done108:
+copied99:
+done100:
 	FLDPQ   (R9), (F9, F10)
 	FLDPQ   32(R9), (F11, F12)
 	FLDPQ   64(R9), (F13, F14)
@@ -3653,8 +3204,8 @@ done108:
 	MOVD    words+64(FP), R20
 	ADD     R20<<3, R12
 	SUB     $1, R8
-	CBNZ    R8, row103
-last104:
+	CBNZ    R8, row95
+last96:
 	RET
 
 // func selectExp64NEON(a *float64, b *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
@@ -3683,8 +3234,8 @@ TEXT ·selectExp64NEON(SB), NOSPLIT, $512-104
 	FMOVQ   192(R20), F8
 	MOVD    stride+40(FP), R21
 	MOVD    wStride+24(FP), R22
-	CBZ     R10, last120
-row119:
+	CBZ     R10, last110
+row109:
 	VEOR    V9.B16, V9.B16, V9.B16
 	FSTPQ   (F9, F9), (R11)
 	FSTPQ   (F9, F9), 32(R11)
@@ -3701,11 +3252,11 @@ row119:
 	MOVD    R14, R15
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest122
-group121:
+	BMI     rest112
+group111:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R15), [V1.S4]
-half125:
+half115:
 	FMOVQ   (R3), F9
 	FMOVQ   (R19), F11
 	VCMTST  V11.D2, V1.D2, V10.D2
@@ -4071,176 +3622,48 @@ half125:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half125
+	TBNZ    $0, R7, half115
 	SUB     $32, R19
 	SUB     $64, R11
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group121
+	TBZ     $63, R7, group111
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied123
-rest122:
-	CBZ     R9, done124
+	TBZ     $1, R7, copied113
+rest112:
+	CBZ     R9, done114
 	ADD     $0, R8, R23
-	TBZ     $7, R9, skip126
+	TBZ     $7, R9, skip116
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R23)
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R23)
-skip126:
-	TBZ     $6, R9, skip127
+skip116:
+	TBZ     $6, R9, skip117
 	VLD1.P  64(R3), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R23)
-skip127:
-	TBZ     $5, R9, skip128
+skip117:
+	TBZ     $5, R9, skip118
 	VLD1.P  32(R3), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R23)
-skip128:
-	TBZ     $4, R9, skip129
+skip118:
+	TBZ     $4, R9, skip119
 	VLD1.P  16(R3), [V9.B16]
 	VST1.P  [V9.B16], 16(R23)
-skip129:
-	TBZ     $3, R9, skip130
+skip119:
+	TBZ     $3, R9, skip120
 	FMOVD.P 8(R3), F9
 	FMOVD.P F9, 8(R23)
-skip130:
+skip120:
 	ADD     $0, R8, R3
 	MOVD    $-2, R7
-	CMP     $64, R9
-	BLS     short131
 	CMP     $128, R9
-	BLS     short132
-	B       group121
-short131:
+	BLS     short121
+	B       group111
+short121:
 	VLD1R.P 4(R13), [V0.S4]
 	VLD1R.P 4(R15), [V1.S4]
-half133:
-	FMOVQ   (R3), F9
-	FMOVQ   (R19), F11
-	VCMTST  V11.D2, V1.D2, V10.D2
-	VSHL    $63, V10.D2, V10.D2
-	VEOR    V10.B16, V9.B16, V9.B16
-	WORD    $0x4e69f469 // VFMAX V9.D2, V3.D2, V9.D2
-	WORD    $0x4ee9f489 // VFMIN V9.D2, V4.D2, V9.D2
-	FMOVQ   32(R3), F10
-	FMOVQ   32(R19), F12
-	VCMTST  V12.D2, V1.D2, V11.D2
-	VSHL    $63, V11.D2, V11.D2
-	VEOR    V11.B16, V10.B16, V10.B16
-	WORD    $0x4e6af46a // VFMAX V10.D2, V3.D2, V10.D2
-	WORD    $0x4eeaf48a // VFMIN V10.D2, V4.D2, V10.D2
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V2.B16, V11.B16
-	VFMLA   V5.D2, V9.D2, V11.D2
-	VMOV    V2.B16, V12.B16
-	VFMLA   V5.D2, V10.D2, V12.D2
-	WORD    $0x4ee2d56d // VFSUB V2.D2, V11.D2, V13.D2
-	WORD    $0x4ee2d58e // VFSUB V2.D2, V12.D2, V14.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V6.D2, V13.D2, V9.D2
-	VFMLA   V6.D2, V14.D2, V10.D2
-	VFMLA   V7.D2, V13.D2, V9.D2
-	VFMLA   V7.D2, V14.D2, V10.D2
-	// p = e^r
-	FLDPQ   224(R20), (F13, F14)
-	VFMLA   V9.D2, V8.D2, V13.D2
-	VFMLA   V10.D2, V8.D2, V14.D2
-	FLDPQ   256(R20), (F15, F16)
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	FLDPQ   288(R20), (F13, F14)
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V10.D2, V16.D2, V14.D2
-	FLDPQ   320(R20), (F15, F16)
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	FLDPQ   352(R20), (F13, F14)
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V10.D2, V16.D2, V14.D2
-	FLDPQ   384(R20), (F15, F16)
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	FLDPQ   416(R20), (F13, F14)
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V10.D2, V16.D2, V14.D2
-	FLDPQ   448(R20), (F15, F16)
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	FLDPQ   480(R20), (F13, F14)
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V10.D2, V16.D2, V14.D2
-	FLDPQ   512(R20), (F15, F16)
-	VFMLA   V9.D2, V13.D2, V15.D2
-	VFMLA   V10.D2, V14.D2, V16.D2
-	FLDPQ   512(R20), (F13, F14)
-	VFMLA   V9.D2, V15.D2, V13.D2
-	VFMLA   V10.D2, V16.D2, V14.D2
-	// s = 2^(n-c)
-	VSHL    $52, V11.D2, V11.D2
-	VSHL    $52, V12.D2, V12.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	WORD    $0x6e6cddce // VFMUL V12.D2, V14.D2, V14.D2
-	FMOVQ   (R19), F9
-	VCMTST  V9.D2, V0.D2, V10.D2
-	VAND    V10.B16, V13.B16, V10.B16
-	VCMTST  V9.D2, V1.D2, V11.D2
-	VAND    V11.B16, V13.B16, V11.B16
-	// a term's sign tells its side
-	WORD    $0x4eebd54d // VFSUB V11.D2, V10.D2, V13.D2
-	FMOVQ   F13, (R5)
-	FLDPQ   (R11), (F9, F12)
-	WORD    $0x4e6af52f // VFMAX V10.D2, V9.D2, V15.D2
-	WORD    $0x4eeaf52a // VFMIN V10.D2, V9.D2, V10.D2
-	WORD    $0x4e6ad5e9 // VFADD V10.D2, V15.D2, V9.D2
-	WORD    $0x4eefd52f // VFSUB V15.D2, V9.D2, V15.D2
-	WORD    $0x4eefd54a // VFSUB V15.D2, V10.D2, V10.D2
-	WORD    $0x4e6ad58c // VFADD V10.D2, V12.D2, V12.D2
-	FSTPQ   (F9, F12), (R11)
-	FLDPQ   128(R11), (F9, F10)
-	WORD    $0x4e6bf52c // VFMAX V11.D2, V9.D2, V12.D2
-	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
-	WORD    $0x4e6bd589 // VFADD V11.D2, V12.D2, V9.D2
-	WORD    $0x4eecd52c // VFSUB V12.D2, V9.D2, V12.D2
-	WORD    $0x4eecd56b // VFSUB V12.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
-	FSTPQ   (F9, F10), 128(R11)
-	FMOVQ   32(R19), F9
-	VCMTST  V9.D2, V0.D2, V10.D2
-	VAND    V10.B16, V14.B16, V10.B16
-	VCMTST  V9.D2, V1.D2, V11.D2
-	VAND    V11.B16, V14.B16, V11.B16
-	// a term's sign tells its side
-	WORD    $0x4eebd54e // VFSUB V11.D2, V10.D2, V14.D2
-	FMOVQ   F14, 32(R5)
-	FLDPQ   64(R11), (F9, F12)
-	WORD    $0x4e6af52f // VFMAX V10.D2, V9.D2, V15.D2
-	WORD    $0x4eeaf52a // VFMIN V10.D2, V9.D2, V10.D2
-	WORD    $0x4e6ad5e9 // VFADD V10.D2, V15.D2, V9.D2
-	WORD    $0x4eefd52f // VFSUB V15.D2, V9.D2, V15.D2
-	WORD    $0x4eefd54a // VFSUB V15.D2, V10.D2, V10.D2
-	WORD    $0x4e6ad58c // VFADD V10.D2, V12.D2, V12.D2
-	FSTPQ   (F9, F12), 64(R11)
-	FLDPQ   192(R11), (F9, F10)
-	WORD    $0x4e6bf52c // VFMAX V11.D2, V9.D2, V12.D2
-	WORD    $0x4eebf52b // VFMIN V11.D2, V9.D2, V11.D2
-	WORD    $0x4e6bd589 // VFADD V11.D2, V12.D2, V9.D2
-	WORD    $0x4eecd52c // VFSUB V12.D2, V9.D2, V12.D2
-	WORD    $0x4eecd56b // VFSUB V12.D2, V11.D2, V11.D2
-	WORD    $0x4e6bd54a // VFADD V11.D2, V10.D2, V10.D2
-	FSTPQ   (F9, F10), 192(R11)
-	ADD     $16, R3
-	ADD     $16, R5
-	ADD     $16, R19
-	ADD     $32, R11
-	SUB     $1, R7
-	TBNZ    $0, R7, half133
-	SUB     $32, R19
-	SUB     $64, R11
-	B       copied123
-short132:
-	VLD1R.P 4(R13), [V0.S4]
-	VLD1R.P 4(R15), [V1.S4]
-half134:
+half122:
 	FMOVQ   (R3), F9
 	FMOVQ   (R19), F11
 	VCMTST  V11.D2, V1.D2, V10.D2
@@ -4444,11 +3867,11 @@ half134:
 	ADD     $16, R19
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half134
+	TBNZ    $0, R7, half122
 	SUB     $32, R19
 	SUB     $64, R11
-copied123:
-done124:
+copied113:
+done114:
 	FLDPQ   (R11), (F9, F10)
 	FLDPQ   32(R11), (F11, F12)
 	FLDPQ   64(R11), (F13, F14)
@@ -4536,8 +3959,8 @@ done124:
 	MOVD    words+80(FP), R23
 	ADD     R23<<3, R14
 	SUB     $1, R10
-	CBNZ    R10, row119
-last120:
+	CBNZ    R10, row109
+last110:
 	RET
 
 // func targetSums64NEON(a *float64, x *float64, stride int, rows int, n int, neg *uint64, words int)
@@ -4562,8 +3985,8 @@ TEXT ·targetSums64NEON(SB), NOSPLIT, $512-56
 	FMOVQ   160(R12), F6
 	FMOVQ   192(R12), F7
 	MOVD    stride+16(FP), R13
-	CBZ     R7, last136
-row135:
+	CBZ     R7, last124
+row123:
 	VEOR    V8.B16, V8.B16, V8.B16
 	FSTPQ   (F8, F8), (R8)
 	FSTPQ   (F8, F8), 32(R8)
@@ -4573,10 +3996,10 @@ row135:
 	MOVD    R9, R10
 	LSL     $1, R3, R4
 	SUBS    $2, R4
-	BMI     rest138
-group137:
+	BMI     rest126
+group125:
 	VLD1R.P 4(R10), [V0.S4]
-half141:
+half129:
 	FMOVQ   (R2), F8
 	WORD    $0x4e68f448 // VFMAX V8.D2, V2.D2, V8.D2
 	WORD    $0x4ee8f468 // VFMIN V8.D2, V3.D2, V8.D2
@@ -4847,138 +4270,46 @@ half141:
 	ADD     $16, R11
 	ADD     $32, R8
 	SUB     $1, R4
-	TBNZ    $0, R4, half141
+	TBNZ    $0, R4, half129
 	SUB     $32, R11
 	SUB     $64, R8
 	ADD     $224, R2
-	TBZ     $63, R4, group137
+	TBZ     $63, R4, group125
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R4, copied139
-rest138:
-	CBZ     R6, done140
+	TBZ     $1, R4, copied127
+rest126:
+	CBZ     R6, done128
 	ADD     $0, R5, R14
-	TBZ     $7, R6, skip142
+	TBZ     $7, R6, skip130
 	VLD1.P  64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R14)
 	VLD1.P  64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R14)
-skip142:
-	TBZ     $6, R6, skip143
+skip130:
+	TBZ     $6, R6, skip131
 	VLD1.P  64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R14)
-skip143:
-	TBZ     $5, R6, skip144
+skip131:
+	TBZ     $5, R6, skip132
 	VLD1.P  32(R2), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R14)
-skip144:
-	TBZ     $4, R6, skip145
+skip132:
+	TBZ     $4, R6, skip133
 	VLD1.P  16(R2), [V8.B16]
 	VST1.P  [V8.B16], 16(R14)
-skip145:
-	TBZ     $3, R6, skip146
+skip133:
+	TBZ     $3, R6, skip134
 	FMOVD.P 8(R2), F8
 	FMOVD.P F8, 8(R14)
-skip146:
+skip134:
 	ADD     $0, R5, R2
 	MOVD    $-2, R4
-	CMP     $64, R6
-	BLS     short147
 	CMP     $128, R6
-	BLS     short148
-	B       group137
-short147:
+	BLS     short135
+	B       group125
+short135:
 	VLD1R.P 4(R10), [V0.S4]
-half149:
-	FMOVQ   (R2), F8
-	WORD    $0x4e68f448 // VFMAX V8.D2, V2.D2, V8.D2
-	WORD    $0x4ee8f468 // VFMIN V8.D2, V3.D2, V8.D2
-	FMOVQ   32(R2), F9
-	WORD    $0x4e69f449 // VFMAX V9.D2, V2.D2, V9.D2
-	WORD    $0x4ee9f469 // VFMIN V9.D2, V3.D2, V9.D2
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V1.B16, V10.B16
-	VFMLA   V4.D2, V8.D2, V10.D2
-	VMOV    V1.B16, V11.B16
-	VFMLA   V4.D2, V9.D2, V11.D2
-	WORD    $0x4ee1d54c // VFSUB V1.D2, V10.D2, V12.D2
-	WORD    $0x4ee1d56d // VFSUB V1.D2, V11.D2, V13.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V5.D2, V12.D2, V8.D2
-	VFMLA   V5.D2, V13.D2, V9.D2
-	VFMLA   V6.D2, V12.D2, V8.D2
-	VFMLA   V6.D2, V13.D2, V9.D2
-	// p = e^r
-	FLDPQ   224(R12), (F12, F13)
-	VFMLA   V8.D2, V7.D2, V12.D2
-	VFMLA   V9.D2, V7.D2, V13.D2
-	FLDPQ   256(R12), (F14, F15)
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	FLDPQ   288(R12), (F12, F13)
-	VFMLA   V8.D2, V14.D2, V12.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	FLDPQ   320(R12), (F14, F15)
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	FLDPQ   352(R12), (F12, F13)
-	VFMLA   V8.D2, V14.D2, V12.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	FLDPQ   384(R12), (F14, F15)
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	FLDPQ   416(R12), (F12, F13)
-	VFMLA   V8.D2, V14.D2, V12.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	FLDPQ   448(R12), (F14, F15)
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	FLDPQ   480(R12), (F12, F13)
-	VFMLA   V8.D2, V14.D2, V12.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	FLDPQ   512(R12), (F14, F15)
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	FLDPQ   512(R12), (F12, F13)
-	VFMLA   V8.D2, V14.D2, V12.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	// s = 2^(n-c)
-	VSHL    $52, V10.D2, V10.D2
-	VSHL    $52, V11.D2, V11.D2
-	WORD    $0x6e6add8c // VFMUL V10.D2, V12.D2, V12.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	FMOVQ   (R11), F8
-	VCMTST  V8.D2, V0.D2, V9.D2
-	VAND    V9.B16, V12.B16, V9.B16
-	FLDPQ   (R8), (F8, F10)
-	WORD    $0x4e69f50b // VFMAX V9.D2, V8.D2, V11.D2
-	WORD    $0x4ee9f509 // VFMIN V9.D2, V8.D2, V9.D2
-	WORD    $0x4e69d568 // VFADD V9.D2, V11.D2, V8.D2
-	WORD    $0x4eebd50b // VFSUB V11.D2, V8.D2, V11.D2
-	WORD    $0x4eebd529 // VFSUB V11.D2, V9.D2, V9.D2
-	WORD    $0x4e69d54a // VFADD V9.D2, V10.D2, V10.D2
-	FSTPQ   (F8, F10), (R8)
-	FMOVQ   32(R11), F8
-	VCMTST  V8.D2, V0.D2, V9.D2
-	VAND    V9.B16, V13.B16, V9.B16
-	FLDPQ   64(R8), (F8, F10)
-	WORD    $0x4e69f50b // VFMAX V9.D2, V8.D2, V11.D2
-	WORD    $0x4ee9f509 // VFMIN V9.D2, V8.D2, V9.D2
-	WORD    $0x4e69d568 // VFADD V9.D2, V11.D2, V8.D2
-	WORD    $0x4eebd50b // VFSUB V11.D2, V8.D2, V11.D2
-	WORD    $0x4eebd529 // VFSUB V11.D2, V9.D2, V9.D2
-	WORD    $0x4e69d54a // VFADD V9.D2, V10.D2, V10.D2
-	FSTPQ   (F8, F10), 64(R8)
-	ADD     $16, R2
-	ADD     $16, R11
-	ADD     $32, R8
-	SUB     $1, R4
-	TBNZ    $0, R4, half149
-	SUB     $32, R11
-	SUB     $64, R8
-	B       copied139
-short148:
-	VLD1R.P 4(R10), [V0.S4]
-half150:
+half136:
 	FMOVQ   (R2), F8
 	WORD    $0x4e68f448 // VFMAX V8.D2, V2.D2, V8.D2
 	WORD    $0x4ee8f468 // VFMIN V8.D2, V3.D2, V8.D2
@@ -5127,11 +4458,11 @@ half150:
 	ADD     $16, R11
 	ADD     $32, R8
 	SUB     $1, R4
-	TBNZ    $0, R4, half150
+	TBNZ    $0, R4, half136
 	SUB     $32, R11
 	SUB     $64, R8
-copied139:
-done140:
+copied127:
+done128:
 	FLDPQ   (R8), (F8, F9)
 	FLDPQ   32(R8), (F10, F11)
 	FLDPQ   64(R8), (F12, F13)
@@ -5172,8 +4503,8 @@ done140:
 	MOVD    words+48(FP), R14
 	ADD     R14<<3, R9
 	SUB     $1, R7
-	CBNZ    R7, row135
-last136:
+	CBNZ    R7, row123
+last124:
 	RET
 
 // func targetExp64NEON(a *float64, w *float64, wStride int, x *float64, stride int, rows int, n int, neg *uint64, words int)
@@ -5200,8 +4531,8 @@ TEXT ·targetExp64NEON(SB), NOSPLIT, $512-72
 	FMOVQ   192(R14), F7
 	MOVD    stride+32(FP), R15
 	MOVD    wStride+16(FP), R19
-	CBZ     R9, last152
-row151:
+	CBZ     R9, last138
+row137:
 	VEOR    V8.B16, V8.B16, V8.B16
 	FSTPQ   (F8, F8), (R10)
 	FSTPQ   (F8, F8), 32(R10)
@@ -5212,10 +4543,10 @@ row151:
 	MOVD    R11, R12
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest154
-group153:
+	BMI     rest140
+group139:
 	VLD1R.P 4(R12), [V0.S4]
-half157:
+half143:
 	FMOVQ   (R2), F8
 	WORD    $0x4e68f448 // VFMAX V8.D2, V2.D2, V8.D2
 	WORD    $0x4ee8f468 // VFMIN V8.D2, V3.D2, V8.D2
@@ -5495,142 +4826,47 @@ half157:
 	ADD     $16, R13
 	ADD     $32, R10
 	SUB     $1, R6
-	TBNZ    $0, R6, half157
+	TBNZ    $0, R6, half143
 	SUB     $32, R13
 	SUB     $64, R10
 	ADD     $224, R2
 	ADD     $224, R4
-	TBZ     $63, R6, group153
+	TBZ     $63, R6, group139
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied155
-rest154:
-	CBZ     R8, done156
+	TBZ     $1, R6, copied141
+rest140:
+	CBZ     R8, done142
 	ADD     $0, R7, R20
-	TBZ     $7, R8, skip158
+	TBZ     $7, R8, skip144
 	VLD1.P  64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R20)
 	VLD1.P  64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R20)
-skip158:
-	TBZ     $6, R8, skip159
+skip144:
+	TBZ     $6, R8, skip145
 	VLD1.P  64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R20)
-skip159:
-	TBZ     $5, R8, skip160
+skip145:
+	TBZ     $5, R8, skip146
 	VLD1.P  32(R2), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R20)
-skip160:
-	TBZ     $4, R8, skip161
+skip146:
+	TBZ     $4, R8, skip147
 	VLD1.P  16(R2), [V8.B16]
 	VST1.P  [V8.B16], 16(R20)
-skip161:
-	TBZ     $3, R8, skip162
+skip147:
+	TBZ     $3, R8, skip148
 	FMOVD.P 8(R2), F8
 	FMOVD.P F8, 8(R20)
-skip162:
+skip148:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
-	CMP     $64, R8
-	BLS     short163
 	CMP     $128, R8
-	BLS     short164
-	B       group153
-short163:
+	BLS     short149
+	B       group139
+short149:
 	VLD1R.P 4(R12), [V0.S4]
-half165:
-	FMOVQ   (R2), F8
-	WORD    $0x4e68f448 // VFMAX V8.D2, V2.D2, V8.D2
-	WORD    $0x4ee8f468 // VFMIN V8.D2, V3.D2, V8.D2
-	FMOVQ   32(R2), F9
-	WORD    $0x4e69f449 // VFMAX V9.D2, V2.D2, V9.D2
-	WORD    $0x4ee9f469 // VFMIN V9.D2, V3.D2, V9.D2
-	// t = x·log2(e) + magic; n = t - magic
-	VMOV    V1.B16, V10.B16
-	VFMLA   V4.D2, V8.D2, V10.D2
-	VMOV    V1.B16, V11.B16
-	VFMLA   V4.D2, V9.D2, V11.D2
-	WORD    $0x4ee1d54c // VFSUB V1.D2, V10.D2, V12.D2
-	WORD    $0x4ee1d56d // VFSUB V1.D2, V11.D2, V13.D2
-	// r = x - n·ln2Hi - n·ln2Lo
-	VFMLA   V5.D2, V12.D2, V8.D2
-	VFMLA   V5.D2, V13.D2, V9.D2
-	VFMLA   V6.D2, V12.D2, V8.D2
-	VFMLA   V6.D2, V13.D2, V9.D2
-	// p = e^r
-	FLDPQ   224(R14), (F12, F13)
-	VFMLA   V8.D2, V7.D2, V12.D2
-	VFMLA   V9.D2, V7.D2, V13.D2
-	FLDPQ   256(R14), (F14, F15)
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	FLDPQ   288(R14), (F12, F13)
-	VFMLA   V8.D2, V14.D2, V12.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	FLDPQ   320(R14), (F14, F15)
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	FLDPQ   352(R14), (F12, F13)
-	VFMLA   V8.D2, V14.D2, V12.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	FLDPQ   384(R14), (F14, F15)
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	FLDPQ   416(R14), (F12, F13)
-	VFMLA   V8.D2, V14.D2, V12.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	FLDPQ   448(R14), (F14, F15)
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	FLDPQ   480(R14), (F12, F13)
-	VFMLA   V8.D2, V14.D2, V12.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	FLDPQ   512(R14), (F14, F15)
-	VFMLA   V8.D2, V12.D2, V14.D2
-	VFMLA   V9.D2, V13.D2, V15.D2
-	FLDPQ   512(R14), (F12, F13)
-	VFMLA   V8.D2, V14.D2, V12.D2
-	VFMLA   V9.D2, V15.D2, V13.D2
-	// s = 2^(n-c)
-	VSHL    $52, V10.D2, V10.D2
-	VSHL    $52, V11.D2, V11.D2
-	WORD    $0x6e6add8c // VFMUL V10.D2, V12.D2, V12.D2
-	WORD    $0x6e6bddad // VFMUL V11.D2, V13.D2, V13.D2
-	FMOVQ   (R13), F8
-	VCMTST  V8.D2, V0.D2, V9.D2
-	VAND    V9.B16, V12.B16, V9.B16
-	FMOVQ   F9, (R4)
-	FLDPQ   (R10), (F8, F10)
-	WORD    $0x4e69f50b // VFMAX V9.D2, V8.D2, V11.D2
-	WORD    $0x4ee9f509 // VFMIN V9.D2, V8.D2, V9.D2
-	WORD    $0x4e69d568 // VFADD V9.D2, V11.D2, V8.D2
-	WORD    $0x4eebd50b // VFSUB V11.D2, V8.D2, V11.D2
-	WORD    $0x4eebd529 // VFSUB V11.D2, V9.D2, V9.D2
-	WORD    $0x4e69d54a // VFADD V9.D2, V10.D2, V10.D2
-	FSTPQ   (F8, F10), (R10)
-	FMOVQ   32(R13), F8
-	VCMTST  V8.D2, V0.D2, V9.D2
-	VAND    V9.B16, V13.B16, V9.B16
-	FMOVQ   F9, 32(R4)
-	FLDPQ   64(R10), (F8, F10)
-	WORD    $0x4e69f50b // VFMAX V9.D2, V8.D2, V11.D2
-	WORD    $0x4ee9f509 // VFMIN V9.D2, V8.D2, V9.D2
-	WORD    $0x4e69d568 // VFADD V9.D2, V11.D2, V8.D2
-	WORD    $0x4eebd50b // VFSUB V11.D2, V8.D2, V11.D2
-	WORD    $0x4eebd529 // VFSUB V11.D2, V9.D2, V9.D2
-	WORD    $0x4e69d54a // VFADD V9.D2, V10.D2, V10.D2
-	FSTPQ   (F8, F10), 64(R10)
-	ADD     $16, R2
-	ADD     $16, R4
-	ADD     $16, R13
-	ADD     $32, R10
-	SUB     $1, R6
-	TBNZ    $0, R6, half165
-	SUB     $32, R13
-	SUB     $64, R10
-	B       copied155
-short164:
-	VLD1R.P 4(R12), [V0.S4]
-half166:
+half150:
 	FMOVQ   (R2), F8
 	WORD    $0x4e68f448 // VFMAX V8.D2, V2.D2, V8.D2
 	WORD    $0x4ee8f468 // VFMIN V8.D2, V3.D2, V8.D2
@@ -5784,11 +5020,11 @@ half166:
 	ADD     $16, R13
 	ADD     $32, R10
 	SUB     $1, R6
-	TBNZ    $0, R6, half166
+	TBNZ    $0, R6, half150
 	SUB     $32, R13
 	SUB     $64, R10
-copied155:
-done156:
+copied141:
+done142:
 	FLDPQ   (R10), (F8, F9)
 	FLDPQ   32(R10), (F10, F11)
 	FLDPQ   64(R10), (F12, F13)
@@ -5830,8 +5066,8 @@ done156:
 	MOVD    words+64(FP), R20
 	ADD     R20<<3, R11
 	SUB     $1, R9
-	CBNZ    R9, row151
-last152:
+	CBNZ    R9, row137
+last138:
 	RET
 
 // func targetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, f *float64)
@@ -5850,15 +5086,15 @@ TEXT ·targetScale64NEON(SB), NOSPLIT, $512-56
 	FMOVQ   576(R10), F1
 	MOVD    dstStride+8(FP), R11
 	MOVD    wStride+24(FP), R12
-	CBZ     R9, last168
-row167:
+	CBZ     R9, last152
+row151:
 	MOVD    R4, R13
 	VLD1R.P 8(R13), [V2.D2]
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R5, R6
-	BMI     rest170
-group169:
+	BMI     rest154
+group153:
 	FLDPQ   (R3), (F4, F6)
 	FLDPQ   64(R3), (F5, F7)
 	WORD    $0x6e60e488 // VFCMGE V0.D2, V4.D2, V8.D2
@@ -5894,35 +5130,35 @@ group169:
 	SUB     $1, R6
 	ADD     $128, R1
 	ADD     $128, R3
-	TBZ     $63, R6, group169
+	TBZ     $63, R6, group153
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R6, copied171
-rest170:
-	CBZ     R8, done172
+	TBZ     $0, R6, copied155
+rest154:
+	CBZ     R8, done156
 	MOVD    R7, R1
 	ADD     $0, R7, R13
-	TBZ     $6, R8, skip173
+	TBZ     $6, R8, skip157
 	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R13)
-skip173:
-	TBZ     $5, R8, skip174
+skip157:
+	TBZ     $5, R8, skip158
 	VLD1.P  32(R3), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R13)
-skip174:
-	TBZ     $4, R8, skip175
+skip158:
+	TBZ     $4, R8, skip159
 	VLD1.P  16(R3), [V4.B16]
 	VST1.P  [V4.B16], 16(R13)
-skip175:
-	TBZ     $3, R8, skip176
+skip159:
+	TBZ     $3, R8, skip160
 	FMOVD.P 8(R3), F4
 	FMOVD.P F4, 8(R13)
-skip176:
+skip160:
 	ADD     $0, R7, R3
 	MOVD    $-1, R6
 	CMP     $64, R8
-	BLS     short177
-	B       group169
-short177:
+	BLS     short161
+	B       group153
+short161:
 	FLDPQ   (R3), (F4, F5)
 	WORD    $0x6e60e486 // VFCMGE V0.D2, V4.D2, V6.D2
 	WORD    $0x6e62dc84 // VFMUL V2.D2, V4.D2, V4.D2
@@ -5932,7 +5168,7 @@ short177:
 	VAND    V6.B16, V5.B16, V5.B16
 	FSTPQ   (F4, F5), (R1)
 	CMP     $32, R8
-	BLS     copied171
+	BLS     copied155
 	FLDPQ   32(R3), (F4, F5)
 	WORD    $0x6e60e486 // VFCMGE V0.D2, V4.D2, V6.D2
 	WORD    $0x6e62dc84 // VFMUL V2.D2, V4.D2, V4.D2
@@ -5941,32 +5177,32 @@ short177:
 	WORD    $0x6e62dca5 // VFMUL V2.D2, V5.D2, V5.D2
 	VAND    V6.B16, V5.B16, V5.B16
 	FSTPQ   (F4, F5), 32(R1)
-copied171:
+copied155:
 	MOVD    R7, R13
 	ADD     R5<<7, R0, R14
-	TBZ     $6, R8, skip178
+	TBZ     $6, R8, skip162
 	VLD1.P  64(R13), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R14)
-skip178:
-	TBZ     $5, R8, skip179
+skip162:
+	TBZ     $5, R8, skip163
 	VLD1.P  32(R13), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R14)
-skip179:
-	TBZ     $4, R8, skip180
+skip163:
+	TBZ     $4, R8, skip164
 	VLD1.P  16(R13), [V4.B16]
 	VST1.P  [V4.B16], 16(R14)
-skip180:
-	TBZ     $3, R8, skip181
+skip164:
+	TBZ     $3, R8, skip165
 	FMOVD.P 8(R13), F4
 	FMOVD.P F4, 8(R14)
-skip181:
-done172:
+skip165:
+done156:
 	ADD     $8, R4
 	ADD     R11<<3, R0
 	ADD     R12<<3, R2
 	SUB     $1, R9
-	CBNZ    R9, row167
-last168:
+	CBNZ    R9, row151
+last152:
 	RET
 
 // func selectScale64NEON(dst *float64, dstStride int, w *float64, wStride int, rows int, n int, fa *float64, fb *float64)
@@ -5986,8 +5222,8 @@ TEXT ·selectScale64NEON(SB), NOSPLIT, $512-64
 	FMOVQ   576(R11), F1
 	MOVD    dstStride+8(FP), R12
 	MOVD    wStride+24(FP), R13
-	CBZ     R10, last183
-row182:
+	CBZ     R10, last167
+row166:
 	MOVD    R4, R14
 	VLD1R.P 8(R14), [V2.D2]
 	MOVD    R5, R14
@@ -5995,8 +5231,8 @@ row182:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	SUBS    $1, R6, R7
-	BMI     rest185
-group184:
+	BMI     rest169
+group168:
 	FLDPQ   (R3), (F4, F6)
 	FLDPQ   64(R3), (F5, F7)
 	WORD    $0x6e60e488 // VFCMGE V0.D2, V4.D2, V8.D2
@@ -6072,35 +5308,35 @@ group184:
 	SUB     $1, R7
 	ADD     $128, R1
 	ADD     $128, R3
-	TBZ     $63, R7, group184
+	TBZ     $63, R7, group168
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R7, copied186
-rest185:
-	CBZ     R9, done187
+	TBZ     $0, R7, copied170
+rest169:
+	CBZ     R9, done171
 	MOVD    R8, R1
 	ADD     $0, R8, R14
-	TBZ     $6, R9, skip188
+	TBZ     $6, R9, skip172
 	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R14)
-skip188:
-	TBZ     $5, R9, skip189
+skip172:
+	TBZ     $5, R9, skip173
 	VLD1.P  32(R3), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R14)
-skip189:
-	TBZ     $4, R9, skip190
+skip173:
+	TBZ     $4, R9, skip174
 	VLD1.P  16(R3), [V4.B16]
 	VST1.P  [V4.B16], 16(R14)
-skip190:
-	TBZ     $3, R9, skip191
+skip174:
+	TBZ     $3, R9, skip175
 	FMOVD.P 8(R3), F4
 	FMOVD.P F4, 8(R14)
-skip191:
+skip175:
 	ADD     $0, R8, R3
 	MOVD    $-1, R7
 	CMP     $64, R9
-	BLS     short192
-	B       group184
-short192:
+	BLS     short176
+	B       group168
+short176:
 	FLDPQ   (R3), (F4, F5)
 	WORD    $0x6e60e486 // VFCMGE V0.D2, V4.D2, V6.D2
 	WORD    $0x6e64e427 // VFCMGE V4.D2, V1.D2, V7.D2
@@ -6120,7 +5356,7 @@ short192:
 	WORD    $0x6e66dca5 // VFMUL V6.D2, V5.D2, V5.D2
 	FSTPQ   (F4, F5), (R1)
 	CMP     $32, R9
-	BLS     copied186
+	BLS     copied170
 	FLDPQ   32(R3), (F4, F5)
 	WORD    $0x6e60e486 // VFCMGE V0.D2, V4.D2, V6.D2
 	WORD    $0x6e64e427 // VFCMGE V4.D2, V1.D2, V7.D2
@@ -6139,31 +5375,31 @@ short192:
 	VORR    V7.B16, V6.B16, V6.B16
 	WORD    $0x6e66dca5 // VFMUL V6.D2, V5.D2, V5.D2
 	FSTPQ   (F4, F5), 32(R1)
-copied186:
+copied170:
 	MOVD    R8, R14
 	ADD     R6<<7, R0, R15
-	TBZ     $6, R9, skip193
+	TBZ     $6, R9, skip177
 	VLD1.P  64(R14), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R15)
-skip193:
-	TBZ     $5, R9, skip194
+skip177:
+	TBZ     $5, R9, skip178
 	VLD1.P  32(R14), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R15)
-skip194:
-	TBZ     $4, R9, skip195
+skip178:
+	TBZ     $4, R9, skip179
 	VLD1.P  16(R14), [V4.B16]
 	VST1.P  [V4.B16], 16(R15)
-skip195:
-	TBZ     $3, R9, skip196
+skip179:
+	TBZ     $3, R9, skip180
 	FMOVD.P 8(R14), F4
 	FMOVD.P F4, 8(R15)
-skip196:
-done187:
+skip180:
+done171:
 	ADD     $8, R4
 	ADD     $8, R5
 	ADD     R12<<3, R0
 	ADD     R13<<3, R2
 	SUB     $1, R10
-	CBNZ    R10, row182
-last183:
+	CBNZ    R10, row166
+last167:
 	RET

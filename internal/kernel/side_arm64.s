@@ -1562,26 +1562,26 @@ skip62:
 copied56:
 	MOVD    R8, R12
 	ADD     R6<<7, R2, R13
-	TBZ     $6, R9, skip63
+	TBZ     $6, R9, skip64
 	VLD1.P  64(R12), [V13.B16, V14.B16, V15.B16, V16.B16]
 	VST1.P  [V13.B16, V14.B16, V15.B16, V16.B16], 64(R13)
-skip63:
-	TBZ     $5, R9, skip64
+skip64:
+	TBZ     $5, R9, skip65
 	VLD1.P  32(R12), [V13.B16, V14.B16]
 	VST1.P  [V13.B16, V14.B16], 32(R13)
-skip64:
-	TBZ     $4, R9, skip65
+skip65:
+	TBZ     $4, R9, skip66
 	VLD1.P  16(R12), [V13.B16]
 	VST1.P  [V13.B16], 16(R13)
-skip65:
-	TBZ     $3, R9, skip66
+skip66:
+	TBZ     $3, R9, skip67
 	FMOVD.P 8(R12), F13
 	FMOVD.P F13, 8(R13)
-skip66:
-	TBZ     $2, R9, skip67
+skip67:
+	TBZ     $2, R9, skip68
 	FMOVS.P 4(R12), F13
 	FMOVS.P F13, 4(R13)
-skip67:
+skip68:
 done57:
 	WORD    $0x4e65d463 // VFADD V5.D2, V3.D2, V3.D2
 	WORD    $0x4e66d484 // VFADD V6.D2, V4.D2, V4.D2
@@ -1615,9 +1615,9 @@ TEXT ·softWeights32NEON(SB), NOSPLIT, $0-88
 	FMOVQ   32(R8), F1
 	FMOVQ   64(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
-row68:
+row69:
 	MOVD    $0, R6
-group69:
+group70:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $4, R6, R10
@@ -1806,7 +1806,7 @@ group69:
 	FMOVQ   F14, 16(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     group69
+	BLT     group70
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<2, R0
 	MOVD    wStride+16(FP), R7
@@ -1816,7 +1816,7 @@ group69:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row68
+	CBNZ    R5, row69
 	RET
 
 // func sideMax64NEON(top *[4]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64)
@@ -1842,8 +1842,8 @@ TEXT ·sideMax64NEON(SB), NOSPLIT, $512-88
 	FMOVQ   192(R15), F5
 	MOVD    stride+16(FP), R19
 	MOVD    wStride+72(FP), R20
-	CBZ     R9, last71
-row70:
+	CBZ     R9, last72
+row71:
 	VMOV    V3.B16, V6.B16
 	VMOV    V3.B16, V7.B16
 	VMOV    V3.B16, V8.B16
@@ -1854,11 +1854,11 @@ row70:
 	MOVD    R12, R13
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest73
-group72:
+	BMI     rest74
+group73:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half76:
+half77:
 	FMOVQ   (R2), F10
 	FMOVQ   (R14), F13
 	VCMTST  V13.D2, V1.D2, V11.D2
@@ -1975,41 +1975,41 @@ half76:
 	ADD     $32, R4
 	ADD     $32, R14
 	SUB     $1, R6
-	TBNZ    $0, R6, half76
+	TBNZ    $0, R6, half77
 	SUB     $64, R14
 	ADD     $64, R2
 	ADD     $192, R4
-	TBZ     $63, R6, group72
+	TBZ     $63, R6, group73
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied74
-rest73:
-	CBZ     R8, done75
+	TBZ     $1, R6, copied75
+rest74:
+	CBZ     R8, done76
 	ADD     $0, R7, R21
-	TBZ     $6, R8, skip77
+	TBZ     $6, R8, skip78
 	VLD1.P  64(R2), [V10.B16, V11.B16, V12.B16, V13.B16]
 	VST1.P  [V10.B16, V11.B16, V12.B16, V13.B16], 64(R21)
-skip77:
-	TBZ     $5, R8, skip78
+skip78:
+	TBZ     $5, R8, skip79
 	VLD1.P  32(R2), [V10.B16, V11.B16]
 	VST1.P  [V10.B16, V11.B16], 32(R21)
-skip78:
-	TBZ     $4, R8, skip79
+skip79:
+	TBZ     $4, R8, skip80
 	VLD1.P  16(R2), [V10.B16]
 	VST1.P  [V10.B16], 16(R21)
-skip79:
-	TBZ     $3, R8, skip80
+skip80:
+	TBZ     $3, R8, skip81
 	FMOVD.P 8(R2), F10
 	FMOVD.P F10, 8(R21)
-skip80:
+skip81:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
-	BLS     short81
-	B       group72
-short81:
+	BLS     short82
+	B       group73
+short82:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half82:
+half83:
 	FMOVQ   (R2), F10
 	FMOVQ   (R14), F13
 	VCMTST  V13.D2, V1.D2, V11.D2
@@ -2070,33 +2070,33 @@ half82:
 	ADD     $32, R4
 	ADD     $32, R14
 	SUB     $1, R6
-	TBNZ    $0, R6, half82
+	TBNZ    $0, R6, half83
 	SUB     $64, R14
-copied74:
-done75:
+copied75:
+done76:
 	WORD    $0x7e70f8c6 // VFMAXP V6.D2, F6
 	FCMPD   F6, F6
-	BVC     number83
+	BVC     number84
 	VMOV    V4.B16, V6.B16
-number83:
+number84:
 	FMOVD.P F6, 8(R0)
 	WORD    $0x7e70f8e7 // VFMAXP V7.D2, F7
 	FCMPD   F7, F7
-	BVC     number84
+	BVC     number85
 	VMOV    V4.B16, V7.B16
-number84:
+number85:
 	FMOVD.P F7, 8(R0)
 	WORD    $0x7e70f908 // VFMAXP V8.D2, F8
 	FCMPD   F8, F8
-	BVC     number85
+	BVC     number86
 	VMOV    V4.B16, V8.B16
-number85:
+number86:
 	FMOVD.P F8, 8(R0)
 	WORD    $0x7e70f929 // VFMAXP V9.D2, F9
 	FCMPD   F9, F9
-	BVC     number86
+	BVC     number87
 	VMOV    V4.B16, V9.B16
-number86:
+number87:
 	FMOVD.P F9, 8(R0)
 	ADD     R19<<3, R1
 	ADD     R20<<3, R3
@@ -2105,8 +2105,8 @@ number86:
 	MOVD    words+56(FP), R21
 	ADD     R21<<3, R12
 	SUB     $1, R9
-	CBNZ    R9, row70
-last71:
+	CBNZ    R9, row71
+last72:
 	RET
 
 // func sideSums64NEON(sum *[2]float64, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64, pStep int)
@@ -2138,8 +2138,8 @@ TEXT ·sideSums64NEON(SB), NOSPLIT, $512-104
 	FMOVQ   288(R15), F6
 	MOVD    stride+16(FP), R22
 	MOVD    wStride+72(FP), R23
-	CBZ     R9, last88
-row87:
+	CBZ     R9, last89
+row88:
 	ADD     $0, R20, R24
 	VLD1R   (R24), [V7.D2]
 	ADD     $24, R20, R24
@@ -2160,11 +2160,11 @@ row87:
 	MOVD    R12, R13
 	LSL     $1, R5, R6
 	SUBS    $2, R6
-	BMI     rest90
-group89:
+	BMI     rest91
+group90:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half93:
+half94:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R2), F9
 	FMOVQ   (R14), F12
@@ -2438,42 +2438,42 @@ half93:
 	ADD     $16, R14
 	ADD     $32, R19
 	SUB     $1, R6
-	TBNZ    $0, R6, half93
+	TBNZ    $0, R6, half94
 	SUB     $32, R14
 	SUB     $64, R19
 	ADD     $96, R2
 	ADD     $224, R4
-	TBZ     $63, R6, group89
+	TBZ     $63, R6, group90
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R6, copied91
-rest90:
-	CBZ     R8, done92
+	TBZ     $1, R6, copied92
+rest91:
+	CBZ     R8, done93
 	ADD     $0, R7, R24
-	TBZ     $6, R8, skip94
+	TBZ     $6, R8, skip95
 	VLD1.P  64(R2), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R24)
-skip94:
-	TBZ     $5, R8, skip95
+skip95:
+	TBZ     $5, R8, skip96
 	VLD1.P  32(R2), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R24)
-skip95:
-	TBZ     $4, R8, skip96
+skip96:
+	TBZ     $4, R8, skip97
 	VLD1.P  16(R2), [V9.B16]
 	VST1.P  [V9.B16], 16(R24)
-skip96:
-	TBZ     $3, R8, skip97
+skip97:
+	TBZ     $3, R8, skip98
 	FMOVD.P 8(R2), F9
 	FMOVD.P F9, 8(R24)
-skip97:
+skip98:
 	ADD     $0, R7, R2
 	MOVD    $-2, R6
 	CMP     $64, R8
-	BLS     short98
-	B       group89
-short98:
+	BLS     short99
+	B       group90
+short99:
 	VLD1R.P 2(R11), [V0.H8]
 	VLD1R.P 2(R13), [V1.H8]
-half99:
+half100:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R2), F9
 	FMOVQ   (R14), F12
@@ -2627,11 +2627,11 @@ half99:
 	ADD     $16, R14
 	ADD     $32, R19
 	SUB     $1, R6
-	TBNZ    $0, R6, half99
+	TBNZ    $0, R6, half100
 	SUB     $32, R14
 	SUB     $64, R19
-copied91:
-done92:
+copied92:
+done93:
 	ADD     R21, R20
 	FLDPQ   (R19), (F9, F10)
 	FLDPQ   32(R19), (F11, F12)
@@ -2712,8 +2712,8 @@ done92:
 	MOVD    words+56(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R9
-	CBNZ    R9, row87
-last88:
+	CBNZ    R9, row88
+last89:
 	RET
 
 // func sideGrad64NEON(dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float64, wStride int, gamma *[2]float64, p *[6]float64)
@@ -2742,8 +2742,8 @@ TEXT ·sideGrad64NEON(SB), NOSPLIT, $512-104
 	MOVD    stride+24(FP), R21
 	MOVD    wStride+80(FP), R22
 	MOVD    dstStride+8(FP), R23
-	CBZ     R10, last101
-row100:
+	CBZ     R10, last102
+row101:
 	ADD     $0, R20, R24
 	VLD1R   (R24), [V7.D2]
 	ADD     $24, R20, R24
@@ -2759,12 +2759,12 @@ row100:
 	MOVD    R13, R14
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest103
-group102:
+	BMI     rest104
+group103:
 	VLD1R.P 2(R12), [V0.H8]
 	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half106:
+half107:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F11
 	FMOVQ   (R15), F14
@@ -2996,44 +2996,44 @@ half106:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half106
+	TBNZ    $0, R7, half107
 	SUB     $64, R15
 	ADD     $64, R3
 	ADD     $192, R5
 	ADD     $64, R1
-	TBZ     $63, R7, group102
+	TBZ     $63, R7, group103
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied104
-rest103:
-	CBZ     R9, done105
+	TBZ     $1, R7, copied105
+rest104:
+	CBZ     R9, done106
 	ADD     $0, R8, R24
-	TBZ     $6, R9, skip107
+	TBZ     $6, R9, skip108
 	VLD1.P  64(R3), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R24)
-skip107:
-	TBZ     $5, R9, skip108
+skip108:
+	TBZ     $5, R9, skip109
 	VLD1.P  32(R3), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R24)
-skip108:
-	TBZ     $4, R9, skip109
+skip109:
+	TBZ     $4, R9, skip110
 	VLD1.P  16(R3), [V11.B16]
 	VST1.P  [V11.B16], 16(R24)
-skip109:
-	TBZ     $3, R9, skip110
+skip110:
+	TBZ     $3, R9, skip111
 	FMOVD.P 8(R3), F11
 	FMOVD.P F11, 8(R24)
-skip110:
+skip111:
 	ADD     $0, R8, R3
 	MOVD    R8, R1
 	MOVD    $-2, R7
 	CMP     $64, R9
-	BLS     short111
-	B       group102
-short111:
+	BLS     short112
+	B       group103
+short112:
 	VLD1R.P 2(R12), [V0.H8]
 	VLD1R.P 2(R14), [V1.H8]
 	VORR    V1.B16, V0.B16, V0.B16
-half112:
+half113:
 	// h = hi·y; -l = h - hi·y - lo·y; magic = that of the side + e
 	FMOVQ   (R3), F11
 	FMOVQ   (R15), F14
@@ -3152,28 +3152,28 @@ half112:
 	ADD     $32, R1
 	ADD     $32, R15
 	SUB     $1, R7
-	TBNZ    $0, R7, half112
+	TBNZ    $0, R7, half113
 	SUB     $64, R15
-copied104:
+copied105:
 	MOVD    R8, R24
 	ADD     R6<<7, R0, R25
-	TBZ     $6, R9, skip113
+	TBZ     $6, R9, skip114
 	VLD1.P  64(R24), [V11.B16, V12.B16, V13.B16, V14.B16]
 	VST1.P  [V11.B16, V12.B16, V13.B16, V14.B16], 64(R25)
-skip113:
-	TBZ     $5, R9, skip114
+skip114:
+	TBZ     $5, R9, skip115
 	VLD1.P  32(R24), [V11.B16, V12.B16]
 	VST1.P  [V11.B16, V12.B16], 32(R25)
-skip114:
-	TBZ     $4, R9, skip115
+skip115:
+	TBZ     $4, R9, skip116
 	VLD1.P  16(R24), [V11.B16]
 	VST1.P  [V11.B16], 16(R25)
-skip115:
-	TBZ     $3, R9, skip116
+skip116:
+	TBZ     $3, R9, skip117
 	FMOVD.P 8(R24), F11
 	FMOVD.P F11, 8(R25)
-skip116:
-done105:
+skip117:
+done106:
 	ADD     $48, R20
 	ADD     R21<<3, R2
 	ADD     R22<<3, R4
@@ -3183,8 +3183,8 @@ done105:
 	MOVD    words+64(FP), R24
 	ADD     R24<<3, R13
 	SUB     $1, R10
-	CBNZ    R10, row100
-last101:
+	CBNZ    R10, row101
+last102:
 	RET
 
 // func weighSums64NEON(a *float64, b *float64, w *float64, wStride int, rows int, n int, m *float64, lo *float64)
@@ -3200,8 +3200,8 @@ TEXT ·weighSums64NEON(SB), NOSPLIT, $512-64
 	MOVD    rows+32(FP), R9
 	VEOR    V0.B16, V0.B16, V0.B16
 	MOVD    wStride+24(FP), R10
-	CBZ     R9, last118
-row117:
+	CBZ     R9, last119
+row118:
 	VEOR    V1.B16, V1.B16, V1.B16
 	VEOR    V2.B16, V2.B16, V2.B16
 	VEOR    V3.B16, V3.B16, V3.B16
@@ -3221,8 +3221,8 @@ row117:
 	MOVD    R2, R3
 	MOVD    m+48(FP), R4
 	SUBS    $1, R5, R6
-	BMI     rest120
-group119:
+	BMI     rest121
+group120:
 	FLDPQ   (R3), (F17, F19)
 	FLDPQ   64(R3), (F18, F20)
 	FLDPQ   (R4), (F21, F23)
@@ -3318,55 +3318,55 @@ group119:
 	SUB     $1, R6
 	ADD     $128, R3
 	ADD     $128, R4
-	TBZ     $63, R6, group119
+	TBZ     $63, R6, group120
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R6, copied121
-rest120:
-	CBZ     R8, done122
+	TBZ     $0, R6, copied122
+rest121:
+	CBZ     R8, done123
 	FSTPQ   (F0, F0), (R7)
 	FSTPQ   (F0, F0), 32(R7)
 	FSTPQ   (F0, F0), 64(R7)
 	FSTPQ   (F0, F0), 96(R7)
 	ADD     $0, R7, R11
-	TBZ     $6, R8, skip123
+	TBZ     $6, R8, skip124
 	VLD1.P  64(R3), [V17.B16, V18.B16, V19.B16, V20.B16]
 	VST1.P  [V17.B16, V18.B16, V19.B16, V20.B16], 64(R11)
-skip123:
-	TBZ     $5, R8, skip124
+skip124:
+	TBZ     $5, R8, skip125
 	VLD1.P  32(R3), [V17.B16, V18.B16]
 	VST1.P  [V17.B16, V18.B16], 32(R11)
-skip124:
-	TBZ     $4, R8, skip125
+skip125:
+	TBZ     $4, R8, skip126
 	VLD1.P  16(R3), [V17.B16]
 	VST1.P  [V17.B16], 16(R11)
-skip125:
-	TBZ     $3, R8, skip126
+skip126:
+	TBZ     $3, R8, skip127
 	FMOVD.P 8(R3), F17
 	FMOVD.P F17, 8(R11)
-skip126:
+skip127:
 	ADD     $0, R7, R3
 	MOVD    $-1, R6
-	B       group119
-copied121:
+	B       group120
+copied122:
 	MOVD    R7, R11
 	ADD     R5<<7, R2, R12
-	TBZ     $6, R8, skip127
+	TBZ     $6, R8, skip129
 	VLD1.P  64(R11), [V17.B16, V18.B16, V19.B16, V20.B16]
 	VST1.P  [V17.B16, V18.B16, V19.B16, V20.B16], 64(R12)
-skip127:
-	TBZ     $5, R8, skip128
+skip129:
+	TBZ     $5, R8, skip130
 	VLD1.P  32(R11), [V17.B16, V18.B16]
 	VST1.P  [V17.B16, V18.B16], 32(R12)
-skip128:
-	TBZ     $4, R8, skip129
+skip130:
+	TBZ     $4, R8, skip131
 	VLD1.P  16(R11), [V17.B16]
 	VST1.P  [V17.B16], 16(R12)
-skip129:
-	TBZ     $3, R8, skip130
+skip131:
+	TBZ     $3, R8, skip132
 	FMOVD.P 8(R11), F17
 	FMOVD.P F17, 8(R12)
-skip130:
-done122:
+skip132:
+done123:
 	WORD    $0x4e66d442 // VFADD V6.D2, V2.D2, V2.D2
 	WORD    $0x4e65f431 // VFMAX V5.D2, V1.D2, V17.D2
 	WORD    $0x4ee5f425 // VFMIN V5.D2, V1.D2, V5.D2
@@ -3433,8 +3433,8 @@ done122:
 	FMOVD.P F9, 8(R1)
 	ADD     R10<<3, R2
 	SUB     $1, R9
-	CBNZ    R9, row117
-last118:
+	CBNZ    R9, row118
+last119:
 	RET
 
 // func softWeights64NEON(neg *float64, pos *float64, wStride int, t *float64, stride int, rows int, n int, part *uint64, words int, class *float64, exponents *float64)
@@ -3451,9 +3451,9 @@ TEXT ·softWeights64NEON(SB), NOSPLIT, $0-88
 	FMOVQ   32(R8), F1
 	FMOVQ   64(R8), F2
 	VEOR    V3.B16, V3.B16, V3.B16
-row131:
+row133:
 	MOVD    $0, R6
-group132:
+group134:
 	ADD     R6>>3, R3, R7
 	VLD1R   (R7), [V4.B16]
 	LSR     $3, R6, R10
@@ -3626,7 +3626,7 @@ group132:
 	FSTPQ   (F13, F15), 32(R7)
 	ADD     $8, R6
 	CMP     R4, R6
-	BLT     group132
+	BLT     group134
 	MOVD    wStride+16(FP), R7
 	ADD     R7<<3, R0
 	MOVD    wStride+16(FP), R7
@@ -3636,5 +3636,5 @@ group132:
 	MOVD    words+64(FP), R7
 	ADD     R7<<3, R3
 	SUB     $1, R5
-	CBNZ    R5, row131
+	CBNZ    R5, row133
 	RET

@@ -814,39 +814,39 @@ skip25:
 	MOVD    $-2, R7
 	B       group4
 copied6:
-	CBZ     R4, none26
+	CBZ     R4, none27
 	MOVD    R8, R24
 	ADD     R6<<8, R4, R25
-	TBZ     $7, R9, skip27
+	TBZ     $7, R9, skip28
 	VLD1.P  64(R24), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R25)
-	VLD1.P  64(R24), [V9.B16, V10.B16, V11.B16, V12.B16]
-	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R25)
-skip27:
-	TBZ     $6, R9, skip28
 	VLD1.P  64(R24), [V9.B16, V10.B16, V11.B16, V12.B16]
 	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R25)
 skip28:
-	TBZ     $5, R9, skip29
+	TBZ     $6, R9, skip29
+	VLD1.P  64(R24), [V9.B16, V10.B16, V11.B16, V12.B16]
+	VST1.P  [V9.B16, V10.B16, V11.B16, V12.B16], 64(R25)
+skip29:
+	TBZ     $5, R9, skip30
 	VLD1.P  32(R24), [V9.B16, V10.B16]
 	VST1.P  [V9.B16, V10.B16], 32(R25)
-skip29:
-	TBZ     $4, R9, skip30
+skip30:
+	TBZ     $4, R9, skip31
 	VLD1.P  16(R24), [V9.B16]
 	VST1.P  [V9.B16], 16(R25)
-skip30:
-	TBZ     $3, R9, skip31
+skip31:
+	TBZ     $3, R9, skip32
 	FMOVD.P 8(R24), F9
 	FMOVD.P F9, 8(R25)
-skip31:
-	TBZ     $2, R9, skip32
+skip32:
+	TBZ     $2, R9, skip33
 	FMOVS.P 4(R24), F9
 	FMOVS.P F9, 4(R25)
-skip32:
-none26:
+skip33:
+none27:
 done7:
 	CMP     $8, R20
-	BEQ     complete33
+	BEQ     complete34
 	FLDPQ   128(R11), (F9, F10)
 	FLDPQ   160(R11), (F11, F12)
 	WORD    $0x4e69d56d // VFADD V9.D2, V11.D2, V13.D2
@@ -859,7 +859,7 @@ done7:
 	WORD    $0x4e6ad52d // VFADD V10.D2, V9.D2, V13.D2
 	VFMLA   V10.D2, V9.D2, V13.D2
 	FMOVD.P F13, 8(R19)
-complete33:
+complete34:
 	FLDPQ   (R11), (F9, F10)
 	FLDPQ   32(R11), (F11, F12)
 	WORD    $0x4e6bd529 // VFADD V11.D2, V9.D2, V9.D2
@@ -899,12 +899,12 @@ TEXT ·plainLabels32NEON(SB), NOSPLIT, $512-40
 	VCMEQ   V3.B16, V3.B16, V3.B16
 	VSUB    V3.S4, V4.S4, V4.S4
 	MOVD    stride+8(FP), R8
-	CBZ     R6, last35
-row34:
+	CBZ     R6, last36
+row35:
 	MOVD    R0, R1
 	SUBS    $1, R2, R3
-	BMI     rest37
-group36:
+	BMI     rest38
+group37:
 	FLDPQ   (R1), (F6, F8)
 	FLDPQ   64(R1), (F7, F9)
 	VUMAX   V6.S4, V2.S4, V2.S4
@@ -935,42 +935,42 @@ group36:
 	VUMIN   V9.S4, V3.S4, V3.S4
 	SUB     $1, R3
 	ADD     $128, R1
-	TBZ     $63, R3, group36
+	TBZ     $63, R3, group37
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R3, copied38
-rest37:
-	CBZ     R5, done39
+	TBZ     $0, R3, copied39
+rest38:
+	CBZ     R5, done40
 	FSTPQ   (F5, F5), (R4)
 	FSTPQ   (F5, F5), 32(R4)
 	FSTPQ   (F5, F5), 64(R4)
 	FSTPQ   (F5, F5), 96(R4)
 	ADD     $0, R4, R9
-	TBZ     $6, R5, skip40
+	TBZ     $6, R5, skip41
 	VLD1.P  64(R1), [V6.B16, V7.B16, V8.B16, V9.B16]
 	VST1.P  [V6.B16, V7.B16, V8.B16, V9.B16], 64(R9)
-skip40:
-	TBZ     $5, R5, skip41
+skip41:
+	TBZ     $5, R5, skip42
 	VLD1.P  32(R1), [V6.B16, V7.B16]
 	VST1.P  [V6.B16, V7.B16], 32(R9)
-skip41:
-	TBZ     $4, R5, skip42
+skip42:
+	TBZ     $4, R5, skip43
 	VLD1.P  16(R1), [V6.B16]
 	VST1.P  [V6.B16], 16(R9)
-skip42:
-	TBZ     $3, R5, skip43
+skip43:
+	TBZ     $3, R5, skip44
 	FMOVD.P 8(R1), F6
 	FMOVD.P F6, 8(R9)
-skip43:
-	TBZ     $2, R5, skip44
+skip44:
+	TBZ     $2, R5, skip45
 	FMOVS.P 4(R1), F6
 	FMOVS.P F6, 4(R9)
-skip44:
+skip45:
 	ADD     $0, R4, R1
 	MOVD    $-1, R3
 	CMP     $64, R5
-	BLS     short45
-	B       group36
-short45:
+	BLS     short46
+	B       group37
+short46:
 	FLDPQ   (R1), (F6, F7)
 	VUMAX   V6.S4, V2.S4, V2.S4
 	VSUB    V4.S4, V6.S4, V6.S4
@@ -979,7 +979,7 @@ short45:
 	VSUB    V4.S4, V7.S4, V7.S4
 	VUMIN   V7.S4, V3.S4, V3.S4
 	CMP     $32, R5
-	BLS     copied38
+	BLS     copied39
 	FLDPQ   32(R1), (F6, F7)
 	VUMAX   V6.S4, V2.S4, V2.S4
 	VSUB    V4.S4, V6.S4, V6.S4
@@ -987,8 +987,8 @@ short45:
 	VUMAX   V7.S4, V2.S4, V2.S4
 	VSUB    V4.S4, V7.S4, V7.S4
 	VUMIN   V7.S4, V3.S4, V3.S4
-copied38:
-done39:
+copied39:
+done40:
 	VUMAX   V0.S4, V2.S4, V2.S4
 	VUMIN   V1.S4, V3.S4, V3.S4
 	VEOR    V0.B16, V2.B16, V6.B16
@@ -1000,8 +1000,8 @@ done39:
 	MOVD    R10, bad+32(FP)
 	ADD     R8<<2, R0
 	SUB     $1, R6
-	CBNZ    R6, row34
-last35:
+	CBNZ    R6, row35
+last36:
 	RET
 
 // func softLinearNEON(sum *float64, m *float32, mStride int, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, w *float32, rows int, n int, part *uint64, words int, p *float32)
@@ -1023,8 +1023,8 @@ TEXT ·softLinearNEON(SB), NOSPLIT, $768-120
 	MOVD    $laneconstants32<>(SB), R22
 	MOVD    $constants32<>(SB), R23
 	FMOVQ   352(R23), F1
-	CBZ     R15, last47
-row46:
+	CBZ     R15, last48
+row47:
 	MOVD    R1, R24
 	VLD1R.P 4(R24), [V2.S4]
 	VLD1R.P 4(R24), [V3.S4]
@@ -1041,10 +1041,10 @@ row46:
 	MOVD    R20, R21
 	LSL     $1, R11, R12
 	SUBS    $2, R12
-	BMI     rest49
-group48:
+	BMI     rest50
+group49:
 	VLD1R.P 4(R21), [V0.S4]
-half52:
+half53:
 	FMOVQ   (R3), F5
 	FMOVQ   (R5), F6
 	FMOVQ   (R22), F8
@@ -1134,7 +1134,7 @@ half52:
 	ADD     $16, R22
 	ADD     $32, R19
 	SUB     $1, R12
-	TBNZ    $0, R12, half52
+	TBNZ    $0, R12, half53
 	SUB     $32, R22
 	SUB     $64, R19
 	ADD     $96, R3
@@ -1142,148 +1142,148 @@ half52:
 	ADD     $96, R6
 	ADD     $96, R8
 	ADD     $96, R10
-	TBZ     $63, R12, group48
+	TBZ     $63, R12, group49
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R12, copied50
-rest49:
-	CBZ     R14, done51
+	TBZ     $1, R12, copied51
+rest50:
+	CBZ     R14, done52
 	ADD     $0, R13, R24
-	TBZ     $6, R14, skip53
+	TBZ     $6, R14, skip54
 	VLD1.P  64(R3), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip53:
-	TBZ     $5, R14, skip54
+skip54:
+	TBZ     $5, R14, skip55
 	VLD1.P  32(R3), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip54:
-	TBZ     $4, R14, skip55
+skip55:
+	TBZ     $4, R14, skip56
 	VLD1.P  16(R3), [V5.B16]
 	VST1.P  [V5.B16], 16(R24)
-skip55:
-	TBZ     $3, R14, skip56
+skip56:
+	TBZ     $3, R14, skip57
 	FMOVD.P 8(R3), F5
 	FMOVD.P F5, 8(R24)
-skip56:
-	TBZ     $2, R14, skip57
+skip57:
+	TBZ     $2, R14, skip58
 	FMOVS.P 4(R3), F5
 	FMOVS.P F5, 4(R24)
-skip57:
+skip58:
 	ADD     $0, R13, R3
 	ADD     $128, R13, R24
-	TBZ     $6, R14, skip58
+	TBZ     $6, R14, skip59
 	VLD1.P  64(R5), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip58:
-	TBZ     $5, R14, skip59
+skip59:
+	TBZ     $5, R14, skip60
 	VLD1.P  32(R5), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip59:
-	TBZ     $4, R14, skip60
+skip60:
+	TBZ     $4, R14, skip61
 	VLD1.P  16(R5), [V5.B16]
 	VST1.P  [V5.B16], 16(R24)
-skip60:
-	TBZ     $3, R14, skip61
+skip61:
+	TBZ     $3, R14, skip62
 	FMOVD.P 8(R5), F5
 	FMOVD.P F5, 8(R24)
-skip61:
-	TBZ     $2, R14, skip62
+skip62:
+	TBZ     $2, R14, skip63
 	FMOVS.P 4(R5), F5
 	FMOVS.P F5, 4(R24)
-skip62:
+skip63:
 	ADD     $128, R13, R5
 	ADD     $256, R13, R24
-	TBZ     $6, R14, skip63
+	TBZ     $6, R14, skip64
 	VLD1.P  64(R6), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip63:
-	TBZ     $5, R14, skip64
+skip64:
+	TBZ     $5, R14, skip65
 	VLD1.P  32(R6), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip64:
-	TBZ     $4, R14, skip65
+skip65:
+	TBZ     $4, R14, skip66
 	VLD1.P  16(R6), [V5.B16]
 	VST1.P  [V5.B16], 16(R24)
-skip65:
-	TBZ     $3, R14, skip66
+skip66:
+	TBZ     $3, R14, skip67
 	FMOVD.P 8(R6), F5
 	FMOVD.P F5, 8(R24)
-skip66:
-	TBZ     $2, R14, skip67
+skip67:
+	TBZ     $2, R14, skip68
 	FMOVS.P 4(R6), F5
 	FMOVS.P F5, 4(R24)
-skip67:
+skip68:
 	ADD     $256, R13, R6
 	MOVD    R13, R8
 	ADD     $384, R13, R24
-	TBZ     $6, R14, skip68
+	TBZ     $6, R14, skip69
 	VLD1.P  64(R10), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R24)
-skip68:
-	TBZ     $5, R14, skip69
+skip69:
+	TBZ     $5, R14, skip70
 	VLD1.P  32(R10), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R24)
-skip69:
-	TBZ     $4, R14, skip70
+skip70:
+	TBZ     $4, R14, skip71
 	VLD1.P  16(R10), [V5.B16]
 	VST1.P  [V5.B16], 16(R24)
-skip70:
-	TBZ     $3, R14, skip71
+skip71:
+	TBZ     $3, R14, skip72
 	FMOVD.P 8(R10), F5
 	FMOVD.P F5, 8(R24)
-skip71:
-	TBZ     $2, R14, skip72
+skip72:
+	TBZ     $2, R14, skip73
 	FMOVS.P 4(R10), F5
 	FMOVS.P F5, 4(R24)
-skip72:
+skip73:
 	ADD     $384, R13, R10
 	MOVD    $-2, R12
-	B       group48
-copied50:
+	B       group49
+copied51:
 	MOVD    R13, R24
 	ADD     R11<<7, R7, R25
-	TBZ     $6, R14, skip73
+	TBZ     $6, R14, skip75
 	VLD1.P  64(R24), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R25)
-skip73:
-	TBZ     $5, R14, skip74
+skip75:
+	TBZ     $5, R14, skip76
 	VLD1.P  32(R24), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R25)
-skip74:
-	TBZ     $4, R14, skip75
+skip76:
+	TBZ     $4, R14, skip77
 	VLD1.P  16(R24), [V5.B16]
 	VST1.P  [V5.B16], 16(R25)
-skip75:
-	TBZ     $3, R14, skip76
+skip77:
+	TBZ     $3, R14, skip78
 	FMOVD.P 8(R24), F5
 	FMOVD.P F5, 8(R25)
-skip76:
-	TBZ     $2, R14, skip77
+skip78:
+	TBZ     $2, R14, skip79
 	FMOVS.P 4(R24), F5
 	FMOVS.P F5, 4(R25)
-skip77:
+skip79:
 	ADD     $384, R13, R24
 	ADD     R11<<7, R9, R25
-	TBZ     $6, R14, skip78
+	TBZ     $6, R14, skip80
 	VLD1.P  64(R24), [V5.B16, V6.B16, V7.B16, V8.B16]
 	VST1.P  [V5.B16, V6.B16, V7.B16, V8.B16], 64(R25)
-skip78:
-	TBZ     $5, R14, skip79
+skip80:
+	TBZ     $5, R14, skip81
 	VLD1.P  32(R24), [V5.B16, V6.B16]
 	VST1.P  [V5.B16, V6.B16], 32(R25)
-skip79:
-	TBZ     $4, R14, skip80
+skip81:
+	TBZ     $4, R14, skip82
 	VLD1.P  16(R24), [V5.B16]
 	VST1.P  [V5.B16], 16(R25)
-skip80:
-	TBZ     $3, R14, skip81
+skip82:
+	TBZ     $3, R14, skip83
 	FMOVD.P 8(R24), F5
 	FMOVD.P F5, 8(R25)
-skip81:
-	TBZ     $2, R14, skip82
+skip83:
+	TBZ     $2, R14, skip84
 	FMOVS.P 4(R24), F5
 	FMOVS.P F5, 4(R25)
-skip82:
-done51:
+skip84:
+done52:
 	FLDPQ   (R19), (F5, F6)
 	FLDPQ   32(R19), (F7, F8)
 	WORD    $0x4e67d4a5 // VFADD V7.D2, V5.D2, V5.D2
@@ -1303,8 +1303,8 @@ done51:
 	MOVD    words+104(FP), R24
 	ADD     R24<<3, R20
 	SUB     $1, R15
-	CBNZ    R15, row46
-last47:
+	CBNZ    R15, row47
+last48:
 	RET
 
 // func softTermsNEON(sums *[2]float64, u *float32, v *float32, wStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, part *uint64, words int)
@@ -1333,8 +1333,8 @@ TEXT ·softTermsNEON(SB), NOSPLIT, $640-96
 	FMOVQ   192(R21), F7
 	MOVD    stride+40(FP), R22
 	MOVD    tStride+56(FP), R23
-	CBZ     R13, last84
-row83:
+	CBZ     R13, last86
+row85:
 	VEOR    V8.B16, V8.B16, V8.B16
 	FSTPQ   (F8, F8), (R14)
 	FSTPQ   (F8, F8), 32(R14)
@@ -1348,10 +1348,10 @@ row83:
 	MOVD    R15, R19
 	LSL     $1, R9, R10
 	SUBS    $2, R10
-	BMI     rest86
-group85:
+	BMI     rest88
+group87:
 	VLD1R.P 4(R19), [V0.S4]
-half89:
+half91:
 	FMOVQ   (R2), F8
 	WORD    $0x6ea8e449 // VFCMGT V8.S4, V2.S4, V9.S4
 	WORD    $0x6ea3e50a // VFCMGT V3.S4, V8.S4, V10.S4
@@ -1529,133 +1529,133 @@ half89:
 	ADD     $16, R20
 	ADD     $32, R14
 	SUB     $1, R10
-	TBNZ    $0, R10, half89
+	TBNZ    $0, R10, half91
 	SUB     $32, R20
 	SUB     $64, R14
 	ADD     $96, R2
 	ADD     $96, R4
 	ADD     $96, R6
 	ADD     $96, R8
-	TBZ     $63, R10, group85
+	TBZ     $63, R10, group87
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R10, copied87
-rest86:
-	CBZ     R12, done88
+	TBZ     $1, R10, copied89
+rest88:
+	CBZ     R12, done90
 	ADD     $0, R11, R24
-	TBZ     $6, R12, skip90
+	TBZ     $6, R12, skip92
 	VLD1.P  64(R2), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip90:
-	TBZ     $5, R12, skip91
+skip92:
+	TBZ     $5, R12, skip93
 	VLD1.P  32(R2), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip91:
-	TBZ     $4, R12, skip92
+skip93:
+	TBZ     $4, R12, skip94
 	VLD1.P  16(R2), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip92:
-	TBZ     $3, R12, skip93
+skip94:
+	TBZ     $3, R12, skip95
 	FMOVD.P 8(R2), F8
 	FMOVD.P F8, 8(R24)
-skip93:
-	TBZ     $2, R12, skip94
+skip95:
+	TBZ     $2, R12, skip96
 	FMOVS.P 4(R2), F8
 	FMOVS.P F8, 4(R24)
-skip94:
+skip96:
 	ADD     $0, R11, R2
 	ADD     $128, R11, R24
-	TBZ     $6, R12, skip95
+	TBZ     $6, R12, skip97
 	VLD1.P  64(R4), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip95:
-	TBZ     $5, R12, skip96
+skip97:
+	TBZ     $5, R12, skip98
 	VLD1.P  32(R4), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip96:
-	TBZ     $4, R12, skip97
+skip98:
+	TBZ     $4, R12, skip99
 	VLD1.P  16(R4), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip97:
-	TBZ     $3, R12, skip98
+skip99:
+	TBZ     $3, R12, skip100
 	FMOVD.P 8(R4), F8
 	FMOVD.P F8, 8(R24)
-skip98:
-	TBZ     $2, R12, skip99
+skip100:
+	TBZ     $2, R12, skip101
 	FMOVS.P 4(R4), F8
 	FMOVS.P F8, 4(R24)
-skip99:
+skip101:
 	ADD     $128, R11, R4
 	MOVD    R11, R6
 	ADD     $256, R11, R24
-	TBZ     $6, R12, skip100
+	TBZ     $6, R12, skip102
 	VLD1.P  64(R8), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip100:
-	TBZ     $5, R12, skip101
+skip102:
+	TBZ     $5, R12, skip103
 	VLD1.P  32(R8), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip101:
-	TBZ     $4, R12, skip102
+skip103:
+	TBZ     $4, R12, skip104
 	VLD1.P  16(R8), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip102:
-	TBZ     $3, R12, skip103
+skip104:
+	TBZ     $3, R12, skip105
 	FMOVD.P 8(R8), F8
 	FMOVD.P F8, 8(R24)
-skip103:
-	TBZ     $2, R12, skip104
+skip105:
+	TBZ     $2, R12, skip106
 	FMOVS.P 4(R8), F8
 	FMOVS.P F8, 4(R24)
-skip104:
+skip106:
 	ADD     $256, R11, R8
 	MOVD    $-2, R10
-	B       group85
-copied87:
+	B       group87
+copied89:
 	MOVD    R11, R24
 	ADD     R9<<7, R5, R25
-	TBZ     $6, R12, skip105
+	TBZ     $6, R12, skip108
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip105:
-	TBZ     $5, R12, skip106
+skip108:
+	TBZ     $5, R12, skip109
 	VLD1.P  32(R24), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R25)
-skip106:
-	TBZ     $4, R12, skip107
+skip109:
+	TBZ     $4, R12, skip110
 	VLD1.P  16(R24), [V8.B16]
 	VST1.P  [V8.B16], 16(R25)
-skip107:
-	TBZ     $3, R12, skip108
+skip110:
+	TBZ     $3, R12, skip111
 	FMOVD.P 8(R24), F8
 	FMOVD.P F8, 8(R25)
-skip108:
-	TBZ     $2, R12, skip109
+skip111:
+	TBZ     $2, R12, skip112
 	FMOVS.P 4(R24), F8
 	FMOVS.P F8, 4(R25)
-skip109:
+skip112:
 	ADD     $256, R11, R24
 	ADD     R9<<7, R7, R25
-	TBZ     $6, R12, skip110
+	TBZ     $6, R12, skip113
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip110:
-	TBZ     $5, R12, skip111
+skip113:
+	TBZ     $5, R12, skip114
 	VLD1.P  32(R24), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R25)
-skip111:
-	TBZ     $4, R12, skip112
+skip114:
+	TBZ     $4, R12, skip115
 	VLD1.P  16(R24), [V8.B16]
 	VST1.P  [V8.B16], 16(R25)
-skip112:
-	TBZ     $3, R12, skip113
+skip115:
+	TBZ     $3, R12, skip116
 	FMOVD.P 8(R24), F8
 	FMOVD.P F8, 8(R25)
-skip113:
-	TBZ     $2, R12, skip114
+skip116:
+	TBZ     $2, R12, skip117
 	FMOVS.P 4(R24), F8
 	FMOVS.P F8, 4(R25)
-skip114:
-done88:
+skip117:
+done90:
 	FLDPQ   (R14), (F8, F9)
 	FLDPQ   32(R14), (F10, F11)
 	WORD    $0x4e6ad508 // VFADD V10.D2, V8.D2, V8.D2
@@ -1681,8 +1681,8 @@ done88:
 	MOVD    words+88(FP), R24
 	ADD     R24<<3, R15
 	SUB     $1, R13
-	CBNZ    R13, row83
-last84:
+	CBNZ    R13, row85
+last86:
 	RET
 
 // func lessLabels32NEON(dst *float32, dstStride int, t *float32, tStride int, rows int, n int, f *float32)
@@ -1700,8 +1700,8 @@ TEXT ·lessLabels32NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last116
-row115:
+	CBZ     R11, last119
+row118:
 	MOVD    R6, R15
 	VLD1R.P 4(R15), [V0.S4]
 	ADD     $4, R6
@@ -1709,8 +1709,8 @@ row115:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest118
-group117:
+	BMI     rest121
+group120:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -1735,103 +1735,103 @@ group117:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group117
+	TBZ     $63, R8, group120
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied119
-rest118:
-	CBZ     R10, done120
+	TBZ     $0, R8, copied122
+rest121:
+	CBZ     R10, done123
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip121
+	TBZ     $6, R10, skip124
 	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip121:
-	TBZ     $5, R10, skip122
+skip124:
+	TBZ     $5, R10, skip125
 	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip122:
-	TBZ     $4, R10, skip123
+skip125:
+	TBZ     $4, R10, skip126
 	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip123:
-	TBZ     $3, R10, skip124
+skip126:
+	TBZ     $3, R10, skip127
 	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
-skip124:
-	TBZ     $2, R10, skip125
+skip127:
+	TBZ     $2, R10, skip128
 	FMOVS.P 4(R3), F1
 	FMOVS.P F1, 4(R15)
-skip125:
+skip128:
 	ADD     $0, R9, R3
 	ADD     $128, R9, R15
-	TBZ     $6, R10, skip126
+	TBZ     $6, R10, skip129
 	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip126:
-	TBZ     $5, R10, skip127
+skip129:
+	TBZ     $5, R10, skip130
 	VLD1.P  32(R5), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip127:
-	TBZ     $4, R10, skip128
+skip130:
+	TBZ     $4, R10, skip131
 	VLD1.P  16(R5), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
-skip128:
-	TBZ     $3, R10, skip129
+skip131:
+	TBZ     $3, R10, skip132
 	FMOVD.P 8(R5), F1
 	FMOVD.P F1, 8(R15)
-skip129:
-	TBZ     $2, R10, skip130
+skip132:
+	TBZ     $2, R10, skip133
 	FMOVS.P 4(R5), F1
 	FMOVS.P F1, 4(R15)
-skip130:
+skip133:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short131
-	B       group117
-short131:
+	BLS     short134
+	B       group120
+short134:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied119
+	BLS     copied122
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.S4, V3.S4, V1.S4
 	VFMLS   V0.S4, V4.S4, V2.S4
 	FSTPQ   (F1, F2), 32(R1)
-copied119:
+copied122:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip132
+	TBZ     $6, R10, skip135
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip132:
-	TBZ     $5, R10, skip133
+skip135:
+	TBZ     $5, R10, skip136
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip133:
-	TBZ     $4, R10, skip134
+skip136:
+	TBZ     $4, R10, skip137
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip134:
-	TBZ     $3, R10, skip135
+skip137:
+	TBZ     $3, R10, skip138
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip135:
-	TBZ     $2, R10, skip136
+skip138:
+	TBZ     $2, R10, skip139
 	FMOVS.P 4(R15), F1
 	FMOVS.P F1, 4(R19)
-skip136:
-done120:
+skip139:
+done123:
 	ADD     R13<<2, R0
 	ADD     R13<<2, R2
 	ADD     R14<<2, R4
 	SUB     $1, R11
-	CBNZ    R11, row115
-last116:
+	CBNZ    R11, row118
+last119:
 	RET
 
 // func softBCE64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, part *uint64, words int, f *float64)
@@ -1861,28 +1861,28 @@ TEXT ·softBCE64NEON(SB), NOSPLIT, $768-104
 	MOVD    stride+40(FP), R21
 	MOVD    tStride+56(FP), R22
 	MOVD    dstStride+24(FP), R23
-	CBZ     R10, last138
-row137:
+	CBZ     R10, last141
+row140:
 	VEOR    V8.B16, V8.B16, V8.B16
 	FSTPQ   (F8, F8), (R11)
 	FSTPQ   (F8, F8), 32(R11)
 	FSTPQ   (F8, F8), 64(R11)
 	FSTPQ   (F8, F8), 96(R11)
-	CBZ     R4, none139
+	CBZ     R4, none142
 	MOVD    R19, R24
 	VLD1R.P 8(R24), [V3.D2]
 	ADD     $8, R19
-none139:
+none142:
 	MOVD    R0, R1
 	MOVD    R2, R3
 	MOVD    R4, R5
 	MOVD    R12, R13
 	LSL     $1, R6, R7
 	SUBS    $2, R7
-	BMI     rest141
-group140:
+	BMI     rest144
+group143:
 	VLD1R.P 4(R13), [V0.S4]
-half144:
+half147:
 	// u = h - t, m = y·u
 	FMOVQ   (R1), F8
 	FMOVQ   (R3), F9
@@ -1974,7 +1974,7 @@ half144:
 	VAND    V16.B16, V17.B16, V17.B16
 	WORD    $0x6e6bdef7 // VFMUL V11.D2, V23.D2, V23.D2
 	VAND    V22.B16, V23.B16, V23.B16
-	CBZ     R4, none145
+	CBZ     R4, none148
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d628 // VFADD V8.D2, V17.D2, V8.D2
 	WORD    $0x6e68fe28 // VFDIV V8.D2, V17.D2, V8.D2
@@ -1991,7 +1991,7 @@ half144:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V21.B16, V8.B16, V8.B16
 	FMOVQ   F8, 64(R5)
-none145:
+none148:
 	WORD    $0x4e73d5ad // VFADD V19.D2, V13.D2, V13.D2
 	WORD    $0x4e77d628 // VFADD V23.D2, V17.D2, V8.D2
 	VFMLA   V23.D2, V17.D2, V8.D2
@@ -2086,7 +2086,7 @@ none145:
 	VAND    V18.B16, V19.B16, V19.B16
 	WORD    $0x6e6cdf39 // VFMUL V12.D2, V25.D2, V25.D2
 	VAND    V24.B16, V25.B16, V25.B16
-	CBZ     R4, none146
+	CBZ     R4, none149
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d669 // VFADD V9.D2, V19.D2, V9.D2
 	WORD    $0x6e69fe69 // VFDIV V9.D2, V19.D2, V9.D2
@@ -2103,7 +2103,7 @@ none145:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V23.B16, V9.B16, V9.B16
 	FMOVQ   F9, 192(R5)
-none146:
+none149:
 	WORD    $0x4e75d5ef // VFADD V21.D2, V15.D2, V15.D2
 	WORD    $0x4e6fd5ad // VFADD V15.D2, V13.D2, V13.D2
 	WORD    $0x4e79d669 // VFADD V25.D2, V19.D2, V9.D2
@@ -2209,7 +2209,7 @@ none146:
 	VAND    V17.B16, V18.B16, V18.B16
 	WORD    $0x6e6cdf18 // VFMUL V12.D2, V24.D2, V24.D2
 	VAND    V23.B16, V24.B16, V24.B16
-	CBZ     R4, none147
+	CBZ     R4, none150
 	FMOVQ   512(R20), F8
 	WORD    $0x4e68d648 // VFADD V8.D2, V18.D2, V8.D2
 	WORD    $0x6e68fe48 // VFDIV V8.D2, V18.D2, V8.D2
@@ -2226,7 +2226,7 @@ none146:
 	WORD    $0x6e63dd08 // VFMUL V3.D2, V8.D2, V8.D2
 	VAND    V22.B16, V8.B16, V8.B16
 	FMOVQ   F8, 96(R5)
-none147:
+none150:
 	WORD    $0x4e74d5ce // VFADD V20.D2, V14.D2, V14.D2
 	WORD    $0x4e78d648 // VFADD V24.D2, V18.D2, V8.D2
 	VFMLA   V24.D2, V18.D2, V8.D2
@@ -2321,7 +2321,7 @@ none147:
 	VAND    V19.B16, V20.B16, V20.B16
 	WORD    $0x6e6ddf5a // VFMUL V13.D2, V26.D2, V26.D2
 	VAND    V25.B16, V26.B16, V26.B16
-	CBZ     R4, none148
+	CBZ     R4, none151
 	FMOVQ   512(R20), F9
 	WORD    $0x4e69d689 // VFADD V9.D2, V20.D2, V9.D2
 	WORD    $0x6e69fe89 // VFDIV V9.D2, V20.D2, V9.D2
@@ -2338,7 +2338,7 @@ none147:
 	WORD    $0x6e63dd29 // VFMUL V3.D2, V9.D2, V9.D2
 	VAND    V24.B16, V9.B16, V9.B16
 	FMOVQ   F9, 224(R5)
-none148:
+none151:
 	WORD    $0x4e76d610 // VFADD V22.D2, V16.D2, V16.D2
 	WORD    $0x4e70d5ce // VFADD V16.D2, V14.D2, V14.D2
 	WORD    $0x4e7ad689 // VFADD V26.D2, V20.D2, V9.D2
@@ -2485,96 +2485,96 @@ none148:
 	ADD     $16, R14
 	ADD     $32, R11
 	SUB     $1, R7
-	TBNZ    $0, R7, half144
+	TBNZ    $0, R7, half147
 	SUB     $32, R14
 	SUB     $64, R11
 	ADD     $224, R1
 	ADD     $224, R3
 	ADD     $224, R5
-	TBZ     $63, R7, group140
+	TBZ     $63, R7, group143
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R7, copied142
-rest141:
-	CBZ     R9, done143
+	TBZ     $1, R7, copied145
+rest144:
+	CBZ     R9, done146
 	ADD     $0, R8, R24
-	TBZ     $7, R9, skip149
+	TBZ     $7, R9, skip152
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip149:
-	TBZ     $6, R9, skip150
+skip152:
+	TBZ     $6, R9, skip153
 	VLD1.P  64(R1), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip150:
-	TBZ     $5, R9, skip151
+skip153:
+	TBZ     $5, R9, skip154
 	VLD1.P  32(R1), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip151:
-	TBZ     $4, R9, skip152
+skip154:
+	TBZ     $4, R9, skip155
 	VLD1.P  16(R1), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip152:
-	TBZ     $3, R9, skip153
+skip155:
+	TBZ     $3, R9, skip156
 	FMOVD.P 8(R1), F8
 	FMOVD.P F8, 8(R24)
-skip153:
+skip156:
 	ADD     $0, R8, R1
 	ADD     $256, R8, R24
-	TBZ     $7, R9, skip154
+	TBZ     $7, R9, skip157
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip154:
-	TBZ     $6, R9, skip155
+skip157:
+	TBZ     $6, R9, skip158
 	VLD1.P  64(R3), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R24)
-skip155:
-	TBZ     $5, R9, skip156
+skip158:
+	TBZ     $5, R9, skip159
 	VLD1.P  32(R3), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R24)
-skip156:
-	TBZ     $4, R9, skip157
+skip159:
+	TBZ     $4, R9, skip160
 	VLD1.P  16(R3), [V8.B16]
 	VST1.P  [V8.B16], 16(R24)
-skip157:
-	TBZ     $3, R9, skip158
+skip160:
+	TBZ     $3, R9, skip161
 	FMOVD.P 8(R3), F8
 	FMOVD.P F8, 8(R24)
-skip158:
+skip161:
 	ADD     $256, R8, R3
 	MOVD    R8, R5
 	MOVD    $-2, R7
-	B       group140
-copied142:
-	CBZ     R4, none159
+	B       group143
+copied145:
+	CBZ     R4, none163
 	MOVD    R8, R24
 	ADD     R6<<8, R4, R25
-	TBZ     $7, R9, skip160
+	TBZ     $7, R9, skip164
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip160:
-	TBZ     $6, R9, skip161
+skip164:
+	TBZ     $6, R9, skip165
 	VLD1.P  64(R24), [V8.B16, V9.B16, V10.B16, V11.B16]
 	VST1.P  [V8.B16, V9.B16, V10.B16, V11.B16], 64(R25)
-skip161:
-	TBZ     $5, R9, skip162
+skip165:
+	TBZ     $5, R9, skip166
 	VLD1.P  32(R24), [V8.B16, V9.B16]
 	VST1.P  [V8.B16, V9.B16], 32(R25)
-skip162:
-	TBZ     $4, R9, skip163
+skip166:
+	TBZ     $4, R9, skip167
 	VLD1.P  16(R24), [V8.B16]
 	VST1.P  [V8.B16], 16(R25)
-skip163:
-	TBZ     $3, R9, skip164
+skip167:
+	TBZ     $3, R9, skip168
 	FMOVD.P 8(R24), F8
 	FMOVD.P F8, 8(R25)
-skip164:
-none159:
-done143:
+skip168:
+none163:
+done146:
 	FLDPQ   (R11), (F8, F9)
 	FLDPQ   32(R11), (F10, F11)
 	FLDPQ   64(R11), (F12, F13)
@@ -2617,8 +2617,8 @@ done143:
 	MOVD    words+88(FP), R24
 	ADD     R24<<3, R12
 	SUB     $1, R10
-	CBNZ    R10, row137
-last138:
+	CBNZ    R10, row140
+last141:
 	RET
 
 // func plainLabels64NEON(t *float64, stride int, rows int, n int) (bad uint64)
@@ -2636,12 +2636,12 @@ TEXT ·plainLabels64NEON(SB), NOSPLIT, $512-40
 	VEOR    V2.B16, V2.B16, V2.B16
 	VCMEQ   V3.B16, V3.B16, V3.B16
 	MOVD    stride+8(FP), R8
-	CBZ     R6, last166
-row165:
+	CBZ     R6, last170
+row169:
 	MOVD    R0, R1
 	SUBS    $1, R2, R3
-	BMI     rest168
-group167:
+	BMI     rest172
+group171:
 	FLDPQ   (R1), (F4, F6)
 	FLDPQ   64(R1), (F5, F7)
 	WORD    $0x6e64e428 // VFCMGE V4.D2, V1.D2, V8.D2
@@ -2712,38 +2712,38 @@ group167:
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
 	SUB     $1, R3
 	ADD     $128, R1
-	TBZ     $63, R3, group167
+	TBZ     $63, R3, group171
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R3, copied169
-rest168:
-	CBZ     R5, done170
+	TBZ     $0, R3, copied173
+rest172:
+	CBZ     R5, done174
 	FSTPQ   (F2, F2), (R4)
 	FSTPQ   (F2, F2), 32(R4)
 	FSTPQ   (F2, F2), 64(R4)
 	FSTPQ   (F2, F2), 96(R4)
 	ADD     $0, R4, R9
-	TBZ     $6, R5, skip171
+	TBZ     $6, R5, skip175
 	VLD1.P  64(R1), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R9)
-skip171:
-	TBZ     $5, R5, skip172
+skip175:
+	TBZ     $5, R5, skip176
 	VLD1.P  32(R1), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R9)
-skip172:
-	TBZ     $4, R5, skip173
+skip176:
+	TBZ     $4, R5, skip177
 	VLD1.P  16(R1), [V4.B16]
 	VST1.P  [V4.B16], 16(R9)
-skip173:
-	TBZ     $3, R5, skip174
+skip177:
+	TBZ     $3, R5, skip178
 	FMOVD.P 8(R1), F4
 	FMOVD.P F4, 8(R9)
-skip174:
+skip178:
 	ADD     $0, R4, R1
 	MOVD    $-1, R3
 	CMP     $64, R5
-	BLS     short175
-	B       group167
-short175:
+	BLS     short179
+	B       group171
+short179:
 	FLDPQ   (R1), (F4, F5)
 	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
 	VAND    V6.B16, V3.B16, V3.B16
@@ -2762,7 +2762,7 @@ short175:
 	VAND    V5.B16, V4.B16, V4.B16
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
 	CMP     $32, R5
-	BLS     copied169
+	BLS     copied173
 	FLDPQ   32(R1), (F4, F5)
 	WORD    $0x6e64e426 // VFCMGE V4.D2, V1.D2, V6.D2
 	VAND    V6.B16, V3.B16, V3.B16
@@ -2780,8 +2780,8 @@ short175:
 	WORD    $0x6ee2e4a5 // VFCMGT V2.D2, V5.D2, V5.D2
 	VAND    V5.B16, V4.B16, V4.B16
 	WORD    $0x4e641c63 // VBIC V4.B16, V3.B16, V3.B16
-copied169:
-done170:
+copied173:
+done174:
 	VMOV    V3.D[0], R9
 	VMOV    V3.D[1], R10
 	AND     R9, R10
@@ -2789,8 +2789,8 @@ done170:
 	MOVD    R10, bad+32(FP)
 	ADD     R8<<3, R0
 	SUB     $1, R6
-	CBNZ    R6, row165
-last166:
+	CBNZ    R6, row169
+last170:
 	RET
 
 // func lessLabels64NEON(dst *float64, dstStride int, t *float64, tStride int, rows int, n int, f *float64)
@@ -2808,8 +2808,8 @@ TEXT ·lessLabels64NEON(SB), NOSPLIT, $512-56
 	MOVD    dstStride+8(FP), R12
 	MOVD    dstStride+8(FP), R13
 	MOVD    tStride+24(FP), R14
-	CBZ     R11, last177
-row176:
+	CBZ     R11, last181
+row180:
 	MOVD    R6, R15
 	VLD1R.P 8(R15), [V0.D2]
 	ADD     $8, R6
@@ -2817,8 +2817,8 @@ row176:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R7, R8
-	BMI     rest179
-group178:
+	BMI     rest183
+group182:
 	FLDPQ   (R3), (F1, F3)
 	FLDPQ   64(R3), (F2, F4)
 	FLDPQ   (R5), (F5, F7)
@@ -2843,89 +2843,89 @@ group178:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R8, group178
+	TBZ     $63, R8, group182
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R8, copied180
-rest179:
-	CBZ     R10, done181
+	TBZ     $0, R8, copied184
+rest183:
+	CBZ     R10, done185
 	MOVD    R9, R1
 	ADD     $0, R9, R15
-	TBZ     $6, R10, skip182
-	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
-	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
-skip182:
-	TBZ     $5, R10, skip183
-	VLD1.P  32(R3), [V1.B16, V2.B16]
-	VST1.P  [V1.B16, V2.B16], 32(R15)
-skip183:
-	TBZ     $4, R10, skip184
-	VLD1.P  16(R3), [V1.B16]
-	VST1.P  [V1.B16], 16(R15)
-skip184:
-	TBZ     $3, R10, skip185
-	FMOVD.P 8(R3), F1
-	FMOVD.P F1, 8(R15)
-skip185:
-	ADD     $0, R9, R3
-	ADD     $128, R9, R15
 	TBZ     $6, R10, skip186
-	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VLD1.P  64(R3), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
 skip186:
 	TBZ     $5, R10, skip187
-	VLD1.P  32(R5), [V1.B16, V2.B16]
+	VLD1.P  32(R3), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R15)
 skip187:
 	TBZ     $4, R10, skip188
-	VLD1.P  16(R5), [V1.B16]
+	VLD1.P  16(R3), [V1.B16]
 	VST1.P  [V1.B16], 16(R15)
 skip188:
 	TBZ     $3, R10, skip189
-	FMOVD.P 8(R5), F1
+	FMOVD.P 8(R3), F1
 	FMOVD.P F1, 8(R15)
 skip189:
+	ADD     $0, R9, R3
+	ADD     $128, R9, R15
+	TBZ     $6, R10, skip190
+	VLD1.P  64(R5), [V1.B16, V2.B16, V3.B16, V4.B16]
+	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R15)
+skip190:
+	TBZ     $5, R10, skip191
+	VLD1.P  32(R5), [V1.B16, V2.B16]
+	VST1.P  [V1.B16, V2.B16], 32(R15)
+skip191:
+	TBZ     $4, R10, skip192
+	VLD1.P  16(R5), [V1.B16]
+	VST1.P  [V1.B16], 16(R15)
+skip192:
+	TBZ     $3, R10, skip193
+	FMOVD.P 8(R5), F1
+	FMOVD.P F1, 8(R15)
+skip193:
 	ADD     $128, R9, R5
 	MOVD    $-1, R8
 	CMP     $64, R10
-	BLS     short190
-	B       group178
-short190:
+	BLS     short194
+	B       group182
+short194:
 	FLDPQ   (R3), (F1, F2)
 	FLDPQ   (R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), (R1)
 	CMP     $32, R10
-	BLS     copied180
+	BLS     copied184
 	FLDPQ   32(R3), (F1, F2)
 	FLDPQ   32(R5), (F3, F4)
 	VFMLS   V0.D2, V3.D2, V1.D2
 	VFMLS   V0.D2, V4.D2, V2.D2
 	FSTPQ   (F1, F2), 32(R1)
-copied180:
+copied184:
 	MOVD    R9, R15
 	ADD     R7<<7, R0, R19
-	TBZ     $6, R10, skip191
+	TBZ     $6, R10, skip195
 	VLD1.P  64(R15), [V1.B16, V2.B16, V3.B16, V4.B16]
 	VST1.P  [V1.B16, V2.B16, V3.B16, V4.B16], 64(R19)
-skip191:
-	TBZ     $5, R10, skip192
+skip195:
+	TBZ     $5, R10, skip196
 	VLD1.P  32(R15), [V1.B16, V2.B16]
 	VST1.P  [V1.B16, V2.B16], 32(R19)
-skip192:
-	TBZ     $4, R10, skip193
+skip196:
+	TBZ     $4, R10, skip197
 	VLD1.P  16(R15), [V1.B16]
 	VST1.P  [V1.B16], 16(R19)
-skip193:
-	TBZ     $3, R10, skip194
+skip197:
+	TBZ     $3, R10, skip198
 	FMOVD.P 8(R15), F1
 	FMOVD.P F1, 8(R19)
-skip194:
-done181:
+skip198:
+done185:
 	ADD     R13<<3, R0
 	ADD     R13<<3, R2
 	ADD     R14<<3, R4
 	SUB     $1, R11
-	CBNZ    R11, row176
-last177:
+	CBNZ    R11, row180
+last181:
 	RET

@@ -584,36 +584,36 @@ skip23:
 	MOVD    $-2, R11
 	B       group3
 copied5:
-	CBZ     R8, none24
+	CBZ     R8, none25
 	MOVD    R12, R23
 	ADD     R10<<8, R8, R24
-	TBZ     $7, R13, skip25
+	TBZ     $7, R13, skip26
 	VLD1.P  64(R23), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-	VLD1.P  64(R23), [V12.B16, V13.B16, V14.B16, V15.B16]
-	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-skip25:
-	TBZ     $6, R13, skip26
 	VLD1.P  64(R23), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
 skip26:
-	TBZ     $5, R13, skip27
+	TBZ     $6, R13, skip27
+	VLD1.P  64(R23), [V12.B16, V13.B16, V14.B16, V15.B16]
+	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
+skip27:
+	TBZ     $5, R13, skip28
 	VLD1.P  32(R23), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R24)
-skip27:
-	TBZ     $4, R13, skip28
+skip28:
+	TBZ     $4, R13, skip29
 	VLD1.P  16(R23), [V12.B16]
 	VST1.P  [V12.B16], 16(R24)
-skip28:
-	TBZ     $3, R13, skip29
+skip29:
+	TBZ     $3, R13, skip30
 	FMOVD.P 8(R23), F12
 	FMOVD.P F12, 8(R24)
-skip29:
-	TBZ     $2, R13, skip30
+skip30:
+	TBZ     $2, R13, skip31
 	FMOVS.P 4(R23), F12
 	FMOVS.P F12, 4(R24)
-skip30:
-none24:
+skip31:
+none25:
 done6:
 	FLDPQ   (R15), (F12, F13)
 	FLDPQ   32(R15), (F14, F15)
@@ -678,8 +678,8 @@ TEXT ·softTargetScale32NEON(SB), NOSPLIT, $512-96
 	MOVD    dstStride+8(FP), R15
 	MOVD    wStride+24(FP), R19
 	MOVD    tStride+40(FP), R20
-	CBZ     R14, last32
-row31:
+	CBZ     R14, last33
+row32:
 	MOVD    R6, R21
 	VLD1R.P 4(R21), [V0.S4]
 	ADD     $4, R6
@@ -696,8 +696,8 @@ row31:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R10, R11
-	BMI     rest34
-group33:
+	BMI     rest35
+group34:
 	FLDPQ   (R3), (F4, F6)
 	FLDPQ   64(R3), (F5, F7)
 	FLDPQ   (R5), (F8, F10)
@@ -746,61 +746,61 @@ group33:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R11, group33
+	TBZ     $63, R11, group34
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R11, copied35
-rest34:
-	CBZ     R13, done36
+	TBZ     $0, R11, copied36
+rest35:
+	CBZ     R13, done37
 	MOVD    R12, R1
 	ADD     $0, R12, R21
-	TBZ     $6, R13, skip37
+	TBZ     $6, R13, skip38
 	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R21)
-skip37:
-	TBZ     $5, R13, skip38
+skip38:
+	TBZ     $5, R13, skip39
 	VLD1.P  32(R3), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R21)
-skip38:
-	TBZ     $4, R13, skip39
+skip39:
+	TBZ     $4, R13, skip40
 	VLD1.P  16(R3), [V4.B16]
 	VST1.P  [V4.B16], 16(R21)
-skip39:
-	TBZ     $3, R13, skip40
+skip40:
+	TBZ     $3, R13, skip41
 	FMOVD.P 8(R3), F4
 	FMOVD.P F4, 8(R21)
-skip40:
-	TBZ     $2, R13, skip41
+skip41:
+	TBZ     $2, R13, skip42
 	FMOVS.P 4(R3), F4
 	FMOVS.P F4, 4(R21)
-skip41:
+skip42:
 	ADD     $0, R12, R3
 	ADD     $128, R12, R21
-	TBZ     $6, R13, skip42
+	TBZ     $6, R13, skip43
 	VLD1.P  64(R5), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R21)
-skip42:
-	TBZ     $5, R13, skip43
+skip43:
+	TBZ     $5, R13, skip44
 	VLD1.P  32(R5), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R21)
-skip43:
-	TBZ     $4, R13, skip44
+skip44:
+	TBZ     $4, R13, skip45
 	VLD1.P  16(R5), [V4.B16]
 	VST1.P  [V4.B16], 16(R21)
-skip44:
-	TBZ     $3, R13, skip45
+skip45:
+	TBZ     $3, R13, skip46
 	FMOVD.P 8(R5), F4
 	FMOVD.P F4, 8(R21)
-skip45:
-	TBZ     $2, R13, skip46
+skip46:
+	TBZ     $2, R13, skip47
 	FMOVS.P 4(R5), F4
 	FMOVS.P F4, 4(R21)
-skip46:
+skip47:
 	ADD     $128, R12, R5
 	MOVD    $-1, R11
 	CMP     $64, R13
-	BLS     short47
-	B       group33
-short47:
+	BLS     short48
+	B       group34
+short48:
 	FLDPQ   (R3), (F4, F5)
 	FLDPQ   (R5), (F6, F7)
 	WORD    $0x6e20dc88 // VFMUL V0.S4, V4.S4, V8.S4
@@ -813,7 +813,7 @@ short47:
 	VBSL    V8.B16, V3.B16, V7.B16
 	FSTPQ   (F6, F7), (R1)
 	CMP     $32, R13
-	BLS     copied35
+	BLS     copied36
 	FLDPQ   32(R3), (F4, F5)
 	FLDPQ   32(R5), (F6, F7)
 	WORD    $0x6e20dc88 // VFMUL V0.S4, V4.S4, V8.S4
@@ -825,36 +825,36 @@ short47:
 	WORD    $0x6e22e4a7 // VFCMGE V2.S4, V5.S4, V7.S4
 	VBSL    V8.B16, V3.B16, V7.B16
 	FSTPQ   (F6, F7), 32(R1)
-copied35:
+copied36:
 	MOVD    R12, R21
 	ADD     R10<<7, R0, R22
-	TBZ     $6, R13, skip48
+	TBZ     $6, R13, skip49
 	VLD1.P  64(R21), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R22)
-skip48:
-	TBZ     $5, R13, skip49
+skip49:
+	TBZ     $5, R13, skip50
 	VLD1.P  32(R21), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R22)
-skip49:
-	TBZ     $4, R13, skip50
+skip50:
+	TBZ     $4, R13, skip51
 	VLD1.P  16(R21), [V4.B16]
 	VST1.P  [V4.B16], 16(R22)
-skip50:
-	TBZ     $3, R13, skip51
+skip51:
+	TBZ     $3, R13, skip52
 	FMOVD.P 8(R21), F4
 	FMOVD.P F4, 8(R22)
-skip51:
-	TBZ     $2, R13, skip52
+skip52:
+	TBZ     $2, R13, skip53
 	FMOVS.P 4(R21), F4
 	FMOVS.P F4, 4(R22)
-skip52:
-done36:
+skip53:
+done37:
 	ADD     R15<<2, R0
 	ADD     R19<<2, R2
 	ADD     R20<<2, R4
 	SUB     $1, R14
-	CBNZ    R14, row31
-last32:
+	CBNZ    R14, row32
+last33:
 	RET
 
 // func softTargets64NEON(a *float64, sums *[2]float64, peaks *[2]float64, w *float64, wStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, top *float64)
@@ -886,8 +886,8 @@ TEXT ·softTargets64NEON(SB), $896-96
 	MOVD    stride+48(FP), R20
 	MOVD    tStride+64(FP), R21
 	MOVD    wStride+32(FP), R22
-	CBZ     R14, last54
-row53:
+	CBZ     R14, last55
+row54:
 	MOVD    R3, R23
 	VLD1R.P 8(R23), [V9.D2]
 	ADD     $8, R3
@@ -916,9 +916,9 @@ row53:
 	MOVD    R8, R9
 	LSL     $1, R10, R11
 	SUBS    $2, R11
-	BMI     rest56
-group55:
-half59:
+	BMI     rest57
+group56:
+half60:
 	FMOVQ   (R5), F12
 	WORD    $0x4e6cf42c // VFMAX V12.D2, V1.D2, V12.D2
 	FMOVQ   64(R5), F13
@@ -980,10 +980,10 @@ half59:
 	FMOVQ   64(R5), F14
 	WORD    $0x4eeed52f // VFSUB V14.D2, V9.D2, V15.D2
 	WORD    $0x4e69e5ce // VFCMEQ V9.D2, V14.D2, V14.D2
-	CBZ     R8, none60
+	CBZ     R8, none61
 	FMOVQ   F16, (R9)
 	FMOVQ   F17, 64(R9)
-none60:
+none61:
 	FMOVQ   (R7), F18
 	WORD    $0x6e72ddad // VFMUL V18.D2, V13.D2, V13.D2
 	VSUB    V12.D2, V11.D2, V11.D2
@@ -1061,10 +1061,10 @@ none60:
 	FMOVQ   192(R5), F15
 	WORD    $0x4eefd531 // VFSUB V15.D2, V9.D2, V17.D2
 	WORD    $0x4e69e5ef // VFCMEQ V9.D2, V15.D2, V15.D2
-	CBZ     R8, none61
+	CBZ     R8, none62
 	FMOVQ   F19, 128(R9)
 	FMOVQ   F20, 192(R9)
-none61:
+none62:
 	FMOVQ   128(R7), F21
 	VFMLA   V21.D2, V14.D2, V13.D2
 	VSUB    V12.D2, V11.D2, V11.D2
@@ -1168,10 +1168,10 @@ none61:
 	FMOVQ   96(R5), F14
 	WORD    $0x4eeed52f // VFSUB V14.D2, V9.D2, V15.D2
 	WORD    $0x4e69e5ce // VFCMEQ V9.D2, V14.D2, V14.D2
-	CBZ     R8, none62
+	CBZ     R8, none63
 	FMOVQ   F16, 32(R9)
 	FMOVQ   F17, 96(R9)
-none62:
+none63:
 	FMOVQ   32(R7), F18
 	WORD    $0x6e72ddad // VFMUL V18.D2, V13.D2, V13.D2
 	VSUB    V12.D2, V11.D2, V11.D2
@@ -1249,10 +1249,10 @@ none62:
 	FMOVQ   224(R5), F15
 	WORD    $0x4eefd531 // VFSUB V15.D2, V9.D2, V17.D2
 	WORD    $0x4e69e5ef // VFCMEQ V9.D2, V15.D2, V15.D2
-	CBZ     R8, none63
+	CBZ     R8, none64
 	FMOVQ   F19, 160(R9)
 	FMOVQ   F20, 224(R9)
-none63:
+none64:
 	FMOVQ   160(R7), F21
 	VFMLA   V21.D2, V14.D2, V13.D2
 	VSUB    V12.D2, V11.D2, V11.D2
@@ -1300,16 +1300,16 @@ none63:
 	ADD     $16, R9
 	ADD     $32, R15
 	SUB     $1, R11
-	TBNZ    $0, R11, half59
+	TBNZ    $0, R11, half60
 	SUB     $64, R15
 	ADD     $224, R5
 	ADD     $224, R7
 	ADD     $224, R9
-	TBZ     $63, R11, group55
+	TBZ     $63, R11, group56
 	// -2 after the groups, -4 after the rest
-	TBZ     $1, R11, copied57
-rest56:
-	CBZ     R13, done58
+	TBZ     $1, R11, copied58
+rest57:
+	CBZ     R13, done59
 	FSTPQ   (F1, F1), (R12)
 	FSTPQ   (F1, F1), 32(R12)
 	FSTPQ   (F1, F1), 64(R12)
@@ -1319,28 +1319,28 @@ rest56:
 	FSTPQ   (F1, F1), 192(R12)
 	FSTPQ   (F1, F1), 224(R12)
 	ADD     $0, R12, R23
-	TBZ     $7, R13, skip64
+	TBZ     $7, R13, skip65
 	VLD1.P  64(R5), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R23)
-	VLD1.P  64(R5), [V12.B16, V13.B16, V14.B16, V15.B16]
-	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R23)
-skip64:
-	TBZ     $6, R13, skip65
 	VLD1.P  64(R5), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R23)
 skip65:
-	TBZ     $5, R13, skip66
+	TBZ     $6, R13, skip66
+	VLD1.P  64(R5), [V12.B16, V13.B16, V14.B16, V15.B16]
+	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R23)
+skip66:
+	TBZ     $5, R13, skip67
 	VLD1.P  32(R5), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R23)
-skip66:
-	TBZ     $4, R13, skip67
+skip67:
+	TBZ     $4, R13, skip68
 	VLD1.P  16(R5), [V12.B16]
 	VST1.P  [V12.B16], 16(R23)
-skip67:
-	TBZ     $3, R13, skip68
+skip68:
+	TBZ     $3, R13, skip69
 	FMOVD.P 8(R5), F12
 	FMOVD.P F12, 8(R23)
-skip68:
+skip69:
 	ADD     $0, R12, R5
 	FSTPQ   (F4, F4), 256(R12)
 	FSTPQ   (F4, F4), 288(R12)
@@ -1351,60 +1351,60 @@ skip68:
 	FSTPQ   (F4, F4), 448(R12)
 	FSTPQ   (F4, F4), 480(R12)
 	ADD     $256, R12, R23
-	TBZ     $7, R13, skip69
+	TBZ     $7, R13, skip70
 	VLD1.P  64(R7), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R23)
-	VLD1.P  64(R7), [V12.B16, V13.B16, V14.B16, V15.B16]
-	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R23)
-skip69:
-	TBZ     $6, R13, skip70
 	VLD1.P  64(R7), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R23)
 skip70:
-	TBZ     $5, R13, skip71
+	TBZ     $6, R13, skip71
+	VLD1.P  64(R7), [V12.B16, V13.B16, V14.B16, V15.B16]
+	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R23)
+skip71:
+	TBZ     $5, R13, skip72
 	VLD1.P  32(R7), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R23)
-skip71:
-	TBZ     $4, R13, skip72
+skip72:
+	TBZ     $4, R13, skip73
 	VLD1.P  16(R7), [V12.B16]
 	VST1.P  [V12.B16], 16(R23)
-skip72:
-	TBZ     $3, R13, skip73
+skip73:
+	TBZ     $3, R13, skip74
 	FMOVD.P 8(R7), F12
 	FMOVD.P F12, 8(R23)
-skip73:
+skip74:
 	ADD     $256, R12, R7
 	MOVD    R12, R9
 	MOVD    $-2, R11
-	B       group55
-copied57:
-	CBZ     R8, none74
+	B       group56
+copied58:
+	CBZ     R8, none76
 	MOVD    R12, R23
 	ADD     R10<<8, R8, R24
-	TBZ     $7, R13, skip75
+	TBZ     $7, R13, skip77
 	VLD1.P  64(R23), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
 	VLD1.P  64(R23), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-skip75:
-	TBZ     $6, R13, skip76
+skip77:
+	TBZ     $6, R13, skip78
 	VLD1.P  64(R23), [V12.B16, V13.B16, V14.B16, V15.B16]
 	VST1.P  [V12.B16, V13.B16, V14.B16, V15.B16], 64(R24)
-skip76:
-	TBZ     $5, R13, skip77
+skip78:
+	TBZ     $5, R13, skip79
 	VLD1.P  32(R23), [V12.B16, V13.B16]
 	VST1.P  [V12.B16, V13.B16], 32(R24)
-skip77:
-	TBZ     $4, R13, skip78
+skip79:
+	TBZ     $4, R13, skip80
 	VLD1.P  16(R23), [V12.B16]
 	VST1.P  [V12.B16], 16(R24)
-skip78:
-	TBZ     $3, R13, skip79
+skip80:
+	TBZ     $3, R13, skip81
 	FMOVD.P 8(R23), F12
 	FMOVD.P F12, 8(R24)
-skip79:
-none74:
-done58:
+skip81:
+none76:
+done59:
 	FLDPQ   (R15), (F12, F13)
 	FLDPQ   32(R15), (F14, F15)
 	FLDPQ   64(R15), (F16, F17)
@@ -1526,8 +1526,8 @@ done58:
 	ADD     R21<<3, R6
 	ADD     R22<<3, R8
 	SUB     $1, R14
-	CBNZ    R14, row53
-last54:
+	CBNZ    R14, row54
+last55:
 	RET
 
 // func softTargetScale64NEON(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
@@ -1548,8 +1548,8 @@ TEXT ·softTargetScale64NEON(SB), NOSPLIT, $512-96
 	MOVD    dstStride+8(FP), R15
 	MOVD    wStride+24(FP), R19
 	MOVD    tStride+40(FP), R20
-	CBZ     R14, last81
-row80:
+	CBZ     R14, last83
+row82:
 	MOVD    R6, R21
 	VLD1R.P 8(R21), [V0.D2]
 	ADD     $8, R6
@@ -1566,8 +1566,8 @@ row80:
 	MOVD    R2, R3
 	MOVD    R4, R5
 	SUBS    $1, R10, R11
-	BMI     rest83
-group82:
+	BMI     rest85
+group84:
 	FLDPQ   (R3), (F4, F6)
 	FLDPQ   64(R3), (F5, F7)
 	FLDPQ   (R5), (F8, F10)
@@ -1616,53 +1616,53 @@ group82:
 	ADD     $128, R1
 	ADD     $128, R3
 	ADD     $128, R5
-	TBZ     $63, R11, group82
+	TBZ     $63, R11, group84
 	// -1 after the groups, -2 after the rest
-	TBZ     $0, R11, copied84
-rest83:
-	CBZ     R13, done85
+	TBZ     $0, R11, copied86
+rest85:
+	CBZ     R13, done87
 	MOVD    R12, R1
 	ADD     $0, R12, R21
-	TBZ     $6, R13, skip86
+	TBZ     $6, R13, skip88
 	VLD1.P  64(R3), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R21)
-skip86:
-	TBZ     $5, R13, skip87
+skip88:
+	TBZ     $5, R13, skip89
 	VLD1.P  32(R3), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R21)
-skip87:
-	TBZ     $4, R13, skip88
+skip89:
+	TBZ     $4, R13, skip90
 	VLD1.P  16(R3), [V4.B16]
 	VST1.P  [V4.B16], 16(R21)
-skip88:
-	TBZ     $3, R13, skip89
+skip90:
+	TBZ     $3, R13, skip91
 	FMOVD.P 8(R3), F4
 	FMOVD.P F4, 8(R21)
-skip89:
+skip91:
 	ADD     $0, R12, R3
 	ADD     $128, R12, R21
-	TBZ     $6, R13, skip90
+	TBZ     $6, R13, skip92
 	VLD1.P  64(R5), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R21)
-skip90:
-	TBZ     $5, R13, skip91
+skip92:
+	TBZ     $5, R13, skip93
 	VLD1.P  32(R5), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R21)
-skip91:
-	TBZ     $4, R13, skip92
+skip93:
+	TBZ     $4, R13, skip94
 	VLD1.P  16(R5), [V4.B16]
 	VST1.P  [V4.B16], 16(R21)
-skip92:
-	TBZ     $3, R13, skip93
+skip94:
+	TBZ     $3, R13, skip95
 	FMOVD.P 8(R5), F4
 	FMOVD.P F4, 8(R21)
-skip93:
+skip95:
 	ADD     $128, R12, R5
 	MOVD    $-1, R11
 	CMP     $64, R13
-	BLS     short94
-	B       group82
-short94:
+	BLS     short96
+	B       group84
+short96:
 	FLDPQ   (R3), (F4, F5)
 	FLDPQ   (R5), (F6, F7)
 	WORD    $0x6e60dc88 // VFMUL V0.D2, V4.D2, V8.D2
@@ -1675,7 +1675,7 @@ short94:
 	VBSL    V8.B16, V3.B16, V7.B16
 	FSTPQ   (F6, F7), (R1)
 	CMP     $32, R13
-	BLS     copied84
+	BLS     copied86
 	FLDPQ   32(R3), (F4, F5)
 	FLDPQ   32(R5), (F6, F7)
 	WORD    $0x6e60dc88 // VFMUL V0.D2, V4.D2, V8.D2
@@ -1687,30 +1687,30 @@ short94:
 	WORD    $0x6e62e4a7 // VFCMGE V2.D2, V5.D2, V7.D2
 	VBSL    V8.B16, V3.B16, V7.B16
 	FSTPQ   (F6, F7), 32(R1)
-copied84:
+copied86:
 	MOVD    R12, R21
 	ADD     R10<<7, R0, R22
-	TBZ     $6, R13, skip95
+	TBZ     $6, R13, skip97
 	VLD1.P  64(R21), [V4.B16, V5.B16, V6.B16, V7.B16]
 	VST1.P  [V4.B16, V5.B16, V6.B16, V7.B16], 64(R22)
-skip95:
-	TBZ     $5, R13, skip96
+skip97:
+	TBZ     $5, R13, skip98
 	VLD1.P  32(R21), [V4.B16, V5.B16]
 	VST1.P  [V4.B16, V5.B16], 32(R22)
-skip96:
-	TBZ     $4, R13, skip97
+skip98:
+	TBZ     $4, R13, skip99
 	VLD1.P  16(R21), [V4.B16]
 	VST1.P  [V4.B16], 16(R22)
-skip97:
-	TBZ     $3, R13, skip98
+skip99:
+	TBZ     $3, R13, skip100
 	FMOVD.P 8(R21), F4
 	FMOVD.P F4, 8(R22)
-skip98:
-done85:
+skip100:
+done87:
 	ADD     R15<<3, R0
 	ADD     R19<<3, R2
 	ADD     R20<<3, R4
 	SUB     $1, R14
-	CBNZ    R14, row80
-last81:
+	CBNZ    R14, row82
+last83:
 	RET
