@@ -270,6 +270,49 @@ func testHalfEvaluate[T Score](t *testing.T) {
 	}
 }
 
+// TestHalfEights is TestHalfEvaluate of rows of 8 without gaps, which kernels of their own
+// take some at a time, unless a score is too large for them.
+func TestHalfEights(t *testing.T) {
+	testHalfTypes(t, testHalfEights[BFloat16], testHalfEights[Float16])
+}
+
+func testHalfEights[T Score](t *testing.T) {
+	const n = kernel.EightRow
+	rng := rand.New(rand.NewPCG(15, 16))
+	for _, loss := range []Loss{ZLPR{}, Pairwise{}} {
+		for _, rows := range []int{1, 7, 8, 21, 256, 700, 1001} {
+			for _, large := range []bool{false, true} {
+				what := fmt.Sprintf("%s rows=%d large=%v", loss.Name(), rows, large)
+				x, w := halfScores[T](rng, rows*n, false)
+				if large {
+					w[len(w)-1] = 300
+					x[len(x)-1] = halved[T](w[len(w)-1:])[0]
+				}
+				labels := benchBits(rows, n)
+				out := &Output[T]{Losses: make([]float64, rows), Grad: Matrix[T]{rows, n, make([]T, rows*n), n}}
+				out32 := &Output[float32]{Losses: make([]float64, rows), Grad: Matrix[float32]{rows, n, make([]float32, rows*n), n}}
+				for _, grad := range []bool{true, false} {
+					if !grad {
+						out.Grad, out32.Grad = Matrix[T]{}, Matrix[float32]{}
+					}
+					e, err := NewEvaluator[T](loss, Options{Workers: 1})
+					require.NoError(t, err)
+					e32, err := NewEvaluator[float32](loss, Options{Workers: 1})
+					require.NoError(t, err)
+					_, err = e32.Evaluate(context.Background(), &Batch[float32]{Scores: Matrix[float32]{rows, n, w, n}, Labels: labels}, out32)
+					require.NoError(t, err, what)
+					_, err = e.Evaluate(context.Background(), &Batch[T]{Scores: Matrix[T]{rows, n, x, n}, Labels: labels}, out)
+					require.NoError(t, err, what)
+					equalBits(t, out32.Losses, out.Losses, what)
+					if grad {
+						require.Equal(t, halved[T](out32.Grad.Data), out.Grad.Data, what)
+					}
+				}
+			}
+		}
+	}
+}
+
 // TestHalfStream compares gradients that go past the caches, at odd places, with those of
 // the float32 of the same values.
 func TestHalfStream(t *testing.T) {

@@ -2,14 +2,10 @@ package chunk
 
 import "github.com/zlpr/zlpr/internal/kernel"
 
-// About as many 16-bit scores are widened at a time, a multiple of the elements that short
-// rows and the products of BCE are taken by: so many that calls do not count, and so few
-// that the nearest cache has what is read and written. With the gradient, a call takes
-// longer, and more is worth while.
-const (
-	nearLen     = 4096
-	nearLenGrad = 8192
-)
+// nearLen is about as many 16-bit scores as are widened at a time, a multiple of the elements
+// that short rows and the products of BCE are taken by: so many that calls do not count, and
+// so few that the nearest cache has what is read and written.
+const nearLen = 4096
 
 // FarLen is as many where the scores come from memory. A block's lines are asked for at
 // once, while an earlier one is widened, and arrive while something is computed: of more
@@ -44,11 +40,8 @@ func (c *Chunk[T]) Near() bool { return c.Half.X != nil }
 
 // NearLen is the number of scores that are widened at a time.
 func (c *Chunk[T]) NearLen() int {
-	switch {
-	case c.Half.Far:
+	if c.Half.Far {
 		return FarLen
-	case c.Grad != nil:
-		return nearLenGrad
 	}
 	return nearLen
 }
@@ -63,7 +56,7 @@ func (c *Chunk[T]) Widened(from, to int) []T {
 	if h.X == nil {
 		return c.X[from:to]
 	}
-	h.x = kernel.ResizeAligned(h.x, max(to-from, nearLenGrad))[:to-from]
+	h.x = kernel.ResizeAligned(h.x, max(to-from, nearLen))[:to-from]
 	kernel.Widen(h.x, h.X[from:to], h.BFloat16)
 	return kernel.Cast[T](h.x)
 }

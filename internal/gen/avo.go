@@ -80,6 +80,7 @@ type context interface {
 	ORQ(imr operand.Op, mr operand.Op)
 	ORW(imr operand.Op, mr operand.Op)
 	PREFETCHT0(m operand.Op)
+	PREFETCHT1(m operand.Op)
 	Param(name string) gotypes.Component
 	Pragma(directive string, args ...string)
 	RET()

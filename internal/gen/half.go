@@ -44,9 +44,11 @@ func (v *vec) halfLoop(fromSize, toSize int, body halfBody, block func(dst, src 
 	v.SUBQ(operand.U8(halfBlock), n)
 	v.JL(operand.LabelRef(rest))
 	v.Label(loop)
-	if fromSize < toSize { // what is narrowed has just been computed
+	// What is narrowed has just been computed. What is widened comes to the second cache
+	// only: within it, lines that come early push out of the nearest what is needed sooner.
+	if fromSize < toSize {
 		for disp := 0; disp < halfBlock*fromSize; disp += 64 {
-			v.prefetch(at(src, disp), 0)
+			v.PREFETCHT1(at(src, disp+prefetchAhead))
 		}
 	}
 	unfit := v.newLabel("unfit")
