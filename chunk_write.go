@@ -20,7 +20,7 @@ func (w *lossWorker[T]) prepareGradient() {
 	j, c := &w.e.job, &w.chunk
 	out := j.out
 	column := j.b.ThresholdColumn > 0 && out.Grad.Data != nil
-	c.Grad, c.ThresholdGrad = nil, nil
+	c.Grad, c.ThresholdGrad, c.GradBehind = nil, nil, 0
 	c.Stream = j.stream
 	c.Buffered = j.stream && w.e.traits.sideCopies && c.N <= bufferLen
 	if out.ThresholdGrad != nil || column {
@@ -33,6 +33,9 @@ func (w *lossWorker[T]) prepareGradient() {
 		c.Grad, c.GradStride = w.buffer(), c.N
 	default:
 		c.Grad, c.GradStride = out.Grad.Data[c.First*out.Grad.Stride:], out.Grad.Stride
+		if len(j.active) == 1 { // which takes the chunks in their order
+			c.GradBehind = (j.b.Scores.Rows - c.First - c.Rows) * c.GradStride
+		}
 	}
 	if c.Grad == nil && c.ThresholdGrad == nil {
 		w.lifted = w.lifted[:0]

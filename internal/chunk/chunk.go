@@ -75,6 +75,7 @@ type Out[T kernel.Float] struct {
 	// part. It is nil where no gradient is wanted.
 	Grad       []T
 	GradStride int
+	GradBehind int // so many elements behind its last row may be written over: they are of later chunks
 	Scale      []float64
 	OneScale   bool // all of Scale are the same
 

@@ -28,7 +28,7 @@ func (c *Chunk[T]) Part(dst *Chunk[T], i, end int) {
 		dst.Scale = append(dst.Scale, 0)
 	}
 	if c.Grad != nil {
-		dst.Grad = c.Grad[i*c.GradStride:]
+		dst.Grad, dst.GradBehind = c.Grad[i*c.GradStride:], 0
 	}
 	if c.ThresholdGrad != nil {
 		dst.ThresholdGrad = c.ThresholdGrad[i:end]

@@ -44,7 +44,8 @@ type Work[T kernel.Float] struct {
 	own        []float64
 	a, b, u, v []float64
 	down       []float64 // e^-s0 of every row
-	kept       []T       // exponentials of the chunk
+	kept       []T       // exponentials of the chunk, but of those of inGrad rows
+	inGrad     int       // so many rows of one target have them in the gradient
 	fa, fb     []T       // factors of a row's gradient: of its negatives, its positives
 	slow       []bool    // rows that evalSlow evaluates
 	normal     bool      // no kept exponential of short rows is below the smallest normal number

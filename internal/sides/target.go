@@ -14,10 +14,11 @@ func (w *Work[T]) evalTarget() {
 	c := w.c
 	w.prepare(c.Rows)
 	keep := c.Grad != nil && (c.N <= keepLen || c.Buffered)
-	wStride := kernel.KeptStride[T](c.N)
 	if keep {
-		w.kept = kernel.ResizeAligned(w.kept, c.Rows*wStride+64)
-		kernel.TargetExp(w.a, w.kept, wStride, c.X, c.Stride, c.Rows, c.N, c.Neg, c.Words, c.Pending)
+		w.placeKept()
+		w.eachKept(0, c.Rows, func(i, end int, kept []T, wStride int) {
+			kernel.TargetExp(w.a[i:], kept, wStride, c.X[i*c.Stride:], c.Stride, end-i, c.N, c.Neg[i*c.Words:], c.Words, c.Pending)
+		})
 	} else {
 		kernel.TargetSums(w.a, c.X, c.Stride, c.Rows, c.N, c.Neg, c.Words)
 	}
@@ -41,7 +42,9 @@ func (w *Work[T]) evalTarget() {
 			}
 		}
 		if keep {
-			kernel.TargetScale(c.Grad[i*c.GradStride:], c.GradStride, w.kept[i*wStride:], wStride, end-i, c.N, w.fa[i:])
+			w.eachKept(i, end, func(i, end int, kept []T, wStride int) {
+				kernel.TargetScale(c.Grad[i*c.GradStride:], c.GradStride, kept, wStride, end-i, c.N, w.fa[i:])
+			})
 		} else {
 			w.longGradient(i)
 		}
