@@ -128,11 +128,7 @@ func runCalibrate(ctx context.Context, s *session, f *calibrateFlags) error {
 		}
 	}
 	if f.asksPage() {
-		p, err := r.page(f.scores)
-		if err != nil {
-			return err
-		}
-		if err := f.writePage(s, p, files); err != nil {
+		if err := f.writePage(s, r.page(f.scores), files); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,7 @@ import (
 
 // page is the page of a calibration: the decision, the errors of every link, and
 // how often what was predicted is so, before and after.
-func (r *calibrateReport) page(scores string) (*page.Page, error) {
+func (r *calibrateReport) page(scores string) *page.Page {
 	p := &page.Page{Title: "Calibration of " + quoted(scores), Decision: []string{r.decision()}, Warnings: r.Warnings, Inputs: pageInputs(r.Inputs),
 		Parameters: [][2]string{{"by", r.By}, {"fit", r.Fit}}, Time: short(float64(r.Seconds)) + " s"}
 	t := page.Table{Head: []string{"probability", "Brier", "log loss", "ECE, width", "by chance", "ECE, mass", "by chance"}}
@@ -46,10 +46,7 @@ func (r *calibrateReport) page(scores string) (*page.Page, error) {
 	}
 	part := page.Part{Title: "Errors of the probabilities", Note: "Over " + groupedOf(r.Rows, "row") + "; ECE is the expected calibration error in 15 bins of equal width, or of equal mass, and what it would be of right probabilities by chance.",
 		Tables: []page.Table{t}}
-	plot, err := figure.Reliability("Reliability", curves...)
-	if err != nil {
-		return nil, err
-	}
+	addFigure(&part, figure.Reliability("Reliability", curves...), "On the dashed line the probabilities are right: below it too high, above it too low.")
 	p.Parts = append(p.Parts, part)
-	return p, addFigure(&p.Parts[0], plot, "On the dashed line the probabilities are right: below it too high, above it too low.")
+	return p
 }

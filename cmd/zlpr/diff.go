@@ -216,11 +216,7 @@ func runDiff(ctx context.Context, s *session, f *diffFlags) error {
 	}
 	d.Seconds = number(time.Since(start).Seconds())
 	if f.asksPage() {
-		p, err := d.page()
-		if err != nil {
-			return err
-		}
-		if err := f.writePage(s, p, pages); err != nil {
+		if err := f.writePage(s, d.page(), pages); err != nil {
 			return err
 		}
 	}

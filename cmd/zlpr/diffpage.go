@@ -14,7 +14,7 @@ import (
 
 // page is the page of a comparison: the decision, every loss and metric side by
 // side, and the classes, those that moved most first.
-func (d *diffReport) page() (*page.Page, error) {
+func (d *diffReport) page() *page.Page {
 	var names []string
 	for _, name := range d.names {
 		names = append(names, quoted(name))
@@ -29,11 +29,7 @@ func (d *diffReport) page() (*page.Page, error) {
 		p.Parts = append(p.Parts, page.Part{Title: "All models", Note: "The best of each line is in bold.", Tables: []page.Table{d.valueTable()}})
 	}
 	for k := range d.found {
-		part, err := d.comparisonPart(k)
-		if err != nil {
-			return nil, err
-		}
-		p.Parts = append(p.Parts, part)
+		p.Parts = append(p.Parts, d.comparisonPart(k))
 	}
 	for k := range d.found {
 		if len(d.found[k].Classes) > 0 {
@@ -50,7 +46,7 @@ func (d *diffReport) page() (*page.Page, error) {
 		p.Parameters = append(p.Parameters, [2]string{name, "skipped: " + why})
 	}
 	slices.SortFunc(p.Parameters[4:], func(a, b [2]string) int { return cmp.Compare(a[0], b[0]) })
-	return p, nil
+	return p
 }
 
 // valueTable is the losses and metrics of all models.
@@ -77,7 +73,7 @@ func (d *diffReport) valueTable() page.Table {
 }
 
 // comparisonPart is the comparison of file k+1 with the first.
-func (d *diffReport) comparisonPart(k int) (page.Part, error) {
+func (d *diffReport) comparisonPart(k int) page.Part {
 	c := d.found[k]
 	part := page.Part{Title: fmt.Sprintf("%s against %s", d.names[k+1], d.names[0]),
 		Note: fmt.Sprintf("A is %s, B is %s; what is better by the interval is in bold.", quoted(d.names[0]), quoted(d.names[k+1]))}
@@ -104,13 +100,10 @@ func (d *diffReport) comparisonPart(k int) (page.Part, error) {
 		part.Tables = append(part.Tables, t)
 	}
 	if len(drawn) == 0 {
-		return part, nil
+		return part
 	}
-	plot, err := figure.Intervals("Difference B - A, with its interval", "B - A", drawn)
-	if err != nil {
-		return part, err
-	}
-	return part, addFigure(&part, plot, "An interval that leaves out 0 tells a difference: blue where B is better, orange where A is.")
+	addFigure(&part, figure.Intervals("Difference B - A, with its interval", "B - A", drawn), "An interval that leaves out 0 tells a difference: blue where B is better, orange where A is.")
+	return part
 }
 
 // classPart is the classes, those that moved most first.

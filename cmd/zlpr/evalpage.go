@@ -26,22 +26,14 @@ func (f *evalFlags) draw(e *evaluation, report *evalReport, bins []metrics.Score
 		report.ByClass = nil // is the page's alone
 	}
 	if len(plots) > 0 {
-		histogram, err := histogramOf(bins, f.shownThreshold())
-		if err != nil {
-			return err
-		}
-		if err := writePlots(plots, slices.Collect(maps.Keys(plots)), histogram); err != nil {
+		if err := writePlots(plots, slices.Collect(maps.Keys(plots)), histogramOf(bins, f.shownThreshold())); err != nil {
 			return err
 		}
 	}
 	if !f.asksPage() {
 		return nil
 	}
-	p, err := f.page(e, report, byClass, bins)
-	if err != nil {
-		return err
-	}
-	return f.writePage(s, p, pages)
+	return f.writePage(s, f.page(e, report, byClass, bins), pages)
 }
 
 // shownThreshold is that of all classes, NaN where every row, or class, has its own.
@@ -54,7 +46,7 @@ func (f *evalFlags) shownThreshold() float64 {
 
 // page is the page of an evaluation; without bins, of one that kept no scores, it
 // has no pictures.
-func (f *evalFlags) page(e *evaluation, r *evalReport, byClass []classReport, bins []metrics.ScoreBin) (*page.Page, error) {
+func (f *evalFlags) page(e *evaluation, r *evalReport, byClass []classReport, bins []metrics.ScoreBin) *page.Page {
 	p := &page.Page{Title: "Evaluation of " + quoted(e.files["scores"]), Warnings: r.Warnings, Inputs: pageInputs(r.Inputs),
 		Parameters: r.Parameters.shown(),
 		Time:       fmt.Sprintf("%s s for %s elements", short(float64(r.Seconds)), grouped(r.Rows*r.Classes))}
@@ -62,11 +54,7 @@ func (f *evalFlags) page(e *evaluation, r *evalReport, byClass []classReport, bi
 	parts := page.Part{Title: "Losses and measures", Tables: append([]page.Table{losses}, measures...)}
 	p.Parts = append(p.Parts, parts)
 	if bins != nil {
-		pictures, err := f.pictures(e, r, bins)
-		if err != nil {
-			return nil, err
-		}
-		p.Parts = append(p.Parts, pictures)
+		p.Parts = append(p.Parts, f.pictures(e, r, bins))
 	}
 	if len(r.worst) > 0 {
 		p.Parts = append(p.Parts, e.worstPart(r.worst))
@@ -75,7 +63,7 @@ func (f *evalFlags) page(e *evaluation, r *evalReport, byClass []classReport, bi
 		p.Parts = append(p.Parts, classPart(byClass))
 	}
 	p.Decision = f.decision(r, byClass)
-	return p, nil
+	return p
 }
 
 // decision says what follows from the numbers.
@@ -131,48 +119,33 @@ func (f *evalFlags) decision(r *evalReport, byClass []classReport) (lines []stri
 }
 
 // pictures are the scores, the precision by the recall and the reliability.
-func (f *evalFlags) pictures(e *evaluation, r *evalReport, bins []metrics.ScoreBin) (page.Part, error) {
+func (f *evalFlags) pictures(e *evaluation, r *evalReport, bins []metrics.ScoreBin) page.Part {
 	part := page.Part{Title: "Scores"}
 	if e.microBits > 0 {
 		part.Note = fmt.Sprintf("The pictures are of scores in bins of %d bits.", e.microBits)
 	}
-	histogram, err := histogramOf(bins, f.shownThreshold())
-	if err != nil {
-		return part, err
-	}
-	if err := addFigure(&part, histogram, "Each histogram has area 1. Good scores lie apart, with the threshold between them."); err != nil {
-		return part, err
-	}
+	addFigure(&part, histogramOf(bins, f.shownThreshold()), "Each histogram has area 1. Good scores lie apart, with the threshold between them.")
 	if curve := precisionRecall("all thresholds", bins); len(curve.X) > 0 {
-		plot, err := figure.Lines("Precision by recall, over all labels", "recall", "precision", false, curve)
-		if err != nil {
-			return part, err
-		}
+		plot := figure.Lines("Precision by recall, over all labels", "recall", "precision", false, curve)
 		plot.Unit()
 		caption := "Every threshold is a point."
 		precision, okP := r.Metrics["micro_precision"]
 		recall, okR := r.Metrics["micro_recall"]
 		if okP && okR && !math.IsNaN(float64(precision+recall)) {
 			caption = "Every threshold is a point; the dot is what is predicted now."
-			if err := plot.Mark("as predicted", float64(recall), float64(precision)); err != nil {
-				return part, err
-			}
+			plot.Mark("as predicted", float64(recall), float64(precision))
 		}
-		if err := addFigure(&part, plot, caption); err != nil {
-			return part, err
-		}
+		addFigure(&part, plot, caption)
 	}
 	if len(bins) == 0 || !slices.ContainsFunc(r.order, func(name string) bool { return !named.OneTarget(name) }) {
-		return part, nil
+		return part
 	}
 	one, eceOne := reliability("sigmoid(s)", 1, bins)
 	two, eceTwo := reliability("sigmoid(2s)", 2, bins)
-	plot, err := figure.Reliability("Reliability, if the scores are made probabilities", one, two)
-	if err != nil {
-		return part, err
-	}
+	plot := figure.Reliability("Reliability, if the scores are made probabilities", one, two)
 	caption := fmt.Sprintf("15 bins of equal width. Expected calibration error %.4f by sigmoid(s), %.4f by sigmoid(2s); zlpr calibrate says more.", eceOne, eceTwo)
-	return part, addFigure(&part, plot, caption)
+	addFigure(&part, plot, caption)
+	return part
 }
 
 // reliability returns how often classes are positive by the probability

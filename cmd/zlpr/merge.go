@@ -463,10 +463,7 @@ func (f *mergeFlags) finish(s *session, m *merger) error {
 	}
 	report.Parameters = flags.parameters(e)
 	if f.asksPage() {
-		p, err := flags.page(e, report, report.ByClass, result.bins)
-		if err != nil {
-			return err
-		}
+		p := flags.page(e, report, report.ByClass, result.bins)
 		p.Title = "Evaluation of " + m.parts[0].path
 		if n := len(m.parts); n > 1 {
 			p.Title = fmt.Sprintf("Evaluation of %s", array.Counted(n, "part"))

@@ -45,8 +45,6 @@ func (f *pageFlags) writePage(s *session, p *page.Page, files map[string]*atomic
 }
 
 // addFigure adds a picture to a part of a page.
-func addFigure(part *page.Part, p *figure.Plot, caption string) error {
-	svg, err := figure.Inline(p)
-	part.Figures = append(part.Figures, page.Figure{SVG: svg, Caption: caption})
-	return err
+func addFigure(part *page.Part, p *figure.Plot, caption string) {
+	part.Figures = append(part.Figures, page.Figure{SVG: figure.Inline(p), Caption: caption})
 }

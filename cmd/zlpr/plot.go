@@ -19,7 +19,7 @@ func barsOf(bins []metrics.ScoreBin) []figure.Bar {
 }
 
 // histogramOf draws the scores with the threshold, NaN for none.
-func histogramOf(bins []metrics.ScoreBin, threshold float64) (*figure.Plot, error) {
+func histogramOf(bins []metrics.ScoreBin, threshold float64) *figure.Plot {
 	return figure.Histogram("Scores of positive and negative labels", barsOf(bins), threshold)
 }
 
@@ -40,20 +40,11 @@ func plotTraining(reports []*trainReport, measured part) (plots [3]*figure.Plot,
 		}
 		curves = append(curves, precisionRecall(r.Loss, bins))
 	}
-	descent, err := figure.Lines("Objective above its final value, relative", "iteration", "", true, objective...)
-	if err != nil {
-		return plots, err
-	}
-	curve, err := figure.Lines("All labels of the "+reports[0].MetricsRows+" rows", "recall", "precision", false, curves...)
-	if err != nil {
-		return plots, err
-	}
+	descent := figure.Lines("Objective above its final value, relative", "iteration", "", true, objective...)
+	curve := figure.Lines("All labels of the "+reports[0].MetricsRows+" rows", "recall", "precision", false, curves...)
 	curve.Unit()
 	last := reports[len(reports)-1]
-	histogram, err := figure.Histogram("Scores of "+last.Loss, barsOf(bins), 0)
-	if err != nil {
-		return plots, err
-	}
+	histogram := figure.Histogram("Scores of "+last.Loss, barsOf(bins), 0)
 	return [...]*figure.Plot{descent, curve, histogram}, nil
 }
 

@@ -220,11 +220,7 @@ func runTrain(ctx context.Context, s *session, f *trainFlags) error {
 			return err
 		}
 		if f.asksPage() {
-			p, err := f.page(d, main, reports, plots)
-			if err != nil {
-				return err
-			}
-			if err := f.writePage(s, p, files); err != nil {
+			if err := f.writePage(s, f.page(d, main, reports, plots), files); err != nil {
 				return err
 			}
 		}

@@ -12,7 +12,7 @@ import (
 
 // page is the page of a training: the models side by side, how they were found,
 // and their scores.
-func (f *trainFlags) page(d *dataset, main *trainReport, reports []*trainReport, plots [3]*figure.Plot) (*page.Page, error) {
+func (f *trainFlags) page(d *dataset, main *trainReport, reports []*trainReport, plots [3]*figure.Plot) *page.Page {
 	p := &page.Page{Title: "Training on " + quoted(d.describe), Inputs: pageInputs(f.inputs), Warnings: f.warnings}
 	p.Decision = append(p.Decision, fmt.Sprintf("%s: micro F1 %.4f, macro F1 %.4f on %s of %s", main.Loss,
 		float64(main.Metrics["micro_f1"]), float64(main.Metrics["macro_f1"]), groupedOf(d.measured().x.Rows, main.MetricsRows+" row"), groupedOf(d.classes, "class")))
@@ -49,14 +49,12 @@ func (f *trainFlags) page(d *dataset, main *trainReport, reports []*trainReport,
 		}
 	}
 	for _, plot := range plots {
-		if err := addFigure(&p.Parts[1], plot, ""); err != nil {
-			return nil, err
-		}
+		addFigure(&p.Parts[1], plot, "")
 	}
 	if len(p.Inputs) == 0 {
 		p.Inputs = []page.Input{{Part: "features and labels", Name: d.describe, Shape: fmt.Sprintf("%d×%d", d.train.x.Rows+d.test.x.Rows, d.features)}}
 	}
-	return p, nil
+	return p
 }
 
 // lower are the metrics of which less is better.

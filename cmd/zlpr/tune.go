@@ -179,11 +179,7 @@ func tune[T zlpr.Float](ctx context.Context, s *session, f *tuneFlags, e *evalua
 		if err != nil {
 			return err
 		}
-		p, err := f.page(e, report, points, bins)
-		if err != nil {
-			return err
-		}
-		if err := f.writePage(s, p, files); err != nil {
+		if err := f.writePage(s, f.page(e, report, points, bins), files); err != nil {
 			return err
 		}
 	}

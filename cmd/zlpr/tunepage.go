@@ -36,7 +36,7 @@ func tuneCurves(points []metrics.Point) []figure.Curve {
 
 // page is the page of thresholds that were tuned: the curve over all thresholds,
 // the scores, and the thresholds of the classes.
-func (f *tuneFlags) page(e *evaluation, r *tuneReport, points []metrics.Point, bins []metrics.ScoreBin) (*page.Page, error) {
+func (f *tuneFlags) page(e *evaluation, r *tuneReport, points []metrics.Point, bins []metrics.ScoreBin) *page.Page {
 	p := &page.Page{Title: "Thresholds for " + quoted(e.files["scores"]), Inputs: pageInputs(f.inputs), Warnings: f.warnings}
 	first := fmt.Sprintf("%s %.4f", r.what(), float64(r.Value))
 	line := math.NaN()
@@ -60,22 +60,11 @@ func (f *tuneFlags) page(e *evaluation, r *tuneReport, points []metrics.Point, b
 		page.Texts("tuned", short(float64(r.Value))), page.Texts("cross-fitted", page.Short(float64(r.CrossFitted)))}}
 	part := page.Part{Title: "The measure", Note: fmt.Sprintf("Over %s of %s.", groupedOf(r.Rows, "row"), groupedOf(r.Classes, "class")), Tables: []page.Table{values}}
 	if len(points) > 0 {
-		plot, err := figure.Lines("One threshold for all classes", "threshold", "", false, tuneCurves(points)...)
-		if err != nil {
-			return nil, err
-		}
+		plot := figure.Lines("One threshold for all classes", "threshold", "", false, tuneCurves(points)...)
 		plot.Y.Min, plot.Y.Max = 0, 1
-		if err := addFigure(&part, plot, ""); err != nil {
-			return nil, err
-		}
+		addFigure(&part, plot, "")
 	}
-	histogram, err := histogramOf(bins, line)
-	if err != nil {
-		return nil, err
-	}
-	if err := addFigure(&part, histogram, "Each histogram has area 1."); err != nil {
-		return nil, err
-	}
+	addFigure(&part, histogramOf(bins, line), "Each histogram has area 1.")
 	p.Parts = append(p.Parts, part)
 	if r.each != nil {
 		classes := &page.Classes{All: len(r.each), Head: []page.Column{{Name: "threshold"}}}
@@ -92,5 +81,5 @@ func (f *tuneFlags) page(e *evaluation, r *tuneReport, points []metrics.Point, b
 	if r.Target != nil {
 		p.Parameters = append(p.Parameters, [2]string{"target", short(float64(*r.Target))})
 	}
-	return p, nil
+	return p
 }
