@@ -340,9 +340,10 @@ func (s *shortPowers[T]) logSumExp(dst, err []float64, m Matrix[T]) {
 // rows.
 func (s *shortPowers[T]) power(m Matrix[T]) {
 	count, whole := m.Rows*m.Cols, 0
+	p := kernel.PivotParams[T](0)
 	if m.Stride == m.Cols {
 		if whole = count &^ (powersLen - 1); whole > 0 {
-			kernel.ShortPowers(s.w[:], m.Data[:whole])
+			kernel.ShortPowers(s.w[:], m.Data[:whole], &p)
 		}
 		copy(s.w[whole:], m.Data[whole:count])
 	} else {
@@ -353,7 +354,7 @@ func (s *shortPowers[T]) power(m Matrix[T]) {
 	if whole < count || m.Rows%8 != 0 {
 		end := ((m.Rows+7)&^7*m.Cols + powersLen - 1) &^ (powersLen - 1)
 		clear(s.w[count:end])
-		kernel.ShortPowers(s.w[whole:], s.w[whole:end])
+		kernel.ShortPowers(s.w[whole:], s.w[whole:end], &p)
 	}
 }
 

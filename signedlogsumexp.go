@@ -172,6 +172,7 @@ func plainSignedSum[T Float](s *signedBlock, x, b []T) (sum signedSum, ok bool) 
 	}
 	const least = -700 // of the range of the exponential
 	var rest float64
+	p := kernel.PivotParams[float64](0)
 	for k := 0; k < len(x); {
 		n := 0
 		for ; k < len(x) && n < signedBlockLen; k++ {
@@ -185,7 +186,7 @@ func plainSignedSum[T Float](s *signedBlock, x, b []T) (sum signedSum, ok bool) 
 			n++
 		}
 		clear(s.d[n:])
-		kernel.ShortPowers(s.d[:], s.d[:])
+		kernel.ShortPowers(s.d[:], s.d[:], &p)
 		for i, e := range s.d[:n] {
 			b := s.b[i]
 			hi := float64(b * e)

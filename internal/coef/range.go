@@ -25,6 +25,10 @@ const (
 	ScaleLow64 = -1023 * math.Ln2
 )
 
+// LeastTop is the highest score of a row from which on its exponential at pivot 0 is a normal
+// number, and those below it by less than the precision are, too.
+const LeastTop = -80
+
 // Exponents of two from which on e^y is computed as 0, and as +Inf: the kernels of
 // binary cross-entropy clamp y to ZeroExp·ln(2) and InfExp·ln(2), where the exponent
 // field is 0 and all ones.

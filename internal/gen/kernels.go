@@ -23,6 +23,7 @@ var packages = []*pkg{
 		{"focal", focalKernels},
 		{"soft", softKernels},
 		{"softmaxtargets", softmaxTargetKernels},
+		{"softcolumns", softColumnKernels},
 		{"side", sideKernels},
 		{"subset", subsetKernels},
 		{"sparse", sparseKernels},
@@ -317,10 +318,10 @@ var shortKernels = []*kernel{
 var shortSumsKernels = []*kernel{
 	{
 		name: "ShortPowers", types: elems,
-		params: "w, x []T",
-		doc: `writes e^y, y = x[i] clamped to the range of pivot 0, to w[i]. It takes a multiple of
-			64 elements; w may be x.`,
-		args:  "w, x, n=len(x)",
+		params: "w, x []T, p *RowParams[T]",
+		doc: `writes e^y·2^-c, y = min(max(x[i], low), high), to w[i], with p = {magic of c, low, high}.
+			It takes a multiple of 64 elements; w may be x.`,
+		args:  "w, x, n=len(x), p",
 		forms: both(shortPowers, neonShortPowers),
 	},
 	{
@@ -525,6 +526,44 @@ var softmaxTargetKernels = []*kernel{
 		forms: both(softTargetScale, neonSoftTargetScale),
 	},
 }
+
+// softColumnKernels are the kernels of softmax cross-entropy with soft labels of short rows:
+// of columns, in which rows lie side by side as softcolumns.go says.
+var softColumnKernels = []*kernel{
+	{
+		name: "ToColumns", types: elems, oneTwin: true,
+		params: "dst, x []T, stride, rows, n int",
+		doc: `writes the columns of rows x[i·stride:][:n] to dst, aligned to 64 bytes. Rows are a multiple
+			of LanesOf, n is at least 8.`,
+		forms: []form{{x86: toColumns, noNEON: noColumns}},
+	},
+	{
+		name: "ToRows", types: elems, oneTwin: true,
+		params: "dst []T, stride int, x []T, rows, n int",
+		doc:    `writes rows to dst[i·stride:][:n] whose columns are x, as those of ToColumns.`,
+		forms:  []form{{x86: toRows, noNEON: noColumns}},
+	},
+	{
+		name: "SoftColumnSums", types: elems,
+		params: "out []float64, room int, label, x, t, w []T, rows, n int", results: "good bool",
+		doc: `takes what SoftTargets takes of rows of at most MostColumns elements, whose columns are those
+			of scores x, labels t and exponentials w: Σ e^x to out[i], Σ t·(top-x) to out[room+i], Σ t to
+			out[2·room+i], top itself to out[3·room+i], its label to label[i], and Σ t and that to
+			out[4·room+i]. It reports whether all top are from coef.LeastTop to the end of the range of
+			pivot 0 and of one element each, all Σ e^x above 0 and all sums numbers; where not, results
+			are open.`,
+		forms: []form{{x86: softColumnSums, noNEON: noColumns}},
+	},
+	{
+		name: "SoftColumnScale", types: elems,
+		params: "w, t []T, rows, n int, f, scale, most, peak []T",
+		doc:    `makes of columns of exponentials w those of what SoftTargetScale writes.`,
+		forms:  []form{{x86: softColumnScale, noNEON: noColumns}},
+	},
+}
+
+// noColumns is why NEON has no kernels of columns.
+const noColumns = "its kernel of longer rows gives the same bits"
 
 // focalKernels are the kernels of focal binary cross-entropy.
 var focalKernels = []*kernel{

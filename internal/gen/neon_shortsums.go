@@ -6,9 +6,10 @@ import (
 
 // neonShortPowers emits shortPowers, four registers at a time.
 func neonShortPowers(v *neonVec) {
-	w, x, n := v.param("w"), v.param("x"), v.param("n")
+	w, x, n, p := v.param("w"), v.param("x"), v.param("n"), v.param("p")
 	v.loadConstants()
-	magic, low, high := v.naturalRange()
+	magic, low, high := v.reg(), v.reg(), v.reg()
+	v.broadcasts(p, magic, low, high)
 	e := newNeonExponential(v, magic)
 	v.flat(n, 8, nil, []genReg{x, w}, func() {
 		for first := 0; first < 8; first += 4 {

@@ -11,8 +11,12 @@ import (
 // shortPowers emits the exponentials of elements one after the other.
 func shortPowers(v *vec) {
 	l := newFlatLoop(v)
-	magic, low, high := v.naturalRange()
-	l.run(newExponential(v, magic, !v.double()), low, high, func(p, q []vreg) {
+	p := v.param("p")
+	var limits [3]op // magic number, low, high
+	for i := range limits {
+		limits[i] = v.kept(at(p, i*v.size))
+	}
+	l.run(newExponential(v, limits[0], !v.double()), limits[1], limits[2], func(p, q []vreg) {
 		for i := range p {
 			v.mul(p[i], q[i], p[i])
 			v.move(p[i], at(l.w, i*v.bytes))

@@ -19,7 +19,6 @@ type softTargetSums struct {
 	e        *exponential
 	acc      [3]*accumulator // of exponentials, products and labels
 	peak     *peak
-	tests    *sides   // of the elements that exist
 	aside    []func() // what lies behind the loop
 }
 
@@ -31,9 +30,6 @@ func softTargets(v *vec) {
 	s.streams[2].buffer = v.AllocLocal(s.groupSize * v.size)
 	s.low = v.held(v.pick(coef.ScaleLow32, coef.ScaleLow64))
 	s.streams[0].fill = s.low
-	s.short, s.exist = s.shortRest, v.AllocLocal(8)
-	s.tests = &sides{vec: v}
-	s.tests.laneTests()
 	magic := v.place()
 	s.e = newExponential(v, magic, !v.double())
 	s.top = v.place()
@@ -42,7 +38,10 @@ func softTargets(v *vec) {
 		s.acc[i] = newAccumulator(v)
 	}
 	s.runWhole(func() {
-		v.setKept(at(v.param("top"), 0), s.top)
+		top := v.reg()
+		v.broadcast(at(v.param("top"), 0), top)
+		v.add(top, v.constant(0), top) // -0 is 0
+		v.move(top, s.top)
 		v.ADDQ(operand.U8(v.size), v.file.argument("top"))
 		s.setMagic(magic)
 		s.peak.clear()
@@ -95,7 +94,7 @@ func (s *softTargetSums) half(h *half) {
 	t := func(i int) op { return s.inRow(s.t, i*s.regs()) }
 	top := s.asRegister(s.top)
 	powers := s.powers(4, x)
-	product := s.products(4, top, x, t)
+	product, distances := s.products(top, x, t)
 	s.keepPowers(func() {
 		for i, p := range powers {
 			s.move(p, s.inRow(s.w, i*s.regs()))
@@ -103,7 +102,7 @@ func (s *softTargetSums) half(h *half) {
 	})
 
 	there, joined := s.newLabel("peak"), s.newLabel("joined")
-	s.jumpIfEqual(top, x, there)
+	s.jumpIfZero(distances, there)
 	labels, other := s.reg(), s.reg()
 	s.move(t(0), labels)
 	s.move(t(2), other)
@@ -125,65 +124,13 @@ func (s *softTargetSums) half(h *half) {
 	}
 }
 
-// shortRest adds a rest of one or two virtual vectors, mostly a whole row with its peak.
-func (s *softTargetSums) shortRest() {
-	if s.double() {
-		s.shortVectors(2)
-		return
-	}
-	two, done := s.newLabel("two"), s.newLabel("added")
-	second := s.exist // the bits of the second vector
-	second.Disp += s.lanes / 8
-	s.CMPW(second, operand.U16(0))
-	s.JNE(operand.LabelRef(two))
-	s.shortVectors(1)
-	s.JMP(operand.LabelRef(done))
-	s.Label(two)
-	s.shortVectors(2)
-	s.Label(done)
-}
-
-func (s *softTargetSums) shortVectors(vectors int) {
-	for number := range s.regs() {
-		var exist, scores, targets []op
-		for i := range vectors {
-			k, x, t := s.tests.maskAt(s.exist, i*s.regs()+number), s.reg(), s.reg()
-			s.loadOver(k, s.inRow(s.x, i*s.regs()+number), s.low, x)
-			s.load(k, s.inRow(s.t, i*s.regs()+number), t)
-			exist, scores, targets = append(exist, k), append(scores, x), append(targets, t)
-		}
-		x := func(i int) op { return scores[i] }
-		t := func(i int) op { return targets[i] }
-		powers := s.powers(vectors, x)
-		s.keepPowers(func() {
-			for i, p := range powers {
-				s.store(exist[i], p, s.inRow(s.w, i*s.regs()+number))
-			}
-		})
-		product := s.products(vectors, s.asRegister(s.top), x, t)
-		labels := s.reg()
-		s.outside(powers, labels, x, t)
-		if vectors == 2 {
-			s.add(powers[0], powers[1], powers[0])
-		}
-		// Those of the other vectors are 0, or NaN above the range.
-		zero := s.asRegister(s.e.magic)
-		rest := s.reg()
-		s.sub(zero, zero, rest)
-		s.add(powers[0], rest, powers[0])
-		for i, r := range []vreg{powers[0], product, labels} {
-			s.acc[i].take(&half{number: number}, r)
-		}
-	}
-}
-
 // powers returns the exponentials of so many registers.
 func (s *softTargetSums) powers(n int, x func(i int) op) []vreg {
 	var y []vreg
 	below := s.asRegister(s.low)
 	for i := range n {
 		a := s.reg()
-		s.max(below, x(i), a)
+		s.atLeast(below, x(i), a)
 		y = append(y, a)
 	}
 	p, scale := s.e.evaluate(y)
@@ -193,38 +140,59 @@ func (s *softTargetSums) powers(n int, x func(i int) op) []vreg {
 	return p
 }
 
-// products returns the sum of the products of so many registers.
-func (s *softTargetSums) products(n int, top vreg, x, t func(i int) op) (product vreg) {
-	for i := range n {
+// atLeast is d = x, at least low, a negative number. On AVX2 it is by bits of float32: those of
+// negative numbers are in the order of their distance from 0, and above those of the others.
+// What it is for NaN is open.
+func (s *softTargetSums) atLeast(low, x, d op) {
+	if s.wide() || s.double() {
+		s.max(low, x, d)
+	} else {
+		s.VPMINUD(x, low, d)
+	}
+}
+
+// products returns the sum of the products of four registers, and their distances from the
+// highest score: on AVX2 the least of every lane.
+func (s *softTargetSums) products(top vreg, x, t func(i int) op) (product vreg, distances []vreg) {
+	for i := range 4 {
 		d := s.reg()
 		s.sub(top, x(i), d)
 		if i == 0 {
-			s.mul(d, t(i), d)
-			product = d
+			product = s.reg()
+			s.mul(d, t(i), product)
 		} else {
 			s.fmaAcc(d, t(i), product)
 		}
+		switch {
+		case s.wide() || i == 0:
+			distances = append(distances, d)
+		case s.double():
+			s.min(distances[0], d, distances[0])
+		default:
+			s.VPMINUD(d, distances[0], distances[0])
+		}
 	}
-	return product
+	return product, distances
 }
 
-// jumpIfEqual jumps where one of four registers has an element of the peak.
-func (s *softTargetSums) jumpIfEqual(top vreg, x func(i int) op, label string) {
+// jumpIfZero jumps where a distance is 0, that of the peak.
+func (s *softTargetSums) jumpIfZero(distances []vreg, label string) {
+	zero := s.reg()
+	s.zero(zero)
+	if !s.wide() {
+		s.compare(equal, distances[0], zero, zero)
+		s.VPTEST(zero, zero)
+		s.JNZ(operand.LabelRef(label))
+		return
+	}
 	var k [4]mask
-	for i := range k {
+	for i, d := range distances {
 		k[i] = s.newMask()
-		s.compare(equal, top, x(i), k[i])
+		s.compare(equal, d, zero, k[i])
 	}
-	if s.wide() {
-		s.KORW(k[1], k[0], k[0])
-		s.KORW(k[3], k[2], k[2])
-		s.KORTESTW(k[2], k[0])
-	} else {
-		s.or(k[0], k[1], k[0])
-		s.or(k[2], k[3], k[2])
-		s.or(k[0], k[2], k[0])
-		s.VPTEST(k[0], k[0])
-	}
+	s.KORW(k[1], k[0], k[0])
+	s.KORW(k[3], k[2], k[2])
+	s.KORTESTW(k[2], k[0])
 	s.JNZ(operand.LabelRef(label))
 }
 
@@ -430,7 +398,7 @@ func neonSoftTargets(v *neonVec) {
 			for _, number := range all[:2] {
 				k, d := v.inRegister(x.place(number)), v.reg()
 				v.sub(top, k, d)
-				v.VFCMEQ(v.lanes(top), v.lanes(k), v.lanes(k))
+				v.VFCMEQ(v.lanes(t.fill), v.lanes(d), v.lanes(k))
 				peaks, distances = append(peaks, k), append(distances, d)
 			}
 			none := v.newLabel("none")

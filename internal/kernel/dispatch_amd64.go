@@ -382,25 +382,25 @@ func ShortLogs(q, w []float64, rows, n int) {
 	}
 }
 
-func shortPowers32(w, x []float32) {
+func shortPowers32(w, x []float32, p *RowParams[float32]) {
 	switch Active {
 	case AVX512:
-		shortPowers32AVX512(&w[0], &x[0], len(x))
+		shortPowers32AVX512(&w[0], &x[0], len(x), (*[3]float32)(unsafe.Pointer(p)))
 	case AVX2:
-		shortPowers32AVX2(&w[0], &x[0], len(x))
+		shortPowers32AVX2(&w[0], &x[0], len(x), (*[3]float32)(unsafe.Pointer(p)))
 	default:
-		shortPowers32Generic(w, x)
+		shortPowers32Generic(w, x, p)
 	}
 }
 
-func shortPowers64(w, x []float64) {
+func shortPowers64(w, x []float64, p *RowParams[float64]) {
 	switch Active {
 	case AVX512:
-		shortPowers64AVX512(&w[0], &x[0], len(x))
+		shortPowers64AVX512(&w[0], &x[0], len(x), (*[3]float64)(unsafe.Pointer(p)))
 	case AVX2:
-		shortPowers64AVX2(&w[0], &x[0], len(x))
+		shortPowers64AVX2(&w[0], &x[0], len(x), (*[3]float64)(unsafe.Pointer(p)))
 	default:
-		shortPowers64Generic(w, x)
+		shortPowers64Generic(w, x, p)
 	}
 }
 
@@ -927,6 +927,92 @@ func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t
 		softTargetScale64AVX2(&dst[0], dstStride, &w[0], wStride, &t[0], tStride, rows, n, &f[0], &scale[0], &most[0], &peak[0])
 	default:
 		softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
+	}
+}
+
+func toColumns32(dst, x []float32, stride, rows, n int) {
+	switch Active {
+	case AVX512:
+		toColumns32AVX512(&dst[0], &x[0], stride, rows, n)
+	case AVX2:
+		toColumns32AVX2(&dst[0], &x[0], stride, rows, n)
+	default:
+		toColumnsGeneric(dst, x, stride, rows, n)
+	}
+}
+
+func toColumns64(dst, x []float64, stride, rows, n int) {
+	switch Active {
+	case AVX512:
+		toColumns64AVX512(&dst[0], &x[0], stride, rows, n)
+	case AVX2:
+		toColumns64AVX2(&dst[0], &x[0], stride, rows, n)
+	default:
+		toColumnsGeneric(dst, x, stride, rows, n)
+	}
+}
+
+func toRows32(dst []float32, stride int, x []float32, rows, n int) {
+	switch Active {
+	case AVX512:
+		toRows32AVX512(&dst[0], stride, &x[0], rows, n)
+	case AVX2:
+		toRows32AVX2(&dst[0], stride, &x[0], rows, n)
+	default:
+		toRowsGeneric(dst, stride, x, rows, n)
+	}
+}
+
+func toRows64(dst []float64, stride int, x []float64, rows, n int) {
+	switch Active {
+	case AVX512:
+		toRows64AVX512(&dst[0], stride, &x[0], rows, n)
+	case AVX2:
+		toRows64AVX2(&dst[0], stride, &x[0], rows, n)
+	default:
+		toRowsGeneric(dst, stride, x, rows, n)
+	}
+}
+
+func softColumnSums32(out []float64, room int, label, x, t, w []float32, rows, n int) (good bool) {
+	switch Active {
+	case AVX512:
+		return softColumnSums32AVX512(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n) == 0
+	case AVX2:
+		return softColumnSums32AVX2(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n) == 0
+	}
+	return softColumnSums32Generic(out, room, label, x, t, w, rows, n)
+}
+
+func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n int) (good bool) {
+	switch Active {
+	case AVX512:
+		return softColumnSums64AVX512(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n) == 0
+	case AVX2:
+		return softColumnSums64AVX2(&out[0], room, &label[0], &x[0], &t[0], &w[0], rows, n) == 0
+	}
+	return softColumnSums64Generic(out, room, label, x, t, w, rows, n)
+}
+
+func softColumnScale32(w, t []float32, rows, n int, f, scale, most, peak []float32) {
+	switch Active {
+	case AVX512:
+		softColumnScale32AVX512(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
+	case AVX2:
+		softColumnScale32AVX2(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
+	default:
+		softColumnScale32Generic(w, t, rows, n, f, scale, most, peak)
+	}
+}
+
+func softColumnScale64(w, t []float64, rows, n int, f, scale, most, peak []float64) {
+	switch Active {
+	case AVX512:
+		softColumnScale64AVX512(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
+	case AVX2:
+		softColumnScale64AVX2(&w[0], &t[0], rows, n, &f[0], &scale[0], &most[0], &peak[0])
+	default:
+		softColumnScale64Generic(w, t, rows, n, f, scale, most, peak)
 	}
 }
 
@@ -1459,16 +1545,16 @@ func shortLogsAVX512(q *float64, w *float64, rows int, n int)
 func shortLogsAVX2(q *float64, w *float64, rows int, n int)
 
 //go:noescape
-func shortPowers32AVX512(w *float32, x *float32, n int)
+func shortPowers32AVX512(w *float32, x *float32, n int, p *[3]float32)
 
 //go:noescape
-func shortPowers32AVX2(w *float32, x *float32, n int)
+func shortPowers32AVX2(w *float32, x *float32, n int, p *[3]float32)
 
 //go:noescape
-func shortPowers64AVX512(w *float64, x *float64, n int)
+func shortPowers64AVX512(w *float64, x *float64, n int, p *[3]float64)
 
 //go:noescape
-func shortPowers64AVX2(w *float64, x *float64, n int)
+func shortPowers64AVX2(w *float64, x *float64, n int, p *[3]float64)
 
 //go:noescape
 func shortTotals32AVX512(sum *float64, err *float64, w *float32, rows int, n int) (bad uint64)
@@ -1775,6 +1861,54 @@ func softTargetScale64AVX512(dst *float64, dstStride int, w *float64, wStride in
 
 //go:noescape
 func softTargetScale64AVX2(dst *float64, dstStride int, w *float64, wStride int, t *float64, tStride int, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
+
+//go:noescape
+func toColumns32AVX512(dst *float32, x *float32, stride int, rows int, n int)
+
+//go:noescape
+func toColumns32AVX2(dst *float32, x *float32, stride int, rows int, n int)
+
+//go:noescape
+func toColumns64AVX512(dst *float64, x *float64, stride int, rows int, n int)
+
+//go:noescape
+func toColumns64AVX2(dst *float64, x *float64, stride int, rows int, n int)
+
+//go:noescape
+func toRows32AVX512(dst *float32, stride int, x *float32, rows int, n int)
+
+//go:noescape
+func toRows32AVX2(dst *float32, stride int, x *float32, rows int, n int)
+
+//go:noescape
+func toRows64AVX512(dst *float64, stride int, x *float64, rows int, n int)
+
+//go:noescape
+func toRows64AVX2(dst *float64, stride int, x *float64, rows int, n int)
+
+//go:noescape
+func softColumnSums32AVX512(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bad uint64)
+
+//go:noescape
+func softColumnSums32AVX2(out *float64, room int, label *float32, x *float32, t *float32, w *float32, rows int, n int) (bad uint64)
+
+//go:noescape
+func softColumnSums64AVX512(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bad uint64)
+
+//go:noescape
+func softColumnSums64AVX2(out *float64, room int, label *float64, x *float64, t *float64, w *float64, rows int, n int) (bad uint64)
+
+//go:noescape
+func softColumnScale32AVX512(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
+
+//go:noescape
+func softColumnScale32AVX2(w *float32, t *float32, rows int, n int, f *float32, scale *float32, most *float32, peak *float32)
+
+//go:noescape
+func softColumnScale64AVX512(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
+
+//go:noescape
+func softColumnScale64AVX2(w *float64, t *float64, rows int, n int, f *float64, scale *float64, most *float64, peak *float64)
 
 //go:noescape
 func sideMax32AVX512(top *[4]float32, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, w *float32, wStride int, gamma *[2]float32)

@@ -292,21 +292,21 @@ func ShortLogs(q, w []float64, rows, n int) {
 	}
 }
 
-func shortPowers32(w, x []float32) {
+func shortPowers32(w, x []float32, p *RowParams[float32]) {
 	switch Active {
 	case NEON:
-		shortPowers32NEON(&w[0], &x[0], len(x))
+		shortPowers32NEON(&w[0], &x[0], len(x), (*[3]float32)(unsafe.Pointer(p)))
 	default:
-		shortPowers32Generic(w, x)
+		shortPowers32Generic(w, x, p)
 	}
 }
 
-func shortPowers64(w, x []float64) {
+func shortPowers64(w, x []float64, p *RowParams[float64]) {
 	switch Active {
 	case NEON:
-		shortPowers64NEON(&w[0], &x[0], len(x))
+		shortPowers64NEON(&w[0], &x[0], len(x), (*[3]float64)(unsafe.Pointer(p)))
 	default:
-		shortPowers64Generic(w, x)
+		shortPowers64Generic(w, x, p)
 	}
 }
 
@@ -684,6 +684,38 @@ func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t
 	}
 }
 
+func toColumns32(dst, x []float32, stride, rows, n int) {
+	toColumnsGeneric(dst, x, stride, rows, n)
+}
+
+func toColumns64(dst, x []float64, stride, rows, n int) {
+	toColumnsGeneric(dst, x, stride, rows, n)
+}
+
+func toRows32(dst []float32, stride int, x []float32, rows, n int) {
+	toRowsGeneric(dst, stride, x, rows, n)
+}
+
+func toRows64(dst []float64, stride int, x []float64, rows, n int) {
+	toRowsGeneric(dst, stride, x, rows, n)
+}
+
+func softColumnSums32(out []float64, room int, label, x, t, w []float32, rows, n int) (good bool) {
+	return softColumnSums32Generic(out, room, label, x, t, w, rows, n)
+}
+
+func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n int) (good bool) {
+	return softColumnSums64Generic(out, room, label, x, t, w, rows, n)
+}
+
+func softColumnScale32(w, t []float32, rows, n int, f, scale, most, peak []float32) {
+	softColumnScale32Generic(w, t, rows, n, f, scale, most, peak)
+}
+
+func softColumnScale64(w, t []float64, rows, n int, f, scale, most, peak []float64) {
+	softColumnScale64Generic(w, t, rows, n, f, scale, most, peak)
+}
+
 func sideMax32(top []SideTop[float32], r *SideRows[float32]) {
 	switch Active {
 	case NEON:
@@ -1051,10 +1083,10 @@ func shortOdds64NEON(w *float64, dst *float64, x *float64, n int, pos *uint64, p
 func shortLogsNEON(q *float64, w *float64, rows int, n int)
 
 //go:noescape
-func shortPowers32NEON(w *float32, x *float32, n int)
+func shortPowers32NEON(w *float32, x *float32, n int, p *[3]float32)
 
 //go:noescape
-func shortPowers64NEON(w *float64, x *float64, n int)
+func shortPowers64NEON(w *float64, x *float64, n int, p *[3]float64)
 
 //go:noescape
 func shortTotals32NEON(sum *float64, err *float64, w *float32, rows int, n int) (bad uint64)

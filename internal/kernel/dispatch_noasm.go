@@ -141,13 +141,13 @@ func ShortLogs(q, w []float64, rows, n int) {
 }
 
 //go:noinline
-func shortPowers32(w, x []float32) {
-	shortPowers32Generic(w, x)
+func shortPowers32(w, x []float32, p *RowParams[float32]) {
+	shortPowers32Generic(w, x, p)
 }
 
 //go:noinline
-func shortPowers64(w, x []float64) {
-	shortPowers64Generic(w, x)
+func shortPowers64(w, x []float64, p *RowParams[float64]) {
+	shortPowers64Generic(w, x, p)
 }
 
 //go:noinline
@@ -329,6 +329,46 @@ func softTargetScale32(dst []float32, dstStride int, w []float32, wStride int, t
 //go:noinline
 func softTargetScale64(dst []float64, dstStride int, w []float64, wStride int, t []float64, tStride, rows, n int, f, scale, most, peak []float64) {
 	softTargetScale64Generic(dst, dstStride, w, wStride, t, tStride, rows, n, f, scale, most, peak)
+}
+
+//go:noinline
+func toColumns32(dst, x []float32, stride, rows, n int) {
+	toColumnsGeneric(dst, x, stride, rows, n)
+}
+
+//go:noinline
+func toColumns64(dst, x []float64, stride, rows, n int) {
+	toColumnsGeneric(dst, x, stride, rows, n)
+}
+
+//go:noinline
+func toRows32(dst []float32, stride int, x []float32, rows, n int) {
+	toRowsGeneric(dst, stride, x, rows, n)
+}
+
+//go:noinline
+func toRows64(dst []float64, stride int, x []float64, rows, n int) {
+	toRowsGeneric(dst, stride, x, rows, n)
+}
+
+//go:noinline
+func softColumnSums32(out []float64, room int, label, x, t, w []float32, rows, n int) (good bool) {
+	return softColumnSums32Generic(out, room, label, x, t, w, rows, n)
+}
+
+//go:noinline
+func softColumnSums64(out []float64, room int, label, x, t, w []float64, rows, n int) (good bool) {
+	return softColumnSums64Generic(out, room, label, x, t, w, rows, n)
+}
+
+//go:noinline
+func softColumnScale32(w, t []float32, rows, n int, f, scale, most, peak []float32) {
+	softColumnScale32Generic(w, t, rows, n, f, scale, most, peak)
+}
+
+//go:noinline
+func softColumnScale64(w, t []float64, rows, n int, f, scale, most, peak []float64) {
+	softColumnScale64Generic(w, t, rows, n, f, scale, most, peak)
 }
 
 //go:noinline

@@ -56,12 +56,20 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("plainLabels/float64", 0xecbd250a470cc9f0, 0x394e0db8eb3dfe89, hashPlainLabels[float64]),
 		kerneltest.Case("softLinear", 0x26d00869e0ced003, 0xdfbe1d557b470e05, hashSoftLinear),
 		kerneltest.Case("softTerms", 0x1a39373c739db9de, 0xfde18d8c576e5096, hashSoftTerms),
-		kerneltest.Case("softTargets/float32", 0x28aa2d13ba3a4f7a, 0x3bd45bb64b896229, hashSoftTargets[float32]),
-		kerneltest.Case("softTargets/float64", 0x2fa3e3d013b75fca, 0x24dc40396716ca41, hashSoftTargets[float64]),
+		kerneltest.Case("softTargets/float32", 0x72992f017ed16d4e, 0x3bd45bb64b896229, hashSoftTargets[float32]),
+		kerneltest.Case("softTargets/float64", 0xf247ff5e901d51cf, 0x24dc40396716ca41, hashSoftTargets[float64]),
 		kerneltest.Case("softTargetScale/float32", 0x5a2bcc70a11f693d, 0xe599edc0029f8673, hashSoftTargetScale[float32]),
 		kerneltest.Case("softTargetScale/float64", 0x36615306e6ac0d9d, 0xdb979f32b0debd61, hashSoftTargetScale[float64]),
 		kerneltest.Case("lessLabels/float32", 0x29a7eeddf8eab19c, 0x9ef9c06531c71d3b, hashLessLabels[float32]),
 		kerneltest.Case("lessLabels/float64", 0x94fa3c82b18cd86e, 0x89ffe024a2fed6a3, hashLessLabels[float64]),
+		kerneltest.Case("toColumns/float32", 0xde281b1edef8f1ee, 0x7fd1dc8f5b15e9cd, hashToColumns[float32]),
+		kerneltest.Case("toColumns/float64", 0xad734534ab24ed00, 0xf6f0e32f03c51e8b, hashToColumns[float64]),
+		kerneltest.Case("toRows/float32", 0x685f52c7f0c9ccdf, 0x36d29f93a02b69c7, hashToRows[float32]),
+		kerneltest.Case("toRows/float64", 0xcdb6b4162ccc7713, 0xd79958ccda9c3b35, hashToRows[float64]),
+		kerneltest.Case("softColumnSums/float32", 0xe6c299c4d8edb475, 0x532175e48580ee16, hashSoftColumnSums[float32]),
+		kerneltest.Case("softColumnSums/float64", 0x1c7ad2383736b2bf, 0xd0a0af049145f961, hashSoftColumnSums[float64]),
+		kerneltest.Case("softColumnScale/float32", 0x98348460686f18e7, 0xdfe82f1953b762fd, hashSoftColumnScale[float32]),
+		kerneltest.Case("softColumnScale/float64", 0x1dd1f5526ea68f28, 0x4fda808b4e3e1b70, hashSoftColumnScale[float64]),
 		kerneltest.Case("sideMax/float32", 0xb63052c4470739e7, 0x513af16f0827285a, hashSideMax[float32]),
 		kerneltest.Case("sideMax/float64", 0x47216c32c4cd5c3b, 0xa705aa45e7befc45, hashSideMax[float64]),
 		kerneltest.Case("sideSums/float32", 0x65972d02e71f9423, 0x5cb423cbecfc6df8, hashSideSums[float32]),
@@ -274,9 +282,10 @@ func hashShortPowers[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 		x[i] = kerneltest.Score[T](r, 11)
 	}
 	w := make([]T, len(x))
-	ShortPowers(w, x)
+	p := PivotParams[T](0)
+	ShortPowers(w, x, &p)
 	kerneltest.AddHash(h, w...)
-	ShortPowers(x, x)
+	ShortPowers(x, x, &p)
 	kerneltest.AddHash(h, x...)
 }
 
@@ -815,6 +824,33 @@ func hashSoftTargetScale[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 	SoftTargetScale(c.dst, c.dstStride, c.x, c.stride, c.t, c.tStride, c.rows, c.n, c.f, c.f, c.f, c.f)
 	canonicalNaNs(c.dst)
 	kerneltest.AddHash(h, c.dst...)
+}
+
+func hashToColumns[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	c := newColumnCase[T](r, LeastColumns+r.IntN(MostColumns[T]()-LeastColumns+1))
+	x := ResizeAligned[T](nil, c.rows*c.n)
+	ToColumns(x, c.x, c.stride, c.rows, c.n)
+	kerneltest.AddHash(h, x...)
+}
+
+func hashToRows[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	c := newColumnCase[T](r, LeastColumns+r.IntN(MostColumns[T]()-LeastColumns+1))
+	dst := make([]T, c.rows*c.stride)
+	ToRows(dst, c.stride, ResizeAligned(c.x, c.rows*c.n), c.rows, c.n)
+	kerneltest.AddHash(h, dst...)
+}
+
+func hashSoftColumnSums[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	_, sums, good := newColumnCase[T](r, LeastColumns+r.IntN(MostColumns[T]()-LeastColumns+1)).columns()
+	if good {
+		kerneltest.AddHash(h, sums...)
+	}
+}
+
+func hashSoftColumnScale[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	results, _, _ := newColumnCase[T](r, LeastColumns+r.IntN(MostColumns[T]()-LeastColumns+1)).columns()
+	canonicalNaNs(results)
+	kerneltest.AddHash(h, results...)
 }
 
 func hashLessLabels[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {

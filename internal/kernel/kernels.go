@@ -89,13 +89,13 @@ func ShortOdds[T Float](w, dst, x []T, pos, part []uint64, scale []float64) {
 	}
 }
 
-// ShortPowers writes e^y, y = x[i] clamped to the range of pivot 0, to w[i]. It takes a multiple of
-// 64 elements; w may be x.
-func ShortPowers[T Float](w, x []T) {
+// ShortPowers writes e^y·2^-c, y = min(max(x[i], low), high), to w[i], with p = {magic of c, low, high}.
+// It takes a multiple of 64 elements; w may be x.
+func ShortPowers[T Float](w, x []T, p *RowParams[T]) {
 	if IsFloat32[T]() {
-		shortPowers32(As32(w), As32(x))
+		shortPowers32(As32(w), As32(x), (*RowParams[float32])(unsafe.Pointer(p)))
 	} else {
-		shortPowers64(As64(w), As64(x))
+		shortPowers64(As64(w), As64(x), (*RowParams[float64])(unsafe.Pointer(p)))
 	}
 }
 
@@ -233,6 +233,48 @@ func SoftTargetScale[T Float](dst []T, dstStride int, w []T, wStride int, t []T,
 		softTargetScale32(As32(dst), dstStride, As32(w), wStride, As32(t), tStride, rows, n, As32(f), As32(scale), As32(most), As32(peak))
 	} else {
 		softTargetScale64(As64(dst), dstStride, As64(w), wStride, As64(t), tStride, rows, n, As64(f), As64(scale), As64(most), As64(peak))
+	}
+}
+
+// ToColumns writes the columns of rows x[i·stride:][:n] to dst, aligned to 64 bytes. Rows are a multiple
+// of LanesOf, n is at least 8.
+func ToColumns[T Float](dst, x []T, stride, rows, n int) {
+	if IsFloat32[T]() {
+		toColumns32(As32(dst), As32(x), stride, rows, n)
+	} else {
+		toColumns64(As64(dst), As64(x), stride, rows, n)
+	}
+}
+
+// ToRows writes rows to dst[i·stride:][:n] whose columns are x, as those of ToColumns.
+func ToRows[T Float](dst []T, stride int, x []T, rows, n int) {
+	if IsFloat32[T]() {
+		toRows32(As32(dst), stride, As32(x), rows, n)
+	} else {
+		toRows64(As64(dst), stride, As64(x), rows, n)
+	}
+}
+
+// SoftColumnSums takes what SoftTargets takes of rows of at most MostColumns elements, whose columns are those
+// of scores x, labels t and exponentials w: Σ e^x to out[i], Σ t·(top-x) to out[room+i], Σ t to
+// out[2·room+i], top itself to out[3·room+i], its label to label[i], and Σ t and that to
+// out[4·room+i]. It reports whether all top are from coef.LeastTop to the end of the range of
+// pivot 0 and of one element each, all Σ e^x above 0 and all sums numbers; where not, results
+// are open.
+func SoftColumnSums[T Float](out []float64, room int, label, x, t, w []T, rows, n int) (good bool) {
+	if IsFloat32[T]() {
+		return softColumnSums32(out, room, As32(label), As32(x), As32(t), As32(w), rows, n)
+	} else {
+		return softColumnSums64(out, room, As64(label), As64(x), As64(t), As64(w), rows, n)
+	}
+}
+
+// SoftColumnScale makes of columns of exponentials w those of what SoftTargetScale writes.
+func SoftColumnScale[T Float](w, t []T, rows, n int, f, scale, most, peak []T) {
+	if IsFloat32[T]() {
+		softColumnScale32(As32(w), As32(t), rows, n, As32(f), As32(scale), As32(most), As32(peak))
+	} else {
+		softColumnScale64(As64(w), As64(t), rows, n, As64(f), As64(scale), As64(most), As64(peak))
 	}
 }
 

@@ -12,9 +12,8 @@ import (
 // sums side by side. The sums are those of root's sumExp at pivot 0: a row's lanes are
 // added in that order.
 
-// shortPowers32Generic writes e^y, x[i] clamped to the range of pivot 0, to w[i].
-func shortPowers32Generic(w, x []float32) {
-	p := PivotParams[float32](0)
+// shortPowers32Generic writes e^y·2^-c, x[i] clamped, to w[i], with p = {magic of c, low, high}.
+func shortPowers32Generic(w, x []float32, p *RowParams[float32]) {
 	var e [2 * Lanes32]float32
 	for len(x) > 0 {
 		Exp32(&e, x[:len(e)], p[0], p[1], p[2])
@@ -24,8 +23,7 @@ func shortPowers32Generic(w, x []float32) {
 }
 
 // shortPowers64Generic is shortPowers32Generic for float64.
-func shortPowers64Generic(w, x []float64) {
-	p := PivotParams[float64](0)
+func shortPowers64Generic(w, x []float64, p *RowParams[float64]) {
 	var e [2 * Lanes64]float64
 	for len(x) > 0 {
 		Exp64(&e, x[:len(e)], p[0], p[1], p[2])

@@ -4,30 +4,39 @@
 
 #include "textflag.h"
 
-// func shortPowers32AVX2(w *float32, x *float32, n int)
+// func shortPowers32AVX2(w *float32, x *float32, n int, p *[3]float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·shortPowers32AVX2(SB), NOSPLIT, $0-24
-	MOVQ    w+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	TESTQ   DX, DX
-	JZ      done2
+TEXT ·shortPowers32AVX2(SB), NOSPLIT, $160-32
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         w+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         p+24(FP), BX
+	VBROADCASTSS (BX), Y0
+	VMOVUPS      Y0, (BP)
+	VBROADCASTSS 4(BX), Y0
+	VMOVUPS      Y0, 32(BP)
+	VBROADCASTSS 8(BX), Y0
+	VMOVUPS      Y0, 64(BP)
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y0
+	TESTQ        DX, DX
+	JZ           done2
 
 group1:
 	PREFETCHT0  12288(CX)
 	PREFETCHT0  12352(CX)
-	VMOVUPS     f32_c2ae88d2<>+0(SB), Y1
+	VMOVUPS     32(BP), Y1
 	VMAXPS      (CX), Y1, Y2
 	VMAXPS      32(CX), Y1, Y3
 	VMAXPS      64(CX), Y1, Y4
 	VMAXPS      96(CX), Y1, Y1
-	VMOVUPS     f32_42afebb7<>+0(SB), Y5
+	VMOVUPS     64(BP), Y5
 	VMINPS      Y2, Y5, Y2
 	VMINPS      Y3, Y5, Y3
 	VMINPS      Y4, Y5, Y4
 	VMINPS      Y1, Y5, Y1
-	VMOVUPS     f32_4b40007f<>+0(SB), Y5
+	VMOVUPS     (BP), Y5
 	VMOVUPS     Y2, Y9
 	VFMADD213PS Y5, Y0, Y9
 	VMOVUPS     Y3, Y10
@@ -105,36 +114,6 @@ group1:
 done2:
 	VZEROUPPER
 	RET
-
-DATA f32_4b40007f<>+0(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+4(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+8(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+12(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+16(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+20(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+24(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+28(SB)/4, $0x4b40007f
-GLOBL f32_4b40007f<>(SB), RODATA|NOPTR, $32
-
-DATA f32_c2ae88d2<>+0(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+4(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+8(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+12(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+16(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+20(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+24(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+28(SB)/4, $0xc2ae88d2
-GLOBL f32_c2ae88d2<>(SB), RODATA|NOPTR, $32
-
-DATA f32_42afebb7<>+0(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+4(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+8(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+12(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+16(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+20(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+24(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+28(SB)/4, $0x42afebb7
-GLOBL f32_42afebb7<>(SB), RODATA|NOPTR, $32
 
 DATA f32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA f32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
@@ -654,15 +633,16 @@ DATA f64_4770000000000000<>+16(SB)/8, $0x4770000000000000
 DATA f64_4770000000000000<>+24(SB)/8, $0x4770000000000000
 GLOBL f64_4770000000000000<>(SB), RODATA|NOPTR, $32
 
-// func shortPowers32AVX512(w *float32, x *float32, n int)
+// func shortPowers32AVX512(w *float32, x *float32, n int, p *[3]float32)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·shortPowers32AVX512(SB), NOSPLIT, $0-24
+TEXT ·shortPowers32AVX512(SB), NOSPLIT, $0-32
 	MOVQ         w+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
+	MOVQ         p+24(FP), BX
+	VBROADCASTSS (BX), Z0
+	VBROADCASTSS 4(BX), Z1
+	VBROADCASTSS 8(BX), Z2
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z3
 	VBROADCASTSS f32_bf317218<>+0(SB), Z4
 	VBROADCASTSS f32_3102e308<>+0(SB), Z5
@@ -1177,30 +1157,39 @@ done16:
 	VZEROUPPER
 	RET
 
-// func shortPowers64AVX2(w *float64, x *float64, n int)
+// func shortPowers64AVX2(w *float64, x *float64, n int, p *[3]float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·shortPowers64AVX2(SB), NOSPLIT, $0-24
-	MOVQ    w+0(FP), AX
-	MOVQ    x+8(FP), CX
-	MOVQ    n+16(FP), DX
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	TESTQ   DX, DX
-	JZ      done28
+TEXT ·shortPowers64AVX2(SB), NOSPLIT, $160-32
+	LEAQ         63(SP), BP
+	ANDQ         $-64, BP
+	MOVQ         w+0(FP), AX
+	MOVQ         x+8(FP), CX
+	MOVQ         n+16(FP), DX
+	MOVQ         p+24(FP), BX
+	VBROADCASTSD (BX), Y0
+	VMOVUPD      Y0, (BP)
+	VBROADCASTSD 8(BX), Y0
+	VMOVUPD      Y0, 32(BP)
+	VBROADCASTSD 16(BX), Y0
+	VMOVUPD      Y0, 64(BP)
+	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
+	TESTQ        DX, DX
+	JZ           done28
 
 group27:
 	PREFETCHT0  12288(CX)
 	PREFETCHT0  12352(CX)
-	VMOVUPD     f64_c086229de89ac35d<>+0(SB), Y1
+	VMOVUPD     32(BP), Y1
 	VMAXPD      (CX), Y1, Y2
 	VMAXPD      32(CX), Y1, Y3
 	VMAXPD      64(CX), Y1, Y4
 	VMAXPD      96(CX), Y1, Y1
-	VMOVUPD     f64_40862829795a81ec<>+0(SB), Y5
+	VMOVUPD     64(BP), Y5
 	VMINPD      Y2, Y5, Y2
 	VMINPD      Y3, Y5, Y3
 	VMINPD      Y4, Y5, Y4
 	VMINPD      Y1, Y5, Y1
-	VMOVUPD     f64_43380000000003ff<>+0(SB), Y5
+	VMOVUPD     (BP), Y5
 	VMOVUPD     Y2, Y9
 	VFMADD213PD Y5, Y0, Y9
 	VMOVUPD     Y3, Y10
@@ -1303,24 +1292,6 @@ group27:
 done28:
 	VZEROUPPER
 	RET
-
-DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
-GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_c086229de89ac35d<>+0(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+8(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+16(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+24(SB)/8, $0xc086229de89ac35d
-GLOBL f64_c086229de89ac35d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_40862829795a81ec<>+0(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+8(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+24(SB)/8, $0x40862829795a81ec
-GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $32
 
 DATA f64_3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
 DATA f64_3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
@@ -2103,15 +2074,16 @@ DATA f64_7e70000000000000<>+16(SB)/8, $0x7e70000000000000
 DATA f64_7e70000000000000<>+24(SB)/8, $0x7e70000000000000
 GLOBL f64_7e70000000000000<>(SB), RODATA|NOPTR, $32
 
-// func shortPowers64AVX512(w *float64, x *float64, n int)
+// func shortPowers64AVX512(w *float64, x *float64, n int, p *[3]float64)
 // Requires: AVX, AVX512F, CMOV, MMX+
-TEXT ·shortPowers64AVX512(SB), NOSPLIT, $0-24
+TEXT ·shortPowers64AVX512(SB), NOSPLIT, $0-32
 	MOVQ         w+0(FP), AX
 	MOVQ         x+8(FP), CX
 	MOVQ         n+16(FP), DX
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	MOVQ         p+24(FP), BX
+	VBROADCASTSD (BX), Z0
+	VBROADCASTSD 8(BX), Z1
+	VBROADCASTSD 16(BX), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        DX, DX
 	JZ           done39

@@ -4,55 +4,43 @@
 
 #include "textflag.h"
 
-DATA constants32<>+0(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+8(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+16(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+24(SB)/8, $0x4b40007f4b40007f
-DATA constants32<>+32(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+40(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+48(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+56(SB)/8, $0xc2ae88d2c2ae88d2
-DATA constants32<>+64(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+72(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+80(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+88(SB)/8, $0x42afebb742afebb7
-DATA constants32<>+96(SB)/8, $0x3fb8aa3b3fb8aa3b
-DATA constants32<>+104(SB)/8, $0x3fb8aa3b3fb8aa3b
-DATA constants32<>+112(SB)/8, $0x3fb8aa3b3fb8aa3b
-DATA constants32<>+120(SB)/8, $0x3fb8aa3b3fb8aa3b
-DATA constants32<>+128(SB)/8, $0xbf317218bf317218
-DATA constants32<>+136(SB)/8, $0xbf317218bf317218
-DATA constants32<>+144(SB)/8, $0xbf317218bf317218
-DATA constants32<>+152(SB)/8, $0xbf317218bf317218
-DATA constants32<>+160(SB)/8, $0x3102e3083102e308
-DATA constants32<>+168(SB)/8, $0x3102e3083102e308
-DATA constants32<>+176(SB)/8, $0x3102e3083102e308
-DATA constants32<>+184(SB)/8, $0x3102e3083102e308
-DATA constants32<>+192(SB)/8, $0x3ab527663ab52766
-DATA constants32<>+200(SB)/8, $0x3ab527663ab52766
-DATA constants32<>+208(SB)/8, $0x3ab527663ab52766
-DATA constants32<>+216(SB)/8, $0x3ab527663ab52766
-DATA constants32<>+224(SB)/8, $0x3c091cce3c091cce
-DATA constants32<>+232(SB)/8, $0x3c091cce3c091cce
-DATA constants32<>+240(SB)/8, $0x3c091cce3c091cce
-DATA constants32<>+248(SB)/8, $0x3c091cce3c091cce
-DATA constants32<>+256(SB)/8, $0x3d2aac583d2aac58
-DATA constants32<>+264(SB)/8, $0x3d2aac583d2aac58
-DATA constants32<>+272(SB)/8, $0x3d2aac583d2aac58
-DATA constants32<>+280(SB)/8, $0x3d2aac583d2aac58
-DATA constants32<>+288(SB)/8, $0x3e2aaa493e2aaa49
-DATA constants32<>+296(SB)/8, $0x3e2aaa493e2aaa49
-DATA constants32<>+304(SB)/8, $0x3e2aaa493e2aaa49
-DATA constants32<>+312(SB)/8, $0x3e2aaa493e2aaa49
-DATA constants32<>+320(SB)/8, $0x3efffffe3efffffe
-DATA constants32<>+328(SB)/8, $0x3efffffe3efffffe
-DATA constants32<>+336(SB)/8, $0x3efffffe3efffffe
-DATA constants32<>+344(SB)/8, $0x3efffffe3efffffe
-DATA constants32<>+352(SB)/8, $0x3f8000003f800000
-DATA constants32<>+360(SB)/8, $0x3f8000003f800000
-DATA constants32<>+368(SB)/8, $0x3f8000003f800000
-DATA constants32<>+376(SB)/8, $0x3f8000003f800000
-GLOBL constants32<>(SB), RODATA|NOPTR, $384
+DATA constants32<>+0(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA constants32<>+8(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA constants32<>+16(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA constants32<>+24(SB)/8, $0x3fb8aa3b3fb8aa3b
+DATA constants32<>+32(SB)/8, $0xbf317218bf317218
+DATA constants32<>+40(SB)/8, $0xbf317218bf317218
+DATA constants32<>+48(SB)/8, $0xbf317218bf317218
+DATA constants32<>+56(SB)/8, $0xbf317218bf317218
+DATA constants32<>+64(SB)/8, $0x3102e3083102e308
+DATA constants32<>+72(SB)/8, $0x3102e3083102e308
+DATA constants32<>+80(SB)/8, $0x3102e3083102e308
+DATA constants32<>+88(SB)/8, $0x3102e3083102e308
+DATA constants32<>+96(SB)/8, $0x3ab527663ab52766
+DATA constants32<>+104(SB)/8, $0x3ab527663ab52766
+DATA constants32<>+112(SB)/8, $0x3ab527663ab52766
+DATA constants32<>+120(SB)/8, $0x3ab527663ab52766
+DATA constants32<>+128(SB)/8, $0x3c091cce3c091cce
+DATA constants32<>+136(SB)/8, $0x3c091cce3c091cce
+DATA constants32<>+144(SB)/8, $0x3c091cce3c091cce
+DATA constants32<>+152(SB)/8, $0x3c091cce3c091cce
+DATA constants32<>+160(SB)/8, $0x3d2aac583d2aac58
+DATA constants32<>+168(SB)/8, $0x3d2aac583d2aac58
+DATA constants32<>+176(SB)/8, $0x3d2aac583d2aac58
+DATA constants32<>+184(SB)/8, $0x3d2aac583d2aac58
+DATA constants32<>+192(SB)/8, $0x3e2aaa493e2aaa49
+DATA constants32<>+200(SB)/8, $0x3e2aaa493e2aaa49
+DATA constants32<>+208(SB)/8, $0x3e2aaa493e2aaa49
+DATA constants32<>+216(SB)/8, $0x3e2aaa493e2aaa49
+DATA constants32<>+224(SB)/8, $0x3efffffe3efffffe
+DATA constants32<>+232(SB)/8, $0x3efffffe3efffffe
+DATA constants32<>+240(SB)/8, $0x3efffffe3efffffe
+DATA constants32<>+248(SB)/8, $0x3efffffe3efffffe
+DATA constants32<>+256(SB)/8, $0x3f8000003f800000
+DATA constants32<>+264(SB)/8, $0x3f8000003f800000
+DATA constants32<>+272(SB)/8, $0x3f8000003f800000
+DATA constants32<>+280(SB)/8, $0x3f8000003f800000
+GLOBL constants32<>(SB), RODATA|NOPTR, $288
 
 DATA constants64<>+0(SB)/8, $0x4110000000000000
 DATA constants64<>+8(SB)/8, $0x4110000000000000
@@ -66,87 +54,75 @@ DATA constants64<>+64(SB)/8, $0x4770000000000000
 DATA constants64<>+72(SB)/8, $0x4770000000000000
 DATA constants64<>+80(SB)/8, $0x4770000000000000
 DATA constants64<>+88(SB)/8, $0x4770000000000000
-DATA constants64<>+96(SB)/8, $0x43380000000003ff
-DATA constants64<>+104(SB)/8, $0x43380000000003ff
-DATA constants64<>+112(SB)/8, $0x43380000000003ff
-DATA constants64<>+120(SB)/8, $0x43380000000003ff
-DATA constants64<>+128(SB)/8, $0xc086229de89ac35d
-DATA constants64<>+136(SB)/8, $0xc086229de89ac35d
-DATA constants64<>+144(SB)/8, $0xc086229de89ac35d
-DATA constants64<>+152(SB)/8, $0xc086229de89ac35d
-DATA constants64<>+160(SB)/8, $0x40862829795a81ec
-DATA constants64<>+168(SB)/8, $0x40862829795a81ec
-DATA constants64<>+176(SB)/8, $0x40862829795a81ec
-DATA constants64<>+184(SB)/8, $0x40862829795a81ec
-DATA constants64<>+192(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+200(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+208(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+216(SB)/8, $0x3ff71547652b82fe
-DATA constants64<>+224(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+232(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+240(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+248(SB)/8, $0xbfe62e42fefa39ef
-DATA constants64<>+256(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+264(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+272(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+280(SB)/8, $0xbc7abc9e3b39803f
-DATA constants64<>+288(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+296(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+304(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+312(SB)/8, $0x3e5ad9ef35de5e88
-DATA constants64<>+320(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+328(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+336(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+344(SB)/8, $0x3e928ad4c1ef8771
-DATA constants64<>+352(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+360(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+368(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+376(SB)/8, $0x3ec71df0cc01f5d1
-DATA constants64<>+384(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+392(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+400(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+408(SB)/8, $0x3efa0199a21bb23c
-DATA constants64<>+416(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+424(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+432(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+440(SB)/8, $0x3f2a01a013850def
-DATA constants64<>+448(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+456(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+464(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+472(SB)/8, $0x3f56c16c184319e8
-DATA constants64<>+480(SB)/8, $0x3f8111111112453e
-DATA constants64<>+488(SB)/8, $0x3f8111111112453e
-DATA constants64<>+496(SB)/8, $0x3f8111111112453e
-DATA constants64<>+504(SB)/8, $0x3f8111111112453e
-DATA constants64<>+512(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+520(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+528(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+536(SB)/8, $0x3fa55555555507ba
-DATA constants64<>+544(SB)/8, $0x3fc555555555550d
-DATA constants64<>+552(SB)/8, $0x3fc555555555550d
-DATA constants64<>+560(SB)/8, $0x3fc555555555550d
-DATA constants64<>+568(SB)/8, $0x3fc555555555550d
-DATA constants64<>+576(SB)/8, $0x3fe000000000000a
-DATA constants64<>+584(SB)/8, $0x3fe000000000000a
-DATA constants64<>+592(SB)/8, $0x3fe000000000000a
-DATA constants64<>+600(SB)/8, $0x3fe000000000000a
-DATA constants64<>+608(SB)/8, $0x3ff0000000000000
-DATA constants64<>+616(SB)/8, $0x3ff0000000000000
-DATA constants64<>+624(SB)/8, $0x3ff0000000000000
-DATA constants64<>+632(SB)/8, $0x3ff0000000000000
-DATA constants64<>+640(SB)/8, $0x41d0000000000000
-DATA constants64<>+648(SB)/8, $0x41d0000000000000
-DATA constants64<>+656(SB)/8, $0x41d0000000000000
-DATA constants64<>+664(SB)/8, $0x41d0000000000000
-DATA constants64<>+672(SB)/8, $0x07b0000000000000
-DATA constants64<>+680(SB)/8, $0x07b0000000000000
-DATA constants64<>+688(SB)/8, $0x07b0000000000000
-DATA constants64<>+696(SB)/8, $0x07b0000000000000
-DATA constants64<>+704(SB)/8, $0x7e70000000000000
-DATA constants64<>+712(SB)/8, $0x7e70000000000000
-DATA constants64<>+720(SB)/8, $0x7e70000000000000
-DATA constants64<>+728(SB)/8, $0x7e70000000000000
-GLOBL constants64<>(SB), RODATA|NOPTR, $736
+DATA constants64<>+96(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+104(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+112(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+120(SB)/8, $0x3ff71547652b82fe
+DATA constants64<>+128(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+136(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+144(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+152(SB)/8, $0xbfe62e42fefa39ef
+DATA constants64<>+160(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+168(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+176(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+184(SB)/8, $0xbc7abc9e3b39803f
+DATA constants64<>+192(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+200(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+208(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+216(SB)/8, $0x3e5ad9ef35de5e88
+DATA constants64<>+224(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+232(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+240(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+248(SB)/8, $0x3e928ad4c1ef8771
+DATA constants64<>+256(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+264(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+272(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+280(SB)/8, $0x3ec71df0cc01f5d1
+DATA constants64<>+288(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+296(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+304(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+312(SB)/8, $0x3efa0199a21bb23c
+DATA constants64<>+320(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+328(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+336(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+344(SB)/8, $0x3f2a01a013850def
+DATA constants64<>+352(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+360(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+368(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+376(SB)/8, $0x3f56c16c184319e8
+DATA constants64<>+384(SB)/8, $0x3f8111111112453e
+DATA constants64<>+392(SB)/8, $0x3f8111111112453e
+DATA constants64<>+400(SB)/8, $0x3f8111111112453e
+DATA constants64<>+408(SB)/8, $0x3f8111111112453e
+DATA constants64<>+416(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+424(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+432(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+440(SB)/8, $0x3fa55555555507ba
+DATA constants64<>+448(SB)/8, $0x3fc555555555550d
+DATA constants64<>+456(SB)/8, $0x3fc555555555550d
+DATA constants64<>+464(SB)/8, $0x3fc555555555550d
+DATA constants64<>+472(SB)/8, $0x3fc555555555550d
+DATA constants64<>+480(SB)/8, $0x3fe000000000000a
+DATA constants64<>+488(SB)/8, $0x3fe000000000000a
+DATA constants64<>+496(SB)/8, $0x3fe000000000000a
+DATA constants64<>+504(SB)/8, $0x3fe000000000000a
+DATA constants64<>+512(SB)/8, $0x3ff0000000000000
+DATA constants64<>+520(SB)/8, $0x3ff0000000000000
+DATA constants64<>+528(SB)/8, $0x3ff0000000000000
+DATA constants64<>+536(SB)/8, $0x3ff0000000000000
+DATA constants64<>+544(SB)/8, $0x41d0000000000000
+DATA constants64<>+552(SB)/8, $0x41d0000000000000
+DATA constants64<>+560(SB)/8, $0x41d0000000000000
+DATA constants64<>+568(SB)/8, $0x41d0000000000000
+DATA constants64<>+576(SB)/8, $0x07b0000000000000
+DATA constants64<>+584(SB)/8, $0x07b0000000000000
+DATA constants64<>+592(SB)/8, $0x07b0000000000000
+DATA constants64<>+600(SB)/8, $0x07b0000000000000
+DATA constants64<>+608(SB)/8, $0x7e70000000000000
+DATA constants64<>+616(SB)/8, $0x7e70000000000000
+DATA constants64<>+624(SB)/8, $0x7e70000000000000
+DATA constants64<>+632(SB)/8, $0x7e70000000000000
+GLOBL constants64<>(SB), RODATA|NOPTR, $640
 
 DATA tail<>+0(SB)/8, $0xffffffffffffffff
 DATA tail<>+8(SB)/8, $0xffffffffffffffff
@@ -182,19 +158,21 @@ DATA tail<>+240(SB)/8, $0x0000000000000000
 DATA tail<>+248(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $256
 
-// func shortPowers32NEON(w *float32, x *float32, n int)
-TEXT ·shortPowers32NEON(SB), NOSPLIT, $0-24
+// func shortPowers32NEON(w *float32, x *float32, n int, p *[3]float32)
+TEXT ·shortPowers32NEON(SB), NOSPLIT, $0-32
 	MOVD    w+0(FP), R0
 	MOVD    x+8(FP), R1
 	MOVD    n+16(FP), R2
-	MOVD    $constants32<>(SB), R3
-	FMOVQ   (R3), F0
-	FMOVQ   32(R3), F1
-	FMOVQ   64(R3), F2
-	FMOVQ   96(R3), F3
-	FMOVQ   128(R3), F4
-	FMOVQ   160(R3), F5
-	FMOVQ   192(R3), F6
+	MOVD    p+24(FP), R3
+	MOVD    $constants32<>(SB), R4
+	MOVD    R3, R5
+	VLD1R.P 4(R5), [V0.S4]
+	VLD1R.P 4(R5), [V1.S4]
+	VLD1R.P 4(R5), [V2.S4]
+	FMOVQ   (R4), F3
+	FMOVQ   32(R4), F4
+	FMOVQ   64(R4), F5
+	FMOVQ   96(R4), F6
 	CBZ     R2, done2
 group1:
 	FLDPQ   (R1), (F7, F8)
@@ -230,40 +208,40 @@ group1:
 	VFMLA   V5.S4, V17.S4, V9.S4
 	VFMLA   V5.S4, V18.S4, V10.S4
 	// p = e^r
-	FLDPQ   224(R3), (F15, F16)
+	FLDPQ   128(R4), (F15, F16)
 	VFMLA   V7.S4, V6.S4, V15.S4
 	VFMLA   V8.S4, V6.S4, V16.S4
-	FLDPQ   224(R3), (F17, F18)
+	FLDPQ   128(R4), (F17, F18)
 	VFMLA   V9.S4, V6.S4, V17.S4
 	VFMLA   V10.S4, V6.S4, V18.S4
-	FLDPQ   256(R3), (F19, F20)
+	FLDPQ   160(R4), (F19, F20)
 	VFMLA   V7.S4, V15.S4, V19.S4
 	VFMLA   V8.S4, V16.S4, V20.S4
-	FLDPQ   256(R3), (F15, F16)
+	FLDPQ   160(R4), (F15, F16)
 	VFMLA   V9.S4, V17.S4, V15.S4
 	VFMLA   V10.S4, V18.S4, V16.S4
-	FLDPQ   288(R3), (F17, F18)
+	FLDPQ   192(R4), (F17, F18)
 	VFMLA   V7.S4, V19.S4, V17.S4
 	VFMLA   V8.S4, V20.S4, V18.S4
-	FLDPQ   288(R3), (F19, F20)
+	FLDPQ   192(R4), (F19, F20)
 	VFMLA   V9.S4, V15.S4, V19.S4
 	VFMLA   V10.S4, V16.S4, V20.S4
-	FLDPQ   320(R3), (F15, F16)
+	FLDPQ   224(R4), (F15, F16)
 	VFMLA   V7.S4, V17.S4, V15.S4
 	VFMLA   V8.S4, V18.S4, V16.S4
-	FLDPQ   320(R3), (F17, F18)
+	FLDPQ   224(R4), (F17, F18)
 	VFMLA   V9.S4, V19.S4, V17.S4
 	VFMLA   V10.S4, V20.S4, V18.S4
-	FLDPQ   352(R3), (F19, F20)
+	FLDPQ   256(R4), (F19, F20)
 	VFMLA   V7.S4, V15.S4, V19.S4
 	VFMLA   V8.S4, V16.S4, V20.S4
-	FLDPQ   352(R3), (F15, F16)
+	FLDPQ   256(R4), (F15, F16)
 	VFMLA   V9.S4, V17.S4, V15.S4
 	VFMLA   V10.S4, V18.S4, V16.S4
-	FLDPQ   352(R3), (F17, F18)
+	FLDPQ   256(R4), (F17, F18)
 	VFMLA   V7.S4, V19.S4, V17.S4
 	VFMLA   V8.S4, V20.S4, V18.S4
-	FLDPQ   352(R3), (F19, F20)
+	FLDPQ   256(R4), (F19, F20)
 	VFMLA   V9.S4, V15.S4, V19.S4
 	VFMLA   V10.S4, V16.S4, V20.S4
 	// s = 2^(n-c)
@@ -310,40 +288,40 @@ group1:
 	VFMLA   V5.S4, V17.S4, V9.S4
 	VFMLA   V5.S4, V18.S4, V10.S4
 	// p = e^r
-	FLDPQ   224(R3), (F15, F16)
+	FLDPQ   128(R4), (F15, F16)
 	VFMLA   V7.S4, V6.S4, V15.S4
 	VFMLA   V8.S4, V6.S4, V16.S4
-	FLDPQ   224(R3), (F17, F18)
+	FLDPQ   128(R4), (F17, F18)
 	VFMLA   V9.S4, V6.S4, V17.S4
 	VFMLA   V10.S4, V6.S4, V18.S4
-	FLDPQ   256(R3), (F19, F20)
+	FLDPQ   160(R4), (F19, F20)
 	VFMLA   V7.S4, V15.S4, V19.S4
 	VFMLA   V8.S4, V16.S4, V20.S4
-	FLDPQ   256(R3), (F15, F16)
+	FLDPQ   160(R4), (F15, F16)
 	VFMLA   V9.S4, V17.S4, V15.S4
 	VFMLA   V10.S4, V18.S4, V16.S4
-	FLDPQ   288(R3), (F17, F18)
+	FLDPQ   192(R4), (F17, F18)
 	VFMLA   V7.S4, V19.S4, V17.S4
 	VFMLA   V8.S4, V20.S4, V18.S4
-	FLDPQ   288(R3), (F19, F20)
+	FLDPQ   192(R4), (F19, F20)
 	VFMLA   V9.S4, V15.S4, V19.S4
 	VFMLA   V10.S4, V16.S4, V20.S4
-	FLDPQ   320(R3), (F15, F16)
+	FLDPQ   224(R4), (F15, F16)
 	VFMLA   V7.S4, V17.S4, V15.S4
 	VFMLA   V8.S4, V18.S4, V16.S4
-	FLDPQ   320(R3), (F17, F18)
+	FLDPQ   224(R4), (F17, F18)
 	VFMLA   V9.S4, V19.S4, V17.S4
 	VFMLA   V10.S4, V20.S4, V18.S4
-	FLDPQ   352(R3), (F19, F20)
+	FLDPQ   256(R4), (F19, F20)
 	VFMLA   V7.S4, V15.S4, V19.S4
 	VFMLA   V8.S4, V16.S4, V20.S4
-	FLDPQ   352(R3), (F15, F16)
+	FLDPQ   256(R4), (F15, F16)
 	VFMLA   V9.S4, V17.S4, V15.S4
 	VFMLA   V10.S4, V18.S4, V16.S4
-	FLDPQ   352(R3), (F17, F18)
+	FLDPQ   256(R4), (F17, F18)
 	VFMLA   V7.S4, V19.S4, V17.S4
 	VFMLA   V8.S4, V20.S4, V18.S4
-	FLDPQ   352(R3), (F19, F20)
+	FLDPQ   256(R4), (F19, F20)
 	VFMLA   V9.S4, V15.S4, V19.S4
 	VFMLA   V10.S4, V16.S4, V20.S4
 	// s = 2^(n-c)
@@ -624,19 +602,21 @@ done3:
 	MOVD    R8, bad+40(FP)
 	RET
 
-// func shortPowers64NEON(w *float64, x *float64, n int)
-TEXT ·shortPowers64NEON(SB), NOSPLIT, $0-24
+// func shortPowers64NEON(w *float64, x *float64, n int, p *[3]float64)
+TEXT ·shortPowers64NEON(SB), NOSPLIT, $0-32
 	MOVD    w+0(FP), R0
 	MOVD    x+8(FP), R1
 	MOVD    n+16(FP), R2
-	MOVD    $constants64<>(SB), R3
-	FMOVQ   96(R3), F0
-	FMOVQ   128(R3), F1
-	FMOVQ   160(R3), F2
-	FMOVQ   192(R3), F3
-	FMOVQ   224(R3), F4
-	FMOVQ   256(R3), F5
-	FMOVQ   288(R3), F6
+	MOVD    p+24(FP), R3
+	MOVD    $constants64<>(SB), R4
+	MOVD    R3, R5
+	VLD1R.P 8(R5), [V0.D2]
+	VLD1R.P 8(R5), [V1.D2]
+	VLD1R.P 8(R5), [V2.D2]
+	FMOVQ   96(R4), F3
+	FMOVQ   128(R4), F4
+	FMOVQ   160(R4), F5
+	FMOVQ   192(R4), F6
 	CBZ     R2, done13
 group12:
 	FLDPQ   (R1), (F7, F8)
@@ -672,70 +652,70 @@ group12:
 	VFMLA   V5.D2, V17.D2, V9.D2
 	VFMLA   V5.D2, V18.D2, V10.D2
 	// p = e^r
-	FLDPQ   320(R3), (F15, F16)
+	FLDPQ   224(R4), (F15, F16)
 	VFMLA   V7.D2, V6.D2, V15.D2
 	VFMLA   V8.D2, V6.D2, V16.D2
-	FLDPQ   320(R3), (F17, F18)
+	FLDPQ   224(R4), (F17, F18)
 	VFMLA   V9.D2, V6.D2, V17.D2
 	VFMLA   V10.D2, V6.D2, V18.D2
-	FLDPQ   352(R3), (F19, F20)
+	FLDPQ   256(R4), (F19, F20)
 	VFMLA   V7.D2, V15.D2, V19.D2
 	VFMLA   V8.D2, V16.D2, V20.D2
-	FLDPQ   352(R3), (F15, F16)
+	FLDPQ   256(R4), (F15, F16)
 	VFMLA   V9.D2, V17.D2, V15.D2
 	VFMLA   V10.D2, V18.D2, V16.D2
-	FLDPQ   384(R3), (F17, F18)
+	FLDPQ   288(R4), (F17, F18)
 	VFMLA   V7.D2, V19.D2, V17.D2
 	VFMLA   V8.D2, V20.D2, V18.D2
-	FLDPQ   384(R3), (F19, F20)
+	FLDPQ   288(R4), (F19, F20)
 	VFMLA   V9.D2, V15.D2, V19.D2
 	VFMLA   V10.D2, V16.D2, V20.D2
-	FLDPQ   416(R3), (F15, F16)
+	FLDPQ   320(R4), (F15, F16)
 	VFMLA   V7.D2, V17.D2, V15.D2
 	VFMLA   V8.D2, V18.D2, V16.D2
-	FLDPQ   416(R3), (F17, F18)
+	FLDPQ   320(R4), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   448(R3), (F19, F20)
+	FLDPQ   352(R4), (F19, F20)
 	VFMLA   V7.D2, V15.D2, V19.D2
 	VFMLA   V8.D2, V16.D2, V20.D2
-	FLDPQ   448(R3), (F15, F16)
+	FLDPQ   352(R4), (F15, F16)
 	VFMLA   V9.D2, V17.D2, V15.D2
 	VFMLA   V10.D2, V18.D2, V16.D2
-	FLDPQ   480(R3), (F17, F18)
+	FLDPQ   384(R4), (F17, F18)
 	VFMLA   V7.D2, V19.D2, V17.D2
 	VFMLA   V8.D2, V20.D2, V18.D2
-	FLDPQ   480(R3), (F19, F20)
+	FLDPQ   384(R4), (F19, F20)
 	VFMLA   V9.D2, V15.D2, V19.D2
 	VFMLA   V10.D2, V16.D2, V20.D2
-	FLDPQ   512(R3), (F15, F16)
+	FLDPQ   416(R4), (F15, F16)
 	VFMLA   V7.D2, V17.D2, V15.D2
 	VFMLA   V8.D2, V18.D2, V16.D2
-	FLDPQ   512(R3), (F17, F18)
+	FLDPQ   416(R4), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   544(R3), (F19, F20)
+	FLDPQ   448(R4), (F19, F20)
 	VFMLA   V7.D2, V15.D2, V19.D2
 	VFMLA   V8.D2, V16.D2, V20.D2
-	FLDPQ   544(R3), (F15, F16)
+	FLDPQ   448(R4), (F15, F16)
 	VFMLA   V9.D2, V17.D2, V15.D2
 	VFMLA   V10.D2, V18.D2, V16.D2
-	FLDPQ   576(R3), (F17, F18)
+	FLDPQ   480(R4), (F17, F18)
 	VFMLA   V7.D2, V19.D2, V17.D2
 	VFMLA   V8.D2, V20.D2, V18.D2
-	FLDPQ   576(R3), (F19, F20)
+	FLDPQ   480(R4), (F19, F20)
 	VFMLA   V9.D2, V15.D2, V19.D2
 	VFMLA   V10.D2, V16.D2, V20.D2
-	FLDPQ   608(R3), (F15, F16)
+	FLDPQ   512(R4), (F15, F16)
 	VFMLA   V7.D2, V17.D2, V15.D2
 	VFMLA   V8.D2, V18.D2, V16.D2
-	FLDPQ   608(R3), (F17, F18)
+	FLDPQ   512(R4), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   608(R3), (F19, F20)
+	FLDPQ   512(R4), (F19, F20)
 	VFMLA   V7.D2, V15.D2, V19.D2
 	VFMLA   V8.D2, V16.D2, V20.D2
-	FLDPQ   608(R3), (F15, F16)
+	FLDPQ   512(R4), (F15, F16)
 	VFMLA   V9.D2, V17.D2, V15.D2
 	VFMLA   V10.D2, V18.D2, V16.D2
 	// s = 2^(n-c)
@@ -782,70 +762,70 @@ group12:
 	VFMLA   V5.D2, V17.D2, V9.D2
 	VFMLA   V5.D2, V18.D2, V10.D2
 	// p = e^r
-	FLDPQ   320(R3), (F15, F16)
+	FLDPQ   224(R4), (F15, F16)
 	VFMLA   V7.D2, V6.D2, V15.D2
 	VFMLA   V8.D2, V6.D2, V16.D2
-	FLDPQ   320(R3), (F17, F18)
+	FLDPQ   224(R4), (F17, F18)
 	VFMLA   V9.D2, V6.D2, V17.D2
 	VFMLA   V10.D2, V6.D2, V18.D2
-	FLDPQ   352(R3), (F19, F20)
+	FLDPQ   256(R4), (F19, F20)
 	VFMLA   V7.D2, V15.D2, V19.D2
 	VFMLA   V8.D2, V16.D2, V20.D2
-	FLDPQ   352(R3), (F15, F16)
+	FLDPQ   256(R4), (F15, F16)
 	VFMLA   V9.D2, V17.D2, V15.D2
 	VFMLA   V10.D2, V18.D2, V16.D2
-	FLDPQ   384(R3), (F17, F18)
+	FLDPQ   288(R4), (F17, F18)
 	VFMLA   V7.D2, V19.D2, V17.D2
 	VFMLA   V8.D2, V20.D2, V18.D2
-	FLDPQ   384(R3), (F19, F20)
+	FLDPQ   288(R4), (F19, F20)
 	VFMLA   V9.D2, V15.D2, V19.D2
 	VFMLA   V10.D2, V16.D2, V20.D2
-	FLDPQ   416(R3), (F15, F16)
+	FLDPQ   320(R4), (F15, F16)
 	VFMLA   V7.D2, V17.D2, V15.D2
 	VFMLA   V8.D2, V18.D2, V16.D2
-	FLDPQ   416(R3), (F17, F18)
+	FLDPQ   320(R4), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   448(R3), (F19, F20)
+	FLDPQ   352(R4), (F19, F20)
 	VFMLA   V7.D2, V15.D2, V19.D2
 	VFMLA   V8.D2, V16.D2, V20.D2
-	FLDPQ   448(R3), (F15, F16)
+	FLDPQ   352(R4), (F15, F16)
 	VFMLA   V9.D2, V17.D2, V15.D2
 	VFMLA   V10.D2, V18.D2, V16.D2
-	FLDPQ   480(R3), (F17, F18)
+	FLDPQ   384(R4), (F17, F18)
 	VFMLA   V7.D2, V19.D2, V17.D2
 	VFMLA   V8.D2, V20.D2, V18.D2
-	FLDPQ   480(R3), (F19, F20)
+	FLDPQ   384(R4), (F19, F20)
 	VFMLA   V9.D2, V15.D2, V19.D2
 	VFMLA   V10.D2, V16.D2, V20.D2
-	FLDPQ   512(R3), (F15, F16)
+	FLDPQ   416(R4), (F15, F16)
 	VFMLA   V7.D2, V17.D2, V15.D2
 	VFMLA   V8.D2, V18.D2, V16.D2
-	FLDPQ   512(R3), (F17, F18)
+	FLDPQ   416(R4), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   544(R3), (F19, F20)
+	FLDPQ   448(R4), (F19, F20)
 	VFMLA   V7.D2, V15.D2, V19.D2
 	VFMLA   V8.D2, V16.D2, V20.D2
-	FLDPQ   544(R3), (F15, F16)
+	FLDPQ   448(R4), (F15, F16)
 	VFMLA   V9.D2, V17.D2, V15.D2
 	VFMLA   V10.D2, V18.D2, V16.D2
-	FLDPQ   576(R3), (F17, F18)
+	FLDPQ   480(R4), (F17, F18)
 	VFMLA   V7.D2, V19.D2, V17.D2
 	VFMLA   V8.D2, V20.D2, V18.D2
-	FLDPQ   576(R3), (F19, F20)
+	FLDPQ   480(R4), (F19, F20)
 	VFMLA   V9.D2, V15.D2, V19.D2
 	VFMLA   V10.D2, V16.D2, V20.D2
-	FLDPQ   608(R3), (F15, F16)
+	FLDPQ   512(R4), (F15, F16)
 	VFMLA   V7.D2, V17.D2, V15.D2
 	VFMLA   V8.D2, V18.D2, V16.D2
-	FLDPQ   608(R3), (F17, F18)
+	FLDPQ   512(R4), (F17, F18)
 	VFMLA   V9.D2, V19.D2, V17.D2
 	VFMLA   V10.D2, V20.D2, V18.D2
-	FLDPQ   608(R3), (F19, F20)
+	FLDPQ   512(R4), (F19, F20)
 	VFMLA   V7.D2, V15.D2, V19.D2
 	VFMLA   V8.D2, V16.D2, V20.D2
-	FLDPQ   608(R3), (F15, F16)
+	FLDPQ   512(R4), (F15, F16)
 	VFMLA   V9.D2, V17.D2, V15.D2
 	VFMLA   V10.D2, V18.D2, V16.D2
 	// s = 2^(n-c)
@@ -874,9 +854,9 @@ TEXT ·shortTotals64NEON(SB), NOSPLIT, $0-48
 	MOVD    sum+0(FP), R3
 	MOVD    err+8(FP), R4
 	MOVD    $constants64<>(SB), R7
-	FMOVQ   640(R7), F0
-	FMOVQ   672(R7), F1
-	FMOVQ   704(R7), F2
+	FMOVQ   544(R7), F0
+	FMOVQ   576(R7), F1
+	FMOVQ   608(R7), F2
 	VCMEQ   V3.B16, V3.B16, V3.B16
 	LSL     $3, R2, R5
 	SUB     $1, R2, R8

@@ -250,3 +250,87 @@ func testPlainLabels[T Float](t *testing.T) {
 		t.Errorf("%d of 3000 are plain", count)
 	}
 }
+
+// columns returns the results of the kernels of columns, and whether sums are good.
+func (c *softCase[T]) columns() (results []T, sums []float64, good bool) {
+	size := (c.rows*c.n + 63) &^ 63
+	x, t, w := ResizeAligned[T](nil, size), ResizeAligned[T](nil, size), ResizeAligned[T](nil, size)
+	ToColumns(x, c.x, c.stride, c.rows, c.n)
+	ToColumns(t, c.t, c.tStride, c.rows, c.n)
+	p := SoftPowers[T]()
+	ShortPowers(w, x, &p)
+	sums = make([]float64, 5*c.rows)
+	label, factors := make([]T, c.rows), make([]T, c.rows)
+	good = SoftColumnSums(sums, c.rows, label, x, t, w, c.rows, c.n)
+	if good {
+		results = label
+	} else {
+		clear(sums)
+	}
+	for i := range factors {
+		factors[i] = 1.25 + T(i)
+	}
+	SoftColumnScale(w, t, c.rows, c.n, factors, factors, factors, factors)
+	stride := c.n + 2
+	dst := make([]T, c.rows*stride)
+	ToRows(dst, stride, w, c.rows, c.n)
+	return slices.Concat(results, x[:c.rows*c.n], dst), sums, good
+}
+
+// newColumnCase returns one of these kernels.
+func newColumnCase[T Float](r *kerneltest.Rand, n int) *softCase[T] {
+	c := newSoftCase[T](r, LanesOf[T]()*(1+r.IntN(3)), n, false)
+	if exp := r.IntN(10); exp < 8 { // no extreme scores
+		for i := range c.x {
+			c.x[i] = T(math.Ldexp(float64(r.IntN(1<<24)-1<<23), exp-23))
+		}
+	}
+	return c
+}
+
+// TestSoftColumns compares the kernels of columns of every tier with the generic ones, and
+// these with those of longer rows.
+func TestSoftColumns(t *testing.T) {
+	kerneltest.ForBothTypes(t, testSoftColumns[float32], testSoftColumns[float64])
+}
+
+func testSoftColumns[T Float](t *testing.T) {
+	r := &kerneltest.Rand{Rand: rand.New(rand.NewPCG(37, 38))}
+	goods := 0
+	lengths := MostColumns[T]() - LeastColumns + 1
+	for round := range 4 * lengths {
+		n := LeastColumns + round%lengths
+		c := newColumnCase[T](r, n)
+		results, sums, good := c.columns()
+		func() {
+			defer forceTier(Generic)()
+			want, wantSums, wantGood := c.columns()
+			if good != wantGood {
+				t.Fatalf("n = %d: good is %t, want %t", n, good, wantGood)
+			}
+			canonicalNaNs(results)
+			canonicalNaNs(want)
+			kerneltest.SameBits(t, want, results, n)
+			kerneltest.SameBits(t, wantSums, sums, n)
+		}()
+		if !good {
+			continue
+		}
+		goods++
+		top, peaks := make([]T, c.rows), make([]Peak[T], c.rows)
+		Maximum(top, c.x, c.stride, c.rows, n)
+		of, a := make([][2]float64, c.rows), make([]float64, c.rows)
+		SoftTargets(a, of, peaks, nil, 0, c.x, c.stride, c.t, c.tStride, c.rows, n, top)
+		for i := range a {
+			want := []float64{a[i], of[i][0], of[i][1], float64(top[i]), float64(peaks[i][0]), of[i][1] + float64(peaks[i][0])}
+			got := []float64{sums[i], sums[c.rows+i], sums[2*c.rows+i], sums[3*c.rows+i], float64(results[i]), sums[4*c.rows+i]}
+			kerneltest.SameBits(t, want, got, n, i)
+		}
+		if t.Failed() {
+			t.FailNow()
+		}
+	}
+	if goods < 50 {
+		t.Errorf("%d cases were good", goods)
+	}
+}

@@ -140,7 +140,7 @@ func (g *targetGroup[T]) check(above bool) {
 func (g *targetGroup[T]) fill(y, t []T, top T, peak func(t T)) {
 	for j, x := range y {
 		g.distance[j], g.label[j], g.others[j] = top-x, t[j], t[j]
-		if x == top {
+		if g.distance[j] == 0 { // an infinite one is none
 			g.power[j], g.others[j] = 0, 0
 			peak(t[j])
 		}

@@ -53,6 +53,7 @@ type Work[T kernel.Float] struct {
 	smooth     smooth[T]
 	target     softTarget[T] // of a loss of one target with soft labels
 	targetRows softTargetRows[T]
+	columns    softTargetColumns[T]
 	settled    []bool         // rows whose loss stands: it has the same bits whatever the gradient takes
 	none       []uint64       // no bits
 	portion    kernel.Copy[T] // of the pending copy
@@ -83,9 +84,12 @@ func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
 	switch {
 	case w.rule.Target && c.Soft != nil:
 		c.Widen()
-		if c.Class == nil && c.N > 0 {
+		switch {
+		case w.takesColumns():
+			w.evalSoftTargetColumns()
+		case c.Class == nil && c.N > 0:
 			w.evalSoftTargetRows()
-		} else {
+		default:
 			w.evalSoftTarget()
 		}
 	case w.smooths():

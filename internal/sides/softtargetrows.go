@@ -38,9 +38,6 @@ const (
 	// largeLoss is the loss of the target m up to which p_m is well above a half: no other
 	// class has an exponential as large.
 	largeLoss = 0.688
-
-	// leastTop is the highest score from which on its exponential is a normal number.
-	leastTop = -80
 )
 
 // evalSoftTargetRows evaluates the rows of the chunk.
@@ -72,7 +69,7 @@ func (w *Work[T]) evalSoftTargetRows() {
 		for i, f := range c.Scale[:c.Rows] {
 			s.factor[i] = float64(f * s.mass[i])
 			a := math.Abs(f)
-			w.settled[i] = coef.LeastScale <= a && a <= 0x1p60 && top[i] >= leastTop
+			w.settled[i] = coef.LeastScale <= a && a <= 0x1p60 && top[i] >= coef.LeastTop
 			anySlow = anySlow || !w.settled[i]
 		}
 		scale, fa, fb = s.factor, w.fa, w.fb
@@ -271,7 +268,8 @@ func (w *Work[T]) peakDerivatives() {
 	room := (c.Rows + lanes - 1) &^ (lanes - 1)
 	s.power = kernel.ResizeAligned(s.power, room)
 	clear(s.power[copy(s.power, s.top[:c.Rows]):])
-	kernel.ShortPowers(s.power, s.power)
+	p := kernel.PivotParams[T](0)
+	kernel.ShortPowers(s.power, s.power, &p)
 	scales, sums, loss := c.Scale[:c.Rows], s.sums[:c.Rows], c.Loss[:c.Rows]
 	power, product, out, most, peak := s.power[:c.Rows], w.fb[:c.Rows], s.scale[:c.Rows], s.most[:c.Rows], s.peak[:c.Rows]
 	none := T(math.Inf(1))
@@ -284,10 +282,15 @@ func (w *Work[T]) peakDerivatives() {
 			peak[i] = T(float64(product[i]) + float64(scale*sums[i][1]))
 			continue
 		}
-		f := softFactor{value: s.factor[i]}
-		if f.value != 0 {
-			f.rest = (math.FMA(scale, s.mass[i], -f.value) + float64(scale*s.err[i])) / f.value
-		}
-		peak[i] = T(f.less(float64(product[i]), scale, -sums[i][1]))
+		peak[i] = T(exactPeak(scale, s.factor[i], s.mass[i], s.err[i], sums[i][1], float64(product[i])))
 	}
+}
+
+// exactPeak returns (T - t_m) - T·(1-p_m) times the scale, given that of the second product.
+func exactPeak(scale, factor, mass, err, others, product float64) float64 {
+	f := softFactor{value: factor}
+	if f.value != 0 {
+		f.rest = (math.FMA(scale, mass, -f.value) + float64(scale*err)) / f.value
+	}
+	return f.less(product, scale, -others)
 }

@@ -1,0 +1,149 @@
+package gen
+
+import "github.com/mmcloughlin/avo/operand"
+
+// This file emits the kernels that turn rows of a matrix to columns and back (see
+// kernel/softcolumns.go), a square block at a time: as many rows as 32 bytes have elements,
+// on either tier. Registers hold the same 16 bytes of two rows of a block, half of its rows
+// apart; so what moves between halves of registers moves on its way to and from memory.
+
+// A turning is the loop through blocks.
+type turning struct {
+	*vec
+	rows, columns gpreg // the block in the rows, and its first column
+	stride, n     gpreg // the stride in bytes; the elements of a row
+	left          gpreg // of the row
+	side          int   // of a block
+	third, behind gpreg // three strides; the second half of the rows
+}
+
+func newTurning(w *vec, rows, columns string) *turning {
+	v := &vec{w.file, avx2, w.elem}
+	l := &turning{vec: v, rows: v.param(rows), columns: v.param(columns), stride: v.stride("stride"), n: v.param("n"), side: v.perReg()}
+	l.third, l.behind, l.left = v.GP64(), v.GP64(), v.GP64()
+	l.MOVQ(l.stride, l.third)
+	l.SHLQ(operand.U8(1), l.third)
+	l.ADDQ(l.stride, l.third)
+	return l
+}
+
+// run emits the loop. The last block of rows begins where it ends with them: some columns
+// are turned twice.
+func (l *turning) run(block func(half int)) {
+	rows, start := l.param("rows"), l.argument("rows")
+	loop, again, done := l.newLabel("rows"), l.newLabel("block"), l.newLabel("turned")
+	first, across := l.GP64(), l.GP64() // of the row; bytes from its columns to the next ones
+	l.MOVQ(rows, start)
+	l.MOVQ(l.n, across)
+	l.SHLQ(operand.U8(6), across)
+	l.SUBQ(operand.U8(64), across)
+	l.Label(loop)
+	l.MOVQ(l.rows, first)
+	l.MOVQ(l.columns, rows)
+	l.MOVQ(l.n, l.left)
+	l.Label(again)
+	l.LEAQ(operand.Mem{Base: l.rows, Index: l.stride, Scale: uint8(l.side / 2)}, l.behind)
+	for half := range 2 {
+		block(half)
+	}
+	l.ADDQ(operand.U8(l.bytes), l.rows)
+	l.ADDQ(operand.I32(l.side*64), l.columns)
+	l.SUBQ(operand.U8(l.side), l.left)
+	l.JZ(operand.LabelRef(done))
+	l.CMPQ(l.left, operand.U8(l.side))
+	l.JGE(operand.LabelRef(again))
+	l.SUBQ(operand.U8(l.side), l.left)
+	l.LEAQ(operand.Mem{Base: l.rows, Index: l.left, Scale: uint8(l.size)}, l.rows)
+	l.SHLQ(operand.U8(6), l.left)
+	l.ADDQ(l.left, l.columns)
+	l.MOVQ(operand.U32(l.side), l.left)
+	l.JMP(operand.LabelRef(again))
+	l.Label(done)
+	l.LEAQ(operand.Mem{Base: first, Index: l.stride, Scale: uint8(l.side)}, l.rows)
+	l.LEAQ(at(rows, l.bytes), l.columns)
+	same := l.newLabel("same")
+	l.TESTQ(operand.U32(l.bytes), l.columns)
+	l.JNZ(operand.LabelRef(same))
+	l.ADDQ(across, l.columns)
+	l.Label(same)
+	l.SUBQ(operand.U8(l.side), start)
+	l.JNZ(operand.LabelRef(loop))
+	l.VZEROUPPER()
+	l.RET()
+}
+
+// places returns the places of register i of a half of the block in the rows.
+func (l *turning) places(half, i int) (low, high operand.Mem) {
+	of := func(base gpreg) operand.Mem {
+		m := operand.Mem{Base: base, Disp: half * 16}
+		switch i {
+		case 1, 2:
+			m.Index, m.Scale = l.stride, uint8(i)
+		case 3:
+			m.Index, m.Scale = l.third, 1
+		}
+		return m
+	}
+	return of(l.rows), of(l.behind)
+}
+
+// column is the place of column i of a half of the block.
+func (l *turning) column(half, i int) operand.Mem { return at(l.columns, (half*l.side/2+i)*64) }
+
+// turned returns the columns of the squares in the halves of registers.
+func (l *turning) turned(r []vreg) []vreg {
+	if l.double() {
+		low, high := l.reg(), l.reg()
+		l.VUNPCKLPD(r[1], r[0], low)
+		l.VUNPCKHPD(r[1], r[0], high)
+		return []vreg{low, high}
+	}
+	var pairs, columns []vreg
+	for i := 0; i < 4; i += 2 {
+		low, high := l.reg(), l.reg()
+		l.VUNPCKLPS(r[i+1], r[i], low)
+		l.VUNPCKHPS(r[i+1], r[i], high)
+		pairs = append(pairs, low, high)
+	}
+	for i := range 2 {
+		even, odd := l.reg(), l.reg()
+		l.VUNPCKLPD(pairs[2+i], pairs[i], even)
+		l.VUNPCKHPD(pairs[2+i], pairs[i], odd)
+		columns = append(columns, even, odd)
+	}
+	return columns
+}
+
+// toColumns emits the columns of rows.
+func toColumns(v *vec) {
+	l := newTurning(v, "x", "dst")
+	l.run(func(half int) {
+		var r []vreg
+		for i := range l.side / 2 {
+			x := l.reg()
+			low, high := l.places(half, i)
+			l.VMOVUPS(low, x.AsX())
+			l.VINSERTF128(operand.U8(1), high, x, x)
+			r = append(r, x)
+		}
+		for i, c := range l.turned(r) {
+			l.move(c, l.column(half, i))
+		}
+	})
+}
+
+// toRows emits the rows of columns.
+func toRows(v *vec) {
+	l := newTurning(v, "dst", "x")
+	l.run(func(half int) {
+		var r []vreg
+		for i := range l.side / 2 {
+			r = append(r, l.inRegister(l.column(half, i)))
+		}
+		for i, x := range l.turned(r) {
+			low, high := l.places(half, i)
+			l.VMOVUPS(x.AsX(), low)
+			l.VEXTRACTF128(operand.U8(1), x, high)
+		}
+	})
+}
