@@ -1,6 +1,7 @@
 package zlpr
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"testing"
 
@@ -79,5 +80,37 @@ func testGuardPages[T Float](t *testing.T) {
 			kernel.Log1p64(part, part)
 		}
 		kernel.Maximum(out[:1], rows, n, 1, n)
+	}
+}
+
+// TestGradientGuardPages: exponentials that are kept in the gradient's place stay within it,
+// and the gradient has the bits that it has with space between its rows.
+func TestGradientGuardPages(t *testing.T) {
+	forEachTier(t, func(t *testing.T) {
+		kerneltest.ForBothTypes(t, testGradientGuardPages[float32], testGradientGuardPages[float64])
+	})
+}
+
+func testGradientGuardPages[T Float](t *testing.T) {
+	rng := rand.New(rand.NewPCG(11, 12))
+	for _, n := range []int{64, 65, 100, 1000, 20001} {
+		rows := 1 + 50000/n
+		x := normalScores[T](rows * n)
+		x[rng.IntN(n)] = 1000 // of a row that pivot 0 does not serve
+		targets := make([]int32, rows)
+		for i := range targets {
+			targets[i] = int32(rng.IntN(n))
+		}
+		b := &Batch[T]{Scores: Matrix[T]{rows, n, x, n}, Labels: &TargetLabels{n, targets}}
+		_, _, apart := evalBatch(t, SoftmaxCrossEntropy{}, Options{Workers: 1}, b, Output[T]{Grad: Matrix[T]{rows, n, make([]T, rows*(n+3)), n + 3}})
+		for _, workers := range []int{1, 2} {
+			for _, atEnd := range []bool{false, true} {
+				out := kerneltest.Guarded[T](t, rows*n, atEnd)
+				evalBatch(t, SoftmaxCrossEntropy{}, Options{Workers: workers}, b, Output[T]{Grad: Matrix[T]{rows, n, out, n}})
+				for i := range rows {
+					kerneltest.SameBits(t, apart[i*(n+3):][:n], out[i*n:][:n], fmt.Sprintf("n=%d row=%d workers=%d", n, i, workers))
+				}
+			}
+		}
 	}
 }
