@@ -45,7 +45,6 @@ type Work[T kernel.Float] struct {
 	wide    kernel.BCEArgs[T] // of a row that is evaluated again
 	near    kernel.BCEArgs[T] // of a part of the rows
 	portion kernel.Copy[T]    // of the pending copy
-	noCopy  kernel.Copy[T]
 	focal   kernel.FocalArgs[T]
 	weights classWeights[T]
 	pos     []uint64 // positives whose weight is not 0

@@ -122,11 +122,11 @@ func (d *Distribution[T]) fastRow(c *chunk.Chunk[T], i int) bool {
 		d.arguments(c, x[from:][:n], from, mass, p)
 		a := &d.args
 		*a = kernel.BCEArgs[float64]{Sum: d.sum[:], X: d.x[:n], Stride: n, Rows: 1, N: n, Pos: p, Neg: q, Words: len(p),
-			Params: d.params[:], Shifted: true, NegWeight: d.weight, PosWeight: d.weight, Copy: &d.copy}
+			Params: d.params[:], NegWeight: d.weight, PosWeight: d.weight}
 		if gradient || !kernel.IsFloat32[T]() {
 			a.Dst, a.DstStride = d.slope, n
 		}
-		kernel.BCE(a)
+		kernel.WeightedBCE(a)
 		if !kernel.IsFloat32[T]() {
 			d.sum[0] += d.correct(n, p)
 		}

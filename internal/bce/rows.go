@@ -24,6 +24,7 @@ type classWeights[T kernel.Float] struct {
 	neg, pos []T       // nil: all are 1
 	off      []uint64
 	most     float64 // the largest, at least 1
+	least    float64 // the smallest but 0, at most 1
 	usable   bool
 }
 
@@ -51,7 +52,7 @@ func (w *classWeights[T]) compute(c *chunk.Chunk[T], rule *Rule) {
 	}
 	w.made, w.n, w.of = true, c.N, append(w.of[:0], c.Class...)
 	w.neg, w.pos, w.off = w.neg[:0], w.pos[:0], w.off[:0]
-	w.most, w.usable = 1, true
+	w.most, w.least, w.usable = 1, 1, true
 	if c.Class == nil && len(rule.PositiveWeight) == 0 {
 		return
 	}
@@ -75,6 +76,9 @@ func (w *classWeights[T]) compute(c *chunk.Chunk[T], rule *Rule) {
 		}
 		for _, v := range [2]float64{factor, positive} {
 			w.most = max(w.most, v)
+			if v != 0 {
+				w.least = min(w.least, v)
+			}
 			w.usable = w.usable && (v == 0 || v >= 1/most && v <= most)
 		}
 		w.neg[j], w.pos[j] = T(factor), T(positive)
@@ -99,7 +103,7 @@ func (w *Work[T]) kernelRows() bool {
 	}
 	if len(weights.neg) > 0 {
 		a.NegWeight, a.PosWeight = weights.neg, weights.pos
-		a.Shifted = true
+		a.Shifted = a.Shifted || w.rule.Focal != 0
 	}
 	if c.Grad != nil && unsafe.SliceData(c.Grad) == unsafe.SliceData(c.X) {
 		w.saveScores()
@@ -196,7 +200,7 @@ func (w *Work[T]) wideRow(i int) {
 	a := &w.wide
 	*a = w.args
 	a.NegWeight, a.PosWeight = w.unitWeights()
-	a.Shifted, a.Copy, a.Rows = true, &w.noCopy, 1
+	a.Rows = 1
 	a.Sum, a.X = a.Sum[i:], a.X[i*a.Stride:]
 	a.Pos, a.Neg = a.Pos[i*a.Words:], a.Neg[i*a.Words:]
 	if a.Dst != nil {
@@ -209,7 +213,7 @@ func (w *Work[T]) wideRow(i int) {
 	} else {
 		a.Params = w.params[i:]
 	}
-	kernel.BCE(a)
+	kernel.WeightedBCE(a)
 }
 
 // unitWeights returns weights of 1.
@@ -234,7 +238,12 @@ func (w *Work[T]) onesOf(n int) []T {
 // be right as they stand.
 func (w *Work[T]) evaluate(direct bool) bool {
 	a, c := &w.args, w.c
-	if !kernel.IsFloat32[T]() || a.Weighted() {
+	if a.Weighted() {
+		a.Copy.Finish()
+		kernel.WeightedBCE(a)
+		return false
+	}
+	if !kernel.IsFloat32[T]() {
 		kernel.BCE(a)
 		return false
 	}
@@ -373,7 +382,7 @@ const (
 // whether there are any.
 func (w *Work[T]) setParams() (anySlow bool) {
 	gradient := w.c.Derivatives()
-	if !gradient && !w.args.Shifted && w.rule.Focal == 0 {
+	if !gradient && w.args.Plain() && w.rule.Focal == 0 {
 		w.params = w.params[:0]
 		return false
 	}

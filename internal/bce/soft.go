@@ -9,24 +9,23 @@ import (
 	"github.com/zlpr/zlpr/internal/scalar"
 )
 
-// This file evaluates rows with soft labels by the kernel (see kernel/soft.go); short
-// ones, and those with weights or thresholds, as rows of the nearer hard labels and their
-// linear parts; and those for which neither serves by row.
+// This file evaluates rows with soft labels by the kernel (see kernel/soft.go), those with
+// weights or thresholds by that of all weighted rows; short ones as rows of the nearer hard
+// labels and their linear parts; and those for which none serves by row.
 
 // soft is memory for soft labels.
 type soft[T kernel.Float] struct {
-	near, far []uint64 // the nearer labels: 1, and 0
-	flatNear  []uint64 // those of short rows, without gaps
-	limits    []T      // the threshold again and again
-	limit     T
-	padded    [64]T // the end of a row
-	labels    []T   // of short rows, without gaps
-	linear    []float64
-	opposite  []float64
-	products  []T // of the linear parts
-	nowhere   []T // for derivatives that are not wanted: their factor is 0
-	params    []T
-	factors   []T // of the gradients
+	flatNear []uint64 // the nearer labels of short rows, without gaps
+	limits   []T      // the threshold again and again
+	limit    T
+	padded   [64]T // the end of a row
+	labels   []T   // of short rows, without gaps
+	linear   []float64
+	opposite []float64
+	products []T // of the linear parts
+	nowhere  []T // for derivatives that are not wanted: their factor is 0
+	params   []T
+	factors  []T // of the gradients
 }
 
 // limitsLen is the number of limits at hand, whole words of bits.
@@ -53,37 +52,17 @@ func (s *soft[T]) above(dst []uint64, x []T, limit T) {
 	}
 }
 
-// findNearer sets the nearer labels of all rows.
-func (w *Work[T]) findNearer() {
-	c, s := w.c, &w.soft
-	s.near, s.far = kernel.Resize(s.near, len(c.Neg)), kernel.Resize(s.far, len(c.Neg))
-	if c.N%64 == 0 && w.stride == c.N && c.ZeroThreshold {
-		s.above(s.near, w.x[:c.Rows*c.N], 0)
-	} else {
-		for i, s0 := range c.Threshold[:c.Rows] {
-			s.above(s.near[i*c.Words:][:c.Words], w.scores(i), T(s0))
-		}
-	}
-	for k, part := range c.Neg {
-		s.near[k] &= part
-		s.far[k] = part &^ s.near[k]
-	}
-}
-
 // softRows evaluates the rows of the chunk, unless there is no kernel for them.
 func (w *Work[T]) softRows() bool {
-	c := w.c
-	switch plain := c.Class == nil && c.ZeroThreshold; {
-	case len(w.rule.PositiveWeight) > 0:
-		return false
+	switch c := w.c; {
+	case len(w.rule.PositiveWeight) > 0 || c.Class != nil || !c.ZeroThreshold:
+		return w.weightedRows()
 	case kernel.IsFloat32[T]() && w.isShort():
 		w.shortRows()
-		return true
-	case plain:
+	default:
 		w.fusedRows()
-		return true
 	}
-	return kernel.IsFloat32[T]() && w.nearerRows()
+	return true
 }
 
 // fusedRows evaluates the rows of the chunk by the kernel that does it all, without
@@ -135,31 +114,30 @@ func (w *Work[T]) fusedRows() {
 	}
 }
 
-// nearerRows evaluates the rows of the chunk by the nearer hard labels, unless the weights
-// are out of the kernels' range.
-func (w *Work[T]) nearerRows() bool {
-	c, s, weights := w.c, &w.soft, &w.weights
+// weightedRows evaluates the rows of the chunk by the kernel that takes weights and
+// thresholds, unless the weights are out of its range.
+func (w *Work[T]) weightedRows() bool {
+	c, weights := w.c, &w.weights
 	w.batchWeights()
-	if !weights.usable {
+	if !weights.usable || weights.least < leastOfLabels[T]() {
 		return false
 	}
+	c.Pending.Finish()
 	if c.Grad != nil && unsafe.SliceData(c.Grad) == unsafe.SliceData(c.X) {
 		w.keepScores()
 	}
-	w.findNearer()
 	a := &w.args
 	*a = kernel.BCEArgs[T]{
-		Sum: c.Loss, X: w.x, Stride: w.stride, Rows: c.Rows, N: c.N, Pos: s.near, Neg: s.far, Words: c.Words,
-		Shifted: !c.ZeroThreshold, Copy: c.Pending,
+		Sum: c.Loss, X: w.x, Stride: w.stride, Rows: c.Rows, N: c.N, Pos: c.Neg, Neg: c.Neg, Words: c.Words,
+		Shifted: !c.ZeroThreshold, NegWeight: weights.neg, PosWeight: weights.pos, Soft: c.Soft, SoftStride: c.SoftStride,
 	}
-	if len(weights.neg) > 0 {
-		a.NegWeight, a.PosWeight, a.Shifted = weights.neg, weights.neg, true
+	if len(weights.neg) == 0 {
+		a.NegWeight, a.PosWeight = w.unitWeights()
 	}
 	w.derivativesFor(a)
 	anySlow := w.setParams()
 	a.Params = w.params
-	w.evaluate(false)
-	w.addLinear()
+	kernel.WeightedBCE(a)
 	if c.ThresholdGrad != nil {
 		for i := range c.Rows {
 			c.ThresholdGrad[i] = -sumOf(a.Dst[i*a.DstStride:][:c.N])
@@ -171,29 +149,13 @@ func (w *Work[T]) nearerRows() bool {
 	return true
 }
 
-// addLinear sets the sums of the rows' linear parts, and adds their derivatives to the
-// gradient.
-func (w *Work[T]) addLinear() {
-	c, s, a := w.c, &w.soft, &w.args
-	s.linear, s.params = kernel.Resize(s.linear, c.Rows), s.params[:0]
-	for i, s0 := range c.Threshold[:c.Rows] {
-		f, hi := T(0), T(s0)
-		if a.Dst != nil {
-			f = T(c.Scale[i])
-		}
-		s.params = append(s.params, f, hi, T(s0-float64(hi)))
+// leastOfLabels is the least weight of which a product with a plain label is a normal
+// number.
+func leastOfLabels[T kernel.Float]() float64 {
+	if kernel.IsFloat32[T]() {
+		return 0x1p-20
 	}
-	dst, stride := a.Dst, a.DstStride
-	if dst == nil {
-		dst, stride = s.scratch(c.N), 0
-	}
-	class := a.NegWeight
-	if class == nil {
-		class = w.onesOf(c.N)
-	}
-	s.products = kernel.Resize(s.products, c.N)
-	kernel.SoftLinear(s.linear, kernel.As32(s.products), 0, kernel.As32(dst), stride, kernel.As32(w.x), w.stride,
-		kernel.As32(c.Soft), c.SoftStride, kernel.As32(class), c.Rows, c.N, c.Neg, c.Words, kernel.As32(s.params))
+	return 0x1p-60
 }
 
 // scratch returns a place for the derivatives of n elements that are not wanted.
@@ -250,6 +212,7 @@ func (w *Work[T]) completeSoftRows(right bool) {
 		if !right && !kernel.JoinRight(u) && u >= 0 {
 			c.Loss[i] = scalar.Log1pSum(u) // of at most 2^ShortRow
 		}
+		c.Loss[i] += w.soft.linear[i]
 		w.completeSoft(i, false)
 	}
 }
@@ -258,7 +221,7 @@ func (w *Work[T]) completeSoftRows(right bool) {
 // or what the gradient takes is out of range, or slow says so.
 func (w *Work[T]) completeSoft(i int, slow bool) {
 	c := w.c
-	v := c.Loss[i] + w.soft.linear[i]
+	v := c.Loss[i]
 	if slow || !(v >= w.leastLoss(w.weights.most) && v <= math.MaxFloat64) {
 		w.row(i)
 		return

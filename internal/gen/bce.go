@@ -8,71 +8,68 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// A bce emits a kernel of binary cross-entropy with weights and thresholds. Elements go
-// through it as in selectSums, by groups of four virtual vectors.
+// A bce emits binary cross-entropy with weights and thresholds, of hard labels or, where t
+// is not nil, of soft ones. Elements go through it as in selectSums, by groups of four
+// virtual vectors; what is left at the end of a row is a whole group of which the bits tell
+// what takes part. The gradient and the terms are left out at run time.
 type bce struct {
 	*rowLoop
 	sides *sides
-	grad  bool
 
-	x, dst               gpreg
+	x, t, dst, terms     gpreg
 	negWeight, posWeight gpreg
 
 	low, sign, one op
-	factor, hi, lo op // of the row
+	factor, hi, lo op          // of the row
+	shifted        operand.Mem // whether there are hi and lo
 	e              *exponential
 	log            *logarithms // float64
 	sum            *accumulator
 }
 
-// A bceTerm is one register of elements.
+// A bceTerm is one register of elements, y = x - s0.
 type bceTerm struct {
-	number int
-	y      vreg // AVX2: where it is negative, sigmoid is e/(1+e)
-	down   mask // AVX-512: y < 0
-	keep   mask // e^-|y| is not 0
-	m      vreg // max(y, 0)
-	e      vreg // e^-|y|
+	number   int
+	label    vreg // t
+	up, part mask // y ≥ 0; the element takes part
+	keep     mask // e^-|y| is not 0
+	a, short vreg // -|y|, and what that is short of
+	m        vreg // -|y|, complete
 }
 
-func emitBCEWeighted(v *vec, grad bool) {
-	b := &bce{rowLoop: newWholeLoop(v, inBuffer, 4*v.lanes), grad: grad}
-	b.halved = true
-	b.short = func() { b.terms(2, false) }
-	b.x = b.input("x", "stride")
-	if grad {
-		b.dst = b.output("dst", "dstStride", false)
-		b.exist = v.AllocLocal(8)
-		b.copy = &sideCopy{v, v.param("to"), v.param("from"), v.param("blocks")}
+func emitWeightedBCE(v *vec) {
+	kind := withBits
+	if !v.wide() {
+		kind = inBuffer
+		v.Attributes(0) // the frame is too large for NOSPLIT
 	}
-	b.negWeight, b.posWeight = v.param("negWeight"), v.param("posWeight")
+	b := &bce{rowLoop: newWholeLoop(v, kind, 4*v.lanes)}
+	b.halved = true
+	b.x, b.t, b.dst = b.input("x", "stride"), b.optionalInput("t", "tStride"), b.output("dst", "dstStride", true)
+	b.negWeight, b.posWeight, b.terms = v.param("negWeight"), v.param("posWeight"), v.param("terms")
 	b.sides = &sides{vec: v, pos: v.param("pos"), neg: v.param("neg"), at: v.GP64()}
 	b.sides.laneTests()
 
 	var magic op
 	magic, b.low, _ = v.naturalRange()
-	b.sign, b.one = v.held(math.Copysign(0, -1)), v.constant(1)
-	b.e = newExponential(v, magic, !v.double() && !grad)
+	b.sign, b.one = v.held(math.Copysign(0, -1)), v.held(1)
+	b.e = newExponential(v, magic, false)
 	b.sum = newAccumulator(v)
 	if v.double() {
 		b.log = newLogarithms(v)
 	}
-	if grad {
-		b.factor = v.place()
-	}
-	b.hi, b.lo = v.place(), v.place()
+	b.factor, b.hi, b.lo = v.place(), v.place(), v.place()
+	b.shifted = v.argument("shifted")
 
 	b.runWhole(func() {
 		b.sum.clear()
 		p := b.param("p")
 		for i, d := range []op{b.factor, b.hi, b.lo} {
-			if d != nil {
-				b.setKept(at(p, i*b.size), d)
-			}
+			b.setKept(at(p, i*b.size), d)
 		}
-	}, func() { b.terms(4, true) }, func() {
-		b.sides.nextRow()
 		b.ADDQ(operand.U8(3*b.size), b.file.argument("p"))
+	}, b.group, func() {
+		b.sides.nextRow()
 		sum := b.param("sum")
 		b.sum.store(at(sum, 0))
 		b.ADDQ(operand.U8(8), b.file.argument("sum"))
@@ -87,105 +84,145 @@ func (v *vec) place() op {
 	return v.AllocLocal(v.bytes)
 }
 
-// terms adds the first vectors of a group; whole tells that all its elements
-// exist. Elements that take no part are not read otherwise.
-func (b *bce) terms(vectors int, whole bool) {
-	if whole {
-		for i := range vectors {
-			b.prefetch(b.inRow(b.x, i*b.regs()), i*b.regs())
-		}
+// group adds a group.
+func (b *bce) group() {
+	for i := range 4 {
+		b.prefetch(b.inRow(b.x, i*b.regs()), 0)
 	}
-	b.halves(b.off, whole, func(h *half) { b.half(h, vectors, whole) })
-	if whole {
-		b.sum.endGroup()
-	}
+	b.halves(b.off, true, b.half)
+	b.sum.endGroup()
 }
 
-// half adds a half of the vectors.
-func (b *bce) half(h *half, vectors int, whole bool) {
+// half adds a register of each of the four virtual vectors: with a = (1-t)·w of the weight
+// of a negative, b = t·w of that of a positive, c = a where y ≥ 0, else b, and e = e^-|y|,
+//
+//	m = (a+b)·log1p(e) + c·|y|,  g = ±(c - (a+b)·e/(1+e))·factor
+func (b *bce) half(h *half) {
 	b.sides.half(h, b.off)
-	maxima := &laneTree[vreg]{join: func(x, y vreg) { b.add(x, y, x) }}
-	step := 1 // registers that go through the exponential together
+	sums := &laneTree[vreg]{join: func(x, y vreg) { b.add(x, y, x) }}
+	step := 1 // there are few registers
 	if b.wide() {
 		step = 2
 	}
-	for first := 0; first < vectors; first += step {
+	for first := 0; first < 4; first += step {
 		var all []bceTerm
 		var y, short []vreg
-		for i := range step {
-			t, a, c := b.argument((first+i)*b.regs()+h.number, whole)
-			all, y, short = append(all, t), append(y, a), append(short, c)
+		for i := first; i < first+step; i++ {
+			t := b.argument(i * b.regs()) // in a loop of halves registers are numbered as those of the first
+			all, y, short = append(all, t), append(y, t.a), append(short, t.short)
 		}
 		p, s := b.e.evaluateShifted(y, short)
-		for i := range all {
-			all[i].e = p[i]
-			b.mulKeep(all[i].keep, p[i], s[i], p[i])
-		}
-		for _, t := range all {
-			if b.grad {
-				b.gradient(t, whole)
-			}
-			b.weigh(&t)
-			maxima.push(t.m)
+		for i, t := range all {
+			b.mulKeep(t.keep, p[i], s[i], p[i])
+			sums.push(b.weigh(t, p[i]))
 		}
 	}
 	h.setOffset(b.vec, b.off)
-	b.sum.take(h, maxima.done())
+	b.sum.take(h, sums.done())
 }
 
-// argument returns a term without its exponential, -|y| and what that is short
-// of.
-func (b *bce) argument(number int, whole bool) (t bceTerm, a, short vreg) {
-	t = bceTerm{number: number, m: b.reg()}
-	mem := b.inRow(b.x, number)
-	y := b.reg()
+// argument returns a term.
+func (b *bce) argument(number int) bceTerm {
+	t := bceTerm{number: number, label: b.reg(), up: b.newMask(), m: b.reg(), keep: b.newMask()}
+	x, mem := b.reg(), b.inRow(b.x, number)
 	pos := b.sides.mask(b.sides.pos, number)
-	part := b.union(b.sides.mask(b.sides.neg, number), pos)
-	if whole {
-		b.move(mem, y)
+	t.part = b.union(b.sides.mask(b.sides.neg, number), pos)
+	if b.wide() {
+		b.keep(pos, b.one, t.label)
 	} else {
-		b.load(part, mem, y)
+		b.and(pos, b.one, t.label)
 	}
-	y, short = b.difference(y, b.hi, b.lo)
-	b.flip(pos, short)
-	b.flip(pos, y)
+	hard := b.newLabel("hard")
+	b.TESTQ(b.t, b.t)
+	b.JZ(operand.LabelRef(hard))
+	b.load(b.inPlace(t.part), b.inRow(b.t, number), t.label)
+	b.Label(hard)
+	if b.wide() {
+		b.load(t.part, mem, x)
+	} else {
+		b.move(mem, x)
+	}
+	t.a, t.short = x, b.reg()
+	b.zero(t.short)
+	plain := b.newLabel("plain")
+	b.CMPQ(b.shifted, operand.U8(0))
+	b.JEQ(operand.LabelRef(plain))
+	y, short := b.difference(x, b.hi, b.lo)
+	b.move(y, t.a)
+	b.move(short, t.short)
+	b.Label(plain)
 	zero := b.reg()
 	b.zero(zero)
+	b.compare(notLess, t.a, zero, t.up)
+	b.flip(t.up, t.short)
+	b.or(t.a, b.sign, t.a)
+	b.add(t.a, t.short, t.m)
 	if b.wide() {
-		// Where y is up, m = y + short and -|y| is short of -short.
-		up := b.newMask()
-		b.either(b.VCMPPS, b.VCMPPD, operand.U8(notLess), zero, y, part, up)
-		b.masked(b.VADDPS_Z, b.VADDPD_Z, short, y, up, t.m)
-		b.either(b.VXORPS, b.VXORPD, b.sign, short, up, short)
+		b.either(b.VCMPPS, b.VCMPPD, operand.U8(notLess), b.low, t.a, t.part, t.keep)
 	} else {
-		b.add(y, zero, y) // -0 is up, but its sign tells otherwise below
-		b.compare(less, y, zero, zero)
-		b.add(y, short, t.m)
-		b.andNot(zero, t.m, t.m)
-		b.and(t.m, part, t.m)
-		b.andNot(zero, b.sign, zero)
-		b.xor(short, zero, short)
+		b.compare(notLess, t.a, b.low, t.keep)
+		b.and(t.keep, t.part, t.keep)
 	}
-	a = y
-	switch {
-	case !b.grad:
-	case !b.wide():
-		t.y, a = y, b.reg()
-	default:
-		t.down = b.newMask()
-		b.compare(less, y, zero, t.down)
+	return t
+}
+
+// weigh returns the term, whose exponential is e, and stores what is wanted of it and its
+// derivative.
+func (b *bce) weigh(t bceTerm, e vreg) vreg {
+	label, either, choice := t.label, b.reg(), b.reg()
+	weight := b.inRow(b.negWeight, t.number)
+	b.move(weight, either)
+	b.either(b.VFNMADD231PS, b.VFNMADD231PD, weight, label, either)
+	b.mul(label, b.inRow(b.posWeight, t.number), label)
+	b.choose(t.up, either, label, choice)
+	b.add(either, label, either)
+
+	none := b.newLabel("none")
+	b.TESTQ(b.dst, b.dst)
+	b.JZ(operand.LabelRef(none))
+	d, q, g := b.reg(), b.reg(), b.reg()
+	b.add(e, b.one, d)
+	b.either(b.VDIVPS, b.VDIVPD, d, e, q)
+	b.mul(either, b.factor, d)
+	b.mul(choice, b.factor, g)
+	b.either(b.VFMSUB231PS, b.VFMSUB231PD, q, d, g)
+	b.flip(t.up, g)
+	b.keep(t.part, g, g)
+	b.store(b.existing(t.number), g, b.inRow(b.dst, t.number))
+	b.Label(none)
+
+	var l vreg
+	if b.double() {
+		l, _ = b.log.log1p(e)
+	} else {
+		l = b.log1pUnit(e)
 	}
-	b.or(y, b.sign, a)
+	b.mul(l, either, l)
+	b.mul(choice, t.m, choice)
+	b.sub(l, choice, l)
+	b.keep(t.part, l, l)
+	without := b.newLabel("without")
+	b.TESTQ(b.terms, b.terms)
+	b.JZ(operand.LabelRef(without))
+	b.move(l, b.inRow(b.terms, t.number))
+	b.Label(without)
+	return l
+}
+
+// inPlace returns the mask of what may be read in place: on AVX2 there is a buffer.
+func (b *bce) inPlace(part mask) mask {
 	if b.wide() {
-		b.either(b.VCMPPS, b.VCMPPD, operand.U8(notLess), b.low, a, part, part)
-		t.keep = part
-	} else {
-		k := b.reg()
-		b.compare(notLess, a, b.low, k)
-		b.and(k, part, k)
-		t.keep = k
+		return part
 	}
-	return t, a, short
+	return nil
+}
+
+// existing returns the mask of the elements that exist: on AVX2 there is a buffer.
+func (b *bce) existing(number int) mask {
+	if b.wide() {
+		return b.sides.maskAt(b.exist, number)
+	}
+	return nil
 }
 
 // difference returns y = x - hi, and what that and lo leave out.
@@ -201,62 +238,9 @@ func (v *vec) difference(x vreg, hi, lo op) (y, short vreg) {
 	return y, u
 }
 
-// gradient stores the derivatives: ±factor/(1+e), times e where y is negative.
-func (b *bce) gradient(t bceTerm, whole bool) {
-	g, d := b.reg(), b.reg()
-	pos := b.sides.mask(b.sides.pos, t.number)
-	b.move(b.factor, g)
-	w := b.weight(t.number, pos)
-	b.mul(g, w, g)
-	b.flip(pos, g)
-	part := b.union(b.sides.mask(b.sides.neg, t.number), pos)
-	if b.wide() {
-		b.either(b.VMULPS, b.VMULPD, t.e, g, t.down, g)
-		b.add(t.e, b.one, d)
-		b.masked(b.VDIVPS_Z, b.VDIVPD_Z, d, g, part, g)
-	} else {
-		b.mul(g, t.e, d)
-		b.choose(t.y, d, g, g)
-		b.add(t.e, b.one, d)
-		b.either(b.VDIVPS, b.VDIVPD, d, g, g)
-		b.and(g, part, g)
-	}
-	mem := b.inRow(b.dst, t.number)
-	if whole {
-		b.store(nil, g, mem)
-	} else {
-		b.store(b.sides.maskAt(b.exist, t.number), g, mem)
-	}
-}
-
-// weight returns the weights of the elements.
-func (b *bce) weight(number int, pos mask) vreg {
-	w := b.reg()
-	n := b.inRow(b.negWeight, number)
-	p := b.inRegister(b.inRow(b.posWeight, number))
-	b.move(n, w)
-	b.choose(pos, p, w, w)
-	return w
-}
-
-// weigh makes m the weighted term.
-func (b *bce) weigh(t *bceTerm) {
-	var l vreg
-	if b.double() {
-		l, _ = b.log.log1p(t.e)
-	} else {
-		l = b.log1pUnit(t.e)
-	}
-	b.add(t.m, l, t.m)
-	w := b.weight(t.number, b.sides.mask(b.sides.pos, t.number))
-	b.mul(w, t.m, t.m)
-}
-
 // log1pUnit returns log(1+e), 0 ≤ e ≤ 1, in float32:
 //
 //	s = e/(2+e);  z = s²;  log(1+e) = s·z·(c0 + c1·z + …) + 2s
-//
-// Products are rounded on their own.
 func (b *bce) log1pUnit(e vreg) vreg {
 	s, z, r := b.reg(), b.reg(), b.reg()
 	b.add(e, b.constant(2), s)
@@ -265,13 +249,11 @@ func (b *bce) log1pUnit(e vreg) vreg {
 	c := coefficients(coef.Log1pUnit32[:])
 	b.move(b.constant(c[len(c)-1]), r)
 	for i := len(c) - 2; i >= 0; i-- {
-		b.mul(r, z, r)
-		b.add(r, b.constant(c[i]), r)
+		b.fmaMul(z, b.constant(c[i]), r)
 	}
 	b.mul(z, s, z)
-	b.mul(r, z, r)
 	b.add(s, s, s)
-	b.add(r, s, r)
+	b.fmaMul(z, s, r)
 	return r
 }
 

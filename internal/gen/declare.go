@@ -5,6 +5,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"regexp"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -102,6 +103,7 @@ var structs = map[string][]field{
 		{"X", "x", "[]T"}, {"Stride", "stride", "int"}, {"Rows", "rows", "int"}, {"N", "n", "int"},
 		{"Pos", "pos", "[]uint64"}, {"Neg", "neg", "[]uint64"}, {"Words", "words", "int"},
 		{"Scale", "scale", "[]float64"}, {"Params", "p", "[]BCEParams[T]"}, {"NegWeight", "negWeight", "[]T"}, {"PosWeight", "posWeight", "[]T"},
+		{"Soft", "t", "[]T"}, {"SoftStride", "tStride", "int"}, {"Terms", "terms", "[]T"},
 		{"Kind", "kind", "int"}, {"X16", "x16", "[]uint16"}, {"Dst16", "dst16", "[]uint16"},
 	},
 	"Rows16": {{"Kind", "kind", "int"}, {"X", "x16", "[]uint16"}},
@@ -158,10 +160,10 @@ func parseParams(list string) (params []param) {
 	return params
 }
 
-// copyOf returns the Go expression of the kernel's pending copy, if it has one.
+// copyOf returns the Go expression of the kernel's pending copy, if it takes one.
 func (k *kernel) copyOf() (value string) {
 	for _, a := range k.flat() {
-		if a.typ == pendingCopy {
+		if a.typ == pendingCopy && (k.args == "" || slices.Contains(strings.Split(k.args, ", "), a.name)) {
 			return a.value
 		}
 	}

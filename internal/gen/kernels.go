@@ -451,9 +451,20 @@ var bceKernels = []*kernel{
 	{
 		name: "BCE", types: elems,
 		params:   "a *BCEArgs[T]",
-		doc:      `writes the sums of softplus of every row, and the gradient.`,
-		optional: "sum, product, dst, x, scale, p, negWeight, posWeight, x16, dst16",
+		doc:      `writes the sums of softplus of every row, without weights, and the gradient.`,
+		args:     "sum, product, dst, dstStride, c, x, stride, rows, n, pos, neg, words, scale, p, kind, x16, dst16",
+		optional: "sum, product, dst, x, scale, p, x16, dst16",
 		forms:    bceForms(),
+	},
+	{
+		name: "WeightedBCE", types: elems,
+		params: "a *BCEArgs[T]",
+		doc: `writes the sums of the weighted terms of every row, the gradient unless Dst is nil,
+			and the terms, of a single row, unless Terms is. The labels are Soft or, where that is nil,
+			hard. Weights and Terms have room for a multiple of 64 elements.`,
+		args:     "sum, terms, dst, dstStride, x, stride, t, tStride, rows, n, pos, neg, words, p, shifted=a.shifted(), negWeight, posWeight",
+		optional: "terms, dst, t",
+		forms:    both(emitWeightedBCE, emitNeonWeightedBCE),
 	},
 }
 
@@ -598,15 +609,10 @@ func focalForm(name, when string, kind focalKind) form {
 }
 
 // bceForms are the forms of the kernels of binary cross-entropy: without and with
-// the gradient, each plain, with thresholds, and with those and weights.
+// the gradient, each plain and with thresholds.
 func bceForms() (forms []form) {
 	for _, grad := range []bool{false, true} {
 		for _, f := range []form{
-			{
-				name: "Weighted", when: "a.Weighted()",
-				x86:  func(v *vec) { emitBCEWeighted(v, grad) },
-				neon: func(v *neonVec) { emitNeonBCEWeighted(v, grad) },
-			},
 			{
 				name: "Shifted", when: "a.Shifted",
 				x86:  func(v *vec) { emitBCEJoin(v, true, grad) },

@@ -179,7 +179,6 @@ func TestNEONExceptions(t *testing.T) {
 		"kernel.targetExp makes no copy: " + noStream,
 		"kernel.shortTwoSums: " + noEights,
 		"kernel.packEights: " + noEights,
-		"kernel.bceGradWeighted makes no copy: " + noStream,
 		"kernel.bceGradShifted makes no copy: " + noStream,
 		"kernel.bceGrad makes no copy: " + noStream,
 		"kernel.toColumns: " + noColumns,

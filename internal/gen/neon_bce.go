@@ -6,16 +6,14 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// A neonBCE emits a kernel with weights, as a bce does. Two registers go through the
+// A neonBCE emits the kernel with weights, as a bce does. Two registers go through the
 // exponential together; the accumulators lie on the stack.
 type neonBCE struct {
 	*neonLoop
-	grad bool
 
-	x, dst               *stream
+	x, t, dst, out       *stream // out: the terms
 	negWeight, posWeight *stream
-	pos                  *neonSide
-	either               *neonSide
+	pos, either          *neonSide
 
 	low            *vecReg
 	factor, hi, lo *vecReg // of the row
@@ -24,30 +22,25 @@ type neonBCE struct {
 	sum            *neonAccumulator
 }
 
-// A neonBCETerm is one register of elements.
+// A neonBCETerm is one register of elements, y = x - s0.
 type neonBCETerm struct {
-	h, number int
-	down      *vecReg // y < 0
-	keep      *vecReg // where e^-|y| is not 0
-	m, e      *vecReg // max(y, 0), e^-|y|
+	number int
+	down   *vecReg // y < 0
+	m      *vecReg // -|y|, complete
+	keep   *vecReg // where e^-|y| is not 0
 }
 
-func emitNeonBCEWeighted(v *neonVec, grad bool) {
-	b := &neonBCE{grad: grad, x: v.input("x", "stride")}
-	streams := []*stream{b.x}
-	if grad {
-		b.dst = v.output("dst", "dstStride")
-		streams = append(streams, b.dst)
-	}
-	b.negWeight, b.posWeight = v.padded("negWeight", ""), v.padded("posWeight", "")
-	l := newNeonLoop(v, 4, append(streams, b.negWeight, b.posWeight)...)
+func emitNeonWeightedBCE(v *neonVec) {
+	b := &neonBCE{x: v.input("x", "stride"), t: v.input("t", "tStride"), dst: v.output("dst", "dstStride")}
+	b.t.optional, b.dst.optional = true, true
+	b.negWeight, b.posWeight, b.out = v.remote("negWeight"), v.remote("posWeight"), v.padded("terms", "")
+	l := newNeonLoop(v, 4, b.x, b.t, b.dst, b.negWeight, b.posWeight, b.out)
 	b.neonLoop = l
 	l.halves(16)
 	l.accumulators()
+	l.allWhole = true
 	l.withSides(false)
-	b.pos = l.sides[1]
-	b.either = l.eitherSide()
-	sum, p := v.param("sum"), v.param("p")
+	b.pos, b.either = l.sides[1], l.eitherSide()
 	b.sum = newNeonStackAccumulator(v, l.acc)
 	params := v.regs(3)
 	b.factor, b.hi, b.lo = params[0], params[1], params[2]
@@ -61,81 +54,157 @@ func emitNeonBCEWeighted(v *neonVec, grad bool) {
 	}
 	l.run(func() {
 		b.sum.clear()
-		v.broadcasts(p, params...)
-		v.op("ADD", imm(3*v.size), p)
-	}, b.terms, func() { b.sum.store(sum) })
+		v.inMemory("p", func(p genReg) {
+			v.broadcasts(p, params...)
+			v.op("ADD", imm(3*v.size), p)
+		})
+	}, b.terms, func() { v.inMemory("sum", func(sum genReg) { b.sum.store(sum) }) })
+}
+
+// inMemory emits what moves an argument on that stays in memory: there are few registers.
+func (v *neonVec) inMemory(argument string, move func(r genReg)) {
+	r := v.param(argument)
+	move(r)
+	v.op("MOVD", r, v.neonFile.argument(argument))
+	v.release(r)
 }
 
 // terms adds the elements of a half of a turn, and stores the gradient.
 func (b *neonBCE) terms(turn neonTurn) {
-	var order []neonBCETerm
-	for _, i := range turn.numbers() {
-		order = append(order, neonBCETerm{h: i % neonRegs, number: i})
-	}
-	maxima := &laneTree[*vecReg]{}
-	for ; len(order) > 0; order = order[2:] {
-		two := order[:2]
+	sums := &laneTree[*vecReg]{}
+	for numbers := turn.numbers(); len(numbers) > 0; numbers = numbers[2:] {
+		var two [2]neonBCETerm
 		var y, short []*vecReg
-		for i := range two {
-			a, c := b.argument(&two[i])
-			y, short = append(y, a), append(short, c)
+		for i, number := range numbers[:2] {
+			t, a, c := b.argument(number)
+			two[i], y, short = t, append(y, a), append(short, c)
 		}
 		p, s := b.e.evaluateShifted(y, short)
-		for i := range two {
+		for i, t := range two {
 			b.mul(p[i], s[i], p[i])
-			b.and(p[i], two[i].keep, p[i])
-			two[i].e = p[i]
-			b.free(s[i], two[i].keep)
+			b.and(p[i], t.keep, p[i])
+			b.free(s[i], t.keep)
 		}
-		for i := range two {
-			if b.grad {
-				b.gradient(&two[i])
+		for i, m := range b.weigh(two, p) {
+			number := two[i].number
+			if number < neonRegs { // the first of its lanes
+				sums = &laneTree[*vecReg]{join: b.addTo}
 			}
-			b.free(two[i].down)
-		}
-		b.weigh(two)
-		for _, t := range two {
-			if t.number < neonRegs { // the first of its lanes
-				maxima = &laneTree[*vecReg]{join: b.addTo}
-			}
-			maxima.push(t.m)
-			if t.number/neonRegs == turn.vectors-1 {
-				b.sum.take(t.h, maxima.done())
+			sums.push(m)
+			if number/neonRegs == turn.vectors-1 {
+				b.sum.take(number%neonRegs, sums.done())
 			}
 		}
 	}
 }
 
-// argument completes a term but for its exponential, and returns -|y| and what
-// that is short of.
-func (b *neonBCE) argument(t *neonBCETerm) (a, short *vecReg) {
-	b.comment("y = ±(x - s0), m = max(y, 0)")
-	y := b.inRegister(b.x.place(t.number))
-	test, pos, part := b.laneTest(t.number), b.reg(), b.reg()
-	b.pos.selected(t.number, test, pos)
-	b.either.selected(t.number, test, part)
-	b.free(test)
-	y, short = b.difference(y, b.hi, b.lo)
-	b.flip(pos, y) // pos has signs then
-	b.xor(short, pos, short)
-	b.free(pos)
-	zero := b.cleared(1)[0]
-	t.m, t.down = b.reg(), b.reg()
-	b.above(zero, y, t.down)
-	sign := b.inRegister(b.constant(math.Copysign(0, -1)))
+// argument returns a term, -|y| and what that is short of.
+func (b *neonBCE) argument(number int) (t neonBCETerm, y, short *vecReg) {
+	b.comment("y = x - s0, m = -|y|")
+	t = neonBCETerm{number: number, down: b.reg(), keep: b.part(number), m: b.reg()}
+	y, short = b.inRegister(b.x.place(number)), b.cleared(1)[0]
+	plain, shifted := b.newLabel("plain"), b.param("shifted")
+	b.op("CBZ", shifted, plain)
+	b.release(shifted)
+	b.scope(func() {
+		x := b.reg()
+		b.copy(y, x)
+		z, rest := b.difference(x, b.hi, b.lo)
+		b.copy(z, y)
+		b.copy(rest, short)
+	})
+	b.neonVec.label(plain)
+	test := b.cleared(1)[0]
+	b.above(test, y, t.down)
+	b.load(b.constant(math.Copysign(0, -1)), test)
+	b.or(y, test, y)
+	b.keepOut(t.down, test)
+	b.xor(short, test, short)
 	b.add(y, short, t.m)
-	b.keepOut(t.down, t.m)
-	up := zero
-	b.copy(sign, up)
-	b.keepOut(t.down, up)
-	b.xor(short, up, short)
-	b.and(t.m, part, t.m)
-	b.or(y, sign, y)
-	b.above(b.low, y, zero)
-	b.keepOut(zero, part)
-	t.keep = part
-	b.free(zero, sign)
-	return y, short
+	b.above(b.low, y, test)
+	b.keepOut(test, t.keep)
+	b.free(test)
+	return t, y, short
+}
+
+// part returns where elements take part.
+func (b *neonBCE) part(number int) *vecReg {
+	part := b.laneTest(number)
+	b.either.selected(number, part, part)
+	return part
+}
+
+// weigh returns two terms, whose exponentials are e, and stores what is wanted of them and
+// their derivatives.
+func (b *neonBCE) weigh(two [2]neonBCETerm, e []*vecReg) []*vecReg {
+	var either, choice [2]*vecReg
+	for i, t := range two {
+		either[i], choice[i] = b.weights(t)
+	}
+	none := b.newLabel("none")
+	b.op("CBZ", b.dst.base, none)
+	for i, t := range two {
+		q, f, g, sign := b.inRegister(b.constant(1)), b.reg(), b.reg(), b.inRegister(b.constant(math.Copysign(0, -1)))
+		b.add(e[i], q, q)
+		b.div(e[i], q, q)
+		b.mul(either[i], b.factor, f)
+		b.mul(choice[i], b.factor, g)
+		b.xor(g, sign, g)
+		b.fmaAcc(f, q, g)
+		b.keepOut(t.down, sign)
+		b.xor(g, sign, g)
+		part := b.part(t.number)
+		b.and(g, part, g)
+		b.store(g, b.dst.place(t.number))
+		b.free(q, f, g, sign, part)
+	}
+	b.label(none)
+	for i, t := range two {
+		b.mul(choice[i], t.m, choice[i])
+		b.free(t.down, t.m)
+	}
+	var l []*vecReg
+	if b.double() {
+		l = b.log.log1p(e)
+	} else {
+		l = []*vecReg{b.log1pUnit(e[0]), b.log1pUnit(e[1])}
+	}
+	for i, t := range two {
+		b.mul(l[i], either[i], l[i])
+		b.sub(l[i], choice[i], l[i])
+		part := b.part(t.number)
+		b.and(l[i], part, l[i])
+		b.free(either[i], choice[i], part)
+	}
+	without := b.newLabel("without")
+	b.op("CBZ", b.out.base, without)
+	for i, t := range two {
+		b.store(l[i], b.out.place(t.number))
+	}
+	b.label(without)
+	return l
+}
+
+// weights returns the weights of a term's logarithm and of |y|.
+func (b *neonBCE) weights(t neonBCETerm) (either, choice *vecReg) {
+	label, one := b.laneTest(t.number), b.inRegister(b.constant(1))
+	b.pos.selected(t.number, label, label)
+	b.and(label, one, label)
+	hard := b.newLabel("hard")
+	b.op("CBZ", b.t.base, hard)
+	b.load(b.t.place(t.number), label)
+	b.neonVec.label(hard)
+	either, choice = one, b.inRegister(b.posWeight.place(t.number))
+	weight := b.inRegister(b.negWeight.place(t.number))
+	b.copy(weight, either)
+	b.fmaSub(label, weight, either)
+	b.free(weight)
+	b.mul(choice, label, label)
+	b.copy(t.down, choice)
+	b.choose(choice, label, either)
+	b.add(either, label, either)
+	b.free(label)
+	return either, choice
 }
 
 // difference returns y = x - hi, and what that and lo leave out. It frees x.
@@ -152,56 +221,6 @@ func (v *neonVec) difference(x, hi, lo *vecReg) (y, short *vecReg) {
 	return y, u
 }
 
-// gradient stores the derivatives: ±factor/(1+e), times e where y is negative.
-func (b *neonBCE) gradient(t *neonBCETerm) {
-	b.comment("the gradient")
-	g, d, k, test := b.reg(), b.reg(), b.reg(), b.laneTest(t.number)
-	b.copy(b.factor, g)
-	w := b.weight(t.number)
-	b.mul(g, w, g)
-	b.free(w)
-	b.pos.selected(t.number, test, k)
-	b.either.selected(t.number, test, test)
-	b.flip(k, g)
-	b.mul(g, t.e, d)
-	b.copy(t.down, k)
-	b.choose(k, d, g)
-	one := b.inRegister(b.constant(1))
-	b.add(t.e, one, d)
-	b.div(k, d, k)
-	b.and(k, test, k)
-	b.store(k, b.dst.place(t.number))
-	b.free(g, d, k, test, one)
-}
-
-// weight returns the weights of the elements.
-func (b *neonBCE) weight(number int) *vecReg {
-	n, p := b.inRegister(b.negWeight.place(number)), b.inRegister(b.posWeight.place(number))
-	test, k := b.laneTest(number), b.reg()
-	b.pos.selected(number, test, k)
-	b.choose(k, p, n)
-	b.free(n, p, test)
-	return k
-}
-
-// weigh makes m of two terms the weighted ones and frees their e.
-func (b *neonBCE) weigh(two []neonBCETerm) {
-	var l []*vecReg
-	if b.double() {
-		l = b.log.log1p([]*vecReg{two[0].e, two[1].e})
-	} else {
-		for _, t := range two {
-			l = append(l, b.log1pUnit(t.e))
-		}
-	}
-	for i, t := range two {
-		b.add(t.m, l[i], t.m)
-		w := b.weight(t.number)
-		b.mul(w, t.m, t.m)
-		b.free(w, l[i])
-	}
-}
-
 // log1pUnit returns log(1+e), 0 ≤ e ≤ 1, in float32, as that of bce does. It
 // frees e.
 func (b *neonBCE) log1pUnit(e *vecReg) *vecReg {
@@ -213,13 +232,14 @@ func (b *neonBCE) log1pUnit(e *vecReg) *vecReg {
 	c := coefficients(coef.Log1pUnit32[:])
 	r := b.inRegister(b.constant(c[len(c)-1]))
 	for i := len(c) - 2; i >= 0; i-- {
-		b.mul(r, z, r)
-		constant(c[i], func(x *vecReg) { b.add(r, x, r) })
+		x := b.inRegister(b.constant(c[i]))
+		b.fmaAcc(r, z, x)
+		b.free(r)
+		r = x
 	}
 	b.mul(z, s, z)
-	b.mul(r, z, r)
 	b.add(s, s, s)
-	b.add(r, s, r)
-	b.free(e, s, z)
-	return r
+	b.fmaAcc(r, z, s)
+	b.free(e, r, z)
+	return s
 }

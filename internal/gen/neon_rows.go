@@ -18,8 +18,8 @@ type stream struct {
 	stride string // the argument, in elements; none for a single row
 	ratio  int    // bytes for one of the group
 	output bool
-	// An optional output with base nil, and stride 0, is not written: neither are the
-	// turns to write it.
+	// An optional stream with base nil, and stride 0, is not there: neither are the turns
+	// to read or write it.
 	optional bool
 	// A changed output is read, too: its rest has a place of its own in the buffer.
 	changed bool
@@ -360,11 +360,19 @@ func (l *neonLoop) copyIn() {
 			for i := 0; s.fill != nil && i < l.bytes(); i += 32 {
 				l.storePair(s.fill, s.fill, address{l.buffer, disp + i})
 			}
+			there := ""
+			if s.optional {
+				there = l.newLabel("there")
+				l.op("CBZ", s.base, there)
+			}
 			dst := l.gp()
 			l.op("ADD", imm(disp), l.buffer, dst)
 			l.copyRest(s.at, dst)
 			l.release(dst)
 			l.op("ADD", imm(disp), l.buffer, s.at)
+			if s.optional {
+				l.label(there)
+			}
 			s.rest = disp
 			disp += l.bytes()
 		}

@@ -57,6 +57,13 @@ func (l *rowLoop) input(name, stride string) gpreg {
 	return s.base
 }
 
+// optionalInput is input of rows whose base may be nil.
+func (l *rowLoop) optionalInput(name, stride string) gpreg {
+	base := l.input(name, stride)
+	l.streams[len(l.streams)-1].optional = true
+	return base
+}
+
 // output returns the base of rows that are written; optional, it may be nil.
 func (l *rowLoop) output(name, stride string, optional bool) gpreg {
 	s := &streamOfRows{base: l.param(name), name: name, stride: stride, output: true, optional: optional}
@@ -201,17 +208,19 @@ func (l *rowLoop) readRest(left gpreg) {
 			})
 			continue
 		}
-		for i, k := range masks {
-			r := l.reg()
-			if s.fill != nil {
-				l.loadOver(k, l.inRow(s.base, i), s.fill, r)
-			} else {
-				l.load(k, l.inRow(s.base, i), r)
+		l.ifThere(s, func() {
+			for i, k := range masks {
+				r := l.reg()
+				if s.fill != nil {
+					l.loadOver(k, l.inRow(s.base, i), s.fill, r)
+				} else {
+					l.load(k, l.inRow(s.base, i), r)
+				}
+				l.move(r, l.register(s.buffer, i))
 			}
-			l.move(r, l.register(s.buffer, i))
-		}
-		l.LEAQ(s.buffer, s.base)
-		l.SUBQ(l.off, s.base)
+			l.LEAQ(s.buffer, s.base)
+			l.SUBQ(l.off, s.base)
+		})
 	}
 }
 

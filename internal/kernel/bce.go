@@ -34,12 +34,15 @@ import (
 // The threshold is a pair, s0 = hi + lo. What rounding x - hi has lost, and lo,
 // are added to the reduced argument of the exponential.
 //
-// With weights, a term is the weight times
+// With weights, a class has both terms, that of a negative times a = (1-t)·w and that of a
+// positive times b = t·w of the weights w of the two, with a soft label t; a hard one is 0 or
+// 1. With y = x - s0, e = e^-|y| and c = a where y ≥ 0, else b,
 //
-//	softplus(y) = max(y, 0) + log1p(e),  sigmoid(y) = 1/(1+e), or e/(1+e) where y < 0,
+//	a·softplus(y) + b·softplus(-y) = (a+b)·log1p(e) + c·|y|
+//	derivative by y: c - (a+b)·e/(1+e) where y ≥ 0, less that else
 //
-// e = e^-|y|. The choice of max(y, 0) follows the rounded y: softplus(y) = y +
-// softplus(-y). The terms are added lane by lane as selectSums adds its own.
+// The choice of c follows the rounded y: softplus(y) = y + softplus(-y). The terms are
+// added lane by lane as selectSums adds its own.
 
 // BCEParams are a row's factor of the gradient, for kernels with weights, hi and lo.
 type BCEParams[T Float] [3]T
@@ -64,9 +67,13 @@ type BCEArgs[T Float] struct {
 	Params  []BCEParams[T] // where there are thresholds
 	Shifted bool           // there are
 
-	// Weights are factors of the classes as negatives and as positives; nil for
-	// none. With them there is always a threshold, be it 0.
+	// Of WeightedBCE, which takes Params in any case and makes no copy: weights are factors of the classes as
+	// negatives and as positives. With Soft, labels of the classes of
+	// Pos and Neg, it does not matter of which these are. Terms takes those of a single row.
 	NegWeight, PosWeight []T
+	Soft                 []T
+	SoftStride           int
+	Terms                []T
 
 	// Where Kind is not 0 these take the places of X and Dst, with the same strides: on
 	// tiers that have Sixteen, of float32 without weights and thresholds.
@@ -78,6 +85,14 @@ type BCEArgs[T Float] struct {
 func (a *BCEArgs[T]) Gradient() bool { return a.Dst != nil || a.Dst16 != nil }
 
 func (a *BCEArgs[T]) Weighted() bool { return a.NegWeight != nil }
+
+// shifted returns 1 where there are thresholds.
+func (a *BCEArgs[T]) shifted() int {
+	if a.Shifted {
+		return 1
+	}
+	return 0
+}
 
 // Plain reports whether there are neither weights nor thresholds.
 func (a *BCEArgs[T]) Plain() bool { return !a.Shifted && a.NegWeight == nil }
@@ -170,14 +185,6 @@ func exponentials[T Float](e *[32]T, y []T, short *[32]T, limits RowParams[T], s
 	}
 }
 
-// weight returns the weight of class k, a positive where bit 0 of pos is set.
-func (a *BCEArgs[T]) weight(k int, pos uint64) T {
-	if pos&1 != 0 {
-		return a.PosWeight[k]
-	}
-	return a.NegWeight[k]
-}
-
 // join32 is the join of two products, both of them less 1.
 func join32(a, b float32) float32 { return fma32(a, b, a+b) }
 
@@ -190,29 +197,14 @@ func log1pUnit32(e float32) float32 {
 	c := &coef.Log1pUnit32
 	r := c[len(c)-1]
 	for i := len(c) - 2; i >= 0; i-- {
-		r = float32(r*z) + c[i]
+		r = fma32(r, z, c[i])
 	}
-	return float32(float32(s*z)*r) + (s + s)
+	return fma32(r, s*z, s+s)
 }
 
 // bce32Generic makes the copy and evaluates rows.
 func bce32Generic(a *BCEArgs[float32]) {
 	a.Copy.Finish()
-	if a.Weighted() {
-		for i := range a.Rows {
-			var sum [8]float64
-			for k := 0; k < a.N; k += 64 {
-				var m [64]float32
-				a.weightedGroup(&m, i, k)
-				for l := range sum {
-					t := func(l int) float32 { return (m[l] + m[16+l]) + (m[32+l] + m[48+l]) }
-					sum[l] += float64(t(l) + t(8+l))
-				}
-			}
-			a.Sum[i] = eight(&sum)
-		}
-		return
-	}
 	products := a.Product
 	for i := range a.Rows {
 		var product [8]float64
@@ -236,23 +228,6 @@ func bce32Generic(a *BCEArgs[float32]) {
 // the end.
 func bce64Generic(a *BCEArgs[float64]) {
 	a.Copy.Finish()
-	if a.Weighted() {
-		for i := range a.Rows {
-			var sum, err [8]float64
-			for k := 0; k < a.N; k += 64 {
-				var m [64]float64
-				a.weightedGroup(&m, i, k)
-				for h := 0; h < len(m); h += 32 {
-					m := m[h:]
-					for l := range sum {
-						sum[l], err[l] = TwoSum(sum[l], err[l], (m[l]+m[8+l])+(m[16+l]+m[24+l]))
-					}
-				}
-			}
-			a.Sum[i] = compensated(&sum, &err)
-		}
-		return
-	}
 	for i := range a.Rows {
 		var sum, err [8]float64
 		for k := 0; k < a.N; k += 32 {
@@ -277,70 +252,93 @@ func compensated(sum, err *[8]float64) float64 {
 	return sum[0] + err[0]
 }
 
-// weightedGroup writes the weighted terms of the elements from k on of row i to m, of which
-// the others stay 0.
-func (a *BCEArgs[T]) weightedGroup(m *[64]T, i, k int) {
+// weightedBCE32Generic evaluates rows.
+func weightedBCE32Generic(a *BCEArgs[float32]) {
+	for i := range a.Rows {
+		var sum [8]float64
+		for k := 0; k < a.N; k += 64 {
+			var m [64]float32
+			a.weightedGroup(m[:], i, k)
+			for l := range sum {
+				t := func(l int) float32 { return (m[l] + m[16+l]) + (m[32+l] + m[48+l]) }
+				sum[l] += float64(t(l) + t(8+l))
+			}
+		}
+		a.Sum[i] = eight(&sum)
+	}
+}
+
+// weightedBCE64Generic evaluates rows.
+func weightedBCE64Generic(a *BCEArgs[float64]) {
+	for i := range a.Rows {
+		var sum, err [8]float64
+		for k := 0; k < a.N; k += 32 {
+			var m [32]float64
+			a.weightedGroup(m[:], i, k)
+			for l := range sum {
+				sum[l], err[l] = TwoSum(sum[l], err[l], (m[l]+m[8+l])+(m[16+l]+m[24+l]))
+			}
+		}
+		a.Sum[i] = compensated(&sum, &err)
+	}
+}
+
+// weightedGroup writes the weighted terms of the elements of a group from k on of row i to
+// m, of which the others stay 0.
+func (a *BCEArgs[T]) weightedGroup(m []T, i, k int) {
 	for h := 0; h < min(len(m), a.N-k); h += 32 {
 		a.weighted(m[h:][:min(32, a.N-k-h)], i, k+h)
 	}
-}
-
-// A bceElements is some elements of a row: for the exponential -|y| and what it
-// is short of, then the maxima and exponentials, 0 where no part is taken.
-type bceElements[T Float] struct {
-	y, short, m, e [32]T
-	up             [32]bool // max(y, 0) is y
-}
-
-// arguments sets y, short, m and up of the elements from k on of row i.
-func (b *bceElements[T]) arguments(a *BCEArgs[T], i, k, n int, pos, part uint64) {
-	for j, x := range a.X[i*a.Stride+k:][:n] {
-		y, l := a.difference(i, x, pos>>j)
-		up := !(y < 0)
-		m := T(0)
-		if up {
-			m = y
-			if a.Shifted {
-				m = y + l
-			}
-			y, l = -y, -l
-		}
-		b.y[j], b.short[j], b.m[j], b.up[j] = y, l, only(m, part>>j), up
+	if a.Terms != nil {
+		copy(a.Terms[k:], m)
 	}
 }
 
-// weighted writes the terms of the elements from k on of row i, 0 of those of no side,
-// and their gradients.
+// weighted writes the terms of the elements from k on of row i, 0 of those that take no
+// part, and their gradients.
 func (a *BCEArgs[T]) weighted(m []T, i, k int) {
 	pos, part := a.Pos[i*a.Words+k/64]>>(k%64), a.Neg[i*a.Words+k/64]>>(k%64)
 	part |= pos
 	limits := PivotParams[T](0)
-	var b bceElements[T]
-	b.arguments(a, i, k, len(m), pos, part)
-	e := &b.e
-	exponentials(e, b.y[:len(m)], &b.short, limits, true)
+	var y, short, e [32]T
+	var up [32]bool
+	for j, x := range a.X[i*a.Stride+k:][:len(m)] {
+		v, l := a.difference(i, x, 0)
+		if up[j] = !(v < 0); up[j] {
+			l = -l
+		}
+		y[j], short[j] = -abs(v), l
+	}
+	exponentials(&e, y[:len(m)], &short, limits, true)
 	for j := range m {
-		if b.y[j] < limits[1] {
+		if y[j] < limits[1] {
 			e[j] = 0
 		}
-		e[j] = only(e[j], part>>j)
-		weight := a.weight(k+j, pos>>j)
-		if a.Dst != nil {
-			g := flip(a.Params[i][0]*weight, pos>>j)
-			if !b.up[j] {
-				g *= e[j]
-			}
-			a.Dst[i*a.DstStride+k+j] = only(g/(1+e[j]), part>>j)
+		e := only(e[j], part>>j)
+		t := T(pos >> j & 1)
+		if a.Soft != nil {
+			t = a.Soft[i*a.SoftStride+k+j]
 		}
-		if m[j] = 0; part>>j&1 == 0 {
-			continue
+		w := a.NegWeight[k+j]
+		negative, positive := fma(-t, w, w), T(t*a.PosWeight[k+j])
+		either, choice := negative+positive, positive
+		if up[j] {
+			choice = negative
+		}
+		if a.Dst != nil {
+			f := a.Params[i][0]
+			g := fma(T(either*f), e/(1+e), -T(choice*f))
+			if up[j] {
+				g = -g
+			}
+			a.Dst[i*a.DstStride+k+j] = only(g, part>>j)
 		}
 		var l T
 		if IsFloat32[T]() {
-			l = T(log1pUnit32(float32(e[j])))
+			l = T(log1pUnit32(float32(e)))
 		} else {
-			l = T(scalar.Log1pFinite(float64(e[j])))
+			l = T(scalar.Log1pFinite(float64(e)))
 		}
-		m[j] = weight * T(b.m[j]+l)
+		m[j] = only(T(l*either)-T(choice*(y[j]+short[j])), part>>j)
 	}
 }

@@ -4,963 +4,15 @@
 
 #include "textflag.h"
 
-// func bceSumsWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsWeighted32AVX2(SB), NOSPLIT, $512-144
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    x+32(FP), CX
-	MOVQ    negWeight+104(FP), DX
-	MOVQ    posWeight+112(FP), BX
-	MOVQ    pos+64(FP), SI
-	MOVQ    neg+72(FP), DI
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	CMPQ    rows+48(FP), $0x00
-	JZ      last2
-
-row1:
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 256(BP)
-	VMOVUPS      Y1, 288(BP)
-	MOVQ         p+96(FP), AX
-	VBROADCASTSS 4(AX), Y1
-	VMOVUPS      Y1, 384(BP)
-	VBROADCASTSS 8(AX), Y1
-	VMOVUPS      Y1, 416(BP)
-	XORQ         AX, AX
-	MOVQ         n+56(FP), R9
-	SUBQ         $0x40, R9
-	JL           rest5
-
-group3:
-	PREFETCHT0 12288(CX)(AX*1)
-	PREFETCHT0 12352(CX)(AX*1)
-	PREFETCHT0 12416(CX)(AX*1)
-	PREFETCHT0 12480(CX)(AX*1)
-
-half8:
-	MOVQ         AX, R8
-	SHRQ         $0x05, R8
-	VPBROADCASTB (SI)(R8*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (DI)(R8*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMOVUPS      (CX)(AX*1), Y1
-	VSUBPS       384(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       384(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       416(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
-	VANDPS       Y2, Y5, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y2, Y2
-	VANDPS       Y5, Y2, Y2
-	VADDPS       f32_40000000<>+0(SB), Y2, Y3
-	VDIVPS       Y3, Y2, Y3
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VADDPS       Y3, Y3, Y3
-	VADDPS       Y3, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB (SI)(R8*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      (BX)(AX*1), Y4
-	VMOVUPS      (DX)(AX*1), Y3
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 2(SI)(R8*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 2(DI)(R8*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMOVUPS      64(CX)(AX*1), Y2
-	VSUBPS       384(BP), Y2, Y4
-	VSUBPS       Y2, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       384(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       416(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y2
-	VANDNPS      Y2, Y6, Y2
-	VANDPS       Y3, Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y4, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VADDPS       f32_40000000<>+0(SB), Y3, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y4, Y4, Y3
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
-	VMULPS       Y4, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 2(SI)(R8*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      64(BX)(AX*1), Y5
-	VMOVUPS      64(DX)(AX*1), Y4
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       Y2, Y1, Y1
-	VPBROADCASTB 4(SI)(R8*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 4(DI)(R8*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMOVUPS      128(CX)(AX*1), Y2
-	VSUBPS       384(BP), Y2, Y4
-	VSUBPS       Y2, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       384(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       416(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y2
-	VANDNPS      Y2, Y6, Y2
-	VANDPS       Y3, Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y4, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VADDPS       f32_40000000<>+0(SB), Y3, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y4, Y4, Y3
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
-	VMULPS       Y4, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 4(SI)(R8*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      128(BX)(AX*1), Y5
-	VMOVUPS      128(DX)(AX*1), Y4
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VPBROADCASTB 6(SI)(R8*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 6(DI)(R8*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPS      192(CX)(AX*1), Y3
-	VSUBPS       384(BP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       384(BP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       416(BP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y7
-	VANDPS       Y4, Y7, Y7
-	VMOVUPS      Y5, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y5
-	VADDPS       Y6, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y4
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y4, Y4
-	VANDPS       Y7, Y4, Y4
-	VADDPS       f32_40000000<>+0(SB), Y4, Y5
-	VDIVPS       Y5, Y4, Y5
-	VMULPS       Y5, Y5, Y4
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y6
-	VMULPS       Y4, Y6, Y6
-	VADDPS       f32_3e8f59d1<>+0(SB), Y6, Y6
-	VMULPS       Y4, Y6, Y6
-	VADDPS       f32_3ecce94f<>+0(SB), Y6, Y6
-	VMULPS       Y4, Y6, Y6
-	VADDPS       f32_3f2aaa80<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y6, Y6
-	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB 6(SI)(R8*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      192(BX)(AX*1), Y6
-	VMOVUPS      192(DX)(AX*1), Y5
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VADDPS       Y3, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	MOVQ         AX, R8
-	ANDQ         $0x20, R8
-	VMOVUPS      Y1, 320(BP)(R8*1)
-	ADDQ         $0x20, AX
-	TESTQ        $0x00000020, AX
-	JNZ          half8
-	VMOVUPS      352(BP), Y1
-	VADDPS       320(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VADDPD       256(BP), Y1, Y1
-	VMOVUPD      Y1, 256(BP)
-	VADDPD       288(BP), Y2, Y2
-	VMOVUPD      Y2, 288(BP)
-
-added4:
-	ADDQ $+192, AX
-	SUBQ $0x40, R9
-	JGE  group3
-
-rest5:
-	ADDQ       $0x40, R9
-	JLE        done7
-	CMPQ       R9, $0x20
-	JBE        short6
-	SUBQ       $0x20, R9
-	LEAQ       tail<>+0(SB), R8
-	SHLQ       $0x02, R9
-	SUBQ       R9, R8
-	VMOVUPS    (CX)(AX*1), Y1
-	VMOVUPS    Y1, (BP)
-	VMOVUPS    32(CX)(AX*1), Y1
-	VMOVUPS    Y1, 32(BP)
-	VMOVUPS    64(CX)(AX*1), Y1
-	VMOVUPS    Y1, 64(BP)
-	VMOVUPS    96(CX)(AX*1), Y1
-	VMOVUPS    Y1, 96(BP)
-	VMOVUPS    256(R8), Y1
-	VMASKMOVPS 128(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 128(BP)
-	VMOVUPS    288(R8), Y1
-	VMASKMOVPS 160(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 160(BP)
-	VMOVUPS    320(R8), Y1
-	VMASKMOVPS 192(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 192(BP)
-	VMOVUPS    352(R8), Y1
-	VMASKMOVPS 224(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 224(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	XORQ       R9, R9
-	JMP        group3
-
-short6:
-	MOVQ         AX, R8
-	SHRQ         $0x05, R8
-	VPBROADCASTB (SI)(R8*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (DI)(R8*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   (CX)(AX*1), Y2, Y1
-	VSUBPS       384(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       384(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       416(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
-	VANDPS       Y2, Y5, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y2, Y2
-	VANDPS       Y5, Y2, Y2
-	VADDPS       f32_40000000<>+0(SB), Y2, Y3
-	VDIVPS       Y3, Y2, Y3
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VADDPS       Y3, Y3, Y3
-	VADDPS       Y3, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB (SI)(R8*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      (BX)(AX*1), Y4
-	VMOVUPS      (DX)(AX*1), Y3
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 2(SI)(R8*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 2(DI)(R8*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   64(CX)(AX*1), Y3, Y2
-	VSUBPS       384(BP), Y2, Y4
-	VSUBPS       Y2, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       384(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       416(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y2
-	VANDNPS      Y2, Y6, Y2
-	VANDPS       Y3, Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y4, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VADDPS       f32_40000000<>+0(SB), Y3, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y4, Y4, Y3
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
-	VMULPS       Y4, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 2(SI)(R8*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      64(BX)(AX*1), Y5
-	VMOVUPS      64(DX)(AX*1), Y4
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       Y2, Y1, Y1
-	VMOVUPS      Y1, 320(BP)
-	VPBROADCASTB 1(SI)(R8*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 1(DI)(R8*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   32(CX)(AX*1), Y2, Y1
-	VSUBPS       384(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       384(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       416(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y3
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y3, Y5
-	VANDPS       Y2, Y5, Y5
-	VMOVUPS      Y3, Y6
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y6
-	VSUBPS       f32_4b40007f<>+0(SB), Y6, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y3
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y3
-	VADDPS       Y4, Y3, Y3
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y3, Y2
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y6, Y2, Y2
-	VANDPS       Y5, Y2, Y2
-	VADDPS       f32_40000000<>+0(SB), Y2, Y3
-	VDIVPS       Y3, Y2, Y3
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VADDPS       Y3, Y3, Y3
-	VADDPS       Y3, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB 1(SI)(R8*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      32(BX)(AX*1), Y4
-	VMOVUPS      32(DX)(AX*1), Y3
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 3(SI)(R8*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 3(DI)(R8*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   96(CX)(AX*1), Y3, Y2
-	VSUBPS       384(BP), Y2, Y4
-	VSUBPS       Y2, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       384(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       416(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y2
-	VANDNPS      Y2, Y6, Y2
-	VANDPS       Y3, Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y4
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y4, Y6
-	VANDPS       Y3, Y6, Y6
-	VMOVUPS      Y4, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y4
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y4
-	VADDPS       Y5, Y4, Y4
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y4, Y3
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y3, Y3
-	VANDPS       Y6, Y3, Y3
-	VADDPS       f32_40000000<>+0(SB), Y3, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y4, Y4, Y3
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
-	VMULPS       Y4, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 3(SI)(R8*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      96(BX)(AX*1), Y5
-	VMOVUPS      96(DX)(AX*1), Y4
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       Y2, Y1, Y1
-	VADDPS       320(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VADDPD       256(BP), Y1, Y1
-	VMOVUPD      Y1, 256(BP)
-	VADDPD       288(BP), Y2, Y2
-	VMOVUPD      Y2, 288(BP)
-	ADDQ         $0x40, AX
-	XORQ         R9, R9
-	JMP          added4
-
-done7:
-	MOVQ         stride+40(FP), CX
-	SHLQ         $0x02, CX
-	ADDQ         x+32(FP), CX
-	MOVQ         CX, x+32(FP)
-	MOVQ         words+80(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         AX, SI
-	ADDQ         AX, DI
-	ADDQ         $0x0c, p+96(FP)
-	MOVQ         sum+0(FP), AX
-	VMOVUPS      256(BP), Y1
-	VMOVUPS      288(BP), Y2
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+48(FP)
-	JNZ          row1
-
-last2:
-	VZEROUPPER
-	RET
-
-DATA bits32<>+0(SB)/4, $0x00000001
-DATA bits32<>+4(SB)/4, $0x00000002
-DATA bits32<>+8(SB)/4, $0x00000004
-DATA bits32<>+12(SB)/4, $0x00000008
-DATA bits32<>+16(SB)/4, $0x00000010
-DATA bits32<>+20(SB)/4, $0x00000020
-DATA bits32<>+24(SB)/4, $0x00000040
-DATA bits32<>+28(SB)/4, $0x00000080
-DATA bits32<>+32(SB)/4, $0x00000001
-DATA bits32<>+36(SB)/4, $0x00000002
-DATA bits32<>+40(SB)/4, $0x00000004
-DATA bits32<>+44(SB)/4, $0x00000008
-DATA bits32<>+48(SB)/4, $0x00000010
-DATA bits32<>+52(SB)/4, $0x00000020
-DATA bits32<>+56(SB)/4, $0x00000040
-DATA bits32<>+60(SB)/4, $0x00000080
-GLOBL bits32<>(SB), RODATA|NOPTR, $64
-
-DATA f32_4b40007f<>+0(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+4(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+8(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+12(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+16(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+20(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+24(SB)/4, $0x4b40007f
-DATA f32_4b40007f<>+28(SB)/4, $0x4b40007f
-GLOBL f32_4b40007f<>(SB), RODATA|NOPTR, $32
-
-DATA f32_c2ae88d2<>+0(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+4(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+8(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+12(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+16(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+20(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+24(SB)/4, $0xc2ae88d2
-DATA f32_c2ae88d2<>+28(SB)/4, $0xc2ae88d2
-GLOBL f32_c2ae88d2<>(SB), RODATA|NOPTR, $32
-
-DATA f32_42afebb7<>+0(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+4(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+8(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+12(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+16(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+20(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+24(SB)/4, $0x42afebb7
-DATA f32_42afebb7<>+28(SB)/4, $0x42afebb7
-GLOBL f32_42afebb7<>(SB), RODATA|NOPTR, $32
-
-DATA f32_80000000<>+0(SB)/4, $0x80000000
-DATA f32_80000000<>+4(SB)/4, $0x80000000
-DATA f32_80000000<>+8(SB)/4, $0x80000000
-DATA f32_80000000<>+12(SB)/4, $0x80000000
-DATA f32_80000000<>+16(SB)/4, $0x80000000
-DATA f32_80000000<>+20(SB)/4, $0x80000000
-DATA f32_80000000<>+24(SB)/4, $0x80000000
-DATA f32_80000000<>+28(SB)/4, $0x80000000
-GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3f800000<>+0(SB)/4, $0x3f800000
-DATA f32_3f800000<>+4(SB)/4, $0x3f800000
-DATA f32_3f800000<>+8(SB)/4, $0x3f800000
-DATA f32_3f800000<>+12(SB)/4, $0x3f800000
-DATA f32_3f800000<>+16(SB)/4, $0x3f800000
-DATA f32_3f800000<>+20(SB)/4, $0x3f800000
-DATA f32_3f800000<>+24(SB)/4, $0x3f800000
-DATA f32_3f800000<>+28(SB)/4, $0x3f800000
-GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
-DATA f32_3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
-GLOBL f32_3fb8aa3b<>(SB), RODATA|NOPTR, $32
-
-DATA f32_bf317218<>+0(SB)/4, $0xbf317218
-DATA f32_bf317218<>+4(SB)/4, $0xbf317218
-DATA f32_bf317218<>+8(SB)/4, $0xbf317218
-DATA f32_bf317218<>+12(SB)/4, $0xbf317218
-DATA f32_bf317218<>+16(SB)/4, $0xbf317218
-DATA f32_bf317218<>+20(SB)/4, $0xbf317218
-DATA f32_bf317218<>+24(SB)/4, $0xbf317218
-DATA f32_bf317218<>+28(SB)/4, $0xbf317218
-GLOBL f32_bf317218<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3102e308<>+0(SB)/4, $0x3102e308
-DATA f32_3102e308<>+4(SB)/4, $0x3102e308
-DATA f32_3102e308<>+8(SB)/4, $0x3102e308
-DATA f32_3102e308<>+12(SB)/4, $0x3102e308
-DATA f32_3102e308<>+16(SB)/4, $0x3102e308
-DATA f32_3102e308<>+20(SB)/4, $0x3102e308
-DATA f32_3102e308<>+24(SB)/4, $0x3102e308
-DATA f32_3102e308<>+28(SB)/4, $0x3102e308
-GLOBL f32_3102e308<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3ab52766<>+0(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+4(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+8(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+12(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+16(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+20(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+24(SB)/4, $0x3ab52766
-DATA f32_3ab52766<>+28(SB)/4, $0x3ab52766
-GLOBL f32_3ab52766<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3c091cce<>+0(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+4(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+8(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+12(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+16(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+20(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+24(SB)/4, $0x3c091cce
-DATA f32_3c091cce<>+28(SB)/4, $0x3c091cce
-GLOBL f32_3c091cce<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3d2aac58<>+0(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+4(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+8(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+12(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+16(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+20(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+24(SB)/4, $0x3d2aac58
-DATA f32_3d2aac58<>+28(SB)/4, $0x3d2aac58
-GLOBL f32_3d2aac58<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3e2aaa49<>+0(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+4(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+8(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+12(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+16(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+20(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+24(SB)/4, $0x3e2aaa49
-DATA f32_3e2aaa49<>+28(SB)/4, $0x3e2aaa49
-GLOBL f32_3e2aaa49<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3efffffe<>+0(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+4(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+8(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+12(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+16(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+20(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+24(SB)/4, $0x3efffffe
-DATA f32_3efffffe<>+28(SB)/4, $0x3efffffe
-GLOBL f32_3efffffe<>(SB), RODATA|NOPTR, $32
-
-DATA f32_40000000<>+0(SB)/4, $0x40000000
-DATA f32_40000000<>+4(SB)/4, $0x40000000
-DATA f32_40000000<>+8(SB)/4, $0x40000000
-DATA f32_40000000<>+12(SB)/4, $0x40000000
-DATA f32_40000000<>+16(SB)/4, $0x40000000
-DATA f32_40000000<>+20(SB)/4, $0x40000000
-DATA f32_40000000<>+24(SB)/4, $0x40000000
-DATA f32_40000000<>+28(SB)/4, $0x40000000
-GLOBL f32_40000000<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3e8f82bc<>+0(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+4(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+8(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+12(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+16(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+20(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+24(SB)/4, $0x3e8f82bc
-DATA f32_3e8f82bc<>+28(SB)/4, $0x3e8f82bc
-GLOBL f32_3e8f82bc<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3e8f59d1<>+0(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+4(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+8(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+12(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+16(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+20(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+24(SB)/4, $0x3e8f59d1
-DATA f32_3e8f59d1<>+28(SB)/4, $0x3e8f59d1
-GLOBL f32_3e8f59d1<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3ecce94f<>+0(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+4(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+8(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+12(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+16(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+20(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+24(SB)/4, $0x3ecce94f
-DATA f32_3ecce94f<>+28(SB)/4, $0x3ecce94f
-GLOBL f32_3ecce94f<>(SB), RODATA|NOPTR, $32
-
-DATA f32_3f2aaa80<>+0(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+4(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+8(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+12(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+16(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+20(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+24(SB)/4, $0x3f2aaa80
-DATA f32_3f2aaa80<>+28(SB)/4, $0x3f2aaa80
-GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
-
-DATA tail<>+0(SB)/8, $0xffffffffffffffff
-DATA tail<>+8(SB)/8, $0xffffffffffffffff
-DATA tail<>+16(SB)/8, $0xffffffffffffffff
-DATA tail<>+24(SB)/8, $0xffffffffffffffff
-DATA tail<>+32(SB)/8, $0xffffffffffffffff
-DATA tail<>+40(SB)/8, $0xffffffffffffffff
-DATA tail<>+48(SB)/8, $0xffffffffffffffff
-DATA tail<>+56(SB)/8, $0xffffffffffffffff
-DATA tail<>+64(SB)/8, $0xffffffffffffffff
-DATA tail<>+72(SB)/8, $0xffffffffffffffff
-DATA tail<>+80(SB)/8, $0xffffffffffffffff
-DATA tail<>+88(SB)/8, $0xffffffffffffffff
-DATA tail<>+96(SB)/8, $0xffffffffffffffff
-DATA tail<>+104(SB)/8, $0xffffffffffffffff
-DATA tail<>+112(SB)/8, $0xffffffffffffffff
-DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0xffffffffffffffff
-DATA tail<>+136(SB)/8, $0xffffffffffffffff
-DATA tail<>+144(SB)/8, $0xffffffffffffffff
-DATA tail<>+152(SB)/8, $0xffffffffffffffff
-DATA tail<>+160(SB)/8, $0xffffffffffffffff
-DATA tail<>+168(SB)/8, $0xffffffffffffffff
-DATA tail<>+176(SB)/8, $0xffffffffffffffff
-DATA tail<>+184(SB)/8, $0xffffffffffffffff
-DATA tail<>+192(SB)/8, $0xffffffffffffffff
-DATA tail<>+200(SB)/8, $0xffffffffffffffff
-DATA tail<>+208(SB)/8, $0xffffffffffffffff
-DATA tail<>+216(SB)/8, $0xffffffffffffffff
-DATA tail<>+224(SB)/8, $0xffffffffffffffff
-DATA tail<>+232(SB)/8, $0xffffffffffffffff
-DATA tail<>+240(SB)/8, $0xffffffffffffffff
-DATA tail<>+248(SB)/8, $0xffffffffffffffff
-DATA tail<>+256(SB)/8, $0x0000000000000000
-DATA tail<>+264(SB)/8, $0x0000000000000000
-DATA tail<>+272(SB)/8, $0x0000000000000000
-DATA tail<>+280(SB)/8, $0x0000000000000000
-DATA tail<>+288(SB)/8, $0x0000000000000000
-DATA tail<>+296(SB)/8, $0x0000000000000000
-DATA tail<>+304(SB)/8, $0x0000000000000000
-DATA tail<>+312(SB)/8, $0x0000000000000000
-DATA tail<>+320(SB)/8, $0x0000000000000000
-DATA tail<>+328(SB)/8, $0x0000000000000000
-DATA tail<>+336(SB)/8, $0x0000000000000000
-DATA tail<>+344(SB)/8, $0x0000000000000000
-DATA tail<>+352(SB)/8, $0x0000000000000000
-DATA tail<>+360(SB)/8, $0x0000000000000000
-DATA tail<>+368(SB)/8, $0x0000000000000000
-DATA tail<>+376(SB)/8, $0x0000000000000000
-DATA tail<>+384(SB)/8, $0x0000000000000000
-DATA tail<>+392(SB)/8, $0x0000000000000000
-DATA tail<>+400(SB)/8, $0x0000000000000000
-DATA tail<>+408(SB)/8, $0x0000000000000000
-DATA tail<>+416(SB)/8, $0x0000000000000000
-DATA tail<>+424(SB)/8, $0x0000000000000000
-DATA tail<>+432(SB)/8, $0x0000000000000000
-DATA tail<>+440(SB)/8, $0x0000000000000000
-DATA tail<>+448(SB)/8, $0x0000000000000000
-DATA tail<>+456(SB)/8, $0x0000000000000000
-DATA tail<>+464(SB)/8, $0x0000000000000000
-DATA tail<>+472(SB)/8, $0x0000000000000000
-DATA tail<>+480(SB)/8, $0x0000000000000000
-DATA tail<>+488(SB)/8, $0x0000000000000000
-DATA tail<>+496(SB)/8, $0x0000000000000000
-DATA tail<>+504(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $512
-
-// func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX2(SB), $1536-144
+TEXT ·bceSumsShifted32AVX2(SB), $1536-128
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last9
+	JEQ          last1
 	CMPQ         n+56(FP), $0x00
-	JEQ          last9
+	JEQ          last1
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -995,10 +47,10 @@ TEXT ·bceSumsShifted32AVX2(SB), $1536-144
 	VMOVUPS      Y1, 192(BP)
 	MOVQ         n+56(FP), BX
 	CMPQ         240(BP), $0x00
-	JG           same11
+	JG           same3
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none12
+	JZ           none4
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -1011,7 +63,7 @@ TEXT ·bceSumsShifted32AVX2(SB), $1536-144
 	VBROADCASTSS 8(SI), Y1
 	VMOVUPS      Y1, 192(BP)
 
-same11:
+same3:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 704(BP)(R8*1)
@@ -1019,15 +71,15 @@ same11:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 712(BP)(R8*1)
-	JNE   other13
+	JNE   other5
 
-ready14:
+ready6:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 240(BP)
 
-none12:
+none4:
 	VPBROADCASTD 704(BP)(R8*1), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	PREFETCHT0   12288(SI)
@@ -1135,12 +187,12 @@ none12:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group10:
+group2:
 	CMPQ         240(BP), $0x00
-	JG           same15
+	JG           same7
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none16
+	JZ           none8
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -1153,7 +205,7 @@ group10:
 	VBROADCASTSS 8(SI), Y1
 	VMOVUPS      Y1, 192(BP)
 
-same15:
+same7:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 704(BP)(R8*1)
@@ -1161,15 +213,15 @@ same15:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 712(BP)(R8*1)
-	JNE   other17
+	JNE   other9
 
-ready18:
+ready10:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 240(BP)
 
-none16:
+none8:
 	VMOVUPS      448(BP)(DI*1), Y1
 	VMOVUPS      480(BP)(DI*1), Y2
 	VMOVUPS      512(BP)(DI*1), Y3
@@ -1338,10 +390,10 @@ none16:
 	XORQ         $+512, R8
 	SUBQ         $0x20, BX
 	MOVQ         n+56(FP), SI
-	JLE          row19
+	JLE          row11
 	SUBQ         BX, SI
 	TESTQ        $0x0000007f, SI
-	JNZ          group10
+	JNZ          group2
 	MOVQ         product+8(FP), SI
 	VMOVUPS      320(BP), Y1
 	VMOVUPS      352(BP), Y2
@@ -1358,9 +410,9 @@ none16:
 	VMOVUPS      Y1, 320(BP)
 	VMOVUPS      Y1, 352(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group10
+	JMP          group2
 
-row19:
+row11:
 	MOVQ         product+8(FP), BX
 	VMOVUPS      320(BP), Y1
 	VMOVUPS      352(BP), Y2
@@ -1378,11 +430,11 @@ row19:
 	VMOVUPS      Y1, 352(BP)
 	ADDQ         $0x08, product+8(FP)
 	DECQ         rows+48(FP)
-	JZ           end20
+	JZ           end12
 	MOVQ         n+56(FP), BX
-	JMP          group10
+	JMP          group2
 
-other13:
+other5:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -1405,9 +457,9 @@ other13:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready14
+	JMP          ready6
 
-other17:
+other9:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -1430,10 +482,10 @@ other17:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready18
+	JMP          ready10
 
-end20:
-last9:
+end12:
+last1:
 	VZEROUPPER
 	RET
 
@@ -1457,6 +509,106 @@ DATA f32_42b17218<>+24(SB)/4, $0x42b17218
 DATA f32_42b17218<>+28(SB)/4, $0x42b17218
 GLOBL f32_42b17218<>(SB), RODATA|NOPTR, $32
 
+DATA f32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+8(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+12(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+16(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+20(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+24(SB)/4, $0x3fb8aa3b
+DATA f32_3fb8aa3b<>+28(SB)/4, $0x3fb8aa3b
+GLOBL f32_3fb8aa3b<>(SB), RODATA|NOPTR, $32
+
+DATA f32_4b40007f<>+0(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+4(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+8(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+12(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+16(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+20(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+24(SB)/4, $0x4b40007f
+DATA f32_4b40007f<>+28(SB)/4, $0x4b40007f
+GLOBL f32_4b40007f<>(SB), RODATA|NOPTR, $32
+
+DATA f32_bf317218<>+0(SB)/4, $0xbf317218
+DATA f32_bf317218<>+4(SB)/4, $0xbf317218
+DATA f32_bf317218<>+8(SB)/4, $0xbf317218
+DATA f32_bf317218<>+12(SB)/4, $0xbf317218
+DATA f32_bf317218<>+16(SB)/4, $0xbf317218
+DATA f32_bf317218<>+20(SB)/4, $0xbf317218
+DATA f32_bf317218<>+24(SB)/4, $0xbf317218
+DATA f32_bf317218<>+28(SB)/4, $0xbf317218
+GLOBL f32_bf317218<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3102e308<>+0(SB)/4, $0x3102e308
+DATA f32_3102e308<>+4(SB)/4, $0x3102e308
+DATA f32_3102e308<>+8(SB)/4, $0x3102e308
+DATA f32_3102e308<>+12(SB)/4, $0x3102e308
+DATA f32_3102e308<>+16(SB)/4, $0x3102e308
+DATA f32_3102e308<>+20(SB)/4, $0x3102e308
+DATA f32_3102e308<>+24(SB)/4, $0x3102e308
+DATA f32_3102e308<>+28(SB)/4, $0x3102e308
+GLOBL f32_3102e308<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3ab52766<>+0(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+4(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+8(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+12(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+16(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+20(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+24(SB)/4, $0x3ab52766
+DATA f32_3ab52766<>+28(SB)/4, $0x3ab52766
+GLOBL f32_3ab52766<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3c091cce<>+0(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+4(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+8(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+12(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+16(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+20(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+24(SB)/4, $0x3c091cce
+DATA f32_3c091cce<>+28(SB)/4, $0x3c091cce
+GLOBL f32_3c091cce<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3d2aac58<>+0(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+4(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+8(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+12(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+16(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+20(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+24(SB)/4, $0x3d2aac58
+DATA f32_3d2aac58<>+28(SB)/4, $0x3d2aac58
+GLOBL f32_3d2aac58<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3e2aaa49<>+0(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+4(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+8(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+12(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+16(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+20(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+24(SB)/4, $0x3e2aaa49
+DATA f32_3e2aaa49<>+28(SB)/4, $0x3e2aaa49
+GLOBL f32_3e2aaa49<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3efffffe<>+0(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+4(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+8(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+12(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+16(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+20(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+24(SB)/4, $0x3efffffe
+DATA f32_3efffffe<>+28(SB)/4, $0x3efffffe
+GLOBL f32_3efffffe<>(SB), RODATA|NOPTR, $32
+
+DATA f32_3f800000<>+0(SB)/4, $0x3f800000
+DATA f32_3f800000<>+4(SB)/4, $0x3f800000
+DATA f32_3f800000<>+8(SB)/4, $0x3f800000
+DATA f32_3f800000<>+12(SB)/4, $0x3f800000
+DATA f32_3f800000<>+16(SB)/4, $0x3f800000
+DATA f32_3f800000<>+20(SB)/4, $0x3f800000
+DATA f32_3f800000<>+24(SB)/4, $0x3f800000
+DATA f32_3f800000<>+28(SB)/4, $0x3f800000
+GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
+
 DATA lanes32<>+0(SB)/4, $0x00000000
 DATA lanes32<>+4(SB)/4, $0x00000001
 DATA lanes32<>+8(SB)/4, $0x00000002
@@ -1466,6 +618,16 @@ DATA lanes32<>+20(SB)/4, $0x00000005
 DATA lanes32<>+24(SB)/4, $0x00000006
 DATA lanes32<>+28(SB)/4, $0x00000007
 GLOBL lanes32<>(SB), RODATA|NOPTR, $32
+
+DATA f32_80000000<>+0(SB)/4, $0x80000000
+DATA f32_80000000<>+4(SB)/4, $0x80000000
+DATA f32_80000000<>+8(SB)/4, $0x80000000
+DATA f32_80000000<>+12(SB)/4, $0x80000000
+DATA f32_80000000<>+16(SB)/4, $0x80000000
+DATA f32_80000000<>+20(SB)/4, $0x80000000
+DATA f32_80000000<>+24(SB)/4, $0x80000000
+DATA f32_80000000<>+28(SB)/4, $0x80000000
+GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
 
 DATA f32_c4800000<>+0(SB)/4, $0xc4800000
 DATA f32_c4800000<>+4(SB)/4, $0xc4800000
@@ -1477,15 +639,15 @@ DATA f32_c4800000<>+24(SB)/4, $0xc4800000
 DATA f32_c4800000<>+28(SB)/4, $0xc4800000
 GLOBL f32_c4800000<>(SB), RODATA|NOPTR, $32
 
-// func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums32AVX2(SB), $1472-144
+TEXT ·bceSums32AVX2(SB), $1472-128
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last21
+	JEQ     last13
 	CMPQ    n+56(FP), $0x00
-	JEQ     last21
+	JEQ     last13
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -1515,17 +677,17 @@ TEXT ·bceSums32AVX2(SB), $1472-144
 	VMOVUPS f32_4b40007f<>+0(SB), Y2
 	MOVQ    n+56(FP), BX
 	CMPQ    168(BP), $0x00
-	JG      same23
+	JG      same15
 	LEAQ    (BP), SI
 	DECQ    176(BP)
-	JZ      none24
+	JZ      none16
 	ADDQ    192(BP), AX
 	ADDQ    184(BP), CX
 	ADDQ    184(BP), DX
 	MOVQ    n+56(FP), R9
 	MOVQ    R9, 168(BP)
 
-same23:
+same15:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 640(BP)(R8*1)
@@ -1533,15 +695,15 @@ same23:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 648(BP)(R8*1)
-	JNE   other25
+	JNE   other17
 
-ready26:
+ready18:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 168(BP)
 
-none24:
+none16:
 	VPBROADCASTD 640(BP)(R8*1), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	PREFETCHT0   12288(SI)
@@ -1601,19 +763,19 @@ none24:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group22:
+group14:
 	CMPQ 168(BP), $0x00
-	JG   same27
+	JG   same19
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JZ   none28
+	JZ   none20
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same27:
+same19:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 640(BP)(R8*1)
@@ -1621,15 +783,15 @@ same27:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 648(BP)(R8*1)
-	JNE   other29
+	JNE   other21
 
-ready30:
+ready22:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 168(BP)
 
-none28:
+none20:
 	VMOVUPS      384(BP)(DI*1), Y3
 	VMOVUPS      416(BP)(DI*1), Y4
 	VMOVUPS      448(BP)(DI*1), Y5
@@ -1750,10 +912,10 @@ none28:
 	XORQ         $+512, R8
 	SUBQ         $0x20, BX
 	MOVQ         n+56(FP), SI
-	JLE          row31
+	JLE          row23
 	SUBQ         BX, SI
 	TESTQ        $0x0000007f, SI
-	JNZ          group22
+	JNZ          group14
 	MOVQ         product+8(FP), SI
 	VMOVUPS      256(BP), Y3
 	VMOVUPS      288(BP), Y4
@@ -1770,9 +932,9 @@ none28:
 	VMOVUPS      Y3, 256(BP)
 	VMOVUPS      Y3, 288(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group22
+	JMP          group14
 
-row31:
+row23:
 	MOVQ         product+8(FP), BX
 	VMOVUPS      256(BP), Y3
 	VMOVUPS      288(BP), Y4
@@ -1790,11 +952,11 @@ row31:
 	VMOVUPS      Y3, 288(BP)
 	ADDQ         $0x08, product+8(FP)
 	DECQ         rows+48(FP)
-	JZ           end32
+	JZ           end24
 	MOVQ         n+56(FP), BX
-	JMP          group22
+	JMP          group14
 
-other25:
+other17:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -1816,9 +978,9 @@ other25:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready26
+	JMP          ready18
 
-other29:
+other21:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -1840,1013 +1002,25 @@ other29:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready30
+	JMP          ready22
 
-end32:
-last21:
+end24:
+last13:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted32AVX2(SB), NOSPLIT, $608-168
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    x+56(FP), CX
-	MOVQ    dst+16(FP), DX
-	MOVQ    to+32(FP), BX
-	MOVQ    from+40(FP), SI
-	MOVQ    blocks+48(FP), DI
-	MOVQ    negWeight+128(FP), R8
-	MOVQ    posWeight+136(FP), R9
-	MOVQ    pos+88(FP), R10
-	MOVQ    neg+96(FP), R11
-	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
-	CMPQ    rows+72(FP), $0x00
-	JZ      last34
-
-row33:
-	VXORPS       Y1, Y1, Y1
-	VMOVUPS      Y1, 320(BP)
-	VMOVUPS      Y1, 352(BP)
-	MOVQ         p+120(FP), AX
-	VBROADCASTSS (AX), Y1
-	VMOVUPS      Y1, 448(BP)
-	VBROADCASTSS 4(AX), Y1
-	VMOVUPS      Y1, 480(BP)
-	VBROADCASTSS 8(AX), Y1
-	VMOVUPS      Y1, 512(BP)
-	XORQ         AX, AX
-	MOVQ         n+80(FP), R13
-	SUBQ         $0x40, R13
-	JL           rest37
-
-group35:
-	TESTQ      DI, DI
-	JZ         none40
-	TESTQ      $0x00000f00, BX
-	JNZ        same41
-	PREFETCHT0 16384(BX)
-
-same41:
-	VMOVUPS  (SI), Y1
-	VMOVNTPS Y1, (BX)
-	VMOVUPS  32(SI), Y1
-	VMOVNTPS Y1, 32(BX)
-	VMOVUPS  64(SI), Y1
-	VMOVNTPS Y1, 64(BX)
-	VMOVUPS  96(SI), Y1
-	VMOVNTPS Y1, 96(BX)
-	VMOVUPS  128(SI), Y1
-	VMOVNTPS Y1, 128(BX)
-	VMOVUPS  160(SI), Y1
-	VMOVNTPS Y1, 160(BX)
-	VMOVUPS  192(SI), Y1
-	VMOVNTPS Y1, 192(BX)
-	VMOVUPS  224(SI), Y1
-	VMOVNTPS Y1, 224(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-
-none40:
-	PREFETCHT0 12288(CX)(AX*1)
-	PREFETCHT0 12352(CX)(AX*1)
-	PREFETCHT0 12416(CX)(AX*1)
-	PREFETCHT0 12480(CX)(AX*1)
-
-half42:
-	MOVQ         AX, R12
-	SHRQ         $0x05, R12
-	VPBROADCASTB (R10)(R12*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (R11)(R12*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMOVUPS      (CX)(AX*1), Y1
-	VSUBPS       480(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       480(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       512(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
-	VANDPS       Y2, Y6, Y6
-	VMOVUPS      Y5, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y2, Y2
-	VANDPS       Y6, Y2, Y2
-	VPBROADCASTB (R10)(R12*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      448(BP), Y4
-	VMOVUPS      (R9)(AX*1), Y7
-	VMOVUPS      (R8)(AX*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y6, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y6
-	VXORPS       Y6, Y4, Y4
-	VPBROADCASTB (R11)(R12*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPS       Y2, Y4, Y5
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VDIVPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VMOVUPS      Y4, (DX)(AX*1)
-	VADDPS       f32_40000000<>+0(SB), Y2, Y3
-	VDIVPS       Y3, Y2, Y3
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VADDPS       Y3, Y3, Y3
-	VADDPS       Y3, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB (R10)(R12*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      (R9)(AX*1), Y4
-	VMOVUPS      (R8)(AX*1), Y3
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 2(R10)(R12*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 2(R11)(R12*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMOVUPS      64(CX)(AX*1), Y2
-	VSUBPS       480(BP), Y2, Y4
-	VSUBPS       Y2, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       480(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       512(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y2
-	VANDNPS      Y2, Y6, Y2
-	VANDPS       Y3, Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y3, Y7, Y7
-	VMOVUPS      Y6, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
-	VADDPS       Y5, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VPBROADCASTB 2(R10)(R12*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      448(BP), Y5
-	VMOVUPS      64(R9)(AX*1), Y8
-	VMOVUPS      64(R8)(AX*1), Y7
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VMULPS       Y7, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB 2(R11)(R12*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y3, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VMOVUPS      Y5, 64(DX)(AX*1)
-	VADDPS       f32_40000000<>+0(SB), Y3, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y4, Y4, Y3
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
-	VMULPS       Y4, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 2(R10)(R12*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      64(R9)(AX*1), Y5
-	VMOVUPS      64(R8)(AX*1), Y4
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       Y2, Y1, Y1
-	VPBROADCASTB 4(R10)(R12*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 4(R11)(R12*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMOVUPS      128(CX)(AX*1), Y2
-	VSUBPS       480(BP), Y2, Y4
-	VSUBPS       Y2, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       480(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       512(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y2
-	VANDNPS      Y2, Y6, Y2
-	VANDPS       Y3, Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y3, Y7, Y7
-	VMOVUPS      Y6, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
-	VADDPS       Y5, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VPBROADCASTB 4(R10)(R12*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      448(BP), Y5
-	VMOVUPS      128(R9)(AX*1), Y8
-	VMOVUPS      128(R8)(AX*1), Y7
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VMULPS       Y7, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB 4(R11)(R12*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y3, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VMOVUPS      Y5, 128(DX)(AX*1)
-	VADDPS       f32_40000000<>+0(SB), Y3, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y4, Y4, Y3
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
-	VMULPS       Y4, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 4(R10)(R12*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      128(R9)(AX*1), Y5
-	VMOVUPS      128(R8)(AX*1), Y4
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VPBROADCASTB 6(R10)(R12*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VPBROADCASTB 6(R11)(R12*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPS      192(CX)(AX*1), Y3
-	VSUBPS       480(BP), Y3, Y5
-	VSUBPS       Y3, Y5, Y8
-	VSUBPS       Y8, Y5, Y6
-	VSUBPS       Y6, Y3, Y6
-	VADDPS       480(BP), Y8, Y8
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       512(BP), Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y3
-	VXORPS       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPS       Y7, Y5, Y5
-	VCMPPS       $0x11, Y7, Y5, Y7
-	VADDPS       Y6, Y5, Y3
-	VANDNPS      Y3, Y7, Y3
-	VANDPS       Y4, Y3, Y3
-	VANDNPS      f32_80000000<>+0(SB), Y7, Y7
-	VXORPS       Y7, Y6, Y6
-	VORPS        f32_80000000<>+0(SB), Y5, Y7
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y7, Y8
-	VANDPS       Y4, Y8, Y8
-	VMOVUPS      Y7, Y9
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
-	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y7
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y7
-	VADDPS       Y6, Y7, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y7, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y7, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y7, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y7, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y7, Y4
-	VPSLLD       $0x17, Y9, Y9
-	VMULPS       Y9, Y4, Y4
-	VANDPS       Y8, Y4, Y4
-	VPBROADCASTB 6(R10)(R12*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VMOVUPS      448(BP), Y6
-	VMOVUPS      192(R9)(AX*1), Y9
-	VMOVUPS      192(R8)(AX*1), Y8
-	VBLENDVPS    Y7, Y9, Y8, Y8
-	VMULPS       Y8, Y6, Y6
-	VANDPS       f32_80000000<>+0(SB), Y7, Y8
-	VXORPS       Y8, Y6, Y6
-	VPBROADCASTB 6(R11)(R12*1), Y8
-	VANDPS       bits32<>+0(SB), Y8, Y8
-	VPCMPEQD     bits32<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPS       Y4, Y6, Y7
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VADDPS       f32_3f800000<>+0(SB), Y4, Y7
-	VDIVPS       Y7, Y6, Y6
-	VANDPS       Y8, Y6, Y6
-	VMOVUPS      Y6, 192(DX)(AX*1)
-	VADDPS       f32_40000000<>+0(SB), Y4, Y5
-	VDIVPS       Y5, Y4, Y5
-	VMULPS       Y5, Y5, Y4
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y6
-	VMULPS       Y4, Y6, Y6
-	VADDPS       f32_3e8f59d1<>+0(SB), Y6, Y6
-	VMULPS       Y4, Y6, Y6
-	VADDPS       f32_3ecce94f<>+0(SB), Y6, Y6
-	VMULPS       Y4, Y6, Y6
-	VADDPS       f32_3f2aaa80<>+0(SB), Y6, Y6
-	VMULPS       Y5, Y4, Y4
-	VMULPS       Y4, Y6, Y6
-	VADDPS       Y5, Y5, Y5
-	VADDPS       Y5, Y6, Y6
-	VADDPS       Y6, Y3, Y3
-	VPBROADCASTB 6(R10)(R12*1), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMOVUPS      192(R9)(AX*1), Y6
-	VMOVUPS      192(R8)(AX*1), Y5
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VMULPS       Y3, Y5, Y3
-	VADDPS       Y3, Y2, Y2
-	VADDPS       Y2, Y1, Y1
-	MOVQ         AX, R12
-	ANDQ         $0x20, R12
-	VMOVUPS      Y1, 384(BP)(R12*1)
-	ADDQ         $0x20, AX
-	TESTQ        $0x00000020, AX
-	JNZ          half42
-	VMOVUPS      416(BP), Y1
-	VADDPS       384(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VADDPD       320(BP), Y1, Y1
-	VMOVUPD      Y1, 320(BP)
-	VADDPD       352(BP), Y2, Y2
-	VMOVUPD      Y2, 352(BP)
-
-added36:
-	ADDQ $+192, AX
-	SUBQ $0x40, R13
-	JGE  group35
-
-rest37:
-	ADDQ       $0x40, R13
-	JLE        done39
-	CMPQ       R13, $0x20
-	JBE        short38
-	SUBQ       $0x20, R13
-	LEAQ       tail<>+0(SB), DX
-	SHLQ       $0x02, R13
-	SUBQ       R13, DX
-	VMOVUPS    (CX)(AX*1), Y1
-	VMOVUPS    Y1, (BP)
-	VMOVUPS    32(CX)(AX*1), Y1
-	VMOVUPS    Y1, 32(BP)
-	VMOVUPS    64(CX)(AX*1), Y1
-	VMOVUPS    Y1, 64(BP)
-	VMOVUPS    96(CX)(AX*1), Y1
-	VMOVUPS    Y1, 96(BP)
-	VMOVUPS    256(DX), Y1
-	VMASKMOVPS 128(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 128(BP)
-	VMOVUPS    288(DX), Y1
-	VMASKMOVPS 160(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 160(BP)
-	VMOVUPS    320(DX), Y1
-	VMASKMOVPS 192(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 192(BP)
-	VMOVUPS    352(DX), Y1
-	VMASKMOVPS 224(CX)(AX*1), Y1, Y1
-	VMOVUPS    Y1, 224(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	MOVQ       CX, DX
-	XORQ       R13, R13
-	JMP        group35
-
-short38:
-	TESTQ      DI, DI
-	JZ         none43
-	TESTQ      $0x00000f00, BX
-	JNZ        same44
-	PREFETCHT0 16384(BX)
-
-same44:
-	VMOVUPS  (SI), Y1
-	VMOVNTPS Y1, (BX)
-	VMOVUPS  32(SI), Y1
-	VMOVNTPS Y1, 32(BX)
-	VMOVUPS  64(SI), Y1
-	VMOVNTPS Y1, 64(BX)
-	VMOVUPS  96(SI), Y1
-	VMOVNTPS Y1, 96(BX)
-	VMOVUPS  128(SI), Y1
-	VMOVNTPS Y1, 128(BX)
-	VMOVUPS  160(SI), Y1
-	VMOVNTPS Y1, 160(BX)
-	VMOVUPS  192(SI), Y1
-	VMOVNTPS Y1, 192(BX)
-	VMOVUPS  224(SI), Y1
-	VMOVNTPS Y1, 224(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-
-none43:
-	MOVQ         $-1, R12
-	BZHIQ        R13, R12, R12
-	MOVQ         R12, 256(BP)
-	MOVQ         AX, R12
-	SHRQ         $0x05, R12
-	VPBROADCASTB (R10)(R12*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB (R11)(R12*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   (CX)(AX*1), Y2, Y1
-	VSUBPS       480(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       480(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       512(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
-	VANDPS       Y2, Y6, Y6
-	VMOVUPS      Y5, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y2, Y2
-	VANDPS       Y6, Y2, Y2
-	VPBROADCASTB (R10)(R12*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      448(BP), Y4
-	VMOVUPS      (R9)(AX*1), Y7
-	VMOVUPS      (R8)(AX*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y6, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y6
-	VXORPS       Y6, Y4, Y4
-	VPBROADCASTB (R11)(R12*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPS       Y2, Y4, Y5
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VDIVPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 256(BP), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMASKMOVPS   Y4, Y3, (DX)(AX*1)
-	VADDPS       f32_40000000<>+0(SB), Y2, Y3
-	VDIVPS       Y3, Y2, Y3
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VADDPS       Y3, Y3, Y3
-	VADDPS       Y3, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB (R10)(R12*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      (R9)(AX*1), Y4
-	VMOVUPS      (R8)(AX*1), Y3
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 2(R10)(R12*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 2(R11)(R12*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   64(CX)(AX*1), Y3, Y2
-	VSUBPS       480(BP), Y2, Y4
-	VSUBPS       Y2, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       480(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       512(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y2
-	VANDNPS      Y2, Y6, Y2
-	VANDPS       Y3, Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y3, Y7, Y7
-	VMOVUPS      Y6, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
-	VADDPS       Y5, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VPBROADCASTB 2(R10)(R12*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      448(BP), Y5
-	VMOVUPS      64(R9)(AX*1), Y8
-	VMOVUPS      64(R8)(AX*1), Y7
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VMULPS       Y7, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB 2(R11)(R12*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y3, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 258(BP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, 64(DX)(AX*1)
-	VADDPS       f32_40000000<>+0(SB), Y3, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y4, Y4, Y3
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
-	VMULPS       Y4, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 2(R10)(R12*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      64(R9)(AX*1), Y5
-	VMOVUPS      64(R8)(AX*1), Y4
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       Y2, Y1, Y1
-	VMOVUPS      Y1, 384(BP)
-	VPBROADCASTB 1(R10)(R12*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VPBROADCASTB 1(R11)(R12*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VORPS        Y5, Y2, Y2
-	VMASKMOVPS   32(CX)(AX*1), Y2, Y1
-	VSUBPS       480(BP), Y1, Y3
-	VSUBPS       Y1, Y3, Y6
-	VSUBPS       Y6, Y3, Y4
-	VSUBPS       Y4, Y1, Y4
-	VADDPS       480(BP), Y6, Y6
-	VSUBPS       Y6, Y4, Y4
-	VSUBPS       512(BP), Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y1
-	VXORPS       Y1, Y3, Y3
-	VXORPS       Y5, Y5, Y5
-	VADDPS       Y5, Y3, Y3
-	VCMPPS       $0x11, Y5, Y3, Y5
-	VADDPS       Y4, Y3, Y1
-	VANDNPS      Y1, Y5, Y1
-	VANDPS       Y2, Y1, Y1
-	VANDNPS      f32_80000000<>+0(SB), Y5, Y5
-	VXORPS       Y5, Y4, Y4
-	VORPS        f32_80000000<>+0(SB), Y3, Y5
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y6
-	VANDPS       Y2, Y6, Y6
-	VMOVUPS      Y5, Y7
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y7
-	VSUBPS       f32_4b40007f<>+0(SB), Y7, Y2
-	VFMADD231PS  f32_bf317218<>+0(SB), Y2, Y5
-	VFMADD231PS  f32_3102e308<>+0(SB), Y2, Y5
-	VADDPS       Y4, Y5, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y2
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y7, Y2, Y2
-	VANDPS       Y6, Y2, Y2
-	VPBROADCASTB 1(R10)(R12*1), Y5
-	VANDPS       bits32<>+0(SB), Y5, Y5
-	VPCMPEQD     bits32<>+0(SB), Y5, Y5
-	VMOVUPS      448(BP), Y4
-	VMOVUPS      32(R9)(AX*1), Y7
-	VMOVUPS      32(R8)(AX*1), Y6
-	VBLENDVPS    Y5, Y7, Y6, Y6
-	VMULPS       Y6, Y4, Y4
-	VANDPS       f32_80000000<>+0(SB), Y5, Y6
-	VXORPS       Y6, Y4, Y4
-	VPBROADCASTB 1(R11)(R12*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VORPS        Y5, Y6, Y6
-	VMULPS       Y2, Y4, Y5
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VADDPS       f32_3f800000<>+0(SB), Y2, Y5
-	VDIVPS       Y5, Y4, Y4
-	VANDPS       Y6, Y4, Y4
-	VPBROADCASTB 257(BP), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMASKMOVPS   Y4, Y3, 32(DX)(AX*1)
-	VADDPS       f32_40000000<>+0(SB), Y2, Y3
-	VDIVPS       Y3, Y2, Y3
-	VMULPS       Y3, Y3, Y2
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3e8f59d1<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3ecce94f<>+0(SB), Y4, Y4
-	VMULPS       Y2, Y4, Y4
-	VADDPS       f32_3f2aaa80<>+0(SB), Y4, Y4
-	VMULPS       Y3, Y2, Y2
-	VMULPS       Y2, Y4, Y4
-	VADDPS       Y3, Y3, Y3
-	VADDPS       Y3, Y4, Y4
-	VADDPS       Y4, Y1, Y1
-	VPBROADCASTB 1(R10)(R12*1), Y2
-	VANDPS       bits32<>+0(SB), Y2, Y2
-	VPCMPEQD     bits32<>+0(SB), Y2, Y2
-	VMOVUPS      32(R9)(AX*1), Y4
-	VMOVUPS      32(R8)(AX*1), Y3
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y1, Y3, Y1
-	VPBROADCASTB 3(R10)(R12*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VPBROADCASTB 3(R11)(R12*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPS   96(CX)(AX*1), Y3, Y2
-	VSUBPS       480(BP), Y2, Y4
-	VSUBPS       Y2, Y4, Y7
-	VSUBPS       Y7, Y4, Y5
-	VSUBPS       Y5, Y2, Y5
-	VADDPS       480(BP), Y7, Y7
-	VSUBPS       Y7, Y5, Y5
-	VSUBPS       512(BP), Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y2
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPS       Y6, Y4, Y4
-	VCMPPS       $0x11, Y6, Y4, Y6
-	VADDPS       Y5, Y4, Y2
-	VANDNPS      Y2, Y6, Y2
-	VANDPS       Y3, Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y6
-	VXORPS       Y6, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y4, Y6
-	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y6, Y7
-	VANDPS       Y3, Y7, Y7
-	VMOVUPS      Y6, Y8
-	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y8
-	VSUBPS       f32_4b40007f<>+0(SB), Y8, Y3
-	VFMADD231PS  f32_bf317218<>+0(SB), Y3, Y6
-	VFMADD231PS  f32_3102e308<>+0(SB), Y3, Y6
-	VADDPS       Y5, Y6, Y6
-	VMOVUPS      f32_3ab52766<>+0(SB), Y3
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VFMADD213PS  f32_3f800000<>+0(SB), Y6, Y3
-	VPSLLD       $0x17, Y8, Y8
-	VMULPS       Y8, Y3, Y3
-	VANDPS       Y7, Y3, Y3
-	VPBROADCASTB 3(R10)(R12*1), Y6
-	VANDPS       bits32<>+0(SB), Y6, Y6
-	VPCMPEQD     bits32<>+0(SB), Y6, Y6
-	VMOVUPS      448(BP), Y5
-	VMOVUPS      96(R9)(AX*1), Y8
-	VMOVUPS      96(R8)(AX*1), Y7
-	VBLENDVPS    Y6, Y8, Y7, Y7
-	VMULPS       Y7, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y6, Y7
-	VXORPS       Y7, Y5, Y5
-	VPBROADCASTB 3(R11)(R12*1), Y7
-	VANDPS       bits32<>+0(SB), Y7, Y7
-	VPCMPEQD     bits32<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPS       Y3, Y5, Y6
-	VBLENDVPS    Y4, Y6, Y5, Y5
-	VADDPS       f32_3f800000<>+0(SB), Y3, Y6
-	VDIVPS       Y6, Y5, Y5
-	VANDPS       Y7, Y5, Y5
-	VPBROADCASTB 259(BP), Y4
-	VANDPS       bits32<>+0(SB), Y4, Y4
-	VPCMPEQD     bits32<>+0(SB), Y4, Y4
-	VMASKMOVPS   Y5, Y4, 96(DX)(AX*1)
-	VADDPS       f32_40000000<>+0(SB), Y3, Y4
-	VDIVPS       Y4, Y3, Y4
-	VMULPS       Y4, Y4, Y3
-	VMOVUPS      f32_3e8f82bc<>+0(SB), Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3e8f59d1<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3ecce94f<>+0(SB), Y5, Y5
-	VMULPS       Y3, Y5, Y5
-	VADDPS       f32_3f2aaa80<>+0(SB), Y5, Y5
-	VMULPS       Y4, Y3, Y3
-	VMULPS       Y3, Y5, Y5
-	VADDPS       Y4, Y4, Y4
-	VADDPS       Y4, Y5, Y5
-	VADDPS       Y5, Y2, Y2
-	VPBROADCASTB 3(R10)(R12*1), Y3
-	VANDPS       bits32<>+0(SB), Y3, Y3
-	VPCMPEQD     bits32<>+0(SB), Y3, Y3
-	VMOVUPS      96(R9)(AX*1), Y5
-	VMOVUPS      96(R8)(AX*1), Y4
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VMULPS       Y2, Y4, Y2
-	VADDPS       Y2, Y1, Y1
-	VADDPS       384(BP), Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VCVTPS2PD    X1, Y1
-	VCVTPS2PD    X2, Y2
-	VADDPD       320(BP), Y1, Y1
-	VMOVUPD      Y1, 320(BP)
-	VADDPD       352(BP), Y2, Y2
-	VMOVUPD      Y2, 352(BP)
-	ADDQ         $0x40, AX
-	XORQ         R13, R13
-	JMP          added36
-
-done39:
-	MOVQ       stride+64(FP), CX
-	SHLQ       $0x02, CX
-	ADDQ       x+56(FP), CX
-	MOVQ       CX, x+56(FP)
-	MOVQ       dst+16(FP), R12
-	CMPQ       R12, DX
-	JEQ        direct45
-	MOVQ       n+80(FP), DX
-	ANDQ       $0x3f, DX
-	SUBQ       $0x20, DX
-	LEAQ       tail<>+0(SB), R13
-	SHLQ       $0x02, DX
-	SUBQ       DX, R13
-	VMOVUPS    (BP), Y1
-	VMOVUPS    Y1, -256(R12)(AX*1)
-	VMOVUPS    32(BP), Y1
-	VMOVUPS    Y1, -224(R12)(AX*1)
-	VMOVUPS    64(BP), Y1
-	VMOVUPS    Y1, -192(R12)(AX*1)
-	VMOVUPS    96(BP), Y1
-	VMOVUPS    Y1, -160(R12)(AX*1)
-	VMOVUPS    128(BP), Y1
-	VMOVUPS    256(R13), Y2
-	VMASKMOVPS Y1, Y2, -128(R12)(AX*1)
-	VMOVUPS    160(BP), Y1
-	VMOVUPS    288(R13), Y2
-	VMASKMOVPS Y1, Y2, -96(R12)(AX*1)
-	VMOVUPS    192(BP), Y1
-	VMOVUPS    320(R13), Y2
-	VMASKMOVPS Y1, Y2, -64(R12)(AX*1)
-	VMOVUPS    224(BP), Y1
-	VMOVUPS    352(R13), Y2
-	VMASKMOVPS Y1, Y2, -32(R12)(AX*1)
-
-direct45:
-	MOVQ         dstStride+24(FP), DX
-	SHLQ         $0x02, DX
-	ADDQ         dst+16(FP), DX
-	MOVQ         DX, dst+16(FP)
-	MOVQ         words+104(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         AX, R10
-	ADDQ         AX, R11
-	ADDQ         $0x0c, p+120(FP)
-	MOVQ         sum+0(FP), AX
-	VMOVUPS      320(BP), Y1
-	VMOVUPS      352(BP), Y2
-	VADDPD       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VADDPD       X2, X1, X1
-	VUNPCKHPD    X1, X1, X2
-	VADDPD       X2, X1, X1
-	VMOVSD       X1, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+72(FP)
-	JNZ          row33
-
-last34:
-	TESTQ DI, DI
-	JZ    none47
-
-more46:
-	TESTQ      $0x00000f00, BX
-	JNZ        same48
-	PREFETCHT0 16384(BX)
-
-same48:
-	VMOVUPS  (SI), Y0
-	VMOVNTPS Y0, (BX)
-	VMOVUPS  32(SI), Y0
-	VMOVNTPS Y0, 32(BX)
-	VMOVUPS  64(SI), Y0
-	VMOVNTPS Y0, 64(BX)
-	VMOVUPS  96(SI), Y0
-	VMOVNTPS Y0, 96(BX)
-	VMOVUPS  128(SI), Y0
-	VMOVNTPS Y0, 128(BX)
-	VMOVUPS  160(SI), Y0
-	VMOVNTPS Y0, 160(BX)
-	VMOVUPS  192(SI), Y0
-	VMOVNTPS Y0, 192(BX)
-	VMOVUPS  224(SI), Y0
-	VMOVNTPS Y0, 224(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-	JNZ      more46
-
-none47:
-	VZEROUPPER
-	RET
-
-// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted32AVX2(SB), $1600-168
+TEXT ·bceGradShifted32AVX2(SB), $1600-152
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last49
+	JEQ          last25
 	CMPQ         n+80(FP), $0x00
-	JEQ          last49
+	JEQ          last25
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -2892,10 +1066,10 @@ TEXT ·bceGradShifted32AVX2(SB), $1600-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         304(BP), $0x00
-	JG           same51
+	JG           same27
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none52
+	JZ           none28
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -2908,7 +1082,7 @@ TEXT ·bceGradShifted32AVX2(SB), $1600-168
 	VBROADCASTSS 8(R10), Y1
 	VMOVUPS      Y1, 256(BP)
 
-same51:
+same27:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 768(BP)(R12*1)
@@ -2916,15 +1090,15 @@ same51:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 776(BP)(R12*1)
-	JNE   other53
+	JNE   other29
 
-ready54:
+ready30:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 304(BP)
 
-none52:
+none28:
 	VPBROADCASTD 768(BP)(R12*1), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	PREFETCHT0   12288(R10)
@@ -3032,14 +1206,14 @@ none52:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group50:
+group26:
 	TESTQ      DX, DX
-	JZ         none55
+	JZ         none31
 	TESTQ      $0x00000f00, AX
-	JNZ        same56
+	JNZ        same32
 	PREFETCHT0 16384(AX)
 
-same56:
+same32:
 	VMOVUPS  (CX), Y1
 	VMOVNTPS Y1, (AX)
 	VMOVUPS  32(CX), Y1
@@ -3060,12 +1234,12 @@ same56:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none55:
+none31:
 	CMPQ         304(BP), $0x00
-	JG           same57
+	JG           same33
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none58
+	JZ           none34
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -3078,7 +1252,7 @@ none55:
 	VBROADCASTSS 8(R10), Y1
 	VMOVUPS      Y1, 256(BP)
 
-same57:
+same33:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 768(BP)(R12*1)
@@ -3086,19 +1260,19 @@ same57:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 776(BP)(R12*1)
-	JNE   other59
+	JNE   other35
 
-ready60:
+ready36:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 304(BP)
 
-none58:
+none34:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into61
+	JEQ  into37
 
-entered62:
+entered38:
 	VMOVUPS      512(BP)(R11*1), Y1
 	VMOVUPS      544(BP)(R11*1), Y2
 	VMOVUPS      576(BP)(R11*1), Y3
@@ -3296,18 +1470,18 @@ entered62:
 	VFMADD213PD  Y3, Y2, Y1
 	VMOVUPD      Y1, 416(BP)
 	CMPB         776(BP)(R11*1), $0x00
-	JEQ          out63
+	JEQ          out39
 
-left64:
+left40:
 	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 	SUBQ         $0x20, R8
 	MOVQ         n+80(FP), R10
-	JLE          row65
+	JLE          row41
 	SUBQ         R8, R10
 	TESTQ        $0x0000007f, R10
-	JNZ          group50
+	JNZ          group26
 	MOVQ         product+8(FP), R10
 	VMOVUPS      384(BP), Y1
 	VMOVUPS      416(BP), Y2
@@ -3324,9 +1498,9 @@ left64:
 	VMOVUPS      Y1, 384(BP)
 	VMOVUPS      Y1, 416(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group50
+	JMP          group26
 
-row65:
+row41:
 	MOVQ         product+8(FP), R8
 	VMOVUPS      384(BP), Y1
 	VMOVUPS      416(BP), Y2
@@ -3345,7 +1519,7 @@ row65:
 	ADDQ         $0x08, product+8(FP)
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end66
+	JZ           end42
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y1
 	VCVTPD2PSY   Y1, X1
@@ -3353,9 +1527,9 @@ row65:
 	VMOVUPS      Y1, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group50
+	JMP          group26
 
-other53:
+other29:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -3378,9 +1552,9 @@ other53:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready54
+	JMP          ready30
 
-other59:
+other35:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -3403,14 +1577,14 @@ other59:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready60
+	JMP          ready36
 
-into61:
+into37:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered62
+	JMP  entered38
 
-out63:
+out39:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000020, R10
 	CMPQ       R8, R10
@@ -3430,19 +1604,19 @@ out63:
 	VMOVUPS    96(BP), Y1
 	VMOVUPS    352(R13), Y2
 	VMASKMOVPS Y1, Y2, 96(R9)
-	JMP        left64
+	JMP        left40
 
-end66:
-last49:
+end42:
+last25:
 	TESTQ DX, DX
-	JZ    none68
+	JZ    none44
 
-more67:
+more43:
 	TESTQ      $0x00000f00, AX
-	JNZ        same69
+	JNZ        same45
 	PREFETCHT0 16384(AX)
 
-same69:
+same45:
 	VMOVUPS  (CX), Y0
 	VMOVNTPS Y0, (AX)
 	VMOVUPS  32(CX), Y0
@@ -3462,24 +1636,90 @@ same69:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more67
+	JNZ      more43
 
-none68:
+none44:
 	VZEROUPPER
 	RET
 
-// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+DATA tail<>+0(SB)/8, $0xffffffffffffffff
+DATA tail<>+8(SB)/8, $0xffffffffffffffff
+DATA tail<>+16(SB)/8, $0xffffffffffffffff
+DATA tail<>+24(SB)/8, $0xffffffffffffffff
+DATA tail<>+32(SB)/8, $0xffffffffffffffff
+DATA tail<>+40(SB)/8, $0xffffffffffffffff
+DATA tail<>+48(SB)/8, $0xffffffffffffffff
+DATA tail<>+56(SB)/8, $0xffffffffffffffff
+DATA tail<>+64(SB)/8, $0xffffffffffffffff
+DATA tail<>+72(SB)/8, $0xffffffffffffffff
+DATA tail<>+80(SB)/8, $0xffffffffffffffff
+DATA tail<>+88(SB)/8, $0xffffffffffffffff
+DATA tail<>+96(SB)/8, $0xffffffffffffffff
+DATA tail<>+104(SB)/8, $0xffffffffffffffff
+DATA tail<>+112(SB)/8, $0xffffffffffffffff
+DATA tail<>+120(SB)/8, $0xffffffffffffffff
+DATA tail<>+128(SB)/8, $0xffffffffffffffff
+DATA tail<>+136(SB)/8, $0xffffffffffffffff
+DATA tail<>+144(SB)/8, $0xffffffffffffffff
+DATA tail<>+152(SB)/8, $0xffffffffffffffff
+DATA tail<>+160(SB)/8, $0xffffffffffffffff
+DATA tail<>+168(SB)/8, $0xffffffffffffffff
+DATA tail<>+176(SB)/8, $0xffffffffffffffff
+DATA tail<>+184(SB)/8, $0xffffffffffffffff
+DATA tail<>+192(SB)/8, $0xffffffffffffffff
+DATA tail<>+200(SB)/8, $0xffffffffffffffff
+DATA tail<>+208(SB)/8, $0xffffffffffffffff
+DATA tail<>+216(SB)/8, $0xffffffffffffffff
+DATA tail<>+224(SB)/8, $0xffffffffffffffff
+DATA tail<>+232(SB)/8, $0xffffffffffffffff
+DATA tail<>+240(SB)/8, $0xffffffffffffffff
+DATA tail<>+248(SB)/8, $0xffffffffffffffff
+DATA tail<>+256(SB)/8, $0x0000000000000000
+DATA tail<>+264(SB)/8, $0x0000000000000000
+DATA tail<>+272(SB)/8, $0x0000000000000000
+DATA tail<>+280(SB)/8, $0x0000000000000000
+DATA tail<>+288(SB)/8, $0x0000000000000000
+DATA tail<>+296(SB)/8, $0x0000000000000000
+DATA tail<>+304(SB)/8, $0x0000000000000000
+DATA tail<>+312(SB)/8, $0x0000000000000000
+DATA tail<>+320(SB)/8, $0x0000000000000000
+DATA tail<>+328(SB)/8, $0x0000000000000000
+DATA tail<>+336(SB)/8, $0x0000000000000000
+DATA tail<>+344(SB)/8, $0x0000000000000000
+DATA tail<>+352(SB)/8, $0x0000000000000000
+DATA tail<>+360(SB)/8, $0x0000000000000000
+DATA tail<>+368(SB)/8, $0x0000000000000000
+DATA tail<>+376(SB)/8, $0x0000000000000000
+DATA tail<>+384(SB)/8, $0x0000000000000000
+DATA tail<>+392(SB)/8, $0x0000000000000000
+DATA tail<>+400(SB)/8, $0x0000000000000000
+DATA tail<>+408(SB)/8, $0x0000000000000000
+DATA tail<>+416(SB)/8, $0x0000000000000000
+DATA tail<>+424(SB)/8, $0x0000000000000000
+DATA tail<>+432(SB)/8, $0x0000000000000000
+DATA tail<>+440(SB)/8, $0x0000000000000000
+DATA tail<>+448(SB)/8, $0x0000000000000000
+DATA tail<>+456(SB)/8, $0x0000000000000000
+DATA tail<>+464(SB)/8, $0x0000000000000000
+DATA tail<>+472(SB)/8, $0x0000000000000000
+DATA tail<>+480(SB)/8, $0x0000000000000000
+DATA tail<>+488(SB)/8, $0x0000000000000000
+DATA tail<>+496(SB)/8, $0x0000000000000000
+DATA tail<>+504(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $512
+
+// func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGrad32AVX2(SB), $1536-168
+TEXT ·bceGrad32AVX2(SB), $1536-152
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last70
+	JEQ          last46
 	CMPQ         n+80(FP), $0x00
-	JEQ          last70
+	JEQ          last46
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -3520,17 +1760,17 @@ TEXT ·bceGrad32AVX2(SB), $1536-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         232(BP), $0x00
-	JG           same72
+	JG           same48
 	LEAQ         (BP), R10
 	DECQ         240(BP)
-	JZ           none73
+	JZ           none49
 	ADDQ         256(BP), BX
 	ADDQ         248(BP), SI
 	ADDQ         248(BP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 232(BP)
 
-same72:
+same48:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 704(BP)(R12*1)
@@ -3538,15 +1778,15 @@ same72:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 712(BP)(R12*1)
-	JNE   other74
+	JNE   other50
 
-ready75:
+ready51:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 232(BP)
 
-none73:
+none49:
 	VPBROADCASTD 704(BP)(R12*1), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	PREFETCHT0   12288(R10)
@@ -3606,14 +1846,14 @@ none73:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group71:
+group47:
 	TESTQ      DX, DX
-	JZ         none76
+	JZ         none52
 	TESTQ      $0x00000f00, AX
-	JNZ        same77
+	JNZ        same53
 	PREFETCHT0 16384(AX)
 
-same77:
+same53:
 	VMOVUPS  (CX), Y3
 	VMOVNTPS Y3, (AX)
 	VMOVUPS  32(CX), Y3
@@ -3634,19 +1874,19 @@ same77:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none76:
+none52:
 	CMPQ 232(BP), $0x00
-	JG   same78
+	JG   same54
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JZ   none79
+	JZ   none55
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same78:
+same54:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 704(BP)(R12*1)
@@ -3654,19 +1894,19 @@ same78:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 712(BP)(R12*1)
-	JNE   other80
+	JNE   other56
 
-ready81:
+ready57:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 232(BP)
 
-none79:
+none55:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into82
+	JEQ  into58
 
-entered83:
+entered59:
 	VMOVUPS      448(BP)(R11*1), Y3
 	VMOVUPS      480(BP)(R11*1), Y4
 	VMOVUPS      512(BP)(R11*1), Y5
@@ -3816,18 +2056,18 @@ entered83:
 	VFMADD213PD  Y5, Y4, Y3
 	VMOVUPD      Y3, 352(BP)
 	CMPB         712(BP)(R11*1), $0x00
-	JEQ          out84
+	JEQ          out60
 
-left85:
+left61:
 	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 	SUBQ         $0x20, R8
 	MOVQ         n+80(FP), R10
-	JLE          row86
+	JLE          row62
 	SUBQ         R8, R10
 	TESTQ        $0x0000007f, R10
-	JNZ          group71
+	JNZ          group47
 	MOVQ         product+8(FP), R10
 	VMOVUPS      320(BP), Y3
 	VMOVUPS      352(BP), Y4
@@ -3844,9 +2084,9 @@ left85:
 	VMOVUPS      Y3, 320(BP)
 	VMOVUPS      Y3, 352(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group71
+	JMP          group47
 
-row86:
+row62:
 	MOVQ         product+8(FP), R8
 	VMOVUPS      320(BP), Y3
 	VMOVUPS      352(BP), Y4
@@ -3865,7 +2105,7 @@ row86:
 	ADDQ         $0x08, product+8(FP)
 	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end87
+	JZ           end63
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y3
 	VCVTPD2PSY   Y3, X3
@@ -3873,9 +2113,9 @@ row86:
 	VMOVUPS      Y3, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group71
+	JMP          group47
 
-other74:
+other50:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -3897,9 +2137,9 @@ other74:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready75
+	JMP          ready51
 
-other80:
+other56:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -3921,14 +2161,14 @@ other80:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready81
+	JMP          ready57
 
-into82:
+into58:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered83
+	JMP  entered59
 
-out84:
+out60:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000020, R10
 	CMPQ       R8, R10
@@ -3948,19 +2188,19 @@ out84:
 	VMOVUPS    96(BP), Y3
 	VMOVUPS    352(R13), Y4
 	VMASKMOVPS Y3, Y4, 96(R9)
-	JMP        left85
+	JMP        left61
 
-end87:
-last70:
+end63:
+last46:
 	TESTQ DX, DX
-	JZ    none89
+	JZ    none65
 
-more88:
+more64:
 	TESTQ      $0x00000f00, AX
-	JNZ        same90
+	JNZ        same66
 	PREFETCHT0 16384(AX)
 
-same90:
+same66:
 	VMOVUPS  (CX), Y0
 	VMOVNTPS Y0, (AX)
 	VMOVUPS  32(CX), Y0
@@ -3980,458 +2220,674 @@ same90:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more88
+	JNZ      more64
+
+none65:
+	VZEROUPPER
+	RET
+
+// func weightedBCE32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, shifted int, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightedBCE32AVX2(SB), $800-136
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
+	MOVQ    x+32(FP), CX
+	MOVQ    t+48(FP), DX
+	MOVQ    dst+16(FP), BX
+	MOVQ    negWeight+120(FP), SI
+	MOVQ    posWeight+128(FP), DI
+	MOVQ    terms+8(FP), R8
+	MOVQ    pos+80(FP), R9
+	MOVQ    neg+88(FP), R10
+	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
+	CMPQ    rows+64(FP), $0x00
+	JZ      last68
+
+row67:
+	VXORPS       Y1, Y1, Y1
+	VMOVUPS      Y1, 512(BP)
+	VMOVUPS      Y1, 544(BP)
+	MOVQ         p+104(FP), AX
+	VBROADCASTSS (AX), Y1
+	VMOVUPS      Y1, 640(BP)
+	VBROADCASTSS 4(AX), Y1
+	VMOVUPS      Y1, 672(BP)
+	VBROADCASTSS 8(AX), Y1
+	VMOVUPS      Y1, 704(BP)
+	ADDQ         $0x0c, p+104(FP)
+	XORQ         AX, AX
+	MOVQ         n+72(FP), R12
+	SUBQ         $0x40, R12
+	JL           rest71
+
+group69:
+	PREFETCHT0 12288(CX)(AX*1)
+	PREFETCHT0 12352(CX)(AX*1)
+	PREFETCHT0 12416(CX)(AX*1)
+	PREFETCHT0 12480(CX)(AX*1)
+
+half74:
+	MOVQ         AX, R11
+	SHRQ         $0x05, R11
+	VPBROADCASTB (R9)(R11*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB (R10)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y1, Y6, Y6
+	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
+	TESTQ        DX, DX
+	JZ           hard75
+	VMOVUPS      (DX)(AX*1), Y1
+
+hard75:
+	VMOVUPS (CX)(AX*1), Y5
+	VXORPS  Y7, Y7, Y7
+	CMPQ    shifted+112(FP), $0x00
+	JEQ     plain76
+	VSUBPS  672(BP), Y5, Y2
+	VSUBPS  Y5, Y2, Y3
+	VSUBPS  Y3, Y2, Y4
+	VSUBPS  Y4, Y5, Y4
+	VADDPS  672(BP), Y3, Y3
+	VSUBPS  Y3, Y4, Y4
+	VSUBPS  704(BP), Y4, Y4
+	VMOVUPS Y2, Y5
+	VMOVUPS Y4, Y7
+
+plain76:
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x15, Y2, Y5, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y7, Y7
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VADDPS       Y7, Y5, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y4
+	VANDPS       Y6, Y4, Y4
+	VMOVUPS      Y5, Y9
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y9
+	VSUBPS       f32_4b40007f<>+0(SB), Y9, Y8
+	VFMADD231PS  f32_bf317218<>+0(SB), Y8, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y8, Y5
+	VADDPS       Y7, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y8
+	VPSLLD       $0x17, Y9, Y9
+	VMULPS       Y9, Y8, Y8
+	VANDPS       Y4, Y8, Y8
+	VMOVUPS      (SI)(AX*1), Y4
+	VFNMADD231PS (SI)(AX*1), Y1, Y4
+	VMULPS       (DI)(AX*1), Y1, Y1
+	VBLENDVPS    Y2, Y4, Y1, Y5
+	VADDPS       Y1, Y4, Y4
+	TESTQ        BX, BX
+	JZ           none77
+	VADDPS       f32_3f800000<>+0(SB), Y8, Y1
+	VDIVPS       Y1, Y8, Y7
+	VMULPS       640(BP), Y4, Y1
+	VMULPS       640(BP), Y5, Y9
+	VFMSUB231PS  Y7, Y1, Y9
+	VANDPS       f32_80000000<>+0(SB), Y2, Y1
+	VXORPS       Y1, Y9, Y9
+	VANDPS       Y6, Y9, Y9
+	VMOVUPS      Y9, (BX)(AX*1)
+
+none77:
+	VADDPS      f32_40000000<>+0(SB), Y8, Y1
+	VDIVPS      Y1, Y8, Y1
+	VMULPS      Y1, Y1, Y2
+	VMOVUPS     f32_3e8f82bc<>+0(SB), Y7
+	VFMADD213PS f32_3e8f59d1<>+0(SB), Y2, Y7
+	VFMADD213PS f32_3ecce94f<>+0(SB), Y2, Y7
+	VFMADD213PS f32_3f2aaa80<>+0(SB), Y2, Y7
+	VMULPS      Y1, Y2, Y2
+	VADDPS      Y1, Y1, Y1
+	VFMADD213PS Y1, Y2, Y7
+	VMULPS      Y4, Y7, Y7
+	VMULPS      Y3, Y5, Y5
+	VSUBPS      Y5, Y7, Y7
+	VANDPS      Y6, Y7, Y7
+	TESTQ       R8, R8
+	JZ          without78
+	VMOVUPS     Y7, (R8)(AX*1)
+
+without78:
+	VPBROADCASTB 2(R9)(R11*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB 2(R10)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y1, Y6, Y6
+	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
+	TESTQ        DX, DX
+	JZ           hard79
+	VMOVUPS      64(DX)(AX*1), Y1
+
+hard79:
+	VMOVUPS 64(CX)(AX*1), Y5
+	VXORPS  Y8, Y8, Y8
+	CMPQ    shifted+112(FP), $0x00
+	JEQ     plain80
+	VSUBPS  672(BP), Y5, Y2
+	VSUBPS  Y5, Y2, Y3
+	VSUBPS  Y3, Y2, Y4
+	VSUBPS  Y4, Y5, Y4
+	VADDPS  672(BP), Y3, Y3
+	VSUBPS  Y3, Y4, Y4
+	VSUBPS  704(BP), Y4, Y4
+	VMOVUPS Y2, Y5
+	VMOVUPS Y4, Y8
+
+plain80:
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x15, Y2, Y5, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y8, Y8
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VADDPS       Y8, Y5, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y4
+	VANDPS       Y6, Y4, Y4
+	VMOVUPS      Y5, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y9
+	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y5
+	VADDPS       Y8, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y10, Y9, Y9
+	VANDPS       Y4, Y9, Y9
+	VMOVUPS      64(SI)(AX*1), Y4
+	VFNMADD231PS 64(SI)(AX*1), Y1, Y4
+	VMULPS       64(DI)(AX*1), Y1, Y1
+	VBLENDVPS    Y2, Y4, Y1, Y5
+	VADDPS       Y1, Y4, Y4
+	TESTQ        BX, BX
+	JZ           none81
+	VADDPS       f32_3f800000<>+0(SB), Y9, Y1
+	VDIVPS       Y1, Y9, Y8
+	VMULPS       640(BP), Y4, Y1
+	VMULPS       640(BP), Y5, Y10
+	VFMSUB231PS  Y8, Y1, Y10
+	VANDPS       f32_80000000<>+0(SB), Y2, Y1
+	VXORPS       Y1, Y10, Y10
+	VANDPS       Y6, Y10, Y10
+	VMOVUPS      Y10, 64(BX)(AX*1)
+
+none81:
+	VADDPS      f32_40000000<>+0(SB), Y9, Y1
+	VDIVPS      Y1, Y9, Y1
+	VMULPS      Y1, Y1, Y2
+	VMOVUPS     f32_3e8f82bc<>+0(SB), Y8
+	VFMADD213PS f32_3e8f59d1<>+0(SB), Y2, Y8
+	VFMADD213PS f32_3ecce94f<>+0(SB), Y2, Y8
+	VFMADD213PS f32_3f2aaa80<>+0(SB), Y2, Y8
+	VMULPS      Y1, Y2, Y2
+	VADDPS      Y1, Y1, Y1
+	VFMADD213PS Y1, Y2, Y8
+	VMULPS      Y4, Y8, Y8
+	VMULPS      Y3, Y5, Y5
+	VSUBPS      Y5, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	TESTQ       R8, R8
+	JZ          without82
+	VMOVUPS     Y8, 64(R8)(AX*1)
+
+without82:
+	VADDPS       Y8, Y7, Y7
+	VPBROADCASTB 4(R9)(R11*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB 4(R10)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y1, Y6, Y6
+	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
+	TESTQ        DX, DX
+	JZ           hard83
+	VMOVUPS      128(DX)(AX*1), Y1
+
+hard83:
+	VMOVUPS 128(CX)(AX*1), Y5
+	VXORPS  Y8, Y8, Y8
+	CMPQ    shifted+112(FP), $0x00
+	JEQ     plain84
+	VSUBPS  672(BP), Y5, Y2
+	VSUBPS  Y5, Y2, Y3
+	VSUBPS  Y3, Y2, Y4
+	VSUBPS  Y4, Y5, Y4
+	VADDPS  672(BP), Y3, Y3
+	VSUBPS  Y3, Y4, Y4
+	VSUBPS  704(BP), Y4, Y4
+	VMOVUPS Y2, Y5
+	VMOVUPS Y4, Y8
+
+plain84:
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x15, Y2, Y5, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y8, Y8
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VADDPS       Y8, Y5, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y4
+	VANDPS       Y6, Y4, Y4
+	VMOVUPS      Y5, Y10
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y10
+	VSUBPS       f32_4b40007f<>+0(SB), Y10, Y9
+	VFMADD231PS  f32_bf317218<>+0(SB), Y9, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y9, Y5
+	VADDPS       Y8, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y9
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y9
+	VPSLLD       $0x17, Y10, Y10
+	VMULPS       Y10, Y9, Y9
+	VANDPS       Y4, Y9, Y9
+	VMOVUPS      128(SI)(AX*1), Y4
+	VFNMADD231PS 128(SI)(AX*1), Y1, Y4
+	VMULPS       128(DI)(AX*1), Y1, Y1
+	VBLENDVPS    Y2, Y4, Y1, Y5
+	VADDPS       Y1, Y4, Y4
+	TESTQ        BX, BX
+	JZ           none85
+	VADDPS       f32_3f800000<>+0(SB), Y9, Y1
+	VDIVPS       Y1, Y9, Y8
+	VMULPS       640(BP), Y4, Y1
+	VMULPS       640(BP), Y5, Y10
+	VFMSUB231PS  Y8, Y1, Y10
+	VANDPS       f32_80000000<>+0(SB), Y2, Y1
+	VXORPS       Y1, Y10, Y10
+	VANDPS       Y6, Y10, Y10
+	VMOVUPS      Y10, 128(BX)(AX*1)
+
+none85:
+	VADDPS      f32_40000000<>+0(SB), Y9, Y1
+	VDIVPS      Y1, Y9, Y1
+	VMULPS      Y1, Y1, Y2
+	VMOVUPS     f32_3e8f82bc<>+0(SB), Y8
+	VFMADD213PS f32_3e8f59d1<>+0(SB), Y2, Y8
+	VFMADD213PS f32_3ecce94f<>+0(SB), Y2, Y8
+	VFMADD213PS f32_3f2aaa80<>+0(SB), Y2, Y8
+	VMULPS      Y1, Y2, Y2
+	VADDPS      Y1, Y1, Y1
+	VFMADD213PS Y1, Y2, Y8
+	VMULPS      Y4, Y8, Y8
+	VMULPS      Y3, Y5, Y5
+	VSUBPS      Y5, Y8, Y8
+	VANDPS      Y6, Y8, Y8
+	TESTQ       R8, R8
+	JZ          without86
+	VMOVUPS     Y8, 128(R8)(AX*1)
+
+without86:
+	VPBROADCASTB 6(R9)(R11*1), Y1
+	VANDPS       bits32<>+0(SB), Y1, Y1
+	VPCMPEQD     bits32<>+0(SB), Y1, Y1
+	VPBROADCASTB 6(R10)(R11*1), Y6
+	VANDPS       bits32<>+0(SB), Y6, Y6
+	VPCMPEQD     bits32<>+0(SB), Y6, Y6
+	VORPS        Y1, Y6, Y6
+	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
+	TESTQ        DX, DX
+	JZ           hard87
+	VMOVUPS      192(DX)(AX*1), Y1
+
+hard87:
+	VMOVUPS 192(CX)(AX*1), Y5
+	VXORPS  Y9, Y9, Y9
+	CMPQ    shifted+112(FP), $0x00
+	JEQ     plain88
+	VSUBPS  672(BP), Y5, Y2
+	VSUBPS  Y5, Y2, Y3
+	VSUBPS  Y3, Y2, Y4
+	VSUBPS  Y4, Y5, Y4
+	VADDPS  672(BP), Y3, Y3
+	VSUBPS  Y3, Y4, Y4
+	VSUBPS  704(BP), Y4, Y4
+	VMOVUPS Y2, Y5
+	VMOVUPS Y4, Y9
+
+plain88:
+	VXORPS       Y2, Y2, Y2
+	VCMPPS       $0x15, Y2, Y5, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       Y3, Y9, Y9
+	VORPS        f32_80000000<>+0(SB), Y5, Y5
+	VADDPS       Y9, Y5, Y3
+	VCMPPS       $0x15, f32_c2ae88d2<>+0(SB), Y5, Y4
+	VANDPS       Y6, Y4, Y4
+	VMOVUPS      Y5, Y11
+	VFMADD213PS  f32_4b40007f<>+0(SB), Y0, Y11
+	VSUBPS       f32_4b40007f<>+0(SB), Y11, Y10
+	VFMADD231PS  f32_bf317218<>+0(SB), Y10, Y5
+	VFMADD231PS  f32_3102e308<>+0(SB), Y10, Y5
+	VADDPS       Y9, Y5, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y10
+	VFMADD213PS  f32_3c091cce<>+0(SB), Y5, Y10
+	VFMADD213PS  f32_3d2aac58<>+0(SB), Y5, Y10
+	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y5, Y10
+	VFMADD213PS  f32_3efffffe<>+0(SB), Y5, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y10
+	VFMADD213PS  f32_3f800000<>+0(SB), Y5, Y10
+	VPSLLD       $0x17, Y11, Y11
+	VMULPS       Y11, Y10, Y10
+	VANDPS       Y4, Y10, Y10
+	VMOVUPS      192(SI)(AX*1), Y4
+	VFNMADD231PS 192(SI)(AX*1), Y1, Y4
+	VMULPS       192(DI)(AX*1), Y1, Y1
+	VBLENDVPS    Y2, Y4, Y1, Y5
+	VADDPS       Y1, Y4, Y4
+	TESTQ        BX, BX
+	JZ           none89
+	VADDPS       f32_3f800000<>+0(SB), Y10, Y1
+	VDIVPS       Y1, Y10, Y9
+	VMULPS       640(BP), Y4, Y1
+	VMULPS       640(BP), Y5, Y11
+	VFMSUB231PS  Y9, Y1, Y11
+	VANDPS       f32_80000000<>+0(SB), Y2, Y1
+	VXORPS       Y1, Y11, Y11
+	VANDPS       Y6, Y11, Y11
+	VMOVUPS      Y11, 192(BX)(AX*1)
 
 none89:
+	VADDPS      f32_40000000<>+0(SB), Y10, Y1
+	VDIVPS      Y1, Y10, Y1
+	VMULPS      Y1, Y1, Y2
+	VMOVUPS     f32_3e8f82bc<>+0(SB), Y9
+	VFMADD213PS f32_3e8f59d1<>+0(SB), Y2, Y9
+	VFMADD213PS f32_3ecce94f<>+0(SB), Y2, Y9
+	VFMADD213PS f32_3f2aaa80<>+0(SB), Y2, Y9
+	VMULPS      Y1, Y2, Y2
+	VADDPS      Y1, Y1, Y1
+	VFMADD213PS Y1, Y2, Y9
+	VMULPS      Y4, Y9, Y9
+	VMULPS      Y3, Y5, Y5
+	VSUBPS      Y5, Y9, Y9
+	VANDPS      Y6, Y9, Y9
+	TESTQ       R8, R8
+	JZ          without90
+	VMOVUPS     Y9, 192(R8)(AX*1)
+
+without90:
+	VADDPS       Y9, Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	MOVQ         AX, R11
+	ANDQ         $0x20, R11
+	VMOVUPS      Y7, 576(BP)(R11*1)
+	ADDQ         $0x20, AX
+	TESTQ        $0x00000020, AX
+	JNZ          half74
+	VMOVUPS      608(BP), Y1
+	VADDPS       576(BP), Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VCVTPS2PD    X1, Y1
+	VCVTPS2PD    X2, Y2
+	VADDPD       512(BP), Y1, Y1
+	VMOVUPD      Y1, 512(BP)
+	VADDPD       544(BP), Y2, Y2
+	VMOVUPD      Y2, 544(BP)
+	ADDQ         $+192, AX
+	SUBQ         $0x40, R12
+	JGE          group69
+
+rest71:
+	ADDQ       $0x40, R12
+	JLE        done73
+	LEAQ       tail<>+0(SB), R11
+	SHLQ       $0x02, R12
+	SUBQ       R12, R11
+	VMOVUPS    256(R11), Y1
+	VMASKMOVPS (CX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, (BP)
+	VMOVUPS    288(R11), Y1
+	VMASKMOVPS 32(CX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 32(BP)
+	VMOVUPS    320(R11), Y1
+	VMASKMOVPS 64(CX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 64(BP)
+	VMOVUPS    352(R11), Y1
+	VMASKMOVPS 96(CX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 96(BP)
+	VMOVUPS    384(R11), Y1
+	VMASKMOVPS 128(CX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 128(BP)
+	VMOVUPS    416(R11), Y1
+	VMASKMOVPS 160(CX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 160(BP)
+	VMOVUPS    448(R11), Y1
+	VMASKMOVPS 192(CX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 192(BP)
+	VMOVUPS    480(R11), Y1
+	VMASKMOVPS 224(CX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 224(BP)
+	LEAQ       (BP), CX
+	SUBQ       AX, CX
+	TESTQ      DX, DX
+	JZ         none91
+	VMOVUPS    256(R11), Y1
+	VMASKMOVPS (DX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 256(BP)
+	VMOVUPS    288(R11), Y1
+	VMASKMOVPS 32(DX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 288(BP)
+	VMOVUPS    320(R11), Y1
+	VMASKMOVPS 64(DX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 320(BP)
+	VMOVUPS    352(R11), Y1
+	VMASKMOVPS 96(DX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 352(BP)
+	VMOVUPS    384(R11), Y1
+	VMASKMOVPS 128(DX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 384(BP)
+	VMOVUPS    416(R11), Y1
+	VMASKMOVPS 160(DX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 416(BP)
+	VMOVUPS    448(R11), Y1
+	VMASKMOVPS 192(DX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 448(BP)
+	VMOVUPS    480(R11), Y1
+	VMASKMOVPS 224(DX)(AX*1), Y1, Y1
+	VMOVUPS    Y1, 480(BP)
+	LEAQ       256(BP), DX
+	SUBQ       AX, DX
+
+none91:
+	TESTQ BX, BX
+	JZ    none92
+	MOVQ  CX, BX
+
+none92:
+	XORQ R12, R12
+	JMP  group69
+
+done73:
+	MOVQ  stride+40(FP), CX
+	SHLQ  $0x02, CX
+	ADDQ  x+32(FP), CX
+	MOVQ  CX, x+32(FP)
+	TESTQ DX, DX
+	JZ    none93
+	MOVQ  tStride+56(FP), DX
+	SHLQ  $0x02, DX
+	ADDQ  t+48(FP), DX
+	MOVQ  DX, t+48(FP)
+
+none93:
+	MOVQ       dst+16(FP), R11
+	CMPQ       R11, BX
+	JEQ        direct94
+	MOVQ       n+72(FP), R12
+	ANDQ       $0x3f, R12
+	LEAQ       tail<>+0(SB), R13
+	SHLQ       $0x02, R12
+	SUBQ       R12, R13
+	VMOVUPS    (BP), Y1
+	VMOVUPS    256(R13), Y2
+	VMASKMOVPS Y1, Y2, -256(R11)(AX*1)
+	VMOVUPS    32(BP), Y1
+	VMOVUPS    288(R13), Y2
+	VMASKMOVPS Y1, Y2, -224(R11)(AX*1)
+	VMOVUPS    64(BP), Y1
+	VMOVUPS    320(R13), Y2
+	VMASKMOVPS Y1, Y2, -192(R11)(AX*1)
+	VMOVUPS    96(BP), Y1
+	VMOVUPS    352(R13), Y2
+	VMASKMOVPS Y1, Y2, -160(R11)(AX*1)
+	VMOVUPS    128(BP), Y1
+	VMOVUPS    384(R13), Y2
+	VMASKMOVPS Y1, Y2, -128(R11)(AX*1)
+	VMOVUPS    160(BP), Y1
+	VMOVUPS    416(R13), Y2
+	VMASKMOVPS Y1, Y2, -96(R11)(AX*1)
+	VMOVUPS    192(BP), Y1
+	VMOVUPS    448(R13), Y2
+	VMASKMOVPS Y1, Y2, -64(R11)(AX*1)
+	VMOVUPS    224(BP), Y1
+	VMOVUPS    480(R13), Y2
+	VMASKMOVPS Y1, Y2, -32(R11)(AX*1)
+
+direct94:
+	TESTQ BX, BX
+	JZ    none95
+	MOVQ  dstStride+24(FP), BX
+	SHLQ  $0x02, BX
+	ADDQ  dst+16(FP), BX
+	MOVQ  BX, dst+16(FP)
+
+none95:
+	MOVQ         words+96(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, R9
+	ADDQ         AX, R10
+	MOVQ         sum+0(FP), AX
+	VMOVUPS      512(BP), Y1
+	VMOVUPS      544(BP), Y2
+	VADDPD       Y2, Y1, Y1
+	VEXTRACTF128 $0x01, Y1, X2
+	VADDPD       X2, X1, X1
+	VUNPCKHPD    X1, X1, X2
+	VADDPD       X2, X1, X1
+	VMOVSD       X1, (AX)
+	ADDQ         $0x08, sum+0(FP)
+	DECQ         rows+64(FP)
+	JNZ          row67
+
+last68:
 	VZEROUPPER
 	RET
 
-// func bceSumsWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceSumsWeighted32AVX512(SB), NOSPLIT, $256-144
-	MOVQ         x+32(FP), CX
-	MOVQ         negWeight+104(FP), DX
-	MOVQ         posWeight+112(FP), BX
-	MOVQ         pos+64(FP), SI
-	MOVQ         neg+72(FP), DI
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
-	VBROADCASTSS f32_80000000<>+0(SB), Z2
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
-	VBROADCASTSS f32_bf317218<>+0(SB), Z6
-	VBROADCASTSS f32_3102e308<>+0(SB), Z7
-	VBROADCASTSS f32_3ab52766<>+0(SB), Z8
-	VBROADCASTSS f32_3c091cce<>+0(SB), Z9
-	VBROADCASTSS f32_3d2aac58<>+0(SB), Z10
-	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z11
-	VBROADCASTSS f32_3efffffe<>+0(SB), Z12
-	VBROADCASTSS f32_3f800000<>+0(SB), Z13
-	CMPQ         rows+48(FP), $0x00
-	JZ           last92
+DATA bits32<>+0(SB)/4, $0x00000001
+DATA bits32<>+4(SB)/4, $0x00000002
+DATA bits32<>+8(SB)/4, $0x00000004
+DATA bits32<>+12(SB)/4, $0x00000008
+DATA bits32<>+16(SB)/4, $0x00000010
+DATA bits32<>+20(SB)/4, $0x00000020
+DATA bits32<>+24(SB)/4, $0x00000040
+DATA bits32<>+28(SB)/4, $0x00000080
+DATA bits32<>+32(SB)/4, $0x00000001
+DATA bits32<>+36(SB)/4, $0x00000002
+DATA bits32<>+40(SB)/4, $0x00000004
+DATA bits32<>+44(SB)/4, $0x00000008
+DATA bits32<>+48(SB)/4, $0x00000010
+DATA bits32<>+52(SB)/4, $0x00000020
+DATA bits32<>+56(SB)/4, $0x00000040
+DATA bits32<>+60(SB)/4, $0x00000080
+GLOBL bits32<>(SB), RODATA|NOPTR, $64
 
-row91:
-	VXORPS       Y3, Y3, Y3
-	MOVQ         p+96(FP), AX
-	VBROADCASTSS 4(AX), Z14
-	VBROADCASTSS 8(AX), Z15
-	XORQ         AX, AX
-	MOVQ         n+56(FP), R9
-	SUBQ         $0x40, R9
-	JL           rest95
+DATA f32_c2ae88d2<>+0(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+4(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+8(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+12(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+16(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+20(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+24(SB)/4, $0xc2ae88d2
+DATA f32_c2ae88d2<>+28(SB)/4, $0xc2ae88d2
+GLOBL f32_c2ae88d2<>(SB), RODATA|NOPTR, $32
 
-group93:
-	PREFETCHT0    12288(CX)(AX*1)
-	PREFETCHT0    12352(CX)(AX*1)
-	PREFETCHT0    12416(CX)(AX*1)
-	PREFETCHT0    12480(CX)(AX*1)
-	MOVQ          AX, R8
-	SHRQ          $0x05, R8
-	KMOVW         (SI)(R8*1), K1
-	KMOVW         (DI)(R8*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       (CX)(AX*1), Z16
-	VSUBPS        Z14, Z16, Z17
-	VSUBPS        Z16, Z17, Z19
-	VSUBPS        Z19, Z17, Z18
-	VSUBPS        Z18, Z16, Z18
-	VADDPS        Z14, Z19, Z19
-	VSUBPS        Z19, Z18, Z18
-	VSUBPS        Z15, Z18, Z18
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K1, Z17
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z17, K2, K1
-	VADDPS.Z      Z18, Z17, K1, Z16
-	VXORPS        Z2, Z18, K1, Z18
-	VORPS         Z2, Z17, Z17
-	VCMPPS        $0x15, Z1, Z17, K2, K2
-	KMOVW         2(SI)(R8*1), K1
-	KMOVW         2(DI)(R8*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS       64(CX)(AX*1), Z19
-	VSUBPS        Z14, Z19, Z20
-	VSUBPS        Z19, Z20, Z22
-	VSUBPS        Z22, Z20, Z21
-	VSUBPS        Z21, Z19, Z21
-	VADDPS        Z14, Z22, Z22
-	VSUBPS        Z22, Z21, Z21
-	VSUBPS        Z15, Z21, Z21
-	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
-	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z20, K3, K1
-	VADDPS.Z      Z21, Z20, K1, Z19
-	VXORPS        Z2, Z21, K1, Z21
-	VORPS         Z2, Z20, Z20
-	VCMPPS        $0x15, Z1, Z20, K3, K3
-	VMOVUPS       Z17, Z24
-	VFMADD213PS   Z0, Z5, Z24
-	VMOVUPS       Z20, Z25
-	VFMADD213PS   Z0, Z5, Z25
-	VSUBPS        Z0, Z24, Z22
-	VSUBPS        Z0, Z25, Z23
-	VFMADD231PS   Z6, Z22, Z17
-	VFMADD231PS   Z6, Z23, Z20
-	VFMADD231PS   Z7, Z22, Z17
-	VFMADD231PS   Z7, Z23, Z20
-	VADDPS        Z18, Z17, Z17
-	VADDPS        Z21, Z20, Z20
-	VMOVUPS       Z8, Z22
-	VMOVUPS       Z8, Z23
-	VFMADD213PS   Z9, Z17, Z22
-	VFMADD213PS   Z9, Z20, Z23
-	VFMADD213PS   Z10, Z17, Z22
-	VFMADD213PS   Z10, Z20, Z23
-	VFMADD213PS   Z11, Z17, Z22
-	VFMADD213PS   Z11, Z20, Z23
-	VFMADD213PS   Z12, Z17, Z22
-	VFMADD213PS   Z12, Z20, Z23
-	VFMADD213PS   Z13, Z17, Z22
-	VFMADD213PS   Z13, Z20, Z23
-	VFMADD213PS   Z13, Z17, Z22
-	VFMADD213PS   Z13, Z20, Z23
-	VPSLLD        $0x17, Z24, Z24
-	VPSLLD        $0x17, Z25, Z25
-	VMULPS.Z      Z24, Z22, K2, Z22
-	VMULPS.Z      Z25, Z23, K3, Z23
-	VADDPS.BCST   f32_40000000<>+0(SB), Z22, Z17
-	VDIVPS        Z17, Z22, Z17
-	VMULPS        Z17, Z17, Z18
-	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z20, Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z20, Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z20, Z20
-	VMULPS        Z17, Z18, Z18
-	VMULPS        Z18, Z20, Z20
-	VADDPS        Z17, Z17, Z17
-	VADDPS        Z17, Z20, Z20
-	VADDPS        Z20, Z16, Z16
-	KMOVW         (SI)(R8*1), K1
-	VMOVUPS       (BX)(AX*1), Z18
-	VMOVUPS       (DX)(AX*1), Z17
-	VMOVAPS       Z18, K1, Z17
-	VMULPS        Z16, Z17, Z16
-	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z17
-	VDIVPS        Z17, Z23, Z17
-	VMULPS        Z17, Z17, Z18
-	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z20, Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z20, Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z20, Z20
-	VMULPS        Z17, Z18, Z18
-	VMULPS        Z18, Z20, Z20
-	VADDPS        Z17, Z17, Z17
-	VADDPS        Z17, Z20, Z20
-	VADDPS        Z20, Z19, Z19
-	KMOVW         2(SI)(R8*1), K1
-	VMOVUPS       64(BX)(AX*1), Z18
-	VMOVUPS       64(DX)(AX*1), Z17
-	VMOVAPS       Z18, K1, Z17
-	VMULPS        Z19, Z17, Z19
-	VADDPS        Z19, Z16, Z16
-	KMOVW         4(SI)(R8*1), K1
-	KMOVW         4(DI)(R8*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS       128(CX)(AX*1), Z17
-	VSUBPS        Z14, Z17, Z18
-	VSUBPS        Z17, Z18, Z20
-	VSUBPS        Z20, Z18, Z19
-	VSUBPS        Z19, Z17, Z19
-	VADDPS        Z14, Z20, Z20
-	VSUBPS        Z20, Z19, Z19
-	VSUBPS        Z15, Z19, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z19, K1, Z19
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z18, K2, K1
-	VADDPS.Z      Z19, Z18, K1, Z17
-	VXORPS        Z2, Z19, K1, Z19
-	VORPS         Z2, Z18, Z18
-	VCMPPS        $0x15, Z1, Z18, K2, K2
-	KMOVW         6(SI)(R8*1), K1
-	KMOVW         6(DI)(R8*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS       192(CX)(AX*1), Z20
-	VSUBPS        Z14, Z20, Z21
-	VSUBPS        Z20, Z21, Z23
-	VSUBPS        Z23, Z21, Z22
-	VSUBPS        Z22, Z20, Z22
-	VADDPS        Z14, Z23, Z23
-	VSUBPS        Z23, Z22, Z22
-	VSUBPS        Z15, Z22, Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z22, K1, Z22
-	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z21, K3, K1
-	VADDPS.Z      Z22, Z21, K1, Z20
-	VXORPS        Z2, Z22, K1, Z22
-	VORPS         Z2, Z21, Z21
-	VCMPPS        $0x15, Z1, Z21, K3, K3
-	VMOVUPS       Z18, Z25
-	VFMADD213PS   Z0, Z5, Z25
-	VMOVUPS       Z21, Z26
-	VFMADD213PS   Z0, Z5, Z26
-	VSUBPS        Z0, Z25, Z23
-	VSUBPS        Z0, Z26, Z24
-	VFMADD231PS   Z6, Z23, Z18
-	VFMADD231PS   Z6, Z24, Z21
-	VFMADD231PS   Z7, Z23, Z18
-	VFMADD231PS   Z7, Z24, Z21
-	VADDPS        Z19, Z18, Z18
-	VADDPS        Z22, Z21, Z21
-	VMOVUPS       Z8, Z23
-	VMOVUPS       Z8, Z24
-	VFMADD213PS   Z9, Z18, Z23
-	VFMADD213PS   Z9, Z21, Z24
-	VFMADD213PS   Z10, Z18, Z23
-	VFMADD213PS   Z10, Z21, Z24
-	VFMADD213PS   Z11, Z18, Z23
-	VFMADD213PS   Z11, Z21, Z24
-	VFMADD213PS   Z12, Z18, Z23
-	VFMADD213PS   Z12, Z21, Z24
-	VFMADD213PS   Z13, Z18, Z23
-	VFMADD213PS   Z13, Z21, Z24
-	VFMADD213PS   Z13, Z18, Z23
-	VFMADD213PS   Z13, Z21, Z24
-	VPSLLD        $0x17, Z25, Z25
-	VPSLLD        $0x17, Z26, Z26
-	VMULPS.Z      Z25, Z23, K2, Z23
-	VMULPS.Z      Z26, Z24, K3, Z24
-	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z18
-	VDIVPS        Z18, Z23, Z18
-	VMULPS        Z18, Z18, Z19
-	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z21
-	VMULPS        Z19, Z21, Z21
-	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z21, Z21
-	VMULPS        Z19, Z21, Z21
-	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z21, Z21
-	VMULPS        Z19, Z21, Z21
-	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z21, Z21
-	VMULPS        Z18, Z19, Z19
-	VMULPS        Z19, Z21, Z21
-	VADDPS        Z18, Z18, Z18
-	VADDPS        Z18, Z21, Z21
-	VADDPS        Z21, Z17, Z17
-	KMOVW         4(SI)(R8*1), K1
-	VMOVUPS       128(BX)(AX*1), Z19
-	VMOVUPS       128(DX)(AX*1), Z18
-	VMOVAPS       Z19, K1, Z18
-	VMULPS        Z17, Z18, Z17
-	VADDPS.BCST   f32_40000000<>+0(SB), Z24, Z18
-	VDIVPS        Z18, Z24, Z18
-	VMULPS        Z18, Z18, Z19
-	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z21
-	VMULPS        Z19, Z21, Z21
-	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z21, Z21
-	VMULPS        Z19, Z21, Z21
-	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z21, Z21
-	VMULPS        Z19, Z21, Z21
-	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z21, Z21
-	VMULPS        Z18, Z19, Z19
-	VMULPS        Z19, Z21, Z21
-	VADDPS        Z18, Z18, Z18
-	VADDPS        Z18, Z21, Z21
-	VADDPS        Z21, Z20, Z20
-	KMOVW         6(SI)(R8*1), K1
-	VMOVUPS       192(BX)(AX*1), Z19
-	VMOVUPS       192(DX)(AX*1), Z18
-	VMOVAPS       Z19, K1, Z18
-	VMULPS        Z20, Z18, Z20
-	VADDPS        Z20, Z17, Z17
-	VADDPS        Z17, Z16, Z16
-	VEXTRACTF64X4 $0x01, Z16, Y4
-	VADDPS        Y4, Y16, Y16
-	VCVTPS2PD     Y16, Z16
-	VADDPD        Z16, Z3, Z3
+DATA f32_42afebb7<>+0(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+4(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+8(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+12(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+16(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+20(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+24(SB)/4, $0x42afebb7
+DATA f32_42afebb7<>+28(SB)/4, $0x42afebb7
+GLOBL f32_42afebb7<>(SB), RODATA|NOPTR, $32
 
-added94:
-	ADDQ $+256, AX
-	SUBQ $0x40, R9
-	JGE  group93
+DATA f32_40000000<>+0(SB)/4, $0x40000000
+DATA f32_40000000<>+4(SB)/4, $0x40000000
+DATA f32_40000000<>+8(SB)/4, $0x40000000
+DATA f32_40000000<>+12(SB)/4, $0x40000000
+DATA f32_40000000<>+16(SB)/4, $0x40000000
+DATA f32_40000000<>+20(SB)/4, $0x40000000
+DATA f32_40000000<>+24(SB)/4, $0x40000000
+DATA f32_40000000<>+28(SB)/4, $0x40000000
+GLOBL f32_40000000<>(SB), RODATA|NOPTR, $32
 
-rest95:
-	ADDQ      $0x40, R9
-	JLE       done97
-	CMPQ      R9, $0x20
-	JBE       short96
-	SUBQ      $0x20, R9
-	MOVQ      $-1, R8
-	BZHIQ     R9, R8, R8
-	KMOVW     R8, K1
-	SHRQ      $0x10, R8
-	KMOVW     R8, K2
-	VMOVUPS   (CX)(AX*1), Z16
-	VMOVUPS   Z16, (SP)
-	VMOVUPS   64(CX)(AX*1), Z16
-	VMOVUPS   Z16, 64(SP)
-	VMOVUPS.Z 128(CX)(AX*1), K1, Z16
-	VMOVUPS   Z16, 128(SP)
-	VMOVUPS.Z 192(CX)(AX*1), K2, Z16
-	VMOVUPS   Z16, 192(SP)
-	LEAQ      (SP), CX
-	SUBQ      AX, CX
-	XORQ      R9, R9
-	JMP       group93
+DATA f32_3e8f82bc<>+0(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+4(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+8(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+12(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+16(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+20(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+24(SB)/4, $0x3e8f82bc
+DATA f32_3e8f82bc<>+28(SB)/4, $0x3e8f82bc
+GLOBL f32_3e8f82bc<>(SB), RODATA|NOPTR, $32
 
-short96:
-	MOVQ          AX, R8
-	SHRQ          $0x05, R8
-	KMOVW         (SI)(R8*1), K1
-	KMOVW         (DI)(R8*1), K2
-	KORW          K1, K2, K2
-	VMOVUPS.Z     (CX)(AX*1), K2, Z16
-	VSUBPS        Z14, Z16, Z17
-	VSUBPS        Z16, Z17, Z19
-	VSUBPS        Z19, Z17, Z18
-	VSUBPS        Z18, Z16, Z18
-	VADDPS        Z14, Z19, Z19
-	VSUBPS        Z19, Z18, Z18
-	VSUBPS        Z15, Z18, Z18
-	VXORPS.BCST   f32_80000000<>+0(SB), Z18, K1, Z18
-	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K1, Z17
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z17, K2, K1
-	VADDPS.Z      Z18, Z17, K1, Z16
-	VXORPS        Z2, Z18, K1, Z18
-	VORPS         Z2, Z17, Z17
-	VCMPPS        $0x15, Z1, Z17, K2, K2
-	KMOVW         2(SI)(R8*1), K1
-	KMOVW         2(DI)(R8*1), K3
-	KORW          K1, K3, K3
-	VMOVUPS.Z     64(CX)(AX*1), K3, Z19
-	VSUBPS        Z14, Z19, Z20
-	VSUBPS        Z19, Z20, Z22
-	VSUBPS        Z22, Z20, Z21
-	VSUBPS        Z21, Z19, Z21
-	VADDPS        Z14, Z22, Z22
-	VSUBPS        Z22, Z21, Z21
-	VSUBPS        Z15, Z21, Z21
-	VXORPS.BCST   f32_80000000<>+0(SB), Z21, K1, Z21
-	VXORPS.BCST   f32_80000000<>+0(SB), Z20, K1, Z20
-	VXORPS        Y4, Y4, Y4
-	VCMPPS        $0x15, Z4, Z20, K3, K1
-	VADDPS.Z      Z21, Z20, K1, Z19
-	VXORPS        Z2, Z21, K1, Z21
-	VORPS         Z2, Z20, Z20
-	VCMPPS        $0x15, Z1, Z20, K3, K3
-	VMOVUPS       Z17, Z24
-	VFMADD213PS   Z0, Z5, Z24
-	VMOVUPS       Z20, Z25
-	VFMADD213PS   Z0, Z5, Z25
-	VSUBPS        Z0, Z24, Z22
-	VSUBPS        Z0, Z25, Z23
-	VFMADD231PS   Z6, Z22, Z17
-	VFMADD231PS   Z6, Z23, Z20
-	VFMADD231PS   Z7, Z22, Z17
-	VFMADD231PS   Z7, Z23, Z20
-	VADDPS        Z18, Z17, Z17
-	VADDPS        Z21, Z20, Z20
-	VMOVUPS       Z8, Z22
-	VMOVUPS       Z8, Z23
-	VFMADD213PS   Z9, Z17, Z22
-	VFMADD213PS   Z9, Z20, Z23
-	VFMADD213PS   Z10, Z17, Z22
-	VFMADD213PS   Z10, Z20, Z23
-	VFMADD213PS   Z11, Z17, Z22
-	VFMADD213PS   Z11, Z20, Z23
-	VFMADD213PS   Z12, Z17, Z22
-	VFMADD213PS   Z12, Z20, Z23
-	VFMADD213PS   Z13, Z17, Z22
-	VFMADD213PS   Z13, Z20, Z23
-	VFMADD213PS   Z13, Z17, Z22
-	VFMADD213PS   Z13, Z20, Z23
-	VPSLLD        $0x17, Z24, Z24
-	VPSLLD        $0x17, Z25, Z25
-	VMULPS.Z      Z24, Z22, K2, Z22
-	VMULPS.Z      Z25, Z23, K3, Z23
-	VADDPS.BCST   f32_40000000<>+0(SB), Z22, Z17
-	VDIVPS        Z17, Z22, Z17
-	VMULPS        Z17, Z17, Z18
-	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z20, Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z20, Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z20, Z20
-	VMULPS        Z17, Z18, Z18
-	VMULPS        Z18, Z20, Z20
-	VADDPS        Z17, Z17, Z17
-	VADDPS        Z17, Z20, Z20
-	VADDPS        Z20, Z16, Z16
-	KMOVW         (SI)(R8*1), K1
-	VMOVUPS       (BX)(AX*1), Z18
-	VMOVUPS       (DX)(AX*1), Z17
-	VMOVAPS       Z18, K1, Z17
-	VMULPS        Z16, Z17, Z16
-	VADDPS.BCST   f32_40000000<>+0(SB), Z23, Z17
-	VDIVPS        Z17, Z23, Z17
-	VMULPS        Z17, Z17, Z18
-	VBROADCASTSS  f32_3e8f82bc<>+0(SB), Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3e8f59d1<>+0(SB), Z20, Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3ecce94f<>+0(SB), Z20, Z20
-	VMULPS        Z18, Z20, Z20
-	VADDPS.BCST   f32_3f2aaa80<>+0(SB), Z20, Z20
-	VMULPS        Z17, Z18, Z18
-	VMULPS        Z18, Z20, Z20
-	VADDPS        Z17, Z17, Z17
-	VADDPS        Z17, Z20, Z20
-	VADDPS        Z20, Z19, Z19
-	KMOVW         2(SI)(R8*1), K1
-	VMOVUPS       64(BX)(AX*1), Z18
-	VMOVUPS       64(DX)(AX*1), Z17
-	VMOVAPS       Z18, K1, Z17
-	VMULPS        Z19, Z17, Z19
-	VADDPS        Z19, Z16, Z16
-	VEXTRACTF64X4 $0x01, Z16, Y4
-	VADDPS        Y4, Y16, Y16
-	VCVTPS2PD     Y16, Z16
-	VADDPD        Z16, Z3, Z3
-	XORQ          R9, R9
-	JMP           added94
+DATA f32_3e8f59d1<>+0(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+4(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+8(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+12(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+16(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+20(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+24(SB)/4, $0x3e8f59d1
+DATA f32_3e8f59d1<>+28(SB)/4, $0x3e8f59d1
+GLOBL f32_3e8f59d1<>(SB), RODATA|NOPTR, $32
 
-done97:
-	MOVQ          stride+40(FP), CX
-	SHLQ          $0x02, CX
-	ADDQ          x+32(FP), CX
-	MOVQ          CX, x+32(FP)
-	MOVQ          words+80(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          AX, SI
-	ADDQ          AX, DI
-	ADDQ          $0x0c, p+96(FP)
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPD        Y4, Y3, Y3
-	VEXTRACTF64X2 $0x01, Y3, X4
-	VADDPD        X4, X3, X3
-	VUNPCKHPD     X3, X3, X4
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+48(FP)
-	JNZ           row91
+DATA f32_3ecce94f<>+0(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+4(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+8(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+12(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+16(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+20(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+24(SB)/4, $0x3ecce94f
+DATA f32_3ecce94f<>+28(SB)/4, $0x3ecce94f
+GLOBL f32_3ecce94f<>(SB), RODATA|NOPTR, $32
 
-last92:
-	VZEROUPPER
-	RET
+DATA f32_3f2aaa80<>+0(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+4(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+8(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+12(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+16(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+20(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+24(SB)/4, $0x3f2aaa80
+DATA f32_3f2aaa80<>+28(SB)/4, $0x3f2aaa80
+GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
 
-// func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceSumsShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX512(SB), $512-144
+TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last98
+	JEQ          last96
 	CMPQ         n+56(FP), $0x00
-	JEQ          last98
+	JEQ          last96
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -4463,10 +2919,10 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-144
 	VBROADCASTSS 8(BX), Z1
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same100
+	JG           same98
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none101
+	JZ           none99
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -4477,7 +2933,7 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-144
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same100:
+same98:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -4485,15 +2941,15 @@ same100:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other102
+	JNE   other100
 
-ready103:
+ready101:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none101:
+none99:
 	KMOVW        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPS      (SI), Z5
@@ -4569,12 +3025,12 @@ none101:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group99:
+group97:
 	CMPQ         336(SP), $0x00
-	JG           same104
+	JG           same102
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none105
+	JZ           none103
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -4585,7 +3041,7 @@ group99:
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same104:
+same102:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -4593,15 +3049,15 @@ same104:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other106
+	JNE   other104
 
-ready107:
+ready105:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none105:
+none103:
 	VMOVUPS          Z5, Z17
 	VFMADD213PS      Z3, Z4, Z17
 	VMOVUPS          Z6, Z18
@@ -4757,10 +3213,10 @@ none105:
 	XORQ             $+64, R8
 	SUBQ             $0x40, BX
 	MOVQ             n+56(FP), SI
-	JLE              row108
+	JLE              row106
 	SUBQ             BX, SI
 	TESTQ            $0x0000007f, SI
-	JNZ              group99
+	JNZ              group97
 	MOVQ             product+8(FP), SI
 	VEXTRACTF64X4    $0x01, Z2, Y13
 	VADDPD           Y2, Y13, Y14
@@ -4774,9 +3230,9 @@ none105:
 	VMOVSD           X2, (SI)
 	VXORPS           Y2, Y2, Y2
 	ADDQ             $0x08, product+8(FP)
-	JMP              group99
+	JMP              group97
 
-row108:
+row106:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z2, Y13
 	VADDPD        Y2, Y13, Y14
@@ -4791,11 +3247,11 @@ row108:
 	VXORPS        Y2, Y2, Y2
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end109
+	JZ            end107
 	MOVQ          n+56(FP), BX
-	JMP           group99
+	JMP           group97
 
-other102:
+other100:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z5
 	VADDPS       Z0, Z5, Z5
 	KMOVW        R9, K1
@@ -4818,9 +3274,9 @@ other102:
 	VMOVUPS      192(AX), K1, Z5
 	VMOVUPS      Z5, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready103
+	JMP          ready101
 
-other106:
+other104:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	VADDPS       Z0, Z13, Z13
 	KMOVW        R9, K1
@@ -4843,20 +3299,20 @@ other106:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready107
+	JMP          ready105
 
-end109:
-last98:
+end107:
+last96:
 	VZEROUPPER
 	RET
 
-// func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceSums32AVX512(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
-TEXT ·bceSums32AVX512(SB), $520-144
+TEXT ·bceSums32AVX512(SB), $520-128
 	CMPQ rows+48(FP), $0x00
-	JEQ  last110
+	JEQ  last108
 	CMPQ n+56(FP), $0x00
-	JEQ  last110
+	JEQ  last108
 	MOVQ x+32(FP), AX
 	MOVQ pos+64(FP), CX
 	MOVQ neg+72(FP), DX
@@ -4876,12 +3332,12 @@ TEXT ·bceSums32AVX512(SB), $520-144
 	SHLQ $0x05, DI
 	SUBQ DI, BX
 	MOVQ BX, 352(SP)
-	CMPQ kind+120(FP), $0x00
-	JEQ  single111
-	MOVQ x16+128(FP), AX
+	CMPQ kind+104(FP), $0x00
+	JEQ  single109
+	MOVQ x16+112(FP), AX
 	SARQ $0x01, 352(SP)
 
-single111:
+single109:
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
 	VBROADCASTSS f32_42b17218<>+0(SB), Z2
@@ -4899,20 +3355,20 @@ single111:
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same113
+	JG           same111
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JZ           none114
+	JZ           none112
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same113:
+same111:
 	MOVQ  $0x00000000, 512(SP)
-	CMPQ  kind+120(FP), $0x00
-	JNE   sixteen117
+	CMPQ  kind+104(FP), $0x00
+	JNE   sixteen115
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -4920,15 +3376,15 @@ same113:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other115
+	JNE   other113
 
-ready116:
+ready114:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none114:
+none112:
 	KMOVW       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPS     (SI), Z13
@@ -4956,21 +3412,21 @@ none114:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group112:
+group110:
 	CMPQ 328(SP), $0x00
-	JG   same118
+	JG   same116
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JZ   none119
+	JZ   none117
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same118:
-	CMPQ  kind+120(FP), $0x00
-	JNE   sixteen117
+same116:
+	CMPQ  kind+104(FP), $0x00
+	JNE   sixteen115
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -4978,15 +3434,15 @@ same118:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other120
+	JNE   other118
 
-ready121:
+ready119:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none119:
+none117:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z3, Z4, Z21
 	VMOVUPS       Z14, Z22
@@ -5090,10 +3546,10 @@ none119:
 	XORQ          $+64, R8
 	SUBQ          $0x40, BX
 	MOVQ          n+56(FP), SI
-	JLE           row122
+	JLE           row120
 	SUBQ          BX, SI
 	TESTQ         $0x0000007f, SI
-	JNZ           group112
+	JNZ           group110
 	MOVQ          product+8(FP), SI
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -5107,9 +3563,9 @@ none119:
 	VMOVSD        X0, (SI)
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
-	JMP           group112
+	JMP           group110
 
-row122:
+row120:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -5124,22 +3580,22 @@ row122:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end123
+	JZ            end121
 	MOVQ          n+56(FP), BX
-	JMP           group112
+	JMP           group110
 
-sixteen117:
+sixteen115:
 	MOVQ       (CX), SI
 	MOVQ       SI, 384(SP)(R8*1)
 	ORQ        (DX), SI
 	CMPQ       SI, $-1
-	JNE        some124
+	JNE        some122
 	PREFETCHT0 12288(AX)
 	PREFETCHT0 12352(AX)
 	LEAQ       64(SP), SI
 	ANDQ       $-64, SI
-	CMPQ       kind+120(FP), $0x01
-	JNE        float16127
+	CMPQ       kind+104(FP), $0x01
+	JNE        float16125
 	VPMOVZXWD  (AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, (SI)
@@ -5152,9 +3608,9 @@ sixteen117:
 	VPMOVZXWD  96(AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, 192(SI)
-	JMP        widened126
+	JMP        widened124
 
-float16127:
+float16125:
 	VCVTPH2PS (AX), Z17
 	VMOVUPS   Z17, (SI)
 	VCVTPH2PS 32(AX), Z17
@@ -5164,10 +3620,10 @@ float16127:
 	VCVTPH2PS 96(AX), Z17
 	VMOVUPS   Z17, 192(SI)
 
-widened126:
-	JMP read125
+widened124:
+	JMP read123
 
-some124:
+some122:
 	KMOVW        SI, K1
 	SHRQ         $0x10, SI
 	KMOVW        SI, K2
@@ -5180,8 +3636,8 @@ some124:
 	PREFETCHT0   12352(AX)
 	LEAQ         64(SP), SI
 	ANDQ         $-64, SI
-	CMPQ         kind+120(FP), $0x01
-	JNE          float16129
+	CMPQ         kind+104(FP), $0x01
+	JNE          float16127
 	VPMOVZXWD.Z  (AX), K1, Z19
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K1, Z18
@@ -5198,9 +3654,9 @@ some124:
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K4, Z18
 	VMOVUPS      Z18, 192(SI)
-	JMP          widened128
+	JMP          widened126
 
-float16129:
+float16127:
 	VMOVUPS   Z17, Z18
 	VCVTPH2PS (AX), K1, Z18
 	VMOVUPS   Z18, (SI)
@@ -5214,15 +3670,15 @@ float16129:
 	VCVTPH2PS 96(AX), K4, Z18
 	VMOVUPS   Z18, 192(SI)
 
-widened128:
-read125:
+widened126:
+read123:
 	SUBQ $+128, AX
 	CMPQ 512(SP), $0x00
-	JNE  ready121
+	JNE  ready119
 	INCQ 512(SP)
-	JMP  ready116
+	JMP  ready114
 
-other115:
+other113:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	KMOVW        R9, K1
 	VMOVUPS      Z13, Z14
@@ -5244,9 +3700,9 @@ other115:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready116
+	JMP          ready114
 
-other120:
+other118:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z17
 	KMOVW        R9, K1
 	VMOVUPS      Z17, Z18
@@ -5268,637 +3724,23 @@ other120:
 	VMOVUPS      192(AX), K1, Z17
 	VMOVUPS      Z17, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready121
+	JMP          ready119
 
-end123:
-last110:
+end121:
+last108:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradWeighted32AVX512(SB), NOSPLIT, $264-168
-	MOVQ         x+56(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         to+32(FP), BX
-	MOVQ         from+40(FP), SI
-	MOVQ         blocks+48(FP), DI
-	MOVQ         negWeight+128(FP), R8
-	MOVQ         posWeight+136(FP), R9
-	MOVQ         pos+88(FP), R10
-	MOVQ         neg+96(FP), R11
-	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
-	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
-	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
-	VBROADCASTSS f32_80000000<>+0(SB), Z2
-	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
-	CMPQ         rows+72(FP), $0x00
-	JZ           last131
-
-row130:
-	VXORPS       Y3, Y3, Y3
-	MOVQ         p+120(FP), AX
-	VBROADCASTSS (AX), Z6
-	VBROADCASTSS 4(AX), Z7
-	VBROADCASTSS 8(AX), Z8
-	XORQ         AX, AX
-	MOVQ         n+80(FP), R13
-	SUBQ         $0x40, R13
-	JL           rest134
-
-group132:
-	TESTQ      DI, DI
-	JZ         none137
-	TESTQ      $0x00000f00, BX
-	JNZ        same138
-	PREFETCHT0 16384(BX)
-
-same138:
-	VMOVUPS  (SI), Z9
-	VMOVNTPS Z9, (BX)
-	VMOVUPS  64(SI), Z9
-	VMOVNTPS Z9, 64(BX)
-	VMOVUPS  128(SI), Z9
-	VMOVNTPS Z9, 128(BX)
-	VMOVUPS  192(SI), Z9
-	VMOVNTPS Z9, 192(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-
-none137:
-	PREFETCHT0       12288(CX)(AX*1)
-	PREFETCHT0       12352(CX)(AX*1)
-	PREFETCHT0       12416(CX)(AX*1)
-	PREFETCHT0       12480(CX)(AX*1)
-	MOVQ             AX, R12
-	SHRQ             $0x05, R12
-	KMOVW            (R10)(R12*1), K1
-	KMOVW            (R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS          (CX)(AX*1), Z9
-	VSUBPS           Z7, Z9, Z10
-	VSUBPS           Z9, Z10, Z12
-	VSUBPS           Z12, Z10, Z11
-	VSUBPS           Z11, Z9, Z11
-	VADDPS           Z7, Z12, Z12
-	VSUBPS           Z12, Z11, Z11
-	VSUBPS           Z8, Z11, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y4, Y4, Y4
-	VCMPPS           $0x15, Z4, Z10, K2, K1
-	VADDPS.Z         Z11, Z10, K1, Z9
-	VXORPS           Z2, Z11, K1, Z11
-	VCMPPS           $0x11, Z4, Z10, K1
-	VORPS            Z2, Z10, Z10
-	VCMPPS           $0x15, Z1, Z10, K2, K2
-	KMOVW            2(R10)(R12*1), K3
-	KMOVW            2(R11)(R12*1), K4
-	KORW             K3, K4, K4
-	VMOVUPS          64(CX)(AX*1), Z12
-	VSUBPS           Z7, Z12, Z13
-	VSUBPS           Z12, Z13, Z15
-	VSUBPS           Z15, Z13, Z14
-	VSUBPS           Z14, Z12, Z14
-	VADDPS           Z7, Z15, Z15
-	VSUBPS           Z15, Z14, Z14
-	VSUBPS           Z8, Z14, Z14
-	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K3, Z13
-	VXORPS           Y4, Y4, Y4
-	VCMPPS           $0x15, Z4, Z13, K4, K3
-	VADDPS.Z         Z14, Z13, K3, Z12
-	VXORPS           Z2, Z14, K3, Z14
-	VCMPPS           $0x11, Z4, Z13, K3
-	VORPS            Z2, Z13, Z13
-	VCMPPS           $0x15, Z1, Z13, K4, K4
-	VMOVUPS          Z10, Z17
-	VFMADD213PS      Z0, Z5, Z17
-	VMOVUPS          Z13, Z18
-	VFMADD213PS      Z0, Z5, Z18
-	VSUBPS           Z0, Z17, Z15
-	VSUBPS           Z0, Z18, Z16
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z10
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z10
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z13
-	VADDPS           Z11, Z10, Z10
-	VADDPS           Z14, Z13, Z13
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z16
-	VPSLLD           $0x17, Z17, Z17
-	VPSLLD           $0x17, Z18, Z18
-	VMULPS.Z         Z17, Z15, K2, Z15
-	VMULPS.Z         Z18, Z16, K4, Z16
-	KMOVW            (R10)(R12*1), K2
-	VMOVUPS          Z6, Z10
-	VMOVUPS          (R9)(AX*1), Z13
-	VMOVUPS          (R8)(AX*1), Z11
-	VMOVAPS          Z13, K2, Z11
-	VMULPS           Z11, Z10, Z10
-	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
-	KMOVW            (R11)(R12*1), K4
-	KORW             K2, K4, K4
-	VMULPS           Z15, Z10, K1, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z11
-	VDIVPS.Z         Z11, Z10, K4, Z10
-	VMOVUPS          Z10, (DX)(AX*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z15, Z10
-	VDIVPS           Z10, Z15, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z13, Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z13, Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z13, Z13
-	VMULPS           Z10, Z11, Z11
-	VMULPS           Z11, Z13, Z13
-	VADDPS           Z10, Z10, Z10
-	VADDPS           Z10, Z13, Z13
-	VADDPS           Z13, Z9, Z9
-	KMOVW            (R10)(R12*1), K1
-	VMOVUPS          (R9)(AX*1), Z11
-	VMOVUPS          (R8)(AX*1), Z10
-	VMOVAPS          Z11, K1, Z10
-	VMULPS           Z9, Z10, Z9
-	KMOVW            2(R10)(R12*1), K1
-	VMOVUPS          Z6, Z10
-	VMOVUPS          64(R9)(AX*1), Z13
-	VMOVUPS          64(R8)(AX*1), Z11
-	VMOVAPS          Z13, K1, Z11
-	VMULPS           Z11, Z10, Z10
-	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
-	KMOVW            2(R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMULPS           Z16, Z10, K3, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
-	VDIVPS.Z         Z11, Z10, K2, Z10
-	VMOVUPS          Z10, 64(DX)(AX*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
-	VDIVPS           Z10, Z16, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z13, Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z13, Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z13, Z13
-	VMULPS           Z10, Z11, Z11
-	VMULPS           Z11, Z13, Z13
-	VADDPS           Z10, Z10, Z10
-	VADDPS           Z10, Z13, Z13
-	VADDPS           Z13, Z12, Z12
-	KMOVW            2(R10)(R12*1), K1
-	VMOVUPS          64(R9)(AX*1), Z11
-	VMOVUPS          64(R8)(AX*1), Z10
-	VMOVAPS          Z11, K1, Z10
-	VMULPS           Z12, Z10, Z12
-	VADDPS           Z12, Z9, Z9
-	KMOVW            4(R10)(R12*1), K1
-	KMOVW            4(R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS          128(CX)(AX*1), Z10
-	VSUBPS           Z7, Z10, Z11
-	VSUBPS           Z10, Z11, Z13
-	VSUBPS           Z13, Z11, Z12
-	VSUBPS           Z12, Z10, Z12
-	VADDPS           Z7, Z13, Z13
-	VSUBPS           Z13, Z12, Z12
-	VSUBPS           Z8, Z12, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z12, K1, Z12
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y4, Y4, Y4
-	VCMPPS           $0x15, Z4, Z11, K2, K1
-	VADDPS.Z         Z12, Z11, K1, Z10
-	VXORPS           Z2, Z12, K1, Z12
-	VCMPPS           $0x11, Z4, Z11, K1
-	VORPS            Z2, Z11, Z11
-	VCMPPS           $0x15, Z1, Z11, K2, K2
-	KMOVW            6(R10)(R12*1), K3
-	KMOVW            6(R11)(R12*1), K4
-	KORW             K3, K4, K4
-	VMOVUPS          192(CX)(AX*1), Z13
-	VSUBPS           Z7, Z13, Z14
-	VSUBPS           Z13, Z14, Z16
-	VSUBPS           Z16, Z14, Z15
-	VSUBPS           Z15, Z13, Z15
-	VADDPS           Z7, Z16, Z16
-	VSUBPS           Z16, Z15, Z15
-	VSUBPS           Z8, Z15, Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K3, Z15
-	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS           Y4, Y4, Y4
-	VCMPPS           $0x15, Z4, Z14, K4, K3
-	VADDPS.Z         Z15, Z14, K3, Z13
-	VXORPS           Z2, Z15, K3, Z15
-	VCMPPS           $0x11, Z4, Z14, K3
-	VORPS            Z2, Z14, Z14
-	VCMPPS           $0x15, Z1, Z14, K4, K4
-	VMOVUPS          Z11, Z18
-	VFMADD213PS      Z0, Z5, Z18
-	VMOVUPS          Z14, Z19
-	VFMADD213PS      Z0, Z5, Z19
-	VSUBPS           Z0, Z18, Z16
-	VSUBPS           Z0, Z19, Z17
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z11
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z17, Z14
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z11
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z17, Z14
-	VADDPS           Z12, Z11, Z11
-	VADDPS           Z15, Z14, Z14
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z17
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z11, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z14, Z17
-	VPSLLD           $0x17, Z18, Z18
-	VPSLLD           $0x17, Z19, Z19
-	VMULPS.Z         Z18, Z16, K2, Z16
-	VMULPS.Z         Z19, Z17, K4, Z17
-	KMOVW            4(R10)(R12*1), K2
-	VMOVUPS          Z6, Z11
-	VMOVUPS          128(R9)(AX*1), Z14
-	VMOVUPS          128(R8)(AX*1), Z12
-	VMOVAPS          Z14, K2, Z12
-	VMULPS           Z12, Z11, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K2, Z11
-	KMOVW            4(R11)(R12*1), K4
-	KORW             K2, K4, K4
-	VMULPS           Z16, Z11, K1, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z12
-	VDIVPS.Z         Z12, Z11, K4, Z11
-	VMOVUPS          Z11, 128(DX)(AX*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z11
-	VDIVPS           Z11, Z16, Z11
-	VMULPS           Z11, Z11, Z12
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z14
-	VMULPS           Z12, Z14, Z14
-	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z14, Z14
-	VMULPS           Z12, Z14, Z14
-	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z14, Z14
-	VMULPS           Z12, Z14, Z14
-	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z14, Z14
-	VMULPS           Z11, Z12, Z12
-	VMULPS           Z12, Z14, Z14
-	VADDPS           Z11, Z11, Z11
-	VADDPS           Z11, Z14, Z14
-	VADDPS           Z14, Z10, Z10
-	KMOVW            4(R10)(R12*1), K1
-	VMOVUPS          128(R9)(AX*1), Z12
-	VMOVUPS          128(R8)(AX*1), Z11
-	VMOVAPS          Z12, K1, Z11
-	VMULPS           Z10, Z11, Z10
-	KMOVW            6(R10)(R12*1), K1
-	VMOVUPS          Z6, Z11
-	VMOVUPS          192(R9)(AX*1), Z14
-	VMOVUPS          192(R8)(AX*1), Z12
-	VMOVAPS          Z14, K1, Z12
-	VMULPS           Z12, Z11, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW            6(R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMULPS           Z17, Z11, K3, Z11
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z17, Z12
-	VDIVPS.Z         Z12, Z11, K2, Z11
-	VMOVUPS          Z11, 192(DX)(AX*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z17, Z11
-	VDIVPS           Z11, Z17, Z11
-	VMULPS           Z11, Z11, Z12
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z14
-	VMULPS           Z12, Z14, Z14
-	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z14, Z14
-	VMULPS           Z12, Z14, Z14
-	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z14, Z14
-	VMULPS           Z12, Z14, Z14
-	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z14, Z14
-	VMULPS           Z11, Z12, Z12
-	VMULPS           Z12, Z14, Z14
-	VADDPS           Z11, Z11, Z11
-	VADDPS           Z11, Z14, Z14
-	VADDPS           Z14, Z13, Z13
-	KMOVW            6(R10)(R12*1), K1
-	VMOVUPS          192(R9)(AX*1), Z12
-	VMOVUPS          192(R8)(AX*1), Z11
-	VMOVAPS          Z12, K1, Z11
-	VMULPS           Z13, Z11, Z13
-	VADDPS           Z13, Z10, Z10
-	VADDPS           Z10, Z9, Z9
-	VEXTRACTF64X4    $0x01, Z9, Y4
-	VADDPS           Y4, Y9, Y9
-	VCVTPS2PD        Y9, Z9
-	VADDPD           Z9, Z3, Z3
-
-added133:
-	ADDQ $+256, AX
-	SUBQ $0x40, R13
-	JGE  group132
-
-rest134:
-	ADDQ      $0x40, R13
-	JLE       done136
-	CMPQ      R13, $0x20
-	JBE       short135
-	SUBQ      $0x20, R13
-	MOVQ      $-1, DX
-	BZHIQ     R13, DX, DX
-	KMOVW     DX, K1
-	SHRQ      $0x10, DX
-	KMOVW     DX, K2
-	VMOVUPS   (CX)(AX*1), Z9
-	VMOVUPS   Z9, (SP)
-	VMOVUPS   64(CX)(AX*1), Z9
-	VMOVUPS   Z9, 64(SP)
-	VMOVUPS.Z 128(CX)(AX*1), K1, Z9
-	VMOVUPS   Z9, 128(SP)
-	VMOVUPS.Z 192(CX)(AX*1), K2, Z9
-	VMOVUPS   Z9, 192(SP)
-	LEAQ      (SP), CX
-	SUBQ      AX, CX
-	MOVQ      CX, DX
-	XORQ      R13, R13
-	JMP       group132
-
-short135:
-	TESTQ      DI, DI
-	JZ         none139
-	TESTQ      $0x00000f00, BX
-	JNZ        same140
-	PREFETCHT0 16384(BX)
-
-same140:
-	VMOVUPS  (SI), Z9
-	VMOVNTPS Z9, (BX)
-	VMOVUPS  64(SI), Z9
-	VMOVNTPS Z9, 64(BX)
-	VMOVUPS  128(SI), Z9
-	VMOVNTPS Z9, 128(BX)
-	VMOVUPS  192(SI), Z9
-	VMOVNTPS Z9, 192(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-
-none139:
-	MOVQ             $-1, R12
-	BZHIQ            R13, R12, R12
-	MOVQ             R12, 256(SP)
-	MOVQ             AX, R12
-	SHRQ             $0x05, R12
-	KMOVW            (R10)(R12*1), K1
-	KMOVW            (R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMOVUPS.Z        (CX)(AX*1), K2, Z9
-	VSUBPS           Z7, Z9, Z10
-	VSUBPS           Z9, Z10, Z12
-	VSUBPS           Z12, Z10, Z11
-	VSUBPS           Z11, Z9, Z11
-	VADDPS           Z7, Z12, Z12
-	VSUBPS           Z12, Z11, Z11
-	VSUBPS           Z8, Z11, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z11, K1, Z11
-	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
-	VXORPS           Y4, Y4, Y4
-	VCMPPS           $0x15, Z4, Z10, K2, K1
-	VADDPS.Z         Z11, Z10, K1, Z9
-	VXORPS           Z2, Z11, K1, Z11
-	VCMPPS           $0x11, Z4, Z10, K1
-	VORPS            Z2, Z10, Z10
-	VCMPPS           $0x15, Z1, Z10, K2, K2
-	KMOVW            2(R10)(R12*1), K3
-	KMOVW            2(R11)(R12*1), K4
-	KORW             K3, K4, K4
-	VMOVUPS.Z        64(CX)(AX*1), K4, Z12
-	VSUBPS           Z7, Z12, Z13
-	VSUBPS           Z12, Z13, Z15
-	VSUBPS           Z15, Z13, Z14
-	VSUBPS           Z14, Z12, Z14
-	VADDPS           Z7, Z15, Z15
-	VSUBPS           Z15, Z14, Z14
-	VSUBPS           Z8, Z14, Z14
-	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K3, Z14
-	VXORPS.BCST      f32_80000000<>+0(SB), Z13, K3, Z13
-	VXORPS           Y4, Y4, Y4
-	VCMPPS           $0x15, Z4, Z13, K4, K3
-	VADDPS.Z         Z14, Z13, K3, Z12
-	VXORPS           Z2, Z14, K3, Z14
-	VCMPPS           $0x11, Z4, Z13, K3
-	VORPS            Z2, Z13, Z13
-	VCMPPS           $0x15, Z1, Z13, K4, K4
-	VMOVUPS          Z10, Z17
-	VFMADD213PS      Z0, Z5, Z17
-	VMOVUPS          Z13, Z18
-	VFMADD213PS      Z0, Z5, Z18
-	VSUBPS           Z0, Z17, Z15
-	VSUBPS           Z0, Z18, Z16
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z15, Z10
-	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z16, Z13
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z15, Z10
-	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z16, Z13
-	VADDPS           Z11, Z10, Z10
-	VADDPS           Z14, Z13, Z13
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z15
-	VBROADCASTSS     f32_3ab52766<>+0(SB), Z16
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z16
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z10, Z15
-	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z13, Z16
-	VPSLLD           $0x17, Z17, Z17
-	VPSLLD           $0x17, Z18, Z18
-	VMULPS.Z         Z17, Z15, K2, Z15
-	VMULPS.Z         Z18, Z16, K4, Z16
-	KMOVW            (R10)(R12*1), K2
-	VMOVUPS          Z6, Z10
-	VMOVUPS          (R9)(AX*1), Z13
-	VMOVUPS          (R8)(AX*1), Z11
-	VMOVAPS          Z13, K2, Z11
-	VMULPS           Z11, Z10, Z10
-	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K2, Z10
-	KMOVW            (R11)(R12*1), K4
-	KORW             K2, K4, K4
-	VMULPS           Z15, Z10, K1, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z15, Z11
-	VDIVPS.Z         Z11, Z10, K4, Z10
-	KMOVW            256(SP), K1
-	VMOVUPS          Z10, K1, (DX)(AX*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z15, Z10
-	VDIVPS           Z10, Z15, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z13, Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z13, Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z13, Z13
-	VMULPS           Z10, Z11, Z11
-	VMULPS           Z11, Z13, Z13
-	VADDPS           Z10, Z10, Z10
-	VADDPS           Z10, Z13, Z13
-	VADDPS           Z13, Z9, Z9
-	KMOVW            (R10)(R12*1), K1
-	VMOVUPS          (R9)(AX*1), Z11
-	VMOVUPS          (R8)(AX*1), Z10
-	VMOVAPS          Z11, K1, Z10
-	VMULPS           Z9, Z10, Z9
-	KMOVW            2(R10)(R12*1), K1
-	VMOVUPS          Z6, Z10
-	VMOVUPS          64(R9)(AX*1), Z13
-	VMOVUPS          64(R8)(AX*1), Z11
-	VMOVAPS          Z13, K1, Z11
-	VMULPS           Z11, Z10, Z10
-	VXORPS.BCST      f32_80000000<>+0(SB), Z10, K1, Z10
-	KMOVW            2(R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMULPS           Z16, Z10, K3, Z10
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z16, Z11
-	VDIVPS.Z         Z11, Z10, K2, Z10
-	KMOVW            258(SP), K1
-	VMOVUPS          Z10, K1, 64(DX)(AX*1)
-	VADDPS.BCST      f32_40000000<>+0(SB), Z16, Z10
-	VDIVPS           Z10, Z16, Z10
-	VMULPS           Z10, Z10, Z11
-	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3e8f59d1<>+0(SB), Z13, Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3ecce94f<>+0(SB), Z13, Z13
-	VMULPS           Z11, Z13, Z13
-	VADDPS.BCST      f32_3f2aaa80<>+0(SB), Z13, Z13
-	VMULPS           Z10, Z11, Z11
-	VMULPS           Z11, Z13, Z13
-	VADDPS           Z10, Z10, Z10
-	VADDPS           Z10, Z13, Z13
-	VADDPS           Z13, Z12, Z12
-	KMOVW            2(R10)(R12*1), K1
-	VMOVUPS          64(R9)(AX*1), Z11
-	VMOVUPS          64(R8)(AX*1), Z10
-	VMOVAPS          Z11, K1, Z10
-	VMULPS           Z12, Z10, Z12
-	VADDPS           Z12, Z9, Z9
-	VEXTRACTF64X4    $0x01, Z9, Y4
-	VADDPS           Y4, Y9, Y9
-	VCVTPS2PD        Y9, Z9
-	VADDPD           Z9, Z3, Z3
-	XORQ             R13, R13
-	JMP              added133
-
-done136:
-	MOVQ    stride+64(FP), CX
-	SHLQ    $0x02, CX
-	ADDQ    x+56(FP), CX
-	MOVQ    CX, x+56(FP)
-	MOVQ    dst+16(FP), R12
-	CMPQ    R12, DX
-	JEQ     direct141
-	MOVQ    n+80(FP), DX
-	ANDQ    $0x3f, DX
-	SUBQ    $0x20, DX
-	MOVQ    $-1, R13
-	BZHIQ   DX, R13, R13
-	KMOVW   R13, K1
-	SHRQ    $0x10, R13
-	KMOVW   R13, K2
-	VMOVUPS (SP), Z6
-	VMOVUPS Z6, -256(R12)(AX*1)
-	VMOVUPS 64(SP), Z6
-	VMOVUPS Z6, -192(R12)(AX*1)
-	VMOVUPS 128(SP), Z6
-	VMOVUPS Z6, K1, -128(R12)(AX*1)
-	VMOVUPS 192(SP), Z6
-	VMOVUPS Z6, K2, -64(R12)(AX*1)
-
-direct141:
-	MOVQ          dstStride+24(FP), DX
-	SHLQ          $0x02, DX
-	ADDQ          dst+16(FP), DX
-	MOVQ          DX, dst+16(FP)
-	MOVQ          words+104(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          AX, R10
-	ADDQ          AX, R11
-	ADDQ          $0x0c, p+120(FP)
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y4
-	VADDPD        Y4, Y3, Y3
-	VEXTRACTF64X2 $0x01, Y3, X4
-	VADDPD        X4, X3, X3
-	VUNPCKHPD     X3, X3, X4
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+72(FP)
-	JNZ           row130
-
-last131:
-	TESTQ DI, DI
-	JZ    none143
-
-more142:
-	TESTQ      $0x00000f00, BX
-	JNZ        same144
-	PREFETCHT0 16384(BX)
-
-same144:
-	VMOVUPS  (SI), Z0
-	VMOVNTPS Z0, (BX)
-	VMOVUPS  64(SI), Z0
-	VMOVNTPS Z0, 64(BX)
-	VMOVUPS  128(SI), Z0
-	VMOVNTPS Z0, 128(BX)
-	VMOVUPS  192(SI), Z0
-	VMOVNTPS Z0, 192(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-	JNZ      more142
-
-none143:
-	VZEROUPPER
-	RET
-
-// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceGradShifted32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted32AVX512(SB), $512-168
+TEXT ·bceGradShifted32AVX512(SB), $512-152
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last145
+	JEQ          last128
 	CMPQ         n+80(FP), $0x00
-	JEQ          last145
+	JEQ          last128
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -5941,10 +3783,10 @@ TEXT ·bceGradShifted32AVX512(SB), $512-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same147
+	JG           same130
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none148
+	JZ           none131
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -5955,7 +3797,7 @@ TEXT ·bceGradShifted32AVX512(SB), $512-168
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same147:
+same130:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -5963,15 +3805,15 @@ same147:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other149
+	JNE   other132
 
-ready150:
+ready133:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none148:
+none131:
 	KMOVW        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Z6
@@ -6047,14 +3889,14 @@ none148:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group146:
+group129:
 	TESTQ      DX, DX
-	JZ         none151
+	JZ         none134
 	TESTQ      $0x00000f00, AX
-	JNZ        same152
+	JNZ        same135
 	PREFETCHT0 16384(AX)
 
-same152:
+same135:
 	VMOVUPS  (CX), Z14
 	VMOVNTPS Z14, (AX)
 	VMOVUPS  64(CX), Z14
@@ -6067,12 +3909,12 @@ same152:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none151:
+none134:
 	CMPQ         344(SP), $0x00
-	JG           same153
+	JG           same136
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none154
+	JZ           none137
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -6083,7 +3925,7 @@ none151:
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same153:
+same136:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -6091,19 +3933,19 @@ same153:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other155
+	JNE   other138
 
-ready156:
+ready139:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none154:
+none137:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into157
+	JEQ  into140
 
-entered158:
+entered141:
 	VMOVUPS          Z6, Z18
 	VFMADD213PS      Z4, Z5, Z18
 	VMOVUPS          Z7, Z19
@@ -6280,18 +4122,18 @@ entered158:
 	VADDPD           Z3, Z14, Z15
 	VFMADD213PD      Z15, Z14, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out159
+	JEQ              out142
 
-left160:
+left143:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row161
+	JLE           row144
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group146
+	JNZ           group129
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPD        Y3, Y14, Y15
@@ -6305,9 +4147,9 @@ left160:
 	VMOVSD        X3, (R10)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	JMP           group146
+	JMP           group129
 
-row161:
+row144:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y3, Y0, Y14
@@ -6323,7 +4165,7 @@ row161:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end162
+	JZ            end145
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -6331,9 +4173,9 @@ row161:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group146
+	JMP           group129
 
-other149:
+other132:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	VADDPS       Z1, Z6, Z6
 	KMOVW        R13, K1
@@ -6356,9 +4198,9 @@ other149:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready150
+	JMP          ready133
 
-other155:
+other138:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z14
 	VADDPS       Z1, Z14, Z14
 	KMOVW        R13, K1
@@ -6381,14 +4223,14 @@ other155:
 	VMOVUPS      192(BX), K1, Z14
 	VMOVUPS      Z14, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready156
+	JMP          ready139
 
-into157:
+into140:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered158
+	JMP  entered141
 
-out159:
+out142:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -6410,19 +4252,19 @@ out159:
 	VMOVUPS Z14, K3, 128(R9)
 	VMOVUPS 192(SP), Z14
 	VMOVUPS Z14, K4, 192(R9)
-	JMP     left160
+	JMP     left143
 
-end162:
-last145:
+end145:
+last128:
 	TESTQ DX, DX
-	JZ    none164
+	JZ    none147
 
-more163:
+more146:
 	TESTQ      $0x00000f00, AX
-	JNZ        same165
+	JNZ        same148
 	PREFETCHT0 16384(AX)
 
-same165:
+same148:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -6434,22 +4276,22 @@ same165:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more163
+	JNZ      more146
 
-none164:
+none147:
 	VZEROUPPER
 	RET
 
-// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+// func bceGrad32AVX512(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512BW, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, FMA3, MMX+
-TEXT ·bceGrad32AVX512(SB), $520-168
+TEXT ·bceGrad32AVX512(SB), $520-152
 	MOVQ to+32(FP), AX
 	MOVQ from+40(FP), CX
 	MOVQ blocks+48(FP), DX
 	CMPQ rows+72(FP), $0x00
-	JEQ  last166
+	JEQ  last149
 	CMPQ n+80(FP), $0x00
-	JEQ  last166
+	JEQ  last149
 	MOVQ x+56(FP), BX
 	MOVQ pos+88(FP), SI
 	MOVQ neg+96(FP), DI
@@ -6474,14 +4316,14 @@ TEXT ·bceGrad32AVX512(SB), $520-168
 	MOVQ R8, 360(SP)
 	SUBQ R12, R10
 	MOVQ R10, 368(SP)
-	CMPQ kind+144(FP), $0x00
-	JEQ  single167
-	MOVQ x16+152(FP), BX
-	MOVQ dst16+160(FP), R9
+	CMPQ kind+128(FP), $0x00
+	JEQ  single150
+	MOVQ x16+136(FP), BX
+	MOVQ dst16+144(FP), R9
 	SARQ $0x01, 360(SP)
 	SARQ $0x01, 368(SP)
 
-single167:
+single150:
 	VXORPS       Y1, Y1, Y1
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
 	VBROADCASTSS f32_42b17218<>+0(SB), Z3
@@ -6497,20 +4339,20 @@ single167:
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same169
+	JG           same152
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JZ           none170
+	JZ           none153
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same169:
+same152:
 	MOVQ  $0x00000000, 512(SP)
-	CMPQ  kind+144(FP), $0x00
-	JNE   sixteen173
+	CMPQ  kind+128(FP), $0x00
+	JNE   sixteen156
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -6518,15 +4360,15 @@ same169:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other171
+	JNE   other154
 
-ready172:
+ready155:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none170:
+none153:
 	KMOVW       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPS     (R10), Z6
@@ -6554,14 +4396,14 @@ none170:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group168:
+group151:
 	TESTQ      DX, DX
-	JZ         none174
+	JZ         none157
 	TESTQ      $0x00000f00, AX
-	JNZ        same175
+	JNZ        same158
 	PREFETCHT0 16384(AX)
 
-same175:
+same158:
 	VMOVUPS  (CX), Z10
 	VMOVNTPS Z10, (AX)
 	VMOVUPS  64(CX), Z10
@@ -6574,21 +4416,21 @@ same175:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none174:
+none157:
 	CMPQ 336(SP), $0x00
-	JG   same176
+	JG   same159
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JZ   none177
+	JZ   none160
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same176:
-	CMPQ  kind+144(FP), $0x00
-	JNE   sixteen173
+same159:
+	CMPQ  kind+128(FP), $0x00
+	JNE   sixteen156
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -6596,19 +4438,19 @@ same176:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other178
+	JNE   other161
 
-ready179:
+ready162:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none177:
+none160:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into180
+	JEQ  into163
 
-entered181:
+entered164:
 	VMOVUPS          Z6, Z14
 	VFMADD213PS      Z4, Z5, Z14
 	VMOVUPS          Z7, Z15
@@ -6713,14 +4555,14 @@ entered181:
 	KMOVW            390(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z17, K1, Z17
 	VMULPS           Z0, Z17, Z17
-	CMPQ             kind+144(FP), $0x00
-	JNE              narrow182
+	CMPQ             kind+128(FP), $0x00
+	JNE              narrow165
 	VMOVUPS          Z14, (R9)
 	VMOVUPS          Z15, 64(R9)
 	VMOVUPS          Z16, 128(R9)
 	VMOVUPS          Z17, 192(R9)
 
-stored183:
+stored166:
 	VADDPS        Z11, Z10, Z14
 	VFMADD213PS   Z14, Z11, Z10
 	VADDPS        Z13, Z12, Z11
@@ -6737,18 +4579,18 @@ stored183:
 	VADDPD        Z1, Z10, Z11
 	VFMADD213PD   Z11, Z10, Z1
 	CMPB          392(SP)(R11*1), $0x00
-	JEQ           out184
+	JEQ           out167
 
-left185:
+left168:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row186
+	JLE           row169
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group168
+	JNZ           group151
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPD        Y1, Y10, Y11
@@ -6762,9 +4604,9 @@ left185:
 	VMOVSD        X1, (R10)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	JMP           group168
+	JMP           group151
 
-row186:
+row169:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y1, Y0, Y10
@@ -6780,7 +4622,7 @@ row186:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end187
+	JZ            end170
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -6788,21 +4630,21 @@ row186:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group168
+	JMP           group151
 
-sixteen173:
+sixteen156:
 	MOVQ       (SI), R10
 	MOVQ       R10, 384(SP)(R12*1)
 	ORQ        (DI), R10
 	MOVB       $0x01, 392(SP)(R12*1)
 	CMPQ       R10, $-1
-	JNE        some188
+	JNE        some171
 	PREFETCHT0 12288(BX)
 	PREFETCHT0 12352(BX)
 	LEAQ       64(SP), R10
 	ANDQ       $-64, R10
-	CMPQ       kind+144(FP), $0x01
-	JNE        float16191
+	CMPQ       kind+128(FP), $0x01
+	JNE        float16174
 	VPMOVZXWD  (BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, (R10)
@@ -6815,9 +4657,9 @@ sixteen173:
 	VPMOVZXWD  96(BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, 192(R10)
-	JMP        widened190
+	JMP        widened173
 
-float16191:
+float16174:
 	VCVTPH2PS (BX), Z10
 	VMOVUPS   Z10, (R10)
 	VCVTPH2PS 32(BX), Z10
@@ -6827,10 +4669,10 @@ float16191:
 	VCVTPH2PS 96(BX), Z10
 	VMOVUPS   Z10, 192(R10)
 
-widened190:
-	JMP read189
+widened173:
+	JMP read172
 
-some188:
+some171:
 	KMOVW        R10, K1
 	SHRQ         $0x10, R10
 	KMOVW        R10, K2
@@ -6843,8 +4685,8 @@ some188:
 	PREFETCHT0   12352(BX)
 	LEAQ         64(SP), R10
 	ANDQ         $-64, R10
-	CMPQ         kind+144(FP), $0x01
-	JNE          float16193
+	CMPQ         kind+128(FP), $0x01
+	JNE          float16176
 	VPMOVZXWD.Z  (BX), K1, Z12
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K1, Z11
@@ -6861,9 +4703,9 @@ some188:
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K4, Z11
 	VMOVUPS      Z11, 192(R10)
-	JMP          widened192
+	JMP          widened175
 
-float16193:
+float16176:
 	VMOVUPS   Z10, Z11
 	VCVTPH2PS (BX), K1, Z11
 	VMOVUPS   Z11, (R10)
@@ -6877,15 +4719,15 @@ float16193:
 	VCVTPH2PS 96(BX), K4, Z11
 	VMOVUPS   Z11, 192(R10)
 
-widened192:
-read189:
+widened175:
+read172:
 	SUBQ $+128, BX
 	CMPQ 512(SP), $0x00
-	JNE  ready179
+	JNE  ready162
 	INCQ 512(SP)
-	JMP  ready172
+	JMP  ready155
 
-other171:
+other154:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	KMOVW        R13, K1
 	VMOVUPS      Z6, Z7
@@ -6907,9 +4749,9 @@ other171:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready172
+	JMP          ready155
 
-other178:
+other161:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z10
 	KMOVW        R13, K1
 	VMOVUPS      Z10, Z11
@@ -6931,16 +4773,16 @@ other178:
 	VMOVUPS      192(BX), K1, Z10
 	VMOVUPS      Z10, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready179
+	JMP          ready162
 
-into180:
+into163:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered181
+	JMP  entered164
 
-narrow182:
-	CMPQ         kind+144(FP), $0x01
-	JNE          float16195
+narrow165:
+	CMPQ         kind+128(FP), $0x01
+	JNE          float16178
 	VBROADCASTSS f32_8000<>+0(SB), Z18
 	VMOVUPS      odd_words<>+0(SB), Z19
 	VPADDD       Z18, Z14, Z14
@@ -6952,12 +4794,12 @@ narrow182:
 	VPMINUW      Z20, Z21, Z20
 	VPTESTNMD    low_words<>+0(SB), Z20, K1
 	KORTESTW     K1, K1
-	JNE          tie196
+	JNE          tie179
 	VPERMT2W     Z15, Z19, Z14
 	VPERMT2W     Z17, Z19, Z16
-	JMP          narrowed194
+	JMP          narrowed177
 
-tie196:
+tie179:
 	VMOVUPS  even_words<>+0(SB), Z20
 	VPSUBD   Z18, Z14, Z14
 	VPSUBD   Z18, Z15, Z15
@@ -6979,9 +4821,9 @@ tie196:
 	VPAVGW   Z15, Z17, Z17
 	VPSRLW   $0x0f, Z17, Z17
 	VPADDW   Z17, Z16, Z16
-	JMP      narrowed194
+	JMP      narrowed177
 
-float16195:
+float16178:
 	VCVTPS2PH    $0x00, Z14, Y14
 	VCVTPS2PH    $0x00, Z15, Y15
 	VINSERTF64X4 $0x01, Y15, Z14, Z14
@@ -6989,9 +4831,9 @@ float16195:
 	VCVTPS2PH    $0x00, Z17, Y17
 	VINSERTF64X4 $0x01, Y17, Z16, Z16
 
-narrowed194:
+narrowed177:
 	CMPQ      R8, $0x40
-	JGE       whole197
+	JGE       whole180
 	MOVQ      $-1, R10
 	BZHIQ     R8, R10, R10
 	KMOVD     R10, K1
@@ -7000,17 +4842,17 @@ narrowed194:
 	KMOVD     R10, K1
 	SHRQ      $0x20, R10
 	VMOVDQU16 Z16, K1, 64(R9)
-	JMP       stored198
+	JMP       stored181
 
-whole197:
+whole180:
 	VMOVUPS Z14, (R9)
 	VMOVUPS Z16, 64(R9)
 
-stored198:
+stored181:
 	SUBQ $+128, R9
-	JMP  stored183
+	JMP  stored166
 
-out184:
+out167:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -7032,19 +4874,19 @@ out184:
 	VMOVUPS Z10, K3, 128(R9)
 	VMOVUPS 192(SP), Z10
 	VMOVUPS Z10, K4, 192(R9)
-	JMP     left185
+	JMP     left168
 
-end187:
-last166:
+end170:
+last149:
 	TESTQ DX, DX
-	JZ    none200
+	JZ    none183
 
-more199:
+more182:
 	TESTQ      $0x00000f00, AX
-	JNZ        same201
+	JNZ        same184
 	PREFETCHT0 16384(AX)
 
-same201:
+same184:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -7056,9 +4898,9 @@ same201:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more199
+	JNZ      more182
 
-none200:
+none183:
 	VZEROUPPER
 	RET
 
@@ -7242,1196 +5084,442 @@ DATA words_7ffe<>+60(SB)/2, $0x7ffe
 DATA words_7ffe<>+62(SB)/2, $0x7ffe
 GLOBL words_7ffe<>(SB), RODATA|NOPTR, $64
 
-// func bceSumsWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsWeighted64AVX2(SB), NOSPLIT, $512-144
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    x+32(FP), CX
-	MOVQ    negWeight+104(FP), DX
-	MOVQ    posWeight+112(FP), BX
-	MOVQ    pos+64(FP), SI
-	MOVQ    neg+72(FP), DI
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	CMPQ    rows+48(FP), $0x00
-	JZ      last203
+// func weightedBCE32AVX512(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, shifted int, negWeight *float32, posWeight *float32)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·weightedBCE32AVX512(SB), NOSPLIT, $8-136
+	MOVQ         x+32(FP), CX
+	MOVQ         t+48(FP), DX
+	MOVQ         dst+16(FP), BX
+	MOVQ         negWeight+120(FP), SI
+	MOVQ         posWeight+128(FP), DI
+	MOVQ         terms+8(FP), R8
+	MOVQ         pos+80(FP), R9
+	MOVQ         neg+88(FP), R10
+	VBROADCASTSS f32_4b40007f<>+0(SB), Z0
+	VBROADCASTSS f32_c2ae88d2<>+0(SB), Z1
+	VBROADCASTSS f32_42afebb7<>+0(SB), Z2
+	VBROADCASTSS f32_80000000<>+0(SB), Z2
+	VBROADCASTSS f32_3f800000<>+0(SB), Z9
+	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z10
+	CMPQ         rows+64(FP), $0x00
+	JZ           last186
 
-row202:
-	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 256(BP)
-	VMOVUPD      Y2, 288(BP)
-	VMOVUPD      Y2, 320(BP)
-	VMOVUPD      Y2, 352(BP)
-	MOVQ         p+96(FP), AX
-	VBROADCASTSD 8(AX), Y2
-	VMOVUPD      Y2, 384(BP)
-	VBROADCASTSD 16(AX), Y2
-	VMOVUPD      Y2, 416(BP)
+row185:
+	VXORPS       Y3, Y3, Y3
+	MOVQ         p+104(FP), AX
+	VBROADCASTSS (AX), Z11
+	VBROADCASTSS 4(AX), Z12
+	VBROADCASTSS 8(AX), Z13
+	ADDQ         $0x0c, p+104(FP)
 	XORQ         AX, AX
-	MOVQ         n+56(FP), R9
-	SUBQ         $0x20, R9
-	JL           rest206
+	MOVQ         n+72(FP), R12
+	TESTQ        R12, R12
+	JZ           done189
 
-group204:
+group187:
+	MOVQ  $-1, R11
+	CMPQ  R12, $0x40
+	JAE   whole188
+	BZHIQ R12, R11, R11
+
+whole188:
+	MOVQ       R11, (SP)
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
+	MOVQ       AX, R11
+	SHRQ       $0x05, R11
+	KMOVW      (R9)(R11*1), K1
+	KMOVW      (R10)(R11*1), K3
+	KORW       K1, K3, K3
+	VMOVAPS.Z  Z9, K1, Z14
+	TESTQ      DX, DX
+	JZ         hard190
+	VMOVUPS.Z  (DX)(AX*1), K3, Z14
 
-half209:
-	MOVQ         AX, R8
-	SHRQ         $0x06, R8
-	LEAQ         bits64both<>+0(SB), R10
-	MOVQ         AX, R11
-	ANDQ         $0x20, R11
-	ADDQ         R10, R11
-	VPBROADCASTB (SI)(R8*1), Y6
-	VANDPD       (R11), Y6, Y6
-	VPCMPEQQ     (R11), Y6, Y6
-	VPBROADCASTB (DI)(R8*1), Y3
-	VANDPD       (R11), Y3, Y3
-	VPCMPEQQ     (R11), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMOVUPD      (CX)(AX*1), Y2
-	VSUBPD       384(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMAXPD       Y1, Y3, Y4
-	VMINPD       Y1, Y3, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y3, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y7
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
-	VMULPD       Y4, Y9, Y9
-	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y8, Y3, Y5
-	VSUBPD       Y5, Y9, Y9
-	VSUBPD       Y9, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (SI)(R8*1), Y3
-	VANDPD       (R11), Y3, Y3
-	VPCMPEQQ     (R11), Y3, Y3
-	VMOVUPD      (BX)(AX*1), Y5
-	VMOVUPD      (DX)(AX*1), Y4
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(SI)(R8*1), Y7
-	VANDPD       (R11), Y7, Y7
-	VPCMPEQQ     (R11), Y7, Y7
-	VPBROADCASTB 1(DI)(R8*1), Y4
-	VANDPD       (R11), Y4, Y4
-	VPCMPEQQ     (R11), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPD      64(CX)(AX*1), Y3
-	VSUBPD       384(BP), Y3, Y5
-	VSUBPD       Y3, Y5, Y8
-	VSUBPD       Y8, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(BP), Y8, Y8
-	VSUBPD       Y8, Y6, Y6
-	VSUBPD       416(BP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMAXPD       Y1, Y4, Y5
-	VMINPD       Y1, Y4, Y6
-	VADDPD       Y6, Y5, Y7
-	VSUBPD       Y5, Y7, Y5
-	VSUBPD       Y5, Y6, Y6
-	VDIVPD       Y7, Y1, Y5
-	VMULPD       Y5, Y6, Y6
-	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
-	VPSRLQ       $0x34, Y5, Y7
-	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD       Y1, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x00, Y8, Y7, Y9
-	VBLENDVPD    Y9, Y4, Y5, Y5
-	VBLENDVPD    Y9, Y8, Y6, Y6
-	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
-	VDIVPD       Y4, Y5, Y4
-	VMULPD       Y4, Y4, Y8
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
-	VMULPD       Y5, Y10, Y10
-	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
-	VFMADD231PD  Y9, Y4, Y6
-	VSUBPD       Y6, Y10, Y10
-	VSUBPD       Y10, Y5, Y5
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
-	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(SI)(R8*1), Y4
-	VANDPD       (R11), Y4, Y4
-	VPCMPEQQ     (R11), Y4, Y4
-	VMOVUPD      64(BX)(AX*1), Y6
-	VMOVUPD      64(DX)(AX*1), Y5
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VMULPD       Y3, Y5, Y3
-	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(SI)(R8*1), Y7
-	VANDPD       (R11), Y7, Y7
-	VPCMPEQQ     (R11), Y7, Y7
-	VPBROADCASTB 2(DI)(R8*1), Y4
-	VANDPD       (R11), Y4, Y4
-	VPCMPEQQ     (R11), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPD      128(CX)(AX*1), Y3
-	VSUBPD       384(BP), Y3, Y5
-	VSUBPD       Y3, Y5, Y8
-	VSUBPD       Y8, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(BP), Y8, Y8
-	VSUBPD       Y8, Y6, Y6
-	VSUBPD       416(BP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMAXPD       Y1, Y4, Y5
-	VMINPD       Y1, Y4, Y6
-	VADDPD       Y6, Y5, Y7
-	VSUBPD       Y5, Y7, Y5
-	VSUBPD       Y5, Y6, Y6
-	VDIVPD       Y7, Y1, Y5
-	VMULPD       Y5, Y6, Y6
-	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
-	VPSRLQ       $0x34, Y5, Y7
-	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD       Y1, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x00, Y8, Y7, Y9
-	VBLENDVPD    Y9, Y4, Y5, Y5
-	VBLENDVPD    Y9, Y8, Y6, Y6
-	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
-	VDIVPD       Y4, Y5, Y4
-	VMULPD       Y4, Y4, Y8
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
-	VMULPD       Y5, Y10, Y10
-	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
-	VFMADD231PD  Y9, Y4, Y6
-	VSUBPD       Y6, Y10, Y10
-	VSUBPD       Y10, Y5, Y5
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
-	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 2(SI)(R8*1), Y4
-	VANDPD       (R11), Y4, Y4
-	VPCMPEQQ     (R11), Y4, Y4
-	VMOVUPD      128(BX)(AX*1), Y6
-	VMOVUPD      128(DX)(AX*1), Y5
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VMULPD       Y3, Y5, Y3
-	VPBROADCASTB 3(SI)(R8*1), Y8
-	VANDPD       (R11), Y8, Y8
-	VPCMPEQQ     (R11), Y8, Y8
-	VPBROADCASTB 3(DI)(R8*1), Y5
-	VANDPD       (R11), Y5, Y5
-	VPCMPEQQ     (R11), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPD      192(CX)(AX*1), Y4
-	VSUBPD       384(BP), Y4, Y6
-	VSUBPD       Y4, Y6, Y9
-	VSUBPD       Y9, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       384(BP), Y9, Y9
-	VSUBPD       Y9, Y7, Y7
-	VSUBPD       416(BP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y6, Y6
-	VCMPPD       $0x11, Y8, Y6, Y8
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y8, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y8
-	VANDPD       Y5, Y8, Y8
-	VMOVUPD      Y6, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y6
-	VADDPD       Y7, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y5
-	VPSLLQ       $0x34, Y9, Y9
-	VMULPD       Y9, Y5, Y5
-	VANDPD       Y8, Y5, Y5
-	VMAXPD       Y1, Y5, Y6
-	VMINPD       Y1, Y5, Y7
-	VADDPD       Y7, Y6, Y8
-	VSUBPD       Y6, Y8, Y6
-	VSUBPD       Y6, Y7, Y7
-	VDIVPD       Y8, Y1, Y6
-	VMULPD       Y6, Y7, Y7
-	VPADDQ       f64_95f619980c433<>+0(SB), Y8, Y6
-	VPSRLQ       $0x34, Y6, Y8
-	VORPD        f64_4330000000000000<>+0(SB), Y8, Y8
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y8, Y8
-	VANDPD       f64_fffffffffffff<>+0(SB), Y6, Y6
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y6, Y6
-	VSUBPD       Y1, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x00, Y9, Y8, Y10
-	VBLENDVPD    Y10, Y5, Y6, Y6
-	VBLENDVPD    Y10, Y9, Y7, Y7
-	VADDPD       f64_4000000000000000<>+0(SB), Y6, Y5
-	VDIVPD       Y5, Y6, Y5
-	VMULPD       Y5, Y5, Y9
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y10
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y9, Y10
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y9, Y10
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y9, Y10
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y9, Y10
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y9, Y10
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y9, Y10
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y6, Y11
-	VMULPD       Y6, Y11, Y11
-	VFMADD213PD  Y11, Y9, Y10
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y8, Y7
-	VFMADD231PD  Y10, Y5, Y7
-	VSUBPD       Y7, Y11, Y11
-	VSUBPD       Y11, Y6, Y6
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y8, Y6
-	VADDPD       Y6, Y4, Y4
-	VPBROADCASTB 3(SI)(R8*1), Y5
-	VANDPD       (R11), Y5, Y5
-	VPCMPEQQ     (R11), Y5, Y5
-	VMOVUPD      192(BX)(AX*1), Y7
-	VMOVUPD      192(DX)(AX*1), Y6
-	VBLENDVPD    Y5, Y7, Y6, Y6
-	VMULPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	MOVQ         AX, R8
-	ANDQ         $0x20, R8
-	VMOVUPD      256(BP)(R8*1), Y3
-	VMOVUPD      320(BP)(R8*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(BP)(R8*1)
-	VMOVUPD      Y4, 320(BP)(R8*1)
-	ADDQ         $0x20, AX
-	TESTQ        $0x00000020, AX
-	JNZ          half209
+hard190:
+	VMOVUPS.Z (CX)(AX*1), K3, Z16
+	VXORPS    Y4, Y4, Y4
+	CMPQ      shifted+112(FP), $0x00
+	JEQ       plain191
+	VSUBPS    Z12, Z16, Z4
+	VSUBPS    Z16, Z4, Z15
+	VSUBPS    Z15, Z4, Z17
+	VSUBPS    Z17, Z16, Z17
+	VADDPS    Z12, Z15, Z15
+	VSUBPS    Z15, Z17, Z17
+	VSUBPS    Z13, Z17, Z17
+	VMOVUPS   Z4, Z16
+	VMOVUPS   Z17, Z4
 
-added205:
-	ADDQ $+192, AX
-	SUBQ $0x20, R9
-	JGE  group204
+plain191:
+	VXORPS      Y5, Y5, Y5
+	VCMPPS      $0x15, Z5, Z16, K1
+	VXORPS.BCST f32_80000000<>+0(SB), Z4, K1, Z4
+	VORPS       Z2, Z16, Z16
+	VADDPS      Z4, Z16, Z15
+	VCMPPS      $0x15, Z1, Z16, K3, K2
+	KMOVW       2(R9)(R11*1), K4
+	KMOVW       2(R10)(R11*1), K6
+	KORW        K4, K6, K6
+	VMOVAPS.Z   Z9, K4, Z17
+	TESTQ       DX, DX
+	JZ          hard192
+	VMOVUPS.Z   64(DX)(AX*1), K6, Z17
 
-rest206:
-	ADDQ       $0x20, R9
-	JLE        done208
-	CMPQ       R9, $0x10
-	JBE        short207
-	SUBQ       $0x10, R9
-	LEAQ       tail<>+0(SB), R8
-	SHLQ       $0x03, R9
-	SUBQ       R9, R8
-	VMOVUPD    (CX)(AX*1), Y2
-	VMOVUPD    Y2, (BP)
-	VMOVUPD    32(CX)(AX*1), Y2
-	VMOVUPD    Y2, 32(BP)
-	VMOVUPD    64(CX)(AX*1), Y2
-	VMOVUPD    Y2, 64(BP)
-	VMOVUPD    96(CX)(AX*1), Y2
-	VMOVUPD    Y2, 96(BP)
-	VMOVUPD    256(R8), Y2
-	VMASKMOVPD 128(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 128(BP)
-	VMOVUPD    288(R8), Y2
-	VMASKMOVPD 160(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 160(BP)
-	VMOVUPD    320(R8), Y2
-	VMASKMOVPD 192(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 192(BP)
-	VMOVUPD    352(R8), Y2
-	VMASKMOVPD 224(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 224(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	XORQ       R9, R9
-	JMP        group204
+hard192:
+	VMOVUPS.Z 64(CX)(AX*1), K6, Z19
+	VXORPS    Y6, Y6, Y6
+	CMPQ      shifted+112(FP), $0x00
+	JEQ       plain193
+	VSUBPS    Z12, Z19, Z6
+	VSUBPS    Z19, Z6, Z18
+	VSUBPS    Z18, Z6, Z20
+	VSUBPS    Z20, Z19, Z20
+	VADDPS    Z12, Z18, Z18
+	VSUBPS    Z18, Z20, Z20
+	VSUBPS    Z13, Z20, Z20
+	VMOVUPS   Z6, Z19
+	VMOVUPS   Z20, Z6
 
-short207:
-	MOVQ         AX, R8
-	SHRQ         $0x06, R8
-	VPBROADCASTB (SI)(R8*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (DI)(R8*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (CX)(AX*1), Y3, Y2
-	VSUBPD       384(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMAXPD       Y1, Y3, Y4
-	VMINPD       Y1, Y3, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y3, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y7
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
-	VMULPD       Y4, Y9, Y9
-	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y8, Y3, Y5
-	VSUBPD       Y5, Y9, Y9
-	VSUBPD       Y9, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (SI)(R8*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      (BX)(AX*1), Y5
-	VMOVUPD      (DX)(AX*1), Y4
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(SI)(R8*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(DI)(R8*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   64(CX)(AX*1), Y4, Y3
-	VSUBPD       384(BP), Y3, Y5
-	VSUBPD       Y3, Y5, Y8
-	VSUBPD       Y8, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(BP), Y8, Y8
-	VSUBPD       Y8, Y6, Y6
-	VSUBPD       416(BP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMAXPD       Y1, Y4, Y5
-	VMINPD       Y1, Y4, Y6
-	VADDPD       Y6, Y5, Y7
-	VSUBPD       Y5, Y7, Y5
-	VSUBPD       Y5, Y6, Y6
-	VDIVPD       Y7, Y1, Y5
-	VMULPD       Y5, Y6, Y6
-	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
-	VPSRLQ       $0x34, Y5, Y7
-	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD       Y1, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x00, Y8, Y7, Y9
-	VBLENDVPD    Y9, Y4, Y5, Y5
-	VBLENDVPD    Y9, Y8, Y6, Y6
-	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
-	VDIVPD       Y4, Y5, Y4
-	VMULPD       Y4, Y4, Y8
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
-	VMULPD       Y5, Y10, Y10
-	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
-	VFMADD231PD  Y9, Y4, Y6
-	VSUBPD       Y6, Y10, Y10
-	VSUBPD       Y10, Y5, Y5
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
-	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(SI)(R8*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      64(BX)(AX*1), Y6
-	VMOVUPD      64(DX)(AX*1), Y5
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VMULPD       Y3, Y5, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      256(BP), Y3
-	VMOVUPD      320(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 256(BP)
-	VMOVUPD      Y4, 320(BP)
-	VPBROADCASTB (SI)(R8*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (DI)(R8*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(CX)(AX*1), Y3, Y2
-	VSUBPD       384(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       384(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       416(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y4
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y4, Y6
-	VANDPD       Y3, Y6, Y6
-	VMOVUPD      Y4, Y7
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y7
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y7, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y4
-	VADDPD       Y5, Y4, Y4
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y4, Y3
-	VPSLLQ       $0x34, Y7, Y7
-	VMULPD       Y7, Y3, Y3
-	VANDPD       Y6, Y3, Y3
-	VMAXPD       Y1, Y3, Y4
-	VMINPD       Y1, Y3, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y3, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y7
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
-	VMULPD       Y4, Y9, Y9
-	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y8, Y3, Y5
-	VSUBPD       Y5, Y9, Y9
-	VSUBPD       Y9, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (SI)(R8*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      32(BX)(AX*1), Y5
-	VMOVUPD      32(DX)(AX*1), Y4
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(SI)(R8*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(DI)(R8*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   96(CX)(AX*1), Y4, Y3
-	VSUBPD       384(BP), Y3, Y5
-	VSUBPD       Y3, Y5, Y8
-	VSUBPD       Y8, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       384(BP), Y8, Y8
-	VSUBPD       Y8, Y6, Y6
-	VSUBPD       416(BP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y5
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y5, Y7
-	VANDPD       Y4, Y7, Y7
-	VMOVUPD      Y5, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y5
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y5
-	VADDPD       Y6, Y5, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y5, Y4
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y4, Y4
-	VANDPD       Y7, Y4, Y4
-	VMAXPD       Y1, Y4, Y5
-	VMINPD       Y1, Y4, Y6
-	VADDPD       Y6, Y5, Y7
-	VSUBPD       Y5, Y7, Y5
-	VSUBPD       Y5, Y6, Y6
-	VDIVPD       Y7, Y1, Y5
-	VMULPD       Y5, Y6, Y6
-	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
-	VPSRLQ       $0x34, Y5, Y7
-	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD       Y1, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x00, Y8, Y7, Y9
-	VBLENDVPD    Y9, Y4, Y5, Y5
-	VBLENDVPD    Y9, Y8, Y6, Y6
-	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
-	VDIVPD       Y4, Y5, Y4
-	VMULPD       Y4, Y4, Y8
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
-	VMULPD       Y5, Y10, Y10
-	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
-	VFMADD231PD  Y9, Y4, Y6
-	VSUBPD       Y6, Y10, Y10
-	VSUBPD       Y10, Y5, Y5
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
-	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(SI)(R8*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      96(BX)(AX*1), Y6
-	VMOVUPD      96(DX)(AX*1), Y5
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VMULPD       Y3, Y5, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      352(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 288(BP)
-	VMOVUPD      Y4, 352(BP)
-	ADDQ         $0x40, AX
-	XORQ         R9, R9
-	JMP          added205
+plain193:
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z19, K4
+	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K4, Z6
+	VORPS            Z2, Z19, Z19
+	VADDPS           Z6, Z19, Z18
+	VCMPPS           $0x15, Z1, Z19, K6, K5
+	VMOVUPS          Z16, Z22
+	VFMADD213PS      Z0, Z10, Z22
+	VMOVUPS          Z19, Z23
+	VFMADD213PS      Z0, Z10, Z23
+	VSUBPS           Z0, Z22, Z20
+	VSUBPS           Z0, Z23, Z21
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z20, Z16
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z19
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z20, Z16
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z19
+	VADDPS           Z4, Z16, Z16
+	VADDPS           Z6, Z19, Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z20
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z19, Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z19, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z19, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z19, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z21
+	VPSLLD           $0x17, Z22, Z22
+	VPSLLD           $0x17, Z23, Z23
+	VMULPS.Z         Z22, Z20, K2, Z20
+	VMOVUPS          (SI)(AX*1), Z16
+	VFNMADD231PS     (SI)(AX*1), Z14, Z16
+	VMULPS           (DI)(AX*1), Z14, Z14
+	VMOVUPS          Z14, Z19
+	VMOVAPS          Z16, K1, Z19
+	VADDPS           Z14, Z16, Z16
+	TESTQ            BX, BX
+	JZ               none194
+	VADDPS           Z9, Z20, Z14
+	VDIVPS           Z14, Z20, Z22
+	VMULPS           Z11, Z16, Z14
+	VMULPS           Z11, Z19, Z24
+	VFMSUB231PS      Z22, Z14, Z24
+	VXORPS.BCST      f32_80000000<>+0(SB), Z24, K1, Z24
+	VMOVAPS.Z        Z24, K3, Z24
+	KMOVW            (SP), K1
+	VMOVUPS          Z24, K1, (BX)(AX*1)
 
-done208:
-	MOVQ         stride+40(FP), CX
-	SHLQ         $0x03, CX
-	ADDQ         x+32(FP), CX
-	MOVQ         CX, x+32(FP)
-	MOVQ         words+80(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         AX, SI
-	ADDQ         AX, DI
-	ADDQ         $0x18, p+96(FP)
-	MOVQ         sum+0(FP), AX
-	VMOVUPD      256(BP), Y2
-	VMOVUPD      288(BP), Y3
-	VMOVUPD      320(BP), Y4
-	VMOVUPD      352(BP), Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y3, Y2, Y5
-	VMAXPD       Y3, Y2, Y6
-	VMINPD       Y3, Y2, Y3
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y3, Y3
-	VADDPD       Y3, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VEXTRACTF128 $0x01, Y4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X3
-	VUNPCKHPD    X4, X4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VADDPD       X4, X2, X2
-	VMOVSD       X2, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+48(FP)
-	JNZ          row202
+none194:
+	VADDPS.BCST      f32_40000000<>+0(SB), Z20, Z14
+	VDIVPS           Z14, Z20, Z14
+	VMULPS           Z14, Z14, Z20
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z22
+	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z20, Z22
+	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z20, Z22
+	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z20, Z22
+	VMULPS           Z14, Z20, Z20
+	VADDPS           Z14, Z14, Z14
+	VFMADD213PS      Z14, Z20, Z22
+	VMULPS           Z16, Z22, Z22
+	VMULPS           Z15, Z19, Z19
+	VSUBPS           Z19, Z22, Z22
+	VMOVAPS.Z        Z22, K3, Z22
+	TESTQ            R8, R8
+	JZ               without195
+	VMOVUPS          Z22, (R8)(AX*1)
 
-last203:
+without195:
+	VMULPS.Z     Z23, Z21, K5, Z21
+	VMOVUPS      64(SI)(AX*1), Z14
+	VFNMADD231PS 64(SI)(AX*1), Z17, Z14
+	VMULPS       64(DI)(AX*1), Z17, Z17
+	VMOVUPS      Z17, Z15
+	VMOVAPS      Z14, K4, Z15
+	VADDPS       Z17, Z14, Z14
+	TESTQ        BX, BX
+	JZ           none196
+	VADDPS       Z9, Z21, Z16
+	VDIVPS       Z16, Z21, Z17
+	VMULPS       Z11, Z14, Z16
+	VMULPS       Z11, Z15, Z19
+	VFMSUB231PS  Z17, Z16, Z19
+	VXORPS.BCST  f32_80000000<>+0(SB), Z19, K4, Z19
+	VMOVAPS.Z    Z19, K6, Z19
+	KMOVW        2(SP), K1
+	VMOVUPS      Z19, K1, 64(BX)(AX*1)
+
+none196:
+	VADDPS.BCST      f32_40000000<>+0(SB), Z21, Z16
+	VDIVPS           Z16, Z21, Z16
+	VMULPS           Z16, Z16, Z17
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z19
+	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z17, Z19
+	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z17, Z19
+	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z17, Z19
+	VMULPS           Z16, Z17, Z17
+	VADDPS           Z16, Z16, Z16
+	VFMADD213PS      Z16, Z17, Z19
+	VMULPS           Z14, Z19, Z19
+	VMULPS           Z18, Z15, Z15
+	VSUBPS           Z15, Z19, Z19
+	VMOVAPS.Z        Z19, K6, Z19
+	TESTQ            R8, R8
+	JZ               without197
+	VMOVUPS          Z19, 64(R8)(AX*1)
+
+without197:
+	VADDPS    Z19, Z22, Z22
+	KMOVW     4(R9)(R11*1), K1
+	KMOVW     4(R10)(R11*1), K3
+	KORW      K1, K3, K3
+	VMOVAPS.Z Z9, K1, Z14
+	TESTQ     DX, DX
+	JZ        hard198
+	VMOVUPS.Z 128(DX)(AX*1), K3, Z14
+
+hard198:
+	VMOVUPS.Z 128(CX)(AX*1), K3, Z16
+	VXORPS    Y7, Y7, Y7
+	CMPQ      shifted+112(FP), $0x00
+	JEQ       plain199
+	VSUBPS    Z12, Z16, Z7
+	VSUBPS    Z16, Z7, Z15
+	VSUBPS    Z15, Z7, Z17
+	VSUBPS    Z17, Z16, Z17
+	VADDPS    Z12, Z15, Z15
+	VSUBPS    Z15, Z17, Z17
+	VSUBPS    Z13, Z17, Z17
+	VMOVUPS   Z7, Z16
+	VMOVUPS   Z17, Z7
+
+plain199:
+	VXORPS      Y5, Y5, Y5
+	VCMPPS      $0x15, Z5, Z16, K1
+	VXORPS.BCST f32_80000000<>+0(SB), Z7, K1, Z7
+	VORPS       Z2, Z16, Z16
+	VADDPS      Z7, Z16, Z15
+	VCMPPS      $0x15, Z1, Z16, K3, K2
+	KMOVW       6(R9)(R11*1), K4
+	KMOVW       6(R10)(R11*1), K6
+	KORW        K4, K6, K6
+	VMOVAPS.Z   Z9, K4, Z17
+	TESTQ       DX, DX
+	JZ          hard200
+	VMOVUPS.Z   192(DX)(AX*1), K6, Z17
+
+hard200:
+	VMOVUPS.Z 192(CX)(AX*1), K6, Z19
+	VXORPS    Y8, Y8, Y8
+	CMPQ      shifted+112(FP), $0x00
+	JEQ       plain201
+	VSUBPS    Z12, Z19, Z8
+	VSUBPS    Z19, Z8, Z18
+	VSUBPS    Z18, Z8, Z20
+	VSUBPS    Z20, Z19, Z20
+	VADDPS    Z12, Z18, Z18
+	VSUBPS    Z18, Z20, Z20
+	VSUBPS    Z13, Z20, Z20
+	VMOVUPS   Z8, Z19
+	VMOVUPS   Z20, Z8
+
+plain201:
+	VXORPS           Y5, Y5, Y5
+	VCMPPS           $0x15, Z5, Z19, K4
+	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K4, Z8
+	VORPS            Z2, Z19, Z19
+	VADDPS           Z8, Z19, Z18
+	VCMPPS           $0x15, Z1, Z19, K6, K5
+	VMOVUPS          Z16, Z23
+	VFMADD213PS      Z0, Z10, Z23
+	VMOVUPS          Z19, Z24
+	VFMADD213PS      Z0, Z10, Z24
+	VSUBPS           Z0, Z23, Z20
+	VSUBPS           Z0, Z24, Z21
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z20, Z16
+	VFMADD231PS.BCST f32_bf317218<>+0(SB), Z21, Z19
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z20, Z16
+	VFMADD231PS.BCST f32_3102e308<>+0(SB), Z21, Z19
+	VADDPS           Z7, Z16, Z16
+	VADDPS           Z8, Z19, Z19
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z20
+	VBROADCASTSS     f32_3ab52766<>+0(SB), Z21
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3c091cce<>+0(SB), Z19, Z21
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3d2aac58<>+0(SB), Z19, Z21
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3e2aaa49<>+0(SB), Z19, Z21
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3efffffe<>+0(SB), Z19, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z21
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z16, Z20
+	VFMADD213PS.BCST f32_3f800000<>+0(SB), Z19, Z21
+	VPSLLD           $0x17, Z23, Z23
+	VPSLLD           $0x17, Z24, Z24
+	VMULPS.Z         Z23, Z20, K2, Z20
+	VMOVUPS          128(SI)(AX*1), Z16
+	VFNMADD231PS     128(SI)(AX*1), Z14, Z16
+	VMULPS           128(DI)(AX*1), Z14, Z14
+	VMOVUPS          Z14, Z19
+	VMOVAPS          Z16, K1, Z19
+	VADDPS           Z14, Z16, Z16
+	TESTQ            BX, BX
+	JZ               none202
+	VADDPS           Z9, Z20, Z14
+	VDIVPS           Z14, Z20, Z23
+	VMULPS           Z11, Z16, Z14
+	VMULPS           Z11, Z19, Z25
+	VFMSUB231PS      Z23, Z14, Z25
+	VXORPS.BCST      f32_80000000<>+0(SB), Z25, K1, Z25
+	VMOVAPS.Z        Z25, K3, Z25
+	KMOVW            4(SP), K1
+	VMOVUPS          Z25, K1, 128(BX)(AX*1)
+
+none202:
+	VADDPS.BCST      f32_40000000<>+0(SB), Z20, Z14
+	VDIVPS           Z14, Z20, Z14
+	VMULPS           Z14, Z14, Z20
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z23
+	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z20, Z23
+	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z20, Z23
+	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z20, Z23
+	VMULPS           Z14, Z20, Z20
+	VADDPS           Z14, Z14, Z14
+	VFMADD213PS      Z14, Z20, Z23
+	VMULPS           Z16, Z23, Z23
+	VMULPS           Z15, Z19, Z19
+	VSUBPS           Z19, Z23, Z23
+	VMOVAPS.Z        Z23, K3, Z23
+	TESTQ            R8, R8
+	JZ               without203
+	VMOVUPS          Z23, 128(R8)(AX*1)
+
+without203:
+	VMULPS.Z     Z24, Z21, K5, Z21
+	VMOVUPS      192(SI)(AX*1), Z14
+	VFNMADD231PS 192(SI)(AX*1), Z17, Z14
+	VMULPS       192(DI)(AX*1), Z17, Z17
+	VMOVUPS      Z17, Z15
+	VMOVAPS      Z14, K4, Z15
+	VADDPS       Z17, Z14, Z14
+	TESTQ        BX, BX
+	JZ           none204
+	VADDPS       Z9, Z21, Z16
+	VDIVPS       Z16, Z21, Z17
+	VMULPS       Z11, Z14, Z16
+	VMULPS       Z11, Z15, Z19
+	VFMSUB231PS  Z17, Z16, Z19
+	VXORPS.BCST  f32_80000000<>+0(SB), Z19, K4, Z19
+	VMOVAPS.Z    Z19, K6, Z19
+	KMOVW        6(SP), K1
+	VMOVUPS      Z19, K1, 192(BX)(AX*1)
+
+none204:
+	VADDPS.BCST      f32_40000000<>+0(SB), Z21, Z16
+	VDIVPS           Z16, Z21, Z16
+	VMULPS           Z16, Z16, Z17
+	VBROADCASTSS     f32_3e8f82bc<>+0(SB), Z19
+	VFMADD213PS.BCST f32_3e8f59d1<>+0(SB), Z17, Z19
+	VFMADD213PS.BCST f32_3ecce94f<>+0(SB), Z17, Z19
+	VFMADD213PS.BCST f32_3f2aaa80<>+0(SB), Z17, Z19
+	VMULPS           Z16, Z17, Z17
+	VADDPS           Z16, Z16, Z16
+	VFMADD213PS      Z16, Z17, Z19
+	VMULPS           Z14, Z19, Z19
+	VMULPS           Z18, Z15, Z15
+	VSUBPS           Z15, Z19, Z19
+	VMOVAPS.Z        Z19, K6, Z19
+	TESTQ            R8, R8
+	JZ               without205
+	VMOVUPS          Z19, 192(R8)(AX*1)
+
+without205:
+	VADDPS        Z19, Z23, Z23
+	VADDPS        Z23, Z22, Z22
+	VEXTRACTF64X4 $0x01, Z22, Y4
+	VADDPS        Y4, Y22, Y22
+	VCVTPS2PD     Y22, Z14
+	VADDPD        Z14, Z3, Z3
+	ADDQ          $+256, AX
+	SUBQ          $0x40, R12
+	JG            group187
+
+done189:
+	MOVQ  stride+40(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, CX
+	TESTQ DX, DX
+	JZ    none206
+	MOVQ  tStride+56(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, DX
+
+none206:
+	TESTQ BX, BX
+	JZ    none207
+	MOVQ  dstStride+24(FP), AX
+	SHLQ  $0x02, AX
+	ADDQ  AX, BX
+
+none207:
+	MOVQ          words+96(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          AX, R9
+	ADDQ          AX, R10
+	MOVQ          sum+0(FP), AX
+	VEXTRACTF64X4 $0x01, Z3, Y4
+	VADDPD        Y4, Y3, Y3
+	VEXTRACTF64X2 $0x01, Y3, X4
+	VADDPD        X4, X3, X3
+	VUNPCKHPD     X3, X3, X4
+	VADDPD        X4, X3, X3
+	VMOVSD        X3, (AX)
+	ADDQ          $0x08, sum+0(FP)
+	DECQ          rows+64(FP)
+	JNZ           row185
+
+last186:
 	VZEROUPPER
 	RET
 
-DATA bits64<>+0(SB)/8, $0x0000000000000001
-DATA bits64<>+8(SB)/8, $0x0000000000000002
-DATA bits64<>+16(SB)/8, $0x0000000000000004
-DATA bits64<>+24(SB)/8, $0x0000000000000008
-DATA bits64<>+32(SB)/8, $0x0000000000000001
-DATA bits64<>+40(SB)/8, $0x0000000000000002
-DATA bits64<>+48(SB)/8, $0x0000000000000004
-DATA bits64<>+56(SB)/8, $0x0000000000000008
-GLOBL bits64<>(SB), RODATA|NOPTR, $64
-
-DATA bits64odd<>+0(SB)/8, $0x0000000000000010
-DATA bits64odd<>+8(SB)/8, $0x0000000000000020
-DATA bits64odd<>+16(SB)/8, $0x0000000000000040
-DATA bits64odd<>+24(SB)/8, $0x0000000000000080
-DATA bits64odd<>+32(SB)/8, $0x0000000000000010
-DATA bits64odd<>+40(SB)/8, $0x0000000000000020
-DATA bits64odd<>+48(SB)/8, $0x0000000000000040
-DATA bits64odd<>+56(SB)/8, $0x0000000000000080
-GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
-
-DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
-DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
-GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_c086229de89ac35d<>+0(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+8(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+16(SB)/8, $0xc086229de89ac35d
-DATA f64_c086229de89ac35d<>+24(SB)/8, $0xc086229de89ac35d
-GLOBL f64_c086229de89ac35d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_40862829795a81ec<>+0(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+8(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
-DATA f64_40862829795a81ec<>+24(SB)/8, $0x40862829795a81ec
-GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $32
-
-DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
-DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
-GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
-DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
-GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
-DATA f64_3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
-GLOBL f64_3ff71547652b82fe<>(SB), RODATA|NOPTR, $32
-
-DATA f64_bfe62e42fefa39ef<>+0(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+8(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+16(SB)/8, $0xbfe62e42fefa39ef
-DATA f64_bfe62e42fefa39ef<>+24(SB)/8, $0xbfe62e42fefa39ef
-GLOBL f64_bfe62e42fefa39ef<>(SB), RODATA|NOPTR, $32
-
-DATA f64_bc7abc9e3b39803f<>+0(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+8(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+16(SB)/8, $0xbc7abc9e3b39803f
-DATA f64_bc7abc9e3b39803f<>+24(SB)/8, $0xbc7abc9e3b39803f
-GLOBL f64_bc7abc9e3b39803f<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3e5ad9ef35de5e88<>+0(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+8(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+16(SB)/8, $0x3e5ad9ef35de5e88
-DATA f64_3e5ad9ef35de5e88<>+24(SB)/8, $0x3e5ad9ef35de5e88
-GLOBL f64_3e5ad9ef35de5e88<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3e928ad4c1ef8771<>+0(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+8(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+16(SB)/8, $0x3e928ad4c1ef8771
-DATA f64_3e928ad4c1ef8771<>+24(SB)/8, $0x3e928ad4c1ef8771
-GLOBL f64_3e928ad4c1ef8771<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3ec71df0cc01f5d1<>+0(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+8(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+16(SB)/8, $0x3ec71df0cc01f5d1
-DATA f64_3ec71df0cc01f5d1<>+24(SB)/8, $0x3ec71df0cc01f5d1
-GLOBL f64_3ec71df0cc01f5d1<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3efa0199a21bb23c<>+0(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+8(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+16(SB)/8, $0x3efa0199a21bb23c
-DATA f64_3efa0199a21bb23c<>+24(SB)/8, $0x3efa0199a21bb23c
-GLOBL f64_3efa0199a21bb23c<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f2a01a013850def<>+0(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+8(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+16(SB)/8, $0x3f2a01a013850def
-DATA f64_3f2a01a013850def<>+24(SB)/8, $0x3f2a01a013850def
-GLOBL f64_3f2a01a013850def<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f56c16c184319e8<>+0(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+8(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+16(SB)/8, $0x3f56c16c184319e8
-DATA f64_3f56c16c184319e8<>+24(SB)/8, $0x3f56c16c184319e8
-GLOBL f64_3f56c16c184319e8<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3f8111111112453e<>+0(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+8(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+16(SB)/8, $0x3f8111111112453e
-DATA f64_3f8111111112453e<>+24(SB)/8, $0x3f8111111112453e
-GLOBL f64_3f8111111112453e<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fa55555555507ba<>+0(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+8(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+16(SB)/8, $0x3fa55555555507ba
-DATA f64_3fa55555555507ba<>+24(SB)/8, $0x3fa55555555507ba
-GLOBL f64_3fa55555555507ba<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc555555555550d<>+0(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+8(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+16(SB)/8, $0x3fc555555555550d
-DATA f64_3fc555555555550d<>+24(SB)/8, $0x3fc555555555550d
-GLOBL f64_3fc555555555550d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe000000000000a<>+0(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+8(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
-DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
-GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
-
-DATA f64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
-DATA f64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
-GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
-DATA f64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
-GLOBL f64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $32
-
-DATA f64_95f619980c433<>+0(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+8(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+16(SB)/8, $0x00095f619980c433
-DATA f64_95f619980c433<>+24(SB)/8, $0x00095f619980c433
-GLOBL f64_95f619980c433<>(SB), RODATA|NOPTR, $32
-
-DATA bits64both<>+0(SB)/8, $0x0000000000000001
-DATA bits64both<>+8(SB)/8, $0x0000000000000002
-DATA bits64both<>+16(SB)/8, $0x0000000000000004
-DATA bits64both<>+24(SB)/8, $0x0000000000000008
-DATA bits64both<>+32(SB)/8, $0x0000000000000010
-DATA bits64both<>+40(SB)/8, $0x0000000000000020
-DATA bits64both<>+48(SB)/8, $0x0000000000000040
-DATA bits64both<>+56(SB)/8, $0x0000000000000080
-GLOBL bits64both<>(SB), RODATA|NOPTR, $64
-
-DATA f64_4330000000000000<>+0(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+8(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+16(SB)/8, $0x4330000000000000
-DATA f64_4330000000000000<>+24(SB)/8, $0x4330000000000000
-GLOBL f64_4330000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_43300000000003ff<>+0(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+8(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+16(SB)/8, $0x43300000000003ff
-DATA f64_43300000000003ff<>+24(SB)/8, $0x43300000000003ff
-GLOBL f64_43300000000003ff<>(SB), RODATA|NOPTR, $32
-
-DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
-DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
-GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc2f03ba7b2af25<>+0(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+8(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+16(SB)/8, $0x3fc2f03ba7b2af25
-DATA f64_3fc2f03ba7b2af25<>+24(SB)/8, $0x3fc2f03ba7b2af25
-GLOBL f64_3fc2f03ba7b2af25<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc39a1e8c406a7b<>+0(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+8(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+16(SB)/8, $0x3fc39a1e8c406a7b
-DATA f64_3fc39a1e8c406a7b<>+24(SB)/8, $0x3fc39a1e8c406a7b
-GLOBL f64_3fc39a1e8c406a7b<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fc74663ced88dd5<>+0(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+8(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+16(SB)/8, $0x3fc74663ced88dd5
-DATA f64_3fc74663ced88dd5<>+24(SB)/8, $0x3fc74663ced88dd5
-GLOBL f64_3fc74663ced88dd5<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fcc71c521450bde<>+0(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+8(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+16(SB)/8, $0x3fcc71c521450bde
-DATA f64_3fcc71c521450bde<>+24(SB)/8, $0x3fcc71c521450bde
-GLOBL f64_3fcc71c521450bde<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd24924941e155d<>+0(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+8(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+16(SB)/8, $0x3fd24924941e155d
-DATA f64_3fd24924941e155d<>+24(SB)/8, $0x3fd24924941e155d
-GLOBL f64_3fd24924941e155d<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fd999999997ff19<>+0(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+8(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+16(SB)/8, $0x3fd999999997ff19
-DATA f64_3fd999999997ff19<>+24(SB)/8, $0x3fd999999997ff19
-GLOBL f64_3fd999999997ff19<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe5555555555592<>+0(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+8(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+16(SB)/8, $0x3fe5555555555592
-DATA f64_3fe5555555555592<>+24(SB)/8, $0x3fe5555555555592
-GLOBL f64_3fe5555555555592<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
-DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
-GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
-DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
-GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
-
-DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
-DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
-GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
-
-// func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted64AVX2(SB), $1600-144
+TEXT ·bceSumsShifted64AVX2(SB), $1600-128
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last210
+	JEQ          last208
 	CMPQ         n+56(FP), $0x00
-	JEQ          last210
+	JEQ          last208
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -8469,10 +5557,10 @@ TEXT ·bceSumsShifted64AVX2(SB), $1600-144
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
 	CMPQ         240(BP), $0x00
-	JG           same212
+	JG           same210
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none213
+	JZ           none211
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -8485,7 +5573,7 @@ TEXT ·bceSumsShifted64AVX2(SB), $1600-144
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same212:
+same210:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -8493,15 +5581,15 @@ same212:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other214
+	JNE     other212
 
-ready215:
+ready213:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none213:
+none211:
 	VPBROADCASTD 704(BP)(R8*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(SI)
@@ -8609,12 +5697,12 @@ none213:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group211:
+group209:
 	CMPQ         240(BP), $0x00
-	JG           same216
+	JG           same214
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none217
+	JZ           none215
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -8627,7 +5715,7 @@ group211:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same216:
+same214:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -8635,15 +5723,15 @@ same216:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other218
+	JNE     other216
 
-ready219:
+ready217:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none217:
+none215:
 	VMOVUPD      448(BP)(DI*1), Y2
 	VMOVUPD      480(BP)(DI*1), Y3
 	VMOVUPD      512(BP)(DI*1), Y4
@@ -8823,14 +5911,14 @@ none217:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second221
+	JNZ          second219
 	CMPQ         BX, $0x10
-	JLE          both222
+	JLE          both220
 	VMOVUPD      Y6, 1472(BP)
 	VMOVUPD      Y7, 1504(BP)
-	JMP          added220
+	JMP          added218
 
-second221:
+second219:
 	VMOVUPD     1472(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -8838,7 +5926,7 @@ second221:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both222:
+both220:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -8938,11 +6026,11 @@ both222:
 	VMOVUPD     Y2, 352(BP)
 	VMOVUPD     Y4, 416(BP)
 
-added220:
+added218:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x10, BX
-	JG           group211
+	JG           group209
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
@@ -8980,16 +6068,16 @@ added220:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end224
+	JZ           end222
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group211
+	JMP          group209
 
-other214:
+other212:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -9012,9 +6100,9 @@ other214:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready215
+	JMP          ready213
 
-other218:
+other216:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -9037,12 +6125,36 @@ other218:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready219
+	JMP          ready217
 
-end224:
-last210:
+end222:
+last208:
 	VZEROUPPER
 	RET
+
+DATA f64_3ff0000000000000<>+0(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+8(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+16(SB)/8, $0x3ff0000000000000
+DATA f64_3ff0000000000000<>+24(SB)/8, $0x3ff0000000000000
+GLOBL f64_3ff0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_fffffffffffff<>+0(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+8(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+16(SB)/8, $0x000fffffffffffff
+DATA f64_fffffffffffff<>+24(SB)/8, $0x000fffffffffffff
+GLOBL f64_fffffffffffff<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe6a09e667f3bcd<>+0(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+8(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+16(SB)/8, $0x3fe6a09e667f3bcd
+DATA f64_3fe6a09e667f3bcd<>+24(SB)/8, $0x3fe6a09e667f3bcd
+GLOBL f64_3fe6a09e667f3bcd<>(SB), RODATA|NOPTR, $32
+
+DATA f64_95f619980c433<>+0(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+8(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+16(SB)/8, $0x00095f619980c433
+DATA f64_95f619980c433<>+24(SB)/8, $0x00095f619980c433
+GLOBL f64_95f619980c433<>(SB), RODATA|NOPTR, $32
 
 DATA f64_c08628b76e3a7b61<>+0(SB)/8, $0xc08628b76e3a7b61
 DATA f64_c08628b76e3a7b61<>+8(SB)/8, $0xc08628b76e3a7b61
@@ -9056,11 +6168,179 @@ DATA f64_40862e42fefa39ef<>+16(SB)/8, $0x40862e42fefa39ef
 DATA f64_40862e42fefa39ef<>+24(SB)/8, $0x40862e42fefa39ef
 GLOBL f64_40862e42fefa39ef<>(SB), RODATA|NOPTR, $32
 
+DATA f64_3ff71547652b82fe<>+0(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+8(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+16(SB)/8, $0x3ff71547652b82fe
+DATA f64_3ff71547652b82fe<>+24(SB)/8, $0x3ff71547652b82fe
+GLOBL f64_3ff71547652b82fe<>(SB), RODATA|NOPTR, $32
+
+DATA f64_43380000000003ff<>+0(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+8(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+16(SB)/8, $0x43380000000003ff
+DATA f64_43380000000003ff<>+24(SB)/8, $0x43380000000003ff
+GLOBL f64_43380000000003ff<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bfe62e42fefa39ef<>+0(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+8(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+16(SB)/8, $0xbfe62e42fefa39ef
+DATA f64_bfe62e42fefa39ef<>+24(SB)/8, $0xbfe62e42fefa39ef
+GLOBL f64_bfe62e42fefa39ef<>(SB), RODATA|NOPTR, $32
+
+DATA f64_bc7abc9e3b39803f<>+0(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+8(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+16(SB)/8, $0xbc7abc9e3b39803f
+DATA f64_bc7abc9e3b39803f<>+24(SB)/8, $0xbc7abc9e3b39803f
+GLOBL f64_bc7abc9e3b39803f<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3e5ad9ef35de5e88<>+0(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+8(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+16(SB)/8, $0x3e5ad9ef35de5e88
+DATA f64_3e5ad9ef35de5e88<>+24(SB)/8, $0x3e5ad9ef35de5e88
+GLOBL f64_3e5ad9ef35de5e88<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3e928ad4c1ef8771<>+0(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+8(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+16(SB)/8, $0x3e928ad4c1ef8771
+DATA f64_3e928ad4c1ef8771<>+24(SB)/8, $0x3e928ad4c1ef8771
+GLOBL f64_3e928ad4c1ef8771<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3ec71df0cc01f5d1<>+0(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+8(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+16(SB)/8, $0x3ec71df0cc01f5d1
+DATA f64_3ec71df0cc01f5d1<>+24(SB)/8, $0x3ec71df0cc01f5d1
+GLOBL f64_3ec71df0cc01f5d1<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3efa0199a21bb23c<>+0(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+8(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+16(SB)/8, $0x3efa0199a21bb23c
+DATA f64_3efa0199a21bb23c<>+24(SB)/8, $0x3efa0199a21bb23c
+GLOBL f64_3efa0199a21bb23c<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f2a01a013850def<>+0(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+8(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+16(SB)/8, $0x3f2a01a013850def
+DATA f64_3f2a01a013850def<>+24(SB)/8, $0x3f2a01a013850def
+GLOBL f64_3f2a01a013850def<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f56c16c184319e8<>+0(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+8(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+16(SB)/8, $0x3f56c16c184319e8
+DATA f64_3f56c16c184319e8<>+24(SB)/8, $0x3f56c16c184319e8
+GLOBL f64_3f56c16c184319e8<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3f8111111112453e<>+0(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+8(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+16(SB)/8, $0x3f8111111112453e
+DATA f64_3f8111111112453e<>+24(SB)/8, $0x3f8111111112453e
+GLOBL f64_3f8111111112453e<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fa55555555507ba<>+0(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+8(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+16(SB)/8, $0x3fa55555555507ba
+DATA f64_3fa55555555507ba<>+24(SB)/8, $0x3fa55555555507ba
+GLOBL f64_3fa55555555507ba<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc555555555550d<>+0(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+8(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+16(SB)/8, $0x3fc555555555550d
+DATA f64_3fc555555555550d<>+24(SB)/8, $0x3fc555555555550d
+GLOBL f64_3fc555555555550d<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe000000000000a<>+0(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+8(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+16(SB)/8, $0x3fe000000000000a
+DATA f64_3fe000000000000a<>+24(SB)/8, $0x3fe000000000000a
+GLOBL f64_3fe000000000000a<>(SB), RODATA|NOPTR, $32
+
 DATA lanes64<>+0(SB)/8, $0x0000000000000000
 DATA lanes64<>+8(SB)/8, $0x0000000000000001
 DATA lanes64<>+16(SB)/8, $0x0000000000000002
 DATA lanes64<>+24(SB)/8, $0x0000000000000003
 GLOBL lanes64<>(SB), RODATA|NOPTR, $32
+
+DATA f64_8000000000000000<>+0(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+8(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+16(SB)/8, $0x8000000000000000
+DATA f64_8000000000000000<>+24(SB)/8, $0x8000000000000000
+GLOBL f64_8000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_4330000000000000<>+0(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+8(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+16(SB)/8, $0x4330000000000000
+DATA f64_4330000000000000<>+24(SB)/8, $0x4330000000000000
+GLOBL f64_4330000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_43300000000003ff<>+0(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+8(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+16(SB)/8, $0x43300000000003ff
+DATA f64_43300000000003ff<>+24(SB)/8, $0x43300000000003ff
+GLOBL f64_43300000000003ff<>(SB), RODATA|NOPTR, $32
+
+DATA f64_4000000000000000<>+0(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+8(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+16(SB)/8, $0x4000000000000000
+DATA f64_4000000000000000<>+24(SB)/8, $0x4000000000000000
+GLOBL f64_4000000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc2f03ba7b2af25<>+0(SB)/8, $0x3fc2f03ba7b2af25
+DATA f64_3fc2f03ba7b2af25<>+8(SB)/8, $0x3fc2f03ba7b2af25
+DATA f64_3fc2f03ba7b2af25<>+16(SB)/8, $0x3fc2f03ba7b2af25
+DATA f64_3fc2f03ba7b2af25<>+24(SB)/8, $0x3fc2f03ba7b2af25
+GLOBL f64_3fc2f03ba7b2af25<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc39a1e8c406a7b<>+0(SB)/8, $0x3fc39a1e8c406a7b
+DATA f64_3fc39a1e8c406a7b<>+8(SB)/8, $0x3fc39a1e8c406a7b
+DATA f64_3fc39a1e8c406a7b<>+16(SB)/8, $0x3fc39a1e8c406a7b
+DATA f64_3fc39a1e8c406a7b<>+24(SB)/8, $0x3fc39a1e8c406a7b
+GLOBL f64_3fc39a1e8c406a7b<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fc74663ced88dd5<>+0(SB)/8, $0x3fc74663ced88dd5
+DATA f64_3fc74663ced88dd5<>+8(SB)/8, $0x3fc74663ced88dd5
+DATA f64_3fc74663ced88dd5<>+16(SB)/8, $0x3fc74663ced88dd5
+DATA f64_3fc74663ced88dd5<>+24(SB)/8, $0x3fc74663ced88dd5
+GLOBL f64_3fc74663ced88dd5<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fcc71c521450bde<>+0(SB)/8, $0x3fcc71c521450bde
+DATA f64_3fcc71c521450bde<>+8(SB)/8, $0x3fcc71c521450bde
+DATA f64_3fcc71c521450bde<>+16(SB)/8, $0x3fcc71c521450bde
+DATA f64_3fcc71c521450bde<>+24(SB)/8, $0x3fcc71c521450bde
+GLOBL f64_3fcc71c521450bde<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fd24924941e155d<>+0(SB)/8, $0x3fd24924941e155d
+DATA f64_3fd24924941e155d<>+8(SB)/8, $0x3fd24924941e155d
+DATA f64_3fd24924941e155d<>+16(SB)/8, $0x3fd24924941e155d
+DATA f64_3fd24924941e155d<>+24(SB)/8, $0x3fd24924941e155d
+GLOBL f64_3fd24924941e155d<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fd999999997ff19<>+0(SB)/8, $0x3fd999999997ff19
+DATA f64_3fd999999997ff19<>+8(SB)/8, $0x3fd999999997ff19
+DATA f64_3fd999999997ff19<>+16(SB)/8, $0x3fd999999997ff19
+DATA f64_3fd999999997ff19<>+24(SB)/8, $0x3fd999999997ff19
+GLOBL f64_3fd999999997ff19<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe5555555555592<>+0(SB)/8, $0x3fe5555555555592
+DATA f64_3fe5555555555592<>+8(SB)/8, $0x3fe5555555555592
+DATA f64_3fe5555555555592<>+16(SB)/8, $0x3fe5555555555592
+DATA f64_3fe5555555555592<>+24(SB)/8, $0x3fe5555555555592
+GLOBL f64_3fe5555555555592<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe0000000000000<>+0(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+8(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+16(SB)/8, $0x3fe0000000000000
+DATA f64_3fe0000000000000<>+24(SB)/8, $0x3fe0000000000000
+GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3dea39ef35793c76<>+0(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+8(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+16(SB)/8, $0x3dea39ef35793c76
+DATA f64_3dea39ef35793c76<>+24(SB)/8, $0x3dea39ef35793c76
+GLOBL f64_3dea39ef35793c76<>(SB), RODATA|NOPTR, $32
+
+DATA f64_3fe62e42fee00000<>+0(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+8(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+16(SB)/8, $0x3fe62e42fee00000
+DATA f64_3fe62e42fee00000<>+24(SB)/8, $0x3fe62e42fee00000
+GLOBL f64_3fe62e42fee00000<>(SB), RODATA|NOPTR, $32
 
 DATA f64_c0b0000000000000<>+0(SB)/8, $0xc0b0000000000000
 DATA f64_c0b0000000000000<>+8(SB)/8, $0xc0b0000000000000
@@ -9068,15 +6348,15 @@ DATA f64_c0b0000000000000<>+16(SB)/8, $0xc0b0000000000000
 DATA f64_c0b0000000000000<>+24(SB)/8, $0xc0b0000000000000
 GLOBL f64_c0b0000000000000<>(SB), RODATA|NOPTR, $32
 
-// func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums64AVX2(SB), $1536-144
+TEXT ·bceSums64AVX2(SB), $1536-128
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last225
+	JEQ     last223
 	CMPQ    n+56(FP), $0x00
-	JEQ     last225
+	JEQ     last223
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -9109,17 +6389,17 @@ TEXT ·bceSums64AVX2(SB), $1536-144
 	VMOVUPD Y4, 352(BP)
 	MOVQ    n+56(FP), BX
 	CMPQ    168(BP), $0x00
-	JG      same227
+	JG      same225
 	LEAQ    (BP), SI
 	DECQ    176(BP)
-	JZ      none228
+	JZ      none226
 	ADDQ    192(BP), AX
 	ADDQ    184(BP), CX
 	ADDQ    184(BP), DX
 	MOVQ    n+56(FP), R9
 	MOVQ    R9, 168(BP)
 
-same227:
+same225:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -9127,15 +6407,15 @@ same227:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other229
+	JNE     other227
 
-ready230:
+ready228:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none228:
+none226:
 	VPBROADCASTD 640(BP)(R8*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(SI)
@@ -9195,19 +6475,19 @@ none228:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group226:
+group224:
 	CMPQ 168(BP), $0x00
-	JG   same231
+	JG   same229
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JZ   none232
+	JZ   none230
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same231:
+same229:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -9215,15 +6495,15 @@ same231:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other233
+	JNE     other231
 
-ready234:
+ready232:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none232:
+none230:
 	VMOVUPD      384(BP)(DI*1), Y4
 	VMOVUPD      416(BP)(DI*1), Y5
 	VMOVUPD      448(BP)(DI*1), Y6
@@ -9355,14 +6635,14 @@ none232:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second236
+	JNZ          second234
 	CMPQ         BX, $0x10
-	JLE          both237
+	JLE          both235
 	VMOVUPD      Y8, 1408(BP)
 	VMOVUPD      Y9, 1440(BP)
-	JMP          added235
+	JMP          added233
 
-second236:
+second234:
 	VMOVUPD     1408(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -9370,7 +6650,7 @@ second236:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both237:
+both235:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -9470,11 +6750,11 @@ both237:
 	VMOVUPD     Y4, 288(BP)
 	VMOVUPD     Y6, 352(BP)
 
-added235:
+added233:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x10, BX
-	JG           group226
+	JG           group224
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      256(BP), Y4
 	VMOVUPD      288(BP), Y5
@@ -9512,16 +6792,16 @@ added235:
 	VMOVSD       X4, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end239
+	JZ           end237
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group226
+	JMP          group224
 
-other229:
+other227:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9543,9 +6823,9 @@ other229:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready230
+	JMP          ready228
 
-other233:
+other231:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9567,1276 +6847,25 @@ other233:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready234
+	JMP          ready232
 
-end239:
-last225:
+end237:
+last223:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
-// Requires: AVX, AVX2, BMI2, FMA3, MMX+
-TEXT ·bceGradWeighted64AVX2(SB), NOSPLIT, $608-168
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	MOVQ    x+56(FP), CX
-	MOVQ    dst+16(FP), DX
-	MOVQ    to+32(FP), BX
-	MOVQ    from+40(FP), SI
-	MOVQ    blocks+48(FP), DI
-	MOVQ    negWeight+128(FP), R8
-	MOVQ    posWeight+136(FP), R9
-	MOVQ    pos+88(FP), R10
-	MOVQ    neg+96(FP), R11
-	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
-	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
-	CMPQ    rows+72(FP), $0x00
-	JZ      last241
-
-row240:
-	VXORPS       Y2, Y2, Y2
-	VMOVUPD      Y2, 320(BP)
-	VMOVUPD      Y2, 352(BP)
-	VMOVUPD      Y2, 384(BP)
-	VMOVUPD      Y2, 416(BP)
-	MOVQ         p+120(FP), AX
-	VBROADCASTSD (AX), Y2
-	VMOVUPD      Y2, 448(BP)
-	VBROADCASTSD 8(AX), Y2
-	VMOVUPD      Y2, 480(BP)
-	VBROADCASTSD 16(AX), Y2
-	VMOVUPD      Y2, 512(BP)
-	XORQ         AX, AX
-	MOVQ         n+80(FP), R13
-	SUBQ         $0x20, R13
-	JL           rest244
-
-group242:
-	TESTQ      DI, DI
-	JZ         none247
-	TESTQ      $0x00000f00, BX
-	JNZ        same248
-	PREFETCHT0 16384(BX)
-
-same248:
-	VMOVUPD  (SI), Y2
-	VMOVNTPD Y2, (BX)
-	VMOVUPD  32(SI), Y2
-	VMOVNTPD Y2, 32(BX)
-	VMOVUPD  64(SI), Y2
-	VMOVNTPD Y2, 64(BX)
-	VMOVUPD  96(SI), Y2
-	VMOVNTPD Y2, 96(BX)
-	VMOVUPD  128(SI), Y2
-	VMOVNTPD Y2, 128(BX)
-	VMOVUPD  160(SI), Y2
-	VMOVNTPD Y2, 160(BX)
-	VMOVUPD  192(SI), Y2
-	VMOVNTPD Y2, 192(BX)
-	VMOVUPD  224(SI), Y2
-	VMOVNTPD Y2, 224(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-
-none247:
-	PREFETCHT0 12288(CX)(AX*1)
-	PREFETCHT0 12352(CX)(AX*1)
-	PREFETCHT0 12416(CX)(AX*1)
-	PREFETCHT0 12480(CX)(AX*1)
-
-half249:
-	MOVQ         AX, R12
-	SHRQ         $0x06, R12
-	LEAQ         bits64both<>+0(SB), R14
-	MOVQ         AX, R15
-	ANDQ         $0x20, R15
-	ADDQ         R14, R15
-	VPBROADCASTB (R10)(R12*1), Y6
-	VANDPD       (R15), Y6, Y6
-	VPCMPEQQ     (R15), Y6, Y6
-	VPBROADCASTB (R11)(R12*1), Y3
-	VANDPD       (R15), Y3, Y3
-	VPCMPEQQ     (R15), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMOVUPD      (CX)(AX*1), Y2
-	VSUBPD       480(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       480(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       512(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (R10)(R12*1), Y6
-	VANDPD       (R15), Y6, Y6
-	VPCMPEQQ     (R15), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VMOVUPD      (R9)(AX*1), Y8
-	VMOVUPD      (R8)(AX*1), Y7
-	VBLENDVPD    Y6, Y8, Y7, Y7
-	VMULPD       Y7, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R11)(R12*1), Y7
-	VANDPD       (R15), Y7, Y7
-	VPCMPEQQ     (R15), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y3, Y5, Y6
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VMOVUPD      Y5, (DX)(AX*1)
-	VMAXPD       Y1, Y3, Y4
-	VMINPD       Y1, Y3, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y3, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y7
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
-	VMULPD       Y4, Y9, Y9
-	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y8, Y3, Y5
-	VSUBPD       Y5, Y9, Y9
-	VSUBPD       Y9, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (R10)(R12*1), Y3
-	VANDPD       (R15), Y3, Y3
-	VPCMPEQQ     (R15), Y3, Y3
-	VMOVUPD      (R9)(AX*1), Y5
-	VMOVUPD      (R8)(AX*1), Y4
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R10)(R12*1), Y7
-	VANDPD       (R15), Y7, Y7
-	VPCMPEQQ     (R15), Y7, Y7
-	VPBROADCASTB 1(R11)(R12*1), Y4
-	VANDPD       (R15), Y4, Y4
-	VPCMPEQQ     (R15), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPD      64(CX)(AX*1), Y3
-	VSUBPD       480(BP), Y3, Y5
-	VSUBPD       Y3, Y5, Y8
-	VSUBPD       Y8, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       480(BP), Y8, Y8
-	VSUBPD       Y8, Y6, Y6
-	VSUBPD       512(BP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y7, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
-	VPSLLQ       $0x34, Y9, Y9
-	VMULPD       Y9, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VPBROADCASTB 1(R10)(R12*1), Y7
-	VANDPD       (R15), Y7, Y7
-	VPCMPEQQ     (R15), Y7, Y7
-	VMOVUPD      448(BP), Y6
-	VMOVUPD      64(R9)(AX*1), Y9
-	VMOVUPD      64(R8)(AX*1), Y8
-	VBLENDVPD    Y7, Y9, Y8, Y8
-	VMULPD       Y8, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
-	VXORPD       Y8, Y6, Y6
-	VPBROADCASTB 1(R11)(R12*1), Y8
-	VANDPD       (R15), Y8, Y8
-	VPCMPEQQ     (R15), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPD       Y4, Y6, Y7
-	VBLENDVPD    Y5, Y7, Y6, Y6
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y6, Y6
-	VANDPD       Y8, Y6, Y6
-	VMOVUPD      Y6, 64(DX)(AX*1)
-	VMAXPD       Y1, Y4, Y5
-	VMINPD       Y1, Y4, Y6
-	VADDPD       Y6, Y5, Y7
-	VSUBPD       Y5, Y7, Y5
-	VSUBPD       Y5, Y6, Y6
-	VDIVPD       Y7, Y1, Y5
-	VMULPD       Y5, Y6, Y6
-	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
-	VPSRLQ       $0x34, Y5, Y7
-	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD       Y1, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x00, Y8, Y7, Y9
-	VBLENDVPD    Y9, Y4, Y5, Y5
-	VBLENDVPD    Y9, Y8, Y6, Y6
-	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
-	VDIVPD       Y4, Y5, Y4
-	VMULPD       Y4, Y4, Y8
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
-	VMULPD       Y5, Y10, Y10
-	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
-	VFMADD231PD  Y9, Y4, Y6
-	VSUBPD       Y6, Y10, Y10
-	VSUBPD       Y10, Y5, Y5
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
-	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(R10)(R12*1), Y4
-	VANDPD       (R15), Y4, Y4
-	VPCMPEQQ     (R15), Y4, Y4
-	VMOVUPD      64(R9)(AX*1), Y6
-	VMOVUPD      64(R8)(AX*1), Y5
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VMULPD       Y3, Y5, Y3
-	VADDPD       Y3, Y2, Y2
-	VPBROADCASTB 2(R10)(R12*1), Y7
-	VANDPD       (R15), Y7, Y7
-	VPCMPEQQ     (R15), Y7, Y7
-	VPBROADCASTB 2(R11)(R12*1), Y4
-	VANDPD       (R15), Y4, Y4
-	VPCMPEQQ     (R15), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMOVUPD      128(CX)(AX*1), Y3
-	VSUBPD       480(BP), Y3, Y5
-	VSUBPD       Y3, Y5, Y8
-	VSUBPD       Y8, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       480(BP), Y8, Y8
-	VSUBPD       Y8, Y6, Y6
-	VSUBPD       512(BP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y7, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
-	VPSLLQ       $0x34, Y9, Y9
-	VMULPD       Y9, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VPBROADCASTB 2(R10)(R12*1), Y7
-	VANDPD       (R15), Y7, Y7
-	VPCMPEQQ     (R15), Y7, Y7
-	VMOVUPD      448(BP), Y6
-	VMOVUPD      128(R9)(AX*1), Y9
-	VMOVUPD      128(R8)(AX*1), Y8
-	VBLENDVPD    Y7, Y9, Y8, Y8
-	VMULPD       Y8, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
-	VXORPD       Y8, Y6, Y6
-	VPBROADCASTB 2(R11)(R12*1), Y8
-	VANDPD       (R15), Y8, Y8
-	VPCMPEQQ     (R15), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPD       Y4, Y6, Y7
-	VBLENDVPD    Y5, Y7, Y6, Y6
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y6, Y6
-	VANDPD       Y8, Y6, Y6
-	VMOVUPD      Y6, 128(DX)(AX*1)
-	VMAXPD       Y1, Y4, Y5
-	VMINPD       Y1, Y4, Y6
-	VADDPD       Y6, Y5, Y7
-	VSUBPD       Y5, Y7, Y5
-	VSUBPD       Y5, Y6, Y6
-	VDIVPD       Y7, Y1, Y5
-	VMULPD       Y5, Y6, Y6
-	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
-	VPSRLQ       $0x34, Y5, Y7
-	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD       Y1, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x00, Y8, Y7, Y9
-	VBLENDVPD    Y9, Y4, Y5, Y5
-	VBLENDVPD    Y9, Y8, Y6, Y6
-	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
-	VDIVPD       Y4, Y5, Y4
-	VMULPD       Y4, Y4, Y8
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
-	VMULPD       Y5, Y10, Y10
-	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
-	VFMADD231PD  Y9, Y4, Y6
-	VSUBPD       Y6, Y10, Y10
-	VSUBPD       Y10, Y5, Y5
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
-	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 2(R10)(R12*1), Y4
-	VANDPD       (R15), Y4, Y4
-	VPCMPEQQ     (R15), Y4, Y4
-	VMOVUPD      128(R9)(AX*1), Y6
-	VMOVUPD      128(R8)(AX*1), Y5
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VMULPD       Y3, Y5, Y3
-	VPBROADCASTB 3(R10)(R12*1), Y8
-	VANDPD       (R15), Y8, Y8
-	VPCMPEQQ     (R15), Y8, Y8
-	VPBROADCASTB 3(R11)(R12*1), Y5
-	VANDPD       (R15), Y5, Y5
-	VPCMPEQQ     (R15), Y5, Y5
-	VORPS        Y8, Y5, Y5
-	VMOVUPD      192(CX)(AX*1), Y4
-	VSUBPD       480(BP), Y4, Y6
-	VSUBPD       Y4, Y6, Y9
-	VSUBPD       Y9, Y6, Y7
-	VSUBPD       Y7, Y4, Y7
-	VADDPD       480(BP), Y9, Y9
-	VSUBPD       Y9, Y7, Y7
-	VSUBPD       512(BP), Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y4
-	VXORPD       Y4, Y6, Y6
-	VXORPS       Y8, Y8, Y8
-	VADDPD       Y8, Y6, Y6
-	VCMPPD       $0x11, Y8, Y6, Y8
-	VADDPD       Y7, Y6, Y4
-	VANDNPD      Y4, Y8, Y4
-	VANDPD       Y5, Y4, Y4
-	VANDNPD      f64_8000000000000000<>+0(SB), Y8, Y8
-	VXORPD       Y8, Y7, Y7
-	VORPD        f64_8000000000000000<>+0(SB), Y6, Y8
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y9
-	VANDPD       Y5, Y9, Y9
-	VMOVUPD      Y8, Y10
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y5
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y5, Y8
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y5, Y8
-	VADDPD       Y7, Y8, Y8
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y5
-	VPSLLQ       $0x34, Y10, Y10
-	VMULPD       Y10, Y5, Y5
-	VANDPD       Y9, Y5, Y5
-	VPBROADCASTB 3(R10)(R12*1), Y8
-	VANDPD       (R15), Y8, Y8
-	VPCMPEQQ     (R15), Y8, Y8
-	VMOVUPD      448(BP), Y7
-	VMOVUPD      192(R9)(AX*1), Y10
-	VMOVUPD      192(R8)(AX*1), Y9
-	VBLENDVPD    Y8, Y10, Y9, Y9
-	VMULPD       Y9, Y7, Y7
-	VANDPD       f64_8000000000000000<>+0(SB), Y8, Y9
-	VXORPD       Y9, Y7, Y7
-	VPBROADCASTB 3(R11)(R12*1), Y9
-	VANDPD       (R15), Y9, Y9
-	VPCMPEQQ     (R15), Y9, Y9
-	VORPS        Y8, Y9, Y9
-	VMULPD       Y5, Y7, Y8
-	VBLENDVPD    Y6, Y8, Y7, Y7
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y5, Y8
-	VDIVPD       Y8, Y7, Y7
-	VANDPD       Y9, Y7, Y7
-	VMOVUPD      Y7, 192(DX)(AX*1)
-	VMAXPD       Y1, Y5, Y6
-	VMINPD       Y1, Y5, Y7
-	VADDPD       Y7, Y6, Y8
-	VSUBPD       Y6, Y8, Y6
-	VSUBPD       Y6, Y7, Y7
-	VDIVPD       Y8, Y1, Y6
-	VMULPD       Y6, Y7, Y7
-	VPADDQ       f64_95f619980c433<>+0(SB), Y8, Y6
-	VPSRLQ       $0x34, Y6, Y8
-	VORPD        f64_4330000000000000<>+0(SB), Y8, Y8
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y8, Y8
-	VANDPD       f64_fffffffffffff<>+0(SB), Y6, Y6
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y6, Y6
-	VSUBPD       Y1, Y6, Y6
-	VXORPS       Y9, Y9, Y9
-	VCMPPD       $0x00, Y9, Y8, Y10
-	VBLENDVPD    Y10, Y5, Y6, Y6
-	VBLENDVPD    Y10, Y9, Y7, Y7
-	VADDPD       f64_4000000000000000<>+0(SB), Y6, Y5
-	VDIVPD       Y5, Y6, Y5
-	VMULPD       Y5, Y5, Y9
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y10
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y9, Y10
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y9, Y10
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y9, Y10
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y9, Y10
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y9, Y10
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y9, Y10
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y6, Y11
-	VMULPD       Y6, Y11, Y11
-	VFMADD213PD  Y11, Y9, Y10
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y8, Y7
-	VFMADD231PD  Y10, Y5, Y7
-	VSUBPD       Y7, Y11, Y11
-	VSUBPD       Y11, Y6, Y6
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y8, Y6
-	VADDPD       Y6, Y4, Y4
-	VPBROADCASTB 3(R10)(R12*1), Y5
-	VANDPD       (R15), Y5, Y5
-	VPCMPEQQ     (R15), Y5, Y5
-	VMOVUPD      192(R9)(AX*1), Y7
-	VMOVUPD      192(R8)(AX*1), Y6
-	VBLENDVPD    Y5, Y7, Y6, Y6
-	VMULPD       Y4, Y6, Y4
-	VADDPD       Y4, Y3, Y3
-	VADDPD       Y3, Y2, Y2
-	MOVQ         AX, R12
-	ANDQ         $0x20, R12
-	VMOVUPD      320(BP)(R12*1), Y3
-	VMOVUPD      384(BP)(R12*1), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)(R12*1)
-	VMOVUPD      Y4, 384(BP)(R12*1)
-	ADDQ         $0x20, AX
-	TESTQ        $0x00000020, AX
-	JNZ          half249
-
-added243:
-	ADDQ $+192, AX
-	SUBQ $0x20, R13
-	JGE  group242
-
-rest244:
-	ADDQ       $0x20, R13
-	JLE        done246
-	CMPQ       R13, $0x10
-	JBE        short245
-	SUBQ       $0x10, R13
-	LEAQ       tail<>+0(SB), DX
-	SHLQ       $0x03, R13
-	SUBQ       R13, DX
-	VMOVUPD    (CX)(AX*1), Y2
-	VMOVUPD    Y2, (BP)
-	VMOVUPD    32(CX)(AX*1), Y2
-	VMOVUPD    Y2, 32(BP)
-	VMOVUPD    64(CX)(AX*1), Y2
-	VMOVUPD    Y2, 64(BP)
-	VMOVUPD    96(CX)(AX*1), Y2
-	VMOVUPD    Y2, 96(BP)
-	VMOVUPD    256(DX), Y2
-	VMASKMOVPD 128(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 128(BP)
-	VMOVUPD    288(DX), Y2
-	VMASKMOVPD 160(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 160(BP)
-	VMOVUPD    320(DX), Y2
-	VMASKMOVPD 192(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 192(BP)
-	VMOVUPD    352(DX), Y2
-	VMASKMOVPD 224(CX)(AX*1), Y2, Y2
-	VMOVUPD    Y2, 224(BP)
-	LEAQ       (BP), CX
-	SUBQ       AX, CX
-	MOVQ       CX, DX
-	XORQ       R13, R13
-	JMP        group242
-
-short245:
-	TESTQ      DI, DI
-	JZ         none250
-	TESTQ      $0x00000f00, BX
-	JNZ        same251
-	PREFETCHT0 16384(BX)
-
-same251:
-	VMOVUPD  (SI), Y2
-	VMOVNTPD Y2, (BX)
-	VMOVUPD  32(SI), Y2
-	VMOVNTPD Y2, 32(BX)
-	VMOVUPD  64(SI), Y2
-	VMOVNTPD Y2, 64(BX)
-	VMOVUPD  96(SI), Y2
-	VMOVNTPD Y2, 96(BX)
-	VMOVUPD  128(SI), Y2
-	VMOVNTPD Y2, 128(BX)
-	VMOVUPD  160(SI), Y2
-	VMOVNTPD Y2, 160(BX)
-	VMOVUPD  192(SI), Y2
-	VMOVNTPD Y2, 192(BX)
-	VMOVUPD  224(SI), Y2
-	VMOVNTPD Y2, 224(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-
-none250:
-	MOVQ         $-1, R12
-	BZHIQ        R13, R12, R12
-	MOVQ         R12, 256(BP)
-	MOVQ         AX, R12
-	SHRQ         $0x06, R12
-	VPBROADCASTB (R10)(R12*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VPBROADCASTB (R11)(R12*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   (CX)(AX*1), Y3, Y2
-	VSUBPD       480(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       480(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       512(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (R10)(R12*1), Y6
-	VANDPD       bits64<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VMOVUPD      (R9)(AX*1), Y8
-	VMOVUPD      (R8)(AX*1), Y7
-	VBLENDVPD    Y6, Y8, Y7, Y7
-	VMULPD       Y7, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R11)(R12*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y3, Y5, Y6
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(BP), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y5, Y4, (DX)(AX*1)
-	VMAXPD       Y1, Y3, Y4
-	VMINPD       Y1, Y3, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y3, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y7
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
-	VMULPD       Y4, Y9, Y9
-	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y8, Y3, Y5
-	VSUBPD       Y5, Y9, Y9
-	VSUBPD       Y9, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (R10)(R12*1), Y3
-	VANDPD       bits64<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64<>+0(SB), Y3, Y3
-	VMOVUPD      (R9)(AX*1), Y5
-	VMOVUPD      (R8)(AX*1), Y4
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R10)(R12*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R11)(R12*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   64(CX)(AX*1), Y4, Y3
-	VSUBPD       480(BP), Y3, Y5
-	VSUBPD       Y3, Y5, Y8
-	VSUBPD       Y8, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       480(BP), Y8, Y8
-	VSUBPD       Y8, Y6, Y6
-	VSUBPD       512(BP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y7, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
-	VPSLLQ       $0x34, Y9, Y9
-	VMULPD       Y9, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VPBROADCASTB 1(R10)(R12*1), Y7
-	VANDPD       bits64<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64<>+0(SB), Y7, Y7
-	VMOVUPD      448(BP), Y6
-	VMOVUPD      64(R9)(AX*1), Y9
-	VMOVUPD      64(R8)(AX*1), Y8
-	VBLENDVPD    Y7, Y9, Y8, Y8
-	VMULPD       Y8, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
-	VXORPD       Y8, Y6, Y6
-	VPBROADCASTB 1(R11)(R12*1), Y8
-	VANDPD       bits64<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPD       Y4, Y6, Y7
-	VBLENDVPD    Y5, Y7, Y6, Y6
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y6, Y6
-	VANDPD       Y8, Y6, Y6
-	VPBROADCASTB 257(BP), Y5
-	VANDPD       bits64<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y6, Y5, 64(DX)(AX*1)
-	VMAXPD       Y1, Y4, Y5
-	VMINPD       Y1, Y4, Y6
-	VADDPD       Y6, Y5, Y7
-	VSUBPD       Y5, Y7, Y5
-	VSUBPD       Y5, Y6, Y6
-	VDIVPD       Y7, Y1, Y5
-	VMULPD       Y5, Y6, Y6
-	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
-	VPSRLQ       $0x34, Y5, Y7
-	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD       Y1, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x00, Y8, Y7, Y9
-	VBLENDVPD    Y9, Y4, Y5, Y5
-	VBLENDVPD    Y9, Y8, Y6, Y6
-	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
-	VDIVPD       Y4, Y5, Y4
-	VMULPD       Y4, Y4, Y8
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
-	VMULPD       Y5, Y10, Y10
-	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
-	VFMADD231PD  Y9, Y4, Y6
-	VSUBPD       Y6, Y10, Y10
-	VSUBPD       Y10, Y5, Y5
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
-	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(R10)(R12*1), Y4
-	VANDPD       bits64<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64<>+0(SB), Y4, Y4
-	VMOVUPD      64(R9)(AX*1), Y6
-	VMOVUPD      64(R8)(AX*1), Y5
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VMULPD       Y3, Y5, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      320(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 320(BP)
-	VMOVUPD      Y4, 384(BP)
-	VPBROADCASTB (R10)(R12*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VPBROADCASTB (R11)(R12*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VORPS        Y6, Y3, Y3
-	VMASKMOVPD   32(CX)(AX*1), Y3, Y2
-	VSUBPD       480(BP), Y2, Y4
-	VSUBPD       Y2, Y4, Y7
-	VSUBPD       Y7, Y4, Y5
-	VSUBPD       Y5, Y2, Y5
-	VADDPD       480(BP), Y7, Y7
-	VSUBPD       Y7, Y5, Y5
-	VSUBPD       512(BP), Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y2
-	VXORPD       Y2, Y4, Y4
-	VXORPS       Y6, Y6, Y6
-	VADDPD       Y6, Y4, Y4
-	VCMPPD       $0x11, Y6, Y4, Y6
-	VADDPD       Y5, Y4, Y2
-	VANDNPD      Y2, Y6, Y2
-	VANDPD       Y3, Y2, Y2
-	VANDNPD      f64_8000000000000000<>+0(SB), Y6, Y6
-	VXORPD       Y6, Y5, Y5
-	VORPD        f64_8000000000000000<>+0(SB), Y4, Y6
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y7
-	VANDPD       Y3, Y7, Y7
-	VMOVUPD      Y6, Y8
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y8
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y8, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y6
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y6
-	VADDPD       Y5, Y6, Y6
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y3
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y3
-	VPSLLQ       $0x34, Y8, Y8
-	VMULPD       Y8, Y3, Y3
-	VANDPD       Y7, Y3, Y3
-	VPBROADCASTB (R10)(R12*1), Y6
-	VANDPD       bits64odd<>+0(SB), Y6, Y6
-	VPCMPEQQ     bits64odd<>+0(SB), Y6, Y6
-	VMOVUPD      448(BP), Y5
-	VMOVUPD      32(R9)(AX*1), Y8
-	VMOVUPD      32(R8)(AX*1), Y7
-	VBLENDVPD    Y6, Y8, Y7, Y7
-	VMULPD       Y7, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y6, Y7
-	VXORPD       Y7, Y5, Y5
-	VPBROADCASTB (R11)(R12*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VORPS        Y6, Y7, Y7
-	VMULPD       Y3, Y5, Y6
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y3, Y6
-	VDIVPD       Y6, Y5, Y5
-	VANDPD       Y7, Y5, Y5
-	VPBROADCASTB 256(BP), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMASKMOVPD   Y5, Y4, 32(DX)(AX*1)
-	VMAXPD       Y1, Y3, Y4
-	VMINPD       Y1, Y3, Y5
-	VADDPD       Y5, Y4, Y6
-	VSUBPD       Y4, Y6, Y4
-	VSUBPD       Y4, Y5, Y5
-	VDIVPD       Y6, Y1, Y4
-	VMULPD       Y4, Y5, Y5
-	VPADDQ       f64_95f619980c433<>+0(SB), Y6, Y4
-	VPSRLQ       $0x34, Y4, Y6
-	VORPD        f64_4330000000000000<>+0(SB), Y6, Y6
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y6, Y6
-	VANDPD       f64_fffffffffffff<>+0(SB), Y4, Y4
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
-	VSUBPD       Y1, Y4, Y4
-	VXORPS       Y7, Y7, Y7
-	VCMPPD       $0x00, Y7, Y6, Y8
-	VBLENDVPD    Y8, Y3, Y4, Y4
-	VBLENDVPD    Y8, Y7, Y5, Y5
-	VADDPD       f64_4000000000000000<>+0(SB), Y4, Y3
-	VDIVPD       Y3, Y4, Y3
-	VMULPD       Y3, Y3, Y7
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y8
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y7, Y8
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y7, Y8
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y4, Y9
-	VMULPD       Y4, Y9, Y9
-	VFMADD213PD  Y9, Y7, Y8
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y6, Y5
-	VFMADD231PD  Y8, Y3, Y5
-	VSUBPD       Y5, Y9, Y9
-	VSUBPD       Y9, Y4, Y4
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y6, Y4
-	VADDPD       Y4, Y2, Y2
-	VPBROADCASTB (R10)(R12*1), Y3
-	VANDPD       bits64odd<>+0(SB), Y3, Y3
-	VPCMPEQQ     bits64odd<>+0(SB), Y3, Y3
-	VMOVUPD      32(R9)(AX*1), Y5
-	VMOVUPD      32(R8)(AX*1), Y4
-	VBLENDVPD    Y3, Y5, Y4, Y4
-	VMULPD       Y2, Y4, Y2
-	VPBROADCASTB 1(R10)(R12*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VPBROADCASTB 1(R11)(R12*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VORPS        Y7, Y4, Y4
-	VMASKMOVPD   96(CX)(AX*1), Y4, Y3
-	VSUBPD       480(BP), Y3, Y5
-	VSUBPD       Y3, Y5, Y8
-	VSUBPD       Y8, Y5, Y6
-	VSUBPD       Y6, Y3, Y6
-	VADDPD       480(BP), Y8, Y8
-	VSUBPD       Y8, Y6, Y6
-	VSUBPD       512(BP), Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y3
-	VXORPD       Y3, Y5, Y5
-	VXORPS       Y7, Y7, Y7
-	VADDPD       Y7, Y5, Y5
-	VCMPPD       $0x11, Y7, Y5, Y7
-	VADDPD       Y6, Y5, Y3
-	VANDNPD      Y3, Y7, Y3
-	VANDPD       Y4, Y3, Y3
-	VANDNPD      f64_8000000000000000<>+0(SB), Y7, Y7
-	VXORPD       Y7, Y6, Y6
-	VORPD        f64_8000000000000000<>+0(SB), Y5, Y7
-	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y8
-	VANDPD       Y4, Y8, Y8
-	VMOVUPD      Y7, Y9
-	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y9
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y9, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y7
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y7
-	VADDPD       Y6, Y7, Y7
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y4
-	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
-	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y4
-	VPSLLQ       $0x34, Y9, Y9
-	VMULPD       Y9, Y4, Y4
-	VANDPD       Y8, Y4, Y4
-	VPBROADCASTB 1(R10)(R12*1), Y7
-	VANDPD       bits64odd<>+0(SB), Y7, Y7
-	VPCMPEQQ     bits64odd<>+0(SB), Y7, Y7
-	VMOVUPD      448(BP), Y6
-	VMOVUPD      96(R9)(AX*1), Y9
-	VMOVUPD      96(R8)(AX*1), Y8
-	VBLENDVPD    Y7, Y9, Y8, Y8
-	VMULPD       Y8, Y6, Y6
-	VANDPD       f64_8000000000000000<>+0(SB), Y7, Y8
-	VXORPD       Y8, Y6, Y6
-	VPBROADCASTB 1(R11)(R12*1), Y8
-	VANDPD       bits64odd<>+0(SB), Y8, Y8
-	VPCMPEQQ     bits64odd<>+0(SB), Y8, Y8
-	VORPS        Y7, Y8, Y8
-	VMULPD       Y4, Y6, Y7
-	VBLENDVPD    Y5, Y7, Y6, Y6
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y4, Y7
-	VDIVPD       Y7, Y6, Y6
-	VANDPD       Y8, Y6, Y6
-	VPBROADCASTB 257(BP), Y5
-	VANDPD       bits64odd<>+0(SB), Y5, Y5
-	VPCMPEQQ     bits64odd<>+0(SB), Y5, Y5
-	VMASKMOVPD   Y6, Y5, 96(DX)(AX*1)
-	VMAXPD       Y1, Y4, Y5
-	VMINPD       Y1, Y4, Y6
-	VADDPD       Y6, Y5, Y7
-	VSUBPD       Y5, Y7, Y5
-	VSUBPD       Y5, Y6, Y6
-	VDIVPD       Y7, Y1, Y5
-	VMULPD       Y5, Y6, Y6
-	VPADDQ       f64_95f619980c433<>+0(SB), Y7, Y5
-	VPSRLQ       $0x34, Y5, Y7
-	VORPD        f64_4330000000000000<>+0(SB), Y7, Y7
-	VSUBPD       f64_43300000000003ff<>+0(SB), Y7, Y7
-	VANDPD       f64_fffffffffffff<>+0(SB), Y5, Y5
-	VPADDQ       f64_3fe6a09e667f3bcd<>+0(SB), Y5, Y5
-	VSUBPD       Y1, Y5, Y5
-	VXORPS       Y8, Y8, Y8
-	VCMPPD       $0x00, Y8, Y7, Y9
-	VBLENDVPD    Y9, Y4, Y5, Y5
-	VBLENDVPD    Y9, Y8, Y6, Y6
-	VADDPD       f64_4000000000000000<>+0(SB), Y5, Y4
-	VDIVPD       Y4, Y5, Y4
-	VMULPD       Y4, Y4, Y8
-	VMOVUPD      f64_3fc2f03ba7b2af25<>+0(SB), Y9
-	VFMADD213PD  f64_3fc39a1e8c406a7b<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fc74663ced88dd5<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fcc71c521450bde<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd24924941e155d<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fd999999997ff19<>+0(SB), Y8, Y9
-	VFMADD213PD  f64_3fe5555555555592<>+0(SB), Y8, Y9
-	VMULPD       f64_3fe0000000000000<>+0(SB), Y5, Y10
-	VMULPD       Y5, Y10, Y10
-	VFMADD213PD  Y10, Y8, Y9
-	VFMADD231PD  f64_3dea39ef35793c76<>+0(SB), Y7, Y6
-	VFMADD231PD  Y9, Y4, Y6
-	VSUBPD       Y6, Y10, Y10
-	VSUBPD       Y10, Y5, Y5
-	VFMADD231PD  f64_3fe62e42fee00000<>+0(SB), Y7, Y5
-	VADDPD       Y5, Y3, Y3
-	VPBROADCASTB 1(R10)(R12*1), Y4
-	VANDPD       bits64odd<>+0(SB), Y4, Y4
-	VPCMPEQQ     bits64odd<>+0(SB), Y4, Y4
-	VMOVUPD      96(R9)(AX*1), Y6
-	VMOVUPD      96(R8)(AX*1), Y5
-	VBLENDVPD    Y4, Y6, Y5, Y5
-	VMULPD       Y3, Y5, Y3
-	VADDPD       Y3, Y2, Y2
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      416(BP), Y4
-	VADDPD       Y2, Y3, Y5
-	VMAXPD       Y2, Y3, Y6
-	VMINPD       Y2, Y3, Y2
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y2, Y2
-	VADDPD       Y2, Y4, Y4
-	VMOVAPD      Y5, Y3
-	VMOVUPD      Y3, 352(BP)
-	VMOVUPD      Y4, 416(BP)
-	ADDQ         $0x40, AX
-	XORQ         R13, R13
-	JMP          added243
-
-done246:
-	MOVQ       stride+64(FP), CX
-	SHLQ       $0x03, CX
-	ADDQ       x+56(FP), CX
-	MOVQ       CX, x+56(FP)
-	MOVQ       dst+16(FP), R12
-	CMPQ       R12, DX
-	JEQ        direct252
-	MOVQ       n+80(FP), DX
-	ANDQ       $0x1f, DX
-	SUBQ       $0x10, DX
-	LEAQ       tail<>+0(SB), R13
-	SHLQ       $0x03, DX
-	SUBQ       DX, R13
-	VMOVUPD    (BP), Y2
-	VMOVUPD    Y2, -256(R12)(AX*1)
-	VMOVUPD    32(BP), Y2
-	VMOVUPD    Y2, -224(R12)(AX*1)
-	VMOVUPD    64(BP), Y2
-	VMOVUPD    Y2, -192(R12)(AX*1)
-	VMOVUPD    96(BP), Y2
-	VMOVUPD    Y2, -160(R12)(AX*1)
-	VMOVUPD    128(BP), Y2
-	VMOVUPD    256(R13), Y3
-	VMASKMOVPD Y2, Y3, -128(R12)(AX*1)
-	VMOVUPD    160(BP), Y2
-	VMOVUPD    288(R13), Y3
-	VMASKMOVPD Y2, Y3, -96(R12)(AX*1)
-	VMOVUPD    192(BP), Y2
-	VMOVUPD    320(R13), Y3
-	VMASKMOVPD Y2, Y3, -64(R12)(AX*1)
-	VMOVUPD    224(BP), Y2
-	VMOVUPD    352(R13), Y3
-	VMASKMOVPD Y2, Y3, -32(R12)(AX*1)
-
-direct252:
-	MOVQ         dstStride+24(FP), DX
-	SHLQ         $0x03, DX
-	ADDQ         dst+16(FP), DX
-	MOVQ         DX, dst+16(FP)
-	MOVQ         words+104(FP), AX
-	SHLQ         $0x03, AX
-	ADDQ         AX, R10
-	ADDQ         AX, R11
-	ADDQ         $0x18, p+120(FP)
-	MOVQ         sum+0(FP), AX
-	VMOVUPD      320(BP), Y2
-	VMOVUPD      352(BP), Y3
-	VMOVUPD      384(BP), Y4
-	VMOVUPD      416(BP), Y5
-	VADDPD       Y5, Y4, Y4
-	VADDPD       Y3, Y2, Y5
-	VMAXPD       Y3, Y2, Y6
-	VMINPD       Y3, Y2, Y3
-	VSUBPD       Y6, Y5, Y6
-	VSUBPD       Y6, Y3, Y3
-	VADDPD       Y3, Y4, Y4
-	VMOVAPD      Y5, Y2
-	VEXTRACTF128 $0x01, Y2, X3
-	VEXTRACTF128 $0x01, Y4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VUNPCKHPD    X2, X2, X3
-	VUNPCKHPD    X4, X4, X5
-	VADDPD       X5, X4, X4
-	VADDPD       X3, X2, X5
-	VMAXPD       X3, X2, X6
-	VMINPD       X3, X2, X3
-	VSUBPD       X6, X5, X6
-	VSUBPD       X6, X3, X3
-	VADDPD       X3, X4, X4
-	VMOVAPD      X5, X2
-	VADDPD       X4, X2, X2
-	VMOVSD       X2, (AX)
-	ADDQ         $0x08, sum+0(FP)
-	DECQ         rows+72(FP)
-	JNZ          row240
-
-last241:
-	TESTQ DI, DI
-	JZ    none254
-
-more253:
-	TESTQ      $0x00000f00, BX
-	JNZ        same255
-	PREFETCHT0 16384(BX)
-
-same255:
-	VMOVUPD  (SI), Y0
-	VMOVNTPD Y0, (BX)
-	VMOVUPD  32(SI), Y0
-	VMOVNTPD Y0, 32(BX)
-	VMOVUPD  64(SI), Y0
-	VMOVNTPD Y0, 64(BX)
-	VMOVUPD  96(SI), Y0
-	VMOVNTPD Y0, 96(BX)
-	VMOVUPD  128(SI), Y0
-	VMOVNTPD Y0, 128(BX)
-	VMOVUPD  160(SI), Y0
-	VMOVNTPD Y0, 160(BX)
-	VMOVUPD  192(SI), Y0
-	VMOVNTPD Y0, 192(BX)
-	VMOVUPD  224(SI), Y0
-	VMOVNTPD Y0, 224(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-	JNZ      more253
-
-none254:
-	VZEROUPPER
-	RET
-
-// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted64AVX2(SB), $1664-168
+TEXT ·bceGradShifted64AVX2(SB), $1664-152
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last256
+	JEQ          last238
 	CMPQ         n+80(FP), $0x00
-	JEQ          last256
+	JEQ          last238
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -10883,10 +6912,10 @@ TEXT ·bceGradShifted64AVX2(SB), $1664-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         304(BP), $0x00
-	JG           same258
+	JG           same240
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none259
+	JZ           none241
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -10899,7 +6928,7 @@ TEXT ·bceGradShifted64AVX2(SB), $1664-168
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same258:
+same240:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -10907,15 +6936,15 @@ same258:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other260
+	JNE     other242
 
-ready261:
+ready243:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none259:
+none241:
 	VPBROADCASTD 768(BP)(R12*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(R10)
@@ -11023,14 +7052,14 @@ none259:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group257:
+group239:
 	TESTQ      DX, DX
-	JZ         none262
+	JZ         none244
 	TESTQ      $0x00000f00, AX
-	JNZ        same263
+	JNZ        same245
 	PREFETCHT0 16384(AX)
 
-same263:
+same245:
 	VMOVUPD  (CX), Y2
 	VMOVNTPD Y2, (AX)
 	VMOVUPD  32(CX), Y2
@@ -11051,12 +7080,12 @@ same263:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none262:
+none244:
 	CMPQ         304(BP), $0x00
-	JG           same264
+	JG           same246
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none265
+	JZ           none247
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -11069,7 +7098,7 @@ none262:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same264:
+same246:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -11077,19 +7106,19 @@ same264:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other266
+	JNE     other248
 
-ready267:
+ready249:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none265:
+none247:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into268
+	JEQ  into250
 
-entered269:
+entered251:
 	VMOVUPD      512(BP)(R11*1), Y2
 	VMOVUPD      544(BP)(R11*1), Y3
 	VMOVUPD      576(BP)(R11*1), Y4
@@ -11301,14 +7330,14 @@ entered269:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second271
+	JNZ          second253
 	CMPQ         R8, $0x10
-	JLE          both272
+	JLE          both254
 	VMOVUPD      Y6, 1536(BP)
 	VMOVUPD      Y7, 1568(BP)
-	JMP          added270
+	JMP          added252
 
-second271:
+second253:
 	VMOVUPD     1536(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -11316,7 +7345,7 @@ second271:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both272:
+both254:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -11416,16 +7445,16 @@ both272:
 	VMOVUPD     Y2, 416(BP)
 	VMOVUPD     Y4, 480(BP)
 
-added270:
+added252:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  out273
+	JEQ  out255
 
-left274:
+left256:
 	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 	SUBQ         $0x10, R8
-	JG           group257
+	JG           group239
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      384(BP), Y2
 	VMOVUPD      416(BP), Y3
@@ -11464,7 +7493,7 @@ left274:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end276
+	JZ           end258
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
@@ -11475,9 +7504,9 @@ left274:
 	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group257
+	JMP          group239
 
-other260:
+other242:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -11500,9 +7529,9 @@ other260:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready261
+	JMP          ready243
 
-other266:
+other248:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -11525,14 +7554,14 @@ other266:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready267
+	JMP          ready249
 
-into268:
+into250:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered269
+	JMP  entered251
 
-out273:
+out255:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -11552,19 +7581,19 @@ out273:
 	VMOVUPD    96(BP), Y2
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, 96(R9)
-	JMP        left274
+	JMP        left256
 
-end276:
-last256:
+end258:
+last238:
 	TESTQ DX, DX
-	JZ    none278
+	JZ    none260
 
-more277:
+more259:
 	TESTQ      $0x00000f00, AX
-	JNZ        same279
+	JNZ        same261
 	PREFETCHT0 16384(AX)
 
-same279:
+same261:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -11584,24 +7613,24 @@ same279:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more277
+	JNZ      more259
 
-none278:
+none260:
 	VZEROUPPER
 	RET
 
-// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGrad64AVX2(SB), $1600-168
+TEXT ·bceGrad64AVX2(SB), $1600-152
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last280
+	JEQ          last262
 	CMPQ         n+80(FP), $0x00
-	JEQ          last280
+	JEQ          last262
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -11643,17 +7672,17 @@ TEXT ·bceGrad64AVX2(SB), $1600-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         232(BP), $0x00
-	JG           same282
+	JG           same264
 	LEAQ         (BP), R10
 	DECQ         240(BP)
-	JZ           none283
+	JZ           none265
 	ADDQ         256(BP), BX
 	ADDQ         248(BP), SI
 	ADDQ         248(BP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 232(BP)
 
-same282:
+same264:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -11661,15 +7690,15 @@ same282:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other284
+	JNE     other266
 
-ready285:
+ready267:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none283:
+none265:
 	VPBROADCASTD 704(BP)(R12*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(R10)
@@ -11729,14 +7758,14 @@ none283:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group281:
+group263:
 	TESTQ      DX, DX
-	JZ         none286
+	JZ         none268
 	TESTQ      $0x00000f00, AX
-	JNZ        same287
+	JNZ        same269
 	PREFETCHT0 16384(AX)
 
-same287:
+same269:
 	VMOVUPD  (CX), Y4
 	VMOVNTPD Y4, (AX)
 	VMOVUPD  32(CX), Y4
@@ -11757,19 +7786,19 @@ same287:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none286:
+none268:
 	CMPQ 232(BP), $0x00
-	JG   same288
+	JG   same270
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JZ   none289
+	JZ   none271
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same288:
+same270:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -11777,19 +7806,19 @@ same288:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other290
+	JNE     other272
 
-ready291:
+ready273:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none289:
+none271:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into292
+	JEQ  into274
 
-entered293:
+entered275:
 	VMOVUPD      448(BP)(R11*1), Y4
 	VMOVUPD      480(BP)(R11*1), Y5
 	VMOVUPD      512(BP)(R11*1), Y6
@@ -11953,14 +7982,14 @@ entered293:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second295
+	JNZ          second277
 	CMPQ         R8, $0x10
-	JLE          both296
+	JLE          both278
 	VMOVUPD      Y8, 1472(BP)
 	VMOVUPD      Y9, 1504(BP)
-	JMP          added294
+	JMP          added276
 
-second295:
+second277:
 	VMOVUPD     1472(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -11968,7 +7997,7 @@ second295:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both296:
+both278:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -12068,16 +8097,16 @@ both296:
 	VMOVUPD     Y4, 352(BP)
 	VMOVUPD     Y6, 416(BP)
 
-added294:
+added276:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  out297
+	JEQ  out279
 
-left298:
+left280:
 	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 	SUBQ         $0x10, R8
-	JG           group281
+	JG           group263
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      320(BP), Y4
 	VMOVUPD      352(BP), Y5
@@ -12116,7 +8145,7 @@ left298:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end300
+	JZ           end282
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
@@ -12127,9 +8156,9 @@ left298:
 	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group281
+	JMP          group263
 
-other284:
+other266:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -12151,9 +8180,9 @@ other284:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready285
+	JMP          ready267
 
-other290:
+other272:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -12175,14 +8204,14 @@ other290:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready291
+	JMP          ready273
 
-into292:
+into274:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered293
+	JMP  entered275
 
-out297:
+out279:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -12202,19 +8231,19 @@ out297:
 	VMOVUPD    96(BP), Y4
 	VMOVUPD    352(R13), Y5
 	VMASKMOVPD Y4, Y5, 96(R9)
-	JMP        left298
+	JMP        left280
 
-end300:
-last280:
+end282:
+last262:
 	TESTQ DX, DX
-	JZ    none302
+	JZ    none284
 
-more301:
+more283:
 	TESTQ      $0x00000f00, AX
-	JNZ        same303
+	JNZ        same285
 	PREFETCHT0 16384(AX)
 
-same303:
+same285:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -12234,645 +8263,786 @@ same303:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more301
+	JNZ      more283
 
-none302:
+none284:
 	VZEROUPPER
 	RET
 
-// func bceSumsWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceSumsWeighted64AVX512(SB), NOSPLIT, $256-144
-	MOVQ         x+32(FP), CX
-	MOVQ         negWeight+104(FP), DX
-	MOVQ         posWeight+112(FP), BX
-	MOVQ         pos+64(FP), SI
-	MOVQ         neg+72(FP), DI
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	CMPQ         rows+48(FP), $0x00
-	JZ           last305
+// func weightedBCE64AVX2(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, shifted int, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·weightedBCE64AVX2(SB), $800-136
+	LEAQ    63(SP), BP
+	ANDQ    $-64, BP
+	MOVQ    x+32(FP), CX
+	MOVQ    t+48(FP), DX
+	MOVQ    dst+16(FP), BX
+	MOVQ    negWeight+120(FP), SI
+	MOVQ    posWeight+128(FP), DI
+	MOVQ    terms+8(FP), R8
+	MOVQ    pos+80(FP), R9
+	MOVQ    neg+88(FP), R10
+	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
+	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
+	CMPQ    rows+64(FP), $0x00
+	JZ      last287
 
-row304:
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	MOVQ         p+96(FP), AX
-	VBROADCASTSD 8(AX), Z8
-	VBROADCASTSD 16(AX), Z9
+row286:
+	VXORPS       Y2, Y2, Y2
+	VMOVUPD      Y2, 512(BP)
+	VMOVUPD      Y2, 544(BP)
+	VMOVUPD      Y2, 576(BP)
+	VMOVUPD      Y2, 608(BP)
+	MOVQ         p+104(FP), AX
+	VBROADCASTSD (AX), Y2
+	VMOVUPD      Y2, 640(BP)
+	VBROADCASTSD 8(AX), Y2
+	VMOVUPD      Y2, 672(BP)
+	VBROADCASTSD 16(AX), Y2
+	VMOVUPD      Y2, 704(BP)
+	ADDQ         $0x18, p+104(FP)
 	XORQ         AX, AX
-	MOVQ         n+56(FP), R9
-	SUBQ         $0x20, R9
-	JL           rest308
+	MOVQ         n+72(FP), R12
+	SUBQ         $0x20, R12
+	JL           rest290
 
-group306:
-	PREFETCHT0       12288(CX)(AX*1)
-	PREFETCHT0       12352(CX)(AX*1)
-	PREFETCHT0       12416(CX)(AX*1)
-	PREFETCHT0       12480(CX)(AX*1)
-	MOVQ             AX, R8
-	SHRQ             $0x06, R8
-	KMOVB            (SI)(R8*1), K1
-	KMOVB            (DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          (CX)(AX*1), Z10
-	VSUBPD           Z8, Z10, Z11
-	VSUBPD           Z10, Z11, Z13
-	VSUBPD           Z13, Z11, Z12
-	VSUBPD           Z12, Z10, Z12
-	VADDPD           Z8, Z13, Z13
-	VSUBPD           Z13, Z12, Z12
-	VSUBPD           Z9, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z11, K2, K1
-	VADDPD.Z         Z12, Z11, K1, Z10
-	VXORPD           Z2, Z12, K1, Z12
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K2, K2
-	KMOVB            1(SI)(R8*1), K1
-	KMOVB            1(DI)(R8*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD          64(CX)(AX*1), Z13
-	VSUBPD           Z8, Z13, Z14
-	VSUBPD           Z13, Z14, Z16
-	VSUBPD           Z16, Z14, Z15
-	VSUBPD           Z15, Z13, Z15
-	VADDPD           Z8, Z16, Z16
-	VSUBPD           Z16, Z15, Z15
-	VSUBPD           Z9, Z15, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z14, K3, K1
-	VADDPD.Z         Z15, Z14, K1, Z13
-	VXORPD           Z2, Z15, K1, Z15
-	VORPD            Z2, Z14, Z14
-	VCMPPD           $0x15, Z1, Z14, K3, K3
-	VMOVUPD          Z11, Z18
-	VFMADD213PD      Z0, Z6, Z18
-	VMOVUPD          Z14, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VSUBPD           Z0, Z18, Z16
-	VSUBPD           Z0, Z19, Z17
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
-	VADDPD           Z12, Z11, Z11
-	VADDPD           Z15, Z14, Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VPSLLQ           $0x34, Z18, Z18
-	VPSLLQ           $0x34, Z19, Z19
-	VMULPD.Z         Z18, Z16, K2, Z16
-	VMULPD.Z         Z19, Z17, K3, Z17
-	VMAXPD           Z7, Z16, Z11
-	VMINPD           Z7, Z16, Z12
-	VADDPD           Z12, Z11, Z14
-	VSUBPD           Z11, Z14, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z14, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
-	VPSRLQ           $0x34, Z11, Z14
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z14, K1
-	VMOVAPD          Z16, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
-	VDIVPD           Z15, Z11, Z15
-	VMULPD           Z15, Z15, Z16
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z18
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z18
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z18
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z18
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z18
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z18
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z19
-	VMULPD           Z11, Z19, Z19
-	VFMADD213PD      Z19, Z16, Z18
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
-	VFMADD231PD      Z18, Z15, Z12
-	VSUBPD           Z12, Z19, Z19
-	VSUBPD           Z19, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
-	VADDPD           Z11, Z10, Z10
-	KMOVB            (SI)(R8*1), K1
-	VMOVUPD          (BX)(AX*1), Z12
-	VMOVUPD          (DX)(AX*1), Z11
-	VMOVAPD          Z12, K1, Z11
-	VMULPD           Z10, Z11, Z10
-	VMAXPD           Z7, Z17, Z11
-	VMINPD           Z7, Z17, Z12
-	VADDPD           Z12, Z11, Z14
-	VSUBPD           Z11, Z14, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z14, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
-	VPSRLQ           $0x34, Z11, Z14
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z14, K1
-	VMOVAPD          Z17, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
-	VDIVPD           Z15, Z11, Z15
-	VMULPD           Z15, Z15, Z16
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z17
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z18
-	VMULPD           Z11, Z18, Z18
-	VFMADD213PD      Z18, Z16, Z17
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
-	VFMADD231PD      Z17, Z15, Z12
-	VSUBPD           Z12, Z18, Z18
-	VSUBPD           Z18, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
-	VADDPD           Z11, Z13, Z13
-	KMOVB            1(SI)(R8*1), K1
-	VMOVUPD          64(BX)(AX*1), Z12
-	VMOVUPD          64(DX)(AX*1), Z11
-	VMOVAPD          Z12, K1, Z11
-	VMULPD           Z13, Z11, Z13
-	VADDPD           Z13, Z10, Z10
-	KMOVB            2(SI)(R8*1), K1
-	KMOVB            2(DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          128(CX)(AX*1), Z11
-	VSUBPD           Z8, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z8, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z9, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            3(SI)(R8*1), K1
-	KMOVB            3(DI)(R8*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD          192(CX)(AX*1), Z14
-	VSUBPD           Z8, Z14, Z15
-	VSUBPD           Z14, Z15, Z17
-	VSUBPD           Z17, Z15, Z16
-	VSUBPD           Z16, Z14, Z16
-	VADDPD           Z8, Z17, Z17
-	VSUBPD           Z17, Z16, Z16
-	VSUBPD           Z9, Z16, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K1, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z15, K3, K1
-	VADDPD.Z         Z16, Z15, K1, Z14
-	VXORPD           Z2, Z16, K1, Z16
-	VORPD            Z2, Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K3, K3
-	VMOVUPD          Z12, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VMOVUPD          Z15, Z20
-	VFMADD213PD      Z0, Z6, Z20
-	VSUBPD           Z0, Z19, Z17
-	VSUBPD           Z0, Z20, Z18
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VADDPD           Z13, Z12, Z12
-	VADDPD           Z16, Z15, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VPSLLQ           $0x34, Z19, Z19
-	VPSLLQ           $0x34, Z20, Z20
-	VMULPD.Z         Z19, Z17, K2, Z17
-	VMULPD.Z         Z20, Z18, K3, Z18
-	VMAXPD           Z7, Z17, Z12
-	VMINPD           Z7, Z17, Z13
-	VADDPD           Z13, Z12, Z15
-	VSUBPD           Z12, Z15, Z12
-	VSUBPD           Z12, Z13, Z13
-	VDIVPD           Z15, Z7, Z12
-	VMULPD           Z12, Z13, Z13
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ           $0x34, Z12, Z15
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD           Z7, Z12, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMOVAPD          Z17, K1, Z12
-	VMOVAPD          Z5, K1, Z13
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD           Z16, Z12, Z16
-	VMULPD           Z16, Z16, Z17
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z19
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z20
-	VMULPD           Z12, Z20, Z20
-	VFMADD213PD      Z20, Z17, Z19
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD      Z19, Z16, Z13
-	VSUBPD           Z13, Z20, Z20
-	VSUBPD           Z20, Z12, Z12
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD           Z12, Z11, Z11
-	KMOVB            2(SI)(R8*1), K1
-	VMOVUPD          128(BX)(AX*1), Z13
-	VMOVUPD          128(DX)(AX*1), Z12
-	VMOVAPD          Z13, K1, Z12
-	VMULPD           Z11, Z12, Z11
-	VMAXPD           Z7, Z18, Z12
-	VMINPD           Z7, Z18, Z13
-	VADDPD           Z13, Z12, Z15
-	VSUBPD           Z12, Z15, Z12
-	VSUBPD           Z12, Z13, Z13
-	VDIVPD           Z15, Z7, Z12
-	VMULPD           Z12, Z13, Z13
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ           $0x34, Z12, Z15
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD           Z7, Z12, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMOVAPD          Z18, K1, Z12
-	VMOVAPD          Z5, K1, Z13
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD           Z16, Z12, Z16
-	VMULPD           Z16, Z16, Z17
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD           Z12, Z19, Z19
-	VFMADD213PD      Z19, Z17, Z18
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD      Z18, Z16, Z13
-	VSUBPD           Z13, Z19, Z19
-	VSUBPD           Z19, Z12, Z12
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD           Z12, Z14, Z14
-	KMOVB            3(SI)(R8*1), K1
-	VMOVUPD          192(BX)(AX*1), Z13
-	VMOVUPD          192(DX)(AX*1), Z12
-	VMOVAPD          Z13, K1, Z12
-	VMULPD           Z14, Z12, Z14
-	VADDPD           Z14, Z11, Z11
-	VADDPD           Z11, Z10, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
+group288:
+	PREFETCHT0 12288(CX)(AX*1)
+	PREFETCHT0 12352(CX)(AX*1)
+	PREFETCHT0 12416(CX)(AX*1)
+	PREFETCHT0 12480(CX)(AX*1)
 
-added307:
-	ADDQ $+256, AX
-	SUBQ $0x20, R9
-	JGE  group306
+half293:
+	MOVQ         AX, R11
+	SHRQ         $0x06, R11
+	LEAQ         bits64both<>+0(SB), R13
+	MOVQ         AX, R14
+	ANDQ         $0x20, R14
+	ADDQ         R13, R14
+	VPBROADCASTB (R9)(R11*1), Y2
+	VANDPD       (R14), Y2, Y2
+	VPCMPEQQ     (R14), Y2, Y2
+	VPBROADCASTB (R10)(R11*1), Y7
+	VANDPD       (R14), Y7, Y7
+	VPCMPEQQ     (R14), Y7, Y7
+	VORPS        Y2, Y7, Y7
+	VANDPD       f64_3ff0000000000000<>+0(SB), Y2, Y2
+	TESTQ        DX, DX
+	JZ           hard294
+	VMOVUPD      (DX)(AX*1), Y2
 
-rest308:
-	ADDQ      $0x20, R9
-	JLE       done310
-	CMPQ      R9, $0x10
-	JBE       short309
-	SUBQ      $0x10, R9
-	MOVQ      $-1, R8
-	BZHIQ     R9, R8, R8
-	KMOVB     R8, K1
-	SHRQ      $0x08, R8
-	KMOVB     R8, K2
-	VMOVUPD   (CX)(AX*1), Z10
-	VMOVUPD   Z10, (SP)
-	VMOVUPD   64(CX)(AX*1), Z10
-	VMOVUPD   Z10, 64(SP)
-	VMOVUPD.Z 128(CX)(AX*1), K1, Z10
-	VMOVUPD   Z10, 128(SP)
-	VMOVUPD.Z 192(CX)(AX*1), K2, Z10
-	VMOVUPD   Z10, 192(SP)
-	LEAQ      (SP), CX
-	SUBQ      AX, CX
-	XORQ      R9, R9
-	JMP       group306
+hard294:
+	VMOVUPD (CX)(AX*1), Y6
+	VXORPS  Y8, Y8, Y8
+	CMPQ    shifted+112(FP), $0x00
+	JEQ     plain295
+	VSUBPD  672(BP), Y6, Y3
+	VSUBPD  Y6, Y3, Y4
+	VSUBPD  Y4, Y3, Y5
+	VSUBPD  Y5, Y6, Y5
+	VADDPD  672(BP), Y4, Y4
+	VSUBPD  Y4, Y5, Y5
+	VSUBPD  704(BP), Y5, Y5
+	VMOVUPD Y3, Y6
+	VMOVUPD Y5, Y8
 
-short309:
-	MOVQ             AX, R8
-	SHRQ             $0x06, R8
-	KMOVB            (SI)(R8*1), K1
-	KMOVB            (DI)(R8*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (CX)(AX*1), K2, Z10
-	VSUBPD           Z8, Z10, Z11
-	VSUBPD           Z10, Z11, Z13
-	VSUBPD           Z13, Z11, Z12
-	VSUBPD           Z12, Z10, Z12
-	VADDPD           Z8, Z13, Z13
-	VSUBPD           Z13, Z12, Z12
-	VSUBPD           Z9, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z11, K1, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z11, K2, K1
-	VADDPD.Z         Z12, Z11, K1, Z10
-	VXORPD           Z2, Z12, K1, Z12
-	VORPD            Z2, Z11, Z11
-	VCMPPD           $0x15, Z1, Z11, K2, K2
-	KMOVB            1(SI)(R8*1), K1
-	KMOVB            1(DI)(R8*1), K3
-	KORW             K1, K3, K3
-	VMOVUPD.Z        64(CX)(AX*1), K3, Z13
-	VSUBPD           Z8, Z13, Z14
-	VSUBPD           Z13, Z14, Z16
-	VSUBPD           Z16, Z14, Z15
-	VSUBPD           Z15, Z13, Z15
-	VADDPD           Z8, Z16, Z16
-	VSUBPD           Z16, Z15, Z15
-	VSUBPD           Z9, Z15, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K1, Z15
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z14, K3, K1
-	VADDPD.Z         Z15, Z14, K1, Z13
-	VXORPD           Z2, Z15, K1, Z15
-	VORPD            Z2, Z14, Z14
-	VCMPPD           $0x15, Z1, Z14, K3, K3
-	VMOVUPD          Z11, Z18
-	VFMADD213PD      Z0, Z6, Z18
-	VMOVUPD          Z14, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VSUBPD           Z0, Z18, Z16
-	VSUBPD           Z0, Z19, Z17
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z16, Z11
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z14
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z16, Z11
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z14
-	VADDPD           Z12, Z11, Z11
-	VADDPD           Z15, Z14, Z14
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z16
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z11, Z16
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z14, Z17
-	VPSLLQ           $0x34, Z18, Z18
-	VPSLLQ           $0x34, Z19, Z19
-	VMULPD.Z         Z18, Z16, K2, Z16
-	VMULPD.Z         Z19, Z17, K3, Z17
-	VMAXPD           Z7, Z16, Z11
-	VMINPD           Z7, Z16, Z12
-	VADDPD           Z12, Z11, Z14
-	VSUBPD           Z11, Z14, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z14, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
-	VPSRLQ           $0x34, Z11, Z14
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z14, K1
-	VMOVAPD          Z16, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
-	VDIVPD           Z15, Z11, Z15
-	VMULPD           Z15, Z15, Z16
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z18
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z18
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z18
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z18
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z18
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z18
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z19
-	VMULPD           Z11, Z19, Z19
-	VFMADD213PD      Z19, Z16, Z18
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
-	VFMADD231PD      Z18, Z15, Z12
-	VSUBPD           Z12, Z19, Z19
-	VSUBPD           Z19, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
-	VADDPD           Z11, Z10, Z10
-	KMOVB            (SI)(R8*1), K1
-	VMOVUPD          (BX)(AX*1), Z12
-	VMOVUPD          (DX)(AX*1), Z11
-	VMOVAPD          Z12, K1, Z11
-	VMULPD           Z10, Z11, Z10
-	VMAXPD           Z7, Z17, Z11
-	VMINPD           Z7, Z17, Z12
-	VADDPD           Z12, Z11, Z14
-	VSUBPD           Z11, Z14, Z11
-	VSUBPD           Z11, Z12, Z12
-	VDIVPD           Z14, Z7, Z11
-	VMULPD           Z11, Z12, Z12
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z14, Z11
-	VPSRLQ           $0x34, Z11, Z14
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z14, Z14
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z14, Z14
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z11, Z11
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z11, Z11
-	VSUBPD           Z7, Z11, Z11
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z14, K1
-	VMOVAPD          Z17, K1, Z11
-	VMOVAPD          Z5, K1, Z12
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z11, Z15
-	VDIVPD           Z15, Z11, Z15
-	VMULPD           Z15, Z15, Z16
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z17
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z16, Z17
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z16, Z17
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z11, Z18
-	VMULPD           Z11, Z18, Z18
-	VFMADD213PD      Z18, Z16, Z17
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z14, Z12
-	VFMADD231PD      Z17, Z15, Z12
-	VSUBPD           Z12, Z18, Z18
-	VSUBPD           Z18, Z11, Z11
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z14, Z11
-	VADDPD           Z11, Z13, Z13
-	KMOVB            1(SI)(R8*1), K1
-	VMOVUPD          64(BX)(AX*1), Z12
-	VMOVUPD          64(DX)(AX*1), Z11
-	VMOVAPD          Z12, K1, Z11
-	VMULPD           Z13, Z11, Z13
-	VADDPD           Z13, Z10, Z10
-	VADDPD           Z10, Z3, Z11
-	VMAXPD           Z10, Z3, Z12
-	VMINPD           Z10, Z3, Z10
-	VSUBPD           Z12, Z11, Z12
-	VSUBPD           Z12, Z10, Z10
-	VADDPD           Z10, Z4, Z4
-	VMOVAPD          Z11, Z3
-	XORQ             R9, R9
-	JMP              added307
+plain295:
+	VXORPS       Y3, Y3, Y3
+	VCMPPD       $0x15, Y3, Y6, Y3
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y4
+	VXORPD       Y4, Y8, Y8
+	VORPD        f64_8000000000000000<>+0(SB), Y6, Y6
+	VADDPD       Y8, Y6, Y4
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y6, Y5
+	VANDPD       Y7, Y5, Y5
+	VMOVUPD      Y6, Y10
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y10
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y10, Y9
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y9, Y6
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y9, Y6
+	VADDPD       Y8, Y6, Y6
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y9
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y6, Y9
+	VPSLLQ       $0x34, Y10, Y10
+	VMULPD       Y10, Y9, Y9
+	VANDPD       Y5, Y9, Y9
+	VMOVUPD      (SI)(AX*1), Y5
+	VFNMADD231PD (SI)(AX*1), Y2, Y5
+	VMULPD       (DI)(AX*1), Y2, Y2
+	VBLENDVPD    Y3, Y5, Y2, Y6
+	VADDPD       Y2, Y5, Y5
+	TESTQ        BX, BX
+	JZ           none296
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y2
+	VDIVPD       Y2, Y9, Y8
+	VMULPD       640(BP), Y5, Y2
+	VMULPD       640(BP), Y6, Y10
+	VFMSUB231PD  Y8, Y2, Y10
+	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y2
+	VXORPD       Y2, Y10, Y10
+	VANDPD       Y7, Y10, Y10
+	VMOVUPD      Y10, (BX)(AX*1)
 
-done310:
-	MOVQ          stride+40(FP), CX
-	SHLQ          $0x03, CX
-	ADDQ          x+32(FP), CX
-	MOVQ          CX, x+32(FP)
-	MOVQ          words+80(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          AX, SI
-	ADDQ          AX, DI
-	ADDQ          $0x18, p+96(FP)
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VADDPD        Y5, Y3, Y8
-	VMAXPD        Y5, Y3, Y9
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y9, Y8, Y9
-	VSUBPD        Y9, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y8, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+48(FP)
-	JNZ           row304
+none296:
+	VMAXPD      Y1, Y9, Y2
+	VMINPD      Y1, Y9, Y3
+	VADDPD      Y3, Y2, Y8
+	VSUBPD      Y2, Y8, Y2
+	VSUBPD      Y2, Y3, Y3
+	VDIVPD      Y8, Y1, Y2
+	VMULPD      Y2, Y3, Y3
+	VPADDQ      f64_95f619980c433<>+0(SB), Y8, Y2
+	VPSRLQ      $0x34, Y2, Y8
+	VORPD       f64_4330000000000000<>+0(SB), Y8, Y8
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y8, Y8
+	VANDPD      f64_fffffffffffff<>+0(SB), Y2, Y2
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y2, Y2
+	VSUBPD      Y1, Y2, Y2
+	VXORPS      Y10, Y10, Y10
+	VCMPPD      $0x00, Y10, Y8, Y11
+	VBLENDVPD   Y11, Y9, Y2, Y2
+	VBLENDVPD   Y11, Y10, Y3, Y3
+	VADDPD      f64_4000000000000000<>+0(SB), Y2, Y9
+	VDIVPD      Y9, Y2, Y9
+	VMULPD      Y9, Y9, Y10
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y11
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y10, Y11
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y10, Y11
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y2, Y12
+	VMULPD      Y2, Y12, Y12
+	VFMADD213PD Y12, Y10, Y11
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y8, Y3
+	VFMADD231PD Y11, Y9, Y3
+	VSUBPD      Y3, Y12, Y12
+	VSUBPD      Y12, Y2, Y2
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y8, Y2
+	VMULPD      Y5, Y2, Y2
+	VMULPD      Y4, Y6, Y6
+	VSUBPD      Y6, Y2, Y2
+	VANDPD      Y7, Y2, Y2
+	TESTQ       R8, R8
+	JZ          without297
+	VMOVUPD     Y2, (R8)(AX*1)
 
-last305:
+without297:
+	VPBROADCASTB 1(R9)(R11*1), Y3
+	VANDPD       (R14), Y3, Y3
+	VPCMPEQQ     (R14), Y3, Y3
+	VPBROADCASTB 1(R10)(R11*1), Y8
+	VANDPD       (R14), Y8, Y8
+	VPCMPEQQ     (R14), Y8, Y8
+	VORPS        Y3, Y8, Y8
+	VANDPD       f64_3ff0000000000000<>+0(SB), Y3, Y3
+	TESTQ        DX, DX
+	JZ           hard298
+	VMOVUPD      64(DX)(AX*1), Y3
+
+hard298:
+	VMOVUPD 64(CX)(AX*1), Y7
+	VXORPS  Y9, Y9, Y9
+	CMPQ    shifted+112(FP), $0x00
+	JEQ     plain299
+	VSUBPD  672(BP), Y7, Y4
+	VSUBPD  Y7, Y4, Y5
+	VSUBPD  Y5, Y4, Y6
+	VSUBPD  Y6, Y7, Y6
+	VADDPD  672(BP), Y5, Y5
+	VSUBPD  Y5, Y6, Y6
+	VSUBPD  704(BP), Y6, Y6
+	VMOVUPD Y4, Y7
+	VMOVUPD Y6, Y9
+
+plain299:
+	VXORPS       Y4, Y4, Y4
+	VCMPPD       $0x15, Y4, Y7, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y5
+	VXORPD       Y5, Y9, Y9
+	VORPD        f64_8000000000000000<>+0(SB), Y7, Y7
+	VADDPD       Y9, Y7, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y6
+	VANDPD       Y8, Y6, Y6
+	VMOVUPD      Y7, Y11
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y10
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
+	VADDPD       Y9, Y7, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VPSLLQ       $0x34, Y11, Y11
+	VMULPD       Y11, Y10, Y10
+	VANDPD       Y6, Y10, Y10
+	VMOVUPD      64(SI)(AX*1), Y6
+	VFNMADD231PD 64(SI)(AX*1), Y3, Y6
+	VMULPD       64(DI)(AX*1), Y3, Y3
+	VBLENDVPD    Y4, Y6, Y3, Y7
+	VADDPD       Y3, Y6, Y6
+	TESTQ        BX, BX
+	JZ           none300
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y3
+	VDIVPD       Y3, Y10, Y9
+	VMULPD       640(BP), Y6, Y3
+	VMULPD       640(BP), Y7, Y11
+	VFMSUB231PD  Y9, Y3, Y11
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y3
+	VXORPD       Y3, Y11, Y11
+	VANDPD       Y8, Y11, Y11
+	VMOVUPD      Y11, 64(BX)(AX*1)
+
+none300:
+	VMAXPD      Y1, Y10, Y3
+	VMINPD      Y1, Y10, Y4
+	VADDPD      Y4, Y3, Y9
+	VSUBPD      Y3, Y9, Y3
+	VSUBPD      Y3, Y4, Y4
+	VDIVPD      Y9, Y1, Y3
+	VMULPD      Y3, Y4, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y9, Y3
+	VPSRLQ      $0x34, Y3, Y9
+	VORPD       f64_4330000000000000<>+0(SB), Y9, Y9
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y9, Y9
+	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VSUBPD      Y1, Y3, Y3
+	VXORPS      Y11, Y11, Y11
+	VCMPPD      $0x00, Y11, Y9, Y12
+	VBLENDVPD   Y12, Y10, Y3, Y3
+	VBLENDVPD   Y12, Y11, Y4, Y4
+	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y10
+	VDIVPD      Y10, Y3, Y10
+	VMULPD      Y10, Y10, Y11
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y12
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y11, Y12
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y13
+	VMULPD      Y3, Y13, Y13
+	VFMADD213PD Y13, Y11, Y12
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y9, Y4
+	VFMADD231PD Y12, Y10, Y4
+	VSUBPD      Y4, Y13, Y13
+	VSUBPD      Y13, Y3, Y3
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y9, Y3
+	VMULPD      Y6, Y3, Y3
+	VMULPD      Y5, Y7, Y7
+	VSUBPD      Y7, Y3, Y3
+	VANDPD      Y8, Y3, Y3
+	TESTQ       R8, R8
+	JZ          without301
+	VMOVUPD     Y3, 64(R8)(AX*1)
+
+without301:
+	VADDPD       Y3, Y2, Y2
+	VPBROADCASTB 2(R9)(R11*1), Y3
+	VANDPD       (R14), Y3, Y3
+	VPCMPEQQ     (R14), Y3, Y3
+	VPBROADCASTB 2(R10)(R11*1), Y8
+	VANDPD       (R14), Y8, Y8
+	VPCMPEQQ     (R14), Y8, Y8
+	VORPS        Y3, Y8, Y8
+	VANDPD       f64_3ff0000000000000<>+0(SB), Y3, Y3
+	TESTQ        DX, DX
+	JZ           hard302
+	VMOVUPD      128(DX)(AX*1), Y3
+
+hard302:
+	VMOVUPD 128(CX)(AX*1), Y7
+	VXORPS  Y9, Y9, Y9
+	CMPQ    shifted+112(FP), $0x00
+	JEQ     plain303
+	VSUBPD  672(BP), Y7, Y4
+	VSUBPD  Y7, Y4, Y5
+	VSUBPD  Y5, Y4, Y6
+	VSUBPD  Y6, Y7, Y6
+	VADDPD  672(BP), Y5, Y5
+	VSUBPD  Y5, Y6, Y6
+	VSUBPD  704(BP), Y6, Y6
+	VMOVUPD Y4, Y7
+	VMOVUPD Y6, Y9
+
+plain303:
+	VXORPS       Y4, Y4, Y4
+	VCMPPD       $0x15, Y4, Y7, Y4
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y5
+	VXORPD       Y5, Y9, Y9
+	VORPD        f64_8000000000000000<>+0(SB), Y7, Y7
+	VADDPD       Y9, Y7, Y5
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y7, Y6
+	VANDPD       Y8, Y6, Y6
+	VMOVUPD      Y7, Y11
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y11
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y11, Y10
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y10, Y7
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y10, Y7
+	VADDPD       Y9, Y7, Y7
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y10
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y7, Y10
+	VPSLLQ       $0x34, Y11, Y11
+	VMULPD       Y11, Y10, Y10
+	VANDPD       Y6, Y10, Y10
+	VMOVUPD      128(SI)(AX*1), Y6
+	VFNMADD231PD 128(SI)(AX*1), Y3, Y6
+	VMULPD       128(DI)(AX*1), Y3, Y3
+	VBLENDVPD    Y4, Y6, Y3, Y7
+	VADDPD       Y3, Y6, Y6
+	TESTQ        BX, BX
+	JZ           none304
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y3
+	VDIVPD       Y3, Y10, Y9
+	VMULPD       640(BP), Y6, Y3
+	VMULPD       640(BP), Y7, Y11
+	VFMSUB231PD  Y9, Y3, Y11
+	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y3
+	VXORPD       Y3, Y11, Y11
+	VANDPD       Y8, Y11, Y11
+	VMOVUPD      Y11, 128(BX)(AX*1)
+
+none304:
+	VMAXPD      Y1, Y10, Y3
+	VMINPD      Y1, Y10, Y4
+	VADDPD      Y4, Y3, Y9
+	VSUBPD      Y3, Y9, Y3
+	VSUBPD      Y3, Y4, Y4
+	VDIVPD      Y9, Y1, Y3
+	VMULPD      Y3, Y4, Y4
+	VPADDQ      f64_95f619980c433<>+0(SB), Y9, Y3
+	VPSRLQ      $0x34, Y3, Y9
+	VORPD       f64_4330000000000000<>+0(SB), Y9, Y9
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y9, Y9
+	VANDPD      f64_fffffffffffff<>+0(SB), Y3, Y3
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y3, Y3
+	VSUBPD      Y1, Y3, Y3
+	VXORPS      Y11, Y11, Y11
+	VCMPPD      $0x00, Y11, Y9, Y12
+	VBLENDVPD   Y12, Y10, Y3, Y3
+	VBLENDVPD   Y12, Y11, Y4, Y4
+	VADDPD      f64_4000000000000000<>+0(SB), Y3, Y10
+	VDIVPD      Y10, Y3, Y10
+	VMULPD      Y10, Y10, Y11
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y12
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y11, Y12
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y11, Y12
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y3, Y13
+	VMULPD      Y3, Y13, Y13
+	VFMADD213PD Y13, Y11, Y12
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y9, Y4
+	VFMADD231PD Y12, Y10, Y4
+	VSUBPD      Y4, Y13, Y13
+	VSUBPD      Y13, Y3, Y3
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y9, Y3
+	VMULPD      Y6, Y3, Y3
+	VMULPD      Y5, Y7, Y7
+	VSUBPD      Y7, Y3, Y3
+	VANDPD      Y8, Y3, Y3
+	TESTQ       R8, R8
+	JZ          without305
+	VMOVUPD     Y3, 128(R8)(AX*1)
+
+without305:
+	VPBROADCASTB 3(R9)(R11*1), Y4
+	VANDPD       (R14), Y4, Y4
+	VPCMPEQQ     (R14), Y4, Y4
+	VPBROADCASTB 3(R10)(R11*1), Y9
+	VANDPD       (R14), Y9, Y9
+	VPCMPEQQ     (R14), Y9, Y9
+	VORPS        Y4, Y9, Y9
+	VANDPD       f64_3ff0000000000000<>+0(SB), Y4, Y4
+	TESTQ        DX, DX
+	JZ           hard306
+	VMOVUPD      192(DX)(AX*1), Y4
+
+hard306:
+	VMOVUPD 192(CX)(AX*1), Y8
+	VXORPS  Y10, Y10, Y10
+	CMPQ    shifted+112(FP), $0x00
+	JEQ     plain307
+	VSUBPD  672(BP), Y8, Y5
+	VSUBPD  Y8, Y5, Y6
+	VSUBPD  Y6, Y5, Y7
+	VSUBPD  Y7, Y8, Y7
+	VADDPD  672(BP), Y6, Y6
+	VSUBPD  Y6, Y7, Y7
+	VSUBPD  704(BP), Y7, Y7
+	VMOVUPD Y5, Y8
+	VMOVUPD Y7, Y10
+
+plain307:
+	VXORPS       Y5, Y5, Y5
+	VCMPPD       $0x15, Y5, Y8, Y5
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
+	VXORPD       Y6, Y10, Y10
+	VORPD        f64_8000000000000000<>+0(SB), Y8, Y8
+	VADDPD       Y10, Y8, Y6
+	VCMPPD       $0x15, f64_c086229de89ac35d<>+0(SB), Y8, Y7
+	VANDPD       Y9, Y7, Y7
+	VMOVUPD      Y8, Y12
+	VFMADD213PD  f64_43380000000003ff<>+0(SB), Y0, Y12
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y12, Y11
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y11, Y8
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y11, Y8
+	VADDPD       Y10, Y8, Y8
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y11
+	VFMADD213PD  f64_3e928ad4c1ef8771<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y11
+	VFMADD213PD  f64_3ff0000000000000<>+0(SB), Y8, Y11
+	VPSLLQ       $0x34, Y12, Y12
+	VMULPD       Y12, Y11, Y11
+	VANDPD       Y7, Y11, Y11
+	VMOVUPD      192(SI)(AX*1), Y7
+	VFNMADD231PD 192(SI)(AX*1), Y4, Y7
+	VMULPD       192(DI)(AX*1), Y4, Y4
+	VBLENDVPD    Y5, Y7, Y4, Y8
+	VADDPD       Y4, Y7, Y7
+	TESTQ        BX, BX
+	JZ           none308
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y4
+	VDIVPD       Y4, Y11, Y10
+	VMULPD       640(BP), Y7, Y4
+	VMULPD       640(BP), Y8, Y12
+	VFMSUB231PD  Y10, Y4, Y12
+	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y4
+	VXORPD       Y4, Y12, Y12
+	VANDPD       Y9, Y12, Y12
+	VMOVUPD      Y12, 192(BX)(AX*1)
+
+none308:
+	VMAXPD      Y1, Y11, Y4
+	VMINPD      Y1, Y11, Y5
+	VADDPD      Y5, Y4, Y10
+	VSUBPD      Y4, Y10, Y4
+	VSUBPD      Y4, Y5, Y5
+	VDIVPD      Y10, Y1, Y4
+	VMULPD      Y4, Y5, Y5
+	VPADDQ      f64_95f619980c433<>+0(SB), Y10, Y4
+	VPSRLQ      $0x34, Y4, Y10
+	VORPD       f64_4330000000000000<>+0(SB), Y10, Y10
+	VSUBPD      f64_43300000000003ff<>+0(SB), Y10, Y10
+	VANDPD      f64_fffffffffffff<>+0(SB), Y4, Y4
+	VPADDQ      f64_3fe6a09e667f3bcd<>+0(SB), Y4, Y4
+	VSUBPD      Y1, Y4, Y4
+	VXORPS      Y12, Y12, Y12
+	VCMPPD      $0x00, Y12, Y10, Y13
+	VBLENDVPD   Y13, Y11, Y4, Y4
+	VBLENDVPD   Y13, Y12, Y5, Y5
+	VADDPD      f64_4000000000000000<>+0(SB), Y4, Y11
+	VDIVPD      Y11, Y4, Y11
+	VMULPD      Y11, Y11, Y12
+	VMOVUPD     f64_3fc2f03ba7b2af25<>+0(SB), Y13
+	VFMADD213PD f64_3fc39a1e8c406a7b<>+0(SB), Y12, Y13
+	VFMADD213PD f64_3fc74663ced88dd5<>+0(SB), Y12, Y13
+	VFMADD213PD f64_3fcc71c521450bde<>+0(SB), Y12, Y13
+	VFMADD213PD f64_3fd24924941e155d<>+0(SB), Y12, Y13
+	VFMADD213PD f64_3fd999999997ff19<>+0(SB), Y12, Y13
+	VFMADD213PD f64_3fe5555555555592<>+0(SB), Y12, Y13
+	VMULPD      f64_3fe0000000000000<>+0(SB), Y4, Y14
+	VMULPD      Y4, Y14, Y14
+	VFMADD213PD Y14, Y12, Y13
+	VFMADD231PD f64_3dea39ef35793c76<>+0(SB), Y10, Y5
+	VFMADD231PD Y13, Y11, Y5
+	VSUBPD      Y5, Y14, Y14
+	VSUBPD      Y14, Y4, Y4
+	VFMADD231PD f64_3fe62e42fee00000<>+0(SB), Y10, Y4
+	VMULPD      Y7, Y4, Y4
+	VMULPD      Y6, Y8, Y8
+	VSUBPD      Y8, Y4, Y4
+	VANDPD      Y9, Y4, Y4
+	TESTQ       R8, R8
+	JZ          without309
+	VMOVUPD     Y4, 192(R8)(AX*1)
+
+without309:
+	VADDPD  Y4, Y3, Y3
+	VADDPD  Y3, Y2, Y2
+	MOVQ    AX, R11
+	ANDQ    $0x20, R11
+	VMOVUPD 512(BP)(R11*1), Y3
+	VMOVUPD 576(BP)(R11*1), Y4
+	VADDPD  Y2, Y3, Y5
+	VMAXPD  Y2, Y3, Y6
+	VMINPD  Y2, Y3, Y2
+	VSUBPD  Y6, Y5, Y6
+	VSUBPD  Y6, Y2, Y2
+	VADDPD  Y2, Y4, Y4
+	VMOVAPD Y5, Y3
+	VMOVUPD Y3, 512(BP)(R11*1)
+	VMOVUPD Y4, 576(BP)(R11*1)
+	ADDQ    $0x20, AX
+	TESTQ   $0x00000020, AX
+	JNZ     half293
+	ADDQ    $+192, AX
+	SUBQ    $0x20, R12
+	JGE     group288
+
+rest290:
+	ADDQ       $0x20, R12
+	JLE        done292
+	LEAQ       tail<>+0(SB), R11
+	SHLQ       $0x03, R12
+	SUBQ       R12, R11
+	VMOVUPD    256(R11), Y2
+	VMASKMOVPD (CX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, (BP)
+	VMOVUPD    288(R11), Y2
+	VMASKMOVPD 32(CX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 32(BP)
+	VMOVUPD    320(R11), Y2
+	VMASKMOVPD 64(CX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 64(BP)
+	VMOVUPD    352(R11), Y2
+	VMASKMOVPD 96(CX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 96(BP)
+	VMOVUPD    384(R11), Y2
+	VMASKMOVPD 128(CX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 128(BP)
+	VMOVUPD    416(R11), Y2
+	VMASKMOVPD 160(CX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 160(BP)
+	VMOVUPD    448(R11), Y2
+	VMASKMOVPD 192(CX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 192(BP)
+	VMOVUPD    480(R11), Y2
+	VMASKMOVPD 224(CX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 224(BP)
+	LEAQ       (BP), CX
+	SUBQ       AX, CX
+	TESTQ      DX, DX
+	JZ         none310
+	VMOVUPD    256(R11), Y2
+	VMASKMOVPD (DX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 256(BP)
+	VMOVUPD    288(R11), Y2
+	VMASKMOVPD 32(DX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 288(BP)
+	VMOVUPD    320(R11), Y2
+	VMASKMOVPD 64(DX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 320(BP)
+	VMOVUPD    352(R11), Y2
+	VMASKMOVPD 96(DX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 352(BP)
+	VMOVUPD    384(R11), Y2
+	VMASKMOVPD 128(DX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 384(BP)
+	VMOVUPD    416(R11), Y2
+	VMASKMOVPD 160(DX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 416(BP)
+	VMOVUPD    448(R11), Y2
+	VMASKMOVPD 192(DX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 448(BP)
+	VMOVUPD    480(R11), Y2
+	VMASKMOVPD 224(DX)(AX*1), Y2, Y2
+	VMOVUPD    Y2, 480(BP)
+	LEAQ       256(BP), DX
+	SUBQ       AX, DX
+
+none310:
+	TESTQ BX, BX
+	JZ    none311
+	MOVQ  CX, BX
+
+none311:
+	XORQ R12, R12
+	JMP  group288
+
+done292:
+	MOVQ  stride+40(FP), CX
+	SHLQ  $0x03, CX
+	ADDQ  x+32(FP), CX
+	MOVQ  CX, x+32(FP)
+	TESTQ DX, DX
+	JZ    none312
+	MOVQ  tStride+56(FP), DX
+	SHLQ  $0x03, DX
+	ADDQ  t+48(FP), DX
+	MOVQ  DX, t+48(FP)
+
+none312:
+	MOVQ       dst+16(FP), R11
+	CMPQ       R11, BX
+	JEQ        direct313
+	MOVQ       n+72(FP), R12
+	ANDQ       $0x1f, R12
+	LEAQ       tail<>+0(SB), R13
+	SHLQ       $0x03, R12
+	SUBQ       R12, R13
+	VMOVUPD    (BP), Y2
+	VMOVUPD    256(R13), Y3
+	VMASKMOVPD Y2, Y3, -256(R11)(AX*1)
+	VMOVUPD    32(BP), Y2
+	VMOVUPD    288(R13), Y3
+	VMASKMOVPD Y2, Y3, -224(R11)(AX*1)
+	VMOVUPD    64(BP), Y2
+	VMOVUPD    320(R13), Y3
+	VMASKMOVPD Y2, Y3, -192(R11)(AX*1)
+	VMOVUPD    96(BP), Y2
+	VMOVUPD    352(R13), Y3
+	VMASKMOVPD Y2, Y3, -160(R11)(AX*1)
+	VMOVUPD    128(BP), Y2
+	VMOVUPD    384(R13), Y3
+	VMASKMOVPD Y2, Y3, -128(R11)(AX*1)
+	VMOVUPD    160(BP), Y2
+	VMOVUPD    416(R13), Y3
+	VMASKMOVPD Y2, Y3, -96(R11)(AX*1)
+	VMOVUPD    192(BP), Y2
+	VMOVUPD    448(R13), Y3
+	VMASKMOVPD Y2, Y3, -64(R11)(AX*1)
+	VMOVUPD    224(BP), Y2
+	VMOVUPD    480(R13), Y3
+	VMASKMOVPD Y2, Y3, -32(R11)(AX*1)
+
+direct313:
+	TESTQ BX, BX
+	JZ    none314
+	MOVQ  dstStride+24(FP), BX
+	SHLQ  $0x03, BX
+	ADDQ  dst+16(FP), BX
+	MOVQ  BX, dst+16(FP)
+
+none314:
+	MOVQ         words+96(FP), AX
+	SHLQ         $0x03, AX
+	ADDQ         AX, R9
+	ADDQ         AX, R10
+	MOVQ         sum+0(FP), AX
+	VMOVUPD      512(BP), Y2
+	VMOVUPD      544(BP), Y3
+	VMOVUPD      576(BP), Y4
+	VMOVUPD      608(BP), Y5
+	VADDPD       Y5, Y4, Y4
+	VADDPD       Y3, Y2, Y5
+	VMAXPD       Y3, Y2, Y6
+	VMINPD       Y3, Y2, Y3
+	VSUBPD       Y6, Y5, Y6
+	VSUBPD       Y6, Y3, Y3
+	VADDPD       Y3, Y4, Y4
+	VMOVAPD      Y5, Y2
+	VEXTRACTF128 $0x01, Y2, X3
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VUNPCKHPD    X2, X2, X3
+	VUNPCKHPD    X4, X4, X5
+	VADDPD       X5, X4, X4
+	VADDPD       X3, X2, X5
+	VMAXPD       X3, X2, X6
+	VMINPD       X3, X2, X3
+	VSUBPD       X6, X5, X6
+	VSUBPD       X6, X3, X3
+	VADDPD       X3, X4, X4
+	VMOVAPD      X5, X2
+	VADDPD       X4, X2, X2
+	VMOVSD       X2, (AX)
+	ADDQ         $0x08, sum+0(FP)
+	DECQ         rows+64(FP)
+	JNZ          row286
+
+last287:
 	VZEROUPPER
 	RET
 
-// func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+DATA bits64<>+0(SB)/8, $0x0000000000000001
+DATA bits64<>+8(SB)/8, $0x0000000000000002
+DATA bits64<>+16(SB)/8, $0x0000000000000004
+DATA bits64<>+24(SB)/8, $0x0000000000000008
+DATA bits64<>+32(SB)/8, $0x0000000000000001
+DATA bits64<>+40(SB)/8, $0x0000000000000002
+DATA bits64<>+48(SB)/8, $0x0000000000000004
+DATA bits64<>+56(SB)/8, $0x0000000000000008
+GLOBL bits64<>(SB), RODATA|NOPTR, $64
+
+DATA bits64odd<>+0(SB)/8, $0x0000000000000010
+DATA bits64odd<>+8(SB)/8, $0x0000000000000020
+DATA bits64odd<>+16(SB)/8, $0x0000000000000040
+DATA bits64odd<>+24(SB)/8, $0x0000000000000080
+DATA bits64odd<>+32(SB)/8, $0x0000000000000010
+DATA bits64odd<>+40(SB)/8, $0x0000000000000020
+DATA bits64odd<>+48(SB)/8, $0x0000000000000040
+DATA bits64odd<>+56(SB)/8, $0x0000000000000080
+GLOBL bits64odd<>(SB), RODATA|NOPTR, $64
+
+DATA f64_c086229de89ac35d<>+0(SB)/8, $0xc086229de89ac35d
+DATA f64_c086229de89ac35d<>+8(SB)/8, $0xc086229de89ac35d
+DATA f64_c086229de89ac35d<>+16(SB)/8, $0xc086229de89ac35d
+DATA f64_c086229de89ac35d<>+24(SB)/8, $0xc086229de89ac35d
+GLOBL f64_c086229de89ac35d<>(SB), RODATA|NOPTR, $32
+
+DATA f64_40862829795a81ec<>+0(SB)/8, $0x40862829795a81ec
+DATA f64_40862829795a81ec<>+8(SB)/8, $0x40862829795a81ec
+DATA f64_40862829795a81ec<>+16(SB)/8, $0x40862829795a81ec
+DATA f64_40862829795a81ec<>+24(SB)/8, $0x40862829795a81ec
+GLOBL f64_40862829795a81ec<>(SB), RODATA|NOPTR, $32
+
+DATA bits64both<>+0(SB)/8, $0x0000000000000001
+DATA bits64both<>+8(SB)/8, $0x0000000000000002
+DATA bits64both<>+16(SB)/8, $0x0000000000000004
+DATA bits64both<>+24(SB)/8, $0x0000000000000008
+DATA bits64both<>+32(SB)/8, $0x0000000000000010
+DATA bits64both<>+40(SB)/8, $0x0000000000000020
+DATA bits64both<>+48(SB)/8, $0x0000000000000040
+DATA bits64both<>+56(SB)/8, $0x0000000000000080
+GLOBL bits64both<>(SB), RODATA|NOPTR, $64
+
+// func bceSumsShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
-TEXT ·bceSumsShifted64AVX512(SB), $512-144
+TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last311
+	JEQ          last315
 	CMPQ         n+56(FP), $0x00
-	JEQ          last311
+	JEQ          last315
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -12906,10 +9076,10 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-144
 	VXORPS       Y3, Y3, Y3
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same313
+	JG           same317
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none314
+	JZ           none318
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -12920,7 +9090,7 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-144
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same313:
+same317:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -12928,15 +9098,15 @@ same313:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other315
+	JNE   other319
 
-ready316:
+ready320:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none314:
+none318:
 	KMOVB        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Z7
@@ -13012,12 +9182,12 @@ none314:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group312:
+group316:
 	CMPQ         336(SP), $0x00
-	JG           same317
+	JG           same321
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none318
+	JZ           none322
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -13028,7 +9198,7 @@ group312:
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same317:
+same321:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -13036,15 +9206,15 @@ same317:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other319
+	JNE   other323
 
-ready320:
+ready324:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none318:
+none322:
 	VMOVUPD          Z7, Z20
 	VFMADD213PD      Z5, Z6, Z20
 	VMOVUPD          Z8, Z21
@@ -13255,7 +9425,7 @@ none318:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group312
+	JG               group316
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z2, Y15
 	VEXTRACTF64X4    $0x01, Z3, Y16
@@ -13291,13 +9461,13 @@ none318:
 	VMOVSD           X2, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end323
+	JZ               end327
 	VXORPS           Y2, Y2, Y2
 	VXORPS           Y3, Y3, Y3
 	MOVQ             n+56(FP), BX
-	JMP              group312
+	JMP              group316
 
-other315:
+other319:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	VADDPD       Z0, Z7, Z7
 	KMOVB        R9, K1
@@ -13320,9 +9490,9 @@ other315:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready316
+	JMP          ready320
 
-other319:
+other323:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
 	VADDPD       Z0, Z15, Z15
 	KMOVB        R9, K1
@@ -13345,20 +9515,20 @@ other319:
 	VMOVUPD      192(AX), K1, Z15
 	VMOVUPD      Z15, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready320
+	JMP          ready324
 
-end323:
-last311:
+end327:
+last315:
 	VZEROUPPER
 	RET
 
-// func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceSums64AVX512(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
-TEXT ·bceSums64AVX512(SB), $512-144
+TEXT ·bceSums64AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last324
+	JEQ          last328
 	CMPQ         n+56(FP), $0x00
-	JEQ          last324
+	JEQ          last328
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -13389,17 +9559,17 @@ TEXT ·bceSums64AVX512(SB), $512-144
 	VXORPS       Y1, Y1, Y1
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same326
+	JG           same330
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JZ           none327
+	JZ           none331
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same326:
+same330:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -13407,15 +9577,15 @@ same326:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other328
+	JNE   other332
 
-ready329:
+ready333:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none327:
+none331:
 	KMOVB       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPD     (SI), Z7
@@ -13443,19 +9613,19 @@ none327:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group325:
+group329:
 	CMPQ 328(SP), $0x00
-	JG   same330
+	JG   same334
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JZ   none331
+	JZ   none335
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same330:
+same334:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -13463,15 +9633,15 @@ same330:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other332
+	JNE   other336
 
-ready333:
+ready337:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none331:
+none335:
 	VMOVUPD          Z7, Z15
 	VFMADD213PD      Z5, Z6, Z15
 	VMOVUPD          Z8, Z16
@@ -13630,7 +9800,7 @@ none331:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group325
+	JG               group329
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z0, Y11
 	VEXTRACTF64X4    $0x01, Z1, Y12
@@ -13666,13 +9836,13 @@ none331:
 	VMOVSD           X0, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end336
+	JZ               end340
 	VXORPS           Y0, Y0, Y0
 	VXORPS           Y1, Y1, Y1
 	MOVQ             n+56(FP), BX
-	JMP              group325
+	JMP              group329
 
-other328:
+other332:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	KMOVB        R9, K1
 	VMOVUPD      Z7, Z8
@@ -13694,9 +9864,9 @@ other328:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready329
+	JMP          ready333
 
-other332:
+other336:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
 	KMOVB        R9, K1
 	VMOVUPD      Z11, Z12
@@ -13718,832 +9888,23 @@ other332:
 	VMOVUPD      192(AX), K1, Z11
 	VMOVUPD      Z11, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready333
+	JMP          ready337
 
-end336:
-last324:
+end340:
+last328:
 	VZEROUPPER
 	RET
 
-// func bceGradWeighted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
-// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
-TEXT ·bceGradWeighted64AVX512(SB), NOSPLIT, $264-168
-	MOVQ         x+56(FP), CX
-	MOVQ         dst+16(FP), DX
-	MOVQ         to+32(FP), BX
-	MOVQ         from+40(FP), SI
-	MOVQ         blocks+48(FP), DI
-	MOVQ         negWeight+128(FP), R8
-	MOVQ         posWeight+136(FP), R9
-	MOVQ         pos+88(FP), R10
-	MOVQ         neg+96(FP), R11
-	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
-	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
-	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
-	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
-	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
-	CMPQ         rows+72(FP), $0x00
-	JZ           last338
-
-row337:
-	VXORPS       Y3, Y3, Y3
-	VXORPS       Y4, Y4, Y4
-	MOVQ         p+120(FP), AX
-	VBROADCASTSD (AX), Z8
-	VBROADCASTSD 8(AX), Z9
-	VBROADCASTSD 16(AX), Z10
-	XORQ         AX, AX
-	MOVQ         n+80(FP), R13
-	SUBQ         $0x20, R13
-	JL           rest341
-
-group339:
-	TESTQ      DI, DI
-	JZ         none344
-	TESTQ      $0x00000f00, BX
-	JNZ        same345
-	PREFETCHT0 16384(BX)
-
-same345:
-	VMOVUPD  (SI), Z11
-	VMOVNTPD Z11, (BX)
-	VMOVUPD  64(SI), Z11
-	VMOVNTPD Z11, 64(BX)
-	VMOVUPD  128(SI), Z11
-	VMOVNTPD Z11, 128(BX)
-	VMOVUPD  192(SI), Z11
-	VMOVNTPD Z11, 192(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-
-none344:
-	PREFETCHT0       12288(CX)(AX*1)
-	PREFETCHT0       12352(CX)(AX*1)
-	PREFETCHT0       12416(CX)(AX*1)
-	PREFETCHT0       12480(CX)(AX*1)
-	MOVQ             AX, R12
-	SHRQ             $0x06, R12
-	KMOVB            (R10)(R12*1), K1
-	KMOVB            (R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          (CX)(AX*1), Z11
-	VSUBPD           Z9, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z10, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VCMPPD           $0x11, Z5, Z12, K1
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(R10)(R12*1), K3
-	KMOVB            1(R11)(R12*1), K4
-	KORW             K3, K4, K4
-	VMOVUPD          64(CX)(AX*1), Z14
-	VSUBPD           Z9, Z14, Z15
-	VSUBPD           Z14, Z15, Z17
-	VSUBPD           Z17, Z15, Z16
-	VSUBPD           Z16, Z14, Z16
-	VADDPD           Z9, Z17, Z17
-	VSUBPD           Z17, Z16, Z16
-	VSUBPD           Z10, Z16, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z15, K4, K3
-	VADDPD.Z         Z16, Z15, K3, Z14
-	VXORPD           Z2, Z16, K3, Z16
-	VCMPPD           $0x11, Z5, Z15, K3
-	VORPD            Z2, Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K4, K4
-	VMOVUPD          Z12, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VMOVUPD          Z15, Z20
-	VFMADD213PD      Z0, Z6, Z20
-	VSUBPD           Z0, Z19, Z17
-	VSUBPD           Z0, Z20, Z18
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VADDPD           Z13, Z12, Z12
-	VADDPD           Z16, Z15, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VPSLLQ           $0x34, Z19, Z19
-	VPSLLQ           $0x34, Z20, Z20
-	VMULPD.Z         Z19, Z17, K2, Z17
-	VMULPD.Z         Z20, Z18, K4, Z18
-	KMOVB            (R10)(R12*1), K2
-	VMOVUPD          Z8, Z12
-	VMOVUPD          (R9)(AX*1), Z15
-	VMOVUPD          (R8)(AX*1), Z13
-	VMOVAPD          Z15, K2, Z13
-	VMULPD           Z13, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R11)(R12*1), K4
-	KORW             K2, K4, K4
-	VMULPD           Z17, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z13
-	VDIVPD.Z         Z13, Z12, K4, Z12
-	VMOVUPD          Z12, (DX)(AX*1)
-	VMAXPD           Z7, Z17, Z12
-	VMINPD           Z7, Z17, Z13
-	VADDPD           Z13, Z12, Z15
-	VSUBPD           Z12, Z15, Z12
-	VSUBPD           Z12, Z13, Z13
-	VDIVPD           Z15, Z7, Z12
-	VMULPD           Z12, Z13, Z13
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ           $0x34, Z12, Z15
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD           Z7, Z12, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMOVAPD          Z17, K1, Z12
-	VMOVAPD          Z5, K1, Z13
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD           Z16, Z12, Z16
-	VMULPD           Z16, Z16, Z17
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z19
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z20
-	VMULPD           Z12, Z20, Z20
-	VFMADD213PD      Z20, Z17, Z19
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD      Z19, Z16, Z13
-	VSUBPD           Z13, Z20, Z20
-	VSUBPD           Z20, Z12, Z12
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD           Z12, Z11, Z11
-	KMOVB            (R10)(R12*1), K1
-	VMOVUPD          (R9)(AX*1), Z13
-	VMOVUPD          (R8)(AX*1), Z12
-	VMOVAPD          Z13, K1, Z12
-	VMULPD           Z11, Z12, Z11
-	KMOVB            1(R10)(R12*1), K1
-	VMOVUPD          Z8, Z12
-	VMOVUPD          64(R9)(AX*1), Z15
-	VMOVUPD          64(R8)(AX*1), Z13
-	VMOVAPD          Z15, K1, Z13
-	VMULPD           Z13, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z18, Z12, K3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
-	VDIVPD.Z         Z13, Z12, K2, Z12
-	VMOVUPD          Z12, 64(DX)(AX*1)
-	VMAXPD           Z7, Z18, Z12
-	VMINPD           Z7, Z18, Z13
-	VADDPD           Z13, Z12, Z15
-	VSUBPD           Z12, Z15, Z12
-	VSUBPD           Z12, Z13, Z13
-	VDIVPD           Z15, Z7, Z12
-	VMULPD           Z12, Z13, Z13
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ           $0x34, Z12, Z15
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD           Z7, Z12, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMOVAPD          Z18, K1, Z12
-	VMOVAPD          Z5, K1, Z13
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD           Z16, Z12, Z16
-	VMULPD           Z16, Z16, Z17
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD           Z12, Z19, Z19
-	VFMADD213PD      Z19, Z17, Z18
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD      Z18, Z16, Z13
-	VSUBPD           Z13, Z19, Z19
-	VSUBPD           Z19, Z12, Z12
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD           Z12, Z14, Z14
-	KMOVB            1(R10)(R12*1), K1
-	VMOVUPD          64(R9)(AX*1), Z13
-	VMOVUPD          64(R8)(AX*1), Z12
-	VMOVAPD          Z13, K1, Z12
-	VMULPD           Z14, Z12, Z14
-	VADDPD           Z14, Z11, Z11
-	KMOVB            2(R10)(R12*1), K1
-	KMOVB            2(R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD          128(CX)(AX*1), Z12
-	VSUBPD           Z9, Z12, Z13
-	VSUBPD           Z12, Z13, Z15
-	VSUBPD           Z15, Z13, Z14
-	VSUBPD           Z14, Z12, Z14
-	VADDPD           Z9, Z15, Z15
-	VSUBPD           Z15, Z14, Z14
-	VSUBPD           Z10, Z14, Z14
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z14, K1, Z14
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z13, K2, K1
-	VADDPD.Z         Z14, Z13, K1, Z12
-	VXORPD           Z2, Z14, K1, Z14
-	VCMPPD           $0x11, Z5, Z13, K1
-	VORPD            Z2, Z13, Z13
-	VCMPPD           $0x15, Z1, Z13, K2, K2
-	KMOVB            3(R10)(R12*1), K3
-	KMOVB            3(R11)(R12*1), K4
-	KORW             K3, K4, K4
-	VMOVUPD          192(CX)(AX*1), Z15
-	VSUBPD           Z9, Z15, Z16
-	VSUBPD           Z15, Z16, Z18
-	VSUBPD           Z18, Z16, Z17
-	VSUBPD           Z17, Z15, Z17
-	VADDPD           Z9, Z18, Z18
-	VSUBPD           Z18, Z17, Z17
-	VSUBPD           Z10, Z17, Z17
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z17, K3, Z17
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z16, K4, K3
-	VADDPD.Z         Z17, Z16, K3, Z15
-	VXORPD           Z2, Z17, K3, Z17
-	VCMPPD           $0x11, Z5, Z16, K3
-	VORPD            Z2, Z16, Z16
-	VCMPPD           $0x15, Z1, Z16, K4, K4
-	VMOVUPD          Z13, Z20
-	VFMADD213PD      Z0, Z6, Z20
-	VMOVUPD          Z16, Z21
-	VFMADD213PD      Z0, Z6, Z21
-	VSUBPD           Z0, Z20, Z18
-	VSUBPD           Z0, Z21, Z19
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z13
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z19, Z16
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z13
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z19, Z16
-	VADDPD           Z14, Z13, Z13
-	VADDPD           Z17, Z16, Z16
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z19
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z13, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z16, Z19
-	VPSLLQ           $0x34, Z20, Z20
-	VPSLLQ           $0x34, Z21, Z21
-	VMULPD.Z         Z20, Z18, K2, Z18
-	VMULPD.Z         Z21, Z19, K4, Z19
-	KMOVB            2(R10)(R12*1), K2
-	VMOVUPD          Z8, Z13
-	VMOVUPD          128(R9)(AX*1), Z16
-	VMOVUPD          128(R8)(AX*1), Z14
-	VMOVAPD          Z16, K2, Z14
-	VMULPD           Z14, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K2, Z13
-	KMOVB            2(R11)(R12*1), K4
-	KORW             K2, K4, K4
-	VMULPD           Z18, Z13, K1, Z13
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z14
-	VDIVPD.Z         Z14, Z13, K4, Z13
-	VMOVUPD          Z13, 128(DX)(AX*1)
-	VMAXPD           Z7, Z18, Z13
-	VMINPD           Z7, Z18, Z14
-	VADDPD           Z14, Z13, Z16
-	VSUBPD           Z13, Z16, Z13
-	VSUBPD           Z13, Z14, Z14
-	VDIVPD           Z16, Z7, Z13
-	VMULPD           Z13, Z14, Z14
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z16, Z13
-	VPSRLQ           $0x34, Z13, Z16
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z16, Z16
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z16, Z16
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z13, Z13
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
-	VSUBPD           Z7, Z13, Z13
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z16, K1
-	VMOVAPD          Z18, K1, Z13
-	VMOVAPD          Z5, K1, Z14
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z17
-	VDIVPD           Z17, Z13, Z17
-	VMULPD           Z17, Z17, Z18
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z20
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z20
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z18, Z20
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z18, Z20
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z18, Z20
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z18, Z20
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z18, Z20
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z13, Z21
-	VMULPD           Z13, Z21, Z21
-	VFMADD213PD      Z21, Z18, Z20
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z16, Z14
-	VFMADD231PD      Z20, Z17, Z14
-	VSUBPD           Z14, Z21, Z21
-	VSUBPD           Z21, Z13, Z13
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z13
-	VADDPD           Z13, Z12, Z12
-	KMOVB            2(R10)(R12*1), K1
-	VMOVUPD          128(R9)(AX*1), Z14
-	VMOVUPD          128(R8)(AX*1), Z13
-	VMOVAPD          Z14, K1, Z13
-	VMULPD           Z12, Z13, Z12
-	KMOVB            3(R10)(R12*1), K1
-	VMOVUPD          Z8, Z13
-	VMOVUPD          192(R9)(AX*1), Z16
-	VMOVUPD          192(R8)(AX*1), Z14
-	VMOVAPD          Z16, K1, Z14
-	VMULPD           Z14, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	KMOVB            3(R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z19, Z13, K3, Z13
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z19, Z14
-	VDIVPD.Z         Z14, Z13, K2, Z13
-	VMOVUPD          Z13, 192(DX)(AX*1)
-	VMAXPD           Z7, Z19, Z13
-	VMINPD           Z7, Z19, Z14
-	VADDPD           Z14, Z13, Z16
-	VSUBPD           Z13, Z16, Z13
-	VSUBPD           Z13, Z14, Z14
-	VDIVPD           Z16, Z7, Z13
-	VMULPD           Z13, Z14, Z14
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z16, Z13
-	VPSRLQ           $0x34, Z13, Z16
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z16, Z16
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z16, Z16
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z13, Z13
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z13, Z13
-	VSUBPD           Z7, Z13, Z13
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z16, K1
-	VMOVAPD          Z19, K1, Z13
-	VMOVAPD          Z5, K1, Z14
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z13, Z17
-	VDIVPD           Z17, Z13, Z17
-	VMULPD           Z17, Z17, Z18
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z18, Z19
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z18, Z19
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z13, Z20
-	VMULPD           Z13, Z20, Z20
-	VFMADD213PD      Z20, Z18, Z19
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z16, Z14
-	VFMADD231PD      Z19, Z17, Z14
-	VSUBPD           Z14, Z20, Z20
-	VSUBPD           Z20, Z13, Z13
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z16, Z13
-	VADDPD           Z13, Z15, Z15
-	KMOVB            3(R10)(R12*1), K1
-	VMOVUPD          192(R9)(AX*1), Z14
-	VMOVUPD          192(R8)(AX*1), Z13
-	VMOVAPD          Z14, K1, Z13
-	VMULPD           Z15, Z13, Z15
-	VADDPD           Z15, Z12, Z12
-	VADDPD           Z12, Z11, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-
-added340:
-	ADDQ $+256, AX
-	SUBQ $0x20, R13
-	JGE  group339
-
-rest341:
-	ADDQ      $0x20, R13
-	JLE       done343
-	CMPQ      R13, $0x10
-	JBE       short342
-	SUBQ      $0x10, R13
-	MOVQ      $-1, DX
-	BZHIQ     R13, DX, DX
-	KMOVB     DX, K1
-	SHRQ      $0x08, DX
-	KMOVB     DX, K2
-	VMOVUPD   (CX)(AX*1), Z11
-	VMOVUPD   Z11, (SP)
-	VMOVUPD   64(CX)(AX*1), Z11
-	VMOVUPD   Z11, 64(SP)
-	VMOVUPD.Z 128(CX)(AX*1), K1, Z11
-	VMOVUPD   Z11, 128(SP)
-	VMOVUPD.Z 192(CX)(AX*1), K2, Z11
-	VMOVUPD   Z11, 192(SP)
-	LEAQ      (SP), CX
-	SUBQ      AX, CX
-	MOVQ      CX, DX
-	XORQ      R13, R13
-	JMP       group339
-
-short342:
-	TESTQ      DI, DI
-	JZ         none346
-	TESTQ      $0x00000f00, BX
-	JNZ        same347
-	PREFETCHT0 16384(BX)
-
-same347:
-	VMOVUPD  (SI), Z11
-	VMOVNTPD Z11, (BX)
-	VMOVUPD  64(SI), Z11
-	VMOVNTPD Z11, 64(BX)
-	VMOVUPD  128(SI), Z11
-	VMOVNTPD Z11, 128(BX)
-	VMOVUPD  192(SI), Z11
-	VMOVNTPD Z11, 192(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-
-none346:
-	MOVQ             $-1, R12
-	BZHIQ            R13, R12, R12
-	MOVQ             R12, 256(SP)
-	MOVQ             AX, R12
-	SHRQ             $0x06, R12
-	KMOVB            (R10)(R12*1), K1
-	KMOVB            (R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMOVUPD.Z        (CX)(AX*1), K2, Z11
-	VSUBPD           Z9, Z11, Z12
-	VSUBPD           Z11, Z12, Z14
-	VSUBPD           Z14, Z12, Z13
-	VSUBPD           Z13, Z11, Z13
-	VADDPD           Z9, Z14, Z14
-	VSUBPD           Z14, Z13, Z13
-	VSUBPD           Z10, Z13, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z13, K1, Z13
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z12, K2, K1
-	VADDPD.Z         Z13, Z12, K1, Z11
-	VXORPD           Z2, Z13, K1, Z13
-	VCMPPD           $0x11, Z5, Z12, K1
-	VORPD            Z2, Z12, Z12
-	VCMPPD           $0x15, Z1, Z12, K2, K2
-	KMOVB            1(R10)(R12*1), K3
-	KMOVB            1(R11)(R12*1), K4
-	KORW             K3, K4, K4
-	VMOVUPD.Z        64(CX)(AX*1), K4, Z14
-	VSUBPD           Z9, Z14, Z15
-	VSUBPD           Z14, Z15, Z17
-	VSUBPD           Z17, Z15, Z16
-	VSUBPD           Z16, Z14, Z16
-	VADDPD           Z9, Z17, Z17
-	VSUBPD           Z17, Z16, Z16
-	VSUBPD           Z10, Z16, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z16, K3, Z16
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z15, K3, Z15
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x15, Z5, Z15, K4, K3
-	VADDPD.Z         Z16, Z15, K3, Z14
-	VXORPD           Z2, Z16, K3, Z16
-	VCMPPD           $0x11, Z5, Z15, K3
-	VORPD            Z2, Z15, Z15
-	VCMPPD           $0x15, Z1, Z15, K4, K4
-	VMOVUPD          Z12, Z19
-	VFMADD213PD      Z0, Z6, Z19
-	VMOVUPD          Z15, Z20
-	VFMADD213PD      Z0, Z6, Z20
-	VSUBPD           Z0, Z19, Z17
-	VSUBPD           Z0, Z20, Z18
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z17, Z12
-	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z18, Z15
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z17, Z12
-	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z18, Z15
-	VADDPD           Z13, Z12, Z12
-	VADDPD           Z16, Z15, Z15
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z17
-	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z12, Z17
-	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z15, Z18
-	VPSLLQ           $0x34, Z19, Z19
-	VPSLLQ           $0x34, Z20, Z20
-	VMULPD.Z         Z19, Z17, K2, Z17
-	VMULPD.Z         Z20, Z18, K4, Z18
-	KMOVB            (R10)(R12*1), K2
-	VMOVUPD          Z8, Z12
-	VMOVUPD          (R9)(AX*1), Z15
-	VMOVUPD          (R8)(AX*1), Z13
-	VMOVAPD          Z15, K2, Z13
-	VMULPD           Z13, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K2, Z12
-	KMOVB            (R11)(R12*1), K4
-	KORW             K2, K4, K4
-	VMULPD           Z17, Z12, K1, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z17, Z13
-	VDIVPD.Z         Z13, Z12, K4, Z12
-	KMOVB            256(SP), K1
-	VMOVUPD          Z12, K1, (DX)(AX*1)
-	VMAXPD           Z7, Z17, Z12
-	VMINPD           Z7, Z17, Z13
-	VADDPD           Z13, Z12, Z15
-	VSUBPD           Z12, Z15, Z12
-	VSUBPD           Z12, Z13, Z13
-	VDIVPD           Z15, Z7, Z12
-	VMULPD           Z12, Z13, Z13
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ           $0x34, Z12, Z15
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD           Z7, Z12, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMOVAPD          Z17, K1, Z12
-	VMOVAPD          Z5, K1, Z13
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD           Z16, Z12, Z16
-	VMULPD           Z16, Z16, Z17
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z19
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z19
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z19
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z20
-	VMULPD           Z12, Z20, Z20
-	VFMADD213PD      Z20, Z17, Z19
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD      Z19, Z16, Z13
-	VSUBPD           Z13, Z20, Z20
-	VSUBPD           Z20, Z12, Z12
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD           Z12, Z11, Z11
-	KMOVB            (R10)(R12*1), K1
-	VMOVUPD          (R9)(AX*1), Z13
-	VMOVUPD          (R8)(AX*1), Z12
-	VMOVAPD          Z13, K1, Z12
-	VMULPD           Z11, Z12, Z11
-	KMOVB            1(R10)(R12*1), K1
-	VMOVUPD          Z8, Z12
-	VMOVUPD          64(R9)(AX*1), Z15
-	VMOVUPD          64(R8)(AX*1), Z13
-	VMOVAPD          Z15, K1, Z13
-	VMULPD           Z13, Z12, Z12
-	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z12, K1, Z12
-	KMOVB            1(R11)(R12*1), K2
-	KORW             K1, K2, K2
-	VMULPD           Z18, Z12, K3, Z12
-	VADDPD.BCST      f64_3ff0000000000000<>+0(SB), Z18, Z13
-	VDIVPD.Z         Z13, Z12, K2, Z12
-	KMOVB            257(SP), K1
-	VMOVUPD          Z12, K1, 64(DX)(AX*1)
-	VMAXPD           Z7, Z18, Z12
-	VMINPD           Z7, Z18, Z13
-	VADDPD           Z13, Z12, Z15
-	VSUBPD           Z12, Z15, Z12
-	VSUBPD           Z12, Z13, Z13
-	VDIVPD           Z15, Z7, Z12
-	VMULPD           Z12, Z13, Z13
-	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z15, Z12
-	VPSRLQ           $0x34, Z12, Z15
-	VORPD.BCST       f64_4330000000000000<>+0(SB), Z15, Z15
-	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z15, Z15
-	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z12, Z12
-	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z12, Z12
-	VSUBPD           Z7, Z12, Z12
-	VXORPS           Y5, Y5, Y5
-	VCMPPD           $0x00, Z5, Z15, K1
-	VMOVAPD          Z18, K1, Z12
-	VMOVAPD          Z5, K1, Z13
-	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z12, Z16
-	VDIVPD           Z16, Z12, Z16
-	VMULPD           Z16, Z16, Z17
-	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z18
-	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z17, Z18
-	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z17, Z18
-	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z12, Z19
-	VMULPD           Z12, Z19, Z19
-	VFMADD213PD      Z19, Z17, Z18
-	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z15, Z13
-	VFMADD231PD      Z18, Z16, Z13
-	VSUBPD           Z13, Z19, Z19
-	VSUBPD           Z19, Z12, Z12
-	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z15, Z12
-	VADDPD           Z12, Z14, Z14
-	KMOVB            1(R10)(R12*1), K1
-	VMOVUPD          64(R9)(AX*1), Z13
-	VMOVUPD          64(R8)(AX*1), Z12
-	VMOVAPD          Z13, K1, Z12
-	VMULPD           Z14, Z12, Z14
-	VADDPD           Z14, Z11, Z11
-	VADDPD           Z11, Z3, Z12
-	VMAXPD           Z11, Z3, Z13
-	VMINPD           Z11, Z3, Z11
-	VSUBPD           Z13, Z12, Z13
-	VSUBPD           Z13, Z11, Z11
-	VADDPD           Z11, Z4, Z4
-	VMOVAPD          Z12, Z3
-	XORQ             R13, R13
-	JMP              added340
-
-done343:
-	MOVQ    stride+64(FP), CX
-	SHLQ    $0x03, CX
-	ADDQ    x+56(FP), CX
-	MOVQ    CX, x+56(FP)
-	MOVQ    dst+16(FP), R12
-	CMPQ    R12, DX
-	JEQ     direct348
-	MOVQ    n+80(FP), DX
-	ANDQ    $0x1f, DX
-	SUBQ    $0x10, DX
-	MOVQ    $-1, R13
-	BZHIQ   DX, R13, R13
-	KMOVB   R13, K1
-	SHRQ    $0x08, R13
-	KMOVB   R13, K2
-	VMOVUPD (SP), Z8
-	VMOVUPD Z8, -256(R12)(AX*1)
-	VMOVUPD 64(SP), Z8
-	VMOVUPD Z8, -192(R12)(AX*1)
-	VMOVUPD 128(SP), Z8
-	VMOVUPD Z8, K1, -128(R12)(AX*1)
-	VMOVUPD 192(SP), Z8
-	VMOVUPD Z8, K2, -64(R12)(AX*1)
-
-direct348:
-	MOVQ          dstStride+24(FP), DX
-	SHLQ          $0x03, DX
-	ADDQ          dst+16(FP), DX
-	MOVQ          DX, dst+16(FP)
-	MOVQ          words+104(FP), AX
-	SHLQ          $0x03, AX
-	ADDQ          AX, R10
-	ADDQ          AX, R11
-	ADDQ          $0x18, p+120(FP)
-	MOVQ          sum+0(FP), AX
-	VEXTRACTF64X4 $0x01, Z3, Y5
-	VEXTRACTF64X4 $0x01, Z4, Y8
-	VADDPD        Y8, Y4, Y4
-	VADDPD        Y5, Y3, Y8
-	VMAXPD        Y5, Y3, Y9
-	VMINPD        Y5, Y3, Y5
-	VSUBPD        Y9, Y8, Y9
-	VSUBPD        Y9, Y5, Y5
-	VADDPD        Y5, Y4, Y4
-	VMOVAPD       Y8, Y3
-	VEXTRACTF64X2 $0x01, Y3, X5
-	VEXTRACTF64X2 $0x01, Y4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VUNPCKHPD     X3, X3, X5
-	VUNPCKHPD     X4, X4, X8
-	VADDPD        X8, X4, X4
-	VADDPD        X5, X3, X8
-	VMAXPD        X5, X3, X9
-	VMINPD        X5, X3, X5
-	VSUBPD        X9, X8, X9
-	VSUBPD        X9, X5, X5
-	VADDPD        X5, X4, X4
-	VMOVAPD       X8, X3
-	VADDPD        X4, X3, X3
-	VMOVSD        X3, (AX)
-	ADDQ          $0x08, sum+0(FP)
-	DECQ          rows+72(FP)
-	JNZ           row337
-
-last338:
-	TESTQ DI, DI
-	JZ    none350
-
-more349:
-	TESTQ      $0x00000f00, BX
-	JNZ        same351
-	PREFETCHT0 16384(BX)
-
-same351:
-	VMOVUPD  (SI), Z0
-	VMOVNTPD Z0, (BX)
-	VMOVUPD  64(SI), Z0
-	VMOVNTPD Z0, 64(BX)
-	VMOVUPD  128(SI), Z0
-	VMOVNTPD Z0, 128(BX)
-	VMOVUPD  192(SI), Z0
-	VMOVNTPD Z0, 192(BX)
-	ADDQ     $+256, SI
-	ADDQ     $+256, BX
-	DECQ     DI
-	JNZ      more349
-
-none350:
-	VZEROUPPER
-	RET
-
-// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceGradShifted64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
-TEXT ·bceGradShifted64AVX512(SB), $512-168
+TEXT ·bceGradShifted64AVX512(SB), $512-152
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last352
+	JEQ          last341
 	CMPQ         n+80(FP), $0x00
-	JEQ          last352
+	JEQ          last341
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -14586,10 +9947,10 @@ TEXT ·bceGradShifted64AVX512(SB), $512-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same354
+	JG           same343
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none355
+	JZ           none344
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -14600,7 +9961,7 @@ TEXT ·bceGradShifted64AVX512(SB), $512-168
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same354:
+same343:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -14608,15 +9969,15 @@ same354:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other356
+	JNE   other345
 
-ready357:
+ready346:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none355:
+none344:
 	KMOVB        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Z8
@@ -14692,14 +10053,14 @@ none355:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group353:
+group342:
 	TESTQ      DX, DX
-	JZ         none358
+	JZ         none347
 	TESTQ      $0x00000f00, AX
-	JNZ        same359
+	JNZ        same348
 	PREFETCHT0 16384(AX)
 
-same359:
+same348:
 	VMOVUPD  (CX), Z16
 	VMOVNTPD Z16, (AX)
 	VMOVUPD  64(CX), Z16
@@ -14712,12 +10073,12 @@ same359:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none358:
+none347:
 	CMPQ         344(SP), $0x00
-	JG           same360
+	JG           same349
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none361
+	JZ           none350
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -14728,7 +10089,7 @@ none358:
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same360:
+same349:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -14736,19 +10097,19 @@ same360:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other362
+	JNE   other351
 
-ready363:
+ready352:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none361:
+none350:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into364
+	JEQ  into353
 
-entered365:
+entered354:
 	VMOVUPD          Z8, Z21
 	VFMADD213PD      Z6, Z7, Z21
 	VMOVUPD          Z9, Z22
@@ -14981,14 +10342,14 @@ entered365:
 	VADDPD           Z19, Z4, Z4
 	VMOVAPD          Z16, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out367
+	JEQ              out356
 
-left368:
+left357:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group353
+	JG            group342
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y16
@@ -15025,7 +10386,7 @@ left368:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end370
+	JZ            end359
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          scale+112(FP), R8
@@ -15033,9 +10394,9 @@ left368:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group353
+	JMP           group342
 
-other356:
+other345:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	VADDPD       Z1, Z8, Z8
 	KMOVB        R13, K1
@@ -15058,9 +10419,9 @@ other356:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready357
+	JMP          ready346
 
-other362:
+other351:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
 	VADDPD       Z1, Z16, Z16
 	KMOVB        R13, K1
@@ -15083,14 +10444,14 @@ other362:
 	VMOVUPD      192(BX), K1, Z16
 	VMOVUPD      Z16, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready363
+	JMP          ready352
 
-into364:
+into353:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered365
+	JMP  entered354
 
-out367:
+out356:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -15112,19 +10473,19 @@ out367:
 	VMOVUPD Z16, K3, 128(R9)
 	VMOVUPD 192(SP), Z16
 	VMOVUPD Z16, K4, 192(R9)
-	JMP     left368
+	JMP     left357
 
-end370:
-last352:
+end359:
+last341:
 	TESTQ DX, DX
-	JZ    none372
+	JZ    none361
 
-more371:
+more360:
 	TESTQ      $0x00000f00, AX
-	JNZ        same373
+	JNZ        same362
 	PREFETCHT0 16384(AX)
 
-same373:
+same362:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -15136,22 +10497,22 @@ same373:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more371
+	JNZ      more360
 
-none372:
+none361:
 	VZEROUPPER
 	RET
 
-// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+// func bceGrad64AVX512(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
-TEXT ·bceGrad64AVX512(SB), $512-168
+TEXT ·bceGrad64AVX512(SB), $512-152
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last374
+	JEQ          last363
 	CMPQ         n+80(FP), $0x00
-	JEQ          last374
+	JEQ          last363
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -15191,17 +10552,17 @@ TEXT ·bceGrad64AVX512(SB), $512-168
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same376
+	JG           same365
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JZ           none377
+	JZ           none366
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same376:
+same365:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -15209,15 +10570,15 @@ same376:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other378
+	JNE   other367
 
-ready379:
+ready368:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none377:
+none366:
 	KMOVB       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPD     (R10), Z8
@@ -15245,14 +10606,14 @@ none377:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group375:
+group364:
 	TESTQ      DX, DX
-	JZ         none380
+	JZ         none369
 	TESTQ      $0x00000f00, AX
-	JNZ        same381
+	JNZ        same370
 	PREFETCHT0 16384(AX)
 
-same381:
+same370:
 	VMOVUPD  (CX), Z12
 	VMOVNTPD Z12, (AX)
 	VMOVUPD  64(CX), Z12
@@ -15265,19 +10626,19 @@ same381:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none380:
+none369:
 	CMPQ 336(SP), $0x00
-	JG   same382
+	JG   same371
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JZ   none383
+	JZ   none372
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same382:
+same371:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -15285,19 +10646,19 @@ same382:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other384
+	JNE   other373
 
-ready385:
+ready374:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none383:
+none372:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into386
+	JEQ  into375
 
-entered387:
+entered376:
 	VMOVUPD          Z8, Z17
 	VFMADD213PD      Z6, Z7, Z17
 	VMOVUPD          Z9, Z18
@@ -15478,14 +10839,14 @@ entered387:
 	VADDPD           Z15, Z2, Z2
 	VMOVAPD          Z12, Z1
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out389
+	JEQ              out378
 
-left390:
+left379:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group375
+	JG            group364
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y12
@@ -15522,7 +10883,7 @@ left390:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end392
+	JZ            end381
 	VXORPS        Y1, Y1, Y1
 	VXORPS        Y2, Y2, Y2
 	MOVQ          scale+112(FP), R8
@@ -15530,9 +10891,9 @@ left390:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group375
+	JMP           group364
 
-other378:
+other367:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	KMOVB        R13, K1
 	VMOVUPD      Z8, Z9
@@ -15554,9 +10915,9 @@ other378:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready379
+	JMP          ready368
 
-other384:
+other373:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
 	KMOVB        R13, K1
 	VMOVUPD      Z12, Z14
@@ -15578,14 +10939,14 @@ other384:
 	VMOVUPD      192(BX), K1, Z12
 	VMOVUPD      Z12, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready385
+	JMP          ready374
 
-into386:
+into375:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered387
+	JMP  entered376
 
-out389:
+out378:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -15607,19 +10968,19 @@ out389:
 	VMOVUPD Z12, K3, 128(R9)
 	VMOVUPD 192(SP), Z12
 	VMOVUPD Z12, K4, 192(R9)
-	JMP     left390
+	JMP     left379
 
-end392:
-last374:
+end381:
+last363:
 	TESTQ DX, DX
-	JZ    none394
+	JZ    none383
 
-more393:
+more382:
 	TESTQ      $0x00000f00, AX
-	JNZ        same395
+	JNZ        same384
 	PREFETCHT0 16384(AX)
 
-same395:
+same384:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -15631,8 +10992,589 @@ same395:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more393
+	JNZ      more382
+
+none383:
+	VZEROUPPER
+	RET
+
+// func weightedBCE64AVX512(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, shifted int, negWeight *float64, posWeight *float64)
+// Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
+TEXT ·weightedBCE64AVX512(SB), NOSPLIT, $8-136
+	MOVQ         x+32(FP), CX
+	MOVQ         t+48(FP), DX
+	MOVQ         dst+16(FP), BX
+	MOVQ         negWeight+120(FP), SI
+	MOVQ         posWeight+128(FP), DI
+	MOVQ         terms+8(FP), R8
+	MOVQ         pos+80(FP), R9
+	MOVQ         neg+88(FP), R10
+	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z0
+	VBROADCASTSD f64_c086229de89ac35d<>+0(SB), Z1
+	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
+	VBROADCASTSD f64_8000000000000000<>+0(SB), Z2
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z10
+	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z11
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
+	CMPQ         rows+64(FP), $0x00
+	JZ           last386
+
+row385:
+	VXORPS       Y3, Y3, Y3
+	VXORPS       Y4, Y4, Y4
+	MOVQ         p+104(FP), AX
+	VBROADCASTSD (AX), Z13
+	VBROADCASTSD 8(AX), Z14
+	VBROADCASTSD 16(AX), Z15
+	ADDQ         $0x18, p+104(FP)
+	XORQ         AX, AX
+	MOVQ         n+72(FP), R12
+	TESTQ        R12, R12
+	JZ           done389
+
+group387:
+	MOVQ  $-1, R11
+	CMPQ  R12, $0x20
+	JAE   whole388
+	BZHIQ R12, R11, R11
+
+whole388:
+	MOVQ       R11, (SP)
+	PREFETCHT0 12288(CX)(AX*1)
+	PREFETCHT0 12352(CX)(AX*1)
+	PREFETCHT0 12416(CX)(AX*1)
+	PREFETCHT0 12480(CX)(AX*1)
+	MOVQ       AX, R11
+	SHRQ       $0x06, R11
+	KMOVB      (R9)(R11*1), K1
+	KMOVB      (R10)(R11*1), K3
+	KORW       K1, K3, K3
+	VMOVAPD.Z  Z10, K1, Z16
+	TESTQ      DX, DX
+	JZ         hard390
+	VMOVUPD.Z  (DX)(AX*1), K3, Z16
+
+hard390:
+	VMOVUPD.Z (CX)(AX*1), K3, Z18
+	VXORPS    Y5, Y5, Y5
+	CMPQ      shifted+112(FP), $0x00
+	JEQ       plain391
+	VSUBPD    Z14, Z18, Z5
+	VSUBPD    Z18, Z5, Z17
+	VSUBPD    Z17, Z5, Z19
+	VSUBPD    Z19, Z18, Z19
+	VADDPD    Z14, Z17, Z17
+	VSUBPD    Z17, Z19, Z19
+	VSUBPD    Z15, Z19, Z19
+	VMOVUPD   Z5, Z18
+	VMOVUPD   Z19, Z5
+
+plain391:
+	VXORPS      Y6, Y6, Y6
+	VCMPPD      $0x15, Z6, Z18, K1
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z5, K1, Z5
+	VORPD       Z2, Z18, Z18
+	VADDPD      Z5, Z18, Z17
+	VCMPPD      $0x15, Z1, Z18, K3, K2
+	KMOVB       1(R9)(R11*1), K4
+	KMOVB       1(R10)(R11*1), K6
+	KORW        K4, K6, K6
+	VMOVAPD.Z   Z10, K4, Z19
+	TESTQ       DX, DX
+	JZ          hard392
+	VMOVUPD.Z   64(DX)(AX*1), K6, Z19
+
+hard392:
+	VMOVUPD.Z 64(CX)(AX*1), K6, Z21
+	VXORPS    Y7, Y7, Y7
+	CMPQ      shifted+112(FP), $0x00
+	JEQ       plain393
+	VSUBPD    Z14, Z21, Z7
+	VSUBPD    Z21, Z7, Z20
+	VSUBPD    Z20, Z7, Z22
+	VSUBPD    Z22, Z21, Z22
+	VADDPD    Z14, Z20, Z20
+	VSUBPD    Z20, Z22, Z22
+	VSUBPD    Z15, Z22, Z22
+	VMOVUPD   Z7, Z21
+	VMOVUPD   Z22, Z7
+
+plain393:
+	VXORPS           Y6, Y6, Y6
+	VCMPPD           $0x15, Z6, Z21, K4
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K4, Z7
+	VORPD            Z2, Z21, Z21
+	VADDPD           Z7, Z21, Z20
+	VCMPPD           $0x15, Z1, Z21, K6, K5
+	VMOVUPD          Z18, Z24
+	VFMADD213PD      Z0, Z11, Z24
+	VMOVUPD          Z21, Z25
+	VFMADD213PD      Z0, Z11, Z25
+	VSUBPD           Z0, Z24, Z22
+	VSUBPD           Z0, Z25, Z23
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z22, Z18
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z21
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z22, Z18
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z21
+	VADDPD           Z5, Z18, Z18
+	VADDPD           Z7, Z21, Z21
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z22
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z23
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z18, Z22
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z21, Z23
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z18, Z22
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z21, Z23
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z18, Z22
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z21, Z23
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z18, Z22
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z21, Z23
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z18, Z22
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z21, Z23
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z18, Z22
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z21, Z23
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z18, Z22
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z21, Z23
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z18, Z22
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z21, Z23
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z18, Z22
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z21, Z23
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z18, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z23
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z18, Z22
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z21, Z23
+	VPSLLQ           $0x34, Z24, Z24
+	VPSLLQ           $0x34, Z25, Z25
+	VMULPD.Z         Z24, Z22, K2, Z22
+	VMOVUPD          (SI)(AX*1), Z18
+	VFNMADD231PD     (SI)(AX*1), Z16, Z18
+	VMULPD           (DI)(AX*1), Z16, Z16
+	VMOVUPD          Z16, Z21
+	VMOVAPD          Z18, K1, Z21
+	VADDPD           Z16, Z18, Z18
+	TESTQ            BX, BX
+	JZ               none394
+	VADDPD           Z10, Z22, Z16
+	VDIVPD           Z16, Z22, Z24
+	VMULPD           Z13, Z18, Z16
+	VMULPD           Z13, Z21, Z26
+	VFMSUB231PD      Z24, Z16, Z26
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z26, K1, Z26
+	VMOVAPD.Z        Z26, K3, Z26
+	KMOVB            (SP), K1
+	VMOVUPD          Z26, K1, (BX)(AX*1)
 
 none394:
+	VMAXPD           Z12, Z22, Z16
+	VMINPD           Z12, Z22, Z24
+	VADDPD           Z24, Z16, Z26
+	VSUBPD           Z16, Z26, Z16
+	VSUBPD           Z16, Z24, Z24
+	VDIVPD           Z26, Z12, Z16
+	VMULPD           Z16, Z24, Z24
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z26, Z16
+	VPSRLQ           $0x34, Z16, Z26
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z26, Z26
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z26, Z26
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z16, Z16
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z16, Z16
+	VSUBPD           Z12, Z16, Z16
+	VXORPS           Y6, Y6, Y6
+	VCMPPD           $0x00, Z6, Z26, K1
+	VMOVAPD          Z22, K1, Z16
+	VMOVAPD          Z6, K1, Z24
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z16, Z22
+	VDIVPD           Z22, Z16, Z22
+	VMULPD           Z22, Z22, Z27
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z28
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z27, Z28
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z27, Z28
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z16, Z29
+	VMULPD           Z16, Z29, Z29
+	VFMADD213PD      Z29, Z27, Z28
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z26, Z24
+	VFMADD231PD      Z28, Z22, Z24
+	VSUBPD           Z24, Z29, Z29
+	VSUBPD           Z29, Z16, Z16
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z26, Z16
+	VMULPD           Z18, Z16, Z16
+	VMULPD           Z17, Z21, Z21
+	VSUBPD           Z21, Z16, Z16
+	VMOVAPD.Z        Z16, K3, Z16
+	TESTQ            R8, R8
+	JZ               without395
+	VMOVUPD          Z16, (R8)(AX*1)
+
+without395:
+	VMULPD.Z     Z25, Z23, K5, Z23
+	VMOVUPD      64(SI)(AX*1), Z17
+	VFNMADD231PD 64(SI)(AX*1), Z19, Z17
+	VMULPD       64(DI)(AX*1), Z19, Z19
+	VMOVUPD      Z19, Z18
+	VMOVAPD      Z17, K4, Z18
+	VADDPD       Z19, Z17, Z17
+	TESTQ        BX, BX
+	JZ           none396
+	VADDPD       Z10, Z23, Z19
+	VDIVPD       Z19, Z23, Z21
+	VMULPD       Z13, Z17, Z19
+	VMULPD       Z13, Z18, Z22
+	VFMSUB231PD  Z21, Z19, Z22
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z22, K4, Z22
+	VMOVAPD.Z    Z22, K6, Z22
+	KMOVB        1(SP), K1
+	VMOVUPD      Z22, K1, 64(BX)(AX*1)
+
+none396:
+	VMAXPD           Z12, Z23, Z19
+	VMINPD           Z12, Z23, Z21
+	VADDPD           Z21, Z19, Z22
+	VSUBPD           Z19, Z22, Z19
+	VSUBPD           Z19, Z21, Z21
+	VDIVPD           Z22, Z12, Z19
+	VMULPD           Z19, Z21, Z21
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z22, Z19
+	VPSRLQ           $0x34, Z19, Z22
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z22, Z22
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z22, Z22
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z19, Z19
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z19, Z19
+	VSUBPD           Z12, Z19, Z19
+	VXORPS           Y6, Y6, Y6
+	VCMPPD           $0x00, Z6, Z22, K1
+	VMOVAPD          Z23, K1, Z19
+	VMOVAPD          Z6, K1, Z21
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z19, Z23
+	VDIVPD           Z23, Z19, Z23
+	VMULPD           Z23, Z23, Z24
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z25
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z24, Z25
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z24, Z25
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z19, Z26
+	VMULPD           Z19, Z26, Z26
+	VFMADD213PD      Z26, Z24, Z25
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z22, Z21
+	VFMADD231PD      Z25, Z23, Z21
+	VSUBPD           Z21, Z26, Z26
+	VSUBPD           Z26, Z19, Z19
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z22, Z19
+	VMULPD           Z17, Z19, Z19
+	VMULPD           Z20, Z18, Z18
+	VSUBPD           Z18, Z19, Z19
+	VMOVAPD.Z        Z19, K6, Z19
+	TESTQ            R8, R8
+	JZ               without397
+	VMOVUPD          Z19, 64(R8)(AX*1)
+
+without397:
+	VADDPD    Z19, Z16, Z16
+	KMOVB     2(R9)(R11*1), K1
+	KMOVB     2(R10)(R11*1), K3
+	KORW      K1, K3, K3
+	VMOVAPD.Z Z10, K1, Z17
+	TESTQ     DX, DX
+	JZ        hard398
+	VMOVUPD.Z 128(DX)(AX*1), K3, Z17
+
+hard398:
+	VMOVUPD.Z 128(CX)(AX*1), K3, Z19
+	VXORPS    Y8, Y8, Y8
+	CMPQ      shifted+112(FP), $0x00
+	JEQ       plain399
+	VSUBPD    Z14, Z19, Z8
+	VSUBPD    Z19, Z8, Z18
+	VSUBPD    Z18, Z8, Z20
+	VSUBPD    Z20, Z19, Z20
+	VADDPD    Z14, Z18, Z18
+	VSUBPD    Z18, Z20, Z20
+	VSUBPD    Z15, Z20, Z20
+	VMOVUPD   Z8, Z19
+	VMOVUPD   Z20, Z8
+
+plain399:
+	VXORPS      Y6, Y6, Y6
+	VCMPPD      $0x15, Z6, Z19, K1
+	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
+	VORPD       Z2, Z19, Z19
+	VADDPD      Z8, Z19, Z18
+	VCMPPD      $0x15, Z1, Z19, K3, K2
+	KMOVB       3(R9)(R11*1), K4
+	KMOVB       3(R10)(R11*1), K6
+	KORW        K4, K6, K6
+	VMOVAPD.Z   Z10, K4, Z20
+	TESTQ       DX, DX
+	JZ          hard400
+	VMOVUPD.Z   192(DX)(AX*1), K6, Z20
+
+hard400:
+	VMOVUPD.Z 192(CX)(AX*1), K6, Z22
+	VXORPS    Y9, Y9, Y9
+	CMPQ      shifted+112(FP), $0x00
+	JEQ       plain401
+	VSUBPD    Z14, Z22, Z9
+	VSUBPD    Z22, Z9, Z21
+	VSUBPD    Z21, Z9, Z23
+	VSUBPD    Z23, Z22, Z23
+	VADDPD    Z14, Z21, Z21
+	VSUBPD    Z21, Z23, Z23
+	VSUBPD    Z15, Z23, Z23
+	VMOVUPD   Z9, Z22
+	VMOVUPD   Z23, Z9
+
+plain401:
+	VXORPS           Y6, Y6, Y6
+	VCMPPD           $0x15, Z6, Z22, K4
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K4, Z9
+	VORPD            Z2, Z22, Z22
+	VADDPD           Z9, Z22, Z21
+	VCMPPD           $0x15, Z1, Z22, K6, K5
+	VMOVUPD          Z19, Z25
+	VFMADD213PD      Z0, Z11, Z25
+	VMOVUPD          Z22, Z26
+	VFMADD213PD      Z0, Z11, Z26
+	VSUBPD           Z0, Z25, Z23
+	VSUBPD           Z0, Z26, Z24
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z23, Z19
+	VFMADD231PD.BCST f64_bfe62e42fefa39ef<>+0(SB), Z24, Z22
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z23, Z19
+	VFMADD231PD.BCST f64_bc7abc9e3b39803f<>+0(SB), Z24, Z22
+	VADDPD           Z8, Z19, Z19
+	VADDPD           Z9, Z22, Z22
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z23
+	VBROADCASTSD     f64_3e5ad9ef35de5e88<>+0(SB), Z24
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z19, Z23
+	VFMADD213PD.BCST f64_3e928ad4c1ef8771<>+0(SB), Z22, Z24
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z19, Z23
+	VFMADD213PD.BCST f64_3ec71df0cc01f5d1<>+0(SB), Z22, Z24
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z19, Z23
+	VFMADD213PD.BCST f64_3efa0199a21bb23c<>+0(SB), Z22, Z24
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z19, Z23
+	VFMADD213PD.BCST f64_3f2a01a013850def<>+0(SB), Z22, Z24
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z19, Z23
+	VFMADD213PD.BCST f64_3f56c16c184319e8<>+0(SB), Z22, Z24
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z19, Z23
+	VFMADD213PD.BCST f64_3f8111111112453e<>+0(SB), Z22, Z24
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z19, Z23
+	VFMADD213PD.BCST f64_3fa55555555507ba<>+0(SB), Z22, Z24
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z19, Z23
+	VFMADD213PD.BCST f64_3fc555555555550d<>+0(SB), Z22, Z24
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z19, Z23
+	VFMADD213PD.BCST f64_3fe000000000000a<>+0(SB), Z22, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z19, Z23
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z24
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z19, Z23
+	VFMADD213PD.BCST f64_3ff0000000000000<>+0(SB), Z22, Z24
+	VPSLLQ           $0x34, Z25, Z25
+	VPSLLQ           $0x34, Z26, Z26
+	VMULPD.Z         Z25, Z23, K2, Z23
+	VMOVUPD          128(SI)(AX*1), Z19
+	VFNMADD231PD     128(SI)(AX*1), Z17, Z19
+	VMULPD           128(DI)(AX*1), Z17, Z17
+	VMOVUPD          Z17, Z22
+	VMOVAPD          Z19, K1, Z22
+	VADDPD           Z17, Z19, Z19
+	TESTQ            BX, BX
+	JZ               none402
+	VADDPD           Z10, Z23, Z17
+	VDIVPD           Z17, Z23, Z25
+	VMULPD           Z13, Z19, Z17
+	VMULPD           Z13, Z22, Z27
+	VFMSUB231PD      Z25, Z17, Z27
+	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z27, K1, Z27
+	VMOVAPD.Z        Z27, K3, Z27
+	KMOVB            2(SP), K1
+	VMOVUPD          Z27, K1, 128(BX)(AX*1)
+
+none402:
+	VMAXPD           Z12, Z23, Z17
+	VMINPD           Z12, Z23, Z25
+	VADDPD           Z25, Z17, Z27
+	VSUBPD           Z17, Z27, Z17
+	VSUBPD           Z17, Z25, Z25
+	VDIVPD           Z27, Z12, Z17
+	VMULPD           Z17, Z25, Z25
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z27, Z17
+	VPSRLQ           $0x34, Z17, Z27
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z27, Z27
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z27, Z27
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z17, Z17
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z17, Z17
+	VSUBPD           Z12, Z17, Z17
+	VXORPS           Y6, Y6, Y6
+	VCMPPD           $0x00, Z6, Z27, K1
+	VMOVAPD          Z23, K1, Z17
+	VMOVAPD          Z6, K1, Z25
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z17, Z23
+	VDIVPD           Z23, Z17, Z23
+	VMULPD           Z23, Z23, Z28
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z29
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z28, Z29
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z28, Z29
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z28, Z29
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z28, Z29
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z28, Z29
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z28, Z29
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z17, Z30
+	VMULPD           Z17, Z30, Z30
+	VFMADD213PD      Z30, Z28, Z29
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z27, Z25
+	VFMADD231PD      Z29, Z23, Z25
+	VSUBPD           Z25, Z30, Z30
+	VSUBPD           Z30, Z17, Z17
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z27, Z17
+	VMULPD           Z19, Z17, Z17
+	VMULPD           Z18, Z22, Z22
+	VSUBPD           Z22, Z17, Z17
+	VMOVAPD.Z        Z17, K3, Z17
+	TESTQ            R8, R8
+	JZ               without403
+	VMOVUPD          Z17, 128(R8)(AX*1)
+
+without403:
+	VMULPD.Z     Z26, Z24, K5, Z24
+	VMOVUPD      192(SI)(AX*1), Z18
+	VFNMADD231PD 192(SI)(AX*1), Z20, Z18
+	VMULPD       192(DI)(AX*1), Z20, Z20
+	VMOVUPD      Z20, Z19
+	VMOVAPD      Z18, K4, Z19
+	VADDPD       Z20, Z18, Z18
+	TESTQ        BX, BX
+	JZ           none404
+	VADDPD       Z10, Z24, Z20
+	VDIVPD       Z20, Z24, Z22
+	VMULPD       Z13, Z18, Z20
+	VMULPD       Z13, Z19, Z23
+	VFMSUB231PD  Z22, Z20, Z23
+	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z23, K4, Z23
+	VMOVAPD.Z    Z23, K6, Z23
+	KMOVB        3(SP), K1
+	VMOVUPD      Z23, K1, 192(BX)(AX*1)
+
+none404:
+	VMAXPD           Z12, Z24, Z20
+	VMINPD           Z12, Z24, Z22
+	VADDPD           Z22, Z20, Z23
+	VSUBPD           Z20, Z23, Z20
+	VSUBPD           Z20, Z22, Z22
+	VDIVPD           Z23, Z12, Z20
+	VMULPD           Z20, Z22, Z22
+	VPADDQ.BCST      f64_95f619980c433<>+0(SB), Z23, Z20
+	VPSRLQ           $0x34, Z20, Z23
+	VORPD.BCST       f64_4330000000000000<>+0(SB), Z23, Z23
+	VSUBPD.BCST      f64_43300000000003ff<>+0(SB), Z23, Z23
+	VANDPD.BCST      f64_fffffffffffff<>+0(SB), Z20, Z20
+	VPADDQ.BCST      f64_3fe6a09e667f3bcd<>+0(SB), Z20, Z20
+	VSUBPD           Z12, Z20, Z20
+	VXORPS           Y6, Y6, Y6
+	VCMPPD           $0x00, Z6, Z23, K1
+	VMOVAPD          Z24, K1, Z20
+	VMOVAPD          Z6, K1, Z22
+	VADDPD.BCST      f64_4000000000000000<>+0(SB), Z20, Z24
+	VDIVPD           Z24, Z20, Z24
+	VMULPD           Z24, Z24, Z25
+	VBROADCASTSD     f64_3fc2f03ba7b2af25<>+0(SB), Z26
+	VFMADD213PD.BCST f64_3fc39a1e8c406a7b<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST f64_3fc74663ced88dd5<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST f64_3fcc71c521450bde<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST f64_3fd24924941e155d<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST f64_3fd999999997ff19<>+0(SB), Z25, Z26
+	VFMADD213PD.BCST f64_3fe5555555555592<>+0(SB), Z25, Z26
+	VMULPD.BCST      f64_3fe0000000000000<>+0(SB), Z20, Z27
+	VMULPD           Z20, Z27, Z27
+	VFMADD213PD      Z27, Z25, Z26
+	VFMADD231PD.BCST f64_3dea39ef35793c76<>+0(SB), Z23, Z22
+	VFMADD231PD      Z26, Z24, Z22
+	VSUBPD           Z22, Z27, Z27
+	VSUBPD           Z27, Z20, Z20
+	VFMADD231PD.BCST f64_3fe62e42fee00000<>+0(SB), Z23, Z20
+	VMULPD           Z18, Z20, Z20
+	VMULPD           Z21, Z19, Z19
+	VSUBPD           Z19, Z20, Z20
+	VMOVAPD.Z        Z20, K6, Z20
+	TESTQ            R8, R8
+	JZ               without405
+	VMOVUPD          Z20, 192(R8)(AX*1)
+
+without405:
+	VADDPD  Z20, Z17, Z17
+	VADDPD  Z17, Z16, Z16
+	VADDPD  Z16, Z3, Z17
+	VMAXPD  Z16, Z3, Z18
+	VMINPD  Z16, Z3, Z16
+	VSUBPD  Z18, Z17, Z18
+	VSUBPD  Z18, Z16, Z16
+	VADDPD  Z16, Z4, Z4
+	VMOVAPD Z17, Z3
+	ADDQ    $+256, AX
+	SUBQ    $0x20, R12
+	JG      group387
+
+done389:
+	MOVQ  stride+40(FP), AX
+	SHLQ  $0x03, AX
+	ADDQ  AX, CX
+	TESTQ DX, DX
+	JZ    none406
+	MOVQ  tStride+56(FP), AX
+	SHLQ  $0x03, AX
+	ADDQ  AX, DX
+
+none406:
+	TESTQ BX, BX
+	JZ    none407
+	MOVQ  dstStride+24(FP), AX
+	SHLQ  $0x03, AX
+	ADDQ  AX, BX
+
+none407:
+	MOVQ          words+96(FP), AX
+	SHLQ          $0x03, AX
+	ADDQ          AX, R9
+	ADDQ          AX, R10
+	MOVQ          sum+0(FP), AX
+	VEXTRACTF64X4 $0x01, Z3, Y5
+	VEXTRACTF64X4 $0x01, Z4, Y6
+	VADDPD        Y6, Y4, Y4
+	VADDPD        Y5, Y3, Y6
+	VMAXPD        Y5, Y3, Y7
+	VMINPD        Y5, Y3, Y5
+	VSUBPD        Y7, Y6, Y7
+	VSUBPD        Y7, Y5, Y5
+	VADDPD        Y5, Y4, Y4
+	VMOVAPD       Y6, Y3
+	VEXTRACTF64X2 $0x01, Y3, X5
+	VEXTRACTF64X2 $0x01, Y4, X6
+	VADDPD        X6, X4, X4
+	VADDPD        X5, X3, X6
+	VMAXPD        X5, X3, X7
+	VMINPD        X5, X3, X5
+	VSUBPD        X7, X6, X7
+	VSUBPD        X7, X5, X5
+	VADDPD        X5, X4, X4
+	VMOVAPD       X6, X3
+	VUNPCKHPD     X3, X3, X5
+	VUNPCKHPD     X4, X4, X6
+	VADDPD        X6, X4, X4
+	VADDPD        X5, X3, X6
+	VMAXPD        X5, X3, X7
+	VMINPD        X5, X3, X5
+	VSUBPD        X7, X6, X7
+	VSUBPD        X7, X5, X5
+	VADDPD        X5, X4, X4
+	VMOVAPD       X6, X3
+	VADDPD        X4, X3, X3
+	VMOVSD        X3, (AX)
+	ADDQ          $0x08, sum+0(FP)
+	DECQ          rows+64(FP)
+	JNZ           row385
+
+last386:
 	VZEROUPPER
 	RET

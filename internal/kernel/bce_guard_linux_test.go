@@ -24,7 +24,7 @@ func testGuardPagesOfBCE[T Float](t *testing.T) {
 		for i := range f {
 			f[i] = kerneltest.Guarded[float64](t, longest, atEnd)
 		}
-		var g [5][]T
+		var g [7][]T
 		for i := range g {
 			g[i] = kerneltest.Guarded[T](t, 3*longest, atEnd)
 		}
@@ -50,6 +50,10 @@ func testGuardPagesOfBCE[T Float](t *testing.T) {
 					a.Dst = part(1, a.Dst[:n])
 				}
 				a.NegWeight, a.PosWeight = part(2, a.NegWeight), part(3, a.PosWeight)
+				if a.Soft != nil {
+					a.Soft = part(5, a.Soft[:n])
+				}
+				a.Terms = part(6, a.Terms)
 				a.Pos, a.Neg = words(0, a.Pos), words(1, a.Neg)
 				a.Sum = kerneltest.Touching(f[2], 1, atEnd)
 				if a.Product != nil {
@@ -59,7 +63,7 @@ func testGuardPagesOfBCE[T Float](t *testing.T) {
 				a.Scale[0] = 1
 				params := part(4, a.Params[0][:])
 				a.Params = unsafe.Slice((*BCEParams[T])(unsafe.Pointer(unsafe.SliceData(params))), 1)
-				BCE(a)
+				evaluateCase(a)
 			}
 		}
 	}

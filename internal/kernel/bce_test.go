@@ -49,11 +49,18 @@ func elementCase[T Float](r *kerneltest.Rand, rows, n, kind int) *BCEArgs[T] {
 			a.X[i*a.Stride+r.IntN(n)] = a.Params[i][1]
 		}
 	}
-	a.Shifted = kind/2 > 0
-	if kind/2 == 2 {
+	a.Shifted = kind/2 == 1 || kind/2 > 1 && r.IntN(2) == 0
+	if kind/2 >= 2 {
 		a.NegWeight, a.PosWeight = make([]T, 64*a.Words), make([]T, 64*a.Words)
 		for j := range n {
 			a.NegWeight[j], a.PosWeight[j] = T(r.Positive(3)), T(r.Positive(3))
+		}
+	}
+	if kind/2 == 3 {
+		a.SoftStride = n + r.IntN(3)
+		a.Soft = softLabels[T](r, rows*a.SoftStride)
+		if rows == 1 {
+			a.Terms = make([]T, 64*a.Words)
 		}
 	}
 	if kind%2 == 1 {
@@ -70,6 +77,16 @@ func elementCase[T Float](r *kerneltest.Rand, rows, n, kind int) *BCEArgs[T] {
 	return a
 }
 
+// evaluateCase evaluates a bceCase.
+func evaluateCase[T Float](a *BCEArgs[T]) {
+	if a.Weighted() {
+		a.Copy.Finish()
+		WeightedBCE(a)
+	} else {
+		BCE(a)
+	}
+}
+
 // numbers returns x with NaN for what is no number: which of NaN and +Inf that is, is
 // open.
 func numbers[T Float](x []T) []T {
@@ -83,7 +100,7 @@ func numbers[T Float](x []T) []T {
 }
 
 // bceKinds is the number of kinds of bceCase.
-const bceKinds = 6
+const bceKinds = 8
 
 // TestBCEKernels compares the kernels of every tier with the generic ones, for
 // every length and start of a row.
@@ -115,13 +132,13 @@ func testBCEKernels[T Float](t *testing.T) {
 			dst := append([]T(nil), a.Dst...)
 			results := func() (all []float64) {
 				all = append(append(all, numbers(a.Sum)...), numbers(a.Product)...)
-				for _, v := range a.Dst {
+				for _, v := range slices.Concat(a.Dst, a.Terms) {
 					all = append(all, float64(v))
 				}
 				return all
 			}
 			restore := forceTier(Generic)
-			BCE(a)
+			evaluateCase(a)
 			want := results()
 			restore()
 			for _, tier := range Available()[1:] {
@@ -129,7 +146,7 @@ func testBCEKernels[T Float](t *testing.T) {
 				to := make([]T, len(from))
 				*a.Copy = NewCopy(to, from)
 				restore := forceTier(tier)
-				BCE(a)
+				evaluateCase(a)
 				restore()
 				if a.Dst == nil {
 					a.Copy.Finish() // kernels of the loss alone may leave it

@@ -466,24 +466,18 @@ func bce32(a *BCEArgs[float32]) {
 	switch Active {
 	case NEON:
 		switch {
-		case !a.Gradient() && a.Weighted():
-			a.Copy.Finish()
-			bceSumsWeighted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case !a.Gradient() && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSumsShifted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case !a.Gradient():
 			a.Copy.Finish()
-			bceSums32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
-		case a.Weighted():
-			a.Copy.Finish()
-			bceGradWeighted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSums32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case a.Shifted:
 			a.Copy.Finish()
-			bceGradShifted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGradShifted32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		default:
 			a.Copy.Finish()
-			bceGrad32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGrad32NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float32)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		}
 	default:
 		bce32Generic(a)
@@ -494,27 +488,39 @@ func bce64(a *BCEArgs[float64]) {
 	switch Active {
 	case NEON:
 		switch {
-		case !a.Gradient() && a.Weighted():
-			a.Copy.Finish()
-			bceSumsWeighted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case !a.Gradient() && a.Shifted:
 			a.Copy.Finish()
-			bceSumsShifted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSumsShifted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case !a.Gradient():
 			a.Copy.Finish()
-			bceSums64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
-		case a.Weighted():
-			a.Copy.Finish()
-			bceGradWeighted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceSums64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		case a.Shifted:
 			a.Copy.Finish()
-			bceGradShifted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGradShifted64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		default:
 			a.Copy.Finish()
-			bceGrad64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), unsafe.SliceData(a.NegWeight), unsafe.SliceData(a.PosWeight), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
+			bceGrad64NEON(unsafe.SliceData(a.Sum), unsafe.SliceData(a.Product), unsafe.SliceData(a.Dst), a.DstStride, unsafe.SliceData(a.X), a.Stride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, unsafe.SliceData(a.Scale), (*[3]float64)(unsafe.Pointer(unsafe.SliceData(a.Params))), a.Kind, unsafe.SliceData(a.X16), unsafe.SliceData(a.Dst16))
 		}
 	default:
 		bce64Generic(a)
+	}
+}
+
+func weightedBCE32(a *BCEArgs[float32]) {
+	switch Active {
+	case NEON:
+		weightedBCE32NEON(&a.Sum[0], unsafe.SliceData(a.Terms), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, unsafe.SliceData(a.Soft), a.SoftStride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float32)(unsafe.Pointer(&a.Params[0])), a.shifted(), &a.NegWeight[0], &a.PosWeight[0])
+	default:
+		weightedBCE32Generic(a)
+	}
+}
+
+func weightedBCE64(a *BCEArgs[float64]) {
+	switch Active {
+	case NEON:
+		weightedBCE64NEON(&a.Sum[0], unsafe.SliceData(a.Terms), unsafe.SliceData(a.Dst), a.DstStride, &a.X[0], a.Stride, unsafe.SliceData(a.Soft), a.SoftStride, a.Rows, a.N, &a.Pos[0], &a.Neg[0], a.Words, (*[3]float64)(unsafe.Pointer(&a.Params[0])), a.shifted(), &a.NegWeight[0], &a.PosWeight[0])
+	default:
+		weightedBCE64Generic(a)
 	}
 }
 
@@ -1140,40 +1146,34 @@ func accumulate64NEON(dst *float64, dstStride int, x *float64, stride int, rows 
 func addPartsNEON(out *[6]float64, x *float64, n int)
 
 //go:noescape
-func bceSumsWeighted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+func bceSumsShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSumsShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+func bceSums32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSums32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+func bceGradShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGradWeighted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+func bceGrad32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGradShifted32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+func bceSumsShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceGrad32NEON(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, negWeight *float32, posWeight *float32, kind int, x16 *uint16, dst16 *uint16)
+func bceSums64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSumsWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSumsShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 
 //go:noescape
-func bceSums64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+func weightedBCE32NEON(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, shifted int, negWeight *float32, posWeight *float32)
 
 //go:noescape
-func bceGradWeighted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
-
-//go:noescape
-func bceGradShifted64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
-
-//go:noescape
-func bceGrad64NEON(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, negWeight *float64, posWeight *float64, kind int, x16 *uint16, dst16 *uint16)
+func weightedBCE64NEON(sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, t *float64, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, shifted int, negWeight *float64, posWeight *float64)
 
 //go:noescape
 func focalBlockTerms32NEON(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)

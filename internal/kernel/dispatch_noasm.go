@@ -244,6 +244,16 @@ func bce64(a *BCEArgs[float64]) {
 }
 
 //go:noinline
+func weightedBCE32(a *BCEArgs[float32]) {
+	weightedBCE32Generic(a)
+}
+
+//go:noinline
+func weightedBCE64(a *BCEArgs[float64]) {
+	weightedBCE64Generic(a)
+}
+
+//go:noinline
 func focalBlock32(a *FocalArgs[float32]) {
 	focalBlock32Generic(a)
 }

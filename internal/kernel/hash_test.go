@@ -44,8 +44,10 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("shortLogs", 0x3fc9e191e6b91822, 0xae0744ffb81c8b61, hashShortLogs),
 		kerneltest.Case("finishJoins", 0x0d823a20ae28fad2, 0x0a9c6b18a0d5f9fe, hashFinishJoins),
 		kerneltest.Case("finishProduct", 0xaae313724e4e1294, 0xe80ddfa32ff479ce, hashFinishProduct),
-		kerneltest.Case("bce/float32", 0x548816676a0dbb68, 0xad08738a20cd350e, hashBCE[float32]),
-		kerneltest.Case("bce/float64", 0x7540eddc3d797e17, 0x21ef29b1d8531f82, hashBCE[float64]),
+		kerneltest.Case("bce/float32", 0x128c222b5fed2998, 0xbc98b52216dcfbc6, hashBCE[float32]),
+		kerneltest.Case("weightedBCE/float32", 0x7ad3fdb9e25b6d66, 0x2a82013e5c82bc63, hashWeightedBCE[float32]),
+		kerneltest.Case("weightedBCE/float64", 0x3122beb989cd1fac, 0xca50fc93d447aa77, hashWeightedBCE[float64]),
+		kerneltest.Case("bce/float64", 0x52b2386271fddfad, 0x468ea72421620139, hashBCE[float64]),
 		kerneltest.Case("focalBlock/float32", 0xdd2874910be737d9, 0x0802d6d68f80ad12, hashFocal[float32]),
 		kerneltest.Case("focalBlock/float64", 0x860465beba036c40, 0x99747772ca714d6a, hashFocal[float64]),
 		kerneltest.Case("sigmoidPowers/float32", 0xa0ba8649e1c124cf, 0x077b101980f99e87, hashSigmoidPowers[float32]),
@@ -780,11 +782,19 @@ func hashSoftWeights[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
 }
 
 func hashBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
-	a := bceCase[T](r, 1+r.IntN(2), r.Length(), r.IntN(bceKinds))
-	BCE(a)
+	hashBCECase(h, bceCase[T](r, 1+r.IntN(2), r.Length(), r.IntN(4)))
+}
+
+func hashWeightedBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
+	hashBCECase(h, bceCase[T](r, 1+r.IntN(2), r.Length(), 4+r.IntN(bceKinds-4)))
+}
+
+func hashBCECase[T Float](h *kerneltest.Hash, a *BCEArgs[T]) {
+	evaluateCase(a)
 	kerneltest.AddHash(h, numbers(a.Sum)...)
 	kerneltest.AddHash(h, numbers(a.Product)...)
 	kerneltest.AddHash(h, a.Dst...)
+	kerneltest.AddHash(h, a.Terms...)
 }
 
 func hashSoftBCE[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {

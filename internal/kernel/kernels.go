@@ -151,12 +151,23 @@ func Accumulate[T Float](dst []T, dstStride int, x []T, stride, rows, n int) {
 	}
 }
 
-// BCE writes the sums of softplus of every row, and the gradient.
+// BCE writes the sums of softplus of every row, without weights, and the gradient.
 func BCE[T Float](a *BCEArgs[T]) {
 	if IsFloat32[T]() {
 		bce32((*BCEArgs[float32])(unsafe.Pointer(a)))
 	} else {
 		bce64((*BCEArgs[float64])(unsafe.Pointer(a)))
+	}
+}
+
+// WeightedBCE writes the sums of the weighted terms of every row, the gradient unless Dst is nil,
+// and the terms, of a single row, unless Terms is. The labels are Soft or, where that is nil,
+// hard. Weights and Terms have room for a multiple of 64 elements.
+func WeightedBCE[T Float](a *BCEArgs[T]) {
+	if IsFloat32[T]() {
+		weightedBCE32((*BCEArgs[float32])(unsafe.Pointer(a)))
+	} else {
+		weightedBCE64((*BCEArgs[float64])(unsafe.Pointer(a)))
 	}
 }
 

@@ -32,16 +32,11 @@ func newSoftCase[T Float](r *kerneltest.Rand, rows, n int, gradient bool) *softC
 		c.part[i] |= p
 	}
 	exp := r.IntN(12) - 4
-	c.x, c.t = make([]T, rows*c.stride), make([]T, rows*c.tStride)
+	c.x = make([]T, rows*c.stride)
 	for i := range c.x {
 		c.x[i] = kerneltest.Score[T](r, exp)
 	}
-	for i := range c.t {
-		c.t[i] = T(math.Ldexp(float64(r.IntN(1<<20+1)), -20-r.IntN(2)*r.IntN(128)))
-		if r.IntN(3) == 0 {
-			c.t[i] = T(r.IntN(2))
-		}
-	}
+	c.t = softLabels[T](r, rows*c.tStride)
 	if gradient {
 		c.dstStride = n + r.IntN(3)
 		c.dst = make([]T, rows*c.dstStride)
@@ -57,6 +52,18 @@ func newSoftCase[T Float](r *kerneltest.Rand, rows, n int, gradient bool) *softC
 		c.product = make([]float64, rows*((n+coef.BCEBlock-1)/coef.BCEBlock))
 	}
 	return c
+}
+
+// softLabels returns n labels, some of them hard or small.
+func softLabels[T Float](r *kerneltest.Rand, n int) []T {
+	t := make([]T, n)
+	for i := range t {
+		t[i] = T(math.Ldexp(float64(r.IntN(1<<20+1)), -20-r.IntN(2)*r.IntN(128)))
+		if r.IntN(3) == 0 {
+			t[i] = T(r.IntN(2))
+		}
+	}
+	return t
 }
 
 func (c *softCase[T]) bce() (results []float64) {
