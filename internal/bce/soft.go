@@ -144,7 +144,8 @@ func (w *Work[T]) weightedRows() bool {
 		}
 	}
 	for i := range c.Rows {
-		w.completeSoft(i, anySlow && w.slow[i] == all)
+		// The product of a small label and a weight may be below the normal numbers.
+		w.completeSoft(i, anySlow && w.slow[i] == all || w.smallLabels(i))
 	}
 	return true
 }

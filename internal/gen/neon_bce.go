@@ -74,10 +74,9 @@ func (b *neonBCE) terms(turn neonTurn) {
 	sums := &laneTree[*vecReg]{}
 	for numbers := turn.numbers(); len(numbers) > 0; numbers = numbers[2:] {
 		var two [2]neonBCETerm
-		var y, short []*vecReg
+		y, short := b.differences(numbers[:2])
 		for i, number := range numbers[:2] {
-			t, a, c := b.argument(number)
-			two[i], y, short = t, append(y, a), append(short, c)
+			two[i] = b.argument(number, y[i], short[i])
 		}
 		p, s := b.e.evaluateShifted(y, short)
 		for i, t := range two {
@@ -98,22 +97,38 @@ func (b *neonBCE) terms(turn neonTurn) {
 	}
 }
 
-// argument returns a term, -|y| and what that is short of.
-func (b *neonBCE) argument(number int) (t neonBCETerm, y, short *vecReg) {
-	b.comment("y = x - s0, m = -|y|")
-	t = neonBCETerm{number: number, down: b.reg(), keep: b.part(number), m: b.reg()}
-	y, short = b.inRegister(b.x.place(number)), b.cleared(1)[0]
+// differences returns y = x - s0 of two registers, and what that is short of.
+func (b *neonBCE) differences(numbers []int) (y, short []*vecReg) {
+	b.comment("y = x - s0")
+	for _, number := range numbers {
+		y = append(y, b.inRegister(b.x.place(number)))
+	}
+	short = b.cleared(2)
 	plain, shifted := b.newLabel("plain"), b.param("shifted")
 	b.op("CBZ", shifted, plain)
 	b.release(shifted)
 	b.scope(func() {
-		x := b.reg()
-		b.copy(y, x)
-		z, rest := b.difference(x, b.hi, b.lo)
-		b.copy(z, y)
-		b.copy(rest, short)
+		d, u := b.reg(), b.reg()
+		for i, x := range y {
+			t := short[i]
+			b.sub(x, b.hi, d)
+			b.sub(d, x, t)
+			b.sub(d, t, u)
+			b.sub(x, u, u)
+			b.add(t, b.hi, t)
+			b.sub(u, t, u)
+			b.sub(u, b.lo, short[i])
+			b.copy(d, x)
+		}
 	})
 	b.neonVec.label(plain)
+	return y, short
+}
+
+// argument returns a term; y becomes -|y|, and short what that is short of.
+func (b *neonBCE) argument(number int, y, short *vecReg) neonBCETerm {
+	b.comment("m = -|y|")
+	t := neonBCETerm{number: number, down: b.reg(), keep: b.part(number), m: b.reg()}
 	test := b.cleared(1)[0]
 	b.above(test, y, t.down)
 	b.load(b.constant(math.Copysign(0, -1)), test)
@@ -124,7 +139,7 @@ func (b *neonBCE) argument(number int) (t neonBCETerm, y, short *vecReg) {
 	b.above(b.low, y, test)
 	b.keepOut(test, t.keep)
 	b.free(test)
-	return t, y, short
+	return t
 }
 
 // part returns where elements take part.
@@ -138,27 +153,31 @@ func (b *neonBCE) part(number int) *vecReg {
 // their derivatives.
 func (b *neonBCE) weigh(two [2]neonBCETerm, e []*vecReg) []*vecReg {
 	var either, choice [2]*vecReg
+	one := b.inRegister(b.constant(1))
 	for i, t := range two {
-		either[i], choice[i] = b.weights(t)
+		either[i], choice[i] = b.weights(t, one)
 	}
 	none := b.newLabel("none")
 	b.op("CBZ", b.dst.base, none)
+	minus := b.inRegister(b.constant(math.Copysign(0, -1)))
 	for i, t := range two {
-		q, f, g, sign := b.inRegister(b.constant(1)), b.reg(), b.reg(), b.inRegister(b.constant(math.Copysign(0, -1)))
-		b.add(e[i], q, q)
+		q, f, g := b.reg(), b.reg(), b.reg()
+		b.add(e[i], one, q)
 		b.div(e[i], q, q)
 		b.mul(either[i], b.factor, f)
 		b.mul(choice[i], b.factor, g)
-		b.xor(g, sign, g)
+		b.xor(g, minus, g)
 		b.fmaAcc(f, q, g)
-		b.keepOut(t.down, sign)
-		b.xor(g, sign, g)
+		b.VBIC(t.down.b16(), minus.b16(), f.b16())
+		b.xor(g, f, g)
 		part := b.part(t.number)
 		b.and(g, part, g)
 		b.store(g, b.dst.place(t.number))
-		b.free(q, f, g, sign, part)
+		b.free(q, f, g, part)
 	}
+	b.free(minus)
 	b.label(none)
+	b.free(one)
 	for i, t := range two {
 		b.mul(choice[i], t.m, choice[i])
 		b.free(t.down, t.m)
@@ -186,15 +205,15 @@ func (b *neonBCE) weigh(two [2]neonBCETerm, e []*vecReg) []*vecReg {
 }
 
 // weights returns the weights of a term's logarithm and of |y|.
-func (b *neonBCE) weights(t neonBCETerm) (either, choice *vecReg) {
-	label, one := b.laneTest(t.number), b.inRegister(b.constant(1))
+func (b *neonBCE) weights(t neonBCETerm, one *vecReg) (either, choice *vecReg) {
+	label := b.laneTest(t.number)
 	b.pos.selected(t.number, label, label)
 	b.and(label, one, label)
 	hard := b.newLabel("hard")
 	b.op("CBZ", b.t.base, hard)
 	b.load(b.t.place(t.number), label)
 	b.neonVec.label(hard)
-	either, choice = one, b.inRegister(b.posWeight.place(t.number))
+	either, choice = b.reg(), b.inRegister(b.posWeight.place(t.number))
 	weight := b.inRegister(b.negWeight.place(t.number))
 	b.copy(weight, either)
 	b.fmaSub(label, weight, either)
