@@ -19,6 +19,9 @@ func bceCase[T Float](r *kerneltest.Rand, rows, n, kind int) *BCEArgs[T] {
 			a.Params[i][1] = 3
 		}
 	}
+	if a.Weighted() {
+		a.Shifted = r.IntN(2) == 0 // else hi and lo do not count
+	}
 	return a
 }
 
@@ -49,7 +52,7 @@ func elementCase[T Float](r *kerneltest.Rand, rows, n, kind int) *BCEArgs[T] {
 			a.X[i*a.Stride+r.IntN(n)] = a.Params[i][1]
 		}
 	}
-	a.Shifted = kind/2 == 1 || kind/2 > 1 && r.IntN(2) == 0
+	a.Shifted = kind/2 > 0
 	if kind/2 >= 2 {
 		a.NegWeight, a.PosWeight = make([]T, 64*a.Words), make([]T, 64*a.Words)
 		for j := range n {
