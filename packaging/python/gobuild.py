@@ -6,15 +6,20 @@ this machine's, or another one's:
 
     pip wheel packaging/python --config-settings platform=darwin/arm64
     python3 packaging/python/gobuild.py dist all
+
+The source distribution has what the command is built of, without tests.
 """
 
 import base64
+import gzip
 import hashlib
+import io
 import os
 import pathlib
 import platform
 import subprocess
 import sys
+import tarfile
 import tempfile
 import tomllib
 import zipfile
@@ -101,12 +106,43 @@ def build_wheel(wheel_directory, config_settings=None, metadata_directory=None):
     return _wheel(wheel_directory, (config_settings or {}).get("platform", this_platform()))
 
 
-class UnsupportedOperation(Exception):
-    """No source distribution: the sources are the Go module."""
+def _sources():
+    """The files that the command is built of on some platform, by their names in the module."""
+    folders, files = set(), {"go.mod", "go.sum", "LICENSE"}
+    for target in TAGS:
+        system, arch = target.split("/")
+        listed = subprocess.run(
+            ["go", "list", "-deps", "-f", '{{with .Module}}{{if .Main}}{{$.Dir}}{{range $.EmbedFiles}}\t{{.}}{{end}}{{end}}{{end}}', "./cmd/zlpr"],
+            cwd=MODULE, env=dict(os.environ, CGO_ENABLED="0", GOOS=system, GOARCH=arch), check=True, capture_output=True, text=True,
+        ).stdout
+        for line in listed.splitlines():
+            folder, *embedded = line.split("\t")
+            if folder:
+                folders.add(folder)
+                files.update((pathlib.Path(folder) / name).relative_to(MODULE).as_posix() for name in embedded)
+    for folder in folders:
+        for path in pathlib.Path(folder).iterdir():
+            if path.suffix in (".go", ".s", ".h") and not path.name.endswith("_test.go"):
+                files.add(path.relative_to(MODULE).as_posix())
+    files.update("packaging/python/" + name for name in ("gobuild.py", "pyproject.toml", "README.md"))
+    return sorted(files)
 
 
 def build_sdist(sdist_directory, config_settings=None):
-    raise UnsupportedOperation("no source distribution: the sources are the Go module")
+    """Packs what the command is built of: pip builds it where Go is."""
+    project = _project()
+    base = "%s-%s" % (project["name"], project["version"])
+    contents = {name: (MODULE / name).read_bytes() for name in _sources()}
+    contents["PKG-INFO"] = _metadata(project).encode()
+    here = (HERE / "pyproject.toml").read_text("utf-8")
+    contents["pyproject.toml"] = here.replace('backend-path = ["."]', 'backend-path = ["packaging/python"]').encode()
+    with gzip.GzipFile(os.path.join(sdist_directory, base + ".tar.gz"), "wb", 9, mtime=0) as packed:
+        with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+            for name, data in sorted(contents.items()):
+                info = tarfile.TarInfo(base + "/" + name)
+                info.size, info.mode = len(data), 0o644
+                tar.addfile(info, io.BytesIO(data))
+    return base + ".tar.gz"
 
 
 if __name__ == "__main__":

@@ -51,6 +51,22 @@ class TestWheel(unittest.TestCase):
             run(sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python, "uninstall", "--yes", "zlpr")
             self.assertFalse(zlpr.exists())
 
+    def test_sdist(self):
+        with tempfile.TemporaryDirectory() as folder:
+            folder = pathlib.Path(folder)
+            source = folder / gobuild.build_sdist(folder)
+            self.assertLess(source.stat().st_size, 2e6)
+            run(sys.executable, "-m", "pip", "--disable-pip-version-check", "wheel", "--no-cache-dir", "--no-index", "--no-deps",
+                "--wheel-dir", folder, source)
+            (wheel,) = folder.glob("zlpr-*.whl")
+            with zipfile.ZipFile(wheel) as z:
+                names = z.namelist()
+                z.extract(names[0], folder)
+            self.assertTrue(any(name.endswith("dist-info/RECORD") for name in names))
+            command = folder / names[0]
+            command.chmod(0o755)
+            self.assertEqual(json.loads(run(command, "eval", "--json"))["classes"], 111)
+
     def test_all(self):
         if os.environ.get("ZLPR_WHEELS") != "all":
             self.skipTest("builds for six systems; set ZLPR_WHEELS=all")
