@@ -78,7 +78,7 @@ class TestWheel(unittest.TestCase):
                     self.assertIsNone(wheel.testzip())
                     self.assertTrue(wheel.read(wheel.namelist()[0]).startswith(magic), target)
                 print("%-14s %4.1f MB" % (target, path.stat().st_size / 1e6))
-                self.assertLess(path.stat().st_size, 10 << 20)
+                self.assertLess(path.stat().st_size, 5.5e6)
 
 
 if __name__ == "__main__":
