@@ -5,10 +5,7 @@ import "github.com/mmcloughlin/avo/operand"
 // wideRows emits the loops through the rows on AVX-512.
 func (k *selectKernel) wideRows(p *pipeline) {
 	row, last := k.newLabel("row"), k.newLabel("last")
-	if k.sixteen != nil {
-		k.sixteen.ifSixteen(row)
-	}
-	t := k.shortRows(p, row)
+	t, shortAside := k.shortRows(p, row)
 	k.Label(row)
 	aside := k.wideRow(p)
 	k.nextRow(row)
@@ -17,6 +14,7 @@ func (k *selectKernel) wideRows(p *pipeline) {
 	k.JEQ(operand.LabelRef(last))
 	t.goOn(row)
 	aside()
+	shortAside()
 	k.Label(last)
 }
 
@@ -163,10 +161,13 @@ func (k *selectKernel) masks(side gpreg) func(i int) mask {
 	return func(i int) mask { return k.mask(side, i) }
 }
 
-// shortRows emits the loops through rows of at most a group. They go to label row with
-// what does not fill one.
-func (k *selectKernel) shortRows(p *pipeline, row string) *rowsTogether {
-	v, t := k.vec, &rowsTogether{vec: k.vec, length: k.length, rows: k.rows, sums: k.sums}
+// shortRows emits the loops through rows of at most a group, and returns what emits that
+// which is to lie aside. They go to label row with what does not fill one. Of 16-bit floats
+// they take rows of more than half a group.
+func (k *selectKernel) shortRows(p *pipeline, row string) (t *rowsTogether, aside func()) {
+	aside = func() {}
+	v := k.vec
+	t = &rowsTogether{vec: v, length: k.length, rows: k.rows, sums: k.sums}
 	x, pos := t.walk(k.x, k.stride, true), t.walk(k.pos, k.step, true)
 	t.walk(k.neg, k.step, false)
 	w := t.walk(k.w, v.GP64(), false)
@@ -192,8 +193,16 @@ func (k *selectKernel) shortRows(p *pipeline, row string) *rowsTogether {
 			}
 		}
 		this, next := group(k.x, k.pos), group(x.next, pos.next)
-		return func() { p.begin(this) }, func() {
+		pointThis, pointNext := func() {}, func() {}
+		if k.sixteen != nil && vectors == 4 {
+			to := k.at // has to do with bits
+			this.x = func(i int) operand.Mem { return at(to, i*k.bytes) }
+			next.x = this.x
+			pointThis, pointNext, aside = k.pointShort(x, t.free, to, part)
+		}
+		return func() { pointThis(); p.begin(this) }, func() {
 			k.copy.block()
+			pointNext()
 			if k.w != nil {
 				v.MOVQ(k.wStride, w.step)
 			}
@@ -205,7 +214,31 @@ func (k *selectKernel) shortRows(p *pipeline, row string) *rowsTogether {
 			}
 		}
 	})
-	return t
+	return t, aside
+}
+
+// pointShort returns what sets to to the first group of rows of one, and to the next; and
+// what reads those of 16 bits, which lies aside. from is free.
+func (k *selectKernel) pointShort(x *rowWalk, from, to gpreg, part []mask) (this, next, aside func()) {
+	sixteen, begun := k.newLabel("short16"), k.row
+	ready := [2]string{k.newLabel("first"), k.newLabel("others")}
+	point := func(x gpreg, ready string) {
+		k.MOVQ(x, to)
+		k.sixteen.ifSixteen(sixteen)
+		k.Label(ready)
+	}
+	return func() {
+			k.MOVQ(operand.U32(0), begun)
+			point(x.at, ready[0])
+		}, func() { point(x.next, ready[1]) }, func() {
+			k.Label(sixteen)
+			k.MOVQ(to, from)
+			k.sixteen.widenSome(at(from, 0), part, nil, to)
+			k.CMPQ(begun, operand.U8(0))
+			k.JNE(operand.LabelRef(ready[1]))
+			k.INCQ(begun)
+			k.JMP(operand.LabelRef(ready[0]))
+		}
 }
 
 // groupSum returns the sum of a row's vectors.

@@ -58,17 +58,27 @@ func (s *sixteenBits) widen(mem operand.Mem, to gpreg) {
 	s.Label(ready)
 }
 
-// widenSome is widen of the elements of the masks, and fills the others' places with none; nil
-// for 0.
+// widenSome is widen of the elements of the masks, nil for all, and fills the others' places
+// with none; nil for 0.
 func (s *sixteenBits) widenSome(mem operand.Mem, masks []mask, none vreg, to gpreg) {
 	ready := s.newLabel("widened")
 	s.begin(mem, to)
 	from := func(i int) operand.Mem { return s.part(mem, i*s.bytes/2) }
 	if none == nil {
 		s.each(func(i int, r vreg) {
-			s.VPMOVZXWD_Z(from(i), masks[i], r)
+			if masks[i] == nil {
+				s.VPMOVZXWD(from(i), r)
+			} else {
+				s.VPMOVZXWD_Z(from(i), masks[i], r)
+			}
 			s.VPSLLD(operand.U8(16), r, r)
-		}, func(i int, r vreg) { s.VCVTPH2PS_Z(from(i), masks[i], r) }, to, ready)
+		}, func(i int, r vreg) {
+			if masks[i] == nil {
+				s.VCVTPH2PS(from(i), r)
+			} else {
+				s.VCVTPH2PS_Z(from(i), masks[i], r)
+			}
+		}, to, ready)
 	} else {
 		s.each(func(i int, r vreg) {
 			t := s.reg()

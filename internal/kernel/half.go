@@ -61,7 +61,7 @@ const (
 )
 
 // LeastSixteen is the length from which on kernels take Rows16.
-const LeastSixteen = 65
+const LeastSixteen = ShortRow + 1
 
 // Rows16 are rows of 16-bit floats of that kind, if it is not 0.
 type Rows16 struct {

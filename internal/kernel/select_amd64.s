@@ -2921,8 +2921,6 @@ single100:
 	CMPQ        rows+32(FP), $0x00
 	JEQ         last101
 	XORQ        R8, R8
-	CMPQ        kind+72(FP), $0x00
-	JNE         row102
 	CMPQ        n+40(FP), $0x10
 	JG          long106
 	MOVQ        n+40(FP), SI
@@ -2944,11 +2942,11 @@ single100:
 	VMOVUPS.Z   (AX)(CX*2), K1, Z16
 	PREFETCHT0  12288(AX)(CX*2)
 	VXORPS.BCST f32_80000000<>+0(SB), Z16, K3, Z16
-	LEAQ        (DI)(BX*2), R9
-	KMOVW       (R9)(BX*1), K3
-	LEAQ        (AX)(CX*2), R9
-	VMOVUPS.Z   (R9)(CX*1), K1, Z17
-	PREFETCHT0  12288(R9)(CX*1)
+	LEAQ        (DI)(BX*2), R10
+	KMOVW       (R10)(BX*1), K3
+	LEAQ        (AX)(CX*2), R10
+	VMOVUPS.Z   (R10)(CX*1), K1, Z17
+	PREFETCHT0  12288(R10)(CX*1)
 	VXORPS.BCST f32_80000000<>+0(SB), Z17, K3, Z17
 	VMAXPS      Z14, Z1, Z14
 	VMAXPS      Z15, Z1, Z15
@@ -3013,11 +3011,11 @@ group104:
 	VMOVUPS.Z     (SI)(CX*2), K1, Z16
 	PREFETCHT0    12288(SI)(CX*2)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K3, Z16
-	LEAQ          (R9)(BX*2), R9
-	KMOVW         (R9)(BX*1), K3
-	LEAQ          (SI)(CX*2), R9
-	VMOVUPS.Z     (R9)(CX*1), K1, Z17
-	PREFETCHT0    12288(R9)(CX*1)
+	LEAQ          (R9)(BX*2), R10
+	KMOVW         (R10)(BX*1), K3
+	LEAQ          (SI)(CX*2), R10
+	VMOVUPS.Z     (R10)(CX*1), K1, Z17
+	PREFETCHT0    12288(R10)(CX*1)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K3, Z17
 	VFMADD213PS   Z9, Z26, Z18
 	VFMADD213PS   Z9, Z27, Z19
@@ -3059,11 +3057,11 @@ group104:
 	VMULPS.Z      Z24, Z20, K3, Z23
 	KMOVW         (DI)(BX*2), K3
 	VMULPS.Z      Z24, Z20, K3, Z20
-	LEAQ          (DX)(BX*2), R9
-	KMOVW         (R9)(BX*1), K3
+	LEAQ          (DX)(BX*2), R10
+	KMOVW         (R10)(BX*1), K3
 	VMULPS.Z      Z25, Z21, K3, Z24
-	LEAQ          (DI)(BX*2), R9
-	KMOVW         (R9)(BX*1), K3
+	LEAQ          (DI)(BX*2), R10
+	KMOVW         (R10)(BX*1), K3
 	VMULPS.Z      Z25, Z21, K3, Z21
 	VEXTRACTF64X4 $0x01, Z26, Y12
 	VADDPS        Y12, Y26, Y26
@@ -3283,32 +3281,38 @@ check108:
 	JMP  row102
 
 long109:
-	CMPQ        n+40(FP), $0x40
-	JG          long112
-	MOVQ        n+40(FP), SI
-	SUBQ        $0x20, SI
-	MOVQ        $-1, R9
-	BZHIQ       SI, R9, R9
-	KMOVW       R9, K1
-	SHRQ        $0x10, R9
-	KMOVW       R9, K2
-	CMPQ        rows+32(FP), $0x01
-	JL          row102
+	CMPQ  n+40(FP), $0x40
+	JG    long112
+	MOVQ  n+40(FP), SI
+	SUBQ  $0x20, SI
+	MOVQ  $-1, R10
+	BZHIQ SI, R10, R10
+	KMOVW R10, K1
+	SHRQ  $0x10, R10
+	KMOVW R10, K2
+	CMPQ  rows+32(FP), $0x01
+	JL    row102
+	MOVQ  $0x00000000, 1344(SP)
+	MOVQ  AX, SI
+	CMPQ  kind+72(FP), $0x00
+	JNE   short16113
+
+first114:
 	KMOVW       (DI), K3
-	VMOVUPS     (AX), Z14
-	PREFETCHT0  12288(AX)
+	VMOVUPS     (SI), Z14
+	PREFETCHT0  12288(SI)
 	VXORPS.BCST f32_80000000<>+0(SB), Z14, K3, Z14
 	KMOVW       2(DI), K3
-	VMOVUPS     64(AX), Z15
-	PREFETCHT0  12352(AX)
+	VMOVUPS     64(SI), Z15
+	PREFETCHT0  12352(SI)
 	VXORPS.BCST f32_80000000<>+0(SB), Z15, K3, Z15
 	KMOVW       4(DI), K3
-	VMOVUPS.Z   128(AX), K1, Z16
-	PREFETCHT0  12416(AX)
+	VMOVUPS.Z   128(SI), K1, Z16
+	PREFETCHT0  12416(SI)
 	VXORPS.BCST f32_80000000<>+0(SB), Z16, K3, Z16
 	KMOVW       6(DI), K3
-	VMOVUPS.Z   192(AX), K2, Z17
-	PREFETCHT0  12480(AX)
+	VMOVUPS.Z   192(SI), K2, Z17
+	PREFETCHT0  12480(SI)
 	VXORPS.BCST f32_80000000<>+0(SB), Z17, K3, Z17
 	VMAXPS      Z14, Z1, Z14
 	VMAXPS      Z15, Z1, Z15
@@ -3320,11 +3324,15 @@ long109:
 	VMINPS      Z17, Z2, Z17
 
 group110:
-	LEAQ          (AX)(CX*1), SI
-	LEAQ          (DI)(BX*1), R9
-	CMPQ          rows+32(FP), $0x02
-	CMOVQLT       AX, SI
-	CMOVQLT       DI, R9
+	LEAQ    (AX)(CX*1), SI
+	LEAQ    (DI)(BX*1), R9
+	CMPQ    rows+32(FP), $0x02
+	CMOVQLT AX, SI
+	CMOVQLT DI, R9
+	CMPQ    kind+72(FP), $0x00
+	JNE     short16113
+
+others115:
 	VMOVUPS       Z14, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z15, Z23
@@ -3470,11 +3478,11 @@ row102:
 	XORQ    R11, R11
 	MOVQ    AX, 1344(SP)
 	CMPQ    kind+72(FP), $0x00
-	JNE     first16115
+	JNE     first16118
 	MOVQ    1344(SP), AX
 	ADDQ    R11, AX
 
-first116:
+first119:
 	MOVQ        R10, SI
 	SHRQ        $0x05, SI
 	KMOVW       (DI)(SI*1), K7
@@ -3504,11 +3512,11 @@ first116:
 	VXORPS      Y30, Y30, Y30
 	VXORPS      Y31, Y31, Y31
 
-group113:
+group116:
 	LEAQ    256(R10), R11
 	SUBQ    $0x00000040, R9
 	CMPQ    R9, $0x40
-	JGE     whole114
+	JGE     whole117
 	XORQ    SI, SI
 	TESTQ   R9, R9
 	CMOVQLE R10, R11
@@ -3523,13 +3531,13 @@ group113:
 	SHRQ    $0x10, R12
 	KMOVW   R12, K6
 
-whole114:
+whole117:
 	CMPQ kind+72(FP), $0x00
-	JNE  group16117
+	JNE  group16120
 	MOVQ 1344(SP), AX
 	ADDQ R11, AX
 
-others118:
+others121:
 	VMOVUPS       Z14, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z15, Z23
@@ -3648,7 +3656,7 @@ others118:
 	VMOVUPS       Z18, Z31
 	ADDQ          $+256, R10
 	TESTQ         R9, R9
-	JG            group113
+	JG            group116
 	VEXTRACTF64X4 $0x01, Z30, Y18
 	VADDPS        Y18, Y30, Y30
 	VCVTPS2PD     Y30, Z18
@@ -3744,29 +3752,29 @@ sums99:
 	CMPQ       rows+32(FP), $0x00
 	JEQ        last103
 	CMPQ       n+40(FP), $0x10
-	JG         long119
+	JG         long122
 	JMP        check105
 
-long119:
+long122:
 	CMPQ n+40(FP), $0x20
-	JG   long120
+	JG   long123
 	JMP  check108
 
-long120:
+long123:
 	CMPQ n+40(FP), $0x40
-	JG   long121
+	JG   long124
 	JMP  check111
 
-long121:
+long124:
 	JMP row102
 
-first16115:
+first16118:
 	PREFETCHT0 12288(AX)
 	PREFETCHT0 12352(AX)
 	LEAQ       1088(SP), SI
 	ANDQ       $-64, SI
 	CMPQ       kind+72(FP), $0x01
-	JNE        float16123
+	JNE        float16126
 	VPMOVZXWD  (AX), Z14
 	VPSLLD     $0x10, Z14, Z14
 	VMOVUPS    Z14, (SI)
@@ -3779,9 +3787,9 @@ first16115:
 	VPMOVZXWD  96(AX), Z14
 	VPSLLD     $0x10, Z14, Z14
 	VMOVUPS    Z14, 192(SI)
-	JMP        widened122
+	JMP        widened125
 
-float16123:
+float16126:
 	VCVTPH2PS (AX), Z14
 	VMOVUPS   Z14, (SI)
 	VCVTPH2PS 32(AX), Z14
@@ -3791,24 +3799,24 @@ float16123:
 	VCVTPH2PS 96(AX), Z14
 	VMOVUPS   Z14, 192(SI)
 
-widened122:
+widened125:
 	MOVQ SI, AX
-	JMP  first116
+	JMP  first119
 
-group16117:
+group16120:
 	TESTQ      R9, R9
-	JLE        others118
+	JLE        others121
 	MOVQ       R11, AX
 	SHRQ       $0x01, AX
 	ADDQ       1344(SP), AX
 	CMPQ       R9, $0x40
-	JL         some124
+	JL         some127
 	PREFETCHT0 12288(AX)
 	PREFETCHT0 12352(AX)
 	LEAQ       1088(SP), SI
 	ANDQ       $-64, SI
 	CMPQ       kind+72(FP), $0x01
-	JNE        float16127
+	JNE        float16130
 	VPMOVZXWD  (AX), Z18
 	VPSLLD     $0x10, Z18, Z18
 	VMOVUPS    Z18, (SI)
@@ -3821,9 +3829,9 @@ group16117:
 	VPMOVZXWD  96(AX), Z18
 	VPSLLD     $0x10, Z18, Z18
 	VMOVUPS    Z18, 192(SI)
-	JMP        widened126
+	JMP        widened129
 
-float16127:
+float16130:
 	VCVTPH2PS (AX), Z18
 	VMOVUPS   Z18, (SI)
 	VCVTPH2PS 32(AX), Z18
@@ -3833,16 +3841,16 @@ float16127:
 	VCVTPH2PS 96(AX), Z18
 	VMOVUPS   Z18, 192(SI)
 
-widened126:
-	JMP read125
+widened129:
+	JMP read128
 
-some124:
+some127:
 	PREFETCHT0  12288(AX)
 	PREFETCHT0  12352(AX)
 	LEAQ        1088(SP), SI
 	ANDQ        $-64, SI
 	CMPQ        kind+72(FP), $0x01
-	JNE         float16129
+	JNE         float16132
 	VPMOVZXWD.Z (AX), K3, Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, (SI)
@@ -3855,9 +3863,9 @@ some124:
 	VPMOVZXWD.Z 96(AX), K6, Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, 192(SI)
-	JMP         widened128
+	JMP         widened131
 
-float16129:
+float16132:
 	VCVTPH2PS.Z (AX), K3, Z18
 	VMOVUPS     Z18, (SI)
 	VCVTPH2PS.Z 32(AX), K4, Z18
@@ -3867,10 +3875,48 @@ float16129:
 	VCVTPH2PS.Z 96(AX), K6, Z18
 	VMOVUPS     Z18, 192(SI)
 
-widened128:
-read125:
+widened131:
+read128:
 	MOVQ SI, AX
-	JMP  others118
+	JMP  others121
+
+short16113:
+	MOVQ        SI, R10
+	PREFETCHT0  12288(R10)
+	PREFETCHT0  12352(R10)
+	LEAQ        1088(SP), SI
+	ANDQ        $-64, SI
+	CMPQ        kind+72(FP), $0x01
+	JNE         float16134
+	VPMOVZXWD   (R10), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, (SI)
+	VPMOVZXWD   32(R10), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 64(SI)
+	VPMOVZXWD.Z 64(R10), K1, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 128(SI)
+	VPMOVZXWD.Z 96(R10), K2, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 192(SI)
+	JMP         widened133
+
+float16134:
+	VCVTPH2PS   (R10), Z18
+	VMOVUPS     Z18, (SI)
+	VCVTPH2PS   32(R10), Z18
+	VMOVUPS     Z18, 64(SI)
+	VCVTPH2PS.Z 64(R10), K1, Z18
+	VMOVUPS     Z18, 128(SI)
+	VCVTPH2PS.Z 96(R10), K2, Z18
+	VMOVUPS     Z18, 192(SI)
+
+widened133:
+	CMPQ 1344(SP), $0x00
+	JNE  others115
+	INCQ 1344(SP)
+	JMP  first114
 
 last103:
 last101:
@@ -3905,25 +3951,23 @@ TEXT ·selectExp32AVX512(SB), $1352-128
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         kind+88(FP), $0x00
-	JEQ          single131
+	JEQ          single136
 	MOVQ         x16+96(FP), SI
 	SARQ         $0x01, DI
 
-single131:
+single136:
 	CMPQ        rows+48(FP), $0x00
-	JEQ         last132
+	JEQ         last137
 	XORQ        R12, R12
-	CMPQ        kind+88(FP), $0x00
-	JNE         row133
 	CMPQ        n+56(FP), $0x10
-	JG          long137
+	JG          long142
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x00, R10
 	MOVQ        $-1, R13
 	BZHIQ       R10, R13, R13
 	KMOVW       R13, K1
 	CMPQ        rows+48(FP), $0x04
-	JL          row133
+	JL          row138
 	KMOVW       (R11), K3
 	VMOVUPS.Z   (SI), K1, Z14
 	PREFETCHT0  12288(SI)
@@ -3936,11 +3980,11 @@ single131:
 	VMOVUPS.Z   (SI)(DI*2), K1, Z16
 	PREFETCHT0  12288(SI)(DI*2)
 	VXORPS.BCST f32_80000000<>+0(SB), Z16, K3, Z16
-	LEAQ        (R11)(R9*2), R13
-	KMOVW       (R13)(R9*1), K3
-	LEAQ        (SI)(DI*2), R13
-	VMOVUPS.Z   (R13)(DI*1), K1, Z17
-	PREFETCHT0  12288(R13)(DI*1)
+	LEAQ        (R11)(R9*2), R15
+	KMOVW       (R15)(R9*1), K3
+	LEAQ        (SI)(DI*2), R15
+	VMOVUPS.Z   (R15)(DI*1), K1, Z17
+	PREFETCHT0  12288(R15)(DI*1)
 	VXORPS.BCST f32_80000000<>+0(SB), Z17, K3, Z17
 	VMAXPS      Z14, Z1, Z14
 	VMAXPS      Z15, Z1, Z15
@@ -3951,19 +3995,19 @@ single131:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group135:
+group140:
 	LEAQ       (SI)(DI*4), R10
 	LEAQ       (R11)(R9*4), R13
 	CMPQ       rows+48(FP), $0x08
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none138
+	JZ         none143
 	TESTQ      $0x00000f00, CX
-	JNZ        same139
+	JNZ        same144
 	PREFETCHT0 16384(CX)
 
-same139:
+same144:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -3976,7 +4020,7 @@ same139:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none138:
+none143:
 	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
@@ -4026,11 +4070,11 @@ none138:
 	VMOVUPS.Z     (R10)(DI*2), K1, Z16
 	PREFETCHT0    12288(R10)(DI*2)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z16, K3, Z16
-	LEAQ          (R13)(R9*2), R13
-	KMOVW         (R13)(R9*1), K3
-	LEAQ          (R10)(DI*2), R13
-	VMOVUPS.Z     (R13)(DI*1), K1, Z17
-	PREFETCHT0    12288(R13)(DI*1)
+	LEAQ          (R13)(R9*2), R15
+	KMOVW         (R15)(R9*1), K3
+	LEAQ          (R10)(DI*2), R15
+	VMOVUPS.Z     (R15)(DI*1), K1, Z17
+	PREFETCHT0    12288(R15)(DI*1)
 	VXORPS.BCST   f32_80000000<>+0(SB), Z17, K3, Z17
 	VFMADD213PS   Z9, Z28, Z18
 	VFMADD213PS   Z9, Z29, Z21
@@ -4078,15 +4122,15 @@ none138:
 	VMULPS.Z      Z26, Z22, K3, Z22
 	VSUBPS        Z22, Z25, Z26
 	VMOVUPS       Z26, (AX)(R14*2)
-	LEAQ          (R8)(R9*2), R13
-	KMOVW         (R13)(R9*1), K3
+	LEAQ          (R8)(R9*2), R15
+	KMOVW         (R15)(R9*1), K3
 	VMULPS.Z      Z27, Z23, K3, Z26
-	LEAQ          (R11)(R9*2), R13
-	KMOVW         (R13)(R9*1), K3
+	LEAQ          (R11)(R9*2), R15
+	KMOVW         (R15)(R9*1), K3
 	VMULPS.Z      Z27, Z23, K3, Z23
 	VSUBPS        Z23, Z26, Z27
-	LEAQ          (AX)(R14*2), R13
-	VMOVUPS       Z27, (R13)(R14*1)
+	LEAQ          (AX)(R14*2), R15
+	VMOVUPS       Z27, (R15)(R14*1)
 	VEXTRACTF64X4 $0x01, Z28, Y12
 	VADDPS        Y12, Y28, Y28
 	VCVTPS2PD     Y28, Z27
@@ -4125,25 +4169,25 @@ none138:
 	LEAQ          (AX)(R14*4), AX
 	ADDQ          $+256, R12
 	SUBQ          $0x04, rows+48(FP)
-	JZ            sums130
+	JZ            sums135
 	CMPQ          R12, $+512
-	JEQ           sums130
+	JEQ           sums135
 
-check136:
+check141:
 	CMPQ rows+48(FP), $0x04
-	JGE  group135
-	JMP  row133
+	JGE  group140
+	JMP  row138
 
-long137:
+long142:
 	CMPQ        n+56(FP), $0x20
-	JG          long142
+	JG          long147
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x10, R10
 	MOVQ        $-1, R13
 	BZHIQ       R10, R13, R13
 	KMOVW       R13, K1
 	CMPQ        rows+48(FP), $0x02
-	JL          row133
+	JL          row138
 	KMOVW       (R11), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -4169,19 +4213,19 @@ long137:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group140:
+group145:
 	LEAQ       (SI)(DI*2), R10
 	LEAQ       (R11)(R9*2), R13
 	CMPQ       rows+48(FP), $0x04
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none143
+	JZ         none148
 	TESTQ      $0x00000f00, CX
-	JNZ        same144
+	JNZ        same149
 	PREFETCHT0 16384(CX)
 
-same144:
+same149:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4194,7 +4238,7 @@ same144:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none143:
+none148:
 	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
@@ -4326,42 +4370,48 @@ none143:
 	LEAQ          (AX)(R14*2), AX
 	ADDQ          $+128, R12
 	SUBQ          $0x02, rows+48(FP)
-	JZ            sums130
+	JZ            sums135
 	CMPQ          R12, $+512
-	JEQ           sums130
+	JEQ           sums135
 
-check141:
+check146:
 	CMPQ rows+48(FP), $0x02
-	JGE  group140
-	JMP  row133
+	JGE  group145
+	JMP  row138
 
-long142:
-	CMPQ        n+56(FP), $0x40
-	JG          long147
-	MOVQ        n+56(FP), R10
-	SUBQ        $0x20, R10
-	MOVQ        $-1, R13
-	BZHIQ       R10, R13, R13
-	KMOVW       R13, K1
-	SHRQ        $0x10, R13
-	KMOVW       R13, K2
-	CMPQ        rows+48(FP), $0x01
-	JL          row133
+long147:
+	CMPQ  n+56(FP), $0x40
+	JG    long152
+	MOVQ  n+56(FP), R10
+	SUBQ  $0x20, R10
+	MOVQ  $-1, R14
+	BZHIQ R10, R14, R14
+	KMOVW R14, K1
+	SHRQ  $0x10, R14
+	KMOVW R14, K2
+	CMPQ  rows+48(FP), $0x01
+	JL    row138
+	MOVQ  $0x00000000, 1344(SP)
+	MOVQ  SI, R10
+	CMPQ  kind+88(FP), $0x00
+	JNE   short16153
+
+first154:
 	KMOVW       (R11), K3
-	VMOVUPS     (SI), Z14
-	PREFETCHT0  12288(SI)
+	VMOVUPS     (R10), Z14
+	PREFETCHT0  12288(R10)
 	VXORPS.BCST f32_80000000<>+0(SB), Z14, K3, Z14
 	KMOVW       2(R11), K3
-	VMOVUPS     64(SI), Z15
-	PREFETCHT0  12352(SI)
+	VMOVUPS     64(R10), Z15
+	PREFETCHT0  12352(R10)
 	VXORPS.BCST f32_80000000<>+0(SB), Z15, K3, Z15
 	KMOVW       4(R11), K3
-	VMOVUPS.Z   128(SI), K1, Z16
-	PREFETCHT0  12416(SI)
+	VMOVUPS.Z   128(R10), K1, Z16
+	PREFETCHT0  12416(R10)
 	VXORPS.BCST f32_80000000<>+0(SB), Z16, K3, Z16
 	KMOVW       6(R11), K3
-	VMOVUPS.Z   192(SI), K2, Z17
-	PREFETCHT0  12480(SI)
+	VMOVUPS.Z   192(R10), K2, Z17
+	PREFETCHT0  12480(R10)
 	VXORPS.BCST f32_80000000<>+0(SB), Z17, K3, Z17
 	VMAXPS      Z14, Z1, Z14
 	VMAXPS      Z15, Z1, Z15
@@ -4372,19 +4422,19 @@ long142:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group145:
+group150:
 	LEAQ       (SI)(DI*1), R10
 	LEAQ       (R11)(R9*1), R13
 	CMPQ       rows+48(FP), $0x02
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none148
+	JZ         none156
 	TESTQ      $0x00000f00, CX
-	JNZ        same149
+	JNZ        same157
 	PREFETCHT0 16384(CX)
 
-same149:
+same157:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4397,7 +4447,11 @@ same149:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none148:
+none156:
+	CMPQ kind+88(FP), $0x00
+	JNE  short16153
+
+others155:
 	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
@@ -4523,17 +4577,17 @@ none148:
 	LEAQ          (AX)(R14*1), AX
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums130
+	JZ            sums135
 	CMPQ          R12, $+512
-	JEQ           sums130
+	JEQ           sums135
 
-check146:
+check151:
 	CMPQ rows+48(FP), $0x01
-	JGE  group145
-	JMP  row133
+	JGE  group150
+	JMP  row138
 
-long147:
-row133:
+long152:
+row138:
 	VXORPS  Y12, Y12, Y12
 	VXORPS  Y13, Y13, Y13
 	XORQ    R14, R14
@@ -4553,11 +4607,11 @@ row133:
 	XORQ    R15, R15
 	MOVQ    SI, 1344(SP)
 	CMPQ    kind+88(FP), $0x00
-	JNE     first16152
+	JNE     first16160
 	MOVQ    1344(SP), SI
 	ADDQ    R15, SI
 
-first153:
+first161:
 	MOVQ        R14, R10
 	SHRQ        $0x05, R10
 	KMOVW       (R11)(R10*1), K7
@@ -4587,14 +4641,14 @@ first153:
 	VXORPS      Y19, Y19, Y19
 	VXORPS      Y20, Y20, Y20
 
-group150:
+group158:
 	TESTQ      BX, BX
-	JZ         none156
+	JZ         none164
 	TESTQ      $0x00000f00, CX
-	JNZ        same157
+	JNZ        same165
 	PREFETCHT0 16384(CX)
 
-same157:
+same165:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4607,11 +4661,11 @@ same157:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none156:
+none164:
 	LEAQ    256(R14), R15
 	SUBQ    $0x00000040, R13
 	CMPQ    R13, $0x40
-	JGE     whole151
+	JGE     whole159
 	XORQ    R10, R10
 	TESTQ   R13, R13
 	CMOVQLE R14, R15
@@ -4626,13 +4680,13 @@ none156:
 	SHRQ    $0x10, BP
 	KMOVW   BP, K6
 
-whole151:
+whole159:
 	CMPQ kind+88(FP), $0x00
-	JNE  group16154
+	JNE  group16162
 	MOVQ 1344(SP), SI
 	ADDQ R15, SI
 
-others155:
+others163:
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
 	VMOVUPS       Z15, Z25
@@ -4759,7 +4813,7 @@ others155:
 	VMOVUPS       Z18, Z20
 	ADDQ          $+256, R14
 	TESTQ         R13, R13
-	JG            group150
+	JG            group158
 	VEXTRACTF64X4 $0x01, Z19, Y18
 	VADDPS        Y18, Y19, Y19
 	VCVTPS2PD     Y19, Z18
@@ -4777,11 +4831,11 @@ others155:
 	VMOVUPD       Z13, 512(SP)(R12*1)
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums130
+	JZ            sums135
 	CMPQ          R12, $+512
-	JNE           row133
+	JNE           row138
 
-sums130:
+sums135:
 	VMOVUPD    (SP), Z18
 	VMOVUPD    128(SP), Z21
 	VSHUFF64X2 $0xee, Z21, Z18, Z22
@@ -4854,31 +4908,31 @@ sums130:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last134
+	JEQ        last139
 	CMPQ       n+56(FP), $0x10
-	JG         long158
-	JMP        check136
+	JG         long166
+	JMP        check141
 
-long158:
+long166:
 	CMPQ n+56(FP), $0x20
-	JG   long159
-	JMP  check141
-
-long159:
-	CMPQ n+56(FP), $0x40
-	JG   long160
+	JG   long167
 	JMP  check146
 
-long160:
-	JMP row133
+long167:
+	CMPQ n+56(FP), $0x40
+	JG   long168
+	JMP  check151
 
-first16152:
+long168:
+	JMP row138
+
+first16160:
 	PREFETCHT0 12288(SI)
 	PREFETCHT0 12352(SI)
 	LEAQ       1088(SP), R10
 	ANDQ       $-64, R10
 	CMPQ       kind+88(FP), $0x01
-	JNE        float16162
+	JNE        float16170
 	VPMOVZXWD  (SI), Z14
 	VPSLLD     $0x10, Z14, Z14
 	VMOVUPS    Z14, (R10)
@@ -4891,9 +4945,9 @@ first16152:
 	VPMOVZXWD  96(SI), Z14
 	VPSLLD     $0x10, Z14, Z14
 	VMOVUPS    Z14, 192(R10)
-	JMP        widened161
+	JMP        widened169
 
-float16162:
+float16170:
 	VCVTPH2PS (SI), Z14
 	VMOVUPS   Z14, (R10)
 	VCVTPH2PS 32(SI), Z14
@@ -4903,24 +4957,24 @@ float16162:
 	VCVTPH2PS 96(SI), Z14
 	VMOVUPS   Z14, 192(R10)
 
-widened161:
+widened169:
 	MOVQ R10, SI
-	JMP  first153
+	JMP  first161
 
-group16154:
+group16162:
 	TESTQ      R13, R13
-	JLE        others155
+	JLE        others163
 	MOVQ       R15, SI
 	SHRQ       $0x01, SI
 	ADDQ       1344(SP), SI
 	CMPQ       R13, $0x40
-	JL         some163
+	JL         some171
 	PREFETCHT0 12288(SI)
 	PREFETCHT0 12352(SI)
 	LEAQ       1088(SP), R10
 	ANDQ       $-64, R10
 	CMPQ       kind+88(FP), $0x01
-	JNE        float16166
+	JNE        float16174
 	VPMOVZXWD  (SI), Z18
 	VPSLLD     $0x10, Z18, Z18
 	VMOVUPS    Z18, (R10)
@@ -4933,9 +4987,9 @@ group16154:
 	VPMOVZXWD  96(SI), Z18
 	VPSLLD     $0x10, Z18, Z18
 	VMOVUPS    Z18, 192(R10)
-	JMP        widened165
+	JMP        widened173
 
-float16166:
+float16174:
 	VCVTPH2PS (SI), Z18
 	VMOVUPS   Z18, (R10)
 	VCVTPH2PS 32(SI), Z18
@@ -4945,16 +4999,16 @@ float16166:
 	VCVTPH2PS 96(SI), Z18
 	VMOVUPS   Z18, 192(R10)
 
-widened165:
-	JMP read164
+widened173:
+	JMP read172
 
-some163:
+some171:
 	PREFETCHT0  12288(SI)
 	PREFETCHT0  12352(SI)
 	LEAQ        1088(SP), R10
 	ANDQ        $-64, R10
 	CMPQ        kind+88(FP), $0x01
-	JNE         float16168
+	JNE         float16176
 	VPMOVZXWD.Z (SI), K3, Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, (R10)
@@ -4967,9 +5021,9 @@ some163:
 	VPMOVZXWD.Z 96(SI), K6, Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, 192(R10)
-	JMP         widened167
+	JMP         widened175
 
-float16168:
+float16176:
 	VCVTPH2PS.Z (SI), K3, Z18
 	VMOVUPS     Z18, (R10)
 	VCVTPH2PS.Z 32(SI), K4, Z18
@@ -4979,22 +5033,60 @@ float16168:
 	VCVTPH2PS.Z 96(SI), K6, Z18
 	VMOVUPS     Z18, 192(R10)
 
-widened167:
-read164:
+widened175:
+read172:
 	MOVQ R10, SI
-	JMP  others155
+	JMP  others163
 
-last134:
-last132:
+short16153:
+	MOVQ        R10, R15
+	PREFETCHT0  12288(R15)
+	PREFETCHT0  12352(R15)
+	LEAQ        1088(SP), R10
+	ANDQ        $-64, R10
+	CMPQ        kind+88(FP), $0x01
+	JNE         float16178
+	VPMOVZXWD   (R15), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, (R10)
+	VPMOVZXWD   32(R15), Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 64(R10)
+	VPMOVZXWD.Z 64(R15), K1, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 128(R10)
+	VPMOVZXWD.Z 96(R15), K2, Z18
+	VPSLLD      $0x10, Z18, Z18
+	VMOVUPS     Z18, 192(R10)
+	JMP         widened177
+
+float16178:
+	VCVTPH2PS   (R15), Z18
+	VMOVUPS     Z18, (R10)
+	VCVTPH2PS   32(R15), Z18
+	VMOVUPS     Z18, 64(R10)
+	VCVTPH2PS.Z 64(R15), K1, Z18
+	VMOVUPS     Z18, 128(R10)
+	VCVTPH2PS.Z 96(R15), K2, Z18
+	VMOVUPS     Z18, 192(R10)
+
+widened177:
+	CMPQ 1344(SP), $0x00
+	JNE  others155
+	INCQ 1344(SP)
+	JMP  first154
+
+last139:
+last137:
 	TESTQ BX, BX
-	JZ    none170
+	JZ    none180
 
-more169:
+more179:
 	TESTQ      $0x00000f00, CX
-	JNZ        same171
+	JNZ        same181
 	PREFETCHT0 16384(CX)
 
-same171:
+same181:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -5006,9 +5098,9 @@ same171:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more169
+	JNZ      more179
 
-none170:
+none180:
 	VZEROUPPER
 	RET
 
@@ -5034,17 +5126,17 @@ TEXT ·targetSums32AVX512(SB), $512-56
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last173
+	JEQ          last183
 	XORQ         DI, DI
 	CMPQ         n+32(FP), $0x10
-	JG           long178
+	JG           long188
 	MOVQ         n+32(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R8
 	BZHIQ        SI, R8, R8
 	KMOVW        R8, K1
 	CMPQ         rows+24(FP), $0x04
-	JL           row174
+	JL           row184
 	VMOVUPS.Z    (AX), K1, Z13
 	PREFETCHT0   12288(AX)
 	VMOVUPS.Z    (AX)(CX*1), K1, Z14
@@ -5063,7 +5155,7 @@ TEXT ·targetSums32AVX512(SB), $512-56
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group176:
+group186:
 	LEAQ          (AX)(CX*4), SI
 	CMPQ          rows+24(FP), $0x08
 	CMOVQLT       AX, SI
@@ -5169,25 +5261,25 @@ group176:
 	LEAQ          (DX)(BX*4), DX
 	ADDQ          $+256, DI
 	SUBQ          $0x04, rows+24(FP)
-	JZ            sums172
+	JZ            sums182
 	CMPQ          DI, $+512
-	JEQ           sums172
+	JEQ           sums182
 
-check177:
+check187:
 	CMPQ rows+24(FP), $0x04
-	JGE  group176
-	JMP  row174
+	JGE  group186
+	JMP  row184
 
-long178:
+long188:
 	CMPQ       n+32(FP), $0x20
-	JG         long181
+	JG         long191
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x10, SI
 	MOVQ       $-1, R8
 	BZHIQ      SI, R8, R8
 	KMOVW      R8, K1
 	CMPQ       rows+24(FP), $0x02
-	JL         row174
+	JL         row184
 	VMOVUPS    (AX), Z13
 	PREFETCHT0 12288(AX)
 	VMOVUPS.Z  64(AX), K1, Z14
@@ -5205,7 +5297,7 @@ long178:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group179:
+group189:
 	LEAQ          (AX)(CX*2), SI
 	CMPQ          rows+24(FP), $0x04
 	CMOVQLT       AX, SI
@@ -5303,18 +5395,18 @@ group179:
 	LEAQ          (DX)(BX*2), DX
 	ADDQ          $+128, DI
 	SUBQ          $0x02, rows+24(FP)
-	JZ            sums172
+	JZ            sums182
 	CMPQ          DI, $+512
-	JEQ           sums172
+	JEQ           sums182
 
-check180:
+check190:
 	CMPQ rows+24(FP), $0x02
-	JGE  group179
-	JMP  row174
+	JGE  group189
+	JMP  row184
 
-long181:
+long191:
 	CMPQ       n+32(FP), $0x40
-	JG         long184
+	JG         long194
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x20, SI
 	MOVQ       $-1, R8
@@ -5323,7 +5415,7 @@ long181:
 	SHRQ       $0x10, R8
 	KMOVW      R8, K2
 	CMPQ       rows+24(FP), $0x01
-	JL         row174
+	JL         row184
 	VMOVUPS    (AX), Z13
 	PREFETCHT0 12288(AX)
 	VMOVUPS    64(AX), Z14
@@ -5341,7 +5433,7 @@ long181:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group182:
+group192:
 	LEAQ          (AX)(CX*1), SI
 	CMPQ          rows+24(FP), $0x02
 	CMOVQLT       AX, SI
@@ -5436,17 +5528,17 @@ group182:
 	LEAQ          (DX)(BX*1), DX
 	ADDQ          $+64, DI
 	SUBQ          $0x01, rows+24(FP)
-	JZ            sums172
+	JZ            sums182
 	CMPQ          DI, $+512
-	JEQ           sums172
+	JEQ           sums182
 
-check183:
+check193:
 	CMPQ rows+24(FP), $0x01
-	JGE  group182
-	JMP  row174
+	JGE  group192
+	JMP  row184
 
-long184:
-row174:
+long194:
+row184:
 	VXORPS     Y12, Y12, Y12
 	XORQ       R9, R9
 	MOVQ       n+32(FP), R8
@@ -5482,11 +5574,11 @@ row174:
 	VMINPS     Z16, Z2, Z16
 	VXORPS     Y29, Y29, Y29
 
-group185:
+group195:
 	LEAQ    256(R9), R10
 	SUBQ    $0x00000040, R8
 	CMPQ    R8, $0x40
-	JGE     whole186
+	JGE     whole196
 	XORQ    SI, SI
 	TESTQ   R8, R8
 	CMOVQLE R9, R10
@@ -5501,7 +5593,7 @@ group185:
 	SHRQ    $0x10, R11
 	KMOVW   R11, K6
 
-whole186:
+whole196:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z0, Z3, Z21
 	VMOVUPS       Z14, Z22
@@ -5596,7 +5688,7 @@ whole186:
 	VMOVUPS       Z17, Z29
 	ADDQ          $+256, R9
 	TESTQ         R8, R8
-	JG            group185
+	JG            group195
 	VEXTRACTF64X4 $0x01, Z29, Y17
 	VADDPS        Y17, Y29, Y29
 	VCVTPS2PD     Y29, Z17
@@ -5606,11 +5698,11 @@ whole186:
 	VMOVUPD       Z12, (SP)(DI*1)
 	ADDQ          $+64, DI
 	SUBQ          $0x01, rows+24(FP)
-	JZ            sums172
+	JZ            sums182
 	CMPQ          DI, $+512
-	JNE           row174
+	JNE           row184
 
-sums172:
+sums182:
 	VMOVUPD    (SP), Z17
 	VMOVUPD    128(SP), Z18
 	VSHUFF64X2 $0xee, Z18, Z17, Z19
@@ -5645,26 +5737,26 @@ sums172:
 	ADDQ       $+64, a+0(FP)
 	XORQ       DI, DI
 	CMPQ       rows+24(FP), $0x00
-	JEQ        last175
+	JEQ        last185
 	CMPQ       n+32(FP), $0x10
-	JG         long191
-	JMP        check177
+	JG         long201
+	JMP        check187
 
-long191:
+long201:
 	CMPQ n+32(FP), $0x20
-	JG   long192
-	JMP  check180
+	JG   long202
+	JMP  check190
 
-long192:
+long202:
 	CMPQ n+32(FP), $0x40
-	JG   long193
-	JMP  check183
+	JG   long203
+	JMP  check193
 
-long193:
-	JMP row174
+long203:
+	JMP row184
 
-last175:
-last173:
+last185:
+last183:
 	VZEROUPPER
 	RET
 
@@ -5695,17 +5787,17 @@ TEXT ·targetExp32AVX512(SB), $512-96
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last195
+	JEQ          last205
 	XORQ         R11, R11
 	CMPQ         n+48(FP), $0x10
-	JG           long200
+	JG           long210
 	MOVQ         n+48(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R12
 	BZHIQ        R10, R12, R12
 	KMOVW        R12, K1
 	CMPQ         rows+40(FP), $0x04
-	JL           row196
+	JL           row206
 	VMOVUPS.Z    (SI), K1, Z13
 	PREFETCHT0   12288(SI)
 	VMOVUPS.Z    (SI)(DI*1), K1, Z14
@@ -5724,17 +5816,17 @@ TEXT ·targetExp32AVX512(SB), $512-96
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group198:
+group208:
 	LEAQ       (SI)(DI*4), R10
 	CMPQ       rows+40(FP), $0x08
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none201
+	JZ         none211
 	TESTQ      $0x00000f00, CX
-	JNZ        same202
+	JNZ        same212
 	PREFETCHT0 16384(CX)
 
-same202:
+same212:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -5747,7 +5839,7 @@ same202:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none201:
+none211:
 	MOVQ          wStride+16(FP), R12
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
@@ -5857,25 +5949,25 @@ none201:
 	LEAQ          (AX)(R12*4), AX
 	ADDQ          $+256, R11
 	SUBQ          $0x04, rows+40(FP)
-	JZ            sums194
+	JZ            sums204
 	CMPQ          R11, $+512
-	JEQ           sums194
+	JEQ           sums204
 
-check199:
+check209:
 	CMPQ rows+40(FP), $0x04
-	JGE  group198
-	JMP  row196
+	JGE  group208
+	JMP  row206
 
-long200:
+long210:
 	CMPQ       n+48(FP), $0x20
-	JG         long205
+	JG         long215
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x10, R10
 	MOVQ       $-1, R12
 	BZHIQ      R10, R12, R12
 	KMOVW      R12, K1
 	CMPQ       rows+40(FP), $0x02
-	JL         row196
+	JL         row206
 	VMOVUPS    (SI), Z13
 	PREFETCHT0 12288(SI)
 	VMOVUPS.Z  64(SI), K1, Z14
@@ -5893,17 +5985,17 @@ long200:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group203:
+group213:
 	LEAQ       (SI)(DI*2), R10
 	CMPQ       rows+40(FP), $0x04
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none206
+	JZ         none216
 	TESTQ      $0x00000f00, CX
-	JNZ        same207
+	JNZ        same217
 	PREFETCHT0 16384(CX)
 
-same207:
+same217:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -5916,7 +6008,7 @@ same207:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none206:
+none216:
 	MOVQ          wStride+16(FP), R12
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
@@ -6017,18 +6109,18 @@ none206:
 	LEAQ          (AX)(R12*2), AX
 	ADDQ          $+128, R11
 	SUBQ          $0x02, rows+40(FP)
-	JZ            sums194
+	JZ            sums204
 	CMPQ          R11, $+512
-	JEQ           sums194
+	JEQ           sums204
 
-check204:
+check214:
 	CMPQ rows+40(FP), $0x02
-	JGE  group203
-	JMP  row196
+	JGE  group213
+	JMP  row206
 
-long205:
+long215:
 	CMPQ       n+48(FP), $0x40
-	JG         long210
+	JG         long220
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x20, R10
 	MOVQ       $-1, R12
@@ -6037,7 +6129,7 @@ long205:
 	SHRQ       $0x10, R12
 	KMOVW      R12, K2
 	CMPQ       rows+40(FP), $0x01
-	JL         row196
+	JL         row206
 	VMOVUPS    (SI), Z13
 	PREFETCHT0 12288(SI)
 	VMOVUPS    64(SI), Z14
@@ -6055,17 +6147,17 @@ long205:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group208:
+group218:
 	LEAQ       (SI)(DI*1), R10
 	CMPQ       rows+40(FP), $0x02
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none211
+	JZ         none221
 	TESTQ      $0x00000f00, CX
-	JNZ        same212
+	JNZ        same222
 	PREFETCHT0 16384(CX)
 
-same212:
+same222:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -6078,7 +6170,7 @@ same212:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none211:
+none221:
 	MOVQ          wStride+16(FP), R12
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
@@ -6176,17 +6268,17 @@ none211:
 	LEAQ          (AX)(R12*1), AX
 	ADDQ          $+64, R11
 	SUBQ          $0x01, rows+40(FP)
-	JZ            sums194
+	JZ            sums204
 	CMPQ          R11, $+512
-	JEQ           sums194
+	JEQ           sums204
 
-check209:
+check219:
 	CMPQ rows+40(FP), $0x01
-	JGE  group208
-	JMP  row196
+	JGE  group218
+	JMP  row206
 
-long210:
-row196:
+long220:
+row206:
 	VXORPS     Y12, Y12, Y12
 	XORQ       R13, R13
 	MOVQ       n+48(FP), R12
@@ -6222,14 +6314,14 @@ row196:
 	VMINPS     Z16, Z2, Z16
 	VXORPS     Y18, Y18, Y18
 
-group213:
+group223:
 	TESTQ      BX, BX
-	JZ         none219
+	JZ         none229
 	TESTQ      $0x00000f00, CX
-	JNZ        same220
+	JNZ        same230
 	PREFETCHT0 16384(CX)
 
-same220:
+same230:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -6242,11 +6334,11 @@ same220:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none219:
+none229:
 	LEAQ    256(R13), R14
 	SUBQ    $0x00000040, R12
 	CMPQ    R12, $0x40
-	JGE     whole214
+	JGE     whole224
 	XORQ    R10, R10
 	TESTQ   R12, R12
 	CMOVQLE R13, R14
@@ -6261,7 +6353,7 @@ none219:
 	SHRQ    $0x10, R15
 	KMOVW   R15, K6
 
-whole214:
+whole224:
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z14, Z23
@@ -6360,7 +6452,7 @@ whole214:
 	VMOVUPS       Z17, Z18
 	ADDQ          $+256, R13
 	TESTQ         R12, R12
-	JG            group213
+	JG            group223
 	VEXTRACTF64X4 $0x01, Z18, Y17
 	VADDPS        Y17, Y18, Y18
 	VCVTPS2PD     Y18, Z17
@@ -6371,11 +6463,11 @@ whole214:
 	VMOVUPD       Z12, (SP)(R11*1)
 	ADDQ          $+64, R11
 	SUBQ          $0x01, rows+40(FP)
-	JZ            sums194
+	JZ            sums204
 	CMPQ          R11, $+512
-	JNE           row196
+	JNE           row206
 
-sums194:
+sums204:
 	VMOVUPD    (SP), Z17
 	VMOVUPD    128(SP), Z19
 	VSHUFF64X2 $0xee, Z19, Z17, Z20
@@ -6410,35 +6502,35 @@ sums194:
 	ADDQ       $+64, a+0(FP)
 	XORQ       R11, R11
 	CMPQ       rows+40(FP), $0x00
-	JEQ        last197
+	JEQ        last207
 	CMPQ       n+48(FP), $0x10
-	JG         long221
-	JMP        check199
+	JG         long231
+	JMP        check209
 
-long221:
+long231:
 	CMPQ n+48(FP), $0x20
-	JG   long222
-	JMP  check204
+	JG   long232
+	JMP  check214
 
-long222:
+long232:
 	CMPQ n+48(FP), $0x40
-	JG   long223
-	JMP  check209
+	JG   long233
+	JMP  check219
 
-long223:
-	JMP row196
+long233:
+	JMP row206
 
-last197:
-last195:
+last207:
+last205:
 	TESTQ BX, BX
-	JZ    none225
+	JZ    none235
 
-more224:
+more234:
 	TESTQ      $0x00000f00, CX
-	JNZ        same226
+	JNZ        same236
 	PREFETCHT0 16384(CX)
 
-same226:
+same236:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -6450,9 +6542,9 @@ same226:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more224
+	JNZ      more234
 
-none225:
+none235:
 	VZEROUPPER
 	RET
 
@@ -6478,16 +6570,16 @@ TEXT ·targetScale32AVX512(SB), NOSPLIT, $0-56
 	MOVQ         rows+32(FP), R9
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	TESTQ        R9, R9
-	JZ           last228
+	JZ           last238
 
-row227:
+row237:
 	VBROADCASTSS (SI), Z1
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one230
+	JB           one240
 
-two229:
+two239:
 	VMOVUPS  (DX)(R10*1), Z2
 	VMOVUPS  64(DX)(R10*1), Z3
 	VMOVUPS  128(DX)(R10*1), Z4
@@ -6506,13 +6598,13 @@ two229:
 	VMOVUPS  Z5, 192(AX)(R10*1)
 	ADDQ     $+256, R10
 	SUBQ     $0x02, R11
-	JAE      two229
+	JAE      two239
 
-one230:
+one240:
 	ADDQ $0x02, R11
-	JZ   rest232
+	JZ   rest242
 
-group231:
+group241:
 	VMOVUPS  (DX)(R10*1), Z2
 	VMOVUPS  64(DX)(R10*1), Z3
 	VCMPPS   $0x0d, Z0, Z2, K3
@@ -6523,13 +6615,13 @@ group231:
 	VMOVUPS  Z3, 64(AX)(R10*1)
 	ADDQ     $0x80, R10
 	DECQ     R11
-	JNZ      group231
+	JNZ      group241
 
-rest232:
+rest242:
 	TESTQ     DI, DI
-	JZ        done234
+	JZ        done244
 	CMPQ      DI, $0x10
-	JBE       half233
+	JBE       half243
 	VMOVUPS.Z (DX)(R10*1), K1, Z2
 	VMOVUPS.Z 64(DX)(R10*1), K2, Z3
 	VCMPPS    $0x0d, Z0, Z2, K3
@@ -6538,22 +6630,22 @@ rest232:
 	VCMPPS    $0x0d, Z0, Z3, K3
 	VMULPS.Z  Z1, Z3, K3, Z3
 	VMOVUPS   Z3, K2, 64(AX)(R10*1)
-	JMP       done234
+	JMP       done244
 
-half233:
+half243:
 	VMOVUPS.Z (DX)(R10*1), K1, Z2
 	VCMPPS    $0x0d, Z0, Z2, K3
 	VMULPS.Z  Z1, Z2, K3, Z2
 	VMOVUPS   Z2, K1, (AX)(R10*1)
 
-done234:
+done244:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	DECQ R9
-	JNZ  row227
+	JNZ  row237
 
-last228:
+last238:
 	VZEROUPPER
 	RET
 
@@ -6581,17 +6673,17 @@ TEXT ·selectScale32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z2
 	TESTQ        R10, R10
-	JZ           last236
+	JZ           last246
 
-row235:
+row245:
 	VBROADCASTSS (SI), Z1
 	VBROADCASTSS (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one238
+	JB           one248
 
-two237:
+two247:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VMOVUPS  128(DX)(R11*1), Z6
@@ -6618,13 +6710,13 @@ two237:
 	VMOVUPS  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two237
+	JAE      two247
 
-one238:
+one248:
 	ADDQ $0x02, R12
-	JZ   rest240
+	JZ   rest250
 
-group239:
+group249:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VCMPPS   $0x0d, Z0, Z4, K3
@@ -6639,13 +6731,13 @@ group239:
 	VMOVUPS  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group239
+	JNZ      group249
 
-rest240:
+rest250:
 	TESTQ     R8, R8
-	JZ        done242
+	JZ        done252
 	CMPQ      R8, $0x10
-	JBE       half241
+	JBE       half251
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VMOVUPS.Z 64(DX)(R11*1), K2, Z5
 	VCMPPS    $0x0d, Z0, Z4, K3
@@ -6658,9 +6750,9 @@ rest240:
 	VMULPS.Z  Z1, Z5, K3, Z1
 	VMULPS    Z3, Z5, K4, Z1
 	VMOVUPS   Z1, K2, 64(AX)(R11*1)
-	JMP       done242
+	JMP       done252
 
-half241:
+half251:
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VCMPPS    $0x0d, Z0, Z4, K3
 	VCMPPS    $0x12, Z2, Z4, K4
@@ -6668,15 +6760,15 @@ half241:
 	VMULPS    Z3, Z4, K4, Z1
 	VMOVUPS   Z1, K1, (AX)(R11*1)
 
-done242:
+done252:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row235
+	JNZ  row245
 
-last236:
+last246:
 	VZEROUPPER
 	RET
 
@@ -6694,12 +6786,12 @@ TEXT ·selectSums64AVX2(SB), $2016-88
 	SHLQ         $0x03, BX
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last244
+	JEQ          last254
 	XORQ         DI, DI
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+40(FP), $0x08
-	JG           long246
+	JG           long256
 	MOVQ         n+40(FP), R8
 	MOVQ         $-1, R10
 	BZHIQ        R8, R10, R10
@@ -6713,7 +6805,7 @@ TEXT ·selectSums64AVX2(SB), $2016-88
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1600(BP)
 
-vectors245:
+vectors255:
 	MOVQ         AX, R8
 	VMOVUPD      1568(BP), Y3
 	VMASKMOVPD   (R8), Y3, Y3
@@ -6990,9 +7082,9 @@ vectors245:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some247
+	JNE          some257
 
-all248:
+all258:
 	VXORPS      Y3, Y3, Y3
 	VMAXPD      Y7, Y3, Y4
 	VMINPD      Y7, Y3, Y7
@@ -7083,9 +7175,9 @@ all248:
 	VMULPD      1216(BP), Y9, Y9
 	VMULPD      1248(BP), Y10, Y10
 	CMPL        1536(BP), $-1
-	JNE         some249
+	JNE         some259
 
-all250:
+all260:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -7210,9 +7302,9 @@ all250:
 	MOVQ    BX, DI
 	LEAQ    (SI)(DI*4), SI
 	SUBQ    $0x04, rows+32(FP)
-	JMP     sums243
+	JMP     sums253
 
-long246:
+long256:
 	MOVQ    n+40(FP), R8
 	MOVQ    rows+32(FP), R10
 	MOVQ    R8, 1920(BP)
@@ -7237,33 +7329,33 @@ long246:
 	VMOVUPD Y3, 224(BP)
 	MOVQ    n+40(FP), R8
 	TESTQ   R8, R8
-	JZ      row252
+	JZ      row262
 	CMPQ    1920(BP), $0x00
-	JG      same255
+	JG      same265
 	LEAQ    1280(BP), R9
 	DECQ    1928(BP)
-	JZ      none256
+	JZ      none266
 	ADDQ    1944(BP), AX
 	ADDQ    1936(BP), SI
 	ADDQ    1936(BP), DX
 	MOVQ    n+40(FP), R10
 	MOVQ    R10, 1920(BP)
 
-same255:
+same265:
 	MOVQ AX, R9
 	MOVL (DX), R10
 	ORL  (SI), R10
 	MOVQ R10, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other257
+	JL   other267
 
-ready258:
+ready268:
 	ADDQ $+256, AX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1920(BP)
 
-none256:
+none266:
 	MOVQ         1544(BP), R10
 	MOVQ         R10, 1536(BP)
 	VPBROADCASTD -4(SI), Y4
@@ -7333,7 +7425,7 @@ none256:
 	VMOVUPD      Y3, 864(BP)
 	VMOVUPD      Y5, 992(BP)
 
-group251:
+group261:
 	VMOVUPD      768(BP), Y3
 	VMOVUPD      800(BP), Y4
 	VMOVUPD      832(BP), Y5
@@ -7465,9 +7557,9 @@ group251:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some259
+	JNE          some269
 
-all260:
+all270:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -7507,31 +7599,31 @@ all260:
 	VMOVUPD Y3, 128(BP)
 	VMOVUPD Y4, 192(BP)
 	CMPQ    1920(BP), $0x00
-	JG      same261
+	JG      same271
 	LEAQ    1280(BP), R9
 	DECQ    1928(BP)
-	JZ      none262
+	JZ      none272
 	ADDQ    1944(BP), AX
 	ADDQ    1936(BP), SI
 	ADDQ    1936(BP), DX
 	MOVQ    n+40(FP), R10
 	MOVQ    R10, 1920(BP)
 
-same261:
+same271:
 	MOVQ AX, R9
 	MOVL (DX), R10
 	ORL  (SI), R10
 	MOVQ R10, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other263
+	JL   other273
 
-ready264:
+ready274:
 	ADDQ $+256, AX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1920(BP)
 
-none262:
+none272:
 	VMOVUPD      1024(BP), Y3
 	VMOVUPD      1056(BP), Y4
 	VMOVUPD      1088(BP), Y5
@@ -7667,9 +7759,9 @@ none262:
 	VMULPD       1216(BP), Y9, Y9
 	VMULPD       1248(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some265
+	JNE          some275
 
-all266:
+all276:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -7711,9 +7803,9 @@ all266:
 	MOVQ    1544(BP), R10
 	MOVQ    R10, 1536(BP)
 	SUBQ    $0x20, R8
-	JG      group251
+	JG      group261
 
-row252:
+row262:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -7754,11 +7846,11 @@ row252:
 	VMOVUPD Y3, 224(BP)
 	ADDQ    $+32, DI
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums243
+	JZ      sums253
 	CMPQ    DI, $+128
-	JNE     more253
+	JNE     more263
 
-sums243:
+sums253:
 	VMOVUPD    256(BP), Y3
 	VMOVUPD    384(BP), Y4
 	VMOVUPD    320(BP), Y5
@@ -7863,17 +7955,17 @@ sums243:
 	ADDQ       $+32, b+8(FP)
 	XORQ       DI, DI
 	CMPQ       rows+32(FP), $0x00
-	JLE        last254
+	JLE        last264
 	CMPQ       n+40(FP), $0x08
-	JLE        vectors245
+	JLE        vectors255
 
-more253:
+more263:
 	MOVQ  n+40(FP), R8
 	TESTQ R8, R8
-	JZ    row252
-	JMP   group251
+	JZ    row262
+	JMP   group261
 
-some247:
+some257:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7885,69 +7977,23 @@ some247:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all248
-
-some249:
-	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1536(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y5
-	VBLENDVPD    Y5, Y7, Y3, Y7
-	VPSLLQ       $0x33, Y4, Y5
-	VBLENDVPD    Y5, Y8, Y3, Y8
-	VPSLLQ       $0x2b, Y4, Y5
-	VBLENDVPD    Y5, Y9, Y3, Y9
-	VPSLLQ       $0x23, Y4, Y4
-	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all250
-
-other257:
-	VPBROADCASTD 1544(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (AX), Y3, Y3
-	VMOVUPD      Y3, 1280(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(AX), Y3, Y3
-	VMOVUPD      Y3, 1344(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(AX), Y3, Y3
-	VMOVUPD      Y3, 1408(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(AX), Y3, Y3
-	VMOVUPD      Y3, 1472(BP)
-	VPBROADCASTD 1544(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(AX), Y3, Y3
-	VMOVUPD      Y3, 1312(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(AX), Y3, Y3
-	VMOVUPD      Y3, 1376(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(AX), Y3, Y3
-	VMOVUPD      Y3, 1440(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(AX), Y3, Y3
-	VMOVUPD      Y3, 1504(BP)
-	LEAQ         1280(BP), R9
-	JMP          ready258
+	JMP          all258
 
 some259:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y5
+	VPSLLQ       $0x3b, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
-	VPSLLQ       $0x37, Y4, Y5
+	VPSLLQ       $0x33, Y4, Y5
 	VBLENDVPD    Y5, Y8, Y3, Y8
-	VPSLLQ       $0x2f, Y4, Y5
+	VPSLLQ       $0x2b, Y4, Y5
 	VBLENDVPD    Y5, Y9, Y3, Y9
-	VPSLLQ       $0x27, Y4, Y4
+	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all260
 
-other263:
+other267:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -7977,9 +8023,55 @@ other263:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1504(BP)
 	LEAQ         1280(BP), R9
-	JMP          ready264
+	JMP          ready268
 
-some265:
+some269:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1536(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x37, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2f, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x27, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all270
+
+other273:
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (AX), Y3, Y3
+	VMOVUPD      Y3, 1280(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(AX), Y3, Y3
+	VMOVUPD      Y3, 1344(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(AX), Y3, Y3
+	VMOVUPD      Y3, 1408(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(AX), Y3, Y3
+	VMOVUPD      Y3, 1472(BP)
+	VPBROADCASTD 1544(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(AX), Y3, Y3
+	VMOVUPD      Y3, 1312(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(AX), Y3, Y3
+	VMOVUPD      Y3, 1376(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(AX), Y3, Y3
+	VMOVUPD      Y3, 1440(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(AX), Y3, Y3
+	VMOVUPD      Y3, 1504(BP)
+	LEAQ         1280(BP), R9
+	JMP          ready274
+
+some275:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -7991,10 +8083,10 @@ some265:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all266
+	JMP          all276
 
+last264:
 last254:
-last244:
 	VZEROUPPER
 	RET
 
@@ -8151,12 +8243,12 @@ TEXT ·selectExp64AVX2(SB), $2024-128
 	SHLQ         $0x03, R9
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last268
+	JEQ          last278
 	XORQ         R11, R11
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+56(FP), $0x08
-	JG           long270
+	JG           long280
 	MOVQ         n+56(FP), R12
 	MOVQ         $-1, R14
 	BZHIQ        R12, R14, R14
@@ -8170,14 +8262,14 @@ TEXT ·selectExp64AVX2(SB), $2024-128
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1600(BP)
 
-vectors269:
+vectors279:
 	TESTQ      BX, BX
-	JZ         none271
+	JZ         none281
 	TESTQ      $0x00000f00, CX
-	JNZ        same272
+	JNZ        same282
 	PREFETCHT0 16384(CX)
 
-same272:
+same282:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -8198,7 +8290,7 @@ same272:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none271:
+none281:
 	MOVQ         SI, R12
 	VMOVUPD      1568(BP), Y3
 	VMASKMOVPD   (R12), Y3, Y3
@@ -8475,9 +8567,9 @@ none271:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some273
+	JNE          some283
 
-all274:
+all284:
 	MOVQ        AX, R12
 	VMOVUPD     Y7, (R12)
 	ADDQ        wStride+24(FP), R12
@@ -8582,9 +8674,9 @@ all274:
 	VMULPD      1216(BP), Y9, Y9
 	VMULPD      1248(BP), Y10, Y10
 	CMPL        1536(BP), $-1
-	JNE         some275
+	JNE         some285
 
-all276:
+all286:
 	MOVQ    AX, R12
 	VMOVUPD Y7, 32(R12)
 	ADDQ    wStride+24(FP), R12
@@ -8725,9 +8817,9 @@ all276:
 	MOVQ    wStride+24(FP), R11
 	LEAQ    (AX)(R11*4), AX
 	SUBQ    $0x04, rows+48(FP)
-	JMP     sums267
+	JMP     sums277
 
-long270:
+long280:
 	MOVQ    n+56(FP), R12
 	MOVQ    rows+48(FP), R14
 	MOVQ    wStride+24(FP), R15
@@ -8755,33 +8847,33 @@ long270:
 	VMOVUPD Y3, 224(BP)
 	MOVQ    n+56(FP), R12
 	TESTQ   R12, R12
-	JZ      row278
+	JZ      row288
 	CMPQ    1920(BP), $0x00
-	JG      same281
+	JG      same291
 	LEAQ    1280(BP), R13
 	DECQ    1928(BP)
-	JZ      none282
+	JZ      none292
 	ADDQ    1944(BP), SI
 	ADDQ    1936(BP), R10
 	ADDQ    1936(BP), R8
 	MOVQ    n+56(FP), R14
 	MOVQ    R14, 1920(BP)
 
-same281:
+same291:
 	MOVQ SI, R13
 	MOVL (R8), R14
 	ORL  (R10), R14
 	MOVQ R14, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other283
+	JL   other293
 
-ready284:
+ready294:
 	ADDQ $+256, SI
 	ADDQ $0x04, R10
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1920(BP)
 
-none282:
+none292:
 	MOVQ         1544(BP), R14
 	MOVQ         R14, 1536(BP)
 	VPBROADCASTD -4(R10), Y4
@@ -8851,14 +8943,14 @@ none282:
 	VMOVUPD      Y3, 864(BP)
 	VMOVUPD      Y5, 992(BP)
 
-group277:
+group287:
 	TESTQ      BX, BX
-	JZ         none285
+	JZ         none295
 	TESTQ      $0x00000f00, CX
-	JNZ        same286
+	JNZ        same296
 	PREFETCHT0 16384(CX)
 
-same286:
+same296:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -8879,7 +8971,7 @@ same286:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none285:
+none295:
 	VMOVUPD      768(BP), Y3
 	VMOVUPD      800(BP), Y4
 	VMOVUPD      832(BP), Y5
@@ -9011,9 +9103,9 @@ none285:
 	VMULPD       960(BP), Y9, Y9
 	VMULPD       992(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some287
+	JNE          some297
 
-all288:
+all298:
 	VMOVUPD Y7, (AX)
 	VMOVUPD Y8, 64(AX)
 	VMOVUPD Y9, 128(AX)
@@ -9057,31 +9149,31 @@ all288:
 	VMOVUPD Y3, 128(BP)
 	VMOVUPD Y4, 192(BP)
 	CMPQ    1920(BP), $0x00
-	JG      same289
+	JG      same299
 	LEAQ    1280(BP), R13
 	DECQ    1928(BP)
-	JZ      none290
+	JZ      none300
 	ADDQ    1944(BP), SI
 	ADDQ    1936(BP), R10
 	ADDQ    1936(BP), R8
 	MOVQ    n+56(FP), R14
 	MOVQ    R14, 1920(BP)
 
-same289:
+same299:
 	MOVQ SI, R13
 	MOVL (R8), R14
 	ORL  (R10), R14
 	MOVQ R14, 1544(BP)
 	CMPQ 1920(BP), $0x20
-	JL   other291
+	JL   other301
 
-ready292:
+ready302:
 	ADDQ $+256, SI
 	ADDQ $0x04, R10
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1920(BP)
 
-none290:
+none300:
 	VMOVUPD      1024(BP), Y3
 	VMOVUPD      1056(BP), Y4
 	VMOVUPD      1088(BP), Y5
@@ -9217,9 +9309,9 @@ none290:
 	VMULPD       1216(BP), Y9, Y9
 	VMULPD       1248(BP), Y10, Y10
 	CMPL         1536(BP), $-1
-	JNE          some293
+	JNE          some303
 
-all294:
+all304:
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 96(AX)
 	VMOVUPD Y9, 160(AX)
@@ -9266,10 +9358,10 @@ all294:
 	MOVQ    R14, 1536(BP)
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R12
-	JG      group277
+	JG      group287
 	ADDQ    1952(BP), AX
 
-row278:
+row288:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -9310,11 +9402,11 @@ row278:
 	VMOVUPD Y3, 224(BP)
 	ADDQ    $+32, R11
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums267
+	JZ      sums277
 	CMPQ    R11, $+128
-	JNE     more279
+	JNE     more289
 
-sums267:
+sums277:
 	VMOVUPD    256(BP), Y3
 	VMOVUPD    384(BP), Y4
 	VMOVUPD    320(BP), Y5
@@ -9419,17 +9511,17 @@ sums267:
 	ADDQ       $+32, b+8(FP)
 	XORQ       R11, R11
 	CMPQ       rows+48(FP), $0x00
-	JLE        last280
+	JLE        last290
 	CMPQ       n+56(FP), $0x08
-	JLE        vectors269
+	JLE        vectors279
 
-more279:
+more289:
 	MOVQ  n+56(FP), R12
 	TESTQ R12, R12
-	JZ    row278
-	JMP   group277
+	JZ    row288
+	JMP   group287
 
-some273:
+some283:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9441,9 +9533,9 @@ some273:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all274
+	JMP          all284
 
-some275:
+some285:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9455,9 +9547,9 @@ some275:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all276
+	JMP          all286
 
-other283:
+other293:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -9487,9 +9579,9 @@ other283:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1504(BP)
 	LEAQ         1280(BP), R13
-	JMP          ready284
+	JMP          ready294
 
-some287:
+some297:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9501,9 +9593,9 @@ some287:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all288
+	JMP          all298
 
-other291:
+other301:
 	VPBROADCASTD 1544(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -9533,9 +9625,9 @@ other291:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1504(BP)
 	LEAQ         1280(BP), R13
-	JMP          ready292
+	JMP          ready302
 
-some293:
+some303:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1536(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9547,19 +9639,19 @@ some293:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all294
+	JMP          all304
 
-last280:
-last268:
+last290:
+last278:
 	TESTQ BX, BX
-	JZ    none296
+	JZ    none306
 
-more295:
+more305:
 	TESTQ      $0x00000f00, CX
-	JNZ        same297
+	JNZ        same307
 	PREFETCHT0 16384(CX)
 
-same297:
+same307:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -9579,9 +9671,9 @@ same297:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more295
+	JNZ      more305
 
-none296:
+none306:
 	VZEROUPPER
 	RET
 
@@ -9598,12 +9690,12 @@ TEXT ·targetSums64AVX2(SB), $1504-56
 	SHLQ         $0x03, BX
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last299
+	JEQ          last309
 	XORQ         SI, SI
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+32(FP), $0x08
-	JG           long301
+	JG           long311
 	MOVQ         n+32(FP), DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
@@ -9617,7 +9709,7 @@ TEXT ·targetSums64AVX2(SB), $1504-56
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1216(BP)
 
-vectors300:
+vectors310:
 	MOVQ        AX, DI
 	VMOVUPD     1184(BP), Y3
 	VMASKMOVPD  (DI), Y3, Y3
@@ -9825,9 +9917,9 @@ vectors300:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some302
+	JNE         some312
 
-all303:
+all313:
 	VXORPS      Y3, Y3, Y3
 	VMOVUPD     Y7, 1280(BP)
 	VMOVUPD     Y8, 1312(BP)
@@ -9902,9 +9994,9 @@ all303:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some304
+	JNE         some314
 
-all305:
+all315:
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
@@ -9963,9 +10055,9 @@ all305:
 	MOVQ    BX, SI
 	LEAQ    (DX)(SI*4), DX
 	SUBQ    $0x04, rows+24(FP)
-	JMP     sums298
+	JMP     sums308
 
-long301:
+long311:
 	MOVQ    n+32(FP), DI
 	MOVQ    rows+24(FP), R9
 	MOVQ    DI, 1408(BP)
@@ -9985,30 +10077,30 @@ long301:
 	VMOVUPD Y3, 96(BP)
 	MOVQ    n+32(FP), DI
 	TESTQ   DI, DI
-	JZ      row307
+	JZ      row317
 	CMPQ    1408(BP), $0x00
-	JG      same310
+	JG      same320
 	LEAQ    896(BP), R8
 	DECQ    1416(BP)
-	JZ      none311
+	JZ      none321
 	ADDQ    1432(BP), AX
 	ADDQ    1424(BP), DX
 	MOVQ    n+32(FP), R9
 	MOVQ    R9, 1408(BP)
 
-same310:
+same320:
 	MOVQ AX, R8
 	MOVL (DX), R9
 	MOVQ R9, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other312
+	JL   other322
 
-ready313:
+ready323:
 	ADDQ $+256, AX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1408(BP)
 
-none311:
+none321:
 	MOVQ        1160(BP), R9
 	MOVQ        R9, 1152(BP)
 	PREFETCHT0  12288(R8)
@@ -10056,7 +10148,7 @@ none311:
 	VMOVUPD     Y3, 480(BP)
 	VMOVUPD     Y4, 608(BP)
 
-group306:
+group316:
 	VMOVUPD     384(BP), Y3
 	VMOVUPD     416(BP), Y4
 	VMOVUPD     448(BP), Y5
@@ -10166,9 +10258,9 @@ group306:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some314
+	JNE         some324
 
-all315:
+all325:
 	VADDPD  Y8, Y7, Y7
 	VADDPD  Y10, Y9, Y9
 	VADDPD  Y9, Y7, Y7
@@ -10184,28 +10276,28 @@ all315:
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y4, 64(BP)
 	CMPQ    1408(BP), $0x00
-	JG      same316
+	JG      same326
 	LEAQ    896(BP), R8
 	DECQ    1416(BP)
-	JZ      none317
+	JZ      none327
 	ADDQ    1432(BP), AX
 	ADDQ    1424(BP), DX
 	MOVQ    n+32(FP), R9
 	MOVQ    R9, 1408(BP)
 
-same316:
+same326:
 	MOVQ AX, R8
 	MOVL (DX), R9
 	MOVQ R9, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other318
+	JL   other328
 
-ready319:
+ready329:
 	ADDQ $+256, AX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1408(BP)
 
-none317:
+none327:
 	VMOVUPD     640(BP), Y3
 	VMOVUPD     672(BP), Y4
 	VMOVUPD     704(BP), Y5
@@ -10319,9 +10411,9 @@ none317:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some320
+	JNE         some330
 
-all321:
+all331:
 	VADDPD  Y8, Y7, Y7
 	VADDPD  Y10, Y9, Y9
 	VADDPD  Y9, Y7, Y7
@@ -10339,9 +10431,9 @@ all321:
 	MOVQ    1160(BP), R9
 	MOVQ    R9, 1152(BP)
 	SUBQ    $0x20, DI
-	JG      group306
+	JG      group316
 
-row307:
+row317:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -10363,11 +10455,11 @@ row307:
 	VMOVUPD Y3, 96(BP)
 	ADDQ    $+32, SI
 	SUBQ    $0x01, rows+24(FP)
-	JZ      sums298
+	JZ      sums308
 	CMPQ    SI, $+128
-	JNE     more308
+	JNE     more318
 
-sums298:
+sums308:
 	VMOVUPD    128(BP), Y3
 	VMOVUPD    256(BP), Y4
 	VMOVUPD    192(BP), Y5
@@ -10418,17 +10510,17 @@ sums298:
 	ADDQ       $+32, a+0(FP)
 	XORQ       SI, SI
 	CMPQ       rows+24(FP), $0x00
-	JLE        last309
+	JLE        last319
 	CMPQ       n+32(FP), $0x08
-	JLE        vectors300
+	JLE        vectors310
 
-more308:
+more318:
 	MOVQ  n+32(FP), DI
 	TESTQ DI, DI
-	JZ    row307
-	JMP   group306
+	JZ    row317
+	JMP   group316
 
-some302:
+some312:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -10440,69 +10532,23 @@ some302:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all303
-
-some304:
-	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1152(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y5
-	VBLENDVPD    Y5, Y7, Y3, Y7
-	VPSLLQ       $0x33, Y4, Y5
-	VBLENDVPD    Y5, Y8, Y3, Y8
-	VPSLLQ       $0x2b, Y4, Y5
-	VBLENDVPD    Y5, Y9, Y3, Y9
-	VPSLLQ       $0x23, Y4, Y4
-	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all305
-
-other312:
-	VPBROADCASTD 1160(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y3
-	VMASKMOVPD   (AX), Y3, Y3
-	VMOVUPD      Y3, 896(BP)
-	VPSLLQ       $0x37, Y4, Y3
-	VMASKMOVPD   64(AX), Y3, Y3
-	VMOVUPD      Y3, 960(BP)
-	VPSLLQ       $0x2f, Y4, Y3
-	VMASKMOVPD   128(AX), Y3, Y3
-	VMOVUPD      Y3, 1024(BP)
-	VPSLLQ       $0x27, Y4, Y3
-	VMASKMOVPD   192(AX), Y3, Y3
-	VMOVUPD      Y3, 1088(BP)
-	VPBROADCASTD 1160(BP), Y4
-	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3b, Y4, Y3
-	VMASKMOVPD   32(AX), Y3, Y3
-	VMOVUPD      Y3, 928(BP)
-	VPSLLQ       $0x33, Y4, Y3
-	VMASKMOVPD   96(AX), Y3, Y3
-	VMOVUPD      Y3, 992(BP)
-	VPSLLQ       $0x2b, Y4, Y3
-	VMASKMOVPD   160(AX), Y3, Y3
-	VMOVUPD      Y3, 1056(BP)
-	VPSLLQ       $0x23, Y4, Y3
-	VMASKMOVPD   224(AX), Y3, Y3
-	VMOVUPD      Y3, 1120(BP)
-	LEAQ         896(BP), R8
-	JMP          ready313
+	JMP          all313
 
 some314:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
-	VPSLLQ       $0x3f, Y4, Y5
+	VPSLLQ       $0x3b, Y4, Y5
 	VBLENDVPD    Y5, Y7, Y3, Y7
-	VPSLLQ       $0x37, Y4, Y5
+	VPSLLQ       $0x33, Y4, Y5
 	VBLENDVPD    Y5, Y8, Y3, Y8
-	VPSLLQ       $0x2f, Y4, Y5
+	VPSLLQ       $0x2b, Y4, Y5
 	VBLENDVPD    Y5, Y9, Y3, Y9
-	VPSLLQ       $0x27, Y4, Y4
+	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
 	JMP          all315
 
-other318:
+other322:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -10532,9 +10578,55 @@ other318:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1120(BP)
 	LEAQ         896(BP), R8
-	JMP          ready319
+	JMP          ready323
 
-some320:
+some324:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1152(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y5
+	VBLENDVPD    Y5, Y7, Y3, Y7
+	VPSLLQ       $0x37, Y4, Y5
+	VBLENDVPD    Y5, Y8, Y3, Y8
+	VPSLLQ       $0x2f, Y4, Y5
+	VBLENDVPD    Y5, Y9, Y3, Y9
+	VPSLLQ       $0x27, Y4, Y4
+	VBLENDVPD    Y4, Y10, Y3, Y10
+	JMP          all325
+
+other328:
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3f, Y4, Y3
+	VMASKMOVPD   (AX), Y3, Y3
+	VMOVUPD      Y3, 896(BP)
+	VPSLLQ       $0x37, Y4, Y3
+	VMASKMOVPD   64(AX), Y3, Y3
+	VMOVUPD      Y3, 960(BP)
+	VPSLLQ       $0x2f, Y4, Y3
+	VMASKMOVPD   128(AX), Y3, Y3
+	VMOVUPD      Y3, 1024(BP)
+	VPSLLQ       $0x27, Y4, Y3
+	VMASKMOVPD   192(AX), Y3, Y3
+	VMOVUPD      Y3, 1088(BP)
+	VPBROADCASTD 1160(BP), Y4
+	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
+	VPSLLQ       $0x3b, Y4, Y3
+	VMASKMOVPD   32(AX), Y3, Y3
+	VMOVUPD      Y3, 928(BP)
+	VPSLLQ       $0x33, Y4, Y3
+	VMASKMOVPD   96(AX), Y3, Y3
+	VMOVUPD      Y3, 992(BP)
+	VPSLLQ       $0x2b, Y4, Y3
+	VMASKMOVPD   160(AX), Y3, Y3
+	VMOVUPD      Y3, 1056(BP)
+	VPSLLQ       $0x23, Y4, Y3
+	VMASKMOVPD   224(AX), Y3, Y3
+	VMOVUPD      Y3, 1120(BP)
+	LEAQ         896(BP), R8
+	JMP          ready329
+
+some330:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -10546,10 +10638,10 @@ some320:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all321
+	JMP          all331
 
+last319:
 last309:
-last299:
 	VZEROUPPER
 	RET
 
@@ -10571,12 +10663,12 @@ TEXT ·targetExp64AVX2(SB), $1512-96
 	SHLQ         $0x03, R9
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last323
+	JEQ          last333
 	XORQ         R10, R10
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+48(FP), $0x08
-	JG           long325
+	JG           long335
 	MOVQ         n+48(FP), R11
 	MOVQ         $-1, R13
 	BZHIQ        R11, R13, R13
@@ -10590,14 +10682,14 @@ TEXT ·targetExp64AVX2(SB), $1512-96
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1216(BP)
 
-vectors324:
+vectors334:
 	TESTQ      BX, BX
-	JZ         none326
+	JZ         none336
 	TESTQ      $0x00000f00, CX
-	JNZ        same327
+	JNZ        same337
 	PREFETCHT0 16384(CX)
 
-same327:
+same337:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -10618,7 +10710,7 @@ same327:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none326:
+none336:
 	MOVQ        SI, R11
 	VMOVUPD     1184(BP), Y3
 	VMASKMOVPD  (R11), Y3, Y3
@@ -10826,9 +10918,9 @@ none326:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some328
+	JNE         some338
 
-all329:
+all339:
 	MOVQ        AX, R11
 	VMOVUPD     Y7, (R11)
 	ADDQ        wStride+16(FP), R11
@@ -10917,9 +11009,9 @@ all329:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some330
+	JNE         some340
 
-all331:
+all341:
 	MOVQ    AX, R11
 	VMOVUPD Y7, 32(R11)
 	ADDQ    wStride+16(FP), R11
@@ -10994,9 +11086,9 @@ all331:
 	MOVQ    wStride+16(FP), R10
 	LEAQ    (AX)(R10*4), AX
 	SUBQ    $0x04, rows+40(FP)
-	JMP     sums322
+	JMP     sums332
 
-long325:
+long335:
 	MOVQ    n+48(FP), R11
 	MOVQ    rows+40(FP), R13
 	MOVQ    wStride+16(FP), R14
@@ -11019,30 +11111,30 @@ long325:
 	VMOVUPD Y3, 96(BP)
 	MOVQ    n+48(FP), R11
 	TESTQ   R11, R11
-	JZ      row333
+	JZ      row343
 	CMPQ    1408(BP), $0x00
-	JG      same336
+	JG      same346
 	LEAQ    896(BP), R12
 	DECQ    1416(BP)
-	JZ      none337
+	JZ      none347
 	ADDQ    1432(BP), SI
 	ADDQ    1424(BP), R8
 	MOVQ    n+48(FP), R13
 	MOVQ    R13, 1408(BP)
 
-same336:
+same346:
 	MOVQ SI, R12
 	MOVL (R8), R13
 	MOVQ R13, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other338
+	JL   other348
 
-ready339:
+ready349:
 	ADDQ $+256, SI
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1408(BP)
 
-none337:
+none347:
 	MOVQ        1160(BP), R13
 	MOVQ        R13, 1152(BP)
 	PREFETCHT0  12288(R12)
@@ -11090,14 +11182,14 @@ none337:
 	VMOVUPD     Y3, 480(BP)
 	VMOVUPD     Y4, 608(BP)
 
-group332:
+group342:
 	TESTQ      BX, BX
-	JZ         none340
+	JZ         none350
 	TESTQ      $0x00000f00, CX
-	JNZ        same341
+	JNZ        same351
 	PREFETCHT0 16384(CX)
 
-same341:
+same351:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -11118,7 +11210,7 @@ same341:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none340:
+none350:
 	VMOVUPD     384(BP), Y3
 	VMOVUPD     416(BP), Y4
 	VMOVUPD     448(BP), Y5
@@ -11228,9 +11320,9 @@ none340:
 	VMULPD      576(BP), Y9, Y9
 	VMULPD      608(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some342
+	JNE         some352
 
-all343:
+all353:
 	VMOVUPD Y7, (AX)
 	VMOVUPD Y8, 64(AX)
 	VMOVUPD Y9, 128(AX)
@@ -11250,28 +11342,28 @@ all343:
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y4, 64(BP)
 	CMPQ    1408(BP), $0x00
-	JG      same344
+	JG      same354
 	LEAQ    896(BP), R12
 	DECQ    1416(BP)
-	JZ      none345
+	JZ      none355
 	ADDQ    1432(BP), SI
 	ADDQ    1424(BP), R8
 	MOVQ    n+48(FP), R13
 	MOVQ    R13, 1408(BP)
 
-same344:
+same354:
 	MOVQ SI, R12
 	MOVL (R8), R13
 	MOVQ R13, 1160(BP)
 	CMPQ 1408(BP), $0x20
-	JL   other346
+	JL   other356
 
-ready347:
+ready357:
 	ADDQ $+256, SI
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1408(BP)
 
-none345:
+none355:
 	VMOVUPD     640(BP), Y3
 	VMOVUPD     672(BP), Y4
 	VMOVUPD     704(BP), Y5
@@ -11385,9 +11477,9 @@ none345:
 	VMULPD      832(BP), Y9, Y9
 	VMULPD      864(BP), Y10, Y10
 	CMPL        1152(BP), $-1
-	JNE         some348
+	JNE         some358
 
-all349:
+all359:
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 96(AX)
 	VMOVUPD Y9, 160(AX)
@@ -11410,10 +11502,10 @@ all349:
 	MOVQ    R13, 1152(BP)
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R11
-	JG      group332
+	JG      group342
 	ADDQ    1440(BP), AX
 
-row333:
+row343:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -11435,11 +11527,11 @@ row333:
 	VMOVUPD Y3, 96(BP)
 	ADDQ    $+32, R10
 	SUBQ    $0x01, rows+40(FP)
-	JZ      sums322
+	JZ      sums332
 	CMPQ    R10, $+128
-	JNE     more334
+	JNE     more344
 
-sums322:
+sums332:
 	VMOVUPD    128(BP), Y3
 	VMOVUPD    256(BP), Y4
 	VMOVUPD    192(BP), Y5
@@ -11490,17 +11582,17 @@ sums322:
 	ADDQ       $+32, a+0(FP)
 	XORQ       R10, R10
 	CMPQ       rows+40(FP), $0x00
-	JLE        last335
+	JLE        last345
 	CMPQ       n+48(FP), $0x08
-	JLE        vectors324
+	JLE        vectors334
 
-more334:
+more344:
 	MOVQ  n+48(FP), R11
 	TESTQ R11, R11
-	JZ    row333
-	JMP   group332
+	JZ    row343
+	JMP   group342
 
-some328:
+some338:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11512,9 +11604,9 @@ some328:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all329
+	JMP          all339
 
-some330:
+some340:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11526,9 +11618,9 @@ some330:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all331
+	JMP          all341
 
-other338:
+other348:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -11558,9 +11650,9 @@ other338:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1120(BP)
 	LEAQ         896(BP), R12
-	JMP          ready339
+	JMP          ready349
 
-some342:
+some352:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11572,9 +11664,9 @@ some342:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all343
+	JMP          all353
 
-other346:
+other356:
 	VPBROADCASTD 1160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -11604,9 +11696,9 @@ other346:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1120(BP)
 	LEAQ         896(BP), R12
-	JMP          ready347
+	JMP          ready357
 
-some348:
+some358:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1152(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11618,19 +11710,19 @@ some348:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all349
+	JMP          all359
 
-last335:
-last323:
+last345:
+last333:
 	TESTQ BX, BX
-	JZ    none351
+	JZ    none361
 
-more350:
+more360:
 	TESTQ      $0x00000f00, CX
-	JNZ        same352
+	JNZ        same362
 	PREFETCHT0 16384(CX)
 
-same352:
+same362:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -11650,9 +11742,9 @@ same352:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more350
+	JNZ      more360
 
-none351:
+none361:
 	VZEROUPPER
 	RET
 
@@ -11677,16 +11769,16 @@ TEXT ·targetScale64AVX2(SB), NOSPLIT, $0-56
 	MOVQ    rows+32(FP), R9
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	TESTQ   R9, R9
-	JZ      last354
+	JZ      last364
 
-row353:
+row363:
 	VBROADCASTSD (SI), Y1
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest358
+	JZ           rest368
 
-group357:
+group367:
 	VMOVUPD (DX)(R11*1), Y2
 	VMOVUPD 64(DX)(R11*1), Y3
 	VCMPPD  $0x0d, Y0, Y2, Y4
@@ -11709,13 +11801,13 @@ group357:
 	VMOVUPD Y3, 96(AX)(R11*1)
 	ADDQ    $0x80, R11
 	DECQ    R12
-	JNZ     group357
+	JNZ     group367
 
-rest358:
+rest368:
 	TESTQ      DI, DI
-	JZ         done360
+	JZ         done370
 	CMPQ       DI, $0x08
-	JBE        half359
+	JBE        half369
 	VMOVUPD    256(R10), Y2
 	VMASKMOVPD (DX)(R11*1), Y2, Y2
 	VMOVUPD    320(R10), Y3
@@ -11744,9 +11836,9 @@ rest358:
 	VANDPD     Y2, Y3, Y3
 	VMOVUPD    352(R10), Y1
 	VMASKMOVPD Y3, Y1, 96(AX)(R11*1)
-	JMP        done360
+	JMP        done370
 
-half359:
+half369:
 	VMOVUPD    256(R10), Y2
 	VMASKMOVPD (DX)(R11*1), Y2, Y2
 	VCMPPD     $0x0d, Y0, Y2, Y3
@@ -11762,14 +11854,14 @@ half359:
 	VMOVUPD    288(R10), Y1
 	VMASKMOVPD Y2, Y1, 32(AX)(R11*1)
 
-done360:
+done370:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	DECQ R9
-	JNZ  row353
+	JNZ  row363
 
-last354:
+last364:
 	VZEROUPPER
 	RET
 
@@ -11802,17 +11894,17 @@ TEXT ·selectScale64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Y2
 	TESTQ   R10, R10
-	JZ      last362
+	JZ      last372
 
-row361:
+row371:
 	VBROADCASTSD (SI), Y1
 	VBROADCASTSD (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest366
+	JZ           rest376
 
-group365:
+group375:
 	VMOVUPD (DX)(R12*1), Y4
 	VMOVUPD 64(DX)(R12*1), Y5
 	VCMPPD  $0x0d, Y0, Y4, Y6
@@ -11855,13 +11947,13 @@ group365:
 	VMOVUPD Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group365
+	JNZ     group375
 
-rest366:
+rest376:
 	TESTQ      R8, R8
-	JZ         done368
+	JZ         done378
 	CMPQ       R8, $0x08
-	JBE        half367
+	JBE        half377
 	VMOVUPD    256(R11), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VMOVUPD    320(R11), Y5
@@ -11910,9 +12002,9 @@ rest366:
 	VMULPD     Y4, Y5, Y5
 	VMOVUPD    352(R11), Y1
 	VMASKMOVPD Y5, Y1, 96(AX)(R12*1)
-	JMP        done368
+	JMP        done378
 
-half367:
+half377:
 	VMOVUPD    256(R11), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VCMPPD     $0x0d, Y0, Y4, Y5
@@ -11938,15 +12030,15 @@ half367:
 	VMOVUPD    288(R11), Y1
 	VMASKMOVPD Y4, Y1, 32(AX)(R12*1)
 
-done368:
+done378:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row361
+	JNZ  row371
 
-last362:
+last372:
 	VZEROUPPER
 	RET
 
@@ -11971,17 +12063,17 @@ TEXT ·selectSums64AVX512(SB), $2048-88
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last370
+	JEQ          last380
 	XORQ         R8, R8
 	CMPQ         n+40(FP), $0x08
-	JG           long375
+	JG           long385
 	MOVQ         n+40(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R9
 	BZHIQ        SI, R9, R9
 	KMOVB        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           row371
+	JL           row381
 	KMOVB        (DI), K3
 	VMOVUPD.Z    (AX), K1, Z8
 	PREFETCHT0   12288(AX)
@@ -12009,7 +12101,7 @@ TEXT ·selectSums64AVX512(SB), $2048-88
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-group373:
+group383:
 	LEAQ             (AX)(CX*4), SI
 	LEAQ             (DI)(BX*4), R9
 	CMPQ             rows+32(FP), $0x08
@@ -12164,25 +12256,25 @@ group373:
 	LEAQ             (DX)(BX*4), DX
 	ADDQ             $+256, R8
 	SUBQ             $0x04, rows+32(FP)
-	JZ               sums369
+	JZ               sums379
 	CMPQ             R8, $+512
-	JEQ              sums369
+	JEQ              sums379
 
-check374:
+check384:
 	CMPQ rows+32(FP), $0x04
-	JGE  group373
-	JMP  row371
+	JGE  group383
+	JMP  row381
 
-long375:
+long385:
 	CMPQ        n+40(FP), $0x10
-	JG          long378
+	JG          long388
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x08, SI
 	MOVQ        $-1, R9
 	BZHIQ       SI, R9, R9
 	KMOVB       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          row371
+	JL          row381
 	KMOVB       (DI), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -12208,7 +12300,7 @@ long375:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group376:
+group386:
 	LEAQ             (AX)(CX*2), SI
 	LEAQ             (DI)(BX*2), R9
 	CMPQ             rows+32(FP), $0x04
@@ -12351,18 +12443,18 @@ group376:
 	LEAQ             (DX)(BX*2), DX
 	ADDQ             $+128, R8
 	SUBQ             $0x02, rows+32(FP)
-	JZ               sums369
+	JZ               sums379
 	CMPQ             R8, $+512
-	JEQ              sums369
+	JEQ              sums379
 
-check377:
+check387:
 	CMPQ rows+32(FP), $0x02
-	JGE  group376
-	JMP  row371
+	JGE  group386
+	JMP  row381
 
-long378:
+long388:
 	CMPQ        n+40(FP), $0x20
-	JG          long381
+	JG          long391
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x10, SI
 	MOVQ        $-1, R9
@@ -12371,7 +12463,7 @@ long378:
 	SHRQ        $0x08, R9
 	KMOVB       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          row371
+	JL          row381
 	KMOVB       (DI), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -12397,7 +12489,7 @@ long378:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group379:
+group389:
 	LEAQ             (AX)(CX*1), SI
 	LEAQ             (DI)(BX*1), R9
 	CMPQ             rows+32(FP), $0x02
@@ -12536,17 +12628,17 @@ group379:
 	LEAQ             (DX)(BX*1), DX
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums369
+	JZ               sums379
 	CMPQ             R8, $+512
-	JEQ              sums369
+	JEQ              sums379
 
-check380:
+check390:
 	CMPQ rows+32(FP), $0x01
-	JGE  group379
-	JMP  row371
+	JGE  group389
+	JMP  row381
 
-long381:
-row371:
+long391:
+row381:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -12594,11 +12686,11 @@ row371:
 	VXORPS      Y25, Y25, Y25
 	VXORPS      Y26, Y26, Y26
 
-group382:
+group392:
 	LEAQ    256(R10), R11
 	SUBQ    $0x00000020, R9
 	CMPQ    R9, $0x20
-	JGE     whole383
+	JGE     whole393
 	XORQ    SI, SI
 	TESTQ   R9, R9
 	CMOVQLE R10, R11
@@ -12613,7 +12705,7 @@ group382:
 	SHRQ    $0x08, R12
 	KMOVB   R12, K6
 
-whole383:
+whole393:
 	VMOVUPD          Z8, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z9, Z17
@@ -12758,7 +12850,7 @@ whole383:
 	VMOVUPD          Z12, Z26
 	ADDQ             $+256, R10
 	TESTQ            R9, R9
-	JG               group382
+	JG               group392
 	VADDPD           Z25, Z4, Z12
 	VMAXPD           Z25, Z4, Z13
 	VMINPD           Z25, Z4, Z25
@@ -12782,11 +12874,11 @@ whole383:
 	VMOVUPD          Z7, 1536(SP)(R8*1)
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums369
+	JZ               sums379
 	CMPQ             R8, $+512
-	JNE              row371
+	JNE              row381
 
-sums369:
+sums379:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -13003,26 +13095,26 @@ sums369:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R8, R8
 	CMPQ       rows+32(FP), $0x00
-	JEQ        last372
+	JEQ        last382
 	CMPQ       n+40(FP), $0x08
-	JG         long388
-	JMP        check374
+	JG         long398
+	JMP        check384
 
-long388:
+long398:
 	CMPQ n+40(FP), $0x10
-	JG   long389
-	JMP  check377
+	JG   long399
+	JMP  check387
 
-long389:
+long399:
 	CMPQ n+40(FP), $0x20
-	JG   long390
-	JMP  check380
+	JG   long400
+	JMP  check390
 
-long390:
-	JMP row371
+long400:
+	JMP row381
 
-last372:
-last370:
+last382:
+last380:
 	VZEROUPPER
 	RET
 
@@ -13046,17 +13138,17 @@ TEXT ·selectExp64AVX512(SB), $2048-128
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last392
+	JEQ          last402
 	XORQ         R12, R12
 	CMPQ         n+56(FP), $0x08
-	JG           long397
+	JG           long407
 	MOVQ         n+56(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R13
 	BZHIQ        R10, R13, R13
 	KMOVB        R13, K1
 	CMPQ         rows+48(FP), $0x04
-	JL           row393
+	JL           row403
 	KMOVB        (R11), K3
 	VMOVUPD.Z    (SI), K1, Z8
 	PREFETCHT0   12288(SI)
@@ -13084,19 +13176,19 @@ TEXT ·selectExp64AVX512(SB), $2048-128
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-group395:
+group405:
 	LEAQ       (SI)(DI*4), R10
 	LEAQ       (R11)(R9*4), R13
 	CMPQ       rows+48(FP), $0x08
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none398
+	JZ         none408
 	TESTQ      $0x00000f00, CX
-	JNZ        same399
+	JNZ        same409
 	PREFETCHT0 16384(CX)
 
-same399:
+same409:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13109,7 +13201,7 @@ same399:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none398:
+none408:
 	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
@@ -13270,25 +13362,25 @@ none398:
 	LEAQ             (AX)(R14*4), AX
 	ADDQ             $+256, R12
 	SUBQ             $0x04, rows+48(FP)
-	JZ               sums391
+	JZ               sums401
 	CMPQ             R12, $+512
-	JEQ              sums391
+	JEQ              sums401
 
-check396:
+check406:
 	CMPQ rows+48(FP), $0x04
-	JGE  group395
-	JMP  row393
+	JGE  group405
+	JMP  row403
 
-long397:
+long407:
 	CMPQ        n+56(FP), $0x10
-	JG          long402
+	JG          long412
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x08, R10
 	MOVQ        $-1, R13
 	BZHIQ       R10, R13, R13
 	KMOVB       R13, K1
 	CMPQ        rows+48(FP), $0x02
-	JL          row393
+	JL          row403
 	KMOVB       (R11), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -13314,19 +13406,19 @@ long397:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group400:
+group410:
 	LEAQ       (SI)(DI*2), R10
 	LEAQ       (R11)(R9*2), R13
 	CMPQ       rows+48(FP), $0x04
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none403
+	JZ         none413
 	TESTQ      $0x00000f00, CX
-	JNZ        same404
+	JNZ        same414
 	PREFETCHT0 16384(CX)
 
-same404:
+same414:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13339,7 +13431,7 @@ same404:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none403:
+none413:
 	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
@@ -13487,18 +13579,18 @@ none403:
 	LEAQ             (AX)(R14*2), AX
 	ADDQ             $+128, R12
 	SUBQ             $0x02, rows+48(FP)
-	JZ               sums391
+	JZ               sums401
 	CMPQ             R12, $+512
-	JEQ              sums391
+	JEQ              sums401
 
-check401:
+check411:
 	CMPQ rows+48(FP), $0x02
-	JGE  group400
-	JMP  row393
+	JGE  group410
+	JMP  row403
 
-long402:
+long412:
 	CMPQ        n+56(FP), $0x20
-	JG          long407
+	JG          long417
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x10, R10
 	MOVQ        $-1, R13
@@ -13507,7 +13599,7 @@ long402:
 	SHRQ        $0x08, R13
 	KMOVB       R13, K2
 	CMPQ        rows+48(FP), $0x01
-	JL          row393
+	JL          row403
 	KMOVB       (R11), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -13533,19 +13625,19 @@ long402:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group405:
+group415:
 	LEAQ       (SI)(DI*1), R10
 	LEAQ       (R11)(R9*1), R13
 	CMPQ       rows+48(FP), $0x02
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none408
+	JZ         none418
 	TESTQ      $0x00000f00, CX
-	JNZ        same409
+	JNZ        same419
 	PREFETCHT0 16384(CX)
 
-same409:
+same419:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13558,7 +13650,7 @@ same409:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none408:
+none418:
 	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
@@ -13702,17 +13794,17 @@ none408:
 	LEAQ             (AX)(R14*1), AX
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums391
+	JZ               sums401
 	CMPQ             R12, $+512
-	JEQ              sums391
+	JEQ              sums401
 
-check406:
+check416:
 	CMPQ rows+48(FP), $0x01
-	JGE  group405
-	JMP  row393
+	JGE  group415
+	JMP  row403
 
-long407:
-row393:
+long417:
+row403:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -13760,14 +13852,14 @@ row393:
 	VXORPS      Y14, Y14, Y14
 	VXORPS      Y15, Y15, Y15
 
-group410:
+group420:
 	TESTQ      BX, BX
-	JZ         none416
+	JZ         none426
 	TESTQ      $0x00000f00, CX
-	JNZ        same417
+	JNZ        same427
 	PREFETCHT0 16384(CX)
 
-same417:
+same427:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13780,11 +13872,11 @@ same417:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none416:
+none426:
 	LEAQ    256(R14), R15
 	SUBQ    $0x00000020, R13
 	CMPQ    R13, $0x20
-	JGE     whole411
+	JGE     whole421
 	XORQ    R10, R10
 	TESTQ   R13, R13
 	CMOVQLE R14, R15
@@ -13799,7 +13891,7 @@ none416:
 	SHRQ    $0x08, BP
 	KMOVB   BP, K6
 
-whole411:
+whole421:
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
 	VMOVUPD          Z9, Z20
@@ -13952,7 +14044,7 @@ whole411:
 	VMOVUPD          Z12, Z15
 	ADDQ             $+256, R14
 	TESTQ            R13, R13
-	JG               group410
+	JG               group420
 	VADDPD           Z14, Z4, Z12
 	VMAXPD           Z14, Z4, Z16
 	VMINPD           Z14, Z4, Z14
@@ -13977,11 +14069,11 @@ whole411:
 	VMOVUPD          Z7, 1536(SP)(R12*1)
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums391
+	JZ               sums401
 	CMPQ             R12, $+512
-	JNE              row393
+	JNE              row403
 
-sums391:
+sums401:
 	VMOVUPD    (SP), Z12
 	VMOVUPD    512(SP), Z16
 	VMOVUPD    128(SP), Z17
@@ -14198,35 +14290,35 @@ sums391:
 	ADDQ       $+64, b+8(FP)
 	XORQ       R12, R12
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last394
+	JEQ        last404
 	CMPQ       n+56(FP), $0x08
-	JG         long418
-	JMP        check396
+	JG         long428
+	JMP        check406
 
-long418:
+long428:
 	CMPQ n+56(FP), $0x10
-	JG   long419
-	JMP  check401
+	JG   long429
+	JMP  check411
 
-long419:
+long429:
 	CMPQ n+56(FP), $0x20
-	JG   long420
-	JMP  check406
+	JG   long430
+	JMP  check416
 
-long420:
-	JMP row393
+long430:
+	JMP row403
 
-last394:
-last392:
+last404:
+last402:
 	TESTQ BX, BX
-	JZ    none422
+	JZ    none432
 
-more421:
+more431:
 	TESTQ      $0x00000f00, CX
-	JNZ        same423
+	JNZ        same433
 	PREFETCHT0 16384(CX)
 
-same423:
+same433:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -14238,9 +14330,9 @@ same423:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more421
+	JNZ      more431
 
-none422:
+none432:
 	VZEROUPPER
 	RET
 
@@ -14258,17 +14350,17 @@ TEXT ·targetSums64AVX512(SB), $1024-56
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last425
+	JEQ          last435
 	XORQ         DI, DI
 	CMPQ         n+32(FP), $0x08
-	JG           long430
+	JG           long440
 	MOVQ         n+32(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R8
 	BZHIQ        SI, R8, R8
 	KMOVB        R8, K1
 	CMPQ         rows+24(FP), $0x04
-	JL           row426
+	JL           row436
 	VMOVUPD.Z    (AX), K1, Z6
 	PREFETCHT0   12288(AX)
 	VMOVUPD.Z    (AX)(CX*1), K1, Z7
@@ -14287,7 +14379,7 @@ TEXT ·targetSums64AVX512(SB), $1024-56
 	VMINPD       Z8, Z2, Z8
 	VMINPD       Z9, Z2, Z9
 
-group428:
+group438:
 	LEAQ             (AX)(CX*4), SI
 	CMPQ             rows+24(FP), $0x08
 	CMOVQLT          AX, SI
@@ -14409,25 +14501,25 @@ group428:
 	LEAQ             (DX)(BX*4), DX
 	ADDQ             $+256, DI
 	SUBQ             $0x04, rows+24(FP)
-	JZ               sums424
+	JZ               sums434
 	CMPQ             DI, $+512
-	JEQ              sums424
+	JEQ              sums434
 
-check429:
+check439:
 	CMPQ rows+24(FP), $0x04
-	JGE  group428
-	JMP  row426
+	JGE  group438
+	JMP  row436
 
-long430:
+long440:
 	CMPQ       n+32(FP), $0x10
-	JG         long433
+	JG         long443
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x08, SI
 	MOVQ       $-1, R8
 	BZHIQ      SI, R8, R8
 	KMOVB      R8, K1
 	CMPQ       rows+24(FP), $0x02
-	JL         row426
+	JL         row436
 	VMOVUPD    (AX), Z6
 	PREFETCHT0 12288(AX)
 	VMOVUPD.Z  64(AX), K1, Z7
@@ -14445,7 +14537,7 @@ long430:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group431:
+group441:
 	LEAQ             (AX)(CX*2), SI
 	CMPQ             rows+24(FP), $0x04
 	CMOVQLT          AX, SI
@@ -14561,18 +14653,18 @@ group431:
 	LEAQ             (DX)(BX*2), DX
 	ADDQ             $+128, DI
 	SUBQ             $0x02, rows+24(FP)
-	JZ               sums424
+	JZ               sums434
 	CMPQ             DI, $+512
-	JEQ              sums424
+	JEQ              sums434
 
-check432:
+check442:
 	CMPQ rows+24(FP), $0x02
-	JGE  group431
-	JMP  row426
+	JGE  group441
+	JMP  row436
 
-long433:
+long443:
 	CMPQ       n+32(FP), $0x20
-	JG         long436
+	JG         long446
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x10, SI
 	MOVQ       $-1, R8
@@ -14581,7 +14673,7 @@ long433:
 	SHRQ       $0x08, R8
 	KMOVB      R8, K2
 	CMPQ       rows+24(FP), $0x01
-	JL         row426
+	JL         row436
 	VMOVUPD    (AX), Z6
 	PREFETCHT0 12288(AX)
 	VMOVUPD    64(AX), Z7
@@ -14599,7 +14691,7 @@ long433:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group434:
+group444:
 	LEAQ             (AX)(CX*1), SI
 	CMPQ             rows+24(FP), $0x02
 	CMOVQLT          AX, SI
@@ -14713,17 +14805,17 @@ group434:
 	LEAQ             (DX)(BX*1), DX
 	ADDQ             $+64, DI
 	SUBQ             $0x01, rows+24(FP)
-	JZ               sums424
+	JZ               sums434
 	CMPQ             DI, $+512
-	JEQ              sums424
+	JEQ              sums434
 
-check435:
+check445:
 	CMPQ rows+24(FP), $0x01
-	JGE  group434
-	JMP  row426
+	JGE  group444
+	JMP  row436
 
-long436:
-row426:
+long446:
+row436:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	XORQ       R9, R9
@@ -14760,11 +14852,11 @@ row426:
 	VMINPD     Z9, Z2, Z9
 	VXORPS     Y23, Y23, Y23
 
-group437:
+group447:
 	LEAQ    256(R9), R10
 	SUBQ    $0x00000020, R8
 	CMPQ    R8, $0x20
-	JGE     whole438
+	JGE     whole448
 	XORQ    SI, SI
 	TESTQ   R8, R8
 	CMOVQLE R9, R10
@@ -14779,7 +14871,7 @@ group437:
 	SHRQ    $0x08, R11
 	KMOVB   R11, K6
 
-whole438:
+whole448:
 	VMOVUPD          Z6, Z14
 	VFMADD213PD      Z0, Z3, Z14
 	VMOVUPD          Z7, Z15
@@ -14897,7 +14989,7 @@ whole438:
 	VMOVUPD          Z10, Z23
 	ADDQ             $+256, R9
 	TESTQ            R8, R8
-	JG               group437
+	JG               group447
 	VADDPD           Z23, Z4, Z10
 	VMAXPD           Z23, Z4, Z11
 	VMINPD           Z23, Z4, Z23
@@ -14911,11 +15003,11 @@ whole438:
 	VMOVUPD          Z5, 512(SP)(DI*1)
 	ADDQ             $+64, DI
 	SUBQ             $0x01, rows+24(FP)
-	JZ               sums424
+	JZ               sums434
 	CMPQ             DI, $+512
-	JNE              row426
+	JNE              row436
 
-sums424:
+sums434:
 	VMOVUPD    (SP), Z10
 	VMOVUPD    512(SP), Z11
 	VMOVUPD    128(SP), Z12
@@ -15022,26 +15114,26 @@ sums424:
 	ADDQ       $+64, a+0(FP)
 	XORQ       DI, DI
 	CMPQ       rows+24(FP), $0x00
-	JEQ        last427
+	JEQ        last437
 	CMPQ       n+32(FP), $0x08
-	JG         long443
-	JMP        check429
+	JG         long453
+	JMP        check439
 
-long443:
+long453:
 	CMPQ n+32(FP), $0x10
-	JG   long444
-	JMP  check432
+	JG   long454
+	JMP  check442
 
-long444:
+long454:
 	CMPQ n+32(FP), $0x20
-	JG   long445
-	JMP  check435
+	JG   long455
+	JMP  check445
 
-long445:
-	JMP row426
+long455:
+	JMP row436
 
-last427:
-last425:
+last437:
+last435:
 	VZEROUPPER
 	RET
 
@@ -15064,17 +15156,17 @@ TEXT ·targetExp64AVX512(SB), $1024-96
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last447
+	JEQ          last457
 	XORQ         R11, R11
 	CMPQ         n+48(FP), $0x08
-	JG           long452
+	JG           long462
 	MOVQ         n+48(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R12
 	BZHIQ        R10, R12, R12
 	KMOVB        R12, K1
 	CMPQ         rows+40(FP), $0x04
-	JL           row448
+	JL           row458
 	VMOVUPD.Z    (SI), K1, Z6
 	PREFETCHT0   12288(SI)
 	VMOVUPD.Z    (SI)(DI*1), K1, Z7
@@ -15093,17 +15185,17 @@ TEXT ·targetExp64AVX512(SB), $1024-96
 	VMINPD       Z8, Z2, Z8
 	VMINPD       Z9, Z2, Z9
 
-group450:
+group460:
 	LEAQ       (SI)(DI*4), R10
 	CMPQ       rows+40(FP), $0x08
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none453
+	JZ         none463
 	TESTQ      $0x00000f00, CX
-	JNZ        same454
+	JNZ        same464
 	PREFETCHT0 16384(CX)
 
-same454:
+same464:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15116,7 +15208,7 @@ same454:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none453:
+none463:
 	MOVQ             wStride+16(FP), R12
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
@@ -15242,25 +15334,25 @@ none453:
 	LEAQ             (AX)(R12*4), AX
 	ADDQ             $+256, R11
 	SUBQ             $0x04, rows+40(FP)
-	JZ               sums446
+	JZ               sums456
 	CMPQ             R11, $+512
-	JEQ              sums446
+	JEQ              sums456
 
-check451:
+check461:
 	CMPQ rows+40(FP), $0x04
-	JGE  group450
-	JMP  row448
+	JGE  group460
+	JMP  row458
 
-long452:
+long462:
 	CMPQ       n+48(FP), $0x10
-	JG         long457
+	JG         long467
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x08, R10
 	MOVQ       $-1, R12
 	BZHIQ      R10, R12, R12
 	KMOVB      R12, K1
 	CMPQ       rows+40(FP), $0x02
-	JL         row448
+	JL         row458
 	VMOVUPD    (SI), Z6
 	PREFETCHT0 12288(SI)
 	VMOVUPD.Z  64(SI), K1, Z7
@@ -15278,17 +15370,17 @@ long452:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group455:
+group465:
 	LEAQ       (SI)(DI*2), R10
 	CMPQ       rows+40(FP), $0x04
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none458
+	JZ         none468
 	TESTQ      $0x00000f00, CX
-	JNZ        same459
+	JNZ        same469
 	PREFETCHT0 16384(CX)
 
-same459:
+same469:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15301,7 +15393,7 @@ same459:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none458:
+none468:
 	MOVQ             wStride+16(FP), R12
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
@@ -15420,18 +15512,18 @@ none458:
 	LEAQ             (AX)(R12*2), AX
 	ADDQ             $+128, R11
 	SUBQ             $0x02, rows+40(FP)
-	JZ               sums446
+	JZ               sums456
 	CMPQ             R11, $+512
-	JEQ              sums446
+	JEQ              sums456
 
-check456:
+check466:
 	CMPQ rows+40(FP), $0x02
-	JGE  group455
-	JMP  row448
+	JGE  group465
+	JMP  row458
 
-long457:
+long467:
 	CMPQ       n+48(FP), $0x20
-	JG         long462
+	JG         long472
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x10, R10
 	MOVQ       $-1, R12
@@ -15440,7 +15532,7 @@ long457:
 	SHRQ       $0x08, R12
 	KMOVB      R12, K2
 	CMPQ       rows+40(FP), $0x01
-	JL         row448
+	JL         row458
 	VMOVUPD    (SI), Z6
 	PREFETCHT0 12288(SI)
 	VMOVUPD    64(SI), Z7
@@ -15458,17 +15550,17 @@ long457:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group460:
+group470:
 	LEAQ       (SI)(DI*1), R10
 	CMPQ       rows+40(FP), $0x02
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none463
+	JZ         none473
 	TESTQ      $0x00000f00, CX
-	JNZ        same464
+	JNZ        same474
 	PREFETCHT0 16384(CX)
 
-same464:
+same474:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15481,7 +15573,7 @@ same464:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none463:
+none473:
 	MOVQ             wStride+16(FP), R12
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
@@ -15598,17 +15690,17 @@ none463:
 	LEAQ             (AX)(R12*1), AX
 	ADDQ             $+64, R11
 	SUBQ             $0x01, rows+40(FP)
-	JZ               sums446
+	JZ               sums456
 	CMPQ             R11, $+512
-	JEQ              sums446
+	JEQ              sums456
 
-check461:
+check471:
 	CMPQ rows+40(FP), $0x01
-	JGE  group460
-	JMP  row448
+	JGE  group470
+	JMP  row458
 
-long462:
-row448:
+long472:
+row458:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	XORQ       R13, R13
@@ -15645,14 +15737,14 @@ row448:
 	VMINPD     Z9, Z2, Z9
 	VXORPS     Y12, Y12, Y12
 
-group465:
+group475:
 	TESTQ      BX, BX
-	JZ         none471
+	JZ         none481
 	TESTQ      $0x00000f00, CX
-	JNZ        same472
+	JNZ        same482
 	PREFETCHT0 16384(CX)
 
-same472:
+same482:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15665,11 +15757,11 @@ same472:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none471:
+none481:
 	LEAQ    256(R13), R14
 	SUBQ    $0x00000020, R12
 	CMPQ    R12, $0x20
-	JGE     whole466
+	JGE     whole476
 	XORQ    R10, R10
 	TESTQ   R12, R12
 	CMOVQLE R13, R14
@@ -15684,7 +15776,7 @@ none471:
 	SHRQ    $0x08, R15
 	KMOVB   R15, K6
 
-whole466:
+whole476:
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z7, Z17
@@ -15806,7 +15898,7 @@ whole466:
 	VMOVUPD          Z10, Z12
 	ADDQ             $+256, R13
 	TESTQ            R12, R12
-	JG               group465
+	JG               group475
 	VADDPD           Z12, Z4, Z10
 	VMAXPD           Z12, Z4, Z13
 	VMINPD           Z12, Z4, Z12
@@ -15821,11 +15913,11 @@ whole466:
 	VMOVUPD          Z5, 512(SP)(R11*1)
 	ADDQ             $+64, R11
 	SUBQ             $0x01, rows+40(FP)
-	JZ               sums446
+	JZ               sums456
 	CMPQ             R11, $+512
-	JNE              row448
+	JNE              row458
 
-sums446:
+sums456:
 	VMOVUPD    (SP), Z10
 	VMOVUPD    512(SP), Z13
 	VMOVUPD    128(SP), Z14
@@ -15932,35 +16024,35 @@ sums446:
 	ADDQ       $+64, a+0(FP)
 	XORQ       R11, R11
 	CMPQ       rows+40(FP), $0x00
-	JEQ        last449
+	JEQ        last459
 	CMPQ       n+48(FP), $0x08
-	JG         long473
-	JMP        check451
+	JG         long483
+	JMP        check461
 
-long473:
+long483:
 	CMPQ n+48(FP), $0x10
-	JG   long474
-	JMP  check456
+	JG   long484
+	JMP  check466
 
-long474:
+long484:
 	CMPQ n+48(FP), $0x20
-	JG   long475
-	JMP  check461
+	JG   long485
+	JMP  check471
 
-long475:
-	JMP row448
+long485:
+	JMP row458
 
-last449:
-last447:
+last459:
+last457:
 	TESTQ BX, BX
-	JZ    none477
+	JZ    none487
 
-more476:
+more486:
 	TESTQ      $0x00000f00, CX
-	JNZ        same478
+	JNZ        same488
 	PREFETCHT0 16384(CX)
 
-same478:
+same488:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -15972,9 +16064,9 @@ same478:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more476
+	JNZ      more486
 
-none477:
+none487:
 	VZEROUPPER
 	RET
 
@@ -16000,16 +16092,16 @@ TEXT ·targetScale64AVX512(SB), NOSPLIT, $0-56
 	MOVQ         rows+32(FP), R9
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	TESTQ        R9, R9
-	JZ           last480
+	JZ           last490
 
-row479:
+row489:
 	VBROADCASTSD (SI), Z1
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one482
+	JB           one492
 
-two481:
+two491:
 	VMOVUPD  (DX)(R10*1), Z2
 	VMOVUPD  64(DX)(R10*1), Z3
 	VMOVUPD  128(DX)(R10*1), Z4
@@ -16028,13 +16120,13 @@ two481:
 	VMOVUPD  Z5, 192(AX)(R10*1)
 	ADDQ     $+256, R10
 	SUBQ     $0x02, R11
-	JAE      two481
+	JAE      two491
 
-one482:
+one492:
 	ADDQ $0x02, R11
-	JZ   rest484
+	JZ   rest494
 
-group483:
+group493:
 	VMOVUPD  (DX)(R10*1), Z2
 	VMOVUPD  64(DX)(R10*1), Z3
 	VCMPPD   $0x0d, Z0, Z2, K3
@@ -16045,13 +16137,13 @@ group483:
 	VMOVUPD  Z3, 64(AX)(R10*1)
 	ADDQ     $0x80, R10
 	DECQ     R11
-	JNZ      group483
+	JNZ      group493
 
-rest484:
+rest494:
 	TESTQ     DI, DI
-	JZ        done486
+	JZ        done496
 	CMPQ      DI, $0x08
-	JBE       half485
+	JBE       half495
 	VMOVUPD.Z (DX)(R10*1), K1, Z2
 	VMOVUPD.Z 64(DX)(R10*1), K2, Z3
 	VCMPPD    $0x0d, Z0, Z2, K3
@@ -16060,22 +16152,22 @@ rest484:
 	VCMPPD    $0x0d, Z0, Z3, K3
 	VMULPD.Z  Z1, Z3, K3, Z3
 	VMOVUPD   Z3, K2, 64(AX)(R10*1)
-	JMP       done486
+	JMP       done496
 
-half485:
+half495:
 	VMOVUPD.Z (DX)(R10*1), K1, Z2
 	VCMPPD    $0x0d, Z0, Z2, K3
 	VMULPD.Z  Z1, Z2, K3, Z2
 	VMOVUPD   Z2, K1, (AX)(R10*1)
 
-done486:
+done496:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	DECQ R9
-	JNZ  row479
+	JNZ  row489
 
-last480:
+last490:
 	VZEROUPPER
 	RET
 
@@ -16103,17 +16195,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	VBROADCASTSD f64_8016a09e667f3bcd<>+0(SB), Z2
 	TESTQ        R10, R10
-	JZ           last488
+	JZ           last498
 
-row487:
+row497:
 	VBROADCASTSD (SI), Z1
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one490
+	JB           one500
 
-two489:
+two499:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -16140,13 +16232,13 @@ two489:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two489
+	JAE      two499
 
-one490:
+one500:
 	ADDQ $0x02, R12
-	JZ   rest492
+	JZ   rest502
 
-group491:
+group501:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -16161,13 +16253,13 @@ group491:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group491
+	JNZ      group501
 
-rest492:
+rest502:
 	TESTQ     R8, R8
-	JZ        done494
+	JZ        done504
 	CMPQ      R8, $0x08
-	JBE       half493
+	JBE       half503
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -16180,9 +16272,9 @@ rest492:
 	VMULPD.Z  Z1, Z5, K3, Z1
 	VMULPD    Z3, Z5, K4, Z1
 	VMOVUPD   Z1, K2, 64(AX)(R11*1)
-	JMP       done494
+	JMP       done504
 
-half493:
+half503:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z2, Z4, K4
@@ -16190,14 +16282,14 @@ half493:
 	VMULPD    Z3, Z4, K4, Z1
 	VMOVUPD   Z1, K1, (AX)(R11*1)
 
-done494:
+done504:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row487
+	JNZ  row497
 
-last488:
+last498:
 	VZEROUPPER
 	RET
