@@ -43,23 +43,21 @@ func (b *bins) areas() (auc, ap binnedArea) {
 		to[1], carry = bits.Add64(to[1], h, carry)
 		to[2] += carry
 	}
-	b.down(func(pos, neg, fp uint64) {
-		product(&least, pos, fp)
-		product(&most, pos, fp+neg)
-		if pos == 1 { // most bins of many bits
-			f := ratio(tp+1, tp+1+fp+neg)
-			low.add(f)
-			mid.add(f)
-			if neg > 0 {
-				f = ratio(tp+1, tp+1+fp)
-			}
-			high.add(f)
-		} else {
+	b.down(func(steps []binStep) {
+		for _, s := range steps {
+			pos, fp, below := s.pos, s.above, s.above+s.neg
+			product(&least, pos, fp)
+			product(&most, pos, below)
+			last := ratio(tp+pos, tp+pos+below)
+			mid.add(last.times(pos))
 			high.add(ratio(tp+pos, tp+pos+fp).times(pos))
-			mid.add(ratio(tp+pos, tp+pos+fp+neg).times(pos))
-			low.add(leastPrecisions(tp, pos, fp+neg))
+			if pos <= mostTerms(tp) { // one chord, whose ends are one where there is one positive
+				low.add(chord(ratio(tp+1, tp+1+below), last, pos))
+			} else {
+				low.add(leastPrecisions(tp, pos, below))
+			}
+			tp += pos
 		}
-		tp += pos
 	})
 	if p == 0 {
 		return binnedArea{nan, exactly(nan)}, binnedArea{0, exactly(0)}
@@ -184,20 +182,27 @@ func addChords[C count](sum []uint64, tp, p, fp *C) {
 // are fewer than 64 pieces.
 func leastPrecisions(tp, p, fp uint64) (sum fixed) {
 	f := func(x uint64) fixed { return ratio(x, x+fp) }
-	most := tp/64 + 1
-	pieces := min(64, (p-1)/most+1)
+	pieces := min(64, (p-1)/mostTerms(tp)+1)
 	for k := range pieces {
 		a, e := share(p, k, pieces), share(p, k+1, pieces) // the terms from a+1 to e
 		if e-a == 1 {
 			sum.add(f(tp + e))
 			continue
 		}
-		ends := f(tp + a + 1)
-		ends.add(f(tp + e))
-		ends = ends.times(e - a)
-		sum.add(fixed{ends.Int / 2, ends.Int<<63 | ends.Frac>>1})
+		sum.add(chord(f(tp+a+1), f(tp+e), e-a))
 	}
 	return sum
+}
+
+// mostTerms is how many terms a piece of leastPrecisions has at most, but for the number
+// of pieces.
+func mostTerms(tp uint64) uint64 { return tp/64 + 1 }
+
+// chord is the sum of so many terms that lie on a chord from one to another.
+func chord(from, to fixed, terms uint64) fixed {
+	from.add(to)
+	from = from.times(terms)
+	return fixed{from.Int / 2, from.Int<<63 | from.Frac>>1}
 }
 
 // share is p·k/n, rounded down, k ≤ n.

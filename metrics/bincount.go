@@ -1,6 +1,9 @@
 package metrics
 
-import "slices"
+import (
+	"slices"
+	"unsafe"
+)
 
 // fewKeys is the number of keys up to which one worker counts them.
 const fewKeys = 1 << 15
@@ -214,7 +217,7 @@ func (b *binned) eachPending(do func(c *bins, s *binScratch)) {
 func (b *bins) work() int {
 	n := len(b.pending)
 	if b.pages != nil && b.pages.fresh > 0 {
-		n += b.pages.places()
+		n += b.pages.size() / 2
 	}
 	if b.weighed != nil {
 		n += 16 * len(b.weighed.pending)
@@ -278,9 +281,19 @@ func (b *binned) merge(o *binned) {
 // A binSum adds bins up. Those that agree in their leading bits are a page, which is there
 // from its first bin on.
 type binSum struct {
-	place [1 << pageLead]int // where the page of these leading bits begins, plus 1
-	count [][2]uint64        // positives, negatives
+	place  [1 << pageLead]int // where the page of these leading bits begins, plus 1
+	count  [][2]uint64        // positives, negatives
+	narrow [1 << pageLead]*narrowSum
 }
+
+// A narrowSum adds up places of pages: as many as 16 bits have room for the sums of.
+type narrowSum struct {
+	all, positive []uint16
+	pages         int
+}
+
+// mostNarrow is the number of pages of whose places, at most 255 each, the sum has 16 bits.
+const mostNarrow = 65535 / 255
 
 // page are the counts of the keys with these leading bits, of so many.
 func (s *binSum) page(lead uint32, size int) [][2]uint64 {
@@ -304,25 +317,55 @@ func (s *binSum) add(list []bin, digits int) {
 
 // addPages adds the bins of pages.
 func (s *binSum) addPages(p *pages) {
-	size := int(p.within) + 1
 	for place := range 1 << pageLead {
-		all, positive, turn := p.at(place)
-		if all.low == nil {
+		v, turn := p.page(place)
+		if v.low == nil {
 			continue
 		}
-		to := s.page(uint32(place), size)
-		for i := 0; i < size; i++ {
-			if i%8 == 0 && size >= 8 && all.none((i^turn)&^7) {
-				i += 7
-				continue
-			}
-			if n := all.at(i ^ turn); n != 0 {
-				pos := positive.at(i ^ turn)
-				to[i][0] += pos
-				to[i][1] += n - pos
-			}
+		n := s.narrow[place]
+		if n == nil {
+			n = &narrowSum{all: make([]uint16, 4*len(v.word)), positive: make([]uint16, 4*len(v.word))}
+			s.narrow[place] = n
+		}
+		n.add(&v)
+		if n.pages == mostNarrow {
+			s.spill(place, len(v.low), turn)
+		}
+		if v.high == nil {
+			continue
+		}
+		to := s.page(uint32(place), len(v.low))
+		for i := range to {
+			h := v.high[i^turn]
+			to[i][0] += uint64(h.positive)
+			to[i][1] += uint64(h.all - h.positive)
 		}
 	}
+}
+
+// add adds the low counts of a page.
+func (n *narrowSum) add(v *pageCounts) {
+	n.pages++
+	all := unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(n.all))), len(v.word))
+	positive := unsafe.Slice((*uint64)(unsafe.Pointer(unsafe.SliceData(n.positive))), len(v.word))
+	for i, w := range v.word {
+		all[i] += w & lowBytes
+		positive[i] += w >> 8 & lowBytes
+	}
+}
+
+// spill adds a narrow sum to the counts of its page, of so many places.
+func (s *binSum) spill(place, size, turn int) {
+	n := s.narrow[place]
+	to := s.page(uint32(place), size)
+	for i := range to {
+		all, positive := n.all[i^turn], n.positive[i^turn]
+		to[i][0] += uint64(positive)
+		to[i][1] += uint64(all - positive)
+	}
+	clear(n.all)
+	clear(n.positive)
+	n.pages = 0
 }
 
 // pour adds s, whose bins have so many bits, to the sum of others, and empties it.
@@ -331,6 +374,15 @@ func (s *binSum) pour(to *binSum, digits int) { to.add(s.empty(nil, digits), dig
 // empty appends the bins in use to list, by rising keys.
 func (s *binSum) empty(list []bin, digits int) []bin {
 	size := 1 << (digits - pageLead)
+	for place, n := range s.narrow {
+		if n != nil && n.pages > 0 {
+			turn := 0
+			if place < 1<<(pageLead-1) {
+				turn = size - 1
+			}
+			s.spill(place, size, turn)
+		}
+	}
 	for lead, at := range s.place {
 		if at == 0 {
 			continue
@@ -341,6 +393,6 @@ func (s *binSum) empty(list []bin, digits int) []bin {
 			}
 		}
 	}
-	*s = binSum{count: s.count[:0]}
+	*s = binSum{count: s.count[:0], narrow: s.narrow}
 	return list
 }

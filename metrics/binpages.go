@@ -1,41 +1,42 @@
 package metrics
 
 import (
-	"encoding/binary"
 	"math/bits"
 	"slices"
 	"unsafe"
 )
 
-// pages count keys, each in its own place, and those of positives once more. Keys that
-// agree in their leading bits are a page, which is there from its first key on: so memory
-// follows the range of the scores, not the number of bins.
+// pages count keys, each in its own place. Keys that agree in their leading bits are a
+// page, which is there from its first key on: so memory follows the range of the scores,
+// not the number of bins.
+//
+// A place has the number of its keys in its low byte, and of those that are positives in
+// its high byte, which is not above it: so the caches hold the places of hundreds of
+// classes. What passes 255 is carried.
 type pages struct {
-	drop          uint8  // bits that a key has beyond those of the bins
-	within        uint32 // the bits of a key within its page
-	all, positive counts
-	fresh         uint64 // keys counted since pages were emptied, fewer than 2^32
-	positives     uint64 // of positives, since then
-	scores        uint64 // keys counted ever
+	drop      uint8                       // bits that a key has beyond those of the bins
+	within    uint32                      // the bits of a key within its page
+	low       [1 << pageLead]*uint16      // the first place of the page of these leading bits, or nil
+	high      *[1 << pageLead][]highCount // what was carried; nil before a count passes 255
+	used      int                         // pages
+	fresh     uint64                      // keys counted since pages were emptied, fewer than 2^32
+	positives uint64                      // of positives, since then
+	scores    uint64                      // keys counted ever
+	touched   bool                        // what touch read, for it to be read
 }
 
-// counts are 256·high + low: what is counted all the time are bytes, of which the caches
-// hold those of hundreds of classes.
-type counts struct {
-	low  [1 << pageLead]*uint8    // the first of the bytes of the page of these leading bits, or nil
-	high *[1 << pageLead][]uint32 // nil before a count passes 255
-	used int                      // pages
-}
+// A highCount are the keys that were carried from a place, and the positives among them.
+type highCount struct{ all, positive uint32 }
 
 // pageLead is the number of leading bits that choose a page; of a float32 a page has the
 // numbers of a sign and of two exponents.
 const pageLead = leastBinBits
 
-// pageRoom is the number of places a score from which on pages are too empty: such scores
+// pageRoom is the number of bytes a score from which on pages are too empty: such scores
 // are sorted.
 const pageRoom = 8
 
-// pagesRoom is the number of places that the pages of all classes may have, however few
+// pagesRoom is the number of bytes that the pages of all classes may have, however few
 // the scores are.
 const pagesRoom = 1 << 26
 
@@ -44,281 +45,325 @@ func newPages(digits int) *pages {
 	return &pages{drop: uint8(32 - digits), within: 1<<(digits-pageLead) - 1}
 }
 
-// leads are the leading bits of keys of all labels, and of those of positives.
-type leads [2][1 << pageLead / 64]uint64
+// pageBytes is the size of a page of keys of that many bits.
+func pageBytes(digits int) int { return 2 << (digits - pageLead) }
 
-func (l *leads) add(lead, label uint32) {
-	l[0][lead/64] |= 1 << (lead % 64)
-	l[1][lead/64] |= uint64(label) << (lead % 64)
-}
+// leads tell which leading bits keys have.
+type leads [1 << pageLead]bool
 
 // labelled takes in those of labelled keys.
 func (l *leads) labelled(keys []uint32) {
 	for _, k := range keys {
-		l.add(k<<1>>(32-pageLead), k>>31)
+		l[k<<1>>(32-pageLead)] = true
 	}
 }
 
 // column takes in those of a column.
 func (l *leads) column(c *keyColumn) {
-	for r, k := range c.key {
-		if c.has(r) {
-			l.add(k>>(32-pageLead), c.label(r))
+	if c.part == nil {
+		for _, k := range c.key {
+			l[k>>(32-pageLead)] = true
+		}
+		return
+	}
+	for i, row := range c.part {
+		for block := c.key[64*i:]; row != 0; row &= row - 1 {
+			l[block[bits.TrailingZeros64(row)]>>(32-pageLead)] = true
 		}
 	}
 }
 
-// places is how many places the pages have for keys of that many bits.
-func (l *leads) places(digits int) int {
-	return (ones(l[0][:]) + ones(l[1][:])) << (digits - pageLead)
+// size is how many bytes the pages have for keys of that many bits.
+func (l *leads) size(digits int) (n int) {
+	for _, is := range l {
+		if is {
+			n += pageBytes(digits)
+		}
+	}
+	return n
 }
 
 // open makes the page of some leading bits.
 //
 //go:noinline
-func (p *pages) open(c *counts, lead uint32) *uint8 {
-	c.low[lead] = unsafe.SliceData(make([]uint8, p.within+1))
-	c.used++
-	return c.low[lead]
+func (p *pages) open(lead uint32) *uint16 {
+	words := make([]uint64, (p.within+4)/4) // whole words, see pageCounts
+	p.low[lead] = (*uint16)(unsafe.Pointer(unsafe.SliceData(words)))
+	p.used++
+	return p.low[lead]
 }
 
-// carry adds 256·n to the count of a key.
+// carry takes all of the place of a key, which had 255 keys, to the high counts, and what
+// is added to it.
 //
 //go:noinline
-func (p *pages) carry(c *counts, key, n uint32) {
-	if c.high == nil {
-		c.high = new([1 << pageLead][]uint32)
+func (p *pages) carry(key uint32, place *uint16, add uint16) {
+	had := *place - add
+	*place = 0
+	h := p.highOf(key>>(32-pageLead), key>>p.drop&p.within)
+	h.all += 256
+	h.positive += uint32(had>>8) + uint32(add>>8)
+}
+
+// highOf is the high count of place i of a page.
+func (p *pages) highOf(lead, i uint32) *highCount {
+	if p.high == nil {
+		p.high = new([1 << pageLead][]highCount)
 	}
-	lead := key >> (32 - pageLead)
-	if c.high[lead] == nil {
-		c.high[lead] = make([]uint32, p.within+1)
+	if p.high[lead] == nil {
+		p.high[lead] = make([]highCount, p.within+1)
 	}
-	c.high[lead][key>>p.drop&p.within] += n
+	return &p.high[lead][i]
 }
 
 // add counts a column.
 func (p *pages) add(c *keyColumn) {
 	if c.part == nil {
-		p.addAll(c.key)
+		p.addAll(c.key, c.positive)
 		p.fresh += uint64(len(c.key))
 	} else {
-		p.fresh += p.addSome(&p.all, c.key, c.part)
+		p.addSome(c.key, c.positive, c.part)
+		p.fresh += uint64(ones(c.part))
 	}
-	p.positives += p.addSome(&p.positive, c.key, c.positive)
+	p.positives += uint64(ones(c.positive))
 }
 
-// addAll counts keys, without their labels.
-func (p *pages) addAll(keys []uint32) {
-	c, drop, within := &p.all, p.drop&31, uintptr(p.within)
-	for _, k := range keys {
-		page := c.low[k>>(32-pageLead)]
-		if page == nil {
-			page = p.open(c, k>>(32-pageLead))
-		}
-		at := (*uint8)(unsafe.Add(unsafe.Pointer(page), uintptr(k>>drop)&within)) // the page has within+1
-		count := *at + 1
-		*at = count
-		if count == 0 {
-			p.carry(c, k, 1)
+// addAll counts keys, the bits of positive being those that are positives'.
+func (p *pages) addAll(keys []uint32, positive []uint64) {
+	for _, labels := range positive {
+		block := keys[:min(64, len(keys))]
+		keys = keys[len(block):]
+		for {
+			n := p.addSimple(block, labels)
+			if n == len(block) {
+				break
+			}
+			p.count(block[n], uint16(labels>>n&1))
+			block, labels = block[n+1:], labels>>(n+1)
 		}
 	}
+}
+
+// addSimple counts at most 64 keys, up to the first one that needs a page or carries, and
+// returns how many these are. It calls nothing, so that all it needs stays in registers.
+//
+//go:noinline
+func (p *pages) addSimple(keys []uint32, labels uint64) int {
+	low, places := &p.low, uint64(p.within+1)
+	labels = bits.RotateLeft64(labels, 8) // to the low bit of the high byte
+	for i, k := range keys {
+		page := low[k>>(32-pageLead)]
+		if page == nil {
+			return i
+		}
+		place := uint64(k<<pageLead) * places >> 32 // a shift by a number that varies takes more
+		at := (*uint16)(unsafe.Add(unsafe.Pointer(page), 2*uintptr(place)))
+		count := *at + uint16(labels)&0x100 + 1
+		labels = bits.RotateLeft64(labels, -1)
+		if uint8(count) == 0 {
+			return i
+		}
+		*at = count
+	}
+	return len(keys)
 }
 
 // addBoth counts a column of which all takes part in pages of one number of bits and in
-// those of another one.
-func addBoth(p, q *pages, column *keyColumn) {
-	keys := column.key
-	c, drop, within := &p.all, p.drop&31, uintptr(p.within)
-	d, qdrop, qwithin := &q.all, q.drop&31, uintptr(q.within)
-	for _, k := range keys {
-		lead := k >> (32 - pageLead)
-		page, other := c.low[lead], d.low[lead]
-		if page == nil {
-			page = p.open(c, lead)
-		}
-		if other == nil {
-			other = q.open(d, lead)
-		}
-		at := (*uint8)(unsafe.Add(unsafe.Pointer(page), uintptr(k>>drop)&within))
-		count := *at + 1
-		*at = count
-		if count == 0 {
-			p.carry(c, k, 1)
-		}
-		at = (*uint8)(unsafe.Add(unsafe.Pointer(other), uintptr(k>>qdrop)&qwithin))
-		count = *at + 1
-		*at = count
-		if count == 0 {
-			q.carry(d, k, 1)
-		}
+// those of another one: a block of keys is in the nearest cache for the second.
+func addBoth(p, q *pages, c *keyColumn) {
+	const block = 1 << 12
+	for r := 0; r < len(c.key); r += block {
+		end := min(len(c.key), r+block)
+		positive := c.positive[r/64 : (end+63)/64]
+		p.addAll(c.key[r:end], positive)
+		q.addAll(c.key[r:end], positive)
 	}
-	p.fresh += uint64(len(keys))
-	q.fresh += uint64(len(keys))
-	p.positives += p.addSome(&p.positive, keys, column.positive)
-	q.positives += q.addSome(&q.positive, keys, column.positive)
+	n, positives := uint64(len(c.key)), uint64(ones(c.positive))
+	p.fresh, p.positives = p.fresh+n, p.positives+positives
+	q.fresh, q.positives = q.fresh+n, q.positives+positives
 }
 
-// addSome counts the keys of the rows whose bits are set, and returns how many these are.
-func (p *pages) addSome(c *counts, keys []uint32, rows []uint64) (n uint64) {
-	drop, within := p.drop&31, uintptr(p.within)
-	for i, row := range rows {
-		n += uint64(bits.OnesCount64(row))
-		block := keys[64*i:]
-		for ; row != 0; row &= row - 1 {
-			k := block[bits.TrailingZeros64(row)]
-			page := c.low[k>>(32-pageLead)]
-			if page == nil {
-				page = p.open(c, k>>(32-pageLead))
-			}
-			at := (*uint8)(unsafe.Add(unsafe.Pointer(page), uintptr(k>>drop)&within))
-			count := *at + 1
-			*at = count
-			if count == 0 {
-				p.carry(c, k, 1)
-			}
+// addSome counts the keys of the rows whose bits are set in part.
+func (p *pages) addSome(keys []uint32, positive, part []uint64) {
+	for i, row := range part {
+		for block := keys[64*i:]; row != 0; row &= row - 1 {
+			r := bits.TrailingZeros64(row)
+			p.count(block[r], uint16(positive[i]>>r&1))
 		}
 	}
-	return n
 }
 
 // addLabelled counts labelled keys.
 func (p *pages) addLabelled(keys []uint32) {
 	for _, k := range keys {
-		p.count(&p.all, k<<1)
-		if k>>31 != 0 {
-			p.count(&p.positive, k<<1)
-			p.positives++
-		}
+		p.count(k<<1, uint16(k>>31))
+		p.positives += uint64(k >> 31)
 	}
 	p.fresh += uint64(len(keys))
 }
 
-func (p *pages) count(c *counts, k uint32) {
-	page := c.low[k>>(32-pageLead)]
+// count counts a key with its label.
+func (p *pages) count(k uint32, label uint16) {
+	page := p.low[k>>(32-pageLead)]
 	if page == nil {
-		page = p.open(c, k>>(32-pageLead))
+		page = p.open(k >> (32 - pageLead))
 	}
-	at := (*uint8)(unsafe.Add(unsafe.Pointer(page), uintptr(k>>p.drop&p.within)))
-	if *at++; *at == 0 {
-		p.carry(c, k, 1)
+	at := (*uint16)(unsafe.Add(unsafe.Pointer(page), 2*uintptr(k>>p.drop&p.within)))
+	add := label<<8 + 1
+	if *at += add; uint8(*at) == 0 {
+		p.carry(k, at, add)
 	}
 }
 
-// places is how many places the pages have.
-func (p *pages) places() int { return (p.all.used + p.positive.used) * int(p.within+1) }
+// size is how many bytes the pages have.
+func (p *pages) size() int { return 2 * p.used * int(p.within+1) }
+
+// lineBytes is the size of a line of the cache.
+const lineBytes = 64
+
+// touch reads the pages in order, where so many keys will be counted in most lines of them:
+// the processor sees what comes next, as it does not where keys jump about.
+func (p *pages) touch(keys int) {
+	const fewBytes = 16 * lineBytes // of a page in which there is no order to be seen
+	if 2*(p.within+1) < fewBytes || keys < 4*p.size()/lineBytes {
+		return
+	}
+	var sum uint64
+	for lead := range p.low {
+		word := p.counts(lead).word
+		for i := 0; i < len(word); i += lineBytes / 8 {
+			sum |= word[i]
+		}
+	}
+	p.touched = sum != 0
+}
 
 // enough is the number of keys that are worth being counted at once: of each line of the
 // cache that counts are in, some are counted.
-func (p *pages) enough() int { return p.places() / 64 }
+func (p *pages) enough() int { return p.size() / lineBytes }
 
-// sparse tells whether there are more places than there is room for, and than sorted bins
+// sparse tells whether pages are larger than there is room for, and than sorted bins
 // would need.
 func (p *pages) sparse(room int) bool {
-	return p.places() > room && uint64(p.places()) > pageRoom*(p.scores+p.fresh)+uint64(p.within)+1
+	return p.size() > room && uint64(p.size()) > pageRoom*(p.scores+p.fresh)+2*uint64(p.within+1)
 }
 
-// A pageCounts are the counts of a page; without low all are 0.
+// A pageCounts are the counts of a page; without low all are 0. Words of it have four
+// places each, in the order of the machine.
 type pageCounts struct {
-	low  []uint8
-	high []uint32
+	low  []uint16
+	word []uint64
+	high []highCount
 }
 
-func (p *pages) counts(c *counts, lead int) (v pageCounts) {
-	if c.low[lead] == nil {
+// counts are those of the page of some leading bits.
+func (p *pages) counts(lead int) (v pageCounts) {
+	if p.low[lead] == nil {
 		return v
 	}
-	v.low = unsafe.Slice(c.low[lead], p.within+1)
-	if c.high != nil {
-		v.high = c.high[lead]
+	v.low = unsafe.Slice(p.low[lead], p.within+1)
+	v.word = unsafe.Slice((*uint64)(unsafe.Pointer(p.low[lead])), (p.within+4)/4)
+	if p.high != nil {
+		v.high = p.high[lead]
 	}
 	return v
 }
 
-func (v *pageCounts) at(i int) (n uint64) {
-	if v.low != nil {
-		n = uint64(v.low[i])
-	}
+// at is the number of keys in place i, and of positives among them.
+func (v *pageCounts) at(i int) (all, positive uint64) {
+	all, positive = uint64(v.low[i]&0xff), uint64(v.low[i]>>8)
 	if v.high != nil {
-		n |= uint64(v.high[i]) << 8
+		all += uint64(v.high[i].all)
+		positive += uint64(v.high[i].positive)
 	}
-	return n
+	return all, positive
 }
 
-// none tells whether the eight counts from i on are 0 for certain.
-func (v *pageCounts) none(i int) bool {
-	return v.low == nil || v.high == nil && binary.LittleEndian.Uint64(v.low[i:]) == 0
-}
+const (
+	lowBytes  = 0x00ff00ff00ff00ff
+	highBytes = 0xff00ff00ff00ff00
+	oneEach   = 0x0001000100010001 // times four lanes of 16 bits: their sum is in the highest
+)
 
-// eight is the sum of the eight counts from i on.
-func (v *pageCounts) eight(i int) (n uint64) {
-	const pairs = 0x00ff00ff00ff00ff
-	w := binary.LittleEndian.Uint64(v.low[i:])
-	n = (w&pairs + w>>8&pairs) * 0x0001000100010001 >> 48
-	if v.high != nil {
-		for _, h := range v.high[i:][:8] {
-			n += uint64(h) << 8
-		}
-	}
-	return n
-}
-
-// at are the counts of the places with these leading bits, that of the i-th place at i^turn:
-// below 0 keys fall as places rise.
-func (p *pages) at(place int) (all, positive pageCounts, turn int) {
+// page are the counts of the page of these leading bits of places, that of the i-th place
+// at i^turn: below 0 keys fall as places rise.
+func (p *pages) page(place int) (v pageCounts, turn int) {
 	lead := int(keyOf(uint32(place)<<(32-pageLead)) >> (32 - pageLead))
 	if place < 1<<(pageLead-1) {
 		turn = int(p.within)
 	}
-	return p.counts(&p.all, lead), p.counts(&p.positive, lead), turn
+	return p.counts(lead), turn
 }
 
-// down calls visit for every place where positives are, from the highest down, with how
-// many they are, how many negatives are there, and how many in higher places.
-func (p *pages) down(visit func(pos, neg, above uint64)) {
+// down calls visit for every place where positives are, from the highest down, many at
+// once. It leaves the memory of steps to visit's caller.
+func (p *pages) down(visit func([]binStep)) {
+	var steps [256]binStep
+	n := 0
 	var above uint64
 	for place := 1<<pageLead - 1; place >= 0; place-- {
-		all, positive, turn := p.at(place)
-		if all.low == nil {
+		v, turn := p.page(place)
+		if v.low == nil {
 			continue
 		}
-		for i := int(p.within); i >= 0; i-- {
-			if first := i&^7 ^ turn&^7; i%8 == 7 && positive.none(first) {
-				above += all.eight(first)
-				i -= 7
-				continue
+		if v.high == nil && len(v.low) >= 4 {
+			// Four places have no positive, or are gone through without a branch for each.
+			for i := len(v.low) - 4; i >= 0; i -= 4 {
+				first := i ^ turn&^3
+				w := v.word[first/4]
+				if w&highBytes == 0 {
+					above += w & lowBytes * oneEach >> 48
+					continue
+				}
+				if n > len(steps)-4 {
+					visit(steps[:n])
+					n = 0
+				}
+				four := (*[4]uint16)(v.low[first:])
+				for k := range 4 {
+					c := uint64(four[(3-k)^turn&3])
+					pos := c >> 8
+					neg := c&0xff - pos
+					steps[n&255] = binStep{pos, neg, above}
+					n += int((pos + 0xff) >> 8) // one where there are positives
+					above += neg
+				}
 			}
-			pos := positive.at(i ^ turn)
-			neg := all.at(i^turn) - pos
+			continue
+		}
+		for i := len(v.low) - 1; i >= 0; i-- {
+			all, pos := v.at(i ^ turn)
 			if pos != 0 {
-				visit(pos, neg, above)
+				if n == len(steps) {
+					visit(steps[:])
+					n = 0
+				}
+				steps[n] = binStep{pos, all - pos, above}
+				n++
 			}
-			above += neg
+			above += all - pos
 		}
 	}
+	visit(steps[:n])
 }
 
 // empty appends the bins in use to list, by rising places, and sets all counts to 0.
 func (p *pages) empty(list []bin) []bin {
-	size := int(p.within) + 1
 	for place := range 1 << pageLead {
-		all, positive, turn := p.at(place)
-		if all.low == nil {
-			continue
-		}
+		v, turn := p.page(place)
+		size := len(v.low)
 		to := len(list)
 		list = slices.Grow(list, size)[:to+size]
 		for i := range size {
-			n, pos := all.at(i^turn), positive.at(i^turn)
-			list[to] = bin{uint32(place*size + i), pos, n - pos}
-			if n != 0 {
+			all, pos := v.at(i ^ turn)
+			list[to] = bin{uint32(place*size + i), pos, all - pos}
+			if all != 0 {
 				to++
 			}
 		}
 		list = list[:to]
-		for _, v := range [2]pageCounts{all, positive} {
-			clear(v.low)
-			clear(v.high)
-		}
+		clear(v.low)
+		clear(v.high)
 	}
 	p.scores += p.fresh
 	p.fresh, p.positives = 0, 0
@@ -330,31 +375,31 @@ func (p *pages) take(o *pages) {
 	if o.fresh == 0 {
 		return
 	}
-	p.takeCounts(&p.all, o, &o.all)
-	p.takeCounts(&p.positive, o, &o.positive)
+	for lead := range o.low {
+		from := o.counts(lead)
+		if from.low == nil {
+			continue
+		}
+		if p.low[lead] == nil {
+			p.open(uint32(lead))
+		}
+		low := p.counts(lead).low
+		for i := range low {
+			all, positive := from.at(i)
+			all += uint64(low[i] & 0xff)
+			positive += uint64(low[i] >> 8)
+			if all > 255 {
+				h := p.highOf(uint32(lead), uint32(i))
+				h.all += uint32(all)
+				h.positive += uint32(positive)
+				all, positive = 0, 0
+			}
+			low[i] = uint16(positive<<8 | all)
+		}
+		clear(from.low)
+		clear(from.high)
+	}
 	p.fresh += o.fresh
 	p.positives += o.positives
 	o.fresh, o.positives = 0, 0
-}
-
-func (p *pages) takeCounts(to *counts, o *pages, from *counts) {
-	for lead := range from.low {
-		v := o.counts(from, lead)
-		if v.low == nil {
-			continue
-		}
-		if to.low[lead] == nil {
-			p.open(to, uint32(lead))
-		}
-		low := p.counts(to, lead).low
-		for i := range low {
-			n := uint64(low[i]) + v.at(i)
-			low[i] = uint8(n)
-			if n > 255 {
-				p.carry(to, uint32(lead)<<(32-pageLead)|uint32(i)<<p.drop, uint32(n>>8))
-			}
-		}
-		clear(v.low)
-		clear(v.high)
-	}
 }

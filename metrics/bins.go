@@ -111,7 +111,7 @@ type binScratch struct {
 	used    []uint64
 	bins    []bin
 	columns []keyColumn
-	room    int // the places that the pages of a class may have, however few scores it has
+	room    int // the bytes that the pages of a class may have, however few scores it has
 	weighed []weighedKey
 	sums    keyedSums
 	sum     binSum
@@ -280,7 +280,7 @@ func (b *bins) begin(columns []keyColumn, s *binScratch) bool {
 		for i := range columns {
 			used.column(&columns[i])
 		}
-		if used.places(b.Bits) <= s.room {
+		if used.size(b.Bits) <= s.room {
 			b.pages = newPages(b.Bits)
 		}
 	}
@@ -288,6 +288,7 @@ func (b *bins) begin(columns []keyColumn, s *binScratch) bool {
 		return false
 	}
 	b.countPending()
+	b.pages.touch(n)
 	return true
 }
 
@@ -350,7 +351,7 @@ func (b *bins) settle(s *binScratch) {
 	switch n := len(b.pending); {
 	case b.pages == nil && n >= max(1<<(b.Bits-5), len(b.Bin)):
 		var used leads
-		if used.labelled(b.pending); used.places(b.Bits) <= pageRoom*n {
+		if used.labelled(b.pending); used.size(b.Bits) <= pageRoom*n {
 			b.pages = newPages(b.Bits)
 			b.countPending()
 		} else {
@@ -404,20 +405,32 @@ func (b *bins) total() (pos, neg uint64) {
 	return pos, neg
 }
 
-// down calls visit for every bin with positives, from the highest down, with how many they
-// are, how many negatives are there, and how many in higher bins. All is ready.
-func (b *bins) down(visit func(pos, neg, above uint64)) {
+// A binStep is a bin with positives: how many these are, how many negatives are there, and
+// how many in higher bins.
+type binStep struct{ pos, neg, above uint64 }
+
+// down calls visit for every bin with positives, from the highest down, many at once. All
+// is ready.
+func (b *bins) down(visit func([]binStep)) {
 	if p := b.pages; p != nil && p.fresh > 0 {
 		p.down(visit)
 		return
 	}
+	var steps [256]binStep
+	n := 0
 	var above uint64
 	for _, v := range slices.Backward(b.Bin) {
 		if v.Pos > 0 {
-			visit(v.Pos, v.Neg, above)
+			if n == len(steps) {
+				visit(steps[:])
+				n = 0
+			}
+			steps[n] = binStep{v.Pos, v.Neg, above}
+			n++
 		}
 		above += v.Neg
 	}
+	visit(steps[:n])
 }
 
 // finish adds all pending weights.
