@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -580,7 +581,12 @@ func TestFailures(t *testing.T) {
 		"score":     {rewrite("scores-7-5.npy", at(128+4*37*2, bytes.Repeat([]byte{0, 0, 0xc0, 0x7f}, 37*9)...)), "scores-7-5.npy: row "},
 		"foreign":   {rewrite("scores-7-5.npy", func([]byte) []byte { return []byte("1,2\n3,4\n") }), "not an .npy file"},
 		"missing":   {func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "mask-7-5.npy")) }, "mask-7-5.npy: no such file"},
-		"rows":      {rewrite("m-7.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"rows":135`), []byte(`"rows":136`), 1) }), "but the manifest says 136"},
+		"link": {func(t *testing.T, dir string) {
+			if err := errors.Join(os.Remove(filepath.Join(dir, "scores-7-5.npy")), os.Link(filepath.Join(dir, "scores-7-1.npy"), filepath.Join(dir, "scores-7-5.npy"))); err != nil {
+				t.Fatal(err)
+			}
+		}, "scores-7-5.npy, which are one file; list it once"},
+		"rows": {rewrite("m-7.json", func(b []byte) []byte { return bytes.Replace(b, []byte(`"rows":135`), []byte(`"rows":136`), 1) }), "but the manifest says 136"},
 		"other shapes": {func(t *testing.T, dir string) {
 			(&table{array.Uint8, []int{36}, make([]float64, 135*36), ".npy"}).write(t, filepath.Join(dir, "labels-7-5"), 0, 135)
 		}, "labels of shape 135×36, scores of shape 135×37"},
@@ -604,8 +610,11 @@ func TestFailures(t *testing.T) {
 				t.Fatal("no error")
 			}
 			name := "shard 5 of 7, " + filepath.Join(dir, "scores-7-5.npy") + ": "
-			if what == "other classes" {
+			switch what {
+			case "other classes":
 				name = "cannot be shards of one whole"
+			case "link":
+				name = "m-7.json: shards 1 and 5 have the same scores"
 			}
 			if !strings.Contains(err.Error(), name) || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("%v\nhas not %q and %q", err, name, c.want)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem"
 	"github.com/google/uuid"
@@ -68,7 +69,15 @@ func readManifest(ctx context.Context, name string) (*source.Manifest, error) {
 	if m.Has(source.Lengths) && m.Has(source.Mask) {
 		return nil, array.Faultf(name, "mask and lengths exclude each other; put both into one mask")
 	}
-	return m, nil
+	return m, source.Once(name, source.Scores, localFiles(m))
+}
+
+// localFiles are the names of the scores, as this machine has them.
+func localFiles(m *source.Manifest) (names []string) {
+	for k := range m.Len() {
+		names = append(names, strings.TrimPrefix(m.Shard(k)[source.Scores], "file://"))
+	}
+	return names
 }
 
 // An input is an array that is read from a file, block after block: as it comes if its

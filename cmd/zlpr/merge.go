@@ -176,8 +176,9 @@ type merger struct {
 	pictured measurer
 	shares   *metrics.GradientShares
 	k        int
-	seen     map[string]*shardInfo // by name, rows and fingerprint
-	asSoft   *merger               // of the same parts with labels as soft ones, or nil
+	seen     map[string]*shardInfo     // by name, rows and fingerprint
+	files    map[sighting][]*shardInfo // those whose files are here
+	asSoft   *merger                   // of the same parts with labels as soft ones, or nil
 
 	scan *metrics.LabelScan
 }
@@ -185,7 +186,7 @@ type merger struct {
 // know notes shards, and refuses one that is there already.
 func (m *merger) know(shards []shardInfo) error {
 	if m.seen == nil {
-		m.seen = map[string]*shardInfo{}
+		m.seen, m.files = map[string]*shardInfo{}, map[sighting][]*shardInfo{}
 	}
 	for i := range shards {
 		s := &shards[i]
@@ -193,10 +194,40 @@ func (m *merger) know(shards []shardInfo) error {
 		if o := m.seen[key]; o != nil && s.rows > 0 {
 			return fmt.Errorf("%s is in %s already: the same name, number of rows and values; merge it once", s, quoted(o.file))
 		}
+		found, here := s.look()
+		for _, o := range m.files[found] {
+			if here && s.rows > 0 && os.SameFile(s.info, o.info) {
+				return fmt.Errorf("%s is %s by another name, which is in %s already; merge it once", s, quoted(o.name), quoted(o.file))
+			}
+		}
+		if here {
+			m.files[found] = append(m.files[found], s)
+		}
 		m.seen[key] = s
 		m.shards = append(m.shards, s)
 	}
 	return nil
+}
+
+// A sighting is what shards agree in whose scores are one file, of which one is a link: the
+// same values, and the file where it is here. Different files may have the same values:
+// those of padded rows do.
+type sighting struct {
+	key        string
+	rows       int
+	values     [2]uint64
+	size, time int64
+}
+
+// look looks for the file of a shard, and reports whether it is here.
+func (s *shardInfo) look() (sighting, bool) {
+	path, key := array.Split(s.name)
+	info, err := os.Stat(path)
+	if err != nil {
+		return sighting{}, false
+	}
+	s.info = info
+	return sighting{key, s.rows, s.values, info.Size(), info.ModTime().UnixNano()}, true
 }
 
 // add merges a partial evaluation.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"os"
 	"slices"
 
 	"github.com/zlpr/zlpr"
@@ -21,6 +22,8 @@ type shardInfo struct {
 	values [2]uint64 // the fingerprint
 
 	file string // the partial result that has it, for messages
+
+	info os.FileInfo // of its file, where merge found it
 }
 
 func (s *shardInfo) String() string {

@@ -448,8 +448,13 @@ func TestMergeRefuses(t *testing.T) {
 	partial := func(name, args string) {
 		must(t, dir, append([]string{"eval", "--partial", name}, strings.Fields(args)...)...)
 	}
+	require.NoError(t, os.Link(filepath.Join(dir, "S.npy"), filepath.Join(dir, "link.npy")))
+	save(t, dir, "copy.npy", []int{rows, n}, s)
 	partial("a.zlpr", "S.npy Y.npy --class-weights C.npy --first-row 0")
+	partial("b.zlpr", "copy.npy Y.npy --class-weights C.npy --first-row 60")
+	must(t, dir, "merge", "a.zlpr", "b.zlpr") // other rows may have the same values
 	for _, c := range []struct{ args, want string }{
+		{"link.npy Y.npy --class-weights C.npy --first-row 60", `b.zlpr: link.npy \(rows 60 to 119\) is S.npy by another name, which is in a.zlpr already; merge it once`},
 		{"S.npy Y.npy --class-weights C.npy --first-row 60", `b.zlpr: S.npy \(rows 60 to 119\) is in a.zlpr already: the same name, number of rows and values`},
 		{"other.npy Y.npy --class-weights C.npy --first-row 59", `b.zlpr: other.npy \(rows 59 to 118\) has rows of S.npy \(rows 0 to 59\), which is in a.zlpr`},
 		{"other.npy Y.npy --class-weights C2.npy --first-row 60", `b.zlpr: cannot be merged with a.zlpr: --class-weights C.npy and C2.npy, whose contents differ`},

@@ -72,9 +72,9 @@ func (o *Options) openShards(name string, files []string, rows []int, use Use, c
 	return s, labels, nil
 }
 
-// once checks that no scores are one file under two names, of which one is a link: their
+// Once checks that no scores are one file under two names, of which one is a link: their
 // rows would count twice.
-func once(name string, part Part, files []string) error {
+func Once(name string, part Part, files []string) error {
 	if part != Scores {
 		return nil
 	}

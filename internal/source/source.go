@@ -101,7 +101,7 @@ func (o *Options) open(name string, part Part, use Use, cols int) (s Source, lab
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := once(name, part, files); err != nil {
+		if err := Once(name, part, files); err != nil {
 			return nil, nil, err
 		}
 		return o.openShards(name, files, m.rows(), use, cols)
@@ -110,7 +110,7 @@ func (o *Options) open(name string, part Part, use Use, cols int) (s Source, lab
 		if err != nil {
 			return nil, nil, err
 		}
-		if err := once(name, part, files); err != nil {
+		if err := Once(name, part, files); err != nil {
 			return nil, nil, err
 		}
 		return o.openShards(name, files, nil, use, cols)
