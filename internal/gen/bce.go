@@ -99,12 +99,27 @@ func (b *bce) group() {
 //	m = (a+b)·log1p(e) + c·|y|,  g = ±(c - (a+b)·e/(1+e))·factor
 func (b *bce) half(h *half) {
 	b.sides.half(h, b.off)
-	sums := &laneTree[vreg]{join: func(x, y vreg) { b.add(x, y, x) }}
+	sum := b.two(0)
+	// The end of a row may have nothing in the other two.
+	left, short := b.param("n"), b.newLabel("short")
+	b.SHLQ(operand.U8(log2(b.size)), left)
+	b.SUBQ(b.off, left)
+	b.CMPQ(left, operand.U32(128))
+	b.JLE(operand.LabelRef(short))
+	b.add(sum, b.two(2), sum)
+	b.Label(short)
+	h.setOffset(b.vec, b.off)
+	b.sum.take(h, sum)
+}
+
+// two returns the sum of the terms of two of the virtual vectors.
+func (b *bce) two(first int) vreg {
 	step := 1 // there are few registers
 	if b.wide() {
 		step = 2
 	}
-	for first := 0; first < 4; first += step {
+	var sums []vreg
+	for ; len(sums) < 2; first += step {
 		var all []bceTerm
 		var y, short []vreg
 		for i := first; i < first+step; i++ {
@@ -114,11 +129,11 @@ func (b *bce) half(h *half) {
 		p, s := b.e.evaluateShifted(y, short)
 		for i, t := range all {
 			b.mulKeep(t.keep, p[i], s[i], p[i])
-			sums.push(b.weigh(t, p[i]))
+			sums = append(sums, b.weigh(t, p[i]))
 		}
 	}
-	h.setOffset(b.vec, b.off)
-	b.sum.take(h, sums.done())
+	b.add(sums[0], sums[1], sums[0])
+	return sums[0]
 }
 
 // argument returns a term.

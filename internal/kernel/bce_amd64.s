@@ -2448,6 +2448,11 @@ none81:
 
 without82:
 	VADDPS       Y8, Y7, Y7
+	MOVQ         n+72(FP), R13
+	SHLQ         $0x02, R13
+	SUBQ         AX, R13
+	CMPQ         R13, $0x00000080
+	JLE          short83
 	VPBROADCASTB 4(R9)(R11*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2457,14 +2462,14 @@ without82:
 	VORPS        Y1, Y6, Y6
 	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
 	TESTQ        DX, DX
-	JZ           hard83
+	JZ           hard84
 	VMOVUPS      128(DX)(AX*1), Y1
 
-hard83:
+hard84:
 	VMOVUPS 128(CX)(AX*1), Y5
 	VXORPS  Y8, Y8, Y8
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain84
+	JEQ     plain85
 	VSUBPS  672(BP), Y5, Y2
 	VSUBPS  Y5, Y2, Y3
 	VSUBPS  Y3, Y2, Y4
@@ -2475,7 +2480,7 @@ hard83:
 	VMOVUPS Y2, Y5
 	VMOVUPS Y4, Y8
 
-plain84:
+plain85:
 	VXORPS       Y2, Y2, Y2
 	VCMPPS       $0x15, Y2, Y5, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2506,7 +2511,7 @@ plain84:
 	VBLENDVPS    Y2, Y4, Y1, Y5
 	VADDPS       Y1, Y4, Y4
 	TESTQ        BX, BX
-	JZ           none85
+	JZ           none86
 	VADDPS       f32_3f800000<>+0(SB), Y9, Y1
 	VDIVPS       Y1, Y9, Y8
 	VMULPS       640(BP), Y4, Y1
@@ -2517,7 +2522,7 @@ plain84:
 	VANDPS       Y6, Y10, Y10
 	VMOVUPS      Y10, 128(BX)(AX*1)
 
-none85:
+none86:
 	VADDPS      f32_40000000<>+0(SB), Y9, Y1
 	VDIVPS      Y1, Y9, Y1
 	VMULPS      Y1, Y1, Y2
@@ -2533,10 +2538,10 @@ none85:
 	VSUBPS      Y5, Y8, Y8
 	VANDPS      Y6, Y8, Y8
 	TESTQ       R8, R8
-	JZ          without86
+	JZ          without87
 	VMOVUPS     Y8, 128(R8)(AX*1)
 
-without86:
+without87:
 	VPBROADCASTB 6(R9)(R11*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2546,14 +2551,14 @@ without86:
 	VORPS        Y1, Y6, Y6
 	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
 	TESTQ        DX, DX
-	JZ           hard87
+	JZ           hard88
 	VMOVUPS      192(DX)(AX*1), Y1
 
-hard87:
+hard88:
 	VMOVUPS 192(CX)(AX*1), Y5
 	VXORPS  Y9, Y9, Y9
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain88
+	JEQ     plain89
 	VSUBPS  672(BP), Y5, Y2
 	VSUBPS  Y5, Y2, Y3
 	VSUBPS  Y3, Y2, Y4
@@ -2564,7 +2569,7 @@ hard87:
 	VMOVUPS Y2, Y5
 	VMOVUPS Y4, Y9
 
-plain88:
+plain89:
 	VXORPS       Y2, Y2, Y2
 	VCMPPS       $0x15, Y2, Y5, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2595,7 +2600,7 @@ plain88:
 	VBLENDVPS    Y2, Y4, Y1, Y5
 	VADDPS       Y1, Y4, Y4
 	TESTQ        BX, BX
-	JZ           none89
+	JZ           none90
 	VADDPS       f32_3f800000<>+0(SB), Y10, Y1
 	VDIVPS       Y1, Y10, Y9
 	VMULPS       640(BP), Y4, Y1
@@ -2606,7 +2611,7 @@ plain88:
 	VANDPS       Y6, Y11, Y11
 	VMOVUPS      Y11, 192(BX)(AX*1)
 
-none89:
+none90:
 	VADDPS      f32_40000000<>+0(SB), Y10, Y1
 	VDIVPS      Y1, Y10, Y1
 	VMULPS      Y1, Y1, Y2
@@ -2622,12 +2627,14 @@ none89:
 	VSUBPS      Y5, Y9, Y9
 	VANDPS      Y6, Y9, Y9
 	TESTQ       R8, R8
-	JZ          without90
+	JZ          without91
 	VMOVUPS     Y9, 192(R8)(AX*1)
 
-without90:
-	VADDPS       Y9, Y8, Y8
-	VADDPS       Y8, Y7, Y7
+without91:
+	VADDPS Y9, Y8, Y8
+	VADDPS Y8, Y7, Y7
+
+short83:
 	MOVQ         AX, R11
 	ANDQ         $0x20, R11
 	VMOVUPS      Y7, 576(BP)(R11*1)
@@ -2680,7 +2687,7 @@ rest71:
 	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	TESTQ      DX, DX
-	JZ         none91
+	JZ         none92
 	VMOVUPS    256(R11), Y1
 	VMASKMOVPS (DX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 256(BP)
@@ -2708,12 +2715,12 @@ rest71:
 	LEAQ       256(BP), DX
 	SUBQ       AX, DX
 
-none91:
+none92:
 	TESTQ BX, BX
-	JZ    none92
+	JZ    none93
 	MOVQ  CX, BX
 
-none92:
+none93:
 	XORQ R12, R12
 	JMP  group69
 
@@ -2723,16 +2730,16 @@ done73:
 	ADDQ  x+32(FP), CX
 	MOVQ  CX, x+32(FP)
 	TESTQ DX, DX
-	JZ    none93
+	JZ    none94
 	MOVQ  tStride+56(FP), DX
 	SHLQ  $0x02, DX
 	ADDQ  t+48(FP), DX
 	MOVQ  DX, t+48(FP)
 
-none93:
+none94:
 	MOVQ       dst+16(FP), R11
 	CMPQ       R11, BX
-	JEQ        direct94
+	JEQ        direct95
 	MOVQ       n+72(FP), R12
 	ANDQ       $0x3f, R12
 	LEAQ       tail<>+0(SB), R13
@@ -2763,15 +2770,15 @@ none93:
 	VMOVUPS    480(R13), Y2
 	VMASKMOVPS Y1, Y2, -32(R11)(AX*1)
 
-direct94:
+direct95:
 	TESTQ BX, BX
-	JZ    none95
+	JZ    none96
 	MOVQ  dstStride+24(FP), BX
 	SHLQ  $0x02, BX
 	ADDQ  dst+16(FP), BX
 	MOVQ  BX, dst+16(FP)
 
-none95:
+none96:
 	MOVQ         words+96(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, R9
@@ -2885,9 +2892,9 @@ GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last96
+	JEQ          last97
 	CMPQ         n+56(FP), $0x00
-	JEQ          last96
+	JEQ          last97
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -2919,10 +2926,10 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	VBROADCASTSS 8(BX), Z1
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same98
+	JG           same99
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none99
+	JZ           none100
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -2933,7 +2940,7 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same98:
+same99:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -2941,15 +2948,15 @@ same98:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other100
+	JNE   other101
 
-ready101:
+ready102:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none99:
+none100:
 	KMOVW        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPS      (SI), Z5
@@ -3025,12 +3032,12 @@ none99:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group97:
+group98:
 	CMPQ         336(SP), $0x00
-	JG           same102
+	JG           same103
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none103
+	JZ           none104
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -3041,7 +3048,7 @@ group97:
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same102:
+same103:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3049,15 +3056,15 @@ same102:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other104
+	JNE   other105
 
-ready105:
+ready106:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none103:
+none104:
 	VMOVUPS          Z5, Z17
 	VFMADD213PS      Z3, Z4, Z17
 	VMOVUPS          Z6, Z18
@@ -3213,10 +3220,10 @@ none103:
 	XORQ             $+64, R8
 	SUBQ             $0x40, BX
 	MOVQ             n+56(FP), SI
-	JLE              row106
+	JLE              row107
 	SUBQ             BX, SI
 	TESTQ            $0x0000007f, SI
-	JNZ              group97
+	JNZ              group98
 	MOVQ             product+8(FP), SI
 	VEXTRACTF64X4    $0x01, Z2, Y13
 	VADDPD           Y2, Y13, Y14
@@ -3230,9 +3237,9 @@ none103:
 	VMOVSD           X2, (SI)
 	VXORPS           Y2, Y2, Y2
 	ADDQ             $0x08, product+8(FP)
-	JMP              group97
+	JMP              group98
 
-row106:
+row107:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z2, Y13
 	VADDPD        Y2, Y13, Y14
@@ -3247,11 +3254,11 @@ row106:
 	VXORPS        Y2, Y2, Y2
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end107
+	JZ            end108
 	MOVQ          n+56(FP), BX
-	JMP           group97
+	JMP           group98
 
-other100:
+other101:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z5
 	VADDPS       Z0, Z5, Z5
 	KMOVW        R9, K1
@@ -3274,9 +3281,9 @@ other100:
 	VMOVUPS      192(AX), K1, Z5
 	VMOVUPS      Z5, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready101
+	JMP          ready102
 
-other104:
+other105:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	VADDPS       Z0, Z13, Z13
 	KMOVW        R9, K1
@@ -3299,10 +3306,10 @@ other104:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready105
+	JMP          ready106
 
-end107:
-last96:
+end108:
+last97:
 	VZEROUPPER
 	RET
 
@@ -3310,9 +3317,9 @@ last96:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSums32AVX512(SB), $520-128
 	CMPQ rows+48(FP), $0x00
-	JEQ  last108
+	JEQ  last109
 	CMPQ n+56(FP), $0x00
-	JEQ  last108
+	JEQ  last109
 	MOVQ x+32(FP), AX
 	MOVQ pos+64(FP), CX
 	MOVQ neg+72(FP), DX
@@ -3333,11 +3340,11 @@ TEXT ·bceSums32AVX512(SB), $520-128
 	SUBQ DI, BX
 	MOVQ BX, 352(SP)
 	CMPQ kind+104(FP), $0x00
-	JEQ  single109
+	JEQ  single110
 	MOVQ x16+112(FP), AX
 	SARQ $0x01, 352(SP)
 
-single109:
+single110:
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
 	VBROADCASTSS f32_42b17218<>+0(SB), Z2
@@ -3355,20 +3362,20 @@ single109:
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same111
+	JG           same112
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JZ           none112
+	JZ           none113
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same111:
+same112:
 	MOVQ  $0x00000000, 512(SP)
 	CMPQ  kind+104(FP), $0x00
-	JNE   sixteen115
+	JNE   sixteen116
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3376,15 +3383,15 @@ same111:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other113
+	JNE   other114
 
-ready114:
+ready115:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none112:
+none113:
 	KMOVW       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPS     (SI), Z13
@@ -3412,21 +3419,21 @@ none112:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group110:
+group111:
 	CMPQ 328(SP), $0x00
-	JG   same116
+	JG   same117
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JZ   none117
+	JZ   none118
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same116:
+same117:
 	CMPQ  kind+104(FP), $0x00
-	JNE   sixteen115
+	JNE   sixteen116
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3434,15 +3441,15 @@ same116:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other118
+	JNE   other119
 
-ready119:
+ready120:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none117:
+none118:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z3, Z4, Z21
 	VMOVUPS       Z14, Z22
@@ -3546,10 +3553,10 @@ none117:
 	XORQ          $+64, R8
 	SUBQ          $0x40, BX
 	MOVQ          n+56(FP), SI
-	JLE           row120
+	JLE           row121
 	SUBQ          BX, SI
 	TESTQ         $0x0000007f, SI
-	JNZ           group110
+	JNZ           group111
 	MOVQ          product+8(FP), SI
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -3563,9 +3570,9 @@ none117:
 	VMOVSD        X0, (SI)
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
-	JMP           group110
+	JMP           group111
 
-row120:
+row121:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -3580,22 +3587,22 @@ row120:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end121
+	JZ            end122
 	MOVQ          n+56(FP), BX
-	JMP           group110
+	JMP           group111
 
-sixteen115:
+sixteen116:
 	MOVQ       (CX), SI
 	MOVQ       SI, 384(SP)(R8*1)
 	ORQ        (DX), SI
 	CMPQ       SI, $-1
-	JNE        some122
+	JNE        some123
 	PREFETCHT0 12288(AX)
 	PREFETCHT0 12352(AX)
 	LEAQ       64(SP), SI
 	ANDQ       $-64, SI
 	CMPQ       kind+104(FP), $0x01
-	JNE        float16125
+	JNE        float16126
 	VPMOVZXWD  (AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, (SI)
@@ -3608,9 +3615,9 @@ sixteen115:
 	VPMOVZXWD  96(AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, 192(SI)
-	JMP        widened124
+	JMP        widened125
 
-float16125:
+float16126:
 	VCVTPH2PS (AX), Z17
 	VMOVUPS   Z17, (SI)
 	VCVTPH2PS 32(AX), Z17
@@ -3620,10 +3627,10 @@ float16125:
 	VCVTPH2PS 96(AX), Z17
 	VMOVUPS   Z17, 192(SI)
 
-widened124:
-	JMP read123
+widened125:
+	JMP read124
 
-some122:
+some123:
 	KMOVW        SI, K1
 	SHRQ         $0x10, SI
 	KMOVW        SI, K2
@@ -3637,7 +3644,7 @@ some122:
 	LEAQ         64(SP), SI
 	ANDQ         $-64, SI
 	CMPQ         kind+104(FP), $0x01
-	JNE          float16127
+	JNE          float16128
 	VPMOVZXWD.Z  (AX), K1, Z19
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K1, Z18
@@ -3654,9 +3661,9 @@ some122:
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K4, Z18
 	VMOVUPS      Z18, 192(SI)
-	JMP          widened126
+	JMP          widened127
 
-float16127:
+float16128:
 	VMOVUPS   Z17, Z18
 	VCVTPH2PS (AX), K1, Z18
 	VMOVUPS   Z18, (SI)
@@ -3670,15 +3677,15 @@ float16127:
 	VCVTPH2PS 96(AX), K4, Z18
 	VMOVUPS   Z18, 192(SI)
 
-widened126:
-read123:
+widened127:
+read124:
 	SUBQ $+128, AX
 	CMPQ 512(SP), $0x00
-	JNE  ready119
+	JNE  ready120
 	INCQ 512(SP)
-	JMP  ready114
+	JMP  ready115
 
-other113:
+other114:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	KMOVW        R9, K1
 	VMOVUPS      Z13, Z14
@@ -3700,9 +3707,9 @@ other113:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready114
+	JMP          ready115
 
-other118:
+other119:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z17
 	KMOVW        R9, K1
 	VMOVUPS      Z17, Z18
@@ -3724,10 +3731,10 @@ other118:
 	VMOVUPS      192(AX), K1, Z17
 	VMOVUPS      Z17, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready119
+	JMP          ready120
 
-end121:
-last108:
+end122:
+last109:
 	VZEROUPPER
 	RET
 
@@ -3738,9 +3745,9 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last128
+	JEQ          last129
 	CMPQ         n+80(FP), $0x00
-	JEQ          last128
+	JEQ          last129
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -3783,10 +3790,10 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same130
+	JG           same131
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none131
+	JZ           none132
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -3797,7 +3804,7 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same130:
+same131:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -3805,15 +3812,15 @@ same130:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other132
+	JNE   other133
 
-ready133:
+ready134:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none131:
+none132:
 	KMOVW        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Z6
@@ -3889,14 +3896,14 @@ none131:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group129:
+group130:
 	TESTQ      DX, DX
-	JZ         none134
+	JZ         none135
 	TESTQ      $0x00000f00, AX
-	JNZ        same135
+	JNZ        same136
 	PREFETCHT0 16384(AX)
 
-same135:
+same136:
 	VMOVUPS  (CX), Z14
 	VMOVNTPS Z14, (AX)
 	VMOVUPS  64(CX), Z14
@@ -3909,12 +3916,12 @@ same135:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none134:
+none135:
 	CMPQ         344(SP), $0x00
-	JG           same136
+	JG           same137
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none137
+	JZ           none138
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -3925,7 +3932,7 @@ none134:
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same136:
+same137:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -3933,19 +3940,19 @@ same136:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other138
+	JNE   other139
 
-ready139:
+ready140:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none137:
+none138:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into140
+	JEQ  into141
 
-entered141:
+entered142:
 	VMOVUPS          Z6, Z18
 	VFMADD213PS      Z4, Z5, Z18
 	VMOVUPS          Z7, Z19
@@ -4122,18 +4129,18 @@ entered141:
 	VADDPD           Z3, Z14, Z15
 	VFMADD213PD      Z15, Z14, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out142
+	JEQ              out143
 
-left143:
+left144:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row144
+	JLE           row145
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group129
+	JNZ           group130
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPD        Y3, Y14, Y15
@@ -4147,9 +4154,9 @@ left143:
 	VMOVSD        X3, (R10)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	JMP           group129
+	JMP           group130
 
-row144:
+row145:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y3, Y0, Y14
@@ -4165,7 +4172,7 @@ row144:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end145
+	JZ            end146
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -4173,9 +4180,9 @@ row144:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group129
+	JMP           group130
 
-other132:
+other133:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	VADDPS       Z1, Z6, Z6
 	KMOVW        R13, K1
@@ -4198,9 +4205,9 @@ other132:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready133
+	JMP          ready134
 
-other138:
+other139:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z14
 	VADDPS       Z1, Z14, Z14
 	KMOVW        R13, K1
@@ -4223,14 +4230,14 @@ other138:
 	VMOVUPS      192(BX), K1, Z14
 	VMOVUPS      Z14, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready139
+	JMP          ready140
 
-into140:
+into141:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered141
+	JMP  entered142
 
-out142:
+out143:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -4252,19 +4259,19 @@ out142:
 	VMOVUPS Z14, K3, 128(R9)
 	VMOVUPS 192(SP), Z14
 	VMOVUPS Z14, K4, 192(R9)
-	JMP     left143
+	JMP     left144
 
-end145:
-last128:
+end146:
+last129:
 	TESTQ DX, DX
-	JZ    none147
+	JZ    none148
 
-more146:
+more147:
 	TESTQ      $0x00000f00, AX
-	JNZ        same148
+	JNZ        same149
 	PREFETCHT0 16384(AX)
 
-same148:
+same149:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -4276,9 +4283,9 @@ same148:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more146
+	JNZ      more147
 
-none147:
+none148:
 	VZEROUPPER
 	RET
 
@@ -4289,9 +4296,9 @@ TEXT ·bceGrad32AVX512(SB), $520-152
 	MOVQ from+40(FP), CX
 	MOVQ blocks+48(FP), DX
 	CMPQ rows+72(FP), $0x00
-	JEQ  last149
+	JEQ  last150
 	CMPQ n+80(FP), $0x00
-	JEQ  last149
+	JEQ  last150
 	MOVQ x+56(FP), BX
 	MOVQ pos+88(FP), SI
 	MOVQ neg+96(FP), DI
@@ -4317,13 +4324,13 @@ TEXT ·bceGrad32AVX512(SB), $520-152
 	SUBQ R12, R10
 	MOVQ R10, 368(SP)
 	CMPQ kind+128(FP), $0x00
-	JEQ  single150
+	JEQ  single151
 	MOVQ x16+136(FP), BX
 	MOVQ dst16+144(FP), R9
 	SARQ $0x01, 360(SP)
 	SARQ $0x01, 368(SP)
 
-single150:
+single151:
 	VXORPS       Y1, Y1, Y1
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
 	VBROADCASTSS f32_42b17218<>+0(SB), Z3
@@ -4339,20 +4346,20 @@ single150:
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same152
+	JG           same153
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JZ           none153
+	JZ           none154
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same152:
+same153:
 	MOVQ  $0x00000000, 512(SP)
 	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen156
+	JNE   sixteen157
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -4360,15 +4367,15 @@ same152:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other154
+	JNE   other155
 
-ready155:
+ready156:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none153:
+none154:
 	KMOVW       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPS     (R10), Z6
@@ -4396,14 +4403,14 @@ none153:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group151:
+group152:
 	TESTQ      DX, DX
-	JZ         none157
+	JZ         none158
 	TESTQ      $0x00000f00, AX
-	JNZ        same158
+	JNZ        same159
 	PREFETCHT0 16384(AX)
 
-same158:
+same159:
 	VMOVUPS  (CX), Z10
 	VMOVNTPS Z10, (AX)
 	VMOVUPS  64(CX), Z10
@@ -4416,21 +4423,21 @@ same158:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none157:
+none158:
 	CMPQ 336(SP), $0x00
-	JG   same159
+	JG   same160
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JZ   none160
+	JZ   none161
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same159:
+same160:
 	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen156
+	JNE   sixteen157
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -4438,19 +4445,19 @@ same159:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other161
+	JNE   other162
 
-ready162:
+ready163:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none160:
+none161:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into163
+	JEQ  into164
 
-entered164:
+entered165:
 	VMOVUPS          Z6, Z14
 	VFMADD213PS      Z4, Z5, Z14
 	VMOVUPS          Z7, Z15
@@ -4556,13 +4563,13 @@ entered164:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z17, K1, Z17
 	VMULPS           Z0, Z17, Z17
 	CMPQ             kind+128(FP), $0x00
-	JNE              narrow165
+	JNE              narrow166
 	VMOVUPS          Z14, (R9)
 	VMOVUPS          Z15, 64(R9)
 	VMOVUPS          Z16, 128(R9)
 	VMOVUPS          Z17, 192(R9)
 
-stored166:
+stored167:
 	VADDPS        Z11, Z10, Z14
 	VFMADD213PS   Z14, Z11, Z10
 	VADDPS        Z13, Z12, Z11
@@ -4579,18 +4586,18 @@ stored166:
 	VADDPD        Z1, Z10, Z11
 	VFMADD213PD   Z11, Z10, Z1
 	CMPB          392(SP)(R11*1), $0x00
-	JEQ           out167
+	JEQ           out168
 
-left168:
+left169:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row169
+	JLE           row170
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group151
+	JNZ           group152
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPD        Y1, Y10, Y11
@@ -4604,9 +4611,9 @@ left168:
 	VMOVSD        X1, (R10)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	JMP           group151
+	JMP           group152
 
-row169:
+row170:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y1, Y0, Y10
@@ -4622,7 +4629,7 @@ row169:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end170
+	JZ            end171
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -4630,21 +4637,21 @@ row169:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group151
+	JMP           group152
 
-sixteen156:
+sixteen157:
 	MOVQ       (SI), R10
 	MOVQ       R10, 384(SP)(R12*1)
 	ORQ        (DI), R10
 	MOVB       $0x01, 392(SP)(R12*1)
 	CMPQ       R10, $-1
-	JNE        some171
+	JNE        some172
 	PREFETCHT0 12288(BX)
 	PREFETCHT0 12352(BX)
 	LEAQ       64(SP), R10
 	ANDQ       $-64, R10
 	CMPQ       kind+128(FP), $0x01
-	JNE        float16174
+	JNE        float16175
 	VPMOVZXWD  (BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, (R10)
@@ -4657,9 +4664,9 @@ sixteen156:
 	VPMOVZXWD  96(BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, 192(R10)
-	JMP        widened173
+	JMP        widened174
 
-float16174:
+float16175:
 	VCVTPH2PS (BX), Z10
 	VMOVUPS   Z10, (R10)
 	VCVTPH2PS 32(BX), Z10
@@ -4669,10 +4676,10 @@ float16174:
 	VCVTPH2PS 96(BX), Z10
 	VMOVUPS   Z10, 192(R10)
 
-widened173:
-	JMP read172
+widened174:
+	JMP read173
 
-some171:
+some172:
 	KMOVW        R10, K1
 	SHRQ         $0x10, R10
 	KMOVW        R10, K2
@@ -4686,7 +4693,7 @@ some171:
 	LEAQ         64(SP), R10
 	ANDQ         $-64, R10
 	CMPQ         kind+128(FP), $0x01
-	JNE          float16176
+	JNE          float16177
 	VPMOVZXWD.Z  (BX), K1, Z12
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K1, Z11
@@ -4703,9 +4710,9 @@ some171:
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K4, Z11
 	VMOVUPS      Z11, 192(R10)
-	JMP          widened175
+	JMP          widened176
 
-float16176:
+float16177:
 	VMOVUPS   Z10, Z11
 	VCVTPH2PS (BX), K1, Z11
 	VMOVUPS   Z11, (R10)
@@ -4719,15 +4726,15 @@ float16176:
 	VCVTPH2PS 96(BX), K4, Z11
 	VMOVUPS   Z11, 192(R10)
 
-widened175:
-read172:
+widened176:
+read173:
 	SUBQ $+128, BX
 	CMPQ 512(SP), $0x00
-	JNE  ready162
+	JNE  ready163
 	INCQ 512(SP)
-	JMP  ready155
+	JMP  ready156
 
-other154:
+other155:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	KMOVW        R13, K1
 	VMOVUPS      Z6, Z7
@@ -4749,9 +4756,9 @@ other154:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready155
+	JMP          ready156
 
-other161:
+other162:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z10
 	KMOVW        R13, K1
 	VMOVUPS      Z10, Z11
@@ -4773,16 +4780,16 @@ other161:
 	VMOVUPS      192(BX), K1, Z10
 	VMOVUPS      Z10, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready162
+	JMP          ready163
 
-into163:
+into164:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered164
+	JMP  entered165
 
-narrow165:
+narrow166:
 	CMPQ         kind+128(FP), $0x01
-	JNE          float16178
+	JNE          float16179
 	VBROADCASTSS f32_8000<>+0(SB), Z18
 	VMOVUPS      odd_words<>+0(SB), Z19
 	VPADDD       Z18, Z14, Z14
@@ -4794,12 +4801,12 @@ narrow165:
 	VPMINUW      Z20, Z21, Z20
 	VPTESTNMD    low_words<>+0(SB), Z20, K1
 	KORTESTW     K1, K1
-	JNE          tie179
+	JNE          tie180
 	VPERMT2W     Z15, Z19, Z14
 	VPERMT2W     Z17, Z19, Z16
-	JMP          narrowed177
+	JMP          narrowed178
 
-tie179:
+tie180:
 	VMOVUPS  even_words<>+0(SB), Z20
 	VPSUBD   Z18, Z14, Z14
 	VPSUBD   Z18, Z15, Z15
@@ -4821,9 +4828,9 @@ tie179:
 	VPAVGW   Z15, Z17, Z17
 	VPSRLW   $0x0f, Z17, Z17
 	VPADDW   Z17, Z16, Z16
-	JMP      narrowed177
+	JMP      narrowed178
 
-float16178:
+float16179:
 	VCVTPS2PH    $0x00, Z14, Y14
 	VCVTPS2PH    $0x00, Z15, Y15
 	VINSERTF64X4 $0x01, Y15, Z14, Z14
@@ -4831,9 +4838,9 @@ float16178:
 	VCVTPS2PH    $0x00, Z17, Y17
 	VINSERTF64X4 $0x01, Y17, Z16, Z16
 
-narrowed177:
+narrowed178:
 	CMPQ      R8, $0x40
-	JGE       whole180
+	JGE       whole181
 	MOVQ      $-1, R10
 	BZHIQ     R8, R10, R10
 	KMOVD     R10, K1
@@ -4842,17 +4849,17 @@ narrowed177:
 	KMOVD     R10, K1
 	SHRQ      $0x20, R10
 	VMOVDQU16 Z16, K1, 64(R9)
-	JMP       stored181
+	JMP       stored182
 
-whole180:
+whole181:
 	VMOVUPS Z14, (R9)
 	VMOVUPS Z16, 64(R9)
 
-stored181:
+stored182:
 	SUBQ $+128, R9
-	JMP  stored166
+	JMP  stored167
 
-out167:
+out168:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -4874,19 +4881,19 @@ out167:
 	VMOVUPS Z10, K3, 128(R9)
 	VMOVUPS 192(SP), Z10
 	VMOVUPS Z10, K4, 192(R9)
-	JMP     left168
+	JMP     left169
 
-end170:
-last149:
+end171:
+last150:
 	TESTQ DX, DX
-	JZ    none183
+	JZ    none184
 
-more182:
+more183:
 	TESTQ      $0x00000f00, AX
-	JNZ        same184
+	JNZ        same185
 	PREFETCHT0 16384(AX)
 
-same184:
+same185:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -4898,9 +4905,9 @@ same184:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more182
+	JNZ      more183
 
-none183:
+none184:
 	VZEROUPPER
 	RET
 
@@ -5102,9 +5109,9 @@ TEXT ·weightedBCE32AVX512(SB), NOSPLIT, $8-136
 	VBROADCASTSS f32_3f800000<>+0(SB), Z9
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z10
 	CMPQ         rows+64(FP), $0x00
-	JZ           last186
+	JZ           last187
 
-row185:
+row186:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+104(FP), AX
 	VBROADCASTSS (AX), Z11
@@ -5114,15 +5121,15 @@ row185:
 	XORQ         AX, AX
 	MOVQ         n+72(FP), R12
 	TESTQ        R12, R12
-	JZ           done189
+	JZ           done190
 
-group187:
+group188:
 	MOVQ  $-1, R11
 	CMPQ  R12, $0x40
-	JAE   whole188
+	JAE   whole189
 	BZHIQ R12, R11, R11
 
-whole188:
+whole189:
 	MOVQ       R11, (SP)
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
@@ -5135,14 +5142,14 @@ whole188:
 	KORW       K1, K3, K3
 	VMOVAPS.Z  Z9, K1, Z14
 	TESTQ      DX, DX
-	JZ         hard190
+	JZ         hard191
 	VMOVUPS.Z  (DX)(AX*1), K3, Z14
 
-hard190:
+hard191:
 	VMOVUPS.Z (CX)(AX*1), K3, Z16
 	VXORPS    Y4, Y4, Y4
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain191
+	JEQ       plain192
 	VSUBPS    Z12, Z16, Z4
 	VSUBPS    Z16, Z4, Z15
 	VSUBPS    Z15, Z4, Z17
@@ -5153,7 +5160,7 @@ hard190:
 	VMOVUPS   Z4, Z16
 	VMOVUPS   Z17, Z4
 
-plain191:
+plain192:
 	VXORPS      Y5, Y5, Y5
 	VCMPPS      $0x15, Z5, Z16, K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z4, K1, Z4
@@ -5165,14 +5172,14 @@ plain191:
 	KORW        K4, K6, K6
 	VMOVAPS.Z   Z9, K4, Z17
 	TESTQ       DX, DX
-	JZ          hard192
+	JZ          hard193
 	VMOVUPS.Z   64(DX)(AX*1), K6, Z17
 
-hard192:
+hard193:
 	VMOVUPS.Z 64(CX)(AX*1), K6, Z19
 	VXORPS    Y6, Y6, Y6
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain193
+	JEQ       plain194
 	VSUBPS    Z12, Z19, Z6
 	VSUBPS    Z19, Z6, Z18
 	VSUBPS    Z18, Z6, Z20
@@ -5183,7 +5190,7 @@ hard192:
 	VMOVUPS   Z6, Z19
 	VMOVUPS   Z20, Z6
 
-plain193:
+plain194:
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x15, Z5, Z19, K4
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K4, Z6
@@ -5226,7 +5233,7 @@ plain193:
 	VMOVAPS          Z16, K1, Z19
 	VADDPS           Z14, Z16, Z16
 	TESTQ            BX, BX
-	JZ               none194
+	JZ               none195
 	VADDPS           Z9, Z20, Z14
 	VDIVPS           Z14, Z20, Z22
 	VMULPS           Z11, Z16, Z14
@@ -5237,7 +5244,7 @@ plain193:
 	KMOVW            (SP), K1
 	VMOVUPS          Z24, K1, (BX)(AX*1)
 
-none194:
+none195:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z20, Z14
 	VDIVPS           Z14, Z20, Z14
 	VMULPS           Z14, Z14, Z20
@@ -5253,10 +5260,10 @@ none194:
 	VSUBPS           Z19, Z22, Z22
 	VMOVAPS.Z        Z22, K3, Z22
 	TESTQ            R8, R8
-	JZ               without195
+	JZ               without196
 	VMOVUPS          Z22, (R8)(AX*1)
 
-without195:
+without196:
 	VMULPS.Z     Z23, Z21, K5, Z21
 	VMOVUPS      64(SI)(AX*1), Z14
 	VFNMADD231PS 64(SI)(AX*1), Z17, Z14
@@ -5265,7 +5272,7 @@ without195:
 	VMOVAPS      Z14, K4, Z15
 	VADDPS       Z17, Z14, Z14
 	TESTQ        BX, BX
-	JZ           none196
+	JZ           none197
 	VADDPS       Z9, Z21, Z16
 	VDIVPS       Z16, Z21, Z17
 	VMULPS       Z11, Z14, Z16
@@ -5276,7 +5283,7 @@ without195:
 	KMOVW        2(SP), K1
 	VMOVUPS      Z19, K1, 64(BX)(AX*1)
 
-none196:
+none197:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z21, Z16
 	VDIVPS           Z16, Z21, Z16
 	VMULPS           Z16, Z16, Z17
@@ -5292,24 +5299,29 @@ none196:
 	VSUBPS           Z15, Z19, Z19
 	VMOVAPS.Z        Z19, K6, Z19
 	TESTQ            R8, R8
-	JZ               without197
+	JZ               without198
 	VMOVUPS          Z19, 64(R8)(AX*1)
 
-without197:
+without198:
 	VADDPS    Z19, Z22, Z22
+	MOVQ      n+72(FP), R13
+	SHLQ      $0x02, R13
+	SUBQ      AX, R13
+	CMPQ      R13, $0x00000080
+	JLE       short199
 	KMOVW     4(R9)(R11*1), K1
 	KMOVW     4(R10)(R11*1), K3
 	KORW      K1, K3, K3
 	VMOVAPS.Z Z9, K1, Z14
 	TESTQ     DX, DX
-	JZ        hard198
+	JZ        hard200
 	VMOVUPS.Z 128(DX)(AX*1), K3, Z14
 
-hard198:
+hard200:
 	VMOVUPS.Z 128(CX)(AX*1), K3, Z16
 	VXORPS    Y7, Y7, Y7
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain199
+	JEQ       plain201
 	VSUBPS    Z12, Z16, Z7
 	VSUBPS    Z16, Z7, Z15
 	VSUBPS    Z15, Z7, Z17
@@ -5320,7 +5332,7 @@ hard198:
 	VMOVUPS   Z7, Z16
 	VMOVUPS   Z17, Z7
 
-plain199:
+plain201:
 	VXORPS      Y5, Y5, Y5
 	VCMPPS      $0x15, Z5, Z16, K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z7, K1, Z7
@@ -5332,14 +5344,14 @@ plain199:
 	KORW        K4, K6, K6
 	VMOVAPS.Z   Z9, K4, Z17
 	TESTQ       DX, DX
-	JZ          hard200
+	JZ          hard202
 	VMOVUPS.Z   192(DX)(AX*1), K6, Z17
 
-hard200:
+hard202:
 	VMOVUPS.Z 192(CX)(AX*1), K6, Z19
 	VXORPS    Y8, Y8, Y8
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain201
+	JEQ       plain203
 	VSUBPS    Z12, Z19, Z8
 	VSUBPS    Z19, Z8, Z18
 	VSUBPS    Z18, Z8, Z20
@@ -5350,7 +5362,7 @@ hard200:
 	VMOVUPS   Z8, Z19
 	VMOVUPS   Z20, Z8
 
-plain201:
+plain203:
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x15, Z5, Z19, K4
 	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K4, Z8
@@ -5393,7 +5405,7 @@ plain201:
 	VMOVAPS          Z16, K1, Z19
 	VADDPS           Z14, Z16, Z16
 	TESTQ            BX, BX
-	JZ               none202
+	JZ               none204
 	VADDPS           Z9, Z20, Z14
 	VDIVPS           Z14, Z20, Z23
 	VMULPS           Z11, Z16, Z14
@@ -5404,7 +5416,7 @@ plain201:
 	KMOVW            4(SP), K1
 	VMOVUPS          Z25, K1, 128(BX)(AX*1)
 
-none202:
+none204:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z20, Z14
 	VDIVPS           Z14, Z20, Z14
 	VMULPS           Z14, Z14, Z20
@@ -5420,10 +5432,10 @@ none202:
 	VSUBPS           Z19, Z23, Z23
 	VMOVAPS.Z        Z23, K3, Z23
 	TESTQ            R8, R8
-	JZ               without203
+	JZ               without205
 	VMOVUPS          Z23, 128(R8)(AX*1)
 
-without203:
+without205:
 	VMULPS.Z     Z24, Z21, K5, Z21
 	VMOVUPS      192(SI)(AX*1), Z14
 	VFNMADD231PS 192(SI)(AX*1), Z17, Z14
@@ -5432,7 +5444,7 @@ without203:
 	VMOVAPS      Z14, K4, Z15
 	VADDPS       Z17, Z14, Z14
 	TESTQ        BX, BX
-	JZ           none204
+	JZ           none206
 	VADDPS       Z9, Z21, Z16
 	VDIVPS       Z16, Z21, Z17
 	VMULPS       Z11, Z14, Z16
@@ -5443,7 +5455,7 @@ without203:
 	KMOVW        6(SP), K1
 	VMOVUPS      Z19, K1, 192(BX)(AX*1)
 
-none204:
+none206:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z21, Z16
 	VDIVPS           Z16, Z21, Z16
 	VMULPS           Z16, Z16, Z17
@@ -5459,38 +5471,40 @@ none204:
 	VSUBPS           Z15, Z19, Z19
 	VMOVAPS.Z        Z19, K6, Z19
 	TESTQ            R8, R8
-	JZ               without205
+	JZ               without207
 	VMOVUPS          Z19, 192(R8)(AX*1)
 
-without205:
-	VADDPS        Z19, Z23, Z23
-	VADDPS        Z23, Z22, Z22
+without207:
+	VADDPS Z19, Z23, Z23
+	VADDPS Z23, Z22, Z22
+
+short199:
 	VEXTRACTF64X4 $0x01, Z22, Y4
 	VADDPS        Y4, Y22, Y22
 	VCVTPS2PD     Y22, Z14
 	VADDPD        Z14, Z3, Z3
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R12
-	JG            group187
+	JG            group188
 
-done189:
+done190:
 	MOVQ  stride+40(FP), AX
 	SHLQ  $0x02, AX
 	ADDQ  AX, CX
 	TESTQ DX, DX
-	JZ    none206
+	JZ    none208
 	MOVQ  tStride+56(FP), AX
 	SHLQ  $0x02, AX
 	ADDQ  AX, DX
 
-none206:
+none208:
 	TESTQ BX, BX
-	JZ    none207
+	JZ    none209
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x02, AX
 	ADDQ  AX, BX
 
-none207:
+none209:
 	MOVQ          words+96(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, R9
@@ -5505,9 +5519,9 @@ none207:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row185
+	JNZ           row186
 
-last186:
+last187:
 	VZEROUPPER
 	RET
 
@@ -5517,9 +5531,9 @@ TEXT ·bceSumsShifted64AVX2(SB), $1600-128
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last208
+	JEQ          last210
 	CMPQ         n+56(FP), $0x00
-	JEQ          last208
+	JEQ          last210
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -5557,10 +5571,10 @@ TEXT ·bceSumsShifted64AVX2(SB), $1600-128
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
 	CMPQ         240(BP), $0x00
-	JG           same210
+	JG           same212
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none211
+	JZ           none213
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -5573,7 +5587,7 @@ TEXT ·bceSumsShifted64AVX2(SB), $1600-128
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same210:
+same212:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -5581,15 +5595,15 @@ same210:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other212
+	JNE     other214
 
-ready213:
+ready215:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none211:
+none213:
 	VPBROADCASTD 704(BP)(R8*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(SI)
@@ -5697,12 +5711,12 @@ none211:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group209:
+group211:
 	CMPQ         240(BP), $0x00
-	JG           same214
+	JG           same216
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none215
+	JZ           none217
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -5715,7 +5729,7 @@ group209:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same214:
+same216:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -5723,15 +5737,15 @@ same214:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other216
+	JNE     other218
 
-ready217:
+ready219:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none215:
+none217:
 	VMOVUPD      448(BP)(DI*1), Y2
 	VMOVUPD      480(BP)(DI*1), Y3
 	VMOVUPD      512(BP)(DI*1), Y4
@@ -5911,14 +5925,14 @@ none215:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second219
+	JNZ          second221
 	CMPQ         BX, $0x10
-	JLE          both220
+	JLE          both222
 	VMOVUPD      Y6, 1472(BP)
 	VMOVUPD      Y7, 1504(BP)
-	JMP          added218
+	JMP          added220
 
-second219:
+second221:
 	VMOVUPD     1472(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -5926,7 +5940,7 @@ second219:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both220:
+both222:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -6026,11 +6040,11 @@ both220:
 	VMOVUPD     Y2, 352(BP)
 	VMOVUPD     Y4, 416(BP)
 
-added218:
+added220:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x10, BX
-	JG           group209
+	JG           group211
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
@@ -6068,16 +6082,16 @@ added218:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end222
+	JZ           end224
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group209
+	JMP          group211
 
-other212:
+other214:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -6100,9 +6114,9 @@ other212:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready213
+	JMP          ready215
 
-other216:
+other218:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -6125,10 +6139,10 @@ other216:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready217
+	JMP          ready219
 
-end222:
-last208:
+end224:
+last210:
 	VZEROUPPER
 	RET
 
@@ -6354,9 +6368,9 @@ TEXT ·bceSums64AVX2(SB), $1536-128
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last223
+	JEQ     last225
 	CMPQ    n+56(FP), $0x00
-	JEQ     last223
+	JEQ     last225
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -6389,17 +6403,17 @@ TEXT ·bceSums64AVX2(SB), $1536-128
 	VMOVUPD Y4, 352(BP)
 	MOVQ    n+56(FP), BX
 	CMPQ    168(BP), $0x00
-	JG      same225
+	JG      same227
 	LEAQ    (BP), SI
 	DECQ    176(BP)
-	JZ      none226
+	JZ      none228
 	ADDQ    192(BP), AX
 	ADDQ    184(BP), CX
 	ADDQ    184(BP), DX
 	MOVQ    n+56(FP), R9
 	MOVQ    R9, 168(BP)
 
-same225:
+same227:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -6407,15 +6421,15 @@ same225:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other227
+	JNE     other229
 
-ready228:
+ready230:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none226:
+none228:
 	VPBROADCASTD 640(BP)(R8*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(SI)
@@ -6475,19 +6489,19 @@ none226:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 
-group224:
+group226:
 	CMPQ 168(BP), $0x00
-	JG   same229
+	JG   same231
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JZ   none230
+	JZ   none232
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same229:
+same231:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -6495,15 +6509,15 @@ same229:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other231
+	JNE     other233
 
-ready232:
+ready234:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none230:
+none232:
 	VMOVUPD      384(BP)(DI*1), Y4
 	VMOVUPD      416(BP)(DI*1), Y5
 	VMOVUPD      448(BP)(DI*1), Y6
@@ -6635,14 +6649,14 @@ none230:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second234
+	JNZ          second236
 	CMPQ         BX, $0x10
-	JLE          both235
+	JLE          both237
 	VMOVUPD      Y8, 1408(BP)
 	VMOVUPD      Y9, 1440(BP)
-	JMP          added233
+	JMP          added235
 
-second234:
+second236:
 	VMOVUPD     1408(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -6650,7 +6664,7 @@ second234:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both235:
+both237:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -6750,11 +6764,11 @@ both235:
 	VMOVUPD     Y4, 288(BP)
 	VMOVUPD     Y6, 352(BP)
 
-added233:
+added235:
 	XORQ         $+512, DI
 	XORQ         $+512, R8
 	SUBQ         $0x10, BX
-	JG           group224
+	JG           group226
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      256(BP), Y4
 	VMOVUPD      288(BP), Y5
@@ -6792,16 +6806,16 @@ added233:
 	VMOVSD       X4, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end237
+	JZ           end239
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group224
+	JMP          group226
 
-other227:
+other229:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -6823,9 +6837,9 @@ other227:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready228
+	JMP          ready230
 
-other231:
+other233:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -6847,10 +6861,10 @@ other231:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready232
+	JMP          ready234
 
-end237:
-last223:
+end239:
+last225:
 	VZEROUPPER
 	RET
 
@@ -6863,9 +6877,9 @@ TEXT ·bceGradShifted64AVX2(SB), $1664-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last238
+	JEQ          last240
 	CMPQ         n+80(FP), $0x00
-	JEQ          last238
+	JEQ          last240
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -6912,10 +6926,10 @@ TEXT ·bceGradShifted64AVX2(SB), $1664-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         304(BP), $0x00
-	JG           same240
+	JG           same242
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none241
+	JZ           none243
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -6928,7 +6942,7 @@ TEXT ·bceGradShifted64AVX2(SB), $1664-152
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same240:
+same242:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -6936,15 +6950,15 @@ same240:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other242
+	JNE     other244
 
-ready243:
+ready245:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none241:
+none243:
 	VPBROADCASTD 768(BP)(R12*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(R10)
@@ -7052,14 +7066,14 @@ none241:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group239:
+group241:
 	TESTQ      DX, DX
-	JZ         none244
+	JZ         none246
 	TESTQ      $0x00000f00, AX
-	JNZ        same245
+	JNZ        same247
 	PREFETCHT0 16384(AX)
 
-same245:
+same247:
 	VMOVUPD  (CX), Y2
 	VMOVNTPD Y2, (AX)
 	VMOVUPD  32(CX), Y2
@@ -7080,12 +7094,12 @@ same245:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none244:
+none246:
 	CMPQ         304(BP), $0x00
-	JG           same246
+	JG           same248
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none247
+	JZ           none249
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -7098,7 +7112,7 @@ none244:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same246:
+same248:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -7106,19 +7120,19 @@ same246:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other248
+	JNE     other250
 
-ready249:
+ready251:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none247:
+none249:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into250
+	JEQ  into252
 
-entered251:
+entered253:
 	VMOVUPD      512(BP)(R11*1), Y2
 	VMOVUPD      544(BP)(R11*1), Y3
 	VMOVUPD      576(BP)(R11*1), Y4
@@ -7330,14 +7344,14 @@ entered251:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second253
+	JNZ          second255
 	CMPQ         R8, $0x10
-	JLE          both254
+	JLE          both256
 	VMOVUPD      Y6, 1536(BP)
 	VMOVUPD      Y7, 1568(BP)
-	JMP          added252
+	JMP          added254
 
-second253:
+second255:
 	VMOVUPD     1536(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -7345,7 +7359,7 @@ second253:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both254:
+both256:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -7445,16 +7459,16 @@ both254:
 	VMOVUPD     Y2, 416(BP)
 	VMOVUPD     Y4, 480(BP)
 
-added252:
+added254:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  out255
+	JEQ  out257
 
-left256:
+left258:
 	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 	SUBQ         $0x10, R8
-	JG           group239
+	JG           group241
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      384(BP), Y2
 	VMOVUPD      416(BP), Y3
@@ -7493,7 +7507,7 @@ left256:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end258
+	JZ           end260
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
@@ -7504,9 +7518,9 @@ left256:
 	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group239
+	JMP          group241
 
-other242:
+other244:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -7529,9 +7543,9 @@ other242:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready243
+	JMP          ready245
 
-other248:
+other250:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -7554,14 +7568,14 @@ other248:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready249
+	JMP          ready251
 
-into250:
+into252:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered251
+	JMP  entered253
 
-out255:
+out257:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -7581,19 +7595,19 @@ out255:
 	VMOVUPD    96(BP), Y2
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, 96(R9)
-	JMP        left256
+	JMP        left258
 
-end258:
-last238:
+end260:
+last240:
 	TESTQ DX, DX
-	JZ    none260
+	JZ    none262
 
-more259:
+more261:
 	TESTQ      $0x00000f00, AX
-	JNZ        same261
+	JNZ        same263
 	PREFETCHT0 16384(AX)
 
-same261:
+same263:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -7613,9 +7627,9 @@ same261:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more259
+	JNZ      more261
 
-none260:
+none262:
 	VZEROUPPER
 	RET
 
@@ -7628,9 +7642,9 @@ TEXT ·bceGrad64AVX2(SB), $1600-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last262
+	JEQ          last264
 	CMPQ         n+80(FP), $0x00
-	JEQ          last262
+	JEQ          last264
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -7672,17 +7686,17 @@ TEXT ·bceGrad64AVX2(SB), $1600-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         232(BP), $0x00
-	JG           same264
+	JG           same266
 	LEAQ         (BP), R10
 	DECQ         240(BP)
-	JZ           none265
+	JZ           none267
 	ADDQ         256(BP), BX
 	ADDQ         248(BP), SI
 	ADDQ         248(BP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 232(BP)
 
-same264:
+same266:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -7690,15 +7704,15 @@ same264:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other266
+	JNE     other268
 
-ready267:
+ready269:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none265:
+none267:
 	VPBROADCASTD 704(BP)(R12*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(R10)
@@ -7758,14 +7772,14 @@ none265:
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 
-group263:
+group265:
 	TESTQ      DX, DX
-	JZ         none268
+	JZ         none270
 	TESTQ      $0x00000f00, AX
-	JNZ        same269
+	JNZ        same271
 	PREFETCHT0 16384(AX)
 
-same269:
+same271:
 	VMOVUPD  (CX), Y4
 	VMOVNTPD Y4, (AX)
 	VMOVUPD  32(CX), Y4
@@ -7786,19 +7800,19 @@ same269:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none268:
+none270:
 	CMPQ 232(BP), $0x00
-	JG   same270
+	JG   same272
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JZ   none271
+	JZ   none273
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same270:
+same272:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -7806,19 +7820,19 @@ same270:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other272
+	JNE     other274
 
-ready273:
+ready275:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none271:
+none273:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into274
+	JEQ  into276
 
-entered275:
+entered277:
 	VMOVUPD      448(BP)(R11*1), Y4
 	VMOVUPD      480(BP)(R11*1), Y5
 	VMOVUPD      512(BP)(R11*1), Y6
@@ -7982,14 +7996,14 @@ entered275:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second277
+	JNZ          second279
 	CMPQ         R8, $0x10
-	JLE          both278
+	JLE          both280
 	VMOVUPD      Y8, 1472(BP)
 	VMOVUPD      Y9, 1504(BP)
-	JMP          added276
+	JMP          added278
 
-second277:
+second279:
 	VMOVUPD     1472(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -7997,7 +8011,7 @@ second277:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both278:
+both280:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -8097,16 +8111,16 @@ both278:
 	VMOVUPD     Y4, 352(BP)
 	VMOVUPD     Y6, 416(BP)
 
-added276:
+added278:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  out279
+	JEQ  out281
 
-left280:
+left282:
 	ADDQ         $+128, R9
 	XORQ         $+512, R11
 	XORQ         $+512, R12
 	SUBQ         $0x10, R8
-	JG           group263
+	JG           group265
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      320(BP), Y4
 	VMOVUPD      352(BP), Y5
@@ -8145,7 +8159,7 @@ left280:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end282
+	JZ           end284
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
@@ -8156,9 +8170,9 @@ left280:
 	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group263
+	JMP          group265
 
-other266:
+other268:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8180,9 +8194,9 @@ other266:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready267
+	JMP          ready269
 
-other272:
+other274:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8204,14 +8218,14 @@ other272:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready273
+	JMP          ready275
 
-into274:
+into276:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered275
+	JMP  entered277
 
-out279:
+out281:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -8231,19 +8245,19 @@ out279:
 	VMOVUPD    96(BP), Y4
 	VMOVUPD    352(R13), Y5
 	VMASKMOVPD Y4, Y5, 96(R9)
-	JMP        left280
+	JMP        left282
 
-end282:
-last262:
+end284:
+last264:
 	TESTQ DX, DX
-	JZ    none284
+	JZ    none286
 
-more283:
+more285:
 	TESTQ      $0x00000f00, AX
-	JNZ        same285
+	JNZ        same287
 	PREFETCHT0 16384(AX)
 
-same285:
+same287:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -8263,9 +8277,9 @@ same285:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more283
+	JNZ      more285
 
-none284:
+none286:
 	VZEROUPPER
 	RET
 
@@ -8285,9 +8299,9 @@ TEXT ·weightedBCE64AVX2(SB), $800-136
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+64(FP), $0x00
-	JZ      last287
+	JZ      last289
 
-row286:
+row288:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 512(BP)
 	VMOVUPD      Y2, 544(BP)
@@ -8304,15 +8318,15 @@ row286:
 	XORQ         AX, AX
 	MOVQ         n+72(FP), R12
 	SUBQ         $0x20, R12
-	JL           rest290
+	JL           rest292
 
-group288:
+group290:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half293:
+half295:
 	MOVQ         AX, R11
 	SHRQ         $0x06, R11
 	LEAQ         bits64both<>+0(SB), R13
@@ -8328,14 +8342,14 @@ half293:
 	VORPS        Y2, Y7, Y7
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y2, Y2
 	TESTQ        DX, DX
-	JZ           hard294
+	JZ           hard296
 	VMOVUPD      (DX)(AX*1), Y2
 
-hard294:
+hard296:
 	VMOVUPD (CX)(AX*1), Y6
 	VXORPS  Y8, Y8, Y8
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain295
+	JEQ     plain297
 	VSUBPD  672(BP), Y6, Y3
 	VSUBPD  Y6, Y3, Y4
 	VSUBPD  Y4, Y3, Y5
@@ -8346,7 +8360,7 @@ hard294:
 	VMOVUPD Y3, Y6
 	VMOVUPD Y5, Y8
 
-plain295:
+plain297:
 	VXORPS       Y3, Y3, Y3
 	VCMPPD       $0x15, Y3, Y6, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y4
@@ -8382,7 +8396,7 @@ plain295:
 	VBLENDVPD    Y3, Y5, Y2, Y6
 	VADDPD       Y2, Y5, Y5
 	TESTQ        BX, BX
-	JZ           none296
+	JZ           none298
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y2
 	VDIVPD       Y2, Y9, Y8
 	VMULPD       640(BP), Y5, Y2
@@ -8393,7 +8407,7 @@ plain295:
 	VANDPD       Y7, Y10, Y10
 	VMOVUPD      Y10, (BX)(AX*1)
 
-none296:
+none298:
 	VMAXPD      Y1, Y9, Y2
 	VMINPD      Y1, Y9, Y3
 	VADDPD      Y3, Y2, Y8
@@ -8435,10 +8449,10 @@ none296:
 	VSUBPD      Y6, Y2, Y2
 	VANDPD      Y7, Y2, Y2
 	TESTQ       R8, R8
-	JZ          without297
+	JZ          without299
 	VMOVUPD     Y2, (R8)(AX*1)
 
-without297:
+without299:
 	VPBROADCASTB 1(R9)(R11*1), Y3
 	VANDPD       (R14), Y3, Y3
 	VPCMPEQQ     (R14), Y3, Y3
@@ -8448,14 +8462,14 @@ without297:
 	VORPS        Y3, Y8, Y8
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y3, Y3
 	TESTQ        DX, DX
-	JZ           hard298
+	JZ           hard300
 	VMOVUPD      64(DX)(AX*1), Y3
 
-hard298:
+hard300:
 	VMOVUPD 64(CX)(AX*1), Y7
 	VXORPS  Y9, Y9, Y9
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain299
+	JEQ     plain301
 	VSUBPD  672(BP), Y7, Y4
 	VSUBPD  Y7, Y4, Y5
 	VSUBPD  Y5, Y4, Y6
@@ -8466,7 +8480,7 @@ hard298:
 	VMOVUPD Y4, Y7
 	VMOVUPD Y6, Y9
 
-plain299:
+plain301:
 	VXORPS       Y4, Y4, Y4
 	VCMPPD       $0x15, Y4, Y7, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y5
@@ -8502,7 +8516,7 @@ plain299:
 	VBLENDVPD    Y4, Y6, Y3, Y7
 	VADDPD       Y3, Y6, Y6
 	TESTQ        BX, BX
-	JZ           none300
+	JZ           none302
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y3
 	VDIVPD       Y3, Y10, Y9
 	VMULPD       640(BP), Y6, Y3
@@ -8513,7 +8527,7 @@ plain299:
 	VANDPD       Y8, Y11, Y11
 	VMOVUPD      Y11, 64(BX)(AX*1)
 
-none300:
+none302:
 	VMAXPD      Y1, Y10, Y3
 	VMINPD      Y1, Y10, Y4
 	VADDPD      Y4, Y3, Y9
@@ -8555,11 +8569,16 @@ none300:
 	VSUBPD      Y7, Y3, Y3
 	VANDPD      Y8, Y3, Y3
 	TESTQ       R8, R8
-	JZ          without301
+	JZ          without303
 	VMOVUPD     Y3, 64(R8)(AX*1)
 
-without301:
+without303:
 	VADDPD       Y3, Y2, Y2
+	MOVQ         n+72(FP), R13
+	SHLQ         $0x03, R13
+	SUBQ         AX, R13
+	CMPQ         R13, $0x00000080
+	JLE          short304
 	VPBROADCASTB 2(R9)(R11*1), Y3
 	VANDPD       (R14), Y3, Y3
 	VPCMPEQQ     (R14), Y3, Y3
@@ -8569,14 +8588,14 @@ without301:
 	VORPS        Y3, Y8, Y8
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y3, Y3
 	TESTQ        DX, DX
-	JZ           hard302
+	JZ           hard305
 	VMOVUPD      128(DX)(AX*1), Y3
 
-hard302:
+hard305:
 	VMOVUPD 128(CX)(AX*1), Y7
 	VXORPS  Y9, Y9, Y9
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain303
+	JEQ     plain306
 	VSUBPD  672(BP), Y7, Y4
 	VSUBPD  Y7, Y4, Y5
 	VSUBPD  Y5, Y4, Y6
@@ -8587,7 +8606,7 @@ hard302:
 	VMOVUPD Y4, Y7
 	VMOVUPD Y6, Y9
 
-plain303:
+plain306:
 	VXORPS       Y4, Y4, Y4
 	VCMPPD       $0x15, Y4, Y7, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y5
@@ -8623,7 +8642,7 @@ plain303:
 	VBLENDVPD    Y4, Y6, Y3, Y7
 	VADDPD       Y3, Y6, Y6
 	TESTQ        BX, BX
-	JZ           none304
+	JZ           none307
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y3
 	VDIVPD       Y3, Y10, Y9
 	VMULPD       640(BP), Y6, Y3
@@ -8634,7 +8653,7 @@ plain303:
 	VANDPD       Y8, Y11, Y11
 	VMOVUPD      Y11, 128(BX)(AX*1)
 
-none304:
+none307:
 	VMAXPD      Y1, Y10, Y3
 	VMINPD      Y1, Y10, Y4
 	VADDPD      Y4, Y3, Y9
@@ -8676,10 +8695,10 @@ none304:
 	VSUBPD      Y7, Y3, Y3
 	VANDPD      Y8, Y3, Y3
 	TESTQ       R8, R8
-	JZ          without305
+	JZ          without308
 	VMOVUPD     Y3, 128(R8)(AX*1)
 
-without305:
+without308:
 	VPBROADCASTB 3(R9)(R11*1), Y4
 	VANDPD       (R14), Y4, Y4
 	VPCMPEQQ     (R14), Y4, Y4
@@ -8689,14 +8708,14 @@ without305:
 	VORPS        Y4, Y9, Y9
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y4, Y4
 	TESTQ        DX, DX
-	JZ           hard306
+	JZ           hard309
 	VMOVUPD      192(DX)(AX*1), Y4
 
-hard306:
+hard309:
 	VMOVUPD 192(CX)(AX*1), Y8
 	VXORPS  Y10, Y10, Y10
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain307
+	JEQ     plain310
 	VSUBPD  672(BP), Y8, Y5
 	VSUBPD  Y8, Y5, Y6
 	VSUBPD  Y6, Y5, Y7
@@ -8707,7 +8726,7 @@ hard306:
 	VMOVUPD Y5, Y8
 	VMOVUPD Y7, Y10
 
-plain307:
+plain310:
 	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x15, Y5, Y8, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
@@ -8743,7 +8762,7 @@ plain307:
 	VBLENDVPD    Y5, Y7, Y4, Y8
 	VADDPD       Y4, Y7, Y7
 	TESTQ        BX, BX
-	JZ           none308
+	JZ           none311
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y4
 	VDIVPD       Y4, Y11, Y10
 	VMULPD       640(BP), Y7, Y4
@@ -8754,7 +8773,7 @@ plain307:
 	VANDPD       Y9, Y12, Y12
 	VMOVUPD      Y12, 192(BX)(AX*1)
 
-none308:
+none311:
 	VMAXPD      Y1, Y11, Y4
 	VMINPD      Y1, Y11, Y5
 	VADDPD      Y5, Y4, Y10
@@ -8796,12 +8815,14 @@ none308:
 	VSUBPD      Y8, Y4, Y4
 	VANDPD      Y9, Y4, Y4
 	TESTQ       R8, R8
-	JZ          without309
+	JZ          without312
 	VMOVUPD     Y4, 192(R8)(AX*1)
 
-without309:
-	VADDPD  Y4, Y3, Y3
-	VADDPD  Y3, Y2, Y2
+without312:
+	VADDPD Y4, Y3, Y3
+	VADDPD Y3, Y2, Y2
+
+short304:
 	MOVQ    AX, R11
 	ANDQ    $0x20, R11
 	VMOVUPD 512(BP)(R11*1), Y3
@@ -8817,14 +8838,14 @@ without309:
 	VMOVUPD Y4, 576(BP)(R11*1)
 	ADDQ    $0x20, AX
 	TESTQ   $0x00000020, AX
-	JNZ     half293
+	JNZ     half295
 	ADDQ    $+192, AX
 	SUBQ    $0x20, R12
-	JGE     group288
+	JGE     group290
 
-rest290:
+rest292:
 	ADDQ       $0x20, R12
-	JLE        done292
+	JLE        done294
 	LEAQ       tail<>+0(SB), R11
 	SHLQ       $0x03, R12
 	SUBQ       R12, R11
@@ -8855,7 +8876,7 @@ rest290:
 	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	TESTQ      DX, DX
-	JZ         none310
+	JZ         none313
 	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 256(BP)
@@ -8883,31 +8904,31 @@ rest290:
 	LEAQ       256(BP), DX
 	SUBQ       AX, DX
 
-none310:
+none313:
 	TESTQ BX, BX
-	JZ    none311
+	JZ    none314
 	MOVQ  CX, BX
 
-none311:
+none314:
 	XORQ R12, R12
-	JMP  group288
+	JMP  group290
 
-done292:
+done294:
 	MOVQ  stride+40(FP), CX
 	SHLQ  $0x03, CX
 	ADDQ  x+32(FP), CX
 	MOVQ  CX, x+32(FP)
 	TESTQ DX, DX
-	JZ    none312
+	JZ    none315
 	MOVQ  tStride+56(FP), DX
 	SHLQ  $0x03, DX
 	ADDQ  t+48(FP), DX
 	MOVQ  DX, t+48(FP)
 
-none312:
+none315:
 	MOVQ       dst+16(FP), R11
 	CMPQ       R11, BX
-	JEQ        direct313
+	JEQ        direct316
 	MOVQ       n+72(FP), R12
 	ANDQ       $0x1f, R12
 	LEAQ       tail<>+0(SB), R13
@@ -8938,15 +8959,15 @@ none312:
 	VMOVUPD    480(R13), Y3
 	VMASKMOVPD Y2, Y3, -32(R11)(AX*1)
 
-direct313:
+direct316:
 	TESTQ BX, BX
-	JZ    none314
+	JZ    none317
 	MOVQ  dstStride+24(FP), BX
 	SHLQ  $0x03, BX
 	ADDQ  dst+16(FP), BX
 	MOVQ  BX, dst+16(FP)
 
-none314:
+none317:
 	MOVQ         words+96(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, R9
@@ -8988,9 +9009,9 @@ none314:
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
-	JNZ          row286
+	JNZ          row288
 
-last287:
+last289:
 	VZEROUPPER
 	RET
 
@@ -9040,9 +9061,9 @@ GLOBL bits64both<>(SB), RODATA|NOPTR, $64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last315
+	JEQ          last318
 	CMPQ         n+56(FP), $0x00
-	JEQ          last315
+	JEQ          last318
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -9076,10 +9097,10 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	VXORPS       Y3, Y3, Y3
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same317
+	JG           same320
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none318
+	JZ           none321
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -9090,7 +9111,7 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same317:
+same320:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9098,15 +9119,15 @@ same317:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other319
+	JNE   other322
 
-ready320:
+ready323:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none318:
+none321:
 	KMOVB        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Z7
@@ -9182,12 +9203,12 @@ none318:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group316:
+group319:
 	CMPQ         336(SP), $0x00
-	JG           same321
+	JG           same324
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none322
+	JZ           none325
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -9198,7 +9219,7 @@ group316:
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same321:
+same324:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9206,15 +9227,15 @@ same321:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other323
+	JNE   other326
 
-ready324:
+ready327:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none322:
+none325:
 	VMOVUPD          Z7, Z20
 	VFMADD213PD      Z5, Z6, Z20
 	VMOVUPD          Z8, Z21
@@ -9425,7 +9446,7 @@ none322:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group316
+	JG               group319
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z2, Y15
 	VEXTRACTF64X4    $0x01, Z3, Y16
@@ -9461,13 +9482,13 @@ none322:
 	VMOVSD           X2, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end327
+	JZ               end330
 	VXORPS           Y2, Y2, Y2
 	VXORPS           Y3, Y3, Y3
 	MOVQ             n+56(FP), BX
-	JMP              group316
+	JMP              group319
 
-other319:
+other322:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	VADDPD       Z0, Z7, Z7
 	KMOVB        R9, K1
@@ -9490,9 +9511,9 @@ other319:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready320
+	JMP          ready323
 
-other323:
+other326:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
 	VADDPD       Z0, Z15, Z15
 	KMOVB        R9, K1
@@ -9515,10 +9536,10 @@ other323:
 	VMOVUPD      192(AX), K1, Z15
 	VMOVUPD      Z15, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready324
+	JMP          ready327
 
-end327:
-last315:
+end330:
+last318:
 	VZEROUPPER
 	RET
 
@@ -9526,9 +9547,9 @@ last315:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSums64AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last328
+	JEQ          last331
 	CMPQ         n+56(FP), $0x00
-	JEQ          last328
+	JEQ          last331
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -9559,17 +9580,17 @@ TEXT ·bceSums64AVX512(SB), $512-128
 	VXORPS       Y1, Y1, Y1
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same330
+	JG           same333
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JZ           none331
+	JZ           none334
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same330:
+same333:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9577,15 +9598,15 @@ same330:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other332
+	JNE   other335
 
-ready333:
+ready336:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none331:
+none334:
 	KMOVB       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPD     (SI), Z7
@@ -9613,19 +9634,19 @@ none331:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group329:
+group332:
 	CMPQ 328(SP), $0x00
-	JG   same334
+	JG   same337
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JZ   none335
+	JZ   none338
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same334:
+same337:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9633,15 +9654,15 @@ same334:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other336
+	JNE   other339
 
-ready337:
+ready340:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none335:
+none338:
 	VMOVUPD          Z7, Z15
 	VFMADD213PD      Z5, Z6, Z15
 	VMOVUPD          Z8, Z16
@@ -9800,7 +9821,7 @@ none335:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group329
+	JG               group332
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z0, Y11
 	VEXTRACTF64X4    $0x01, Z1, Y12
@@ -9836,13 +9857,13 @@ none335:
 	VMOVSD           X0, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end340
+	JZ               end343
 	VXORPS           Y0, Y0, Y0
 	VXORPS           Y1, Y1, Y1
 	MOVQ             n+56(FP), BX
-	JMP              group329
+	JMP              group332
 
-other332:
+other335:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	KMOVB        R9, K1
 	VMOVUPD      Z7, Z8
@@ -9864,9 +9885,9 @@ other332:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready333
+	JMP          ready336
 
-other336:
+other339:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
 	KMOVB        R9, K1
 	VMOVUPD      Z11, Z12
@@ -9888,10 +9909,10 @@ other336:
 	VMOVUPD      192(AX), K1, Z11
 	VMOVUPD      Z11, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready337
+	JMP          ready340
 
-end340:
-last328:
+end343:
+last331:
 	VZEROUPPER
 	RET
 
@@ -9902,9 +9923,9 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last341
+	JEQ          last344
 	CMPQ         n+80(FP), $0x00
-	JEQ          last341
+	JEQ          last344
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -9947,10 +9968,10 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same343
+	JG           same346
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none344
+	JZ           none347
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -9961,7 +9982,7 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same343:
+same346:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -9969,15 +9990,15 @@ same343:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other345
+	JNE   other348
 
-ready346:
+ready349:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none344:
+none347:
 	KMOVB        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Z8
@@ -10053,14 +10074,14 @@ none344:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group342:
+group345:
 	TESTQ      DX, DX
-	JZ         none347
+	JZ         none350
 	TESTQ      $0x00000f00, AX
-	JNZ        same348
+	JNZ        same351
 	PREFETCHT0 16384(AX)
 
-same348:
+same351:
 	VMOVUPD  (CX), Z16
 	VMOVNTPD Z16, (AX)
 	VMOVUPD  64(CX), Z16
@@ -10073,12 +10094,12 @@ same348:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none347:
+none350:
 	CMPQ         344(SP), $0x00
-	JG           same349
+	JG           same352
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none350
+	JZ           none353
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -10089,7 +10110,7 @@ none347:
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same349:
+same352:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10097,19 +10118,19 @@ same349:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other351
+	JNE   other354
 
-ready352:
+ready355:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none350:
+none353:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into353
+	JEQ  into356
 
-entered354:
+entered357:
 	VMOVUPD          Z8, Z21
 	VFMADD213PD      Z6, Z7, Z21
 	VMOVUPD          Z9, Z22
@@ -10342,14 +10363,14 @@ entered354:
 	VADDPD           Z19, Z4, Z4
 	VMOVAPD          Z16, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out356
+	JEQ              out359
 
-left357:
+left360:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group342
+	JG            group345
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y16
@@ -10386,7 +10407,7 @@ left357:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end359
+	JZ            end362
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          scale+112(FP), R8
@@ -10394,9 +10415,9 @@ left357:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group342
+	JMP           group345
 
-other345:
+other348:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	VADDPD       Z1, Z8, Z8
 	KMOVB        R13, K1
@@ -10419,9 +10440,9 @@ other345:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready346
+	JMP          ready349
 
-other351:
+other354:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
 	VADDPD       Z1, Z16, Z16
 	KMOVB        R13, K1
@@ -10444,14 +10465,14 @@ other351:
 	VMOVUPD      192(BX), K1, Z16
 	VMOVUPD      Z16, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready352
+	JMP          ready355
 
-into353:
+into356:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered354
+	JMP  entered357
 
-out356:
+out359:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -10473,19 +10494,19 @@ out356:
 	VMOVUPD Z16, K3, 128(R9)
 	VMOVUPD 192(SP), Z16
 	VMOVUPD Z16, K4, 192(R9)
-	JMP     left357
+	JMP     left360
 
-end359:
-last341:
+end362:
+last344:
 	TESTQ DX, DX
-	JZ    none361
+	JZ    none364
 
-more360:
+more363:
 	TESTQ      $0x00000f00, AX
-	JNZ        same362
+	JNZ        same365
 	PREFETCHT0 16384(AX)
 
-same362:
+same365:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -10497,9 +10518,9 @@ same362:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more360
+	JNZ      more363
 
-none361:
+none364:
 	VZEROUPPER
 	RET
 
@@ -10510,9 +10531,9 @@ TEXT ·bceGrad64AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last363
+	JEQ          last366
 	CMPQ         n+80(FP), $0x00
-	JEQ          last363
+	JEQ          last366
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -10552,17 +10573,17 @@ TEXT ·bceGrad64AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same365
+	JG           same368
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JZ           none366
+	JZ           none369
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same365:
+same368:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10570,15 +10591,15 @@ same365:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other367
+	JNE   other370
 
-ready368:
+ready371:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none366:
+none369:
 	KMOVB       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPD     (R10), Z8
@@ -10606,14 +10627,14 @@ none366:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group364:
+group367:
 	TESTQ      DX, DX
-	JZ         none369
+	JZ         none372
 	TESTQ      $0x00000f00, AX
-	JNZ        same370
+	JNZ        same373
 	PREFETCHT0 16384(AX)
 
-same370:
+same373:
 	VMOVUPD  (CX), Z12
 	VMOVNTPD Z12, (AX)
 	VMOVUPD  64(CX), Z12
@@ -10626,19 +10647,19 @@ same370:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none369:
+none372:
 	CMPQ 336(SP), $0x00
-	JG   same371
+	JG   same374
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JZ   none372
+	JZ   none375
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same371:
+same374:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10646,19 +10667,19 @@ same371:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other373
+	JNE   other376
 
-ready374:
+ready377:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none372:
+none375:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into375
+	JEQ  into378
 
-entered376:
+entered379:
 	VMOVUPD          Z8, Z17
 	VFMADD213PD      Z6, Z7, Z17
 	VMOVUPD          Z9, Z18
@@ -10839,14 +10860,14 @@ entered376:
 	VADDPD           Z15, Z2, Z2
 	VMOVAPD          Z12, Z1
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out378
+	JEQ              out381
 
-left379:
+left382:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group364
+	JG            group367
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y12
@@ -10883,7 +10904,7 @@ left379:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end381
+	JZ            end384
 	VXORPS        Y1, Y1, Y1
 	VXORPS        Y2, Y2, Y2
 	MOVQ          scale+112(FP), R8
@@ -10891,9 +10912,9 @@ left379:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group364
+	JMP           group367
 
-other367:
+other370:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	KMOVB        R13, K1
 	VMOVUPD      Z8, Z9
@@ -10915,9 +10936,9 @@ other367:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready368
+	JMP          ready371
 
-other373:
+other376:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
 	KMOVB        R13, K1
 	VMOVUPD      Z12, Z14
@@ -10939,14 +10960,14 @@ other373:
 	VMOVUPD      192(BX), K1, Z12
 	VMOVUPD      Z12, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready374
+	JMP          ready377
 
-into375:
+into378:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered376
+	JMP  entered379
 
-out378:
+out381:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -10968,19 +10989,19 @@ out378:
 	VMOVUPD Z12, K3, 128(R9)
 	VMOVUPD 192(SP), Z12
 	VMOVUPD Z12, K4, 192(R9)
-	JMP     left379
+	JMP     left382
 
-end381:
-last363:
+end384:
+last366:
 	TESTQ DX, DX
-	JZ    none383
+	JZ    none386
 
-more382:
+more385:
 	TESTQ      $0x00000f00, AX
-	JNZ        same384
+	JNZ        same387
 	PREFETCHT0 16384(AX)
 
-same384:
+same387:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -10992,9 +11013,9 @@ same384:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more382
+	JNZ      more385
 
-none383:
+none386:
 	VZEROUPPER
 	RET
 
@@ -11017,9 +11038,9 @@ TEXT ·weightedBCE64AVX512(SB), NOSPLIT, $8-136
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z11
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
 	CMPQ         rows+64(FP), $0x00
-	JZ           last386
+	JZ           last389
 
-row385:
+row388:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+104(FP), AX
@@ -11030,15 +11051,15 @@ row385:
 	XORQ         AX, AX
 	MOVQ         n+72(FP), R12
 	TESTQ        R12, R12
-	JZ           done389
+	JZ           done392
 
-group387:
+group390:
 	MOVQ  $-1, R11
 	CMPQ  R12, $0x20
-	JAE   whole388
+	JAE   whole391
 	BZHIQ R12, R11, R11
 
-whole388:
+whole391:
 	MOVQ       R11, (SP)
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
@@ -11051,14 +11072,14 @@ whole388:
 	KORW       K1, K3, K3
 	VMOVAPD.Z  Z10, K1, Z16
 	TESTQ      DX, DX
-	JZ         hard390
+	JZ         hard393
 	VMOVUPD.Z  (DX)(AX*1), K3, Z16
 
-hard390:
+hard393:
 	VMOVUPD.Z (CX)(AX*1), K3, Z18
 	VXORPS    Y5, Y5, Y5
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain391
+	JEQ       plain394
 	VSUBPD    Z14, Z18, Z5
 	VSUBPD    Z18, Z5, Z17
 	VSUBPD    Z17, Z5, Z19
@@ -11069,7 +11090,7 @@ hard390:
 	VMOVUPD   Z5, Z18
 	VMOVUPD   Z19, Z5
 
-plain391:
+plain394:
 	VXORPS      Y6, Y6, Y6
 	VCMPPD      $0x15, Z6, Z18, K1
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z5, K1, Z5
@@ -11081,14 +11102,14 @@ plain391:
 	KORW        K4, K6, K6
 	VMOVAPD.Z   Z10, K4, Z19
 	TESTQ       DX, DX
-	JZ          hard392
+	JZ          hard395
 	VMOVUPD.Z   64(DX)(AX*1), K6, Z19
 
-hard392:
+hard395:
 	VMOVUPD.Z 64(CX)(AX*1), K6, Z21
 	VXORPS    Y7, Y7, Y7
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain393
+	JEQ       plain396
 	VSUBPD    Z14, Z21, Z7
 	VSUBPD    Z21, Z7, Z20
 	VSUBPD    Z20, Z7, Z22
@@ -11099,7 +11120,7 @@ hard392:
 	VMOVUPD   Z7, Z21
 	VMOVUPD   Z22, Z7
 
-plain393:
+plain396:
 	VXORPS           Y6, Y6, Y6
 	VCMPPD           $0x15, Z6, Z21, K4
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K4, Z7
@@ -11152,7 +11173,7 @@ plain393:
 	VMOVAPD          Z18, K1, Z21
 	VADDPD           Z16, Z18, Z18
 	TESTQ            BX, BX
-	JZ               none394
+	JZ               none397
 	VADDPD           Z10, Z22, Z16
 	VDIVPD           Z16, Z22, Z24
 	VMULPD           Z13, Z18, Z16
@@ -11163,7 +11184,7 @@ plain393:
 	KMOVB            (SP), K1
 	VMOVUPD          Z26, K1, (BX)(AX*1)
 
-none394:
+none397:
 	VMAXPD           Z12, Z22, Z16
 	VMINPD           Z12, Z22, Z24
 	VADDPD           Z24, Z16, Z26
@@ -11205,10 +11226,10 @@ none394:
 	VSUBPD           Z21, Z16, Z16
 	VMOVAPD.Z        Z16, K3, Z16
 	TESTQ            R8, R8
-	JZ               without395
+	JZ               without398
 	VMOVUPD          Z16, (R8)(AX*1)
 
-without395:
+without398:
 	VMULPD.Z     Z25, Z23, K5, Z23
 	VMOVUPD      64(SI)(AX*1), Z17
 	VFNMADD231PD 64(SI)(AX*1), Z19, Z17
@@ -11217,7 +11238,7 @@ without395:
 	VMOVAPD      Z17, K4, Z18
 	VADDPD       Z19, Z17, Z17
 	TESTQ        BX, BX
-	JZ           none396
+	JZ           none399
 	VADDPD       Z10, Z23, Z19
 	VDIVPD       Z19, Z23, Z21
 	VMULPD       Z13, Z17, Z19
@@ -11228,7 +11249,7 @@ without395:
 	KMOVB        1(SP), K1
 	VMOVUPD      Z22, K1, 64(BX)(AX*1)
 
-none396:
+none399:
 	VMAXPD           Z12, Z23, Z19
 	VMINPD           Z12, Z23, Z21
 	VADDPD           Z21, Z19, Z22
@@ -11270,24 +11291,29 @@ none396:
 	VSUBPD           Z18, Z19, Z19
 	VMOVAPD.Z        Z19, K6, Z19
 	TESTQ            R8, R8
-	JZ               without397
+	JZ               without400
 	VMOVUPD          Z19, 64(R8)(AX*1)
 
-without397:
+without400:
 	VADDPD    Z19, Z16, Z16
+	MOVQ      n+72(FP), R13
+	SHLQ      $0x03, R13
+	SUBQ      AX, R13
+	CMPQ      R13, $0x00000080
+	JLE       short401
 	KMOVB     2(R9)(R11*1), K1
 	KMOVB     2(R10)(R11*1), K3
 	KORW      K1, K3, K3
 	VMOVAPD.Z Z10, K1, Z17
 	TESTQ     DX, DX
-	JZ        hard398
+	JZ        hard402
 	VMOVUPD.Z 128(DX)(AX*1), K3, Z17
 
-hard398:
+hard402:
 	VMOVUPD.Z 128(CX)(AX*1), K3, Z19
 	VXORPS    Y8, Y8, Y8
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain399
+	JEQ       plain403
 	VSUBPD    Z14, Z19, Z8
 	VSUBPD    Z19, Z8, Z18
 	VSUBPD    Z18, Z8, Z20
@@ -11298,7 +11324,7 @@ hard398:
 	VMOVUPD   Z8, Z19
 	VMOVUPD   Z20, Z8
 
-plain399:
+plain403:
 	VXORPS      Y6, Y6, Y6
 	VCMPPD      $0x15, Z6, Z19, K1
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
@@ -11310,14 +11336,14 @@ plain399:
 	KORW        K4, K6, K6
 	VMOVAPD.Z   Z10, K4, Z20
 	TESTQ       DX, DX
-	JZ          hard400
+	JZ          hard404
 	VMOVUPD.Z   192(DX)(AX*1), K6, Z20
 
-hard400:
+hard404:
 	VMOVUPD.Z 192(CX)(AX*1), K6, Z22
 	VXORPS    Y9, Y9, Y9
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain401
+	JEQ       plain405
 	VSUBPD    Z14, Z22, Z9
 	VSUBPD    Z22, Z9, Z21
 	VSUBPD    Z21, Z9, Z23
@@ -11328,7 +11354,7 @@ hard400:
 	VMOVUPD   Z9, Z22
 	VMOVUPD   Z23, Z9
 
-plain401:
+plain405:
 	VXORPS           Y6, Y6, Y6
 	VCMPPD           $0x15, Z6, Z22, K4
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K4, Z9
@@ -11381,7 +11407,7 @@ plain401:
 	VMOVAPD          Z19, K1, Z22
 	VADDPD           Z17, Z19, Z19
 	TESTQ            BX, BX
-	JZ               none402
+	JZ               none406
 	VADDPD           Z10, Z23, Z17
 	VDIVPD           Z17, Z23, Z25
 	VMULPD           Z13, Z19, Z17
@@ -11392,7 +11418,7 @@ plain401:
 	KMOVB            2(SP), K1
 	VMOVUPD          Z27, K1, 128(BX)(AX*1)
 
-none402:
+none406:
 	VMAXPD           Z12, Z23, Z17
 	VMINPD           Z12, Z23, Z25
 	VADDPD           Z25, Z17, Z27
@@ -11434,10 +11460,10 @@ none402:
 	VSUBPD           Z22, Z17, Z17
 	VMOVAPD.Z        Z17, K3, Z17
 	TESTQ            R8, R8
-	JZ               without403
+	JZ               without407
 	VMOVUPD          Z17, 128(R8)(AX*1)
 
-without403:
+without407:
 	VMULPD.Z     Z26, Z24, K5, Z24
 	VMOVUPD      192(SI)(AX*1), Z18
 	VFNMADD231PD 192(SI)(AX*1), Z20, Z18
@@ -11446,7 +11472,7 @@ without403:
 	VMOVAPD      Z18, K4, Z19
 	VADDPD       Z20, Z18, Z18
 	TESTQ        BX, BX
-	JZ           none404
+	JZ           none408
 	VADDPD       Z10, Z24, Z20
 	VDIVPD       Z20, Z24, Z22
 	VMULPD       Z13, Z18, Z20
@@ -11457,7 +11483,7 @@ without403:
 	KMOVB        3(SP), K1
 	VMOVUPD      Z23, K1, 192(BX)(AX*1)
 
-none404:
+none408:
 	VMAXPD           Z12, Z24, Z20
 	VMINPD           Z12, Z24, Z22
 	VADDPD           Z22, Z20, Z23
@@ -11499,12 +11525,14 @@ none404:
 	VSUBPD           Z19, Z20, Z20
 	VMOVAPD.Z        Z20, K6, Z20
 	TESTQ            R8, R8
-	JZ               without405
+	JZ               without409
 	VMOVUPD          Z20, 192(R8)(AX*1)
 
-without405:
-	VADDPD  Z20, Z17, Z17
-	VADDPD  Z17, Z16, Z16
+without409:
+	VADDPD Z20, Z17, Z17
+	VADDPD Z17, Z16, Z16
+
+short401:
 	VADDPD  Z16, Z3, Z17
 	VMAXPD  Z16, Z3, Z18
 	VMINPD  Z16, Z3, Z16
@@ -11514,26 +11542,26 @@ without405:
 	VMOVAPD Z17, Z3
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R12
-	JG      group387
+	JG      group390
 
-done389:
+done392:
 	MOVQ  stride+40(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, CX
 	TESTQ DX, DX
-	JZ    none406
+	JZ    none410
 	MOVQ  tStride+56(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, DX
 
-none406:
+none410:
 	TESTQ BX, BX
-	JZ    none407
+	JZ    none411
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, BX
 
-none407:
+none411:
 	MOVQ          words+96(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, R9
@@ -11573,8 +11601,8 @@ none407:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row385
+	JNZ           row388
 
-last386:
+last389:
 	VZEROUPPER
 	RET
