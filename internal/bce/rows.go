@@ -390,6 +390,10 @@ func (w *Work[T]) setParams() (anySlow bool) {
 	_, most := gradientScale[T]()
 	for i, s0 := range w.c.Threshold {
 		p := &w.params[i]
+		if i > 0 && sameBits(s0, w.c.Threshold[i-1]) && (!gradient || sameBits(w.c.Scale[i], w.c.Scale[i-1])) {
+			*p, w.slow[i] = w.params[i-1], w.slow[i-1]
+			continue
+		}
 		hi := T(s0)
 		lo := s0 - float64(hi)
 		slow := nothing
@@ -410,6 +414,8 @@ func (w *Work[T]) setParams() (anySlow bool) {
 	}
 	return anySlow
 }
+
+func sameBits(a, b float64) bool { return math.Float64bits(a) == math.Float64bits(b) }
 
 // slopes completes the gradient, and sums up the thresholds' derivatives.
 func (w *Work[T]) slopes(a *kernel.BCEArgs[T]) {

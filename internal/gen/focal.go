@@ -12,20 +12,20 @@ import (
 // writes terms in place of their sum.
 type focalKind struct{ weighted, terms bool }
 
-// An x86Focal emits the kernel of focal binary cross-entropy in three loops, each
-// through all elements: a processor cannot look far enough ahead to hide the latency of
-// the whole formula.
+// An x86Focal emits the kernel of focal binary cross-entropy in two loops, on AVX-512
+// three, each through all elements: a processor cannot look far enough ahead to hide the
+// latency of the whole formula.
 type x86Focal struct {
 	*vec
 	focalKind
 	arithmetic  x86Arithmetic
 	focal       focal[[]vreg]
 	side        int         // registers that go through a formula side by side
-	sides       *sides      // of the third loop
+	sides       *sides      // of the last loop
 	some, ready string      // AVX2: labels
 	kept, off   gpreg       // what the loops leave for the next: of four registers keptLen quantities
-	dst, out    gpreg       // of the third loop
-	factor, f   op          // AVX-512: registers
+	dst, out    gpreg       // of the last loop
+	factor, f   op          // of the row, and the exponent
 	exist       operand.Mem // AVX-512: the elements that exist, as bits
 	buffer      operand.Mem // AVX2: of a rest
 }
@@ -40,7 +40,9 @@ func emitFocal(v *vec, kind focalKind) {
 	v.CMPQ(v.argument("rows"), operand.U8(0))
 	v.JEQ(operand.LabelRef(last))
 	f.exponentials()
-	f.quotients()
+	if !f.ahead() {
+		f.quotients()
+	}
 	f.elements()
 	v.Label(last)
 	v.VZEROUPPER()
@@ -98,10 +100,8 @@ func (f *x86Focal) exponentials() {
 		}
 		for first := 0; first < 4; first += f.side {
 			var down, lacks []vreg
-			var signs []mask
 			for i := first; i < first+f.side; i++ {
-				y, d, short, pos := f.argument(s, i, f.place(from, i), p)
-				signs = append(signs, pos)
+				y, d, short := f.argument(s, i, f.place(from, i), p)
 				if down = append(down, d); f.weighted {
 					lacks = append(lacks, short)
 				}
@@ -114,9 +114,6 @@ func (f *x86Focal) exponentials() {
 			e, c := f.focal.exponential(down, short)
 			for k := range e {
 				i := first + k
-				if !v.wide() {
-					v.xor(e[k], signs[k], e[k])
-				}
 				v.move(e[k], f.keptAt(i, 1))
 				v.move(c[k], f.keptAt(i, 2))
 			}
@@ -148,29 +145,6 @@ func (f *x86Focal) exponentials() {
 	v.Label(done)
 }
 
-// quotients emits the second loop.
-func (f *x86Focal) quotients() {
-	v, end := f.vec, f.GP64()
-	side := 4
-	f.begin(side, 1, math.Copysign(0, -1))
-	v.MOVQ(f.kept, end)
-	v.Load(v.Param("kept"), f.kept)
-	group := v.newLabel("quotients")
-	v.Label(group)
-	for first := 0; first < 4; first += f.side {
-		e := f.again(1, first)
-		f.magnitudes(e)
-		q, excess := f.focal.quotient(f.again(0, first), e, f.again(2, first))
-		for k := range q {
-			v.move(excess[k], f.keptAt(first+k, 2))
-			v.move(q[k], f.keptAt(first+k, 3))
-		}
-	}
-	v.ADDQ(operand.I32(keptLen*4*v.bytes), f.kept)
-	v.CMPQ(f.kept, end)
-	v.JNE(operand.LabelRef(group))
-}
-
 // again loads a quantity of the registers from first on.
 func (f *x86Focal) again(quantity, first int) (r []vreg) {
 	for i := first; i < first+f.side; i++ {
@@ -179,22 +153,12 @@ func (f *x86Focal) again(quantity, first int) (r []vreg) {
 	return r
 }
 
-// magnitudes takes the signs of the sides from e, on AVX2.
-func (f *x86Focal) magnitudes(e []vreg) {
-	if f.wide() {
-		return
-	}
-	for _, r := range e {
-		f.and(r, f.constant(allButSign), r)
-	}
-}
-
-// keptLen is the number of quantities that are kept of an element: y, e, on AVX2 with the
-// sign of the side, what e lacks and later the error of q, and q.
+// keptLen is the number of quantities that are kept of an element: y, e, what e lacks and on
+// AVX-512 later the error of q, and q.
 const keptLen = 4
 
-// buffered reports whether the first loop takes it that all elements of a group take
-// part, for others copies them to the buffer: of float32 on AVX2, where masks are dear.
+// buffered reports whether the formula takes it that all elements of a group take
+// part, and others are copied to the buffer: of float32 on AVX2, where masks are dear.
 func (f *x86Focal) buffered() bool { return !f.wide() && !f.double() && !f.weighted }
 
 // bitsOf is the place of the bits of a group.
@@ -227,11 +191,11 @@ func (s *sides) leading(i int) vreg {
 	return part
 }
 
-// argument returns y of register i, whose elements are at x, -|y|, with thresholds what
-// it is short of, and which are positives: on AVX2 their signs.
-func (f *x86Focal) argument(s *sides, i int, x operand.Mem, p gpreg) (y, down, short vreg, pos mask) {
+// argument returns y of register i, whose elements are at x, -|y|, and with thresholds what
+// it is short of.
+func (f *x86Focal) argument(s *sides, i int, x operand.Mem, p gpreg) (y, down, short vreg) {
 	f.prefetch(x, i)
-	var part mask
+	var pos, part mask // of AVX2 their signs
 	if f.wide() {
 		pos = s.mask(s.pos, i)
 		part = f.union(s.mask(s.neg, i), pos)
@@ -250,7 +214,7 @@ func (f *x86Focal) argument(s *sides, i int, x operand.Mem, p gpreg) (y, down, s
 	case f.weighted:
 		f.load(part, x, y)
 		y, down, short = f.sigmoidArgument(y, pos, part, p)
-		return y, down, short, pos
+		return y, down, short
 	case f.buffered():
 		f.xor(pos, x, y)
 	case f.wide():
@@ -261,7 +225,7 @@ func (f *x86Focal) argument(s *sides, i int, x operand.Mem, p gpreg) (y, down, s
 		y = f.partOf(part, y)
 		f.xor(y, pos, y)
 	}
-	return y, f.minusMagnitude(y), nil, pos
+	return y, f.minusMagnitude(y), nil
 }
 
 // keptAt is the place of a quantity of register i of the group.
@@ -275,7 +239,7 @@ func (f *x86Focal) next() {
 	f.ADDQ(operand.I32(4*f.bytes), f.off)
 }
 
-// elements emits the third loop.
+// elements emits the last loop.
 func (f *x86Focal) elements() {
 	v := f.vec
 	f.begin(2, append(coefficients(coef.Log1pHyperbolic32[:]), 1, 0.5)...)
@@ -286,22 +250,23 @@ func (f *x86Focal) elements() {
 	if f.terms {
 		f.out = v.param("terms")
 	}
+	f.f, f.factor = v.kept(at(v.param("exponent"), 0)), v.kept(at(v.param("p"), 0))
 	if v.wide() {
-		f.f, f.factor = v.kept(at(v.param("exponent"), 0)), v.kept(at(v.param("p"), 0))
 		f.exist = v.AllocLocal(8)
 	}
 	f.focal.exponent = func() []vreg {
-		r := f.number(f.f, "exponent")
+		r := v.asRegister(f.f)
 		return repeated(f.side, func() vreg { return r })
+	}
+	for first := 0; first < 4 && f.ahead(); first += f.side {
+		f.laterQuotients(first, 0)
 	}
 	var sum *accumulator
 	if !f.terms {
 		sum = newAccumulator(v)
 	}
 	(&rowLoop{vec: v, rows: rows, some: true}).eachRow(func() {
-		if v.wide() {
-			v.setKept(at(v.param("p"), 0), f.factor)
-		}
+		v.setKept(at(v.param("p"), 0), f.factor)
 		if sum != nil {
 			sum.clear()
 		}
@@ -337,8 +302,8 @@ func (f *x86Focal) elements() {
 	v.Label(done)
 }
 
-// row emits the third loop through a row. On AVX2 the derivatives of what is left at
-// the end go through the buffer.
+// row emits the last loop through a row. On AVX2 the derivatives of what is left at the end go
+// through the buffer.
 func (f *x86Focal) row(sum *accumulator) {
 	var (
 		size  = 4 * f.perReg() // elements of a group
@@ -398,49 +363,99 @@ func (f *x86Focal) place(base gpreg, i int) operand.Mem {
 	return f.element(base, f.off, i)
 }
 
-// allButSign is a NaN whose bits are all ones but the sign; as a float32, too.
-var allButSign = math.Float64frombits(math.MaxInt64)
-
 // four evaluates a group, stores the derivatives and adds or stores the terms.
 func (f *x86Focal) four(sum *accumulator) {
-	var terms [4]vreg
+	var waiting [2]op
 	for first := 0; first < 4; first += f.side {
-		f.focal.powers = func(d []vreg) {
-			for i, r := range d {
-				f.move(f.place(f.param("powers"), first+i), r)
-			}
-		}
-		e := f.again(1, first)
-		f.magnitudes(e)
-		t, g := f.focal.element(func() []vreg { return f.again(0, first) }, e, f.again(3, first), f.again(2, first))
-		for k, term := range t {
-			i := first + k
-			f.finish(i, term, g[k])
+		terms := f.beside(first)
+		for k, term := range terms {
+			// Registers of the same lanes in the two virtual vectors of a group.
+			i, lanes := first+k, (first+k)%f.regs()
 			switch {
 			case f.terms:
 				f.move(term, f.place(f.out, i))
-			case f.wide():
-				terms[i] = term
+			case i/f.regs()%2 == 0:
+				waiting[lanes] = f.later(term, i)
 			default:
-				f.move(term, f.keptAt(i, 0))
+				f.add(term, waiting[lanes], term)
+				sum.take(&half{number: lanes}, term)
 			}
 		}
 	}
-	if f.terms {
-		return
+}
+
+// later keeps terms of register i of the group for a while, on AVX2 in place of their
+// arguments.
+func (f *x86Focal) later(terms vreg, i int) op {
+	if f.wide() {
+		return terms
 	}
-	for i := range f.regs() {
-		for k := i; k < len(terms); k += 2 * f.regs() {
-			// Registers of the same lanes in the two virtual vectors of a group.
-			if other := op(terms[k+f.regs()]); f.wide() {
-				f.add(terms[k], other, terms[k])
-			} else {
-				terms[k] = f.inRegister(f.keptAt(k, 0))
-				f.add(terms[k], f.keptAt(k+f.regs(), 0), terms[k])
-			}
-			sum.take(&half{number: i}, terms[k])
+	f.move(terms, f.keptAt(i, 0))
+	return f.keptAt(i, 0)
+}
+
+// ahead reports whether the quotients of a group are made with the one before, where they
+// keep nothing waiting, and their errors with the rest: on AVX2. With the slower
+// operations of AVX-512 the loads for that take longer.
+func (f *x86Focal) ahead() bool { return !f.wide() }
+
+// quotients emits, on AVX-512, the loop that makes q and its error.
+func (f *x86Focal) quotients() {
+	v, end := f.vec, f.GP64()
+	f.begin(4, 1, math.Copysign(0, -1))
+	v.MOVQ(f.kept, end)
+	v.Load(v.Param("kept"), f.kept)
+	group := v.newLabel("quotients")
+	v.Label(group)
+	for first := 0; first < 4; first += f.side {
+		e, y := f.again(1, first), f.again(0, first)
+		u := f.focal.numerator(y, e)
+		q := f.focal.quotient(e, u)
+		excess := f.focal.excess(y, e, f.again(2, first), u, q, f.focal.complement(q))
+		for k := range q {
+			v.move(excess[k], f.keptAt(first+k, 2))
+			v.move(q[k], f.keptAt(first+k, 3))
 		}
 	}
+	v.ADDQ(operand.I32(keptLen*4*v.bytes), f.kept)
+	v.CMPQ(f.kept, end)
+	v.JNE(operand.LabelRef(group))
+}
+
+// laterQuotients keeps the quotients of the registers from first on of a later group.
+func (f *x86Focal) laterQuotients(first, later int) {
+	group := operand.Mem{Base: f.kept, Disp: later * keptLen * 4 * f.bytes}
+	var y, e []vreg
+	for i := first; i < first+f.side; i++ {
+		y, e = append(y, f.inRegister(f.register(group, i))), append(e, f.inRegister(f.register(group, 4+i)))
+	}
+	for k, q := range f.focal.quotient(e, f.focal.numerator(y, e)) {
+		f.move(q, f.register(group, 4*3+first+k))
+	}
+}
+
+// beside evaluates the registers from first on, as many as go side by side, stores their
+// derivatives and returns their terms.
+func (f *x86Focal) beside(first int) []vreg {
+	f.focal.powers = func(d []vreg) {
+		for k, r := range d {
+			f.move(f.place(f.param("powers"), first+k), r)
+		}
+	}
+	y, e, q := func() []vreg { return f.again(0, first) }, f.again(1, first), f.again(3, first)
+	p, excess := f.focal.complement(q), f.again(2, first)
+	if f.ahead() {
+		sign := y()
+		excess = f.focal.excess(sign, e, excess, f.focal.numerator(sign, e), q, p)
+	}
+	terms, g := f.focal.element(y, e, q, p, excess)
+	for k, term := range terms {
+		f.finish(first+k, term, g[k])
+	}
+	if f.ahead() {
+		f.laterQuotients(first, 1)
+	}
+	return terms
 }
 
 // minusMagnitude returns -|y|.
@@ -488,36 +503,30 @@ func (v *vec) sigmoidArgument(x vreg, pos, part mask, p gpreg) (y, down, short v
 	return s, v.minusMagnitude(s), y
 }
 
-// number returns a register of the number that an argument points to: r itself where
-// there is one.
-func (f *x86Focal) number(r op, argument string) vreg {
-	if r != nil {
-		return r.(vreg)
-	}
-	n := f.reg()
-	f.broadcast(at(f.param(argument), 0), n)
-	return n
-}
-
 // finish multiplies the terms and the derivatives of register i by the factors and
 // stores these. Where no part is taken both are 0; on AVX2 the sign may be wrong.
 func (f *x86Focal) finish(i int, term, g vreg) {
-	var pos mask // on AVX2 the signs
-	factor := f.reg()
+	var pos mask
+	var factor op
 	if f.wide() {
 		pos = f.sides.mask(f.sides.pos, i)
-		f.move(f.factor, factor)
-		f.flip(pos, factor)
+		r := f.reg()
+		f.move(f.factor, r)
+		f.flip(pos, r)
+		factor = r
 	} else {
-		pos = f.inRegister(f.keptAt(i, 1))
-		f.and(pos, f.constant(math.Copysign(0, -1)), factor)
-		f.xor(factor, f.number(nil, "p"), factor)
+		pos = f.leadingBits(f.sides.bitsOf(f.sides.pos), i)
+		r := f.reg()
+		f.and(pos, f.constant(math.Copysign(0, -1)), r)
+		f.xor(r, f.factor, r)
+		factor = r
 	}
 	if f.weighted {
 		w, p := f.inRegister(f.place(f.param("negWeight"), i)), f.inRegister(f.place(f.param("posWeight"), i))
 		f.choose(pos, p, w, w)
-		f.mul(factor, w, factor)
 		f.mul(term, w, term)
+		f.mul(w, factor, w)
+		factor = w
 	}
 	if f.wide() {
 		f.mulKeep(f.union(f.sides.mask(f.sides.neg, i), pos), g, factor, g)

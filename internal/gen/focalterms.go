@@ -55,9 +55,9 @@ type arithmetic[R any] interface {
 	ifAtLeast(argument string, least int, body func()) // only if an argument is
 }
 
-// A focal emits the arithmetic that kernel.focalElement specifies, in three stages.
-// A processor that looks ahead finds enough to do where some registers go through
-// one stage before the next.
+// A focal emits the arithmetic that kernel.focalElement specifies, in three stages:
+// the exponential, the quotient and the rest. A processor that looks ahead finds enough
+// to do where some registers go through one stage before the next.
 type focal[R any] struct {
 	arithmetic[R]
 	elem
@@ -191,30 +191,47 @@ func (f focal[R]) logParts(g, c R) (h, low R) {
 	return h, c
 }
 
-// quotient is the second stage: q and its error, of kernel.focalElement. It overwrites y,
-// e and c.
-func (f focal[R]) quotient(y, e, c R) (q, excess R) {
-	p, q := f.constantIn(1), f.temp()
-	excess = f.whereSign(y, e, p)
-	f.plus(e, p, q)
-	f.over(excess, q, q)
-	f.minus(p, q, p)
-	f.larger(q, p, p)
-	f.minus(excess, q, excess)
-	f.subProduct(q, e, excess)
-	f.otherSign(y, y)
-	f.flip(c, y, c)
-	f.addProduct(c, p, excess)
-	f.times(excess, p, excess)
-	f.drop(y, e, c, p)
-	return q, excess
+// numerator is that of σ in kernel.focalElement.
+func (f focal[R]) numerator(y, e R) (u R) {
+	one := f.constantIn(1)
+	u = f.whereSign(y, e, one)
+	f.drop(one)
+	return u
 }
 
-// element is the third stage, the rest of kernel.focalElement: the term and the derivative.
-// again gives y in a new register. It drops the others.
-func (f focal[R]) element(again func() R, e, q, excess R) (term, derivative R) {
-	p := f.constantIn(1)
+// quotient is q of kernel.focalElement.
+func (f focal[R]) quotient(e, u R) (q R) {
+	q = f.temp()
+	one := f.constantIn(1)
+	f.plus(e, one, one)
+	f.over(u, one, q)
+	f.drop(one)
+	return q
+}
+
+// complement is 1 - q.
+func (f focal[R]) complement(q R) (p R) {
+	p = f.constantIn(1)
 	f.minus(p, q, p)
+	return p
+}
+
+// excess is the error of q in kernel.focalElement, p being 1 - q. It overwrites y, c and u.
+func (f focal[R]) excess(y, e, c, u, q, p R) R {
+	f.minus(u, q, u)
+	f.subProduct(q, e, u)
+	f.otherSign(y, y)
+	f.flip(c, y, c)
+	f.larger(q, p, y)
+	f.addProduct(c, y, u)
+	f.times(u, y, u)
+	f.drop(y, c)
+	return u
+}
+
+// element is the rest of kernel.focalElement: the term and the derivative. again gives y
+// in a new register. It drops the others.
+func (f focal[R]) element(again func() R, e, q, p, excess R) (term, derivative R) {
 	// s = max(y, 0) + log(1+e)
 	b, z := f.temp(), f.temp()
 	f.smaller(q, p, b)

@@ -582,7 +582,7 @@ var focalKernels = []*kernel{
 		name: "FocalBlock", types: elems,
 		params: "a *FocalArgs[T]",
 		doc: `writes the sums of the focal terms of every row, or the terms, and the gradient.
-			Kept has four numbers for each of 64 elements of every word.`,
+			Kept has four numbers for each of 64 elements of every word and of one more.`,
 		optional: "sum, terms, powers, negWeight, posWeight",
 		forms: []form{
 			focalForm("Terms", "a.Terms != nil", focalKind{terms: true}),

@@ -272,8 +272,13 @@ func (f *neonFocal) register(number int) *vecReg {
 	v.free(sign)
 	e, c := f.focal.exponential(down, shift)
 	f.focal.powers = func(d *vecReg) { v.load(f.powers.place(number), d) }
-	q, excess := f.focal.quotient(v.copied(y), v.copied(e), c)
-	result, g := f.focal.element(func() *vecReg { return v.copied(y) }, e, q, excess)
+	again := func() *vecReg { return v.copied(y) }
+	sign = again()
+	u := f.focal.numerator(sign, e)
+	q := f.focal.quotient(e, u)
+	p := f.focal.complement(q)
+	excess := f.focal.excess(sign, e, c, u, q, p)
+	result, g := f.focal.element(again, e, q, p, excess)
 	v.free(y)
 	v.mul(g, factor, g)
 	v.store(g, f.dst.place(number))

@@ -126,7 +126,7 @@ func Focal[T Float](a *FocalArgs[T]) {
 		length = min(length, focalElements)
 	}
 	rows := max(1, focalElements/length)
-	a.Kept = ResizeAligned(a.Kept, 4*rows*length)
+	a.Kept = ResizeAligned(a.Kept, 4*(rows*length+64))
 	for i := 0; i < all.Rows; i += rows {
 		a.Rows = min(rows, all.Rows-i)
 		total := 0.0

@@ -6,7 +6,7 @@
 
 // func focalBlockTerms32AVX2(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalBlockTerms32AVX2(SB), NOSPLIT, $192-152
+TEXT ·focalBlockTerms32AVX2(SB), NOSPLIT, $256-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
@@ -35,132 +35,128 @@ ready4:
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	VXORPS       (R10)(AX*1), Y0, Y1
-	VORPS        f32_80000000<>+0(SB), Y1, Y2
-	VMOVUPS      Y1, (CX)
-	VPBROADCASTD (DI)(R9*1), Y1
-	VPSLLVD      signs32_8<>+0(SB), Y1, Y1
-	VANDPS       f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       32(R10)(AX*1), Y1, Y3
-	VORPS        f32_80000000<>+0(SB), Y3, Y4
-	VMOVUPS      Y3, 32(CX)
-	VMOVUPS      f32_c2b00f34<>+0(SB), Y3
-	VMAXPS       Y3, Y2, Y2
-	VMAXPS       Y3, Y4, Y4
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VMOVUPS      Y3, Y5
-	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y6
-	VFMADD231PS  Y6, Y2, Y3
-	VFMADD231PS  Y6, Y4, Y5
-	VMOVUPS      f32_4b40007f<>+0(SB), Y7
-	VSUBPS       Y7, Y3, Y6
-	VSUBPS       Y7, Y5, Y7
-	VMOVUPS      f32_bf317218<>+0(SB), Y8
-	VFMADD231PS  Y8, Y6, Y2
-	VFMADD231PS  Y8, Y7, Y4
-	VMOVUPS      f32_3102e308<>+0(SB), Y8
-	VFMADD231PS  Y8, Y6, Y2
-	VFMADD231PS  Y8, Y7, Y4
+	VXORPS       (R10)(AX*1), Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y1
+	VMOVUPS      Y0, (CX)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_8<>+0(SB), Y0, Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       32(R10)(AX*1), Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y2
+	VMOVUPS      Y0, 32(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
+	VMAXPS       Y0, Y1, Y1
+	VMAXPS       Y0, Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y0
+	VMOVUPS      Y0, Y3
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y4
+	VFMADD231PS  Y4, Y1, Y0
+	VFMADD231PS  Y4, Y2, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y5
+	VSUBPS       Y5, Y0, Y4
+	VSUBPS       Y5, Y3, Y5
+	VMOVUPS      f32_bf317218<>+0(SB), Y6
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y2
+	VMOVUPS      f32_3102e308<>+0(SB), Y6
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y2
+	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y3, Y3
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y2, Y2, Y6
-	VMULPS       Y4, Y4, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VMULPS       Y1, Y1, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
 	VMOVUPS      Y8, Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VMOVUPS      Y10, Y11
-	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VFMADD213PS  Y12, Y7, Y9
-	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y10
-	VFMADD213PS  Y12, Y7, Y11
-	VMOVUPS      f32_3efffffe<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VFMADD213PS  Y12, Y7, Y9
-	VFMADD231PS  Y2, Y10, Y8
-	VFMADD231PS  Y4, Y11, Y9
-	VFMADD213PS  Y2, Y8, Y6
-	VFMADD213PS  Y4, Y9, Y7
-	VMOVUPS      Y3, Y8
-	VMOVUPS      Y5, Y9
-	VFMADD231PS  Y6, Y3, Y8
-	VFMADD231PS  Y7, Y5, Y9
-	VSUBPS       Y8, Y3, Y2
-	VSUBPS       Y9, Y5, Y4
-	VFMADD231PS  Y6, Y3, Y2
-	VFMADD231PS  Y7, Y5, Y4
-	VXORPS       Y0, Y8, Y8
-	VMOVUPS      Y8, 128(CX)
-	VMOVUPS      Y2, 256(CX)
-	VXORPS       Y1, Y9, Y9
-	VMOVUPS      Y9, 160(CX)
-	VMOVUPS      Y4, 288(CX)
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y6
+	VFMADD213PS  Y10, Y5, Y7
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y8
+	VFMADD213PS  Y10, Y5, Y9
+	VMOVUPS      f32_3efffffe<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y6
+	VFMADD213PS  Y10, Y5, Y7
+	VFMADD231PS  Y1, Y8, Y6
+	VFMADD231PS  Y2, Y9, Y7
+	VFMADD213PS  Y1, Y6, Y4
+	VFMADD213PS  Y2, Y7, Y5
+	VMOVUPS      Y0, Y6
+	VMOVUPS      Y3, Y7
+	VFMADD231PS  Y4, Y0, Y6
+	VFMADD231PS  Y5, Y3, Y7
+	VSUBPS       Y6, Y0, Y1
+	VSUBPS       Y7, Y3, Y2
+	VFMADD231PS  Y4, Y0, Y1
+	VFMADD231PS  Y5, Y3, Y2
+	VMOVUPS      Y6, 128(CX)
+	VMOVUPS      Y1, 256(CX)
+	VMOVUPS      Y7, 160(CX)
+	VMOVUPS      Y2, 288(CX)
 	PREFETCHT0   12352(R10)(AX*1)
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_16<>+0(SB), Y0, Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	VXORPS       64(R10)(AX*1), Y0, Y1
-	VORPS        f32_80000000<>+0(SB), Y1, Y2
-	VMOVUPS      Y1, 64(CX)
-	VPBROADCASTD (DI)(R9*1), Y1
-	VPSLLVD      signs32_24<>+0(SB), Y1, Y1
-	VANDPS       f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       96(R10)(AX*1), Y1, Y3
-	VORPS        f32_80000000<>+0(SB), Y3, Y4
-	VMOVUPS      Y3, 96(CX)
-	VMOVUPS      f32_c2b00f34<>+0(SB), Y3
-	VMAXPS       Y3, Y2, Y2
-	VMAXPS       Y3, Y4, Y4
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VMOVUPS      Y3, Y5
-	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y6
-	VFMADD231PS  Y6, Y2, Y3
-	VFMADD231PS  Y6, Y4, Y5
-	VMOVUPS      f32_4b40007f<>+0(SB), Y7
-	VSUBPS       Y7, Y3, Y6
-	VSUBPS       Y7, Y5, Y7
-	VMOVUPS      f32_bf317218<>+0(SB), Y8
-	VFMADD231PS  Y8, Y6, Y2
-	VFMADD231PS  Y8, Y7, Y4
-	VMOVUPS      f32_3102e308<>+0(SB), Y8
-	VFMADD231PS  Y8, Y6, Y2
-	VFMADD231PS  Y8, Y7, Y4
+	VXORPS       64(R10)(AX*1), Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y1
+	VMOVUPS      Y0, 64(CX)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_24<>+0(SB), Y0, Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       96(R10)(AX*1), Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y2
+	VMOVUPS      Y0, 96(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
+	VMAXPS       Y0, Y1, Y1
+	VMAXPS       Y0, Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y0
+	VMOVUPS      Y0, Y3
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y4
+	VFMADD231PS  Y4, Y1, Y0
+	VFMADD231PS  Y4, Y2, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y5
+	VSUBPS       Y5, Y0, Y4
+	VSUBPS       Y5, Y3, Y5
+	VMOVUPS      f32_bf317218<>+0(SB), Y6
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y2
+	VMOVUPS      f32_3102e308<>+0(SB), Y6
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y2
+	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y3, Y3
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y2, Y2, Y6
-	VMULPS       Y4, Y4, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VMULPS       Y1, Y1, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
 	VMOVUPS      Y8, Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VMOVUPS      Y10, Y11
-	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VFMADD213PS  Y12, Y7, Y9
-	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y10
-	VFMADD213PS  Y12, Y7, Y11
-	VMOVUPS      f32_3efffffe<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VFMADD213PS  Y12, Y7, Y9
-	VFMADD231PS  Y2, Y10, Y8
-	VFMADD231PS  Y4, Y11, Y9
-	VFMADD213PS  Y2, Y8, Y6
-	VFMADD213PS  Y4, Y9, Y7
-	VMOVUPS      Y3, Y8
-	VMOVUPS      Y5, Y9
-	VFMADD231PS  Y6, Y3, Y8
-	VFMADD231PS  Y7, Y5, Y9
-	VSUBPS       Y8, Y3, Y2
-	VSUBPS       Y9, Y5, Y4
-	VFMADD231PS  Y6, Y3, Y2
-	VFMADD231PS  Y7, Y5, Y4
-	VXORPS       Y0, Y8, Y8
-	VMOVUPS      Y8, 192(CX)
-	VMOVUPS      Y2, 320(CX)
-	VXORPS       Y1, Y9, Y9
-	VMOVUPS      Y9, 224(CX)
-	VMOVUPS      Y4, 352(CX)
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y6
+	VFMADD213PS  Y10, Y5, Y7
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y8
+	VFMADD213PS  Y10, Y5, Y9
+	VMOVUPS      f32_3efffffe<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y6
+	VFMADD213PS  Y10, Y5, Y7
+	VFMADD231PS  Y1, Y8, Y6
+	VFMADD231PS  Y2, Y9, Y7
+	VFMADD213PS  Y1, Y6, Y4
+	VFMADD213PS  Y2, Y7, Y5
+	VMOVUPS      Y0, Y6
+	VMOVUPS      Y3, Y7
+	VFMADD231PS  Y4, Y0, Y6
+	VFMADD231PS  Y5, Y3, Y7
+	VSUBPS       Y6, Y0, Y1
+	VSUBPS       Y7, Y3, Y2
+	VFMADD231PS  Y4, Y0, Y1
+	VFMADD231PS  Y5, Y3, Y2
+	VMOVUPS      Y6, 192(CX)
+	VMOVUPS      Y1, 320(CX)
+	VMOVUPS      Y7, 224(CX)
+	VMOVUPS      Y2, 352(CX)
 	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, SI
@@ -218,134 +214,114 @@ some3:
 	JMP          ready4
 
 done7:
-	MOVQ CX, AX
-	MOVQ kept+0(FP), CX
-
-quotients8:
-	VMOVUPS      128(CX), Y0
-	VMOVUPS      160(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      (CX), Y2
-	VMOVUPS      32(CX), Y3
-	VMOVUPS      256(CX), Y4
-	VMOVUPS      288(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VBLENDVPS    Y2, Y0, Y6, Y10
-	VBLENDVPS    Y3, Y1, Y7, Y11
-	VADDPS       Y6, Y0, Y8
-	VADDPS       Y7, Y1, Y9
-	VDIVPS       Y8, Y10, Y8
-	VDIVPS       Y9, Y11, Y9
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       Y9, Y7, Y7
-	VMAXPS       Y6, Y8, Y6
-	VMAXPS       Y7, Y9, Y7
-	VSUBPS       Y8, Y10, Y10
-	VSUBPS       Y9, Y11, Y11
-	VFNMADD231PS Y0, Y8, Y10
-	VFNMADD231PS Y1, Y9, Y11
-	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y3, Y5, Y5
-	VFMADD231PS  Y6, Y4, Y10
-	VFMADD231PS  Y7, Y5, Y11
-	VMULPS       Y6, Y10, Y10
-	VMULPS       Y7, Y11, Y11
-	VMOVUPS      Y10, 256(CX)
-	VMOVUPS      Y8, 384(CX)
-	VMOVUPS      Y11, 288(CX)
-	VMOVUPS      Y9, 416(CX)
-	VMOVUPS      192(CX), Y0
-	VMOVUPS      224(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      64(CX), Y2
-	VMOVUPS      96(CX), Y3
-	VMOVUPS      320(CX), Y4
-	VMOVUPS      352(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VBLENDVPS    Y2, Y0, Y6, Y10
-	VBLENDVPS    Y3, Y1, Y7, Y11
-	VADDPS       Y6, Y0, Y8
-	VADDPS       Y7, Y1, Y9
-	VDIVPS       Y8, Y10, Y8
-	VDIVPS       Y9, Y11, Y9
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       Y9, Y7, Y7
-	VMAXPS       Y6, Y8, Y6
-	VMAXPS       Y7, Y9, Y7
-	VSUBPS       Y8, Y10, Y10
-	VSUBPS       Y9, Y11, Y11
-	VFNMADD231PS Y0, Y8, Y10
-	VFNMADD231PS Y1, Y9, Y11
-	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y3, Y5, Y5
-	VFMADD231PS  Y6, Y4, Y10
-	VFMADD231PS  Y7, Y5, Y11
-	VMULPS       Y6, Y10, Y10
-	VMULPS       Y7, Y11, Y11
-	VMOVUPS      Y10, 320(CX)
-	VMOVUPS      Y8, 448(CX)
-	VMOVUPS      Y11, 352(CX)
-	VMOVUPS      Y9, 480(CX)
-	ADDQ         $+512, CX
-	CMPQ         CX, AX
-	JNE          quotients8
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
 	MOVQ         terms+16(FP), R9
+	MOVQ         exponent+104(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, 128(BP)
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, 160(BP)
+	VMOVUPS      (CX), Y0
+	VMOVUPS      128(CX), Y1
+	VMOVUPS      32(CX), Y2
+	VMOVUPS      160(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 384(CX)
+	VMOVUPS      Y1, 416(CX)
+	VMOVUPS      64(CX), Y0
+	VMOVUPS      192(CX), Y1
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      224(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 448(CX)
+	VMOVUPS      Y1, 480(CX)
 
-row9:
-	XORQ AX, AX
-	MOVQ n+64(FP), R10
+row8:
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, 160(BP)
+	XORQ         AX, AX
+	MOVQ         n+64(FP), R10
 
-group11:
+group10:
 	CMPQ R10, $0x20
-	JAE  whole12
+	JAE  whole11
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole12:
+whole11:
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      160(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
 	VMOVUPS      384(CX), Y2
 	VMOVUPS      416(CX), Y3
-	VMOVUPS      256(CX), Y4
-	VMOVUPS      288(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VSUBPS       Y2, Y6, Y6
-	VSUBPS       Y3, Y7, Y7
-	VMINPS       Y6, Y2, Y8
-	VMINPS       Y7, Y3, Y9
-	VMULPS       Y8, Y0, Y10
-	VMULPS       Y9, Y1, Y11
-	VADDPS       Y8, Y0, Y0
-	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VSUBPS       Y2, Y4, Y4
+	VSUBPS       Y3, Y5, Y5
+	VMOVUPS      256(CX), Y6
+	VMOVUPS      288(CX), Y7
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX), Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y10
+	VMOVUPS      Y10, Y11
+	VBLENDVPS    Y8, Y0, Y10, Y10
+	VBLENDVPS    Y9, Y1, Y11, Y11
+	VSUBPS       Y2, Y10, Y10
+	VSUBPS       Y3, Y11, Y11
+	VFNMADD231PS Y0, Y2, Y10
+	VFNMADD231PS Y1, Y3, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y8, Y6, Y6
+	VXORPS       Y9, Y7, Y7
+	VMAXPS       Y4, Y2, Y8
+	VMAXPS       Y5, Y3, Y9
+	VFMADD231PS  Y8, Y6, Y10
+	VFMADD231PS  Y9, Y7, Y11
+	VMULPS       Y8, Y10, Y10
+	VMULPS       Y9, Y11, Y11
+	VMINPS       Y4, Y2, Y6
+	VMINPS       Y5, Y3, Y7
+	VMULPS       Y6, Y0, Y8
+	VMULPS       Y7, Y1, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
 	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
 	VMOVUPS      Y12, Y13
 	VMOVUPS      f32_3b65463c<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_bc886fee<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3f000000<>+0(SB), Y14
 	VMOVUPS      Y14, Y15
 	VFNMADD231PS Y12, Y0, Y14
@@ -354,118 +330,149 @@ whole12:
 	VMOVUPS      32(CX), Y1
 	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
 	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       Y0, Y4, Y0
-	VXORPS       Y1, Y5, Y1
-	VFMADD213PS  Y0, Y14, Y10
-	VFMADD213PS  Y1, Y15, Y11
-	VADDPS       Y10, Y8, Y10
-	VADDPS       Y11, Y9, Y11
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y1, Y11, Y1
+	VFMADD213PS  Y0, Y14, Y8
+	VFMADD213PS  Y1, Y15, Y9
+	VADDPS       Y8, Y6, Y8
+	VADDPS       Y9, Y7, Y9
 	VMOVUPS      (CX), Y0
 	VMOVUPS      32(CX), Y1
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Y0, Y8, Y0
-	VADDPS       Y10, Y0, Y10
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y0, Y6, Y0
+	VADDPS       Y8, Y0, Y8
 	VXORPS       Y0, Y0, Y0
 	VMAXPS       Y1, Y0, Y0
-	VADDPS       Y11, Y0, Y11
-	VSUBPS       Y4, Y6, Y6
-	VSUBPS       Y5, Y7, Y7
-	VADDPS       Y4, Y2, Y0
-	VADDPS       Y5, Y3, Y1
-	VADDPS       Y2, Y2, Y8
-	VADDPS       Y3, Y3, Y9
-	VMULPS       Y4, Y8, Y8
-	VMULPS       Y5, Y9, Y9
-	VFMADD231PS  Y2, Y2, Y8
-	VFMADD231PS  Y3, Y3, Y9
+	VADDPS       Y9, Y0, Y9
+	VSUBPS       Y10, Y4, Y4
+	VSUBPS       Y11, Y5, Y5
+	VADDPS       Y10, Y2, Y0
+	VADDPS       Y11, Y3, Y1
+	VADDPS       Y2, Y2, Y6
+	VADDPS       Y3, Y3, Y7
+	VMULPS       Y10, Y6, Y6
+	VMULPS       Y11, Y7, Y7
+	VFMADD231PS  Y2, Y2, Y6
+	VFMADD231PS  Y3, Y3, Y7
 	CMPQ         root+120(FP), $0x01
-	JL           less13
-	VMOVUPS      Y0, Y8
-	VMOVUPS      Y1, Y9
+	JL           less12
+	VMOVUPS      Y0, Y6
+	VMOVUPS      Y1, Y7
 	CMPQ         root+120(FP), $0x02
-	JL           less14
-	VSQRTPS      Y8, Y8
-	VSQRTPS      Y9, Y9
+	JL           less13
+	VSQRTPS      Y6, Y6
+	VSQRTPS      Y7, Y7
 	CMPQ         root+120(FP), $0x03
-	JL           less15
+	JL           less14
 	MOVQ         powers+128(FP), R11
-	VMOVUPS      (R11)(AX*1), Y8
+	VMOVUPS      (R11)(AX*1), Y6
 	MOVQ         powers+128(FP), R11
-	VMOVUPS      32(R11)(AX*1), Y9
+	VMOVUPS      32(R11)(AX*1), Y7
 
-less15:
 less14:
 less13:
+less12:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough17
+	JZ    enough16
 
-again16:
-	VMULPS      Y4, Y8, Y12
-	VMULPS      Y5, Y9, Y13
-	VFMADD231PS Y2, Y8, Y12
-	VFMADD231PS Y3, Y9, Y13
-	VMOVUPS     Y12, Y8
-	VMOVUPS     Y13, Y9
+again15:
+	VMULPS      Y10, Y6, Y12
+	VMULPS      Y11, Y7, Y13
+	VFMADD231PS Y2, Y6, Y12
+	VFMADD231PS Y3, Y7, Y13
+	VMOVUPS     Y12, Y6
+	VMOVUPS     Y13, Y7
 	DECQ        R11
-	JNZ         again16
+	JNZ         again15
 
-enough17:
-	VMULPS       Y10, Y6, Y6
-	VMULPS       Y11, Y7, Y7
-	MOVQ         exponent+104(FP), R11
-	VBROADCASTSS (R11), Y2
-	VFMADD231PS  Y2, Y6, Y0
-	VFMADD231PS  Y2, Y7, Y1
-	VMULPS       Y10, Y8, Y10
-	VMULPS       Y11, Y9, Y11
-	VMULPS       Y0, Y8, Y0
-	VMULPS       Y1, Y9, Y1
-	VMOVUPS      128(CX), Y2
+enough16:
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y9, Y5, Y5
+	VMOVUPS      128(BP), Y2
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y2, Y5, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VMULPS       Y0, Y6, Y0
+	VMULPS       Y1, Y7, Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_0<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	MOVQ         p+96(FP), R11
-	VBROADCASTSS (R11), Y3
-	VXORPS       Y3, Y2, Y2
+	VXORPS       160(BP), Y2, Y2
 	VMULPS       Y2, Y0, Y0
 	VMOVUPS      Y0, (DX)(AX*1)
-	VMOVUPS      Y10, (R9)(AX*1)
-	VMOVUPS      160(CX), Y0
+	VPBROADCASTD (SI)(R8*1), Y0
+	VPSLLVD      signs32_8<>+0(SB), Y0, Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R11
-	VBROADCASTSS (R11), Y2
-	VXORPS       Y2, Y0, Y0
+	VXORPS       160(BP), Y0, Y0
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, 32(DX)(AX*1)
-	VMOVUPS      Y11, 32(R9)(AX*1)
+	VMOVUPS      512(CX), Y0
+	VMOVUPS      640(CX), Y1
+	VMOVUPS      544(CX), Y2
+	VMOVUPS      672(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 896(CX)
+	VMOVUPS      Y1, 928(CX)
+	VMOVUPS      Y8, (R9)(AX*1)
+	VMOVUPS      Y9, 32(R9)(AX*1)
 	VMOVUPS      192(CX), Y0
 	VMOVUPS      224(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
 	VMOVUPS      448(CX), Y2
 	VMOVUPS      480(CX), Y3
-	VMOVUPS      320(CX), Y4
-	VMOVUPS      352(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VSUBPS       Y2, Y6, Y6
-	VSUBPS       Y3, Y7, Y7
-	VMINPS       Y6, Y2, Y8
-	VMINPS       Y7, Y3, Y9
-	VMULPS       Y8, Y0, Y10
-	VMULPS       Y9, Y1, Y11
-	VADDPS       Y8, Y0, Y0
-	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VSUBPS       Y2, Y4, Y4
+	VSUBPS       Y3, Y5, Y5
+	VMOVUPS      320(CX), Y6
+	VMOVUPS      352(CX), Y7
+	VMOVUPS      64(CX), Y8
+	VMOVUPS      96(CX), Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y10
+	VMOVUPS      Y10, Y11
+	VBLENDVPS    Y8, Y0, Y10, Y10
+	VBLENDVPS    Y9, Y1, Y11, Y11
+	VSUBPS       Y2, Y10, Y10
+	VSUBPS       Y3, Y11, Y11
+	VFNMADD231PS Y0, Y2, Y10
+	VFNMADD231PS Y1, Y3, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y8, Y6, Y6
+	VXORPS       Y9, Y7, Y7
+	VMAXPS       Y4, Y2, Y8
+	VMAXPS       Y5, Y3, Y9
+	VFMADD231PS  Y8, Y6, Y10
+	VFMADD231PS  Y9, Y7, Y11
+	VMULPS       Y8, Y10, Y10
+	VMULPS       Y9, Y11, Y11
+	VMINPS       Y4, Y2, Y6
+	VMINPS       Y5, Y3, Y7
+	VMULPS       Y6, Y0, Y8
+	VMULPS       Y7, Y1, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
 	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
 	VMOVUPS      Y12, Y13
 	VMOVUPS      f32_3b65463c<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_bc886fee<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3f000000<>+0(SB), Y14
 	VMOVUPS      Y14, Y15
 	VFNMADD231PS Y12, Y0, Y14
@@ -474,103 +481,116 @@ enough17:
 	VMOVUPS      96(CX), Y1
 	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
 	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       Y0, Y4, Y0
-	VXORPS       Y1, Y5, Y1
-	VFMADD213PS  Y0, Y14, Y10
-	VFMADD213PS  Y1, Y15, Y11
-	VADDPS       Y10, Y8, Y10
-	VADDPS       Y11, Y9, Y11
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y1, Y11, Y1
+	VFMADD213PS  Y0, Y14, Y8
+	VFMADD213PS  Y1, Y15, Y9
+	VADDPS       Y8, Y6, Y8
+	VADDPS       Y9, Y7, Y9
 	VMOVUPS      64(CX), Y0
 	VMOVUPS      96(CX), Y1
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Y0, Y8, Y0
-	VADDPS       Y10, Y0, Y10
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y0, Y6, Y0
+	VADDPS       Y8, Y0, Y8
 	VXORPS       Y0, Y0, Y0
 	VMAXPS       Y1, Y0, Y0
-	VADDPS       Y11, Y0, Y11
-	VSUBPS       Y4, Y6, Y6
-	VSUBPS       Y5, Y7, Y7
-	VADDPS       Y4, Y2, Y0
-	VADDPS       Y5, Y3, Y1
-	VADDPS       Y2, Y2, Y8
-	VADDPS       Y3, Y3, Y9
-	VMULPS       Y4, Y8, Y8
-	VMULPS       Y5, Y9, Y9
-	VFMADD231PS  Y2, Y2, Y8
-	VFMADD231PS  Y3, Y3, Y9
-	CMPQ         root+120(FP), $0x01
-	JL           less18
-	VMOVUPS      Y0, Y8
-	VMOVUPS      Y1, Y9
-	CMPQ         root+120(FP), $0x02
-	JL           less19
-	VSQRTPS      Y8, Y8
-	VSQRTPS      Y9, Y9
-	CMPQ         root+120(FP), $0x03
-	JL           less20
-	MOVQ         powers+128(FP), R11
-	VMOVUPS      64(R11)(AX*1), Y8
-	MOVQ         powers+128(FP), R11
-	VMOVUPS      96(R11)(AX*1), Y9
-
-less20:
-less19:
-less18:
-	MOVQ  steps+112(FP), R11
-	TESTQ R11, R11
-	JZ    enough22
-
-again21:
-	VMULPS      Y4, Y8, Y12
-	VMULPS      Y5, Y9, Y13
-	VFMADD231PS Y2, Y8, Y12
-	VFMADD231PS Y3, Y9, Y13
-	VMOVUPS     Y12, Y8
-	VMOVUPS     Y13, Y9
-	DECQ        R11
-	JNZ         again21
-
-enough22:
+	VADDPS       Y9, Y0, Y9
+	VSUBPS       Y10, Y4, Y4
+	VSUBPS       Y11, Y5, Y5
+	VADDPS       Y10, Y2, Y0
+	VADDPS       Y11, Y3, Y1
+	VADDPS       Y2, Y2, Y6
+	VADDPS       Y3, Y3, Y7
 	VMULPS       Y10, Y6, Y6
 	VMULPS       Y11, Y7, Y7
-	MOVQ         exponent+104(FP), R11
-	VBROADCASTSS (R11), Y2
-	VFMADD231PS  Y2, Y6, Y0
-	VFMADD231PS  Y2, Y7, Y1
-	VMULPS       Y10, Y8, Y10
-	VMULPS       Y11, Y9, Y11
-	VMULPS       Y0, Y8, Y0
-	VMULPS       Y1, Y9, Y1
-	VMOVUPS      192(CX), Y2
+	VFMADD231PS  Y2, Y2, Y6
+	VFMADD231PS  Y3, Y3, Y7
+	CMPQ         root+120(FP), $0x01
+	JL           less17
+	VMOVUPS      Y0, Y6
+	VMOVUPS      Y1, Y7
+	CMPQ         root+120(FP), $0x02
+	JL           less18
+	VSQRTPS      Y6, Y6
+	VSQRTPS      Y7, Y7
+	CMPQ         root+120(FP), $0x03
+	JL           less19
+	MOVQ         powers+128(FP), R11
+	VMOVUPS      64(R11)(AX*1), Y6
+	MOVQ         powers+128(FP), R11
+	VMOVUPS      96(R11)(AX*1), Y7
+
+less19:
+less18:
+less17:
+	MOVQ  steps+112(FP), R11
+	TESTQ R11, R11
+	JZ    enough21
+
+again20:
+	VMULPS      Y10, Y6, Y12
+	VMULPS      Y11, Y7, Y13
+	VFMADD231PS Y2, Y6, Y12
+	VFMADD231PS Y3, Y7, Y13
+	VMOVUPS     Y12, Y6
+	VMOVUPS     Y13, Y7
+	DECQ        R11
+	JNZ         again20
+
+enough21:
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y9, Y5, Y5
+	VMOVUPS      128(BP), Y2
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y2, Y5, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VMULPS       Y0, Y6, Y0
+	VMULPS       Y1, Y7, Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_16<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	MOVQ         p+96(FP), R11
-	VBROADCASTSS (R11), Y3
-	VXORPS       Y3, Y2, Y2
+	VXORPS       160(BP), Y2, Y2
 	VMULPS       Y2, Y0, Y0
 	VMOVUPS      Y0, 64(DX)(AX*1)
-	VMOVUPS      Y10, 64(R9)(AX*1)
-	VMOVUPS      224(CX), Y0
+	VPBROADCASTD (SI)(R8*1), Y0
+	VPSLLVD      signs32_24<>+0(SB), Y0, Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R11
-	VBROADCASTSS (R11), Y2
-	VXORPS       Y2, Y0, Y0
+	VXORPS       160(BP), Y0, Y0
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	VMOVUPS      Y11, 96(R9)(AX*1)
+	VMOVUPS      576(CX), Y0
+	VMOVUPS      704(CX), Y1
+	VMOVUPS      608(CX), Y2
+	VMOVUPS      736(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 960(CX)
+	VMOVUPS      Y1, 992(CX)
+	VMOVUPS      Y8, 64(R9)(AX*1)
+	VMOVUPS      Y9, 96(R9)(AX*1)
 	MOVL         (SI)(R8*1), R11
 	ORL          (DI)(R8*1), R11
 	CMPL         R11, $-1
-	JNE          some23
+	JNE          some22
 
-ready24:
+ready23:
 	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x20, R10
-	JG         group11
+	JG         group10
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R10
 	CMPQ       R8, DX
-	JEQ        direct25
+	JEQ        direct24
 	ANDQ       $0x1f, R10
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R10
@@ -588,7 +608,7 @@ ready24:
 	VMOVUPS    352(DX), Y1
 	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-direct25:
+direct24:
 	MOVQ dstStride+32(FP), AX
 	SHLQ $0x02, AX
 	MOVQ AX, DX
@@ -602,10 +622,10 @@ direct25:
 	ADDQ AX, powers+128(FP)
 	ADDQ $0x0c, p+96(FP)
 	DECQ BX
-	JNZ  row9
-	JMP  done26
+	JNZ  row8
+	JMP  done25
 
-some23:
+some22:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      (DX)(AX*1), Y1
 	VPBROADCASTD (SI)(R8*1), Y2
@@ -639,9 +659,9 @@ some23:
 	VORPS        Y3, Y2, Y2
 	VBLENDVPS    Y2, Y1, Y0, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	JMP          ready24
+	JMP          ready23
 
-done26:
+done25:
 last1:
 	VZEROUPPER
 	RET
@@ -806,16 +826,6 @@ DATA f32_ff7fffff<>+24(SB)/4, $0xff7fffff
 DATA f32_ff7fffff<>+28(SB)/4, $0xff7fffff
 GLOBL f32_ff7fffff<>(SB), RODATA|NOPTR, $32
 
-DATA f32_7fffffff<>+0(SB)/4, $0x7fffffff
-DATA f32_7fffffff<>+4(SB)/4, $0x7fffffff
-DATA f32_7fffffff<>+8(SB)/4, $0x7fffffff
-DATA f32_7fffffff<>+12(SB)/4, $0x7fffffff
-DATA f32_7fffffff<>+16(SB)/4, $0x7fffffff
-DATA f32_7fffffff<>+20(SB)/4, $0x7fffffff
-DATA f32_7fffffff<>+24(SB)/4, $0x7fffffff
-DATA f32_7fffffff<>+28(SB)/4, $0x7fffffff
-GLOBL f32_7fffffff<>(SB), RODATA|NOPTR, $32
-
 DATA f32_3f800000<>+0(SB)/4, $0x3f800000
 DATA f32_3f800000<>+4(SB)/4, $0x3f800000
 DATA f32_3f800000<>+8(SB)/4, $0x3f800000
@@ -944,11 +954,11 @@ GLOBL tail<>(SB), RODATA|NOPTR, $512
 
 // func focalBlockWeighted32AVX2(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalBlockWeighted32AVX2(SB), NOSPLIT, $320-152
+TEXT ·focalBlockWeighted32AVX2(SB), NOSPLIT, $384-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last27
+	JEQ  last26
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
@@ -956,11 +966,11 @@ TEXT ·focalBlockWeighted32AVX2(SB), NOSPLIT, $320-152
 	MOVQ neg+80(FP), R8
 	MOVQ p+96(FP), R10
 
-row31:
+row30:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials28:
+exponentials27:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -982,108 +992,106 @@ exponentials28:
 	VSUBPS       Y4, Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y0, Y2
 	VXORPS       Y2, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y0, Y2
-	VXORPS       Y2, Y7, Y7
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
-	VBLENDVPS    Y1, Y5, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y2, Y1
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       Y0, Y7, Y7
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y0
+	VBLENDVPS    Y1, Y5, Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y1
 	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y1, Y1
 	VANDPS       Y1, Y7, Y7
-	VADDPS       Y7, Y2, Y3
-	VSUBPS       Y2, Y3, Y2
-	VSUBPS       Y2, Y7, Y7
+	VADDPS       Y7, Y0, Y2
+	VSUBPS       Y0, Y2, Y0
+	VSUBPS       Y0, Y7, Y7
 	VANDPS       Y1, Y7, Y7
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y7, Y2
-	VORPS        f32_80000000<>+0(SB), Y3, Y1
-	VMOVUPS      Y3, (CX)
-	VPBROADCASTD (DI)(R9*1), Y3
+	VANDNPS      f32_80000000<>+0(SB), Y2, Y0
+	VXORPS       Y0, Y7, Y0
+	VORPS        f32_80000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y2, (CX)
+	VPBROADCASTD (DI)(R9*1), Y2
+	VPSLLVD      signs32_8<>+0(SB), Y2, Y2
+	VPBROADCASTD (R8)(R9*1), Y3
 	VPSLLVD      signs32_8<>+0(SB), Y3, Y3
-	VPBROADCASTD (R8)(R9*1), Y4
-	VPSLLVD      signs32_8<>+0(SB), Y4, Y4
-	VORPS        Y4, Y3, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VMASKMOVPS   32(DX)(AX*1), Y4, Y5
-	VBROADCASTSS 4(R10), Y6
-	VBROADCASTSS 8(R10), Y7
-	VSUBPS       Y6, Y5, Y8
-	VSUBPS       Y5, Y8, Y9
-	VSUBPS       Y9, Y8, Y10
-	VSUBPS       Y10, Y5, Y10
-	VADDPS       Y6, Y9, Y9
-	VSUBPS       Y9, Y10, Y10
-	VSUBPS       Y7, Y10, Y10
-	VANDPS       f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y10, Y10
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y5
-	VBLENDVPS    Y4, Y8, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y5, Y4
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y4, Y4
-	VANDPS       Y4, Y10, Y10
-	VADDPS       Y10, Y5, Y6
-	VSUBPS       Y5, Y6, Y5
-	VSUBPS       Y5, Y10, Y10
-	VANDPS       Y4, Y10, Y10
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y5
-	VXORPS       Y5, Y10, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y4
-	VMOVUPS      Y6, 32(CX)
-	VMOVUPS      f32_c2b00f34<>+0(SB), Y6
-	VMAXPS       Y6, Y1, Y1
-	VMAXPS       Y6, Y4, Y4
-	VMOVUPS      f32_4b40007f<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y8
-	VFMADD231PS  Y8, Y1, Y6
-	VFMADD231PS  Y8, Y4, Y7
-	VMOVUPS      f32_4b40007f<>+0(SB), Y9
-	VSUBPS       Y9, Y6, Y8
-	VSUBPS       Y9, Y7, Y9
-	VMOVUPS      f32_bf317218<>+0(SB), Y10
-	VFMADD231PS  Y10, Y8, Y1
-	VFMADD231PS  Y10, Y9, Y4
-	VMOVUPS      f32_3102e308<>+0(SB), Y10
-	VFMADD231PS  Y10, Y8, Y1
-	VFMADD231PS  Y10, Y9, Y4
-	VADDPS       Y2, Y1, Y1
-	VADDPS       Y5, Y4, Y4
-	VPSLLD       $0x17, Y6, Y6
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y1, Y1, Y8
-	VMULPS       Y4, Y4, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VMOVUPS      Y2, Y5
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VMOVUPS      Y10, Y11
-	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
-	VFMADD213PS  Y12, Y8, Y2
-	VFMADD213PS  Y12, Y9, Y5
-	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
-	VFMADD213PS  Y12, Y8, Y10
-	VFMADD213PS  Y12, Y9, Y11
-	VMOVUPS      f32_3efffffe<>+0(SB), Y12
-	VFMADD213PS  Y12, Y8, Y2
-	VFMADD213PS  Y12, Y9, Y5
-	VFMADD231PS  Y1, Y10, Y2
-	VFMADD231PS  Y4, Y11, Y5
-	VFMADD213PS  Y1, Y2, Y8
-	VFMADD213PS  Y4, Y5, Y9
-	VMOVUPS      Y6, Y2
-	VMOVUPS      Y7, Y5
-	VFMADD231PS  Y8, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y5
-	VSUBPS       Y2, Y6, Y1
-	VSUBPS       Y5, Y7, Y4
+	VORPS        Y3, Y2, Y3
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VMASKMOVPS   32(DX)(AX*1), Y3, Y4
+	VBROADCASTSS 4(R10), Y5
+	VBROADCASTSS 8(R10), Y6
+	VSUBPS       Y5, Y4, Y7
+	VSUBPS       Y4, Y7, Y8
+	VSUBPS       Y8, Y7, Y9
+	VSUBPS       Y9, Y4, Y9
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y9, Y9
+	VSUBPS       Y6, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y2, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y9, Y9
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y3, Y7, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y3
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y9, Y9
+	VADDPS       Y9, Y2, Y4
+	VSUBPS       Y2, Y4, Y2
+	VSUBPS       Y2, Y9, Y9
+	VANDPS       Y3, Y9, Y9
+	VANDNPS      f32_80000000<>+0(SB), Y4, Y2
+	VXORPS       Y2, Y9, Y2
+	VORPS        f32_80000000<>+0(SB), Y4, Y3
+	VMOVUPS      Y4, 32(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y4
+	VMAXPS       Y4, Y1, Y1
+	VMAXPS       Y4, Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y6
+	VFMADD231PS  Y6, Y1, Y4
+	VFMADD231PS  Y6, Y3, Y5
+	VMOVUPS      f32_4b40007f<>+0(SB), Y7
+	VSUBPS       Y7, Y4, Y6
+	VSUBPS       Y7, Y5, Y7
+	VMOVUPS      f32_bf317218<>+0(SB), Y8
 	VFMADD231PS  Y8, Y6, Y1
-	VFMADD231PS  Y9, Y7, Y4
-	VXORPS       Y0, Y2, Y2
-	VMOVUPS      Y2, 128(CX)
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVUPS      f32_3102e308<>+0(SB), Y8
+	VFMADD231PS  Y8, Y6, Y1
+	VFMADD231PS  Y8, Y7, Y3
+	VADDPS       Y0, Y1, Y1
+	VADDPS       Y2, Y3, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y1, Y1, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y0
+	VMOVUPS      Y0, Y2
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VMOVUPS      Y8, Y9
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y10
+	VFMADD213PS  Y10, Y6, Y0
+	VFMADD213PS  Y10, Y7, Y2
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y10
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y10, Y7, Y9
+	VMOVUPS      f32_3efffffe<>+0(SB), Y10
+	VFMADD213PS  Y10, Y6, Y0
+	VFMADD213PS  Y10, Y7, Y2
+	VFMADD231PS  Y1, Y8, Y0
+	VFMADD231PS  Y3, Y9, Y2
+	VFMADD213PS  Y1, Y0, Y6
+	VFMADD213PS  Y3, Y2, Y7
+	VMOVUPS      Y4, Y0
+	VMOVUPS      Y5, Y2
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y2
+	VSUBPS       Y0, Y4, Y1
+	VSUBPS       Y2, Y5, Y3
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y7, Y5, Y3
+	VMOVUPS      Y0, 128(CX)
 	VMOVUPS      Y1, 256(CX)
-	VXORPS       Y3, Y5, Y5
-	VMOVUPS      Y5, 160(CX)
-	VMOVUPS      Y4, 288(CX)
+	VMOVUPS      Y2, 160(CX)
+	VMOVUPS      Y3, 288(CX)
 	PREFETCHT0   12352(DX)(AX*1)
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_16<>+0(SB), Y0, Y0
@@ -1103,112 +1111,110 @@ exponentials28:
 	VSUBPS       Y4, Y7, Y7
 	VANDPS       f32_80000000<>+0(SB), Y0, Y2
 	VXORPS       Y2, Y5, Y5
-	VANDPS       f32_80000000<>+0(SB), Y0, Y2
-	VXORPS       Y2, Y7, Y7
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
-	VBLENDVPS    Y1, Y5, Y2, Y2
-	VORPS        f32_80000000<>+0(SB), Y2, Y1
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       Y0, Y7, Y7
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y0
+	VBLENDVPS    Y1, Y5, Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y1
 	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y1, Y1
 	VANDPS       Y1, Y7, Y7
-	VADDPS       Y7, Y2, Y3
-	VSUBPS       Y2, Y3, Y2
-	VSUBPS       Y2, Y7, Y7
+	VADDPS       Y7, Y0, Y2
+	VSUBPS       Y0, Y2, Y0
+	VSUBPS       Y0, Y7, Y7
 	VANDPS       Y1, Y7, Y7
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y2
-	VXORPS       Y2, Y7, Y2
-	VORPS        f32_80000000<>+0(SB), Y3, Y1
-	VMOVUPS      Y3, 64(CX)
-	VPBROADCASTD (DI)(R9*1), Y3
+	VANDNPS      f32_80000000<>+0(SB), Y2, Y0
+	VXORPS       Y0, Y7, Y0
+	VORPS        f32_80000000<>+0(SB), Y2, Y1
+	VMOVUPS      Y2, 64(CX)
+	VPBROADCASTD (DI)(R9*1), Y2
+	VPSLLVD      signs32_24<>+0(SB), Y2, Y2
+	VPBROADCASTD (R8)(R9*1), Y3
 	VPSLLVD      signs32_24<>+0(SB), Y3, Y3
-	VPBROADCASTD (R8)(R9*1), Y4
-	VPSLLVD      signs32_24<>+0(SB), Y4, Y4
-	VORPS        Y4, Y3, Y4
-	VANDPS       f32_80000000<>+0(SB), Y3, Y3
-	VMASKMOVPS   96(DX)(AX*1), Y4, Y5
-	VBROADCASTSS 4(R10), Y6
-	VBROADCASTSS 8(R10), Y7
-	VSUBPS       Y6, Y5, Y8
-	VSUBPS       Y5, Y8, Y9
-	VSUBPS       Y9, Y8, Y10
-	VSUBPS       Y10, Y5, Y10
-	VADDPS       Y6, Y9, Y9
-	VSUBPS       Y9, Y10, Y10
-	VSUBPS       Y7, Y10, Y10
-	VANDPS       f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y8, Y8
-	VANDPS       f32_80000000<>+0(SB), Y3, Y5
-	VXORPS       Y5, Y10, Y10
-	VMOVUPS      f32_ff7fffff<>+0(SB), Y5
-	VBLENDVPS    Y4, Y8, Y5, Y5
-	VORPS        f32_80000000<>+0(SB), Y5, Y4
-	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y4, Y4
-	VANDPS       Y4, Y10, Y10
-	VADDPS       Y10, Y5, Y6
-	VSUBPS       Y5, Y6, Y5
-	VSUBPS       Y5, Y10, Y10
-	VANDPS       Y4, Y10, Y10
-	VANDNPS      f32_80000000<>+0(SB), Y6, Y5
-	VXORPS       Y5, Y10, Y5
-	VORPS        f32_80000000<>+0(SB), Y6, Y4
-	VMOVUPS      Y6, 96(CX)
-	VMOVUPS      f32_c2b00f34<>+0(SB), Y6
-	VMAXPS       Y6, Y1, Y1
-	VMAXPS       Y6, Y4, Y4
-	VMOVUPS      f32_4b40007f<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y8
-	VFMADD231PS  Y8, Y1, Y6
-	VFMADD231PS  Y8, Y4, Y7
-	VMOVUPS      f32_4b40007f<>+0(SB), Y9
-	VSUBPS       Y9, Y6, Y8
-	VSUBPS       Y9, Y7, Y9
-	VMOVUPS      f32_bf317218<>+0(SB), Y10
-	VFMADD231PS  Y10, Y8, Y1
-	VFMADD231PS  Y10, Y9, Y4
-	VMOVUPS      f32_3102e308<>+0(SB), Y10
-	VFMADD231PS  Y10, Y8, Y1
-	VFMADD231PS  Y10, Y9, Y4
-	VADDPS       Y2, Y1, Y1
-	VADDPS       Y5, Y4, Y4
-	VPSLLD       $0x17, Y6, Y6
-	VPSLLD       $0x17, Y7, Y7
-	VMULPS       Y1, Y1, Y8
-	VMULPS       Y4, Y4, Y9
-	VMOVUPS      f32_3ab52766<>+0(SB), Y2
-	VMOVUPS      Y2, Y5
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VMOVUPS      Y10, Y11
-	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
-	VFMADD213PS  Y12, Y8, Y2
-	VFMADD213PS  Y12, Y9, Y5
-	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
-	VFMADD213PS  Y12, Y8, Y10
-	VFMADD213PS  Y12, Y9, Y11
-	VMOVUPS      f32_3efffffe<>+0(SB), Y12
-	VFMADD213PS  Y12, Y8, Y2
-	VFMADD213PS  Y12, Y9, Y5
-	VFMADD231PS  Y1, Y10, Y2
-	VFMADD231PS  Y4, Y11, Y5
-	VFMADD213PS  Y1, Y2, Y8
-	VFMADD213PS  Y4, Y5, Y9
-	VMOVUPS      Y6, Y2
-	VMOVUPS      Y7, Y5
-	VFMADD231PS  Y8, Y6, Y2
-	VFMADD231PS  Y9, Y7, Y5
-	VSUBPS       Y2, Y6, Y1
-	VSUBPS       Y5, Y7, Y4
+	VORPS        Y3, Y2, Y3
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VMASKMOVPS   96(DX)(AX*1), Y3, Y4
+	VBROADCASTSS 4(R10), Y5
+	VBROADCASTSS 8(R10), Y6
+	VSUBPS       Y5, Y4, Y7
+	VSUBPS       Y4, Y7, Y8
+	VSUBPS       Y8, Y7, Y9
+	VSUBPS       Y9, Y4, Y9
+	VADDPS       Y5, Y8, Y8
+	VSUBPS       Y8, Y9, Y9
+	VSUBPS       Y6, Y9, Y9
+	VANDPS       f32_80000000<>+0(SB), Y2, Y4
+	VXORPS       Y4, Y7, Y7
+	VANDPS       f32_80000000<>+0(SB), Y2, Y2
+	VXORPS       Y2, Y9, Y9
+	VMOVUPS      f32_ff7fffff<>+0(SB), Y2
+	VBLENDVPS    Y3, Y7, Y2, Y2
+	VORPS        f32_80000000<>+0(SB), Y2, Y3
+	VCMPPS       $0x1e, f32_c2b00f34<>+0(SB), Y3, Y3
+	VANDPS       Y3, Y9, Y9
+	VADDPS       Y9, Y2, Y4
+	VSUBPS       Y2, Y4, Y2
+	VSUBPS       Y2, Y9, Y9
+	VANDPS       Y3, Y9, Y9
+	VANDNPS      f32_80000000<>+0(SB), Y4, Y2
+	VXORPS       Y2, Y9, Y2
+	VORPS        f32_80000000<>+0(SB), Y4, Y3
+	VMOVUPS      Y4, 96(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y4
+	VMAXPS       Y4, Y1, Y1
+	VMAXPS       Y4, Y3, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y6
+	VFMADD231PS  Y6, Y1, Y4
+	VFMADD231PS  Y6, Y3, Y5
+	VMOVUPS      f32_4b40007f<>+0(SB), Y7
+	VSUBPS       Y7, Y4, Y6
+	VSUBPS       Y7, Y5, Y7
+	VMOVUPS      f32_bf317218<>+0(SB), Y8
 	VFMADD231PS  Y8, Y6, Y1
-	VFMADD231PS  Y9, Y7, Y4
-	VXORPS       Y0, Y2, Y2
-	VMOVUPS      Y2, 192(CX)
+	VFMADD231PS  Y8, Y7, Y3
+	VMOVUPS      f32_3102e308<>+0(SB), Y8
+	VFMADD231PS  Y8, Y6, Y1
+	VFMADD231PS  Y8, Y7, Y3
+	VADDPS       Y0, Y1, Y1
+	VADDPS       Y2, Y3, Y3
+	VPSLLD       $0x17, Y4, Y4
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y1, Y1, Y6
+	VMULPS       Y3, Y3, Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y0
+	VMOVUPS      Y0, Y2
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
+	VMOVUPS      Y8, Y9
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y10
+	VFMADD213PS  Y10, Y6, Y0
+	VFMADD213PS  Y10, Y7, Y2
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y10
+	VFMADD213PS  Y10, Y6, Y8
+	VFMADD213PS  Y10, Y7, Y9
+	VMOVUPS      f32_3efffffe<>+0(SB), Y10
+	VFMADD213PS  Y10, Y6, Y0
+	VFMADD213PS  Y10, Y7, Y2
+	VFMADD231PS  Y1, Y8, Y0
+	VFMADD231PS  Y3, Y9, Y2
+	VFMADD213PS  Y1, Y0, Y6
+	VFMADD213PS  Y3, Y2, Y7
+	VMOVUPS      Y4, Y0
+	VMOVUPS      Y5, Y2
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y7, Y5, Y2
+	VSUBPS       Y0, Y4, Y1
+	VSUBPS       Y2, Y5, Y3
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y7, Y5, Y3
+	VMOVUPS      Y0, 192(CX)
 	VMOVUPS      Y1, 320(CX)
-	VXORPS       Y3, Y5, Y5
-	VMOVUPS      Y5, 224(CX)
-	VMOVUPS      Y4, 352(CX)
+	VMOVUPS      Y2, 224(CX)
+	VMOVUPS      Y3, 352(CX)
 	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, SI
-	JG           exponentials28
+	JG           exponentials27
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -1218,137 +1224,117 @@ exponentials28:
 	ADDQ         AX, R8
 	ADDQ         $0x0c, R10
 	DECQ         BX
-	JNZ          row31
-	MOVQ         CX, AX
-	MOVQ         kept+0(FP), CX
-
-quotients33:
-	VMOVUPS      128(CX), Y0
-	VMOVUPS      160(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      (CX), Y2
-	VMOVUPS      32(CX), Y3
-	VMOVUPS      256(CX), Y4
-	VMOVUPS      288(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VBLENDVPS    Y2, Y0, Y6, Y10
-	VBLENDVPS    Y3, Y1, Y7, Y11
-	VADDPS       Y6, Y0, Y8
-	VADDPS       Y7, Y1, Y9
-	VDIVPS       Y8, Y10, Y8
-	VDIVPS       Y9, Y11, Y9
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       Y9, Y7, Y7
-	VMAXPS       Y6, Y8, Y6
-	VMAXPS       Y7, Y9, Y7
-	VSUBPS       Y8, Y10, Y10
-	VSUBPS       Y9, Y11, Y11
-	VFNMADD231PS Y0, Y8, Y10
-	VFNMADD231PS Y1, Y9, Y11
-	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y3, Y5, Y5
-	VFMADD231PS  Y6, Y4, Y10
-	VFMADD231PS  Y7, Y5, Y11
-	VMULPS       Y6, Y10, Y10
-	VMULPS       Y7, Y11, Y11
-	VMOVUPS      Y10, 256(CX)
-	VMOVUPS      Y8, 384(CX)
-	VMOVUPS      Y11, 288(CX)
-	VMOVUPS      Y9, 416(CX)
-	VMOVUPS      192(CX), Y0
-	VMOVUPS      224(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      64(CX), Y2
-	VMOVUPS      96(CX), Y3
-	VMOVUPS      320(CX), Y4
-	VMOVUPS      352(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VBLENDVPS    Y2, Y0, Y6, Y10
-	VBLENDVPS    Y3, Y1, Y7, Y11
-	VADDPS       Y6, Y0, Y8
-	VADDPS       Y7, Y1, Y9
-	VDIVPS       Y8, Y10, Y8
-	VDIVPS       Y9, Y11, Y9
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       Y9, Y7, Y7
-	VMAXPS       Y6, Y8, Y6
-	VMAXPS       Y7, Y9, Y7
-	VSUBPS       Y8, Y10, Y10
-	VSUBPS       Y9, Y11, Y11
-	VFNMADD231PS Y0, Y8, Y10
-	VFNMADD231PS Y1, Y9, Y11
-	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y3, Y5, Y5
-	VFMADD231PS  Y6, Y4, Y10
-	VFMADD231PS  Y7, Y5, Y11
-	VMULPS       Y6, Y10, Y10
-	VMULPS       Y7, Y11, Y11
-	VMOVUPS      Y10, 320(CX)
-	VMOVUPS      Y8, 448(CX)
-	VMOVUPS      Y11, 352(CX)
-	VMOVUPS      Y9, 480(CX)
-	ADDQ         $+512, CX
-	CMPQ         CX, AX
-	JNE          quotients33
+	JNZ          row30
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
+	MOVQ         exponent+104(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, 128(BP)
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, 160(BP)
+	VMOVUPS      (CX), Y0
+	VMOVUPS      128(CX), Y1
+	VMOVUPS      32(CX), Y2
+	VMOVUPS      160(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 384(CX)
+	VMOVUPS      Y1, 416(CX)
+	VMOVUPS      64(CX), Y0
+	VMOVUPS      192(CX), Y1
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      224(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 448(CX)
+	VMOVUPS      Y1, 480(CX)
 
-row34:
-	VXORPS  Y0, Y0, Y0
-	VMOVUPS Y0, 128(BP)
-	VMOVUPS Y0, 160(BP)
-	XORQ    AX, AX
-	MOVQ    n+64(FP), R9
+row32:
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, 160(BP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      Y0, 192(BP)
+	VMOVUPS      Y0, 224(BP)
+	XORQ         AX, AX
+	MOVQ         n+64(FP), R9
 
-group36:
+group34:
 	CMPQ R9, $0x20
-	JAE  whole37
+	JAE  whole35
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole37:
+whole35:
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      160(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
 	VMOVUPS      384(CX), Y2
 	VMOVUPS      416(CX), Y3
-	VMOVUPS      256(CX), Y4
-	VMOVUPS      288(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VSUBPS       Y2, Y6, Y6
-	VSUBPS       Y3, Y7, Y7
-	VMINPS       Y6, Y2, Y8
-	VMINPS       Y7, Y3, Y9
-	VMULPS       Y8, Y0, Y10
-	VMULPS       Y9, Y1, Y11
-	VADDPS       Y8, Y0, Y0
-	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VSUBPS       Y2, Y4, Y4
+	VSUBPS       Y3, Y5, Y5
+	VMOVUPS      256(CX), Y6
+	VMOVUPS      288(CX), Y7
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX), Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y10
+	VMOVUPS      Y10, Y11
+	VBLENDVPS    Y8, Y0, Y10, Y10
+	VBLENDVPS    Y9, Y1, Y11, Y11
+	VSUBPS       Y2, Y10, Y10
+	VSUBPS       Y3, Y11, Y11
+	VFNMADD231PS Y0, Y2, Y10
+	VFNMADD231PS Y1, Y3, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y8, Y6, Y6
+	VXORPS       Y9, Y7, Y7
+	VMAXPS       Y4, Y2, Y8
+	VMAXPS       Y5, Y3, Y9
+	VFMADD231PS  Y8, Y6, Y10
+	VFMADD231PS  Y9, Y7, Y11
+	VMULPS       Y8, Y10, Y10
+	VMULPS       Y9, Y11, Y11
+	VMINPS       Y4, Y2, Y6
+	VMINPS       Y5, Y3, Y7
+	VMULPS       Y6, Y0, Y8
+	VMULPS       Y7, Y1, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
 	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
 	VMOVUPS      Y12, Y13
 	VMOVUPS      f32_3b65463c<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_bc886fee<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3f000000<>+0(SB), Y14
 	VMOVUPS      Y14, Y15
 	VFNMADD231PS Y12, Y0, Y14
@@ -1357,132 +1343,163 @@ whole37:
 	VMOVUPS      32(CX), Y1
 	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
 	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       Y0, Y4, Y0
-	VXORPS       Y1, Y5, Y1
-	VFMADD213PS  Y0, Y14, Y10
-	VFMADD213PS  Y1, Y15, Y11
-	VADDPS       Y10, Y8, Y10
-	VADDPS       Y11, Y9, Y11
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y1, Y11, Y1
+	VFMADD213PS  Y0, Y14, Y8
+	VFMADD213PS  Y1, Y15, Y9
+	VADDPS       Y8, Y6, Y8
+	VADDPS       Y9, Y7, Y9
 	VMOVUPS      (CX), Y0
 	VMOVUPS      32(CX), Y1
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Y0, Y8, Y0
-	VADDPS       Y10, Y0, Y10
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y0, Y6, Y0
+	VADDPS       Y8, Y0, Y8
 	VXORPS       Y0, Y0, Y0
 	VMAXPS       Y1, Y0, Y0
-	VADDPS       Y11, Y0, Y11
-	VSUBPS       Y4, Y6, Y6
-	VSUBPS       Y5, Y7, Y7
-	VADDPS       Y4, Y2, Y0
-	VADDPS       Y5, Y3, Y1
-	VADDPS       Y2, Y2, Y8
-	VADDPS       Y3, Y3, Y9
-	VMULPS       Y4, Y8, Y8
-	VMULPS       Y5, Y9, Y9
-	VFMADD231PS  Y2, Y2, Y8
-	VFMADD231PS  Y3, Y3, Y9
-	CMPQ         root+120(FP), $0x01
-	JL           less38
-	VMOVUPS      Y0, Y8
-	VMOVUPS      Y1, Y9
-	CMPQ         root+120(FP), $0x02
-	JL           less39
-	VSQRTPS      Y8, Y8
-	VSQRTPS      Y9, Y9
-	CMPQ         root+120(FP), $0x03
-	JL           less40
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      (R10)(AX*1), Y8
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      32(R10)(AX*1), Y9
-
-less40:
-less39:
-less38:
-	MOVQ  steps+112(FP), R10
-	TESTQ R10, R10
-	JZ    enough42
-
-again41:
-	VMULPS      Y4, Y8, Y12
-	VMULPS      Y5, Y9, Y13
-	VFMADD231PS Y2, Y8, Y12
-	VFMADD231PS Y3, Y9, Y13
-	VMOVUPS     Y12, Y8
-	VMOVUPS     Y13, Y9
-	DECQ        R10
-	JNZ         again41
-
-enough42:
+	VADDPS       Y9, Y0, Y9
+	VSUBPS       Y10, Y4, Y4
+	VSUBPS       Y11, Y5, Y5
+	VADDPS       Y10, Y2, Y0
+	VADDPS       Y11, Y3, Y1
+	VADDPS       Y2, Y2, Y6
+	VADDPS       Y3, Y3, Y7
 	VMULPS       Y10, Y6, Y6
 	VMULPS       Y11, Y7, Y7
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSS (R10), Y2
-	VFMADD231PS  Y2, Y6, Y0
-	VFMADD231PS  Y2, Y7, Y1
-	VMULPS       Y10, Y8, Y10
-	VMULPS       Y11, Y9, Y11
-	VMULPS       Y0, Y8, Y0
-	VMULPS       Y1, Y9, Y1
-	VMOVUPS      128(CX), Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	MOVQ         p+96(FP), R10
-	VBROADCASTSS (R10), Y4
-	VXORPS       Y4, Y2, Y2
+	VFMADD231PS  Y2, Y2, Y6
+	VFMADD231PS  Y3, Y3, Y7
+	CMPQ         root+120(FP), $0x01
+	JL           less36
+	VMOVUPS      Y0, Y6
+	VMOVUPS      Y1, Y7
+	CMPQ         root+120(FP), $0x02
+	JL           less37
+	VSQRTPS      Y6, Y6
+	VSQRTPS      Y7, Y7
+	CMPQ         root+120(FP), $0x03
+	JL           less38
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      (R10)(AX*1), Y6
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      32(R10)(AX*1), Y7
+
+less38:
+less37:
+less36:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough40
+
+again39:
+	VMULPS      Y10, Y6, Y12
+	VMULPS      Y11, Y7, Y13
+	VFMADD231PS Y2, Y6, Y12
+	VFMADD231PS Y3, Y7, Y13
+	VMOVUPS     Y12, Y6
+	VMOVUPS     Y13, Y7
+	DECQ        R10
+	JNZ         again39
+
+enough40:
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y9, Y5, Y5
+	VMOVUPS      128(BP), Y2
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y2, Y5, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VMULPS       Y0, Y6, Y0
+	VMULPS       Y1, Y7, Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_0<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       160(BP), Y3, Y3
 	MOVQ         negWeight+136(FP), R10
 	VMOVUPS      (R10)(AX*1), Y4
 	MOVQ         posWeight+144(FP), R10
 	VMOVUPS      (R10)(AX*1), Y5
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y4, Y10, Y10
-	VMULPS       Y2, Y0, Y0
+	VBLENDVPS    Y2, Y5, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y4, Y0, Y0
 	VMOVUPS      Y0, (DX)(AX*1)
-	VMOVUPS      Y10, (CX)
-	VMOVUPS      160(CX), Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y0
-	MOVQ         p+96(FP), R10
-	VBROADCASTSS (R10), Y3
-	VXORPS       Y3, Y0, Y0
+	VPBROADCASTD (SI)(R8*1), Y0
+	VPSLLVD      signs32_8<>+0(SB), Y0, Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y2
+	VXORPS       160(BP), Y2, Y2
 	MOVQ         negWeight+136(FP), R10
 	VMOVUPS      32(R10)(AX*1), Y3
 	MOVQ         posWeight+144(FP), R10
 	VMOVUPS      32(R10)(AX*1), Y4
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y3, Y0, Y0
-	VMULPS       Y3, Y11, Y11
-	VMULPS       Y0, Y1, Y1
+	VBLENDVPS    Y0, Y4, Y3, Y3
+	VMULPS       Y3, Y9, Y9
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y1
 	VMOVUPS      Y1, 32(DX)(AX*1)
-	VMOVUPS      Y11, 32(CX)
+	VMOVUPS      512(CX), Y0
+	VMOVUPS      640(CX), Y1
+	VMOVUPS      544(CX), Y2
+	VMOVUPS      672(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 896(CX)
+	VMOVUPS      Y1, 928(CX)
+	VMOVUPS      Y8, (CX)
+	VMOVUPS      Y9, 32(CX)
 	VMOVUPS      192(CX), Y0
 	VMOVUPS      224(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
 	VMOVUPS      448(CX), Y2
 	VMOVUPS      480(CX), Y3
-	VMOVUPS      320(CX), Y4
-	VMOVUPS      352(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VSUBPS       Y2, Y6, Y6
-	VSUBPS       Y3, Y7, Y7
-	VMINPS       Y6, Y2, Y8
-	VMINPS       Y7, Y3, Y9
-	VMULPS       Y8, Y0, Y10
-	VMULPS       Y9, Y1, Y11
-	VADDPS       Y8, Y0, Y0
-	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VSUBPS       Y2, Y4, Y4
+	VSUBPS       Y3, Y5, Y5
+	VMOVUPS      320(CX), Y6
+	VMOVUPS      352(CX), Y7
+	VMOVUPS      64(CX), Y8
+	VMOVUPS      96(CX), Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y10
+	VMOVUPS      Y10, Y11
+	VBLENDVPS    Y8, Y0, Y10, Y10
+	VBLENDVPS    Y9, Y1, Y11, Y11
+	VSUBPS       Y2, Y10, Y10
+	VSUBPS       Y3, Y11, Y11
+	VFNMADD231PS Y0, Y2, Y10
+	VFNMADD231PS Y1, Y3, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y8, Y6, Y6
+	VXORPS       Y9, Y7, Y7
+	VMAXPS       Y4, Y2, Y8
+	VMAXPS       Y5, Y3, Y9
+	VFMADD231PS  Y8, Y6, Y10
+	VFMADD231PS  Y9, Y7, Y11
+	VMULPS       Y8, Y10, Y10
+	VMULPS       Y9, Y11, Y11
+	VMINPS       Y4, Y2, Y6
+	VMINPS       Y5, Y3, Y7
+	VMULPS       Y6, Y0, Y8
+	VMULPS       Y7, Y1, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
 	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
 	VMOVUPS      Y12, Y13
 	VMOVUPS      f32_3b65463c<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_bc886fee<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3f000000<>+0(SB), Y14
 	VMOVUPS      Y14, Y15
 	VFNMADD231PS Y12, Y0, Y14
@@ -1491,130 +1508,139 @@ enough42:
 	VMOVUPS      96(CX), Y1
 	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
 	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       Y0, Y4, Y0
-	VXORPS       Y1, Y5, Y1
-	VFMADD213PS  Y0, Y14, Y10
-	VFMADD213PS  Y1, Y15, Y11
-	VADDPS       Y10, Y8, Y10
-	VADDPS       Y11, Y9, Y11
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y1, Y11, Y1
+	VFMADD213PS  Y0, Y14, Y8
+	VFMADD213PS  Y1, Y15, Y9
+	VADDPS       Y8, Y6, Y8
+	VADDPS       Y9, Y7, Y9
 	VMOVUPS      64(CX), Y0
 	VMOVUPS      96(CX), Y1
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Y0, Y8, Y0
-	VADDPS       Y10, Y0, Y10
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y0, Y6, Y0
+	VADDPS       Y8, Y0, Y8
 	VXORPS       Y0, Y0, Y0
 	VMAXPS       Y1, Y0, Y0
-	VADDPS       Y11, Y0, Y11
-	VSUBPS       Y4, Y6, Y6
-	VSUBPS       Y5, Y7, Y7
-	VADDPS       Y4, Y2, Y0
-	VADDPS       Y5, Y3, Y1
-	VADDPS       Y2, Y2, Y8
-	VADDPS       Y3, Y3, Y9
-	VMULPS       Y4, Y8, Y8
-	VMULPS       Y5, Y9, Y9
-	VFMADD231PS  Y2, Y2, Y8
-	VFMADD231PS  Y3, Y3, Y9
-	CMPQ         root+120(FP), $0x01
-	JL           less43
-	VMOVUPS      Y0, Y8
-	VMOVUPS      Y1, Y9
-	CMPQ         root+120(FP), $0x02
-	JL           less44
-	VSQRTPS      Y8, Y8
-	VSQRTPS      Y9, Y9
-	CMPQ         root+120(FP), $0x03
-	JL           less45
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      64(R10)(AX*1), Y8
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      96(R10)(AX*1), Y9
-
-less45:
-less44:
-less43:
-	MOVQ  steps+112(FP), R10
-	TESTQ R10, R10
-	JZ    enough47
-
-again46:
-	VMULPS      Y4, Y8, Y12
-	VMULPS      Y5, Y9, Y13
-	VFMADD231PS Y2, Y8, Y12
-	VFMADD231PS Y3, Y9, Y13
-	VMOVUPS     Y12, Y8
-	VMOVUPS     Y13, Y9
-	DECQ        R10
-	JNZ         again46
-
-enough47:
+	VADDPS       Y9, Y0, Y9
+	VSUBPS       Y10, Y4, Y4
+	VSUBPS       Y11, Y5, Y5
+	VADDPS       Y10, Y2, Y0
+	VADDPS       Y11, Y3, Y1
+	VADDPS       Y2, Y2, Y6
+	VADDPS       Y3, Y3, Y7
 	VMULPS       Y10, Y6, Y6
 	VMULPS       Y11, Y7, Y7
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSS (R10), Y2
-	VFMADD231PS  Y2, Y6, Y0
-	VFMADD231PS  Y2, Y7, Y1
-	VMULPS       Y10, Y8, Y10
-	VMULPS       Y11, Y9, Y11
-	VMULPS       Y0, Y8, Y0
-	VMULPS       Y1, Y9, Y1
-	VMOVUPS      192(CX), Y3
-	VANDPS       f32_80000000<>+0(SB), Y3, Y2
-	MOVQ         p+96(FP), R10
-	VBROADCASTSS (R10), Y4
-	VXORPS       Y4, Y2, Y2
+	VFMADD231PS  Y2, Y2, Y6
+	VFMADD231PS  Y3, Y3, Y7
+	CMPQ         root+120(FP), $0x01
+	JL           less41
+	VMOVUPS      Y0, Y6
+	VMOVUPS      Y1, Y7
+	CMPQ         root+120(FP), $0x02
+	JL           less42
+	VSQRTPS      Y6, Y6
+	VSQRTPS      Y7, Y7
+	CMPQ         root+120(FP), $0x03
+	JL           less43
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      64(R10)(AX*1), Y6
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      96(R10)(AX*1), Y7
+
+less43:
+less42:
+less41:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough45
+
+again44:
+	VMULPS      Y10, Y6, Y12
+	VMULPS      Y11, Y7, Y13
+	VFMADD231PS Y2, Y6, Y12
+	VFMADD231PS Y3, Y7, Y13
+	VMOVUPS     Y12, Y6
+	VMOVUPS     Y13, Y7
+	DECQ        R10
+	JNZ         again44
+
+enough45:
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y9, Y5, Y5
+	VMOVUPS      128(BP), Y2
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y2, Y5, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VMULPS       Y0, Y6, Y0
+	VMULPS       Y1, Y7, Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_16<>+0(SB), Y2, Y2
+	VANDPS       f32_80000000<>+0(SB), Y2, Y3
+	VXORPS       160(BP), Y3, Y3
 	MOVQ         negWeight+136(FP), R10
 	VMOVUPS      64(R10)(AX*1), Y4
 	MOVQ         posWeight+144(FP), R10
 	VMOVUPS      64(R10)(AX*1), Y5
-	VBLENDVPS    Y3, Y5, Y4, Y4
-	VMULPS       Y4, Y2, Y2
-	VMULPS       Y4, Y10, Y10
-	VMULPS       Y2, Y0, Y0
+	VBLENDVPS    Y2, Y5, Y4, Y4
+	VMULPS       Y4, Y8, Y8
+	VMULPS       Y3, Y4, Y4
+	VMULPS       Y4, Y0, Y0
 	VMOVUPS      Y0, 64(DX)(AX*1)
-	VMOVUPS      Y10, 64(CX)
-	VMOVUPS      224(CX), Y2
-	VANDPS       f32_80000000<>+0(SB), Y2, Y0
-	MOVQ         p+96(FP), R10
-	VBROADCASTSS (R10), Y3
-	VXORPS       Y3, Y0, Y0
+	VPBROADCASTD (SI)(R8*1), Y0
+	VPSLLVD      signs32_24<>+0(SB), Y0, Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y2
+	VXORPS       160(BP), Y2, Y2
 	MOVQ         negWeight+136(FP), R10
 	VMOVUPS      96(R10)(AX*1), Y3
 	MOVQ         posWeight+144(FP), R10
 	VMOVUPS      96(R10)(AX*1), Y4
-	VBLENDVPS    Y2, Y4, Y3, Y3
-	VMULPS       Y3, Y0, Y0
-	VMULPS       Y3, Y11, Y11
-	VMULPS       Y0, Y1, Y1
+	VBLENDVPS    Y0, Y4, Y3, Y3
+	VMULPS       Y3, Y9, Y9
+	VMULPS       Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	VMOVUPS      Y11, 96(CX)
-	VMOVUPS      (CX), Y0
-	VADDPS       64(CX), Y0, Y0
-	VMOVUPS      Y0, 192(BP)
-	VMOVUPS      32(CX), Y0
-	VADDPS       96(CX), Y0, Y0
-	VADDPS       192(BP), Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
+	VMOVUPS      576(CX), Y0
+	VMOVUPS      704(CX), Y1
+	VMOVUPS      608(CX), Y2
+	VMOVUPS      736(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 960(CX)
+	VMOVUPS      Y1, 992(CX)
+	VADDPS       (CX), Y8, Y8
+	VMOVUPS      Y8, 256(BP)
+	VADDPS       32(CX), Y9, Y9
+	VADDPS       256(BP), Y9, Y9
+	VEXTRACTF128 $0x01, Y9, X0
+	VCVTPS2PD    X9, Y1
 	VCVTPS2PD    X0, Y0
-	VCVTPS2PD    X1, Y1
-	VADDPD       128(BP), Y0, Y0
-	VMOVUPD      Y0, 128(BP)
-	VADDPD       160(BP), Y1, Y1
-	VMOVUPD      Y1, 160(BP)
+	VADDPD       192(BP), Y1, Y1
+	VMOVUPD      Y1, 192(BP)
+	VADDPD       224(BP), Y0, Y0
+	VMOVUPD      Y0, 224(BP)
 	MOVL         (SI)(R8*1), R10
 	ORL          (DI)(R8*1), R10
 	CMPL         R10, $-1
-	JNE          some48
+	JNE          some46
 
-ready49:
+ready47:
 	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x20, R9
-	JG         group36
+	JG         group34
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct50
+	JEQ        direct48
 	ANDQ       $0x1f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R9
@@ -1632,7 +1658,7 @@ ready49:
 	VMOVUPS    352(DX), Y1
 	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-direct50:
+direct48:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x02, AX
 	MOVQ         AX, DX
@@ -1646,8 +1672,8 @@ direct50:
 	ADDQ         AX, powers+128(FP)
 	ADDQ         $0x0c, p+96(FP)
 	MOVQ         sum+8(FP), AX
-	VMOVUPS      128(BP), Y0
-	VMOVUPS      160(BP), Y1
+	VMOVUPS      192(BP), Y0
+	VMOVUPS      224(BP), Y1
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPD       X1, X0, X0
@@ -1656,10 +1682,10 @@ direct50:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row34
-	JMP          done51
+	JNZ          row32
+	JMP          done49
 
-some48:
+some46:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      (DX)(AX*1), Y1
 	VPBROADCASTD (SI)(R8*1), Y2
@@ -1693,174 +1719,170 @@ some48:
 	VORPS        Y3, Y2, Y2
 	VBLENDVPS    Y2, Y1, Y0, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	JMP          ready49
+	JMP          ready47
 
-done51:
-last27:
+done49:
+last26:
 	VZEROUPPER
 	RET
 
 // func focalBlock32AVX2(kept *float32, sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, exponent *[1]float32, steps int, root int, powers *float32, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalBlock32AVX2(SB), NOSPLIT, $320-152
+TEXT ·focalBlock32AVX2(SB), NOSPLIT, $384-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last52
+	JEQ  last50
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
 	MOVQ pos+72(FP), DI
 	MOVQ neg+80(FP), R8
 
-row56:
+row54:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials53:
+exponentials51:
 	MOVQ AX, R9
 	SHRQ $0x05, R9
 	MOVQ DX, R10
 	MOVL (DI)(R9*1), R11
 	ORL  (R8)(R9*1), R11
 	CMPL R11, $-1
-	JNE  some54
+	JNE  some52
 
-ready55:
+ready53:
 	PREFETCHT0   12288(R10)(AX*1)
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	VXORPS       (R10)(AX*1), Y0, Y1
-	VORPS        f32_80000000<>+0(SB), Y1, Y2
-	VMOVUPS      Y1, (CX)
-	VPBROADCASTD (DI)(R9*1), Y1
-	VPSLLVD      signs32_8<>+0(SB), Y1, Y1
-	VANDPS       f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       32(R10)(AX*1), Y1, Y3
-	VORPS        f32_80000000<>+0(SB), Y3, Y4
-	VMOVUPS      Y3, 32(CX)
-	VMOVUPS      f32_c2b00f34<>+0(SB), Y3
-	VMAXPS       Y3, Y2, Y2
-	VMAXPS       Y3, Y4, Y4
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VMOVUPS      Y3, Y5
-	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y6
-	VFMADD231PS  Y6, Y2, Y3
-	VFMADD231PS  Y6, Y4, Y5
-	VMOVUPS      f32_4b40007f<>+0(SB), Y7
-	VSUBPS       Y7, Y3, Y6
-	VSUBPS       Y7, Y5, Y7
-	VMOVUPS      f32_bf317218<>+0(SB), Y8
-	VFMADD231PS  Y8, Y6, Y2
-	VFMADD231PS  Y8, Y7, Y4
-	VMOVUPS      f32_3102e308<>+0(SB), Y8
-	VFMADD231PS  Y8, Y6, Y2
-	VFMADD231PS  Y8, Y7, Y4
+	VXORPS       (R10)(AX*1), Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y1
+	VMOVUPS      Y0, (CX)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_8<>+0(SB), Y0, Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       32(R10)(AX*1), Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y2
+	VMOVUPS      Y0, 32(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
+	VMAXPS       Y0, Y1, Y1
+	VMAXPS       Y0, Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y0
+	VMOVUPS      Y0, Y3
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y4
+	VFMADD231PS  Y4, Y1, Y0
+	VFMADD231PS  Y4, Y2, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y5
+	VSUBPS       Y5, Y0, Y4
+	VSUBPS       Y5, Y3, Y5
+	VMOVUPS      f32_bf317218<>+0(SB), Y6
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y2
+	VMOVUPS      f32_3102e308<>+0(SB), Y6
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y2
+	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y3, Y3
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y2, Y2, Y6
-	VMULPS       Y4, Y4, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VMULPS       Y1, Y1, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
 	VMOVUPS      Y8, Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VMOVUPS      Y10, Y11
-	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VFMADD213PS  Y12, Y7, Y9
-	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y10
-	VFMADD213PS  Y12, Y7, Y11
-	VMOVUPS      f32_3efffffe<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VFMADD213PS  Y12, Y7, Y9
-	VFMADD231PS  Y2, Y10, Y8
-	VFMADD231PS  Y4, Y11, Y9
-	VFMADD213PS  Y2, Y8, Y6
-	VFMADD213PS  Y4, Y9, Y7
-	VMOVUPS      Y3, Y8
-	VMOVUPS      Y5, Y9
-	VFMADD231PS  Y6, Y3, Y8
-	VFMADD231PS  Y7, Y5, Y9
-	VSUBPS       Y8, Y3, Y2
-	VSUBPS       Y9, Y5, Y4
-	VFMADD231PS  Y6, Y3, Y2
-	VFMADD231PS  Y7, Y5, Y4
-	VXORPS       Y0, Y8, Y8
-	VMOVUPS      Y8, 128(CX)
-	VMOVUPS      Y2, 256(CX)
-	VXORPS       Y1, Y9, Y9
-	VMOVUPS      Y9, 160(CX)
-	VMOVUPS      Y4, 288(CX)
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y6
+	VFMADD213PS  Y10, Y5, Y7
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y8
+	VFMADD213PS  Y10, Y5, Y9
+	VMOVUPS      f32_3efffffe<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y6
+	VFMADD213PS  Y10, Y5, Y7
+	VFMADD231PS  Y1, Y8, Y6
+	VFMADD231PS  Y2, Y9, Y7
+	VFMADD213PS  Y1, Y6, Y4
+	VFMADD213PS  Y2, Y7, Y5
+	VMOVUPS      Y0, Y6
+	VMOVUPS      Y3, Y7
+	VFMADD231PS  Y4, Y0, Y6
+	VFMADD231PS  Y5, Y3, Y7
+	VSUBPS       Y6, Y0, Y1
+	VSUBPS       Y7, Y3, Y2
+	VFMADD231PS  Y4, Y0, Y1
+	VFMADD231PS  Y5, Y3, Y2
+	VMOVUPS      Y6, 128(CX)
+	VMOVUPS      Y1, 256(CX)
+	VMOVUPS      Y7, 160(CX)
+	VMOVUPS      Y2, 288(CX)
 	PREFETCHT0   12352(R10)(AX*1)
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_16<>+0(SB), Y0, Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	VXORPS       64(R10)(AX*1), Y0, Y1
-	VORPS        f32_80000000<>+0(SB), Y1, Y2
-	VMOVUPS      Y1, 64(CX)
-	VPBROADCASTD (DI)(R9*1), Y1
-	VPSLLVD      signs32_24<>+0(SB), Y1, Y1
-	VANDPS       f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       96(R10)(AX*1), Y1, Y3
-	VORPS        f32_80000000<>+0(SB), Y3, Y4
-	VMOVUPS      Y3, 96(CX)
-	VMOVUPS      f32_c2b00f34<>+0(SB), Y3
-	VMAXPS       Y3, Y2, Y2
-	VMAXPS       Y3, Y4, Y4
-	VMOVUPS      f32_4b40007f<>+0(SB), Y3
-	VMOVUPS      Y3, Y5
-	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y6
-	VFMADD231PS  Y6, Y2, Y3
-	VFMADD231PS  Y6, Y4, Y5
-	VMOVUPS      f32_4b40007f<>+0(SB), Y7
-	VSUBPS       Y7, Y3, Y6
-	VSUBPS       Y7, Y5, Y7
-	VMOVUPS      f32_bf317218<>+0(SB), Y8
-	VFMADD231PS  Y8, Y6, Y2
-	VFMADD231PS  Y8, Y7, Y4
-	VMOVUPS      f32_3102e308<>+0(SB), Y8
-	VFMADD231PS  Y8, Y6, Y2
-	VFMADD231PS  Y8, Y7, Y4
+	VXORPS       64(R10)(AX*1), Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y1
+	VMOVUPS      Y0, 64(CX)
+	VPBROADCASTD (DI)(R9*1), Y0
+	VPSLLVD      signs32_24<>+0(SB), Y0, Y0
+	VANDPS       f32_80000000<>+0(SB), Y0, Y0
+	VXORPS       96(R10)(AX*1), Y0, Y0
+	VORPS        f32_80000000<>+0(SB), Y0, Y2
+	VMOVUPS      Y0, 96(CX)
+	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
+	VMAXPS       Y0, Y1, Y1
+	VMAXPS       Y0, Y2, Y2
+	VMOVUPS      f32_4b40007f<>+0(SB), Y0
+	VMOVUPS      Y0, Y3
+	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y4
+	VFMADD231PS  Y4, Y1, Y0
+	VFMADD231PS  Y4, Y2, Y3
+	VMOVUPS      f32_4b40007f<>+0(SB), Y5
+	VSUBPS       Y5, Y0, Y4
+	VSUBPS       Y5, Y3, Y5
+	VMOVUPS      f32_bf317218<>+0(SB), Y6
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y2
+	VMOVUPS      f32_3102e308<>+0(SB), Y6
+	VFMADD231PS  Y6, Y4, Y1
+	VFMADD231PS  Y6, Y5, Y2
+	VPSLLD       $0x17, Y0, Y0
 	VPSLLD       $0x17, Y3, Y3
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y2, Y2, Y6
-	VMULPS       Y4, Y4, Y7
-	VMOVUPS      f32_3ab52766<>+0(SB), Y8
+	VMULPS       Y1, Y1, Y4
+	VMULPS       Y2, Y2, Y5
+	VMOVUPS      f32_3ab52766<>+0(SB), Y6
+	VMOVUPS      Y6, Y7
+	VMOVUPS      f32_3c091cce<>+0(SB), Y8
 	VMOVUPS      Y8, Y9
-	VMOVUPS      f32_3c091cce<>+0(SB), Y10
-	VMOVUPS      Y10, Y11
-	VMOVUPS      f32_3d2aac58<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VFMADD213PS  Y12, Y7, Y9
-	VMOVUPS      f32_3e2aaa49<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y10
-	VFMADD213PS  Y12, Y7, Y11
-	VMOVUPS      f32_3efffffe<>+0(SB), Y12
-	VFMADD213PS  Y12, Y6, Y8
-	VFMADD213PS  Y12, Y7, Y9
-	VFMADD231PS  Y2, Y10, Y8
-	VFMADD231PS  Y4, Y11, Y9
-	VFMADD213PS  Y2, Y8, Y6
-	VFMADD213PS  Y4, Y9, Y7
-	VMOVUPS      Y3, Y8
-	VMOVUPS      Y5, Y9
-	VFMADD231PS  Y6, Y3, Y8
-	VFMADD231PS  Y7, Y5, Y9
-	VSUBPS       Y8, Y3, Y2
-	VSUBPS       Y9, Y5, Y4
-	VFMADD231PS  Y6, Y3, Y2
-	VFMADD231PS  Y7, Y5, Y4
-	VXORPS       Y0, Y8, Y8
-	VMOVUPS      Y8, 192(CX)
-	VMOVUPS      Y2, 320(CX)
-	VXORPS       Y1, Y9, Y9
-	VMOVUPS      Y9, 224(CX)
-	VMOVUPS      Y4, 352(CX)
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y6
+	VFMADD213PS  Y10, Y5, Y7
+	VMOVUPS      f32_3e2aaa49<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y8
+	VFMADD213PS  Y10, Y5, Y9
+	VMOVUPS      f32_3efffffe<>+0(SB), Y10
+	VFMADD213PS  Y10, Y4, Y6
+	VFMADD213PS  Y10, Y5, Y7
+	VFMADD231PS  Y1, Y8, Y6
+	VFMADD231PS  Y2, Y9, Y7
+	VFMADD213PS  Y1, Y6, Y4
+	VFMADD213PS  Y2, Y7, Y5
+	VMOVUPS      Y0, Y6
+	VMOVUPS      Y3, Y7
+	VFMADD231PS  Y4, Y0, Y6
+	VFMADD231PS  Y5, Y3, Y7
+	VSUBPS       Y6, Y0, Y1
+	VSUBPS       Y7, Y3, Y2
+	VFMADD231PS  Y4, Y0, Y1
+	VFMADD231PS  Y5, Y3, Y2
+	VMOVUPS      Y6, 192(CX)
+	VMOVUPS      Y1, 320(CX)
+	VMOVUPS      Y7, 224(CX)
+	VMOVUPS      Y2, 352(CX)
 	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x20, SI
-	JG           exponentials53
+	JG           exponentials51
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -1869,10 +1891,10 @@ ready55:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row56
-	JMP          done58
+	JNZ          row54
+	JMP          done56
 
-some54:
+some52:
 	VPBROADCASTD (DI)(R9*1), Y0
 	VPSLLVD      signs32_0<>+0(SB), Y0, Y0
 	VPBROADCASTD (R8)(R9*1), Y1
@@ -1911,139 +1933,119 @@ some54:
 	VMOVUPS      Y2, 96(BP)
 	LEAQ         (BP), R10
 	SUBQ         AX, R10
-	JMP          ready55
+	JMP          ready53
 
-done58:
-	MOVQ CX, AX
-	MOVQ kept+0(FP), CX
-
-quotients59:
-	VMOVUPS      128(CX), Y0
-	VMOVUPS      160(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      (CX), Y2
-	VMOVUPS      32(CX), Y3
-	VMOVUPS      256(CX), Y4
-	VMOVUPS      288(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VBLENDVPS    Y2, Y0, Y6, Y10
-	VBLENDVPS    Y3, Y1, Y7, Y11
-	VADDPS       Y6, Y0, Y8
-	VADDPS       Y7, Y1, Y9
-	VDIVPS       Y8, Y10, Y8
-	VDIVPS       Y9, Y11, Y9
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       Y9, Y7, Y7
-	VMAXPS       Y6, Y8, Y6
-	VMAXPS       Y7, Y9, Y7
-	VSUBPS       Y8, Y10, Y10
-	VSUBPS       Y9, Y11, Y11
-	VFNMADD231PS Y0, Y8, Y10
-	VFNMADD231PS Y1, Y9, Y11
-	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y3, Y5, Y5
-	VFMADD231PS  Y6, Y4, Y10
-	VFMADD231PS  Y7, Y5, Y11
-	VMULPS       Y6, Y10, Y10
-	VMULPS       Y7, Y11, Y11
-	VMOVUPS      Y10, 256(CX)
-	VMOVUPS      Y8, 384(CX)
-	VMOVUPS      Y11, 288(CX)
-	VMOVUPS      Y9, 416(CX)
-	VMOVUPS      192(CX), Y0
-	VMOVUPS      224(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
-	VMOVUPS      64(CX), Y2
-	VMOVUPS      96(CX), Y3
-	VMOVUPS      320(CX), Y4
-	VMOVUPS      352(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VBLENDVPS    Y2, Y0, Y6, Y10
-	VBLENDVPS    Y3, Y1, Y7, Y11
-	VADDPS       Y6, Y0, Y8
-	VADDPS       Y7, Y1, Y9
-	VDIVPS       Y8, Y10, Y8
-	VDIVPS       Y9, Y11, Y9
-	VSUBPS       Y8, Y6, Y6
-	VSUBPS       Y9, Y7, Y7
-	VMAXPS       Y6, Y8, Y6
-	VMAXPS       Y7, Y9, Y7
-	VSUBPS       Y8, Y10, Y10
-	VSUBPS       Y9, Y11, Y11
-	VFNMADD231PS Y0, Y8, Y10
-	VFNMADD231PS Y1, Y9, Y11
-	VANDNPS      f32_80000000<>+0(SB), Y2, Y2
-	VANDNPS      f32_80000000<>+0(SB), Y3, Y3
-	VXORPS       Y2, Y4, Y4
-	VXORPS       Y3, Y5, Y5
-	VFMADD231PS  Y6, Y4, Y10
-	VFMADD231PS  Y7, Y5, Y11
-	VMULPS       Y6, Y10, Y10
-	VMULPS       Y7, Y11, Y11
-	VMOVUPS      Y10, 320(CX)
-	VMOVUPS      Y8, 448(CX)
-	VMOVUPS      Y11, 352(CX)
-	VMOVUPS      Y9, 480(CX)
-	ADDQ         $+512, CX
-	CMPQ         CX, AX
-	JNE          quotients59
+done56:
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
+	MOVQ         exponent+104(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, 128(BP)
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, 160(BP)
+	VMOVUPS      (CX), Y0
+	VMOVUPS      128(CX), Y1
+	VMOVUPS      32(CX), Y2
+	VMOVUPS      160(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 384(CX)
+	VMOVUPS      Y1, 416(CX)
+	VMOVUPS      64(CX), Y0
+	VMOVUPS      192(CX), Y1
+	VMOVUPS      96(CX), Y2
+	VMOVUPS      224(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 448(CX)
+	VMOVUPS      Y1, 480(CX)
 
-row60:
-	VXORPS  Y0, Y0, Y0
-	VMOVUPS Y0, 128(BP)
-	VMOVUPS Y0, 160(BP)
-	XORQ    AX, AX
-	MOVQ    n+64(FP), R9
+row57:
+	MOVQ         p+96(FP), AX
+	VBROADCASTSS (AX), Y0
+	VMOVUPS      Y0, 160(BP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPS      Y0, 192(BP)
+	VMOVUPS      Y0, 224(BP)
+	XORQ         AX, AX
+	MOVQ         n+64(FP), R9
 
-group62:
+group59:
 	CMPQ R9, $0x20
-	JAE  whole63
+	JAE  whole60
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole63:
+whole60:
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
 	VMOVUPS      128(CX), Y0
 	VMOVUPS      160(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
 	VMOVUPS      384(CX), Y2
 	VMOVUPS      416(CX), Y3
-	VMOVUPS      256(CX), Y4
-	VMOVUPS      288(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VSUBPS       Y2, Y6, Y6
-	VSUBPS       Y3, Y7, Y7
-	VMINPS       Y6, Y2, Y8
-	VMINPS       Y7, Y3, Y9
-	VMULPS       Y8, Y0, Y10
-	VMULPS       Y9, Y1, Y11
-	VADDPS       Y8, Y0, Y0
-	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VSUBPS       Y2, Y4, Y4
+	VSUBPS       Y3, Y5, Y5
+	VMOVUPS      256(CX), Y6
+	VMOVUPS      288(CX), Y7
+	VMOVUPS      (CX), Y8
+	VMOVUPS      32(CX), Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y10
+	VMOVUPS      Y10, Y11
+	VBLENDVPS    Y8, Y0, Y10, Y10
+	VBLENDVPS    Y9, Y1, Y11, Y11
+	VSUBPS       Y2, Y10, Y10
+	VSUBPS       Y3, Y11, Y11
+	VFNMADD231PS Y0, Y2, Y10
+	VFNMADD231PS Y1, Y3, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y8, Y6, Y6
+	VXORPS       Y9, Y7, Y7
+	VMAXPS       Y4, Y2, Y8
+	VMAXPS       Y5, Y3, Y9
+	VFMADD231PS  Y8, Y6, Y10
+	VFMADD231PS  Y9, Y7, Y11
+	VMULPS       Y8, Y10, Y10
+	VMULPS       Y9, Y11, Y11
+	VMINPS       Y4, Y2, Y6
+	VMINPS       Y5, Y3, Y7
+	VMULPS       Y6, Y0, Y8
+	VMULPS       Y7, Y1, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
 	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
 	VMOVUPS      Y12, Y13
 	VMOVUPS      f32_3b65463c<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_bc886fee<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3f000000<>+0(SB), Y14
 	VMOVUPS      Y14, Y15
 	VFNMADD231PS Y12, Y0, Y14
@@ -2052,118 +2054,149 @@ whole63:
 	VMOVUPS      32(CX), Y1
 	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
 	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       Y0, Y4, Y0
-	VXORPS       Y1, Y5, Y1
-	VFMADD213PS  Y0, Y14, Y10
-	VFMADD213PS  Y1, Y15, Y11
-	VADDPS       Y10, Y8, Y10
-	VADDPS       Y11, Y9, Y11
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y1, Y11, Y1
+	VFMADD213PS  Y0, Y14, Y8
+	VFMADD213PS  Y1, Y15, Y9
+	VADDPS       Y8, Y6, Y8
+	VADDPS       Y9, Y7, Y9
 	VMOVUPS      (CX), Y0
 	VMOVUPS      32(CX), Y1
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Y0, Y8, Y0
-	VADDPS       Y10, Y0, Y10
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y0, Y6, Y0
+	VADDPS       Y8, Y0, Y8
 	VXORPS       Y0, Y0, Y0
 	VMAXPS       Y1, Y0, Y0
-	VADDPS       Y11, Y0, Y11
-	VSUBPS       Y4, Y6, Y6
-	VSUBPS       Y5, Y7, Y7
-	VADDPS       Y4, Y2, Y0
-	VADDPS       Y5, Y3, Y1
-	VADDPS       Y2, Y2, Y8
-	VADDPS       Y3, Y3, Y9
-	VMULPS       Y4, Y8, Y8
-	VMULPS       Y5, Y9, Y9
-	VFMADD231PS  Y2, Y2, Y8
-	VFMADD231PS  Y3, Y3, Y9
-	CMPQ         root+120(FP), $0x01
-	JL           less64
-	VMOVUPS      Y0, Y8
-	VMOVUPS      Y1, Y9
-	CMPQ         root+120(FP), $0x02
-	JL           less65
-	VSQRTPS      Y8, Y8
-	VSQRTPS      Y9, Y9
-	CMPQ         root+120(FP), $0x03
-	JL           less66
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      (R10)(AX*1), Y8
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      32(R10)(AX*1), Y9
-
-less66:
-less65:
-less64:
-	MOVQ  steps+112(FP), R10
-	TESTQ R10, R10
-	JZ    enough68
-
-again67:
-	VMULPS      Y4, Y8, Y12
-	VMULPS      Y5, Y9, Y13
-	VFMADD231PS Y2, Y8, Y12
-	VFMADD231PS Y3, Y9, Y13
-	VMOVUPS     Y12, Y8
-	VMOVUPS     Y13, Y9
-	DECQ        R10
-	JNZ         again67
-
-enough68:
+	VADDPS       Y9, Y0, Y9
+	VSUBPS       Y10, Y4, Y4
+	VSUBPS       Y11, Y5, Y5
+	VADDPS       Y10, Y2, Y0
+	VADDPS       Y11, Y3, Y1
+	VADDPS       Y2, Y2, Y6
+	VADDPS       Y3, Y3, Y7
 	VMULPS       Y10, Y6, Y6
 	VMULPS       Y11, Y7, Y7
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSS (R10), Y2
-	VFMADD231PS  Y2, Y6, Y0
-	VFMADD231PS  Y2, Y7, Y1
-	VMULPS       Y10, Y8, Y10
-	VMULPS       Y11, Y9, Y11
-	VMULPS       Y0, Y8, Y0
-	VMULPS       Y1, Y9, Y1
-	VMOVUPS      128(CX), Y2
+	VFMADD231PS  Y2, Y2, Y6
+	VFMADD231PS  Y3, Y3, Y7
+	CMPQ         root+120(FP), $0x01
+	JL           less61
+	VMOVUPS      Y0, Y6
+	VMOVUPS      Y1, Y7
+	CMPQ         root+120(FP), $0x02
+	JL           less62
+	VSQRTPS      Y6, Y6
+	VSQRTPS      Y7, Y7
+	CMPQ         root+120(FP), $0x03
+	JL           less63
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      (R10)(AX*1), Y6
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      32(R10)(AX*1), Y7
+
+less63:
+less62:
+less61:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough65
+
+again64:
+	VMULPS      Y10, Y6, Y12
+	VMULPS      Y11, Y7, Y13
+	VFMADD231PS Y2, Y6, Y12
+	VFMADD231PS Y3, Y7, Y13
+	VMOVUPS     Y12, Y6
+	VMOVUPS     Y13, Y7
+	DECQ        R10
+	JNZ         again64
+
+enough65:
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y9, Y5, Y5
+	VMOVUPS      128(BP), Y2
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y2, Y5, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VMULPS       Y0, Y6, Y0
+	VMULPS       Y1, Y7, Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_0<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	MOVQ         p+96(FP), R10
-	VBROADCASTSS (R10), Y3
-	VXORPS       Y3, Y2, Y2
+	VXORPS       160(BP), Y2, Y2
 	VMULPS       Y2, Y0, Y0
 	VMOVUPS      Y0, (DX)(AX*1)
-	VMOVUPS      Y10, (CX)
-	VMOVUPS      160(CX), Y0
+	VPBROADCASTD (SI)(R8*1), Y0
+	VPSLLVD      signs32_8<>+0(SB), Y0, Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R10
-	VBROADCASTSS (R10), Y2
-	VXORPS       Y2, Y0, Y0
+	VXORPS       160(BP), Y0, Y0
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, 32(DX)(AX*1)
-	VMOVUPS      Y11, 32(CX)
+	VMOVUPS      512(CX), Y0
+	VMOVUPS      640(CX), Y1
+	VMOVUPS      544(CX), Y2
+	VMOVUPS      672(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 896(CX)
+	VMOVUPS      Y1, 928(CX)
+	VMOVUPS      Y8, (CX)
+	VMOVUPS      Y9, 32(CX)
 	VMOVUPS      192(CX), Y0
 	VMOVUPS      224(CX), Y1
-	VANDPS       f32_7fffffff<>+0(SB), Y0, Y0
-	VANDPS       f32_7fffffff<>+0(SB), Y1, Y1
 	VMOVUPS      448(CX), Y2
 	VMOVUPS      480(CX), Y3
-	VMOVUPS      320(CX), Y4
-	VMOVUPS      352(CX), Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y6
-	VMOVUPS      Y6, Y7
-	VSUBPS       Y2, Y6, Y6
-	VSUBPS       Y3, Y7, Y7
-	VMINPS       Y6, Y2, Y8
-	VMINPS       Y7, Y3, Y9
-	VMULPS       Y8, Y0, Y10
-	VMULPS       Y9, Y1, Y11
-	VADDPS       Y8, Y0, Y0
-	VADDPS       Y9, Y1, Y1
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VSUBPS       Y2, Y4, Y4
+	VSUBPS       Y3, Y5, Y5
+	VMOVUPS      320(CX), Y6
+	VMOVUPS      352(CX), Y7
+	VMOVUPS      64(CX), Y8
+	VMOVUPS      96(CX), Y9
+	VMOVUPS      f32_3f800000<>+0(SB), Y10
+	VMOVUPS      Y10, Y11
+	VBLENDVPS    Y8, Y0, Y10, Y10
+	VBLENDVPS    Y9, Y1, Y11, Y11
+	VSUBPS       Y2, Y10, Y10
+	VSUBPS       Y3, Y11, Y11
+	VFNMADD231PS Y0, Y2, Y10
+	VFNMADD231PS Y1, Y3, Y11
+	VANDNPS      f32_80000000<>+0(SB), Y8, Y8
+	VANDNPS      f32_80000000<>+0(SB), Y9, Y9
+	VXORPS       Y8, Y6, Y6
+	VXORPS       Y9, Y7, Y7
+	VMAXPS       Y4, Y2, Y8
+	VMAXPS       Y5, Y3, Y9
+	VFMADD231PS  Y8, Y6, Y10
+	VFMADD231PS  Y9, Y7, Y11
+	VMULPS       Y8, Y10, Y10
+	VMULPS       Y9, Y11, Y11
+	VMINPS       Y4, Y2, Y6
+	VMINPS       Y5, Y3, Y7
+	VMULPS       Y6, Y0, Y8
+	VMULPS       Y7, Y1, Y9
+	VADDPS       Y6, Y0, Y0
+	VADDPS       Y7, Y1, Y1
 	VMOVUPS      f32_ba1faed7<>+0(SB), Y12
 	VMOVUPS      Y12, Y13
 	VMOVUPS      f32_3b65463c<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_bc886fee<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3daaaa5b<>+0(SB), Y14
-	VFMADD213PS  Y14, Y10, Y12
-	VFMADD213PS  Y14, Y11, Y13
+	VFMADD213PS  Y14, Y8, Y12
+	VFMADD213PS  Y14, Y9, Y13
 	VMOVUPS      f32_3f000000<>+0(SB), Y14
 	VMOVUPS      Y14, Y15
 	VFNMADD231PS Y12, Y0, Y14
@@ -2172,116 +2205,125 @@ enough68:
 	VMOVUPS      96(CX), Y1
 	VANDNPS      f32_80000000<>+0(SB), Y0, Y0
 	VANDNPS      f32_80000000<>+0(SB), Y1, Y1
-	VXORPS       Y0, Y4, Y0
-	VXORPS       Y1, Y5, Y1
-	VFMADD213PS  Y0, Y14, Y10
-	VFMADD213PS  Y1, Y15, Y11
-	VADDPS       Y10, Y8, Y10
-	VADDPS       Y11, Y9, Y11
+	VXORPS       Y0, Y10, Y0
+	VXORPS       Y1, Y11, Y1
+	VFMADD213PS  Y0, Y14, Y8
+	VFMADD213PS  Y1, Y15, Y9
+	VADDPS       Y8, Y6, Y8
+	VADDPS       Y9, Y7, Y9
 	VMOVUPS      64(CX), Y0
 	VMOVUPS      96(CX), Y1
-	VXORPS       Y8, Y8, Y8
-	VMAXPS       Y0, Y8, Y0
-	VADDPS       Y10, Y0, Y10
+	VXORPS       Y6, Y6, Y6
+	VMAXPS       Y0, Y6, Y0
+	VADDPS       Y8, Y0, Y8
 	VXORPS       Y0, Y0, Y0
 	VMAXPS       Y1, Y0, Y0
-	VADDPS       Y11, Y0, Y11
-	VSUBPS       Y4, Y6, Y6
-	VSUBPS       Y5, Y7, Y7
-	VADDPS       Y4, Y2, Y0
-	VADDPS       Y5, Y3, Y1
-	VADDPS       Y2, Y2, Y8
-	VADDPS       Y3, Y3, Y9
-	VMULPS       Y4, Y8, Y8
-	VMULPS       Y5, Y9, Y9
-	VFMADD231PS  Y2, Y2, Y8
-	VFMADD231PS  Y3, Y3, Y9
-	CMPQ         root+120(FP), $0x01
-	JL           less69
-	VMOVUPS      Y0, Y8
-	VMOVUPS      Y1, Y9
-	CMPQ         root+120(FP), $0x02
-	JL           less70
-	VSQRTPS      Y8, Y8
-	VSQRTPS      Y9, Y9
-	CMPQ         root+120(FP), $0x03
-	JL           less71
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      64(R10)(AX*1), Y8
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      96(R10)(AX*1), Y9
-
-less71:
-less70:
-less69:
-	MOVQ  steps+112(FP), R10
-	TESTQ R10, R10
-	JZ    enough73
-
-again72:
-	VMULPS      Y4, Y8, Y12
-	VMULPS      Y5, Y9, Y13
-	VFMADD231PS Y2, Y8, Y12
-	VFMADD231PS Y3, Y9, Y13
-	VMOVUPS     Y12, Y8
-	VMOVUPS     Y13, Y9
-	DECQ        R10
-	JNZ         again72
-
-enough73:
+	VADDPS       Y9, Y0, Y9
+	VSUBPS       Y10, Y4, Y4
+	VSUBPS       Y11, Y5, Y5
+	VADDPS       Y10, Y2, Y0
+	VADDPS       Y11, Y3, Y1
+	VADDPS       Y2, Y2, Y6
+	VADDPS       Y3, Y3, Y7
 	VMULPS       Y10, Y6, Y6
 	VMULPS       Y11, Y7, Y7
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSS (R10), Y2
-	VFMADD231PS  Y2, Y6, Y0
-	VFMADD231PS  Y2, Y7, Y1
-	VMULPS       Y10, Y8, Y10
-	VMULPS       Y11, Y9, Y11
-	VMULPS       Y0, Y8, Y0
-	VMULPS       Y1, Y9, Y1
-	VMOVUPS      192(CX), Y2
+	VFMADD231PS  Y2, Y2, Y6
+	VFMADD231PS  Y3, Y3, Y7
+	CMPQ         root+120(FP), $0x01
+	JL           less66
+	VMOVUPS      Y0, Y6
+	VMOVUPS      Y1, Y7
+	CMPQ         root+120(FP), $0x02
+	JL           less67
+	VSQRTPS      Y6, Y6
+	VSQRTPS      Y7, Y7
+	CMPQ         root+120(FP), $0x03
+	JL           less68
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      64(R10)(AX*1), Y6
+	MOVQ         powers+128(FP), R10
+	VMOVUPS      96(R10)(AX*1), Y7
+
+less68:
+less67:
+less66:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough70
+
+again69:
+	VMULPS      Y10, Y6, Y12
+	VMULPS      Y11, Y7, Y13
+	VFMADD231PS Y2, Y6, Y12
+	VFMADD231PS Y3, Y7, Y13
+	VMOVUPS     Y12, Y6
+	VMOVUPS     Y13, Y7
+	DECQ        R10
+	JNZ         again69
+
+enough70:
+	VMULPS       Y8, Y4, Y4
+	VMULPS       Y9, Y5, Y5
+	VMOVUPS      128(BP), Y2
+	VFMADD231PS  Y2, Y4, Y0
+	VFMADD231PS  Y2, Y5, Y1
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y9, Y7, Y9
+	VMULPS       Y0, Y6, Y0
+	VMULPS       Y1, Y7, Y1
+	VPBROADCASTD (SI)(R8*1), Y2
+	VPSLLVD      signs32_16<>+0(SB), Y2, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y2
-	MOVQ         p+96(FP), R10
-	VBROADCASTSS (R10), Y3
-	VXORPS       Y3, Y2, Y2
+	VXORPS       160(BP), Y2, Y2
 	VMULPS       Y2, Y0, Y0
 	VMOVUPS      Y0, 64(DX)(AX*1)
-	VMOVUPS      Y10, 64(CX)
-	VMOVUPS      224(CX), Y0
+	VPBROADCASTD (SI)(R8*1), Y0
+	VPSLLVD      signs32_24<>+0(SB), Y0, Y0
 	VANDPS       f32_80000000<>+0(SB), Y0, Y0
-	MOVQ         p+96(FP), R10
-	VBROADCASTSS (R10), Y2
-	VXORPS       Y2, Y0, Y0
+	VXORPS       160(BP), Y0, Y0
 	VMULPS       Y0, Y1, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	VMOVUPS      Y11, 96(CX)
-	VMOVUPS      (CX), Y0
-	VADDPS       64(CX), Y0, Y0
-	VMOVUPS      Y0, 192(BP)
-	VMOVUPS      32(CX), Y0
-	VADDPS       96(CX), Y0, Y0
-	VADDPS       192(BP), Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
+	VMOVUPS      576(CX), Y0
+	VMOVUPS      704(CX), Y1
+	VMOVUPS      608(CX), Y2
+	VMOVUPS      736(CX), Y3
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VBLENDVPS    Y0, Y1, Y4, Y0
+	VBLENDVPS    Y2, Y3, Y5, Y2
+	VMOVUPS      f32_3f800000<>+0(SB), Y4
+	VMOVUPS      Y4, Y5
+	VADDPS       Y4, Y1, Y4
+	VADDPS       Y5, Y3, Y5
+	VDIVPS       Y4, Y0, Y0
+	VDIVPS       Y5, Y2, Y1
+	VMOVUPS      Y0, 960(CX)
+	VMOVUPS      Y1, 992(CX)
+	VADDPS       (CX), Y8, Y8
+	VMOVUPS      Y8, 256(BP)
+	VADDPS       32(CX), Y9, Y9
+	VADDPS       256(BP), Y9, Y9
+	VEXTRACTF128 $0x01, Y9, X0
+	VCVTPS2PD    X9, Y1
 	VCVTPS2PD    X0, Y0
-	VCVTPS2PD    X1, Y1
-	VADDPD       128(BP), Y0, Y0
-	VMOVUPD      Y0, 128(BP)
-	VADDPD       160(BP), Y1, Y1
-	VMOVUPD      Y1, 160(BP)
+	VADDPD       192(BP), Y1, Y1
+	VMOVUPD      Y1, 192(BP)
+	VADDPD       224(BP), Y0, Y0
+	VMOVUPD      Y0, 224(BP)
 	MOVL         (SI)(R8*1), R10
 	ORL          (DI)(R8*1), R10
 	CMPL         R10, $-1
-	JNE          some74
+	JNE          some71
 
-ready75:
+ready72:
 	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x20, R9
-	JG         group62
+	JG         group59
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct76
+	JEQ        direct73
 	ANDQ       $0x1f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x02, R9
@@ -2299,7 +2341,7 @@ ready75:
 	VMOVUPS    352(DX), Y1
 	VMASKMOVPS Y0, Y1, -32(R8)(AX*1)
 
-direct76:
+direct73:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x02, AX
 	MOVQ         AX, DX
@@ -2313,8 +2355,8 @@ direct76:
 	ADDQ         AX, powers+128(FP)
 	ADDQ         $0x0c, p+96(FP)
 	MOVQ         sum+8(FP), AX
-	VMOVUPS      128(BP), Y0
-	VMOVUPS      160(BP), Y1
+	VMOVUPS      192(BP), Y0
+	VMOVUPS      224(BP), Y1
 	VADDPD       Y1, Y0, Y0
 	VEXTRACTF128 $0x01, Y0, X1
 	VADDPD       X1, X0, X0
@@ -2323,10 +2365,10 @@ direct76:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row60
-	JMP          done77
+	JNZ          row57
+	JMP          done74
 
-some74:
+some71:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      (DX)(AX*1), Y1
 	VPBROADCASTD (SI)(R8*1), Y2
@@ -2360,10 +2402,10 @@ some74:
 	VORPS        Y3, Y2, Y2
 	VBLENDVPS    Y2, Y1, Y0, Y1
 	VMOVUPS      Y1, 96(DX)(AX*1)
-	JMP          ready75
+	JMP          ready72
 
-done77:
-last52:
+done74:
+last50:
 	VZEROUPPER
 	RET
 
@@ -2387,14 +2429,14 @@ TEXT ·sigmoidPowers32AVX2(SB), NOSPLIT, $256-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x02, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last79
+	JZ           last76
 	TESTQ        R9, R9
-	JZ           last79
+	JZ           last76
 
-row78:
+row75:
 	XORQ R8, R8
 
-group80:
+group77:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -3003,7 +3045,7 @@ group80:
 	VMOVUPS      Y11, 96(AX)(R8*4)
 	ADDQ         $0x20, R8
 	CMPQ         R8, R9
-	JB           group80
+	JB           group77
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -3013,9 +3055,9 @@ group80:
 	ADDQ         DI, AX
 	ADDQ         $0x0c, DX
 	DECQ         rows+24(FP)
-	JNZ          row78
+	JNZ          row75
 
-last79:
+last76:
 	VZEROUPPER
 	RET
 
@@ -3121,7 +3163,7 @@ GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·focalBlockTerms32AVX512(SB), NOSPLIT, $8-152
 	CMPQ         rows+56(FP), $0x00
-	JEQ          last81
+	JEQ          last78
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
@@ -3139,11 +3181,11 @@ TEXT ·focalBlockTerms32AVX512(SB), NOSPLIT, $8-152
 	MOVQ         pos+72(FP), DI
 	MOVQ         neg+80(FP), R8
 
-row85:
+row82:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials82:
+exponentials79:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -3270,7 +3312,7 @@ exponentials82:
 	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x40, SI
-	JG           exponentials82
+	JG           exponentials79
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -3279,14 +3321,14 @@ exponentials82:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row85
+	JNZ          row82
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS f32_3f800000<>+0(SB), Z0
 	VBROADCASTSS f32_80000000<>+0(SB), Z1
 	MOVQ         CX, AX
 	MOVQ         kept+0(FP), CX
 
-quotients87:
+quotients84:
 	VMOVUPS      256(CX), Z2
 	VMOVUPS      320(CX), Z3
 	VMOVUPS      384(CX), Z4
@@ -3295,77 +3337,85 @@ quotients87:
 	VMOVUPS      64(CX), Z8
 	VMOVUPS      128(CX), Z9
 	VMOVUPS      192(CX), Z10
-	VMOVUPS      512(CX), Z11
-	VMOVUPS      576(CX), Z12
-	VMOVUPS      640(CX), Z13
-	VMOVUPS      704(CX), Z14
+	VMOVUPS      Z0, Z11
+	VMOVUPS      Z11, Z12
+	VMOVUPS      Z11, Z13
+	VMOVUPS      Z11, Z14
+	VCMPPS       $0x11, Z6, Z7, K1
+	VMOVUPS      Z11, Z11
+	VMOVAPS      Z2, K1, Z11
+	VCMPPS       $0x11, Z6, Z8, K1
+	VMOVUPS      Z12, Z12
+	VMOVAPS      Z3, K1, Z12
+	VCMPPS       $0x11, Z6, Z9, K1
+	VMOVUPS      Z13, Z13
+	VMOVAPS      Z4, K1, Z13
+	VCMPPS       $0x11, Z6, Z10, K1
+	VMOVUPS      Z14, Z14
+	VMOVAPS      Z5, K1, Z14
 	VMOVUPS      Z0, Z15
 	VMOVUPS      Z15, Z16
 	VMOVUPS      Z15, Z17
 	VMOVUPS      Z15, Z18
-	VCMPPS       $0x11, Z6, Z7, K1
-	VMOVUPS      Z15, Z23
-	VMOVAPS      Z2, K1, Z23
-	VCMPPS       $0x11, Z6, Z8, K1
-	VMOVUPS      Z16, Z24
-	VMOVAPS      Z3, K1, Z24
-	VCMPPS       $0x11, Z6, Z9, K1
-	VMOVUPS      Z17, Z25
-	VMOVAPS      Z4, K1, Z25
-	VCMPPS       $0x11, Z6, Z10, K1
-	VMOVUPS      Z18, Z26
-	VMOVAPS      Z5, K1, Z26
-	VADDPS       Z15, Z2, Z19
-	VADDPS       Z16, Z3, Z20
-	VADDPS       Z17, Z4, Z21
-	VADDPS       Z18, Z5, Z22
-	VDIVPS       Z19, Z23, Z19
-	VDIVPS       Z20, Z24, Z20
-	VDIVPS       Z21, Z25, Z21
-	VDIVPS       Z22, Z26, Z22
-	VSUBPS       Z19, Z15, Z15
-	VSUBPS       Z20, Z16, Z16
-	VSUBPS       Z21, Z17, Z17
-	VSUBPS       Z22, Z18, Z18
-	VMAXPS       Z15, Z19, Z15
-	VMAXPS       Z16, Z20, Z16
-	VMAXPS       Z17, Z21, Z17
-	VMAXPS       Z18, Z22, Z18
-	VSUBPS       Z19, Z23, Z23
-	VSUBPS       Z20, Z24, Z24
-	VSUBPS       Z21, Z25, Z25
-	VSUBPS       Z22, Z26, Z26
-	VFNMADD231PS Z2, Z19, Z23
-	VFNMADD231PS Z3, Z20, Z24
-	VFNMADD231PS Z4, Z21, Z25
-	VFNMADD231PS Z5, Z22, Z26
+	VADDPS       Z15, Z2, Z15
+	VADDPS       Z16, Z3, Z16
+	VADDPS       Z17, Z4, Z17
+	VADDPS       Z18, Z5, Z18
+	VDIVPS       Z15, Z11, Z15
+	VDIVPS       Z16, Z12, Z16
+	VDIVPS       Z17, Z13, Z17
+	VDIVPS       Z18, Z14, Z18
+	VMOVUPS      512(CX), Z19
+	VMOVUPS      576(CX), Z20
+	VMOVUPS      640(CX), Z21
+	VMOVUPS      704(CX), Z22
+	VMOVUPS      Z0, Z23
+	VMOVUPS      Z23, Z24
+	VMOVUPS      Z23, Z25
+	VMOVUPS      Z23, Z26
+	VSUBPS       Z15, Z23, Z23
+	VSUBPS       Z16, Z24, Z24
+	VSUBPS       Z17, Z25, Z25
+	VSUBPS       Z18, Z26, Z26
+	VSUBPS       Z15, Z11, Z11
+	VSUBPS       Z16, Z12, Z12
+	VSUBPS       Z17, Z13, Z13
+	VSUBPS       Z18, Z14, Z14
+	VFNMADD231PS Z2, Z15, Z11
+	VFNMADD231PS Z3, Z16, Z12
+	VFNMADD231PS Z4, Z17, Z13
+	VFNMADD231PS Z5, Z18, Z14
 	VANDNPS      Z1, Z7, Z7
 	VANDNPS      Z1, Z8, Z8
 	VANDNPS      Z1, Z9, Z9
 	VANDNPS      Z1, Z10, Z10
-	VXORPS       Z7, Z11, Z11
-	VXORPS       Z8, Z12, Z12
-	VXORPS       Z9, Z13, Z13
-	VXORPS       Z10, Z14, Z14
-	VFMADD231PS  Z15, Z11, Z23
-	VFMADD231PS  Z16, Z12, Z24
-	VFMADD231PS  Z17, Z13, Z25
-	VFMADD231PS  Z18, Z14, Z26
-	VMULPS       Z15, Z23, Z23
-	VMULPS       Z16, Z24, Z24
-	VMULPS       Z17, Z25, Z25
-	VMULPS       Z18, Z26, Z26
-	VMOVUPS      Z23, 512(CX)
-	VMOVUPS      Z19, 768(CX)
-	VMOVUPS      Z24, 576(CX)
-	VMOVUPS      Z20, 832(CX)
-	VMOVUPS      Z25, 640(CX)
-	VMOVUPS      Z21, 896(CX)
-	VMOVUPS      Z26, 704(CX)
-	VMOVUPS      Z22, 960(CX)
+	VXORPS       Z7, Z19, Z19
+	VXORPS       Z8, Z20, Z20
+	VXORPS       Z9, Z21, Z21
+	VXORPS       Z10, Z22, Z22
+	VMAXPS       Z23, Z15, Z7
+	VMAXPS       Z24, Z16, Z8
+	VMAXPS       Z25, Z17, Z9
+	VMAXPS       Z26, Z18, Z10
+	VFMADD231PS  Z7, Z19, Z11
+	VFMADD231PS  Z8, Z20, Z12
+	VFMADD231PS  Z9, Z21, Z13
+	VFMADD231PS  Z10, Z22, Z14
+	VMULPS       Z7, Z11, Z11
+	VMULPS       Z8, Z12, Z12
+	VMULPS       Z9, Z13, Z13
+	VMULPS       Z10, Z14, Z14
+	VMOVUPS      Z11, 512(CX)
+	VMOVUPS      Z15, 768(CX)
+	VMOVUPS      Z12, 576(CX)
+	VMOVUPS      Z16, 832(CX)
+	VMOVUPS      Z13, 640(CX)
+	VMOVUPS      Z17, 896(CX)
+	VMOVUPS      Z14, 704(CX)
+	VMOVUPS      Z18, 960(CX)
 	ADDQ         $+1024, CX
 	CMPQ         CX, AX
-	JNE          quotients87
+	JNE          quotients84
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS f32_3daaaa5b<>+0(SB), Z0
 	VBROADCASTSS f32_bc886fee<>+0(SB), Z1
@@ -3384,19 +3434,19 @@ quotients87:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z8
 
-row88:
+row85:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z8
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R10
 
-group90:
+group87:
 	MOVQ  $-1, R8
 	CMPQ  R10, $0x40
-	JAE   whole91
+	JAE   whole88
 	BZHIQ R10, R8, R8
 
-whole91:
+whole88:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
@@ -3404,14 +3454,14 @@ whole91:
 	VMOVUPS      320(CX), Z10
 	VMOVUPS      768(CX), Z11
 	VMOVUPS      832(CX), Z12
-	VMOVUPS      512(CX), Z13
-	VMOVUPS      576(CX), Z14
-	VMOVUPS      Z4, Z15
-	VMOVUPS      Z15, Z16
-	VSUBPS       Z11, Z15, Z15
-	VSUBPS       Z12, Z16, Z16
-	VMINPS       Z15, Z11, Z17
-	VMINPS       Z16, Z12, Z18
+	VMOVUPS      Z4, Z13
+	VMOVUPS      Z13, Z14
+	VSUBPS       Z11, Z13, Z13
+	VSUBPS       Z12, Z14, Z14
+	VMOVUPS      512(CX), Z15
+	VMOVUPS      576(CX), Z16
+	VMINPS       Z13, Z11, Z17
+	VMINPS       Z14, Z12, Z18
 	VMULPS       Z17, Z9, Z19
 	VMULPS       Z18, Z10, Z20
 	VADDPS       Z17, Z9, Z9
@@ -3432,8 +3482,8 @@ whole91:
 	VMOVUPS      64(CX), Z10
 	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
 	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
-	VXORPS       Z9, Z13, Z9
-	VXORPS       Z10, Z14, Z10
+	VXORPS       Z9, Z15, Z9
+	VXORPS       Z10, Z16, Z10
 	VFMADD213PS  Z9, Z23, Z19
 	VFMADD213PS  Z10, Z24, Z20
 	VADDPS       Z19, Z17, Z19
@@ -3444,53 +3494,53 @@ whole91:
 	VADDPS       Z19, Z9, Z19
 	VMAXPS       Z10, Z6, Z9
 	VADDPS       Z20, Z9, Z20
-	VSUBPS       Z13, Z15, Z15
-	VSUBPS       Z14, Z16, Z16
-	VADDPS       Z13, Z11, Z9
-	VADDPS       Z14, Z12, Z10
+	VSUBPS       Z15, Z13, Z13
+	VSUBPS       Z16, Z14, Z14
+	VADDPS       Z15, Z11, Z9
+	VADDPS       Z16, Z12, Z10
 	VADDPS       Z11, Z11, Z17
 	VADDPS       Z12, Z12, Z18
-	VMULPS       Z13, Z17, Z17
-	VMULPS       Z14, Z18, Z18
+	VMULPS       Z15, Z17, Z17
+	VMULPS       Z16, Z18, Z18
 	VFMADD231PS  Z11, Z11, Z17
 	VFMADD231PS  Z12, Z12, Z18
 	CMPQ         root+120(FP), $0x01
-	JL           less92
+	JL           less89
 	VMOVUPS      Z9, Z17
 	VMOVUPS      Z10, Z18
 	CMPQ         root+120(FP), $0x02
-	JL           less93
+	JL           less90
 	VSQRTPS      Z17, Z17
 	VSQRTPS      Z18, Z18
 	CMPQ         root+120(FP), $0x03
-	JL           less94
+	JL           less91
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      (R11)(AX*1), Z17
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      64(R11)(AX*1), Z18
 
-less94:
-less93:
-less92:
+less91:
+less90:
+less89:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough96
+	JZ    enough93
 
-again95:
-	VMULPS      Z13, Z17, Z21
-	VMULPS      Z14, Z18, Z22
+again92:
+	VMULPS      Z15, Z17, Z21
+	VMULPS      Z16, Z18, Z22
 	VFMADD231PS Z11, Z17, Z21
 	VFMADD231PS Z12, Z18, Z22
 	VMOVUPS     Z21, Z17
 	VMOVUPS     Z22, Z18
 	DECQ        R11
-	JNZ         again95
+	JNZ         again92
 
-enough96:
-	VMULPS       Z19, Z15, Z15
-	VMULPS       Z20, Z16, Z16
-	VFMADD231PS  Z7, Z15, Z9
-	VFMADD231PS  Z7, Z16, Z10
+enough93:
+	VMULPS       Z19, Z13, Z13
+	VMULPS       Z20, Z14, Z14
+	VFMADD231PS  Z7, Z13, Z9
+	VFMADD231PS  Z7, Z14, Z10
 	VMULPS       Z19, Z17, Z19
 	VMULPS       Z20, Z18, Z20
 	VMULPS       Z9, Z17, Z9
@@ -3503,7 +3553,6 @@ enough96:
 	VMULPS.Z     Z11, Z9, K2, Z9
 	KMOVW        (SP), K1
 	VMOVUPS      Z9, K1, (DX)(AX*1)
-	VMOVUPS      Z19, (R9)(AX*1)
 	KMOVW        2(SI)(R8*1), K1
 	VMOVUPS      Z8, Z9
 	VXORPS.BCST  f32_80000000<>+0(SB), Z9, K1, Z9
@@ -3512,19 +3561,20 @@ enough96:
 	VMULPS.Z     Z9, Z10, K2, Z10
 	KMOVW        2(SP), K1
 	VMOVUPS      Z10, K1, 64(DX)(AX*1)
+	VMOVUPS      Z19, (R9)(AX*1)
 	VMOVUPS      Z20, 64(R9)(AX*1)
 	VMOVUPS      384(CX), Z9
 	VMOVUPS      448(CX), Z10
 	VMOVUPS      896(CX), Z11
 	VMOVUPS      960(CX), Z12
-	VMOVUPS      640(CX), Z13
-	VMOVUPS      704(CX), Z14
-	VMOVUPS      Z4, Z15
-	VMOVUPS      Z15, Z16
-	VSUBPS       Z11, Z15, Z15
-	VSUBPS       Z12, Z16, Z16
-	VMINPS       Z15, Z11, Z17
-	VMINPS       Z16, Z12, Z18
+	VMOVUPS      Z4, Z13
+	VMOVUPS      Z13, Z14
+	VSUBPS       Z11, Z13, Z13
+	VSUBPS       Z12, Z14, Z14
+	VMOVUPS      640(CX), Z15
+	VMOVUPS      704(CX), Z16
+	VMINPS       Z13, Z11, Z17
+	VMINPS       Z14, Z12, Z18
 	VMULPS       Z17, Z9, Z19
 	VMULPS       Z18, Z10, Z20
 	VADDPS       Z17, Z9, Z9
@@ -3545,8 +3595,8 @@ enough96:
 	VMOVUPS      192(CX), Z10
 	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
 	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
-	VXORPS       Z9, Z13, Z9
-	VXORPS       Z10, Z14, Z10
+	VXORPS       Z9, Z15, Z9
+	VXORPS       Z10, Z16, Z10
 	VFMADD213PS  Z9, Z23, Z19
 	VFMADD213PS  Z10, Z24, Z20
 	VADDPS       Z19, Z17, Z19
@@ -3557,53 +3607,53 @@ enough96:
 	VADDPS       Z19, Z9, Z19
 	VMAXPS       Z10, Z6, Z9
 	VADDPS       Z20, Z9, Z20
-	VSUBPS       Z13, Z15, Z15
-	VSUBPS       Z14, Z16, Z16
-	VADDPS       Z13, Z11, Z9
-	VADDPS       Z14, Z12, Z10
+	VSUBPS       Z15, Z13, Z13
+	VSUBPS       Z16, Z14, Z14
+	VADDPS       Z15, Z11, Z9
+	VADDPS       Z16, Z12, Z10
 	VADDPS       Z11, Z11, Z17
 	VADDPS       Z12, Z12, Z18
-	VMULPS       Z13, Z17, Z17
-	VMULPS       Z14, Z18, Z18
+	VMULPS       Z15, Z17, Z17
+	VMULPS       Z16, Z18, Z18
 	VFMADD231PS  Z11, Z11, Z17
 	VFMADD231PS  Z12, Z12, Z18
 	CMPQ         root+120(FP), $0x01
-	JL           less97
+	JL           less94
 	VMOVUPS      Z9, Z17
 	VMOVUPS      Z10, Z18
 	CMPQ         root+120(FP), $0x02
-	JL           less98
+	JL           less95
 	VSQRTPS      Z17, Z17
 	VSQRTPS      Z18, Z18
 	CMPQ         root+120(FP), $0x03
-	JL           less99
+	JL           less96
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      128(R11)(AX*1), Z17
 	MOVQ         powers+128(FP), R11
 	VMOVUPS      192(R11)(AX*1), Z18
 
-less99:
-less98:
-less97:
+less96:
+less95:
+less94:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough101
+	JZ    enough98
 
-again100:
-	VMULPS      Z13, Z17, Z21
-	VMULPS      Z14, Z18, Z22
+again97:
+	VMULPS      Z15, Z17, Z21
+	VMULPS      Z16, Z18, Z22
 	VFMADD231PS Z11, Z17, Z21
 	VFMADD231PS Z12, Z18, Z22
 	VMOVUPS     Z21, Z17
 	VMOVUPS     Z22, Z18
 	DECQ        R11
-	JNZ         again100
+	JNZ         again97
 
-enough101:
-	VMULPS      Z19, Z15, Z15
-	VMULPS      Z20, Z16, Z16
-	VFMADD231PS Z7, Z15, Z9
-	VFMADD231PS Z7, Z16, Z10
+enough98:
+	VMULPS      Z19, Z13, Z13
+	VMULPS      Z20, Z14, Z14
+	VFMADD231PS Z7, Z13, Z9
+	VFMADD231PS Z7, Z14, Z10
 	VMULPS      Z19, Z17, Z19
 	VMULPS      Z20, Z18, Z20
 	VMULPS      Z9, Z17, Z9
@@ -3616,7 +3666,6 @@ enough101:
 	VMULPS.Z    Z11, Z9, K2, Z9
 	KMOVW       4(SP), K1
 	VMOVUPS     Z9, K1, 128(DX)(AX*1)
-	VMOVUPS     Z19, 128(R9)(AX*1)
 	KMOVW       6(SI)(R8*1), K1
 	VMOVUPS     Z8, Z9
 	VXORPS.BCST f32_80000000<>+0(SB), Z9, K1, Z9
@@ -3625,11 +3674,12 @@ enough101:
 	VMULPS.Z    Z9, Z10, K2, Z10
 	KMOVW       6(SP), K1
 	VMOVUPS     Z10, K1, 192(DX)(AX*1)
+	VMOVUPS     Z19, 128(R9)(AX*1)
 	VMOVUPS     Z20, 192(R9)(AX*1)
 	ADDQ        $+1024, CX
 	ADDQ        $+256, AX
 	SUBQ        $0x40, R10
-	JG          group90
+	JG          group87
 	MOVQ        dstStride+32(FP), AX
 	SHLQ        $0x02, AX
 	MOVQ        AX, DX
@@ -3643,9 +3693,9 @@ enough101:
 	ADDQ        AX, powers+128(FP)
 	ADDQ        $0x0c, p+96(FP)
 	DECQ        BX
-	JNZ         row88
+	JNZ         row85
 
-last81:
+last78:
 	VZEROUPPER
 	RET
 
@@ -3653,7 +3703,7 @@ last81:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlockWeighted32AVX512(SB), NOSPLIT, $8-152
 	CMPQ         rows+56(FP), $0x00
-	JEQ          last102
+	JEQ          last99
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
@@ -3672,11 +3722,11 @@ TEXT ·focalBlockWeighted32AVX512(SB), NOSPLIT, $8-152
 	MOVQ         neg+80(FP), R8
 	MOVQ         p+96(FP), R10
 
-row106:
+row103:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials103:
+exponentials100:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -3888,7 +3938,7 @@ exponentials103:
 	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x40, SI
-	JG           exponentials103
+	JG           exponentials100
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -3898,14 +3948,14 @@ exponentials103:
 	ADDQ         AX, R8
 	ADDQ         $0x0c, R10
 	DECQ         BX
-	JNZ          row106
+	JNZ          row103
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS f32_3f800000<>+0(SB), Z0
 	VBROADCASTSS f32_80000000<>+0(SB), Z1
 	MOVQ         CX, AX
 	MOVQ         kept+0(FP), CX
 
-quotients108:
+quotients105:
 	VMOVUPS      256(CX), Z2
 	VMOVUPS      320(CX), Z3
 	VMOVUPS      384(CX), Z4
@@ -3914,77 +3964,85 @@ quotients108:
 	VMOVUPS      64(CX), Z8
 	VMOVUPS      128(CX), Z9
 	VMOVUPS      192(CX), Z10
-	VMOVUPS      512(CX), Z11
-	VMOVUPS      576(CX), Z12
-	VMOVUPS      640(CX), Z13
-	VMOVUPS      704(CX), Z14
+	VMOVUPS      Z0, Z11
+	VMOVUPS      Z11, Z12
+	VMOVUPS      Z11, Z13
+	VMOVUPS      Z11, Z14
+	VCMPPS       $0x11, Z6, Z7, K1
+	VMOVUPS      Z11, Z11
+	VMOVAPS      Z2, K1, Z11
+	VCMPPS       $0x11, Z6, Z8, K1
+	VMOVUPS      Z12, Z12
+	VMOVAPS      Z3, K1, Z12
+	VCMPPS       $0x11, Z6, Z9, K1
+	VMOVUPS      Z13, Z13
+	VMOVAPS      Z4, K1, Z13
+	VCMPPS       $0x11, Z6, Z10, K1
+	VMOVUPS      Z14, Z14
+	VMOVAPS      Z5, K1, Z14
 	VMOVUPS      Z0, Z15
 	VMOVUPS      Z15, Z17
 	VMOVUPS      Z15, Z18
 	VMOVUPS      Z15, Z19
-	VCMPPS       $0x11, Z6, Z7, K1
-	VMOVUPS      Z15, Z24
-	VMOVAPS      Z2, K1, Z24
-	VCMPPS       $0x11, Z6, Z8, K1
-	VMOVUPS      Z17, Z25
-	VMOVAPS      Z3, K1, Z25
-	VCMPPS       $0x11, Z6, Z9, K1
-	VMOVUPS      Z18, Z26
-	VMOVAPS      Z4, K1, Z26
-	VCMPPS       $0x11, Z6, Z10, K1
-	VMOVUPS      Z19, Z27
-	VMOVAPS      Z5, K1, Z27
-	VADDPS       Z15, Z2, Z20
-	VADDPS       Z17, Z3, Z21
-	VADDPS       Z18, Z4, Z22
-	VADDPS       Z19, Z5, Z23
-	VDIVPS       Z20, Z24, Z20
-	VDIVPS       Z21, Z25, Z21
-	VDIVPS       Z22, Z26, Z22
-	VDIVPS       Z23, Z27, Z23
-	VSUBPS       Z20, Z15, Z15
-	VSUBPS       Z21, Z17, Z17
-	VSUBPS       Z22, Z18, Z18
-	VSUBPS       Z23, Z19, Z19
-	VMAXPS       Z15, Z20, Z15
-	VMAXPS       Z17, Z21, Z17
-	VMAXPS       Z18, Z22, Z18
-	VMAXPS       Z19, Z23, Z19
-	VSUBPS       Z20, Z24, Z24
-	VSUBPS       Z21, Z25, Z25
-	VSUBPS       Z22, Z26, Z26
-	VSUBPS       Z23, Z27, Z27
-	VFNMADD231PS Z2, Z20, Z24
-	VFNMADD231PS Z3, Z21, Z25
-	VFNMADD231PS Z4, Z22, Z26
-	VFNMADD231PS Z5, Z23, Z27
+	VADDPS       Z15, Z2, Z15
+	VADDPS       Z17, Z3, Z17
+	VADDPS       Z18, Z4, Z18
+	VADDPS       Z19, Z5, Z19
+	VDIVPS       Z15, Z11, Z15
+	VDIVPS       Z17, Z12, Z17
+	VDIVPS       Z18, Z13, Z18
+	VDIVPS       Z19, Z14, Z19
+	VMOVUPS      512(CX), Z20
+	VMOVUPS      576(CX), Z21
+	VMOVUPS      640(CX), Z22
+	VMOVUPS      704(CX), Z23
+	VMOVUPS      Z0, Z24
+	VMOVUPS      Z24, Z25
+	VMOVUPS      Z24, Z26
+	VMOVUPS      Z24, Z27
+	VSUBPS       Z15, Z24, Z24
+	VSUBPS       Z17, Z25, Z25
+	VSUBPS       Z18, Z26, Z26
+	VSUBPS       Z19, Z27, Z27
+	VSUBPS       Z15, Z11, Z11
+	VSUBPS       Z17, Z12, Z12
+	VSUBPS       Z18, Z13, Z13
+	VSUBPS       Z19, Z14, Z14
+	VFNMADD231PS Z2, Z15, Z11
+	VFNMADD231PS Z3, Z17, Z12
+	VFNMADD231PS Z4, Z18, Z13
+	VFNMADD231PS Z5, Z19, Z14
 	VANDNPS      Z1, Z7, Z7
 	VANDNPS      Z1, Z8, Z8
 	VANDNPS      Z1, Z9, Z9
 	VANDNPS      Z1, Z10, Z10
-	VXORPS       Z7, Z11, Z11
-	VXORPS       Z8, Z12, Z12
-	VXORPS       Z9, Z13, Z13
-	VXORPS       Z10, Z14, Z14
-	VFMADD231PS  Z15, Z11, Z24
-	VFMADD231PS  Z17, Z12, Z25
-	VFMADD231PS  Z18, Z13, Z26
-	VFMADD231PS  Z19, Z14, Z27
-	VMULPS       Z15, Z24, Z24
-	VMULPS       Z17, Z25, Z25
-	VMULPS       Z18, Z26, Z26
-	VMULPS       Z19, Z27, Z27
-	VMOVUPS      Z24, 512(CX)
-	VMOVUPS      Z20, 768(CX)
-	VMOVUPS      Z25, 576(CX)
-	VMOVUPS      Z21, 832(CX)
-	VMOVUPS      Z26, 640(CX)
-	VMOVUPS      Z22, 896(CX)
-	VMOVUPS      Z27, 704(CX)
-	VMOVUPS      Z23, 960(CX)
+	VXORPS       Z7, Z20, Z20
+	VXORPS       Z8, Z21, Z21
+	VXORPS       Z9, Z22, Z22
+	VXORPS       Z10, Z23, Z23
+	VMAXPS       Z24, Z15, Z7
+	VMAXPS       Z25, Z17, Z8
+	VMAXPS       Z26, Z18, Z9
+	VMAXPS       Z27, Z19, Z10
+	VFMADD231PS  Z7, Z20, Z11
+	VFMADD231PS  Z8, Z21, Z12
+	VFMADD231PS  Z9, Z22, Z13
+	VFMADD231PS  Z10, Z23, Z14
+	VMULPS       Z7, Z11, Z11
+	VMULPS       Z8, Z12, Z12
+	VMULPS       Z9, Z13, Z13
+	VMULPS       Z10, Z14, Z14
+	VMOVUPS      Z11, 512(CX)
+	VMOVUPS      Z15, 768(CX)
+	VMOVUPS      Z12, 576(CX)
+	VMOVUPS      Z17, 832(CX)
+	VMOVUPS      Z13, 640(CX)
+	VMOVUPS      Z18, 896(CX)
+	VMOVUPS      Z14, 704(CX)
+	VMOVUPS      Z19, 960(CX)
 	ADDQ         $+1024, CX
 	CMPQ         CX, AX
-	JNE          quotients108
+	JNE          quotients105
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS f32_3daaaa5b<>+0(SB), Z0
 	VBROADCASTSS f32_bc886fee<>+0(SB), Z1
@@ -4002,20 +4060,20 @@ quotients108:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z8
 
-row109:
+row106:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z8
 	VXORPS       Y16, Y16, Y16
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group111:
+group108:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x40
-	JAE   whole112
+	JAE   whole109
 	BZHIQ R9, R8, R8
 
-whole112:
+whole109:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
@@ -4023,14 +4081,14 @@ whole112:
 	VMOVUPS      320(CX), Z10
 	VMOVUPS      768(CX), Z11
 	VMOVUPS      832(CX), Z12
-	VMOVUPS      512(CX), Z13
-	VMOVUPS      576(CX), Z14
-	VMOVUPS      Z4, Z15
-	VMOVUPS      Z15, Z17
-	VSUBPS       Z11, Z15, Z15
-	VSUBPS       Z12, Z17, Z17
-	VMINPS       Z15, Z11, Z18
-	VMINPS       Z17, Z12, Z19
+	VMOVUPS      Z4, Z13
+	VMOVUPS      Z13, Z14
+	VSUBPS       Z11, Z13, Z13
+	VSUBPS       Z12, Z14, Z14
+	VMOVUPS      512(CX), Z15
+	VMOVUPS      576(CX), Z17
+	VMINPS       Z13, Z11, Z18
+	VMINPS       Z14, Z12, Z19
 	VMULPS       Z18, Z9, Z20
 	VMULPS       Z19, Z10, Z21
 	VADDPS       Z18, Z9, Z9
@@ -4051,8 +4109,8 @@ whole112:
 	VMOVUPS      64(CX), Z10
 	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
 	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
-	VXORPS       Z9, Z13, Z9
-	VXORPS       Z10, Z14, Z10
+	VXORPS       Z9, Z15, Z9
+	VXORPS       Z10, Z17, Z10
 	VFMADD213PS  Z9, Z24, Z20
 	VFMADD213PS  Z10, Z25, Z21
 	VADDPS       Z20, Z18, Z20
@@ -4063,180 +4121,185 @@ whole112:
 	VADDPS       Z20, Z9, Z20
 	VMAXPS       Z10, Z6, Z9
 	VADDPS       Z21, Z9, Z21
-	VSUBPS       Z13, Z15, Z15
-	VSUBPS       Z14, Z17, Z17
-	VADDPS       Z13, Z11, Z9
-	VADDPS       Z14, Z12, Z10
+	VSUBPS       Z15, Z13, Z13
+	VSUBPS       Z17, Z14, Z14
+	VADDPS       Z15, Z11, Z9
+	VADDPS       Z17, Z12, Z10
 	VADDPS       Z11, Z11, Z18
 	VADDPS       Z12, Z12, Z19
-	VMULPS       Z13, Z18, Z18
-	VMULPS       Z14, Z19, Z19
+	VMULPS       Z15, Z18, Z18
+	VMULPS       Z17, Z19, Z19
 	VFMADD231PS  Z11, Z11, Z18
 	VFMADD231PS  Z12, Z12, Z19
 	CMPQ         root+120(FP), $0x01
-	JL           less113
+	JL           less110
 	VMOVUPS      Z9, Z18
 	VMOVUPS      Z10, Z19
 	CMPQ         root+120(FP), $0x02
-	JL           less114
+	JL           less111
 	VSQRTPS      Z18, Z18
 	VSQRTPS      Z19, Z19
 	CMPQ         root+120(FP), $0x03
-	JL           less115
+	JL           less112
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      (R10)(AX*1), Z18
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      64(R10)(AX*1), Z19
 
-less115:
-less114:
-less113:
+less112:
+less111:
+less110:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough117
+	JZ    enough114
 
-again116:
-	VMULPS      Z13, Z18, Z22
-	VMULPS      Z14, Z19, Z23
+again113:
+	VMULPS      Z15, Z18, Z22
+	VMULPS      Z17, Z19, Z23
 	VFMADD231PS Z11, Z18, Z22
 	VFMADD231PS Z12, Z19, Z23
 	VMOVUPS     Z22, Z18
 	VMOVUPS     Z23, Z19
 	DECQ        R10
-	JNZ         again116
+	JNZ         again113
 
-enough117:
-	VMULPS       Z20, Z15, Z15
-	VMULPS       Z21, Z17, Z17
-	VFMADD231PS  Z7, Z15, Z9
-	VFMADD231PS  Z7, Z17, Z10
-	VMULPS       Z20, Z18, Z20
-	VMULPS       Z21, Z19, Z21
-	VMULPS       Z9, Z18, Z9
-	VMULPS       Z10, Z19, Z10
-	KMOVW        (SI)(R8*1), K1
-	VMOVUPS      Z8, Z11
-	VXORPS.BCST  f32_80000000<>+0(SB), Z11, K1, Z11
-	MOVQ         negWeight+136(FP), R10
-	VMOVUPS      (R10)(AX*1), Z12
-	MOVQ         posWeight+144(FP), R10
-	VMOVUPS      (R10)(AX*1), Z13
-	VMOVAPS      Z13, K1, Z12
-	VMULPS       Z12, Z11, Z11
-	VMULPS       Z12, Z20, Z20
-	KMOVW        (DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPS.Z     Z11, Z9, K2, Z9
-	KMOVW        (SP), K1
-	VMOVUPS      Z9, K1, (DX)(AX*1)
-	KMOVW        2(SI)(R8*1), K1
-	VMOVUPS      Z8, Z9
-	VXORPS.BCST  f32_80000000<>+0(SB), Z9, K1, Z9
-	MOVQ         negWeight+136(FP), R10
-	VMOVUPS      64(R10)(AX*1), Z11
-	MOVQ         posWeight+144(FP), R10
-	VMOVUPS      64(R10)(AX*1), Z12
-	VMOVAPS      Z12, K1, Z11
-	VMULPS       Z11, Z9, Z9
-	VMULPS       Z11, Z21, Z21
-	KMOVW        2(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPS.Z     Z9, Z10, K2, Z10
-	KMOVW        2(SP), K1
-	VMOVUPS      Z10, K1, 64(DX)(AX*1)
-	VMOVUPS      384(CX), Z9
-	VMOVUPS      448(CX), Z10
-	VMOVUPS      896(CX), Z11
-	VMOVUPS      960(CX), Z12
-	VMOVUPS      640(CX), Z13
-	VMOVUPS      704(CX), Z14
-	VMOVUPS      Z4, Z15
-	VMOVUPS      Z15, Z17
-	VSUBPS       Z11, Z15, Z15
-	VSUBPS       Z12, Z17, Z17
-	VMINPS       Z15, Z11, Z18
-	VMINPS       Z17, Z12, Z19
-	VMULPS       Z18, Z9, Z22
-	VMULPS       Z19, Z10, Z23
-	VADDPS       Z18, Z9, Z9
-	VADDPS       Z19, Z10, Z10
-	VMOVUPS      Z3, Z24
-	VMOVUPS      Z24, Z25
-	VFMADD213PS  Z2, Z22, Z24
-	VFMADD213PS  Z2, Z23, Z25
-	VFMADD213PS  Z1, Z22, Z24
-	VFMADD213PS  Z1, Z23, Z25
-	VFMADD213PS  Z0, Z22, Z24
-	VFMADD213PS  Z0, Z23, Z25
-	VMOVUPS      Z5, Z26
-	VMOVUPS      Z26, Z27
-	VFNMADD231PS Z24, Z9, Z26
-	VFNMADD231PS Z25, Z10, Z27
-	VMOVUPS      128(CX), Z9
-	VMOVUPS      192(CX), Z10
-	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
-	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
-	VXORPS       Z9, Z13, Z9
-	VXORPS       Z10, Z14, Z10
-	VFMADD213PS  Z9, Z26, Z22
-	VFMADD213PS  Z10, Z27, Z23
-	VADDPS       Z22, Z18, Z22
-	VADDPS       Z23, Z19, Z23
-	VMOVUPS      128(CX), Z9
-	VMOVUPS      192(CX), Z10
-	VMAXPS       Z9, Z6, Z9
-	VADDPS       Z22, Z9, Z22
-	VMAXPS       Z10, Z6, Z9
-	VADDPS       Z23, Z9, Z23
-	VSUBPS       Z13, Z15, Z15
-	VSUBPS       Z14, Z17, Z17
-	VADDPS       Z13, Z11, Z9
-	VADDPS       Z14, Z12, Z10
-	VADDPS       Z11, Z11, Z18
-	VADDPS       Z12, Z12, Z19
-	VMULPS       Z13, Z18, Z18
-	VMULPS       Z14, Z19, Z19
-	VFMADD231PS  Z11, Z11, Z18
-	VFMADD231PS  Z12, Z12, Z19
-	CMPQ         root+120(FP), $0x01
-	JL           less118
-	VMOVUPS      Z9, Z18
-	VMOVUPS      Z10, Z19
-	CMPQ         root+120(FP), $0x02
-	JL           less119
-	VSQRTPS      Z18, Z18
-	VSQRTPS      Z19, Z19
-	CMPQ         root+120(FP), $0x03
-	JL           less120
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      128(R10)(AX*1), Z18
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      192(R10)(AX*1), Z19
+enough114:
+	VMULPS        Z20, Z13, Z13
+	VMULPS        Z21, Z14, Z14
+	VFMADD231PS   Z7, Z13, Z9
+	VFMADD231PS   Z7, Z14, Z10
+	VMULPS        Z20, Z18, Z20
+	VMULPS        Z21, Z19, Z21
+	VMULPS        Z9, Z18, Z9
+	VMULPS        Z10, Z19, Z10
+	KMOVW         (SI)(R8*1), K1
+	VMOVUPS       Z8, Z11
+	VXORPS.BCST   f32_80000000<>+0(SB), Z11, K1, Z11
+	MOVQ          negWeight+136(FP), R10
+	VMOVUPS       (R10)(AX*1), Z12
+	MOVQ          posWeight+144(FP), R10
+	VMOVUPS       (R10)(AX*1), Z13
+	VMOVAPS       Z13, K1, Z12
+	VMULPS        Z12, Z20, Z20
+	VMULPS        Z11, Z12, Z12
+	KMOVW         (DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPS.Z      Z12, Z9, K2, Z9
+	KMOVW         (SP), K1
+	VMOVUPS       Z9, K1, (DX)(AX*1)
+	KMOVW         2(SI)(R8*1), K1
+	VMOVUPS       Z8, Z9
+	VXORPS.BCST   f32_80000000<>+0(SB), Z9, K1, Z9
+	MOVQ          negWeight+136(FP), R10
+	VMOVUPS       64(R10)(AX*1), Z11
+	MOVQ          posWeight+144(FP), R10
+	VMOVUPS       64(R10)(AX*1), Z12
+	VMOVAPS       Z12, K1, Z11
+	VMULPS        Z11, Z21, Z21
+	VMULPS        Z9, Z11, Z11
+	KMOVW         2(DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPS.Z      Z11, Z10, K2, Z10
+	KMOVW         2(SP), K1
+	VMOVUPS       Z10, K1, 64(DX)(AX*1)
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y9
+	VADDPS        Y9, Y21, Y21
+	VCVTPS2PD     Y21, Z9
+	VADDPD        Z9, Z16, Z16
+	VMOVUPS       384(CX), Z9
+	VMOVUPS       448(CX), Z10
+	VMOVUPS       896(CX), Z11
+	VMOVUPS       960(CX), Z12
+	VMOVUPS       Z4, Z13
+	VMOVUPS       Z13, Z14
+	VSUBPS        Z11, Z13, Z13
+	VSUBPS        Z12, Z14, Z14
+	VMOVUPS       640(CX), Z15
+	VMOVUPS       704(CX), Z17
+	VMINPS        Z13, Z11, Z18
+	VMINPS        Z14, Z12, Z19
+	VMULPS        Z18, Z9, Z20
+	VMULPS        Z19, Z10, Z21
+	VADDPS        Z18, Z9, Z9
+	VADDPS        Z19, Z10, Z10
+	VMOVUPS       Z3, Z22
+	VMOVUPS       Z22, Z23
+	VFMADD213PS   Z2, Z20, Z22
+	VFMADD213PS   Z2, Z21, Z23
+	VFMADD213PS   Z1, Z20, Z22
+	VFMADD213PS   Z1, Z21, Z23
+	VFMADD213PS   Z0, Z20, Z22
+	VFMADD213PS   Z0, Z21, Z23
+	VMOVUPS       Z5, Z24
+	VMOVUPS       Z24, Z25
+	VFNMADD231PS  Z22, Z9, Z24
+	VFNMADD231PS  Z23, Z10, Z25
+	VMOVUPS       128(CX), Z9
+	VMOVUPS       192(CX), Z10
+	VANDNPS.BCST  f32_80000000<>+0(SB), Z9, Z9
+	VANDNPS.BCST  f32_80000000<>+0(SB), Z10, Z10
+	VXORPS        Z9, Z15, Z9
+	VXORPS        Z10, Z17, Z10
+	VFMADD213PS   Z9, Z24, Z20
+	VFMADD213PS   Z10, Z25, Z21
+	VADDPS        Z20, Z18, Z20
+	VADDPS        Z21, Z19, Z21
+	VMOVUPS       128(CX), Z9
+	VMOVUPS       192(CX), Z10
+	VMAXPS        Z9, Z6, Z9
+	VADDPS        Z20, Z9, Z20
+	VMAXPS        Z10, Z6, Z9
+	VADDPS        Z21, Z9, Z21
+	VSUBPS        Z15, Z13, Z13
+	VSUBPS        Z17, Z14, Z14
+	VADDPS        Z15, Z11, Z9
+	VADDPS        Z17, Z12, Z10
+	VADDPS        Z11, Z11, Z18
+	VADDPS        Z12, Z12, Z19
+	VMULPS        Z15, Z18, Z18
+	VMULPS        Z17, Z19, Z19
+	VFMADD231PS   Z11, Z11, Z18
+	VFMADD231PS   Z12, Z12, Z19
+	CMPQ          root+120(FP), $0x01
+	JL            less115
+	VMOVUPS       Z9, Z18
+	VMOVUPS       Z10, Z19
+	CMPQ          root+120(FP), $0x02
+	JL            less116
+	VSQRTPS       Z18, Z18
+	VSQRTPS       Z19, Z19
+	CMPQ          root+120(FP), $0x03
+	JL            less117
+	MOVQ          powers+128(FP), R10
+	VMOVUPS       128(R10)(AX*1), Z18
+	MOVQ          powers+128(FP), R10
+	VMOVUPS       192(R10)(AX*1), Z19
 
-less120:
-less119:
-less118:
+less117:
+less116:
+less115:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough122
+	JZ    enough119
 
-again121:
-	VMULPS      Z13, Z18, Z24
-	VMULPS      Z14, Z19, Z25
-	VFMADD231PS Z11, Z18, Z24
-	VFMADD231PS Z12, Z19, Z25
-	VMOVUPS     Z24, Z18
-	VMOVUPS     Z25, Z19
+again118:
+	VMULPS      Z15, Z18, Z22
+	VMULPS      Z17, Z19, Z23
+	VFMADD231PS Z11, Z18, Z22
+	VFMADD231PS Z12, Z19, Z23
+	VMOVUPS     Z22, Z18
+	VMOVUPS     Z23, Z19
 	DECQ        R10
-	JNZ         again121
+	JNZ         again118
 
-enough122:
-	VMULPS        Z22, Z15, Z15
-	VMULPS        Z23, Z17, Z17
-	VFMADD231PS   Z7, Z15, Z9
-	VFMADD231PS   Z7, Z17, Z10
-	VMULPS        Z22, Z18, Z22
-	VMULPS        Z23, Z19, Z23
+enough119:
+	VMULPS        Z20, Z13, Z13
+	VMULPS        Z21, Z14, Z14
+	VFMADD231PS   Z7, Z13, Z9
+	VFMADD231PS   Z7, Z14, Z10
+	VMULPS        Z20, Z18, Z20
+	VMULPS        Z21, Z19, Z21
 	VMULPS        Z9, Z18, Z9
 	VMULPS        Z10, Z19, Z10
 	KMOVW         4(SI)(R8*1), K1
@@ -4247,11 +4310,11 @@ enough122:
 	MOVQ          posWeight+144(FP), R10
 	VMOVUPS       128(R10)(AX*1), Z13
 	VMOVAPS       Z13, K1, Z12
-	VMULPS        Z12, Z11, Z11
-	VMULPS        Z12, Z22, Z22
+	VMULPS        Z12, Z20, Z20
+	VMULPS        Z11, Z12, Z12
 	KMOVW         4(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMULPS.Z      Z11, Z9, K2, Z9
+	VMULPS.Z      Z12, Z9, K2, Z9
 	KMOVW         4(SP), K1
 	VMOVUPS       Z9, K1, 128(DX)(AX*1)
 	KMOVW         6(SI)(R8*1), K1
@@ -4262,27 +4325,22 @@ enough122:
 	MOVQ          posWeight+144(FP), R10
 	VMOVUPS       192(R10)(AX*1), Z12
 	VMOVAPS       Z12, K1, Z11
-	VMULPS        Z11, Z9, Z9
-	VMULPS        Z11, Z23, Z23
+	VMULPS        Z11, Z21, Z21
+	VMULPS        Z9, Z11, Z11
 	KMOVW         6(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMULPS.Z      Z9, Z10, K2, Z10
+	VMULPS.Z      Z11, Z10, K2, Z10
 	KMOVW         6(SP), K1
 	VMOVUPS       Z10, K1, 192(DX)(AX*1)
-	VADDPS        Z21, Z20, Z20
-	VEXTRACTF64X4 $0x01, Z20, Y9
-	VADDPS        Y9, Y20, Y20
-	VCVTPS2PD     Y20, Z9
-	VADDPD        Z9, Z16, Z16
-	VADDPS        Z23, Z22, Z22
-	VEXTRACTF64X4 $0x01, Z22, Y9
-	VADDPS        Y9, Y22, Y22
-	VCVTPS2PD     Y22, Z9
+	VADDPS        Z20, Z21, Z21
+	VEXTRACTF64X4 $0x01, Z21, Y9
+	VADDPS        Y9, Y21, Y21
+	VCVTPS2PD     Y21, Z9
 	VADDPD        Z9, Z16, Z16
 	ADDQ          $+1024, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R9
-	JG            group111
+	JG            group108
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, DX
@@ -4305,9 +4363,9 @@ enough122:
 	VMOVSD        X16, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row109
+	JNZ           row106
 
-last102:
+last99:
 	VZEROUPPER
 	RET
 
@@ -4315,7 +4373,7 @@ last102:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlock32AVX512(SB), NOSPLIT, $8-152
 	CMPQ         rows+56(FP), $0x00
-	JEQ          last123
+	JEQ          last120
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z0
 	VBROADCASTSS f32_3e2aaa49<>+0(SB), Z1
@@ -4333,11 +4391,11 @@ TEXT ·focalBlock32AVX512(SB), NOSPLIT, $8-152
 	MOVQ         pos+72(FP), DI
 	MOVQ         neg+80(FP), R8
 
-row127:
+row124:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials124:
+exponentials121:
 	MOVQ         AX, R9
 	SHRQ         $0x05, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -4464,7 +4522,7 @@ exponentials124:
 	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x40, SI
-	JG           exponentials124
+	JG           exponentials121
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x02, AX
 	ADDQ         AX, DX
@@ -4473,14 +4531,14 @@ exponentials124:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row127
+	JNZ          row124
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS f32_3f800000<>+0(SB), Z0
 	VBROADCASTSS f32_80000000<>+0(SB), Z1
 	MOVQ         CX, AX
 	MOVQ         kept+0(FP), CX
 
-quotients129:
+quotients126:
 	VMOVUPS      256(CX), Z2
 	VMOVUPS      320(CX), Z3
 	VMOVUPS      384(CX), Z4
@@ -4489,77 +4547,85 @@ quotients129:
 	VMOVUPS      64(CX), Z8
 	VMOVUPS      128(CX), Z9
 	VMOVUPS      192(CX), Z10
-	VMOVUPS      512(CX), Z11
-	VMOVUPS      576(CX), Z12
-	VMOVUPS      640(CX), Z13
-	VMOVUPS      704(CX), Z14
+	VMOVUPS      Z0, Z11
+	VMOVUPS      Z11, Z12
+	VMOVUPS      Z11, Z13
+	VMOVUPS      Z11, Z14
+	VCMPPS       $0x11, Z6, Z7, K1
+	VMOVUPS      Z11, Z11
+	VMOVAPS      Z2, K1, Z11
+	VCMPPS       $0x11, Z6, Z8, K1
+	VMOVUPS      Z12, Z12
+	VMOVAPS      Z3, K1, Z12
+	VCMPPS       $0x11, Z6, Z9, K1
+	VMOVUPS      Z13, Z13
+	VMOVAPS      Z4, K1, Z13
+	VCMPPS       $0x11, Z6, Z10, K1
+	VMOVUPS      Z14, Z14
+	VMOVAPS      Z5, K1, Z14
 	VMOVUPS      Z0, Z15
 	VMOVUPS      Z15, Z16
 	VMOVUPS      Z15, Z17
 	VMOVUPS      Z15, Z18
-	VCMPPS       $0x11, Z6, Z7, K1
-	VMOVUPS      Z15, Z23
-	VMOVAPS      Z2, K1, Z23
-	VCMPPS       $0x11, Z6, Z8, K1
-	VMOVUPS      Z16, Z24
-	VMOVAPS      Z3, K1, Z24
-	VCMPPS       $0x11, Z6, Z9, K1
-	VMOVUPS      Z17, Z25
-	VMOVAPS      Z4, K1, Z25
-	VCMPPS       $0x11, Z6, Z10, K1
-	VMOVUPS      Z18, Z26
-	VMOVAPS      Z5, K1, Z26
-	VADDPS       Z15, Z2, Z19
-	VADDPS       Z16, Z3, Z20
-	VADDPS       Z17, Z4, Z21
-	VADDPS       Z18, Z5, Z22
-	VDIVPS       Z19, Z23, Z19
-	VDIVPS       Z20, Z24, Z20
-	VDIVPS       Z21, Z25, Z21
-	VDIVPS       Z22, Z26, Z22
-	VSUBPS       Z19, Z15, Z15
-	VSUBPS       Z20, Z16, Z16
-	VSUBPS       Z21, Z17, Z17
-	VSUBPS       Z22, Z18, Z18
-	VMAXPS       Z15, Z19, Z15
-	VMAXPS       Z16, Z20, Z16
-	VMAXPS       Z17, Z21, Z17
-	VMAXPS       Z18, Z22, Z18
-	VSUBPS       Z19, Z23, Z23
-	VSUBPS       Z20, Z24, Z24
-	VSUBPS       Z21, Z25, Z25
-	VSUBPS       Z22, Z26, Z26
-	VFNMADD231PS Z2, Z19, Z23
-	VFNMADD231PS Z3, Z20, Z24
-	VFNMADD231PS Z4, Z21, Z25
-	VFNMADD231PS Z5, Z22, Z26
+	VADDPS       Z15, Z2, Z15
+	VADDPS       Z16, Z3, Z16
+	VADDPS       Z17, Z4, Z17
+	VADDPS       Z18, Z5, Z18
+	VDIVPS       Z15, Z11, Z15
+	VDIVPS       Z16, Z12, Z16
+	VDIVPS       Z17, Z13, Z17
+	VDIVPS       Z18, Z14, Z18
+	VMOVUPS      512(CX), Z19
+	VMOVUPS      576(CX), Z20
+	VMOVUPS      640(CX), Z21
+	VMOVUPS      704(CX), Z22
+	VMOVUPS      Z0, Z23
+	VMOVUPS      Z23, Z24
+	VMOVUPS      Z23, Z25
+	VMOVUPS      Z23, Z26
+	VSUBPS       Z15, Z23, Z23
+	VSUBPS       Z16, Z24, Z24
+	VSUBPS       Z17, Z25, Z25
+	VSUBPS       Z18, Z26, Z26
+	VSUBPS       Z15, Z11, Z11
+	VSUBPS       Z16, Z12, Z12
+	VSUBPS       Z17, Z13, Z13
+	VSUBPS       Z18, Z14, Z14
+	VFNMADD231PS Z2, Z15, Z11
+	VFNMADD231PS Z3, Z16, Z12
+	VFNMADD231PS Z4, Z17, Z13
+	VFNMADD231PS Z5, Z18, Z14
 	VANDNPS      Z1, Z7, Z7
 	VANDNPS      Z1, Z8, Z8
 	VANDNPS      Z1, Z9, Z9
 	VANDNPS      Z1, Z10, Z10
-	VXORPS       Z7, Z11, Z11
-	VXORPS       Z8, Z12, Z12
-	VXORPS       Z9, Z13, Z13
-	VXORPS       Z10, Z14, Z14
-	VFMADD231PS  Z15, Z11, Z23
-	VFMADD231PS  Z16, Z12, Z24
-	VFMADD231PS  Z17, Z13, Z25
-	VFMADD231PS  Z18, Z14, Z26
-	VMULPS       Z15, Z23, Z23
-	VMULPS       Z16, Z24, Z24
-	VMULPS       Z17, Z25, Z25
-	VMULPS       Z18, Z26, Z26
-	VMOVUPS      Z23, 512(CX)
-	VMOVUPS      Z19, 768(CX)
-	VMOVUPS      Z24, 576(CX)
-	VMOVUPS      Z20, 832(CX)
-	VMOVUPS      Z25, 640(CX)
-	VMOVUPS      Z21, 896(CX)
-	VMOVUPS      Z26, 704(CX)
-	VMOVUPS      Z22, 960(CX)
+	VXORPS       Z7, Z19, Z19
+	VXORPS       Z8, Z20, Z20
+	VXORPS       Z9, Z21, Z21
+	VXORPS       Z10, Z22, Z22
+	VMAXPS       Z23, Z15, Z7
+	VMAXPS       Z24, Z16, Z8
+	VMAXPS       Z25, Z17, Z9
+	VMAXPS       Z26, Z18, Z10
+	VFMADD231PS  Z7, Z19, Z11
+	VFMADD231PS  Z8, Z20, Z12
+	VFMADD231PS  Z9, Z21, Z13
+	VFMADD231PS  Z10, Z22, Z14
+	VMULPS       Z7, Z11, Z11
+	VMULPS       Z8, Z12, Z12
+	VMULPS       Z9, Z13, Z13
+	VMULPS       Z10, Z14, Z14
+	VMOVUPS      Z11, 512(CX)
+	VMOVUPS      Z15, 768(CX)
+	VMOVUPS      Z12, 576(CX)
+	VMOVUPS      Z16, 832(CX)
+	VMOVUPS      Z13, 640(CX)
+	VMOVUPS      Z17, 896(CX)
+	VMOVUPS      Z14, 704(CX)
+	VMOVUPS      Z18, 960(CX)
 	ADDQ         $+1024, CX
 	CMPQ         CX, AX
-	JNE          quotients129
+	JNE          quotients126
 	VXORPS       Y6, Y6, Y6
 	VBROADCASTSS f32_3daaaa5b<>+0(SB), Z0
 	VBROADCASTSS f32_bc886fee<>+0(SB), Z1
@@ -4577,20 +4643,20 @@ quotients129:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z8
 
-row130:
+row127:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSS (AX), Z8
 	VXORPS       Y30, Y30, Y30
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group132:
+group129:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x40
-	JAE   whole133
+	JAE   whole130
 	BZHIQ R9, R8, R8
 
-whole133:
+whole130:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x05, R8
@@ -4598,14 +4664,14 @@ whole133:
 	VMOVUPS      320(CX), Z10
 	VMOVUPS      768(CX), Z11
 	VMOVUPS      832(CX), Z12
-	VMOVUPS      512(CX), Z13
-	VMOVUPS      576(CX), Z14
-	VMOVUPS      Z4, Z15
-	VMOVUPS      Z15, Z16
-	VSUBPS       Z11, Z15, Z15
-	VSUBPS       Z12, Z16, Z16
-	VMINPS       Z15, Z11, Z17
-	VMINPS       Z16, Z12, Z18
+	VMOVUPS      Z4, Z13
+	VMOVUPS      Z13, Z14
+	VSUBPS       Z11, Z13, Z13
+	VSUBPS       Z12, Z14, Z14
+	VMOVUPS      512(CX), Z15
+	VMOVUPS      576(CX), Z16
+	VMINPS       Z13, Z11, Z17
+	VMINPS       Z14, Z12, Z18
 	VMULPS       Z17, Z9, Z19
 	VMULPS       Z18, Z10, Z20
 	VADDPS       Z17, Z9, Z9
@@ -4626,8 +4692,8 @@ whole133:
 	VMOVUPS      64(CX), Z10
 	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
 	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
-	VXORPS       Z9, Z13, Z9
-	VXORPS       Z10, Z14, Z10
+	VXORPS       Z9, Z15, Z9
+	VXORPS       Z10, Z16, Z10
 	VFMADD213PS  Z9, Z23, Z19
 	VFMADD213PS  Z10, Z24, Z20
 	VADDPS       Z19, Z17, Z19
@@ -4638,166 +4704,171 @@ whole133:
 	VADDPS       Z19, Z9, Z19
 	VMAXPS       Z10, Z6, Z9
 	VADDPS       Z20, Z9, Z20
-	VSUBPS       Z13, Z15, Z15
-	VSUBPS       Z14, Z16, Z16
-	VADDPS       Z13, Z11, Z9
-	VADDPS       Z14, Z12, Z10
+	VSUBPS       Z15, Z13, Z13
+	VSUBPS       Z16, Z14, Z14
+	VADDPS       Z15, Z11, Z9
+	VADDPS       Z16, Z12, Z10
 	VADDPS       Z11, Z11, Z17
 	VADDPS       Z12, Z12, Z18
-	VMULPS       Z13, Z17, Z17
-	VMULPS       Z14, Z18, Z18
+	VMULPS       Z15, Z17, Z17
+	VMULPS       Z16, Z18, Z18
 	VFMADD231PS  Z11, Z11, Z17
 	VFMADD231PS  Z12, Z12, Z18
 	CMPQ         root+120(FP), $0x01
-	JL           less134
+	JL           less131
 	VMOVUPS      Z9, Z17
 	VMOVUPS      Z10, Z18
 	CMPQ         root+120(FP), $0x02
-	JL           less135
+	JL           less132
 	VSQRTPS      Z17, Z17
 	VSQRTPS      Z18, Z18
 	CMPQ         root+120(FP), $0x03
-	JL           less136
+	JL           less133
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      (R10)(AX*1), Z17
 	MOVQ         powers+128(FP), R10
 	VMOVUPS      64(R10)(AX*1), Z18
 
-less136:
-less135:
-less134:
+less133:
+less132:
+less131:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough138
+	JZ    enough135
 
-again137:
-	VMULPS      Z13, Z17, Z21
-	VMULPS      Z14, Z18, Z22
+again134:
+	VMULPS      Z15, Z17, Z21
+	VMULPS      Z16, Z18, Z22
 	VFMADD231PS Z11, Z17, Z21
 	VFMADD231PS Z12, Z18, Z22
 	VMOVUPS     Z21, Z17
 	VMOVUPS     Z22, Z18
 	DECQ        R10
-	JNZ         again137
+	JNZ         again134
 
-enough138:
-	VMULPS       Z19, Z15, Z15
-	VMULPS       Z20, Z16, Z16
-	VFMADD231PS  Z7, Z15, Z9
-	VFMADD231PS  Z7, Z16, Z10
-	VMULPS       Z19, Z17, Z19
-	VMULPS       Z20, Z18, Z20
-	VMULPS       Z9, Z17, Z9
-	VMULPS       Z10, Z18, Z10
-	KMOVW        (SI)(R8*1), K1
-	VMOVUPS      Z8, Z11
-	VXORPS.BCST  f32_80000000<>+0(SB), Z11, K1, Z11
-	KMOVW        (DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPS.Z     Z11, Z9, K2, Z9
-	KMOVW        (SP), K1
-	VMOVUPS      Z9, K1, (DX)(AX*1)
-	KMOVW        2(SI)(R8*1), K1
-	VMOVUPS      Z8, Z9
-	VXORPS.BCST  f32_80000000<>+0(SB), Z9, K1, Z9
-	KMOVW        2(DI)(R8*1), K2
-	KORW         K1, K2, K2
-	VMULPS.Z     Z9, Z10, K2, Z10
-	KMOVW        2(SP), K1
-	VMOVUPS      Z10, K1, 64(DX)(AX*1)
-	VMOVUPS      384(CX), Z9
-	VMOVUPS      448(CX), Z10
-	VMOVUPS      896(CX), Z11
-	VMOVUPS      960(CX), Z12
-	VMOVUPS      640(CX), Z13
-	VMOVUPS      704(CX), Z14
-	VMOVUPS      Z4, Z15
-	VMOVUPS      Z15, Z16
-	VSUBPS       Z11, Z15, Z15
-	VSUBPS       Z12, Z16, Z16
-	VMINPS       Z15, Z11, Z17
-	VMINPS       Z16, Z12, Z18
-	VMULPS       Z17, Z9, Z21
-	VMULPS       Z18, Z10, Z22
-	VADDPS       Z17, Z9, Z9
-	VADDPS       Z18, Z10, Z10
-	VMOVUPS      Z3, Z23
-	VMOVUPS      Z23, Z24
-	VFMADD213PS  Z2, Z21, Z23
-	VFMADD213PS  Z2, Z22, Z24
-	VFMADD213PS  Z1, Z21, Z23
-	VFMADD213PS  Z1, Z22, Z24
-	VFMADD213PS  Z0, Z21, Z23
-	VFMADD213PS  Z0, Z22, Z24
-	VMOVUPS      Z5, Z25
-	VMOVUPS      Z25, Z26
-	VFNMADD231PS Z23, Z9, Z25
-	VFNMADD231PS Z24, Z10, Z26
-	VMOVUPS      128(CX), Z9
-	VMOVUPS      192(CX), Z10
-	VANDNPS.BCST f32_80000000<>+0(SB), Z9, Z9
-	VANDNPS.BCST f32_80000000<>+0(SB), Z10, Z10
-	VXORPS       Z9, Z13, Z9
-	VXORPS       Z10, Z14, Z10
-	VFMADD213PS  Z9, Z25, Z21
-	VFMADD213PS  Z10, Z26, Z22
-	VADDPS       Z21, Z17, Z21
-	VADDPS       Z22, Z18, Z22
-	VMOVUPS      128(CX), Z9
-	VMOVUPS      192(CX), Z10
-	VMAXPS       Z9, Z6, Z9
-	VADDPS       Z21, Z9, Z21
-	VMAXPS       Z10, Z6, Z9
-	VADDPS       Z22, Z9, Z22
-	VSUBPS       Z13, Z15, Z15
-	VSUBPS       Z14, Z16, Z16
-	VADDPS       Z13, Z11, Z9
-	VADDPS       Z14, Z12, Z10
-	VADDPS       Z11, Z11, Z17
-	VADDPS       Z12, Z12, Z18
-	VMULPS       Z13, Z17, Z17
-	VMULPS       Z14, Z18, Z18
-	VFMADD231PS  Z11, Z11, Z17
-	VFMADD231PS  Z12, Z12, Z18
-	CMPQ         root+120(FP), $0x01
-	JL           less139
-	VMOVUPS      Z9, Z17
-	VMOVUPS      Z10, Z18
-	CMPQ         root+120(FP), $0x02
-	JL           less140
-	VSQRTPS      Z17, Z17
-	VSQRTPS      Z18, Z18
-	CMPQ         root+120(FP), $0x03
-	JL           less141
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      128(R10)(AX*1), Z17
-	MOVQ         powers+128(FP), R10
-	VMOVUPS      192(R10)(AX*1), Z18
+enough135:
+	VMULPS        Z19, Z13, Z13
+	VMULPS        Z20, Z14, Z14
+	VFMADD231PS   Z7, Z13, Z9
+	VFMADD231PS   Z7, Z14, Z10
+	VMULPS        Z19, Z17, Z19
+	VMULPS        Z20, Z18, Z20
+	VMULPS        Z9, Z17, Z9
+	VMULPS        Z10, Z18, Z10
+	KMOVW         (SI)(R8*1), K1
+	VMOVUPS       Z8, Z11
+	VXORPS.BCST   f32_80000000<>+0(SB), Z11, K1, Z11
+	KMOVW         (DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPS.Z      Z11, Z9, K2, Z9
+	KMOVW         (SP), K1
+	VMOVUPS       Z9, K1, (DX)(AX*1)
+	KMOVW         2(SI)(R8*1), K1
+	VMOVUPS       Z8, Z9
+	VXORPS.BCST   f32_80000000<>+0(SB), Z9, K1, Z9
+	KMOVW         2(DI)(R8*1), K2
+	KORW          K1, K2, K2
+	VMULPS.Z      Z9, Z10, K2, Z10
+	KMOVW         2(SP), K1
+	VMOVUPS       Z10, K1, 64(DX)(AX*1)
+	VADDPS        Z19, Z20, Z20
+	VEXTRACTF64X4 $0x01, Z20, Y9
+	VADDPS        Y9, Y20, Y20
+	VCVTPS2PD     Y20, Z9
+	VADDPD        Z9, Z30, Z30
+	VMOVUPS       384(CX), Z9
+	VMOVUPS       448(CX), Z10
+	VMOVUPS       896(CX), Z11
+	VMOVUPS       960(CX), Z12
+	VMOVUPS       Z4, Z13
+	VMOVUPS       Z13, Z14
+	VSUBPS        Z11, Z13, Z13
+	VSUBPS        Z12, Z14, Z14
+	VMOVUPS       640(CX), Z15
+	VMOVUPS       704(CX), Z16
+	VMINPS        Z13, Z11, Z17
+	VMINPS        Z14, Z12, Z18
+	VMULPS        Z17, Z9, Z19
+	VMULPS        Z18, Z10, Z20
+	VADDPS        Z17, Z9, Z9
+	VADDPS        Z18, Z10, Z10
+	VMOVUPS       Z3, Z21
+	VMOVUPS       Z21, Z22
+	VFMADD213PS   Z2, Z19, Z21
+	VFMADD213PS   Z2, Z20, Z22
+	VFMADD213PS   Z1, Z19, Z21
+	VFMADD213PS   Z1, Z20, Z22
+	VFMADD213PS   Z0, Z19, Z21
+	VFMADD213PS   Z0, Z20, Z22
+	VMOVUPS       Z5, Z23
+	VMOVUPS       Z23, Z24
+	VFNMADD231PS  Z21, Z9, Z23
+	VFNMADD231PS  Z22, Z10, Z24
+	VMOVUPS       128(CX), Z9
+	VMOVUPS       192(CX), Z10
+	VANDNPS.BCST  f32_80000000<>+0(SB), Z9, Z9
+	VANDNPS.BCST  f32_80000000<>+0(SB), Z10, Z10
+	VXORPS        Z9, Z15, Z9
+	VXORPS        Z10, Z16, Z10
+	VFMADD213PS   Z9, Z23, Z19
+	VFMADD213PS   Z10, Z24, Z20
+	VADDPS        Z19, Z17, Z19
+	VADDPS        Z20, Z18, Z20
+	VMOVUPS       128(CX), Z9
+	VMOVUPS       192(CX), Z10
+	VMAXPS        Z9, Z6, Z9
+	VADDPS        Z19, Z9, Z19
+	VMAXPS        Z10, Z6, Z9
+	VADDPS        Z20, Z9, Z20
+	VSUBPS        Z15, Z13, Z13
+	VSUBPS        Z16, Z14, Z14
+	VADDPS        Z15, Z11, Z9
+	VADDPS        Z16, Z12, Z10
+	VADDPS        Z11, Z11, Z17
+	VADDPS        Z12, Z12, Z18
+	VMULPS        Z15, Z17, Z17
+	VMULPS        Z16, Z18, Z18
+	VFMADD231PS   Z11, Z11, Z17
+	VFMADD231PS   Z12, Z12, Z18
+	CMPQ          root+120(FP), $0x01
+	JL            less136
+	VMOVUPS       Z9, Z17
+	VMOVUPS       Z10, Z18
+	CMPQ          root+120(FP), $0x02
+	JL            less137
+	VSQRTPS       Z17, Z17
+	VSQRTPS       Z18, Z18
+	CMPQ          root+120(FP), $0x03
+	JL            less138
+	MOVQ          powers+128(FP), R10
+	VMOVUPS       128(R10)(AX*1), Z17
+	MOVQ          powers+128(FP), R10
+	VMOVUPS       192(R10)(AX*1), Z18
 
-less141:
-less140:
-less139:
+less138:
+less137:
+less136:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough143
+	JZ    enough140
 
-again142:
-	VMULPS      Z13, Z17, Z23
-	VMULPS      Z14, Z18, Z24
-	VFMADD231PS Z11, Z17, Z23
-	VFMADD231PS Z12, Z18, Z24
-	VMOVUPS     Z23, Z17
-	VMOVUPS     Z24, Z18
+again139:
+	VMULPS      Z15, Z17, Z21
+	VMULPS      Z16, Z18, Z22
+	VFMADD231PS Z11, Z17, Z21
+	VFMADD231PS Z12, Z18, Z22
+	VMOVUPS     Z21, Z17
+	VMOVUPS     Z22, Z18
 	DECQ        R10
-	JNZ         again142
+	JNZ         again139
 
-enough143:
-	VMULPS        Z21, Z15, Z15
-	VMULPS        Z22, Z16, Z16
-	VFMADD231PS   Z7, Z15, Z9
-	VFMADD231PS   Z7, Z16, Z10
-	VMULPS        Z21, Z17, Z21
-	VMULPS        Z22, Z18, Z22
+enough140:
+	VMULPS        Z19, Z13, Z13
+	VMULPS        Z20, Z14, Z14
+	VFMADD231PS   Z7, Z13, Z9
+	VFMADD231PS   Z7, Z14, Z10
+	VMULPS        Z19, Z17, Z19
+	VMULPS        Z20, Z18, Z20
 	VMULPS        Z9, Z17, Z9
 	VMULPS        Z10, Z18, Z10
 	KMOVW         4(SI)(R8*1), K1
@@ -4816,20 +4887,15 @@ enough143:
 	VMULPS.Z      Z9, Z10, K2, Z10
 	KMOVW         6(SP), K1
 	VMOVUPS       Z10, K1, 192(DX)(AX*1)
-	VADDPS        Z20, Z19, Z19
-	VEXTRACTF64X4 $0x01, Z19, Y9
-	VADDPS        Y9, Y19, Y19
-	VCVTPS2PD     Y19, Z9
-	VADDPD        Z9, Z30, Z30
-	VADDPS        Z22, Z21, Z21
-	VEXTRACTF64X4 $0x01, Z21, Y9
-	VADDPS        Y9, Y21, Y21
-	VCVTPS2PD     Y21, Z9
+	VADDPS        Z19, Z20, Z20
+	VEXTRACTF64X4 $0x01, Z20, Y9
+	VADDPS        Y9, Y20, Y20
+	VCVTPS2PD     Y20, Z9
 	VADDPD        Z9, Z30, Z30
 	ADDQ          $+1024, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R9
-	JG            group132
+	JG            group129
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x02, AX
 	MOVQ          AX, DX
@@ -4852,9 +4918,9 @@ enough143:
 	VMOVSD        X30, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row130
+	JNZ           row127
 
-last123:
+last120:
 	VZEROUPPER
 	RET
 
@@ -4882,14 +4948,14 @@ TEXT ·sigmoidPowers32AVX512(SB), NOSPLIT, $128-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x02, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last145
+	JZ           last142
 	TESTQ        R9, R9
-	JZ           last145
+	JZ           last142
 
-row144:
+row141:
 	XORQ R8, R8
 
-group146:
+group143:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	KMOVW        (BX)(DI*1), K1
@@ -5185,7 +5251,7 @@ group146:
 	VMOVUPS      Z21, 64(AX)(R8*4)
 	ADDQ         $0x20, R8
 	CMPQ         R8, R9
-	JB           group146
+	JB           group143
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -5195,30 +5261,30 @@ group146:
 	ADDQ         DI, AX
 	ADDQ         $0x0c, DX
 	DECQ         rows+24(FP)
-	JNZ          row144
+	JNZ          row141
 
-last145:
+last142:
 	VZEROUPPER
 	RET
 
 // func focalBlockTerms64AVX2(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalBlockTerms64AVX2(SB), NOSPLIT, $192-152
+TEXT ·focalBlockTerms64AVX2(SB), NOSPLIT, $256-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last147
+	JEQ  last144
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
 	MOVQ pos+72(FP), DI
 	MOVQ neg+80(FP), R8
 
-row151:
+row148:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials148:
+exponentials145:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -5232,39 +5298,38 @@ exponentials148:
 	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
 	VBLENDVPD    Y1, Y2, Y3, Y3
 	VXORPD       Y0, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y0
 	VMOVUPD      Y3, (CX)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y3, Y5
-	VADDPD       Y5, Y4, Y7
-	VSUBPD       Y4, Y7, Y4
-	VSUBPD       Y4, Y5, Y5
-	VMULPD       Y2, Y5, Y5
-	VMULPD       Y2, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 128(CX)
-	VMOVUPD      Y5, 256(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 128(CX)
+	VMOVUPD      Y4, 256(CX)
 	VPBROADCASTW (DI)(R9*1), Y0
 	VPSLLVQ      signs64_4<>+0(SB), Y0, Y0
 	VPBROADCASTW (R8)(R9*1), Y1
@@ -5275,39 +5340,38 @@ exponentials148:
 	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
 	VBLENDVPD    Y1, Y2, Y3, Y3
 	VXORPD       Y0, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y0
 	VMOVUPD      Y3, 32(CX)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y3, Y5
-	VADDPD       Y5, Y4, Y7
-	VSUBPD       Y4, Y7, Y4
-	VSUBPD       Y4, Y5, Y5
-	VMULPD       Y2, Y5, Y5
-	VMULPD       Y2, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 160(CX)
-	VMOVUPD      Y5, 288(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 160(CX)
+	VMOVUPD      Y4, 288(CX)
 	PREFETCHT0   12352(DX)(AX*1)
 	VPBROADCASTW (DI)(R9*1), Y0
 	VPSLLVQ      signs64_8<>+0(SB), Y0, Y0
@@ -5319,39 +5383,38 @@ exponentials148:
 	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
 	VBLENDVPD    Y1, Y2, Y3, Y3
 	VXORPD       Y0, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y0
 	VMOVUPD      Y3, 64(CX)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y3, Y5
-	VADDPD       Y5, Y4, Y7
-	VSUBPD       Y4, Y7, Y4
-	VSUBPD       Y4, Y5, Y5
-	VMULPD       Y2, Y5, Y5
-	VMULPD       Y2, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 192(CX)
-	VMOVUPD      Y5, 320(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 192(CX)
+	VMOVUPD      Y4, 320(CX)
 	VPBROADCASTW (DI)(R9*1), Y0
 	VPSLLVQ      signs64_12<>+0(SB), Y0, Y0
 	VPBROADCASTW (R8)(R9*1), Y1
@@ -5362,43 +5425,42 @@ exponentials148:
 	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
 	VBLENDVPD    Y1, Y2, Y3, Y3
 	VXORPD       Y0, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y0
 	VMOVUPD      Y3, 96(CX)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y3, Y5
-	VADDPD       Y5, Y4, Y7
-	VSUBPD       Y4, Y7, Y4
-	VSUBPD       Y4, Y5, Y5
-	VMULPD       Y2, Y5, Y5
-	VMULPD       Y2, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 224(CX)
-	VMOVUPD      Y5, 352(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 224(CX)
+	VMOVUPD      Y4, 352(CX)
 	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, SI
-	JG           exponentials148
+	JG           exponentials145
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -5407,421 +5469,443 @@ exponentials148:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row151
-	MOVQ         CX, AX
-	MOVQ         kept+0(FP), CX
-
-quotients153:
-	VMOVUPD      128(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      (CX), Y1
-	VMOVUPD      256(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 256(CX)
-	VMOVUPD      Y4, 384(CX)
-	VMOVUPD      160(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      32(CX), Y1
-	VMOVUPD      288(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 288(CX)
-	VMOVUPD      Y4, 416(CX)
-	VMOVUPD      192(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      64(CX), Y1
-	VMOVUPD      320(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 320(CX)
-	VMOVUPD      Y4, 448(CX)
-	VMOVUPD      224(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      96(CX), Y1
-	VMOVUPD      352(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 352(CX)
-	VMOVUPD      Y4, 480(CX)
-	ADDQ         $+512, CX
-	CMPQ         CX, AX
-	JNE          quotients153
+	JNZ          row148
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
 	MOVQ         terms+16(FP), R9
+	MOVQ         exponent+104(FP), AX
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 128(BP)
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 160(BP)
+	VMOVUPD      (CX), Y0
+	VMOVUPD      128(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 384(CX)
+	VMOVUPD      32(CX), Y0
+	VMOVUPD      160(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 416(CX)
+	VMOVUPD      64(CX), Y0
+	VMOVUPD      192(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 448(CX)
+	VMOVUPD      96(CX), Y0
+	VMOVUPD      224(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 480(CX)
 
-row154:
-	XORQ AX, AX
-	MOVQ n+64(FP), R10
+row150:
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 160(BP)
+	XORQ         AX, AX
+	MOVQ         n+64(FP), R10
 
-group156:
+group152:
 	CMPQ R10, $0x10
-	JAE  whole157
+	JAE  whole153
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole157:
+whole153:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VMOVUPD      128(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
 	VMOVUPD      384(CX), Y1
-	VMOVUPD      256(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      256(CX), Y3
+	VMOVUPD      (CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
 	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
 	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      (CX), Y0
 	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
 	VMOVUPD      (CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
 	CMPQ         root+120(FP), $0x01
-	JL           less158
-	VMOVUPD      Y0, Y4
+	JL           less154
+	VMOVUPD      Y0, Y3
 	CMPQ         root+120(FP), $0x02
-	JL           less159
-	VSQRTPD      Y4, Y4
+	JL           less155
+	VSQRTPD      Y3, Y3
 	CMPQ         root+120(FP), $0x03
-	JL           less160
+	JL           less156
 	MOVQ         powers+128(FP), R11
-	VMOVUPD      (R11)(AX*1), Y4
+	VMOVUPD      (R11)(AX*1), Y3
 
-less160:
-less159:
-less158:
+less156:
+less155:
+less154:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough162
+	JZ    enough158
 
-again161:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
+again157:
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
 	DECQ        R11
-	JNZ         again161
+	JNZ         again157
 
-enough162:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R11
-	VBROADCASTSD (R11), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      128(CX), Y1
+enough158:
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_0<>+0(SB), Y1, Y1
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	MOVQ         p+96(FP), R11
-	VBROADCASTSD (R11), Y2
-	VXORPD       Y2, Y1, Y1
+	VXORPD       160(BP), Y1, Y1
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y0, (DX)(AX*1)
-	VMOVUPD      Y5, (R9)(AX*1)
+	VMOVUPD      512(CX), Y0
+	VMOVUPD      640(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 896(CX)
+	VMOVUPD      Y4, (R9)(AX*1)
 	VMOVUPD      160(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
 	VMOVUPD      416(CX), Y1
-	VMOVUPD      288(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      288(CX), Y3
+	VMOVUPD      32(CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
 	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
 	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      32(CX), Y0
 	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
 	VMOVUPD      32(CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
 	CMPQ         root+120(FP), $0x01
-	JL           less163
-	VMOVUPD      Y0, Y4
+	JL           less159
+	VMOVUPD      Y0, Y3
 	CMPQ         root+120(FP), $0x02
-	JL           less164
-	VSQRTPD      Y4, Y4
+	JL           less160
+	VSQRTPD      Y3, Y3
 	CMPQ         root+120(FP), $0x03
-	JL           less165
+	JL           less161
 	MOVQ         powers+128(FP), R11
-	VMOVUPD      32(R11)(AX*1), Y4
+	VMOVUPD      32(R11)(AX*1), Y3
 
-less165:
-less164:
-less163:
+less161:
+less160:
+less159:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough167
+	JZ    enough163
 
-again166:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
+again162:
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
 	DECQ        R11
-	JNZ         again166
+	JNZ         again162
 
-enough167:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R11
-	VBROADCASTSD (R11), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      160(CX), Y1
+enough163:
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_4<>+0(SB), Y1, Y1
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	MOVQ         p+96(FP), R11
-	VBROADCASTSD (R11), Y2
-	VXORPD       Y2, Y1, Y1
+	VXORPD       160(BP), Y1, Y1
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y0, 32(DX)(AX*1)
-	VMOVUPD      Y5, 32(R9)(AX*1)
+	VMOVUPD      544(CX), Y0
+	VMOVUPD      672(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 928(CX)
+	VMOVUPD      Y4, 32(R9)(AX*1)
 	VMOVUPD      192(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
 	VMOVUPD      448(CX), Y1
-	VMOVUPD      320(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      320(CX), Y3
+	VMOVUPD      64(CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
 	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
 	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      64(CX), Y0
 	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
 	VMOVUPD      64(CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
 	CMPQ         root+120(FP), $0x01
-	JL           less168
-	VMOVUPD      Y0, Y4
+	JL           less164
+	VMOVUPD      Y0, Y3
 	CMPQ         root+120(FP), $0x02
-	JL           less169
-	VSQRTPD      Y4, Y4
+	JL           less165
+	VSQRTPD      Y3, Y3
 	CMPQ         root+120(FP), $0x03
-	JL           less170
+	JL           less166
 	MOVQ         powers+128(FP), R11
-	VMOVUPD      64(R11)(AX*1), Y4
+	VMOVUPD      64(R11)(AX*1), Y3
 
-less170:
-less169:
-less168:
+less166:
+less165:
+less164:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough172
+	JZ    enough168
 
-again171:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
+again167:
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
 	DECQ        R11
-	JNZ         again171
+	JNZ         again167
 
-enough172:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R11
-	VBROADCASTSD (R11), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      192(CX), Y1
+enough168:
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_8<>+0(SB), Y1, Y1
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	MOVQ         p+96(FP), R11
-	VBROADCASTSD (R11), Y2
-	VXORPD       Y2, Y1, Y1
+	VXORPD       160(BP), Y1, Y1
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y0, 64(DX)(AX*1)
-	VMOVUPD      Y5, 64(R9)(AX*1)
+	VMOVUPD      576(CX), Y0
+	VMOVUPD      704(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 960(CX)
+	VMOVUPD      Y4, 64(R9)(AX*1)
 	VMOVUPD      224(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
 	VMOVUPD      480(CX), Y1
-	VMOVUPD      352(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      352(CX), Y3
+	VMOVUPD      96(CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
 	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
 	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      96(CX), Y0
 	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
 	VMOVUPD      96(CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
 	CMPQ         root+120(FP), $0x01
-	JL           less173
-	VMOVUPD      Y0, Y4
+	JL           less169
+	VMOVUPD      Y0, Y3
 	CMPQ         root+120(FP), $0x02
-	JL           less174
-	VSQRTPD      Y4, Y4
+	JL           less170
+	VSQRTPD      Y3, Y3
 	CMPQ         root+120(FP), $0x03
-	JL           less175
+	JL           less171
 	MOVQ         powers+128(FP), R11
-	VMOVUPD      96(R11)(AX*1), Y4
+	VMOVUPD      96(R11)(AX*1), Y3
 
-less175:
-less174:
-less173:
+less171:
+less170:
+less169:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough177
+	JZ    enough173
 
-again176:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
+again172:
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
 	DECQ        R11
-	JNZ         again176
+	JNZ         again172
 
-enough177:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R11
-	VBROADCASTSD (R11), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      224(CX), Y1
+enough173:
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_12<>+0(SB), Y1, Y1
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	MOVQ         p+96(FP), R11
-	VBROADCASTSD (R11), Y2
-	VXORPD       Y2, Y1, Y1
+	VXORPD       160(BP), Y1, Y1
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y0, 96(DX)(AX*1)
-	VMOVUPD      Y5, 96(R9)(AX*1)
+	VMOVUPD      608(CX), Y0
+	VMOVUPD      736(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 992(CX)
+	VMOVUPD      Y4, 96(R9)(AX*1)
 	MOVWLZX      (SI)(R8*1), R11
 	MOVWLZX      (DI)(R8*1), R12
 	ORQ          R12, R11
 	CMPQ         R11, $+65535
-	JNE          some178
+	JNE          some174
 
-ready179:
+ready175:
 	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x10, R10
-	JG         group156
+	JG         group152
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R10
 	CMPQ       R8, DX
-	JEQ        direct180
+	JEQ        direct176
 	ANDQ       $0x0f, R10
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R10
@@ -5839,7 +5923,7 @@ ready179:
 	VMOVUPD    352(DX), Y1
 	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct180:
+direct176:
 	MOVQ dstStride+32(FP), AX
 	SHLQ $0x03, AX
 	MOVQ AX, DX
@@ -5853,10 +5937,10 @@ direct180:
 	ADDQ AX, powers+128(FP)
 	ADDQ $0x18, p+96(FP)
 	DECQ BX
-	JNZ  row154
-	JMP  done181
+	JNZ  row150
+	JMP  done177
 
-some178:
+some174:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      (DX)(AX*1), Y1
 	VPBROADCASTW (SI)(R8*1), Y2
@@ -5890,10 +5974,10 @@ some178:
 	VORPD        Y3, Y2, Y2
 	VBLENDVPD    Y2, Y1, Y0, Y1
 	VMOVUPD      Y1, 96(DX)(AX*1)
-	JMP          ready179
+	JMP          ready175
 
-done181:
-last147:
+done177:
+last144:
 	VZEROUPPER
 	RET
 
@@ -6029,12 +6113,6 @@ DATA signs64_12<>+16(SB)/8, $0x0000000000000031
 DATA signs64_12<>+24(SB)/8, $0x0000000000000030
 GLOBL signs64_12<>(SB), RODATA|NOPTR, $32
 
-DATA f64_7fffffffffffffff<>+0(SB)/8, $0x7fffffffffffffff
-DATA f64_7fffffffffffffff<>+8(SB)/8, $0x7fffffffffffffff
-DATA f64_7fffffffffffffff<>+16(SB)/8, $0x7fffffffffffffff
-DATA f64_7fffffffffffffff<>+24(SB)/8, $0x7fffffffffffffff
-GLOBL f64_7fffffffffffffff<>(SB), RODATA|NOPTR, $32
-
 DATA f64_be72a0a8f3f0842e<>+0(SB)/8, $0xbe72a0a8f3f0842e
 DATA f64_be72a0a8f3f0842e<>+8(SB)/8, $0xbe72a0a8f3f0842e
 DATA f64_be72a0a8f3f0842e<>+16(SB)/8, $0xbe72a0a8f3f0842e
@@ -6103,11 +6181,11 @@ GLOBL f64_3fe0000000000000<>(SB), RODATA|NOPTR, $32
 
 // func focalBlockWeighted64AVX2(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalBlockWeighted64AVX2(SB), NOSPLIT, $320-152
+TEXT ·focalBlockWeighted64AVX2(SB), NOSPLIT, $384-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last182
+	JEQ  last178
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
@@ -6115,11 +6193,11 @@ TEXT ·focalBlockWeighted64AVX2(SB), NOSPLIT, $320-152
 	MOVQ neg+80(FP), R8
 	MOVQ p+96(FP), R10
 
-row186:
+row182:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials183:
+exponentials179:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -6141,53 +6219,52 @@ exponentials183:
 	VSUBPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
 	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
-	VXORPD       Y2, Y7, Y7
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, Y5, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
+	VBLENDVPD    Y1, Y5, Y0, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
 	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y7, Y7
-	VADDPD       Y7, Y2, Y3
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       Y2, Y7, Y7
+	VADDPD       Y7, Y0, Y2
+	VSUBPD       Y0, Y2, Y0
+	VSUBPD       Y0, Y7, Y7
 	VANDPD       Y1, Y7, Y7
-	VANDNPD      f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y7, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
-	VMOVUPD      Y3, (CX)
+	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
+	VXORPD       Y0, Y7, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VMOVUPD      Y2, (CX)
 	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
-	VADDPD       Y2, Y1, Y1
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y1, Y1, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y4, Y5
-	VADDPD       Y5, Y2, Y7
-	VSUBPD       Y2, Y7, Y2
-	VSUBPD       Y2, Y5, Y5
-	VMULPD       Y3, Y5, Y5
-	VMULPD       Y3, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 128(CX)
-	VMOVUPD      Y5, 256(CX)
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VADDPD       Y0, Y1, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
+	VSUBPD       Y4, Y1, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD231PD  Y1, Y5, Y6
+	VFMADD231PD  Y6, Y3, Y4
+	VADDPD       Y4, Y0, Y6
+	VSUBPD       Y0, Y6, Y0
+	VSUBPD       Y0, Y4, Y4
+	VMULPD       Y2, Y4, Y4
+	VMULPD       Y2, Y6, Y6
+	VMOVUPD      Y6, 128(CX)
+	VMOVUPD      Y4, 256(CX)
 	VPBROADCASTW (DI)(R9*1), Y0
 	VPSLLVQ      signs64_4<>+0(SB), Y0, Y0
 	VPBROADCASTW (R8)(R9*1), Y1
@@ -6206,53 +6283,52 @@ exponentials183:
 	VSUBPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
 	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
-	VXORPD       Y2, Y7, Y7
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, Y5, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
+	VBLENDVPD    Y1, Y5, Y0, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
 	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y7, Y7
-	VADDPD       Y7, Y2, Y3
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       Y2, Y7, Y7
+	VADDPD       Y7, Y0, Y2
+	VSUBPD       Y0, Y2, Y0
+	VSUBPD       Y0, Y7, Y7
 	VANDPD       Y1, Y7, Y7
-	VANDNPD      f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y7, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
-	VMOVUPD      Y3, 32(CX)
+	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
+	VXORPD       Y0, Y7, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VMOVUPD      Y2, 32(CX)
 	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
-	VADDPD       Y2, Y1, Y1
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y1, Y1, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y4, Y5
-	VADDPD       Y5, Y2, Y7
-	VSUBPD       Y2, Y7, Y2
-	VSUBPD       Y2, Y5, Y5
-	VMULPD       Y3, Y5, Y5
-	VMULPD       Y3, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 160(CX)
-	VMOVUPD      Y5, 288(CX)
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VADDPD       Y0, Y1, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
+	VSUBPD       Y4, Y1, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD231PD  Y1, Y5, Y6
+	VFMADD231PD  Y6, Y3, Y4
+	VADDPD       Y4, Y0, Y6
+	VSUBPD       Y0, Y6, Y0
+	VSUBPD       Y0, Y4, Y4
+	VMULPD       Y2, Y4, Y4
+	VMULPD       Y2, Y6, Y6
+	VMOVUPD      Y6, 160(CX)
+	VMOVUPD      Y4, 288(CX)
 	PREFETCHT0   12352(DX)(AX*1)
 	VPBROADCASTW (DI)(R9*1), Y0
 	VPSLLVQ      signs64_8<>+0(SB), Y0, Y0
@@ -6272,53 +6348,52 @@ exponentials183:
 	VSUBPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
 	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
-	VXORPD       Y2, Y7, Y7
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, Y5, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
+	VBLENDVPD    Y1, Y5, Y0, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
 	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y7, Y7
-	VADDPD       Y7, Y2, Y3
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       Y2, Y7, Y7
+	VADDPD       Y7, Y0, Y2
+	VSUBPD       Y0, Y2, Y0
+	VSUBPD       Y0, Y7, Y7
 	VANDPD       Y1, Y7, Y7
-	VANDNPD      f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y7, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
-	VMOVUPD      Y3, 64(CX)
+	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
+	VXORPD       Y0, Y7, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VMOVUPD      Y2, 64(CX)
 	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
-	VADDPD       Y2, Y1, Y1
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y1, Y1, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y4, Y5
-	VADDPD       Y5, Y2, Y7
-	VSUBPD       Y2, Y7, Y2
-	VSUBPD       Y2, Y5, Y5
-	VMULPD       Y3, Y5, Y5
-	VMULPD       Y3, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 192(CX)
-	VMOVUPD      Y5, 320(CX)
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VADDPD       Y0, Y1, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
+	VSUBPD       Y4, Y1, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD231PD  Y1, Y5, Y6
+	VFMADD231PD  Y6, Y3, Y4
+	VADDPD       Y4, Y0, Y6
+	VSUBPD       Y0, Y6, Y0
+	VSUBPD       Y0, Y4, Y4
+	VMULPD       Y2, Y4, Y4
+	VMULPD       Y2, Y6, Y6
+	VMOVUPD      Y6, 192(CX)
+	VMOVUPD      Y4, 320(CX)
 	VPBROADCASTW (DI)(R9*1), Y0
 	VPSLLVQ      signs64_12<>+0(SB), Y0, Y0
 	VPBROADCASTW (R8)(R9*1), Y1
@@ -6337,57 +6412,56 @@ exponentials183:
 	VSUBPD       Y4, Y7, Y7
 	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
 	VXORPD       Y2, Y5, Y5
-	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y2
-	VXORPD       Y2, Y7, Y7
-	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y2
-	VBLENDVPD    Y1, Y5, Y2, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y7, Y7
+	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y0
+	VBLENDVPD    Y1, Y5, Y0, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y0, Y1
 	VCMPPD       $0x1e, f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
 	VANDPD       Y1, Y7, Y7
-	VADDPD       Y7, Y2, Y3
-	VSUBPD       Y2, Y3, Y2
-	VSUBPD       Y2, Y7, Y7
+	VADDPD       Y7, Y0, Y2
+	VSUBPD       Y0, Y2, Y0
+	VSUBPD       Y0, Y7, Y7
 	VANDPD       Y1, Y7, Y7
-	VANDNPD      f64_8000000000000000<>+0(SB), Y3, Y2
-	VXORPD       Y2, Y7, Y2
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
-	VMOVUPD      Y3, 96(CX)
+	VANDNPD      f64_8000000000000000<>+0(SB), Y2, Y0
+	VXORPD       Y0, Y7, Y0
+	VORPD        f64_8000000000000000<>+0(SB), Y2, Y1
+	VMOVUPD      Y2, 96(CX)
 	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y3
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y3, Y4
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y4, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y4, Y1
-	VADDPD       Y2, Y1, Y1
-	VPSLLQ       $0x34, Y3, Y3
-	VMULPD       Y1, Y1, Y4
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y2
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y2, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y4, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y4, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y4, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y4, Y5
-	VADDPD       Y5, Y2, Y7
-	VSUBPD       Y2, Y7, Y2
-	VSUBPD       Y2, Y5, Y5
-	VMULPD       Y3, Y5, Y5
-	VMULPD       Y3, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 224(CX)
-	VMOVUPD      Y5, 352(CX)
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
+	VADDPD       Y0, Y1, Y1
+	VPSLLQ       $0x34, Y2, Y2
+	VMULPD       Y1, Y1, Y3
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y0
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y0, Y4
+	VSUBPD       Y4, Y1, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y6
+	VFMADD231PD  Y1, Y5, Y6
+	VFMADD231PD  Y6, Y3, Y4
+	VADDPD       Y4, Y0, Y6
+	VSUBPD       Y0, Y6, Y0
+	VSUBPD       Y0, Y4, Y4
+	VMULPD       Y2, Y4, Y4
+	VMULPD       Y2, Y6, Y6
+	VMOVUPD      Y6, 224(CX)
+	VMOVUPD      Y4, 352(CX)
 	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, SI
-	JG           exponentials183
+	JG           exponentials179
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -6397,155 +6471,223 @@ exponentials183:
 	ADDQ         AX, R8
 	ADDQ         $0x18, R10
 	DECQ         BX
-	JNZ          row186
-	MOVQ         CX, AX
-	MOVQ         kept+0(FP), CX
-
-quotients188:
-	VMOVUPD      128(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      (CX), Y1
-	VMOVUPD      256(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 256(CX)
-	VMOVUPD      Y4, 384(CX)
-	VMOVUPD      160(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      32(CX), Y1
-	VMOVUPD      288(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 288(CX)
-	VMOVUPD      Y4, 416(CX)
-	VMOVUPD      192(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      64(CX), Y1
-	VMOVUPD      320(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 320(CX)
-	VMOVUPD      Y4, 448(CX)
-	VMOVUPD      224(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      96(CX), Y1
-	VMOVUPD      352(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 352(CX)
-	VMOVUPD      Y4, 480(CX)
-	ADDQ         $+512, CX
-	CMPQ         CX, AX
-	JNE          quotients188
+	JNZ          row182
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
+	MOVQ         exponent+104(FP), AX
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 128(BP)
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 160(BP)
+	VMOVUPD      (CX), Y0
+	VMOVUPD      128(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 384(CX)
+	VMOVUPD      32(CX), Y0
+	VMOVUPD      160(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 416(CX)
+	VMOVUPD      64(CX), Y0
+	VMOVUPD      192(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 448(CX)
+	VMOVUPD      96(CX), Y0
+	VMOVUPD      224(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 480(CX)
 
-row189:
-	VXORPS  Y0, Y0, Y0
-	VMOVUPD Y0, 128(BP)
-	VMOVUPD Y0, 160(BP)
-	VMOVUPD Y0, 192(BP)
-	VMOVUPD Y0, 224(BP)
-	XORQ    AX, AX
-	MOVQ    n+64(FP), R9
+row184:
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 160(BP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPD      Y0, 192(BP)
+	VMOVUPD      Y0, 224(BP)
+	VMOVUPD      Y0, 256(BP)
+	VMOVUPD      Y0, 288(BP)
+	XORQ         AX, AX
+	MOVQ         n+64(FP), R9
 
-group191:
+group186:
 	CMPQ R9, $0x10
-	JAE  whole192
+	JAE  whole187
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole192:
+whole187:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VMOVUPD      128(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
 	VMOVUPD      384(CX), Y1
-	VMOVUPD      256(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      256(CX), Y3
+	VMOVUPD      (CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
 	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
 	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      (CX), Y0
 	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
 	VMOVUPD      (CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
+	CMPQ         root+120(FP), $0x01
+	JL           less188
+	VMOVUPD      Y0, Y3
+	CMPQ         root+120(FP), $0x02
+	JL           less189
+	VSQRTPD      Y3, Y3
+	CMPQ         root+120(FP), $0x03
+	JL           less190
+	MOVQ         powers+128(FP), R10
+	VMOVUPD      (R10)(AX*1), Y3
+
+less190:
+less189:
+less188:
+	MOVQ  steps+112(FP), R10
+	TESTQ R10, R10
+	JZ    enough192
+
+again191:
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
+	DECQ        R10
+	JNZ         again191
+
+enough192:
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_0<>+0(SB), Y1, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y2
+	VXORPD       160(BP), Y2, Y2
+	MOVQ         negWeight+136(FP), R10
+	VMOVUPD      (R10)(AX*1), Y3
+	MOVQ         posWeight+144(FP), R10
+	VMOVUPD      (R10)(AX*1), Y5
+	VBLENDVPD    Y1, Y5, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMULPD       Y2, Y3, Y3
+	VMULPD       Y3, Y0, Y0
+	VMOVUPD      Y0, (DX)(AX*1)
+	VMOVUPD      512(CX), Y0
+	VMOVUPD      640(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 896(CX)
+	VMOVUPD      Y4, (CX)
+	VMOVUPD      160(CX), Y0
+	VMOVUPD      416(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      288(CX), Y3
+	VMOVUPD      32(CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
+	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
+	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
+	VFNMADD231PD Y6, Y0, Y7
+	VMOVUPD      32(CX), Y0
+	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
+	VMOVUPD      32(CX), Y0
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
 	CMPQ         root+120(FP), $0x01
 	JL           less193
-	VMOVUPD      Y0, Y4
+	VMOVUPD      Y0, Y3
 	CMPQ         root+120(FP), $0x02
 	JL           less194
-	VSQRTPD      Y4, Y4
+	VSQRTPD      Y3, Y3
 	CMPQ         root+120(FP), $0x03
 	JL           less195
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      (R10)(AX*1), Y4
+	VMOVUPD      32(R10)(AX*1), Y3
 
 less195:
 less194:
@@ -6555,79 +6697,94 @@ less193:
 	JZ    enough197
 
 again196:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
 	DECQ        R10
 	JNZ         again196
 
 enough197:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      128(CX), Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y3
-	VXORPD       Y3, Y1, Y1
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_4<>+0(SB), Y1, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y2
+	VXORPD       160(BP), Y2, Y2
 	MOVQ         negWeight+136(FP), R10
-	VMOVUPD      (R10)(AX*1), Y3
+	VMOVUPD      32(R10)(AX*1), Y3
 	MOVQ         posWeight+144(FP), R10
-	VMOVUPD      (R10)(AX*1), Y4
-	VBLENDVPD    Y2, Y4, Y3, Y3
-	VMULPD       Y3, Y1, Y1
-	VMULPD       Y3, Y5, Y5
-	VMULPD       Y1, Y0, Y0
-	VMOVUPD      Y0, (DX)(AX*1)
-	VMOVUPD      Y5, (CX)
-	VMOVUPD      160(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      416(CX), Y1
-	VMOVUPD      288(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
+	VMOVUPD      32(R10)(AX*1), Y5
+	VBLENDVPD    Y1, Y5, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMULPD       Y2, Y3, Y3
+	VMULPD       Y3, Y0, Y0
+	VMOVUPD      Y0, 32(DX)(AX*1)
+	VMOVUPD      544(CX), Y0
+	VMOVUPD      672(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 928(CX)
+	VMOVUPD      Y4, 32(CX)
+	VMOVUPD      192(CX), Y0
+	VMOVUPD      448(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      320(CX), Y3
+	VMOVUPD      64(CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
 	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
 	VFNMADD231PD Y6, Y0, Y7
-	VMOVUPD      32(CX), Y0
+	VMOVUPD      64(CX), Y0
 	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
-	VMOVUPD      32(CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
+	VMOVUPD      64(CX), Y0
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
 	CMPQ         root+120(FP), $0x01
 	JL           less198
-	VMOVUPD      Y0, Y4
+	VMOVUPD      Y0, Y3
 	CMPQ         root+120(FP), $0x02
 	JL           less199
-	VSQRTPD      Y4, Y4
+	VSQRTPD      Y3, Y3
 	CMPQ         root+120(FP), $0x03
 	JL           less200
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      32(R10)(AX*1), Y4
+	VMOVUPD      64(R10)(AX*1), Y3
 
 less200:
 less199:
@@ -6637,79 +6794,105 @@ less198:
 	JZ    enough202
 
 again201:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
 	DECQ        R10
 	JNZ         again201
 
 enough202:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      160(CX), Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y3
-	VXORPD       Y3, Y1, Y1
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_8<>+0(SB), Y1, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y2
+	VXORPD       160(BP), Y2, Y2
 	MOVQ         negWeight+136(FP), R10
-	VMOVUPD      32(R10)(AX*1), Y3
+	VMOVUPD      64(R10)(AX*1), Y3
 	MOVQ         posWeight+144(FP), R10
-	VMOVUPD      32(R10)(AX*1), Y4
-	VBLENDVPD    Y2, Y4, Y3, Y3
-	VMULPD       Y3, Y1, Y1
-	VMULPD       Y3, Y5, Y5
-	VMULPD       Y1, Y0, Y0
-	VMOVUPD      Y0, 32(DX)(AX*1)
-	VMOVUPD      Y5, 32(CX)
-	VMOVUPD      192(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      448(CX), Y1
-	VMOVUPD      320(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
+	VMOVUPD      64(R10)(AX*1), Y5
+	VBLENDVPD    Y1, Y5, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMULPD       Y2, Y3, Y3
+	VMULPD       Y3, Y0, Y0
+	VMOVUPD      Y0, 64(DX)(AX*1)
+	VMOVUPD      576(CX), Y0
+	VMOVUPD      704(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 960(CX)
+	VADDPD       (CX), Y4, Y4
+	VMOVUPD      192(BP), Y0
+	VMOVUPD      256(BP), Y1
+	VADDPD       Y4, Y0, Y2
+	VMAXPD       Y4, Y0, Y3
+	VMINPD       Y4, Y0, Y4
+	VSUBPD       Y3, Y2, Y3
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VMOVAPD      Y2, Y0
+	VMOVUPD      Y0, 192(BP)
+	VMOVUPD      Y1, 256(BP)
+	VMOVUPD      224(CX), Y0
+	VMOVUPD      480(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      352(CX), Y3
+	VMOVUPD      96(CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
 	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
 	VFNMADD231PD Y6, Y0, Y7
-	VMOVUPD      64(CX), Y0
+	VMOVUPD      96(CX), Y0
 	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
-	VMOVUPD      64(CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
+	VMOVUPD      96(CX), Y0
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
 	CMPQ         root+120(FP), $0x01
 	JL           less203
-	VMOVUPD      Y0, Y4
+	VMOVUPD      Y0, Y3
 	CMPQ         root+120(FP), $0x02
 	JL           less204
-	VSQRTPD      Y4, Y4
+	VSQRTPD      Y3, Y3
 	CMPQ         root+120(FP), $0x03
 	JL           less205
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      64(R10)(AX*1), Y4
+	VMOVUPD      96(R10)(AX*1), Y3
 
 less205:
 less204:
@@ -6719,157 +6902,66 @@ less203:
 	JZ    enough207
 
 again206:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
 	DECQ        R10
 	JNZ         again206
 
 enough207:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      192(CX), Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y3
-	VXORPD       Y3, Y1, Y1
-	MOVQ         negWeight+136(FP), R10
-	VMOVUPD      64(R10)(AX*1), Y3
-	MOVQ         posWeight+144(FP), R10
-	VMOVUPD      64(R10)(AX*1), Y4
-	VBLENDVPD    Y2, Y4, Y3, Y3
-	VMULPD       Y3, Y1, Y1
-	VMULPD       Y3, Y5, Y5
-	VMULPD       Y1, Y0, Y0
-	VMOVUPD      Y0, 64(DX)(AX*1)
-	VMOVUPD      Y5, 64(CX)
-	VMOVUPD      224(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      480(CX), Y1
-	VMOVUPD      352(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
-	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
-	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
-	VFNMADD231PD Y6, Y0, Y7
-	VMOVUPD      96(CX), Y0
-	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
-	VMOVUPD      96(CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
-	CMPQ         root+120(FP), $0x01
-	JL           less208
-	VMOVUPD      Y0, Y4
-	CMPQ         root+120(FP), $0x02
-	JL           less209
-	VSQRTPD      Y4, Y4
-	CMPQ         root+120(FP), $0x03
-	JL           less210
-	MOVQ         powers+128(FP), R10
-	VMOVUPD      96(R10)(AX*1), Y4
-
-less210:
-less209:
-less208:
-	MOVQ  steps+112(FP), R10
-	TESTQ R10, R10
-	JZ    enough212
-
-again211:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
-	DECQ        R10
-	JNZ         again211
-
-enough212:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      224(CX), Y2
-	VANDPD       f64_8000000000000000<>+0(SB), Y2, Y1
-	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y3
-	VXORPD       Y3, Y1, Y1
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_12<>+0(SB), Y1, Y1
+	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y2
+	VXORPD       160(BP), Y2, Y2
 	MOVQ         negWeight+136(FP), R10
 	VMOVUPD      96(R10)(AX*1), Y3
 	MOVQ         posWeight+144(FP), R10
-	VMOVUPD      96(R10)(AX*1), Y4
-	VBLENDVPD    Y2, Y4, Y3, Y3
-	VMULPD       Y3, Y1, Y1
-	VMULPD       Y3, Y5, Y5
-	VMULPD       Y1, Y0, Y0
+	VMOVUPD      96(R10)(AX*1), Y5
+	VBLENDVPD    Y1, Y5, Y3, Y3
+	VMULPD       Y3, Y4, Y4
+	VMULPD       Y2, Y3, Y3
+	VMULPD       Y3, Y0, Y0
 	VMOVUPD      Y0, 96(DX)(AX*1)
-	VMOVUPD      Y5, 96(CX)
-	VMOVUPD      (CX), Y0
-	VADDPD       64(CX), Y0, Y0
-	VMOVUPD      128(BP), Y1
-	VMOVUPD      192(BP), Y2
-	VADDPD       Y0, Y1, Y3
-	VMAXPD       Y0, Y1, Y4
-	VMINPD       Y0, Y1, Y0
-	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y0, Y0
-	VADDPD       Y0, Y2, Y2
-	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 128(BP)
-	VMOVUPD      Y2, 192(BP)
-	VMOVUPD      32(CX), Y0
-	VADDPD       96(CX), Y0, Y0
-	VMOVUPD      160(BP), Y1
-	VMOVUPD      224(BP), Y2
-	VADDPD       Y0, Y1, Y3
-	VMAXPD       Y0, Y1, Y4
-	VMINPD       Y0, Y1, Y0
-	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y0, Y0
-	VADDPD       Y0, Y2, Y2
-	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 160(BP)
-	VMOVUPD      Y2, 224(BP)
+	VMOVUPD      608(CX), Y0
+	VMOVUPD      736(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 992(CX)
+	VADDPD       32(CX), Y4, Y4
+	VMOVUPD      224(BP), Y0
+	VMOVUPD      288(BP), Y1
+	VADDPD       Y4, Y0, Y2
+	VMAXPD       Y4, Y0, Y3
+	VMINPD       Y4, Y0, Y4
+	VSUBPD       Y3, Y2, Y3
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VMOVAPD      Y2, Y0
+	VMOVUPD      Y0, 224(BP)
+	VMOVUPD      Y1, 288(BP)
 	MOVWLZX      (SI)(R8*1), R10
 	MOVWLZX      (DI)(R8*1), R11
 	ORQ          R11, R10
 	CMPQ         R10, $+65535
-	JNE          some213
+	JNE          some208
 
-ready214:
+ready209:
 	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x10, R9
-	JG         group191
+	JG         group186
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct215
+	JEQ        direct210
 	ANDQ       $0x0f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R9
@@ -6887,7 +6979,7 @@ ready214:
 	VMOVUPD    352(DX), Y1
 	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct215:
+direct210:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, DX
@@ -6901,10 +6993,10 @@ direct215:
 	ADDQ         AX, powers+128(FP)
 	ADDQ         $0x18, p+96(FP)
 	MOVQ         sum+8(FP), AX
-	VMOVUPD      128(BP), Y0
-	VMOVUPD      160(BP), Y1
-	VMOVUPD      192(BP), Y2
-	VMOVUPD      224(BP), Y3
+	VMOVUPD      192(BP), Y0
+	VMOVUPD      224(BP), Y1
+	VMOVUPD      256(BP), Y2
+	VMOVUPD      288(BP), Y3
 	VADDPD       Y3, Y2, Y2
 	VADDPD       Y1, Y0, Y3
 	VMAXPD       Y1, Y0, Y4
@@ -6937,10 +7029,10 @@ direct215:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row189
-	JMP          done216
+	JNZ          row184
+	JMP          done211
 
-some213:
+some208:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      (DX)(AX*1), Y1
 	VPBROADCASTW (SI)(R8*1), Y2
@@ -6974,31 +7066,31 @@ some213:
 	VORPD        Y3, Y2, Y2
 	VBLENDVPD    Y2, Y1, Y0, Y1
 	VMOVUPD      Y1, 96(DX)(AX*1)
-	JMP          ready214
+	JMP          ready209
 
-done216:
-last182:
+done211:
+last178:
 	VZEROUPPER
 	RET
 
 // func focalBlock64AVX2(kept *float64, sum *float64, terms *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float64, exponent *[1]float64, steps int, root int, powers *float64, negWeight *float64, posWeight *float64)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·focalBlock64AVX2(SB), NOSPLIT, $320-152
+TEXT ·focalBlock64AVX2(SB), NOSPLIT, $384-152
 	LEAQ 63(SP), BP
 	ANDQ $-64, BP
 	CMPQ rows+56(FP), $0x00
-	JEQ  last217
+	JEQ  last212
 	MOVQ kept+0(FP), CX
 	MOVQ x+40(FP), DX
 	MOVQ rows+56(FP), BX
 	MOVQ pos+72(FP), DI
 	MOVQ neg+80(FP), R8
 
-row221:
+row216:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials218:
+exponentials213:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -7012,39 +7104,38 @@ exponentials218:
 	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
 	VBLENDVPD    Y1, Y2, Y3, Y3
 	VXORPD       Y0, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y0
 	VMOVUPD      Y3, (CX)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y3, Y5
-	VADDPD       Y5, Y4, Y7
-	VSUBPD       Y4, Y7, Y4
-	VSUBPD       Y4, Y5, Y5
-	VMULPD       Y2, Y5, Y5
-	VMULPD       Y2, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 128(CX)
-	VMOVUPD      Y5, 256(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 128(CX)
+	VMOVUPD      Y4, 256(CX)
 	VPBROADCASTW (DI)(R9*1), Y0
 	VPSLLVQ      signs64_4<>+0(SB), Y0, Y0
 	VPBROADCASTW (R8)(R9*1), Y1
@@ -7055,39 +7146,38 @@ exponentials218:
 	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
 	VBLENDVPD    Y1, Y2, Y3, Y3
 	VXORPD       Y0, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y0
 	VMOVUPD      Y3, 32(CX)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y3, Y5
-	VADDPD       Y5, Y4, Y7
-	VSUBPD       Y4, Y7, Y4
-	VSUBPD       Y4, Y5, Y5
-	VMULPD       Y2, Y5, Y5
-	VMULPD       Y2, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 160(CX)
-	VMOVUPD      Y5, 288(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 160(CX)
+	VMOVUPD      Y4, 288(CX)
 	PREFETCHT0   12352(DX)(AX*1)
 	VPBROADCASTW (DI)(R9*1), Y0
 	VPSLLVQ      signs64_8<>+0(SB), Y0, Y0
@@ -7099,39 +7189,38 @@ exponentials218:
 	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
 	VBLENDVPD    Y1, Y2, Y3, Y3
 	VXORPD       Y0, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y0
 	VMOVUPD      Y3, 64(CX)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y3, Y5
-	VADDPD       Y5, Y4, Y7
-	VSUBPD       Y4, Y7, Y4
-	VSUBPD       Y4, Y5, Y5
-	VMULPD       Y2, Y5, Y5
-	VMULPD       Y2, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 192(CX)
-	VMOVUPD      Y5, 320(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 192(CX)
+	VMOVUPD      Y4, 320(CX)
 	VPBROADCASTW (DI)(R9*1), Y0
 	VPSLLVQ      signs64_12<>+0(SB), Y0, Y0
 	VPBROADCASTW (R8)(R9*1), Y1
@@ -7142,43 +7231,42 @@ exponentials218:
 	VMOVUPD      f64_ffefffffffffffff<>+0(SB), Y3
 	VBLENDVPD    Y1, Y2, Y3, Y3
 	VXORPD       Y0, Y3, Y3
-	VORPD        f64_8000000000000000<>+0(SB), Y3, Y1
+	VORPD        f64_8000000000000000<>+0(SB), Y3, Y0
 	VMOVUPD      Y3, 96(CX)
-	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y1, Y1
-	VMOVUPD      f64_43380000000003ff<>+0(SB), Y2
-	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y1, Y2
-	VSUBPD       f64_43380000000003ff<>+0(SB), Y2, Y3
-	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y3, Y1
-	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y3, Y1
-	VPSLLQ       $0x34, Y2, Y2
-	VMULPD       Y1, Y1, Y3
-	VADDPD       f64_3ff0000000000000<>+0(SB), Y1, Y4
-	VSUBPD       f64_3ff0000000000000<>+0(SB), Y4, Y5
-	VSUBPD       Y5, Y1, Y5
-	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y6
-	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y7
-	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y3, Y7
-	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y3, Y6
-	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y3, Y7
-	VFMADD231PD  Y1, Y6, Y7
-	VFMADD231PD  Y7, Y3, Y5
-	VADDPD       Y5, Y4, Y7
-	VSUBPD       Y4, Y7, Y4
-	VSUBPD       Y4, Y5, Y5
-	VMULPD       Y2, Y5, Y5
-	VMULPD       Y2, Y7, Y7
-	VXORPD       Y0, Y7, Y7
-	VMOVUPD      Y7, 224(CX)
-	VMOVUPD      Y5, 352(CX)
+	VMAXPD       f64_c08628b76e3a7b61<>+0(SB), Y0, Y0
+	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
+	VFMADD231PD  f64_3ff71547652b82fe<>+0(SB), Y0, Y1
+	VSUBPD       f64_43380000000003ff<>+0(SB), Y1, Y2
+	VFMADD231PD  f64_bfe62e42fefa39ef<>+0(SB), Y2, Y0
+	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y2, Y0
+	VPSLLQ       $0x34, Y1, Y1
+	VMULPD       Y0, Y0, Y2
+	VADDPD       f64_3ff0000000000000<>+0(SB), Y0, Y3
+	VSUBPD       f64_3ff0000000000000<>+0(SB), Y3, Y4
+	VSUBPD       Y4, Y0, Y4
+	VMOVUPD      f64_3e5ad9ef35de5e88<>+0(SB), Y5
+	VMOVUPD      f64_3e928ad4c1ef8771<>+0(SB), Y6
+	VFMADD213PD  f64_3ec71df0cc01f5d1<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3efa0199a21bb23c<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f2a01a013850def<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3f56c16c184319e8<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3f8111111112453e<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fa55555555507ba<>+0(SB), Y2, Y6
+	VFMADD213PD  f64_3fc555555555550d<>+0(SB), Y2, Y5
+	VFMADD213PD  f64_3fe000000000000a<>+0(SB), Y2, Y6
+	VFMADD231PD  Y0, Y5, Y6
+	VFMADD231PD  Y6, Y2, Y4
+	VADDPD       Y4, Y3, Y6
+	VSUBPD       Y3, Y6, Y3
+	VSUBPD       Y3, Y4, Y4
+	VMULPD       Y1, Y4, Y4
+	VMULPD       Y1, Y6, Y6
+	VMOVUPD      Y6, 224(CX)
+	VMOVUPD      Y4, 352(CX)
 	ADDQ         $+512, CX
 	ADDQ         $+128, AX
 	SUBQ         $0x10, SI
-	JG           exponentials218
+	JG           exponentials213
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -7187,451 +7275,469 @@ exponentials218:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row221
-	MOVQ         CX, AX
-	MOVQ         kept+0(FP), CX
-
-quotients223:
-	VMOVUPD      128(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      (CX), Y1
-	VMOVUPD      256(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 256(CX)
-	VMOVUPD      Y4, 384(CX)
-	VMOVUPD      160(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      32(CX), Y1
-	VMOVUPD      288(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 288(CX)
-	VMOVUPD      Y4, 416(CX)
-	VMOVUPD      192(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      64(CX), Y1
-	VMOVUPD      320(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 320(CX)
-	VMOVUPD      Y4, 448(CX)
-	VMOVUPD      224(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
-	VMOVUPD      96(CX), Y1
-	VMOVUPD      352(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VBLENDVPD    Y1, Y0, Y3, Y5
-	VADDPD       Y3, Y0, Y4
-	VDIVPD       Y4, Y5, Y4
-	VSUBPD       Y4, Y3, Y3
-	VMAXPD       Y3, Y4, Y3
-	VSUBPD       Y4, Y5, Y5
-	VFNMADD231PD Y0, Y4, Y5
-	VANDNPD      f64_8000000000000000<>+0(SB), Y1, Y1
-	VXORPD       Y1, Y2, Y2
-	VFMADD231PD  Y3, Y2, Y5
-	VMULPD       Y3, Y5, Y5
-	VMOVUPD      Y5, 352(CX)
-	VMOVUPD      Y4, 480(CX)
-	ADDQ         $+512, CX
-	CMPQ         CX, AX
-	JNE          quotients223
+	JNZ          row216
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
 	MOVQ         rows+56(FP), BX
 	MOVQ         pos+72(FP), SI
 	MOVQ         neg+80(FP), DI
+	MOVQ         exponent+104(FP), AX
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 128(BP)
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 160(BP)
+	VMOVUPD      (CX), Y0
+	VMOVUPD      128(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 384(CX)
+	VMOVUPD      32(CX), Y0
+	VMOVUPD      160(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 416(CX)
+	VMOVUPD      64(CX), Y0
+	VMOVUPD      192(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 448(CX)
+	VMOVUPD      96(CX), Y0
+	VMOVUPD      224(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 480(CX)
 
-row224:
-	VXORPS  Y0, Y0, Y0
-	VMOVUPD Y0, 128(BP)
-	VMOVUPD Y0, 160(BP)
-	VMOVUPD Y0, 192(BP)
-	VMOVUPD Y0, 224(BP)
-	XORQ    AX, AX
-	MOVQ    n+64(FP), R9
+row218:
+	MOVQ         p+96(FP), AX
+	VBROADCASTSD (AX), Y0
+	VMOVUPD      Y0, 160(BP)
+	VXORPS       Y0, Y0, Y0
+	VMOVUPD      Y0, 192(BP)
+	VMOVUPD      Y0, 224(BP)
+	VMOVUPD      Y0, 256(BP)
+	VMOVUPD      Y0, 288(BP)
+	XORQ         AX, AX
+	MOVQ         n+64(FP), R9
 
-group226:
+group220:
 	CMPQ R9, $0x10
-	JAE  whole227
+	JAE  whole221
 	LEAQ (BP), DX
 	SUBQ AX, DX
 
-whole227:
+whole221:
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
 	VMOVUPD      128(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
 	VMOVUPD      384(CX), Y1
-	VMOVUPD      256(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      256(CX), Y3
+	VMOVUPD      (CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
 	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
 	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      (CX), Y0
 	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
 	VMOVUPD      (CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
 	CMPQ         root+120(FP), $0x01
-	JL           less228
-	VMOVUPD      Y0, Y4
+	JL           less222
+	VMOVUPD      Y0, Y3
 	CMPQ         root+120(FP), $0x02
-	JL           less229
-	VSQRTPD      Y4, Y4
+	JL           less223
+	VSQRTPD      Y3, Y3
 	CMPQ         root+120(FP), $0x03
-	JL           less230
+	JL           less224
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      (R10)(AX*1), Y4
+	VMOVUPD      (R10)(AX*1), Y3
 
-less230:
-less229:
-less228:
+less224:
+less223:
+less222:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough232
+	JZ    enough226
 
-again231:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
+again225:
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
 	DECQ        R10
-	JNZ         again231
+	JNZ         again225
 
-enough232:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      128(CX), Y1
+enough226:
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_0<>+0(SB), Y1, Y1
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y2
-	VXORPD       Y2, Y1, Y1
+	VXORPD       160(BP), Y1, Y1
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y0, (DX)(AX*1)
-	VMOVUPD      Y5, (CX)
+	VMOVUPD      512(CX), Y0
+	VMOVUPD      640(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 896(CX)
+	VMOVUPD      Y4, (CX)
 	VMOVUPD      160(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
 	VMOVUPD      416(CX), Y1
-	VMOVUPD      288(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      288(CX), Y3
+	VMOVUPD      32(CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
 	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
 	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      32(CX), Y0
 	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
 	VMOVUPD      32(CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
 	CMPQ         root+120(FP), $0x01
-	JL           less233
-	VMOVUPD      Y0, Y4
+	JL           less227
+	VMOVUPD      Y0, Y3
 	CMPQ         root+120(FP), $0x02
-	JL           less234
-	VSQRTPD      Y4, Y4
+	JL           less228
+	VSQRTPD      Y3, Y3
 	CMPQ         root+120(FP), $0x03
-	JL           less235
+	JL           less229
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      32(R10)(AX*1), Y4
+	VMOVUPD      32(R10)(AX*1), Y3
 
-less235:
-less234:
-less233:
+less229:
+less228:
+less227:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough237
+	JZ    enough231
 
-again236:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
+again230:
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
 	DECQ        R10
-	JNZ         again236
+	JNZ         again230
 
-enough237:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      160(CX), Y1
+enough231:
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_4<>+0(SB), Y1, Y1
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y2
-	VXORPD       Y2, Y1, Y1
+	VXORPD       160(BP), Y1, Y1
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y0, 32(DX)(AX*1)
-	VMOVUPD      Y5, 32(CX)
+	VMOVUPD      544(CX), Y0
+	VMOVUPD      672(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 928(CX)
+	VMOVUPD      Y4, 32(CX)
 	VMOVUPD      192(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
 	VMOVUPD      448(CX), Y1
-	VMOVUPD      320(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      320(CX), Y3
+	VMOVUPD      64(CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
 	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
 	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      64(CX), Y0
 	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
 	VMOVUPD      64(CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
 	CMPQ         root+120(FP), $0x01
-	JL           less238
-	VMOVUPD      Y0, Y4
+	JL           less232
+	VMOVUPD      Y0, Y3
 	CMPQ         root+120(FP), $0x02
-	JL           less239
-	VSQRTPD      Y4, Y4
+	JL           less233
+	VSQRTPD      Y3, Y3
 	CMPQ         root+120(FP), $0x03
-	JL           less240
+	JL           less234
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      64(R10)(AX*1), Y4
+	VMOVUPD      64(R10)(AX*1), Y3
 
-less240:
-less239:
-less238:
+less234:
+less233:
+less232:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough242
+	JZ    enough236
 
-again241:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
+again235:
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
 	DECQ        R10
-	JNZ         again241
+	JNZ         again235
 
-enough242:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      192(CX), Y1
+enough236:
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_8<>+0(SB), Y1, Y1
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y2
-	VXORPD       Y2, Y1, Y1
+	VXORPD       160(BP), Y1, Y1
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y0, 64(DX)(AX*1)
-	VMOVUPD      Y5, 64(CX)
+	VMOVUPD      576(CX), Y0
+	VMOVUPD      704(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 960(CX)
+	VADDPD       (CX), Y4, Y4
+	VMOVUPD      192(BP), Y0
+	VMOVUPD      256(BP), Y1
+	VADDPD       Y4, Y0, Y2
+	VMAXPD       Y4, Y0, Y3
+	VMINPD       Y4, Y0, Y4
+	VSUBPD       Y3, Y2, Y3
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VMOVAPD      Y2, Y0
+	VMOVUPD      Y0, 192(BP)
+	VMOVUPD      Y1, 256(BP)
 	VMOVUPD      224(CX), Y0
-	VANDPD       f64_7fffffffffffffff<>+0(SB), Y0, Y0
 	VMOVUPD      480(CX), Y1
-	VMOVUPD      352(CX), Y2
-	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y3
-	VSUBPD       Y1, Y3, Y3
-	VMINPD       Y3, Y1, Y4
-	VMULPD       Y4, Y0, Y5
-	VADDPD       Y4, Y0, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VSUBPD       Y1, Y2, Y2
+	VMOVUPD      352(CX), Y3
+	VMOVUPD      96(CX), Y4
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y5
+	VBLENDVPD    Y4, Y0, Y5, Y5
+	VSUBPD       Y1, Y5, Y5
+	VFNMADD231PD Y0, Y1, Y5
+	VANDNPD      f64_8000000000000000<>+0(SB), Y4, Y4
+	VXORPD       Y4, Y3, Y3
+	VMAXPD       Y2, Y1, Y4
+	VFMADD231PD  Y4, Y3, Y5
+	VMULPD       Y4, Y5, Y5
+	VMINPD       Y2, Y1, Y3
+	VMULPD       Y3, Y0, Y4
+	VADDPD       Y3, Y0, Y0
 	VMOVUPD      f64_be72a0a8f3f0842e<>+0(SB), Y6
-	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y5, Y6
-	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y5, Y6
+	VFMADD213PD  f64_3ea01b7221281e8e<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bec2daa2cbd5c37a<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3ee4567713c724b3<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf05d2525faf0ff5<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f27a45de604f87f<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf4a019ff9ebe1f0<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3f6d41d41cd0ba54<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_bf9111111110b3ef<>+0(SB), Y4, Y6
+	VFMADD213PD  f64_3fb5555555555529<>+0(SB), Y4, Y6
 	VMOVUPD      f64_3fe0000000000000<>+0(SB), Y7
 	VFNMADD231PD Y6, Y0, Y7
 	VMOVUPD      96(CX), Y0
 	VANDNPD      f64_8000000000000000<>+0(SB), Y0, Y0
-	VXORPD       Y0, Y2, Y0
-	VFMADD213PD  Y0, Y7, Y5
-	VADDPD       Y5, Y4, Y5
+	VXORPD       Y0, Y5, Y0
+	VFMADD213PD  Y0, Y7, Y4
+	VADDPD       Y4, Y3, Y4
 	VMOVUPD      96(CX), Y0
-	VXORPS       Y4, Y4, Y4
-	VMAXPD       Y0, Y4, Y0
-	VADDPD       Y5, Y0, Y5
-	VSUBPD       Y2, Y3, Y3
-	VADDPD       Y2, Y1, Y0
-	VADDPD       Y1, Y1, Y4
-	VMULPD       Y2, Y4, Y4
-	VFMADD231PD  Y1, Y1, Y4
+	VXORPS       Y3, Y3, Y3
+	VMAXPD       Y0, Y3, Y0
+	VADDPD       Y4, Y0, Y4
+	VSUBPD       Y5, Y2, Y2
+	VADDPD       Y5, Y1, Y0
+	VADDPD       Y1, Y1, Y3
+	VMULPD       Y5, Y3, Y3
+	VFMADD231PD  Y1, Y1, Y3
 	CMPQ         root+120(FP), $0x01
-	JL           less243
-	VMOVUPD      Y0, Y4
+	JL           less237
+	VMOVUPD      Y0, Y3
 	CMPQ         root+120(FP), $0x02
-	JL           less244
-	VSQRTPD      Y4, Y4
+	JL           less238
+	VSQRTPD      Y3, Y3
 	CMPQ         root+120(FP), $0x03
-	JL           less245
+	JL           less239
 	MOVQ         powers+128(FP), R10
-	VMOVUPD      96(R10)(AX*1), Y4
+	VMOVUPD      96(R10)(AX*1), Y3
 
-less245:
-less244:
-less243:
+less239:
+less238:
+less237:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough247
+	JZ    enough241
 
-again246:
-	VMULPD      Y2, Y4, Y6
-	VFMADD231PD Y1, Y4, Y6
-	VMOVUPD     Y6, Y4
+again240:
+	VMULPD      Y5, Y3, Y6
+	VFMADD231PD Y1, Y3, Y6
+	VMOVUPD     Y6, Y3
 	DECQ        R10
-	JNZ         again246
+	JNZ         again240
 
-enough247:
-	VMULPD       Y5, Y3, Y3
-	MOVQ         exponent+104(FP), R10
-	VBROADCASTSD (R10), Y1
-	VFMADD231PD  Y1, Y3, Y0
-	VMULPD       Y5, Y4, Y5
-	VMULPD       Y0, Y4, Y0
-	VMOVUPD      224(CX), Y1
+enough241:
+	VMULPD       Y4, Y2, Y2
+	VMOVUPD      128(BP), Y1
+	VFMADD231PD  Y1, Y2, Y0
+	VMULPD       Y4, Y3, Y4
+	VMULPD       Y0, Y3, Y0
+	VPBROADCASTW (SI)(R8*1), Y1
+	VPSLLVQ      signs64_12<>+0(SB), Y1, Y1
 	VANDPD       f64_8000000000000000<>+0(SB), Y1, Y1
-	MOVQ         p+96(FP), R10
-	VBROADCASTSD (R10), Y2
-	VXORPD       Y2, Y1, Y1
+	VXORPD       160(BP), Y1, Y1
 	VMULPD       Y1, Y0, Y0
 	VMOVUPD      Y0, 96(DX)(AX*1)
-	VMOVUPD      Y5, 96(CX)
-	VMOVUPD      (CX), Y0
-	VADDPD       64(CX), Y0, Y0
-	VMOVUPD      128(BP), Y1
-	VMOVUPD      192(BP), Y2
-	VADDPD       Y0, Y1, Y3
-	VMAXPD       Y0, Y1, Y4
-	VMINPD       Y0, Y1, Y0
-	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y0, Y0
-	VADDPD       Y0, Y2, Y2
-	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 128(BP)
-	VMOVUPD      Y2, 192(BP)
-	VMOVUPD      32(CX), Y0
-	VADDPD       96(CX), Y0, Y0
-	VMOVUPD      160(BP), Y1
-	VMOVUPD      224(BP), Y2
-	VADDPD       Y0, Y1, Y3
-	VMAXPD       Y0, Y1, Y4
-	VMINPD       Y0, Y1, Y0
-	VSUBPD       Y4, Y3, Y4
-	VSUBPD       Y4, Y0, Y0
-	VADDPD       Y0, Y2, Y2
-	VMOVAPD      Y3, Y1
-	VMOVUPD      Y1, 160(BP)
-	VMOVUPD      Y2, 224(BP)
+	VMOVUPD      608(CX), Y0
+	VMOVUPD      736(CX), Y1
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VBLENDVPD    Y0, Y1, Y2, Y0
+	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y2
+	VADDPD       Y2, Y1, Y2
+	VDIVPD       Y2, Y0, Y0
+	VMOVUPD      Y0, 992(CX)
+	VADDPD       32(CX), Y4, Y4
+	VMOVUPD      224(BP), Y0
+	VMOVUPD      288(BP), Y1
+	VADDPD       Y4, Y0, Y2
+	VMAXPD       Y4, Y0, Y3
+	VMINPD       Y4, Y0, Y4
+	VSUBPD       Y3, Y2, Y3
+	VSUBPD       Y3, Y4, Y4
+	VADDPD       Y4, Y1, Y1
+	VMOVAPD      Y2, Y0
+	VMOVUPD      Y0, 224(BP)
+	VMOVUPD      Y1, 288(BP)
 	MOVWLZX      (SI)(R8*1), R10
 	MOVWLZX      (DI)(R8*1), R11
 	ORQ          R11, R10
 	CMPQ         R10, $+65535
-	JNE          some248
+	JNE          some242
 
-ready249:
+ready243:
 	ADDQ       $+512, CX
 	ADDQ       $+128, AX
 	SUBQ       $0x10, R9
-	JG         group226
+	JG         group220
 	MOVQ       dst+24(FP), R8
 	MOVQ       n+64(FP), R9
 	CMPQ       R8, DX
-	JEQ        direct250
+	JEQ        direct244
 	ANDQ       $0x0f, R9
 	LEAQ       tail<>+0(SB), DX
 	SHLQ       $0x03, R9
@@ -7649,7 +7755,7 @@ ready249:
 	VMOVUPD    352(DX), Y1
 	VMASKMOVPD Y0, Y1, -32(R8)(AX*1)
 
-direct250:
+direct244:
 	MOVQ         dstStride+32(FP), AX
 	SHLQ         $0x03, AX
 	MOVQ         AX, DX
@@ -7663,10 +7769,10 @@ direct250:
 	ADDQ         AX, powers+128(FP)
 	ADDQ         $0x18, p+96(FP)
 	MOVQ         sum+8(FP), AX
-	VMOVUPD      128(BP), Y0
-	VMOVUPD      160(BP), Y1
-	VMOVUPD      192(BP), Y2
-	VMOVUPD      224(BP), Y3
+	VMOVUPD      192(BP), Y0
+	VMOVUPD      224(BP), Y1
+	VMOVUPD      256(BP), Y2
+	VMOVUPD      288(BP), Y3
 	VADDPD       Y3, Y2, Y2
 	VADDPD       Y1, Y0, Y3
 	VMAXPD       Y1, Y0, Y4
@@ -7699,10 +7805,10 @@ direct250:
 	VMOVSD       X0, (AX)
 	ADDQ         $0x08, sum+8(FP)
 	DECQ         BX
-	JNZ          row224
-	JMP          done251
+	JNZ          row218
+	JMP          done245
 
-some248:
+some242:
 	VXORPS       Y0, Y0, Y0
 	VMOVUPD      (DX)(AX*1), Y1
 	VPBROADCASTW (SI)(R8*1), Y2
@@ -7736,10 +7842,10 @@ some248:
 	VORPD        Y3, Y2, Y2
 	VBLENDVPD    Y2, Y1, Y0, Y1
 	VMOVUPD      Y1, 96(DX)(AX*1)
-	JMP          ready249
+	JMP          ready243
 
-done251:
-last217:
+done245:
+last212:
 	VZEROUPPER
 	RET
 
@@ -7763,14 +7869,14 @@ TEXT ·sigmoidPowers64AVX2(SB), NOSPLIT, $256-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x03, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last253
+	JZ           last247
 	TESTQ        R9, R9
-	JZ           last253
+	JZ           last247
 
-row252:
+row246:
 	XORQ R8, R8
 
-group254:
+group248:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	VPBROADCASTB (BX)(DI*1), Y0
@@ -8445,7 +8551,7 @@ group254:
 	VMOVUPD      Y13, 96(AX)(R8*8)
 	ADDQ         $0x10, R8
 	CMPQ         R8, R9
-	JB           group254
+	JB           group248
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -8455,9 +8561,9 @@ group254:
 	ADDQ         DI, AX
 	ADDQ         $0x18, DX
 	DECQ         rows+24(FP)
-	JNZ          row252
+	JNZ          row246
 
-last253:
+last247:
 	VZEROUPPER
 	RET
 
@@ -8557,7 +8663,7 @@ GLOBL f64_3fe555555555554f<>(SB), RODATA|NOPTR, $32
 // Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
 TEXT ·focalBlockTerms64AVX512(SB), NOSPLIT, $8-152
 	CMPQ   rows+56(FP), $0x00
-	JEQ    last255
+	JEQ    last249
 	VXORPS Y0, Y0, Y0
 	MOVQ   kept+0(FP), CX
 	MOVQ   x+40(FP), DX
@@ -8565,11 +8671,11 @@ TEXT ·focalBlockTerms64AVX512(SB), NOSPLIT, $8-152
 	MOVQ   pos+72(FP), DI
 	MOVQ   neg+80(FP), R8
 
-row259:
+row253:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials256:
+exponentials250:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -8761,7 +8867,7 @@ exponentials256:
 	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x20, SI
-	JG           exponentials256
+	JG           exponentials250
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -8770,91 +8876,99 @@ exponentials256:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row259
+	JNZ          row253
 	VXORPS       Y2, Y2, Y2
 	MOVQ         CX, AX
 	MOVQ         kept+0(FP), CX
 
-quotients261:
+quotients255:
 	VMOVUPD      256(CX), Z0
 	VMOVUPD      320(CX), Z1
 	VMOVUPD      (CX), Z3
 	VMOVUPD      64(CX), Z4
-	VMOVUPD      512(CX), Z5
-	VMOVUPD      576(CX), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z5
+	VMOVUPD      Z5, Z6
+	VCMPPD       $0x11, Z2, Z3, K1
+	VMOVUPD      Z5, Z5
+	VMOVAPD      Z0, K1, Z5
+	VCMPPD       $0x11, Z2, Z4, K1
+	VMOVUPD      Z6, Z6
+	VMOVAPD      Z1, K1, Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	VMOVUPD      Z7, Z8
-	VCMPPD       $0x11, Z2, Z3, K1
-	VMOVUPD      Z7, Z11
-	VMOVAPD      Z0, K1, Z11
-	VCMPPD       $0x11, Z2, Z4, K1
-	VMOVUPD      Z8, Z12
-	VMOVAPD      Z1, K1, Z12
-	VADDPD       Z7, Z0, Z9
-	VADDPD       Z8, Z1, Z10
-	VDIVPD       Z9, Z11, Z9
-	VDIVPD       Z10, Z12, Z10
-	VSUBPD       Z9, Z7, Z7
-	VSUBPD       Z10, Z8, Z8
-	VMAXPD       Z7, Z9, Z7
-	VMAXPD       Z8, Z10, Z8
-	VSUBPD       Z9, Z11, Z11
-	VSUBPD       Z10, Z12, Z12
-	VFNMADD231PD Z0, Z9, Z11
-	VFNMADD231PD Z1, Z10, Z12
+	VADDPD       Z7, Z0, Z7
+	VADDPD       Z8, Z1, Z8
+	VDIVPD       Z7, Z5, Z7
+	VDIVPD       Z8, Z6, Z8
+	VMOVUPD      512(CX), Z9
+	VMOVUPD      576(CX), Z10
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z11
+	VMOVUPD      Z11, Z12
+	VSUBPD       Z7, Z11, Z11
+	VSUBPD       Z8, Z12, Z12
+	VSUBPD       Z7, Z5, Z5
+	VSUBPD       Z8, Z6, Z6
+	VFNMADD231PD Z0, Z7, Z5
+	VFNMADD231PD Z1, Z8, Z6
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
-	VXORPD       Z3, Z5, Z5
-	VXORPD       Z4, Z6, Z6
-	VFMADD231PD  Z7, Z5, Z11
-	VFMADD231PD  Z8, Z6, Z12
-	VMULPD       Z7, Z11, Z11
-	VMULPD       Z8, Z12, Z12
-	VMOVUPD      Z11, 512(CX)
-	VMOVUPD      Z9, 768(CX)
-	VMOVUPD      Z12, 576(CX)
-	VMOVUPD      Z10, 832(CX)
+	VXORPD       Z3, Z9, Z9
+	VXORPD       Z4, Z10, Z10
+	VMAXPD       Z11, Z7, Z3
+	VMAXPD       Z12, Z8, Z4
+	VFMADD231PD  Z3, Z9, Z5
+	VFMADD231PD  Z4, Z10, Z6
+	VMULPD       Z3, Z5, Z5
+	VMULPD       Z4, Z6, Z6
+	VMOVUPD      Z5, 512(CX)
+	VMOVUPD      Z7, 768(CX)
+	VMOVUPD      Z6, 576(CX)
+	VMOVUPD      Z8, 832(CX)
 	VMOVUPD      384(CX), Z0
 	VMOVUPD      448(CX), Z1
 	VMOVUPD      128(CX), Z3
 	VMOVUPD      192(CX), Z4
-	VMOVUPD      640(CX), Z5
-	VMOVUPD      704(CX), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z5
+	VMOVUPD      Z5, Z6
+	VCMPPD       $0x11, Z2, Z3, K1
+	VMOVUPD      Z5, Z5
+	VMOVAPD      Z0, K1, Z5
+	VCMPPD       $0x11, Z2, Z4, K1
+	VMOVUPD      Z6, Z6
+	VMOVAPD      Z1, K1, Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	VMOVUPD      Z7, Z8
-	VCMPPD       $0x11, Z2, Z3, K1
-	VMOVUPD      Z7, Z11
-	VMOVAPD      Z0, K1, Z11
-	VCMPPD       $0x11, Z2, Z4, K1
-	VMOVUPD      Z8, Z12
-	VMOVAPD      Z1, K1, Z12
-	VADDPD       Z7, Z0, Z9
-	VADDPD       Z8, Z1, Z10
-	VDIVPD       Z9, Z11, Z9
-	VDIVPD       Z10, Z12, Z10
-	VSUBPD       Z9, Z7, Z7
-	VSUBPD       Z10, Z8, Z8
-	VMAXPD       Z7, Z9, Z7
-	VMAXPD       Z8, Z10, Z8
-	VSUBPD       Z9, Z11, Z11
-	VSUBPD       Z10, Z12, Z12
-	VFNMADD231PD Z0, Z9, Z11
-	VFNMADD231PD Z1, Z10, Z12
+	VADDPD       Z7, Z0, Z7
+	VADDPD       Z8, Z1, Z8
+	VDIVPD       Z7, Z5, Z7
+	VDIVPD       Z8, Z6, Z8
+	VMOVUPD      640(CX), Z9
+	VMOVUPD      704(CX), Z10
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z11
+	VMOVUPD      Z11, Z12
+	VSUBPD       Z7, Z11, Z11
+	VSUBPD       Z8, Z12, Z12
+	VSUBPD       Z7, Z5, Z5
+	VSUBPD       Z8, Z6, Z6
+	VFNMADD231PD Z0, Z7, Z5
+	VFNMADD231PD Z1, Z8, Z6
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
-	VXORPD       Z3, Z5, Z5
-	VXORPD       Z4, Z6, Z6
-	VFMADD231PD  Z7, Z5, Z11
-	VFMADD231PD  Z8, Z6, Z12
-	VMULPD       Z7, Z11, Z11
-	VMULPD       Z8, Z12, Z12
-	VMOVUPD      Z11, 640(CX)
-	VMOVUPD      Z9, 896(CX)
-	VMOVUPD      Z12, 704(CX)
-	VMOVUPD      Z10, 960(CX)
+	VXORPD       Z3, Z9, Z9
+	VXORPD       Z4, Z10, Z10
+	VMAXPD       Z11, Z7, Z3
+	VMAXPD       Z12, Z8, Z4
+	VFMADD231PD  Z3, Z9, Z5
+	VFMADD231PD  Z4, Z10, Z6
+	VMULPD       Z3, Z5, Z5
+	VMULPD       Z4, Z6, Z6
+	VMOVUPD      Z5, 640(CX)
+	VMOVUPD      Z7, 896(CX)
+	VMOVUPD      Z6, 704(CX)
+	VMOVUPD      Z8, 960(CX)
 	ADDQ         $+1024, CX
 	CMPQ         CX, AX
-	JNE          quotients261
+	JNE          quotients255
 	VXORPS       Y2, Y2, Y2
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
@@ -8867,19 +8981,19 @@ quotients261:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 
-row262:
+row256:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R10
 
-group264:
+group258:
 	MOVQ  $-1, R8
 	CMPQ  R10, $0x20
-	JAE   whole265
+	JAE   whole259
 	BZHIQ R10, R8, R8
 
-whole265:
+whole259:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
@@ -8887,14 +9001,14 @@ whole265:
 	VMOVUPD      320(CX), Z4
 	VMOVUPD      768(CX), Z5
 	VMOVUPD      832(CX), Z6
-	VMOVUPD      512(CX), Z7
-	VMOVUPD      576(CX), Z8
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
-	VMOVUPD      Z9, Z10
-	VSUBPD       Z5, Z9, Z9
-	VSUBPD       Z6, Z10, Z10
-	VMINPD       Z9, Z5, Z11
-	VMINPD       Z10, Z6, Z12
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	VMOVUPD      Z7, Z8
+	VSUBPD       Z5, Z7, Z7
+	VSUBPD       Z6, Z8, Z8
+	VMOVUPD      512(CX), Z9
+	VMOVUPD      576(CX), Z10
+	VMINPD       Z7, Z5, Z11
+	VMINPD       Z8, Z6, Z12
 	VMULPD       Z11, Z3, Z13
 	VMULPD       Z12, Z4, Z14
 	VADDPD       Z11, Z3, Z3
@@ -8936,8 +9050,8 @@ whole265:
 	VMOVUPD      64(CX), Z4
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
-	VXORPD       Z3, Z7, Z3
-	VXORPD       Z4, Z8, Z4
+	VXORPD       Z3, Z9, Z3
+	VXORPD       Z4, Z10, Z4
 	VFMADD213PD  Z3, Z17, Z13
 	VFMADD213PD  Z4, Z18, Z14
 	VADDPD       Z13, Z11, Z13
@@ -8948,53 +9062,53 @@ whole265:
 	VADDPD       Z13, Z3, Z13
 	VMAXPD       Z4, Z2, Z3
 	VADDPD       Z14, Z3, Z14
-	VSUBPD       Z7, Z9, Z9
-	VSUBPD       Z8, Z10, Z10
-	VADDPD       Z7, Z5, Z3
-	VADDPD       Z8, Z6, Z4
+	VSUBPD       Z9, Z7, Z7
+	VSUBPD       Z10, Z8, Z8
+	VADDPD       Z9, Z5, Z3
+	VADDPD       Z10, Z6, Z4
 	VADDPD       Z5, Z5, Z11
 	VADDPD       Z6, Z6, Z12
-	VMULPD       Z7, Z11, Z11
-	VMULPD       Z8, Z12, Z12
+	VMULPD       Z9, Z11, Z11
+	VMULPD       Z10, Z12, Z12
 	VFMADD231PD  Z5, Z5, Z11
 	VFMADD231PD  Z6, Z6, Z12
 	CMPQ         root+120(FP), $0x01
-	JL           less266
+	JL           less260
 	VMOVUPD      Z3, Z11
 	VMOVUPD      Z4, Z12
 	CMPQ         root+120(FP), $0x02
-	JL           less267
+	JL           less261
 	VSQRTPD      Z11, Z11
 	VSQRTPD      Z12, Z12
 	CMPQ         root+120(FP), $0x03
-	JL           less268
+	JL           less262
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      (R11)(AX*1), Z11
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      64(R11)(AX*1), Z12
 
-less268:
-less267:
-less266:
+less262:
+less261:
+less260:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough270
+	JZ    enough264
 
-again269:
-	VMULPD      Z7, Z11, Z15
-	VMULPD      Z8, Z12, Z16
+again263:
+	VMULPD      Z9, Z11, Z15
+	VMULPD      Z10, Z12, Z16
 	VFMADD231PD Z5, Z11, Z15
 	VFMADD231PD Z6, Z12, Z16
 	VMOVUPD     Z15, Z11
 	VMOVUPD     Z16, Z12
 	DECQ        R11
-	JNZ         again269
+	JNZ         again263
 
-enough270:
-	VMULPD       Z13, Z9, Z9
-	VMULPD       Z14, Z10, Z10
-	VFMADD231PD  Z0, Z9, Z3
-	VFMADD231PD  Z0, Z10, Z4
+enough264:
+	VMULPD       Z13, Z7, Z7
+	VMULPD       Z14, Z8, Z8
+	VFMADD231PD  Z0, Z7, Z3
+	VFMADD231PD  Z0, Z8, Z4
 	VMULPD       Z13, Z11, Z13
 	VMULPD       Z14, Z12, Z14
 	VMULPD       Z3, Z11, Z3
@@ -9007,7 +9121,6 @@ enough270:
 	VMULPD.Z     Z5, Z3, K2, Z3
 	KMOVB        (SP), K1
 	VMOVUPD      Z3, K1, (DX)(AX*1)
-	VMOVUPD      Z13, (R9)(AX*1)
 	KMOVB        1(SI)(R8*1), K1
 	VMOVUPD      Z1, Z3
 	VXORPD.BCST  f64_8000000000000000<>+0(SB), Z3, K1, Z3
@@ -9016,19 +9129,20 @@ enough270:
 	VMULPD.Z     Z3, Z4, K2, Z4
 	KMOVB        1(SP), K1
 	VMOVUPD      Z4, K1, 64(DX)(AX*1)
+	VMOVUPD      Z13, (R9)(AX*1)
 	VMOVUPD      Z14, 64(R9)(AX*1)
 	VMOVUPD      384(CX), Z3
 	VMOVUPD      448(CX), Z4
 	VMOVUPD      896(CX), Z5
 	VMOVUPD      960(CX), Z6
-	VMOVUPD      640(CX), Z7
-	VMOVUPD      704(CX), Z8
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
-	VMOVUPD      Z9, Z10
-	VSUBPD       Z5, Z9, Z9
-	VSUBPD       Z6, Z10, Z10
-	VMINPD       Z9, Z5, Z11
-	VMINPD       Z10, Z6, Z12
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	VMOVUPD      Z7, Z8
+	VSUBPD       Z5, Z7, Z7
+	VSUBPD       Z6, Z8, Z8
+	VMOVUPD      640(CX), Z9
+	VMOVUPD      704(CX), Z10
+	VMINPD       Z7, Z5, Z11
+	VMINPD       Z8, Z6, Z12
 	VMULPD       Z11, Z3, Z13
 	VMULPD       Z12, Z4, Z14
 	VADDPD       Z11, Z3, Z3
@@ -9070,8 +9184,8 @@ enough270:
 	VMOVUPD      192(CX), Z4
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
-	VXORPD       Z3, Z7, Z3
-	VXORPD       Z4, Z8, Z4
+	VXORPD       Z3, Z9, Z3
+	VXORPD       Z4, Z10, Z4
 	VFMADD213PD  Z3, Z17, Z13
 	VFMADD213PD  Z4, Z18, Z14
 	VADDPD       Z13, Z11, Z13
@@ -9082,53 +9196,53 @@ enough270:
 	VADDPD       Z13, Z3, Z13
 	VMAXPD       Z4, Z2, Z3
 	VADDPD       Z14, Z3, Z14
-	VSUBPD       Z7, Z9, Z9
-	VSUBPD       Z8, Z10, Z10
-	VADDPD       Z7, Z5, Z3
-	VADDPD       Z8, Z6, Z4
+	VSUBPD       Z9, Z7, Z7
+	VSUBPD       Z10, Z8, Z8
+	VADDPD       Z9, Z5, Z3
+	VADDPD       Z10, Z6, Z4
 	VADDPD       Z5, Z5, Z11
 	VADDPD       Z6, Z6, Z12
-	VMULPD       Z7, Z11, Z11
-	VMULPD       Z8, Z12, Z12
+	VMULPD       Z9, Z11, Z11
+	VMULPD       Z10, Z12, Z12
 	VFMADD231PD  Z5, Z5, Z11
 	VFMADD231PD  Z6, Z6, Z12
 	CMPQ         root+120(FP), $0x01
-	JL           less271
+	JL           less265
 	VMOVUPD      Z3, Z11
 	VMOVUPD      Z4, Z12
 	CMPQ         root+120(FP), $0x02
-	JL           less272
+	JL           less266
 	VSQRTPD      Z11, Z11
 	VSQRTPD      Z12, Z12
 	CMPQ         root+120(FP), $0x03
-	JL           less273
+	JL           less267
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      128(R11)(AX*1), Z11
 	MOVQ         powers+128(FP), R11
 	VMOVUPD      192(R11)(AX*1), Z12
 
-less273:
-less272:
-less271:
+less267:
+less266:
+less265:
 	MOVQ  steps+112(FP), R11
 	TESTQ R11, R11
-	JZ    enough275
+	JZ    enough269
 
-again274:
-	VMULPD      Z7, Z11, Z15
-	VMULPD      Z8, Z12, Z16
+again268:
+	VMULPD      Z9, Z11, Z15
+	VMULPD      Z10, Z12, Z16
 	VFMADD231PD Z5, Z11, Z15
 	VFMADD231PD Z6, Z12, Z16
 	VMOVUPD     Z15, Z11
 	VMOVUPD     Z16, Z12
 	DECQ        R11
-	JNZ         again274
+	JNZ         again268
 
-enough275:
-	VMULPD      Z13, Z9, Z9
-	VMULPD      Z14, Z10, Z10
-	VFMADD231PD Z0, Z9, Z3
-	VFMADD231PD Z0, Z10, Z4
+enough269:
+	VMULPD      Z13, Z7, Z7
+	VMULPD      Z14, Z8, Z8
+	VFMADD231PD Z0, Z7, Z3
+	VFMADD231PD Z0, Z8, Z4
 	VMULPD      Z13, Z11, Z13
 	VMULPD      Z14, Z12, Z14
 	VMULPD      Z3, Z11, Z3
@@ -9141,7 +9255,6 @@ enough275:
 	VMULPD.Z    Z5, Z3, K2, Z3
 	KMOVB       2(SP), K1
 	VMOVUPD     Z3, K1, 128(DX)(AX*1)
-	VMOVUPD     Z13, 128(R9)(AX*1)
 	KMOVB       3(SI)(R8*1), K1
 	VMOVUPD     Z1, Z3
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z3, K1, Z3
@@ -9150,11 +9263,12 @@ enough275:
 	VMULPD.Z    Z3, Z4, K2, Z4
 	KMOVB       3(SP), K1
 	VMOVUPD     Z4, K1, 192(DX)(AX*1)
+	VMOVUPD     Z13, 128(R9)(AX*1)
 	VMOVUPD     Z14, 192(R9)(AX*1)
 	ADDQ        $+1024, CX
 	ADDQ        $+256, AX
 	SUBQ        $0x20, R10
-	JG          group264
+	JG          group258
 	MOVQ        dstStride+32(FP), AX
 	SHLQ        $0x03, AX
 	MOVQ        AX, DX
@@ -9168,9 +9282,9 @@ enough275:
 	ADDQ        AX, powers+128(FP)
 	ADDQ        $0x18, p+96(FP)
 	DECQ        BX
-	JNZ         row262
+	JNZ         row256
 
-last255:
+last249:
 	VZEROUPPER
 	RET
 
@@ -9178,7 +9292,7 @@ last255:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlockWeighted64AVX512(SB), NOSPLIT, $8-152
 	CMPQ   rows+56(FP), $0x00
-	JEQ    last276
+	JEQ    last270
 	VXORPS Y0, Y0, Y0
 	MOVQ   kept+0(FP), CX
 	MOVQ   x+40(FP), DX
@@ -9187,11 +9301,11 @@ TEXT ·focalBlockWeighted64AVX512(SB), NOSPLIT, $8-152
 	MOVQ   neg+80(FP), R8
 	MOVQ   p+96(FP), R10
 
-row280:
+row274:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials277:
+exponentials271:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -9467,7 +9581,7 @@ exponentials277:
 	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x20, SI
-	JG           exponentials277
+	JG           exponentials271
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -9477,91 +9591,99 @@ exponentials277:
 	ADDQ         AX, R8
 	ADDQ         $0x18, R10
 	DECQ         BX
-	JNZ          row280
+	JNZ          row274
 	VXORPS       Y6, Y6, Y6
 	MOVQ         CX, AX
 	MOVQ         kept+0(FP), CX
 
-quotients282:
+quotients276:
 	VMOVUPD      256(CX), Z0
 	VMOVUPD      320(CX), Z1
 	VMOVUPD      (CX), Z2
 	VMOVUPD      64(CX), Z3
-	VMOVUPD      512(CX), Z4
-	VMOVUPD      576(CX), Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPD      Z4, Z5
+	VCMPPD       $0x11, Z6, Z2, K1
+	VMOVUPD      Z4, Z4
+	VMOVAPD      Z0, K1, Z4
+	VCMPPD       $0x11, Z6, Z3, K1
+	VMOVUPD      Z5, Z5
+	VMOVAPD      Z1, K1, Z5
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
 	VMOVUPD      Z9, Z10
-	VCMPPD       $0x11, Z6, Z2, K1
-	VMOVUPD      Z9, Z13
-	VMOVAPD      Z0, K1, Z13
-	VCMPPD       $0x11, Z6, Z3, K1
-	VMOVUPD      Z10, Z14
-	VMOVAPD      Z1, K1, Z14
-	VADDPD       Z9, Z0, Z11
-	VADDPD       Z10, Z1, Z12
-	VDIVPD       Z11, Z13, Z11
-	VDIVPD       Z12, Z14, Z12
-	VSUBPD       Z11, Z9, Z9
-	VSUBPD       Z12, Z10, Z10
-	VMAXPD       Z9, Z11, Z9
-	VMAXPD       Z10, Z12, Z10
-	VSUBPD       Z11, Z13, Z13
-	VSUBPD       Z12, Z14, Z14
-	VFNMADD231PD Z0, Z11, Z13
-	VFNMADD231PD Z1, Z12, Z14
+	VADDPD       Z9, Z0, Z9
+	VADDPD       Z10, Z1, Z10
+	VDIVPD       Z9, Z4, Z9
+	VDIVPD       Z10, Z5, Z10
+	VMOVUPD      512(CX), Z11
+	VMOVUPD      576(CX), Z12
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
+	VMOVUPD      Z13, Z14
+	VSUBPD       Z9, Z13, Z13
+	VSUBPD       Z10, Z14, Z14
+	VSUBPD       Z9, Z4, Z4
+	VSUBPD       Z10, Z5, Z5
+	VFNMADD231PD Z0, Z9, Z4
+	VFNMADD231PD Z1, Z10, Z5
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z2, Z2
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
-	VXORPD       Z2, Z4, Z4
-	VXORPD       Z3, Z5, Z5
-	VFMADD231PD  Z9, Z4, Z13
-	VFMADD231PD  Z10, Z5, Z14
-	VMULPD       Z9, Z13, Z13
-	VMULPD       Z10, Z14, Z14
-	VMOVUPD      Z13, 512(CX)
-	VMOVUPD      Z11, 768(CX)
-	VMOVUPD      Z14, 576(CX)
-	VMOVUPD      Z12, 832(CX)
+	VXORPD       Z2, Z11, Z11
+	VXORPD       Z3, Z12, Z12
+	VMAXPD       Z13, Z9, Z2
+	VMAXPD       Z14, Z10, Z3
+	VFMADD231PD  Z2, Z11, Z4
+	VFMADD231PD  Z3, Z12, Z5
+	VMULPD       Z2, Z4, Z4
+	VMULPD       Z3, Z5, Z5
+	VMOVUPD      Z4, 512(CX)
+	VMOVUPD      Z9, 768(CX)
+	VMOVUPD      Z5, 576(CX)
+	VMOVUPD      Z10, 832(CX)
 	VMOVUPD      384(CX), Z0
 	VMOVUPD      448(CX), Z1
 	VMOVUPD      128(CX), Z2
 	VMOVUPD      192(CX), Z3
-	VMOVUPD      640(CX), Z4
-	VMOVUPD      704(CX), Z5
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z4
+	VMOVUPD      Z4, Z5
+	VCMPPD       $0x11, Z6, Z2, K1
+	VMOVUPD      Z4, Z4
+	VMOVAPD      Z0, K1, Z4
+	VCMPPD       $0x11, Z6, Z3, K1
+	VMOVUPD      Z5, Z5
+	VMOVAPD      Z1, K1, Z5
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
 	VMOVUPD      Z9, Z10
-	VCMPPD       $0x11, Z6, Z2, K1
-	VMOVUPD      Z9, Z13
-	VMOVAPD      Z0, K1, Z13
-	VCMPPD       $0x11, Z6, Z3, K1
-	VMOVUPD      Z10, Z14
-	VMOVAPD      Z1, K1, Z14
-	VADDPD       Z9, Z0, Z11
-	VADDPD       Z10, Z1, Z12
-	VDIVPD       Z11, Z13, Z11
-	VDIVPD       Z12, Z14, Z12
-	VSUBPD       Z11, Z9, Z9
-	VSUBPD       Z12, Z10, Z10
-	VMAXPD       Z9, Z11, Z9
-	VMAXPD       Z10, Z12, Z10
-	VSUBPD       Z11, Z13, Z13
-	VSUBPD       Z12, Z14, Z14
-	VFNMADD231PD Z0, Z11, Z13
-	VFNMADD231PD Z1, Z12, Z14
+	VADDPD       Z9, Z0, Z9
+	VADDPD       Z10, Z1, Z10
+	VDIVPD       Z9, Z4, Z9
+	VDIVPD       Z10, Z5, Z10
+	VMOVUPD      640(CX), Z11
+	VMOVUPD      704(CX), Z12
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z13
+	VMOVUPD      Z13, Z14
+	VSUBPD       Z9, Z13, Z13
+	VSUBPD       Z10, Z14, Z14
+	VSUBPD       Z9, Z4, Z4
+	VSUBPD       Z10, Z5, Z5
+	VFNMADD231PD Z0, Z9, Z4
+	VFNMADD231PD Z1, Z10, Z5
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z2, Z2
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
-	VXORPD       Z2, Z4, Z4
-	VXORPD       Z3, Z5, Z5
-	VFMADD231PD  Z9, Z4, Z13
-	VFMADD231PD  Z10, Z5, Z14
-	VMULPD       Z9, Z13, Z13
-	VMULPD       Z10, Z14, Z14
-	VMOVUPD      Z13, 640(CX)
-	VMOVUPD      Z11, 896(CX)
-	VMOVUPD      Z14, 704(CX)
-	VMOVUPD      Z12, 960(CX)
+	VXORPD       Z2, Z11, Z11
+	VXORPD       Z3, Z12, Z12
+	VMAXPD       Z13, Z9, Z2
+	VMAXPD       Z14, Z10, Z3
+	VFMADD231PD  Z2, Z11, Z4
+	VFMADD231PD  Z3, Z12, Z5
+	VMULPD       Z2, Z4, Z4
+	VMULPD       Z3, Z5, Z5
+	VMOVUPD      Z4, 640(CX)
+	VMOVUPD      Z9, 896(CX)
+	VMOVUPD      Z5, 704(CX)
+	VMOVUPD      Z10, 960(CX)
 	ADDQ         $+1024, CX
 	CMPQ         CX, AX
-	JNE          quotients282
+	JNE          quotients276
 	VXORPS       Y6, Y6, Y6
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
@@ -9573,7 +9695,7 @@ quotients282:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 
-row283:
+row277:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y7, Y7, Y7
@@ -9581,13 +9703,13 @@ row283:
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group285:
+group279:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x20
-	JAE   whole286
+	JAE   whole280
 	BZHIQ R9, R8, R8
 
-whole286:
+whole280:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
@@ -9595,14 +9717,14 @@ whole286:
 	VMOVUPD      320(CX), Z3
 	VMOVUPD      768(CX), Z4
 	VMOVUPD      832(CX), Z5
-	VMOVUPD      512(CX), Z9
-	VMOVUPD      576(CX), Z10
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z11
-	VMOVUPD      Z11, Z12
-	VSUBPD       Z4, Z11, Z11
-	VSUBPD       Z5, Z12, Z12
-	VMINPD       Z11, Z4, Z13
-	VMINPD       Z12, Z5, Z14
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
+	VMOVUPD      Z9, Z10
+	VSUBPD       Z4, Z9, Z9
+	VSUBPD       Z5, Z10, Z10
+	VMOVUPD      512(CX), Z11
+	VMOVUPD      576(CX), Z12
+	VMINPD       Z9, Z4, Z13
+	VMINPD       Z10, Z5, Z14
 	VMULPD       Z13, Z2, Z15
 	VMULPD       Z14, Z3, Z16
 	VADDPD       Z13, Z2, Z2
@@ -9644,8 +9766,8 @@ whole286:
 	VMOVUPD      64(CX), Z3
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z2, Z2
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
-	VXORPD       Z2, Z9, Z2
-	VXORPD       Z3, Z10, Z3
+	VXORPD       Z2, Z11, Z2
+	VXORPD       Z3, Z12, Z3
 	VFMADD213PD  Z2, Z19, Z15
 	VFMADD213PD  Z3, Z20, Z16
 	VADDPD       Z15, Z13, Z15
@@ -9656,53 +9778,53 @@ whole286:
 	VADDPD       Z15, Z2, Z15
 	VMAXPD       Z3, Z6, Z2
 	VADDPD       Z16, Z2, Z16
-	VSUBPD       Z9, Z11, Z11
-	VSUBPD       Z10, Z12, Z12
-	VADDPD       Z9, Z4, Z2
-	VADDPD       Z10, Z5, Z3
+	VSUBPD       Z11, Z9, Z9
+	VSUBPD       Z12, Z10, Z10
+	VADDPD       Z11, Z4, Z2
+	VADDPD       Z12, Z5, Z3
 	VADDPD       Z4, Z4, Z13
 	VADDPD       Z5, Z5, Z14
-	VMULPD       Z9, Z13, Z13
-	VMULPD       Z10, Z14, Z14
+	VMULPD       Z11, Z13, Z13
+	VMULPD       Z12, Z14, Z14
 	VFMADD231PD  Z4, Z4, Z13
 	VFMADD231PD  Z5, Z5, Z14
 	CMPQ         root+120(FP), $0x01
-	JL           less287
+	JL           less281
 	VMOVUPD      Z2, Z13
 	VMOVUPD      Z3, Z14
 	CMPQ         root+120(FP), $0x02
-	JL           less288
+	JL           less282
 	VSQRTPD      Z13, Z13
 	VSQRTPD      Z14, Z14
 	CMPQ         root+120(FP), $0x03
-	JL           less289
+	JL           less283
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      (R10)(AX*1), Z13
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      64(R10)(AX*1), Z14
 
-less289:
-less288:
-less287:
+less283:
+less282:
+less281:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough291
+	JZ    enough285
 
-again290:
-	VMULPD      Z9, Z13, Z17
-	VMULPD      Z10, Z14, Z18
+again284:
+	VMULPD      Z11, Z13, Z17
+	VMULPD      Z12, Z14, Z18
 	VFMADD231PD Z4, Z13, Z17
 	VFMADD231PD Z5, Z14, Z18
 	VMOVUPD     Z17, Z13
 	VMOVUPD     Z18, Z14
 	DECQ        R10
-	JNZ         again290
+	JNZ         again284
 
-enough291:
-	VMULPD       Z15, Z11, Z11
-	VMULPD       Z16, Z12, Z12
-	VFMADD231PD  Z0, Z11, Z2
-	VFMADD231PD  Z0, Z12, Z3
+enough285:
+	VMULPD       Z15, Z9, Z9
+	VMULPD       Z16, Z10, Z10
+	VFMADD231PD  Z0, Z9, Z2
+	VFMADD231PD  Z0, Z10, Z3
 	VMULPD       Z15, Z13, Z15
 	VMULPD       Z16, Z14, Z16
 	VMULPD       Z2, Z13, Z2
@@ -9715,11 +9837,11 @@ enough291:
 	MOVQ         posWeight+144(FP), R10
 	VMOVUPD      (R10)(AX*1), Z9
 	VMOVAPD      Z9, K1, Z5
-	VMULPD       Z5, Z4, Z4
 	VMULPD       Z5, Z15, Z15
+	VMULPD       Z4, Z5, Z5
 	KMOVB        (DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMULPD.Z     Z4, Z2, K2, Z2
+	VMULPD.Z     Z5, Z2, K2, Z2
 	KMOVB        (SP), K1
 	VMOVUPD      Z2, K1, (DX)(AX*1)
 	KMOVB        1(SI)(R8*1), K1
@@ -9730,127 +9852,135 @@ enough291:
 	MOVQ         posWeight+144(FP), R10
 	VMOVUPD      64(R10)(AX*1), Z5
 	VMOVAPD      Z5, K1, Z4
-	VMULPD       Z4, Z2, Z2
 	VMULPD       Z4, Z16, Z16
+	VMULPD       Z2, Z4, Z4
 	KMOVB        1(DI)(R8*1), K2
 	KORW         K1, K2, K2
-	VMULPD.Z     Z2, Z3, K2, Z3
+	VMULPD.Z     Z4, Z3, K2, Z3
 	KMOVB        1(SP), K1
 	VMOVUPD      Z3, K1, 64(DX)(AX*1)
+	VADDPD       Z15, Z16, Z16
+	VADDPD       Z16, Z7, Z2
+	VMAXPD       Z16, Z7, Z3
+	VMINPD       Z16, Z7, Z16
+	VSUBPD       Z3, Z2, Z3
+	VSUBPD       Z3, Z16, Z16
+	VADDPD       Z16, Z8, Z8
+	VMOVAPD      Z2, Z7
 	VMOVUPD      384(CX), Z2
 	VMOVUPD      448(CX), Z3
 	VMOVUPD      896(CX), Z4
 	VMOVUPD      960(CX), Z5
-	VMOVUPD      640(CX), Z9
-	VMOVUPD      704(CX), Z10
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z11
-	VMOVUPD      Z11, Z12
-	VSUBPD       Z4, Z11, Z11
-	VSUBPD       Z5, Z12, Z12
-	VMINPD       Z11, Z4, Z13
-	VMINPD       Z12, Z5, Z14
-	VMULPD       Z13, Z2, Z17
-	VMULPD       Z14, Z3, Z18
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
+	VMOVUPD      Z9, Z10
+	VSUBPD       Z4, Z9, Z9
+	VSUBPD       Z5, Z10, Z10
+	VMOVUPD      640(CX), Z11
+	VMOVUPD      704(CX), Z12
+	VMINPD       Z9, Z4, Z13
+	VMINPD       Z10, Z5, Z14
+	VMULPD       Z13, Z2, Z15
+	VMULPD       Z14, Z3, Z16
 	VADDPD       Z13, Z2, Z2
 	VADDPD       Z14, Z3, Z3
-	VBROADCASTSD f64_be72a0a8f3f0842e<>+0(SB), Z19
+	VBROADCASTSD f64_be72a0a8f3f0842e<>+0(SB), Z17
+	VMOVUPD      Z17, Z18
+	VBROADCASTSD f64_3ea01b7221281e8e<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_bec2daa2cbd5c37a<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_3ee4567713c724b3<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_bf05d2525faf0ff5<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_3f27a45de604f87f<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_bf4a019ff9ebe1f0<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_3f6d41d41cd0ba54<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_bf9111111110b3ef<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_3fb5555555555529<>+0(SB), Z19
+	VFMADD213PD  Z19, Z15, Z17
+	VFMADD213PD  Z19, Z16, Z18
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z19
 	VMOVUPD      Z19, Z20
-	VBROADCASTSD f64_3ea01b7221281e8e<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_bec2daa2cbd5c37a<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3ee4567713c724b3<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_bf05d2525faf0ff5<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3f27a45de604f87f<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_bf4a019ff9ebe1f0<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3f6d41d41cd0ba54<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_bf9111111110b3ef<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fb5555555555529<>+0(SB), Z21
-	VFMADD213PD  Z21, Z17, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z21
-	VMOVUPD      Z21, Z22
-	VFNMADD231PD Z19, Z2, Z21
-	VFNMADD231PD Z20, Z3, Z22
+	VFNMADD231PD Z17, Z2, Z19
+	VFNMADD231PD Z18, Z3, Z20
 	VMOVUPD      128(CX), Z2
 	VMOVUPD      192(CX), Z3
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z2, Z2
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
-	VXORPD       Z2, Z9, Z2
-	VXORPD       Z3, Z10, Z3
-	VFMADD213PD  Z2, Z21, Z17
-	VFMADD213PD  Z3, Z22, Z18
-	VADDPD       Z17, Z13, Z17
-	VADDPD       Z18, Z14, Z18
+	VXORPD       Z2, Z11, Z2
+	VXORPD       Z3, Z12, Z3
+	VFMADD213PD  Z2, Z19, Z15
+	VFMADD213PD  Z3, Z20, Z16
+	VADDPD       Z15, Z13, Z15
+	VADDPD       Z16, Z14, Z16
 	VMOVUPD      128(CX), Z2
 	VMOVUPD      192(CX), Z3
 	VMAXPD       Z2, Z6, Z2
-	VADDPD       Z17, Z2, Z17
+	VADDPD       Z15, Z2, Z15
 	VMAXPD       Z3, Z6, Z2
-	VADDPD       Z18, Z2, Z18
-	VSUBPD       Z9, Z11, Z11
-	VSUBPD       Z10, Z12, Z12
-	VADDPD       Z9, Z4, Z2
-	VADDPD       Z10, Z5, Z3
+	VADDPD       Z16, Z2, Z16
+	VSUBPD       Z11, Z9, Z9
+	VSUBPD       Z12, Z10, Z10
+	VADDPD       Z11, Z4, Z2
+	VADDPD       Z12, Z5, Z3
 	VADDPD       Z4, Z4, Z13
 	VADDPD       Z5, Z5, Z14
-	VMULPD       Z9, Z13, Z13
-	VMULPD       Z10, Z14, Z14
+	VMULPD       Z11, Z13, Z13
+	VMULPD       Z12, Z14, Z14
 	VFMADD231PD  Z4, Z4, Z13
 	VFMADD231PD  Z5, Z5, Z14
 	CMPQ         root+120(FP), $0x01
-	JL           less292
+	JL           less286
 	VMOVUPD      Z2, Z13
 	VMOVUPD      Z3, Z14
 	CMPQ         root+120(FP), $0x02
-	JL           less293
+	JL           less287
 	VSQRTPD      Z13, Z13
 	VSQRTPD      Z14, Z14
 	CMPQ         root+120(FP), $0x03
-	JL           less294
+	JL           less288
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      128(R10)(AX*1), Z13
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      192(R10)(AX*1), Z14
 
-less294:
-less293:
-less292:
+less288:
+less287:
+less286:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough296
+	JZ    enough290
 
-again295:
-	VMULPD      Z9, Z13, Z19
-	VMULPD      Z10, Z14, Z20
-	VFMADD231PD Z4, Z13, Z19
-	VFMADD231PD Z5, Z14, Z20
-	VMOVUPD     Z19, Z13
-	VMOVUPD     Z20, Z14
+again289:
+	VMULPD      Z11, Z13, Z17
+	VMULPD      Z12, Z14, Z18
+	VFMADD231PD Z4, Z13, Z17
+	VFMADD231PD Z5, Z14, Z18
+	VMOVUPD     Z17, Z13
+	VMOVUPD     Z18, Z14
 	DECQ        R10
-	JNZ         again295
+	JNZ         again289
 
-enough296:
-	VMULPD        Z17, Z11, Z11
-	VMULPD        Z18, Z12, Z12
-	VFMADD231PD   Z0, Z11, Z2
-	VFMADD231PD   Z0, Z12, Z3
-	VMULPD        Z17, Z13, Z17
-	VMULPD        Z18, Z14, Z18
+enough290:
+	VMULPD        Z15, Z9, Z9
+	VMULPD        Z16, Z10, Z10
+	VFMADD231PD   Z0, Z9, Z2
+	VFMADD231PD   Z0, Z10, Z3
+	VMULPD        Z15, Z13, Z15
+	VMULPD        Z16, Z14, Z16
 	VMULPD        Z2, Z13, Z2
 	VMULPD        Z3, Z14, Z3
 	KMOVB         2(SI)(R8*1), K1
@@ -9861,11 +9991,11 @@ enough296:
 	MOVQ          posWeight+144(FP), R10
 	VMOVUPD       128(R10)(AX*1), Z9
 	VMOVAPD       Z9, K1, Z5
-	VMULPD        Z5, Z4, Z4
-	VMULPD        Z5, Z17, Z17
+	VMULPD        Z5, Z15, Z15
+	VMULPD        Z4, Z5, Z5
 	KMOVB         2(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMULPD.Z      Z4, Z2, K2, Z2
+	VMULPD.Z      Z5, Z2, K2, Z2
 	KMOVB         2(SP), K1
 	VMOVUPD       Z2, K1, 128(DX)(AX*1)
 	KMOVB         3(SI)(R8*1), K1
@@ -9876,33 +10006,25 @@ enough296:
 	MOVQ          posWeight+144(FP), R10
 	VMOVUPD       192(R10)(AX*1), Z5
 	VMOVAPD       Z5, K1, Z4
-	VMULPD        Z4, Z2, Z2
-	VMULPD        Z4, Z18, Z18
+	VMULPD        Z4, Z16, Z16
+	VMULPD        Z2, Z4, Z4
 	KMOVB         3(DI)(R8*1), K2
 	KORW          K1, K2, K2
-	VMULPD.Z      Z2, Z3, K2, Z3
+	VMULPD.Z      Z4, Z3, K2, Z3
 	KMOVB         3(SP), K1
 	VMOVUPD       Z3, K1, 192(DX)(AX*1)
-	VADDPD        Z16, Z15, Z15
-	VADDPD        Z15, Z7, Z2
-	VMAXPD        Z15, Z7, Z3
-	VMINPD        Z15, Z7, Z15
+	VADDPD        Z15, Z16, Z16
+	VADDPD        Z16, Z7, Z2
+	VMAXPD        Z16, Z7, Z3
+	VMINPD        Z16, Z7, Z16
 	VSUBPD        Z3, Z2, Z3
-	VSUBPD        Z3, Z15, Z15
-	VADDPD        Z15, Z8, Z8
-	VMOVAPD       Z2, Z7
-	VADDPD        Z18, Z17, Z17
-	VADDPD        Z17, Z7, Z2
-	VMAXPD        Z17, Z7, Z3
-	VMINPD        Z17, Z7, Z17
-	VSUBPD        Z3, Z2, Z3
-	VSUBPD        Z3, Z17, Z17
-	VADDPD        Z17, Z8, Z8
+	VSUBPD        Z3, Z16, Z16
+	VADDPD        Z16, Z8, Z8
 	VMOVAPD       Z2, Z7
 	ADDQ          $+1024, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x20, R9
-	JG            group285
+	JG            group279
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, DX
@@ -9950,9 +10072,9 @@ enough296:
 	VMOVSD        X7, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row283
+	JNZ           row277
 
-last276:
+last270:
 	VZEROUPPER
 	RET
 
@@ -9960,7 +10082,7 @@ last276:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, MMX+
 TEXT ·focalBlock64AVX512(SB), NOSPLIT, $8-152
 	CMPQ   rows+56(FP), $0x00
-	JEQ    last297
+	JEQ    last291
 	VXORPS Y0, Y0, Y0
 	MOVQ   kept+0(FP), CX
 	MOVQ   x+40(FP), DX
@@ -9968,11 +10090,11 @@ TEXT ·focalBlock64AVX512(SB), NOSPLIT, $8-152
 	MOVQ   pos+72(FP), DI
 	MOVQ   neg+80(FP), R8
 
-row301:
+row295:
 	XORQ AX, AX
 	MOVQ n+64(FP), SI
 
-exponentials298:
+exponentials292:
 	MOVQ         AX, R9
 	SHRQ         $0x06, R9
 	PREFETCHT0   12288(DX)(AX*1)
@@ -10164,7 +10286,7 @@ exponentials298:
 	ADDQ         $+1024, CX
 	ADDQ         $+256, AX
 	SUBQ         $0x20, SI
-	JG           exponentials298
+	JG           exponentials292
 	MOVQ         stride+48(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, DX
@@ -10173,91 +10295,99 @@ exponentials298:
 	ADDQ         AX, DI
 	ADDQ         AX, R8
 	DECQ         BX
-	JNZ          row301
+	JNZ          row295
 	VXORPS       Y2, Y2, Y2
 	MOVQ         CX, AX
 	MOVQ         kept+0(FP), CX
 
-quotients303:
+quotients297:
 	VMOVUPD      256(CX), Z0
 	VMOVUPD      320(CX), Z1
 	VMOVUPD      (CX), Z3
 	VMOVUPD      64(CX), Z4
-	VMOVUPD      512(CX), Z5
-	VMOVUPD      576(CX), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z5
+	VMOVUPD      Z5, Z6
+	VCMPPD       $0x11, Z2, Z3, K1
+	VMOVUPD      Z5, Z5
+	VMOVAPD      Z0, K1, Z5
+	VCMPPD       $0x11, Z2, Z4, K1
+	VMOVUPD      Z6, Z6
+	VMOVAPD      Z1, K1, Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	VMOVUPD      Z7, Z8
-	VCMPPD       $0x11, Z2, Z3, K1
-	VMOVUPD      Z7, Z11
-	VMOVAPD      Z0, K1, Z11
-	VCMPPD       $0x11, Z2, Z4, K1
-	VMOVUPD      Z8, Z12
-	VMOVAPD      Z1, K1, Z12
-	VADDPD       Z7, Z0, Z9
-	VADDPD       Z8, Z1, Z10
-	VDIVPD       Z9, Z11, Z9
-	VDIVPD       Z10, Z12, Z10
-	VSUBPD       Z9, Z7, Z7
-	VSUBPD       Z10, Z8, Z8
-	VMAXPD       Z7, Z9, Z7
-	VMAXPD       Z8, Z10, Z8
-	VSUBPD       Z9, Z11, Z11
-	VSUBPD       Z10, Z12, Z12
-	VFNMADD231PD Z0, Z9, Z11
-	VFNMADD231PD Z1, Z10, Z12
+	VADDPD       Z7, Z0, Z7
+	VADDPD       Z8, Z1, Z8
+	VDIVPD       Z7, Z5, Z7
+	VDIVPD       Z8, Z6, Z8
+	VMOVUPD      512(CX), Z9
+	VMOVUPD      576(CX), Z10
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z11
+	VMOVUPD      Z11, Z12
+	VSUBPD       Z7, Z11, Z11
+	VSUBPD       Z8, Z12, Z12
+	VSUBPD       Z7, Z5, Z5
+	VSUBPD       Z8, Z6, Z6
+	VFNMADD231PD Z0, Z7, Z5
+	VFNMADD231PD Z1, Z8, Z6
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
-	VXORPD       Z3, Z5, Z5
-	VXORPD       Z4, Z6, Z6
-	VFMADD231PD  Z7, Z5, Z11
-	VFMADD231PD  Z8, Z6, Z12
-	VMULPD       Z7, Z11, Z11
-	VMULPD       Z8, Z12, Z12
-	VMOVUPD      Z11, 512(CX)
-	VMOVUPD      Z9, 768(CX)
-	VMOVUPD      Z12, 576(CX)
-	VMOVUPD      Z10, 832(CX)
+	VXORPD       Z3, Z9, Z9
+	VXORPD       Z4, Z10, Z10
+	VMAXPD       Z11, Z7, Z3
+	VMAXPD       Z12, Z8, Z4
+	VFMADD231PD  Z3, Z9, Z5
+	VFMADD231PD  Z4, Z10, Z6
+	VMULPD       Z3, Z5, Z5
+	VMULPD       Z4, Z6, Z6
+	VMOVUPD      Z5, 512(CX)
+	VMOVUPD      Z7, 768(CX)
+	VMOVUPD      Z6, 576(CX)
+	VMOVUPD      Z8, 832(CX)
 	VMOVUPD      384(CX), Z0
 	VMOVUPD      448(CX), Z1
 	VMOVUPD      128(CX), Z3
 	VMOVUPD      192(CX), Z4
-	VMOVUPD      640(CX), Z5
-	VMOVUPD      704(CX), Z6
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z5
+	VMOVUPD      Z5, Z6
+	VCMPPD       $0x11, Z2, Z3, K1
+	VMOVUPD      Z5, Z5
+	VMOVAPD      Z0, K1, Z5
+	VCMPPD       $0x11, Z2, Z4, K1
+	VMOVUPD      Z6, Z6
+	VMOVAPD      Z1, K1, Z6
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
 	VMOVUPD      Z7, Z8
-	VCMPPD       $0x11, Z2, Z3, K1
-	VMOVUPD      Z7, Z11
-	VMOVAPD      Z0, K1, Z11
-	VCMPPD       $0x11, Z2, Z4, K1
-	VMOVUPD      Z8, Z12
-	VMOVAPD      Z1, K1, Z12
-	VADDPD       Z7, Z0, Z9
-	VADDPD       Z8, Z1, Z10
-	VDIVPD       Z9, Z11, Z9
-	VDIVPD       Z10, Z12, Z10
-	VSUBPD       Z9, Z7, Z7
-	VSUBPD       Z10, Z8, Z8
-	VMAXPD       Z7, Z9, Z7
-	VMAXPD       Z8, Z10, Z8
-	VSUBPD       Z9, Z11, Z11
-	VSUBPD       Z10, Z12, Z12
-	VFNMADD231PD Z0, Z9, Z11
-	VFNMADD231PD Z1, Z10, Z12
+	VADDPD       Z7, Z0, Z7
+	VADDPD       Z8, Z1, Z8
+	VDIVPD       Z7, Z5, Z7
+	VDIVPD       Z8, Z6, Z8
+	VMOVUPD      640(CX), Z9
+	VMOVUPD      704(CX), Z10
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z11
+	VMOVUPD      Z11, Z12
+	VSUBPD       Z7, Z11, Z11
+	VSUBPD       Z8, Z12, Z12
+	VSUBPD       Z7, Z5, Z5
+	VSUBPD       Z8, Z6, Z6
+	VFNMADD231PD Z0, Z7, Z5
+	VFNMADD231PD Z1, Z8, Z6
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
-	VXORPD       Z3, Z5, Z5
-	VXORPD       Z4, Z6, Z6
-	VFMADD231PD  Z7, Z5, Z11
-	VFMADD231PD  Z8, Z6, Z12
-	VMULPD       Z7, Z11, Z11
-	VMULPD       Z8, Z12, Z12
-	VMOVUPD      Z11, 640(CX)
-	VMOVUPD      Z9, 896(CX)
-	VMOVUPD      Z12, 704(CX)
-	VMOVUPD      Z10, 960(CX)
+	VXORPD       Z3, Z9, Z9
+	VXORPD       Z4, Z10, Z10
+	VMAXPD       Z11, Z7, Z3
+	VMAXPD       Z12, Z8, Z4
+	VFMADD231PD  Z3, Z9, Z5
+	VFMADD231PD  Z4, Z10, Z6
+	VMULPD       Z3, Z5, Z5
+	VMULPD       Z4, Z6, Z6
+	VMOVUPD      Z5, 640(CX)
+	VMOVUPD      Z7, 896(CX)
+	VMOVUPD      Z6, 704(CX)
+	VMOVUPD      Z8, 960(CX)
 	ADDQ         $+1024, CX
 	CMPQ         CX, AX
-	JNE          quotients303
+	JNE          quotients297
 	VXORPS       Y2, Y2, Y2
 	MOVQ         kept+0(FP), CX
 	MOVQ         dst+24(FP), DX
@@ -10269,7 +10399,7 @@ quotients303:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 
-row304:
+row298:
 	MOVQ         p+96(FP), AX
 	VBROADCASTSD (AX), Z1
 	VXORPS       Y16, Y16, Y16
@@ -10277,13 +10407,13 @@ row304:
 	XORQ         AX, AX
 	MOVQ         n+64(FP), R9
 
-group306:
+group300:
 	MOVQ  $-1, R8
 	CMPQ  R9, $0x20
-	JAE   whole307
+	JAE   whole301
 	BZHIQ R9, R8, R8
 
-whole307:
+whole301:
 	MOVQ         R8, (SP)
 	MOVQ         AX, R8
 	SHRQ         $0x06, R8
@@ -10291,14 +10421,14 @@ whole307:
 	VMOVUPD      320(CX), Z4
 	VMOVUPD      768(CX), Z5
 	VMOVUPD      832(CX), Z6
-	VMOVUPD      512(CX), Z7
-	VMOVUPD      576(CX), Z8
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
-	VMOVUPD      Z9, Z10
-	VSUBPD       Z5, Z9, Z9
-	VSUBPD       Z6, Z10, Z10
-	VMINPD       Z9, Z5, Z11
-	VMINPD       Z10, Z6, Z12
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	VMOVUPD      Z7, Z8
+	VSUBPD       Z5, Z7, Z7
+	VSUBPD       Z6, Z8, Z8
+	VMOVUPD      512(CX), Z9
+	VMOVUPD      576(CX), Z10
+	VMINPD       Z7, Z5, Z11
+	VMINPD       Z8, Z6, Z12
 	VMULPD       Z11, Z3, Z13
 	VMULPD       Z12, Z4, Z14
 	VADDPD       Z11, Z3, Z3
@@ -10340,8 +10470,8 @@ whole307:
 	VMOVUPD      64(CX), Z4
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
-	VXORPD       Z3, Z7, Z3
-	VXORPD       Z4, Z8, Z4
+	VXORPD       Z3, Z9, Z3
+	VXORPD       Z4, Z10, Z4
 	VFMADD213PD  Z3, Z19, Z13
 	VFMADD213PD  Z4, Z20, Z14
 	VADDPD       Z13, Z11, Z13
@@ -10352,53 +10482,53 @@ whole307:
 	VADDPD       Z13, Z3, Z13
 	VMAXPD       Z4, Z2, Z3
 	VADDPD       Z14, Z3, Z14
-	VSUBPD       Z7, Z9, Z9
-	VSUBPD       Z8, Z10, Z10
-	VADDPD       Z7, Z5, Z3
-	VADDPD       Z8, Z6, Z4
+	VSUBPD       Z9, Z7, Z7
+	VSUBPD       Z10, Z8, Z8
+	VADDPD       Z9, Z5, Z3
+	VADDPD       Z10, Z6, Z4
 	VADDPD       Z5, Z5, Z11
 	VADDPD       Z6, Z6, Z12
-	VMULPD       Z7, Z11, Z11
-	VMULPD       Z8, Z12, Z12
+	VMULPD       Z9, Z11, Z11
+	VMULPD       Z10, Z12, Z12
 	VFMADD231PD  Z5, Z5, Z11
 	VFMADD231PD  Z6, Z6, Z12
 	CMPQ         root+120(FP), $0x01
-	JL           less308
+	JL           less302
 	VMOVUPD      Z3, Z11
 	VMOVUPD      Z4, Z12
 	CMPQ         root+120(FP), $0x02
-	JL           less309
+	JL           less303
 	VSQRTPD      Z11, Z11
 	VSQRTPD      Z12, Z12
 	CMPQ         root+120(FP), $0x03
-	JL           less310
+	JL           less304
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      (R10)(AX*1), Z11
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      64(R10)(AX*1), Z12
 
-less310:
-less309:
-less308:
+less304:
+less303:
+less302:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough312
+	JZ    enough306
 
-again311:
-	VMULPD      Z7, Z11, Z15
-	VMULPD      Z8, Z12, Z18
+again305:
+	VMULPD      Z9, Z11, Z15
+	VMULPD      Z10, Z12, Z18
 	VFMADD231PD Z5, Z11, Z15
 	VFMADD231PD Z6, Z12, Z18
 	VMOVUPD     Z15, Z11
 	VMOVUPD     Z18, Z12
 	DECQ        R10
-	JNZ         again311
+	JNZ         again305
 
-enough312:
-	VMULPD       Z13, Z9, Z9
-	VMULPD       Z14, Z10, Z10
-	VFMADD231PD  Z0, Z9, Z3
-	VFMADD231PD  Z0, Z10, Z4
+enough306:
+	VMULPD       Z13, Z7, Z7
+	VMULPD       Z14, Z8, Z8
+	VFMADD231PD  Z0, Z7, Z3
+	VFMADD231PD  Z0, Z8, Z4
 	VMULPD       Z13, Z11, Z13
 	VMULPD       Z14, Z12, Z14
 	VMULPD       Z3, Z11, Z3
@@ -10419,120 +10549,128 @@ enough312:
 	VMULPD.Z     Z3, Z4, K2, Z4
 	KMOVB        1(SP), K1
 	VMOVUPD      Z4, K1, 64(DX)(AX*1)
+	VADDPD       Z13, Z14, Z14
+	VADDPD       Z14, Z16, Z3
+	VMAXPD       Z14, Z16, Z4
+	VMINPD       Z14, Z16, Z14
+	VSUBPD       Z4, Z3, Z4
+	VSUBPD       Z4, Z14, Z14
+	VADDPD       Z14, Z17, Z17
+	VMOVAPD      Z3, Z16
 	VMOVUPD      384(CX), Z3
 	VMOVUPD      448(CX), Z4
 	VMOVUPD      896(CX), Z5
 	VMOVUPD      960(CX), Z6
-	VMOVUPD      640(CX), Z7
-	VMOVUPD      704(CX), Z8
-	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z9
-	VMOVUPD      Z9, Z10
-	VSUBPD       Z5, Z9, Z9
-	VSUBPD       Z6, Z10, Z10
-	VMINPD       Z9, Z5, Z11
-	VMINPD       Z10, Z6, Z12
-	VMULPD       Z11, Z3, Z15
-	VMULPD       Z12, Z4, Z18
+	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z7
+	VMOVUPD      Z7, Z8
+	VSUBPD       Z5, Z7, Z7
+	VSUBPD       Z6, Z8, Z8
+	VMOVUPD      640(CX), Z9
+	VMOVUPD      704(CX), Z10
+	VMINPD       Z7, Z5, Z11
+	VMINPD       Z8, Z6, Z12
+	VMULPD       Z11, Z3, Z13
+	VMULPD       Z12, Z4, Z14
 	VADDPD       Z11, Z3, Z3
 	VADDPD       Z12, Z4, Z4
-	VBROADCASTSD f64_be72a0a8f3f0842e<>+0(SB), Z19
+	VBROADCASTSD f64_be72a0a8f3f0842e<>+0(SB), Z15
+	VMOVUPD      Z15, Z18
+	VBROADCASTSD f64_3ea01b7221281e8e<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_bec2daa2cbd5c37a<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_3ee4567713c724b3<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_bf05d2525faf0ff5<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_3f27a45de604f87f<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_bf4a019ff9ebe1f0<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_3f6d41d41cd0ba54<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_bf9111111110b3ef<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_3fb5555555555529<>+0(SB), Z19
+	VFMADD213PD  Z19, Z13, Z15
+	VFMADD213PD  Z19, Z14, Z18
+	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z19
 	VMOVUPD      Z19, Z20
-	VBROADCASTSD f64_3ea01b7221281e8e<>+0(SB), Z21
-	VFMADD213PD  Z21, Z15, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_bec2daa2cbd5c37a<>+0(SB), Z21
-	VFMADD213PD  Z21, Z15, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3ee4567713c724b3<>+0(SB), Z21
-	VFMADD213PD  Z21, Z15, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_bf05d2525faf0ff5<>+0(SB), Z21
-	VFMADD213PD  Z21, Z15, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3f27a45de604f87f<>+0(SB), Z21
-	VFMADD213PD  Z21, Z15, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_bf4a019ff9ebe1f0<>+0(SB), Z21
-	VFMADD213PD  Z21, Z15, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3f6d41d41cd0ba54<>+0(SB), Z21
-	VFMADD213PD  Z21, Z15, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_bf9111111110b3ef<>+0(SB), Z21
-	VFMADD213PD  Z21, Z15, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fb5555555555529<>+0(SB), Z21
-	VFMADD213PD  Z21, Z15, Z19
-	VFMADD213PD  Z21, Z18, Z20
-	VBROADCASTSD f64_3fe0000000000000<>+0(SB), Z21
-	VMOVUPD      Z21, Z22
-	VFNMADD231PD Z19, Z3, Z21
-	VFNMADD231PD Z20, Z4, Z22
+	VFNMADD231PD Z15, Z3, Z19
+	VFNMADD231PD Z18, Z4, Z20
 	VMOVUPD      128(CX), Z3
 	VMOVUPD      192(CX), Z4
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z3, Z3
 	VANDNPD.BCST f64_8000000000000000<>+0(SB), Z4, Z4
-	VXORPD       Z3, Z7, Z3
-	VXORPD       Z4, Z8, Z4
-	VFMADD213PD  Z3, Z21, Z15
-	VFMADD213PD  Z4, Z22, Z18
-	VADDPD       Z15, Z11, Z15
-	VADDPD       Z18, Z12, Z18
+	VXORPD       Z3, Z9, Z3
+	VXORPD       Z4, Z10, Z4
+	VFMADD213PD  Z3, Z19, Z13
+	VFMADD213PD  Z4, Z20, Z14
+	VADDPD       Z13, Z11, Z13
+	VADDPD       Z14, Z12, Z14
 	VMOVUPD      128(CX), Z3
 	VMOVUPD      192(CX), Z4
 	VMAXPD       Z3, Z2, Z3
-	VADDPD       Z15, Z3, Z15
+	VADDPD       Z13, Z3, Z13
 	VMAXPD       Z4, Z2, Z3
-	VADDPD       Z18, Z3, Z18
-	VSUBPD       Z7, Z9, Z9
-	VSUBPD       Z8, Z10, Z10
-	VADDPD       Z7, Z5, Z3
-	VADDPD       Z8, Z6, Z4
+	VADDPD       Z14, Z3, Z14
+	VSUBPD       Z9, Z7, Z7
+	VSUBPD       Z10, Z8, Z8
+	VADDPD       Z9, Z5, Z3
+	VADDPD       Z10, Z6, Z4
 	VADDPD       Z5, Z5, Z11
 	VADDPD       Z6, Z6, Z12
-	VMULPD       Z7, Z11, Z11
-	VMULPD       Z8, Z12, Z12
+	VMULPD       Z9, Z11, Z11
+	VMULPD       Z10, Z12, Z12
 	VFMADD231PD  Z5, Z5, Z11
 	VFMADD231PD  Z6, Z6, Z12
 	CMPQ         root+120(FP), $0x01
-	JL           less313
+	JL           less307
 	VMOVUPD      Z3, Z11
 	VMOVUPD      Z4, Z12
 	CMPQ         root+120(FP), $0x02
-	JL           less314
+	JL           less308
 	VSQRTPD      Z11, Z11
 	VSQRTPD      Z12, Z12
 	CMPQ         root+120(FP), $0x03
-	JL           less315
+	JL           less309
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      128(R10)(AX*1), Z11
 	MOVQ         powers+128(FP), R10
 	VMOVUPD      192(R10)(AX*1), Z12
 
-less315:
-less314:
-less313:
+less309:
+less308:
+less307:
 	MOVQ  steps+112(FP), R10
 	TESTQ R10, R10
-	JZ    enough317
+	JZ    enough311
 
-again316:
-	VMULPD      Z7, Z11, Z19
-	VMULPD      Z8, Z12, Z20
-	VFMADD231PD Z5, Z11, Z19
-	VFMADD231PD Z6, Z12, Z20
-	VMOVUPD     Z19, Z11
-	VMOVUPD     Z20, Z12
+again310:
+	VMULPD      Z9, Z11, Z15
+	VMULPD      Z10, Z12, Z18
+	VFMADD231PD Z5, Z11, Z15
+	VFMADD231PD Z6, Z12, Z18
+	VMOVUPD     Z15, Z11
+	VMOVUPD     Z18, Z12
 	DECQ        R10
-	JNZ         again316
+	JNZ         again310
 
-enough317:
-	VMULPD        Z15, Z9, Z9
-	VMULPD        Z18, Z10, Z10
-	VFMADD231PD   Z0, Z9, Z3
-	VFMADD231PD   Z0, Z10, Z4
-	VMULPD        Z15, Z11, Z15
-	VMULPD        Z18, Z12, Z18
+enough311:
+	VMULPD        Z13, Z7, Z7
+	VMULPD        Z14, Z8, Z8
+	VFMADD231PD   Z0, Z7, Z3
+	VFMADD231PD   Z0, Z8, Z4
+	VMULPD        Z13, Z11, Z13
+	VMULPD        Z14, Z12, Z14
 	VMULPD        Z3, Z11, Z3
 	VMULPD        Z4, Z12, Z4
 	KMOVB         2(SI)(R8*1), K1
@@ -10551,26 +10689,18 @@ enough317:
 	VMULPD.Z      Z3, Z4, K2, Z4
 	KMOVB         3(SP), K1
 	VMOVUPD       Z4, K1, 192(DX)(AX*1)
-	VADDPD        Z14, Z13, Z13
-	VADDPD        Z13, Z16, Z3
-	VMAXPD        Z13, Z16, Z4
-	VMINPD        Z13, Z16, Z13
+	VADDPD        Z13, Z14, Z14
+	VADDPD        Z14, Z16, Z3
+	VMAXPD        Z14, Z16, Z4
+	VMINPD        Z14, Z16, Z14
 	VSUBPD        Z4, Z3, Z4
-	VSUBPD        Z4, Z13, Z13
-	VADDPD        Z13, Z17, Z17
-	VMOVAPD       Z3, Z16
-	VADDPD        Z18, Z15, Z15
-	VADDPD        Z15, Z16, Z3
-	VMAXPD        Z15, Z16, Z4
-	VMINPD        Z15, Z16, Z15
-	VSUBPD        Z4, Z3, Z4
-	VSUBPD        Z4, Z15, Z15
-	VADDPD        Z15, Z17, Z17
+	VSUBPD        Z4, Z14, Z14
+	VADDPD        Z14, Z17, Z17
 	VMOVAPD       Z3, Z16
 	ADDQ          $+1024, CX
 	ADDQ          $+256, AX
 	SUBQ          $0x20, R9
-	JG            group306
+	JG            group300
 	MOVQ          dstStride+32(FP), AX
 	SHLQ          $0x03, AX
 	MOVQ          AX, DX
@@ -10618,9 +10748,9 @@ enough317:
 	VMOVSD        X16, (AX)
 	ADDQ          $0x08, sum+8(FP)
 	DECQ          BX
-	JNZ           row304
+	JNZ           row298
 
-last297:
+last291:
 	VZEROUPPER
 	RET
 
@@ -10641,14 +10771,14 @@ TEXT ·sigmoidPowers64AVX512(SB), NOSPLIT, $128-80
 	MOVQ         stride+16(FP), R10
 	SHLQ         $0x03, R10
 	CMPQ         rows+24(FP), $0x00
-	JZ           last319
+	JZ           last313
 	TESTQ        R9, R9
-	JZ           last319
+	JZ           last313
 
-row318:
+row312:
 	XORQ R8, R8
 
-group320:
+group314:
 	MOVQ         R8, DI
 	SHRQ         $0x03, DI
 	KMOVB        (BX)(DI*1), K1
@@ -10996,7 +11126,7 @@ group320:
 	VMOVUPD      Z16, 64(AX)(R8*8)
 	ADDQ         $0x10, R8
 	CMPQ         R8, R9
-	JB           group320
+	JB           group314
 	ADDQ         R10, CX
 	MOVQ         words+56(FP), DI
 	SHLQ         $0x03, DI
@@ -11006,8 +11136,8 @@ group320:
 	ADDQ         DI, AX
 	ADDQ         $0x18, DX
 	DECQ         rows+24(FP)
-	JNZ          row318
+	JNZ          row312
 
-last319:
+last313:
 	VZEROUPPER
 	RET

@@ -172,7 +172,7 @@ func WeightedBCE[T Float](a *BCEArgs[T]) {
 }
 
 // FocalBlock writes the sums of the focal terms of every row, or the terms, and the gradient.
-// Kept has four numbers for each of 64 elements of every word.
+// Kept has four numbers for each of 64 elements of every word and of one more.
 func FocalBlock[T Float](a *FocalArgs[T]) {
 	if IsFloat32[T]() {
 		focalBlock32((*FocalArgs[float32])(unsafe.Pointer(a)))
