@@ -93,10 +93,10 @@ func (s *sixteenBits) widenSome(mem operand.Mem, masks []mask, none vreg, to gpr
 	s.Label(ready)
 }
 
-// begin prefetches for a later group, and sets to.
+// begin prefetches for a later group, as many groups ahead as of float32, and sets to.
 func (s *sixteenBits) begin(mem operand.Mem, to gpreg) {
 	for i := 0; i < 2*s.bytes; i += 64 {
-		s.prefetch(s.part(mem, i), 0)
+		s.PREFETCHT0(s.part(mem, i+prefetchAhead/2))
 	}
 	s.LEAQ(s.register(s.buffer, 1), to)
 	s.ANDQ(operand.I32(-s.bytes), to)
