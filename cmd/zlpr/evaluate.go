@@ -168,6 +168,7 @@ func (e *evaluation) double() bool {
 type evalWorker[T zlpr.Float] struct {
 	e          *evaluation
 	evaluators []*zlpr.Evaluator[T]
+	half       halfLosses // or nil
 	metrics    *metrics.Accumulator[T]
 	pictured   *metrics.Accumulator[T] // or nil
 	results    []lossResult
@@ -176,6 +177,7 @@ type evalWorker[T zlpr.Float] struct {
 	lost       int
 
 	scores, soft, grad []T
+	bits               []uint16 // of the block's scores, where the losses are of them
 	teacher            []T
 	losses             []float64
 	words, maskWords   []uint64
@@ -194,11 +196,14 @@ func newEvalWorker[T zlpr.Float](e *evaluation) (*evalWorker[T], error) {
 		}
 		w.evaluators = append(w.evaluators, v)
 	}
+	var err error
+	if w.half, err = newHalfLosses(e, options); err != nil {
+		return nil, err
+	}
 	if e.byClass && len(e.losses) > 0 {
 		w.shares = metrics.NewGradientShares(e.scores.classes())
 	}
 	if len(e.metrics) > 0 || e.byClass {
-		var err error
 		w.metrics, err = metrics.NewAccumulator[T](e.scores.classes(), e.metrics,
 			metrics.Options{Rule: e.rule, Sparse: e.scores.csr != nil, Propensities: e.propensity, Workers: 1,
 				ZeroDivision: e.zeroDivision, ByClass: e.byClass, MicroBits: e.microBits, ClassBits: e.classBits})
@@ -207,7 +212,6 @@ func newEvalWorker[T zlpr.Float](e *evaluation) (*evalWorker[T], error) {
 		}
 	}
 	if e.pictures && !e.keepsScores() {
-		var err error
 		if w.pictured, err = metrics.NewAccumulator[T](e.scores.classes(), []string{"micro_auc"}, pictureOptions); err != nil {
 			return nil, err
 		}
@@ -353,8 +357,14 @@ func (e *evaluation) conclude(r *evalResult) (err error) {
 // block evaluates rows r0 to r1-1.
 func (w *evalWorker[T]) block(r0, r1 int, logits *atomic.Bool) error {
 	e, n := w.e, w.e.scores.classes()
-	x := block(e.scores, &w.scores, r0, r1)
-	b := zlpr.Batch[T]{Scores: matrix(x, n), ClassWeights: e.classWeights, Smoothing: e.smoothing}
+	var x []T
+	if w.bits = nil; logits.Load() {
+		w.bits = w.halves(r0, r1)
+	}
+	if w.bits == nil {
+		x = block(e.scores, &w.scores, r0, r1)
+	}
+	b := zlpr.Batch[T]{Scores: zlpr.Matrix[T]{Rows: r1 - r0, Cols: n, Data: x, Stride: n}, ClassWeights: e.classWeights, Smoothing: e.smoothing}
 	if e.soft != nil {
 		b.Soft = matrix(elements(e.soft, &w.soft, r0*n, r1*n), n)
 	}
@@ -437,7 +447,7 @@ func (w *evalWorker[T]) evaluate(b *zlpr.Batch[T], r0 int) error {
 			w.grad = kernel.Resize(w.grad, rows*n)
 			out.Grad, out.Upstream = matrix(w.grad, n), e.factor
 		}
-		if _, err := v.Evaluate(context.Background(), b, &out); err != nil {
+		if err := w.loss(k, v, b, &out); err != nil {
 			return e.explain(err, r0)
 		}
 		if shares {
@@ -466,6 +476,16 @@ func (w *evalWorker[T]) evaluate(b *zlpr.Batch[T], r0 int) error {
 		}
 	}
 	return nil
+}
+
+// loss evaluates the loss of number k, whose evaluator is v.
+func (w *evalWorker[T]) loss(k int, v *zlpr.Evaluator[T], b *zlpr.Batch[T], out *zlpr.Output[T]) error {
+	single, ok := any(b).(*zlpr.Batch[float32])
+	if w.bits == nil || !ok {
+		_, err := v.Evaluate(context.Background(), b, out)
+		return err
+	}
+	return w.half.evaluate(k, w.bits, single, any(out).(*zlpr.Output[float32]))
 }
 
 // noteAll notes the losses of rows from r0 on.

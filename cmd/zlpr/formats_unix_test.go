@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"math/rand/v2"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,6 +17,8 @@ import (
 	encoding "encoding/binary"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/zlpr/zlpr"
 )
 
 // raw16 are float32 as bfloat16, which they are exactly.
@@ -65,6 +68,57 @@ func TestRawBFloat16(t *testing.T) {
 // tensors16 is a file with float32 as BF16 under the name "logits".
 func tensors16(shape string, x ...float32) []byte {
 	return safetensors(strings.Replace(tensor("BF16", shape, 0, int64(2*len(x))), `"a"`, `"logits"`, 1), raw16(x...))
+}
+
+// TestHalvesInBlocks: the losses of 16-bit scores, which are evaluated as they lie after
+// the first block, are those of float32.
+func TestHalvesInBlocks(t *testing.T) {
+	dir := t.TempDir()
+	const n = 32
+	const rows = 4*blockScores/n + 5
+	rng := rand.New(rand.NewPCG(3, 16))
+	x, y, mask := make([]float32, rows*n), make([]uint8, rows*n), make([]uint8, rows*n)
+	for i := range x {
+		if v := float32(rng.NormFloat64()); v > 1e-4 || v < -1e-4 {
+			x[i] = zlpr.BFloat16Of(v).Float32() // which is a normal float16, too
+		}
+		mask[i] = uint8(min(1, rng.IntN(50)))
+		if i%n != 3 { // the thresholds below
+			y[i] = mask[i] * uint8(rng.IntN(8)/7)
+		}
+	}
+	weights, classes := make([]float32, rows), make([]float32, n)
+	for i := range weights {
+		weights[i] = rng.Float32()
+	}
+	for i := range classes {
+		classes[i] = 0.5 + rng.Float32()
+	}
+	save(t, dir, "Y.npy", []int{rows, n}, y)
+	save(t, dir, "M.npy", []int{rows, n}, mask)
+	save(t, dir, "W.npy", []int{rows}, weights)
+	save(t, dir, "C.npy", []int{n}, classes)
+	shape := fmt.Sprintf("[%d,%d]", rows, n)
+	half := make([]byte, 0, 2*len(x))
+	for _, v := range x {
+		half = encoding.LittleEndian.AppendUint16(half, uint16(zlpr.Float16Of(v)))
+	}
+	save(t, dir, "F.npy", []int{rows, n}, x)
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "B.safetensors"), tensors16(shape, x...), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "H.safetensors"), safetensors(tensor("F16", shape, 0, int64(len(half))), half), 0o644))
+	for _, flags := range [][]string{
+		{"--loss", "all"},
+		{"--loss", "zlpr,bce", "--mask", "M.npy", "--row-weights", "W.npy"},
+		{"--loss", "zlpr,bce", "--class-weights", "C.npy", "--smoothing", "0.1"},
+		{"--loss", "zlpr,bce", "--threshold-column", "3"},
+	} {
+		args := append([]string{"Y.npy", "--metrics", "none"}, flags...)
+		want := evalJSON(t, dir, append([]string{"F.npy"}, args...)...)
+		for _, name := range []string{"B.safetensors", "H.safetensors"} {
+			got := evalJSON(t, dir, append([]string{name}, args...)...)
+			require.Equal(t, want.Losses, got.Losses, "%s %v", name, flags)
+		}
+	}
 }
 
 // TestStdin: standard input is an input, a pipe or a file, but of one flag only.
