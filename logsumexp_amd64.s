@@ -1128,7 +1128,7 @@ last26:
 
 // func sumExp32AVX512(sum *float64, err *float64, x *float32, stride int, rows int, n int, p *[3]float32)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
-TEXT ·sumExp32AVX512(SB), $512-56
+TEXT ·sumExp32AVX512(SB), $576-56
 	MOVQ         x+16(FP), AX
 	MOVQ         stride+24(FP), CX
 	SHLQ         $0x02, CX
@@ -1157,7 +1157,9 @@ TEXT ·sumExp32AVX512(SB), $512-56
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         DI, $0x08
 	JL           rest34
-	XORQ         DX, DX
+	LEAQ         (SP), DX
+	NEGQ         DX
+	ANDQ         $+63, DX
 	CMPQ         n+40(FP), $0x10
 	JG           long37
 	MOVQ         n+40(FP), R8
@@ -1289,7 +1291,7 @@ group35:
 	SUBQ          $0x04, DI
 	JZ            sums33
 	CMPQ          DX, $+512
-	JNE           group35
+	JL            group35
 	JMP           sums33
 
 long37:
@@ -1412,7 +1414,7 @@ group38:
 	SUBQ          $0x02, DI
 	JZ            sums33
 	CMPQ          DX, $+512
-	JNE           group38
+	JL            group38
 	JMP           sums33
 
 long40:
@@ -1537,33 +1539,36 @@ group41:
 	SUBQ          $0x01, DI
 	JZ            sums33
 	CMPQ          DX, $+512
-	JNE           group41
+	JL            group41
 	JMP           sums33
 
 long43:
 	JMP rest34
 
 sums33:
-	VMOVUPD    (SP), Z16
-	VMOVUPD    128(SP), Z17
+	LEAQ       (SP), DX
+	NEGQ       DX
+	ANDQ       $+63, DX
+	VMOVUPD    (SP)(DX*1), Z16
+	VMOVUPD    128(SP)(DX*1), Z17
 	VSHUFF64X2 $0xee, Z17, Z16, Z18
 	VSHUFF64X2 $0x44, Z17, Z16, Z16
 	VADDPD     Z18, Z16, Z16
-	VMOVUPD    256(SP), Z17
-	VMOVUPD    384(SP), Z18
+	VMOVUPD    256(SP)(DX*1), Z17
+	VMOVUPD    384(SP)(DX*1), Z18
 	VSHUFF64X2 $0xee, Z18, Z17, Z19
 	VSHUFF64X2 $0x44, Z18, Z17, Z17
 	VADDPD     Z19, Z17, Z17
 	VSHUFF64X2 $0xdd, Z17, Z16, Z18
 	VSHUFF64X2 $0x88, Z17, Z16, Z16
 	VADDPD     Z18, Z16, Z16
-	VMOVUPD    64(SP), Z17
-	VMOVUPD    192(SP), Z18
+	VMOVUPD    64(SP)(DX*1), Z17
+	VMOVUPD    192(SP)(DX*1), Z18
 	VSHUFF64X2 $0xee, Z18, Z17, Z19
 	VSHUFF64X2 $0x44, Z18, Z17, Z17
 	VADDPD     Z19, Z17, Z17
-	VMOVUPD    320(SP), Z18
-	VMOVUPD    448(SP), Z19
+	VMOVUPD    320(SP)(DX*1), Z18
+	VMOVUPD    448(SP)(DX*1), Z19
 	VSHUFF64X2 $0xee, Z19, Z18, Z20
 	VSHUFF64X2 $0x44, Z19, Z18, Z18
 	VADDPD     Z20, Z18, Z18
@@ -1576,7 +1581,9 @@ sums33:
 	MOVQ       sum+0(FP), DX
 	VMOVUPD    Z16, (DX)
 	ADDQ       $+64, sum+0(FP)
-	XORQ       DX, DX
+	LEAQ       (SP), DX
+	NEGQ       DX
+	ANDQ       $+63, DX
 	CMPQ       DI, $0x08
 	JL         rest34
 	CMPQ       n+40(FP), $0x10
@@ -4066,7 +4073,7 @@ last107:
 
 // func sumExp64AVX512(sum *float64, err *float64, x *float64, stride int, rows int, n int, p *[3]float64)
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, BMI2, CMOV, MMX+
-TEXT ·sumExp64AVX512(SB), $1024-56
+TEXT ·sumExp64AVX512(SB), $1088-56
 	MOVQ         x+16(FP), AX
 	MOVQ         stride+24(FP), CX
 	SHLQ         $0x03, CX
@@ -4087,7 +4094,9 @@ TEXT ·sumExp64AVX512(SB), $1024-56
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         DI, $0x08
 	JL           rest115
-	XORQ         DX, DX
+	LEAQ         (SP), DX
+	NEGQ         DX
+	ANDQ         $+63, DX
 	CMPQ         n+40(FP), $0x08
 	JG           long118
 	MOVQ         n+40(FP), R8
@@ -4231,7 +4240,7 @@ group116:
 	SUBQ             $0x04, DI
 	JZ               sums114
 	CMPQ             DX, $+512
-	JNE              group116
+	JL               group116
 	JMP              sums114
 
 long118:
@@ -4370,7 +4379,7 @@ group119:
 	SUBQ             $0x02, DI
 	JZ               sums114
 	CMPQ             DX, $+512
-	JNE              group119
+	JL               group119
 	JMP              sums114
 
 long121:
@@ -4515,17 +4524,20 @@ group122:
 	SUBQ             $0x01, DI
 	JZ               sums114
 	CMPQ             DX, $+512
-	JNE              group122
+	JL               group122
 	JMP              sums114
 
 long124:
 	JMP rest115
 
 sums114:
-	VMOVUPD    (SP), Z8
-	VMOVUPD    512(SP), Z9
-	VMOVUPD    128(SP), Z10
-	VMOVUPD    640(SP), Z11
+	LEAQ       (SP), DX
+	NEGQ       DX
+	ANDQ       $+63, DX
+	VMOVUPD    (SP)(DX*1), Z8
+	VMOVUPD    512(SP)(DX*1), Z9
+	VMOVUPD    128(SP)(DX*1), Z10
+	VMOVUPD    640(SP)(DX*1), Z11
 	VSHUFF64X2 $0xee, Z10, Z8, Z12
 	VSHUFF64X2 $0x44, Z10, Z8, Z8
 	VSHUFF64X2 $0xee, Z11, Z9, Z10
@@ -4538,10 +4550,10 @@ sums114:
 	VSUBPD     Z11, Z12, Z12
 	VADDPD     Z12, Z9, Z9
 	VMOVAPD    Z10, Z8
-	VMOVUPD    256(SP), Z10
-	VMOVUPD    768(SP), Z11
-	VMOVUPD    384(SP), Z12
-	VMOVUPD    896(SP), Z13
+	VMOVUPD    256(SP)(DX*1), Z10
+	VMOVUPD    768(SP)(DX*1), Z11
+	VMOVUPD    384(SP)(DX*1), Z12
+	VMOVUPD    896(SP)(DX*1), Z13
 	VSHUFF64X2 $0xee, Z12, Z10, Z14
 	VSHUFF64X2 $0x44, Z12, Z10, Z10
 	VSHUFF64X2 $0xee, Z13, Z11, Z12
@@ -4566,10 +4578,10 @@ sums114:
 	VSUBPD     Z11, Z12, Z12
 	VADDPD     Z12, Z9, Z9
 	VMOVAPD    Z10, Z8
-	VMOVUPD    64(SP), Z10
-	VMOVUPD    576(SP), Z11
-	VMOVUPD    192(SP), Z12
-	VMOVUPD    704(SP), Z13
+	VMOVUPD    64(SP)(DX*1), Z10
+	VMOVUPD    576(SP)(DX*1), Z11
+	VMOVUPD    192(SP)(DX*1), Z12
+	VMOVUPD    704(SP)(DX*1), Z13
 	VSHUFF64X2 $0xee, Z12, Z10, Z14
 	VSHUFF64X2 $0x44, Z12, Z10, Z10
 	VSHUFF64X2 $0xee, Z13, Z11, Z12
@@ -4582,10 +4594,10 @@ sums114:
 	VSUBPD     Z13, Z14, Z14
 	VADDPD     Z14, Z11, Z11
 	VMOVAPD    Z12, Z10
-	VMOVUPD    320(SP), Z12
-	VMOVUPD    832(SP), Z13
-	VMOVUPD    448(SP), Z14
-	VMOVUPD    960(SP), Z15
+	VMOVUPD    320(SP)(DX*1), Z12
+	VMOVUPD    832(SP)(DX*1), Z13
+	VMOVUPD    448(SP)(DX*1), Z14
+	VMOVUPD    960(SP)(DX*1), Z15
 	VSHUFF64X2 $0xee, Z14, Z12, Z16
 	VSHUFF64X2 $0x44, Z14, Z12, Z12
 	VSHUFF64X2 $0xee, Z15, Z13, Z14
@@ -4628,7 +4640,9 @@ sums114:
 	MOVQ       err+8(FP), DX
 	VMOVUPD    Z9, (DX)
 	ADDQ       $+64, err+8(FP)
-	XORQ       DX, DX
+	LEAQ       (SP), DX
+	NEGQ       DX
+	ANDQ       $+63, DX
 	CMPQ       DI, $0x08
 	JL         rest115
 	CMPQ       n+40(FP), $0x08

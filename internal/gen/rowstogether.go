@@ -71,11 +71,11 @@ func (t *rowsTogether) run(rest string, bodies func(vectors int, part []mask) (b
 		t.moveOn(count, func(w *rowWalk) gpreg { return w.at })
 		t.sums.next(count, t.rows)
 		if t.eights {
-			t.JNE(operand.LabelRef(group))
+			t.JL(operand.LabelRef(group))
 			t.JMP(operand.LabelRef(t.sums.tree))
 			check = group
 		} else {
-			t.JEQ(operand.LabelRef(t.sums.tree))
+			t.JGE(operand.LabelRef(t.sums.tree))
 			t.Label(check)
 			t.CMPQ(t.rows, operand.U8(count))
 			t.JGE(operand.LabelRef(group))

@@ -32,10 +32,17 @@ func newRowSums(v *vec, sides int) *rowSums {
 	for range n {
 		s.place = append(s.place, v.AllocLocal(s.slots()*v.bytes))
 	}
+	v.AllocLocal(v.bytes) // behind them, for begin
 	return s
 }
 
-func (s *rowSums) begin() { s.XORQ(s.slot, s.slot) }
+// begin sets the first row's place, which begins with a register's alignment: the stack has
+// any, and a store across two lines of the cache takes as long as two.
+func (s *rowSums) begin() {
+	s.LEAQ(s.place[0], s.slot)
+	s.NEGQ(s.slot)
+	s.ANDQ(operand.I32(s.bytes-1), s.slot)
+}
 
 // put stores the lanes of a side of a row, row rows after the current place.
 func (s *rowSums) put(side, row int, quantities [][]vreg) {
@@ -48,7 +55,7 @@ func (s *rowSums) put(side, row int, quantities [][]vreg) {
 
 // next moves on after the lanes of so many rows, and counts rows down. Where the
 // rows are at their end it goes to the tree; else it compares, and the tree's
-// turn is where that gives equal.
+// turn is where that gives no less.
 func (s *rowSums) next(count int, rows op) {
 	s.ADDQ(operand.I32(count*s.bytes), s.slot)
 	s.SUBQ(operand.U8(count), rows)
@@ -62,8 +69,9 @@ func (s *rowSums) next(count int, rows op) {
 // NaN, both are.
 func (s *rowSums) write(out ...operand.Mem) {
 	s.Label(s.tree)
-	p := s.slot // which has no other use now
+	p := s.slot // which has no other use after the trees
 	for i := range s.sides {
+		s.begin()
 		r := s.rowTree(func(row int) []vreg { return s.row(i, row) }, s.joinSums, s.joinSums)
 		if each := len(out) / s.sides; len(r) > each {
 			s.VADDPD(r[1], r[0], r[0])
@@ -105,9 +113,7 @@ func (s *rowSums) quantities() int { return len(s.place) / s.sides }
 // at is the place of quantity j of side i, of the row at offset slot.
 func (s *rowSums) at(i, j int, slot gpreg) operand.Mem {
 	m := s.place[i*s.quantities()+j]
-	if slot != nil {
-		m.Index, m.Scale = slot, 1
-	}
+	m.Index, m.Scale = slot, 1
 	return m
 }
 
@@ -130,7 +136,7 @@ func (s *rowSums) fold(quantities [][]vreg) []vreg {
 // row loads the quantities of a row of side i.
 func (s *rowSums) row(i, row int) (r []vreg) {
 	for j := range s.quantities() {
-		m := s.place[i*s.quantities()+j]
+		m := s.at(i, j, s.slot)
 		m.Disp += row * s.bytes
 		r = append(r, s.inRegister64(m))
 	}

@@ -77,7 +77,7 @@ func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 	}
 	clearSelected()
 	k.sums.next(1, k.rows)
-	k.JNE(goTo(more))
+	k.JL(goTo(more))
 	k.sums.write(k.out...)
 	k.CMPQ(k.rows, operand.U8(0))
 	k.JLE(goTo(last))

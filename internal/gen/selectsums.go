@@ -94,7 +94,7 @@ func (k *selectKernel) nextRow(again string) {
 		k.sums.put(i, 0, s.lanes())
 	}
 	k.sums.next(1, k.rows)
-	k.JNE(operand.LabelRef(again))
+	k.JL(operand.LabelRef(again))
 }
 
 // A sideCopy copies blocks of 256 bytes past the caches while a kernel computes:
