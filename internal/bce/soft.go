@@ -22,7 +22,6 @@ type soft[T kernel.Float] struct {
 	labels   []T   // of short rows, without gaps
 	linear   []float64
 	opposite []float64
-	products []T // of the linear parts
 	nowhere  []T // for derivatives that are not wanted: their factor is 0
 	params   []T
 	factors  []T // of the gradients

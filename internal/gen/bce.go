@@ -271,12 +271,3 @@ func (b *bce) log1pUnit(e vreg) vreg {
 	b.fmaMul(z, s, r)
 	return r
 }
-
-// masked emits the float32 or the float64 form of an instruction with a mask.
-func (v *vec) masked(single, double func(m, a, k, d op), m, a, k, d op) {
-	if v.double() {
-		double(m, a, k, d)
-	} else {
-		single(m, a, k, d)
-	}
-}

@@ -19,7 +19,7 @@ type softTargetColumns[T kernel.Float] struct {
 	out     []float64 // of the kernel: exponentials, products, labels, highest scores, and all labels
 
 	label, fa, fb, scale, most, peak, power []T
-	loss, mass, err, factor                 []float64
+	loss, mass, factor                      []float64
 
 	sub chunk.Chunk[T] // of a block that is left
 }
