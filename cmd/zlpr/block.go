@@ -35,7 +35,7 @@ func ahead(a *array.Array, from, to int) {
 
 // reach reads a byte of every page of a long row: what it waits for a disk does
 // not happen in a kernel, which nothing can interrupt.
-func reach[T array.Number](x []T) {
+func reach[T array.Number | uint16](x []T) {
 	const long, page = 1 << 23, 4096
 	if len(x) < long {
 		return
@@ -55,6 +55,7 @@ func elements[T array.Number](a *array.Array, buffer *[]T, from, to int) []T {
 	}
 	if h, ok := array.Halves(a, from, to); ok {
 		if _, ok := any(buffer).(*[]float32); ok {
+			reach(h)
 			*buffer = kernel.Resize(*buffer, to-from)
 			kernel.Widen(kernel.Cast[float32](*buffer), h, a.Type == array.BFloat16)
 			return *buffer

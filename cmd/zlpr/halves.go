@@ -69,5 +69,6 @@ func (w *evalWorker[T]) halves(r0, r1 int) []uint16 {
 		return nil
 	}
 	ahead(w.e.scores.dense, r0*n, r1*n)
+	reach(x)
 	return x
 }
