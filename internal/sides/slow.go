@@ -60,11 +60,8 @@ func (w *Work[T]) evalRows(i, end int) {
 		r := w.passes[k].From(i, end)
 		kernel.SideMax(w.top[k], &r)
 	}
-	for j := range rows {
-		for side := range 2 {
-			top := &w.top[w.pass(side)][j]
-			w.pivot(i+j, side, float64(top.Score[side]), float64(top.Power[side]), &w.values[j][side], w.params[j][3*side:])
-		}
+	for side := range 2 {
+		w.pivots(i, side)
 	}
 	for k := range w.passes {
 		r := w.passes[k].From(i, end)
@@ -125,30 +122,39 @@ func (w *Work[T]) evalRows(i, end int) {
 	}
 }
 
-// pivot decides on the pivot of a side, given its tops: it sets all of v but the
-// sum, and the magic number of the pivot.
-func (w *Work[T]) pivot(i, side int, score, highest float64, v *sideValue[T], p []T) {
-	*v = sideValue[T]{class: power.Finite}
-	pivot := 0.0
+// pivots decides on the pivots of a side of the rows from i on, given its tops: it
+// sets all of their values but the sums, and the magic numbers of the pivots.
+func (w *Work[T]) pivots(i, side int) {
+	from, gamma := w.shiftFrom(), w.rule.Gamma
+	values, params := w.values, w.params[:len(w.values)]
+	for j, top := range w.top[w.pass(side)][:len(values)] {
+		v := &values[j][side]
+		score, pivot := float64(top.Score[side]), 0.0
+		if math.Abs(float64(gamma*score)) < from {
+			pivot = math.RoundToEven(float64(top.Power[side]))
+			*v = sideValue[T]{class: power.Finite, any: true, terms: power.Number{Exp: int64(pivot)}}
+		} else {
+			*v = w.farValue(i+j, side, score)
+		}
+		params[j][3*side] = kernel.MagicOf[T](pivot)
+	}
+}
+
+// farValue returns the value of a side of row i whose highest score is none, or too
+// large for a pivot.
+func (w *Work[T]) farValue(i, side int, score float64) sideValue[T] {
 	switch {
 	case score != score:
-		v.class, v.any = power.NotANumber, true
+		return sideValue[T]{class: power.NotANumber, any: true}
 	case score > math.MaxFloat64:
-		v.class, v.any = power.Infinite, true
+		return sideValue[T]{class: power.Infinite, any: true}
 	case score < -math.MaxFloat64:
-		v.class, v.any = power.Nothing, w.anyTerm(i, side == 1)
-	case math.Abs(float64(w.rule.Gamma*score)) >= w.shiftFrom():
-		v.any, v.shift = true, true
-		v.by = T(score)
-		if side == 1 {
-			v.by = -v.by
-		}
-	default:
-		v.any = true
-		pivot = math.RoundToEven(highest)
-		v.terms.Exp = int64(pivot)
+		return sideValue[T]{class: power.Nothing, any: w.anyTerm(i, side == 1)}
 	}
-	p[0] = kernel.MagicOf[T](pivot)
+	if side == 1 {
+		score = -score
+	}
+	return sideValue[T]{class: power.Finite, any: true, shift: true, by: T(score)}
 }
 
 // shiftFrom returns the |γy| of a side's highest y from which on that is subtracted
