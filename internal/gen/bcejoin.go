@@ -158,7 +158,7 @@ func (b *bceJoin) constants() {
 		b.e = newExponentialBy(v, v.log2e(), v.inRegister(v.constant(bias)), false)
 		b.line = &narrowPipeline{exponential: b.e, low: b.low, high: b.high}
 		for i, m := range index {
-			b.line.slots[i] = narrowSlots{m, v.register(m, 4)}
+			b.line.slots[i] = narrowSlots{m, v.register(m, 4), v.register(m, 4)}
 		}
 		b.bits = v.register(b.bits, 8)
 		b.whole = b.bits

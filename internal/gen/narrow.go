@@ -10,17 +10,47 @@ type narrowPipeline struct {
 	*exponential
 	low, high op // in registers, if there are enough
 	slots     [2]narrowSlots
+	ahead     [2]gpreg // of twoAhead: offsets of the 2^n in use and of those that wait
 }
 
-// narrowSlots are places of four reduced arguments and of their 2^n.
-type narrowSlots struct{ r, s operand.Mem }
+// narrowSlots are places of four reduced arguments and of their 2^n, next where those
+// wait that are reduced while the ones before them are in use.
+type narrowSlots struct{ r, s, next operand.Mem }
 
 func newNarrowPipeline(e *exponential, low, high op) *narrowPipeline {
 	p := &narrowPipeline{exponential: e, low: e.asRegister(low), high: e.asRegister(high)}
 	for i := range p.slots {
-		p.slots[i] = narrowSlots{e.AllocLocal(4 * e.bytes), e.AllocLocal(4 * e.bytes)}
+		r, s := e.AllocLocal(4*e.bytes), e.AllocLocal(4*e.bytes)
+		p.slots[i] = narrowSlots{r, s, s}
 	}
 	return p
+}
+
+// twoAhead has a slot filled while its last arguments are in the polynomial, so that
+// reduced ones wait for a whole turn of both slots: the processor can then keep its
+// units busy with what it sees at a time. swap goes with every turn.
+func (p *narrowPipeline) twoAhead() {
+	size := 4 * p.bytes
+	place := p.AllocLocal(4 * size)
+	for i := range p.ahead {
+		p.ahead[i] = p.GP64()
+		p.MOVQ(operand.U32(2*size*i), p.ahead[i])
+	}
+	for i := range p.slots {
+		m := place
+		m.Disp += i * size
+		m.Index, m.Scale = p.ahead[0], 1
+		p.slots[i].s = m
+		m.Index = p.ahead[1]
+		p.slots[i].next = m
+	}
+}
+
+// swap makes what was reduced in the last turn what is next in the polynomial.
+func (p *narrowPipeline) swap() {
+	for _, r := range p.ahead {
+		p.XORQ(operand.I32(8*p.bytes), r)
+	}
 }
 
 // register is the place of register i.
@@ -82,7 +112,7 @@ func (p *narrowPipeline) reducedShifted(slot int, argument func(i int) (y, magic
 					p.add(y, shift, y)
 				}
 			},
-			func() { p.move(y, p.register(to.r, i)); p.move(t, p.register(to.s, i)) },
+			func() { p.move(y, p.register(to.r, i)); p.move(t, p.register(to.next, i)) },
 		)
 	}
 	return steps

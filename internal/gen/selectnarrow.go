@@ -8,8 +8,9 @@ import (
 )
 
 // A narrowRows runs through the groups of all rows on AVX2. While one half of a group
-// is in the polynomial the arguments of the other are reduced, or those of the next
-// group's first half; that may be of the next row.
+// is in the polynomial the arguments of the same half of the next group are reduced, of
+// float64 those of the other half or of the next group's first; that may be of the next
+// row.
 type narrowRows struct {
 	*selectKernel
 	rowsAhead
@@ -36,6 +37,9 @@ func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 		strides = append(strides, wStride)
 	}
 	g.begin(length, rows, k.step, strides...)
+	if !k.double() {
+		g.line.twoAhead()
+	}
 	var (
 		group, row    = k.newLabel("group"), k.newLabel("row")
 		more, last    = k.newLabel("more"), k.newLabel("last")
@@ -56,11 +60,22 @@ func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 	k.MOVQ(next, part)
 	k.MOVQ(part, this)
 	emit(g.reduced(0))
-	k.Label(group)
-	k.copy.block()
-	g.half(0, g.reduced(1))
-	g.prepare()
-	g.half(1, g.reduced(0))
+	if k.double() {
+		k.Label(group)
+		k.copy.block()
+		g.half(0, g.reduced(1))
+		g.prepare()
+		g.half(1, g.reduced(0))
+	} else {
+		emit(g.reduced(1))
+		g.line.swap()
+		k.Label(group)
+		k.copy.block()
+		g.prepare()
+		g.half(0, g.reduced(0))
+		g.half(1, g.reduced(1))
+		g.line.swap()
+	}
 	k.MOVQ(next, part)
 	k.MOVQ(part, this)
 	if k.w != nil {
