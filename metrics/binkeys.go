@@ -5,6 +5,7 @@ import (
 	"unsafe"
 
 	"github.com/zlpr/zlpr"
+	"github.com/zlpr/zlpr/internal/kernel"
 )
 
 // A key has the leading 32 bits of the representation of a score, +0 being -0: it stands
@@ -96,10 +97,11 @@ func addKeys[T zlpr.Float](k *binKeys, c *chunk[T], from, step int) {
 	}
 	rows := (c.rows - from + step - 1) / step
 	k.reserve(rows)
+	whole := wholeKeys(k, c, from, step, rows)
 	for j0 := 0; j0 < k.cols; j0 += 64 {
-		columns := k.key[j0*k.height+k.rows:]
+		columns := k.key[j0*k.height+k.rows+whole:]
 		x := func(r int) []T { return c.scores(r)[j0:min(k.cols, j0+64)] }
-		r := from
+		r := from + whole*step
 		for ; r+3*step < c.rows; r += 4 * step {
 			fourKeys(columns, k.height, x(r), x(r+step), x(r+2*step), x(r+3*step))
 			columns = columns[4:]
@@ -117,6 +119,23 @@ func addKeys[T zlpr.Float](k *binKeys, c *chunk[T], from, step int) {
 			k.weight = append(k.weight, weights[c.r0+r])
 		}
 	}
+}
+
+// wholeKeys makes the keys of the first rows that addKeys takes in, eight rows and columns at
+// a time, and returns how many rows these are. The last columns end with the classes: some
+// are made twice.
+func wholeKeys[T zlpr.Float](k *binKeys, c *chunk[T], from, step, rows int) int {
+	const side = 8
+	whole := rows &^ (side - 1)
+	if !kernel.IsFloat32[T]() || k.cols < side || whole == 0 {
+		return 0
+	}
+	x := kernel.As32(c.x[from*c.stride:])
+	for j := 0; j < k.cols; j += side {
+		j := min(j, k.cols-side)
+		kernel.KeyColumns(k.key[j*k.height+k.rows:], k.height, x[j:], step*c.stride, whole)
+	}
+	return whole
 }
 
 // addBits takes in the bits of the next row; full are those of a row of which all takes

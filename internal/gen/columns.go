@@ -3,7 +3,7 @@ package gen
 import "github.com/mmcloughlin/avo/operand"
 
 // This file emits the kernels that turn rows of a matrix to columns and back (see
-// kernel/softcolumns.go), a square block at a time: as many rows as 32 bytes have elements,
+// kernel/softcolumns.go and kernel/keys.go), a square block at a time: as many rows as 32 bytes have elements,
 // on either tier. Registers hold the same 16 bytes of two rows of a block, half of its rows
 // apart; so what moves between halves of registers moves on its way to and from memory.
 
@@ -20,11 +20,14 @@ type turning struct {
 func newTurning(w *vec, rows, columns string) *turning {
 	v := &vec{w.file, avx2, w.elem}
 	l := &turning{vec: v, rows: v.param(rows), columns: v.param(columns), stride: v.stride("stride"), n: v.param("n"), side: v.perReg()}
-	l.third, l.behind, l.left = v.GP64(), v.GP64(), v.GP64()
-	l.MOVQ(l.stride, l.third)
-	l.SHLQ(operand.U8(1), l.third)
-	l.ADDQ(l.stride, l.third)
+	l.third, l.behind, l.left = l.threeTimes(l.stride), v.GP64(), v.GP64()
 	return l
+}
+
+func (v *vec) threeTimes(step gpreg) gpreg {
+	third := v.GP64()
+	v.LEAQ(operand.Mem{Base: step, Index: step, Scale: 2}, third)
+	return third
 }
 
 // run emits the loop. The last block of rows begins where it ends with them: some columns
@@ -74,17 +77,21 @@ func (l *turning) run(block func(half int)) {
 
 // places returns the places of register i of a half of the block in the rows.
 func (l *turning) places(half, i int) (low, high operand.Mem) {
-	of := func(base gpreg) operand.Mem {
-		m := operand.Mem{Base: base, Disp: half * 16}
-		switch i {
-		case 1, 2:
-			m.Index, m.Scale = l.stride, uint8(i)
-		case 3:
-			m.Index, m.Scale = l.third, 1
-		}
-		return m
+	low, high = oneOfFour(l.rows, l.stride, l.third, i), oneOfFour(l.behind, l.stride, l.third, i)
+	low.Disp, high.Disp = half*16, half*16
+	return low, high
+}
+
+// oneOfFour is the place i steps behind base, i < 4.
+func oneOfFour(base, step, third gpreg, i int) operand.Mem {
+	m := operand.Mem{Base: base}
+	switch i {
+	case 1, 2:
+		m.Index, m.Scale = step, uint8(i)
+	case 3:
+		m.Index, m.Scale = third, 1
 	}
-	return of(l.rows), of(l.behind)
+	return m
 }
 
 // column is the place of column i of a half of the block.
@@ -118,18 +125,55 @@ func (l *turning) turned(r []vreg) []vreg {
 func toColumns(v *vec) {
 	l := newTurning(v, "x", "dst")
 	l.run(func(half int) {
-		var r []vreg
-		for i := range l.side / 2 {
-			x := l.reg()
-			low, high := l.places(half, i)
-			l.VMOVUPS(low, x.AsX())
-			l.VINSERTF128(operand.U8(1), high, x, x)
-			r = append(r, x)
-		}
-		for i, c := range l.turned(r) {
+		for i, c := range l.turned(l.ofRows(half)) {
 			l.move(c, l.column(half, i))
 		}
 	})
+}
+
+// ofRows returns the registers of a half of the block in the rows.
+func (l *turning) ofRows(half int) (r []vreg) {
+	for i := range l.side / 2 {
+		x := l.reg()
+		low, high := l.places(half, i)
+		l.VMOVUPS(low, x.AsX())
+		l.VINSERTF128(operand.U8(1), high, x, x)
+		r = append(r, x)
+	}
+	return r
+}
+
+// keyColumns emits the keys of eight columns.
+//
+//	for i := 0; i < rows; i += 8 {
+//		dst[j·height+i+k] = the bits of x[(i+k)·stride+j], or those of -0 for +0, j and k < 8
+//	}
+func keyColumns(w *vec) {
+	v := &vec{w.file, avx2, w.elem}
+	l := &turning{vec: v, rows: v.param("x"), columns: v.param("dst"), stride: v.stride("stride"), n: v.param("rows"), side: v.perReg()}
+	height, second, loop := v.stride("height"), l.GP64(), l.newLabel("rows")
+	l.third, l.behind = l.threeTimes(l.stride), l.GP64()
+	heights := l.threeTimes(height)
+	zero := l.reg()
+	l.zero(zero)
+	l.LEAQ(operand.Mem{Base: l.columns, Index: height, Scale: uint8(l.side / 2)}, second)
+	l.Label(loop)
+	l.LEAQ(operand.Mem{Base: l.rows, Index: l.stride, Scale: uint8(l.side / 2)}, l.behind)
+	for half, columns := range []gpreg{l.columns, second} {
+		for i, c := range l.turned(l.ofRows(half)) {
+			sign := l.reg()
+			l.VPCMPEQD(zero, c, sign)
+			l.VPSLLD(operand.U8(31), sign, sign)
+			l.or(c, sign, c)
+			l.move(c, oneOfFour(columns, height, heights, i))
+		}
+		l.ADDQ(operand.U8(l.bytes), columns)
+	}
+	l.LEAQ(operand.Mem{Base: l.rows, Index: l.stride, Scale: uint8(l.side)}, l.rows)
+	l.SUBQ(operand.U8(l.side), l.n)
+	l.JNZ(operand.LabelRef(loop))
+	l.VZEROUPPER()
+	l.RET()
 }
 
 // toRows emits the rows of columns.

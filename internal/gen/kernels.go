@@ -28,6 +28,7 @@ var packages = []*pkg{
 		{"subset", subsetKernels},
 		{"sparse", sparseKernels},
 		{"above", aboveKernels},
+		{"keys", keyKernels},
 		{"maximum", maximumKernels},
 		{"half", halfKernels},
 	}},
@@ -572,6 +573,20 @@ var softColumnKernels = []*kernel{
 		forms:  []form{{x86: softColumnScale, noNEON: noColumns}},
 	},
 }
+
+// keyKernels are the kernels of scores in bins.
+var keyKernels = []*kernel{
+	{
+		name: "KeyColumns", types: single,
+		params: "dst []uint32, height int, x []float32, stride, rows int",
+		doc: `writes the bits of x[i·stride+j], those of -0 for +0, to dst[j·height+i], for 8 columns j
+			and every row i. Rows are a multiple of 8, which is not 0.`,
+		forms: []form{{x86: keyColumns, noNEON: noKeys}},
+	},
+}
+
+// noKeys is why NEON has no kernel of keys.
+const noKeys = "the twin reads four rows at once"
 
 // noColumns is why NEON has no kernels of columns.
 const noColumns = "its kernel of longer rows gives the same bits"

@@ -185,6 +185,7 @@ func TestNEONExceptions(t *testing.T) {
 		"kernel.toRows: " + noColumns,
 		"kernel.softColumnSums: " + noColumns,
 		"kernel.softColumnScale: " + noColumns,
+		"kernel.keyColumns: " + noKeys,
 		"ceiling.read: " + noCeiling,
 		"ceiling.copyStream: " + noCeiling,
 		"ceiling.copy: " + noCeiling,

@@ -217,8 +217,9 @@ func TestNeonLintsFind(t *testing.T) {
 }
 
 // TestNeonComplete: every AVX2 kernel has its NEON form, but for stores past the
-// caches, the benchmarks' ceilings, and the kernels of rows of 8 and of columns, in whose place
-// NEON takes those of all short rows (kernel.HasEights) and of longer ones (kernel.HasColumns).
+// caches, the benchmarks' ceilings, the kernels of rows of 8 and of columns, in whose place
+// NEON takes those of all short rows (kernel.HasEights) and of longer ones (kernel.HasColumns),
+// and the keys of scores in bins, which the twin makes on NEON.
 func TestNeonComplete(t *testing.T) {
 	files, err := generated()
 	if err != nil {
@@ -231,7 +232,7 @@ func TestNeonComplete(t *testing.T) {
 			switch {
 			case m[2] == "NEON":
 				neon = append(neon, m[1])
-			case !strings.Contains(m[1], "Stream") && !strings.HasPrefix(name, "internal/ceiling/") && name != "internal/kernel/shortloss_amd64.s" && name != "internal/kernel/softcolumns_amd64.s":
+			case !strings.Contains(m[1], "Stream") && !strings.HasPrefix(name, "internal/ceiling/") && name != "internal/kernel/shortloss_amd64.s" && name != "internal/kernel/softcolumns_amd64.s" && name != "internal/kernel/keys_amd64.s":
 				avx2 = append(avx2, m[1])
 			}
 		}

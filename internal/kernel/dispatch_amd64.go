@@ -1266,6 +1266,19 @@ func above64(dst []uint64, x, t []float64) (numbers bool) {
 	return aboveGeneric(dst, x, t)
 }
 
+// KeyColumns writes the bits of x[i·stride+j], those of -0 for +0, to dst[j·height+i], for 8 columns j
+// and every row i. Rows are a multiple of 8, which is not 0.
+func KeyColumns(dst []uint32, height int, x []float32, stride, rows int) {
+	switch Active {
+	case AVX512:
+		keyColumnsAVX512(&dst[0], height, &x[0], stride, rows)
+	case AVX2:
+		keyColumnsAVX2(&dst[0], height, &x[0], stride, rows)
+	default:
+		keyColumnsGeneric(dst, height, x, stride, rows)
+	}
+}
+
 func maximum32(max, x []float32, stride, rows, n int) {
 	switch Active {
 	case AVX512:
@@ -2021,6 +2034,12 @@ func above64AVX512(dst *uint64, x *float64, t *float64, words int) (bad uint64)
 
 //go:noescape
 func above64AVX2(dst *uint64, x *float64, t *float64, words int) (bad uint64)
+
+//go:noescape
+func keyColumnsAVX512(dst *uint32, height int, x *float32, stride int, rows int)
+
+//go:noescape
+func keyColumnsAVX2(dst *uint32, height int, x *float32, stride int, rows int)
 
 //go:noescape
 func maximum32AVX512(max *float32, x *float32, stride int, rows int, n int)

@@ -926,6 +926,12 @@ func above64(dst []uint64, x, t []float64) (numbers bool) {
 	return aboveGeneric(dst, x, t)
 }
 
+// KeyColumns writes the bits of x[i·stride+j], those of -0 for +0, to dst[j·height+i], for 8 columns j
+// and every row i. Rows are a multiple of 8, which is not 0.
+func KeyColumns(dst []uint32, height int, x []float32, stride, rows int) {
+	keyColumnsGeneric(dst, height, x, stride, rows)
+}
+
 func maximum32(max, x []float32, stride, rows, n int) {
 	switch Active {
 	case NEON:

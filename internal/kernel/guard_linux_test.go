@@ -68,6 +68,10 @@ func testGuardPagesOfLosses[T Float](t *testing.T) {
 				clear(wide(f[2], n))
 				AddParts(&LossParts{}, wide(f[2], n))
 			}
+			if stride := n / 8; IsFloat32[T]() && stride >= 8 {
+				keys := words(f[2], 32)
+				KeyColumns(unsafe.Slice((*uint32)(unsafe.Pointer(&keys[0])), 2*len(keys)), 8, As32(part(in, 7*stride+8)), stride, 8)
+			}
 			bytes := unsafe.Slice((*uint8)(unsafe.Pointer(unsafe.SliceData(wide(f[2], n)))), 8*n)
 			clear(bytes)
 			PackBytes(words(f[3], n/8+1), bytes[:n], n, 1, n)

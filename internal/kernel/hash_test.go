@@ -98,6 +98,7 @@ func TestHashes(t *testing.T) {
 		kerneltest.Case("correlate", 0x5b4daa5c53ad5bc6, 0x5f73b1f2d75688a9, hashCorrelate),
 		kerneltest.Case("sparseProduct", 0x11a10b41368b3f27, 0x9827caf589d0add1, hashSparseProduct),
 		kerneltest.Case("copyStream", 0xca8d53a2fd52320f, 0x89f82a0abdbd75dc, hashCopyStream),
+		kerneltest.Case("keyColumns", 0xf71425a750395a4d, 0x7b9d58160948aa1d, hashKeyColumns),
 		kerneltest.Case("above/float32", 0xb489f4b4a36f31c0, 0x9d546a8e4eb270a5, hashAbove[float32]),
 		kerneltest.Case("above/float64", 0xb489f4b4a36f31c0, 0x9d546a8e4eb270a5, hashAbove[float64]),
 		kerneltest.Case("maximum/float32", 0x1fa7d6886aaf483a, 0xea1bf9f169fbd759, hashMaximum[float32]),
@@ -878,6 +879,21 @@ func hashCopyStream(h *kerneltest.Hash, r *kerneltest.Rand) {
 	dst := ResizeAligned[float32](nil, len(x))
 	copyStream(dst, x)
 	kerneltest.AddHash(h, dst...)
+}
+
+func hashKeyColumns(h *kerneltest.Hash, r *kerneltest.Rand) {
+	rows, stride := 8*(1+r.IntN(3)), 8+r.IntN(9)
+	height := rows + r.IntN(9)
+	x, dst := make([]float32, (rows-1)*stride+8), make([]uint32, 8*height)
+	for i := range x {
+		if x[i] = kerneltest.Score[float32](r, 3); r.IntN(4) == 0 {
+			x[i] = float32(math.Copysign(0, float64(x[i])))
+		}
+	}
+	KeyColumns(dst, height, x, stride, rows)
+	for _, k := range dst {
+		kerneltest.AddHash(h, float64(k))
+	}
 }
 
 func hashAbove[T Float](h *kerneltest.Hash, r *kerneltest.Rand) {
