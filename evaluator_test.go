@@ -546,7 +546,7 @@ func testReuse[T Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(3, 4))
 	batches := 100
 	if testing.Short() {
-		batches = 30
+		batches = 10
 	}
 	for _, loss := range []Loss{ZLPR{}, BCE{}, BCE{Focal: 2}, Pairwise{}, SoftmaxCrossEntropy{}} {
 		_, one := loss.(SoftmaxCrossEntropy)

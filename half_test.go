@@ -53,6 +53,14 @@ func equalBits(t *testing.T, want, got []float64, what string) {
 	}
 }
 
+// equalHalves fails where numbers of 16 bits differ in their bits.
+func equalHalves[T Score](t *testing.T, want, got []T, what string) {
+	t.Helper()
+	if !slices.Equal(want, got) {
+		require.Equal(t, want, got, what)
+	}
+}
+
 func testHalfTypes(t *testing.T, bfloat16, float16 func(t *testing.T)) {
 	t.Run("bfloat16", bfloat16)
 	t.Run("float16", float16)
@@ -79,7 +87,7 @@ func testHalfFunctions[T Score](t *testing.T) {
 		for _, wild := range []bool{false, true} {
 			x, w := halfScores[T](rng, n, wild)
 			what := fmt.Sprintf("n=%d wild=%v", n, wild)
-			require.Equal(t, halved[T]([]float32{Max(w)}), []T{Max(x)}, what)
+			equalHalves(t, halved[T]([]float32{Max(w)}), []T{Max(x)}, what)
 			var a Accumulator[T]
 			a.Add(x)
 			equalBits(t, []float64{LogSumExp(w), LogSumExp(w)}, []float64{LogSumExp(x), a.LogSumExp()}, what)
@@ -109,7 +117,7 @@ func testHalfFunctions[T Score](t *testing.T) {
 				y, v := make([]T, n), make([]float32, n)
 				got, want := f.half(y, x), f.single(v, w)
 				equalBits(t, []float64{want}, []float64{got}, name+" "+what)
-				require.Equal(t, halved[T](v), y, name+" "+what)
+				equalHalves(t, halved[T](v), y, name+" "+what)
 				copy(y, x)
 				equalBits(t, []float64{want}, []float64{f.half(y, y)}, name+" in place "+what)
 			}
@@ -141,7 +149,7 @@ func testHalfRows[T Score](t *testing.T) {
 		top, want := make([]T, rows), make([]float32, rows)
 		MaxRows(top, m)
 		MaxRows(want, s)
-		require.Equal(t, halved[T](want), top, what)
+		equalHalves(t, halved[T](want), top, what)
 		lse, lse32 := make([]float64, rows), make([]float64, rows)
 		LogSumExpRows(lse, m)
 		LogSumExpRows(lse32, s)
@@ -157,7 +165,7 @@ func testHalfRows[T Score](t *testing.T) {
 			d32 := Matrix[float32]{rows, n, make([]float32, rows*stride), stride}
 			f.half(d, lse, m)
 			f.single(d32, lse32, s)
-			require.Equal(t, halved[T](d32.Data), d.Data, name+" "+what)
+			equalHalves(t, halved[T](d32.Data), d.Data, name+" "+what)
 			equalBits(t, lse32, lse, name+" "+what)
 		}
 	}
@@ -175,13 +183,17 @@ func TestHalfEvaluate(t *testing.T) {
 
 func testHalfEvaluate[T Score](t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 8))
+	most := 60 // rows
+	if testing.Short() {
+		most = 12
+	}
 	for _, loss := range []Loss{
 		SoftmaxCrossEntropy{}, BCE{}, BCE{Threshold: 0.3}, BCE{Focal: 2}, Pairwise{Gamma: 2}, ZLPR{}, SoftZLPR{}, Subset{}, PaddedSubset{},
 	} {
 		for _, n := range []int{1, 8, 20, 100, 1000, halfLen + 3} {
-			rows, stride := 1+rng.IntN(60), n+rng.IntN(2)
+			rows, stride := 1+rng.IntN(most), n+rng.IntN(2)
 			if n > 1000 {
-				rows = 3
+				rows = min(3, most/6)
 			}
 			x, w := halfScores[T](rng, rows*stride, rng.IntN(2) == 0)
 			what := fmt.Sprintf("%s n=%d", loss.Name(), n)
@@ -236,9 +248,9 @@ func testHalfEvaluate[T Score](t *testing.T) {
 			require.NoError(t, err, what)
 			equalBits(t, []float64{want.Loss, want.Sum, want.Min, want.Max}, []float64{got.Loss, got.Sum, got.Min, got.Max}, what)
 			equalBits(t, out32.Losses, out.Losses, what)
-			require.Equal(t, halved[T](out32.Grad.Data), out.Grad.Data, what)
+			equalHalves(t, halved[T](out32.Grad.Data), out.Grad.Data, what)
 			if out.ThresholdGrad != nil {
-				require.Equal(t, halved[T](out32.ThresholdGrad), out.ThresholdGrad, what)
+				equalHalves(t, halved[T](out32.ThresholdGrad), out.ThresholdGrad, what)
 			}
 
 			// Once more, added to what is there.
@@ -251,9 +263,9 @@ func testHalfEvaluate[T Score](t *testing.T) {
 			require.NoError(t, err, what)
 			_, err = e.Evaluate(context.Background(), b, out)
 			require.NoError(t, err, what)
-			require.Equal(t, halved[T](out32.Grad.Data), out.Grad.Data, what)
+			equalHalves(t, halved[T](out32.Grad.Data), out.Grad.Data, what)
 			if out.ThresholdGrad != nil {
-				require.Equal(t, halved[T](out32.ThresholdGrad), out.ThresholdGrad, what)
+				equalHalves(t, halved[T](out32.ThresholdGrad), out.ThresholdGrad, what)
 			}
 
 			// And in place.
@@ -264,7 +276,7 @@ func testHalfEvaluate[T Score](t *testing.T) {
 			_, err = e.Evaluate(context.Background(), b, out)
 			require.NoError(t, err, what)
 			for i := range rows {
-				require.Equal(t, halved[T](out32.Grad.Row(i)), out.Grad.Row(i), what)
+				equalHalves(t, halved[T](out32.Grad.Row(i)), out.Grad.Row(i), what)
 			}
 		}
 	}
@@ -305,7 +317,7 @@ func testHalfEights[T Score](t *testing.T) {
 					require.NoError(t, err, what)
 					equalBits(t, out32.Losses, out.Losses, what)
 					if grad {
-						require.Equal(t, halved[T](out32.Grad.Data), out.Grad.Data, what)
+						equalHalves(t, halved[T](out32.Grad.Data), out.Grad.Data, what)
 					}
 				}
 			}
@@ -356,7 +368,10 @@ func TestHalfFewRows(t *testing.T) {
 }
 
 func testHalfFewRows[T Score](t *testing.T) {
-	const rows = 200
+	rows, step := 200, 17
+	if testing.Short() {
+		rows, step = 40, 5
+	}
 	for _, n := range []int{5, 20, 64, 129, 1000, 9000} {
 		x, w := halfScores[T](rand.New(rand.NewPCG(11, 12)), rows*n, false)
 		mask := make([]uint8, rows*n)
@@ -364,7 +379,7 @@ func testHalfFewRows[T Score](t *testing.T) {
 			mask[i] = 1
 		}
 		special := halved[T]([]float32{float32(math.Inf(1)), float32(math.NaN()), 3e38, -3e38, float32(math.Inf(-1)), 95, -95})
-		for i := 3; i < rows; i += 17 {
+		for i := 3; i < rows; i += step {
 			if i%2 == 0 {
 				clear(mask[i*n:][:n])
 				continue
@@ -374,7 +389,7 @@ func testHalfFewRows[T Score](t *testing.T) {
 			widen(w[k:k+1], x[k:k+1])
 		}
 		labels := benchBits(rows, n)
-		for i := 3; i < rows; i += 17 {
+		for i := 3; i < rows; i += step {
 			clear(labels.Words[i*kernel.BitWords(n):][:kernel.BitWords(n)])
 		}
 		for _, loss := range []Loss{ZLPR{}, BCE{}} {

@@ -187,7 +187,11 @@ func TestLabelErrors(t *testing.T) {
 func TestSparseParts(t *testing.T) {
 	require.NoError(t, (&SparseLabels{Classes: 5}).ReadRows(nil, 0, 0))
 	rng := rand.New(rand.NewPCG(7, 8))
-	for trial := range 300 {
+	trials := 300
+	if testing.Short() {
+		trials = 60
+	}
+	for trial := range trials {
 		classes := 1 + rng.IntN(700)
 		rows := 1 + rng.IntN(600)
 		density := []float64{0.002, 0.02, 0.2, 1}[trial%4]

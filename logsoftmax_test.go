@@ -89,7 +89,7 @@ func testLogSoftmaxError[T Float](t *testing.T) {
 	}
 	rounds := 4000
 	if testing.Short() {
-		rounds = 800
+		rounds = 300
 	}
 	for range rounds {
 		n := []int{2, 3, 8, 20, 64, 65, 150}[rng.IntN(7)]

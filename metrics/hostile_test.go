@@ -18,11 +18,14 @@ func TestHostile(t *testing.T) {
 	b.Thresholds, b.ThresholdColumn, b.RowWeights = nil, 0, nil
 	weighted := *b
 	weighted.RowWeights = []float64{1, 0.5, 2, 3}
-	tried := 0
+	tried, step := 0, 1
+	if testing.Short() {
+		step = 5
+	}
 	try := func(m encoding.BinaryMarshaler, read func(data []byte) (use func(), err error)) {
 		whole, err := m.MarshalBinary()
 		require.NoError(t, err)
-		for n := range whole {
+		for n := 0; n < len(whole); n += step {
 			for _, data := range [][]byte{whole[:n], sealed(whole[:n])} {
 				_, err := read(data)
 				require.Error(t, err, "%d of %d bytes", n, len(whole))
