@@ -10,11 +10,11 @@ import (
 
 // A bceJoin emits a kernel of binary cross-entropy without weights. It runs through
 // all rows by stages of four registers: while one is in the polynomial, the arguments
-// of the next are loaded, of the same row or of the next. A stage of which not every
-// element takes part, the end of a row among them, goes through a buffer, in which the
-// others have a score whose exponential is 0.
+// of the next are loaded, on AVX2 those of the one after the next: see twoAhead. They may
+// be of the next row. A stage of which not every element takes part, the end of a row among
+// them, goes through a buffer, in which the others have a score whose exponential is 0.
 type bceJoin struct {
-	rowsAhead     // the group is the next stage
+	rowsAhead     // the group is the next stage, or the one after it
 	shifted, grad bool
 
 	hi, lo op          // of the next stage's row
@@ -26,7 +26,7 @@ type bceJoin struct {
 	factor    op          // of its row
 	copy      *sideCopy   // with the gradient
 
-	slots [2]gpreg    // offsets of the places of this stage and of the next
+	slots [2]gpreg    // offsets of the places of this stage and of that to load
 	bits  operand.Mem // in a place: the positives
 	whole operand.Mem // whether the stage is not in the buffer
 	part  operand.Mem // the bits of the elements in the buffer
@@ -43,7 +43,15 @@ type bceJoin struct {
 	half    operand.Mem // AVX2, float64: the joins of the stage before, where that is the first of 32 elements
 }
 
-// placeBytes is the distance of the places of stages.
+// ahead is how many stages ahead arguments are loaded.
+func (b *bceJoin) ahead() int {
+	if b.wide() {
+		return 1
+	}
+	return 2
+}
+
+// placeBytes is the distance of the places of stages, of which there are twice ahead.
 func (b *bceJoin) placeBytes() int {
 	if b.wide() {
 		return 64
@@ -136,11 +144,12 @@ func (b *bceJoin) constants() {
 	if !b.shifted {
 		b.low, b.high = v.inRegister(v.constant(least)), v.inRegister(v.constant(most))
 	}
-	place := v.AllocLocal(2 * b.placeBytes())
+	half := b.ahead() * b.placeBytes()
+	place := v.AllocLocal(2 * half)
 	var index [2]operand.Mem
 	for i := range b.slots {
 		b.slots[i] = v.GP64()
-		v.MOVQ(operand.U32(b.placeBytes()*i), b.slots[i])
+		v.MOVQ(operand.U32(half*(1-i)), b.slots[i]) // the last ones before the first stage
 		index[i] = place
 		index[i].Index, index[i].Scale = b.slots[i], 1
 	}
@@ -172,7 +181,7 @@ func zeroToInf(e elem) (bias, least, most float64) {
 	return e.pick(coef.Magic32, coef.Magic64), e.pick(coef.ZeroExp32, coef.ZeroExp64) * math.Ln2, e.pick(coef.InfExp32, coef.InfExp64) * math.Ln2
 }
 
-// of returns a place of this stage for that of this one or of the next.
+// of returns a place of this stage for that of this one or of that to load.
 func (b *bceJoin) of(stage int, m operand.Mem) operand.Mem {
 	m.Index = b.slots[stage]
 	return m
@@ -188,9 +197,15 @@ func (b *bceJoin) run(rows operand.Mem) {
 		b.threshold()
 	}
 	b.startRow()
+	first := b.newLabel("first")
+	b.Label(first)
 	b.prepare()
 	emit(b.reduced())
-	b.swapSlots()
+	b.nextSlots()
+	if b.ahead() > 1 {
+		b.TESTQ(b.slots[0], b.slots[0])
+		b.JNZ(goTo(first))
+	}
 	b.Label(group)
 	b.copy.block()
 	b.prepare()
@@ -200,7 +215,7 @@ func (b *bceJoin) run(rows operand.Mem) {
 	if b.grad {
 		b.ADDQ(operand.I32(4*b.bytes), b.dst)
 	}
-	b.swapSlots()
+	b.nextSlots()
 	b.SUBQ(operand.U8(b.groupSize), b.left)
 	row, end := b.newLabel("row"), b.newLabel("end")
 	if b.product != nil {
@@ -261,10 +276,15 @@ func (b *bceJoin) threshold() {
 	b.setKept(at(p, 2*b.size), b.lo)
 }
 
-// swapSlots makes the next stage this one.
-func (b *bceJoin) swapSlots() {
+// nextSlots makes the next stage this one.
+func (b *bceJoin) nextSlots() {
 	for _, s := range b.slots {
-		b.XORQ(operand.I32(b.placeBytes()), s)
+		if b.ahead() == 1 {
+			b.XORQ(operand.I32(b.placeBytes()), s)
+			continue
+		}
+		b.ADDQ(operand.I32(b.placeBytes()), s)
+		b.ANDQ(operand.I32(2*b.ahead()*b.placeBytes()-1), s)
 	}
 }
 

@@ -53,7 +53,7 @@ func (g *rowsAhead) prepare() {
 	g.JG(operand.LabelRef(same))
 	g.LEAQ(g.buffer, g.src)
 	g.DECQ(g.rowsToLoad)
-	g.JZ(operand.LabelRef(none))
+	g.JLE(operand.LabelRef(none))
 	g.ADDQ(g.skip[1], g.from)
 	for _, side := range g.bitsAt {
 		g.ADDQ(g.skip[0], side)

@@ -6,7 +6,7 @@
 
 // func bceSumsShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted32AVX2(SB), $1536-128
+TEXT ·bceSumsShifted32AVX2(SB), $2560-128
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
@@ -37,8 +37,8 @@ TEXT ·bceSumsShifted32AVX2(SB), $1536-128
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      Y0, 320(BP)
 	VMOVUPS      Y0, 352(BP)
-	MOVQ         $0x00000000, DI
-	MOVQ         $0x00000200, R8
+	MOVQ         $0x00000400, DI
+	MOVQ         $0x00000000, R8
 	VMOVUPS      f32_4b40007f<>+0(SB), Y0
 	MOVQ         224(BP), BX
 	VBROADCASTSS 4(BX), Y1
@@ -46,11 +46,13 @@ TEXT ·bceSumsShifted32AVX2(SB), $1536-128
 	VBROADCASTSS 8(BX), Y1
 	VMOVUPS      Y1, 192(BP)
 	MOVQ         n+56(FP), BX
+
+first3:
 	CMPQ         240(BP), $0x00
-	JG           same3
+	JG           same4
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none4
+	JLE          none5
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -63,7 +65,7 @@ TEXT ·bceSumsShifted32AVX2(SB), $1536-128
 	VBROADCASTSS 8(SI), Y1
 	VMOVUPS      Y1, 192(BP)
 
-same3:
+same4:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 704(BP)(R8*1)
@@ -71,15 +73,15 @@ same3:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 712(BP)(R8*1)
-	JNE   other5
+	JNE   other6
 
-ready6:
+ready7:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 240(BP)
 
-none4:
+none5:
 	VPBROADCASTD 704(BP)(R8*1), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	PREFETCHT0   12288(SI)
@@ -184,15 +186,19 @@ none4:
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 544(BP)(R8*1)
 	VMOVUPS      Y1, 672(BP)(R8*1)
-	XORQ         $+512, DI
-	XORQ         $+512, R8
+	ADDQ         $+512, DI
+	ANDQ         $+2047, DI
+	ADDQ         $+512, R8
+	ANDQ         $+2047, R8
+	TESTQ        DI, DI
+	JNZ          first3
 
 group2:
 	CMPQ         240(BP), $0x00
-	JG           same7
+	JG           same8
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none8
+	JLE          none9
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -205,7 +211,7 @@ group2:
 	VBROADCASTSS 8(SI), Y1
 	VMOVUPS      Y1, 192(BP)
 
-same7:
+same8:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 704(BP)(R8*1)
@@ -213,15 +219,15 @@ same7:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 712(BP)(R8*1)
-	JNE   other9
+	JNE   other10
 
-ready10:
+ready11:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 240(BP)
 
-none8:
+none9:
 	VMOVUPS      448(BP)(DI*1), Y1
 	VMOVUPS      480(BP)(DI*1), Y2
 	VMOVUPS      512(BP)(DI*1), Y3
@@ -386,11 +392,13 @@ none8:
 	VADDPD       Y1, Y2, Y3
 	VFMADD213PD  Y3, Y2, Y1
 	VMOVUPD      Y1, 352(BP)
-	XORQ         $+512, DI
-	XORQ         $+512, R8
+	ADDQ         $+512, DI
+	ANDQ         $+2047, DI
+	ADDQ         $+512, R8
+	ANDQ         $+2047, R8
 	SUBQ         $0x20, BX
 	MOVQ         n+56(FP), SI
-	JLE          row11
+	JLE          row12
 	SUBQ         BX, SI
 	TESTQ        $0x0000007f, SI
 	JNZ          group2
@@ -412,7 +420,7 @@ none8:
 	ADDQ         $0x08, product+8(FP)
 	JMP          group2
 
-row11:
+row12:
 	MOVQ         product+8(FP), BX
 	VMOVUPS      320(BP), Y1
 	VMOVUPS      352(BP), Y2
@@ -430,11 +438,11 @@ row11:
 	VMOVUPS      Y1, 352(BP)
 	ADDQ         $0x08, product+8(FP)
 	DECQ         rows+48(FP)
-	JZ           end12
+	JZ           end13
 	MOVQ         n+56(FP), BX
 	JMP          group2
 
-other5:
+other6:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -457,9 +465,9 @@ other5:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready6
+	JMP          ready7
 
-other9:
+other10:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -482,9 +490,9 @@ other9:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready10
+	JMP          ready11
 
-end12:
+end13:
 last1:
 	VZEROUPPER
 	RET
@@ -641,13 +649,13 @@ GLOBL f32_c4800000<>(SB), RODATA|NOPTR, $32
 
 // func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums32AVX2(SB), $1472-128
+TEXT ·bceSums32AVX2(SB), $2496-128
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last13
+	JEQ     last14
 	CMPQ    n+56(FP), $0x00
-	JEQ     last13
+	JEQ     last14
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -672,22 +680,24 @@ TEXT ·bceSums32AVX2(SB), $1472-128
 	VMOVUPS Y0, 288(BP)
 	VMOVUPS f32_c2b00f34<>+0(SB), Y0
 	VMOVUPS f32_42b17218<>+0(SB), Y1
-	MOVQ    $0x00000000, DI
-	MOVQ    $0x00000200, R8
+	MOVQ    $0x00000400, DI
+	MOVQ    $0x00000000, R8
 	VMOVUPS f32_4b40007f<>+0(SB), Y2
 	MOVQ    n+56(FP), BX
-	CMPQ    168(BP), $0x00
-	JG      same15
-	LEAQ    (BP), SI
-	DECQ    176(BP)
-	JZ      none16
-	ADDQ    192(BP), AX
-	ADDQ    184(BP), CX
-	ADDQ    184(BP), DX
-	MOVQ    n+56(FP), R9
-	MOVQ    R9, 168(BP)
 
-same15:
+first16:
+	CMPQ 168(BP), $0x00
+	JG   same17
+	LEAQ (BP), SI
+	DECQ 176(BP)
+	JLE  none18
+	ADDQ 192(BP), AX
+	ADDQ 184(BP), CX
+	ADDQ 184(BP), DX
+	MOVQ n+56(FP), R9
+	MOVQ R9, 168(BP)
+
+same17:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 640(BP)(R8*1)
@@ -695,15 +705,15 @@ same15:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 648(BP)(R8*1)
-	JNE   other17
+	JNE   other19
 
-ready18:
+ready20:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 168(BP)
 
-none16:
+none18:
 	VPBROADCASTD 640(BP)(R8*1), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	PREFETCHT0   12288(SI)
@@ -760,22 +770,26 @@ none16:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS      Y3, 480(BP)(R8*1)
 	VMOVUPS      Y4, 608(BP)(R8*1)
-	XORQ         $+512, DI
-	XORQ         $+512, R8
+	ADDQ         $+512, DI
+	ANDQ         $+2047, DI
+	ADDQ         $+512, R8
+	ANDQ         $+2047, R8
+	TESTQ        DI, DI
+	JNZ          first16
 
-group14:
+group15:
 	CMPQ 168(BP), $0x00
-	JG   same19
+	JG   same21
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JZ   none20
+	JLE  none22
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same19:
+same21:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 640(BP)(R8*1)
@@ -783,15 +797,15 @@ same19:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 648(BP)(R8*1)
-	JNE   other21
+	JNE   other23
 
-ready22:
+ready24:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 168(BP)
 
-none20:
+none22:
 	VMOVUPS      384(BP)(DI*1), Y3
 	VMOVUPS      416(BP)(DI*1), Y4
 	VMOVUPS      448(BP)(DI*1), Y5
@@ -908,14 +922,16 @@ none20:
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VMOVUPD      Y3, 288(BP)
-	XORQ         $+512, DI
-	XORQ         $+512, R8
+	ADDQ         $+512, DI
+	ANDQ         $+2047, DI
+	ADDQ         $+512, R8
+	ANDQ         $+2047, R8
 	SUBQ         $0x20, BX
 	MOVQ         n+56(FP), SI
-	JLE          row23
+	JLE          row25
 	SUBQ         BX, SI
 	TESTQ        $0x0000007f, SI
-	JNZ          group14
+	JNZ          group15
 	MOVQ         product+8(FP), SI
 	VMOVUPS      256(BP), Y3
 	VMOVUPS      288(BP), Y4
@@ -932,9 +948,9 @@ none20:
 	VMOVUPS      Y3, 256(BP)
 	VMOVUPS      Y3, 288(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group14
+	JMP          group15
 
-row23:
+row25:
 	MOVQ         product+8(FP), BX
 	VMOVUPS      256(BP), Y3
 	VMOVUPS      288(BP), Y4
@@ -952,11 +968,11 @@ row23:
 	VMOVUPS      Y3, 288(BP)
 	ADDQ         $0x08, product+8(FP)
 	DECQ         rows+48(FP)
-	JZ           end24
+	JZ           end26
 	MOVQ         n+56(FP), BX
-	JMP          group14
+	JMP          group15
 
-other17:
+other19:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -978,9 +994,9 @@ other17:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready18
+	JMP          ready20
 
-other21:
+other23:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -1002,25 +1018,25 @@ other21:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready22
+	JMP          ready24
 
-end24:
-last13:
+end26:
+last14:
 	VZEROUPPER
 	RET
 
 // func bceGradShifted32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted32AVX2(SB), $1600-152
+TEXT ·bceGradShifted32AVX2(SB), $2624-152
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last25
+	JEQ          last27
 	CMPQ         n+80(FP), $0x00
-	JEQ          last25
+	JEQ          last27
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -1050,8 +1066,8 @@ TEXT ·bceGradShifted32AVX2(SB), $1600-152
 	VXORPS       Y0, Y0, Y0
 	VMOVUPS      Y0, 384(BP)
 	VMOVUPS      Y0, 416(BP)
-	MOVQ         $0x00000000, R11
-	MOVQ         $0x00000200, R12
+	MOVQ         $0x00000400, R11
+	MOVQ         $0x00000000, R12
 	VMOVUPS      f32_4b40007f<>+0(SB), Y0
 	MOVQ         288(BP), R8
 	VBROADCASTSS 4(R8), Y1
@@ -1065,11 +1081,13 @@ TEXT ·bceGradShifted32AVX2(SB), $1600-152
 	VMOVUPS      Y1, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
+
+first29:
 	CMPQ         304(BP), $0x00
-	JG           same27
+	JG           same30
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none28
+	JLE          none31
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -1082,7 +1100,7 @@ TEXT ·bceGradShifted32AVX2(SB), $1600-152
 	VBROADCASTSS 8(R10), Y1
 	VMOVUPS      Y1, 256(BP)
 
-same27:
+same30:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 768(BP)(R12*1)
@@ -1090,15 +1108,15 @@ same27:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 776(BP)(R12*1)
-	JNE   other29
+	JNE   other32
 
-ready30:
+ready33:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 304(BP)
 
-none28:
+none31:
 	VPBROADCASTD 768(BP)(R12*1), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	PREFETCHT0   12288(R10)
@@ -1203,17 +1221,21 @@ none28:
 	VADDPS       Y5, Y3, Y3
 	VMOVUPS      Y3, 608(BP)(R12*1)
 	VMOVUPS      Y1, 736(BP)(R12*1)
-	XORQ         $+512, R11
-	XORQ         $+512, R12
+	ADDQ         $+512, R11
+	ANDQ         $+2047, R11
+	ADDQ         $+512, R12
+	ANDQ         $+2047, R12
+	TESTQ        R11, R11
+	JNZ          first29
 
-group26:
+group28:
 	TESTQ      DX, DX
-	JZ         none31
+	JZ         none34
 	TESTQ      $0x00000f00, AX
-	JNZ        same32
+	JNZ        same35
 	PREFETCHT0 16384(AX)
 
-same32:
+same35:
 	VMOVUPS  (CX), Y1
 	VMOVNTPS Y1, (AX)
 	VMOVUPS  32(CX), Y1
@@ -1234,12 +1256,12 @@ same32:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none31:
+none34:
 	CMPQ         304(BP), $0x00
-	JG           same33
+	JG           same36
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none34
+	JLE          none37
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -1252,7 +1274,7 @@ none31:
 	VBROADCASTSS 8(R10), Y1
 	VMOVUPS      Y1, 256(BP)
 
-same33:
+same36:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 768(BP)(R12*1)
@@ -1260,19 +1282,19 @@ same33:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 776(BP)(R12*1)
-	JNE   other35
+	JNE   other38
 
-ready36:
+ready39:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 304(BP)
 
-none34:
+none37:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into37
+	JEQ  into40
 
-entered38:
+entered41:
 	VMOVUPS      512(BP)(R11*1), Y1
 	VMOVUPS      544(BP)(R11*1), Y2
 	VMOVUPS      576(BP)(R11*1), Y3
@@ -1470,18 +1492,20 @@ entered38:
 	VFMADD213PD  Y3, Y2, Y1
 	VMOVUPD      Y1, 416(BP)
 	CMPB         776(BP)(R11*1), $0x00
-	JEQ          out39
+	JEQ          out42
 
-left40:
+left43:
 	ADDQ         $+128, R9
-	XORQ         $+512, R11
-	XORQ         $+512, R12
+	ADDQ         $+512, R11
+	ANDQ         $+2047, R11
+	ADDQ         $+512, R12
+	ANDQ         $+2047, R12
 	SUBQ         $0x20, R8
 	MOVQ         n+80(FP), R10
-	JLE          row41
+	JLE          row44
 	SUBQ         R8, R10
 	TESTQ        $0x0000007f, R10
-	JNZ          group26
+	JNZ          group28
 	MOVQ         product+8(FP), R10
 	VMOVUPS      384(BP), Y1
 	VMOVUPS      416(BP), Y2
@@ -1498,9 +1522,9 @@ left40:
 	VMOVUPS      Y1, 384(BP)
 	VMOVUPS      Y1, 416(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group26
+	JMP          group28
 
-row41:
+row44:
 	MOVQ         product+8(FP), R8
 	VMOVUPS      384(BP), Y1
 	VMOVUPS      416(BP), Y2
@@ -1519,7 +1543,7 @@ row41:
 	ADDQ         $0x08, product+8(FP)
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end42
+	JZ           end45
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y1
 	VCVTPD2PSY   Y1, X1
@@ -1527,9 +1551,9 @@ row41:
 	VMOVUPS      Y1, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group26
+	JMP          group28
 
-other29:
+other32:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -1552,9 +1576,9 @@ other29:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready30
+	JMP          ready33
 
-other35:
+other38:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -1577,14 +1601,14 @@ other35:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready36
+	JMP          ready39
 
-into37:
+into40:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered38
+	JMP  entered41
 
-out39:
+out42:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000020, R10
 	CMPQ       R8, R10
@@ -1604,19 +1628,19 @@ out39:
 	VMOVUPS    96(BP), Y1
 	VMOVUPS    352(R13), Y2
 	VMASKMOVPS Y1, Y2, 96(R9)
-	JMP        left40
+	JMP        left43
 
-end42:
-last25:
+end45:
+last27:
 	TESTQ DX, DX
-	JZ    none44
+	JZ    none47
 
-more43:
+more46:
 	TESTQ      $0x00000f00, AX
-	JNZ        same45
+	JNZ        same48
 	PREFETCHT0 16384(AX)
 
-same45:
+same48:
 	VMOVUPS  (CX), Y0
 	VMOVNTPS Y0, (AX)
 	VMOVUPS  32(CX), Y0
@@ -1636,9 +1660,9 @@ same45:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more43
+	JNZ      more46
 
-none44:
+none47:
 	VZEROUPPER
 	RET
 
@@ -1710,16 +1734,16 @@ GLOBL tail<>(SB), RODATA|NOPTR, $512
 
 // func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGrad32AVX2(SB), $1536-152
+TEXT ·bceGrad32AVX2(SB), $2560-152
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last46
+	JEQ          last49
 	CMPQ         n+80(FP), $0x00
-	JEQ          last46
+	JEQ          last49
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -1749,8 +1773,8 @@ TEXT ·bceGrad32AVX2(SB), $1536-152
 	VMOVUPS      Y0, 352(BP)
 	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
 	VMOVUPS      f32_42b17218<>+0(SB), Y1
-	MOVQ         $0x00000000, R11
-	MOVQ         $0x00000200, R12
+	MOVQ         $0x00000400, R11
+	MOVQ         $0x00000000, R12
 	VMOVUPS      f32_4b40007f<>+0(SB), Y2
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y3
@@ -1759,18 +1783,20 @@ TEXT ·bceGrad32AVX2(SB), $1536-152
 	VMOVUPS      Y3, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	CMPQ         232(BP), $0x00
-	JG           same48
-	LEAQ         (BP), R10
-	DECQ         240(BP)
-	JZ           none49
-	ADDQ         256(BP), BX
-	ADDQ         248(BP), SI
-	ADDQ         248(BP), DI
-	MOVQ         n+80(FP), R13
-	MOVQ         R13, 232(BP)
 
-same48:
+first51:
+	CMPQ 232(BP), $0x00
+	JG   same52
+	LEAQ (BP), R10
+	DECQ 240(BP)
+	JLE  none53
+	ADDQ 256(BP), BX
+	ADDQ 248(BP), SI
+	ADDQ 248(BP), DI
+	MOVQ n+80(FP), R13
+	MOVQ R13, 232(BP)
+
+same52:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 704(BP)(R12*1)
@@ -1778,15 +1804,15 @@ same48:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 712(BP)(R12*1)
-	JNE   other50
+	JNE   other54
 
-ready51:
+ready55:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 232(BP)
 
-none49:
+none53:
 	VPBROADCASTD 704(BP)(R12*1), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	PREFETCHT0   12288(R10)
@@ -1843,17 +1869,21 @@ none49:
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
 	VMOVUPS      Y3, 544(BP)(R12*1)
 	VMOVUPS      Y4, 672(BP)(R12*1)
-	XORQ         $+512, R11
-	XORQ         $+512, R12
+	ADDQ         $+512, R11
+	ANDQ         $+2047, R11
+	ADDQ         $+512, R12
+	ANDQ         $+2047, R12
+	TESTQ        R11, R11
+	JNZ          first51
 
-group47:
+group50:
 	TESTQ      DX, DX
-	JZ         none52
+	JZ         none56
 	TESTQ      $0x00000f00, AX
-	JNZ        same53
+	JNZ        same57
 	PREFETCHT0 16384(AX)
 
-same53:
+same57:
 	VMOVUPS  (CX), Y3
 	VMOVNTPS Y3, (AX)
 	VMOVUPS  32(CX), Y3
@@ -1874,19 +1904,19 @@ same53:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none52:
+none56:
 	CMPQ 232(BP), $0x00
-	JG   same54
+	JG   same58
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JZ   none55
+	JLE  none59
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same54:
+same58:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 704(BP)(R12*1)
@@ -1894,19 +1924,19 @@ same54:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 712(BP)(R12*1)
-	JNE   other56
+	JNE   other60
 
-ready57:
+ready61:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 232(BP)
 
-none55:
+none59:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into58
+	JEQ  into62
 
-entered59:
+entered63:
 	VMOVUPS      448(BP)(R11*1), Y3
 	VMOVUPS      480(BP)(R11*1), Y4
 	VMOVUPS      512(BP)(R11*1), Y5
@@ -2056,18 +2086,20 @@ entered59:
 	VFMADD213PD  Y5, Y4, Y3
 	VMOVUPD      Y3, 352(BP)
 	CMPB         712(BP)(R11*1), $0x00
-	JEQ          out60
+	JEQ          out64
 
-left61:
+left65:
 	ADDQ         $+128, R9
-	XORQ         $+512, R11
-	XORQ         $+512, R12
+	ADDQ         $+512, R11
+	ANDQ         $+2047, R11
+	ADDQ         $+512, R12
+	ANDQ         $+2047, R12
 	SUBQ         $0x20, R8
 	MOVQ         n+80(FP), R10
-	JLE          row62
+	JLE          row66
 	SUBQ         R8, R10
 	TESTQ        $0x0000007f, R10
-	JNZ          group47
+	JNZ          group50
 	MOVQ         product+8(FP), R10
 	VMOVUPS      320(BP), Y3
 	VMOVUPS      352(BP), Y4
@@ -2084,9 +2116,9 @@ left61:
 	VMOVUPS      Y3, 320(BP)
 	VMOVUPS      Y3, 352(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group47
+	JMP          group50
 
-row62:
+row66:
 	MOVQ         product+8(FP), R8
 	VMOVUPS      320(BP), Y3
 	VMOVUPS      352(BP), Y4
@@ -2105,7 +2137,7 @@ row62:
 	ADDQ         $0x08, product+8(FP)
 	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end63
+	JZ           end67
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y3
 	VCVTPD2PSY   Y3, X3
@@ -2113,9 +2145,9 @@ row62:
 	VMOVUPS      Y3, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group47
+	JMP          group50
 
-other50:
+other54:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -2137,9 +2169,9 @@ other50:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready51
+	JMP          ready55
 
-other56:
+other60:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
@@ -2161,14 +2193,14 @@ other56:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready57
+	JMP          ready61
 
-into58:
+into62:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered59
+	JMP  entered63
 
-out60:
+out64:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000020, R10
 	CMPQ       R8, R10
@@ -2188,19 +2220,19 @@ out60:
 	VMOVUPS    96(BP), Y3
 	VMOVUPS    352(R13), Y4
 	VMASKMOVPS Y3, Y4, 96(R9)
-	JMP        left61
+	JMP        left65
 
-end63:
-last46:
+end67:
+last49:
 	TESTQ DX, DX
-	JZ    none65
+	JZ    none69
 
-more64:
+more68:
 	TESTQ      $0x00000f00, AX
-	JNZ        same66
+	JNZ        same70
 	PREFETCHT0 16384(AX)
 
-same66:
+same70:
 	VMOVUPS  (CX), Y0
 	VMOVNTPS Y0, (AX)
 	VMOVUPS  32(CX), Y0
@@ -2220,9 +2252,9 @@ same66:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more64
+	JNZ      more68
 
-none65:
+none69:
 	VZEROUPPER
 	RET
 
@@ -2241,9 +2273,9 @@ TEXT ·weightedBCE32AVX2(SB), $800-136
 	MOVQ    neg+88(FP), R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+64(FP), $0x00
-	JZ      last68
+	JZ      last72
 
-row67:
+row71:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 512(BP)
 	VMOVUPS      Y1, 544(BP)
@@ -2258,15 +2290,15 @@ row67:
 	XORQ         AX, AX
 	MOVQ         n+72(FP), R12
 	SUBQ         $0x40, R12
-	JL           rest71
+	JL           rest75
 
-group69:
+group73:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half74:
+half78:
 	MOVQ         AX, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R9)(R11*1), Y1
@@ -2278,14 +2310,14 @@ half74:
 	VORPS        Y1, Y6, Y6
 	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
 	TESTQ        DX, DX
-	JZ           hard75
+	JZ           hard79
 	VMOVUPS      (DX)(AX*1), Y1
 
-hard75:
+hard79:
 	VMOVUPS (CX)(AX*1), Y5
 	VXORPS  Y7, Y7, Y7
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain76
+	JEQ     plain80
 	VSUBPS  672(BP), Y5, Y2
 	VSUBPS  Y5, Y2, Y3
 	VSUBPS  Y3, Y2, Y4
@@ -2296,7 +2328,7 @@ hard75:
 	VMOVUPS Y2, Y5
 	VMOVUPS Y4, Y7
 
-plain76:
+plain80:
 	VXORPS       Y2, Y2, Y2
 	VCMPPS       $0x15, Y2, Y5, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2327,7 +2359,7 @@ plain76:
 	VBLENDVPS    Y2, Y4, Y1, Y5
 	VADDPS       Y1, Y4, Y4
 	TESTQ        BX, BX
-	JZ           none77
+	JZ           none81
 	VADDPS       f32_3f800000<>+0(SB), Y8, Y1
 	VDIVPS       Y1, Y8, Y7
 	VMULPS       640(BP), Y4, Y1
@@ -2338,7 +2370,7 @@ plain76:
 	VANDPS       Y6, Y9, Y9
 	VMOVUPS      Y9, (BX)(AX*1)
 
-none77:
+none81:
 	VADDPS      f32_40000000<>+0(SB), Y8, Y1
 	VDIVPS      Y1, Y8, Y1
 	VMULPS      Y1, Y1, Y2
@@ -2354,10 +2386,10 @@ none77:
 	VSUBPS      Y5, Y7, Y7
 	VANDPS      Y6, Y7, Y7
 	TESTQ       R8, R8
-	JZ          without78
+	JZ          without82
 	VMOVUPS     Y7, (R8)(AX*1)
 
-without78:
+without82:
 	VPBROADCASTB 2(R9)(R11*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2367,14 +2399,14 @@ without78:
 	VORPS        Y1, Y6, Y6
 	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
 	TESTQ        DX, DX
-	JZ           hard79
+	JZ           hard83
 	VMOVUPS      64(DX)(AX*1), Y1
 
-hard79:
+hard83:
 	VMOVUPS 64(CX)(AX*1), Y5
 	VXORPS  Y8, Y8, Y8
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain80
+	JEQ     plain84
 	VSUBPS  672(BP), Y5, Y2
 	VSUBPS  Y5, Y2, Y3
 	VSUBPS  Y3, Y2, Y4
@@ -2385,7 +2417,7 @@ hard79:
 	VMOVUPS Y2, Y5
 	VMOVUPS Y4, Y8
 
-plain80:
+plain84:
 	VXORPS       Y2, Y2, Y2
 	VCMPPS       $0x15, Y2, Y5, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2416,7 +2448,7 @@ plain80:
 	VBLENDVPS    Y2, Y4, Y1, Y5
 	VADDPS       Y1, Y4, Y4
 	TESTQ        BX, BX
-	JZ           none81
+	JZ           none85
 	VADDPS       f32_3f800000<>+0(SB), Y9, Y1
 	VDIVPS       Y1, Y9, Y8
 	VMULPS       640(BP), Y4, Y1
@@ -2427,7 +2459,7 @@ plain80:
 	VANDPS       Y6, Y10, Y10
 	VMOVUPS      Y10, 64(BX)(AX*1)
 
-none81:
+none85:
 	VADDPS      f32_40000000<>+0(SB), Y9, Y1
 	VDIVPS      Y1, Y9, Y1
 	VMULPS      Y1, Y1, Y2
@@ -2443,16 +2475,16 @@ none81:
 	VSUBPS      Y5, Y8, Y8
 	VANDPS      Y6, Y8, Y8
 	TESTQ       R8, R8
-	JZ          without82
+	JZ          without86
 	VMOVUPS     Y8, 64(R8)(AX*1)
 
-without82:
+without86:
 	VADDPS       Y8, Y7, Y7
 	MOVQ         n+72(FP), R13
 	SHLQ         $0x02, R13
 	SUBQ         AX, R13
 	CMPQ         R13, $0x00000080
-	JLE          short83
+	JLE          short87
 	VPBROADCASTB 4(R9)(R11*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2462,14 +2494,14 @@ without82:
 	VORPS        Y1, Y6, Y6
 	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
 	TESTQ        DX, DX
-	JZ           hard84
+	JZ           hard88
 	VMOVUPS      128(DX)(AX*1), Y1
 
-hard84:
+hard88:
 	VMOVUPS 128(CX)(AX*1), Y5
 	VXORPS  Y8, Y8, Y8
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain85
+	JEQ     plain89
 	VSUBPS  672(BP), Y5, Y2
 	VSUBPS  Y5, Y2, Y3
 	VSUBPS  Y3, Y2, Y4
@@ -2480,7 +2512,7 @@ hard84:
 	VMOVUPS Y2, Y5
 	VMOVUPS Y4, Y8
 
-plain85:
+plain89:
 	VXORPS       Y2, Y2, Y2
 	VCMPPS       $0x15, Y2, Y5, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2511,7 +2543,7 @@ plain85:
 	VBLENDVPS    Y2, Y4, Y1, Y5
 	VADDPS       Y1, Y4, Y4
 	TESTQ        BX, BX
-	JZ           none86
+	JZ           none90
 	VADDPS       f32_3f800000<>+0(SB), Y9, Y1
 	VDIVPS       Y1, Y9, Y8
 	VMULPS       640(BP), Y4, Y1
@@ -2522,7 +2554,7 @@ plain85:
 	VANDPS       Y6, Y10, Y10
 	VMOVUPS      Y10, 128(BX)(AX*1)
 
-none86:
+none90:
 	VADDPS      f32_40000000<>+0(SB), Y9, Y1
 	VDIVPS      Y1, Y9, Y1
 	VMULPS      Y1, Y1, Y2
@@ -2538,10 +2570,10 @@ none86:
 	VSUBPS      Y5, Y8, Y8
 	VANDPS      Y6, Y8, Y8
 	TESTQ       R8, R8
-	JZ          without87
+	JZ          without91
 	VMOVUPS     Y8, 128(R8)(AX*1)
 
-without87:
+without91:
 	VPBROADCASTB 6(R9)(R11*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2551,14 +2583,14 @@ without87:
 	VORPS        Y1, Y6, Y6
 	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
 	TESTQ        DX, DX
-	JZ           hard88
+	JZ           hard92
 	VMOVUPS      192(DX)(AX*1), Y1
 
-hard88:
+hard92:
 	VMOVUPS 192(CX)(AX*1), Y5
 	VXORPS  Y9, Y9, Y9
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain89
+	JEQ     plain93
 	VSUBPS  672(BP), Y5, Y2
 	VSUBPS  Y5, Y2, Y3
 	VSUBPS  Y3, Y2, Y4
@@ -2569,7 +2601,7 @@ hard88:
 	VMOVUPS Y2, Y5
 	VMOVUPS Y4, Y9
 
-plain89:
+plain93:
 	VXORPS       Y2, Y2, Y2
 	VCMPPS       $0x15, Y2, Y5, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2600,7 +2632,7 @@ plain89:
 	VBLENDVPS    Y2, Y4, Y1, Y5
 	VADDPS       Y1, Y4, Y4
 	TESTQ        BX, BX
-	JZ           none90
+	JZ           none94
 	VADDPS       f32_3f800000<>+0(SB), Y10, Y1
 	VDIVPS       Y1, Y10, Y9
 	VMULPS       640(BP), Y4, Y1
@@ -2611,7 +2643,7 @@ plain89:
 	VANDPS       Y6, Y11, Y11
 	VMOVUPS      Y11, 192(BX)(AX*1)
 
-none90:
+none94:
 	VADDPS      f32_40000000<>+0(SB), Y10, Y1
 	VDIVPS      Y1, Y10, Y1
 	VMULPS      Y1, Y1, Y2
@@ -2627,20 +2659,20 @@ none90:
 	VSUBPS      Y5, Y9, Y9
 	VANDPS      Y6, Y9, Y9
 	TESTQ       R8, R8
-	JZ          without91
+	JZ          without95
 	VMOVUPS     Y9, 192(R8)(AX*1)
 
-without91:
+without95:
 	VADDPS Y9, Y8, Y8
 	VADDPS Y8, Y7, Y7
 
-short83:
+short87:
 	MOVQ         AX, R11
 	ANDQ         $0x20, R11
 	VMOVUPS      Y7, 576(BP)(R11*1)
 	ADDQ         $0x20, AX
 	TESTQ        $0x00000020, AX
-	JNZ          half74
+	JNZ          half78
 	VMOVUPS      608(BP), Y1
 	VADDPS       576(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -2652,11 +2684,11 @@ short83:
 	VMOVUPD      Y2, 544(BP)
 	ADDQ         $+192, AX
 	SUBQ         $0x40, R12
-	JGE          group69
+	JGE          group73
 
-rest71:
+rest75:
 	ADDQ       $0x40, R12
-	JLE        done73
+	JLE        done77
 	LEAQ       tail<>+0(SB), R11
 	SHLQ       $0x02, R12
 	SUBQ       R12, R11
@@ -2687,7 +2719,7 @@ rest71:
 	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	TESTQ      DX, DX
-	JZ         none92
+	JZ         none96
 	VMOVUPS    256(R11), Y1
 	VMASKMOVPS (DX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 256(BP)
@@ -2715,31 +2747,31 @@ rest71:
 	LEAQ       256(BP), DX
 	SUBQ       AX, DX
 
-none92:
+none96:
 	TESTQ BX, BX
-	JZ    none93
+	JZ    none97
 	MOVQ  CX, BX
 
-none93:
+none97:
 	XORQ R12, R12
-	JMP  group69
+	JMP  group73
 
-done73:
+done77:
 	MOVQ  stride+40(FP), CX
 	SHLQ  $0x02, CX
 	ADDQ  x+32(FP), CX
 	MOVQ  CX, x+32(FP)
 	TESTQ DX, DX
-	JZ    none94
+	JZ    none98
 	MOVQ  tStride+56(FP), DX
 	SHLQ  $0x02, DX
 	ADDQ  t+48(FP), DX
 	MOVQ  DX, t+48(FP)
 
-none94:
+none98:
 	MOVQ       dst+16(FP), R11
 	CMPQ       R11, BX
-	JEQ        direct95
+	JEQ        direct99
 	MOVQ       n+72(FP), R12
 	ANDQ       $0x3f, R12
 	LEAQ       tail<>+0(SB), R13
@@ -2770,15 +2802,15 @@ none94:
 	VMOVUPS    480(R13), Y2
 	VMASKMOVPS Y1, Y2, -32(R11)(AX*1)
 
-direct95:
+direct99:
 	TESTQ BX, BX
-	JZ    none96
+	JZ    none100
 	MOVQ  dstStride+24(FP), BX
 	SHLQ  $0x02, BX
 	ADDQ  dst+16(FP), BX
 	MOVQ  BX, dst+16(FP)
 
-none96:
+none100:
 	MOVQ         words+96(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, R9
@@ -2794,9 +2826,9 @@ none96:
 	VMOVSD       X1, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
-	JNZ          row67
+	JNZ          row71
 
-last68:
+last72:
 	VZEROUPPER
 	RET
 
@@ -2892,9 +2924,9 @@ GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last97
+	JEQ          last101
 	CMPQ         n+56(FP), $0x00
-	JEQ          last97
+	JEQ          last101
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -2917,8 +2949,8 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	SUBQ         DI, BX
 	MOVQ         BX, 360(SP)
 	VXORPS       Y2, Y2, Y2
-	MOVQ         $0x00000000, DI
-	MOVQ         $0x00000040, R8
+	MOVQ         $0x00000040, DI
+	MOVQ         $0x00000000, R8
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z3
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z4
 	MOVQ         320(SP), BX
@@ -2926,10 +2958,10 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	VBROADCASTSS 8(BX), Z1
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same99
+	JG           same104
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none100
+	JLE          none105
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -2940,7 +2972,7 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same99:
+same104:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -2948,15 +2980,15 @@ same99:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other101
+	JNE   other106
 
-ready102:
+ready107:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none100:
+none105:
 	KMOVW        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPS      (SI), Z5
@@ -3032,12 +3064,12 @@ none100:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group98:
+group102:
 	CMPQ         336(SP), $0x00
-	JG           same103
+	JG           same108
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none104
+	JLE          none109
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -3048,7 +3080,7 @@ group98:
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same103:
+same108:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3056,15 +3088,15 @@ same103:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other105
+	JNE   other110
 
-ready106:
+ready111:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none104:
+none109:
 	VMOVUPS          Z5, Z17
 	VFMADD213PS      Z3, Z4, Z17
 	VMOVUPS          Z6, Z18
@@ -3220,10 +3252,10 @@ none104:
 	XORQ             $+64, R8
 	SUBQ             $0x40, BX
 	MOVQ             n+56(FP), SI
-	JLE              row107
+	JLE              row112
 	SUBQ             BX, SI
 	TESTQ            $0x0000007f, SI
-	JNZ              group98
+	JNZ              group102
 	MOVQ             product+8(FP), SI
 	VEXTRACTF64X4    $0x01, Z2, Y13
 	VADDPD           Y2, Y13, Y14
@@ -3237,9 +3269,9 @@ none104:
 	VMOVSD           X2, (SI)
 	VXORPS           Y2, Y2, Y2
 	ADDQ             $0x08, product+8(FP)
-	JMP              group98
+	JMP              group102
 
-row107:
+row112:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z2, Y13
 	VADDPD        Y2, Y13, Y14
@@ -3254,11 +3286,11 @@ row107:
 	VXORPS        Y2, Y2, Y2
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end108
+	JZ            end113
 	MOVQ          n+56(FP), BX
-	JMP           group98
+	JMP           group102
 
-other101:
+other106:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z5
 	VADDPS       Z0, Z5, Z5
 	KMOVW        R9, K1
@@ -3281,9 +3313,9 @@ other101:
 	VMOVUPS      192(AX), K1, Z5
 	VMOVUPS      Z5, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready102
+	JMP          ready107
 
-other105:
+other110:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	VADDPS       Z0, Z13, Z13
 	KMOVW        R9, K1
@@ -3306,10 +3338,10 @@ other105:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready106
+	JMP          ready111
 
-end108:
-last97:
+end113:
+last101:
 	VZEROUPPER
 	RET
 
@@ -3317,9 +3349,9 @@ last97:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSums32AVX512(SB), $520-128
 	CMPQ rows+48(FP), $0x00
-	JEQ  last109
+	JEQ  last114
 	CMPQ n+56(FP), $0x00
-	JEQ  last109
+	JEQ  last114
 	MOVQ x+32(FP), AX
 	MOVQ pos+64(FP), CX
 	MOVQ neg+72(FP), DX
@@ -3340,16 +3372,16 @@ TEXT ·bceSums32AVX512(SB), $520-128
 	SUBQ DI, BX
 	MOVQ BX, 352(SP)
 	CMPQ kind+104(FP), $0x00
-	JEQ  single110
+	JEQ  single115
 	MOVQ x16+112(FP), AX
 	SARQ $0x01, 352(SP)
 
-single110:
+single115:
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
 	VBROADCASTSS f32_42b17218<>+0(SB), Z2
-	MOVQ         $0x00000000, DI
-	MOVQ         $0x00000040, R8
+	MOVQ         $0x00000040, DI
+	MOVQ         $0x00000000, R8
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z3
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z4
 	VBROADCASTSS f32_bf317218<>+0(SB), Z5
@@ -3362,20 +3394,20 @@ single110:
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same112
+	JG           same118
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JZ           none113
+	JLE          none119
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same112:
+same118:
 	MOVQ  $0x00000000, 512(SP)
 	CMPQ  kind+104(FP), $0x00
-	JNE   sixteen116
+	JNE   sixteen122
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3383,15 +3415,15 @@ same112:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other114
+	JNE   other120
 
-ready115:
+ready121:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none113:
+none119:
 	KMOVW       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPS     (SI), Z13
@@ -3419,21 +3451,21 @@ none113:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group111:
+group116:
 	CMPQ 328(SP), $0x00
-	JG   same117
+	JG   same123
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JZ   none118
+	JLE  none124
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same117:
+same123:
 	CMPQ  kind+104(FP), $0x00
-	JNE   sixteen116
+	JNE   sixteen122
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3441,15 +3473,15 @@ same117:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other119
+	JNE   other125
 
-ready120:
+ready126:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none118:
+none124:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z3, Z4, Z21
 	VMOVUPS       Z14, Z22
@@ -3553,10 +3585,10 @@ none118:
 	XORQ          $+64, R8
 	SUBQ          $0x40, BX
 	MOVQ          n+56(FP), SI
-	JLE           row121
+	JLE           row127
 	SUBQ          BX, SI
 	TESTQ         $0x0000007f, SI
-	JNZ           group111
+	JNZ           group116
 	MOVQ          product+8(FP), SI
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -3570,9 +3602,9 @@ none118:
 	VMOVSD        X0, (SI)
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
-	JMP           group111
+	JMP           group116
 
-row121:
+row127:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -3587,22 +3619,22 @@ row121:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end122
+	JZ            end128
 	MOVQ          n+56(FP), BX
-	JMP           group111
+	JMP           group116
 
-sixteen116:
+sixteen122:
 	MOVQ       (CX), SI
 	MOVQ       SI, 384(SP)(R8*1)
 	ORQ        (DX), SI
 	CMPQ       SI, $-1
-	JNE        some123
+	JNE        some129
 	PREFETCHT0 6144(AX)
 	PREFETCHT0 6208(AX)
 	LEAQ       64(SP), SI
 	ANDQ       $-64, SI
 	CMPQ       kind+104(FP), $0x01
-	JNE        float16126
+	JNE        float16132
 	VPMOVZXWD  (AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, (SI)
@@ -3615,9 +3647,9 @@ sixteen116:
 	VPMOVZXWD  96(AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, 192(SI)
-	JMP        widened125
+	JMP        widened131
 
-float16126:
+float16132:
 	VCVTPH2PS (AX), Z17
 	VMOVUPS   Z17, (SI)
 	VCVTPH2PS 32(AX), Z17
@@ -3627,10 +3659,10 @@ float16126:
 	VCVTPH2PS 96(AX), Z17
 	VMOVUPS   Z17, 192(SI)
 
-widened125:
-	JMP read124
+widened131:
+	JMP read130
 
-some123:
+some129:
 	KMOVW        SI, K1
 	SHRQ         $0x10, SI
 	KMOVW        SI, K2
@@ -3644,7 +3676,7 @@ some123:
 	LEAQ         64(SP), SI
 	ANDQ         $-64, SI
 	CMPQ         kind+104(FP), $0x01
-	JNE          float16128
+	JNE          float16134
 	VPMOVZXWD.Z  (AX), K1, Z19
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K1, Z18
@@ -3661,9 +3693,9 @@ some123:
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K4, Z18
 	VMOVUPS      Z18, 192(SI)
-	JMP          widened127
+	JMP          widened133
 
-float16128:
+float16134:
 	VMOVUPS   Z17, Z18
 	VCVTPH2PS (AX), K1, Z18
 	VMOVUPS   Z18, (SI)
@@ -3677,15 +3709,15 @@ float16128:
 	VCVTPH2PS 96(AX), K4, Z18
 	VMOVUPS   Z18, 192(SI)
 
-widened127:
-read124:
+widened133:
+read130:
 	SUBQ $+128, AX
 	CMPQ 512(SP), $0x00
-	JNE  ready120
+	JNE  ready126
 	INCQ 512(SP)
-	JMP  ready115
+	JMP  ready121
 
-other114:
+other120:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	KMOVW        R9, K1
 	VMOVUPS      Z13, Z14
@@ -3707,9 +3739,9 @@ other114:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready115
+	JMP          ready121
 
-other119:
+other125:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z17
 	KMOVW        R9, K1
 	VMOVUPS      Z17, Z18
@@ -3731,10 +3763,10 @@ other119:
 	VMOVUPS      192(AX), K1, Z17
 	VMOVUPS      Z17, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready120
+	JMP          ready126
 
-end122:
-last109:
+end128:
+last114:
 	VZEROUPPER
 	RET
 
@@ -3745,9 +3777,9 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last129
+	JEQ          last135
 	CMPQ         n+80(FP), $0x00
-	JEQ          last129
+	JEQ          last135
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -3775,8 +3807,8 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	SUBQ         R12, R10
 	MOVQ         R10, 376(SP)
 	VXORPS       Y3, Y3, Y3
-	MOVQ         $0x00000000, R11
-	MOVQ         $0x00000040, R12
+	MOVQ         $0x00000040, R11
+	MOVQ         $0x00000000, R12
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z4
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
 	MOVQ         328(SP), R8
@@ -3790,10 +3822,10 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same131
+	JG           same138
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none132
+	JLE          none139
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -3804,7 +3836,7 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same131:
+same138:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -3812,15 +3844,15 @@ same131:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other133
+	JNE   other140
 
-ready134:
+ready141:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none132:
+none139:
 	KMOVW        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Z6
@@ -3896,14 +3928,14 @@ none132:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group130:
+group136:
 	TESTQ      DX, DX
-	JZ         none135
+	JZ         none142
 	TESTQ      $0x00000f00, AX
-	JNZ        same136
+	JNZ        same143
 	PREFETCHT0 16384(AX)
 
-same136:
+same143:
 	VMOVUPS  (CX), Z14
 	VMOVNTPS Z14, (AX)
 	VMOVUPS  64(CX), Z14
@@ -3916,12 +3948,12 @@ same136:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none135:
+none142:
 	CMPQ         344(SP), $0x00
-	JG           same137
+	JG           same144
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none138
+	JLE          none145
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -3932,7 +3964,7 @@ none135:
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same137:
+same144:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -3940,19 +3972,19 @@ same137:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other139
+	JNE   other146
 
-ready140:
+ready147:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none138:
+none145:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into141
+	JEQ  into148
 
-entered142:
+entered149:
 	VMOVUPS          Z6, Z18
 	VFMADD213PS      Z4, Z5, Z18
 	VMOVUPS          Z7, Z19
@@ -4129,18 +4161,18 @@ entered142:
 	VADDPD           Z3, Z14, Z15
 	VFMADD213PD      Z15, Z14, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out143
+	JEQ              out150
 
-left144:
+left151:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row145
+	JLE           row152
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group130
+	JNZ           group136
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPD        Y3, Y14, Y15
@@ -4154,9 +4186,9 @@ left144:
 	VMOVSD        X3, (R10)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	JMP           group130
+	JMP           group136
 
-row145:
+row152:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y3, Y0, Y14
@@ -4172,7 +4204,7 @@ row145:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end146
+	JZ            end153
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -4180,9 +4212,9 @@ row145:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group130
+	JMP           group136
 
-other133:
+other140:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	VADDPS       Z1, Z6, Z6
 	KMOVW        R13, K1
@@ -4205,9 +4237,9 @@ other133:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready134
+	JMP          ready141
 
-other139:
+other146:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z14
 	VADDPS       Z1, Z14, Z14
 	KMOVW        R13, K1
@@ -4230,14 +4262,14 @@ other139:
 	VMOVUPS      192(BX), K1, Z14
 	VMOVUPS      Z14, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready140
+	JMP          ready147
 
-into141:
+into148:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered142
+	JMP  entered149
 
-out143:
+out150:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -4259,19 +4291,19 @@ out143:
 	VMOVUPS Z14, K3, 128(R9)
 	VMOVUPS 192(SP), Z14
 	VMOVUPS Z14, K4, 192(R9)
-	JMP     left144
+	JMP     left151
 
-end146:
-last129:
+end153:
+last135:
 	TESTQ DX, DX
-	JZ    none148
+	JZ    none155
 
-more147:
+more154:
 	TESTQ      $0x00000f00, AX
-	JNZ        same149
+	JNZ        same156
 	PREFETCHT0 16384(AX)
 
-same149:
+same156:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -4283,9 +4315,9 @@ same149:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more147
+	JNZ      more154
 
-none148:
+none155:
 	VZEROUPPER
 	RET
 
@@ -4296,9 +4328,9 @@ TEXT ·bceGrad32AVX512(SB), $520-152
 	MOVQ from+40(FP), CX
 	MOVQ blocks+48(FP), DX
 	CMPQ rows+72(FP), $0x00
-	JEQ  last150
+	JEQ  last157
 	CMPQ n+80(FP), $0x00
-	JEQ  last150
+	JEQ  last157
 	MOVQ x+56(FP), BX
 	MOVQ pos+88(FP), SI
 	MOVQ neg+96(FP), DI
@@ -4324,18 +4356,18 @@ TEXT ·bceGrad32AVX512(SB), $520-152
 	SUBQ R12, R10
 	MOVQ R10, 368(SP)
 	CMPQ kind+128(FP), $0x00
-	JEQ  single151
+	JEQ  single158
 	MOVQ x16+136(FP), BX
 	MOVQ dst16+144(FP), R9
 	SARQ $0x01, 360(SP)
 	SARQ $0x01, 368(SP)
 
-single151:
+single158:
 	VXORPS       Y1, Y1, Y1
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
 	VBROADCASTSS f32_42b17218<>+0(SB), Z3
-	MOVQ         $0x00000000, R11
-	MOVQ         $0x00000040, R12
+	MOVQ         $0x00000040, R11
+	MOVQ         $0x00000000, R12
 	VBROADCASTSS f32_4b40007f<>+0(SB), Z4
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z5
 	MOVQ         scale+112(FP), R8
@@ -4346,20 +4378,20 @@ single151:
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same153
+	JG           same161
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JZ           none154
+	JLE          none162
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same153:
+same161:
 	MOVQ  $0x00000000, 512(SP)
 	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen157
+	JNE   sixteen165
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -4367,15 +4399,15 @@ same153:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other155
+	JNE   other163
 
-ready156:
+ready164:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none154:
+none162:
 	KMOVW       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPS     (R10), Z6
@@ -4403,14 +4435,14 @@ none154:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group152:
+group159:
 	TESTQ      DX, DX
-	JZ         none158
+	JZ         none166
 	TESTQ      $0x00000f00, AX
-	JNZ        same159
+	JNZ        same167
 	PREFETCHT0 16384(AX)
 
-same159:
+same167:
 	VMOVUPS  (CX), Z10
 	VMOVNTPS Z10, (AX)
 	VMOVUPS  64(CX), Z10
@@ -4423,21 +4455,21 @@ same159:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none158:
+none166:
 	CMPQ 336(SP), $0x00
-	JG   same160
+	JG   same168
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JZ   none161
+	JLE  none169
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same160:
+same168:
 	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen157
+	JNE   sixteen165
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -4445,19 +4477,19 @@ same160:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other162
+	JNE   other170
 
-ready163:
+ready171:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none161:
+none169:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into164
+	JEQ  into172
 
-entered165:
+entered173:
 	VMOVUPS          Z6, Z14
 	VFMADD213PS      Z4, Z5, Z14
 	VMOVUPS          Z7, Z15
@@ -4563,13 +4595,13 @@ entered165:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z17, K1, Z17
 	VMULPS           Z0, Z17, Z17
 	CMPQ             kind+128(FP), $0x00
-	JNE              narrow166
+	JNE              narrow174
 	VMOVUPS          Z14, (R9)
 	VMOVUPS          Z15, 64(R9)
 	VMOVUPS          Z16, 128(R9)
 	VMOVUPS          Z17, 192(R9)
 
-stored167:
+stored175:
 	VADDPS        Z11, Z10, Z14
 	VFMADD213PS   Z14, Z11, Z10
 	VADDPS        Z13, Z12, Z11
@@ -4586,18 +4618,18 @@ stored167:
 	VADDPD        Z1, Z10, Z11
 	VFMADD213PD   Z11, Z10, Z1
 	CMPB          392(SP)(R11*1), $0x00
-	JEQ           out168
+	JEQ           out176
 
-left169:
+left177:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row170
+	JLE           row178
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group152
+	JNZ           group159
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPD        Y1, Y10, Y11
@@ -4611,9 +4643,9 @@ left169:
 	VMOVSD        X1, (R10)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	JMP           group152
+	JMP           group159
 
-row170:
+row178:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y1, Y0, Y10
@@ -4629,7 +4661,7 @@ row170:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end171
+	JZ            end179
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -4637,21 +4669,21 @@ row170:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group152
+	JMP           group159
 
-sixteen157:
+sixteen165:
 	MOVQ       (SI), R10
 	MOVQ       R10, 384(SP)(R12*1)
 	ORQ        (DI), R10
 	MOVB       $0x01, 392(SP)(R12*1)
 	CMPQ       R10, $-1
-	JNE        some172
+	JNE        some180
 	PREFETCHT0 6144(BX)
 	PREFETCHT0 6208(BX)
 	LEAQ       64(SP), R10
 	ANDQ       $-64, R10
 	CMPQ       kind+128(FP), $0x01
-	JNE        float16175
+	JNE        float16183
 	VPMOVZXWD  (BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, (R10)
@@ -4664,9 +4696,9 @@ sixteen157:
 	VPMOVZXWD  96(BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, 192(R10)
-	JMP        widened174
+	JMP        widened182
 
-float16175:
+float16183:
 	VCVTPH2PS (BX), Z10
 	VMOVUPS   Z10, (R10)
 	VCVTPH2PS 32(BX), Z10
@@ -4676,10 +4708,10 @@ float16175:
 	VCVTPH2PS 96(BX), Z10
 	VMOVUPS   Z10, 192(R10)
 
-widened174:
-	JMP read173
+widened182:
+	JMP read181
 
-some172:
+some180:
 	KMOVW        R10, K1
 	SHRQ         $0x10, R10
 	KMOVW        R10, K2
@@ -4693,7 +4725,7 @@ some172:
 	LEAQ         64(SP), R10
 	ANDQ         $-64, R10
 	CMPQ         kind+128(FP), $0x01
-	JNE          float16177
+	JNE          float16185
 	VPMOVZXWD.Z  (BX), K1, Z12
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K1, Z11
@@ -4710,9 +4742,9 @@ some172:
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K4, Z11
 	VMOVUPS      Z11, 192(R10)
-	JMP          widened176
+	JMP          widened184
 
-float16177:
+float16185:
 	VMOVUPS   Z10, Z11
 	VCVTPH2PS (BX), K1, Z11
 	VMOVUPS   Z11, (R10)
@@ -4726,15 +4758,15 @@ float16177:
 	VCVTPH2PS 96(BX), K4, Z11
 	VMOVUPS   Z11, 192(R10)
 
-widened176:
-read173:
+widened184:
+read181:
 	SUBQ $+128, BX
 	CMPQ 512(SP), $0x00
-	JNE  ready163
+	JNE  ready171
 	INCQ 512(SP)
-	JMP  ready156
+	JMP  ready164
 
-other155:
+other163:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	KMOVW        R13, K1
 	VMOVUPS      Z6, Z7
@@ -4756,9 +4788,9 @@ other155:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready156
+	JMP          ready164
 
-other162:
+other170:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z10
 	KMOVW        R13, K1
 	VMOVUPS      Z10, Z11
@@ -4780,16 +4812,16 @@ other162:
 	VMOVUPS      192(BX), K1, Z10
 	VMOVUPS      Z10, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready163
+	JMP          ready171
 
-into164:
+into172:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered165
+	JMP  entered173
 
-narrow166:
+narrow174:
 	CMPQ         kind+128(FP), $0x01
-	JNE          float16179
+	JNE          float16187
 	VBROADCASTSS f32_8000<>+0(SB), Z18
 	VMOVUPS      odd_words<>+0(SB), Z19
 	VPADDD       Z18, Z14, Z14
@@ -4801,12 +4833,12 @@ narrow166:
 	VPMINUW      Z20, Z21, Z20
 	VPTESTNMD    low_words<>+0(SB), Z20, K1
 	KORTESTW     K1, K1
-	JNE          tie180
+	JNE          tie188
 	VPERMT2W     Z15, Z19, Z14
 	VPERMT2W     Z17, Z19, Z16
-	JMP          narrowed178
+	JMP          narrowed186
 
-tie180:
+tie188:
 	VMOVUPS  even_words<>+0(SB), Z20
 	VPSUBD   Z18, Z14, Z14
 	VPSUBD   Z18, Z15, Z15
@@ -4828,9 +4860,9 @@ tie180:
 	VPAVGW   Z15, Z17, Z17
 	VPSRLW   $0x0f, Z17, Z17
 	VPADDW   Z17, Z16, Z16
-	JMP      narrowed178
+	JMP      narrowed186
 
-float16179:
+float16187:
 	VCVTPS2PH    $0x00, Z14, Y14
 	VCVTPS2PH    $0x00, Z15, Y15
 	VINSERTF64X4 $0x01, Y15, Z14, Z14
@@ -4838,9 +4870,9 @@ float16179:
 	VCVTPS2PH    $0x00, Z17, Y17
 	VINSERTF64X4 $0x01, Y17, Z16, Z16
 
-narrowed178:
+narrowed186:
 	CMPQ      R8, $0x40
-	JGE       whole181
+	JGE       whole189
 	MOVQ      $-1, R10
 	BZHIQ     R8, R10, R10
 	KMOVD     R10, K1
@@ -4849,17 +4881,17 @@ narrowed178:
 	KMOVD     R10, K1
 	SHRQ      $0x20, R10
 	VMOVDQU16 Z16, K1, 64(R9)
-	JMP       stored182
+	JMP       stored190
 
-whole181:
+whole189:
 	VMOVUPS Z14, (R9)
 	VMOVUPS Z16, 64(R9)
 
-stored182:
+stored190:
 	SUBQ $+128, R9
-	JMP  stored167
+	JMP  stored175
 
-out168:
+out176:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -4881,19 +4913,19 @@ out168:
 	VMOVUPS Z10, K3, 128(R9)
 	VMOVUPS 192(SP), Z10
 	VMOVUPS Z10, K4, 192(R9)
-	JMP     left169
+	JMP     left177
 
-end171:
-last150:
+end179:
+last157:
 	TESTQ DX, DX
-	JZ    none184
+	JZ    none192
 
-more183:
+more191:
 	TESTQ      $0x00000f00, AX
-	JNZ        same185
+	JNZ        same193
 	PREFETCHT0 16384(AX)
 
-same185:
+same193:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -4905,9 +4937,9 @@ same185:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more183
+	JNZ      more191
 
-none184:
+none192:
 	VZEROUPPER
 	RET
 
@@ -5109,9 +5141,9 @@ TEXT ·weightedBCE32AVX512(SB), NOSPLIT, $8-136
 	VBROADCASTSS f32_3f800000<>+0(SB), Z9
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z10
 	CMPQ         rows+64(FP), $0x00
-	JZ           last187
+	JZ           last195
 
-row186:
+row194:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+104(FP), AX
 	VBROADCASTSS (AX), Z11
@@ -5121,15 +5153,15 @@ row186:
 	XORQ         AX, AX
 	MOVQ         n+72(FP), R12
 	TESTQ        R12, R12
-	JZ           done190
+	JZ           done198
 
-group188:
+group196:
 	MOVQ  $-1, R11
 	CMPQ  R12, $0x40
-	JAE   whole189
+	JAE   whole197
 	BZHIQ R12, R11, R11
 
-whole189:
+whole197:
 	MOVQ       R11, (SP)
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
@@ -5142,14 +5174,14 @@ whole189:
 	KORW       K1, K3, K3
 	VMOVAPS.Z  Z9, K1, Z14
 	TESTQ      DX, DX
-	JZ         hard191
+	JZ         hard199
 	VMOVUPS.Z  (DX)(AX*1), K3, Z14
 
-hard191:
+hard199:
 	VMOVUPS.Z (CX)(AX*1), K3, Z16
 	VXORPS    Y4, Y4, Y4
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain192
+	JEQ       plain200
 	VSUBPS    Z12, Z16, Z4
 	VSUBPS    Z16, Z4, Z15
 	VSUBPS    Z15, Z4, Z17
@@ -5160,7 +5192,7 @@ hard191:
 	VMOVUPS   Z4, Z16
 	VMOVUPS   Z17, Z4
 
-plain192:
+plain200:
 	VXORPS      Y5, Y5, Y5
 	VCMPPS      $0x15, Z5, Z16, K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z4, K1, Z4
@@ -5172,14 +5204,14 @@ plain192:
 	KORW        K4, K6, K6
 	VMOVAPS.Z   Z9, K4, Z17
 	TESTQ       DX, DX
-	JZ          hard193
+	JZ          hard201
 	VMOVUPS.Z   64(DX)(AX*1), K6, Z17
 
-hard193:
+hard201:
 	VMOVUPS.Z 64(CX)(AX*1), K6, Z19
 	VXORPS    Y6, Y6, Y6
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain194
+	JEQ       plain202
 	VSUBPS    Z12, Z19, Z6
 	VSUBPS    Z19, Z6, Z18
 	VSUBPS    Z18, Z6, Z20
@@ -5190,7 +5222,7 @@ hard193:
 	VMOVUPS   Z6, Z19
 	VMOVUPS   Z20, Z6
 
-plain194:
+plain202:
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x15, Z5, Z19, K4
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K4, Z6
@@ -5233,7 +5265,7 @@ plain194:
 	VMOVAPS          Z16, K1, Z19
 	VADDPS           Z14, Z16, Z16
 	TESTQ            BX, BX
-	JZ               none195
+	JZ               none203
 	VADDPS           Z9, Z20, Z14
 	VDIVPS           Z14, Z20, Z22
 	VMULPS           Z11, Z16, Z14
@@ -5244,7 +5276,7 @@ plain194:
 	KMOVW            (SP), K1
 	VMOVUPS          Z24, K1, (BX)(AX*1)
 
-none195:
+none203:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z20, Z14
 	VDIVPS           Z14, Z20, Z14
 	VMULPS           Z14, Z14, Z20
@@ -5260,10 +5292,10 @@ none195:
 	VSUBPS           Z19, Z22, Z22
 	VMOVAPS.Z        Z22, K3, Z22
 	TESTQ            R8, R8
-	JZ               without196
+	JZ               without204
 	VMOVUPS          Z22, (R8)(AX*1)
 
-without196:
+without204:
 	VMULPS.Z     Z23, Z21, K5, Z21
 	VMOVUPS      64(SI)(AX*1), Z14
 	VFNMADD231PS 64(SI)(AX*1), Z17, Z14
@@ -5272,7 +5304,7 @@ without196:
 	VMOVAPS      Z14, K4, Z15
 	VADDPS       Z17, Z14, Z14
 	TESTQ        BX, BX
-	JZ           none197
+	JZ           none205
 	VADDPS       Z9, Z21, Z16
 	VDIVPS       Z16, Z21, Z17
 	VMULPS       Z11, Z14, Z16
@@ -5283,7 +5315,7 @@ without196:
 	KMOVW        2(SP), K1
 	VMOVUPS      Z19, K1, 64(BX)(AX*1)
 
-none197:
+none205:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z21, Z16
 	VDIVPS           Z16, Z21, Z16
 	VMULPS           Z16, Z16, Z17
@@ -5299,29 +5331,29 @@ none197:
 	VSUBPS           Z15, Z19, Z19
 	VMOVAPS.Z        Z19, K6, Z19
 	TESTQ            R8, R8
-	JZ               without198
+	JZ               without206
 	VMOVUPS          Z19, 64(R8)(AX*1)
 
-without198:
+without206:
 	VADDPS    Z19, Z22, Z22
 	MOVQ      n+72(FP), R13
 	SHLQ      $0x02, R13
 	SUBQ      AX, R13
 	CMPQ      R13, $0x00000080
-	JLE       short199
+	JLE       short207
 	KMOVW     4(R9)(R11*1), K1
 	KMOVW     4(R10)(R11*1), K3
 	KORW      K1, K3, K3
 	VMOVAPS.Z Z9, K1, Z14
 	TESTQ     DX, DX
-	JZ        hard200
+	JZ        hard208
 	VMOVUPS.Z 128(DX)(AX*1), K3, Z14
 
-hard200:
+hard208:
 	VMOVUPS.Z 128(CX)(AX*1), K3, Z16
 	VXORPS    Y7, Y7, Y7
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain201
+	JEQ       plain209
 	VSUBPS    Z12, Z16, Z7
 	VSUBPS    Z16, Z7, Z15
 	VSUBPS    Z15, Z7, Z17
@@ -5332,7 +5364,7 @@ hard200:
 	VMOVUPS   Z7, Z16
 	VMOVUPS   Z17, Z7
 
-plain201:
+plain209:
 	VXORPS      Y5, Y5, Y5
 	VCMPPS      $0x15, Z5, Z16, K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z7, K1, Z7
@@ -5344,14 +5376,14 @@ plain201:
 	KORW        K4, K6, K6
 	VMOVAPS.Z   Z9, K4, Z17
 	TESTQ       DX, DX
-	JZ          hard202
+	JZ          hard210
 	VMOVUPS.Z   192(DX)(AX*1), K6, Z17
 
-hard202:
+hard210:
 	VMOVUPS.Z 192(CX)(AX*1), K6, Z19
 	VXORPS    Y8, Y8, Y8
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain203
+	JEQ       plain211
 	VSUBPS    Z12, Z19, Z8
 	VSUBPS    Z19, Z8, Z18
 	VSUBPS    Z18, Z8, Z20
@@ -5362,7 +5394,7 @@ hard202:
 	VMOVUPS   Z8, Z19
 	VMOVUPS   Z20, Z8
 
-plain203:
+plain211:
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x15, Z5, Z19, K4
 	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K4, Z8
@@ -5405,7 +5437,7 @@ plain203:
 	VMOVAPS          Z16, K1, Z19
 	VADDPS           Z14, Z16, Z16
 	TESTQ            BX, BX
-	JZ               none204
+	JZ               none212
 	VADDPS           Z9, Z20, Z14
 	VDIVPS           Z14, Z20, Z23
 	VMULPS           Z11, Z16, Z14
@@ -5416,7 +5448,7 @@ plain203:
 	KMOVW            4(SP), K1
 	VMOVUPS          Z25, K1, 128(BX)(AX*1)
 
-none204:
+none212:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z20, Z14
 	VDIVPS           Z14, Z20, Z14
 	VMULPS           Z14, Z14, Z20
@@ -5432,10 +5464,10 @@ none204:
 	VSUBPS           Z19, Z23, Z23
 	VMOVAPS.Z        Z23, K3, Z23
 	TESTQ            R8, R8
-	JZ               without205
+	JZ               without213
 	VMOVUPS          Z23, 128(R8)(AX*1)
 
-without205:
+without213:
 	VMULPS.Z     Z24, Z21, K5, Z21
 	VMOVUPS      192(SI)(AX*1), Z14
 	VFNMADD231PS 192(SI)(AX*1), Z17, Z14
@@ -5444,7 +5476,7 @@ without205:
 	VMOVAPS      Z14, K4, Z15
 	VADDPS       Z17, Z14, Z14
 	TESTQ        BX, BX
-	JZ           none206
+	JZ           none214
 	VADDPS       Z9, Z21, Z16
 	VDIVPS       Z16, Z21, Z17
 	VMULPS       Z11, Z14, Z16
@@ -5455,7 +5487,7 @@ without205:
 	KMOVW        6(SP), K1
 	VMOVUPS      Z19, K1, 192(BX)(AX*1)
 
-none206:
+none214:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z21, Z16
 	VDIVPS           Z16, Z21, Z16
 	VMULPS           Z16, Z16, Z17
@@ -5471,40 +5503,40 @@ none206:
 	VSUBPS           Z15, Z19, Z19
 	VMOVAPS.Z        Z19, K6, Z19
 	TESTQ            R8, R8
-	JZ               without207
+	JZ               without215
 	VMOVUPS          Z19, 192(R8)(AX*1)
 
-without207:
+without215:
 	VADDPS Z19, Z23, Z23
 	VADDPS Z23, Z22, Z22
 
-short199:
+short207:
 	VEXTRACTF64X4 $0x01, Z22, Y4
 	VADDPS        Y4, Y22, Y22
 	VCVTPS2PD     Y22, Z14
 	VADDPD        Z14, Z3, Z3
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R12
-	JG            group188
+	JG            group196
 
-done190:
+done198:
 	MOVQ  stride+40(FP), AX
 	SHLQ  $0x02, AX
 	ADDQ  AX, CX
 	TESTQ DX, DX
-	JZ    none208
+	JZ    none216
 	MOVQ  tStride+56(FP), AX
 	SHLQ  $0x02, AX
 	ADDQ  AX, DX
 
-none208:
+none216:
 	TESTQ BX, BX
-	JZ    none209
+	JZ    none217
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x02, AX
 	ADDQ  AX, BX
 
-none209:
+none217:
 	MOVQ          words+96(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, R9
@@ -5519,21 +5551,21 @@ none209:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row186
+	JNZ           row194
 
-last187:
+last195:
 	VZEROUPPER
 	RET
 
 // func bceSumsShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSumsShifted64AVX2(SB), $1600-128
+TEXT ·bceSumsShifted64AVX2(SB), $2624-128
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last210
+	JEQ          last218
 	CMPQ         n+56(FP), $0x00
-	JEQ          last210
+	JEQ          last218
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -5556,8 +5588,8 @@ TEXT ·bceSumsShifted64AVX2(SB), $1600-128
 	SUBQ         DI, BX
 	MOVQ         BX, 264(BP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
-	MOVQ         $0x00000000, DI
-	MOVQ         $0x00000200, R8
+	MOVQ         $0x00000400, DI
+	MOVQ         $0x00000000, R8
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
 	MOVQ         224(BP), BX
 	VBROADCASTSD 8(BX), Y2
@@ -5570,11 +5602,13 @@ TEXT ·bceSumsShifted64AVX2(SB), $1600-128
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
+
+first220:
 	CMPQ         240(BP), $0x00
-	JG           same212
+	JG           same221
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none213
+	JLE          none222
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -5587,7 +5621,7 @@ TEXT ·bceSumsShifted64AVX2(SB), $1600-128
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same212:
+same221:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -5595,15 +5629,15 @@ same212:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other214
+	JNE     other223
 
-ready215:
+ready224:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none213:
+none222:
 	VPBROADCASTD 704(BP)(R8*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(SI)
@@ -5708,15 +5742,19 @@ none213:
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      Y4, 544(BP)(R8*1)
 	VMOVUPD      Y2, 672(BP)(R8*1)
-	XORQ         $+512, DI
-	XORQ         $+512, R8
+	ADDQ         $+512, DI
+	ANDQ         $+2047, DI
+	ADDQ         $+512, R8
+	ANDQ         $+2047, R8
+	TESTQ        DI, DI
+	JNZ          first220
 
-group211:
+group219:
 	CMPQ         240(BP), $0x00
-	JG           same216
+	JG           same225
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JZ           none217
+	JLE          none226
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -5729,7 +5767,7 @@ group211:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same216:
+same225:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -5737,15 +5775,15 @@ same216:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other218
+	JNE     other227
 
-ready219:
+ready228:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none217:
+none226:
 	VMOVUPD      448(BP)(DI*1), Y2
 	VMOVUPD      480(BP)(DI*1), Y3
 	VMOVUPD      512(BP)(DI*1), Y4
@@ -5925,22 +5963,22 @@ none217:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second221
+	JNZ          second230
 	CMPQ         BX, $0x10
-	JLE          both222
-	VMOVUPD      Y6, 1472(BP)
-	VMOVUPD      Y7, 1504(BP)
-	JMP          added220
+	JLE          both231
+	VMOVUPD      Y6, 2496(BP)
+	VMOVUPD      Y7, 2528(BP)
+	JMP          added229
 
-second221:
-	VMOVUPD     1472(BP), Y2
+second230:
+	VMOVUPD     2496(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
-	VMOVUPD     1504(BP), Y2
+	VMOVUPD     2528(BP), Y2
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both222:
+both231:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -6040,11 +6078,13 @@ both222:
 	VMOVUPD     Y2, 352(BP)
 	VMOVUPD     Y4, 416(BP)
 
-added220:
-	XORQ         $+512, DI
-	XORQ         $+512, R8
+added229:
+	ADDQ         $+512, DI
+	ANDQ         $+2047, DI
+	ADDQ         $+512, R8
+	ANDQ         $+2047, R8
 	SUBQ         $0x10, BX
-	JG           group211
+	JG           group219
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
@@ -6082,16 +6122,16 @@ added220:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end224
+	JZ           end233
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group211
+	JMP          group219
 
-other214:
+other223:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -6114,9 +6154,9 @@ other214:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready215
+	JMP          ready224
 
-other218:
+other227:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -6139,10 +6179,10 @@ other218:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready219
+	JMP          ready228
 
-end224:
-last210:
+end233:
+last218:
 	VZEROUPPER
 	RET
 
@@ -6364,13 +6404,13 @@ GLOBL f64_c0b0000000000000<>(SB), RODATA|NOPTR, $32
 
 // func bceSums64AVX2(sum *float64, product *float64, dst *float64, dstStride int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums64AVX2(SB), $1536-128
+TEXT ·bceSums64AVX2(SB), $2560-128
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last225
+	JEQ     last234
 	CMPQ    n+56(FP), $0x00
-	JEQ     last225
+	JEQ     last234
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -6393,8 +6433,8 @@ TEXT ·bceSums64AVX2(SB), $1536-128
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y0
 	VMOVUPD f64_c08628b76e3a7b61<>+0(SB), Y1
 	VMOVUPD f64_40862e42fefa39ef<>+0(SB), Y2
-	MOVQ    $0x00000000, DI
-	MOVQ    $0x00000200, R8
+	MOVQ    $0x00000400, DI
+	MOVQ    $0x00000000, R8
 	VMOVUPD f64_43380000000003ff<>+0(SB), Y3
 	VXORPS  Y4, Y4, Y4
 	VMOVUPD Y4, 256(BP)
@@ -6402,18 +6442,20 @@ TEXT ·bceSums64AVX2(SB), $1536-128
 	VMOVUPD Y4, 320(BP)
 	VMOVUPD Y4, 352(BP)
 	MOVQ    n+56(FP), BX
-	CMPQ    168(BP), $0x00
-	JG      same227
-	LEAQ    (BP), SI
-	DECQ    176(BP)
-	JZ      none228
-	ADDQ    192(BP), AX
-	ADDQ    184(BP), CX
-	ADDQ    184(BP), DX
-	MOVQ    n+56(FP), R9
-	MOVQ    R9, 168(BP)
 
-same227:
+first236:
+	CMPQ 168(BP), $0x00
+	JG   same237
+	LEAQ (BP), SI
+	DECQ 176(BP)
+	JLE  none238
+	ADDQ 192(BP), AX
+	ADDQ 184(BP), CX
+	ADDQ 184(BP), DX
+	MOVQ n+56(FP), R9
+	MOVQ R9, 168(BP)
+
+same237:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -6421,15 +6463,15 @@ same227:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other229
+	JNE     other239
 
-ready230:
+ready240:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none228:
+none238:
 	VPBROADCASTD 640(BP)(R8*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(SI)
@@ -6486,22 +6528,26 @@ none228:
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
 	VMOVUPD      Y4, 480(BP)(R8*1)
 	VMOVUPD      Y5, 608(BP)(R8*1)
-	XORQ         $+512, DI
-	XORQ         $+512, R8
+	ADDQ         $+512, DI
+	ANDQ         $+2047, DI
+	ADDQ         $+512, R8
+	ANDQ         $+2047, R8
+	TESTQ        DI, DI
+	JNZ          first236
 
-group226:
+group235:
 	CMPQ 168(BP), $0x00
-	JG   same231
+	JG   same241
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JZ   none232
+	JLE  none242
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same231:
+same241:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -6509,15 +6555,15 @@ same231:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other233
+	JNE     other243
 
-ready234:
+ready244:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none232:
+none242:
 	VMOVUPD      384(BP)(DI*1), Y4
 	VMOVUPD      416(BP)(DI*1), Y5
 	VMOVUPD      448(BP)(DI*1), Y6
@@ -6649,22 +6695,22 @@ none232:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second236
+	JNZ          second246
 	CMPQ         BX, $0x10
-	JLE          both237
-	VMOVUPD      Y8, 1408(BP)
-	VMOVUPD      Y9, 1440(BP)
-	JMP          added235
+	JLE          both247
+	VMOVUPD      Y8, 2432(BP)
+	VMOVUPD      Y9, 2464(BP)
+	JMP          added245
 
-second236:
-	VMOVUPD     1408(BP), Y4
+second246:
+	VMOVUPD     2432(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
-	VMOVUPD     1440(BP), Y4
+	VMOVUPD     2464(BP), Y4
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both237:
+both247:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -6764,11 +6810,13 @@ both237:
 	VMOVUPD     Y4, 288(BP)
 	VMOVUPD     Y6, 352(BP)
 
-added235:
-	XORQ         $+512, DI
-	XORQ         $+512, R8
+added245:
+	ADDQ         $+512, DI
+	ANDQ         $+2047, DI
+	ADDQ         $+512, R8
+	ANDQ         $+2047, R8
 	SUBQ         $0x10, BX
-	JG           group226
+	JG           group235
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      256(BP), Y4
 	VMOVUPD      288(BP), Y5
@@ -6806,16 +6854,16 @@ added235:
 	VMOVSD       X4, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end239
+	JZ           end249
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group226
+	JMP          group235
 
-other229:
+other239:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -6837,9 +6885,9 @@ other229:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready230
+	JMP          ready240
 
-other233:
+other243:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -6861,25 +6909,25 @@ other233:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready234
+	JMP          ready244
 
-end239:
-last225:
+end249:
+last234:
 	VZEROUPPER
 	RET
 
 // func bceGradShifted64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGradShifted64AVX2(SB), $1664-152
+TEXT ·bceGradShifted64AVX2(SB), $2688-152
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last240
+	JEQ          last250
 	CMPQ         n+80(FP), $0x00
-	JEQ          last240
+	JEQ          last250
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -6907,8 +6955,8 @@ TEXT ·bceGradShifted64AVX2(SB), $1664-152
 	SUBQ         R12, R10
 	MOVQ         R10, 336(BP)
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
-	MOVQ         $0x00000000, R11
-	MOVQ         $0x00000200, R12
+	MOVQ         $0x00000400, R11
+	MOVQ         $0x00000000, R12
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y1
 	MOVQ         288(BP), R8
 	VBROADCASTSD 8(R8), Y2
@@ -6925,11 +6973,13 @@ TEXT ·bceGradShifted64AVX2(SB), $1664-152
 	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
+
+first252:
 	CMPQ         304(BP), $0x00
-	JG           same242
+	JG           same253
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none243
+	JLE          none254
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -6942,7 +6992,7 @@ TEXT ·bceGradShifted64AVX2(SB), $1664-152
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same242:
+same253:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -6950,15 +7000,15 @@ same242:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other244
+	JNE     other255
 
-ready245:
+ready256:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none243:
+none254:
 	VPBROADCASTD 768(BP)(R12*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(R10)
@@ -7063,17 +7113,21 @@ none243:
 	VADDPD       Y6, Y4, Y4
 	VMOVUPD      Y4, 608(BP)(R12*1)
 	VMOVUPD      Y2, 736(BP)(R12*1)
-	XORQ         $+512, R11
-	XORQ         $+512, R12
+	ADDQ         $+512, R11
+	ANDQ         $+2047, R11
+	ADDQ         $+512, R12
+	ANDQ         $+2047, R12
+	TESTQ        R11, R11
+	JNZ          first252
 
-group241:
+group251:
 	TESTQ      DX, DX
-	JZ         none246
+	JZ         none257
 	TESTQ      $0x00000f00, AX
-	JNZ        same247
+	JNZ        same258
 	PREFETCHT0 16384(AX)
 
-same247:
+same258:
 	VMOVUPD  (CX), Y2
 	VMOVNTPD Y2, (AX)
 	VMOVUPD  32(CX), Y2
@@ -7094,12 +7148,12 @@ same247:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none246:
+none257:
 	CMPQ         304(BP), $0x00
-	JG           same248
+	JG           same259
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JZ           none249
+	JLE          none260
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -7112,7 +7166,7 @@ none246:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same248:
+same259:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -7120,19 +7174,19 @@ same248:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other250
+	JNE     other261
 
-ready251:
+ready262:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none249:
+none260:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into252
+	JEQ  into263
 
-entered253:
+entered264:
 	VMOVUPD      512(BP)(R11*1), Y2
 	VMOVUPD      544(BP)(R11*1), Y3
 	VMOVUPD      576(BP)(R11*1), Y4
@@ -7344,22 +7398,22 @@ entered253:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second255
+	JNZ          second266
 	CMPQ         R8, $0x10
-	JLE          both256
-	VMOVUPD      Y6, 1536(BP)
-	VMOVUPD      Y7, 1568(BP)
-	JMP          added254
+	JLE          both267
+	VMOVUPD      Y6, 2560(BP)
+	VMOVUPD      Y7, 2592(BP)
+	JMP          added265
 
-second255:
-	VMOVUPD     1536(BP), Y2
+second266:
+	VMOVUPD     2560(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
-	VMOVUPD     1568(BP), Y2
+	VMOVUPD     2592(BP), Y2
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both256:
+both267:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -7459,16 +7513,18 @@ both256:
 	VMOVUPD     Y2, 416(BP)
 	VMOVUPD     Y4, 480(BP)
 
-added254:
+added265:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  out257
+	JEQ  out268
 
-left258:
+left269:
 	ADDQ         $+128, R9
-	XORQ         $+512, R11
-	XORQ         $+512, R12
+	ADDQ         $+512, R11
+	ANDQ         $+2047, R11
+	ADDQ         $+512, R12
+	ANDQ         $+2047, R12
 	SUBQ         $0x10, R8
-	JG           group241
+	JG           group251
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      384(BP), Y2
 	VMOVUPD      416(BP), Y3
@@ -7507,7 +7563,7 @@ left258:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end260
+	JZ           end271
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
@@ -7518,9 +7574,9 @@ left258:
 	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group241
+	JMP          group251
 
-other244:
+other255:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -7543,9 +7599,9 @@ other244:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready245
+	JMP          ready256
 
-other250:
+other261:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -7568,14 +7624,14 @@ other250:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready251
+	JMP          ready262
 
-into252:
+into263:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered253
+	JMP  entered264
 
-out257:
+out268:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -7595,19 +7651,19 @@ out257:
 	VMOVUPD    96(BP), Y2
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, 96(R9)
-	JMP        left258
+	JMP        left269
 
-end260:
-last240:
+end271:
+last250:
 	TESTQ DX, DX
-	JZ    none262
+	JZ    none273
 
-more261:
+more272:
 	TESTQ      $0x00000f00, AX
-	JNZ        same263
+	JNZ        same274
 	PREFETCHT0 16384(AX)
 
-same263:
+same274:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -7627,24 +7683,24 @@ same263:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more261
+	JNZ      more272
 
-none262:
+none273:
 	VZEROUPPER
 	RET
 
 // func bceGrad64AVX2(sum *float64, product *float64, dst *float64, dstStride int, to *float64, from *float64, blocks int, x *float64, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float64, kind int, x16 *uint16, dst16 *uint16)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGrad64AVX2(SB), $1600-152
+TEXT ·bceGrad64AVX2(SB), $2624-152
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         to+32(FP), AX
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last264
+	JEQ          last275
 	CMPQ         n+80(FP), $0x00
-	JEQ          last264
+	JEQ          last275
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -7672,8 +7728,8 @@ TEXT ·bceGrad64AVX2(SB), $1600-152
 	VMOVUPD      f64_3ff0000000000000<>+0(SB), Y0
 	VMOVUPD      f64_c08628b76e3a7b61<>+0(SB), Y1
 	VMOVUPD      f64_40862e42fefa39ef<>+0(SB), Y2
-	MOVQ         $0x00000000, R11
-	MOVQ         $0x00000200, R12
+	MOVQ         $0x00000400, R11
+	MOVQ         $0x00000000, R12
 	VMOVUPD      f64_43380000000003ff<>+0(SB), Y3
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 320(BP)
@@ -7685,18 +7741,20 @@ TEXT ·bceGrad64AVX2(SB), $1600-152
 	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	CMPQ         232(BP), $0x00
-	JG           same266
-	LEAQ         (BP), R10
-	DECQ         240(BP)
-	JZ           none267
-	ADDQ         256(BP), BX
-	ADDQ         248(BP), SI
-	ADDQ         248(BP), DI
-	MOVQ         n+80(FP), R13
-	MOVQ         R13, 232(BP)
 
-same266:
+first277:
+	CMPQ 232(BP), $0x00
+	JG   same278
+	LEAQ (BP), R10
+	DECQ 240(BP)
+	JLE  none279
+	ADDQ 256(BP), BX
+	ADDQ 248(BP), SI
+	ADDQ 248(BP), DI
+	MOVQ n+80(FP), R13
+	MOVQ R13, 232(BP)
+
+same278:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -7704,15 +7762,15 @@ same266:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other268
+	JNE     other280
 
-ready269:
+ready281:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none267:
+none279:
 	VPBROADCASTD 704(BP)(R12*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(R10)
@@ -7769,17 +7827,21 @@ none267:
 	VFMADD231PD  f64_bc7abc9e3b39803f<>+0(SB), Y6, Y4
 	VMOVUPD      Y4, 544(BP)(R12*1)
 	VMOVUPD      Y5, 672(BP)(R12*1)
-	XORQ         $+512, R11
-	XORQ         $+512, R12
+	ADDQ         $+512, R11
+	ANDQ         $+2047, R11
+	ADDQ         $+512, R12
+	ANDQ         $+2047, R12
+	TESTQ        R11, R11
+	JNZ          first277
 
-group265:
+group276:
 	TESTQ      DX, DX
-	JZ         none270
+	JZ         none282
 	TESTQ      $0x00000f00, AX
-	JNZ        same271
+	JNZ        same283
 	PREFETCHT0 16384(AX)
 
-same271:
+same283:
 	VMOVUPD  (CX), Y4
 	VMOVNTPD Y4, (AX)
 	VMOVUPD  32(CX), Y4
@@ -7800,19 +7862,19 @@ same271:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none270:
+none282:
 	CMPQ 232(BP), $0x00
-	JG   same272
+	JG   same284
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JZ   none273
+	JLE  none285
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same272:
+same284:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -7820,19 +7882,19 @@ same272:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other274
+	JNE     other286
 
-ready275:
+ready287:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none273:
+none285:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into276
+	JEQ  into288
 
-entered277:
+entered289:
 	VMOVUPD      448(BP)(R11*1), Y4
 	VMOVUPD      480(BP)(R11*1), Y5
 	VMOVUPD      512(BP)(R11*1), Y6
@@ -7996,22 +8058,22 @@ entered277:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second279
+	JNZ          second291
 	CMPQ         R8, $0x10
-	JLE          both280
-	VMOVUPD      Y8, 1472(BP)
-	VMOVUPD      Y9, 1504(BP)
-	JMP          added278
+	JLE          both292
+	VMOVUPD      Y8, 2496(BP)
+	VMOVUPD      Y9, 2528(BP)
+	JMP          added290
 
-second279:
-	VMOVUPD     1472(BP), Y4
+second291:
+	VMOVUPD     2496(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
-	VMOVUPD     1504(BP), Y4
+	VMOVUPD     2528(BP), Y4
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both280:
+both292:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -8111,16 +8173,18 @@ both280:
 	VMOVUPD     Y4, 352(BP)
 	VMOVUPD     Y6, 416(BP)
 
-added278:
+added290:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  out281
+	JEQ  out293
 
-left282:
+left294:
 	ADDQ         $+128, R9
-	XORQ         $+512, R11
-	XORQ         $+512, R12
+	ADDQ         $+512, R11
+	ANDQ         $+2047, R11
+	ADDQ         $+512, R12
+	ANDQ         $+2047, R12
 	SUBQ         $0x10, R8
-	JG           group265
+	JG           group276
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      320(BP), Y4
 	VMOVUPD      352(BP), Y5
@@ -8159,7 +8223,7 @@ left282:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end284
+	JZ           end296
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
@@ -8170,9 +8234,9 @@ left282:
 	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group265
+	JMP          group276
 
-other268:
+other280:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8194,9 +8258,9 @@ other268:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready269
+	JMP          ready281
 
-other274:
+other286:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8218,14 +8282,14 @@ other274:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready275
+	JMP          ready287
 
-into276:
+into288:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered277
+	JMP  entered289
 
-out281:
+out293:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -8245,19 +8309,19 @@ out281:
 	VMOVUPD    96(BP), Y4
 	VMOVUPD    352(R13), Y5
 	VMASKMOVPD Y4, Y5, 96(R9)
-	JMP        left282
+	JMP        left294
 
-end284:
-last264:
+end296:
+last275:
 	TESTQ DX, DX
-	JZ    none286
+	JZ    none298
 
-more285:
+more297:
 	TESTQ      $0x00000f00, AX
-	JNZ        same287
+	JNZ        same299
 	PREFETCHT0 16384(AX)
 
-same287:
+same299:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -8277,9 +8341,9 @@ same287:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more285
+	JNZ      more297
 
-none286:
+none298:
 	VZEROUPPER
 	RET
 
@@ -8299,9 +8363,9 @@ TEXT ·weightedBCE64AVX2(SB), $800-136
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+64(FP), $0x00
-	JZ      last289
+	JZ      last301
 
-row288:
+row300:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 512(BP)
 	VMOVUPD      Y2, 544(BP)
@@ -8318,15 +8382,15 @@ row288:
 	XORQ         AX, AX
 	MOVQ         n+72(FP), R12
 	SUBQ         $0x20, R12
-	JL           rest292
+	JL           rest304
 
-group290:
+group302:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half295:
+half307:
 	MOVQ         AX, R11
 	SHRQ         $0x06, R11
 	LEAQ         bits64both<>+0(SB), R13
@@ -8342,14 +8406,14 @@ half295:
 	VORPS        Y2, Y7, Y7
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y2, Y2
 	TESTQ        DX, DX
-	JZ           hard296
+	JZ           hard308
 	VMOVUPD      (DX)(AX*1), Y2
 
-hard296:
+hard308:
 	VMOVUPD (CX)(AX*1), Y6
 	VXORPS  Y8, Y8, Y8
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain297
+	JEQ     plain309
 	VSUBPD  672(BP), Y6, Y3
 	VSUBPD  Y6, Y3, Y4
 	VSUBPD  Y4, Y3, Y5
@@ -8360,7 +8424,7 @@ hard296:
 	VMOVUPD Y3, Y6
 	VMOVUPD Y5, Y8
 
-plain297:
+plain309:
 	VXORPS       Y3, Y3, Y3
 	VCMPPD       $0x15, Y3, Y6, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y4
@@ -8396,7 +8460,7 @@ plain297:
 	VBLENDVPD    Y3, Y5, Y2, Y6
 	VADDPD       Y2, Y5, Y5
 	TESTQ        BX, BX
-	JZ           none298
+	JZ           none310
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y2
 	VDIVPD       Y2, Y9, Y8
 	VMULPD       640(BP), Y5, Y2
@@ -8407,7 +8471,7 @@ plain297:
 	VANDPD       Y7, Y10, Y10
 	VMOVUPD      Y10, (BX)(AX*1)
 
-none298:
+none310:
 	VMAXPD      Y1, Y9, Y2
 	VMINPD      Y1, Y9, Y3
 	VADDPD      Y3, Y2, Y8
@@ -8449,10 +8513,10 @@ none298:
 	VSUBPD      Y6, Y2, Y2
 	VANDPD      Y7, Y2, Y2
 	TESTQ       R8, R8
-	JZ          without299
+	JZ          without311
 	VMOVUPD     Y2, (R8)(AX*1)
 
-without299:
+without311:
 	VPBROADCASTB 1(R9)(R11*1), Y3
 	VANDPD       (R14), Y3, Y3
 	VPCMPEQQ     (R14), Y3, Y3
@@ -8462,14 +8526,14 @@ without299:
 	VORPS        Y3, Y8, Y8
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y3, Y3
 	TESTQ        DX, DX
-	JZ           hard300
+	JZ           hard312
 	VMOVUPD      64(DX)(AX*1), Y3
 
-hard300:
+hard312:
 	VMOVUPD 64(CX)(AX*1), Y7
 	VXORPS  Y9, Y9, Y9
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain301
+	JEQ     plain313
 	VSUBPD  672(BP), Y7, Y4
 	VSUBPD  Y7, Y4, Y5
 	VSUBPD  Y5, Y4, Y6
@@ -8480,7 +8544,7 @@ hard300:
 	VMOVUPD Y4, Y7
 	VMOVUPD Y6, Y9
 
-plain301:
+plain313:
 	VXORPS       Y4, Y4, Y4
 	VCMPPD       $0x15, Y4, Y7, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y5
@@ -8516,7 +8580,7 @@ plain301:
 	VBLENDVPD    Y4, Y6, Y3, Y7
 	VADDPD       Y3, Y6, Y6
 	TESTQ        BX, BX
-	JZ           none302
+	JZ           none314
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y3
 	VDIVPD       Y3, Y10, Y9
 	VMULPD       640(BP), Y6, Y3
@@ -8527,7 +8591,7 @@ plain301:
 	VANDPD       Y8, Y11, Y11
 	VMOVUPD      Y11, 64(BX)(AX*1)
 
-none302:
+none314:
 	VMAXPD      Y1, Y10, Y3
 	VMINPD      Y1, Y10, Y4
 	VADDPD      Y4, Y3, Y9
@@ -8569,16 +8633,16 @@ none302:
 	VSUBPD      Y7, Y3, Y3
 	VANDPD      Y8, Y3, Y3
 	TESTQ       R8, R8
-	JZ          without303
+	JZ          without315
 	VMOVUPD     Y3, 64(R8)(AX*1)
 
-without303:
+without315:
 	VADDPD       Y3, Y2, Y2
 	MOVQ         n+72(FP), R13
 	SHLQ         $0x03, R13
 	SUBQ         AX, R13
 	CMPQ         R13, $0x00000080
-	JLE          short304
+	JLE          short316
 	VPBROADCASTB 2(R9)(R11*1), Y3
 	VANDPD       (R14), Y3, Y3
 	VPCMPEQQ     (R14), Y3, Y3
@@ -8588,14 +8652,14 @@ without303:
 	VORPS        Y3, Y8, Y8
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y3, Y3
 	TESTQ        DX, DX
-	JZ           hard305
+	JZ           hard317
 	VMOVUPD      128(DX)(AX*1), Y3
 
-hard305:
+hard317:
 	VMOVUPD 128(CX)(AX*1), Y7
 	VXORPS  Y9, Y9, Y9
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain306
+	JEQ     plain318
 	VSUBPD  672(BP), Y7, Y4
 	VSUBPD  Y7, Y4, Y5
 	VSUBPD  Y5, Y4, Y6
@@ -8606,7 +8670,7 @@ hard305:
 	VMOVUPD Y4, Y7
 	VMOVUPD Y6, Y9
 
-plain306:
+plain318:
 	VXORPS       Y4, Y4, Y4
 	VCMPPD       $0x15, Y4, Y7, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y5
@@ -8642,7 +8706,7 @@ plain306:
 	VBLENDVPD    Y4, Y6, Y3, Y7
 	VADDPD       Y3, Y6, Y6
 	TESTQ        BX, BX
-	JZ           none307
+	JZ           none319
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y3
 	VDIVPD       Y3, Y10, Y9
 	VMULPD       640(BP), Y6, Y3
@@ -8653,7 +8717,7 @@ plain306:
 	VANDPD       Y8, Y11, Y11
 	VMOVUPD      Y11, 128(BX)(AX*1)
 
-none307:
+none319:
 	VMAXPD      Y1, Y10, Y3
 	VMINPD      Y1, Y10, Y4
 	VADDPD      Y4, Y3, Y9
@@ -8695,10 +8759,10 @@ none307:
 	VSUBPD      Y7, Y3, Y3
 	VANDPD      Y8, Y3, Y3
 	TESTQ       R8, R8
-	JZ          without308
+	JZ          without320
 	VMOVUPD     Y3, 128(R8)(AX*1)
 
-without308:
+without320:
 	VPBROADCASTB 3(R9)(R11*1), Y4
 	VANDPD       (R14), Y4, Y4
 	VPCMPEQQ     (R14), Y4, Y4
@@ -8708,14 +8772,14 @@ without308:
 	VORPS        Y4, Y9, Y9
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y4, Y4
 	TESTQ        DX, DX
-	JZ           hard309
+	JZ           hard321
 	VMOVUPD      192(DX)(AX*1), Y4
 
-hard309:
+hard321:
 	VMOVUPD 192(CX)(AX*1), Y8
 	VXORPS  Y10, Y10, Y10
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain310
+	JEQ     plain322
 	VSUBPD  672(BP), Y8, Y5
 	VSUBPD  Y8, Y5, Y6
 	VSUBPD  Y6, Y5, Y7
@@ -8726,7 +8790,7 @@ hard309:
 	VMOVUPD Y5, Y8
 	VMOVUPD Y7, Y10
 
-plain310:
+plain322:
 	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x15, Y5, Y8, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
@@ -8762,7 +8826,7 @@ plain310:
 	VBLENDVPD    Y5, Y7, Y4, Y8
 	VADDPD       Y4, Y7, Y7
 	TESTQ        BX, BX
-	JZ           none311
+	JZ           none323
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y4
 	VDIVPD       Y4, Y11, Y10
 	VMULPD       640(BP), Y7, Y4
@@ -8773,7 +8837,7 @@ plain310:
 	VANDPD       Y9, Y12, Y12
 	VMOVUPD      Y12, 192(BX)(AX*1)
 
-none311:
+none323:
 	VMAXPD      Y1, Y11, Y4
 	VMINPD      Y1, Y11, Y5
 	VADDPD      Y5, Y4, Y10
@@ -8815,14 +8879,14 @@ none311:
 	VSUBPD      Y8, Y4, Y4
 	VANDPD      Y9, Y4, Y4
 	TESTQ       R8, R8
-	JZ          without312
+	JZ          without324
 	VMOVUPD     Y4, 192(R8)(AX*1)
 
-without312:
+without324:
 	VADDPD Y4, Y3, Y3
 	VADDPD Y3, Y2, Y2
 
-short304:
+short316:
 	MOVQ    AX, R11
 	ANDQ    $0x20, R11
 	VMOVUPD 512(BP)(R11*1), Y3
@@ -8838,14 +8902,14 @@ short304:
 	VMOVUPD Y4, 576(BP)(R11*1)
 	ADDQ    $0x20, AX
 	TESTQ   $0x00000020, AX
-	JNZ     half295
+	JNZ     half307
 	ADDQ    $+192, AX
 	SUBQ    $0x20, R12
-	JGE     group290
+	JGE     group302
 
-rest292:
+rest304:
 	ADDQ       $0x20, R12
-	JLE        done294
+	JLE        done306
 	LEAQ       tail<>+0(SB), R11
 	SHLQ       $0x03, R12
 	SUBQ       R12, R11
@@ -8876,7 +8940,7 @@ rest292:
 	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	TESTQ      DX, DX
-	JZ         none313
+	JZ         none325
 	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 256(BP)
@@ -8904,31 +8968,31 @@ rest292:
 	LEAQ       256(BP), DX
 	SUBQ       AX, DX
 
-none313:
+none325:
 	TESTQ BX, BX
-	JZ    none314
+	JZ    none326
 	MOVQ  CX, BX
 
-none314:
+none326:
 	XORQ R12, R12
-	JMP  group290
+	JMP  group302
 
-done294:
+done306:
 	MOVQ  stride+40(FP), CX
 	SHLQ  $0x03, CX
 	ADDQ  x+32(FP), CX
 	MOVQ  CX, x+32(FP)
 	TESTQ DX, DX
-	JZ    none315
+	JZ    none327
 	MOVQ  tStride+56(FP), DX
 	SHLQ  $0x03, DX
 	ADDQ  t+48(FP), DX
 	MOVQ  DX, t+48(FP)
 
-none315:
+none327:
 	MOVQ       dst+16(FP), R11
 	CMPQ       R11, BX
-	JEQ        direct316
+	JEQ        direct328
 	MOVQ       n+72(FP), R12
 	ANDQ       $0x1f, R12
 	LEAQ       tail<>+0(SB), R13
@@ -8959,15 +9023,15 @@ none315:
 	VMOVUPD    480(R13), Y3
 	VMASKMOVPD Y2, Y3, -32(R11)(AX*1)
 
-direct316:
+direct328:
 	TESTQ BX, BX
-	JZ    none317
+	JZ    none329
 	MOVQ  dstStride+24(FP), BX
 	SHLQ  $0x03, BX
 	ADDQ  dst+16(FP), BX
 	MOVQ  BX, dst+16(FP)
 
-none317:
+none329:
 	MOVQ         words+96(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, R9
@@ -9009,9 +9073,9 @@ none317:
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
-	JNZ          row288
+	JNZ          row300
 
-last289:
+last301:
 	VZEROUPPER
 	RET
 
@@ -9061,9 +9125,9 @@ GLOBL bits64both<>(SB), RODATA|NOPTR, $64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last318
+	JEQ          last330
 	CMPQ         n+56(FP), $0x00
-	JEQ          last318
+	JEQ          last330
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -9086,8 +9150,8 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	SUBQ         DI, BX
 	MOVQ         BX, 360(SP)
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z4
-	MOVQ         $0x00000000, DI
-	MOVQ         $0x00000040, R8
+	MOVQ         $0x00000040, DI
+	MOVQ         $0x00000000, R8
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z5
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	MOVQ         320(SP), BX
@@ -9097,10 +9161,10 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	VXORPS       Y3, Y3, Y3
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same320
+	JG           same333
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none321
+	JLE          none334
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -9111,7 +9175,7 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same320:
+same333:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9119,15 +9183,15 @@ same320:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other322
+	JNE   other335
 
-ready323:
+ready336:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none321:
+none334:
 	KMOVB        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Z7
@@ -9203,12 +9267,12 @@ none321:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group319:
+group331:
 	CMPQ         336(SP), $0x00
-	JG           same324
+	JG           same337
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JZ           none325
+	JLE          none338
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -9219,7 +9283,7 @@ group319:
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same324:
+same337:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9227,15 +9291,15 @@ same324:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other326
+	JNE   other339
 
-ready327:
+ready340:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none325:
+none338:
 	VMOVUPD          Z7, Z20
 	VFMADD213PD      Z5, Z6, Z20
 	VMOVUPD          Z8, Z21
@@ -9446,7 +9510,7 @@ none325:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group319
+	JG               group331
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z2, Y15
 	VEXTRACTF64X4    $0x01, Z3, Y16
@@ -9482,13 +9546,13 @@ none325:
 	VMOVSD           X2, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end330
+	JZ               end343
 	VXORPS           Y2, Y2, Y2
 	VXORPS           Y3, Y3, Y3
 	MOVQ             n+56(FP), BX
-	JMP              group319
+	JMP              group331
 
-other322:
+other335:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	VADDPD       Z0, Z7, Z7
 	KMOVB        R9, K1
@@ -9511,9 +9575,9 @@ other322:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready323
+	JMP          ready336
 
-other326:
+other339:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
 	VADDPD       Z0, Z15, Z15
 	KMOVB        R9, K1
@@ -9536,10 +9600,10 @@ other326:
 	VMOVUPD      192(AX), K1, Z15
 	VMOVUPD      Z15, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready327
+	JMP          ready340
 
-end330:
-last318:
+end343:
+last330:
 	VZEROUPPER
 	RET
 
@@ -9547,9 +9611,9 @@ last318:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSums64AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last331
+	JEQ          last344
 	CMPQ         n+56(FP), $0x00
-	JEQ          last331
+	JEQ          last344
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -9572,25 +9636,25 @@ TEXT ·bceSums64AVX512(SB), $512-128
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z2
 	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z3
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z4
-	MOVQ         $0x00000000, DI
-	MOVQ         $0x00000040, R8
+	MOVQ         $0x00000040, DI
+	MOVQ         $0x00000000, R8
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z5
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z6
 	VXORPS       Y0, Y0, Y0
 	VXORPS       Y1, Y1, Y1
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same333
+	JG           same347
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JZ           none334
+	JLE          none348
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same333:
+same347:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9598,15 +9662,15 @@ same333:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other335
+	JNE   other349
 
-ready336:
+ready350:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none334:
+none348:
 	KMOVB       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPD     (SI), Z7
@@ -9634,19 +9698,19 @@ none334:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group332:
+group345:
 	CMPQ 328(SP), $0x00
-	JG   same337
+	JG   same351
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JZ   none338
+	JLE  none352
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same337:
+same351:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9654,15 +9718,15 @@ same337:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other339
+	JNE   other353
 
-ready340:
+ready354:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none338:
+none352:
 	VMOVUPD          Z7, Z15
 	VFMADD213PD      Z5, Z6, Z15
 	VMOVUPD          Z8, Z16
@@ -9821,7 +9885,7 @@ none338:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group332
+	JG               group345
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z0, Y11
 	VEXTRACTF64X4    $0x01, Z1, Y12
@@ -9857,13 +9921,13 @@ none338:
 	VMOVSD           X0, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end343
+	JZ               end357
 	VXORPS           Y0, Y0, Y0
 	VXORPS           Y1, Y1, Y1
 	MOVQ             n+56(FP), BX
-	JMP              group332
+	JMP              group345
 
-other335:
+other349:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	KMOVB        R9, K1
 	VMOVUPD      Z7, Z8
@@ -9885,9 +9949,9 @@ other335:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready336
+	JMP          ready350
 
-other339:
+other353:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
 	KMOVB        R9, K1
 	VMOVUPD      Z11, Z12
@@ -9909,10 +9973,10 @@ other339:
 	VMOVUPD      192(AX), K1, Z11
 	VMOVUPD      Z11, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready340
+	JMP          ready354
 
-end343:
-last331:
+end357:
+last344:
 	VZEROUPPER
 	RET
 
@@ -9923,9 +9987,9 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last344
+	JEQ          last358
 	CMPQ         n+80(FP), $0x00
-	JEQ          last344
+	JEQ          last358
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -9953,8 +10017,8 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	SUBQ         R12, R10
 	MOVQ         R10, 376(SP)
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z5
-	MOVQ         $0x00000000, R11
-	MOVQ         $0x00000040, R12
+	MOVQ         $0x00000040, R11
+	MOVQ         $0x00000000, R12
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z6
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z7
 	MOVQ         328(SP), R8
@@ -9968,10 +10032,10 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same346
+	JG           same361
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none347
+	JLE          none362
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -9982,7 +10046,7 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same346:
+same361:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -9990,15 +10054,15 @@ same346:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other348
+	JNE   other363
 
-ready349:
+ready364:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none347:
+none362:
 	KMOVB        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Z8
@@ -10074,14 +10138,14 @@ none347:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group345:
+group359:
 	TESTQ      DX, DX
-	JZ         none350
+	JZ         none365
 	TESTQ      $0x00000f00, AX
-	JNZ        same351
+	JNZ        same366
 	PREFETCHT0 16384(AX)
 
-same351:
+same366:
 	VMOVUPD  (CX), Z16
 	VMOVNTPD Z16, (AX)
 	VMOVUPD  64(CX), Z16
@@ -10094,12 +10158,12 @@ same351:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none350:
+none365:
 	CMPQ         344(SP), $0x00
-	JG           same352
+	JG           same367
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JZ           none353
+	JLE          none368
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -10110,7 +10174,7 @@ none350:
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same352:
+same367:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10118,19 +10182,19 @@ same352:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other354
+	JNE   other369
 
-ready355:
+ready370:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none353:
+none368:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into356
+	JEQ  into371
 
-entered357:
+entered372:
 	VMOVUPD          Z8, Z21
 	VFMADD213PD      Z6, Z7, Z21
 	VMOVUPD          Z9, Z22
@@ -10363,14 +10427,14 @@ entered357:
 	VADDPD           Z19, Z4, Z4
 	VMOVAPD          Z16, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out359
+	JEQ              out374
 
-left360:
+left375:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group345
+	JG            group359
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y16
@@ -10407,7 +10471,7 @@ left360:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end362
+	JZ            end377
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          scale+112(FP), R8
@@ -10415,9 +10479,9 @@ left360:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group345
+	JMP           group359
 
-other348:
+other363:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	VADDPD       Z1, Z8, Z8
 	KMOVB        R13, K1
@@ -10440,9 +10504,9 @@ other348:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready349
+	JMP          ready364
 
-other354:
+other369:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
 	VADDPD       Z1, Z16, Z16
 	KMOVB        R13, K1
@@ -10465,14 +10529,14 @@ other354:
 	VMOVUPD      192(BX), K1, Z16
 	VMOVUPD      Z16, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready355
+	JMP          ready370
 
-into356:
+into371:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered357
+	JMP  entered372
 
-out359:
+out374:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -10494,19 +10558,19 @@ out359:
 	VMOVUPD Z16, K3, 128(R9)
 	VMOVUPD 192(SP), Z16
 	VMOVUPD Z16, K4, 192(R9)
-	JMP     left360
+	JMP     left375
 
-end362:
-last344:
+end377:
+last358:
 	TESTQ DX, DX
-	JZ    none364
+	JZ    none379
 
-more363:
+more378:
 	TESTQ      $0x00000f00, AX
-	JNZ        same365
+	JNZ        same380
 	PREFETCHT0 16384(AX)
 
-same365:
+same380:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -10518,9 +10582,9 @@ same365:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more363
+	JNZ      more378
 
-none364:
+none379:
 	VZEROUPPER
 	RET
 
@@ -10531,9 +10595,9 @@ TEXT ·bceGrad64AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last366
+	JEQ          last381
 	CMPQ         n+80(FP), $0x00
-	JEQ          last366
+	JEQ          last381
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -10561,8 +10625,8 @@ TEXT ·bceGrad64AVX512(SB), $512-152
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z3
 	VBROADCASTSD f64_c08628b76e3a7b61<>+0(SB), Z4
 	VBROADCASTSD f64_40862e42fefa39ef<>+0(SB), Z5
-	MOVQ         $0x00000000, R11
-	MOVQ         $0x00000040, R12
+	MOVQ         $0x00000040, R11
+	MOVQ         $0x00000000, R12
 	VBROADCASTSD f64_43380000000003ff<>+0(SB), Z6
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z7
 	VXORPS       Y1, Y1, Y1
@@ -10573,17 +10637,17 @@ TEXT ·bceGrad64AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same368
+	JG           same384
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JZ           none369
+	JLE          none385
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same368:
+same384:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10591,15 +10655,15 @@ same368:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other370
+	JNE   other386
 
-ready371:
+ready387:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none369:
+none385:
 	KMOVB       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPD     (R10), Z8
@@ -10627,14 +10691,14 @@ none369:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group367:
+group382:
 	TESTQ      DX, DX
-	JZ         none372
+	JZ         none388
 	TESTQ      $0x00000f00, AX
-	JNZ        same373
+	JNZ        same389
 	PREFETCHT0 16384(AX)
 
-same373:
+same389:
 	VMOVUPD  (CX), Z12
 	VMOVNTPD Z12, (AX)
 	VMOVUPD  64(CX), Z12
@@ -10647,19 +10711,19 @@ same373:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none372:
+none388:
 	CMPQ 336(SP), $0x00
-	JG   same374
+	JG   same390
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JZ   none375
+	JLE  none391
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same374:
+same390:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10667,19 +10731,19 @@ same374:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other376
+	JNE   other392
 
-ready377:
+ready393:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none375:
+none391:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into378
+	JEQ  into394
 
-entered379:
+entered395:
 	VMOVUPD          Z8, Z17
 	VFMADD213PD      Z6, Z7, Z17
 	VMOVUPD          Z9, Z18
@@ -10860,14 +10924,14 @@ entered379:
 	VADDPD           Z15, Z2, Z2
 	VMOVAPD          Z12, Z1
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out381
+	JEQ              out397
 
-left382:
+left398:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group367
+	JG            group382
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y12
@@ -10904,7 +10968,7 @@ left382:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end384
+	JZ            end400
 	VXORPS        Y1, Y1, Y1
 	VXORPS        Y2, Y2, Y2
 	MOVQ          scale+112(FP), R8
@@ -10912,9 +10976,9 @@ left382:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group367
+	JMP           group382
 
-other370:
+other386:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	KMOVB        R13, K1
 	VMOVUPD      Z8, Z9
@@ -10936,9 +11000,9 @@ other370:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready371
+	JMP          ready387
 
-other376:
+other392:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
 	KMOVB        R13, K1
 	VMOVUPD      Z12, Z14
@@ -10960,14 +11024,14 @@ other376:
 	VMOVUPD      192(BX), K1, Z12
 	VMOVUPD      Z12, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready377
+	JMP          ready393
 
-into378:
+into394:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered379
+	JMP  entered395
 
-out381:
+out397:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -10989,19 +11053,19 @@ out381:
 	VMOVUPD Z12, K3, 128(R9)
 	VMOVUPD 192(SP), Z12
 	VMOVUPD Z12, K4, 192(R9)
-	JMP     left382
+	JMP     left398
 
-end384:
-last366:
+end400:
+last381:
 	TESTQ DX, DX
-	JZ    none386
+	JZ    none402
 
-more385:
+more401:
 	TESTQ      $0x00000f00, AX
-	JNZ        same387
+	JNZ        same403
 	PREFETCHT0 16384(AX)
 
-same387:
+same403:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -11013,9 +11077,9 @@ same387:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more385
+	JNZ      more401
 
-none386:
+none402:
 	VZEROUPPER
 	RET
 
@@ -11038,9 +11102,9 @@ TEXT ·weightedBCE64AVX512(SB), NOSPLIT, $8-136
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z11
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
 	CMPQ         rows+64(FP), $0x00
-	JZ           last389
+	JZ           last405
 
-row388:
+row404:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+104(FP), AX
@@ -11051,15 +11115,15 @@ row388:
 	XORQ         AX, AX
 	MOVQ         n+72(FP), R12
 	TESTQ        R12, R12
-	JZ           done392
+	JZ           done408
 
-group390:
+group406:
 	MOVQ  $-1, R11
 	CMPQ  R12, $0x20
-	JAE   whole391
+	JAE   whole407
 	BZHIQ R12, R11, R11
 
-whole391:
+whole407:
 	MOVQ       R11, (SP)
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
@@ -11072,14 +11136,14 @@ whole391:
 	KORW       K1, K3, K3
 	VMOVAPD.Z  Z10, K1, Z16
 	TESTQ      DX, DX
-	JZ         hard393
+	JZ         hard409
 	VMOVUPD.Z  (DX)(AX*1), K3, Z16
 
-hard393:
+hard409:
 	VMOVUPD.Z (CX)(AX*1), K3, Z18
 	VXORPS    Y5, Y5, Y5
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain394
+	JEQ       plain410
 	VSUBPD    Z14, Z18, Z5
 	VSUBPD    Z18, Z5, Z17
 	VSUBPD    Z17, Z5, Z19
@@ -11090,7 +11154,7 @@ hard393:
 	VMOVUPD   Z5, Z18
 	VMOVUPD   Z19, Z5
 
-plain394:
+plain410:
 	VXORPS      Y6, Y6, Y6
 	VCMPPD      $0x15, Z6, Z18, K1
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z5, K1, Z5
@@ -11102,14 +11166,14 @@ plain394:
 	KORW        K4, K6, K6
 	VMOVAPD.Z   Z10, K4, Z19
 	TESTQ       DX, DX
-	JZ          hard395
+	JZ          hard411
 	VMOVUPD.Z   64(DX)(AX*1), K6, Z19
 
-hard395:
+hard411:
 	VMOVUPD.Z 64(CX)(AX*1), K6, Z21
 	VXORPS    Y7, Y7, Y7
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain396
+	JEQ       plain412
 	VSUBPD    Z14, Z21, Z7
 	VSUBPD    Z21, Z7, Z20
 	VSUBPD    Z20, Z7, Z22
@@ -11120,7 +11184,7 @@ hard395:
 	VMOVUPD   Z7, Z21
 	VMOVUPD   Z22, Z7
 
-plain396:
+plain412:
 	VXORPS           Y6, Y6, Y6
 	VCMPPD           $0x15, Z6, Z21, K4
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K4, Z7
@@ -11173,7 +11237,7 @@ plain396:
 	VMOVAPD          Z18, K1, Z21
 	VADDPD           Z16, Z18, Z18
 	TESTQ            BX, BX
-	JZ               none397
+	JZ               none413
 	VADDPD           Z10, Z22, Z16
 	VDIVPD           Z16, Z22, Z24
 	VMULPD           Z13, Z18, Z16
@@ -11184,7 +11248,7 @@ plain396:
 	KMOVB            (SP), K1
 	VMOVUPD          Z26, K1, (BX)(AX*1)
 
-none397:
+none413:
 	VMAXPD           Z12, Z22, Z16
 	VMINPD           Z12, Z22, Z24
 	VADDPD           Z24, Z16, Z26
@@ -11226,10 +11290,10 @@ none397:
 	VSUBPD           Z21, Z16, Z16
 	VMOVAPD.Z        Z16, K3, Z16
 	TESTQ            R8, R8
-	JZ               without398
+	JZ               without414
 	VMOVUPD          Z16, (R8)(AX*1)
 
-without398:
+without414:
 	VMULPD.Z     Z25, Z23, K5, Z23
 	VMOVUPD      64(SI)(AX*1), Z17
 	VFNMADD231PD 64(SI)(AX*1), Z19, Z17
@@ -11238,7 +11302,7 @@ without398:
 	VMOVAPD      Z17, K4, Z18
 	VADDPD       Z19, Z17, Z17
 	TESTQ        BX, BX
-	JZ           none399
+	JZ           none415
 	VADDPD       Z10, Z23, Z19
 	VDIVPD       Z19, Z23, Z21
 	VMULPD       Z13, Z17, Z19
@@ -11249,7 +11313,7 @@ without398:
 	KMOVB        1(SP), K1
 	VMOVUPD      Z22, K1, 64(BX)(AX*1)
 
-none399:
+none415:
 	VMAXPD           Z12, Z23, Z19
 	VMINPD           Z12, Z23, Z21
 	VADDPD           Z21, Z19, Z22
@@ -11291,29 +11355,29 @@ none399:
 	VSUBPD           Z18, Z19, Z19
 	VMOVAPD.Z        Z19, K6, Z19
 	TESTQ            R8, R8
-	JZ               without400
+	JZ               without416
 	VMOVUPD          Z19, 64(R8)(AX*1)
 
-without400:
+without416:
 	VADDPD    Z19, Z16, Z16
 	MOVQ      n+72(FP), R13
 	SHLQ      $0x03, R13
 	SUBQ      AX, R13
 	CMPQ      R13, $0x00000080
-	JLE       short401
+	JLE       short417
 	KMOVB     2(R9)(R11*1), K1
 	KMOVB     2(R10)(R11*1), K3
 	KORW      K1, K3, K3
 	VMOVAPD.Z Z10, K1, Z17
 	TESTQ     DX, DX
-	JZ        hard402
+	JZ        hard418
 	VMOVUPD.Z 128(DX)(AX*1), K3, Z17
 
-hard402:
+hard418:
 	VMOVUPD.Z 128(CX)(AX*1), K3, Z19
 	VXORPS    Y8, Y8, Y8
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain403
+	JEQ       plain419
 	VSUBPD    Z14, Z19, Z8
 	VSUBPD    Z19, Z8, Z18
 	VSUBPD    Z18, Z8, Z20
@@ -11324,7 +11388,7 @@ hard402:
 	VMOVUPD   Z8, Z19
 	VMOVUPD   Z20, Z8
 
-plain403:
+plain419:
 	VXORPS      Y6, Y6, Y6
 	VCMPPD      $0x15, Z6, Z19, K1
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
@@ -11336,14 +11400,14 @@ plain403:
 	KORW        K4, K6, K6
 	VMOVAPD.Z   Z10, K4, Z20
 	TESTQ       DX, DX
-	JZ          hard404
+	JZ          hard420
 	VMOVUPD.Z   192(DX)(AX*1), K6, Z20
 
-hard404:
+hard420:
 	VMOVUPD.Z 192(CX)(AX*1), K6, Z22
 	VXORPS    Y9, Y9, Y9
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain405
+	JEQ       plain421
 	VSUBPD    Z14, Z22, Z9
 	VSUBPD    Z22, Z9, Z21
 	VSUBPD    Z21, Z9, Z23
@@ -11354,7 +11418,7 @@ hard404:
 	VMOVUPD   Z9, Z22
 	VMOVUPD   Z23, Z9
 
-plain405:
+plain421:
 	VXORPS           Y6, Y6, Y6
 	VCMPPD           $0x15, Z6, Z22, K4
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K4, Z9
@@ -11407,7 +11471,7 @@ plain405:
 	VMOVAPD          Z19, K1, Z22
 	VADDPD           Z17, Z19, Z19
 	TESTQ            BX, BX
-	JZ               none406
+	JZ               none422
 	VADDPD           Z10, Z23, Z17
 	VDIVPD           Z17, Z23, Z25
 	VMULPD           Z13, Z19, Z17
@@ -11418,7 +11482,7 @@ plain405:
 	KMOVB            2(SP), K1
 	VMOVUPD          Z27, K1, 128(BX)(AX*1)
 
-none406:
+none422:
 	VMAXPD           Z12, Z23, Z17
 	VMINPD           Z12, Z23, Z25
 	VADDPD           Z25, Z17, Z27
@@ -11460,10 +11524,10 @@ none406:
 	VSUBPD           Z22, Z17, Z17
 	VMOVAPD.Z        Z17, K3, Z17
 	TESTQ            R8, R8
-	JZ               without407
+	JZ               without423
 	VMOVUPD          Z17, 128(R8)(AX*1)
 
-without407:
+without423:
 	VMULPD.Z     Z26, Z24, K5, Z24
 	VMOVUPD      192(SI)(AX*1), Z18
 	VFNMADD231PD 192(SI)(AX*1), Z20, Z18
@@ -11472,7 +11536,7 @@ without407:
 	VMOVAPD      Z18, K4, Z19
 	VADDPD       Z20, Z18, Z18
 	TESTQ        BX, BX
-	JZ           none408
+	JZ           none424
 	VADDPD       Z10, Z24, Z20
 	VDIVPD       Z20, Z24, Z22
 	VMULPD       Z13, Z18, Z20
@@ -11483,7 +11547,7 @@ without407:
 	KMOVB        3(SP), K1
 	VMOVUPD      Z23, K1, 192(BX)(AX*1)
 
-none408:
+none424:
 	VMAXPD           Z12, Z24, Z20
 	VMINPD           Z12, Z24, Z22
 	VADDPD           Z22, Z20, Z23
@@ -11525,14 +11589,14 @@ none408:
 	VSUBPD           Z19, Z20, Z20
 	VMOVAPD.Z        Z20, K6, Z20
 	TESTQ            R8, R8
-	JZ               without409
+	JZ               without425
 	VMOVUPD          Z20, 192(R8)(AX*1)
 
-without409:
+without425:
 	VADDPD Z20, Z17, Z17
 	VADDPD Z17, Z16, Z16
 
-short401:
+short417:
 	VADDPD  Z16, Z3, Z17
 	VMAXPD  Z16, Z3, Z18
 	VMINPD  Z16, Z3, Z16
@@ -11542,26 +11606,26 @@ short401:
 	VMOVAPD Z17, Z3
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R12
-	JG      group390
+	JG      group406
 
-done392:
+done408:
 	MOVQ  stride+40(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, CX
 	TESTQ DX, DX
-	JZ    none410
+	JZ    none426
 	MOVQ  tStride+56(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, DX
 
-none410:
+none426:
 	TESTQ BX, BX
-	JZ    none411
+	JZ    none427
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, BX
 
-none411:
+none427:
 	MOVQ          words+96(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, R9
@@ -11601,8 +11665,8 @@ none411:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row388
+	JNZ           row404
 
-last389:
+last405:
 	VZEROUPPER
 	RET

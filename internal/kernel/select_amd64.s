@@ -51,7 +51,7 @@ TEXT ·selectSums32AVX2(SB), $1984-88
 	JG      same7
 	LEAQ    1088(BP), BX
 	DECQ    1368(BP)
-	JZ      none8
+	JLE     none8
 	ADDQ    1384(BP), AX
 	ADDQ    1376(BP), SI
 	ADDQ    1376(BP), DX
@@ -215,7 +215,7 @@ group3:
 	JG   same11
 	LEAQ 1088(BP), BX
 	DECQ 1368(BP)
-	JZ   none12
+	JLE  none12
 	ADDQ 1384(BP), AX
 	ADDQ 1376(BP), SI
 	ADDQ 1376(BP), DX
@@ -920,7 +920,7 @@ TEXT ·selectExp32AVX2(SB), $1984-128
 	JG      same25
 	LEAQ    1088(BP), R9
 	DECQ    1368(BP)
-	JZ      none26
+	JLE     none26
 	ADDQ    1384(BP), SI
 	ADDQ    1376(BP), R10
 	ADDQ    1376(BP), R8
@@ -1112,7 +1112,7 @@ none29:
 	JG   same31
 	LEAQ 1088(BP), R9
 	DECQ 1368(BP)
-	JZ   none32
+	JLE  none32
 	ADDQ 1384(BP), SI
 	ADDQ 1376(BP), R10
 	ADDQ 1376(BP), R8
@@ -1688,7 +1688,7 @@ TEXT ·targetSums32AVX2(SB), $1728-56
 	JG      same48
 	LEAQ    832(BP), BX
 	DECQ    1112(BP)
-	JZ      none49
+	JLE     none49
 	ADDQ    1128(BP), AX
 	ADDQ    1120(BP), DX
 	MOVQ    n+32(FP), R9
@@ -1801,7 +1801,7 @@ group44:
 	JG   same52
 	LEAQ 832(BP), BX
 	DECQ 1112(BP)
-	JZ   none53
+	JLE  none53
 	ADDQ 1128(BP), AX
 	ADDQ 1120(BP), DX
 	MOVQ n+32(FP), R9
@@ -2226,7 +2226,7 @@ TEXT ·targetExp32AVX2(SB), $1728-96
 	JG      same66
 	LEAQ    832(BP), R9
 	DECQ    1112(BP)
-	JZ      none67
+	JLE     none67
 	ADDQ    1128(BP), SI
 	ADDQ    1120(BP), R8
 	MOVQ    n+48(FP), R13
@@ -2367,7 +2367,7 @@ none70:
 	JG   same72
 	LEAQ 832(BP), R9
 	DECQ 1112(BP)
-	JZ   none73
+	JLE  none73
 	ADDQ 1128(BP), SI
 	ADDQ 1120(BP), R8
 	MOVQ n+48(FP), R13
@@ -7636,7 +7636,7 @@ long256:
 	JG      same265
 	LEAQ    1344(BP), R9
 	DECQ    1992(BP)
-	JZ      none266
+	JLE     none266
 	ADDQ    2008(BP), AX
 	ADDQ    2000(BP), SI
 	ADDQ    2000(BP), DX
@@ -7904,7 +7904,7 @@ all270:
 	JG      same271
 	LEAQ    1344(BP), R9
 	DECQ    1992(BP)
-	JZ      none272
+	JLE     none272
 	ADDQ    2008(BP), AX
 	ADDQ    2000(BP), SI
 	ADDQ    2000(BP), DX
@@ -9164,7 +9164,7 @@ long280:
 	JG      same291
 	LEAQ    1344(BP), R13
 	DECQ    1992(BP)
-	JZ      none292
+	JLE     none292
 	ADDQ    2008(BP), SI
 	ADDQ    2000(BP), R10
 	ADDQ    2000(BP), R8
@@ -9464,7 +9464,7 @@ all298:
 	JG      same299
 	LEAQ    1344(BP), R13
 	DECQ    1992(BP)
-	JZ      none300
+	JLE     none300
 	ADDQ    2008(BP), SI
 	ADDQ    2000(BP), R10
 	ADDQ    2000(BP), R8
@@ -10404,7 +10404,7 @@ long311:
 	JG      same320
 	LEAQ    960(BP), R8
 	DECQ    1480(BP)
-	JZ      none321
+	JLE     none321
 	ADDQ    1496(BP), AX
 	ADDQ    1488(BP), DX
 	MOVQ    n+32(FP), R9
@@ -10601,7 +10601,7 @@ all325:
 	JG      same326
 	LEAQ    960(BP), R8
 	DECQ    1480(BP)
-	JZ      none327
+	JLE     none327
 	ADDQ    1496(BP), AX
 	ADDQ    1488(BP), DX
 	MOVQ    n+32(FP), R9
@@ -11445,7 +11445,7 @@ long335:
 	JG      same346
 	LEAQ    960(BP), R12
 	DECQ    1480(BP)
-	JZ      none347
+	JLE     none347
 	ADDQ    1496(BP), SI
 	ADDQ    1488(BP), R8
 	MOVQ    n+48(FP), R13
@@ -11674,7 +11674,7 @@ all353:
 	JG      same354
 	LEAQ    960(BP), R12
 	DECQ    1480(BP)
-	JZ      none355
+	JLE     none355
 	ADDQ    1496(BP), SI
 	ADDQ    1488(BP), R8
 	MOVQ    n+48(FP), R13
