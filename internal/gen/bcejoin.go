@@ -165,7 +165,7 @@ func (b *bceJoin) constants() {
 			b.half = v.AllocLocal(2 * v.bytes)
 		}
 		b.e = newExponentialBy(v, v.log2e(), v.inRegister(v.constant(bias)), false)
-		b.line = &narrowPipeline{exponential: b.e, low: b.low, high: b.high}
+		b.line = &narrowPipeline{exponential: b.e, low: b.low, high: b.high, atLeast: b.e.max}
 		for i, m := range index {
 			b.line.slots[i] = narrowSlots{m, v.register(m, 4), v.register(m, 4)}
 		}

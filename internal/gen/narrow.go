@@ -8,7 +8,8 @@ import "github.com/mmcloughlin/avo/operand"
 // takes 9, a register on its way to its reduced argument 3, constants or bits 4.
 type narrowPipeline struct {
 	*exponential
-	low, high op // in registers, if there are enough
+	low, high op // in registers, if there are enough; high may be nil
+	atLeast   func(low, x, d op)
 	slots     [2]narrowSlots
 	ahead     [2]gpreg // of twoAhead: offsets of the 2^n in use and of those that wait
 }
@@ -18,7 +19,10 @@ type narrowPipeline struct {
 type narrowSlots struct{ r, s, next operand.Mem }
 
 func newNarrowPipeline(e *exponential, low, high op) *narrowPipeline {
-	p := &narrowPipeline{exponential: e, low: e.asRegister(low), high: e.asRegister(high)}
+	p := &narrowPipeline{exponential: e, low: e.asRegister(low), high: high, atLeast: e.max}
+	if high != nil {
+		p.high = e.asRegister(high)
+	}
 	for i := range p.slots {
 		r, s := e.AllocLocal(4*e.bytes), e.AllocLocal(4*e.bytes)
 		p.slots[i] = narrowSlots{r, s, s}
@@ -84,9 +88,13 @@ func (p *narrowPipeline) reducedShifted(slot int, argument func(i int) (y, magic
 				if y, ok = from.(vreg); !ok {
 					y = p.reg()
 				}
-				p.max(p.asRegister(p.low), from, y)
+				p.atLeast(p.asRegister(p.low), from, y)
 			},
-			func() { p.min(p.asRegister(p.high), y, y) },
+			func() {
+				if p.high != nil {
+					p.min(p.asRegister(p.high), y, y)
+				}
+			},
 			func() {
 				t = p.reg()
 				p.move(y, t)

@@ -53,7 +53,7 @@ type rowLoop struct {
 
 	// Of run:
 	groups   gpreg            // whole groups of a row
-	left     gpreg            // elements after them
+	left     gpreg            // elements after them; of whole groups in buffers, those after the group
 	masks    []mask           // of these
 	together bool             // a body takes the pairs of a group together
 	first    func(left gpreg) // takes a row's first groups, on AVX2; it moves off on and counts left down

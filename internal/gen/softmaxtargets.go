@@ -12,11 +12,15 @@ import (
 // highest score is known, by groups of four virtual vectors. The elements with that score
 // are the peak: they have an exponential, but it is in no sum, and neither are their labels.
 // Few groups have one: what it takes lies behind the loop.
+//
+// On AVX2 the arguments of one half of a group are reduced while the other is in the
+// polynomial, the first half of the next group beside the second.
 type softTargetSums struct {
 	*rowLoop
 	x, t, w  gpreg
 	low, top op
 	e        *exponential
+	line     *narrowPipeline // AVX2
 	acc      [3]*accumulator // of exponentials, products and labels
 	peak     *peak
 	aside    []func() // what lies behind the loop
@@ -25,7 +29,6 @@ type softTargetSums struct {
 func softTargets(v *vec) {
 	v.Attributes(0) // the frame is too large for NOSPLIT
 	s := &softTargetSums{rowLoop: newWholeLoop(v, inBuffer, 4*v.lanes)}
-	s.halved = true
 	s.x, s.t, s.w = s.input("x", "stride"), s.input("t", "tStride"), s.output("w", "wStride", true)
 	s.streams[2].buffer = v.AllocLocal(s.groupSize * v.size)
 	s.low = v.held(v.pick(coef.ScaleLow32, coef.ScaleLow64))
@@ -36,6 +39,11 @@ func softTargets(v *vec) {
 	s.peak = newPeak(v)
 	for i := range s.acc {
 		s.acc[i] = newAccumulator(v)
+	}
+	if !v.wide() {
+		s.line = newNarrowPipeline(s.e, s.low, nil)
+		s.line.atLeast = s.atLeast
+		s.enter = func() { emit(s.reduced(0, s.off)) }
 	}
 	s.runWhole(func() {
 		top := v.reg()
@@ -48,16 +56,7 @@ func softTargets(v *vec) {
 		for _, a := range s.acc {
 			a.clear()
 		}
-	}, func() {
-		for i := range 4 {
-			s.prefetch(s.inRow(s.x, i*s.regs()), 0)
-			s.prefetch(s.inRow(s.t, i*s.regs()), 0)
-		}
-		s.halves(s.off, true, s.half)
-		for _, a := range s.acc {
-			a.endGroup()
-		}
-	}, func() {
+	}, s.group, func() {
 		out := v.param("a")
 		s.acc[0].store(at(out, 0))
 		v.ADDQ(operand.U8(8), v.file.argument("a"))
@@ -71,6 +70,38 @@ func softTargets(v *vec) {
 	for _, f := range s.aside {
 		f()
 	}
+}
+
+// group adds a group.
+func (s *softTargetSums) group() {
+	for i := range 4 {
+		s.prefetch(s.inRow(s.x, i*s.regs()), 0)
+		s.prefetch(s.inRow(s.t, i*s.regs()), 0)
+	}
+	if s.wide() {
+		y := s.newRegs(4)
+		below := s.asRegister(s.low)
+		for i, r := range y {
+			s.atLeast(below, s.inRow(s.x, i), r)
+		}
+		p, scale := s.e.evaluate(y)
+		s.half(&half{}, p, operands(scale))
+		return
+	}
+	p, scale := s.line.powersOf(0, s.reduced(1, s.off))
+	s.half(&half{}, p, scale)
+	// After the last whole group the same is reduced again.
+	next := s.GP64()
+	s.LEAQ(at(s.off, s.groupSize*s.size), next)
+	s.CMPQ(s.left, operand.U8(s.groupSize))
+	s.CMOVQLT(s.off, next)
+	p, scale = s.line.powersOf(1, s.reduced(0, next))
+	s.half(&half{number: 1}, p, scale)
+}
+
+// reduced returns the steps that reduce the arguments of a half of the group at off.
+func (s *softTargetSums) reduced(number int, off gpreg) []func() {
+	return s.line.reduced(number, func(i int) (_, magic op) { return s.element(s.x, off, 2*i+number), s.e.magic })
 }
 
 // setMagic sets the magic number, NaN where scores are above the range or NaN.
@@ -87,22 +118,25 @@ func (s *softTargetSums) setMagic(d op) {
 	s.move(r, d)
 }
 
-// half adds a register of each of the four virtual vectors, numbered as those of the first
-// half.
-func (s *softTargetSums) half(h *half) {
-	x := func(i int) op { return s.inRow(s.x, i*s.regs()) }
-	t := func(i int) op { return s.inRow(s.t, i*s.regs()) }
-	top := s.asRegister(s.top)
-	powers := s.powers(4, x)
-	product, distances := s.products(top, x, t)
+// half adds a register of each of the four virtual vectors, of which the exponentials are
+// products of p and scale.
+func (s *softTargetSums) half(h *half, p []vreg, scale []op) {
+	in := func(base gpreg) func(i int) operand.Mem {
+		return func(i int) operand.Mem { return s.inRow(base, i*s.regs()+h.number) }
+	}
+	x, t, w := in(s.x), in(s.t), in(s.w)
+	for i, r := range p {
+		s.mul(r, scale[i], r)
+	}
+	product, least := s.products(s.asRegister(s.top), x, t)
 	s.keepPowers(func() {
-		for i, p := range powers {
-			s.move(p, s.inRow(s.w, i*s.regs()))
+		for i, r := range p {
+			s.move(r, w(i))
 		}
 	})
 
 	there, joined := s.newLabel("peak"), s.newLabel("joined")
-	s.jumpIfZero(distances, there)
+	s.jumpIfZero(least, there)
 	labels, other := s.reg(), s.reg()
 	s.move(t(0), labels)
 	s.move(t(2), other)
@@ -112,48 +146,31 @@ func (s *softTargetSums) half(h *half) {
 	s.Label(joined)
 	s.aside = append(s.aside, func() {
 		s.Label(there)
-		s.outside(powers, labels, x, t)
+		s.outside(p, labels, x, t)
 		s.JMP(operand.LabelRef(joined))
 	})
-	s.add(powers[0], powers[1], powers[0])
-	s.add(powers[2], powers[3], powers[2])
-	s.add(powers[0], powers[2], powers[0])
-	h.setOffset(s.vec, s.off)
-	for i, r := range []vreg{powers[0], product, labels} {
+	s.add(p[0], p[1], p[0])
+	s.add(p[2], p[3], p[2])
+	s.add(p[0], p[2], p[0])
+	for i, r := range []vreg{p[0], product, labels} {
 		s.acc[i].take(h, r)
 	}
 }
 
-// powers returns the exponentials of so many registers.
-func (s *softTargetSums) powers(n int, x func(i int) op) []vreg {
-	var y []vreg
-	below := s.asRegister(s.low)
-	for i := range n {
-		a := s.reg()
-		s.atLeast(below, x(i), a)
-		y = append(y, a)
-	}
-	p, scale := s.e.evaluate(y)
-	for i, r := range p {
-		s.mul(r, scale[i], r)
-	}
-	return p
-}
-
-// atLeast is d = x, at least low, a negative number. On AVX2 it is by bits of float32: those of
+// atLeast is d = x, at least low, a negative number. Of float32 it is by bits: those of
 // negative numbers are in the order of their distance from 0, and above those of the others.
 // What it is for NaN is open.
 func (s *softTargetSums) atLeast(low, x, d op) {
-	if s.wide() || s.double() {
+	if s.double() {
 		s.max(low, x, d)
 	} else {
 		s.VPMINUD(x, low, d)
 	}
 }
 
-// products returns the sum of the products of four registers, and their distances from the
-// highest score: on AVX2 the least of every lane.
-func (s *softTargetSums) products(top vreg, x, t func(i int) op) (product vreg, distances []vreg) {
+// products returns the sum of the products of four registers, and the least distance from the
+// highest score of every lane.
+func (s *softTargetSums) products(top vreg, x, t func(i int) operand.Mem) (product, least vreg) {
 	for i := range 4 {
 		d := s.reg()
 		s.sub(top, x(i), d)
@@ -164,41 +181,28 @@ func (s *softTargetSums) products(top vreg, x, t func(i int) op) (product vreg, 
 			s.fmaAcc(d, t(i), product)
 		}
 		switch {
-		case s.wide() || i == 0:
-			distances = append(distances, d)
+		case i == 0:
+			least = d
 		case s.double():
-			s.min(distances[0], d, distances[0])
+			s.min(least, d, least)
 		default:
-			s.VPMINUD(d, distances[0], distances[0])
+			s.VPMINUD(d, least, least)
 		}
 	}
-	return product, distances
+	return product, least
 }
 
-// jumpIfZero jumps where a distance is 0, that of the peak.
-func (s *softTargetSums) jumpIfZero(distances []vreg, label string) {
-	zero := s.reg()
+// jumpIfZero jumps where the least distance is 0, that of the peak.
+func (s *softTargetSums) jumpIfZero(least vreg, label string) {
+	zero, k := s.reg(), s.newMask()
 	s.zero(zero)
-	if !s.wide() {
-		s.compare(equal, distances[0], zero, zero)
-		s.VPTEST(zero, zero)
-		s.JNZ(operand.LabelRef(label))
-		return
-	}
-	var k [4]mask
-	for i, d := range distances {
-		k[i] = s.newMask()
-		s.compare(equal, d, zero, k[i])
-	}
-	s.KORW(k[1], k[0], k[0])
-	s.KORW(k[3], k[2], k[2])
-	s.KORTESTW(k[2], k[0])
-	s.JNZ(operand.LabelRef(label))
+	s.compare(equal, least, zero, k)
+	s.jumpIfAny(k, label)
 }
 
 // outside takes in the elements of the peak: it clears their exponentials and sets labels
 // to the sum of the others'.
-func (s *softTargetSums) outside(powers []vreg, labels vreg, x, t func(i int) op) {
+func (s *softTargetSums) outside(powers []vreg, labels vreg, x, t func(i int) operand.Mem) {
 	top := s.asRegister(s.top)
 	var pair vreg
 	for i, p := range powers {
@@ -209,11 +213,7 @@ func (s *softTargetSums) outside(powers []vreg, labels vreg, x, t func(i int) op
 		}
 		if s.wide() {
 			s.keep(others, p, p)
-			if m, ok := t(i).(operand.Mem); ok {
-				s.load(others, m, r)
-			} else {
-				s.keep(others, t(i), r)
-			}
+			s.load(others, t(i), r)
 		} else {
 			s.andNot(others, p, p)
 			s.andNot(others, t(i), r)

@@ -18,6 +18,7 @@ type wholeRows struct {
 	off       gpreg           // of the group, in bytes; of padded rows in elements
 	n         gpreg           // of padded rows: elements of a row
 	halved    bool            // a group goes by halves (see vec.halves)
+	enter     func()          // before a row's first group and before its rest; nil for nothing
 	follow    func()          // follows every group; nil for nothing
 	exist     operand.Mem     // the bits of the elements of the group that exist
 	streams   []*streamOfRows // those that may be in a buffer
@@ -139,6 +140,11 @@ func (l *rowLoop) groupsWithBits(group func()) {
 func (l *rowLoop) wholeGroups(group func()) {
 	var (
 		left         = l.GP64() // elements, less those of a group
+		enter        = func() {
+			if l.enter != nil {
+				l.enter()
+			}
+		}
 		again, added = l.newLabel("group"), l.newLabel("added")
 		rest, short  = l.newLabel("rest"), l.newLabel("short")
 		done         = l.newLabel("done")
@@ -147,6 +153,8 @@ func (l *rowLoop) wholeGroups(group func()) {
 	l.Load(l.Param("n"), left)
 	l.SUBQ(operand.U8(l.groupSize), left)
 	l.JL(operand.LabelRef(rest))
+	l.left = left
+	enter()
 	l.Label(again)
 	l.copy.block()
 	group()
@@ -163,6 +171,7 @@ func (l *rowLoop) wholeGroups(group func()) {
 	}
 	l.readRest(left)
 	l.XORQ(left, left)
+	enter()
 	l.JMP(operand.LabelRef(again))
 	if l.short != nil {
 		l.Label(short)
