@@ -139,8 +139,8 @@ func (l *rowLoop) groupsWithBits(group func()) {
 // as the last, unless it is short.
 func (l *rowLoop) wholeGroups(group func()) {
 	var (
-		left         = l.GP64() // elements, less those of a group
-		enter        = func() {
+		left  = l.GP64() // elements, less those of a group
+		enter = func() {
 			if l.enter != nil {
 				l.enter()
 			}
