@@ -76,6 +76,19 @@ func TestHostile(t *testing.T) {
 			})
 		}
 	}
+	// Of classes of which no bytes are kept there may be many.
+	for _, names := range [][]string{{"micro_f1"}, {"lrap"}, {"micro_auc"}} {
+		for _, options := range []Options{{}, {MicroBits: 9, ClassBits: 8}} {
+			a, err := NewAccumulator[float32](300, names, options)
+			require.NoError(t, err)
+			require.NoError(t, new(Accumulator[float32]).UnmarshalBinary(must(t, a)))
+			try(a, func(data []byte) (func(), error) {
+				x := new(Accumulator[float32])
+				err := x.UnmarshalBinary(data)
+				return func() { _, _ = x.Results() }, err
+			})
+		}
+	}
 	shares, scan := NewGradientShares(3), NewLabelScan(3)
 	require.NoError(t, AddGradient(shares, b.Scores))
 	scan.AddRow([]uint64{5})

@@ -152,6 +152,35 @@ func TestTravel(t *testing.T) {
 	t.Run("float64", travel[float64])
 }
 
+// TestTravelAlone: every metric alone comes back, of many classes of which few bytes are
+// kept.
+func TestTravelAlone(t *testing.T) {
+	const classes = 300
+	rng := rand.New(rand.NewPCG(9, 19))
+	b := randomBatch[float32](rng, 2, classes)
+	b.Thresholds, b.ThresholdColumn, b.RowWeights = nil, 0, nil
+	options := Options{MicroBits: 9, ClassBits: 8, Propensities: slices.Repeat([]float64{0.5}, classes)}
+	for _, name := range append(All(1), "psp_at_1") {
+		a, err := NewAccumulator[float32](classes, []string{name}, options)
+		if err == nil {
+			err = a.Add(b)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		var arrived Accumulator[float32]
+		if err := arrived.UnmarshalBinary(must(t, a)); err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		want, err := a.Results()
+		got, err2 := arrived.Results()
+		if err != nil || err2 != nil || !slices.Equal(got, want) {
+			t.Errorf("%v, want %v, %v, %v", got, want, err, err2)
+		}
+	}
+}
+
 func travel[T zlpr.Float](t *testing.T) {
 	rng := rand.New(rand.NewPCG(9, 9))
 	for range 10 {

@@ -239,8 +239,9 @@ func (r *Reader) Length(size int) int {
 }
 
 // Fits fails, and returns false, unless n elements of at least size bytes are left.
+// Those of no bytes always are.
 func (r *Reader) Fits(n, size int) bool {
-	return r.Check(n >= 0 && n <= len(r.b)/max(1, size))
+	return r.Check(n >= 0 && (size == 0 || n <= len(r.b)/size))
 }
 
 // More reports whether there is more in the body.
