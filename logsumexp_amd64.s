@@ -5,396 +5,535 @@
 #include "textflag.h"
 
 // func sumExp32AVX2(sum *float64, err *float64, x *float32, stride int, rows int, n int, p *[3]float32)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·sumExp32AVX2(SB), $288-56
+// Requires: AVX, AVX2, BMI2, FMA3, MMX+
+TEXT ·sumExp32AVX2(SB), $1536-56
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
-	MOVQ         x+16(FP), AX
-	MOVQ         stride+24(FP), CX
-	SHLQ         $0x02, CX
-	MOVQ         p+48(FP), DX
-	MOVQ         n+40(FP), BX
-	MOVQ         BX, SI
-	SHRQ         $0x05, SI
-	ANDQ         $0x1f, BX
-	MOVQ         BX, DI
-	LEAQ         tail<>+0(SB), R8
-	SHLQ         $0x02, DI
-	SUBQ         DI, R8
-	MOVQ         rows+32(FP), DI
-	VBROADCASTSS (DX), Y0
-	VBROADCASTSS 4(DX), Y1
-	VBROADCASTSS 8(DX), Y2
+	MOVQ         x+16(FP), CX
+	MOVQ         stride+24(FP), DX
+	SHLQ         $0x02, DX
+	XORQ         AX, AX
+	MOVQ         p+48(FP), BX
+	VBROADCASTSS (BX), Y0
+	VBROADCASTSS 4(BX), Y1
+	VBROADCASTSS 8(BX), Y2
+	CMPQ         rows+32(FP), $0x00
+	JEQ          last1
 	VMOVUPS      f32_3fb8aa3b<>+0(SB), Y3
-	VMOVUPS      Y0, 128(BP)
-	VMOVUPS      Y1, 160(BP)
-	VMOVUPS      Y2, 192(BP)
-	TESTQ        DI, DI
-	JZ           last2
+	MOVQ         n+40(FP), BX
+	MOVQ         rows+32(FP), SI
+	MOVQ         BX, 912(BP)
+	MOVQ         SI, 920(BP)
+	ADDQ         $0x3f, BX
+	ANDQ         $-64, BX
+	SHRQ         $0x03, BX
+	SUBQ         BX, AX
+	MOVQ         AX, 928(BP)
+	SHLQ         $0x05, BX
+	SUBQ         BX, DX
+	MOVQ         DX, 936(BP)
+	MOVQ         $0x00000000, BX
+	MOVQ         $0x00000100, SI
+	VXORPS       Y4, Y4, Y4
+	VMOVUPS      Y4, (BP)
+	VMOVUPS      Y4, 32(BP)
+	VMOVUPS      Y4, 64(BP)
+	VMOVUPS      Y4, 96(BP)
+	MOVQ         n+40(FP), AX
+	TESTQ        AX, AX
+	JZ           row3
+	CMPQ         912(BP), $0x00
+	JG           same6
+	LEAQ         640(BP), DX
+	DECQ         920(BP)
+	JLE          none7
+	ADDQ         936(BP), CX
+	MOVQ         n+40(FP), DI
+	MOVQ         DI, 912(BP)
 
-row1:
-	VXORPS  Y0, Y0, Y0
-	VMOVUPS Y0, (BP)
-	VMOVUPS Y0, 32(BP)
-	VMOVUPS Y0, 64(BP)
-	VMOVUPS Y0, 96(BP)
-	XORQ    DX, DX
-	MOVQ    SI, R9
-	TESTQ   R9, R9
-	JZ      rest6
+same6:
+	MOVQ  CX, DX
+	MOVQ  912(BP), R8
+	MOVQ  $-1, DI
+	CMPQ  R8, $0x40
+	JGE   whole10
+	BZHIQ R8, DI, DI
 
-group5:
-	VMOVUPS      160(BP), Y0
-	VMAXPS       (AX)(DX*1), Y0, Y1
-	PREFETCHT0   12288(AX)(DX*1)
-	VMAXPS       64(AX)(DX*1), Y0, Y2
-	PREFETCHT0   12352(AX)(DX*1)
-	VMAXPS       32(AX)(DX*1), Y0, Y4
-	VMAXPS       96(AX)(DX*1), Y0, Y0
-	VMOVUPS      192(BP), Y5
-	VMINPS       Y1, Y5, Y1
-	VMINPS       Y2, Y5, Y2
-	VMINPS       Y4, Y5, Y4
-	VMINPS       Y0, Y5, Y0
-	VMOVUPS      128(BP), Y5
-	VMOVUPS      Y1, Y9
-	VFMADD213PS  Y5, Y3, Y9
-	VMOVUPS      Y2, Y10
-	VFMADD213PS  Y5, Y3, Y10
-	VMOVUPS      Y4, Y11
-	VFMADD213PS  Y5, Y3, Y11
-	VMOVUPS      Y0, Y12
-	VFMADD213PS  Y5, Y3, Y12
-	VSUBPS       Y5, Y9, Y6
-	VSUBPS       Y5, Y10, Y7
-	VSUBPS       Y5, Y11, Y8
-	VSUBPS       Y5, Y12, Y5
-	VMOVUPS      f32_bf317218<>+0(SB), Y13
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y7, Y2
-	VFMADD231PS  Y13, Y8, Y4
-	VFMADD231PS  Y13, Y5, Y0
-	VMOVUPS      f32_3102e308<>+0(SB), Y13
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y7, Y2
-	VFMADD231PS  Y13, Y8, Y4
-	VFMADD231PS  Y13, Y5, Y0
-	VMOVUPS      f32_3ab52766<>+0(SB), Y5
-	VMOVUPS      Y5, Y6
-	VMOVUPS      Y5, Y7
-	VMOVUPS      Y5, Y8
-	VMOVUPS      Y5, Y5
-	VMOVUPS      f32_3c091cce<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y0, Y5
-	VMOVUPS      f32_3d2aac58<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y0, Y5
+whole10:
+	MOVQ DI, 904(BP)
+	CMPQ 912(BP), $0x40
+	JL   other8
+
+ready9:
+	ADDQ $+256, CX
+	SUBQ $0x40, 912(BP)
+
+none7:
+	MOVQ        904(BP), DI
+	MOVQ        DI, 896(BP)
+	PREFETCHT0  12288(DX)
+	VMAXPS      (DX), Y1, Y4
+	VMINPS      Y4, Y2, Y4
+	VMOVUPS     Y4, Y5
+	VFMADD213PS Y0, Y3, Y5
+	VSUBPS      Y0, Y5, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VFMADD231PS f32_bf317218<>+0(SB), Y6, Y4
+	VFMADD231PS f32_3102e308<>+0(SB), Y6, Y4
+	VMOVUPS     Y4, 128(BP)
+	VMOVUPS     Y5, 960(BP)(SI*1)
+	PREFETCHT0  12352(DX)
+	VMAXPS      64(DX), Y1, Y4
+	VMINPS      Y4, Y2, Y4
+	VMOVUPS     Y4, Y5
+	VFMADD213PS Y0, Y3, Y5
+	VSUBPS      Y0, Y5, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VFMADD231PS f32_bf317218<>+0(SB), Y6, Y4
+	VFMADD231PS f32_3102e308<>+0(SB), Y6, Y4
+	VMOVUPS     Y4, 160(BP)
+	VMOVUPS     Y5, 992(BP)(SI*1)
+	PREFETCHT0  12416(DX)
+	VMAXPS      128(DX), Y1, Y4
+	VMINPS      Y4, Y2, Y4
+	VMOVUPS     Y4, Y5
+	VFMADD213PS Y0, Y3, Y5
+	VSUBPS      Y0, Y5, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VFMADD231PS f32_bf317218<>+0(SB), Y6, Y4
+	VFMADD231PS f32_3102e308<>+0(SB), Y6, Y4
+	VMOVUPS     Y4, 192(BP)
+	VMOVUPS     Y5, 1024(BP)(SI*1)
+	PREFETCHT0  12480(DX)
+	VMAXPS      192(DX), Y1, Y4
+	VMINPS      Y4, Y2, Y4
+	VMOVUPS     Y4, Y5
+	VFMADD213PS Y0, Y3, Y5
+	VSUBPS      Y0, Y5, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VFMADD231PS f32_bf317218<>+0(SB), Y6, Y4
+	VFMADD231PS f32_3102e308<>+0(SB), Y6, Y4
+	VMOVUPS     Y4, 224(BP)
+	VMOVUPS     Y5, 1056(BP)(SI*1)
+	VMAXPS      32(DX), Y1, Y4
+	VMINPS      Y4, Y2, Y4
+	VMOVUPS     Y4, Y5
+	VFMADD213PS Y0, Y3, Y5
+	VSUBPS      Y0, Y5, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VFMADD231PS f32_bf317218<>+0(SB), Y6, Y4
+	VFMADD231PS f32_3102e308<>+0(SB), Y6, Y4
+	VMOVUPS     Y4, 384(BP)
+	VMOVUPS     Y5, 1088(BP)(SI*1)
+	VMAXPS      96(DX), Y1, Y4
+	VMINPS      Y4, Y2, Y4
+	VMOVUPS     Y4, Y5
+	VFMADD213PS Y0, Y3, Y5
+	VSUBPS      Y0, Y5, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VFMADD231PS f32_bf317218<>+0(SB), Y6, Y4
+	VFMADD231PS f32_3102e308<>+0(SB), Y6, Y4
+	VMOVUPS     Y4, 416(BP)
+	VMOVUPS     Y5, 1120(BP)(SI*1)
+	VMAXPS      160(DX), Y1, Y4
+	VMINPS      Y4, Y2, Y4
+	VMOVUPS     Y4, Y5
+	VFMADD213PS Y0, Y3, Y5
+	VSUBPS      Y0, Y5, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VFMADD231PS f32_bf317218<>+0(SB), Y6, Y4
+	VFMADD231PS f32_3102e308<>+0(SB), Y6, Y4
+	VMOVUPS     Y4, 448(BP)
+	VMOVUPS     Y5, 1152(BP)(SI*1)
+	VMAXPS      224(DX), Y1, Y4
+	VMINPS      Y4, Y2, Y4
+	VMOVUPS     Y4, Y5
+	VFMADD213PS Y0, Y3, Y5
+	VSUBPS      Y0, Y5, Y6
+	VPSLLD      $0x17, Y5, Y5
+	VFMADD231PS f32_bf317218<>+0(SB), Y6, Y4
+	VFMADD231PS f32_3102e308<>+0(SB), Y6, Y4
+	VMOVUPS     Y4, 480(BP)
+	VMOVUPS     Y5, 1184(BP)(SI*1)
+	XORQ        $+256, BX
+	XORQ        $+256, SI
+
+group2:
+	CMPQ 912(BP), $0x00
+	JG   same11
+	LEAQ 640(BP), DX
+	DECQ 920(BP)
+	JLE  none12
+	ADDQ 936(BP), CX
+	MOVQ n+40(FP), DI
+	MOVQ DI, 912(BP)
+
+same11:
+	MOVQ  CX, DX
+	MOVQ  912(BP), R8
+	MOVQ  $-1, DI
+	CMPQ  R8, $0x40
+	JGE   whole15
+	BZHIQ R8, DI, DI
+
+whole15:
+	MOVQ DI, 904(BP)
+	CMPQ 912(BP), $0x40
+	JL   other13
+
+ready14:
+	ADDQ $+256, CX
+	SUBQ $0x40, 912(BP)
+
+none12:
+	VMOVUPS     128(BP), Y4
+	VMOVUPS     160(BP), Y5
+	VMOVUPS     192(BP), Y6
+	VMOVUPS     224(BP), Y7
+	VMOVUPS     f32_3ab52766<>+0(SB), Y11
+	VMOVUPS     Y11, Y8
+	VMOVUPS     Y11, Y9
+	VMOVUPS     Y11, Y10
+	VMOVUPS     Y11, Y11
+	VMOVUPS     f32_3c091cce<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	PREFETCHT0  12288(DX)
+	VMAXPS      (DX), Y1, Y12
+	VMINPS      Y12, Y2, Y12
+	VMOVUPS     Y12, Y13
+	VFMADD213PS Y0, Y3, Y13
+	VSUBPS      Y0, Y13, Y14
+	VPSLLD      $0x17, Y13, Y13
+	VMOVUPS     f32_3d2aac58<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VFMADD213PS Y15, Y5, Y9
+	VFMADD213PS Y15, Y6, Y10
+	VFMADD213PS Y15, Y7, Y11
+	VFMADD231PS f32_bf317218<>+0(SB), Y14, Y12
+	VFMADD231PS f32_3102e308<>+0(SB), Y14, Y12
+	VMOVUPS     Y12, 128(BP)
+	VMOVUPS     Y13, 960(BP)(SI*1)
+	PREFETCHT0  12352(DX)
+	VMAXPS      64(DX), Y1, Y12
+	VMINPS      Y12, Y2, Y12
+	VMOVUPS     f32_3e2aaa49<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VMOVUPS     Y12, Y13
+	VFMADD213PS Y0, Y3, Y13
+	VSUBPS      Y0, Y13, Y14
+	VPSLLD      $0x17, Y13, Y13
+	VFMADD231PS f32_bf317218<>+0(SB), Y14, Y12
+	VFMADD231PS f32_3102e308<>+0(SB), Y14, Y12
+	VMOVUPS     Y12, 160(BP)
+	VMOVUPS     Y13, 992(BP)(SI*1)
+	VMOVUPS     f32_3efffffe<>+0(SB), Y12
+	VFMADD213PS Y12, Y4, Y8
+	VFMADD213PS Y12, Y5, Y9
+	VFMADD213PS Y12, Y6, Y10
+	VFMADD213PS Y12, Y7, Y11
+	PREFETCHT0  12416(DX)
+	VMAXPS      128(DX), Y1, Y12
+	VMINPS      Y12, Y2, Y12
+	VMOVUPS     Y12, Y13
+	VFMADD213PS Y0, Y3, Y13
+	VSUBPS      Y0, Y13, Y14
+	VPSLLD      $0x17, Y13, Y13
+	VMOVUPS     f32_3f800000<>+0(SB), Y15
+	VFMADD213PS Y15, Y4, Y8
+	VFMADD213PS Y15, Y5, Y9
+	VFMADD213PS Y15, Y6, Y10
+	VFMADD213PS Y15, Y7, Y11
+	VFMADD231PS f32_bf317218<>+0(SB), Y14, Y12
+	VFMADD231PS f32_3102e308<>+0(SB), Y14, Y12
+	VMOVUPS     Y12, 192(BP)
+	VMOVUPS     Y13, 1024(BP)(SI*1)
+	PREFETCHT0  12480(DX)
+	VMAXPS      192(DX), Y1, Y12
+	VMINPS      Y12, Y2, Y12
+	VMOVUPS     f32_3f800000<>+0(SB), Y13
+	VFMADD213PS Y13, Y4, Y8
+	VFMADD213PS Y13, Y5, Y9
+	VFMADD213PS Y13, Y6, Y10
+	VFMADD213PS Y13, Y7, Y11
+	VMOVUPS     Y12, Y4
+	VFMADD213PS Y0, Y3, Y4
+	VSUBPS      Y0, Y4, Y5
+	VPSLLD      $0x17, Y4, Y4
+	VFMADD231PS f32_bf317218<>+0(SB), Y5, Y12
+	VFMADD231PS f32_3102e308<>+0(SB), Y5, Y12
+	VMOVUPS     Y12, 224(BP)
+	VMOVUPS     Y4, 1056(BP)(SI*1)
+	VMULPS      960(BP)(BX*1), Y8, Y8
+	VMULPS      992(BP)(BX*1), Y9, Y9
+	VMULPS      1024(BP)(BX*1), Y10, Y10
+	VMULPS      1056(BP)(BX*1), Y11, Y11
+	CMPQ        896(BP), $-1
+	JNE         some16
+
+all17:
+	VADDPS       Y9, Y8, Y8
+	VADDPS       Y11, Y10, Y10
+	VEXTRACTF128 $0x01, Y8, X4
+	VCVTPS2PD    X8, Y5
+	VCVTPS2PD    X4, Y4
+	VEXTRACTF128 $0x01, Y10, X6
+	VCVTPS2PD    X10, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       (BP), Y5, Y5
+	VADDPD       Y7, Y5, Y5
+	VMOVUPD      Y5, (BP)
+	VADDPD       32(BP), Y4, Y4
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      Y4, 32(BP)
+	VMOVUPS      384(BP), Y4
+	VMOVUPS      416(BP), Y5
+	VMOVUPS      448(BP), Y6
+	VMOVUPS      480(BP), Y7
+	VMOVUPS      f32_3ab52766<>+0(SB), Y11
+	VMOVUPS      Y11, Y8
+	VMOVUPS      Y11, Y9
+	VMOVUPS      Y11, Y10
+	VMOVUPS      Y11, Y11
+	VMOVUPS      f32_3c091cce<>+0(SB), Y12
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VMAXPS       32(DX), Y1, Y12
+	VMINPS       Y12, Y2, Y12
+	VMOVUPS      Y12, Y13
+	VFMADD213PS  Y0, Y3, Y13
+	VSUBPS       Y0, Y13, Y14
+	VPSLLD       $0x17, Y13, Y13
+	VMOVUPS      f32_3d2aac58<>+0(SB), Y15
+	VFMADD213PS  Y15, Y4, Y8
+	VFMADD213PS  Y15, Y5, Y9
+	VFMADD213PS  Y15, Y6, Y10
+	VFMADD213PS  Y15, Y7, Y11
+	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
+	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
+	VMOVUPS      Y12, 384(BP)
+	VMOVUPS      Y13, 1088(BP)(SI*1)
+	VMAXPS       96(DX), Y1, Y12
+	VMINPS       Y12, Y2, Y12
 	VMOVUPS      f32_3e2aaa49<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
 	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y0, Y5
-	VMOVUPS      f32_3efffffe<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y0, Y5
+	VFMADD213PS  Y13, Y5, Y9
+	VFMADD213PS  Y13, Y6, Y10
+	VFMADD213PS  Y13, Y7, Y11
+	VMOVUPS      Y12, Y13
+	VFMADD213PS  Y0, Y3, Y13
+	VSUBPS       Y0, Y13, Y14
+	VPSLLD       $0x17, Y13, Y13
+	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
+	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
+	VMOVUPS      Y12, 416(BP)
+	VMOVUPS      Y13, 1120(BP)(SI*1)
+	VMOVUPS      f32_3efffffe<>+0(SB), Y12
+	VFMADD213PS  Y12, Y4, Y8
+	VFMADD213PS  Y12, Y5, Y9
+	VFMADD213PS  Y12, Y6, Y10
+	VFMADD213PS  Y12, Y7, Y11
+	VMAXPS       160(DX), Y1, Y12
+	VMINPS       Y12, Y2, Y12
+	VMOVUPS      Y12, Y13
+	VFMADD213PS  Y0, Y3, Y13
+	VSUBPS       Y0, Y13, Y14
+	VPSLLD       $0x17, Y13, Y13
+	VMOVUPS      f32_3f800000<>+0(SB), Y15
+	VFMADD213PS  Y15, Y4, Y8
+	VFMADD213PS  Y15, Y5, Y9
+	VFMADD213PS  Y15, Y6, Y10
+	VFMADD213PS  Y15, Y7, Y11
+	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
+	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
+	VMOVUPS      Y12, 448(BP)
+	VMOVUPS      Y13, 1152(BP)(SI*1)
+	VMAXPS       224(DX), Y1, Y12
+	VMINPS       Y12, Y2, Y12
 	VMOVUPS      f32_3f800000<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
 	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y0, Y5
-	VMOVUPS      f32_3f800000<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y0, Y5
-	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y10, Y10
-	VPSLLD       $0x17, Y11, Y11
-	VPSLLD       $0x17, Y12, Y12
-	VMULPS       Y9, Y6, Y6
-	VFMADD231PS  Y10, Y7, Y6
-	VEXTRACTF128 $0x01, Y6, X0
-	VCVTPS2PD    X6, Y1
-	VCVTPS2PD    X0, Y0
-	VADDPD       (BP), Y1, Y1
-	VMOVUPD      Y1, (BP)
-	VADDPD       32(BP), Y0, Y0
-	VMOVUPD      Y0, 32(BP)
-	VMULPS       Y11, Y8, Y8
-	VFMADD231PS  Y12, Y5, Y8
-	VEXTRACTF128 $0x01, Y8, X0
-	VCVTPS2PD    X8, Y1
-	VCVTPS2PD    X0, Y0
-	VADDPD       64(BP), Y1, Y1
-	VMOVUPD      Y1, 64(BP)
-	VADDPD       96(BP), Y0, Y0
-	VMOVUPD      Y0, 96(BP)
-	ADDQ         $0x80, DX
-	DECQ         R9
-	JNZ          group5
+	VFMADD213PS  Y13, Y5, Y9
+	VFMADD213PS  Y13, Y6, Y10
+	VFMADD213PS  Y13, Y7, Y11
+	VMOVUPS      Y12, Y4
+	VFMADD213PS  Y0, Y3, Y4
+	VSUBPS       Y0, Y4, Y5
+	VPSLLD       $0x17, Y4, Y4
+	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y12
+	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y12
+	VMOVUPS      Y12, 480(BP)
+	VMOVUPS      Y4, 1184(BP)(SI*1)
+	VMULPS       1088(BP)(BX*1), Y8, Y8
+	VMULPS       1120(BP)(BX*1), Y9, Y9
+	VMULPS       1152(BP)(BX*1), Y10, Y10
+	VMULPS       1184(BP)(BX*1), Y11, Y11
+	CMPQ         896(BP), $-1
+	JNE          some18
 
-rest6:
-	TESTQ        BX, BX
-	JZ           done8
-	CMPQ         BX, $0x10
-	JBE          half7
-	VMOVUPS      160(BP), Y0
-	VMOVUPS      256(R8), Y1
-	VMASKMOVPS   (AX)(DX*1), Y1, Y1
-	VMAXPS       Y1, Y0, Y1
-	VMOVUPS      320(R8), Y2
-	VMASKMOVPS   64(AX)(DX*1), Y2, Y2
-	VMAXPS       Y2, Y0, Y2
-	VMOVUPS      288(R8), Y4
-	VMASKMOVPS   32(AX)(DX*1), Y4, Y4
-	VMAXPS       Y4, Y0, Y4
-	VMOVUPS      352(R8), Y5
-	VMASKMOVPS   96(AX)(DX*1), Y5, Y5
-	VMAXPS       Y5, Y0, Y5
-	VMOVUPS      192(BP), Y0
-	VMINPS       Y1, Y0, Y1
-	VMINPS       Y2, Y0, Y2
-	VMINPS       Y4, Y0, Y4
-	VMINPS       Y5, Y0, Y5
-	VMOVUPS      128(BP), Y0
-	VMOVUPS      Y1, Y9
-	VFMADD213PS  Y0, Y3, Y9
-	VMOVUPS      Y2, Y10
-	VFMADD213PS  Y0, Y3, Y10
-	VMOVUPS      Y4, Y11
-	VFMADD213PS  Y0, Y3, Y11
-	VMOVUPS      Y5, Y12
-	VFMADD213PS  Y0, Y3, Y12
-	VSUBPS       Y0, Y9, Y6
-	VSUBPS       Y0, Y10, Y7
-	VSUBPS       Y0, Y11, Y8
-	VSUBPS       Y0, Y12, Y0
-	VMOVUPS      f32_bf317218<>+0(SB), Y13
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y7, Y2
-	VFMADD231PS  Y13, Y8, Y4
-	VFMADD231PS  Y13, Y0, Y5
-	VMOVUPS      f32_3102e308<>+0(SB), Y13
-	VFMADD231PS  Y13, Y6, Y1
-	VFMADD231PS  Y13, Y7, Y2
-	VFMADD231PS  Y13, Y8, Y4
-	VFMADD231PS  Y13, Y0, Y5
-	VMOVUPS      f32_3ab52766<>+0(SB), Y0
-	VMOVUPS      Y0, Y6
-	VMOVUPS      Y0, Y7
-	VMOVUPS      Y0, Y8
-	VMOVUPS      Y0, Y0
-	VMOVUPS      f32_3c091cce<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y0
-	VMOVUPS      f32_3d2aac58<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y0
-	VMOVUPS      f32_3e2aaa49<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y0
-	VMOVUPS      f32_3efffffe<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y0
-	VMOVUPS      f32_3f800000<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y0
-	VMOVUPS      f32_3f800000<>+0(SB), Y13
-	VFMADD213PS  Y13, Y1, Y6
-	VFMADD213PS  Y13, Y2, Y7
-	VFMADD213PS  Y13, Y4, Y8
-	VFMADD213PS  Y13, Y5, Y0
-	VPSLLD       $0x17, Y9, Y9
-	VPSLLD       $0x17, Y10, Y10
-	VPSLLD       $0x17, Y11, Y11
-	VPSLLD       $0x17, Y12, Y12
-	VMULPS       Y9, Y6, Y6
-	VANDPS       256(R8), Y6, Y6
-	VMULPS       Y10, Y7, Y1
-	VANDPS       320(R8), Y1, Y1
-	VADDPS       Y1, Y6, Y6
-	VEXTRACTF128 $0x01, Y6, X1
-	VCVTPS2PD    X6, Y2
-	VCVTPS2PD    X1, Y1
-	VADDPD       (BP), Y2, Y2
-	VMOVUPD      Y2, (BP)
-	VADDPD       32(BP), Y1, Y1
-	VMOVUPD      Y1, 32(BP)
-	VMULPS       Y11, Y8, Y8
-	VANDPS       288(R8), Y8, Y8
-	VMULPS       Y12, Y0, Y0
-	VANDPS       352(R8), Y0, Y0
-	VADDPS       Y0, Y8, Y8
-	VEXTRACTF128 $0x01, Y8, X0
-	VCVTPS2PD    X8, Y1
-	VCVTPS2PD    X0, Y0
-	VADDPD       64(BP), Y1, Y1
-	VMOVUPD      Y1, 64(BP)
-	VADDPD       96(BP), Y0, Y0
-	VMOVUPD      Y0, 96(BP)
-	JMP          done8
+all19:
+	VADDPS       Y9, Y8, Y8
+	VADDPS       Y11, Y10, Y10
+	VEXTRACTF128 $0x01, Y8, X4
+	VCVTPS2PD    X8, Y5
+	VCVTPS2PD    X4, Y4
+	VEXTRACTF128 $0x01, Y10, X6
+	VCVTPS2PD    X10, Y7
+	VCVTPS2PD    X6, Y6
+	VADDPD       64(BP), Y5, Y5
+	VADDPD       Y7, Y5, Y5
+	VMOVUPD      Y5, 64(BP)
+	VADDPD       96(BP), Y4, Y4
+	VADDPD       Y6, Y4, Y4
+	VMOVUPD      Y4, 96(BP)
+	XORQ         $+256, BX
+	XORQ         $+256, SI
+	MOVQ         904(BP), DI
+	MOVQ         DI, 896(BP)
+	SUBQ         $0x40, AX
+	JG           group2
 
-half7:
-	VMOVUPS      160(BP), Y0
-	VMOVUPS      256(R8), Y1
-	VMASKMOVPS   (AX)(DX*1), Y1, Y1
-	VMAXPS       Y1, Y0, Y1
-	VMOVUPS      288(R8), Y2
-	VMASKMOVPS   32(AX)(DX*1), Y2, Y2
-	VMAXPS       Y2, Y0, Y2
-	VMOVUPS      192(BP), Y0
-	VMINPS       Y1, Y0, Y1
-	VMINPS       Y2, Y0, Y2
-	VMOVUPS      Y1, Y5
-	VFMADD213PS  128(BP), Y3, Y5
-	VMOVUPS      Y2, Y6
-	VFMADD213PS  128(BP), Y3, Y6
-	VSUBPS       128(BP), Y5, Y0
-	VSUBPS       128(BP), Y6, Y4
-	VFMADD231PS  f32_bf317218<>+0(SB), Y0, Y1
-	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y2
-	VFMADD231PS  f32_3102e308<>+0(SB), Y0, Y1
-	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y2
-	VMOVUPS      f32_3ab52766<>+0(SB), Y0
-	VMOVUPS      f32_3ab52766<>+0(SB), Y4
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y1, Y0
-	VFMADD213PS  f32_3c091cce<>+0(SB), Y2, Y4
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y1, Y0
-	VFMADD213PS  f32_3d2aac58<>+0(SB), Y2, Y4
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y1, Y0
-	VFMADD213PS  f32_3e2aaa49<>+0(SB), Y2, Y4
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y1, Y0
-	VFMADD213PS  f32_3efffffe<>+0(SB), Y2, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y0
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y4
-	VFMADD213PS  f32_3f800000<>+0(SB), Y1, Y0
-	VFMADD213PS  f32_3f800000<>+0(SB), Y2, Y4
-	VPSLLD       $0x17, Y5, Y5
-	VPSLLD       $0x17, Y6, Y6
-	VMULPS       Y5, Y0, Y0
-	VANDPS       256(R8), Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VCVTPS2PD    X0, Y0
-	VCVTPS2PD    X1, Y1
-	VADDPD       (BP), Y0, Y0
-	VMOVUPD      Y0, (BP)
-	VADDPD       32(BP), Y1, Y1
-	VMOVUPD      Y1, 32(BP)
-	VMULPS       Y6, Y4, Y4
-	VANDPS       288(R8), Y4, Y4
-	VEXTRACTF128 $0x01, Y4, X0
-	VCVTPS2PD    X4, Y1
-	VCVTPS2PD    X0, Y0
-	VADDPD       64(BP), Y1, Y1
-	VMOVUPD      Y1, 64(BP)
-	VADDPD       96(BP), Y0, Y0
-	VMOVUPD      Y0, 96(BP)
-
-done8:
-	ADDQ         CX, AX
-	VMOVUPS      (BP), Y0
-	VMOVUPS      32(BP), Y1
-	VMOVUPS      64(BP), Y2
-	VMOVUPS      96(BP), Y4
-	VADDPD       Y2, Y0, Y0
-	VADDPD       Y4, Y1, Y1
-	VADDPD       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPD       X1, X0, X0
-	VUNPCKHPD    X0, X0, X1
-	VADDPD       X1, X0, X0
-	MOVQ         sum+0(FP), DX
-	VMOVSD       X0, (DX)
+row3:
+	VMOVUPS      (BP), Y4
+	VMOVUPS      32(BP), Y5
+	VMOVUPS      64(BP), Y6
+	VMOVUPS      96(BP), Y7
+	VADDPD       Y6, Y4, Y4
+	VADDPD       Y7, Y5, Y5
+	VADDPD       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X5
+	VADDPD       X5, X4, X4
+	VUNPCKHPD    X4, X4, X5
+	VADDPD       X5, X4, X4
+	MOVQ         sum+0(FP), AX
+	VMOVSD       X4, (AX)
 	ADDQ         $0x08, sum+0(FP)
-	DECQ         DI
-	JNZ          row1
+	VXORPS       Y4, Y4, Y4
+	VMOVUPS      Y4, (BP)
+	VMOVUPS      Y4, 32(BP)
+	VMOVUPS      Y4, 64(BP)
+	VMOVUPS      Y4, 96(BP)
+	DECQ         rows+32(FP)
+	JLE          last5
+	MOVQ         n+40(FP), AX
+	TESTQ        AX, AX
+	JZ           row3
+	JMP          group2
 
-last2:
+other8:
+	VPBROADCASTD 904(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x1f, Y5, Y4
+	VMASKMOVPS   (CX), Y4, Y4
+	VMOVUPS      Y4, 640(BP)
+	VPSLLD       $0x0f, Y5, Y4
+	VMASKMOVPS   64(CX), Y4, Y4
+	VMOVUPS      Y4, 704(BP)
+	VPBROADCASTD 908(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x1f, Y5, Y4
+	VMASKMOVPS   128(CX), Y4, Y4
+	VMOVUPS      Y4, 768(BP)
+	VPSLLD       $0x0f, Y5, Y4
+	VMASKMOVPS   192(CX), Y4, Y4
+	VMOVUPS      Y4, 832(BP)
+	VPBROADCASTD 904(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y4
+	VMASKMOVPS   32(CX), Y4, Y4
+	VMOVUPS      Y4, 672(BP)
+	VPSLLD       $0x07, Y5, Y4
+	VMASKMOVPS   96(CX), Y4, Y4
+	VMOVUPS      Y4, 736(BP)
+	VPBROADCASTD 908(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y4
+	VMASKMOVPS   160(CX), Y4, Y4
+	VMOVUPS      Y4, 800(BP)
+	VPSLLD       $0x07, Y5, Y4
+	VMASKMOVPS   224(CX), Y4, Y4
+	VMOVUPS      Y4, 864(BP)
+	LEAQ         640(BP), DX
+	JMP          ready9
+
+other13:
+	VPBROADCASTD 904(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x1f, Y5, Y4
+	VMASKMOVPS   (CX), Y4, Y4
+	VMOVUPS      Y4, 640(BP)
+	VPSLLD       $0x0f, Y5, Y4
+	VMASKMOVPS   64(CX), Y4, Y4
+	VMOVUPS      Y4, 704(BP)
+	VPBROADCASTD 908(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x1f, Y5, Y4
+	VMASKMOVPS   128(CX), Y4, Y4
+	VMOVUPS      Y4, 768(BP)
+	VPSLLD       $0x0f, Y5, Y4
+	VMASKMOVPS   192(CX), Y4, Y4
+	VMOVUPS      Y4, 832(BP)
+	VPBROADCASTD 904(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y4
+	VMASKMOVPS   32(CX), Y4, Y4
+	VMOVUPS      Y4, 672(BP)
+	VPSLLD       $0x07, Y5, Y4
+	VMASKMOVPS   96(CX), Y4, Y4
+	VMOVUPS      Y4, 736(BP)
+	VPBROADCASTD 908(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y4
+	VMASKMOVPS   160(CX), Y4, Y4
+	VMOVUPS      Y4, 800(BP)
+	VPSLLD       $0x07, Y5, Y4
+	VMASKMOVPS   224(CX), Y4, Y4
+	VMOVUPS      Y4, 864(BP)
+	LEAQ         640(BP), DX
+	JMP          ready14
+
+some16:
+	VXORPS       Y4, Y4, Y4
+	VPBROADCASTD 896(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x1f, Y5, Y6
+	VBLENDVPS    Y6, Y8, Y4, Y8
+	VPSLLD       $0x0f, Y5, Y5
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPBROADCASTD 900(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x1f, Y5, Y6
+	VBLENDVPS    Y6, Y10, Y4, Y10
+	VPSLLD       $0x0f, Y5, Y5
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	JMP          all17
+
+some18:
+	VXORPS       Y4, Y4, Y4
+	VPBROADCASTD 896(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y6
+	VBLENDVPS    Y6, Y8, Y4, Y8
+	VPSLLD       $0x07, Y5, Y5
+	VBLENDVPS    Y5, Y9, Y4, Y9
+	VPBROADCASTD 900(BP), Y5
+	VPSRLVD      lanes32<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y6
+	VBLENDVPS    Y6, Y10, Y4, Y10
+	VPSLLD       $0x07, Y5, Y5
+	VBLENDVPS    Y5, Y11, Y4, Y11
+	JMP          all19
+
+last5:
+last1:
 	VZEROUPPER
 	RET
-
-DATA tail<>+0(SB)/8, $0xffffffffffffffff
-DATA tail<>+8(SB)/8, $0xffffffffffffffff
-DATA tail<>+16(SB)/8, $0xffffffffffffffff
-DATA tail<>+24(SB)/8, $0xffffffffffffffff
-DATA tail<>+32(SB)/8, $0xffffffffffffffff
-DATA tail<>+40(SB)/8, $0xffffffffffffffff
-DATA tail<>+48(SB)/8, $0xffffffffffffffff
-DATA tail<>+56(SB)/8, $0xffffffffffffffff
-DATA tail<>+64(SB)/8, $0xffffffffffffffff
-DATA tail<>+72(SB)/8, $0xffffffffffffffff
-DATA tail<>+80(SB)/8, $0xffffffffffffffff
-DATA tail<>+88(SB)/8, $0xffffffffffffffff
-DATA tail<>+96(SB)/8, $0xffffffffffffffff
-DATA tail<>+104(SB)/8, $0xffffffffffffffff
-DATA tail<>+112(SB)/8, $0xffffffffffffffff
-DATA tail<>+120(SB)/8, $0xffffffffffffffff
-DATA tail<>+128(SB)/8, $0xffffffffffffffff
-DATA tail<>+136(SB)/8, $0xffffffffffffffff
-DATA tail<>+144(SB)/8, $0xffffffffffffffff
-DATA tail<>+152(SB)/8, $0xffffffffffffffff
-DATA tail<>+160(SB)/8, $0xffffffffffffffff
-DATA tail<>+168(SB)/8, $0xffffffffffffffff
-DATA tail<>+176(SB)/8, $0xffffffffffffffff
-DATA tail<>+184(SB)/8, $0xffffffffffffffff
-DATA tail<>+192(SB)/8, $0xffffffffffffffff
-DATA tail<>+200(SB)/8, $0xffffffffffffffff
-DATA tail<>+208(SB)/8, $0xffffffffffffffff
-DATA tail<>+216(SB)/8, $0xffffffffffffffff
-DATA tail<>+224(SB)/8, $0xffffffffffffffff
-DATA tail<>+232(SB)/8, $0xffffffffffffffff
-DATA tail<>+240(SB)/8, $0xffffffffffffffff
-DATA tail<>+248(SB)/8, $0xffffffffffffffff
-DATA tail<>+256(SB)/8, $0x0000000000000000
-DATA tail<>+264(SB)/8, $0x0000000000000000
-DATA tail<>+272(SB)/8, $0x0000000000000000
-DATA tail<>+280(SB)/8, $0x0000000000000000
-DATA tail<>+288(SB)/8, $0x0000000000000000
-DATA tail<>+296(SB)/8, $0x0000000000000000
-DATA tail<>+304(SB)/8, $0x0000000000000000
-DATA tail<>+312(SB)/8, $0x0000000000000000
-DATA tail<>+320(SB)/8, $0x0000000000000000
-DATA tail<>+328(SB)/8, $0x0000000000000000
-DATA tail<>+336(SB)/8, $0x0000000000000000
-DATA tail<>+344(SB)/8, $0x0000000000000000
-DATA tail<>+352(SB)/8, $0x0000000000000000
-DATA tail<>+360(SB)/8, $0x0000000000000000
-DATA tail<>+368(SB)/8, $0x0000000000000000
-DATA tail<>+376(SB)/8, $0x0000000000000000
-DATA tail<>+384(SB)/8, $0x0000000000000000
-DATA tail<>+392(SB)/8, $0x0000000000000000
-DATA tail<>+400(SB)/8, $0x0000000000000000
-DATA tail<>+408(SB)/8, $0x0000000000000000
-DATA tail<>+416(SB)/8, $0x0000000000000000
-DATA tail<>+424(SB)/8, $0x0000000000000000
-DATA tail<>+432(SB)/8, $0x0000000000000000
-DATA tail<>+440(SB)/8, $0x0000000000000000
-DATA tail<>+448(SB)/8, $0x0000000000000000
-DATA tail<>+456(SB)/8, $0x0000000000000000
-DATA tail<>+464(SB)/8, $0x0000000000000000
-DATA tail<>+472(SB)/8, $0x0000000000000000
-DATA tail<>+480(SB)/8, $0x0000000000000000
-DATA tail<>+488(SB)/8, $0x0000000000000000
-DATA tail<>+496(SB)/8, $0x0000000000000000
-DATA tail<>+504(SB)/8, $0x0000000000000000
-GLOBL tail<>(SB), RODATA|NOPTR, $512
 
 DATA f32_3fb8aa3b<>+0(SB)/4, $0x3fb8aa3b
 DATA f32_3fb8aa3b<>+4(SB)/4, $0x3fb8aa3b
@@ -486,6 +625,16 @@ DATA f32_3f800000<>+24(SB)/4, $0x3f800000
 DATA f32_3f800000<>+28(SB)/4, $0x3f800000
 GLOBL f32_3f800000<>(SB), RODATA|NOPTR, $32
 
+DATA lanes32<>+0(SB)/4, $0x00000000
+DATA lanes32<>+4(SB)/4, $0x00000001
+DATA lanes32<>+8(SB)/4, $0x00000002
+DATA lanes32<>+12(SB)/4, $0x00000003
+DATA lanes32<>+16(SB)/4, $0x00000004
+DATA lanes32<>+20(SB)/4, $0x00000005
+DATA lanes32<>+24(SB)/4, $0x00000006
+DATA lanes32<>+28(SB)/4, $0x00000007
+GLOBL lanes32<>(SB), RODATA|NOPTR, $32
+
 // func scaleExpStream32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·scaleExpStream32AVX2(SB), NOSPLIT, $0-64
@@ -510,18 +659,18 @@ TEXT ·scaleExpStream32AVX2(SB), NOSPLIT, $0-64
 	MOVQ    rows+32(FP), R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y3
 	TESTQ   R10, R10
-	JZ      last10
+	JZ      last21
 
-row9:
+row20:
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS 4(SI), Y1
 	VBROADCASTSS 8(SI), Y2
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest14
+	JZ           rest25
 
-group13:
+group24:
 	VMOVUPS     (DX)(R12*1), Y4
 	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPS      $0x0d, Y1, Y4, Y5
@@ -602,13 +751,13 @@ group13:
 	VMOVNTPS    Y9, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group13
+	JNZ         group24
 
-rest14:
+rest25:
 	TESTQ       R8, R8
-	JZ          done16
+	JZ          done27
 	CMPQ        R8, $0x10
-	JBE         half15
+	JBE         half26
 	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
@@ -693,9 +842,9 @@ rest14:
 	VANDPS      Y1, Y0, Y0
 	VMOVUPS     352(R11), Y1
 	VMASKMOVPS  Y0, Y1, 96(AX)(R12*1)
-	JMP         done16
+	JMP         done27
 
-half15:
+half26:
 	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
@@ -739,17 +888,83 @@ half15:
 	VMOVUPS     288(R11), Y1
 	VMASKMOVPS  Y0, Y1, 32(AX)(R12*1)
 
-done16:
+done27:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R10
-	JNZ  row9
+	JNZ  row20
 
-last10:
+last21:
 	VZEROUPPER
 	RET
+
+DATA tail<>+0(SB)/8, $0xffffffffffffffff
+DATA tail<>+8(SB)/8, $0xffffffffffffffff
+DATA tail<>+16(SB)/8, $0xffffffffffffffff
+DATA tail<>+24(SB)/8, $0xffffffffffffffff
+DATA tail<>+32(SB)/8, $0xffffffffffffffff
+DATA tail<>+40(SB)/8, $0xffffffffffffffff
+DATA tail<>+48(SB)/8, $0xffffffffffffffff
+DATA tail<>+56(SB)/8, $0xffffffffffffffff
+DATA tail<>+64(SB)/8, $0xffffffffffffffff
+DATA tail<>+72(SB)/8, $0xffffffffffffffff
+DATA tail<>+80(SB)/8, $0xffffffffffffffff
+DATA tail<>+88(SB)/8, $0xffffffffffffffff
+DATA tail<>+96(SB)/8, $0xffffffffffffffff
+DATA tail<>+104(SB)/8, $0xffffffffffffffff
+DATA tail<>+112(SB)/8, $0xffffffffffffffff
+DATA tail<>+120(SB)/8, $0xffffffffffffffff
+DATA tail<>+128(SB)/8, $0xffffffffffffffff
+DATA tail<>+136(SB)/8, $0xffffffffffffffff
+DATA tail<>+144(SB)/8, $0xffffffffffffffff
+DATA tail<>+152(SB)/8, $0xffffffffffffffff
+DATA tail<>+160(SB)/8, $0xffffffffffffffff
+DATA tail<>+168(SB)/8, $0xffffffffffffffff
+DATA tail<>+176(SB)/8, $0xffffffffffffffff
+DATA tail<>+184(SB)/8, $0xffffffffffffffff
+DATA tail<>+192(SB)/8, $0xffffffffffffffff
+DATA tail<>+200(SB)/8, $0xffffffffffffffff
+DATA tail<>+208(SB)/8, $0xffffffffffffffff
+DATA tail<>+216(SB)/8, $0xffffffffffffffff
+DATA tail<>+224(SB)/8, $0xffffffffffffffff
+DATA tail<>+232(SB)/8, $0xffffffffffffffff
+DATA tail<>+240(SB)/8, $0xffffffffffffffff
+DATA tail<>+248(SB)/8, $0xffffffffffffffff
+DATA tail<>+256(SB)/8, $0x0000000000000000
+DATA tail<>+264(SB)/8, $0x0000000000000000
+DATA tail<>+272(SB)/8, $0x0000000000000000
+DATA tail<>+280(SB)/8, $0x0000000000000000
+DATA tail<>+288(SB)/8, $0x0000000000000000
+DATA tail<>+296(SB)/8, $0x0000000000000000
+DATA tail<>+304(SB)/8, $0x0000000000000000
+DATA tail<>+312(SB)/8, $0x0000000000000000
+DATA tail<>+320(SB)/8, $0x0000000000000000
+DATA tail<>+328(SB)/8, $0x0000000000000000
+DATA tail<>+336(SB)/8, $0x0000000000000000
+DATA tail<>+344(SB)/8, $0x0000000000000000
+DATA tail<>+352(SB)/8, $0x0000000000000000
+DATA tail<>+360(SB)/8, $0x0000000000000000
+DATA tail<>+368(SB)/8, $0x0000000000000000
+DATA tail<>+376(SB)/8, $0x0000000000000000
+DATA tail<>+384(SB)/8, $0x0000000000000000
+DATA tail<>+392(SB)/8, $0x0000000000000000
+DATA tail<>+400(SB)/8, $0x0000000000000000
+DATA tail<>+408(SB)/8, $0x0000000000000000
+DATA tail<>+416(SB)/8, $0x0000000000000000
+DATA tail<>+424(SB)/8, $0x0000000000000000
+DATA tail<>+432(SB)/8, $0x0000000000000000
+DATA tail<>+440(SB)/8, $0x0000000000000000
+DATA tail<>+448(SB)/8, $0x0000000000000000
+DATA tail<>+456(SB)/8, $0x0000000000000000
+DATA tail<>+464(SB)/8, $0x0000000000000000
+DATA tail<>+472(SB)/8, $0x0000000000000000
+DATA tail<>+480(SB)/8, $0x0000000000000000
+DATA tail<>+488(SB)/8, $0x0000000000000000
+DATA tail<>+496(SB)/8, $0x0000000000000000
+DATA tail<>+504(SB)/8, $0x0000000000000000
+GLOBL tail<>(SB), RODATA|NOPTR, $512
 
 // func scaleExp32AVX2(dst *float32, dstStride int, x *float32, stride int, rows int, n int, p *[3]float32, pStep int)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -775,18 +990,18 @@ TEXT ·scaleExp32AVX2(SB), NOSPLIT, $0-64
 	MOVQ    rows+32(FP), R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y3
 	TESTQ   R10, R10
-	JZ      last18
+	JZ      last29
 
-row17:
+row28:
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS 4(SI), Y1
 	VBROADCASTSS 8(SI), Y2
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest22
+	JZ           rest33
 
-group21:
+group32:
 	VMOVUPS     (DX)(R12*1), Y4
 	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPS      $0x0d, Y1, Y4, Y5
@@ -867,13 +1082,13 @@ group21:
 	VMOVUPS     Y9, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group21
+	JNZ         group32
 
-rest22:
+rest33:
 	TESTQ       R8, R8
-	JZ          done24
+	JZ          done35
 	CMPQ        R8, $0x10
-	JBE         half23
+	JBE         half34
 	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
@@ -958,9 +1173,9 @@ rest22:
 	VANDPS      Y1, Y0, Y0
 	VMOVUPS     352(R11), Y1
 	VMASKMOVPS  Y0, Y1, 96(AX)(R12*1)
-	JMP         done24
+	JMP         done35
 
-half23:
+half34:
 	VMOVUPS     256(R11), Y4
 	VMASKMOVPS  (DX)(R12*1), Y4, Y4
 	VCMPPS      $0x0d, Y1, Y4, Y5
@@ -1004,14 +1219,14 @@ half23:
 	VMOVUPS     288(R11), Y1
 	VMASKMOVPS  Y0, Y1, 32(AX)(R12*1)
 
-done24:
+done35:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row17
+	JNZ  row28
 
-last18:
+last29:
 	VZEROUPPER
 	RET
 
@@ -1036,17 +1251,17 @@ TEXT ·offset32AVX2(SB), NOSPLIT, $0-64
 	SUBQ  R10, R11
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last26
+	JZ    last37
 
-row25:
+row36:
 	VBROADCASTSS (SI), Y0
 	VBROADCASTSS (DI), Y1
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest30
+	JZ           rest41
 
-group29:
+group40:
 	VMOVUPS    (DX)(R12*1), Y2
 	PREFETCHT0 12288(DX)(R12*1)
 	VSUBPS     Y0, Y2, Y2
@@ -1067,13 +1282,13 @@ group29:
 	VMOVUPS    Y2, 96(AX)(R12*1)
 	ADDQ       $0x80, R12
 	DECQ       R13
-	JNZ        group29
+	JNZ        group40
 
-rest30:
+rest41:
 	TESTQ      R8, R8
-	JZ         done32
+	JZ         done43
 	CMPQ       R8, $0x10
-	JBE        half31
+	JBE        half42
 	VMOVUPS    256(R11), Y2
 	VMASKMOVPS (DX)(R12*1), Y2, Y2
 	VSUBPS     Y0, Y2, Y2
@@ -1098,9 +1313,9 @@ rest30:
 	VSUBPS     Y1, Y2, Y2
 	VMOVUPS    352(R11), Y0
 	VMASKMOVPS Y2, Y0, 96(AX)(R12*1)
-	JMP        done32
+	JMP        done43
 
-half31:
+half42:
 	VMOVUPS    256(R11), Y2
 	VMASKMOVPS (DX)(R12*1), Y2, Y2
 	VSUBPS     Y0, Y2, Y2
@@ -1114,15 +1329,15 @@ half31:
 	VMOVUPS    288(R11), Y0
 	VMASKMOVPS Y2, Y0, 32(AX)(R12*1)
 
-done32:
+done43:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row25
+	JNZ  row36
 
-last26:
+last37:
 	VZEROUPPER
 	RET
 
@@ -1156,12 +1371,12 @@ TEXT ·sumExp32AVX512(SB), $576-56
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         DI, $0x08
-	JL           rest34
+	JL           rest45
 	LEAQ         (SP), DX
 	NEGQ         DX
 	ANDQ         $+63, DX
 	CMPQ         n+40(FP), $0x10
-	JG           long37
+	JG           long48
 	MOVQ         n+40(FP), R8
 	SUBQ         $0x00, R8
 	MOVQ         $-1, R9
@@ -1185,7 +1400,7 @@ TEXT ·sumExp32AVX512(SB), $576-56
 	VMINPS       Z14, Z2, Z14
 	VMINPS       Z15, Z2, Z15
 
-group35:
+group46:
 	LEAQ          (AX)(CX*4), R8
 	CMPQ          DI, $0x08
 	CMOVQLT       AX, R8
@@ -1289,14 +1504,14 @@ group35:
 	LEAQ          (AX)(CX*4), AX
 	ADDQ          $+256, DX
 	SUBQ          $0x04, DI
-	JZ            sums33
+	JZ            sums44
 	CMPQ          DX, $+512
-	JL            group35
-	JMP           sums33
+	JL            group46
+	JMP           sums44
 
-long37:
+long48:
 	CMPQ       n+40(FP), $0x20
-	JG         long40
+	JG         long51
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x10, R8
 	MOVQ       $-1, R9
@@ -1319,7 +1534,7 @@ long37:
 	VMINPS     Z14, Z2, Z14
 	VMINPS     Z15, Z2, Z15
 
-group38:
+group49:
 	LEAQ          (AX)(CX*2), R8
 	CMPQ          DI, $0x04
 	CMOVQLT       AX, R8
@@ -1412,14 +1627,14 @@ group38:
 	LEAQ          (AX)(CX*2), AX
 	ADDQ          $+128, DX
 	SUBQ          $0x02, DI
-	JZ            sums33
+	JZ            sums44
 	CMPQ          DX, $+512
-	JL            group38
-	JMP           sums33
+	JL            group49
+	JMP           sums44
 
-long40:
+long51:
 	CMPQ       n+40(FP), $0x40
-	JG         long43
+	JG         long54
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x20, R8
 	MOVQ       $-1, R9
@@ -1444,7 +1659,7 @@ long40:
 	VMINPS     Z14, Z2, Z14
 	VMINPS     Z15, Z2, Z15
 
-group41:
+group52:
 	LEAQ          (AX)(CX*1), R8
 	CMPQ          DI, $0x02
 	CMOVQLT       AX, R8
@@ -1537,15 +1752,15 @@ group41:
 	LEAQ          (AX)(CX*1), AX
 	ADDQ          $+64, DX
 	SUBQ          $0x01, DI
-	JZ            sums33
+	JZ            sums44
 	CMPQ          DX, $+512
-	JL            group41
-	JMP           sums33
+	JL            group52
+	JMP           sums44
 
-long43:
-	JMP rest34
+long54:
+	JMP rest45
 
-sums33:
+sums44:
 	LEAQ       (SP), DX
 	NEGQ       DX
 	ANDQ       $+63, DX
@@ -1585,32 +1800,32 @@ sums33:
 	NEGQ       DX
 	ANDQ       $+63, DX
 	CMPQ       DI, $0x08
-	JL         rest34
+	JL         rest45
 	CMPQ       n+40(FP), $0x10
-	JG         long44
-	JMP        group35
+	JG         long55
+	JMP        group46
 
-long44:
+long55:
 	CMPQ n+40(FP), $0x20
-	JG   long45
-	JMP  group38
+	JG   long56
+	JMP  group49
 
-long45:
-	JMP group41
+long56:
+	JMP group52
 
-rest34:
+rest45:
 	TESTQ DI, DI
-	JZ    last47
+	JZ    last58
 
-row46:
+row57:
 	VXORPS Y28, Y28, Y28
 	VXORPS Y29, Y29, Y29
 	XORQ   DX, DX
 	MOVQ   SI, R8
 	SUBQ   $0x02, R8
-	JB     one49
+	JB     one60
 
-two48:
+two59:
 	VMAXPS        (AX)(DX*1), Z1, Z12
 	PREFETCHT0    12288(AX)(DX*1)
 	VMAXPS        64(AX)(DX*1), Z1, Z13
@@ -1691,13 +1906,13 @@ two48:
 	VADDPD        Z12, Z29, Z29
 	ADDQ          $+256, DX
 	SUBQ          $0x02, R8
-	JAE           two48
+	JAE           two59
 
-one49:
+one60:
 	ADDQ $0x02, R8
-	JZ   rest51
+	JZ   rest62
 
-group50:
+group61:
 	VMAXPS        (AX)(DX*1), Z1, Z12
 	PREFETCHT0    12288(AX)(DX*1)
 	VMAXPS        64(AX)(DX*1), Z1, Z13
@@ -1739,13 +1954,13 @@ group50:
 	VADDPD        Z12, Z29, Z29
 	ADDQ          $0x80, DX
 	DECQ          R8
-	JNZ           group50
+	JNZ           group61
 
-rest51:
+rest62:
 	TESTQ         BX, BX
-	JZ            done53
+	JZ            done64
 	CMPQ          BX, $0x10
-	JBE           half52
+	JBE           half63
 	VMOVUPS.Z     (AX)(DX*1), K1, Z12
 	VMAXPS        Z12, Z1, Z12
 	VMOVUPS.Z     64(AX)(DX*1), K2, Z13
@@ -1785,9 +2000,9 @@ rest51:
 	VCVTPS2PD     Y12, Z12
 	VADDPD        Z13, Z28, Z28
 	VADDPD        Z12, Z29, Z29
-	JMP           done53
+	JMP           done64
 
-half52:
+half63:
 	VMOVUPS.Z     (AX)(DX*1), K1, Z12
 	VMAXPS        Z12, Z1, Z12
 	VMINPS        Z12, Z2, Z12
@@ -1811,7 +2026,7 @@ half52:
 	VADDPD        Z13, Z28, Z28
 	VADDPD        Z12, Z29, Z29
 
-done53:
+done64:
 	ADDQ          CX, AX
 	VADDPD        Z29, Z28, Z28
 	VEXTRACTF64X4 $0x01, Z28, Y12
@@ -1824,9 +2039,9 @@ done53:
 	VMOVSD        X28, (DX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          DI
-	JNZ           row46
+	JNZ           row57
 
-last47:
+last58:
 	VZEROUPPER
 	RET
 
@@ -1863,18 +2078,18 @@ TEXT ·scaleExpStream32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	TESTQ        R10, R10
-	JZ           last55
+	JZ           last66
 
-row54:
+row65:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one57
+	JB           one68
 
-two56:
+two67:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -1953,13 +2168,13 @@ two56:
 	VMOVNTPS    Z19, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two56
+	JAE         two67
 
-one57:
+one68:
 	ADDQ $0x02, R12
-	JZ   rest59
+	JZ   rest70
 
-group58:
+group69:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -2000,13 +2215,13 @@ group58:
 	VMOVNTPS    Z15, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group58
+	JNZ         group69
 
-rest59:
+rest70:
 	TESTQ       R8, R8
-	JZ          done61
+	JZ          done72
 	CMPQ        R8, $0x10
-	JBE         half60
+	JBE         half71
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS.Z   64(DX)(R11*1), K2, Z13
@@ -2043,9 +2258,9 @@ rest59:
 	VMULPS      Z15, Z0, Z0
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R11*1)
-	JMP         done61
+	JMP         done72
 
-half60:
+half71:
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     Z12, Z1
@@ -2065,15 +2280,15 @@ half60:
 	VMULPS.Z    Z2, Z0, K3, Z0
 	VMOVUPS     Z0, K1, (AX)(R11*1)
 
-done61:
+done72:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R10
-	JNZ  row54
+	JNZ  row65
 
-last55:
+last66:
 	VZEROUPPER
 	RET
 
@@ -2110,18 +2325,18 @@ TEXT ·scaleExp32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	TESTQ        R10, R10
-	JZ           last63
+	JZ           last74
 
-row62:
+row73:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS 4(SI), Z1
 	VBROADCASTSS 8(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one65
+	JB           one76
 
-two64:
+two75:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -2200,13 +2415,13 @@ two64:
 	VMOVUPS     Z19, 192(AX)(R11*1)
 	ADDQ        $+256, R11
 	SUBQ        $0x02, R12
-	JAE         two64
+	JAE         two75
 
-one65:
+one76:
 	ADDQ $0x02, R12
-	JZ   rest67
+	JZ   rest78
 
-group66:
+group77:
 	VMOVUPS     (DX)(R11*1), Z12
 	PREFETCHT0  12288(DX)(R11*1)
 	VCMPPS      $0x0d, Z1, Z12, K3
@@ -2247,13 +2462,13 @@ group66:
 	VMOVUPS     Z15, 64(AX)(R11*1)
 	ADDQ        $0x80, R11
 	DECQ        R12
-	JNZ         group66
+	JNZ         group77
 
-rest67:
+rest78:
 	TESTQ       R8, R8
-	JZ          done69
+	JZ          done80
 	CMPQ        R8, $0x10
-	JBE         half68
+	JBE         half79
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS.Z   64(DX)(R11*1), K2, Z13
@@ -2290,9 +2505,9 @@ rest67:
 	VMULPS      Z15, Z0, Z0
 	VMULPS.Z    Z2, Z0, K4, Z0
 	VMOVUPS     Z0, K2, 64(AX)(R11*1)
-	JMP         done69
+	JMP         done80
 
-half68:
+half79:
 	VMOVUPS.Z   (DX)(R11*1), K1, Z12
 	VCMPPS      $0x0d, Z1, Z12, K3
 	VMOVUPS     Z12, Z1
@@ -2312,14 +2527,14 @@ half68:
 	VMULPS.Z    Z2, Z0, K3, Z0
 	VMOVUPS     Z0, K1, (AX)(R11*1)
 
-done69:
+done80:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row62
+	JNZ  row73
 
-last63:
+last74:
 	VZEROUPPER
 	RET
 
@@ -2345,17 +2560,17 @@ TEXT ·offset32AVX512(SB), NOSPLIT, $0-64
 	KMOVW R10, K2
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last71
+	JZ    last82
 
-row70:
+row81:
 	VBROADCASTSS (SI), Z0
 	VBROADCASTSS (DI), Z1
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one73
+	JB           one84
 
-two72:
+two83:
 	VMOVUPS    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPS     Z0, Z2, Z2
@@ -2378,13 +2593,13 @@ two72:
 	VMOVUPS    Z2, 192(AX)(R11*1)
 	ADDQ       $+256, R11
 	SUBQ       $0x02, R12
-	JAE        two72
+	JAE        two83
 
-one73:
+one84:
 	ADDQ $0x02, R12
-	JZ   rest75
+	JZ   rest86
 
-group74:
+group85:
 	VMOVUPS    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPS     Z0, Z2, Z2
@@ -2397,13 +2612,13 @@ group74:
 	VMOVUPS    Z2, 64(AX)(R11*1)
 	ADDQ       $0x80, R11
 	DECQ       R12
-	JNZ        group74
+	JNZ        group85
 
-rest75:
+rest86:
 	TESTQ     R8, R8
-	JZ        done77
+	JZ        done88
 	CMPQ      R8, $0x10
-	JBE       half76
+	JBE       half87
 	VMOVUPS.Z (DX)(R11*1), K1, Z2
 	VSUBPS    Z0, Z2, Z2
 	VSUBPS    Z1, Z2, Z2
@@ -2412,29 +2627,29 @@ rest75:
 	VSUBPS    Z0, Z2, Z2
 	VSUBPS    Z1, Z2, Z2
 	VMOVUPS   Z2, K2, 64(AX)(R11*1)
-	JMP       done77
+	JMP       done88
 
-half76:
+half87:
 	VMOVUPS.Z (DX)(R11*1), K1, Z2
 	VSUBPS    Z0, Z2, Z2
 	VSUBPS    Z1, Z2, Z2
 	VMOVUPS   Z2, K1, (AX)(R11*1)
 
-done77:
+done88:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row70
+	JNZ  row81
 
-last71:
+last82:
 	VZEROUPPER
 	RET
 
 // func sumExp64AVX2(sum *float64, err *float64, x *float64, stride int, rows int, n int, p *[3]float64)
 // Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·sumExp64AVX2(SB), $832-56
+TEXT ·sumExp64AVX2(SB), $768-56
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	MOVQ         x+16(FP), AX
@@ -2455,12 +2670,10 @@ TEXT ·sumExp64AVX2(SB), $832-56
 	VBROADCASTSD 16(DX), Y2
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y3
 	VMOVUPD      Y0, 128(BP)
-	VMOVUPD      Y1, 160(BP)
-	VMOVUPD      Y2, 192(BP)
 	TESTQ        DI, DI
-	JZ           last79
+	JZ           last90
 
-row78:
+row89:
 	VXORPS      Y0, Y0, Y0
 	VMOVUPD     Y0, (BP)
 	VMOVUPD     Y0, 32(BP)
@@ -2469,7 +2682,7 @@ row78:
 	XORQ        DX, DX
 	MOVQ        SI, R9
 	SUBQ        $0x02, R9
-	JB          few87
+	JB          few98
 	PREFETCHT0  12288(AX)(DX*1)
 	VMAXPD      (AX)(DX*1), Y1, Y0
 	VMINPD      Y0, Y2, Y0
@@ -2479,8 +2692,8 @@ row78:
 	VPSLLQ      $0x34, Y4, Y4
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y0
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y0
-	VMOVUPD     Y0, 256(BP)
-	VMOVUPD     Y4, 384(BP)
+	VMOVUPD     Y0, 192(BP)
+	VMOVUPD     Y4, 320(BP)
 	VMAXPD      32(AX)(DX*1), Y1, Y0
 	VMINPD      Y0, Y2, Y0
 	VMOVUPD     Y0, Y4
@@ -2489,8 +2702,8 @@ row78:
 	VPSLLQ      $0x34, Y4, Y4
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y0
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y0
-	VMOVUPD     Y0, 288(BP)
-	VMOVUPD     Y4, 416(BP)
+	VMOVUPD     Y0, 224(BP)
+	VMOVUPD     Y4, 352(BP)
 	PREFETCHT0  12352(AX)(DX*1)
 	VMAXPD      64(AX)(DX*1), Y1, Y0
 	VMINPD      Y0, Y2, Y0
@@ -2500,8 +2713,8 @@ row78:
 	VPSLLQ      $0x34, Y4, Y4
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y0
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y0
-	VMOVUPD     Y0, 320(BP)
-	VMOVUPD     Y4, 448(BP)
+	VMOVUPD     Y0, 256(BP)
+	VMOVUPD     Y4, 384(BP)
 	VMAXPD      96(AX)(DX*1), Y1, Y0
 	VMINPD      Y0, Y2, Y0
 	VMOVUPD     Y0, Y4
@@ -2510,17 +2723,17 @@ row78:
 	VPSLLQ      $0x34, Y4, Y4
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y5, Y0
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y5, Y0
-	VMOVUPD     Y0, 352(BP)
-	VMOVUPD     Y4, 480(BP)
+	VMOVUPD     Y0, 288(BP)
+	VMOVUPD     Y4, 416(BP)
 
-two86:
+two97:
 	LEAQ        256(DX), R10
 	CMPQ        R9, $0x02
 	CMOVQLT     DX, R10
-	VMOVUPD     256(BP), Y0
-	VMOVUPD     288(BP), Y4
-	VMOVUPD     320(BP), Y5
-	VMOVUPD     352(BP), Y6
+	VMOVUPD     192(BP), Y0
+	VMOVUPD     224(BP), Y4
+	VMOVUPD     256(BP), Y5
+	VMOVUPD     288(BP), Y6
 	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y10
 	VMOVUPD     Y10, Y7
 	VMOVUPD     Y10, Y8
@@ -2545,8 +2758,8 @@ two86:
 	VPSLLQ      $0x34, Y12, Y12
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
-	VMOVUPD     Y11, 512(BP)
-	VMOVUPD     Y12, 640(BP)
+	VMOVUPD     Y11, 448(BP)
+	VMOVUPD     Y12, 576(BP)
 	VMOVUPD     f64_3efa0199a21bb23c<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
@@ -2565,8 +2778,8 @@ two86:
 	VPSLLQ      $0x34, Y12, Y12
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
-	VMOVUPD     Y11, 544(BP)
-	VMOVUPD     Y12, 672(BP)
+	VMOVUPD     Y11, 480(BP)
+	VMOVUPD     Y12, 608(BP)
 	VMOVUPD     f64_3f56c16c184319e8<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
@@ -2586,8 +2799,8 @@ two86:
 	VPSLLQ      $0x34, Y12, Y12
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
-	VMOVUPD     Y11, 576(BP)
-	VMOVUPD     Y12, 704(BP)
+	VMOVUPD     Y11, 512(BP)
+	VMOVUPD     Y12, 640(BP)
 	VMOVUPD     f64_3fa55555555507ba<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
@@ -2606,8 +2819,8 @@ two86:
 	VPSLLQ      $0x34, Y12, Y12
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
-	VMOVUPD     Y11, 608(BP)
-	VMOVUPD     Y12, 736(BP)
+	VMOVUPD     Y11, 544(BP)
+	VMOVUPD     Y12, 672(BP)
 	VMOVUPD     f64_3fe000000000000a<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
@@ -2623,8 +2836,8 @@ two86:
 	VFMADD213PD Y11, Y4, Y8
 	VFMADD213PD Y11, Y5, Y9
 	VFMADD213PD Y11, Y6, Y10
-	VMULPD      384(BP), Y7, Y7
-	VFMADD231PD 448(BP), Y9, Y7
+	VMULPD      320(BP), Y7, Y7
+	VFMADD231PD 384(BP), Y9, Y7
 	VMOVUPD     (BP), Y0
 	VMOVUPD     64(BP), Y4
 	VADDPD      Y7, Y0, Y5
@@ -2636,8 +2849,8 @@ two86:
 	VMOVAPD     Y5, Y0
 	VMOVUPD     Y0, (BP)
 	VMOVUPD     Y4, 64(BP)
-	VMULPD      416(BP), Y8, Y8
-	VFMADD231PD 480(BP), Y10, Y8
+	VMULPD      352(BP), Y8, Y8
+	VFMADD231PD 416(BP), Y10, Y8
 	VMOVUPD     32(BP), Y0
 	VMOVUPD     96(BP), Y4
 	VADDPD      Y8, Y0, Y5
@@ -2650,11 +2863,11 @@ two86:
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y4, 96(BP)
 	CMPQ        R10, DX
-	JEQ         last88
-	VMOVUPD     512(BP), Y0
-	VMOVUPD     544(BP), Y4
-	VMOVUPD     576(BP), Y5
-	VMOVUPD     608(BP), Y6
+	JEQ         last99
+	VMOVUPD     448(BP), Y0
+	VMOVUPD     480(BP), Y4
+	VMOVUPD     512(BP), Y5
+	VMOVUPD     544(BP), Y6
 	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y10
 	VMOVUPD     Y10, Y7
 	VMOVUPD     Y10, Y8
@@ -2679,8 +2892,8 @@ two86:
 	VPSLLQ      $0x34, Y12, Y12
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
-	VMOVUPD     Y11, 256(BP)
-	VMOVUPD     Y12, 384(BP)
+	VMOVUPD     Y11, 192(BP)
+	VMOVUPD     Y12, 320(BP)
 	VMOVUPD     f64_3efa0199a21bb23c<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
@@ -2699,8 +2912,8 @@ two86:
 	VPSLLQ      $0x34, Y12, Y12
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
-	VMOVUPD     Y11, 288(BP)
-	VMOVUPD     Y12, 416(BP)
+	VMOVUPD     Y11, 224(BP)
+	VMOVUPD     Y12, 352(BP)
 	VMOVUPD     f64_3f56c16c184319e8<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
@@ -2720,8 +2933,8 @@ two86:
 	VPSLLQ      $0x34, Y12, Y12
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
-	VMOVUPD     Y11, 320(BP)
-	VMOVUPD     Y12, 448(BP)
+	VMOVUPD     Y11, 256(BP)
+	VMOVUPD     Y12, 384(BP)
 	VMOVUPD     f64_3fa55555555507ba<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
@@ -2740,8 +2953,8 @@ two86:
 	VPSLLQ      $0x34, Y12, Y12
 	VFMADD231PD f64_bfe62e42fefa39ef<>+0(SB), Y13, Y11
 	VFMADD231PD f64_bc7abc9e3b39803f<>+0(SB), Y13, Y11
-	VMOVUPD     Y11, 352(BP)
-	VMOVUPD     Y12, 480(BP)
+	VMOVUPD     Y11, 288(BP)
+	VMOVUPD     Y12, 416(BP)
 	VMOVUPD     f64_3fe000000000000a<>+0(SB), Y11
 	VFMADD213PD Y11, Y0, Y7
 	VFMADD213PD Y11, Y4, Y8
@@ -2757,8 +2970,8 @@ two86:
 	VFMADD213PD Y11, Y4, Y8
 	VFMADD213PD Y11, Y5, Y9
 	VFMADD213PD Y11, Y6, Y10
-	VMULPD      640(BP), Y7, Y7
-	VFMADD231PD 704(BP), Y9, Y7
+	VMULPD      576(BP), Y7, Y7
+	VFMADD231PD 640(BP), Y9, Y7
 	VMOVUPD     (BP), Y0
 	VMOVUPD     64(BP), Y4
 	VADDPD      Y7, Y0, Y5
@@ -2770,8 +2983,8 @@ two86:
 	VMOVAPD     Y5, Y0
 	VMOVUPD     Y0, (BP)
 	VMOVUPD     Y4, 64(BP)
-	VMULPD      672(BP), Y8, Y8
-	VFMADD231PD 736(BP), Y10, Y8
+	VMULPD      608(BP), Y8, Y8
+	VFMADD231PD 672(BP), Y10, Y8
 	VMOVUPD     32(BP), Y0
 	VMOVUPD     96(BP), Y4
 	VADDPD      Y8, Y0, Y5
@@ -2785,13 +2998,13 @@ two86:
 	VMOVUPD     Y4, 96(BP)
 	MOVQ        R10, DX
 	SUBQ        $0x02, R9
-	JMP         two86
+	JMP         two97
 
-last88:
-	VMOVUPD     512(BP), Y0
-	VMOVUPD     544(BP), Y4
-	VMOVUPD     576(BP), Y5
-	VMOVUPD     608(BP), Y6
+last99:
+	VMOVUPD     448(BP), Y0
+	VMOVUPD     480(BP), Y4
+	VMOVUPD     512(BP), Y5
+	VMOVUPD     544(BP), Y6
 	VMOVUPD     f64_3e5ad9ef35de5e88<>+0(SB), Y10
 	VMOVUPD     Y10, Y7
 	VMOVUPD     Y10, Y8
@@ -2852,8 +3065,8 @@ last88:
 	VFMADD213PD Y11, Y4, Y8
 	VFMADD213PD Y11, Y5, Y9
 	VFMADD213PD Y11, Y6, Y10
-	VMULPD      640(BP), Y7, Y7
-	VFMADD231PD 704(BP), Y9, Y7
+	VMULPD      576(BP), Y7, Y7
+	VFMADD231PD 640(BP), Y9, Y7
 	VMOVUPD     (BP), Y0
 	VMOVUPD     64(BP), Y4
 	VADDPD      Y7, Y0, Y5
@@ -2865,8 +3078,8 @@ last88:
 	VMOVAPD     Y5, Y0
 	VMOVUPD     Y0, (BP)
 	VMOVUPD     Y4, 64(BP)
-	VMULPD      672(BP), Y8, Y8
-	VFMADD231PD 736(BP), Y10, Y8
+	VMULPD      608(BP), Y8, Y8
+	VFMADD231PD 672(BP), Y10, Y8
 	VMOVUPD     32(BP), Y0
 	VMOVUPD     96(BP), Y4
 	VADDPD      Y8, Y0, Y5
@@ -2879,16 +3092,16 @@ last88:
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y4, 96(BP)
 	ADDQ        $+256, DX
-	JMP         out89
+	JMP         out100
 
-few87:
+few98:
 	ADDQ $0x02, R9
 
-out89:
+out100:
 	TESTQ R9, R9
-	JZ    rest83
+	JZ    rest94
 
-group82:
+group93:
 	VMAXPD      (AX)(DX*1), Y1, Y0
 	PREFETCHT0  12288(AX)(DX*1)
 	VMAXPD      64(AX)(DX*1), Y1, Y4
@@ -2999,13 +3212,13 @@ group82:
 	VMOVUPD     Y4, 96(BP)
 	ADDQ        $0x80, DX
 	DECQ        R9
-	JNZ         group82
+	JNZ         group93
 
-rest83:
+rest94:
 	TESTQ       BX, BX
-	JZ          done85
+	JZ          done96
 	CMPQ        BX, $0x08
-	JBE         half84
+	JBE         half95
 	VMOVUPD     256(R8), Y0
 	VMASKMOVPD  (AX)(DX*1), Y0, Y0
 	VMAXPD      Y0, Y1, Y0
@@ -3126,9 +3339,9 @@ rest83:
 	VMOVAPD     Y6, Y0
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y4, 96(BP)
-	JMP         done85
+	JMP         done96
 
-half84:
+half95:
 	VMOVUPD     256(R8), Y0
 	VMASKMOVPD  (AX)(DX*1), Y0, Y0
 	VMAXPD      Y0, Y1, Y0
@@ -3200,7 +3413,7 @@ half84:
 	VMOVUPD     Y0, 32(BP)
 	VMOVUPD     Y5, 96(BP)
 
-done85:
+done96:
 	ADDQ         CX, AX
 	VMOVUPD      (BP), Y0
 	VMOVUPD      32(BP), Y4
@@ -3241,9 +3454,9 @@ done85:
 	VMOVSD       X5, (DX)
 	ADDQ         $0x08, err+8(FP)
 	DECQ         DI
-	JNZ          row78
+	JNZ          row89
 
-last79:
+last90:
 	VZEROUPPER
 	RET
 
@@ -3355,18 +3568,18 @@ TEXT ·scaleExpStream64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
 	TESTQ   R10, R10
-	JZ      last91
+	JZ      last102
 
-row90:
+row101:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest95
+	JZ           rest106
 
-group94:
+group105:
 	VMOVUPD     (DX)(R12*1), Y4
 	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3467,13 +3680,13 @@ group94:
 	VMOVNTPD    Y9, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group94
+	JNZ         group105
 
-rest95:
+rest106:
 	TESTQ       R8, R8
-	JZ          done97
+	JZ          done108
 	CMPQ        R8, $0x08
-	JBE         half96
+	JBE         half107
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3578,9 +3791,9 @@ rest95:
 	VANDPD      Y1, Y0, Y0
 	VMOVUPD     352(R11), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done97
+	JMP         done108
 
-half96:
+half107:
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3634,15 +3847,15 @@ half96:
 	VMOVUPD     288(R11), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
-done97:
+done108:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R10
-	JNZ  row90
+	JNZ  row101
 
-last91:
+last102:
 	VZEROUPPER
 	RET
 
@@ -3670,18 +3883,18 @@ TEXT ·scaleExp64AVX2(SB), NOSPLIT, $0-64
 	MOVQ    rows+32(FP), R10
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y3
 	TESTQ   R10, R10
-	JZ      last99
+	JZ      last110
 
-row98:
+row109:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD 8(SI), Y1
 	VBROADCASTSD 16(SI), Y2
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest103
+	JZ           rest114
 
-group102:
+group113:
 	VMOVUPD     (DX)(R12*1), Y4
 	PREFETCHT0  12288(DX)(R12*1)
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3782,13 +3995,13 @@ group102:
 	VMOVUPD     Y9, 96(AX)(R12*1)
 	ADDQ        $0x80, R12
 	DECQ        R13
-	JNZ         group102
+	JNZ         group113
 
-rest103:
+rest114:
 	TESTQ       R8, R8
-	JZ          done105
+	JZ          done116
 	CMPQ        R8, $0x08
-	JBE         half104
+	JBE         half115
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3893,9 +4106,9 @@ rest103:
 	VANDPD      Y1, Y0, Y0
 	VMOVUPD     352(R11), Y1
 	VMASKMOVPD  Y0, Y1, 96(AX)(R12*1)
-	JMP         done105
+	JMP         done116
 
-half104:
+half115:
 	VMOVUPD     256(R11), Y4
 	VMASKMOVPD  (DX)(R12*1), Y4, Y4
 	VCMPPD      $0x0d, Y1, Y4, Y5
@@ -3949,14 +4162,14 @@ half104:
 	VMOVUPD     288(R11), Y1
 	VMASKMOVPD  Y0, Y1, 32(AX)(R12*1)
 
-done105:
+done116:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row98
+	JNZ  row109
 
-last99:
+last110:
 	VZEROUPPER
 	RET
 
@@ -3981,17 +4194,17 @@ TEXT ·offset64AVX2(SB), NOSPLIT, $0-64
 	SUBQ  R10, R11
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last107
+	JZ    last118
 
-row106:
+row117:
 	VBROADCASTSD (SI), Y0
 	VBROADCASTSD (DI), Y1
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest111
+	JZ           rest122
 
-group110:
+group121:
 	VMOVUPD    (DX)(R12*1), Y2
 	PREFETCHT0 12288(DX)(R12*1)
 	VSUBPD     Y0, Y2, Y2
@@ -4012,13 +4225,13 @@ group110:
 	VMOVUPD    Y2, 96(AX)(R12*1)
 	ADDQ       $0x80, R12
 	DECQ       R13
-	JNZ        group110
+	JNZ        group121
 
-rest111:
+rest122:
 	TESTQ      R8, R8
-	JZ         done113
+	JZ         done124
 	CMPQ       R8, $0x08
-	JBE        half112
+	JBE        half123
 	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
@@ -4043,9 +4256,9 @@ rest111:
 	VSUBPD     Y1, Y2, Y2
 	VMOVUPD    352(R11), Y0
 	VMASKMOVPD Y2, Y0, 96(AX)(R12*1)
-	JMP        done113
+	JMP        done124
 
-half112:
+half123:
 	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(R12*1), Y2, Y2
 	VSUBPD     Y0, Y2, Y2
@@ -4059,15 +4272,15 @@ half112:
 	VMOVUPD    288(R11), Y0
 	VMASKMOVPD Y2, Y0, 32(AX)(R12*1)
 
-done113:
+done124:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row106
+	JNZ  row117
 
-last107:
+last118:
 	VZEROUPPER
 	RET
 
@@ -4093,12 +4306,12 @@ TEXT ·sumExp64AVX512(SB), $1088-56
 	VBROADCASTSD 16(DX), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         DI, $0x08
-	JL           rest115
+	JL           rest126
 	LEAQ         (SP), DX
 	NEGQ         DX
 	ANDQ         $+63, DX
 	CMPQ         n+40(FP), $0x08
-	JG           long118
+	JG           long129
 	MOVQ         n+40(FP), R8
 	SUBQ         $0x00, R8
 	MOVQ         $-1, R9
@@ -4122,7 +4335,7 @@ TEXT ·sumExp64AVX512(SB), $1088-56
 	VMINPD       Z6, Z2, Z6
 	VMINPD       Z7, Z2, Z7
 
-group116:
+group127:
 	LEAQ             (AX)(CX*4), R8
 	CMPQ             DI, $0x08
 	CMOVQLT          AX, R8
@@ -4238,14 +4451,14 @@ group116:
 	LEAQ             (AX)(CX*4), AX
 	ADDQ             $+256, DX
 	SUBQ             $0x04, DI
-	JZ               sums114
+	JZ               sums125
 	CMPQ             DX, $+512
-	JL               group116
-	JMP              sums114
+	JL               group127
+	JMP              sums125
 
-long118:
+long129:
 	CMPQ       n+40(FP), $0x10
-	JG         long121
+	JG         long132
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x08, R8
 	MOVQ       $-1, R9
@@ -4268,7 +4481,7 @@ long118:
 	VMINPD     Z6, Z2, Z6
 	VMINPD     Z7, Z2, Z7
 
-group119:
+group130:
 	LEAQ             (AX)(CX*2), R8
 	CMPQ             DI, $0x04
 	CMOVQLT          AX, R8
@@ -4377,14 +4590,14 @@ group119:
 	LEAQ             (AX)(CX*2), AX
 	ADDQ             $+128, DX
 	SUBQ             $0x02, DI
-	JZ               sums114
+	JZ               sums125
 	CMPQ             DX, $+512
-	JL               group119
-	JMP              sums114
+	JL               group130
+	JMP              sums125
 
-long121:
+long132:
 	CMPQ       n+40(FP), $0x20
-	JG         long124
+	JG         long135
 	MOVQ       n+40(FP), R8
 	SUBQ       $0x10, R8
 	MOVQ       $-1, R9
@@ -4409,7 +4622,7 @@ long121:
 	VMINPD     Z6, Z2, Z6
 	VMINPD     Z7, Z2, Z7
 
-group122:
+group133:
 	LEAQ             (AX)(CX*1), R8
 	CMPQ             DI, $0x02
 	CMOVQLT          AX, R8
@@ -4522,15 +4735,15 @@ group122:
 	LEAQ             (AX)(CX*1), AX
 	ADDQ             $+64, DX
 	SUBQ             $0x01, DI
-	JZ               sums114
+	JZ               sums125
 	CMPQ             DX, $+512
-	JL               group122
-	JMP              sums114
+	JL               group133
+	JMP              sums125
 
-long124:
-	JMP rest115
+long135:
+	JMP rest126
 
-sums114:
+sums125:
 	LEAQ       (SP), DX
 	NEGQ       DX
 	ANDQ       $+63, DX
@@ -4644,32 +4857,32 @@ sums114:
 	NEGQ       DX
 	ANDQ       $+63, DX
 	CMPQ       DI, $0x08
-	JL         rest115
+	JL         rest126
 	CMPQ       n+40(FP), $0x08
-	JG         long125
-	JMP        group116
+	JG         long136
+	JMP        group127
 
-long125:
+long136:
 	CMPQ n+40(FP), $0x10
-	JG   long126
-	JMP  group119
+	JG   long137
+	JMP  group130
 
-long126:
-	JMP group122
+long137:
+	JMP group133
 
-rest115:
+rest126:
 	TESTQ DI, DI
-	JZ    last128
+	JZ    last139
 
-row127:
+row138:
 	VXORPS Y20, Y20, Y20
 	VXORPS Y22, Y22, Y22
 	XORQ   DX, DX
 	MOVQ   SI, R8
 	SUBQ   $0x02, R8
-	JB     one130
+	JB     one141
 
-two129:
+two140:
 	VMAXPD           (AX)(DX*1), Z1, Z4
 	PREFETCHT0       12288(AX)(DX*1)
 	VMAXPD           64(AX)(DX*1), Z1, Z5
@@ -4774,13 +4987,13 @@ two129:
 	VMOVAPD          Z4, Z20
 	ADDQ             $+256, DX
 	SUBQ             $0x02, R8
-	JAE              two129
+	JAE              two140
 
-one130:
+one141:
 	ADDQ $0x02, R8
-	JZ   rest132
+	JZ   rest143
 
-group131:
+group142:
 	VMAXPD           (AX)(DX*1), Z1, Z4
 	PREFETCHT0       12288(AX)(DX*1)
 	VMAXPD           64(AX)(DX*1), Z1, Z5
@@ -4834,13 +5047,13 @@ group131:
 	VMOVAPD          Z4, Z20
 	ADDQ             $0x80, DX
 	DECQ             R8
-	JNZ              group131
+	JNZ              group142
 
-rest132:
+rest143:
 	TESTQ            BX, BX
-	JZ               done134
+	JZ               done145
 	CMPQ             BX, $0x08
-	JBE              half133
+	JBE              half144
 	VMOVUPD.Z        (AX)(DX*1), K1, Z4
 	VMAXPD           Z4, Z1, Z4
 	VMOVUPD.Z        64(AX)(DX*1), K2, Z5
@@ -4892,9 +5105,9 @@ rest132:
 	VSUBPD           Z5, Z6, Z6
 	VADDPD           Z6, Z22, Z22
 	VMOVAPD          Z4, Z20
-	JMP              done134
+	JMP              done145
 
-half133:
+half144:
 	VMOVUPD.Z        (AX)(DX*1), K1, Z4
 	VMAXPD           Z4, Z1, Z4
 	VMINPD           Z4, Z2, Z4
@@ -4925,7 +5138,7 @@ half133:
 	VADDPD           Z5, Z22, Z22
 	VMOVAPD          Z4, Z20
 
-done134:
+done145:
 	ADDQ          CX, AX
 	VEXTRACTF64X4 $0x01, Z20, Y4
 	VEXTRACTF64X4 $0x01, Z22, Y5
@@ -4964,9 +5177,9 @@ done134:
 	VMOVSD        X22, (DX)
 	ADDQ          $0x08, err+8(FP)
 	DECQ          DI
-	JNZ           row127
+	JNZ           row138
 
-last128:
+last139:
 	VZEROUPPER
 	RET
 
@@ -4995,18 +5208,18 @@ TEXT ·scaleExpStream64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         rows+32(FP), R10
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last136
+	JZ           last147
 
-row135:
+row146:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one138
+	JB           one149
 
-two137:
+two148:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5105,13 +5318,13 @@ two137:
 	VMOVNTPD         Z11, 192(AX)(R11*1)
 	ADDQ             $+256, R11
 	SUBQ             $0x02, R12
-	JAE              two137
+	JAE              two148
 
-one138:
+one149:
 	ADDQ $0x02, R12
-	JZ   rest140
+	JZ   rest151
 
-group139:
+group150:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5162,13 +5375,13 @@ group139:
 	VMOVNTPD         Z7, 64(AX)(R11*1)
 	ADDQ             $0x80, R11
 	DECQ             R12
-	JNZ              group139
+	JNZ              group150
 
-rest140:
+rest151:
 	TESTQ            R8, R8
-	JZ               done142
+	JZ               done153
 	CMPQ             R8, $0x08
-	JBE              half141
+	JBE              half152
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD.Z        64(DX)(R11*1), K2, Z5
@@ -5215,9 +5428,9 @@ rest140:
 	VMULPD           Z7, Z0, Z0
 	VMULPD.Z         Z2, Z0, K4, Z0
 	VMOVUPD          Z0, K2, 64(AX)(R11*1)
-	JMP              done142
+	JMP              done153
 
-half141:
+half152:
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          Z4, Z1
@@ -5242,15 +5455,15 @@ half141:
 	VMULPD.Z         Z2, Z0, K3, Z0
 	VMOVUPD          Z0, K1, (AX)(R11*1)
 
-done142:
+done153:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	SFENCE
 	DECQ R10
-	JNZ  row135
+	JNZ  row146
 
-last136:
+last147:
 	VZEROUPPER
 	RET
 
@@ -5279,18 +5492,18 @@ TEXT ·scaleExp64AVX512(SB), NOSPLIT, $0-64
 	MOVQ         rows+32(FP), R10
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	TESTQ        R10, R10
-	JZ           last144
+	JZ           last155
 
-row143:
+row154:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD 8(SI), Z1
 	VBROADCASTSD 16(SI), Z2
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one146
+	JB           one157
 
-two145:
+two156:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5389,13 +5602,13 @@ two145:
 	VMOVUPD          Z11, 192(AX)(R11*1)
 	ADDQ             $+256, R11
 	SUBQ             $0x02, R12
-	JAE              two145
+	JAE              two156
 
-one146:
+one157:
 	ADDQ $0x02, R12
-	JZ   rest148
+	JZ   rest159
 
-group147:
+group158:
 	VMOVUPD          (DX)(R11*1), Z4
 	PREFETCHT0       12288(DX)(R11*1)
 	VCMPPD           $0x0d, Z1, Z4, K3
@@ -5446,13 +5659,13 @@ group147:
 	VMOVUPD          Z7, 64(AX)(R11*1)
 	ADDQ             $0x80, R11
 	DECQ             R12
-	JNZ              group147
+	JNZ              group158
 
-rest148:
+rest159:
 	TESTQ            R8, R8
-	JZ               done150
+	JZ               done161
 	CMPQ             R8, $0x08
-	JBE              half149
+	JBE              half160
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD.Z        64(DX)(R11*1), K2, Z5
@@ -5499,9 +5712,9 @@ rest148:
 	VMULPD           Z7, Z0, Z0
 	VMULPD.Z         Z2, Z0, K4, Z0
 	VMOVUPD          Z0, K2, 64(AX)(R11*1)
-	JMP              done150
+	JMP              done161
 
-half149:
+half160:
 	VMOVUPD.Z        (DX)(R11*1), K1, Z4
 	VCMPPD           $0x0d, Z1, Z4, K3
 	VMOVUPD          Z4, Z1
@@ -5526,14 +5739,14 @@ half149:
 	VMULPD.Z         Z2, Z0, K3, Z0
 	VMOVUPD          Z0, K1, (AX)(R11*1)
 
-done150:
+done161:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ DI, SI
 	DECQ R10
-	JNZ  row143
+	JNZ  row154
 
-last144:
+last155:
 	VZEROUPPER
 	RET
 
@@ -5559,17 +5772,17 @@ TEXT ·offset64AVX512(SB), NOSPLIT, $0-64
 	KMOVB R10, K2
 	MOVQ  rows+32(FP), R10
 	TESTQ R10, R10
-	JZ    last152
+	JZ    last163
 
-row151:
+row162:
 	VBROADCASTSD (SI), Z0
 	VBROADCASTSD (DI), Z1
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one154
+	JB           one165
 
-two153:
+two164:
 	VMOVUPD    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPD     Z0, Z2, Z2
@@ -5592,13 +5805,13 @@ two153:
 	VMOVUPD    Z2, 192(AX)(R11*1)
 	ADDQ       $+256, R11
 	SUBQ       $0x02, R12
-	JAE        two153
+	JAE        two164
 
-one154:
+one165:
 	ADDQ $0x02, R12
-	JZ   rest156
+	JZ   rest167
 
-group155:
+group166:
 	VMOVUPD    (DX)(R11*1), Z2
 	PREFETCHT0 12288(DX)(R11*1)
 	VSUBPD     Z0, Z2, Z2
@@ -5611,13 +5824,13 @@ group155:
 	VMOVUPD    Z2, 64(AX)(R11*1)
 	ADDQ       $0x80, R11
 	DECQ       R12
-	JNZ        group155
+	JNZ        group166
 
-rest156:
+rest167:
 	TESTQ     R8, R8
-	JZ        done158
+	JZ        done169
 	CMPQ      R8, $0x08
-	JBE       half157
+	JBE       half168
 	VMOVUPD.Z (DX)(R11*1), K1, Z2
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
@@ -5626,22 +5839,22 @@ rest156:
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
 	VMOVUPD   Z2, K2, 64(AX)(R11*1)
-	JMP       done158
+	JMP       done169
 
-half157:
+half168:
 	VMOVUPD.Z (DX)(R11*1), K1, Z2
 	VSUBPD    Z0, Z2, Z2
 	VSUBPD    Z1, Z2, Z2
 	VMOVUPD   Z2, K1, (AX)(R11*1)
 
-done158:
+done169:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row151
+	JNZ  row162
 
-last152:
+last163:
 	VZEROUPPER
 	RET

@@ -135,6 +135,19 @@ func (a *accumulator) takeWidened(first int, terms vreg) {
 	a.takeWide(first+1, high)
 }
 
+// takePairSums takes in the float32 sums of two pairs, one after the other, on AVX2 in 16
+// lanes: the lanes are loaded and stored once.
+func (a *accumulator) takePairSums(h *half, one, two vreg) {
+	low, high := a.widen(one)
+	then, thenHigh := a.widen(two)
+	for i, r := range []vreg{low, high} {
+		place := a.place(2*h.number + i)
+		a.combine64(r, place)
+		a.combine64(r, []vreg{then, thenHigh}[i])
+		a.VMOVUPD(r, place)
+	}
+}
+
 // takeWide takes in float64 terms of register i of the lanes.
 func (a *accumulator) takeWide(i int, terms vreg) {
 	if a.sum != nil {

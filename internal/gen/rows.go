@@ -52,12 +52,11 @@ type rowLoop struct {
 	next []func()  // at the end of a row
 
 	// Of run:
-	groups   gpreg            // whole groups of a row
-	left     gpreg            // elements after them; of whole groups in buffers, those after the group
-	masks    []mask           // of these
-	together bool             // a body takes the pairs of a group together
-	first    func(left gpreg) // takes a row's first groups, on AVX2; it moves off on and counts left down
-	single   bool             // no two groups go together: the body is long
+	groups gpreg            // whole groups of a row
+	left   gpreg            // elements after them; of whole groups in buffers, those after the group
+	masks  []mask           // of these
+	first  func(left gpreg) // takes a row's first groups, on AVX2; it moves off on and counts left down
+	single bool             // no two groups go together: the body is long
 
 	wholeRows
 }
@@ -202,12 +201,8 @@ func (l *rowLoop) row(body func(pairs []pair)) {
 	l.Label(done)
 }
 
-// each emits the body once for every pair, or for all together.
+// each emits the body once for every pair.
 func (l *rowLoop) each(pairs []pair, body func([]pair)) {
-	if l.together {
-		body(pairs)
-		return
-	}
 	for i := range pairs {
 		body(pairs[i : i+1])
 	}

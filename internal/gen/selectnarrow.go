@@ -87,14 +87,20 @@ func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 		k.ADDQ(g.skip[2], k.w)
 	}
 	k.Label(row)
-	for i, s := range k.selected {
-		k.sums.put(i, 0, s.lanes())
+	if k.sums == nil {
+		k.selected[0].storeParts(k.out)
+		clearSelected()
+		k.DECQ(k.rows)
+	} else {
+		for i, s := range k.selected {
+			k.sums.put(i, 0, s.lanes())
+		}
+		clearSelected()
+		k.sums.next(1, k.rows)
+		k.JL(goTo(more))
+		k.sums.write(k.out...)
+		k.CMPQ(k.rows, operand.U8(0))
 	}
-	clearSelected()
-	k.sums.next(1, k.rows)
-	k.JL(goTo(more))
-	k.sums.write(k.out...)
-	k.CMPQ(k.rows, operand.U8(0))
 	k.JLE(goTo(last))
 	if again != "" {
 		k.CMPQ(k.length, operand.U8(k.lanes))
@@ -237,7 +243,15 @@ func (g *narrowRows) fourRows(do func(row int), walks ...walk) {
 // look leaves the bits of either side of the next group in part[1]. It is whole where its
 // row goes on to its end.
 func (g *narrowRows) look(bits gpreg, other string) {
-	if g.double() {
+	if g.neg == nil {
+		left, whole := g.GP64(), g.newLabel("whole")
+		g.MOVQ(g.toLoad, left)
+		g.MOVQ(operand.I32(-1), bits)
+		g.CMPQ(left, operand.U8(g.groupSize))
+		g.JGE(operand.LabelRef(whole))
+		g.BZHIQ(left, bits, bits)
+		g.Label(whole)
+	} else if g.double() {
 		g.MOVL(at(g.neg, 0), bits.As32())
 		if g.pos != nil {
 			g.ORL(at(g.pos, 0), bits.As32())
@@ -266,11 +280,13 @@ func (g *narrowRows) fill(gpreg) {
 }
 
 // bitSides are the pointers to the bits.
-func (s *sides) bitSides() []gpreg {
-	if s.pos == nil {
-		return []gpreg{s.neg}
+func (s *sides) bitSides() (all []gpreg) {
+	for _, side := range []gpreg{s.pos, s.neg} {
+		if side != nil {
+			all = append(all, side)
+		}
 	}
-	return []gpreg{s.pos, s.neg}
+	return all
 }
 
 // signs returns what makes registers whose signs are the bits at mem of the registers
@@ -335,6 +351,10 @@ func (g *narrowRows) half(number int, steps []func()) {
 		}
 	}
 	h := &half{number: number}
+	if g.neg == nil {
+		g.selected[0].takePairSums(h, g.groupSum(w[:2]), g.groupSum(w[2:]))
+		return
+	}
 	if g.pos == nil {
 		g.selected[0].take(h, g.groupSum(w))
 		return

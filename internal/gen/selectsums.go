@@ -60,7 +60,7 @@ func selectSums(v *vec, one, keep bool) {
 	v.RET()
 }
 
-// A selectKernel is the state of selectSums.
+// A selectKernel is the state of selectSums, or without sides of narrowSumExp.
 type selectKernel struct {
 	*sides
 	length, rows operand.Mem   // arguments
@@ -70,8 +70,8 @@ type selectKernel struct {
 	wStride      operand.Mem
 	copy         *sideCopy
 	selected     []*accumulator // negatives, positives
-	sums         *rowSums
-	off, left    gpreg // of the row: bytes done, on AVX-512; elements left
+	sums         *rowSums       // of sides
+	off, left    gpreg          // of the row: bytes done, on AVX-512; elements left
 	sixteen      *sixteenBits
 	row          operand.Mem // with that x, while it points at the next group
 }

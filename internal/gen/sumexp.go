@@ -6,6 +6,10 @@ import (
 
 // sumExp emits the sum of exponentials.
 func sumExp(v *vec) {
+	if !v.wide() && !v.double() {
+		narrowSumExp(v)
+		return
+	}
 	results := []operand.Mem{v.argument("sum")}
 	if v.double() {
 		results = append(results, v.argument("err"))
@@ -22,28 +26,19 @@ func sumExp(v *vec) {
 		shortSums(v, l, newPipeline(e, low, high), x, stride, results...)
 	}
 	acc := newWideAccumulator(v)
-	var least, most op = low, high
 	if !v.wide() {
 		// The registers are for the exponentials.
 		v.Attributes(0) // the frame is too large for NOSPLIT
-		place := v.AllocLocal(3 * v.bytes)
-		for i, r := range []vreg{magic, low, high} {
-			v.move(r, v.register(place, i))
-		}
+		place := v.AllocLocal(v.bytes)
+		v.move(magic, place)
 		e.magic = place
-		if v.double() {
-			line := newNarrowPipeline(e, low, high)
-			l.first = func(left gpreg) { narrowSums(line, acc, x, l.off, left) }
-		} else {
-			l.together = true
-			least, most = v.register(place, 1), v.register(place, 2)
-		}
+		line := newNarrowPipeline(e, low, high)
+		l.first = func(left gpreg) { narrowSums(line, acc, x, l.off, left) }
 	}
 
 	l.run(acc.clear,
 		func(pairs []pair) {
 			var y []vreg
-			low := v.asRegister(least)
 			for _, t := range terms(pairs) {
 				mem := l.inRow(x, t.reg)
 				r := v.reg()
@@ -56,7 +51,6 @@ func sumExp(v *vec) {
 				}
 				y = append(y, r)
 			}
-			high := v.asRegister(most)
 			for _, r := range y {
 				v.min(high, r, r)
 			}
@@ -67,6 +61,28 @@ func sumExp(v *vec) {
 			v.ADDQ(stride, x)
 			acc.storeParts(results)
 		})
+}
+
+// narrowSumExp emits sumExp of float32 on AVX2, in the loop of selectSums: all elements of
+// a row take part, and the sums of pairs go to 16 lanes.
+func narrowSumExp(v *vec) {
+	k := &selectKernel{sides: &sides{vec: v, step: v.GP64()}, length: v.argument("n"), rows: v.argument("rows")}
+	k.out = []operand.Mem{v.argument("sum")}
+	k.x, k.stride, k.left = v.param("x"), v.stride("stride"), v.GP64()
+	v.XORQ(k.step, k.step)
+	p, magic, low, high := v.param("p"), v.reg(), v.reg(), v.reg()
+	for i, r := range []vreg{magic, low, high} {
+		v.broadcast(at(p, i*v.size), r)
+	}
+	k.selected = []*accumulator{newWideAccumulator(v)}
+	v.Attributes(0) // the frame is too large for NOSPLIT
+	last := v.newLabel("last")
+	v.CMPQ(k.rows, operand.U8(0))
+	v.JEQ(operand.LabelRef(last))
+	k.narrowRows(newExponential(v, magic, false), low, high)
+	v.Label(last)
+	v.VZEROUPPER()
+	v.RET()
 }
 
 // narrowSums emits the sums of the first groups of a row of float64, two at a time, on
