@@ -177,35 +177,16 @@ func keyOfScore[T zlpr.Float](s T) uint32 {
 // fourKeys computes the keys of at most 64 scores of four rows, those of a class side by
 // side and height after those of the class before.
 func fourKeys[T zlpr.Float](dst []uint32, height int, x0, x1, x2, x3 []T) {
-	n := len(x0)
-	at := 0
-	if unsafe.Sizeof(*new(T)) == 8 {
-		y0, y1, y2, y3 := bitsOf[uint64](x0), bitsOf[uint64](x1)[:n], bitsOf[uint64](x2)[:n], bitsOf[uint64](x3)[:n]
-		for j, a := range y0 {
-			b, c, d := y1[j], y2[j], y3[j]
-			const negative = 1 << 63
-			if a == 0 {
-				a = negative
-			}
-			if b == 0 {
-				b = negative
-			}
-			if c == 0 {
-				c = negative
-			}
-			if d == 0 {
-				d = negative
-			}
-			k := (*[4]uint32)(dst[at:])
-			k[0], k[1], k[2], k[3] = uint32(a>>32), uint32(b>>32), uint32(c>>32), uint32(d>>32)
-			at += height
-		}
+	if kernel.IsFloat32[T]() {
+		kernel.FourKeys(dst, height, kernel.As32(x0), kernel.As32(x1), kernel.As32(x2), kernel.As32(x3))
 		return
 	}
-	y0, y1, y2, y3 := bitsOf[uint32](x0), bitsOf[uint32](x1)[:n], bitsOf[uint32](x2)[:n], bitsOf[uint32](x3)[:n]
+	n := len(x0)
+	at := 0
+	y0, y1, y2, y3 := bitsOf[uint64](x0), bitsOf[uint64](x1)[:n], bitsOf[uint64](x2)[:n], bitsOf[uint64](x3)[:n]
 	for j, a := range y0 {
 		b, c, d := y1[j], y2[j], y3[j]
-		const negative = 1 << 31
+		const negative = 1 << 63
 		if a == 0 {
 			a = negative
 		}
@@ -219,7 +200,7 @@ func fourKeys[T zlpr.Float](dst []uint32, height int, x0, x1, x2, x3 []T) {
 			d = negative
 		}
 		k := (*[4]uint32)(dst[at:])
-		k[0], k[1], k[2], k[3] = a, b, c, d
+		k[0], k[1], k[2], k[3] = uint32(a>>32), uint32(b>>32), uint32(c>>32), uint32(d>>32)
 		at += height
 	}
 }

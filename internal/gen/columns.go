@@ -3,9 +3,10 @@ package gen
 import "github.com/mmcloughlin/avo/operand"
 
 // This file emits the kernels that turn rows of a matrix to columns and back (see
-// kernel/softcolumns.go and kernel/keys.go), a square block at a time: as many rows as 32 bytes have elements,
-// on either tier. Registers hold the same 16 bytes of two rows of a block, half of its rows
-// apart; so what moves between halves of registers moves on its way to and from memory.
+// kernel/softcolumns.go and kernel/keys.go), a square block at a time: as many rows as 32
+// bytes have elements, on either tier. Registers hold the same 16 bytes of two rows of a
+// block, half of its rows apart; so what moves between halves of registers moves on its way
+// to and from memory.
 
 // A turning is the loop through blocks.
 type turning struct {
@@ -24,6 +25,7 @@ func newTurning(w *vec, rows, columns string) *turning {
 	return l
 }
 
+// threeTimes returns a register with three times step, for places that no scale reaches.
 func (v *vec) threeTimes(step gpreg) gpreg {
 	third := v.GP64()
 	v.LEAQ(operand.Mem{Base: step, Index: step, Scale: 2}, third)

@@ -8,8 +8,8 @@ import "github.com/mmcloughlin/avo/operand"
 // takes 9, a register on its way to its reduced argument 3, constants or bits 4.
 type narrowPipeline struct {
 	*exponential
-	low, high op // in registers, if there are enough; high may be nil
-	atLeast   func(low, x, d op)
+	low, high op                 // in registers, if there are enough; high may be nil
+	atLeast   func(low, x, d op) // d = x, at least low
 	slots     [2]narrowSlots
 	ahead     [2]gpreg // of twoAhead: offsets of the 2^n in use and of those that wait
 }

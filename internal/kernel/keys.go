@@ -3,14 +3,22 @@ package kernel
 import "math"
 
 // keyColumnsGeneric writes the bits of 8 columns of x, those of -0 for +0, to dst, height
-// apart: of four rows at a time, which are side by side there.
+// apart.
 func keyColumnsGeneric(dst []uint32, height int, x []float32, stride, rows int) {
 	for i := 0; i < rows; i += 4 {
-		a, b, c, d := x[i*stride:][:8], x[(i+1)*stride:][:8], x[(i+2)*stride:][:8], x[(i+3)*stride:][:8]
-		for j := range a {
-			k := (*[4]uint32)(dst[j*height+i:])
-			k[0], k[1], k[2], k[3] = keyBits(a[j]), keyBits(b[j]), keyBits(c[j]), keyBits(d[j])
-		}
+		FourKeys(dst[i:], height, x[i*stride:][:8], x[(i+1)*stride:][:8], x[(i+2)*stride:][:8], x[(i+3)*stride:][:8])
+	}
+}
+
+// FourKeys writes the bits of the scores of four rows, those of -0 for +0, to dst: those of
+// a column side by side, the columns height apart.
+func FourKeys(dst []uint32, height int, a, b, c, d []float32) {
+	b, c, d = b[:len(a)], c[:len(a)], d[:len(a)]
+	at := 0
+	for j, s := range a {
+		k := (*[4]uint32)(dst[at:])
+		k[0], k[1], k[2], k[3] = keyBits(s), keyBits(b[j]), keyBits(c[j]), keyBits(d[j])
+		at += height
 	}
 }
 
