@@ -290,7 +290,7 @@ func (w *Work[T]) nearBCE(direct bool) {
 	}
 	b := &w.near
 	*b = *a
-	if kernel.Sixteen() && (a.Dst == nil || direct) {
+	if kernel.Sixteen(c.Half.Kind()) && (a.Dst == nil || direct) {
 		b.Kind, b.X16, b.X = c.Half.Kind(), c.Half.X, nil
 		b.Stride = c.N
 		if direct {

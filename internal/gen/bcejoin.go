@@ -66,8 +66,8 @@ func emitBCEJoin(v *vec, shifted, grad bool) {
 	}
 	v.Attributes(0) // the frame is too large for NOSPLIT
 	b.rowsAhead = rowsAhead{vec: v, n: v.argument("n"), groupSize: 4 * v.perReg(), buffer: v.AllocLocal(5 * v.bytes), look: b.look, fill: b.fill}
-	if v.wide() && !v.double() && !shifted {
-		b.sixteen = newSixteenBits(v, b.buffer)
+	if !v.double() && !shifted {
+		b.sixteen = newSixteenBits(v, 4, b.buffer)
 	}
 	rows, last := v.argument("rows"), v.newLabel("last")
 	for _, m := range []operand.Mem{rows, b.n} {
@@ -117,14 +117,22 @@ func (b *bceJoin) arguments() {
 		skip = append(skip, m)
 	}
 	b.sixteen.rows(names, pointers, skip...)
-	b.readSixteen(b.lookSixteen, func() vreg { return b.inRegister(b.constant(coef.NoScore32)) })
+	b.readSixteen(b.lookSixteen, func() vreg { return b.inRegister(b.constant(coef.NoScore32)) }, b.part)
 }
 
 // lookSixteen is look of groups that go through the buffer.
 func (b *bceJoin) lookSixteen(bits gpreg) {
-	b.MOVQ(at(b.bitsAt[0], 0), bits)
-	b.MOVQ(bits, b.of(1, b.bits))
-	b.ORQ(at(b.bitsAt[1], 0), bits)
+	pos, neg := at(b.bitsAt[0], 0), at(b.bitsAt[1], 0)
+	if b.wide() {
+		b.MOVQ(pos, bits)
+		b.MOVQ(bits, b.of(1, b.bits))
+		b.ORQ(neg, bits)
+	} else {
+		b.MOVL(pos, bits.As32())
+		b.MOVQ(bits, b.of(1, b.bits))
+		b.ORL(neg, bits.As32())
+		b.MOVQ(bits, b.part)
+	}
 	if b.grad {
 		b.MOVB(operand.U8(1), b.of(1, b.whole))
 	}

@@ -89,32 +89,74 @@ func (g *rowsAhead) prepare() {
 }
 
 // readSixteen emits what fills the buffer with groups of 16-bit floats, for both places
-// of prepare; look leaves the bits of those that take part, and none stands for others.
-func (g *rowsAhead) readSixteen(look func(bits gpreg), none func() vreg) {
+// of prepare; look leaves the bits of those that take part, on AVX2 at part, too, and none
+// stands for others. It is nil where these are open.
+func (g *rowsAhead) readSixteen(look func(bits gpreg), none func() vreg, part operand.Mem) {
 	g.aside = append(g.aside, func() {
 		g.Label(g.both)
 		bits := g.GP64()
 		look(bits)
-		some, ready := g.newLabel("some"), g.newLabel("read")
-		g.CMPQ(bits, operand.I8(-1))
-		g.JNE(operand.LabelRef(some))
-		g.sixteen.widen(at(g.from, 0), g.src)
-		g.JMP(operand.LabelRef(ready))
-		g.Label(some)
-		masks := make([]mask, 4)
-		for i := range masks {
-			masks[i] = g.K()
-			if i > 0 {
-				g.SHRQ(operand.U8(g.lanes), bits)
+		if g.wide() {
+			g.readMasked(bits, none)
+		} else {
+			g.readFirst(bits)
+			if none != nil {
+				g.onlyThose(part, none)
 			}
-			g.loadMask(bits.As32(), masks[i])
 		}
-		g.sixteen.widenSome(at(g.from, 0), masks, none(), g.src)
-		g.Label(ready)
 		g.SUBQ(operand.I32(g.groupSize*g.size/2), g.from)
 		g.CMPQ(g.begun, operand.U8(0))
 		g.JNE(operand.LabelRef(g.readies[1]))
 		g.INCQ(g.begun)
 		g.JMP(operand.LabelRef(g.readies[0]))
 	})
+}
+
+// readMasked reads, on AVX-512, the elements of the bits.
+func (g *rowsAhead) readMasked(bits gpreg, none func() vreg) {
+	some, ready := g.newLabel("some"), g.newLabel("read")
+	g.CMPQ(bits, operand.I8(-1))
+	g.JNE(operand.LabelRef(some))
+	g.sixteen.widen(at(g.from, 0), g.src)
+	g.JMP(operand.LabelRef(ready))
+	g.Label(some)
+	masks := make([]mask, 4)
+	for i := range masks {
+		masks[i] = g.K()
+		if i > 0 {
+			g.SHRQ(operand.U8(g.lanes), bits)
+		}
+		g.loadMask(bits.As32(), masks[i])
+	}
+	g.sixteen.widenSome(at(g.from, 0), masks, none(), g.src)
+	g.Label(ready)
+}
+
+// readFirst reads, on AVX2, the group as far as its row goes. t is free.
+func (g *rowsAhead) readFirst(t gpreg) {
+	last, ready := g.newLabel("last"), g.newLabel("read")
+	g.MOVQ(g.toLoad, t)
+	g.CMPQ(t, operand.U8(g.groupSize))
+	g.JL(operand.LabelRef(last))
+	g.sixteen.widen(at(g.from, 0), g.src)
+	g.JMP(operand.LabelRef(ready))
+	g.Label(last)
+	g.sixteen.widenFirst(g.from, t, g.src)
+	g.Label(ready)
+}
+
+// onlyThose puts none, on AVX2, in the place of the elements in the buffer whose bits at
+// part, as many as those of an operand of 32 bits, are not set.
+func (g *rowsAhead) onlyThose(part operand.Mem, none func() vreg) {
+	all := g.newLabel("allread")
+	g.CMPL(part, operand.I8(-1))
+	g.JEQ(operand.LabelRef(all))
+	bits, other := g.lanesBits(part), none()
+	for i := range g.sixteen.registers {
+		r, m := g.reg(), at(g.src, i*g.bytes)
+		g.move(m, r)
+		g.choose(g.bitsSigns(bits, i), r, other, r)
+		g.move(r, m)
+	}
+	g.Label(all)
 }

@@ -37,6 +37,11 @@ func (k *selectKernel) narrowRows(e *exponential, low, high op) {
 		strides = append(strides, wStride)
 	}
 	g.begin(length, rows, k.step, strides...)
+	if k.sixteen != nil {
+		g.rowsAhead.sixteen = k.sixteen
+		k.sixteen.rows([]string{"x16"}, []gpreg{k.x}, g.skip[1])
+		g.rowsAhead.readSixteen(g.lookSixteen, nil, g.part[1])
+	}
 	if !k.double() {
 		g.line.twoAhead()
 	}
@@ -265,6 +270,13 @@ func (g *narrowRows) look(bits gpreg, other string) {
 	g.MOVQ(bits, g.part[1])
 	g.CMPQ(g.toLoad, operand.U8(g.groupSize))
 	g.JL(operand.LabelRef(other))
+}
+
+// lookSixteen is look of groups of 16-bit floats.
+func (g *narrowRows) lookSixteen(bits gpreg) {
+	g.MOVQ(at(g.neg, 0), bits)
+	g.ORQ(at(g.pos, 0), bits)
+	g.MOVQ(bits, g.part[1])
 }
 
 // fill fills the buffer with the elements of either side.

@@ -38,10 +38,13 @@ func selectSums(v *vec, one, keep bool) {
 	v.Attributes(0) // the frame is too large for NOSPLIT
 	k.sums = newRowSums(v, len(k.out))
 	k.left = v.GP64()
-	if v.wide() && !v.double() && !one {
-		k.sixteen = newSixteenBits(v, v.AllocLocal(5*v.bytes))
-		k.sixteen.rows([]string{"x16"}, []gpreg{k.x}, k.stride)
-		k.row = v.AllocLocal(8)
+	if !v.double() && !one {
+		registers := 4 * v.lanes / v.perReg()
+		k.sixteen = newSixteenBits(v, registers, v.AllocLocal((registers+1)*v.bytes))
+		if v.wide() {
+			k.sixteen.rows([]string{"x16"}, []gpreg{k.x}, k.stride)
+			k.row = v.AllocLocal(8)
+		}
 	}
 
 	last := v.newLabel("last")

@@ -4,19 +4,26 @@ import (
 	"github.com/mmcloughlin/avo/operand"
 )
 
-// A sixteenBits has a kernel of float32 take rows of 16-bit floats on AVX-512, too: a
-// group goes through a buffer, where it is widened before it is loaded, and a gradient
-// narrowed once it is stored. A pass of its own would wait for the memory while nothing
-// is computed.
+// A sixteenBits has a kernel of float32 take rows of 16-bit floats, too: a group goes
+// through a buffer, where it is widened before it is loaded, and a gradient is narrowed
+// once it is computed. A pass of its own would wait for the memory while nothing is
+// computed.
 type sixteenBits struct {
 	*vec
-	kind   operand.Mem // the argument: 0 for float32, then bfloat16 and float16
-	buffer operand.Mem // of a group and another register
+	kind      operand.Mem // the argument: 0 for float32, then bfloat16 and float16
+	registers int         // of a group
+	buffer    operand.Mem // of a group and another register
+	staged    operand.Mem // AVX2: of the 16-bit floats of a group that is not whole
 }
 
-// newSixteenBits returns that of the kernel whose buffer that is.
-func newSixteenBits(v *vec, buffer operand.Mem) *sixteenBits {
-	return &sixteenBits{v, v.argument("kind"), buffer}
+// newSixteenBits returns that of the kernel with groups of so many registers, whose buffer
+// that is.
+func newSixteenBits(v *vec, registers int, buffer operand.Mem) *sixteenBits {
+	s := &sixteenBits{vec: v, kind: v.argument("kind"), registers: registers, buffer: buffer}
+	if !v.wide() {
+		s.staged = v.AllocLocal(registers * v.bytes / 2)
+	}
+	return s
 }
 
 // Values of kind, as package kernel has them.
@@ -58,7 +65,52 @@ func (s *sixteenBits) widen(mem operand.Mem, to gpreg) {
 	s.Label(ready)
 }
 
-// widenSome is widen of the elements of the masks, nil for all, and fills the others' places
+// widenFirst is widen of the first so many elements, fewer than a group, on AVX2; the
+// others' places are open. count is overwritten.
+func (s *sixteenBits) widenFirst(from, count, to gpreg) {
+	s.copyWords(at(from, 0), s.staged, count, to)
+	s.widen(s.staged, to)
+}
+
+// copyWords copies so many words, fewer than a group has: the odd ones from the end on,
+// then eights. count and t are overwritten.
+func (s *sixteenBits) copyWords(from, to operand.Mem, count, t gpreg) {
+	words := func(m operand.Mem, n int) operand.Mem {
+		m.Index, m.Scale = count, 2
+		m.Disp -= 2 * n
+		return m
+	}
+	for _, n := range []int{1, 2, 4} {
+		even := s.newLabel("even")
+		s.TESTQ(operand.U32(n), count)
+		s.JZ(operand.LabelRef(even))
+		switch f, d := words(from, n), words(to, n); n {
+		case 1:
+			s.MOVWLZX(f, t.As32())
+			s.MOVW(t.As16(), d)
+		case 2:
+			s.MOVL(f, t.As32())
+			s.MOVL(t.As32(), d)
+		default:
+			s.MOVQ(f, t)
+			s.MOVQ(t, d)
+		}
+		s.SUBQ(operand.U8(n), count)
+		s.Label(even)
+	}
+	eight, done := s.newLabel("eight"), s.newLabel("copied")
+	s.TESTQ(count, count)
+	s.JZ(operand.LabelRef(done))
+	s.Label(eight)
+	x := s.XMM()
+	s.VMOVDQU(words(from, 8), x)
+	s.VMOVDQU(x, words(to, 8))
+	s.SUBQ(operand.U8(8), count)
+	s.JNZ(operand.LabelRef(eight))
+	s.Label(done)
+}
+
+// widenSome is widen on AVX-512 of the elements of the masks, nil for all, and fills the others' places
 // with none; nil for 0.
 func (s *sixteenBits) widenSome(mem operand.Mem, masks []mask, none vreg, to gpreg) {
 	ready := s.newLabel("widened")
@@ -95,7 +147,7 @@ func (s *sixteenBits) widenSome(mem operand.Mem, masks []mask, none vreg, to gpr
 
 // begin prefetches for a later group, as many groups ahead as of float32, and sets to.
 func (s *sixteenBits) begin(mem operand.Mem, to gpreg) {
-	for i := 0; i < 2*s.bytes; i += 64 {
+	for i := 0; i < s.registers*s.bytes/2; i += 64 {
 		s.PREFETCHT0(s.part(mem, i+prefetchAhead/2))
 	}
 	s.LEAQ(s.register(s.buffer, 1), to)
@@ -107,7 +159,7 @@ func (s *sixteenBits) each(bfloat16, float16 func(i int, r vreg), to gpreg, read
 	all := func(convert func(i int, r vreg)) func() {
 		return func() {
 			r := s.reg()
-			for i := range 4 {
+			for i := range s.registers {
 				convert(i, r)
 				s.move(r, at(to, i*s.bytes))
 			}
@@ -142,33 +194,95 @@ func (s *sixteenBits) eitherKind(bfloat16, float16 func(), next string) {
 func (s *sixteenBits) narrow(g []vreg, dst, left gpreg) {
 	ready := s.newLabel("narrowed")
 	r := []vreg{g[0], g[2]}
-	s.eitherKind(func() { s.narrowBFloat16(g, ready) }, func() {
+	s.eitherKind(func() {
+		if s.wide() {
+			s.narrowBFloat16(g, ready)
+		} else {
+			s.packBFloat16(g, ready)
+		}
+	}, func() {
 		for i, low := range r {
 			high := g[2*i+1]
-			s.VCVTPS2PH(operand.U8(0), low, low.AsY())
-			s.VCVTPS2PH(operand.U8(0), high, high.AsY())
-			s.VINSERTF64X4(operand.U8(1), high.AsY(), low, low)
+			if s.wide() {
+				s.VCVTPS2PH(operand.U8(0), low, low.AsY())
+				s.VCVTPS2PH(operand.U8(0), high, high.AsY())
+				s.VINSERTF64X4(operand.U8(1), high.AsY(), low, low)
+			} else {
+				s.VCVTPS2PH(operand.U8(0), low, low.AsX())
+				s.VCVTPS2PH(operand.U8(0), high, high.AsX())
+				s.VINSERTF128(operand.U8(1), high.AsX(), low, low)
+			}
 		}
 	}, ready)
 	s.Label(ready)
 	whole, stored := s.newLabel("whole"), s.newLabel("stored")
 	s.CMPQ(left, operand.U8(4*s.perReg()))
 	s.JGE(operand.LabelRef(whole))
-	bits := s.GP64()
-	s.MOVQ(operand.I32(-1), bits)
-	s.BZHIQ(left, bits, bits)
-	for i, x := range r {
-		k := s.K()
-		s.KMOVD(bits.As32(), k)
-		s.SHRQ(operand.U8(32), bits)
-		s.VMOVDQU16(x, k, at(dst, i*s.bytes))
-	}
+	s.storeFirst(r, dst, left)
 	s.JMP(operand.LabelRef(stored))
 	s.Label(whole)
 	for i, x := range r {
 		s.move(x, at(dst, i*s.bytes))
 	}
 	s.Label(stored)
+}
+
+// storeFirst stores so many words of two registers, not all.
+func (s *sixteenBits) storeFirst(r []vreg, dst, left gpreg) {
+	count := s.GP64()
+	if !s.wide() {
+		for i, x := range r {
+			s.move(x, s.register(s.staged, i))
+		}
+		s.MOVQ(left, count)
+		s.copyWords(s.staged, at(dst, 0), count, s.GP64())
+		return
+	}
+	s.MOVQ(operand.I32(-1), count)
+	s.BZHIQ(left, count, count)
+	for i, x := range r {
+		k := s.K()
+		s.KMOVD(count.As32(), k)
+		s.SHRQ(operand.U8(32), count)
+		s.VMOVDQU16(x, k, at(dst, i*s.bytes))
+	}
+}
+
+// packBFloat16 is narrowBFloat16 on AVX2.
+func (s *sixteenBits) packBFloat16(g []vreg, ready string) {
+	tie := s.newLabel("tie")
+	half, least, other := s.inRegister(s.bits32(0x8000)), s.reg(), s.reg()
+	for _, x := range g {
+		s.VPADDD(half, x, x)
+	}
+	s.VPMINUW(g[0], g[1], least)
+	s.VPMINUW(g[2], g[3], other)
+	s.VPMINUW(least, other, least)
+	s.VPSLLD(operand.U8(16), least, least)
+	s.zero(other)
+	s.VPCMPEQD(other, least, least)
+	s.VPTEST(least, least)
+	s.JNZ(operand.LabelRef(tie))
+	pack := func() {
+		for i := 0; i < len(g); i += 2 {
+			low, high := g[i], g[i+1]
+			s.VPSRLD(operand.U8(16), low, low)
+			s.VPSRLD(operand.U8(16), high, high)
+			s.VPACKUSDW(high, low, low)
+			s.VPERMQ(operand.U8(0b11011000), low, low)
+		}
+	}
+	pack()
+	s.JMP(operand.LabelRef(ready))
+	s.Label(tie)
+	for _, x := range g {
+		s.VPSUBD(half, x, x)
+		s.VPSRLD(operand.U8(16), x, least)
+		s.and(least, s.bits32(1), least)
+		s.VPADDD(s.bits32(0x7fff), least, least)
+		s.VPADDD(least, x, x)
+	}
+	pack()
 }
 
 // narrowBFloat16 leaves the bfloat16 of four registers in the first and the third. Where no

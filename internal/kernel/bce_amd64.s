@@ -648,36 +648,42 @@ DATA f32_c4800000<>+28(SB)/4, $0xc4800000
 GLOBL f32_c4800000<>(SB), RODATA|NOPTR, $32
 
 // func bceSums32AVX2(sum *float64, product *float64, dst *float32, dstStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·bceSums32AVX2(SB), $2496-128
-	LEAQ    63(SP), BP
-	ANDQ    $-64, BP
-	CMPQ    rows+48(FP), $0x00
-	JEQ     last14
-	CMPQ    n+56(FP), $0x00
-	JEQ     last14
-	MOVQ    x+32(FP), AX
-	MOVQ    pos+64(FP), CX
-	MOVQ    neg+72(FP), DX
-	MOVQ    stride+40(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    words+80(FP), SI
-	SHLQ    $0x03, SI
-	MOVQ    n+56(FP), DI
-	MOVQ    rows+48(FP), R8
-	MOVQ    DI, 168(BP)
-	MOVQ    R8, 176(BP)
-	ADDQ    $0x1f, DI
-	ANDQ    $-32, DI
-	SHRQ    $0x03, DI
-	SUBQ    DI, SI
-	MOVQ    SI, 184(BP)
-	SHLQ    $0x05, DI
-	SUBQ    DI, BX
-	MOVQ    BX, 192(BP)
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·bceSums32AVX2(SB), $2568-128
+	LEAQ 63(SP), BP
+	ANDQ $-64, BP
+	CMPQ rows+48(FP), $0x00
+	JEQ  last14
+	CMPQ n+56(FP), $0x00
+	JEQ  last14
+	MOVQ x+32(FP), AX
+	MOVQ pos+64(FP), CX
+	MOVQ neg+72(FP), DX
+	MOVQ stride+40(FP), BX
+	SHLQ $0x02, BX
+	MOVQ words+80(FP), SI
+	SHLQ $0x03, SI
+	MOVQ n+56(FP), DI
+	MOVQ rows+48(FP), R8
+	MOVQ DI, 264(BP)
+	MOVQ R8, 272(BP)
+	ADDQ $0x1f, DI
+	ANDQ $-32, DI
+	SHRQ $0x03, DI
+	SUBQ DI, SI
+	MOVQ SI, 280(BP)
+	SHLQ $0x05, DI
+	SUBQ DI, BX
+	MOVQ BX, 288(BP)
+	CMPQ kind+104(FP), $0x00
+	JEQ  single15
+	MOVQ x16+112(FP), AX
+	SARQ $0x01, 288(BP)
+
+single15:
 	VXORPS  Y0, Y0, Y0
-	VMOVUPS Y0, 256(BP)
-	VMOVUPS Y0, 288(BP)
+	VMOVUPS Y0, 320(BP)
+	VMOVUPS Y0, 352(BP)
 	VMOVUPS f32_c2b00f34<>+0(SB), Y0
 	VMOVUPS f32_42b17218<>+0(SB), Y1
 	MOVQ    $0x00000400, DI
@@ -685,36 +691,39 @@ TEXT ·bceSums32AVX2(SB), $2496-128
 	VMOVUPS f32_4b40007f<>+0(SB), Y2
 	MOVQ    n+56(FP), BX
 
-first16:
-	CMPQ 168(BP), $0x00
-	JG   same17
+first17:
+	CMPQ 264(BP), $0x00
+	JG   same18
 	LEAQ (BP), SI
-	DECQ 176(BP)
-	JLE  none18
-	ADDQ 192(BP), AX
-	ADDQ 184(BP), CX
-	ADDQ 184(BP), DX
+	DECQ 272(BP)
+	JLE  none19
+	ADDQ 288(BP), AX
+	ADDQ 280(BP), CX
+	ADDQ 280(BP), DX
 	MOVQ n+56(FP), R9
-	MOVQ R9, 168(BP)
+	MOVQ R9, 264(BP)
 
-same17:
+same18:
+	MOVQ  $0x00000000, 2496(BP)
+	CMPQ  kind+104(FP), $0x00
+	JNE   sixteen22
 	MOVQ  AX, SI
 	MOVL  (CX), R9
-	MOVQ  R9, 640(BP)(R8*1)
+	MOVQ  R9, 704(BP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
-	MOVB  R10, 648(BP)(R8*1)
-	JNE   other19
+	MOVB  R10, 712(BP)(R8*1)
+	JNE   other20
 
-ready20:
+ready21:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 168(BP)
+	SUBQ $0x20, 264(BP)
 
-none18:
-	VPBROADCASTD 640(BP)(R8*1), Y3
+none19:
+	VPBROADCASTD 704(BP)(R8*1), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	PREFETCHT0   12288(SI)
 	VPSLLD       $0x1f, Y3, Y4
@@ -728,8 +737,8 @@ none18:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 384(BP)(R8*1)
-	VMOVUPS      Y5, 512(BP)(R8*1)
+	VMOVUPS      Y4, 448(BP)(R8*1)
+	VMOVUPS      Y5, 576(BP)(R8*1)
 	VPSLLD       $0x17, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       32(SI), Y4, Y4
@@ -741,8 +750,8 @@ none18:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 416(BP)(R8*1)
-	VMOVUPS      Y5, 544(BP)(R8*1)
+	VMOVUPS      Y4, 480(BP)(R8*1)
+	VMOVUPS      Y5, 608(BP)(R8*1)
 	PREFETCHT0   12352(SI)
 	VPSLLD       $0x0f, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
@@ -755,8 +764,8 @@ none18:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 448(BP)(R8*1)
-	VMOVUPS      Y5, 576(BP)(R8*1)
+	VMOVUPS      Y4, 512(BP)(R8*1)
+	VMOVUPS      Y5, 640(BP)(R8*1)
 	VPSLLD       $0x07, Y3, Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       96(SI), Y3, Y3
@@ -768,48 +777,50 @@ none18:
 	VPSLLD       $0x17, Y4, Y4
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 480(BP)(R8*1)
-	VMOVUPS      Y4, 608(BP)(R8*1)
+	VMOVUPS      Y3, 544(BP)(R8*1)
+	VMOVUPS      Y4, 672(BP)(R8*1)
 	ADDQ         $+512, DI
 	ANDQ         $+2047, DI
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	TESTQ        DI, DI
-	JNZ          first16
+	JNZ          first17
 
-group15:
-	CMPQ 168(BP), $0x00
-	JG   same21
+group16:
+	CMPQ 264(BP), $0x00
+	JG   same23
 	LEAQ (BP), SI
-	DECQ 176(BP)
-	JLE  none22
-	ADDQ 192(BP), AX
-	ADDQ 184(BP), CX
-	ADDQ 184(BP), DX
+	DECQ 272(BP)
+	JLE  none24
+	ADDQ 288(BP), AX
+	ADDQ 280(BP), CX
+	ADDQ 280(BP), DX
 	MOVQ n+56(FP), R9
-	MOVQ R9, 168(BP)
+	MOVQ R9, 264(BP)
 
-same21:
+same23:
+	CMPQ  kind+104(FP), $0x00
+	JNE   sixteen22
 	MOVQ  AX, SI
 	MOVL  (CX), R9
-	MOVQ  R9, 640(BP)(R8*1)
+	MOVQ  R9, 704(BP)(R8*1)
 	ORL   (DX), R9
 	CMPL  R9, $-1
 	SETEQ R10
-	MOVB  R10, 648(BP)(R8*1)
-	JNE   other23
+	MOVB  R10, 712(BP)(R8*1)
+	JNE   other25
 
-ready24:
+ready26:
 	ADDQ $+128, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
-	SUBQ $0x20, 168(BP)
+	SUBQ $0x20, 264(BP)
 
-none22:
-	VMOVUPS      384(BP)(DI*1), Y3
-	VMOVUPS      416(BP)(DI*1), Y4
-	VMOVUPS      448(BP)(DI*1), Y5
-	VMOVUPS      480(BP)(DI*1), Y6
+none24:
+	VMOVUPS      448(BP)(DI*1), Y3
+	VMOVUPS      480(BP)(DI*1), Y4
+	VMOVUPS      512(BP)(DI*1), Y5
+	VMOVUPS      544(BP)(DI*1), Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y10
 	VMOVUPS      Y10, Y7
 	VMOVUPS      Y10, Y8
@@ -820,7 +831,7 @@ none22:
 	VFMADD213PS  Y11, Y4, Y8
 	VFMADD213PS  Y11, Y5, Y9
 	VFMADD213PS  Y11, Y6, Y10
-	VPBROADCASTD 640(BP)(R8*1), Y11
+	VPBROADCASTD 704(BP)(R8*1), Y11
 	VPSRLVD      lanes32<>+0(SB), Y11, Y11
 	PREFETCHT0   12288(SI)
 	VPSLLD       $0x1f, Y11, Y12
@@ -839,8 +850,8 @@ none22:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 384(BP)(R8*1)
-	VMOVUPS      Y13, 512(BP)(R8*1)
+	VMOVUPS      Y12, 448(BP)(R8*1)
+	VMOVUPS      Y13, 576(BP)(R8*1)
 	VPSLLD       $0x17, Y11, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	VXORPS       32(SI), Y12, Y12
@@ -857,8 +868,8 @@ none22:
 	VPSLLD       $0x17, Y13, Y13
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 416(BP)(R8*1)
-	VMOVUPS      Y13, 544(BP)(R8*1)
+	VMOVUPS      Y12, 480(BP)(R8*1)
+	VMOVUPS      Y13, 608(BP)(R8*1)
 	VMOVUPS      f32_3efffffe<>+0(SB), Y12
 	VFMADD213PS  Y12, Y3, Y7
 	VFMADD213PS  Y12, Y4, Y8
@@ -881,8 +892,8 @@ none22:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 448(BP)(R8*1)
-	VMOVUPS      Y13, 576(BP)(R8*1)
+	VMOVUPS      Y12, 512(BP)(R8*1)
+	VMOVUPS      Y13, 640(BP)(R8*1)
 	VPSLLD       $0x07, Y11, Y11
 	VANDPS       f32_80000000<>+0(SB), Y11, Y11
 	VXORPS       96(SI), Y11, Y11
@@ -899,12 +910,12 @@ none22:
 	VPSLLD       $0x17, Y3, Y3
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y11
-	VMOVUPS      Y11, 480(BP)(R8*1)
-	VMOVUPS      Y3, 608(BP)(R8*1)
-	VMULPS       512(BP)(DI*1), Y7, Y7
-	VMULPS       544(BP)(DI*1), Y8, Y8
-	VMULPS       576(BP)(DI*1), Y9, Y9
-	VMULPS       608(BP)(DI*1), Y10, Y10
+	VMOVUPS      Y11, 544(BP)(R8*1)
+	VMOVUPS      Y3, 672(BP)(R8*1)
+	VMULPS       576(BP)(DI*1), Y7, Y7
+	VMULPS       608(BP)(DI*1), Y8, Y8
+	VMULPS       640(BP)(DI*1), Y9, Y9
+	VMULPS       672(BP)(DI*1), Y10, Y10
 	VADDPS       Y9, Y7, Y3
 	VFMADD213PS  Y3, Y9, Y7
 	VADDPS       Y10, Y8, Y3
@@ -914,27 +925,27 @@ none22:
 	VEXTRACTF128 $0x01, Y7, X3
 	VCVTPS2PD    X7, Y4
 	VCVTPS2PD    X3, Y3
-	VMOVUPS      256(BP), Y5
+	VMOVUPS      320(BP), Y5
 	VADDPD       Y4, Y5, Y6
 	VFMADD213PD  Y6, Y5, Y4
-	VMOVUPD      Y4, 256(BP)
-	VMOVUPS      288(BP), Y4
+	VMOVUPD      Y4, 320(BP)
+	VMOVUPS      352(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      Y3, 288(BP)
+	VMOVUPD      Y3, 352(BP)
 	ADDQ         $+512, DI
 	ANDQ         $+2047, DI
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	SUBQ         $0x20, BX
 	MOVQ         n+56(FP), SI
-	JLE          row25
+	JLE          row27
 	SUBQ         BX, SI
 	TESTQ        $0x0000007f, SI
-	JNZ          group15
+	JNZ          group16
 	MOVQ         product+8(FP), SI
-	VMOVUPS      256(BP), Y3
-	VMOVUPS      288(BP), Y4
+	VMOVUPS      320(BP), Y3
+	VMOVUPS      352(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -945,15 +956,15 @@ none22:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (SI)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, 256(BP)
-	VMOVUPS      Y3, 288(BP)
+	VMOVUPS      Y3, 320(BP)
+	VMOVUPS      Y3, 352(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group15
+	JMP          group16
 
-row25:
+row27:
 	MOVQ         product+8(FP), BX
-	VMOVUPS      256(BP), Y3
-	VMOVUPS      288(BP), Y4
+	VMOVUPS      320(BP), Y3
+	VMOVUPS      352(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -964,17 +975,149 @@ row25:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (BX)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, 256(BP)
-	VMOVUPS      Y3, 288(BP)
+	VMOVUPS      Y3, 320(BP)
+	VMOVUPS      Y3, 352(BP)
 	ADDQ         $0x08, product+8(FP)
 	DECQ         rows+48(FP)
-	JZ           end26
+	JZ           end28
 	MOVQ         n+56(FP), BX
-	JMP          group15
+	JMP          group16
 
-other19:
-	MOVQ         R9, 160(BP)
-	VPBROADCASTD 160(BP), Y3
+sixteen22:
+	MOVL       (CX), R9
+	MOVQ       R9, 704(BP)(R8*1)
+	ORL        (DX), R9
+	MOVQ       R9, 256(BP)
+	MOVQ       264(BP), R9
+	CMPQ       R9, $0x20
+	JL         last29
+	PREFETCHT0 6144(AX)
+	LEAQ       32(BP), SI
+	ANDQ       $-32, SI
+	CMPQ       kind+104(FP), $0x01
+	JNE        float1632
+	VPMOVZXWD  (AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, (SI)
+	VPMOVZXWD  16(AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 32(SI)
+	VPMOVZXWD  32(AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 64(SI)
+	VPMOVZXWD  48(AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 96(SI)
+	JMP        widened31
+
+float1632:
+	VCVTPH2PS (AX), Y3
+	VMOVUPS   Y3, (SI)
+	VCVTPH2PS 16(AX), Y3
+	VMOVUPS   Y3, 32(SI)
+	VCVTPH2PS 32(AX), Y3
+	VMOVUPS   Y3, 64(SI)
+	VCVTPH2PS 48(AX), Y3
+	VMOVUPS   Y3, 96(SI)
+
+widened31:
+	JMP read30
+
+last29:
+	TESTQ   $0x00000001, R9
+	JZ      even33
+	MOVWLZX -2(AX)(R9*2), SI
+	MOVW    SI, 190(BP)(R9*2)
+	SUBQ    $0x01, R9
+
+even33:
+	TESTQ $0x00000002, R9
+	JZ    even34
+	MOVL  -4(AX)(R9*2), SI
+	MOVL  SI, 188(BP)(R9*2)
+	SUBQ  $0x02, R9
+
+even34:
+	TESTQ $0x00000004, R9
+	JZ    even35
+	MOVQ  -8(AX)(R9*2), SI
+	MOVQ  SI, 184(BP)(R9*2)
+	SUBQ  $0x04, R9
+
+even35:
+	TESTQ R9, R9
+	JZ    copied37
+
+eight36:
+	VMOVDQU -16(AX)(R9*2), X3
+	VMOVDQU X3, 176(BP)(R9*2)
+	SUBQ    $0x08, R9
+	JNZ     eight36
+
+copied37:
+	PREFETCHT0 6336(BP)
+	LEAQ       32(BP), SI
+	ANDQ       $-32, SI
+	CMPQ       kind+104(FP), $0x01
+	JNE        float1639
+	VPMOVZXWD  192(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, (SI)
+	VPMOVZXWD  208(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 32(SI)
+	VPMOVZXWD  224(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 64(SI)
+	VPMOVZXWD  240(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 96(SI)
+	JMP        widened38
+
+float1639:
+	VCVTPH2PS 192(BP), Y3
+	VMOVUPS   Y3, (SI)
+	VCVTPH2PS 208(BP), Y3
+	VMOVUPS   Y3, 32(SI)
+	VCVTPH2PS 224(BP), Y3
+	VMOVUPS   Y3, 64(SI)
+	VCVTPH2PS 240(BP), Y3
+	VMOVUPS   Y3, 96(SI)
+
+widened38:
+read30:
+	CMPL         256(BP), $-1
+	JEQ          allread40
+	VPBROADCASTD 256(BP), Y3
+	VPSRLVD      lanes32<>+0(SB), Y3, Y3
+	VMOVUPS      f32_c4800000<>+0(SB), Y4
+	VMOVUPS      (SI), Y5
+	VPSLLD       $0x1f, Y3, Y6
+	VBLENDVPS    Y6, Y5, Y4, Y5
+	VMOVUPS      Y5, (SI)
+	VMOVUPS      32(SI), Y5
+	VPSLLD       $0x17, Y3, Y6
+	VBLENDVPS    Y6, Y5, Y4, Y5
+	VMOVUPS      Y5, 32(SI)
+	VMOVUPS      64(SI), Y5
+	VPSLLD       $0x0f, Y3, Y6
+	VBLENDVPS    Y6, Y5, Y4, Y5
+	VMOVUPS      Y5, 64(SI)
+	VMOVUPS      96(SI), Y5
+	VPSLLD       $0x07, Y3, Y3
+	VBLENDVPS    Y3, Y5, Y4, Y5
+	VMOVUPS      Y5, 96(SI)
+
+allread40:
+	SUBQ $+64, AX
+	CMPQ 2496(BP), $0x00
+	JNE  ready26
+	INCQ 2496(BP)
+	JMP  ready21
+
+other20:
+	MOVQ         R9, 256(BP)
+	VPBROADCASTD 256(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	VMOVUPS      f32_c4800000<>+0(SB), Y4
 	VPSLLD       $0x1f, Y3, Y5
@@ -994,11 +1137,11 @@ other19:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready20
+	JMP          ready21
 
-other23:
-	MOVQ         R9, 160(BP)
-	VPBROADCASTD 160(BP), Y3
+other25:
+	MOVQ         R9, 256(BP)
+	VPBROADCASTD 256(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	VMOVUPS      f32_c4800000<>+0(SB), Y4
 	VPSLLD       $0x1f, Y3, Y5
@@ -1018,9 +1161,9 @@ other23:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready24
+	JMP          ready26
 
-end26:
+end28:
 last14:
 	VZEROUPPER
 	RET
@@ -1034,9 +1177,9 @@ TEXT ·bceGradShifted32AVX2(SB), $2624-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last27
+	JEQ          last41
 	CMPQ         n+80(FP), $0x00
-	JEQ          last27
+	JEQ          last41
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -1082,12 +1225,12 @@ TEXT ·bceGradShifted32AVX2(SB), $2624-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first29:
+first43:
 	CMPQ         304(BP), $0x00
-	JG           same30
+	JG           same44
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JLE          none31
+	JLE          none45
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -1100,7 +1243,7 @@ first29:
 	VBROADCASTSS 8(R10), Y1
 	VMOVUPS      Y1, 256(BP)
 
-same30:
+same44:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 768(BP)(R12*1)
@@ -1108,15 +1251,15 @@ same30:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 776(BP)(R12*1)
-	JNE   other32
+	JNE   other46
 
-ready33:
+ready47:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 304(BP)
 
-none31:
+none45:
 	VPBROADCASTD 768(BP)(R12*1), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
 	PREFETCHT0   12288(R10)
@@ -1226,16 +1369,16 @@ none31:
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first29
+	JNZ          first43
 
-group28:
+group42:
 	TESTQ      DX, DX
-	JZ         none34
+	JZ         none48
 	TESTQ      $0x00000f00, AX
-	JNZ        same35
+	JNZ        same49
 	PREFETCHT0 16384(AX)
 
-same35:
+same49:
 	VMOVUPS  (CX), Y1
 	VMOVNTPS Y1, (AX)
 	VMOVUPS  32(CX), Y1
@@ -1256,12 +1399,12 @@ same35:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none34:
+none48:
 	CMPQ         304(BP), $0x00
-	JG           same36
+	JG           same50
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JLE          none37
+	JLE          none51
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -1274,7 +1417,7 @@ none34:
 	VBROADCASTSS 8(R10), Y1
 	VMOVUPS      Y1, 256(BP)
 
-same36:
+same50:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 768(BP)(R12*1)
@@ -1282,19 +1425,19 @@ same36:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 776(BP)(R12*1)
-	JNE   other38
+	JNE   other52
 
-ready39:
+ready53:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 304(BP)
 
-none37:
+none51:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into40
+	JEQ  into54
 
-entered41:
+entered55:
 	VMOVUPS      512(BP)(R11*1), Y1
 	VMOVUPS      544(BP)(R11*1), Y2
 	VMOVUPS      576(BP)(R11*1), Y3
@@ -1492,9 +1635,9 @@ entered41:
 	VFMADD213PD  Y3, Y2, Y1
 	VMOVUPD      Y1, 416(BP)
 	CMPB         776(BP)(R11*1), $0x00
-	JEQ          out42
+	JEQ          out56
 
-left43:
+left57:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
@@ -1502,10 +1645,10 @@ left43:
 	ANDQ         $+2047, R12
 	SUBQ         $0x20, R8
 	MOVQ         n+80(FP), R10
-	JLE          row44
+	JLE          row58
 	SUBQ         R8, R10
 	TESTQ        $0x0000007f, R10
-	JNZ          group28
+	JNZ          group42
 	MOVQ         product+8(FP), R10
 	VMOVUPS      384(BP), Y1
 	VMOVUPS      416(BP), Y2
@@ -1522,9 +1665,9 @@ left43:
 	VMOVUPS      Y1, 384(BP)
 	VMOVUPS      Y1, 416(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group28
+	JMP          group42
 
-row44:
+row58:
 	MOVQ         product+8(FP), R8
 	VMOVUPS      384(BP), Y1
 	VMOVUPS      416(BP), Y2
@@ -1543,7 +1686,7 @@ row44:
 	ADDQ         $0x08, product+8(FP)
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end45
+	JZ           end59
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y1
 	VCVTPD2PSY   Y1, X1
@@ -1551,9 +1694,9 @@ row44:
 	VMOVUPS      Y1, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group28
+	JMP          group42
 
-other32:
+other46:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -1576,9 +1719,9 @@ other32:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready33
+	JMP          ready47
 
-other38:
+other52:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y1
 	VPSRLVD      lanes32<>+0(SB), Y1, Y1
@@ -1601,14 +1744,14 @@ other38:
 	VBLENDVPS    Y1, Y3, Y2, Y1
 	VMOVUPS      Y1, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready39
+	JMP          ready53
 
-into40:
+into54:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered41
+	JMP  entered55
 
-out42:
+out56:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000020, R10
 	CMPQ       R8, R10
@@ -1628,19 +1771,19 @@ out42:
 	VMOVUPS    96(BP), Y1
 	VMOVUPS    352(R13), Y2
 	VMASKMOVPS Y1, Y2, 96(R9)
-	JMP        left43
+	JMP        left57
 
-end45:
-last27:
+end59:
+last41:
 	TESTQ DX, DX
-	JZ    none47
+	JZ    none61
 
-more46:
+more60:
 	TESTQ      $0x00000f00, AX
-	JNZ        same48
+	JNZ        same62
 	PREFETCHT0 16384(AX)
 
-same48:
+same62:
 	VMOVUPS  (CX), Y0
 	VMOVNTPS Y0, (AX)
 	VMOVUPS  32(CX), Y0
@@ -1660,9 +1803,9 @@ same48:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more46
+	JNZ      more60
 
-none47:
+none61:
 	VZEROUPPER
 	RET
 
@@ -1733,44 +1876,52 @@ DATA tail<>+504(SB)/8, $0x0000000000000000
 GLOBL tail<>(SB), RODATA|NOPTR, $512
 
 // func bceGrad32AVX2(sum *float64, product *float64, dst *float32, dstStride int, to *float32, from *float32, blocks int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, scale *float64, p *[3]float32, kind int, x16 *uint16, dst16 *uint16)
-// Requires: AVX, AVX2, CMOV, FMA3, MMX+
-TEXT ·bceGrad32AVX2(SB), $2560-152
-	LEAQ         63(SP), BP
-	ANDQ         $-64, BP
-	MOVQ         to+32(FP), AX
-	MOVQ         from+40(FP), CX
-	MOVQ         blocks+48(FP), DX
-	CMPQ         rows+72(FP), $0x00
-	JEQ          last49
-	CMPQ         n+80(FP), $0x00
-	JEQ          last49
-	MOVQ         x+56(FP), BX
-	MOVQ         pos+88(FP), SI
-	MOVQ         neg+96(FP), DI
-	MOVQ         stride+64(FP), R8
-	SHLQ         $0x02, R8
-	MOVQ         dst+16(FP), R9
-	MOVQ         dstStride+24(FP), R10
-	SHLQ         $0x02, R10
-	MOVQ         words+104(FP), R11
-	SHLQ         $0x03, R11
-	MOVQ         n+80(FP), R12
-	MOVQ         rows+72(FP), R13
-	MOVQ         R12, 232(BP)
-	MOVQ         R13, 240(BP)
-	ADDQ         $0x1f, R12
-	ANDQ         $-32, R12
-	SHRQ         $0x03, R12
-	SUBQ         R12, R11
-	MOVQ         R11, 248(BP)
-	SHLQ         $0x05, R12
-	SUBQ         R12, R8
-	MOVQ         R8, 256(BP)
-	SUBQ         R12, R10
-	MOVQ         R10, 264(BP)
+// Requires: AVX, AVX2, CMOV, F16C, FMA3, MMX+
+TEXT ·bceGrad32AVX2(SB), $2632-152
+	LEAQ 63(SP), BP
+	ANDQ $-64, BP
+	MOVQ to+32(FP), AX
+	MOVQ from+40(FP), CX
+	MOVQ blocks+48(FP), DX
+	CMPQ rows+72(FP), $0x00
+	JEQ  last63
+	CMPQ n+80(FP), $0x00
+	JEQ  last63
+	MOVQ x+56(FP), BX
+	MOVQ pos+88(FP), SI
+	MOVQ neg+96(FP), DI
+	MOVQ stride+64(FP), R8
+	SHLQ $0x02, R8
+	MOVQ dst+16(FP), R9
+	MOVQ dstStride+24(FP), R10
+	SHLQ $0x02, R10
+	MOVQ words+104(FP), R11
+	SHLQ $0x03, R11
+	MOVQ n+80(FP), R12
+	MOVQ rows+72(FP), R13
+	MOVQ R12, 328(BP)
+	MOVQ R13, 336(BP)
+	ADDQ $0x1f, R12
+	ANDQ $-32, R12
+	SHRQ $0x03, R12
+	SUBQ R12, R11
+	MOVQ R11, 344(BP)
+	SHLQ $0x05, R12
+	SUBQ R12, R8
+	MOVQ R8, 352(BP)
+	SUBQ R12, R10
+	MOVQ R10, 360(BP)
+	CMPQ kind+128(FP), $0x00
+	JEQ  single64
+	MOVQ x16+136(FP), BX
+	MOVQ dst16+144(FP), R9
+	SARQ $0x01, 352(BP)
+	SARQ $0x01, 360(BP)
+
+single64:
 	VXORPS       Y0, Y0, Y0
-	VMOVUPS      Y0, 320(BP)
-	VMOVUPS      Y0, 352(BP)
+	VMOVUPS      Y0, 384(BP)
+	VMOVUPS      Y0, 416(BP)
 	VMOVUPS      f32_c2b00f34<>+0(SB), Y0
 	VMOVUPS      f32_42b17218<>+0(SB), Y1
 	MOVQ         $0x00000400, R11
@@ -1780,40 +1931,43 @@ TEXT ·bceGrad32AVX2(SB), $2560-152
 	VBROADCASTSD (R8), Y3
 	VCVTPD2PSY   Y3, X3
 	VBROADCASTSS X3, Y3
-	VMOVUPS      Y3, 192(BP)
+	VMOVUPS      Y3, 288(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first51:
-	CMPQ 232(BP), $0x00
-	JG   same52
+first66:
+	CMPQ 328(BP), $0x00
+	JG   same67
 	LEAQ (BP), R10
-	DECQ 240(BP)
-	JLE  none53
-	ADDQ 256(BP), BX
-	ADDQ 248(BP), SI
-	ADDQ 248(BP), DI
+	DECQ 336(BP)
+	JLE  none68
+	ADDQ 352(BP), BX
+	ADDQ 344(BP), SI
+	ADDQ 344(BP), DI
 	MOVQ n+80(FP), R13
-	MOVQ R13, 232(BP)
+	MOVQ R13, 328(BP)
 
-same52:
+same67:
+	MOVQ  $0x00000000, 2560(BP)
+	CMPQ  kind+128(FP), $0x00
+	JNE   sixteen71
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 704(BP)(R12*1)
+	MOVQ  R13, 768(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 712(BP)(R12*1)
-	JNE   other54
+	MOVB  R14, 776(BP)(R12*1)
+	JNE   other69
 
-ready55:
+ready70:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
-	SUBQ $0x20, 232(BP)
+	SUBQ $0x20, 328(BP)
 
-none53:
-	VPBROADCASTD 704(BP)(R12*1), Y3
+none68:
+	VPBROADCASTD 768(BP)(R12*1), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	PREFETCHT0   12288(R10)
 	VPSLLD       $0x1f, Y3, Y4
@@ -1827,8 +1981,8 @@ none53:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 448(BP)(R12*1)
-	VMOVUPS      Y5, 576(BP)(R12*1)
+	VMOVUPS      Y4, 512(BP)(R12*1)
+	VMOVUPS      Y5, 640(BP)(R12*1)
 	VPSLLD       $0x17, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       32(R10), Y4, Y4
@@ -1840,8 +1994,8 @@ none53:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 480(BP)(R12*1)
-	VMOVUPS      Y5, 608(BP)(R12*1)
+	VMOVUPS      Y4, 544(BP)(R12*1)
+	VMOVUPS      Y5, 672(BP)(R12*1)
 	PREFETCHT0   12352(R10)
 	VPSLLD       $0x0f, Y3, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
@@ -1854,8 +2008,8 @@ none53:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y6, Y4
 	VFMADD231PS  f32_3102e308<>+0(SB), Y6, Y4
-	VMOVUPS      Y4, 512(BP)(R12*1)
-	VMOVUPS      Y5, 640(BP)(R12*1)
+	VMOVUPS      Y4, 576(BP)(R12*1)
+	VMOVUPS      Y5, 704(BP)(R12*1)
 	VPSLLD       $0x07, Y3, Y3
 	VANDPS       f32_80000000<>+0(SB), Y3, Y3
 	VXORPS       96(R10), Y3, Y3
@@ -1867,23 +2021,23 @@ none53:
 	VPSLLD       $0x17, Y4, Y4
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 544(BP)(R12*1)
-	VMOVUPS      Y4, 672(BP)(R12*1)
+	VMOVUPS      Y3, 608(BP)(R12*1)
+	VMOVUPS      Y4, 736(BP)(R12*1)
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first51
+	JNZ          first66
 
-group50:
+group65:
 	TESTQ      DX, DX
-	JZ         none56
+	JZ         none72
 	TESTQ      $0x00000f00, AX
-	JNZ        same57
+	JNZ        same73
 	PREFETCHT0 16384(AX)
 
-same57:
+same73:
 	VMOVUPS  (CX), Y3
 	VMOVNTPS Y3, (AX)
 	VMOVUPS  32(CX), Y3
@@ -1904,43 +2058,45 @@ same57:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none56:
-	CMPQ 232(BP), $0x00
-	JG   same58
+none72:
+	CMPQ 328(BP), $0x00
+	JG   same74
 	LEAQ (BP), R10
-	DECQ 240(BP)
-	JLE  none59
-	ADDQ 256(BP), BX
-	ADDQ 248(BP), SI
-	ADDQ 248(BP), DI
+	DECQ 336(BP)
+	JLE  none75
+	ADDQ 352(BP), BX
+	ADDQ 344(BP), SI
+	ADDQ 344(BP), DI
 	MOVQ n+80(FP), R13
-	MOVQ R13, 232(BP)
+	MOVQ R13, 328(BP)
 
-same58:
+same74:
+	CMPQ  kind+128(FP), $0x00
+	JNE   sixteen71
 	MOVQ  BX, R10
 	MOVL  (SI), R13
-	MOVQ  R13, 704(BP)(R12*1)
+	MOVQ  R13, 768(BP)(R12*1)
 	ORL   (DI), R13
 	CMPL  R13, $-1
 	SETEQ R14
-	MOVB  R14, 712(BP)(R12*1)
-	JNE   other60
+	MOVB  R14, 776(BP)(R12*1)
+	JNE   other76
 
-ready61:
+ready77:
 	ADDQ $+128, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
-	SUBQ $0x20, 232(BP)
+	SUBQ $0x20, 328(BP)
 
-none59:
-	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into62
+none75:
+	CMPB 776(BP)(R11*1), $0x00
+	JEQ  into78
 
-entered63:
-	VMOVUPS      448(BP)(R11*1), Y3
-	VMOVUPS      480(BP)(R11*1), Y4
-	VMOVUPS      512(BP)(R11*1), Y5
-	VMOVUPS      544(BP)(R11*1), Y6
+entered79:
+	VMOVUPS      512(BP)(R11*1), Y3
+	VMOVUPS      544(BP)(R11*1), Y4
+	VMOVUPS      576(BP)(R11*1), Y5
+	VMOVUPS      608(BP)(R11*1), Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y10
 	VMOVUPS      Y10, Y7
 	VMOVUPS      Y10, Y8
@@ -1951,7 +2107,7 @@ entered63:
 	VFMADD213PS  Y11, Y4, Y8
 	VFMADD213PS  Y11, Y5, Y9
 	VFMADD213PS  Y11, Y6, Y10
-	VPBROADCASTD 704(BP)(R12*1), Y11
+	VPBROADCASTD 768(BP)(R12*1), Y11
 	VPSRLVD      lanes32<>+0(SB), Y11, Y11
 	PREFETCHT0   12288(R10)
 	VPSLLD       $0x1f, Y11, Y12
@@ -1970,8 +2126,8 @@ entered63:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 448(BP)(R12*1)
-	VMOVUPS      Y13, 576(BP)(R12*1)
+	VMOVUPS      Y12, 512(BP)(R12*1)
+	VMOVUPS      Y13, 640(BP)(R12*1)
 	VPSLLD       $0x17, Y11, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	VXORPS       32(R10), Y12, Y12
@@ -1988,8 +2144,8 @@ entered63:
 	VPSLLD       $0x17, Y13, Y13
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 480(BP)(R12*1)
-	VMOVUPS      Y13, 608(BP)(R12*1)
+	VMOVUPS      Y12, 544(BP)(R12*1)
+	VMOVUPS      Y13, 672(BP)(R12*1)
 	VMOVUPS      f32_3efffffe<>+0(SB), Y12
 	VFMADD213PS  Y12, Y3, Y7
 	VFMADD213PS  Y12, Y4, Y8
@@ -2012,8 +2168,8 @@ entered63:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y14, Y12
 	VFMADD231PS  f32_3102e308<>+0(SB), Y14, Y12
-	VMOVUPS      Y12, 512(BP)(R12*1)
-	VMOVUPS      Y13, 640(BP)(R12*1)
+	VMOVUPS      Y12, 576(BP)(R12*1)
+	VMOVUPS      Y13, 704(BP)(R12*1)
 	VPSLLD       $0x07, Y11, Y11
 	VANDPS       f32_80000000<>+0(SB), Y11, Y11
 	VXORPS       96(R10), Y11, Y11
@@ -2030,44 +2186,48 @@ entered63:
 	VPSLLD       $0x17, Y3, Y3
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y11
-	VMOVUPS      Y11, 544(BP)(R12*1)
-	VMOVUPS      Y3, 672(BP)(R12*1)
-	VMULPS       576(BP)(R11*1), Y7, Y7
-	VMULPS       608(BP)(R11*1), Y8, Y8
-	VMULPS       640(BP)(R11*1), Y9, Y9
-	VMULPS       672(BP)(R11*1), Y10, Y10
+	VMOVUPS      Y11, 608(BP)(R12*1)
+	VMOVUPS      Y3, 736(BP)(R12*1)
+	VMULPS       640(BP)(R11*1), Y7, Y7
+	VMULPS       672(BP)(R11*1), Y8, Y8
+	VMULPS       704(BP)(R11*1), Y9, Y9
+	VMULPS       736(BP)(R11*1), Y10, Y10
 	VMOVUPS      f32_3f800000<>+0(SB), Y3
-	VPBROADCASTD 704(BP)(R11*1), Y4
+	VPBROADCASTD 768(BP)(R11*1), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VMOVUPS      f32_80000000<>+0(SB), Y5
 	VADDPS       Y3, Y7, Y6
 	VDIVPS       Y6, Y7, Y6
 	VPSLLD       $0x1f, Y4, Y11
 	VANDPS       Y5, Y11, Y11
-	VXORPS       192(BP), Y11, Y11
+	VXORPS       288(BP), Y11, Y11
 	VMULPS       Y11, Y6, Y6
-	VMOVUPS      Y6, (R9)
-	VADDPS       Y3, Y8, Y6
-	VDIVPS       Y6, Y8, Y6
-	VPSLLD       $0x17, Y4, Y11
-	VANDPS       Y5, Y11, Y11
-	VXORPS       192(BP), Y11, Y11
-	VMULPS       Y11, Y6, Y6
-	VMOVUPS      Y6, 32(R9)
-	VADDPS       Y3, Y9, Y6
-	VDIVPS       Y6, Y9, Y6
-	VPSLLD       $0x0f, Y4, Y11
-	VANDPS       Y5, Y11, Y11
-	VXORPS       192(BP), Y11, Y11
-	VMULPS       Y11, Y6, Y6
-	VMOVUPS      Y6, 64(R9)
+	VADDPS       Y3, Y8, Y11
+	VDIVPS       Y11, Y8, Y11
+	VPSLLD       $0x17, Y4, Y12
+	VANDPS       Y5, Y12, Y12
+	VXORPS       288(BP), Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VADDPS       Y3, Y9, Y12
+	VDIVPS       Y12, Y9, Y12
+	VPSLLD       $0x0f, Y4, Y13
+	VANDPS       Y5, Y13, Y13
+	VXORPS       288(BP), Y13, Y13
+	VMULPS       Y13, Y12, Y12
 	VADDPS       Y3, Y10, Y3
 	VDIVPS       Y3, Y10, Y3
 	VPSLLD       $0x07, Y4, Y4
 	VANDPS       Y5, Y4, Y4
-	VXORPS       192(BP), Y4, Y4
+	VXORPS       288(BP), Y4, Y4
 	VMULPS       Y4, Y3, Y3
+	CMPQ         kind+128(FP), $0x00
+	JNE          narrow80
+	VMOVUPS      Y6, (R9)
+	VMOVUPS      Y11, 32(R9)
+	VMOVUPS      Y12, 64(R9)
 	VMOVUPS      Y3, 96(R9)
+
+stored81:
 	VADDPS       Y9, Y7, Y3
 	VFMADD213PS  Y3, Y9, Y7
 	VADDPS       Y10, Y8, Y3
@@ -2077,18 +2237,18 @@ entered63:
 	VEXTRACTF128 $0x01, Y7, X3
 	VCVTPS2PD    X7, Y4
 	VCVTPS2PD    X3, Y3
-	VMOVUPS      320(BP), Y5
+	VMOVUPS      384(BP), Y5
 	VADDPD       Y4, Y5, Y6
 	VFMADD213PD  Y6, Y5, Y4
-	VMOVUPD      Y4, 320(BP)
-	VMOVUPS      352(BP), Y4
+	VMOVUPD      Y4, 384(BP)
+	VMOVUPS      416(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
-	VMOVUPD      Y3, 352(BP)
-	CMPB         712(BP)(R11*1), $0x00
-	JEQ          out64
+	VMOVUPD      Y3, 416(BP)
+	CMPB         776(BP)(R11*1), $0x00
+	JEQ          out82
 
-left65:
+left83:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
@@ -2096,13 +2256,13 @@ left65:
 	ANDQ         $+2047, R12
 	SUBQ         $0x20, R8
 	MOVQ         n+80(FP), R10
-	JLE          row66
+	JLE          row84
 	SUBQ         R8, R10
 	TESTQ        $0x0000007f, R10
-	JNZ          group50
+	JNZ          group65
 	MOVQ         product+8(FP), R10
-	VMOVUPS      320(BP), Y3
-	VMOVUPS      352(BP), Y4
+	VMOVUPS      384(BP), Y3
+	VMOVUPS      416(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -2113,15 +2273,15 @@ left65:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (R10)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, 320(BP)
-	VMOVUPS      Y3, 352(BP)
+	VMOVUPS      Y3, 384(BP)
+	VMOVUPS      Y3, 416(BP)
 	ADDQ         $0x08, product+8(FP)
-	JMP          group50
+	JMP          group65
 
-row66:
+row84:
 	MOVQ         product+8(FP), R8
-	VMOVUPS      320(BP), Y3
-	VMOVUPS      352(BP), Y4
+	VMOVUPS      384(BP), Y3
+	VMOVUPS      416(BP), Y4
 	VADDPD       Y3, Y4, Y5
 	VFMADD213PD  Y5, Y4, Y3
 	VEXTRACTF128 $0x01, Y3, X4
@@ -2132,24 +2292,157 @@ row66:
 	VFMADD213PD  X5, X4, X3
 	VMOVSD       X3, (R8)
 	VXORPS       Y3, Y3, Y3
-	VMOVUPS      Y3, 320(BP)
-	VMOVUPS      Y3, 352(BP)
+	VMOVUPS      Y3, 384(BP)
+	VMOVUPS      Y3, 416(BP)
 	ADDQ         $0x08, product+8(FP)
-	ADDQ         264(BP), R9
+	ADDQ         360(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end67
+	JZ           end85
 	MOVQ         scale+112(FP), R8
 	VBROADCASTSD (R8), Y3
 	VCVTPD2PSY   Y3, X3
 	VBROADCASTSS X3, Y3
-	VMOVUPS      Y3, 192(BP)
+	VMOVUPS      Y3, 288(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group50
+	JMP          group65
 
-other54:
-	MOVQ         R13, 224(BP)
-	VPBROADCASTD 224(BP), Y3
+sixteen71:
+	MOVL       (SI), R13
+	MOVQ       R13, 768(BP)(R12*1)
+	ORL        (DI), R13
+	MOVQ       R13, 320(BP)
+	MOVB       $0x01, 776(BP)(R12*1)
+	MOVQ       328(BP), R13
+	CMPQ       R13, $0x20
+	JL         last86
+	PREFETCHT0 6144(BX)
+	LEAQ       32(BP), R10
+	ANDQ       $-32, R10
+	CMPQ       kind+128(FP), $0x01
+	JNE        float1689
+	VPMOVZXWD  (BX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, (R10)
+	VPMOVZXWD  16(BX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 32(R10)
+	VPMOVZXWD  32(BX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 64(R10)
+	VPMOVZXWD  48(BX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 96(R10)
+	JMP        widened88
+
+float1689:
+	VCVTPH2PS (BX), Y3
+	VMOVUPS   Y3, (R10)
+	VCVTPH2PS 16(BX), Y3
+	VMOVUPS   Y3, 32(R10)
+	VCVTPH2PS 32(BX), Y3
+	VMOVUPS   Y3, 64(R10)
+	VCVTPH2PS 48(BX), Y3
+	VMOVUPS   Y3, 96(R10)
+
+widened88:
+	JMP read87
+
+last86:
+	TESTQ   $0x00000001, R13
+	JZ      even90
+	MOVWLZX -2(BX)(R13*2), R10
+	MOVW    R10, 190(BP)(R13*2)
+	SUBQ    $0x01, R13
+
+even90:
+	TESTQ $0x00000002, R13
+	JZ    even91
+	MOVL  -4(BX)(R13*2), R10
+	MOVL  R10, 188(BP)(R13*2)
+	SUBQ  $0x02, R13
+
+even91:
+	TESTQ $0x00000004, R13
+	JZ    even92
+	MOVQ  -8(BX)(R13*2), R10
+	MOVQ  R10, 184(BP)(R13*2)
+	SUBQ  $0x04, R13
+
+even92:
+	TESTQ R13, R13
+	JZ    copied94
+
+eight93:
+	VMOVDQU -16(BX)(R13*2), X3
+	VMOVDQU X3, 176(BP)(R13*2)
+	SUBQ    $0x08, R13
+	JNZ     eight93
+
+copied94:
+	PREFETCHT0 6336(BP)
+	LEAQ       32(BP), R10
+	ANDQ       $-32, R10
+	CMPQ       kind+128(FP), $0x01
+	JNE        float1696
+	VPMOVZXWD  192(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, (R10)
+	VPMOVZXWD  208(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 32(R10)
+	VPMOVZXWD  224(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 64(R10)
+	VPMOVZXWD  240(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 96(R10)
+	JMP        widened95
+
+float1696:
+	VCVTPH2PS 192(BP), Y3
+	VMOVUPS   Y3, (R10)
+	VCVTPH2PS 208(BP), Y3
+	VMOVUPS   Y3, 32(R10)
+	VCVTPH2PS 224(BP), Y3
+	VMOVUPS   Y3, 64(R10)
+	VCVTPH2PS 240(BP), Y3
+	VMOVUPS   Y3, 96(R10)
+
+widened95:
+read87:
+	CMPL         320(BP), $-1
+	JEQ          allread97
+	VPBROADCASTD 320(BP), Y3
+	VPSRLVD      lanes32<>+0(SB), Y3, Y3
+	VMOVUPS      f32_c4800000<>+0(SB), Y4
+	VMOVUPS      (R10), Y5
+	VPSLLD       $0x1f, Y3, Y6
+	VBLENDVPS    Y6, Y5, Y4, Y5
+	VMOVUPS      Y5, (R10)
+	VMOVUPS      32(R10), Y5
+	VPSLLD       $0x17, Y3, Y6
+	VBLENDVPS    Y6, Y5, Y4, Y5
+	VMOVUPS      Y5, 32(R10)
+	VMOVUPS      64(R10), Y5
+	VPSLLD       $0x0f, Y3, Y6
+	VBLENDVPS    Y6, Y5, Y4, Y5
+	VMOVUPS      Y5, 64(R10)
+	VMOVUPS      96(R10), Y5
+	VPSLLD       $0x07, Y3, Y3
+	VBLENDVPS    Y3, Y5, Y4, Y5
+	VMOVUPS      Y5, 96(R10)
+
+allread97:
+	SUBQ $+64, BX
+	CMPQ 2560(BP), $0x00
+	JNE  ready77
+	INCQ 2560(BP)
+	JMP  ready70
+
+other69:
+	MOVQ         R13, 320(BP)
+	VPBROADCASTD 320(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	VMOVUPS      f32_c4800000<>+0(SB), Y4
 	VPSLLD       $0x1f, Y3, Y5
@@ -2169,11 +2462,11 @@ other54:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready55
+	JMP          ready70
 
-other60:
-	MOVQ         R13, 224(BP)
-	VPBROADCASTD 224(BP), Y3
+other76:
+	MOVQ         R13, 320(BP)
+	VPBROADCASTD 320(BP), Y3
 	VPSRLVD      lanes32<>+0(SB), Y3, Y3
 	VMOVUPS      f32_c4800000<>+0(SB), Y4
 	VPSLLD       $0x1f, Y3, Y5
@@ -2193,15 +2486,127 @@ other60:
 	VBLENDVPS    Y3, Y5, Y4, Y3
 	VMOVUPS      Y3, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready61
+	JMP          ready77
 
-into62:
-	MOVQ R9, 160(BP)
+into78:
+	MOVQ R9, 256(BP)
 	LEAQ (BP), R9
-	JMP  entered63
+	JMP  entered79
 
-out64:
-	MOVQ       160(BP), R9
+narrow80:
+	CMPQ      kind+128(FP), $0x01
+	JNE       float1699
+	VMOVUPS   f32_8000<>+0(SB), Y4
+	VPADDD    Y4, Y6, Y6
+	VPADDD    Y4, Y11, Y11
+	VPADDD    Y4, Y12, Y12
+	VPADDD    Y4, Y3, Y3
+	VPMINUW   Y6, Y11, Y5
+	VPMINUW   Y12, Y3, Y13
+	VPMINUW   Y5, Y13, Y5
+	VPSLLD    $0x10, Y5, Y5
+	VXORPS    Y13, Y13, Y13
+	VPCMPEQD  Y13, Y5, Y5
+	VPTEST    Y5, Y5
+	JNZ       tie100
+	VPSRLD    $0x10, Y6, Y6
+	VPSRLD    $0x10, Y11, Y11
+	VPACKUSDW Y11, Y6, Y6
+	VPERMQ    $0xd8, Y6, Y6
+	VPSRLD    $0x10, Y12, Y12
+	VPSRLD    $0x10, Y3, Y3
+	VPACKUSDW Y3, Y12, Y12
+	VPERMQ    $0xd8, Y12, Y12
+	JMP       narrowed98
+
+tie100:
+	VPSUBD    Y4, Y6, Y6
+	VPSRLD    $0x10, Y6, Y5
+	VANDPS    f32_1<>+0(SB), Y5, Y5
+	VPADDD    f32_7fff<>+0(SB), Y5, Y5
+	VPADDD    Y5, Y6, Y6
+	VPSUBD    Y4, Y11, Y11
+	VPSRLD    $0x10, Y11, Y5
+	VANDPS    f32_1<>+0(SB), Y5, Y5
+	VPADDD    f32_7fff<>+0(SB), Y5, Y5
+	VPADDD    Y5, Y11, Y11
+	VPSUBD    Y4, Y12, Y12
+	VPSRLD    $0x10, Y12, Y5
+	VANDPS    f32_1<>+0(SB), Y5, Y5
+	VPADDD    f32_7fff<>+0(SB), Y5, Y5
+	VPADDD    Y5, Y12, Y12
+	VPSUBD    Y4, Y3, Y3
+	VPSRLD    $0x10, Y3, Y5
+	VANDPS    f32_1<>+0(SB), Y5, Y5
+	VPADDD    f32_7fff<>+0(SB), Y5, Y5
+	VPADDD    Y5, Y3, Y3
+	VPSRLD    $0x10, Y6, Y6
+	VPSRLD    $0x10, Y11, Y11
+	VPACKUSDW Y11, Y6, Y6
+	VPERMQ    $0xd8, Y6, Y6
+	VPSRLD    $0x10, Y12, Y12
+	VPSRLD    $0x10, Y3, Y3
+	VPACKUSDW Y3, Y12, Y12
+	VPERMQ    $0xd8, Y12, Y12
+	JMP       narrowed98
+
+float1699:
+	VCVTPS2PH   $0x00, Y6, X6
+	VCVTPS2PH   $0x00, Y11, X11
+	VINSERTF128 $0x01, X11, Y6, Y6
+	VCVTPS2PH   $0x00, Y12, X12
+	VCVTPS2PH   $0x00, Y3, X3
+	VINSERTF128 $0x01, X3, Y12, Y12
+
+narrowed98:
+	CMPQ    R8, $0x20
+	JGE     whole101
+	VMOVUPS Y6, 192(BP)
+	VMOVUPS Y12, 224(BP)
+	MOVQ    R8, R10
+	TESTQ   $0x00000001, R10
+	JZ      even103
+	MOVWLZX 190(BP)(R10*2), R13
+	MOVW    R13, -2(R9)(R10*2)
+	SUBQ    $0x01, R10
+
+even103:
+	TESTQ $0x00000002, R10
+	JZ    even104
+	MOVL  188(BP)(R10*2), R13
+	MOVL  R13, -4(R9)(R10*2)
+	SUBQ  $0x02, R10
+
+even104:
+	TESTQ $0x00000004, R10
+	JZ    even105
+	MOVQ  184(BP)(R10*2), R13
+	MOVQ  R13, -8(R9)(R10*2)
+	SUBQ  $0x04, R10
+
+even105:
+	TESTQ R10, R10
+	JZ    copied107
+
+eight106:
+	VMOVDQU 176(BP)(R10*2), X3
+	VMOVDQU X3, -16(R9)(R10*2)
+	SUBQ    $0x08, R10
+	JNZ     eight106
+
+copied107:
+	JMP stored102
+
+whole101:
+	VMOVUPS Y6, (R9)
+	VMOVUPS Y12, 32(R9)
+
+stored102:
+	SUBQ $+64, R9
+	JMP  stored81
+
+out82:
+	MOVQ       256(BP), R9
 	MOVQ       $0x00000020, R10
 	CMPQ       R8, R10
 	CMOVQLT    R8, R10
@@ -2220,19 +2625,19 @@ out64:
 	VMOVUPS    96(BP), Y3
 	VMOVUPS    352(R13), Y4
 	VMASKMOVPS Y3, Y4, 96(R9)
-	JMP        left65
+	JMP        left83
 
-end67:
-last49:
+end85:
+last63:
 	TESTQ DX, DX
-	JZ    none69
+	JZ    none109
 
-more68:
+more108:
 	TESTQ      $0x00000f00, AX
-	JNZ        same70
+	JNZ        same110
 	PREFETCHT0 16384(AX)
 
-same70:
+same110:
 	VMOVUPS  (CX), Y0
 	VMOVNTPS Y0, (AX)
 	VMOVUPS  32(CX), Y0
@@ -2252,11 +2657,41 @@ same70:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more68
+	JNZ      more108
 
-none69:
+none109:
 	VZEROUPPER
 	RET
+
+DATA f32_8000<>+0(SB)/4, $0x00008000
+DATA f32_8000<>+4(SB)/4, $0x00008000
+DATA f32_8000<>+8(SB)/4, $0x00008000
+DATA f32_8000<>+12(SB)/4, $0x00008000
+DATA f32_8000<>+16(SB)/4, $0x00008000
+DATA f32_8000<>+20(SB)/4, $0x00008000
+DATA f32_8000<>+24(SB)/4, $0x00008000
+DATA f32_8000<>+28(SB)/4, $0x00008000
+GLOBL f32_8000<>(SB), RODATA|NOPTR, $32
+
+DATA f32_1<>+0(SB)/4, $0x00000001
+DATA f32_1<>+4(SB)/4, $0x00000001
+DATA f32_1<>+8(SB)/4, $0x00000001
+DATA f32_1<>+12(SB)/4, $0x00000001
+DATA f32_1<>+16(SB)/4, $0x00000001
+DATA f32_1<>+20(SB)/4, $0x00000001
+DATA f32_1<>+24(SB)/4, $0x00000001
+DATA f32_1<>+28(SB)/4, $0x00000001
+GLOBL f32_1<>(SB), RODATA|NOPTR, $32
+
+DATA f32_7fff<>+0(SB)/4, $0x00007fff
+DATA f32_7fff<>+4(SB)/4, $0x00007fff
+DATA f32_7fff<>+8(SB)/4, $0x00007fff
+DATA f32_7fff<>+12(SB)/4, $0x00007fff
+DATA f32_7fff<>+16(SB)/4, $0x00007fff
+DATA f32_7fff<>+20(SB)/4, $0x00007fff
+DATA f32_7fff<>+24(SB)/4, $0x00007fff
+DATA f32_7fff<>+28(SB)/4, $0x00007fff
+GLOBL f32_7fff<>(SB), RODATA|NOPTR, $32
 
 // func weightedBCE32AVX2(sum *float64, terms *float32, dst *float32, dstStride int, x *float32, stride int, t *float32, tStride int, rows int, n int, pos *uint64, neg *uint64, words int, p *[3]float32, shifted int, negWeight *float32, posWeight *float32)
 // Requires: AVX, AVX2, FMA3, MMX+
@@ -2273,9 +2708,9 @@ TEXT ·weightedBCE32AVX2(SB), $800-136
 	MOVQ    neg+88(FP), R10
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+64(FP), $0x00
-	JZ      last72
+	JZ      last112
 
-row71:
+row111:
 	VXORPS       Y1, Y1, Y1
 	VMOVUPS      Y1, 512(BP)
 	VMOVUPS      Y1, 544(BP)
@@ -2290,15 +2725,15 @@ row71:
 	XORQ         AX, AX
 	MOVQ         n+72(FP), R12
 	SUBQ         $0x40, R12
-	JL           rest75
+	JL           rest115
 
-group73:
+group113:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half78:
+half118:
 	MOVQ         AX, R11
 	SHRQ         $0x05, R11
 	VPBROADCASTB (R9)(R11*1), Y1
@@ -2310,14 +2745,14 @@ half78:
 	VORPS        Y1, Y6, Y6
 	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
 	TESTQ        DX, DX
-	JZ           hard79
+	JZ           hard119
 	VMOVUPS      (DX)(AX*1), Y1
 
-hard79:
+hard119:
 	VMOVUPS (CX)(AX*1), Y5
 	VXORPS  Y7, Y7, Y7
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain80
+	JEQ     plain120
 	VSUBPS  672(BP), Y5, Y2
 	VSUBPS  Y5, Y2, Y3
 	VSUBPS  Y3, Y2, Y4
@@ -2328,7 +2763,7 @@ hard79:
 	VMOVUPS Y2, Y5
 	VMOVUPS Y4, Y7
 
-plain80:
+plain120:
 	VXORPS       Y2, Y2, Y2
 	VCMPPS       $0x15, Y2, Y5, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2359,7 +2794,7 @@ plain80:
 	VBLENDVPS    Y2, Y4, Y1, Y5
 	VADDPS       Y1, Y4, Y4
 	TESTQ        BX, BX
-	JZ           none81
+	JZ           none121
 	VADDPS       f32_3f800000<>+0(SB), Y8, Y1
 	VDIVPS       Y1, Y8, Y7
 	VMULPS       640(BP), Y4, Y1
@@ -2370,7 +2805,7 @@ plain80:
 	VANDPS       Y6, Y9, Y9
 	VMOVUPS      Y9, (BX)(AX*1)
 
-none81:
+none121:
 	VADDPS      f32_40000000<>+0(SB), Y8, Y1
 	VDIVPS      Y1, Y8, Y1
 	VMULPS      Y1, Y1, Y2
@@ -2386,10 +2821,10 @@ none81:
 	VSUBPS      Y5, Y7, Y7
 	VANDPS      Y6, Y7, Y7
 	TESTQ       R8, R8
-	JZ          without82
+	JZ          without122
 	VMOVUPS     Y7, (R8)(AX*1)
 
-without82:
+without122:
 	VPBROADCASTB 2(R9)(R11*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2399,14 +2834,14 @@ without82:
 	VORPS        Y1, Y6, Y6
 	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
 	TESTQ        DX, DX
-	JZ           hard83
+	JZ           hard123
 	VMOVUPS      64(DX)(AX*1), Y1
 
-hard83:
+hard123:
 	VMOVUPS 64(CX)(AX*1), Y5
 	VXORPS  Y8, Y8, Y8
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain84
+	JEQ     plain124
 	VSUBPS  672(BP), Y5, Y2
 	VSUBPS  Y5, Y2, Y3
 	VSUBPS  Y3, Y2, Y4
@@ -2417,7 +2852,7 @@ hard83:
 	VMOVUPS Y2, Y5
 	VMOVUPS Y4, Y8
 
-plain84:
+plain124:
 	VXORPS       Y2, Y2, Y2
 	VCMPPS       $0x15, Y2, Y5, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2448,7 +2883,7 @@ plain84:
 	VBLENDVPS    Y2, Y4, Y1, Y5
 	VADDPS       Y1, Y4, Y4
 	TESTQ        BX, BX
-	JZ           none85
+	JZ           none125
 	VADDPS       f32_3f800000<>+0(SB), Y9, Y1
 	VDIVPS       Y1, Y9, Y8
 	VMULPS       640(BP), Y4, Y1
@@ -2459,7 +2894,7 @@ plain84:
 	VANDPS       Y6, Y10, Y10
 	VMOVUPS      Y10, 64(BX)(AX*1)
 
-none85:
+none125:
 	VADDPS      f32_40000000<>+0(SB), Y9, Y1
 	VDIVPS      Y1, Y9, Y1
 	VMULPS      Y1, Y1, Y2
@@ -2475,16 +2910,16 @@ none85:
 	VSUBPS      Y5, Y8, Y8
 	VANDPS      Y6, Y8, Y8
 	TESTQ       R8, R8
-	JZ          without86
+	JZ          without126
 	VMOVUPS     Y8, 64(R8)(AX*1)
 
-without86:
+without126:
 	VADDPS       Y8, Y7, Y7
 	MOVQ         n+72(FP), R13
 	SHLQ         $0x02, R13
 	SUBQ         AX, R13
 	CMPQ         R13, $0x00000080
-	JLE          short87
+	JLE          short127
 	VPBROADCASTB 4(R9)(R11*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2494,14 +2929,14 @@ without86:
 	VORPS        Y1, Y6, Y6
 	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
 	TESTQ        DX, DX
-	JZ           hard88
+	JZ           hard128
 	VMOVUPS      128(DX)(AX*1), Y1
 
-hard88:
+hard128:
 	VMOVUPS 128(CX)(AX*1), Y5
 	VXORPS  Y8, Y8, Y8
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain89
+	JEQ     plain129
 	VSUBPS  672(BP), Y5, Y2
 	VSUBPS  Y5, Y2, Y3
 	VSUBPS  Y3, Y2, Y4
@@ -2512,7 +2947,7 @@ hard88:
 	VMOVUPS Y2, Y5
 	VMOVUPS Y4, Y8
 
-plain89:
+plain129:
 	VXORPS       Y2, Y2, Y2
 	VCMPPS       $0x15, Y2, Y5, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2543,7 +2978,7 @@ plain89:
 	VBLENDVPS    Y2, Y4, Y1, Y5
 	VADDPS       Y1, Y4, Y4
 	TESTQ        BX, BX
-	JZ           none90
+	JZ           none130
 	VADDPS       f32_3f800000<>+0(SB), Y9, Y1
 	VDIVPS       Y1, Y9, Y8
 	VMULPS       640(BP), Y4, Y1
@@ -2554,7 +2989,7 @@ plain89:
 	VANDPS       Y6, Y10, Y10
 	VMOVUPS      Y10, 128(BX)(AX*1)
 
-none90:
+none130:
 	VADDPS      f32_40000000<>+0(SB), Y9, Y1
 	VDIVPS      Y1, Y9, Y1
 	VMULPS      Y1, Y1, Y2
@@ -2570,10 +3005,10 @@ none90:
 	VSUBPS      Y5, Y8, Y8
 	VANDPS      Y6, Y8, Y8
 	TESTQ       R8, R8
-	JZ          without91
+	JZ          without131
 	VMOVUPS     Y8, 128(R8)(AX*1)
 
-without91:
+without131:
 	VPBROADCASTB 6(R9)(R11*1), Y1
 	VANDPS       bits32<>+0(SB), Y1, Y1
 	VPCMPEQD     bits32<>+0(SB), Y1, Y1
@@ -2583,14 +3018,14 @@ without91:
 	VORPS        Y1, Y6, Y6
 	VANDPS       f32_3f800000<>+0(SB), Y1, Y1
 	TESTQ        DX, DX
-	JZ           hard92
+	JZ           hard132
 	VMOVUPS      192(DX)(AX*1), Y1
 
-hard92:
+hard132:
 	VMOVUPS 192(CX)(AX*1), Y5
 	VXORPS  Y9, Y9, Y9
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain93
+	JEQ     plain133
 	VSUBPS  672(BP), Y5, Y2
 	VSUBPS  Y5, Y2, Y3
 	VSUBPS  Y3, Y2, Y4
@@ -2601,7 +3036,7 @@ hard92:
 	VMOVUPS Y2, Y5
 	VMOVUPS Y4, Y9
 
-plain93:
+plain133:
 	VXORPS       Y2, Y2, Y2
 	VCMPPS       $0x15, Y2, Y5, Y2
 	VANDPS       f32_80000000<>+0(SB), Y2, Y3
@@ -2632,7 +3067,7 @@ plain93:
 	VBLENDVPS    Y2, Y4, Y1, Y5
 	VADDPS       Y1, Y4, Y4
 	TESTQ        BX, BX
-	JZ           none94
+	JZ           none134
 	VADDPS       f32_3f800000<>+0(SB), Y10, Y1
 	VDIVPS       Y1, Y10, Y9
 	VMULPS       640(BP), Y4, Y1
@@ -2643,7 +3078,7 @@ plain93:
 	VANDPS       Y6, Y11, Y11
 	VMOVUPS      Y11, 192(BX)(AX*1)
 
-none94:
+none134:
 	VADDPS      f32_40000000<>+0(SB), Y10, Y1
 	VDIVPS      Y1, Y10, Y1
 	VMULPS      Y1, Y1, Y2
@@ -2659,20 +3094,20 @@ none94:
 	VSUBPS      Y5, Y9, Y9
 	VANDPS      Y6, Y9, Y9
 	TESTQ       R8, R8
-	JZ          without95
+	JZ          without135
 	VMOVUPS     Y9, 192(R8)(AX*1)
 
-without95:
+without135:
 	VADDPS Y9, Y8, Y8
 	VADDPS Y8, Y7, Y7
 
-short87:
+short127:
 	MOVQ         AX, R11
 	ANDQ         $0x20, R11
 	VMOVUPS      Y7, 576(BP)(R11*1)
 	ADDQ         $0x20, AX
 	TESTQ        $0x00000020, AX
-	JNZ          half78
+	JNZ          half118
 	VMOVUPS      608(BP), Y1
 	VADDPS       576(BP), Y1, Y1
 	VEXTRACTF128 $0x01, Y1, X2
@@ -2684,11 +3119,11 @@ short87:
 	VMOVUPD      Y2, 544(BP)
 	ADDQ         $+192, AX
 	SUBQ         $0x40, R12
-	JGE          group73
+	JGE          group113
 
-rest75:
+rest115:
 	ADDQ       $0x40, R12
-	JLE        done77
+	JLE        done117
 	LEAQ       tail<>+0(SB), R11
 	SHLQ       $0x02, R12
 	SUBQ       R12, R11
@@ -2719,7 +3154,7 @@ rest75:
 	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	TESTQ      DX, DX
-	JZ         none96
+	JZ         none136
 	VMOVUPS    256(R11), Y1
 	VMASKMOVPS (DX)(AX*1), Y1, Y1
 	VMOVUPS    Y1, 256(BP)
@@ -2747,31 +3182,31 @@ rest75:
 	LEAQ       256(BP), DX
 	SUBQ       AX, DX
 
-none96:
+none136:
 	TESTQ BX, BX
-	JZ    none97
+	JZ    none137
 	MOVQ  CX, BX
 
-none97:
+none137:
 	XORQ R12, R12
-	JMP  group73
+	JMP  group113
 
-done77:
+done117:
 	MOVQ  stride+40(FP), CX
 	SHLQ  $0x02, CX
 	ADDQ  x+32(FP), CX
 	MOVQ  CX, x+32(FP)
 	TESTQ DX, DX
-	JZ    none98
+	JZ    none138
 	MOVQ  tStride+56(FP), DX
 	SHLQ  $0x02, DX
 	ADDQ  t+48(FP), DX
 	MOVQ  DX, t+48(FP)
 
-none98:
+none138:
 	MOVQ       dst+16(FP), R11
 	CMPQ       R11, BX
-	JEQ        direct99
+	JEQ        direct139
 	MOVQ       n+72(FP), R12
 	ANDQ       $0x3f, R12
 	LEAQ       tail<>+0(SB), R13
@@ -2802,15 +3237,15 @@ none98:
 	VMOVUPS    480(R13), Y2
 	VMASKMOVPS Y1, Y2, -32(R11)(AX*1)
 
-direct99:
+direct139:
 	TESTQ BX, BX
-	JZ    none100
+	JZ    none140
 	MOVQ  dstStride+24(FP), BX
 	SHLQ  $0x02, BX
 	ADDQ  dst+16(FP), BX
 	MOVQ  BX, dst+16(FP)
 
-none100:
+none140:
 	MOVQ         words+96(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, R9
@@ -2826,9 +3261,9 @@ none100:
 	VMOVSD       X1, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
-	JNZ          row71
+	JNZ          row111
 
-last72:
+last112:
 	VZEROUPPER
 	RET
 
@@ -2924,9 +3359,9 @@ GLOBL f32_3f2aaa80<>(SB), RODATA|NOPTR, $32
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last101
+	JEQ          last141
 	CMPQ         n+56(FP), $0x00
-	JEQ          last101
+	JEQ          last141
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -2958,10 +3393,10 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	VBROADCASTSS 8(BX), Z1
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same104
+	JG           same144
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none105
+	JLE          none145
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -2972,7 +3407,7 @@ TEXT ·bceSumsShifted32AVX512(SB), $512-128
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same104:
+same144:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -2980,15 +3415,15 @@ same104:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other106
+	JNE   other146
 
-ready107:
+ready147:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none105:
+none145:
 	KMOVW        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPS      (SI), Z5
@@ -3064,12 +3499,12 @@ none105:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group102:
+group142:
 	CMPQ         336(SP), $0x00
-	JG           same108
+	JG           same148
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none109
+	JLE          none149
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -3080,7 +3515,7 @@ group102:
 	VBROADCASTSS 4(SI), Z0
 	VBROADCASTSS 8(SI), Z1
 
-same108:
+same148:
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3088,15 +3523,15 @@ same108:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other110
+	JNE   other150
 
-ready111:
+ready151:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 336(SP)
 
-none109:
+none149:
 	VMOVUPS          Z5, Z17
 	VFMADD213PS      Z3, Z4, Z17
 	VMOVUPS          Z6, Z18
@@ -3252,10 +3687,10 @@ none109:
 	XORQ             $+64, R8
 	SUBQ             $0x40, BX
 	MOVQ             n+56(FP), SI
-	JLE              row112
+	JLE              row152
 	SUBQ             BX, SI
 	TESTQ            $0x0000007f, SI
-	JNZ              group102
+	JNZ              group142
 	MOVQ             product+8(FP), SI
 	VEXTRACTF64X4    $0x01, Z2, Y13
 	VADDPD           Y2, Y13, Y14
@@ -3269,9 +3704,9 @@ none109:
 	VMOVSD           X2, (SI)
 	VXORPS           Y2, Y2, Y2
 	ADDQ             $0x08, product+8(FP)
-	JMP              group102
+	JMP              group142
 
-row112:
+row152:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z2, Y13
 	VADDPD        Y2, Y13, Y14
@@ -3286,11 +3721,11 @@ row112:
 	VXORPS        Y2, Y2, Y2
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end113
+	JZ            end153
 	MOVQ          n+56(FP), BX
-	JMP           group102
+	JMP           group142
 
-other106:
+other146:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z5
 	VADDPS       Z0, Z5, Z5
 	KMOVW        R9, K1
@@ -3313,9 +3748,9 @@ other106:
 	VMOVUPS      192(AX), K1, Z5
 	VMOVUPS      Z5, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready107
+	JMP          ready147
 
-other110:
+other150:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	VADDPS       Z0, Z13, Z13
 	KMOVW        R9, K1
@@ -3338,10 +3773,10 @@ other110:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready111
+	JMP          ready151
 
-end113:
-last101:
+end153:
+last141:
 	VZEROUPPER
 	RET
 
@@ -3349,9 +3784,9 @@ last101:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, FMA3, MMX+
 TEXT ·bceSums32AVX512(SB), $520-128
 	CMPQ rows+48(FP), $0x00
-	JEQ  last114
+	JEQ  last154
 	CMPQ n+56(FP), $0x00
-	JEQ  last114
+	JEQ  last154
 	MOVQ x+32(FP), AX
 	MOVQ pos+64(FP), CX
 	MOVQ neg+72(FP), DX
@@ -3372,11 +3807,11 @@ TEXT ·bceSums32AVX512(SB), $520-128
 	SUBQ DI, BX
 	MOVQ BX, 352(SP)
 	CMPQ kind+104(FP), $0x00
-	JEQ  single115
+	JEQ  single155
 	MOVQ x16+112(FP), AX
 	SARQ $0x01, 352(SP)
 
-single115:
+single155:
 	VXORPS       Y0, Y0, Y0
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z1
 	VBROADCASTSS f32_42b17218<>+0(SB), Z2
@@ -3394,20 +3829,20 @@ single115:
 	VBROADCASTSS f32_3f800000<>+0(SB), Z12
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same118
+	JG           same158
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JLE          none119
+	JLE          none159
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same118:
+same158:
 	MOVQ  $0x00000000, 512(SP)
 	CMPQ  kind+104(FP), $0x00
-	JNE   sixteen122
+	JNE   sixteen162
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3415,15 +3850,15 @@ same118:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other120
+	JNE   other160
 
-ready121:
+ready161:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none119:
+none159:
 	KMOVW       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPS     (SI), Z13
@@ -3451,21 +3886,21 @@ none119:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group116:
+group156:
 	CMPQ 328(SP), $0x00
-	JG   same123
+	JG   same163
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JLE  none124
+	JLE  none164
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same123:
+same163:
 	CMPQ  kind+104(FP), $0x00
-	JNE   sixteen122
+	JNE   sixteen162
 	MOVQ  AX, SI
 	MOVQ  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -3473,15 +3908,15 @@ same123:
 	CMPQ  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other125
+	JNE   other165
 
-ready126:
+ready166:
 	ADDQ $+256, AX
 	ADDQ $0x08, CX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 328(SP)
 
-none124:
+none164:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z3, Z4, Z21
 	VMOVUPS       Z14, Z22
@@ -3585,10 +4020,10 @@ none124:
 	XORQ          $+64, R8
 	SUBQ          $0x40, BX
 	MOVQ          n+56(FP), SI
-	JLE           row127
+	JLE           row167
 	SUBQ          BX, SI
 	TESTQ         $0x0000007f, SI
-	JNZ           group116
+	JNZ           group156
 	MOVQ          product+8(FP), SI
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -3602,9 +4037,9 @@ none124:
 	VMOVSD        X0, (SI)
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
-	JMP           group116
+	JMP           group156
 
-row127:
+row167:
 	MOVQ          product+8(FP), BX
 	VEXTRACTF64X4 $0x01, Z0, Y17
 	VADDPD        Y0, Y17, Y18
@@ -3619,22 +4054,22 @@ row127:
 	VXORPS        Y0, Y0, Y0
 	ADDQ          $0x08, product+8(FP)
 	DECQ          rows+48(FP)
-	JZ            end128
+	JZ            end168
 	MOVQ          n+56(FP), BX
-	JMP           group116
+	JMP           group156
 
-sixteen122:
+sixteen162:
 	MOVQ       (CX), SI
 	MOVQ       SI, 384(SP)(R8*1)
 	ORQ        (DX), SI
 	CMPQ       SI, $-1
-	JNE        some129
+	JNE        some169
 	PREFETCHT0 6144(AX)
 	PREFETCHT0 6208(AX)
 	LEAQ       64(SP), SI
 	ANDQ       $-64, SI
 	CMPQ       kind+104(FP), $0x01
-	JNE        float16132
+	JNE        float16172
 	VPMOVZXWD  (AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, (SI)
@@ -3647,9 +4082,9 @@ sixteen122:
 	VPMOVZXWD  96(AX), Z17
 	VPSLLD     $0x10, Z17, Z17
 	VMOVUPS    Z17, 192(SI)
-	JMP        widened131
+	JMP        widened171
 
-float16132:
+float16172:
 	VCVTPH2PS (AX), Z17
 	VMOVUPS   Z17, (SI)
 	VCVTPH2PS 32(AX), Z17
@@ -3659,10 +4094,10 @@ float16132:
 	VCVTPH2PS 96(AX), Z17
 	VMOVUPS   Z17, 192(SI)
 
-widened131:
-	JMP read130
+widened171:
+	JMP read170
 
-some129:
+some169:
 	KMOVW        SI, K1
 	SHRQ         $0x10, SI
 	KMOVW        SI, K2
@@ -3676,7 +4111,7 @@ some129:
 	LEAQ         64(SP), SI
 	ANDQ         $-64, SI
 	CMPQ         kind+104(FP), $0x01
-	JNE          float16134
+	JNE          float16174
 	VPMOVZXWD.Z  (AX), K1, Z19
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K1, Z18
@@ -3693,9 +4128,9 @@ some129:
 	VMOVUPS      Z17, Z18
 	VPSLLD       $0x10, Z19, K4, Z18
 	VMOVUPS      Z18, 192(SI)
-	JMP          widened133
+	JMP          widened173
 
-float16134:
+float16174:
 	VMOVUPS   Z17, Z18
 	VCVTPH2PS (AX), K1, Z18
 	VMOVUPS   Z18, (SI)
@@ -3709,15 +4144,15 @@ float16134:
 	VCVTPH2PS 96(AX), K4, Z18
 	VMOVUPS   Z18, 192(SI)
 
-widened133:
-read130:
+widened173:
+read170:
 	SUBQ $+128, AX
 	CMPQ 512(SP), $0x00
-	JNE  ready126
+	JNE  ready166
 	INCQ 512(SP)
-	JMP  ready121
+	JMP  ready161
 
-other120:
+other160:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z13
 	KMOVW        R9, K1
 	VMOVUPS      Z13, Z14
@@ -3739,9 +4174,9 @@ other120:
 	VMOVUPS      192(AX), K1, Z13
 	VMOVUPS      Z13, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready121
+	JMP          ready161
 
-other125:
+other165:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z17
 	KMOVW        R9, K1
 	VMOVUPS      Z17, Z18
@@ -3763,10 +4198,10 @@ other125:
 	VMOVUPS      192(AX), K1, Z17
 	VMOVUPS      Z17, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready126
+	JMP          ready166
 
-end128:
-last114:
+end168:
+last154:
 	VZEROUPPER
 	RET
 
@@ -3777,9 +4212,9 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last135
+	JEQ          last175
 	CMPQ         n+80(FP), $0x00
-	JEQ          last135
+	JEQ          last175
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -3822,10 +4257,10 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same138
+	JG           same178
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none139
+	JLE          none179
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -3836,7 +4271,7 @@ TEXT ·bceGradShifted32AVX512(SB), $512-152
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same138:
+same178:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -3844,15 +4279,15 @@ same138:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other140
+	JNE   other180
 
-ready141:
+ready181:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none139:
+none179:
 	KMOVW        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPS      (R10), Z6
@@ -3928,14 +4363,14 @@ none139:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group136:
+group176:
 	TESTQ      DX, DX
-	JZ         none142
+	JZ         none182
 	TESTQ      $0x00000f00, AX
-	JNZ        same143
+	JNZ        same183
 	PREFETCHT0 16384(AX)
 
-same143:
+same183:
 	VMOVUPS  (CX), Z14
 	VMOVNTPS Z14, (AX)
 	VMOVUPS  64(CX), Z14
@@ -3948,12 +4383,12 @@ same143:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none142:
+none182:
 	CMPQ         344(SP), $0x00
-	JG           same144
+	JG           same184
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none145
+	JLE          none185
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -3964,7 +4399,7 @@ none142:
 	VBROADCASTSS 4(R10), Z1
 	VBROADCASTSS 8(R10), Z2
 
-same144:
+same184:
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -3972,19 +4407,19 @@ same144:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other146
+	JNE   other186
 
-ready147:
+ready187:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 344(SP)
 
-none145:
+none185:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into148
+	JEQ  into188
 
-entered149:
+entered189:
 	VMOVUPS          Z6, Z18
 	VFMADD213PS      Z4, Z5, Z18
 	VMOVUPS          Z7, Z19
@@ -4161,18 +4596,18 @@ entered149:
 	VADDPD           Z3, Z14, Z15
 	VFMADD213PD      Z15, Z14, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out150
+	JEQ              out190
 
-left151:
+left191:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row152
+	JLE           row192
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group136
+	JNZ           group176
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z3, Y14
 	VADDPD        Y3, Y14, Y15
@@ -4186,9 +4621,9 @@ left151:
 	VMOVSD        X3, (R10)
 	VXORPS        Y3, Y3, Y3
 	ADDQ          $0x08, product+8(FP)
-	JMP           group136
+	JMP           group176
 
-row152:
+row192:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VADDPD        Y3, Y0, Y14
@@ -4204,7 +4639,7 @@ row152:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end153
+	JZ            end193
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -4212,9 +4647,9 @@ row152:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group136
+	JMP           group176
 
-other140:
+other180:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	VADDPS       Z1, Z6, Z6
 	KMOVW        R13, K1
@@ -4237,9 +4672,9 @@ other140:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready141
+	JMP          ready181
 
-other146:
+other186:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z14
 	VADDPS       Z1, Z14, Z14
 	KMOVW        R13, K1
@@ -4262,14 +4697,14 @@ other146:
 	VMOVUPS      192(BX), K1, Z14
 	VMOVUPS      Z14, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready147
+	JMP          ready187
 
-into148:
+into188:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered149
+	JMP  entered189
 
-out150:
+out190:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -4291,19 +4726,19 @@ out150:
 	VMOVUPS Z14, K3, 128(R9)
 	VMOVUPS 192(SP), Z14
 	VMOVUPS Z14, K4, 192(R9)
-	JMP     left151
+	JMP     left191
 
-end153:
-last135:
+end193:
+last175:
 	TESTQ DX, DX
-	JZ    none155
+	JZ    none195
 
-more154:
+more194:
 	TESTQ      $0x00000f00, AX
-	JNZ        same156
+	JNZ        same196
 	PREFETCHT0 16384(AX)
 
-same156:
+same196:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -4315,9 +4750,9 @@ same156:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more154
+	JNZ      more194
 
-none155:
+none195:
 	VZEROUPPER
 	RET
 
@@ -4328,9 +4763,9 @@ TEXT ·bceGrad32AVX512(SB), $520-152
 	MOVQ from+40(FP), CX
 	MOVQ blocks+48(FP), DX
 	CMPQ rows+72(FP), $0x00
-	JEQ  last157
+	JEQ  last197
 	CMPQ n+80(FP), $0x00
-	JEQ  last157
+	JEQ  last197
 	MOVQ x+56(FP), BX
 	MOVQ pos+88(FP), SI
 	MOVQ neg+96(FP), DI
@@ -4356,13 +4791,13 @@ TEXT ·bceGrad32AVX512(SB), $520-152
 	SUBQ R12, R10
 	MOVQ R10, 368(SP)
 	CMPQ kind+128(FP), $0x00
-	JEQ  single158
+	JEQ  single198
 	MOVQ x16+136(FP), BX
 	MOVQ dst16+144(FP), R9
 	SARQ $0x01, 360(SP)
 	SARQ $0x01, 368(SP)
 
-single158:
+single198:
 	VXORPS       Y1, Y1, Y1
 	VBROADCASTSS f32_c2b00f34<>+0(SB), Z2
 	VBROADCASTSS f32_42b17218<>+0(SB), Z3
@@ -4378,20 +4813,20 @@ single158:
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same161
+	JG           same201
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JLE          none162
+	JLE          none202
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same161:
+same201:
 	MOVQ  $0x00000000, 512(SP)
 	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen165
+	JNE   sixteen205
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -4399,15 +4834,15 @@ same161:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other163
+	JNE   other203
 
-ready164:
+ready204:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none162:
+none202:
 	KMOVW       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPS     (R10), Z6
@@ -4435,14 +4870,14 @@ none162:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group159:
+group199:
 	TESTQ      DX, DX
-	JZ         none166
+	JZ         none206
 	TESTQ      $0x00000f00, AX
-	JNZ        same167
+	JNZ        same207
 	PREFETCHT0 16384(AX)
 
-same167:
+same207:
 	VMOVUPS  (CX), Z10
 	VMOVNTPS Z10, (AX)
 	VMOVUPS  64(CX), Z10
@@ -4455,21 +4890,21 @@ same167:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none166:
+none206:
 	CMPQ 336(SP), $0x00
-	JG   same168
+	JG   same208
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JLE  none169
+	JLE  none209
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same168:
+same208:
 	CMPQ  kind+128(FP), $0x00
-	JNE   sixteen165
+	JNE   sixteen205
 	MOVQ  BX, R10
 	MOVQ  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -4477,19 +4912,19 @@ same168:
 	CMPQ  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other170
+	JNE   other210
 
-ready171:
+ready211:
 	ADDQ $+256, BX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	SUBQ $0x40, 336(SP)
 
-none169:
+none209:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into172
+	JEQ  into212
 
-entered173:
+entered213:
 	VMOVUPS          Z6, Z14
 	VFMADD213PS      Z4, Z5, Z14
 	VMOVUPS          Z7, Z15
@@ -4595,13 +5030,13 @@ entered173:
 	VXORPS.BCST      f32_80000000<>+0(SB), Z17, K1, Z17
 	VMULPS           Z0, Z17, Z17
 	CMPQ             kind+128(FP), $0x00
-	JNE              narrow174
+	JNE              narrow214
 	VMOVUPS          Z14, (R9)
 	VMOVUPS          Z15, 64(R9)
 	VMOVUPS          Z16, 128(R9)
 	VMOVUPS          Z17, 192(R9)
 
-stored175:
+stored215:
 	VADDPS        Z11, Z10, Z14
 	VFMADD213PS   Z14, Z11, Z10
 	VADDPS        Z13, Z12, Z11
@@ -4618,18 +5053,18 @@ stored175:
 	VADDPD        Z1, Z10, Z11
 	VFMADD213PD   Z11, Z10, Z1
 	CMPB          392(SP)(R11*1), $0x00
-	JEQ           out176
+	JEQ           out216
 
-left177:
+left217:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x40, R8
 	MOVQ          n+80(FP), R10
-	JLE           row178
+	JLE           row218
 	SUBQ          R8, R10
 	TESTQ         $0x0000007f, R10
-	JNZ           group159
+	JNZ           group199
 	MOVQ          product+8(FP), R10
 	VEXTRACTF64X4 $0x01, Z1, Y10
 	VADDPD        Y1, Y10, Y11
@@ -4643,9 +5078,9 @@ left177:
 	VMOVSD        X1, (R10)
 	VXORPS        Y1, Y1, Y1
 	ADDQ          $0x08, product+8(FP)
-	JMP           group159
+	JMP           group199
 
-row178:
+row218:
 	MOVQ          product+8(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VADDPD        Y1, Y0, Y10
@@ -4661,7 +5096,7 @@ row178:
 	ADDQ          $0x08, product+8(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end179
+	JZ            end219
 	MOVQ          scale+112(FP), R8
 	VBROADCASTSD  (R8), Z0
 	VCVTPD2PS     Z0, Y0
@@ -4669,21 +5104,21 @@ row178:
 	VMOVUPS       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group159
+	JMP           group199
 
-sixteen165:
+sixteen205:
 	MOVQ       (SI), R10
 	MOVQ       R10, 384(SP)(R12*1)
 	ORQ        (DI), R10
 	MOVB       $0x01, 392(SP)(R12*1)
 	CMPQ       R10, $-1
-	JNE        some180
+	JNE        some220
 	PREFETCHT0 6144(BX)
 	PREFETCHT0 6208(BX)
 	LEAQ       64(SP), R10
 	ANDQ       $-64, R10
 	CMPQ       kind+128(FP), $0x01
-	JNE        float16183
+	JNE        float16223
 	VPMOVZXWD  (BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, (R10)
@@ -4696,9 +5131,9 @@ sixteen165:
 	VPMOVZXWD  96(BX), Z10
 	VPSLLD     $0x10, Z10, Z10
 	VMOVUPS    Z10, 192(R10)
-	JMP        widened182
+	JMP        widened222
 
-float16183:
+float16223:
 	VCVTPH2PS (BX), Z10
 	VMOVUPS   Z10, (R10)
 	VCVTPH2PS 32(BX), Z10
@@ -4708,10 +5143,10 @@ float16183:
 	VCVTPH2PS 96(BX), Z10
 	VMOVUPS   Z10, 192(R10)
 
-widened182:
-	JMP read181
+widened222:
+	JMP read221
 
-some180:
+some220:
 	KMOVW        R10, K1
 	SHRQ         $0x10, R10
 	KMOVW        R10, K2
@@ -4725,7 +5160,7 @@ some180:
 	LEAQ         64(SP), R10
 	ANDQ         $-64, R10
 	CMPQ         kind+128(FP), $0x01
-	JNE          float16185
+	JNE          float16225
 	VPMOVZXWD.Z  (BX), K1, Z12
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K1, Z11
@@ -4742,9 +5177,9 @@ some180:
 	VMOVUPS      Z10, Z11
 	VPSLLD       $0x10, Z12, K4, Z11
 	VMOVUPS      Z11, 192(R10)
-	JMP          widened184
+	JMP          widened224
 
-float16185:
+float16225:
 	VMOVUPS   Z10, Z11
 	VCVTPH2PS (BX), K1, Z11
 	VMOVUPS   Z11, (R10)
@@ -4758,15 +5193,15 @@ float16185:
 	VCVTPH2PS 96(BX), K4, Z11
 	VMOVUPS   Z11, 192(R10)
 
-widened184:
-read181:
+widened224:
+read221:
 	SUBQ $+128, BX
 	CMPQ 512(SP), $0x00
-	JNE  ready171
+	JNE  ready211
 	INCQ 512(SP)
-	JMP  ready164
+	JMP  ready204
 
-other163:
+other203:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z6
 	KMOVW        R13, K1
 	VMOVUPS      Z6, Z7
@@ -4788,9 +5223,9 @@ other163:
 	VMOVUPS      192(BX), K1, Z6
 	VMOVUPS      Z6, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready164
+	JMP          ready204
 
-other170:
+other210:
 	VBROADCASTSS f32_c4800000<>+0(SB), Z10
 	KMOVW        R13, K1
 	VMOVUPS      Z10, Z11
@@ -4812,16 +5247,16 @@ other170:
 	VMOVUPS      192(BX), K1, Z10
 	VMOVUPS      Z10, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready171
+	JMP          ready211
 
-into172:
+into212:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered173
+	JMP  entered213
 
-narrow174:
+narrow214:
 	CMPQ         kind+128(FP), $0x01
-	JNE          float16187
+	JNE          float16227
 	VBROADCASTSS f32_8000<>+0(SB), Z18
 	VMOVUPS      odd_words<>+0(SB), Z19
 	VPADDD       Z18, Z14, Z14
@@ -4833,12 +5268,12 @@ narrow174:
 	VPMINUW      Z20, Z21, Z20
 	VPTESTNMD    low_words<>+0(SB), Z20, K1
 	KORTESTW     K1, K1
-	JNE          tie188
+	JNE          tie228
 	VPERMT2W     Z15, Z19, Z14
 	VPERMT2W     Z17, Z19, Z16
-	JMP          narrowed186
+	JMP          narrowed226
 
-tie188:
+tie228:
 	VMOVUPS  even_words<>+0(SB), Z20
 	VPSUBD   Z18, Z14, Z14
 	VPSUBD   Z18, Z15, Z15
@@ -4860,9 +5295,9 @@ tie188:
 	VPAVGW   Z15, Z17, Z17
 	VPSRLW   $0x0f, Z17, Z17
 	VPADDW   Z17, Z16, Z16
-	JMP      narrowed186
+	JMP      narrowed226
 
-float16187:
+float16227:
 	VCVTPS2PH    $0x00, Z14, Y14
 	VCVTPS2PH    $0x00, Z15, Y15
 	VINSERTF64X4 $0x01, Y15, Z14, Z14
@@ -4870,9 +5305,9 @@ float16187:
 	VCVTPS2PH    $0x00, Z17, Y17
 	VINSERTF64X4 $0x01, Y17, Z16, Z16
 
-narrowed186:
+narrowed226:
 	CMPQ      R8, $0x40
-	JGE       whole189
+	JGE       whole229
 	MOVQ      $-1, R10
 	BZHIQ     R8, R10, R10
 	KMOVD     R10, K1
@@ -4881,17 +5316,17 @@ narrowed186:
 	KMOVD     R10, K1
 	SHRQ      $0x20, R10
 	VMOVDQU16 Z16, K1, 64(R9)
-	JMP       stored190
+	JMP       stored230
 
-whole189:
+whole229:
 	VMOVUPS Z14, (R9)
 	VMOVUPS Z16, 64(R9)
 
-stored190:
+stored230:
 	SUBQ $+128, R9
-	JMP  stored175
+	JMP  stored215
 
-out176:
+out216:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000040, R10
 	CMPQ    R8, R10
@@ -4913,19 +5348,19 @@ out176:
 	VMOVUPS Z10, K3, 128(R9)
 	VMOVUPS 192(SP), Z10
 	VMOVUPS Z10, K4, 192(R9)
-	JMP     left177
+	JMP     left217
 
-end179:
-last157:
+end219:
+last197:
 	TESTQ DX, DX
-	JZ    none192
+	JZ    none232
 
-more191:
+more231:
 	TESTQ      $0x00000f00, AX
-	JNZ        same193
+	JNZ        same233
 	PREFETCHT0 16384(AX)
 
-same193:
+same233:
 	VMOVUPS  (CX), Z0
 	VMOVNTPS Z0, (AX)
 	VMOVUPS  64(CX), Z0
@@ -4937,21 +5372,11 @@ same193:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more191
+	JNZ      more231
 
-none192:
+none232:
 	VZEROUPPER
 	RET
-
-DATA f32_8000<>+0(SB)/4, $0x00008000
-DATA f32_8000<>+4(SB)/4, $0x00008000
-DATA f32_8000<>+8(SB)/4, $0x00008000
-DATA f32_8000<>+12(SB)/4, $0x00008000
-DATA f32_8000<>+16(SB)/4, $0x00008000
-DATA f32_8000<>+20(SB)/4, $0x00008000
-DATA f32_8000<>+24(SB)/4, $0x00008000
-DATA f32_8000<>+28(SB)/4, $0x00008000
-GLOBL f32_8000<>(SB), RODATA|NOPTR, $32
 
 DATA odd_words<>+0(SB)/2, $0x0001
 DATA odd_words<>+2(SB)/2, $0x0003
@@ -5141,9 +5566,9 @@ TEXT ·weightedBCE32AVX512(SB), NOSPLIT, $8-136
 	VBROADCASTSS f32_3f800000<>+0(SB), Z9
 	VBROADCASTSS f32_3fb8aa3b<>+0(SB), Z10
 	CMPQ         rows+64(FP), $0x00
-	JZ           last195
+	JZ           last235
 
-row194:
+row234:
 	VXORPS       Y3, Y3, Y3
 	MOVQ         p+104(FP), AX
 	VBROADCASTSS (AX), Z11
@@ -5153,15 +5578,15 @@ row194:
 	XORQ         AX, AX
 	MOVQ         n+72(FP), R12
 	TESTQ        R12, R12
-	JZ           done198
+	JZ           done238
 
-group196:
+group236:
 	MOVQ  $-1, R11
 	CMPQ  R12, $0x40
-	JAE   whole197
+	JAE   whole237
 	BZHIQ R12, R11, R11
 
-whole197:
+whole237:
 	MOVQ       R11, (SP)
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
@@ -5174,14 +5599,14 @@ whole197:
 	KORW       K1, K3, K3
 	VMOVAPS.Z  Z9, K1, Z14
 	TESTQ      DX, DX
-	JZ         hard199
+	JZ         hard239
 	VMOVUPS.Z  (DX)(AX*1), K3, Z14
 
-hard199:
+hard239:
 	VMOVUPS.Z (CX)(AX*1), K3, Z16
 	VXORPS    Y4, Y4, Y4
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain200
+	JEQ       plain240
 	VSUBPS    Z12, Z16, Z4
 	VSUBPS    Z16, Z4, Z15
 	VSUBPS    Z15, Z4, Z17
@@ -5192,7 +5617,7 @@ hard199:
 	VMOVUPS   Z4, Z16
 	VMOVUPS   Z17, Z4
 
-plain200:
+plain240:
 	VXORPS      Y5, Y5, Y5
 	VCMPPS      $0x15, Z5, Z16, K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z4, K1, Z4
@@ -5204,14 +5629,14 @@ plain200:
 	KORW        K4, K6, K6
 	VMOVAPS.Z   Z9, K4, Z17
 	TESTQ       DX, DX
-	JZ          hard201
+	JZ          hard241
 	VMOVUPS.Z   64(DX)(AX*1), K6, Z17
 
-hard201:
+hard241:
 	VMOVUPS.Z 64(CX)(AX*1), K6, Z19
 	VXORPS    Y6, Y6, Y6
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain202
+	JEQ       plain242
 	VSUBPS    Z12, Z19, Z6
 	VSUBPS    Z19, Z6, Z18
 	VSUBPS    Z18, Z6, Z20
@@ -5222,7 +5647,7 @@ hard201:
 	VMOVUPS   Z6, Z19
 	VMOVUPS   Z20, Z6
 
-plain202:
+plain242:
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x15, Z5, Z19, K4
 	VXORPS.BCST      f32_80000000<>+0(SB), Z6, K4, Z6
@@ -5265,7 +5690,7 @@ plain202:
 	VMOVAPS          Z16, K1, Z19
 	VADDPS           Z14, Z16, Z16
 	TESTQ            BX, BX
-	JZ               none203
+	JZ               none243
 	VADDPS           Z9, Z20, Z14
 	VDIVPS           Z14, Z20, Z22
 	VMULPS           Z11, Z16, Z14
@@ -5276,7 +5701,7 @@ plain202:
 	KMOVW            (SP), K1
 	VMOVUPS          Z24, K1, (BX)(AX*1)
 
-none203:
+none243:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z20, Z14
 	VDIVPS           Z14, Z20, Z14
 	VMULPS           Z14, Z14, Z20
@@ -5292,10 +5717,10 @@ none203:
 	VSUBPS           Z19, Z22, Z22
 	VMOVAPS.Z        Z22, K3, Z22
 	TESTQ            R8, R8
-	JZ               without204
+	JZ               without244
 	VMOVUPS          Z22, (R8)(AX*1)
 
-without204:
+without244:
 	VMULPS.Z     Z23, Z21, K5, Z21
 	VMOVUPS      64(SI)(AX*1), Z14
 	VFNMADD231PS 64(SI)(AX*1), Z17, Z14
@@ -5304,7 +5729,7 @@ without204:
 	VMOVAPS      Z14, K4, Z15
 	VADDPS       Z17, Z14, Z14
 	TESTQ        BX, BX
-	JZ           none205
+	JZ           none245
 	VADDPS       Z9, Z21, Z16
 	VDIVPS       Z16, Z21, Z17
 	VMULPS       Z11, Z14, Z16
@@ -5315,7 +5740,7 @@ without204:
 	KMOVW        2(SP), K1
 	VMOVUPS      Z19, K1, 64(BX)(AX*1)
 
-none205:
+none245:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z21, Z16
 	VDIVPS           Z16, Z21, Z16
 	VMULPS           Z16, Z16, Z17
@@ -5331,29 +5756,29 @@ none205:
 	VSUBPS           Z15, Z19, Z19
 	VMOVAPS.Z        Z19, K6, Z19
 	TESTQ            R8, R8
-	JZ               without206
+	JZ               without246
 	VMOVUPS          Z19, 64(R8)(AX*1)
 
-without206:
+without246:
 	VADDPS    Z19, Z22, Z22
 	MOVQ      n+72(FP), R13
 	SHLQ      $0x02, R13
 	SUBQ      AX, R13
 	CMPQ      R13, $0x00000080
-	JLE       short207
+	JLE       short247
 	KMOVW     4(R9)(R11*1), K1
 	KMOVW     4(R10)(R11*1), K3
 	KORW      K1, K3, K3
 	VMOVAPS.Z Z9, K1, Z14
 	TESTQ     DX, DX
-	JZ        hard208
+	JZ        hard248
 	VMOVUPS.Z 128(DX)(AX*1), K3, Z14
 
-hard208:
+hard248:
 	VMOVUPS.Z 128(CX)(AX*1), K3, Z16
 	VXORPS    Y7, Y7, Y7
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain209
+	JEQ       plain249
 	VSUBPS    Z12, Z16, Z7
 	VSUBPS    Z16, Z7, Z15
 	VSUBPS    Z15, Z7, Z17
@@ -5364,7 +5789,7 @@ hard208:
 	VMOVUPS   Z7, Z16
 	VMOVUPS   Z17, Z7
 
-plain209:
+plain249:
 	VXORPS      Y5, Y5, Y5
 	VCMPPS      $0x15, Z5, Z16, K1
 	VXORPS.BCST f32_80000000<>+0(SB), Z7, K1, Z7
@@ -5376,14 +5801,14 @@ plain209:
 	KORW        K4, K6, K6
 	VMOVAPS.Z   Z9, K4, Z17
 	TESTQ       DX, DX
-	JZ          hard210
+	JZ          hard250
 	VMOVUPS.Z   192(DX)(AX*1), K6, Z17
 
-hard210:
+hard250:
 	VMOVUPS.Z 192(CX)(AX*1), K6, Z19
 	VXORPS    Y8, Y8, Y8
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain211
+	JEQ       plain251
 	VSUBPS    Z12, Z19, Z8
 	VSUBPS    Z19, Z8, Z18
 	VSUBPS    Z18, Z8, Z20
@@ -5394,7 +5819,7 @@ hard210:
 	VMOVUPS   Z8, Z19
 	VMOVUPS   Z20, Z8
 
-plain211:
+plain251:
 	VXORPS           Y5, Y5, Y5
 	VCMPPS           $0x15, Z5, Z19, K4
 	VXORPS.BCST      f32_80000000<>+0(SB), Z8, K4, Z8
@@ -5437,7 +5862,7 @@ plain211:
 	VMOVAPS          Z16, K1, Z19
 	VADDPS           Z14, Z16, Z16
 	TESTQ            BX, BX
-	JZ               none212
+	JZ               none252
 	VADDPS           Z9, Z20, Z14
 	VDIVPS           Z14, Z20, Z23
 	VMULPS           Z11, Z16, Z14
@@ -5448,7 +5873,7 @@ plain211:
 	KMOVW            4(SP), K1
 	VMOVUPS          Z25, K1, 128(BX)(AX*1)
 
-none212:
+none252:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z20, Z14
 	VDIVPS           Z14, Z20, Z14
 	VMULPS           Z14, Z14, Z20
@@ -5464,10 +5889,10 @@ none212:
 	VSUBPS           Z19, Z23, Z23
 	VMOVAPS.Z        Z23, K3, Z23
 	TESTQ            R8, R8
-	JZ               without213
+	JZ               without253
 	VMOVUPS          Z23, 128(R8)(AX*1)
 
-without213:
+without253:
 	VMULPS.Z     Z24, Z21, K5, Z21
 	VMOVUPS      192(SI)(AX*1), Z14
 	VFNMADD231PS 192(SI)(AX*1), Z17, Z14
@@ -5476,7 +5901,7 @@ without213:
 	VMOVAPS      Z14, K4, Z15
 	VADDPS       Z17, Z14, Z14
 	TESTQ        BX, BX
-	JZ           none214
+	JZ           none254
 	VADDPS       Z9, Z21, Z16
 	VDIVPS       Z16, Z21, Z17
 	VMULPS       Z11, Z14, Z16
@@ -5487,7 +5912,7 @@ without213:
 	KMOVW        6(SP), K1
 	VMOVUPS      Z19, K1, 192(BX)(AX*1)
 
-none214:
+none254:
 	VADDPS.BCST      f32_40000000<>+0(SB), Z21, Z16
 	VDIVPS           Z16, Z21, Z16
 	VMULPS           Z16, Z16, Z17
@@ -5503,40 +5928,40 @@ none214:
 	VSUBPS           Z15, Z19, Z19
 	VMOVAPS.Z        Z19, K6, Z19
 	TESTQ            R8, R8
-	JZ               without215
+	JZ               without255
 	VMOVUPS          Z19, 192(R8)(AX*1)
 
-without215:
+without255:
 	VADDPS Z19, Z23, Z23
 	VADDPS Z23, Z22, Z22
 
-short207:
+short247:
 	VEXTRACTF64X4 $0x01, Z22, Y4
 	VADDPS        Y4, Y22, Y22
 	VCVTPS2PD     Y22, Z14
 	VADDPD        Z14, Z3, Z3
 	ADDQ          $+256, AX
 	SUBQ          $0x40, R12
-	JG            group196
+	JG            group236
 
-done198:
+done238:
 	MOVQ  stride+40(FP), AX
 	SHLQ  $0x02, AX
 	ADDQ  AX, CX
 	TESTQ DX, DX
-	JZ    none216
+	JZ    none256
 	MOVQ  tStride+56(FP), AX
 	SHLQ  $0x02, AX
 	ADDQ  AX, DX
 
-none216:
+none256:
 	TESTQ BX, BX
-	JZ    none217
+	JZ    none257
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x02, AX
 	ADDQ  AX, BX
 
-none217:
+none257:
 	MOVQ          words+96(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, R9
@@ -5551,9 +5976,9 @@ none217:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row194
+	JNZ           row234
 
-last195:
+last235:
 	VZEROUPPER
 	RET
 
@@ -5563,9 +5988,9 @@ TEXT ·bceSumsShifted64AVX2(SB), $2624-128
 	LEAQ         63(SP), BP
 	ANDQ         $-64, BP
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last218
+	JEQ          last258
 	CMPQ         n+56(FP), $0x00
-	JEQ          last218
+	JEQ          last258
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -5603,12 +6028,12 @@ TEXT ·bceSumsShifted64AVX2(SB), $2624-128
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
 
-first220:
+first260:
 	CMPQ         240(BP), $0x00
-	JG           same221
+	JG           same261
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JLE          none222
+	JLE          none262
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -5621,7 +6046,7 @@ first220:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same221:
+same261:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -5629,15 +6054,15 @@ same221:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other223
+	JNE     other263
 
-ready224:
+ready264:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none222:
+none262:
 	VPBROADCASTD 704(BP)(R8*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(SI)
@@ -5747,14 +6172,14 @@ none222:
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	TESTQ        DI, DI
-	JNZ          first220
+	JNZ          first260
 
-group219:
+group259:
 	CMPQ         240(BP), $0x00
-	JG           same225
+	JG           same265
 	LEAQ         (BP), SI
 	DECQ         248(BP)
-	JLE          none226
+	JLE          none266
 	ADDQ         264(BP), AX
 	ADDQ         256(BP), CX
 	ADDQ         256(BP), DX
@@ -5767,7 +6192,7 @@ group219:
 	VBROADCASTSD 16(SI), Y2
 	VMOVUPD      Y2, 192(BP)
 
-same225:
+same265:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 704(BP)(R8*1)
@@ -5775,15 +6200,15 @@ same225:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 712(BP)(R8*1)
-	JNE     other227
+	JNE     other267
 
-ready228:
+ready268:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 240(BP)
 
-none226:
+none266:
 	VMOVUPD      448(BP)(DI*1), Y2
 	VMOVUPD      480(BP)(DI*1), Y3
 	VMOVUPD      512(BP)(DI*1), Y4
@@ -5963,14 +6388,14 @@ none226:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second230
+	JNZ          second270
 	CMPQ         BX, $0x10
-	JLE          both231
+	JLE          both271
 	VMOVUPD      Y6, 2496(BP)
 	VMOVUPD      Y7, 2528(BP)
-	JMP          added229
+	JMP          added269
 
-second230:
+second270:
 	VMOVUPD     2496(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -5978,7 +6403,7 @@ second230:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both231:
+both271:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -6078,13 +6503,13 @@ both231:
 	VMOVUPD     Y2, 352(BP)
 	VMOVUPD     Y4, 416(BP)
 
-added229:
+added269:
 	ADDQ         $+512, DI
 	ANDQ         $+2047, DI
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	SUBQ         $0x10, BX
-	JG           group219
+	JG           group259
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      320(BP), Y2
 	VMOVUPD      352(BP), Y3
@@ -6122,16 +6547,16 @@ added229:
 	VMOVSD       X2, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end233
+	JZ           end273
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 320(BP)
 	VMOVUPD      Y2, 352(BP)
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group219
+	JMP          group259
 
-other223:
+other263:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -6154,9 +6579,9 @@ other223:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready224
+	JMP          ready264
 
-other227:
+other267:
 	MOVQ         R9, 232(BP)
 	VPBROADCASTD 232(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -6179,10 +6604,10 @@ other227:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready228
+	JMP          ready268
 
-end233:
-last218:
+end273:
+last258:
 	VZEROUPPER
 	RET
 
@@ -6408,9 +6833,9 @@ TEXT ·bceSums64AVX2(SB), $2560-128
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last234
+	JEQ     last274
 	CMPQ    n+56(FP), $0x00
-	JEQ     last234
+	JEQ     last274
 	MOVQ    x+32(FP), AX
 	MOVQ    pos+64(FP), CX
 	MOVQ    neg+72(FP), DX
@@ -6443,19 +6868,19 @@ TEXT ·bceSums64AVX2(SB), $2560-128
 	VMOVUPD Y4, 352(BP)
 	MOVQ    n+56(FP), BX
 
-first236:
+first276:
 	CMPQ 168(BP), $0x00
-	JG   same237
+	JG   same277
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JLE  none238
+	JLE  none278
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same237:
+same277:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -6463,15 +6888,15 @@ same237:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other239
+	JNE     other279
 
-ready240:
+ready280:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none238:
+none278:
 	VPBROADCASTD 640(BP)(R8*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(SI)
@@ -6533,21 +6958,21 @@ none238:
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	TESTQ        DI, DI
-	JNZ          first236
+	JNZ          first276
 
-group235:
+group275:
 	CMPQ 168(BP), $0x00
-	JG   same241
+	JG   same281
 	LEAQ (BP), SI
 	DECQ 176(BP)
-	JLE  none242
+	JLE  none282
 	ADDQ 192(BP), AX
 	ADDQ 184(BP), CX
 	ADDQ 184(BP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 168(BP)
 
-same241:
+same281:
 	MOVQ    AX, SI
 	MOVWLZX (CX), R9
 	MOVQ    R9, 640(BP)(R8*1)
@@ -6555,15 +6980,15 @@ same241:
 	CMPL    R9, $0x0000ffff
 	SETEQ   R10
 	MOVB    R10, 648(BP)(R8*1)
-	JNE     other243
+	JNE     other283
 
-ready244:
+ready284:
 	ADDQ $+128, AX
 	ADDQ $0x02, CX
 	ADDQ $0x02, DX
 	SUBQ $0x10, 168(BP)
 
-none242:
+none282:
 	VMOVUPD      384(BP)(DI*1), Y4
 	VMOVUPD      416(BP)(DI*1), Y5
 	VMOVUPD      448(BP)(DI*1), Y6
@@ -6695,14 +7120,14 @@ none242:
 	MOVQ         n+56(FP), SI
 	SUBQ         BX, SI
 	TESTQ        $0x00000010, SI
-	JNZ          second246
+	JNZ          second286
 	CMPQ         BX, $0x10
-	JLE          both247
+	JLE          both287
 	VMOVUPD      Y8, 2432(BP)
 	VMOVUPD      Y9, 2464(BP)
-	JMP          added245
+	JMP          added285
 
-second246:
+second286:
 	VMOVUPD     2432(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -6710,7 +7135,7 @@ second246:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both247:
+both287:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -6810,13 +7235,13 @@ both247:
 	VMOVUPD     Y4, 288(BP)
 	VMOVUPD     Y6, 352(BP)
 
-added245:
+added285:
 	ADDQ         $+512, DI
 	ANDQ         $+2047, DI
 	ADDQ         $+512, R8
 	ANDQ         $+2047, R8
 	SUBQ         $0x10, BX
-	JG           group235
+	JG           group275
 	MOVQ         sum+0(FP), BX
 	VMOVUPD      256(BP), Y4
 	VMOVUPD      288(BP), Y5
@@ -6854,16 +7279,16 @@ added245:
 	VMOVSD       X4, (BX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+48(FP)
-	JZ           end249
+	JZ           end289
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 256(BP)
 	VMOVUPD      Y4, 288(BP)
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
 	MOVQ         n+56(FP), BX
-	JMP          group235
+	JMP          group275
 
-other239:
+other279:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -6885,9 +7310,9 @@ other239:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready240
+	JMP          ready280
 
-other243:
+other283:
 	MOVQ         R9, 160(BP)
 	VPBROADCASTD 160(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -6909,10 +7334,10 @@ other243:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), SI
-	JMP          ready244
+	JMP          ready284
 
-end249:
-last234:
+end289:
+last274:
 	VZEROUPPER
 	RET
 
@@ -6925,9 +7350,9 @@ TEXT ·bceGradShifted64AVX2(SB), $2688-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last250
+	JEQ          last290
 	CMPQ         n+80(FP), $0x00
-	JEQ          last250
+	JEQ          last290
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -6974,12 +7399,12 @@ TEXT ·bceGradShifted64AVX2(SB), $2688-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first252:
+first292:
 	CMPQ         304(BP), $0x00
-	JG           same253
+	JG           same293
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JLE          none254
+	JLE          none294
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -6992,7 +7417,7 @@ first252:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same253:
+same293:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -7000,15 +7425,15 @@ same253:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other255
+	JNE     other295
 
-ready256:
+ready296:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none254:
+none294:
 	VPBROADCASTD 768(BP)(R12*1), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
 	PREFETCHT0   12288(R10)
@@ -7118,16 +7543,16 @@ none254:
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first252
+	JNZ          first292
 
-group251:
+group291:
 	TESTQ      DX, DX
-	JZ         none257
+	JZ         none297
 	TESTQ      $0x00000f00, AX
-	JNZ        same258
+	JNZ        same298
 	PREFETCHT0 16384(AX)
 
-same258:
+same298:
 	VMOVUPD  (CX), Y2
 	VMOVNTPD Y2, (AX)
 	VMOVUPD  32(CX), Y2
@@ -7148,12 +7573,12 @@ same258:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none257:
+none297:
 	CMPQ         304(BP), $0x00
-	JG           same259
+	JG           same299
 	LEAQ         (BP), R10
 	DECQ         312(BP)
-	JLE          none260
+	JLE          none300
 	ADDQ         328(BP), BX
 	ADDQ         320(BP), SI
 	ADDQ         320(BP), DI
@@ -7166,7 +7591,7 @@ none257:
 	VBROADCASTSD 16(R10), Y2
 	VMOVUPD      Y2, 256(BP)
 
-same259:
+same299:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 768(BP)(R12*1)
@@ -7174,19 +7599,19 @@ same259:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 776(BP)(R12*1)
-	JNE     other261
+	JNE     other301
 
-ready262:
+ready302:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 304(BP)
 
-none260:
+none300:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  into263
+	JEQ  into303
 
-entered264:
+entered304:
 	VMOVUPD      512(BP)(R11*1), Y2
 	VMOVUPD      544(BP)(R11*1), Y3
 	VMOVUPD      576(BP)(R11*1), Y4
@@ -7398,14 +7823,14 @@ entered264:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second266
+	JNZ          second306
 	CMPQ         R8, $0x10
-	JLE          both267
+	JLE          both307
 	VMOVUPD      Y6, 2560(BP)
 	VMOVUPD      Y7, 2592(BP)
-	JMP          added265
+	JMP          added305
 
-second266:
+second306:
 	VMOVUPD     2560(BP), Y2
 	VADDPD      Y2, Y6, Y3
 	VFMADD213PD Y3, Y2, Y6
@@ -7413,7 +7838,7 @@ second266:
 	VADDPD      Y2, Y7, Y3
 	VFMADD213PD Y3, Y2, Y7
 
-both267:
+both307:
 	VSUBPD      Y6, Y6, Y2
 	VMAXPD      Y0, Y6, Y3
 	VMINPD      Y0, Y6, Y4
@@ -7513,18 +7938,18 @@ both267:
 	VMOVUPD     Y2, 416(BP)
 	VMOVUPD     Y4, 480(BP)
 
-added265:
+added305:
 	CMPB 776(BP)(R11*1), $0x00
-	JEQ  out268
+	JEQ  out308
 
-left269:
+left309:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	SUBQ         $0x10, R8
-	JG           group251
+	JG           group291
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      384(BP), Y2
 	VMOVUPD      416(BP), Y3
@@ -7563,7 +7988,7 @@ left269:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         336(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end271
+	JZ           end311
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 384(BP)
 	VMOVUPD      Y2, 416(BP)
@@ -7574,9 +7999,9 @@ left269:
 	VMOVUPD      Y2, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group251
+	JMP          group291
 
-other255:
+other295:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -7599,9 +8024,9 @@ other255:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready256
+	JMP          ready296
 
-other261:
+other301:
 	MOVQ         R13, 296(BP)
 	VPBROADCASTD 296(BP), Y2
 	VPSRLVQ      lanes64<>+0(SB), Y2, Y2
@@ -7624,14 +8049,14 @@ other261:
 	VBLENDVPD    Y2, Y4, Y3, Y2
 	VMOVUPD      Y2, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready262
+	JMP          ready302
 
-into263:
+into303:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered264
+	JMP  entered304
 
-out268:
+out308:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -7651,19 +8076,19 @@ out268:
 	VMOVUPD    96(BP), Y2
 	VMOVUPD    352(R13), Y3
 	VMASKMOVPD Y2, Y3, 96(R9)
-	JMP        left269
+	JMP        left309
 
-end271:
-last250:
+end311:
+last290:
 	TESTQ DX, DX
-	JZ    none273
+	JZ    none313
 
-more272:
+more312:
 	TESTQ      $0x00000f00, AX
-	JNZ        same274
+	JNZ        same314
 	PREFETCHT0 16384(AX)
 
-same274:
+same314:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -7683,9 +8108,9 @@ same274:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more272
+	JNZ      more312
 
-none273:
+none313:
 	VZEROUPPER
 	RET
 
@@ -7698,9 +8123,9 @@ TEXT ·bceGrad64AVX2(SB), $2624-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last275
+	JEQ          last315
 	CMPQ         n+80(FP), $0x00
-	JEQ          last275
+	JEQ          last315
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -7742,19 +8167,19 @@ TEXT ·bceGrad64AVX2(SB), $2624-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 
-first277:
+first317:
 	CMPQ 232(BP), $0x00
-	JG   same278
+	JG   same318
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JLE  none279
+	JLE  none319
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same278:
+same318:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -7762,15 +8187,15 @@ same278:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other280
+	JNE     other320
 
-ready281:
+ready321:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none279:
+none319:
 	VPBROADCASTD 704(BP)(R12*1), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	PREFETCHT0   12288(R10)
@@ -7832,16 +8257,16 @@ none279:
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	TESTQ        R11, R11
-	JNZ          first277
+	JNZ          first317
 
-group276:
+group316:
 	TESTQ      DX, DX
-	JZ         none282
+	JZ         none322
 	TESTQ      $0x00000f00, AX
-	JNZ        same283
+	JNZ        same323
 	PREFETCHT0 16384(AX)
 
-same283:
+same323:
 	VMOVUPD  (CX), Y4
 	VMOVNTPD Y4, (AX)
 	VMOVUPD  32(CX), Y4
@@ -7862,19 +8287,19 @@ same283:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none282:
+none322:
 	CMPQ 232(BP), $0x00
-	JG   same284
+	JG   same324
 	LEAQ (BP), R10
 	DECQ 240(BP)
-	JLE  none285
+	JLE  none325
 	ADDQ 256(BP), BX
 	ADDQ 248(BP), SI
 	ADDQ 248(BP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 232(BP)
 
-same284:
+same324:
 	MOVQ    BX, R10
 	MOVWLZX (SI), R13
 	MOVQ    R13, 704(BP)(R12*1)
@@ -7882,19 +8307,19 @@ same284:
 	CMPL    R13, $0x0000ffff
 	SETEQ   R14
 	MOVB    R14, 712(BP)(R12*1)
-	JNE     other286
+	JNE     other326
 
-ready287:
+ready327:
 	ADDQ $+128, BX
 	ADDQ $0x02, SI
 	ADDQ $0x02, DI
 	SUBQ $0x10, 232(BP)
 
-none285:
+none325:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  into288
+	JEQ  into328
 
-entered289:
+entered329:
 	VMOVUPD      448(BP)(R11*1), Y4
 	VMOVUPD      480(BP)(R11*1), Y5
 	VMOVUPD      512(BP)(R11*1), Y6
@@ -8058,14 +8483,14 @@ entered289:
 	MOVQ         n+80(FP), R10
 	SUBQ         R8, R10
 	TESTQ        $0x00000010, R10
-	JNZ          second291
+	JNZ          second331
 	CMPQ         R8, $0x10
-	JLE          both292
+	JLE          both332
 	VMOVUPD      Y8, 2496(BP)
 	VMOVUPD      Y9, 2528(BP)
-	JMP          added290
+	JMP          added330
 
-second291:
+second331:
 	VMOVUPD     2496(BP), Y4
 	VADDPD      Y4, Y8, Y5
 	VFMADD213PD Y5, Y4, Y8
@@ -8073,7 +8498,7 @@ second291:
 	VADDPD      Y4, Y9, Y5
 	VFMADD213PD Y5, Y4, Y9
 
-both292:
+both332:
 	VSUBPD      Y8, Y8, Y4
 	VMAXPD      Y0, Y8, Y5
 	VMINPD      Y0, Y8, Y6
@@ -8173,18 +8598,18 @@ both292:
 	VMOVUPD     Y4, 352(BP)
 	VMOVUPD     Y6, 416(BP)
 
-added290:
+added330:
 	CMPB 712(BP)(R11*1), $0x00
-	JEQ  out293
+	JEQ  out333
 
-left294:
+left334:
 	ADDQ         $+128, R9
 	ADDQ         $+512, R11
 	ANDQ         $+2047, R11
 	ADDQ         $+512, R12
 	ANDQ         $+2047, R12
 	SUBQ         $0x10, R8
-	JG           group276
+	JG           group316
 	MOVQ         sum+0(FP), R8
 	VMOVUPD      320(BP), Y4
 	VMOVUPD      352(BP), Y5
@@ -8223,7 +8648,7 @@ left294:
 	ADDQ         $0x08, sum+0(FP)
 	ADDQ         264(BP), R9
 	DECQ         rows+72(FP)
-	JZ           end296
+	JZ           end336
 	VXORPS       Y4, Y4, Y4
 	VMOVUPD      Y4, 320(BP)
 	VMOVUPD      Y4, 352(BP)
@@ -8234,9 +8659,9 @@ left294:
 	VMOVUPD      Y4, 192(BP)
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
-	JMP          group276
+	JMP          group316
 
-other280:
+other320:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8258,9 +8683,9 @@ other280:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready281
+	JMP          ready321
 
-other286:
+other326:
 	MOVQ         R13, 224(BP)
 	VPBROADCASTD 224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8282,14 +8707,14 @@ other286:
 	VBLENDVPD    Y4, Y6, Y5, Y4
 	VMOVUPD      Y4, 96(BP)
 	LEAQ         (BP), R10
-	JMP          ready287
+	JMP          ready327
 
-into288:
+into328:
 	MOVQ R9, 160(BP)
 	LEAQ (BP), R9
-	JMP  entered289
+	JMP  entered329
 
-out293:
+out333:
 	MOVQ       160(BP), R9
 	MOVQ       $0x00000010, R10
 	CMPQ       R8, R10
@@ -8309,19 +8734,19 @@ out293:
 	VMOVUPD    96(BP), Y4
 	VMOVUPD    352(R13), Y5
 	VMASKMOVPD Y4, Y5, 96(R9)
-	JMP        left294
+	JMP        left334
 
-end296:
-last275:
+end336:
+last315:
 	TESTQ DX, DX
-	JZ    none298
+	JZ    none338
 
-more297:
+more337:
 	TESTQ      $0x00000f00, AX
-	JNZ        same299
+	JNZ        same339
 	PREFETCHT0 16384(AX)
 
-same299:
+same339:
 	VMOVUPD  (CX), Y0
 	VMOVNTPD Y0, (AX)
 	VMOVUPD  32(CX), Y0
@@ -8341,9 +8766,9 @@ same299:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more297
+	JNZ      more337
 
-none298:
+none338:
 	VZEROUPPER
 	RET
 
@@ -8363,9 +8788,9 @@ TEXT ·weightedBCE64AVX2(SB), $800-136
 	VMOVUPD f64_3ff71547652b82fe<>+0(SB), Y0
 	VMOVUPD f64_3ff0000000000000<>+0(SB), Y1
 	CMPQ    rows+64(FP), $0x00
-	JZ      last301
+	JZ      last341
 
-row300:
+row340:
 	VXORPS       Y2, Y2, Y2
 	VMOVUPD      Y2, 512(BP)
 	VMOVUPD      Y2, 544(BP)
@@ -8382,15 +8807,15 @@ row300:
 	XORQ         AX, AX
 	MOVQ         n+72(FP), R12
 	SUBQ         $0x20, R12
-	JL           rest304
+	JL           rest344
 
-group302:
+group342:
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
 	PREFETCHT0 12416(CX)(AX*1)
 	PREFETCHT0 12480(CX)(AX*1)
 
-half307:
+half347:
 	MOVQ         AX, R11
 	SHRQ         $0x06, R11
 	LEAQ         bits64both<>+0(SB), R13
@@ -8406,14 +8831,14 @@ half307:
 	VORPS        Y2, Y7, Y7
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y2, Y2
 	TESTQ        DX, DX
-	JZ           hard308
+	JZ           hard348
 	VMOVUPD      (DX)(AX*1), Y2
 
-hard308:
+hard348:
 	VMOVUPD (CX)(AX*1), Y6
 	VXORPS  Y8, Y8, Y8
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain309
+	JEQ     plain349
 	VSUBPD  672(BP), Y6, Y3
 	VSUBPD  Y6, Y3, Y4
 	VSUBPD  Y4, Y3, Y5
@@ -8424,7 +8849,7 @@ hard308:
 	VMOVUPD Y3, Y6
 	VMOVUPD Y5, Y8
 
-plain309:
+plain349:
 	VXORPS       Y3, Y3, Y3
 	VCMPPD       $0x15, Y3, Y6, Y3
 	VANDPD       f64_8000000000000000<>+0(SB), Y3, Y4
@@ -8460,7 +8885,7 @@ plain309:
 	VBLENDVPD    Y3, Y5, Y2, Y6
 	VADDPD       Y2, Y5, Y5
 	TESTQ        BX, BX
-	JZ           none310
+	JZ           none350
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y9, Y2
 	VDIVPD       Y2, Y9, Y8
 	VMULPD       640(BP), Y5, Y2
@@ -8471,7 +8896,7 @@ plain309:
 	VANDPD       Y7, Y10, Y10
 	VMOVUPD      Y10, (BX)(AX*1)
 
-none310:
+none350:
 	VMAXPD      Y1, Y9, Y2
 	VMINPD      Y1, Y9, Y3
 	VADDPD      Y3, Y2, Y8
@@ -8513,10 +8938,10 @@ none310:
 	VSUBPD      Y6, Y2, Y2
 	VANDPD      Y7, Y2, Y2
 	TESTQ       R8, R8
-	JZ          without311
+	JZ          without351
 	VMOVUPD     Y2, (R8)(AX*1)
 
-without311:
+without351:
 	VPBROADCASTB 1(R9)(R11*1), Y3
 	VANDPD       (R14), Y3, Y3
 	VPCMPEQQ     (R14), Y3, Y3
@@ -8526,14 +8951,14 @@ without311:
 	VORPS        Y3, Y8, Y8
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y3, Y3
 	TESTQ        DX, DX
-	JZ           hard312
+	JZ           hard352
 	VMOVUPD      64(DX)(AX*1), Y3
 
-hard312:
+hard352:
 	VMOVUPD 64(CX)(AX*1), Y7
 	VXORPS  Y9, Y9, Y9
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain313
+	JEQ     plain353
 	VSUBPD  672(BP), Y7, Y4
 	VSUBPD  Y7, Y4, Y5
 	VSUBPD  Y5, Y4, Y6
@@ -8544,7 +8969,7 @@ hard312:
 	VMOVUPD Y4, Y7
 	VMOVUPD Y6, Y9
 
-plain313:
+plain353:
 	VXORPS       Y4, Y4, Y4
 	VCMPPD       $0x15, Y4, Y7, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y5
@@ -8580,7 +9005,7 @@ plain313:
 	VBLENDVPD    Y4, Y6, Y3, Y7
 	VADDPD       Y3, Y6, Y6
 	TESTQ        BX, BX
-	JZ           none314
+	JZ           none354
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y3
 	VDIVPD       Y3, Y10, Y9
 	VMULPD       640(BP), Y6, Y3
@@ -8591,7 +9016,7 @@ plain313:
 	VANDPD       Y8, Y11, Y11
 	VMOVUPD      Y11, 64(BX)(AX*1)
 
-none314:
+none354:
 	VMAXPD      Y1, Y10, Y3
 	VMINPD      Y1, Y10, Y4
 	VADDPD      Y4, Y3, Y9
@@ -8633,16 +9058,16 @@ none314:
 	VSUBPD      Y7, Y3, Y3
 	VANDPD      Y8, Y3, Y3
 	TESTQ       R8, R8
-	JZ          without315
+	JZ          without355
 	VMOVUPD     Y3, 64(R8)(AX*1)
 
-without315:
+without355:
 	VADDPD       Y3, Y2, Y2
 	MOVQ         n+72(FP), R13
 	SHLQ         $0x03, R13
 	SUBQ         AX, R13
 	CMPQ         R13, $0x00000080
-	JLE          short316
+	JLE          short356
 	VPBROADCASTB 2(R9)(R11*1), Y3
 	VANDPD       (R14), Y3, Y3
 	VPCMPEQQ     (R14), Y3, Y3
@@ -8652,14 +9077,14 @@ without315:
 	VORPS        Y3, Y8, Y8
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y3, Y3
 	TESTQ        DX, DX
-	JZ           hard317
+	JZ           hard357
 	VMOVUPD      128(DX)(AX*1), Y3
 
-hard317:
+hard357:
 	VMOVUPD 128(CX)(AX*1), Y7
 	VXORPS  Y9, Y9, Y9
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain318
+	JEQ     plain358
 	VSUBPD  672(BP), Y7, Y4
 	VSUBPD  Y7, Y4, Y5
 	VSUBPD  Y5, Y4, Y6
@@ -8670,7 +9095,7 @@ hard317:
 	VMOVUPD Y4, Y7
 	VMOVUPD Y6, Y9
 
-plain318:
+plain358:
 	VXORPS       Y4, Y4, Y4
 	VCMPPD       $0x15, Y4, Y7, Y4
 	VANDPD       f64_8000000000000000<>+0(SB), Y4, Y5
@@ -8706,7 +9131,7 @@ plain318:
 	VBLENDVPD    Y4, Y6, Y3, Y7
 	VADDPD       Y3, Y6, Y6
 	TESTQ        BX, BX
-	JZ           none319
+	JZ           none359
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y10, Y3
 	VDIVPD       Y3, Y10, Y9
 	VMULPD       640(BP), Y6, Y3
@@ -8717,7 +9142,7 @@ plain318:
 	VANDPD       Y8, Y11, Y11
 	VMOVUPD      Y11, 128(BX)(AX*1)
 
-none319:
+none359:
 	VMAXPD      Y1, Y10, Y3
 	VMINPD      Y1, Y10, Y4
 	VADDPD      Y4, Y3, Y9
@@ -8759,10 +9184,10 @@ none319:
 	VSUBPD      Y7, Y3, Y3
 	VANDPD      Y8, Y3, Y3
 	TESTQ       R8, R8
-	JZ          without320
+	JZ          without360
 	VMOVUPD     Y3, 128(R8)(AX*1)
 
-without320:
+without360:
 	VPBROADCASTB 3(R9)(R11*1), Y4
 	VANDPD       (R14), Y4, Y4
 	VPCMPEQQ     (R14), Y4, Y4
@@ -8772,14 +9197,14 @@ without320:
 	VORPS        Y4, Y9, Y9
 	VANDPD       f64_3ff0000000000000<>+0(SB), Y4, Y4
 	TESTQ        DX, DX
-	JZ           hard321
+	JZ           hard361
 	VMOVUPD      192(DX)(AX*1), Y4
 
-hard321:
+hard361:
 	VMOVUPD 192(CX)(AX*1), Y8
 	VXORPS  Y10, Y10, Y10
 	CMPQ    shifted+112(FP), $0x00
-	JEQ     plain322
+	JEQ     plain362
 	VSUBPD  672(BP), Y8, Y5
 	VSUBPD  Y8, Y5, Y6
 	VSUBPD  Y6, Y5, Y7
@@ -8790,7 +9215,7 @@ hard321:
 	VMOVUPD Y5, Y8
 	VMOVUPD Y7, Y10
 
-plain322:
+plain362:
 	VXORPS       Y5, Y5, Y5
 	VCMPPD       $0x15, Y5, Y8, Y5
 	VANDPD       f64_8000000000000000<>+0(SB), Y5, Y6
@@ -8826,7 +9251,7 @@ plain322:
 	VBLENDVPD    Y5, Y7, Y4, Y8
 	VADDPD       Y4, Y7, Y7
 	TESTQ        BX, BX
-	JZ           none323
+	JZ           none363
 	VADDPD       f64_3ff0000000000000<>+0(SB), Y11, Y4
 	VDIVPD       Y4, Y11, Y10
 	VMULPD       640(BP), Y7, Y4
@@ -8837,7 +9262,7 @@ plain322:
 	VANDPD       Y9, Y12, Y12
 	VMOVUPD      Y12, 192(BX)(AX*1)
 
-none323:
+none363:
 	VMAXPD      Y1, Y11, Y4
 	VMINPD      Y1, Y11, Y5
 	VADDPD      Y5, Y4, Y10
@@ -8879,14 +9304,14 @@ none323:
 	VSUBPD      Y8, Y4, Y4
 	VANDPD      Y9, Y4, Y4
 	TESTQ       R8, R8
-	JZ          without324
+	JZ          without364
 	VMOVUPD     Y4, 192(R8)(AX*1)
 
-without324:
+without364:
 	VADDPD Y4, Y3, Y3
 	VADDPD Y3, Y2, Y2
 
-short316:
+short356:
 	MOVQ    AX, R11
 	ANDQ    $0x20, R11
 	VMOVUPD 512(BP)(R11*1), Y3
@@ -8902,14 +9327,14 @@ short316:
 	VMOVUPD Y4, 576(BP)(R11*1)
 	ADDQ    $0x20, AX
 	TESTQ   $0x00000020, AX
-	JNZ     half307
+	JNZ     half347
 	ADDQ    $+192, AX
 	SUBQ    $0x20, R12
-	JGE     group302
+	JGE     group342
 
-rest304:
+rest344:
 	ADDQ       $0x20, R12
-	JLE        done306
+	JLE        done346
 	LEAQ       tail<>+0(SB), R11
 	SHLQ       $0x03, R12
 	SUBQ       R12, R11
@@ -8940,7 +9365,7 @@ rest304:
 	LEAQ       (BP), CX
 	SUBQ       AX, CX
 	TESTQ      DX, DX
-	JZ         none325
+	JZ         none365
 	VMOVUPD    256(R11), Y2
 	VMASKMOVPD (DX)(AX*1), Y2, Y2
 	VMOVUPD    Y2, 256(BP)
@@ -8968,31 +9393,31 @@ rest304:
 	LEAQ       256(BP), DX
 	SUBQ       AX, DX
 
-none325:
+none365:
 	TESTQ BX, BX
-	JZ    none326
+	JZ    none366
 	MOVQ  CX, BX
 
-none326:
+none366:
 	XORQ R12, R12
-	JMP  group302
+	JMP  group342
 
-done306:
+done346:
 	MOVQ  stride+40(FP), CX
 	SHLQ  $0x03, CX
 	ADDQ  x+32(FP), CX
 	MOVQ  CX, x+32(FP)
 	TESTQ DX, DX
-	JZ    none327
+	JZ    none367
 	MOVQ  tStride+56(FP), DX
 	SHLQ  $0x03, DX
 	ADDQ  t+48(FP), DX
 	MOVQ  DX, t+48(FP)
 
-none327:
+none367:
 	MOVQ       dst+16(FP), R11
 	CMPQ       R11, BX
-	JEQ        direct328
+	JEQ        direct368
 	MOVQ       n+72(FP), R12
 	ANDQ       $0x1f, R12
 	LEAQ       tail<>+0(SB), R13
@@ -9023,15 +9448,15 @@ none327:
 	VMOVUPD    480(R13), Y3
 	VMASKMOVPD Y2, Y3, -32(R11)(AX*1)
 
-direct328:
+direct368:
 	TESTQ BX, BX
-	JZ    none329
+	JZ    none369
 	MOVQ  dstStride+24(FP), BX
 	SHLQ  $0x03, BX
 	ADDQ  dst+16(FP), BX
 	MOVQ  BX, dst+16(FP)
 
-none329:
+none369:
 	MOVQ         words+96(FP), AX
 	SHLQ         $0x03, AX
 	ADDQ         AX, R9
@@ -9073,9 +9498,9 @@ none329:
 	VMOVSD       X2, (AX)
 	ADDQ         $0x08, sum+0(FP)
 	DECQ         rows+64(FP)
-	JNZ          row300
+	JNZ          row340
 
-last301:
+last341:
 	VZEROUPPER
 	RET
 
@@ -9125,9 +9550,9 @@ GLOBL bits64both<>(SB), RODATA|NOPTR, $64
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last330
+	JEQ          last370
 	CMPQ         n+56(FP), $0x00
-	JEQ          last330
+	JEQ          last370
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -9161,10 +9586,10 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	VXORPS       Y3, Y3, Y3
 	MOVQ         n+56(FP), BX
 	CMPQ         336(SP), $0x00
-	JG           same333
+	JG           same373
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none334
+	JLE          none374
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -9175,7 +9600,7 @@ TEXT ·bceSumsShifted64AVX512(SB), $512-128
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same333:
+same373:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9183,15 +9608,15 @@ same333:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other335
+	JNE   other375
 
-ready336:
+ready376:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none334:
+none374:
 	KMOVB        384(SP)(R8*1), K1
 	PREFETCHT0   12288(SI)
 	VMOVUPD      (SI), Z7
@@ -9267,12 +9692,12 @@ none334:
 	XORQ         $+64, DI
 	XORQ         $+64, R8
 
-group331:
+group371:
 	CMPQ         336(SP), $0x00
-	JG           same337
+	JG           same377
 	LEAQ         (SP), SI
 	DECQ         344(SP)
-	JLE          none338
+	JLE          none378
 	ADDQ         360(SP), AX
 	ADDQ         352(SP), CX
 	ADDQ         352(SP), DX
@@ -9283,7 +9708,7 @@ group331:
 	VBROADCASTSD 8(SI), Z0
 	VBROADCASTSD 16(SI), Z1
 
-same337:
+same377:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9291,15 +9716,15 @@ same337:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other339
+	JNE   other379
 
-ready340:
+ready380:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 336(SP)
 
-none338:
+none378:
 	VMOVUPD          Z7, Z20
 	VFMADD213PD      Z5, Z6, Z20
 	VMOVUPD          Z8, Z21
@@ -9510,7 +9935,7 @@ none338:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group331
+	JG               group371
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z2, Y15
 	VEXTRACTF64X4    $0x01, Z3, Y16
@@ -9546,13 +9971,13 @@ none338:
 	VMOVSD           X2, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end343
+	JZ               end383
 	VXORPS           Y2, Y2, Y2
 	VXORPS           Y3, Y3, Y3
 	MOVQ             n+56(FP), BX
-	JMP              group331
+	JMP              group371
 
-other335:
+other375:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	VADDPD       Z0, Z7, Z7
 	KMOVB        R9, K1
@@ -9575,9 +10000,9 @@ other335:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready336
+	JMP          ready376
 
-other339:
+other379:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z15
 	VADDPD       Z0, Z15, Z15
 	KMOVB        R9, K1
@@ -9600,10 +10025,10 @@ other339:
 	VMOVUPD      192(AX), K1, Z15
 	VMOVUPD      Z15, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready340
+	JMP          ready380
 
-end343:
-last330:
+end383:
+last370:
 	VZEROUPPER
 	RET
 
@@ -9611,9 +10036,9 @@ last330:
 // Requires: AVX, AVX512DQ, AVX512F, AVX512VL, MMX+
 TEXT ·bceSums64AVX512(SB), $512-128
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last344
+	JEQ          last384
 	CMPQ         n+56(FP), $0x00
-	JEQ          last344
+	JEQ          last384
 	MOVQ         x+32(FP), AX
 	MOVQ         pos+64(FP), CX
 	MOVQ         neg+72(FP), DX
@@ -9644,17 +10069,17 @@ TEXT ·bceSums64AVX512(SB), $512-128
 	VXORPS       Y1, Y1, Y1
 	MOVQ         n+56(FP), BX
 	CMPQ         328(SP), $0x00
-	JG           same347
+	JG           same387
 	LEAQ         (SP), SI
 	DECQ         336(SP)
-	JLE          none348
+	JLE          none388
 	ADDQ         352(SP), AX
 	ADDQ         344(SP), CX
 	ADDQ         344(SP), DX
 	MOVQ         n+56(FP), R9
 	MOVQ         R9, 328(SP)
 
-same347:
+same387:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9662,15 +10087,15 @@ same347:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other349
+	JNE   other389
 
-ready350:
+ready390:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none348:
+none388:
 	KMOVB       384(SP)(R8*1), K1
 	PREFETCHT0  12288(SI)
 	VMOVUPD     (SI), Z7
@@ -9698,19 +10123,19 @@ none348:
 	XORQ        $+64, DI
 	XORQ        $+64, R8
 
-group345:
+group385:
 	CMPQ 328(SP), $0x00
-	JG   same351
+	JG   same391
 	LEAQ (SP), SI
 	DECQ 336(SP)
-	JLE  none352
+	JLE  none392
 	ADDQ 352(SP), AX
 	ADDQ 344(SP), CX
 	ADDQ 344(SP), DX
 	MOVQ n+56(FP), R9
 	MOVQ R9, 328(SP)
 
-same351:
+same391:
 	MOVQ  AX, SI
 	MOVL  (CX), R9
 	MOVQ  R9, 384(SP)(R8*1)
@@ -9718,15 +10143,15 @@ same351:
 	CMPL  R9, $-1
 	SETEQ R10
 	MOVB  R10, 392(SP)(R8*1)
-	JNE   other353
+	JNE   other393
 
-ready354:
+ready394:
 	ADDQ $+256, AX
 	ADDQ $0x04, CX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 328(SP)
 
-none352:
+none392:
 	VMOVUPD          Z7, Z15
 	VFMADD213PD      Z5, Z6, Z15
 	VMOVUPD          Z8, Z16
@@ -9885,7 +10310,7 @@ none352:
 	XORQ             $+64, DI
 	XORQ             $+64, R8
 	SUBQ             $0x20, BX
-	JG               group345
+	JG               group385
 	MOVQ             sum+0(FP), BX
 	VEXTRACTF64X4    $0x01, Z0, Y11
 	VEXTRACTF64X4    $0x01, Z1, Y12
@@ -9921,13 +10346,13 @@ none352:
 	VMOVSD           X0, (BX)
 	ADDQ             $0x08, sum+0(FP)
 	DECQ             rows+48(FP)
-	JZ               end357
+	JZ               end397
 	VXORPS           Y0, Y0, Y0
 	VXORPS           Y1, Y1, Y1
 	MOVQ             n+56(FP), BX
-	JMP              group345
+	JMP              group385
 
-other349:
+other389:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z7
 	KMOVB        R9, K1
 	VMOVUPD      Z7, Z8
@@ -9949,9 +10374,9 @@ other349:
 	VMOVUPD      192(AX), K1, Z7
 	VMOVUPD      Z7, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready350
+	JMP          ready390
 
-other353:
+other393:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z11
 	KMOVB        R9, K1
 	VMOVUPD      Z11, Z12
@@ -9973,10 +10398,10 @@ other353:
 	VMOVUPD      192(AX), K1, Z11
 	VMOVUPD      Z11, 192(SP)
 	LEAQ         (SP), SI
-	JMP          ready354
+	JMP          ready394
 
-end357:
-last344:
+end397:
+last384:
 	VZEROUPPER
 	RET
 
@@ -9987,9 +10412,9 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last358
+	JEQ          last398
 	CMPQ         n+80(FP), $0x00
-	JEQ          last358
+	JEQ          last398
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -10032,10 +10457,10 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         344(SP), $0x00
-	JG           same361
+	JG           same401
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none362
+	JLE          none402
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -10046,7 +10471,7 @@ TEXT ·bceGradShifted64AVX512(SB), $512-152
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same361:
+same401:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10054,15 +10479,15 @@ same361:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other363
+	JNE   other403
 
-ready364:
+ready404:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none362:
+none402:
 	KMOVB        384(SP)(R12*1), K1
 	PREFETCHT0   12288(R10)
 	VMOVUPD      (R10), Z8
@@ -10138,14 +10563,14 @@ none362:
 	XORQ         $+64, R11
 	XORQ         $+64, R12
 
-group359:
+group399:
 	TESTQ      DX, DX
-	JZ         none365
+	JZ         none405
 	TESTQ      $0x00000f00, AX
-	JNZ        same366
+	JNZ        same406
 	PREFETCHT0 16384(AX)
 
-same366:
+same406:
 	VMOVUPD  (CX), Z16
 	VMOVNTPD Z16, (AX)
 	VMOVUPD  64(CX), Z16
@@ -10158,12 +10583,12 @@ same366:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none365:
+none405:
 	CMPQ         344(SP), $0x00
-	JG           same367
+	JG           same407
 	LEAQ         (SP), R10
 	DECQ         352(SP)
-	JLE          none368
+	JLE          none408
 	ADDQ         368(SP), BX
 	ADDQ         360(SP), SI
 	ADDQ         360(SP), DI
@@ -10174,7 +10599,7 @@ none365:
 	VBROADCASTSD 8(R10), Z1
 	VBROADCASTSD 16(R10), Z2
 
-same367:
+same407:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10182,19 +10607,19 @@ same367:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other369
+	JNE   other409
 
-ready370:
+ready410:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 344(SP)
 
-none368:
+none408:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into371
+	JEQ  into411
 
-entered372:
+entered412:
 	VMOVUPD          Z8, Z21
 	VFMADD213PD      Z6, Z7, Z21
 	VMOVUPD          Z9, Z22
@@ -10427,14 +10852,14 @@ entered372:
 	VADDPD           Z19, Z4, Z4
 	VMOVAPD          Z16, Z3
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out374
+	JEQ              out414
 
-left375:
+left415:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group359
+	JG            group399
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z3, Y0
 	VEXTRACTF64X4 $0x01, Z4, Y16
@@ -10471,7 +10896,7 @@ left375:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          376(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end377
+	JZ            end417
 	VXORPS        Y3, Y3, Y3
 	VXORPS        Y4, Y4, Y4
 	MOVQ          scale+112(FP), R8
@@ -10479,9 +10904,9 @@ left375:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group359
+	JMP           group399
 
-other363:
+other403:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	VADDPD       Z1, Z8, Z8
 	KMOVB        R13, K1
@@ -10504,9 +10929,9 @@ other363:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready364
+	JMP          ready404
 
-other369:
+other409:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z16
 	VADDPD       Z1, Z16, Z16
 	KMOVB        R13, K1
@@ -10529,14 +10954,14 @@ other369:
 	VMOVUPD      192(BX), K1, Z16
 	VMOVUPD      Z16, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready370
+	JMP          ready410
 
-into371:
+into411:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered372
+	JMP  entered412
 
-out374:
+out414:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -10558,19 +10983,19 @@ out374:
 	VMOVUPD Z16, K3, 128(R9)
 	VMOVUPD 192(SP), Z16
 	VMOVUPD Z16, K4, 192(R9)
-	JMP     left375
+	JMP     left415
 
-end377:
-last358:
+end417:
+last398:
 	TESTQ DX, DX
-	JZ    none379
+	JZ    none419
 
-more378:
+more418:
 	TESTQ      $0x00000f00, AX
-	JNZ        same380
+	JNZ        same420
 	PREFETCHT0 16384(AX)
 
-same380:
+same420:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -10582,9 +11007,9 @@ same380:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more378
+	JNZ      more418
 
-none379:
+none419:
 	VZEROUPPER
 	RET
 
@@ -10595,9 +11020,9 @@ TEXT ·bceGrad64AVX512(SB), $512-152
 	MOVQ         from+40(FP), CX
 	MOVQ         blocks+48(FP), DX
 	CMPQ         rows+72(FP), $0x00
-	JEQ          last381
+	JEQ          last421
 	CMPQ         n+80(FP), $0x00
-	JEQ          last381
+	JEQ          last421
 	MOVQ         x+56(FP), BX
 	MOVQ         pos+88(FP), SI
 	MOVQ         neg+96(FP), DI
@@ -10637,17 +11062,17 @@ TEXT ·bceGrad64AVX512(SB), $512-152
 	ADDQ         $0x08, scale+112(FP)
 	MOVQ         n+80(FP), R8
 	CMPQ         336(SP), $0x00
-	JG           same384
+	JG           same424
 	LEAQ         (SP), R10
 	DECQ         344(SP)
-	JLE          none385
+	JLE          none425
 	ADDQ         360(SP), BX
 	ADDQ         352(SP), SI
 	ADDQ         352(SP), DI
 	MOVQ         n+80(FP), R13
 	MOVQ         R13, 336(SP)
 
-same384:
+same424:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10655,15 +11080,15 @@ same384:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other386
+	JNE   other426
 
-ready387:
+ready427:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none385:
+none425:
 	KMOVB       384(SP)(R12*1), K1
 	PREFETCHT0  12288(R10)
 	VMOVUPD     (R10), Z8
@@ -10691,14 +11116,14 @@ none385:
 	XORQ        $+64, R11
 	XORQ        $+64, R12
 
-group382:
+group422:
 	TESTQ      DX, DX
-	JZ         none388
+	JZ         none428
 	TESTQ      $0x00000f00, AX
-	JNZ        same389
+	JNZ        same429
 	PREFETCHT0 16384(AX)
 
-same389:
+same429:
 	VMOVUPD  (CX), Z12
 	VMOVNTPD Z12, (AX)
 	VMOVUPD  64(CX), Z12
@@ -10711,19 +11136,19 @@ same389:
 	ADDQ     $+256, AX
 	DECQ     DX
 
-none388:
+none428:
 	CMPQ 336(SP), $0x00
-	JG   same390
+	JG   same430
 	LEAQ (SP), R10
 	DECQ 344(SP)
-	JLE  none391
+	JLE  none431
 	ADDQ 360(SP), BX
 	ADDQ 352(SP), SI
 	ADDQ 352(SP), DI
 	MOVQ n+80(FP), R13
 	MOVQ R13, 336(SP)
 
-same390:
+same430:
 	MOVQ  BX, R10
 	MOVL  (SI), R13
 	MOVQ  R13, 384(SP)(R12*1)
@@ -10731,19 +11156,19 @@ same390:
 	CMPL  R13, $-1
 	SETEQ R14
 	MOVB  R14, 392(SP)(R12*1)
-	JNE   other392
+	JNE   other432
 
-ready393:
+ready433:
 	ADDQ $+256, BX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	SUBQ $0x20, 336(SP)
 
-none391:
+none431:
 	CMPB 392(SP)(R11*1), $0x00
-	JEQ  into394
+	JEQ  into434
 
-entered395:
+entered435:
 	VMOVUPD          Z8, Z17
 	VFMADD213PD      Z6, Z7, Z17
 	VMOVUPD          Z9, Z18
@@ -10924,14 +11349,14 @@ entered395:
 	VADDPD           Z15, Z2, Z2
 	VMOVAPD          Z12, Z1
 	CMPB             392(SP)(R11*1), $0x00
-	JEQ              out397
+	JEQ              out437
 
-left398:
+left438:
 	ADDQ          $+256, R9
 	XORQ          $+64, R11
 	XORQ          $+64, R12
 	SUBQ          $0x20, R8
-	JG            group382
+	JG            group422
 	MOVQ          sum+0(FP), R8
 	VEXTRACTF64X4 $0x01, Z1, Y0
 	VEXTRACTF64X4 $0x01, Z2, Y12
@@ -10968,7 +11393,7 @@ left398:
 	ADDQ          $0x08, sum+0(FP)
 	ADDQ          368(SP), R9
 	DECQ          rows+72(FP)
-	JZ            end400
+	JZ            end440
 	VXORPS        Y1, Y1, Y1
 	VXORPS        Y2, Y2, Y2
 	MOVQ          scale+112(FP), R8
@@ -10976,9 +11401,9 @@ left398:
 	VMOVUPD       Z0, Z0
 	ADDQ          $0x08, scale+112(FP)
 	MOVQ          n+80(FP), R8
-	JMP           group382
+	JMP           group422
 
-other386:
+other426:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z8
 	KMOVB        R13, K1
 	VMOVUPD      Z8, Z9
@@ -11000,9 +11425,9 @@ other386:
 	VMOVUPD      192(BX), K1, Z8
 	VMOVUPD      Z8, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready387
+	JMP          ready427
 
-other392:
+other432:
 	VBROADCASTSD f64_c0b0000000000000<>+0(SB), Z12
 	KMOVB        R13, K1
 	VMOVUPD      Z12, Z14
@@ -11024,14 +11449,14 @@ other392:
 	VMOVUPD      192(BX), K1, Z12
 	VMOVUPD      Z12, 192(SP)
 	LEAQ         (SP), R10
-	JMP          ready393
+	JMP          ready433
 
-into394:
+into434:
 	MOVQ R9, 320(SP)
 	LEAQ (SP), R9
-	JMP  entered395
+	JMP  entered435
 
-out397:
+out437:
 	MOVQ    320(SP), R9
 	MOVQ    $0x00000020, R10
 	CMPQ    R8, R10
@@ -11053,19 +11478,19 @@ out397:
 	VMOVUPD Z12, K3, 128(R9)
 	VMOVUPD 192(SP), Z12
 	VMOVUPD Z12, K4, 192(R9)
-	JMP     left398
+	JMP     left438
 
-end400:
-last381:
+end440:
+last421:
 	TESTQ DX, DX
-	JZ    none402
+	JZ    none442
 
-more401:
+more441:
 	TESTQ      $0x00000f00, AX
-	JNZ        same403
+	JNZ        same443
 	PREFETCHT0 16384(AX)
 
-same403:
+same443:
 	VMOVUPD  (CX), Z0
 	VMOVNTPD Z0, (AX)
 	VMOVUPD  64(CX), Z0
@@ -11077,9 +11502,9 @@ same403:
 	ADDQ     $+256, CX
 	ADDQ     $+256, AX
 	DECQ     DX
-	JNZ      more401
+	JNZ      more441
 
-none402:
+none442:
 	VZEROUPPER
 	RET
 
@@ -11102,9 +11527,9 @@ TEXT ·weightedBCE64AVX512(SB), NOSPLIT, $8-136
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z11
 	VBROADCASTSD f64_3ff0000000000000<>+0(SB), Z12
 	CMPQ         rows+64(FP), $0x00
-	JZ           last405
+	JZ           last445
 
-row404:
+row444:
 	VXORPS       Y3, Y3, Y3
 	VXORPS       Y4, Y4, Y4
 	MOVQ         p+104(FP), AX
@@ -11115,15 +11540,15 @@ row404:
 	XORQ         AX, AX
 	MOVQ         n+72(FP), R12
 	TESTQ        R12, R12
-	JZ           done408
+	JZ           done448
 
-group406:
+group446:
 	MOVQ  $-1, R11
 	CMPQ  R12, $0x20
-	JAE   whole407
+	JAE   whole447
 	BZHIQ R12, R11, R11
 
-whole407:
+whole447:
 	MOVQ       R11, (SP)
 	PREFETCHT0 12288(CX)(AX*1)
 	PREFETCHT0 12352(CX)(AX*1)
@@ -11136,14 +11561,14 @@ whole407:
 	KORW       K1, K3, K3
 	VMOVAPD.Z  Z10, K1, Z16
 	TESTQ      DX, DX
-	JZ         hard409
+	JZ         hard449
 	VMOVUPD.Z  (DX)(AX*1), K3, Z16
 
-hard409:
+hard449:
 	VMOVUPD.Z (CX)(AX*1), K3, Z18
 	VXORPS    Y5, Y5, Y5
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain410
+	JEQ       plain450
 	VSUBPD    Z14, Z18, Z5
 	VSUBPD    Z18, Z5, Z17
 	VSUBPD    Z17, Z5, Z19
@@ -11154,7 +11579,7 @@ hard409:
 	VMOVUPD   Z5, Z18
 	VMOVUPD   Z19, Z5
 
-plain410:
+plain450:
 	VXORPS      Y6, Y6, Y6
 	VCMPPD      $0x15, Z6, Z18, K1
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z5, K1, Z5
@@ -11166,14 +11591,14 @@ plain410:
 	KORW        K4, K6, K6
 	VMOVAPD.Z   Z10, K4, Z19
 	TESTQ       DX, DX
-	JZ          hard411
+	JZ          hard451
 	VMOVUPD.Z   64(DX)(AX*1), K6, Z19
 
-hard411:
+hard451:
 	VMOVUPD.Z 64(CX)(AX*1), K6, Z21
 	VXORPS    Y7, Y7, Y7
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain412
+	JEQ       plain452
 	VSUBPD    Z14, Z21, Z7
 	VSUBPD    Z21, Z7, Z20
 	VSUBPD    Z20, Z7, Z22
@@ -11184,7 +11609,7 @@ hard411:
 	VMOVUPD   Z7, Z21
 	VMOVUPD   Z22, Z7
 
-plain412:
+plain452:
 	VXORPS           Y6, Y6, Y6
 	VCMPPD           $0x15, Z6, Z21, K4
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z7, K4, Z7
@@ -11237,7 +11662,7 @@ plain412:
 	VMOVAPD          Z18, K1, Z21
 	VADDPD           Z16, Z18, Z18
 	TESTQ            BX, BX
-	JZ               none413
+	JZ               none453
 	VADDPD           Z10, Z22, Z16
 	VDIVPD           Z16, Z22, Z24
 	VMULPD           Z13, Z18, Z16
@@ -11248,7 +11673,7 @@ plain412:
 	KMOVB            (SP), K1
 	VMOVUPD          Z26, K1, (BX)(AX*1)
 
-none413:
+none453:
 	VMAXPD           Z12, Z22, Z16
 	VMINPD           Z12, Z22, Z24
 	VADDPD           Z24, Z16, Z26
@@ -11290,10 +11715,10 @@ none413:
 	VSUBPD           Z21, Z16, Z16
 	VMOVAPD.Z        Z16, K3, Z16
 	TESTQ            R8, R8
-	JZ               without414
+	JZ               without454
 	VMOVUPD          Z16, (R8)(AX*1)
 
-without414:
+without454:
 	VMULPD.Z     Z25, Z23, K5, Z23
 	VMOVUPD      64(SI)(AX*1), Z17
 	VFNMADD231PD 64(SI)(AX*1), Z19, Z17
@@ -11302,7 +11727,7 @@ without414:
 	VMOVAPD      Z17, K4, Z18
 	VADDPD       Z19, Z17, Z17
 	TESTQ        BX, BX
-	JZ           none415
+	JZ           none455
 	VADDPD       Z10, Z23, Z19
 	VDIVPD       Z19, Z23, Z21
 	VMULPD       Z13, Z17, Z19
@@ -11313,7 +11738,7 @@ without414:
 	KMOVB        1(SP), K1
 	VMOVUPD      Z22, K1, 64(BX)(AX*1)
 
-none415:
+none455:
 	VMAXPD           Z12, Z23, Z19
 	VMINPD           Z12, Z23, Z21
 	VADDPD           Z21, Z19, Z22
@@ -11355,29 +11780,29 @@ none415:
 	VSUBPD           Z18, Z19, Z19
 	VMOVAPD.Z        Z19, K6, Z19
 	TESTQ            R8, R8
-	JZ               without416
+	JZ               without456
 	VMOVUPD          Z19, 64(R8)(AX*1)
 
-without416:
+without456:
 	VADDPD    Z19, Z16, Z16
 	MOVQ      n+72(FP), R13
 	SHLQ      $0x03, R13
 	SUBQ      AX, R13
 	CMPQ      R13, $0x00000080
-	JLE       short417
+	JLE       short457
 	KMOVB     2(R9)(R11*1), K1
 	KMOVB     2(R10)(R11*1), K3
 	KORW      K1, K3, K3
 	VMOVAPD.Z Z10, K1, Z17
 	TESTQ     DX, DX
-	JZ        hard418
+	JZ        hard458
 	VMOVUPD.Z 128(DX)(AX*1), K3, Z17
 
-hard418:
+hard458:
 	VMOVUPD.Z 128(CX)(AX*1), K3, Z19
 	VXORPS    Y8, Y8, Y8
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain419
+	JEQ       plain459
 	VSUBPD    Z14, Z19, Z8
 	VSUBPD    Z19, Z8, Z18
 	VSUBPD    Z18, Z8, Z20
@@ -11388,7 +11813,7 @@ hard418:
 	VMOVUPD   Z8, Z19
 	VMOVUPD   Z20, Z8
 
-plain419:
+plain459:
 	VXORPS      Y6, Y6, Y6
 	VCMPPD      $0x15, Z6, Z19, K1
 	VXORPD.BCST f64_8000000000000000<>+0(SB), Z8, K1, Z8
@@ -11400,14 +11825,14 @@ plain419:
 	KORW        K4, K6, K6
 	VMOVAPD.Z   Z10, K4, Z20
 	TESTQ       DX, DX
-	JZ          hard420
+	JZ          hard460
 	VMOVUPD.Z   192(DX)(AX*1), K6, Z20
 
-hard420:
+hard460:
 	VMOVUPD.Z 192(CX)(AX*1), K6, Z22
 	VXORPS    Y9, Y9, Y9
 	CMPQ      shifted+112(FP), $0x00
-	JEQ       plain421
+	JEQ       plain461
 	VSUBPD    Z14, Z22, Z9
 	VSUBPD    Z22, Z9, Z21
 	VSUBPD    Z21, Z9, Z23
@@ -11418,7 +11843,7 @@ hard420:
 	VMOVUPD   Z9, Z22
 	VMOVUPD   Z23, Z9
 
-plain421:
+plain461:
 	VXORPS           Y6, Y6, Y6
 	VCMPPD           $0x15, Z6, Z22, K4
 	VXORPD.BCST      f64_8000000000000000<>+0(SB), Z9, K4, Z9
@@ -11471,7 +11896,7 @@ plain421:
 	VMOVAPD          Z19, K1, Z22
 	VADDPD           Z17, Z19, Z19
 	TESTQ            BX, BX
-	JZ               none422
+	JZ               none462
 	VADDPD           Z10, Z23, Z17
 	VDIVPD           Z17, Z23, Z25
 	VMULPD           Z13, Z19, Z17
@@ -11482,7 +11907,7 @@ plain421:
 	KMOVB            2(SP), K1
 	VMOVUPD          Z27, K1, 128(BX)(AX*1)
 
-none422:
+none462:
 	VMAXPD           Z12, Z23, Z17
 	VMINPD           Z12, Z23, Z25
 	VADDPD           Z25, Z17, Z27
@@ -11524,10 +11949,10 @@ none422:
 	VSUBPD           Z22, Z17, Z17
 	VMOVAPD.Z        Z17, K3, Z17
 	TESTQ            R8, R8
-	JZ               without423
+	JZ               without463
 	VMOVUPD          Z17, 128(R8)(AX*1)
 
-without423:
+without463:
 	VMULPD.Z     Z26, Z24, K5, Z24
 	VMOVUPD      192(SI)(AX*1), Z18
 	VFNMADD231PD 192(SI)(AX*1), Z20, Z18
@@ -11536,7 +11961,7 @@ without423:
 	VMOVAPD      Z18, K4, Z19
 	VADDPD       Z20, Z18, Z18
 	TESTQ        BX, BX
-	JZ           none424
+	JZ           none464
 	VADDPD       Z10, Z24, Z20
 	VDIVPD       Z20, Z24, Z22
 	VMULPD       Z13, Z18, Z20
@@ -11547,7 +11972,7 @@ without423:
 	KMOVB        3(SP), K1
 	VMOVUPD      Z23, K1, 192(BX)(AX*1)
 
-none424:
+none464:
 	VMAXPD           Z12, Z24, Z20
 	VMINPD           Z12, Z24, Z22
 	VADDPD           Z22, Z20, Z23
@@ -11589,14 +12014,14 @@ none424:
 	VSUBPD           Z19, Z20, Z20
 	VMOVAPD.Z        Z20, K6, Z20
 	TESTQ            R8, R8
-	JZ               without425
+	JZ               without465
 	VMOVUPD          Z20, 192(R8)(AX*1)
 
-without425:
+without465:
 	VADDPD Z20, Z17, Z17
 	VADDPD Z17, Z16, Z16
 
-short417:
+short457:
 	VADDPD  Z16, Z3, Z17
 	VMAXPD  Z16, Z3, Z18
 	VMINPD  Z16, Z3, Z16
@@ -11606,26 +12031,26 @@ short417:
 	VMOVAPD Z17, Z3
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R12
-	JG      group406
+	JG      group446
 
-done408:
+done448:
 	MOVQ  stride+40(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, CX
 	TESTQ DX, DX
-	JZ    none426
+	JZ    none466
 	MOVQ  tStride+56(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, DX
 
-none426:
+none466:
 	TESTQ BX, BX
-	JZ    none427
+	JZ    none467
 	MOVQ  dstStride+24(FP), AX
 	SHLQ  $0x03, AX
 	ADDQ  AX, BX
 
-none427:
+none467:
 	MOVQ          words+96(FP), AX
 	SHLQ          $0x03, AX
 	ADDQ          AX, R9
@@ -11665,8 +12090,8 @@ none427:
 	VMOVSD        X3, (AX)
 	ADDQ          $0x08, sum+0(FP)
 	DECQ          rows+64(FP)
-	JNZ           row404
+	JNZ           row444
 
-last405:
+last445:
 	VZEROUPPER
 	RET

@@ -81,8 +81,11 @@ func (h *Rows16) scores(room *[64]float32, x []float32, from, n int) []float32 {
 	return room[:n]
 }
 
-// Sixteen reports whether the tier has kernels that take 16-bit floats for float32.
-func Sixteen() bool { return Active == AVX512 }
+// Sixteen reports whether the tier has kernels that take 16-bit floats of that kind for
+// float32.
+func Sixteen(kind int) bool {
+	return Active == AVX512 || Active == AVX2 && (kind == BFloat16 || hasFloat16)
+}
 
 // float32Of returns the float32 of the same value as a float of that kind.
 func float32Of(h uint16, kind int) float32 {

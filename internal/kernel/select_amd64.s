@@ -5,8 +5,8 @@
 #include "textflag.h"
 
 // func selectSums32AVX2(a *float64, b *float64, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectSums32AVX2(SB), $1984-88
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·selectSums32AVX2(SB), $2376-88
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    x+16(FP), AX
@@ -26,16 +26,22 @@ TEXT ·selectSums32AVX2(SB), $1984-88
 	VMOVUPS f32_42afebb7<>+0(SB), Y2
 	MOVQ    n+40(FP), R8
 	MOVQ    rows+32(FP), R9
-	MOVQ    R8, 1360(BP)
-	MOVQ    R9, 1368(BP)
+	MOVQ    R8, 1744(BP)
+	MOVQ    R9, 1752(BP)
 	ADDQ    $0x3f, R8
 	ANDQ    $-64, R8
 	SHRQ    $0x03, R8
 	SUBQ    R8, BX
-	MOVQ    BX, 1376(BP)
+	MOVQ    BX, 1760(BP)
 	SHLQ    $0x05, R8
 	SUBQ    R8, CX
-	MOVQ    CX, 1384(BP)
+	MOVQ    CX, 1768(BP)
+	CMPQ    kind+72(FP), $0x00
+	JEQ     single3
+	MOVQ    x16+80(FP), AX
+	SARQ    $0x01, 1768(BP)
+
+single3:
 	MOVQ    $0x00000000, R8
 	MOVQ    $0x00000100, R9
 	VXORPS  Y3, Y3, Y3
@@ -46,35 +52,38 @@ TEXT ·selectSums32AVX2(SB), $1984-88
 	VMOVUPS Y3, 160(BP)
 	MOVQ    n+40(FP), CX
 	TESTQ   CX, CX
-	JZ      row4
-	CMPQ    1360(BP), $0x00
-	JG      same7
-	LEAQ    1088(BP), BX
-	DECQ    1368(BP)
-	JLE     none8
-	ADDQ    1384(BP), AX
-	ADDQ    1376(BP), SI
-	ADDQ    1376(BP), DX
+	JZ      row5
+	CMPQ    1744(BP), $0x00
+	JG      same8
+	LEAQ    1472(BP), BX
+	DECQ    1752(BP)
+	JLE     none9
+	ADDQ    1768(BP), AX
+	ADDQ    1760(BP), SI
+	ADDQ    1760(BP), DX
 	MOVQ    n+40(FP), R10
-	MOVQ    R10, 1360(BP)
+	MOVQ    R10, 1744(BP)
 
-same7:
+same8:
+	MOVQ $0x00000000, 2304(BP)
+	CMPQ kind+72(FP), $0x00
+	JNE  sixteen12
 	MOVQ AX, BX
 	MOVQ (DX), R10
 	ORQ  (SI), R10
-	MOVQ R10, 1352(BP)
-	CMPQ 1360(BP), $0x40
-	JL   other9
+	MOVQ R10, 1736(BP)
+	CMPQ 1744(BP), $0x40
+	JL   other10
 
-ready10:
+ready11:
 	ADDQ $+256, AX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DX
-	SUBQ $0x40, 1360(BP)
+	SUBQ $0x40, 1744(BP)
 
-none8:
-	MOVQ         1352(BP), R10
-	MOVQ         R10, 1344(BP)
+none9:
+	MOVQ         1736(BP), R10
+	MOVQ         R10, 1728(BP)
 	VPBROADCASTD -8(SI), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
@@ -91,8 +100,8 @@ none8:
 	VPSLLD       $0x17, Y6, Y6
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 576(BP)
-	VMOVUPS      Y6, 1408(BP)(R9*1)
+	VMOVUPS      Y3, 960(BP)
+	VMOVUPS      Y6, 1792(BP)(R9*1)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	PREFETCHT0   12352(BX)
@@ -107,8 +116,8 @@ none8:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      Y3, 608(BP)
-	VMOVUPS      Y5, 1440(BP)(R9*1)
+	VMOVUPS      Y3, 992(BP)
+	VMOVUPS      Y5, 1824(BP)(R9*1)
 	VPBROADCASTD -4(SI), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
@@ -125,8 +134,8 @@ none8:
 	VPSLLD       $0x17, Y6, Y6
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 640(BP)
-	VMOVUPS      Y6, 1472(BP)(R9*1)
+	VMOVUPS      Y3, 1024(BP)
+	VMOVUPS      Y6, 1856(BP)(R9*1)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	PREFETCHT0   12480(BX)
@@ -141,8 +150,8 @@ none8:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      Y3, 672(BP)
-	VMOVUPS      Y5, 1504(BP)(R9*1)
+	VMOVUPS      Y3, 1056(BP)
+	VMOVUPS      Y5, 1888(BP)(R9*1)
 	VPBROADCASTD -8(SI), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
@@ -158,8 +167,8 @@ none8:
 	VPSLLD       $0x17, Y6, Y6
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 832(BP)
-	VMOVUPS      Y6, 1536(BP)(R9*1)
+	VMOVUPS      Y3, 1216(BP)
+	VMOVUPS      Y6, 1920(BP)(R9*1)
 	VPSLLD       $0x07, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       96(BX), Y4, Y3
@@ -173,8 +182,8 @@ none8:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      Y3, 864(BP)
-	VMOVUPS      Y5, 1568(BP)(R9*1)
+	VMOVUPS      Y3, 1248(BP)
+	VMOVUPS      Y5, 1952(BP)(R9*1)
 	VPBROADCASTD -4(SI), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
@@ -190,8 +199,8 @@ none8:
 	VPSLLD       $0x17, Y6, Y6
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 896(BP)
-	VMOVUPS      Y6, 1600(BP)(R9*1)
+	VMOVUPS      Y3, 1280(BP)
+	VMOVUPS      Y6, 1984(BP)(R9*1)
 	VPSLLD       $0x07, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       224(BX), Y4, Y3
@@ -205,42 +214,44 @@ none8:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      Y3, 928(BP)
-	VMOVUPS      Y5, 1632(BP)(R9*1)
+	VMOVUPS      Y3, 1312(BP)
+	VMOVUPS      Y5, 2016(BP)(R9*1)
 	XORQ         $+256, R8
 	XORQ         $+256, R9
 
-group3:
-	CMPQ 1360(BP), $0x00
-	JG   same11
-	LEAQ 1088(BP), BX
-	DECQ 1368(BP)
-	JLE  none12
-	ADDQ 1384(BP), AX
-	ADDQ 1376(BP), SI
-	ADDQ 1376(BP), DX
+group4:
+	CMPQ 1744(BP), $0x00
+	JG   same13
+	LEAQ 1472(BP), BX
+	DECQ 1752(BP)
+	JLE  none14
+	ADDQ 1768(BP), AX
+	ADDQ 1760(BP), SI
+	ADDQ 1760(BP), DX
 	MOVQ n+40(FP), R10
-	MOVQ R10, 1360(BP)
+	MOVQ R10, 1744(BP)
 
-same11:
+same13:
+	CMPQ kind+72(FP), $0x00
+	JNE  sixteen12
 	MOVQ AX, BX
 	MOVQ (DX), R10
 	ORQ  (SI), R10
-	MOVQ R10, 1352(BP)
-	CMPQ 1360(BP), $0x40
-	JL   other13
+	MOVQ R10, 1736(BP)
+	CMPQ 1744(BP), $0x40
+	JL   other15
 
-ready14:
+ready16:
 	ADDQ $+256, AX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DX
-	SUBQ $0x40, 1360(BP)
+	SUBQ $0x40, 1744(BP)
 
-none12:
-	VMOVUPS      576(BP), Y3
-	VMOVUPS      608(BP), Y4
-	VMOVUPS      640(BP), Y5
-	VMOVUPS      672(BP), Y6
+none14:
+	VMOVUPS      960(BP), Y3
+	VMOVUPS      992(BP), Y4
+	VMOVUPS      1024(BP), Y5
+	VMOVUPS      1056(BP), Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y10
 	VMOVUPS      Y10, Y7
 	VMOVUPS      Y10, Y8
@@ -272,8 +283,8 @@ none12:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
-	VMOVUPS      Y11, 576(BP)
-	VMOVUPS      Y14, 1408(BP)(R9*1)
+	VMOVUPS      Y11, 960(BP)
+	VMOVUPS      Y14, 1792(BP)(R9*1)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	PREFETCHT0   12352(BX)
@@ -293,8 +304,8 @@ none12:
 	VPSLLD       $0x17, Y13, Y13
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
-	VMOVUPS      Y11, 608(BP)
-	VMOVUPS      Y13, 1440(BP)(R9*1)
+	VMOVUPS      Y11, 992(BP)
+	VMOVUPS      Y13, 1824(BP)(R9*1)
 	VMOVUPS      f32_3efffffe<>+0(SB), Y11
 	VFMADD213PS  Y11, Y3, Y7
 	VFMADD213PS  Y11, Y4, Y8
@@ -321,8 +332,8 @@ none12:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
-	VMOVUPS      Y11, 640(BP)
-	VMOVUPS      Y14, 1472(BP)(R9*1)
+	VMOVUPS      Y11, 1024(BP)
+	VMOVUPS      Y14, 1856(BP)(R9*1)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	PREFETCHT0   12480(BX)
@@ -342,16 +353,16 @@ none12:
 	VPSLLD       $0x17, Y3, Y3
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
-	VMOVUPS      Y11, 672(BP)
-	VMOVUPS      Y3, 1504(BP)(R9*1)
-	VMULPS       1408(BP)(R8*1), Y7, Y7
-	VMULPS       1440(BP)(R8*1), Y8, Y8
-	VMULPS       1472(BP)(R8*1), Y9, Y9
-	VMULPS       1504(BP)(R8*1), Y10, Y10
-	CMPQ         1344(BP), $-1
-	JNE          some15
+	VMOVUPS      Y11, 1056(BP)
+	VMOVUPS      Y3, 1888(BP)(R9*1)
+	VMULPS       1792(BP)(R8*1), Y7, Y7
+	VMULPS       1824(BP)(R8*1), Y8, Y8
+	VMULPS       1856(BP)(R8*1), Y9, Y9
+	VMULPS       1888(BP)(R8*1), Y10, Y10
+	CMPQ         1728(BP), $-1
+	JNE          some17
 
-all16:
+all18:
 	VXORPS       Y3, Y3, Y3
 	VMAXPS       Y7, Y3, Y4
 	VMINPS       Y7, Y3, Y7
@@ -370,10 +381,10 @@ all16:
 	VSUBPS       Y7, Y3, Y7
 	VMOVUPS      Y4, 64(BP)
 	VMOVUPS      Y7, 192(BP)
-	VMOVUPS      832(BP), Y3
-	VMOVUPS      864(BP), Y4
-	VMOVUPS      896(BP), Y5
-	VMOVUPS      928(BP), Y6
+	VMOVUPS      1216(BP), Y3
+	VMOVUPS      1248(BP), Y4
+	VMOVUPS      1280(BP), Y5
+	VMOVUPS      1312(BP), Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y10
 	VMOVUPS      Y10, Y7
 	VMOVUPS      Y10, Y8
@@ -404,8 +415,8 @@ all16:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
-	VMOVUPS      Y11, 832(BP)
-	VMOVUPS      Y14, 1536(BP)(R9*1)
+	VMOVUPS      Y11, 1216(BP)
+	VMOVUPS      Y14, 1920(BP)(R9*1)
 	VPSLLD       $0x07, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	VXORPS       96(BX), Y12, Y11
@@ -424,8 +435,8 @@ all16:
 	VPSLLD       $0x17, Y13, Y13
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
-	VMOVUPS      Y11, 864(BP)
-	VMOVUPS      Y13, 1568(BP)(R9*1)
+	VMOVUPS      Y11, 1248(BP)
+	VMOVUPS      Y13, 1952(BP)(R9*1)
 	VMOVUPS      f32_3efffffe<>+0(SB), Y11
 	VFMADD213PS  Y11, Y3, Y7
 	VFMADD213PS  Y11, Y4, Y8
@@ -451,8 +462,8 @@ all16:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
-	VMOVUPS      Y11, 896(BP)
-	VMOVUPS      Y14, 1600(BP)(R9*1)
+	VMOVUPS      Y11, 1280(BP)
+	VMOVUPS      Y14, 1984(BP)(R9*1)
 	VPSLLD       $0x07, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	VXORPS       224(BX), Y12, Y11
@@ -471,16 +482,16 @@ all16:
 	VPSLLD       $0x17, Y3, Y3
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
-	VMOVUPS      Y11, 928(BP)
-	VMOVUPS      Y3, 1632(BP)(R9*1)
-	VMULPS       1536(BP)(R8*1), Y7, Y7
-	VMULPS       1568(BP)(R8*1), Y8, Y8
-	VMULPS       1600(BP)(R8*1), Y9, Y9
-	VMULPS       1632(BP)(R8*1), Y10, Y10
-	CMPQ         1344(BP), $-1
-	JNE          some17
+	VMOVUPS      Y11, 1312(BP)
+	VMOVUPS      Y3, 2016(BP)(R9*1)
+	VMULPS       1920(BP)(R8*1), Y7, Y7
+	VMULPS       1952(BP)(R8*1), Y8, Y8
+	VMULPS       1984(BP)(R8*1), Y9, Y9
+	VMULPS       2016(BP)(R8*1), Y10, Y10
+	CMPQ         1728(BP), $-1
+	JNE          some19
 
-all18:
+all20:
 	VXORPS       Y3, Y3, Y3
 	VMAXPS       Y7, Y3, Y4
 	VMINPS       Y7, Y3, Y7
@@ -515,12 +526,12 @@ all18:
 	VMOVUPD      Y3, 160(BP)
 	XORQ         $+256, R8
 	XORQ         $+256, R9
-	MOVQ         1352(BP), R10
-	MOVQ         R10, 1344(BP)
+	MOVQ         1736(BP), R10
+	MOVQ         R10, 1728(BP)
 	SUBQ         $0x40, CX
-	JG           group3
+	JG           group4
 
-row4:
+row5:
 	VMOVUPS (BP), Y3
 	VMOVUPS 32(BP), Y4
 	VADDPD  Y4, Y3, Y3
@@ -539,7 +550,7 @@ row4:
 	SUBQ    $0x01, rows+32(FP)
 	JZ      sums1
 	CMPQ    DI, $+128
-	JL      more5
+	JL      more6
 
 sums1:
 	LEAQ       256(BP), DI
@@ -590,119 +601,269 @@ sums1:
 	NEGQ       DI
 	ANDQ       $+31, DI
 	CMPQ       rows+32(FP), $0x00
-	JLE        last6
+	JLE        last7
 
-more5:
+more6:
 	MOVQ  n+40(FP), CX
 	TESTQ CX, CX
-	JZ    row4
-	JMP   group3
+	JZ    row5
+	JMP   group4
 
-other9:
-	VPBROADCASTD 1352(BP), Y4
+sixteen12:
+	MOVQ       (DX), R10
+	ORQ        (SI), R10
+	MOVQ       R10, 1736(BP)
+	MOVQ       1744(BP), R10
+	CMPQ       R10, $0x40
+	JL         last21
+	PREFETCHT0 6144(AX)
+	PREFETCHT0 6208(AX)
+	LEAQ       576(BP), BX
+	ANDQ       $-32, BX
+	CMPQ       kind+72(FP), $0x01
+	JNE        float1624
+	VPMOVZXWD  (AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, (BX)
+	VPMOVZXWD  16(AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 32(BX)
+	VPMOVZXWD  32(AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 64(BX)
+	VPMOVZXWD  48(AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 96(BX)
+	VPMOVZXWD  64(AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 128(BX)
+	VPMOVZXWD  80(AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 160(BX)
+	VPMOVZXWD  96(AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 192(BX)
+	VPMOVZXWD  112(AX), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 224(BX)
+	JMP        widened23
+
+float1624:
+	VCVTPH2PS (AX), Y3
+	VMOVUPS   Y3, (BX)
+	VCVTPH2PS 16(AX), Y3
+	VMOVUPS   Y3, 32(BX)
+	VCVTPH2PS 32(AX), Y3
+	VMOVUPS   Y3, 64(BX)
+	VCVTPH2PS 48(AX), Y3
+	VMOVUPS   Y3, 96(BX)
+	VCVTPH2PS 64(AX), Y3
+	VMOVUPS   Y3, 128(BX)
+	VCVTPH2PS 80(AX), Y3
+	VMOVUPS   Y3, 160(BX)
+	VCVTPH2PS 96(AX), Y3
+	VMOVUPS   Y3, 192(BX)
+	VCVTPH2PS 112(AX), Y3
+	VMOVUPS   Y3, 224(BX)
+
+widened23:
+	JMP read22
+
+last21:
+	TESTQ   $0x00000001, R10
+	JZ      even25
+	MOVWLZX -2(AX)(R10*2), BX
+	MOVW    BX, 830(BP)(R10*2)
+	SUBQ    $0x01, R10
+
+even25:
+	TESTQ $0x00000002, R10
+	JZ    even26
+	MOVL  -4(AX)(R10*2), BX
+	MOVL  BX, 828(BP)(R10*2)
+	SUBQ  $0x02, R10
+
+even26:
+	TESTQ $0x00000004, R10
+	JZ    even27
+	MOVQ  -8(AX)(R10*2), BX
+	MOVQ  BX, 824(BP)(R10*2)
+	SUBQ  $0x04, R10
+
+even27:
+	TESTQ R10, R10
+	JZ    copied29
+
+eight28:
+	VMOVDQU -16(AX)(R10*2), X3
+	VMOVDQU X3, 816(BP)(R10*2)
+	SUBQ    $0x08, R10
+	JNZ     eight28
+
+copied29:
+	PREFETCHT0 6976(BP)
+	PREFETCHT0 7040(BP)
+	LEAQ       576(BP), BX
+	ANDQ       $-32, BX
+	CMPQ       kind+72(FP), $0x01
+	JNE        float1631
+	VPMOVZXWD  832(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, (BX)
+	VPMOVZXWD  848(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 32(BX)
+	VPMOVZXWD  864(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 64(BX)
+	VPMOVZXWD  880(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 96(BX)
+	VPMOVZXWD  896(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 128(BX)
+	VPMOVZXWD  912(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 160(BX)
+	VPMOVZXWD  928(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 192(BX)
+	VPMOVZXWD  944(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 224(BX)
+	JMP        widened30
+
+float1631:
+	VCVTPH2PS 832(BP), Y3
+	VMOVUPS   Y3, (BX)
+	VCVTPH2PS 848(BP), Y3
+	VMOVUPS   Y3, 32(BX)
+	VCVTPH2PS 864(BP), Y3
+	VMOVUPS   Y3, 64(BX)
+	VCVTPH2PS 880(BP), Y3
+	VMOVUPS   Y3, 96(BX)
+	VCVTPH2PS 896(BP), Y3
+	VMOVUPS   Y3, 128(BX)
+	VCVTPH2PS 912(BP), Y3
+	VMOVUPS   Y3, 160(BX)
+	VCVTPH2PS 928(BP), Y3
+	VMOVUPS   Y3, 192(BX)
+	VCVTPH2PS 944(BP), Y3
+	VMOVUPS   Y3, 224(BX)
+
+widened30:
+read22:
+	SUBQ $+128, AX
+	CMPQ 2304(BP), $0x00
+	JNE  ready16
+	INCQ 2304(BP)
+	JMP  ready11
+
+other10:
+	VPBROADCASTD 1736(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (AX), Y3, Y3
-	VMOVUPS      Y3, 1088(BP)
+	VMOVUPS      Y3, 1472(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(AX), Y3, Y3
-	VMOVUPS      Y3, 1152(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1536(BP)
+	VPBROADCASTD 1740(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(AX), Y3, Y3
-	VMOVUPS      Y3, 1216(BP)
+	VMOVUPS      Y3, 1600(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(AX), Y3, Y3
-	VMOVUPS      Y3, 1280(BP)
-	VPBROADCASTD 1352(BP), Y4
+	VMOVUPS      Y3, 1664(BP)
+	VPBROADCASTD 1736(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(AX), Y3, Y3
-	VMOVUPS      Y3, 1120(BP)
+	VMOVUPS      Y3, 1504(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(AX), Y3, Y3
-	VMOVUPS      Y3, 1184(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1568(BP)
+	VPBROADCASTD 1740(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(AX), Y3, Y3
-	VMOVUPS      Y3, 1248(BP)
+	VMOVUPS      Y3, 1632(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(AX), Y3, Y3
-	VMOVUPS      Y3, 1312(BP)
-	LEAQ         1088(BP), BX
-	JMP          ready10
+	VMOVUPS      Y3, 1696(BP)
+	LEAQ         1472(BP), BX
+	JMP          ready11
 
-other13:
-	VPBROADCASTD 1352(BP), Y4
+other15:
+	VPBROADCASTD 1736(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (AX), Y3, Y3
-	VMOVUPS      Y3, 1088(BP)
+	VMOVUPS      Y3, 1472(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(AX), Y3, Y3
-	VMOVUPS      Y3, 1152(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1536(BP)
+	VPBROADCASTD 1740(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(AX), Y3, Y3
-	VMOVUPS      Y3, 1216(BP)
+	VMOVUPS      Y3, 1600(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(AX), Y3, Y3
-	VMOVUPS      Y3, 1280(BP)
-	VPBROADCASTD 1352(BP), Y4
+	VMOVUPS      Y3, 1664(BP)
+	VPBROADCASTD 1736(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(AX), Y3, Y3
-	VMOVUPS      Y3, 1120(BP)
+	VMOVUPS      Y3, 1504(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(AX), Y3, Y3
-	VMOVUPS      Y3, 1184(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1568(BP)
+	VPBROADCASTD 1740(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(AX), Y3, Y3
-	VMOVUPS      Y3, 1248(BP)
+	VMOVUPS      Y3, 1632(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(AX), Y3, Y3
-	VMOVUPS      Y3, 1312(BP)
-	LEAQ         1088(BP), BX
-	JMP          ready14
-
-some15:
-	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1344(BP), Y4
-	VPSRLVD      lanes32<>+0(SB), Y4, Y4
-	VPSLLD       $0x1f, Y4, Y5
-	VBLENDVPS    Y5, Y7, Y3, Y7
-	VPSLLD       $0x0f, Y4, Y4
-	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1348(BP), Y4
-	VPSRLVD      lanes32<>+0(SB), Y4, Y4
-	VPSLLD       $0x1f, Y4, Y5
-	VBLENDVPS    Y5, Y9, Y3, Y9
-	VPSLLD       $0x0f, Y4, Y4
-	VBLENDVPS    Y4, Y10, Y3, Y10
-	JMP          all16
+	VMOVUPS      Y3, 1696(BP)
+	LEAQ         1472(BP), BX
+	JMP          ready16
 
 some17:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1344(BP), Y4
+	VPBROADCASTD 1728(BP), Y4
+	VPSRLVD      lanes32<>+0(SB), Y4, Y4
+	VPSLLD       $0x1f, Y4, Y5
+	VBLENDVPS    Y5, Y7, Y3, Y7
+	VPSLLD       $0x0f, Y4, Y4
+	VBLENDVPS    Y4, Y8, Y3, Y8
+	VPBROADCASTD 1732(BP), Y4
+	VPSRLVD      lanes32<>+0(SB), Y4, Y4
+	VPSLLD       $0x1f, Y4, Y5
+	VBLENDVPS    Y5, Y9, Y3, Y9
+	VPSLLD       $0x0f, Y4, Y4
+	VBLENDVPS    Y4, Y10, Y3, Y10
+	JMP          all18
+
+some19:
+	VXORPS       Y3, Y3, Y3
+	VPBROADCASTD 1728(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y7, Y3, Y7
 	VPSLLD       $0x07, Y4, Y4
 	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1348(BP), Y4
+	VPBROADCASTD 1732(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y9, Y3, Y9
 	VPSLLD       $0x07, Y4, Y4
 	VBLENDVPS    Y4, Y10, Y3, Y10
-	JMP          all18
+	JMP          all20
 
-last6:
+last7:
 last2:
 	VZEROUPPER
 	RET
@@ -866,8 +1027,8 @@ DATA f32_80000000<>+28(SB)/4, $0x80000000
 GLOBL f32_80000000<>(SB), RODATA|NOPTR, $32
 
 // func selectExp32AVX2(a *float64, b *float64, w *float32, wStride int, x *float32, stride int, rows int, n int, pos *uint64, neg *uint64, words int, kind int, x16 *uint16, to *float32, from *float32, blocks int)
-// Requires: AVX, AVX2, FMA3, MMX+
-TEXT ·selectExp32AVX2(SB), $1984-128
+// Requires: AVX, AVX2, F16C, FMA3, MMX+
+TEXT ·selectExp32AVX2(SB), $2376-128
 	LEAQ    63(SP), BP
 	ANDQ    $-64, BP
 	MOVQ    w+16(FP), AX
@@ -884,7 +1045,7 @@ TEXT ·selectExp32AVX2(SB), $1984-128
 	SHLQ    $0x03, R9
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+48(FP), $0x00
-	JEQ     last20
+	JEQ     last33
 	LEAQ    256(BP), R11
 	NEGQ    R11
 	ANDQ    $+31, R11
@@ -893,18 +1054,24 @@ TEXT ·selectExp32AVX2(SB), $1984-128
 	MOVQ    n+56(FP), R12
 	MOVQ    rows+48(FP), R13
 	MOVQ    wStride+24(FP), R14
-	MOVQ    R12, 1360(BP)
-	MOVQ    R13, 1368(BP)
+	MOVQ    R12, 1744(BP)
+	MOVQ    R13, 1752(BP)
 	ADDQ    $0x3f, R12
 	ANDQ    $-64, R12
 	SHRQ    $0x03, R12
 	SUBQ    R12, R9
-	MOVQ    R9, 1376(BP)
+	MOVQ    R9, 1760(BP)
 	SHLQ    $0x05, R12
 	SUBQ    R12, DI
-	MOVQ    DI, 1384(BP)
+	MOVQ    DI, 1768(BP)
 	SUBQ    R12, R14
-	MOVQ    R14, 1392(BP)
+	MOVQ    R14, 1776(BP)
+	CMPQ    kind+88(FP), $0x00
+	JEQ     single34
+	MOVQ    x16+96(FP), SI
+	SARQ    $0x01, 1768(BP)
+
+single34:
 	MOVQ    $0x00000000, R12
 	MOVQ    $0x00000100, R13
 	VXORPS  Y3, Y3, Y3
@@ -915,35 +1082,38 @@ TEXT ·selectExp32AVX2(SB), $1984-128
 	VMOVUPS Y3, 160(BP)
 	MOVQ    n+56(FP), DI
 	TESTQ   DI, DI
-	JZ      row22
-	CMPQ    1360(BP), $0x00
-	JG      same25
-	LEAQ    1088(BP), R9
-	DECQ    1368(BP)
-	JLE     none26
-	ADDQ    1384(BP), SI
-	ADDQ    1376(BP), R10
-	ADDQ    1376(BP), R8
+	JZ      row36
+	CMPQ    1744(BP), $0x00
+	JG      same39
+	LEAQ    1472(BP), R9
+	DECQ    1752(BP)
+	JLE     none40
+	ADDQ    1768(BP), SI
+	ADDQ    1760(BP), R10
+	ADDQ    1760(BP), R8
 	MOVQ    n+56(FP), R14
-	MOVQ    R14, 1360(BP)
+	MOVQ    R14, 1744(BP)
 
-same25:
+same39:
+	MOVQ $0x00000000, 2304(BP)
+	CMPQ kind+88(FP), $0x00
+	JNE  sixteen43
 	MOVQ SI, R9
 	MOVQ (R8), R14
 	ORQ  (R10), R14
-	MOVQ R14, 1352(BP)
-	CMPQ 1360(BP), $0x40
-	JL   other27
+	MOVQ R14, 1736(BP)
+	CMPQ 1744(BP), $0x40
+	JL   other41
 
-ready28:
+ready42:
 	ADDQ $+256, SI
 	ADDQ $0x08, R10
 	ADDQ $0x08, R8
-	SUBQ $0x40, 1360(BP)
+	SUBQ $0x40, 1744(BP)
 
-none26:
-	MOVQ         1352(BP), R14
-	MOVQ         R14, 1344(BP)
+none40:
+	MOVQ         1736(BP), R14
+	MOVQ         R14, 1728(BP)
 	VPBROADCASTD -8(R10), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
@@ -960,8 +1130,8 @@ none26:
 	VPSLLD       $0x17, Y6, Y6
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 576(BP)
-	VMOVUPS      Y6, 1408(BP)(R13*1)
+	VMOVUPS      Y3, 960(BP)
+	VMOVUPS      Y6, 1792(BP)(R13*1)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	PREFETCHT0   12352(R9)
@@ -976,8 +1146,8 @@ none26:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      Y3, 608(BP)
-	VMOVUPS      Y5, 1440(BP)(R13*1)
+	VMOVUPS      Y3, 992(BP)
+	VMOVUPS      Y5, 1824(BP)(R13*1)
 	VPBROADCASTD -4(R10), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
@@ -994,8 +1164,8 @@ none26:
 	VPSLLD       $0x17, Y6, Y6
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 640(BP)
-	VMOVUPS      Y6, 1472(BP)(R13*1)
+	VMOVUPS      Y3, 1024(BP)
+	VMOVUPS      Y6, 1856(BP)(R13*1)
 	VPSLLD       $0x0f, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	PREFETCHT0   12480(R9)
@@ -1010,8 +1180,8 @@ none26:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      Y3, 672(BP)
-	VMOVUPS      Y5, 1504(BP)(R13*1)
+	VMOVUPS      Y3, 1056(BP)
+	VMOVUPS      Y5, 1888(BP)(R13*1)
 	VPBROADCASTD -8(R10), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
@@ -1027,8 +1197,8 @@ none26:
 	VPSLLD       $0x17, Y6, Y6
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 832(BP)
-	VMOVUPS      Y6, 1536(BP)(R13*1)
+	VMOVUPS      Y3, 1216(BP)
+	VMOVUPS      Y6, 1920(BP)(R13*1)
 	VPSLLD       $0x07, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       96(R9), Y4, Y3
@@ -1042,8 +1212,8 @@ none26:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      Y3, 864(BP)
-	VMOVUPS      Y5, 1568(BP)(R13*1)
+	VMOVUPS      Y3, 1248(BP)
+	VMOVUPS      Y5, 1952(BP)(R13*1)
 	VPBROADCASTD -4(R10), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
@@ -1059,8 +1229,8 @@ none26:
 	VPSLLD       $0x17, Y6, Y6
 	VFMADD231PS  f32_bf317218<>+0(SB), Y5, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y5, Y3
-	VMOVUPS      Y3, 896(BP)
-	VMOVUPS      Y6, 1600(BP)(R13*1)
+	VMOVUPS      Y3, 1280(BP)
+	VMOVUPS      Y6, 1984(BP)(R13*1)
 	VPSLLD       $0x07, Y4, Y4
 	VANDPS       f32_80000000<>+0(SB), Y4, Y4
 	VXORPS       224(R9), Y4, Y3
@@ -1074,19 +1244,19 @@ none26:
 	VPSLLD       $0x17, Y5, Y5
 	VFMADD231PS  f32_bf317218<>+0(SB), Y4, Y3
 	VFMADD231PS  f32_3102e308<>+0(SB), Y4, Y3
-	VMOVUPS      Y3, 928(BP)
-	VMOVUPS      Y5, 1632(BP)(R13*1)
+	VMOVUPS      Y3, 1312(BP)
+	VMOVUPS      Y5, 2016(BP)(R13*1)
 	XORQ         $+256, R12
 	XORQ         $+256, R13
 
-group21:
+group35:
 	TESTQ      BX, BX
-	JZ         none29
+	JZ         none44
 	TESTQ      $0x00000f00, CX
-	JNZ        same30
+	JNZ        same45
 	PREFETCHT0 16384(CX)
 
-same30:
+same45:
 	VMOVUPS  (DX), Y3
 	VMOVNTPS Y3, (CX)
 	VMOVUPS  32(DX), Y3
@@ -1107,37 +1277,39 @@ same30:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none29:
-	CMPQ 1360(BP), $0x00
-	JG   same31
-	LEAQ 1088(BP), R9
-	DECQ 1368(BP)
-	JLE  none32
-	ADDQ 1384(BP), SI
-	ADDQ 1376(BP), R10
-	ADDQ 1376(BP), R8
+none44:
+	CMPQ 1744(BP), $0x00
+	JG   same46
+	LEAQ 1472(BP), R9
+	DECQ 1752(BP)
+	JLE  none47
+	ADDQ 1768(BP), SI
+	ADDQ 1760(BP), R10
+	ADDQ 1760(BP), R8
 	MOVQ n+56(FP), R14
-	MOVQ R14, 1360(BP)
+	MOVQ R14, 1744(BP)
 
-same31:
+same46:
+	CMPQ kind+88(FP), $0x00
+	JNE  sixteen43
 	MOVQ SI, R9
 	MOVQ (R8), R14
 	ORQ  (R10), R14
-	MOVQ R14, 1352(BP)
-	CMPQ 1360(BP), $0x40
-	JL   other33
+	MOVQ R14, 1736(BP)
+	CMPQ 1744(BP), $0x40
+	JL   other48
 
-ready34:
+ready49:
 	ADDQ $+256, SI
 	ADDQ $0x08, R10
 	ADDQ $0x08, R8
-	SUBQ $0x40, 1360(BP)
+	SUBQ $0x40, 1744(BP)
 
-none32:
-	VMOVUPS      576(BP), Y3
-	VMOVUPS      608(BP), Y4
-	VMOVUPS      640(BP), Y5
-	VMOVUPS      672(BP), Y6
+none47:
+	VMOVUPS      960(BP), Y3
+	VMOVUPS      992(BP), Y4
+	VMOVUPS      1024(BP), Y5
+	VMOVUPS      1056(BP), Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y10
 	VMOVUPS      Y10, Y7
 	VMOVUPS      Y10, Y8
@@ -1169,8 +1341,8 @@ none32:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
-	VMOVUPS      Y11, 576(BP)
-	VMOVUPS      Y14, 1408(BP)(R13*1)
+	VMOVUPS      Y11, 960(BP)
+	VMOVUPS      Y14, 1792(BP)(R13*1)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	PREFETCHT0   12352(R9)
@@ -1190,8 +1362,8 @@ none32:
 	VPSLLD       $0x17, Y13, Y13
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
-	VMOVUPS      Y11, 608(BP)
-	VMOVUPS      Y13, 1440(BP)(R13*1)
+	VMOVUPS      Y11, 992(BP)
+	VMOVUPS      Y13, 1824(BP)(R13*1)
 	VMOVUPS      f32_3efffffe<>+0(SB), Y11
 	VFMADD213PS  Y11, Y3, Y7
 	VFMADD213PS  Y11, Y4, Y8
@@ -1218,8 +1390,8 @@ none32:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
-	VMOVUPS      Y11, 640(BP)
-	VMOVUPS      Y14, 1472(BP)(R13*1)
+	VMOVUPS      Y11, 1024(BP)
+	VMOVUPS      Y14, 1856(BP)(R13*1)
 	VPSLLD       $0x0f, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	PREFETCHT0   12480(R9)
@@ -1239,16 +1411,16 @@ none32:
 	VPSLLD       $0x17, Y3, Y3
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
-	VMOVUPS      Y11, 672(BP)
-	VMOVUPS      Y3, 1504(BP)(R13*1)
-	VMULPS       1408(BP)(R12*1), Y7, Y7
-	VMULPS       1440(BP)(R12*1), Y8, Y8
-	VMULPS       1472(BP)(R12*1), Y9, Y9
-	VMULPS       1504(BP)(R12*1), Y10, Y10
-	CMPQ         1344(BP), $-1
-	JNE          some35
+	VMOVUPS      Y11, 1056(BP)
+	VMOVUPS      Y3, 1888(BP)(R13*1)
+	VMULPS       1792(BP)(R12*1), Y7, Y7
+	VMULPS       1824(BP)(R12*1), Y8, Y8
+	VMULPS       1856(BP)(R12*1), Y9, Y9
+	VMULPS       1888(BP)(R12*1), Y10, Y10
+	CMPQ         1728(BP), $-1
+	JNE          some50
 
-all36:
+all51:
 	VMOVUPS      Y7, (AX)
 	VMOVUPS      Y8, 64(AX)
 	VMOVUPS      Y9, 128(AX)
@@ -1271,10 +1443,10 @@ all36:
 	VSUBPS       Y7, Y3, Y7
 	VMOVUPS      Y4, 64(BP)
 	VMOVUPS      Y7, 192(BP)
-	VMOVUPS      832(BP), Y3
-	VMOVUPS      864(BP), Y4
-	VMOVUPS      896(BP), Y5
-	VMOVUPS      928(BP), Y6
+	VMOVUPS      1216(BP), Y3
+	VMOVUPS      1248(BP), Y4
+	VMOVUPS      1280(BP), Y5
+	VMOVUPS      1312(BP), Y6
 	VMOVUPS      f32_3ab52766<>+0(SB), Y10
 	VMOVUPS      Y10, Y7
 	VMOVUPS      Y10, Y8
@@ -1305,8 +1477,8 @@ all36:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
-	VMOVUPS      Y11, 832(BP)
-	VMOVUPS      Y14, 1536(BP)(R13*1)
+	VMOVUPS      Y11, 1216(BP)
+	VMOVUPS      Y14, 1920(BP)(R13*1)
 	VPSLLD       $0x07, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	VXORPS       96(R9), Y12, Y11
@@ -1325,8 +1497,8 @@ all36:
 	VPSLLD       $0x17, Y13, Y13
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
-	VMOVUPS      Y11, 864(BP)
-	VMOVUPS      Y13, 1568(BP)(R13*1)
+	VMOVUPS      Y11, 1248(BP)
+	VMOVUPS      Y13, 1952(BP)(R13*1)
 	VMOVUPS      f32_3efffffe<>+0(SB), Y11
 	VFMADD213PS  Y11, Y3, Y7
 	VFMADD213PS  Y11, Y4, Y8
@@ -1352,8 +1524,8 @@ all36:
 	VFMADD213PS  Y15, Y6, Y10
 	VFMADD231PS  f32_bf317218<>+0(SB), Y13, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y13, Y11
-	VMOVUPS      Y11, 896(BP)
-	VMOVUPS      Y14, 1600(BP)(R13*1)
+	VMOVUPS      Y11, 1280(BP)
+	VMOVUPS      Y14, 1984(BP)(R13*1)
 	VPSLLD       $0x07, Y12, Y12
 	VANDPS       f32_80000000<>+0(SB), Y12, Y12
 	VXORPS       224(R9), Y12, Y11
@@ -1372,16 +1544,16 @@ all36:
 	VPSLLD       $0x17, Y3, Y3
 	VFMADD231PS  f32_bf317218<>+0(SB), Y12, Y11
 	VFMADD231PS  f32_3102e308<>+0(SB), Y12, Y11
-	VMOVUPS      Y11, 928(BP)
-	VMOVUPS      Y3, 1632(BP)(R13*1)
-	VMULPS       1536(BP)(R12*1), Y7, Y7
-	VMULPS       1568(BP)(R12*1), Y8, Y8
-	VMULPS       1600(BP)(R12*1), Y9, Y9
-	VMULPS       1632(BP)(R12*1), Y10, Y10
-	CMPQ         1344(BP), $-1
-	JNE          some37
+	VMOVUPS      Y11, 1312(BP)
+	VMOVUPS      Y3, 2016(BP)(R13*1)
+	VMULPS       1920(BP)(R12*1), Y7, Y7
+	VMULPS       1952(BP)(R12*1), Y8, Y8
+	VMULPS       1984(BP)(R12*1), Y9, Y9
+	VMULPS       2016(BP)(R12*1), Y10, Y10
+	CMPQ         1728(BP), $-1
+	JNE          some52
 
-all38:
+all53:
 	VMOVUPS      Y7, 32(AX)
 	VMOVUPS      Y8, 96(AX)
 	VMOVUPS      Y9, 160(AX)
@@ -1420,14 +1592,14 @@ all38:
 	VMOVUPD      Y3, 160(BP)
 	XORQ         $+256, R12
 	XORQ         $+256, R13
-	MOVQ         1352(BP), R14
-	MOVQ         R14, 1344(BP)
+	MOVQ         1736(BP), R14
+	MOVQ         R14, 1728(BP)
 	ADDQ         $+256, AX
 	SUBQ         $0x40, DI
-	JG           group21
-	ADDQ         1392(BP), AX
+	JG           group35
+	ADDQ         1776(BP), AX
 
-row22:
+row36:
 	VMOVUPS (BP), Y3
 	VMOVUPS 32(BP), Y4
 	VADDPD  Y4, Y3, Y3
@@ -1444,11 +1616,11 @@ row22:
 	VMOVUPS Y3, 160(BP)
 	ADDQ    $+32, R11
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums19
+	JZ      sums32
 	CMPQ    R11, $+128
-	JL      more23
+	JL      more37
 
-sums19:
+sums32:
 	LEAQ       256(BP), R11
 	NEGQ       R11
 	ANDQ       $+31, R11
@@ -1497,129 +1669,279 @@ sums19:
 	NEGQ       R11
 	ANDQ       $+31, R11
 	CMPQ       rows+48(FP), $0x00
-	JLE        last24
+	JLE        last38
 
-more23:
+more37:
 	MOVQ  n+56(FP), DI
 	TESTQ DI, DI
-	JZ    row22
-	JMP   group21
+	JZ    row36
+	JMP   group35
 
-other27:
-	VPBROADCASTD 1352(BP), Y4
+sixteen43:
+	MOVQ       (R8), R14
+	ORQ        (R10), R14
+	MOVQ       R14, 1736(BP)
+	MOVQ       1744(BP), R14
+	CMPQ       R14, $0x40
+	JL         last54
+	PREFETCHT0 6144(SI)
+	PREFETCHT0 6208(SI)
+	LEAQ       576(BP), R9
+	ANDQ       $-32, R9
+	CMPQ       kind+88(FP), $0x01
+	JNE        float1657
+	VPMOVZXWD  (SI), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, (R9)
+	VPMOVZXWD  16(SI), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 32(R9)
+	VPMOVZXWD  32(SI), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 64(R9)
+	VPMOVZXWD  48(SI), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 96(R9)
+	VPMOVZXWD  64(SI), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 128(R9)
+	VPMOVZXWD  80(SI), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 160(R9)
+	VPMOVZXWD  96(SI), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 192(R9)
+	VPMOVZXWD  112(SI), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 224(R9)
+	JMP        widened56
+
+float1657:
+	VCVTPH2PS (SI), Y3
+	VMOVUPS   Y3, (R9)
+	VCVTPH2PS 16(SI), Y3
+	VMOVUPS   Y3, 32(R9)
+	VCVTPH2PS 32(SI), Y3
+	VMOVUPS   Y3, 64(R9)
+	VCVTPH2PS 48(SI), Y3
+	VMOVUPS   Y3, 96(R9)
+	VCVTPH2PS 64(SI), Y3
+	VMOVUPS   Y3, 128(R9)
+	VCVTPH2PS 80(SI), Y3
+	VMOVUPS   Y3, 160(R9)
+	VCVTPH2PS 96(SI), Y3
+	VMOVUPS   Y3, 192(R9)
+	VCVTPH2PS 112(SI), Y3
+	VMOVUPS   Y3, 224(R9)
+
+widened56:
+	JMP read55
+
+last54:
+	TESTQ   $0x00000001, R14
+	JZ      even58
+	MOVWLZX -2(SI)(R14*2), R9
+	MOVW    R9, 830(BP)(R14*2)
+	SUBQ    $0x01, R14
+
+even58:
+	TESTQ $0x00000002, R14
+	JZ    even59
+	MOVL  -4(SI)(R14*2), R9
+	MOVL  R9, 828(BP)(R14*2)
+	SUBQ  $0x02, R14
+
+even59:
+	TESTQ $0x00000004, R14
+	JZ    even60
+	MOVQ  -8(SI)(R14*2), R9
+	MOVQ  R9, 824(BP)(R14*2)
+	SUBQ  $0x04, R14
+
+even60:
+	TESTQ R14, R14
+	JZ    copied62
+
+eight61:
+	VMOVDQU -16(SI)(R14*2), X3
+	VMOVDQU X3, 816(BP)(R14*2)
+	SUBQ    $0x08, R14
+	JNZ     eight61
+
+copied62:
+	PREFETCHT0 6976(BP)
+	PREFETCHT0 7040(BP)
+	LEAQ       576(BP), R9
+	ANDQ       $-32, R9
+	CMPQ       kind+88(FP), $0x01
+	JNE        float1664
+	VPMOVZXWD  832(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, (R9)
+	VPMOVZXWD  848(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 32(R9)
+	VPMOVZXWD  864(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 64(R9)
+	VPMOVZXWD  880(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 96(R9)
+	VPMOVZXWD  896(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 128(R9)
+	VPMOVZXWD  912(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 160(R9)
+	VPMOVZXWD  928(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 192(R9)
+	VPMOVZXWD  944(BP), Y3
+	VPSLLD     $0x10, Y3, Y3
+	VMOVUPS    Y3, 224(R9)
+	JMP        widened63
+
+float1664:
+	VCVTPH2PS 832(BP), Y3
+	VMOVUPS   Y3, (R9)
+	VCVTPH2PS 848(BP), Y3
+	VMOVUPS   Y3, 32(R9)
+	VCVTPH2PS 864(BP), Y3
+	VMOVUPS   Y3, 64(R9)
+	VCVTPH2PS 880(BP), Y3
+	VMOVUPS   Y3, 96(R9)
+	VCVTPH2PS 896(BP), Y3
+	VMOVUPS   Y3, 128(R9)
+	VCVTPH2PS 912(BP), Y3
+	VMOVUPS   Y3, 160(R9)
+	VCVTPH2PS 928(BP), Y3
+	VMOVUPS   Y3, 192(R9)
+	VCVTPH2PS 944(BP), Y3
+	VMOVUPS   Y3, 224(R9)
+
+widened63:
+read55:
+	SUBQ $+128, SI
+	CMPQ 2304(BP), $0x00
+	JNE  ready49
+	INCQ 2304(BP)
+	JMP  ready42
+
+other41:
+	VPBROADCASTD 1736(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (SI), Y3, Y3
-	VMOVUPS      Y3, 1088(BP)
+	VMOVUPS      Y3, 1472(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(SI), Y3, Y3
-	VMOVUPS      Y3, 1152(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1536(BP)
+	VPBROADCASTD 1740(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(SI), Y3, Y3
-	VMOVUPS      Y3, 1216(BP)
+	VMOVUPS      Y3, 1600(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(SI), Y3, Y3
-	VMOVUPS      Y3, 1280(BP)
-	VPBROADCASTD 1352(BP), Y4
+	VMOVUPS      Y3, 1664(BP)
+	VPBROADCASTD 1736(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(SI), Y3, Y3
-	VMOVUPS      Y3, 1120(BP)
+	VMOVUPS      Y3, 1504(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(SI), Y3, Y3
-	VMOVUPS      Y3, 1184(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1568(BP)
+	VPBROADCASTD 1740(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(SI), Y3, Y3
-	VMOVUPS      Y3, 1248(BP)
+	VMOVUPS      Y3, 1632(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(SI), Y3, Y3
-	VMOVUPS      Y3, 1312(BP)
-	LEAQ         1088(BP), R9
-	JMP          ready28
+	VMOVUPS      Y3, 1696(BP)
+	LEAQ         1472(BP), R9
+	JMP          ready42
 
-other33:
-	VPBROADCASTD 1352(BP), Y4
+other48:
+	VPBROADCASTD 1736(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   (SI), Y3, Y3
-	VMOVUPS      Y3, 1088(BP)
+	VMOVUPS      Y3, 1472(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   64(SI), Y3, Y3
-	VMOVUPS      Y3, 1152(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1536(BP)
+	VPBROADCASTD 1740(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
 	VMASKMOVPS   128(SI), Y3, Y3
-	VMOVUPS      Y3, 1216(BP)
+	VMOVUPS      Y3, 1600(BP)
 	VPSLLD       $0x0f, Y4, Y3
 	VMASKMOVPS   192(SI), Y3, Y3
-	VMOVUPS      Y3, 1280(BP)
-	VPBROADCASTD 1352(BP), Y4
+	VMOVUPS      Y3, 1664(BP)
+	VPBROADCASTD 1736(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   32(SI), Y3, Y3
-	VMOVUPS      Y3, 1120(BP)
+	VMOVUPS      Y3, 1504(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   96(SI), Y3, Y3
-	VMOVUPS      Y3, 1184(BP)
-	VPBROADCASTD 1356(BP), Y4
+	VMOVUPS      Y3, 1568(BP)
+	VPBROADCASTD 1740(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y3
 	VMASKMOVPS   160(SI), Y3, Y3
-	VMOVUPS      Y3, 1248(BP)
+	VMOVUPS      Y3, 1632(BP)
 	VPSLLD       $0x07, Y4, Y3
 	VMASKMOVPS   224(SI), Y3, Y3
-	VMOVUPS      Y3, 1312(BP)
-	LEAQ         1088(BP), R9
-	JMP          ready34
+	VMOVUPS      Y3, 1696(BP)
+	LEAQ         1472(BP), R9
+	JMP          ready49
 
-some35:
+some50:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1344(BP), Y4
+	VPBROADCASTD 1728(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y7, Y3, Y7
 	VPSLLD       $0x0f, Y4, Y4
 	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1348(BP), Y4
+	VPBROADCASTD 1732(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y5
 	VBLENDVPS    Y5, Y9, Y3, Y9
 	VPSLLD       $0x0f, Y4, Y4
 	VBLENDVPS    Y4, Y10, Y3, Y10
-	JMP          all36
+	JMP          all51
 
-some37:
+some52:
 	VXORPS       Y3, Y3, Y3
-	VPBROADCASTD 1344(BP), Y4
+	VPBROADCASTD 1728(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y7, Y3, Y7
 	VPSLLD       $0x07, Y4, Y4
 	VBLENDVPS    Y4, Y8, Y3, Y8
-	VPBROADCASTD 1348(BP), Y4
+	VPBROADCASTD 1732(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x17, Y4, Y5
 	VBLENDVPS    Y5, Y9, Y3, Y9
 	VPSLLD       $0x07, Y4, Y4
 	VBLENDVPS    Y4, Y10, Y3, Y10
-	JMP          all38
+	JMP          all53
 
-last24:
-last20:
+last38:
+last33:
 	TESTQ BX, BX
-	JZ    none40
+	JZ    none66
 
-more39:
+more65:
 	TESTQ      $0x00000f00, CX
-	JNZ        same41
+	JNZ        same67
 	PREFETCHT0 16384(CX)
 
-same41:
+same67:
 	VMOVUPS  (DX), Y0
 	VMOVNTPS Y0, (CX)
 	VMOVUPS  32(DX), Y0
@@ -1639,9 +1961,9 @@ same41:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more39
+	JNZ      more65
 
-none40:
+none66:
 	VZEROUPPER
 	RET
 
@@ -1658,7 +1980,7 @@ TEXT ·targetSums32AVX2(SB), $1728-56
 	SHLQ    $0x03, BX
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+24(FP), $0x00
-	JEQ     last43
+	JEQ     last69
 	LEAQ    128(BP), SI
 	NEGQ    SI
 	ANDQ    $+31, SI
@@ -1683,30 +2005,30 @@ TEXT ·targetSums32AVX2(SB), $1728-56
 	VMOVUPS Y3, 32(BP)
 	MOVQ    n+32(FP), CX
 	TESTQ   CX, CX
-	JZ      row45
+	JZ      row71
 	CMPQ    1104(BP), $0x00
-	JG      same48
+	JG      same74
 	LEAQ    832(BP), BX
 	DECQ    1112(BP)
-	JLE     none49
+	JLE     none75
 	ADDQ    1128(BP), AX
 	ADDQ    1120(BP), DX
 	MOVQ    n+32(FP), R9
 	MOVQ    R9, 1104(BP)
 
-same48:
+same74:
 	MOVQ AX, BX
 	MOVQ (DX), R9
 	MOVQ R9, 1096(BP)
 	CMPQ 1104(BP), $0x40
-	JL   other50
+	JL   other76
 
-ready51:
+ready77:
 	ADDQ $+256, AX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 1104(BP)
 
-none49:
+none75:
 	MOVQ        1096(BP), R9
 	MOVQ        R9, 1088(BP)
 	PREFETCHT0  12288(BX)
@@ -1796,30 +2118,30 @@ none49:
 	XORQ        $+256, DI
 	XORQ        $+256, R8
 
-group44:
+group70:
 	CMPQ 1104(BP), $0x00
-	JG   same52
+	JG   same78
 	LEAQ 832(BP), BX
 	DECQ 1112(BP)
-	JLE  none53
+	JLE  none79
 	ADDQ 1128(BP), AX
 	ADDQ 1120(BP), DX
 	MOVQ n+32(FP), R9
 	MOVQ R9, 1104(BP)
 
-same52:
+same78:
 	MOVQ AX, BX
 	MOVQ (DX), R9
 	MOVQ R9, 1096(BP)
 	CMPQ 1104(BP), $0x40
-	JL   other54
+	JL   other80
 
-ready55:
+ready81:
 	ADDQ $+256, AX
 	ADDQ $0x08, DX
 	SUBQ $0x40, 1104(BP)
 
-none53:
+none79:
 	VMOVUPS     320(BP), Y3
 	VMOVUPS     352(BP), Y4
 	VMOVUPS     384(BP), Y5
@@ -1908,9 +2230,9 @@ none53:
 	VMULPS      1216(BP)(DI*1), Y9, Y9
 	VMULPS      1248(BP)(DI*1), Y10, Y10
 	CMPQ        1088(BP), $-1
-	JNE         some56
+	JNE         some82
 
-all57:
+all83:
 	VADDPS      Y8, Y7, Y7
 	VADDPS      Y10, Y9, Y9
 	VADDPS      Y9, Y7, Y7
@@ -1999,9 +2321,9 @@ all57:
 	VMULPS      1344(BP)(DI*1), Y9, Y9
 	VMULPS      1376(BP)(DI*1), Y10, Y10
 	CMPQ        1088(BP), $-1
-	JNE         some58
+	JNE         some84
 
-all59:
+all85:
 	VADDPS       Y8, Y7, Y7
 	VADDPS       Y10, Y9, Y9
 	VADDPS       Y9, Y7, Y7
@@ -2018,9 +2340,9 @@ all59:
 	MOVQ         1096(BP), R9
 	MOVQ         R9, 1088(BP)
 	SUBQ         $0x40, CX
-	JG           group44
+	JG           group70
 
-row45:
+row71:
 	VMOVUPS (BP), Y3
 	VMOVUPS 32(BP), Y4
 	VADDPD  Y4, Y3, Y3
@@ -2030,11 +2352,11 @@ row45:
 	VMOVUPS Y3, 32(BP)
 	ADDQ    $+32, SI
 	SUBQ    $0x01, rows+24(FP)
-	JZ      sums42
+	JZ      sums68
 	CMPQ    SI, $+128
-	JL      more46
+	JL      more72
 
-sums42:
+sums68:
 	LEAQ       128(BP), SI
 	NEGQ       SI
 	ANDQ       $+31, SI
@@ -2058,15 +2380,15 @@ sums42:
 	NEGQ       SI
 	ANDQ       $+31, SI
 	CMPQ       rows+24(FP), $0x00
-	JLE        last47
+	JLE        last73
 
-more46:
+more72:
 	MOVQ  n+32(FP), CX
 	TESTQ CX, CX
-	JZ    row45
-	JMP   group44
+	JZ    row71
+	JMP   group70
 
-other50:
+other76:
 	VPBROADCASTD 1096(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -2100,9 +2422,9 @@ other50:
 	VMASKMOVPS   224(AX), Y3, Y3
 	VMOVUPS      Y3, 1056(BP)
 	LEAQ         832(BP), BX
-	JMP          ready51
+	JMP          ready77
 
-other54:
+other80:
 	VPBROADCASTD 1096(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -2136,9 +2458,9 @@ other54:
 	VMASKMOVPS   224(AX), Y3, Y3
 	VMOVUPS      Y3, 1056(BP)
 	LEAQ         832(BP), BX
-	JMP          ready55
+	JMP          ready81
 
-some56:
+some82:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1088(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
@@ -2152,9 +2474,9 @@ some56:
 	VBLENDVPS    Y5, Y9, Y3, Y9
 	VPSLLD       $0x0f, Y4, Y4
 	VBLENDVPS    Y4, Y10, Y3, Y10
-	JMP          all57
+	JMP          all83
 
-some58:
+some84:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1088(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
@@ -2168,10 +2490,10 @@ some58:
 	VBLENDVPS    Y5, Y9, Y3, Y9
 	VPSLLD       $0x07, Y4, Y4
 	VBLENDVPS    Y4, Y10, Y3, Y10
-	JMP          all59
+	JMP          all85
 
-last47:
-last43:
+last73:
+last69:
 	VZEROUPPER
 	RET
 
@@ -2193,7 +2515,7 @@ TEXT ·targetExp32AVX2(SB), $1728-96
 	SHLQ    $0x03, R9
 	VMOVUPS f32_3fb8aa3b<>+0(SB), Y0
 	CMPQ    rows+40(FP), $0x00
-	JEQ     last61
+	JEQ     last87
 	LEAQ    128(BP), R10
 	NEGQ    R10
 	ANDQ    $+31, R10
@@ -2221,30 +2543,30 @@ TEXT ·targetExp32AVX2(SB), $1728-96
 	VMOVUPS Y3, 32(BP)
 	MOVQ    n+48(FP), DI
 	TESTQ   DI, DI
-	JZ      row63
+	JZ      row89
 	CMPQ    1104(BP), $0x00
-	JG      same66
+	JG      same92
 	LEAQ    832(BP), R9
 	DECQ    1112(BP)
-	JLE     none67
+	JLE     none93
 	ADDQ    1128(BP), SI
 	ADDQ    1120(BP), R8
 	MOVQ    n+48(FP), R13
 	MOVQ    R13, 1104(BP)
 
-same66:
+same92:
 	MOVQ SI, R9
 	MOVQ (R8), R13
 	MOVQ R13, 1096(BP)
 	CMPQ 1104(BP), $0x40
-	JL   other68
+	JL   other94
 
-ready69:
+ready95:
 	ADDQ $+256, SI
 	ADDQ $0x08, R8
 	SUBQ $0x40, 1104(BP)
 
-none67:
+none93:
 	MOVQ        1096(BP), R13
 	MOVQ        R13, 1088(BP)
 	PREFETCHT0  12288(R9)
@@ -2334,14 +2656,14 @@ none67:
 	XORQ        $+256, R11
 	XORQ        $+256, R12
 
-group62:
+group88:
 	TESTQ      BX, BX
-	JZ         none70
+	JZ         none96
 	TESTQ      $0x00000f00, CX
-	JNZ        same71
+	JNZ        same97
 	PREFETCHT0 16384(CX)
 
-same71:
+same97:
 	VMOVUPS  (DX), Y3
 	VMOVNTPS Y3, (CX)
 	VMOVUPS  32(DX), Y3
@@ -2362,30 +2684,30 @@ same71:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none70:
+none96:
 	CMPQ 1104(BP), $0x00
-	JG   same72
+	JG   same98
 	LEAQ 832(BP), R9
 	DECQ 1112(BP)
-	JLE  none73
+	JLE  none99
 	ADDQ 1128(BP), SI
 	ADDQ 1120(BP), R8
 	MOVQ n+48(FP), R13
 	MOVQ R13, 1104(BP)
 
-same72:
+same98:
 	MOVQ SI, R9
 	MOVQ (R8), R13
 	MOVQ R13, 1096(BP)
 	CMPQ 1104(BP), $0x40
-	JL   other74
+	JL   other100
 
-ready75:
+ready101:
 	ADDQ $+256, SI
 	ADDQ $0x08, R8
 	SUBQ $0x40, 1104(BP)
 
-none73:
+none99:
 	VMOVUPS     320(BP), Y3
 	VMOVUPS     352(BP), Y4
 	VMOVUPS     384(BP), Y5
@@ -2474,9 +2796,9 @@ none73:
 	VMULPS      1216(BP)(R11*1), Y9, Y9
 	VMULPS      1248(BP)(R11*1), Y10, Y10
 	CMPQ        1088(BP), $-1
-	JNE         some76
+	JNE         some102
 
-all77:
+all103:
 	VMOVUPS     Y7, (AX)
 	VMOVUPS     Y8, 64(AX)
 	VMOVUPS     Y9, 128(AX)
@@ -2569,9 +2891,9 @@ all77:
 	VMULPS      1344(BP)(R11*1), Y9, Y9
 	VMULPS      1376(BP)(R11*1), Y10, Y10
 	CMPQ        1088(BP), $-1
-	JNE         some78
+	JNE         some104
 
-all79:
+all105:
 	VMOVUPS      Y7, 32(AX)
 	VMOVUPS      Y8, 96(AX)
 	VMOVUPS      Y9, 160(AX)
@@ -2593,10 +2915,10 @@ all79:
 	MOVQ         R13, 1088(BP)
 	ADDQ         $+256, AX
 	SUBQ         $0x40, DI
-	JG           group62
+	JG           group88
 	ADDQ         1136(BP), AX
 
-row63:
+row89:
 	VMOVUPS (BP), Y3
 	VMOVUPS 32(BP), Y4
 	VADDPD  Y4, Y3, Y3
@@ -2606,11 +2928,11 @@ row63:
 	VMOVUPS Y3, 32(BP)
 	ADDQ    $+32, R10
 	SUBQ    $0x01, rows+40(FP)
-	JZ      sums60
+	JZ      sums86
 	CMPQ    R10, $+128
-	JL      more64
+	JL      more90
 
-sums60:
+sums86:
 	LEAQ       128(BP), R10
 	NEGQ       R10
 	ANDQ       $+31, R10
@@ -2634,15 +2956,15 @@ sums60:
 	NEGQ       R10
 	ANDQ       $+31, R10
 	CMPQ       rows+40(FP), $0x00
-	JLE        last65
+	JLE        last91
 
-more64:
+more90:
 	MOVQ  n+48(FP), DI
 	TESTQ DI, DI
-	JZ    row63
-	JMP   group62
+	JZ    row89
+	JMP   group88
 
-other68:
+other94:
 	VPBROADCASTD 1096(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -2676,9 +2998,9 @@ other68:
 	VMASKMOVPS   224(SI), Y3, Y3
 	VMOVUPS      Y3, 1056(BP)
 	LEAQ         832(BP), R9
-	JMP          ready69
+	JMP          ready95
 
-other74:
+other100:
 	VPBROADCASTD 1096(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
 	VPSLLD       $0x1f, Y4, Y3
@@ -2712,9 +3034,9 @@ other74:
 	VMASKMOVPS   224(SI), Y3, Y3
 	VMOVUPS      Y3, 1056(BP)
 	LEAQ         832(BP), R9
-	JMP          ready75
+	JMP          ready101
 
-some76:
+some102:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1088(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
@@ -2728,9 +3050,9 @@ some76:
 	VBLENDVPS    Y5, Y9, Y3, Y9
 	VPSLLD       $0x0f, Y4, Y4
 	VBLENDVPS    Y4, Y10, Y3, Y10
-	JMP          all77
+	JMP          all103
 
-some78:
+some104:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1088(BP), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
@@ -2744,19 +3066,19 @@ some78:
 	VBLENDVPS    Y5, Y9, Y3, Y9
 	VPSLLD       $0x07, Y4, Y4
 	VBLENDVPS    Y4, Y10, Y3, Y10
-	JMP          all79
+	JMP          all105
 
-last65:
-last61:
+last91:
+last87:
 	TESTQ BX, BX
-	JZ    none81
+	JZ    none107
 
-more80:
+more106:
 	TESTQ      $0x00000f00, CX
-	JNZ        same82
+	JNZ        same108
 	PREFETCHT0 16384(CX)
 
-same82:
+same108:
 	VMOVUPS  (DX), Y0
 	VMOVNTPS Y0, (CX)
 	VMOVUPS  32(DX), Y0
@@ -2776,9 +3098,9 @@ same82:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more80
+	JNZ      more106
 
-none81:
+none107:
 	VZEROUPPER
 	RET
 
@@ -2803,16 +3125,16 @@ TEXT ·targetScale32AVX2(SB), NOSPLIT, $0-56
 	MOVQ    rows+32(FP), R9
 	VMOVUPS f32_b504f3<>+0(SB), Y0
 	TESTQ   R9, R9
-	JZ      last84
+	JZ      last110
 
-row83:
+row109:
 	VBROADCASTSS (SI), Y1
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest88
+	JZ           rest114
 
-group87:
+group113:
 	VMOVUPS (DX)(R11*1), Y2
 	VMOVUPS 64(DX)(R11*1), Y3
 	VCMPPS  $0x0d, Y0, Y2, Y4
@@ -2835,13 +3157,13 @@ group87:
 	VMOVUPS Y3, 96(AX)(R11*1)
 	ADDQ    $0x80, R11
 	DECQ    R12
-	JNZ     group87
+	JNZ     group113
 
-rest88:
+rest114:
 	TESTQ      DI, DI
-	JZ         done90
+	JZ         done116
 	CMPQ       DI, $0x10
-	JBE        half89
+	JBE        half115
 	VMOVUPS    256(R10), Y2
 	VMASKMOVPS (DX)(R11*1), Y2, Y2
 	VMOVUPS    320(R10), Y3
@@ -2870,9 +3192,9 @@ rest88:
 	VANDPS     Y2, Y3, Y3
 	VMOVUPS    352(R10), Y1
 	VMASKMOVPS Y3, Y1, 96(AX)(R11*1)
-	JMP        done90
+	JMP        done116
 
-half89:
+half115:
 	VMOVUPS    256(R10), Y2
 	VMASKMOVPS (DX)(R11*1), Y2, Y2
 	VCMPPS     $0x0d, Y0, Y2, Y3
@@ -2888,14 +3210,14 @@ half89:
 	VMOVUPS    288(R10), Y1
 	VMASKMOVPS Y2, Y1, 32(AX)(R11*1)
 
-done90:
+done116:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	DECQ R9
-	JNZ  row83
+	JNZ  row109
 
-last84:
+last110:
 	VZEROUPPER
 	RET
 
@@ -2998,17 +3320,17 @@ TEXT ·selectScale32AVX2(SB), NOSPLIT, $0-64
 	VMOVUPS f32_b504f3<>+0(SB), Y0
 	VMOVUPS f32_80b504f3<>+0(SB), Y2
 	TESTQ   R10, R10
-	JZ      last92
+	JZ      last118
 
-row91:
+row117:
 	VBROADCASTSS (SI), Y1
 	VBROADCASTSS (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest96
+	JZ           rest122
 
-group95:
+group121:
 	VMOVUPS (DX)(R12*1), Y4
 	VMOVUPS 64(DX)(R12*1), Y5
 	VCMPPS  $0x0d, Y0, Y4, Y6
@@ -3051,13 +3373,13 @@ group95:
 	VMOVUPS Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group95
+	JNZ     group121
 
-rest96:
+rest122:
 	TESTQ      R8, R8
-	JZ         done98
+	JZ         done124
 	CMPQ       R8, $0x10
-	JBE        half97
+	JBE        half123
 	VMOVUPS    256(R11), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VMOVUPS    320(R11), Y5
@@ -3106,9 +3428,9 @@ rest96:
 	VMULPS     Y4, Y5, Y5
 	VMOVUPS    352(R11), Y1
 	VMASKMOVPS Y5, Y1, 96(AX)(R12*1)
-	JMP        done98
+	JMP        done124
 
-half97:
+half123:
 	VMOVUPS    256(R11), Y4
 	VMASKMOVPS (DX)(R12*1), Y4, Y4
 	VCMPPS     $0x0d, Y0, Y4, Y5
@@ -3134,15 +3456,15 @@ half97:
 	VMOVUPS    288(R11), Y1
 	VMASKMOVPS Y4, Y1, 32(AX)(R12*1)
 
-done98:
+done124:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row91
+	JNZ  row117
 
-last92:
+last118:
 	VZEROUPPER
 	RET
 
@@ -3179,25 +3501,25 @@ TEXT ·selectSums32AVX512(SB), $1416-88
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         kind+72(FP), $0x00
-	JEQ          single100
+	JEQ          single126
 	MOVQ         x16+80(FP), AX
 	SARQ         $0x01, CX
 
-single100:
+single126:
 	CMPQ        rows+32(FP), $0x00
-	JEQ         last101
+	JEQ         last127
 	LEAQ        (SP), R8
 	NEGQ        R8
 	ANDQ        $+63, R8
 	CMPQ        n+40(FP), $0x10
-	JG          long106
+	JG          long132
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x00, SI
 	MOVQ        $-1, R9
 	BZHIQ       SI, R9, R9
 	KMOVW       R9, K1
 	CMPQ        rows+32(FP), $0x04
-	JL          row102
+	JL          row128
 	KMOVW       (DI), K3
 	VMOVUPS.Z   (AX), K1, Z14
 	PREFETCHT0  12288(AX)
@@ -3225,7 +3547,7 @@ single100:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group104:
+group130:
 	LEAQ          (AX)(CX*4), SI
 	LEAQ          (DI)(BX*4), R9
 	CMPQ          rows+32(FP), $0x08
@@ -3368,25 +3690,25 @@ group104:
 	LEAQ          (DX)(BX*4), DX
 	ADDQ          $+256, R8
 	SUBQ          $0x04, rows+32(FP)
-	JZ            sums99
+	JZ            sums125
 	CMPQ          R8, $+512
-	JGE           sums99
+	JGE           sums125
 
-check105:
+check131:
 	CMPQ rows+32(FP), $0x04
-	JGE  group104
-	JMP  row102
+	JGE  group130
+	JMP  row128
 
-long106:
+long132:
 	CMPQ        n+40(FP), $0x20
-	JG          long109
+	JG          long135
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x10, SI
 	MOVQ        $-1, R9
 	BZHIQ       SI, R9, R9
 	KMOVW       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          row102
+	JL          row128
 	KMOVW       (DI), K3
 	VMOVUPS     (AX), Z14
 	PREFETCHT0  12288(AX)
@@ -3412,7 +3734,7 @@ long106:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group107:
+group133:
 	LEAQ          (AX)(CX*2), SI
 	LEAQ          (DI)(BX*2), R9
 	CMPQ          rows+32(FP), $0x04
@@ -3539,18 +3861,18 @@ group107:
 	LEAQ          (DX)(BX*2), DX
 	ADDQ          $+128, R8
 	SUBQ          $0x02, rows+32(FP)
-	JZ            sums99
+	JZ            sums125
 	CMPQ          R8, $+512
-	JGE           sums99
+	JGE           sums125
 
-check108:
+check134:
 	CMPQ rows+32(FP), $0x02
-	JGE  group107
-	JMP  row102
+	JGE  group133
+	JMP  row128
 
-long109:
+long135:
 	CMPQ  n+40(FP), $0x40
-	JG    long112
+	JG    long138
 	MOVQ  n+40(FP), SI
 	SUBQ  $0x20, SI
 	MOVQ  $-1, R10
@@ -3559,13 +3881,13 @@ long109:
 	SHRQ  $0x10, R10
 	KMOVW R10, K2
 	CMPQ  rows+32(FP), $0x01
-	JL    row102
+	JL    row128
 	MOVQ  $0x00000000, 1408(SP)
 	MOVQ  AX, SI
 	CMPQ  kind+72(FP), $0x00
-	JNE   short16113
+	JNE   short16139
 
-first114:
+first140:
 	KMOVW       (DI), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -3591,16 +3913,16 @@ first114:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group110:
+group136:
 	LEAQ    (AX)(CX*1), SI
 	LEAQ    (DI)(BX*1), R9
 	CMPQ    rows+32(FP), $0x02
 	CMOVQLT AX, SI
 	CMOVQLT DI, R9
 	CMPQ    kind+72(FP), $0x00
-	JNE     short16113
+	JNE     short16139
 
-others115:
+others141:
 	VMOVUPS       Z14, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z15, Z23
@@ -3716,17 +4038,17 @@ others115:
 	LEAQ          (DX)(BX*1), DX
 	ADDQ          $+64, R8
 	SUBQ          $0x01, rows+32(FP)
-	JZ            sums99
+	JZ            sums125
 	CMPQ          R8, $+512
-	JGE           sums99
+	JGE           sums125
 
-check111:
+check137:
 	CMPQ rows+32(FP), $0x01
-	JGE  group110
-	JMP  row102
+	JGE  group136
+	JMP  row128
 
-long112:
-row102:
+long138:
+row128:
 	VXORPS  Y12, Y12, Y12
 	VXORPS  Y13, Y13, Y13
 	XORQ    R10, R10
@@ -3746,11 +4068,11 @@ row102:
 	XORQ    R11, R11
 	MOVQ    AX, 1408(SP)
 	CMPQ    kind+72(FP), $0x00
-	JNE     first16118
+	JNE     first16144
 	MOVQ    1408(SP), AX
 	ADDQ    R11, AX
 
-first119:
+first145:
 	MOVQ        R10, SI
 	SHRQ        $0x05, SI
 	KMOVW       (DI)(SI*1), K7
@@ -3780,11 +4102,11 @@ first119:
 	VXORPS      Y30, Y30, Y30
 	VXORPS      Y31, Y31, Y31
 
-group116:
+group142:
 	LEAQ    256(R10), R11
 	SUBQ    $0x00000040, R9
 	CMPQ    R9, $0x40
-	JGE     whole117
+	JGE     whole143
 	XORQ    SI, SI
 	TESTQ   R9, R9
 	CMOVQLE R10, R11
@@ -3799,13 +4121,13 @@ group116:
 	SHRQ    $0x10, R12
 	KMOVW   R12, K6
 
-whole117:
+whole143:
 	CMPQ kind+72(FP), $0x00
-	JNE  group16120
+	JNE  group16146
 	MOVQ 1408(SP), AX
 	ADDQ R11, AX
 
-others121:
+others147:
 	VMOVUPS       Z14, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z15, Z23
@@ -3924,7 +4246,7 @@ others121:
 	VMOVUPS       Z18, Z31
 	ADDQ          $+256, R10
 	TESTQ         R9, R9
-	JG            group116
+	JG            group142
 	VEXTRACTF64X4 $0x01, Z30, Y18
 	VADDPS        Y18, Y30, Y30
 	VCVTPS2PD     Y30, Z18
@@ -3941,11 +4263,11 @@ others121:
 	VMOVUPD       Z13, 512(SP)(R8*1)
 	ADDQ          $+64, R8
 	SUBQ          $0x01, rows+32(FP)
-	JZ            sums99
+	JZ            sums125
 	CMPQ          R8, $+512
-	JL            row102
+	JL            row128
 
-sums99:
+sums125:
 	LEAQ       (SP), R8
 	NEGQ       R8
 	ANDQ       $+63, R8
@@ -4026,31 +4348,31 @@ sums99:
 	NEGQ       R8
 	ANDQ       $+63, R8
 	CMPQ       rows+32(FP), $0x00
-	JEQ        last103
+	JEQ        last129
 	CMPQ       n+40(FP), $0x10
-	JG         long122
-	JMP        check105
+	JG         long148
+	JMP        check131
 
-long122:
+long148:
 	CMPQ n+40(FP), $0x20
-	JG   long123
-	JMP  check108
+	JG   long149
+	JMP  check134
 
-long123:
+long149:
 	CMPQ n+40(FP), $0x40
-	JG   long124
-	JMP  check111
+	JG   long150
+	JMP  check137
 
-long124:
-	JMP row102
+long150:
+	JMP row128
 
-first16118:
+first16144:
 	PREFETCHT0 6144(AX)
 	PREFETCHT0 6208(AX)
 	LEAQ       1152(SP), SI
 	ANDQ       $-64, SI
 	CMPQ       kind+72(FP), $0x01
-	JNE        float16126
+	JNE        float16152
 	VPMOVZXWD  (AX), Z14
 	VPSLLD     $0x10, Z14, Z14
 	VMOVUPS    Z14, (SI)
@@ -4063,9 +4385,9 @@ first16118:
 	VPMOVZXWD  96(AX), Z14
 	VPSLLD     $0x10, Z14, Z14
 	VMOVUPS    Z14, 192(SI)
-	JMP        widened125
+	JMP        widened151
 
-float16126:
+float16152:
 	VCVTPH2PS (AX), Z14
 	VMOVUPS   Z14, (SI)
 	VCVTPH2PS 32(AX), Z14
@@ -4075,24 +4397,24 @@ float16126:
 	VCVTPH2PS 96(AX), Z14
 	VMOVUPS   Z14, 192(SI)
 
-widened125:
+widened151:
 	MOVQ SI, AX
-	JMP  first119
+	JMP  first145
 
-group16120:
+group16146:
 	TESTQ      R9, R9
-	JLE        others121
+	JLE        others147
 	MOVQ       R11, AX
 	SHRQ       $0x01, AX
 	ADDQ       1408(SP), AX
 	CMPQ       R9, $0x40
-	JL         some127
+	JL         some153
 	PREFETCHT0 6144(AX)
 	PREFETCHT0 6208(AX)
 	LEAQ       1152(SP), SI
 	ANDQ       $-64, SI
 	CMPQ       kind+72(FP), $0x01
-	JNE        float16130
+	JNE        float16156
 	VPMOVZXWD  (AX), Z18
 	VPSLLD     $0x10, Z18, Z18
 	VMOVUPS    Z18, (SI)
@@ -4105,9 +4427,9 @@ group16120:
 	VPMOVZXWD  96(AX), Z18
 	VPSLLD     $0x10, Z18, Z18
 	VMOVUPS    Z18, 192(SI)
-	JMP        widened129
+	JMP        widened155
 
-float16130:
+float16156:
 	VCVTPH2PS (AX), Z18
 	VMOVUPS   Z18, (SI)
 	VCVTPH2PS 32(AX), Z18
@@ -4117,16 +4439,16 @@ float16130:
 	VCVTPH2PS 96(AX), Z18
 	VMOVUPS   Z18, 192(SI)
 
-widened129:
-	JMP read128
+widened155:
+	JMP read154
 
-some127:
+some153:
 	PREFETCHT0  6144(AX)
 	PREFETCHT0  6208(AX)
 	LEAQ        1152(SP), SI
 	ANDQ        $-64, SI
 	CMPQ        kind+72(FP), $0x01
-	JNE         float16132
+	JNE         float16158
 	VPMOVZXWD.Z (AX), K3, Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, (SI)
@@ -4139,9 +4461,9 @@ some127:
 	VPMOVZXWD.Z 96(AX), K6, Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, 192(SI)
-	JMP         widened131
+	JMP         widened157
 
-float16132:
+float16158:
 	VCVTPH2PS.Z (AX), K3, Z18
 	VMOVUPS     Z18, (SI)
 	VCVTPH2PS.Z 32(AX), K4, Z18
@@ -4151,19 +4473,19 @@ float16132:
 	VCVTPH2PS.Z 96(AX), K6, Z18
 	VMOVUPS     Z18, 192(SI)
 
-widened131:
-read128:
+widened157:
+read154:
 	MOVQ SI, AX
-	JMP  others121
+	JMP  others147
 
-short16113:
+short16139:
 	MOVQ        SI, R10
 	PREFETCHT0  6144(R10)
 	PREFETCHT0  6208(R10)
 	LEAQ        1152(SP), SI
 	ANDQ        $-64, SI
 	CMPQ        kind+72(FP), $0x01
-	JNE         float16134
+	JNE         float16160
 	VPMOVZXWD   (R10), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, (SI)
@@ -4176,9 +4498,9 @@ short16113:
 	VPMOVZXWD.Z 96(R10), K2, Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, 192(SI)
-	JMP         widened133
+	JMP         widened159
 
-float16134:
+float16160:
 	VCVTPH2PS   (R10), Z18
 	VMOVUPS     Z18, (SI)
 	VCVTPH2PS   32(R10), Z18
@@ -4188,14 +4510,14 @@ float16134:
 	VCVTPH2PS.Z 96(R10), K2, Z18
 	VMOVUPS     Z18, 192(SI)
 
-widened133:
+widened159:
 	CMPQ 1408(SP), $0x00
-	JNE  others115
+	JNE  others141
 	INCQ 1408(SP)
-	JMP  first114
+	JMP  first140
 
-last103:
-last101:
+last129:
+last127:
 	VZEROUPPER
 	RET
 
@@ -4227,25 +4549,25 @@ TEXT ·selectExp32AVX512(SB), $1416-128
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         kind+88(FP), $0x00
-	JEQ          single136
+	JEQ          single162
 	MOVQ         x16+96(FP), SI
 	SARQ         $0x01, DI
 
-single136:
+single162:
 	CMPQ        rows+48(FP), $0x00
-	JEQ         last137
+	JEQ         last163
 	LEAQ        (SP), R12
 	NEGQ        R12
 	ANDQ        $+63, R12
 	CMPQ        n+56(FP), $0x10
-	JG          long142
+	JG          long168
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x00, R10
 	MOVQ        $-1, R13
 	BZHIQ       R10, R13, R13
 	KMOVW       R13, K1
 	CMPQ        rows+48(FP), $0x04
-	JL          row138
+	JL          row164
 	KMOVW       (R11), K3
 	VMOVUPS.Z   (SI), K1, Z14
 	PREFETCHT0  12288(SI)
@@ -4273,19 +4595,19 @@ single136:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group140:
+group166:
 	LEAQ       (SI)(DI*4), R10
 	LEAQ       (R11)(R9*4), R13
 	CMPQ       rows+48(FP), $0x08
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none143
+	JZ         none169
 	TESTQ      $0x00000f00, CX
-	JNZ        same144
+	JNZ        same170
 	PREFETCHT0 16384(CX)
 
-same144:
+same170:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4298,7 +4620,7 @@ same144:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none143:
+none169:
 	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
@@ -4447,25 +4769,25 @@ none143:
 	LEAQ          (AX)(R14*4), AX
 	ADDQ          $+256, R12
 	SUBQ          $0x04, rows+48(FP)
-	JZ            sums135
+	JZ            sums161
 	CMPQ          R12, $+512
-	JGE           sums135
+	JGE           sums161
 
-check141:
+check167:
 	CMPQ rows+48(FP), $0x04
-	JGE  group140
-	JMP  row138
+	JGE  group166
+	JMP  row164
 
-long142:
+long168:
 	CMPQ        n+56(FP), $0x20
-	JG          long147
+	JG          long173
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x10, R10
 	MOVQ        $-1, R13
 	BZHIQ       R10, R13, R13
 	KMOVW       R13, K1
 	CMPQ        rows+48(FP), $0x02
-	JL          row138
+	JL          row164
 	KMOVW       (R11), K3
 	VMOVUPS     (SI), Z14
 	PREFETCHT0  12288(SI)
@@ -4491,19 +4813,19 @@ long142:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group145:
+group171:
 	LEAQ       (SI)(DI*2), R10
 	LEAQ       (R11)(R9*2), R13
 	CMPQ       rows+48(FP), $0x04
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none148
+	JZ         none174
 	TESTQ      $0x00000f00, CX
-	JNZ        same149
+	JNZ        same175
 	PREFETCHT0 16384(CX)
 
-same149:
+same175:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4516,7 +4838,7 @@ same149:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none148:
+none174:
 	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
@@ -4648,18 +4970,18 @@ none148:
 	LEAQ          (AX)(R14*2), AX
 	ADDQ          $+128, R12
 	SUBQ          $0x02, rows+48(FP)
-	JZ            sums135
+	JZ            sums161
 	CMPQ          R12, $+512
-	JGE           sums135
+	JGE           sums161
 
-check146:
+check172:
 	CMPQ rows+48(FP), $0x02
-	JGE  group145
-	JMP  row138
+	JGE  group171
+	JMP  row164
 
-long147:
+long173:
 	CMPQ  n+56(FP), $0x40
-	JG    long152
+	JG    long178
 	MOVQ  n+56(FP), R10
 	SUBQ  $0x20, R10
 	MOVQ  $-1, R14
@@ -4668,13 +4990,13 @@ long147:
 	SHRQ  $0x10, R14
 	KMOVW R14, K2
 	CMPQ  rows+48(FP), $0x01
-	JL    row138
+	JL    row164
 	MOVQ  $0x00000000, 1408(SP)
 	MOVQ  SI, R10
 	CMPQ  kind+88(FP), $0x00
-	JNE   short16153
+	JNE   short16179
 
-first154:
+first180:
 	KMOVW       (R11), K3
 	VMOVUPS     (R10), Z14
 	PREFETCHT0  12288(R10)
@@ -4700,19 +5022,19 @@ first154:
 	VMINPS      Z16, Z2, Z16
 	VMINPS      Z17, Z2, Z17
 
-group150:
+group176:
 	LEAQ       (SI)(DI*1), R10
 	LEAQ       (R11)(R9*1), R13
 	CMPQ       rows+48(FP), $0x02
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none156
+	JZ         none182
 	TESTQ      $0x00000f00, CX
-	JNZ        same157
+	JNZ        same183
 	PREFETCHT0 16384(CX)
 
-same157:
+same183:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4725,11 +5047,11 @@ same157:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none156:
+none182:
 	CMPQ kind+88(FP), $0x00
-	JNE  short16153
+	JNE  short16179
 
-others155:
+others181:
 	MOVQ          wStride+24(FP), R14
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
@@ -4855,17 +5177,17 @@ others155:
 	LEAQ          (AX)(R14*1), AX
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums135
+	JZ            sums161
 	CMPQ          R12, $+512
-	JGE           sums135
+	JGE           sums161
 
-check151:
+check177:
 	CMPQ rows+48(FP), $0x01
-	JGE  group150
-	JMP  row138
+	JGE  group176
+	JMP  row164
 
-long152:
-row138:
+long178:
+row164:
 	VXORPS  Y12, Y12, Y12
 	VXORPS  Y13, Y13, Y13
 	XORQ    R14, R14
@@ -4885,11 +5207,11 @@ row138:
 	XORQ    R15, R15
 	MOVQ    SI, 1408(SP)
 	CMPQ    kind+88(FP), $0x00
-	JNE     first16160
+	JNE     first16186
 	MOVQ    1408(SP), SI
 	ADDQ    R15, SI
 
-first161:
+first187:
 	MOVQ        R14, R10
 	SHRQ        $0x05, R10
 	KMOVW       (R11)(R10*1), K7
@@ -4919,14 +5241,14 @@ first161:
 	VXORPS      Y19, Y19, Y19
 	VXORPS      Y20, Y20, Y20
 
-group158:
+group184:
 	TESTQ      BX, BX
-	JZ         none164
+	JZ         none190
 	TESTQ      $0x00000f00, CX
-	JNZ        same165
+	JNZ        same191
 	PREFETCHT0 16384(CX)
 
-same165:
+same191:
 	VMOVUPS  (DX), Z18
 	VMOVNTPS Z18, (CX)
 	VMOVUPS  64(DX), Z18
@@ -4939,11 +5261,11 @@ same165:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none164:
+none190:
 	LEAQ    256(R14), R15
 	SUBQ    $0x00000040, R13
 	CMPQ    R13, $0x40
-	JGE     whole159
+	JGE     whole185
 	XORQ    R10, R10
 	TESTQ   R13, R13
 	CMOVQLE R14, R15
@@ -4958,13 +5280,13 @@ none164:
 	SHRQ    $0x10, BP
 	KMOVW   BP, K6
 
-whole159:
+whole185:
 	CMPQ kind+88(FP), $0x00
-	JNE  group16162
+	JNE  group16188
 	MOVQ 1408(SP), SI
 	ADDQ R15, SI
 
-others163:
+others189:
 	VMOVUPS       Z14, Z24
 	VFMADD213PS   Z0, Z3, Z24
 	VMOVUPS       Z15, Z25
@@ -5091,7 +5413,7 @@ others163:
 	VMOVUPS       Z18, Z20
 	ADDQ          $+256, R14
 	TESTQ         R13, R13
-	JG            group158
+	JG            group184
 	VEXTRACTF64X4 $0x01, Z19, Y18
 	VADDPS        Y18, Y19, Y19
 	VCVTPS2PD     Y19, Z18
@@ -5109,11 +5431,11 @@ others163:
 	VMOVUPD       Z13, 512(SP)(R12*1)
 	ADDQ          $+64, R12
 	SUBQ          $0x01, rows+48(FP)
-	JZ            sums135
+	JZ            sums161
 	CMPQ          R12, $+512
-	JL            row138
+	JL            row164
 
-sums135:
+sums161:
 	LEAQ       (SP), R12
 	NEGQ       R12
 	ANDQ       $+63, R12
@@ -5194,31 +5516,31 @@ sums135:
 	NEGQ       R12
 	ANDQ       $+63, R12
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last139
+	JEQ        last165
 	CMPQ       n+56(FP), $0x10
-	JG         long166
-	JMP        check141
+	JG         long192
+	JMP        check167
 
-long166:
+long192:
 	CMPQ n+56(FP), $0x20
-	JG   long167
-	JMP  check146
+	JG   long193
+	JMP  check172
 
-long167:
+long193:
 	CMPQ n+56(FP), $0x40
-	JG   long168
-	JMP  check151
+	JG   long194
+	JMP  check177
 
-long168:
-	JMP row138
+long194:
+	JMP row164
 
-first16160:
+first16186:
 	PREFETCHT0 6144(SI)
 	PREFETCHT0 6208(SI)
 	LEAQ       1152(SP), R10
 	ANDQ       $-64, R10
 	CMPQ       kind+88(FP), $0x01
-	JNE        float16170
+	JNE        float16196
 	VPMOVZXWD  (SI), Z14
 	VPSLLD     $0x10, Z14, Z14
 	VMOVUPS    Z14, (R10)
@@ -5231,9 +5553,9 @@ first16160:
 	VPMOVZXWD  96(SI), Z14
 	VPSLLD     $0x10, Z14, Z14
 	VMOVUPS    Z14, 192(R10)
-	JMP        widened169
+	JMP        widened195
 
-float16170:
+float16196:
 	VCVTPH2PS (SI), Z14
 	VMOVUPS   Z14, (R10)
 	VCVTPH2PS 32(SI), Z14
@@ -5243,24 +5565,24 @@ float16170:
 	VCVTPH2PS 96(SI), Z14
 	VMOVUPS   Z14, 192(R10)
 
-widened169:
+widened195:
 	MOVQ R10, SI
-	JMP  first161
+	JMP  first187
 
-group16162:
+group16188:
 	TESTQ      R13, R13
-	JLE        others163
+	JLE        others189
 	MOVQ       R15, SI
 	SHRQ       $0x01, SI
 	ADDQ       1408(SP), SI
 	CMPQ       R13, $0x40
-	JL         some171
+	JL         some197
 	PREFETCHT0 6144(SI)
 	PREFETCHT0 6208(SI)
 	LEAQ       1152(SP), R10
 	ANDQ       $-64, R10
 	CMPQ       kind+88(FP), $0x01
-	JNE        float16174
+	JNE        float16200
 	VPMOVZXWD  (SI), Z18
 	VPSLLD     $0x10, Z18, Z18
 	VMOVUPS    Z18, (R10)
@@ -5273,9 +5595,9 @@ group16162:
 	VPMOVZXWD  96(SI), Z18
 	VPSLLD     $0x10, Z18, Z18
 	VMOVUPS    Z18, 192(R10)
-	JMP        widened173
+	JMP        widened199
 
-float16174:
+float16200:
 	VCVTPH2PS (SI), Z18
 	VMOVUPS   Z18, (R10)
 	VCVTPH2PS 32(SI), Z18
@@ -5285,16 +5607,16 @@ float16174:
 	VCVTPH2PS 96(SI), Z18
 	VMOVUPS   Z18, 192(R10)
 
-widened173:
-	JMP read172
+widened199:
+	JMP read198
 
-some171:
+some197:
 	PREFETCHT0  6144(SI)
 	PREFETCHT0  6208(SI)
 	LEAQ        1152(SP), R10
 	ANDQ        $-64, R10
 	CMPQ        kind+88(FP), $0x01
-	JNE         float16176
+	JNE         float16202
 	VPMOVZXWD.Z (SI), K3, Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, (R10)
@@ -5307,9 +5629,9 @@ some171:
 	VPMOVZXWD.Z 96(SI), K6, Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, 192(R10)
-	JMP         widened175
+	JMP         widened201
 
-float16176:
+float16202:
 	VCVTPH2PS.Z (SI), K3, Z18
 	VMOVUPS     Z18, (R10)
 	VCVTPH2PS.Z 32(SI), K4, Z18
@@ -5319,19 +5641,19 @@ float16176:
 	VCVTPH2PS.Z 96(SI), K6, Z18
 	VMOVUPS     Z18, 192(R10)
 
-widened175:
-read172:
+widened201:
+read198:
 	MOVQ R10, SI
-	JMP  others163
+	JMP  others189
 
-short16153:
+short16179:
 	MOVQ        R10, R15
 	PREFETCHT0  6144(R15)
 	PREFETCHT0  6208(R15)
 	LEAQ        1152(SP), R10
 	ANDQ        $-64, R10
 	CMPQ        kind+88(FP), $0x01
-	JNE         float16178
+	JNE         float16204
 	VPMOVZXWD   (R15), Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, (R10)
@@ -5344,9 +5666,9 @@ short16153:
 	VPMOVZXWD.Z 96(R15), K2, Z18
 	VPSLLD      $0x10, Z18, Z18
 	VMOVUPS     Z18, 192(R10)
-	JMP         widened177
+	JMP         widened203
 
-float16178:
+float16204:
 	VCVTPH2PS   (R15), Z18
 	VMOVUPS     Z18, (R10)
 	VCVTPH2PS   32(R15), Z18
@@ -5356,23 +5678,23 @@ float16178:
 	VCVTPH2PS.Z 96(R15), K2, Z18
 	VMOVUPS     Z18, 192(R10)
 
-widened177:
+widened203:
 	CMPQ 1408(SP), $0x00
-	JNE  others155
+	JNE  others181
 	INCQ 1408(SP)
-	JMP  first154
+	JMP  first180
 
-last139:
-last137:
+last165:
+last163:
 	TESTQ BX, BX
-	JZ    none180
+	JZ    none206
 
-more179:
+more205:
 	TESTQ      $0x00000f00, CX
-	JNZ        same181
+	JNZ        same207
 	PREFETCHT0 16384(CX)
 
-same181:
+same207:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -5384,9 +5706,9 @@ same181:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more179
+	JNZ      more205
 
-none180:
+none206:
 	VZEROUPPER
 	RET
 
@@ -5412,19 +5734,19 @@ TEXT ·targetSums32AVX512(SB), $576-56
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last183
+	JEQ          last209
 	LEAQ         (SP), DI
 	NEGQ         DI
 	ANDQ         $+63, DI
 	CMPQ         n+32(FP), $0x10
-	JG           long188
+	JG           long214
 	MOVQ         n+32(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R8
 	BZHIQ        SI, R8, R8
 	KMOVW        R8, K1
 	CMPQ         rows+24(FP), $0x04
-	JL           row184
+	JL           row210
 	VMOVUPS.Z    (AX), K1, Z13
 	PREFETCHT0   12288(AX)
 	VMOVUPS.Z    (AX)(CX*1), K1, Z14
@@ -5443,7 +5765,7 @@ TEXT ·targetSums32AVX512(SB), $576-56
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group186:
+group212:
 	LEAQ          (AX)(CX*4), SI
 	CMPQ          rows+24(FP), $0x08
 	CMOVQLT       AX, SI
@@ -5549,25 +5871,25 @@ group186:
 	LEAQ          (DX)(BX*4), DX
 	ADDQ          $+256, DI
 	SUBQ          $0x04, rows+24(FP)
-	JZ            sums182
+	JZ            sums208
 	CMPQ          DI, $+512
-	JGE           sums182
+	JGE           sums208
 
-check187:
+check213:
 	CMPQ rows+24(FP), $0x04
-	JGE  group186
-	JMP  row184
+	JGE  group212
+	JMP  row210
 
-long188:
+long214:
 	CMPQ       n+32(FP), $0x20
-	JG         long191
+	JG         long217
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x10, SI
 	MOVQ       $-1, R8
 	BZHIQ      SI, R8, R8
 	KMOVW      R8, K1
 	CMPQ       rows+24(FP), $0x02
-	JL         row184
+	JL         row210
 	VMOVUPS    (AX), Z13
 	PREFETCHT0 12288(AX)
 	VMOVUPS.Z  64(AX), K1, Z14
@@ -5585,7 +5907,7 @@ long188:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group189:
+group215:
 	LEAQ          (AX)(CX*2), SI
 	CMPQ          rows+24(FP), $0x04
 	CMOVQLT       AX, SI
@@ -5683,18 +6005,18 @@ group189:
 	LEAQ          (DX)(BX*2), DX
 	ADDQ          $+128, DI
 	SUBQ          $0x02, rows+24(FP)
-	JZ            sums182
+	JZ            sums208
 	CMPQ          DI, $+512
-	JGE           sums182
+	JGE           sums208
 
-check190:
+check216:
 	CMPQ rows+24(FP), $0x02
-	JGE  group189
-	JMP  row184
+	JGE  group215
+	JMP  row210
 
-long191:
+long217:
 	CMPQ       n+32(FP), $0x40
-	JG         long194
+	JG         long220
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x20, SI
 	MOVQ       $-1, R8
@@ -5703,7 +6025,7 @@ long191:
 	SHRQ       $0x10, R8
 	KMOVW      R8, K2
 	CMPQ       rows+24(FP), $0x01
-	JL         row184
+	JL         row210
 	VMOVUPS    (AX), Z13
 	PREFETCHT0 12288(AX)
 	VMOVUPS    64(AX), Z14
@@ -5721,7 +6043,7 @@ long191:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group192:
+group218:
 	LEAQ          (AX)(CX*1), SI
 	CMPQ          rows+24(FP), $0x02
 	CMOVQLT       AX, SI
@@ -5816,17 +6138,17 @@ group192:
 	LEAQ          (DX)(BX*1), DX
 	ADDQ          $+64, DI
 	SUBQ          $0x01, rows+24(FP)
-	JZ            sums182
+	JZ            sums208
 	CMPQ          DI, $+512
-	JGE           sums182
+	JGE           sums208
 
-check193:
+check219:
 	CMPQ rows+24(FP), $0x01
-	JGE  group192
-	JMP  row184
+	JGE  group218
+	JMP  row210
 
-long194:
-row184:
+long220:
+row210:
 	VXORPS     Y12, Y12, Y12
 	XORQ       R9, R9
 	MOVQ       n+32(FP), R8
@@ -5862,11 +6184,11 @@ row184:
 	VMINPS     Z16, Z2, Z16
 	VXORPS     Y29, Y29, Y29
 
-group195:
+group221:
 	LEAQ    256(R9), R10
 	SUBQ    $0x00000040, R8
 	CMPQ    R8, $0x40
-	JGE     whole196
+	JGE     whole222
 	XORQ    SI, SI
 	TESTQ   R8, R8
 	CMOVQLE R9, R10
@@ -5881,7 +6203,7 @@ group195:
 	SHRQ    $0x10, R11
 	KMOVW   R11, K6
 
-whole196:
+whole222:
 	VMOVUPS       Z13, Z21
 	VFMADD213PS   Z0, Z3, Z21
 	VMOVUPS       Z14, Z22
@@ -5976,7 +6298,7 @@ whole196:
 	VMOVUPS       Z17, Z29
 	ADDQ          $+256, R9
 	TESTQ         R8, R8
-	JG            group195
+	JG            group221
 	VEXTRACTF64X4 $0x01, Z29, Y17
 	VADDPS        Y17, Y29, Y29
 	VCVTPS2PD     Y29, Z17
@@ -5986,11 +6308,11 @@ whole196:
 	VMOVUPD       Z12, (SP)(DI*1)
 	ADDQ          $+64, DI
 	SUBQ          $0x01, rows+24(FP)
-	JZ            sums182
+	JZ            sums208
 	CMPQ          DI, $+512
-	JL            row184
+	JL            row210
 
-sums182:
+sums208:
 	LEAQ       (SP), DI
 	NEGQ       DI
 	ANDQ       $+63, DI
@@ -6030,26 +6352,26 @@ sums182:
 	NEGQ       DI
 	ANDQ       $+63, DI
 	CMPQ       rows+24(FP), $0x00
-	JEQ        last185
+	JEQ        last211
 	CMPQ       n+32(FP), $0x10
-	JG         long201
-	JMP        check187
+	JG         long227
+	JMP        check213
 
-long201:
+long227:
 	CMPQ n+32(FP), $0x20
-	JG   long202
-	JMP  check190
+	JG   long228
+	JMP  check216
 
-long202:
+long228:
 	CMPQ n+32(FP), $0x40
-	JG   long203
-	JMP  check193
+	JG   long229
+	JMP  check219
 
-long203:
-	JMP row184
+long229:
+	JMP row210
 
-last185:
-last183:
+last211:
+last209:
 	VZEROUPPER
 	RET
 
@@ -6080,19 +6402,19 @@ TEXT ·targetExp32AVX512(SB), $576-96
 	VBROADCASTSS f32_3efffffe<>+0(SB), Z10
 	VBROADCASTSS f32_3f800000<>+0(SB), Z11
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last205
+	JEQ          last231
 	LEAQ         (SP), R11
 	NEGQ         R11
 	ANDQ         $+63, R11
 	CMPQ         n+48(FP), $0x10
-	JG           long210
+	JG           long236
 	MOVQ         n+48(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R12
 	BZHIQ        R10, R12, R12
 	KMOVW        R12, K1
 	CMPQ         rows+40(FP), $0x04
-	JL           row206
+	JL           row232
 	VMOVUPS.Z    (SI), K1, Z13
 	PREFETCHT0   12288(SI)
 	VMOVUPS.Z    (SI)(DI*1), K1, Z14
@@ -6111,17 +6433,17 @@ TEXT ·targetExp32AVX512(SB), $576-96
 	VMINPS       Z15, Z2, Z15
 	VMINPS       Z16, Z2, Z16
 
-group208:
+group234:
 	LEAQ       (SI)(DI*4), R10
 	CMPQ       rows+40(FP), $0x08
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none211
+	JZ         none237
 	TESTQ      $0x00000f00, CX
-	JNZ        same212
+	JNZ        same238
 	PREFETCHT0 16384(CX)
 
-same212:
+same238:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -6134,7 +6456,7 @@ same212:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none211:
+none237:
 	MOVQ          wStride+16(FP), R12
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
@@ -6244,25 +6566,25 @@ none211:
 	LEAQ          (AX)(R12*4), AX
 	ADDQ          $+256, R11
 	SUBQ          $0x04, rows+40(FP)
-	JZ            sums204
+	JZ            sums230
 	CMPQ          R11, $+512
-	JGE           sums204
+	JGE           sums230
 
-check209:
+check235:
 	CMPQ rows+40(FP), $0x04
-	JGE  group208
-	JMP  row206
+	JGE  group234
+	JMP  row232
 
-long210:
+long236:
 	CMPQ       n+48(FP), $0x20
-	JG         long215
+	JG         long241
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x10, R10
 	MOVQ       $-1, R12
 	BZHIQ      R10, R12, R12
 	KMOVW      R12, K1
 	CMPQ       rows+40(FP), $0x02
-	JL         row206
+	JL         row232
 	VMOVUPS    (SI), Z13
 	PREFETCHT0 12288(SI)
 	VMOVUPS.Z  64(SI), K1, Z14
@@ -6280,17 +6602,17 @@ long210:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group213:
+group239:
 	LEAQ       (SI)(DI*2), R10
 	CMPQ       rows+40(FP), $0x04
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none216
+	JZ         none242
 	TESTQ      $0x00000f00, CX
-	JNZ        same217
+	JNZ        same243
 	PREFETCHT0 16384(CX)
 
-same217:
+same243:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -6303,7 +6625,7 @@ same217:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none216:
+none242:
 	MOVQ          wStride+16(FP), R12
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
@@ -6404,18 +6726,18 @@ none216:
 	LEAQ          (AX)(R12*2), AX
 	ADDQ          $+128, R11
 	SUBQ          $0x02, rows+40(FP)
-	JZ            sums204
+	JZ            sums230
 	CMPQ          R11, $+512
-	JGE           sums204
+	JGE           sums230
 
-check214:
+check240:
 	CMPQ rows+40(FP), $0x02
-	JGE  group213
-	JMP  row206
+	JGE  group239
+	JMP  row232
 
-long215:
+long241:
 	CMPQ       n+48(FP), $0x40
-	JG         long220
+	JG         long246
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x20, R10
 	MOVQ       $-1, R12
@@ -6424,7 +6746,7 @@ long215:
 	SHRQ       $0x10, R12
 	KMOVW      R12, K2
 	CMPQ       rows+40(FP), $0x01
-	JL         row206
+	JL         row232
 	VMOVUPS    (SI), Z13
 	PREFETCHT0 12288(SI)
 	VMOVUPS    64(SI), Z14
@@ -6442,17 +6764,17 @@ long215:
 	VMINPS     Z15, Z2, Z15
 	VMINPS     Z16, Z2, Z16
 
-group218:
+group244:
 	LEAQ       (SI)(DI*1), R10
 	CMPQ       rows+40(FP), $0x02
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none221
+	JZ         none247
 	TESTQ      $0x00000f00, CX
-	JNZ        same222
+	JNZ        same248
 	PREFETCHT0 16384(CX)
 
-same222:
+same248:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -6465,7 +6787,7 @@ same222:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none221:
+none247:
 	MOVQ          wStride+16(FP), R12
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
@@ -6563,17 +6885,17 @@ none221:
 	LEAQ          (AX)(R12*1), AX
 	ADDQ          $+64, R11
 	SUBQ          $0x01, rows+40(FP)
-	JZ            sums204
+	JZ            sums230
 	CMPQ          R11, $+512
-	JGE           sums204
+	JGE           sums230
 
-check219:
+check245:
 	CMPQ rows+40(FP), $0x01
-	JGE  group218
-	JMP  row206
+	JGE  group244
+	JMP  row232
 
-long220:
-row206:
+long246:
+row232:
 	VXORPS     Y12, Y12, Y12
 	XORQ       R13, R13
 	MOVQ       n+48(FP), R12
@@ -6609,14 +6931,14 @@ row206:
 	VMINPS     Z16, Z2, Z16
 	VXORPS     Y18, Y18, Y18
 
-group223:
+group249:
 	TESTQ      BX, BX
-	JZ         none229
+	JZ         none255
 	TESTQ      $0x00000f00, CX
-	JNZ        same230
+	JNZ        same256
 	PREFETCHT0 16384(CX)
 
-same230:
+same256:
 	VMOVUPS  (DX), Z17
 	VMOVNTPS Z17, (CX)
 	VMOVUPS  64(DX), Z17
@@ -6629,11 +6951,11 @@ same230:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none229:
+none255:
 	LEAQ    256(R13), R14
 	SUBQ    $0x00000040, R12
 	CMPQ    R12, $0x40
-	JGE     whole224
+	JGE     whole250
 	XORQ    R10, R10
 	TESTQ   R12, R12
 	CMOVQLE R13, R14
@@ -6648,7 +6970,7 @@ none229:
 	SHRQ    $0x10, R15
 	KMOVW   R15, K6
 
-whole224:
+whole250:
 	VMOVUPS       Z13, Z22
 	VFMADD213PS   Z0, Z3, Z22
 	VMOVUPS       Z14, Z23
@@ -6747,7 +7069,7 @@ whole224:
 	VMOVUPS       Z17, Z18
 	ADDQ          $+256, R13
 	TESTQ         R12, R12
-	JG            group223
+	JG            group249
 	VEXTRACTF64X4 $0x01, Z18, Y17
 	VADDPS        Y17, Y18, Y18
 	VCVTPS2PD     Y18, Z17
@@ -6758,11 +7080,11 @@ whole224:
 	VMOVUPD       Z12, (SP)(R11*1)
 	ADDQ          $+64, R11
 	SUBQ          $0x01, rows+40(FP)
-	JZ            sums204
+	JZ            sums230
 	CMPQ          R11, $+512
-	JL            row206
+	JL            row232
 
-sums204:
+sums230:
 	LEAQ       (SP), R11
 	NEGQ       R11
 	ANDQ       $+63, R11
@@ -6802,35 +7124,35 @@ sums204:
 	NEGQ       R11
 	ANDQ       $+63, R11
 	CMPQ       rows+40(FP), $0x00
-	JEQ        last207
+	JEQ        last233
 	CMPQ       n+48(FP), $0x10
-	JG         long231
-	JMP        check209
+	JG         long257
+	JMP        check235
 
-long231:
+long257:
 	CMPQ n+48(FP), $0x20
-	JG   long232
-	JMP  check214
+	JG   long258
+	JMP  check240
 
-long232:
+long258:
 	CMPQ n+48(FP), $0x40
-	JG   long233
-	JMP  check219
+	JG   long259
+	JMP  check245
 
-long233:
-	JMP row206
+long259:
+	JMP row232
 
-last207:
-last205:
+last233:
+last231:
 	TESTQ BX, BX
-	JZ    none235
+	JZ    none261
 
-more234:
+more260:
 	TESTQ      $0x00000f00, CX
-	JNZ        same236
+	JNZ        same262
 	PREFETCHT0 16384(CX)
 
-same236:
+same262:
 	VMOVUPS  (DX), Z0
 	VMOVNTPS Z0, (CX)
 	VMOVUPS  64(DX), Z0
@@ -6842,9 +7164,9 @@ same236:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more234
+	JNZ      more260
 
-none235:
+none261:
 	VZEROUPPER
 	RET
 
@@ -6870,16 +7192,16 @@ TEXT ·targetScale32AVX512(SB), NOSPLIT, $0-56
 	MOVQ         rows+32(FP), R9
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	TESTQ        R9, R9
-	JZ           last238
+	JZ           last264
 
-row237:
+row263:
 	VBROADCASTSS (SI), Z1
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one240
+	JB           one266
 
-two239:
+two265:
 	VMOVUPS  (DX)(R10*1), Z2
 	VMOVUPS  64(DX)(R10*1), Z3
 	VMOVUPS  128(DX)(R10*1), Z4
@@ -6898,13 +7220,13 @@ two239:
 	VMOVUPS  Z5, 192(AX)(R10*1)
 	ADDQ     $+256, R10
 	SUBQ     $0x02, R11
-	JAE      two239
+	JAE      two265
 
-one240:
+one266:
 	ADDQ $0x02, R11
-	JZ   rest242
+	JZ   rest268
 
-group241:
+group267:
 	VMOVUPS  (DX)(R10*1), Z2
 	VMOVUPS  64(DX)(R10*1), Z3
 	VCMPPS   $0x0d, Z0, Z2, K3
@@ -6915,13 +7237,13 @@ group241:
 	VMOVUPS  Z3, 64(AX)(R10*1)
 	ADDQ     $0x80, R10
 	DECQ     R11
-	JNZ      group241
+	JNZ      group267
 
-rest242:
+rest268:
 	TESTQ     DI, DI
-	JZ        done244
+	JZ        done270
 	CMPQ      DI, $0x10
-	JBE       half243
+	JBE       half269
 	VMOVUPS.Z (DX)(R10*1), K1, Z2
 	VMOVUPS.Z 64(DX)(R10*1), K2, Z3
 	VCMPPS    $0x0d, Z0, Z2, K3
@@ -6930,22 +7252,22 @@ rest242:
 	VCMPPS    $0x0d, Z0, Z3, K3
 	VMULPS.Z  Z1, Z3, K3, Z3
 	VMOVUPS   Z3, K2, 64(AX)(R10*1)
-	JMP       done244
+	JMP       done270
 
-half243:
+half269:
 	VMOVUPS.Z (DX)(R10*1), K1, Z2
 	VCMPPS    $0x0d, Z0, Z2, K3
 	VMULPS.Z  Z1, Z2, K3, Z2
 	VMOVUPS   Z2, K1, (AX)(R10*1)
 
-done244:
+done270:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	DECQ R9
-	JNZ  row237
+	JNZ  row263
 
-last238:
+last264:
 	VZEROUPPER
 	RET
 
@@ -6973,17 +7295,17 @@ TEXT ·selectScale32AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSS f32_b504f3<>+0(SB), Z0
 	VBROADCASTSS f32_80b504f3<>+0(SB), Z2
 	TESTQ        R10, R10
-	JZ           last246
+	JZ           last272
 
-row245:
+row271:
 	VBROADCASTSS (SI), Z1
 	VBROADCASTSS (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one248
+	JB           one274
 
-two247:
+two273:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VMOVUPS  128(DX)(R11*1), Z6
@@ -7010,13 +7332,13 @@ two247:
 	VMOVUPS  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two247
+	JAE      two273
 
-one248:
+one274:
 	ADDQ $0x02, R12
-	JZ   rest250
+	JZ   rest276
 
-group249:
+group275:
 	VMOVUPS  (DX)(R11*1), Z4
 	VMOVUPS  64(DX)(R11*1), Z5
 	VCMPPS   $0x0d, Z0, Z4, K3
@@ -7031,13 +7353,13 @@ group249:
 	VMOVUPS  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group249
+	JNZ      group275
 
-rest250:
+rest276:
 	TESTQ     R8, R8
-	JZ        done252
+	JZ        done278
 	CMPQ      R8, $0x10
-	JBE       half251
+	JBE       half277
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VMOVUPS.Z 64(DX)(R11*1), K2, Z5
 	VCMPPS    $0x0d, Z0, Z4, K3
@@ -7050,9 +7372,9 @@ rest250:
 	VMULPS.Z  Z1, Z5, K3, Z1
 	VMULPS    Z3, Z5, K4, Z1
 	VMOVUPS   Z1, K2, 64(AX)(R11*1)
-	JMP       done252
+	JMP       done278
 
-half251:
+half277:
 	VMOVUPS.Z (DX)(R11*1), K1, Z4
 	VCMPPS    $0x0d, Z0, Z4, K3
 	VCMPPS    $0x12, Z2, Z4, K4
@@ -7060,15 +7382,15 @@ half251:
 	VMULPS    Z3, Z4, K4, Z1
 	VMOVUPS   Z1, K1, (AX)(R11*1)
 
-done252:
+done278:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DI
 	DECQ R10
-	JNZ  row245
+	JNZ  row271
 
-last246:
+last272:
 	VZEROUPPER
 	RET
 
@@ -7086,14 +7408,14 @@ TEXT ·selectSums64AVX2(SB), $2080-88
 	SHLQ         $0x03, BX
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last254
+	JEQ          last280
 	LEAQ         256(BP), DI
 	NEGQ         DI
 	ANDQ         $+31, DI
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+40(FP), $0x08
-	JG           long256
+	JG           long282
 	MOVQ         n+40(FP), R8
 	MOVQ         $-1, R10
 	BZHIQ        R8, R10, R10
@@ -7107,7 +7429,7 @@ TEXT ·selectSums64AVX2(SB), $2080-88
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1664(BP)
 
-vectors255:
+vectors281:
 	MOVQ         AX, R8
 	VMOVUPD      1632(BP), Y3
 	VMASKMOVPD   (R8), Y3, Y3
@@ -7384,9 +7706,9 @@ vectors255:
 	VMULPD       1024(BP), Y9, Y9
 	VMULPD       1056(BP), Y10, Y10
 	CMPL         1600(BP), $-1
-	JNE          some257
+	JNE          some283
 
-all258:
+all284:
 	VXORPS      Y3, Y3, Y3
 	VMAXPD      Y7, Y3, Y4
 	VMINPD      Y7, Y3, Y7
@@ -7477,9 +7799,9 @@ all258:
 	VMULPD      1280(BP), Y9, Y9
 	VMULPD      1312(BP), Y10, Y10
 	CMPL        1600(BP), $-1
-	JNE         some259
+	JNE         some285
 
-all260:
+all286:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -7604,9 +7926,9 @@ all260:
 	MOVQ    BX, DI
 	LEAQ    (SI)(DI*4), SI
 	SUBQ    $0x04, rows+32(FP)
-	JMP     sums253
+	JMP     sums279
 
-long256:
+long282:
 	MOVQ    n+40(FP), R8
 	MOVQ    rows+32(FP), R10
 	MOVQ    R8, 1984(BP)
@@ -7631,33 +7953,33 @@ long256:
 	VMOVUPD Y3, 224(BP)
 	MOVQ    n+40(FP), R8
 	TESTQ   R8, R8
-	JZ      row262
+	JZ      row288
 	CMPQ    1984(BP), $0x00
-	JG      same265
+	JG      same291
 	LEAQ    1344(BP), R9
 	DECQ    1992(BP)
-	JLE     none266
+	JLE     none292
 	ADDQ    2008(BP), AX
 	ADDQ    2000(BP), SI
 	ADDQ    2000(BP), DX
 	MOVQ    n+40(FP), R10
 	MOVQ    R10, 1984(BP)
 
-same265:
+same291:
 	MOVQ AX, R9
 	MOVL (DX), R10
 	ORL  (SI), R10
 	MOVQ R10, 1608(BP)
 	CMPQ 1984(BP), $0x20
-	JL   other267
+	JL   other293
 
-ready268:
+ready294:
 	ADDQ $+256, AX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1984(BP)
 
-none266:
+none292:
 	MOVQ         1608(BP), R10
 	MOVQ         R10, 1600(BP)
 	VPBROADCASTD -4(SI), Y4
@@ -7727,7 +8049,7 @@ none266:
 	VMOVUPD      Y3, 928(BP)
 	VMOVUPD      Y5, 1056(BP)
 
-group261:
+group287:
 	VMOVUPD      832(BP), Y3
 	VMOVUPD      864(BP), Y4
 	VMOVUPD      896(BP), Y5
@@ -7859,9 +8181,9 @@ group261:
 	VMULPD       1024(BP), Y9, Y9
 	VMULPD       1056(BP), Y10, Y10
 	CMPL         1600(BP), $-1
-	JNE          some269
+	JNE          some295
 
-all270:
+all296:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -7901,31 +8223,31 @@ all270:
 	VMOVUPD Y3, 128(BP)
 	VMOVUPD Y4, 192(BP)
 	CMPQ    1984(BP), $0x00
-	JG      same271
+	JG      same297
 	LEAQ    1344(BP), R9
 	DECQ    1992(BP)
-	JLE     none272
+	JLE     none298
 	ADDQ    2008(BP), AX
 	ADDQ    2000(BP), SI
 	ADDQ    2000(BP), DX
 	MOVQ    n+40(FP), R10
 	MOVQ    R10, 1984(BP)
 
-same271:
+same297:
 	MOVQ AX, R9
 	MOVL (DX), R10
 	ORL  (SI), R10
 	MOVQ R10, 1608(BP)
 	CMPQ 1984(BP), $0x20
-	JL   other273
+	JL   other299
 
-ready274:
+ready300:
 	ADDQ $+256, AX
 	ADDQ $0x04, SI
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1984(BP)
 
-none272:
+none298:
 	VMOVUPD      1088(BP), Y3
 	VMOVUPD      1120(BP), Y4
 	VMOVUPD      1152(BP), Y5
@@ -8061,9 +8383,9 @@ none272:
 	VMULPD       1280(BP), Y9, Y9
 	VMULPD       1312(BP), Y10, Y10
 	CMPL         1600(BP), $-1
-	JNE          some275
+	JNE          some301
 
-all276:
+all302:
 	VXORPS  Y3, Y3, Y3
 	VMAXPD  Y7, Y3, Y4
 	VMINPD  Y7, Y3, Y7
@@ -8105,9 +8427,9 @@ all276:
 	MOVQ    1608(BP), R10
 	MOVQ    R10, 1600(BP)
 	SUBQ    $0x20, R8
-	JG      group261
+	JG      group287
 
-row262:
+row288:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -8148,11 +8470,11 @@ row262:
 	VMOVUPD Y3, 224(BP)
 	ADDQ    $+32, DI
 	SUBQ    $0x01, rows+32(FP)
-	JZ      sums253
+	JZ      sums279
 	CMPQ    DI, $+128
-	JL      more263
+	JL      more289
 
-sums253:
+sums279:
 	LEAQ       256(BP), DI
 	NEGQ       DI
 	ANDQ       $+31, DI
@@ -8265,17 +8587,17 @@ sums253:
 	NEGQ       DI
 	ANDQ       $+31, DI
 	CMPQ       rows+32(FP), $0x00
-	JLE        last264
+	JLE        last290
 	CMPQ       n+40(FP), $0x08
-	JLE        vectors255
+	JLE        vectors281
 
-more263:
+more289:
 	MOVQ  n+40(FP), R8
 	TESTQ R8, R8
-	JZ    row262
-	JMP   group261
+	JZ    row288
+	JMP   group287
 
-some257:
+some283:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1600(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8287,9 +8609,9 @@ some257:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all258
+	JMP          all284
 
-some259:
+some285:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1600(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8301,9 +8623,9 @@ some259:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all260
+	JMP          all286
 
-other267:
+other293:
 	VPBROADCASTD 1608(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -8333,9 +8655,9 @@ other267:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1568(BP)
 	LEAQ         1344(BP), R9
-	JMP          ready268
+	JMP          ready294
 
-some269:
+some295:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1600(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8347,9 +8669,9 @@ some269:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all270
+	JMP          all296
 
-other273:
+other299:
 	VPBROADCASTD 1608(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -8379,9 +8701,9 @@ other273:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1568(BP)
 	LEAQ         1344(BP), R9
-	JMP          ready274
+	JMP          ready300
 
-some275:
+some301:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1600(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -8393,10 +8715,10 @@ some275:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all276
+	JMP          all302
 
-last264:
-last254:
+last290:
+last280:
 	VZEROUPPER
 	RET
 
@@ -8553,14 +8875,14 @@ TEXT ·selectExp64AVX2(SB), $2088-128
 	SHLQ         $0x03, R9
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last278
+	JEQ          last304
 	LEAQ         256(BP), R11
 	NEGQ         R11
 	ANDQ         $+31, R11
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+56(FP), $0x08
-	JG           long280
+	JG           long306
 	MOVQ         n+56(FP), R12
 	MOVQ         $-1, R14
 	BZHIQ        R12, R14, R14
@@ -8574,14 +8896,14 @@ TEXT ·selectExp64AVX2(SB), $2088-128
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1664(BP)
 
-vectors279:
+vectors305:
 	TESTQ      BX, BX
-	JZ         none281
+	JZ         none307
 	TESTQ      $0x00000f00, CX
-	JNZ        same282
+	JNZ        same308
 	PREFETCHT0 16384(CX)
 
-same282:
+same308:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -8602,7 +8924,7 @@ same282:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none281:
+none307:
 	MOVQ         SI, R12
 	VMOVUPD      1632(BP), Y3
 	VMASKMOVPD   (R12), Y3, Y3
@@ -8879,9 +9201,9 @@ none281:
 	VMULPD       1024(BP), Y9, Y9
 	VMULPD       1056(BP), Y10, Y10
 	CMPL         1600(BP), $-1
-	JNE          some283
+	JNE          some309
 
-all284:
+all310:
 	MOVQ        AX, R12
 	VMOVUPD     Y7, (R12)
 	ADDQ        wStride+24(FP), R12
@@ -8986,9 +9308,9 @@ all284:
 	VMULPD      1280(BP), Y9, Y9
 	VMULPD      1312(BP), Y10, Y10
 	CMPL        1600(BP), $-1
-	JNE         some285
+	JNE         some311
 
-all286:
+all312:
 	MOVQ    AX, R12
 	VMOVUPD Y7, 32(R12)
 	ADDQ    wStride+24(FP), R12
@@ -9129,9 +9451,9 @@ all286:
 	MOVQ    wStride+24(FP), R11
 	LEAQ    (AX)(R11*4), AX
 	SUBQ    $0x04, rows+48(FP)
-	JMP     sums277
+	JMP     sums303
 
-long280:
+long306:
 	MOVQ    n+56(FP), R12
 	MOVQ    rows+48(FP), R14
 	MOVQ    wStride+24(FP), R15
@@ -9159,33 +9481,33 @@ long280:
 	VMOVUPD Y3, 224(BP)
 	MOVQ    n+56(FP), R12
 	TESTQ   R12, R12
-	JZ      row288
+	JZ      row314
 	CMPQ    1984(BP), $0x00
-	JG      same291
+	JG      same317
 	LEAQ    1344(BP), R13
 	DECQ    1992(BP)
-	JLE     none292
+	JLE     none318
 	ADDQ    2008(BP), SI
 	ADDQ    2000(BP), R10
 	ADDQ    2000(BP), R8
 	MOVQ    n+56(FP), R14
 	MOVQ    R14, 1984(BP)
 
-same291:
+same317:
 	MOVQ SI, R13
 	MOVL (R8), R14
 	ORL  (R10), R14
 	MOVQ R14, 1608(BP)
 	CMPQ 1984(BP), $0x20
-	JL   other293
+	JL   other319
 
-ready294:
+ready320:
 	ADDQ $+256, SI
 	ADDQ $0x04, R10
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1984(BP)
 
-none292:
+none318:
 	MOVQ         1608(BP), R14
 	MOVQ         R14, 1600(BP)
 	VPBROADCASTD -4(R10), Y4
@@ -9255,14 +9577,14 @@ none292:
 	VMOVUPD      Y3, 928(BP)
 	VMOVUPD      Y5, 1056(BP)
 
-group287:
+group313:
 	TESTQ      BX, BX
-	JZ         none295
+	JZ         none321
 	TESTQ      $0x00000f00, CX
-	JNZ        same296
+	JNZ        same322
 	PREFETCHT0 16384(CX)
 
-same296:
+same322:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -9283,7 +9605,7 @@ same296:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none295:
+none321:
 	VMOVUPD      832(BP), Y3
 	VMOVUPD      864(BP), Y4
 	VMOVUPD      896(BP), Y5
@@ -9415,9 +9737,9 @@ none295:
 	VMULPD       1024(BP), Y9, Y9
 	VMULPD       1056(BP), Y10, Y10
 	CMPL         1600(BP), $-1
-	JNE          some297
+	JNE          some323
 
-all298:
+all324:
 	VMOVUPD Y7, (AX)
 	VMOVUPD Y8, 64(AX)
 	VMOVUPD Y9, 128(AX)
@@ -9461,31 +9783,31 @@ all298:
 	VMOVUPD Y3, 128(BP)
 	VMOVUPD Y4, 192(BP)
 	CMPQ    1984(BP), $0x00
-	JG      same299
+	JG      same325
 	LEAQ    1344(BP), R13
 	DECQ    1992(BP)
-	JLE     none300
+	JLE     none326
 	ADDQ    2008(BP), SI
 	ADDQ    2000(BP), R10
 	ADDQ    2000(BP), R8
 	MOVQ    n+56(FP), R14
 	MOVQ    R14, 1984(BP)
 
-same299:
+same325:
 	MOVQ SI, R13
 	MOVL (R8), R14
 	ORL  (R10), R14
 	MOVQ R14, 1608(BP)
 	CMPQ 1984(BP), $0x20
-	JL   other301
+	JL   other327
 
-ready302:
+ready328:
 	ADDQ $+256, SI
 	ADDQ $0x04, R10
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1984(BP)
 
-none300:
+none326:
 	VMOVUPD      1088(BP), Y3
 	VMOVUPD      1120(BP), Y4
 	VMOVUPD      1152(BP), Y5
@@ -9621,9 +9943,9 @@ none300:
 	VMULPD       1280(BP), Y9, Y9
 	VMULPD       1312(BP), Y10, Y10
 	CMPL         1600(BP), $-1
-	JNE          some303
+	JNE          some329
 
-all304:
+all330:
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 96(AX)
 	VMOVUPD Y9, 160(AX)
@@ -9670,10 +9992,10 @@ all304:
 	MOVQ    R14, 1600(BP)
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R12
-	JG      group287
+	JG      group313
 	ADDQ    2016(BP), AX
 
-row288:
+row314:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -9714,11 +10036,11 @@ row288:
 	VMOVUPD Y3, 224(BP)
 	ADDQ    $+32, R11
 	SUBQ    $0x01, rows+48(FP)
-	JZ      sums277
+	JZ      sums303
 	CMPQ    R11, $+128
-	JL      more289
+	JL      more315
 
-sums277:
+sums303:
 	LEAQ       256(BP), R11
 	NEGQ       R11
 	ANDQ       $+31, R11
@@ -9831,17 +10153,17 @@ sums277:
 	NEGQ       R11
 	ANDQ       $+31, R11
 	CMPQ       rows+48(FP), $0x00
-	JLE        last290
+	JLE        last316
 	CMPQ       n+56(FP), $0x08
-	JLE        vectors279
+	JLE        vectors305
 
-more289:
+more315:
 	MOVQ  n+56(FP), R12
 	TESTQ R12, R12
-	JZ    row288
-	JMP   group287
+	JZ    row314
+	JMP   group313
 
-some283:
+some309:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1600(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9853,9 +10175,9 @@ some283:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all284
+	JMP          all310
 
-some285:
+some311:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1600(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9867,9 +10189,9 @@ some285:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all286
+	JMP          all312
 
-other293:
+other319:
 	VPBROADCASTD 1608(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -9899,9 +10221,9 @@ other293:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1568(BP)
 	LEAQ         1344(BP), R13
-	JMP          ready294
+	JMP          ready320
 
-some297:
+some323:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1600(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9913,9 +10235,9 @@ some297:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all298
+	JMP          all324
 
-other301:
+other327:
 	VPBROADCASTD 1608(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -9945,9 +10267,9 @@ other301:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1568(BP)
 	LEAQ         1344(BP), R13
-	JMP          ready302
+	JMP          ready328
 
-some303:
+some329:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1600(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -9959,19 +10281,19 @@ some303:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all304
+	JMP          all330
 
-last290:
-last278:
+last316:
+last304:
 	TESTQ BX, BX
-	JZ    none306
+	JZ    none332
 
-more305:
+more331:
 	TESTQ      $0x00000f00, CX
-	JNZ        same307
+	JNZ        same333
 	PREFETCHT0 16384(CX)
 
-same307:
+same333:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -9991,9 +10313,9 @@ same307:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more305
+	JNZ      more331
 
-none306:
+none332:
 	VZEROUPPER
 	RET
 
@@ -10010,14 +10332,14 @@ TEXT ·targetSums64AVX2(SB), $1568-56
 	SHLQ         $0x03, BX
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last309
+	JEQ          last335
 	LEAQ         128(BP), SI
 	NEGQ         SI
 	ANDQ         $+31, SI
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+32(FP), $0x08
-	JG           long311
+	JG           long337
 	MOVQ         n+32(FP), DI
 	MOVQ         $-1, R9
 	BZHIQ        DI, R9, R9
@@ -10031,7 +10353,7 @@ TEXT ·targetSums64AVX2(SB), $1568-56
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1280(BP)
 
-vectors310:
+vectors336:
 	MOVQ        AX, DI
 	VMOVUPD     1248(BP), Y3
 	VMASKMOVPD  (DI), Y3, Y3
@@ -10239,9 +10561,9 @@ vectors310:
 	VMULPD      640(BP), Y9, Y9
 	VMULPD      672(BP), Y10, Y10
 	CMPL        1216(BP), $-1
-	JNE         some312
+	JNE         some338
 
-all313:
+all339:
 	VXORPS      Y3, Y3, Y3
 	VMOVUPD     Y7, 1344(BP)
 	VMOVUPD     Y8, 1376(BP)
@@ -10316,9 +10638,9 @@ all313:
 	VMULPD      896(BP), Y9, Y9
 	VMULPD      928(BP), Y10, Y10
 	CMPL        1216(BP), $-1
-	JNE         some314
+	JNE         some340
 
-all315:
+all341:
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y3, Y3, Y3
 	VXORPS  Y4, Y4, Y4
@@ -10377,9 +10699,9 @@ all315:
 	MOVQ    BX, SI
 	LEAQ    (DX)(SI*4), DX
 	SUBQ    $0x04, rows+24(FP)
-	JMP     sums308
+	JMP     sums334
 
-long311:
+long337:
 	MOVQ    n+32(FP), DI
 	MOVQ    rows+24(FP), R9
 	MOVQ    DI, 1472(BP)
@@ -10399,30 +10721,30 @@ long311:
 	VMOVUPD Y3, 96(BP)
 	MOVQ    n+32(FP), DI
 	TESTQ   DI, DI
-	JZ      row317
+	JZ      row343
 	CMPQ    1472(BP), $0x00
-	JG      same320
+	JG      same346
 	LEAQ    960(BP), R8
 	DECQ    1480(BP)
-	JLE     none321
+	JLE     none347
 	ADDQ    1496(BP), AX
 	ADDQ    1488(BP), DX
 	MOVQ    n+32(FP), R9
 	MOVQ    R9, 1472(BP)
 
-same320:
+same346:
 	MOVQ AX, R8
 	MOVL (DX), R9
 	MOVQ R9, 1224(BP)
 	CMPQ 1472(BP), $0x20
-	JL   other322
+	JL   other348
 
-ready323:
+ready349:
 	ADDQ $+256, AX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1472(BP)
 
-none321:
+none347:
 	MOVQ        1224(BP), R9
 	MOVQ        R9, 1216(BP)
 	PREFETCHT0  12288(R8)
@@ -10470,7 +10792,7 @@ none321:
 	VMOVUPD     Y3, 544(BP)
 	VMOVUPD     Y4, 672(BP)
 
-group316:
+group342:
 	VMOVUPD     448(BP), Y3
 	VMOVUPD     480(BP), Y4
 	VMOVUPD     512(BP), Y5
@@ -10580,9 +10902,9 @@ group316:
 	VMULPD      640(BP), Y9, Y9
 	VMULPD      672(BP), Y10, Y10
 	CMPL        1216(BP), $-1
-	JNE         some324
+	JNE         some350
 
-all325:
+all351:
 	VADDPD  Y8, Y7, Y7
 	VADDPD  Y10, Y9, Y9
 	VADDPD  Y9, Y7, Y7
@@ -10598,28 +10920,28 @@ all325:
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y4, 64(BP)
 	CMPQ    1472(BP), $0x00
-	JG      same326
+	JG      same352
 	LEAQ    960(BP), R8
 	DECQ    1480(BP)
-	JLE     none327
+	JLE     none353
 	ADDQ    1496(BP), AX
 	ADDQ    1488(BP), DX
 	MOVQ    n+32(FP), R9
 	MOVQ    R9, 1472(BP)
 
-same326:
+same352:
 	MOVQ AX, R8
 	MOVL (DX), R9
 	MOVQ R9, 1224(BP)
 	CMPQ 1472(BP), $0x20
-	JL   other328
+	JL   other354
 
-ready329:
+ready355:
 	ADDQ $+256, AX
 	ADDQ $0x04, DX
 	SUBQ $0x20, 1472(BP)
 
-none327:
+none353:
 	VMOVUPD     704(BP), Y3
 	VMOVUPD     736(BP), Y4
 	VMOVUPD     768(BP), Y5
@@ -10733,9 +11055,9 @@ none327:
 	VMULPD      896(BP), Y9, Y9
 	VMULPD      928(BP), Y10, Y10
 	CMPL        1216(BP), $-1
-	JNE         some330
+	JNE         some356
 
-all331:
+all357:
 	VADDPD  Y8, Y7, Y7
 	VADDPD  Y10, Y9, Y9
 	VADDPD  Y9, Y7, Y7
@@ -10753,9 +11075,9 @@ all331:
 	MOVQ    1224(BP), R9
 	MOVQ    R9, 1216(BP)
 	SUBQ    $0x20, DI
-	JG      group316
+	JG      group342
 
-row317:
+row343:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -10777,11 +11099,11 @@ row317:
 	VMOVUPD Y3, 96(BP)
 	ADDQ    $+32, SI
 	SUBQ    $0x01, rows+24(FP)
-	JZ      sums308
+	JZ      sums334
 	CMPQ    SI, $+128
-	JL      more318
+	JL      more344
 
-sums308:
+sums334:
 	LEAQ       128(BP), SI
 	NEGQ       SI
 	ANDQ       $+31, SI
@@ -10837,17 +11159,17 @@ sums308:
 	NEGQ       SI
 	ANDQ       $+31, SI
 	CMPQ       rows+24(FP), $0x00
-	JLE        last319
+	JLE        last345
 	CMPQ       n+32(FP), $0x08
-	JLE        vectors310
+	JLE        vectors336
 
-more318:
+more344:
 	MOVQ  n+32(FP), DI
 	TESTQ DI, DI
-	JZ    row317
-	JMP   group316
+	JZ    row343
+	JMP   group342
 
-some312:
+some338:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1216(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -10859,9 +11181,9 @@ some312:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all313
+	JMP          all339
 
-some314:
+some340:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1216(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -10873,9 +11195,9 @@ some314:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all315
+	JMP          all341
 
-other322:
+other348:
 	VPBROADCASTD 1224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -10905,9 +11227,9 @@ other322:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1184(BP)
 	LEAQ         960(BP), R8
-	JMP          ready323
+	JMP          ready349
 
-some324:
+some350:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1216(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -10919,9 +11241,9 @@ some324:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all325
+	JMP          all351
 
-other328:
+other354:
 	VPBROADCASTD 1224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -10951,9 +11273,9 @@ other328:
 	VMASKMOVPD   224(AX), Y3, Y3
 	VMOVUPD      Y3, 1184(BP)
 	LEAQ         960(BP), R8
-	JMP          ready329
+	JMP          ready355
 
-some330:
+some356:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1216(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -10965,10 +11287,10 @@ some330:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all331
+	JMP          all357
 
-last319:
-last309:
+last345:
+last335:
 	VZEROUPPER
 	RET
 
@@ -10990,14 +11312,14 @@ TEXT ·targetExp64AVX2(SB), $1576-96
 	SHLQ         $0x03, R9
 	VMOVUPD      f64_3ff71547652b82fe<>+0(SB), Y0
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last333
+	JEQ          last359
 	LEAQ         128(BP), R10
 	NEGQ         R10
 	ANDQ         $+31, R10
 	VMOVUPD      f64_c086229de89ac35d<>+0(SB), Y1
 	VMOVUPD      f64_40862829795a81ec<>+0(SB), Y2
 	CMPQ         n+48(FP), $0x08
-	JG           long335
+	JG           long361
 	MOVQ         n+48(FP), R11
 	MOVQ         $-1, R13
 	BZHIQ        R11, R13, R13
@@ -11011,14 +11333,14 @@ TEXT ·targetExp64AVX2(SB), $1576-96
 	VPSLLQ       $0x3b, Y3, Y3
 	VMOVUPD      Y3, 1280(BP)
 
-vectors334:
+vectors360:
 	TESTQ      BX, BX
-	JZ         none336
+	JZ         none362
 	TESTQ      $0x00000f00, CX
-	JNZ        same337
+	JNZ        same363
 	PREFETCHT0 16384(CX)
 
-same337:
+same363:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -11039,7 +11361,7 @@ same337:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none336:
+none362:
 	MOVQ        SI, R11
 	VMOVUPD     1248(BP), Y3
 	VMASKMOVPD  (R11), Y3, Y3
@@ -11247,9 +11569,9 @@ none336:
 	VMULPD      640(BP), Y9, Y9
 	VMULPD      672(BP), Y10, Y10
 	CMPL        1216(BP), $-1
-	JNE         some338
+	JNE         some364
 
-all339:
+all365:
 	MOVQ        AX, R11
 	VMOVUPD     Y7, (R11)
 	ADDQ        wStride+16(FP), R11
@@ -11338,9 +11660,9 @@ all339:
 	VMULPD      896(BP), Y9, Y9
 	VMULPD      928(BP), Y10, Y10
 	CMPL        1216(BP), $-1
-	JNE         some340
+	JNE         some366
 
-all341:
+all367:
 	MOVQ    AX, R11
 	VMOVUPD Y7, 32(R11)
 	ADDQ    wStride+16(FP), R11
@@ -11415,9 +11737,9 @@ all341:
 	MOVQ    wStride+16(FP), R10
 	LEAQ    (AX)(R10*4), AX
 	SUBQ    $0x04, rows+40(FP)
-	JMP     sums332
+	JMP     sums358
 
-long335:
+long361:
 	MOVQ    n+48(FP), R11
 	MOVQ    rows+40(FP), R13
 	MOVQ    wStride+16(FP), R14
@@ -11440,30 +11762,30 @@ long335:
 	VMOVUPD Y3, 96(BP)
 	MOVQ    n+48(FP), R11
 	TESTQ   R11, R11
-	JZ      row343
+	JZ      row369
 	CMPQ    1472(BP), $0x00
-	JG      same346
+	JG      same372
 	LEAQ    960(BP), R12
 	DECQ    1480(BP)
-	JLE     none347
+	JLE     none373
 	ADDQ    1496(BP), SI
 	ADDQ    1488(BP), R8
 	MOVQ    n+48(FP), R13
 	MOVQ    R13, 1472(BP)
 
-same346:
+same372:
 	MOVQ SI, R12
 	MOVL (R8), R13
 	MOVQ R13, 1224(BP)
 	CMPQ 1472(BP), $0x20
-	JL   other348
+	JL   other374
 
-ready349:
+ready375:
 	ADDQ $+256, SI
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1472(BP)
 
-none347:
+none373:
 	MOVQ        1224(BP), R13
 	MOVQ        R13, 1216(BP)
 	PREFETCHT0  12288(R12)
@@ -11511,14 +11833,14 @@ none347:
 	VMOVUPD     Y3, 544(BP)
 	VMOVUPD     Y4, 672(BP)
 
-group342:
+group368:
 	TESTQ      BX, BX
-	JZ         none350
+	JZ         none376
 	TESTQ      $0x00000f00, CX
-	JNZ        same351
+	JNZ        same377
 	PREFETCHT0 16384(CX)
 
-same351:
+same377:
 	VMOVUPD  (DX), Y3
 	VMOVNTPD Y3, (CX)
 	VMOVUPD  32(DX), Y3
@@ -11539,7 +11861,7 @@ same351:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none350:
+none376:
 	VMOVUPD     448(BP), Y3
 	VMOVUPD     480(BP), Y4
 	VMOVUPD     512(BP), Y5
@@ -11649,9 +11971,9 @@ none350:
 	VMULPD      640(BP), Y9, Y9
 	VMULPD      672(BP), Y10, Y10
 	CMPL        1216(BP), $-1
-	JNE         some352
+	JNE         some378
 
-all353:
+all379:
 	VMOVUPD Y7, (AX)
 	VMOVUPD Y8, 64(AX)
 	VMOVUPD Y9, 128(AX)
@@ -11671,28 +11993,28 @@ all353:
 	VMOVUPD Y3, (BP)
 	VMOVUPD Y4, 64(BP)
 	CMPQ    1472(BP), $0x00
-	JG      same354
+	JG      same380
 	LEAQ    960(BP), R12
 	DECQ    1480(BP)
-	JLE     none355
+	JLE     none381
 	ADDQ    1496(BP), SI
 	ADDQ    1488(BP), R8
 	MOVQ    n+48(FP), R13
 	MOVQ    R13, 1472(BP)
 
-same354:
+same380:
 	MOVQ SI, R12
 	MOVL (R8), R13
 	MOVQ R13, 1224(BP)
 	CMPQ 1472(BP), $0x20
-	JL   other356
+	JL   other382
 
-ready357:
+ready383:
 	ADDQ $+256, SI
 	ADDQ $0x04, R8
 	SUBQ $0x20, 1472(BP)
 
-none355:
+none381:
 	VMOVUPD     704(BP), Y3
 	VMOVUPD     736(BP), Y4
 	VMOVUPD     768(BP), Y5
@@ -11806,9 +12128,9 @@ none355:
 	VMULPD      896(BP), Y9, Y9
 	VMULPD      928(BP), Y10, Y10
 	CMPL        1216(BP), $-1
-	JNE         some358
+	JNE         some384
 
-all359:
+all385:
 	VMOVUPD Y7, 32(AX)
 	VMOVUPD Y8, 96(AX)
 	VMOVUPD Y9, 160(AX)
@@ -11831,10 +12153,10 @@ all359:
 	MOVQ    R13, 1216(BP)
 	ADDQ    $+256, AX
 	SUBQ    $0x20, R11
-	JG      group342
+	JG      group368
 	ADDQ    1504(BP), AX
 
-row343:
+row369:
 	VMOVUPD (BP), Y3
 	VMOVUPD 32(BP), Y4
 	VMOVUPD 64(BP), Y5
@@ -11856,11 +12178,11 @@ row343:
 	VMOVUPD Y3, 96(BP)
 	ADDQ    $+32, R10
 	SUBQ    $0x01, rows+40(FP)
-	JZ      sums332
+	JZ      sums358
 	CMPQ    R10, $+128
-	JL      more344
+	JL      more370
 
-sums332:
+sums358:
 	LEAQ       128(BP), R10
 	NEGQ       R10
 	ANDQ       $+31, R10
@@ -11916,17 +12238,17 @@ sums332:
 	NEGQ       R10
 	ANDQ       $+31, R10
 	CMPQ       rows+40(FP), $0x00
-	JLE        last345
+	JLE        last371
 	CMPQ       n+48(FP), $0x08
-	JLE        vectors334
+	JLE        vectors360
 
-more344:
+more370:
 	MOVQ  n+48(FP), R11
 	TESTQ R11, R11
-	JZ    row343
-	JMP   group342
+	JZ    row369
+	JMP   group368
 
-some338:
+some364:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1216(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11938,9 +12260,9 @@ some338:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all339
+	JMP          all365
 
-some340:
+some366:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1216(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11952,9 +12274,9 @@ some340:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all341
+	JMP          all367
 
-other348:
+other374:
 	VPBROADCASTD 1224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -11984,9 +12306,9 @@ other348:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1184(BP)
 	LEAQ         960(BP), R12
-	JMP          ready349
+	JMP          ready375
 
-some352:
+some378:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1216(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -11998,9 +12320,9 @@ some352:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x27, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all353
+	JMP          all379
 
-other356:
+other382:
 	VPBROADCASTD 1224(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
 	VPSLLQ       $0x3f, Y4, Y3
@@ -12030,9 +12352,9 @@ other356:
 	VMASKMOVPD   224(SI), Y3, Y3
 	VMOVUPD      Y3, 1184(BP)
 	LEAQ         960(BP), R12
-	JMP          ready357
+	JMP          ready383
 
-some358:
+some384:
 	VXORPS       Y3, Y3, Y3
 	VPBROADCASTD 1216(BP), Y4
 	VPSRLVQ      lanes64<>+0(SB), Y4, Y4
@@ -12044,19 +12366,19 @@ some358:
 	VBLENDVPD    Y5, Y9, Y3, Y9
 	VPSLLQ       $0x23, Y4, Y4
 	VBLENDVPD    Y4, Y10, Y3, Y10
-	JMP          all359
+	JMP          all385
 
-last345:
-last333:
+last371:
+last359:
 	TESTQ BX, BX
-	JZ    none361
+	JZ    none387
 
-more360:
+more386:
 	TESTQ      $0x00000f00, CX
-	JNZ        same362
+	JNZ        same388
 	PREFETCHT0 16384(CX)
 
-same362:
+same388:
 	VMOVUPD  (DX), Y0
 	VMOVNTPD Y0, (CX)
 	VMOVUPD  32(DX), Y0
@@ -12076,9 +12398,9 @@ same362:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more360
+	JNZ      more386
 
-none361:
+none387:
 	VZEROUPPER
 	RET
 
@@ -12103,16 +12425,16 @@ TEXT ·targetScale64AVX2(SB), NOSPLIT, $0-56
 	MOVQ    rows+32(FP), R9
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	TESTQ   R9, R9
-	JZ      last364
+	JZ      last390
 
-row363:
+row389:
 	VBROADCASTSD (SI), Y1
 	XORQ         R11, R11
 	MOVQ         R8, R12
 	TESTQ        R12, R12
-	JZ           rest368
+	JZ           rest394
 
-group367:
+group393:
 	VMOVUPD (DX)(R11*1), Y2
 	VMOVUPD 64(DX)(R11*1), Y3
 	VCMPPD  $0x0d, Y0, Y2, Y4
@@ -12135,13 +12457,13 @@ group367:
 	VMOVUPD Y3, 96(AX)(R11*1)
 	ADDQ    $0x80, R11
 	DECQ    R12
-	JNZ     group367
+	JNZ     group393
 
-rest368:
+rest394:
 	TESTQ      DI, DI
-	JZ         done370
+	JZ         done396
 	CMPQ       DI, $0x08
-	JBE        half369
+	JBE        half395
 	VMOVUPD    256(R10), Y2
 	VMASKMOVPD (DX)(R11*1), Y2, Y2
 	VMOVUPD    320(R10), Y3
@@ -12170,9 +12492,9 @@ rest368:
 	VANDPD     Y2, Y3, Y3
 	VMOVUPD    352(R10), Y1
 	VMASKMOVPD Y3, Y1, 96(AX)(R11*1)
-	JMP        done370
+	JMP        done396
 
-half369:
+half395:
 	VMOVUPD    256(R10), Y2
 	VMASKMOVPD (DX)(R11*1), Y2, Y2
 	VCMPPD     $0x0d, Y0, Y2, Y3
@@ -12188,14 +12510,14 @@ half369:
 	VMOVUPD    288(R10), Y1
 	VMASKMOVPD Y2, Y1, 32(AX)(R11*1)
 
-done370:
+done396:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	DECQ R9
-	JNZ  row363
+	JNZ  row389
 
-last364:
+last390:
 	VZEROUPPER
 	RET
 
@@ -12228,17 +12550,17 @@ TEXT ·selectScale64AVX2(SB), NOSPLIT, $0-64
 	VMOVUPD f64_16a09e667f3bcd<>+0(SB), Y0
 	VMOVUPD f64_8016a09e667f3bcd<>+0(SB), Y2
 	TESTQ   R10, R10
-	JZ      last372
+	JZ      last398
 
-row371:
+row397:
 	VBROADCASTSD (SI), Y1
 	VBROADCASTSD (DI), Y3
 	XORQ         R12, R12
 	MOVQ         R9, R13
 	TESTQ        R13, R13
-	JZ           rest376
+	JZ           rest402
 
-group375:
+group401:
 	VMOVUPD (DX)(R12*1), Y4
 	VMOVUPD 64(DX)(R12*1), Y5
 	VCMPPD  $0x0d, Y0, Y4, Y6
@@ -12281,13 +12603,13 @@ group375:
 	VMOVUPD Y5, 96(AX)(R12*1)
 	ADDQ    $0x80, R12
 	DECQ    R13
-	JNZ     group375
+	JNZ     group401
 
-rest376:
+rest402:
 	TESTQ      R8, R8
-	JZ         done378
+	JZ         done404
 	CMPQ       R8, $0x08
-	JBE        half377
+	JBE        half403
 	VMOVUPD    256(R11), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VMOVUPD    320(R11), Y5
@@ -12336,9 +12658,9 @@ rest376:
 	VMULPD     Y4, Y5, Y5
 	VMOVUPD    352(R11), Y1
 	VMASKMOVPD Y5, Y1, 96(AX)(R12*1)
-	JMP        done378
+	JMP        done404
 
-half377:
+half403:
 	VMOVUPD    256(R11), Y4
 	VMASKMOVPD (DX)(R12*1), Y4, Y4
 	VCMPPD     $0x0d, Y0, Y4, Y5
@@ -12364,15 +12686,15 @@ half377:
 	VMOVUPD    288(R11), Y1
 	VMASKMOVPD Y4, Y1, 32(AX)(R12*1)
 
-done378:
+done404:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row371
+	JNZ  row397
 
-last372:
+last398:
 	VZEROUPPER
 	RET
 
@@ -12397,19 +12719,19 @@ TEXT ·selectSums64AVX512(SB), $2112-88
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+32(FP), $0x00
-	JEQ          last380
+	JEQ          last406
 	LEAQ         (SP), R8
 	NEGQ         R8
 	ANDQ         $+63, R8
 	CMPQ         n+40(FP), $0x08
-	JG           long385
+	JG           long411
 	MOVQ         n+40(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R9
 	BZHIQ        SI, R9, R9
 	KMOVB        R9, K1
 	CMPQ         rows+32(FP), $0x04
-	JL           row381
+	JL           row407
 	KMOVB        (DI), K3
 	VMOVUPD.Z    (AX), K1, Z8
 	PREFETCHT0   12288(AX)
@@ -12437,7 +12759,7 @@ TEXT ·selectSums64AVX512(SB), $2112-88
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-group383:
+group409:
 	LEAQ             (AX)(CX*4), SI
 	LEAQ             (DI)(BX*4), R9
 	CMPQ             rows+32(FP), $0x08
@@ -12592,25 +12914,25 @@ group383:
 	LEAQ             (DX)(BX*4), DX
 	ADDQ             $+256, R8
 	SUBQ             $0x04, rows+32(FP)
-	JZ               sums379
+	JZ               sums405
 	CMPQ             R8, $+512
-	JGE              sums379
+	JGE              sums405
 
-check384:
+check410:
 	CMPQ rows+32(FP), $0x04
-	JGE  group383
-	JMP  row381
+	JGE  group409
+	JMP  row407
 
-long385:
+long411:
 	CMPQ        n+40(FP), $0x10
-	JG          long388
+	JG          long414
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x08, SI
 	MOVQ        $-1, R9
 	BZHIQ       SI, R9, R9
 	KMOVB       R9, K1
 	CMPQ        rows+32(FP), $0x02
-	JL          row381
+	JL          row407
 	KMOVB       (DI), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -12636,7 +12958,7 @@ long385:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group386:
+group412:
 	LEAQ             (AX)(CX*2), SI
 	LEAQ             (DI)(BX*2), R9
 	CMPQ             rows+32(FP), $0x04
@@ -12779,18 +13101,18 @@ group386:
 	LEAQ             (DX)(BX*2), DX
 	ADDQ             $+128, R8
 	SUBQ             $0x02, rows+32(FP)
-	JZ               sums379
+	JZ               sums405
 	CMPQ             R8, $+512
-	JGE              sums379
+	JGE              sums405
 
-check387:
+check413:
 	CMPQ rows+32(FP), $0x02
-	JGE  group386
-	JMP  row381
+	JGE  group412
+	JMP  row407
 
-long388:
+long414:
 	CMPQ        n+40(FP), $0x20
-	JG          long391
+	JG          long417
 	MOVQ        n+40(FP), SI
 	SUBQ        $0x10, SI
 	MOVQ        $-1, R9
@@ -12799,7 +13121,7 @@ long388:
 	SHRQ        $0x08, R9
 	KMOVB       R9, K2
 	CMPQ        rows+32(FP), $0x01
-	JL          row381
+	JL          row407
 	KMOVB       (DI), K3
 	VMOVUPD     (AX), Z8
 	PREFETCHT0  12288(AX)
@@ -12825,7 +13147,7 @@ long388:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group389:
+group415:
 	LEAQ             (AX)(CX*1), SI
 	LEAQ             (DI)(BX*1), R9
 	CMPQ             rows+32(FP), $0x02
@@ -12964,17 +13286,17 @@ group389:
 	LEAQ             (DX)(BX*1), DX
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums379
+	JZ               sums405
 	CMPQ             R8, $+512
-	JGE              sums379
+	JGE              sums405
 
-check390:
+check416:
 	CMPQ rows+32(FP), $0x01
-	JGE  group389
-	JMP  row381
+	JGE  group415
+	JMP  row407
 
-long391:
-row381:
+long417:
+row407:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -13022,11 +13344,11 @@ row381:
 	VXORPS      Y25, Y25, Y25
 	VXORPS      Y26, Y26, Y26
 
-group392:
+group418:
 	LEAQ    256(R10), R11
 	SUBQ    $0x00000020, R9
 	CMPQ    R9, $0x20
-	JGE     whole393
+	JGE     whole419
 	XORQ    SI, SI
 	TESTQ   R9, R9
 	CMOVQLE R10, R11
@@ -13041,7 +13363,7 @@ group392:
 	SHRQ    $0x08, R12
 	KMOVB   R12, K6
 
-whole393:
+whole419:
 	VMOVUPD          Z8, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z9, Z17
@@ -13186,7 +13508,7 @@ whole393:
 	VMOVUPD          Z12, Z26
 	ADDQ             $+256, R10
 	TESTQ            R9, R9
-	JG               group392
+	JG               group418
 	VADDPD           Z25, Z4, Z12
 	VMAXPD           Z25, Z4, Z13
 	VMINPD           Z25, Z4, Z25
@@ -13210,11 +13532,11 @@ whole393:
 	VMOVUPD          Z7, 1536(SP)(R8*1)
 	ADDQ             $+64, R8
 	SUBQ             $0x01, rows+32(FP)
-	JZ               sums379
+	JZ               sums405
 	CMPQ             R8, $+512
-	JL               row381
+	JL               row407
 
-sums379:
+sums405:
 	LEAQ       (SP), R8
 	NEGQ       R8
 	ANDQ       $+63, R8
@@ -13439,26 +13761,26 @@ sums379:
 	NEGQ       R8
 	ANDQ       $+63, R8
 	CMPQ       rows+32(FP), $0x00
-	JEQ        last382
+	JEQ        last408
 	CMPQ       n+40(FP), $0x08
-	JG         long398
-	JMP        check384
+	JG         long424
+	JMP        check410
 
-long398:
+long424:
 	CMPQ n+40(FP), $0x10
-	JG   long399
-	JMP  check387
+	JG   long425
+	JMP  check413
 
-long399:
+long425:
 	CMPQ n+40(FP), $0x20
-	JG   long400
-	JMP  check390
+	JG   long426
+	JMP  check416
 
-long400:
-	JMP row381
+long426:
+	JMP row407
 
-last382:
-last380:
+last408:
+last406:
 	VZEROUPPER
 	RET
 
@@ -13482,19 +13804,19 @@ TEXT ·selectExp64AVX512(SB), $2112-128
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+48(FP), $0x00
-	JEQ          last402
+	JEQ          last428
 	LEAQ         (SP), R12
 	NEGQ         R12
 	ANDQ         $+63, R12
 	CMPQ         n+56(FP), $0x08
-	JG           long407
+	JG           long433
 	MOVQ         n+56(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R13
 	BZHIQ        R10, R13, R13
 	KMOVB        R13, K1
 	CMPQ         rows+48(FP), $0x04
-	JL           row403
+	JL           row429
 	KMOVB        (R11), K3
 	VMOVUPD.Z    (SI), K1, Z8
 	PREFETCHT0   12288(SI)
@@ -13522,19 +13844,19 @@ TEXT ·selectExp64AVX512(SB), $2112-128
 	VMINPD       Z10, Z2, Z10
 	VMINPD       Z11, Z2, Z11
 
-group405:
+group431:
 	LEAQ       (SI)(DI*4), R10
 	LEAQ       (R11)(R9*4), R13
 	CMPQ       rows+48(FP), $0x08
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none408
+	JZ         none434
 	TESTQ      $0x00000f00, CX
-	JNZ        same409
+	JNZ        same435
 	PREFETCHT0 16384(CX)
 
-same409:
+same435:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13547,7 +13869,7 @@ same409:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none408:
+none434:
 	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
@@ -13708,25 +14030,25 @@ none408:
 	LEAQ             (AX)(R14*4), AX
 	ADDQ             $+256, R12
 	SUBQ             $0x04, rows+48(FP)
-	JZ               sums401
+	JZ               sums427
 	CMPQ             R12, $+512
-	JGE              sums401
+	JGE              sums427
 
-check406:
+check432:
 	CMPQ rows+48(FP), $0x04
-	JGE  group405
-	JMP  row403
+	JGE  group431
+	JMP  row429
 
-long407:
+long433:
 	CMPQ        n+56(FP), $0x10
-	JG          long412
+	JG          long438
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x08, R10
 	MOVQ        $-1, R13
 	BZHIQ       R10, R13, R13
 	KMOVB       R13, K1
 	CMPQ        rows+48(FP), $0x02
-	JL          row403
+	JL          row429
 	KMOVB       (R11), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -13752,19 +14074,19 @@ long407:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group410:
+group436:
 	LEAQ       (SI)(DI*2), R10
 	LEAQ       (R11)(R9*2), R13
 	CMPQ       rows+48(FP), $0x04
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none413
+	JZ         none439
 	TESTQ      $0x00000f00, CX
-	JNZ        same414
+	JNZ        same440
 	PREFETCHT0 16384(CX)
 
-same414:
+same440:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13777,7 +14099,7 @@ same414:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none413:
+none439:
 	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
@@ -13925,18 +14247,18 @@ none413:
 	LEAQ             (AX)(R14*2), AX
 	ADDQ             $+128, R12
 	SUBQ             $0x02, rows+48(FP)
-	JZ               sums401
+	JZ               sums427
 	CMPQ             R12, $+512
-	JGE              sums401
+	JGE              sums427
 
-check411:
+check437:
 	CMPQ rows+48(FP), $0x02
-	JGE  group410
-	JMP  row403
+	JGE  group436
+	JMP  row429
 
-long412:
+long438:
 	CMPQ        n+56(FP), $0x20
-	JG          long417
+	JG          long443
 	MOVQ        n+56(FP), R10
 	SUBQ        $0x10, R10
 	MOVQ        $-1, R13
@@ -13945,7 +14267,7 @@ long412:
 	SHRQ        $0x08, R13
 	KMOVB       R13, K2
 	CMPQ        rows+48(FP), $0x01
-	JL          row403
+	JL          row429
 	KMOVB       (R11), K3
 	VMOVUPD     (SI), Z8
 	PREFETCHT0  12288(SI)
@@ -13971,19 +14293,19 @@ long412:
 	VMINPD      Z10, Z2, Z10
 	VMINPD      Z11, Z2, Z11
 
-group415:
+group441:
 	LEAQ       (SI)(DI*1), R10
 	LEAQ       (R11)(R9*1), R13
 	CMPQ       rows+48(FP), $0x02
 	CMOVQLT    SI, R10
 	CMOVQLT    R11, R13
 	TESTQ      BX, BX
-	JZ         none418
+	JZ         none444
 	TESTQ      $0x00000f00, CX
-	JNZ        same419
+	JNZ        same445
 	PREFETCHT0 16384(CX)
 
-same419:
+same445:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -13996,7 +14318,7 @@ same419:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none418:
+none444:
 	MOVQ             wStride+24(FP), R14
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
@@ -14140,17 +14462,17 @@ none418:
 	LEAQ             (AX)(R14*1), AX
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums401
+	JZ               sums427
 	CMPQ             R12, $+512
-	JGE              sums401
+	JGE              sums427
 
-check416:
+check442:
 	CMPQ rows+48(FP), $0x01
-	JGE  group415
-	JMP  row403
+	JGE  group441
+	JMP  row429
 
-long417:
-row403:
+long443:
+row429:
 	VXORPS      Y4, Y4, Y4
 	VXORPS      Y5, Y5, Y5
 	VXORPS      Y6, Y6, Y6
@@ -14198,14 +14520,14 @@ row403:
 	VXORPS      Y14, Y14, Y14
 	VXORPS      Y15, Y15, Y15
 
-group420:
+group446:
 	TESTQ      BX, BX
-	JZ         none426
+	JZ         none452
 	TESTQ      $0x00000f00, CX
-	JNZ        same427
+	JNZ        same453
 	PREFETCHT0 16384(CX)
 
-same427:
+same453:
 	VMOVUPD  (DX), Z12
 	VMOVNTPD Z12, (CX)
 	VMOVUPD  64(DX), Z12
@@ -14218,11 +14540,11 @@ same427:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none426:
+none452:
 	LEAQ    256(R14), R15
 	SUBQ    $0x00000020, R13
 	CMPQ    R13, $0x20
-	JGE     whole421
+	JGE     whole447
 	XORQ    R10, R10
 	TESTQ   R13, R13
 	CMOVQLE R14, R15
@@ -14237,7 +14559,7 @@ none426:
 	SHRQ    $0x08, BP
 	KMOVB   BP, K6
 
-whole421:
+whole447:
 	VMOVUPD          Z8, Z19
 	VFMADD213PD      Z0, Z3, Z19
 	VMOVUPD          Z9, Z20
@@ -14390,7 +14712,7 @@ whole421:
 	VMOVUPD          Z12, Z15
 	ADDQ             $+256, R14
 	TESTQ            R13, R13
-	JG               group420
+	JG               group446
 	VADDPD           Z14, Z4, Z12
 	VMAXPD           Z14, Z4, Z16
 	VMINPD           Z14, Z4, Z14
@@ -14415,11 +14737,11 @@ whole421:
 	VMOVUPD          Z7, 1536(SP)(R12*1)
 	ADDQ             $+64, R12
 	SUBQ             $0x01, rows+48(FP)
-	JZ               sums401
+	JZ               sums427
 	CMPQ             R12, $+512
-	JL               row403
+	JL               row429
 
-sums401:
+sums427:
 	LEAQ       (SP), R12
 	NEGQ       R12
 	ANDQ       $+63, R12
@@ -14644,35 +14966,35 @@ sums401:
 	NEGQ       R12
 	ANDQ       $+63, R12
 	CMPQ       rows+48(FP), $0x00
-	JEQ        last404
+	JEQ        last430
 	CMPQ       n+56(FP), $0x08
-	JG         long428
-	JMP        check406
+	JG         long454
+	JMP        check432
 
-long428:
+long454:
 	CMPQ n+56(FP), $0x10
-	JG   long429
-	JMP  check411
+	JG   long455
+	JMP  check437
 
-long429:
+long455:
 	CMPQ n+56(FP), $0x20
-	JG   long430
-	JMP  check416
+	JG   long456
+	JMP  check442
 
-long430:
-	JMP row403
+long456:
+	JMP row429
 
-last404:
-last402:
+last430:
+last428:
 	TESTQ BX, BX
-	JZ    none432
+	JZ    none458
 
-more431:
+more457:
 	TESTQ      $0x00000f00, CX
-	JNZ        same433
+	JNZ        same459
 	PREFETCHT0 16384(CX)
 
-same433:
+same459:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -14684,9 +15006,9 @@ same433:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more431
+	JNZ      more457
 
-none432:
+none458:
 	VZEROUPPER
 	RET
 
@@ -14704,19 +15026,19 @@ TEXT ·targetSums64AVX512(SB), $1088-56
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+24(FP), $0x00
-	JEQ          last435
+	JEQ          last461
 	LEAQ         (SP), DI
 	NEGQ         DI
 	ANDQ         $+63, DI
 	CMPQ         n+32(FP), $0x08
-	JG           long440
+	JG           long466
 	MOVQ         n+32(FP), SI
 	SUBQ         $0x00, SI
 	MOVQ         $-1, R8
 	BZHIQ        SI, R8, R8
 	KMOVB        R8, K1
 	CMPQ         rows+24(FP), $0x04
-	JL           row436
+	JL           row462
 	VMOVUPD.Z    (AX), K1, Z6
 	PREFETCHT0   12288(AX)
 	VMOVUPD.Z    (AX)(CX*1), K1, Z7
@@ -14735,7 +15057,7 @@ TEXT ·targetSums64AVX512(SB), $1088-56
 	VMINPD       Z8, Z2, Z8
 	VMINPD       Z9, Z2, Z9
 
-group438:
+group464:
 	LEAQ             (AX)(CX*4), SI
 	CMPQ             rows+24(FP), $0x08
 	CMOVQLT          AX, SI
@@ -14857,25 +15179,25 @@ group438:
 	LEAQ             (DX)(BX*4), DX
 	ADDQ             $+256, DI
 	SUBQ             $0x04, rows+24(FP)
-	JZ               sums434
+	JZ               sums460
 	CMPQ             DI, $+512
-	JGE              sums434
+	JGE              sums460
 
-check439:
+check465:
 	CMPQ rows+24(FP), $0x04
-	JGE  group438
-	JMP  row436
+	JGE  group464
+	JMP  row462
 
-long440:
+long466:
 	CMPQ       n+32(FP), $0x10
-	JG         long443
+	JG         long469
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x08, SI
 	MOVQ       $-1, R8
 	BZHIQ      SI, R8, R8
 	KMOVB      R8, K1
 	CMPQ       rows+24(FP), $0x02
-	JL         row436
+	JL         row462
 	VMOVUPD    (AX), Z6
 	PREFETCHT0 12288(AX)
 	VMOVUPD.Z  64(AX), K1, Z7
@@ -14893,7 +15215,7 @@ long440:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group441:
+group467:
 	LEAQ             (AX)(CX*2), SI
 	CMPQ             rows+24(FP), $0x04
 	CMOVQLT          AX, SI
@@ -15009,18 +15331,18 @@ group441:
 	LEAQ             (DX)(BX*2), DX
 	ADDQ             $+128, DI
 	SUBQ             $0x02, rows+24(FP)
-	JZ               sums434
+	JZ               sums460
 	CMPQ             DI, $+512
-	JGE              sums434
+	JGE              sums460
 
-check442:
+check468:
 	CMPQ rows+24(FP), $0x02
-	JGE  group441
-	JMP  row436
+	JGE  group467
+	JMP  row462
 
-long443:
+long469:
 	CMPQ       n+32(FP), $0x20
-	JG         long446
+	JG         long472
 	MOVQ       n+32(FP), SI
 	SUBQ       $0x10, SI
 	MOVQ       $-1, R8
@@ -15029,7 +15351,7 @@ long443:
 	SHRQ       $0x08, R8
 	KMOVB      R8, K2
 	CMPQ       rows+24(FP), $0x01
-	JL         row436
+	JL         row462
 	VMOVUPD    (AX), Z6
 	PREFETCHT0 12288(AX)
 	VMOVUPD    64(AX), Z7
@@ -15047,7 +15369,7 @@ long443:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group444:
+group470:
 	LEAQ             (AX)(CX*1), SI
 	CMPQ             rows+24(FP), $0x02
 	CMOVQLT          AX, SI
@@ -15161,17 +15483,17 @@ group444:
 	LEAQ             (DX)(BX*1), DX
 	ADDQ             $+64, DI
 	SUBQ             $0x01, rows+24(FP)
-	JZ               sums434
+	JZ               sums460
 	CMPQ             DI, $+512
-	JGE              sums434
+	JGE              sums460
 
-check445:
+check471:
 	CMPQ rows+24(FP), $0x01
-	JGE  group444
-	JMP  row436
+	JGE  group470
+	JMP  row462
 
-long446:
-row436:
+long472:
+row462:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	XORQ       R9, R9
@@ -15208,11 +15530,11 @@ row436:
 	VMINPD     Z9, Z2, Z9
 	VXORPS     Y23, Y23, Y23
 
-group447:
+group473:
 	LEAQ    256(R9), R10
 	SUBQ    $0x00000020, R8
 	CMPQ    R8, $0x20
-	JGE     whole448
+	JGE     whole474
 	XORQ    SI, SI
 	TESTQ   R8, R8
 	CMOVQLE R9, R10
@@ -15227,7 +15549,7 @@ group447:
 	SHRQ    $0x08, R11
 	KMOVB   R11, K6
 
-whole448:
+whole474:
 	VMOVUPD          Z6, Z14
 	VFMADD213PD      Z0, Z3, Z14
 	VMOVUPD          Z7, Z15
@@ -15345,7 +15667,7 @@ whole448:
 	VMOVUPD          Z10, Z23
 	ADDQ             $+256, R9
 	TESTQ            R8, R8
-	JG               group447
+	JG               group473
 	VADDPD           Z23, Z4, Z10
 	VMAXPD           Z23, Z4, Z11
 	VMINPD           Z23, Z4, Z23
@@ -15359,11 +15681,11 @@ whole448:
 	VMOVUPD          Z5, 512(SP)(DI*1)
 	ADDQ             $+64, DI
 	SUBQ             $0x01, rows+24(FP)
-	JZ               sums434
+	JZ               sums460
 	CMPQ             DI, $+512
-	JL               row436
+	JL               row462
 
-sums434:
+sums460:
 	LEAQ       (SP), DI
 	NEGQ       DI
 	ANDQ       $+63, DI
@@ -15475,26 +15797,26 @@ sums434:
 	NEGQ       DI
 	ANDQ       $+63, DI
 	CMPQ       rows+24(FP), $0x00
-	JEQ        last437
+	JEQ        last463
 	CMPQ       n+32(FP), $0x08
-	JG         long453
-	JMP        check439
+	JG         long479
+	JMP        check465
 
-long453:
+long479:
 	CMPQ n+32(FP), $0x10
-	JG   long454
-	JMP  check442
+	JG   long480
+	JMP  check468
 
-long454:
+long480:
 	CMPQ n+32(FP), $0x20
-	JG   long455
-	JMP  check445
+	JG   long481
+	JMP  check471
 
-long455:
-	JMP row436
+long481:
+	JMP row462
 
-last437:
-last435:
+last463:
+last461:
 	VZEROUPPER
 	RET
 
@@ -15517,19 +15839,19 @@ TEXT ·targetExp64AVX512(SB), $1088-96
 	VBROADCASTSD f64_40862829795a81ec<>+0(SB), Z2
 	VBROADCASTSD f64_3ff71547652b82fe<>+0(SB), Z3
 	CMPQ         rows+40(FP), $0x00
-	JEQ          last457
+	JEQ          last483
 	LEAQ         (SP), R11
 	NEGQ         R11
 	ANDQ         $+63, R11
 	CMPQ         n+48(FP), $0x08
-	JG           long462
+	JG           long488
 	MOVQ         n+48(FP), R10
 	SUBQ         $0x00, R10
 	MOVQ         $-1, R12
 	BZHIQ        R10, R12, R12
 	KMOVB        R12, K1
 	CMPQ         rows+40(FP), $0x04
-	JL           row458
+	JL           row484
 	VMOVUPD.Z    (SI), K1, Z6
 	PREFETCHT0   12288(SI)
 	VMOVUPD.Z    (SI)(DI*1), K1, Z7
@@ -15548,17 +15870,17 @@ TEXT ·targetExp64AVX512(SB), $1088-96
 	VMINPD       Z8, Z2, Z8
 	VMINPD       Z9, Z2, Z9
 
-group460:
+group486:
 	LEAQ       (SI)(DI*4), R10
 	CMPQ       rows+40(FP), $0x08
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none463
+	JZ         none489
 	TESTQ      $0x00000f00, CX
-	JNZ        same464
+	JNZ        same490
 	PREFETCHT0 16384(CX)
 
-same464:
+same490:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15571,7 +15893,7 @@ same464:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none463:
+none489:
 	MOVQ             wStride+16(FP), R12
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
@@ -15697,25 +16019,25 @@ none463:
 	LEAQ             (AX)(R12*4), AX
 	ADDQ             $+256, R11
 	SUBQ             $0x04, rows+40(FP)
-	JZ               sums456
+	JZ               sums482
 	CMPQ             R11, $+512
-	JGE              sums456
+	JGE              sums482
 
-check461:
+check487:
 	CMPQ rows+40(FP), $0x04
-	JGE  group460
-	JMP  row458
+	JGE  group486
+	JMP  row484
 
-long462:
+long488:
 	CMPQ       n+48(FP), $0x10
-	JG         long467
+	JG         long493
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x08, R10
 	MOVQ       $-1, R12
 	BZHIQ      R10, R12, R12
 	KMOVB      R12, K1
 	CMPQ       rows+40(FP), $0x02
-	JL         row458
+	JL         row484
 	VMOVUPD    (SI), Z6
 	PREFETCHT0 12288(SI)
 	VMOVUPD.Z  64(SI), K1, Z7
@@ -15733,17 +16055,17 @@ long462:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group465:
+group491:
 	LEAQ       (SI)(DI*2), R10
 	CMPQ       rows+40(FP), $0x04
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none468
+	JZ         none494
 	TESTQ      $0x00000f00, CX
-	JNZ        same469
+	JNZ        same495
 	PREFETCHT0 16384(CX)
 
-same469:
+same495:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15756,7 +16078,7 @@ same469:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none468:
+none494:
 	MOVQ             wStride+16(FP), R12
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
@@ -15875,18 +16197,18 @@ none468:
 	LEAQ             (AX)(R12*2), AX
 	ADDQ             $+128, R11
 	SUBQ             $0x02, rows+40(FP)
-	JZ               sums456
+	JZ               sums482
 	CMPQ             R11, $+512
-	JGE              sums456
+	JGE              sums482
 
-check466:
+check492:
 	CMPQ rows+40(FP), $0x02
-	JGE  group465
-	JMP  row458
+	JGE  group491
+	JMP  row484
 
-long467:
+long493:
 	CMPQ       n+48(FP), $0x20
-	JG         long472
+	JG         long498
 	MOVQ       n+48(FP), R10
 	SUBQ       $0x10, R10
 	MOVQ       $-1, R12
@@ -15895,7 +16217,7 @@ long467:
 	SHRQ       $0x08, R12
 	KMOVB      R12, K2
 	CMPQ       rows+40(FP), $0x01
-	JL         row458
+	JL         row484
 	VMOVUPD    (SI), Z6
 	PREFETCHT0 12288(SI)
 	VMOVUPD    64(SI), Z7
@@ -15913,17 +16235,17 @@ long467:
 	VMINPD     Z8, Z2, Z8
 	VMINPD     Z9, Z2, Z9
 
-group470:
+group496:
 	LEAQ       (SI)(DI*1), R10
 	CMPQ       rows+40(FP), $0x02
 	CMOVQLT    SI, R10
 	TESTQ      BX, BX
-	JZ         none473
+	JZ         none499
 	TESTQ      $0x00000f00, CX
-	JNZ        same474
+	JNZ        same500
 	PREFETCHT0 16384(CX)
 
-same474:
+same500:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -15936,7 +16258,7 @@ same474:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none473:
+none499:
 	MOVQ             wStride+16(FP), R12
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
@@ -16053,17 +16375,17 @@ none473:
 	LEAQ             (AX)(R12*1), AX
 	ADDQ             $+64, R11
 	SUBQ             $0x01, rows+40(FP)
-	JZ               sums456
+	JZ               sums482
 	CMPQ             R11, $+512
-	JGE              sums456
+	JGE              sums482
 
-check471:
+check497:
 	CMPQ rows+40(FP), $0x01
-	JGE  group470
-	JMP  row458
+	JGE  group496
+	JMP  row484
 
-long472:
-row458:
+long498:
+row484:
 	VXORPS     Y4, Y4, Y4
 	VXORPS     Y5, Y5, Y5
 	XORQ       R13, R13
@@ -16100,14 +16422,14 @@ row458:
 	VMINPD     Z9, Z2, Z9
 	VXORPS     Y12, Y12, Y12
 
-group475:
+group501:
 	TESTQ      BX, BX
-	JZ         none481
+	JZ         none507
 	TESTQ      $0x00000f00, CX
-	JNZ        same482
+	JNZ        same508
 	PREFETCHT0 16384(CX)
 
-same482:
+same508:
 	VMOVUPD  (DX), Z10
 	VMOVNTPD Z10, (CX)
 	VMOVUPD  64(DX), Z10
@@ -16120,11 +16442,11 @@ same482:
 	ADDQ     $+256, CX
 	DECQ     BX
 
-none481:
+none507:
 	LEAQ    256(R13), R14
 	SUBQ    $0x00000020, R12
 	CMPQ    R12, $0x20
-	JGE     whole476
+	JGE     whole502
 	XORQ    R10, R10
 	TESTQ   R12, R12
 	CMOVQLE R13, R14
@@ -16139,7 +16461,7 @@ none481:
 	SHRQ    $0x08, R15
 	KMOVB   R15, K6
 
-whole476:
+whole502:
 	VMOVUPD          Z6, Z16
 	VFMADD213PD      Z0, Z3, Z16
 	VMOVUPD          Z7, Z17
@@ -16261,7 +16583,7 @@ whole476:
 	VMOVUPD          Z10, Z12
 	ADDQ             $+256, R13
 	TESTQ            R12, R12
-	JG               group475
+	JG               group501
 	VADDPD           Z12, Z4, Z10
 	VMAXPD           Z12, Z4, Z13
 	VMINPD           Z12, Z4, Z12
@@ -16276,11 +16598,11 @@ whole476:
 	VMOVUPD          Z5, 512(SP)(R11*1)
 	ADDQ             $+64, R11
 	SUBQ             $0x01, rows+40(FP)
-	JZ               sums456
+	JZ               sums482
 	CMPQ             R11, $+512
-	JL               row458
+	JL               row484
 
-sums456:
+sums482:
 	LEAQ       (SP), R11
 	NEGQ       R11
 	ANDQ       $+63, R11
@@ -16392,35 +16714,35 @@ sums456:
 	NEGQ       R11
 	ANDQ       $+63, R11
 	CMPQ       rows+40(FP), $0x00
-	JEQ        last459
+	JEQ        last485
 	CMPQ       n+48(FP), $0x08
-	JG         long483
-	JMP        check461
+	JG         long509
+	JMP        check487
 
-long483:
+long509:
 	CMPQ n+48(FP), $0x10
-	JG   long484
-	JMP  check466
+	JG   long510
+	JMP  check492
 
-long484:
+long510:
 	CMPQ n+48(FP), $0x20
-	JG   long485
-	JMP  check471
+	JG   long511
+	JMP  check497
 
-long485:
-	JMP row458
+long511:
+	JMP row484
 
-last459:
-last457:
+last485:
+last483:
 	TESTQ BX, BX
-	JZ    none487
+	JZ    none513
 
-more486:
+more512:
 	TESTQ      $0x00000f00, CX
-	JNZ        same488
+	JNZ        same514
 	PREFETCHT0 16384(CX)
 
-same488:
+same514:
 	VMOVUPD  (DX), Z0
 	VMOVNTPD Z0, (CX)
 	VMOVUPD  64(DX), Z0
@@ -16432,9 +16754,9 @@ same488:
 	ADDQ     $+256, DX
 	ADDQ     $+256, CX
 	DECQ     BX
-	JNZ      more486
+	JNZ      more512
 
-none487:
+none513:
 	VZEROUPPER
 	RET
 
@@ -16460,16 +16782,16 @@ TEXT ·targetScale64AVX512(SB), NOSPLIT, $0-56
 	MOVQ         rows+32(FP), R9
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	TESTQ        R9, R9
-	JZ           last490
+	JZ           last516
 
-row489:
+row515:
 	VBROADCASTSD (SI), Z1
 	XORQ         R10, R10
 	MOVQ         R8, R11
 	SUBQ         $0x02, R11
-	JB           one492
+	JB           one518
 
-two491:
+two517:
 	VMOVUPD  (DX)(R10*1), Z2
 	VMOVUPD  64(DX)(R10*1), Z3
 	VMOVUPD  128(DX)(R10*1), Z4
@@ -16488,13 +16810,13 @@ two491:
 	VMOVUPD  Z5, 192(AX)(R10*1)
 	ADDQ     $+256, R10
 	SUBQ     $0x02, R11
-	JAE      two491
+	JAE      two517
 
-one492:
+one518:
 	ADDQ $0x02, R11
-	JZ   rest494
+	JZ   rest520
 
-group493:
+group519:
 	VMOVUPD  (DX)(R10*1), Z2
 	VMOVUPD  64(DX)(R10*1), Z3
 	VCMPPD   $0x0d, Z0, Z2, K3
@@ -16505,13 +16827,13 @@ group493:
 	VMOVUPD  Z3, 64(AX)(R10*1)
 	ADDQ     $0x80, R10
 	DECQ     R11
-	JNZ      group493
+	JNZ      group519
 
-rest494:
+rest520:
 	TESTQ     DI, DI
-	JZ        done496
+	JZ        done522
 	CMPQ      DI, $0x08
-	JBE       half495
+	JBE       half521
 	VMOVUPD.Z (DX)(R10*1), K1, Z2
 	VMOVUPD.Z 64(DX)(R10*1), K2, Z3
 	VCMPPD    $0x0d, Z0, Z2, K3
@@ -16520,22 +16842,22 @@ rest494:
 	VCMPPD    $0x0d, Z0, Z3, K3
 	VMULPD.Z  Z1, Z3, K3, Z3
 	VMOVUPD   Z3, K2, 64(AX)(R10*1)
-	JMP       done496
+	JMP       done522
 
-half495:
+half521:
 	VMOVUPD.Z (DX)(R10*1), K1, Z2
 	VCMPPD    $0x0d, Z0, Z2, K3
 	VMULPD.Z  Z1, Z2, K3, Z2
 	VMOVUPD   Z2, K1, (AX)(R10*1)
 
-done496:
+done522:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	DECQ R9
-	JNZ  row489
+	JNZ  row515
 
-last490:
+last516:
 	VZEROUPPER
 	RET
 
@@ -16563,17 +16885,17 @@ TEXT ·selectScale64AVX512(SB), NOSPLIT, $0-64
 	VBROADCASTSD f64_16a09e667f3bcd<>+0(SB), Z0
 	VBROADCASTSD f64_8016a09e667f3bcd<>+0(SB), Z2
 	TESTQ        R10, R10
-	JZ           last498
+	JZ           last524
 
-row497:
+row523:
 	VBROADCASTSD (SI), Z1
 	VBROADCASTSD (DI), Z3
 	XORQ         R11, R11
 	MOVQ         R9, R12
 	SUBQ         $0x02, R12
-	JB           one500
+	JB           one526
 
-two499:
+two525:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VMOVUPD  128(DX)(R11*1), Z6
@@ -16600,13 +16922,13 @@ two499:
 	VMOVUPD  Z4, 192(AX)(R11*1)
 	ADDQ     $+256, R11
 	SUBQ     $0x02, R12
-	JAE      two499
+	JAE      two525
 
-one500:
+one526:
 	ADDQ $0x02, R12
-	JZ   rest502
+	JZ   rest528
 
-group501:
+group527:
 	VMOVUPD  (DX)(R11*1), Z4
 	VMOVUPD  64(DX)(R11*1), Z5
 	VCMPPD   $0x0d, Z0, Z4, K3
@@ -16621,13 +16943,13 @@ group501:
 	VMOVUPD  Z4, 64(AX)(R11*1)
 	ADDQ     $0x80, R11
 	DECQ     R12
-	JNZ      group501
+	JNZ      group527
 
-rest502:
+rest528:
 	TESTQ     R8, R8
-	JZ        done504
+	JZ        done530
 	CMPQ      R8, $0x08
-	JBE       half503
+	JBE       half529
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VMOVUPD.Z 64(DX)(R11*1), K2, Z5
 	VCMPPD    $0x0d, Z0, Z4, K3
@@ -16640,9 +16962,9 @@ rest502:
 	VMULPD.Z  Z1, Z5, K3, Z1
 	VMULPD    Z3, Z5, K4, Z1
 	VMOVUPD   Z1, K2, 64(AX)(R11*1)
-	JMP       done504
+	JMP       done530
 
-half503:
+half529:
 	VMOVUPD.Z (DX)(R11*1), K1, Z4
 	VCMPPD    $0x0d, Z0, Z4, K3
 	VCMPPD    $0x12, Z2, Z4, K4
@@ -16650,14 +16972,14 @@ half503:
 	VMULPD    Z3, Z4, K4, Z1
 	VMOVUPD   Z1, K1, (AX)(R11*1)
 
-done504:
+done530:
 	ADDQ CX, AX
 	ADDQ BX, DX
 	ADDQ $0x08, SI
 	ADDQ $0x08, DI
 	DECQ R10
-	JNZ  row497
+	JNZ  row523
 
-last498:
+last524:
 	VZEROUPPER
 	RET

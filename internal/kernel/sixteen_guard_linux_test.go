@@ -12,9 +12,6 @@ import (
 // floats.
 func TestGuardPagesOfSixteen(t *testing.T) {
 	forEachTier(t, func(t *testing.T) {
-		if !Sixteen() {
-			return
-		}
 		const longest = 330
 		r := &kerneltest.Rand{Rand: rand.New(rand.NewPCG(33, 34))}
 		for _, atEnd := range []bool{false, true} {
@@ -31,7 +28,7 @@ func TestGuardPagesOfSixteen(t *testing.T) {
 				return all[:n]
 			}
 			for n := 1; n <= longest; n++ {
-				for _, kind := range []int{BFloat16, Float16} {
+				for _, kind := range sixteens() {
 					c := newSixteenCase(r, 1, n, kind)
 					half := place(0, n)
 					copy(half, c.half)

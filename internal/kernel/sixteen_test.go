@@ -13,16 +13,23 @@ import (
 // gradients rounded, and their twins as well.
 func TestSixteen(t *testing.T) {
 	forEachTier(t, func(t *testing.T) {
-		if !Sixteen() {
-			return
-		}
 		r := &kerneltest.Rand{Rand: rand.New(rand.NewPCG(31, 32))}
 		for n := 1; n <= 400; n++ {
-			for _, kind := range []int{BFloat16, Float16} {
+			for _, kind := range sixteens() {
 				newSixteenCase(r, 1+r.IntN(20), n, kind).check(t)
 			}
 		}
 	})
+}
+
+// sixteens are the kinds of floats that kernels of the tier take.
+func sixteens() (kinds []int) {
+	for _, kind := range []int{BFloat16, Float16} {
+		if Sixteen(kind) {
+			kinds = append(kinds, kind)
+		}
+	}
+	return kinds
 }
 
 // A sixteenCase is rows of 16-bit floats, without gaps, and the same in float32.

@@ -314,7 +314,7 @@ func (w *Work[T]) unscaleSums() []float64 {
 // cache of, and a share of the pending copy.
 func (w *Work[T]) eachNear(call func(i, rows int, x []T, stride int, h kernel.Rows16, pending *kernel.Copy[T])) {
 	c := w.c
-	near, sixteen := c.Near(), c.Near() && kernel.Sixteen() && c.N >= kernel.LeastSixteen
+	near, sixteen := c.Near(), c.Near() && kernel.Sixteen(c.Half.Kind()) && c.N >= kernel.LeastSixteen
 	step := max(1, keepBlock/max(1, c.N))
 	switch {
 	case near && !sixteen:
