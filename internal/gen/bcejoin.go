@@ -494,14 +494,34 @@ func (b *bceJoin) terms() {
 	}
 }
 
-// gradient stores the derivatives ±factor·(w/(1+w)).
+// gradient stores the derivatives ±factor·(w/(1+w)), of float32 or of 16 bits.
 func (b *bceJoin) gradient(w []vreg) {
+	store := func(i int, g vreg) { b.move(g, at(b.dst, i*b.bytes)) }
+	if b.sixteen == nil {
+		b.derivatives(w, store)
+		return
+	}
+	sixteen, ready := b.newLabel("narrow"), b.newLabel("stored")
+	b.sixteen.ifSixteen(sixteen)
+	b.derivatives(w, store)
+	b.Label(ready)
+	b.aside = append(b.aside, func() {
+		b.Label(sixteen)
+		var all []vreg
+		b.derivatives(w, func(_ int, g vreg) { all = append(all, g) })
+		b.sixteen.narrow(all, b.dst, b.left)
+		b.SUBQ(operand.I32(2*b.bytes), b.dst)
+		b.JMP(operand.LabelRef(ready))
+	})
+}
+
+// derivatives takes them, one register after the other, to store.
+func (b *bceJoin) derivatives(w []vreg, store func(i int, g vreg)) {
 	one := b.shared(b.constant(1), len(w))
 	var bits, sign vreg
 	if !b.wide() {
 		bits, sign = b.lanesBits(b.of(0, b.bits)), b.inRegister(b.constant(math.Copysign(0, -1)))
 	}
-	var all []vreg
 	for i, x := range w {
 		g := b.reg()
 		b.add(x, one, g)
@@ -515,29 +535,8 @@ func (b *bceJoin) gradient(w []vreg) {
 			b.xor(f, b.factor, f)
 			b.mul(g, f, g)
 		}
-		if all = append(all, g); b.sixteen == nil {
-			b.move(g, at(b.dst, i*b.bytes))
-		}
+		store(i, g)
 	}
-	if b.sixteen != nil {
-		b.storeEither(all)
-	}
-}
-
-// storeEither stores the gradient of float32 or of 16 bits.
-func (b *bceJoin) storeEither(g []vreg) {
-	sixteen, ready := b.newLabel("narrow"), b.newLabel("stored")
-	b.sixteen.ifSixteen(sixteen)
-	for i, r := range g {
-		b.move(r, at(b.dst, i*b.bytes))
-	}
-	b.Label(ready)
-	b.aside = append(b.aside, func() {
-		b.Label(sixteen)
-		b.sixteen.narrow(g, b.dst, b.left)
-		b.SUBQ(operand.I32(2*b.bytes), b.dst)
-		b.JMP(operand.LabelRef(ready))
-	})
 }
 
 // logs adds the terms of float64: the logarithms of the joins of 32 elements, which on

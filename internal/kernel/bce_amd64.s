@@ -2192,6 +2192,8 @@ entered79:
 	VMULPS       672(BP)(R11*1), Y8, Y8
 	VMULPS       704(BP)(R11*1), Y9, Y9
 	VMULPS       736(BP)(R11*1), Y10, Y10
+	CMPQ         kind+128(FP), $0x00
+	JNE          narrow80
 	VMOVUPS      f32_3f800000<>+0(SB), Y3
 	VPBROADCASTD 768(BP)(R11*1), Y4
 	VPSRLVD      lanes32<>+0(SB), Y4, Y4
@@ -2202,29 +2204,27 @@ entered79:
 	VANDPS       Y5, Y11, Y11
 	VXORPS       288(BP), Y11, Y11
 	VMULPS       Y11, Y6, Y6
-	VADDPS       Y3, Y8, Y11
-	VDIVPS       Y11, Y8, Y11
-	VPSLLD       $0x17, Y4, Y12
-	VANDPS       Y5, Y12, Y12
-	VXORPS       288(BP), Y12, Y12
-	VMULPS       Y12, Y11, Y11
-	VADDPS       Y3, Y9, Y12
-	VDIVPS       Y12, Y9, Y12
-	VPSLLD       $0x0f, Y4, Y13
-	VANDPS       Y5, Y13, Y13
-	VXORPS       288(BP), Y13, Y13
-	VMULPS       Y13, Y12, Y12
+	VMOVUPS      Y6, (R9)
+	VADDPS       Y3, Y8, Y6
+	VDIVPS       Y6, Y8, Y6
+	VPSLLD       $0x17, Y4, Y11
+	VANDPS       Y5, Y11, Y11
+	VXORPS       288(BP), Y11, Y11
+	VMULPS       Y11, Y6, Y6
+	VMOVUPS      Y6, 32(R9)
+	VADDPS       Y3, Y9, Y6
+	VDIVPS       Y6, Y9, Y6
+	VPSLLD       $0x0f, Y4, Y11
+	VANDPS       Y5, Y11, Y11
+	VXORPS       288(BP), Y11, Y11
+	VMULPS       Y11, Y6, Y6
+	VMOVUPS      Y6, 64(R9)
 	VADDPS       Y3, Y10, Y3
 	VDIVPS       Y3, Y10, Y3
 	VPSLLD       $0x07, Y4, Y4
 	VANDPS       Y5, Y4, Y4
 	VXORPS       288(BP), Y4, Y4
 	VMULPS       Y4, Y3, Y3
-	CMPQ         kind+128(FP), $0x00
-	JNE          narrow80
-	VMOVUPS      Y6, (R9)
-	VMOVUPS      Y11, 32(R9)
-	VMOVUPS      Y12, 64(R9)
 	VMOVUPS      Y3, 96(R9)
 
 stored81:
@@ -2494,30 +2494,58 @@ into78:
 	JMP  entered79
 
 narrow80:
-	CMPQ      kind+128(FP), $0x01
-	JNE       float1699
-	VMOVUPS   f32_8000<>+0(SB), Y4
-	VPADDD    Y4, Y6, Y6
-	VPADDD    Y4, Y11, Y11
-	VPADDD    Y4, Y12, Y12
-	VPADDD    Y4, Y3, Y3
-	VPMINUW   Y6, Y11, Y5
-	VPMINUW   Y12, Y3, Y13
-	VPMINUW   Y5, Y13, Y5
-	VPSLLD    $0x10, Y5, Y5
-	VXORPS    Y13, Y13, Y13
-	VPCMPEQD  Y13, Y5, Y5
-	VPTEST    Y5, Y5
-	JNZ       tie100
-	VPSRLD    $0x10, Y6, Y6
-	VPSRLD    $0x10, Y11, Y11
-	VPACKUSDW Y11, Y6, Y6
-	VPERMQ    $0xd8, Y6, Y6
-	VPSRLD    $0x10, Y12, Y12
-	VPSRLD    $0x10, Y3, Y3
-	VPACKUSDW Y3, Y12, Y12
-	VPERMQ    $0xd8, Y12, Y12
-	JMP       narrowed98
+	VMOVUPS      f32_3f800000<>+0(SB), Y3
+	VPBROADCASTD 768(BP)(R11*1), Y4
+	VPSRLVD      lanes32<>+0(SB), Y4, Y4
+	VMOVUPS      f32_80000000<>+0(SB), Y5
+	VADDPS       Y3, Y7, Y6
+	VDIVPS       Y6, Y7, Y6
+	VPSLLD       $0x1f, Y4, Y11
+	VANDPS       Y5, Y11, Y11
+	VXORPS       288(BP), Y11, Y11
+	VMULPS       Y11, Y6, Y6
+	VADDPS       Y3, Y8, Y11
+	VDIVPS       Y11, Y8, Y11
+	VPSLLD       $0x17, Y4, Y12
+	VANDPS       Y5, Y12, Y12
+	VXORPS       288(BP), Y12, Y12
+	VMULPS       Y12, Y11, Y11
+	VADDPS       Y3, Y9, Y12
+	VDIVPS       Y12, Y9, Y12
+	VPSLLD       $0x0f, Y4, Y13
+	VANDPS       Y5, Y13, Y13
+	VXORPS       288(BP), Y13, Y13
+	VMULPS       Y13, Y12, Y12
+	VADDPS       Y3, Y10, Y3
+	VDIVPS       Y3, Y10, Y3
+	VPSLLD       $0x07, Y4, Y4
+	VANDPS       Y5, Y4, Y4
+	VXORPS       288(BP), Y4, Y4
+	VMULPS       Y4, Y3, Y3
+	CMPQ         kind+128(FP), $0x01
+	JNE          float1699
+	VMOVUPS      f32_8000<>+0(SB), Y4
+	VPADDD       Y4, Y6, Y6
+	VPADDD       Y4, Y11, Y11
+	VPADDD       Y4, Y12, Y12
+	VPADDD       Y4, Y3, Y3
+	VPMINUW      Y6, Y11, Y5
+	VPMINUW      Y12, Y3, Y13
+	VPMINUW      Y5, Y13, Y5
+	VPSLLD       $0x10, Y5, Y5
+	VXORPS       Y13, Y13, Y13
+	VPCMPEQD     Y13, Y5, Y5
+	VPTEST       Y5, Y5
+	JNZ          tie100
+	VPSRLD       $0x10, Y6, Y6
+	VPSRLD       $0x10, Y11, Y11
+	VPACKUSDW    Y11, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPSRLD       $0x10, Y12, Y12
+	VPSRLD       $0x10, Y3, Y3
+	VPACKUSDW    Y3, Y12, Y12
+	VPERMQ       $0xd8, Y12, Y12
+	JMP          narrowed98
 
 tie100:
 	VPSUBD    Y4, Y6, Y6
@@ -5009,32 +5037,32 @@ entered213:
 	VMULPS           Z15, Z11, Z11
 	VMULPS           Z16, Z12, Z12
 	VMULPS           Z17, Z13, Z13
+	CMPQ             kind+128(FP), $0x00
+	JNE              narrow214
 	VADDPS.BCST      f32_3f800000<>+0(SB), Z10, Z14
 	VDIVPS           Z14, Z10, Z14
 	KMOVW            384(SP)(R11*1), K1
 	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
 	VMULPS           Z0, Z14, Z14
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z15
-	VDIVPS           Z15, Z11, Z15
-	KMOVW            386(SP)(R11*1), K1
-	VXORPS.BCST      f32_80000000<>+0(SB), Z15, K1, Z15
-	VMULPS           Z0, Z15, Z15
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z16
-	VDIVPS           Z16, Z12, Z16
-	KMOVW            388(SP)(R11*1), K1
-	VXORPS.BCST      f32_80000000<>+0(SB), Z16, K1, Z16
-	VMULPS           Z0, Z16, Z16
-	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z17
-	VDIVPS           Z17, Z13, Z17
-	KMOVW            390(SP)(R11*1), K1
-	VXORPS.BCST      f32_80000000<>+0(SB), Z17, K1, Z17
-	VMULPS           Z0, Z17, Z17
-	CMPQ             kind+128(FP), $0x00
-	JNE              narrow214
 	VMOVUPS          Z14, (R9)
-	VMOVUPS          Z15, 64(R9)
-	VMOVUPS          Z16, 128(R9)
-	VMOVUPS          Z17, 192(R9)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z11, Z14
+	VDIVPS           Z14, Z11, Z14
+	KMOVW            386(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
+	VMULPS           Z0, Z14, Z14
+	VMOVUPS          Z14, 64(R9)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z12, Z14
+	VDIVPS           Z14, Z12, Z14
+	KMOVW            388(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
+	VMULPS           Z0, Z14, Z14
+	VMOVUPS          Z14, 128(R9)
+	VADDPS.BCST      f32_3f800000<>+0(SB), Z13, Z14
+	VDIVPS           Z14, Z13, Z14
+	KMOVW            390(SP)(R11*1), K1
+	VXORPS.BCST      f32_80000000<>+0(SB), Z14, K1, Z14
+	VMULPS           Z0, Z14, Z14
+	VMOVUPS          Z14, 192(R9)
 
 stored215:
 	VADDPS        Z11, Z10, Z14
@@ -5255,6 +5283,26 @@ into212:
 	JMP  entered213
 
 narrow214:
+	VADDPS.BCST  f32_3f800000<>+0(SB), Z10, Z14
+	VDIVPS       Z14, Z10, Z14
+	KMOVW        384(SP)(R11*1), K1
+	VXORPS.BCST  f32_80000000<>+0(SB), Z14, K1, Z14
+	VMULPS       Z0, Z14, Z14
+	VADDPS.BCST  f32_3f800000<>+0(SB), Z11, Z15
+	VDIVPS       Z15, Z11, Z15
+	KMOVW        386(SP)(R11*1), K1
+	VXORPS.BCST  f32_80000000<>+0(SB), Z15, K1, Z15
+	VMULPS       Z0, Z15, Z15
+	VADDPS.BCST  f32_3f800000<>+0(SB), Z12, Z16
+	VDIVPS       Z16, Z12, Z16
+	KMOVW        388(SP)(R11*1), K1
+	VXORPS.BCST  f32_80000000<>+0(SB), Z16, K1, Z16
+	VMULPS       Z0, Z16, Z16
+	VADDPS.BCST  f32_3f800000<>+0(SB), Z13, Z17
+	VDIVPS       Z17, Z13, Z17
+	KMOVW        390(SP)(R11*1), K1
+	VXORPS.BCST  f32_80000000<>+0(SB), Z17, K1, Z17
+	VMULPS       Z0, Z17, Z17
 	CMPQ         kind+128(FP), $0x01
 	JNE          float16227
 	VBROADCASTSS f32_8000<>+0(SB), Z18
