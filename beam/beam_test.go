@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/apache/beam/sdks/v2/go/pkg/beam"
 	_ "github.com/apache/beam/sdks/v2/go/pkg/beam/io/filesystem/local"
@@ -27,6 +28,7 @@ import (
 
 	"github.com/zlpr/zlpr/internal/array"
 	"github.com/zlpr/zlpr/internal/named"
+	"github.com/zlpr/zlpr/metrics"
 )
 
 // command is the command zlpr, built from this tree.
@@ -428,6 +430,37 @@ func TestSameAsCommand(t *testing.T) {
 	}
 }
 
+// TestNoSideInputs: what reads shards has no side input, for as long as it runs Prism would
+// ask without a pause whether it is ready, which takes a core.
+func TestNoSideInputs(t *testing.T) {
+	o := all()
+	o.Losses = []string{"class-balanced"}
+	p, s := beam.NewPipelineWithRoot()
+	Gradients(s, "g", Evaluate(s, beam.Create(s, "m.json"), o), o)
+	edges, _, err := p.Build()
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := map[string]bool{}
+	for _, e := range edges {
+		if e.DoFn == nil {
+			continue
+		}
+		name := e.DoFn.Name()
+		name = name[strings.LastIndex(name, ".")+1:]
+		switch name {
+		case "scanFn", "evaluateFn", "gradientFn":
+			seen[name] = true
+			if len(e.Input) != 1 {
+				t.Errorf("%s has %d inputs", name, len(e.Input))
+			}
+		}
+	}
+	if len(seen) != 3 {
+		t.Errorf("of what reads shards there are %v", seen)
+	}
+}
+
 // TestGradients: the gradient of a shard has the bytes of the command's, whose
 // divisor is that of the merged results, for every loss.
 func TestGradients(t *testing.T) {
@@ -505,6 +538,84 @@ func testGradients(t *testing.T, loss string, d dataset) {
 				t.Errorf("shard %d of %d: %d bytes differ from the command's %d", k, shards, len(got), len(want))
 			}
 		}
+	}
+}
+
+// BenchmarkPrism compares zlpr-beam, on Prism, with zlpr eval of the same 7 unequal shards,
+// 200,000×256 scores, which both read from the page cache: the shortest of as many runs as
+// -benchtime says, in turn. More than twice the command's time is an error.
+//
+//	go test -run '^$' -bench Prism -benchtime 5x
+func BenchmarkPrism(b *testing.B) {
+	const rows, classes, shards, limit = 200_000, 256, 7, 2.0
+	dir := b.TempDir()
+	pipeline := filepath.Join(dir, "zlpr-beam")
+	if out, err := exec.Command("go", "build", "-o", pipeline, "./cmd/zlpr-beam").CombinedOutput(); err != nil {
+		b.Fatalf("%v: %s", err, out)
+	}
+	r := rand.New(rand.NewPCG(1, 2))
+	scores, hard := make([]float32, rows*classes), make([]uint8, rows*classes)
+	for i := range scores {
+		scores[i] = float32(2 * r.NormFloat64())
+		if r.Float64() < 0.1 {
+			hard[i] = 1
+		}
+	}
+	var list []map[string]any
+	for k := range shards {
+		from, to := rows*k*(k+1)/(shards*(shards+1)), rows*(k+1)*(k+2)/(shards*(shards+1))
+		names, shape := [2]string{fmt.Sprintf("scores-%d.npy", k), fmt.Sprintf("labels-%d.npy", k)}, []int{to - from, classes}
+		for i, x := range [2]*array.Array{array.New("", shape, scores[from*classes:to*classes]), array.New("", shape, hard[from*classes:to*classes])} {
+			file := bytes.NewBuffer(array.Header(x.Type, shape))
+			err := x.CopyElements(file, 0, (to-from)*classes)
+			if err == nil {
+				err = os.WriteFile(filepath.Join(dir, names[i]), file.Bytes(), 0o600)
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
+		}
+		list = append(list, map[string]any{"scores": names[0], "labels": names[1], "rows": to - from})
+	}
+	text, err := json.Marshal(map[string]any{"shards": list})
+	manifest := filepath.Join(dir, "m.json")
+	if err == nil {
+		err = os.WriteFile(manifest, text, 0o600)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+	seconds := func(name string, args ...string) float64 {
+		start := time.Now()
+		if out, err := exec.Command(name, args...).CombinedOutput(); err != nil {
+			b.Fatalf("%s %v: %v: %s", name, args, err, out)
+		}
+		return time.Since(start).Seconds()
+	}
+	counted := slices.DeleteFunc(metrics.All(1, 3, 5), metrics.NeedsScores)
+	for _, c := range []struct {
+		name  string
+		flags []string
+	}{
+		{"losses=zlpr/metrics=counted", []string{"--loss", "zlpr", "--metrics", strings.Join(counted, ",")}},
+		{"losses=zlpr/metrics=all/area-bits=16", []string{"--loss", "zlpr", "--metrics", "all", "--area-bits", "16"}},
+		{"losses=all/metrics=none", []string{"--loss", "all", "--metrics", "none"}},
+		{"losses=zlpr/metrics=all/area-bits=none", []string{"--loss", "zlpr", "--metrics", "all"}},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			alone, prism := math.Inf(1), math.Inf(1)
+			for b.Loop() {
+				alone = min(alone, seconds(command, append([]string{"eval", manifest}, c.flags...)...))
+				prism = min(prism, seconds(pipeline, append([]string{"--manifest", manifest, "--out", filepath.Join(dir, "report.json")}, c.flags...)...))
+			}
+			b.ReportMetric(0, "ns/op")
+			b.ReportMetric(alone, "command-s")
+			b.ReportMetric(prism, "prism-s")
+			b.ReportMetric(prism/alone, "ratio")
+			if prism > limit*alone {
+				b.Errorf("%.2f s on Prism, %.2f s by the command: more than %v times", prism, alone, limit)
+			}
+		})
 	}
 }
 

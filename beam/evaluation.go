@@ -38,28 +38,43 @@ import (
 func init() {
 	register.DoFn3x1[context.Context, string, func(Shard), error](&listFn{})
 	register.DoFn3x1[context.Context, Shard, func([]byte), error](&scanFn{})
-	register.DoFn4x1[context.Context, Shard, func(*[]byte) bool, func(Result), error](&evaluateFn{})
-	register.DoFn5x1[context.Context, Shard, func(*[]byte) bool, func(*Result) bool, func(string), error](&gradientFn{})
+	register.DoFn3x0[Shard, func(*[]byte) bool, func(Task)](&takeScanFn{})
+	register.DoFn3x1[context.Context, Task, func(Result), error](&evaluateFn{})
+	register.DoFn2x1[Result, func(float64), error](&factorFn{})
+	register.DoFn3x0[Task, func(*float64) bool, func(Task)](&takeFactorFn{})
+	register.DoFn3x1[context.Context, Task, func(string), error](&gradientFn{})
 	register.DoFn2x1[Result, func(string), error](&reportFn{})
 	register.DoFn2x1[context.Context, string, error](&writeFn{})
 	register.Combiner1[[]byte](&scanAll{})
 	register.Combiner1[Result](&mergeAll{})
 	register.Iter1[[]byte]()
-	register.Iter1[Result]()
+	register.Iter1[float64]()
 	register.Emitter1[Shard]()
+	register.Emitter1[Task]()
+	register.Emitter1[float64]()
 	register.Emitter1[[]byte]()
 	register.Emitter1[Result]()
 	register.Emitter1[string]()
 	beam.RegisterType(reflect.TypeFor[Shard]())
+	beam.RegisterType(reflect.TypeFor[Task]())
 	beam.RegisterType(reflect.TypeFor[Result]())
 	beam.RegisterCoder(reflect.TypeFor[Result](), encodeResult, decodeResult)
 }
 
 // Results are what Evaluate makes.
 type Results struct {
-	shards beam.PCollection // Shard
-	scan   beam.PCollection // []byte, one
+	tasks  beam.PCollection // Task, of a shard each
 	merged beam.PCollection // Result, one
+}
+
+// A Task is a shard to be evaluated, with what depends on others: one element, and no side
+// input, for Prism looks again and again, on a core of its own, whether a step that has
+// side inputs is ready, as long as it runs. What is known of all labels has a number a
+// class, where the shard has a row.
+type Task struct {
+	Shard  Shard
+	Scan   []byte  // of all labels; empty where nothing depends on them
+	Factor float64 // of the gradient
 }
 
 // Evaluate evaluates the shards of manifests, names of files. It panics if the
@@ -74,8 +89,8 @@ func Evaluate(s beam.Scope, manifests beam.PCollection, o Options) Results {
 	if o.needsScan() {
 		scan = beam.Combine(s, &scanAll{}, beam.ParDo(s, &scanFn{}, shards))
 	}
-	parts := beam.ParDo(s, &evaluateFn{o}, shards, beam.SideInput{Input: scan})
-	return Results{shards, scan, beam.Combine(s, &mergeAll{o}, parts)}
+	tasks := beam.Reshuffle(s, beam.ParDo(s, &takeScanFn{}, shards, beam.SideInput{Input: scan}))
+	return Results{tasks, beam.Combine(s, &mergeAll{o}, beam.ParDo(s, &evaluateFn{o}, tasks))}
 }
 
 // Report returns the report of all rows, one string: an object of JSON, whose keys
@@ -92,7 +107,10 @@ func Gradients(s beam.Scope, folder string, r Results, o Options) beam.PCollecti
 	if len(o.Losses) != 1 || o.all() {
 		panic("zlprbeam: a gradient is of one loss; choose it")
 	}
-	return beam.ParDo(s.Scope("zlpr.Gradients"), &gradientFn{o, folder}, r.shards, beam.SideInput{Input: r.scan}, beam.SideInput{Input: r.merged})
+	s = s.Scope("zlpr.Gradients")
+	factor := beam.ParDo(s, &factorFn{o}, r.merged)
+	tasks := beam.Reshuffle(s, beam.ParDo(s, &takeFactorFn{}, r.tasks, beam.SideInput{Input: factor}))
+	return beam.ParDo(s, &gradientFn{o, folder}, tasks)
 }
 
 // Write writes a string, as Report returns it, to a file, which has its name once it
@@ -159,21 +177,27 @@ func unmarshalScan(data []byte) (*metrics.LabelScan, error) {
 	return scan, scan.UnmarshalBinary(data)
 }
 
+// takeScanFn makes the task of a shard.
+type takeScanFn struct{}
+
+func (*takeScanFn) ProcessElement(shard Shard, scans func(*[]byte) bool, emit func(Task)) {
+	task := Task{Shard: shard}
+	if scans(&task.Scan) { // else a shard has failed: a runner may come here before it ends the job
+		emit(task)
+	}
+}
+
 // evaluateFn evaluates a shard.
 type evaluateFn struct{ Options Options }
 
-func (f *evaluateFn) ProcessElement(ctx context.Context, shard Shard, scans func(*[]byte) bool, emit func(Result)) error {
-	var labels []byte
-	if !scans(&labels) {
-		return nil // a shard has failed: a runner may come here before it ends the job
-	}
-	scan, err := unmarshalScan(labels)
+func (f *evaluateFn) ProcessElement(ctx context.Context, task Task, emit func(Result)) error {
+	scan, err := unmarshalScan(task.Scan)
 	if err != nil {
 		return err
 	}
-	result, err := evaluateShard(ctx, shard, &f.Options, scan)
+	result, err := evaluateShard(ctx, task.Shard, &f.Options, scan)
 	if err != nil {
-		return shard.failed(err)
+		return task.Shard.failed(err)
 	}
 	emit(Result{result})
 	return nil
@@ -219,30 +243,44 @@ func (f *reportFn) ProcessElement(r Result, emit func(string)) error {
 	return err
 }
 
+// factorFn makes the factor of the gradient.
+type factorFn struct{ Options Options }
+
+func (f *factorFn) ProcessElement(all Result, emit func(float64)) error {
+	factor := 1.0
+	if r := f.Options.Reduction; r == "" || r == "mean" {
+		var err error
+		if factor, err = meanFactor(all.totals[f.Options.Losses[0]]); err != nil {
+			return err
+		}
+	}
+	emit(factor)
+	return nil
+}
+
+// takeFactorFn gives a task the factor of the gradient.
+type takeFactorFn struct{}
+
+func (*takeFactorFn) ProcessElement(task Task, factors func(*float64) bool, emit func(Task)) {
+	if factors(&task.Factor) { // else a shard has failed: a runner may come here before it ends the job
+		emit(task)
+	}
+}
+
 // gradientFn writes the gradient of a shard.
 type gradientFn struct {
 	Options Options
 	Folder  string
 }
 
-func (f *gradientFn) ProcessElement(ctx context.Context, shard Shard, scans func(*[]byte) bool, merged func(*Result) bool, emit func(string)) error {
-	var labels []byte
-	var all Result
-	if !scans(&labels) || !merged(&all) {
-		return nil // a shard has failed: a runner may come here before it ends the job
-	}
-	scan, err := unmarshalScan(labels)
+func (f *gradientFn) ProcessElement(ctx context.Context, task Task, emit func(string)) error {
+	scan, err := unmarshalScan(task.Scan)
 	if err != nil {
 		return err
 	}
-	factor := 1.0
-	if r := f.Options.Reduction; r == "" || r == "mean" {
-		if factor, err = meanFactor(all.totals[f.Options.Losses[0]]); err != nil {
-			return err
-		}
-	}
+	shard := task.Shard
 	name := fmt.Sprintf("%s/gradient-%05d-of-%05d.npy", strings.TrimSuffix(f.Folder, "/"), shard.Number, shard.Of)
-	if err := gradientOfShard(ctx, shard, &f.Options, scan, factor, name); err != nil {
+	if err := gradientOfShard(ctx, shard, &f.Options, scan, task.Factor, name); err != nil {
 		return shard.failed(err)
 	}
 	emit(name)
