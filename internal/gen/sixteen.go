@@ -148,7 +148,7 @@ func (s *sixteenBits) widenSome(mem operand.Mem, masks []mask, none vreg, to gpr
 // begin prefetches for a later group, as many groups ahead as of float32, and sets to.
 func (s *sixteenBits) begin(mem operand.Mem, to gpreg) {
 	for i := 0; i < s.registers*s.bytes/2; i += 64 {
-		s.PREFETCHT0(s.part(mem, i+prefetchAhead/2))
+		s.PREFETCHT0(s.part(mem, i+prefetchAhead))
 	}
 	s.LEAQ(s.register(s.buffer, 1), to)
 	s.ANDQ(operand.I32(-s.bytes), to)

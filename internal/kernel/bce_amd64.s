@@ -991,7 +991,7 @@ sixteen22:
 	MOVQ       264(BP), R9
 	CMPQ       R9, $0x20
 	JL         last29
-	PREFETCHT0 6144(AX)
+	PREFETCHT0 12288(AX)
 	LEAQ       32(BP), SI
 	ANDQ       $-32, SI
 	CMPQ       kind+104(FP), $0x01
@@ -1055,7 +1055,7 @@ eight36:
 	JNZ     eight36
 
 copied37:
-	PREFETCHT0 6336(BP)
+	PREFETCHT0 12480(BP)
 	LEAQ       32(BP), SI
 	ANDQ       $-32, SI
 	CMPQ       kind+104(FP), $0x01
@@ -2316,7 +2316,7 @@ sixteen71:
 	MOVQ       328(BP), R13
 	CMPQ       R13, $0x20
 	JL         last86
-	PREFETCHT0 6144(BX)
+	PREFETCHT0 12288(BX)
 	LEAQ       32(BP), R10
 	ANDQ       $-32, R10
 	CMPQ       kind+128(FP), $0x01
@@ -2380,7 +2380,7 @@ eight93:
 	JNZ     eight93
 
 copied94:
-	PREFETCHT0 6336(BP)
+	PREFETCHT0 12480(BP)
 	LEAQ       32(BP), R10
 	ANDQ       $-32, R10
 	CMPQ       kind+128(FP), $0x01
@@ -4092,8 +4092,8 @@ sixteen162:
 	ORQ        (DX), SI
 	CMPQ       SI, $-1
 	JNE        some169
-	PREFETCHT0 6144(AX)
-	PREFETCHT0 6208(AX)
+	PREFETCHT0 12288(AX)
+	PREFETCHT0 12352(AX)
 	LEAQ       64(SP), SI
 	ANDQ       $-64, SI
 	CMPQ       kind+104(FP), $0x01
@@ -4134,8 +4134,8 @@ some169:
 	SHRQ         $0x10, SI
 	KMOVW        SI, K4
 	VBROADCASTSS f32_c4800000<>+0(SB), Z17
-	PREFETCHT0   6144(AX)
-	PREFETCHT0   6208(AX)
+	PREFETCHT0   12288(AX)
+	PREFETCHT0   12352(AX)
 	LEAQ         64(SP), SI
 	ANDQ         $-64, SI
 	CMPQ         kind+104(FP), $0x01
@@ -5141,8 +5141,8 @@ sixteen205:
 	MOVB       $0x01, 392(SP)(R12*1)
 	CMPQ       R10, $-1
 	JNE        some220
-	PREFETCHT0 6144(BX)
-	PREFETCHT0 6208(BX)
+	PREFETCHT0 12288(BX)
+	PREFETCHT0 12352(BX)
 	LEAQ       64(SP), R10
 	ANDQ       $-64, R10
 	CMPQ       kind+128(FP), $0x01
@@ -5183,8 +5183,8 @@ some220:
 	SHRQ         $0x10, R10
 	KMOVW        R10, K4
 	VBROADCASTSS f32_c4800000<>+0(SB), Z10
-	PREFETCHT0   6144(BX)
-	PREFETCHT0   6208(BX)
+	PREFETCHT0   12288(BX)
+	PREFETCHT0   12352(BX)
 	LEAQ         64(SP), R10
 	ANDQ         $-64, R10
 	CMPQ         kind+128(FP), $0x01
