@@ -16,6 +16,7 @@ package sides
 
 import (
 	"math"
+	"unsafe"
 
 	"github.com/zlpr/zlpr/internal/chunk"
 	"github.com/zlpr/zlpr/internal/coef"
@@ -77,6 +78,10 @@ const (
 	keepLen   = 1 << 17
 	keepBlock = 1 << 12
 )
+
+// weighBlock is about as many bytes of exponentials as are kept before they are multiplied by
+// weights: so many that starting a kernel does not count, and so few that the caches have them.
+const weighBlock = 128 << 10
 
 // Eval evaluates the rows of a chunk.
 func (w *Work[T]) Eval(c *chunk.Chunk[T]) {
@@ -315,7 +320,7 @@ func (w *Work[T]) unscaleSums() []float64 {
 func (w *Work[T]) eachNear(call func(i, rows int, x []T, stride int, h kernel.Rows16, pending *kernel.Copy[T])) {
 	c := w.c
 	near, sixteen := c.Near(), c.Near() && kernel.Sixteen(c.Half.Kind()) && c.N >= kernel.LeastSixteen
-	step := max(1, keepBlock/max(1, c.N))
+	step := max(1, weighBlock/int(unsafe.Sizeof(T(0)))/max(1, c.N))
 	switch {
 	case near && !sixteen:
 		step = c.NearRows()
