@@ -11,7 +11,9 @@ type neonSoftBCE struct {
 	*neonLoop
 	x, t, dst    *stream
 	part         *neonSide
-	low, factor  *vecReg
+	others       genReg // not 0 if elements take no part
+	linear       *neonSoftLinearPart
+	factor       *vecReg
 	e            *neonExponential
 	log          *neonLogarithms  // float64
 	sum, product *neonAccumulator // product of float32
@@ -25,7 +27,7 @@ func emitNeonSoftBCE(v *neonVec) {
 	l.halves(16)
 	l.accumulators()
 	l.withPart()
-	b.part = l.sides[0]
+	b.part, b.others = l.sides[0], v.gp()
 	sum := v.param("sum")
 	b.sum = newNeonStackAccumulator(v, l.acc)
 	accumulators := []*neonAccumulator{b.sum}
@@ -48,10 +50,9 @@ func emitNeonSoftBCE(v *neonVec) {
 	}
 	f := v.param("f")
 	v.loadConstants()
-	magic, low, high := v.naturalRange()
-	v.free(high)
-	b.low, b.factor = low, v.reg()
-	b.e = newNeonExponential(v, magic)
+	bias, _, _ := zeroToInf(v.elem)
+	b.linear, b.factor = newNeonSoftLinearPart(v), v.reg()
+	b.e = newNeonExponential(v, v.inRegister(v.constant(bias)))
 	if v.double() {
 		b.log = newNeonLogarithms(v, false, false)
 	}
@@ -80,34 +81,48 @@ func emitNeonSoftBCE(v *neonVec) {
 	})
 }
 
-// A neonSoftTerm is a register of elements: h-t and y·(h-t), the signs of the
-// gradient's quotient, and where an element takes part, and its exponential is not 0.
-type neonSoftTerm struct{ u, m, sign, part, keep *vecReg }
-
 // terms adds the elements of a half of a turn, and stores the gradient.
 func (b *neonSoftBCE) terms(turn neonTurn) {
 	maxima, joins := &laneTree[*vecReg]{}, &laneTree[*vecReg]{}
+	all := b.part.words[0]
+	if len(b.part.words) > 1 {
+		all = b.reg()
+		b.and(b.part.words[0], b.part.words[1], all)
+	}
+	b.op("VMOV", all.as("S").String()+"[0]", b.others)
+	b.op("ADDW", imm(1), b.others)
 	var logs []*vecReg
 	for numbers := turn.numbers(); len(numbers) > 0; numbers = numbers[2:] {
-		var two [2]neonSoftTerm
-		var a []*vecReg
-		for i, number := range numbers[:2] {
-			t, y := b.argument(number)
-			two[i], a = t, append(a, y)
+		var m, a []*vecReg
+		for _, number := range numbers[:2] {
+			linear, y := b.linear.argument(b.x.place(number), b.t.place(number))
+			m, a = append(m, linear), append(a, y)
 		}
 		p, s := b.e.evaluate(a)
-		for i, t := range two {
+		for i := range p {
 			b.mul(p[i], s[i], p[i])
-			b.and(p[i], t.keep, p[i])
-			b.free(s[i], t.keep)
+			b.free(s[i])
 		}
-		b.gradient(two, p, numbers)
+		b.takePart(numbers[:2], m, p)
+		none := b.newLabel("none")
+		b.op("CBZ", b.dst.base, none)
+		var g []*vecReg
+		for i, number := range numbers[:2] {
+			g = append(g, b.linear.gradient(p[i], b.x.place(number), b.t.place(number)))
+		}
+		b.takePart(numbers[:2], g)
+		for i, number := range numbers[:2] {
+			b.mul(g[i], b.factor, g[i])
+			b.store(g[i], b.dst.place(number))
+		}
+		b.free(g...)
+		b.neonVec.label(none)
 		for i, number := range numbers[:2] {
 			if number < neonRegs { // the first of its lanes
 				maxima = &laneTree[*vecReg]{join: func(x, y *vecReg) { b.add(x, y, x); b.free(y) }}
 				joins = &laneTree[*vecReg]{join: b.joinProducts}
 			}
-			maxima.push(two[i].m)
+			maxima.push(m[i])
 			joins.push(p[i])
 			if number/neonRegs < turn.vectors-1 {
 				continue
@@ -128,47 +143,63 @@ func (b *neonSoftBCE) terms(turn neonTurn) {
 	}
 }
 
-// argument returns a term and -|y|.
-func (b *neonSoftBCE) argument(number int) (t neonSoftTerm, y *vecReg) {
-	b.comment("u = h - t, m = y·u")
-	y = b.inRegister(b.x.place(number))
-	label, test, zero := b.inRegister(b.t.place(number)), b.laneTest(number), b.cleared(1)[0]
-	t = neonSoftTerm{u: b.inRegister(b.constant(1)), m: b.reg(), sign: b.inRegister(b.constant(math.Copysign(0, -1))), part: b.reg(), keep: b.reg()}
-	b.part.selected(number, test, t.part)
-	b.above(zero, y, zero) // where y is down
-	b.keepOut(zero, t.u)
-	b.keepOut(zero, t.sign)
-	b.sub(t.u, label, t.u)
-	b.mul(y, t.u, t.m)
-	b.and(t.m, t.part, t.m)
-	b.load(b.constant(math.Copysign(0, -1)), label)
-	b.or(y, label, y)
-	b.copy(t.part, t.keep)
-	b.above(b.low, y, test)
-	b.keepOut(test, t.keep)
-	b.free(label, test, zero)
-	return t, y
+// takePart clears what two registers have of elements that take no part.
+func (b *neonSoftBCE) takePart(numbers []int, of ...[]*vecReg) {
+	there, back := b.newLabel("part"), b.newLabel("parted")
+	b.op("CBNZW", b.others, there)
+	b.neonVec.label(back)
+	b.late = append(b.late, b.aside(func() {
+		b.neonVec.label(there)
+		for i, number := range numbers {
+			in := b.laneTest(number)
+			b.part.selected(number, in, in)
+			for _, r := range of {
+				b.and(r[i], in, r[i])
+			}
+			b.free(in)
+		}
+		b.op("B", back)
+	}))
 }
 
-// gradient stores the derivatives of two registers, unless none are wanted.
-func (b *neonSoftBCE) gradient(two [2]neonSoftTerm, e []*vecReg, numbers []int) {
-	none := b.newLabel("none")
-	b.op("CBZ", b.dst.base, none)
-	for i, t := range two {
-		q := b.inRegister(b.constant(1))
-		b.add(e[i], q, q)
-		b.div(e[i], q, q)
-		b.xor(q, t.sign, q)
-		b.add(q, t.u, q)
-		b.mul(q, b.factor, q)
-		b.and(q, t.part, q)
-		b.store(q, b.dst.place(numbers[i]))
-		b.free(q)
-	}
-	b.label(none)
-	for _, t := range two {
-		b.free(t.u, t.sign, t.part)
-	}
+// A neonSoftLinearPart is a softLinearPart.
+type neonSoftLinearPart struct {
+	*neonVec
+	low, sign, one, zero *vecReg
+}
+
+func newNeonSoftLinearPart(v *neonVec) *neonSoftLinearPart {
+	_, least, _ := zeroToInf(v.elem)
+	place := func(x float64) *vecReg { return v.inRegister(v.constant(x)) }
+	return &neonSoftLinearPart{v, place(least), place(math.Copysign(0, -1)), place(1), v.cleared(1)[0]}
+}
+
+// argument returns m and the argument of e, of scores and labels in memory.
+func (l *neonSoftLinearPart) argument(x, t address) (m, y *vecReg) {
+	l.comment("m = max(y, 0) - t·y")
+	y, m = l.inRegister(x), l.reg()
+	label := l.inRegister(t)
+	l.max(l.zero, y, m)
+	l.fmaSub(label, y, m)
+	l.or(y, l.sign, y)
+	l.max(l.low, y, y)
+	l.free(label)
+	return m, y
+}
+
+// gradient returns g without its factor.
+func (l *neonSoftLinearPart) gradient(e *vecReg, x, t address) *vecReg {
+	q, u, label, down := l.reg(), l.reg(), l.inRegister(t), l.inRegister(x)
+	l.add(e, l.one, q)
+	l.div(e, q, q)
+	l.above(l.zero, down, down)
+	l.VBIC(down.b16(), l.sign.b16(), u.b16())
+	l.xor(q, u, q)
+	l.VBIC(down.b16(), l.one.b16(), u.b16())
+	l.sub(u, label, u)
+	l.add(q, u, q)
+	l.free(u, label, down)
+	return q
 }
 
 // neonPlainBits emits plainBits.

@@ -8,36 +8,39 @@ import (
 	"github.com/zlpr/zlpr/internal/coef"
 )
 
-// A softBCE emits binary cross-entropy with soft labels. Elements go through it as
-// through a bce, by groups of four virtual vectors; what is left at the end of a row
-// is a whole group of which the bits tell what takes part. The gradient is left out at
-// run time.
+// A softBCE emits binary cross-entropy with soft labels, by groups of four virtual vectors.
+// A group of which not every element takes part, the end of a row among them, goes through
+// buffers, in which the others have a score whose exponential is 0, and the label 0. The
+// gradient is left out at run time.
 type softBCE struct {
-	*rowLoop
-	sides                  *sides
-	x, t, dst              gpreg
-	low, sign, one, factor op
-	e                      *exponential
-	log                    *logarithms // float64
-	sum                    *accumulator
-	product                *accumulator // float32
+	*vec
+	x, t, dst, off gpreg // of the row or, less the offset, of the buffers
+	left           gpreg // elements of the row with those of the group
+	sides          *sides
+	buffers        operand.Mem // of scores, and of the gradient; of labels
+	saved          operand.Mem // of x, t and dst meanwhile
+	inBuffers      operand.Mem
+	aside          []func() // what lies behind the loop
+
+	linear       *softLinearPart
+	none, factor op
+	e            *exponential
+	log          *logarithms // float64
+	sum          *accumulator
+	product      *accumulator // float32
 }
 
 func emitSoftBCE(v *vec) {
-	kind := withBits
-	if !v.wide() {
-		kind = inBuffer
-		v.Attributes(0) // the frame is too large for NOSPLIT
-	}
-	b := &softBCE{rowLoop: newWholeLoop(v, kind, 4*v.lanes)}
-	b.halved = true
-	b.x, b.t, b.dst = b.input("x", "stride"), b.input("t", "tStride"), b.output("dst", "dstStride", true)
+	v.Attributes(0) // the frame is too large for NOSPLIT
+	b := &softBCE{vec: v, x: v.param("x"), t: v.param("t"), dst: v.param("dst"), off: v.GP64(), left: v.GP64()}
 	b.sides = &sides{vec: v, neg: v.param("part"), at: v.GP64()}
 	b.sides.laneTests()
-	var magic op
-	magic, b.low, _ = v.naturalRange()
-	b.sign, b.one, b.factor = v.held(math.Copysign(0, -1)), v.held(1), v.place()
-	b.e = newExponential(v, magic, false)
+	b.buffers, b.saved, b.inBuffers = v.AllocLocal(512), v.AllocLocal(24), v.AllocLocal(8)
+	v.MOVQ(operand.U32(0), b.inBuffers)
+	b.linear, b.factor = newSoftLinearPart(v), v.place()
+	b.none = v.constant(v.pick(coef.NoScore32, coef.NoScore64))
+	bias, _, _ := zeroToInf(v.elem)
+	b.e = newExponential(v, v.held(bias), !v.double())
 	b.sum = newAccumulator(v)
 	if v.double() {
 		b.log = newLogarithms(v)
@@ -45,48 +48,163 @@ func emitSoftBCE(v *vec) {
 		b.product = newProduct(v)
 	}
 
-	if b.product != nil {
-		b.follow = func() {
-			more := b.newLabel("more")
-			b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
-			b.JNZ(operand.LabelRef(more))
-			b.storeProduct()
-			b.Label(more)
-		}
+	rows, last := v.argument("rows"), v.newLabel("last")
+	row, group, done := v.newLabel("row"), v.newLabel("group"), v.newLabel("done")
+	v.CMPQ(rows, operand.U8(0))
+	v.JZ(operand.LabelRef(last))
+	v.Label(row)
+	b.beginRow()
+	v.TESTQ(b.left, b.left)
+	v.JZ(operand.LabelRef(done))
+	v.Label(group)
+	b.enter()
+	b.group()
+	b.leave()
+	b.endHalves(b.off)
+	b.endBlock()
+	v.SUBQ(operand.U8(4*v.lanes), b.left)
+	v.JG(operand.LabelRef(group))
+	v.Label(done)
+	b.endRow()
+	v.DECQ(rows)
+	v.JNZ(operand.LabelRef(row))
+	v.Label(last)
+	v.VZEROUPPER()
+	v.RET()
+	for _, f := range b.aside {
+		f()
 	}
-	b.runWhole(func() {
-		b.sum.clear()
-		if b.product != nil {
-			b.product.clear()
+}
+
+func (b *softBCE) beginRow() {
+	b.sum.clear()
+	if b.product != nil {
+		b.product.clear()
+	}
+	b.XORQ(b.off, b.off)
+	b.Load(b.Param("n"), b.left)
+	without := b.newLabel("without")
+	b.TESTQ(b.dst, b.dst)
+	b.JZ(operand.LabelRef(without))
+	f := b.param("f")
+	b.setKept(at(f, 0), b.factor)
+	b.ADDQ(operand.U8(b.size), b.file.argument("f"))
+	b.Label(without)
+}
+
+// endRow writes the sum, and the last block's product unless it was complete, and moves on.
+func (b *softBCE) endRow() {
+	if b.product != nil {
+		complete := b.newLabel("complete")
+		b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
+		b.JZ(operand.LabelRef(complete))
+		b.storeProduct()
+		b.Label(complete)
+	}
+	b.sides.nextRow()
+	out := b.param("sum")
+	b.sum.store(at(out, 0))
+	b.ADDQ(operand.U8(8), b.file.argument("sum"))
+	b.ADDQ(b.vec.stride("stride"), b.x)
+	b.ADDQ(b.vec.stride("tStride"), b.t)
+	none := b.newLabel("none")
+	b.TESTQ(b.dst, b.dst)
+	b.JZ(operand.LabelRef(none))
+	b.ADDQ(b.vec.stride("dstStride"), b.dst)
+	b.Label(none)
+}
+
+// enter has a group that is not whole go through the buffers.
+func (b *softBCE) enter() {
+	some, ready := b.newLabel("some"), b.newLabel("ready")
+	b.sides.group(b.off)
+	if bits := b.sides.bitsOf(b.sides.neg); b.double() {
+		b.CMPL(bits, operand.I8(-1))
+	} else {
+		b.CMPQ(bits, operand.I8(-1))
+	}
+	b.JNE(operand.LabelRef(some))
+	b.Label(ready)
+	b.aside = append(b.aside, func() {
+		b.Label(some)
+		x, t := b.GP64(), b.GP64()
+		b.LEAQ(b.buffers, x)
+		b.SUBQ(b.off, x)
+		b.LEAQ(b.register(b.buffers, b.bufferRegs()), t)
+		b.SUBQ(b.off, t)
+		b.halves(b.off, true, func(h *half) {
+			b.sides.half(h, b.off)
+			for i := range 4 {
+				number := i * b.regs()
+				k, r := b.sides.mask(b.sides.neg, number), b.reg()
+				b.loadOver(k, b.element(b.x, b.off, number), b.inRegister(b.none.(operand.Mem)), r)
+				b.move(r, b.element(x, b.off, number))
+				b.load(k, b.element(b.t, b.off, number), r)
+				b.move(r, b.element(t, b.off, number))
+			}
+		})
+		if !b.wide() {
+			b.SUBQ(operand.U8(64), b.off)
 		}
-		without := v.newLabel("without")
-		v.TESTQ(b.dst, b.dst)
-		v.JZ(operand.LabelRef(without))
-		f := v.param("f")
-		v.setKept(at(f, 0), b.factor)
-		v.ADDQ(operand.U8(v.size), v.file.argument("f"))
-		v.Label(without)
-	}, b.group, func() {
-		if b.product != nil {
-			// The last block's, unless it was complete.
-			complete := b.newLabel("complete")
-			b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
-			b.JZ(operand.LabelRef(complete))
-			b.storeProduct()
-			b.Label(complete)
+		for i, r := range []gpreg{b.x, b.t, b.dst} {
+			b.MOVQ(r, b.savedAt(i))
 		}
-		b.sides.nextRow()
-		out := v.param("sum")
-		b.sum.store(at(out, 0))
-		v.ADDQ(operand.U8(8), v.file.argument("sum"))
+		b.MOVQ(x, b.x)
+		b.MOVQ(t, b.t)
+		b.MOVQ(operand.U32(1), b.inBuffers)
+		b.TESTQ(b.dst, b.dst)
+		b.JZ(operand.LabelRef(ready))
+		b.MOVQ(x, b.dst)
+		b.JMP(operand.LabelRef(ready))
+	})
+}
+
+// bufferRegs is the number of registers of a buffer.
+func (b *softBCE) bufferRegs() int { return 256 / b.bytes }
+
+func (b *softBCE) savedAt(i int) operand.Mem {
+	m := b.saved
+	m.Disp += 8 * i
+	return m
+}
+
+// leave writes the gradient that is in the buffer, as far as the row goes.
+func (b *softBCE) leave() {
+	some, ready := b.newLabel("leave"), b.newLabel("left")
+	b.CMPQ(b.inBuffers, operand.U8(0))
+	b.JNE(operand.LabelRef(some))
+	b.Label(ready)
+	b.aside = append(b.aside, func() {
+		b.Label(some)
+		for i, r := range []gpreg{b.x, b.t, b.dst} {
+			b.MOVQ(b.savedAt(i), r)
+		}
+		b.MOVQ(operand.U32(0), b.inBuffers)
+		b.TESTQ(b.dst, b.dst)
+		b.JZ(operand.LabelRef(ready))
+		count, size := b.GP64(), b.GP64()
+		b.MOVQ(b.left, count)
+		b.MOVQ(operand.U32(4*b.lanes), size)
+		b.CMPQ(count, size)
+		b.CMOVQGT(size, count)
+		before := 0 // b.off has gone on
+		if !b.wide() {
+			before = -64
+		}
+		for i, k := range b.tailMasks(count, b.bufferRegs()) {
+			place := b.element(b.dst, b.off, i)
+			place.Disp += before
+			b.store(k, b.inRegister(b.register(b.buffers, i)), place)
+		}
+		b.JMP(operand.LabelRef(ready))
 	})
 }
 
 // group adds a group.
 func (b *softBCE) group() {
 	for i := range 4 {
-		b.prefetch(b.inRow(b.x, i*b.regs()), 0)
-		b.prefetch(b.inRow(b.t, i*b.regs()), 0)
+		b.prefetch(b.element(b.x, b.off, i*b.regs()), 0)
+		b.prefetch(b.element(b.t, b.off, i*b.regs()), 0)
 	}
 	b.halves(b.off, true, b.half)
 	b.sum.endGroup()
@@ -98,6 +216,18 @@ func (b *softBCE) group() {
 // bceBlockBytes is the size of the elements of float32 that share a logarithm.
 const bceBlockBytes = 4 * coef.BCEBlock
 
+// endBlock writes the product of a block that is complete.
+func (b *softBCE) endBlock() {
+	if b.product == nil {
+		return
+	}
+	more := b.newLabel("more")
+	b.TESTQ(operand.U32(bceBlockBytes-1), b.off)
+	b.JNZ(operand.LabelRef(more))
+	b.storeProduct()
+	b.Label(more)
+}
+
 func (b *softBCE) storeProduct() {
 	out := b.param("product")
 	b.product.store(at(out, 0))
@@ -105,12 +235,8 @@ func (b *softBCE) storeProduct() {
 	b.ADDQ(operand.U8(8), b.file.argument("product"))
 }
 
-// half adds a register of each of the four virtual vectors: with h = 1 where
-// y ≥ 0, else 0, and e = e^-|y|,
-//
-//	m = y·(h-t),  g = ((h-t) ∓ e/(1+e))·factor
+// half adds a register of each of the four virtual vectors.
 func (b *softBCE) half(h *half) {
-	b.sides.half(h, b.off)
 	maxima := &laneTree[vreg]{join: func(x, y vreg) { b.add(x, y, x) }}
 	joins := &laneTree[vreg]{join: b.joinProducts}
 	step := 1 // there are few registers
@@ -118,18 +244,24 @@ func (b *softBCE) half(h *half) {
 		step = 2
 	}
 	for first := 0; first < 4; first += step {
-		var all []softTerm
 		var a []vreg
-		for i := first; i < first+step; i++ {
-			t := b.argument(i)
-			all, a = append(all, t), append(a, t.a)
-			maxima.push(t.m)
+		at := func(base gpreg, i int) operand.Mem { return b.element(base, b.off, (first+i)*b.regs()) }
+		for i := range step {
+			m, y := b.linear.argument(at(b.x, i), at(b.t, i))
+			a = append(a, y)
+			maxima.push(m)
 		}
 		p, s := b.e.evaluate(a)
-		for i := range all {
-			b.mulKeep(all[i].keep, p[i], s[i], p[i])
+		for i := range p {
+			b.mul(p[i], s[i], p[i])
 		}
-		b.gradient(all, p)
+		none := b.newLabel("none")
+		b.TESTQ(b.dst, b.dst)
+		b.JZ(operand.LabelRef(none))
+		for i := range p {
+			b.move(b.linear.gradient(p[i], at(b.x, i), at(b.t, i), b.factor), at(b.dst, i))
+		}
+		b.Label(none)
 		for _, e := range p {
 			joins.push(e)
 		}
@@ -144,68 +276,52 @@ func (b *softBCE) half(h *half) {
 	}
 }
 
-// A softTerm is a register of elements: the argument -|y| of the exponential, h-t and
-// y·(h-t), and where h is 1, an element takes part, and its exponential is not 0.
-type softTerm struct {
-	number         int
-	a, u, m        vreg
-	up, part, keep mask
+// A softLinearPart is what soft labels t add to the exponentials e = e^-|y|:
+//
+//	m = max(y, 0) - t·y,  g = ((h-t) ∓ e/(1+e))·factor
+//
+// with h = 1 and the upper sign where y ≥ 0, else h = 0.
+type softLinearPart struct {
+	*vec
+	low             vreg
+	sign, one, zero op
 }
 
-func (b *softBCE) argument(i int) softTerm {
-	number := i * b.regs() // in a loop of halves registers are numbered as those of the first
-	t := softTerm{number: number, a: b.reg(), u: b.reg(), m: b.reg(), up: b.newMask(), keep: b.newMask()}
-	y, zero := b.reg(), b.reg()
-	t.part = b.sides.mask(b.sides.neg, number)
-	if b.wide() {
-		b.load(t.part, b.inRow(b.x, number), y)
-		b.load(t.part, b.inRow(b.t, number), t.u)
-		b.zero(zero)
-		b.compare(notLess, y, zero, t.up)
-		b.keep(t.up, b.one, zero)
-	} else {
-		b.move(b.inRow(b.x, number), y)
-		b.move(b.inRow(b.t, number), t.u)
-		b.zero(zero)
-		b.compare(notLess, y, zero, t.up)
-		b.and(t.up, b.one, zero)
-	}
-	b.sub(zero, t.u, t.u)
-	b.mulKeep(t.part, y, t.u, t.m)
-	b.or(y, b.sign, t.a)
-	if b.wide() {
-		b.either(b.VCMPPS, b.VCMPPD, operand.U8(notLess), b.low, t.a, t.part, t.keep)
-	} else {
-		b.compare(notLess, t.a, b.low, t.keep)
-		b.and(t.keep, t.part, t.keep)
-	}
-	return t
+func newSoftLinearPart(v *vec) *softLinearPart {
+	_, least, _ := zeroToInf(v.elem)
+	return &softLinearPart{v, v.inRegister(v.constant(least)), v.held(math.Copysign(0, -1)), v.held(1), v.held(0)}
 }
 
-// gradient stores the derivatives of some registers, unless none are wanted.
-func (b *softBCE) gradient(all []softTerm, e []vreg) {
-	none := b.newLabel("none")
-	b.TESTQ(b.dst, b.dst)
-	b.JZ(operand.LabelRef(none))
-	for i, t := range all {
-		d, q := b.reg(), b.reg()
-		b.add(e[i], b.one, d)
-		b.either(b.VDIVPS, b.VDIVPD, d, e[i], q)
-		place := b.inRow(b.dst, t.number)
-		if b.wide() {
-			b.either(b.VXORPS, b.VXORPD, b.sign, q, t.up, q)
-			b.add(q, t.u, q)
-			b.mulKeep(t.part, q, b.factor, q)
-			b.store(b.sides.maskAt(b.exist, t.number), q, place)
-			continue
-		}
-		b.and(t.up, b.sign, d)
-		b.xor(q, d, q)
-		b.add(q, t.u, q)
-		b.mulKeep(t.part, q, b.factor, q)
-		b.move(q, place)
+// argument returns m and the argument of e, of scores and labels in memory.
+func (l *softLinearPart) argument(x, t operand.Mem) (m, a vreg) {
+	m, a = l.reg(), l.reg()
+	l.move(x, a)
+	l.max(a, l.zero, m)
+	l.either(l.VFNMADD231PS, l.VFNMADD231PD, t, a, m)
+	l.or(a, l.sign, a)
+	l.max(l.low, a, a) // a where it is NaN
+	return m, a
+}
+
+// gradient returns g.
+func (l *softLinearPart) gradient(e vreg, x, t operand.Mem, factor op) vreg {
+	u, d, up := l.reg(), l.reg(), l.newMask()
+	l.move(x, u)
+	l.compare(notLess, u, l.zero, up)
+	l.add(e, l.one, d)
+	l.either(l.VDIVPS, l.VDIVPD, d, e, d)
+	if l.wide() {
+		l.keep(up, l.one, u)
+		l.either(l.VXORPS, l.VXORPD, l.sign, d, up, d)
+	} else {
+		l.and(up, l.one, u)
+		l.and(up, l.sign, up)
+		l.xor(d, up, d)
 	}
-	b.Label(none)
+	l.sub(u, t, u)
+	l.add(d, u, d)
+	l.mul(d, factor, d)
+	return d
 }
 
 // plainBits emits plainLabels of float32, by the bits as integers: they are in the order of

@@ -13,53 +13,52 @@ import (
 // Binary cross-entropy with a soft label t, h being 1 where y ≥ 0, else 0, and
 // e = e^-|y|, is that of the hard label h and a product without cancellation:
 //
-//	(1-t)·softplus(y) + t·softplus(-y) = log1p(e) + y·(h-t)
+//	(1-t)·softplus(y) + t·softplus(-y) = log1p(e) + (max(y, 0) - t·y)
 //	derivative by y: (h-t) - e/(1+e) where y ≥ 0, (h-t) + e/(1+e) else
 //
-// The products are added as the maxima of the hard loss are, and the logarithms are
-// its (see bce.go).
+// The linear parts, of one rounding, are added as the maxima of the hard loss are, and the
+// logarithms are its (see bce.go). An element that takes no part has a score whose
+// exponential is 0, and the label 0.
 
 // The product and that of its derivative are a linear part, which with weights, thresholds
 // or in short rows is apart: the other is the loss of the hard label then.
 
-// A softElements is some elements of a row: y, h-t, y·(h-t), and e, 0 where an
-// element takes no part, and whether y ≥ 0.
+// A softElements is some elements of a row: their scores and labels, the linear parts m, and
+// e.
 type softElements[T Float] struct {
-	y, u, m, e [32]T
-	up         [32]bool
+	y, t, m, e [32]T
 }
 
-// arguments sets all but e of the elements of x.
-func (s *softElements[T]) arguments(x, t []T, part uint64) {
+// evaluate sets the elements of x.
+func (s *softElements[T]) evaluate(x, t []T, part uint64) {
+	var a, short [32]T
 	for j, y := range x {
-		s.up[j] = !(y < 0)
-		h := T(0)
-		if s.up[j] {
-			h = 1
+		s.y[j], s.t[j] = y, only(t[j], part>>j)
+		if part>>j&1 == 0 {
+			s.y[j] = noScore[T]()
 		}
-		s.u[j] = h - t[j]
-		s.m[j] = only(y*s.u[j], part>>j)
-		s.y[j] = -abs(y)
+		s.m[j] = fma(-s.t[j], s.y[j], max(s.y[j], 0))
+		a[j] = -abs(s.y[j])
 	}
+	exponentials(&s.e, a[:len(x)], &short, zeroToInf[T](), false)
 }
 
-// finish clears the exponentials that do not count and, unless dst is nil, writes the
-// derivatives.
-func (s *softElements[T]) finish(n int, part uint64, low T, dst []T, f T) {
+// noScore is a score whose exponential is 0.
+func noScore[T Float]() T {
+	if IsFloat32[T]() {
+		return coef.NoScore32
+	}
+	return coef.NoScore64
+}
+
+// gradient writes the derivatives times f of n elements.
+func (s *softElements[T]) gradient(dst []T, n int, f T) {
 	for j := range n {
-		e := only(s.e[j], part>>j)
-		if s.y[j] < low {
-			e = 0
+		q, h := s.e[j]/(1+s.e[j]), T(0)
+		if !(s.y[j] < 0) {
+			q, h = -q, 1
 		}
-		s.e[j] = e
-		if dst == nil {
-			continue
-		}
-		q := e / (1 + e)
-		if s.up[j] {
-			q = -q
-		}
-		dst[j] = only((q+s.u[j])*f, part>>j)
+		dst[j] = (q + (h - s.t[j])) * f
 	}
 }
 
@@ -67,7 +66,6 @@ func abs[T Float](x T) T { return T(math.Abs(float64(x))) }
 
 // softBCE32Generic evaluates rows.
 func softBCE32Generic(sum, product []float64, dst []float32, dstStride int, x []float32, stride int, t []float32, tStride, rows, n int, part []uint64, words int, f []float32) {
-	limits := PivotParams[float32](0)
 	for i := range rows {
 		var acc, joined [8]float64
 		for g := range words {
@@ -76,14 +74,10 @@ func softBCE32Generic(sum, product []float64, dst []float32, dstStride int, x []
 			for k := 0; k < min(64, n-64*g); k += 32 {
 				at, count := 64*g+k, min(32, n-64*g-k)
 				var s softElements[float32]
-				s.arguments(x[i*stride+at:][:count], t[i*tStride+at:], in>>k)
-				exp32Shifted(&s.e, s.y[:count], nil, limits[0], limits[1], limits[2])
-				var out []float32
-				factor := float32(0)
+				s.evaluate(x[i*stride+at:][:count], t[i*tStride+at:], in>>k)
 				if dst != nil {
-					out, factor = dst[i*dstStride+at:], f[i]
+					s.gradient(dst[i*dstStride+at:], count, f[i])
 				}
-				s.finish(count, in>>k, limits[1], out, factor)
 				copy(m[k:], s.m[:])
 				copy(e[k:], s.e[:])
 			}
@@ -116,22 +110,15 @@ func joinLanes(lanes *[8]float64) float64 {
 
 // softBCE64Generic evaluates rows; there are no products.
 func softBCE64Generic(sum, _ []float64, dst []float64, dstStride int, x []float64, stride int, t []float64, tStride, rows, n int, part []uint64, words int, f []float64) {
-	limits := PivotParams[float64](0)
 	for i := range rows {
 		var acc, err [8]float64
 		for k := 0; k < n; k += 32 {
 			count, in := min(32, n-k), part[i*words+k/64]>>(k&32)
 			var s softElements[float64]
-			s.arguments(x[i*stride+k:][:count], t[i*tStride+k:], in)
-			for h := 0; h < count; h += 2 * Lanes64 {
-				exp64Shifted((*[2 * Lanes64]float64)(s.e[h:]), s.y[h:min(count, h+2*Lanes64)], nil, limits[0], limits[1], limits[2])
-			}
-			var out []float64
-			factor := 0.0
+			s.evaluate(x[i*stride+k:][:count], t[i*tStride+k:], in)
 			if dst != nil {
-				out, factor = dst[i*dstStride+k:], f[i]
+				s.gradient(dst[i*dstStride+k:], count, f[i])
 			}
-			s.finish(count, in, limits[1], out, factor)
 			m, e := &s.m, &s.e
 			for l := range acc {
 				acc[l], err[l] = TwoSum(acc[l], err[l], (m[l]+m[8+l])+(m[16+l]+m[24+l]))
