@@ -52,7 +52,7 @@ const Version = 1
 // Specification is the number of what the kernels compute, to the bit. It is
 // raised whenever a recorded hash of a kernel changes: results of two
 // specifications are not parts of one.
-const Specification = 10
+const Specification = 11
 
 const (
 	magic  = "zlpr"
